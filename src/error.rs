@@ -1,0 +1,395 @@
+//! The one error of this crate: what went wrong, what is known about delivery,
+//! and the context a caller needs. Knows nothing of actors, sockets or clocks.
+
+use std::{borrow::Cow, error::Error as StdError, fmt, sync::Arc, time::Duration};
+
+use http::StatusCode;
+
+use crate::http::Response;
+
+/// How much of a body [`Error::body_start`] hands out, in bytes.
+const BODY_START: usize = 512;
+
+/// What went wrong. Each variant says whether the pool repeats the call by itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum ErrorKind {
+    /// A setting or the base URL is invalid. Nothing was sent; final.
+    Config,
+    /// The path, a header or the body of a request is invalid. Nothing was sent; final.
+    InvalidRequest,
+    /// The target is outside the pool's origin or base path. Nothing was sent; final.
+    ForeignOrigin,
+    /// More calls wait than the queue bound allows. Nothing was sent; final.
+    QueueFull,
+    /// The call's deadline passed, or a wait would have passed it. Final.
+    DeadlineExceeded,
+    /// The pool is shutting down, or its actors are gone. Final.
+    ShuttingDown,
+    /// The worker running the call died, and the call may not or must no longer be repeated. Final.
+    WorkerCrashed,
+    /// A callback given to the pool panicked or returned something unusable. Final.
+    Callback,
+    /// The host name did not resolve. Never sent, so any method is repeated.
+    Resolve,
+    /// The connection was refused or not established in time. Never sent, so any method is repeated.
+    Connect,
+    /// The TLS handshake failed. Never sent, so any method is repeated.
+    Tls,
+    /// The connection broke before the whole answer was read. Repeated for safe methods,
+    /// and for any method when nothing of the request was written.
+    Disconnected,
+    /// One attempt took longer than the request timeout. Repeated for safe methods.
+    Timeout,
+    /// The body of the answer stopped arriving for longer than the read-idle timeout.
+    /// Repeated for safe methods.
+    Stalled,
+    /// The body ended before its declared length or its last chunk. Repeated for safe methods.
+    Truncated,
+    /// The answer is not valid HTTP/1.1, or a body does not decode as its content encoding. Final.
+    Framing,
+    /// The head of the answer is larger than 128 KiB or has too many fields. Final.
+    HeadTooLarge,
+    /// The body, after decompression, is larger than the body limit. Final.
+    BodyTooLarge,
+    /// The server answered with a status that is not a success. 408, 429 and 5xx are
+    /// repeated for safe methods (429 for any method); others are final.
+    Status,
+    /// A 401 that one token refresh did not cure. Final.
+    Unauthorized,
+    /// The API asked for a wait that is longer than the pool accepts. Final;
+    /// [`Error::wait`] says how long.
+    RateLimited,
+    /// The token callback failed, timed out or panicked. Final for this call.
+    Token,
+    /// The body is not what was asked for: no JSON, another shape, another type. Final.
+    Decode,
+    /// The server sends the same page again and again. Final.
+    PageLoop,
+    /// Nothing in the answers says where the set ends. Final.
+    PaginationMissing,
+}
+
+impl ErrorKind {
+    /// The stable, lowercase name used in logs, metrics and Vantage error contexts.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Config => "config",
+            Self::InvalidRequest => "invalid_request",
+            Self::ForeignOrigin => "foreign_origin",
+            Self::QueueFull => "queue_full",
+            Self::DeadlineExceeded => "deadline_exceeded",
+            Self::ShuttingDown => "shutting_down",
+            Self::WorkerCrashed => "worker_crashed",
+            Self::Callback => "callback",
+            Self::Resolve => "resolve",
+            Self::Connect => "connect",
+            Self::Tls => "tls",
+            Self::Disconnected => "disconnected",
+            Self::Timeout => "timeout",
+            Self::Stalled => "stalled",
+            Self::Truncated => "truncated",
+            Self::Framing => "framing",
+            Self::HeadTooLarge => "head_too_large",
+            Self::BodyTooLarge => "body_too_large",
+            Self::Status => "status",
+            Self::Unauthorized => "unauthorized",
+            Self::RateLimited => "rate_limited",
+            Self::Token => "token",
+            Self::Decode => "decode",
+            Self::PageLoop => "page_loop",
+            Self::PaginationMissing => "pagination_missing",
+        }
+    }
+}
+
+/// What is known about whether the server has seen the request. It decides
+/// whether a method that is not safe to repeat may be sent again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Delivery {
+    /// No byte of the request left this process.
+    NotSent,
+    /// Some of the request was written and no complete answer came back.
+    Unknown,
+    /// The server answered.
+    Answered,
+}
+
+/// The error of every call, stream and setting.
+///
+/// `Display` names the kind and the cause and nothing that could hold a secret:
+/// no query string, no header value, no body. Those are behind accessors.
+///
+/// ```
+/// use vantage_api_pool::{AwwPool, ErrorKind};
+///
+/// let error = AwwPool::builder("http://localhost:99999").build().unwrap_err();
+/// assert_eq!(error.kind(), ErrorKind::Config);
+/// assert!(!error.is_retryable());
+/// ```
+#[derive(Clone)]
+pub struct Error(Box<Inner>);
+
+#[derive(Clone)]
+struct Inner {
+    kind: ErrorKind,
+    message: Cow<'static, str>,
+    delivery: Delivery,
+    response: Option<Response>,
+    attempts: u32,
+    elapsed: Duration,
+    wait: Option<Duration>,
+    page: Option<u64>,
+    source: Option<Arc<dyn StdError + Send + Sync>>,
+}
+
+impl Error {
+    pub(crate) fn new(kind: ErrorKind, message: impl Into<Cow<'static, str>>) -> Self {
+        Self(Box::new(Inner {
+            kind,
+            message: message.into(),
+            delivery: Delivery::NotSent,
+            response: None,
+            attempts: 0,
+            elapsed: Duration::ZERO,
+            wait: None,
+            page: None,
+            source: None,
+        }))
+    }
+
+    /// An answer whose status is no success.
+    pub(crate) fn status_of(response: Response) -> Self {
+        let kind = if response.status() == StatusCode::UNAUTHORIZED {
+            ErrorKind::Unauthorized
+        } else {
+            ErrorKind::Status
+        };
+        Self::new(kind, "the server refused the request").with_response(response)
+    }
+
+    /// The pool takes no calls any more, or the end of its drain cut this one off.
+    pub(crate) fn shutting_down() -> Self {
+        Self::new(ErrorKind::ShuttingDown, "the pool is shutting down")
+    }
+
+    /// There is no actor left that could answer.
+    pub(crate) fn gone() -> Self {
+        Self::new(ErrorKind::ShuttingDown, "the pool's actors are gone")
+    }
+
+    pub(crate) fn with_source(
+        mut self,
+        source: impl Into<Box<dyn StdError + Send + Sync>>,
+    ) -> Self {
+        self.0.source = Some(Arc::from(source.into()));
+        self
+    }
+
+    pub(crate) fn with_delivery(mut self, delivery: Delivery) -> Self {
+        self.0.delivery = delivery;
+        self
+    }
+
+    pub(crate) fn with_response(mut self, response: Response) -> Self {
+        self.0.delivery = Delivery::Answered;
+        self.0.response = Some(response);
+        self
+    }
+
+    pub(crate) fn with_wait(mut self, wait: Duration) -> Self {
+        self.0.wait = Some(wait);
+        self
+    }
+
+    pub(crate) fn with_page(mut self, page: u64) -> Self {
+        self.0.page = Some(page);
+        self
+    }
+
+    /// Records how many attempts were made, and how long the whole call took.
+    pub(crate) fn with_effort(mut self, attempts: u32, elapsed: Duration) -> Self {
+        self.0.attempts = attempts;
+        self.0.elapsed = elapsed;
+        self
+    }
+
+    /// What went wrong.
+    #[must_use]
+    pub fn kind(&self) -> ErrorKind {
+        self.0.kind
+    }
+
+    /// The stable, lowercase name of [`kind`](Self::kind).
+    #[must_use]
+    pub fn kind_name(&self) -> &'static str {
+        self.0.kind.name()
+    }
+
+    /// What is known about whether the server saw the request.
+    #[must_use]
+    pub fn delivery(&self) -> Delivery {
+        self.0.delivery
+    }
+
+    /// The status of the answer, when there was one.
+    #[must_use]
+    pub fn status(&self) -> Option<StatusCode> {
+        self.0.response.as_ref().map(Response::status)
+    }
+
+    /// The answer that is the error, with its headers and its body (bounded by the body limit).
+    #[must_use]
+    pub fn response(&self) -> Option<&Response> {
+        self.0.response.as_ref()
+    }
+
+    /// The start of the answer's body as text: at most 512 bytes, cut on a character boundary.
+    /// It may hold what the server echoes, so it is not part of `Display`.
+    #[must_use]
+    pub fn body_start(&self) -> Option<Cow<'_, str>> {
+        let body = self.0.response.as_ref()?.body();
+        let text = String::from_utf8_lossy(&body[..body.len().min(BODY_START)]);
+        // A character cut at the limit decodes to one replacement character.
+        Some(match text {
+            Cow::Owned(text) if body.len() > BODY_START => {
+                Cow::Owned(text.trim_end_matches('\u{fffd}').to_owned())
+            }
+            text => text,
+        })
+    }
+
+    /// The page that failed, counted as the API counts pages.
+    #[must_use]
+    pub fn page(&self) -> Option<u64> {
+        self.0.page
+    }
+
+    /// How many attempts were made; 0 when nothing was sent.
+    #[must_use]
+    pub fn attempts(&self) -> u32 {
+        self.0.attempts
+    }
+
+    /// How long the call took from its start to this error.
+    #[must_use]
+    pub fn elapsed(&self) -> Duration {
+        self.0.elapsed
+    }
+
+    /// The wait that the API or the rate limit asked for and that was not accepted.
+    #[must_use]
+    pub fn wait(&self) -> Option<Duration> {
+        self.0.wait
+    }
+
+    /// Whether the same call may succeed when it is made again later. The pool
+    /// has already repeated what it may repeat.
+    #[must_use]
+    pub fn is_retryable(&self) -> bool {
+        match self.0.kind {
+            ErrorKind::QueueFull
+            | ErrorKind::DeadlineExceeded
+            | ErrorKind::WorkerCrashed
+            | ErrorKind::Resolve
+            | ErrorKind::Connect
+            | ErrorKind::Tls
+            | ErrorKind::Disconnected
+            | ErrorKind::Timeout
+            | ErrorKind::Stalled
+            | ErrorKind::Truncated
+            | ErrorKind::RateLimited
+            | ErrorKind::Token => true,
+            ErrorKind::Status => self.status().is_some_and(is_transient),
+            _ => false,
+        }
+    }
+}
+
+/// Statuses that speak of a passing condition (RFC 9110 section 15, RFC 6585, RFC 8470).
+pub(crate) fn is_transient(status: StatusCode) -> bool {
+    status.is_server_error() && status != StatusCode::NOT_IMPLEMENTED
+        || matches!(
+            status,
+            StatusCode::REQUEST_TIMEOUT | StatusCode::TOO_EARLY | StatusCode::TOO_MANY_REQUESTS
+        )
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let inner = &self.0;
+        write!(f, "{}: {}", inner.kind.name(), inner.message)?;
+        if let Some(status) = self.status() {
+            write!(f, " (status {})", status.as_u16())?;
+        }
+        if let Some(page) = inner.page {
+            write!(f, " on page {page}")?;
+        }
+        if let Some(wait) = inner.wait {
+            write!(f, ", the wait would be {wait:.1?}")?;
+        }
+        if inner.attempts > 0 {
+            write!(f, " after {} attempt(s) in {:.1?}", inner.attempts, inner.elapsed)?;
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Debug for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let inner = &self.0;
+        f.debug_struct("Error")
+            .field("kind", &inner.kind)
+            .field("message", &inner.message)
+            .field("delivery", &inner.delivery)
+            .field("status", &self.status())
+            .field("attempts", &inner.attempts)
+            .field("elapsed", &inner.elapsed)
+            .field("wait", &inner.wait)
+            .field("page", &inner.page)
+            .field("source", &inner.source)
+            .finish()
+    }
+}
+
+impl StdError for Error {
+    fn source(&self) -> Option<&(dyn StdError + 'static)> {
+        self.0.source.as_deref().map(|source| source as _)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::http::Response;
+
+    #[test]
+    fn the_start_of_a_body_ends_on_a_character_boundary() {
+        let body = format!("{}é tail", "x".repeat(BODY_START - 1));
+        let error = Error::status_of(Response::new(StatusCode::BAD_REQUEST, body));
+        assert_eq!(error.body_start().unwrap(), "x".repeat(BODY_START - 1));
+    }
+
+    #[test]
+    fn display_holds_neither_body_nor_headers() {
+        let mut response = Response::new(StatusCode::FORBIDDEN, "canary-body");
+        response.headers_mut().insert("x-secret", "canary-header".parse().unwrap());
+        let error = Error::status_of(response);
+        assert!(!format!("{error} {error:?}").contains("canary"));
+    }
+
+    #[test]
+    fn a_passing_status_is_retryable_and_a_final_one_is_not() {
+        for (status, retryable) in
+            [(500, true), (503, true), (501, false), (429, true), (408, true), (404, false)]
+        {
+            let status = StatusCode::from_u16(status).unwrap();
+            assert_eq!(
+                Error::status_of(Response::new(status, "")).is_retryable(),
+                retryable,
+                "{status}"
+            );
+        }
+    }
+}

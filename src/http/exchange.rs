@@ -1,0 +1,267 @@
+//! [pure] Follows the requests and answers on one connection: what was written,
+//! which bytes of an answer awc may see, and what an end of the stream means.
+//! Knows bytes, not sockets or time.
+//!
+//! awc alone would take an interim head for an answer, a body that was cut short
+//! for a whole one, and a body without a length for an empty one.
+
+use std::{borrow::Cow, io};
+
+use bytes::BytesMut;
+
+use super::{
+    fault::Fault,
+    framing::Remaining,
+    head::{self, Head, HeadReader, Refusal, Verdict},
+};
+use crate::error::{Delivery, Error, ErrorKind};
+
+/// Where the connection stands.
+#[derive(Debug)]
+enum Phase {
+    /// No request is outstanding.
+    Idle,
+    /// A request is being written, or its answer's head is awaited or partly there.
+    Head,
+    /// The head is complete and the body is not.
+    Body(Remaining),
+    /// The server has ended the stream, as the framing of the last answer foresaw.
+    Ended,
+}
+
+/// The state of one connection.
+#[derive(Debug)]
+pub(super) struct Exchange {
+    phase: Phase,
+    requests: u64,
+    /// Bytes of the current request that the stream took.
+    written: u64,
+    /// Bytes of the current answer that came, interim heads included.
+    seen: u64,
+    /// The current request is HEAD.
+    is_head: bool,
+    status: u16,
+    head: HeadReader,
+    /// Bytes that awc may see but has not read.
+    ready: BytesMut,
+    /// The connection must not serve another request.
+    spent: bool,
+    /// The rest of the current request does not start another one.
+    early: bool,
+}
+
+impl Exchange {
+    pub(super) fn new() -> Self {
+        Self {
+            phase: Phase::Idle,
+            requests: 0,
+            written: 0,
+            seen: 0,
+            is_head: false,
+            status: 0,
+            head: HeadReader::default(),
+            ready: BytesMut::new(),
+            spent: false,
+            early: false,
+        }
+    }
+
+    /// Bytes that awc is to read before anything else.
+    pub(super) fn ready(&mut self) -> &mut BytesMut {
+        &mut self.ready
+    }
+
+    /// Whether no request is outstanding.
+    pub(super) fn is_idle(&self) -> bool {
+        matches!(self.phase, Phase::Idle)
+    }
+
+    pub(super) fn is_ended(&self) -> bool {
+        matches!(self.phase, Phase::Ended)
+    }
+
+    /// Whether the head of the answer is not yet complete.
+    pub(super) fn awaits_head(&self) -> bool {
+        matches!(self.phase, Phase::Head)
+    }
+
+    /// Whether part of an answer has come and more must follow.
+    pub(super) fn is_midway(&self) -> bool {
+        match self.phase {
+            Phase::Head => self.head.is_midway(),
+            Phase::Body(_) => true,
+            Phase::Idle | Phase::Ended => false,
+        }
+    }
+
+    /// Whether the server has answered with an error, so that the rest of the request is of no use.
+    pub(super) fn is_refused(&self) -> bool {
+        !self.awaits_head() && self.status >= 400
+    }
+
+    /// Notes that the answer came, or may have come, before the request was written to its end.
+    /// No other request follows on this connection.
+    pub(super) fn answered_early(&mut self) {
+        self.early = true;
+        self.spent = true;
+    }
+
+    /// Fails when the idle connection must not serve another request: it is spent, or the
+    /// stream is not `quiet` any more.
+    pub(super) fn check(&mut self, quiet: bool) -> Result<(), Fault> {
+        self.spent |= !quiet;
+        if self.spent {
+            return Err(self.fault(ErrorKind::Disconnected, "the connection is used up"));
+        }
+        Ok(())
+    }
+
+    /// Notes that `bytes` are about to be written. The first ones after an answer start a request.
+    pub(super) fn begin_write(&mut self, bytes: &[u8]) -> Result<(), Fault> {
+        if matches!(self.phase, Phase::Idle | Phase::Ended) && !self.early {
+            self.requests += 1;
+            self.written = 0;
+            self.seen = 0;
+            self.check(true)?;
+            self.is_head = bytes.starts_with(b"HEAD ");
+            self.phase = Phase::Head;
+        }
+        Ok(())
+    }
+
+    /// Notes that `count` bytes were written.
+    pub(super) fn wrote(&mut self, count: usize) {
+        self.written += count as u64;
+    }
+
+    /// Whether any of the current request was written.
+    pub(super) fn has_written(&self) -> bool {
+        self.written > 0
+    }
+
+    /// Takes bytes that came, and returns how many of them, from the start, awc may see as they
+    /// are now. The others are kept (see [`ready`](Self::ready)) or dropped.
+    pub(super) fn receive(&mut self, bytes: &mut [u8]) -> Result<usize, Fault> {
+        let visible = self.receive_in_phase(bytes);
+        self.spent |= visible.is_err();
+        visible
+    }
+
+    fn receive_in_phase(&mut self, bytes: &mut [u8]) -> Result<usize, Fault> {
+        self.seen += bytes.len() as u64;
+        match &mut self.phase {
+            Phase::Head => self.receive_head(bytes),
+            Phase::Body(left) => {
+                let taken = left.advance(bytes);
+                let Ok(taken) = taken else {
+                    return Err(self.fault(ErrorKind::Framing, BAD_CHUNK));
+                };
+                if left.is_done() {
+                    self.spent |= taken < bytes.len();
+                    self.phase = Phase::Idle;
+                }
+                Ok(taken)
+            }
+            Phase::Idle | Phase::Ended => {
+                Err(self.fault(ErrorKind::Disconnected, "bytes came that were not asked for"))
+            }
+        }
+    }
+
+    fn receive_head(&mut self, bytes: &mut [u8]) -> Result<usize, Fault> {
+        if !self.head.is_midway()
+            && let Verdict::Final(head) =
+                head::inspect(bytes, self.is_head).map_err(|refusal| self.refused(refusal))?
+        {
+            return self.begin_body(head, bytes);
+        }
+        let head = self.head.push(bytes, self.is_head);
+        if let Some(head) = head.map_err(|refusal| self.refused(refusal))? {
+            let mut bytes = self.head.take();
+            let visible = self.begin_body(head, &mut bytes)?;
+            bytes.truncate(visible);
+            self.ready = bytes;
+        }
+        Ok(0)
+    }
+
+    /// Starts the body with what came behind the head, and returns how many of `bytes` are
+    /// head and body.
+    fn begin_body(&mut self, head: Head, bytes: &mut [u8]) -> Result<usize, Fault> {
+        let Head { len, status, body: mut left, version_at, old } = head;
+        self.status = status;
+        if left == Remaining::UntilClose {
+            // Only of an HTTP/1.0 answer does awc read a body that lasts until the close.
+            bytes[version_at] = b'0';
+        }
+        let taken =
+            left.advance(&bytes[len..]).map_err(|_| self.fault(ErrorKind::Framing, BAD_CHUNK))?;
+        if !left.is_done() {
+            self.phase = Phase::Body(left);
+        } else {
+            self.spent |= len + taken < bytes.len();
+            // Of an HTTP/1.0 answer awc reads even an empty body until the close.
+            let ended = old && taken == 0;
+            self.spent |= ended;
+            self.phase = if ended { Phase::Ended } else { Phase::Idle };
+        }
+        Ok(len + taken)
+    }
+
+    /// Says what it means that the stream ended, or broke for the reason `broken`, here.
+    pub(super) fn end(&mut self, broken: Option<io::Error>) -> Result<(), Fault> {
+        self.spent = true;
+        let clean = broken.is_none();
+        let fault = match &self.phase {
+            Phase::Body(Remaining::UntilClose) if clean => {
+                self.phase = Phase::Ended;
+                return Ok(());
+            }
+            Phase::Ended if clean => return Ok(()),
+            Phase::Body(_) => {
+                self.fault(ErrorKind::Truncated, "the answer ended before its body was complete")
+            }
+            Phase::Head if self.seen == 0 && self.requests > 1 => {
+                let mut fault = self.fault(
+                    ErrorKind::Disconnected,
+                    "a reused connection was closed before any answer",
+                );
+                fault.stale = true;
+                fault
+            }
+            _ => self.fault(
+                ErrorKind::Disconnected,
+                "the connection was closed before the answer was complete",
+            ),
+        };
+        Err(match broken {
+            Some(source) => Fault { error: fault.error.with_source(source), stale: fault.stale },
+            None => fault,
+        })
+    }
+
+    /// Says what it means that nothing came for too long.
+    pub(super) fn stall(&mut self) -> Fault {
+        self.spent = true;
+        self.fault(ErrorKind::Stalled, "the answer stopped arriving")
+    }
+
+    fn refused(&self, refusal: Refusal) -> Fault {
+        match refusal {
+            Refusal::TooLarge => self.fault(
+                ErrorKind::HeadTooLarge,
+                "the head of the answer is larger than 128 KiB or has more than 96 fields",
+            ),
+            Refusal::Malformed(what) => {
+                self.fault(ErrorKind::Framing, format!("the answer is malformed: {what}"))
+            }
+        }
+    }
+
+    fn fault(&self, kind: ErrorKind, what: impl Into<Cow<'static, str>>) -> Fault {
+        let delivery = if self.has_written() { Delivery::Unknown } else { Delivery::NotSent };
+        Error::new(kind, what).with_delivery(delivery).into()
+    }
+}
+
+const BAD_CHUNK: &str = "the answer is malformed: not a valid chunk";

@@ -1,0 +1,46 @@
+//! A failed attempt with the evidence that decides whether it may be made again
+//! at once, and its way through the `io::Error`s of the layers between.
+
+use std::{fmt, io};
+
+use crate::error::Error;
+
+/// Why an attempt failed.
+#[derive(Debug)]
+pub(super) struct Fault {
+    pub(super) error: Error,
+    /// The connection had served a request before and broke before the first
+    /// byte of this answer: the server had most likely closed it while it was idle.
+    pub(super) stale: bool,
+}
+
+impl Fault {
+    /// The fault inside an error that came from below, if there is one.
+    pub(super) fn inside(error: io::Error) -> Result<Self, io::Error> {
+        error.downcast::<Self>()
+    }
+}
+
+impl From<Error> for Fault {
+    fn from(error: Error) -> Self {
+        Self { error, stale: false }
+    }
+}
+
+impl From<Fault> for io::Error {
+    fn from(fault: Fault) -> Self {
+        Self::other(fault)
+    }
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.error.fmt(f)
+    }
+}
+
+impl std::error::Error for Fault {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        self.error.source()
+    }
+}

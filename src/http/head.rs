@@ -1,0 +1,172 @@
+//! [pure] Reads the head of an answer and says what follows it. Knows bytes,
+//! not sockets. Its limits are those of the parser in awc, so that what passes
+//! here passes there.
+
+use std::mem::MaybeUninit;
+
+use bytes::BytesMut;
+use httparse::Status;
+
+use super::framing::Remaining;
+
+/// The largest head that is read, in bytes.
+pub(super) const MAX_HEAD: usize = 128 * 1024;
+const MAX_FIELDS: usize = 96;
+const MAX_INTERIMS: usize = 16;
+const MAX_INTERIM_BYTES: usize = 16 * 1024;
+
+/// Why a head is refused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Refusal {
+    TooLarge,
+    Malformed(&'static str),
+}
+
+/// What the first bytes of an answer are.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Verdict {
+    /// The head is not complete.
+    Partial,
+    /// An interim (1xx) head of this many bytes.
+    Interim(usize),
+    Final(Head),
+}
+
+/// A complete head of a final answer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Head {
+    pub(super) len: usize,
+    pub(super) status: u16,
+    pub(super) body: Remaining,
+    /// Where the minor version stands: `1` or `0`.
+    pub(super) version_at: usize,
+    /// Whether the answer is HTTP/1.0 or older.
+    pub(super) old: bool,
+}
+
+/// Reads the head at the start of `bytes`. `answers_head` says that the request was HEAD.
+pub(super) fn inspect(bytes: &[u8], answers_head: bool) -> Result<Verdict, Refusal> {
+    let mut fields = [const { MaybeUninit::uninit() }; MAX_FIELDS];
+    let mut response = httparse::Response::new(&mut []);
+    let parsed = httparse::ParserConfig::default().parse_response_with_uninit_headers(
+        &mut response,
+        bytes,
+        &mut fields,
+    );
+    let len = match parsed {
+        Ok(Status::Complete(len)) if len <= MAX_HEAD => len,
+        Ok(Status::Partial) if bytes.len() < MAX_HEAD => return Ok(Verdict::Partial),
+        Ok(_) | Err(httparse::Error::TooManyHeaders) => return Err(Refusal::TooLarge),
+        Err(httparse::Error::Version) => return Err(Refusal::Malformed("not HTTP/1.1")),
+        Err(_) => return Err(Refusal::Malformed("not a valid HTTP head")),
+    };
+    let status = response.code.unwrap_or_default();
+    match status {
+        0..100 => return Err(Refusal::Malformed("a status below 100")),
+        101 => return Err(Refusal::Malformed("a switch of protocols that was not asked for")),
+        102..200 | 100 => return Ok(Verdict::Interim(len)),
+        _ => {}
+    }
+    let old = response.version == Some(0);
+    let declared = declared_body(response.headers, old)?;
+    let bodyless = answers_head || status == 204 || status == 304;
+    let blank_lines = bytes.iter().take_while(|byte| matches!(byte, b'\r' | b'\n')).count();
+    Ok(Verdict::Final(Head {
+        len,
+        status,
+        body: if bodyless { Remaining::Length(0) } else { declared },
+        version_at: blank_lines + "HTTP/1.".len(),
+        old,
+    }))
+}
+
+/// The length of the body as the fields declare it (RFC 9112 section 6.3).
+fn declared_body(fields: &[httparse::Header<'_>], old: bool) -> Result<Remaining, Refusal> {
+    let mut length = None;
+    let mut chunked = false;
+    let mut websocket = false;
+    for field in fields {
+        let value = field.value.trim_ascii();
+        if field.name.eq_ignore_ascii_case("content-length") {
+            let digits = !value.is_empty() && value.iter().all(u8::is_ascii_digit);
+            let number = str::from_utf8(value).ok().and_then(|value| value.parse::<u64>().ok());
+            if !digits || number.is_none() || length.is_some() {
+                return Err(Refusal::Malformed("a Content-Length that is not one number"));
+            }
+            length = number;
+        } else if field.name.eq_ignore_ascii_case("transfer-encoding") {
+            if old || chunked || !value.eq_ignore_ascii_case(b"chunked") {
+                return Err(Refusal::Malformed("a Transfer-Encoding that is not just chunked"));
+            }
+            chunked = true;
+        } else if field.name.eq_ignore_ascii_case("upgrade") {
+            websocket |= value.eq_ignore_ascii_case(b"websocket");
+        }
+    }
+    match (chunked, length) {
+        (true, Some(_)) => Err(Refusal::Malformed("both Content-Length and Transfer-Encoding")),
+        (true, None) => Ok(Remaining::chunked()),
+        // awc takes this for a tunnel and would lose the body.
+        (false, _) if websocket => Err(Refusal::Malformed("an offer to switch to WebSocket")),
+        (false, Some(length)) => Ok(Remaining::Length(length)),
+        (false, None) => Ok(Remaining::UntilClose),
+    }
+}
+
+/// Collects a head that arrives in pieces, and drops the interim ones before it.
+#[derive(Debug, Default)]
+pub(super) struct HeadReader {
+    bytes: BytesMut,
+    interims: usize,
+    interim_bytes: usize,
+    /// The head is parsed when this many bytes are there, or when it looks complete.
+    parse_at: usize,
+}
+
+impl HeadReader {
+    /// Whether part of a head is waiting for the rest.
+    pub(super) fn is_midway(&self) -> bool {
+        !self.bytes.is_empty()
+    }
+
+    /// Adds bytes; returns the final head once it is complete. Its bytes, and
+    /// what came after them, are then in [`take`](Self::take).
+    pub(super) fn push(
+        &mut self,
+        bytes: &[u8],
+        answers_head: bool,
+    ) -> Result<Option<Head>, Refusal> {
+        let seam = self.bytes.len().saturating_sub(3);
+        self.bytes.extend_from_slice(bytes);
+        // Parsing on every read would cost a slow sender's head squared.
+        if self.bytes.len() < self.parse_at && !has_blank_line(&self.bytes[seam..]) {
+            return Ok(None);
+        }
+        loop {
+            match inspect(&self.bytes, answers_head)? {
+                Verdict::Final(head) => return Ok(Some(head)),
+                Verdict::Partial => {
+                    self.parse_at = self.bytes.len().saturating_mul(2).min(MAX_HEAD);
+                    return Ok(None);
+                }
+                Verdict::Interim(len) => {
+                    self.interims += 1;
+                    self.interim_bytes += len;
+                    if self.interims > MAX_INTERIMS || self.interim_bytes > MAX_INTERIM_BYTES {
+                        return Err(Refusal::Malformed("too many interim answers"));
+                    }
+                    let _ = self.bytes.split_to(len);
+                }
+            }
+        }
+    }
+
+    /// What was collected; the reader is then as new.
+    pub(super) fn take(&mut self) -> BytesMut {
+        std::mem::take(self).bytes
+    }
+}
+
+fn has_blank_line(bytes: &[u8]) -> bool {
+    bytes.windows(2).any(|two| two == b"\n\n") || bytes.windows(3).any(|three| three == b"\n\r\n")
+}

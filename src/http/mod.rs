@@ -1,0 +1,320 @@
+//! Requests and answers as values, and the transport under them.
+//!
+//! [`Request`] and [`Response`] speak the types of the `http` 1.x crate. Below
+//! them lies awc, which no other folder names: `client` makes one attempt,
+//! `strict_io` guards the byte stream, `body` bounds and decompresses,
+//! `target` keeps every URL under the base URL.
+
+use std::{fmt, time::Duration};
+
+use bytes::Bytes;
+use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
+use serde::{Serialize, de::DeserializeOwned};
+
+use crate::error::{Error, ErrorKind};
+
+mod body;
+mod client;
+mod dial;
+mod exchange;
+mod fault;
+mod framing;
+mod head;
+mod idle;
+mod strict_io;
+pub(crate) mod target;
+#[cfg(test)]
+mod tests;
+pub(crate) mod tls;
+mod wire;
+
+pub(crate) use client::{Client, Settings};
+pub(crate) use target::BaseUrl;
+pub(crate) use wire::check_headers;
+
+/// A request to the pool's API.
+///
+/// The target is a path below the pool's base URL, with or without a leading
+/// slash and with an optional query, or an absolute URL on the same origin.
+///
+/// ```
+/// use vantage_api_pool::Request;
+///
+/// let request = Request::post("/orders")
+///     .json(&serde_json::json!({ "item": 7 }))?
+///     .header("x-tenant", "blue")?
+///     .idempotency_key("order-7")?;
+/// assert_eq!(request.headers()["content-type"], "application/json");
+/// # Ok::<(), vantage_api_pool::Error>(())
+/// ```
+#[derive(Clone)]
+pub struct Request {
+    method: Method,
+    target: String,
+    headers: HeaderMap,
+    body: Option<Bytes>,
+    deadline: Option<Duration>,
+    repeatable: Option<bool>,
+}
+
+impl Request {
+    /// A request with any method.
+    #[must_use]
+    pub fn new(method: Method, target: impl Into<String>) -> Self {
+        Self {
+            method,
+            target: target.into(),
+            headers: HeaderMap::new(),
+            body: None,
+            deadline: None,
+            repeatable: None,
+        }
+    }
+
+    /// A GET request.
+    #[must_use]
+    pub fn get(target: impl Into<String>) -> Self {
+        Self::new(Method::GET, target)
+    }
+
+    /// A POST request.
+    #[must_use]
+    pub fn post(target: impl Into<String>) -> Self {
+        Self::new(Method::POST, target)
+    }
+
+    /// A PUT request.
+    #[must_use]
+    pub fn put(target: impl Into<String>) -> Self {
+        Self::new(Method::PUT, target)
+    }
+
+    /// A PATCH request.
+    #[must_use]
+    pub fn patch(target: impl Into<String>) -> Self {
+        Self::new(Method::PATCH, target)
+    }
+
+    /// A DELETE request.
+    #[must_use]
+    pub fn delete(target: impl Into<String>) -> Self {
+        Self::new(Method::DELETE, target)
+    }
+
+    /// Sets the body to `value` as JSON, and `Content-Type: application/json`.
+    ///
+    /// # Errors
+    /// [`ErrorKind::InvalidRequest`] when `value` does not serialize.
+    pub fn json<T: Serialize + ?Sized>(mut self, value: &T) -> Result<Self, Error> {
+        let body = serde_json::to_vec(value).map_err(|source| {
+            Error::new(ErrorKind::InvalidRequest, "the body does not serialize as JSON")
+                .with_source(source)
+        })?;
+        self.body = Some(body.into());
+        self.headers
+            .insert(http::header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        Ok(self)
+    }
+
+    /// Sets the body to bytes as they are.
+    #[must_use]
+    pub fn body(mut self, body: impl Into<Bytes>) -> Self {
+        self.body = Some(body.into());
+        self
+    }
+
+    /// Appends the fields of `params` (a struct, a map or a list of pairs) to the query.
+    ///
+    /// # Errors
+    /// [`ErrorKind::InvalidRequest`] when `params` is not a flat set of fields.
+    pub fn query<T: Serialize + ?Sized>(mut self, params: &T) -> Result<Self, Error> {
+        target::append_query(&mut self.target, params)?;
+        Ok(self)
+    }
+
+    /// Sets a header, replacing earlier values of that name. The value is kept
+    /// out of every `Debug` output.
+    ///
+    /// # Errors
+    /// [`ErrorKind::InvalidRequest`] when the name or the value is not legal in
+    /// HTTP; the value is not echoed.
+    pub fn header(mut self, name: &str, value: &str) -> Result<Self, Error> {
+        let (name, value) = header(name, value)?;
+        self.headers.insert(name, value);
+        Ok(self)
+    }
+
+    /// Ends the call with [`ErrorKind::DeadlineExceeded`] when it has no answer
+    /// after `timeout`, queueing, waits and repeats included. The default is the pool's call timeout.
+    #[must_use]
+    pub fn deadline(mut self, timeout: Duration) -> Self {
+        self.deadline = Some(timeout);
+        self
+    }
+
+    /// Sends `Idempotency-Key` and thereby allows the pool to repeat the
+    /// request after an ambiguous failure, whatever its method.
+    ///
+    /// # Errors
+    /// [`ErrorKind::InvalidRequest`] when `key` is not a legal header value.
+    pub fn idempotency_key(self, key: &str) -> Result<Self, Error> {
+        Ok(self.header("idempotency-key", key)?.repeatable(true))
+    }
+
+    /// Says whether the request may be repeated after an ambiguous failure.
+    /// The default is the rule of RFC 9110 section 9.2.2: GET, HEAD, OPTIONS,
+    /// TRACE, PUT and DELETE may, POST and PATCH may not.
+    #[must_use]
+    pub fn repeatable(mut self, repeatable: bool) -> Self {
+        self.repeatable = Some(repeatable);
+        self
+    }
+
+    /// The method.
+    #[must_use]
+    pub fn method(&self) -> &Method {
+        &self.method
+    }
+
+    /// The headers of this request.
+    #[must_use]
+    pub fn headers(&self) -> &HeaderMap {
+        &self.headers
+    }
+
+    /// The headers of this request, to change.
+    pub fn headers_mut(&mut self) -> &mut HeaderMap {
+        &mut self.headers
+    }
+
+    pub(crate) fn target(&self) -> &str {
+        &self.target
+    }
+
+    pub(crate) fn set_target(&mut self, target: String) {
+        self.target = target;
+    }
+
+    pub(crate) fn payload(&self) -> Option<&Bytes> {
+        self.body.as_ref()
+    }
+
+    pub(crate) fn own_deadline(&self) -> Option<Duration> {
+        self.deadline
+    }
+
+    /// Whether the request may be sent again when the first one may have been acted upon.
+    pub(crate) fn is_repeatable(&self) -> bool {
+        self.repeatable.unwrap_or(self.method.is_idempotent())
+    }
+}
+
+/// A checked header whose value is kept out of `Debug` output.
+pub(crate) fn header(name: &str, value: &str) -> Result<(HeaderName, HeaderValue), Error> {
+    let invalid = |what| Error::new(ErrorKind::InvalidRequest, what);
+    let name = HeaderName::from_bytes(name.as_bytes())
+        .map_err(|_| invalid("a header name is not legal in HTTP"))?;
+    let mut value =
+        HeaderValue::from_str(value).map_err(|_| invalid("a header value is not legal in HTTP"))?;
+    value.set_sensitive(true);
+    Ok((name, value))
+}
+
+impl fmt::Debug for Request {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Request")
+            .field("method", &self.method)
+            .field("path", &self.target.split('?').next().unwrap_or_default())
+            .field("headers", &self.headers.keys().collect::<Vec<_>>())
+            .field("body_len", &self.body.as_ref().map(Bytes::len))
+            .finish()
+    }
+}
+
+/// An answer, read to its end and checked to be complete.
+///
+/// ```
+/// # use vantage_api_pool::Response;
+/// # fn demo(response: Response) -> Result<(), vantage_api_pool::Error> {
+/// let rows: Vec<serde_json::Value> = response.json()?;
+/// # Ok(()) }
+/// ```
+#[derive(Clone)]
+pub struct Response {
+    status: StatusCode,
+    headers: HeaderMap,
+    body: Bytes,
+}
+
+impl Response {
+    pub(crate) fn new(status: StatusCode, body: impl Into<Bytes>) -> Self {
+        Self::from_parts(status, HeaderMap::new(), body.into())
+    }
+
+    pub(crate) fn from_parts(status: StatusCode, headers: HeaderMap, body: Bytes) -> Self {
+        Self { status, headers, body }
+    }
+
+    /// The status. A call ends with `Ok` only for a success (2xx).
+    #[must_use]
+    pub fn status(&self) -> StatusCode {
+        self.status
+    }
+
+    /// The headers.
+    #[must_use]
+    pub fn headers(&self) -> &HeaderMap {
+        &self.headers
+    }
+
+    #[cfg(test)]
+    pub(crate) fn headers_mut(&mut self) -> &mut HeaderMap {
+        &mut self.headers
+    }
+
+    /// The whole body, decompressed.
+    #[must_use]
+    pub fn body(&self) -> &Bytes {
+        &self.body
+    }
+
+    /// The whole body, without copying it.
+    #[must_use]
+    pub fn into_body(self) -> Bytes {
+        self.body
+    }
+
+    /// The body read as JSON.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Decode`], with the response in it, when the body is not JSON of type `T`.
+    pub fn json<T: DeserializeOwned>(&self) -> Result<T, Error> {
+        serde_json::from_slice(&self.body).map_err(|source| {
+            Error::new(ErrorKind::Decode, "the body is not the JSON that was asked for")
+                .with_source(source)
+                .with_response(self.clone())
+        })
+    }
+
+    /// The body as UTF-8 text.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Decode`] when the body is not UTF-8.
+    pub fn text(&self) -> Result<&str, Error> {
+        std::str::from_utf8(&self.body).map_err(|source| {
+            Error::new(ErrorKind::Decode, "the body is not UTF-8 text")
+                .with_source(source)
+                .with_response(self.clone())
+        })
+    }
+}
+
+impl fmt::Debug for Response {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Response")
+            .field("status", &self.status)
+            .field("headers", &self.headers.keys().collect::<Vec<_>>())
+            .field("body_len", &self.body.len())
+            .finish()
+    }
+}

@@ -1,0 +1,266 @@
+//! [pure] Keeps every URL under the base URL: parses the base, joins targets to
+//! it, appends queries. Knows nothing of requests or connections.
+
+use std::{borrow::Cow, fmt, iter::once};
+
+use bytes::Bytes;
+use http::Uri;
+use percent_encoding::percent_decode_str;
+use serde::Serialize;
+use url::Url;
+
+use crate::error::{Error, ErrorKind};
+
+/// A checked base URL: scheme http or https, a host, no user info, query or fragment.
+///
+/// With or without a trailing slash it means the same.
+#[derive(Clone)]
+pub(crate) struct BaseUrl {
+    url: Url,
+    /// `scheme://host`, with `:port` when it is not the scheme's own.
+    origin: String,
+    /// The path without its trailing slash: empty, or `/` and more.
+    path: String,
+}
+
+impl BaseUrl {
+    /// Parses and checks a base URL.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Config`], which names what is wrong and echoes nothing.
+    pub(crate) fn parse(text: &str) -> Result<Self, Error> {
+        let invalid = |what: &'static str| Error::new(ErrorKind::Config, what);
+        if text.chars().any(|c| c.is_control() || c.is_whitespace()) {
+            return Err(invalid("base_url: must not hold spaces or control characters"));
+        }
+        let scheme_and_rest = text.split_once("://").filter(|(scheme, _)| is_http(scheme));
+        let Some((_, rest)) = scheme_and_rest else {
+            return Err(invalid("base_url: must start with http:// or https://"));
+        };
+        let authority = rest.split(['/', '\\', '?', '#']).next().unwrap_or_default();
+        if authority.contains('@') {
+            return Err(invalid("base_url: must not hold a user name or a password"));
+        }
+        if authority.is_empty() {
+            return Err(invalid("base_url: the host is missing"));
+        }
+        let url = Url::parse(text).map_err(|source| match source {
+            url::ParseError::InvalidPort => invalid("base_url: the port must be from 1 to 65535"),
+            source => invalid("base_url: is not a valid URL").with_source(source),
+        })?;
+        if url.query().is_some() || url.fragment().is_some() {
+            return Err(invalid("base_url: must not hold a query or a fragment"));
+        }
+        let Some(host) = url.host_str().filter(|host| !host.is_empty()) else {
+            return Err(invalid("base_url: the host is missing"));
+        };
+        let origin = match url.port() {
+            Some(0) => return Err(invalid("base_url: the port must be from 1 to 65535")),
+            Some(port) => format!("{}://{host}:{port}", url.scheme()),
+            None => format!("{}://{host}", url.scheme()),
+        };
+        let path = encode(url.path()).trim_end_matches('/').to_owned();
+        let base = Self { url, origin, path };
+        base.uri("").map_err(|_| invalid("base_url: is not a valid URL"))?;
+        Ok(base)
+    }
+
+    /// The URL of `target`, which stays below the base URL or is refused.
+    ///
+    /// A target is a path with an optional query, with or without a leading
+    /// slash, or an absolute URL. Characters that a URL cannot hold are
+    /// percent-encoded; what is percent-encoded stays as it is.
+    ///
+    /// # Errors
+    /// [`ErrorKind::ForeignOrigin`] for another scheme, host or port, or a path
+    /// outside the base path; [`ErrorKind::InvalidRequest`] for control
+    /// characters, a fragment, or a segment that is `.` or `..` in any encoding.
+    pub(crate) fn join(&self, target: &str) -> Result<Uri, Error> {
+        let traits = Traits::of(target);
+        if traits.illegal {
+            return Err(Error::new(
+                ErrorKind::InvalidRequest,
+                "the target must not hold control characters or a fragment",
+            ));
+        }
+        let below = match scheme_end(target) {
+            Some(end) => Cow::Owned(self.below(target, end)?),
+            None if target.starts_with("//") => return Err(foreign()),
+            None if traits.encode => Cow::Owned(encode(target)),
+            None => Cow::Borrowed(target),
+        };
+        if traits.dots && has_dot_segment(&below) {
+            return Err(Error::new(
+                ErrorKind::InvalidRequest,
+                "the target must not hold a segment that is `.` or `..`",
+            ));
+        }
+        self.uri(&below)
+    }
+
+    /// The part of an absolute `target` that comes after the base URL, encoded.
+    /// `scheme_end` is where its scheme ends.
+    fn below(&self, target: &str, scheme_end: usize) -> Result<String, Error> {
+        let rest = target[scheme_end..].strip_prefix("://").ok_or_else(foreign)?;
+        let path_at = rest.find(['/', '\\', '?']).unwrap_or(rest.len());
+        let (authority, path) = rest.split_at(path_at);
+        if authority.is_empty() || authority.contains('@') {
+            return Err(foreign());
+        }
+        let same_text = target[..target.len() - path.len()] == self.origin;
+        if !same_text && Url::parse(target).map_or(true, |url| url.origin() != self.url.origin()) {
+            return Err(foreign());
+        }
+        let path = encode(path);
+        match path.strip_prefix(&self.path) {
+            Some(below) if below.is_empty() || below.starts_with(['/', '?']) => {
+                Ok(below.to_owned())
+            }
+            _ => Err(foreign()),
+        }
+    }
+
+    /// The base URL followed by `rest`: nothing, a path, or a query, encoded.
+    fn uri(&self, rest: &str) -> Result<Uri, Error> {
+        let mut url = String::with_capacity(self.origin.len() + self.path.len() + rest.len() + 1);
+        url.push_str(&self.origin);
+        url.push_str(&self.path);
+        let bare = rest.is_empty() || rest.starts_with('?');
+        if if bare { self.path.is_empty() } else { !rest.starts_with('/') } {
+            url.push('/');
+        }
+        url.push_str(rest);
+        Uri::from_maybe_shared(Bytes::from(url)).map_err(|source| {
+            Error::new(ErrorKind::InvalidRequest, "the target is not a valid URL")
+                .with_source(source)
+        })
+    }
+
+    /// The URL that a redirect from `current` leads to, if it stays below the base URL.
+    pub(crate) fn follow(&self, current: &Uri, location: &str) -> Result<Uri, Error> {
+        let moved = Url::parse(&current.to_string()).and_then(|current| current.join(location));
+        match moved {
+            Ok(mut url) => {
+                // It is for the reader of the answer (RFC 9110 section 10.2.2).
+                url.set_fragment(None);
+                self.join(url.as_str())
+            }
+            Err(_) => {
+                Err(Error::new(ErrorKind::InvalidRequest, "a redirect leads to no valid URL"))
+            }
+        }
+    }
+}
+
+impl fmt::Debug for BaseUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "BaseUrl({}{})", self.origin, self.path)
+    }
+}
+
+/// Appends the fields of `params` to the query of `target`, spaces as `%20`.
+///
+/// # Errors
+/// [`ErrorKind::InvalidRequest`] when `params` is not a flat set of fields.
+pub(crate) fn append_query<T: Serialize + ?Sized>(
+    target: &mut String,
+    params: &T,
+) -> Result<(), Error> {
+    let query = serde_urlencoded::to_string(params).map_err(|source| {
+        Error::new(ErrorKind::InvalidRequest, "the query is not a flat set of fields")
+            .with_source(source)
+    })?;
+    if query.is_empty() {
+        return Ok(());
+    }
+    if !target.contains('?') {
+        target.push('?');
+    } else if !target.ends_with(['?', '&']) {
+        target.push('&');
+    }
+    // A form writes a space as `+` and a plus as `%2B`; not every API reads forms.
+    target.push_str(&query.replace('+', "%20"));
+    Ok(())
+}
+
+fn foreign() -> Error {
+    Error::new(ErrorKind::ForeignOrigin, "the target is outside the pool's base URL")
+}
+
+fn is_http(scheme: &str) -> bool {
+    scheme.eq_ignore_ascii_case("http") || scheme.eq_ignore_ascii_case("https")
+}
+
+/// Where the scheme of an absolute URL ends (RFC 3986 section 3.1).
+fn scheme_end(target: &str) -> Option<usize> {
+    let end = target.find(|c: char| !(c.is_ascii_alphanumeric() || "+-.".contains(c)))?;
+    (target.as_bytes()[end] == b':' && target.as_bytes()[0].is_ascii_alphabetic()).then_some(end)
+}
+
+/// What one pass over a target finds.
+#[derive(Default)]
+struct Traits {
+    illegal: bool,
+    encode: bool,
+    /// A dot or a percent sign, so a segment may be `.` or `..`.
+    dots: bool,
+}
+
+impl Traits {
+    fn of(target: &str) -> Self {
+        let mut traits = Self::default();
+        for (at, byte) in target.bytes().enumerate() {
+            match byte {
+                0..=0x1f | 0x7f | b'#' => traits.illegal = true,
+                b'.' => traits.dots = true,
+                b'%' => {
+                    traits.dots = true;
+                    traits.encode |= !is_escape(&target.as_bytes()[at..]);
+                }
+                byte => traits.encode |= !is_plain(byte),
+            }
+        }
+        traits
+    }
+}
+
+/// Characters that stand in a path or a query as they are (RFC 3986 sections 3.3 and 3.4).
+fn is_plain(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || b"-._~!$&'()*+,;=:@/?".contains(&byte)
+}
+
+/// Whether `bytes` starts with a percent sign and two hexadecimal digits.
+fn is_escape(bytes: &[u8]) -> bool {
+    matches!(bytes, [b'%', a, b, ..] if a.is_ascii_hexdigit() && b.is_ascii_hexdigit())
+}
+
+fn encode(text: &str) -> String {
+    const HEX: &[u8; 16] = b"0123456789ABCDEF";
+    let mut encoded = String::with_capacity(text.len() + 16);
+    for (at, byte) in text.bytes().enumerate() {
+        if is_plain(byte) || is_escape(&text.as_bytes()[at..]) {
+            encoded.push(char::from(byte));
+        } else {
+            encoded.push('%');
+            encoded.push(char::from(HEX[usize::from(byte >> 4)]));
+            encoded.push(char::from(HEX[usize::from(byte & 0xf)]));
+        }
+    }
+    encoded
+}
+
+/// Whether a segment of the path is `.` or `..` once decoded. Encoded slashes
+/// and backslashes count as slashes, since some servers read them so.
+fn has_dot_segment(target: &str) -> bool {
+    let path = target.split('?').next().unwrap_or_default();
+    let mut dots = Some(0_usize);
+    for byte in percent_decode_str(path).chain(once(b'/')) {
+        match byte {
+            b'/' | b'\\' if matches!(dots, Some(1 | 2)) => return true,
+            b'/' | b'\\' => dots = Some(0),
+            b'.' => dots = dots.map(|dots| dots + 1),
+            _ => dots = None,
+        }
+    }
+    false
+}

@@ -1,0 +1,179 @@
+//! Bodies: limits and decompression, on streams of bytes alone.
+
+use std::io::Write;
+
+use bytes::Bytes;
+use flate2::{Compression, write::GzEncoder};
+use futures::{Future, stream};
+use http::{HeaderMap, HeaderValue};
+use proptest::prelude::*;
+
+use crate::{
+    error::{Delivery, Error, ErrorKind},
+    http::body::read,
+};
+
+const LIMIT: usize = 64 * 1024;
+
+fn gzip(data: &[u8]) -> Vec<u8> {
+    let mut encoder = GzEncoder::new(Vec::new(), Compression::best());
+    encoder.write_all(data).unwrap();
+    encoder.finish().unwrap()
+}
+
+fn encoded(name: &'static str) -> HeaderMap {
+    let mut headers = HeaderMap::new();
+    headers.insert("content-encoding", HeaderValue::from_static(name));
+    headers.insert("content-type", HeaderValue::from_static("a/b"));
+    headers
+}
+
+fn block_on<F: Future>(future: F) -> F::Output {
+    tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(future)
+}
+
+/// Reads `data`, in pieces of `size` bytes, under [`LIMIT`].
+fn read_pieces(data: &[u8], size: usize, headers: &mut HeaderMap) -> Result<Bytes, Error> {
+    let pieces: Vec<_> = data.chunks(size).map(|piece| Ok(Bytes::copy_from_slice(piece))).collect();
+    block_on(read(stream::iter(pieces), headers, LIMIT))
+}
+
+#[test]
+fn a_body_in_one_piece_is_not_copied() {
+    let data = Bytes::from(vec![1; 100]);
+    let payload = stream::iter([Ok(data.clone())]);
+    let body = block_on(read(payload, &mut HeaderMap::new(), LIMIT)).unwrap();
+    assert_eq!(body.as_ptr(), data.as_ptr());
+}
+
+#[test]
+fn a_body_over_the_limit_is_refused_whatever_its_pieces() {
+    for size in [1000, LIMIT + 1] {
+        let fits = read_pieces(&vec![0; LIMIT], size, &mut HeaderMap::new()).unwrap();
+        assert_eq!(fits.len(), LIMIT);
+        let error = read_pieces(&vec![0; LIMIT + 1], size, &mut HeaderMap::new()).unwrap_err();
+        assert_eq!((error.kind(), error.delivery()), (ErrorKind::BodyTooLarge, Delivery::Answered));
+    }
+}
+
+#[test]
+fn a_declared_length_over_the_limit_is_refused_before_anything_is_read() {
+    let mut headers = HeaderMap::new();
+    headers.insert("content-length", HeaderValue::from(LIMIT + 1));
+    let payload = stream::poll_fn(|_| panic!("the payload was read"));
+    let error = block_on(read(payload, &mut headers, LIMIT)).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::BodyTooLarge);
+}
+
+#[test]
+fn gzip_is_decoded_and_its_headers_go() {
+    for name in ["gzip", "x-gzip", " GZip ", "identity, gzip"] {
+        let mut headers = encoded(name);
+        headers.insert("content-length", HeaderValue::from_static("30"));
+        let result = read_pieces(&gzip(b"rows"), 5, &mut headers);
+        if name.contains(',') {
+            assert_eq!(result.unwrap_err().kind(), ErrorKind::Framing);
+            continue;
+        }
+        assert_eq!(result.unwrap().as_ref(), b"rows");
+        assert!(!headers.contains_key("content-encoding"));
+        assert!(!headers.contains_key("content-length"));
+        assert!(headers.contains_key("content-type"));
+    }
+}
+
+#[test]
+fn all_members_of_a_gzip_body_are_decoded() {
+    let data = [gzip(b"first "), gzip(b""), gzip(b"second")].concat();
+    for size in [1, 7, 1000] {
+        let body = read_pieces(&data, size, &mut encoded("gzip")).unwrap();
+        assert_eq!(body.as_ref(), b"first second");
+    }
+}
+
+#[test]
+fn an_empty_body_is_empty_whatever_its_encoding() {
+    assert!(read_pieces(b"", 1, &mut encoded("gzip")).unwrap().is_empty());
+    assert_eq!(read_pieces(b"raw", 1, &mut encoded("identity")).unwrap().as_ref(), b"raw");
+}
+
+#[test]
+fn gzip_that_ends_early_or_with_a_wrong_checksum_is_truncated() {
+    let data = gzip(&[b'x'; 5000]);
+    let mut wrong = data.clone();
+    wrong[data.len() - 6] ^= 1;
+    let error = read_pieces(&wrong, 4, &mut encoded("gzip")).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Truncated);
+    for cut in [1, 5, 12, data.len() - 8, data.len() - 1] {
+        let error = read_pieces(&data[..cut], 4, &mut encoded("gzip")).unwrap_err();
+        assert_eq!((error.kind(), error.delivery()), (ErrorKind::Truncated, Delivery::Unknown));
+    }
+}
+
+#[test]
+fn corrupt_gzip_is_a_framing_error() {
+    for data in
+        [b"not gzip at all".to_vec(), [gzip(b"rows"), b"junk, not a member".to_vec()].concat()]
+    {
+        let error = read_pieces(&data, 1000, &mut encoded("gzip")).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Framing, "{error:?}");
+    }
+}
+
+#[test]
+fn another_encoding_is_refused_by_name_before_anything_is_read() {
+    for name in ["br", "zstd", "deflate", "gzip, gzip", "we\u{7f}ird"] {
+        let mut headers = HeaderMap::new();
+        let Ok(value) = HeaderValue::from_str(name) else { continue };
+        headers.insert("content-encoding", value);
+        let payload = stream::poll_fn(|_| panic!("the payload was read"));
+        let error = block_on(read(payload, &mut headers, LIMIT)).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Framing);
+        assert!(error.to_string().contains(name), "{error}");
+    }
+}
+
+#[test]
+fn a_gzip_bomb_ends_at_the_limit() {
+    let bomb = gzip(&vec![0; 64 * 1024 * 1024]);
+    assert!(bomb.len() < LIMIT);
+    let error = read_pieces(&bomb, 16 * 1024, &mut encoded("gzip")).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::BodyTooLarge);
+}
+
+#[test]
+fn a_long_decompression_gives_other_tasks_their_turns() {
+    const DECODED: usize = 32 * 1024 * 1024;
+    let payload = stream::iter([Ok(Bytes::from(gzip(&vec![0; DECODED])))]);
+    let turns = std::cell::Cell::new(0);
+    let others = async {
+        loop {
+            turns.set(turns.get() + 1);
+            tokio::task::yield_now().await;
+        }
+    };
+    let mut headers = encoded("gzip");
+    block_on(async {
+        tokio::select! {
+            biased;
+            () = others => {}
+            body = read(payload, &mut headers, DECODED) => {
+                assert_eq!(body.unwrap().len(), DECODED);
+            }
+        }
+    });
+    assert!(turns.get() > 10, "only {} turns", turns.get());
+}
+
+proptest! {
+    #[test]
+    fn any_body_survives_any_split(
+        data in prop::collection::vec(any::<u8>(), 0..3000),
+        size in 1..600_usize,
+    ) {
+        let plain = read_pieces(&data, size, &mut HeaderMap::new()).unwrap();
+        prop_assert_eq!(plain.as_ref(), &data[..]);
+        let unzipped = read_pieces(&gzip(&data), size, &mut encoded("gzip")).unwrap();
+        prop_assert_eq!(unzipped.as_ref(), &data[..]);
+    }
+}

@@ -1,0 +1,43 @@
+//! The TLS configuration of a pool: rustls with the ring provider, TLS 1.2 and
+//! 1.3, verification always on.
+
+use std::sync::Arc;
+
+use rustls::{
+    ClientConfig, RootCertStore,
+    crypto::ring,
+    pki_types::{CertificateDer, pem::PemObject},
+};
+
+use crate::error::{Error, ErrorKind};
+
+/// The client configuration that trusts the web's roots and `extra` ones, each in PEM.
+///
+/// # Errors
+/// [`ErrorKind::Config`] when an entry of `extra` is not PEM, holds no
+/// certificate, or holds one that cannot be a root.
+pub(crate) fn client_config(extra: &[Vec<u8>]) -> Result<Arc<ClientConfig>, Error> {
+    let invalid = |what: &'static str| Error::new(ErrorKind::Config, what);
+    let mut roots = RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() };
+    for pem in extra {
+        let before = roots.len();
+        for certificate in CertificateDer::pem_slice_iter(pem) {
+            let certificate = certificate.map_err(|source| {
+                invalid("root_certificate: is not valid PEM").with_source(source)
+            })?;
+            roots.add(certificate).map_err(|source| {
+                invalid("root_certificate: is not a usable certificate").with_source(source)
+            })?;
+        }
+        if roots.len() == before {
+            return Err(invalid("root_certificate: holds no certificate in PEM"));
+        }
+    }
+    let mut config = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
+        .with_safe_default_protocol_versions()
+        .map_err(|source| invalid("TLS is not available").with_source(source))?
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    config.alpn_protocols = vec![b"http/1.1".to_vec()];
+    Ok(Arc::new(config))
+}

@@ -1,0 +1,32 @@
+//! Servers for the tests to talk to. Know nothing of the crate under test.
+//!
+//! Each test file compiles this folder for itself and uses a part of it.
+
+#![allow(
+    dead_code,
+    unused_imports,
+    unreachable_pub,
+    missing_debug_implementations,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic
+)]
+
+pub mod authority;
+#[path = "../../examples/demo_api/embedded.rs"]
+pub mod embedded;
+pub mod held;
+pub mod hostile;
+pub mod raw_server;
+
+/// Waits for something that must happen.
+///
+/// # Panics
+/// When it takes longer than twenty seconds; the message names `what`.
+pub async fn soon<T>(what: &str, future: impl std::future::Future<Output = T>) -> T {
+    let limit = std::time::Duration::from_secs(20);
+    match tokio::time::timeout(limit, future).await {
+        Ok(value) => value,
+        Err(_) => panic!("{what}: not within {limit:?}"),
+    }
+}
