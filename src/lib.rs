@@ -2,8 +2,15 @@
 
 #![allow(dead_code, unused_imports)]
 
+mod config;
 mod error;
 mod http;
+mod rate_limit;
+mod retry;
+mod stats;
+mod token_manager;
 
 pub use error::{Delivery, Error, ErrorKind};
 pub use http::{Request, Response};
+pub use stats::{Latency, Stats, WorkerStats};
+pub use token_manager::Token;

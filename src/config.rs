@@ -1,0 +1,195 @@
+//! Every setting of a pool, its default, and its validation. Starts nothing and
+//! reads no environment.
+
+use std::{fmt, sync::Arc, time::Duration};
+
+use http::{HeaderMap, header::USER_AGENT};
+use rust_decimal::Decimal;
+
+use crate::{
+    error::{Error, ErrorKind},
+    http::{BaseUrl, Settings, check_headers, header, tls},
+    retry,
+    token_manager::Auth,
+};
+
+const DEFAULT_USER_AGENT: &str = concat!("vantage-api-pool/", env!("CARGO_PKG_VERSION"));
+
+/// Every setting of a pool, before validation. [`PoolBuilder`] documents each.
+#[derive(Clone)]
+pub(crate) struct PoolConfig {
+    pub(crate) base_url: String,
+    pub(crate) workers: usize,
+    pub(crate) connections_per_worker: usize,
+    pub(crate) max_queued: usize,
+    pub(crate) rate_limit: Option<Decimal>,
+    pub(crate) burst: Option<u32>,
+    pub(crate) use_dampener: bool,
+    pub(crate) call_timeout: Duration,
+    pub(crate) request_timeout: Duration,
+    pub(crate) connect_timeout: Duration,
+    pub(crate) read_idle_timeout: Duration,
+    pub(crate) idle_timeout: Duration,
+    pub(crate) max_lifetime: Duration,
+    pub(crate) max_body_bytes: usize,
+    pub(crate) max_attempts: u32,
+    pub(crate) backoff_base: Duration,
+    pub(crate) backoff_cap: Duration,
+    pub(crate) max_retry_after: Duration,
+    pub(crate) acquire_timeout: Duration,
+    pub(crate) gzip: bool,
+    pub(crate) default_headers: Vec<(String, String)>,
+    pub(crate) root_certificates: Vec<Vec<u8>>,
+    pub(crate) auth: Option<Auth>,
+}
+
+impl PoolConfig {
+    pub(crate) fn new(base_url: impl Into<String>) -> Self {
+        Self {
+            base_url: base_url.into(),
+            workers: 3,
+            connections_per_worker: 32,
+            max_queued: 16_384,
+            rate_limit: None,
+            burst: None,
+            use_dampener: false,
+            call_timeout: Duration::from_secs(120),
+            request_timeout: Duration::from_secs(30),
+            connect_timeout: Duration::from_secs(5),
+            read_idle_timeout: Duration::from_secs(10),
+            idle_timeout: Duration::from_secs(15),
+            max_lifetime: Duration::from_secs(300),
+            max_body_bytes: 10 * 1024 * 1024,
+            max_attempts: 3,
+            backoff_base: Duration::from_millis(100),
+            backoff_cap: Duration::from_secs(20),
+            max_retry_after: Duration::from_secs(300),
+            acquire_timeout: Duration::from_secs(30),
+            gzip: true,
+            default_headers: Vec::new(),
+            root_certificates: Vec::new(),
+            auth: None,
+        }
+    }
+
+    /// Checks every setting and parses what needs parsing.
+    pub(crate) fn validate(&self) -> Result<ValidConfig, Error> {
+        let invalid = |what: &'static str| Err(Error::new(ErrorKind::Config, what));
+        if self.use_dampener {
+            return invalid("use_dampener: the dampener is not available; pass false");
+        }
+        if !(1..=1024).contains(&self.workers) {
+            return invalid("workers: must be from 1 to 1024");
+        }
+        if !(1..=65_536).contains(&self.connections_per_worker) {
+            return invalid("connections_per_worker: must be from 1 to 65536");
+        }
+        if self.rate_limit.is_some_and(|rate| rate <= Decimal::ZERO) {
+            return invalid("rate_limit: must be above zero requests per second");
+        }
+        if self.burst == Some(0) {
+            return invalid("burst: must be at least 1");
+        }
+        if self.burst.is_some() && self.rate_limit.is_none() {
+            return invalid("burst: has no meaning without rate_limit");
+        }
+        if self.max_attempts == 0 {
+            return invalid("max_attempts: must be at least 1");
+        }
+        if self.max_body_bytes == 0 {
+            return invalid("max_body_bytes: must be at least 1");
+        }
+        for (timeout, what) in [
+            (self.call_timeout, "call_timeout: must be above zero"),
+            (self.request_timeout, "request_timeout: must be above zero"),
+            (self.connect_timeout, "connect_timeout: must be above zero"),
+            (self.read_idle_timeout, "read_idle_timeout: must be above zero"),
+            (self.acquire_timeout, "acquire_timeout: must be above zero"),
+        ] {
+            if timeout.is_zero() {
+                return invalid(what);
+            }
+        }
+        if self.auth.as_ref().is_some_and(|auth| auth.slots == 0) {
+            return invalid("with_auth_callback: needs at least one token");
+        }
+
+        let as_config = |error: Error| {
+            Error::new(ErrorKind::Config, "a default header is not legal in HTTP")
+                .with_source(error)
+        };
+        let mut headers = HeaderMap::new();
+        for (name, value) in &self.default_headers {
+            let (name, value) = header(name, value).map_err(as_config)?;
+            headers.insert(name, value);
+        }
+        check_headers(&headers).map_err(as_config)?;
+        if !headers.contains_key(USER_AGENT) {
+            headers.insert(USER_AGENT, http::HeaderValue::from_static(DEFAULT_USER_AGENT));
+        }
+        Ok(ValidConfig {
+            base: BaseUrl::parse(&self.base_url)?,
+            headers,
+            tls: tls::client_config(&self.root_certificates)?,
+            settings: self.clone(),
+        })
+    }
+}
+
+impl ValidConfig {
+    /// What the HTTP client of one worker needs to know.
+    pub(crate) fn transport(&self) -> Settings {
+        let settings = &self.settings;
+        Settings {
+            headers: self.headers.clone(),
+            tls: Arc::clone(&self.tls),
+            connect_timeout: settings.connect_timeout,
+            read_idle_timeout: settings.read_idle_timeout,
+            idle_timeout: settings.idle_timeout,
+            max_lifetime: settings.max_lifetime,
+            max_body_bytes: settings.max_body_bytes,
+            max_connections: self.max_connections(),
+            gzip: settings.gzip,
+        }
+    }
+
+    /// How many requests may be on the wire at a time.
+    pub(crate) fn max_connections(&self) -> usize {
+        self.settings.workers * self.settings.connections_per_worker
+    }
+
+    /// How many calls may be under way at a time, those that wait included.
+    pub(crate) fn max_calls(&self) -> usize {
+        self.max_connections().saturating_add(self.settings.max_queued)
+    }
+
+    pub(crate) fn retry_policy(&self) -> retry::Policy {
+        retry::Policy {
+            max_attempts: self.settings.max_attempts,
+            base: self.settings.backoff_base,
+            cap: self.settings.backoff_cap,
+            max_retry_after: self.settings.max_retry_after,
+        }
+    }
+}
+
+/// Settings that passed [`PoolConfig::validate`], with what was parsed from them.
+#[derive(Clone)]
+pub(crate) struct ValidConfig {
+    pub(crate) base: BaseUrl,
+    /// Sent with every request that does not set them itself; always has a User-Agent.
+    pub(crate) headers: HeaderMap,
+    pub(crate) tls: Arc<rustls::ClientConfig>,
+    pub(crate) settings: PoolConfig,
+}
+
+impl fmt::Debug for PoolConfig {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PoolConfig")
+            .field("workers", &self.workers)
+            .field("connections_per_worker", &self.connections_per_worker)
+            .field("rate_limit", &self.rate_limit)
+            .field("auth", &self.auth)
+            .finish_non_exhaustive()
+    }
+}

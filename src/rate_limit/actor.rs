@@ -1,0 +1,185 @@
+//! The actor that owns the one rate limit of an API and leases permits to the
+//! workers, first come first served. The arithmetic is the bucket's.
+//!
+//! A permit is worth something only at the moment it is given: one that was put by
+//! until a slot was free would go out together with those after it. So a permit is
+//! taken from the bucket only when there is a slot to send with, and the two are
+//! handed over together.
+
+use std::{
+    collections::VecDeque,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use actix::prelude::*;
+use rust_decimal::Decimal;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
+
+use super::bucket::{Bucket, default_burst};
+use crate::error::{Error, ErrorKind};
+
+/// How long a leased permit that was not used stays good. A worker that falls
+/// idle thereby wastes at most one lease.
+const LEASE_LIFE: Duration = Duration::from_millis(100);
+
+/// Asks for permission to send one request before `deadline`. A slot that the asker
+/// holds comes along, so that it is free while the asker waits. Whoever drops the
+/// other end of `reply` leaves the queue.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub(crate) struct Acquire {
+    pub(crate) deadline: Instant,
+    pub(crate) slot: Option<OwnedSemaphorePermit>,
+    pub(crate) reply: Reply,
+}
+
+type Reply = oneshot::Sender<Result<Grant, Error>>;
+
+/// Permission to send one request now.
+pub(crate) struct Grant {
+    pub(crate) slot: OwnedSemaphorePermit,
+    pub(crate) lease: Lease,
+}
+
+/// Permission to send up to `spare` more requests until `expires`.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Lease {
+    pub(crate) spare: u32,
+    pub(crate) expires: Instant,
+}
+
+/// Owns the bucket and the queue before it.
+pub(crate) struct RateLimiter {
+    bucket: Bucket,
+    /// The most that one lease holds.
+    lease_size: u32,
+    slots: Arc<Semaphore>,
+    queue: VecDeque<Reply>,
+    /// Whether a timer runs until the bucket has a permit.
+    is_armed: bool,
+    /// Whether a slot is waited for.
+    wants_slot: bool,
+}
+
+impl RateLimiter {
+    /// A limit of `rate` requests per second for all `workers` together. After a pause
+    /// `burst` of them may leave at once, or else 10 ms worth of the rate.
+    pub(crate) fn new(
+        rate: Decimal,
+        burst: Option<u32>,
+        workers: usize,
+        slots: Arc<Semaphore>,
+        now: Instant,
+    ) -> Self {
+        let usual = default_burst(rate);
+        let burst = burst.unwrap_or(usual);
+        // What workers lease and then have no use for is lost: at most 10 ms worth.
+        let lease_size = burst.min(usual) / u32::try_from(workers.max(1)).unwrap_or(u32::MAX);
+        Self {
+            bucket: Bucket::new(rate, burst, now),
+            lease_size: lease_size.max(1),
+            slots,
+            queue: VecDeque::new(),
+            is_armed: false,
+            wants_slot: false,
+        }
+    }
+
+    /// Serves the queue as far as the bucket at `now` and the slots reach, beginning with
+    /// `slot`, and waits for what the rest lacks.
+    fn serve(
+        &mut self,
+        mut slot: Option<OwnedSemaphorePermit>,
+        now: Instant,
+        ctx: &mut Context<Self>,
+    ) {
+        while let Some(first) = self.queue.front() {
+            if first.is_closed() {
+                self.queue.pop_front();
+                continue;
+            }
+            let wait = self.bucket.ready_in(now, 0);
+            if !wait.is_zero() {
+                return self.wait_for_permit(now, wait, ctx);
+            }
+            let free = || self.slots.clone().try_acquire_owned().ok();
+            let Some(slot) = slot.take().or_else(free) else { return self.wait_for_slot(ctx) };
+            self.grant(slot, now);
+        }
+    }
+
+    /// Gives a permit from the bucket, which has one, to the first in the queue, and what
+    /// the bucket can spare to the last.
+    fn grant(&mut self, slot: OwnedSemaphorePermit, now: Instant) {
+        let Some(reply) = self.queue.pop_front() else { return };
+        self.bucket.take(now, 1);
+        let spare = if self.queue.is_empty() { self.lease_size - 1 } else { 0 };
+        let lease = Lease { spare: self.bucket.take(now, spare), expires: now + LEASE_LIFE };
+        let _ = reply.send(Ok(Grant { slot, lease }));
+    }
+
+    /// How long the next one to join the queue waits.
+    fn wait(&self, now: Instant) -> Duration {
+        self.bucket.ready_in(now, self.queue.len() as u64)
+    }
+
+    fn wait_for_permit(&mut self, now: Instant, wait: Duration, ctx: &mut Context<Self>) {
+        if std::mem::replace(&mut self.is_armed, true) {
+            return;
+        }
+        let due = now + wait;
+        ctx.run_later(due.saturating_duration_since(Instant::now()), move |limiter, ctx| {
+            limiter.is_armed = false;
+            // By the moment that was meant: timers fire late, and a full bucket
+            // keeps nothing of what flows in meanwhile.
+            limiter.serve(None, due, ctx);
+            limiter.serve(None, Instant::now(), ctx);
+        });
+    }
+
+    fn wait_for_slot(&mut self, ctx: &mut Context<Self>) {
+        if std::mem::replace(&mut self.wants_slot, true) {
+            return;
+        }
+        let slot = self.slots.clone().acquire_owned().into_actor(self);
+        ctx.spawn(slot.map(|slot, limiter, ctx| {
+            limiter.wants_slot = false;
+            match slot {
+                Ok(slot) => limiter.serve(Some(slot), Instant::now(), ctx),
+                // The pool is shutting down.
+                Err(_) => limiter.queue.clear(),
+            }
+        }));
+    }
+}
+
+impl Actor for RateLimiter {
+    type Context = Context<Self>;
+}
+
+impl Handler<Acquire> for RateLimiter {
+    type Result = ();
+
+    fn handle(&mut self, acquire: Acquire, ctx: &mut Self::Context) {
+        let Acquire { deadline, slot, reply } = acquire;
+        if reply.is_closed() {
+            return;
+        }
+        let now = Instant::now();
+        let remaining = deadline.saturating_duration_since(now);
+        if self.wait(now) > remaining {
+            // Those who left are not waited for.
+            self.queue.retain(|waiting| !waiting.is_closed());
+        }
+        let wait = self.wait(now);
+        if wait > remaining {
+            let error =
+                Error::new(ErrorKind::DeadlineExceeded, "the rate limit would pass the deadline");
+            let _ = reply.send(Err(error.with_wait(wait)));
+            return;
+        }
+        self.queue.push_back(reply);
+        self.serve(slot, now, ctx);
+    }
+}

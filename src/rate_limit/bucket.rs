@@ -1,0 +1,255 @@
+//! A token bucket in exact integer arithmetic. Knows no clock but the `now` it
+//! is given, and nothing of who takes the tokens.
+
+use std::time::{Duration, Instant};
+
+use rust_decimal::{Decimal, prelude::ToPrimitive};
+
+/// Decimal places of a rate that count. With them the price of a token stays
+/// below 2^96, and a full bucket of `u32::MAX` tokens below 2^128.
+const PLACES: u32 = 19;
+
+/// The burst of a limit that names none: 10 ms worth of `rate`, at least 1.
+pub(crate) fn default_burst(rate: Decimal) -> u32 {
+    let worth = rate.max(Decimal::ZERO).checked_div(Decimal::ONE_HUNDRED).unwrap_or_default();
+    worth.trunc().to_u32().unwrap_or(u32::MAX).max(1)
+}
+
+/// Grants at most `burst` + `rate` × time tokens over any stretch of time, and
+/// not one less to whoever takes them before the bucket is full.
+///
+/// A nanosecond brings `gain` units of credit and a token costs `price` units;
+/// both are whole numbers with `gain / price` = `rate` per nanosecond, so no
+/// rate is rounded and nothing drifts.
+#[derive(Clone, Debug)]
+pub(crate) struct Bucket {
+    gain: u128,
+    price: u128,
+    full: u128,
+    credit: u128,
+    /// Up to when time has been credited. It never moves back.
+    at: Instant,
+}
+
+impl Bucket {
+    /// A full bucket of `burst` tokens (at least 1) that refills with `rate`
+    /// tokens per second.
+    ///
+    /// Of `rate`, 19 decimal places count; what is zero by then never refills.
+    pub(crate) fn new(rate: Decimal, burst: u32, now: Instant) -> Self {
+        let rate = rate.trunc_with_scale(PLACES).normalize();
+        let price = 10u128.pow(9 + rate.scale());
+        let full = price * u128::from(burst.max(1));
+        let gain = u128::try_from(rate.mantissa()).unwrap_or_default();
+        Self { gain, price, full, credit: full, at: now }
+    }
+
+    /// Takes up to `n` tokens and says how many there were.
+    pub(crate) fn take(&mut self, now: Instant, n: u32) -> u32 {
+        self.refill(now);
+        // At most `n`, so the conversion cannot fail.
+        let taken = u32::try_from((self.credit / self.price).min(n.into())).unwrap_or(n);
+        self.credit -= self.price * u128::from(taken);
+        taken
+    }
+
+    /// How long until there is a token for one who lets `ahead` others go
+    /// first: `0` asks for the very next token, [`Duration::ZERO`] is now.
+    ///
+    /// At `now` plus the answer it is there, and not a nanosecond before. A
+    /// full bucket loses what comes in meanwhile, so one who slept until then
+    /// and woke late takes at the instant that was computed, not at the later one.
+    pub(crate) fn ready_in(&self, now: Instant, ahead: u64) -> Duration {
+        let wanted = self.price.saturating_mul(u128::from(ahead) + 1);
+        let missing = wanted.saturating_sub(self.credit);
+        if missing == 0 {
+            return Duration::ZERO;
+        }
+        if self.gain == 0 {
+            return Duration::MAX;
+        }
+        let nanos = missing.div_ceil(self.gain).min(Duration::MAX.as_nanos());
+        // The credit is that of `at`, which `now` may be past or, seldom, short of.
+        Duration::from_nanos_u128(nanos)
+            .saturating_add(self.at.saturating_duration_since(now))
+            .saturating_sub(now.saturating_duration_since(self.at))
+    }
+
+    fn refill(&mut self, now: Instant) {
+        let nanos = now.saturating_duration_since(self.at).as_nanos();
+        self.at = self.at.max(now);
+        self.credit = self.credit.saturating_add(nanos.saturating_mul(self.gain)).min(self.full);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn rate(text: &str) -> Decimal {
+        text.parse().unwrap()
+    }
+
+    fn millis(n: u64) -> Duration {
+        Duration::from_millis(n)
+    }
+
+    #[test]
+    fn half_a_request_per_second_is_one_every_two_seconds() {
+        let start = Instant::now();
+        let mut bucket = Bucket::new(rate("0.5"), 1, start);
+        assert_eq!(bucket.take(start, 10), 1);
+        assert_eq!(bucket.ready_in(start, 0), Duration::from_secs(2));
+        assert_eq!(bucket.ready_in(start, 2), Duration::from_secs(6));
+        assert_eq!(bucket.take(start + millis(1_999), 10), 0);
+        assert_eq!(bucket.take(start + millis(2_000), 10), 1);
+    }
+
+    #[test]
+    fn starts_full_and_saves_no_more_than_the_burst() {
+        let start = Instant::now();
+        let mut bucket = Bucket::new(rate("100"), 5, start);
+        assert_eq!(bucket.take(start, 3), 3);
+        assert_eq!(bucket.take(start, 3), 2);
+        assert_eq!(bucket.take(start + Duration::from_secs(3_600), u32::MAX), 5);
+    }
+
+    #[test]
+    fn a_third_of_a_second_does_not_drift() {
+        let start = Instant::now();
+        let mut bucket = Bucket::new(rate("3"), 2, start);
+        let mut taken = bucket.take(start, 2);
+        let mut now = start;
+        while now - start < Duration::from_secs(1_000) {
+            now += bucket.ready_in(now, 0);
+            taken += bucket.take(now, 1);
+        }
+        assert_eq!(now - start, Duration::from_secs(1_000));
+        assert_eq!(taken, 3_002);
+    }
+
+    #[test]
+    fn a_clock_that_stands_still_or_steps_back_grants_nothing() {
+        let start = Instant::now();
+        let mut bucket = Bucket::new(rate("1"), 1, start);
+        let later = start + Duration::from_secs(10);
+        assert_eq!(bucket.take(later, 9), 1);
+        assert_eq!(bucket.take(later, 9), 0);
+        assert_eq!(bucket.take(start, 9), 0);
+        assert_eq!(bucket.ready_in(start, 0), Duration::from_secs(11));
+        assert_eq!(bucket.take(later, 9), 0);
+        assert_eq!(bucket.take(later + Duration::from_secs(1), 9), 1);
+    }
+
+    #[test]
+    fn the_wait_is_counted_from_now_and_not_from_the_last_taking() {
+        let start = Instant::now();
+        let mut bucket = Bucket::new(rate("1"), 1, start);
+        bucket.take(start, 1);
+        assert_eq!(bucket.ready_in(start + millis(400), 0), millis(600));
+        assert_eq!(bucket.ready_in(start + millis(1_400), 0), Duration::ZERO);
+    }
+
+    #[test]
+    fn a_late_wake_costs_nothing_to_one_who_takes_at_the_computed_instant() {
+        let start = Instant::now();
+        let mut bucket = Bucket::new(rate("100"), 1, start);
+        bucket.take(start, 1);
+        let (mut now, mut taken) = (start, 0);
+        while now - start < Duration::from_secs(10) {
+            let due = now + bucket.ready_in(now, 0);
+            now = due + millis(3);
+            taken += bucket.take(due, 1);
+        }
+        assert_eq!(taken, 1_000);
+    }
+
+    #[test]
+    fn the_default_burst_is_ten_milliseconds_worth() {
+        for (rate, burst) in
+            [("0.5", 1), ("100", 1), ("199.9", 1), ("200", 2), ("5000", 50), ("-1", 1)]
+        {
+            assert_eq!(default_burst(rate.parse().unwrap()), burst, "{rate}");
+        }
+        assert_eq!(default_burst(Decimal::MAX), u32::MAX);
+    }
+
+    /// Rates from 0.001 to 10 billion per second, with up to three decimals.
+    fn any_rate() -> impl Strategy<Value = Decimal> {
+        (1..10_000_000_000i64, 0..=3u32).prop_map(|(digits, scale)| Decimal::new(digits, scale))
+    }
+
+    proptest! {
+        #[test]
+        fn no_window_grants_more_than_burst_and_rate(
+            rate in any_rate(),
+            burst in 1..1_000u32,
+            steps in prop::collection::vec((0..2_000_000_000u64, 0..5_000u32), 1..100),
+        ) {
+            let start = Instant::now();
+            let mut bucket = Bucket::new(rate, burst, start);
+            let (mut now, mut grants) = (start, Vec::new());
+            for (nanos, n) in steps {
+                now += Duration::from_nanos(nanos);
+                grants.push((now, bucket.take(now, n)));
+            }
+            for first in 0..grants.len() {
+                let mut granted = Decimal::ZERO;
+                for &(at, n) in &grants[first..] {
+                    granted += Decimal::from(n);
+                    let window = i64::try_from((at - grants[first].0).as_nanos()).unwrap();
+                    let most = Decimal::from(burst) + rate * Decimal::new(window, 9);
+                    prop_assert!(granted <= most, "{granted} of {most}");
+                }
+            }
+        }
+
+        #[test]
+        fn whoever_takes_all_gets_the_rate_to_within_one_token(
+            rate in any_rate(),
+            steps in prop::collection::vec(0..1_000_000u64, 1..100),
+        ) {
+            // A burst that a step of 1 ms cannot overflow.
+            let burst = 20_000;
+            let rate = rate.min(Decimal::from(10_000_000));
+            let start = Instant::now();
+            let mut bucket = Bucket::new(rate, burst, start);
+            let (mut now, mut granted) = (start, Decimal::ZERO);
+            granted += Decimal::from(bucket.take(now, u32::MAX));
+            for nanos in steps {
+                now += Duration::from_nanos(nanos);
+                granted += Decimal::from(bucket.take(now, u32::MAX));
+            }
+            let window = i64::try_from((now - start).as_nanos()).unwrap();
+            let due = Decimal::from(burst) + rate * Decimal::new(window, 9);
+            prop_assert!(granted <= due && granted > due - Decimal::ONE, "{granted} of {due}");
+        }
+
+        #[test]
+        fn a_token_is_there_when_the_wait_is_over_and_not_before(
+            rate in any_rate().prop_filter("a token per ns", |rate| *rate < Decimal::from(1_000_000_000)),
+            // Rounding up to a nanosecond must not fill the bucket.
+            burst in 2..100u32,
+            used in 0..100u32,
+            ahead in 0..50u64,
+        ) {
+            let start = Instant::now();
+            let mut bucket = Bucket::new(rate, burst, start);
+            bucket.take(start, used);
+            let wait = bucket.ready_in(start, ahead);
+            // Those ahead take theirs as it comes.
+            let mut before = bucket.clone();
+            for n in 0..ahead {
+                let at = start + bucket.ready_in(start, n);
+                prop_assert_eq!(before.take(at, 1), 1);
+            }
+            let mut after = before.clone();
+            prop_assert_eq!(after.take(start + wait, 1), 1);
+            if let Some(early) = wait.checked_sub(Duration::from_nanos(1)) {
+                prop_assert_eq!(before.take(start + early, 1), 0);
+            }
+        }
+    }
+}

@@ -1,0 +1,14 @@
+//! One rate limit per API, shared by every worker.
+//!
+//! `bucket` counts what the configured rate allows, `actor` leases it to the
+//! workers, `headers` reads what the server asks for, and `hold` stops everyone
+//! for as long as it asks.
+
+mod actor;
+mod bucket;
+mod headers;
+mod hold;
+
+pub(crate) use actor::{Acquire, Lease, RateLimiter};
+pub(crate) use headers::retry_after;
+pub(crate) use hold::Hold;

@@ -1,0 +1,16 @@
+//! What the pool counts: one snapshot for the whole pool, with a part per worker.
+//!
+//! A worker bumps its own plain [`Counters`] and sends them off now and then;
+//! [`Stats::absorb`] merges them. No call waits for a lock or for another actor
+//! in order to be counted, and a snapshot may lag behind by one flush.
+
+mod actor;
+mod average;
+mod counters;
+mod latency;
+mod snapshot;
+
+pub(crate) use actor::{Counted, Happened, Snapshot, StatsCollector};
+pub(crate) use counters::Counters;
+pub use latency::Latency;
+pub use snapshot::{Stats, WorkerStats};

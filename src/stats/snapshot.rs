@@ -1,0 +1,345 @@
+//! The snapshot of a whole pool, and how the parts are merged into it.
+
+use std::{fmt, time::Duration};
+
+use super::{Counters, Latency};
+
+/// What a pool has done since it was built, or within an interval.
+///
+/// Workers report ten times per second, so a snapshot may lag by 100 ms. Counts
+/// start at zero and only grow.
+///
+/// ```
+/// use vantage_api_pool::Stats;
+///
+/// fn report(now: &Stats, a_minute_ago: &Stats) {
+///     let minute = now.difference(a_minute_ago);
+///     println!("{minute}");
+/// }
+/// # report(&Stats::default(), &Stats::default());
+/// ```
+#[derive(Clone, Debug, Default)]
+#[non_exhaustive]
+pub struct Stats {
+    /// How long the pool had lived when this was taken, or how long the interval was.
+    pub elapsed: Duration,
+    /// Calls that ended with a response. Moves when a worker hands it out.
+    pub calls_ok: u64,
+    /// Calls that ended with an error. Moves when a worker hands it out; a call
+    /// that never reached a worker is not counted.
+    pub calls_failed: u64,
+    /// Calls refused because the queue was full. Moves when one is refused.
+    pub calls_refused: u64,
+    /// Requests put on the wire, or tried to. Moves when an attempt ends, with
+    /// or without an answer; an attempt that its caller cancelled is not counted.
+    pub attempts: u64,
+    /// Attempts after the first of a call. Moves when such an attempt begins.
+    pub retries: u64,
+    /// Complete answers with a status from 200 to 299. Moves when the body was read.
+    pub status_2xx: u64,
+    /// Complete answers with a status from 300 to 399. Moves when the body was read.
+    pub status_3xx: u64,
+    /// Complete answers with a status from 400 to 499. Moves when the body was read.
+    pub status_4xx: u64,
+    /// Complete answers with a status from 500 to 599. Moves when the body was read.
+    pub status_5xx: u64,
+    /// Attempts without a complete answer. Moves when such an attempt ends, by
+    /// whatever failure of the transport: no connection, a time limit, a body cut short.
+    pub transport_errors: u64,
+    /// Answers with status 429; each is one of `status_4xx` too. Moves with that.
+    pub rate_limited: u64,
+    /// Tokens acquired, the first of each slot included. Moves when the callback returned one.
+    pub token_refreshes: u64,
+    /// Workers that died and were replaced. Moves when the replacement starts.
+    pub worker_restarts: u64,
+    /// Pages of streams. Moves when a page is handed over in its turn.
+    pub pages: u64,
+    /// Items on those pages. Moves with `pages`.
+    pub items: u64,
+    /// Bytes of the bodies of complete answers, after decompression. Moves when the body was read.
+    pub bytes_received: u64,
+    /// How long attempts took. Moves with every complete answer.
+    pub latency: Latency,
+    /// The part of each worker, in the order of their numbers.
+    pub workers: Vec<WorkerStats>,
+}
+
+/// What one worker has done; a replacement goes on where its predecessor ended.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct WorkerStats {
+    /// Its number, from 0.
+    pub worker: usize,
+    /// As [`Stats::calls_ok`].
+    pub calls_ok: u64,
+    /// As [`Stats::calls_failed`].
+    pub calls_failed: u64,
+    /// As [`Stats::attempts`].
+    pub attempts: u64,
+    /// As [`Stats::worker_restarts`].
+    pub restarts: u64,
+}
+
+impl Stats {
+    /// Merges what `worker` counted. The order and the size of the parts make no
+    /// difference to any count.
+    pub(crate) fn absorb(&mut self, worker: usize, delta: Counters) {
+        // Taken apart without `..`, so that a count which is added cannot be forgotten here.
+        let Counters {
+            calls_ok,
+            calls_failed,
+            attempts,
+            retries,
+            status_2xx,
+            status_3xx,
+            status_4xx,
+            status_5xx,
+            transport_errors,
+            rate_limited,
+            bytes_received,
+            latencies,
+        } = delta;
+        self.calls_ok += calls_ok;
+        self.calls_failed += calls_failed;
+        self.attempts += attempts;
+        self.retries += retries;
+        self.status_2xx += status_2xx;
+        self.status_3xx += status_3xx;
+        self.status_4xx += status_4xx;
+        self.status_5xx += status_5xx;
+        self.transport_errors += transport_errors;
+        self.rate_limited += rate_limited;
+        self.bytes_received += bytes_received;
+        for micros in latencies {
+            self.latency.record(micros);
+        }
+        let worker = self.worker(worker);
+        worker.calls_ok += calls_ok;
+        worker.calls_failed += calls_failed;
+        worker.attempts += attempts;
+    }
+
+    /// Counts a token that was acquired.
+    pub(crate) fn token_refreshed(&mut self) {
+        self.token_refreshes += 1;
+    }
+
+    /// Counts the replacement of `worker`.
+    pub(crate) fn worker_restarted(&mut self, worker: usize) {
+        self.worker_restarts += 1;
+        self.worker(worker).restarts += 1;
+    }
+
+    fn worker(&mut self, number: usize) -> &mut WorkerStats {
+        for worker in self.workers.len()..=number {
+            self.workers.push(WorkerStats { worker, ..WorkerStats::default() });
+        }
+        &mut self.workers[number]
+    }
+
+    /// What happened between `earlier` and this snapshot of the same pool. Of
+    /// the latency, mean and percentiles are those of the interval; the running
+    /// average stays as it is. A count that would be negative is zero.
+    #[must_use]
+    pub fn difference(&self, earlier: &Self) -> Self {
+        Self {
+            elapsed: self.elapsed.saturating_sub(earlier.elapsed),
+            calls_ok: self.calls_ok.saturating_sub(earlier.calls_ok),
+            calls_failed: self.calls_failed.saturating_sub(earlier.calls_failed),
+            calls_refused: self.calls_refused.saturating_sub(earlier.calls_refused),
+            attempts: self.attempts.saturating_sub(earlier.attempts),
+            retries: self.retries.saturating_sub(earlier.retries),
+            status_2xx: self.status_2xx.saturating_sub(earlier.status_2xx),
+            status_3xx: self.status_3xx.saturating_sub(earlier.status_3xx),
+            status_4xx: self.status_4xx.saturating_sub(earlier.status_4xx),
+            status_5xx: self.status_5xx.saturating_sub(earlier.status_5xx),
+            transport_errors: self.transport_errors.saturating_sub(earlier.transport_errors),
+            rate_limited: self.rate_limited.saturating_sub(earlier.rate_limited),
+            token_refreshes: self.token_refreshes.saturating_sub(earlier.token_refreshes),
+            worker_restarts: self.worker_restarts.saturating_sub(earlier.worker_restarts),
+            pages: self.pages.saturating_sub(earlier.pages),
+            items: self.items.saturating_sub(earlier.items),
+            bytes_received: self.bytes_received.saturating_sub(earlier.bytes_received),
+            latency: self.latency.difference(&earlier.latency),
+            workers: self
+                .workers
+                .iter()
+                .map(|now| now.difference(earlier.workers.get(now.worker)))
+                .collect(),
+        }
+    }
+}
+
+impl WorkerStats {
+    fn difference(&self, earlier: Option<&Self>) -> Self {
+        let Some(earlier) = earlier else { return self.clone() };
+        Self {
+            worker: self.worker,
+            calls_ok: self.calls_ok.saturating_sub(earlier.calls_ok),
+            calls_failed: self.calls_failed.saturating_sub(earlier.calls_failed),
+            attempts: self.attempts.saturating_sub(earlier.attempts),
+            restarts: self.restarts.saturating_sub(earlier.restarts),
+        }
+    }
+}
+
+/// One line for a log.
+impl fmt::Display for Stats {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "{:.1?}: {} calls ok, {} failed, {} refused; {} attempts, {} repeats, 2xx {}, 3xx {}, 4xx {} \
+             (429 {}), 5xx {}, no answer {}; latency {}; {} pages, {} items, {} bytes; \
+             {} tokens, {} restarts",
+            self.elapsed,
+            self.calls_ok,
+            self.calls_failed,
+            self.calls_refused,
+            self.attempts,
+            self.retries,
+            self.status_2xx,
+            self.status_3xx,
+            self.status_4xx,
+            self.rate_limited,
+            self.status_5xx,
+            self.transport_errors,
+            self.latency,
+            self.pages,
+            self.items,
+            self.bytes_received,
+            self.token_refreshes,
+            self.worker_restarts,
+        )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use http::StatusCode;
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[derive(Clone, Debug)]
+    enum Event {
+        Answered(u16, usize, u64),
+        Unanswered,
+        Retried,
+        Ended(bool),
+    }
+
+    fn event() -> impl Strategy<Value = Event> {
+        prop_oneof![
+            (prop::sample::select(vec![200u16, 304, 404, 429, 503]), 0..10_000usize, 0..100_000u64)
+                .prop_map(|(status, bytes, micros)| Event::Answered(status, bytes, micros)),
+            Just(Event::Unanswered),
+            Just(Event::Retried),
+            any::<bool>().prop_map(Event::Ended),
+        ]
+    }
+
+    fn bump(counters: &mut Counters, event: &Event) {
+        match *event {
+            Event::Answered(status, bytes, micros) => counters.answered(
+                StatusCode::from_u16(status).unwrap(),
+                bytes,
+                Duration::from_micros(micros),
+            ),
+            Event::Unanswered => counters.unanswered(),
+            Event::Retried => counters.retried(),
+            Event::Ended(ok) => counters.call_ended(ok),
+        }
+    }
+
+    /// Everything but the running average and the parts of the workers, as text.
+    fn totals(stats: &Stats) -> String {
+        stats.to_string()
+    }
+
+    proptest! {
+        #[test]
+        fn totals_are_the_sum_of_the_parts_however_they_are_flushed(
+            events in prop::collection::vec((0..4usize, event(), any::<bool>()), 0..300)
+        ) {
+            let (mut whole, mut parts) = (Counters::default(), vec![Counters::default(); 4]);
+            let mut stats = Stats::default();
+            for (worker, event, flush) in &events {
+                bump(&mut whole, event);
+                bump(&mut parts[*worker], event);
+                if *flush {
+                    stats.absorb(*worker, parts[*worker].take());
+                }
+            }
+            // The rest arrives in another order.
+            for (worker, mut part) in parts.into_iter().enumerate().rev() {
+                stats.absorb(worker, part.take());
+            }
+            let mut at_once = Stats::default();
+            at_once.absorb(0, whole);
+            prop_assert_eq!(totals(&stats), totals(&at_once));
+
+            let sum = |part: fn(&WorkerStats) -> u64| stats.workers.iter().map(part).sum::<u64>();
+            prop_assert_eq!(stats.calls_ok, sum(|worker| worker.calls_ok));
+            prop_assert_eq!(stats.calls_failed, sum(|worker| worker.calls_failed));
+            prop_assert_eq!(stats.attempts, sum(|worker| worker.attempts));
+            let answers =
+                stats.status_2xx + stats.status_3xx + stats.status_4xx + stats.status_5xx;
+            prop_assert_eq!(stats.attempts, answers + stats.transport_errors);
+            prop_assert_eq!(stats.latency.count(), answers);
+        }
+
+        #[test]
+        fn an_interval_and_what_was_before_it_make_the_whole(
+            before in prop::collection::vec((0..3usize, event()), 0..100),
+            after in prop::collection::vec((0..3usize, event()), 0..100),
+        ) {
+            let absorb = |stats: &mut Stats, events: &[(usize, Event)]| {
+                for (worker, event) in events {
+                    let mut counters = Counters::default();
+                    bump(&mut counters, event);
+                    stats.absorb(*worker, counters);
+                }
+            };
+            let (mut all, mut alone) = (Stats::default(), Stats::default());
+            absorb(&mut all, &before);
+            let earlier = all.clone();
+            absorb(&mut all, &after);
+            absorb(&mut alone, &after);
+            prop_assert_eq!(totals(&all.difference(&earlier)), totals(&alone));
+        }
+    }
+
+    #[test]
+    fn pages_tokens_and_restarts_are_counted_and_subtracted() {
+        let mut stats = Stats::default();
+        stats.worker_restarted(1);
+        let earlier = stats.clone();
+        (stats.pages, stats.items) = (1, 100);
+        (stats.pages, stats.items) = (2, 140);
+        stats.token_refreshed();
+        stats.worker_restarted(1);
+        stats.worker_restarted(2);
+        stats.elapsed = Duration::from_secs(3);
+        let part = stats.difference(&earlier);
+        assert_eq!((part.pages, part.items, part.token_refreshes), (2, 140, 1));
+        assert_eq!(part.worker_restarts, 2);
+        let restarts: Vec<_> =
+            part.workers.iter().map(|part| (part.worker, part.restarts)).collect();
+        assert_eq!(restarts, [(0, 0), (1, 1), (2, 1)]);
+        assert_eq!(earlier.difference(&stats).pages, 0);
+    }
+
+    #[test]
+    fn a_snapshot_prints_as_one_line() {
+        let mut stats = Stats::default();
+        let mut counters = Counters::default();
+        counters.answered(StatusCode::OK, 512, Duration::from_millis(4));
+        counters.call_ended(true);
+        stats.absorb(0, counters);
+        stats.elapsed = Duration::from_secs(10);
+        let line = stats.to_string();
+        assert!(line.starts_with("10.0s: 1 calls ok, 0 failed, 0 refused; 1 attempts"), "{line}");
+        assert!(line.contains("latency mean 4.0ms") && line.contains("512 bytes"), "{line}");
+        assert!(!line.contains('\n'));
+    }
+}

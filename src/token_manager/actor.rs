@@ -1,0 +1,145 @@
+//! The actor that runs the `acquire` callback: at most once at a time for each
+//! slot, with a time limit, and again in the background before a token expires.
+//! Which slot needs what is the ring's decision.
+
+use std::time::{Duration, Instant};
+
+use actix::prelude::*;
+use tokio::sync::oneshot;
+
+use super::{
+    Auth, Token,
+    ring::{Issued, Request, Ring},
+};
+use crate::{
+    error::{Error, ErrorKind},
+    stats::{Happened, StatsCollector},
+};
+
+/// Asks for a token: any usable one, or one of `slot` that is newer than `stale`.
+#[derive(Message)]
+#[rtype(result = "Result<Issued, Error>")]
+pub(crate) struct Issue {
+    pub(crate) slot: usize,
+    pub(crate) stale: Option<u64>,
+}
+
+type Waiters = Vec<oneshot::Sender<Result<Issued, Error>>>;
+
+/// Owns the tokens of an API.
+pub(crate) struct TokenManager {
+    auth: Auth,
+    ring: Ring,
+    acquire_timeout: Duration,
+    waiters: Vec<Waiters>,
+    refresh_timer: Option<SpawnHandle>,
+    stats: Addr<StatsCollector>,
+}
+
+impl TokenManager {
+    pub(crate) fn new(auth: Auth, acquire_timeout: Duration, stats: Addr<StatsCollector>) -> Self {
+        let slots = auth.slots;
+        Self {
+            auth,
+            ring: Ring::new(slots),
+            acquire_timeout,
+            waiters: (0..slots).map(|_| Waiters::new()).collect(),
+            refresh_timer: None,
+            stats,
+        }
+    }
+
+    fn acquire(&mut self, slot: usize, ctx: &mut Context<Self>) {
+        let acquire = self.auth.acquire.clone();
+        let limit = self.acquire_timeout;
+        // A task of its own: a callback that panics ends this task and nothing else.
+        let task = actix_rt::spawn(async move { tokio::time::timeout(limit, acquire()).await });
+        let settled = async move {
+            match task.await {
+                Ok(Ok(Ok(token))) => Ok(token),
+                Ok(Ok(Err(source))) => {
+                    Err(failed("the acquire callback failed").with_source(source))
+                }
+                Ok(Err(_)) => Err(failed("the acquire callback took longer than acquire_timeout")),
+                Err(_) => Err(failed("the acquire callback panicked")),
+            }
+        };
+        ctx.spawn(settled.into_actor(self).map(move |result, manager, ctx| {
+            manager.settle(slot, result, ctx);
+        }));
+    }
+
+    fn settle(&mut self, slot: usize, result: Result<Token, Error>, ctx: &mut Context<Self>) {
+        let now = Instant::now();
+        let answer = match result {
+            Ok(token) => {
+                self.stats.do_send(Happened::TokenAcquired);
+                Ok(self.ring.acquired(slot, token, now))
+            }
+            Err(error) => {
+                let cooldown = self.ring.failed(slot, now, fastrand::f64());
+                tracing::warn!(slot, cooldown_ms = cooldown.as_millis() as u64, %error, "no token");
+                Err(error)
+            }
+        };
+        for waiter in self.waiters.get_mut(slot).map(std::mem::take).unwrap_or_default() {
+            let _ = waiter.send(answer.clone());
+        }
+        self.arm_refresh(now, ctx);
+    }
+
+    fn arm_refresh(&mut self, now: Instant, ctx: &mut Context<Self>) {
+        if let Some(timer) = self.refresh_timer.take() {
+            ctx.cancel_future(timer);
+        }
+        let Some(at) = self.ring.next_refresh() else { return };
+        let timer = ctx.run_later(at.saturating_duration_since(now), |manager, ctx| {
+            manager.refresh_timer = None;
+            let now = Instant::now();
+            for slot in manager.ring.due_for_refresh(now) {
+                manager.acquire(slot, ctx);
+            }
+            manager.arm_refresh(now, ctx);
+        });
+        self.refresh_timer = Some(timer);
+    }
+}
+
+impl Actor for TokenManager {
+    type Context = Context<Self>;
+}
+
+impl Handler<Issue> for TokenManager {
+    type Result = ResponseFuture<Result<Issued, Error>>;
+
+    fn handle(&mut self, message: Issue, ctx: &mut Self::Context) -> Self::Result {
+        let now = Instant::now();
+        // A slot that was refused must be renewed itself; otherwise any usable one will do.
+        let slot = match message.stale {
+            Some(_) => message.slot,
+            None => self.ring.serving(message.slot, now),
+        };
+        if slot != message.slot && self.ring.revives(message.slot, now) {
+            self.acquire(message.slot, ctx);
+        }
+        match self.ring.request(slot, now, message.stale) {
+            Request::Use(issued) => return Box::pin(async move { Ok(issued) }),
+            Request::Cooling(wait) => {
+                let error =
+                    failed("the last acquire failed and the slot cools down").with_wait(wait);
+                return Box::pin(async move { Err(error) });
+            }
+            Request::Start => self.acquire(slot, ctx),
+            Request::Wait => {}
+        }
+        let (sender, issued) = oneshot::channel();
+        if let Some(waiters) = self.waiters.get_mut(slot) {
+            waiters.push(sender);
+        }
+        Box::pin(async move { issued.await.unwrap_or_else(|_| Err(Error::gone())) })
+    }
+}
+
+fn failed(what: &'static str) -> Error {
+    Error::new(ErrorKind::Token, what)
+}

@@ -1,0 +1,561 @@
+//! The state of the token slots: which one serves next, when one is renewed,
+//! how long a failed one rests. Knows neither the callbacks nor the actor that
+//! runs them; times and randomness are passed in.
+
+use std::{
+    fmt,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use secrecy::{ExposeSecret, SecretString};
+
+use super::Token;
+use crate::retry::backoff;
+
+/// The longest time before its expiry at which a token is renewed; otherwise 10 % of its lifetime.
+const RENEW_BEFORE: Duration = Duration::from_secs(240);
+/// The longest time before its expiry at which a token is no longer handed out; otherwise half
+/// of its lifetime. At least this long, or 10 % of its lifetime, is left for the renewal before.
+const MARGIN: Duration = Duration::from_secs(10);
+/// A token that would be renewed sooner than this is renewed on demand alone,
+/// lest a lifetime of nothing become an endless loop of acquires.
+const SOONEST_RENEWAL: Duration = Duration::from_millis(100);
+/// The rest after the first failure; it doubles with every further one, up to [`LONGEST_REST`].
+const REST: Duration = Duration::from_millis(200);
+const LONGEST_REST: Duration = Duration::from_secs(60);
+
+/// A token that is handed out, with what is needed to report it as refused.
+#[derive(Clone)]
+pub(crate) struct Issued {
+    pub(crate) slot: usize,
+    /// Counts the tokens of this slot from 1. A refusal of an older generation
+    /// says nothing about the current one.
+    pub(crate) generation: u64,
+    pub(crate) secret: Arc<SecretString>,
+    /// `None` for a token that does not expire by time.
+    pub(crate) expires_at: Option<Instant>,
+    /// The end of its use, [`MARGIN`] before it expires.
+    good_until: Option<Instant>,
+}
+
+impl Issued {
+    /// The secret itself, to put into a request.
+    pub(crate) fn expose(&self) -> &str {
+        self.secret.expose_secret()
+    }
+
+    /// Whether the token may still be sent; one who keeps a copy asks before each use.
+    pub(crate) fn is_good(&self, now: Instant) -> bool {
+        self.good_until.is_none_or(|end| now < end)
+    }
+}
+
+impl fmt::Debug for Issued {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Issued")
+            .field("slot", &self.slot)
+            .field("generation", &self.generation)
+            .field("expires_at", &self.expires_at)
+            .finish_non_exhaustive()
+    }
+}
+
+/// The answer to one who needs a token of a slot.
+#[derive(Clone, Debug)]
+pub(crate) enum Request {
+    /// This token is good.
+    Use(Issued),
+    /// There is none: the asker starts an acquire, and reports its end with
+    /// [`Ring::acquired`] or [`Ring::failed`]. Until then the slot is in flight.
+    Start,
+    /// Another one's acquire is in flight; its end answers this one too.
+    Wait,
+    /// The last acquire failed; for so long none is started.
+    Cooling(Duration),
+}
+
+/// The token slots of one pool, served in turn.
+#[derive(Debug)]
+pub(crate) struct Ring {
+    slots: Vec<Slot>,
+    /// The slot whose turn it is.
+    turn: usize,
+}
+
+/// What a slot holds and what it does are independent: a good token serves on
+/// while its successor is acquired, or while a failed acquire rests.
+#[derive(Debug, Default)]
+struct Slot {
+    token: Option<Held>,
+    acquire: Acquire,
+    /// Generations handed out so far.
+    generation: u64,
+    /// Acquires that failed since the last success.
+    failures: u32,
+}
+
+#[derive(Debug)]
+struct Held {
+    issued: Issued,
+    /// When a successor is acquired unasked, if ever.
+    renew_at: Option<Instant>,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Acquire {
+    #[default]
+    Idle,
+    InFlight,
+    /// The last one failed, and the next one must not start before this.
+    RestsUntil(Instant),
+}
+
+impl Ring {
+    /// `slots` empty slots, at least one.
+    pub(crate) fn new(slots: usize) -> Self {
+        Self { slots: (0..slots.max(1)).map(|_| Slot::default()).collect(), turn: 0 }
+    }
+
+    /// The slot that serves the next call: round robin over those that have a
+    /// good token or did not fail to get one. Where no slot does, it is the one
+    /// that will know soonest.
+    pub(crate) fn next_slot(&mut self, now: Instant) -> usize {
+        let count = self.slots.len();
+        let in_turn = (0..count).map(|ahead| (self.turn + ahead) % count);
+        let picked = in_turn
+            .clone()
+            .find(|&slot| self.slots[slot].is_usable(now))
+            .or_else(|| in_turn.min_by_key(|&slot| self.slots[slot].rests_until()))
+            .unwrap_or(self.turn);
+        self.turn = (picked + 1) % count;
+        picked
+    }
+
+    /// The slot that serves a call whose turn is `slot`'s: that one, if it has a
+    /// good token or did not fail to get one, and else the next one that does.
+    pub(crate) fn serving(&mut self, slot: usize, now: Instant) -> usize {
+        if self.slots[slot].is_usable(now) { slot } else { self.next_slot(now) }
+    }
+
+    /// Whether `slot`, which another one stands in for, is to be tried again now. If
+    /// so it is in flight from here on: the caller starts its acquire, as for
+    /// [`Request::Start`], and nobody waits for it.
+    pub(crate) fn revives(&mut self, slot: usize, now: Instant) -> bool {
+        let slot = &mut self.slots[slot];
+        let revives = slot.good(now).is_none() && slot.rests_until().is_some_and(|end| end <= now);
+        if revives {
+            slot.acquire = Acquire::InFlight;
+        }
+        revives
+    }
+
+    /// Asks for the token of `slot`. `stale_generation` is that of a token
+    /// which the server refused: it is not handed out again, whereas a newer
+    /// one is, without another acquire.
+    pub(crate) fn request(
+        &mut self,
+        slot: usize,
+        now: Instant,
+        stale_generation: Option<u64>,
+    ) -> Request {
+        if let Some(generation) = stale_generation {
+            self.invalidate(slot, generation);
+        }
+        let slot = &mut self.slots[slot];
+        if let Some(issued) = slot.good(now) {
+            return Request::Use(issued.clone());
+        }
+        match slot.acquire {
+            Acquire::InFlight => Request::Wait,
+            Acquire::RestsUntil(end) if end > now => Request::Cooling(end - now),
+            Acquire::Idle | Acquire::RestsUntil(_) => {
+                slot.acquire = Acquire::InFlight;
+                Request::Start
+            }
+        }
+    }
+
+    /// Takes in what an acquire brought, and answers all who wait for it.
+    pub(crate) fn acquired(&mut self, slot: usize, token: Token, now: Instant) -> Issued {
+        let number = slot;
+        let slot = &mut self.slots[number];
+        slot.generation += 1;
+        slot.acquire = Acquire::Idle;
+        slot.failures = 0;
+        // A lifetime beyond what the clock can count has no end.
+        let life = token.expires_in.and_then(|life| Some((life, now.checked_add(life)?)));
+        // All margins are parts of the lifetime, so no instant is before `now`.
+        let good_until = life.map(|(life, end)| end - MARGIN.min(life / 2));
+        let renew_at = life.map(|(life, end)| {
+            let in_time = end - MARGIN.min(life / 2) - MARGIN.min(life / 10);
+            in_time.min(end - RENEW_BEFORE.min(life / 10))
+        });
+        let issued = Issued {
+            slot: number,
+            generation: slot.generation,
+            secret: Arc::new(token.secret),
+            expires_at: life.map(|(_, end)| end),
+            good_until,
+        };
+        slot.token = Some(Held {
+            issued: issued.clone(),
+            renew_at: renew_at.filter(|&at| at - now >= SOONEST_RENEWAL),
+        });
+        issued
+    }
+
+    /// Takes in that an acquire failed, and answers how long the slot rests:
+    /// 0.2 s × 2^k after k failures before this one, at most 60 s, of which
+    /// `jitter` in `[0, 1)` picks 50 % to 100 %.
+    pub(crate) fn failed(&mut self, slot: usize, now: Instant, jitter: f64) -> Duration {
+        let slot = &mut self.slots[slot];
+        let longest = backoff::exponential(REST, LONGEST_REST, slot.failures);
+        let rest = longest / 2 + backoff::scale(longest / 2, jitter);
+        slot.failures = slot.failures.saturating_add(1);
+        slot.acquire = Acquire::RestsUntil(now + rest);
+        rest
+    }
+
+    /// Forgets the token of `slot` if it still is of `generation`.
+    pub(crate) fn invalidate(&mut self, slot: usize, generation: u64) {
+        self.slots[slot].token.take_if(|held| held.issued.generation <= generation);
+    }
+
+    /// The slots whose token is to be renewed now. Each is in flight from here
+    /// on: the caller starts its acquire, as for [`Request::Start`].
+    pub(crate) fn due_for_refresh(&mut self, now: Instant) -> Vec<usize> {
+        let mut due = Vec::new();
+        for (number, slot) in self.slots.iter_mut().enumerate() {
+            if slot.renew_at().is_some_and(|at| at <= now) {
+                slot.acquire = Acquire::InFlight;
+                due.push(number);
+            }
+        }
+        due
+    }
+
+    /// When [`due_for_refresh`](Self::due_for_refresh) has something next, as far as is known now.
+    pub(crate) fn next_refresh(&self) -> Option<Instant> {
+        self.slots.iter().filter_map(Slot::renew_at).min()
+    }
+}
+
+impl Slot {
+    fn good(&self, now: Instant) -> Option<&Issued> {
+        self.token.as_ref().map(|held| &held.issued).filter(|issued| issued.is_good(now))
+    }
+
+    /// Whether a call may expect a token here. It does not wait for a slot that failed last.
+    fn is_usable(&self, now: Instant) -> bool {
+        self.good(now).is_some() || self.failures == 0
+    }
+
+    fn rests_until(&self) -> Option<Instant> {
+        match self.acquire {
+            Acquire::RestsUntil(end) => Some(end),
+            Acquire::Idle | Acquire::InFlight => None,
+        }
+    }
+
+    fn renew_at(&self) -> Option<Instant> {
+        let at = self.token.as_ref()?.renew_at?;
+        match self.acquire {
+            Acquire::Idle => Some(at),
+            Acquire::InFlight => None,
+            Acquire::RestsUntil(end) => Some(at.max(end)),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use secrecy::ExposeSecret;
+
+    use super::*;
+
+    fn secs(n: u64) -> Duration {
+        Duration::from_secs(n)
+    }
+
+    fn token(lifetime: u64) -> Token {
+        Token::new("canary").expires_in(secs(lifetime))
+    }
+
+    /// A ring whose only slot got `token` at `now`.
+    fn ready(token: Token, now: Instant) -> Ring {
+        let mut ring = Ring::new(1);
+        assert!(matches!(ring.request(0, now, None), Request::Start));
+        ring.acquired(0, token, now);
+        ring
+    }
+
+    fn generation(request: &Request) -> Option<u64> {
+        match request {
+            Request::Use(issued) => Some(issued.generation),
+            _ => None,
+        }
+    }
+
+    #[test]
+    fn a_thousand_first_calls_start_one_acquire() {
+        let now = Instant::now();
+        let mut ring = Ring::new(1);
+        let starts = (0..1_000)
+            .filter(|_| {
+                let slot = ring.next_slot(now);
+                matches!(ring.request(slot, now, None), Request::Start)
+            })
+            .count();
+        assert_eq!(starts, 1);
+        assert_eq!(ring.acquired(0, "t".into(), now).generation, 1);
+    }
+
+    #[test]
+    fn a_thousand_refusals_of_the_current_token_start_one_acquire() {
+        let now = Instant::now();
+        let mut ring = ready("t".into(), now);
+        let starts =
+            (0..1_000).filter(|_| matches!(ring.request(0, now, Some(1)), Request::Start)).count();
+        assert_eq!(starts, 1);
+    }
+
+    #[test]
+    fn a_late_refusal_of_an_old_token_gets_the_current_one() {
+        let now = Instant::now();
+        let mut ring = ready("old".into(), now);
+        assert!(matches!(ring.request(0, now, Some(1)), Request::Start));
+        ring.acquired(0, "new".into(), now);
+        let Request::Use(issued) = ring.request(0, now, Some(1)) else { panic!("no token") };
+        assert_eq!((issued.generation, issued.secret.expose_secret()), (2, "new"));
+    }
+
+    #[test]
+    fn a_refused_token_is_not_handed_out_again() {
+        let now = Instant::now();
+        let mut ring = ready("t".into(), now);
+        ring.invalidate(0, 0);
+        assert_eq!(generation(&ring.request(0, now, None)), Some(1));
+        ring.invalidate(0, 1);
+        assert!(matches!(ring.request(0, now, None), Request::Start));
+        assert!(matches!(ring.request(0, now, None), Request::Wait));
+    }
+
+    #[test]
+    fn three_slots_serve_in_turn() {
+        let now = Instant::now();
+        let mut ring = Ring::new(3);
+        let mut calls = [0; 3];
+        for _ in 0..9 {
+            let slot = ring.next_slot(now);
+            calls[slot] += 1;
+            if let Request::Start = ring.request(slot, now, None) {
+                ring.acquired(slot, "t".into(), now);
+            }
+        }
+        assert_eq!(calls, [3, 3, 3]);
+    }
+
+    #[test]
+    fn three_slots_are_waited_for_in_turn() {
+        let now = Instant::now();
+        let mut ring = Ring::new(3);
+        let mut calls = [0; 3];
+        for _ in 0..9 {
+            let slot = ring.next_slot(now);
+            calls[slot] += 1;
+            ring.request(slot, now, None);
+        }
+        assert_eq!(calls, [3, 3, 3]);
+    }
+
+    #[test]
+    fn a_slot_that_rests_is_skipped_while_another_serves() {
+        let now = Instant::now();
+        let mut ring = Ring::new(3);
+        for slot in 0..3 {
+            ring.request(slot, now, None);
+        }
+        ring.acquired(0, "t".into(), now);
+        let rest = ring.failed(1, now, 0.0);
+        ring.acquired(2, "t".into(), now);
+        let served: Vec<_> = (0..4).map(|_| ring.next_slot(now)).collect();
+        assert_eq!(served, [0, 2, 0, 2]);
+
+        assert!(!ring.revives(1, now));
+
+        // Rested: it is tried again, once at a time, and nobody waits for that.
+        let later = now + rest;
+        assert!(ring.revives(1, later));
+        assert!(!ring.revives(1, later));
+        assert!(!ring.revives(0, later), "it has a token");
+        let served: Vec<_> = (0..4).map(|_| ring.serving(1, later)).collect();
+        assert_eq!(served, [0, 2, 0, 2]);
+        ring.acquired(1, "t".into(), later);
+        assert_eq!(ring.serving(1, later), 1);
+    }
+
+    #[test]
+    fn where_every_slot_rests_the_first_to_wake_is_picked() {
+        let now = Instant::now();
+        let mut ring = Ring::new(2);
+        ring.request(0, now, None);
+        ring.request(1, now, None);
+        ring.failed(0, now, 1.0);
+        ring.failed(1, now, 0.0);
+        assert_eq!(ring.next_slot(now), 1);
+        assert_eq!(ring.next_slot(now), 1);
+        match ring.request(1, now, None) {
+            Request::Cooling(rest) => assert_eq!(rest, Duration::from_millis(100)),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn rests_double_up_to_a_minute_and_start_over_after_a_success() {
+        let now = Instant::now();
+        let mut ring = Ring::new(1);
+        let rests: Vec<u128> = (0..11).map(|_| ring.failed(0, now, 1.0).as_millis()).collect();
+        assert_eq!(
+            rests,
+            [200, 400, 800, 1_600, 3_200, 6_400, 12_800, 25_600, 51_200, 60_000, 60_000]
+        );
+        ring.acquired(0, "t".into(), now);
+        assert_eq!(ring.failed(0, now, 0.0), Duration::from_millis(100));
+    }
+
+    #[test]
+    fn a_token_is_renewed_before_its_expiry() {
+        // Lifetime, renewed at, handed out until; in seconds.
+        for (lifetime, renew, dead) in [
+            (36_000, 35_760, 35_990),
+            (2_400, 2_160, 2_390),
+            (200, 180, 190),
+            (100, 80, 90),
+            (60, 44, 50),
+            (10, 4, 5),
+        ] {
+            let now = Instant::now();
+            let mut ring = ready(token(lifetime), now);
+            let (renew, dead) = (now + secs(renew), now + secs(dead));
+            let instant = Duration::from_nanos(1);
+            assert_eq!(ring.next_refresh(), Some(renew), "lifetime {lifetime}");
+            assert!(ring.due_for_refresh(renew - instant).is_empty());
+            assert_eq!(generation(&ring.request(0, dead - instant, None)), Some(1));
+            assert_eq!(ring.due_for_refresh(renew), [0]);
+            assert!(ring.due_for_refresh(renew).is_empty(), "one at a time");
+            assert_eq!(ring.next_refresh(), None);
+            assert!(matches!(ring.request(0, dead, None), Request::Wait));
+        }
+    }
+
+    #[test]
+    fn a_token_serves_on_while_its_successor_is_acquired_or_fails() {
+        let now = Instant::now();
+        let mut ring = ready(token(1_000), now);
+        let at = now + secs(900);
+        assert_eq!(ring.due_for_refresh(at), [0]);
+        assert_eq!(generation(&ring.request(0, at, None)), Some(1));
+        let rest = ring.failed(0, at, 0.0);
+        assert_eq!(ring.next_slot(at), 0);
+        assert_eq!(generation(&ring.request(0, at, None)), Some(1));
+        assert_eq!(ring.next_refresh(), Some(at + rest));
+        assert_eq!(ring.due_for_refresh(at + rest), [0]);
+        ring.acquired(0, token(1_000), at + rest);
+        assert_eq!(generation(&ring.request(0, at + rest, None)), Some(2));
+    }
+
+    #[test]
+    fn lifetimes_that_are_endless_or_zero_are_harmless() {
+        let now = Instant::now();
+        let mut endless = ready(Token::new("t").expires_in(Duration::MAX), now);
+        assert_eq!(endless.next_refresh(), None);
+        assert_eq!(generation(&endless.request(0, now + secs(1 << 32), None)), Some(1));
+
+        let mut ring = Ring::new(1);
+        assert!(matches!(ring.request(0, now, None), Request::Start));
+        let issued = ring.acquired(0, token(0), now);
+        assert_eq!(issued.expires_at, Some(now));
+        assert!(!issued.is_good(now));
+        assert_eq!(ring.next_refresh(), None, "renewed on demand alone");
+        assert!(matches!(ring.request(0, now, None), Request::Start));
+    }
+
+    #[test]
+    fn debug_output_holds_no_secret() {
+        let now = Instant::now();
+        let mut ring = ready(token(60), now);
+        let answer = ring.request(0, now, None);
+        assert!(!format!("{ring:?} {answer:?}").contains("canary"));
+    }
+
+    #[derive(Clone, Debug)]
+    enum Step {
+        Ask { stale: Option<u64> },
+        Acquired { lifetime: Option<u64> },
+        Failed,
+        Timer,
+    }
+
+    fn step() -> impl Strategy<Value = (usize, u64, Step)> {
+        let step = prop_oneof![
+            4 => prop::option::of(0..6u64).prop_map(|stale| Step::Ask { stale }),
+            2 => prop::option::of(0..500u64).prop_map(|lifetime| Step::Acquired { lifetime }),
+            1 => Just(Step::Failed),
+            1 => Just(Step::Timer),
+        ];
+        (0..3usize, 0..100u64, step)
+    }
+
+    proptest! {
+        #[test]
+        fn no_slot_ever_has_two_acquires_and_no_bad_token_is_handed_out(
+            steps in prop::collection::vec(step(), 1..200)
+        ) {
+            let mut now = Instant::now();
+            let mut ring = Ring::new(3);
+            let mut in_flight = [false; 3];
+            for (slot, passed, step) in steps {
+                now += secs(passed);
+                match step {
+                    Step::Ask { stale } => match ring.request(slot, now, stale) {
+                        Request::Use(issued) => {
+                            prop_assert_eq!(issued.slot, slot);
+                            prop_assert!(stale.is_none_or(|stale| issued.generation > stale));
+                            prop_assert!(issued.expires_at.is_none_or(|end| now < end));
+                        }
+                        Request::Start => {
+                            prop_assert!(!in_flight[slot]);
+                            in_flight[slot] = true;
+                        }
+                        Request::Wait => prop_assert!(in_flight[slot]),
+                        Request::Cooling(rest) => {
+                            prop_assert!(!in_flight[slot]);
+                            prop_assert!(rest > Duration::ZERO && rest <= LONGEST_REST);
+                        }
+                    },
+                    Step::Acquired { lifetime } if in_flight[slot] => {
+                        let mut token = Token::new("t");
+                        token.expires_in = lifetime.map(secs);
+                        ring.acquired(slot, token, now);
+                        in_flight[slot] = false;
+                    }
+                    Step::Failed if in_flight[slot] => {
+                        ring.failed(slot, now, 0.5);
+                        in_flight[slot] = false;
+                    }
+                    Step::Timer => {
+                        for slot in ring.due_for_refresh(now) {
+                            prop_assert!(!in_flight[slot]);
+                            in_flight[slot] = true;
+                        }
+                        prop_assert!(ring.next_refresh().is_none_or(|at| at > now));
+                    }
+                    Step::Acquired { .. } | Step::Failed => {}
+                }
+                prop_assert!(ring.next_slot(now) < 3);
+            }
+        }
+    }
+}
