@@ -3,13 +3,16 @@
 #![allow(dead_code, unused_imports)]
 
 mod config;
+mod dispatch;
 mod error;
 mod http;
 mod rate_limit;
 mod retry;
 mod stats;
 mod token_manager;
+mod worker;
 
+pub use dispatch::PoolLink;
 pub use error::{Delivery, Error, ErrorKind};
 pub use http::{Request, Response};
 pub use stats::{Latency, Stats, WorkerStats};

@@ -1,0 +1,148 @@
+//! One call as a value that every actor can hold: what was asked, until when,
+//! what has happened so far, and the one answer it gets. Knows no actor.
+
+use std::{
+    fmt,
+    future::poll_fn,
+    sync::{
+        Mutex, PoisonError,
+        atomic::{AtomicBool, AtomicU32, Ordering},
+    },
+    task::Poll,
+    time::{Duration, Instant},
+};
+
+use futures::task::AtomicWaker;
+use http::Uri;
+
+use crate::{
+    error::{Delivery, Error},
+    http::{Request, Response},
+};
+
+/// Receives the answer. It runs where the call ends, which is its worker
+/// unless something went wrong, so this is where a page is decoded.
+pub(crate) type Reply = Box<dyn FnOnce(Result<Response, Error>, Effort) + Send>;
+
+/// What a call has cost.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Effort {
+    pub(crate) attempts: u32,
+    pub(crate) elapsed: Duration,
+}
+
+/// One accepted call.
+pub(crate) struct Call {
+    pub(crate) request: Request,
+    pub(crate) url: Uri,
+    pub(crate) started: Instant,
+    pub(crate) deadline: Instant,
+    pub(crate) span: tracing::Span,
+    attempts: AtomicU32,
+    losses: AtomicU32,
+    on_the_wire: AtomicBool,
+    cancelled: AtomicBool,
+    cancel_waker: AtomicWaker,
+    reply: Mutex<Option<Reply>>,
+}
+
+impl Call {
+    pub(crate) fn new(
+        request: Request,
+        url: Uri,
+        now: Instant,
+        timeout: Duration,
+        reply: Reply,
+    ) -> Self {
+        Self {
+            request,
+            url,
+            started: now,
+            // A deadline beyond the clock's range is one that never comes.
+            deadline: now
+                .checked_add(timeout)
+                .unwrap_or(now + Duration::from_secs(u32::MAX.into())),
+            span: tracing::Span::current(),
+            attempts: AtomicU32::new(0),
+            losses: AtomicU32::new(0),
+            on_the_wire: AtomicBool::new(false),
+            cancelled: AtomicBool::new(false),
+            cancel_waker: AtomicWaker::new(),
+            reply: Mutex::new(Some(reply)),
+        }
+    }
+
+    /// Answers the call. Only the first answer counts.
+    pub(crate) fn answer(&self, result: Result<Response, Error>) {
+        let reply = self.reply.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(reply) = reply {
+            reply(result, Effort { attempts: self.attempts(), elapsed: self.started.elapsed() });
+        }
+    }
+
+    /// Answers the call with an error that comes from outside its worker. Such an error
+    /// does not know what became of the attempts that were made.
+    pub(crate) fn fail(&self, error: Error) {
+        let delivery = if self.attempts() == 0 { Delivery::NotSent } else { Delivery::Unknown };
+        self.answer(Err(error.with_delivery(delivery)));
+    }
+
+    /// Ends the call without an answer: nobody waits for it any more.
+    pub(crate) fn cancel(&self) {
+        self.cancelled.store(true, Ordering::Release);
+        self.cancel_waker.wake();
+    }
+
+    pub(crate) fn is_cancelled(&self) -> bool {
+        self.cancelled.load(Ordering::Acquire)
+    }
+
+    /// Resolves when the call is cancelled. One task at a time may wait.
+    pub(crate) async fn cancelled(&self) {
+        poll_fn(|cx| {
+            self.cancel_waker.register(cx.waker());
+            if self.is_cancelled() { Poll::Ready(()) } else { Poll::Pending }
+        })
+        .await;
+    }
+
+    /// Attempts made so far, replays after a token refresh included.
+    pub(crate) fn attempts(&self) -> u32 {
+        self.attempts.load(Ordering::Relaxed)
+    }
+
+    /// Marks the start of an attempt: from here on the server may see the request.
+    pub(crate) fn begin_attempt(&self) {
+        self.attempts.fetch_add(1, Ordering::Relaxed);
+        self.on_the_wire.store(true, Ordering::Release);
+    }
+
+    /// Marks that the attempt ended with an answer or with an error of known meaning.
+    pub(crate) fn end_attempt(&self) {
+        self.on_the_wire.store(false, Ordering::Release);
+    }
+
+    /// Whether an attempt was under way, so that its outcome is unknown.
+    pub(crate) fn is_on_the_wire(&self) -> bool {
+        self.on_the_wire.load(Ordering::Acquire)
+    }
+
+    /// Counts one more death of the worker under this call, and returns how many there were.
+    pub(crate) fn lose(&self) -> u32 {
+        self.losses.fetch_add(1, Ordering::Relaxed) + 1
+    }
+
+    /// What is left until the deadline.
+    pub(crate) fn remaining(&self, now: Instant) -> Duration {
+        self.deadline.saturating_duration_since(now)
+    }
+}
+
+impl fmt::Debug for Call {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Call")
+            .field("request", &self.request)
+            .field("attempts", &self.attempts())
+            .finish_non_exhaustive()
+    }
+}

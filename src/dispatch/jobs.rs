@@ -1,0 +1,154 @@
+//! [pure] The job table: every call that was accepted and not yet answered, and
+//! the decision about a call whose worker died.
+
+use std::{sync::Arc, time::Instant};
+
+use slab::Slab;
+
+use super::call::Call;
+
+/// How often a call may lose its worker through no fault of its own.
+const MAX_LOSSES: u32 = 10;
+
+/// Every accepted call that has no answer yet.
+#[derive(Default)]
+pub(crate) struct JobTable {
+    calls: Slab<Arc<Call>>,
+    closed: bool,
+}
+
+/// Why a call was not entered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Refusal {
+    Closed,
+    Full,
+}
+
+impl JobTable {
+    /// Enters a call, unless the table is closed or holds `most` already.
+    pub(super) fn enter(&mut self, call: Arc<Call>, most: usize) -> Result<usize, Refusal> {
+        if self.closed {
+            Err(Refusal::Closed)
+        } else if self.calls.len() >= most {
+            Err(Refusal::Full)
+        } else {
+            Ok(self.calls.insert(call))
+        }
+    }
+
+    pub(super) fn leave(&mut self, key: usize) {
+        self.calls.try_remove(key);
+    }
+
+    /// Refuses calls from now on.
+    pub(super) fn close(&mut self) {
+        self.closed = true;
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.calls.is_empty()
+    }
+
+    /// Every call in the table. They stay until those who wait for them leave.
+    pub(super) fn all(&self) -> Vec<Arc<Call>> {
+        self.calls.iter().map(|(_, call)| Arc::clone(call)).collect()
+    }
+
+    /// The calls whose deadline was before `now`.
+    pub(super) fn overdue(&self, now: Instant) -> Vec<Arc<Call>> {
+        let late = |call: &&Arc<Call>| call.deadline < now;
+        self.calls.iter().map(|(_, call)| call).filter(late).map(Arc::clone).collect()
+    }
+}
+
+/// How a worker let go of a call that it had not answered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Loss {
+    /// The call's own task panicked.
+    Panicked,
+    /// The worker's thread ended under it.
+    Dropped,
+    /// No living worker was there to take it.
+    Unplaced,
+}
+
+/// What becomes of a call that its worker let go of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Fate {
+    Rerun,
+    Crashed,
+}
+
+/// Decides about a lost call. A call that was not on the wire runs again, whatever
+/// its method; one that was runs again if it is repeatable. A panic costs an
+/// attempt, so a call that always panics ends; a bystander pays nothing, within a
+/// bound that stops a call which kills its worker by other means.
+pub(crate) fn fate(call: &Call, loss: Loss, max_attempts: u32) -> Fate {
+    if loss == Loss::Unplaced {
+        return Fate::Rerun;
+    }
+    let losses = call.lose();
+    let may_repeat = call.request.is_repeatable() || !call.is_on_the_wire();
+    let has_attempts = match loss {
+        Loss::Panicked => losses.max(call.attempts()) < max_attempts,
+        Loss::Dropped | Loss::Unplaced => losses < MAX_LOSSES,
+    };
+    if may_repeat && has_attempts { Fate::Rerun } else { Fate::Crashed }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::http::Request;
+
+    fn call(request: Request, timeout: Duration) -> Arc<Call> {
+        let url = http::Uri::from_static("http://localhost/");
+        Arc::new(Call::new(request, url, Instant::now(), timeout, Box::new(|_, _| {})))
+    }
+
+    #[test]
+    fn a_table_that_is_full_or_closed_takes_no_call() {
+        let mut table = JobTable::default();
+        let enter = |table: &mut JobTable| table.enter(call(Request::get("/"), Duration::ZERO), 1);
+        let key = enter(&mut table).unwrap();
+        assert_eq!(enter(&mut table), Err(Refusal::Full));
+        table.leave(key);
+        assert!(table.is_empty());
+        table.close();
+        assert_eq!(enter(&mut table), Err(Refusal::Closed));
+    }
+
+    #[test]
+    fn only_calls_past_their_deadline_are_overdue() {
+        let mut table = JobTable::default();
+        table.enter(call(Request::get("/late"), Duration::ZERO), 2).unwrap();
+        table.enter(call(Request::get("/early"), Duration::from_secs(60)), 2).unwrap();
+        let overdue = table.overdue(Instant::now() + Duration::from_secs(1));
+        assert_eq!(overdue.iter().map(|call| call.request.target()).collect::<Vec<_>>(), ["/late"]);
+    }
+
+    #[test]
+    fn a_post_runs_again_only_if_it_was_not_on_the_wire() {
+        let waiting = call(Request::post("/"), Duration::ZERO);
+        assert_eq!(fate(&waiting, Loss::Dropped, 3), Fate::Rerun);
+        let sent = call(Request::post("/"), Duration::ZERO);
+        sent.begin_attempt();
+        assert_eq!(fate(&sent, Loss::Dropped, 3), Fate::Crashed);
+        let keyed = call(Request::post("/").idempotency_key("k").unwrap(), Duration::ZERO);
+        keyed.begin_attempt();
+        assert_eq!(fate(&keyed, Loss::Dropped, 3), Fate::Rerun);
+    }
+
+    #[test]
+    fn a_poison_call_ends_after_its_attempts_and_a_bystander_lives_longer() {
+        let fates = |loss| {
+            let call = call(Request::get("/"), Duration::ZERO);
+            (0..99).take_while(|_| fate(&call, loss, 3) == Fate::Rerun).count()
+        };
+        assert_eq!(fates(Loss::Panicked), 2);
+        assert_eq!(fates(Loss::Dropped), MAX_LOSSES as usize - 1);
+        assert_eq!(fates(Loss::Unplaced), 99);
+    }
+}

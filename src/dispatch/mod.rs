@@ -1,0 +1,17 @@
+//! The way of a call to a worker and back. Callers come here on any thread and any
+//! runtime; the supervisor writes the route table and looks after what is lost or
+//! late. The workers below know the call, the ticket, and nothing of the others.
+
+mod call;
+mod dispatcher;
+pub(crate) mod jobs;
+mod link;
+mod tally;
+mod ticket;
+
+pub(crate) use call::{Call, Effort, Reply};
+pub(crate) use dispatcher::Dispatcher;
+pub use link::PoolLink;
+pub(crate) use link::{Connect, Control, StartPager};
+pub(crate) use tally::Tally;
+pub(crate) use ticket::{Job, Lost, Route, Routes, Ticket};

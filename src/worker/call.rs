@@ -1,0 +1,244 @@
+//! The loop of one call on its worker: gates, one attempt, a decision, and again
+//! until there is an answer. What may be repeated is decided in `retry`.
+
+use std::{
+    borrow::Cow,
+    rc::Rc,
+    sync::Arc,
+    time::{Instant, SystemTime},
+};
+
+use http::{StatusCode, Uri, header::LOCATION};
+use tracing::Instrument;
+
+use super::{
+    gates::{Slot, pass_hold, pause},
+    kit::Kit,
+};
+use crate::{
+    dispatch::{Call, Job},
+    error::{Delivery, Error, ErrorKind},
+    http::Response,
+    rate_limit::retry_after,
+    retry::{self, Decision},
+    token_manager::Issued,
+};
+
+/// How many redirects one call follows, each on the pool's own origin.
+const MAX_REDIRECTS: u32 = 5;
+
+/// Runs a job to its answer, or until nobody waits for it any more.
+pub(super) async fn run(kit: Rc<Kit>, Job { permit, ticket }: Job) {
+    let Some(call) = ticket.call().cloned() else { return };
+    let slot = Slot::new(Arc::clone(kit.dispatcher.permits()), permit);
+    let attempts = Attempts { kit: &kit, call: &call, slot, url: Cow::Borrowed(&call.url) };
+    let answer = attempts.run().instrument(call.span.clone());
+    tokio::select! {
+        biased;
+        () = call.cancelled() => {}
+        result = answer => {
+            kit.counters.borrow_mut().call_ended(result.is_ok());
+            ticket.answer(result);
+        }
+    }
+}
+
+/// What follows an attempt.
+enum Next {
+    Return(Response),
+    /// Send again at once, with another token or to another URL.
+    Replay,
+    Fail(Error),
+}
+
+struct Attempts<'a> {
+    kit: &'a Kit,
+    call: &'a Call,
+    slot: Slot,
+    url: Cow<'a, Uri>,
+}
+
+impl Attempts<'_> {
+    async fn run(mut self) -> Result<Response, Error> {
+        let kit = self.kit;
+        kit.budget(|budget| budget.deposit(Instant::now()));
+        let mut token = None;
+        let mut has_renewed = false;
+        let mut redirects = 0;
+        // Replays are no retries: they stay out of the count.
+        let mut replays = 0;
+        let mut last = None;
+        loop {
+            self.pass_gates(&mut token).await.map_err(|error| after(error, last.take()))?;
+            let next = match self.attempt(token.as_ref()).await {
+                Ok(response) if response.status().is_success() => Next::Return(response),
+                Ok(response) if response.status() == StatusCode::UNAUTHORIZED && !has_renewed => {
+                    has_renewed = true;
+                    self.renew(&mut token, response).await
+                }
+                Ok(response) if response.status().is_redirection() && redirects < MAX_REDIRECTS => {
+                    redirects += 1;
+                    self.redirect(response)
+                }
+                Ok(response) => Next::Fail(Error::status_of(response)),
+                Err(error) => Next::Fail(error),
+            };
+            match next {
+                Next::Return(response) => return Ok(response),
+                Next::Replay => replays += 1,
+                Next::Fail(error) => {
+                    let attempts = self.call.attempts().saturating_sub(replays);
+                    let error = self.retry(error, attempts).await?;
+                    last = Some(error);
+                    token = None;
+                }
+            }
+        }
+    }
+
+    /// Waits for everything an attempt needs. The slot comes last, together with the rate
+    /// permit, and the hold is looked at again when all is there.
+    async fn pass_gates(&mut self, token: &mut Option<Issued>) -> Result<(), Error> {
+        let Self { kit, call, slot, .. } = self;
+        loop {
+            pass_hold(&kit.hold, call, slot).await?;
+            token.take_if(|token| !token.is_good(Instant::now()));
+            if let (None, Some(tokens)) = (&token, &kit.tokens) {
+                *token = Some(tokens.next(call, slot).await?);
+            }
+            match &kit.throttle {
+                Some(throttle) => throttle.pass(call, slot).await?,
+                None => slot.hold(call).await?,
+            }
+            if kit.hold.remaining(Instant::now()).is_none() {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Makes one attempt. The slot is free again when it returns.
+    async fn attempt(&mut self, token: Option<&Issued>) -> Result<Response, Error> {
+        let Self { kit, call, slot, url } = self;
+        let (request, url) = kit.prepare(call, url, token)?;
+        let started = Instant::now();
+        let remaining = call.remaining(started);
+        let limit = remaining.min(kit.config.settings.request_timeout);
+        if remaining.is_zero() {
+            return Err(Error::new(ErrorKind::DeadlineExceeded, "the call's deadline passed"));
+        }
+        call.begin_attempt();
+        let outcome = tokio::time::timeout(limit, kit.client.send(&request, &url)).await;
+        call.end_attempt();
+        slot.release();
+        let outcome = outcome.unwrap_or_else(|_| {
+            Err(if limit == remaining {
+                Error::new(
+                    ErrorKind::DeadlineExceeded,
+                    "the call's deadline passed before the answer came",
+                )
+            } else {
+                Error::new(ErrorKind::Timeout, "the answer took longer than request_timeout")
+            }
+            .with_delivery(Delivery::Unknown))
+        });
+        let mut counters = kit.counters.borrow_mut();
+        match &outcome {
+            Ok(response) => {
+                counters.answered(response.status(), response.body().len(), started.elapsed())
+            }
+            Err(_) => counters.unanswered(),
+        }
+        drop(counters);
+        outcome
+    }
+
+    /// Gets another token after a 401; without tokens to renew the 401 is final.
+    async fn renew(&mut self, token: &mut Option<Issued>, response: Response) -> Next {
+        let (Some(tokens), Some(refused)) = (&self.kit.tokens, token.as_ref()) else {
+            return Next::Fail(Error::status_of(response));
+        };
+        match tokens.renew(self.call, &mut self.slot, refused).await {
+            Ok(renewed) => {
+                *token = Some(renewed);
+                Next::Replay
+            }
+            Err(error) => Next::Fail(error.with_response(response)),
+        }
+    }
+
+    /// Follows a redirect of a safe method if it stays on the pool's origin and below its base URL.
+    fn redirect(&mut self, response: Response) -> Next {
+        let is_moved = matches!(response.status().as_u16(), 301 | 302 | 303 | 307 | 308);
+        let location = response.headers().get(LOCATION).and_then(|value| value.to_str().ok());
+        let (true, true, Some(location)) =
+            (is_moved, self.call.request.method().is_safe(), location)
+        else {
+            return Next::Fail(Error::status_of(response));
+        };
+        match self.kit.config.base.follow(&self.url, location) {
+            Ok(url) => {
+                self.url = Cow::Owned(url);
+                Next::Replay
+            }
+            Err(error) => Next::Fail(error.with_response(response)),
+        }
+    }
+
+    /// Waits before the next attempt and returns the error that led to it, or ends the call with it.
+    async fn retry(&mut self, error: Error, attempts: u32) -> Result<Error, Error> {
+        let kit = self.kit;
+        let now = Instant::now();
+        let retry_after = error
+            .response()
+            .filter(|response| matches!(response.status().as_u16(), 429 | 503))
+            .and_then(|response| retry_after(response.headers(), SystemTime::now()));
+        if let Some(wait) = retry_after {
+            kit.hold.extend(now, wait.min(kit.policy.max_retry_after));
+        }
+        let attempt = retry::Attempt {
+            attempts,
+            repeatable: self.call.request.is_repeatable(),
+            error: &error,
+            retry_after,
+            remaining: self.call.remaining(now),
+            jitter: fastrand::f64(),
+        };
+        let withdraw = || kit.budget(|budget| budget.withdraw(now));
+        let wait = match retry::decide(&kit.policy, &attempt, withdraw) {
+            Decision::RetryIn(wait) => wait,
+            Decision::GiveUp => return Err(error),
+            Decision::TooLate(wait) => {
+                let late = Error::new(
+                    ErrorKind::DeadlineExceeded,
+                    "the next attempt would pass the deadline",
+                );
+                return Err(after(late.with_wait(wait), Some(error)));
+            }
+            Decision::HoldTooLong(wait) => {
+                let held = Error::new(
+                    ErrorKind::RateLimited,
+                    "the API asks for a longer wait than max_retry_after",
+                );
+                return Err(after(held.with_wait(wait), Some(error)));
+            }
+        };
+        tracing::debug!(
+            kind = error.kind_name(),
+            attempts,
+            wait_ms = wait.as_millis() as u64,
+            "retrying"
+        );
+        kit.counters.borrow_mut().retried();
+        pause(self.call, wait).await.map_err(|late| after(late, Some(error.clone())))?;
+        Ok(error)
+    }
+}
+
+/// `error`, which ended the call after `cause` had made it wait.
+fn after(error: Error, cause: Option<Error>) -> Error {
+    let Some(cause) = cause else { return error };
+    match cause.response().cloned() {
+        Some(response) => error.with_response(response).with_source(cause),
+        None => error.with_delivery(cause.delivery()).with_source(cause),
+    }
+}

@@ -1,0 +1,102 @@
+//! What the calls of one worker share: the HTTP client, the gates, the counters, and
+//! the request as it goes out.
+
+use std::{
+    borrow::Cow,
+    cell::RefCell,
+    panic::AssertUnwindSafe,
+    sync::{Arc, Mutex, PoisonError, atomic::AtomicUsize},
+};
+
+use actix::Addr;
+use http::Uri;
+
+use super::gates::{Throttle, Tokens};
+use crate::{
+    config::ValidConfig,
+    dispatch::{Call, Dispatcher},
+    error::{Error, ErrorKind},
+    http::{Client, Request},
+    rate_limit::{Hold, RateLimiter},
+    retry::{self, Budget},
+    stats::Counters,
+    token_manager::{Issued, TokenManager},
+};
+
+/// What a worker is made of. Shared with the other workers but for the HTTP client.
+#[derive(Clone)]
+pub(crate) struct Parts {
+    pub(crate) dispatcher: Arc<Dispatcher>,
+    pub(crate) limiter: Option<Addr<RateLimiter>>,
+    pub(crate) tokens: Option<Addr<TokenManager>>,
+    /// Whose turn it is among the tokens.
+    pub(crate) turn: Arc<AtomicUsize>,
+    pub(crate) hold: Arc<Hold>,
+    pub(crate) budget: Arc<Mutex<Budget>>,
+}
+
+/// What the calls of one worker share.
+pub(super) struct Kit {
+    pub(super) config: Arc<ValidConfig>,
+    pub(super) dispatcher: Arc<Dispatcher>,
+    pub(super) client: Client,
+    pub(super) throttle: Option<Throttle>,
+    pub(super) tokens: Option<Tokens>,
+    pub(super) hold: Arc<Hold>,
+    pub(super) policy: retry::Policy,
+    budget: Arc<Mutex<Budget>>,
+    pub(super) counters: RefCell<Counters>,
+}
+
+impl Kit {
+    pub(super) fn new(parts: Parts) -> Self {
+        let config = Arc::clone(&parts.dispatcher.config);
+        let slots = config.settings.auth.as_ref().map_or(0, |auth| auth.slots);
+        Self {
+            client: Client::new(&config.transport()),
+            throttle: parts.limiter.map(Throttle::new),
+            tokens: parts.tokens.map(|manager| Tokens::new(manager, slots, parts.turn)),
+            policy: config.retry_policy(),
+            config,
+            dispatcher: parts.dispatcher,
+            hold: parts.hold,
+            budget: parts.budget,
+            counters: RefCell::default(),
+        }
+    }
+
+    pub(super) fn budget<T>(&self, with: impl FnOnce(&mut Budget) -> T) -> T {
+        with(&mut self.budget.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// The request as it goes out with `token`, and where it goes.
+    pub(super) fn prepare<'a>(
+        &self,
+        call: &'a Call,
+        url: &'a Uri,
+        token: Option<&Issued>,
+    ) -> Result<(Cow<'a, Request>, Cow<'a, Uri>), Error> {
+        let (Some(token), Some(auth)) = (token, &self.config.settings.auth) else {
+            return Ok((Cow::Borrowed(&call.request), Cow::Borrowed(url)));
+        };
+        let mut request = call.request.clone();
+        if *url != call.url {
+            // After a redirect the token goes into the new query.
+            request.set_target(url.to_string());
+        }
+        let target = request.target().to_owned();
+        let apply = || (auth.apply)(request, token.expose());
+        let mut request = std::panic::catch_unwind(AssertUnwindSafe(apply))
+            .map_err(|_| Error::new(ErrorKind::Callback, "the apply callback panicked"))?;
+        for value in request.headers_mut().values_mut() {
+            value.set_sensitive(true);
+        }
+        // A token may go into the query.
+        let url = if request.target() == target {
+            Cow::Borrowed(url)
+        } else {
+            Cow::Owned(self.config.base.join(request.target())?)
+        };
+        Ok((Cow::Owned(request), url))
+    }
+}

@@ -1,0 +1,9 @@
+//! Workers: one actor, one Arbiter and one HTTP client each, one task per call.
+
+mod actor;
+mod call;
+mod gates;
+mod kit;
+
+pub(crate) use actor::{Flush, Run, Worker};
+pub(crate) use kit::Parts as WorkerParts;
