@@ -1,0 +1,113 @@
+//! What a paged read reads, and how: the settings of a stream, the request for one
+//! page, and the share of the window that a page takes. Knows no order and no end.
+
+use std::{future::Future, sync::Arc};
+
+use super::{
+    decode::{ItemDecoder, Page, PageDecoder},
+    envelope::Envelope,
+    strategy::Paging,
+};
+use crate::{
+    dispatch::{Dispatcher, PoolLink},
+    error::Error,
+    http::Request,
+};
+
+/// Pages ahead of the consumer unless set otherwise.
+const DEFAULT_PREFETCH: usize = 3;
+/// Bytes of pages ahead of the consumer unless set otherwise.
+const DEFAULT_BYTE_BUDGET: usize = 64 * 1024 * 1024;
+
+/// What to read, and how.
+pub(super) struct Target<T> {
+    endpoint: String,
+    pub(super) prefetch: usize,
+    pub(super) byte_budget: usize,
+    pub(super) paging: Paging,
+    pub(super) envelope: Arc<Envelope>,
+    decoder: Arc<dyn PageDecoder<T>>,
+}
+
+impl<T: Send + 'static> Target<T> {
+    /// The items of `endpoint` as `decoder` builds them, with every setting at its default.
+    pub(super) fn new<D: ItemDecoder<Item = T>>(endpoint: String, decoder: D) -> Self {
+        Self {
+            endpoint,
+            prefetch: DEFAULT_PREFETCH,
+            byte_budget: DEFAULT_BYTE_BUDGET,
+            paging: Paging::default(),
+            envelope: Arc::default(),
+            decoder: Arc::new(decoder),
+        }
+    }
+
+    /// The same target with items built by another decoder.
+    pub(super) fn decoded_by<D: ItemDecoder>(self, decoder: D) -> Target<D::Item> {
+        let Self { endpoint, prefetch, byte_budget, paging, envelope, .. } = self;
+        Target { endpoint, prefetch, byte_budget, paging, envelope, decoder: Arc::new(decoder) }
+    }
+
+    /// Fetches one page; it is decoded on the worker's thread.
+    pub(super) fn fetch(
+        &self,
+        dispatcher: &Arc<Dispatcher>,
+        index: u64,
+        size: Option<u64>,
+    ) -> impl Future<Output = Result<Page<T>, Error>> + use<T> {
+        let dispatcher = Arc::clone(dispatcher);
+        let request = Request::get(self.endpoint.as_str()).query(&self.paging.query(index, size));
+        let (decoder, envelope) = (Arc::clone(&self.decoder), Arc::clone(&self.envelope));
+        async move {
+            dispatcher.call(request?, move |response| decoder.page(&envelope, &response)).await
+        }
+    }
+
+    /// How many places in the window a page of this size takes, so that as many
+    /// pages as fit stay within the byte budget.
+    pub(super) fn cost(&self, page_bytes: usize) -> u32 {
+        let fitting = self
+            .byte_budget
+            .checked_div(page_bytes)
+            .unwrap_or(self.prefetch)
+            .clamp(1, self.prefetch);
+        u32::try_from(self.prefetch.div_ceil(fitting)).unwrap_or(u32::MAX)
+    }
+}
+
+/// Fetches one page on its own, counted from 0, asking for `size` items if the API
+/// takes a size.
+pub(crate) async fn fetch_page<D: ItemDecoder>(
+    pool: impl Into<PoolLink>,
+    endpoint: &str,
+    paging: &Paging,
+    envelope: &Envelope,
+    decoder: D,
+    index: u64,
+    size: Option<u64>,
+) -> Result<Page<D::Item>, Error> {
+    let mut target = Target::new(endpoint.to_owned(), decoder);
+    target.paging = paging.clone();
+    target.envelope = Arc::new(envelope.clone());
+    let control = pool.into().0.connect().await?;
+    let number = paging.number(index);
+    target.fetch(control.dispatcher(), index, size).await.map_err(|error| error.with_page(number))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{super::decode::Typed, *};
+
+    fn target(prefetch: usize, byte_budget: usize) -> Target<()> {
+        Target { prefetch, byte_budget, ..Target::new(String::new(), Typed::new()) }
+    }
+
+    #[test]
+    fn large_pages_take_more_of_the_window_and_one_always_fits() {
+        assert_eq!(target(8, 1000).cost(100), 1);
+        assert_eq!(target(8, 1000).cost(250), 2);
+        assert_eq!(target(8, 1000).cost(1001), 8);
+        assert_eq!(target(8, 1000).cost(0), 1);
+        assert_eq!(target(1, 1).cost(usize::MAX), 1);
+    }
+}
