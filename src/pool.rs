@@ -1,0 +1,336 @@
+//! The handle of a pool. It starts the pool on first use and hides that actors do
+//! the work: it is used from any thread and any runtime.
+
+use std::{fmt, future::Future, sync::Arc, time::Duration};
+
+use actix::Addr;
+use futures::future::BoxFuture;
+use rust_decimal::Decimal;
+use tokio::sync::OnceCell;
+
+use crate::{
+    config::PoolConfig,
+    dispatch::{Connect, Control, PoolLink},
+    error::Error,
+    http::{Request, Response},
+    stats::Stats,
+    supervisor::{self, Core, Supervisor, messages::GetStats},
+    token_manager::{Auth, Token},
+};
+
+/// A pool of supervised workers for one REST API.
+///
+/// Cheap to clone; all clones are one pool. It starts on first use, on a thread of
+/// its own, or on Arbiters of the actix System it is first used in. When the last
+/// clone is dropped, the pool ends; [`shutdown`](Self::shutdown) does so in order.
+///
+/// ```no_run
+/// use vantage_api_pool::{AwwPool, Request};
+///
+/// # async fn demo() -> Result<(), vantage_api_pool::Error> {
+/// let pool = AwwPool::new(3, None, false, "http://localhost:8080/v1");
+/// let page = pool.get("/countries?page=1").await?;
+/// println!("{} bytes", page.body().len());
+/// let created = pool.request(Request::post("/orders").json(&["tea"])?).await?;
+/// # Ok(()) }
+/// ```
+#[derive(Clone)]
+pub struct AwwPool {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    config: PoolConfig,
+    /// `None` in it when the pool was shut down before it started.
+    core: OnceCell<Option<Arc<Core>>>,
+}
+
+impl AwwPool {
+    /// A pool with the given number of workers (1 to 1024), a rate limit in
+    /// requests per second for the whole API, and everything else as
+    /// [`builder`](Self::builder) has it by default.
+    ///
+    /// Nothing is checked and nothing starts here: an invalid value, such as a bad
+    /// URL, is the error of the first use. `use_dampener` must be `false`: the
+    /// dampener is not available, and `true` is refused on first use.
+    #[must_use]
+    pub fn new(
+        workers: usize,
+        rate_limit: Option<Decimal>,
+        use_dampener: bool,
+        base_url: impl Into<String>,
+    ) -> Self {
+        let config = PoolConfig { workers, rate_limit, use_dampener, ..PoolConfig::new(base_url) };
+        Self::with_config(config)
+    }
+
+    /// A pool with every setting, checked when it is built.
+    pub fn builder(base_url: impl Into<String>) -> PoolBuilder {
+        PoolBuilder { config: PoolConfig::new(base_url) }
+    }
+
+    /// The same pool, not yet started, with tokens: at most `tokens` at a time, got
+    /// by `acquire` and put into each request by `apply`.
+    ///
+    /// `acquire` runs at most once at a time for each token, on a thread of its own,
+    /// for at most 30 seconds; it yields a string or a [`Token`] with a lifetime.
+    /// `apply` runs on a worker before every attempt. A 401 leads to one new token
+    /// and one repeat; a second 401 is the call's error.
+    #[must_use]
+    pub fn with_auth_callback<A, F, T, E, P>(self, tokens: usize, acquire: A, apply: P) -> Self
+    where
+        A: Fn() -> F + Send + Sync + 'static,
+        F: Future<Output = Result<T, E>> + 'static,
+        T: Into<Token>,
+        E: Into<Box<dyn std::error::Error + Send + Sync>>,
+        P: Fn(Request, &str) -> Request + Send + Sync + 'static,
+    {
+        let auth = Some(Auth::new(tokens, acquire, apply));
+        Self::with_config(PoolConfig { auth, ..self.inner.config.clone() })
+    }
+
+    fn with_config(config: PoolConfig) -> Self {
+        Self { inner: Arc::new(Inner { config, core: OnceCell::new() }) }
+    }
+
+    /// GETs `target`: a path below the base URL with an optional query, or an
+    /// absolute URL below it.
+    ///
+    /// # Errors
+    /// As [`request`](Self::request).
+    pub async fn get(&self, target: impl Into<String>) -> Result<Response, Error> {
+        self.request(Request::get(target)).await
+    }
+
+    /// Makes a call and waits for its answer. Dropping the future cancels the call.
+    ///
+    /// # Errors
+    /// Every answer that is not a success (2xx), after the repeats that its status
+    /// and method allow, and every failure to get an answer. See
+    /// [`ErrorKind`](crate::ErrorKind).
+    pub async fn request(&self, request: Request) -> Result<Response, Error> {
+        self.core().await?.started.dispatcher.call(request, Ok).await
+    }
+
+    /// What the pool has done so far.
+    ///
+    /// # Errors
+    /// [`ErrorKind::ShuttingDown`](crate::ErrorKind::ShuttingDown) when the pool has ended.
+    pub async fn stats(&self) -> Result<Stats, Error> {
+        self.supervisor().await?.send(GetStats).await.map_err(|_| Error::gone())?
+    }
+
+    /// The address of the pool's supervisor, for an actix application that sends
+    /// [`messages`](crate::messages).
+    ///
+    /// # Errors
+    /// A setting that is invalid.
+    pub async fn supervisor(&self) -> Result<Addr<Supervisor>, Error> {
+        Ok(self.core().await?.started.supervisor.clone())
+    }
+
+    /// Ends the pool: refuses new calls, lets accepted ones finish for at most
+    /// `drain`, answers the rest with
+    /// [`ErrorKind::ShuttingDown`](crate::ErrorKind::ShuttingDown), and waits until
+    /// the pool's threads have ended; one that a callback blocks is left behind after
+    /// 2 seconds. A pool that was never used ends at once and does not start any more.
+    /// Of several shutdowns at a time the shortest drain counts, and each waits for the end.
+    pub async fn shutdown(&self, drain: Duration) {
+        if let Some(core) = self.inner.core.get_or_init(async || None).await {
+            core.shutdown(drain).await;
+        }
+    }
+
+    async fn core(&self) -> Result<&Arc<Core>, Error> {
+        self.inner.core().await
+    }
+}
+
+impl Inner {
+    async fn core(&self) -> Result<&Arc<Core>, Error> {
+        let start = async || {
+            let core = supervisor::start(self.config.validate()?).await?;
+            Ok::<_, Error>(Some(Arc::new(core)))
+        };
+        self.core.get_or_try_init(start).await?.as_ref().ok_or_else(Error::shutting_down)
+    }
+}
+
+impl Connect for Inner {
+    fn connect(self: Arc<Self>) -> BoxFuture<'static, Result<Arc<dyn Control>, Error>> {
+        Box::pin(async move {
+            let control: Arc<dyn Control> = Arc::new(Arc::clone(self.core().await?));
+            Ok(control)
+        })
+    }
+}
+
+impl AsRef<AwwPool> for AwwPool {
+    fn as_ref(&self) -> &AwwPool {
+        self
+    }
+}
+
+impl From<&AwwPool> for PoolLink {
+    fn from(pool: &AwwPool) -> Self {
+        Self(Arc::clone(&pool.inner) as Arc<dyn Connect>)
+    }
+}
+
+impl From<AwwPool> for PoolLink {
+    fn from(pool: AwwPool) -> Self {
+        Self::from(&pool)
+    }
+}
+
+impl From<Arc<AwwPool>> for PoolLink {
+    fn from(pool: Arc<AwwPool>) -> Self {
+        Self::from(&*pool)
+    }
+}
+
+impl From<&Arc<AwwPool>> for PoolLink {
+    fn from(pool: &Arc<AwwPool>) -> Self {
+        Self::from(&**pool)
+    }
+}
+
+impl fmt::Debug for AwwPool {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("AwwPool")
+            .field("config", &self.inner.config)
+            .field("started", &self.inner.core.get().is_some_and(Option::is_some))
+            .finish()
+    }
+}
+
+/// Every setting of a pool. Times are wall-clock durations and must be above zero
+/// unless said otherwise; sizes are in bytes.
+///
+/// ```
+/// use std::time::Duration;
+/// use vantage_api_pool::AwwPool;
+///
+/// let pool = AwwPool::builder("https://api.example.com/v1")
+///     .workers(4)
+///     .rate_limit("2.5".parse().unwrap())
+///     .request_timeout(Duration::from_secs(10))
+///     .default_header("x-tenant", "blue")
+///     .build()?;
+/// # Ok::<(), vantage_api_pool::Error>(())
+/// ```
+#[derive(Clone, Debug)]
+#[must_use]
+pub struct PoolBuilder {
+    config: PoolConfig,
+}
+
+/// Setters that put their value into the field of the same name.
+macro_rules! setters {
+    ($($(#[$doc:meta])* $name:ident: $type:ty;)*) => {
+        impl PoolBuilder {
+            $($(#[$doc])*
+            pub fn $name(mut self, $name: $type) -> Self {
+                self.config.$name = $name;
+                self
+            })*
+        }
+    };
+}
+
+setters! {
+    /// Workers, each with a thread and connections of its own: 3 by default, 1 to 1024.
+    workers: usize;
+    /// Requests that one worker has on the wire at a time, on average over the
+    /// workers: 32 by default. Times the workers, it is the pool's maximum of
+    /// connections, and further calls queue.
+    connections_per_worker: usize;
+    /// Calls that may be under way beyond those that the connections can carry, be it
+    /// that they wait for a connection, the rate limit, a token or a repeat: 16,384 by
+    /// default. The next one fails with
+    /// [`ErrorKind::QueueFull`](crate::ErrorKind::QueueFull).
+    max_queued: usize;
+    /// How long a call may take as a whole, queueing, waits and repeats included,
+    /// unless the request sets its own deadline: 120 s by default.
+    call_timeout: Duration;
+    /// How long one attempt may take, from its first byte to the end of the body:
+    /// 30 s by default.
+    request_timeout: Duration;
+    /// How long a connection may take to be established, TLS included: 5 s by default.
+    connect_timeout: Duration;
+    /// How long the body of an answer may stand still: 10 s by default.
+    read_idle_timeout: Duration;
+    /// How long a connection is kept without use: 15 s by default. With zero none is kept.
+    idle_timeout: Duration;
+    /// How long a connection is used at all: 300 s by default. With zero each serves one
+    /// request.
+    max_lifetime: Duration;
+    /// The largest body that is read, after decompression: 10 MiB by default.
+    max_body_bytes: usize;
+    /// How often a call is attempted, the first time included: 3 by default.
+    max_attempts: u32;
+    /// The wait before the first repeat is random between zero and this, and the
+    /// bound doubles for each further one: 100 ms by default. With zero there is no wait.
+    backoff_base: Duration;
+    /// The bound on the wait before a repeat: 20 s by default. It may be zero.
+    backoff_cap: Duration;
+    /// The longest wait that an API may ask for with Retry-After: 300 s by default. A
+    /// longer one fails the call with [`ErrorKind::RateLimited`](crate::ErrorKind::RateLimited),
+    /// with zero any.
+    max_retry_after: Duration;
+    /// How long the `acquire` callback may take: 30 s by default.
+    acquire_timeout: Duration;
+    /// Whether compressed answers are asked for: `true` by default.
+    gzip: bool;
+}
+
+impl PoolBuilder {
+    /// The rate limit of the whole API, whatever the number of workers, in requests
+    /// per second: 0.5 is one request every two seconds. None by default.
+    pub fn rate_limit(mut self, requests_per_second: Decimal) -> Self {
+        self.config.rate_limit = Some(requests_per_second);
+        self
+    }
+
+    /// How many requests may leave at once after a pause, within the rate limit: 10 ms
+    /// worth of it by default, and at least 1.
+    pub fn burst(mut self, requests: u32) -> Self {
+        self.config.burst = Some(requests);
+        self
+    }
+
+    /// A header for every request that does not set it itself. `User-Agent` replaces
+    /// the pool's own.
+    pub fn default_header(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
+        self.config.default_headers.push((name.into(), value.into()));
+        self
+    }
+
+    /// Trusts another root certificate, in PEM, besides those of the web.
+    pub fn root_certificate(mut self, pem: impl Into<Vec<u8>>) -> Self {
+        self.config.root_certificates.push(pem.into());
+        self
+    }
+
+    /// See [`AwwPool::with_auth_callback`].
+    pub fn with_auth_callback<A, F, T, E, P>(mut self, tokens: usize, acquire: A, apply: P) -> Self
+    where
+        A: Fn() -> F + Send + Sync + 'static,
+        F: Future<Output = Result<T, E>> + 'static,
+        T: Into<Token>,
+        E: Into<Box<dyn std::error::Error + Send + Sync>>,
+        P: Fn(Request, &str) -> Request + Send + Sync + 'static,
+    {
+        self.config.auth = Some(Auth::new(tokens, acquire, apply));
+        self
+    }
+
+    /// Checks every setting. Nothing starts yet.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Config`](crate::ErrorKind::Config), naming the setting.
+    pub fn build(self) -> Result<AwwPool, Error> {
+        self.config.validate()?;
+        Ok(AwwPool::with_config(self.config))
+    }
+}

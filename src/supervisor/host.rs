@@ -1,0 +1,223 @@
+//! Where a pool's actors live: on a System thread of its own, or on Arbiters of the
+//! actix System that the application runs.
+
+use std::{
+    collections::BTreeSet,
+    sync::{Arc, Mutex, MutexGuard, PoisonError, atomic::AtomicUsize},
+    thread,
+    time::{Duration, Instant},
+};
+
+use actix::prelude::*;
+use futures::{
+    FutureExt,
+    future::{BoxFuture, Shared},
+};
+use tokio::{
+    runtime,
+    sync::{mpsc, oneshot, watch},
+};
+
+use super::{
+    actor::{Start, Supervisor},
+    messages::Shutdown,
+};
+use crate::{
+    config::ValidConfig,
+    dispatch::{Connect, Control, Dispatcher, Routes, StartPager},
+    error::{Error, ErrorKind},
+    rate_limit::{Hold, RateLimiter},
+    retry::Budget,
+    stats::StatsCollector,
+    token_manager::TokenManager,
+    worker::WorkerParts,
+};
+
+/// The way to a pool that runs. It does not keep the pool alive.
+#[derive(Clone)]
+pub(crate) struct Started {
+    pub(crate) dispatcher: Arc<Dispatcher>,
+    pub(crate) supervisor: Addr<Supervisor>,
+}
+
+/// A pool that runs, until this is dropped.
+pub(crate) struct Core {
+    pub(crate) started: Started,
+    exit: Exit,
+    /// Resolves when the control thread has ended.
+    ended: Shared<oneshot::Receiver<()>>,
+}
+
+/// Ends the control thread.
+#[derive(Clone)]
+enum Exit {
+    System(System),
+    Arbiter(ArbiterHandle),
+}
+
+impl Exit {
+    fn stop(&self) {
+        match self {
+            Self::System(system) => system.stop(),
+            Self::Arbiter(arbiter) => {
+                arbiter.stop();
+            }
+        }
+    }
+}
+
+/// The Systems that pools run for themselves. A pool that is first used in a callback of
+/// another one does not live in that one's System, which may end before it.
+static OWN_SYSTEMS: Mutex<BTreeSet<usize>> = Mutex::new(BTreeSet::new());
+
+fn own_systems() -> MutexGuard<'static, BTreeSet<usize>> {
+    OWN_SYSTEMS.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Starts a pool's actors. Inside an application's System they use Arbiters of that System;
+/// elsewhere they get a System thread of their own. Blocks no thread. If the future
+/// is dropped, what has started ends.
+pub(crate) async fn start(config: ValidConfig) -> Result<Core, Error> {
+    let (ready, started) = oneshot::channel();
+    let (end, ended) = oneshot::channel();
+    let ended = ended.shared();
+    let host = System::try_current().filter(|system| !own_systems().contains(&system.id()));
+    match host {
+        Some(_) => {
+            let arbiter = Arbiter::try_new().map_err(no_thread)?;
+            let exit = Exit::Arbiter(arbiter.handle());
+            arbiter.spawn_fn(move || {
+                let core = boot(config).map(|started| Core { started, exit, ended });
+                if core.is_err() {
+                    Arbiter::current().stop();
+                }
+                // If the starter has gone, this drops the core, and that ends the pool.
+                let _ = ready.send(core);
+            });
+            spawn_thread(move || {
+                let _ = arbiter.join();
+                drop(end);
+            })?;
+        }
+        None => {
+            let runtime = runtime::Builder::new_current_thread().enable_all().build();
+            let runtime = runtime.map_err(no_thread)?;
+            spawn_thread(move || {
+                let runner = System::with_tokio_rt(|| runtime);
+                let id = System::current().id();
+                own_systems().insert(id);
+                let core = runner.block_on(async {
+                    let exit = Exit::System(System::current());
+                    boot(config).map(|started| Core { started, exit, ended })
+                });
+                let is_up = core.is_ok();
+                let _ = ready.send(core);
+                if is_up {
+                    let _ = runner.run();
+                }
+                own_systems().remove(&id);
+                drop(end);
+            })?;
+        }
+    }
+    started.await.map_err(|_| Error::gone())?
+}
+
+fn spawn_thread(run: impl FnOnce() + Send + 'static) -> Result<(), Error> {
+    let spawned = thread::Builder::new().name("vantage-api-pool".into()).spawn(run);
+    spawned.map(drop).map_err(no_thread)
+}
+
+fn no_thread(source: std::io::Error) -> Error {
+    Error::new(ErrorKind::Config, "the system has no thread for the pool").with_source(source)
+}
+
+/// Shuts down in the background, on the control thread.
+fn end(supervisor: Addr<Supervisor>, exit: Exit) {
+    let arbiter = match &exit {
+        Exit::System(system) => system.arbiter().clone(),
+        Exit::Arbiter(arbiter) => arbiter.clone(),
+    };
+    arbiter.spawn(async move {
+        let _ = supervisor.send(Shutdown { drain: Duration::ZERO }).await;
+        exit.stop();
+    });
+}
+
+/// Starts every actor: on the current thread, but for the workers and the token
+/// manager, which run users' callbacks on threads of their own.
+fn boot(config: ValidConfig) -> Result<Started, Error> {
+    let (routes_sender, routes) = watch::channel(Routes::default());
+    let (lost_sender, lost) = mpsc::unbounded_channel();
+    let now = Instant::now();
+    let stats = StatsCollector::new().start();
+    // The acquire callback is a user's: it may block its own thread, not this one.
+    let callbacks = config.settings.auth.clone().map(|auth| {
+        let arbiter = Arbiter::try_new().map_err(no_thread)?;
+        let manager = TokenManager::new(auth, config.settings.acquire_timeout, stats.clone());
+        Ok((TokenManager::start_in_arbiter(&arbiter.handle(), |_| manager), arbiter))
+    });
+    let (tokens, callbacks) = callbacks.transpose()?.unzip();
+    let dispatcher = Arc::new(Dispatcher::new(Arc::new(config), routes, lost_sender));
+    let settings = &dispatcher.config.settings;
+    let limiter = settings.rate_limit.map(|rate| {
+        let slots = Arc::clone(dispatcher.permits());
+        RateLimiter::new(rate, settings.burst, settings.workers, slots, now).start()
+    });
+    let parts = WorkerParts {
+        dispatcher: Arc::clone(&dispatcher),
+        limiter,
+        tokens,
+        turn: Arc::new(AtomicUsize::new(0)),
+        hold: Arc::new(Hold::new(now)),
+        budget: Arc::new(Mutex::new(Budget::new(now))),
+    };
+    // With its workers from the first moment on: the first calls find them.
+    let supervisor = Supervisor::create(|ctx| {
+        Supervisor::new(parts, stats, routes_sender, lost, callbacks).with_workers(ctx)
+    });
+    Ok(Started { dispatcher, supervisor })
+}
+
+impl Core {
+    /// Shuts down in order and waits for the pool's threads.
+    pub(crate) async fn shutdown(&self, drain: Duration) {
+        let _ = self.started.supervisor.send(Shutdown { drain }).await;
+        self.exit.stop();
+        let _ = self.ended.clone().await;
+    }
+}
+
+impl Drop for Core {
+    fn drop(&mut self) {
+        end(self.started.supervisor.clone(), self.exit.clone());
+    }
+}
+
+impl Control for Started {
+    fn dispatcher(&self) -> &Arc<Dispatcher> {
+        &self.dispatcher
+    }
+
+    fn start_pager(&self, start: StartPager) -> BoxFuture<'static, Result<(), Error>> {
+        let asked = self.supervisor.send(Start(start));
+        Box::pin(async move { asked.await.map_err(|_| Error::gone()) })
+    }
+}
+
+impl Connect for Started {
+    fn connect(self: Arc<Self>) -> BoxFuture<'static, Result<Arc<dyn Control>, Error>> {
+        let control: Arc<dyn Control> = self;
+        Box::pin(async { Ok(control) })
+    }
+}
+
+impl Control for Arc<Core> {
+    fn dispatcher(&self) -> &Arc<Dispatcher> {
+        &self.started.dispatcher
+    }
+
+    fn start_pager(&self, start: StartPager) -> BoxFuture<'static, Result<(), Error>> {
+        self.started.start_pager(start)
+    }
+}

@@ -1,0 +1,80 @@
+//! The messages that an actix application sends to [`Supervisor`](crate::Supervisor).
+
+use std::time::Duration;
+
+use actix::Message;
+
+use crate::{
+    error::Error,
+    http::{Request, Response},
+    pager::{Envelope, PaginatedStream, Paging},
+    stats::Stats,
+};
+
+/// Makes one call. It takes the same way as [`AwwPool::request`](crate::AwwPool::request).
+///
+/// ```no_run
+/// # async fn demo(pool: vantage_api_pool::AwwPool) -> Result<(), Box<dyn std::error::Error>> {
+/// use vantage_api_pool::{Request, messages::Fetch};
+///
+/// let supervisor = pool.supervisor().await?;
+/// let response = supervisor.send(Fetch(Request::get("/countries?page=1"))).await??;
+/// # Ok(()) }
+/// ```
+#[derive(Debug, Clone, Message)]
+#[rtype(result = "Result<Response, Error>")]
+pub struct Fetch(pub Request);
+
+/// Opens a paged stream of JSON values. It takes the same settings as
+/// [`PaginatedStream`], with the same defaults.
+#[derive(Debug, Clone, Message)]
+#[rtype(result = "PaginatedStream")]
+pub struct OpenStream {
+    pub(super) endpoint: String,
+    pub(super) prefetch: Option<usize>,
+    pub(super) paging: Option<Paging>,
+    pub(super) envelope: Option<Envelope>,
+}
+
+impl OpenStream {
+    /// A stream over `endpoint`.
+    pub fn new(endpoint: impl Into<String>) -> Self {
+        Self { endpoint: endpoint.into(), prefetch: None, paging: None, envelope: None }
+    }
+
+    /// See [`PaginatedStream::prefetch`].
+    #[must_use]
+    pub fn prefetch(mut self, pages: usize) -> Self {
+        self.prefetch = Some(pages);
+        self
+    }
+
+    /// See [`PaginatedStream::paging`].
+    #[must_use]
+    pub fn paging(mut self, paging: Paging) -> Self {
+        self.paging = Some(paging);
+        self
+    }
+
+    /// See [`PaginatedStream::envelope`].
+    #[must_use]
+    pub fn envelope(mut self, envelope: Envelope) -> Self {
+        self.envelope = Some(envelope);
+        self
+    }
+}
+
+/// Asks for the pool's statistics.
+#[derive(Debug, Clone, Copy, Message)]
+#[rtype(result = "Result<Stats, Error>")]
+pub struct GetStats;
+
+/// Shuts the pool down: refuses new calls, lets accepted ones finish for at most
+/// `drain`, answers the rest with [`ErrorKind::ShuttingDown`](crate::ErrorKind::ShuttingDown),
+/// then stops and joins every worker.
+#[derive(Debug, Clone, Copy, Message)]
+#[rtype(result = "()")]
+pub struct Shutdown {
+    /// How long accepted calls may still take.
+    pub drain: Duration,
+}
