@@ -13,6 +13,7 @@ mod retry;
 mod stats;
 mod supervisor;
 mod token_manager;
+mod vantage;
 mod worker;
 
 pub use dispatch::PoolLink;
@@ -23,3 +24,4 @@ pub use pool::{AwwPool, PoolBuilder};
 pub use stats::{Latency, Stats, WorkerStats};
 pub use supervisor::{Supervisor, messages};
 pub use token_manager::Token;
+pub use vantage::{ApiCondition, ColumnConditions, Filtering, PoolApi, PoolTableExt};

@@ -1,0 +1,131 @@
+//! From this crate's error to Vantage's.
+
+use std::convert::Infallible;
+
+use http::StatusCode;
+use vantage_core::{Context, VantageError};
+
+use crate::error::{Error, ErrorKind};
+
+/// Keeps the error as the source and puts `kind` and, when known, `status`,
+/// `attempts`, `page` and `body` (the start of the answer) into the context.
+/// 404 becomes `NotFound`, 403 `Forbidden`, 409 and 412 `Conflict`, 405 and 501
+/// `Unsupported`; a request or setting that is invalid `IncorrectUsage`.
+///
+/// ```
+/// use vantage_api_pool::AwwPool;
+/// use vantage_core::VantageError;
+///
+/// let error: VantageError = AwwPool::builder("ftp://host").build().unwrap_err().into();
+/// assert!(error.is_incorrect_usage());
+/// assert_eq!(error.context["kind"], "config");
+/// ```
+impl From<Error> for VantageError {
+    fn from(error: Error) -> Self {
+        let mut vantage = classified(&error, Self::other("the API call failed"));
+        let context = [
+            ("kind", Some(error.kind_name().to_owned())),
+            ("status", error.status().map(|status| status.as_u16().to_string())),
+            ("attempts", (error.attempts() > 0).then(|| error.attempts().to_string())),
+            ("page", error.page().map(|page| page.to_string())),
+            ("body", error.body_start().map(std::borrow::Cow::into_owned)),
+        ];
+        for (key, value) in context {
+            if let Some(value) = value.filter(|value| !value.is_empty()) {
+                vantage.context.insert(key.to_owned(), value);
+            }
+        }
+        let Err(vantage) = Err::<Infallible, _>(error).context(vantage);
+        vantage
+    }
+}
+
+fn classified(error: &Error, vantage: VantageError) -> VantageError {
+    match (error.kind(), error.status()) {
+        (ErrorKind::Config | ErrorKind::InvalidRequest | ErrorKind::ForeignOrigin, _) => {
+            vantage.mark_incorrect_usage()
+        }
+        (ErrorKind::Status, Some(StatusCode::NOT_FOUND)) => vantage.mark_not_found(),
+        (ErrorKind::Status, Some(StatusCode::FORBIDDEN)) => vantage.mark_forbidden(),
+        (ErrorKind::Status, Some(StatusCode::CONFLICT | StatusCode::PRECONDITION_FAILED)) => {
+            vantage.mark_conflict()
+        }
+        (ErrorKind::Status, Some(StatusCode::METHOD_NOT_ALLOWED | StatusCode::NOT_IMPLEMENTED)) => {
+            vantage.mark_unsupported()
+        }
+        _ => vantage,
+    }
+}
+
+/// The error of a read of `table`, named without its query.
+pub(super) fn of_read(table: &str, error: Error) -> VantageError {
+    let mut vantage = VantageError::from(error);
+    let path = table.split('?').next().unwrap_or_default();
+    vantage.context.insert_before(0, "table".to_owned(), path.to_owned());
+    vantage
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{error::Error as _, time::Duration};
+
+    use vantage_core::util::error::ErrorKind as Kind;
+
+    use super::*;
+    use crate::http::Response;
+
+    fn status(code: u16) -> Error {
+        Error::status_of(Response::new(StatusCode::from_u16(code).unwrap(), "the body"))
+    }
+
+    #[test]
+    fn a_status_becomes_the_kind_that_it_means() {
+        for (code, kind) in [
+            (400, Kind::Generic),
+            (401, Kind::Generic),
+            (403, Kind::Forbidden),
+            (404, Kind::NotFound),
+            (405, Kind::Unsupported),
+            (409, Kind::Conflict),
+            (412, Kind::Conflict),
+            (429, Kind::Generic),
+            (500, Kind::Generic),
+            (501, Kind::Unsupported),
+        ] {
+            assert_eq!(VantageError::from(status(code)).kind(), kind, "{code}");
+        }
+    }
+
+    #[test]
+    fn an_invalid_request_is_incorrect_usage_and_a_transport_error_is_generic() {
+        for (kind, expected) in [
+            (ErrorKind::InvalidRequest, Kind::IncorrectUsage),
+            (ErrorKind::ForeignOrigin, Kind::IncorrectUsage),
+            (ErrorKind::Config, Kind::IncorrectUsage),
+            (ErrorKind::Connect, Kind::Generic),
+            (ErrorKind::Decode, Kind::Generic),
+        ] {
+            assert_eq!(VantageError::from(Error::new(kind, "x")).kind(), expected, "{kind:?}");
+        }
+    }
+
+    #[test]
+    fn the_context_names_what_is_known_and_the_source_is_kept() {
+        let error = status(503).with_effort(3, Duration::from_secs(1)).with_page(4);
+        let vantage = of_read("orders?key=canary", error);
+        let context: Vec<_> =
+            vantage.context.iter().map(|(key, value)| (key.as_str(), value.as_str())).collect();
+        let expected = [
+            ("table", "orders"),
+            ("kind", "status"),
+            ("status", "503"),
+            ("attempts", "3"),
+            ("page", "4"),
+            ("body", "the body"),
+        ];
+        assert_eq!(context, expected);
+        assert!(!vantage.to_string().contains("canary"));
+        let source = vantage.source().and_then(|source| source.downcast_ref::<Error>()).unwrap();
+        assert_eq!(source.attempts(), 3);
+    }
+}

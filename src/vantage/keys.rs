@@ -1,0 +1,157 @@
+//! [pure] The keys of rows: real ids, synthetic ones, and what happens when an
+//! id comes twice.
+
+use std::{
+    collections::{HashSet, VecDeque},
+    sync::Arc,
+};
+
+use vantage_core::{Result, error};
+
+use super::record::Row;
+
+/// How many ids a stream remembers to recognise a row that comes again.
+const REMEMBERED: usize = 10_000;
+
+const SYNTHETIC: &str = "~row:";
+
+/// The key of a row without a usable id at `position` of the set, counted from 0.
+fn synthetic(position: u64) -> String {
+    format!("{SYNTHETIC}{position}")
+}
+
+/// Whether `key` has the form of a key that was made up for a row without an id.
+pub(super) fn is_synthetic(key: &str) -> bool {
+    key.strip_prefix(SYNTHETIC).is_some_and(|position| position.parse::<u64>().is_ok())
+}
+
+/// Gives rows their keys, page by page.
+///
+/// Two rows with one id in one page are an error, as either could be the right
+/// one. An id that was on an earlier page is a row that moved while the set was
+/// read: the first one stays, the later one is left out and counted.
+#[derive(Debug, Default)]
+pub(super) struct Keys {
+    seen: HashSet<Arc<str>>,
+    order: VecDeque<Arc<str>>,
+    limit: Option<usize>,
+    repeated: u64,
+}
+
+impl Keys {
+    /// Remembers every id.
+    pub(super) fn exact() -> Self {
+        Self::default()
+    }
+
+    /// Remembers the last 10,000 ids.
+    pub(super) fn recent() -> Self {
+        Self { limit: Some(REMEMBERED), ..Self::default() }
+    }
+
+    /// The keyed rows of one page, from rows with their position in the set.
+    ///
+    /// # Errors
+    /// When two rows of the page have one id; the error names it.
+    pub(super) fn page(&mut self, rows: Vec<(u64, Row)>) -> Result<Vec<(String, Row)>> {
+        let mut here = HashSet::with_capacity(rows.len());
+        let mut keyed = Vec::with_capacity(rows.len());
+        for (position, mut row) in rows {
+            let id = row.id.take().unwrap_or_else(|| synthetic(position));
+            let key: Arc<str> = id.as_str().into();
+            // A made-up key never stands for a row that moved.
+            let clashes = self.seen.contains(&key);
+            if !here.insert(Arc::clone(&key)) || clashes && is_synthetic(&id) {
+                return Err(error!("two rows share one id", id = id));
+            }
+            if clashes {
+                self.repeated += 1;
+                continue;
+            }
+            self.remember(key);
+            keyed.push((id, row));
+        }
+        Ok(keyed)
+    }
+
+    /// How many rows were left out since the last call.
+    pub(super) fn take_repeated(&mut self) -> u64 {
+        std::mem::take(&mut self.repeated)
+    }
+
+    fn remember(&mut self, key: Arc<str>) {
+        if let Some(limit) = self.limit {
+            if self.order.len() == limit
+                && let Some(oldest) = self.order.pop_front()
+            {
+                self.seen.remove(&oldest);
+            }
+            self.order.push_back(Arc::clone(&key));
+        }
+        self.seen.insert(key);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use vantage_types::Record;
+
+    use super::*;
+
+    fn rows(first: u64, ids: &[&str]) -> Vec<(u64, Row)> {
+        let row = |id: &&str| Row {
+            id: (!id.is_empty()).then(|| (*id).to_owned()),
+            record: Record::new(),
+        };
+        (first..).zip(ids.iter().map(row)).collect()
+    }
+
+    fn keys(keys: &mut Keys, first: u64, ids: &[&str]) -> Vec<String> {
+        keys.page(rows(first, ids)).unwrap().into_iter().map(|(key, _)| key).collect()
+    }
+
+    #[test]
+    fn rows_without_an_id_get_their_position() {
+        let mut all = Keys::exact();
+        assert_eq!(keys(&mut all, 0, &["a", "", ""]), ["a", "~row:1", "~row:2"]);
+        assert_eq!(keys(&mut all, 3, &["", "b"]), ["~row:3", "b"]);
+    }
+
+    #[test]
+    fn one_id_twice_in_one_page_is_an_error_that_names_it() {
+        let error = Keys::exact().page(rows(0, &["a", "b", "a"])).unwrap_err();
+        assert_eq!(error.context["id"], "\"a\"");
+    }
+
+    #[test]
+    fn an_id_of_an_earlier_page_keeps_the_first_row_and_is_counted() {
+        let mut all = Keys::exact();
+        assert_eq!(keys(&mut all, 0, &["a", "b"]), ["a", "b"]);
+        assert_eq!(keys(&mut all, 2, &["b", "c"]), ["c"]);
+        assert_eq!((all.take_repeated(), all.take_repeated()), (1, 0));
+    }
+
+    #[test]
+    fn a_made_up_key_displaces_no_real_row() {
+        let mut all = Keys::exact();
+        assert_eq!(keys(&mut all, 0, &[""]), ["~row:0"]);
+        assert!(all.page(rows(1, &["~row:0"])).is_err());
+        assert!(Keys::exact().page(rows(0, &["~row:1", ""])).is_err());
+    }
+
+    #[test]
+    fn a_stream_remembers_a_bounded_number_of_ids() {
+        let mut recent = Keys::recent();
+        let many: Vec<String> = (0..=REMEMBERED).map(|id| id.to_string()).collect();
+        let many: Vec<&str> = many.iter().map(String::as_str).collect();
+        assert_eq!(keys(&mut recent, 0, &many).len(), REMEMBERED + 1);
+        assert_eq!(recent.seen.len(), REMEMBERED);
+        assert_eq!(keys(&mut recent, 20_000, &["0", "10000"]), ["0"]);
+    }
+
+    #[test]
+    fn a_synthetic_key_is_recognised_by_its_form() {
+        assert!(is_synthetic("~row:12"));
+        assert!(!is_synthetic("~row:x") && !is_synthetic("12"));
+    }
+}

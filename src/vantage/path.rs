@@ -1,0 +1,124 @@
+//! [pure] A table's path: its placeholders, and how a value becomes part of a
+//! URL. Knows nothing of conditions but the values they want.
+
+use indexmap::IndexMap;
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use vantage_core::{VantageError, error};
+
+use super::filter::Scalar;
+
+/// Everything but the unreserved characters of RFC 3986 section 2.3, so that a
+/// value stays one path segment or one query parameter whatever it holds.
+const RESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+
+/// A template with its placeholders filled.
+#[derive(Debug)]
+pub(super) struct Filled<'a> {
+    pub(super) path: String,
+    /// What came after the `?` of the template.
+    pub(super) fixed: String,
+    /// The names of the placeholders.
+    pub(super) used: Vec<&'a str>,
+}
+
+/// Fills the `{placeholder}`s of `template` from the values in `wanted`.
+///
+/// # Errors
+/// `IncorrectUsage` when a placeholder is unclosed, empty or without a value, or
+/// when the value would change the path; `Unsupported` when it has several.
+pub(super) fn fill<'a>(
+    template: &'a str,
+    wanted: &IndexMap<String, Vec<Scalar>>,
+) -> Result<Filled<'a>, VantageError> {
+    if template.contains('#') {
+        return Err(unusable("the path of a table has no fragment"));
+    }
+    let (path, fixed) = template.split_once('?').unwrap_or((template, ""));
+    let mut used = Vec::new();
+    let path = fill_part(path, wanted, &mut used)?;
+    let fixed = fill_part(fixed, wanted, &mut used)?;
+    if path.split('/').any(|segment| matches!(segment, "." | "..")) {
+        return Err(unusable("a segment of a path must not be `.` or `..`"));
+    }
+    Ok(Filled { path, fixed, used })
+}
+
+fn fill_part<'a>(
+    template: &'a str,
+    wanted: &IndexMap<String, Vec<Scalar>>,
+    used: &mut Vec<&'a str>,
+) -> Result<String, VantageError> {
+    let mut filled = String::with_capacity(template.len());
+    let mut rest = template;
+    while let Some(brace) = rest.find(['{', '}']) {
+        let after = &rest[brace + 1..];
+        let name = after.split(['{', '}']).next().unwrap_or_default();
+        let is_closed = after[name.len()..].starts_with('}');
+        if !rest[brace..].starts_with('{') || !is_closed || name.is_empty() {
+            return Err(unusable("the path of a table has an unclosed or empty placeholder"));
+        }
+        filled.push_str(&rest[..brace]);
+        filled.push_str(&value_of(name, wanted)?);
+        used.push(name);
+        rest = &after[name.len() + 1..];
+    }
+    filled.push_str(rest);
+    Ok(filled)
+}
+
+fn value_of(name: &str, wanted: &IndexMap<String, Vec<Scalar>>) -> Result<String, VantageError> {
+    let unfilled = |what: &str| error!(what, placeholder = name).mark_incorrect_usage();
+    match wanted.get(name).map(Vec::as_slice) {
+        Some([Some(value)]) => {
+            segment(value).ok_or_else(|| unfilled("a placeholder cannot be empty, `.` or `..`"))
+        }
+        // No row can match, so the path is never asked for.
+        Some([]) => Ok(String::new()),
+        Some([None]) => Err(unfilled("null cannot fill a placeholder")),
+        Some(_) => Err(refused("a placeholder takes one value", name)),
+        None => Err(unfilled("no equality condition fills the placeholder")),
+    }
+}
+
+/// `value` as one path segment; `None` when it would be none or a step in the path.
+pub(super) fn segment(value: &str) -> Option<String> {
+    (!matches!(value, "" | "." | "..")).then(|| encode(value))
+}
+
+/// `text` with everything encoded that a URL gives a meaning to.
+pub(super) fn encode(text: &str) -> String {
+    utf8_percent_encode(text, RESERVED).to_string()
+}
+
+fn unusable(what: &str) -> VantageError {
+    error!(what).mark_incorrect_usage()
+}
+
+/// The refusal of a condition on `field`.
+pub(super) fn refused(what: &str, field: &str) -> VantageError {
+    error!(what, field = field).mark_unsupported()
+}
+
+/// The key under which an API that wraps items by table name holds them: the
+/// last segment of the path that is no placeholder.
+pub(super) fn wrapper_key(template: &str) -> &str {
+    let path = template.split(['?', '#']).next().unwrap_or_default();
+    path.rsplit('/').find(|segment| !segment.is_empty() && !segment.contains('{')).unwrap_or(path)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_wrapper_key_is_the_last_plain_segment() {
+        for (template, key) in [
+            ("countries", "countries"),
+            ("v1/users/{id}/orders?x=a/b", "orders"),
+            ("users/{id}", "users"),
+            ("users/", "users"),
+        ] {
+            assert_eq!(wrapper_key(template), key);
+        }
+    }
+}

@@ -1,0 +1,272 @@
+//! [`PoolApi`] as Vantage's `TableSource`: translates, and leaves the work to
+//! `reads`. What a REST API cannot do is refused here, before any request.
+
+use std::pin::Pin;
+
+use async_trait::async_trait;
+use ciborium::Value;
+use futures::Stream;
+use indexmap::IndexMap;
+use vantage_core::{Result, VantageError, error};
+use vantage_expressions::{
+    Expression, ExpressiveEnum,
+    traits::{
+        associated_expressions::AssociatedExpression,
+        datasource::{DataSource, ExprDataSource, defer_execute},
+        expressive::DeferredFn,
+    },
+};
+use vantage_table::{
+    column::core::{Column, ColumnType},
+    table::Table,
+    traits::table_source::TableSource,
+};
+use vantage_types::{Entity, Record};
+
+use super::{PoolApi, condition::ApiCondition, reads::Read};
+
+type Rows = IndexMap<String, Record<Value>>;
+
+impl DataSource for PoolApi {}
+
+impl ExprDataSource<Value> for PoolApi {
+    /// Resolves an expression that stands for one deferred value, such as
+    /// [`TableSource::column_table_values_expr`]. An API runs no other
+    /// expression: those are `Unsupported`.
+    async fn execute(&self, expression: &Expression<Value>) -> Result<Value> {
+        let value = match expression.parameters.as_slice() {
+            [ExpressiveEnum::Deferred(deferred)] if expression.template == "{}" => {
+                deferred.call().await?
+            }
+            [ExpressiveEnum::Scalar(value)] if expression.template == "{}" => {
+                return Ok(value.clone());
+            }
+            _ => return Err(unsupported("running an expression")),
+        };
+        match value {
+            ExpressiveEnum::Scalar(value) => Ok(value),
+            _ => Err(unsupported("running an expression")),
+        }
+    }
+
+    fn defer(&self, expression: Expression<Value>) -> DeferredFn<Value> {
+        defer_execute(self, expression)
+    }
+}
+
+fn unsupported(what: &str) -> VantageError {
+    error!(format!("the API does not support {what}")).mark_unsupported()
+}
+
+#[async_trait]
+impl TableSource for PoolApi {
+    type Column<Type>
+        = Column<Type>
+    where
+        Type: ColumnType;
+    type AnyType = Value;
+    type Value = Value;
+    type Id = String;
+    type Source = String;
+    type Condition = ApiCondition;
+
+    fn eq_condition(field: &str, value: &str) -> Result<ApiCondition> {
+        Ok(ApiCondition::eq(field, value))
+    }
+
+    fn eq_value_condition(&self, field: &str, value: Value) -> Result<ApiCondition> {
+        Ok(ApiCondition::eq(field, value))
+    }
+
+    fn in_values_condition(&self, field: &str, values: Vec<Value>) -> Result<ApiCondition> {
+        Ok(ApiCondition::is_in(field, values))
+    }
+
+    fn condition_equality(&self, condition: &ApiCondition) -> Option<(String, Value)> {
+        match condition {
+            ApiCondition::Eq { field, value } => Some((field.clone(), value.clone())),
+            ApiCondition::In { .. } | ApiCondition::Unsupported { .. } => None,
+        }
+    }
+
+    fn describe_condition(&self, condition: &ApiCondition) -> String {
+        condition.to_string()
+    }
+
+    fn condition_column(&self, condition: &ApiCondition) -> Option<String> {
+        condition.field().map(str::to_owned)
+    }
+
+    fn create_column<Type: ColumnType>(&self, name: &str) -> Column<Type> {
+        Column::new(name)
+    }
+
+    fn to_any_column<Type: ColumnType>(&self, column: Column<Type>) -> Column<Value> {
+        Column::from_column(column)
+    }
+
+    fn convert_any_column<Type: ColumnType>(&self, column: Column<Value>) -> Option<Column<Type>> {
+        Some(Column::from_column(column))
+    }
+
+    fn expr(
+        &self,
+        template: impl Into<String>,
+        parameters: Vec<ExpressiveEnum<Value>>,
+    ) -> Expression<Value> {
+        Expression::new(template, parameters)
+    }
+
+    fn search_table_condition<E: Entity<Value>>(
+        &self,
+        _table: &Table<Self, E>,
+        _search_value: &str,
+    ) -> ApiCondition {
+        ApiCondition::unsupported("a search")
+    }
+
+    fn related_in_condition<E: Entity<Value> + 'static>(
+        &self,
+        target_field: &str,
+        source_table: &Table<Self, E>,
+        source_column: &str,
+    ) -> ApiCondition {
+        let source = source_table.table_name().split('?').next().unwrap_or_default();
+        ApiCondition::unsupported(format!(
+            "`{target_field}` in the values of `{source_column}` of `{source}`"
+        ))
+    }
+
+    async fn list_table_values<E: Entity<Value>>(&self, table: &Table<Self, E>) -> Result<Rows> {
+        Read::of(self, table)?.list().await
+    }
+
+    fn stream_table_values<'a, E: Entity<Value> + 'a>(
+        &'a self,
+        table: &Table<Self, E>,
+    ) -> Pin<Box<dyn Stream<Item = Result<(String, Record<Value>)>> + Send + 'a>> {
+        let read = Read::of(self, table);
+        Box::pin(async_stream::try_stream! {
+            let mut pages = read?.pages()?;
+            while let Some(page) = pages.next().await {
+                for row in page? {
+                    yield row;
+                }
+            }
+        })
+    }
+
+    async fn get_table_value<E: Entity<Value>>(
+        &self,
+        table: &Table<Self, E>,
+        id: &String,
+    ) -> Result<Option<Record<Value>>> {
+        Read::of(self, table)?.get(id).await
+    }
+
+    async fn get_table_some_value<E: Entity<Value>>(
+        &self,
+        table: &Table<Self, E>,
+    ) -> Result<Option<(String, Record<Value>)>> {
+        Read::of(self, table)?.some().await
+    }
+
+    async fn get_table_count<E: Entity<Value>>(&self, table: &Table<Self, E>) -> Result<i64> {
+        let count = Read::of(self, table)?.count().await?;
+        Ok(i64::try_from(count).unwrap_or(i64::MAX))
+    }
+
+    /// The values of `column` in every row that has it, as a list, read when
+    /// the expression is run.
+    fn column_table_values_expr<'a, E: Entity<Value> + 'static, Type: ColumnType>(
+        &'a self,
+        table: &Table<Self, E>,
+        column: &Column<Type>,
+    ) -> AssociatedExpression<'a, Self, Value, Vec<Type>> {
+        let (api, table, column) = (self.clone(), table.clone(), column.name().to_owned());
+        let values = DeferredFn::new(move || {
+            let (api, table, column) = (api.clone(), table.clone(), column.clone());
+            Box::pin(async move {
+                let rows = api.list_table_values(&table).await?;
+                let values = rows.into_values().filter_map(|mut row| row.swap_remove(&column));
+                Ok(ExpressiveEnum::Scalar(Value::Array(values.collect())))
+            })
+        });
+        let expression = Expression::new("{}", vec![ExpressiveEnum::Deferred(values)]);
+        AssociatedExpression::new(expression, self)
+    }
+
+    async fn get_table_sum<E: Entity<Value>>(
+        &self,
+        _table: &Table<Self, E>,
+        _column: &Column<Value>,
+    ) -> Result<Value> {
+        Err(unsupported("sums"))
+    }
+
+    async fn get_table_max<E: Entity<Value>>(
+        &self,
+        _table: &Table<Self, E>,
+        _column: &Column<Value>,
+    ) -> Result<Value> {
+        Err(unsupported("maxima"))
+    }
+
+    async fn get_table_min<E: Entity<Value>>(
+        &self,
+        _table: &Table<Self, E>,
+        _column: &Column<Value>,
+    ) -> Result<Value> {
+        Err(unsupported("minima"))
+    }
+
+    async fn insert_table_value<E: Entity<Value>>(
+        &self,
+        _table: &Table<Self, E>,
+        _id: &String,
+        _record: &Record<Value>,
+    ) -> Result<Record<Value>> {
+        Err(unsupported("inserts"))
+    }
+
+    async fn replace_table_value<E: Entity<Value>>(
+        &self,
+        _table: &Table<Self, E>,
+        _id: &String,
+        _record: &Record<Value>,
+    ) -> Result<Record<Value>> {
+        Err(unsupported("replacing rows"))
+    }
+
+    async fn patch_table_value<E: Entity<Value>>(
+        &self,
+        _table: &Table<Self, E>,
+        _id: &String,
+        _partial: &Record<Value>,
+    ) -> Result<Record<Value>> {
+        Err(unsupported("patches"))
+    }
+
+    async fn delete_table_value<E: Entity<Value>>(
+        &self,
+        _table: &Table<Self, E>,
+        _id: &String,
+    ) -> Result<()> {
+        Err(unsupported("deletes"))
+    }
+
+    async fn delete_table_all_values<E: Entity<Value>>(
+        &self,
+        _table: &Table<Self, E>,
+    ) -> Result<()> {
+        Err(unsupported("deletes"))
+    }
+
+    async fn insert_table_return_id_value<E: Entity<Value>>(
+        &self,
+        _table: &Table<Self, E>,
+        _record: &Record<Value>,
+    ) -> Result<String> {
+        Err(unsupported("inserts"))
+    }
+}

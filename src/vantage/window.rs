@@ -1,0 +1,175 @@
+//! [pure] Windows of a set: which rows, which pages hold them, and whether an
+//! answer is the page that was asked for.
+
+use vantage_table::pagination::Pagination;
+
+use crate::pager::Meta;
+
+/// The rows of a set from `start` up to and without `end`, counted from 0. The
+/// start moves on with the rows that were handed out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Window {
+    start: u64,
+    end: u64,
+}
+
+impl Window {
+    pub(super) fn of(pagination: &Pagination) -> Self {
+        let unsigned = |number: i64| u64::try_from(number).unwrap_or(0);
+        let start = unsigned(pagination.skip());
+        Self { start, end: start.saturating_add(unsigned(pagination.limit())) }
+    }
+
+    pub(super) fn is_served(&self) -> bool {
+        self.start >= self.end
+    }
+
+    /// How many pages of `size` rows reach from the start of the set to the window's end.
+    pub(super) fn pages_to_end(&self, size: u64) -> u64 {
+        self.end.div_ceil(size.max(1))
+    }
+
+    /// What of the positioned, ascending `rows` lies in the window.
+    pub(super) fn cut<T>(&mut self, mut rows: Vec<(u64, T)>) -> Vec<(u64, T)> {
+        let beyond = rows.last().map_or(self.start, |(position, _)| position + 1);
+        rows.retain(|(position, _)| (self.start..self.end).contains(position));
+        self.start = self.start.max(beyond.min(self.end));
+        rows
+    }
+}
+
+/// A page that is addressed by its index, counted from 0, and its size.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Span {
+    pub(super) index: u64,
+    pub(super) size: u64,
+}
+
+/// Whether an answer holds exactly the rows that its address stands for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Verdict {
+    /// It does, and more may follow.
+    Full,
+    /// It does, and the set ends with it.
+    Last,
+    /// It may hold other rows: the API caps or ignores the size.
+    Doubtful,
+}
+
+impl Span {
+    /// The page from which `window` can be read when the API is asked for pages
+    /// of `page_size` rows: one page for all of it where it is aligned, else
+    /// the page that holds its first row. `None` where reading from the start
+    /// of the set costs no more.
+    pub(super) fn holding(window: &Window, page_size: u64) -> Option<Self> {
+        let limit = window.end.saturating_sub(window.start);
+        if (1..=page_size).contains(&limit) && window.start.is_multiple_of(limit) {
+            return Some(Self { index: window.start / limit, size: limit });
+        }
+        let index = window.start.checked_div(page_size)?;
+        (index > 0).then_some(Self { index, size: page_size })
+    }
+
+    pub(super) fn first_row(&self) -> u64 {
+        self.index.saturating_mul(self.size)
+    }
+
+    /// Judges an answer with `len` rows to the request for page `number`, as
+    /// the API counts.
+    pub(super) fn judge(&self, number: u64, meta: &Meta, len: usize) -> Verdict {
+        let len = len as u64;
+        let end = self.first_row().saturating_add(len);
+        let is_other_page = meta.page.is_some_and(|page| page != number);
+        let is_other_size = meta.per_page.is_some_and(|size| size != self.size);
+        let is_start_sure = self.index == 0 || meta.per_page == Some(self.size);
+        match meta.total {
+            _ if is_other_page || is_other_size || len > self.size => Verdict::Doubtful,
+            Some(total) if end == total || len == 0 && total <= end => Verdict::Last,
+            Some(total) if end > total => Verdict::Doubtful,
+            _ if len == self.size => Verdict::Full,
+            None if meta.has_next == Some(false) && is_start_sure => Verdict::Last,
+            _ => Verdict::Doubtful,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn window(start: i64, limit: i64) -> Window {
+        Window::of(&Pagination::window(start, limit))
+    }
+
+    #[test]
+    fn a_window_is_cut_from_rows_and_moves_on() {
+        let mut window = window(3, 4);
+        let rows = |range: std::ops::Range<u64>| range.map(|at| (at, ())).collect::<Vec<_>>();
+        assert_eq!(window.cut(rows(0..2)), []);
+        assert_eq!(window.cut(rows(2..5)), rows(3..5));
+        assert!(!window.is_served());
+        assert_eq!(window.cut(rows(5..9)), rows(5..7));
+        assert!(window.is_served());
+    }
+
+    #[test]
+    fn an_aligned_window_is_one_page_and_another_starts_at_the_page_of_its_first_row() {
+        let span = |start, limit, size| {
+            Span::holding(&window(start, limit), size).map(|span| (span.index, span.size))
+        };
+        assert_eq!(span(20, 10, 10), Some((2, 10)));
+        assert_eq!(span(20, 10, 50), Some((2, 10)));
+        assert_eq!(span(0, 10, 50), Some((0, 10)));
+        assert_eq!(span(25, 10, 10), Some((2, 10)));
+        assert_eq!(span(200, 30, 50), Some((4, 50)));
+        assert_eq!(span(5, 10, 10), None);
+        assert_eq!(span(0, i64::MAX, 10), None);
+        assert_eq!(span(5, 10, 0), None);
+    }
+
+    #[test]
+    fn only_an_answer_that_must_be_the_page_is_trusted() {
+        let span = Span { index: 2, size: 10 };
+        let total = |total| Meta { total: Some(total), ..Meta::default() };
+        let cap = |per_page| Meta { per_page: Some(per_page), ..Meta::default() };
+        let last = |per_page| Meta { has_next: Some(false), ..per_page };
+        for (meta, len, verdict) in [
+            (Meta::default(), 10, Verdict::Full),
+            (Meta::default(), 7, Verdict::Doubtful),
+            (Meta::default(), 11, Verdict::Doubtful),
+            (total(95), 10, Verdict::Full),
+            (total(95), 5, Verdict::Doubtful),
+            (total(25), 5, Verdict::Last),
+            (total(30), 10, Verdict::Last),
+            (total(12), 0, Verdict::Last),
+            (total(10), 10, Verdict::Doubtful),
+            (cap(5), 5, Verdict::Doubtful),
+            (cap(10), 10, Verdict::Full),
+            (last(cap(10)), 3, Verdict::Last),
+            (last(Meta::default()), 3, Verdict::Doubtful),
+            (Meta { page: Some(1), ..Meta::default() }, 10, Verdict::Doubtful),
+        ] {
+            assert_eq!(span.judge(3, &meta, len), verdict, "{meta:?} with {len} rows");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn pages_from_the_span_on_hold_the_whole_window(
+            start in 0..200_i64, limit in 1..50_i64, size in 1..30_u64,
+        ) {
+            let mut cut = window(start, limit);
+            let mut span = Span::holding(&cut, size).unwrap_or(Span { index: 0, size });
+            let mut got = Vec::new();
+            while !cut.is_served() {
+                let first = span.first_row();
+                got.extend(cut.cut((first..first + span.size).map(|at| (at, ())).collect()));
+                span.index += 1;
+            }
+            let wanted: Vec<_> = (start as u64..(start + limit) as u64).map(|at| (at, ())).collect();
+            prop_assert_eq!(got, wanted);
+        }
+    }
+}
