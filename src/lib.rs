@@ -1,6 +1,30 @@
-//! A supervised, actor-based client pool for paginated REST APIs.
-
-#![allow(dead_code, unused_imports)]
+//! A supervised, actor-based client pool for paginated REST APIs, and a
+//! [Vantage](https://crates.io/crates/vantage-table) data source on top of it.
+//!
+//! - [`AwwPool`] makes calls: queued, throttled, authorised, repeated where that can
+//!   do no harm, and each with exactly one answer. [`PoolBuilder`] has every setting.
+//! - [`PaginatedStream`] reads a paged endpoint to its end, in order; [`Paging`] says
+//!   how the API pages and [`Envelope`] what a page looks like.
+//! - [`PoolApi`] makes the API a Vantage data source.
+//! - [`Supervisor`] answers [`messages`] from an actix application.
+//! - [`Error`] says what went wrong, and [`ErrorKind`] what the pool did about it.
+//!
+//! ```no_run
+//! use futures::StreamExt;
+//! use vantage_api_pool::{AwwPool, PaginatedStream};
+//!
+//! # async fn demo() -> Result<(), vantage_api_pool::Error> {
+//! let pool = AwwPool::new(3, None, false, "https://api.example.com/v1");
+//! let mut countries = PaginatedStream::get(&pool, "/countries").prefetch(8);
+//! while let Some(country) = countries.next().await {
+//!     println!("{}", country?["name"]);
+//! }
+//! # Ok(()) }
+//! ```
+//!
+//! The pool starts on first use: on a thread of its own, or, inside an actix
+//! `System`, on Arbiters of that System. Its handles are `Send + Sync` and work on
+//! any executor, with or without a tokio runtime.
 
 mod config;
 mod dispatch;
@@ -25,3 +49,8 @@ pub use stats::{Latency, Stats, WorkerStats};
 pub use supervisor::{Supervisor, messages};
 pub use token_manager::Token;
 pub use vantage::{ApiCondition, ColumnConditions, Filtering, PoolApi, PoolTableExt};
+
+/// The examples of the README, compiled as tests.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct ReadmeExamples;
