@@ -1,0 +1,124 @@
+//! Who is let in: tokens, the rate limit, and the faults on purpose.
+
+use std::{
+    collections::HashMap,
+    sync::{
+        Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+use actix_web::{
+    Error, HttpResponse,
+    body::MessageBody,
+    dev::{ServiceRequest, ServiceResponse},
+    http::header::{AUTHORIZATION, HeaderName, HeaderValue, RETRY_AFTER},
+    middleware::Next,
+    rt::time::sleep,
+    web,
+};
+use serde_json::json;
+
+use super::{DemoOptions, limiter::Limiter};
+
+/// What all requests share about access.
+pub struct Access {
+    state: Mutex<State>,
+    requests: AtomicU64,
+    throttled: AtomicU64,
+}
+
+struct State {
+    limiter: Limiter,
+    /// Until when each token holds.
+    tokens: HashMap<String, Instant>,
+    random: fastrand::Rng,
+}
+
+impl Access {
+    pub fn new(options: &DemoOptions) -> Self {
+        Self {
+            state: Mutex::new(State {
+                limiter: Limiter::new(options.quota, options.window, Instant::now()),
+                tokens: HashMap::new(),
+                random: fastrand::Rng::with_seed(options.seed),
+            }),
+            requests: AtomicU64::new(0),
+            throttled: AtomicU64::new(0),
+        }
+    }
+
+    pub fn requests(&self) -> u64 {
+        self.requests.load(Ordering::Relaxed)
+    }
+
+    pub fn throttled(&self) -> u64 {
+        self.throttled.load(Ordering::Relaxed)
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn new_token(&self, lifetime: Duration) -> String {
+        let mut state = self.state();
+        let token = format!("demo-{:016x}", state.random.u64(..));
+        state.tokens.insert(token.clone(), Instant::now() + lifetime);
+        token
+    }
+
+    fn accepts(&self, authorization: Option<&HeaderValue>) -> bool {
+        authorization
+            .and_then(|value| value.to_str().ok()?.strip_prefix("Bearer "))
+            .and_then(|token| self.state().tokens.get(token).copied())
+            .is_some_and(|until| Instant::now() < until)
+    }
+}
+
+/// `POST /token`, in the form of RFC 6749 section 5.1.
+pub async fn issue(access: web::Data<Access>, options: web::Data<DemoOptions>) -> HttpResponse {
+    HttpResponse::Ok().json(json!({
+        "access_token": access.new_token(options.token_lifetime),
+        "token_type": "Bearer",
+        "expires_in": options.token_lifetime.as_secs_f64(),
+    }))
+}
+
+/// Lets a request pass, or answers it with 401, 429 or 503.
+pub async fn guard(
+    access: web::Data<Access>,
+    options: web::Data<DemoOptions>,
+    request: ServiceRequest,
+    next: Next<impl MessageBody + 'static>,
+) -> Result<ServiceResponse<impl MessageBody>, Error> {
+    access.requests.fetch_add(1, Ordering::Relaxed);
+    sleep(options.latency).await;
+    if !access.accepts(request.headers().get(AUTHORIZATION)) {
+        let refusal = HttpResponse::Unauthorized().json(json!({ "error": "no valid token" }));
+        return Ok(request.into_response(refusal).map_into_right_body());
+    }
+    let (verdict, policy, is_faulty) = {
+        let mut state = access.state();
+        let verdict = state.limiter.take(Instant::now());
+        (verdict, state.limiter.policy(), state.random.f64() < options.fault_rate)
+    };
+    let mut response = if !verdict.admitted {
+        access.throttled.fetch_add(1, Ordering::Relaxed);
+        let refusal = HttpResponse::TooManyRequests()
+            .insert_header((RETRY_AFTER, verdict.retry_after.to_string()))
+            .json(json!({ "error": "too many requests" }));
+        request.into_response(refusal).map_into_right_body()
+    } else if is_faulty {
+        let refusal = HttpResponse::ServiceUnavailable().json(json!({ "error": "try again" }));
+        request.into_response(refusal).map_into_right_body()
+    } else {
+        next.call(request).await?.map_into_left_body()
+    };
+    for (name, value) in [("ratelimit-policy", policy), ("ratelimit", verdict.quota())] {
+        let value =
+            HeaderValue::from_str(&value).map_err(actix_web::error::ErrorInternalServerError)?;
+        response.headers_mut().insert(HeaderName::from_static(name), value);
+    }
+    Ok(response)
+}

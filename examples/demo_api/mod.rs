@@ -1,0 +1,135 @@
+//! A small paged API over countries and their cities, embedded in the program
+//! that talks to it: bearer tokens, pages of at most ten rows, a rate limit,
+//! some latency and, if wanted, faults.
+//!
+//! | request | answer |
+//! |---|---|
+//! | `POST /token` | `{"access_token": …, "token_type": "Bearer", "expires_in": seconds}` |
+//! | `GET /v1/countries`, `GET /v1/cities`, `GET /v1/countries/{country}/cities` | a page |
+//! | `GET /v1/countries/{name}`, `GET /v1/cities/{id}` | one row, or 404 |
+//!
+//! A page is `{"data": […], "pagination": {page, per_page, total, total_pages,
+//! has_next, has_prev}}`. `page` and `per_page` choose it, and any other
+//! parameter filters by the field of that name.
+
+#![allow(dead_code, unreachable_pub)]
+
+mod access;
+mod data;
+mod embedded;
+mod limiter;
+mod routes;
+
+use std::{io, sync::Arc, time::Duration};
+
+use actix_web::{App, HttpServer, middleware::from_fn, web};
+use serde_json::Value;
+
+use access::{Access, guard};
+use data::Data;
+use embedded::Embedded;
+
+/// How the API behaves.
+#[derive(Debug, Clone)]
+pub struct DemoOptions {
+    /// How long each answer takes at least.
+    pub latency: Duration,
+    /// The share of requests that are answered with 503, from 0 to 1.
+    pub fault_rate: f64,
+    /// What the faults and the tokens follow from.
+    pub seed: u64,
+    /// How many rows a page has when the client asks for no number.
+    pub per_page: usize,
+    /// How many rows a page has at most.
+    pub max_per_page: usize,
+    /// How many requests `window` admits; more are answered with 429.
+    pub quota: u32,
+    /// What `quota` is counted over; above zero.
+    pub window: Duration,
+    /// How long a token holds.
+    pub token_lifetime: Duration,
+}
+
+impl Default for DemoOptions {
+    fn default() -> Self {
+        Self {
+            latency: Duration::ZERO,
+            fault_rate: 0.0,
+            seed: 7,
+            per_page: 10,
+            max_per_page: 10,
+            quota: 1000,
+            window: Duration::from_secs(1),
+            token_lifetime: Duration::from_secs(3600),
+        }
+    }
+}
+
+/// The running API. It stops when it is dropped.
+pub struct DemoApi {
+    server: Embedded,
+    data: Arc<Data>,
+    access: Arc<Access>,
+}
+
+impl DemoApi {
+    /// Starts the API on a free loopback port.
+    ///
+    /// # Errors
+    /// What binding or spawning failed with.
+    pub fn start(options: DemoOptions) -> io::Result<Self> {
+        let data = Arc::new(Data::generate());
+        let access = Arc::new(Access::new(&options));
+        let shared = (
+            web::Data::from(Arc::clone(&data)),
+            web::Data::from(Arc::clone(&access)),
+            web::Data::new(options),
+        );
+        let server = Embedded::start(move |listener| {
+            let server = HttpServer::new(move || {
+                let (data, access, options) = shared.clone();
+                App::new()
+                    .app_data(data)
+                    .app_data(access)
+                    .app_data(options)
+                    .route("/token", web::post().to(access::issue))
+                    .service(web::scope("/v1").wrap(from_fn(guard)).configure(routes::configure))
+            })
+            .workers(1)
+            .disable_signals()
+            .listen(listener)?;
+            Ok(server.run())
+        })?;
+        Ok(Self { server, data, access })
+    }
+
+    /// Where `/token` is: scheme, host and port.
+    pub fn origin(&self) -> String {
+        format!("http://{}", self.server.address())
+    }
+
+    /// Where the rows are.
+    pub fn base_url(&self) -> String {
+        format!("{}/v1", self.origin())
+    }
+
+    /// All cities, in the order that the API serves them.
+    pub fn cities(&self) -> &[Value] {
+        &self.data.cities
+    }
+
+    /// All countries, in the order that the API serves them.
+    pub fn countries(&self) -> &[Value] {
+        &self.data.countries
+    }
+
+    /// How many requests for rows arrived so far, whatever their answer.
+    pub fn requests(&self) -> u64 {
+        self.access.requests()
+    }
+
+    /// How many of them were answered with 429.
+    pub fn throttled(&self) -> u64 {
+        self.access.throttled()
+    }
+}
