@@ -1,0 +1,382 @@
+//! The rules that hold the rooms apart, checked on the text of `src`: who may
+//! name which crate, which files are pure, what may not be written at all.
+//!
+//! Only code counts: comments, doc comments, the contents of strings and items
+//! under `#[cfg(test)]` are left out.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
+
+/// The longest a file may be, tests left out.
+const MOST_LINES: usize = 400;
+
+/// Files and folders that may name `actix`; a folder ends with a slash.
+const ACTOR_ROOMS: [&str; 7] = [
+    // Hands out the supervisor's address.
+    "pool.rs",
+    "supervisor/",
+    "worker/",
+    "token_manager/actor.rs",
+    "rate_limit/actor.rs",
+    "stats/actor.rs",
+    "pager/actor.rs",
+];
+
+/// Parts of actix that the transport needs for its connector.
+const TRANSPORT_PARTS: [&str; 4] = ["actix_http", "actix_rt", "actix_service", "actix_tls"];
+
+/// Where a request passes. `do_send` never refuses, so a queue filled by it has no bound.
+const REQUEST_PATH: [&str; 3] = ["pool.rs", "worker/", "http/"];
+
+/// Files that decide and cause nothing. Those that do not exist are passed over.
+const PURE: [&str; 30] = [
+    "config.rs",
+    "dispatch/jobs.rs",
+    "error.rs",
+    "http/exchange.rs",
+    "http/fault.rs",
+    "http/framing.rs",
+    "http/head.rs",
+    "http/target.rs",
+    "http/tls.rs",
+    "pager/decode.rs",
+    "pager/envelope.rs",
+    "pager/reorder.rs",
+    "pager/strategy.rs",
+    "rate_limit/bucket.rs",
+    "rate_limit/headers.rs",
+    "retry/",
+    "stats/average.rs",
+    "stats/counters.rs",
+    "stats/latency.rs",
+    "stats/snapshot.rs",
+    "supervisor/restart.rs",
+    "token_manager/ring.rs",
+    "vantage/condition.rs",
+    "vantage/error.rs",
+    "vantage/filter.rs",
+    "vantage/keys.rs",
+    "vantage/path.rs",
+    "vantage/query.rs",
+    "vantage/record.rs",
+    "vantage/window.rs",
+];
+
+#[test]
+fn only_the_transport_names_awc() {
+    check("names awc outside src/http", |file, line| {
+        !file.is_in(&["http/"]) && line.identifiers().any(|name| name == "awc")
+    });
+}
+
+#[test]
+fn only_actors_and_their_hosts_name_actix() {
+    check("names actix outside the rooms of the actors", |file, line| {
+        let allowed = |name: &str| {
+            file.is_in(&ACTOR_ROOMS) || file.is_in(&["http/"]) && TRANSPORT_PARTS.contains(&name)
+        };
+        line.identifiers().any(|name| name.starts_with("actix") && !allowed(name))
+    });
+}
+
+#[test]
+fn the_vantage_adapter_names_neither_actix_nor_awc() {
+    check("names the machinery under the pool", |file, line| {
+        file.is_in(&["vantage/"])
+            && line.identifiers().any(|name| name == "awc" || name.starts_with("actix"))
+    });
+}
+
+#[test]
+fn nothing_on_the_request_path_sends_without_a_bound() {
+    check("sends with do_send on the request path", |file, line| {
+        file.is_in(&REQUEST_PATH) && line.identifiers().any(|name| name == "do_send")
+    });
+}
+
+#[test]
+fn pure_files_have_no_actors_no_runtime_no_clock_and_no_randomness() {
+    check("is impure", |file, line| {
+        let impure =
+            |name: &str| name.starts_with("actix") || ["tokio", "fastrand", "rand"].contains(&name);
+        file.is_in(&PURE)
+            && (line.identifiers().any(impure)
+                || line.code.contains("Instant::now")
+                || line.code.contains("SystemTime::now"))
+    });
+}
+
+#[test]
+fn an_unwrap_says_why_it_cannot_fail() {
+    check("unwraps and gives no reason in a comment on the line or above it", |_, line| {
+        let unwraps = line.code.contains(".unwrap()") || line.code.contains(".expect(");
+        unwraps && !line.has_reason
+    });
+}
+
+#[test]
+fn nothing_is_left_to_do() {
+    check("is unfinished", |_, line| {
+        line.code.contains("todo!") || line.code.contains("unimplemented!")
+    });
+}
+
+#[test]
+fn every_file_opens_with_what_it_owns() {
+    report("does not open with a //! comment", |file| {
+        let first = file.lines.first();
+        first.is_none_or(|line| !line.text.starts_with("//! ")).then_some(1)
+    });
+}
+
+#[test]
+fn no_file_is_longer_than_a_reader_can_hold() {
+    report(&format!("has more than {MOST_LINES} lines without its tests"), |file| {
+        file.lines.iter().filter(|line| !line.is_test).nth(MOST_LINES).map(|line| line.number)
+    });
+}
+
+#[test]
+fn comments_strings_and_tests_are_not_code() {
+    let file = File::read(
+        "sample.rs".into(),
+        r##"//! awc
+/* awc /* awc */ awc */ let a = "awc \" awc"; // awc
+let b = r#"awc " awc"#; let c = ['"', '\'', 'x']; kept::<'a>(b"awc");
+    // The reason.
+    x.unwrap();
+    y.unwrap();
+#[cfg(test)]
+mod tests {
+    fn awc() { if true {} }
+}
+fn after() {}
+"##,
+    );
+    let code: Vec<&str> = file.code().map(|line| line.code.trim()).collect();
+    assert!(!file.code().any(|line| line.identifiers().any(|name| name == "awc")), "{code:#?}");
+    assert!(file.lines[2].identifiers().any(|name| name == "kept"));
+    let reasons: Vec<bool> = file.lines[4..6].iter().map(|line| line.has_reason).collect();
+    assert_eq!(reasons, [true, false]);
+    assert_eq!(file.code().last().map(|line| line.number), Some(11));
+    assert_eq!(file.lines.iter().filter(|line| line.is_test).count(), 4);
+}
+
+/// One file of `src`.
+struct File {
+    /// Below `src`, with slashes.
+    path: String,
+    lines: Vec<Line>,
+}
+
+struct Line {
+    /// From 1.
+    number: usize,
+    text: String,
+    /// The text with blanks for comments and the contents of strings.
+    code: String,
+    /// A comment ends this line or fills the one above.
+    has_reason: bool,
+    /// Part of an item under `#[cfg(test)]`.
+    is_test: bool,
+}
+
+impl File {
+    fn read(path: String, text: &str) -> Self {
+        let code = blank_all_but_code(text);
+        let tests = test_lines(&code);
+        let whole_is_test = path.ends_with("/tests.rs") || path.contains("/tests/");
+        let mut lines: Vec<Line> = Vec::new();
+        for (index, (text, code)) in text.lines().zip(code.lines()).enumerate() {
+            let own = text.contains("//") && code.trim_end().len() < text.trim_end().len();
+            let above = lines.last().is_some_and(|line| line.text.trim_start().starts_with("// "));
+            lines.push(Line {
+                number: index + 1,
+                text: text.to_owned(),
+                code: code.to_owned(),
+                has_reason: own || above,
+                is_test: whole_is_test
+                    || tests.iter().any(|(first, last)| (*first..=*last).contains(&index)),
+            });
+        }
+        Self { path, lines }
+    }
+
+    /// Whether this is one of `places`, or below one that is a folder.
+    fn is_in(&self, places: &[&str]) -> bool {
+        places.iter().any(|place| match place.strip_suffix('/') {
+            Some(_) => self.path.starts_with(place),
+            None => self.path == *place,
+        })
+    }
+
+    /// The lines that are not part of a test.
+    fn code(&self) -> impl Iterator<Item = &Line> {
+        self.lines.iter().filter(|line| !line.is_test)
+    }
+}
+
+impl Line {
+    fn identifiers(&self) -> impl Iterator<Item = &str> {
+        self.code
+            .split(|c: char| !c.is_alphanumeric() && c != '_')
+            .filter(|word| word.starts_with(|c: char| c.is_alphabetic() || c == '_'))
+    }
+}
+
+/// Fails with every line of code that breaks a rule.
+fn check(what: &str, broken: impl Fn(&File, &Line) -> bool) {
+    report_all(what, |file| {
+        file.code().filter(|line| broken(file, line)).map(|line| line.number).collect()
+    });
+}
+
+/// Fails with every file that breaks a rule, and the line where it does.
+fn report(what: &str, broken: impl Fn(&File) -> Option<usize>) {
+    report_all(what, |file| broken(file).into_iter().collect());
+}
+
+fn report_all(what: &str, broken: impl Fn(&File) -> Vec<usize>) {
+    let files = sources();
+    assert!(files.len() > 10, "src was not read");
+    let found: Vec<String> = files
+        .iter()
+        .flat_map(|file| {
+            let lines = broken(file).into_iter();
+            lines.map(|line| format!("src/{}:{line} {what}", file.path))
+        })
+        .collect();
+    assert!(found.is_empty(), "{}", found.join("\n"));
+}
+
+fn sources() -> Vec<File> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let mut paths = Vec::new();
+    collect(&root, &mut paths);
+    paths.sort();
+    paths
+        .iter()
+        .filter_map(|path| {
+            let below = path.strip_prefix(&root).ok()?.to_string_lossy().replace('\\', "/");
+            Some(File::read(below, &fs::read_to_string(path).ok()?))
+        })
+        .collect()
+}
+
+fn collect(folder: &Path, paths: &mut Vec<PathBuf>) {
+    for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
+        let path = entry.path();
+        if path.is_dir() {
+            collect(&path, paths);
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            paths.push(path);
+        }
+    }
+}
+
+/// `text` with blanks in place of comments, of the contents of strings and of
+/// character literals; line breaks stay where they are.
+fn blank_all_but_code(text: &str) -> String {
+    let mut code = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(first) = rest.chars().next() {
+        let after_word = code.ends_with(|c: char| c.is_alphanumeric() || c == '_');
+        let skipped = match first {
+            '/' if rest.starts_with("//") => rest.find('\n').unwrap_or(rest.len()),
+            '/' if rest.starts_with("/*") => block_comment(rest),
+            '"' => string(rest),
+            'r' if !after_word || code.ends_with('b') => raw_string(rest),
+            '\'' => character(rest),
+            _ => 0,
+        };
+        if skipped == 0 {
+            code.push(first);
+            rest = &rest[first.len_utf8()..];
+        } else {
+            code.extend(rest[..skipped].chars().map(|c| if c == '\n' { '\n' } else { ' ' }));
+            rest = &rest[skipped..];
+        }
+    }
+    code
+}
+
+/// The length of the block comment that `text` starts with; they nest.
+fn block_comment(text: &str) -> usize {
+    let mut depth = 0usize;
+    let mut at = 0;
+    while at < text.len() {
+        if text[at..].starts_with("/*") {
+            depth += 1;
+            at += 2;
+        } else if text[at..].starts_with("*/") {
+            depth -= 1;
+            at += 2;
+            if depth == 0 {
+                return at;
+            }
+        } else {
+            at += text[at..].chars().next().map_or(1, char::len_utf8);
+        }
+    }
+    text.len()
+}
+
+/// The length of the string literal that `text` starts with, quotes included.
+fn string(text: &str) -> usize {
+    let mut escaped = false;
+    for (at, c) in text.char_indices().skip(1) {
+        match c {
+            _ if escaped => escaped = false,
+            '\\' => escaped = true,
+            '"' => return at + 1,
+            _ => {}
+        }
+    }
+    text.len()
+}
+
+/// The length of the raw string literal that `text` starts with; 0 if it starts with none.
+fn raw_string(text: &str) -> usize {
+    let hashes = text[1..].bytes().take_while(|&byte| byte == b'#').count();
+    let start = 1 + hashes + 1;
+    if !text[1 + hashes..].starts_with('"') {
+        return 0;
+    }
+    let end = format!("\"{}", "#".repeat(hashes));
+    text[start..].find(&end).map_or(text.len(), |at| start + at + end.len())
+}
+
+/// The length of the character literal that `text` starts with; 0 for a lifetime.
+fn character(text: &str) -> usize {
+    let mut chars = text.char_indices().skip(1);
+    match (chars.next(), chars.next()) {
+        // The escaped character itself may be a quote.
+        (Some((_, '\\')), Some((at, c))) => {
+            let start = at + c.len_utf8();
+            text[start..].find('\'').map_or(0, |end| start + end + 1)
+        }
+        (Some(_), Some((at, '\''))) => at + 1,
+        _ => 0,
+    }
+}
+
+/// The first and the last line, from 0, of every item under `#[cfg(test)]`.
+fn test_lines(code: &str) -> Vec<(usize, usize)> {
+    let line_of = |at: usize| code[..at].matches('\n').count();
+    code.match_indices("#[cfg(test)]")
+        .map(|(start, _)| {
+            let mut depth = 0usize;
+            let end = code[start..].char_indices().find_map(|(at, c)| {
+                match c {
+                    '{' => depth += 1,
+                    '}' => depth = depth.saturating_sub(1),
+                    _ => {}
+                }
+                (depth == 0 && (c == '}' || c == ';')).then_some(start + at)
+            });
+            (line_of(start), line_of(end.unwrap_or(code.len())))
+        })
+        .collect()
+}

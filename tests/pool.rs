@@ -1,0 +1,303 @@
+#![cfg(test)]
+//! The handle: where it runs, what it refuses, how it queues, counts and ends.
+
+mod support;
+
+use std::{sync::Arc, time::Duration};
+
+use futures::{StreamExt, future::join_all};
+use support::{
+    hostile::{Answer, Hostile},
+    soon,
+};
+use vantage_api_pool::{
+    AwwPool, ErrorKind, PaginatedStream, Request,
+    messages::{Fetch, GetStats, OpenStream, Shutdown},
+};
+
+#[tokio::test]
+async fn a_call_returns_status_headers_and_body() {
+    let api = Hostile::new(10).start();
+    let pool = AwwPool::new(3, None, false, api.url());
+    let response = soon("an answer", pool.get("/rows/7")).await.unwrap();
+    assert_eq!(response.status(), 200);
+    assert!(response.headers()["content-type"].to_str().unwrap().starts_with("application/json"));
+    assert_eq!(response.json::<serde_json::Value>().unwrap()["id"], 7);
+    assert!(response.text().unwrap().contains("row 7"));
+}
+
+#[tokio::test]
+async fn query_headers_and_default_headers_reach_the_server() {
+    let api = Hostile::new(10).start();
+    let pool = AwwPool::builder(api.url()).default_header("x-tenant", "blue").build().unwrap();
+    let request = Request::get("/rows?a=1")
+        .query(&[("b", "ä & ö"), ("c", "")])
+        .unwrap()
+        .header("x-own", "1")
+        .unwrap();
+    soon("an answer", pool.request(request)).await.unwrap();
+    let seen = api.log(|log| log.seen[0].clone());
+    let query: Vec<_> =
+        seen.query.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+    assert_eq!(query, [("a", "1"), ("b", "ä & ö"), ("c", "")]);
+    assert_eq!((seen.header("x-tenant"), seen.header("x-own")), (Some("blue"), Some("1")));
+    assert!(seen.header("user-agent").unwrap().starts_with("vantage-api-pool/"));
+    assert_eq!(seen.header("content-length"), None);
+}
+
+#[tokio::test]
+async fn a_body_is_sent_as_json() {
+    let api = Hostile::new(10).start();
+    let pool = AwwPool::new(1, None, false, api.url());
+    for request in [Request::post("/rows"), Request::put("/rows/1"), Request::patch("/rows/1")] {
+        let method = request.method().clone();
+        let _ = soon("an answer", pool.request(request.json(&["tea"]).unwrap())).await;
+        let seen = api.log(|log| log.seen.last().unwrap().clone());
+        assert_eq!((seen.method.as_str(), &seen.body[..]), (method.as_str(), &b"[\"tea\"]"[..]));
+        assert_eq!(seen.header("content-type"), Some("application/json"));
+    }
+}
+
+#[tokio::test]
+async fn a_bad_setting_is_the_error_of_the_first_use_and_names_itself() {
+    for (pool, named) in [
+        (AwwPool::new(0, None, false, "http://localhost"), "workers"),
+        (AwwPool::new(1, Some((-1).into()), false, "http://localhost"), "rate_limit"),
+        (AwwPool::new(1, None, true, "http://localhost"), "use_dampener"),
+        (AwwPool::new(1, None, false, "http://localhost:99999"), "base_url"),
+        (AwwPool::new(1, None, false, "ftp://localhost"), "base_url"),
+        (AwwPool::new(1, None, false, "http://user:secret@localhost"), "base_url"),
+        (AwwPool::new(1, None, false, "http://"), "base_url"),
+    ] {
+        let error = soon("an answer", pool.get("/")).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Config);
+        assert!(error.to_string().contains(named), "{error}");
+        assert!(!format!("{error:?}").contains("secret"));
+    }
+    let built = AwwPool::builder("http://localhost").default_header("bad name", "x").build();
+    assert_eq!(built.unwrap_err().kind(), ErrorKind::Config);
+}
+
+#[tokio::test]
+async fn a_target_outside_the_pool_is_refused_before_anything_is_sent() {
+    let api = Hostile::new(10).start();
+    let pool = AwwPool::new(1, None, false, format!("{}/v1", api.url()));
+    for target in [
+        "http://example.com/",
+        "//example.com/x",
+        "file:///etc/passwd",
+        "/../x",
+        "/a/%2e%2e/b",
+        "/x\r\ny",
+    ] {
+        let error = soon("an answer", pool.get(target)).await.unwrap_err();
+        assert!(
+            matches!(error.kind(), ErrorKind::ForeignOrigin | ErrorKind::InvalidRequest),
+            "{target:?}: {error}"
+        );
+    }
+    assert_eq!(api.log(|log| log.connections), 0);
+}
+
+#[tokio::test]
+async fn ten_thousand_callers_are_served_through_a_bounded_number_of_connections() {
+    let api = Hostile::new(10).start();
+    let pool = AwwPool::builder(api.url()).workers(2).connections_per_worker(8).build().unwrap();
+    let answers = soon("all answers", join_all((0..10_000).map(|_| pool.get("/rows/1")))).await;
+    assert!(answers.iter().all(Result::is_ok));
+    assert!(api.log(|log| log.max_in_flight) <= 16);
+    assert_eq!(soon("statistics", pool.stats()).await.unwrap().calls_ok, 10_000);
+}
+
+#[tokio::test]
+async fn a_full_queue_refuses_at_once_and_counts_it() {
+    let api = Hostile::new(10).closed().start();
+    let pool = AwwPool::builder(api.url())
+        .workers(1)
+        .connections_per_worker(1)
+        .max_queued(2)
+        .build()
+        .unwrap();
+    let calls: Vec<_> = (0..5)
+        .map(|_| {
+            let pool = pool.clone();
+            tokio::spawn(async move { pool.get("/rows?page=1").await })
+        })
+        .collect();
+    soon("two refusals", async {
+        while pool.stats().await.unwrap().calls_refused < 2 {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
+    api.open_all();
+    let answers = soon("all answers", join_all(calls)).await;
+    let (served, refused): (Vec<_>, Vec<_>) =
+        answers.into_iter().map(Result::unwrap).partition(Result::is_ok);
+    assert_eq!((served.len(), refused.len()), (3, 2));
+    for error in refused.into_iter().map(Result::unwrap_err) {
+        assert_eq!((error.kind(), error.attempts()), (ErrorKind::QueueFull, 0));
+        assert!(error.is_retryable());
+    }
+}
+
+#[test]
+fn it_works_without_any_runtime() {
+    let api = Hostile::new(25).start();
+    let pool = AwwPool::new(2, None, false, api.url());
+    let items = futures::executor::block_on(async {
+        pool.get("/rows").await.unwrap();
+        PaginatedStream::get(&pool, "/rows").map(Result::unwrap).collect::<Vec<_>>().await
+    });
+    assert_eq!(items, api.rows());
+}
+
+#[test]
+fn it_works_inside_an_actix_system_and_uses_its_arbiters() {
+    let api = Hostile::new(25).start();
+    let url = api.url();
+    let items = actix::System::new().block_on(async move {
+        let pool = AwwPool::new(2, None, false, url);
+        let items = PaginatedStream::get(&pool, "/rows").map(Result::unwrap).collect::<Vec<_>>();
+        let items = soon("all items", items).await;
+        soon("the end", pool.shutdown(Duration::from_secs(1))).await;
+        items
+    });
+    assert_eq!(items, api.rows());
+}
+
+#[test]
+fn when_the_host_application_stops_its_system_calls_end_with_an_error() {
+    let api = Hostile::new(25).closed().start();
+    let url = api.url();
+    let (sender, receiver) = std::sync::mpsc::channel();
+    let host = std::thread::spawn(move || {
+        let system = actix::System::new();
+        let pool = Arc::new(AwwPool::new(2, None, false, url));
+        let current = Arc::clone(&pool);
+        system.block_on(async move { current.supervisor().await.unwrap() });
+        sender.send((pool, actix::System::current())).unwrap();
+        system.run().unwrap();
+    });
+    let (pool, system) = receiver.recv_timeout(Duration::from_secs(10)).unwrap();
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    runtime.block_on(async {
+        let call = tokio::spawn({
+            let pool = Arc::clone(&pool);
+            async move { pool.get("/rows?page=1").await }
+        });
+        api.wait_for("the call", |log| log.in_flight == 1).await;
+        system.stop();
+        let error = soon("an answer", call).await.unwrap().unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::ShuttingDown);
+        let late = soon("an answer", pool.get("/rows")).await.unwrap_err();
+        assert_eq!(late.kind(), ErrorKind::ShuttingDown);
+    });
+    drop(pool);
+    host.join().unwrap();
+}
+
+#[tokio::test]
+async fn an_actix_application_talks_to_the_supervisor_by_messages() {
+    let api = Hostile::new(25).start();
+    let pool = AwwPool::new(2, None, false, api.url());
+    let supervisor = pool.supervisor().await.unwrap();
+    let response =
+        soon("an answer", supervisor.send(Fetch(Request::get("/rows/3")))).await.unwrap().unwrap();
+    assert_eq!(response.json::<serde_json::Value>().unwrap()["id"], 3);
+    let stream =
+        soon("a stream", supervisor.send(OpenStream::new("/rows").prefetch(2))).await.unwrap();
+    let items: Vec<_> = soon("all items", stream.map(Result::unwrap).collect()).await;
+    assert_eq!(items, api.rows());
+    let stats = soon("statistics", supervisor.send(GetStats)).await.unwrap().unwrap();
+    assert_eq!((stats.calls_ok, stats.pages, stats.items), (4, 3, 25));
+    soon("the end", supervisor.send(Shutdown { drain: Duration::from_secs(1) })).await.unwrap();
+    let late = soon("an answer", pool.get("/rows")).await.unwrap_err();
+    assert_eq!(late.kind(), ErrorKind::ShuttingDown);
+}
+
+#[tokio::test]
+async fn shutdown_lets_accepted_calls_finish_and_refuses_new_ones() {
+    let api = Hostile::new(10).closed().start();
+    let pool = AwwPool::builder(api.url()).workers(2).connections_per_worker(5).build().unwrap();
+    let calls: Vec<_> = (0..30)
+        .map(|_| {
+            let pool = pool.clone();
+            tokio::spawn(async move { pool.get("/rows?page=1").await })
+        })
+        .collect();
+    api.wait_for("calls on the wire", |log| log.in_flight == 10).await;
+    let ending = tokio::spawn({
+        let pool = pool.clone();
+        async move { pool.shutdown(Duration::from_secs(10)).await }
+    });
+    soon("new calls are refused", async {
+        while pool
+            .request(Request::get("/x").deadline(Duration::from_millis(20)))
+            .await
+            .unwrap_err()
+            .kind()
+            != ErrorKind::ShuttingDown
+        {}
+    })
+    .await;
+    api.open_all();
+    let answers = soon("all answers", join_all(calls)).await;
+    assert!(answers.into_iter().all(|answer| answer.unwrap().is_ok()));
+    soon("the end", ending).await.unwrap();
+}
+
+#[tokio::test]
+async fn shutdown_ends_what_is_left_after_the_drain_and_joins_every_thread() {
+    let api = Hostile::new(10).closed().start();
+    let pool = AwwPool::builder(api.url()).workers(3).connections_per_worker(10).build().unwrap();
+    let calls: Vec<_> = (0..200)
+        .map(|_| {
+            let pool = pool.clone();
+            tokio::spawn(async move { pool.get("/rows?page=1").await })
+        })
+        .collect();
+    api.wait_for("calls on the wire", |log| log.in_flight == 30).await;
+    soon("the end", pool.shutdown(Duration::from_millis(100))).await;
+    for answer in soon("all answers", join_all(calls)).await {
+        assert_eq!(answer.unwrap().unwrap_err().kind(), ErrorKind::ShuttingDown);
+    }
+    api.wait_for("all connections closed", |log| log.in_flight == 0).await;
+}
+
+#[tokio::test]
+async fn dropping_the_last_handle_ends_the_pool_without_blocking() {
+    let api = Hostile::new(10).start();
+    let pool = AwwPool::new(2, None, false, api.url());
+    soon("an answer", pool.get("/rows")).await.unwrap();
+    let supervisor = pool.supervisor().await.unwrap();
+    assert!(supervisor.connected());
+    drop(pool);
+    soon("the supervisor ends", async {
+        while supervisor.connected() {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn statistics_count_calls_attempts_retries_and_latency() {
+    let api = Hostile::new(10).on_item(Answer::Status(503).times(1)).start();
+    let pool = AwwPool::builder(api.url()).backoff_base(Duration::from_millis(1)).build().unwrap();
+    soon("an answer", pool.get("/rows/1")).await.unwrap();
+    soon("an error", pool.get("/rows/404")).await.unwrap_err();
+    let stats = soon("statistics", pool.stats()).await.unwrap();
+    assert_eq!((stats.calls_ok, stats.calls_failed, stats.attempts, stats.retries), (1, 1, 3, 1));
+    assert_eq!((stats.status_2xx, stats.status_4xx, stats.status_5xx), (1, 1, 1));
+    assert_eq!(stats.latency.count(), 3);
+    assert!(stats.latency.percentile(0.5) > Duration::ZERO);
+    assert!(stats.to_string().contains("1 calls ok, 1 failed"));
+}
+
+#[tokio::test]
+async fn a_pool_that_was_never_used_starts_and_ends_nothing() {
+    let pool = AwwPool::new(3, None, false, "http://localhost:1");
+    soon("the end", pool.shutdown(Duration::from_secs(10))).await;
+    drop(pool);
+}

@@ -1,0 +1,289 @@
+//! How requests are spaced, by the configured limit and by what the API asks for.
+
+#![cfg(test)]
+
+mod support;
+
+use std::time::{Duration, Instant, SystemTime};
+
+use futures::{FutureExt, StreamExt, future::join_all, stream::FuturesUnordered};
+use support::{
+    hostile::{Answer, Hostile, HostileServer},
+    soon,
+};
+use vantage_api_pool::{AwwPool, Error, ErrorKind, PoolBuilder, Request};
+
+fn millis(n: u64) -> Duration {
+    Duration::from_millis(n)
+}
+
+fn limited(api: &HostileServer, rate: &str) -> PoolBuilder {
+    AwwPool::builder(api.url()).rate_limit(rate.parse().unwrap())
+}
+
+async fn get_many(pool: &AwwPool, calls: usize) {
+    let answers = join_all((0..calls).map(|_| pool.get("/rows")));
+    for answer in soon("every call is answered", answers).await {
+        answer.unwrap();
+    }
+}
+
+/// When each request arrived, counted from the first.
+fn arrivals(api: &HostileServer) -> Vec<Duration> {
+    api.log(|log| log.seen.iter().map(|seen| seen.at - log.seen[0].at).collect())
+}
+
+/// Waits until the pool has taken in an answer with status 429.
+async fn has_seen_429(pool: &AwwPool) {
+    soon("a 429", async { while pool.stats().await.unwrap().rate_limited == 0 {} }).await;
+}
+
+#[tokio::test]
+async fn a_limit_is_that_of_the_api_whatever_the_number_of_workers() {
+    join_all([1, 3, 8].map(async |workers| {
+        let api = Hostile::new(5).start();
+        let pool = limited(&api, "50").workers(workers).build().unwrap();
+        get_many(&pool, 60).await;
+        let arrivals = arrivals(&api);
+        let (took, due) = (arrivals[59], millis(59 * 20));
+        assert!(took > due - millis(60), "{workers} workers: only {took:?}");
+        assert!(took < due * 3 / 2, "{workers} workers: {took:?}");
+        // Ten per window of 200 ms, and what the network and a busy machine bunch together.
+        for window in arrivals.windows(20) {
+            let span = window[19] - window[0];
+            assert!(span > millis(200), "{workers} workers: 20 requests in {span:?}");
+        }
+    }))
+    .await;
+}
+
+#[tokio::test]
+async fn a_high_limit_is_used_to_the_full() {
+    let api = Hostile::new(5).start();
+    let pool = limited(&api, "1000").build().unwrap();
+    get_many(&pool, 800).await;
+    let took = arrivals(&api)[799];
+    assert!(took > millis(750) && took < millis(1_600), "{took:?} instead of 790 ms");
+}
+
+#[tokio::test]
+async fn a_fraction_of_a_request_per_second_spaces_requests_out() {
+    let api = Hostile::new(5).start();
+    let pool = limited(&api, "2.5").build().unwrap();
+    get_many(&pool, 4).await;
+    for gap in arrivals(&api).windows(2).map(|pair| pair[1] - pair[0]) {
+        assert!(gap > millis(300) && gap < millis(700), "{gap:?} instead of 400 ms");
+    }
+}
+
+#[tokio::test]
+async fn calls_one_after_another_are_spaced_too() {
+    let api = Hostile::new(5).start();
+    let pool = limited(&api, "20").build().unwrap();
+    for _ in 0..11 {
+        pool.get("/rows").await.unwrap();
+    }
+    let took = arrivals(&api)[10];
+    assert!(took > millis(450) && took < millis(1_000), "{took:?} instead of 500 ms");
+}
+
+#[tokio::test]
+async fn a_burst_leaves_at_once_and_the_rest_is_spaced() {
+    for workers in [1, 4] {
+        let api = Hostile::new(5).start();
+        let pool = limited(&api, "10").burst(20).workers(workers).build().unwrap();
+        get_many(&pool, 25).await;
+        let arrivals = arrivals(&api);
+        assert!(arrivals[19] < millis(900), "{workers} workers: {arrivals:?}");
+        let rest = arrivals[24] - arrivals[0];
+        assert!(rest > millis(420) && rest < millis(1_500), "{workers} workers: {arrivals:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_call_that_gives_up_leaves_its_permit_to_the_others() {
+    let api = Hostile::new(5).start();
+    let pool = limited(&api, "10").build().unwrap();
+    pool.get("/rows").await.unwrap();
+    for _ in 0..30 {
+        // Polled once, which hands the call to a worker.
+        assert!(pool.get("/rows").now_or_never().is_none());
+    }
+    let limit = millis(50);
+    let waiting = join_all((0..30).map(|_| tokio::time::timeout(limit, pool.get("/rows"))));
+    waiting.await;
+    let started = Instant::now();
+    soon("a call", pool.get("/rows")).await.unwrap();
+    let took = started.elapsed();
+    assert!(took < millis(1_000), "{took:?} instead of 0.1 s");
+}
+
+#[tokio::test]
+async fn a_wait_that_would_pass_the_deadline_fails_at_once_and_says_how_long_it_is() {
+    let api = Hostile::new(5).start();
+    let pool = limited(&api, "0.2").build().unwrap();
+    pool.get("/rows").await.unwrap();
+    let error = pool.request(Request::get("/rows").deadline(millis(3_000))).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::DeadlineExceeded);
+    assert!(error.elapsed() < millis(1_000), "{error}");
+    let wait = error.wait().unwrap();
+    assert!(wait > millis(3_000) && wait < millis(5_000), "{wait:?}");
+    assert_eq!((error.attempts(), api.log(|log| log.seen.len())), (0, 1));
+}
+
+#[tokio::test]
+async fn permits_are_not_saved_up_while_calls_wait_for_a_connection() {
+    let api = Hostile::new(5).closed().start();
+    let pool = limited(&api, "20").workers(1).connections_per_worker(4).build().unwrap();
+    let calls = get_many(&pool, 16);
+    let stalled = async {
+        api.wait_for("four stalled requests", |log| log.in_flight == 4).await;
+        // Time for the other twelve to get a permit each.
+        tokio::time::sleep(millis(700)).await;
+        let opened = Instant::now();
+        api.open_all();
+        opened
+    };
+    let ((), opened) = tokio::join!(calls, stalled);
+    let last = api.log(|log| log.seen[15].at) - opened;
+    assert!(last > millis(400), "twelve requests in {last:?} instead of 0.55 s");
+    assert!(last < millis(1_500), "{last:?}");
+}
+
+#[tokio::test]
+async fn calls_that_wait_for_a_permit_fill_the_queue() {
+    let api = Hostile::new(5).start();
+    let pool = limited(&api, "0.1").workers(1).connections_per_worker(2).max_queued(3);
+    let pool = pool.build().unwrap();
+    pool.get("/rows").await.unwrap();
+    let mut waiting: FuturesUnordered<_> = (0..5).map(|_| pool.get("/rows")).collect();
+    // Time for all five to come to the limiter, where they need no connection.
+    assert!(tokio::time::timeout(millis(200), waiting.next()).await.is_err());
+    let error = soon("a refusal", pool.get("/rows")).await.unwrap_err();
+    assert_eq!((error.kind(), error.attempts()), (ErrorKind::QueueFull, 0));
+    assert_eq!(pool.stats().await.unwrap().calls_refused, 1);
+}
+
+#[tokio::test]
+async fn a_limit_holds_with_tokens_too() {
+    let api = Hostile::new(5).wants_token().start();
+    let token = api.issue_token();
+    let acquire = move || std::future::ready(Ok::<_, Error>(token.clone()));
+    let apply = |request: Request, token: &str| {
+        request.header("authorization", &format!("Bearer {token}")).unwrap()
+    };
+    let pool = limited(&api, "20").build().unwrap().with_auth_callback(1, acquire, apply);
+    get_many(&pool, 11).await;
+    let took = arrivals(&api)[10];
+    assert!(took > millis(450) && took < millis(1_000), "{took:?} instead of 500 ms");
+}
+
+#[tokio::test]
+async fn retry_after_holds_every_call_to_the_api_on_every_worker() {
+    let in_two_seconds = SystemTime::now() + Duration::from_secs(2);
+    // A date has no fractions of a second, so two seconds are up to one less.
+    for asked in ["1".to_owned(), httpdate::fmt_http_date(in_two_seconds)] {
+        let api = Hostile::new(30).on_page(1, Answer::TooMany(asked.clone()).times(1)).start();
+        let pool = AwwPool::builder(api.url()).workers(3).build().unwrap();
+        let others = async {
+            has_seen_429(&pool).await;
+            join_all((0..12).map(|_| pool.get("/rows?page=2"))).await
+        };
+        let (first, others) =
+            soon("all calls", async { tokio::join!(pool.get("/rows?page=1"), others) }).await;
+        assert_eq!(first.unwrap().status(), 200);
+        assert!(others.iter().all(Result::is_ok));
+        let arrivals = arrivals(&api);
+        assert_eq!(arrivals.len(), 14);
+        for at in &arrivals[1..] {
+            assert!(*at > millis(900) && *at < millis(3_000), "{asked}: {at:?}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_503_that_names_a_wait_holds_too() {
+    let unavailable = "HTTP/1.1 503 Busy\r\nretry-after: 1\r\ncontent-length: 0\r\n\r\n";
+    let api = support::raw_server::RawServer::start(move |mut peer| async move {
+        while let Some(head) = peer.head().await {
+            let answer = match head.contains("/busy") {
+                true => unavailable,
+                false => "HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n",
+            };
+            peer.write(answer.as_bytes()).await;
+        }
+    });
+    let pool = AwwPool::builder(api.url()).build().unwrap();
+    // Not repeated, but heard.
+    let error = pool.request(Request::post("/busy")).await.unwrap_err();
+    assert_eq!((error.status().unwrap().as_u16(), error.attempts()), (503, 1));
+    let started = Instant::now();
+    soon("the hold", pool.get("/fine")).await.unwrap();
+    assert!(started.elapsed() > millis(800), "{:?}", started.elapsed());
+}
+
+#[tokio::test]
+async fn a_wait_beyond_the_bound_fails_at_once_and_says_how_long_it_is() {
+    for (asked, seconds) in
+        [("5", 5), ("100000", 100_000), ("99999999999999999999", u64::from(u32::MAX))]
+    {
+        let api = Hostile::new(5).on_any(Answer::TooMany(asked.into())).start();
+        let pool = AwwPool::builder(api.url()).max_retry_after(millis(1_000)).build().unwrap();
+        let error = pool.get("/rows").await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::RateLimited, "{asked}");
+        assert_eq!(error.wait(), Some(Duration::from_secs(seconds)));
+        assert_eq!((error.status().unwrap().as_u16(), error.attempts()), (429, 1));
+        assert!(error.elapsed() < millis(900), "{error}");
+    }
+}
+
+#[tokio::test]
+async fn a_hold_beyond_the_deadline_fails_at_once_and_says_how_long_it_is() {
+    let api = Hostile::new(5).on_any(Answer::TooMany("30".into()).times(1)).start();
+    let pool = AwwPool::builder(api.url()).build().unwrap();
+    let first = pool.request(Request::get("/rows").deadline(millis(5_000))).await.unwrap_err();
+    let held = pool.request(Request::get("/rows").deadline(millis(5_000))).await.unwrap_err();
+    for error in [&first, &held] {
+        assert_eq!(error.kind(), ErrorKind::DeadlineExceeded);
+        assert!(error.elapsed() < millis(900), "{error}");
+        let wait = error.wait().unwrap();
+        assert!(wait > millis(20_000) && wait <= millis(30_000), "{wait:?}");
+    }
+    assert_eq!(first.status().unwrap(), 429, "the answer that led to it is kept");
+    assert_eq!((held.attempts(), api.log(|log| log.seen.len())), (0, 1));
+}
+
+#[tokio::test]
+async fn a_wait_that_is_garbage_or_past_is_none() {
+    for asked in ["-5", "soon", "1.5", "1e20", "120, 240", "Thu, 01 Jan 1970 00:00:00 GMT"] {
+        let api = Hostile::new(5).on_any(Answer::TooMany(asked.into()).times(2)).start();
+        let pool = AwwPool::builder(api.url()).backoff_base(millis(1)).build().unwrap();
+        soon(asked, pool.get("/rows")).await.unwrap();
+        let arrivals = arrivals(&api);
+        assert_eq!(arrivals.len(), 3, "{asked}");
+        assert!(arrivals[2] < millis(900), "{asked}: {arrivals:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_call_in_back_off_holds_no_connection() {
+    let api = Hostile::new(30).on_page(1, Answer::Status(503)).start();
+    let long = Duration::from_secs(60);
+    let pool = AwwPool::builder(api.url())
+        .workers(1)
+        .connections_per_worker(1)
+        .backoff_base(long)
+        .backoff_cap(long)
+        .build()
+        .unwrap();
+    let served = async {
+        api.wait_for("a failed attempt", |log| log.answered(503) == 1).await;
+        for _ in 0..5 {
+            soon("a healthy call", pool.get("/rows?page=2")).await.unwrap();
+        }
+    };
+    tokio::select! {
+        answer = pool.get("/rows?page=1") => panic!("{answer:?}"),
+        () = served => {}
+    }
+}

@@ -1,0 +1,373 @@
+//! What is sent again, how often, until when, and what never is.
+
+#![cfg(test)]
+
+mod support;
+
+use std::{
+    collections::BTreeSet,
+    net::TcpListener,
+    time::{Duration, Instant},
+};
+
+use futures::{StreamExt, future::join_all, stream};
+use support::{
+    hostile::{Answer, Hostile, HostileServer},
+    raw_server::{Peer, RawServer},
+    soon,
+};
+use vantage_api_pool::{AwwPool, Delivery, Error, ErrorKind, PoolBuilder, Request};
+
+const OK: &[u8] = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok";
+const TRUNCATED: &[u8] = b"HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\nok";
+const FAILED: &[u8] = b"HTTP/1.1 500 Oops\r\ncontent-length: 0\r\n\r\n";
+
+fn millis(n: u64) -> Duration {
+    Duration::from_millis(n)
+}
+
+fn builder(url: String) -> PoolBuilder {
+    AwwPool::builder(url).backoff_base(millis(1))
+}
+
+fn pool(url: String) -> AwwPool {
+    builder(url).build().unwrap()
+}
+
+fn requests(api: &HostileServer) -> usize {
+    api.log(|log| log.seen.len())
+}
+
+/// A URL at which nobody listens.
+fn nobody() -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    format!("http://{}", listener.local_addr().unwrap())
+}
+
+/// What goes wrong with an answer.
+#[derive(Clone, Copy, Debug)]
+enum Trouble {
+    Failed,
+    Truncated,
+    Reset,
+    HangUp,
+    Silence,
+}
+
+const TROUBLES: [(Trouble, ErrorKind); 5] = [
+    (Trouble::Failed, ErrorKind::Status),
+    (Trouble::Truncated, ErrorKind::Truncated),
+    (Trouble::Reset, ErrorKind::Disconnected),
+    (Trouble::HangUp, ErrorKind::Disconnected),
+    (Trouble::Silence, ErrorKind::Timeout),
+];
+
+impl Trouble {
+    /// Brings it about in the first `times` connections; the others are served well.
+    fn server(self, times: usize) -> RawServer {
+        RawServer::start(move |mut peer: Peer| async move {
+            while peer.request().await.is_some() {
+                if peer.number() >= times {
+                    peer.write(OK).await;
+                    continue;
+                }
+                match self {
+                    Self::Failed => {
+                        peer.write(FAILED).await;
+                    }
+                    Self::Truncated => {
+                        peer.write(TRUNCATED).await;
+                    }
+                    Self::Reset => return peer.reset(),
+                    Self::HangUp => {}
+                    Self::Silence => peer.closed().await,
+                }
+                return;
+            }
+        })
+    }
+}
+
+#[tokio::test]
+async fn a_passing_failure_is_repeated_until_it_has_passed() {
+    for status in [500, 502, 503, 504, 408, 425, 429] {
+        let api = Hostile::new(5).on_any(Answer::Status(status).times(2)).start();
+        let response = pool(api.url()).get("/rows").await.unwrap();
+        assert_eq!((response.status().as_u16(), requests(&api)), (200, 3), "{status}");
+    }
+}
+
+#[tokio::test]
+async fn a_lasting_failure_ends_after_max_attempts_with_the_last_answer() {
+    for max_attempts in [1, 3, 5] {
+        let api = Hostile::new(5).on_any(Answer::Status(503)).start();
+        let pool = builder(api.url()).max_attempts(max_attempts).build().unwrap();
+        let started = Instant::now();
+        let error = pool.get("/rows").await.unwrap_err();
+        assert_eq!((error.kind(), error.status().unwrap().as_u16()), (ErrorKind::Status, 503));
+        assert_eq!((error.attempts(), requests(&api)), (max_attempts, max_attempts as usize));
+        assert!(error.elapsed() > Duration::ZERO && error.elapsed() <= started.elapsed());
+        assert_eq!(error.body_start().unwrap(), r#"{"error":"Service Unavailable"}"#);
+        assert_eq!(error.delivery(), Delivery::Answered);
+        assert!(error.is_retryable());
+    }
+}
+
+#[tokio::test]
+async fn a_final_answer_is_not_asked_for_again() {
+    for status in [400, 404, 405, 409, 410, 412, 413, 422, 501] {
+        let api = Hostile::new(5).on_any(Answer::Status(status)).start();
+        let error = pool(api.url()).get("/rows").await.unwrap_err();
+        assert_eq!(error.status().unwrap().as_u16(), status);
+        assert_eq!((error.attempts(), requests(&api)), (1, 1), "{status}");
+        assert!(error.body_start().is_some_and(|body| body.contains("error")), "{status}");
+        assert!(!error.is_retryable(), "{status}");
+    }
+}
+
+#[tokio::test]
+async fn what_may_have_been_acted_upon_is_sent_exactly_once() {
+    let requests = [
+        || Request::post("/orders").json("tea").unwrap(),
+        || Request::patch("/orders/1").json("tea").unwrap(),
+        || Request::put("/orders/1").repeatable(false),
+    ];
+    for (trouble, kind) in TROUBLES {
+        for request in requests {
+            let api = trouble.server(99);
+            let pool = builder(api.url()).request_timeout(millis(200)).build().unwrap();
+            let error = soon("an error", pool.request(request())).await.unwrap_err();
+            assert_eq!(error.kind(), kind, "{trouble:?}: {error:?}");
+            assert_ne!(error.delivery(), Delivery::NotSent, "{trouble:?}");
+            assert_eq!((error.attempts(), api.seen().heads.len()), (1, 1), "{trouble:?}");
+        }
+    }
+}
+
+/// The lines of a head, in whatever order, but for the date.
+fn fields(head: &str) -> BTreeSet<&str> {
+    head.lines().filter(|line| !line.starts_with("date:")).collect()
+}
+
+#[tokio::test]
+async fn what_does_no_harm_when_repeated_is_repeated() {
+    let requests = [
+        || Request::get("/orders"),
+        || Request::put("/orders/1").json("tea").unwrap(),
+        || Request::delete("/orders/1"),
+        || Request::post("/orders").idempotency_key("order-7").unwrap(),
+        || Request::patch("/orders/1").repeatable(true),
+    ];
+    for (trouble, _) in TROUBLES {
+        for request in requests {
+            let api = trouble.server(2);
+            let pool = builder(api.url()).request_timeout(millis(200)).build().unwrap();
+            let response = soon("an answer", pool.request(request())).await.unwrap();
+            assert_eq!(response.body().as_ref(), b"ok");
+            let heads = api.seen().heads;
+            assert_eq!(heads.len(), 3, "{trouble:?}");
+            let fields: Vec<_> = heads.iter().map(|(_, head)| fields(head)).collect();
+            assert!(fields.iter().all(|these| *these == fields[0]), "{trouble:?}: {fields:?}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_post_that_was_not_processed_is_repeated() {
+    for status in [429, 425] {
+        let answer = Answer::Status(status).times(1);
+        let api = Hostile::new(5).on_any(answer).on_any(Answer::Body("{}".into())).start();
+        let post = Request::post("/orders").json("tea").unwrap();
+        pool(api.url()).request(post).await.unwrap();
+        let bodies = api.log(|log| log.seen.iter().map(|seen| seen.body.clone()).collect());
+        let bodies: Vec<_> = bodies;
+        assert_eq!(bodies, ["\"tea\"", "\"tea\""], "{status}");
+    }
+}
+
+#[tokio::test]
+async fn a_refused_connection_is_tried_again_for_any_method() {
+    for request in [Request::get("/rows"), Request::post("/orders")] {
+        let error = soon("an error", pool(nobody()).request(request)).await.unwrap_err();
+        assert_eq!((error.kind(), error.attempts()), (ErrorKind::Connect, 3));
+        assert_eq!((error.delivery(), error.status()), (Delivery::NotSent, None));
+        assert!(error.is_retryable());
+    }
+}
+
+#[tokio::test]
+async fn a_server_that_restarts_is_found_again() {
+    async fn serve(mut peer: Peer) {
+        while peer.request().await.is_some() {
+            peer.write(OK).await;
+        }
+    }
+    let api = RawServer::start(serve);
+    let address = api.address();
+    let pool = builder(api.url()).max_attempts(50).backoff_cap(millis(100)).build().unwrap();
+    for _ in 0..20 {
+        pool.get("/rows").await.unwrap();
+    }
+    drop(api);
+    let calls = join_all((0..20).map(|_| pool.get("/rows")));
+    let (answers, _api) = tokio::join!(soon("the calls", calls), async {
+        while pool.stats().await.unwrap().transport_errors == 0 {}
+        // The old server's thread may still be about to end.
+        let listening = async {
+            loop {
+                match TcpListener::bind(address) {
+                    Ok(listener) => return listener,
+                    Err(_) => tokio::task::yield_now().await,
+                }
+            }
+        };
+        RawServer::on(soon("the port is free", listening).await, serve)
+    });
+    assert!(answers.iter().all(Result::is_ok), "{answers:?}");
+}
+
+#[tokio::test]
+async fn a_slow_answer_is_cut_by_the_request_timeout() {
+    let api = Trouble::Silence.server(99);
+    let pool = builder(api.url()).request_timeout(millis(200)).build().unwrap();
+    let error = soon("an error", pool.get("/rows")).await.unwrap_err();
+    assert_eq!((error.kind(), error.attempts()), (ErrorKind::Timeout, 3));
+    assert!(error.elapsed() >= millis(600) && error.elapsed() < millis(1_500), "{error}");
+    api.wait_for(|seen| seen.closed.len() == 3).await;
+    assert_eq!(pool.stats().await.unwrap().transport_errors, 3);
+}
+
+/// A call with this deadline ends in time, and says that this is why.
+async fn ends_in_time(phase: &str, pool: &AwwPool) -> Error {
+    let (deadline, started) = (millis(400), Instant::now());
+    let request = Request::get("/rows").deadline(deadline);
+    let error = soon(phase, pool.request(request)).await.unwrap_err();
+    let took = started.elapsed();
+    assert_eq!(error.kind(), ErrorKind::DeadlineExceeded, "{phase}: {error:?}");
+    assert!(took < deadline + millis(300), "{phase}: {took:?}");
+    error
+}
+
+#[tokio::test]
+async fn no_call_outlives_its_deadline_in_whatever_phase() {
+    let silent = Trouble::Silence.server(99);
+    let error = ends_in_time("a slow answer", &pool(silent.url())).await;
+    assert_eq!((error.attempts(), error.delivery()), (1, Delivery::Unknown));
+    assert!(error.elapsed() >= millis(400), "{error}");
+
+    let stalled = RawServer::start(|mut peer| async move {
+        peer.request().await;
+        peer.write(TRUNCATED).await;
+        peer.closed().await;
+    });
+    let error = ends_in_time("a stalled body", &pool(stalled.url())).await;
+    assert_eq!(error.attempts(), 1);
+
+    let narrow = builder(silent.url()).workers(1).connections_per_worker(1).build().unwrap();
+    let queued = async {
+        silent.wait_for(|seen| seen.heads.len() == 2).await;
+        let error = ends_in_time("the queue", &narrow).await;
+        assert_eq!((error.attempts(), error.delivery()), (0, Delivery::NotSent));
+        assert!(error.elapsed() >= millis(400), "{error}");
+    };
+    tokio::select! {
+        answer = narrow.get("/rows") => panic!("{answer:?}"),
+        () = queued => {}
+    }
+
+    let failing = Hostile::new(5).on_any(Answer::Status(503)).start();
+    let patient = AwwPool::builder(failing.url())
+        .backoff_base(Duration::from_secs(3_600))
+        .backoff_cap(Duration::from_secs(3_600))
+        .build()
+        .unwrap();
+    let error = ends_in_time("the back-off", &patient).await;
+    assert!(error.wait().unwrap() > millis(300), "{error}");
+    assert_eq!((error.status().unwrap().as_u16(), error.attempts()), (503, 1));
+
+    let acquire = std::future::pending::<Result<String, Error>>;
+    let locked = builder(failing.url()).with_auth_callback(1, acquire, |request, _| request);
+    let error = ends_in_time("a token", &locked.build().unwrap()).await;
+    assert_eq!(error.attempts(), 0);
+
+    let acquire = || {
+        std::thread::sleep(Duration::from_secs(2));
+        std::future::ready(Ok::<_, Error>("late"))
+    };
+    let blocked = builder(failing.url()).with_auth_callback(1, acquire, |request, _| request);
+    ends_in_time("a callback that blocks its thread", &blocked.build().unwrap()).await;
+
+    let error = ends_in_time("refused connections", &{
+        builder(nobody()).max_attempts(u32::MAX).backoff_base(millis(50)).build().unwrap()
+    })
+    .await;
+    assert!(error.attempts() > 0);
+}
+
+#[tokio::test]
+async fn a_deadline_of_nothing_sends_nothing() {
+    let api = Hostile::new(5).start();
+    let request = Request::get("/rows").deadline(Duration::ZERO);
+    let error = soon("an error", pool(api.url()).request(request)).await.unwrap_err();
+    assert_eq!((error.kind(), requests(&api)), (ErrorKind::DeadlineExceeded, 0));
+}
+
+/// Closes each connection after `per_connection` answers, in the moment in which the next
+/// request comes.
+fn closing_server(per_connection: usize) -> RawServer {
+    RawServer::start(move |mut peer| async move {
+        for _ in 0..per_connection {
+            if peer.request().await.is_none() {
+                return;
+            }
+            peer.write(OK).await;
+        }
+        peer.head().await;
+    })
+}
+
+#[tokio::test]
+async fn a_connection_that_closes_while_idle_fails_no_get() {
+    for per_connection in [1, 3] {
+        let api = closing_server(per_connection);
+        // One attempt: what the pool does about a stale connection is no repeat.
+        let pool = builder(api.url()).max_attempts(1).build().unwrap();
+        let calls = stream::iter(0..500).map(|n| pool.get(format!("/rows/{n}")));
+        let answers: Vec<_> = soon("all calls", calls.buffer_unordered(4).collect()).await;
+        let failures: Vec<_> = answers.iter().filter_map(|answer| answer.as_ref().err()).collect();
+        assert!(failures.is_empty(), "{} failed: {:?}", failures.len(), failures[0]);
+        assert!(api.seen().heads.len() > 500, "no connection was stale");
+    }
+}
+
+#[tokio::test]
+async fn a_post_on_a_connection_that_closes_while_idle_is_sent_once() {
+    let api = closing_server(1);
+    let pool = builder(api.url()).workers(1).build().unwrap();
+    let mut failures = 0;
+    for n in 0..200 {
+        if let Err(error) = pool.request(Request::post(format!("/orders/{n}"))).await {
+            assert_eq!(error.kind(), ErrorKind::Disconnected, "{error:?}");
+            assert_eq!(error.delivery(), Delivery::Unknown, "{error:?}");
+            failures += 1;
+        }
+    }
+    assert!(failures > 0, "no connection was stale");
+    let heads = api.seen().heads;
+    let sent: BTreeSet<_> = heads.iter().map(|(_, head)| head.lines().next()).collect();
+    assert_eq!((heads.len(), sent.len()), (200, 200));
+}
+
+#[tokio::test]
+async fn a_storm_of_failures_is_repeated_no_more_than_the_budget_allows() {
+    let api = Hostile::new(5).on_any(Answer::Status(500)).start();
+    let pool = pool(api.url());
+    let started = Instant::now();
+    let errors = soon("the storm", join_all((0..1_000).map(|_| pool.get("/rows")))).await;
+    let seconds = started.elapsed().as_secs() as usize + 1;
+    assert!(errors.into_iter().all(|answer| answer.unwrap_err().kind() == ErrorKind::Status));
+    // A hundred to begin with, a fifth of the calls, and ten per second.
+    let repeats = requests(&api) - 1_000;
+    assert!((100..=100 + 200 + 10 * seconds).contains(&repeats), "{repeats} repeats");
+    assert_eq!(pool.stats().await.unwrap().retries as usize, repeats);
+}

@@ -1,0 +1,192 @@
+#![cfg(test)]
+//! Workers that die, in every way a user's callback can make them die: no call is
+//! lost, none is doubled, none hangs, and the pool repairs itself.
+
+mod support;
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
+
+use futures::{StreamExt, future::join_all};
+use support::{hostile::Hostile, raw_server::RawServer, soon};
+use vantage_api_pool::{
+    AwwPool, Delivery, Error, ErrorKind, PaginatedStream, PoolBuilder, Request, messages,
+};
+
+/// A pool whose workers die when `should_die` says so about a request. The token
+/// callback runs on the worker, so it can stop the worker's Arbiter from within.
+fn mortal(
+    url: String,
+    should_die: impl Fn(&Request) -> bool + Send + Sync + 'static,
+) -> PoolBuilder {
+    AwwPool::builder(url).backoff_base(Duration::from_millis(1)).with_auth_callback(
+        1,
+        || async { Ok::<_, std::io::Error>("token") },
+        move |request, _| {
+            if should_die(&request) {
+                actix::Arbiter::current().stop();
+            }
+            request
+        },
+    )
+}
+
+fn is_marked(request: &Request) -> bool {
+    request.headers().contains_key("x-poison")
+}
+
+async fn restarts(pool: &AwwPool) -> u64 {
+    soon("statistics", pool.stats()).await.unwrap().worker_restarts
+}
+
+async fn until(what: &str, mut condition: impl AsyncFnMut() -> bool) {
+    soon(what, async {
+        while !condition().await {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_dead_worker_is_replaced_and_serves_again() {
+    let api = Hostile::new(10).start();
+    let deaths = Arc::new(AtomicUsize::new(1));
+    let left = Arc::clone(&deaths);
+    let once = move |_: &Request| {
+        left.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| left.checked_sub(1)).is_ok()
+    };
+    let pool = mortal(api.url(), once).workers(1).build().unwrap();
+    assert!(soon("the first answer", pool.get("/rows")).await.is_ok());
+    assert!(soon("the second answer", pool.get("/rows")).await.is_ok());
+    assert_eq!(restarts(&pool).await, 1);
+}
+
+#[tokio::test]
+async fn workers_that_die_again_and_again_under_load_lose_and_double_nothing() {
+    let api = Hostile::new(10).start();
+    let calls = AtomicUsize::new(0);
+    let every_hundredth = move |_: &Request| calls.fetch_add(1, Ordering::Relaxed) % 100 == 99;
+    let pool = mortal(api.url(), every_hundredth).workers(3).build().unwrap();
+    let answers = soon("all answers", join_all((0..3000).map(|_| pool.get("/rows")))).await;
+    let failed: Vec<&Error> = answers.iter().filter_map(|answer| answer.as_ref().err()).collect();
+    assert!(failed.is_empty(), "{} failed: {:?}", failed.len(), failed.first());
+    assert!(restarts(&pool).await >= 20);
+    until("every call is counted", async || pool.stats().await.unwrap().calls_ok == 3000).await;
+}
+
+#[tokio::test]
+async fn a_call_that_always_kills_its_worker_ends_with_worker_crashed_and_the_pool_lives() {
+    let api = Hostile::new(10).start();
+    let pool = mortal(api.url(), is_marked).workers(2).build().unwrap();
+    let poison = pool.request(Request::get("/rows").header("x-poison", "1").unwrap());
+    let error = soon("an answer", poison).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::WorkerCrashed);
+    let answers = soon("healthy answers", join_all((0..50).map(|_| pool.get("/rows")))).await;
+    assert!(answers.iter().all(Result::is_ok));
+}
+
+#[tokio::test]
+async fn a_post_on_the_wire_when_its_worker_dies_is_not_sent_again() {
+    let server = RawServer::start(|mut peer| async move {
+        peer.request().await;
+        peer.closed().await;
+    });
+    let pool = mortal(server.url(), is_marked).workers(1).build().unwrap();
+    let post = tokio::spawn({
+        let pool = pool.clone();
+        async move { pool.request(Request::post("/orders").body("x")).await }
+    });
+    server.wait_for(|seen| seen.heads.len() == 1).await;
+    let killer = pool.request(Request::get("/rows").header("x-poison", "1").unwrap());
+    let (error, _) = soon("both answers", futures::future::join(post, killer)).await;
+    let error = error.unwrap().unwrap_err();
+    assert_eq!(
+        (error.kind(), error.delivery()),
+        (ErrorKind::WorkerCrashed, Delivery::Unknown),
+        "{error}"
+    );
+    let posts = server.seen().heads.iter().filter(|(_, head)| head.starts_with("POST")).count();
+    assert_eq!(posts, 1);
+}
+
+#[tokio::test]
+async fn a_get_on_the_wire_when_its_worker_dies_is_sent_again() {
+    let api = Hostile::new(10).closed().start();
+    let deaths = AtomicUsize::new(0);
+    let first_marked =
+        move |request: &Request| is_marked(request) && deaths.fetch_add(1, Ordering::SeqCst) == 0;
+    let pool = mortal(api.url(), first_marked).workers(1).build().unwrap();
+    let get = tokio::spawn({
+        let pool = pool.clone();
+        async move { pool.get("/rows?page=1").await }
+    });
+    api.wait_for("the request", |log| log.in_flight == 1).await;
+    let killer = tokio::spawn({
+        let pool = pool.clone();
+        async move { pool.request(Request::get("/rows").header("x-poison", "1").unwrap()).await }
+    });
+    api.wait_for("the request again", |log| log.to("/rows").len() >= 3).await;
+    api.open_all();
+    let (get, killer) = soon("both answers", futures::future::join(get, killer)).await;
+    assert!(get.unwrap().is_ok());
+    assert!(killer.unwrap().is_ok());
+}
+
+#[tokio::test]
+async fn a_stream_survives_the_death_of_workers() {
+    let api = Hostile::new(500).start();
+    let calls = AtomicUsize::new(0);
+    let every_seventh = move |_: &Request| calls.fetch_add(1, Ordering::Relaxed) % 7 == 6;
+    let pool = mortal(api.url(), every_seventh).workers(2).build().unwrap();
+    let stream = PaginatedStream::get(&pool, "/rows").prefetch(8);
+    let items: Vec<_> = soon("the end", stream.map(Result::unwrap).collect()).await;
+    assert_eq!(items, api.rows());
+}
+
+#[tokio::test]
+async fn when_the_supervisor_dies_every_waiter_gets_an_error_and_later_calls_too() {
+    let api = Hostile::new(10).closed().start();
+    let pool = AwwPool::builder(api.url()).workers(2).connections_per_worker(2).build().unwrap();
+    let waiting: Vec<_> = (0..20)
+        .map(|_| {
+            let pool = pool.clone();
+            tokio::spawn(async move { pool.get("/rows?page=1").await })
+        })
+        .collect();
+    let mut stream = PaginatedStream::get(&pool, "/rows");
+    let reading = tokio::spawn(async move { stream.next().await });
+    api.wait_for("calls on the wire", |log| log.in_flight == 4).await;
+
+    // The supervisor's mailbox runs this on its thread: its Arbiter goes, and it with it.
+    let supervisor = pool.supervisor().await.unwrap();
+    supervisor.do_send(messages::Shutdown { drain: Duration::ZERO });
+    for answer in soon("all answers", join_all(waiting)).await {
+        assert_eq!(answer.unwrap().unwrap_err().kind(), ErrorKind::ShuttingDown);
+    }
+    let item = soon("the stream's answer", reading).await.unwrap();
+    assert_eq!(item.unwrap().unwrap_err().kind(), ErrorKind::ShuttingDown);
+    let late = soon("an answer", pool.get("/rows")).await;
+    assert_eq!(late.unwrap_err().kind(), ErrorKind::ShuttingDown);
+}
+
+#[tokio::test]
+async fn after_a_storm_of_deaths_all_workers_are_back() {
+    let api = Hostile::new(10).start();
+    let pool = mortal(api.url(), is_marked).workers(3).build().unwrap();
+    let poison = || pool.request(Request::get("/rows").header("x-poison", "1").unwrap());
+    soon("all poison ends", join_all((0..10).map(|_| poison()))).await;
+    until("three workers serve", async || {
+        join_all((0..60).map(|_| pool.get("/rows"))).await;
+        let before = pool.stats().await.unwrap();
+        join_all((0..60).map(|_| pool.get("/rows"))).await;
+        let since = pool.stats().await.unwrap().difference(&before);
+        since.workers.iter().filter(|worker| worker.calls_ok > 0).count() == 3
+    })
+    .await;
+}

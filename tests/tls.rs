@@ -1,0 +1,113 @@
+//! HTTPS through the pool: what is trusted, and what an early end of TLS means.
+
+#![allow(clippy::unwrap_used)]
+
+mod support;
+
+use std::sync::Arc;
+
+use rcgen::KeyPair;
+use rustls::ServerConfig;
+use support::{authority::authority, raw_server::RawServer, soon};
+use vantage_api_pool::{AwwPool, Delivery, Error, ErrorKind, PoolBuilder, Response};
+
+/// A pool that trusts `roots` besides the web's, and makes one attempt per call.
+fn trusting(roots: &[Vec<u8>], server: &RawServer) -> AwwPool {
+    let base = format!("https://localhost:{}/", server.address().port());
+    let builder = AwwPool::builder(base).workers(1).max_attempts(1);
+    roots.iter().cloned().fold(builder, PoolBuilder::root_certificate).build().unwrap()
+}
+
+async fn get(pool: &AwwPool) -> Result<Response, Error> {
+    soon("the call ends", pool.get("/rows")).await
+}
+
+fn serve_ok(config: Arc<ServerConfig>) -> RawServer {
+    RawServer::start_tls(config, |mut peer| async move {
+        while peer.request().await.is_some() {
+            peer.write(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok").await;
+        }
+    })
+}
+
+#[tokio::test]
+async fn an_extra_root_is_trusted_and_its_connection_reused() {
+    let (pem, config) = authority("localhost");
+    let server = serve_ok(config);
+    let pool = trusting(&[pem], &server);
+    for _ in 0..3 {
+        assert_eq!(get(&pool).await.unwrap().text().unwrap(), "ok");
+    }
+    let seen = server.seen();
+    assert_eq!(seen.connections, 1);
+    let host = format!("host: localhost:{}\r\n", server.address().port());
+    assert!(seen.heads.iter().all(|(_, head)| head.contains(&host)));
+}
+
+#[tokio::test]
+async fn an_unknown_authority_or_another_name_is_a_tls_error() {
+    let (_, config) = authority("localhost");
+    let untrusted = get(&trusting(&[], &serve_ok(config))).await.unwrap_err();
+    let (pem, config) = authority("other.example");
+    let misnamed = get(&trusting(&[pem], &serve_ok(config))).await.unwrap_err();
+    for error in [untrusted, misnamed] {
+        assert_eq!((error.kind(), error.delivery()), (ErrorKind::Tls, Delivery::NotSent));
+        assert!(std::error::Error::source(&error).is_some());
+    }
+}
+
+#[tokio::test]
+async fn a_server_that_speaks_no_tls_is_a_tls_error() {
+    let server = RawServer::start(|mut peer| async move {
+        peer.write(b"HTTP/1.1 400 Bad Request\r\n\r\n").await;
+        peer.closed().await;
+    });
+    assert_eq!(get(&trusting(&[], &server)).await.unwrap_err().kind(), ErrorKind::Tls);
+}
+
+/// Answers once with `answer` and ends with a close_notify or without one.
+async fn cut(answer: &'static str, notify: bool) -> Result<Response, Error> {
+    let (pem, config) = authority("localhost");
+    let server = RawServer::start_tls(config, move |mut peer| async move {
+        peer.request().await;
+        peer.write(answer.as_bytes()).await;
+        if notify {
+            peer.finish().await;
+        }
+    });
+    get(&trusting(&[pem], &server)).await
+}
+
+#[tokio::test]
+async fn an_early_end_is_truncated_with_and_without_a_close_notify() {
+    for answer in [
+        "HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\nok",
+        "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n2\r\nok\r\n",
+    ] {
+        for notify in [true, false] {
+            let error = cut(answer, notify).await.unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::Truncated, "notify: {notify}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_body_until_the_close_needs_the_close_notify() {
+    let answer = "HTTP/1.1 200 OK\r\n\r\nfull body";
+    assert_eq!(cut(answer, true).await.unwrap().text().unwrap(), "full body");
+    assert_eq!(cut(answer, false).await.unwrap_err().kind(), ErrorKind::Truncated);
+}
+
+#[test]
+fn a_root_that_is_no_certificate_is_a_config_error() {
+    let (pem, _) = authority("localhost");
+    let cut = pem[..pem.len() / 2].to_vec();
+    let no_certificate = KeyPair::generate().unwrap().serialize_pem().into_bytes();
+    let not_x509 = b"-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n".to_vec();
+    for bad in [Vec::new(), b"no PEM".to_vec(), cut, no_certificate, not_x509] {
+        let builder = AwwPool::builder("https://localhost").root_certificate(pem.clone());
+        let error = builder.root_certificate(bad).build().unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Config);
+        assert!(error.to_string().contains("root_certificate"), "{error}");
+    }
+}

@@ -1,0 +1,323 @@
+//! Narrowed tables: what is sent, what is evaluated on the rows, what is refused.
+
+#![cfg(test)]
+
+mod support;
+
+use std::{future::Future, time::Duration};
+
+use ciborium::Value;
+use futures::StreamExt;
+use serde_json::json;
+use support::hostile::{Hostile, HostileServer};
+use vantage_api_pool::{ApiCondition, AwwPool, ColumnConditions, Filtering, PoolApi, PoolTableExt};
+use vantage_core::VantageError;
+use vantage_dataset::prelude::*;
+use vantage_expressions::{Expression, ExpressiveEnum, traits::datasource::ExprDataSource};
+use vantage_table::{
+    column::flags::ColumnFlag,
+    prelude::{Column, OrderBy, TableSource},
+    table::Table,
+};
+use vantage_types::EmptyEntity;
+
+type Rows = Table<PoolApi, EmptyEntity>;
+
+fn api(server: &HostileServer) -> PoolApi {
+    PoolApi::new(AwwPool::builder(server.url()).build().unwrap())
+}
+
+fn rows(api: PoolApi) -> Rows {
+    Table::new("rows", api)
+        .with_id_column("id")
+        .with_column_of::<String>("name")
+        .with_column_of::<i64>("n")
+}
+
+async fn within<T>(work: impl Future<Output = T>) -> T {
+    tokio::time::timeout(Duration::from_secs(20), work).await.expect("no wait lasts for ever")
+}
+
+async fn listed(table: &Rows) -> Vec<String> {
+    within(table.list_values()).await.unwrap().into_keys().collect()
+}
+
+/// Every read of `table` fails with an error for which `is` holds.
+async fn assert_refused(server: &HostileServer, table: &Rows, is: fn(&VantageError) -> bool) {
+    let errors = [
+        within(table.list_values()).await.unwrap_err(),
+        within(table.stream_values().next()).await.unwrap().unwrap_err(),
+        within(table.get_value("1")).await.unwrap_err(),
+        within(table.get_some_value()).await.unwrap_err(),
+        within(table.get_count()).await.unwrap_err(),
+    ];
+    for error in errors {
+        assert!(is(&error), "{error}");
+    }
+    assert_eq!(server.log(|log| log.seen.len()), 0, "nothing is sent");
+}
+
+fn texts(values: &[&str]) -> HostileServer {
+    let row = |(id, text): (usize, &&str)| json!({ "id": id, "text": text });
+    Hostile::with_rows(values.iter().enumerate().map(row).collect()).start()
+}
+
+#[tokio::test]
+async fn an_equality_becomes_one_parameter_and_reserved_characters_survive() {
+    let nasty = ["a&b=c", "50 % of + 3/4?", "#frag", "Ærø ☃", "\"quoted\"", "a;b,c"];
+    let server = texts(&nasty);
+    for (index, text) in nasty.iter().enumerate() {
+        let table = rows(api(&server)).with_condition(ApiCondition::eq("text", *text));
+        assert_eq!(listed(&table).await, [index.to_string()], "{text}");
+        let sent = server.log(|log| log.seen.last().unwrap().query.clone());
+        assert_eq!(sent.iter().filter(|(name, _)| name == "text").count(), 1);
+        assert!(sent.contains(&("text".to_owned(), (*text).to_owned())));
+    }
+}
+
+#[tokio::test]
+async fn every_scalar_can_be_sent_in_every_way_to_say_it() {
+    let server = Hostile::with_rows(vec![
+        json!({ "id": "a", "n": 7, "open": true, "rate": 0.5 }),
+        json!({ "id": "b", "n": 8, "open": false, "rate": 1.5 }),
+    ])
+    .start();
+    let api = api(&server);
+    let expression = Expression::new(
+        "{} = {}",
+        vec![
+            ExpressiveEnum::Nested(Expression::new("n", vec![])),
+            ExpressiveEnum::Scalar(Value::from(7)),
+        ],
+    );
+    let conditions = [
+        ApiCondition::from(expression),
+        rows(api.clone())["n"].eq(7),
+        PoolApi::eq_condition("n", "7").unwrap(),
+        api.eq_value_condition("open", Value::from(true)).unwrap(),
+        api.in_values_condition("rate", vec![Value::from(0.5)]).unwrap(),
+    ];
+    for condition in conditions {
+        assert_eq!(
+            listed(&rows(api.clone()).with_condition(condition.clone())).await,
+            ["a"],
+            "{condition}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn what_cannot_be_sent_is_refused_before_any_request() {
+    let server = Hostile::new(25).start();
+    let api = api(&server);
+    let expression = |template: &str| {
+        let field = ExpressiveEnum::Nested(Expression::new("n", vec![]));
+        let value = ExpressiveEnum::Scalar(Value::from(7));
+        ApiCondition::from(Expression::new(template, vec![field, value]))
+    };
+    let conditions = [
+        expression("{} > {}"),
+        expression("{} != {}"),
+        expression("{} LIKE {}"),
+        ApiCondition::eq("n", Value::Null),
+        ApiCondition::eq("n", Value::Array(vec![7.into()])),
+        ApiCondition::eq("n", Value::Map(vec![])),
+        ApiCondition::eq("n", Value::Tag(0, Box::new("2024-01-01T00:00:00Z".into()))),
+        rows(api.clone())["n"].in_list([7, 8]),
+        api.related_in_condition("n", &rows(api.clone()), "id"),
+        api.search_table_condition(&rows(api.clone()), "row"),
+        ApiCondition::eq("page", 2),
+    ];
+    for condition in conditions {
+        let table = rows(api.clone()).with_condition(condition);
+        assert_refused(&server, &table, VantageError::is_unsupported).await;
+    }
+    let table = rows(api.clone()).with_search("row");
+    assert_refused(&server, &table, VantageError::is_unsupported).await;
+    let order = OrderBy::descending(ApiCondition::from(Expression::new("n", vec![])));
+    let table = rows(api).with_order(order);
+    assert_refused(&server, &table, VantageError::is_unsupported).await;
+}
+
+#[tokio::test]
+async fn an_empty_list_matches_no_row_and_sends_nothing() {
+    let server = Hostile::new(25).start();
+    let none = api(&server).in_values_condition("n", vec![]).unwrap();
+    let table = rows(api(&server)).with_condition(none);
+    assert_eq!(listed(&table).await, [""; 0]);
+    assert!(within(table.stream_values().next()).await.is_none());
+    assert_eq!(within(table.get_count()).await.unwrap(), 0);
+    assert!(within(table.get_value("1")).await.unwrap().is_none());
+    assert!(within(table.get_some_value()).await.unwrap().is_none());
+    assert_eq!(server.log(|log| log.seen.len()), 0);
+}
+
+#[tokio::test]
+async fn a_placeholder_is_filled_from_its_condition_which_leaves_the_query() {
+    let cities = ["a/b", "São Tomé & Príncipe", "50%"]
+        .map(|country| json!({ "id": country, "country": country, "n": 1 }));
+    let server = Hostile::with_rows(cities.to_vec()).at("/countries/{country}/cities").start();
+    for country in ["a/b", "São Tomé & Príncipe", "50%"] {
+        let table = Rows::new("countries/{country}/cities", api(&server))
+            .with_id_column("id")
+            .with_condition(ApiCondition::eq("country", country))
+            .with_condition(ApiCondition::eq("n", 1));
+        assert_eq!(listed(&table).await, [country]);
+        let sent = server.log(|log| log.seen.last().unwrap().clone());
+        assert_eq!((sent.param("country"), sent.param("n")), (None, Some("1")));
+        assert_eq!(sent.path.split('/').count(), 4, "{}", sent.path);
+    }
+}
+
+#[tokio::test]
+async fn a_placeholder_that_cannot_be_filled_is_an_error_before_any_request() {
+    let server = Hostile::new(25).start();
+    for path in ["rows/{n}/{missing}", "rows/{n", "rows/{}", "rows/n}"] {
+        let table = Rows::new(path, api(&server)).with_condition(ApiCondition::eq("n", 1));
+        assert_refused(&server, &table, VantageError::is_incorrect_usage).await;
+    }
+    for value in ["", ".", ".."] {
+        let table =
+            Rows::new("rows/{n}/x", api(&server)).with_condition(ApiCondition::eq("n", value));
+        assert_refused(&server, &table, VantageError::is_incorrect_usage).await;
+    }
+}
+
+#[tokio::test]
+async fn a_path_with_a_query_is_joined_by_further_parameters() {
+    let server = Hostile::new(25).start();
+    let table = Rows::new("rows?name=row%207", api(&server))
+        .with_id_column("id")
+        .with_condition(ApiCondition::eq("n", 7));
+    assert_eq!(listed(&table).await, ["7"]);
+    let sent = server.log(|log| log.seen[0].clone());
+    assert_eq!((sent.param("name"), sent.param("n")), (Some("row 7"), Some("7")));
+}
+
+#[tokio::test]
+async fn a_trailing_slash_of_the_base_url_makes_no_difference() {
+    let server = Hostile::new(5).at("/v1/rows").start();
+    for base in [format!("{}/v1", server.url()), format!("{}/v1/", server.url())] {
+        for path in ["rows", "/rows"] {
+            let api = PoolApi::new(AwwPool::builder(base.clone()).build().unwrap());
+            let table = Rows::new(path, api).with_id_column("id");
+            assert_eq!(listed(&table).await.len(), 5);
+        }
+    }
+    assert!(server.log(|log| log.seen.iter().all(|seen| seen.path == "/v1/rows")));
+}
+
+#[tokio::test]
+async fn local_filtering_keeps_matching_rows_and_sends_nothing() {
+    let server = Hostile::new(95).strict().start();
+    let api = api(&server).filtering(Filtering::Local);
+    let table = rows(api.clone()).with_condition(ApiCondition::is_in("n", [3, 57, 94, 200]));
+    assert_eq!(listed(&table).await, ["3", "57", "94"]);
+    assert_eq!(within(table.get_count()).await.unwrap(), 3);
+    assert_eq!(within(table.get_some_value()).await.unwrap().unwrap().0, "3");
+    assert!(within(table.get_value("57")).await.unwrap().is_some());
+    assert!(within(table.get_value("58")).await.unwrap().is_none());
+    assert!(server.log(|log| log.seen.iter().all(|seen| seen.param("n").is_none())));
+}
+
+#[tokio::test]
+async fn checked_filtering_sends_and_evaluates_and_counts_matching_rows() {
+    let server = Hostile::new(95).ignores_filters().start();
+    let table = |filtering| {
+        rows(api(&server).filtering(filtering)).with_condition(ApiCondition::eq("n", 57))
+    };
+    assert_eq!(listed(&table(Filtering::Checked)).await, ["57"]);
+    assert_eq!(within(table(Filtering::Checked).get_count()).await.unwrap(), 1);
+    assert!(server.log(|log| log.seen.iter().all(|seen| seen.param("n") == Some("57"))));
+    assert_eq!(listed(&table(Filtering::Server)).await.len(), 95);
+}
+
+#[tokio::test]
+async fn a_row_without_a_declared_field_is_filtered_out_and_other_fields_pass() {
+    let server = Hostile::with_rows(vec![
+        json!({ "id": "a", "n": 7 }),
+        json!({ "id": "b" }),
+        json!({ "id": "c", "n": null }),
+    ])
+    .start();
+    let api = api(&server).filtering(Filtering::Local);
+    let seven = ApiCondition::eq("n", 7);
+    assert_eq!(listed(&rows(api.clone()).with_condition(seven.clone())).await, ["a"]);
+    let null = ApiCondition::eq("n", Value::Null);
+    assert_eq!(listed(&rows(api.clone()).with_condition(null)).await, ["c"]);
+    let parameter = Column::<i64>::new("n").with_flag(ColumnFlag::RequestParam);
+    let table = Rows::new("rows", api).with_id_column("id").with_column(parameter);
+    assert_eq!(listed(&table.with_condition(seven)).await, ["a", "b"]);
+}
+
+#[tokio::test]
+async fn narrowing_a_clone_leaves_the_original_unchanged() {
+    let server = Hostile::new(25).start();
+    let table = rows(api(&server));
+    let narrowed = table.clone().with_condition(ApiCondition::eq("n", 7));
+    assert_eq!(listed(&narrowed).await.len(), 1);
+    assert_eq!(listed(&table).await.len(), 25);
+}
+
+#[tokio::test]
+async fn an_equality_becomes_an_invariant_and_is_described() {
+    let server = Hostile::new(1).start();
+    let table = rows(api(&server)).with_condition(ApiCondition::eq("n", 7));
+    assert_eq!(table.invariants()["n"], Value::from(7));
+    let condition = table.conditions().next().unwrap();
+    assert_eq!(table.data_source().describe_condition(condition), "n = 7");
+    assert_eq!(table.data_source().condition_column(condition).as_deref(), Some("n"));
+}
+
+#[tokio::test]
+async fn the_values_of_a_column_are_read_when_the_expression_runs() {
+    let server = Hostile::new(25).start();
+    let table = rows(api(&server));
+    let expression = table.data_source().column_table_values_expr(&table, &Column::<i64>::new("n"));
+    assert_eq!(server.log(|log| log.seen.len()), 0);
+    let values = within(table.data_source().execute(expression.expression())).await.unwrap();
+    assert_eq!(values, Value::Array((0..25).map(Value::from).collect()));
+}
+
+#[tokio::test]
+async fn writes_and_aggregates_are_unsupported_before_any_request() {
+    let server = Hostile::new(25).start();
+    let table = rows(api(&server));
+    let (source, id, row) = (table.data_source(), "7".to_owned(), vantage_types::Record::new());
+    let n = Column::<Value>::new("n");
+    let errors = [
+        source.insert_table_value(&table, &id, &row).await.unwrap_err(),
+        source.replace_table_value(&table, &id, &row).await.unwrap_err(),
+        source.patch_table_value(&table, &id, &row).await.unwrap_err(),
+        source.delete_table_value(&table, &id).await.unwrap_err(),
+        source.delete_table_all_values(&table).await.unwrap_err(),
+        source.insert_table_return_id_value(&table, &row).await.unwrap_err(),
+        source.get_table_sum(&table, &n).await.unwrap_err(),
+        source.get_table_max(&table, &n).await.unwrap_err(),
+        source.get_table_min(&table, &n).await.unwrap_err(),
+    ];
+    assert!(errors.iter().all(VantageError::is_unsupported));
+    assert_eq!(server.log(|log| log.seen.len()), 0);
+}
+
+#[tokio::test]
+async fn a_parent_row_fills_the_placeholder_of_its_many_and_narrows_its_one() {
+    let city = |name: &str, country: &str| json!({ "id": name, "country": country });
+    let cities = vec![city("Lima", "Peru"), city("Cusco", "Peru"), city("Kyoto", "Japan")];
+    let countries = vec![json!({ "id": "Japan" }), json!({ "id": "Peru" })];
+    let server = Hostile::with_rows(cities)
+        .at("/countries/{country}/cities")
+        .collection("/countries", countries)
+        .start();
+    let countries = |api: PoolApi| Rows::new("countries", api).with_id_column("id");
+    let cities = |api: PoolApi| Rows::new("countries/{country}/cities", api).with_id_column("id");
+    let parents = countries(api(&server)).with_many("cities", "country", cities);
+    let peru = within(parents.get_value("Peru")).await.unwrap().unwrap();
+    let of_peru: Rows = parents.get_ref_from_row("cities", &peru).unwrap();
+    assert_eq!(listed(&of_peru).await, ["Lima", "Cusco"]);
+
+    let lima = within(of_peru.get_value("Lima")).await.unwrap().unwrap();
+    let children = cities(api(&server)).with_one("country", "country", countries);
+    let country: Rows = children.get_ref_from_row("country", &lima).unwrap();
+    assert_eq!(listed(&country).await, ["Peru"]);
+}
