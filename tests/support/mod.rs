@@ -1,6 +1,6 @@
 //! Servers for the tests to talk to. Know nothing of the crate under test.
 //!
-//! Each test file compiles this folder for itself and uses a part of it.
+//! Each test program compiles this folder for itself and uses a part of it.
 
 #![allow(
     dead_code,

@@ -1,17 +1,13 @@
 //! What a call through the pool gives when the bytes on the wire are wrong, late
 //! or missing.
 
-#![allow(clippy::unwrap_used)]
-
-mod support;
-
 use std::time::{Duration, Instant};
 
-use serde_json::Value;
-use support::{
+use crate::support::{
     raw_server::{LIMIT, RawServer},
     soon,
 };
+use serde_json::Value;
 use vantage_api_pool::{AwwPool, Delivery, Error, ErrorKind, PoolBuilder, Request, Response};
 
 const OK: &[u8] = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok";

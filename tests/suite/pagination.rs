@@ -1,17 +1,14 @@
-#![cfg(test)]
 //! What a paged stream delivers, and what it asks for, over hostile APIs.
-
-mod support;
 
 use std::time::Duration;
 
-use futures::StreamExt;
-use serde::Deserialize;
-use serde_json::{Value, json};
-use support::{
+use crate::support::{
     hostile::{Answer, Hostile, HostileServer, Log, Shape, Total},
     soon,
 };
+use futures::StreamExt;
+use serde::Deserialize;
+use serde_json::{Value, json};
 use vantage_api_pool::{AwwPool, Envelope, Error, ErrorKind, PaginatedStream, Paging};
 
 fn pool(api: &HostileServer) -> AwwPool {

@@ -1,9 +1,6 @@
 //! The hostile server itself: what the other tests rely on.
 
-#![cfg(test)]
-
-mod support;
-use support::hostile::{Answer, Hostile, HostileServer, Log, Outcome, Shape, Total};
+use crate::support::hostile::{Answer, Hostile, HostileServer, Log, Outcome, Shape, Total};
 
 use serde_json::Value;
 use std::time::Duration;

@@ -1,15 +1,12 @@
-#![cfg(test)]
 //! The program that a newcomer would write, against an API whose default page is
 //! smaller than its set and that wants a token.
 
-mod support;
-
 use std::sync::Arc;
 
+use crate::support::{hostile::Hostile, soon};
 use futures::StreamExt;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
-use support::{hostile::Hostile, soon};
 use vantage_api_pool::{AwwPool, PaginatedStream, PoolApi};
 use vantage_dataset::prelude::*;
 use vantage_table::table::Table;

@@ -1,21 +1,17 @@
 //! What is sent again, how often, until when, and what never is.
 
-#![cfg(test)]
-
-mod support;
-
 use std::{
     collections::BTreeSet,
     net::TcpListener,
     time::{Duration, Instant},
 };
 
-use futures::{StreamExt, future::join_all, stream};
-use support::{
+use crate::support::{
     hostile::{Answer, Hostile, HostileServer},
     raw_server::{Peer, RawServer},
     soon,
 };
+use futures::{StreamExt, future::join_all, stream};
 use vantage_api_pool::{AwwPool, Delivery, Error, ErrorKind, PoolBuilder, Request};
 
 const OK: &[u8] = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok";

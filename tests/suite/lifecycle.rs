@@ -1,16 +1,13 @@
-#![cfg(test)]
 //! Starts and ends of a pool that do not go as planned: nobody waits for ever, and
 //! every error says what is known about delivery.
 
-mod support;
-
 use std::time::{Duration, Instant};
 
+use crate::support::{hostile::Hostile, raw_server::RawServer, soon};
 use futures::{
     StreamExt,
     future::{join, join_all},
 };
-use support::{hostile::Hostile, raw_server::RawServer, soon};
 use vantage_api_pool::{AwwPool, Delivery, ErrorKind, PaginatedStream, Request, messages};
 
 #[tokio::test]

@@ -1,15 +1,11 @@
 //! Narrowed tables: what is sent, what is evaluated on the rows, what is refused.
 
-#![cfg(test)]
-
-mod support;
-
 use std::{future::Future, time::Duration};
 
+use crate::support::hostile::{Hostile, HostileServer};
 use ciborium::Value;
 use futures::StreamExt;
 use serde_json::json;
-use support::hostile::{Hostile, HostileServer};
 use vantage_api_pool::{ApiCondition, AwwPool, ColumnConditions, Filtering, PoolApi, PoolTableExt};
 use vantage_core::VantageError;
 use vantage_dataset::prelude::*;

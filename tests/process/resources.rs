@@ -1,9 +1,5 @@
-#![cfg(test)]
-#![cfg(target_os = "linux")]
 //! Threads, sockets and memory: what a pool takes, it gives back. The tests
 //! measure the whole process, so they run one after the other.
-
-mod support;
 
 use std::{
     fs,
@@ -13,14 +9,14 @@ use std::{
     time::{Duration, Instant},
 };
 
-use futures::{StreamExt, future::join_all};
-use serde::Deserialize;
-use support::{
+use crate::support::{
     held::{Held, alone},
     hostile::{Hostile, HostileServer},
     raw_server::RawServer,
     soon,
 };
+use futures::{StreamExt, future::join_all};
+use serde::Deserialize;
 use vantage_api_pool::{AwwPool, ErrorKind, PaginatedStream, PoolBuilder};
 
 /// The resident memory of this process in bytes.

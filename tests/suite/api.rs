@@ -1,4 +1,3 @@
-#![cfg(test)]
 //! What a program may do with the public types: move them to other threads, share
 //! them, spawn their futures on any executor.
 

@@ -1,14 +1,10 @@
 //! HTTPS through the pool: what is trusted, and what an early end of TLS means.
 
-#![allow(clippy::unwrap_used)]
-
-mod support;
-
 use std::sync::Arc;
 
+use crate::support::{authority::authority, raw_server::RawServer, soon};
 use rcgen::KeyPair;
 use rustls::ServerConfig;
-use support::{authority::authority, raw_server::RawServer, soon};
 use vantage_api_pool::{AwwPool, Delivery, Error, ErrorKind, PoolBuilder, Response};
 
 /// A pool that trusts `roots` besides the web's, and makes one attempt per call.

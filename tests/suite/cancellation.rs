@@ -1,16 +1,13 @@
-#![cfg(test)]
 //! Callers that go away: what they caused ends with them, and nothing leaks.
-
-mod support;
 
 use std::time::{Duration, Instant};
 
-use futures::future::join_all;
-use support::{
+use crate::support::{
     hostile::{Hostile, Log},
     raw_server::RawServer,
     soon,
 };
+use futures::future::join_all;
 use vantage_api_pool::{AwwPool, ErrorKind, Request};
 
 #[tokio::test]

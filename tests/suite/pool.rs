@@ -1,15 +1,12 @@
-#![cfg(test)]
 //! The handle: where it runs, what it refuses, how it queues, counts and ends.
-
-mod support;
 
 use std::{sync::Arc, time::Duration};
 
-use futures::{StreamExt, future::join_all};
-use support::{
+use crate::support::{
     hostile::{Answer, Hostile},
     soon,
 };
+use futures::{StreamExt, future::join_all};
 use vantage_api_pool::{
     AwwPool, ErrorKind, PaginatedStream, Request,
     messages::{Fetch, GetStats, OpenStream, Shutdown},

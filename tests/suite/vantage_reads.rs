@@ -1,15 +1,11 @@
 //! Reading whole sets, single rows, counts and windows through Vantage.
 
-#![cfg(test)]
-
-mod support;
-
 use std::{future::Future, sync::Arc, time::Duration};
 
+use crate::support::hostile::{Answer, Hostile, HostileServer, Log, Outcome, Seen, Shape, Total};
 use futures::{Stream, StreamExt};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
-use support::hostile::{Answer, Hostile, HostileServer, Log, Outcome, Seen, Shape, Total};
 use vantage_api_pool::{ApiCondition, AwwPool, Envelope, Paging, PoolApi, PoolTableExt};
 use vantage_dataset::prelude::*;
 use vantage_table::{pagination::Pagination, prelude::ColumnLike, table::Table};

@@ -1,15 +1,12 @@
-#![cfg(test)]
 //! The rate limit and the bound of the queue, when something else is scarce too.
-
-mod support;
 
 use std::time::{Duration, Instant};
 
-use futures::future::join_all;
-use support::{
+use crate::support::{
     hostile::{Answer, Hostile, Log},
     soon,
 };
+use futures::future::join_all;
 use vantage_api_pool::{AwwPool, Error, ErrorKind, PoolBuilder, Request};
 
 fn limited(url: String, requests_per_second: &str) -> PoolBuilder {

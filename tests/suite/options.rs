@@ -1,16 +1,13 @@
-#![cfg(test)]
 //! Each option changes something that can be seen from outside.
-
-mod support;
 
 use std::time::{Duration, Instant};
 
-use futures::StreamExt;
-use support::{
+use crate::support::{
     hostile::{Answer, Hostile, HostileServer, Log, Shape, Total},
     raw_server::{RawServer, Seen},
     soon,
 };
+use futures::StreamExt;
 use vantage_api_pool::{
     AwwPool, Envelope, Error, ErrorKind, PaginatedStream, Paging, PoolBuilder, Request, Response,
     messages::OpenStream,

@@ -1,8 +1,5 @@
-#![cfg(test)]
 //! Workers that die, in every way a user's callback can make them die: no call is
 //! lost, none is doubled, none hangs, and the pool repairs itself.
-
-mod support;
 
 use std::{
     sync::{
@@ -12,8 +9,8 @@ use std::{
     time::Duration,
 };
 
+use crate::support::{hostile::Hostile, raw_server::RawServer, soon};
 use futures::{StreamExt, future::join_all};
-use support::{hostile::Hostile, raw_server::RawServer, soon};
 use vantage_api_pool::{
     AwwPool, Delivery, Error, ErrorKind, PaginatedStream, PoolBuilder, Request, messages,
 };

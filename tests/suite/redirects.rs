@@ -1,12 +1,8 @@
 //! Which redirects are followed, and that no other server hears of one.
 
-#![cfg(test)]
-
-mod support;
-
 use std::sync::Arc;
 
-use support::{
+use crate::support::{
     authority::authority,
     raw_server::{Peer, RawServer},
     soon,

@@ -1,13 +1,9 @@
 //! Failures as a Vantage program sees them.
 
-#![cfg(test)]
-
-mod support;
-
 use std::{error::Error as _, future::Future, time::Duration};
 
+use crate::support::hostile::{Answer, Hostile, HostileServer};
 use futures::StreamExt;
-use support::hostile::{Answer, Hostile, HostileServer};
 use vantage_api_pool::{ApiCondition, AwwPool, Envelope, Error, PoolApi, PoolTableExt};
 use vantage_core::{ErrorKind, VantageError};
 use vantage_dataset::prelude::*;

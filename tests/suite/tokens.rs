@@ -1,10 +1,6 @@
 //! When tokens are acquired, renewed and replayed, and what becomes of a callback
 //! that misbehaves.
 
-#![cfg(test)]
-
-mod support;
-
 use std::{
     collections::BTreeMap,
     rc::Rc,
@@ -15,12 +11,12 @@ use std::{
     time::{Duration, Instant},
 };
 
-use futures::future::join_all;
-use support::{
+use crate::support::{
     hostile::{Answer, Hostile, HostileServer},
     raw_server::RawServer,
     soon,
 };
+use futures::future::join_all;
 use tokio::sync::{Barrier, Notify, watch};
 use vantage_api_pool::{AwwPool, Error, ErrorKind, PoolBuilder, Request, Response, Token};
 

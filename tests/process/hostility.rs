@@ -1,9 +1,6 @@
-#![cfg(test)]
 //! Everything that goes wrong, at once and at random: cut, slow and stalled bodies,
 //! hang-ups, refusals, revoked tokens, dying workers, callers that go away. Nothing
 //! hangs, nothing is lost or doubled, and every error names its cause.
-
-mod support;
 
 use std::{
     collections::HashMap,
@@ -14,13 +11,13 @@ use std::{
     time::Duration,
 };
 
-use fastrand::Rng;
-use futures::{StreamExt, future::join_all};
-use support::{
+use crate::support::{
     held::{Held, alone},
     raw_server::{Peer, RawServer},
     soon,
 };
+use fastrand::Rng;
+use futures::{StreamExt, future::join_all};
 use tokio::sync::Notify;
 use vantage_api_pool::{
     AwwPool, Envelope, Error, ErrorKind, PaginatedStream, Paging, Request, Response,

@@ -1,8 +1,6 @@
 //! The demo API of the examples, read through the pool.
 
-#![cfg(test)]
-
-#[path = "../examples/demo_api/mod.rs"]
+#[path = "../../examples/demo_api/mod.rs"]
 mod demo_api;
 
 use std::{

@@ -1,0 +1,28 @@
+//! What the pool promises, over real sockets: one module per family of behaviour.
+//! One program, so that it is linked once.
+
+#![cfg(test)]
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod api;
+mod cancellation;
+mod demo;
+mod hostile;
+mod lifecycle;
+mod limits;
+mod options;
+mod pagination;
+mod pool;
+mod rate_limit;
+mod redirects;
+mod retry;
+mod seed;
+mod supervision;
+mod tls;
+mod tokens;
+mod vantage_conditions;
+mod vantage_errors;
+mod vantage_reads;
+mod wire_faults;
