@@ -29,6 +29,7 @@
 mod config;
 mod dispatch;
 mod error;
+mod events;
 mod http;
 mod pager;
 mod pool;
@@ -42,9 +43,11 @@ mod worker;
 
 pub use dispatch::PoolLink;
 pub use error::{Delivery, Error, ErrorKind};
+pub use events::{Attempt, Event, Outcome};
 pub use http::{Request, Response};
 pub use pager::{Envelope, PaginatedStream, Paging};
 pub use pool::{AwwPool, PoolBuilder};
+pub use retry::{BreakerState, CircuitBreaker};
 pub use stats::{Latency, Stats, WorkerStats};
 pub use supervisor::{Supervisor, messages};
 pub use token_manager::Token;

@@ -1,5 +1,5 @@
-//! What a call passes before each attempt: a slot, the API's hold, the rate limit,
-//! a token. Whoever has to wait here gives its slot back first.
+//! What a call passes before each attempt: a slot, the API's hold, the circuit breaker,
+//! the rate limit, a token. Whoever has to wait here gives its slot back first.
 
 use std::{
     cell::{Cell, RefCell},
@@ -15,7 +15,7 @@ use actix::prelude::*;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 
 use crate::{
-    dispatch::Call,
+    dispatch::{Call, Circuit},
     error::{Error, ErrorKind},
     rate_limit::{Acquire, Hold, Lease, RateLimiter},
     token_manager::{Issue, Issued, TokenManager},
@@ -114,6 +114,26 @@ pub(super) async fn pass_hold(hold: &Hold, call: &Call, slot: &mut Slot) -> Resu
         pause(call, wait).await?;
     }
     Ok(())
+}
+
+/// Waits until the circuit breaker would let an attempt through. A new call does not wait,
+/// nor does one whose deadline would pass: it fails at once.
+pub(super) async fn pass_circuit(
+    circuit: &Circuit,
+    call: &Call,
+    slot: &mut Slot,
+) -> Result<(), Error> {
+    loop {
+        // Made before the check, so that no change is missed between the two.
+        let changed = circuit.changed();
+        let now = Instant::now();
+        let Err(wait) = circuit.check(now) else { return Ok(()) };
+        if call.attempts() == 0 || wait >= call.remaining(now) {
+            return Err(circuit.refuse(wait));
+        }
+        slot.release();
+        let _ = tokio::time::timeout(wait, changed).await;
+    }
 }
 
 /// The tokens a worker knows of, so that it asks the manager only for what is
