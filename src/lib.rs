@@ -7,6 +7,7 @@
 //!   how the API pages and [`Envelope`] what a page looks like.
 //! - [`PoolApi`] makes the API a Vantage data source.
 //! - [`Supervisor`] answers [`messages`] from an actix application.
+//! - [`AwwPool::events`] tells what happens: [`Event`].
 //! - [`Error`] says what went wrong, and [`ErrorKind`] what the pool did about it.
 //!
 //! ```no_run

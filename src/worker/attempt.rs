@@ -79,6 +79,8 @@ impl<'a> Running<'a> {
 impl Drop for Running<'_> {
     fn drop(&mut self) {
         if !self.has_ended {
+            // Whoever hears of the end may be the next probe.
+            drop(self.passage.take());
             self.count(Counters::cancelled);
             self.tell(self.started.elapsed(), Outcome::Cancelled);
         }
