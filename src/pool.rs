@@ -128,7 +128,7 @@ impl AwwPool {
     ///
     /// The pool never waits for a receiver: one that falls behind by more than 4,096 events
     /// is told by `RecvError::Lagged` how many it missed. While there is no receiver, events
-    /// are not made. The first one makes room for the events, about 400 KiB.
+    /// are not made. The first one makes room for the events, about 300 KiB.
     ///
     /// ```no_run
     /// use vantage_api_pool::{AwwPool, Event};

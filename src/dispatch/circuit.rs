@@ -8,7 +8,7 @@ use std::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicU64, Ordering},
     },
-    time::{Duration, Instant},
+    time::Instant,
 };
 
 use tokio::sync::{Notify, futures::Notified};
@@ -18,7 +18,7 @@ use crate::{
     error::{Error, ErrorKind},
     events::{Event, Events},
     http::Response,
-    retry::{Breaker, Change, CircuitBreaker, Health, Pass},
+    retry::{Breaker, Change, CircuitBreaker, Health, Pass, Refusal},
     stats::Stats,
 };
 
@@ -57,11 +57,11 @@ impl Circuit {
 
     /// Fails at once for a new call that would not be let through now.
     pub(super) fn invite(&self) -> Result<(), Error> {
-        self.check(Instant::now()).map_err(|wait| self.refuse(wait))
+        self.check(Instant::now()).map_err(|refusal| self.refuse(refusal))
     }
 
-    /// Whether an attempt would be let through now, and else the longest wait until one is.
-    pub(crate) fn check(&self, now: Instant) -> Result<(), Duration> {
+    /// Whether an attempt would be let through now.
+    pub(crate) fn check(&self, now: Instant) -> Result<(), Refusal> {
         if self.standing.load(Ordering::Acquire) != NONE {
             return Ok(());
         }
@@ -70,7 +70,7 @@ impl Circuit {
 
     /// Lets an attempt through, or answers as [`check`](Self::check). To be asked last, with
     /// all in hand that the attempt needs: the pass may be the place of the only probe.
-    pub(crate) fn admit(&self, now: Instant) -> Result<Passage<'_>, Duration> {
+    pub(crate) fn admit(&self, now: Instant) -> Result<Passage<'_>, Refusal> {
         let standing = self.standing.load(Ordering::Acquire);
         if standing != NONE {
             return Ok(Passage { circuit: self, pass: Some(Pass { epoch: standing }) });
@@ -86,10 +86,11 @@ impl Circuit {
         self.changed.notified()
     }
 
-    /// The error of a call that is not let through, for at most `wait`.
-    pub(crate) fn refuse(&self, wait: Duration) -> Error {
+    /// The error of a call that ends with `refusal`.
+    pub(crate) fn refuse(&self, refusal: Refusal) -> Error {
         self.refusals.fetch_add(1, Ordering::Relaxed);
-        Error::new(ErrorKind::CircuitOpen, "the circuit breaker is open").with_wait(wait)
+        let error = Error::new(ErrorKind::CircuitOpen, "the circuit breaker is open");
+        error.with_wait(refusal.wait())
     }
 
     pub(crate) fn write(&self, stats: &mut Stats) {

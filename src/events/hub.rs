@@ -13,7 +13,7 @@ use tokio::sync::broadcast;
 use super::Event;
 
 /// How far a listener may fall behind before it misses events: 200 ms of 10,000 attempts
-/// per second. The room is made when somebody listens for the first time, about 350 KiB.
+/// per second. The room is made when somebody listens for the first time, about 300 KiB.
 const CAPACITY: usize = 4096;
 
 /// The way from a pool to its listeners.
@@ -116,6 +116,6 @@ mod tests {
 
     #[test]
     fn an_event_is_small() {
-        assert!(size_of::<Event>() <= 64, "{}", size_of::<Event>());
+        assert!(size_of::<Event>() <= 48, "{}", size_of::<Event>());
     }
 }

@@ -65,6 +65,24 @@ pub(crate) struct Pass {
     pub(crate) epoch: u64,
 }
 
+/// Why an attempt does not go out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Refusal {
+    /// None does for so long.
+    OpenFor(Duration),
+    /// A probe is out, and it has its place for so long at most.
+    Probing(Duration),
+}
+
+impl Refusal {
+    /// The longest time until an attempt may go out.
+    pub(crate) fn wait(self) -> Duration {
+        match self {
+            Self::OpenFor(wait) | Self::Probing(wait) => wait,
+        }
+    }
+}
+
 /// A change of the state.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Change {
@@ -125,23 +143,22 @@ impl Breaker {
         (self.state == State::Closed).then_some(Pass { epoch: self.epoch })
     }
 
-    /// Whether an attempt would be let through at `now`, and else the longest wait until
-    /// another is. Changes nothing.
-    pub(crate) fn check(&self, now: Instant) -> Result<(), Duration> {
-        let closed_until = match self.state {
-            State::Closed => return Ok(()),
-            State::Open { until } => Some(until),
-            State::HalfOpen { probe_until } => probe_until,
+    /// Whether an attempt would be let through at `now`. Changes nothing.
+    pub(crate) fn check(&self, now: Instant) -> Result<(), Refusal> {
+        let left = |until: Instant| {
+            Some(until.saturating_duration_since(now)).filter(|left| !left.is_zero())
         };
-        match closed_until.map(|until| until.saturating_duration_since(now)) {
-            None | Some(Duration::ZERO) => Ok(()),
-            Some(wait) => Err(wait),
-        }
+        let refusal = match self.state {
+            State::Closed => None,
+            State::Open { until } => left(until).map(Refusal::OpenFor),
+            State::HalfOpen { probe_until } => probe_until.and_then(left).map(Refusal::Probing),
+        };
+        refusal.map_or(Ok(()), Err)
     }
 
     /// Lets an attempt through, as a probe if the breaker is not closed; or answers as
     /// [`check`](Self::check).
-    pub(crate) fn admit(&mut self, now: Instant) -> Result<(Pass, Option<Change>), Duration> {
+    pub(crate) fn admit(&mut self, now: Instant) -> Result<(Pass, Option<Change>), Refusal> {
         self.check(now)?;
         let mut change = None;
         if self.state != State::Closed {
@@ -282,12 +299,12 @@ mod tests {
         let start = Instant::now();
         let mut breaker = opened(start);
         let early = start + SECOND - Duration::from_millis(1);
-        assert_eq!(breaker.admit(early), Err(Duration::from_millis(1)));
+        assert_eq!(breaker.admit(early), Err(Refusal::OpenFor(Duration::from_millis(1))));
         let due = start + SECOND;
         assert_eq!(breaker.check(due), Ok(()));
         let (probe, change) = breaker.admit(due).unwrap();
         assert_eq!(change.unwrap().to, BreakerState::HalfOpen);
-        assert_eq!(breaker.admit(due), Err(PROBE_LIMIT));
+        assert_eq!(breaker.admit(due), Err(Refusal::Probing(PROBE_LIMIT)));
         let change = breaker.record(probe, Health::Good, due).unwrap();
         assert_eq!((change.from, change.to), (BreakerState::HalfOpen, BreakerState::Closed));
         // The failures from before the opening are forgotten.
@@ -332,7 +349,7 @@ mod tests {
         assert_eq!(change, None);
         for health in [Health::Good, Health::Bad, Health::Unknown] {
             assert_eq!(breaker.record(stuck, health, late), None);
-            assert_eq!(breaker.check(late), Err(PROBE_LIMIT));
+            assert_eq!(breaker.check(late), Err(Refusal::Probing(PROBE_LIMIT)));
         }
         assert!(breaker.record(second, Health::Good, late).is_some());
     }
@@ -346,7 +363,7 @@ mod tests {
             breaker.record(pass, Health::Bad, now);
         }
         assert_eq!(breaker.record(passes[4], Health::Good, now), None);
-        assert_eq!(breaker.check(now), Err(SECOND));
+        assert_eq!(breaker.check(now), Err(Refusal::OpenFor(SECOND)));
         let (probe, _) = breaker.admit(now + SECOND).unwrap();
         assert_eq!(breaker.record(passes[5], Health::Bad, now + SECOND), None);
         assert!(breaker.record(probe, Health::Good, now + SECOND).is_some());
@@ -408,11 +425,15 @@ mod tests {
                                 }
                                 out.push(pass);
                             }
-                            Err(wait) => {
-                                prop_assert_eq!(foreseen, Err(wait));
-                                prop_assert!(before != BreakerState::Closed);
-                                prop_assert!(wait > Duration::ZERO);
-                                prop_assert!(wait <= PROBE_LIMIT.max(5 * SECOND));
+                            Err(refusal) => {
+                                prop_assert_eq!(foreseen, Err(refusal));
+                                prop_assert!(refusal.wait() > Duration::ZERO);
+                                let (longest, refuses) = match refusal {
+                                    Refusal::OpenFor(_) => (5 * SECOND, BreakerState::Open),
+                                    Refusal::Probing(_) => (PROBE_LIMIT, BreakerState::HalfOpen),
+                                };
+                                prop_assert!(refusal.wait() <= longest);
+                                prop_assert_eq!(before, refuses);
                                 prop_assert_eq!(breaker.state(), before);
                             }
                         }

@@ -22,7 +22,7 @@ pub(crate) mod backoff;
 mod breaker;
 mod budget;
 
-pub(crate) use breaker::{Breaker, Change, Health, Pass};
+pub(crate) use breaker::{Breaker, Change, Health, Pass, Refusal};
 pub use breaker::{BreakerState, CircuitBreaker};
 pub(crate) use budget::Budget;
 

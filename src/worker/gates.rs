@@ -18,6 +18,7 @@ use crate::{
     dispatch::{Call, Circuit},
     error::{Error, ErrorKind},
     rate_limit::{Acquire, Hold, Lease, RateLimiter},
+    retry::Refusal,
     token_manager::{Issue, Issued, TokenManager},
 };
 
@@ -116,8 +117,9 @@ pub(super) async fn pass_hold(hold: &Hold, call: &Call, slot: &mut Slot) -> Resu
     Ok(())
 }
 
-/// Waits until the circuit breaker would let an attempt through. A new call does not wait,
-/// nor does one whose deadline would pass: it fails at once.
+/// Waits until the circuit breaker would let an attempt through. A new call does not wait:
+/// it fails at once. So does one whose deadline passes while the breaker is surely open; for
+/// the outcome of a probe it waits as long as it can.
 pub(super) async fn pass_circuit(
     circuit: &Circuit,
     call: &Call,
@@ -127,10 +129,15 @@ pub(super) async fn pass_circuit(
         // Made before the check, so that no change is missed between the two.
         let changed = circuit.changed();
         let now = Instant::now();
-        let Err(wait) = circuit.check(now) else { return Ok(()) };
-        if call.attempts() == 0 || wait >= call.remaining(now) {
-            return Err(circuit.refuse(wait));
-        }
+        let Err(refusal) = circuit.check(now) else { return Ok(()) };
+        let remaining = call.remaining(now);
+        let wait = match refusal {
+            Refusal::OpenFor(wait) => Some(wait).filter(|wait| *wait < remaining),
+            Refusal::Probing(wait) => Some(wait.min(remaining)).filter(|wait| !wait.is_zero()),
+        };
+        let Some(wait) = wait.filter(|_| call.attempts() > 0) else {
+            return Err(circuit.refuse(refusal));
+        };
         slot.release();
         let _ = tokio::time::timeout(wait, changed).await;
     }

@@ -383,6 +383,43 @@ async fn a_call_that_was_attempted_does_not_wait_past_its_deadline() {
 }
 
 #[tokio::test]
+async fn calls_that_wait_follow_as_soon_as_the_probe_is_answered() {
+    let api = Moody::start(Mood::Silent);
+    // A deadline before the end of the place that a probe may have keeps nobody from waiting.
+    let pool = guarded(api.server.url(), eager().minimum_calls(1)).call_timeout(millis(15_000));
+    let pool = pool.max_attempts(2).backoff_base(millis(1)).build().unwrap();
+    let mut events = pool.events();
+    let calls: Vec<_> = (0..10).map(|_| spawn_get(&pool)).collect();
+    api.server.wait_for(|seen| seen.heads.len() == 10).await;
+    api.turn(Mood::Broken);
+    until(10, &mut events, |event| matches!(event, Event::AttemptEnded { .. })).await;
+    api.turn(Mood::Silent);
+    api.server.wait_for(|seen| seen.heads.len() == 11).await;
+    // One of them is the probe, and the others wait for it, not for a time to pass.
+    assert_eq!(pool.stats().await.unwrap().breaker, BreakerState::HalfOpen);
+    api.turn(Mood::Well);
+    let answers = soon("all answers", join_all(calls)).await;
+    assert!(answers.iter().all(|answer| answer.as_ref().unwrap().is_ok()));
+    assert_eq!(api.requests(), 20);
+}
+
+#[tokio::test]
+async fn a_new_call_does_not_queue_behind_the_probe_to_be_told() {
+    let api = Moody::start(Mood::Broken);
+    let pool = guarded(api.server.url(), eager()).workers(1).connections_per_worker(1);
+    let pool = pool.build().unwrap();
+    let refused = open_error(&pool).await;
+    api.turn(Mood::Silent);
+    until_probe(&refused).await;
+    let probe = spawn_get(&pool);
+    api.server.wait_for(|seen| seen.heads.len() == 5).await;
+    // The probe has the only connection.
+    assert_eq!(get(&pool).await.unwrap_err().kind(), ErrorKind::CircuitOpen);
+    assert!(!probe.is_finished());
+    probe.abort();
+}
+
+#[tokio::test]
 async fn while_one_waits_for_the_probe_those_in_the_queue_are_told_at_once() {
     let api = Moody::start(Mood::Silent);
     let breaker = eager().minimum_calls(1).open_time(millis(3_000));

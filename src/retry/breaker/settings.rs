@@ -34,8 +34,9 @@ use crate::error::{Error, ErrorKind};
 /// While it does not let calls through, a new call fails at once with
 /// [`ErrorKind::CircuitOpen`](crate::ErrorKind::CircuitOpen); its
 /// [`wait`](crate::Error::wait) is the longest time until the next probe, and a stream that
-/// asks for a page ends with it. A call that has made an attempt already waits for its turn,
-/// unless that would pass its deadline.
+/// asks for a page ends with it. A call that has made an attempt already waits for its turn:
+/// for the open time unless that would pass its deadline, and for the outcome of a probe
+/// until its deadline.
 ///
 /// ```
 /// use std::time::Duration;
