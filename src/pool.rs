@@ -6,13 +6,15 @@ use std::{fmt, future::Future, sync::Arc, time::Duration};
 use actix::Addr;
 use futures::future::BoxFuture;
 use rust_decimal::Decimal;
-use tokio::sync::OnceCell;
+use tokio::sync::{OnceCell, broadcast};
 
 use crate::{
     config::PoolConfig,
     dispatch::{Connect, Control, PoolLink},
     error::Error,
+    events::{Event, Events},
     http::{Request, Response},
+    retry::CircuitBreaker,
     stats::Stats,
     supervisor::{self, Core, Supervisor, messages::GetStats},
     token_manager::{Auth, Token},
@@ -41,6 +43,7 @@ pub struct AwwPool {
 
 struct Inner {
     config: PoolConfig,
+    events: Arc<Events>,
     /// `None` in it when the pool was shut down before it started.
     core: OnceCell<Option<Arc<Core>>>,
 }
@@ -90,7 +93,7 @@ impl AwwPool {
     }
 
     fn with_config(config: PoolConfig) -> Self {
-        Self { inner: Arc::new(Inner { config, core: OnceCell::new() }) }
+        Self { inner: Arc::new(Inner { config, events: Arc::default(), core: OnceCell::new() }) }
     }
 
     /// GETs `target`: a path below the base URL with an optional query, or an
@@ -118,6 +121,31 @@ impl AwwPool {
     /// [`ErrorKind::ShuttingDown`](crate::ErrorKind::ShuttingDown) when the pool has ended.
     pub async fn stats(&self) -> Result<Stats, Error> {
         self.supervisor().await?.send(GetStats).await.map_err(|_| Error::gone())?
+    }
+
+    /// What happens in the pool from here on. It works before the first use, does not start
+    /// the pool, and is closed when the pool has ended.
+    ///
+    /// The pool never waits for a receiver: one that falls behind by more than 4,096 events
+    /// is told by `RecvError::Lagged` how many it missed. While there is no receiver, events
+    /// are not made. The first one makes room for the events, about 300 KiB.
+    ///
+    /// ```no_run
+    /// use vantage_api_pool::{AwwPool, Event};
+    ///
+    /// # async fn watch(pool: AwwPool) {
+    /// let mut events = pool.events();
+    /// while let Ok(event) = events.recv().await {
+    ///     if let Event::AttemptEnded { attempt, outcome, latency, .. } = event {
+    ///         println!("attempt {} of call {}: {outcome:?}", attempt.number, attempt.call);
+    ///         println!("by worker {} in {latency:?}", attempt.worker);
+    ///     }
+    /// }
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn events(&self) -> broadcast::Receiver<Event> {
+        self.inner.events.listen()
     }
 
     /// The address of the pool's supervisor, for an actix application that sends
@@ -149,7 +177,7 @@ impl AwwPool {
 impl Inner {
     async fn core(&self) -> Result<&Arc<Core>, Error> {
         let start = async || {
-            let core = supervisor::start(self.config.validate()?).await?;
+            let core = supervisor::start(self.config.validate()?, Arc::clone(&self.events)).await?;
             Ok::<_, Error>(Some(Arc::new(core)))
         };
         self.core.get_or_try_init(start).await?.as_ref().ok_or_else(Error::shutting_down)
@@ -309,6 +337,13 @@ impl PoolBuilder {
     /// Trusts another root certificate, in PEM, besides those of the web.
     pub fn root_certificate(mut self, pem: impl Into<Vec<u8>>) -> Self {
         self.config.root_certificates.push(pem.into());
+        self
+    }
+
+    /// A circuit breaker for the whole API: while it is open, calls fail at once with
+    /// [`ErrorKind::CircuitOpen`](crate::ErrorKind::CircuitOpen). None by default.
+    pub fn circuit_breaker(mut self, breaker: CircuitBreaker) -> Self {
+        self.config.circuit_breaker = Some(breaker);
         self
     }
 

@@ -6,7 +6,7 @@ use std::{
     future::poll_fn,
     sync::{
         Mutex, PoisonError,
-        atomic::{AtomicBool, AtomicU32, Ordering},
+        atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering},
     },
     task::Poll,
     time::{Duration, Instant},
@@ -31,8 +31,12 @@ pub(crate) struct Effort {
     pub(crate) elapsed: Duration,
 }
 
+/// Numbers the calls of this process.
+static NEXT_ID: AtomicU64 = AtomicU64::new(1);
+
 /// One accepted call.
 pub(crate) struct Call {
+    pub(crate) id: u64,
     pub(crate) request: Request,
     pub(crate) url: Uri,
     pub(crate) started: Instant,
@@ -55,6 +59,7 @@ impl Call {
         reply: Reply,
     ) -> Self {
         Self {
+            id: NEXT_ID.fetch_add(1, Ordering::Relaxed),
             request,
             url,
             started: now,
@@ -112,9 +117,11 @@ impl Call {
     }
 
     /// Marks the start of an attempt: from here on the server may see the request.
-    pub(crate) fn begin_attempt(&self) {
-        self.attempts.fetch_add(1, Ordering::Relaxed);
+    /// Returns its number, from 1.
+    pub(crate) fn begin_attempt(&self) -> u32 {
+        let number = self.attempts.fetch_add(1, Ordering::Relaxed) + 1;
         self.on_the_wire.store(true, Ordering::Release);
+        number
     }
 
     /// Marks that the attempt ended with an answer or with an error of known meaning.

@@ -11,12 +11,13 @@ use futures::future::{Either, select};
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, mpsc, oneshot, watch};
 
 use super::{
-    Call, Effort, Job, Lost, Reply, Routes, Tally, Ticket,
+    Call, Circuit, Effort, Job, Lost, Reply, Routes, Tally, Ticket,
     jobs::{JobTable, Loss, Refusal},
 };
 use crate::{
     config::ValidConfig,
     error::{Error, ErrorKind},
+    events::Events,
     http::{Request, Response},
 };
 
@@ -25,6 +26,8 @@ pub(crate) struct Dispatcher {
     pub(crate) config: Arc<ValidConfig>,
     permits: Arc<Semaphore>,
     tally: Tally,
+    events: Arc<Events>,
+    circuit: Option<Circuit>,
     jobs: Mutex<JobTable>,
     emptied: Notify,
     routes: watch::Receiver<Routes>,
@@ -34,10 +37,13 @@ pub(crate) struct Dispatcher {
 impl Dispatcher {
     pub(crate) fn new(
         config: Arc<ValidConfig>,
+        events: Arc<Events>,
         routes: watch::Receiver<Routes>,
         lost: mpsc::UnboundedSender<Lost>,
     ) -> Self {
         Self {
+            circuit: Circuit::of(&config, &events),
+            events,
             permits: Arc::new(Semaphore::new(config.max_connections())),
             config,
             tally: Tally::default(),
@@ -51,7 +57,7 @@ impl Dispatcher {
     /// The same way with other workers.
     #[cfg(test)]
     pub(crate) fn with_routes(&self, routes: watch::Receiver<Routes>) -> Self {
-        Self::new(Arc::clone(&self.config), routes, self.lost.clone())
+        Self::new(Arc::clone(&self.config), Arc::clone(&self.events), routes, self.lost.clone())
     }
 
     /// Runs `request` on a worker. Dropping the future cancels the call.
@@ -80,6 +86,7 @@ impl Dispatcher {
     /// Checks a request and enters it into the job table.
     fn accept(&self, request: Request, reply: Reply) -> Result<Entered<'_>, Error> {
         let url = self.config.base.join(request.target())?;
+        self.circuit.as_ref().map_or(Ok(()), Circuit::invite)?;
         let timeout = request.own_deadline().unwrap_or(self.config.settings.call_timeout);
         let call = Arc::new(Call::new(request, url, Instant::now(), timeout, reply));
         let entered = self.jobs().enter(Arc::clone(&call), self.config.max_calls());
@@ -156,6 +163,14 @@ impl Dispatcher {
 
     pub(crate) fn tally(&self) -> &Tally {
         &self.tally
+    }
+
+    pub(crate) fn events(&self) -> &Arc<Events> {
+        &self.events
+    }
+
+    pub(crate) fn circuit(&self) -> Option<&Circuit> {
+        self.circuit.as_ref()
     }
 
     /// Refuses new calls.

@@ -3,6 +3,7 @@
 //! late. The workers below know the call, the ticket, and nothing of the others.
 
 mod call;
+mod circuit;
 mod dispatcher;
 pub(crate) mod jobs;
 mod link;
@@ -10,6 +11,7 @@ mod tally;
 mod ticket;
 
 pub(crate) use call::{Call, Effort, Reply};
+pub(crate) use circuit::{Circuit, Passage};
 pub(crate) use dispatcher::Dispatcher;
 pub use link::PoolLink;
 pub(crate) use link::{Connect, Control, Lifeline, StartPager};

@@ -29,6 +29,7 @@ use crate::{
         jobs::{Fate, Loss, fate},
     },
     error::{Error, ErrorKind},
+    events::Event,
     http::Response,
     pager::PaginatedStream,
     stats::{Happened, Snapshot, Stats, StatsCollector},
@@ -145,6 +146,9 @@ impl Supervisor {
         );
         let route = Arc::new(occupant.route());
         slot.occupant = Some((occupant, route));
+        if slot.generation > 1 {
+            self.dispatcher.events().emit(|| Event::WorkerRestarted { worker: index });
+        }
         self.publish();
         self.requeue_parked();
     }
@@ -215,6 +219,7 @@ impl Handler<WorkerDown> for Supervisor {
         if self.retired.is_some() {
             return;
         }
+        self.dispatcher.events().emit(|| Event::WorkerDied { worker: down.slot });
         let delay = slot.restarts.delay(Instant::now());
         tracing::warn!(
             slot = down.slot,
@@ -335,6 +340,9 @@ impl Handler<GetStats> for Supervisor {
             let _ = tokio::time::timeout(REPORT_LIMIT, join_all(reports)).await;
             let mut stats = stats.send(Snapshot).await.map_err(|_| Error::gone())?;
             dispatcher.tally().write(&mut stats);
+            if let Some(circuit) = dispatcher.circuit() {
+                circuit.write(&mut stats);
+            }
             Ok(stats)
         })
     }

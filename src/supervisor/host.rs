@@ -26,6 +26,7 @@ use crate::{
     config::ValidConfig,
     dispatch::{Connect, Control, Dispatcher, Lifeline, Routes, StartPager},
     error::{Error, ErrorKind},
+    events::Events,
     rate_limit::{Hold, RateLimiter},
     retry::Budget,
     stats::StatsCollector,
@@ -77,7 +78,7 @@ fn own_systems() -> MutexGuard<'static, BTreeSet<usize>> {
 /// Starts a pool's actors. Inside an application's System they use Arbiters of that System;
 /// elsewhere they get a System thread of their own. Blocks no thread. If the future
 /// is dropped, what has started ends.
-pub(crate) async fn start(config: ValidConfig) -> Result<Core, Error> {
+pub(crate) async fn start(config: ValidConfig, events: Arc<Events>) -> Result<Core, Error> {
     let (ready, started) = oneshot::channel();
     let (end, ended) = oneshot::channel();
     let ended = ended.shared();
@@ -87,7 +88,7 @@ pub(crate) async fn start(config: ValidConfig) -> Result<Core, Error> {
             let arbiter = Arbiter::try_new().map_err(no_thread)?;
             let exit = Exit::Arbiter(arbiter.handle());
             arbiter.spawn_fn(move || {
-                let core = boot(config).map(|started| Core { started, exit, ended });
+                let core = boot(config, events).map(|started| Core { started, exit, ended });
                 if core.is_err() {
                     Arbiter::current().stop();
                 }
@@ -108,7 +109,7 @@ pub(crate) async fn start(config: ValidConfig) -> Result<Core, Error> {
                 own_systems().insert(id);
                 let core = runner.block_on(async {
                     let exit = Exit::System(System::current());
-                    boot(config).map(|started| Core { started, exit, ended })
+                    boot(config, events).map(|started| Core { started, exit, ended })
                 });
                 let is_up = core.is_ok();
                 let _ = ready.send(core);
@@ -146,7 +147,7 @@ fn end(supervisor: Addr<Supervisor>, exit: Exit) {
 
 /// Starts every actor: on the current thread, but for the workers and the token
 /// manager, which run users' callbacks on threads of their own.
-fn boot(config: ValidConfig) -> Result<Started, Error> {
+fn boot(config: ValidConfig, events: Arc<Events>) -> Result<Started, Error> {
     let (routes_sender, routes) = watch::channel(Routes::default());
     let (lost_sender, lost) = mpsc::unbounded_channel();
     let now = Instant::now();
@@ -154,11 +155,12 @@ fn boot(config: ValidConfig) -> Result<Started, Error> {
     // The acquire callback is a user's: it may block its own thread, not this one.
     let callbacks = config.settings.auth.clone().map(|auth| {
         let arbiter = Arbiter::try_new().map_err(no_thread)?;
-        let manager = TokenManager::new(auth, config.settings.acquire_timeout, stats.clone());
+        let limit = config.settings.acquire_timeout;
+        let manager = TokenManager::new(auth, limit, stats.clone(), Arc::clone(&events));
         Ok((TokenManager::start_in_arbiter(&arbiter.handle(), |_| manager), arbiter))
     });
     let (tokens, callbacks) = callbacks.transpose()?.unzip();
-    let dispatcher = Arc::new(Dispatcher::new(Arc::new(config), routes, lost_sender));
+    let dispatcher = Arc::new(Dispatcher::new(Arc::new(config), events, routes, lost_sender));
     let settings = &dispatcher.config.settings;
     let limiter = settings.rate_limit.map(|rate| {
         let slots = Arc::clone(dispatcher.permits());

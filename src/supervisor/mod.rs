@@ -6,6 +6,7 @@ mod actor;
 mod answer;
 mod host;
 pub mod messages;
+mod observers;
 mod restart;
 mod shutdown;
 mod slot;

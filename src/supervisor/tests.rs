@@ -56,7 +56,12 @@ fn parts() -> (WorkerParts, mpsc::UnboundedReceiver<crate::dispatch::Lost>) {
     let (_, routes) = watch::channel(Routes::default());
     let now = Instant::now();
     let parts = WorkerParts {
-        dispatcher: Arc::new(Dispatcher::new(Arc::new(config("http://localhost")), routes, lost)),
+        dispatcher: Arc::new(Dispatcher::new(
+            Arc::new(config("http://localhost")),
+            Arc::default(),
+            routes,
+            lost,
+        )),
         limiter: None,
         tokens: None,
         turn: Arc::new(AtomicUsize::new(0)),
@@ -121,7 +126,7 @@ impl Handler<Crash> for Supervisor {
 async fn when_the_supervisor_panics_every_waiter_gets_an_error_and_the_threads_end() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
-    let core = Arc::new(host::start(config(&url)).await.unwrap());
+    let core = Arc::new(host::start(config(&url), Arc::default()).await.unwrap());
     let calls: Vec<_> = (0..200)
         .map(|_| {
             let core = Arc::clone(&core);

@@ -2,7 +2,10 @@
 //! slot, with a time limit, and again in the background before a token expires.
 //! Which slot needs what is the ring's decision.
 
-use std::time::{Duration, Instant};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use actix::prelude::*;
 use tokio::sync::oneshot;
@@ -13,6 +16,7 @@ use super::{
 };
 use crate::{
     error::{Error, ErrorKind},
+    events::{Event, Events},
     stats::{Happened, StatsCollector},
 };
 
@@ -34,10 +38,16 @@ pub(crate) struct TokenManager {
     waiters: Vec<Waiters>,
     refresh_timer: Option<SpawnHandle>,
     stats: Addr<StatsCollector>,
+    events: Arc<Events>,
 }
 
 impl TokenManager {
-    pub(crate) fn new(auth: Auth, acquire_timeout: Duration, stats: Addr<StatsCollector>) -> Self {
+    pub(crate) fn new(
+        auth: Auth,
+        acquire_timeout: Duration,
+        stats: Addr<StatsCollector>,
+        events: Arc<Events>,
+    ) -> Self {
         let slots = auth.slots;
         Self {
             auth,
@@ -46,6 +56,7 @@ impl TokenManager {
             waiters: (0..slots).map(|_| Waiters::new()).collect(),
             refresh_timer: None,
             stats,
+            events,
         }
     }
 
@@ -74,11 +85,13 @@ impl TokenManager {
         let answer = match result {
             Ok(token) => {
                 self.stats.do_send(Happened::TokenAcquired);
+                self.events.emit(|| Event::TokenRefreshed { slot });
                 Ok(self.ring.acquired(slot, token, now))
             }
             Err(error) => {
                 let cooldown = self.ring.failed(slot, now, fastrand::f64());
                 tracing::warn!(slot, cooldown_ms = cooldown.as_millis() as u64, %error, "no token");
+                self.events.emit(|| Event::TokenRefreshFailed { slot, cooldown });
                 Err(error)
             }
         };

@@ -1,5 +1,5 @@
-//! The worker actor: takes jobs, runs each in a task of its own, and reports
-//! what it counted. How a call goes is `call`'s business.
+//! The worker actor: takes jobs, runs each in a task of its own, and has what was
+//! counted reported. How a call goes is `call`'s business.
 
 use std::{rc::Rc, time::Duration};
 
@@ -9,10 +9,7 @@ use super::{
     call,
     kit::{Kit, Parts},
 };
-use crate::{
-    dispatch::Job,
-    stats::{Counted, StatsCollector},
-};
+use crate::{dispatch::Job, stats::StatsCollector};
 
 /// How often a worker reports what it counted.
 const FLUSH_EVERY: Duration = Duration::from_millis(100);
@@ -29,9 +26,7 @@ pub(crate) struct Flush;
 
 /// One worker. It lives on an Arbiter of its own.
 pub(crate) struct Worker {
-    slot: usize,
     kit: Rc<Kit>,
-    stats: Addr<StatsCollector>,
     mailbox: usize,
     /// Tells the supervisor when this worker is gone, however it went.
     _watch: Box<dyn Send>,
@@ -47,27 +42,7 @@ impl Worker {
     ) -> Self {
         // Every job holds a permit, so this is never full.
         let mailbox = parts.dispatcher.config.max_connections() + 1;
-        Self { slot, kit: Rc::new(Kit::new(parts)), stats, mailbox, _watch: watch }
-    }
-
-    fn report(&self) {
-        let Ok(mut counters) = self.kit.counters.try_borrow_mut() else { return };
-        if counters.is_empty() {
-            return;
-        }
-        let report = Counted { worker: self.slot, counters: counters.take() };
-        if let Err(SendError::Full(report) | SendError::Closed(report)) =
-            self.stats.try_send(report)
-        {
-            *counters = report.counters;
-        }
-    }
-}
-
-impl Drop for Worker {
-    /// What was counted since the last report is not lost with the worker.
-    fn drop(&mut self) {
-        self.report();
+        Self { kit: Rc::new(Kit::new(slot, parts, stats)), mailbox, _watch: watch }
     }
 }
 
@@ -76,7 +51,7 @@ impl Actor for Worker {
 
     fn started(&mut self, ctx: &mut Self::Context) {
         ctx.set_mailbox_capacity(self.mailbox);
-        ctx.run_interval(FLUSH_EVERY, |worker, _| worker.report());
+        ctx.run_interval(FLUSH_EVERY, |worker, _| worker.kit.report());
     }
 }
 
@@ -92,6 +67,6 @@ impl Handler<Flush> for Worker {
     type Result = ();
 
     fn handle(&mut self, _: Flush, _: &mut Self::Context) {
-        self.report();
+        self.kit.report();
     }
 }

@@ -7,8 +7,10 @@
 mod support;
 
 mod api;
+mod breaker;
 mod cancellation;
 mod demo;
+mod events;
 mod hostile;
 mod lifecycle;
 mod limits;
