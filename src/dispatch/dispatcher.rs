@@ -4,6 +4,7 @@
 use std::{
     pin::pin,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
+    thread::available_parallelism,
     time::Instant,
 };
 
@@ -25,6 +26,7 @@ use crate::{
 pub(crate) struct Dispatcher {
     pub(crate) config: Arc<ValidConfig>,
     permits: Arc<Semaphore>,
+    parsed_room: Arc<Semaphore>,
     tally: Tally,
     events: Arc<Events>,
     circuit: Option<Circuit>,
@@ -45,6 +47,7 @@ impl Dispatcher {
             circuit: Circuit::of(&config, &events),
             events,
             permits: Arc::new(Semaphore::new(config.max_connections())),
+            parsed_room: Arc::new(Semaphore::new(parsed_pages())),
             config,
             tally: Tally::default(),
             jobs: Mutex::default(),
@@ -161,6 +164,11 @@ impl Dispatcher {
         &self.permits
     }
 
+    /// One permit for each page that may wait for its consumer taken apart, in the whole pool.
+    pub(crate) fn parsed_room(&self) -> &Arc<Semaphore> {
+        &self.parsed_room
+    }
+
     pub(crate) fn tally(&self) -> &Tally {
         &self.tally
     }
@@ -208,6 +216,15 @@ impl Dispatcher {
 
     fn jobs(&self) -> MutexGuard<'_, JobTable> {
         self.jobs.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// How many pages may wait taken apart: two for each core, and none where the consumer's
+/// thread and the workers' share one.
+fn parsed_pages() -> usize {
+    match available_parallelism() {
+        Ok(cores) if cores.get() > 1 => 2 * cores.get(),
+        _ => 0,
     }
 }
 
