@@ -15,6 +15,7 @@ use std::{
 use futures::task::AtomicWaker;
 use http::Uri;
 
+use super::admission::Patience;
 use crate::{
     error::{Delivery, Error},
     http::{Request, Response},
@@ -38,6 +39,7 @@ pub(crate) struct Call {
     pub(crate) started: Instant,
     pub(crate) deadline: Instant,
     pub(crate) span: tracing::Span,
+    pub(crate) patience: Patience,
     attempts: AtomicU32,
     losses: AtomicU32,
     on_the_wire: AtomicBool,
@@ -55,6 +57,7 @@ impl Call {
         reply: Reply,
     ) -> Self {
         Self {
+            patience: Patience::new(request.own_queue_timeout()),
             request,
             url,
             started: now,

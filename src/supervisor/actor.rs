@@ -19,7 +19,7 @@ use tokio::sync::{
 use super::{
     answer::WhileAwaited,
     host::Started,
-    messages::{Fetch, GetStats, OpenStream},
+    messages::{Fetch, GetStats, OpenStream, WarmUp},
     restart::Restarts,
     slot::{Occupant, WorkerDown, join},
 };
@@ -32,7 +32,7 @@ use crate::{
     http::Response,
     pager::PaginatedStream,
     stats::{Happened, Snapshot, Stats, StatsCollector},
-    worker::{Flush, WorkerParts},
+    worker::{Fill, Flush, WorkerParts},
 };
 
 /// How often late and parked calls are looked after.
@@ -319,6 +319,19 @@ impl Handler<GetStats> for Supervisor {
             let mut stats = stats.send(Snapshot).await.map_err(|_| Error::gone())?;
             dispatcher.tally().write(&mut stats);
             Ok(stats)
+        })
+    }
+}
+
+impl Handler<WarmUp> for Supervisor {
+    type Result = ResponseFuture<Result<(), Error>>;
+
+    fn handle(&mut self, _: WarmUp, _: &mut Self::Context) -> Self::Result {
+        let living = self.slots.iter().filter_map(|slot| slot.occupant.as_ref());
+        let filled: Vec<_> = living.map(|(occupant, _)| occupant.worker.send(Fill)).collect();
+        Box::pin(async move {
+            let filled = join_all(filled).await.into_iter();
+            filled.map(|filled| filled.unwrap_or_else(|_| Err(Error::gone()))).collect()
         })
     }
 }

@@ -11,6 +11,7 @@ use super::{
 };
 use crate::{
     dispatch::Job,
+    error::Error,
     stats::{Counted, StatsCollector},
 };
 
@@ -26,6 +27,11 @@ pub(crate) struct Run(pub(crate) Job);
 #[derive(Message)]
 #[rtype(result = "()")]
 pub(crate) struct Flush;
+
+/// Opens the connections that this worker is to keep open, and says when they are.
+#[derive(Message)]
+#[rtype(result = "Result<(), Error>")]
+pub(crate) struct Fill;
 
 /// One worker. It lives on an Arbiter of its own.
 pub(crate) struct Worker {
@@ -47,7 +53,7 @@ impl Worker {
     ) -> Self {
         // Every job holds a permit, so this is never full.
         let mailbox = parts.dispatcher.config.max_connections() + 1;
-        Self { slot, kit: Rc::new(Kit::new(parts)), stats, mailbox, _watch: watch }
+        Self { slot, kit: Rc::new(Kit::new(slot, parts)), stats, mailbox, _watch: watch }
     }
 
     fn report(&self) {
@@ -93,5 +99,13 @@ impl Handler<Flush> for Worker {
 
     fn handle(&mut self, _: Flush, _: &mut Self::Context) {
         self.report();
+    }
+}
+
+impl Handler<Fill> for Worker {
+    type Result = ResponseFuture<Result<(), Error>>;
+
+    fn handle(&mut self, _: Fill, _: &mut Self::Context) -> Self::Result {
+        Box::pin(self.kit.client.fill())
     }
 }
