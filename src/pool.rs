@@ -284,7 +284,8 @@ setters! {
     /// part. The idle timeout does not close them; one that dies or comes to its maximum
     /// lifetime is replaced in the background, after failures with a wait of 100 ms that
     /// doubles up to 30 s, of which a random part of up to a half is cut.
-    /// [`AwwPool::warm_up`] waits until they are open.
+    /// [`AwwPool::warm_up`] waits until they are open; a call that comes before that opens a
+    /// connection of its own.
     min_connections: usize;
     /// Calls that may be under way beyond those that the connections can carry, be it
     /// that they wait for a connection, the rate limit, a token or a repeat: 16,384 by

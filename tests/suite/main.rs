@@ -8,6 +8,7 @@ mod support;
 
 mod api;
 mod cancellation;
+mod connections;
 mod demo;
 mod hostile;
 mod lifecycle;
@@ -15,6 +16,7 @@ mod limits;
 mod options;
 mod pagination;
 mod pool;
+mod proxy;
 mod rate_limit;
 mod redirects;
 mod retry;

@@ -5,8 +5,11 @@
 mod raw_server;
 
 mod body;
+mod dial;
 mod exchange;
 mod head;
+mod outage;
+mod stack;
 mod target;
 mod wire;
 
