@@ -330,8 +330,8 @@ impl Handler<WarmUp> for Supervisor {
         let living = self.slots.iter().filter_map(|slot| slot.occupant.as_ref());
         let filled: Vec<_> = living.map(|(occupant, _)| occupant.worker.send(Fill)).collect();
         Box::pin(async move {
-            let filled = join_all(filled).await.into_iter();
-            filled.map(|filled| filled.unwrap_or_else(|_| Err(Error::gone()))).collect()
+            let mut filled = join_all(filled).await.into_iter();
+            filled.try_for_each(|filled| filled.unwrap_or_else(|_| Err(Error::gone())))
         })
     }
 }

@@ -12,7 +12,7 @@ use std::{
 
 use crate::support::{
     authority::authority,
-    hostile::Hostile,
+    hostile::{Hostile, Log},
     raw_server::{Peer, RawServer, Seen},
     soon,
 };
@@ -339,7 +339,7 @@ async fn a_try_is_exhausted_at_once_and_never_overtakes_a_patient_call() {
         }
     })
     .await;
-    assert_eq!(api.log(|log| log.pages()), [1, 2, 3]);
+    assert_eq!(api.log(Log::pages), [1, 2, 3]);
 }
 
 #[tokio::test]
