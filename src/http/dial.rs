@@ -6,7 +6,6 @@ use std::{io, sync::Arc, time::Duration};
 
 use actix_rt::net::TcpStream;
 use bytes::BytesMut;
-use http::Uri;
 use rustls::pki_types::ServerName;
 use socket2::{SockRef, TcpKeepalive};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -46,7 +45,7 @@ pub(super) struct Dial {
 impl Dial {
     pub(super) fn new(settings: &Settings) -> Self {
         let host = settings.base.host().unwrap_or_default();
-        let is_secure = is_secure(&settings.base);
+        let is_secure = settings.base.scheme_str() == Some("https");
         let port = settings.base.port_u16().unwrap_or(if is_secure { 443 } else { 80 });
         Self {
             host: host.trim_matches(['[', ']']).to_owned(),
@@ -145,7 +144,3 @@ const TO_PROXY: Words = Words {
     unresolved: "the proxy's host name did not resolve",
     refused: "the connection to the proxy was not established",
 };
-
-pub(super) fn is_secure(base: &Uri) -> bool {
-    base.scheme_str() == Some("https")
-}

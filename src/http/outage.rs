@@ -17,8 +17,12 @@ pub(super) struct Outage {
 
 impl Outage {
     /// Records a failure to connect. The next attempt waits between half of the bound and the
-    /// whole of it, picked by `jitter` in `[0, 1)`.
+    /// whole of it, picked by `jitter` in `[0, 1)`. What fails during a wait was begun together
+    /// with what led to it, and does not count again.
     pub(super) fn failed(&mut self, now: Instant, jitter: f64) {
+        if self.until(now).is_some() {
+            return;
+        }
         let bound = BASE.saturating_mul(1 << self.failures.min(16)).min(CAP);
         self.failures = self.failures.saturating_add(1);
         self.until = Some(now + bound.mul_f64(0.5 + jitter.clamp(0.0, 1.0) / 2.0));

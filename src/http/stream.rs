@@ -2,7 +2,6 @@
 //! whether it is still good for a request. Knows nothing of HTTP.
 
 use std::{
-    fmt,
     io::{self, Read},
     mem::MaybeUninit,
     pin::Pin,
@@ -135,11 +134,5 @@ impl AsyncWrite for Stream {
             Io::Plain(tcp) => Pin::new(tcp).poll_shutdown(cx),
             Io::Tls(tls) => Pin::new(tls).poll_shutdown(cx),
         }
-    }
-}
-
-impl fmt::Debug for Stream {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Stream").field("tls", &matches!(self.io, Io::Tls(_))).finish()
     }
 }
