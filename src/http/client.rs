@@ -179,9 +179,6 @@ fn send_fault(error: SendRequestError) -> Fault {
         Fault::from(Error::new(kind, what).with_delivery(Delivery::Unknown))
     };
     match error {
-        SendRequestError::Connect(ConnectError::Timeout) => {
-            Error::new(ErrorKind::Connect, "no connection within the connect timeout").into()
-        }
         SendRequestError::Connect(ConnectError::Io(error)) => {
             Fault::inside(error).unwrap_or_else(|source| {
                 Error::new(ErrorKind::Connect, "no connection").with_source(source).into()
