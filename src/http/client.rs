@@ -55,6 +55,9 @@ pub(crate) struct Settings {
 /// in a row mean that the request itself makes the server hang up.
 const MAX_STALE: u32 = 2;
 
+/// What awc is told of the time that dialling may take, which is bounded elsewhere.
+const NEVER: Duration = Duration::from_secs(365 * 24 * 3600);
+
 type Answer = Result<(ResponseHead, Payload), SendRequestError>;
 /// Sends a head and a body over a connection to the origin.
 type Exchange = Box<dyn Fn(RequestHead, Option<Bytes>) -> Pin<Box<dyn Future<Output = Answer>>>>;
@@ -152,8 +155,7 @@ fn has_body_by_nature(method: &Method) -> bool {
 fn exchange(settings: &Settings, reserve: Rc<Reserve>) -> Exchange {
     let connector = awc::Connector::new()
         .connector(Connector { reserve, read_idle: settings.read_idle_timeout })
-        // Dialling has a time limit of its own.
-        .timeout(Duration::MAX)
+        .timeout(NEVER)
         .limit(settings.max_connections)
         // What awc keeps are empty shells: the reserve has the connections.
         .conn_keep_alive(Duration::ZERO)

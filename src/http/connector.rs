@@ -18,7 +18,9 @@ use futures::future::Either;
 
 use super::{fault::Fault, reserve::Reserve, strict_io::StrictIo};
 
-type Connected = Result<Connection<Uri, StrictIo>, ConnectError>;
+/// In a box, since awc moves it a dozen times on its way to the request.
+type Guarded = Box<StrictIo>;
+type Connected = Result<Connection<Uri, Guarded>, ConnectError>;
 
 /// The connector service over a reserve. Its errors are `Fault`s inside `io::Error`s.
 #[derive(Clone)]
@@ -28,7 +30,7 @@ pub(super) struct Connector {
 }
 
 impl Service<ConnectInfo<Uri>> for Connector {
-    type Response = Connection<Uri, StrictIo>;
+    type Response = Connection<Uri, Guarded>;
     type Error = ConnectError;
     type Future = Either<Ready<Connected>, Pin<Box<dyn Future<Output = Connected>>>>;
 
@@ -39,14 +41,14 @@ impl Service<ConnectInfo<Uri>> for Connector {
         let now = Instant::now();
         if let Some(lease) = self.reserve.take(now) {
             let io = StrictIo::new(lease, true, read_idle, now);
-            return Either::Left(ready(Ok(Connection::new(uri, io))));
+            return Either::Left(ready(Ok(Connection::new(uri, Box::new(io)))));
         }
         let reserve = Rc::clone(&self.reserve);
         Either::Right(Box::pin(async move {
             match reserve.open().await {
                 Ok(lease) => {
                     let io = StrictIo::new(lease, false, read_idle, Instant::now());
-                    Ok(Connection::new(uri, io))
+                    Ok(Connection::new(uri, Box::new(io)))
                 }
                 Err(error) => Err(ConnectError::Io(Fault::from(error).into())),
             }
