@@ -31,7 +31,7 @@ const TRANSPORT_PARTS: [&str; 4] = ["actix_http", "actix_rt", "actix_service", "
 const REQUEST_PATH: [&str; 3] = ["pool.rs", "worker/", "http/"];
 
 /// Files that decide and cause nothing. Those that do not exist are passed over.
-const PURE: [&str; 33] = [
+const PURE: [&str; 36] = [
     "config.rs",
     "dispatch/jobs.rs",
     "error.rs",
@@ -40,6 +40,9 @@ const PURE: [&str; 33] = [
     "http/fault.rs",
     "http/framing.rs",
     "http/head.rs",
+    "http/outage.rs",
+    "http/proxy.rs",
+    "http/stack.rs",
     "http/target.rs",
     "http/tls.rs",
     "pager/decode.rs",

@@ -15,6 +15,7 @@ use std::{
 use futures::task::AtomicWaker;
 use http::Uri;
 
+use super::admission::Patience;
 use crate::{
     error::{Delivery, Error},
     http::{Request, Response},
@@ -42,6 +43,7 @@ pub(crate) struct Call {
     pub(crate) started: Instant,
     pub(crate) deadline: Instant,
     pub(crate) span: tracing::Span,
+    pub(crate) patience: Patience,
     attempts: AtomicU32,
     losses: AtomicU32,
     on_the_wire: AtomicBool,
@@ -60,6 +62,7 @@ impl Call {
     ) -> Self {
         Self {
             id: NEXT_ID.fetch_add(1, Ordering::Relaxed),
+            patience: Patience::new(request.own_queue_timeout()),
             request,
             url,
             started: now,

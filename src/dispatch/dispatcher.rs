@@ -13,6 +13,7 @@ use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, mpsc, oneshot, watch}
 
 use super::{
     Call, Circuit, Effort, Job, Lost, Reply, Routes, Tally, Ticket,
+    admission::{permit, too_long},
     jobs::{JobTable, Loss, Refusal},
 };
 use crate::{
@@ -91,6 +92,7 @@ impl Dispatcher {
         let url = self.config.base.join(request.target())?;
         self.circuit.as_ref().map_or(Ok(()), Circuit::invite)?;
         let timeout = request.own_deadline().unwrap_or(self.config.settings.call_timeout);
+        let request = request.or_queue_timeout(self.config.settings.queue_timeout);
         let call = Arc::new(Call::new(request, url, Instant::now(), timeout, reply));
         let entered = self.jobs().enter(Arc::clone(&call), self.config.max_calls());
         let key = entered.map_err(|refusal| match refusal {
@@ -112,18 +114,13 @@ impl Dispatcher {
     ) -> Result<T, oneshot::error::RecvError> {
         match self.permits.clone().try_acquire_owned() {
             Ok(permit) => self.place(&job.call, permit),
-            Err(_) => match select(&mut answer, pin!(self.queue())).await {
+            Err(_) => match select(&mut answer, pin!(permit(&self.permits, &job.call))).await {
                 Either::Left((answer, _)) => return answer,
                 Either::Right((Ok(permit), _)) => self.place(&job.call, permit),
                 Either::Right((Err(error), _)) => job.call.answer(Err(error)),
             },
         }
         answer.await
-    }
-
-    /// Waits in the queue, first come first served.
-    async fn queue(&self) -> Result<OwnedSemaphorePermit, Error> {
-        self.permits.clone().acquire_owned().await.map_err(|_| Error::shutting_down())
     }
 
     /// Hands a call to the worker with the fewest in flight. With no worker
@@ -152,11 +149,11 @@ impl Dispatcher {
     /// Places a lost call again, when a permit is free: what waits on a worker is
     /// lost with it, so nothing waits there that need not.
     pub(crate) async fn requeue(&self, call: &Arc<Call>) {
-        let permit = pin!(self.permits.clone().acquire_owned());
+        let permit = pin!(permit(&self.permits, call));
         match select(pin!(call.cancelled()), permit).await {
             Either::Left(_) => {}
             Either::Right((Ok(permit), _)) => self.place(call, permit),
-            Either::Right((Err(_), _)) => call.answer(Err(Error::shutting_down())),
+            Either::Right((Err(error), _)) => call.fail(error),
         }
     }
 
@@ -206,10 +203,15 @@ impl Dispatcher {
         }
     }
 
-    /// Answers the calls whose deadline was before `now`.
+    /// Answers the calls whose deadline, or the end of whose wait for a connection, was before
+    /// `now`.
     pub(crate) fn fail_overdue(&self, now: Instant) {
         for call in self.jobs().overdue(now) {
             call.fail(Error::new(ErrorKind::DeadlineExceeded, "the call's deadline passed"));
+            call.cancel();
+        }
+        for call in self.jobs().impatient(now) {
+            call.fail(too_long());
             call.cancel();
         }
     }

@@ -2,6 +2,7 @@
 //! runtime; the supervisor writes the route table and looks after what is lost or
 //! late. The workers below know the call, the ticket, and nothing of the others.
 
+pub(crate) mod admission;
 mod call;
 mod circuit;
 mod dispatcher;

@@ -19,7 +19,7 @@ use tokio::sync::{
 use super::{
     answer::WhileAwaited,
     host::Started,
-    messages::{Fetch, GetStats, OpenStream},
+    messages::{Fetch, GetStats, OpenStream, WarmUp},
     restart::Restarts,
     slot::{Occupant, WorkerDown, join, worker_arbiter},
 };
@@ -33,7 +33,7 @@ use crate::{
     http::Response,
     pager::PaginatedStream,
     stats::{Happened, Snapshot, Stats, StatsCollector},
-    worker::{Flush, WorkerParts},
+    worker::{Fill, Flush, WorkerParts},
 };
 
 /// How often late and parked calls are looked after.
@@ -344,6 +344,19 @@ impl Handler<GetStats> for Supervisor {
                 circuit.write(&mut stats);
             }
             Ok(stats)
+        })
+    }
+}
+
+impl Handler<WarmUp> for Supervisor {
+    type Result = ResponseFuture<Result<(), Error>>;
+
+    fn handle(&mut self, _: WarmUp, _: &mut Self::Context) -> Self::Result {
+        let living = self.slots.iter().filter_map(|slot| slot.occupant.as_ref());
+        let filled: Vec<_> = living.map(|(occupant, _)| occupant.worker.send(Fill)).collect();
+        Box::pin(async move {
+            let mut filled = join_all(filled).await.into_iter();
+            filled.try_for_each(|filled| filled.unwrap_or_else(|_| Err(Error::gone())))
         })
     }
 }

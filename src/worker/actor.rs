@@ -9,7 +9,7 @@ use super::{
     call,
     kit::{Kit, Parts},
 };
-use crate::{dispatch::Job, stats::StatsCollector};
+use crate::{dispatch::Job, error::Error, stats::StatsCollector};
 
 /// How often a worker reports what it counted.
 const FLUSH_EVERY: Duration = Duration::from_millis(100);
@@ -23,6 +23,11 @@ pub(crate) struct Run(pub(crate) Job);
 #[derive(Message)]
 #[rtype(result = "()")]
 pub(crate) struct Flush;
+
+/// Opens the connections that this worker is to keep open, and says when they are.
+#[derive(Message)]
+#[rtype(result = "Result<(), Error>")]
+pub(crate) struct Fill;
 
 /// One worker. It lives on an Arbiter of its own.
 pub(crate) struct Worker {
@@ -68,5 +73,13 @@ impl Handler<Flush> for Worker {
 
     fn handle(&mut self, _: Flush, _: &mut Self::Context) {
         self.kit.report();
+    }
+}
+
+impl Handler<Fill> for Worker {
+    type Result = ResponseFuture<Result<(), Error>>;
+
+    fn handle(&mut self, _: Fill, _: &mut Self::Context) -> Self::Result {
+        Box::pin(self.kit.client.fill())
     }
 }

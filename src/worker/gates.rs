@@ -15,7 +15,7 @@ use actix::prelude::*;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 
 use crate::{
-    dispatch::{Call, Circuit},
+    dispatch::{Call, Circuit, admission},
     error::{Error, ErrorKind},
     rate_limit::{Acquire, Hold, Lease, RateLimiter},
     retry::Refusal,
@@ -40,8 +40,8 @@ impl Slot {
     /// Waits for the right, first come first served, unless it is held already.
     pub(super) async fn hold(&mut self, call: &Call) -> Result<(), Error> {
         if self.held.is_none() {
-            let permit = within_deadline(call, self.permits.clone().acquire_owned()).await?;
-            self.held = Some(permit.map_err(|_| Error::shutting_down())?);
+            let permit = within_deadline(call, admission::permit(&self.permits, call)).await?;
+            self.held = Some(permit?);
         }
         Ok(())
     }
