@@ -48,7 +48,7 @@ impl Dispatcher {
             circuit: Circuit::of(&config, &events),
             events,
             permits: Arc::new(Semaphore::new(config.max_connections())),
-            parsed_room: Arc::new(Semaphore::new(parsed_pages())),
+            parsed_room: Arc::new(Semaphore::new(parsed_kib())),
             config,
             tally: Tally::default(),
             jobs: Mutex::default(),
@@ -161,7 +161,7 @@ impl Dispatcher {
         &self.permits
     }
 
-    /// One permit for each page that may wait for its consumer taken apart, in the whole pool.
+    /// One permit for each KiB of pages that may wait taken apart, in the whole pool.
     pub(crate) fn parsed_room(&self) -> &Arc<Semaphore> {
         &self.parsed_room
     }
@@ -221,11 +221,12 @@ impl Dispatcher {
     }
 }
 
-/// How many pages may wait taken apart: two for each core, and none where the consumer's
-/// thread and the workers' share one.
-fn parsed_pages() -> usize {
+/// How much of the pages that wait may be taken apart already, in KiB of their bodies; it
+/// takes about ten times that much memory. Nothing where the consumer's thread and the
+/// workers' share one core.
+fn parsed_kib() -> usize {
     match available_parallelism() {
-        Ok(cores) if cores.get() > 1 => 2 * cores.get(),
+        Ok(cores) if cores.get() > 1 => 1024,
         _ => 0,
     }
 }
