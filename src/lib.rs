@@ -26,6 +26,7 @@
 //! `System`, on Arbiters of that System. Its handles are `Send + Sync` and work on
 //! any executor, with or without a tokio runtime.
 
+mod actors;
 mod config;
 mod dispatch;
 mod error;
@@ -34,6 +35,7 @@ mod pager;
 mod pool;
 mod rate_limit;
 mod retry;
+mod seats;
 mod stats;
 mod supervisor;
 mod token_manager;

@@ -14,7 +14,10 @@ use crate::{
     error::Error,
     http::{Request, Response},
     stats::Stats,
-    supervisor::{self, Core, Supervisor, messages::GetStats},
+    supervisor::{
+        self, Core, Supervisor,
+        messages::{GetStats, Resize},
+    },
     token_manager::{Auth, Token},
 };
 
@@ -118,6 +121,21 @@ impl AwwPool {
     /// [`ErrorKind::ShuttingDown`](crate::ErrorKind::ShuttingDown) when the pool has ended.
     pub async fn stats(&self) -> Result<Stats, Error> {
         self.supervisor().await?.send(GetStats).await.map_err(|_| Error::gone())?
+    }
+
+    /// Changes the number of workers (1 to 1024), and with it how many requests may be on
+    /// the wire: workers times [`connections_per_worker`](PoolBuilder::connections_per_worker).
+    ///
+    /// New workers take calls as soon as this returns. Those that leave take no more, finish
+    /// what they have on the wire and end by themselves; calls that wait on them move to
+    /// others. A slot that was given up (see
+    /// [`restart_intensity`](PoolBuilder::restart_intensity)) gets a new worker.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Config`](crate::ErrorKind::Config) for a number out of range,
+    /// [`ErrorKind::ShuttingDown`](crate::ErrorKind::ShuttingDown) when the pool has ended.
+    pub async fn resize(&self, workers: usize) -> Result<(), Error> {
+        self.supervisor().await?.send(Resize(workers)).await.map_err(|_| Error::gone())?
     }
 
     /// The address of the pool's supervisor, for an actix application that sends
@@ -280,6 +298,30 @@ setters! {
     max_retry_after: Duration;
     /// How long the `acquire` callback may take: 30 s by default.
     acquire_timeout: Duration;
+    /// How often in a row a worker may die, in one place and within
+    /// [`restart_period`](Self::restart_period), before it is not replaced any more: 100 times
+    /// by default. Only workers that died without having answered a call count. With zero the
+    /// first such death is final. When no worker is left, every call fails at once with
+    /// [`ErrorKind::NoWorkers`](crate::ErrorKind::NoWorkers), until
+    /// [`AwwPool::resize`]. The same goes for the thread of the `acquire` callback; without
+    /// it, calls fail with [`ErrorKind::Token`](crate::ErrorKind::Token).
+    ///
+    /// The rule is that of Erlang/OTP's supervisors. The default lets ten calls, each of
+    /// which kills the ten workers that it may, come in a row.
+    restart_intensity: u32;
+    /// The time within which [`restart_intensity`](Self::restart_intensity) counts: 60 s by
+    /// default.
+    restart_period: Duration;
+    /// How long a worker may give no sign of life, since a callback blocks its thread, before
+    /// calls pass it by: 500 ms by default, at least 300 ms. A worker gives one every 100 ms.
+    /// Calls that wait on it then go to others; those that are on the wire may still finish
+    /// there, and end at their deadline at the latest.
+    heartbeat_timeout: Duration;
+    /// How long a worker may give no sign of life before another one takes its place: 10 s by
+    /// default, at least [`heartbeat_timeout`](Self::heartbeat_timeout). Its calls run again
+    /// where that can do no harm, and otherwise fail. The blocked thread is left to itself and
+    /// ends when its callback returns; no more than four such threads are left in one place.
+    replace_blocked_after: Duration;
     /// Whether compressed answers are asked for: `true` by default.
     gzip: bool;
 }

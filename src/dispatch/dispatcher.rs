@@ -2,7 +2,6 @@
 //! waits but in the table, so that whoever looks after the table finds every call.
 
 use std::{
-    panic::AssertUnwindSafe,
     pin::pin,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Instant,
@@ -12,19 +11,21 @@ use futures::future::{Either, select};
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, mpsc, oneshot, watch};
 
 use super::{
-    Call, Effort, Job, Lost, Reply, Routes, Tally, Ticket,
+    Call, Job, Lost, Reply, Routes, Tally,
     jobs::{JobTable, Loss, Refusal},
+    reply::reply,
 };
 use crate::{
     config::ValidConfig,
     error::{Error, ErrorKind},
     http::{Request, Response},
+    seats::{Capacity, Seat},
 };
 
 /// Shared by every handle of a pool and by its actors.
 pub(crate) struct Dispatcher {
     pub(crate) config: Arc<ValidConfig>,
-    permits: Arc<Semaphore>,
+    capacity: Arc<Capacity>,
     tally: Tally,
     jobs: Mutex<JobTable>,
     emptied: Notify,
@@ -39,7 +40,7 @@ impl Dispatcher {
         lost: mpsc::UnboundedSender<Lost>,
     ) -> Self {
         Self {
-            permits: Arc::new(Semaphore::new(config.max_connections())),
+            capacity: Arc::new(Capacity::new(config.max_connections())),
             config,
             tally: Tally::default(),
             jobs: Mutex::default(),
@@ -62,16 +63,8 @@ impl Dispatcher {
         T: Send + 'static,
         F: FnOnce(Response) -> Result<T, Error> + Send + 'static,
     {
-        let (sender, answer) = oneshot::channel();
-        let reply = move |result: Result<Response, Error>, effort: Effort| {
-            // The code in `finish` may be a user's `Deserialize`.
-            let finished = std::panic::catch_unwind(AssertUnwindSafe(|| result.and_then(finish)));
-            let panicked = |_| Err(Error::new(ErrorKind::Callback, "building the items panicked"));
-            let answer = finished.unwrap_or_else(panicked);
-            let _ = sender
-                .send(answer.map_err(|error| error.with_effort(effort.attempts, effort.elapsed)));
-        };
-        let job = self.accept(request, Box::new(reply))?;
+        let (reply, answer) = reply(finish);
+        let job = self.accept(request, reply)?;
         self.run(&job, answer).await.unwrap_or_else(|_| Err(Error::gone()))
     }
 
@@ -80,7 +73,7 @@ impl Dispatcher {
         let url = self.config.base.join(request.target())?;
         let timeout = request.own_deadline().unwrap_or(self.config.settings.call_timeout);
         let call = Arc::new(Call::new(request, url, Instant::now(), timeout, reply));
-        let entered = self.jobs().enter(Arc::clone(&call), self.config.max_calls());
+        let entered = self.jobs().enter(Arc::clone(&call), self.max_calls());
         let key = entered.map_err(|refusal| match refusal {
             Refusal::Closed => Error::shutting_down(),
             Refusal::Full => {
@@ -98,7 +91,7 @@ impl Dispatcher {
         job: &Entered<'_>,
         mut answer: oneshot::Receiver<T>,
     ) -> Result<T, oneshot::error::RecvError> {
-        match self.permits.clone().try_acquire_owned() {
+        match self.permits().clone().try_acquire_owned() {
             Ok(permit) => self.place(&job.call, permit),
             Err(_) => match select(&mut answer, pin!(self.queue())).await {
                 Either::Left((answer, _)) => return answer,
@@ -111,13 +104,13 @@ impl Dispatcher {
 
     /// Waits in the queue, first come first served.
     async fn queue(&self) -> Result<OwnedSemaphorePermit, Error> {
-        self.permits.clone().acquire_owned().await.map_err(|_| Error::shutting_down())
+        self.permits().clone().acquire_owned().await.map_err(|_| Error::shutting_down())
     }
 
     /// Hands a call to the worker with the fewest in flight. With no worker
     /// alive, the call goes to the supervisor, which places it when there is one.
     fn place(&self, call: &Arc<Call>, permit: OwnedSemaphorePermit) {
-        let mut job = Job { permit, ticket: Ticket::new(Arc::clone(call), self.lost.clone()) };
+        let mut job = Job::new(call, permit, &self.capacity, &self.lost);
         let routes = self.routes.borrow().clone();
         let mut tried = Vec::new();
         while let Some((index, route)) = routes
@@ -140,7 +133,7 @@ impl Dispatcher {
     /// Places a lost call again, when a permit is free: what waits on a worker is
     /// lost with it, so nothing waits there that need not.
     pub(crate) async fn requeue(&self, call: &Arc<Call>) {
-        let permit = pin!(self.permits.clone().acquire_owned());
+        let permit = pin!(self.permits().clone().acquire_owned());
         match select(pin!(call.cancelled()), permit).await {
             Either::Left(_) => {}
             Either::Right((Ok(permit), _)) => self.place(call, permit),
@@ -149,7 +142,23 @@ impl Dispatcher {
     }
 
     pub(crate) fn permits(&self) -> &Arc<Semaphore> {
-        &self.permits
+        self.capacity.permits()
+    }
+
+    pub(crate) fn capacity(&self) -> &Arc<Capacity> {
+        &self.capacity
+    }
+
+    /// How many calls may be under way at a time, those that wait included.
+    fn max_calls(&self) -> usize {
+        self.capacity.size().saturating_add(self.config.settings.max_queued)
+    }
+
+    /// The calls that are on `worker` at the moment.
+    pub(crate) fn calls_on(&self, worker: u64) -> Vec<(Arc<Call>, Arc<Seat>)> {
+        let calls = self.jobs().all().into_iter();
+        let seated = calls.filter_map(|call| call.seat().map(|seat| (call, seat)));
+        seated.filter(|(_, seat)| seat.is_on(worker)).collect()
     }
 
     pub(crate) fn tally(&self) -> &Tally {
@@ -174,7 +183,7 @@ impl Dispatcher {
 
     /// Answers every call that has no answer yet.
     pub(crate) fn fail_all(&self, error: impl Fn() -> Error) {
-        self.permits.close();
+        self.permits().close();
         for call in self.jobs().all() {
             call.fail(error());
             call.cancel();

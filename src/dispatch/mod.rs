@@ -6,12 +6,14 @@ mod call;
 mod dispatcher;
 pub(crate) mod jobs;
 mod link;
+mod reply;
 mod tally;
 mod ticket;
 
-pub(crate) use call::{Call, Effort, Reply};
+pub(crate) use call::Call;
 pub(crate) use dispatcher::Dispatcher;
 pub use link::PoolLink;
 pub(crate) use link::{Connect, Control, StartPager};
+pub(crate) use reply::{Effort, Reply};
 pub(crate) use tally::Tally;
-pub(crate) use ticket::{Job, Lost, Route, Routes, Ticket};
+pub(crate) use ticket::{Job, Lost, Route, Routes};

@@ -69,6 +69,20 @@ impl OpenStream {
 #[rtype(result = "Result<Stats, Error>")]
 pub struct GetStats;
 
+/// Changes the number of workers. It does what
+/// [`AwwPool::resize`](crate::AwwPool::resize) does.
+///
+/// ```no_run
+/// # async fn demo(pool: vantage_api_pool::AwwPool) -> Result<(), Box<dyn std::error::Error>> {
+/// use vantage_api_pool::messages::Resize;
+///
+/// pool.supervisor().await?.send(Resize(8)).await??;
+/// # Ok(()) }
+/// ```
+#[derive(Debug, Clone, Copy, Message)]
+#[rtype(result = "Result<(), Error>")]
+pub struct Resize(pub usize);
+
 /// Shuts the pool down: refuses new calls, lets accepted ones finish for at most
 /// `drain`, answers the rest with [`ErrorKind::ShuttingDown`](crate::ErrorKind::ShuttingDown),
 /// then stops and joins every worker.

@@ -20,13 +20,14 @@ use super::{
     slot::{Occupant, WorkerDown},
 };
 use crate::{
+    actors::{Line, line},
     config::{PoolConfig, ValidConfig},
-    dispatch::{Control, Dispatcher, Routes, jobs::Loss},
+    dispatch::{Control, Dispatcher, Lost, Route, Routes, jobs::Loss},
     error::ErrorKind,
     http::Request,
     rate_limit::Hold,
     retry::Budget,
-    stats::StatsCollector,
+    stats::{Ledger, StatsCollector},
     worker::WorkerParts,
 };
 
@@ -36,7 +37,7 @@ fn config(url: &str) -> ValidConfig {
     PoolConfig { workers: 2, ..PoolConfig::new(url) }.validate().unwrap()
 }
 
-struct Watcher(mpsc::UnboundedSender<(usize, u64)>);
+struct Watcher(mpsc::UnboundedSender<u64>);
 
 impl Actor for Watcher {
     type Context = Context<Self>;
@@ -46,11 +47,16 @@ impl Handler<WorkerDown> for Watcher {
     type Result = ();
 
     fn handle(&mut self, down: WorkerDown, _: &mut Self::Context) {
-        self.0.send((down.slot, down.generation)).unwrap();
+        self.0.send(down.id).unwrap();
     }
 }
 
-fn parts() -> (WorkerParts, mpsc::UnboundedReceiver<crate::dispatch::Lost>) {
+fn stats() -> Line<StatsCollector> {
+    let ledger = Arc::new(Ledger::new(Instant::now()));
+    line(Some(StatsCollector::new(ledger, Box::new(())).start())).1
+}
+
+fn parts() -> (WorkerParts, mpsc::UnboundedReceiver<Lost>) {
     let (lost, losses) = mpsc::unbounded_channel();
     let (_, routes) = watch::channel(Routes::default());
     let now = Instant::now();
@@ -58,6 +64,7 @@ fn parts() -> (WorkerParts, mpsc::UnboundedReceiver<crate::dispatch::Lost>) {
         dispatcher: Arc::new(Dispatcher::new(Arc::new(config("http://localhost")), routes, lost)),
         limiter: None,
         tokens: None,
+        stats: stats(),
         turn: Arc::new(AtomicUsize::new(0)),
         hold: Arc::new(Hold::new(now)),
         budget: Arc::new(Mutex::new(Budget::new(now))),
@@ -66,22 +73,21 @@ fn parts() -> (WorkerParts, mpsc::UnboundedReceiver<crate::dispatch::Lost>) {
 }
 
 #[actix::test]
-async fn the_death_of_an_arbiter_is_noticed_whether_or_not_its_worker_had_started() {
+async fn faults_04_the_death_of_an_arbiter_is_noticed_whether_or_not_its_worker_had_started() {
     let (sender, mut deaths) = mpsc::unbounded_channel();
     let watcher = Watcher(sender).start();
     let (parts, _losses) = parts();
-    for generation in 0..100 {
+    for id in 1..=100 {
         let arbiter = Arbiter::new();
-        let dies_first = generation % 2 == 0;
+        let dies_first = id % 2 == 0;
         if dies_first {
             arbiter.stop();
         }
-        let stats = StatsCollector::new().start();
         let recipient = watcher.clone().recipient();
-        let occupant = Occupant::start(arbiter, 7, generation, parts.clone(), stats, recipient);
+        let occupant = Occupant::start(arbiter, 7, id, parts.clone(), recipient);
         occupant.arbiter.stop();
         let death = timeout(LIMIT, deaths.recv()).await;
-        assert_eq!(death.expect("unnoticed"), Some((7, generation)));
+        assert_eq!(death.expect("unnoticed"), Some(id));
     }
 }
 
@@ -90,13 +96,10 @@ async fn a_job_sent_to_a_dead_worker_comes_back() {
     let (sender, mut deaths) = mpsc::unbounded_channel();
     let watcher = Watcher(sender).start();
     let (parts, mut losses) = parts();
-    let stats = StatsCollector::new().start();
-    let arbiter = Arbiter::new();
-    let occupant = Occupant::start(arbiter, 0, 1, parts.clone(), stats, watcher.recipient());
-    let route = occupant.route();
+    let occupant = Occupant::start(Arbiter::new(), 0, 1, parts.clone(), watcher.recipient());
     occupant.arbiter.stop();
     timeout(LIMIT, deaths.recv()).await.expect("unnoticed");
-    let (_routes, receiver) = watch::channel(Routes::from([Arc::new(route)]));
+    let (_routes, receiver) = watch::channel(Routes::from([occupant.route]));
     let dispatcher = parts.dispatcher.with_routes(receiver);
     let call = dispatcher.call(Request::get("/"), Ok);
     assert!(timeout(Duration::from_millis(50), call).await.is_err());
@@ -104,7 +107,7 @@ async fn a_job_sent_to_a_dead_worker_comes_back() {
 }
 
 #[tokio::test]
-async fn when_the_supervisor_panics_every_waiter_gets_an_error_and_the_threads_end() {
+async fn faults_06_when_the_supervisor_panics_every_waiter_gets_an_error_and_the_threads_end() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
     let core = Arc::new(host::start(config(&url)).await.unwrap());
@@ -141,7 +144,7 @@ async fn a_call_whose_task_panics_is_reported_as_such() {
             Ok(())
         }
     };
-    let route = Arc::new(crate::dispatch::Route::new(Box::new(deliver)));
+    let route = Arc::new(Route::new(1, Box::new(deliver)));
     let (_routes, receiver) = watch::channel(Routes::from([route]));
     let dispatcher = parts.dispatcher.with_routes(receiver);
     let call = dispatcher.call(Request::get("/"), Ok);

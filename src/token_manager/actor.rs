@@ -2,7 +2,10 @@
 //! slot, with a time limit, and again in the background before a token expires.
 //! Which slot needs what is the ring's decision.
 
-use std::time::{Duration, Instant};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use actix::prelude::*;
 use tokio::sync::oneshot;
@@ -12,12 +15,13 @@ use super::{
     ring::{Issued, Request, Ring},
 };
 use crate::{
+    actors::{BEAT_EVERY, Line, Pulse},
     error::{Error, ErrorKind},
     stats::{Happened, StatsCollector},
 };
 
 /// Asks for a token: any usable one, or one of `slot` that is newer than `stale`.
-#[derive(Message)]
+#[derive(Clone, Copy, Message)]
 #[rtype(result = "Result<Issued, Error>")]
 pub(crate) struct Issue {
     pub(crate) slot: usize,
@@ -33,19 +37,33 @@ pub(crate) struct TokenManager {
     acquire_timeout: Duration,
     waiters: Vec<Waiters>,
     refresh_timer: Option<SpawnHandle>,
-    stats: Addr<StatsCollector>,
+    stats: Line<StatsCollector>,
+    pulse: Arc<Pulse>,
+    /// Tells the supervisor when this actor is gone.
+    _watch: Box<dyn Send>,
 }
 
 impl TokenManager {
-    pub(crate) fn new(auth: Auth, acquire_timeout: Duration, stats: Addr<StatsCollector>) -> Self {
+    /// The manager with number `life`, from 1, among those of a pool: it knows nothing of the
+    /// tokens of those before it, and its own are newer than theirs.
+    pub(crate) fn new(
+        life: u64,
+        auth: Auth,
+        acquire_timeout: Duration,
+        stats: Line<StatsCollector>,
+        pulse: Arc<Pulse>,
+        watch: Box<dyn Send>,
+    ) -> Self {
         let slots = auth.slots;
         Self {
             auth,
-            ring: Ring::new(slots),
+            ring: Ring::after(slots, life.saturating_sub(1) << 32),
             acquire_timeout,
             waiters: (0..slots).map(|_| Waiters::new()).collect(),
             refresh_timer: None,
             stats,
+            pulse,
+            _watch: watch,
         }
     }
 
@@ -73,7 +91,9 @@ impl TokenManager {
         let now = Instant::now();
         let answer = match result {
             Ok(token) => {
-                self.stats.do_send(Happened::TokenAcquired);
+                if let Some(stats) = self.stats.actor() {
+                    stats.do_send(Happened::TokenAcquired);
+                }
                 Ok(self.ring.acquired(slot, token, now))
             }
             Err(error) => {
@@ -107,6 +127,10 @@ impl TokenManager {
 
 impl Actor for TokenManager {
     type Context = Context<Self>;
+
+    fn started(&mut self, ctx: &mut Self::Context) {
+        ctx.run_interval(BEAT_EVERY, |manager, _| manager.pulse.beat(Instant::now()));
+    }
 }
 
 impl Handler<Issue> for TokenManager {

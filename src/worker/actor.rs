@@ -1,7 +1,7 @@
-//! The worker actor: takes jobs, runs each in a task of its own, and reports
-//! what it counted. How a call goes is `call`'s business.
+//! The worker actor: takes jobs, runs each in a task of its own, gives signs of life and
+//! reports what it counted. How a call goes is `call`'s business.
 
-use std::{rc::Rc, time::Duration};
+use std::{rc::Rc, sync::Arc, time::Instant};
 
 use actix::prelude::*;
 
@@ -10,12 +10,11 @@ use super::{
     kit::{Kit, Parts},
 };
 use crate::{
+    actors::{BEAT_EVERY, Line, Pulse},
+    config::MAX_WORKERS,
     dispatch::Job,
     stats::{Counted, StatsCollector},
 };
-
-/// How often a worker reports what it counted.
-const FLUSH_EVERY: Duration = Duration::from_millis(100);
 
 /// A call to run.
 #[derive(Message)]
@@ -31,7 +30,8 @@ pub(crate) struct Flush;
 pub(crate) struct Worker {
     slot: usize,
     kit: Rc<Kit>,
-    stats: Addr<StatsCollector>,
+    stats: Line<StatsCollector>,
+    pulse: Arc<Pulse>,
     mailbox: usize,
     /// Tells the supervisor when this worker is gone, however it went.
     _watch: Box<dyn Send>,
@@ -39,15 +39,12 @@ pub(crate) struct Worker {
 
 impl Worker {
     /// `watch` was made outside the Arbiter, so that a worker that never starts is noticed too.
-    pub(crate) fn new(
-        slot: usize,
-        parts: Parts,
-        stats: Addr<StatsCollector>,
-        watch: Box<dyn Send>,
-    ) -> Self {
-        // Every job holds a permit, so this is never full.
-        let mailbox = parts.dispatcher.config.max_connections() + 1;
-        Self { slot, kit: Rc::new(Kit::new(parts)), stats, mailbox, _watch: watch }
+    pub(crate) fn new(slot: usize, parts: Parts, pulse: Arc<Pulse>, watch: Box<dyn Send>) -> Self {
+        // Every job holds a permit, so this is never full, whatever size the pool gets.
+        let settings = &parts.dispatcher.config.settings;
+        let mailbox = MAX_WORKERS * settings.connections_per_worker + 1;
+        let stats = parts.stats.clone();
+        Self { slot, kit: Rc::new(Kit::new(parts)), stats, pulse, mailbox, _watch: watch }
     }
 
     fn report(&self) {
@@ -55,10 +52,9 @@ impl Worker {
         if counters.is_empty() {
             return;
         }
+        let Some(stats) = self.stats.actor() else { return };
         let report = Counted { worker: self.slot, counters: counters.take() };
-        if let Err(SendError::Full(report) | SendError::Closed(report)) =
-            self.stats.try_send(report)
-        {
+        if let Err(SendError::Full(report) | SendError::Closed(report)) = stats.try_send(report) {
             *counters = report.counters;
         }
     }
@@ -76,7 +72,10 @@ impl Actor for Worker {
 
     fn started(&mut self, ctx: &mut Self::Context) {
         ctx.set_mailbox_capacity(self.mailbox);
-        ctx.run_interval(FLUSH_EVERY, |worker, _| worker.report());
+        ctx.run_interval(BEAT_EVERY, |worker, _| {
+            worker.pulse.beat(Instant::now());
+            worker.report();
+        });
     }
 }
 

@@ -21,6 +21,7 @@ use crate::{
     http::Response,
     rate_limit::retry_after,
     retry::{self, Decision},
+    seats::Stage,
     token_manager::Issued,
 };
 
@@ -28,15 +29,16 @@ use crate::{
 const MAX_REDIRECTS: u32 = 5;
 
 /// Runs a job to its answer, or until nobody waits for it any more.
-pub(super) async fn run(kit: Rc<Kit>, Job { permit, ticket }: Job) {
+pub(super) async fn run(kit: Rc<Kit>, Job { seat, ticket }: Job) {
     let Some(call) = ticket.call().cloned() else { return };
-    let slot = Slot::new(Arc::clone(kit.dispatcher.permits()), permit);
+    let slot = Slot::new(Arc::clone(kit.dispatcher.permits()), Arc::clone(&seat));
     let attempts = Attempts { kit: &kit, call: &call, slot, url: Cow::Borrowed(&call.url) };
     let answer = attempts.run().instrument(call.span.clone());
     tokio::select! {
         biased;
         () = call.cancelled() => {}
-        result = answer => {
+        () = seat.revoked() => {}
+        result = answer => if ticket.claim() {
             kit.counters.borrow_mut().call_ended(result.is_ok());
             ticket.answer(result);
         }
@@ -69,6 +71,7 @@ impl Attempts<'_> {
         let mut replays = 0;
         let mut last = None;
         loop {
+            self.slot.go_on_to(Stage::Waiting)?;
             self.pass_gates(&mut token).await.map_err(|error| after(error, last.take()))?;
             let next = match self.attempt(token.as_ref()).await {
                 Ok(response) if response.status().is_success() => Next::Return(response),
@@ -119,6 +122,7 @@ impl Attempts<'_> {
     /// Makes one attempt. The slot is free again when it returns.
     async fn attempt(&mut self, token: Option<&Issued>) -> Result<Response, Error> {
         let Self { kit, call, slot, url } = self;
+        slot.go_on_to(Stage::Applying)?;
         let (request, url) = kit.prepare(call, url, token)?;
         let started = Instant::now();
         let remaining = call.remaining(started);
@@ -126,6 +130,7 @@ impl Attempts<'_> {
         if remaining.is_zero() {
             return Err(Error::new(ErrorKind::DeadlineExceeded, "the call's deadline passed"));
         }
+        slot.go_on_to(Stage::Sent)?;
         call.begin_attempt();
         let outcome = tokio::time::timeout(limit, kit.client.send(&request, &url)).await;
         call.end_attempt();
@@ -157,7 +162,11 @@ impl Attempts<'_> {
         let (Some(tokens), Some(refused)) = (&self.kit.tokens, token.as_ref()) else {
             return Next::Fail(Error::status_of(response));
         };
-        match tokens.renew(self.call, &mut self.slot, refused).await {
+        let renewed = match self.slot.go_on_to(Stage::Waiting) {
+            Ok(()) => tokens.renew(self.call, &mut self.slot, refused).await,
+            Err(error) => Err(error),
+        };
+        match renewed {
             Ok(renewed) => {
                 *token = Some(renewed);
                 Next::Replay
@@ -229,6 +238,7 @@ impl Attempts<'_> {
             "retrying"
         );
         kit.counters.borrow_mut().retried();
+        self.slot.go_on_to(Stage::Waiting)?;
         pause(self.call, wait).await.map_err(|late| after(late, Some(error.clone())))?;
         Ok(error)
     }

@@ -8,18 +8,18 @@ use std::{
     sync::{Arc, Mutex, PoisonError, atomic::AtomicUsize},
 };
 
-use actix::Addr;
 use http::Uri;
 
 use super::gates::{Throttle, Tokens};
 use crate::{
+    actors::Line,
     config::ValidConfig,
     dispatch::{Call, Dispatcher},
     error::{Error, ErrorKind},
     http::{Client, Request},
     rate_limit::{Hold, RateLimiter},
     retry::{self, Budget},
-    stats::Counters,
+    stats::{Counters, StatsCollector},
     token_manager::{Issued, TokenManager},
 };
 
@@ -27,8 +27,9 @@ use crate::{
 #[derive(Clone)]
 pub(crate) struct Parts {
     pub(crate) dispatcher: Arc<Dispatcher>,
-    pub(crate) limiter: Option<Addr<RateLimiter>>,
-    pub(crate) tokens: Option<Addr<TokenManager>>,
+    pub(crate) limiter: Option<Line<RateLimiter>>,
+    pub(crate) tokens: Option<Line<TokenManager>>,
+    pub(crate) stats: Line<StatsCollector>,
     /// Whose turn it is among the tokens.
     pub(crate) turn: Arc<AtomicUsize>,
     pub(crate) hold: Arc<Hold>,

@@ -1,0 +1,275 @@
+//! The actors that the workers ask: starts them, and puts others in the place of those
+//! that die or hang. What they know is rebuilt or kept, whichever holds what they promise.
+
+use std::{sync::Arc, time::Instant};
+
+use actix::prelude::*;
+use tokio::sync::watch;
+
+use super::{
+    actor::{Supervisor, TRY_AGAIN},
+    restart::{Intensity, Repair, Restarts},
+    slot::Watch,
+    threads::Place,
+};
+use crate::{
+    actors::{Line, Pulse, line},
+    config::PoolConfig,
+    dispatch::Dispatcher,
+    rate_limit::RateLimiter,
+    stats::{Ledger, StatsCollector},
+    token_manager::TokenManager,
+};
+
+/// One of the actors that the workers ask.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Role {
+    Stats,
+    Limiter,
+    Tokens,
+}
+
+/// The holder of a role is gone.
+#[derive(Clone, Copy, Message)]
+#[rtype(result = "()")]
+pub(super) struct RoleVacant {
+    role: Role,
+    life: u64,
+}
+
+/// A role and who holds it.
+struct Post<A: Actor> {
+    role: Role,
+    /// `None` when nobody does and nobody will.
+    holder: watch::Sender<Option<Addr<A>>>,
+    /// Counts the holders, from 1.
+    life: u64,
+    restarts: Restarts,
+}
+
+impl<A: Actor> Post<A> {
+    fn new(role: Role) -> (Self, Line<A>) {
+        let (holder, line) = line(None);
+        (Self { role, holder, life: 0, restarts: Restarts::default() }, line)
+    }
+
+    /// The watch over the next holder's life.
+    fn next_watch(&mut self, supervisor: &Recipient<RoleVacant>) -> Box<dyn Send> {
+        self.life += 1;
+        let news = RoleVacant { role: self.role, life: self.life };
+        Box::new(Watch { supervisor: supervisor.clone(), news })
+    }
+
+    /// Decides about the end of a holder, if it was the last one.
+    fn decide(&mut self, life: u64, now: Instant, intensity: Intensity) -> Option<Repair> {
+        if life != self.life {
+            return None;
+        }
+        let repair = self.restarts.died(now, false, intensity);
+        if repair == Repair::GiveUp {
+            self.holder.send_replace(None);
+        }
+        Some(repair)
+    }
+}
+
+/// The token manager and its thread, where the users' `acquire` runs.
+struct Tokens {
+    post: Post<TokenManager>,
+    arbiter: Option<Arbiter>,
+    pulse: Arc<Pulse>,
+    /// Whether there is none until one of the threads that hang has ended.
+    is_suspended: bool,
+}
+
+/// All roles.
+pub(super) struct Controls {
+    dispatcher: Arc<Dispatcher>,
+    supervisor: Recipient<RoleVacant>,
+    ledger: Arc<Ledger>,
+    stats: Post<StatsCollector>,
+    stats_line: Line<StatsCollector>,
+    limiter: Option<Post<RateLimiter>>,
+    tokens: Option<Tokens>,
+}
+
+/// The ways to the holders of the roles.
+pub(super) struct Lines {
+    pub(super) stats: Line<StatsCollector>,
+    pub(super) limiter: Option<Line<RateLimiter>>,
+    pub(super) tokens: Option<Line<TokenManager>>,
+}
+
+impl Controls {
+    /// Fills every role: on the current thread, but for the token manager, which gets
+    /// `callbacks`.
+    pub(super) fn start(
+        dispatcher: Arc<Dispatcher>,
+        callbacks: Option<Arbiter>,
+        supervisor: Recipient<RoleVacant>,
+    ) -> (Self, Lines) {
+        let now = Instant::now();
+        let (stats, stats_line) = Post::new(Role::Stats);
+        let limit = dispatcher.config.settings.rate_limit;
+        let (limiter, limiter_line) = limit.map(|_| Post::new(Role::Limiter)).unzip();
+        let (tokens, tokens_line) = callbacks.is_some().then(|| Post::new(Role::Tokens)).unzip();
+        let lines = Lines { stats: stats_line.clone(), limiter: limiter_line, tokens: tokens_line };
+        let pulse = Arc::new(Pulse::new(now));
+        let mut controls = Self {
+            dispatcher,
+            supervisor,
+            ledger: Arc::new(Ledger::new(now)),
+            stats,
+            stats_line,
+            limiter,
+            tokens: tokens.map(|post| Tokens { post, arbiter: None, pulse, is_suspended: false }),
+        };
+        controls.start_stats();
+        controls.start_limiter(now);
+        if let Some(callbacks) = callbacks {
+            controls.start_tokens(callbacks);
+        }
+        (controls, lines)
+    }
+
+    /// A collector goes on with what the last one knew.
+    fn start_stats(&mut self) {
+        let watch = self.stats.next_watch(&self.supervisor);
+        let collector = StatsCollector::new(Arc::clone(&self.ledger), watch).start();
+        self.stats.holder.send_replace(Some(collector));
+    }
+
+    /// A limiter in the place of another one has nothing saved, so that the limit holds.
+    fn start_limiter(&mut self, now: Instant) {
+        let PoolConfig { rate_limit, burst, connections_per_worker, .. } =
+            self.dispatcher.config.settings;
+        let (Some(post), Some(rate)) = (&mut self.limiter, rate_limit) else { return };
+        let watch = post.next_watch(&self.supervisor);
+        let capacity = self.dispatcher.capacity();
+        let workers = capacity.size() / connections_per_worker;
+        let slots = Arc::clone(capacity.permits());
+        let mut limiter = RateLimiter::new(rate, burst, workers, slots, now, watch);
+        if post.life > 1 {
+            limiter = limiter.emptied(now);
+        }
+        post.holder.send_replace(Some(limiter.start()));
+    }
+
+    /// A manager in the place of another one gets every token anew.
+    fn start_tokens(&mut self, arbiter: Arbiter) {
+        let settings = &self.dispatcher.config.settings;
+        let (Some(tokens), Some(auth)) = (&mut self.tokens, settings.auth.clone()) else { return };
+        tokens.pulse = Arc::new(Pulse::new(Instant::now()));
+        tokens.is_suspended = false;
+        let watch = tokens.post.next_watch(&self.supervisor);
+        let manager = TokenManager::new(
+            tokens.post.life,
+            auth,
+            settings.acquire_timeout,
+            self.stats_line.clone(),
+            Arc::clone(&tokens.pulse),
+            watch,
+        );
+        let manager = TokenManager::start_in_arbiter(&arbiter.handle(), |_| manager);
+        tokens.arbiter = Some(arbiter);
+        tokens.post.holder.send_replace(Some(manager));
+    }
+
+    /// The thread of the token manager, which leaves it without one.
+    pub(super) fn take_callbacks(&mut self) -> Option<Arbiter> {
+        self.tokens.as_mut()?.arbiter.take()
+    }
+
+    fn decide(&mut self, vacant: RoleVacant, intensity: Intensity) -> Option<Repair> {
+        let now = Instant::now();
+        match vacant.role {
+            Role::Stats => self.stats.decide(vacant.life, now, intensity),
+            Role::Limiter => self.limiter.as_mut()?.decide(vacant.life, now, intensity),
+            Role::Tokens => self.tokens.as_mut()?.post.decide(vacant.life, now, intensity),
+        }
+    }
+
+    /// Whether the token manager has given no sign of life for longer than any `acquire` may
+    /// take: then that blocks the thread, and its own time limit cannot fire.
+    fn token_manager_hangs(&self, excused: Instant, now: Instant) -> bool {
+        let settings = &self.dispatcher.config.settings;
+        let limit = settings.acquire_timeout.saturating_add(settings.heartbeat_timeout);
+        self.tokens.as_ref().is_some_and(|tokens| {
+            let silence = now.saturating_duration_since(tokens.pulse.last().max(excused));
+            tokens.arbiter.is_some() && silence >= limit
+        })
+    }
+}
+
+impl Supervisor {
+    /// Fills a role that is vacant.
+    fn fill(&mut self, role: Role, ctx: &mut Context<Self>) {
+        if self.retired.is_some() {
+            return;
+        }
+        match role {
+            Role::Stats => self.controls.start_stats(),
+            Role::Limiter => self.controls.start_limiter(Instant::now()),
+            Role::Tokens => match Arbiter::try_new() {
+                Ok(arbiter) => self.controls.start_tokens(arbiter),
+                Err(error) => {
+                    tracing::warn!(%error, "no thread for the token manager");
+                    ctx.run_later(TRY_AGAIN, move |supervisor, ctx| supervisor.fill(role, ctx));
+                }
+            },
+        }
+    }
+
+    /// Puts another token manager in the place of one that hangs.
+    pub(super) fn look_after_tokens(
+        &mut self,
+        excused: Instant,
+        now: Instant,
+        ctx: &mut Context<Self>,
+    ) {
+        if self.controls.token_manager_hangs(excused, now) {
+            tracing::warn!("the acquire callback blocks its thread: another one takes its place");
+            if let Some(arbiter) = self.controls.take_callbacks() {
+                self.threads.abandon(arbiter, Place::TokenManager);
+            }
+            if let Some(tokens) = &mut self.controls.tokens {
+                // Its end, if it comes to that, is no news any more.
+                tokens.post.life += 1;
+                tokens.is_suspended = true;
+                tokens.post.holder.send_replace(None);
+            }
+        }
+        let is_suspended = self.controls.tokens.as_ref().is_some_and(|tokens| tokens.is_suspended);
+        if is_suspended && self.threads.may_abandon(Place::TokenManager) {
+            self.fill(Role::Tokens, ctx);
+        }
+    }
+}
+
+impl Handler<RoleVacant> for Supervisor {
+    type Result = ();
+
+    fn handle(&mut self, vacant: RoleVacant, ctx: &mut Self::Context) {
+        let RoleVacant { role, .. } = vacant;
+        if self.retired.is_some() {
+            return;
+        }
+        let intensity = self.intensity();
+        let Some(repair) = self.controls.decide(vacant, intensity) else { return };
+        if role == Role::Tokens
+            && let Some(callbacks) = self.controls.take_callbacks()
+        {
+            self.threads.end(vec![callbacks]);
+        }
+        tracing::warn!(?role, ?repair, "an actor of the pool is down");
+        match repair {
+            Repair::AtOnce => self.fill(role, ctx),
+            Repair::After(delay) => {
+                ctx.run_later(delay, move |supervisor, ctx| supervisor.fill(role, ctx));
+            }
+            Repair::GiveUp => {
+                tracing::error!(?role, "it dies too often: no other is started");
+            }
+        }
+    }
+}
