@@ -7,6 +7,7 @@
 mod support;
 
 mod api;
+mod blocked;
 mod cancellation;
 mod demo;
 mod hostile;
@@ -17,6 +18,7 @@ mod pagination;
 mod pool;
 mod rate_limit;
 mod redirects;
+mod resize;
 mod retry;
 mod seed;
 mod supervision;
