@@ -28,8 +28,8 @@ pub enum ErrorKind {
     ShuttingDown,
     /// The worker running the call died, and the call may not or must no longer be repeated. Final.
     WorkerCrashed,
-    /// Workers died so often that the pool has given up on each of them. Nothing was sent on
-    /// this call's last try; final. [`AwwPool::resize`](crate::AwwPool::resize) starts workers again.
+    /// Workers died so often that the pool has given up on each of them. Final;
+    /// [`AwwPool::resize`](crate::AwwPool::resize) starts workers again.
     NoWorkers,
     /// A callback given to the pool panicked, blocked its worker for too long or returned
     /// something unusable. Final.

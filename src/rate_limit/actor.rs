@@ -235,3 +235,6 @@ impl Handler<Share> for RateLimiter {
 fn share(leasable: u32, workers: usize) -> u32 {
     (leasable / u32::try_from(workers.max(1)).unwrap_or(u32::MAX)).max(1)
 }
+
+#[cfg(test)]
+crate::actors::mortal!(RateLimiter);

@@ -101,3 +101,6 @@ impl Handler<Snapshot> for StatsCollector {
         MessageResult(stats)
     }
 }
+
+#[cfg(test)]
+crate::actors::mortal!(StatsCollector);

@@ -82,6 +82,19 @@ struct Tokens {
     is_suspended: bool,
 }
 
+impl Tokens {
+    /// Has no more to do with the manager. Unless another one `follows`, there is none
+    /// from here on.
+    fn suspend(&mut self, follows: bool) {
+        // Its end, if it comes to that, is no news any more.
+        self.post.life += 1;
+        self.is_suspended = true;
+        if !follows {
+            self.post.holder.send_replace(None);
+        }
+    }
+}
+
 /// All roles.
 pub(super) struct Controls {
     dispatcher: Arc<Dispatcher>,
@@ -160,7 +173,6 @@ impl Controls {
         let settings = &self.dispatcher.config.settings;
         let (Some(tokens), Some(auth)) = (&mut self.tokens, settings.auth.clone()) else { return };
         tokens.pulse = Arc::new(Pulse::new(Instant::now()));
-        tokens.is_suspended = false;
         let watch = tokens.post.next_watch(&self.supervisor);
         let manager = TokenManager::new(
             tokens.post.life,
@@ -178,6 +190,20 @@ impl Controls {
     /// The thread of the token manager, which leaves it without one.
     pub(super) fn take_callbacks(&mut self) -> Option<Arbiter> {
         self.tokens.as_mut()?.arbiter.take()
+    }
+
+    #[cfg(test)]
+    pub(super) fn kill(&self, role: Role) {
+        use crate::actors::Die;
+        match role {
+            Role::Stats => self.stats.holder.borrow().as_ref().unwrap().do_send(Die),
+            Role::Limiter => {
+                self.limiter.as_ref().unwrap().holder.borrow().as_ref().unwrap().do_send(Die);
+            }
+            Role::Tokens => {
+                self.tokens.as_ref().unwrap().post.holder.borrow().as_ref().unwrap().do_send(Die);
+            }
+        }
     }
 
     fn decide(&mut self, vacant: RoleVacant, intensity: Intensity) -> Option<Repair> {
@@ -227,20 +253,17 @@ impl Supervisor {
         now: Instant,
         ctx: &mut Context<Self>,
     ) {
-        if self.controls.token_manager_hangs(excused, now) {
-            tracing::warn!("the acquire callback blocks its thread: another one takes its place");
-            if let Some(arbiter) = self.controls.take_callbacks() {
-                self.threads.abandon(arbiter, Place::TokenManager);
-            }
-            if let Some(tokens) = &mut self.controls.tokens {
-                // Its end, if it comes to that, is no news any more.
-                tokens.post.life += 1;
-                tokens.is_suspended = true;
-                tokens.post.holder.send_replace(None);
-            }
+        let hangs = self.controls.token_manager_hangs(excused, now);
+        if hangs && let Some(arbiter) = self.controls.take_callbacks() {
+            tracing::warn!("the acquire callback blocks its thread for too long: it is replaced");
+            self.threads.abandon(arbiter, Place::TokenManager);
         }
-        let is_suspended = self.controls.tokens.as_ref().is_some_and(|tokens| tokens.is_suspended);
-        if is_suspended && self.threads.may_abandon(Place::TokenManager) {
+        let may_start = self.threads.may_abandon(Place::TokenManager);
+        let Some(tokens) = &mut self.controls.tokens else { return };
+        if hangs {
+            tokens.suspend(may_start);
+        }
+        if may_start && std::mem::take(&mut tokens.is_suspended) {
             self.fill(Role::Tokens, ctx);
         }
     }

@@ -20,9 +20,10 @@ use crate::{
     stats::{Happened, StatsCollector},
 };
 
-/// Asks for a token: any usable one, or one of `slot` that is newer than `stale`.
+/// Asks for a token: any usable one, or one of `slot` that is newer than `stale`. The answer
+/// is `None` when the manager died with the question before it.
 #[derive(Clone, Copy, Message)]
-#[rtype(result = "Result<Issued, Error>")]
+#[rtype(result = "Option<Result<Issued, Error>>")]
 pub(crate) struct Issue {
     pub(crate) slot: usize,
     pub(crate) stale: Option<u64>,
@@ -134,7 +135,7 @@ impl Actor for TokenManager {
 }
 
 impl Handler<Issue> for TokenManager {
-    type Result = ResponseFuture<Result<Issued, Error>>;
+    type Result = ResponseFuture<Option<Result<Issued, Error>>>;
 
     fn handle(&mut self, message: Issue, ctx: &mut Self::Context) -> Self::Result {
         let now = Instant::now();
@@ -147,11 +148,11 @@ impl Handler<Issue> for TokenManager {
             self.acquire(message.slot, ctx);
         }
         match self.ring.request(slot, now, message.stale) {
-            Request::Use(issued) => return Box::pin(async move { Ok(issued) }),
+            Request::Use(issued) => return Box::pin(async move { Some(Ok(issued)) }),
             Request::Cooling(wait) => {
                 let error =
                     failed("the last acquire failed and the slot cools down").with_wait(wait);
-                return Box::pin(async move { Err(error) });
+                return Box::pin(async move { Some(Err(error)) });
             }
             Request::Start => self.acquire(slot, ctx),
             Request::Wait => {}
@@ -160,10 +161,13 @@ impl Handler<Issue> for TokenManager {
         if let Some(waiters) = self.waiters.get_mut(slot) {
             waiters.push(sender);
         }
-        Box::pin(async move { issued.await.unwrap_or_else(|_| Err(Error::gone())) })
+        Box::pin(async move { issued.await.ok() })
     }
 }
 
 fn failed(what: &'static str) -> Error {
     Error::new(ErrorKind::Token, what)
 }
+
+#[cfg(test)]
+crate::actors::mortal!(TokenManager);

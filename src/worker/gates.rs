@@ -195,15 +195,18 @@ impl Tokens {
     /// that died may be the one who kills them.
     async fn issue(&self, question: Issue) -> Result<Issued, Error> {
         let failed = |what| Err(Error::new(ErrorKind::Token, what));
-        for _ in 0..2 {
+        let mut deaths = 0;
+        while deaths < 2 {
             match self.manager.send(question).await {
-                Ok(answer) => return answer,
-                Err(Unanswered::Died) => {}
+                Ok(Some(answer)) => return answer,
+                // It is dead, and the next question waits for its successor.
+                Ok(None) => {}
+                Err(Unanswered::Died) => deaths += 1,
                 Err(Unanswered::Hung) => {
                     return failed("the acquire callback blocked its thread for too long");
                 }
                 Err(Unanswered::Gone) => {
-                    return failed("the thread of the acquire callback died too often");
+                    return failed("the acquire callback killed or blocked its thread too often");
                 }
             }
         }

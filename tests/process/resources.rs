@@ -162,7 +162,8 @@ fn a_thousand_streams_at_once_each_read_every_row_over_a_bounded_number_of_conne
 }
 
 #[test]
-fn a_shutdown_with_a_hundred_calls_on_the_wire_and_ten_thousand_queued_answers_them_all() {
+fn faults_35_a_shutdown_with_a_hundred_calls_on_the_wire_and_ten_thousand_queued_answers_them_all()
+{
     alone(async {
         let api = warm(closed_but_for_page_one()).await;
         let before = Held::now();
