@@ -112,8 +112,11 @@ impl Supervisor {
         supervisor
     }
 
-    /// Gives calls that found no worker another try.
+    /// Gives calls that found no worker another try, once there is one.
     pub(super) fn requeue_parked(&mut self) {
+        if self.crew.serving() == 0 {
+            return;
+        }
         for call in std::mem::take(&mut self.parked) {
             self.requeue(call);
         }
