@@ -1,5 +1,5 @@
-//! The actors that the workers ask: starts them, and puts others in the place of those
-//! that die or hang. What they know is rebuilt or kept, whichever holds what they promise.
+//! The actors that the workers ask, as one value: who holds which role, and how a holder
+//! starts. What one knew is rebuilt or kept for the next, whichever holds what they promise.
 
 use std::{sync::Arc, time::Instant};
 
@@ -7,10 +7,8 @@ use actix::prelude::*;
 use tokio::sync::watch;
 
 use super::{
-    actor::{Supervisor, TRY_AGAIN},
     restart::{Intensity, Repair, Restarts},
     slot::Watch,
-    threads::Place,
 };
 use crate::{
     actors::{Line, Pulse, line},
@@ -33,7 +31,7 @@ pub(super) enum Role {
 #[derive(Clone, Copy, Message)]
 #[rtype(result = "()")]
 pub(super) struct RoleVacant {
-    role: Role,
+    pub(super) role: Role,
     life: u64,
 }
 
@@ -74,18 +72,18 @@ impl<A: Actor> Post<A> {
 }
 
 /// The token manager and its thread, where the users' `acquire` runs.
-struct Tokens {
+pub(super) struct Tokens {
     post: Post<TokenManager>,
     arbiter: Option<Arbiter>,
     pulse: Arc<Pulse>,
     /// Whether there is none until one of the threads that hang has ended.
-    is_suspended: bool,
+    pub(super) is_suspended: bool,
 }
 
 impl Tokens {
     /// Has no more to do with the manager. Unless another one `follows`, there is none
     /// from here on.
-    fn suspend(&mut self, follows: bool) {
+    pub(super) fn suspend(&mut self, follows: bool) {
         // Its end, if it comes to that, is no news any more.
         self.post.life += 1;
         self.is_suspended = true;
@@ -103,7 +101,7 @@ pub(super) struct Controls {
     stats: Post<StatsCollector>,
     stats_line: Line<StatsCollector>,
     limiter: Option<Post<RateLimiter>>,
-    tokens: Option<Tokens>,
+    pub(super) tokens: Option<Tokens>,
 }
 
 /// The ways to the holders of the roles.
@@ -146,14 +144,14 @@ impl Controls {
     }
 
     /// A collector goes on with what the last one knew.
-    fn start_stats(&mut self) {
+    pub(super) fn start_stats(&mut self) {
         let watch = self.stats.next_watch(&self.supervisor);
         let collector = StatsCollector::new(Arc::clone(&self.ledger), watch).start();
         self.stats.holder.send_replace(Some(collector));
     }
 
     /// A limiter in the place of another one has nothing saved, so that the limit holds.
-    fn start_limiter(&mut self, now: Instant) {
+    pub(super) fn start_limiter(&mut self, now: Instant) {
         let PoolConfig { rate_limit, burst, connections_per_worker, .. } =
             self.dispatcher.config.settings;
         let (Some(post), Some(rate)) = (&mut self.limiter, rate_limit) else { return };
@@ -169,7 +167,7 @@ impl Controls {
     }
 
     /// A manager in the place of another one gets every token anew.
-    fn start_tokens(&mut self, arbiter: Arbiter) {
+    pub(super) fn start_tokens(&mut self, arbiter: Arbiter) {
         let settings = &self.dispatcher.config.settings;
         let (Some(tokens), Some(auth)) = (&mut self.tokens, settings.auth.clone()) else { return };
         tokens.pulse = Arc::new(Pulse::new(Instant::now()));
@@ -206,7 +204,8 @@ impl Controls {
         }
     }
 
-    fn decide(&mut self, vacant: RoleVacant, intensity: Intensity) -> Option<Repair> {
+    /// Decides about a role whose holder is gone, unless another one has it by now.
+    pub(super) fn decide(&mut self, vacant: RoleVacant, intensity: Intensity) -> Option<Repair> {
         let now = Instant::now();
         match vacant.role {
             Role::Stats => self.stats.decide(vacant.life, now, intensity),
@@ -217,82 +216,12 @@ impl Controls {
 
     /// Whether the token manager has given no sign of life for longer than any `acquire` may
     /// take: then that blocks the thread, and its own time limit cannot fire.
-    fn token_manager_hangs(&self, excused: Instant, now: Instant) -> bool {
+    pub(super) fn token_manager_hangs(&self, excused: Instant, now: Instant) -> bool {
         let settings = &self.dispatcher.config.settings;
         let limit = settings.acquire_timeout.saturating_add(settings.heartbeat_timeout);
         self.tokens.as_ref().is_some_and(|tokens| {
             let silence = now.saturating_duration_since(tokens.pulse.last().max(excused));
             tokens.arbiter.is_some() && silence >= limit
         })
-    }
-}
-
-impl Supervisor {
-    /// Fills a role that is vacant.
-    fn fill(&mut self, role: Role, ctx: &mut Context<Self>) {
-        if self.retired.is_some() {
-            return;
-        }
-        match role {
-            Role::Stats => self.controls.start_stats(),
-            Role::Limiter => self.controls.start_limiter(Instant::now()),
-            Role::Tokens => match Arbiter::try_new() {
-                Ok(arbiter) => self.controls.start_tokens(arbiter),
-                Err(error) => {
-                    tracing::warn!(%error, "no thread for the token manager");
-                    ctx.run_later(TRY_AGAIN, move |supervisor, ctx| supervisor.fill(role, ctx));
-                }
-            },
-        }
-    }
-
-    /// Puts another token manager in the place of one that hangs.
-    pub(super) fn look_after_tokens(
-        &mut self,
-        excused: Instant,
-        now: Instant,
-        ctx: &mut Context<Self>,
-    ) {
-        let hangs = self.controls.token_manager_hangs(excused, now);
-        if hangs && let Some(arbiter) = self.controls.take_callbacks() {
-            tracing::warn!("the acquire callback blocks its thread for too long: it is replaced");
-            self.threads.abandon(arbiter, Place::TokenManager);
-        }
-        let may_start = self.threads.may_abandon(Place::TokenManager);
-        let Some(tokens) = &mut self.controls.tokens else { return };
-        if hangs {
-            tokens.suspend(may_start);
-        }
-        if may_start && std::mem::take(&mut tokens.is_suspended) {
-            self.fill(Role::Tokens, ctx);
-        }
-    }
-}
-
-impl Handler<RoleVacant> for Supervisor {
-    type Result = ();
-
-    fn handle(&mut self, vacant: RoleVacant, ctx: &mut Self::Context) {
-        let RoleVacant { role, .. } = vacant;
-        if self.retired.is_some() {
-            return;
-        }
-        let intensity = self.intensity();
-        let Some(repair) = self.controls.decide(vacant, intensity) else { return };
-        if role == Role::Tokens
-            && let Some(callbacks) = self.controls.take_callbacks()
-        {
-            self.threads.end(vec![callbacks]);
-        }
-        tracing::warn!(?role, ?repair, "an actor of the pool is down");
-        match repair {
-            Repair::AtOnce => self.fill(role, ctx),
-            Repair::After(delay) => {
-                ctx.run_later(delay, move |supervisor, ctx| supervisor.fill(role, ctx));
-            }
-            Repair::GiveUp => {
-                tracing::error!(?role, "it dies too often: no other is started");
-            }
-        }
     }
 }

@@ -13,6 +13,7 @@ mod repair;
 mod restart;
 mod shutdown;
 mod slot;
+mod succession;
 #[cfg(test)]
 mod tests;
 mod threads;

@@ -1,5 +1,6 @@
 //! What the supervisor does about its workers: starts them, replaces those that die or
-//! hang, moves their calls, and gives up on a slot whose workers cannot live.
+//! hang, moves their calls, changes their number, and gives up on a slot whose workers
+//! cannot live.
 
 use std::{sync::Arc, time::Instant};
 
@@ -8,6 +9,7 @@ use actix::prelude::*;
 use super::{
     actor::{Supervisor, TRY_AGAIN},
     heartbeat::{Finding, Patience},
+    messages::Resize,
     restart::{Intensity, Repair},
     slot::{Occupant, State, WorkerDown},
     threads::Place,
@@ -23,7 +25,6 @@ use crate::{
     rate_limit::Share,
     seats::Stage,
     stats::Happened,
-    supervisor::messages::Resize,
 };
 
 impl Supervisor {
