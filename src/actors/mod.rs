@@ -4,7 +4,7 @@
 mod line;
 mod pulse;
 
-pub(crate) use line::{Line, Unanswered, line};
+pub(crate) use line::{Line, Switch, Unanswered, line};
 pub(crate) use pulse::{BEAT_EVERY, Pulse};
 
 /// Makes an actor panic, as a fault of its own would.

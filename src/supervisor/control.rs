@@ -4,14 +4,13 @@
 use std::{sync::Arc, time::Instant};
 
 use actix::prelude::*;
-use tokio::sync::watch;
 
 use super::{
     restart::{Intensity, Repair, Restarts},
     slot::Watch,
 };
 use crate::{
-    actors::{Line, Pulse, line},
+    actors::{Line, Pulse, Switch, line},
     config::PoolConfig,
     dispatch::Dispatcher,
     rate_limit::RateLimiter,
@@ -38,17 +37,18 @@ pub(super) struct RoleVacant {
 /// A role and who holds it.
 struct Post<A: Actor> {
     role: Role,
-    /// `None` when nobody does and nobody will.
-    holder: watch::Sender<Option<Addr<A>>>,
+    switch: Switch<A>,
     /// Counts the holders, from 1.
     life: u64,
     restarts: Restarts,
+    /// Whether the last holder was given up since it hung.
+    has_hung: bool,
 }
 
 impl<A: Actor> Post<A> {
     fn new(role: Role) -> (Self, Line<A>) {
-        let (holder, line) = line(None);
-        (Self { role, holder, life: 0, restarts: Restarts::default() }, line)
+        let (switch, line) = line();
+        (Self { role, switch, life: 0, restarts: Restarts::default(), has_hung: false }, line)
     }
 
     /// The watch over the next holder's life.
@@ -58,6 +58,11 @@ impl<A: Actor> Post<A> {
         Box::new(Watch { supervisor: supervisor.clone(), news })
     }
 
+    /// Gives the role to `holder`, or to nobody for good.
+    fn give_to(&mut self, holder: Option<Addr<A>>) {
+        self.switch.lead_to(holder, std::mem::take(&mut self.has_hung));
+    }
+
     /// Decides about the end of a holder, if it was the last one.
     fn decide(&mut self, life: u64, now: Instant, intensity: Intensity) -> Option<Repair> {
         if life != self.life {
@@ -65,7 +70,7 @@ impl<A: Actor> Post<A> {
         }
         let repair = self.restarts.died(now, false, intensity);
         if repair == Repair::GiveUp {
-            self.holder.send_replace(None);
+            self.give_to(None);
         }
         Some(repair)
     }
@@ -86,9 +91,10 @@ impl Tokens {
     pub(super) fn suspend(&mut self, follows: bool) {
         // Its end, if it comes to that, is no news any more.
         self.post.life += 1;
+        self.post.has_hung = true;
         self.is_suspended = true;
         if !follows {
-            self.post.holder.send_replace(None);
+            self.post.give_to(None);
         }
     }
 }
@@ -147,7 +153,7 @@ impl Controls {
     pub(super) fn start_stats(&mut self) {
         let watch = self.stats.next_watch(&self.supervisor);
         let collector = StatsCollector::new(Arc::clone(&self.ledger), watch).start();
-        self.stats.holder.send_replace(Some(collector));
+        self.stats.give_to(Some(collector));
     }
 
     /// A limiter in the place of another one has nothing saved, so that the limit holds.
@@ -163,7 +169,7 @@ impl Controls {
         if post.life > 1 {
             limiter = limiter.emptied(now);
         }
-        post.holder.send_replace(Some(limiter.start()));
+        post.give_to(Some(limiter.start()));
     }
 
     /// A manager in the place of another one gets every token anew.
@@ -182,7 +188,7 @@ impl Controls {
         );
         let manager = TokenManager::start_in_arbiter(&arbiter.handle(), |_| manager);
         tokens.arbiter = Some(arbiter);
-        tokens.post.holder.send_replace(Some(manager));
+        tokens.post.give_to(Some(manager));
     }
 
     /// The thread of the token manager, which leaves it without one.
@@ -192,15 +198,17 @@ impl Controls {
 
     #[cfg(test)]
     pub(super) fn kill(&self, role: Role) {
+        fn kill<A: Actor + Handler<Die>>(post: &Post<A>)
+        where
+            A::Context: actix::dev::ToEnvelope<A, Die>,
+        {
+            post.switch.actor().unwrap().do_send(Die);
+        }
         use crate::actors::Die;
         match role {
-            Role::Stats => self.stats.holder.borrow().as_ref().unwrap().do_send(Die),
-            Role::Limiter => {
-                self.limiter.as_ref().unwrap().holder.borrow().as_ref().unwrap().do_send(Die);
-            }
-            Role::Tokens => {
-                self.tokens.as_ref().unwrap().post.holder.borrow().as_ref().unwrap().do_send(Die);
-            }
+            Role::Stats => kill(&self.stats),
+            Role::Limiter => kill(self.limiter.as_ref().unwrap()),
+            Role::Tokens => kill(&self.tokens.as_ref().unwrap().post),
         }
     }
 

@@ -59,7 +59,9 @@ impl Handler<WorkerDown> for Watcher {
 
 fn stats() -> Line<StatsCollector> {
     let ledger = Arc::new(Ledger::new(Instant::now()));
-    line(Some(StatsCollector::new(ledger, Box::new(())).start())).1
+    let (switch, line) = line();
+    switch.lead_to(Some(StatsCollector::new(ledger, Box::new(())).start()), false);
+    line
 }
 
 fn parts() -> (WorkerParts, mpsc::UnboundedReceiver<Lost>) {
