@@ -15,6 +15,7 @@ mod lifecycle;
 mod limits;
 mod options;
 mod pagination;
+mod panics;
 mod pool;
 mod rate_limit;
 mod redirects;
