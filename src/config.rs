@@ -9,7 +9,7 @@ use rust_decimal::Decimal;
 use crate::{
     error::{Error, ErrorKind},
     http::{BaseUrl, Settings, check_headers, header, tls},
-    retry,
+    retry::{self, CircuitBreaker},
     token_manager::Auth,
 };
 
@@ -50,6 +50,7 @@ pub(crate) struct PoolConfig {
     pub(crate) backoff_base: Duration,
     pub(crate) backoff_cap: Duration,
     pub(crate) max_retry_after: Duration,
+    pub(crate) circuit_breaker: Option<CircuitBreaker>,
     pub(crate) acquire_timeout: Duration,
     pub(crate) restart_intensity: u32,
     pub(crate) restart_period: Duration,
@@ -82,6 +83,7 @@ impl PoolConfig {
             backoff_base: Duration::from_millis(100),
             backoff_cap: Duration::from_secs(20),
             max_retry_after: Duration::from_secs(300),
+            circuit_breaker: None,
             acquire_timeout: Duration::from_secs(30),
             restart_intensity: 100,
             restart_period: Duration::from_secs(60),
@@ -137,6 +139,7 @@ impl PoolConfig {
         if self.replace_blocked_after < self.heartbeat_timeout {
             return invalid("replace_blocked_after: must be at least heartbeat_timeout");
         }
+        self.circuit_breaker.as_ref().map_or(Ok(()), CircuitBreaker::validate)?;
         if self.auth.as_ref().is_some_and(|auth| auth.slots == 0) {
             return invalid("with_auth_callback: needs at least one token");
         }

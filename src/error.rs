@@ -64,6 +64,10 @@ pub enum ErrorKind {
     /// The API asked for a wait that is longer than the pool accepts. Final;
     /// [`Error::wait`] says how long.
     RateLimited,
+    /// The circuit breaker is open, so nothing was sent. A call that was attempted before
+    /// has the error of its last attempt as the source. Final; [`Error::wait`] is the
+    /// longest time until the next probe.
+    CircuitOpen,
     /// The token callback failed, timed out or panicked. Final for this call.
     Token,
     /// The body is not what was asked for: no JSON, another shape, another type. Final.
@@ -101,6 +105,7 @@ impl ErrorKind {
             Self::Status => "status",
             Self::Unauthorized => "unauthorized",
             Self::RateLimited => "rate_limited",
+            Self::CircuitOpen => "circuit_open",
             Self::Token => "token",
             Self::Decode => "decode",
             Self::PageLoop => "page_loop",
@@ -283,7 +288,8 @@ impl Error {
         self.0.elapsed
     }
 
-    /// The wait that the API or the rate limit asked for and that was not accepted.
+    /// The wait that the API, the rate limit or the circuit breaker asked for and that was
+    /// not accepted.
     #[must_use]
     pub fn wait(&self) -> Option<Duration> {
         self.0.wait
@@ -305,6 +311,7 @@ impl Error {
             | ErrorKind::Stalled
             | ErrorKind::Truncated
             | ErrorKind::RateLimited
+            | ErrorKind::CircuitOpen
             | ErrorKind::Token => true,
             ErrorKind::Status => self.status().is_some_and(is_transient),
             _ => false,

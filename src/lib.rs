@@ -7,6 +7,7 @@
 //!   how the API pages and [`Envelope`] what a page looks like.
 //! - [`PoolApi`] makes the API a Vantage data source.
 //! - [`Supervisor`] answers [`messages`] from an actix application.
+//! - [`AwwPool::events`] tells what happens: [`Event`].
 //! - [`Error`] says what went wrong, and [`ErrorKind`] what the pool did about it.
 //!
 //! ```no_run
@@ -30,6 +31,7 @@ mod actors;
 mod config;
 mod dispatch;
 mod error;
+mod events;
 mod http;
 mod pager;
 mod pool;
@@ -44,9 +46,11 @@ mod worker;
 
 pub use dispatch::PoolLink;
 pub use error::{Delivery, Error, ErrorKind};
+pub use events::{Attempt, Event, Outcome};
 pub use http::{Request, Response};
 pub use pager::{Envelope, PaginatedStream, Paging};
 pub use pool::{AwwPool, PoolBuilder};
+pub use retry::{BreakerState, CircuitBreaker};
 pub use stats::{Latency, Stats, WorkerStats};
 pub use supervisor::{Supervisor, messages};
 pub use token_manager::Token;

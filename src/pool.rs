@@ -6,20 +6,21 @@ use std::{fmt, future::Future, sync::Arc, time::Duration};
 use actix::Addr;
 use futures::future::BoxFuture;
 use rust_decimal::Decimal;
-use tokio::sync::OnceCell;
+use tokio::sync::{OnceCell, broadcast};
 
 use crate::{
     config::PoolConfig,
     dispatch::{Connect, Control, PoolLink},
     error::Error,
+    events::{Event, Events},
     http::{Request, Response},
+    retry::CircuitBreaker,
     stats::Stats,
-    supervisor::{
-        self, Core, Supervisor,
-        messages::{GetStats, Resize},
-    },
+    supervisor::{self, Core, Supervisor, messages::GetStats},
     token_manager::{Auth, Token},
 };
+
+mod supervision;
 
 /// A pool of supervised workers for one REST API.
 ///
@@ -44,6 +45,7 @@ pub struct AwwPool {
 
 struct Inner {
     config: PoolConfig,
+    events: Arc<Events>,
     /// `None` in it when the pool was shut down before it started.
     core: OnceCell<Option<Arc<Core>>>,
 }
@@ -93,7 +95,7 @@ impl AwwPool {
     }
 
     fn with_config(config: PoolConfig) -> Self {
-        Self { inner: Arc::new(Inner { config, core: OnceCell::new() }) }
+        Self { inner: Arc::new(Inner { config, events: Arc::default(), core: OnceCell::new() }) }
     }
 
     /// GETs `target`: a path below the base URL with an optional query, or an
@@ -112,7 +114,7 @@ impl AwwPool {
     /// and method allow, and every failure to get an answer. See
     /// [`ErrorKind`](crate::ErrorKind).
     pub async fn request(&self, request: Request) -> Result<Response, Error> {
-        self.core().await?.started.dispatcher.call(request, Ok).await
+        self.core().await?.started.dispatcher.call(request).await
     }
 
     /// What the pool has done so far.
@@ -123,19 +125,29 @@ impl AwwPool {
         self.supervisor().await?.send(GetStats).await.map_err(|_| Error::gone())?
     }
 
-    /// Changes the number of workers (1 to 1024), and with it how many requests may be on
-    /// the wire: workers times [`connections_per_worker`](PoolBuilder::connections_per_worker).
+    /// What happens in the pool from here on. It works before the first use, does not start
+    /// the pool, and is closed when the pool has ended.
     ///
-    /// New workers take calls as soon as this returns. Those that leave take no more, finish
-    /// what they have on the wire and end by themselves; calls that wait on them move to
-    /// others. A slot that was given up (see
-    /// [`restart_intensity`](PoolBuilder::restart_intensity)) gets a new worker.
+    /// The pool never waits for a receiver: one that falls behind by more than 4,096 events
+    /// is told by `RecvError::Lagged` how many it missed. While there is no receiver, events
+    /// are not made. The first one makes room for the events, about 300 KiB.
     ///
-    /// # Errors
-    /// [`ErrorKind::Config`](crate::ErrorKind::Config) for a number out of range,
-    /// [`ErrorKind::ShuttingDown`](crate::ErrorKind::ShuttingDown) when the pool has ended.
-    pub async fn resize(&self, workers: usize) -> Result<(), Error> {
-        self.supervisor().await?.send(Resize(workers)).await.map_err(|_| Error::gone())?
+    /// ```no_run
+    /// use vantage_api_pool::{AwwPool, Event};
+    ///
+    /// # async fn watch(pool: AwwPool) {
+    /// let mut events = pool.events();
+    /// while let Ok(event) = events.recv().await {
+    ///     if let Event::AttemptEnded { attempt, outcome, latency, .. } = event {
+    ///         println!("attempt {} of call {}: {outcome:?}", attempt.number, attempt.call);
+    ///         println!("by worker {} in {latency:?}", attempt.worker);
+    ///     }
+    /// }
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn events(&self) -> broadcast::Receiver<Event> {
+        self.inner.events.listen()
     }
 
     /// The address of the pool's supervisor, for an actix application that sends
@@ -167,7 +179,7 @@ impl AwwPool {
 impl Inner {
     async fn core(&self) -> Result<&Arc<Core>, Error> {
         let start = async || {
-            let core = supervisor::start(self.config.validate()?).await?;
+            let core = supervisor::start(self.config.validate()?, Arc::clone(&self.events)).await?;
             Ok::<_, Error>(Some(Arc::new(core)))
         };
         self.core.get_or_try_init(start).await?.as_ref().ok_or_else(Error::shutting_down)
@@ -298,30 +310,6 @@ setters! {
     max_retry_after: Duration;
     /// How long the `acquire` callback may take: 30 s by default.
     acquire_timeout: Duration;
-    /// How often in a row a worker may die, in one place and within
-    /// [`restart_period`](Self::restart_period), before it is not replaced any more: 100 times
-    /// by default. Only workers that died without having answered a call count. With zero the
-    /// first such death is final. When no worker is left, every call fails at once with
-    /// [`ErrorKind::NoWorkers`](crate::ErrorKind::NoWorkers), until
-    /// [`AwwPool::resize`]. The same goes for the thread of the `acquire` callback; without
-    /// it, calls fail with [`ErrorKind::Token`](crate::ErrorKind::Token).
-    ///
-    /// The rule is that of Erlang/OTP's supervisors. The default lets ten calls, each of
-    /// which kills the ten workers that it may, come in a row.
-    restart_intensity: u32;
-    /// The time within which [`restart_intensity`](Self::restart_intensity) counts: 60 s by
-    /// default.
-    restart_period: Duration;
-    /// How long a worker may give no sign of life, since a callback blocks its thread, before
-    /// calls pass it by: 500 ms by default, at least 300 ms. A worker gives one every 100 ms.
-    /// Calls that wait on it then go to others; those that are on the wire may still finish
-    /// there, and end at their deadline at the latest.
-    heartbeat_timeout: Duration;
-    /// How long a worker may give no sign of life before another one takes its place: 10 s by
-    /// default, at least [`heartbeat_timeout`](Self::heartbeat_timeout). Its calls run again
-    /// where that can do no harm, and otherwise fail. The blocked thread is left to itself and
-    /// ends when its callback returns; no more than four such threads are left in one place.
-    replace_blocked_after: Duration;
     /// Whether compressed answers are asked for: `true` by default.
     gzip: bool;
 }
@@ -351,6 +339,13 @@ impl PoolBuilder {
     /// Trusts another root certificate, in PEM, besides those of the web.
     pub fn root_certificate(mut self, pem: impl Into<Vec<u8>>) -> Self {
         self.config.root_certificates.push(pem.into());
+        self
+    }
+
+    /// A circuit breaker for the whole API: while it is open, calls fail at once with
+    /// [`ErrorKind::CircuitOpen`](crate::ErrorKind::CircuitOpen). None by default.
+    pub fn circuit_breaker(mut self, breaker: CircuitBreaker) -> Self {
+        self.config.circuit_breaker = Some(breaker);
         self
     }
 

@@ -32,10 +32,11 @@ const TRANSPORT_PARTS: [&str; 4] = ["actix_http", "actix_rt", "actix_service", "
 const REQUEST_PATH: [&str; 3] = ["pool.rs", "worker/", "http/"];
 
 /// Files that decide and cause nothing. Those that do not exist are passed over.
-const PURE: [&str; 31] = [
+const PURE: [&str; 32] = [
     "config.rs",
     "dispatch/jobs.rs",
     "error.rs",
+    "events/event.rs",
     "http/exchange.rs",
     "http/fault.rs",
     "http/framing.rs",

@@ -6,7 +6,7 @@ use std::{
     future::poll_fn,
     sync::{
         Arc, Mutex, PoisonError, Weak,
-        atomic::{AtomicBool, AtomicU32, Ordering},
+        atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering},
     },
     task::Poll,
     time::{Duration, Instant},
@@ -15,15 +15,29 @@ use std::{
 use futures::task::AtomicWaker;
 use http::Uri;
 
-use super::{Effort, Reply};
 use crate::{
     error::{Delivery, Error},
     http::{Request, Response},
     seats::Seat,
 };
 
+/// Receives the answer. It runs where the call ends, which is its worker
+/// unless something went wrong, so this is where a page is decoded.
+pub(crate) type Reply = Box<dyn FnOnce(Result<Response, Error>, Effort) + Send>;
+
+/// What a call has cost.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Effort {
+    pub(crate) attempts: u32,
+    pub(crate) elapsed: Duration,
+}
+
+/// Numbers the calls of this process.
+static NEXT_ID: AtomicU64 = AtomicU64::new(1);
+
 /// One accepted call.
 pub(crate) struct Call {
+    pub(crate) id: u64,
     pub(crate) request: Request,
     pub(crate) url: Uri,
     pub(crate) started: Instant,
@@ -36,7 +50,7 @@ pub(crate) struct Call {
     cancel_waker: AtomicWaker,
     /// Where it is at the moment.
     seat: Mutex<Weak<Seat>>,
-    reply: Reply,
+    reply: Mutex<Option<Reply>>,
 }
 
 impl Call {
@@ -48,6 +62,7 @@ impl Call {
         reply: Reply,
     ) -> Self {
         Self {
+            id: NEXT_ID.fetch_add(1, Ordering::Relaxed),
             request,
             url,
             started: now,
@@ -62,14 +77,16 @@ impl Call {
             cancelled: AtomicBool::new(false),
             cancel_waker: AtomicWaker::new(),
             seat: Mutex::default(),
-            reply,
+            reply: Mutex::new(Some(reply)),
         }
     }
 
     /// Answers the call. Only the first answer counts.
     pub(crate) fn answer(&self, result: Result<Response, Error>) {
-        let effort = Effort { attempts: self.attempts(), elapsed: self.started.elapsed() };
-        (self.reply)(result, effort);
+        let reply = self.reply.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(reply) = reply {
+            reply(result, Effort { attempts: self.attempts(), elapsed: self.started.elapsed() });
+        }
     }
 
     /// Notes where the call is from here on.
@@ -114,9 +131,11 @@ impl Call {
     }
 
     /// Marks the start of an attempt: from here on the server may see the request.
-    pub(crate) fn begin_attempt(&self) {
-        self.attempts.fetch_add(1, Ordering::Relaxed);
+    /// Returns its number, from 1.
+    pub(crate) fn begin_attempt(&self) -> u32 {
+        let number = self.attempts.fetch_add(1, Ordering::Relaxed) + 1;
         self.on_the_wire.store(true, Ordering::Release);
+        number
     }
 
     /// Marks that the attempt ended with an answer or with an error of known meaning.

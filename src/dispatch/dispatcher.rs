@@ -11,13 +11,13 @@ use futures::future::{Either, select};
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, mpsc, oneshot, watch};
 
 use super::{
-    Call, Job, Lost, Reply, Routes, Tally,
+    Call, Circuit, Effort, Job, Lost, Reply, Routes, Tally,
     jobs::{JobTable, Loss, Refusal},
-    reply::reply,
 };
 use crate::{
     config::ValidConfig,
     error::{Error, ErrorKind},
+    events::Events,
     http::{Request, Response},
     seats::{Capacity, Seat},
 };
@@ -27,6 +27,8 @@ pub(crate) struct Dispatcher {
     pub(crate) config: Arc<ValidConfig>,
     capacity: Arc<Capacity>,
     tally: Tally,
+    events: Arc<Events>,
+    circuit: Option<Circuit>,
     jobs: Mutex<JobTable>,
     emptied: Notify,
     routes: watch::Receiver<Routes>,
@@ -36,10 +38,13 @@ pub(crate) struct Dispatcher {
 impl Dispatcher {
     pub(crate) fn new(
         config: Arc<ValidConfig>,
+        events: Arc<Events>,
         routes: watch::Receiver<Routes>,
         lost: mpsc::UnboundedSender<Lost>,
     ) -> Self {
         Self {
+            circuit: Circuit::of(&config, &events),
+            events,
             capacity: Arc::new(Capacity::new(config.max_connections())),
             config,
             tally: Tally::default(),
@@ -53,24 +58,36 @@ impl Dispatcher {
     /// The same way with other workers.
     #[cfg(test)]
     pub(crate) fn with_routes(&self, routes: watch::Receiver<Routes>) -> Self {
-        Self::new(Arc::clone(&self.config), routes, self.lost.clone())
+        Self::new(Arc::clone(&self.config), Arc::clone(&self.events), routes, self.lost.clone())
     }
 
-    /// Runs `request` on a worker and returns what `finish` makes of the answer.
-    /// `finish` runs on the worker's thread. Dropping the future cancels the call.
-    pub(crate) async fn call<T, F>(&self, request: Request, finish: F) -> Result<T, Error>
+    /// Runs `request` on a worker. Dropping the future cancels the call.
+    pub(crate) async fn call(&self, request: Request) -> Result<Response, Error> {
+        self.call_with(request, |response, _| response).await
+    }
+
+    /// Runs `request` on a worker and returns what `finish` makes of the answer, on the
+    /// worker's thread. Dropping the future cancels the call.
+    pub(crate) async fn call_with<T, F>(&self, request: Request, finish: F) -> Result<T, Error>
     where
         T: Send + 'static,
-        F: FnOnce(Response) -> Result<T, Error> + Send + 'static,
+        F: FnOnce(Response, Effort) -> T + Send + 'static,
     {
-        let (reply, answer) = reply(finish);
-        let job = self.accept(request, reply)?;
+        let (sender, answer) = oneshot::channel();
+        let reply = move |result: Result<Response, Error>, effort: Effort| {
+            let _ = sender.send(match result {
+                Ok(response) => Ok(finish(response, effort)),
+                Err(error) => Err(error.with_effort(effort.attempts, effort.elapsed)),
+            });
+        };
+        let job = self.accept(request, Box::new(reply))?;
         self.run(&job, answer).await.unwrap_or_else(|_| Err(Error::gone()))
     }
 
     /// Checks a request and enters it into the job table.
     fn accept(&self, request: Request, reply: Reply) -> Result<Entered<'_>, Error> {
         let url = self.config.base.join(request.target())?;
+        self.circuit.as_ref().map_or(Ok(()), Circuit::invite)?;
         let timeout = request.own_deadline().unwrap_or(self.config.settings.call_timeout);
         let call = Arc::new(Call::new(request, url, Instant::now(), timeout, reply));
         let entered = self.jobs().enter(Arc::clone(&call), self.max_calls());
@@ -163,6 +180,14 @@ impl Dispatcher {
 
     pub(crate) fn tally(&self) -> &Tally {
         &self.tally
+    }
+
+    pub(crate) fn events(&self) -> &Arc<Events> {
+        &self.events
+    }
+
+    pub(crate) fn circuit(&self) -> Option<&Circuit> {
+        self.circuit.as_ref()
     }
 
     /// Refuses new calls.

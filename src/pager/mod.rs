@@ -3,8 +3,11 @@
 //! straight into what the consumer asked for.
 
 mod actor;
+mod ahead;
 mod decode;
 mod envelope;
+mod outline;
+mod reader;
 mod reorder;
 mod strategy;
 mod stream;

@@ -18,9 +18,10 @@ impl Hold {
     }
 
     /// Holds everything for `wait` from `now`, unless it is held for longer already.
-    pub(crate) fn extend(&self, now: Instant, wait: Duration) {
-        let until = now.saturating_duration_since(self.origin).saturating_add(wait);
-        self.until_nanos.fetch_max(nanos(until), Ordering::Release);
+    /// Returns whether it is held for longer by that.
+    pub(crate) fn extend(&self, now: Instant, wait: Duration) -> bool {
+        let until = nanos(now.saturating_duration_since(self.origin).saturating_add(wait));
+        self.until_nanos.fetch_max(until, Ordering::Release) < until && !wait.is_zero()
     }
 
     /// How much of the hold is left at `now`; `None` when there is none.
@@ -44,17 +45,18 @@ mod tests {
         let start = Instant::now();
         let hold = Hold::new(start);
         assert_eq!(hold.remaining(start), None);
-        hold.extend(start, Duration::from_secs(10));
-        hold.extend(start, Duration::from_secs(2));
+        assert!(hold.extend(start, Duration::from_secs(10)));
+        assert!(!hold.extend(start, Duration::from_secs(2)));
         assert_eq!(hold.remaining(start + Duration::from_secs(4)), Some(Duration::from_secs(6)));
         assert_eq!(hold.remaining(start + Duration::from_secs(10)), None);
+        assert!(!hold.extend(start + Duration::from_secs(11), Duration::ZERO));
     }
 
     #[test]
     fn an_endless_hold_does_not_overflow() {
         let start = Instant::now();
         let hold = Hold::new(start);
-        hold.extend(start, Duration::MAX);
+        assert!(hold.extend(start, Duration::MAX));
         assert!(hold.remaining(start).is_some());
     }
 }

@@ -19,8 +19,11 @@ use http::StatusCode;
 use crate::error::{Delivery, Error, ErrorKind, is_transient};
 
 pub(crate) mod backoff;
+mod breaker;
 mod budget;
 
+pub(crate) use breaker::{Breaker, Change, Health, Pass, Refusal};
+pub use breaker::{BreakerState, CircuitBreaker};
 pub(crate) use budget::Budget;
 
 /// The limits of repeating.
@@ -212,6 +215,7 @@ mod tests {
             ErrorKind::BodyTooLarge,
             ErrorKind::Unauthorized,
             ErrorKind::RateLimited,
+            ErrorKind::CircuitOpen,
             ErrorKind::Token,
             ErrorKind::Decode,
             ErrorKind::PageLoop,

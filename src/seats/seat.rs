@@ -26,10 +26,8 @@ pub(crate) enum Stage {
     Applying,
     /// On the wire, or back with an outcome that was not judged yet.
     Sent,
-    /// Getting its answer, which may run a user's `Deserialize`.
-    Answering,
-    /// On the way back to the supervisor, unanswered.
-    Returned,
+    /// Answered, or on the way back to the supervisor.
+    Done,
 }
 
 /// One stay of a call on one worker.
@@ -179,7 +177,7 @@ mod tests {
     #[test]
     fn what_is_past_waiting_is_not_taken_for_waiting() {
         let seat = seat();
-        for stage in [Stage::Applying, Stage::Sent, Stage::Answering] {
+        for stage in [Stage::Applying, Stage::Sent, Stage::Done] {
             seat.go_on_to(stage).unwrap();
             assert_eq!(seat.revoke_if(|stage| stage == Stage::Waiting), None);
         }

@@ -17,6 +17,7 @@ pub(crate) struct Counters {
     pub(crate) status_4xx: u64,
     pub(crate) status_5xx: u64,
     pub(crate) transport_errors: u64,
+    pub(crate) cancelled: u64,
     pub(crate) rate_limited: u64,
     pub(crate) bytes_received: u64,
     /// One per answered attempt, in µs; what is longer than 71 minutes counts as that.
@@ -31,8 +32,8 @@ impl Counters {
             200..=299 => self.status_2xx += 1,
             300..=399 => self.status_3xx += 1,
             400..=499 => self.status_4xx += 1,
-            500..=599 => self.status_5xx += 1,
-            _ => {}
+            // What is no valid status is treated as 5xx (RFC 9110 section 15).
+            _ => self.status_5xx += 1,
         }
         self.rate_limited += u64::from(status == StatusCode::TOO_MANY_REQUESTS);
         self.bytes_received += bytes as u64;
@@ -43,6 +44,12 @@ impl Counters {
     pub(crate) fn unanswered(&mut self) {
         self.attempts += 1;
         self.transport_errors += 1;
+    }
+
+    /// An attempt ended because nobody waits for it any more.
+    pub(crate) fn cancelled(&mut self) {
+        self.attempts += 1;
+        self.cancelled += 1;
     }
 
     /// The next attempt of a call begins because the last one failed.
@@ -83,18 +90,22 @@ mod tests {
     #[test]
     fn every_attempt_is_counted_once_by_how_it_ended() {
         let mut counters = Counters::default();
-        for code in [200, 204, 304, 404, 429, 503] {
+        for code in [200, 204, 304, 404, 429, 503, 600] {
             counters.answered(status(code), 10, Duration::from_millis(2));
         }
         counters.unanswered();
-        assert_eq!(counters.attempts, 7);
+        counters.cancelled();
+        assert_eq!(counters.attempts, 9);
         assert_eq!(
             (counters.status_2xx, counters.status_3xx, counters.status_4xx, counters.status_5xx),
-            (2, 1, 2, 1)
+            (2, 1, 2, 2)
         );
-        assert_eq!((counters.transport_errors, counters.rate_limited), (1, 1));
-        assert_eq!(counters.bytes_received, 60);
-        assert_eq!(counters.latencies, [2_000; 6]);
+        assert_eq!(
+            (counters.transport_errors, counters.cancelled, counters.rate_limited),
+            (1, 1, 1)
+        );
+        assert_eq!(counters.bytes_received, 70);
+        assert_eq!(counters.latencies, [2_000; 7]);
     }
 
     #[test]

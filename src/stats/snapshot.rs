@@ -3,6 +3,7 @@
 use std::{fmt, time::Duration};
 
 use super::{Counters, Latency};
+use crate::retry::BreakerState;
 
 /// What a pool has done since it was built, or within an interval.
 ///
@@ -30,8 +31,8 @@ pub struct Stats {
     pub calls_failed: u64,
     /// Calls refused because the queue was full. Moves when one is refused.
     pub calls_refused: u64,
-    /// Requests put on the wire, or tried to. Moves when an attempt ends, with
-    /// or without an answer; an attempt that its caller cancelled is not counted.
+    /// Requests put on the wire, or tried to. Moves when an attempt ends, however it ends:
+    /// this is the sum of the four statuses, `transport_errors` and `cancelled`.
     pub attempts: u64,
     /// Attempts after the first of a call. Moves when such an attempt begins.
     pub retries: u64,
@@ -41,13 +42,23 @@ pub struct Stats {
     pub status_3xx: u64,
     /// Complete answers with a status from 400 to 499. Moves when the body was read.
     pub status_4xx: u64,
-    /// Complete answers with a status from 500 to 599. Moves when the body was read.
+    /// Complete answers with a status from 500 on. Moves when the body was read.
     pub status_5xx: u64,
     /// Attempts without a complete answer. Moves when such an attempt ends, by
     /// whatever failure of the transport: no connection, a time limit, a body cut short.
     pub transport_errors: u64,
+    /// Attempts that ended because nobody waited for them any more, or with their worker.
+    /// Moves when such an attempt is given up.
+    pub cancelled: u64,
     /// Answers with status 429; each is one of `status_4xx` too. Moves with that.
     pub rate_limited: u64,
+    /// What the circuit breaker does at the moment; closed where there is none.
+    pub breaker: BreakerState,
+    /// How often the circuit breaker opened. Moves when it does.
+    pub breaker_openings: u64,
+    /// Calls that ended because the circuit breaker was open. Moves when one is refused;
+    /// each that had reached a worker is one of `calls_failed` too.
+    pub breaker_refusals: u64,
     /// Tokens acquired, the first of each slot included. Moves when the callback returned one.
     pub token_refreshes: u64,
     /// Workers that died and were replaced. Moves when the replacement starts.
@@ -100,6 +111,7 @@ impl Stats {
             status_4xx,
             status_5xx,
             transport_errors,
+            cancelled,
             rate_limited,
             bytes_received,
             latencies,
@@ -113,6 +125,7 @@ impl Stats {
         self.status_4xx += status_4xx;
         self.status_5xx += status_5xx;
         self.transport_errors += transport_errors;
+        self.cancelled += cancelled;
         self.rate_limited += rate_limited;
         self.bytes_received += bytes_received;
         for micros in latencies {
@@ -159,7 +172,11 @@ impl Stats {
             status_4xx: self.status_4xx.saturating_sub(earlier.status_4xx),
             status_5xx: self.status_5xx.saturating_sub(earlier.status_5xx),
             transport_errors: self.transport_errors.saturating_sub(earlier.transport_errors),
+            cancelled: self.cancelled.saturating_sub(earlier.cancelled),
             rate_limited: self.rate_limited.saturating_sub(earlier.rate_limited),
+            breaker: self.breaker,
+            breaker_openings: self.breaker_openings.saturating_sub(earlier.breaker_openings),
+            breaker_refusals: self.breaker_refusals.saturating_sub(earlier.breaker_refusals),
             token_refreshes: self.token_refreshes.saturating_sub(earlier.token_refreshes),
             worker_restarts: self.worker_restarts.saturating_sub(earlier.worker_restarts),
             pages: self.pages.saturating_sub(earlier.pages),
@@ -196,8 +213,8 @@ impl fmt::Display for Stats {
         write!(
             f,
             "{:.1?}: {} calls ok, {} failed, {} refused; {} attempts, {} repeats, 2xx {}, 3xx {}, 4xx {} \
-             (429 {}), 5xx {}, no answer {}; latency {}; {} pages, {} items, {} bytes; \
-             {} tokens, {} restarts, {} of {} workers serve",
+             (429 {}), 5xx {}, no answer {}, cancelled {}; latency {}; {} pages, {} items, {} bytes; \
+             {} tokens, {} restarts, {} of {} workers serve; breaker {}, {} openings, {} refusals",
             self.elapsed,
             self.calls_ok,
             self.calls_failed,
@@ -210,6 +227,7 @@ impl fmt::Display for Stats {
             self.rate_limited,
             self.status_5xx,
             self.transport_errors,
+            self.cancelled,
             self.latency,
             self.pages,
             self.items,
@@ -218,6 +236,9 @@ impl fmt::Display for Stats {
             self.worker_restarts,
             self.serving,
             self.size,
+            self.breaker,
+            self.breaker_openings,
+            self.breaker_refusals,
         )
     }
 }
@@ -233,15 +254,21 @@ mod tests {
     enum Event {
         Answered(u16, usize, u64),
         Unanswered,
+        Cancelled,
         Retried,
         Ended(bool),
     }
 
     fn event() -> impl Strategy<Value = Event> {
         prop_oneof![
-            (prop::sample::select(vec![200u16, 304, 404, 429, 503]), 0..10_000usize, 0..100_000u64)
+            (
+                prop::sample::select(vec![200u16, 304, 404, 429, 503, 999]),
+                0..10_000usize,
+                0..100_000u64
+            )
                 .prop_map(|(status, bytes, micros)| Event::Answered(status, bytes, micros)),
             Just(Event::Unanswered),
+            Just(Event::Cancelled),
             Just(Event::Retried),
             any::<bool>().prop_map(Event::Ended),
         ]
@@ -255,6 +282,7 @@ mod tests {
                 Duration::from_micros(micros),
             ),
             Event::Unanswered => counters.unanswered(),
+            Event::Cancelled => counters.cancelled(),
             Event::Retried => counters.retried(),
             Event::Ended(ok) => counters.call_ended(ok),
         }
@@ -293,7 +321,7 @@ mod tests {
             prop_assert_eq!(stats.attempts, sum(|worker| worker.attempts));
             let answers =
                 stats.status_2xx + stats.status_3xx + stats.status_4xx + stats.status_5xx;
-            prop_assert_eq!(stats.attempts, answers + stats.transport_errors);
+            prop_assert_eq!(stats.attempts, answers + stats.transport_errors + stats.cancelled);
             prop_assert_eq!(stats.latency.count(), answers);
         }
 

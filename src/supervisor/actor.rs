@@ -23,7 +23,7 @@ use super::{
 };
 use crate::{
     actors::Unanswered,
-    dispatch::{Call, Dispatcher, Lost, PoolLink, Routes, StartPager, jobs::Loss},
+    dispatch::{Call, Dispatcher, Lifeline, Lost, PoolLink, Routes, StartPager, jobs::Loss},
     error::Error,
     http::Response,
     pager::PaginatedStream,
@@ -50,9 +50,9 @@ pub(super) struct Retire;
 
 pub(super) type Ended = Shared<BoxFuture<'static, ()>>;
 
-/// Runs a closure on this thread, in the context that actors start in.
+/// Starts a pager on the thread of the worker that has the fewest.
 #[derive(Message)]
-#[rtype(result = "()")]
+#[rtype(result = "Result<Lifeline, Error>")]
 pub(super) struct Start(pub(super) StartPager);
 
 /// The actor at the root of a pool: owns the workers and answers an actix
@@ -70,6 +70,8 @@ pub struct Supervisor {
     lost: Option<mpsc::UnboundedReceiver<Lost>>,
     /// Calls that wait for a living worker.
     pub(super) parked: Vec<Arc<Call>>,
+    /// Of the pagers on this thread.
+    lifeline: watch::Sender<()>,
     /// Set once all workers are stopped and none is started any more.
     pub(super) retired: Option<Ended>,
 }
@@ -105,6 +107,7 @@ impl Supervisor {
             rounds: Rounds::new(now),
             lost: Some(lost),
             parked: Vec::new(),
+            lifeline: watch::Sender::new(()),
             retired: None,
         };
         // From the first moment on: the first calls find them.
@@ -197,10 +200,22 @@ impl Handler<Retire> for Supervisor {
 }
 
 impl Handler<Start> for Supervisor {
-    type Result = ();
+    type Result = Result<Lifeline, Error>;
 
-    fn handle(&mut self, Start(start): Start, _: &mut Self::Context) {
-        start();
+    fn handle(&mut self, Start(start): Start, _: &mut Self::Context) -> Self::Result {
+        if self.retired.is_some() {
+            return Err(Error::shutting_down());
+        }
+        match self.crew.least_paging() {
+            Some(occupant) => {
+                occupant.arbiter.spawn_fn(start);
+                Ok(occupant.lifeline.subscribe())
+            }
+            None => {
+                start();
+                Ok(self.lifeline.subscribe())
+            }
+        }
     }
 }
 
@@ -209,7 +224,7 @@ impl Handler<Fetch> for Supervisor {
 
     fn handle(&mut self, Fetch(request): Fetch, _: &mut Self::Context) -> Self::Result {
         let dispatcher = Arc::clone(&self.dispatcher);
-        WhileAwaited(Box::pin(async move { dispatcher.call(request, Ok).await }))
+        WhileAwaited(Box::pin(async move { dispatcher.call(request).await }))
     }
 }
 
@@ -252,6 +267,9 @@ impl Handler<GetStats> for Supervisor {
             };
             (stats.size, stats.serving) = (size, serving);
             dispatcher.tally().write(&mut stats);
+            if let Some(circuit) = dispatcher.circuit() {
+                circuit.write(&mut stats);
+            }
             Ok(stats)
         })
     }

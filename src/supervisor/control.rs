@@ -183,6 +183,7 @@ impl Controls {
             auth,
             settings.acquire_timeout,
             self.stats_line.clone(),
+            Arc::clone(self.dispatcher.events()),
             Arc::clone(&tokens.pulse),
             watch,
         );

@@ -81,6 +81,21 @@ impl Crew {
         }
     }
 
+    /// Gives up the pagers on the thread of worker `id`.
+    pub(super) fn cut_lifeline(&mut self, id: u64) {
+        let mut staying = self.slots.iter_mut().filter_map(Slot::occupant_mut);
+        if let Some(occupant) = staying.find(|occupant| occupant.id == id) {
+            occupant.cut_lifeline();
+        }
+    }
+
+    /// The worker whose thread has the fewest pagers, if one works.
+    pub(super) fn least_paging(&self) -> Option<&Occupant> {
+        let staying = self.slots.iter().filter_map(Slot::occupant);
+        let well = staying.filter(|occupant| !occupant.heart.is_blocked());
+        well.min_by_key(|occupant| occupant.lifeline.receiver_count())
+    }
+
     /// Takes all workers out.
     pub(super) fn take_all(&mut self) -> Vec<Occupant> {
         let staying = self.slots.iter_mut().filter_map(Slot::vacate);
@@ -99,7 +114,8 @@ impl Crew {
     /// those who are to leave.
     pub(super) fn resize(&mut self, size: usize) -> Vec<u64> {
         let leaving = self.slots.drain(size.min(self.slots.len())..);
-        let leaving: Vec<_> = leaving.filter_map(|mut slot| slot.vacate()).collect();
+        let mut leaving: Vec<_> = leaving.filter_map(|mut slot| slot.vacate()).collect();
+        leaving.iter_mut().for_each(Occupant::cut_lifeline);
         let ids = leaving.iter().map(|occupant| occupant.id).collect();
         self.draining.extend(leaving);
         for slot in &mut self.slots {

@@ -24,8 +24,9 @@ use super::{
 };
 use crate::{
     config::ValidConfig,
-    dispatch::{Connect, Control, Dispatcher, Routes, StartPager},
+    dispatch::{Connect, Control, Dispatcher, Lifeline, Routes, StartPager},
     error::{Error, ErrorKind},
+    events::Events,
 };
 
 /// The way to a pool that runs. It does not keep the pool alive.
@@ -72,7 +73,7 @@ fn own_systems() -> MutexGuard<'static, BTreeSet<usize>> {
 /// Starts a pool's actors. Inside an application's System they use Arbiters of that System;
 /// elsewhere they get a System thread of their own. Blocks no thread. If the future
 /// is dropped, what has started ends.
-pub(crate) async fn start(config: ValidConfig) -> Result<Core, Error> {
+pub(crate) async fn start(config: ValidConfig, events: Arc<Events>) -> Result<Core, Error> {
     let (ready, started) = oneshot::channel();
     let (end, ended) = oneshot::channel();
     let ended = ended.shared();
@@ -82,7 +83,7 @@ pub(crate) async fn start(config: ValidConfig) -> Result<Core, Error> {
             let arbiter = Arbiter::try_new().map_err(no_thread)?;
             let exit = Exit::Arbiter(arbiter.handle());
             arbiter.spawn_fn(move || {
-                let core = boot(config).map(|started| Core { started, exit, ended });
+                let core = boot(config, events).map(|started| Core { started, exit, ended });
                 if core.is_err() {
                     Arbiter::current().stop();
                 }
@@ -103,7 +104,7 @@ pub(crate) async fn start(config: ValidConfig) -> Result<Core, Error> {
                 own_systems().insert(id);
                 let core = runner.block_on(async {
                     let exit = Exit::System(System::current());
-                    boot(config).map(|started| Core { started, exit, ended })
+                    boot(config, events).map(|started| Core { started, exit, ended })
                 });
                 let is_up = core.is_ok();
                 let _ = ready.send(core);
@@ -141,13 +142,13 @@ fn end(supervisor: Addr<Supervisor>, exit: Exit) {
 
 /// Starts every actor: on the current thread, but for the workers and the token
 /// manager, which run users' callbacks on threads of their own.
-fn boot(config: ValidConfig) -> Result<Started, Error> {
+fn boot(config: ValidConfig, events: Arc<Events>) -> Result<Started, Error> {
     let (routes_sender, routes) = watch::channel(Routes::default());
     let (lost_sender, lost) = mpsc::unbounded_channel();
     // The acquire callback is a user's: it may block its own thread, not this one.
     let callbacks = config.settings.auth.as_ref().map(|_| Arbiter::try_new().map_err(no_thread));
     let callbacks = callbacks.transpose()?;
-    let dispatcher = Arc::new(Dispatcher::new(Arc::new(config), routes, lost_sender));
+    let dispatcher = Arc::new(Dispatcher::new(Arc::new(config), events, routes, lost_sender));
     let own = Arc::clone(&dispatcher);
     let supervisor =
         Supervisor::create(|ctx| Supervisor::new(own, routes_sender, lost, callbacks, ctx));
@@ -174,9 +175,9 @@ impl Control for Started {
         &self.dispatcher
     }
 
-    fn start_pager(&self, start: StartPager) -> BoxFuture<'static, Result<(), Error>> {
+    fn start_pager(&self, start: StartPager) -> BoxFuture<'static, Result<Lifeline, Error>> {
         let asked = self.supervisor.send(Start(start));
-        Box::pin(async move { asked.await.map_err(|_| Error::gone()) })
+        Box::pin(async move { asked.await.map_err(|_| Error::gone())? })
     }
 }
 
@@ -192,7 +193,7 @@ impl Control for Arc<Core> {
         &self.started.dispatcher
     }
 
-    fn start_pager(&self, start: StartPager) -> BoxFuture<'static, Result<(), Error>> {
+    fn start_pager(&self, start: StartPager) -> BoxFuture<'static, Result<Lifeline, Error>> {
         self.started.start_pager(start)
     }
 }

@@ -1,11 +1,12 @@
 //! The messages that an actix application sends to [`Supervisor`](crate::Supervisor).
 
-use std::time::Duration;
+use std::{fmt, time::Duration};
 
-use actix::Message;
+use actix::{Message, Recipient};
 
 use crate::{
     error::Error,
+    events::Event,
     http::{Request, Response},
     pager::{Envelope, PaginatedStream, Paging},
     stats::Stats,
@@ -82,6 +83,47 @@ pub struct GetStats;
 #[derive(Debug, Clone, Copy, Message)]
 #[rtype(result = "Result<(), Error>")]
 pub struct Resize(pub usize);
+
+/// Has every [`Event`] from here on sent to an actor, until that actor stops or the pool
+/// ends. The pool keeps the recipient till then, and it never waits for it: an actor that
+/// falls behind by more than 4,096 events gets an [`Event::Missed`] in their place.
+///
+/// ```no_run
+/// use actix::prelude::*;
+/// use vantage_api_pool::{AwwPool, Event, messages::Subscribe};
+///
+/// struct Watcher;
+///
+/// impl Actor for Watcher {
+///     type Context = Context<Self>;
+/// }
+///
+/// impl Handler<Event> for Watcher {
+///     type Result = ();
+///
+///     fn handle(&mut self, event: Event, _: &mut Self::Context) {
+///         println!("{event:?}");
+///     }
+/// }
+///
+/// # async fn demo(pool: AwwPool) -> Result<(), Box<dyn std::error::Error>> {
+/// let watcher = Watcher.start().recipient();
+/// pool.supervisor().await?.send(Subscribe(watcher)).await?;
+/// # Ok(()) }
+/// ```
+#[derive(Message)]
+#[rtype(result = "()")]
+pub struct Subscribe(pub Recipient<Event>);
+
+impl fmt::Debug for Subscribe {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Subscribe").finish_non_exhaustive()
+    }
+}
+
+impl Message for Event {
+    type Result = ();
+}
 
 /// Shuts the pool down: refuses new calls, lets accepted ones finish for at most
 /// `drain`, answers the rest with [`ErrorKind::ShuttingDown`](crate::ErrorKind::ShuttingDown),

@@ -9,6 +9,7 @@ mod crew;
 mod heartbeat;
 mod host;
 pub mod messages;
+mod observers;
 mod repair;
 mod restart;
 mod shutdown;

@@ -11,7 +11,7 @@ use super::{
     heartbeat::{Finding, Patience},
     messages::Resize,
     restart::{Intensity, Repair},
-    slot::{Occupant, State, WorkerDown},
+    slot::{Occupant, State, WorkerDown, worker_arbiter},
     threads::Place,
 };
 use crate::{
@@ -22,6 +22,7 @@ use crate::{
         jobs::{Fate, Loss, fate},
     },
     error::{Error, ErrorKind},
+    events::Event,
     rate_limit::Share,
     seats::Stage,
     stats::Happened,
@@ -35,7 +36,7 @@ impl Supervisor {
         if self.retired.is_some() || !is_vacant {
             return;
         }
-        let arbiter = match Arbiter::try_new() {
+        let arbiter = match worker_arbiter() {
             Ok(arbiter) => arbiter,
             Err(error) => {
                 tracing::warn!(slot = index, %error, "no thread for a worker");
@@ -46,7 +47,11 @@ impl Supervisor {
         let id = self.crew.next_id();
         let supervisor = ctx.address().recipient();
         let occupant = Occupant::start(arbiter, index, id, self.parts.clone(), supervisor);
-        self.crew.slots[index].state = State::Occupied(occupant);
+        let slot = &mut self.crew.slots[index];
+        slot.state = State::Occupied(occupant);
+        if std::mem::replace(&mut slot.was_occupied, true) {
+            self.dispatcher.events().emit(|| Event::WorkerRestarted { worker: index });
+        }
         self.crew.publish();
         self.requeue_parked();
     }
@@ -65,6 +70,7 @@ impl Supervisor {
 
     /// Replaces `occupant`, who was in slot `index`, or gives up on the slot.
     fn repair(&mut self, index: usize, occupant: &Occupant, ctx: &mut Context<Self>) {
+        self.dispatcher.events().emit(|| Event::WorkerDied { worker: index });
         let intensity = self.intensity();
         let Some(slot) = self.crew.slots.get_mut(index) else { return };
         let repair = slot.decide(occupant, Instant::now(), intensity);
@@ -110,6 +116,7 @@ impl Supervisor {
             match finding {
                 Finding::Blocked => {
                     tracing::warn!(worker, "a callback blocks a worker: new calls pass it by");
+                    self.crew.cut_lifeline(worker);
                     self.move_waiting(worker);
                 }
                 Finding::Back => tracing::info!(worker, "a worker that was blocked is back"),
@@ -142,7 +149,7 @@ impl Supervisor {
         let Some(occupant) = self.crew.take(worker) else { return };
         tracing::warn!(worker, "a callback blocks a worker for too long: it is replaced");
         for (call, seat) in self.dispatcher.calls_on(worker) {
-            if let Some(stage) = seat.revoke_if(|stage| stage != Stage::Returned) {
+            if let Some(stage) = seat.revoke_if(|stage| stage != Stage::Done) {
                 self.uproot(call, stage);
             }
         }
@@ -154,14 +161,15 @@ impl Supervisor {
 
     /// Decides about a call that was taken from its worker at `stage`.
     fn uproot(&self, call: Arc<Call>, stage: Stage) {
-        let blocked = |what| call.fail(Error::new(ErrorKind::Callback, what));
         match stage {
             Stage::Waiting => self.requeue(call),
-            Stage::Applying => blocked("the apply callback blocked its worker for too long"),
-            Stage::Answering => blocked("building the items blocked the worker for too long"),
+            Stage::Applying => {
+                let what = "the apply callback blocked its worker for too long";
+                call.fail(Error::new(ErrorKind::Callback, what));
+            }
             // Its answer may have come just as it was taken away.
             Stage::Sent if !call.request.is_repeatable() => call.fail(crashed()),
-            Stage::Sent | Stage::Returned => self.settle(call, Loss::Dropped),
+            Stage::Sent | Stage::Done => self.settle(call, Loss::Dropped),
         }
     }
 

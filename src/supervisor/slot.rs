@@ -1,9 +1,10 @@
 //! One worker's place: who is in it, what it went through, and the watch over the end
 //! of every actor.
 
-use std::{sync::Arc, time::Instant};
+use std::{io, sync::Arc, thread, time::Instant};
 
 use actix::prelude::*;
+use tokio::{runtime, sync::watch};
 
 use super::{
     heartbeat::Heart,
@@ -31,6 +32,8 @@ pub(super) struct Occupant {
     pub(super) route: Arc<Route>,
     pub(super) pulse: Arc<Pulse>,
     pub(super) heart: Heart,
+    /// Of the pagers that live on the worker's thread.
+    pub(super) lifeline: watch::Sender<()>,
 }
 
 impl Occupant {
@@ -52,7 +55,13 @@ impl Occupant {
             Worker::new(slot, parts, own, Box::new(watch))
         });
         let route = Arc::new(route(id, worker.clone()));
-        Self { id, arbiter, worker, route, pulse, heart: Heart::default() }
+        let lifeline = watch::Sender::new(());
+        Self { id, arbiter, worker, route, pulse, heart: Heart::default(), lifeline }
+    }
+
+    /// Gives up the pagers on this thread: whoever reads by them starts others elsewhere.
+    pub(super) fn cut_lifeline(&mut self) {
+        self.lifeline = watch::Sender::new(());
     }
 }
 
@@ -68,11 +77,25 @@ fn route(id: u64, worker: Addr<Worker>) -> Route {
     )
 }
 
+/// A thread for a worker. Before it sleeps it lets others run: a consumer that shares its core
+/// then goes on until it has used up what it has, and is not interrupted by each answer that
+/// comes meanwhile. On a core of its own that costs a look at the run queue.
+pub(super) fn worker_arbiter() -> io::Result<Arbiter> {
+    Arbiter::try_with_tokio_rt(|| {
+        runtime::Builder::new_current_thread()
+            .enable_all()
+            .on_thread_park(thread::yield_now)
+            .build()
+    })
+}
+
 /// The place of one worker.
 #[derive(Default)]
 pub(super) struct Slot {
     pub(super) state: State,
     restarts: Restarts,
+    /// Whether a worker was here before.
+    pub(super) was_occupied: bool,
 }
 
 #[derive(Default)]

@@ -25,9 +25,9 @@ use super::{
     slot::{Occupant, WorkerDown},
 };
 use crate::{
-    actors::{Line, line},
+    actors::{Die, Line, line, mortal},
     config::{PoolConfig, ValidConfig},
-    dispatch::{Control, Dispatcher, Lost, Route, Routes, jobs::Loss},
+    dispatch::{Dispatcher, Lost, Route, Routes, jobs::Loss},
     error::ErrorKind,
     http::Request,
     rate_limit::Hold,
@@ -69,7 +69,12 @@ fn parts() -> (WorkerParts, mpsc::UnboundedReceiver<Lost>) {
     let (_, routes) = watch::channel(Routes::default());
     let now = Instant::now();
     let parts = WorkerParts {
-        dispatcher: Arc::new(Dispatcher::new(Arc::new(config("http://localhost")), routes, lost)),
+        dispatcher: Arc::new(Dispatcher::new(
+            Arc::new(config("http://localhost")),
+            Arc::default(),
+            routes,
+            lost,
+        )),
         limiter: None,
         tokens: None,
         stats: stats(),
@@ -110,7 +115,7 @@ async fn a_job_sent_to_a_dead_worker_comes_back() {
     let (_routes, receiver) = watch::channel(Routes::from([occupant.route]));
     let dispatcher = parts.dispatcher.with_routes(receiver);
     let lost = tokio::select! {
-        answer = dispatcher.call(Request::get("/"), Ok) => panic!("{answer:?}"),
+        answer = dispatcher.call(Request::get("/")) => panic!("{answer:?}"),
         lost = timeout(LIMIT, losses.recv()) => lost.expect("it is lost").unwrap(),
     };
     // The watch goes a moment before the mailbox.
@@ -121,20 +126,20 @@ async fn a_job_sent_to_a_dead_worker_comes_back() {
 async fn faults_06_when_the_supervisor_panics_every_waiter_gets_an_error_and_the_threads_end() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
-    let core = Arc::new(host::start(config(&url)).await.unwrap());
+    let core = Arc::new(host::start(config(&url), Arc::default()).await.unwrap());
     let calls: Vec<_> = (0..200)
         .map(|_| {
             let core = Arc::clone(&core);
-            tokio::spawn(async move { core.started.dispatcher.call(Request::get("/"), Ok).await })
+            tokio::spawn(async move { core.started.dispatcher.call(Request::get("/")).await })
         })
         .collect();
     timeout(LIMIT, listener.accept()).await.expect("no call went out").unwrap();
-    let _ = core.start_pager(Box::new(|| panic!("the supervisor dies"))).await;
+    let _ = core.started.supervisor.send(Die).await;
     for call in calls {
         let answer = timeout(LIMIT, call).await.expect("a call hangs").unwrap();
         assert_eq!(answer.unwrap_err().kind(), ErrorKind::ShuttingDown);
     }
-    let late = core.started.dispatcher.call(Request::get("/"), Ok);
+    let late = core.started.dispatcher.call(Request::get("/"));
     let late = timeout(LIMIT, late).await.expect("a late call hangs");
     assert_eq!(late.unwrap_err().kind(), ErrorKind::ShuttingDown);
     timeout(LIMIT, core.shutdown(Duration::ZERO)).await.expect("the threads do not end");
@@ -158,11 +163,13 @@ async fn a_call_whose_task_panics_is_reported_as_such() {
     let route = Arc::new(Route::new(1, Box::new(deliver)));
     let (_routes, receiver) = watch::channel(Routes::from([route]));
     let dispatcher = parts.dispatcher.with_routes(receiver);
-    let call = dispatcher.call(Request::get("/"), Ok);
+    let call = dispatcher.call(Request::get("/"));
     assert!(timeout(Duration::from_millis(50), call).await.is_err());
     assert_eq!(seen.load(Ordering::SeqCst), 1);
     assert!(losses.try_recv().is_ok_and(|lost| lost.loss == Loss::Panicked));
 }
+
+mortal!(Supervisor);
 
 /// Kills the holder of a role.
 #[derive(Message)]
@@ -197,7 +204,7 @@ async fn obliging_server() -> String {
 }
 
 async fn start(config: PoolConfig) -> Arc<host::Core> {
-    Arc::new(host::start(config.validate().unwrap()).await.unwrap())
+    Arc::new(host::start(config.validate().unwrap(), Arc::default()).await.unwrap())
 }
 
 async fn kill(core: &host::Core, role: Role) {
@@ -206,7 +213,7 @@ async fn kill(core: &host::Core, role: Role) {
 
 /// Makes calls at a time, and all of them are answered well.
 async fn calls(core: &host::Core, count: usize) {
-    let call = || core.started.dispatcher.call(Request::get("/"), Ok);
+    let call = || core.started.dispatcher.call(Request::get("/"));
     let answers = timeout(LIMIT, join_all((0..count).map(|_| call()))).await.expect("a call hangs");
     assert!(answers.iter().all(Result::is_ok), "{answers:?}");
 }

@@ -17,6 +17,7 @@ use super::{
 use crate::{
     actors::{BEAT_EVERY, Line, Pulse},
     error::{Error, ErrorKind},
+    events::{Event, Events},
     stats::{Happened, StatsCollector},
 };
 
@@ -39,6 +40,7 @@ pub(crate) struct TokenManager {
     waiters: Vec<Waiters>,
     refresh_timer: Option<SpawnHandle>,
     stats: Line<StatsCollector>,
+    events: Arc<Events>,
     pulse: Arc<Pulse>,
     /// Tells the supervisor when this actor is gone.
     _watch: Box<dyn Send>,
@@ -52,6 +54,7 @@ impl TokenManager {
         auth: Auth,
         acquire_timeout: Duration,
         stats: Line<StatsCollector>,
+        events: Arc<Events>,
         pulse: Arc<Pulse>,
         watch: Box<dyn Send>,
     ) -> Self {
@@ -63,6 +66,7 @@ impl TokenManager {
             waiters: (0..slots).map(|_| Waiters::new()).collect(),
             refresh_timer: None,
             stats,
+            events,
             pulse,
             _watch: watch,
         }
@@ -95,11 +99,13 @@ impl TokenManager {
                 if let Some(stats) = self.stats.actor() {
                     stats.do_send(Happened::TokenAcquired);
                 }
+                self.events.emit(|| Event::TokenRefreshed { slot });
                 Ok(self.ring.acquired(slot, token, now))
             }
             Err(error) => {
                 let cooldown = self.ring.failed(slot, now, fastrand::f64());
                 tracing::warn!(slot, cooldown_ms = cooldown.as_millis() as u64, %error, "no token");
+                self.events.emit(|| Event::TokenRefreshFailed { slot, cooldown });
                 Err(error)
             }
         };

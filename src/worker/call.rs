@@ -12,12 +12,14 @@ use http::{StatusCode, Uri, header::LOCATION};
 use tracing::Instrument;
 
 use super::{
-    gates::{Slot, pass_hold, pause},
+    attempt::Running,
+    gates::{Slot, pass_circuit, pass_hold, pause},
     kit::Kit,
 };
 use crate::{
-    dispatch::{Call, Job},
+    dispatch::{Call, Job, Passage},
     error::{Delivery, Error, ErrorKind},
+    events::{Attempt, Event},
     http::Response,
     rate_limit::retry_after,
     retry::{self, Decision},
@@ -32,7 +34,8 @@ const MAX_REDIRECTS: u32 = 5;
 pub(super) async fn run(kit: Rc<Kit>, Job { seat, ticket }: Job) {
     let Some(call) = ticket.call().cloned() else { return };
     let slot = Slot::new(Arc::clone(kit.dispatcher.permits()), Arc::clone(&seat));
-    let attempts = Attempts { kit: &kit, call: &call, slot, url: Cow::Borrowed(&call.url) };
+    let url = Cow::Borrowed(&call.url);
+    let attempts = Attempts { kit: &kit, call: &call, slot, url, latest: None };
     let answer = attempts.run().instrument(call.span.clone());
     tokio::select! {
         biased;
@@ -58,9 +61,11 @@ struct Attempts<'a> {
     call: &'a Call,
     slot: Slot,
     url: Cow<'a, Uri>,
+    /// The attempt that was made last.
+    latest: Option<Attempt>,
 }
 
-impl Attempts<'_> {
+impl<'a> Attempts<'a> {
     async fn run(mut self) -> Result<Response, Error> {
         let kit = self.kit;
         kit.budget(|budget| budget.deposit(Instant::now()));
@@ -72,8 +77,9 @@ impl Attempts<'_> {
         let mut last = None;
         loop {
             self.slot.go_on_to(Stage::Waiting)?;
-            self.pass_gates(&mut token).await.map_err(|error| after(error, last.take()))?;
-            let next = match self.attempt(token.as_ref()).await {
+            let passage = self.pass_gates(&mut token).await;
+            let passage = passage.map_err(|error| self.cut_short(error, last.take()))?;
+            let next = match self.attempt(token.as_ref(), passage).await {
                 Ok(response) if response.status().is_success() => Next::Return(response),
                 Ok(response) if response.status() == StatusCode::UNAUTHORIZED && !has_renewed => {
                     has_renewed = true;
@@ -100,11 +106,18 @@ impl Attempts<'_> {
     }
 
     /// Waits for everything an attempt needs. The slot comes last, together with the rate
-    /// permit, and the hold is looked at again when all is there.
-    async fn pass_gates(&mut self, token: &mut Option<Issued>) -> Result<(), Error> {
+    /// permit; the hold and the circuit breaker are looked at again when all is there.
+    async fn pass_gates(
+        &mut self,
+        token: &mut Option<Issued>,
+    ) -> Result<Option<Passage<'a>>, Error> {
         let Self { kit, call, slot, .. } = self;
+        let circuit = kit.dispatcher.circuit();
         loop {
             pass_hold(&kit.hold, call, slot).await?;
+            if let Some(circuit) = circuit {
+                pass_circuit(circuit, call, slot).await?;
+            }
             token.take_if(|token| !token.is_good(Instant::now()));
             if let (None, Some(tokens)) = (&token, &kit.tokens) {
                 *token = Some(tokens.next(call, slot).await?);
@@ -113,15 +126,25 @@ impl Attempts<'_> {
                 Some(throttle) => throttle.pass(call, slot).await?,
                 None => slot.hold(call).await?,
             }
-            if kit.hold.remaining(Instant::now()).is_none() {
-                return Ok(());
+            let now = Instant::now();
+            if kit.hold.remaining(now).is_some() {
+                continue;
+            }
+            match circuit.map(|circuit| circuit.admit(now)).transpose() {
+                Ok(passage) => return Ok(passage),
+                // Another call is the probe.
+                Err(_) => continue,
             }
         }
     }
 
     /// Makes one attempt. The slot is free again when it returns.
-    async fn attempt(&mut self, token: Option<&Issued>) -> Result<Response, Error> {
-        let Self { kit, call, slot, url } = self;
+    async fn attempt(
+        &mut self,
+        token: Option<&Issued>,
+        passage: Option<Passage<'a>>,
+    ) -> Result<Response, Error> {
+        let Self { kit, call, slot, url, latest } = self;
         slot.go_on_to(Stage::Applying)?;
         let (request, url) = kit.prepare(call, url, token)?;
         let started = Instant::now();
@@ -131,9 +154,8 @@ impl Attempts<'_> {
             return Err(Error::new(ErrorKind::DeadlineExceeded, "the call's deadline passed"));
         }
         slot.go_on_to(Stage::Sent)?;
-        call.begin_attempt();
+        let running = Running::begin(kit, call, passage, started);
         let outcome = tokio::time::timeout(limit, kit.client.send(&request, &url)).await;
-        call.end_attempt();
         slot.release();
         let outcome = outcome.unwrap_or_else(|_| {
             Err(if limit == remaining {
@@ -146,14 +168,7 @@ impl Attempts<'_> {
             }
             .with_delivery(Delivery::Unknown))
         });
-        let mut counters = kit.counters.borrow_mut();
-        match &outcome {
-            Ok(response) => {
-                counters.answered(response.status(), response.body().len(), started.elapsed())
-            }
-            Err(_) => counters.unanswered(),
-        }
-        drop(counters);
+        *latest = Some(running.end(&outcome));
         outcome
     }
 
@@ -202,7 +217,10 @@ impl Attempts<'_> {
             .filter(|response| matches!(response.status().as_u16(), 429 | 503))
             .and_then(|response| retry_after(response.headers(), SystemTime::now()));
         if let Some(wait) = retry_after {
-            kit.hold.extend(now, wait.min(kit.policy.max_retry_after));
+            let wait = wait.min(kit.policy.max_retry_after);
+            if kit.hold.extend(now, wait) {
+                kit.events().emit(|| Event::HoldSet { wait });
+            }
         }
         let attempt = retry::Attempt {
             attempts,
@@ -238,9 +256,22 @@ impl Attempts<'_> {
             "retrying"
         );
         kit.counters.borrow_mut().retried();
+        if let Some(attempt) = self.latest {
+            let (reason, status) = (error.kind(), error.status());
+            kit.events().emit(|| Event::RetryScheduled { attempt, wait, reason, status });
+        }
         self.slot.go_on_to(Stage::Waiting)?;
         pause(self.call, wait).await.map_err(|late| after(late, Some(error.clone())))?;
         Ok(error)
+    }
+
+    /// `error`, which came before the next attempt and ended the call. `cause` tells what became
+    /// of the attempt before; without it nobody knows.
+    fn cut_short(&self, error: Error, cause: Option<Error>) -> Error {
+        match cause {
+            None if self.call.attempts() > 0 => error.with_delivery(Delivery::Unknown),
+            cause => after(error, cause),
+        }
     }
 }
 

@@ -1,5 +1,5 @@
-//! What a call passes before each attempt: a slot, the API's hold, the rate limit,
-//! a token. Whoever has to wait here gives its slot back first.
+//! What a call passes before each attempt: a slot, the API's hold, the circuit breaker,
+//! the rate limit, a token. Whoever has to wait here gives its slot back first.
 
 use std::{
     cell::{Cell, RefCell},
@@ -15,9 +15,10 @@ use tokio::sync::{Semaphore, oneshot};
 
 use crate::{
     actors::{Line, Unanswered},
-    dispatch::Call,
+    dispatch::{Call, Circuit},
     error::{Error, ErrorKind},
     rate_limit::{Acquire, Hold, Lease, RateLimiter},
+    retry::Refusal,
     seats::{Seat, Stage},
     token_manager::{Issue, Issued, TokenManager},
 };
@@ -141,6 +142,32 @@ pub(super) async fn pass_hold(hold: &Hold, call: &Call, slot: &mut Slot) -> Resu
         pause(call, wait).await?;
     }
     Ok(())
+}
+
+/// Waits until the circuit breaker would let an attempt through. A new call does not wait:
+/// it fails at once. So does one whose deadline passes while the breaker is surely open; for
+/// the outcome of a probe it waits as long as it can.
+pub(super) async fn pass_circuit(
+    circuit: &Circuit,
+    call: &Call,
+    slot: &mut Slot,
+) -> Result<(), Error> {
+    loop {
+        // Made before the check, so that no change is missed between the two.
+        let changed = circuit.changed();
+        let now = Instant::now();
+        let Err(refusal) = circuit.check(now) else { return Ok(()) };
+        let remaining = call.remaining(now);
+        let wait = match refusal {
+            Refusal::OpenFor(wait) => Some(wait).filter(|wait| *wait < remaining),
+            Refusal::Probing(wait) => Some(wait.min(remaining)).filter(|wait| !wait.is_zero()),
+        };
+        let Some(wait) = wait.filter(|_| call.attempts() > 0) else {
+            return Err(circuit.refuse(refusal));
+        };
+        slot.release();
+        let _ = tokio::time::timeout(wait, changed).await;
+    }
 }
 
 /// The tokens a worker knows of, so that it asks the manager only for what is

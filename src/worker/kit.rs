@@ -1,5 +1,5 @@
-//! What the calls of one worker share: the HTTP client, the gates, the counters, and
-//! the request as it goes out.
+//! What the calls of one worker share: the HTTP client, the gates, the counters and
+//! their report, and the request as it goes out. Knows no single call.
 
 use std::{
     borrow::Cow,
@@ -8,6 +8,7 @@ use std::{
     sync::{Arc, Mutex, PoisonError, atomic::AtomicUsize},
 };
 
+use actix::prelude::*;
 use http::Uri;
 
 use super::gates::{Throttle, Tokens};
@@ -16,10 +17,11 @@ use crate::{
     config::ValidConfig,
     dispatch::{Call, Dispatcher},
     error::{Error, ErrorKind},
+    events::Events,
     http::{Client, Request},
     rate_limit::{Hold, RateLimiter},
     retry::{self, Budget},
-    stats::{Counters, StatsCollector},
+    stats::{Counted, Counters, StatsCollector},
     token_manager::{Issued, TokenManager},
 };
 
@@ -38,6 +40,8 @@ pub(crate) struct Parts {
 
 /// What the calls of one worker share.
 pub(super) struct Kit {
+    /// The number of the worker.
+    pub(super) worker: usize,
     pub(super) config: Arc<ValidConfig>,
     pub(super) dispatcher: Arc<Dispatcher>,
     pub(super) client: Client,
@@ -47,13 +51,15 @@ pub(super) struct Kit {
     pub(super) policy: retry::Policy,
     budget: Arc<Mutex<Budget>>,
     pub(super) counters: RefCell<Counters>,
+    stats: Line<StatsCollector>,
 }
 
 impl Kit {
-    pub(super) fn new(parts: Parts) -> Self {
+    pub(super) fn new(worker: usize, parts: Parts) -> Self {
         let config = Arc::clone(&parts.dispatcher.config);
         let slots = config.settings.auth.as_ref().map_or(0, |auth| auth.slots);
         Self {
+            worker,
             client: Client::new(&config.transport()),
             throttle: parts.limiter.map(Throttle::new),
             tokens: parts.tokens.map(|manager| Tokens::new(manager, slots, parts.turn)),
@@ -63,7 +69,25 @@ impl Kit {
             hold: parts.hold,
             budget: parts.budget,
             counters: RefCell::default(),
+            stats: parts.stats,
         }
+    }
+
+    /// Sends off what was counted since the last report.
+    pub(super) fn report(&self) {
+        let Ok(mut counters) = self.counters.try_borrow_mut() else { return };
+        if counters.is_empty() {
+            return;
+        }
+        let Some(stats) = self.stats.actor() else { return };
+        let report = Counted { worker: self.worker, counters: counters.take() };
+        if let Err(SendError::Full(report) | SendError::Closed(report)) = stats.try_send(report) {
+            *counters = report.counters;
+        }
+    }
+
+    pub(super) fn events(&self) -> &Events {
+        self.dispatcher.events()
     }
 
     pub(super) fn budget<T>(&self, with: impl FnOnce(&mut Budget) -> T) -> T {
@@ -99,5 +123,13 @@ impl Kit {
             Cow::Owned(self.config.base.join(request.target())?)
         };
         Ok((Cow::Owned(request), url))
+    }
+}
+
+impl Drop for Kit {
+    /// What was counted is not lost with the worker, nor are the attempts that its end
+    /// cancels: the last one to let go of the kit reports.
+    fn drop(&mut self) {
+        self.report();
     }
 }

@@ -1,6 +1,7 @@
 //! Workers: one actor, one Arbiter and one HTTP client each, one task per call.
 
 mod actor;
+mod attempt;
 mod call;
 mod gates;
 mod kit;

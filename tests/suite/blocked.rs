@@ -12,7 +12,6 @@ use std::{
 
 use crate::support::{hostile::Hostile, raw_server::RawServer, soon};
 use futures::{StreamExt, future::join_all};
-use serde::{Deserialize, Deserializer};
 use vantage_api_pool::{
     AwwPool, Delivery, Error, ErrorKind, PaginatedStream, PoolBuilder, Request, Response, Stats,
 };
@@ -137,34 +136,32 @@ async fn faults_05_while_a_worker_is_blocked_calls_go_elsewhere_and_its_own_ends
 }
 
 #[tokio::test]
-async fn faults_05_a_call_whose_own_decoding_blocks_ends_at_its_deadline() {
-    static BARRIER: Mutex<Option<Arc<Barrier>>> = Mutex::new(None);
-
-    #[derive(Debug)]
-    struct Slow;
-    impl<'de> Deserialize<'de> for Slow {
-        fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-            let barrier = BARRIER.lock().unwrap().clone();
-            if let Some(barrier) = barrier {
-                barrier.hold();
-            }
-            serde::de::IgnoredAny::deserialize(from).map(|_| Self)
+async fn faults_05_a_stream_goes_on_while_and_after_the_worker_that_its_pager_is_on_is_blocked() {
+    let api = Hostile::new(500).start();
+    let (pool, barrier) = blocking(api.url());
+    let pool = pool.workers(2).build().unwrap();
+    let mut streams: Vec<_> =
+        (0..4).map(|_| PaginatedStream::get(&pool, "/rows").prefetch(2)).collect();
+    // Half of the pagers are on the thread that will be blocked.
+    for stream in &mut streams {
+        soon("a page", stream.next_page()).await.unwrap().unwrap();
+    }
+    let blocked = ask(&pool, marked());
+    barrier.0.holds(1).await;
+    for stream in &mut streams {
+        for _ in 0..20 {
+            soon("a page", stream.next_page()).await.unwrap().unwrap();
         }
     }
-
-    let api = Hostile::new(10).start();
-    let barrier = Opens(Arc::default());
-    *BARRIER.lock().unwrap() = Some(Arc::clone(&barrier.0));
-    let limit = Duration::from_secs(2);
-    let pool = AwwPool::builder(api.url()).workers(1).call_timeout(limit).build().unwrap();
-    let began = Instant::now();
-    let mut stream = PaginatedStream::get(&pool, "/rows").items_as::<Slow>();
-    let error = soon("an answer", stream.next()).await.unwrap().unwrap_err();
-    assert_eq!(error.kind(), ErrorKind::DeadlineExceeded, "{error}");
-    assert!(began.elapsed() < limit + Duration::from_secs(1), "{:?}", began.elapsed());
-    assert!(barrier.0.entered.load(Ordering::SeqCst) > 0);
+    assert_eq!(stats(&pool).await.serving, 1);
     barrier.0.open();
-    soon("the worker serves again", pool.get("/rows")).await.unwrap();
+    assert!(answer(blocked).await.is_ok());
+    let rows = api.rows();
+    let rest = rows.len() - 21 * 10;
+    for stream in streams {
+        let items: Vec<_> = soon("the rest", stream.map(Result::unwrap).collect()).await;
+        assert_eq!(items, rows[rows.len() - rest..]);
+    }
 }
 
 #[tokio::test]

@@ -8,8 +8,10 @@ mod support;
 
 mod api;
 mod blocked;
+mod breaker;
 mod cancellation;
 mod demo;
+mod events;
 mod hostile;
 mod lifecycle;
 mod limits;

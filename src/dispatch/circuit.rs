@@ -1,0 +1,170 @@
+//! The one circuit breaker of a pool, shared by everyone who makes or admits calls: the
+//! shell of the state machine in `retry`, with the lock, the listeners and the counts.
+//! Knows neither calls nor workers.
+
+use std::{
+    fmt,
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Instant,
+};
+
+use tokio::sync::{Notify, futures::Notified};
+
+use crate::{
+    config::ValidConfig,
+    error::{Error, ErrorKind},
+    events::{Event, Events},
+    http::Response,
+    retry::{Breaker, Change, CircuitBreaker, Health, Pass, Refusal},
+    stats::Stats,
+};
+
+/// In place of a standing pass: the breaker is not closed.
+const NONE: u64 = u64::MAX;
+
+/// Decides for all workers whether an attempt goes out.
+pub(crate) struct Circuit {
+    settings: CircuitBreaker,
+    breaker: Mutex<Breaker>,
+    /// The epoch of the standing pass, so that the way through a closed breaker is one load.
+    standing: AtomicU64,
+    changed: Notify,
+    events: Arc<Events>,
+    openings: AtomicU64,
+    refusals: AtomicU64,
+}
+
+impl Circuit {
+    /// The breaker of a pool that is configured to have one. A probe that has not come back
+    /// in twice the time that an attempt may take is on a thread that is blocked.
+    pub(super) fn of(config: &ValidConfig, events: &Arc<Events>) -> Option<Self> {
+        let settings = config.settings.circuit_breaker.clone()?;
+        let probe_limit = config.settings.request_timeout.saturating_mul(2);
+        let breaker = Breaker::new(settings.clone(), probe_limit, Instant::now());
+        Some(Self {
+            standing: AtomicU64::new(standing(&breaker)),
+            settings,
+            breaker: Mutex::new(breaker),
+            changed: Notify::new(),
+            events: Arc::clone(events),
+            openings: AtomicU64::new(0),
+            refusals: AtomicU64::new(0),
+        })
+    }
+
+    /// Fails at once for a new call that would not be let through now.
+    pub(super) fn invite(&self) -> Result<(), Error> {
+        self.check(Instant::now()).map_err(|refusal| self.refuse(refusal))
+    }
+
+    /// Whether an attempt would be let through now.
+    pub(crate) fn check(&self, now: Instant) -> Result<(), Refusal> {
+        if self.standing.load(Ordering::Acquire) != NONE {
+            return Ok(());
+        }
+        self.breaker().check(now)
+    }
+
+    /// Lets an attempt through, or answers as [`check`](Self::check). To be asked last, with
+    /// all in hand that the attempt needs: the pass may be the place of the only probe.
+    pub(crate) fn admit(&self, now: Instant) -> Result<Passage<'_>, Refusal> {
+        let standing = self.standing.load(Ordering::Acquire);
+        if standing != NONE {
+            return Ok(Passage { circuit: self, pass: Some(Pass { epoch: standing }) });
+        }
+        let mut breaker = self.breaker();
+        let (pass, change) = breaker.admit(now)?;
+        self.follow(&breaker, change);
+        Ok(Passage { circuit: self, pass: Some(pass) })
+    }
+
+    /// Resolves with the next change of the breaker, or when a probe's place is free again.
+    pub(crate) fn changed(&self) -> Notified<'_> {
+        self.changed.notified()
+    }
+
+    /// The error of a call that ends with `refusal`.
+    pub(crate) fn refuse(&self, refusal: Refusal) -> Error {
+        self.refusals.fetch_add(1, Ordering::Relaxed);
+        let error = Error::new(ErrorKind::CircuitOpen, "the circuit breaker is open");
+        error.with_wait(refusal.wait())
+    }
+
+    pub(crate) fn write(&self, stats: &mut Stats) {
+        stats.breaker = self.breaker().state();
+        stats.breaker_openings = self.openings.load(Ordering::Relaxed);
+        stats.breaker_refusals = self.refusals.load(Ordering::Relaxed);
+    }
+
+    fn settle(&self, pass: Pass, health: Health) {
+        // What is no verdict changes nothing in a closed breaker.
+        if health == Health::Unknown && self.standing.load(Ordering::Acquire) != NONE {
+            return;
+        }
+        let now = Instant::now();
+        let mut breaker = self.breaker();
+        let before = breaker.check(now);
+        let change = breaker.record(pass, health, now);
+        self.follow(&breaker, change);
+        if before.is_err() && breaker.check(now) != before {
+            self.changed.notify_waiters();
+        }
+    }
+
+    /// Tells of a change while the breaker is still locked, so that changes are told in order.
+    fn follow(&self, breaker: &Breaker, change: Option<Change>) {
+        let Some(Change { from, to, open_for }) = change else { return };
+        self.standing.store(standing(breaker), Ordering::Release);
+        self.openings.fetch_add(open_for.is_some().into(), Ordering::Relaxed);
+        tracing::warn!(%from, %to, "circuit breaker");
+        self.events.emit(|| Event::BreakerChanged { from, to, open_for });
+    }
+
+    fn breaker(&self) -> MutexGuard<'_, Breaker> {
+        self.breaker.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn standing(breaker: &Breaker) -> u64 {
+    breaker.standing_pass().map_or(NONE, |pass| pass.epoch)
+}
+
+/// The permission to make one attempt. Dropped without a verdict it says nothing about the
+/// API, and the place of a probe is free again.
+#[must_use]
+pub(crate) struct Passage<'a> {
+    circuit: &'a Circuit,
+    pass: Option<Pass>,
+}
+
+impl Passage<'_> {
+    /// Takes in the answer or the failure of the attempt. `asks_to_wait` is whether an
+    /// answer names a wait that the pool's hold observes.
+    pub(crate) fn settle(mut self, outcome: &Result<Response, Error>, asks_to_wait: bool) {
+        let settings = &self.circuit.settings;
+        let health = match outcome {
+            Ok(response) => settings.judge_answer(response.status(), asks_to_wait),
+            Err(error) => settings.judge_failure(error.kind()),
+        };
+        if let Some(pass) = self.pass.take() {
+            self.circuit.settle(pass, health);
+        }
+    }
+}
+
+impl Drop for Passage<'_> {
+    fn drop(&mut self) {
+        if let Some(pass) = self.pass.take() {
+            self.circuit.settle(pass, Health::Unknown);
+        }
+    }
+}
+
+impl fmt::Debug for Circuit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Circuit").field("settings", &self.settings).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,131 @@
+//! What there is to tell about a pool: plain values, without a target, a header, a body
+//! or a token in them. Knows nothing of who tells or listens.
+
+use std::time::Duration;
+
+use http::StatusCode;
+
+use crate::{error::ErrorKind, retry::BreakerState};
+
+/// Something that happened inside a pool.
+///
+/// [`AwwPool::events`](crate::AwwPool::events) hands out a receiver of them, and
+/// [`messages::Subscribe`](crate::messages::Subscribe) has them sent to an actor. Events of
+/// one attempt come in order, and so do changes of the breaker. Each start is followed by
+/// exactly one end, whatever becomes of the attempt; a listener that comes late may see
+/// the end of an attempt whose start it missed.
+///
+/// No event holds a URL, a header, a body or a token.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Event {
+    /// A request is about to be written. Whatever the call had to wait for lies behind it.
+    #[non_exhaustive]
+    AttemptStarted {
+        /// Which one.
+        attempt: Attempt,
+    },
+    /// An attempt is over.
+    #[non_exhaustive]
+    AttemptEnded {
+        /// Which one.
+        attempt: Attempt,
+        /// How it ended.
+        outcome: Outcome,
+        /// The time since its start, the body included; waits before it are not.
+        latency: Duration,
+    },
+    /// A call is going to be attempted again because its last attempt failed. The replay
+    /// with another token and the following of a redirect are attempts, but no retries.
+    #[non_exhaustive]
+    RetryScheduled {
+        /// The attempt that failed.
+        attempt: Attempt,
+        /// How long the call waits before it queues for the next one.
+        wait: Duration,
+        /// Why the attempt failed.
+        reason: ErrorKind,
+        /// The status of its answer, if there was one.
+        status: Option<StatusCode>,
+    },
+    /// The circuit breaker changed its state.
+    #[non_exhaustive]
+    BreakerChanged {
+        /// The state before.
+        from: BreakerState,
+        /// The state from here on.
+        to: BreakerState,
+        /// How long nothing is sent, if it opened.
+        open_for: Option<Duration>,
+    },
+    /// The API asked for a wait, and nothing is sent to it for so long. Told only when
+    /// that is longer than an earlier hold still lasts.
+    #[non_exhaustive]
+    HoldSet {
+        /// How long, from now.
+        wait: Duration,
+    },
+    /// The `acquire` callback returned a token.
+    #[non_exhaustive]
+    TokenRefreshed {
+        /// The number of the token among those the pool keeps, from 0.
+        slot: usize,
+    },
+    /// The `acquire` callback failed, panicked or took too long.
+    #[non_exhaustive]
+    TokenRefreshFailed {
+        /// The number of the token among those the pool keeps, from 0.
+        slot: usize,
+        /// How long it is not tried again.
+        cooldown: Duration,
+    },
+    /// A worker died. Its attempts have ended or are about to.
+    #[non_exhaustive]
+    WorkerDied {
+        /// Its number, from 0.
+        worker: usize,
+    },
+    /// Another worker took the place of one that died.
+    #[non_exhaustive]
+    WorkerRestarted {
+        /// Its number, from 0.
+        worker: usize,
+    },
+    /// An actor that subscribed was too slow, and so many events have not been sent to it.
+    /// Receivers hear of that by `RecvError::Lagged`.
+    #[non_exhaustive]
+    Missed {
+        /// How many, since the event before.
+        events: u64,
+    },
+}
+
+/// Names one attempt. No two attempts of one process have the same call and number.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[non_exhaustive]
+pub struct Attempt {
+    /// The call it belongs to; each call of the process has a number of its own.
+    pub call: u64,
+    /// Which attempt of the call it is, from 1, on whatever workers.
+    pub number: u32,
+    /// The worker that makes it, from 0.
+    pub worker: usize,
+}
+
+/// How an attempt ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Outcome {
+    /// The whole answer was read.
+    Answered(StatusCode),
+    /// There is no complete answer, for this reason.
+    Failed(ErrorKind),
+    /// Nobody waits for it any more, or its worker died under it.
+    Cancelled,
+}
+
+impl Attempt {
+    pub(crate) fn new(call: u64, number: u32, worker: usize) -> Self {
+        Self { call, number, worker }
+    }
+}

@@ -1,0 +1,96 @@
+//! One attempt from its start to its one end, however that comes about: what was
+//! promised when it began is made good when it ends or is dropped. Knows neither what
+//! led to the attempt nor what follows from it.
+
+use std::time::{Duration, Instant, SystemTime};
+
+use http::StatusCode;
+
+use super::kit::Kit;
+use crate::{
+    dispatch::{Call, Passage},
+    error::Error,
+    events::{Attempt, Event, Outcome},
+    http::Response,
+    rate_limit::retry_after,
+    stats::Counters,
+};
+
+/// An attempt that is under way. Dropped before its end, it is counted and told as
+/// cancelled, and a probe's place in the circuit breaker is free again.
+pub(super) struct Running<'a> {
+    kit: &'a Kit,
+    call: &'a Call,
+    attempt: Attempt,
+    started: Instant,
+    has_ended: bool,
+    passage: Option<Passage<'a>>,
+}
+
+impl<'a> Running<'a> {
+    /// Begins an attempt: from here on the server may see the request.
+    pub(super) fn begin(
+        kit: &'a Kit,
+        call: &'a Call,
+        passage: Option<Passage<'a>>,
+        started: Instant,
+    ) -> Self {
+        let attempt = Attempt::new(call.id, call.begin_attempt(), kit.worker);
+        kit.events().emit(|| Event::AttemptStarted { attempt });
+        Self { kit, call, attempt, started, has_ended: false, passage }
+    }
+
+    /// Ends the attempt with an answer or with an error of known meaning.
+    pub(super) fn end(mut self, outcome: &Result<Response, Error>) -> Attempt {
+        self.call.end_attempt();
+        if let Some(passage) = self.passage.take() {
+            passage.settle(outcome, asks_to_wait(outcome));
+        }
+        let latency = self.started.elapsed();
+        self.count(|counters| match outcome {
+            Ok(response) => counters.answered(response.status(), response.body().len(), latency),
+            Err(_) => counters.unanswered(),
+        });
+        self.tell(
+            latency,
+            match outcome {
+                Ok(response) => Outcome::Answered(response.status()),
+                Err(error) => Outcome::Failed(error.kind()),
+            },
+        );
+        self.has_ended = true;
+        self.attempt
+    }
+
+    /// Nobody holds the counters for longer than this, so they are never missed; and a drop
+    /// must not panic.
+    fn count(&self, count: impl FnOnce(&mut Counters)) {
+        if let Ok(mut counters) = self.kit.counters.try_borrow_mut() {
+            count(&mut counters);
+        }
+    }
+
+    fn tell(&self, latency: Duration, outcome: Outcome) {
+        let attempt = self.attempt;
+        self.kit.events().emit(|| Event::AttemptEnded { attempt, outcome, latency });
+    }
+}
+
+impl Drop for Running<'_> {
+    fn drop(&mut self) {
+        if !self.has_ended {
+            // Whoever hears of the end may be the next probe.
+            drop(self.passage.take());
+            self.count(Counters::cancelled);
+            self.tell(self.started.elapsed(), Outcome::Cancelled);
+        }
+    }
+}
+
+/// Whether an answer names a wait that the hold observes in place of the breaker.
+fn asks_to_wait(outcome: &Result<Response, Error>) -> bool {
+    let is_unavailable =
+        |response: &&Response| response.status() == StatusCode::SERVICE_UNAVAILABLE;
+    let unavailable = outcome.as_ref().ok().filter(is_unavailable);
+    unavailable.is_some_and(|response| retry_after(response.headers(), SystemTime::now()).is_some())
+}
