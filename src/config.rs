@@ -3,12 +3,13 @@
 
 use std::{fmt, sync::Arc, time::Duration};
 
-use http::{HeaderMap, header::USER_AGENT};
+use http::{HeaderMap, Uri, header::USER_AGENT};
 use rust_decimal::Decimal;
+use secrecy::{ExposeSecret, SecretString};
 
 use crate::{
     error::{Error, ErrorKind},
-    http::{BaseUrl, Settings, check_headers, header, tls},
+    http::{BaseUrl, Gauge, Proxy, Settings, SocketOptions, check_headers, header, tls},
     retry::{self, CircuitBreaker},
     token_manager::Auth,
 };
@@ -29,22 +30,33 @@ pub(crate) fn check_workers(workers: usize) -> Result<(), Error> {
     Err(Error::new(ErrorKind::Config, "workers: must be from 1 to 1024"))
 }
 
+/// What Linux takes as the time to the first keep-alive probe and between two of them.
+const MIN_KEEPALIVE: Duration = Duration::from_secs(1);
+const MAX_KEEPALIVE: Duration = Duration::from_secs(32_767);
+
 /// Every setting of a pool, before validation. [`PoolBuilder`] documents each.
 #[derive(Clone)]
 pub(crate) struct PoolConfig {
     pub(crate) base_url: String,
     pub(crate) workers: usize,
     pub(crate) connections_per_worker: usize,
+    pub(crate) min_connections: usize,
     pub(crate) max_queued: usize,
     pub(crate) rate_limit: Option<Decimal>,
     pub(crate) burst: Option<u32>,
     pub(crate) use_dampener: bool,
+    pub(crate) queue_timeout: Option<Duration>,
     pub(crate) call_timeout: Duration,
     pub(crate) request_timeout: Duration,
     pub(crate) connect_timeout: Duration,
     pub(crate) read_idle_timeout: Duration,
     pub(crate) idle_timeout: Duration,
     pub(crate) max_lifetime: Duration,
+    pub(crate) tcp_nodelay: bool,
+    pub(crate) tcp_keepalive: Option<Duration>,
+    pub(crate) tcp_keepalive_interval: Option<Duration>,
+    pub(crate) tcp_keepalive_retries: Option<u32>,
+    pub(crate) proxy: Option<SecretString>,
     pub(crate) max_body_bytes: usize,
     pub(crate) max_attempts: u32,
     pub(crate) backoff_base: Duration,
@@ -68,16 +80,23 @@ impl PoolConfig {
             base_url: base_url.into(),
             workers: 3,
             connections_per_worker: 32,
+            min_connections: 0,
             max_queued: 16_384,
             rate_limit: None,
             burst: None,
             use_dampener: false,
+            queue_timeout: None,
             call_timeout: Duration::from_secs(120),
             request_timeout: Duration::from_secs(30),
             connect_timeout: Duration::from_secs(5),
             read_idle_timeout: Duration::from_secs(10),
             idle_timeout: Duration::from_secs(15),
             max_lifetime: Duration::from_secs(300),
+            tcp_nodelay: true,
+            tcp_keepalive: None,
+            tcp_keepalive_interval: None,
+            tcp_keepalive_retries: None,
+            proxy: None,
             max_body_bytes: 10 * 1024 * 1024,
             max_attempts: 3,
             backoff_base: Duration::from_millis(100),
@@ -106,6 +125,7 @@ impl PoolConfig {
         if !(1..=65_536).contains(&self.connections_per_worker) {
             return invalid("connections_per_worker: must be from 1 to 65536");
         }
+        self.check_connections()?;
         if self.rate_limit.is_some_and(|rate| rate <= Decimal::ZERO) {
             return invalid("rate_limit: must be above zero requests per second");
         }
@@ -125,6 +145,7 @@ impl PoolConfig {
             (self.call_timeout, "call_timeout: must be above zero"),
             (self.request_timeout, "request_timeout: must be above zero"),
             (self.connect_timeout, "connect_timeout: must be above zero"),
+            (self.queue_timeout.unwrap_or(Duration::MAX), "queue_timeout: must be above zero"),
             (self.read_idle_timeout, "read_idle_timeout: must be above zero"),
             (self.acquire_timeout, "acquire_timeout: must be above zero"),
             (self.restart_period, "restart_period: must be above zero"),
@@ -157,20 +178,59 @@ impl PoolConfig {
         if !headers.contains_key(USER_AGENT) {
             headers.insert(USER_AGENT, http::HeaderValue::from_static(DEFAULT_USER_AGENT));
         }
+        let proxy = self.proxy.as_ref().map(|proxy| Proxy::parse(proxy.expose_secret()));
+        let base = BaseUrl::parse(&self.base_url)?;
         Ok(ValidConfig {
-            base: BaseUrl::parse(&self.base_url)?,
+            base_uri: base.as_uri()?,
+            base,
             headers,
             tls: tls::client_config(&self.root_certificates)?,
+            proxy: proxy.transpose()?.map(Arc::new),
             settings: self.clone(),
         })
+    }
+
+    /// Checks what concerns the connections kept open and their sockets.
+    fn check_connections(&self) -> Result<(), Error> {
+        let invalid = |what: &'static str| Err(Error::new(ErrorKind::Config, what));
+        if self.min_connections > self.workers * self.connections_per_worker {
+            return invalid("min_connections: must be at most workers x connections_per_worker");
+        }
+        if self.min_connections > 0 && self.max_lifetime.is_zero() {
+            return invalid("min_connections: has no meaning with a max_lifetime of zero");
+        }
+        let seconds = MIN_KEEPALIVE..=MAX_KEEPALIVE;
+        if self.tcp_keepalive.is_some_and(|time| !seconds.contains(&time)) {
+            return invalid("tcp_keepalive: must be from 1 to 32767 seconds");
+        }
+        if self.tcp_keepalive_interval.is_some_and(|time| !seconds.contains(&time)) {
+            return invalid("tcp_keepalive_interval: must be from 1 to 32767 seconds");
+        }
+        if self.tcp_keepalive_retries.is_some_and(|retries| !(1..=127).contains(&retries)) {
+            return invalid("tcp_keepalive_retries: must be from 1 to 127");
+        }
+        if self.tcp_keepalive.is_none() && self.tcp_keepalive_interval.is_some() {
+            return invalid("tcp_keepalive_interval: has no meaning without tcp_keepalive");
+        }
+        if self.tcp_keepalive.is_none() && self.tcp_keepalive_retries.is_some() {
+            return invalid("tcp_keepalive_retries: has no meaning without tcp_keepalive");
+        }
+        Ok(())
     }
 }
 
 impl ValidConfig {
-    /// What the HTTP client of one worker needs to know.
-    pub(crate) fn transport(&self) -> Settings {
+    /// What the HTTP client of the worker in `slot` needs to know. It counts its connections
+    /// in `gauge`.
+    pub(crate) fn transport(&self, slot: usize, gauge: Arc<Gauge>) -> Settings {
         let settings = &self.settings;
+        let (workers, min) = (settings.workers, settings.min_connections);
+        // What does not divide evenly goes to the first workers.
+        let kept = min / workers + usize::from(slot < min % workers);
+        // A worker that a resize added has no part in it.
+        let kept = if slot < workers { kept } else { 0 };
         Settings {
+            base: self.base_uri.clone(),
             headers: self.headers.clone(),
             tls: Arc::clone(&self.tls),
             connect_timeout: settings.connect_timeout,
@@ -180,6 +240,15 @@ impl ValidConfig {
             max_body_bytes: settings.max_body_bytes,
             // The permits bound what is on the wire, and their number may grow.
             max_connections: MAX_WORKERS * settings.connections_per_worker,
+            kept_connections: kept..=settings.connections_per_worker,
+            proxy: self.proxy.clone(),
+            socket: SocketOptions {
+                nodelay: settings.tcp_nodelay,
+                keepalive: settings.tcp_keepalive,
+                keepalive_interval: settings.tcp_keepalive_interval,
+                keepalive_retries: settings.tcp_keepalive_retries,
+            },
+            gauge,
             gzip: settings.gzip,
         }
     }
@@ -203,9 +272,12 @@ impl ValidConfig {
 #[derive(Clone)]
 pub(crate) struct ValidConfig {
     pub(crate) base: BaseUrl,
+    /// The base URL as it is asked for.
+    pub(crate) base_uri: Uri,
     /// Sent with every request that does not set them itself; always has a User-Agent.
     pub(crate) headers: HeaderMap,
     pub(crate) tls: Arc<rustls::ClientConfig>,
+    pub(crate) proxy: Option<Arc<Proxy>>,
     pub(crate) settings: PoolConfig,
 }
 

@@ -22,6 +22,9 @@ pub enum ErrorKind {
     ForeignOrigin,
     /// More calls wait than the queue bound allows. Nothing was sent; final.
     QueueFull,
+    /// Every connection is in use, and the call does not wait for one, or has waited for as
+    /// long as its queue timeout allows. Final.
+    Exhausted,
     /// The call's deadline passed, or a wait would have passed it. Final.
     DeadlineExceeded,
     /// The pool is shutting down, or its actors are gone. Final.
@@ -38,6 +41,9 @@ pub enum ErrorKind {
     Resolve,
     /// The connection was refused or not established in time. Never sent, so any method is repeated.
     Connect,
+    /// The proxy refused the tunnel, for its credentials or else, or is none. A proxy that is
+    /// not reached or does not reach the host is `Connect`. Nothing was sent; final.
+    Proxy,
     /// The TLS handshake failed. Never sent, so any method is repeated.
     Tls,
     /// The connection broke before the whole answer was read. Repeated for safe methods,
@@ -87,6 +93,7 @@ impl ErrorKind {
             Self::InvalidRequest => "invalid_request",
             Self::ForeignOrigin => "foreign_origin",
             Self::QueueFull => "queue_full",
+            Self::Exhausted => "exhausted",
             Self::DeadlineExceeded => "deadline_exceeded",
             Self::ShuttingDown => "shutting_down",
             Self::WorkerCrashed => "worker_crashed",
@@ -94,6 +101,7 @@ impl ErrorKind {
             Self::Callback => "callback",
             Self::Resolve => "resolve",
             Self::Connect => "connect",
+            Self::Proxy => "proxy",
             Self::Tls => "tls",
             Self::Disconnected => "disconnected",
             Self::Timeout => "timeout",
@@ -301,6 +309,7 @@ impl Error {
     pub fn is_retryable(&self) -> bool {
         match self.0.kind {
             ErrorKind::QueueFull
+            | ErrorKind::Exhausted
             | ErrorKind::DeadlineExceeded
             | ErrorKind::WorkerCrashed
             | ErrorKind::Resolve

@@ -20,6 +20,7 @@ use crate::{
     token_manager::{Auth, Token},
 };
 
+mod connections;
 mod supervision;
 
 /// A pool of supervised workers for one REST API.
@@ -273,7 +274,8 @@ setters! {
     workers: usize;
     /// Requests that one worker has on the wire at a time, on average over the
     /// workers: 32 by default. Times the workers, it is the pool's maximum of
-    /// connections, and further calls queue.
+    /// connections, and further calls queue. A worker that had more than its share in use
+    /// keeps no more than its share.
     connections_per_worker: usize;
     /// Calls that may be under way beyond those that the connections can carry, be it
     /// that they wait for a connection, the rate limit, a token or a repeat: 16,384 by
@@ -290,7 +292,10 @@ setters! {
     connect_timeout: Duration;
     /// How long the body of an answer may stand still: 10 s by default.
     read_idle_timeout: Duration;
-    /// How long a connection is kept without use: 15 s by default. With zero none is kept.
+    /// How long a connection beyond [`min_connections`](Self::min_connections) is kept without
+    /// use: 15 s by default. With zero none is kept. The connection that was used last is used
+    /// first, so that those which are not needed become idle. One that the server closes
+    /// meanwhile is closed within a second.
     idle_timeout: Duration;
     /// How long a connection is used at all: 300 s by default. With zero each serves one
     /// request.

@@ -15,22 +15,12 @@ use std::{
 use futures::task::AtomicWaker;
 use http::Uri;
 
+use super::{Effort, Reply, admission::Patience};
 use crate::{
     error::{Delivery, Error},
     http::{Request, Response},
     seats::Seat,
 };
-
-/// Receives the answer. It runs where the call ends, which is its worker
-/// unless something went wrong, so this is where a page is decoded.
-pub(crate) type Reply = Box<dyn FnOnce(Result<Response, Error>, Effort) + Send>;
-
-/// What a call has cost.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Effort {
-    pub(crate) attempts: u32,
-    pub(crate) elapsed: Duration,
-}
 
 /// Numbers the calls of this process.
 static NEXT_ID: AtomicU64 = AtomicU64::new(1);
@@ -43,6 +33,7 @@ pub(crate) struct Call {
     pub(crate) started: Instant,
     pub(crate) deadline: Instant,
     pub(crate) span: tracing::Span,
+    pub(crate) patience: Patience,
     attempts: AtomicU32,
     losses: AtomicU32,
     on_the_wire: AtomicBool,
@@ -50,7 +41,7 @@ pub(crate) struct Call {
     cancel_waker: AtomicWaker,
     /// Where it is at the moment.
     seat: Mutex<Weak<Seat>>,
-    reply: Mutex<Option<Reply>>,
+    reply: Reply,
 }
 
 impl Call {
@@ -63,6 +54,7 @@ impl Call {
     ) -> Self {
         Self {
             id: NEXT_ID.fetch_add(1, Ordering::Relaxed),
+            patience: Patience::new(request.own_queue_timeout()),
             request,
             url,
             started: now,
@@ -77,16 +69,14 @@ impl Call {
             cancelled: AtomicBool::new(false),
             cancel_waker: AtomicWaker::new(),
             seat: Mutex::default(),
-            reply: Mutex::new(Some(reply)),
+            reply,
         }
     }
 
     /// Answers the call. Only the first answer counts.
     pub(crate) fn answer(&self, result: Result<Response, Error>) {
-        let reply = self.reply.lock().unwrap_or_else(PoisonError::into_inner).take();
-        if let Some(reply) = reply {
-            reply(result, Effort { attempts: self.attempts(), elapsed: self.started.elapsed() });
-        }
+        let effort = Effort { attempts: self.attempts(), elapsed: self.started.elapsed() };
+        (self.reply)(result, effort);
     }
 
     /// Notes where the call is from here on.

@@ -4,6 +4,7 @@
 use std::{
     pin::pin,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
+    thread::available_parallelism,
     time::Instant,
 };
 
@@ -12,7 +13,9 @@ use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, mpsc, oneshot, watch}
 
 use super::{
     Call, Circuit, Effort, Job, Lost, Reply, Routes, Tally,
+    admission::{permit, too_long},
     jobs::{JobTable, Loss, Refusal},
+    reply::reply,
 };
 use crate::{
     config::ValidConfig,
@@ -26,6 +29,7 @@ use crate::{
 pub(crate) struct Dispatcher {
     pub(crate) config: Arc<ValidConfig>,
     capacity: Arc<Capacity>,
+    parsed_room: Arc<Semaphore>,
     tally: Tally,
     events: Arc<Events>,
     circuit: Option<Circuit>,
@@ -46,6 +50,7 @@ impl Dispatcher {
             circuit: Circuit::of(&config, &events),
             events,
             capacity: Arc::new(Capacity::new(config.max_connections())),
+            parsed_room: Arc::new(Semaphore::new(parsed_pages())),
             config,
             tally: Tally::default(),
             jobs: Mutex::default(),
@@ -73,14 +78,8 @@ impl Dispatcher {
         T: Send + 'static,
         F: FnOnce(Response, Effort) -> T + Send + 'static,
     {
-        let (sender, answer) = oneshot::channel();
-        let reply = move |result: Result<Response, Error>, effort: Effort| {
-            let _ = sender.send(match result {
-                Ok(response) => Ok(finish(response, effort)),
-                Err(error) => Err(error.with_effort(effort.attempts, effort.elapsed)),
-            });
-        };
-        let job = self.accept(request, Box::new(reply))?;
+        let (reply, answer) = reply(finish);
+        let job = self.accept(request, reply)?;
         self.run(&job, answer).await.unwrap_or_else(|_| Err(Error::gone()))
     }
 
@@ -89,6 +88,7 @@ impl Dispatcher {
         let url = self.config.base.join(request.target())?;
         self.circuit.as_ref().map_or(Ok(()), Circuit::invite)?;
         let timeout = request.own_deadline().unwrap_or(self.config.settings.call_timeout);
+        let request = request.or_queue_timeout(self.config.settings.queue_timeout);
         let call = Arc::new(Call::new(request, url, Instant::now(), timeout, reply));
         let entered = self.jobs().enter(Arc::clone(&call), self.max_calls());
         let key = entered.map_err(|refusal| match refusal {
@@ -110,18 +110,13 @@ impl Dispatcher {
     ) -> Result<T, oneshot::error::RecvError> {
         match self.permits().clone().try_acquire_owned() {
             Ok(permit) => self.place(&job.call, permit),
-            Err(_) => match select(&mut answer, pin!(self.queue())).await {
+            Err(_) => match select(&mut answer, pin!(permit(self.permits(), &job.call))).await {
                 Either::Left((answer, _)) => return answer,
                 Either::Right((Ok(permit), _)) => self.place(&job.call, permit),
                 Either::Right((Err(error), _)) => job.call.answer(Err(error)),
             },
         }
         answer.await
-    }
-
-    /// Waits in the queue, first come first served.
-    async fn queue(&self) -> Result<OwnedSemaphorePermit, Error> {
-        self.permits().clone().acquire_owned().await.map_err(|_| Error::shutting_down())
     }
 
     /// Hands a call to the worker with the fewest in flight. With no worker
@@ -150,11 +145,11 @@ impl Dispatcher {
     /// Places a lost call again, when a permit is free: what waits on a worker is
     /// lost with it, so nothing waits there that need not.
     pub(crate) async fn requeue(&self, call: &Arc<Call>) {
-        let permit = pin!(self.permits().clone().acquire_owned());
+        let permit = pin!(permit(self.permits(), call));
         match select(pin!(call.cancelled()), permit).await {
             Either::Left(_) => {}
             Either::Right((Ok(permit), _)) => self.place(call, permit),
-            Either::Right((Err(_), _)) => call.answer(Err(Error::shutting_down())),
+            Either::Right((Err(error), _)) => call.fail(error),
         }
     }
 
@@ -176,6 +171,11 @@ impl Dispatcher {
         let calls = self.jobs().all().into_iter();
         let seated = calls.filter_map(|call| call.seat().map(|seat| (call, seat)));
         seated.filter(|(_, seat)| seat.is_on(worker)).collect()
+    }
+
+    /// One permit for each page that may wait for its consumer taken apart, in the whole pool.
+    pub(crate) fn parsed_room(&self) -> &Arc<Semaphore> {
+        &self.parsed_room
     }
 
     pub(crate) fn tally(&self) -> &Tally {
@@ -215,16 +215,30 @@ impl Dispatcher {
         }
     }
 
-    /// Answers the calls whose deadline was before `now`.
+    /// Answers the calls whose deadline, or the end of whose wait for a connection, was before
+    /// `now`.
     pub(crate) fn fail_overdue(&self, now: Instant) {
         for call in self.jobs().overdue(now) {
             call.fail(Error::new(ErrorKind::DeadlineExceeded, "the call's deadline passed"));
+            call.cancel();
+        }
+        for call in self.jobs().impatient(now) {
+            call.fail(too_long());
             call.cancel();
         }
     }
 
     fn jobs(&self) -> MutexGuard<'_, JobTable> {
         self.jobs.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// How many pages may wait taken apart: two for each core, and none where the consumer's
+/// thread and the workers' share one.
+fn parsed_pages() -> usize {
+    match available_parallelism() {
+        Ok(cores) if cores.get() > 1 => 2 * cores.get(),
+        _ => 0,
     }
 }
 

@@ -54,6 +54,12 @@ impl JobTable {
         self.calls.iter().map(|(_, call)| Arc::clone(call)).collect()
     }
 
+    /// The calls that have waited for a connection for longer than they should.
+    pub(super) fn impatient(&self, now: Instant) -> Vec<Arc<Call>> {
+        let over = |call: &&Arc<Call>| call.patience.is_over(now);
+        self.calls.iter().map(|(_, call)| call).filter(over).map(Arc::clone).collect()
+    }
+
     /// The calls whose deadline was before `now`.
     pub(super) fn overdue(&self, now: Instant) -> Vec<Arc<Call>> {
         let late = |call: &&Arc<Call>| call.deadline < now;

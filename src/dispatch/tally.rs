@@ -1,15 +1,19 @@
 //! What is counted outside the workers, where no actor is at hand.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{
+    Arc,
+    atomic::{AtomicU64, Ordering},
+};
 
-use crate::stats::Stats;
+use crate::{http::Gauge, stats::Stats};
 
-/// Counts of the queue and of the pages.
+/// Counts of the queue, of the pages and of the connections.
 #[derive(Default)]
 pub(crate) struct Tally {
     refused: AtomicU64,
     pages: AtomicU64,
     items: AtomicU64,
+    connections: Arc<Gauge>,
 }
 
 impl Tally {
@@ -24,9 +28,16 @@ impl Tally {
         self.items.fetch_add(items as u64, Ordering::Relaxed);
     }
 
+    /// Where the connections of all workers are counted.
+    pub(crate) fn connections(&self) -> Arc<Gauge> {
+        Arc::clone(&self.connections)
+    }
+
     pub(crate) fn write(&self, stats: &mut Stats) {
         stats.calls_refused = self.refused.load(Ordering::Relaxed);
         stats.pages = self.pages.load(Ordering::Relaxed);
         stats.items = self.items.load(Ordering::Relaxed);
+        stats.connections_opened = self.connections.opened();
+        stats.connections_open = self.connections.open();
     }
 }

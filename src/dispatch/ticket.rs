@@ -110,7 +110,7 @@ impl Ticket {
 
     /// Whether the duty is still this worker's. If so, nobody takes it away any more.
     pub(crate) fn claim(&self) -> bool {
-        self.seat.go_on_to(Stage::Done).is_ok()
+        self.seat.go_on_to(Stage::Answering).is_ok()
     }
 
     /// Answers the call.
@@ -126,7 +126,7 @@ impl Ticket {
     pub(super) fn hand_over(&mut self, loss: Loss) {
         self.leave_route();
         let Some(call) = self.call.take() else { return };
-        if !self.claim() || call.is_cancelled() {
+        if self.seat.go_on_to(Stage::Returned).is_err() || call.is_cancelled() {
             return;
         }
         if let Err(mpsc::error::SendError(Lost { call, .. })) = self.lost.send(Lost { call, loss })

@@ -2,7 +2,7 @@
 //! out, what comes back, and what an error says about delivery. Decides nothing
 //! about repeating but the one case that only the transport can see.
 
-use std::{cell::RefCell, future::Future, pin::Pin, rc::Rc, sync::Arc, time::Duration};
+use std::{future::Future, ops::RangeInclusive, pin::Pin, rc::Rc, sync::Arc, time::Duration};
 
 use actix_http::{
     Payload, RequestHead, ResponseHead,
@@ -15,12 +15,24 @@ use bytes::Bytes;
 use futures::TryStreamExt;
 use http::{HeaderMap, Method, StatusCode, Uri};
 
-use super::{Request, Response, body, dial::Dial, fault::Fault, wire};
+use super::{
+    Request, Response, body,
+    connector::Connector,
+    dial::{Dial, SocketOptions},
+    fault::Fault,
+    gauge::Gauge,
+    proxy::Proxy,
+    reserve::Reserve,
+    stack::Limits,
+    wire,
+};
 use crate::error::{Delivery, Error, ErrorKind};
 
 /// What the transport needs to know of the pool's settings.
 #[derive(Clone)]
 pub(crate) struct Settings {
+    /// Every request goes to the origin of this URL.
+    pub(crate) base: Uri,
     /// Sent with every request that does not set them itself.
     pub(crate) headers: HeaderMap,
     pub(crate) tls: Arc<rustls::ClientConfig>,
@@ -29,7 +41,13 @@ pub(crate) struct Settings {
     pub(crate) idle_timeout: Duration,
     pub(crate) max_lifetime: Duration,
     pub(crate) max_body_bytes: usize,
+    /// The most requests on the wire at a time.
     pub(crate) max_connections: usize,
+    /// How many connections are kept open, without use and after use.
+    pub(crate) kept_connections: RangeInclusive<usize>,
+    pub(crate) proxy: Option<Arc<Proxy>>,
+    pub(crate) socket: SocketOptions,
+    pub(crate) gauge: Arc<Gauge>,
     pub(crate) gzip: bool,
 }
 
@@ -37,35 +55,51 @@ pub(crate) struct Settings {
 /// in a row mean that the request itself makes the server hang up.
 const MAX_STALE: u32 = 2;
 
+/// What awc is told of the time that dialling may take, which is bounded elsewhere.
+const NEVER: Duration = Duration::from_secs(365 * 24 * 3600);
+
 type Answer = Result<(ResponseHead, Payload), SendRequestError>;
-/// Sends a head and a body over a pooled connection to the authority of a URL.
-type Exchange = Box<
-    dyn Fn(awc::http::Uri, RequestHead, Option<Bytes>) -> Pin<Box<dyn Future<Output = Answer>>>,
->;
+/// Sends a head and a body over a connection to the origin.
+type Exchange = Box<dyn Fn(RequestHead, Option<Bytes>) -> Pin<Box<dyn Future<Output = Answer>>>>;
 
 /// The HTTP client of one worker. Neither `Send` nor shared between threads.
 pub(crate) struct Client {
-    plain: Exchange,
-    secure: Exchange,
+    exchange: Exchange,
+    reserve: Rc<Reserve>,
     headers: Result<Vec<(WireName, WireValue)>, Error>,
     max_body_bytes: usize,
-    /// The authority of the last URL and how awc is given it.
-    origin: RefCell<Option<(http::uri::Authority, awc::http::Uri)>>,
 }
 
 impl Client {
+    /// A client of the origin that the settings name. It opens the connections that are to be
+    /// kept open at once, in the background.
     pub(crate) fn new(settings: &Settings) -> Self {
-        let dial = |tls| Dial::new(tls, settings.read_idle_timeout, settings.idle_timeout);
+        let limits = Limits {
+            min: *settings.kept_connections.start(),
+            max: *settings.kept_connections.end(),
+            idle_timeout: settings.idle_timeout,
+            max_lifetime: settings.max_lifetime,
+        };
+        let reserve = Reserve::new(Dial::new(settings), limits);
         Self {
-            plain: exchange(settings, dial(None)),
-            secure: exchange(settings, dial(Some(Arc::clone(&settings.tls)))),
+            exchange: exchange(settings, Rc::clone(&reserve)),
+            reserve,
             headers: wire::default_headers(&settings.headers, settings.gzip),
             max_body_bytes: settings.max_body_bytes,
-            origin: RefCell::new(None),
         }
     }
 
-    /// Makes one attempt: writes `request` to `url`, reads the whole answer.
+    /// Resolves when as many connections are open as are to be kept open.
+    ///
+    /// # Errors
+    /// That of the first connection that does not open.
+    pub(crate) fn fill(&self) -> impl Future<Output = Result<(), Error>> + use<> {
+        let reserve = Rc::clone(&self.reserve);
+        async move { reserve.fill().await }
+    }
+
+    /// Makes one attempt: writes `request` to `url`, which is on the origin, and reads the
+    /// whole answer.
     ///
     /// Any complete answer is `Ok`, whatever its status. An error says by its
     /// kind what happened and by its delivery what the server may have seen.
@@ -97,9 +131,7 @@ impl Client {
             None if has_body_by_nature(request.method()) => Some(Bytes::new()),
             body => body.cloned(),
         };
-        let exchange = if url.scheme_str() == Some("https") { &self.secure } else { &self.plain };
-        let (head, payload) =
-            exchange(self.origin_of(url)?, head, body).await.map_err(send_fault)?;
+        let (head, payload) = (self.exchange)(head, body).await.map_err(send_fault)?;
         let (status, mut headers) = wire::answer_head(&head)?;
         let bodyless = request.method() == Method::HEAD
             || matches!(status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED);
@@ -110,22 +142,6 @@ impl Client {
         let body = body::read(payload, &mut headers, self.max_body_bytes).await?;
         Ok(Response::from_parts(status, headers, body))
     }
-
-    /// The URL that awc connects to: always plain, since TLS lies below it.
-    fn origin_of(&self, url: &Uri) -> Result<awc::http::Uri, Error> {
-        let illegal = || Error::new(ErrorKind::InvalidRequest, "the URL has no usable host");
-        let authority = url.authority().ok_or_else(illegal)?;
-        let mut last = self.origin.borrow_mut();
-        match &*last {
-            Some((known, origin)) if known == authority => Ok(origin.clone()),
-            _ => {
-                let origin: awc::http::Uri =
-                    format!("http://{authority}/").parse().map_err(|_| illegal())?;
-                *last = Some((authority.clone(), origin.clone()));
-                Ok(origin)
-            }
-        }
-    }
 }
 
 /// Whether the method is one of which servers expect to hear how long the body
@@ -134,19 +150,21 @@ fn has_body_by_nature(method: &Method) -> bool {
     matches!(*method, Method::POST | Method::PUT | Method::PATCH)
 }
 
-/// awc's connection pool over `dial`. Below `awc::Client`, since that adds headers, timeouts and
+/// awc's connections from `reserve`. Below `awc::Client`, since that adds headers, timeouts and
 /// redirects that are decided elsewhere here.
-fn exchange(settings: &Settings, dial: Dial) -> Exchange {
-    let pool = awc::Connector::new()
-        .connector(dial)
-        .timeout(settings.connect_timeout)
+fn exchange(settings: &Settings, reserve: Rc<Reserve>) -> Exchange {
+    let connector = awc::Connector::new()
+        .connector(Connector { reserve, read_idle: settings.read_idle_timeout })
+        .timeout(NEVER)
         .limit(settings.max_connections)
-        .conn_keep_alive(settings.idle_timeout)
-        .conn_lifetime(settings.max_lifetime)
+        // What awc keeps are empty shells: the reserve has the connections.
+        .conn_keep_alive(Duration::ZERO)
+        .conn_lifetime(Duration::ZERO)
         .finish();
-    let pool = Rc::new(pool);
-    Box::new(move |uri, head, body| {
-        let connection = pool.call(awc::Connect { uri, addr: None });
+    // The name under which awc files its shells. Host headers come from the request's URL.
+    let uri = awc::http::Uri::from_static("http://origin/");
+    Box::new(move |head, body| {
+        let connection = connector.call(awc::Connect { uri: uri.clone(), addr: None });
         Box::pin(async move {
             let connection = connection.await?;
             match body {
@@ -163,9 +181,6 @@ fn send_fault(error: SendRequestError) -> Fault {
         Fault::from(Error::new(kind, what).with_delivery(Delivery::Unknown))
     };
     match error {
-        SendRequestError::Connect(ConnectError::Timeout) => {
-            Error::new(ErrorKind::Connect, "no connection within the connect timeout").into()
-        }
         SendRequestError::Connect(ConnectError::Io(error)) => {
             Fault::inside(error).unwrap_or_else(|source| {
                 Error::new(ErrorKind::Connect, "no connection").with_source(source).into()

@@ -1,183 +1,146 @@
-//! Opens connections for awc: name resolution, TCP, and TLS where the URL asks
-//! for it, with the guard of `strict_io` on top. awc's own TLS would lie above
-//! the guard, so it is not used.
+//! Opens connections to the one origin of a pool: name resolution, TCP, a proxy's
+//! tunnel, and TLS where the URL asks for it. Decides nothing about their use. awc's
+//! own TLS would lie above the guard of `strict_io`, so it is not used.
 
-use std::{
-    future::Future,
-    io,
-    mem::MaybeUninit,
-    pin::Pin,
-    sync::Arc,
-    task::{Context, Poll},
-    time::Duration,
-};
+use std::{io, sync::Arc, time::Duration};
 
-use actix_rt::net::{ActixStream, Ready, TcpStream};
-use actix_service::Service;
-use actix_tls::connect::{ConnectError, ConnectInfo, Connection};
-use awc::http::Uri;
+use actix_rt::net::TcpStream;
+use bytes::BytesMut;
 use rustls::pki_types::ServerName;
-use socket2::SockRef;
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio_rustls::{TlsConnector, client::TlsStream};
+use socket2::{SockRef, TcpKeepalive};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio_rustls::TlsConnector;
 
 use super::{
-    fault::Fault,
-    idle::{Line, Quiet, Sweeper},
-    strict_io::StrictIo,
+    Settings,
+    gauge::Gauge,
+    proxy::{self, Proxy},
+    stream::Stream,
 };
 use crate::error::{Error, ErrorKind};
 
-/// The connector service of one scheme. Its errors are `Fault`s inside `io::Error`s.
-#[derive(Clone)]
+/// What every socket of a pool is set to.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct SocketOptions {
+    pub(crate) nodelay: bool,
+    pub(crate) keepalive: Option<Duration>,
+    pub(crate) keepalive_interval: Option<Duration>,
+    pub(crate) keepalive_retries: Option<u32>,
+}
+
+/// The way to an origin.
 pub(super) struct Dial {
+    /// Without the brackets of an IPv6 address.
+    host: String,
+    port: u16,
+    /// The host, with brackets, and the port.
+    authority: String,
     tls: Option<TlsConnector>,
-    read_idle: Duration,
-    sweeper: Sweeper<Stream>,
+    proxy: Option<Arc<Proxy>>,
+    options: SocketOptions,
+    connect_timeout: Duration,
+    gauge: Arc<Gauge>,
 }
 
 impl Dial {
-    /// Connections with TLS, if it is given. An answer stalls after `read_idle`, and a connection
-    /// is closed when it is unused for `idle_timeout` or somewhat longer.
-    pub(super) fn new(
-        tls: Option<Arc<rustls::ClientConfig>>,
-        read_idle: Duration,
-        idle_timeout: Duration,
-    ) -> Self {
-        let sweeper = Sweeper::new(idle_timeout);
-        Self { tls: tls.map(TlsConnector::from), read_idle, sweeper }
+    pub(super) fn new(settings: &Settings) -> Self {
+        let host = settings.base.host().unwrap_or_default();
+        let is_secure = settings.base.scheme_str() == Some("https");
+        let port = settings.base.port_u16().unwrap_or(if is_secure { 443 } else { 80 });
+        Self {
+            host: host.trim_matches(['[', ']']).to_owned(),
+            port,
+            authority: format!("{host}:{port}"),
+            tls: is_secure.then(|| TlsConnector::from(Arc::clone(&settings.tls))),
+            proxy: settings.proxy.clone(),
+            options: settings.socket,
+            connect_timeout: settings.connect_timeout,
+            gauge: Arc::clone(&settings.gauge),
+        }
     }
 
-    async fn open(&self, uri: &Uri) -> Result<Stream, Error> {
-        let host = uri.host().unwrap_or_default().trim_matches(['[', ']']);
-        let default_port = if self.tls.is_some() { 443 } else { 80 };
-        let tcp = connect(host, uri.port_u16().unwrap_or(default_port)).await?;
-        let Some(tls) = &self.tls else { return Ok(Stream::Plain(tcp)) };
-        let name = ServerName::try_from(host.to_owned()).map_err(|source| {
+    /// A new connection, within the connect timeout.
+    pub(super) async fn open(&self) -> Result<Stream, Error> {
+        let late = || Error::new(ErrorKind::Connect, "no connection within the connect timeout");
+        tokio::time::timeout(self.connect_timeout, self.connect()).await.map_err(|_| late())?
+    }
+
+    async fn connect(&self) -> Result<Stream, Error> {
+        let tcp = match &self.proxy {
+            None => self.tcp(&self.host, self.port, &DIRECT).await?,
+            Some(proxy) => {
+                let mut tcp = self.tcp(&proxy.host, proxy.port, &TO_PROXY).await?;
+                self.tunnel(proxy, &mut tcp).await?;
+                tcp
+            }
+        };
+        let Some(tls) = &self.tls else { return Ok(Stream::plain(tcp, self.gauge.enter())) };
+        let name = ServerName::try_from(self.host.clone()).map_err(|source| {
             Error::new(ErrorKind::Tls, "the host is not a name that a certificate can hold")
                 .with_source(source)
         })?;
         let stream = tls.connect(name, tcp).await.map_err(|source| {
             Error::new(ErrorKind::Tls, "the TLS handshake failed").with_source(source)
         })?;
-        Ok(Stream::Tls(Box::new(stream)))
+        Ok(Stream::tls(stream, self.gauge.enter()))
     }
-}
 
-async fn connect(host: &str, port: u16) -> Result<TcpStream, Error> {
-    let unresolved = |source: Option<io::Error>| {
-        let error = Error::new(ErrorKind::Resolve, "the host name did not resolve");
-        match source {
-            Some(source) => error.with_source(source),
-            None => error,
+    async fn tcp(&self, host: &str, port: u16, words: &Words) -> Result<TcpStream, Error> {
+        let unresolved = || Error::new(ErrorKind::Resolve, words.unresolved);
+        let addresses = tokio::net::lookup_host((host, port)).await;
+        let addresses: Vec<_> =
+            addresses.map_err(|source| unresolved().with_source(source))?.collect();
+        if addresses.is_empty() {
+            return Err(unresolved());
         }
-    };
-    let addresses: Vec<_> = tokio::net::lookup_host((host, port))
-        .await
-        .map_err(|source| unresolved(Some(source)))?
-        .collect();
-    if addresses.is_empty() {
-        return Err(unresolved(None));
+        let refused = |source| Error::new(ErrorKind::Connect, words.refused).with_source(source);
+        let tcp = TcpStream::connect(&addresses[..]).await.map_err(refused)?;
+        self.options.apply(&tcp).map_err(refused)?;
+        Ok(tcp)
     }
-    let refused = |source| {
-        Error::new(ErrorKind::Connect, "the connection was not established").with_source(source)
-    };
-    let tcp = TcpStream::connect(&addresses[..]).await.map_err(refused)?;
-    tcp.set_nodelay(true).map_err(refused)?;
-    Ok(tcp)
-}
 
-impl Service<ConnectInfo<Uri>> for Dial {
-    type Response = Connection<Uri, StrictIo<Stream>>;
-    type Error = ConnectError;
-    type Future = Pin<Box<dyn Future<Output = Result<Self::Response, ConnectError>>>>;
-
-    actix_service::always_ready!();
-
-    fn call(&self, info: ConnectInfo<Uri>) -> Self::Future {
-        let dial = self.clone();
-        Box::pin(async move {
-            let uri = info.request().clone();
-            match dial.open(&uri).await {
-                Ok(stream) => {
-                    let line = Line::new(stream);
-                    dial.sweeper.watch(&line);
-                    Ok(Connection::new(uri, StrictIo::new(line, dial.read_idle)))
-                }
-                Err(error) => Err(ConnectError::Io(Fault::from(error).into())),
+    /// Makes `tcp`, a connection to `proxy`, one to the host.
+    async fn tunnel(&self, proxy: &Proxy, tcp: &mut TcpStream) -> Result<(), Error> {
+        let broken = |source| {
+            Error::new(ErrorKind::Connect, "the connection to the proxy broke").with_source(source)
+        };
+        tcp.write_all(&proxy.request(&self.authority)).await.map_err(broken)?;
+        let mut answer = BytesMut::new();
+        while !proxy::is_open(&mut answer)? {
+            if tcp.read_buf(&mut answer).await.map_err(broken)? == 0 {
+                return Err(broken(io::ErrorKind::UnexpectedEof.into()));
             }
-        })
-    }
-}
-
-/// A connection to a server.
-pub(super) enum Stream {
-    Plain(TcpStream),
-    Tls(Box<TlsStream<TcpStream>>),
-}
-
-impl Stream {
-    fn tcp(&self) -> &TcpStream {
-        match self {
-            Self::Plain(tcp) => tcp,
-            Self::Tls(tls) => tls.get_ref().0,
         }
+        Ok(())
     }
 }
 
-impl Quiet for Stream {
-    fn is_quiet(&self) -> bool {
-        let peeked = SockRef::from(self.tcp()).peek(&mut [MaybeUninit::uninit()]);
-        peeked.is_err_and(|error| error.kind() == io::ErrorKind::WouldBlock)
-    }
-}
-
-impl AsyncRead for Stream {
-    fn poll_read(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buf: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        match self.get_mut() {
-            Self::Plain(tcp) => Pin::new(tcp).poll_read(cx, buf),
-            Self::Tls(tls) => Pin::new(tls).poll_read(cx, buf),
+impl SocketOptions {
+    fn apply(&self, tcp: &TcpStream) -> io::Result<()> {
+        tcp.set_nodelay(self.nodelay)?;
+        let Some(time) = self.keepalive else { return Ok(()) };
+        let mut keepalive = TcpKeepalive::new().with_time(time);
+        if let Some(interval) = self.keepalive_interval {
+            keepalive = keepalive.with_interval(interval);
         }
+        if let Some(retries) = self.keepalive_retries {
+            keepalive = keepalive.with_retries(retries);
+        }
+        SockRef::from(tcp).set_tcp_keepalive(&keepalive)
     }
 }
 
-impl AsyncWrite for Stream {
-    fn poll_write(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buf: &[u8],
-    ) -> Poll<io::Result<usize>> {
-        match self.get_mut() {
-            Self::Plain(tcp) => Pin::new(tcp).poll_write(cx, buf),
-            Self::Tls(tls) => Pin::new(tls).poll_write(cx, buf),
-        }
-    }
-
-    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        match self.get_mut() {
-            Self::Plain(tcp) => Pin::new(tcp).poll_flush(cx),
-            Self::Tls(tls) => Pin::new(tls).poll_flush(cx),
-        }
-    }
-
-    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        match self.get_mut() {
-            Self::Plain(tcp) => Pin::new(tcp).poll_shutdown(cx),
-            Self::Tls(tls) => Pin::new(tls).poll_shutdown(cx),
-        }
-    }
+/// How the failures of one way are put.
+struct Words {
+    unresolved: &'static str,
+    refused: &'static str,
 }
 
-impl ActixStream for StrictIo<Stream> {
-    fn poll_read_ready(&self, cx: &mut Context<'_>) -> Poll<io::Result<Ready>> {
-        self.line.poll(|stream| ActixStream::poll_read_ready(stream.tcp(), cx))
-    }
-
-    fn poll_write_ready(&self, cx: &mut Context<'_>) -> Poll<io::Result<Ready>> {
-        self.line.poll(|stream| ActixStream::poll_write_ready(stream.tcp(), cx))
-    }
-}
+const DIRECT: Words = Words {
+    unresolved: "the host name did not resolve",
+    refused: "the connection was not established",
+};
+const TO_PROXY: Words = Words {
+    unresolved: "the proxy's host name did not resolve",
+    refused: "the connection to the proxy was not established",
+};

@@ -51,10 +51,11 @@ pub(super) struct Exchange {
 }
 
 impl Exchange {
-    pub(super) fn new() -> Self {
+    /// The state of a connection that is new, or was kept open for another request.
+    pub(super) fn new(is_reused: bool) -> Self {
         Self {
             phase: Phase::Idle,
-            requests: 0,
+            requests: u64::from(is_reused),
             written: 0,
             seen: 0,
             is_head: false,
@@ -71,9 +72,14 @@ impl Exchange {
         &mut self.ready
     }
 
-    /// Whether no request is outstanding.
-    pub(super) fn is_idle(&self) -> bool {
-        matches!(self.phase, Phase::Idle)
+    /// Whether nothing of an answer is outstanding, on the stream or here.
+    pub(super) fn is_over(&self) -> bool {
+        matches!(self.phase, Phase::Idle | Phase::Ended) && self.ready.is_empty()
+    }
+
+    /// Whether the exchange is over and the connection may serve another one.
+    pub(super) fn is_reusable(&self) -> bool {
+        matches!(self.phase, Phase::Idle) && self.ready.is_empty() && !self.spent
     }
 
     pub(super) fn is_ended(&self) -> bool {
@@ -106,23 +112,15 @@ impl Exchange {
         self.spent = true;
     }
 
-    /// Fails when the idle connection must not serve another request: it is spent, or the
-    /// stream is not `quiet` any more.
-    pub(super) fn check(&mut self, quiet: bool) -> Result<(), Fault> {
-        self.spent |= !quiet;
-        if self.spent {
-            return Err(self.fault(ErrorKind::Disconnected, "the connection is used up"));
-        }
-        Ok(())
-    }
-
     /// Notes that `bytes` are about to be written. The first ones after an answer start a request.
     pub(super) fn begin_write(&mut self, bytes: &[u8]) -> Result<(), Fault> {
         if matches!(self.phase, Phase::Idle | Phase::Ended) && !self.early {
             self.requests += 1;
             self.written = 0;
             self.seen = 0;
-            self.check(true)?;
+            if self.spent {
+                return Err(self.fault(ErrorKind::Disconnected, "the connection is used up"));
+            }
             self.is_head = bytes.starts_with(b"HEAD ");
             self.phase = Phase::Head;
         }
@@ -188,8 +186,9 @@ impl Exchange {
     /// Starts the body with what came behind the head, and returns how many of `bytes` are
     /// head and body.
     fn begin_body(&mut self, head: Head, bytes: &mut [u8]) -> Result<usize, Fault> {
-        let Head { len, status, body: mut left, version_at, old } = head;
+        let Head { len, status, body: mut left, version_at, old, persists } = head;
         self.status = status;
+        self.spent |= !persists;
         if left == Remaining::UntilClose {
             // Only of an HTTP/1.0 answer does awc read a body that lasts until the close.
             bytes[version_at] = b'0';

@@ -42,6 +42,8 @@ pub(super) struct Head {
     pub(super) version_at: usize,
     /// Whether the answer is HTTP/1.0 or older.
     pub(super) old: bool,
+    /// Whether the server keeps the connection open afterwards (RFC 9112 section 9.3).
+    pub(super) persists: bool,
 }
 
 /// Reads the head at the start of `bytes`. `answers_head` says that the request was HEAD.
@@ -69,6 +71,7 @@ pub(super) fn inspect(bytes: &[u8], answers_head: bool) -> Result<Verdict, Refus
     }
     let old = response.version == Some(0);
     let declared = declared_body(response.headers, old)?;
+    let persists = persists(response.headers, old);
     let bodyless = answers_head || status == 204 || status == 304;
     let blank_lines = bytes.iter().take_while(|byte| matches!(byte, b'\r' | b'\n')).count();
     Ok(Verdict::Final(Head {
@@ -77,6 +80,7 @@ pub(super) fn inspect(bytes: &[u8], answers_head: bool) -> Result<Verdict, Refus
         body: if bodyless { Remaining::Length(0) } else { declared },
         version_at: blank_lines + "HTTP/1.".len(),
         old,
+        persists,
     }))
 }
 
@@ -111,6 +115,20 @@ fn declared_body(fields: &[httparse::Header<'_>], old: bool) -> Result<Remaining
         (false, Some(length)) => Ok(Remaining::Length(length)),
         (false, None) => Ok(Remaining::UntilClose),
     }
+}
+
+/// Whether the connection may serve another request, as the fields say.
+fn persists(fields: &[httparse::Header<'_>], old: bool) -> bool {
+    let mut persists = !old;
+    for field in fields.iter().filter(|field| field.name.eq_ignore_ascii_case("connection")) {
+        for option in field.value.split(|byte| *byte == b',').map(<[u8]>::trim_ascii) {
+            if option.eq_ignore_ascii_case(b"close") {
+                return false;
+            }
+            persists |= option.eq_ignore_ascii_case(b"keep-alive");
+        }
+    }
+    persists
 }
 
 /// Collects a head that arrives in pieces, and drops the interim ones before it.

@@ -2,8 +2,8 @@
 //!
 //! [`Request`] and [`Response`] speak the types of the `http` 1.x crate. Below
 //! them lies awc, which no other folder names: `client` makes one attempt,
-//! `strict_io` guards the byte stream, `body` bounds and decompresses,
-//! `target` keeps every URL under the base URL.
+//! `reserve` keeps connections, `dial` opens them, `strict_io` guards their bytes,
+//! `body` bounds and decompresses, `target` keeps every URL under the base URL.
 
 use std::{fmt, time::Duration};
 
@@ -15,12 +15,18 @@ use crate::error::{Error, ErrorKind};
 
 mod body;
 mod client;
+mod connector;
 mod dial;
 mod exchange;
 mod fault;
 mod framing;
+mod gauge;
 mod head;
-mod idle;
+mod outage;
+mod proxy;
+mod reserve;
+mod stack;
+mod stream;
 mod strict_io;
 pub(crate) mod target;
 #[cfg(test)]
@@ -29,6 +35,9 @@ pub(crate) mod tls;
 mod wire;
 
 pub(crate) use client::{Client, Settings};
+pub(crate) use dial::SocketOptions;
+pub(crate) use gauge::Gauge;
+pub(crate) use proxy::Proxy;
 pub(crate) use target::BaseUrl;
 pub(crate) use wire::check_headers;
 
@@ -54,6 +63,7 @@ pub struct Request {
     headers: HeaderMap,
     body: Option<Bytes>,
     deadline: Option<Duration>,
+    queue_timeout: Option<Duration>,
     repeatable: Option<bool>,
 }
 
@@ -67,6 +77,7 @@ impl Request {
             headers: HeaderMap::new(),
             body: None,
             deadline: None,
+            queue_timeout: None,
             repeatable: None,
         }
     }
@@ -152,6 +163,15 @@ impl Request {
         self
     }
 
+    /// Ends the call with [`ErrorKind::Exhausted`] when it waits longer than `timeout` for a
+    /// connection that is not in use; with zero it never waits. The default is the pool's
+    /// queue timeout.
+    #[must_use]
+    pub fn queue_timeout(mut self, timeout: Duration) -> Self {
+        self.queue_timeout = Some(timeout);
+        self
+    }
+
     /// Sends `Idempotency-Key` and thereby allows the pool to repeat the
     /// request after an ambiguous failure, whatever its method.
     ///
@@ -197,6 +217,15 @@ impl Request {
 
     pub(crate) fn payload(&self) -> Option<&Bytes> {
         self.body.as_ref()
+    }
+
+    pub(crate) fn own_queue_timeout(&self) -> Option<Duration> {
+        self.queue_timeout
+    }
+
+    pub(crate) fn or_queue_timeout(mut self, default: Option<Duration>) -> Self {
+        self.queue_timeout = self.queue_timeout.or(default);
+        self
     }
 
     pub(crate) fn own_deadline(&self) -> Option<Duration> {

@@ -1,37 +1,70 @@
-//! Guards the byte stream under awc: lets it see whole answers only, turns an
-//! early end into an error, and fails an answer that stops arriving. What the
-//! bytes mean is decided in `exchange`.
+//! Guards the byte stream under awc for one exchange: lets it see whole answers only,
+//! turns an early end into an error, fails an answer that stops arriving, and gives the
+//! connection back when the exchange was whole and clean. What the bytes mean is
+//! decided in `exchange`.
 
 use std::{
     fmt, io,
     pin::Pin,
-    rc::Rc,
     task::{Context, Poll, ready},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
-use actix_rt::time::{Instant, Sleep, sleep_until};
+use actix_rt::{
+    net::TcpStream,
+    time::{Sleep, sleep_until},
+};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-use super::{
-    exchange::Exchange,
-    idle::{Line, Quiet},
-};
+use super::{exchange::Exchange, reserve::Lease, stream::Stream};
 
-/// A stream that yields well-framed answers or errors (each a `Fault` inside the `io::Error`).
-pub(super) struct StrictIo<S> {
-    pub(super) line: Rc<Line<S>>,
+/// A stream that yields one well-framed answer or an error (each a `Fault` inside the
+/// `io::Error`). Of what awc keeps after that, nothing is left but an empty shell.
+pub(super) struct StrictIo {
+    /// The connection, until the exchange is over.
+    lease: Option<Lease>,
     exchange: Exchange,
     watch: StallWatch,
     /// The rest of the request is not written any more; why, when the stream refused it.
     abandoned: Option<Option<io::Error>>,
 }
 
-impl<S: AsyncRead + AsyncWrite + Quiet + Unpin> StrictIo<S> {
-    /// Guards `line`; an answer of which nothing comes for `read_idle` has stalled.
-    pub(super) fn new(line: Rc<Line<S>>, read_idle: Duration) -> Self {
-        let watch = StallWatch { limit: read_idle, progress: Instant::now(), sleep: None };
-        Self { line, exchange: Exchange::new(), watch, abandoned: None }
+impl StrictIo {
+    /// Guards one exchange over `lease`; an answer of which nothing comes for `read_idle` has
+    /// stalled.
+    pub(super) fn new(lease: Lease, is_reused: bool, read_idle: Duration, now: Instant) -> Self {
+        Self {
+            lease: Some(lease),
+            exchange: Exchange::new(is_reused),
+            watch: StallWatch { limit: read_idle, progress: now, sleep: None },
+            abandoned: None,
+        }
+    }
+
+    pub(super) fn tcp(&self) -> Option<&TcpStream> {
+        self.lease.as_ref().map(|lease| lease.stream.tcp())
+    }
+
+    /// Polls the stream; once the exchange is over that is an error.
+    fn poll_stream<T>(
+        &mut self,
+        poll: impl FnOnce(Pin<&mut Stream>) -> Poll<io::Result<T>>,
+    ) -> Poll<io::Result<T>> {
+        match &mut self.lease {
+            Some(lease) => poll(Pin::new(&mut lease.stream)),
+            None => Poll::Ready(Err(io::ErrorKind::NotConnected.into())),
+        }
+    }
+
+    /// Lets go of the connection when awc has all of the answer: gives it back if it may serve
+    /// another request, and closes it if not.
+    fn settle(&mut self) {
+        if self.exchange.is_over()
+            && let Some(lease) = self.lease.take()
+            && self.exchange.is_reusable()
+        {
+            lease.give_back();
+        }
     }
 
     /// Reads once from the stream into `buf` and leaves there what awc may see. Ready when
@@ -41,12 +74,8 @@ impl<S: AsyncRead + AsyncWrite + Quiet + Unpin> StrictIo<S> {
         cx: &mut Context<'_>,
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<bool>> {
-        // Of an idle connection only awc's pool reads, to see whether it may be used again.
-        if self.exchange.is_idle() {
-            self.exchange.check(self.line.is_quiet())?;
-        }
         let before = buf.filled().len();
-        let broken = match self.line.poll(|stream| stream.poll_read(cx, buf)) {
+        let broken = match self.poll_stream(|stream| stream.poll_read(cx, buf)) {
             Poll::Pending if self.exchange.is_midway() => {
                 ready!(self.watch.poll(cx));
                 return Poll::Ready(Err(self.exchange.stall().into()));
@@ -55,7 +84,6 @@ impl<S: AsyncRead + AsyncWrite + Quiet + Unpin> StrictIo<S> {
             Poll::Ready(Ok(())) if buf.filled().len() > before => {
                 let visible = self.exchange.receive(&mut buf.filled_mut()[before..]);
                 buf.set_filled(before + visible?);
-                self.line.set_idle(self.exchange.is_idle());
                 if self.exchange.is_midway() {
                     self.watch.progress = Instant::now();
                 } else {
@@ -93,7 +121,7 @@ impl<S: AsyncRead + AsyncWrite + Quiet + Unpin> StrictIo<S> {
     }
 }
 
-impl<S: AsyncRead + AsyncWrite + Quiet + Unpin> AsyncRead for StrictIo<S> {
+impl AsyncRead for StrictIo {
     fn poll_read(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -106,17 +134,19 @@ impl<S: AsyncRead + AsyncWrite + Quiet + Unpin> AsyncRead for StrictIo<S> {
             if !ready.is_empty() {
                 let bytes = ready.split_to(ready.len().min(buf.remaining()));
                 buf.put_slice(&bytes);
-                return Poll::Ready(Ok(()));
+                break;
             }
             let ended = this.exchange.is_ended() || !ready!(this.poll_receive(cx, buf))?;
             if ended || buf.filled().len() > before {
-                return Poll::Ready(Ok(()));
+                break;
             }
         }
+        this.settle();
+        Poll::Ready(Ok(()))
     }
 }
 
-impl<S: AsyncRead + AsyncWrite + Quiet + Unpin> AsyncWrite for StrictIo<S> {
+impl AsyncWrite for StrictIo {
     fn poll_write(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -127,8 +157,7 @@ impl<S: AsyncRead + AsyncWrite + Quiet + Unpin> AsyncWrite for StrictIo<S> {
         if this.abandoned.is_some() {
             return Poll::Ready(Ok(buf.len()));
         }
-        this.line.set_idle(false);
-        match this.line.poll(|stream| stream.poll_write(cx, buf)) {
+        match this.poll_stream(|stream| stream.poll_write(cx, buf)) {
             Poll::Ready(Ok(count)) => {
                 this.exchange.wrote(count);
                 Poll::Ready(Ok(count))
@@ -155,7 +184,7 @@ impl<S: AsyncRead + AsyncWrite + Quiet + Unpin> AsyncWrite for StrictIo<S> {
         if this.abandoned.is_some() {
             return Poll::Ready(Ok(()));
         }
-        match ready!(this.line.poll(|stream| stream.poll_flush(cx))) {
+        match ready!(this.poll_stream(|stream| stream.poll_flush(cx))) {
             Err(error) if this.exchange.has_written() => this.abandon(Some(error)),
             result => result?,
         }
@@ -163,11 +192,11 @@ impl<S: AsyncRead + AsyncWrite + Quiet + Unpin> AsyncWrite for StrictIo<S> {
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.line.poll(|stream| stream.poll_shutdown(cx))
+        self.get_mut().poll_stream(|stream| stream.poll_shutdown(cx))
     }
 }
 
-impl<S> fmt::Debug for StrictIo<S> {
+impl fmt::Debug for StrictIo {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("StrictIo").field("exchange", &self.exchange).finish_non_exhaustive()
     }
@@ -185,13 +214,13 @@ impl StallWatch {
     /// Ready when nothing came for the limit.
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         let Some(due) = self.progress.checked_add(self.limit) else { return Poll::Pending };
-        let sleep = self.sleep.get_or_insert_with(|| Box::pin(sleep_until(due)));
+        let sleep = self.sleep.get_or_insert_with(|| Box::pin(sleep_until(due.into())));
         loop {
             ready!(sleep.as_mut().poll(cx));
             if Instant::now() >= due {
                 return Poll::Ready(());
             }
-            sleep.as_mut().reset(due);
+            sleep.as_mut().reset(due.into());
         }
     }
 }

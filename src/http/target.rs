@@ -120,6 +120,11 @@ impl BaseUrl {
         }
     }
 
+    /// The base URL itself.
+    pub(crate) fn as_uri(&self) -> Result<Uri, Error> {
+        self.uri("")
+    }
+
     /// The base URL followed by `rest`: nothing, a path, or a query, encoded.
     fn uri(&self, rest: &str) -> Result<Uri, Error> {
         let mut url = String::with_capacity(self.origin.len() + self.path.len() + rest.len() + 1);

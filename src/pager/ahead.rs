@@ -16,6 +16,7 @@ use tokio::sync::{AcquireError, OwnedSemaphorePermit, Semaphore, mpsc, watch};
 
 use super::{
     reorder::Reorder,
+    share::Share,
     target::{Arrival, Target},
 };
 use crate::{dispatch::Dispatcher, error::Error};
@@ -29,6 +30,8 @@ pub(super) struct Delivery<T> {
 /// The reader's end: pages in order, several at a time where several are there.
 pub(super) struct Feed<T> {
     pub(super) pages: mpsc::UnboundedReceiver<Vec<Delivery<T>>>,
+    /// To be told of each page that is taken.
+    pub(super) share: Arc<Share>,
     /// How many pages of the set may be asked for.
     horizon: watch::Sender<u64>,
 }
@@ -55,6 +58,8 @@ pub(super) struct Ahead<T: Send + 'static> {
     window: Arc<Semaphore>,
     /// The wait for room in the window.
     room: Option<BoxFuture<'static, Result<OwnedSemaphorePermit, AcquireError>>>,
+    /// Which pages are taken apart on the way.
+    share: Arc<Share>,
     fetches: FuturesUnordered<BoxFuture<'static, (u64, Delivery<T>)>>,
     arrived: Reorder<Delivery<T>>,
     /// How many permits a page takes: more than one for pages so large that the
@@ -78,6 +83,7 @@ impl<T: Send + 'static> Ahead<T> {
             let horizon = *news.borrow_and_update();
             Some((horizon, news))
         });
+        let share = Arc::new(Share::default());
         let ahead = Self {
             window: Arc::new(Semaphore::new(target.prefetch)),
             dispatcher,
@@ -87,12 +93,13 @@ impl<T: Send + 'static> Ahead<T> {
             horizon,
             horizons: horizons.boxed(),
             room: None,
+            share: Arc::clone(&share),
             fetches: FuturesUnordered::new(),
             arrived: Reorder::new(),
             cost: 1,
             pages,
         };
-        (ahead, Feed { pages: delivered, horizon: set_horizon })
+        (ahead, Feed { pages: delivered, share, horizon: set_horizon })
     }
 
     /// Takes in another pager, and returns its number.
@@ -144,7 +151,7 @@ impl<T: Send + 'static> Ahead<T> {
         let first = self.next;
         while self.next < self.horizon {
             let Some(place) = self.place(cx) else { break };
-            let page = self.target.fetch(&self.dispatcher, self.next, None);
+            let page = self.target.fetch_ahead(&self.dispatcher, self.next, &self.share);
             let index = self.next;
             self.fetches
                 .push(Box::pin(async move { (index, Delivery { page: page.await, place }) }));

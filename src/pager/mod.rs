@@ -1,6 +1,6 @@
-//! Paged streams: a pager actor for each stream that is read, with the decisions in
-//! pure files beside it. A page is decoded once, on the worker that fetched it,
-//! straight into what the consumer asked for.
+//! Paged streams: a pager actor for each stream fetches ahead, a reader on the consumer's
+//! side judges and takes apart, with the decisions in pure files beside them. An item is
+//! built once, straight from the bytes of its page into what the consumer asked for.
 
 mod actor;
 mod ahead;
@@ -9,6 +9,7 @@ mod envelope;
 mod outline;
 mod reader;
 mod reorder;
+mod share;
 mod strategy;
 mod stream;
 mod target;

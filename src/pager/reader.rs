@@ -173,6 +173,7 @@ impl<T: Send + 'static> Reader<T> {
         loop {
             if let Some(delivery) = source.batch.next() {
                 self.deaths = 0;
+                source.feed.share.take();
                 return Poll::Ready(Some(Ok(delivery)));
             }
             if let Poll::Ready(Some(pages)) = source.feed.pages.poll_recv(cx) {
@@ -211,7 +212,7 @@ impl<T: Send + 'static> Reader<T> {
         let is_same = |previous: Bytes| same_items(&self.target.envelope, &previous, &body);
         let repeats = self.previous.replace(body.clone()).is_some_and(is_same);
         let page = match arrival {
-            Arrival::Decoded(page, _) => page,
+            Arrival::Parsed { page, .. } => page,
             Arrival::Raw(response, effort) => {
                 let sheet = self.target.sheet(response, effort)?;
                 if !repeats && sheet.has_items() && self.plan.is_promised(self.index) {

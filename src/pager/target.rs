@@ -9,10 +9,12 @@ use std::{
 };
 
 use bytes::Bytes;
+use tokio::sync::OwnedSemaphorePermit;
 
 use super::{
     decode::{ItemDecoder, Leaf, Page, PageDecoder},
     envelope::{Envelope, Meta},
+    share::Share,
     strategy::Paging,
 };
 use crate::{
@@ -40,15 +42,15 @@ pub(super) struct Target<T> {
 pub(super) enum Arrival<T> {
     /// As the server sent it.
     Raw(Response, Effort),
-    #[allow(dead_code)]
-    Decoded(Page<T>, Bytes),
+    /// Taken apart on a worker.
+    Parsed { page: Page<T>, body: Bytes, _room: OwnedSemaphorePermit },
 }
 
 impl<T> Arrival<T> {
     pub(super) fn body(&self) -> &Bytes {
         match self {
             Self::Raw(response, _) => response.body(),
-            Self::Decoded(_, body) => body,
+            Self::Parsed { body, .. } => body,
         }
     }
 }
@@ -89,16 +91,48 @@ impl<T: Send + 'static> Target<T> {
         Target { endpoint, prefetch, byte_budget, paging, envelope, decoder: Arc::new(decoder) }
     }
 
-    /// Fetches one page.
+    /// Fetches one page as it is.
     pub(super) fn fetch(
         &self,
         dispatcher: &Arc<Dispatcher>,
         index: u64,
         size: Option<u64>,
     ) -> impl Future<Output = Result<Arrival<T>, Error>> + Send + use<T> {
+        self.fetch_with(dispatcher, index, size, Arrival::Raw)
+    }
+
+    /// Fetches one page of several; `share` says which are taken apart on the way.
+    pub(super) fn fetch_ahead(
+        self: &Arc<Self>,
+        dispatcher: &Arc<Dispatcher>,
+        index: u64,
+        share: &Arc<Share>,
+    ) -> impl Future<Output = Result<Arrival<T>, Error>> + Send + use<T> {
+        let (target, share) = (Arc::clone(self), Arc::clone(share));
+        let room = Arc::clone(dispatcher.parsed_room());
+        self.fetch_with(dispatcher, index, None, move |response, effort| {
+            if share.arrive(response.body().len())
+                && let Ok(room) = room.try_acquire_owned()
+                // The consumer meets the errors.
+                && let Ok(sheet) = target.sheet(response.clone(), effort)
+                && let Ok(page) = target.whole(sheet, 0)
+            {
+                return Arrival::Parsed { page, body: response.body().clone(), _room: room };
+            }
+            Arrival::Raw(response, effort)
+        })
+    }
+
+    fn fetch_with<F: FnOnce(Response, Effort) -> Arrival<T> + Send + 'static>(
+        &self,
+        dispatcher: &Arc<Dispatcher>,
+        index: u64,
+        size: Option<u64>,
+        finish: F,
+    ) -> impl Future<Output = Result<Arrival<T>, Error>> + Send + use<T, F> {
         let dispatcher = Arc::clone(dispatcher);
         let request = Request::get(self.endpoint.as_str()).query(&self.paging.query(index, size));
-        async move { dispatcher.call_with(request?, Arrival::Raw).await }
+        async move { dispatcher.call_with(request?, finish).await }
     }
 
     /// Opens a page.
@@ -165,7 +199,7 @@ pub(crate) async fn fetch_page<D: ItemDecoder>(
         Ok(Arrival::Raw(response, effort)) => {
             target.sheet(response, effort).and_then(|sheet| target.whole(sheet, 0))
         }
-        Ok(Arrival::Decoded(page, _)) => Ok(page),
+        Ok(Arrival::Parsed { page, .. }) => Ok(page),
         Err(error) => Err(error),
     };
     page.map_err(|error| error.with_page(number))

@@ -13,7 +13,9 @@ impl AwwPool {
     /// New workers take calls as soon as this returns. Those that leave take no more, finish
     /// what they have on the wire and end by themselves; calls that wait on them move to
     /// others. A slot that was given up (see
-    /// [`restart_intensity`](PoolBuilder::restart_intensity)) gets a new worker.
+    /// [`restart_intensity`](PoolBuilder::restart_intensity)) gets a new worker. What
+    /// [`min_connections`](PoolBuilder::min_connections) keeps open stays with the workers that
+    /// the pool began with.
     ///
     /// # Errors
     /// [`ErrorKind::Config`](crate::ErrorKind::Config) for a number out of range,

@@ -26,8 +26,10 @@ pub(crate) enum Stage {
     Applying,
     /// On the wire, or back with an outcome that was not judged yet.
     Sent,
-    /// Answered, or on the way back to the supervisor.
-    Done,
+    /// Getting its answer, which may run a user's `Deserialize`.
+    Answering,
+    /// On the way back to the supervisor, unanswered.
+    Returned,
 }
 
 /// One stay of a call on one worker.
@@ -177,7 +179,7 @@ mod tests {
     #[test]
     fn what_is_past_waiting_is_not_taken_for_waiting() {
         let seat = seat();
-        for stage in [Stage::Applying, Stage::Sent, Stage::Done] {
+        for stage in [Stage::Applying, Stage::Sent, Stage::Answering] {
             seat.go_on_to(stage).unwrap();
             assert_eq!(seat.revoke_if(|stage| stage == Stage::Waiting), None);
         }

@@ -67,6 +67,12 @@ pub struct Stats {
     pub pages: u64,
     /// Items on those pages. Moves with `pages`.
     pub items: u64,
+    /// Connections opened, by calls and to reach the minimum. Moves when one is open, TLS
+    /// included.
+    pub connections_opened: u64,
+    /// Connections that are open, in use or not, when this was taken; of an interval, at its
+    /// end. The one number here that also falls.
+    pub connections_open: u64,
     /// Bytes of the bodies of complete answers, after decompression. Moves when the body was read.
     pub bytes_received: u64,
     /// How long attempts took. Moves with every complete answer.
@@ -181,6 +187,8 @@ impl Stats {
             worker_restarts: self.worker_restarts.saturating_sub(earlier.worker_restarts),
             pages: self.pages.saturating_sub(earlier.pages),
             items: self.items.saturating_sub(earlier.items),
+            connections_opened: self.connections_opened.saturating_sub(earlier.connections_opened),
+            connections_open: self.connections_open,
             bytes_received: self.bytes_received.saturating_sub(earlier.bytes_received),
             latency: self.latency.difference(&earlier.latency),
             size: self.size,
@@ -214,7 +222,8 @@ impl fmt::Display for Stats {
             f,
             "{:.1?}: {} calls ok, {} failed, {} refused; {} attempts, {} repeats, 2xx {}, 3xx {}, 4xx {} \
              (429 {}), 5xx {}, no answer {}, cancelled {}; latency {}; {} pages, {} items, {} bytes; \
-             {} tokens, {} restarts, {} of {} workers serve; breaker {}, {} openings, {} refusals",
+             {} connections opened, {} open; {} tokens, {} restarts, {} of {} workers serve; \
+             breaker {}, {} openings, {} refusals",
             self.elapsed,
             self.calls_ok,
             self.calls_failed,
@@ -232,6 +241,8 @@ impl fmt::Display for Stats {
             self.pages,
             self.items,
             self.bytes_received,
+            self.connections_opened,
+            self.connections_open,
             self.token_refreshes,
             self.worker_restarts,
             self.serving,

@@ -18,7 +18,7 @@ use super::{
     crew::Crew,
     heartbeat::Rounds,
     host::Started,
-    messages::{Fetch, GetStats, OpenStream},
+    messages::{Fetch, GetStats, OpenStream, WarmUp},
     threads::Threads,
 };
 use crate::{
@@ -30,7 +30,7 @@ use crate::{
     rate_limit::Hold,
     retry::Budget,
     stats::{Snapshot, Stats},
-    worker::{Flush, WorkerParts},
+    worker::{Fill, Flush, WorkerParts},
 };
 
 /// How often calls and workers are looked after.
@@ -271,6 +271,19 @@ impl Handler<GetStats> for Supervisor {
                 circuit.write(&mut stats);
             }
             Ok(stats)
+        })
+    }
+}
+
+impl Handler<WarmUp> for Supervisor {
+    type Result = ResponseFuture<Result<(), Error>>;
+
+    fn handle(&mut self, _: WarmUp, _: &mut Self::Context) -> Self::Result {
+        let well = self.crew.well().map(|occupant| &occupant.worker);
+        let filled: Vec<_> = well.map(|worker| worker.send(Fill)).collect();
+        Box::pin(async move {
+            let mut filled = join_all(filled).await.into_iter();
+            filled.try_for_each(|filled| filled.unwrap_or_else(|_| Err(Error::gone())))
         })
     }
 }

@@ -58,9 +58,7 @@ impl Crew {
 
     /// Tells callers which workers take calls.
     pub(super) fn publish(&self) {
-        let staying = self.slots.iter().filter_map(Slot::occupant);
-        let well = staying.filter(|occupant| !occupant.heart.is_blocked());
-        self.routes.send_replace(well.map(|occupant| occupant.route.clone()).collect());
+        self.routes.send_replace(self.well().map(|occupant| occupant.route.clone()).collect());
     }
 
     /// The slot of worker `id`, `Some(None)` for one that is to leave.
@@ -89,11 +87,15 @@ impl Crew {
         }
     }
 
-    /// The worker whose thread has the fewest pagers, if one works.
-    pub(super) fn least_paging(&self) -> Option<&Occupant> {
+    /// The workers that take new calls.
+    pub(super) fn well(&self) -> impl Iterator<Item = &Occupant> {
         let staying = self.slots.iter().filter_map(Slot::occupant);
-        let well = staying.filter(|occupant| !occupant.heart.is_blocked());
-        well.min_by_key(|occupant| occupant.lifeline.receiver_count())
+        staying.filter(|occupant| !occupant.heart.is_blocked())
+    }
+
+    /// The worker whose thread has the fewest pagers, if one takes calls.
+    pub(super) fn least_paging(&self) -> Option<&Occupant> {
+        self.well().min_by_key(|occupant| occupant.lifeline.receiver_count())
     }
 
     /// Takes all workers out.

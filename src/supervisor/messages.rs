@@ -125,6 +125,12 @@ impl Message for Event {
     type Result = ();
 }
 
+/// Waits until as many connections are open as the pool is to keep open, see
+/// [`AwwPool::warm_up`](crate::AwwPool::warm_up).
+#[derive(Debug, Clone, Copy, Message)]
+#[rtype(result = "Result<(), Error>")]
+pub struct WarmUp;
+
 /// Shuts the pool down: refuses new calls, lets accepted ones finish for at most
 /// `drain`, answers the rest with [`ErrorKind::ShuttingDown`](crate::ErrorKind::ShuttingDown),
 /// then stops and joins every worker.

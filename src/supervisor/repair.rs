@@ -149,7 +149,7 @@ impl Supervisor {
         let Some(occupant) = self.crew.take(worker) else { return };
         tracing::warn!(worker, "a callback blocks a worker for too long: it is replaced");
         for (call, seat) in self.dispatcher.calls_on(worker) {
-            if let Some(stage) = seat.revoke_if(|stage| stage != Stage::Done) {
+            if let Some(stage) = seat.revoke_if(|stage| stage != Stage::Returned) {
                 self.uproot(call, stage);
             }
         }
@@ -161,15 +161,14 @@ impl Supervisor {
 
     /// Decides about a call that was taken from its worker at `stage`.
     fn uproot(&self, call: Arc<Call>, stage: Stage) {
+        let blocked = |what| call.fail(Error::new(ErrorKind::Callback, what));
         match stage {
             Stage::Waiting => self.requeue(call),
-            Stage::Applying => {
-                let what = "the apply callback blocked its worker for too long";
-                call.fail(Error::new(ErrorKind::Callback, what));
-            }
+            Stage::Applying => blocked("the apply callback blocked its worker for too long"),
+            Stage::Answering => blocked("building the items blocked the worker for too long"),
             // Its answer may have come just as it was taken away.
             Stage::Sent if !call.request.is_repeatable() => call.fail(crashed()),
-            Stage::Sent | Stage::Done => self.settle(call, Loss::Dropped),
+            Stage::Sent | Stage::Returned => self.settle(call, Loss::Dropped),
         }
     }
 

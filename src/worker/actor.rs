@@ -13,6 +13,7 @@ use crate::{
     actors::{BEAT_EVERY, Pulse},
     config::MAX_WORKERS,
     dispatch::Job,
+    error::Error,
 };
 
 /// A call to run.
@@ -24,6 +25,11 @@ pub(crate) struct Run(pub(crate) Job);
 #[derive(Message)]
 #[rtype(result = "()")]
 pub(crate) struct Flush;
+
+/// Opens the connections that this worker is to keep open, and says when they are.
+#[derive(Message)]
+#[rtype(result = "Result<(), Error>")]
+pub(crate) struct Fill;
 
 /// One worker. It lives on an Arbiter of its own.
 pub(crate) struct Worker {
@@ -69,5 +75,13 @@ impl Handler<Flush> for Worker {
 
     fn handle(&mut self, _: Flush, _: &mut Self::Context) {
         self.kit.report();
+    }
+}
+
+impl Handler<Fill> for Worker {
+    type Result = ResponseFuture<Result<(), Error>>;
+
+    fn handle(&mut self, _: Fill, _: &mut Self::Context) -> Self::Result {
+        Box::pin(self.kit.client.fill())
     }
 }

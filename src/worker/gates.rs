@@ -15,7 +15,7 @@ use tokio::sync::{Semaphore, oneshot};
 
 use crate::{
     actors::{Line, Unanswered},
-    dispatch::{Call, Circuit},
+    dispatch::{Call, Circuit, admission},
     error::{Error, ErrorKind},
     rate_limit::{Acquire, Hold, Lease, RateLimiter},
     retry::Refusal,
@@ -42,9 +42,9 @@ impl Slot {
     /// Waits for the right, first come first served, unless it is held already.
     pub(super) async fn hold(&mut self, call: &Call) -> Result<(), Error> {
         if !self.seat.has_permit() {
-            let permit = within_deadline(call, self.permits.clone().acquire_owned()).await?;
+            let permit = within_deadline(call, admission::permit(&self.permits, call)).await?;
             // A seat that was taken away wants none, and its task ends when it is next polled.
-            let _ = self.seat.fill(permit.map_err(|_| Error::shutting_down())?);
+            let _ = self.seat.fill(permit?);
         }
         Ok(())
     }

@@ -55,12 +55,14 @@ pub(super) struct Kit {
 }
 
 impl Kit {
-    pub(super) fn new(worker: usize, parts: Parts) -> Self {
+    /// What the worker in `slot` is made of.
+    pub(super) fn new(slot: usize, parts: Parts) -> Self {
         let config = Arc::clone(&parts.dispatcher.config);
+        let gauge = parts.dispatcher.tally().connections();
         let slots = config.settings.auth.as_ref().map_or(0, |auth| auth.slots);
         Self {
-            worker,
-            client: Client::new(&config.transport()),
+            worker: slot,
+            client: Client::new(&config.transport(slot, gauge)),
             throttle: parts.limiter.map(Throttle::new),
             tokens: parts.tokens.map(|manager| Tokens::new(manager, slots, parts.turn)),
             policy: config.retry_policy(),

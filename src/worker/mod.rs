@@ -6,5 +6,5 @@ mod call;
 mod gates;
 mod kit;
 
-pub(crate) use actor::{Flush, Run, Worker};
+pub(crate) use actor::{Fill, Flush, Run, Worker};
 pub(crate) use kit::Parts as WorkerParts;

@@ -26,6 +26,19 @@ fn memory() -> usize {
     line.split_whitespace().nth(1).unwrap().parse::<usize>().unwrap() * 1024
 }
 
+/// The time for which this process has worked, in steps of 10 ms.
+fn cpu_time() -> Duration {
+    let stat = fs::read_to_string("/proc/self/stat").unwrap();
+    let after_name = stat.rsplit(')').next().unwrap();
+    let ticks: u64 = after_name
+        .split_whitespace()
+        .skip(11)
+        .take(2)
+        .map(|ticks| ticks.parse::<u64>().unwrap())
+        .sum();
+    Duration::from_millis(ticks * 10)
+}
+
 /// A server that has answered once, so that all it holds when idle is there.
 async fn warm(api: HostileServer) -> HostileServer {
     let pool = AwwPool::new(1, None, false, api.url());
@@ -231,6 +244,35 @@ fn faults_35_a_shutdown_with_a_hundred_calls_on_the_wire_and_ten_thousand_queued
             assert_eq!(answer.unwrap().unwrap_err().kind(), ErrorKind::ShuttingDown);
         }
         before.is_all_again("after the pool").await;
+    });
+}
+
+#[test]
+fn idle_connections_cost_a_few_kilobytes_each_and_no_time() {
+    alone(async {
+        const MANY: usize = 450;
+        let server = RawServer::start(|mut peer| async move {
+            while peer.request().await.is_some() {
+                peer.write(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok").await;
+            }
+        });
+        let open = async |count| {
+            let builder = AwwPool::builder(server.url()).workers(1).connections_per_worker(count);
+            let pool = builder.min_connections(count).build().unwrap();
+            soon("the warm-up", pool.warm_up()).await.unwrap();
+            soon("an answer", pool.get("/rows")).await.unwrap();
+            pool
+        };
+        let (few, bare) = (open(50).await, memory());
+        let many = open(MANY).await;
+        // Both ends are in this process; the kernel's part is not in its memory.
+        let each = memory().saturating_sub(bare) / MANY;
+        assert!(each < 12 * 1024, "{each} bytes for each connection");
+        let before = cpu_time();
+        tokio::time::sleep(Duration::from_secs(2)).await;
+        let spent = cpu_time() - before;
+        assert!(spent < Duration::from_millis(200), "{spent:?} of work while all are idle");
+        drop((few, many));
     });
 }
 

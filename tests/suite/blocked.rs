@@ -12,6 +12,7 @@ use std::{
 
 use crate::support::{hostile::Hostile, raw_server::RawServer, soon};
 use futures::{StreamExt, future::join_all};
+use serde::{Deserialize, Deserializer};
 use vantage_api_pool::{
     AwwPool, Delivery, Error, ErrorKind, PaginatedStream, PoolBuilder, Request, Response, Stats,
 };
@@ -21,7 +22,6 @@ const OK: &[u8] = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok";
 const NEVER: Duration = Duration::from_secs(300);
 
 /// A place in a callback where threads are held until it opens.
-#[derive(Default)]
 struct Barrier {
     is_open: Mutex<bool>,
     opened: Condvar,
@@ -29,6 +29,10 @@ struct Barrier {
 }
 
 impl Barrier {
+    const fn new() -> Self {
+        Self { is_open: Mutex::new(false), opened: Condvar::new(), entered: AtomicUsize::new(0) }
+    }
+
     fn hold(&self) {
         self.entered.fetch_add(1, Ordering::SeqCst);
         let is_open = self.is_open.lock().unwrap();
@@ -57,7 +61,7 @@ impl Drop for Opens {
 
 /// A pool whose `apply` blocks at the barrier on requests that are marked.
 fn blocking(url: String) -> (PoolBuilder, Opens) {
-    let barrier = Arc::new(Barrier::default());
+    let barrier = Arc::new(Barrier::new());
     let own = Arc::clone(&barrier);
     let builder = AwwPool::builder(url)
         .heartbeat_timeout(Duration::from_millis(300))
@@ -162,6 +166,42 @@ async fn faults_05_a_stream_goes_on_while_and_after_the_worker_that_its_pager_is
         let items: Vec<_> = soon("the rest", stream.map(Result::unwrap).collect()).await;
         assert_eq!(items, rows[rows.len() - rest..]);
     }
+}
+
+/// An item whose building blocks where a worker does it, for a consumer that is behind.
+struct Heavy;
+
+static HEAVY: Barrier = Barrier::new();
+
+impl<'de> Deserialize<'de> for Heavy {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        if std::thread::current().name().is_some_and(|name| name.starts_with("actix")) {
+            HEAVY.hold();
+        }
+        serde::de::IgnoredAny::deserialize(from).map(|_| Self)
+    }
+}
+
+#[tokio::test]
+async fn faults_05_a_page_whose_building_blocks_a_worker_ends_at_its_deadline() {
+    let api = Hostile::new(500).start();
+    let limit = Duration::from_secs(2);
+    let pool = AwwPool::builder(api.url()).workers(1).call_timeout(limit).build().unwrap();
+    let mut stream = PaginatedStream::get(&pool, "/rows").items_as::<Heavy>().prefetch(16);
+    // The consumer has taken pages and falls behind.
+    let failed = soon("an error", async {
+        for _ in 0..50 {
+            match stream.next_page().await.unwrap() {
+                Ok(_) => tokio::time::sleep(Duration::from_millis(50)).await,
+                Err(error) => return error,
+            }
+        }
+        panic!("no page was built on a worker")
+    });
+    assert_eq!(failed.await.kind(), ErrorKind::DeadlineExceeded);
+    assert!(HEAVY.entered.load(Ordering::SeqCst) > 0);
+    HEAVY.open();
+    soon("the worker serves again", pool.get("/rows")).await.unwrap();
 }
 
 #[tokio::test]

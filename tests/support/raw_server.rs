@@ -272,6 +272,15 @@ impl Peer {
         result.is_ok()
     }
 
+    /// Passes everything on to `address`, and what comes from there back, until both sides
+    /// have closed.
+    pub async fn tunnel(mut self, address: SocketAddr) {
+        let Ok(mut tcp) = TcpStream::connect(address).await else { return };
+        let _ = tcp.write_all(&self.unread).await;
+        let _ = tokio::io::copy_bidirectional(self.stream.io(), &mut tcp).await;
+        self.record.add(|seen| seen.closed.push((self.number, Instant::now())));
+    }
+
     /// Lets time pass.
     pub async fn pause(&mut self, duration: Duration) {
         tokio::time::sleep(duration).await;

@@ -9,7 +9,7 @@ use crate::{
 
 /// An exchange whose request was written.
 fn asked(request: &[u8]) -> Exchange {
-    let mut exchange = Exchange::new();
+    let mut exchange = Exchange::new(false);
     exchange.begin_write(request).unwrap();
     exchange.wrote(request.len());
     exchange

@@ -5,23 +5,44 @@
 mod raw_server;
 
 mod body;
+mod dial;
 mod exchange;
 mod head;
+mod outage;
+mod stack;
 mod target;
 mod wire;
 
-use std::{future::Future, time::Duration};
+use std::{cell::OnceCell, future::Future, sync::Arc, time::Duration};
 
 use raw_server::{LIMIT, RawServer};
 
-use super::{BaseUrl, Client, Request, Response, Settings, tls};
+use super::{BaseUrl, Request, Response, Settings, SocketOptions, tls};
 use crate::error::Error;
+
+/// A client of the server that it first sends to.
+struct Client {
+    settings: Settings,
+    client: OnceCell<super::Client>,
+}
+
+impl Client {
+    fn new(settings: &Settings) -> Self {
+        Self { settings: settings.clone(), client: OnceCell::new() }
+    }
+
+    async fn send(&self, request: &Request, url: &http::Uri) -> Result<Response, Error> {
+        let settings = Settings { base: url.clone(), ..self.settings.clone() };
+        self.client.get_or_init(|| super::Client::new(&settings)).send(request, url).await
+    }
+}
 
 /// Settings with short limits: a body of 1 MiB, half a second of idle reading.
 fn settings() -> Settings {
     let mut headers = http::HeaderMap::new();
     headers.insert("user-agent", http::HeaderValue::from_static("test"));
     Settings {
+        base: http::Uri::from_static("http://localhost/"),
         headers,
         tls: tls::client_config(&[]).unwrap(),
         connect_timeout: Duration::from_secs(1),
@@ -30,6 +51,15 @@ fn settings() -> Settings {
         max_lifetime: Duration::from_secs(300),
         max_body_bytes: 1024 * 1024,
         max_connections: 8,
+        kept_connections: 0..=8,
+        proxy: None,
+        socket: SocketOptions {
+            nodelay: true,
+            keepalive: None,
+            keepalive_interval: None,
+            keepalive_retries: None,
+        },
+        gauge: Arc::default(),
         gzip: true,
     }
 }

@@ -1,0 +1,49 @@
+//! [pure] When a connection that is to stay open is opened again after it failed to
+//! open or died. Knows no sockets, no clock, no randomness.
+
+use std::time::{Duration, Instant};
+
+/// The bound on the first wait; it doubles with every further failure.
+const BASE: Duration = Duration::from_millis(100);
+/// The bound on every wait.
+const CAP: Duration = Duration::from_secs(30);
+
+/// Failures in a row.
+#[derive(Debug, Default)]
+pub(super) struct Outage {
+    failures: u32,
+    until: Option<Instant>,
+}
+
+impl Outage {
+    /// Records a failure to connect. The next attempt waits between half of the bound and the
+    /// whole of it, picked by `jitter` in `[0, 1)`. What fails during a wait was begun together
+    /// with what led to it, and does not count again.
+    pub(super) fn failed(&mut self, now: Instant, jitter: f64) {
+        if self.until(now).is_some() {
+            return;
+        }
+        let bound = BASE.saturating_mul(1 << self.failures.min(16)).min(CAP);
+        self.failures = self.failures.saturating_add(1);
+        self.until = Some(now + bound.mul_f64(0.5 + jitter.clamp(0.0, 1.0) / 2.0));
+    }
+
+    /// Records the death of a connection that had lived for `age`. One that lived for long is
+    /// no sign of an outage: servers close what is unused.
+    pub(super) fn died(&mut self, age: Duration, now: Instant, jitter: f64) {
+        if age >= CAP {
+            self.failures = 0;
+        }
+        self.failed(now, jitter);
+    }
+
+    /// Ends the outage: the server has answered, or somebody wants an attempt at once.
+    pub(super) fn end(&mut self) {
+        *self = Self::default();
+    }
+
+    /// Until when no attempt is made.
+    pub(super) fn until(&self, now: Instant) -> Option<Instant> {
+        self.until.filter(|until| *until > now)
+    }
+}

@@ -1,0 +1,52 @@
+//! What the sockets of a pool are set to, as the system tells it.
+
+use std::{sync::Arc, time::Duration};
+
+use socket2::SockRef;
+
+use super::{RawServer, bounded};
+use crate::{
+    config::PoolConfig,
+    http::{dial::Dial, stream::Stream},
+};
+
+/// The connection that a pool of these settings opens.
+async fn opened(set: impl FnOnce(&mut PoolConfig)) -> Stream {
+    let server = RawServer::answering("");
+    let mut config = PoolConfig::new(server.url());
+    set(&mut config);
+    let settings = config.validate().unwrap().transport(0, Arc::default());
+    bounded(Dial::new(&settings).open()).await.unwrap()
+}
+
+#[actix::test]
+async fn tcp_nodelay_is_on_unless_it_is_turned_off() {
+    assert!(opened(|_| {}).await.tcp().nodelay().unwrap());
+    assert!(!opened(|config| config.tcp_nodelay = false).await.tcp().nodelay().unwrap());
+}
+
+#[actix::test]
+async fn tcp_keepalive_is_off_unless_it_is_set_with_its_interval_and_retries() {
+    let plain = opened(|_| {}).await;
+    assert!(!SockRef::from(plain.tcp()).keepalive().unwrap());
+    let probed = opened(|config| {
+        config.tcp_keepalive = Some(Duration::from_secs(77));
+        config.tcp_keepalive_interval = Some(Duration::from_secs(7));
+        config.tcp_keepalive_retries = Some(4);
+    })
+    .await;
+    let socket = SockRef::from(probed.tcp());
+    assert!(socket.keepalive().unwrap());
+    assert_eq!(socket.tcp_keepalive_time().unwrap(), Duration::from_secs(77));
+    assert_eq!(socket.tcp_keepalive_interval().unwrap(), Duration::from_secs(7));
+    assert_eq!(socket.tcp_keepalive_retries().unwrap(), 4);
+}
+
+#[test]
+fn the_minimum_is_spread_over_the_workers() {
+    let mut config = PoolConfig::new("http://localhost");
+    (config.workers, config.min_connections) = (3, 8);
+    let config = config.validate().unwrap();
+    let shares = [0, 1, 2].map(|slot| config.transport(slot, Arc::default()).kept_connections);
+    assert_eq!(shares, [3..=32, 3..=32, 2..=32]);
+}
