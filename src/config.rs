@@ -16,6 +16,20 @@ use crate::{
 
 const DEFAULT_USER_AGENT: &str = concat!("vantage-api-pool/", env!("CARGO_PKG_VERSION"));
 
+/// The most workers that a pool has.
+pub(crate) const MAX_WORKERS: usize = 1024;
+
+/// Three beats: one that is missed says nothing yet.
+const SHORTEST_HEARTBEAT_TIMEOUT: Duration = Duration::from_millis(300);
+
+/// Checks a number of workers.
+pub(crate) fn check_workers(workers: usize) -> Result<(), Error> {
+    if (1..=MAX_WORKERS).contains(&workers) {
+        return Ok(());
+    }
+    Err(Error::new(ErrorKind::Config, "workers: must be from 1 to 1024"))
+}
+
 /// What Linux takes as the time to the first keep-alive probe and between two of them.
 const MIN_KEEPALIVE: Duration = Duration::from_secs(1);
 const MAX_KEEPALIVE: Duration = Duration::from_secs(32_767);
@@ -50,6 +64,10 @@ pub(crate) struct PoolConfig {
     pub(crate) max_retry_after: Duration,
     pub(crate) circuit_breaker: Option<CircuitBreaker>,
     pub(crate) acquire_timeout: Duration,
+    pub(crate) restart_intensity: u32,
+    pub(crate) restart_period: Duration,
+    pub(crate) heartbeat_timeout: Duration,
+    pub(crate) replace_blocked_after: Duration,
     pub(crate) gzip: bool,
     pub(crate) default_headers: Vec<(String, String)>,
     pub(crate) root_certificates: Vec<Vec<u8>>,
@@ -86,6 +104,10 @@ impl PoolConfig {
             max_retry_after: Duration::from_secs(300),
             circuit_breaker: None,
             acquire_timeout: Duration::from_secs(30),
+            restart_intensity: 100,
+            restart_period: Duration::from_secs(60),
+            heartbeat_timeout: Duration::from_millis(500),
+            replace_blocked_after: Duration::from_secs(10),
             gzip: true,
             default_headers: Vec::new(),
             root_certificates: Vec::new(),
@@ -99,9 +121,7 @@ impl PoolConfig {
         if self.use_dampener {
             return invalid("use_dampener: the dampener is not available; pass false");
         }
-        if !(1..=1024).contains(&self.workers) {
-            return invalid("workers: must be from 1 to 1024");
-        }
+        check_workers(self.workers)?;
         if !(1..=65_536).contains(&self.connections_per_worker) {
             return invalid("connections_per_worker: must be from 1 to 65536");
         }
@@ -128,10 +148,17 @@ impl PoolConfig {
             (self.queue_timeout.unwrap_or(Duration::MAX), "queue_timeout: must be above zero"),
             (self.read_idle_timeout, "read_idle_timeout: must be above zero"),
             (self.acquire_timeout, "acquire_timeout: must be above zero"),
+            (self.restart_period, "restart_period: must be above zero"),
         ] {
             if timeout.is_zero() {
                 return invalid(what);
             }
+        }
+        if self.heartbeat_timeout < SHORTEST_HEARTBEAT_TIMEOUT {
+            return invalid("heartbeat_timeout: must be at least 300 ms");
+        }
+        if self.replace_blocked_after < self.heartbeat_timeout {
+            return invalid("replace_blocked_after: must be at least heartbeat_timeout");
         }
         self.circuit_breaker.as_ref().map_or(Ok(()), CircuitBreaker::validate)?;
         if self.auth.as_ref().is_some_and(|auth| auth.slots == 0) {
@@ -200,6 +227,8 @@ impl ValidConfig {
         let (workers, min) = (settings.workers, settings.min_connections);
         // What does not divide evenly goes to the first workers.
         let kept = min / workers + usize::from(slot < min % workers);
+        // A worker that a resize added has no part in it.
+        let kept = if slot < workers { kept } else { 0 };
         Settings {
             base: self.base_uri.clone(),
             headers: self.headers.clone(),
@@ -209,7 +238,8 @@ impl ValidConfig {
             idle_timeout: settings.idle_timeout,
             max_lifetime: settings.max_lifetime,
             max_body_bytes: settings.max_body_bytes,
-            max_connections: self.max_connections(),
+            // The permits bound what is on the wire, and their number may grow.
+            max_connections: MAX_WORKERS * settings.connections_per_worker,
             kept_connections: kept..=settings.connections_per_worker,
             proxy: self.proxy.clone(),
             socket: SocketOptions {
@@ -223,14 +253,9 @@ impl ValidConfig {
         }
     }
 
-    /// How many requests may be on the wire at a time.
+    /// How many requests may be on the wire at a time in a pool of the size it starts with.
     pub(crate) fn max_connections(&self) -> usize {
         self.settings.workers * self.settings.connections_per_worker
-    }
-
-    /// How many calls may be under way at a time, those that wait included.
-    pub(crate) fn max_calls(&self) -> usize {
-        self.max_connections().saturating_add(self.settings.max_queued)
     }
 
     pub(crate) fn retry_policy(&self) -> retry::Policy {

@@ -31,7 +31,11 @@ pub enum ErrorKind {
     ShuttingDown,
     /// The worker running the call died, and the call may not or must no longer be repeated. Final.
     WorkerCrashed,
-    /// A callback given to the pool panicked or returned something unusable. Final.
+    /// Workers died so often that the pool has given up on each of them. Final;
+    /// [`AwwPool::resize`](crate::AwwPool::resize) starts workers again.
+    NoWorkers,
+    /// A callback given to the pool panicked, blocked its worker for too long or returned
+    /// something unusable. Final.
     Callback,
     /// The host name did not resolve. Never sent, so any method is repeated.
     Resolve,
@@ -93,6 +97,7 @@ impl ErrorKind {
             Self::DeadlineExceeded => "deadline_exceeded",
             Self::ShuttingDown => "shutting_down",
             Self::WorkerCrashed => "worker_crashed",
+            Self::NoWorkers => "no_workers",
             Self::Callback => "callback",
             Self::Resolve => "resolve",
             Self::Connect => "connect",

@@ -27,6 +27,7 @@
 //! `System`, on Arbiters of that System. Its handles are `Send + Sync` and work on
 //! any executor, with or without a tokio runtime.
 
+mod actors;
 mod config;
 mod dispatch;
 mod error;
@@ -36,6 +37,7 @@ mod pager;
 mod pool;
 mod rate_limit;
 mod retry;
+mod seats;
 mod stats;
 mod supervisor;
 mod token_manager;

@@ -13,11 +13,12 @@ use std::{
 const MOST_LINES: usize = 400;
 
 /// Files and folders that may name `actix`; a folder ends with a slash.
-const ACTOR_ROOMS: [&str; 7] = [
+const ACTOR_ROOMS: [&str; 8] = [
     // Hands out the supervisor's address.
     "pool.rs",
     "supervisor/",
     "worker/",
+    "actors/line.rs",
     "token_manager/actor.rs",
     "rate_limit/actor.rs",
     "stats/actor.rs",
@@ -31,7 +32,7 @@ const TRANSPORT_PARTS: [&str; 4] = ["actix_http", "actix_rt", "actix_service", "
 const REQUEST_PATH: [&str; 3] = ["pool.rs", "worker/", "http/"];
 
 /// Files that decide and cause nothing. Those that do not exist are passed over.
-const PURE: [&str; 36] = [
+const PURE: [&str; 37] = [
     "config.rs",
     "dispatch/jobs.rs",
     "error.rs",
@@ -58,6 +59,7 @@ const PURE: [&str; 36] = [
     "stats/counters.rs",
     "stats/latency.rs",
     "stats/snapshot.rs",
+    "supervisor/heartbeat.rs",
     "supervisor/restart.rs",
     "token_manager/ring.rs",
     "vantage/condition.rs",

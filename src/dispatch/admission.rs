@@ -33,8 +33,9 @@ impl Patience {
 
     /// Notes that a wait begins, until the answer is dropped.
     fn begin(&self) -> Waiting<'_> {
-        *self.until() = self.limit.and_then(|limit| Instant::now().checked_add(limit));
-        Waiting(self)
+        let until = self.limit.and_then(|limit| Instant::now().checked_add(limit));
+        *self.until() = until;
+        Waiting(self, until)
     }
 
     fn until(&self) -> MutexGuard<'_, Option<Instant>> {
@@ -42,11 +43,12 @@ impl Patience {
     }
 }
 
-struct Waiting<'a>(&'a Patience);
+/// A wait and its end. The call may wait anew by the time that it is dropped, on another worker.
+struct Waiting<'a>(&'a Patience, Option<Instant>);
 
 impl Drop for Waiting<'_> {
     fn drop(&mut self) {
-        *self.0.until() = None;
+        self.0.until().take_if(|until| Some(*until) == self.1);
     }
 }
 

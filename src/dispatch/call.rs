@@ -5,7 +5,7 @@ use std::{
     fmt,
     future::poll_fn,
     sync::{
-        Mutex, PoisonError,
+        Arc, Mutex, PoisonError, Weak,
         atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering},
     },
     task::Poll,
@@ -15,22 +15,12 @@ use std::{
 use futures::task::AtomicWaker;
 use http::Uri;
 
-use super::admission::Patience;
+use super::{Effort, Reply, admission::Patience};
 use crate::{
     error::{Delivery, Error},
     http::{Request, Response},
+    seats::Seat,
 };
-
-/// Receives the answer. It runs where the call ends, which is its worker
-/// unless something went wrong, so this is where a page is decoded.
-pub(crate) type Reply = Box<dyn FnOnce(Result<Response, Error>, Effort) + Send>;
-
-/// What a call has cost.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Effort {
-    pub(crate) attempts: u32,
-    pub(crate) elapsed: Duration,
-}
 
 /// Numbers the calls of this process.
 static NEXT_ID: AtomicU64 = AtomicU64::new(1);
@@ -49,7 +39,9 @@ pub(crate) struct Call {
     on_the_wire: AtomicBool,
     cancelled: AtomicBool,
     cancel_waker: AtomicWaker,
-    reply: Mutex<Option<Reply>>,
+    /// Where it is at the moment.
+    seat: Mutex<Weak<Seat>>,
+    reply: Reply,
 }
 
 impl Call {
@@ -76,16 +68,25 @@ impl Call {
             on_the_wire: AtomicBool::new(false),
             cancelled: AtomicBool::new(false),
             cancel_waker: AtomicWaker::new(),
-            reply: Mutex::new(Some(reply)),
+            seat: Mutex::default(),
+            reply,
         }
     }
 
     /// Answers the call. Only the first answer counts.
     pub(crate) fn answer(&self, result: Result<Response, Error>) {
-        let reply = self.reply.lock().unwrap_or_else(PoisonError::into_inner).take();
-        if let Some(reply) = reply {
-            reply(result, Effort { attempts: self.attempts(), elapsed: self.started.elapsed() });
-        }
+        let effort = Effort { attempts: self.attempts(), elapsed: self.started.elapsed() };
+        (self.reply)(result, effort);
+    }
+
+    /// Notes where the call is from here on.
+    pub(super) fn sit_on(&self, seat: &Arc<Seat>) {
+        *self.seat.lock().unwrap_or_else(PoisonError::into_inner) = Arc::downgrade(seat);
+    }
+
+    /// The seat of the call, if it is on a worker.
+    pub(super) fn seat(&self) -> Option<Arc<Seat>> {
+        self.seat.lock().unwrap_or_else(PoisonError::into_inner).upgrade()
     }
 
     /// Answers the call with an error that comes from outside its worker. Such an error

@@ -12,21 +12,23 @@ use futures::future::{Either, select};
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, mpsc, oneshot, watch};
 
 use super::{
-    Call, Circuit, Effort, Job, Lost, Reply, Routes, Tally, Ticket,
+    Call, Circuit, Effort, Job, Lost, Reply, Routes, Tally,
     admission::{permit, too_long},
     jobs::{JobTable, Loss, Refusal},
+    reply::reply,
 };
 use crate::{
     config::ValidConfig,
     error::{Error, ErrorKind},
     events::Events,
     http::{Request, Response},
+    seats::{Capacity, Seat},
 };
 
 /// Shared by every handle of a pool and by its actors.
 pub(crate) struct Dispatcher {
     pub(crate) config: Arc<ValidConfig>,
-    permits: Arc<Semaphore>,
+    capacity: Arc<Capacity>,
     parsed_room: Arc<Semaphore>,
     tally: Tally,
     events: Arc<Events>,
@@ -47,7 +49,7 @@ impl Dispatcher {
         Self {
             circuit: Circuit::of(&config, &events),
             events,
-            permits: Arc::new(Semaphore::new(config.max_connections())),
+            capacity: Arc::new(Capacity::new(config.max_connections())),
             parsed_room: Arc::new(Semaphore::new(parsed_kib())),
             config,
             tally: Tally::default(),
@@ -76,14 +78,8 @@ impl Dispatcher {
         T: Send + 'static,
         F: FnOnce(Response, Effort) -> T + Send + 'static,
     {
-        let (sender, answer) = oneshot::channel();
-        let reply = move |result: Result<Response, Error>, effort: Effort| {
-            let _ = sender.send(match result {
-                Ok(response) => Ok(finish(response, effort)),
-                Err(error) => Err(error.with_effort(effort.attempts, effort.elapsed)),
-            });
-        };
-        let job = self.accept(request, Box::new(reply))?;
+        let (reply, answer) = reply(finish);
+        let job = self.accept(request, reply)?;
         self.run(&job, answer).await.unwrap_or_else(|_| Err(Error::gone()))
     }
 
@@ -94,7 +90,7 @@ impl Dispatcher {
         let timeout = request.own_deadline().unwrap_or(self.config.settings.call_timeout);
         let request = request.or_queue_timeout(self.config.settings.queue_timeout);
         let call = Arc::new(Call::new(request, url, Instant::now(), timeout, reply));
-        let entered = self.jobs().enter(Arc::clone(&call), self.config.max_calls());
+        let entered = self.jobs().enter(Arc::clone(&call), self.max_calls());
         let key = entered.map_err(|refusal| match refusal {
             Refusal::Closed => Error::shutting_down(),
             Refusal::Full => {
@@ -112,9 +108,9 @@ impl Dispatcher {
         job: &Entered<'_>,
         mut answer: oneshot::Receiver<T>,
     ) -> Result<T, oneshot::error::RecvError> {
-        match self.permits.clone().try_acquire_owned() {
+        match self.permits().clone().try_acquire_owned() {
             Ok(permit) => self.place(&job.call, permit),
-            Err(_) => match select(&mut answer, pin!(permit(&self.permits, &job.call))).await {
+            Err(_) => match select(&mut answer, pin!(permit(self.permits(), &job.call))).await {
                 Either::Left((answer, _)) => return answer,
                 Either::Right((Ok(permit), _)) => self.place(&job.call, permit),
                 Either::Right((Err(error), _)) => job.call.answer(Err(error)),
@@ -126,7 +122,7 @@ impl Dispatcher {
     /// Hands a call to the worker with the fewest in flight. With no worker
     /// alive, the call goes to the supervisor, which places it when there is one.
     fn place(&self, call: &Arc<Call>, permit: OwnedSemaphorePermit) {
-        let mut job = Job { permit, ticket: Ticket::new(Arc::clone(call), self.lost.clone()) };
+        let mut job = Job::new(call, permit, &self.capacity, &self.lost);
         let routes = self.routes.borrow().clone();
         let mut tried = Vec::new();
         while let Some((index, route)) = routes
@@ -149,7 +145,7 @@ impl Dispatcher {
     /// Places a lost call again, when a permit is free: what waits on a worker is
     /// lost with it, so nothing waits there that need not.
     pub(crate) async fn requeue(&self, call: &Arc<Call>) {
-        let permit = pin!(permit(&self.permits, call));
+        let permit = pin!(permit(self.permits(), call));
         match select(pin!(call.cancelled()), permit).await {
             Either::Left(_) => {}
             Either::Right((Ok(permit), _)) => self.place(call, permit),
@@ -158,7 +154,23 @@ impl Dispatcher {
     }
 
     pub(crate) fn permits(&self) -> &Arc<Semaphore> {
-        &self.permits
+        self.capacity.permits()
+    }
+
+    pub(crate) fn capacity(&self) -> &Arc<Capacity> {
+        &self.capacity
+    }
+
+    /// How many calls may be under way at a time, those that wait included.
+    fn max_calls(&self) -> usize {
+        self.capacity.size().saturating_add(self.config.settings.max_queued)
+    }
+
+    /// The calls that are on `worker` at the moment.
+    pub(crate) fn calls_on(&self, worker: u64) -> Vec<(Arc<Call>, Arc<Seat>)> {
+        let calls = self.jobs().all().into_iter();
+        let seated = calls.filter_map(|call| call.seat().map(|seat| (call, seat)));
+        seated.filter(|(_, seat)| seat.is_on(worker)).collect()
     }
 
     /// One permit for each KiB of pages that may wait taken apart, in the whole pool.
@@ -196,7 +208,7 @@ impl Dispatcher {
 
     /// Answers every call that has no answer yet.
     pub(crate) fn fail_all(&self, error: impl Fn() -> Error) {
-        self.permits.close();
+        self.permits().close();
         for call in self.jobs().all() {
             call.fail(error());
             call.cancel();

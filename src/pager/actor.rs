@@ -15,13 +15,15 @@ use super::ahead::Ahead;
 /// Drives the fetching of pages for one stream.
 struct Pager<T: Send + 'static> {
     ahead: Arc<Mutex<Ahead<T>>>,
+    number: u64,
     /// Dropped with the pager, however it ends.
     _alive: oneshot::Sender<()>,
 }
 
 /// Starts a pager on the current thread. It ends by itself with the read.
 pub(super) fn start<T: Send + 'static>(ahead: Arc<Mutex<Ahead<T>>>, alive: oneshot::Sender<()>) {
-    Pager { ahead, _alive: alive }.start();
+    let number = ahead.lock().unwrap_or_else(PoisonError::into_inner).next_pager();
+    Pager { ahead, number, _alive: alive }.start();
 }
 
 impl<T: Send + 'static> Actor for Pager<T> {
@@ -44,7 +46,8 @@ impl<T: Send + 'static> ActorFuture<Pager<T>> for Fetching {
         ctx: &mut Context<Pager<T>>,
         task: &mut Waking<'_>,
     ) -> Poll<()> {
-        let ended = pager.ahead.lock().unwrap_or_else(PoisonError::into_inner).poll(task);
+        let mut ahead = pager.ahead.lock().unwrap_or_else(PoisonError::into_inner);
+        let ended = ahead.poll(pager.number, task);
         if ended.is_ready() {
             ctx.stop();
         }

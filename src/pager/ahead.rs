@@ -46,6 +46,9 @@ impl<T> Feed<T> {
 pub(super) struct Ahead<T: Send + 'static> {
     dispatcher: Arc<Dispatcher>,
     target: Arc<Target<T>>,
+    /// Counts the pagers. Only the last one drives: an earlier one may come back to life on
+    /// a thread that was given up.
+    pagers: u64,
     /// The page to ask for next.
     next: u64,
     horizon: u64,
@@ -85,6 +88,7 @@ impl<T: Send + 'static> Ahead<T> {
             window: Arc::new(Semaphore::new(target.prefetch)),
             dispatcher,
             target,
+            pagers: 0,
             next: 0,
             horizon,
             horizons: horizons.boxed(),
@@ -98,8 +102,18 @@ impl<T: Send + 'static> Ahead<T> {
         (ahead, Feed { pages: delivered, share, horizon: set_horizon })
     }
 
-    /// Goes on as far as possible. Ready when nobody reads any more.
-    pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+    /// Takes in another pager, and returns its number.
+    pub(super) fn next_pager(&mut self) -> u64 {
+        self.pagers += 1;
+        self.pagers
+    }
+
+    /// Goes on as far as possible. Ready when nobody reads any more, or another pager than
+    /// number `pager` drives.
+    pub(super) fn poll(&mut self, pager: u64, cx: &mut Context<'_>) -> Poll<()> {
+        if pager != self.pagers {
+            return Poll::Ready(());
+        }
         while let Poll::Ready(news) = self.horizons.poll_next_unpin(cx) {
             match news {
                 Some(horizon) => self.horizon = horizon,

@@ -17,32 +17,46 @@ use rust_decimal::Decimal;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 
 use super::bucket::{Bucket, default_burst};
-use crate::error::{Error, ErrorKind};
+use crate::{
+    error::{Error, ErrorKind},
+    seats::Seat,
+};
 
 /// How long a leased permit that was not used stays good. A worker that falls
 /// idle thereby wastes at most one lease.
 const LEASE_LIFE: Duration = Duration::from_millis(100);
 
-/// Asks for permission to send one request before `deadline`. A slot that the asker
-/// holds comes along, so that it is free while the asker waits. Whoever drops the
-/// other end of `reply` leaves the queue.
+/// Asks for permission to send one request before `deadline`. A slot in the asker's `seat`
+/// is taken from it, so that it is free while the asker waits; the slot to send with is put
+/// there. Whoever drops the other end of `reply`, or loses the seat, leaves the queue.
 #[derive(Message)]
 #[rtype(result = "()")]
 pub(crate) struct Acquire {
     pub(crate) deadline: Instant,
-    pub(crate) slot: Option<OwnedSemaphorePermit>,
+    pub(crate) seat: Arc<Seat>,
     pub(crate) reply: Reply,
 }
 
-type Reply = oneshot::Sender<Result<Grant, Error>>;
+type Reply = oneshot::Sender<Result<Lease, Error>>;
 
-/// Permission to send one request now.
-pub(crate) struct Grant {
-    pub(crate) slot: OwnedSemaphorePermit,
-    pub(crate) lease: Lease,
+/// Changes the number of workers that share the limit.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub(crate) struct Share(pub(crate) usize);
+
+/// One who waits for a permit.
+struct Waiting {
+    seat: Arc<Seat>,
+    reply: Reply,
 }
 
-/// Permission to send up to `spare` more requests until `expires`.
+impl Waiting {
+    fn has_left(&self) -> bool {
+        self.reply.is_closed() || self.seat.is_revoked()
+    }
+}
+
+/// Permission to send one request now, and up to `spare` more until `expires`.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Lease {
     pub(crate) spare: u32,
@@ -52,14 +66,18 @@ pub(crate) struct Lease {
 /// Owns the bucket and the queue before it.
 pub(crate) struct RateLimiter {
     bucket: Bucket,
+    /// What all workers together may have leased without a use for it.
+    leasable: u32,
     /// The most that one lease holds.
     lease_size: u32,
     slots: Arc<Semaphore>,
-    queue: VecDeque<Reply>,
+    queue: VecDeque<Waiting>,
     /// Whether a timer runs until the bucket has a permit.
     is_armed: bool,
     /// Whether a slot is waited for.
     wants_slot: bool,
+    /// Tells the supervisor when this actor is gone.
+    _watch: Box<dyn Send>,
 }
 
 impl RateLimiter {
@@ -71,19 +89,29 @@ impl RateLimiter {
         workers: usize,
         slots: Arc<Semaphore>,
         now: Instant,
+        watch: Box<dyn Send>,
     ) -> Self {
         let usual = default_burst(rate);
         let burst = burst.unwrap_or(usual);
         // What workers lease and then have no use for is lost: at most 10 ms worth.
-        let lease_size = burst.min(usual) / u32::try_from(workers.max(1)).unwrap_or(u32::MAX);
+        let leasable = burst.min(usual);
         Self {
             bucket: Bucket::new(rate, burst, now),
-            lease_size: lease_size.max(1),
+            leasable,
+            lease_size: share(leasable, workers),
             slots,
             queue: VecDeque::new(),
             is_armed: false,
             wants_slot: false,
+            _watch: watch,
         }
+    }
+
+    /// The same limit with nothing saved, for one that takes the place of another: what
+    /// that one gave away last counts.
+    pub(crate) fn emptied(mut self, now: Instant) -> Self {
+        self.bucket.take(now, u32::MAX);
+        self
     }
 
     /// Serves the queue as far as the bucket at `now` and the slots reach, beginning with
@@ -95,7 +123,7 @@ impl RateLimiter {
         ctx: &mut Context<Self>,
     ) {
         while let Some(first) = self.queue.front() {
-            if first.is_closed() {
+            if first.has_left() {
                 self.queue.pop_front();
                 continue;
             }
@@ -104,19 +132,25 @@ impl RateLimiter {
                 return self.wait_for_permit(now, wait, ctx);
             }
             let free = || self.slots.clone().try_acquire_owned().ok();
-            let Some(slot) = slot.take().or_else(free) else { return self.wait_for_slot(ctx) };
-            self.grant(slot, now);
+            let Some(free) = slot.take().or_else(free) else { return self.wait_for_slot(ctx) };
+            slot = self.grant(free, now);
         }
     }
 
     /// Gives a permit from the bucket, which has one, to the first in the queue, and what
-    /// the bucket can spare to the last.
-    fn grant(&mut self, slot: OwnedSemaphorePermit, now: Instant) {
-        let Some(reply) = self.queue.pop_front() else { return };
+    /// the bucket can spare to the last. A slot that has no seat to go to comes back.
+    fn grant(&mut self, slot: OwnedSemaphorePermit, now: Instant) -> Option<OwnedSemaphorePermit> {
+        let Some(Waiting { seat, reply }) = self.queue.pop_front() else { return Some(slot) };
+        if let Err(slot) = seat.fill(slot) {
+            return Some(slot);
+        }
         self.bucket.take(now, 1);
         let spare = if self.queue.is_empty() { self.lease_size - 1 } else { 0 };
         let lease = Lease { spare: self.bucket.take(now, spare), expires: now + LEASE_LIFE };
-        let _ = reply.send(Ok(Grant { slot, lease }));
+        if reply.send(Ok(lease)).is_err() {
+            seat.release();
+        }
+        None
     }
 
     /// How long the next one to join the queue waits.
@@ -147,8 +181,11 @@ impl RateLimiter {
             limiter.wants_slot = false;
             match slot {
                 Ok(slot) => limiter.serve(Some(slot), Instant::now(), ctx),
-                // The pool is shutting down.
-                Err(_) => limiter.queue.clear(),
+                Err(_) => {
+                    for waiting in limiter.queue.drain(..) {
+                        let _ = waiting.reply.send(Err(Error::shutting_down()));
+                    }
+                }
             }
         }));
     }
@@ -162,24 +199,42 @@ impl Handler<Acquire> for RateLimiter {
     type Result = ();
 
     fn handle(&mut self, acquire: Acquire, ctx: &mut Self::Context) {
-        let Acquire { deadline, slot, reply } = acquire;
-        if reply.is_closed() {
+        let Acquire { deadline, seat, reply } = acquire;
+        let slot = seat.take();
+        let waiting = Waiting { seat, reply };
+        if waiting.has_left() {
             return;
         }
         let now = Instant::now();
         let remaining = deadline.saturating_duration_since(now);
         if self.wait(now) > remaining {
             // Those who left are not waited for.
-            self.queue.retain(|waiting| !waiting.is_closed());
+            self.queue.retain(|waiting| !waiting.has_left());
         }
         let wait = self.wait(now);
         if wait > remaining {
             let error =
                 Error::new(ErrorKind::DeadlineExceeded, "the rate limit would pass the deadline");
-            let _ = reply.send(Err(error.with_wait(wait)));
+            let _ = waiting.reply.send(Err(error.with_wait(wait)));
             return;
         }
-        self.queue.push_back(reply);
+        self.queue.push_back(waiting);
         self.serve(slot, now, ctx);
     }
 }
+
+impl Handler<Share> for RateLimiter {
+    type Result = ();
+
+    fn handle(&mut self, Share(workers): Share, _: &mut Self::Context) {
+        self.lease_size = share(self.leasable, workers);
+    }
+}
+
+/// The part of `leasable` that one of `workers` may lease.
+fn share(leasable: u32, workers: usize) -> u32 {
+    (leasable / u32::try_from(workers.max(1)).unwrap_or(u32::MAX)).max(1)
+}
+
+#[cfg(test)]
+crate::actors::mortal!(RateLimiter);

@@ -9,6 +9,6 @@ mod bucket;
 mod headers;
 mod hold;
 
-pub(crate) use actor::{Acquire, Lease, RateLimiter};
+pub(crate) use actor::{Acquire, Lease, RateLimiter, Share};
 pub(crate) use headers::retry_after;
 pub(crate) use hold::Hold;

@@ -1,6 +1,10 @@
-//! The actor that merges what the other actors counted into one picture.
+//! The actor that merges what the other actors counted into one picture. The picture
+//! is in a ledger that outlives it.
 
-use std::time::Instant;
+use std::{
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Instant,
+};
 
 use actix::prelude::*;
 
@@ -30,15 +34,34 @@ pub(crate) enum Happened {
 #[rtype(result = "Stats")]
 pub(crate) struct Snapshot;
 
-/// Owns the merged statistics.
-pub(crate) struct StatsCollector {
-    stats: Stats,
+/// The merged statistics since the pool started. Only the collector reads and writes
+/// them, so its lock is free but for the moment in which one collector follows another.
+pub(crate) struct Ledger {
+    stats: Mutex<Stats>,
     started: Instant,
 }
 
+impl Ledger {
+    pub(crate) fn new(now: Instant) -> Self {
+        Self { stats: Mutex::default(), started: now }
+    }
+
+    fn stats(&self) -> MutexGuard<'_, Stats> {
+        self.stats.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Keeps the merged statistics.
+pub(crate) struct StatsCollector {
+    ledger: Arc<Ledger>,
+    /// Tells the supervisor when this actor is gone.
+    _watch: Box<dyn Send>,
+}
+
 impl StatsCollector {
-    pub(crate) fn new() -> Self {
-        Self { stats: Stats::default(), started: Instant::now() }
+    /// A collector that goes on where `ledger` ends.
+    pub(crate) fn new(ledger: Arc<Ledger>, watch: Box<dyn Send>) -> Self {
+        Self { ledger, _watch: watch }
     }
 }
 
@@ -54,7 +77,7 @@ impl Handler<Counted> for StatsCollector {
     type Result = ();
 
     fn handle(&mut self, Counted { worker, counters }: Counted, _: &mut Self::Context) {
-        self.stats.absorb(worker, counters);
+        self.ledger.stats().absorb(worker, counters);
     }
 }
 
@@ -63,8 +86,8 @@ impl Handler<Happened> for StatsCollector {
 
     fn handle(&mut self, event: Happened, _: &mut Self::Context) {
         match event {
-            Happened::WorkerRestarted(worker) => self.stats.worker_restarted(worker),
-            Happened::TokenAcquired => self.stats.token_refreshed(),
+            Happened::WorkerRestarted(worker) => self.ledger.stats().worker_restarted(worker),
+            Happened::TokenAcquired => self.ledger.stats().token_refreshed(),
         }
     }
 }
@@ -73,8 +96,11 @@ impl Handler<Snapshot> for StatsCollector {
     type Result = MessageResult<Snapshot>;
 
     fn handle(&mut self, _: Snapshot, _: &mut Self::Context) -> Self::Result {
-        let mut stats = self.stats.clone();
-        stats.elapsed = self.started.elapsed();
+        let mut stats = self.ledger.stats().clone();
+        stats.elapsed = self.ledger.started.elapsed();
         MessageResult(stats)
     }
 }
+
+#[cfg(test)]
+crate::actors::mortal!(StatsCollector);

@@ -10,7 +10,7 @@ mod counters;
 mod latency;
 mod snapshot;
 
-pub(crate) use actor::{Counted, Happened, Snapshot, StatsCollector};
+pub(crate) use actor::{Counted, Happened, Ledger, Snapshot, StatsCollector};
 pub(crate) use counters::Counters;
 pub use latency::Latency;
 pub use snapshot::{Stats, WorkerStats};

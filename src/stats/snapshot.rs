@@ -77,6 +77,11 @@ pub struct Stats {
     pub bytes_received: u64,
     /// How long attempts took. Moves with every complete answer.
     pub latency: Latency,
+    /// How many workers the pool is to have. Moves with a resize.
+    pub size: usize,
+    /// How many workers take new calls: not those that died and are not replaced yet, that
+    /// block, or that leave after a resize. Moves with each of these.
+    pub serving: usize,
     /// The part of each worker, in the order of their numbers.
     pub workers: Vec<WorkerStats>,
 }
@@ -158,7 +163,7 @@ impl Stats {
 
     /// What happened between `earlier` and this snapshot of the same pool. Of
     /// the latency, mean and percentiles are those of the interval; the running
-    /// average stays as it is. A count that would be negative is zero.
+    /// average and the numbers of workers stay as they are. A count that would be negative is zero.
     #[must_use]
     pub fn difference(&self, earlier: &Self) -> Self {
         Self {
@@ -186,6 +191,8 @@ impl Stats {
             connections_open: self.connections_open,
             bytes_received: self.bytes_received.saturating_sub(earlier.bytes_received),
             latency: self.latency.difference(&earlier.latency),
+            size: self.size,
+            serving: self.serving,
             workers: self
                 .workers
                 .iter()
@@ -215,7 +222,7 @@ impl fmt::Display for Stats {
             f,
             "{:.1?}: {} calls ok, {} failed, {} refused; {} attempts, {} repeats, 2xx {}, 3xx {}, 4xx {} \
              (429 {}), 5xx {}, no answer {}, cancelled {}; latency {}; {} pages, {} items, {} bytes; \
-             {} connections opened, {} open; {} tokens, {} restarts; \
+             {} connections opened, {} open; {} tokens, {} restarts, {} of {} workers serve; \
              breaker {}, {} openings, {} refusals",
             self.elapsed,
             self.calls_ok,
@@ -238,6 +245,8 @@ impl fmt::Display for Stats {
             self.connections_open,
             self.token_refreshes,
             self.worker_restarts,
+            self.serving,
+            self.size,
             self.breaker,
             self.breaker_openings,
             self.breaker_refusals,

@@ -1,7 +1,7 @@
 //! The supervisor actor. It knows every other actor; none of them knows it.
 
 use std::{
-    sync::Arc,
+    sync::{Arc, Mutex},
     time::{Duration, Instant},
 };
 
@@ -10,39 +10,36 @@ use futures::{
     FutureExt,
     future::{BoxFuture, Shared, join_all},
 };
-use tokio::sync::{
-    mpsc,
-    oneshot::{self, error::TryRecvError},
-    watch,
-};
+use tokio::sync::{mpsc, watch};
 
 use super::{
     answer::WhileAwaited,
+    control::{Controls, Lines},
+    crew::Crew,
+    heartbeat::Rounds,
     host::Started,
     messages::{Fetch, GetStats, OpenStream, WarmUp},
-    restart::Restarts,
-    slot::{Occupant, WorkerDown, join, worker_arbiter},
+    threads::Threads,
 };
 use crate::{
-    dispatch::{
-        Call, Dispatcher, Lifeline, Lost, PoolLink, Route, Routes, StartPager,
-        jobs::{Fate, Loss, fate},
-    },
-    error::{Error, ErrorKind},
-    events::Event,
+    actors::Unanswered,
+    dispatch::{Call, Dispatcher, Lifeline, Lost, PoolLink, Routes, StartPager, jobs::Loss},
+    error::Error,
     http::Response,
     pager::PaginatedStream,
-    stats::{Happened, Snapshot, Stats, StatsCollector},
+    rate_limit::Hold,
+    retry::Budget,
+    stats::{Snapshot, Stats},
     worker::{Fill, Flush, WorkerParts},
 };
 
-/// How often late and parked calls are looked after.
+/// How often calls and workers are looked after.
 const TICK: Duration = Duration::from_millis(50);
 /// How long past its deadline a call may be answered by its worker, which knows
 /// more about it, before the supervisor answers.
 const GRACE: Duration = Duration::from_millis(20);
-/// When the start of a worker is tried again for which the system had no thread.
-const TRY_AGAIN: Duration = Duration::from_secs(1);
+/// When the start of an actor is tried again for which the system had no thread.
+pub(super) const TRY_AGAIN: Duration = Duration::from_secs(1);
 /// How long a worker may take to report before its numbers are left out.
 const REPORT_LIMIT: Duration = Duration::from_millis(250);
 
@@ -65,115 +62,85 @@ pub(super) struct Start(pub(super) StartPager);
 /// is closed once the pool is shut down or its last handle is dropped.
 pub struct Supervisor {
     pub(super) dispatcher: Arc<Dispatcher>,
-    parts: WorkerParts,
-    stats: Addr<StatsCollector>,
-    routes: watch::Sender<Routes>,
+    pub(super) parts: WorkerParts,
+    pub(super) controls: Controls,
+    pub(super) crew: Crew,
+    pub(super) threads: Threads,
+    pub(super) rounds: Rounds,
     lost: Option<mpsc::UnboundedReceiver<Lost>>,
-    slots: Vec<Slot>,
-    /// The thread of the token manager.
-    callbacks: Option<Arbiter>,
     /// Calls that wait for a living worker.
-    parked: Vec<Arc<Call>>,
-    /// The threads of dead workers that are ending.
-    leaving: Vec<oneshot::Receiver<()>>,
+    pub(super) parked: Vec<Arc<Call>>,
     /// Of the pagers on this thread.
     lifeline: watch::Sender<()>,
     /// Set once all workers are stopped and none is started any more.
-    retired: Option<Ended>,
-}
-
-#[derive(Default)]
-struct Slot {
-    generation: u64,
-    restarts: Restarts,
-    occupant: Option<(Occupant, Arc<Route>)>,
+    pub(super) retired: Option<Ended>,
 }
 
 impl Supervisor {
+    /// The supervisor with every other actor. The token manager, if there is one, lives on
+    /// `callbacks`.
     pub(super) fn new(
-        parts: WorkerParts,
-        stats: Addr<StatsCollector>,
+        dispatcher: Arc<Dispatcher>,
         routes: watch::Sender<Routes>,
         lost: mpsc::UnboundedReceiver<Lost>,
         callbacks: Option<Arbiter>,
+        ctx: &mut Context<Self>,
     ) -> Self {
-        let slots = parts.dispatcher.config.settings.workers;
-        Self {
-            dispatcher: Arc::clone(&parts.dispatcher),
-            parts,
+        let now = Instant::now();
+        let (controls, Lines { stats, limiter, tokens }) =
+            Controls::start(Arc::clone(&dispatcher), callbacks, ctx.address().recipient());
+        let parts = WorkerParts {
+            dispatcher: Arc::clone(&dispatcher),
+            limiter,
+            tokens,
             stats,
-            routes,
+            turn: Arc::default(),
+            hold: Arc::new(Hold::new(now)),
+            budget: Arc::new(Mutex::new(Budget::new(now))),
+        };
+        let mut supervisor = Self {
+            crew: Crew::new(dispatcher.config.settings.workers, routes),
+            dispatcher,
+            parts,
+            controls,
+            threads: Threads::default(),
+            rounds: Rounds::new(now),
             lost: Some(lost),
-            slots: (0..slots).map(|_| Slot::default()).collect(),
-            callbacks,
             parked: Vec::new(),
-            leaving: Vec::new(),
             lifeline: watch::Sender::new(()),
             retired: None,
-        }
+        };
+        // From the first moment on: the first calls find them.
+        supervisor.occupy_all(ctx);
+        supervisor
     }
 
-    /// The supervisor with a worker in each slot.
-    pub(super) fn with_workers(mut self, ctx: &mut Context<Self>) -> Self {
-        for index in 0..self.slots.len() {
-            self.occupy(index, ctx);
-        }
-        self
-    }
-
-    fn occupy(&mut self, index: usize, ctx: &mut Context<Self>) {
-        if self.retired.is_some() {
+    /// Gives calls that found no worker another try, once there is one.
+    pub(super) fn requeue_parked(&mut self) {
+        if self.crew.serving() == 0 {
             return;
         }
-        let arbiter = match worker_arbiter() {
-            Ok(arbiter) => arbiter,
-            Err(error) => {
-                tracing::warn!(slot = index, %error, "no thread for a worker");
-                ctx.run_later(TRY_AGAIN, move |supervisor, ctx| supervisor.occupy(index, ctx));
-                return;
-            }
-        };
-        let Some(slot) = self.slots.get_mut(index) else { return };
-        slot.generation += 1;
-        let (parts, stats) = (self.parts.clone(), self.stats.clone());
-        let occupant = Occupant::start(
-            arbiter,
-            index,
-            slot.generation,
-            parts,
-            stats,
-            ctx.address().recipient(),
-        );
-        let route = Arc::new(occupant.route());
-        slot.occupant = Some((occupant, route));
-        if slot.generation > 1 {
-            self.dispatcher.events().emit(|| Event::WorkerRestarted { worker: index });
-        }
-        self.publish();
-        self.requeue_parked();
-    }
-
-    /// Gives calls that found no worker another try.
-    fn requeue_parked(&mut self) {
         for call in std::mem::take(&mut self.parked) {
             self.requeue(call);
         }
     }
 
-    fn requeue(&self, call: Arc<Call>) {
+    pub(super) fn requeue(&self, call: Arc<Call>) {
         let dispatcher = Arc::clone(&self.dispatcher);
         actix_rt::spawn(async move { dispatcher.requeue(&call).await });
-    }
-
-    fn publish(&self) {
-        let living = self.slots.iter().filter_map(|slot| slot.occupant.as_ref());
-        self.routes.send_replace(living.map(|(_, route)| Arc::clone(route)).collect());
     }
 
     fn look_after_calls(&mut self) {
         self.dispatcher
             .fail_overdue(Instant::now().checked_sub(GRACE).unwrap_or_else(Instant::now));
+        self.dispatcher.capacity().settle();
         self.requeue_parked();
+    }
+
+    /// Takes every actor's thread out.
+    fn take_arbiters(&mut self) -> Vec<Arbiter> {
+        let workers = self.crew.take_all().into_iter().map(|occupant| occupant.arbiter);
+        workers.chain(self.controls.take_callbacks()).collect()
     }
 }
 
@@ -184,7 +151,10 @@ impl Actor for Supervisor {
         if let Some(mut lost) = self.lost.take() {
             ctx.add_stream(futures::stream::poll_fn(move |cx| lost.poll_recv(cx)));
         }
-        ctx.run_interval(TICK, |supervisor, _| supervisor.look_after_calls());
+        ctx.run_interval(TICK, |supervisor, ctx| {
+            supervisor.look_after_calls();
+            supervisor.look_after_workers(ctx);
+        });
     }
 }
 
@@ -193,46 +163,8 @@ impl Drop for Supervisor {
     fn drop(&mut self) {
         self.dispatcher.close_intake();
         self.dispatcher.fail_all(Error::gone);
-        let occupants = self.slots.drain(..).filter_map(|slot| slot.occupant);
-        for arbiter in occupants.map(|(occupant, _)| occupant.arbiter).chain(self.callbacks.take())
-        {
+        for arbiter in self.take_arbiters() {
             arbiter.stop();
-        }
-    }
-}
-
-impl Handler<WorkerDown> for Supervisor {
-    type Result = ();
-
-    fn handle(&mut self, down: WorkerDown, ctx: &mut Self::Context) {
-        let Some(slot) =
-            self.slots.get_mut(down.slot).filter(|slot| slot.generation == down.generation)
-        else {
-            return;
-        };
-        if let Some((occupant, _)) = slot.occupant.take() {
-            // The actor may be gone with its thread still there.
-            occupant.arbiter.stop();
-            self.leaving.retain_mut(|ended| ended.try_recv() == Err(TryRecvError::Empty));
-            self.leaving.push(join(vec![occupant.arbiter]));
-        }
-        if self.retired.is_some() {
-            return;
-        }
-        self.dispatcher.events().emit(|| Event::WorkerDied { worker: down.slot });
-        let delay = slot.restarts.delay(Instant::now());
-        tracing::warn!(
-            slot = down.slot,
-            generation = down.generation,
-            delay_ms = delay.as_millis() as u64,
-            "worker down"
-        );
-        self.stats.do_send(Happened::WorkerRestarted(down.slot));
-        self.publish();
-        if delay.is_zero() {
-            self.occupy(down.slot, ctx);
-        } else {
-            ctx.run_later(delay, move |supervisor, ctx| supervisor.occupy(down.slot, ctx));
         }
     }
 }
@@ -242,14 +174,10 @@ impl StreamHandler<Lost> for Supervisor {
         if call.is_cancelled() {
             return;
         }
-        let max_attempts = self.dispatcher.config.settings.max_attempts;
-        match fate(&call, loss, max_attempts) {
+        match loss {
             _ if self.retired.is_some() => call.fail(Error::shutting_down()),
-            Fate::Crashed => {
-                call.fail(Error::new(ErrorKind::WorkerCrashed, "the worker died under this call"));
-            }
-            Fate::Rerun if loss == Loss::Unplaced => self.parked.push(call),
-            Fate::Rerun => self.requeue(call),
+            Loss::Unplaced if !self.crew.is_given_up() => self.parked.push(call),
+            Loss::Unplaced | Loss::Dropped | Loss::Panicked => self.settle(call, loss),
         }
     }
 
@@ -263,15 +191,9 @@ impl Handler<Retire> for Supervisor {
         if let Some(ended) = &self.retired {
             return MessageResult(ended.clone());
         }
-        let occupants = self.slots.iter_mut().filter_map(|slot| slot.occupant.take());
-        let arbiters: Vec<_> =
-            occupants.map(|(occupant, _)| occupant.arbiter).chain(self.callbacks.take()).collect();
-        for arbiter in &arbiters {
-            arbiter.stop();
-        }
-        self.publish();
-        self.leaving.push(join(arbiters));
-        let ended = join_all(std::mem::take(&mut self.leaving)).map(drop).boxed().shared();
+        let arbiters = self.take_arbiters();
+        self.threads.end(arbiters);
+        let ended = self.threads.ended().boxed().shared();
         self.retired = Some(ended.clone());
         MessageResult(ended)
     }
@@ -284,9 +206,7 @@ impl Handler<Start> for Supervisor {
         if self.retired.is_some() {
             return Err(Error::shutting_down());
         }
-        let living = self.slots.iter().filter_map(|slot| slot.occupant.as_ref());
-        let living = living.map(|(occupant, _)| occupant);
-        match living.min_by_key(|occupant| occupant.lifeline.receiver_count()) {
+        match self.crew.least_paging() {
             Some(occupant) => {
                 occupant.arbiter.spawn_fn(start);
                 Ok(occupant.lifeline.subscribe())
@@ -333,12 +253,19 @@ impl Handler<GetStats> for Supervisor {
 
     /// Asks every worker to report first, so that what the caller has seen is counted.
     fn handle(&mut self, _: GetStats, _: &mut Self::Context) -> Self::Result {
-        let living = self.slots.iter().filter_map(|slot| slot.occupant.as_ref());
-        let reports: Vec<_> = living.map(|(occupant, _)| occupant.worker.send(Flush)).collect();
-        let (stats, dispatcher) = (self.stats.clone(), Arc::clone(&self.dispatcher));
+        let reports: Vec<_> = self.crew.workers().map(|worker| worker.send(Flush)).collect();
+        let (size, serving) = (self.crew.size(), self.crew.serving());
+        let (line, dispatcher) = (self.parts.stats.clone(), Arc::clone(&self.dispatcher));
         Box::pin(async move {
             let _ = tokio::time::timeout(REPORT_LIMIT, join_all(reports)).await;
-            let mut stats = stats.send(Snapshot).await.map_err(|_| Error::gone())?;
+            let mut stats = loop {
+                match line.send(Snapshot).await {
+                    Ok(stats) => break stats,
+                    Err(Unanswered::Died | Unanswered::Hung) => {}
+                    Err(Unanswered::Gone) => return Err(Error::gone()),
+                }
+            };
+            (stats.size, stats.serving) = (size, serving);
             dispatcher.tally().write(&mut stats);
             if let Some(circuit) = dispatcher.circuit() {
                 circuit.write(&mut stats);
@@ -352,8 +279,8 @@ impl Handler<WarmUp> for Supervisor {
     type Result = ResponseFuture<Result<(), Error>>;
 
     fn handle(&mut self, _: WarmUp, _: &mut Self::Context) -> Self::Result {
-        let living = self.slots.iter().filter_map(|slot| slot.occupant.as_ref());
-        let filled: Vec<_> = living.map(|(occupant, _)| occupant.worker.send(Fill)).collect();
+        let well = self.crew.well().map(|occupant| &occupant.worker);
+        let filled: Vec<_> = well.map(|worker| worker.send(Fill)).collect();
         Box::pin(async move {
             let mut filled = join_all(filled).await.into_iter();
             filled.try_for_each(|filled| filled.unwrap_or_else(|_| Err(Error::gone())))
@@ -363,6 +290,6 @@ impl Handler<WarmUp> for Supervisor {
 
 impl std::fmt::Debug for Supervisor {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Supervisor").field("slots", &self.slots.len()).finish_non_exhaustive()
+        f.debug_struct("Supervisor").field("workers", &self.crew.size()).finish_non_exhaustive()
     }
 }

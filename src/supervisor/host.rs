@@ -3,9 +3,9 @@
 
 use std::{
     collections::BTreeSet,
-    sync::{Arc, Mutex, MutexGuard, PoisonError, atomic::AtomicUsize},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     thread,
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use actix::prelude::*;
@@ -27,11 +27,6 @@ use crate::{
     dispatch::{Connect, Control, Dispatcher, Lifeline, Routes, StartPager},
     error::{Error, ErrorKind},
     events::Events,
-    rate_limit::{Hold, RateLimiter},
-    retry::Budget,
-    stats::StatsCollector,
-    token_manager::TokenManager,
-    worker::WorkerParts,
 };
 
 /// The way to a pool that runs. It does not keep the pool alive.
@@ -150,34 +145,13 @@ fn end(supervisor: Addr<Supervisor>, exit: Exit) {
 fn boot(config: ValidConfig, events: Arc<Events>) -> Result<Started, Error> {
     let (routes_sender, routes) = watch::channel(Routes::default());
     let (lost_sender, lost) = mpsc::unbounded_channel();
-    let now = Instant::now();
-    let stats = StatsCollector::new().start();
     // The acquire callback is a user's: it may block its own thread, not this one.
-    let callbacks = config.settings.auth.clone().map(|auth| {
-        let arbiter = Arbiter::try_new().map_err(no_thread)?;
-        let limit = config.settings.acquire_timeout;
-        let manager = TokenManager::new(auth, limit, stats.clone(), Arc::clone(&events));
-        Ok((TokenManager::start_in_arbiter(&arbiter.handle(), |_| manager), arbiter))
-    });
-    let (tokens, callbacks) = callbacks.transpose()?.unzip();
+    let callbacks = config.settings.auth.as_ref().map(|_| Arbiter::try_new().map_err(no_thread));
+    let callbacks = callbacks.transpose()?;
     let dispatcher = Arc::new(Dispatcher::new(Arc::new(config), events, routes, lost_sender));
-    let settings = &dispatcher.config.settings;
-    let limiter = settings.rate_limit.map(|rate| {
-        let slots = Arc::clone(dispatcher.permits());
-        RateLimiter::new(rate, settings.burst, settings.workers, slots, now).start()
-    });
-    let parts = WorkerParts {
-        dispatcher: Arc::clone(&dispatcher),
-        limiter,
-        tokens,
-        turn: Arc::new(AtomicUsize::new(0)),
-        hold: Arc::new(Hold::new(now)),
-        budget: Arc::new(Mutex::new(Budget::new(now))),
-    };
-    // With its workers from the first moment on: the first calls find them.
-    let supervisor = Supervisor::create(|ctx| {
-        Supervisor::new(parts, stats, routes_sender, lost, callbacks).with_workers(ctx)
-    });
+    let own = Arc::clone(&dispatcher);
+    let supervisor =
+        Supervisor::create(|ctx| Supervisor::new(own, routes_sender, lost, callbacks, ctx));
     Ok(Started { dispatcher, supervisor })
 }
 

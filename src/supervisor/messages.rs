@@ -70,6 +70,20 @@ impl OpenStream {
 #[rtype(result = "Result<Stats, Error>")]
 pub struct GetStats;
 
+/// Changes the number of workers. It does what
+/// [`AwwPool::resize`](crate::AwwPool::resize) does.
+///
+/// ```no_run
+/// # async fn demo(pool: vantage_api_pool::AwwPool) -> Result<(), Box<dyn std::error::Error>> {
+/// use vantage_api_pool::messages::Resize;
+///
+/// pool.supervisor().await?.send(Resize(8)).await??;
+/// # Ok(()) }
+/// ```
+#[derive(Debug, Clone, Copy, Message)]
+#[rtype(result = "Result<(), Error>")]
+pub struct Resize(pub usize);
+
 /// Has every [`Event`] from here on sent to an actor, until that actor stops or the pool
 /// ends. The pool keeps the recipient till then, and it never waits for it: an actor that
 /// falls behind by more than 4,096 events gets an [`Event::Missed`] in their place.

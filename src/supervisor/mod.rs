@@ -1,17 +1,23 @@
 //! The supervisor: it starts every other actor, keeps the route table that callers
-//! choose workers from, repairs workers that die, decides about the calls they
-//! leave behind, and shuts the pool down without losing one.
+//! choose workers from, repairs workers that die or hang, decides about the calls
+//! they leave behind, changes their number, and shuts the pool down without losing one.
 
 mod actor;
 mod answer;
+mod control;
+mod crew;
+mod heartbeat;
 mod host;
 pub mod messages;
 mod observers;
+mod repair;
 mod restart;
 mod shutdown;
 mod slot;
+mod succession;
 #[cfg(test)]
 mod tests;
+mod threads;
 
 pub use actor::Supervisor;
 pub(crate) use host::{Core, start};

@@ -1,64 +1,80 @@
-//! One worker's place: its Arbiter, its address and the watch over its life, and
-//! the end of its thread.
+//! One worker's place: who is in it, what it went through, and the watch over the end
+//! of every actor.
 
-use std::{io, thread};
+use std::{io, sync::Arc, thread, time::Instant};
 
 use actix::prelude::*;
-use tokio::{
-    runtime,
-    sync::{oneshot, watch},
-};
+use tokio::{runtime, sync::watch};
 
+use super::{
+    heartbeat::Heart,
+    restart::{Intensity, Repair, Restarts},
+};
 use crate::{
+    actors::Pulse,
     dispatch::{Job, Route},
-    stats::StatsCollector,
     worker::{Run, Worker, WorkerParts},
 };
 
 /// A worker is gone.
-#[derive(Message)]
+#[derive(Clone, Copy, Message)]
 #[rtype(result = "()")]
 pub(super) struct WorkerDown {
-    pub(super) slot: usize,
-    pub(super) generation: u64,
+    /// The worker's number, which no other worker has or had.
+    pub(super) id: u64,
 }
 
-/// A living worker.
+/// A worker that was started and is not known to be dead.
 pub(super) struct Occupant {
+    pub(super) id: u64,
     pub(super) arbiter: Arbiter,
     pub(super) worker: Addr<Worker>,
+    pub(super) route: Arc<Route>,
+    pub(super) pulse: Arc<Pulse>,
+    pub(super) heart: Heart,
     /// Of the pagers that live on the worker's thread.
     pub(super) lifeline: watch::Sender<()>,
 }
 
 impl Occupant {
-    /// Starts a worker on `arbiter`, and `supervisor` hears of its end.
+    /// Starts worker `id` on `arbiter`, and `supervisor` hears of its end. `slot` is what
+    /// its numbers are counted under.
     pub(super) fn start(
         arbiter: Arbiter,
         slot: usize,
-        generation: u64,
+        id: u64,
         parts: WorkerParts,
-        stats: Addr<StatsCollector>,
         supervisor: Recipient<WorkerDown>,
     ) -> Self {
         // Made here and not in the closure: an Arbiter that is already dead drops
         // the closure, and with it the watch.
-        let watch = Watch { slot, generation, supervisor };
+        let watch = Watch { supervisor, news: WorkerDown { id } };
+        let pulse = Arc::new(Pulse::new(Instant::now()));
+        let own = Arc::clone(&pulse);
         let worker = Worker::start_in_arbiter(&arbiter.handle(), move |_| {
-            Worker::new(slot, parts, stats, Box::new(watch))
+            Worker::new(slot, parts, own, Box::new(watch))
         });
-        Self { arbiter, worker, lifeline: watch::Sender::new(()) }
+        let route = Arc::new(route(id, worker.clone()));
+        let lifeline = watch::Sender::new(());
+        Self { id, arbiter, worker, route, pulse, heart: Heart::default(), lifeline }
     }
 
-    pub(super) fn route(&self) -> Route {
-        let worker = self.worker.clone();
-        Route::new(Box::new(move |job: Job| {
+    /// Gives up the pagers on this thread: whoever reads by them starts others elsewhere.
+    pub(super) fn cut_lifeline(&mut self) {
+        self.lifeline = watch::Sender::new(());
+    }
+}
+
+fn route(id: u64, worker: Addr<Worker>) -> Route {
+    Route::new(
+        id,
+        Box::new(move |job: Job| {
             worker.try_send(Run(job)).map_err(|refused| {
                 let (SendError::Full(Run(job)) | SendError::Closed(Run(job))) = refused;
                 job
             })
-        }))
-    }
+        }),
+    )
 }
 
 /// A thread for a worker. Before it sleeps it lets others run: a consumer that shares its core
@@ -73,30 +89,80 @@ pub(super) fn worker_arbiter() -> io::Result<Arbiter> {
     })
 }
 
-/// Joins the threads of stopped Arbiters, on a thread of its own: one that a callback
-/// blocks must not hold up the end of this thread's runtime, which waits for its
-/// blocking tasks. Resolves when they have ended.
-pub(super) fn join(arbiters: Vec<Arbiter>) -> oneshot::Receiver<()> {
-    let (end, ended) = oneshot::channel();
-    let join = move || {
-        arbiters.into_iter().for_each(|arbiter| drop(arbiter.join()));
-        drop(end);
-    };
-    if let Err(error) = thread::Builder::new().name("vantage-api-pool".into()).spawn(join) {
-        tracing::warn!(%error, "no thread to wait for a worker's end");
+/// The place of one worker.
+#[derive(Default)]
+pub(super) struct Slot {
+    pub(super) state: State,
+    restarts: Restarts,
+    /// Whether a worker was here before.
+    pub(super) was_occupied: bool,
+}
+
+#[derive(Default)]
+pub(super) enum State {
+    /// Its worker is about to be started.
+    #[default]
+    Vacant,
+    Occupied(Occupant),
+    /// Its workers died too often.
+    GivenUp,
+}
+
+impl Slot {
+    pub(super) fn occupant(&self) -> Option<&Occupant> {
+        match &self.state {
+            State::Occupied(occupant) => Some(occupant),
+            State::Vacant | State::GivenUp => None,
+        }
     }
-    ended
+
+    pub(super) fn occupant_mut(&mut self) -> Option<&mut Occupant> {
+        match &mut self.state {
+            State::Occupied(occupant) => Some(occupant),
+            State::Vacant | State::GivenUp => None,
+        }
+    }
+
+    /// Takes the occupant out, which leaves the slot vacant.
+    pub(super) fn vacate(&mut self) -> Option<Occupant> {
+        match std::mem::take(&mut self.state) {
+            State::Occupied(occupant) => Some(occupant),
+            state => {
+                self.state = state;
+                None
+            }
+        }
+    }
+
+    /// Decides about the death of `occupant`, who was in this slot.
+    pub(super) fn decide(
+        &mut self,
+        occupant: &Occupant,
+        now: Instant,
+        intensity: Intensity,
+    ) -> Repair {
+        let repair = self.restarts.died(now, occupant.route.has_answered(), intensity);
+        if repair == Repair::GiveUp {
+            self.state = State::GivenUp;
+        }
+        repair
+    }
 }
 
-/// Reports the end of a worker when it is dropped with it.
-struct Watch {
-    slot: usize,
-    generation: u64,
-    supervisor: Recipient<WorkerDown>,
+/// Reports the end of an actor when it is dropped with it.
+pub(super) struct Watch<M>
+where
+    M: Message<Result = ()> + Copy + Send + 'static,
+{
+    pub(super) supervisor: Recipient<M>,
+    pub(super) news: M,
 }
 
-impl Drop for Watch {
+impl<M> Drop for Watch<M>
+where
+    M: Message<Result = ()> + Copy + Send + 'static,
+{
     fn drop(&mut self) {
-        self.supervisor.do_send(WorkerDown { slot: self.slot, generation: self.generation });
+        self.supervisor.do_send(self.news);
     }
 }

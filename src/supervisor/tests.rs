@@ -9,25 +9,31 @@ use std::{
 };
 
 use actix::prelude::*;
+use futures::future::join_all;
 use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
     net::TcpListener,
     sync::{mpsc, watch},
     time::timeout,
 };
 
 use super::{
-    actor::Supervisor,
+    Supervisor,
+    control::Role,
     host,
+    messages::{GetStats, Resize},
     slot::{Occupant, WorkerDown},
 };
 use crate::{
+    actors::{Die, Line, line, mortal},
     config::{PoolConfig, ValidConfig},
-    dispatch::{Dispatcher, Routes, jobs::Loss},
+    dispatch::{Dispatcher, Lost, Route, Routes, jobs::Loss},
     error::ErrorKind,
     http::Request,
     rate_limit::Hold,
     retry::Budget,
-    stats::StatsCollector,
+    stats::{Ledger, Stats, StatsCollector},
+    token_manager::Auth,
     worker::WorkerParts,
 };
 
@@ -37,7 +43,7 @@ fn config(url: &str) -> ValidConfig {
     PoolConfig { workers: 2, ..PoolConfig::new(url) }.validate().unwrap()
 }
 
-struct Watcher(mpsc::UnboundedSender<(usize, u64)>);
+struct Watcher(mpsc::UnboundedSender<u64>);
 
 impl Actor for Watcher {
     type Context = Context<Self>;
@@ -47,11 +53,18 @@ impl Handler<WorkerDown> for Watcher {
     type Result = ();
 
     fn handle(&mut self, down: WorkerDown, _: &mut Self::Context) {
-        self.0.send((down.slot, down.generation)).unwrap();
+        self.0.send(down.id).unwrap();
     }
 }
 
-fn parts() -> (WorkerParts, mpsc::UnboundedReceiver<crate::dispatch::Lost>) {
+fn stats() -> Line<StatsCollector> {
+    let ledger = Arc::new(Ledger::new(Instant::now()));
+    let (switch, line) = line();
+    switch.lead_to(Some(StatsCollector::new(ledger, Box::new(())).start()), false);
+    line
+}
+
+fn parts() -> (WorkerParts, mpsc::UnboundedReceiver<Lost>) {
     let (lost, losses) = mpsc::unbounded_channel();
     let (_, routes) = watch::channel(Routes::default());
     let now = Instant::now();
@@ -64,6 +77,7 @@ fn parts() -> (WorkerParts, mpsc::UnboundedReceiver<crate::dispatch::Lost>) {
         )),
         limiter: None,
         tokens: None,
+        stats: stats(),
         turn: Arc::new(AtomicUsize::new(0)),
         hold: Arc::new(Hold::new(now)),
         budget: Arc::new(Mutex::new(Budget::new(now))),
@@ -72,22 +86,21 @@ fn parts() -> (WorkerParts, mpsc::UnboundedReceiver<crate::dispatch::Lost>) {
 }
 
 #[actix::test]
-async fn the_death_of_an_arbiter_is_noticed_whether_or_not_its_worker_had_started() {
+async fn faults_04_the_death_of_an_arbiter_is_noticed_whether_or_not_its_worker_had_started() {
     let (sender, mut deaths) = mpsc::unbounded_channel();
     let watcher = Watcher(sender).start();
     let (parts, _losses) = parts();
-    for generation in 0..100 {
+    for id in 1..=100 {
         let arbiter = Arbiter::new();
-        let dies_first = generation % 2 == 0;
+        let dies_first = id % 2 == 0;
         if dies_first {
             arbiter.stop();
         }
-        let stats = StatsCollector::new().start();
         let recipient = watcher.clone().recipient();
-        let occupant = Occupant::start(arbiter, 7, generation, parts.clone(), stats, recipient);
+        let occupant = Occupant::start(arbiter, 7, id, parts.clone(), recipient);
         occupant.arbiter.stop();
         let death = timeout(LIMIT, deaths.recv()).await;
-        assert_eq!(death.expect("unnoticed"), Some((7, generation)));
+        assert_eq!(death.expect("unnoticed"), Some(id));
     }
 }
 
@@ -96,34 +109,21 @@ async fn a_job_sent_to_a_dead_worker_comes_back() {
     let (sender, mut deaths) = mpsc::unbounded_channel();
     let watcher = Watcher(sender).start();
     let (parts, mut losses) = parts();
-    let stats = StatsCollector::new().start();
-    let arbiter = Arbiter::new();
-    let occupant = Occupant::start(arbiter, 0, 1, parts.clone(), stats, watcher.recipient());
-    let route = occupant.route();
+    let occupant = Occupant::start(Arbiter::new(), 0, 1, parts.clone(), watcher.recipient());
     occupant.arbiter.stop();
     timeout(LIMIT, deaths.recv()).await.expect("unnoticed");
-    let (_routes, receiver) = watch::channel(Routes::from([Arc::new(route)]));
+    let (_routes, receiver) = watch::channel(Routes::from([occupant.route]));
     let dispatcher = parts.dispatcher.with_routes(receiver);
-    let call = dispatcher.call(Request::get("/"));
-    assert!(timeout(Duration::from_millis(50), call).await.is_err());
-    assert!(losses.try_recv().is_ok_and(|lost| lost.loss == Loss::Unplaced));
-}
-
-/// Makes the supervisor panic.
-#[derive(Message)]
-#[rtype(result = "()")]
-struct Crash;
-
-impl Handler<Crash> for Supervisor {
-    type Result = ();
-
-    fn handle(&mut self, _: Crash, _: &mut Self::Context) {
-        panic!("the supervisor dies");
-    }
+    let lost = tokio::select! {
+        answer = dispatcher.call(Request::get("/")) => panic!("{answer:?}"),
+        lost = timeout(LIMIT, losses.recv()) => lost.expect("it is lost").unwrap(),
+    };
+    // The watch goes a moment before the mailbox.
+    assert!(matches!(lost.loss, Loss::Unplaced | Loss::Dropped));
 }
 
 #[tokio::test]
-async fn when_the_supervisor_panics_every_waiter_gets_an_error_and_the_threads_end() {
+async fn faults_06_when_the_supervisor_panics_every_waiter_gets_an_error_and_the_threads_end() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
     let core = Arc::new(host::start(config(&url), Arc::default()).await.unwrap());
@@ -134,7 +134,7 @@ async fn when_the_supervisor_panics_every_waiter_gets_an_error_and_the_threads_e
         })
         .collect();
     timeout(LIMIT, listener.accept()).await.expect("no call went out").unwrap();
-    let _ = core.started.supervisor.send(Crash).await;
+    let _ = core.started.supervisor.send(Die).await;
     for call in calls {
         let answer = timeout(LIMIT, call).await.expect("a call hangs").unwrap();
         assert_eq!(answer.unwrap_err().kind(), ErrorKind::ShuttingDown);
@@ -160,11 +160,146 @@ async fn a_call_whose_task_panics_is_reported_as_such() {
             Ok(())
         }
     };
-    let route = Arc::new(crate::dispatch::Route::new(Box::new(deliver)));
+    let route = Arc::new(Route::new(1, Box::new(deliver)));
     let (_routes, receiver) = watch::channel(Routes::from([route]));
     let dispatcher = parts.dispatcher.with_routes(receiver);
     let call = dispatcher.call(Request::get("/"));
     assert!(timeout(Duration::from_millis(50), call).await.is_err());
     assert_eq!(seen.load(Ordering::SeqCst), 1);
     assert!(losses.try_recv().is_ok_and(|lost| lost.loss == Loss::Panicked));
+}
+
+mortal!(Supervisor);
+
+/// Kills the holder of a role.
+#[derive(Message)]
+#[rtype(result = "()")]
+struct Kill(Role);
+
+impl Handler<Kill> for Supervisor {
+    type Result = ();
+
+    fn handle(&mut self, Kill(role): Kill, _: &mut Self::Context) {
+        self.controls.kill(role);
+    }
+}
+
+/// Answers everything with 200, and returns where it listens.
+async fn obliging_server() -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    tokio::spawn(async move {
+        while let Ok((mut peer, _)) = listener.accept().await {
+            tokio::spawn(async move {
+                let mut request = [0; 4096];
+                // A request is small enough to come in one piece.
+                while peer.read(&mut request).await.is_ok_and(|read| read > 0) {
+                    let answer = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok";
+                    peer.write_all(answer).await.unwrap();
+                }
+            });
+        }
+    });
+    url
+}
+
+async fn start(config: PoolConfig) -> Arc<host::Core> {
+    Arc::new(host::start(config.validate().unwrap(), Arc::default()).await.unwrap())
+}
+
+async fn kill(core: &host::Core, role: Role) {
+    timeout(LIMIT, core.started.supervisor.send(Kill(role))).await.expect("no answer").unwrap();
+}
+
+/// Makes calls at a time, and all of them are answered well.
+async fn calls(core: &host::Core, count: usize) {
+    let call = || core.started.dispatcher.call(Request::get("/"));
+    let answers = timeout(LIMIT, join_all((0..count).map(|_| call()))).await.expect("a call hangs");
+    assert!(answers.iter().all(Result::is_ok), "{answers:?}");
+}
+
+async fn stats_of(core: &host::Core) -> Stats {
+    let asked = core.started.supervisor.send(GetStats);
+    timeout(LIMIT, asked).await.expect("no statistics").unwrap().unwrap()
+}
+
+#[tokio::test]
+async fn when_the_rate_limiter_dies_those_who_wait_are_served_and_the_limit_holds() {
+    let url = obliging_server().await;
+    let rate_limit = Some(50.into());
+    let core =
+        start(PoolConfig { workers: 2, rate_limit, burst: Some(20), ..PoolConfig::new(url) });
+    let core = core.await;
+    calls(&core, 20).await;
+    let began = Instant::now();
+    for _ in 0..3 {
+        let waiting = calls(&core, 10);
+        let killing = async {
+            for _ in 0..3 {
+                kill(&core, Role::Limiter).await;
+            }
+        };
+        futures::future::join(waiting, killing).await;
+    }
+    // The burst is used up, and no successor brings another one.
+    let took = began.elapsed();
+    assert!(took >= Duration::from_millis(580), "30 calls at 50 per second took {took:?}");
+}
+
+#[tokio::test]
+async fn a_limiter_that_follows_another_one_knows_how_many_workers_there_are() {
+    let url = obliging_server().await;
+    let core = start(PoolConfig { rate_limit: Some(1_000.into()), ..PoolConfig::new(url) }).await;
+    core.started.supervisor.send(Resize(1)).await.unwrap().unwrap();
+    kill(&core, Role::Limiter).await;
+    calls(&core, 50).await;
+    assert_eq!(stats_of(&core).await.calls_ok, 50);
+}
+
+#[tokio::test]
+async fn when_the_statistics_actor_dies_what_was_counted_is_kept() {
+    let url = obliging_server().await;
+    let core = start(PoolConfig { workers: 2, ..PoolConfig::new(url) }).await;
+    for round in 1..=5 {
+        calls(&core, 10).await;
+        assert_eq!(stats_of(&core).await.calls_ok, round * 10);
+        kill(&core, Role::Stats).await;
+        stats_of(&core).await;
+    }
+    let whole = stats_of(&core).await;
+    assert_eq!((whole.calls_ok, whole.attempts, whole.latency.count()), (50, 50, 50));
+}
+
+#[tokio::test]
+async fn when_the_token_manager_dies_those_who_wait_get_a_token_from_its_successor() {
+    let url = obliging_server().await;
+    let acquired = Arc::new(AtomicUsize::new(0));
+    let (enter, mut entered) = mpsc::unbounded_channel();
+    let acquire = {
+        let acquired = Arc::clone(&acquired);
+        move || {
+            let is_first = acquired.fetch_add(1, Ordering::SeqCst) == 0;
+            let enter = enter.clone();
+            async move {
+                let _ = enter.send(());
+                if is_first {
+                    std::future::pending::<()>().await;
+                }
+                Ok::<_, std::io::Error>("token")
+            }
+        }
+    };
+    let auth = Some(Auth::new(1, acquire, |request, _| request));
+    let core = start(PoolConfig { workers: 2, auth, ..PoolConfig::new(url) }).await;
+    let killing = async {
+        timeout(LIMIT, entered.recv()).await.expect("no acquire").unwrap();
+        kill(&core, Role::Tokens).await;
+    };
+    futures::future::join(calls(&core, 50), killing).await;
+    assert_eq!(acquired.load(Ordering::SeqCst), 2, "one acquire each");
+
+    // What the workers have at hand stays good, whoever issued it.
+    kill(&core, Role::Tokens).await;
+    calls(&core, 10).await;
+    assert_eq!(acquired.load(Ordering::SeqCst), 2);
 }

@@ -15,14 +15,16 @@ use super::{
     ring::{Issued, Request, Ring},
 };
 use crate::{
+    actors::{BEAT_EVERY, Line, Pulse},
     error::{Error, ErrorKind},
     events::{Event, Events},
     stats::{Happened, StatsCollector},
 };
 
-/// Asks for a token: any usable one, or one of `slot` that is newer than `stale`.
-#[derive(Message)]
-#[rtype(result = "Result<Issued, Error>")]
+/// Asks for a token: any usable one, or one of `slot` that is newer than `stale`. The answer
+/// is `None` when the manager died with the question before it.
+#[derive(Clone, Copy, Message)]
+#[rtype(result = "Option<Result<Issued, Error>>")]
 pub(crate) struct Issue {
     pub(crate) slot: usize,
     pub(crate) stale: Option<u64>,
@@ -37,26 +39,36 @@ pub(crate) struct TokenManager {
     acquire_timeout: Duration,
     waiters: Vec<Waiters>,
     refresh_timer: Option<SpawnHandle>,
-    stats: Addr<StatsCollector>,
+    stats: Line<StatsCollector>,
     events: Arc<Events>,
+    pulse: Arc<Pulse>,
+    /// Tells the supervisor when this actor is gone.
+    _watch: Box<dyn Send>,
 }
 
 impl TokenManager {
+    /// The manager with number `life`, from 1, among those of a pool: it knows nothing of the
+    /// tokens of those before it, and its own are newer than theirs.
     pub(crate) fn new(
+        life: u64,
         auth: Auth,
         acquire_timeout: Duration,
-        stats: Addr<StatsCollector>,
+        stats: Line<StatsCollector>,
         events: Arc<Events>,
+        pulse: Arc<Pulse>,
+        watch: Box<dyn Send>,
     ) -> Self {
         let slots = auth.slots;
         Self {
             auth,
-            ring: Ring::new(slots),
+            ring: Ring::after(slots, life.saturating_sub(1) << 32),
             acquire_timeout,
             waiters: (0..slots).map(|_| Waiters::new()).collect(),
             refresh_timer: None,
             stats,
             events,
+            pulse,
+            _watch: watch,
         }
     }
 
@@ -84,7 +96,9 @@ impl TokenManager {
         let now = Instant::now();
         let answer = match result {
             Ok(token) => {
-                self.stats.do_send(Happened::TokenAcquired);
+                if let Some(stats) = self.stats.actor() {
+                    stats.do_send(Happened::TokenAcquired);
+                }
                 self.events.emit(|| Event::TokenRefreshed { slot });
                 Ok(self.ring.acquired(slot, token, now))
             }
@@ -120,10 +134,14 @@ impl TokenManager {
 
 impl Actor for TokenManager {
     type Context = Context<Self>;
+
+    fn started(&mut self, ctx: &mut Self::Context) {
+        ctx.run_interval(BEAT_EVERY, |manager, _| manager.pulse.beat(Instant::now()));
+    }
 }
 
 impl Handler<Issue> for TokenManager {
-    type Result = ResponseFuture<Result<Issued, Error>>;
+    type Result = ResponseFuture<Option<Result<Issued, Error>>>;
 
     fn handle(&mut self, message: Issue, ctx: &mut Self::Context) -> Self::Result {
         let now = Instant::now();
@@ -136,11 +154,11 @@ impl Handler<Issue> for TokenManager {
             self.acquire(message.slot, ctx);
         }
         match self.ring.request(slot, now, message.stale) {
-            Request::Use(issued) => return Box::pin(async move { Ok(issued) }),
+            Request::Use(issued) => return Box::pin(async move { Some(Ok(issued)) }),
             Request::Cooling(wait) => {
                 let error =
                     failed("the last acquire failed and the slot cools down").with_wait(wait);
-                return Box::pin(async move { Err(error) });
+                return Box::pin(async move { Some(Err(error)) });
             }
             Request::Start => self.acquire(slot, ctx),
             Request::Wait => {}
@@ -149,10 +167,13 @@ impl Handler<Issue> for TokenManager {
         if let Some(waiters) = self.waiters.get_mut(slot) {
             waiters.push(sender);
         }
-        Box::pin(async move { issued.await.unwrap_or_else(|_| Err(Error::gone())) })
+        Box::pin(async move { issued.await.ok() })
     }
 }
 
 fn failed(what: &'static str) -> Error {
     Error::new(ErrorKind::Token, what)
 }
+
+#[cfg(test)]
+crate::actors::mortal!(TokenManager);

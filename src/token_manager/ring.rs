@@ -112,9 +112,11 @@ enum Acquire {
 }
 
 impl Ring {
-    /// `slots` empty slots, at least one.
-    pub(crate) fn new(slots: usize) -> Self {
-        Self { slots: (0..slots.max(1)).map(|_| Slot::default()).collect(), turn: 0 }
+    /// `slots` empty slots, at least one. Their first tokens follow `generation`, so that a
+    /// refusal of that one or of an earlier one says nothing about them.
+    pub(crate) fn after(slots: usize, generation: u64) -> Self {
+        let slot = || Slot { generation, ..Slot::default() };
+        Self { slots: (0..slots.max(1)).map(|_| slot()).collect(), turn: 0 }
     }
 
     /// The slot that serves the next call: round robin over those that have a
@@ -275,6 +277,12 @@ mod tests {
 
     use super::*;
 
+    impl Ring {
+        fn new(slots: usize) -> Self {
+            Self::after(slots, 0)
+        }
+    }
+
     fn secs(n: u64) -> Duration {
         Duration::from_secs(n)
     }
@@ -319,6 +327,15 @@ mod tests {
         let starts =
             (0..1_000).filter(|_| matches!(ring.request(0, now, Some(1)), Request::Start)).count();
         assert_eq!(starts, 1);
+    }
+
+    #[test]
+    fn a_refusal_of_a_token_of_an_earlier_ring_gets_the_current_one() {
+        let now = Instant::now();
+        let mut ring = Ring::after(2, 7);
+        assert!(matches!(ring.request(0, now, Some(7)), Request::Start));
+        assert_eq!(ring.acquired(0, "new".into(), now).generation, 8);
+        assert_eq!(generation(&ring.request(0, now, Some(5))), Some(8));
     }
 
     #[test]

@@ -1,7 +1,7 @@
-//! The worker actor: takes jobs, runs each in a task of its own, and has what was
-//! counted reported. How a call goes is `call`'s business.
+//! The worker actor: takes jobs, runs each in a task of its own, gives signs of life and
+//! has what was counted reported. How a call goes is `call`'s business.
 
-use std::{rc::Rc, time::Duration};
+use std::{rc::Rc, sync::Arc, time::Instant};
 
 use actix::prelude::*;
 
@@ -9,10 +9,12 @@ use super::{
     call,
     kit::{Kit, Parts},
 };
-use crate::{dispatch::Job, error::Error, stats::StatsCollector};
-
-/// How often a worker reports what it counted.
-const FLUSH_EVERY: Duration = Duration::from_millis(100);
+use crate::{
+    actors::{BEAT_EVERY, Pulse},
+    config::MAX_WORKERS,
+    dispatch::Job,
+    error::Error,
+};
 
 /// A call to run.
 #[derive(Message)]
@@ -32,6 +34,7 @@ pub(crate) struct Fill;
 /// One worker. It lives on an Arbiter of its own.
 pub(crate) struct Worker {
     kit: Rc<Kit>,
+    pulse: Arc<Pulse>,
     mailbox: usize,
     /// Tells the supervisor when this worker is gone, however it went.
     _watch: Box<dyn Send>,
@@ -39,15 +42,11 @@ pub(crate) struct Worker {
 
 impl Worker {
     /// `watch` was made outside the Arbiter, so that a worker that never starts is noticed too.
-    pub(crate) fn new(
-        slot: usize,
-        parts: Parts,
-        stats: Addr<StatsCollector>,
-        watch: Box<dyn Send>,
-    ) -> Self {
-        // Every job holds a permit, so this is never full.
-        let mailbox = parts.dispatcher.config.max_connections() + 1;
-        Self { kit: Rc::new(Kit::new(slot, parts, stats)), mailbox, _watch: watch }
+    pub(crate) fn new(slot: usize, parts: Parts, pulse: Arc<Pulse>, watch: Box<dyn Send>) -> Self {
+        // Every job holds a permit, so this is never full, whatever size the pool gets.
+        let settings = &parts.dispatcher.config.settings;
+        let mailbox = MAX_WORKERS * settings.connections_per_worker + 1;
+        Self { kit: Rc::new(Kit::new(slot, parts)), pulse, mailbox, _watch: watch }
     }
 }
 
@@ -56,7 +55,10 @@ impl Actor for Worker {
 
     fn started(&mut self, ctx: &mut Self::Context) {
         ctx.set_mailbox_capacity(self.mailbox);
-        ctx.run_interval(FLUSH_EVERY, |worker, _| worker.kit.report());
+        ctx.run_interval(BEAT_EVERY, |worker, _| {
+            worker.pulse.beat(Instant::now());
+            worker.kit.report();
+        });
     }
 }
 

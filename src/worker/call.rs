@@ -23,6 +23,7 @@ use crate::{
     http::Response,
     rate_limit::retry_after,
     retry::{self, Decision},
+    seats::Stage,
     token_manager::Issued,
 };
 
@@ -30,16 +31,17 @@ use crate::{
 const MAX_REDIRECTS: u32 = 5;
 
 /// Runs a job to its answer, or until nobody waits for it any more.
-pub(super) async fn run(kit: Rc<Kit>, Job { permit, ticket }: Job) {
+pub(super) async fn run(kit: Rc<Kit>, Job { seat, ticket }: Job) {
     let Some(call) = ticket.call().cloned() else { return };
-    let slot = Slot::new(Arc::clone(kit.dispatcher.permits()), permit);
+    let slot = Slot::new(Arc::clone(kit.dispatcher.permits()), Arc::clone(&seat));
     let url = Cow::Borrowed(&call.url);
     let attempts = Attempts { kit: &kit, call: &call, slot, url, latest: None };
     let answer = attempts.run().instrument(call.span.clone());
     tokio::select! {
         biased;
         () = call.cancelled() => {}
-        result = answer => {
+        () = seat.revoked() => {}
+        result = answer => if ticket.claim() {
             kit.counters.borrow_mut().call_ended(result.is_ok());
             ticket.answer(result);
         }
@@ -74,6 +76,7 @@ impl<'a> Attempts<'a> {
         let mut replays = 0;
         let mut last = None;
         loop {
+            self.slot.go_on_to(Stage::Waiting)?;
             let passage = self.pass_gates(&mut token).await;
             let passage = passage.map_err(|error| self.cut_short(error, last.take()))?;
             let next = match self.attempt(token.as_ref(), passage).await {
@@ -142,6 +145,7 @@ impl<'a> Attempts<'a> {
         passage: Option<Passage<'a>>,
     ) -> Result<Response, Error> {
         let Self { kit, call, slot, url, latest } = self;
+        slot.go_on_to(Stage::Applying)?;
         let (request, url) = kit.prepare(call, url, token)?;
         let started = Instant::now();
         let remaining = call.remaining(started);
@@ -149,6 +153,7 @@ impl<'a> Attempts<'a> {
         if remaining.is_zero() {
             return Err(Error::new(ErrorKind::DeadlineExceeded, "the call's deadline passed"));
         }
+        slot.go_on_to(Stage::Sent)?;
         let running = Running::begin(kit, call, passage, started);
         let outcome = tokio::time::timeout(limit, kit.client.send(&request, &url)).await;
         slot.release();
@@ -172,7 +177,11 @@ impl<'a> Attempts<'a> {
         let (Some(tokens), Some(refused)) = (&self.kit.tokens, token.as_ref()) else {
             return Next::Fail(Error::status_of(response));
         };
-        match tokens.renew(self.call, &mut self.slot, refused).await {
+        let renewed = match self.slot.go_on_to(Stage::Waiting) {
+            Ok(()) => tokens.renew(self.call, &mut self.slot, refused).await,
+            Err(error) => Err(error),
+        };
+        match renewed {
             Ok(renewed) => {
                 *token = Some(renewed);
                 Next::Replay
@@ -251,6 +260,7 @@ impl<'a> Attempts<'a> {
             let (reason, status) = (error.kind(), error.status());
             kit.events().emit(|| Event::RetryScheduled { attempt, wait, reason, status });
         }
+        self.slot.go_on_to(Stage::Waiting)?;
         pause(self.call, wait).await.map_err(|late| after(late, Some(error.clone())))?;
         Ok(error)
     }

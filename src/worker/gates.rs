@@ -11,39 +11,53 @@ use std::{
     time::{Duration, Instant},
 };
 
-use actix::prelude::*;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
+use tokio::sync::{Semaphore, oneshot};
 
 use crate::{
+    actors::{Line, Unanswered},
     dispatch::{Call, Circuit, admission},
     error::{Error, ErrorKind},
     rate_limit::{Acquire, Hold, Lease, RateLimiter},
     retry::Refusal,
+    seats::{Seat, Stage},
     token_manager::{Issue, Issued, TokenManager},
 };
 
-/// The right to have one attempt on the wire.
+/// The right to have one attempt on the wire. It is kept in the call's seat, where the
+/// rate limiter can put it and the supervisor can take it back.
 pub(super) struct Slot {
     permits: Arc<Semaphore>,
-    held: Option<OwnedSemaphorePermit>,
+    seat: Arc<Seat>,
 }
 
 impl Slot {
-    pub(super) fn new(permits: Arc<Semaphore>, held: OwnedSemaphorePermit) -> Self {
-        Self { permits, held: Some(held) }
+    pub(super) fn new(permits: Arc<Semaphore>, seat: Arc<Seat>) -> Self {
+        Self { permits, seat }
     }
 
     pub(super) fn release(&mut self) {
-        self.held = None;
+        self.seat.release();
     }
 
     /// Waits for the right, first come first served, unless it is held already.
     pub(super) async fn hold(&mut self, call: &Call) -> Result<(), Error> {
-        if self.held.is_none() {
+        if !self.seat.has_permit() {
             let permit = within_deadline(call, admission::permit(&self.permits, call)).await?;
-            self.held = Some(permit?);
+            // A seat that was taken away wants none, and its task ends when it is next polled.
+            let _ = self.seat.fill(permit?);
         }
         Ok(())
+    }
+
+    /// Notes how far the call is. It fails when the call is no longer this worker's.
+    pub(super) fn go_on_to(&self, stage: Stage) -> Result<(), Error> {
+        self.seat.go_on_to(stage)
+    }
+}
+
+impl Drop for Slot {
+    fn drop(&mut self) {
+        self.seat.release();
     }
 }
 
@@ -66,13 +80,13 @@ pub(super) async fn pause(call: &Call, wait: Duration) -> Result<(), Error> {
 
 /// A worker's share of the API's rate limit.
 pub(super) struct Throttle {
-    limiter: Recipient<Acquire>,
+    limiter: Line<RateLimiter>,
     lease: Cell<Option<Lease>>,
 }
 
 impl Throttle {
-    pub(super) fn new(limiter: Addr<RateLimiter>) -> Self {
-        Self { limiter: limiter.recipient(), lease: Cell::new(None) }
+    pub(super) fn new(limiter: Line<RateLimiter>) -> Self {
+        Self { limiter, lease: Cell::new(None) }
     }
 
     /// Waits for a permit and a slot to send with. A permit is taken only with the slot in
@@ -81,18 +95,31 @@ impl Throttle {
         if self.spare() > 0 {
             slot.hold(call).await?;
         }
-        if slot.held.is_some() && self.take_spare() {
+        if slot.seat.has_permit() && self.take_spare() {
             return Ok(());
         }
-        let (reply, grant) = oneshot::channel();
-        let question = Acquire { deadline: call.deadline, slot: slot.held.take(), reply };
-        within_deadline(call, self.limiter.send(question)).await?.map_err(|_| Error::gone())?;
-        let grant = within_deadline(call, grant).await?.map_err(|_| Error::gone())??;
-        slot.held = Some(grant.slot);
+        let lease = within_deadline(call, self.ask(call, &slot.seat)).await??;
         // What another call was lent meanwhile is not lost.
-        let spare = grant.lease.spare + self.spare();
-        self.lease.set(Some(Lease { spare, ..grant.lease }));
+        let spare = lease.spare + self.spare();
+        self.lease.set(Some(Lease { spare, ..lease }));
         Ok(())
+    }
+
+    /// Asks the limiter, and the one after it if it dies with the question.
+    async fn ask(&self, call: &Call, seat: &Arc<Seat>) -> Result<Lease, Error> {
+        loop {
+            let (reply, lease) = oneshot::channel();
+            let question = Acquire { deadline: call.deadline, seat: Arc::clone(seat), reply };
+            match self.limiter.send(question).await {
+                Ok(()) => {
+                    if let Ok(lease) = lease.await {
+                        return lease;
+                    }
+                }
+                Err(Unanswered::Died | Unanswered::Hung) => {}
+                Err(Unanswered::Gone) => return Err(Error::gone()),
+            }
+        }
     }
 
     /// How many permits of the lease at hand are left and still good.
@@ -146,15 +173,15 @@ pub(super) async fn pass_circuit(
 /// The tokens a worker knows of, so that it asks the manager only for what is
 /// missing, stale or refused.
 pub(super) struct Tokens {
-    manager: Recipient<Issue>,
+    manager: Line<TokenManager>,
     known: RefCell<Vec<Option<Issued>>>,
     /// Whose turn it is, shared by all workers.
     turn: Arc<AtomicUsize>,
 }
 
 impl Tokens {
-    pub(super) fn new(manager: Addr<TokenManager>, slots: usize, turn: Arc<AtomicUsize>) -> Self {
-        Self { manager: manager.recipient(), known: RefCell::new(vec![None; slots]), turn }
+    pub(super) fn new(manager: Line<TokenManager>, slots: usize, turn: Arc<AtomicUsize>) -> Self {
+        Self { manager, known: RefCell::new(vec![None; slots]), turn }
     }
 
     /// The next token in turn.
@@ -184,12 +211,32 @@ impl Tokens {
 
     async fn ask(&self, call: &Call, slot: &mut Slot, question: Issue) -> Result<Issued, Error> {
         slot.release();
-        let issued = within_deadline(call, self.manager.send(question))
-            .await?
-            .map_err(|_| Error::gone())??;
+        let issued = within_deadline(call, self.issue(question)).await??;
         if let Some(known) = self.known.borrow_mut().get_mut(issued.slot) {
             *known = Some(issued.clone());
         }
         Ok(issued)
+    }
+
+    /// Asks the manager, and the one after it if it dies with the question. Who asked two
+    /// that died may be the one who kills them.
+    async fn issue(&self, question: Issue) -> Result<Issued, Error> {
+        let failed = |what| Err(Error::new(ErrorKind::Token, what));
+        let mut deaths = 0;
+        while deaths < 2 {
+            match self.manager.send(question).await {
+                Ok(Some(answer)) => return answer,
+                // It is dead, and the next question waits for its successor.
+                Ok(None) => {}
+                Err(Unanswered::Died) => deaths += 1,
+                Err(Unanswered::Hung) => {
+                    return failed("the acquire callback blocked its thread for too long");
+                }
+                Err(Unanswered::Gone) => {
+                    return failed("the acquire callback killed or blocked its thread too often");
+                }
+            }
+        }
+        failed("the thread of the acquire callback died")
     }
 }

@@ -13,6 +13,7 @@ use http::Uri;
 
 use super::gates::{Throttle, Tokens};
 use crate::{
+    actors::Line,
     config::ValidConfig,
     dispatch::{Call, Dispatcher},
     error::{Error, ErrorKind},
@@ -28,8 +29,9 @@ use crate::{
 #[derive(Clone)]
 pub(crate) struct Parts {
     pub(crate) dispatcher: Arc<Dispatcher>,
-    pub(crate) limiter: Option<Addr<RateLimiter>>,
-    pub(crate) tokens: Option<Addr<TokenManager>>,
+    pub(crate) limiter: Option<Line<RateLimiter>>,
+    pub(crate) tokens: Option<Line<TokenManager>>,
+    pub(crate) stats: Line<StatsCollector>,
     /// Whose turn it is among the tokens.
     pub(crate) turn: Arc<AtomicUsize>,
     pub(crate) hold: Arc<Hold>,
@@ -49,12 +51,12 @@ pub(super) struct Kit {
     pub(super) policy: retry::Policy,
     budget: Arc<Mutex<Budget>>,
     pub(super) counters: RefCell<Counters>,
-    stats: Addr<StatsCollector>,
+    stats: Line<StatsCollector>,
 }
 
 impl Kit {
     /// What the worker in `slot` is made of.
-    pub(super) fn new(slot: usize, parts: Parts, stats: Addr<StatsCollector>) -> Self {
+    pub(super) fn new(slot: usize, parts: Parts) -> Self {
         let config = Arc::clone(&parts.dispatcher.config);
         let gauge = parts.dispatcher.tally().connections();
         let slots = config.settings.auth.as_ref().map_or(0, |auth| auth.slots);
@@ -69,7 +71,7 @@ impl Kit {
             hold: parts.hold,
             budget: parts.budget,
             counters: RefCell::default(),
-            stats,
+            stats: parts.stats,
         }
     }
 
@@ -79,10 +81,9 @@ impl Kit {
         if counters.is_empty() {
             return;
         }
+        let Some(stats) = self.stats.actor() else { return };
         let report = Counted { worker: self.worker, counters: counters.take() };
-        if let Err(SendError::Full(report) | SendError::Closed(report)) =
-            self.stats.try_send(report)
-        {
+        if let Err(SendError::Full(report) | SendError::Closed(report)) = stats.try_send(report) {
             *counters = report.counters;
         }
     }

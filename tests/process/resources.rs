@@ -118,6 +118,15 @@ fn a_pool_inside_an_actix_system_gives_back_its_arbiters() {
     });
 }
 
+async fn no_more_threads_than(before: Held) {
+    soon("as many threads as before", async {
+        while Held::now().threads > before.threads {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    })
+    .await;
+}
+
 #[test]
 fn workers_that_died_leave_no_thread() {
     alone(async {
@@ -138,17 +147,55 @@ fn workers_that_died_leave_no_thread() {
             .build()
             .unwrap();
         soon("an answer", pool.get("/rows")).await.unwrap();
-        let alive = Held::now().threads;
+        let alive = Held::now();
         for _ in 0..5 {
             let poison = vantage_api_pool::Request::get("/rows").header("x-poison", "1").unwrap();
             soon("an error", pool.request(poison)).await.unwrap_err();
         }
-        soon("as many threads as before", async {
-            while Held::now().threads > alive {
-                tokio::time::sleep(Duration::from_millis(10)).await;
-            }
-        })
-        .await;
+        no_more_threads_than(alive).await;
+        soon("the end", pool.shutdown(Duration::ZERO)).await;
+        before.is_all_again("after the pool").await;
+    });
+}
+
+#[test]
+fn workers_that_leave_and_workers_that_were_blocked_leave_no_thread() {
+    alone(async {
+        let api = warm(Hostile::new(25).start()).await;
+        let before = Held::now();
+        let (release, blocked) = std::sync::mpsc::channel::<()>();
+        let blocked = std::sync::Mutex::new(blocked);
+        let limit = Duration::from_millis(300);
+        let pool = AwwPool::builder(api.url())
+            .workers(1)
+            .heartbeat_timeout(limit)
+            .replace_blocked_after(limit)
+            .with_auth_callback(
+                1,
+                || async { Ok::<_, std::io::Error>("token") },
+                move |request, _| {
+                    if request.headers().contains_key("x-block") {
+                        let _ = blocked.lock().unwrap().recv_timeout(Duration::from_secs(60));
+                    }
+                    request
+                },
+            )
+            .build()
+            .unwrap();
+        soon("an answer", pool.get("/rows")).await.unwrap();
+        let small = Held::now();
+        soon("the resize", pool.resize(8)).await.unwrap();
+        assert!(Held::now().threads > small.threads);
+        soon("answers", join_all((0..50).map(|_| pool.get("/rows")))).await;
+        soon("the resize", pool.resize(1)).await.unwrap();
+        no_more_threads_than(small).await;
+
+        let blocks = vantage_api_pool::Request::get("/rows").header("x-block", "1").unwrap();
+        soon("an error", pool.request(blocks)).await.unwrap_err();
+        soon("an answer of the next worker", pool.get("/rows")).await.unwrap();
+        assert!(Held::now().threads > small.threads, "the blocked thread is left to itself");
+        drop(release);
+        no_more_threads_than(small).await;
         soon("the end", pool.shutdown(Duration::ZERO)).await;
         before.is_all_again("after the pool").await;
     });
@@ -175,7 +222,8 @@ fn a_thousand_streams_at_once_each_read_every_row_over_a_bounded_number_of_conne
 }
 
 #[test]
-fn a_shutdown_with_a_hundred_calls_on_the_wire_and_ten_thousand_queued_answers_them_all() {
+fn faults_35_a_shutdown_with_a_hundred_calls_on_the_wire_and_ten_thousand_queued_answers_them_all()
+{
     alone(async {
         let api = warm(closed_but_for_page_one()).await;
         let before = Held::now();

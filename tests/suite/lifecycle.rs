@@ -227,3 +227,103 @@ async fn a_pool_that_gets_tokens_for_another_one_outlives_it() {
     }
     soon("an answer", tokens.get("/rows/1")).await.unwrap();
 }
+
+/// Runs an actix application until `stop` is sent, with a pool that lives in its System.
+fn application(
+    pool: &AwwPool,
+) -> (std::thread::JoinHandle<()>, tokio::sync::oneshot::Sender<()>, impl Future<Output = ()> + use<>)
+{
+    let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
+    let (ready, started) = tokio::sync::oneshot::channel();
+    let pool = pool.clone();
+    let thread = std::thread::spawn(move || {
+        let system = actix::System::new();
+        system.block_on(async {
+            soon("the start", pool.supervisor()).await.unwrap();
+            actix_web::rt::spawn(async move {
+                let _ = soon("the end of the test", stopped).await;
+                actix::System::current().stop();
+            });
+            ready.send(()).unwrap();
+        });
+        system.run().unwrap();
+    });
+    (thread, stop, async move { started.await.unwrap() })
+}
+
+#[tokio::test]
+async fn faults_36_when_the_application_stops_its_system_every_caller_gets_an_error() {
+    for with_tokens in [false, true] {
+        let api = Hostile::new(10).closed().start();
+        let mut builder = AwwPool::builder(api.url()).workers(2).connections_per_worker(2);
+        if with_tokens {
+            let acquire = || async { Ok::<_, std::io::Error>("token") };
+            builder = builder.with_auth_callback(1, acquire, |request, _| request);
+        }
+        let pool = builder.build().unwrap();
+        let (application, stop, started) = application(&pool);
+        soon("the application", started).await;
+        let calls: Vec<_> = (0..200)
+            .map(|_| {
+                let pool = pool.clone();
+                tokio::spawn(async move { pool.get("/rows?page=1").await })
+            })
+            .collect();
+        let mut stream = PaginatedStream::get(&pool, "/rows");
+        let reading = tokio::spawn(async move { stream.next().await });
+        api.wait_for("calls on the wire", |log| log.in_flight == 4).await;
+
+        stop.send(()).unwrap();
+        for answer in soon("all answers", join_all(calls)).await {
+            assert_eq!(answer.unwrap().unwrap_err().kind(), ErrorKind::ShuttingDown);
+        }
+        let item = soon("the stream's answer", reading).await.unwrap();
+        assert_eq!(item.unwrap().unwrap_err().kind(), ErrorKind::ShuttingDown);
+        soon("the application ends", tokio::task::spawn_blocking(|| application.join().unwrap()))
+            .await
+            .unwrap();
+        let late = [
+            soon("an answer", pool.get("/rows")).await.unwrap_err(),
+            soon("statistics", pool.stats()).await.unwrap_err(),
+            soon("the resize", pool.resize(3)).await.unwrap_err(),
+        ];
+        assert!(late.iter().all(|error| error.kind() == ErrorKind::ShuttingDown), "{late:?}");
+        soon("the end", pool.shutdown(Duration::from_secs(1))).await;
+        drop(pool);
+    }
+}
+
+#[tokio::test]
+async fn faults_07_what_panics_while_it_is_dropped_with_its_worker_or_its_pool_aborts_nothing() {
+    /// A user's value in a callback's future: its `drop` panics.
+    struct Bomb;
+    impl Drop for Bomb {
+        fn drop(&mut self) {
+            if !std::thread::panicking() {
+                panic!("a user's drop");
+            }
+        }
+    }
+    let api = Hostile::new(10).start();
+    for _ in 0..5 {
+        // The acquire never ends, so its future is dropped with the thread that it is on.
+        let pool = AwwPool::builder(api.url()).workers(2).with_auth_callback(
+            1,
+            || async {
+                let _bomb = Bomb;
+                std::future::pending::<Result<&str, std::io::Error>>().await
+            },
+            |request, _| request,
+        );
+        let pool = pool.build().unwrap();
+        let call = tokio::spawn({
+            let pool = pool.clone();
+            async move { pool.get("/rows").await }
+        });
+        let (answer, ()) =
+            soon("the end", join(call, pool.shutdown(Duration::from_millis(50)))).await;
+        assert_eq!(answer.unwrap().unwrap_err().kind(), ErrorKind::ShuttingDown);
+    }
+    let pool = AwwPool::new(1, None, false, api.url());
+    soon("an answer of another pool", pool.get("/rows")).await.unwrap();
+}

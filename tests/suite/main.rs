@@ -7,6 +7,7 @@
 mod support;
 
 mod api;
+mod blocked;
 mod breaker;
 mod cancellation;
 mod connections;
@@ -17,10 +18,12 @@ mod lifecycle;
 mod limits;
 mod options;
 mod pagination;
+mod panics;
 mod pool;
 mod proxy;
 mod rate_limit;
 mod redirects;
+mod resize;
 mod retry;
 mod seed;
 mod supervision;

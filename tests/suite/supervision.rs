@@ -4,9 +4,9 @@
 use std::{
     sync::{
         Arc,
-        atomic::{AtomicUsize, Ordering},
+        atomic::{AtomicBool, AtomicUsize, Ordering},
     },
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use crate::support::{hostile::Hostile, raw_server::RawServer, soon};
@@ -65,7 +65,7 @@ async fn a_dead_worker_is_replaced_and_serves_again() {
 }
 
 #[tokio::test]
-async fn workers_that_die_again_and_again_under_load_lose_and_double_nothing() {
+async fn faults_03_workers_that_die_again_and_again_under_load_lose_and_double_nothing() {
     let api = Hostile::new(10).start();
     let calls = AtomicUsize::new(0);
     let every_hundredth = move |_: &Request| calls.fetch_add(1, Ordering::Relaxed) % 100 == 99;
@@ -78,7 +78,8 @@ async fn workers_that_die_again_and_again_under_load_lose_and_double_nothing() {
 }
 
 #[tokio::test]
-async fn a_call_that_always_kills_its_worker_ends_with_worker_crashed_and_the_pool_lives() {
+async fn faults_02_a_call_that_always_kills_its_worker_ends_with_worker_crashed_and_the_pool_lives()
+{
     let api = Hostile::new(10).start();
     let pool = mortal(api.url(), is_marked).workers(2).build().unwrap();
     let poison = pool.request(Request::get("/rows").header("x-poison", "1").unwrap());
@@ -89,7 +90,7 @@ async fn a_call_that_always_kills_its_worker_ends_with_worker_crashed_and_the_po
 }
 
 #[tokio::test]
-async fn a_post_on_the_wire_when_its_worker_dies_is_not_sent_again() {
+async fn faults_01_a_post_on_the_wire_when_its_worker_dies_is_not_sent_again() {
     let server = RawServer::start(|mut peer| async move {
         peer.request().await;
         peer.closed().await;
@@ -113,7 +114,7 @@ async fn a_post_on_the_wire_when_its_worker_dies_is_not_sent_again() {
 }
 
 #[tokio::test]
-async fn a_get_on_the_wire_when_its_worker_dies_is_sent_again() {
+async fn faults_01_a_get_on_the_wire_when_its_worker_dies_is_sent_again() {
     let api = Hostile::new(10).closed().start();
     let deaths = AtomicUsize::new(0);
     let first_marked =
@@ -147,7 +148,7 @@ async fn a_stream_survives_the_death_of_workers() {
 }
 
 #[tokio::test]
-async fn when_the_supervisor_dies_every_waiter_gets_an_error_and_later_calls_too() {
+async fn faults_06_when_the_supervisor_goes_every_waiter_gets_an_error_and_later_calls_too() {
     let api = Hostile::new(10).closed().start();
     let pool = AwwPool::builder(api.url()).workers(2).connections_per_worker(2).build().unwrap();
     let waiting: Vec<_> = (0..20)
@@ -186,4 +187,162 @@ async fn after_a_storm_of_deaths_all_workers_are_back() {
         since.workers.iter().filter(|worker| worker.calls_ok > 0).count() == 3
     })
     .await;
+}
+
+/// A pool of one worker, which dies of every call as long as the flag is set.
+fn doomed(url: String) -> (PoolBuilder, Arc<AtomicBool>) {
+    let deadly = Arc::new(AtomicBool::new(true));
+    let flag = Arc::clone(&deadly);
+    (mortal(url, move |_| flag.load(Ordering::SeqCst)).workers(1), deadly)
+}
+
+#[tokio::test]
+async fn when_no_worker_can_live_waiting_and_later_calls_fail_at_once_until_a_resize() {
+    let api = Hostile::new(10).start();
+    let (pool, deadly) = doomed(api.url());
+    let pool = pool.connections_per_worker(1).restart_intensity(3).build().unwrap();
+    let began = Instant::now();
+    let answers = soon("all answers", join_all((0..50).map(|_| pool.get("/rows")))).await;
+    for answer in answers {
+        let error = answer.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::NoWorkers, "{error}");
+        assert!(!error.is_retryable());
+    }
+    let mut stream = PaginatedStream::get(&pool, "/rows");
+    let error = soon("the stream's answer", stream.next()).await.unwrap().unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::NoWorkers);
+    assert!(began.elapsed() < Duration::from_secs(5), "{:?}", began.elapsed());
+    let given_up = soon("statistics", pool.stats()).await.unwrap();
+    assert_eq!((given_up.size, given_up.serving, given_up.worker_restarts), (1, 0, 3));
+
+    deadly.store(false, Ordering::SeqCst);
+    assert_eq!(
+        soon("an answer", pool.get("/rows")).await.unwrap_err().kind(),
+        ErrorKind::NoWorkers
+    );
+    soon("the resize", pool.resize(1)).await.unwrap();
+    soon("an answer", pool.get("/rows")).await.unwrap();
+}
+
+#[tokio::test]
+async fn deaths_that_are_further_apart_than_the_restart_period_are_not_too_many() {
+    for (period, expected) in [
+        (Duration::from_millis(40), ErrorKind::WorkerCrashed),
+        (Duration::from_secs(60), ErrorKind::NoWorkers),
+    ] {
+        let api = Hostile::new(10).start();
+        let slow_death = |_: &Request| {
+            std::thread::sleep(Duration::from_millis(60));
+            true
+        };
+        let pool = mortal(api.url(), slow_death).workers(1).restart_intensity(2);
+        let pool = pool.restart_period(period).build().unwrap();
+        let error = soon("an answer", pool.get("/rows")).await.unwrap_err();
+        assert_eq!(error.kind(), expected, "{period:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_worker_that_did_some_work_before_it_died_is_replaced_however_often() {
+    let api = Hostile::new(10).start();
+    let calls = AtomicUsize::new(0);
+    // Every worker answers one call and dies of the next one.
+    let every_second = move |_: &Request| calls.fetch_add(1, Ordering::SeqCst) % 2 == 1;
+    let pool = mortal(api.url(), every_second).workers(1).restart_intensity(0).build().unwrap();
+    for _ in 0..10 {
+        soon("an answer", pool.get("/rows")).await.unwrap();
+    }
+    assert_eq!(restarts(&pool).await, 9);
+}
+
+#[tokio::test]
+async fn one_slot_that_is_given_up_leaves_the_others_at_work() {
+    let api = Hostile::new(10).start();
+    let deaths = AtomicUsize::new(0);
+    let first = move |_: &Request| deaths.fetch_add(1, Ordering::SeqCst) == 0;
+    let pool = mortal(api.url(), first).workers(2).restart_intensity(0).build().unwrap();
+    let answers = soon("answers", join_all((0..20).map(|_| pool.get("/rows")))).await;
+    assert!(answers.iter().all(Result::is_ok), "{answers:?}");
+    let stats = soon("statistics", pool.stats()).await.unwrap();
+    assert_eq!((stats.size, stats.serving, stats.worker_restarts), (2, 1, 0));
+}
+
+/// A pool of two workers whose token comes from `acquire`, which is told how often it
+/// was called before.
+fn with_acquire<F>(url: String, acquire: impl Fn(usize) -> F + Send + Sync + 'static) -> PoolBuilder
+where
+    F: Future<Output = Result<&'static str, std::io::Error>> + 'static,
+{
+    let acquired = AtomicUsize::new(0);
+    AwwPool::builder(url).workers(2).with_auth_callback(
+        1,
+        move || acquire(acquired.fetch_add(1, Ordering::SeqCst)),
+        |request, token| request.header("x-token", token).unwrap(),
+    )
+}
+
+#[tokio::test]
+async fn when_the_thread_of_the_tokens_dies_those_who_wait_get_one_from_its_successor() {
+    let api = Hostile::new(10).start();
+    let pool = with_acquire(api.url(), |before| async move {
+        if before == 0 {
+            actix::Arbiter::current().stop();
+            std::future::pending::<()>().await;
+        }
+        Ok("second")
+    });
+    let pool = pool.build().unwrap();
+    let began = Instant::now();
+    let answers = soon("all answers", join_all((0..100).map(|_| pool.get("/rows")))).await;
+    assert!(answers.iter().all(Result::is_ok), "{answers:?}");
+    assert!(began.elapsed() < Duration::from_secs(5), "{:?}", began.elapsed());
+    assert!(api.log(|log| log.seen.iter().all(|seen| seen.header("x-token") == Some("second"))));
+    assert_eq!(soon("statistics", pool.stats()).await.unwrap().token_refreshes, 1);
+}
+
+#[tokio::test]
+async fn an_acquire_that_always_kills_its_thread_is_an_error_of_kind_token_and_then_final() {
+    let api = Hostile::new(10).start();
+    let acquired = Arc::new(AtomicUsize::new(0));
+    let seen = Arc::clone(&acquired);
+    let pool = with_acquire(api.url(), move |_| {
+        seen.fetch_add(1, Ordering::SeqCst);
+        actix::Arbiter::current().stop();
+        std::future::pending()
+    });
+    let pool = pool.restart_intensity(3).build().unwrap();
+    for deaths in [2, 4, 4] {
+        let error = soon("an answer", pool.get("/rows")).await.unwrap_err();
+        assert_eq!((error.kind(), error.delivery()), (ErrorKind::Token, Delivery::NotSent));
+        assert_eq!(acquired.load(Ordering::SeqCst), deaths);
+    }
+    assert_eq!(api.log(|log| log.seen.len()), 0);
+}
+
+#[tokio::test]
+async fn an_acquire_that_blocks_its_thread_is_an_error_within_its_limit_and_another_thread_follows()
+{
+    let api = Hostile::new(10).start();
+    let (release, blocked) = std::sync::mpsc::channel::<()>();
+    let blocked = std::sync::Mutex::new(blocked);
+    let pool = with_acquire(api.url(), move |before| {
+        if before == 0 {
+            let _ = blocked.lock().unwrap().recv_timeout(Duration::from_secs(60));
+        }
+        std::future::ready(Ok(if before == 0 { "late" } else { "token" }))
+    });
+    let limit = Duration::from_millis(400);
+    let pool = pool.acquire_timeout(limit).heartbeat_timeout(limit).build().unwrap();
+    let began = Instant::now();
+    let answers = soon("all answers", join_all((0..20).map(|_| pool.get("/rows")))).await;
+    let took = began.elapsed();
+    assert!(took >= limit && took < limit * 2 + Duration::from_secs(2), "{took:?}");
+    for answer in answers {
+        assert_eq!(answer.unwrap_err().kind(), ErrorKind::Token);
+    }
+    soon("an answer", pool.get("/rows")).await.unwrap();
+    // The late token goes nowhere.
+    drop(release);
+    soon("an answer", pool.get("/rows")).await.unwrap();
+    assert!(api.log(|log| log.seen.iter().all(|seen| seen.header("x-token") == Some("token"))));
 }

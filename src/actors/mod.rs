@@ -1,0 +1,31 @@
+//! What actors have of one another: a line to one that may be replaced, and the pulse
+//! by which one that hangs is told from one that works.
+
+mod line;
+mod pulse;
+
+pub(crate) use line::{Line, Switch, Unanswered, line};
+pub(crate) use pulse::{BEAT_EVERY, Pulse};
+
+/// Makes an actor panic, as a fault of its own would.
+#[cfg(test)]
+#[derive(actix::Message)]
+#[rtype(result = "()")]
+pub(crate) struct Die;
+
+/// Lets an actor take [`Die`].
+#[cfg(test)]
+macro_rules! mortal {
+    ($actor:ty) => {
+        impl actix::Handler<crate::actors::Die> for $actor {
+            type Result = ();
+
+            fn handle(&mut self, _: crate::actors::Die, _: &mut Self::Context) {
+                panic!("this actor dies")
+            }
+        }
+    };
+}
+
+#[cfg(test)]
+pub(crate) use mortal;

@@ -1,0 +1,47 @@
+//! A sign of life that a thread gives by itself and others look at. Knows nothing of
+//! who gives it and who looks.
+
+use std::{
+    sync::atomic::{AtomicU64, Ordering},
+    time::{Duration, Instant},
+};
+
+/// How often an actor with a thread of its own gives a sign of life.
+pub(crate) const BEAT_EVERY: Duration = Duration::from_millis(100);
+
+/// When a thread was last seen to work.
+pub(crate) struct Pulse {
+    origin: Instant,
+    last_nanos: AtomicU64,
+}
+
+impl Pulse {
+    /// A pulse that beat at `now`.
+    pub(crate) fn new(now: Instant) -> Self {
+        Self { origin: now, last_nanos: AtomicU64::new(0) }
+    }
+
+    pub(crate) fn beat(&self, now: Instant) {
+        let nanos = now.saturating_duration_since(self.origin).as_nanos();
+        self.last_nanos.fetch_max(u64::try_from(nanos).unwrap_or(u64::MAX), Ordering::Relaxed);
+    }
+
+    pub(crate) fn last(&self) -> Instant {
+        self.origin + Duration::from_nanos(self.last_nanos.load(Ordering::Relaxed))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_last_beat_counts_and_time_does_not_run_back() {
+        let start = Instant::now();
+        let pulse = Pulse::new(start);
+        assert_eq!(pulse.last(), start);
+        pulse.beat(start + BEAT_EVERY * 2);
+        pulse.beat(start + BEAT_EVERY);
+        assert_eq!(pulse.last(), start + BEAT_EVERY * 2);
+    }
+}

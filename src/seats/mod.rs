@@ -1,0 +1,8 @@
+//! The right to be on the wire: how many requests have it at a time, and which one
+//! a call holds on its worker. Knows nothing of workers, calls and requests.
+
+mod capacity;
+mod seat;
+
+pub(crate) use capacity::Capacity;
+pub(crate) use seat::{Seat, Stage};

@@ -1,0 +1,236 @@
+//! The actors that the workers ask, as one value: who holds which role, and how a holder
+//! starts. What one knew is rebuilt or kept for the next, whichever holds what they promise.
+
+use std::{sync::Arc, time::Instant};
+
+use actix::prelude::*;
+
+use super::{
+    restart::{Intensity, Repair, Restarts},
+    slot::Watch,
+};
+use crate::{
+    actors::{Line, Pulse, Switch, line},
+    config::PoolConfig,
+    dispatch::Dispatcher,
+    rate_limit::RateLimiter,
+    stats::{Ledger, StatsCollector},
+    token_manager::TokenManager,
+};
+
+/// One of the actors that the workers ask.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Role {
+    Stats,
+    Limiter,
+    Tokens,
+}
+
+/// The holder of a role is gone.
+#[derive(Clone, Copy, Message)]
+#[rtype(result = "()")]
+pub(super) struct RoleVacant {
+    pub(super) role: Role,
+    life: u64,
+}
+
+/// A role and who holds it.
+struct Post<A: Actor> {
+    role: Role,
+    switch: Switch<A>,
+    /// Counts the holders, from 1.
+    life: u64,
+    restarts: Restarts,
+    /// Whether the last holder was given up since it hung.
+    has_hung: bool,
+}
+
+impl<A: Actor> Post<A> {
+    fn new(role: Role) -> (Self, Line<A>) {
+        let (switch, line) = line();
+        (Self { role, switch, life: 0, restarts: Restarts::default(), has_hung: false }, line)
+    }
+
+    /// The watch over the next holder's life.
+    fn next_watch(&mut self, supervisor: &Recipient<RoleVacant>) -> Box<dyn Send> {
+        self.life += 1;
+        let news = RoleVacant { role: self.role, life: self.life };
+        Box::new(Watch { supervisor: supervisor.clone(), news })
+    }
+
+    /// Gives the role to `holder`, or to nobody for good.
+    fn give_to(&mut self, holder: Option<Addr<A>>) {
+        self.switch.lead_to(holder, std::mem::take(&mut self.has_hung));
+    }
+
+    /// Decides about the end of a holder, if it was the last one.
+    fn decide(&mut self, life: u64, now: Instant, intensity: Intensity) -> Option<Repair> {
+        if life != self.life {
+            return None;
+        }
+        let repair = self.restarts.died(now, false, intensity);
+        if repair == Repair::GiveUp {
+            self.give_to(None);
+        }
+        Some(repair)
+    }
+}
+
+/// The token manager and its thread, where the users' `acquire` runs.
+pub(super) struct Tokens {
+    post: Post<TokenManager>,
+    arbiter: Option<Arbiter>,
+    pulse: Arc<Pulse>,
+    /// Whether there is none until one of the threads that hang has ended.
+    pub(super) is_suspended: bool,
+}
+
+impl Tokens {
+    /// Has no more to do with the manager. Unless another one `follows`, there is none
+    /// from here on.
+    pub(super) fn suspend(&mut self, follows: bool) {
+        // Its end, if it comes to that, is no news any more.
+        self.post.life += 1;
+        self.post.has_hung = true;
+        self.is_suspended = true;
+        if !follows {
+            self.post.give_to(None);
+        }
+    }
+}
+
+/// All roles.
+pub(super) struct Controls {
+    dispatcher: Arc<Dispatcher>,
+    supervisor: Recipient<RoleVacant>,
+    ledger: Arc<Ledger>,
+    stats: Post<StatsCollector>,
+    stats_line: Line<StatsCollector>,
+    limiter: Option<Post<RateLimiter>>,
+    pub(super) tokens: Option<Tokens>,
+}
+
+/// The ways to the holders of the roles.
+pub(super) struct Lines {
+    pub(super) stats: Line<StatsCollector>,
+    pub(super) limiter: Option<Line<RateLimiter>>,
+    pub(super) tokens: Option<Line<TokenManager>>,
+}
+
+impl Controls {
+    /// Fills every role: on the current thread, but for the token manager, which gets
+    /// `callbacks`.
+    pub(super) fn start(
+        dispatcher: Arc<Dispatcher>,
+        callbacks: Option<Arbiter>,
+        supervisor: Recipient<RoleVacant>,
+    ) -> (Self, Lines) {
+        let now = Instant::now();
+        let (stats, stats_line) = Post::new(Role::Stats);
+        let limit = dispatcher.config.settings.rate_limit;
+        let (limiter, limiter_line) = limit.map(|_| Post::new(Role::Limiter)).unzip();
+        let (tokens, tokens_line) = callbacks.is_some().then(|| Post::new(Role::Tokens)).unzip();
+        let lines = Lines { stats: stats_line.clone(), limiter: limiter_line, tokens: tokens_line };
+        let pulse = Arc::new(Pulse::new(now));
+        let mut controls = Self {
+            dispatcher,
+            supervisor,
+            ledger: Arc::new(Ledger::new(now)),
+            stats,
+            stats_line,
+            limiter,
+            tokens: tokens.map(|post| Tokens { post, arbiter: None, pulse, is_suspended: false }),
+        };
+        controls.start_stats();
+        controls.start_limiter(now);
+        if let Some(callbacks) = callbacks {
+            controls.start_tokens(callbacks);
+        }
+        (controls, lines)
+    }
+
+    /// A collector goes on with what the last one knew.
+    pub(super) fn start_stats(&mut self) {
+        let watch = self.stats.next_watch(&self.supervisor);
+        let collector = StatsCollector::new(Arc::clone(&self.ledger), watch).start();
+        self.stats.give_to(Some(collector));
+    }
+
+    /// A limiter in the place of another one has nothing saved, so that the limit holds.
+    pub(super) fn start_limiter(&mut self, now: Instant) {
+        let PoolConfig { rate_limit, burst, connections_per_worker, .. } =
+            self.dispatcher.config.settings;
+        let (Some(post), Some(rate)) = (&mut self.limiter, rate_limit) else { return };
+        let watch = post.next_watch(&self.supervisor);
+        let capacity = self.dispatcher.capacity();
+        let workers = capacity.size() / connections_per_worker;
+        let slots = Arc::clone(capacity.permits());
+        let mut limiter = RateLimiter::new(rate, burst, workers, slots, now, watch);
+        if post.life > 1 {
+            limiter = limiter.emptied(now);
+        }
+        post.give_to(Some(limiter.start()));
+    }
+
+    /// A manager in the place of another one gets every token anew.
+    pub(super) fn start_tokens(&mut self, arbiter: Arbiter) {
+        let settings = &self.dispatcher.config.settings;
+        let (Some(tokens), Some(auth)) = (&mut self.tokens, settings.auth.clone()) else { return };
+        tokens.pulse = Arc::new(Pulse::new(Instant::now()));
+        let watch = tokens.post.next_watch(&self.supervisor);
+        let manager = TokenManager::new(
+            tokens.post.life,
+            auth,
+            settings.acquire_timeout,
+            self.stats_line.clone(),
+            Arc::clone(self.dispatcher.events()),
+            Arc::clone(&tokens.pulse),
+            watch,
+        );
+        let manager = TokenManager::start_in_arbiter(&arbiter.handle(), |_| manager);
+        tokens.arbiter = Some(arbiter);
+        tokens.post.give_to(Some(manager));
+    }
+
+    /// The thread of the token manager, which leaves it without one.
+    pub(super) fn take_callbacks(&mut self) -> Option<Arbiter> {
+        self.tokens.as_mut()?.arbiter.take()
+    }
+
+    #[cfg(test)]
+    pub(super) fn kill(&self, role: Role) {
+        fn kill<A: Actor + Handler<Die>>(post: &Post<A>)
+        where
+            A::Context: actix::dev::ToEnvelope<A, Die>,
+        {
+            post.switch.actor().unwrap().do_send(Die);
+        }
+        use crate::actors::Die;
+        match role {
+            Role::Stats => kill(&self.stats),
+            Role::Limiter => kill(self.limiter.as_ref().unwrap()),
+            Role::Tokens => kill(&self.tokens.as_ref().unwrap().post),
+        }
+    }
+
+    /// Decides about a role whose holder is gone, unless another one has it by now.
+    pub(super) fn decide(&mut self, vacant: RoleVacant, intensity: Intensity) -> Option<Repair> {
+        let now = Instant::now();
+        match vacant.role {
+            Role::Stats => self.stats.decide(vacant.life, now, intensity),
+            Role::Limiter => self.limiter.as_mut()?.decide(vacant.life, now, intensity),
+            Role::Tokens => self.tokens.as_mut()?.post.decide(vacant.life, now, intensity),
+        }
+    }
+
+    /// Whether the token manager has given no sign of life for longer than any `acquire` may
+    /// take: then that blocks the thread, and its own time limit cannot fire.
+    pub(super) fn token_manager_hangs(&self, excused: Instant, now: Instant) -> bool {
+        let settings = &self.dispatcher.config.settings;
+        let limit = settings.acquire_timeout.saturating_add(settings.heartbeat_timeout);
+        self.tokens.as_ref().is_some_and(|tokens| {
+            let silence = now.saturating_duration_since(tokens.pulse.last().max(excused));
+            tokens.arbiter.is_some() && silence >= limit
+        })
+    }
+}

@@ -1,0 +1,241 @@
+//! What the supervisor does about its workers: starts them, replaces those that die or
+//! hang, moves their calls, changes their number, and gives up on a slot whose workers
+//! cannot live.
+
+use std::{sync::Arc, time::Instant};
+
+use actix::prelude::*;
+
+use super::{
+    actor::{Supervisor, TRY_AGAIN},
+    heartbeat::{Finding, Patience},
+    messages::Resize,
+    restart::{Intensity, Repair},
+    slot::{Occupant, State, WorkerDown, worker_arbiter},
+    threads::Place,
+};
+use crate::{
+    actors::Line,
+    config::check_workers,
+    dispatch::{
+        Call,
+        jobs::{Fate, Loss, fate},
+    },
+    error::{Error, ErrorKind},
+    events::Event,
+    rate_limit::Share,
+    seats::Stage,
+    stats::Happened,
+};
+
+impl Supervisor {
+    /// Starts a worker in a slot that is vacant.
+    pub(super) fn occupy(&mut self, index: usize, ctx: &mut Context<Self>) {
+        let is_vacant =
+            self.crew.slots.get(index).is_some_and(|slot| matches!(slot.state, State::Vacant));
+        if self.retired.is_some() || !is_vacant {
+            return;
+        }
+        let arbiter = match worker_arbiter() {
+            Ok(arbiter) => arbiter,
+            Err(error) => {
+                tracing::warn!(slot = index, %error, "no thread for a worker");
+                ctx.run_later(TRY_AGAIN, move |supervisor, ctx| supervisor.occupy(index, ctx));
+                return;
+            }
+        };
+        let id = self.crew.next_id();
+        let supervisor = ctx.address().recipient();
+        let occupant = Occupant::start(arbiter, index, id, self.parts.clone(), supervisor);
+        let slot = &mut self.crew.slots[index];
+        slot.state = State::Occupied(occupant);
+        if std::mem::replace(&mut slot.was_occupied, true) {
+            self.dispatcher.events().emit(|| Event::WorkerRestarted { worker: index });
+        }
+        self.crew.publish();
+        self.requeue_parked();
+    }
+
+    /// Starts a worker in every slot that is vacant.
+    pub(super) fn occupy_all(&mut self, ctx: &mut Context<Self>) {
+        for index in 0..self.crew.size() {
+            self.occupy(index, ctx);
+        }
+    }
+
+    pub(super) fn intensity(&self) -> Intensity {
+        let settings = &self.dispatcher.config.settings;
+        Intensity { deaths: settings.restart_intensity, period: settings.restart_period }
+    }
+
+    /// Replaces `occupant`, who was in slot `index`, or gives up on the slot.
+    fn repair(&mut self, index: usize, occupant: &Occupant, ctx: &mut Context<Self>) {
+        self.dispatcher.events().emit(|| Event::WorkerDied { worker: index });
+        let intensity = self.intensity();
+        let Some(slot) = self.crew.slots.get_mut(index) else { return };
+        let repair = slot.decide(occupant, Instant::now(), intensity);
+        self.crew.publish();
+        if repair == Repair::GiveUp {
+            tracing::error!(slot = index, "its workers die too often: no other is started");
+            return self.fail_parked_if_given_up();
+        }
+        if let Some(stats) = self.parts.stats.actor() {
+            stats.do_send(Happened::WorkerRestarted(index));
+        }
+        match repair {
+            Repair::After(delay) => {
+                ctx.run_later(delay, move |supervisor, ctx| supervisor.occupy(index, ctx));
+            }
+            Repair::AtOnce | Repair::GiveUp => self.occupy(index, ctx),
+        }
+    }
+
+    fn fail_parked_if_given_up(&mut self) {
+        if self.crew.is_given_up() {
+            tracing::error!("no worker is left: every call fails until the pool is resized");
+            for call in std::mem::take(&mut self.parked) {
+                call.fail(no_workers());
+            }
+        }
+    }
+
+    /// Looks whether the workers give signs of life.
+    pub(super) fn look_after_workers(&mut self, ctx: &mut Context<Self>) {
+        let settings = &self.dispatcher.config.settings;
+        let patience = Patience {
+            blocked_after: settings.heartbeat_timeout,
+            lost_after: settings.replace_blocked_after,
+        };
+        let now = Instant::now();
+        let excused = self.rounds.begin(now, patience.blocked_after / 2);
+        let findings = self.crew.examine(excused, now, patience);
+        if !findings.is_empty() {
+            self.crew.publish();
+        }
+        for (worker, finding) in findings {
+            match finding {
+                Finding::Blocked => {
+                    tracing::warn!(worker, "a callback blocks a worker: new calls pass it by");
+                    self.crew.cut_lifeline(worker);
+                    self.move_waiting(worker);
+                }
+                Finding::Back => tracing::info!(worker, "a worker that was blocked is back"),
+                Finding::Lost => self.abandon(worker, ctx),
+                Finding::Unchanged => {}
+            }
+        }
+        self.end_drained();
+        self.look_after_tokens(excused, now, ctx);
+    }
+
+    /// Gives the calls that wait on `worker` to others. Those that are on the wire may still
+    /// finish there, and one whose callback is running may be what blocks it.
+    fn move_waiting(&self, worker: u64) {
+        for (call, seat) in self.dispatcher.calls_on(worker) {
+            if seat.revoke_if(|stage| stage == Stage::Waiting).is_some() {
+                self.requeue(call);
+            }
+        }
+    }
+
+    /// Replaces a worker that does not come back, and leaves its thread to itself. Whatever
+    /// that thread does later changes nothing: its calls are no longer its own.
+    fn abandon(&mut self, worker: u64, ctx: &mut Context<Self>) {
+        let Some(index) = self.crew.index_of(worker) else { return };
+        let place = index.map_or(Place::Leaving, Place::Slot);
+        if !self.threads.may_abandon(place) {
+            return;
+        }
+        let Some(occupant) = self.crew.take(worker) else { return };
+        tracing::warn!(worker, "a callback blocks a worker for too long: it is replaced");
+        for (call, seat) in self.dispatcher.calls_on(worker) {
+            if let Some(stage) = seat.revoke_if(|stage| stage != Stage::Returned) {
+                self.uproot(call, stage);
+            }
+        }
+        if let Some(index) = index {
+            self.repair(index, &occupant, ctx);
+        }
+        self.threads.abandon(occupant.arbiter, place);
+    }
+
+    /// Decides about a call that was taken from its worker at `stage`.
+    fn uproot(&self, call: Arc<Call>, stage: Stage) {
+        let blocked = |what| call.fail(Error::new(ErrorKind::Callback, what));
+        match stage {
+            Stage::Waiting => self.requeue(call),
+            Stage::Applying => blocked("the apply callback blocked its worker for too long"),
+            Stage::Answering => blocked("building the items blocked the worker for too long"),
+            // Its answer may have come just as it was taken away.
+            Stage::Sent if !call.request.is_repeatable() => call.fail(crashed()),
+            Stage::Sent | Stage::Returned => self.settle(call, Loss::Dropped),
+        }
+    }
+
+    /// Decides about a call that its worker let go of, and does it.
+    pub(super) fn settle(&self, call: Arc<Call>, loss: Loss) {
+        let max_attempts = self.dispatcher.config.settings.max_attempts;
+        match fate(&call, loss, max_attempts) {
+            Fate::Crashed => call.fail(crashed()),
+            Fate::Rerun if self.crew.is_given_up() => call.fail(no_workers()),
+            Fate::Rerun => self.requeue(call),
+        }
+    }
+
+    /// Ends the workers that were to leave and have no calls left.
+    fn end_drained(&mut self) {
+        let drained = self.crew.take_drained();
+        if !drained.is_empty() {
+            self.threads.end(drained.into_iter().map(|occupant| occupant.arbiter).collect());
+        }
+    }
+}
+
+fn crashed() -> Error {
+    Error::new(ErrorKind::WorkerCrashed, "the worker died under this call")
+}
+
+fn no_workers() -> Error {
+    Error::new(ErrorKind::NoWorkers, "every worker died too often, and none is left")
+}
+
+impl Handler<WorkerDown> for Supervisor {
+    type Result = ();
+
+    fn handle(&mut self, down: WorkerDown, ctx: &mut Self::Context) {
+        let index = self.crew.index_of(down.id).flatten();
+        let Some(occupant) = self.crew.take(down.id) else { return };
+        if self.retired.is_none() {
+            tracing::warn!(worker = down.id, slot = index, "worker down");
+            if let Some(index) = index {
+                self.repair(index, &occupant, ctx);
+            }
+        }
+        // The actor may be gone with its thread still there.
+        self.threads.end(vec![occupant.arbiter]);
+    }
+}
+
+impl Handler<Resize> for Supervisor {
+    type Result = Result<(), Error>;
+
+    fn handle(&mut self, Resize(workers): Resize, ctx: &mut Self::Context) -> Self::Result {
+        check_workers(workers)?;
+        if self.retired.is_some() {
+            return Err(Error::shutting_down());
+        }
+        let connections = self.dispatcher.config.settings.connections_per_worker;
+        self.dispatcher.capacity().resize(workers * connections);
+        if let Some(limiter) = self.parts.limiter.as_ref().and_then(Line::actor) {
+            limiter.do_send(Share(workers));
+        }
+        let leaving = self.crew.resize(workers);
+        self.occupy_all(ctx);
+        // Once there are others to go to.
+        for worker in leaving {
+            self.move_waiting(worker);
+        }
+        self.end_drained();
+        Ok(())
+    }
+}

@@ -1,0 +1,83 @@
+//! What the supervisor does about the actors that the workers ask: puts others in the
+//! place of those that die or hang, and gives up on a role whose holders cannot live.
+
+use std::time::Instant;
+
+use actix::prelude::*;
+
+use super::{
+    actor::{Supervisor, TRY_AGAIN},
+    control::{Role, RoleVacant},
+    restart::Repair,
+    threads::Place,
+};
+
+impl Supervisor {
+    /// Fills a role that is vacant.
+    fn fill(&mut self, role: Role, ctx: &mut Context<Self>) {
+        if self.retired.is_some() {
+            return;
+        }
+        match role {
+            Role::Stats => self.controls.start_stats(),
+            Role::Limiter => self.controls.start_limiter(Instant::now()),
+            Role::Tokens => match Arbiter::try_new() {
+                Ok(arbiter) => self.controls.start_tokens(arbiter),
+                Err(error) => {
+                    tracing::warn!(%error, "no thread for the token manager");
+                    ctx.run_later(TRY_AGAIN, move |supervisor, ctx| supervisor.fill(role, ctx));
+                }
+            },
+        }
+    }
+
+    /// Puts another token manager in the place of one that hangs.
+    pub(super) fn look_after_tokens(
+        &mut self,
+        excused: Instant,
+        now: Instant,
+        ctx: &mut Context<Self>,
+    ) {
+        let hangs = self.controls.token_manager_hangs(excused, now);
+        if hangs && let Some(arbiter) = self.controls.take_callbacks() {
+            tracing::warn!("the acquire callback blocks its thread for too long: it is replaced");
+            self.threads.abandon(arbiter, Place::TokenManager);
+        }
+        let may_start = self.threads.may_abandon(Place::TokenManager);
+        let Some(tokens) = &mut self.controls.tokens else { return };
+        if hangs {
+            tokens.suspend(may_start);
+        }
+        if may_start && std::mem::take(&mut tokens.is_suspended) {
+            self.fill(Role::Tokens, ctx);
+        }
+    }
+}
+
+impl Handler<RoleVacant> for Supervisor {
+    type Result = ();
+
+    fn handle(&mut self, vacant: RoleVacant, ctx: &mut Self::Context) {
+        let RoleVacant { role, .. } = vacant;
+        if self.retired.is_some() {
+            return;
+        }
+        let intensity = self.intensity();
+        let Some(repair) = self.controls.decide(vacant, intensity) else { return };
+        if role == Role::Tokens
+            && let Some(callbacks) = self.controls.take_callbacks()
+        {
+            self.threads.end(vec![callbacks]);
+        }
+        tracing::warn!(?role, ?repair, "an actor of the pool is down");
+        match repair {
+            Repair::AtOnce => self.fill(role, ctx),
+            Repair::After(delay) => {
+                ctx.run_later(delay, move |supervisor, ctx| supervisor.fill(role, ctx));
+            }
+            Repair::GiveUp => {
+                tracing::error!(?role, "it dies too often: no other is started");
+            }
+        }
+    }
+}

@@ -1,0 +1,321 @@
+//! Workers whose thread a user's code blocks: calls go elsewhere, nothing is sent twice
+//! that may not be, everybody is answered in time, and what the thread does later
+//! changes nothing.
+
+use std::{
+    sync::{
+        Arc, Condvar, Mutex,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+use crate::support::{hostile::Hostile, raw_server::RawServer, soon};
+use futures::{StreamExt, future::join_all};
+use serde::{Deserialize, Deserializer};
+use vantage_api_pool::{
+    AwwPool, Delivery, Error, ErrorKind, PaginatedStream, PoolBuilder, Request, Response, Stats,
+};
+
+const OK: &[u8] = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok";
+/// Longer than any test takes.
+const NEVER: Duration = Duration::from_secs(300);
+
+/// A place in a callback where threads are held until it opens.
+struct Barrier {
+    is_open: Mutex<bool>,
+    opened: Condvar,
+    entered: AtomicUsize,
+}
+
+impl Barrier {
+    const fn new() -> Self {
+        Self { is_open: Mutex::new(false), opened: Condvar::new(), entered: AtomicUsize::new(0) }
+    }
+
+    fn hold(&self) {
+        self.entered.fetch_add(1, Ordering::SeqCst);
+        let is_open = self.is_open.lock().unwrap();
+        let limit = Duration::from_secs(60);
+        drop(self.opened.wait_timeout_while(is_open, limit, |is_open| !*is_open).unwrap());
+    }
+
+    fn open(&self) {
+        *self.is_open.lock().unwrap() = true;
+        self.opened.notify_all();
+    }
+
+    async fn holds(&self, threads: usize) {
+        until("the callback blocks", async || self.entered.load(Ordering::SeqCst) >= threads).await;
+    }
+}
+
+/// Opens at the end of the test, however it ends.
+struct Opens(Arc<Barrier>);
+
+impl Drop for Opens {
+    fn drop(&mut self) {
+        self.0.open();
+    }
+}
+
+/// A pool whose `apply` blocks at the barrier on requests that are marked.
+fn blocking(url: String) -> (PoolBuilder, Opens) {
+    let barrier = Arc::new(Barrier::new());
+    let own = Arc::clone(&barrier);
+    let builder = AwwPool::builder(url)
+        .heartbeat_timeout(Duration::from_millis(300))
+        .replace_blocked_after(NEVER)
+        .with_auth_callback(
+            1,
+            || async { Ok::<_, std::io::Error>("token") },
+            move |request, _| {
+                if request.headers().contains_key("x-block") {
+                    own.hold();
+                }
+                request
+            },
+        );
+    (builder, Opens(barrier))
+}
+
+fn marked() -> Request {
+    Request::get("/rows?page=1").header("x-block", "1").unwrap()
+}
+
+type Answering = tokio::task::JoinHandle<Result<Response, Error>>;
+
+fn ask(pool: &AwwPool, request: Request) -> Answering {
+    let pool = pool.clone();
+    tokio::spawn(async move { pool.request(request).await })
+}
+
+async fn answer(answering: Answering) -> Result<Response, Error> {
+    soon("an answer", answering).await.unwrap()
+}
+
+async fn stats(pool: &AwwPool) -> Stats {
+    soon("statistics", pool.stats()).await.unwrap()
+}
+
+async fn until(what: &str, mut condition: impl AsyncFnMut() -> bool) {
+    soon(what, async {
+        while !condition().await {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    })
+    .await;
+}
+
+fn sent(server: &RawServer, start: &str) -> usize {
+    server.seen().heads.iter().filter(|(_, head)| head.starts_with(start)).count()
+}
+
+#[tokio::test]
+async fn faults_05_while_a_worker_is_blocked_calls_go_elsewhere_and_its_own_ends_at_the_deadline() {
+    let api = Hostile::new(10).start();
+    let (pool, barrier) = blocking(api.url());
+    let pool = pool.workers(2).build().unwrap();
+    let began = Instant::now();
+    let blocked = ask(&pool, marked().deadline(Duration::from_secs(3)));
+    barrier.0.holds(1).await;
+    // Half of them are placed on the worker that does not answer.
+    let answers = soon("healthy answers", join_all((0..60).map(|_| pool.get("/rows")))).await;
+    assert!(answers.iter().all(Result::is_ok), "{answers:?}");
+    assert!(began.elapsed() < Duration::from_secs(3), "they waited for the blocked one");
+    let during = stats(&pool).await;
+    assert_eq!((during.size, during.serving, during.worker_restarts), (2, 1, 0));
+
+    let error = answer(blocked).await.unwrap_err();
+    assert_eq!((error.kind(), error.delivery()), (ErrorKind::DeadlineExceeded, Delivery::NotSent));
+    let took = began.elapsed();
+    assert!(took >= Duration::from_secs(3) && took < Duration::from_secs(4), "{took:?}");
+
+    barrier.0.open();
+    until("the worker is back", async || stats(&pool).await.serving == 2).await;
+    let before = stats(&pool).await;
+    soon("answers", join_all((0..60).map(|_| pool.get("/rows")))).await;
+    let since = stats(&pool).await.difference(&before);
+    assert!(since.workers.iter().all(|worker| worker.calls_ok > 0), "{since:?}");
+}
+
+#[tokio::test]
+async fn faults_05_a_stream_goes_on_while_and_after_the_worker_that_its_pager_is_on_is_blocked() {
+    let api = Hostile::new(500).start();
+    let (pool, barrier) = blocking(api.url());
+    let pool = pool.workers(2).build().unwrap();
+    let mut streams: Vec<_> =
+        (0..4).map(|_| PaginatedStream::get(&pool, "/rows").prefetch(2)).collect();
+    // Half of the pagers are on the thread that will be blocked.
+    for stream in &mut streams {
+        soon("a page", stream.next_page()).await.unwrap().unwrap();
+    }
+    let blocked = ask(&pool, marked());
+    barrier.0.holds(1).await;
+    for stream in &mut streams {
+        for _ in 0..20 {
+            soon("a page", stream.next_page()).await.unwrap().unwrap();
+        }
+    }
+    assert_eq!(stats(&pool).await.serving, 1);
+    barrier.0.open();
+    assert!(answer(blocked).await.is_ok());
+    let rows = api.rows();
+    let rest = rows.len() - 21 * 10;
+    for stream in streams {
+        let items: Vec<_> = soon("the rest", stream.map(Result::unwrap).collect()).await;
+        assert_eq!(items, rows[rows.len() - rest..]);
+    }
+}
+
+/// An item whose building blocks where a worker does it, for a consumer that is behind.
+struct Heavy;
+
+static HEAVY: Barrier = Barrier::new();
+
+impl<'de> Deserialize<'de> for Heavy {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        if std::thread::current().name().is_some_and(|name| name.starts_with("actix")) {
+            HEAVY.hold();
+        }
+        serde::de::IgnoredAny::deserialize(from).map(|_| Self)
+    }
+}
+
+#[tokio::test]
+async fn faults_05_a_page_whose_building_blocks_a_worker_ends_at_its_deadline() {
+    let api = Hostile::new(500).start();
+    let limit = Duration::from_secs(2);
+    let pool = AwwPool::builder(api.url()).workers(1).call_timeout(limit).build().unwrap();
+    let mut stream = PaginatedStream::get(&pool, "/rows").items_as::<Heavy>().prefetch(16);
+    // The consumer has taken pages and falls behind.
+    let failed = soon("an error", async {
+        for _ in 0..50 {
+            match stream.next_page().await.unwrap() {
+                Ok(_) => tokio::time::sleep(Duration::from_millis(50)).await,
+                Err(error) => return error,
+            }
+        }
+        panic!("no page was built on a worker")
+    });
+    assert_eq!(failed.await.kind(), ErrorKind::DeadlineExceeded);
+    assert!(HEAVY.entered.load(Ordering::SeqCst) > 0);
+    HEAVY.open();
+    soon("the worker serves again", pool.get("/rows")).await.unwrap();
+}
+
+#[tokio::test]
+async fn posts_that_wait_on_a_blocked_worker_move_and_each_is_sent_once() {
+    let server = RawServer::answering(OK);
+    let (pool, barrier) = blocking(server.url());
+    let pool = pool.workers(2).connections_per_worker(16).build().unwrap();
+    let blocked = ask(&pool, marked());
+    barrier.0.holds(1).await;
+    let post = || pool.request(Request::post("/orders").body("x"));
+    let answers = soon("all answers", join_all((0..30).map(|_| post()))).await;
+    assert!(answers.iter().all(Result::is_ok), "{answers:?}");
+
+    // The worker finds them in its mailbox when it comes to itself.
+    barrier.0.open();
+    assert!(answer(blocked).await.is_ok());
+    until("the worker is back", async || stats(&pool).await.serving == 2).await;
+    assert_eq!(sent(&server, "POST"), 30);
+    assert_eq!(stats(&pool).await.calls_ok, 31);
+}
+
+#[tokio::test]
+async fn a_worker_that_stays_blocked_is_replaced_and_its_late_answers_change_nothing() {
+    // Requests to /held get no answer on the first connection that carries them.
+    let held = Arc::new(AtomicUsize::new(0));
+    let server = RawServer::start({
+        let held = Arc::clone(&held);
+        move |mut peer| {
+            let held = Arc::clone(&held);
+            async move {
+                while let Some(head) = peer.head().await {
+                    let is_first =
+                        || held.fetch_add(1, Ordering::SeqCst) < 2 || head.starts_with("POST");
+                    if head.contains("/held") && is_first() {
+                        return peer.closed().await;
+                    }
+                    peer.write(OK).await;
+                }
+            }
+        }
+    });
+    let (pool, barrier) = blocking(server.url());
+    let pool = pool.workers(1).replace_blocked_after(Duration::from_millis(600)).build().unwrap();
+    let get = ask(&pool, Request::get("/held"));
+    let post = ask(&pool, Request::post("/held"));
+    server.wait_for(|seen| seen.heads.len() == 2).await;
+    let culprit = ask(&pool, marked());
+    barrier.0.holds(1).await;
+    let waiting = ask(&pool, Request::post("/orders"));
+
+    assert!(answer(waiting).await.is_ok(), "what waited runs on the replacement");
+    assert!(answer(get).await.is_ok(), "what may be repeated is");
+    let error = answer(post).await.unwrap_err();
+    assert_eq!((error.kind(), error.delivery()), (ErrorKind::WorkerCrashed, Delivery::Unknown));
+    let error = answer(culprit).await.unwrap_err();
+    assert_eq!((error.kind(), error.delivery()), (ErrorKind::Callback, Delivery::NotSent));
+    let replaced = stats(&pool).await;
+    assert_eq!((replaced.worker_restarts, replaced.serving), (1, 1));
+
+    barrier.0.open();
+    // Its connections close with it: by then the old thread has done what it would do.
+    server.wait_for(|seen| seen.closed.len() >= 2).await;
+    soon("an answer", pool.get("/after")).await.unwrap();
+    assert_eq!((sent(&server, "POST /held"), sent(&server, "POST /orders")), (1, 1));
+    assert_eq!((sent(&server, "GET /held"), sent(&server, "GET /rows")), (2, 0));
+}
+
+#[tokio::test]
+async fn a_callback_that_never_returns_costs_a_bounded_number_of_threads() {
+    let api = Hostile::new(10).start();
+    let (pool, barrier) = blocking(api.url());
+    let limit = Duration::from_millis(300);
+    let pool = pool.workers(1).replace_blocked_after(limit).build().unwrap();
+    // Four threads are left behind, and the fifth is waited for.
+    for threads in 1..=5 {
+        let _culprit = ask(&pool, marked());
+        barrier.0.holds(threads).await;
+    }
+    let waiting = pool.request(Request::get("/rows").deadline(limit * 4));
+    let error = soon("an answer", waiting).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::DeadlineExceeded);
+    let now = stats(&pool).await;
+    assert_eq!((now.worker_restarts, now.serving), (4, 0));
+    barrier.0.open();
+    soon("an answer", pool.get("/rows")).await.unwrap();
+}
+
+#[tokio::test]
+async fn with_a_long_heartbeat_timeout_calls_wait_for_the_worker_that_they_are_on() {
+    let api = Hostile::new(10).start();
+    let (pool, barrier) = blocking(api.url());
+    let pool = pool.workers(2).heartbeat_timeout(NEVER).build().unwrap();
+    let blocked = ask(&pool, marked());
+    barrier.0.holds(1).await;
+    let in_time = || pool.request(Request::get("/rows").deadline(Duration::from_millis(1_200)));
+    let answers = soon("answers", join_all((0..20).map(|_| in_time()))).await;
+    let late: Vec<_> = answers.iter().filter_map(|answer| answer.as_ref().err()).collect();
+    assert!(!late.is_empty() && late.len() < answers.len(), "{} of them late", late.len());
+    assert!(late.iter().all(|error| error.kind() == ErrorKind::DeadlineExceeded), "{late:?}");
+    assert_eq!(stats(&pool).await.serving, 2);
+    barrier.0.open();
+    assert!(answer(blocked).await.is_ok());
+}
+
+#[tokio::test]
+async fn calls_that_wait_for_the_rate_limit_do_not_starve_others_from_a_blocked_worker() {
+    let api = Hostile::new(10).start();
+    let (pool, barrier) = blocking(api.url());
+    let pool =
+        pool.workers(2).connections_per_worker(2).rate_limit(50.into()).burst(1).build().unwrap();
+    let blocked = ask(&pool, marked());
+    barrier.0.holds(1).await;
+    let answers = soon("all answers", join_all((0..60).map(|_| pool.get("/rows")))).await;
+    assert!(answers.iter().all(Result::is_ok), "{answers:?}");
+    barrier.0.open();
+    assert!(answer(blocked).await.is_ok());
+}
