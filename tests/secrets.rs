@@ -107,7 +107,7 @@ fn apply(request: Request, token: &str) -> Request {
 }
 
 #[tokio::test]
-async fn a_token_never_appears_in_debug_display_errors_statistics_or_traces() {
+async fn faults_41_a_token_never_appears_in_debug_display_errors_statistics_or_traces() {
     let printed = Printed::default();
     let layer = tracing_subscriber::fmt::layer()
         .with_writer(printed.clone())

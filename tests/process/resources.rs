@@ -192,7 +192,7 @@ struct Row {
 }
 
 #[test]
-fn a_million_items_pass_a_slow_consumer_in_flat_memory() {
+fn faults_31_a_million_items_pass_a_slow_consumer_in_flat_memory() {
     alone(async {
         const PAGES: usize = 100;
         const ROWS: u64 = 10_000;

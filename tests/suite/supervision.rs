@@ -89,7 +89,7 @@ async fn a_call_that_always_kills_its_worker_ends_with_worker_crashed_and_the_po
 }
 
 #[tokio::test]
-async fn a_post_on_the_wire_when_its_worker_dies_is_not_sent_again() {
+async fn faults_44_a_post_on_the_wire_when_its_worker_dies_is_not_sent_again() {
     let server = RawServer::start(|mut peer| async move {
         peer.request().await;
         peer.closed().await;

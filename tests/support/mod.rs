@@ -17,6 +17,7 @@ pub mod authority;
 pub mod embedded;
 pub mod held;
 pub mod hostile;
+pub mod proxy;
 pub mod raw_server;
 
 /// Waits for something that must happen.
