@@ -2,7 +2,6 @@
 //! measure the whole process, so they run one after the other.
 
 use std::{
-    fs,
     future::Future,
     pin::pin,
     task::{Context, Waker},
@@ -10,7 +9,7 @@ use std::{
 };
 
 use crate::support::{
-    held::{Held, alone},
+    held::{Held, alone, memory},
     hostile::{Hostile, HostileServer},
     raw_server::RawServer,
     soon,
@@ -18,13 +17,6 @@ use crate::support::{
 use futures::{StreamExt, future::join_all};
 use serde::Deserialize;
 use vantage_api_pool::{AwwPool, ErrorKind, PaginatedStream, PoolBuilder};
-
-/// The resident memory of this process in bytes.
-fn memory() -> usize {
-    let status = fs::read_to_string("/proc/self/status").unwrap();
-    let line = status.lines().find(|line| line.starts_with("VmRSS:")).unwrap();
-    line.split_whitespace().nth(1).unwrap().parse::<usize>().unwrap() * 1024
-}
 
 /// A server that has answered once, so that all it holds when idle is there.
 async fn warm(api: HostileServer) -> HostileServer {
