@@ -29,6 +29,9 @@
 mod config;
 mod dispatch;
 mod error;
+#[cfg(any(test, fuzzing))]
+#[doc(hidden)]
+pub mod fuzzing;
 mod http;
 mod pager;
 mod pool;

@@ -19,6 +19,8 @@ mod dial;
 mod exchange;
 mod fault;
 mod framing;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzzing;
 mod head;
 mod idle;
 mod strict_io;

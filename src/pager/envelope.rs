@@ -123,7 +123,8 @@ pub(super) struct Lenient<T>(pub(super) Option<T>);
 impl<'de, T: DeserializeOwned> Deserialize<'de> for Lenient<T> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let value = serde_json::Value::deserialize(deserializer)?;
-        Ok(Self(T::deserialize(value).ok()))
+        // A list would be taken for the fields in their order.
+        Ok(Self(if value.is_array() { None } else { T::deserialize(value).ok() }))
     }
 }
 

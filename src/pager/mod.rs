@@ -5,6 +5,8 @@
 mod actor;
 mod decode;
 mod envelope;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzzing;
 mod reorder;
 mod strategy;
 mod stream;
