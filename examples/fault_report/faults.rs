@@ -17,8 +17,8 @@ use std::{
 pub(crate) enum Job {
     /// One GET.
     Get,
-    /// Two GETs, one after the other; each answer holds its own path.
-    TwoGets,
+    /// Three GETs, one after the other; each answer holds its own path.
+    OwnPaths,
     /// So many GETs, one after the other.
     Gets(usize),
     /// One POST of 16 MiB.
@@ -70,7 +70,7 @@ pub(crate) const FAULTS: [Fault; 15] = [
         ask(stream)?;
         write!(stream, "HTTP/1.1 200 OK\r\n\r\n{WHOLE}")
     }),
-    fault("17 103 before the answer", Job::TwoGets, Right::Body("/1 /2"), |stream, _, _| {
+    fault("17 103 before the answer", Job::OwnPaths, Right::Body(""), |stream, _, _| {
         while let Some(path) = ask(stream)? {
             let length = path.len();
             write!(
