@@ -7,6 +7,7 @@ mod raw_server;
 mod body;
 mod exchange;
 mod head;
+mod partition;
 mod target;
 mod wire;
 
