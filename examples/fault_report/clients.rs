@@ -76,7 +76,7 @@ async fn work<K: Kind>(kind: K, job: Job, right: Right, url: &str) -> Outcome {
                     Err(text) => text,
                 });
             }
-            Outcome { text: format!("Ok: {}", texts.join(", ")), wrong, hangs: false }
+            Outcome { text: texts.join(", "), wrong, hangs: false }
         }
         Job::Gets(count) => {
             let (mut failed, mut wrong) = (0, false);
@@ -103,6 +103,7 @@ fn judged(answer: Answer, right: Right) -> Outcome {
             let wrong = match right {
                 Right::Body(whole) => body != whole.as_bytes(),
                 Right::Status(_) | Right::Error => true,
+                Right::Any => false,
             };
             (format!("Ok, {} bytes", body.len()), wrong)
         }
@@ -129,11 +130,11 @@ impl Kind for Pool {
             .request_timeout(LIMIT)
             .read_idle_timeout(LIMIT / 2)
             .default_header("x-api-key", "secret");
-        builder.build().map(PoolClient).map_err(said)
+        builder.build().map(PoolClient).map_err(|error| said(&error))
     }
 }
 
-fn said(error: Error) -> String {
+fn said(error: &Error) -> String {
     match error.status() {
         Some(status) => format!("{}, status {}", error.kind_name(), status.as_u16()),
         None => error.kind_name().into(),
@@ -142,7 +143,7 @@ fn said(error: Error) -> String {
 
 impl PoolClient {
     async fn send(&self, request: Request) -> Answer {
-        let response = self.0.request(request).await.map_err(said)?;
+        let response = self.0.request(request).await.map_err(|error| said(&error))?;
         Ok((response.status().as_u16(), response.body().to_vec()))
     }
 }
@@ -160,7 +161,7 @@ impl Client for PoolClient {
         let mut stream = PaginatedStream::get(&self.0, url);
         let mut rows = 0;
         while let Some(row) = stream.next().await {
-            row.map_err(said)?;
+            row.map_err(|error| said(&error))?;
             rows += 1;
         }
         Ok(rows)

@@ -38,6 +38,8 @@ pub(crate) enum Right {
     Status(u16),
     /// An error: whatever comes as a body is wrong.
     Error,
+    /// An error or what was sent: what counts is the memory that it takes.
+    Any,
 }
 
 /// What the server does with a connection. The number says how many came before it.
@@ -93,7 +95,7 @@ pub(crate) const FAULTS: [Fault; 15] = [
         let kind = "content-type: text/html";
         write!(stream, "HTTP/1.1 200 OK\r\n{kind}\r\ncontent-length: {}\r\n\r\n{body}", body.len())
     }),
-    fault("26 body without end", Job::Get, Right::Error, |stream, _, _| {
+    fault("26 body without end", Job::Get, Right::Any, |stream, _, _| {
         ask(stream)?;
         stream.write_all(b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n")?;
         let chunk = [b"10000\r\n", &vec![b'x'; 64 * 1024][..], b"\r\n"].concat();
@@ -102,7 +104,7 @@ pub(crate) const FAULTS: [Fault; 15] = [
         }
         stream.write_all(b"0\r\n\r\n")
     }),
-    fault("27 gzip bomb of 256 MiB", Job::Get, Right::Error, |stream, _, stage| {
+    fault("27 gzip bomb of 256 MiB", Job::Get, Right::Any, |stream, _, stage| {
         ask(stream)?;
         let length = stage.bomb.len();
         let head = format!("content-encoding: gzip\r\ncontent-length: {length}");

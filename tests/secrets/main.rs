@@ -97,7 +97,7 @@ fn troubles() -> RawServer {
 }
 
 fn apply(request: Request, token: &str) -> Request {
-    match request.headers().get("x-trouble").map(|trouble| trouble.as_bytes()) {
+    match request.headers().get("x-trouble").map(http::HeaderValue::as_bytes) {
         Some(b"crash") => {
             actix::Arbiter::current().stop();
         }
