@@ -109,7 +109,7 @@ impl AwwPool {
     /// and method allow, and every failure to get an answer. See
     /// [`ErrorKind`](crate::ErrorKind).
     pub async fn request(&self, request: Request) -> Result<Response, Error> {
-        self.core().await?.started.dispatcher.call(request, Ok).await
+        self.core().await?.started.dispatcher.call(request).await
     }
 
     /// What the pool has done so far.

@@ -2,7 +2,6 @@
 //! waits but in the table, so that whoever looks after the table finds every call.
 
 use std::{
-    panic::AssertUnwindSafe,
     pin::pin,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Instant,
@@ -55,21 +54,24 @@ impl Dispatcher {
         Self::new(Arc::clone(&self.config), routes, self.lost.clone())
     }
 
-    /// Runs `request` on a worker and returns what `finish` makes of the answer.
-    /// `finish` runs on the worker's thread. Dropping the future cancels the call.
-    pub(crate) async fn call<T, F>(&self, request: Request, finish: F) -> Result<T, Error>
+    /// Runs `request` on a worker. Dropping the future cancels the call.
+    pub(crate) async fn call(&self, request: Request) -> Result<Response, Error> {
+        self.call_with(request, |response, _| response).await
+    }
+
+    /// Runs `request` on a worker and returns what `finish` makes of the answer, on the
+    /// worker's thread. Dropping the future cancels the call.
+    pub(crate) async fn call_with<T, F>(&self, request: Request, finish: F) -> Result<T, Error>
     where
         T: Send + 'static,
-        F: FnOnce(Response) -> Result<T, Error> + Send + 'static,
+        F: FnOnce(Response, Effort) -> T + Send + 'static,
     {
         let (sender, answer) = oneshot::channel();
         let reply = move |result: Result<Response, Error>, effort: Effort| {
-            // The code in `finish` may be a user's `Deserialize`.
-            let finished = std::panic::catch_unwind(AssertUnwindSafe(|| result.and_then(finish)));
-            let panicked = |_| Err(Error::new(ErrorKind::Callback, "building the items panicked"));
-            let answer = finished.unwrap_or_else(panicked);
-            let _ = sender
-                .send(answer.map_err(|error| error.with_effort(effort.attempts, effort.elapsed)));
+            let _ = sender.send(match result {
+                Ok(response) => Ok(finish(response, effort)),
+                Err(error) => Err(error.with_effort(effort.attempts, effort.elapsed)),
+            });
         };
         let job = self.accept(request, Box::new(reply))?;
         self.run(&job, answer).await.unwrap_or_else(|_| Err(Error::gone()))

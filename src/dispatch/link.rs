@@ -1,22 +1,28 @@
-//! What a stream needs of a pool: a way to its calls and to its control thread,
+//! What a stream needs of a pool: a way to its calls, and a thread for its pager,
 //! once the pool has started. Knows neither the pool's handle nor its supervisor.
 
 use std::{fmt, sync::Arc};
 
 use futures::future::BoxFuture;
+use tokio::sync::watch;
 
 use super::Dispatcher;
 use crate::error::Error;
 
-/// Starts a pager in the context of the control thread.
+/// Starts a pager on the thread that it is called on.
 pub(crate) type StartPager = Box<dyn FnOnce() + Send>;
+
+/// Closed when the thread that a pager was started on is given up. The pager may be
+/// gone then, or stuck.
+pub(crate) type Lifeline = watch::Receiver<()>;
 
 /// A pool that has started. Holding it keeps the pool alive.
 pub(crate) trait Control: Send + Sync {
     fn dispatcher(&self) -> &Arc<Dispatcher>;
 
-    /// Runs `start` on the control thread.
-    fn start_pager(&self, start: StartPager) -> BoxFuture<'static, Result<(), Error>>;
+    /// Runs `start` on the thread of a living worker, or on the control thread if there
+    /// is none.
+    fn start_pager(&self, start: StartPager) -> BoxFuture<'static, Result<Lifeline, Error>>;
 }
 
 /// A pool that starts on first use.

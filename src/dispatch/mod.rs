@@ -12,6 +12,6 @@ mod ticket;
 pub(crate) use call::{Call, Effort, Reply};
 pub(crate) use dispatcher::Dispatcher;
 pub use link::PoolLink;
-pub(crate) use link::{Connect, Control, StartPager};
+pub(crate) use link::{Connect, Control, Lifeline, StartPager};
 pub(crate) use tally::Tally;
 pub(crate) use ticket::{Job, Lost, Route, Routes, Ticket};

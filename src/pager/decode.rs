@@ -1,17 +1,22 @@
 //! [pure] Takes a page apart in one pass over its bytes: each item is built as what
-//! the consumer asked for, with no tree in between. Knows nothing of requests or order.
+//! the consumer asked for, with no tree in between, and not before it is wanted. Knows
+//! nothing of requests or order.
 
-use std::{collections::BTreeMap, fmt, marker::PhantomData};
+use std::{
+    collections::{BTreeMap, VecDeque},
+    marker::PhantomData,
+};
 
 use bytes::Bytes;
+use bytestring::ByteString;
 use http::StatusCode;
-use serde::{
-    Deserializer,
-    de::{self, DeserializeOwned, DeserializeSeed, IgnoredAny, MapAccess, SeqAccess, Visitor},
-};
+use serde::de::DeserializeOwned;
 use serde_json::value::RawValue;
 
-use super::envelope::{Count, Envelope, Lenient, Meta};
+use super::{
+    envelope::{Envelope, Meta},
+    outline::{first_item, outline},
+};
 use crate::{
     error::{Error, ErrorKind},
     http::Response,
@@ -21,15 +26,15 @@ use crate::{
 pub(crate) struct Page<T> {
     pub(crate) items: Vec<T>,
     pub(crate) meta: Meta,
-    /// The bytes it came from, to recognise a page that repeats.
-    pub(crate) body: Bytes,
 }
 
-/// Builds one item from its place in the page, without a tree in between.
+/// Builds one item from its place in the page.
 pub(crate) trait ItemDecoder: Send + Sync + 'static {
+    /// What serde builds.
+    type Raw: DeserializeOwned;
     type Item: Send + 'static;
 
-    fn item<'de, D: Deserializer<'de>>(&self, deserializer: D) -> Result<Self::Item, D::Error>;
+    fn finish(&self, raw: Self::Raw) -> Self::Item;
 }
 
 /// Items of any type that serde can build.
@@ -42,54 +47,130 @@ impl<T> Typed<T> {
 }
 
 impl<T: DeserializeOwned + Send + 'static> ItemDecoder for Typed<T> {
+    type Raw = T;
     type Item = T;
 
-    fn item<'de, D: Deserializer<'de>>(&self, deserializer: D) -> Result<T, D::Error> {
-        T::deserialize(deserializer)
+    fn finish(&self, raw: T) -> T {
+        raw
     }
 }
 
-/// [`ItemDecoder`] with its method that is generic over the input hidden.
+/// [`ItemDecoder`] with what serde builds hidden.
 pub(crate) trait PageDecoder<T>: Send + Sync {
-    fn page(&self, envelope: &Envelope, response: &Response) -> Result<Page<T>, Error>;
+    /// Adds at most `most` items of a page to `items`, none after the last.
+    fn build(&self, leaf: &mut Leaf, most: usize, items: &mut VecDeque<T>) -> Result<(), Error>;
 }
 
 impl<D: ItemDecoder> PageDecoder<D::Item> for D {
-    fn page(&self, envelope: &Envelope, response: &Response) -> Result<Page<D::Item>, Error> {
-        decode_page(self, envelope, response)
+    fn build(
+        &self,
+        leaf: &mut Leaf,
+        most: usize,
+        items: &mut VecDeque<D::Item>,
+    ) -> Result<(), Error> {
+        for _ in 0..most {
+            let Some(raw) = leaf.next::<D::Raw>()? else { break };
+            items.push_back(self.finish(raw));
+        }
+        Ok(())
     }
 }
 
-/// Takes a page apart in one pass over its bytes.
-pub(crate) fn decode_page<D: ItemDecoder>(
-    decoder: &D,
-    envelope: &Envelope,
-    response: &Response,
-) -> Result<Page<D::Item>, Error> {
-    let body = response.body();
-    let mut draft = Draft { items: None, meta: Meta::default(), total: None };
-    let is_empty = response.status() == StatusCode::NO_CONTENT || body.is_empty();
-    if is_empty && envelope.no_content_is_empty {
-        draft.items = Some(Vec::new());
-    } else {
-        let mut json = serde_json::Deserializer::from_slice(body);
-        let walk =
-            Walk { decoder, envelope, draft: &mut draft, matching: [true; TARGETS], depth: 0 };
-        walk.deserialize(&mut json)
-            .and_then(|()| json.end())
-            .map_err(|source| mismatch(response, source))?;
+/// A page whose items are taken one at a time.
+pub(crate) struct Leaf {
+    response: Response,
+    text: ByteString,
+    /// Where the first item is, if there is one.
+    first: Option<usize>,
+    /// Where to go on: at an item, or at the end of the list.
+    at: usize,
+    /// How many items were taken.
+    taken: usize,
+}
+
+impl Leaf {
+    /// Finds the items of a page.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Decode`] when the body is not text.
+    pub(crate) fn open(envelope: &Envelope, response: Response) -> Result<Self, Error> {
+        let text = ByteString::try_from(response.body().clone());
+        let text = text.map_err(|source| mismatch(&response, source))?;
+        let first = first_item(envelope, &text);
+        Ok(Self { response, text, first, at: first.unwrap_or_default(), taken: 0 })
     }
-    let Some(items) = draft.items else {
-        let path = envelope.items.join(".");
-        return Err(mismatch(response, format!("there is no list at `{path}`")));
-    };
-    let mut meta = draft.meta;
-    let in_header = envelope
-        .total_header
-        .as_ref()
-        .and_then(|name| response.headers().get(name)?.to_str().ok()?.trim().parse().ok());
-    meta.total = draft.total.or(in_header).or(meta.total);
-    Ok(Page { items, meta, body: body.clone() })
+
+    pub(crate) fn has_items(&self) -> bool {
+        self.first.is_some()
+    }
+
+    /// How many items were taken so far.
+    pub(crate) fn taken(&self) -> usize {
+        self.taken
+    }
+
+    /// Builds the next item, or returns `None` at the end of the list.
+    fn next<T: DeserializeOwned>(&mut self) -> Result<Option<T>, Error> {
+        if self.first.is_none() {
+            return Ok(None);
+        }
+        let rest = self.text.get(self.at..).unwrap_or_default();
+        let rest = match (self.taken, rest.bytes().next()) {
+            (0, _) => rest,
+            (_, Some(b',')) => &rest[1..],
+            (_, Some(b']')) => return Ok(None),
+            _ => {
+                return Err(mismatch(&self.response, "an item is followed by neither `,` nor `]`"));
+            }
+        };
+        let mut stream = serde_json::Deserializer::from_str(rest).into_iter();
+        match stream.next() {
+            Some(Ok(item)) => {
+                let rest = rest[stream.byte_offset()..].trim_ascii_start();
+                self.at = self.text.len() - rest.len();
+                self.taken += 1;
+                Ok(Some(item))
+            }
+            Some(Err(source)) => Err(mismatch(&self.response, source)),
+            None => Err(mismatch(&self.response, "the list has no end")),
+        }
+    }
+
+    /// What the page says about the set. To be called when every item was taken.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Decode`] when there is no list of items, more than one, or anything
+    /// around it is not as it should be.
+    pub(crate) fn meta(&self, envelope: &Envelope) -> Result<Meta, Error> {
+        let response = &self.response;
+        let is_empty = response.status() == StatusCode::NO_CONTENT || self.text.is_empty();
+        let mut meta = if is_empty && envelope.no_content_is_empty {
+            Meta::default()
+        } else {
+            // The page as it would be without its items.
+            let around =
+                self.first.map(|first| [&self.text[..first], &self.text[self.at..]].concat());
+            let outline = outline(envelope, around.as_deref().unwrap_or(&self.text))
+                .map_err(|source| mismatch(response, source))?;
+            let path = || envelope.items.join(".");
+            match outline.lists {
+                0 => return Err(mismatch(response, format!("there is no list at `{}`", path()))),
+                1 => outline.meta,
+                _ => {
+                    let what = format!("there is more than one list at `{}`", path());
+                    return Err(mismatch(response, what));
+                }
+            }
+        };
+        let in_header = || {
+            let name = envelope.total_header.as_ref()?;
+            response.headers().get(name)?.to_str().ok()?.trim().parse().ok()
+        };
+        if let Some(total) = in_header() {
+            meta.total = Some(total);
+        }
+        Ok(meta)
+    }
 }
 
 /// What may stand beside an item that is wrapped in `data`.
@@ -112,10 +193,8 @@ pub(crate) fn decode_item<D: ItemDecoder>(
             && fields.keys().all(|key| BESIDE_DATA.contains(&key.as_str()));
         is_wrapper.then(|| data.get())
     };
-    let mut json = serde_json::Deserializer::from_str(wrapped().unwrap_or(whole));
-    decoder
-        .item(&mut json)
-        .and_then(|item| json.end().map(|()| item))
+    serde_json::from_str(wrapped().unwrap_or(whole))
+        .map(|raw| decoder.finish(raw))
         .map_err(|source| mismatch(response, source))
 }
 
@@ -135,12 +214,15 @@ pub(crate) fn same_items(envelope: &Envelope, one: &Bytes, other: &Bytes) -> boo
     if head + tail + MAX_REMARKS < one.len().max(other.len()) {
         return false;
     }
-    let raw = |body: &Bytes| {
-        let response = Response::new(StatusCode::OK, body.clone());
-        decode_page(&Typed::<Box<RawValue>>::new(), envelope, &response)
-            .map(|page| page.items.iter().map(|item| item.get().to_owned()).collect::<Vec<_>>())
-    };
-    matches!((raw(one), raw(other)), (Ok(one), Ok(other)) if one == other)
+    let leaf = |body: &Bytes| Leaf::open(envelope, Response::new(StatusCode::OK, body.clone()));
+    let (Ok(mut one), Ok(mut other)) = (leaf(one), leaf(other)) else { return false };
+    loop {
+        match (one.next::<Box<RawValue>>(), other.next::<Box<RawValue>>()) {
+            (Ok(Some(one)), Ok(Some(other))) if one.get() == other.get() => {}
+            (Ok(None), Ok(None)) => return true,
+            _ => return false,
+        }
+    }
 }
 
 fn mismatch(
@@ -152,138 +234,23 @@ fn mismatch(
         .with_response(response.clone())
 }
 
-// What a walk looks for: the index of each path in `paths`.
-const ITEMS: usize = 0;
-const PAGINATION: usize = 1;
-const TOTAL: usize = 2;
-const TARGETS: usize = 3;
-
-fn paths(envelope: &Envelope) -> [&[String]; TARGETS] {
-    [&envelope.items, &envelope.pagination, envelope.total.as_deref().unwrap_or_default()]
-}
-
-struct Draft<T> {
-    items: Option<Vec<T>>,
-    meta: Meta,
-    total: Option<u64>,
-}
-
-/// One level of the way from the root to what the envelope names.
-struct Walk<'a, D: ItemDecoder> {
-    decoder: &'a D,
-    envelope: &'a Envelope,
-    draft: &'a mut Draft<D::Item>,
-    /// Which paths have led here so far.
-    matching: [bool; TARGETS],
-    depth: usize,
-}
-
-impl<'de, D: ItemDecoder> DeserializeSeed<'de> for Walk<'_, D> {
-    type Value = ();
-
-    fn deserialize<I: Deserializer<'de>>(self, input: I) -> Result<(), I::Error> {
-        input.deserialize_any(self)
-    }
-}
-
-impl<'de, D: ItemDecoder> Visitor<'de> for Walk<'_, D> {
-    type Value = ();
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.envelope.items.join(".") {
-            path if path.is_empty() => f.write_str("a list of items"),
-            path => write!(f, "an object with a list at `{path}`"),
-        }
-    }
-
-    fn visit_seq<S: SeqAccess<'de>>(self, seq: S) -> Result<(), S::Error> {
-        if self.depth > 0 || !self.envelope.accepts_bare_array {
-            return Err(de::Error::invalid_type(de::Unexpected::Seq, &self));
-        }
-        self.draft.items = Some(Items(self.decoder).visit_seq(seq)?);
-        Ok(())
-    }
-
-    fn visit_map<M: MapAccess<'de>>(self, mut map: M) -> Result<(), M::Error> {
-        let paths = paths(self.envelope);
-        while let Some(key) = map.next_key::<std::borrow::Cow<'de, str>>()? {
-            let mut matching = self.matching;
-            let mut leaf = None;
-            for (target, path) in paths.iter().enumerate() {
-                matching[target] &= path.get(self.depth).is_some_and(|wanted| *wanted == key);
-                if matching[target] && path.len() == self.depth + 1 {
-                    leaf = Some(target);
-                }
-            }
-            match leaf {
-                Some(ITEMS) => self.draft.items = Some(map.next_value_seed(Items(self.decoder))?),
-                Some(PAGINATION) => {
-                    self.draft.meta = map.next_value::<Lenient<Meta>>()?.0.unwrap_or_default()
-                }
-                Some(TOTAL) => {
-                    self.draft.total =
-                        map.next_value::<Lenient<Count>>()?.0.and_then(|count| count.0)
-                }
-                _ if matching.contains(&true) => map.next_value_seed(Walk {
-                    decoder: self.decoder,
-                    envelope: self.envelope,
-                    draft: &mut *self.draft,
-                    matching,
-                    depth: self.depth + 1,
-                })?,
-                _ => {
-                    map.next_value::<IgnoredAny>()?;
-                }
-            }
-        }
-        Ok(())
-    }
-}
-
-struct Items<'a, D>(&'a D);
-
-impl<'de, D: ItemDecoder> DeserializeSeed<'de> for Items<'_, D> {
-    type Value = Vec<D::Item>;
-
-    fn deserialize<I: Deserializer<'de>>(self, input: I) -> Result<Self::Value, I::Error> {
-        input.deserialize_seq(self)
-    }
-}
-
-impl<'de, D: ItemDecoder> Visitor<'de> for Items<'_, D> {
-    type Value = Vec<D::Item>;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a list of items")
-    }
-
-    fn visit_seq<S: SeqAccess<'de>>(self, mut seq: S) -> Result<Self::Value, S::Error> {
-        let mut items = Vec::new();
-        while let Some(item) = seq.next_element_seed(Item(self.0))? {
-            items.push(item);
-        }
-        Ok(items)
-    }
-}
-
-struct Item<'a, D>(&'a D);
-
-impl<'de, D: ItemDecoder> DeserializeSeed<'de> for Item<'_, D> {
-    type Value = D::Item;
-
-    fn deserialize<I: Deserializer<'de>>(self, input: I) -> Result<D::Item, I::Error> {
-        self.0.item(input)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use serde_json::{Value, json};
 
     use super::*;
 
+    fn read(envelope: &Envelope, response: Response) -> Result<Page<Value>, Error> {
+        let mut leaf = Leaf::open(envelope, response)?;
+        let mut items = Vec::new();
+        while let Some(item) = leaf.next()? {
+            items.push(item);
+        }
+        Ok(Page { items, meta: leaf.meta(envelope)? })
+    }
+
     fn page(envelope: &Envelope, body: impl Into<Bytes>) -> Result<Page<Value>, Error> {
-        decode_page(&Typed::new(), envelope, &Response::new(StatusCode::OK, body))
+        read(envelope, Response::new(StatusCode::OK, body))
     }
 
     #[test]
@@ -322,8 +289,7 @@ mod tests {
         let mut response = Response::new(StatusCode::OK, "[1]");
         response.headers_mut().insert("x-total-count", "42".parse().unwrap());
         let envelope = Envelope::bare_array().total_in_header("X-Total-Count");
-        let page = decode_page(&Typed::<Value>::new(), &envelope, &response).unwrap();
-        assert_eq!(page.meta.total, Some(42));
+        assert_eq!(read(&envelope, response).unwrap().meta.total, Some(42));
     }
 
     #[test]
@@ -367,10 +333,9 @@ mod tests {
     #[test]
     fn no_content_is_empty_only_when_configured() {
         let response = Response::new(StatusCode::NO_CONTENT, "");
-        let decoder = Typed::<Value>::new();
-        assert!(decode_page(&decoder, &Envelope::default(), &response).is_err());
+        assert!(read(&Envelope::default(), response.clone()).is_err());
         let envelope = Envelope::default().no_content_is_empty(true);
-        assert!(decode_page(&decoder, &envelope, &response).unwrap().items.is_empty());
+        assert!(read(&envelope, response).unwrap().items.is_empty());
     }
 
     #[test]

@@ -1,7 +1,12 @@
 //! [pure] Where the items, the totals and the end are in a page. How a page is
 //! taken apart is `decode`'s business.
 
-use serde::{Deserialize, Deserializer, de::DeserializeOwned};
+use std::{borrow::Cow, fmt};
+
+use serde::{
+    Deserialize, Deserializer,
+    de::{IgnoredAny, MapAccess, SeqAccess, Visitor},
+};
 
 /// Where a page holds its items and what it says about the set.
 ///
@@ -101,45 +106,95 @@ fn keys(path: &str) -> Vec<String> {
     path.split('.').filter(|key| !key.is_empty()).map(str::to_owned).collect()
 }
 
-/// What a page says about the set. Every field is what the server claims.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
-#[serde(default)]
+/// What a page says about the set. Every field is what the server claims; what has another
+/// shape is left out, so that a strange hint never fails a page.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Meta {
-    #[serde(deserialize_with = "lenient_number")]
     pub(crate) page: Option<u64>,
-    #[serde(deserialize_with = "lenient_number")]
     pub(crate) per_page: Option<u64>,
-    #[serde(deserialize_with = "lenient_number")]
     pub(crate) total: Option<u64>,
-    #[serde(deserialize_with = "lenient_number")]
     pub(crate) total_pages: Option<u64>,
-    #[serde(deserialize_with = "lenient_flag")]
     pub(crate) has_next: Option<bool>,
 }
 
-/// `None` where the value has another shape, so that a strange hint never fails a page.
-pub(super) struct Lenient<T>(pub(super) Option<T>);
+/// Something that a page says, as far as it makes sense.
+pub(super) enum Hint {
+    /// A number, or digits in a string.
+    Count(u64),
+    Flag(bool),
+    Set(Meta),
+    Other,
+}
 
-impl<'de, T: DeserializeOwned> Deserialize<'de> for Lenient<T> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let value = serde_json::Value::deserialize(deserializer)?;
-        // A list would be taken for the fields in their order.
-        Ok(Self(if value.is_array() { None } else { T::deserialize(value).ok() }))
+impl Hint {
+    pub(super) fn count(self) -> Option<u64> {
+        if let Self::Count(count) = self { Some(count) } else { None }
+    }
+
+    fn flag(self) -> Option<bool> {
+        if let Self::Flag(flag) = self { Some(flag) } else { None }
+    }
+
+    pub(super) fn set(self) -> Option<Meta> {
+        if let Self::Set(meta) = self { Some(meta) } else { None }
     }
 }
 
-/// A count as a number or as digits in a string.
-#[derive(Deserialize)]
-pub(super) struct Count(#[serde(deserialize_with = "lenient_number")] pub(super) Option<u64>);
-
-fn lenient_number<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<u64>, D::Error> {
-    Ok(match serde_json::Value::deserialize(deserializer)? {
-        serde_json::Value::Number(number) => number.as_u64(),
-        serde_json::Value::String(text) => text.trim().parse().ok(),
-        _ => None,
-    })
+impl<'de> Deserialize<'de> for Hint {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(HintVisitor)
+    }
 }
 
-fn lenient_flag<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<bool>, D::Error> {
-    Ok(serde_json::Value::deserialize(deserializer)?.as_bool())
+struct HintVisitor;
+
+impl<'de> Visitor<'de> for HintVisitor {
+    type Value = Hint;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a hint of any kind")
+    }
+
+    fn visit_u64<E>(self, count: u64) -> Result<Hint, E> {
+        Ok(Hint::Count(count))
+    }
+
+    fn visit_i64<E>(self, _: i64) -> Result<Hint, E> {
+        Ok(Hint::Other)
+    }
+
+    fn visit_f64<E>(self, _: f64) -> Result<Hint, E> {
+        Ok(Hint::Other)
+    }
+
+    fn visit_str<E>(self, text: &str) -> Result<Hint, E> {
+        Ok(text.trim().parse().map_or(Hint::Other, Hint::Count))
+    }
+
+    fn visit_bool<E>(self, flag: bool) -> Result<Hint, E> {
+        Ok(Hint::Flag(flag))
+    }
+
+    fn visit_unit<E>(self) -> Result<Hint, E> {
+        Ok(Hint::Other)
+    }
+
+    fn visit_seq<S: SeqAccess<'de>>(self, seq: S) -> Result<Hint, S::Error> {
+        IgnoredAny.visit_seq(seq).map(|_| Hint::Other)
+    }
+
+    fn visit_map<M: MapAccess<'de>>(self, mut map: M) -> Result<Hint, M::Error> {
+        let mut meta = Meta::default();
+        while let Some((key, hint)) = map.next_entry::<Cow<'de, str>, Hint>()? {
+            match &*key {
+                "page" => meta.page = hint.count(),
+                "per_page" => meta.per_page = hint.count(),
+                "total" => meta.total = hint.count(),
+                "total_pages" => meta.total_pages = hint.count(),
+                "has_next" => meta.has_next = hint.flag(),
+                _ => {}
+            }
+        }
+        Ok(Hint::Set(meta))
+    }
 }

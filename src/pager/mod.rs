@@ -3,10 +3,13 @@
 //! straight into what the consumer asked for.
 
 mod actor;
+mod ahead;
 mod decode;
 mod envelope;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod fuzzing;
+mod outline;
+mod reader;
 mod reorder;
 mod strategy;
 mod stream;

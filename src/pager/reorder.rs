@@ -29,11 +29,11 @@ impl<T> Reorder<T> {
     }
 
     /// The next one in order, if it is here.
-    pub(super) fn pop(&mut self) -> Option<(u64, T)> {
+    pub(super) fn pop(&mut self) -> Option<T> {
         let item = self.window.front_mut()?.take()?;
         self.window.pop_front();
         self.next += 1;
-        Some((self.next - 1, item))
+        Some(item)
     }
 }
 
@@ -52,7 +52,7 @@ mod tests {
                 reorder.insert(index, index * 7);
                 left.extend(std::iter::from_fn(|| reorder.pop()));
             }
-            prop_assert_eq!(left, (0..64).map(|index| (index, index * 7)).collect::<Vec<_>>());
+            prop_assert_eq!(left, (0..64).map(|index| index * 7).collect::<Vec<_>>());
         }
     }
 
@@ -60,7 +60,7 @@ mod tests {
     fn what_has_left_does_not_come_back() {
         let mut reorder = Reorder::new();
         reorder.insert(0, 'a');
-        assert_eq!(reorder.pop(), Some((0, 'a')));
+        assert_eq!(reorder.pop(), Some('a'));
         reorder.insert(0, 'b');
         assert_eq!(reorder.pop(), None);
     }

@@ -137,7 +137,6 @@ pub(super) enum Verdict {
 /// The progress of one read.
 pub(super) struct Plan {
     paging: Paging,
-    next: u64,
     /// Whether the first page has been seen. Before that, nothing else is asked for.
     has_begun: bool,
     /// How many pages there are, as the latest page said.
@@ -151,33 +150,23 @@ pub(super) struct Plan {
 
 impl Plan {
     pub(super) fn new(paging: Paging) -> Self {
-        Self {
-            paging,
-            next: 0,
-            has_begun: false,
-            known: None,
-            full: 0,
-            first_echo: None,
-            empty_in_a_row: 0,
-        }
+        Self { paging, has_begun: false, known: None, full: 0, first_echo: None, empty_in_a_row: 0 }
     }
 
     pub(super) fn paging(&self) -> &Paging {
         &self.paging
     }
 
-    /// The next page to ask for now. With a known number of pages no page beyond
-    /// it is asked for; without one, pages are asked for ahead of their turn.
-    pub(super) fn next(&mut self) -> Option<u64> {
-        let is_open = match (self.has_begun, self.known) {
-            (false, _) => self.next == 0,
-            (true, Some(known)) => self.next < known,
-            (true, None) => true,
-        };
-        is_open.then(|| {
-            self.next += 1;
-            self.next - 1
-        })
+    /// How many pages, from the first one on, may be asked for: one before the first has
+    /// been seen; then as many as there are, or any number if that is not known.
+    pub(super) fn horizon(&self) -> u64 {
+        if self.has_begun { self.known.unwrap_or(u64::MAX) } else { 1 }
+    }
+
+    /// Whether a page is of the set whatever it says of itself, if it does not repeat the
+    /// one before it: the pages before it have told how many there are.
+    pub(super) fn is_promised(&self, index: u64) -> bool {
+        self.has_begun && self.known.is_some_and(|known| index < known)
     }
 
     /// Whether a 404 on this page is the end of the set.
@@ -262,30 +251,30 @@ mod tests {
         Meta { total_pages, ..Meta::default() }
     }
 
-    /// Asks for what may be asked for, up to `limit`.
-    fn asked(plan: &mut Plan, limit: usize) -> Vec<u64> {
-        std::iter::from_fn(|| plan.next()).take(limit).collect()
-    }
-
     #[test]
     fn only_the_first_page_is_asked_for_before_anything_is_known() {
-        assert_eq!(asked(&mut plan(), 5), [0]);
+        assert_eq!(plan().horizon(), 1);
     }
 
     #[test]
     fn with_a_known_number_of_pages_none_beyond_it_is_asked_for() {
         let mut plan = plan();
-        plan.next();
         assert_eq!(plan.observe(0, 10, &meta(Some(4)), false), Verdict::More);
-        assert_eq!(asked(&mut plan, 9), [1, 2, 3]);
+        assert_eq!(plan.horizon(), 4);
+    }
+
+    #[test]
+    fn with_an_unknown_number_of_pages_any_may_be_asked_for_once_the_first_is_seen() {
+        let mut plan = plan();
+        assert_eq!(plan.observe(0, 10, &Meta::default(), false), Verdict::More);
+        assert_eq!(plan.horizon(), u64::MAX);
     }
 
     #[test]
     fn a_total_of_items_gives_the_number_of_pages_by_the_size_that_the_server_really_uses() {
         let mut plan = plan();
-        plan.next();
         plan.observe(0, 10, &Meta { total: Some(31), ..Meta::default() }, false);
-        assert_eq!(asked(&mut plan, 9), [1, 2, 3]);
+        assert_eq!(plan.horizon(), 4);
     }
 
     #[test]
@@ -360,7 +349,7 @@ mod tests {
     fn an_api_that_does_not_page_is_asked_once_without_parameters() {
         let mut plan = Plan::new(Paging::none());
         assert!(plan.paging().query(0, None).is_empty());
-        assert_eq!(asked(&mut plan, 3), [0]);
+        assert_eq!(plan.horizon(), 1);
         assert_eq!(plan.observe(0, 10, &meta(Some(9)), false), Verdict::Last);
     }
 

@@ -3,28 +3,21 @@
 use std::{
     fmt,
     pin::Pin,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
+    sync::Arc,
     task::{Context, Poll, ready},
 };
 
 use futures::{Stream, future::BoxFuture};
 use serde::de::DeserializeOwned;
-use tokio::sync::mpsc;
 
 use super::{
-    actor::{self, Delivery, Outlet},
     decode::{ItemDecoder, Typed},
     envelope::Envelope,
+    reader::Reader,
     strategy::Paging,
     target::Target,
 };
-use crate::{
-    dispatch::{Control, PoolLink},
-    error::Error,
-};
+use crate::{dispatch::PoolLink, error::Error};
 
 /// The items of a paged endpoint, in server order.
 ///
@@ -59,19 +52,11 @@ enum State<T: Send + 'static> {
     Idle { link: PoolLink, target: Target<T> },
     /// The pool starts, if it has not yet, and then the pager. A failure is
     /// yielded, then the stream is done.
-    Opening(BoxFuture<'static, Result<Feed<T>, Error>>),
-    /// Pages come in. A pager that goes without having completed is an error.
-    Reading { feed: Feed<T>, page: std::vec::IntoIter<T> },
+    Opening(BoxFuture<'static, Result<Reader<T>, Error>>),
+    /// Pages come in.
+    Reading(Box<Reader<T>>),
     /// The last item or the one error was yielded.
     Done,
-}
-
-/// The receiving end of a pager.
-struct Feed<T> {
-    pages: mpsc::Receiver<Delivery<T>>,
-    is_complete: Arc<AtomicBool>,
-    /// Keeps the pool alive while the stream is read.
-    _pool: Arc<dyn Control>,
 }
 
 impl PaginatedStream<serde_json::Value> {
@@ -142,44 +127,35 @@ impl<T: Send + 'static> PaginatedStream<T> {
     /// The rest of the current page, or the next page as a whole, in order. An
     /// empty page is skipped. `None` after the last page and after an error.
     pub async fn next_page(&mut self) -> Option<Result<Vec<T>, Error>> {
-        std::future::poll_fn(|cx| self.poll_page(cx)).await.map(|page| page.map(Iterator::collect))
+        std::future::poll_fn(|cx| self.poll(cx, Reader::poll_page)).await
     }
 
-    /// Polls for items: what is left of the current page, or a page that has some.
-    fn poll_page(
+    /// Polls the reader, once there is one.
+    fn poll<I>(
         &mut self,
         cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<std::vec::IntoIter<T>, Error>>> {
-        loop {
+        read: impl FnOnce(&mut Reader<T>, &mut Context<'_>) -> Poll<Option<Result<I, Error>>>,
+    ) -> Poll<Option<Result<I, Error>>> {
+        let end = loop {
             match &mut self.state {
-                State::Idle { .. } => {
-                    if let State::Idle { link, target } =
-                        std::mem::replace(&mut self.state, State::Done)
-                    {
-                        self.state = State::Opening(Box::pin(open(link, target)));
-                    }
-                }
+                State::Reading(reader) => match ready!(read(reader, cx)) {
+                    Some(Ok(item)) => return Poll::Ready(Some(Ok(item))),
+                    end => break end,
+                },
                 State::Opening(opening) => match ready!(opening.as_mut().poll(cx)) {
-                    Ok(feed) => self.state = State::Reading { feed, page: Vec::new().into_iter() },
-                    Err(error) => return self.end(Some(error)),
+                    Ok(reader) => self.state = State::Reading(Box::new(reader)),
+                    Err(error) => break Some(Err(error)),
                 },
-                State::Reading { page, .. } if page.len() > 0 => {
-                    return Poll::Ready(Some(Ok(std::mem::take(page))));
-                }
-                State::Reading { feed, page } => match ready!(feed.pages.poll_recv(cx)) {
-                    Some(Delivery { page: Ok(items), .. }) => *page = items.into_iter(),
-                    Some(Delivery { page: Err(error), .. }) => return self.end(Some(error)),
-                    None if feed.is_complete.load(Ordering::Acquire) => return self.end(None),
-                    None => return self.end(Some(Error::gone())),
+                state => match std::mem::replace(state, State::Done) {
+                    State::Idle { link, target } => {
+                        *state = State::Opening(Box::pin(Reader::open(link, target)));
+                    }
+                    _ => return Poll::Ready(None),
                 },
-                State::Done => return Poll::Ready(None),
             }
-        }
-    }
-
-    fn end<I>(&mut self, error: Option<Error>) -> Poll<Option<Result<I, Error>>> {
+        };
         self.state = State::Done;
-        Poll::Ready(error.map(Err))
+        Poll::Ready(end)
     }
 }
 
@@ -187,44 +163,19 @@ impl<T: Send + 'static> Stream for PaginatedStream<T> {
     type Item = Result<T, Error>;
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        loop {
-            if let State::Reading { page, .. } = &mut self.state
-                && let Some(item) = page.next()
-            {
-                return Poll::Ready(Some(Ok(item)));
-            }
-            match ready!(self.poll_page(cx)) {
-                Some(Ok(items)) => {
-                    if let State::Reading { page, .. } = &mut self.state {
-                        *page = items;
-                    }
-                }
-                Some(Err(error)) => return Poll::Ready(Some(Err(error))),
-                None => return Poll::Ready(None),
-            }
-        }
+        self.poll(cx, Reader::poll_item)
     }
 }
 
 // No field is ever pinned.
 impl<T: Send + 'static> Unpin for PaginatedStream<T> {}
 
-async fn open<T: Send + 'static>(link: PoolLink, target: Target<T>) -> Result<Feed<T>, Error> {
-    let control = link.0.connect().await?;
-    let (sender, pages) = mpsc::channel(target.prefetch);
-    let is_complete = Arc::new(AtomicBool::new(false));
-    let outlet = Outlet { sender, is_complete: Arc::clone(&is_complete) };
-    let dispatcher = Arc::clone(control.dispatcher());
-    control.start_pager(Box::new(move || actor::start(dispatcher, target, outlet))).await?;
-    Ok(Feed { pages, is_complete, _pool: control })
-}
-
 impl<T: Send + 'static> fmt::Debug for PaginatedStream<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let state = match &self.state {
             State::Idle { .. } => "idle",
             State::Opening(_) => "opening",
-            State::Reading { .. } => "reading",
+            State::Reading(_) => "reading",
             State::Done => "done",
         };
         f.debug_struct("PaginatedStream").field("state", &state).finish_non_exhaustive()

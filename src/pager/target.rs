@@ -1,17 +1,24 @@
 //! What a paged read reads, and how: the settings of a stream, the request for one
 //! page, and the share of the window that a page takes. Knows no order and no end.
 
-use std::{future::Future, sync::Arc};
+use std::{
+    collections::VecDeque,
+    future::Future,
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::Arc,
+};
+
+use bytes::Bytes;
 
 use super::{
-    decode::{ItemDecoder, Page, PageDecoder},
-    envelope::Envelope,
+    decode::{ItemDecoder, Leaf, Page, PageDecoder},
+    envelope::{Envelope, Meta},
     strategy::Paging,
 };
 use crate::{
-    dispatch::{Dispatcher, PoolLink},
-    error::Error,
-    http::Request,
+    dispatch::{Dispatcher, Effort, PoolLink},
+    error::{Error, ErrorKind},
+    http::{Request, Response},
 };
 
 /// Pages ahead of the consumer unless set otherwise.
@@ -27,6 +34,40 @@ pub(super) struct Target<T> {
     pub(super) paging: Paging,
     pub(super) envelope: Arc<Envelope>,
     decoder: Arc<dyn PageDecoder<T>>,
+}
+
+/// A page that has come.
+pub(super) enum Arrival<T> {
+    /// As the server sent it.
+    Raw(Response, Effort),
+    #[allow(dead_code)]
+    Decoded(Page<T>, Bytes),
+}
+
+impl<T> Arrival<T> {
+    pub(super) fn body(&self) -> &Bytes {
+        match self {
+            Self::Raw(response, _) => response.body(),
+            Self::Decoded(_, body) => body,
+        }
+    }
+}
+
+/// A page whose items are built as they are wanted.
+pub(super) struct Sheet {
+    leaf: Leaf,
+    effort: Effort,
+}
+
+impl Sheet {
+    pub(super) fn has_items(&self) -> bool {
+        self.leaf.has_items()
+    }
+
+    /// How many items were built.
+    pub(super) fn built(&self) -> usize {
+        self.leaf.taken()
+    }
 }
 
 impl<T: Send + 'static> Target<T> {
@@ -48,19 +89,48 @@ impl<T: Send + 'static> Target<T> {
         Target { endpoint, prefetch, byte_budget, paging, envelope, decoder: Arc::new(decoder) }
     }
 
-    /// Fetches one page; it is decoded on the worker's thread.
+    /// Fetches one page.
     pub(super) fn fetch(
         &self,
         dispatcher: &Arc<Dispatcher>,
         index: u64,
         size: Option<u64>,
-    ) -> impl Future<Output = Result<Page<T>, Error>> + use<T> {
+    ) -> impl Future<Output = Result<Arrival<T>, Error>> + Send + use<T> {
         let dispatcher = Arc::clone(dispatcher);
         let request = Request::get(self.endpoint.as_str()).query(&self.paging.query(index, size));
-        let (decoder, envelope) = (Arc::clone(&self.decoder), Arc::clone(&self.envelope));
-        async move {
-            dispatcher.call(request?, move |response| decoder.page(&envelope, &response)).await
-        }
+        async move { dispatcher.call_with(request?, Arrival::Raw).await }
+    }
+
+    /// Opens a page.
+    pub(super) fn sheet(&self, response: Response, effort: Effort) -> Result<Sheet, Error> {
+        let leaf = Leaf::open(&self.envelope, response).map_err(|error| after(effort, error))?;
+        Ok(Sheet { leaf, effort })
+    }
+
+    /// Builds at most `most` of the items that are left, none after the last. Those built
+    /// before an error are kept.
+    pub(super) fn build(
+        &self,
+        sheet: &mut Sheet,
+        most: usize,
+        items: &mut VecDeque<T>,
+    ) -> Result<(), Error> {
+        // The code that builds an item may be a user's.
+        let build = AssertUnwindSafe(|| self.decoder.build(&mut sheet.leaf, most, items));
+        let panicked = |_| Err(Error::new(ErrorKind::Callback, "building the items panicked"));
+        catch_unwind(build).unwrap_or_else(panicked).map_err(|error| after(sheet.effort, error))
+    }
+
+    /// What a page says about the set, when every item was built.
+    pub(super) fn meta(&self, sheet: &Sheet) -> Result<Meta, Error> {
+        sheet.leaf.meta(&self.envelope).map_err(|error| after(sheet.effort, error))
+    }
+
+    /// Takes a whole page apart, which has about `expected` items.
+    pub(super) fn whole(&self, mut sheet: Sheet, expected: usize) -> Result<Page<T>, Error> {
+        let mut items = VecDeque::with_capacity(if sheet.has_items() { expected } else { 0 });
+        self.build(&mut sheet, usize::MAX, &mut items)?;
+        Ok(Page { items: items.into(), meta: self.meta(&sheet)? })
     }
 
     /// How many places in the window a page of this size takes, so that as many
@@ -91,7 +161,18 @@ pub(crate) async fn fetch_page<D: ItemDecoder>(
     target.envelope = Arc::new(envelope.clone());
     let control = pool.into().0.connect().await?;
     let number = paging.number(index);
-    target.fetch(control.dispatcher(), index, size).await.map_err(|error| error.with_page(number))
+    let page = match target.fetch(control.dispatcher(), index, size).await {
+        Ok(Arrival::Raw(response, effort)) => {
+            target.sheet(response, effort).and_then(|sheet| target.whole(sheet, 0))
+        }
+        Ok(Arrival::Decoded(page, _)) => Ok(page),
+        Err(error) => Err(error),
+    };
+    page.map_err(|error| error.with_page(number))
+}
+
+fn after(effort: Effort, error: Error) -> Error {
+    error.with_effort(effort.attempts, effort.elapsed)
 }
 
 #[cfg(test)]

@@ -21,11 +21,11 @@ use super::{
     host::Started,
     messages::{Fetch, GetStats, OpenStream},
     restart::Restarts,
-    slot::{Occupant, WorkerDown, join},
+    slot::{Occupant, WorkerDown, join, worker_arbiter},
 };
 use crate::{
     dispatch::{
-        Call, Dispatcher, Lost, PoolLink, Route, Routes, StartPager,
+        Call, Dispatcher, Lifeline, Lost, PoolLink, Route, Routes, StartPager,
         jobs::{Fate, Loss, fate},
     },
     error::{Error, ErrorKind},
@@ -52,9 +52,9 @@ pub(super) struct Retire;
 
 pub(super) type Ended = Shared<BoxFuture<'static, ()>>;
 
-/// Runs a closure on this thread, in the context that actors start in.
+/// Starts a pager on the thread of the worker that has the fewest.
 #[derive(Message)]
-#[rtype(result = "()")]
+#[rtype(result = "Result<Lifeline, Error>")]
 pub(super) struct Start(pub(super) StartPager);
 
 /// The actor at the root of a pool: owns the workers and answers an actix
@@ -75,6 +75,8 @@ pub struct Supervisor {
     parked: Vec<Arc<Call>>,
     /// The threads of dead workers that are ending.
     leaving: Vec<oneshot::Receiver<()>>,
+    /// Of the pagers on this thread.
+    lifeline: watch::Sender<()>,
     /// Set once all workers are stopped and none is started any more.
     retired: Option<Ended>,
 }
@@ -105,6 +107,7 @@ impl Supervisor {
             callbacks,
             parked: Vec::new(),
             leaving: Vec::new(),
+            lifeline: watch::Sender::new(()),
             retired: None,
         }
     }
@@ -121,7 +124,7 @@ impl Supervisor {
         if self.retired.is_some() {
             return;
         }
-        let arbiter = match Arbiter::try_new() {
+        let arbiter = match worker_arbiter() {
             Ok(arbiter) => arbiter,
             Err(error) => {
                 tracing::warn!(slot = index, %error, "no thread for a worker");
@@ -270,10 +273,24 @@ impl Handler<Retire> for Supervisor {
 }
 
 impl Handler<Start> for Supervisor {
-    type Result = ();
+    type Result = Result<Lifeline, Error>;
 
-    fn handle(&mut self, Start(start): Start, _: &mut Self::Context) {
-        start();
+    fn handle(&mut self, Start(start): Start, _: &mut Self::Context) -> Self::Result {
+        if self.retired.is_some() {
+            return Err(Error::shutting_down());
+        }
+        let living = self.slots.iter().filter_map(|slot| slot.occupant.as_ref());
+        let living = living.map(|(occupant, _)| occupant);
+        match living.min_by_key(|occupant| occupant.lifeline.receiver_count()) {
+            Some(occupant) => {
+                occupant.arbiter.spawn_fn(start);
+                Ok(occupant.lifeline.subscribe())
+            }
+            None => {
+                start();
+                Ok(self.lifeline.subscribe())
+            }
+        }
     }
 }
 
@@ -282,7 +299,7 @@ impl Handler<Fetch> for Supervisor {
 
     fn handle(&mut self, Fetch(request): Fetch, _: &mut Self::Context) -> Self::Result {
         let dispatcher = Arc::clone(&self.dispatcher);
-        WhileAwaited(Box::pin(async move { dispatcher.call(request, Ok).await }))
+        WhileAwaited(Box::pin(async move { dispatcher.call(request).await }))
     }
 }
 

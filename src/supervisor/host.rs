@@ -24,7 +24,7 @@ use super::{
 };
 use crate::{
     config::ValidConfig,
-    dispatch::{Connect, Control, Dispatcher, Routes, StartPager},
+    dispatch::{Connect, Control, Dispatcher, Lifeline, Routes, StartPager},
     error::{Error, ErrorKind},
     rate_limit::{Hold, RateLimiter},
     retry::Budget,
@@ -199,9 +199,9 @@ impl Control for Started {
         &self.dispatcher
     }
 
-    fn start_pager(&self, start: StartPager) -> BoxFuture<'static, Result<(), Error>> {
+    fn start_pager(&self, start: StartPager) -> BoxFuture<'static, Result<Lifeline, Error>> {
         let asked = self.supervisor.send(Start(start));
-        Box::pin(async move { asked.await.map_err(|_| Error::gone()) })
+        Box::pin(async move { asked.await.map_err(|_| Error::gone())? })
     }
 }
 
@@ -217,7 +217,7 @@ impl Control for Arc<Core> {
         &self.started.dispatcher
     }
 
-    fn start_pager(&self, start: StartPager) -> BoxFuture<'static, Result<(), Error>> {
+    fn start_pager(&self, start: StartPager) -> BoxFuture<'static, Result<Lifeline, Error>> {
         self.started.start_pager(start)
     }
 }

@@ -1,10 +1,13 @@
 //! One worker's place: its Arbiter, its address and the watch over its life, and
 //! the end of its thread.
 
-use std::thread;
+use std::{io, thread};
 
 use actix::prelude::*;
-use tokio::sync::oneshot;
+use tokio::{
+    runtime,
+    sync::{oneshot, watch},
+};
 
 use crate::{
     dispatch::{Job, Route},
@@ -24,6 +27,8 @@ pub(super) struct WorkerDown {
 pub(super) struct Occupant {
     pub(super) arbiter: Arbiter,
     pub(super) worker: Addr<Worker>,
+    /// Of the pagers that live on the worker's thread.
+    pub(super) lifeline: watch::Sender<()>,
 }
 
 impl Occupant {
@@ -42,7 +47,7 @@ impl Occupant {
         let worker = Worker::start_in_arbiter(&arbiter.handle(), move |_| {
             Worker::new(slot, parts, stats, Box::new(watch))
         });
-        Self { arbiter, worker }
+        Self { arbiter, worker, lifeline: watch::Sender::new(()) }
     }
 
     pub(super) fn route(&self) -> Route {
@@ -54,6 +59,18 @@ impl Occupant {
             })
         }))
     }
+}
+
+/// A thread for a worker. Before it sleeps it lets others run: a consumer that shares its core
+/// then goes on until it has used up what it has, and is not interrupted by each answer that
+/// comes meanwhile. On a core of its own that costs a look at the run queue.
+pub(super) fn worker_arbiter() -> io::Result<Arbiter> {
+    Arbiter::try_with_tokio_rt(|| {
+        runtime::Builder::new_current_thread()
+            .enable_all()
+            .on_thread_park(thread::yield_now)
+            .build()
+    })
 }
 
 /// Joins the threads of stopped Arbiters, on a thread of its own: one that a callback

@@ -16,12 +16,13 @@ use tokio::{
 };
 
 use super::{
+    actor::Supervisor,
     host,
     slot::{Occupant, WorkerDown},
 };
 use crate::{
     config::{PoolConfig, ValidConfig},
-    dispatch::{Control, Dispatcher, Routes, jobs::Loss},
+    dispatch::{Dispatcher, Routes, jobs::Loss},
     error::ErrorKind,
     http::Request,
     rate_limit::Hold,
@@ -98,9 +99,22 @@ async fn a_job_sent_to_a_dead_worker_comes_back() {
     timeout(LIMIT, deaths.recv()).await.expect("unnoticed");
     let (_routes, receiver) = watch::channel(Routes::from([Arc::new(route)]));
     let dispatcher = parts.dispatcher.with_routes(receiver);
-    let call = dispatcher.call(Request::get("/"), Ok);
+    let call = dispatcher.call(Request::get("/"));
     assert!(timeout(Duration::from_millis(50), call).await.is_err());
     assert!(losses.try_recv().is_ok_and(|lost| lost.loss == Loss::Unplaced));
+}
+
+/// Makes the supervisor panic.
+#[derive(Message)]
+#[rtype(result = "()")]
+struct Crash;
+
+impl Handler<Crash> for Supervisor {
+    type Result = ();
+
+    fn handle(&mut self, _: Crash, _: &mut Self::Context) {
+        panic!("the supervisor dies");
+    }
 }
 
 #[tokio::test]
@@ -111,16 +125,16 @@ async fn when_the_supervisor_panics_every_waiter_gets_an_error_and_the_threads_e
     let calls: Vec<_> = (0..200)
         .map(|_| {
             let core = Arc::clone(&core);
-            tokio::spawn(async move { core.started.dispatcher.call(Request::get("/"), Ok).await })
+            tokio::spawn(async move { core.started.dispatcher.call(Request::get("/")).await })
         })
         .collect();
     timeout(LIMIT, listener.accept()).await.expect("no call went out").unwrap();
-    let _ = core.start_pager(Box::new(|| panic!("the supervisor dies"))).await;
+    let _ = core.started.supervisor.send(Crash).await;
     for call in calls {
         let answer = timeout(LIMIT, call).await.expect("a call hangs").unwrap();
         assert_eq!(answer.unwrap_err().kind(), ErrorKind::ShuttingDown);
     }
-    let late = core.started.dispatcher.call(Request::get("/"), Ok);
+    let late = core.started.dispatcher.call(Request::get("/"));
     let late = timeout(LIMIT, late).await.expect("a late call hangs");
     assert_eq!(late.unwrap_err().kind(), ErrorKind::ShuttingDown);
     timeout(LIMIT, core.shutdown(Duration::ZERO)).await.expect("the threads do not end");
@@ -144,7 +158,7 @@ async fn a_call_whose_task_panics_is_reported_as_such() {
     let route = Arc::new(crate::dispatch::Route::new(Box::new(deliver)));
     let (_routes, receiver) = watch::channel(Routes::from([route]));
     let dispatcher = parts.dispatcher.with_routes(receiver);
-    let call = dispatcher.call(Request::get("/"), Ok);
+    let call = dispatcher.call(Request::get("/"));
     assert!(timeout(Duration::from_millis(50), call).await.is_err());
     assert_eq!(seen.load(Ordering::SeqCst), 1);
     assert!(losses.try_recv().is_ok_and(|lost| lost.loss == Loss::Panicked));

@@ -1,9 +1,12 @@
 //! [pure] From a JSON object to a record in one pass, and the id of a row.
 
-use std::{collections::HashSet, fmt};
+use std::fmt;
 
 use ciborium::Value;
-use serde::de::{Deserializer, MapAccess, Visitor};
+use serde::{
+    Deserialize, Deserializer,
+    de::{MapAccess, Visitor},
+};
 use vantage_types::Record;
 
 use crate::pager::ItemDecoder;
@@ -21,7 +24,7 @@ pub(super) struct Row {
 pub(super) struct RowDecoder {
     id_field: Option<String>,
     /// The columns declared as floats.
-    floats: HashSet<String>,
+    floats: Vec<String>,
 }
 
 impl RowDecoder {
@@ -44,32 +47,46 @@ impl RowDecoder {
 }
 
 impl ItemDecoder for RowDecoder {
+    type Raw = Fields;
     type Item = Row;
 
-    fn item<'de, D: Deserializer<'de>>(&self, deserializer: D) -> Result<Row, D::Error> {
-        deserializer.deserialize_map(self)
+    fn finish(&self, Fields(mut record): Fields) -> Row {
+        for field in &self.floats {
+            if let Some(value) = record.get_mut(field)
+                && let Value::Integer(number) = value
+            {
+                *value = Value::Float(i128::from(*number) as f64);
+            }
+        }
+        let id = self.id_field.as_ref().and_then(|field| id_text(record.get(field)?));
+        Row { id, record }
     }
 }
 
-impl<'de> Visitor<'de> for &RowDecoder {
-    type Value = Row;
+/// The fields of an object, in its own order.
+pub(super) struct Fields(Record<Value>);
+
+impl<'de> Deserialize<'de> for Fields {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_map(FieldsVisitor)
+    }
+}
+
+struct FieldsVisitor;
+
+impl<'de> Visitor<'de> for FieldsVisitor {
+    type Value = Fields;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("a row, which is an object")
     }
 
-    fn visit_map<M: MapAccess<'de>>(self, mut map: M) -> Result<Row, M::Error> {
+    fn visit_map<M: MapAccess<'de>>(self, mut map: M) -> Result<Fields, M::Error> {
         let mut record = Record::with_capacity(map.size_hint().unwrap_or(8));
-        while let Some((field, mut value)) = map.next_entry::<String, Value>()? {
-            if let Value::Integer(number) = value
-                && self.floats.contains(&field)
-            {
-                value = Value::Float(i128::from(number) as f64);
-            }
+        while let Some((field, value)) = map.next_entry::<String, Value>()? {
             record.insert(field, value);
         }
-        let id = self.id_field.as_ref().and_then(|field| id_text(record.get(field)?));
-        Ok(Row { id, record })
+        Ok(Fields(record))
     }
 }
 
@@ -95,7 +112,7 @@ mod tests {
             ("name", "alloc::string::String"),
         ];
         let decoder = RowDecoder::new(Some("id".into()), columns);
-        decoder.item(&mut serde_json::Deserializer::from_str(json))
+        serde_json::from_str(json).map(|fields| decoder.finish(fields))
     }
 
     #[test]

@@ -9,7 +9,7 @@ use serde_json::Value;
 
 const VALUES: [&str; 14] = [
     "pool-values",
-    "pool-items",
+    "pool-pages",
     "pool-typed",
     "pool-records-stream",
     "pool-records-list",

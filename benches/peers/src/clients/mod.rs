@@ -18,7 +18,7 @@ pub enum Client {
     /// This pool, items as JSON values, page by page.
     PoolValues,
     /// This pool, items as JSON values, one by one.
-    PoolItems,
+    PoolPages,
     /// This pool, single calls with `buffered`, the body decoded by the caller as in `awc-inline`.
     PoolCalls,
     /// This pool, items as a struct.
@@ -54,7 +54,7 @@ impl Client {
     /// Those that a run compares unless told otherwise.
     pub const DEFAULT: [Client; 15] = [
         Client::PoolValues,
-        Client::PoolItems,
+        Client::PoolPages,
         Client::PoolCalls,
         Client::PoolTyped,
         Client::PoolRecordsStream,
@@ -103,7 +103,7 @@ impl Client {
     pub fn run(self, job: &Job) -> anyhow::Result<Outcome> {
         match self {
             Self::PoolValues => pool::values(job),
-            Self::PoolItems => pool::items(job),
+            Self::PoolPages => pool::pages(job),
             Self::PoolCalls => pool::calls(job),
             Self::PoolTyped => pool::typed(job),
             Self::PoolRecordsStream => pool::records_stream(job),

@@ -43,26 +43,36 @@ fn with_pool(
 
 pub fn values(job: &Job) -> anyhow::Result<Outcome> {
     with_pool(job, async |pool, set, consumer| {
-        by_page(stream(pool, &set.path, job.in_flight), consumer, Tally::value).await
+        by_item(stream(pool, &set.path, job.in_flight), consumer, Tally::value).await
     })
 }
 
 pub fn typed(job: &Job) -> anyhow::Result<Outcome> {
     with_pool(job, async |pool, set, consumer| {
         let items = stream(pool, &set.path, job.in_flight).items_as::<Item>();
-        by_page(items, consumer, Tally::typed).await
+        by_item(items, consumer, Tally::typed).await
     })
 }
 
-async fn by_page<T: DeserializeOwned + Send + 'static>(
+async fn by_item<T: DeserializeOwned + Send + 'static>(
     mut items: PaginatedStream<T>,
     consumer: &mut Consumer,
     count: impl Fn(&mut Tally, &T),
 ) -> anyhow::Result<()> {
-    while let Some(page) = consumer.page(items.next_page()).await {
-        each(page?, consumer, &count);
+    while let Some(item) = consumer.item(items.next()).await {
+        count(&mut consumer.tally, &item?);
     }
     Ok(())
+}
+
+pub fn pages(job: &Job) -> anyhow::Result<Outcome> {
+    with_pool(job, async |pool, set, consumer| {
+        let mut pages = stream(pool, &set.path, job.in_flight);
+        while let Some(page) = consumer.page(pages.next_page()).await {
+            each(page?, consumer, Tally::value);
+        }
+        Ok(())
+    })
 }
 
 pub fn calls(job: &Job) -> anyhow::Result<Outcome> {
@@ -77,16 +87,6 @@ pub fn calls(job: &Job) -> anyhow::Result<Outcome> {
             pages::read(job, &set, consumer, fetch).await
         }),
     )?
-}
-
-pub fn items(job: &Job) -> anyhow::Result<Outcome> {
-    with_pool(job, async |pool, set, consumer| {
-        let mut items = stream(pool, &set.path, job.in_flight);
-        while let Some(item) = consumer.item(items.next()).await {
-            consumer.tally.value(&item?);
-        }
-        Ok(())
-    })
 }
 
 pub fn records_stream(job: &Job) -> anyhow::Result<Outcome> {
