@@ -5,8 +5,8 @@ use std::time::{Duration, Instant};
 
 use crate::support::{
     hostile::Hostile,
-    proxy::Proxy,
     raw_server::{LIMIT, RawServer},
+    relay::Relay,
     soon,
 };
 use futures::StreamExt;
@@ -70,18 +70,18 @@ async fn faults_32_a_partition_ends_reads_on_time_and_sends_a_write_once() {
             peer.write(OK).await;
         }
     });
-    let proxy = Proxy::to(server.address());
-    let pool = once(proxy.url()).request_timeout(millis(300)).build().unwrap();
+    let relay = Relay::to(server.address());
+    let pool = once(relay.url()).request_timeout(millis(300)).build().unwrap();
     soon("a call", pool.get("/before")).await.unwrap();
-    proxy.partition();
+    relay.partition();
     for request in [Request::get("/rows"), Request::post("/orders").body("x")] {
         let started = Instant::now();
         let error = soon("the call", pool.request(request)).await.unwrap_err();
         assert_eq!((error.kind(), error.delivery()), (ErrorKind::Timeout, Delivery::Unknown));
         assert!((300..3_000).contains(&started.elapsed().as_millis()), "{error}");
     }
-    proxy.heal();
-    proxy.reset();
+    relay.heal();
+    relay.reset();
     soon("a call", pool.get("/after")).await.unwrap();
     let posts = server.seen().heads.iter().filter(|(_, head)| head.starts_with("POST")).count();
     assert!(posts <= 1, "a write was sent {posts} times");
@@ -90,8 +90,8 @@ async fn faults_32_a_partition_ends_reads_on_time_and_sends_a_write_once() {
 #[tokio::test]
 async fn faults_32_a_read_of_pages_across_partitions_misses_no_row_and_doubles_none() {
     let api = Hostile::new(295).start();
-    let proxy = Proxy::to(api.address());
-    let pool = AwwPool::builder(proxy.url())
+    let relay = Relay::to(api.address());
+    let pool = AwwPool::builder(relay.url())
         .workers(2)
         .max_attempts(20)
         .backoff_base(millis(1))
@@ -104,7 +104,7 @@ async fn faults_32_a_read_of_pages_across_partitions_misses_no_row_and_doubles_n
     while let Some(item) = soon("an item", stream.next()).await {
         items.push(item.unwrap());
         if matches!(items.len(), 15 | 115 | 215) {
-            proxy.partition();
+            relay.partition();
             let failures = pool.stats().await.unwrap().transport_errors;
             // With what has come the consumer goes on, until the window is empty.
             let noticed = async {
@@ -116,9 +116,9 @@ async fn faults_32_a_read_of_pages_across_partitions_misses_no_row_and_doubles_n
                 }
             };
             soon("the partition is noticed", noticed).await;
-            proxy.heal();
+            relay.heal();
             if items.len() > 200 {
-                proxy.reset();
+                relay.reset();
             }
         }
     }

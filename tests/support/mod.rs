@@ -19,8 +19,8 @@ pub mod authority;
 pub mod embedded;
 pub mod held;
 pub mod hostile;
-pub mod proxy;
 pub mod raw_server;
+pub mod relay;
 
 /// Waits for something that must happen.
 ///

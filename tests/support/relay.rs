@@ -1,4 +1,4 @@
-//! A TCP proxy that a test cuts in two. While it is partitioned no byte passes in
+//! A TCP relay that a test cuts in two. While it is partitioned no byte passes in
 //! either direction and nothing is closed, as in a network whose packets are lost.
 
 use std::net::{SocketAddr, TcpListener as StdListener};
@@ -17,14 +17,14 @@ struct Network {
     resets: usize,
 }
 
-/// A running proxy. Dropping it stops it and cuts its connections.
-pub struct Proxy {
+/// A running relay. Dropping it stops it and cuts its connections.
+pub struct Relay {
     address: SocketAddr,
     network: watch::Sender<Network>,
     _stop: oneshot::Sender<()>,
 }
 
-impl Proxy {
+impl Relay {
     /// Forwards every connection to `server`.
     pub fn to(server: SocketAddr) -> Self {
         let listener = StdListener::bind("127.0.0.1:0").unwrap();
@@ -44,7 +44,7 @@ impl Proxy {
         Self { address, network, _stop: stop }
     }
 
-    /// `http://` and the proxy's address.
+    /// `http://` and the relay's address.
     pub fn url(&self) -> String {
         format!("http://{}", self.address)
     }
