@@ -32,6 +32,9 @@ mod config;
 mod dispatch;
 mod error;
 mod events;
+#[cfg(any(test, fuzzing))]
+#[doc(hidden)]
+pub mod fuzzing;
 mod http;
 mod pager;
 mod pool;

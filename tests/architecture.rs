@@ -146,6 +146,63 @@ fn no_file_is_longer_than_a_reader_can_hold() {
     });
 }
 
+/// The faults that the tests called `faults_NN_…` inject, each over a real socket.
+const FAULTS: [(u32, &str); 34] = [
+    (8, "many calls meet a 401 at once"),
+    (9, "a late 401 of an old token"),
+    (10, "a token callback that fails, panics or hangs"),
+    (11, "a 401 for ever"),
+    (13, "a Retry-After that is far, past, skewed or garbage"),
+    (15, "a body cut short"),
+    (16, "a body that lasts until the close"),
+    (17, "interim answers"),
+    (18, "connections that close as they are reused"),
+    (19, "a server that dies within a page and comes back"),
+    (20, "a set that shrinks or grows while it is read"),
+    (21, "the same page for ever"),
+    (22, "no word of where the set ends"),
+    (23, "an empty page in the middle"),
+    (24, "a page that fails for good"),
+    (25, "a page of another shape"),
+    (26, "a body without end, or nested without end"),
+    (27, "a compressed bomb"),
+    (28, "a head without end"),
+    (29, "an answer that is slow or stops"),
+    (30, "a stream that is dropped"),
+    (31, "a slow consumer"),
+    (32, "a network that loses names, connections or packets"),
+    (33, "an early refusal of an upload"),
+    (34, "a wall clock that jumps"),
+    (36, "the end of the host application's System"),
+    (37, "a redirect elsewhere"),
+    (38, "a link elsewhere"),
+    (39, "characters that a URL or a header cannot hold"),
+    (40, "tricks with paths"),
+    (41, "anything that is printed"),
+    (42, "a base URL that cannot work"),
+    (43, "ten thousand callers"),
+    (44, "a write that may have been acted upon"),
+];
+
+#[test]
+fn every_fault_has_a_test() {
+    fn sources(folder: &Path, text: &mut String) {
+        for entry in fs::read_dir(folder).unwrap().flatten() {
+            match entry.path() {
+                path if path.is_dir() => sources(&path, text),
+                path => text.push_str(&fs::read_to_string(path).unwrap()),
+            }
+        }
+    }
+    let mut text = String::new();
+    sources(&Path::new(env!("CARGO_MANIFEST_DIR")).join("tests"), &mut text);
+    let missing: Vec<_> = FAULTS
+        .iter()
+        .filter(|(number, _)| !text.contains(&format!("fn faults_{number:02}_")))
+        .collect();
+    assert!(missing.is_empty(), "no test for {missing:?}");
+}
+
 #[test]
 fn comments_strings_and_tests_are_not_code() {
     let file = File::read(

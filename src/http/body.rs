@@ -17,8 +17,8 @@ use crate::error::{Delivery, Error, ErrorKind};
 const FIRST_ROOM: usize = 256 * 1024;
 /// How much compressed data is decoded in one go, in bytes. Deflate expands at most 1032 times.
 const PIECE: usize = 1024;
-/// How much is decoded before other tasks get a turn, in bytes: some milliseconds.
-const TURN: usize = 1024 * 1024;
+/// How much is decoded before other tasks get a turn, in bytes: about a millisecond.
+const TURN: usize = 256 * 1024;
 
 /// How a body is encoded (RFC 9110 section 8.4).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -40,14 +40,14 @@ impl Service<ConnectInfo<Uri>> for Connector {
         let (uri, read_idle) = (info.request().clone(), self.read_idle);
         let now = Instant::now();
         if let Some(lease) = self.reserve.take(now) {
-            let io = StrictIo::new(lease, true, read_idle, now);
+            let io = StrictIo::new(lease, true, read_idle, now.into());
             return Either::Left(ready(Ok(Connection::new(uri, Box::new(io)))));
         }
         let reserve = Rc::clone(&self.reserve);
         Either::Right(Box::pin(async move {
             match reserve.open().await {
                 Ok(lease) => {
-                    let io = StrictIo::new(lease, false, read_idle, Instant::now());
+                    let io = StrictIo::new(lease, false, read_idle, Instant::now().into());
                     Ok(Connection::new(uri, Box::new(io)))
                 }
                 Err(error) => Err(ConnectError::Io(Fault::from(error).into())),

@@ -20,6 +20,8 @@ mod dial;
 mod exchange;
 mod fault;
 mod framing;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzzing;
 mod gauge;
 mod head;
 mod outage;

@@ -3,7 +3,7 @@
 //! which goes is decided in `stack`; when a lost one is replaced, in `outage`.
 //!
 //! A connection on loan is a [`Lease`]. Dropped, it closes: only
-//! [`give_back`](Lease::give_back), after a whole and clean exchange, makes the
+//! [`give_back`](Loan::give_back), after a whole and clean exchange, makes the
 //! connection one to use again.
 
 use std::{
@@ -19,6 +19,7 @@ use super::{
     outage::Outage,
     stack::{Limits, Stack},
     stream::Stream,
+    strict_io::Loan,
 };
 use crate::error::Error;
 
@@ -159,9 +160,15 @@ pub(super) struct Lease {
     seat: Seat,
 }
 
-impl Lease {
+impl Loan for Lease {
+    type Stream = Stream;
+
+    fn stream(&mut self) -> &mut Stream {
+        &mut self.stream
+    }
+
     /// Makes the connection one to use again.
-    pub(super) fn give_back(self) {
+    fn give_back(self) {
         let Self { stream, seat } = self;
         seat.reserve.outage.borrow_mut().end();
         seat.reserve.stack.borrow_mut().put(stream, seat.born, Instant::now());

@@ -7,22 +7,32 @@ use std::{
     fmt, io,
     pin::Pin,
     task::{Context, Poll, ready},
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use actix_rt::{
     net::TcpStream,
-    time::{Sleep, sleep_until},
+    time::{Instant, Sleep, sleep_until},
 };
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-use super::{exchange::Exchange, reserve::Lease, stream::Stream};
+use super::{exchange::Exchange, reserve::Lease};
+
+/// A connection on loan. Dropped, it closes.
+pub(super) trait Loan: Unpin {
+    type Stream: AsyncRead + AsyncWrite + Unpin;
+
+    fn stream(&mut self) -> &mut Self::Stream;
+
+    /// Ends the loan after a whole and clean exchange.
+    fn give_back(self);
+}
 
 /// A stream that yields one well-framed answer or an error (each a `Fault` inside the
 /// `io::Error`). Of what awc keeps after that, nothing is left but an empty shell.
-pub(super) struct StrictIo {
+pub(super) struct StrictIo<L = Lease> {
     /// The connection, until the exchange is over.
-    lease: Option<Lease>,
+    lease: Option<L>,
     exchange: Exchange,
     watch: StallWatch,
     /// The rest of the request is not written any more; why, when the stream refused it.
@@ -30,9 +40,15 @@ pub(super) struct StrictIo {
 }
 
 impl StrictIo {
+    pub(super) fn tcp(&self) -> Option<&TcpStream> {
+        self.lease.as_ref().map(|lease| lease.stream.tcp())
+    }
+}
+
+impl<L: Loan> StrictIo<L> {
     /// Guards one exchange over `lease`; an answer of which nothing comes for `read_idle` has
     /// stalled.
-    pub(super) fn new(lease: Lease, is_reused: bool, read_idle: Duration, now: Instant) -> Self {
+    pub(super) fn new(lease: L, is_reused: bool, read_idle: Duration, now: Instant) -> Self {
         Self {
             lease: Some(lease),
             exchange: Exchange::new(is_reused),
@@ -41,17 +57,13 @@ impl StrictIo {
         }
     }
 
-    pub(super) fn tcp(&self) -> Option<&TcpStream> {
-        self.lease.as_ref().map(|lease| lease.stream.tcp())
-    }
-
     /// Polls the stream; once the exchange is over that is an error.
     fn poll_stream<T>(
         &mut self,
-        poll: impl FnOnce(Pin<&mut Stream>) -> Poll<io::Result<T>>,
+        poll: impl FnOnce(Pin<&mut L::Stream>) -> Poll<io::Result<T>>,
     ) -> Poll<io::Result<T>> {
         match &mut self.lease {
-            Some(lease) => poll(Pin::new(&mut lease.stream)),
+            Some(lease) => poll(Pin::new(lease.stream())),
             None => Poll::Ready(Err(io::ErrorKind::NotConnected.into())),
         }
     }
@@ -121,7 +133,7 @@ impl StrictIo {
     }
 }
 
-impl AsyncRead for StrictIo {
+impl<L: Loan> AsyncRead for StrictIo<L> {
     fn poll_read(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -146,7 +158,7 @@ impl AsyncRead for StrictIo {
     }
 }
 
-impl AsyncWrite for StrictIo {
+impl<L: Loan> AsyncWrite for StrictIo<L> {
     fn poll_write(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -196,7 +208,7 @@ impl AsyncWrite for StrictIo {
     }
 }
 
-impl fmt::Debug for StrictIo {
+impl<L> fmt::Debug for StrictIo<L> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("StrictIo").field("exchange", &self.exchange).finish_non_exhaustive()
     }
@@ -214,13 +226,13 @@ impl StallWatch {
     /// Ready when nothing came for the limit.
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         let Some(due) = self.progress.checked_add(self.limit) else { return Poll::Pending };
-        let sleep = self.sleep.get_or_insert_with(|| Box::pin(sleep_until(due.into())));
+        let sleep = self.sleep.get_or_insert_with(|| Box::pin(sleep_until(due)));
         loop {
             ready!(sleep.as_mut().poll(cx));
             if Instant::now() >= due {
                 return Poll::Ready(());
             }
-            sleep.as_mut().reset(due.into());
+            sleep.as_mut().reset(due);
         }
     }
 }

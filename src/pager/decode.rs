@@ -326,7 +326,9 @@ mod tests {
 
     #[test]
     fn hints_of_a_strange_type_are_ignored() {
-        for pagination in ["7", "null", "[]", r#"{"total":-1,"page":{},"has_next":"yes"}"#] {
+        for pagination in
+            ["7", "null", "[]", "[1,10,95]", r#"{"total":-1,"page":{},"has_next":"yes"}"#]
+        {
             let body = format!(r#"{{"data":[],"pagination":{pagination}}}"#);
             assert_eq!(
                 page(&Envelope::default(), body).unwrap().meta,

@@ -6,6 +6,8 @@ mod actor;
 mod ahead;
 mod decode;
 mod envelope;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzzing;
 mod outline;
 mod reader;
 mod reorder;

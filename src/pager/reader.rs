@@ -207,9 +207,9 @@ impl<T: Send + 'static> Reader<T> {
         }
     }
 
-    /// Takes in the page whose turn it is.
-    fn take(&mut self, Delivery { page, place }: Delivery<T>) -> Result<(), Error> {
-        drop(place);
+    /// Takes in the page whose turn it is. Its place is free again once the page is judged,
+    /// so that none is asked for in its stead if it is the last.
+    fn take(&mut self, Delivery { page, place: _place }: Delivery<T>) -> Result<(), Error> {
         self.at_hand = self.index;
         let arrival = match page {
             Err(error) if self.is_end(&error) => {

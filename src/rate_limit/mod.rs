@@ -6,6 +6,8 @@
 
 mod actor;
 mod bucket;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzzing;
 mod headers;
 mod hold;
 

@@ -10,7 +10,7 @@ use std::{
 };
 
 use crate::support::{
-    held::{Held, alone},
+    held::{Held, alone, memory},
     hostile::{Hostile, HostileServer},
     raw_server::RawServer,
     soon,
@@ -18,13 +18,6 @@ use crate::support::{
 use futures::{StreamExt, future::join_all};
 use serde::Deserialize;
 use vantage_api_pool::{AwwPool, ErrorKind, PaginatedStream, PoolBuilder};
-
-/// The resident memory of this process in bytes.
-fn memory() -> usize {
-    let status = fs::read_to_string("/proc/self/status").unwrap();
-    let line = status.lines().find(|line| line.starts_with("VmRSS:")).unwrap();
-    line.split_whitespace().nth(1).unwrap().parse::<usize>().unwrap() * 1024
-}
 
 /// The time for which this process has worked, in steps of 10 ms.
 fn cpu_time() -> Duration {
@@ -282,7 +275,7 @@ struct Row {
 }
 
 #[test]
-fn a_million_items_pass_a_slow_consumer_in_flat_memory() {
+fn faults_31_a_million_items_pass_a_slow_consumer_in_flat_memory() {
     alone(async {
         const PAGES: usize = 100;
         const ROWS: u64 = 10_000;

@@ -72,7 +72,7 @@ async fn a_queued_call_that_is_dropped_is_never_sent() {
 }
 
 #[tokio::test]
-async fn a_call_in_the_queue_ends_at_its_deadline() {
+async fn faults_43_a_call_in_the_queue_ends_at_its_deadline() {
     let api = Hostile::new(10).closed().start();
     let pool = AwwPool::builder(api.url()).workers(1).connections_per_worker(1).build().unwrap();
     let first = tokio::spawn({

@@ -56,7 +56,7 @@ async fn pages_that_answer_out_of_order_are_put_in_order() {
 }
 
 #[tokio::test]
-async fn every_way_to_tell_the_end_gives_every_row_and_no_page_too_many() {
+async fn faults_22_every_way_to_tell_the_end_gives_every_row_and_no_page_too_many() {
     let cases: [(&str, Hostile, Envelope); 6] = [
         ("total in the envelope", Hostile::new(95), Envelope::default()),
         ("no pagination object", Hostile::new(95).without_pagination(), Envelope::default()),
@@ -105,7 +105,7 @@ async fn a_404_past_the_end_ends_the_set_only_if_so_configured() {
 }
 
 #[tokio::test]
-async fn an_empty_page_in_the_middle_does_not_end_a_set_whose_total_says_more() {
+async fn faults_23_an_empty_page_in_the_middle_does_not_end_a_set_whose_total_says_more() {
     let api = Hostile::new(95).on_page(4, Answer::NoRows).start();
     let mut expected = api.rows();
     expected.drain(30..40);
@@ -122,7 +122,7 @@ async fn an_empty_set_is_an_empty_stream() {
 }
 
 #[tokio::test]
-async fn a_page_that_fails_for_ever_yields_its_error_once_after_the_rows_before_it() {
+async fn faults_24_a_page_that_fails_for_ever_yields_its_error_once_after_the_rows_before_it() {
     let api = Hostile::new(95).on_page(4, Answer::Status(500)).start();
     let (items, error) = read(PaginatedStream::get(pool(&api), "/rows").prefetch(8)).await;
     let error = error.unwrap();
@@ -137,7 +137,8 @@ async fn a_page_that_fails_at_first_is_repeated_and_nothing_is_lost_or_doubled()
 }
 
 #[tokio::test]
-async fn a_body_of_another_shape_is_an_error_that_names_the_page_and_shows_the_start_of_the_body() {
+async fn faults_25_a_body_of_another_shape_is_an_error_that_names_the_page_and_shows_the_start_of_the_body()
+ {
     for (answer, start) in [
         (Answer::Html, "<"),
         (Answer::ErrorEnvelope, "{\"error\""),
@@ -152,11 +153,20 @@ async fn a_body_of_another_shape_is_an_error_that_names_the_page_and_shows_the_s
         assert_eq!((error.kind(), error.page()), (ErrorKind::Decode, Some(2)), "{answer:?}");
         assert!(error.body_start().unwrap().starts_with(start), "{answer:?}: {error:?}");
         assert_eq!(error.attempts(), 1, "a wrong shape is not repeated: {error:?}");
+        let headers = error.response().unwrap().headers();
+        let content_type = headers.get("content-type").map(|value| value.to_str().unwrap());
+        match answer {
+            Answer::Html => assert_eq!(content_type, Some("text/html")),
+            Answer::ErrorEnvelope | Answer::Body(_) => {
+                assert_eq!(content_type, Some("application/json"))
+            }
+            _ => assert_eq!(content_type, None, "{answer:?}"),
+        }
     }
 }
 
 #[tokio::test]
-async fn a_server_that_repeats_one_page_for_ever_is_reported() {
+async fn faults_21_a_server_that_repeats_one_page_for_ever_is_reported() {
     let api = Hostile::new(95).ignores_page().start();
     let (items, error) = read(PaginatedStream::get(pool(&api), "/rows")).await;
     assert_eq!((items.len(), error.unwrap().kind()), (10, ErrorKind::PageLoop));
@@ -196,7 +206,7 @@ async fn pages_are_fetched_in_parallel_up_to_the_prefetch_and_no_further() {
 }
 
 #[tokio::test]
-async fn a_consumer_that_stops_reading_stops_the_requests() {
+async fn faults_31_a_consumer_that_stops_reading_stops_the_requests() {
     let api = Hostile::new(500).start();
     let mut stream = PaginatedStream::get(pool(&api), "/rows").prefetch(3);
     let first = soon("the first item", stream.next()).await.unwrap().unwrap();
@@ -228,7 +238,7 @@ async fn the_first_rows_arrive_before_the_last_page_is_asked_for() {
 }
 
 #[tokio::test]
-async fn dropping_a_stream_cancels_its_pages_and_asks_for_no_more() {
+async fn faults_30_dropping_a_stream_cancels_its_pages_and_asks_for_no_more() {
     let api = Hostile::new(95).closed().start();
     api.open(1);
     let mut stream = PaginatedStream::get(pool(&api), "/rows").prefetch(4);
@@ -285,14 +295,14 @@ async fn a_type_that_panics_while_it_is_built_is_an_error_and_the_pool_goes_on()
 }
 
 #[tokio::test]
-async fn a_set_that_grows_while_it_is_read_is_read_to_its_new_end() {
+async fn faults_20_a_set_that_grows_while_it_is_read_is_read_to_its_new_end() {
     let api =
         Hostile::new(40).claims_total(|page, total| if page < 3 { 30 } else { total }).start();
     assert_eq!(read_all(PaginatedStream::get(pool(&api), "/rows")).await, api.rows());
 }
 
 #[tokio::test]
-async fn a_set_that_shrinks_while_it_is_read_ends_at_its_new_end() {
+async fn faults_20_a_set_that_shrinks_while_it_is_read_ends_at_its_new_end() {
     let api =
         Hostile::new(40).claims_total(|page, total| if page < 3 { 90 } else { total }).start();
     assert_eq!(read_all(PaginatedStream::get(pool(&api), "/rows")).await, api.rows());

@@ -97,7 +97,7 @@ async fn a_target_outside_the_pool_is_refused_before_anything_is_sent() {
 }
 
 #[tokio::test]
-async fn ten_thousand_callers_are_served_through_a_bounded_number_of_connections() {
+async fn faults_43_ten_thousand_callers_are_served_through_a_bounded_number_of_connections() {
     let api = Hostile::new(10).start();
     let pool = AwwPool::builder(api.url()).workers(2).connections_per_worker(8).build().unwrap();
     let answers = soon("all answers", join_all((0..10_000).map(|_| pool.get("/rows/1")))).await;
@@ -107,7 +107,24 @@ async fn ten_thousand_callers_are_served_through_a_bounded_number_of_connections
 }
 
 #[tokio::test]
-async fn a_full_queue_refuses_at_once_and_counts_it() {
+async fn faults_43_queued_calls_are_served_first_come_first_served() {
+    let api = Hostile::new(10).closed().start();
+    let pool = AwwPool::builder(api.url()).workers(1).connections_per_worker(1).build().unwrap();
+    let calls = join_all((0..500).map(|n| pool.get(format!("/rows?page=1&call={n}"))));
+    let opened = async {
+        api.wait_for("one on the wire", |log| log.in_flight == 1).await;
+        api.open_all();
+    };
+    let (answers, ()) = soon("all answers", async { tokio::join!(calls, opened) }).await;
+    assert!(answers.iter().all(Result::is_ok));
+    let order: Vec<usize> = api.log(|log| {
+        log.seen.iter().map(|seen| seen.param("call").unwrap().parse().unwrap()).collect()
+    });
+    assert_eq!(order, (0..500).collect::<Vec<_>>());
+}
+
+#[tokio::test]
+async fn faults_43_a_full_queue_refuses_at_once_and_counts_it() {
     let api = Hostile::new(10).closed().start();
     let pool = AwwPool::builder(api.url())
         .workers(1)
@@ -164,7 +181,7 @@ fn it_works_inside_an_actix_system_and_uses_its_arbiters() {
 }
 
 #[test]
-fn when_the_host_application_stops_its_system_calls_end_with_an_error() {
+fn faults_36_when_the_host_application_stops_its_system_calls_end_with_an_error() {
     let api = Hostile::new(25).closed().start();
     let url = api.url();
     let (sender, receiver) = std::sync::mpsc::channel();

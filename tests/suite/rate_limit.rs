@@ -4,10 +4,13 @@ use std::time::{Duration, Instant, SystemTime};
 
 use crate::support::{
     hostile::{Answer, Hostile, HostileServer},
+    raw_server::RawServer,
     soon,
 };
 use futures::{FutureExt, StreamExt, future::join_all, stream::FuturesUnordered};
 use vantage_api_pool::{AwwPool, Error, ErrorKind, PoolBuilder, Request};
+
+const DAY: Duration = Duration::from_secs(86_400);
 
 fn millis(n: u64) -> Duration {
     Duration::from_millis(n)
@@ -201,7 +204,7 @@ async fn retry_after_holds_every_call_to_the_api_on_every_worker() {
 #[tokio::test]
 async fn a_503_that_names_a_wait_holds_too() {
     let unavailable = "HTTP/1.1 503 Busy\r\nretry-after: 1\r\ncontent-length: 0\r\n\r\n";
-    let api = crate::support::raw_server::RawServer::start(move |mut peer| async move {
+    let api = RawServer::start(move |mut peer| async move {
         while let Some(head) = peer.head().await {
             let answer = match head.contains("/busy") {
                 true => unavailable,
@@ -220,7 +223,7 @@ async fn a_503_that_names_a_wait_holds_too() {
 }
 
 #[tokio::test]
-async fn a_wait_beyond_the_bound_fails_at_once_and_says_how_long_it_is() {
+async fn faults_13_a_wait_beyond_the_bound_fails_at_once_and_says_how_long_it_is() {
     for (asked, seconds) in
         [("5", 5), ("100000", 100_000), ("99999999999999999999", u64::from(u32::MAX))]
     {
@@ -231,6 +234,49 @@ async fn a_wait_beyond_the_bound_fails_at_once_and_says_how_long_it_is() {
         assert_eq!(error.wait(), Some(Duration::from_secs(seconds)));
         assert_eq!((error.status().unwrap().as_u16(), error.attempts()), (429, 1));
         assert!(error.elapsed() < millis(900), "{error}");
+    }
+}
+
+#[tokio::test]
+async fn faults_13_a_wait_beyond_the_bound_holds_the_api_up_to_the_bound() {
+    let api = Hostile::new(5).on_any(Answer::TooMany("100000".into()).times(1)).start();
+    let pool = AwwPool::builder(api.url()).max_retry_after(millis(1_000)).build().unwrap();
+    let error = pool.get("/rows").await.unwrap_err();
+    assert_eq!(
+        (error.kind(), error.wait()),
+        (ErrorKind::RateLimited, Some(Duration::from_secs(100_000)))
+    );
+    soon("the held call", pool.get("/rows")).await.unwrap();
+    let waited = arrivals(&api)[1];
+    assert!(waited > millis(850) && waited < millis(3_000), "{waited:?} instead of 1 s");
+}
+
+#[tokio::test]
+async fn faults_13_a_date_counts_from_the_servers_clock_whatever_the_own_one_says() {
+    let now = SystemTime::now();
+    for server_time in [now, now - DAY, now + DAY] {
+        let until = httpdate::fmt_http_date(server_time + Duration::from_secs(2));
+        let date = httpdate::fmt_http_date(server_time);
+        let busy = format!(
+            "HTTP/1.1 429 Busy\r\ndate: {date}\r\nretry-after: {until}\r\ncontent-length: 0\r\n\r\n"
+        );
+        let api = RawServer::start(move |mut peer| {
+            let busy = busy.clone();
+            async move {
+                let mut answered = peer.number() > 0;
+                while peer.request().await.is_some() {
+                    let is_first = !std::mem::replace(&mut answered, true);
+                    let fine = "HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n";
+                    peer.write(if is_first { &busy } else { fine }.as_bytes()).await;
+                }
+            }
+        });
+        let pool = AwwPool::builder(api.url()).build().unwrap();
+        let started = Instant::now();
+        soon("an answer after the wait", pool.get("/rows")).await.unwrap();
+        let waited = started.elapsed();
+        assert!(waited > millis(1_800) && waited < millis(5_000), "{waited:?} instead of 2 s");
+        assert_eq!(api.seen().heads.len(), 2);
     }
 }
 
@@ -251,7 +297,7 @@ async fn a_hold_beyond_the_deadline_fails_at_once_and_says_how_long_it_is() {
 }
 
 #[tokio::test]
-async fn a_wait_that_is_garbage_or_past_is_none() {
+async fn faults_13_a_wait_that_is_garbage_or_past_is_none() {
     for asked in ["-5", "soon", "1.5", "1e20", "120, 240", "Thu, 01 Jan 1970 00:00:00 GMT"] {
         let api = Hostile::new(5).on_any(Answer::TooMany(asked.into()).times(2)).start();
         let pool = AwwPool::builder(api.url()).backoff_base(millis(1)).build().unwrap();

@@ -92,7 +92,8 @@ async fn a_redirect_that_is_followed_takes_its_token_along() {
 }
 
 #[tokio::test]
-async fn a_redirect_to_another_origin_is_not_followed_and_the_other_server_hears_nothing() {
+async fn faults_37_a_redirect_to_another_origin_is_not_followed_and_the_other_server_hears_nothing()
+{
     let other = RawServer::answering(OK);
     let port = other.address().port();
     for location in [
@@ -113,7 +114,7 @@ async fn a_redirect_to_another_origin_is_not_followed_and_the_other_server_hears
 }
 
 #[tokio::test]
-async fn a_redirect_to_another_name_of_the_same_server_is_not_followed() {
+async fn faults_37_a_redirect_to_another_name_of_the_same_server_is_not_followed() {
     // The location cannot name the server's own port before the server runs.
     let api = RawServer::start(|mut peer| async move {
         while let Some(head) = peer.head().await {
@@ -137,7 +138,7 @@ async fn a_redirect_out_of_the_base_path_is_not_followed() {
 }
 
 #[tokio::test]
-async fn a_redirect_from_https_to_http_is_not_followed() {
+async fn faults_37_a_redirect_from_https_to_http_is_not_followed() {
     let (pem, config) = authority("localhost");
     let plain = RawServer::answering(OK);
     let location = format!("http://localhost:{}/api/new", plain.address().port());

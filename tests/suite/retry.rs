@@ -122,7 +122,7 @@ async fn a_final_answer_is_not_asked_for_again() {
 }
 
 #[tokio::test]
-async fn what_may_have_been_acted_upon_is_sent_exactly_once() {
+async fn faults_44_what_may_have_been_acted_upon_is_sent_exactly_once() {
     let requests = [
         || Request::post("/orders").json("tea").unwrap(),
         || Request::patch("/orders/1").json("tea").unwrap(),
@@ -323,7 +323,7 @@ fn closing_server(per_connection: usize) -> RawServer {
 }
 
 #[tokio::test]
-async fn a_connection_that_closes_while_idle_fails_no_get() {
+async fn faults_18_a_connection_that_closes_while_idle_fails_no_get() {
     for per_connection in [1, 3] {
         let api = closing_server(per_connection);
         let pool = builder(api.url()).build().unwrap();
@@ -336,7 +336,7 @@ async fn a_connection_that_closes_while_idle_fails_no_get() {
 }
 
 #[tokio::test]
-async fn a_post_on_a_connection_that_closes_while_idle_is_sent_once() {
+async fn faults_18_a_post_on_a_connection_that_closes_while_idle_is_sent_once() {
     let api = closing_server(1);
     let pool = builder(api.url()).workers(1).build().unwrap();
     let mut failures = 0;

@@ -90,7 +90,7 @@ async fn faults_02_a_call_that_always_kills_its_worker_ends_with_worker_crashed_
 }
 
 #[tokio::test]
-async fn faults_01_a_post_on_the_wire_when_its_worker_dies_is_not_sent_again() {
+async fn faults_44_a_post_on_the_wire_when_its_worker_dies_is_not_sent_again() {
     let server = RawServer::start(|mut peer| async move {
         peer.request().await;
         peer.closed().await;

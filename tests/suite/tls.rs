@@ -75,7 +75,7 @@ async fn cut(answer: &'static str, notify: bool) -> Result<Response, Error> {
 }
 
 #[tokio::test]
-async fn an_early_end_is_truncated_with_and_without_a_close_notify() {
+async fn faults_15_an_early_end_is_truncated_with_and_without_a_close_notify() {
     for answer in [
         "HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\nok",
         "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n2\r\nok\r\n",
@@ -88,7 +88,7 @@ async fn an_early_end_is_truncated_with_and_without_a_close_notify() {
 }
 
 #[tokio::test]
-async fn a_body_until_the_close_needs_the_close_notify() {
+async fn faults_16_a_body_until_the_close_needs_the_close_notify() {
     let answer = "HTTP/1.1 200 OK\r\n\r\nfull body";
     assert_eq!(cut(answer, true).await.unwrap().text().unwrap(), "full body");
     assert_eq!(cut(answer, false).await.unwrap_err().kind(), ErrorKind::Truncated);

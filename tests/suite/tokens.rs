@@ -99,7 +99,7 @@ async fn a_thousand_first_calls_acquire_once() {
 }
 
 #[tokio::test]
-async fn a_thousand_simultaneous_401s_refresh_once_and_each_call_is_replayed_once() {
+async fn faults_08_a_thousand_simultaneous_401s_refresh_once_and_each_call_is_replayed_once() {
     let all_arrived = Arc::new(Barrier::new(1_000));
     let api = RawServer::start(move |mut peer| {
         let all_arrived = Arc::clone(&all_arrived);
@@ -130,7 +130,7 @@ async fn a_thousand_simultaneous_401s_refresh_once_and_each_call_is_replayed_onc
 }
 
 #[tokio::test]
-async fn a_late_401_of_an_old_token_refreshes_nothing() {
+async fn faults_09_a_late_401_of_an_old_token_refreshes_nothing() {
     let release = Arc::new(Notify::new());
     let released = Arc::clone(&release);
     let api = RawServer::start(move |mut peer| {
@@ -160,7 +160,7 @@ async fn a_late_401_of_an_old_token_refreshes_nothing() {
 }
 
 #[tokio::test]
-async fn a_401_for_ever_is_final_after_one_refresh_and_one_replay() {
+async fn faults_11_a_401_for_ever_is_final_after_one_refresh_and_one_replay() {
     let api = Hostile::new(5).on_any(Answer::Status(401)).start();
     let issuer = Issuer::default();
     let error = issuer.pool(1, builder(api.url())).get("/rows").await.unwrap_err();
@@ -213,7 +213,8 @@ enum Trouble {
 }
 
 #[tokio::test]
-async fn an_acquire_that_fails_panics_or_hangs_is_every_waiters_error_and_then_recovers() {
+async fn faults_10_an_acquire_that_fails_panics_or_hangs_is_every_waiters_error_and_then_recovers()
+{
     let troubles = [Trouble::Error, Trouble::Panic, Trouble::PanicBeforeTheFuture, Trouble::Hang];
     join_all(troubles.map(async |trouble| {
         let api = Hostile::new(5).start();

@@ -1,4 +1,4 @@
-//! What this process holds in threads and sockets, as Linux tells it; elsewhere
+//! What this process holds in threads, sockets and memory, as Linux tells it; elsewhere
 //! it seems to hold nothing.
 
 use std::{
@@ -45,5 +45,37 @@ impl Held {
             assert!(started.elapsed() < Duration::from_secs(20), "{what}: {self:?} became {now:?}");
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
+    }
+}
+
+/// The resident memory of this process in bytes.
+pub fn memory() -> usize {
+    status("VmRSS:")
+}
+
+/// A line of `/proc/self/status`, in bytes.
+fn status(name: &str) -> usize {
+    let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let line = status.lines().find_map(|line| line.strip_prefix(name)).unwrap_or_default();
+    let digits = line.trim_matches(|c: char| !c.is_ascii_digit());
+    digits.parse::<usize>().unwrap_or_default() * 1024
+}
+
+/// How far the memory of this process rose above what it was.
+pub struct Peak {
+    before: usize,
+}
+
+impl Peak {
+    /// Counts from what is in use at the moment.
+    pub fn from_here() -> Self {
+        // Makes the system forget the peaks of the past.
+        let _ = fs::write("/proc/self/clear_refs", "5");
+        Self { before: memory() }
+    }
+
+    /// The most that was in use since then, in bytes beyond what was.
+    pub fn bytes(&self) -> usize {
+        status("VmHWM:").saturating_sub(self.before)
     }
 }

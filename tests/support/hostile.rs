@@ -79,6 +79,11 @@ impl HostileServer {
         format!("http://{}", self.server.address())
     }
 
+    /// Where the server listens.
+    pub fn address(&self) -> std::net::SocketAddr {
+        self.server.address()
+    }
+
     /// The rows of the first collection, in server order.
     pub fn rows(&self) -> Vec<Value> {
         self.shared.knobs.collections[0].rows()

@@ -21,6 +21,7 @@ pub mod held;
 pub mod hostile;
 pub mod proxy;
 pub mod raw_server;
+pub mod relay;
 
 /// Waits for something that must happen.
 ///

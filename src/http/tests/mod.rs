@@ -9,6 +9,7 @@ mod dial;
 mod exchange;
 mod head;
 mod outage;
+mod partition;
 mod stack;
 mod target;
 mod wire;

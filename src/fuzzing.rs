@@ -1,0 +1,22 @@
+//! What must hold for any bytes from outside, as functions that panic when it does
+//! not. The fuzzers in `fuzz/` and bounded property tests call the same functions.
+//! Not a part of the crate as it is published.
+
+pub use crate::{
+    http::fuzzing::{answer, link},
+    pager::fuzzing::page,
+    rate_limit::fuzzing::wait,
+};
+
+/// Cuts `bytes` into pieces of these lengths; what is left is the last one.
+pub(crate) fn pieces(mut bytes: &[u8], lengths: &[u8]) -> Vec<Vec<u8>> {
+    let mut pieces = Vec::new();
+    for length in lengths {
+        let (piece, rest) = bytes.split_at(usize::from(*length).min(bytes.len()));
+        pieces.push(piece.to_vec());
+        bytes = rest;
+    }
+    pieces.push(bytes.to_vec());
+    pieces.retain(|piece| !piece.is_empty());
+    pieces
+}

@@ -1,0 +1,324 @@
+//! What must hold for any bytes of a server: an answer is read whole or is an error,
+//! however its bytes are cut, and no link leads out of the base URL. awc reads through
+//! the guard here as it does over a socket; what an answer means is read a second time,
+//! in the plainest way.
+
+use std::{
+    cell::RefCell,
+    collections::VecDeque,
+    future::{Ready, ready},
+    io,
+    pin::Pin,
+    rc::Rc,
+    task::{Context, Poll},
+    time::Duration,
+};
+
+use actix_rt::{
+    net::{ActixStream, Ready as Readiness},
+    time::Instant,
+};
+use actix_service::Service;
+use actix_tls::connect::{ConnectError, ConnectInfo, Connection};
+use awc::http::Uri;
+use futures::TryStreamExt;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use url::Url;
+
+use super::{
+    BaseUrl,
+    strict_io::{Loan, StrictIo},
+    wire,
+};
+
+/// Longer than a fuzzer lets anything last.
+const IDLE: Duration = Duration::from_secs(3600);
+
+/// A status and a whole body.
+type Whole = (u16, Vec<u8>);
+
+/// Sends `wire` as the answer to a GET, once at a stroke and once cut into pieces of
+/// the lengths `cuts`, and then closes, or breaks if it is `broken`.
+///
+/// # Panics
+/// When awc takes less or more than the whole answer for it, or when it depends on the cuts.
+pub fn answer(cuts: &[u8], wire: &[u8], broken: bool) {
+    let at_a_stroke = read(crate::fuzzing::pieces(wire, &[]), broken);
+    let in_pieces = read(crate::fuzzing::pieces(wire, cuts), broken);
+    assert_eq!(at_a_stroke, in_pieces, "it depends on the cuts");
+    if at_a_stroke.is_some() {
+        assert_eq!(at_a_stroke, meant(wire, broken), "not what the server meant");
+    }
+}
+
+/// What awc makes of an answer that comes in these pieces; `None` for an error.
+fn read(pieces: Vec<Vec<u8>>, broken: bool) -> Option<Whole> {
+    thread_local! {
+        static RUNTIME: Option<actix_rt::Runtime> = actix_rt::Runtime::new().ok();
+    }
+    let stream = Fed { pieces: pieces.into(), broken };
+    let canned = Canned(Rc::new(RefCell::new(Some(stream))));
+    let reading = async {
+        let pool = awc::Connector::new().connector(canned).finish();
+        let uri = Uri::from_static("http://server/");
+        let connection = pool.call(awc::Connect { uri, addr: None }).await.ok()?;
+        let head = actix_http::RequestHead::default();
+        let sent = connection.send_request(head, actix_http::body::None::new()).await;
+        let (head, payload) = sent.ok()?;
+        let (status, _) = wire::answer_head(&head).ok()?;
+        let parts: Vec<_> = payload.try_collect().await.ok()?;
+        Some((status.as_u16(), parts.concat()))
+    };
+    RUNTIME.with(|runtime| runtime.as_ref().and_then(|runtime| runtime.block_on(reading)))
+}
+
+/// What the bytes mean to a reader who has them all; `None` where the answer is not whole.
+fn meant(mut wire: &[u8], broken: bool) -> Option<Whole> {
+    loop {
+        let mut fields = [httparse::EMPTY_HEADER; 128];
+        let mut response = httparse::Response::new(&mut fields);
+        let httparse::Status::Complete(len) = response.parse(wire).ok()? else { return None };
+        let status = response.code?;
+        wire = &wire[len..];
+        if status < 200 {
+            continue;
+        }
+        let field = |name: &str| {
+            let mut fields = response.headers.iter();
+            fields.find(|field| field.name.eq_ignore_ascii_case(name)).map(|field| field.value)
+        };
+        let body = if status == 204 || status == 304 {
+            Some(Vec::new())
+        } else if field("transfer-encoding").is_some() {
+            chunks(wire)
+        } else if let Some(length) = field("content-length") {
+            let length = str::from_utf8(length).ok()?.trim().parse::<usize>().ok()?;
+            wire.get(..length).map(<[u8]>::to_vec)
+        } else {
+            (!broken).then(|| wire.to_vec())
+        };
+        return Some((status, body?));
+    }
+}
+
+/// The data of chunks that end with the last chunk and its trailers.
+fn chunks(mut wire: &[u8]) -> Option<Vec<u8>> {
+    let mut data = Vec::new();
+    loop {
+        let line = take_line(&mut wire)?;
+        let digits = line.iter().take_while(|byte| byte.is_ascii_hexdigit()).count();
+        let size = usize::from_str_radix(str::from_utf8(&line[..digits]).ok()?, 16).ok()?;
+        if size == 0 {
+            while !take_line(&mut wire)?.is_empty() {}
+            return Some(data);
+        }
+        data.extend_from_slice(wire.get(..size)?);
+        wire = wire[size..].strip_prefix(b"\r\n")?;
+    }
+}
+
+fn take_line<'a>(wire: &mut &'a [u8]) -> Option<&'a [u8]> {
+    let end = wire.windows(2).position(|two| two == b"\r\n")?;
+    let line = &wire[..end];
+    *wire = &wire[end + 2..];
+    Some(line)
+}
+
+/// Resolves `target` as a call's target, as the link of a page and as a redirect.
+///
+/// # Panics
+/// When one is accepted that leads out of the base URL, or holds what a URL cannot.
+pub fn link(target: &str) {
+    for base in ["http://host", "https://host:8443/v1", "http://host/a%20b/c/"] {
+        let (Ok(checked), Ok(root)) = (BaseUrl::parse(base), Url::parse(base)) else { continue };
+        let Ok(current) = checked.join("/rows?page=1") else { continue };
+        for uri in [checked.join(target), checked.follow(&current, target)].into_iter().flatten() {
+            let text = uri.to_string();
+            assert!(text.bytes().all(|byte| byte.is_ascii_graphic()), "{base} and {text:?}");
+            assert!(!text.contains('#'), "{base} and {text:?}");
+            // Read as a browser would, with dots resolved and default ports left out.
+            let url = Url::parse(&text.replace("%2f", "/").replace("%2F", "/"));
+            let inside = url.as_ref().is_ok_and(|url| {
+                let below = url.path().strip_prefix(root.path().trim_end_matches('/'));
+                url.origin() == root.origin()
+                    && url.username().is_empty()
+                    && url.password().is_none()
+                    && below.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+            });
+            assert!(inside, "{base} was left for {text:?}");
+        }
+    }
+}
+
+/// A connection whose server says what it says, whatever it is asked.
+struct Fed {
+    pieces: VecDeque<Vec<u8>>,
+    /// Whether the end is an error.
+    broken: bool,
+}
+
+impl Loan for Fed {
+    type Stream = Self;
+
+    fn stream(&mut self) -> &mut Self {
+        self
+    }
+
+    fn give_back(self) {}
+}
+
+impl AsyncRead for Fed {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        match self.pieces.pop_front() {
+            Some(mut piece) => {
+                let later = piece.split_off(piece.len().min(buf.remaining()));
+                buf.put_slice(&piece);
+                if !later.is_empty() {
+                    self.pieces.push_front(later);
+                }
+                Poll::Ready(Ok(()))
+            }
+            None if self.broken => Poll::Ready(Err(io::ErrorKind::ConnectionReset.into())),
+            None => Poll::Ready(Ok(())),
+        }
+    }
+}
+
+impl AsyncWrite for Fed {
+    fn poll_write(
+        self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        Poll::Ready(Ok(bytes.len()))
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl ActixStream for StrictIo<Fed> {
+    fn poll_read_ready(&self, _: &mut Context<'_>) -> Poll<io::Result<Readiness>> {
+        Poll::Ready(Ok(Readiness::READABLE))
+    }
+
+    fn poll_write_ready(&self, _: &mut Context<'_>) -> Poll<io::Result<Readiness>> {
+        Poll::Ready(Ok(Readiness::WRITABLE))
+    }
+}
+
+/// Connects to the one stream that it holds.
+#[derive(Clone)]
+struct Canned(Rc<RefCell<Option<Fed>>>);
+
+impl Service<ConnectInfo<Uri>> for Canned {
+    type Response = Connection<Uri, StrictIo<Fed>>;
+    type Error = ConnectError;
+    type Future = Ready<Result<Self::Response, ConnectError>>;
+
+    actix_service::always_ready!();
+
+    fn call(&self, info: ConnectInfo<Uri>) -> Self::Future {
+        let stream = self.0.take().ok_or(ConnectError::NoRecords);
+        let uri = info.request().clone();
+        ready(
+            stream.map(|stream| {
+                Connection::new(uri, StrictIo::new(stream, false, IDLE, Instant::now()))
+            }),
+        )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    /// Answers that are nearly right.
+    fn wire() -> impl Strategy<Value = Vec<u8>> {
+        let part = prop::sample::select(vec![
+            "HTTP/1.1 200 OK\r\n",
+            "HTTP/1.0 200 OK\r\n",
+            "HTTP/1.1 103 Hints\r\n\r\n",
+            "HTTP/1.1 204 None\r\n",
+            "content-length: 5\r\n",
+            "content-length: 0\r\n",
+            "transfer-encoding: chunked\r\n",
+            "connection: close\r\n",
+            "upgrade: websocket\r\n",
+            "\r\n",
+            "rows!",
+            "5\r\nrows!\r\n",
+            "2;a=b\r\nro\r\n",
+            "0\r\n\r\n",
+            "0\r\nx: y\r\n\r\n",
+        ]);
+        let noise = prop::collection::vec(any::<u8>(), 0..6);
+        (prop::collection::vec(part, 0..9), noise, any::<bool>()).prop_map(
+            |(parts, noise, noisy)| {
+                let mut bytes = parts.concat().into_bytes();
+                if noisy {
+                    bytes.extend(noise);
+                }
+                bytes
+            },
+        )
+    }
+
+    /// An answer that is right, so that not all of them are refused.
+    fn right() -> impl Strategy<Value = Vec<u8>> {
+        prop::sample::select(vec![
+            "content-length: 5\r\n\r\nrows!",
+            "transfer-encoding: chunked\r\n\r\n2\r\nro\r\n3;x\r\nws!\r\n0\r\na: b\r\n\r\n",
+            "content-length: 0\r\n\r\n",
+            "\r\nuntil the close",
+        ])
+        .prop_map(|rest| format!("HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\n{rest}").into())
+    }
+
+    proptest! {
+        #[test]
+        fn an_answer_is_whole_or_an_error_however_it_is_cut(
+            wire in prop_oneof![wire(), right()],
+            cuts in prop::collection::vec(1..12_u8, 0..24),
+            broken in any::<bool>(),
+        ) {
+            super::answer(&cuts, &wire, broken);
+        }
+
+        #[test]
+        fn an_answer_that_ends_too_early_is_an_error(wire in right(), missing in 1..20_usize) {
+            let cut = &wire[..wire.len() - missing];
+            if let Some(read) = super::read(vec![cut.to_vec()], false) {
+                prop_assert!(super::meant(&wire, true).is_none(), "{read:?}");
+            }
+        }
+
+        #[test]
+        fn no_link_leads_out_of_the_base_url(
+            parts in prop::collection::vec(
+                prop::sample::select(vec![
+                    "http", "https", ":", "//", "/", "\\", "host", ":80", ":8443", "v1", "..", ".",
+                    "%2e", "%2F", "@", "?", "#", "a", " ", "\t", "é", "%", "%00", "[", "a%20b", "c",
+                ]),
+                0..9,
+            ),
+        ) {
+            super::link(&parts.concat());
+        }
+    }
+
+    #[test]
+    fn a_right_answer_is_read() {
+        let wire = b"HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\nrows!".to_vec();
+        assert_eq!(super::read(vec![wire], false), Some((200, b"rows!".to_vec())));
+    }
+}

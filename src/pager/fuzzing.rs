@@ -1,0 +1,99 @@
+//! What must hold for the bytes of any page: taken apart in one pass, it holds what a
+//! tree of the same bytes holds.
+
+use std::collections::VecDeque;
+
+use bytes::Bytes;
+use http::StatusCode;
+use serde_json::Value;
+
+use super::{
+    decode::{Leaf, PageDecoder, Typed},
+    envelope::{Envelope, Meta},
+};
+use crate::http::Response;
+
+/// Decodes `body` as a page of the standard envelope.
+///
+/// # Panics
+/// When its items or hints are not those of the tree, or when a page is refused though
+/// the tree has a list in the right place.
+pub fn page(body: &[u8]) {
+    let page = decoded(body);
+    // What is skipped in one pass is checked less than what is built.
+    let Ok(tree) = serde_json::from_slice::<Value>(body) else { return };
+    let items = match &tree {
+        Value::Array(items) => Some(items),
+        tree => tree.get("data").and_then(Value::as_array),
+    };
+    assert!(page.is_none() || items.is_some(), "a page was made of something else");
+    // A key that occurs twice may have had another value at first.
+    let is_clear = items.is_some() && !occurs_twice(body, "data");
+    assert!(page.is_some() || !is_clear, "a page was refused");
+    if let (Some((page, meta)), Some(items)) = (page, items) {
+        assert_eq!(page, *items, "other items");
+        assert_eq!(meta, hints(&tree), "other hints");
+    }
+}
+
+fn decoded(body: &[u8]) -> Option<(VecDeque<Value>, Meta)> {
+    let envelope = Envelope::default();
+    let response = Response::new(StatusCode::OK, Bytes::copy_from_slice(body));
+    let mut leaf = Leaf::open(&envelope, response).ok()?;
+    let mut items = VecDeque::new();
+    Typed::new().build(&mut leaf, usize::MAX, &mut items).ok()?;
+    Some((items, leaf.meta(&envelope).ok()?))
+}
+
+/// Whether `key` may be in `body` more than once, escapes included.
+fn occurs_twice(body: &[u8], key: &str) -> bool {
+    let text = String::from_utf8_lossy(body);
+    text.matches(key).count() > 1 || text.contains("\\u")
+}
+
+fn hints(tree: &Value) -> Meta {
+    let hint = |name: &str| tree.get("pagination").filter(|value| value.is_object())?.get(name);
+    let number = |name| match hint(name)? {
+        Value::Number(number) => number.as_u64(),
+        Value::String(text) => text.trim().parse().ok(),
+        _ => None,
+    };
+    Meta {
+        page: number("page"),
+        per_page: number("per_page"),
+        total: number("total"),
+        total_pages: number("total_pages"),
+        has_next: hint("has_next").and_then(Value::as_bool),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn a_page_holds_what_its_tree_holds(
+            parts in prop::collection::vec(
+                prop::sample::select(vec![
+                    "{", "}", "[", "]", ",", ":", "\"data\"", "\"pagination\"", "\"total\"", "7",
+                    "\"7\"", "null", "true", "-1", "1e3", "18446744073709551616", "\"\\u00e9\"",
+                ]),
+                0..16,
+            ),
+        ) {
+            super::page(parts.concat().as_bytes());
+        }
+
+        #[test]
+        fn a_page_with_strange_hints_holds_its_items(
+            items in prop::collection::vec("[0-9]{1,4}|null|true|\\[\\]|\\{\"a\":1\\}", 0..5),
+            hint in "[0-9]{1,24}|\"[0-9 ]{1,5}\"|null|-1|1\\.5|\\[1,2,3\\]|\\{\\}|true",
+            name in "page|per_page|total|total_pages|has_next",
+            wrapped in any::<bool>(),
+        ) {
+            let hints = if wrapped { format!("{{\"{name}\":{hint}}}") } else { hint };
+            super::page(format!("{{\"pagination\":{hints},\"data\":[{}]}}", items.join(",")).as_bytes());
+        }
+    }
+}
