@@ -50,7 +50,7 @@ impl Dispatcher {
             circuit: Circuit::of(&config, &events),
             events,
             capacity: Arc::new(Capacity::new(config.max_connections())),
-            parsed_room: Arc::new(Semaphore::new(parsed_pages())),
+            parsed_room: Arc::new(Semaphore::new(parsed_kib())),
             config,
             tally: Tally::default(),
             jobs: Mutex::default(),
@@ -173,7 +173,7 @@ impl Dispatcher {
         seated.filter(|(_, seat)| seat.is_on(worker)).collect()
     }
 
-    /// One permit for each page that may wait for its consumer taken apart, in the whole pool.
+    /// One permit for each KiB of pages that may wait taken apart, in the whole pool.
     pub(crate) fn parsed_room(&self) -> &Arc<Semaphore> {
         &self.parsed_room
     }
@@ -233,11 +233,12 @@ impl Dispatcher {
     }
 }
 
-/// How many pages may wait taken apart: two for each core, and none where the consumer's
-/// thread and the workers' share one.
-fn parsed_pages() -> usize {
+/// How much of the pages that wait may be taken apart already, in KiB of their bodies; it
+/// takes about ten times that much memory. Nothing where the consumer's thread and the
+/// workers' share one core.
+fn parsed_kib() -> usize {
     match available_parallelism() {
-        Ok(cores) if cores.get() > 1 => 2 * cores.get(),
+        Ok(cores) if cores.get() > 1 => 1024,
         _ => 0,
     }
 }

@@ -15,7 +15,7 @@ use serde_json::value::RawValue;
 
 use super::{
     envelope::{Envelope, Meta},
-    outline::{first_item, outline},
+    outline::{Outline, first_item, outline},
 };
 use crate::{
     error::{Error, ErrorKind},
@@ -136,40 +136,44 @@ impl Leaf {
         }
     }
 
-    /// What the page says about the set. To be called when every item was taken.
+    /// What the page says about the set, when every item was taken.
     ///
     /// # Errors
-    /// [`ErrorKind::Decode`] when there is no list of items, more than one, or anything
-    /// around it is not as it should be.
+    /// Those of [`survey`](Self::survey).
     pub(crate) fn meta(&self, envelope: &Envelope) -> Result<Meta, Error> {
+        // The page as it would be without its items.
+        let around = self.first.map(|first| [&self.text[..first], &self.text[self.at..]].concat());
+        self.look_through(envelope, around.as_deref().unwrap_or(&self.text)).map(|(_, meta)| meta)
+    }
+
+    /// How many items the page has and what it says about the set, without building any.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Decode`] when there is no list of items, more than one, or anything is
+    /// not as it should be.
+    pub(crate) fn survey(&self, envelope: &Envelope) -> Result<(usize, Meta), Error> {
+        self.look_through(envelope, &self.text)
+    }
+
+    fn look_through(&self, envelope: &Envelope, page: &str) -> Result<(usize, Meta), Error> {
         let response = &self.response;
         let is_empty = response.status() == StatusCode::NO_CONTENT || self.text.is_empty();
-        let mut meta = if is_empty && envelope.no_content_is_empty {
-            Meta::default()
+        let outlined = if is_empty && envelope.no_content_is_empty {
+            Outline { lists: 1, ..Outline::default() }
         } else {
-            // The page as it would be without its items.
-            let around =
-                self.first.map(|first| [&self.text[..first], &self.text[self.at..]].concat());
-            let outline = outline(envelope, around.as_deref().unwrap_or(&self.text))
-                .map_err(|source| mismatch(response, source))?;
-            let path = || envelope.items.join(".");
-            match outline.lists {
-                0 => return Err(mismatch(response, format!("there is no list at `{}`", path()))),
-                1 => outline.meta,
-                _ => {
-                    let what = format!("there is more than one list at `{}`", path());
-                    return Err(mismatch(response, what));
-                }
-            }
+            outline(envelope, page).map_err(|source| mismatch(response, source))?
         };
+        if outlined.lists != 1 {
+            let number = if outlined.lists == 0 { "no" } else { "more than one" };
+            let path = envelope.items.join(".");
+            return Err(mismatch(response, format!("there is {number} list at `{path}`")));
+        }
         let in_header = || {
             let name = envelope.total_header.as_ref()?;
             response.headers().get(name)?.to_str().ok()?.trim().parse().ok()
         };
-        if let Some(total) = in_header() {
-            meta.total = Some(total);
-        }
-        Ok(meta)
+        let total = outlined.total.or_else(in_header).or(outlined.meta.total);
+        Ok((outlined.items, Meta { total, ..outlined.meta }))
     }
 }
 
@@ -290,6 +294,34 @@ mod tests {
         response.headers_mut().insert("x-total-count", "42".parse().unwrap());
         let envelope = Envelope::bare_array().total_in_header("X-Total-Count");
         assert_eq!(read(&envelope, response).unwrap().meta.total, Some(42));
+    }
+
+    #[test]
+    fn a_total_in_the_body_outweighs_the_header_and_that_the_hint_among_others() {
+        let mut response =
+            Response::new(StatusCode::OK, r#"{"data":[1],"count":3,"pagination":{"total":1}}"#);
+        let envelope = Envelope::default().total_in_header("x-total");
+        assert_eq!(read(&envelope, response.clone()).unwrap().meta.total, Some(1));
+        response.headers_mut().insert("x-total", "2".parse().unwrap());
+        assert_eq!(read(&envelope, response.clone()).unwrap().meta.total, Some(2));
+        assert_eq!(read(&envelope.total_at("count"), response).unwrap().meta.total, Some(3));
+    }
+
+    #[test]
+    fn two_lists_where_one_should_be_are_an_error() {
+        for body in [r#"{"data":[1],"data":[2]}"#, r#"{"data":[],"data":[2]}"#] {
+            assert!(page(&Envelope::default(), body).is_err(), "{body}");
+        }
+    }
+
+    #[test]
+    fn a_survey_tells_what_reading_would() {
+        let body = r#"{"data":[1,{"a":[2]},"x"],"pagination":{"total":9}}"#;
+        let response = Response::new(StatusCode::OK, body);
+        let surveyed = Leaf::open(&Envelope::default(), response.clone()).unwrap();
+        let (items, meta) = surveyed.survey(&Envelope::default()).unwrap();
+        let read = read(&Envelope::default(), response).unwrap();
+        assert_eq!((items, meta), (read.items.len(), read.meta));
     }
 
     #[test]

@@ -16,18 +16,22 @@ use super::envelope::{Envelope, Hint, Meta};
 pub(super) struct Outline {
     /// How many lists are at the place of the items.
     pub(super) lists: usize,
-    /// What the body says about the set.
+    /// How many items they have.
+    pub(super) items: usize,
+    /// What its object with the place in the set says.
     pub(super) meta: Meta,
+    /// The total at a place of its own.
+    pub(super) total: Option<u64>,
 }
 
-/// Walks through `page`, which may have been relieved of its items.
+/// Walks through `page`, which may have been relieved of its items, and counts those it has.
 pub(super) fn outline(envelope: &Envelope, page: &str) -> serde_json::Result<Outline> {
     let mut found = Found::default();
     let mut json = serde_json::Deserializer::from_str(page);
     Walk::new(envelope, &mut found).deserialize(&mut json)?;
     json.end()?;
-    let meta = Meta { total: found.total.or(found.meta.total), ..found.meta };
-    Ok(Outline { lists: found.lists, meta })
+    let Found { lists, items, meta, total, .. } = found;
+    Ok(Outline { lists, items, meta, total })
 }
 
 /// The offset of the first item in `page`. `None` where there is none, whatever the reason.
@@ -54,6 +58,7 @@ struct Found<'de> {
     stops_at_item: bool,
     item: Option<&'de RawValue>,
     lists: usize,
+    items: usize,
     meta: Meta,
     total: Option<u64>,
 }
@@ -157,7 +162,9 @@ impl<'de> Visitor<'de> for List<'_, 'de> {
                 None => Ok(()),
             };
         }
-        while seq.next_element::<IgnoredAny>()?.is_some() {}
+        while seq.next_element::<IgnoredAny>()?.is_some() {
+            self.0.items += 1;
+        }
         Ok(())
     }
 }

@@ -43,9 +43,10 @@ pub(super) struct Reader<T: Send + 'static> {
     index: u64,
     /// The items at hand.
     items: VecDeque<T>,
-    /// The page with further ones. It has its place in the set in any case, and is judged at
-    /// its end.
-    sheet: Option<Sheet>,
+    /// The page that they are of.
+    at_hand: u64,
+    /// The page with further ones.
+    sheet: Option<(Sheet, Judged)>,
     /// What ends the stream once the items at hand were taken.
     failure: Option<Error>,
     /// The body of the last page.
@@ -56,6 +57,13 @@ pub(super) struct Reader<T: Send + 'static> {
     source: Option<Source<T>>,
     /// How many pagers have died since the last page.
     deaths: u32,
+}
+
+/// When a page whose items are being built is judged.
+enum Judged {
+    Already,
+    /// It has its place in the set in any case.
+    AtItsEnd,
 }
 
 /// So many items are built at a time. What is built is soon taken and freed, and its memory
@@ -96,6 +104,7 @@ impl<T: Send + 'static> Reader<T> {
             plan,
             index: 0,
             items: VecDeque::new(),
+            at_hand: 0,
             sheet: None,
             failure: None,
             previous: None,
@@ -139,7 +148,7 @@ impl<T: Send + 'static> Reader<T> {
 
     /// Builds at most `most` items of the page at hand. An error waits for its turn.
     fn build(&mut self, most: usize) {
-        if let (Some(sheet), None) = (&mut self.sheet, &self.failure) {
+        if let (Some((sheet, _)), None) = (&mut self.sheet, &self.failure) {
             self.items.reserve(most.min(self.expected));
             let built = self.target.build(sheet, most, &mut self.items);
             self.failure = built.err();
@@ -152,8 +161,8 @@ impl<T: Send + 'static> Reader<T> {
         let failure = self.failure.take();
         let concluded = match (failure, self.sheet.take()) {
             (Some(error), _) => Err(error),
-            (None, None) => Ok(()),
-            (None, Some(sheet)) => {
+            (None, None | Some((_, Judged::Already))) => Ok(()),
+            (None, Some((sheet, Judged::AtItsEnd))) => {
                 let meta = self.target.meta(&sheet);
                 meta.and_then(|meta| self.conclude(sheet.built(), &meta, false).map(drop))
             }
@@ -201,6 +210,7 @@ impl<T: Send + 'static> Reader<T> {
     /// Takes in the page whose turn it is.
     fn take(&mut self, Delivery { page, place }: Delivery<T>) -> Result<(), Error> {
         drop(place);
+        self.at_hand = self.index;
         let arrival = match page {
             Err(error) if self.is_end(&error) => {
                 self.source = None;
@@ -211,19 +221,24 @@ impl<T: Send + 'static> Reader<T> {
         let body = arrival.body().clone();
         let is_same = |previous: Bytes| same_items(&self.target.envelope, &previous, &body);
         let repeats = self.previous.replace(body.clone()).is_some_and(is_same);
-        let page = match arrival {
-            Arrival::Parsed { page, .. } => page,
+        match arrival {
+            Arrival::Parsed { page, .. } => {
+                if self.conclude(page.items.len(), &page.meta, repeats)? {
+                    self.items = page.items.into();
+                }
+            }
             Arrival::Raw(response, effort) => {
                 let sheet = self.target.sheet(response, effort)?;
-                if !repeats && sheet.has_items() && self.plan.is_promised(self.index) {
-                    self.sheet = Some(sheet);
-                    return Ok(());
+                let is_promised = sheet.has_items() && self.plan.is_promised(self.index);
+                if repeats || !is_promised {
+                    let (items, meta) = self.target.survey(&sheet)?;
+                    if self.conclude(items, &meta, repeats)? {
+                        self.sheet = Some((sheet, Judged::Already));
+                    }
+                } else {
+                    self.sheet = Some((sheet, Judged::AtItsEnd));
                 }
-                self.target.whole(sheet, self.expected)?
             }
-        };
-        if self.conclude(page.items.len(), &page.meta, repeats)? {
-            self.items = page.items.into();
         }
         Ok(())
     }
@@ -258,7 +273,7 @@ impl<T: Send + 'static> Reader<T> {
     }
 
     fn on_page(&self, error: Error) -> Error {
-        error.with_page(self.plan.paging().number(self.index))
+        error.with_page(self.plan.paging().number(self.at_hand))
     }
 }
 

@@ -112,7 +112,7 @@ impl<T: Send + 'static> Target<T> {
         let room = Arc::clone(dispatcher.parsed_room());
         self.fetch_with(dispatcher, index, None, move |response, effort| {
             if share.arrive(response.body().len())
-                && let Ok(room) = room.try_acquire_owned()
+                && let Ok(room) = room.try_acquire_many_owned(kib(response.body()))
                 // The consumer meets the errors.
                 && let Ok(sheet) = target.sheet(response.clone(), effort)
                 && let Ok(page) = target.whole(sheet, 0)
@@ -153,6 +153,11 @@ impl<T: Send + 'static> Target<T> {
         let build = AssertUnwindSafe(|| self.decoder.build(&mut sheet.leaf, most, items));
         let panicked = |_| Err(Error::new(ErrorKind::Callback, "building the items panicked"));
         catch_unwind(build).unwrap_or_else(panicked).map_err(|error| after(sheet.effort, error))
+    }
+
+    /// How many items a page has and what it says about the set.
+    pub(super) fn survey(&self, sheet: &Sheet) -> Result<(usize, Meta), Error> {
+        sheet.leaf.survey(&self.envelope).map_err(|error| after(sheet.effort, error))
     }
 
     /// What a page says about the set, when every item was built.
@@ -203,6 +208,11 @@ pub(crate) async fn fetch_page<D: ItemDecoder>(
         Err(error) => Err(error),
     };
     page.map_err(|error| error.with_page(number))
+}
+
+/// The size of a body in KiB, rounded up.
+fn kib(body: &Bytes) -> u32 {
+    u32::try_from(body.len().div_ceil(1024)).unwrap_or(u32::MAX)
 }
 
 fn after(effort: Effort, error: Error) -> Error {

@@ -223,7 +223,7 @@ async fn a_kept_connection_that_dies_is_replaced_in_the_background() {
     die.notify_one();
     server.wait_for(|seen| seen.connections == 2).await;
     get(&pool).await.unwrap();
-    assert_eq!(server.seen().heads[0].0, 1);
+    assert!(server.seen().heads[0].0 >= 1);
 }
 
 #[tokio::test]
