@@ -32,7 +32,7 @@ const TRANSPORT_PARTS: [&str; 4] = ["actix_http", "actix_rt", "actix_service", "
 const REQUEST_PATH: [&str; 3] = ["pool.rs", "worker/", "http/"];
 
 /// Files that decide and cause nothing. Those that do not exist are passed over.
-const PURE: [&str; 37] = [
+const PURE: [&str; 36] = [
     "config.rs",
     "dispatch/jobs.rs",
     "error.rs",
@@ -50,7 +50,6 @@ const PURE: [&str; 37] = [
     "pager/envelope.rs",
     "pager/outline.rs",
     "pager/reorder.rs",
-    "pager/share.rs",
     "pager/strategy.rs",
     "rate_limit/bucket.rs",
     "rate_limit/headers.rs",

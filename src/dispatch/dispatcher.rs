@@ -4,7 +4,6 @@
 use std::{
     pin::pin,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
-    thread::available_parallelism,
     time::Instant,
 };
 
@@ -29,7 +28,6 @@ use crate::{
 pub(crate) struct Dispatcher {
     pub(crate) config: Arc<ValidConfig>,
     capacity: Arc<Capacity>,
-    parsed_room: Arc<Semaphore>,
     tally: Tally,
     events: Arc<Events>,
     circuit: Option<Circuit>,
@@ -50,7 +48,6 @@ impl Dispatcher {
             circuit: Circuit::of(&config, &events),
             events,
             capacity: Arc::new(Capacity::new(config.max_connections())),
-            parsed_room: Arc::new(Semaphore::new(parsed_kib())),
             config,
             tally: Tally::default(),
             jobs: Mutex::default(),
@@ -173,11 +170,6 @@ impl Dispatcher {
         seated.filter(|(_, seat)| seat.is_on(worker)).collect()
     }
 
-    /// One permit for each KiB of pages that may wait taken apart, in the whole pool.
-    pub(crate) fn parsed_room(&self) -> &Arc<Semaphore> {
-        &self.parsed_room
-    }
-
     pub(crate) fn tally(&self) -> &Tally {
         &self.tally
     }
@@ -230,16 +222,6 @@ impl Dispatcher {
 
     fn jobs(&self) -> MutexGuard<'_, JobTable> {
         self.jobs.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-/// How much of the pages that wait may be taken apart already, in KiB of their bodies; it
-/// takes about ten times that much memory. Nothing where the consumer's thread and the
-/// workers' share one core.
-fn parsed_kib() -> usize {
-    match available_parallelism() {
-        Ok(cores) if cores.get() > 1 => 1024,
-        _ => 0,
     }
 }
 

@@ -16,27 +16,24 @@ use tokio::sync::{AcquireError, OwnedSemaphorePermit, Semaphore, mpsc, watch};
 
 use super::{
     reorder::Reorder,
-    share::Share,
     target::{Arrival, Target},
 };
 use crate::{dispatch::Dispatcher, error::Error};
 
 /// A page on its way to the reader, with its place in the window.
-pub(super) struct Delivery<T> {
-    pub(super) page: Result<Arrival<T>, Error>,
+pub(super) struct Delivery {
+    pub(super) page: Result<Arrival, Error>,
     pub(super) place: OwnedSemaphorePermit,
 }
 
 /// The reader's end: pages in order, several at a time where several are there.
-pub(super) struct Feed<T> {
-    pub(super) pages: mpsc::UnboundedReceiver<Vec<Delivery<T>>>,
-    /// To be told of each page that is taken.
-    pub(super) share: Arc<Share>,
+pub(super) struct Feed {
+    pub(super) pages: mpsc::UnboundedReceiver<Vec<Delivery>>,
     /// How many pages of the set may be asked for.
     horizon: watch::Sender<u64>,
 }
 
-impl<T> Feed<T> {
+impl Feed {
     pub(super) fn set_horizon(&self, pages: u64) {
         self.horizon.send_if_modified(|told| std::mem::replace(told, pages) != pages);
     }
@@ -58,15 +55,13 @@ pub(super) struct Ahead<T: Send + 'static> {
     window: Arc<Semaphore>,
     /// The wait for room in the window.
     room: Option<BoxFuture<'static, Result<OwnedSemaphorePermit, AcquireError>>>,
-    /// Which pages are taken apart on the way.
-    share: Arc<Share>,
-    fetches: FuturesUnordered<BoxFuture<'static, (u64, Delivery<T>)>>,
-    arrived: Reorder<Delivery<T>>,
+    fetches: FuturesUnordered<BoxFuture<'static, (u64, Delivery)>>,
+    arrived: Reorder<Delivery>,
     /// How many permits a page takes: more than one for pages so large that the
     /// byte budget binds before the prefetch does.
     cost: u32,
     /// Bounded by the window: each page in it holds its place.
-    pages: mpsc::UnboundedSender<Vec<Delivery<T>>>,
+    pages: mpsc::UnboundedSender<Vec<Delivery>>,
 }
 
 impl<T: Send + 'static> Ahead<T> {
@@ -75,7 +70,7 @@ impl<T: Send + 'static> Ahead<T> {
         dispatcher: Arc<Dispatcher>,
         target: Arc<Target<T>>,
         horizon: u64,
-    ) -> (Self, Feed<T>) {
+    ) -> (Self, Feed) {
         let (pages, delivered) = mpsc::unbounded_channel();
         let (set_horizon, news) = watch::channel(horizon);
         let horizons = unfold(news, async |mut news| {
@@ -83,7 +78,6 @@ impl<T: Send + 'static> Ahead<T> {
             let horizon = *news.borrow_and_update();
             Some((horizon, news))
         });
-        let share = Arc::new(Share::default());
         let ahead = Self {
             window: Arc::new(Semaphore::new(target.prefetch)),
             dispatcher,
@@ -93,13 +87,12 @@ impl<T: Send + 'static> Ahead<T> {
             horizon,
             horizons: horizons.boxed(),
             room: None,
-            share: Arc::clone(&share),
             fetches: FuturesUnordered::new(),
             arrived: Reorder::new(),
             cost: 1,
             pages,
         };
-        (ahead, Feed { pages: delivered, share, horizon: set_horizon })
+        (ahead, Feed { pages: delivered, horizon: set_horizon })
     }
 
     /// Takes in another pager, and returns its number.
@@ -134,10 +127,10 @@ impl<T: Send + 'static> Ahead<T> {
     }
 
     /// Hands over all that is in order in one go, so that the reader wakes once.
-    fn hand_over(&mut self) -> Result<(), mpsc::error::SendError<Vec<Delivery<T>>>> {
+    fn hand_over(&mut self) -> Result<(), mpsc::error::SendError<Vec<Delivery>>> {
         let pages: Vec<_> = std::iter::from_fn(|| self.arrived.pop()).collect();
         match pages.last().map(|last| &last.page) {
-            Some(Ok(arrival)) => self.cost = self.target.cost(arrival.body().len()),
+            Some(Ok(arrival)) => self.cost = self.target.cost(arrival.response.body().len()),
             // Nothing after an error is read.
             Some(Err(_)) => self.next = u64::MAX,
             None => return Ok(()),
@@ -151,7 +144,7 @@ impl<T: Send + 'static> Ahead<T> {
         let first = self.next;
         while self.next < self.horizon {
             let Some(place) = self.place(cx) else { break };
-            let page = self.target.fetch_ahead(&self.dispatcher, self.next, &self.share);
+            let page = self.target.fetch(&self.dispatcher, self.next, None);
             let index = self.next;
             self.fetches
                 .push(Box::pin(async move { (index, Delivery { page: page.await, place }) }));

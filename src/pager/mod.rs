@@ -11,7 +11,6 @@ pub(crate) mod fuzzing;
 mod outline;
 mod reader;
 mod reorder;
-mod share;
 mod strategy;
 mod stream;
 mod target;

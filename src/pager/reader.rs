@@ -22,7 +22,7 @@ use super::{
     decode::same_items,
     envelope::Meta,
     strategy::{Plan, Verdict},
-    target::{Arrival, Sheet, Target},
+    target::{Sheet, Target},
 };
 use crate::{
     dispatch::{Control, PoolLink},
@@ -73,9 +73,9 @@ const BUILT_AHEAD: usize = 8;
 /// Where pages come from.
 struct Source<T: Send + 'static> {
     ahead: Arc<Mutex<Ahead<T>>>,
-    feed: Feed<T>,
+    feed: Feed,
     /// What has been taken from the feed.
-    batch: vec::IntoIter<Delivery<T>>,
+    batch: vec::IntoIter<Delivery>,
     pager: Pager,
 }
 
@@ -177,12 +177,11 @@ impl<T: Send + 'static> Reader<T> {
     }
 
     /// The page whose turn it is. `None` after the last.
-    fn poll_delivery(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Delivery<T>, Error>>> {
+    fn poll_delivery(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Delivery, Error>>> {
         let Some(source) = &mut self.source else { return Poll::Ready(None) };
         loop {
             if let Some(delivery) = source.batch.next() {
                 self.deaths = 0;
-                source.feed.share.take();
                 return Poll::Ready(Some(Ok(delivery)));
             }
             if let Poll::Ready(Some(pages)) = source.feed.pages.poll_recv(cx) {
@@ -209,7 +208,7 @@ impl<T: Send + 'static> Reader<T> {
 
     /// Takes in the page whose turn it is. Its place is free again once the page is judged,
     /// so that none is asked for in its stead if it is the last.
-    fn take(&mut self, Delivery { page, place: _place }: Delivery<T>) -> Result<(), Error> {
+    fn take(&mut self, Delivery { page, place: _place }: Delivery) -> Result<(), Error> {
         self.at_hand = self.index;
         let arrival = match page {
             Err(error) if self.is_end(&error) => {
@@ -218,27 +217,17 @@ impl<T: Send + 'static> Reader<T> {
             }
             page => page?,
         };
-        let body = arrival.body().clone();
+        let body = arrival.response.body().clone();
         let is_same = |previous: Bytes| same_items(&self.target.envelope, &previous, &body);
         let repeats = self.previous.replace(body.clone()).is_some_and(is_same);
-        match arrival {
-            Arrival::Parsed { page, .. } => {
-                if self.conclude(page.items.len(), &page.meta, repeats)? {
-                    self.items = page.items.into();
-                }
-            }
-            Arrival::Raw(response, effort) => {
-                let sheet = self.target.sheet(response, effort)?;
-                let is_promised = sheet.has_items() && self.plan.is_promised(self.index);
-                if repeats || !is_promised {
-                    let (items, meta) = self.target.survey(&sheet)?;
-                    if self.conclude(items, &meta, repeats)? {
-                        self.sheet = Some((sheet, Judged::Already));
-                    }
-                } else {
-                    self.sheet = Some((sheet, Judged::AtItsEnd));
-                }
-            }
+        let sheet = self.target.sheet(arrival)?;
+        if !repeats && sheet.has_items() && self.plan.is_promised(self.index) {
+            self.sheet = Some((sheet, Judged::AtItsEnd));
+            return Ok(());
+        }
+        let (items, meta) = self.target.survey(&sheet)?;
+        if self.conclude(items, &meta, repeats)? {
+            self.sheet = Some((sheet, Judged::Already));
         }
         Ok(())
     }

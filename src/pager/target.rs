@@ -8,13 +8,9 @@ use std::{
     sync::Arc,
 };
 
-use bytes::Bytes;
-use tokio::sync::OwnedSemaphorePermit;
-
 use super::{
     decode::{ItemDecoder, Leaf, Page, PageDecoder},
     envelope::{Envelope, Meta},
-    share::Share,
     strategy::Paging,
 };
 use crate::{
@@ -38,21 +34,10 @@ pub(super) struct Target<T> {
     decoder: Arc<dyn PageDecoder<T>>,
 }
 
-/// A page that has come.
-pub(super) enum Arrival<T> {
-    /// As the server sent it.
-    Raw(Response, Effort),
-    /// Taken apart on a worker.
-    Parsed { page: Page<T>, body: Bytes, _room: OwnedSemaphorePermit },
-}
-
-impl<T> Arrival<T> {
-    pub(super) fn body(&self) -> &Bytes {
-        match self {
-            Self::Raw(response, _) => response.body(),
-            Self::Parsed { body, .. } => body,
-        }
-    }
+/// A page as the server sent it, and what it cost.
+pub(super) struct Arrival {
+    pub(super) response: Response,
+    effort: Effort,
 }
 
 /// A page whose items are built as they are wanted.
@@ -91,52 +76,21 @@ impl<T: Send + 'static> Target<T> {
         Target { endpoint, prefetch, byte_budget, paging, envelope, decoder: Arc::new(decoder) }
     }
 
-    /// Fetches one page as it is.
+    /// Fetches one page.
     pub(super) fn fetch(
         &self,
         dispatcher: &Arc<Dispatcher>,
         index: u64,
         size: Option<u64>,
-    ) -> impl Future<Output = Result<Arrival<T>, Error>> + Send + use<T> {
-        self.fetch_with(dispatcher, index, size, Arrival::Raw)
-    }
-
-    /// Fetches one page of several; `share` says which are taken apart on the way.
-    pub(super) fn fetch_ahead(
-        self: &Arc<Self>,
-        dispatcher: &Arc<Dispatcher>,
-        index: u64,
-        share: &Arc<Share>,
-    ) -> impl Future<Output = Result<Arrival<T>, Error>> + Send + use<T> {
-        let (target, share) = (Arc::clone(self), Arc::clone(share));
-        let room = Arc::clone(dispatcher.parsed_room());
-        self.fetch_with(dispatcher, index, None, move |response, effort| {
-            if share.arrive(response.body().len())
-                && let Ok(room) = room.try_acquire_many_owned(kib(response.body()))
-                // The consumer meets the errors.
-                && let Ok(sheet) = target.sheet(response.clone(), effort)
-                && let Ok(page) = target.whole(sheet, 0)
-            {
-                return Arrival::Parsed { page, body: response.body().clone(), _room: room };
-            }
-            Arrival::Raw(response, effort)
-        })
-    }
-
-    fn fetch_with<F: FnOnce(Response, Effort) -> Arrival<T> + Send + 'static>(
-        &self,
-        dispatcher: &Arc<Dispatcher>,
-        index: u64,
-        size: Option<u64>,
-        finish: F,
-    ) -> impl Future<Output = Result<Arrival<T>, Error>> + Send + use<T, F> {
+    ) -> impl Future<Output = Result<Arrival, Error>> + Send + use<T> {
         let dispatcher = Arc::clone(dispatcher);
         let request = Request::get(self.endpoint.as_str()).query(&self.paging.query(index, size));
-        async move { dispatcher.call_with(request?, finish).await }
+        let arrive = |response, effort| Arrival { response, effort };
+        async move { dispatcher.call_with(request?, arrive).await }
     }
 
     /// Opens a page.
-    pub(super) fn sheet(&self, response: Response, effort: Effort) -> Result<Sheet, Error> {
+    pub(super) fn sheet(&self, Arrival { response, effort }: Arrival) -> Result<Sheet, Error> {
         let leaf = Leaf::open(&self.envelope, response).map_err(|error| after(effort, error))?;
         Ok(Sheet { leaf, effort })
     }
@@ -165,9 +119,9 @@ impl<T: Send + 'static> Target<T> {
         sheet.leaf.meta(&self.envelope).map_err(|error| after(sheet.effort, error))
     }
 
-    /// Takes a whole page apart, which has about `expected` items.
-    pub(super) fn whole(&self, mut sheet: Sheet, expected: usize) -> Result<Page<T>, Error> {
-        let mut items = VecDeque::with_capacity(if sheet.has_items() { expected } else { 0 });
+    /// Takes a whole page apart.
+    fn whole(&self, mut sheet: Sheet) -> Result<Page<T>, Error> {
+        let mut items = VecDeque::new();
         self.build(&mut sheet, usize::MAX, &mut items)?;
         Ok(Page { items: items.into(), meta: self.meta(&sheet)? })
     }
@@ -200,19 +154,10 @@ pub(crate) async fn fetch_page<D: ItemDecoder>(
     target.envelope = Arc::new(envelope.clone());
     let control = pool.into().0.connect().await?;
     let number = paging.number(index);
-    let page = match target.fetch(control.dispatcher(), index, size).await {
-        Ok(Arrival::Raw(response, effort)) => {
-            target.sheet(response, effort).and_then(|sheet| target.whole(sheet, 0))
-        }
-        Ok(Arrival::Parsed { page, .. }) => Ok(page),
-        Err(error) => Err(error),
-    };
+    let page = target.fetch(control.dispatcher(), index, size).await;
+    let page = page.and_then(|arrival| target.sheet(arrival));
+    let page = page.and_then(|sheet| target.whole(sheet));
     page.map_err(|error| error.with_page(number))
-}
-
-/// The size of a body in KiB, rounded up.
-fn kib(body: &Bytes) -> u32 {
-    u32::try_from(body.len().div_ceil(1024)).unwrap_or(u32::MAX)
 }
 
 fn after(effort: Effort, error: Error) -> Error {
