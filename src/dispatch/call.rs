@@ -14,8 +14,9 @@ use std::{
 
 use futures::task::AtomicWaker;
 use http::Uri;
+use tokio::sync::oneshot;
 
-use super::{Effort, Reply, admission::Patience};
+use super::admission::Patience;
 use crate::{
     error::{Delivery, Error},
     http::{Request, Response},
@@ -24,6 +25,16 @@ use crate::{
 
 /// Numbers the calls of this process.
 static NEXT_ID: AtomicU64 = AtomicU64::new(1);
+
+/// What a call has cost.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Effort {
+    pub(crate) attempts: u32,
+    pub(crate) elapsed: Duration,
+}
+
+/// What comes of a call.
+pub(crate) type Answer = Result<(Response, Effort), Error>;
 
 /// One accepted call.
 pub(crate) struct Call {
@@ -41,7 +52,7 @@ pub(crate) struct Call {
     cancel_waker: AtomicWaker,
     /// Where it is at the moment.
     seat: Mutex<Weak<Seat>>,
-    reply: Reply,
+    reply: Mutex<Option<oneshot::Sender<Answer>>>,
 }
 
 impl Call {
@@ -50,7 +61,7 @@ impl Call {
         url: Uri,
         now: Instant,
         timeout: Duration,
-        reply: Reply,
+        reply: oneshot::Sender<Answer>,
     ) -> Self {
         Self {
             id: NEXT_ID.fetch_add(1, Ordering::Relaxed),
@@ -69,14 +80,21 @@ impl Call {
             cancelled: AtomicBool::new(false),
             cancel_waker: AtomicWaker::new(),
             seat: Mutex::default(),
-            reply,
+            reply: Mutex::new(Some(reply)),
         }
     }
 
     /// Answers the call. Only the first answer counts.
     pub(crate) fn answer(&self, result: Result<Response, Error>) {
+        let reply = self.reply.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let Some(reply) = reply else { return };
         let effort = Effort { attempts: self.attempts(), elapsed: self.started.elapsed() };
-        (self.reply)(result, effort);
+        let answer = match result {
+            Ok(response) => Ok((response, effort)),
+            Err(error) => Err(error.with_effort(effort.attempts, effort.elapsed)),
+        };
+        // Whoever has gone needs no answer.
+        let _ = reply.send(answer);
     }
 
     /// Notes where the call is from here on.

@@ -11,10 +11,9 @@ use futures::future::{Either, select};
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, mpsc, oneshot, watch};
 
 use super::{
-    Call, Circuit, Effort, Job, Lost, Reply, Routes, Tally,
+    Answer, Call, Circuit, Job, Lost, Routes, Tally,
     admission::{permit, too_long},
     jobs::{JobTable, Loss, Refusal},
-    reply::reply,
 };
 use crate::{
     config::ValidConfig,
@@ -65,23 +64,22 @@ impl Dispatcher {
 
     /// Runs `request` on a worker. Dropping the future cancels the call.
     pub(crate) async fn call(&self, request: Request) -> Result<Response, Error> {
-        self.call_with(request, |response, _| response).await
+        self.measured(request).await.map(|(response, _)| response)
     }
 
-    /// Runs `request` on a worker and returns what `finish` makes of the answer, on the
-    /// worker's thread. Dropping the future cancels the call.
-    pub(crate) async fn call_with<T, F>(&self, request: Request, finish: F) -> Result<T, Error>
-    where
-        T: Send + 'static,
-        F: FnOnce(Response, Effort) -> T + Send + 'static,
-    {
-        let (reply, answer) = reply(finish);
+    /// As [`call`](Self::call), and says what the call has cost.
+    pub(crate) async fn measured(&self, request: Request) -> Answer {
+        let (reply, answer) = oneshot::channel();
         let job = self.accept(request, reply)?;
         self.run(&job, answer).await.unwrap_or_else(|_| Err(Error::gone()))
     }
 
     /// Checks a request and enters it into the job table.
-    fn accept(&self, request: Request, reply: Reply) -> Result<Entered<'_>, Error> {
+    fn accept(
+        &self,
+        request: Request,
+        reply: oneshot::Sender<Answer>,
+    ) -> Result<Entered<'_>, Error> {
         let url = self.config.base.join(request.target())?;
         self.circuit.as_ref().map_or(Ok(()), Circuit::invite)?;
         let timeout = request.own_deadline().unwrap_or(self.config.settings.call_timeout);
@@ -100,11 +98,11 @@ impl Dispatcher {
 
     /// Waits for a permit and a worker, then for the answer. The answer may come
     /// first: the supervisor answers calls whose deadline passes in the queue.
-    async fn run<T>(
+    async fn run(
         &self,
         job: &Entered<'_>,
-        mut answer: oneshot::Receiver<T>,
-    ) -> Result<T, oneshot::error::RecvError> {
+        mut answer: oneshot::Receiver<Answer>,
+    ) -> Result<Answer, oneshot::error::RecvError> {
         match self.permits().clone().try_acquire_owned() {
             Ok(permit) => self.place(&job.call, permit),
             Err(_) => match select(&mut answer, pin!(permit(self.permits(), &job.call))).await {

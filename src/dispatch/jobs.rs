@@ -106,12 +106,14 @@ pub(crate) fn fate(call: &Call, loss: Loss, max_attempts: u32) -> Fate {
 mod tests {
     use std::time::Duration;
 
+    use tokio::sync::oneshot;
+
     use super::*;
     use crate::http::Request;
 
     fn call(request: Request, timeout: Duration) -> Arc<Call> {
         let url = http::Uri::from_static("http://localhost/");
-        Arc::new(Call::new(request, url, Instant::now(), timeout, Box::new(|_, _| {})))
+        Arc::new(Call::new(request, url, Instant::now(), timeout, oneshot::channel().0))
     }
 
     #[test]

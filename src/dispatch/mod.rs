@@ -8,15 +8,13 @@ mod circuit;
 mod dispatcher;
 pub(crate) mod jobs;
 mod link;
-mod reply;
 mod tally;
 mod ticket;
 
-pub(crate) use call::Call;
+pub(crate) use call::{Answer, Call, Effort};
 pub(crate) use circuit::{Circuit, Passage};
 pub(crate) use dispatcher::Dispatcher;
 pub use link::PoolLink;
 pub(crate) use link::{Connect, Control, Lifeline, StartPager};
-pub(crate) use reply::{Effort, Reply};
 pub(crate) use tally::Tally;
 pub(crate) use ticket::{Job, Lost, Route, Routes};

@@ -85,8 +85,10 @@ impl<T: Send + 'static> Target<T> {
     ) -> impl Future<Output = Result<Arrival, Error>> + Send + use<T> {
         let dispatcher = Arc::clone(dispatcher);
         let request = Request::get(self.endpoint.as_str()).query(&self.paging.query(index, size));
-        let arrive = |response, effort| Arrival { response, effort };
-        async move { dispatcher.call_with(request?, arrive).await }
+        async move {
+            let (response, effort) = dispatcher.measured(request?).await?;
+            Ok(Arrival { response, effort })
+        }
     }
 
     /// Opens a page.

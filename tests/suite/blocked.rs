@@ -12,7 +12,6 @@ use std::{
 
 use crate::support::{hostile::Hostile, raw_server::RawServer, soon};
 use futures::{StreamExt, future::join_all};
-use serde::{Deserialize, Deserializer};
 use vantage_api_pool::{
     AwwPool, Delivery, Error, ErrorKind, PaginatedStream, PoolBuilder, Request, Response, Stats,
 };
@@ -167,42 +166,6 @@ async fn faults_05_a_stream_goes_on_while_and_after_the_worker_that_its_pager_is
         let items: Vec<_> = soon("the rest", stream.map(Result::unwrap).collect()).await;
         assert_eq!(items, rows[rows.len() - rest..]);
     }
-}
-
-/// An item whose building blocks where a worker does it, for a consumer that is behind.
-struct Heavy;
-
-static HEAVY: Barrier = Barrier::new();
-
-impl<'de> Deserialize<'de> for Heavy {
-    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        if std::thread::current().name().is_some_and(|name| name.starts_with("actix")) {
-            HEAVY.hold();
-        }
-        serde::de::IgnoredAny::deserialize(from).map(|_| Self)
-    }
-}
-
-#[tokio::test]
-async fn faults_05_a_page_whose_building_blocks_a_worker_ends_at_its_deadline() {
-    let api = Hostile::new(500).start();
-    let limit = Duration::from_secs(2);
-    let pool = AwwPool::builder(api.url()).workers(1).call_timeout(limit).build().unwrap();
-    let mut stream = PaginatedStream::get(&pool, "/rows").items_as::<Heavy>().prefetch(16);
-    // The consumer has taken pages and falls behind.
-    let failed = soon("an error", async {
-        for _ in 0..50 {
-            match stream.next_page().await.unwrap() {
-                Ok(_) => tokio::time::sleep(Duration::from_millis(50)).await,
-                Err(error) => return error,
-            }
-        }
-        panic!("no page was built on a worker")
-    });
-    assert_eq!(failed.await.kind(), ErrorKind::DeadlineExceeded);
-    assert!(HEAVY.entered.load(Ordering::SeqCst) > 0);
-    HEAVY.open();
-    soon("the worker serves again", pool.get("/rows")).await.unwrap();
 }
 
 #[tokio::test]

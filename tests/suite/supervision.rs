@@ -9,7 +9,11 @@ use std::{
     time::{Duration, Instant},
 };
 
-use crate::support::{hostile::Hostile, raw_server::RawServer, soon};
+use crate::support::{
+    hostile::{Hostile, Log},
+    raw_server::RawServer,
+    soon,
+};
 use futures::{StreamExt, future::join_all};
 use vantage_api_pool::{
     AwwPool, Delivery, Error, ErrorKind, PaginatedStream, PoolBuilder, Request, messages,
@@ -145,6 +149,30 @@ async fn a_stream_survives_the_death_of_workers() {
     let stream = PaginatedStream::get(&pool, "/rows").prefetch(8);
     let items: Vec<_> = soon("the end", stream.map(Result::unwrap).collect()).await;
     assert_eq!(items, api.rows());
+}
+
+#[tokio::test]
+async fn pages_that_have_come_are_not_asked_for_again_when_the_pager_dies_with_its_worker() {
+    let api = Hostile::new(200).start();
+    let pool = mortal(api.url(), is_marked).workers(1).build().unwrap();
+    let mut rows = PaginatedStream::get(&pool, "/rows").prefetch(4);
+    let mut read = Vec::new();
+    while let Some(row) = soon("a row", rows.next()).await {
+        read.push(row.unwrap());
+        if read.len() % 100 == 1 {
+            // All that the window allows has come and waits.
+            let pages = (read.len().div_ceil(10) as u64 + 4).min(20);
+            let answered = async || pool.stats().await.unwrap().calls_ok >= pages;
+            until("the pages ahead", answered).await;
+            let marked = Request::get("/rows/1").header("x-poison", "1").unwrap();
+            soon("the death", pool.request(marked)).await.unwrap_err();
+        }
+    }
+    assert_eq!(read, api.rows());
+    assert!(restarts(&pool).await >= 2);
+    let mut pages = api.log(Log::pages);
+    pages.sort_unstable();
+    assert_eq!(pages, (1..=20).collect::<Vec<_>>());
 }
 
 #[tokio::test]

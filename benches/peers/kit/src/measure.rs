@@ -42,8 +42,10 @@ fn status(field: &str) -> u64 {
 pub fn pin(cores: &[usize]) -> anyhow::Result<()> {
     // A program of one thread has cheaper allocations in glibc than any program has that
     // does something besides reading. With a second thread, idle, all clients pay the same.
-    std::thread::spawn(|| loop {
-        std::thread::park();
+    std::thread::spawn(|| {
+        loop {
+            std::thread::park();
+        }
     });
     if cores.is_empty() {
         return Ok(());
