@@ -56,7 +56,8 @@ pub(super) fn alone(c: &mut Criterion) {
             let mut place = Place::new(&caller).await.unwrap();
             let start = Instant::now();
             for _ in 0..rounds {
-                place.hold_and_release().await.unwrap();
+                place.hold().await.unwrap();
+                place.release();
             }
             start.elapsed()
         });
@@ -70,53 +71,53 @@ pub(super) fn alone(c: &mut Criterion) {
 
 /// One round is one taking by each of the threads.
 pub(super) fn contended(c: &mut Criterion) {
-    for size in [THREADS, 4] {
-        let name = format!("acquire and release, {THREADS} threads for {size} permits");
-        let mut group = c.benchmark_group(name);
-        group.throughput(Throughput::Elements(THREADS as u64));
-        let permits = Permits::new(size);
-        group.bench_function("permit", |b| {
-            b.iter_custom(|rounds| {
-                contend(rounds, async |turns| {
-                    let caller = permits.caller();
-                    for _ in 0..turns {
-                        drop(black_box(caller.permit().await.unwrap()));
-                    }
-                })
-            });
-        });
-        group.bench_function("permit in a seat", |b| {
-            b.iter_custom(|rounds| {
-                contend(rounds, async |turns| {
-                    let caller = permits.caller();
-                    for _ in 0..turns {
-                        drop(black_box(caller.seat().await.unwrap()));
-                    }
-                })
-            });
-        });
-        group.bench_function("slot", |b| {
-            b.iter_custom(|rounds| {
-                contend(rounds, async |turns| {
-                    let mut place = Place::new(&permits.caller()).await.unwrap();
-                    for _ in 0..turns {
-                        place.hold_and_release().await.unwrap();
-                    }
-                })
-            });
-        });
-        let pool = deadpool(size);
-        group.bench_function("deadpool", |b| {
-            b.iter_custom(|rounds| {
-                contend(rounds, async |turns| {
-                    for _ in 0..turns {
-                        drop(black_box(pool.get().await.unwrap()));
-                    }
-                })
-            });
-        });
-        group.finish();
-    }
+    // With a permit for each thread none waits: what is measured is how they share memory.
+    group(c, "16 threads for 16 permits", THREADS, || {});
+    // Others run while a permit is held, so that the queue is never empty.
+    group(c, "16 threads queue for 4 permits", 4, thread::yield_now);
+}
+
+fn group(c: &mut Criterion, name: &str, size: usize, use_it: fn()) {
+    let mut group = c.benchmark_group(format!("acquire and release, {name}"));
+    group.throughput(Throughput::Elements(THREADS as u64));
+    let permits = Permits::new(size);
+    let permit = async |turns| {
+        let caller = permits.caller();
+        for _ in 0..turns {
+            let permit = caller.permit().await.unwrap();
+            use_it();
+            drop(permit);
+        }
+    };
+    group.bench_function("permit", |b| b.iter_custom(|turns| contend(turns, permit)));
+    let seat = async |turns| {
+        let caller = permits.caller();
+        for _ in 0..turns {
+            let seat = caller.seat().await.unwrap();
+            use_it();
+            drop(seat);
+        }
+    };
+    group.bench_function("permit in a seat", |b| b.iter_custom(|turns| contend(turns, seat)));
+    let slot = async |turns| {
+        let mut place = Place::new(&permits.caller()).await.unwrap();
+        for _ in 0..turns {
+            place.hold().await.unwrap();
+            use_it();
+            place.release();
+        }
+    };
+    group.bench_function("slot", |b| b.iter_custom(|turns| contend(turns, slot)));
+    let pool = deadpool(size);
+    let object = async |turns| {
+        for _ in 0..turns {
+            let object = pool.get().await.unwrap();
+            use_it();
+            drop(object);
+        }
+    };
+    group.bench_function("deadpool", |b| b.iter_custom(|turns| contend(turns, object)));
+    group.finish();
 }
 
 /// How long all threads together take for so many turns each. They start at once.

@@ -41,14 +41,17 @@ impl Place {
         Ok(Self { slot, call: Arc::clone(&caller.call) })
     }
 
-    /// Fills the slot and empties it.
+    /// Waits until the slot is filled.
     ///
     /// # Errors
     /// When the call's deadline passes.
-    pub async fn hold_and_release(&mut self) -> Result<(), Error> {
-        self.slot.hold(&self.call).await?;
+    pub async fn hold(&mut self) -> Result<(), Error> {
+        self.slot.hold(&self.call).await
+    }
+
+    /// Empties the slot.
+    pub fn release(&mut self) {
         self.slot.release();
-        Ok(())
     }
 }
 
