@@ -1,8 +1,10 @@
-//! What the parts of a read cost, as far as the public API reaches: a call, and a stream of pages.
-//! The comparison with other clients is in `peers`.
+//! What the parts of a read cost: a call and a stream of pages through the public API, and
+//! under `cfg(vantage_bench)` what lies below it. The comparison with other clients is in
+//! `peers`.
 //!
 //! ```text
 //! cargo bench --bench parts
+//! RUSTFLAGS="--cfg vantage_bench" cargo bench --bench parts
 //! ```
 
 #![allow(missing_docs, clippy::unwrap_used)]
@@ -17,6 +19,16 @@ use tokio::{
     runtime::{Builder, Runtime},
 };
 use vantage_api_pool::{AwwPool, PaginatedStream, Request};
+
+#[cfg(vantage_bench)]
+#[path = "parts/pages.rs"]
+mod pages;
+#[cfg(vantage_bench)]
+#[path = "parts/permits.rs"]
+mod permits;
+#[cfg(vantage_bench)]
+#[path = "parts/threads.rs"]
+mod threads;
 
 const PAGES: u64 = 50;
 
@@ -101,15 +113,35 @@ async fn serve(mut stream: TcpStream) {
 fn answer(head: &str) -> String {
     let target = head.split(' ').nth(1).unwrap();
     let (size, page) = target.trim_start_matches('/').split_once("?page=").unwrap();
-    let (size, page): (u64, u64) = (size.parse().unwrap(), page.parse().unwrap());
+    let body = page_of(size.parse().unwrap(), page.parse().unwrap());
+    format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n{body}", body.len())
+}
+
+/// A page of so many items in the standard envelope.
+fn page_of(size: u64, page: u64) -> String {
     let mut body = String::from(r#"{"data":["#);
     for id in page * size..(page + 1) * size {
         let comma = if id > page * size { "," } else { "" };
         write!(body, r#"{comma}{{"id":{id},"name":"row number {id}","score":{id}.5}}"#).unwrap();
     }
     write!(body, r#"],"pagination":{{"page":{page},"total_pages":{PAGES}}}}}"#).unwrap();
-    format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n{body}", body.len())
+    body
 }
 
 criterion_group!(parts, one_call, stream_of_pages);
+#[cfg(vantage_bench)]
+criterion_group!(
+    below,
+    permits::alone,
+    permits::contended,
+    pages::decoding,
+    pages::one_row,
+    pages::order,
+    threads::hop,
+    threads::lease,
+);
+
+#[cfg(vantage_bench)]
+criterion_main!(below, parts);
+#[cfg(not(vantage_bench))]
 criterion_main!(parts);

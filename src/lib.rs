@@ -28,6 +28,9 @@
 //! any executor, with or without a tokio runtime.
 
 mod actors;
+#[cfg(vantage_bench)]
+#[doc(hidden)]
+pub mod bench_support;
 mod config;
 mod dispatch;
 mod error;

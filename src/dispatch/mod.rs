@@ -3,6 +3,8 @@
 //! late. The workers below know the call, the ticket, and nothing of the others.
 
 pub(crate) mod admission;
+#[cfg(vantage_bench)]
+pub(crate) mod bench_support;
 mod call;
 mod circuit;
 mod dispatcher;

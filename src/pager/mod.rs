@@ -4,6 +4,8 @@
 
 mod actor;
 mod ahead;
+#[cfg(vantage_bench)]
+pub(crate) mod bench_support;
 mod decode;
 mod envelope;
 #[cfg(any(test, fuzzing))]

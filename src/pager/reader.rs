@@ -68,7 +68,7 @@ enum Judged {
 
 /// So many items are built at a time. What is built is soon taken and freed, and its memory
 /// serves the next.
-const BUILT_AHEAD: usize = 4;
+pub(super) const BUILT_AHEAD: usize = 4;
 
 /// Where pages come from.
 struct Source<T: Send + 'static> {

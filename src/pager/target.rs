@@ -37,7 +37,7 @@ pub(super) struct Target<T> {
 /// A page as the server sent it, and what it cost.
 pub(super) struct Arrival {
     pub(super) response: Response,
-    effort: Effort,
+    pub(super) effort: Effort,
 }
 
 /// A page whose items are built as they are wanted.
@@ -122,7 +122,7 @@ impl<T: Send + 'static> Target<T> {
     }
 
     /// Takes a whole page apart.
-    fn whole(&self, mut sheet: Sheet) -> Result<Page<T>, Error> {
+    pub(super) fn whole(&self, mut sheet: Sheet) -> Result<Page<T>, Error> {
         let mut items = VecDeque::new();
         self.build(&mut sheet, usize::MAX, &mut items)?;
         Ok(Page { items: items.into(), meta: self.meta(&sheet)? })

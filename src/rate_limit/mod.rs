@@ -5,6 +5,8 @@
 //! for as long as it asks.
 
 mod actor;
+#[cfg(vantage_bench)]
+pub(crate) mod bench_support;
 mod bucket;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod fuzzing;

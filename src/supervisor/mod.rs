@@ -4,6 +4,8 @@
 
 mod actor;
 mod answer;
+#[cfg(vantage_bench)]
+pub(crate) mod bench_support;
 mod control;
 mod crew;
 mod heartbeat;

@@ -65,7 +65,10 @@ impl Occupant {
     }
 }
 
-fn route(id: u64, worker: Addr<Worker>) -> Route {
+pub(super) fn route<A>(id: u64, worker: Addr<A>) -> Route
+where
+    A: Actor<Context = Context<A>> + Handler<Run>,
+{
     Route::new(
         id,
         Box::new(move |job: Job| {

@@ -19,6 +19,8 @@ use crate::{
     pool::AwwPool,
 };
 
+#[cfg(vantage_bench)]
+pub(crate) mod bench_support;
 mod condition;
 mod count;
 mod error;

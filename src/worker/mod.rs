@@ -2,6 +2,8 @@
 
 mod actor;
 mod attempt;
+#[cfg(vantage_bench)]
+pub(crate) mod bench_support;
 mod call;
 mod gates;
 mod kit;

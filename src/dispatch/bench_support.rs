@@ -1,0 +1,68 @@
+//! How a call comes by a permit and a seat, for the benches.
+
+#![allow(missing_debug_implementations, reason = "nobody prints them")]
+
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use http::Uri;
+use tokio::sync::oneshot;
+
+use super::{Call, admission};
+use crate::{
+    error::Error,
+    http::Request,
+    seats::{Capacity, Seat},
+};
+
+/// The permits of a pool.
+#[derive(Clone)]
+pub struct Permits(Arc<Capacity>);
+
+impl Permits {
+    /// So many permits.
+    #[must_use]
+    pub fn new(size: usize) -> Self {
+        Self(Arc::new(Capacity::new(size)))
+    }
+
+    /// A call that wants permits, one after the other.
+    #[must_use]
+    pub fn caller(&self) -> Caller {
+        let hour = Duration::from_secs(3_600);
+        let url = Uri::from_static("http://localhost/");
+        let call = Call::new(Request::get("/"), url, Instant::now(), hour, oneshot::channel().0);
+        Caller { capacity: Arc::clone(&self.0), call: Arc::new(call) }
+    }
+}
+
+/// A call that wants permits.
+pub struct Caller {
+    pub(crate) capacity: Arc<Capacity>,
+    pub(crate) call: Arc<Call>,
+}
+
+impl Caller {
+    /// Waits for a permit, which the answer gives back when it is dropped.
+    ///
+    /// # Errors
+    /// None, as the permits do not end.
+    pub async fn permit(&self) -> Result<impl Send + use<>, Error> {
+        admission::permit(self.capacity.permits(), &self.call).await
+    }
+
+    /// Waits for a permit and puts it into a new seat, as a job takes it to a worker.
+    ///
+    /// # Errors
+    /// None, as the permits do not end.
+    pub async fn seat(&self) -> Result<impl Send + use<>, Error> {
+        self.seated().await
+    }
+
+    pub(crate) async fn seated(&self) -> Result<Arc<Seat>, Error> {
+        let permit = admission::permit(self.capacity.permits(), &self.call).await?;
+        Ok(Arc::new(Seat::new(Arc::clone(&self.capacity), permit)))
+    }
+}
