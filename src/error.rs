@@ -82,6 +82,8 @@ pub enum ErrorKind {
     PageLoop,
     /// Nothing in the answers says where the set ends. Final.
     PaginationMissing,
+    /// The set changed while it was read, and the stream was told to fail then. Final.
+    SetChanged,
 }
 
 impl ErrorKind {
@@ -118,6 +120,7 @@ impl ErrorKind {
             Self::Decode => "decode",
             Self::PageLoop => "page_loop",
             Self::PaginationMissing => "pagination_missing",
+            Self::SetChanged => "set_changed",
         }
     }
 }

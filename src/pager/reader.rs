@@ -246,6 +246,10 @@ impl<T: Send + 'static> Reader<T> {
                 let what = "every page is the same; if the API does not page, use Paging::none()";
                 return Err(Error::new(ErrorKind::PaginationMissing, what));
             }
+            Verdict::Changed => {
+                let what = "the page names another total than those before it";
+                return Err(Error::new(ErrorKind::SetChanged, what));
+            }
             Verdict::Last | Verdict::Past => self.source = None,
             Verdict::More => {
                 if let Some(source) = &self.source {

@@ -23,6 +23,7 @@ pub struct Paging {
     page_param: String,
     size: Option<(String, u64)>,
     not_found_ends: bool,
+    fail_on_change: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -47,6 +48,7 @@ impl Paging {
             page_param: "page".into(),
             size: None,
             not_found_ends: false,
+            fail_on_change: false,
         }
     }
 
@@ -82,6 +84,15 @@ impl Paging {
     #[must_use]
     pub fn not_found_ends(mut self, yes: bool) -> Self {
         self.not_found_ends = yes;
+        self
+    }
+
+    /// Fails the read with [`ErrorKind::SetChanged`](crate::ErrorKind::SetChanged) when a
+    /// page names another total, of items or of pages, than those before it. By default
+    /// a set that grows is followed, and one that shrinks ends sooner.
+    #[must_use]
+    pub fn fail_on_change(mut self, yes: bool) -> Self {
+        self.fail_on_change = yes;
         self
     }
 
@@ -132,6 +143,8 @@ pub(super) enum Verdict {
     Loop,
     /// Every page is the same, and nothing in it speaks of pages.
     Unpaged,
+    /// The set is not the one that the pages before were of, and that is an error.
+    Changed,
 }
 
 /// The progress of one read.
@@ -146,11 +159,21 @@ pub(super) struct Plan {
     /// What the API calls the first page in its own envelope.
     first_echo: Option<u64>,
     empty_in_a_row: u32,
+    /// The totals, of items and of pages, that were named last.
+    totals: (Option<u64>, Option<u64>),
 }
 
 impl Plan {
     pub(super) fn new(paging: Paging) -> Self {
-        Self { paging, has_begun: false, known: None, full: 0, first_echo: None, empty_in_a_row: 0 }
+        Self {
+            paging,
+            has_begun: false,
+            known: None,
+            full: 0,
+            first_echo: None,
+            empty_in_a_row: 0,
+            totals: (None, None),
+        }
     }
 
     pub(super) fn paging(&self) -> &Paging {
@@ -166,7 +189,8 @@ impl Plan {
     /// Whether a page is of the set whatever it says of itself, if it does not repeat the
     /// one before it: the pages before it have told how many there are.
     pub(super) fn is_promised(&self, index: u64) -> bool {
-        self.has_begun && self.known.is_some_and(|known| index < known)
+        let is_settled = self.has_begun && !self.paging.fail_on_change;
+        is_settled && self.known.is_some_and(|known| index < known)
     }
 
     /// Whether a 404 on this page is the end of the set.
@@ -191,6 +215,9 @@ impl Plan {
         }
         if !self.paging.is_paged() {
             return Verdict::Last;
+        }
+        if self.has_changed(meta) && self.paging.fail_on_change {
+            return Verdict::Changed;
         }
         self.known = self.pages(meta).or(self.known);
         let is_promised = |known: u64| index < known;
@@ -217,6 +244,16 @@ impl Plan {
             (None, None) => index > 0 && count < self.full,
         };
         if is_last { Verdict::Last } else { Verdict::More }
+    }
+
+    /// Whether a page names other totals than those before it.
+    fn has_changed(&mut self, meta: &Meta) -> bool {
+        let (items, pages) = self.totals;
+        self.totals = (meta.total.or(items), meta.total_pages.or(pages));
+        let differ = |one: Option<u64>, other: Option<u64>| {
+            one.zip(other).is_some_and(|(one, other)| one != other)
+        };
+        differ(items, meta.total) || differ(pages, meta.total_pages)
     }
 
     /// How many pages the server says there are.
@@ -283,6 +320,21 @@ mod tests {
         plan.observe(0, 10, &meta(Some(2)), false);
         assert_eq!(plan.observe(1, 10, &meta(Some(3)), false), Verdict::More);
         assert_eq!(plan.observe(2, 10, &meta(Some(2)), false), Verdict::Last);
+    }
+
+    #[test]
+    fn a_total_that_changes_is_an_error_where_it_was_asked_for() {
+        let strict = || Plan::new(Paging::default().fail_on_change(true));
+        let items = |total| Meta { total: Some(total), ..Meta::default() };
+        for (first, second) in [(meta(Some(4)), meta(Some(5))), (items(40), items(39))] {
+            let mut plan = strict();
+            assert_eq!(plan.observe(0, 10, &first, false), Verdict::More);
+            assert_eq!(plan.observe(1, 10, &Meta::default(), false), Verdict::More);
+            let mut plan = strict();
+            plan.observe(0, 10, &first, false);
+            assert!(!plan.is_promised(1));
+            assert_eq!(plan.observe(1, 10, &second, false), Verdict::Changed);
+        }
     }
 
     #[test]

@@ -220,6 +220,7 @@ mod tests {
             ErrorKind::Decode,
             ErrorKind::PageLoop,
             ErrorKind::PaginationMissing,
+            ErrorKind::SetChanged,
         ] {
             assert!(!may_repeat(&failure(kind, Delivery::NotSent), true), "{kind:?}");
         }

@@ -2,7 +2,7 @@
 //! id comes twice.
 
 use std::{
-    collections::{HashSet, VecDeque},
+    collections::{HashMap, VecDeque},
     sync::Arc,
 };
 
@@ -32,7 +32,9 @@ pub(super) fn is_synthetic(key: &str) -> bool {
 /// read: the first one stays, the later one is left out and counted.
 #[derive(Debug, Default)]
 pub(super) struct Keys {
-    seen: HashSet<Arc<str>>,
+    /// The ids, each with the number of the page that it was on last.
+    seen: HashMap<Arc<str>, u64>,
+    pages: u64,
     order: VecDeque<Arc<str>>,
     limit: Option<usize>,
     repeated: u64,
@@ -54,22 +56,24 @@ impl Keys {
     /// # Errors
     /// When two rows of the page have one id; the error names it.
     pub(super) fn page(&mut self, rows: Vec<(u64, Row)>) -> Result<Vec<(String, Row)>> {
-        let mut here = HashSet::with_capacity(rows.len());
+        self.pages += 1;
         let mut keyed = Vec::with_capacity(rows.len());
         for (position, mut row) in rows {
             let id = row.id.take().unwrap_or_else(|| synthetic(position));
-            let key: Arc<str> = id.as_str().into();
-            // A made-up key never stands for a row that moved.
-            let clashes = self.seen.contains(&key);
-            if !here.insert(Arc::clone(&key)) || clashes && is_synthetic(&id) {
-                return Err(error!("two rows share one id", id = id));
+            match self.seen.get_mut(id.as_str()) {
+                // A made-up key never stands for a row that moved.
+                Some(page) if *page == self.pages || is_synthetic(&id) => {
+                    return Err(error!("two rows share one id", id = id));
+                }
+                Some(page) => {
+                    *page = self.pages;
+                    self.repeated += 1;
+                }
+                None => {
+                    self.remember(id.as_str().into());
+                    keyed.push((id, row));
+                }
             }
-            if clashes {
-                self.repeated += 1;
-                continue;
-            }
-            self.remember(key);
-            keyed.push((id, row));
         }
         Ok(keyed)
     }
@@ -88,7 +92,7 @@ impl Keys {
             }
             self.order.push_back(Arc::clone(&key));
         }
-        self.seen.insert(key);
+        self.seen.insert(key, self.pages);
     }
 }
 
@@ -121,6 +125,13 @@ mod tests {
     fn one_id_twice_in_one_page_is_an_error_that_names_it() {
         let error = Keys::exact().page(rows(0, &["a", "b", "a"])).unwrap_err();
         assert_eq!(error.context["id"], "\"a\"");
+    }
+
+    #[test]
+    fn an_id_of_an_earlier_page_twice_in_one_is_an_error_too() {
+        let mut all = Keys::exact();
+        assert_eq!(keys(&mut all, 0, &["a"]), ["a"]);
+        assert!(all.page(rows(1, &["a", "a"])).is_err());
     }
 
     #[test]

@@ -11,7 +11,7 @@ use crate::support::{
 use futures::{StreamExt, future::join_all};
 use serde_json::{Value, json};
 use tokio::sync::Notify;
-use vantage_api_pool::{AwwPool, PaginatedStream};
+use vantage_api_pool::{AwwPool, ErrorKind, PaginatedStream, Paging};
 
 const ROWS: u64 = 95;
 const PER_PAGE: u64 = 10;
@@ -127,6 +127,25 @@ async fn faults_20_a_set_that_gains_rows_is_read_to_its_new_end() {
     pages.sort_unstable();
     pages.dedup();
     assert_eq!(pages, (1..=13).collect::<Vec<_>>());
+}
+
+#[tokio::test]
+async fn faults_20_a_set_that_changes_is_an_error_where_that_was_asked_for() {
+    for rows in [130, 42] {
+        let api = Hostile::new(95).closed().start();
+        (1..=3).for_each(|page| api.open(page));
+        let pool = AwwPool::new(2, None, false, api.url());
+        let strict = Paging::default().fail_on_change(true);
+        let mut stream = PaginatedStream::get(&pool, "/rows").prefetch(2).paging(strict);
+        for _ in 0..30 {
+            soon("an item", stream.next()).await.unwrap().unwrap();
+        }
+        api.set_rows(Hostile::new(rows).start().rows());
+        api.open_all();
+        let error = soon("an error", stream.next()).await.unwrap().unwrap_err();
+        assert_eq!((error.kind(), error.page()), (ErrorKind::SetChanged, Some(4)), "{rows} rows");
+        assert!(stream.next().await.is_none());
+    }
 }
 
 #[tokio::test]
