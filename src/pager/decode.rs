@@ -126,7 +126,8 @@ impl Leaf {
         let mut stream = serde_json::Deserializer::from_str(rest).into_iter();
         match stream.next() {
             Some(Ok(item)) => {
-                let rest = rest[stream.byte_offset()..].trim_ascii_start();
+                // The white space of JSON (RFC 8259 section 2), and no other.
+                let rest = rest[stream.byte_offset()..].trim_start_matches([' ', '\t', '\n', '\r']);
                 self.at = self.text.len() - rest.len();
                 self.taken += 1;
                 Ok(Some(item))
@@ -311,6 +312,15 @@ mod tests {
     fn two_lists_where_one_should_be_are_an_error() {
         for body in [r#"{"data":[1],"data":[2]}"#, r#"{"data":[],"data":[2]}"#] {
             assert!(page(&Envelope::default(), body).is_err(), "{body}");
+        }
+    }
+
+    #[test]
+    fn between_items_stands_a_comma_and_the_white_space_of_json() {
+        let items = |body: &str| page(&Envelope::default(), body.to_owned()).map(|page| page.items);
+        assert_eq!(items("[1 ,\t2\r\n]").unwrap(), [json!(1), json!(2)]);
+        for body in ["[1\x0c,2]", "[1\u{a0},2]", "[1 2]", "[1,]", "[1,,2]", "[1,", "[1,2"] {
+            assert!(items(body).is_err(), "{body:?}");
         }
     }
 

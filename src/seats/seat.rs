@@ -26,7 +26,7 @@ pub(crate) enum Stage {
     Applying,
     /// On the wire, or back with an outcome that was not judged yet.
     Sent,
-    /// Getting its answer, which may run a user's `Deserialize`.
+    /// Getting its answer.
     Answering,
     /// On the way back to the supervisor, unanswered.
     Returned,
