@@ -32,7 +32,7 @@ const TRANSPORT_PARTS: [&str; 4] = ["actix_http", "actix_rt", "actix_service", "
 const REQUEST_PATH: [&str; 3] = ["pool.rs", "worker/", "http/"];
 
 /// Files that decide and cause nothing. Those that do not exist are passed over.
-const PURE: [&str; 37] = [
+const PURE: [&str; 40] = [
     "config.rs",
     "dispatch/jobs.rs",
     "error.rs",
@@ -61,6 +61,7 @@ const PURE: [&str; 37] = [
     "supervisor/heartbeat.rs",
     "supervisor/restart.rs",
     "token_manager/ring.rs",
+    "vantage/branches.rs",
     "vantage/condition.rs",
     "vantage/error.rs",
     "vantage/filter.rs",
@@ -69,6 +70,8 @@ const PURE: [&str; 37] = [
     "vantage/query.rs",
     "vantage/record.rs",
     "vantage/settings.rs",
+    "vantage/vista/block.rs",
+    "vantage/vista/spec.rs",
     "vantage/window.rs",
 ];
 

@@ -10,6 +10,8 @@ use vantage_table::{
     conditions::literal_equality,
 };
 
+use super::relations::Related;
+
 /// A condition of a `Table<PoolApi, E>`.
 ///
 /// An equality with a boolean, a number or a text becomes one query parameter
@@ -44,6 +46,9 @@ pub enum ApiCondition {
         /// The values of which it must hold one.
         values: Vec<Value>,
     },
+    /// The field holds one of the values that a column has in the rows of
+    /// another table. They are read when this table is.
+    Related(Related),
     /// A condition that the API cannot be asked for.
     Unsupported {
         /// What it is, for people.
@@ -82,6 +87,7 @@ impl ApiCondition {
     pub fn field(&self) -> Option<&str> {
         match self {
             Self::Eq { field, .. } | Self::In { field, .. } => Some(field),
+            Self::Related(related) => Some(related.field()),
             Self::Unsupported { .. } => None,
         }
     }
@@ -111,6 +117,7 @@ impl fmt::Display for ApiCondition {
                 }
                 f.write_str(")")
             }
+            Self::Related(related) => related.fmt(f),
             Self::Unsupported { what } => f.write_str(what),
         }
     }
@@ -129,6 +136,7 @@ impl fmt::Debug for ApiCondition {
                 .field("field", field)
                 .field("values", &values.len())
                 .finish_non_exhaustive(),
+            Self::Related(related) => fmt::Debug::fmt(related, f),
             Self::Unsupported { what } => {
                 f.debug_struct("Unsupported").field("what", what).finish()
             }

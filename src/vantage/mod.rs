@@ -22,9 +22,11 @@ use settings::Settings;
 
 #[cfg(vantage_bench)]
 pub(crate) mod bench_support;
+mod branches;
 mod condition;
 mod count;
 mod error;
+mod fan_out;
 mod filter;
 mod keys;
 mod pages;
@@ -32,14 +34,18 @@ mod path;
 mod query;
 mod reads;
 mod record;
+mod relations;
 mod settings;
 mod source;
+mod vista;
 mod window;
 
 pub use condition::{ApiCondition, ColumnConditions};
 pub use count::PoolTableExt;
 pub use query::Filtering;
+pub use relations::Related;
 pub use settings::ApiTable;
+pub use vista::{ApiColumnExtras, ApiTableExtras, ApiVistaSpec, PoolVistaFactory};
 
 /// A REST API as a Vantage data source: each table is a path below the pool's
 /// base URL.

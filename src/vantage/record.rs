@@ -91,7 +91,7 @@ impl<'de> Visitor<'de> for FieldsVisitor {
 }
 
 /// The text of an id: a text that is not empty, an integer or a boolean.
-fn id_text(value: &Value) -> Option<String> {
+pub(super) fn id_text(value: &Value) -> Option<String> {
     match value {
         Value::Text(text) if !text.is_empty() => Some(text.clone()),
         Value::Integer(number) => Some(i128::from(*number).to_string()),
