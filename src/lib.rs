@@ -60,7 +60,10 @@ pub use retry::{BreakerState, CircuitBreaker};
 pub use stats::{Latency, Stats, WorkerStats};
 pub use supervisor::{Supervisor, messages};
 pub use token_manager::Token;
-pub use vantage::{ApiColumnExtras, ApiTableExtras, ApiVistaSpec, PoolVistaFactory, Related, ApiCondition, ApiTable, ColumnConditions, Filtering, PoolApi, PoolTableExt};
+pub use vantage::{
+    ApiColumnExtras, ApiCondition, ApiTable, ApiTableExtras, ApiVistaSpec, ColumnConditions,
+    Filtering, PoolApi, PoolTableExt, PoolVistaFactory, Related,
+};
 
 /// The examples of the README, compiled as tests.
 #[cfg(doctest)]

@@ -14,8 +14,8 @@ use vantage_types::{Entity, Record};
 
 use super::{
     PoolApi,
-    condition::ApiCondition,
     branches::{Fingerprints, branches},
+    condition::ApiCondition,
     error::of_read,
     fan_out::{Branch, FanOut},
     filter::Filter,

@@ -76,14 +76,17 @@ impl Related {
             if value.is_null() {
                 continue;
             }
-            let text = parameter_text(&value)
-                .ok_or_else(|| error!("a value that joins tables is a boolean, a number or a text"))?;
+            let text = parameter_text(&value).ok_or_else(|| {
+                error!("a value that joins tables is a boolean, a number or a text")
+            })?;
             if seen.insert(text) {
                 values.push(value);
             }
         }
         if has_rows && !has_column {
-            return Err(error!("no row has the column that joins the tables").mark_incorrect_usage());
+            return Err(
+                error!("no row has the column that joins the tables").mark_incorrect_usage()
+            );
         }
         Ok(values)
     }

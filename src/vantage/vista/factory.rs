@@ -5,9 +5,7 @@ use std::{fmt, sync::Arc};
 use ciborium::Value;
 use indexmap::IndexMap;
 use vantage_core::{Result, error};
-use vantage_table::{
-    table::{Orderable, Table, VistaMetadataOptions, spec::spec_references},
-};
+use vantage_table::table::{Orderable, Table, VistaMetadataOptions, spec::spec_references};
 use vantage_types::{EmptyEntity, Entity};
 use vantage_vista::{
     Capability, NoExtras, Vista, VistaCapabilities, VistaFactory, VistaMetadata, VistaResolver,
@@ -113,7 +111,10 @@ impl PoolVistaFactory {
     ///
     /// # Errors
     /// `IncorrectUsage` for a table with a window: a Vista pages by itself.
-    pub fn from_table<E: Entity<Value> + 'static>(&self, table: Table<PoolApi, E>) -> Result<Vista> {
+    pub fn from_table<E: Entity<Value> + 'static>(
+        &self,
+        table: Table<PoolApi, E>,
+    ) -> Result<Vista> {
         let mut shell = shell_of(table.into_entity())?;
         shell.resolver.clone_from(&self.resolver);
         Ok(named(shell))

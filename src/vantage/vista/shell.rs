@@ -8,11 +8,7 @@ use ciborium::Value;
 use indexmap::IndexMap;
 use vantage_core::{Result, error};
 use vantage_dataset::traits::{InsertableValueSet, ReadableValueSet, WritableValueSet};
-use vantage_table::{
-    pagination::Pagination,
-    table::Table,
-    traits::table_source::TableSource,
-};
+use vantage_table::{pagination::Pagination, table::Table, traits::table_source::TableSource};
 use vantage_types::{EmptyEntity, Record};
 use vantage_vista::{
     Capability, Condition, FilterOp, NativeCondition, Page, Preview, Reference, TableShell,
@@ -126,7 +122,8 @@ impl TableShell for PoolShell {
         let signed = |number| i64::try_from(number).unwrap_or(i64::MAX);
         let window = Pagination::window(signed(offset), signed(limit));
         let table = self.table.clone().with(|table| table.set_pagination(Some(window)));
-        let (mut rows, total) = Read::of(table.data_source(), &table)?.resolved().await?.window().await?;
+        let (mut rows, total) =
+            Read::of(table.data_source(), &table)?.resolved().await?.window().await?;
         for (_, row) in &mut rows {
             table.apply_lazy_expressions(row).await?;
         }
@@ -160,10 +157,11 @@ impl TableShell for PoolShell {
                 self.table.add_condition(condition);
                 Ok(())
             }
-            Err(other) => {
-                Err(error!("a native condition of this source is an ApiCondition", key = other.key())
-                    .mark_incorrect_usage())
-            }
+            Err(other) => Err(error!(
+                "a native condition of this source is an ApiCondition",
+                key = other.key()
+            )
+            .mark_incorrect_usage()),
         }
     }
 

@@ -238,7 +238,8 @@ mod tests {
 
     #[test]
     fn what_is_no_table_is_refused() {
-        for yaml in ["", "7", "[]", "name: a", "columns: {}", "name: a\nname: b\ncolumns: {}", ":"] {
+        for yaml in ["", "7", "[]", "name: a", "columns: {}", "name: a\nname: b\ncolumns: {}", ":"]
+        {
             refused(yaml);
         }
     }
