@@ -4,7 +4,7 @@ use std::fmt;
 
 use ciborium::Value;
 use serde::{
-    Deserialize, Deserializer,
+    Deserializer,
     de::{MapAccess, Visitor},
 };
 use vantage_types::Record;
@@ -47,10 +47,10 @@ impl RowDecoder {
 }
 
 impl ItemDecoder for RowDecoder {
-    type Raw = Fields;
     type Item = Row;
 
-    fn finish(&self, Fields(mut record): Fields) -> Row {
+    fn decode<'de, D: Deserializer<'de>>(&self, deserializer: D) -> Result<Row, D::Error> {
+        let mut record = deserializer.deserialize_map(Fields)?;
         for field in &self.floats {
             if let Some(value) = record.get_mut(field)
                 && let Value::Integer(number) = value
@@ -59,34 +59,26 @@ impl ItemDecoder for RowDecoder {
             }
         }
         let id = self.id_field.as_ref().and_then(|field| id_text(record.get(field)?));
-        Row { id, record }
+        Ok(Row { id, record })
     }
 }
 
 /// The fields of an object, in its own order.
-pub(super) struct Fields(Record<Value>);
+struct Fields;
 
-impl<'de> Deserialize<'de> for Fields {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_map(FieldsVisitor)
-    }
-}
-
-struct FieldsVisitor;
-
-impl<'de> Visitor<'de> for FieldsVisitor {
-    type Value = Fields;
+impl<'de> Visitor<'de> for Fields {
+    type Value = Record<Value>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("a row, which is an object")
     }
 
-    fn visit_map<M: MapAccess<'de>>(self, mut map: M) -> Result<Fields, M::Error> {
+    fn visit_map<M: MapAccess<'de>>(self, mut map: M) -> Result<Record<Value>, M::Error> {
         let mut record = Record::with_capacity(map.size_hint().unwrap_or(8));
         while let Some((field, value)) = map.next_entry::<String, Value>()? {
             record.insert(field, value);
         }
-        Ok(Fields(record))
+        Ok(record)
     }
 }
 
@@ -112,7 +104,7 @@ mod tests {
             ("name", "alloc::string::String"),
         ];
         let decoder = RowDecoder::new(Some("id".into()), columns);
-        serde_json::from_str(json).map(|fields| decoder.finish(fields))
+        decoder.decode(&mut serde_json::Deserializer::from_str(json))
     }
 
     #[test]
