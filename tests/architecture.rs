@@ -69,6 +69,7 @@ const PURE: [&str; 37] = [
     "vantage/path.rs",
     "vantage/query.rs",
     "vantage/record.rs",
+    "vantage/settings.rs",
     "vantage/window.rs",
 ];
 

@@ -3,7 +3,7 @@
 //! [`PoolApi`] is the source and holds how the API behaves. `source` is its
 //! `TableSource`, `reads` runs lists, streams, gets and counts, `pages` walks
 //! the rows of one query. What they decide is in pure files: `condition`,
-//! `query` and `path` (targets and parameters), `filter` (conditions on rows),
+//! `settings` (what holds for a table), `query` and `path` (targets and parameters), `filter` (conditions on rows),
 //! `window`, `record`, `keys`. Nothing here names actix or awc.
 
 use std::{
@@ -18,6 +18,7 @@ use crate::{
     pager::{Envelope, Paging},
     pool::AwwPool,
 };
+use settings::Settings;
 
 #[cfg(vantage_bench)]
 pub(crate) mod bench_support;
@@ -31,12 +32,14 @@ mod path;
 mod query;
 mod reads;
 mod record;
+mod settings;
 mod source;
 mod window;
 
 pub use condition::{ApiCondition, ColumnConditions};
 pub use count::PoolTableExt;
 pub use query::Filtering;
+pub use settings::ApiTable;
 
 /// A REST API as a Vantage data source: each table is a path below the pool's
 /// base URL.
@@ -92,33 +95,12 @@ pub struct PoolApi {
     repeated: Arc<AtomicU64>,
 }
 
-#[derive(Clone)]
-struct Settings {
-    paging: Paging,
-    envelope: Envelope,
-    wrapped_by_table_name: bool,
-    prefetch: usize,
-    item_endpoints: bool,
-    filtering: Filtering,
-}
-
 impl PoolApi {
     /// The API that `pool` (an `AwwPool` or an `Arc<AwwPool>`) calls, with
     /// pages by number, the standard [`Envelope`], three pages of prefetch, no
     /// item endpoints and filters left to the server.
     pub fn new(pool: impl AsRef<AwwPool>) -> Self {
-        Self {
-            pool: pool.as_ref().clone(),
-            settings: Arc::new(Settings {
-                paging: Paging::default(),
-                envelope: Envelope::default(),
-                wrapped_by_table_name: false,
-                prefetch: 3,
-                item_endpoints: false,
-                filtering: Filtering::default(),
-            }),
-            repeated: Arc::default(),
-        }
+        Self { pool: pool.as_ref().clone(), settings: Arc::default(), repeated: Arc::default() }
     }
 
     /// How the API hands a set out page by page.
@@ -160,6 +142,15 @@ impl PoolApi {
         self.with(|settings| settings.filtering = filtering)
     }
 
+    /// How the table named `name` differs: its name in Vantage, which is its
+    /// path without a query. Setting a table again replaces what was set.
+    #[must_use]
+    pub fn table(self, name: impl Into<String>, table: ApiTable) -> Self {
+        self.with(|settings| {
+            settings.tables.insert(name.into(), table);
+        })
+    }
+
     /// How many rows were left out because their id was on an earlier page of
     /// the same read. Counts all reads of this source and its clones.
     #[must_use]
@@ -170,17 +161,6 @@ impl PoolApi {
     fn with(mut self, change: impl FnOnce(&mut Settings)) -> Self {
         change(Arc::make_mut(&mut self.settings));
         self
-    }
-}
-
-impl Settings {
-    /// The envelope of the table at `path`.
-    fn envelope_of(&self, path: &str) -> Envelope {
-        if self.wrapped_by_table_name {
-            self.envelope.clone().with_items_under(path::wrapper_key(path))
-        } else {
-            self.envelope.clone()
-        }
     }
 }
 

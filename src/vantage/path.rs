@@ -11,6 +11,49 @@ use super::filter::Scalar;
 /// value stays one path segment or one query parameter whatever it holds.
 const RESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
+/// Where an item is: what comes before its id and what comes after it.
+#[derive(Debug, PartialEq)]
+pub(super) struct ItemPath {
+    before: String,
+    after: String,
+}
+
+impl ItemPath {
+    /// The target of the item with `id`; `None` for an id that no path segment can hold.
+    pub(super) fn of(&self, id: &str) -> Option<String> {
+        Some(format!("{}{}{}", self.before, segment(id)?, self.after))
+    }
+}
+
+/// Fills all placeholders of `template` but the last, which stands for the id, and
+/// names those it filled.
+///
+/// # Errors
+/// Those of [`fill`], and `IncorrectUsage` when there is no placeholder or the last is
+/// no segment of its own.
+pub(super) fn fill_item<'a>(
+    template: &'a str,
+    wanted: &IndexMap<String, Vec<Scalar>>,
+) -> Result<(ItemPath, Vec<&'a str>), VantageError> {
+    let parts = || {
+        let (rest, after) = template.rsplit_once('}')?;
+        let (before, _) = rest.rsplit_once('{')?;
+        Some((before, after))
+    };
+    let (before, after) =
+        parts().ok_or_else(|| unusable("the path of an item has no placeholder for its id"))?;
+    let before = fill(before, wanted)?;
+    let is_segment =
+        before.fixed.is_empty() && (before.path.is_empty() || before.path.ends_with('/'));
+    if !is_segment || !(after.is_empty() || after.starts_with(['/', '?'])) {
+        return Err(unusable("the id in the path of an item is a segment of its own"));
+    }
+    let after = fill(after, wanted)?;
+    let query = if after.fixed.is_empty() { String::new() } else { format!("?{}", after.fixed) };
+    let used = before.used.into_iter().chain(after.used).collect();
+    Ok((ItemPath { before: before.path, after: format!("{}{query}", after.path) }, used))
+}
+
 /// A template with its placeholders filled.
 #[derive(Debug)]
 pub(super) struct Filled<'a> {
@@ -78,6 +121,12 @@ fn value_of(name: &str, wanted: &IndexMap<String, Vec<Scalar>>) -> Result<String
         Some(_) => Err(refused("a placeholder takes one value", name)),
         None => Err(unfilled("no equality condition fills the placeholder")),
     }
+}
+
+/// The path of an item below the table at `template`: `<path>/{id}`, with the same query.
+pub(super) fn below(template: &str) -> String {
+    let (path, query) = template.split_at(template.find('?').unwrap_or(template.len()));
+    format!("{}/{{id}}{query}", path.trim_end_matches('/'))
 }
 
 /// `value` as one path segment; `None` when it would be none or a step in the path.

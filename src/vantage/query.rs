@@ -9,7 +9,8 @@ use vantage_core::{VantageError, error};
 use super::{
     condition::{ApiCondition, parameter_text},
     filter::{Filter, Scalar},
-    path::{self, Filled, encode, refused},
+    path::{self, Filled, ItemPath, encode, refused},
+    settings::TableSettings,
 };
 
 /// Where equality conditions that fill no placeholder are applied.
@@ -47,13 +48,6 @@ impl Query {
         self.target(&self.path, &params)
     }
 
-    /// The target of the item with `id`, without the parameters that filter
-    /// lists. `None` for an id that no path segment can hold.
-    pub(super) fn item(&self, id: &str) -> Option<String> {
-        let id = path::segment(id)?;
-        Some(self.target(&format!("{}/{id}", self.path.trim_end_matches('/')), &[]))
-    }
-
     fn target(&self, path: &str, params: &[&str]) -> String {
         let fixed = self.fixed.trim_matches('&');
         let query: Vec<&str> = (!fixed.is_empty())
@@ -70,32 +64,26 @@ impl Query {
     }
 }
 
-/// Turns a table's path and conditions into a query; `None` when no row can
-/// match, so that nothing needs to be asked. `taken` names the parameters that
-/// paging uses.
+/// Turns a table's conditions into a query; `None` when no row can match, so
+/// that nothing needs to be asked.
 ///
 /// # Errors
 /// `Unsupported` for a condition that can be neither sent nor evaluated,
 /// `IncorrectUsage` for a path whose placeholders cannot be filled.
 pub(super) fn lower<'a>(
-    template: &str,
+    table: &TableSettings,
     conditions: impl IntoIterator<Item = Cow<'a, ApiCondition>>,
-    filtering: Filtering,
-    taken: &[&str],
 ) -> Result<Option<Query>, VantageError> {
-    let mut wanted = Wanted::default();
-    for condition in conditions {
-        wanted.narrow(&condition)?;
-    }
-    let matches_nothing = wanted.0.values().any(Vec::is_empty);
-    let Filled { path, fixed, used } = path::fill(template, &wanted.0)?;
-    wanted.0.retain(|field, _| !used.contains(&field.as_str()));
-    let remaining = wanted.0;
+    let (filtering, taken) = (table.filtering, table.paging.parameters());
+    let wanted = Wanted::of(conditions)?;
+    let matches_nothing = wanted.matches_nothing();
+    let Filled { path, fixed, used } = path::fill(&table.path, &wanted.0)?;
+    let remaining = wanted.without(&used);
 
     let mut params = Vec::new();
     if filtering != Filtering::Local {
         for (field, values) in &remaining {
-            match parameter(field, values, taken) {
+            match parameter(table.field_of(field), values, &taken) {
                 Ok(parameter) => params.push(parameter),
                 Err(_) if filtering == Filtering::Checked || matches_nothing => {}
                 Err(why) => return Err(refused(why, field)),
@@ -103,6 +91,28 @@ pub(super) fn lower<'a>(
         }
     }
     let query = Query { path, fixed, params, remaining: Filter::new(remaining) };
+    Ok((!matches_nothing).then_some(query))
+}
+
+/// Where one item is, and what it must hold to be in the set.
+#[derive(Debug, PartialEq)]
+pub(super) struct ItemQuery {
+    pub(super) path: ItemPath,
+    pub(super) filter: Filter,
+}
+
+/// The query for one item of a table that has an item path; `None` when no row can match.
+///
+/// # Errors
+/// Those of [`lower`].
+pub(super) fn lower_item<'a>(
+    item_path: &str,
+    conditions: impl IntoIterator<Item = Cow<'a, ApiCondition>>,
+) -> Result<Option<ItemQuery>, VantageError> {
+    let wanted = Wanted::of(conditions)?;
+    let (path, used) = path::fill_item(item_path, &wanted.0)?;
+    let matches_nothing = wanted.matches_nothing();
+    let query = ItemQuery { path, filter: Filter::new(wanted.without(&used)) };
     Ok((!matches_nothing).then_some(query))
 }
 
@@ -121,6 +131,26 @@ fn parameter(field: &str, values: &[Scalar], taken: &[&str]) -> Result<String, &
 struct Wanted(IndexMap<String, Vec<Scalar>>);
 
 impl Wanted {
+    fn of<'a>(
+        conditions: impl IntoIterator<Item = Cow<'a, ApiCondition>>,
+    ) -> Result<Self, VantageError> {
+        let mut wanted = Self::default();
+        for condition in conditions {
+            wanted.narrow(&condition)?;
+        }
+        Ok(wanted)
+    }
+
+    fn matches_nothing(&self) -> bool {
+        self.0.values().any(Vec::is_empty)
+    }
+
+    /// What is left once the placeholders `used` were filled.
+    fn without(mut self, used: &[&str]) -> IndexMap<String, Vec<Scalar>> {
+        self.0.retain(|field, _| !used.contains(&field.as_str()));
+        self.0
+    }
+
     fn narrow(&mut self, condition: &ApiCondition) -> Result<(), VantageError> {
         let (field, values) = match condition {
             ApiCondition::Eq { field, value } => (field, std::slice::from_ref(value)),
@@ -158,14 +188,19 @@ mod tests {
     use ciborium::Value;
     use proptest::prelude::*;
 
-    use super::*;
+    use super::{super::settings::Settings, *};
+
+    fn table(template: &str, filtering: Filtering) -> TableSettings {
+        let paging = crate::pager::Paging::page_number().page_size("per_page", 10);
+        Settings { paging, filtering, ..Settings::default() }.settings_of(template)
+    }
 
     fn lowered(
         template: &str,
         conditions: &[ApiCondition],
         filtering: Filtering,
     ) -> Result<Option<Query>, VantageError> {
-        lower(template, conditions.iter().map(Cow::Borrowed), filtering, &["page", "per_page"])
+        lower(&table(template, filtering), conditions.iter().map(Cow::Borrowed))
     }
 
     fn list(template: &str, conditions: &[ApiCondition]) -> String {
@@ -264,13 +299,31 @@ mod tests {
     }
 
     #[test]
-    fn an_item_lies_below_the_table() {
+    fn an_item_is_where_its_path_says() {
         let item = |template: &str, id: &str| {
-            lowered(template, &[eq("a", 1)], Filtering::Server).unwrap().unwrap().item(id)
+            let conditions = [eq("a", 1)].map(Cow::Owned);
+            lower_item(&path::below(template), conditions).unwrap().unwrap().path.of(id)
         };
         assert_eq!(item("c", "a/b").unwrap(), "c/a%2Fb");
         assert_eq!(item("c/?lang=en", "7").unwrap(), "c/7?lang=en");
         assert_eq!(item("c", ".."), None);
+        assert_eq!(item("{a}/c", "7").unwrap(), "1/c/7");
+    }
+
+    #[test]
+    fn an_item_must_meet_what_did_not_fill_its_path() {
+        let conditions = || [eq("user", 1), eq("state", "open")].map(Cow::Owned);
+        let item = lower_item("o/{order}/of?u={user}&x=1", conditions());
+        assert!(item.is_err(), "the last placeholder is the id");
+        let item = lower_item("u/{user}/o/{order}?x=1", conditions()).unwrap().unwrap();
+        assert_eq!(item.path.of("7").unwrap(), "u/1/o/7?x=1");
+        assert_eq!(
+            item.filter,
+            Filter::new(IndexMap::from([("state".into(), vec![Some("open".into())])]))
+        );
+        for path in ["o", "o/x{id}", "o/{id}x", "o/{user", "o?id={id}"] {
+            assert!(lower_item(path, conditions()).unwrap_err().is_incorrect_usage(), "{path}");
+        }
     }
 
     proptest! {

@@ -18,8 +18,9 @@ use super::{
     filter::Filter,
     keys::{Keys, is_synthetic},
     pages::{Pages, Walk},
-    query::{Filtering, Query, lower},
+    query::{Filtering, Query, lower, lower_item},
     record::{Row, RowDecoder},
+    settings::TableSettings,
     window::Window,
 };
 use crate::{
@@ -32,7 +33,9 @@ type Keyed = (String, Record<Value>);
 /// A table as a read sees it.
 pub(super) struct Read {
     api: PoolApi,
-    path: String,
+    /// What Vantage calls the table.
+    name: String,
+    settings: TableSettings,
     conditions: Vec<ApiCondition>,
     id_field: Option<String>,
     declared: Vec<String>,
@@ -63,7 +66,8 @@ impl Read {
         );
         Ok(Self {
             api: api.clone(),
-            path: table.table_name().to_owned(),
+            name: table.table_name().to_owned(),
+            settings: api.settings.settings_of(table.table_name()),
             conditions: table.conditions().cloned().collect(),
             id_field,
             declared: table.row_fields(),
@@ -91,8 +95,8 @@ impl Read {
     pub(super) async fn get(mut self, id: &str) -> Result<Option<Record<Value>>> {
         self.window = None;
         // A made-up key, and any key of a table without an id, means nothing to the API.
-        if self.api.settings.item_endpoints && !is_synthetic(id) {
-            match self.get_item(id).await? {
+        if let Some(item_path) = self.settings.item_path.as_ref().filter(|_| !is_synthetic(id)) {
+            match self.get_item(item_path, id).await? {
                 Item::Found(row) => return Ok(Some(row)),
                 Item::Absent => return Ok(None),
                 Item::Unclear => {}
@@ -118,21 +122,21 @@ impl Read {
         Ok(None)
     }
 
-    async fn get_item(&self, id: &str) -> Result<Item> {
-        let Some(query) = self.query(None)? else { return Ok(Item::Absent) };
-        let Some(target) = query.item(id) else { return Ok(Item::Unclear) };
+    async fn get_item(&self, item_path: &str, id: &str) -> Result<Item> {
+        let conditions = self.conditions.iter().map(Cow::Borrowed);
+        let Some(query) = lower_item(item_path, conditions)? else { return Ok(Item::Absent) };
+        let Some(target) = query.path.of(id) else { return Ok(Item::Unclear) };
         let response = match self.api.pool.get(target).await {
             Ok(response) => response,
             Err(error) if error.status() == Some(StatusCode::NOT_FOUND) => return Ok(Item::Absent),
             Err(error) => return Err(self.failed(error)),
         };
-        let envelope = self.api.settings.envelope_of(&self.path);
-        let row =
-            decode_item(&self.decoder, &envelope, &response).map_err(|error| self.failed(error))?;
+        let row = decode_item(&self.decoder, &self.settings.envelope, &response)
+            .map_err(|error| self.failed(error))?;
         if row.id.as_ref().is_some_and(|own| own != id) {
             return Err(error!("the item endpoint answered with another id", id = id));
         }
-        Ok(match query.remaining().admits(&row.record) {
+        Ok(match query.filter.admits(&row.record) {
             Some(true) => Item::Found(row.record),
             Some(false) => Item::Absent,
             None => Item::Unclear,
@@ -161,7 +165,7 @@ impl Read {
     pub(super) async fn count(mut self) -> Result<u64> {
         self.window = None;
         let Some(query) = self.query(None)? else { return Ok(0) };
-        if self.filter(&query).is_empty() && self.api.settings.paging.is_paged() {
+        if self.filter(&query).is_empty() && self.settings.paging.is_paged() {
             let page = self.first_page(&query, Typed::<IgnoredAny>::new()).await?;
             if let Some(total) = page.meta.total {
                 return Ok(total);
@@ -177,12 +181,11 @@ impl Read {
     }
 
     async fn first_page<D: ItemDecoder>(&self, query: &Query, decoder: D) -> Result<Page<D::Item>> {
-        let settings = &self.api.settings;
         fetch_page(
             &self.api.pool,
             &query.list(),
-            &settings.paging,
-            &settings.envelope_of(&self.path),
+            &self.settings.paging,
+            &self.settings.envelope,
             decoder,
             0,
             Some(1),
@@ -193,26 +196,25 @@ impl Read {
 
     /// The query under the table's conditions and `also`; `None` when no row can match.
     fn query(&self, also: Option<ApiCondition>) -> Result<Option<Query>> {
-        let settings = &self.api.settings;
         let conditions = self.conditions.iter().map(Cow::Borrowed).chain(also.map(Cow::Owned));
-        lower(&self.path, conditions, settings.filtering, &settings.paging.parameters())
+        lower(&self.settings, conditions)
     }
 
     /// What is evaluated on the rows of a list.
     fn filter(&self, query: &Query) -> Filter {
-        match self.api.settings.filtering {
+        match self.settings.filtering {
             Filtering::Server => Filter::default(),
             Filtering::Checked | Filtering::Local => query.remaining().clone(),
         }
     }
 
     fn walk(&self, query: &Query) -> Walk {
-        let settings = &self.api.settings;
+        let settings = &self.settings;
         Walk {
             pool: self.api.pool.clone(),
             endpoint: query.list(),
             paging: settings.paging.clone(),
-            envelope: settings.envelope_of(&self.path),
+            envelope: settings.envelope.clone(),
             decoder: self.decoder.clone(),
             prefetch: settings.prefetch,
             filter: self.filter(query),
@@ -227,7 +229,7 @@ impl Read {
     }
 
     fn failed(&self, error: Error) -> vantage_core::VantageError {
-        of_read(&self.path, error)
+        of_read(&self.name, error)
     }
 }
 
