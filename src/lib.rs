@@ -60,7 +60,9 @@ pub use retry::{BreakerState, CircuitBreaker};
 pub use stats::{Latency, Stats, WorkerStats};
 pub use supervisor::{Supervisor, messages};
 pub use token_manager::Token;
-pub use vantage::{ApiCondition, ApiTable, ColumnConditions, Filtering, PoolApi, PoolTableExt};
+pub use vantage::{
+    ApiCondition, ApiTable, ColumnConditions, Filtering, PoolApi, PoolTableExt, Writes,
+};
 
 /// The examples of the README, compiled as tests.
 #[cfg(doctest)]

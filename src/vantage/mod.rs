@@ -20,13 +20,16 @@ use crate::{
 };
 use settings::Settings;
 
+mod alias;
 #[cfg(vantage_bench)]
 pub(crate) mod bench_support;
+mod columns;
 mod condition;
 mod count;
 mod error;
 mod filter;
 mod keys;
+mod kind;
 mod pages;
 mod path;
 mod query;
@@ -35,11 +38,13 @@ mod record;
 mod settings;
 mod source;
 mod window;
+mod writes;
 
 pub use condition::{ApiCondition, ColumnConditions};
 pub use count::PoolTableExt;
 pub use query::Filtering;
 pub use settings::ApiTable;
+pub use writes::Writes;
 
 /// A REST API as a Vantage data source: each table is a path below the pool's
 /// base URL.
@@ -140,6 +145,13 @@ impl PoolApi {
     #[must_use]
     pub fn filtering(self, filtering: Filtering) -> Self {
         self.with(|settings| settings.filtering = filtering)
+    }
+
+    /// How rows are written, in every table that does not say otherwise. The default
+    /// is [`Writes::none`].
+    #[must_use]
+    pub fn writes(self, writes: Writes) -> Self {
+        self.with(|settings| settings.writes = writes)
     }
 
     /// How the table named `name` differs: its name in Vantage, which is its

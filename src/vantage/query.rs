@@ -116,6 +116,29 @@ pub(super) fn lower_item<'a>(
     Ok((!matches_nothing).then_some(query))
 }
 
+/// Where the table itself is, and what a row must hold to be in the set.
+#[derive(Debug, PartialEq)]
+pub(super) struct Place {
+    pub(super) target: String,
+    pub(super) filter: Filter,
+}
+
+/// The place of a table whose conditions are not sent; `None` when no row can match.
+///
+/// # Errors
+/// Those of [`lower`].
+pub(super) fn lower_path<'a>(
+    template: &str,
+    conditions: impl IntoIterator<Item = Cow<'a, ApiCondition>>,
+) -> Result<Option<Place>, VantageError> {
+    let wanted = Wanted::of(conditions)?;
+    let matches_nothing = wanted.matches_nothing();
+    let Filled { path, fixed, used } = path::fill(template, &wanted.0)?;
+    let target = if fixed.is_empty() { path } else { format!("{path}?{fixed}") };
+    let place = Place { target, filter: Filter::new(wanted.without(&used)) };
+    Ok((!matches_nothing).then_some(place))
+}
+
 /// The query parameter for a field, or why there is none.
 fn parameter(field: &str, values: &[Scalar], taken: &[&str]) -> Result<String, &'static str> {
     match values {

@@ -13,8 +13,9 @@ use vantage_types::{Entity, Record};
 
 use super::{
     PoolApi,
+    columns::Columns,
     condition::ApiCondition,
-    error::of_read,
+    error::of_table,
     filter::Filter,
     keys::{Keys, is_synthetic},
     pages::{Pages, Walk},
@@ -31,16 +32,19 @@ use crate::{
 type Keyed = (String, Record<Value>);
 
 /// A table as a read sees it.
+#[derive(Clone)]
 pub(super) struct Read {
-    api: PoolApi,
+    pub(super) api: PoolApi,
     /// What Vantage calls the table.
     name: String,
-    settings: TableSettings,
+    pub(super) settings: TableSettings,
     conditions: Vec<ApiCondition>,
     id_field: Option<String>,
-    declared: Vec<String>,
-    decoder: RowDecoder,
-    window: Option<Window>,
+    /// The columns that rows carry.
+    pub(super) declared: Vec<String>,
+    pub(super) columns: Columns,
+    pub(super) decoder: RowDecoder,
+    pub(super) window: Option<Window>,
 }
 
 /// What an item endpoint says about a row of the table's set.
@@ -58,20 +62,23 @@ impl Read {
         if table.orders().next().is_some() {
             return Err(error!("the API cannot be asked for an order").mark_unsupported());
         }
+        let settings = api.settings.settings_of(table.table_name());
         let id_field = table.id_field().map(|column| column.name().to_owned());
-        let columns = table.columns().iter();
-        let decoder = RowDecoder::new(
+        let declared = table.columns().iter();
+        let columns = Columns::new(
             id_field.clone(),
-            columns.map(|(name, column)| (name.as_str(), column.get_type())),
-        );
+            declared.map(|(name, column)| (name.as_str(), column.get_type())),
+            &settings.aliases,
+        )?;
         Ok(Self {
             api: api.clone(),
             name: table.table_name().to_owned(),
-            settings: api.settings.settings_of(table.table_name()),
+            settings,
             conditions: table.conditions().cloned().collect(),
             id_field,
             declared: table.row_fields(),
-            decoder,
+            decoder: RowDecoder::new(columns.clone()),
+            columns,
             window: table.pagination().map(Window::of),
         })
     }
@@ -123,8 +130,9 @@ impl Read {
     }
 
     async fn get_item(&self, item_path: &str, id: &str) -> Result<Item> {
-        let conditions = self.conditions.iter().map(Cow::Borrowed);
-        let Some(query) = lower_item(item_path, conditions)? else { return Ok(Item::Absent) };
+        let Some(query) = lower_item(item_path, self.conditions())? else {
+            return Ok(Item::Absent);
+        };
         let Some(target) = query.path.of(id) else { return Ok(Item::Unclear) };
         let response = match self.api.pool.get(target).await {
             Ok(response) => response,
@@ -137,7 +145,7 @@ impl Read {
             return Err(error!("the item endpoint answered with another id", id = id));
         }
         Ok(match query.filter.admits(&row.record) {
-            Some(true) => Item::Found(row.record),
+            Some(true) => Item::Found(self.finished(row.record)),
             Some(false) => Item::Absent,
             None => Item::Unclear,
         })
@@ -152,7 +160,10 @@ impl Read {
             if !page.items.is_empty() || !has_more {
                 let first = page.items.into_iter().next().map(|row| (0, row));
                 let rows = Keys::exact().page(first.into_iter().collect())?;
-                return Ok(rows.into_iter().next().map(|(key, row)| (key, row.record)));
+                return Ok(rows
+                    .into_iter()
+                    .next()
+                    .map(|(key, row)| (key, self.finished(row.record))));
             }
         }
         let mut walk = self.walk(&query);
@@ -196,7 +207,7 @@ impl Read {
 
     /// The query under the table's conditions and `also`; `None` when no row can match.
     fn query(&self, also: Option<ApiCondition>) -> Result<Option<Query>> {
-        let conditions = self.conditions.iter().map(Cow::Borrowed).chain(also.map(Cow::Owned));
+        let conditions = self.conditions().chain(also.map(Cow::Owned));
         lower(&self.settings, conditions)
     }
 
@@ -228,8 +239,18 @@ impl Read {
         Ok(KeyedPages::new(self, walk, keys))
     }
 
-    fn failed(&self, error: Error) -> vantage_core::VantageError {
-        of_read(&self.name, error)
+    pub(super) fn conditions(&self) -> impl Iterator<Item = Cow<'_, ApiCondition>> {
+        self.conditions.iter().map(Cow::Borrowed)
+    }
+
+    /// The row as it is handed out.
+    pub(super) fn finished(&self, mut row: Record<Value>) -> Record<Value> {
+        self.columns.finish(&mut row);
+        row
+    }
+
+    pub(super) fn failed(&self, error: Error) -> vantage_core::VantageError {
+        of_table(&self.name, error)
     }
 }
 
@@ -259,6 +280,6 @@ impl KeyedPages {
     fn key(&mut self, rows: Vec<(u64, Row)>) -> Result<Vec<Keyed>> {
         let keyed = self.keys.page(rows)?;
         self.read.api.repeated.fetch_add(self.keys.take_repeated(), Ordering::Relaxed);
-        Ok(keyed.into_iter().map(|(key, row)| (key, row.record)).collect())
+        Ok(keyed.into_iter().map(|(key, row)| (key, self.read.finished(row.record))).collect())
     }
 }

@@ -1,5 +1,5 @@
 //! [`PoolApi`] as Vantage's `TableSource`: translates, and leaves the work to
-//! `reads`. What a REST API cannot do is refused here, before any request.
+//! `reads` and `writes`. What a REST API cannot do is refused here, before any request.
 
 use std::pin::Pin;
 
@@ -23,7 +23,7 @@ use vantage_table::{
 };
 use vantage_types::{Entity, Record};
 
-use super::{PoolApi, condition::ApiCondition, reads::Read};
+use super::{PoolApi, condition::ApiCondition, reads::Read, writes::Write};
 
 type Rows = IndexMap<String, Record<Value>>;
 
@@ -95,6 +95,11 @@ impl TableSource for PoolApi {
 
     fn condition_column(&self, condition: &ApiCondition) -> Option<String> {
         condition.field().map(str::to_owned)
+    }
+
+    /// Each write through a narrowed table is confined or refused.
+    fn can_confine_writes(&self) -> bool {
+        self.settings.has_writes()
     }
 
     fn create_column<Type: ColumnType>(&self, name: &str) -> Column<Type> {
@@ -222,51 +227,51 @@ impl TableSource for PoolApi {
 
     async fn insert_table_value<E: Entity<Value>>(
         &self,
-        _table: &Table<Self, E>,
-        _id: &String,
-        _record: &Record<Value>,
+        table: &Table<Self, E>,
+        id: &String,
+        record: &Record<Value>,
     ) -> Result<Record<Value>> {
-        Err(unsupported("inserts"))
+        Write::of(self, table)?.insert(id, record).await
     }
 
     async fn replace_table_value<E: Entity<Value>>(
         &self,
-        _table: &Table<Self, E>,
-        _id: &String,
-        _record: &Record<Value>,
+        table: &Table<Self, E>,
+        id: &String,
+        record: &Record<Value>,
     ) -> Result<Record<Value>> {
-        Err(unsupported("replacing rows"))
+        Write::of(self, table)?.replace(id, record).await
     }
 
     async fn patch_table_value<E: Entity<Value>>(
         &self,
-        _table: &Table<Self, E>,
-        _id: &String,
-        _partial: &Record<Value>,
+        table: &Table<Self, E>,
+        id: &String,
+        partial: &Record<Value>,
     ) -> Result<Record<Value>> {
-        Err(unsupported("patches"))
+        Write::of(self, table)?.patch(id, partial).await
     }
 
     async fn delete_table_value<E: Entity<Value>>(
         &self,
-        _table: &Table<Self, E>,
-        _id: &String,
+        table: &Table<Self, E>,
+        id: &String,
     ) -> Result<()> {
-        Err(unsupported("deletes"))
+        Write::of(self, table)?.delete(id).await
     }
 
     async fn delete_table_all_values<E: Entity<Value>>(
         &self,
-        _table: &Table<Self, E>,
+        table: &Table<Self, E>,
     ) -> Result<()> {
-        Err(unsupported("deletes"))
+        Write::of(self, table)?.delete_all().await
     }
 
     async fn insert_table_return_id_value<E: Entity<Value>>(
         &self,
-        _table: &Table<Self, E>,
-        _record: &Record<Value>,
+        table: &Table<Self, E>,
+        record: &Record<Value>,
     ) -> Result<String> {
-        Err(unsupported("inserts"))
+        Write::of(self, table)?.insert_return_id(record).await
     }
 }

@@ -35,4 +35,6 @@ mod tokens;
 mod vantage_conditions;
 mod vantage_errors;
 mod vantage_reads;
+mod vantage_values;
+mod vantage_writes;
 mod wire_faults;
