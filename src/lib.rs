@@ -61,7 +61,8 @@ pub use stats::{Latency, Stats, WorkerStats};
 pub use supervisor::{Supervisor, messages};
 pub use token_manager::Token;
 pub use vantage::{
-    ApiCondition, ApiTable, ColumnConditions, Filtering, PoolApi, PoolTableExt, Writes,
+    ApiColumnExtras, ApiCondition, ApiTable, ApiTableExtras, ApiVistaSpec, ColumnConditions,
+    Filtering, PoolApi, PoolTableExt, PoolVistaFactory, Related, Writes,
 };
 
 /// The examples of the README, compiled as tests.

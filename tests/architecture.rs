@@ -32,7 +32,7 @@ const TRANSPORT_PARTS: [&str; 4] = ["actix_http", "actix_rt", "actix_service", "
 const REQUEST_PATH: [&str; 3] = ["pool.rs", "worker/", "http/"];
 
 /// Files that decide and cause nothing. Those that do not exist are passed over.
-const PURE: [&str; 44] = [
+const PURE: [&str; 47] = [
     "config.rs",
     "dispatch/jobs.rs",
     "error.rs",
@@ -64,6 +64,7 @@ const PURE: [&str; 44] = [
     "token_manager/ring.rs",
     "vantage/alias.rs",
     "vantage/columns.rs",
+    "vantage/branches.rs",
     "vantage/condition.rs",
     "vantage/error.rs",
     "vantage/filter.rs",
@@ -73,6 +74,8 @@ const PURE: [&str; 44] = [
     "vantage/query.rs",
     "vantage/record.rs",
     "vantage/settings.rs",
+    "vantage/vista/block.rs",
+    "vantage/vista/spec.rs",
     "vantage/window.rs",
     "vantage/writes/body.rs",
     "vantage/writes/etag.rs",

@@ -10,6 +10,8 @@ use vantage_table::{
     conditions::literal_equality,
 };
 
+use super::{kind::uuid_text, relations::Related};
+
 /// A condition of a `Table<PoolApi, E>`.
 ///
 /// An equality with a boolean, a number or a text becomes one query parameter
@@ -44,6 +46,9 @@ pub enum ApiCondition {
         /// The values of which it must hold one.
         values: Vec<Value>,
     },
+    /// The field holds one of the values that a column has in the rows of
+    /// another table. They are read when this table is.
+    Related(Related),
     /// A condition that the API cannot be asked for.
     Unsupported {
         /// What it is, for people.
@@ -82,6 +87,7 @@ impl ApiCondition {
     pub fn field(&self) -> Option<&str> {
         match self {
             Self::Eq { field, .. } | Self::In { field, .. } => Some(field),
+            Self::Related(related) => Some(related.field()),
             Self::Unsupported { .. } => None,
         }
     }
@@ -111,6 +117,7 @@ impl fmt::Display for ApiCondition {
                 }
                 f.write_str(")")
             }
+            Self::Related(related) => related.fmt(f),
             Self::Unsupported { what } => f.write_str(what),
         }
     }
@@ -129,6 +136,7 @@ impl fmt::Debug for ApiCondition {
                 .field("field", field)
                 .field("values", &values.len())
                 .finish_non_exhaustive(),
+            Self::Related(related) => fmt::Debug::fmt(related, f),
             Self::Unsupported { what } => {
                 f.debug_struct("Unsupported").field("what", what).finish()
             }
@@ -153,14 +161,14 @@ impl fmt::Display for Shown<'_> {
 
 /// The text of a value in a query parameter: booleans as `true` and `false`,
 /// integers by their digits, finite floats in their shortest form, texts as
-/// they are. Nothing else has a text.
+/// they are, the 16 bytes of a UUID as its text. Nothing else has one.
 pub(crate) fn parameter_text(value: &Value) -> Option<String> {
     match value {
         Value::Bool(flag) => Some(flag.to_string()),
         Value::Integer(number) => Some(i128::from(*number).to_string()),
         Value::Float(number) if number.is_finite() => Some(number.to_string()),
         Value::Text(text) => Some(text.clone()),
-        _ => None,
+        value => uuid_text(value),
     }
 }
 
@@ -244,6 +252,7 @@ mod tests {
             (Value::Array(vec![]), None),
             (Value::Map(vec![]), None),
             (Value::Bytes(vec![1]), None),
+            (Value::Bytes(vec![0; 16]), Some("00000000-0000-0000-0000-000000000000")),
             (Value::Tag(0, Box::new(Value::from("2024-01-01T00:00:00Z"))), None),
         ];
         for (value, text) in texts {

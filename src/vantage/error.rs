@@ -60,7 +60,7 @@ fn classified(error: &Error, vantage: VantageError) -> VantageError {
 }
 
 /// The error of a call for `table`, named without its query.
-pub(super) fn of_table(table: &str, error: Error) -> VantageError {
+pub(super) fn of_read(table: &str, error: Error) -> VantageError {
     let mut vantage = VantageError::from(error);
     let path = table.split('?').next().unwrap_or_default();
     vantage.context.insert_before(0, "table".to_owned(), path.to_owned());
@@ -115,7 +115,7 @@ mod tests {
     #[test]
     fn the_context_names_what_is_known_and_the_source_is_kept() {
         let error = status(503).with_effort(3, Duration::from_secs(1)).with_page(4);
-        let vantage = of_table("orders?key=canary", error);
+        let vantage = of_read("orders?key=canary", error);
         let context: Vec<_> =
             vantage.context.iter().map(|(key, value)| (key.as_str(), value.as_str())).collect();
         let expected = [

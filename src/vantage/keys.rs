@@ -51,6 +51,11 @@ impl Keys {
         Self { limit: Some(REMEMBERED), ..Self::default() }
     }
 
+    /// How many ids are remembered, if not all.
+    pub(super) fn limit(&self) -> Option<usize> {
+        self.limit
+    }
+
     /// The keyed rows of one page, from rows with their position in the set.
     ///
     /// # Errors

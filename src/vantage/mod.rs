@@ -23,10 +23,12 @@ use settings::Settings;
 mod alias;
 #[cfg(vantage_bench)]
 pub(crate) mod bench_support;
+mod branches;
 mod columns;
 mod condition;
 mod count;
 mod error;
+mod fan_out;
 mod filter;
 mod keys;
 mod kind;
@@ -35,15 +37,19 @@ mod path;
 mod query;
 mod reads;
 mod record;
+mod relations;
 mod settings;
 mod source;
+mod vista;
 mod window;
 mod writes;
 
 pub use condition::{ApiCondition, ColumnConditions};
 pub use count::PoolTableExt;
 pub use query::Filtering;
+pub use relations::Related;
 pub use settings::ApiTable;
+pub use vista::{ApiColumnExtras, ApiTableExtras, ApiVistaSpec, PoolVistaFactory};
 pub use writes::Writes;
 
 /// A REST API as a Vantage data source: each table is a path below the pool's

@@ -36,6 +36,8 @@ pub(super) struct Pages {
     state: State,
     /// How many matching rows have gone by since the start of the set.
     position: u64,
+    /// How many rows the set has, as an answer said last.
+    total: Option<u64>,
 }
 
 enum State {
@@ -52,7 +54,7 @@ enum State {
 
 impl Walk {
     pub(super) fn pages(self) -> Pages {
-        Pages { walk: self, state: State::New, position: 0 }
+        Pages { walk: self, state: State::New, position: 0, total: None }
     }
 
     fn begin(&self) -> State {
@@ -122,6 +124,11 @@ impl Pages {
         }
     }
 
+    /// How many rows the set has under its conditions, if an answer said so.
+    pub(super) fn total(&self) -> Option<u64> {
+        self.total.filter(|_| self.walk.filter.is_empty())
+    }
+
     async fn addressed(&mut self, span: Span) -> Result<Vec<(u64, Row)>, Error> {
         let walk = &self.walk;
         let page = fetch_page(
@@ -146,6 +153,7 @@ impl Pages {
             }
             Err(error) => return Err(error),
         };
+        self.total = page.meta.total;
         let number = walk.paging.number(span.index);
         self.state = match span.judge(number, &page.meta, page.items.len()) {
             Verdict::Full => State::Addressed(Span { index: span.index + 1, ..span }),

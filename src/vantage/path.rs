@@ -123,6 +123,16 @@ fn value_of(name: &str, wanted: &IndexMap<String, Vec<Scalar>>) -> Result<String
     }
 }
 
+/// The names of the placeholders of a path, in their order.
+pub(super) fn placeholders(template: &str) -> impl Iterator<Item = &str> {
+    template.split('{').skip(1).filter_map(|rest| Some(rest.split_once('}')?.0))
+}
+
+/// A table's path without its query.
+pub(super) fn without_query(path: &str) -> &str {
+    path.split('?').next().unwrap_or_default()
+}
+
 /// The path of an item below the table at `template`: `<path>/{id}`, with the same query.
 pub(super) fn below(template: &str) -> String {
     let (path, query) = template.split_at(template.find('?').unwrap_or(template.len()));

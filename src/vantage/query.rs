@@ -178,6 +178,9 @@ impl Wanted {
         let (field, values) = match condition {
             ApiCondition::Eq { field, value } => (field, std::slice::from_ref(value)),
             ApiCondition::In { field, values } => (field, values.as_slice()),
+            ApiCondition::Related(_) => {
+                return Err(error!("the values of another table are not known yet"));
+            }
             ApiCondition::Unsupported { what } => {
                 return Err(
                     error!(format!("the API cannot be asked for {what}")).mark_unsupported()

@@ -4,6 +4,7 @@
 use std::{borrow::Cow, sync::atomic::Ordering};
 
 use ciborium::Value;
+use futures::{StreamExt, TryStreamExt, stream};
 use http::StatusCode;
 use indexmap::IndexMap;
 use serde::de::IgnoredAny;
@@ -13,14 +14,17 @@ use vantage_types::{Entity, Record};
 
 use super::{
     PoolApi,
+    branches::{Fingerprints, branches},
     columns::Columns,
     condition::ApiCondition,
-    error::of_table,
+    error::of_read,
+    fan_out::{Branch, FanOut},
     filter::Filter,
     keys::{Keys, is_synthetic},
     pages::{Pages, Walk},
     query::{Filtering, Query, lower, lower_item},
     record::{Row, RowDecoder},
+    relations,
     settings::TableSettings,
     window::Window,
 };
@@ -83,6 +87,12 @@ impl Read {
         })
     }
 
+    /// Reads the values of other tables that conditions stand for.
+    pub(super) async fn resolved(mut self) -> Result<Self> {
+        relations::resolve(&mut self.conditions).await?;
+        Ok(self)
+    }
+
     pub(super) async fn list(self) -> Result<IndexMap<String, Record<Value>>> {
         let mut rows = IndexMap::new();
         let mut pages = self.keyed(Keys::exact())?;
@@ -90,6 +100,16 @@ impl Read {
             rows.extend(page?);
         }
         Ok(rows)
+    }
+
+    /// The rows of the window, and how many the set has when an answer told.
+    pub(super) async fn window(self) -> Result<(Vec<Keyed>, Option<u64>)> {
+        let mut rows = Vec::new();
+        let mut pages = self.keyed(Keys::exact())?;
+        while let Some(page) = pages.next().await {
+            rows.extend(page?);
+        }
+        Ok((rows, pages.total()))
     }
 
     /// The rows page by page, for a stream.
@@ -101,6 +121,27 @@ impl Read {
     /// means that there is none.
     pub(super) async fn get(mut self, id: &str) -> Result<Option<Record<Value>>> {
         self.window = None;
+        let has_meaning = self.id_field.is_some() && !is_synthetic(id);
+        let Some(branches) = self.branches().filter(|_| has_meaning) else {
+            return self.get_one(id).await;
+        };
+        // The row of the first set that has it.
+        let at_once = self.settings.prefetch;
+        let gets = branches.into_iter().map(|branch| {
+            let mut read = self.clone();
+            read.conditions.extend(branch);
+            read.get_one(id)
+        });
+        let mut found = stream::iter(gets).buffered(at_once).boxed();
+        while let Some(row) = found.try_next().await? {
+            if row.is_some() {
+                return Ok(row);
+            }
+        }
+        Ok(None)
+    }
+
+    async fn get_one(mut self, id: &str) -> Result<Option<Record<Value>>> {
         // A made-up key, and any key of a table without an id, means nothing to the API.
         if let Some(item_path) = self.settings.item_path.as_ref().filter(|_| !is_synthetic(id)) {
             match self.get_item(item_path, id).await? {
@@ -110,13 +151,10 @@ impl Read {
             }
         }
         let by_id = self.id_field.as_deref().filter(|_| !is_synthetic(id));
-        let Some(query) = self.query(by_id.map(|field| ApiCondition::eq(field, id)))? else {
-            return Ok(None);
-        };
         let is_asked_by_id = by_id.is_some();
-        let mut walk = self.walk(&query);
-        walk.prefetch = 1;
-        let mut pages = KeyedPages::new(self, Some(walk), Keys::exact());
+        self.conditions.extend(by_id.map(|field| ApiCondition::eq(field, id)));
+        self.settings.prefetch = 1;
+        let mut pages = self.keyed(Keys::exact())?;
         while let Some(page) = pages.next().await {
             let rows = match page {
                 Err(error) if is_asked_by_id && error.is_not_found() => return Ok(None),
@@ -152,9 +190,10 @@ impl Read {
     }
 
     /// The first row, from one request for one row where that can tell.
-    pub(super) async fn some(self) -> Result<Option<Keyed>> {
-        let Some(query) = self.query(None)? else { return Ok(None) };
-        if self.window.is_none() && self.filter(&query).is_empty() {
+    pub(super) async fn some(mut self) -> Result<Option<Keyed>> {
+        if self.window.is_none()
+            && let Some(query) = self.only_query()?
+        {
             let page = self.first_page(&query, self.decoder.clone()).await?;
             let has_more = page.meta.total.is_some_and(|total| total > 0);
             if !page.items.is_empty() || !has_more {
@@ -166,24 +205,23 @@ impl Read {
                     .map(|(key, row)| (key, self.finished(row.record))));
             }
         }
-        let mut walk = self.walk(&query);
-        walk.prefetch = 1;
-        let mut pages = KeyedPages::new(self, Some(walk), Keys::exact());
+        self.settings.prefetch = 1;
+        let mut pages = self.keyed(Keys::exact())?;
         Ok(pages.next().await.transpose()?.and_then(|rows| rows.into_iter().next()))
     }
 
     /// How many rows the set has, whatever the window.
     pub(super) async fn count(mut self) -> Result<u64> {
         self.window = None;
-        let Some(query) = self.query(None)? else { return Ok(0) };
-        if self.filter(&query).is_empty() && self.settings.paging.is_paged() {
+        if self.settings.paging.is_paged()
+            && let Some(query) = self.only_query()?
+        {
             let page = self.first_page(&query, Typed::<IgnoredAny>::new()).await?;
             if let Some(total) = page.meta.total {
                 return Ok(total);
             }
         }
-        let walk = self.walk(&query);
-        let mut pages = KeyedPages::new(self, Some(walk), Keys::exact());
+        let mut pages = self.keyed(Keys::exact())?;
         let mut count = 0;
         while let Some(page) = pages.next().await {
             count += page?.len() as u64;
@@ -205,10 +243,22 @@ impl Read {
         .map_err(|error| self.failed(error))
     }
 
+    /// The query that asks for the whole set, and for nothing but the set.
+    fn only_query(&self) -> Result<Option<Query>> {
+        if self.branches().is_some() {
+            return Ok(None);
+        }
+        Ok(self.query(&[])?.filter(|query| self.filter(query).is_empty()))
+    }
+
+    /// What narrows the table to each of its sets, if they are several.
+    fn branches(&self) -> Option<Vec<Vec<ApiCondition>>> {
+        branches(&self.settings.path, &self.conditions)
+    }
+
     /// The query under the table's conditions and `also`; `None` when no row can match.
-    fn query(&self, also: Option<ApiCondition>) -> Result<Option<Query>> {
-        let conditions = self.conditions().chain(also.map(Cow::Owned));
-        lower(&self.settings, conditions)
+    fn query(&self, also: &[ApiCondition]) -> Result<Option<Query>> {
+        lower(&self.settings, self.conditions().chain(also.iter().map(Cow::Borrowed)))
     }
 
     /// What is evaluated on the rows of a list.
@@ -235,8 +285,23 @@ impl Read {
     }
 
     fn keyed(self, keys: Keys) -> Result<KeyedPages> {
-        let walk = self.query(None)?.map(|query| self.walk(&query));
-        Ok(KeyedPages::new(self, walk, keys))
+        let rows = match self.branches() {
+            Some(branches) => Some(Rows::Many(self.fan_out(branches, &keys)?)),
+            None => self.query(&[])?.map(|query| Rows::One(self.walk(&query).pages())),
+        };
+        Ok(KeyedPages { read: self, rows, keys })
+    }
+
+    fn fan_out(&self, branches: Vec<Vec<ApiCondition>>, keys: &Keys) -> Result<FanOut> {
+        let mut walks = Vec::with_capacity(branches.len());
+        for conditions in branches {
+            if let Some(query) = self.query(&conditions)? {
+                let name = conditions.iter().map(ToString::to_string).collect::<Vec<_>>();
+                walks.push(Branch { walk: self.walk(&query), name: name.join(", ") });
+            }
+        }
+        let fingerprints = Fingerprints::new(keys.limit());
+        Ok(FanOut::new(self.name.clone(), walks, self.settings.prefetch, self.window, fingerprints))
     }
 
     pub(super) fn conditions(&self) -> impl Iterator<Item = Cow<'_, ApiCondition>> {
@@ -250,7 +315,7 @@ impl Read {
     }
 
     pub(super) fn failed(&self, error: Error) -> vantage_core::VantageError {
-        of_table(&self.name, error)
+        of_read(&self.name, error)
     }
 }
 
@@ -258,23 +323,35 @@ impl Read {
 pub(super) struct KeyedPages {
     read: Read,
     /// `None` when no row can match.
-    pages: Option<Pages>,
+    rows: Option<Rows>,
     keys: Keys,
 }
 
-impl KeyedPages {
-    fn new(read: Read, walk: Option<Walk>, keys: Keys) -> Self {
-        Self { read, pages: walk.map(Walk::pages), keys }
-    }
+enum Rows {
+    One(Pages),
+    Many(FanOut),
+}
 
+impl KeyedPages {
     /// The next rows. `None` at the end and after an error.
     pub(super) async fn next(&mut self) -> Option<Result<Vec<Keyed>>> {
-        let page = self.pages.as_mut()?.next().await?;
-        let keyed = page.map_err(|error| self.read.failed(error)).and_then(|rows| self.key(rows));
+        let rows = match self.rows.as_mut()? {
+            Rows::One(pages) => pages.next().await?.map_err(|error| self.read.failed(error)),
+            Rows::Many(pages) => pages.next().await?,
+        };
+        let keyed = rows.and_then(|rows| self.key(rows));
         if keyed.is_err() {
-            self.pages = None;
+            self.rows = None;
         }
         Some(keyed)
+    }
+
+    /// How many rows the set has, as an answer said.
+    fn total(&self) -> Option<u64> {
+        match self.rows.as_ref()? {
+            Rows::One(pages) => pages.total(),
+            Rows::Many(_) => None,
+        }
     }
 
     fn key(&mut self, rows: Vec<(u64, Row)>) -> Result<Vec<Keyed>> {

@@ -23,7 +23,7 @@ use vantage_table::{
 };
 use vantage_types::{Entity, Record};
 
-use super::{PoolApi, condition::ApiCondition, reads::Read, writes::Write};
+use super::{PoolApi, condition::ApiCondition, reads::Read, relations::Related, writes::Write};
 
 type Rows = IndexMap<String, Record<Value>>;
 
@@ -85,7 +85,7 @@ impl TableSource for PoolApi {
     fn condition_equality(&self, condition: &ApiCondition) -> Option<(String, Value)> {
         match condition {
             ApiCondition::Eq { field, value } => Some((field.clone(), value.clone())),
-            ApiCondition::In { .. } | ApiCondition::Unsupported { .. } => None,
+            _ => None,
         }
     }
 
@@ -136,14 +136,11 @@ impl TableSource for PoolApi {
         source_table: &Table<Self, E>,
         source_column: &str,
     ) -> ApiCondition {
-        let source = source_table.table_name().split('?').next().unwrap_or_default();
-        ApiCondition::unsupported(format!(
-            "`{target_field}` in the values of `{source_column}` of `{source}`"
-        ))
+        ApiCondition::Related(Related::new(target_field, source_table, source_column))
     }
 
     async fn list_table_values<E: Entity<Value>>(&self, table: &Table<Self, E>) -> Result<Rows> {
-        Read::of(self, table)?.list().await
+        Read::of(self, table)?.resolved().await?.list().await
     }
 
     fn stream_table_values<'a, E: Entity<Value> + 'a>(
@@ -152,7 +149,7 @@ impl TableSource for PoolApi {
     ) -> Pin<Box<dyn Stream<Item = Result<(String, Record<Value>)>> + Send + 'a>> {
         let read = Read::of(self, table);
         Box::pin(async_stream::try_stream! {
-            let mut pages = read?.pages()?;
+            let mut pages = read?.resolved().await?.pages()?;
             while let Some(page) = pages.next().await {
                 for row in page? {
                     yield row;
@@ -166,18 +163,18 @@ impl TableSource for PoolApi {
         table: &Table<Self, E>,
         id: &String,
     ) -> Result<Option<Record<Value>>> {
-        Read::of(self, table)?.get(id).await
+        Read::of(self, table)?.resolved().await?.get(id).await
     }
 
     async fn get_table_some_value<E: Entity<Value>>(
         &self,
         table: &Table<Self, E>,
     ) -> Result<Option<(String, Record<Value>)>> {
-        Read::of(self, table)?.some().await
+        Read::of(self, table)?.resolved().await?.some().await
     }
 
     async fn get_table_count<E: Entity<Value>>(&self, table: &Table<Self, E>) -> Result<i64> {
-        let count = Read::of(self, table)?.count().await?;
+        let count = Read::of(self, table)?.resolved().await?.count().await?;
         Ok(i64::try_from(count).unwrap_or(i64::MAX))
     }
 
@@ -231,7 +228,7 @@ impl TableSource for PoolApi {
         id: &String,
         record: &Record<Value>,
     ) -> Result<Record<Value>> {
-        Write::of(self, table)?.insert(id, record).await
+        Write::of(self, table).await?.insert(id, record).await
     }
 
     async fn replace_table_value<E: Entity<Value>>(
@@ -240,7 +237,7 @@ impl TableSource for PoolApi {
         id: &String,
         record: &Record<Value>,
     ) -> Result<Record<Value>> {
-        Write::of(self, table)?.replace(id, record).await
+        Write::of(self, table).await?.replace(id, record).await
     }
 
     async fn patch_table_value<E: Entity<Value>>(
@@ -249,7 +246,7 @@ impl TableSource for PoolApi {
         id: &String,
         partial: &Record<Value>,
     ) -> Result<Record<Value>> {
-        Write::of(self, table)?.patch(id, partial).await
+        Write::of(self, table).await?.patch(id, partial).await
     }
 
     async fn delete_table_value<E: Entity<Value>>(
@@ -257,14 +254,14 @@ impl TableSource for PoolApi {
         table: &Table<Self, E>,
         id: &String,
     ) -> Result<()> {
-        Write::of(self, table)?.delete(id).await
+        Write::of(self, table).await?.delete(id).await
     }
 
     async fn delete_table_all_values<E: Entity<Value>>(
         &self,
         table: &Table<Self, E>,
     ) -> Result<()> {
-        Write::of(self, table)?.delete_all().await
+        Write::of(self, table).await?.delete_all().await
     }
 
     async fn insert_table_return_id_value<E: Entity<Value>>(
@@ -272,6 +269,6 @@ impl TableSource for PoolApi {
         table: &Table<Self, E>,
         record: &Record<Value>,
     ) -> Result<String> {
-        Write::of(self, table)?.insert_return_id(record).await
+        Write::of(self, table).await?.insert_return_id(record).await
     }
 }

@@ -52,8 +52,13 @@ enum Stored {
 }
 
 impl Write {
-    pub(super) fn of<E: Entity<Value>>(api: &PoolApi, table: &Table<PoolApi, E>) -> Result<Self> {
+    pub(super) async fn of<E: Entity<Value>>(
+        api: &PoolApi,
+        table: &Table<PoolApi, E>,
+    ) -> Result<Self> {
         let read = Read::of(api, table)?;
+        // Nothing is asked for on behalf of a write that is refused.
+        let read = if read.settings.writes.is_none() { read } else { read.resolved().await? };
         Ok(Self { writes: read.settings.writes.clone(), read })
     }
 

@@ -1,0 +1,152 @@
+//! [pure] The `api` block of a table's YAML: what it may say, and the settings
+//! that this stands for.
+
+use serde::{Deserialize, Serialize};
+use vantage_core::{Result, VantageError, error};
+
+use crate::{
+    pager::{Envelope, Paging},
+    vantage::{ApiTable, Filtering},
+};
+
+/// How a table is asked for. What is absent is as for the whole API.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct ApiBlock {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    endpoint: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    item_endpoint: Option<ItemEndpoint>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    envelope: Option<EnvelopeBlock>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    paging: Option<PagingBlock>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    filtering: Option<FilteringName>,
+}
+
+/// `true` for `<endpoint>/<id>`, `false` for nowhere, or a path.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(untagged, expecting = "`item_endpoint` is true, false or a path")]
+enum ItemEndpoint {
+    BelowTable(bool),
+    At(String),
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct EnvelopeBlock {
+    /// `.` when the body is the list.
+    items: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pagination: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    total: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    total_header: Option<String>,
+    #[serde(default)]
+    no_content_is_empty: bool,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, tag = "by", rename_all = "snake_case")]
+enum PagingBlock {
+    None,
+    Page {
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        param: Option<String>,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        first: Option<u64>,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        size_param: Option<String>,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        size: Option<u64>,
+        #[serde(default)]
+        not_found_ends: bool,
+        #[serde(default)]
+        fail_on_change: bool,
+    },
+}
+
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum FilteringName {
+    Server,
+    Checked,
+    Local,
+}
+
+impl ApiBlock {
+    /// # Errors
+    /// `IncorrectUsage` for a setting that lacks its other half.
+    pub(super) fn settings(&self) -> Result<ApiTable> {
+        let mut table = ApiTable::new();
+        if let Some(path) = &self.endpoint {
+            table = table.path(path);
+        }
+        match &self.item_endpoint {
+            Some(ItemEndpoint::BelowTable(yes)) => table = table.item_endpoint(*yes),
+            Some(ItemEndpoint::At(path)) => table = table.item_path(path),
+            None => {}
+        }
+        if let Some(envelope) = &self.envelope {
+            table = table.envelope(envelope.settings());
+        }
+        if let Some(paging) = &self.paging {
+            table = table.paging(paging.settings()?);
+        }
+        Ok(match self.filtering {
+            Some(FilteringName::Server) => table.filtering(Filtering::Server),
+            Some(FilteringName::Checked) => table.filtering(Filtering::Checked),
+            Some(FilteringName::Local) => table.filtering(Filtering::Local),
+            None => table,
+        })
+    }
+}
+
+impl EnvelopeBlock {
+    fn settings(&self) -> Envelope {
+        let mut envelope = match self.items.as_str() {
+            "." => Envelope::bare_array(),
+            path => Envelope::items_at(path),
+        };
+        if let Some(path) = &self.pagination {
+            envelope = envelope.pagination_at(path);
+        }
+        if let Some(path) = &self.total {
+            envelope = envelope.total_at(path);
+        }
+        if let Some(header) = &self.total_header {
+            envelope = envelope.total_in_header(header);
+        }
+        envelope.no_content_is_empty(self.no_content_is_empty)
+    }
+}
+
+impl PagingBlock {
+    fn settings(&self) -> Result<Paging> {
+        match self {
+            Self::None => Ok(Paging::none()),
+            Self::Page { param, first, size_param, size, not_found_ends, fail_on_change } => {
+                let mut paging = Paging::page_number()
+                    .not_found_ends(*not_found_ends)
+                    .fail_on_change(*fail_on_change);
+                if let Some(param) = param {
+                    paging = paging.page_param(param);
+                }
+                if let Some(first) = first {
+                    paging = paging.first_page(*first);
+                }
+                match (size_param, size) {
+                    (Some(param), Some(size)) => Ok(paging.page_size(param, *size)),
+                    (None, None) => Ok(paging),
+                    _ => Err(incomplete("`size` and `size_param` belong together")),
+                }
+            }
+        }
+    }
+}
+
+fn incomplete(what: &str) -> VantageError {
+    error!(format!("{what} in the `paging` of the YAML")).mark_incorrect_usage()
+}
