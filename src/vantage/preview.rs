@@ -141,7 +141,7 @@ fn is_secret(name: &str) -> bool {
         "token",
     ];
     let decoded = percent_encoding::percent_decode_str(name).decode_utf8_lossy();
-    let letters = decoded.chars().filter(|c| c.is_ascii_alphanumeric());
+    let letters = decoded.chars().filter(char::is_ascii_alphanumeric);
     let name: String = letters.map(|c| c.to_ascii_lowercase()).collect();
     WHOLE.contains(&name.as_str()) || ENDS.iter().any(|end| name.ends_with(end))
 }
