@@ -36,5 +36,6 @@ mod vantage_conditions;
 mod vantage_errors;
 mod vantage_reads;
 mod vantage_relations;
+mod vantage_tools;
 mod vantage_vista;
 mod wire_faults;
