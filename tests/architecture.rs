@@ -32,7 +32,7 @@ const TRANSPORT_PARTS: [&str; 4] = ["actix_http", "actix_rt", "actix_service", "
 const REQUEST_PATH: [&str; 3] = ["pool.rs", "worker/", "http/"];
 
 /// Files that decide and cause nothing. Those that do not exist are passed over.
-const PURE: [&str; 40] = [
+const PURE: [&str; 46] = [
     "config.rs",
     "dispatch/jobs.rs",
     "error.rs",
@@ -62,14 +62,20 @@ const PURE: [&str; 40] = [
     "supervisor/restart.rs",
     "token_manager/ring.rs",
     "vantage/branches.rs",
+    "vantage/clauses.rs",
     "vantage/condition.rs",
+    "vantage/dialect.rs",
     "vantage/error.rs",
+    "vantage/expression.rs",
     "vantage/filter.rs",
+    "vantage/fluent.rs",
     "vantage/keys.rs",
+    "vantage/order.rs",
     "vantage/path.rs",
     "vantage/query.rs",
     "vantage/record.rs",
     "vantage/settings.rs",
+    "vantage/value.rs",
     "vantage/vista/block.rs",
     "vantage/vista/spec.rs",
     "vantage/window.rs",

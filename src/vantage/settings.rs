@@ -5,7 +5,7 @@ use std::collections::HashMap;
 
 use indexmap::IndexMap;
 
-use super::{path, query::Filtering};
+use super::{dialect::Filters, order::Ordering, path, query::Filtering};
 use crate::pager::{Envelope, Paging};
 
 /// How one table of an API is asked for. What is not set is as for the whole API.
@@ -31,6 +31,8 @@ pub struct ApiTable {
     paging: Option<Paging>,
     envelope: Option<Envelope>,
     filtering: Option<Filtering>,
+    filters: Option<Filters>,
+    ordering: Option<Ordering>,
     aliases: IndexMap<String, String>,
 }
 
@@ -88,6 +90,18 @@ impl ApiTable {
         self
     }
 
+    /// How the API takes conditions on the table.
+    pub fn filters(mut self, filters: Filters) -> Self {
+        self.filters = Some(filters);
+        self
+    }
+
+    /// How the API takes orders of the table, and which.
+    pub fn order(mut self, ordering: Ordering) -> Self {
+        self.ordering = Some(ordering);
+        self
+    }
+
     /// The column is at `path` of an item: keys joined by dots, such as
     /// `stats.population`. Parameters that are about the column name that path.
     pub fn alias(mut self, column: impl Into<String>, path: impl Into<String>) -> Self {
@@ -105,6 +119,8 @@ pub(super) struct Settings {
     pub(super) prefetch: usize,
     pub(super) item_endpoints: bool,
     pub(super) filtering: Filtering,
+    pub(super) filters: Filters,
+    pub(super) ordering: Ordering,
     pub(super) tables: HashMap<String, ApiTable>,
 }
 
@@ -117,6 +133,8 @@ impl Default for Settings {
             prefetch: 3,
             item_endpoints: false,
             filtering: Filtering::default(),
+            filters: Filters::default(),
+            ordering: Ordering::default(),
             tables: HashMap::new(),
         }
     }
@@ -133,6 +151,8 @@ pub(super) struct TableSettings {
     pub(super) envelope: Envelope,
     pub(super) prefetch: usize,
     pub(super) filtering: Filtering,
+    pub(super) filters: Filters,
+    pub(super) ordering: Ordering,
     aliases: IndexMap<String, String>,
 }
 
@@ -166,6 +186,8 @@ impl Settings {
             envelope,
             prefetch: self.prefetch,
             filtering: own.filtering.unwrap_or(self.filtering),
+            filters: own.filters.unwrap_or_else(|| self.filters.clone()),
+            ordering: own.ordering.unwrap_or_else(|| self.ordering.clone()),
             aliases: own.aliases,
         }
     }
