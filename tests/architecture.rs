@@ -32,7 +32,7 @@ const TRANSPORT_PARTS: [&str; 4] = ["actix_http", "actix_rt", "actix_service", "
 const REQUEST_PATH: [&str; 3] = ["pool.rs", "worker/", "http/"];
 
 /// Files that decide and cause nothing. Those that do not exist are passed over.
-const PURE: [&str; 46] = [
+const PURE: [&str; 48] = [
     "config.rs",
     "dispatch/jobs.rs",
     "error.rs",
@@ -77,6 +77,8 @@ const PURE: [&str; 46] = [
     "vantage/settings.rs",
     "vantage/value.rs",
     "vantage/vista/block.rs",
+    "vantage/vista/block/",
+    "vantage/vista/narrowing.rs",
     "vantage/vista/spec.rs",
     "vantage/window.rs",
 ];
