@@ -92,7 +92,9 @@ impl Read {
 
     /// Reads the values of other tables that conditions stand for.
     pub(super) async fn resolved(mut self) -> Result<Self> {
-        relations::resolve(&mut self.conditions).await?;
+        if relations::resolve(&mut self.conditions).await? {
+            self.settings.filters = self.settings.filters.with_some_lists();
+        }
         self.conditions = flattened(self.conditions);
         Ok(self)
     }
