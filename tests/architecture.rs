@@ -32,7 +32,7 @@ const TRANSPORT_PARTS: [&str; 4] = ["actix_http", "actix_rt", "actix_service", "
 const REQUEST_PATH: [&str; 3] = ["pool.rs", "worker/", "http/"];
 
 /// Files that decide and cause nothing. Those that do not exist are passed over.
-const PURE: [&str; 48] = [
+const PURE: [&str; 50] = [
     "config.rs",
     "dispatch/jobs.rs",
     "error.rs",
@@ -48,9 +48,11 @@ const PURE: [&str; 48] = [
     "http/tls.rs",
     "pager/decode.rs",
     "pager/envelope.rs",
+    "pager/mode.rs",
     "pager/outline.rs",
     "pager/reorder.rs",
-    "pager/strategy.rs",
+    "pager/strategy/",
+    "pager/token.rs",
     "rate_limit/bucket.rs",
     "rate_limit/headers.rs",
     "retry/",
