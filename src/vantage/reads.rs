@@ -255,7 +255,7 @@ impl Read {
             &self.settings.paging,
             &self.settings.envelope,
             decoder,
-            settings.paging.start(),
+            self.settings.paging.start(),
             Some(1),
         )
         .await
