@@ -38,7 +38,7 @@ pub(super) struct Sorting {
 
 enum Rows {
     One(Pages),
-    Many(FanOut),
+    Many(Box<FanOut>),
 }
 
 impl KeyedPages {
@@ -54,7 +54,8 @@ impl KeyedPages {
             _ => {
                 let fingerprints = Fingerprints::new(keys.limit());
                 let (table, prefetch) = (read.name.clone(), read.settings.prefetch);
-                Some(Rows::Many(FanOut::new(table, walks, prefetch, read.window, fingerprints)))
+                let rows = FanOut::new(table, walks, prefetch, read.window, fingerprints);
+                Some(Rows::Many(Box::new(rows)))
             }
         };
         Self { read, rows, keys, sorting }
