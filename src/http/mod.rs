@@ -24,6 +24,7 @@ mod framing;
 pub(crate) mod fuzzing;
 mod gauge;
 mod head;
+mod mismatch;
 mod outage;
 mod proxy;
 mod reserve;
@@ -39,6 +40,7 @@ mod wire;
 pub(crate) use client::{Client, Settings};
 pub(crate) use dial::SocketOptions;
 pub(crate) use gauge::Gauge;
+pub(crate) use mismatch::Mismatch;
 pub(crate) use proxy::Proxy;
 pub(crate) use target::BaseUrl;
 pub(crate) use wire::check_headers;
@@ -337,7 +339,7 @@ impl Response {
     pub fn json<T: DeserializeOwned>(&self) -> Result<T, Error> {
         serde_json::from_slice(&self.body).map_err(|source| {
             Error::new(ErrorKind::Decode, "the body is not the JSON that was asked for")
-                .with_source(source)
+                .with_source(Mismatch::from(source))
                 .with_response(self.clone())
         })
     }

@@ -5,7 +5,7 @@ use std::fmt;
 
 use ciborium::Value;
 
-use super::relations::Related;
+use super::{kind::uuid_text, relations::Related};
 
 /// A condition of a `Table<PoolApi, E>`.
 ///
@@ -240,6 +240,16 @@ impl ApiCondition {
         }
     }
 
+    /// Whether it waits for the values of another table.
+    pub(super) fn is_related(&self) -> bool {
+        match self {
+            Self::Related(_) => true,
+            Self::All(parts) | Self::Any(parts) => parts.iter().any(Self::is_related),
+            Self::Not(part) => part.is_related(),
+            _ => false,
+        }
+    }
+
     /// The field that the condition narrows to values, and not away from them.
     pub(super) fn narrowed_field(&self) -> Option<&str> {
         match self {
@@ -421,7 +431,8 @@ impl fmt::Display for Shown<'_> {
 
 /// The text of a value in a query parameter: booleans as `true` and `false`,
 /// integers by their digits, finite floats in their shortest form, texts as
-/// they are, a date (RFC 8949 section 3.4.1) as its text. Nothing else has one.
+/// they are, a date (RFC 8949 section 3.4.1) as its text, the 16 bytes of a UUID as
+/// its text. Nothing else has one.
 pub(crate) fn parameter_text(value: &Value) -> Option<String> {
     match value {
         Value::Bool(flag) => Some(flag.to_string()),
@@ -429,7 +440,7 @@ pub(crate) fn parameter_text(value: &Value) -> Option<String> {
         Value::Float(number) if number.is_finite() => Some(number.to_string()),
         Value::Text(text) => Some(text.clone()),
         Value::Tag(0, date) => date.as_text().map(str::to_owned),
-        _ => None,
+        value => uuid_text(value),
     }
 }
 
@@ -503,6 +514,7 @@ mod tests {
             (Value::Map(vec![]), None),
             (Value::Bytes(vec![1]), None),
             (Value::Tag(1, Box::new(Value::from(7))), None),
+            (Value::Bytes(vec![0; 16]), Some("00000000-0000-0000-0000-000000000000")),
         ];
         for (value, text) in texts {
             assert_eq!(parameter_text(&value).as_deref(), text, "{value:?}");

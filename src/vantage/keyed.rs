@@ -105,6 +105,6 @@ impl KeyedPages {
     fn key(&mut self, rows: Vec<(u64, Row)>) -> Result<Vec<Keyed>> {
         let keyed = self.keys.page(rows)?;
         self.read.api.repeated.fetch_add(self.keys.take_repeated(), Ordering::Relaxed);
-        Ok(keyed.into_iter().map(|(key, row)| (key, row.record)).collect())
+        Ok(keyed.into_iter().map(|(key, row)| (key, self.read.finished(row.record))).collect())
     }
 }

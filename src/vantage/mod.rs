@@ -23,12 +23,14 @@ use crate::{
 };
 use settings::Settings;
 
+mod aggregate;
+mod alias;
 #[cfg(vantage_bench)]
 pub(crate) mod bench_support;
 mod branches;
 mod clauses;
+mod columns;
 mod condition;
-mod count;
 mod dialect;
 mod error;
 mod expression;
@@ -37,28 +39,34 @@ mod filter;
 mod fluent;
 mod keyed;
 mod keys;
+mod kind;
 mod order;
 mod pages;
 mod path;
+mod preview;
 mod query;
 mod reads;
 mod record;
 mod relations;
 mod settings;
 mod source;
+mod table_ext;
 mod value;
 mod vista;
 mod window;
+mod writes;
 
 pub use condition::{ApiCondition, Operator};
-pub use count::PoolTableExt;
 pub use dialect::{Filters, Lists};
 pub use fluent::ColumnConditions;
 pub use order::Ordering;
+pub use preview::Preview;
 pub use query::Filtering;
 pub use relations::Related;
 pub use settings::ApiTable;
+pub use table_ext::PoolTableExt;
 pub use vista::{ApiColumnExtras, ApiTableExtras, ApiVistaSpec, PoolVistaFactory};
+pub use writes::Writes;
 
 /// A REST API as a Vantage data source: each table is a path below the pool's
 /// base URL.
@@ -175,6 +183,13 @@ impl PoolApi {
     #[must_use]
     pub fn order(self, ordering: Ordering) -> Self {
         self.with(|settings| settings.ordering = ordering)
+    }
+
+    /// How rows are written, in every table that does not say otherwise. The default
+    /// is [`Writes::none`].
+    #[must_use]
+    pub fn writes(self, writes: Writes) -> Self {
+        self.with(|settings| settings.writes = writes)
     }
 
     /// How the table named `name` differs: its name in Vantage, which is its

@@ -10,6 +10,7 @@ use super::{
 };
 use crate::{
     error::Error,
+    http::Request,
     pager::{Address, Envelope, PaginatedStream, Paging, fetch_page},
     pool::AwwPool,
 };
@@ -82,6 +83,26 @@ impl Walk {
                 .prefetch(self.prefetch.min(pages))
                 .from_row(window.start());
         Box::new(stream)
+    }
+
+    /// The request that the walk begins with; `None` when it asks for nothing.
+    pub(super) fn first_request(&self) -> Result<Option<Request>, Error> {
+        if self.window.is_some_and(|window| window.is_served()) {
+            return Ok(None);
+        }
+        let is_addressed = self.filter.is_empty() && self.paging.is_addressable();
+        let (paging, address, size) = match (self.window.filter(|_| is_addressed), &self.paging) {
+            (Some(window), paging) if paging.is_by_offset() => {
+                (paging.clone().at_most(window.len()), Address::Offset(window.start()), None)
+            }
+            (Some(window), paging) => {
+                let span = paging.size().and_then(|size| Span::holding(&window, size));
+                let address = span.map_or_else(|| paging.start(), |span| Address::Page(span.index));
+                (paging.clone(), address, span.map(|span| span.size))
+            }
+            (None, paging) => (paging.clone(), paging.start(), None),
+        };
+        Request::get(self.endpoint.as_str()).query(&paging.query(&address, size)).map(Some)
     }
 
     fn stream(&self) -> Box<PaginatedStream<Row>> {

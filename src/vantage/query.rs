@@ -269,6 +269,30 @@ pub(super) fn lower_item<'a>(
     Ok((!matches_nothing).then_some(query))
 }
 
+/// Where the table itself is, and what a row must hold to be in the set.
+#[derive(Debug, PartialEq)]
+pub(super) struct Place {
+    pub(super) target: String,
+    pub(super) filter: Filter,
+}
+
+/// The place of a table whose conditions are not sent; `None` when no row can match.
+///
+/// # Errors
+/// Those of [`lower`].
+pub(super) fn lower_path<'a>(
+    template: &str,
+    declared: &Declared,
+    conditions: impl IntoIterator<Item = Cow<'a, ApiCondition>>,
+) -> Result<Option<Place>, VantageError> {
+    let clauses = Clauses::of(conditions, declared)?;
+    let matches_nothing = clauses.match_nothing();
+    let Filled { path, fixed, used } = path::fill(template, &clauses.wanted())?;
+    let target = if fixed.is_empty() { path } else { format!("{path}?{fixed}") };
+    let place = Place { target, filter: clauses.into_filter(&used) };
+    Ok((!matches_nothing).then_some(place))
+}
+
 #[cfg(test)]
 mod tests {
     use ciborium::Value;

@@ -14,8 +14,10 @@ use vantage_types::{Entity, Record};
 
 use super::{
     PoolApi,
+    aggregate::{Aggregate, Total},
     branches::branches,
     clauses::Declared,
+    columns::Columns,
     condition::{ApiCondition, flattened},
     error::of_read,
     fan_out::Branch,
@@ -45,8 +47,9 @@ pub(super) struct Read {
     conditions: Vec<ApiCondition>,
     order: Ordered,
     id_field: Option<String>,
-    declared: Declared,
-    decoder: RowDecoder,
+    pub(super) declared: Declared,
+    pub(super) columns: Columns,
+    pub(super) decoder: RowDecoder,
     pub(super) window: Option<Window>,
 }
 
@@ -72,11 +75,12 @@ impl Read {
             |column| declared.numeric.contains(column),
         )?;
         let id_field = table.id_field().map(|column| column.name().to_owned());
-        let columns = table.columns().iter();
-        let decoder = RowDecoder::new(
+        let types = table.columns().iter();
+        let columns = Columns::new(
             id_field.clone(),
-            columns.map(|(name, column)| (name.as_str(), column.get_type())),
-        );
+            types.map(|(name, column)| (name.as_str(), column.get_type())),
+            &settings.aliases,
+        )?;
         Ok(Self {
             api: api.clone(),
             name: table.table_name().to_owned(),
@@ -85,7 +89,8 @@ impl Read {
             order,
             id_field,
             declared,
-            decoder,
+            decoder: RowDecoder::new(columns.clone()),
+            columns,
             window: table.pagination().map(Window::of),
         })
     }
@@ -95,8 +100,19 @@ impl Read {
         if relations::resolve(&mut self.conditions).await? {
             self.settings.filters = self.settings.filters.with_some_lists();
         }
-        self.conditions = flattened(self.conditions);
+        self.flatten();
         Ok(self)
+    }
+
+    /// Looks at each part of a conjunction on its own.
+    pub(super) fn flatten(&mut self) {
+        self.conditions = flattened(std::mem::take(&mut self.conditions));
+    }
+
+    /// The same read of the rows from `offset`, at most `limit` of them.
+    pub(super) fn windowed(mut self, offset: u64, limit: u64) -> Self {
+        self.window = Some(Window::new(offset, limit));
+        self
     }
 
     pub(super) async fn list(self) -> Result<IndexMap<String, Record<Value>>> {
@@ -185,8 +201,7 @@ impl Read {
     }
 
     async fn get_item(&self, item_path: &str, id: &str) -> Result<Item> {
-        let conditions = self.conditions.iter().map(Cow::Borrowed);
-        let query = lower_item(item_path, &self.declared, conditions)?;
+        let query = lower_item(item_path, &self.declared, self.conditions())?;
         let Some(query) = query else { return Ok(Item::Absent) };
         let Some(target) = query.path.of(id) else { return Ok(Item::Unclear) };
         let response = match self.api.pool.get(target).await {
@@ -200,7 +215,7 @@ impl Read {
             return Err(error!("the item endpoint answered with another id", id = id));
         }
         Ok(match query.filter.admits(&row.record) {
-            Some(true) => Item::Found(row.record),
+            Some(true) => Item::Found(self.finished(row.record)),
             Some(false) => Item::Absent,
             None => Item::Unclear,
         })
@@ -216,7 +231,10 @@ impl Read {
             if !page.items.is_empty() || !has_more {
                 let first = page.items.into_iter().next().map(|row| (0, row));
                 let rows = Keys::exact().page(first.into_iter().collect())?;
-                return Ok(rows.into_iter().next().map(|(key, row)| (key, row.record)));
+                return Ok(rows
+                    .into_iter()
+                    .next()
+                    .map(|(key, row)| (key, self.finished(row.record))));
             }
         }
         self.settings.prefetch = 1;
@@ -246,6 +264,20 @@ impl Read {
             count += page?.len() as u64;
         }
         Ok(count)
+    }
+
+    /// A sum or an extreme of `column` over the whole set.
+    pub(super) async fn aggregate(self, of: Aggregate, column: &str) -> Result<Value> {
+        let mut read = self.unordered();
+        read.window = None;
+        let mut total = Total::new(of, column, read.declared.numeric.contains(column));
+        let mut pages = read.keyed(Keys::exact())?;
+        while let Some(page) = pages.next().await {
+            for (_, row) in page? {
+                total.add(&row)?;
+            }
+        }
+        total.finish()
     }
 
     async fn first_page<D: ItemDecoder>(&self, target: &str, decoder: D) -> Result<Page<D::Item>> {
@@ -279,7 +311,7 @@ impl Read {
 
     /// The query under the table's conditions and `also`; `None` when no row can match.
     fn query(&self, also: &[ApiCondition]) -> Result<Option<Query>> {
-        let conditions = self.conditions.iter().chain(also).map(Cow::Borrowed);
+        let conditions = self.conditions().chain(also.iter().map(Cow::Borrowed));
         lower(&self.settings, &self.declared, conditions, &self.order)
     }
 
@@ -288,7 +320,7 @@ impl Read {
         self
     }
 
-    fn walk(&self, endpoint: String, filter: &Filter) -> Walk {
+    pub(super) fn walk(&self, endpoint: String, filter: &Filter) -> Walk {
         let settings = &self.settings;
         Walk {
             pool: self.api.pool.clone(),
@@ -302,12 +334,14 @@ impl Read {
         }
     }
 
-    fn keyed(mut self, keys: Keys) -> Result<KeyedPages> {
+    /// What is asked for, in order, each with what it is the set of, for people. None when
+    /// no row can match.
+    pub(super) fn queries(&mut self) -> Result<Vec<(String, Query)>> {
         let mut queries = Vec::new();
         match self.branches() {
             None => queries.extend(self.query(&[])?.map(|query| (String::new(), query))),
             Some(branches) => {
-                self.order = self.order.of_several_requests()?;
+                self.order = std::mem::take(&mut self.order).of_several_requests()?;
                 for conditions in branches {
                     let shown = conditions.iter().map(ToString::to_string).collect::<Vec<_>>();
                     let query = self.query(&conditions)?;
@@ -315,6 +349,11 @@ impl Read {
                 }
             }
         }
+        Ok(queries)
+    }
+
+    fn keyed(mut self, keys: Keys) -> Result<KeyedPages> {
+        let queries = self.queries()?;
         let by = queries.first().and_then(|(_, query)| query.order.made_on_rows());
         let sorting = by.map(|by| Sorting { by: by.to_vec(), window: self.window.take() });
         let mut walks = Vec::with_capacity(queries.len());
@@ -326,6 +365,21 @@ impl Read {
             }));
         }
         Ok(KeyedPages::new(self, walks, keys, sorting))
+    }
+
+    /// The conditions whose values are those of another table.
+    pub(super) fn related(&self) -> impl Iterator<Item = &ApiCondition> {
+        self.conditions.iter().filter(|condition| condition.is_related())
+    }
+
+    pub(super) fn conditions(&self) -> impl Iterator<Item = Cow<'_, ApiCondition>> {
+        self.conditions.iter().map(Cow::Borrowed)
+    }
+
+    /// The row as it is handed out.
+    pub(super) fn finished(&self, mut row: Record<Value>) -> Record<Value> {
+        self.columns.finish(&mut row);
+        row
     }
 
     pub(super) fn failed(&self, error: Error) -> vantage_core::VantageError {

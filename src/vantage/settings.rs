@@ -5,7 +5,7 @@ use std::collections::HashMap;
 
 use indexmap::IndexMap;
 
-use super::{dialect::Filters, order::Ordering, path, query::Filtering};
+use super::{dialect::Filters, order::Ordering, path, query::Filtering, writes::Writes};
 use crate::pager::{Envelope, Paging};
 
 /// How one table of an API is asked for. What is not set is as for the whole API.
@@ -34,6 +34,7 @@ pub struct ApiTable {
     filters: Option<Filters>,
     ordering: Option<Ordering>,
     aliases: IndexMap<String, String>,
+    writes: Option<Writes>,
 }
 
 /// Where one row can be asked for.
@@ -103,9 +104,20 @@ impl ApiTable {
     }
 
     /// The column is at `path` of an item: keys joined by dots, such as
-    /// `stats.population`. Parameters that are about the column name that path.
+    /// `stats.population`; `\.` is a dot that is part of a key. The value is read from
+    /// there and written there, and parameters that are about the column name that
+    /// path. What an item has under the column's own name is not read.
+    ///
+    /// A column that the table does not declare, a path with an empty key, and two
+    /// columns at one place are `IncorrectUsage` when the table is used.
     pub fn alias(mut self, column: impl Into<String>, path: impl Into<String>) -> Self {
         self.aliases.insert(column.into(), path.into());
+        self
+    }
+
+    /// How rows of the table are written.
+    pub fn writes(mut self, writes: Writes) -> Self {
+        self.writes = Some(writes);
         self
     }
 }
@@ -121,6 +133,7 @@ pub(super) struct Settings {
     pub(super) filtering: Filtering,
     pub(super) filters: Filters,
     pub(super) ordering: Ordering,
+    pub(super) writes: Writes,
     pub(super) tables: HashMap<String, ApiTable>,
 }
 
@@ -135,6 +148,7 @@ impl Default for Settings {
             filtering: Filtering::default(),
             filters: Filters::default(),
             ordering: Ordering::default(),
+            writes: Writes::none(),
             tables: HashMap::new(),
         }
     }
@@ -153,7 +167,8 @@ pub(super) struct TableSettings {
     pub(super) filtering: Filtering,
     pub(super) filters: Filters,
     pub(super) ordering: Ordering,
-    aliases: IndexMap<String, String>,
+    pub(super) aliases: IndexMap<String, String>,
+    pub(super) writes: Writes,
 }
 
 impl Settings {
@@ -189,11 +204,23 @@ impl Settings {
             filters: own.filters.unwrap_or_else(|| self.filters.clone()),
             ordering: own.ordering.unwrap_or_else(|| self.ordering.clone()),
             aliases: own.aliases,
+            writes: own.writes.unwrap_or_else(|| self.writes.clone()),
         }
+    }
+
+    /// Whether any table can be written.
+    pub(super) fn has_writes(&self) -> bool {
+        let own = self.tables.values().filter_map(|table| table.writes.as_ref());
+        own.chain([&self.writes]).any(|writes| !writes.is_none())
     }
 }
 
 impl TableSettings {
+    /// Where a row is written; the last placeholder is its id.
+    pub(super) fn write_path(&self) -> String {
+        self.item_path.clone().unwrap_or_else(|| path::below(&self.path))
+    }
+
     /// What the API calls a column.
     pub(super) fn field_of<'a>(&'a self, column: &'a str) -> &'a str {
         self.aliases.get(column).map_or(column, String::as_str)

@@ -1,5 +1,5 @@
 //! [`PoolApi`] as Vantage's `TableSource`: translates, and leaves the work to
-//! `reads`. What a REST API cannot do is refused here, before any request.
+//! `reads` and `writes`. What a REST API cannot do is refused here, before any request.
 
 use std::pin::Pin;
 
@@ -23,7 +23,10 @@ use vantage_table::{
 };
 use vantage_types::{Entity, Record};
 
-use super::{PoolApi, condition::ApiCondition, reads::Read, relations::Related};
+use super::{
+    PoolApi, aggregate::Aggregate, condition::ApiCondition, reads::Read, relations::Related,
+    writes::Write,
+};
 
 type Rows = IndexMap<String, Record<Value>>;
 
@@ -95,6 +98,11 @@ impl TableSource for PoolApi {
 
     fn condition_column(&self, condition: &ApiCondition) -> Option<String> {
         condition.narrowed_field().map(str::to_owned)
+    }
+
+    /// Each write through a narrowed table is confined or refused.
+    fn can_confine_writes(&self) -> bool {
+        self.settings.has_writes()
     }
 
     fn create_column<Type: ColumnType>(&self, name: &str) -> Column<Type> {
@@ -195,75 +203,75 @@ impl TableSource for PoolApi {
 
     async fn get_table_sum<E: Entity<Value>>(
         &self,
-        _table: &Table<Self, E>,
-        _column: &Column<Value>,
+        table: &Table<Self, E>,
+        column: &Column<Value>,
     ) -> Result<Value> {
-        Err(unsupported("sums"))
+        Read::of(self, table)?.resolved().await?.aggregate(Aggregate::Sum, column.name()).await
     }
 
     async fn get_table_max<E: Entity<Value>>(
         &self,
-        _table: &Table<Self, E>,
-        _column: &Column<Value>,
+        table: &Table<Self, E>,
+        column: &Column<Value>,
     ) -> Result<Value> {
-        Err(unsupported("maxima"))
+        Read::of(self, table)?.resolved().await?.aggregate(Aggregate::Max, column.name()).await
     }
 
     async fn get_table_min<E: Entity<Value>>(
         &self,
-        _table: &Table<Self, E>,
-        _column: &Column<Value>,
+        table: &Table<Self, E>,
+        column: &Column<Value>,
     ) -> Result<Value> {
-        Err(unsupported("minima"))
+        Read::of(self, table)?.resolved().await?.aggregate(Aggregate::Min, column.name()).await
     }
 
     async fn insert_table_value<E: Entity<Value>>(
         &self,
-        _table: &Table<Self, E>,
-        _id: &String,
-        _record: &Record<Value>,
+        table: &Table<Self, E>,
+        id: &String,
+        record: &Record<Value>,
     ) -> Result<Record<Value>> {
-        Err(unsupported("inserts"))
+        Write::of(self, table).await?.insert(id, record).await
     }
 
     async fn replace_table_value<E: Entity<Value>>(
         &self,
-        _table: &Table<Self, E>,
-        _id: &String,
-        _record: &Record<Value>,
+        table: &Table<Self, E>,
+        id: &String,
+        record: &Record<Value>,
     ) -> Result<Record<Value>> {
-        Err(unsupported("replacing rows"))
+        Write::of(self, table).await?.replace(id, record).await
     }
 
     async fn patch_table_value<E: Entity<Value>>(
         &self,
-        _table: &Table<Self, E>,
-        _id: &String,
-        _partial: &Record<Value>,
+        table: &Table<Self, E>,
+        id: &String,
+        partial: &Record<Value>,
     ) -> Result<Record<Value>> {
-        Err(unsupported("patches"))
+        Write::of(self, table).await?.patch(id, partial).await
     }
 
     async fn delete_table_value<E: Entity<Value>>(
         &self,
-        _table: &Table<Self, E>,
-        _id: &String,
+        table: &Table<Self, E>,
+        id: &String,
     ) -> Result<()> {
-        Err(unsupported("deletes"))
+        Write::of(self, table).await?.delete(id).await
     }
 
     async fn delete_table_all_values<E: Entity<Value>>(
         &self,
-        _table: &Table<Self, E>,
+        table: &Table<Self, E>,
     ) -> Result<()> {
-        Err(unsupported("deletes"))
+        Write::of(self, table).await?.delete_all().await
     }
 
     async fn insert_table_return_id_value<E: Entity<Value>>(
         &self,
-        _table: &Table<Self, E>,
-        _record: &Record<Value>,
+        table: &Table<Self, E>,
+        record: &Record<Value>,
     ) -> Result<String> {
-        Err(unsupported("inserts"))
+        Write::of(self, table).await?.insert_return_id(record).await
     }
 }
