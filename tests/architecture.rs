@@ -32,7 +32,7 @@ const TRANSPORT_PARTS: [&str; 4] = ["actix_http", "actix_rt", "actix_service", "
 const REQUEST_PATH: [&str; 3] = ["pool.rs", "worker/", "http/"];
 
 /// Files that decide and cause nothing. Those that do not exist are passed over.
-const PURE: [&str; 47] = [
+const PURE: [&str; 48] = [
     "config.rs",
     "dispatch/jobs.rs",
     "error.rs",
@@ -66,6 +66,7 @@ const PURE: [&str; 47] = [
     "vantage/columns.rs",
     "vantage/branches.rs",
     "vantage/condition.rs",
+    "vantage/entity.rs",
     "vantage/error.rs",
     "vantage/filter.rs",
     "vantage/keys.rs",

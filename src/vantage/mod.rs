@@ -26,7 +26,8 @@ pub(crate) mod bench_support;
 mod branches;
 mod columns;
 mod condition;
-mod count;
+mod entities;
+mod entity;
 mod error;
 mod fan_out;
 mod filter;
@@ -40,15 +41,16 @@ mod record;
 mod relations;
 mod settings;
 mod source;
+mod table_ext;
 mod vista;
 mod window;
 mod writes;
 
 pub use condition::{ApiCondition, ColumnConditions};
-pub use count::PoolTableExt;
 pub use query::Filtering;
 pub use relations::Related;
 pub use settings::ApiTable;
+pub use table_ext::PoolTableExt;
 pub use vista::{ApiColumnExtras, ApiTableExtras, ApiVistaSpec, PoolVistaFactory};
 pub use writes::Writes;
 

@@ -243,6 +243,11 @@ impl Read {
         .map_err(|error| self.failed(error))
     }
 
+    /// The target of the one request that asks for the whole set, and for nothing but the set.
+    pub(super) fn only_target(&self) -> Result<Option<String>> {
+        Ok(self.only_query()?.map(|query| query.list()))
+    }
+
     /// The query that asks for the whole set, and for nothing but the set.
     fn only_query(&self) -> Result<Option<Query>> {
         if self.branches().is_some() {
@@ -284,7 +289,7 @@ impl Read {
         }
     }
 
-    fn keyed(self, keys: Keys) -> Result<KeyedPages> {
+    pub(super) fn keyed(self, keys: Keys) -> Result<KeyedPages> {
         let rows = match self.branches() {
             Some(branches) => Some(Rows::Many(self.fan_out(branches, &keys)?)),
             None => self.query(&[])?.map(|query| Rows::One(self.walk(&query).pages())),

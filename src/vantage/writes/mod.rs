@@ -28,6 +28,7 @@ mod body;
 mod etag;
 mod settings;
 
+pub(super) use body::json_of;
 pub use settings::Writes;
 
 /// A table as a write sees it.
