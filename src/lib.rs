@@ -62,7 +62,8 @@ pub use supervisor::{Supervisor, messages};
 pub use token_manager::Token;
 pub use vantage::{
     ApiColumnExtras, ApiCondition, ApiTable, ApiTableExtras, ApiVistaSpec, ColumnConditions,
-    Filtering, PoolApi, PoolTableExt, PoolVistaFactory, Related, Writes,
+    Filtering, Filters, Lists, Operator, Ordering, PoolApi, PoolTableExt, PoolVistaFactory,
+    Related, Writes,
 };
 
 /// The examples of the README, compiled as tests.

@@ -32,7 +32,7 @@ const TRANSPORT_PARTS: [&str; 4] = ["actix_http", "actix_rt", "actix_service", "
 const REQUEST_PATH: [&str; 3] = ["pool.rs", "worker/", "http/"];
 
 /// Files that decide and cause nothing. Those that do not exist are passed over.
-const PURE: [&str; 48] = [
+const PURE: [&str; 54] = [
     "config.rs",
     "dispatch/jobs.rs",
     "error.rs",
@@ -65,16 +65,22 @@ const PURE: [&str; 48] = [
     "vantage/alias.rs",
     "vantage/columns.rs",
     "vantage/branches.rs",
+    "vantage/clauses.rs",
     "vantage/condition.rs",
     "vantage/entity.rs",
+    "vantage/dialect.rs",
     "vantage/error.rs",
+    "vantage/expression.rs",
     "vantage/filter.rs",
+    "vantage/fluent.rs",
     "vantage/keys.rs",
     "vantage/kind.rs",
+    "vantage/order.rs",
     "vantage/path.rs",
     "vantage/query.rs",
     "vantage/record.rs",
     "vantage/settings.rs",
+    "vantage/value.rs",
     "vantage/vista/block.rs",
     "vantage/vista/spec.rs",
     "vantage/window.rs",

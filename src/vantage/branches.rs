@@ -98,7 +98,7 @@ impl Fingerprints {
         let hash = fingerprint(row);
         match self.seen.get(id) {
             Some((earlier, other)) if *earlier != set && *other != hash => {
-                return Err(error!("rows of two parents share one id and differ", id = id));
+                return Err(error!("rows of two requests share one id and differ", id = id));
             }
             Some(_) => return Ok(()),
             None => {}

@@ -14,8 +14,9 @@ use vantage_types::Entity;
 use super::{
     PoolApi,
     entity::{EntityDecoder, from_record},
+    keyed::KeyedPages,
     keys::Keys,
-    reads::{KeyedPages, Read},
+    reads::Read,
     record::Row,
 };
 use crate::pager::PaginatedStream;

@@ -14,7 +14,8 @@ use super::{
 };
 use crate::error::Error;
 
-/// One of the sets: how it is walked, and what it is the set of, for people.
+/// One of the sets: how it is walked, and what it is the set of, for people. A set that
+/// is a part of a list of values has no name.
 pub(super) struct Branch {
     pub(super) walk: Walk,
     pub(super) name: String,
@@ -113,7 +114,7 @@ impl FanOut {
     }
 
     fn named(&self, mut error: VantageError) -> VantageError {
-        if let Some((_, name)) = &self.current {
+        if let Some((_, name)) = self.current.as_ref().filter(|(_, name)| !name.is_empty()) {
             error.context.insert("parent".to_owned(), name.clone());
         }
         error

@@ -2,15 +2,17 @@
 //!
 //! [`PoolApi`] is the source and holds how the API behaves. `source` is its
 //! `TableSource`, `reads` runs lists, streams, gets and counts, `pages` walks
-//! the rows of one query. What they decide is in pure files: `condition`,
-//! `settings` (what holds for a table), `query` and `path` (targets and parameters), `filter` (conditions on rows),
-//! `window`, `record`, `keys`. Nothing here names actix or awc.
+//! the rows of one query. What they decide is in pure files: `settings` (what holds
+//! for a table), `condition`, `expression`, `fluent` and `clauses` (what is asked
+//! for), `dialect` and `order` (how an API takes it), `query` and `path` (targets and
+//! parameters), `filter` and `value` (conditions on rows), `window`, `record`, `keys`.
+//! Nothing here names actix or awc.
 
 use std::{
     fmt,
     sync::{
         Arc,
-        atomic::{AtomicU64, Ordering},
+        atomic::{self, AtomicU64},
     },
 };
 
@@ -24,15 +26,21 @@ mod alias;
 #[cfg(vantage_bench)]
 pub(crate) mod bench_support;
 mod branches;
+mod clauses;
 mod columns;
 mod condition;
+mod dialect;
 mod entities;
 mod entity;
 mod error;
+mod expression;
 mod fan_out;
 mod filter;
+mod fluent;
+mod keyed;
 mod keys;
 mod kind;
+mod order;
 mod pages;
 mod path;
 mod query;
@@ -42,11 +50,15 @@ mod relations;
 mod settings;
 mod source;
 mod table_ext;
+mod value;
 mod vista;
 mod window;
 mod writes;
 
-pub use condition::{ApiCondition, ColumnConditions};
+pub use condition::{ApiCondition, Operator};
+pub use dialect::{Filters, Lists};
+pub use fluent::ColumnConditions;
+pub use order::Ordering;
 pub use query::Filtering;
 pub use relations::Related;
 pub use settings::ApiTable;
@@ -99,8 +111,12 @@ pub use writes::Writes;
 /// [page size](Paging::page_size) it is read from the page that holds its first
 /// row, as long as the answers prove that the API keeps to that size, and
 /// otherwise from the start of the set. A count counts the set, not the window.
-/// Orders, searches and other conditions that the API cannot be asked for are
-/// `Unsupported` when read.
+/// Conditions and searches are sent as [`Filters`] says, orders as [`Ordering`]
+/// does. What the API cannot be asked for is evaluated on the rows where
+/// [`Filtering`] and [`Ordering::on_rows`] allow it, and otherwise `Unsupported`
+/// when read. A list of values that takes [several requests](Lists) is asked for
+/// with as many in parallel as pages are prefetched; its rows come in the order of
+/// the values.
 #[derive(Clone)]
 pub struct PoolApi {
     pool: AwwPool,
@@ -162,6 +178,18 @@ impl PoolApi {
         self.with(|settings| settings.writes = writes)
     }
 
+    /// How the API takes conditions: equality alone, as `field=value`, by default.
+    #[must_use]
+    pub fn filters(self, filters: Filters) -> Self {
+        self.with(|settings| settings.filters = filters)
+    }
+
+    /// How the API takes orders, and which: none by default.
+    #[must_use]
+    pub fn order(self, ordering: Ordering) -> Self {
+        self.with(|settings| settings.ordering = ordering)
+    }
+
     /// How the table named `name` differs: its name in Vantage, which is its
     /// path without a query. Setting a table again replaces what was set.
     #[must_use]
@@ -175,7 +203,7 @@ impl PoolApi {
     /// the same read. Counts all reads of this source and its clones.
     #[must_use]
     pub fn repeated_rows(&self) -> u64 {
-        self.repeated.load(Ordering::Relaxed)
+        self.repeated.load(atomic::Ordering::Relaxed)
     }
 
     fn with(mut self, change: impl FnOnce(&mut Settings)) -> Self {

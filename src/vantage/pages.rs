@@ -25,8 +25,6 @@ pub(super) struct Walk {
     pub(super) prefetch: usize,
     /// Evaluated on the rows.
     pub(super) filter: Filter,
-    /// The columns that every row must have to be judged by `filter`.
-    pub(super) declared: Vec<String>,
     pub(super) window: Option<Window>,
 }
 
@@ -168,11 +166,10 @@ impl Pages {
 
     /// The rows that match, numbered on from those before.
     fn matching(&mut self, rows: Vec<Row>) -> Vec<(u64, Row)> {
-        let Walk { filter, declared, .. } = &self.walk;
+        let filter = &self.walk.filter;
         let first = self.position;
-        let rows: Vec<_> = (first..)
-            .zip(rows.into_iter().filter(|row| filter.keeps(&row.record, declared)))
-            .collect();
+        let rows: Vec<_> =
+            (first..).zip(rows.into_iter().filter(|row| filter.keeps(&row.record))).collect();
         self.position += rows.len() as u64;
         rows
     }

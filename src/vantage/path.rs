@@ -1,15 +1,19 @@
 //! [pure] A table's path: its placeholders, and how a value becomes part of a
 //! URL. Knows nothing of conditions but the values they want.
 
+use ciborium::Value;
 use indexmap::IndexMap;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use vantage_core::{VantageError, error};
 
-use super::filter::Scalar;
+use super::condition::parameter_text;
 
 /// Everything but the unreserved characters of RFC 3986 section 2.3, so that a
 /// value stays one path segment or one query parameter whatever it holds.
 const RESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+
+/// The values that each field may hold, by what equality conditions say.
+pub(super) type Wanted = IndexMap<String, Vec<Value>>;
 
 /// Where an item is: what comes before its id and what comes after it.
 #[derive(Debug, PartialEq)]
@@ -33,7 +37,7 @@ impl ItemPath {
 /// no segment of its own.
 pub(super) fn fill_item<'a>(
     template: &'a str,
-    wanted: &IndexMap<String, Vec<Scalar>>,
+    wanted: &Wanted,
 ) -> Result<(ItemPath, Vec<&'a str>), VantageError> {
     let parts = || {
         let (rest, after) = template.rsplit_once('}')?;
@@ -69,10 +73,7 @@ pub(super) struct Filled<'a> {
 /// # Errors
 /// `IncorrectUsage` when a placeholder is unclosed, empty or without a value, or
 /// when the value would change the path; `Unsupported` when it has several.
-pub(super) fn fill<'a>(
-    template: &'a str,
-    wanted: &IndexMap<String, Vec<Scalar>>,
-) -> Result<Filled<'a>, VantageError> {
+pub(super) fn fill<'a>(template: &'a str, wanted: &Wanted) -> Result<Filled<'a>, VantageError> {
     if template.contains('#') {
         return Err(unusable("the path of a table has no fragment"));
     }
@@ -88,7 +89,7 @@ pub(super) fn fill<'a>(
 
 fn fill_part<'a>(
     template: &'a str,
-    wanted: &IndexMap<String, Vec<Scalar>>,
+    wanted: &Wanted,
     used: &mut Vec<&'a str>,
 ) -> Result<String, VantageError> {
     let mut filled = String::with_capacity(template.len());
@@ -109,15 +110,15 @@ fn fill_part<'a>(
     Ok(filled)
 }
 
-fn value_of(name: &str, wanted: &IndexMap<String, Vec<Scalar>>) -> Result<String, VantageError> {
+fn value_of(name: &str, wanted: &Wanted) -> Result<String, VantageError> {
     let unfilled = |what: &str| error!(what, placeholder = name).mark_incorrect_usage();
     match wanted.get(name).map(Vec::as_slice) {
-        Some([Some(value)]) => {
-            segment(value).ok_or_else(|| unfilled("a placeholder cannot be empty, `.` or `..`"))
-        }
         // No row can match, so the path is never asked for.
         Some([]) => Ok(String::new()),
-        Some([None]) => Err(unfilled("null cannot fill a placeholder")),
+        Some([Value::Null]) => Err(unfilled("null cannot fill a placeholder")),
+        Some([value]) => parameter_text(value)
+            .and_then(|value| segment(&value))
+            .ok_or_else(|| unfilled("a placeholder cannot be empty, `.` or `..`")),
         Some(_) => Err(refused("a placeholder takes one value", name)),
         None => Err(unfilled("no equality condition fills the placeholder")),
     }

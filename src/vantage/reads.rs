@@ -1,7 +1,7 @@
 //! Lists, streams, gets and counts of one table: what each asks for, and what
 //! its answer means. Knows the table's shape, not its entity.
 
-use std::{borrow::Cow, sync::atomic::Ordering};
+use std::borrow::Cow;
 
 use ciborium::Value;
 use futures::{StreamExt, TryStreamExt, stream};
@@ -14,16 +14,19 @@ use vantage_types::{Entity, Record};
 
 use super::{
     PoolApi,
-    branches::{Fingerprints, branches},
+    branches::branches,
+    clauses::Declared,
     columns::Columns,
-    condition::ApiCondition,
+    condition::{ApiCondition, flattened},
     error::of_read,
-    fan_out::{Branch, FanOut},
+    fan_out::Branch,
     filter::Filter,
+    keyed::{Keyed, KeyedPages, Sorting},
     keys::{Keys, is_synthetic},
-    pages::{Pages, Walk},
-    query::{Filtering, Query, lower, lower_item},
-    record::{Row, RowDecoder},
+    order::Ordered,
+    pages::Walk,
+    query::{Query, lower, lower_item},
+    record::RowDecoder,
     relations,
     settings::TableSettings,
     window::Window,
@@ -33,19 +36,17 @@ use crate::{
     pager::{ItemDecoder, Page, Typed, decode_item, fetch_page},
 };
 
-type Keyed = (String, Record<Value>);
-
 /// A table as a read sees it.
 #[derive(Clone)]
 pub(super) struct Read {
     pub(super) api: PoolApi,
     /// What Vantage calls the table.
-    name: String,
+    pub(super) name: String,
     pub(super) settings: TableSettings,
     conditions: Vec<ApiCondition>,
+    order: Ordered,
     id_field: Option<String>,
-    /// The columns that rows carry.
-    pub(super) declared: Vec<String>,
+    pub(super) declared: Declared,
     pub(super) columns: Columns,
     pub(super) decoder: RowDecoder,
     pub(super) window: Option<Window>,
@@ -61,17 +62,22 @@ enum Item {
 
 impl Read {
     /// # Errors
-    /// `Unsupported` for a table with an order, which the API cannot be asked for.
+    /// `Unsupported` for a table with an order that the API cannot be asked for and that
+    /// is not made on the rows.
     pub(super) fn of<E: Entity<Value>>(api: &PoolApi, table: &Table<PoolApi, E>) -> Result<Self> {
-        if table.orders().next().is_some() {
-            return Err(error!("the API cannot be asked for an order").mark_unsupported());
-        }
         let settings = api.settings.settings_of(table.table_name());
+        let declared = Declared::of(table);
+        let orders = table.orders().map(|(condition, direction)| (condition, *direction));
+        let order = settings.ordering.lower(
+            orders,
+            |column| settings.field_of(column).into_owned(),
+            |column| declared.numeric.contains(column),
+        )?;
         let id_field = table.id_field().map(|column| column.name().to_owned());
-        let declared = table.columns().iter();
+        let typed = table.columns().iter();
         let columns = Columns::new(
             id_field.clone(),
-            declared.map(|(name, column)| (name.as_str(), column.get_type())),
+            typed.map(|(name, column)| (name.as_str(), column.get_type())),
             &settings.aliases,
         )?;
         Ok(Self {
@@ -79,8 +85,9 @@ impl Read {
             name: table.table_name().to_owned(),
             settings,
             conditions: table.conditions().cloned().collect(),
+            order,
             id_field,
-            declared: table.row_fields(),
+            declared,
             decoder: RowDecoder::new(columns.clone()),
             columns,
             window: table.pagination().map(Window::of),
@@ -90,6 +97,7 @@ impl Read {
     /// Reads the values of other tables that conditions stand for.
     pub(super) async fn resolved(mut self) -> Result<Self> {
         relations::resolve(&mut self.conditions).await?;
+        self.conditions = flattened(self.conditions);
         Ok(self)
     }
 
@@ -119,8 +127,13 @@ impl Read {
 
     /// The row with `id`, whatever the window. A 404 to a question for that id
     /// means that there is none.
-    pub(super) async fn get(mut self, id: &str) -> Result<Option<Record<Value>>> {
-        self.window = None;
+    pub(super) async fn get(self, id: &str) -> Result<Option<Record<Value>>> {
+        let mut read = self.unordered();
+        read.window = None;
+        read.get_any(id).await
+    }
+
+    async fn get_any(self, id: &str) -> Result<Option<Record<Value>>> {
         let has_meaning = self.id_field.is_some() && !is_synthetic(id);
         let Some(branches) = self.branches().filter(|_| has_meaning) else {
             return self.get_one(id).await;
@@ -151,8 +164,14 @@ impl Read {
             }
         }
         let by_id = self.id_field.as_deref().filter(|_| !is_synthetic(id));
+        let by_id = by_id.map(|field| ApiCondition::eq(field, id));
+        let by_id = match self.query(by_id.as_slice()) {
+            // The set can be read, if not by its ids.
+            Err(error) if error.is_unsupported() => None,
+            _ => by_id,
+        };
         let is_asked_by_id = by_id.is_some();
-        self.conditions.extend(by_id.map(|field| ApiCondition::eq(field, id)));
+        self.conditions.extend(by_id);
         self.settings.prefetch = 1;
         let mut pages = self.keyed(Keys::exact())?;
         while let Some(page) = pages.next().await {
@@ -168,9 +187,8 @@ impl Read {
     }
 
     async fn get_item(&self, item_path: &str, id: &str) -> Result<Item> {
-        let Some(query) = lower_item(item_path, self.conditions())? else {
-            return Ok(Item::Absent);
-        };
+        let query = lower_item(item_path, &self.declared, self.conditions())?;
+        let Some(query) = query else { return Ok(Item::Absent) };
         let Some(target) = query.path.of(id) else { return Ok(Item::Unclear) };
         let response = match self.api.pool.get(target).await {
             Ok(response) => response,
@@ -192,9 +210,9 @@ impl Read {
     /// The first row, from one request for one row where that can tell.
     pub(super) async fn some(mut self) -> Result<Option<Keyed>> {
         if self.window.is_none()
-            && let Some(query) = self.only_query()?
+            && let Some(target) = self.only_target()?
         {
-            let page = self.first_page(&query, self.decoder.clone()).await?;
+            let page = self.first_page(&target, self.decoder.clone()).await?;
             let has_more = page.meta.total.is_some_and(|total| total > 0);
             if !page.items.is_empty() || !has_more {
                 let first = page.items.into_iter().next().map(|row| (0, row));
@@ -211,12 +229,17 @@ impl Read {
     }
 
     /// How many rows the set has, whatever the window.
-    pub(super) async fn count(mut self) -> Result<u64> {
-        self.window = None;
+    pub(super) async fn count(self) -> Result<u64> {
+        let mut read = self.unordered();
+        read.window = None;
+        read.count_all().await
+    }
+
+    async fn count_all(self) -> Result<u64> {
         if self.settings.paging.is_paged()
-            && let Some(query) = self.only_query()?
+            && let Some(target) = self.only_target()?
         {
-            let page = self.first_page(&query, Typed::<IgnoredAny>::new()).await?;
+            let page = self.first_page(&target, Typed::<IgnoredAny>::new()).await?;
             if let Some(total) = page.meta.total {
                 return Ok(total);
             }
@@ -229,10 +252,10 @@ impl Read {
         Ok(count)
     }
 
-    async fn first_page<D: ItemDecoder>(&self, query: &Query, decoder: D) -> Result<Page<D::Item>> {
+    async fn first_page<D: ItemDecoder>(&self, target: &str, decoder: D) -> Result<Page<D::Item>> {
         fetch_page(
             &self.api.pool,
-            &query.list(),
+            target,
             &self.settings.paging,
             &self.settings.envelope,
             decoder,
@@ -243,17 +266,14 @@ impl Read {
         .map_err(|error| self.failed(error))
     }
 
-    /// The target of the one request that asks for the whole set, and for nothing but the set.
+    /// The target of the one request that asks for the whole set, in its order, and for
+    /// nothing but the set.
     pub(super) fn only_target(&self) -> Result<Option<String>> {
-        Ok(self.only_query()?.map(|query| query.list()))
-    }
-
-    /// The query that asks for the whole set, and for nothing but the set.
-    fn only_query(&self) -> Result<Option<Query>> {
         if self.branches().is_some() {
             return Ok(None);
         }
-        Ok(self.query(&[])?.filter(|query| self.filter(query).is_empty()))
+        let query = self.query(&[])?.filter(|query| query.order.made_on_rows().is_none());
+        Ok(query.and_then(|query| query.only_target()))
     }
 
     /// What narrows the table to each of its sets, if they are several.
@@ -263,50 +283,53 @@ impl Read {
 
     /// The query under the table's conditions and `also`; `None` when no row can match.
     fn query(&self, also: &[ApiCondition]) -> Result<Option<Query>> {
-        lower(&self.settings, self.conditions().chain(also.iter().map(Cow::Borrowed)))
+        let conditions = self.conditions().chain(also.iter().map(Cow::Borrowed));
+        lower(&self.settings, &self.declared, conditions, &self.order)
     }
 
-    /// What is evaluated on the rows of a list.
-    fn filter(&self, query: &Query) -> Filter {
-        match self.settings.filtering {
-            Filtering::Server => Filter::default(),
-            Filtering::Checked | Filtering::Local => query.remaining().clone(),
-        }
+    fn unordered(mut self) -> Self {
+        self.order = Ordered::default();
+        self
     }
 
-    fn walk(&self, query: &Query) -> Walk {
+    fn walk(&self, endpoint: String, filter: &Filter) -> Walk {
         let settings = &self.settings;
         Walk {
             pool: self.api.pool.clone(),
-            endpoint: query.list(),
+            endpoint,
             paging: settings.paging.clone(),
             envelope: settings.envelope.clone(),
             decoder: self.decoder.clone(),
             prefetch: settings.prefetch,
-            filter: self.filter(query),
-            declared: self.declared.clone(),
+            filter: filter.clone(),
             window: self.window,
         }
     }
 
-    pub(super) fn keyed(self, keys: Keys) -> Result<KeyedPages> {
-        let rows = match self.branches() {
-            Some(branches) => Some(Rows::Many(self.fan_out(branches, &keys)?)),
-            None => self.query(&[])?.map(|query| Rows::One(self.walk(&query).pages())),
-        };
-        Ok(KeyedPages { read: self, rows, keys })
-    }
-
-    fn fan_out(&self, branches: Vec<Vec<ApiCondition>>, keys: &Keys) -> Result<FanOut> {
-        let mut walks = Vec::with_capacity(branches.len());
-        for conditions in branches {
-            if let Some(query) = self.query(&conditions)? {
-                let name = conditions.iter().map(ToString::to_string).collect::<Vec<_>>();
-                walks.push(Branch { walk: self.walk(&query), name: name.join(", ") });
+    pub(super) fn keyed(mut self, keys: Keys) -> Result<KeyedPages> {
+        let mut queries = Vec::new();
+        match self.branches() {
+            None => queries.extend(self.query(&[])?.map(|query| (String::new(), query))),
+            Some(branches) => {
+                self.order = self.order.of_several_requests()?;
+                for conditions in branches {
+                    let shown = conditions.iter().map(ToString::to_string).collect::<Vec<_>>();
+                    let query = self.query(&conditions)?;
+                    queries.extend(query.map(|query| (shown.join(", "), query)));
+                }
             }
         }
-        let fingerprints = Fingerprints::new(keys.limit());
-        Ok(FanOut::new(self.name.clone(), walks, self.settings.prefetch, self.window, fingerprints))
+        let by = queries.first().and_then(|(_, query)| query.order.made_on_rows());
+        let sorting = by.map(|by| Sorting { by: by.to_vec(), window: self.window.take() });
+        let mut walks = Vec::with_capacity(queries.len());
+        for (name, query) in &queries {
+            let targets = query.targets().into_iter();
+            walks.extend(targets.map(|target| Branch {
+                walk: self.walk(target, &query.filter),
+                name: name.clone(),
+            }));
+        }
+        Ok(KeyedPages::new(self, walks, keys, sorting))
     }
 
     pub(super) fn conditions(&self) -> impl Iterator<Item = Cow<'_, ApiCondition>> {
@@ -321,47 +344,5 @@ impl Read {
 
     pub(super) fn failed(&self, error: Error) -> vantage_core::VantageError {
         of_read(&self.name, error)
-    }
-}
-
-/// The pages of a read with the keys of their rows.
-pub(super) struct KeyedPages {
-    read: Read,
-    /// `None` when no row can match.
-    rows: Option<Rows>,
-    keys: Keys,
-}
-
-enum Rows {
-    One(Pages),
-    Many(FanOut),
-}
-
-impl KeyedPages {
-    /// The next rows. `None` at the end and after an error.
-    pub(super) async fn next(&mut self) -> Option<Result<Vec<Keyed>>> {
-        let rows = match self.rows.as_mut()? {
-            Rows::One(pages) => pages.next().await?.map_err(|error| self.read.failed(error)),
-            Rows::Many(pages) => pages.next().await?,
-        };
-        let keyed = rows.and_then(|rows| self.key(rows));
-        if keyed.is_err() {
-            self.rows = None;
-        }
-        Some(keyed)
-    }
-
-    /// How many rows the set has, as an answer said.
-    fn total(&self) -> Option<u64> {
-        match self.rows.as_ref()? {
-            Rows::One(pages) => pages.total(),
-            Rows::Many(_) => None,
-        }
-    }
-
-    fn key(&mut self, rows: Vec<(u64, Row)>) -> Result<Vec<Keyed>> {
-        let keyed = self.keys.page(rows)?;
-        self.read.api.repeated.fetch_add(self.keys.take_repeated(), Ordering::Relaxed);
-        Ok(keyed.into_iter().map(|(key, row)| (key, self.read.finished(row.record))).collect())
     }
 }

@@ -20,10 +20,17 @@ use super::{ApiCondition, PoolApi, condition::parameter_text, path::without_quer
 /// Those of reading the other tables.
 pub(super) async fn resolve(conditions: &mut [ApiCondition]) -> Result<()> {
     for condition in conditions {
-        if let ApiCondition::Related(related) = condition {
-            // A table may be narrowed by one that is narrowed in turn.
-            let resolved = Box::pin(related.clone().resolve()).await?;
-            *condition = resolved;
+        match condition {
+            ApiCondition::Related(related) => {
+                // A table may be narrowed by one that is narrowed in turn.
+                let resolved = Box::pin(related.clone().resolve()).await?;
+                *condition = resolved;
+            }
+            ApiCondition::All(parts) | ApiCondition::Any(parts) => {
+                Box::pin(resolve(parts)).await?;
+            }
+            ApiCondition::Not(part) => Box::pin(resolve(std::slice::from_mut(part))).await?,
+            _ => {}
         }
     }
     Ok(())

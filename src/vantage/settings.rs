@@ -1,11 +1,11 @@
 //! [pure] How the API behaves, how single tables of it differ, and what of both
 //! holds for a read.
 
-use std::collections::HashMap;
+use std::{borrow::Cow, collections::HashMap};
 
 use indexmap::IndexMap;
 
-use super::{path, query::Filtering, writes::Writes};
+use super::{alias, dialect::Filters, order::Ordering, path, query::Filtering, writes::Writes};
 use crate::pager::{Envelope, Paging};
 
 /// How one table of an API is asked for. What is not set is as for the whole API.
@@ -31,6 +31,8 @@ pub struct ApiTable {
     paging: Option<Paging>,
     envelope: Option<Envelope>,
     filtering: Option<Filtering>,
+    filters: Option<Filters>,
+    ordering: Option<Ordering>,
     aliases: IndexMap<String, String>,
     writes: Option<Writes>,
 }
@@ -89,6 +91,18 @@ impl ApiTable {
         self
     }
 
+    /// How the API takes conditions on the table.
+    pub fn filters(mut self, filters: Filters) -> Self {
+        self.filters = Some(filters);
+        self
+    }
+
+    /// How the API takes orders of the table, and which.
+    pub fn order(mut self, ordering: Ordering) -> Self {
+        self.ordering = Some(ordering);
+        self
+    }
+
     /// The column is at `path` of an item: keys joined by dots, such as
     /// `stats.population`; `\.` is a dot that is part of a key. The value is read from
     /// there and written there, and parameters that are about the column name that
@@ -118,6 +132,8 @@ pub(super) struct Settings {
     pub(super) item_endpoints: bool,
     pub(super) filtering: Filtering,
     pub(super) writes: Writes,
+    pub(super) filters: Filters,
+    pub(super) ordering: Ordering,
     pub(super) tables: HashMap<String, ApiTable>,
 }
 
@@ -131,6 +147,8 @@ impl Default for Settings {
             item_endpoints: false,
             filtering: Filtering::default(),
             writes: Writes::none(),
+            filters: Filters::default(),
+            ordering: Ordering::default(),
             tables: HashMap::new(),
         }
     }
@@ -147,6 +165,8 @@ pub(super) struct TableSettings {
     pub(super) envelope: Envelope,
     pub(super) prefetch: usize,
     pub(super) filtering: Filtering,
+    pub(super) filters: Filters,
+    pub(super) ordering: Ordering,
     pub(super) aliases: IndexMap<String, String>,
     pub(super) writes: Writes,
 }
@@ -181,6 +201,8 @@ impl Settings {
             envelope,
             prefetch: self.prefetch,
             filtering: own.filtering.unwrap_or(self.filtering),
+            filters: own.filters.unwrap_or_else(|| self.filters.clone()),
+            ordering: own.ordering.unwrap_or_else(|| self.ordering.clone()),
             aliases: own.aliases,
             writes: own.writes.unwrap_or_else(|| self.writes.clone()),
         }
@@ -200,8 +222,8 @@ impl TableSettings {
     }
 
     /// What the API calls a column.
-    pub(super) fn field_of<'a>(&'a self, column: &'a str) -> &'a str {
-        self.aliases.get(column).map_or(column, String::as_str)
+    pub(super) fn field_of<'a>(&'a self, column: &'a str) -> Cow<'a, str> {
+        self.aliases.get(column).map_or(Cow::Borrowed(column), |path| alias::joined(path))
     }
 }
 
@@ -249,11 +271,13 @@ mod tests {
             ApiTable::new()
                 .paging(Paging::none())
                 .filtering(Filtering::Local)
-                .alias("population", "stats.population"),
+                .alias("population", "stats.population")
+                .alias("capital", r"cities\.first"),
         )
         .settings_of("rows");
         assert!(!table.paging.is_paged());
         assert_eq!(table.filtering, Filtering::Local);
         assert_eq!(table.field_of("population"), "stats.population");
+        assert_eq!(table.field_of("capital"), "cities.first");
     }
 }

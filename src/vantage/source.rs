@@ -94,7 +94,7 @@ impl TableSource for PoolApi {
     }
 
     fn condition_column(&self, condition: &ApiCondition) -> Option<String> {
-        condition.field().map(str::to_owned)
+        condition.narrowed_field().map(str::to_owned)
     }
 
     /// Each write through a narrowed table is confined or refused.
@@ -125,9 +125,9 @@ impl TableSource for PoolApi {
     fn search_table_condition<E: Entity<Value>>(
         &self,
         _table: &Table<Self, E>,
-        _search_value: &str,
+        search_value: &str,
     ) -> ApiCondition {
-        ApiCondition::unsupported("a search")
+        ApiCondition::Search { text: search_value.to_owned() }
     }
 
     fn related_in_condition<E: Entity<Value> + 'static>(

@@ -51,7 +51,7 @@ pub trait PoolTableExt {
     ///
     /// # async fn demo(api: PoolApi) -> vantage_core::Result<()> {
     /// let hosts = Table::<PoolApi, Host>::new("hosts", api).with_id_column("name");
-    /// let mut stream = std::pin::pin!(hosts.stream_entities());
+    /// let mut stream = std::pin::pin!(hosts.stream_direct());
     /// while let Some((name, host)) = stream.try_next().await? {
     ///     println!("{name} has {}", host.address);
     /// }
@@ -61,15 +61,15 @@ pub trait PoolTableExt {
     /// # Errors
     /// Those of a list. `Unsupported` for a table with columns that are computed from
     /// records.
-    fn stream_entities(&self) -> impl Stream<Item = Result<(String, Self::Entity)>> + Send
+    fn stream_direct(&self) -> impl Stream<Item = Result<(String, Self::Entity)>> + Send
     where
         Self::Entity: DeserializeOwned + 'static;
 
-    /// All that [`stream_entities`](Self::stream_entities) yields.
+    /// All that [`stream_direct`](Self::stream_direct) yields.
     ///
     /// # Errors
     /// Those of the stream.
-    fn list_entities(&self) -> impl Future<Output = Result<IndexMap<String, Self::Entity>>> + Send
+    fn list_direct(&self) -> impl Future<Output = Result<IndexMap<String, Self::Entity>>> + Send
     where
         Self::Entity: DeserializeOwned + 'static;
 }
@@ -82,14 +82,14 @@ impl<E: Entity<Value>> PoolTableExt for Table<PoolApi, E> {
         self.data_source().get_table_count(self).await
     }
 
-    fn stream_entities(&self) -> impl Stream<Item = Result<(String, E)>> + Send
+    fn stream_direct(&self) -> impl Stream<Item = Result<(String, E)>> + Send
     where
         E: DeserializeOwned + 'static,
     {
         entities::stream(self)
     }
 
-    async fn list_entities(&self) -> Result<IndexMap<String, E>>
+    async fn list_direct(&self) -> Result<IndexMap<String, E>>
     where
         E: DeserializeOwned + 'static,
     {

@@ -35,6 +35,8 @@ mod tokens;
 mod vantage_conditions;
 mod vantage_errors;
 mod vantage_reads;
+mod vantage_relations;
 mod vantage_values;
+mod vantage_vista;
 mod vantage_writes;
 mod wire_faults;

@@ -18,8 +18,8 @@ use vantage_vista::{
 
 use super::factory;
 use crate::vantage::{
-    ApiCondition, PoolApi, path::placeholders, query::lower, reads::Read, record::id_text,
-    settings::TableSettings,
+    ApiCondition, PoolApi, clauses::Declared, order::Ordered, path::placeholders, query::lower,
+    reads::Read, record::id_text, settings::TableSettings,
 };
 
 type Row = Record<Value>;
@@ -54,7 +54,8 @@ impl PoolShell {
         let field = condition.field().unwrap_or_default();
         let fills_path = placeholders(&settings.path).any(|name| name == field);
         settings.path = if fills_path { format!("{{{field}}}") } else { String::new() };
-        lower(&settings, [Cow::Borrowed(condition)]).map(drop)
+        let declared = Declared::of(&self.table);
+        lower(&settings, &declared, [Cow::Borrowed(condition)], &Ordered::default()).map(drop)
     }
 
     /// The whole set of a relation's target, before it is narrowed.
