@@ -32,7 +32,7 @@ const TRANSPORT_PARTS: [&str; 4] = ["actix_http", "actix_rt", "actix_service", "
 const REQUEST_PATH: [&str; 3] = ["pool.rs", "worker/", "http/"];
 
 /// Files that decide and cause nothing. Those that do not exist are passed over.
-const PURE: [&str; 59] = [
+const PURE: [&str; 61] = [
     "config.rs",
     "dispatch/jobs.rs",
     "error.rs",
@@ -71,6 +71,7 @@ const PURE: [&str; 59] = [
     "vantage/branches.rs",
     "vantage/clauses.rs",
     "vantage/condition.rs",
+    "vantage/entity.rs",
     "vantage/dialect.rs",
     "vantage/error.rs",
     "vantage/expression.rs",
@@ -78,6 +79,7 @@ const PURE: [&str; 59] = [
     "vantage/fluent.rs",
     "vantage/keys.rs",
     "vantage/kind.rs",
+    "vantage/logic.rs",
     "vantage/order.rs",
     "vantage/path.rs",
     "vantage/query.rs",

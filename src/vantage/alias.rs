@@ -1,5 +1,7 @@
 //! [pure] Columns that are elsewhere in an item than under their own name.
 
+use std::borrow::Cow;
+
 use ciborium::Value;
 use indexmap::IndexMap;
 use vantage_core::{VantageError, error};
@@ -73,7 +75,7 @@ impl Aliases {
 }
 
 /// The keys of a dotted path; `None` when one is empty.
-pub(super) fn parse(text: &str) -> Option<Path> {
+fn parse(text: &str) -> Option<Path> {
     let mut path = vec![String::new()];
     let mut characters = text.chars();
     while let Some(character) = characters.next() {
@@ -87,6 +89,14 @@ pub(super) fn parse(text: &str) -> Option<Path> {
         }
     }
     path.iter().all(|key| !key.is_empty()).then_some(path)
+}
+
+/// The keys of a dotted path joined by dots, as parameters name them.
+pub(super) fn joined(text: &str) -> Cow<'_, str> {
+    match text.contains('\\') {
+        true => parse(text).unwrap_or_default().join(".").into(),
+        false => text.into(),
+    }
 }
 
 fn take_field(row: &mut Record<Value>, path: &[String]) -> Option<Value> {

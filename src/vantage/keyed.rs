@@ -63,6 +63,14 @@ impl KeyedPages {
 
     /// The next rows. `None` at the end and after an error.
     pub(super) async fn next(&mut self) -> Option<Result<Vec<Keyed>>> {
+        let mut rows = self.next_unfinished().await?;
+        for (_, row) in rows.iter_mut().flatten() {
+            self.read.columns.finish(row);
+        }
+        Some(rows)
+    }
+
+    async fn next_unfinished(&mut self) -> Option<Result<Vec<Keyed>>> {
         let Some(Sorting { by, window }) = self.sorting.take() else {
             return self.next_in_order().await;
         };

@@ -32,6 +32,8 @@ mod clauses;
 mod columns;
 mod condition;
 mod dialect;
+mod entities;
+mod entity;
 mod error;
 mod expression;
 mod fan_out;
@@ -40,6 +42,7 @@ mod fluent;
 mod keyed;
 mod keys;
 mod kind;
+mod logic;
 mod order;
 mod pages;
 mod path;
@@ -173,6 +176,13 @@ impl PoolApi {
         self.with(|settings| settings.filtering = filtering)
     }
 
+    /// How rows are written, in every table that does not say otherwise. The default
+    /// is [`Writes::none`].
+    #[must_use]
+    pub fn writes(self, writes: Writes) -> Self {
+        self.with(|settings| settings.writes = writes)
+    }
+
     /// How the API takes conditions: equality alone, as `field=value`, by default.
     #[must_use]
     pub fn filters(self, filters: Filters) -> Self {
@@ -183,13 +193,6 @@ impl PoolApi {
     #[must_use]
     pub fn order(self, ordering: Ordering) -> Self {
         self.with(|settings| settings.ordering = ordering)
-    }
-
-    /// How rows are written, in every table that does not say otherwise. The default
-    /// is [`Writes::none`].
-    #[must_use]
-    pub fn writes(self, writes: Writes) -> Self {
-        self.with(|settings| settings.writes = writes)
     }
 
     /// How the table named `name` differs: its name in Vantage, which is its
