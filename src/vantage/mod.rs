@@ -31,6 +31,7 @@ mod branches;
 mod clauses;
 mod columns;
 mod condition;
+mod cursor;
 mod dialect;
 mod error;
 mod expression;
