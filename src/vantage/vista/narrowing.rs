@@ -13,8 +13,8 @@ use vantage_types::EmptyEntity;
 use vantage_vista::{Capability, Condition, FilterOp, SortDirection, operand_text};
 
 use crate::vantage::{
-    ApiCondition, PoolApi, clauses::Declared, order::Ordered, path::placeholders, query::lower,
-    settings::TableSettings,
+    ApiCondition, PoolApi, branches::branches, clauses::Declared, order::Ordered,
+    path::placeholders, query::lower, settings::TableSettings,
 };
 
 /// A condition of a Vista as one of this source, when there is such a one.
@@ -54,8 +54,13 @@ pub(super) fn takes(table: &Table<PoolApi, EmptyEntity>, condition: &ApiConditio
     if let ApiCondition::Related(_) = condition {
         return Ok(());
     }
-    let declared = Declared::of(table);
-    lower(&settings, &declared, [Cow::Borrowed(condition)], &Ordered::default()).map(drop)
+    let (declared, order) = (Declared::of(table), Ordered::default());
+    let each_set = branches(&settings.path, std::slice::from_ref(condition));
+    for also in each_set.unwrap_or_else(|| vec![Vec::new()]) {
+        let conditions = also.iter().chain([condition]).map(Cow::Borrowed);
+        lower(&settings, &declared, conditions, &order)?;
+    }
+    Ok(())
 }
 
 /// Whether `column` can be compared as greater and less.
