@@ -59,9 +59,7 @@ impl Read {
         }
         for (_, query) in &queries {
             for walk in query.targets().into_iter().map(|target| self.walk(target, &query.filter)) {
-                if let Some(request) = walk.first_request()? {
-                    preview.requests.push(masked(&self.api.pool.url_of(&request)?.to_string()));
-                }
+                preview.requests.extend(walk.first_url()?.map(|url| masked(&url.to_string())));
             }
         }
         if let Some((_, query)) = queries.first() {
@@ -141,7 +139,7 @@ fn is_secret(name: &str) -> bool {
         "token",
     ];
     let decoded = percent_encoding::percent_decode_str(name).decode_utf8_lossy();
-    let letters = decoded.chars().filter(|c| c.is_ascii_alphanumeric());
+    let letters = decoded.chars().filter(char::is_ascii_alphanumeric);
     let name: String = letters.map(|c| c.to_ascii_lowercase()).collect();
     WHOLE.contains(&name.as_str()) || ENDS.iter().any(|end| name.ends_with(end))
 }
