@@ -13,6 +13,6 @@ pub(crate) mod fuzzing;
 mod headers;
 mod hold;
 
-pub(crate) use actor::{Acquire, Lease, RateLimiter, Share};
+pub(crate) use actor::{Acquire, Lease, Limiter, Share};
 pub(crate) use headers::retry_after;
 pub(crate) use hold::Hold;

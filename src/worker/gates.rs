@@ -17,7 +17,7 @@ use crate::{
     actors::{Line, Unanswered},
     dispatch::{Call, Circuit, admission},
     error::{Error, ErrorKind},
-    rate_limit::{Acquire, Hold, Lease, RateLimiter},
+    rate_limit::{Acquire, Hold, Lease, Limiter},
     retry::Refusal,
     seats::{Seat, Stage},
     token_manager::{Issue, Issued, TokenManager},
@@ -80,12 +80,12 @@ pub(super) async fn pause(call: &Call, wait: Duration) -> Result<(), Error> {
 
 /// A worker's share of the API's rate limit.
 pub(super) struct Throttle {
-    limiter: Line<RateLimiter>,
+    limiter: Line<Limiter>,
     lease: Cell<Option<Lease>>,
 }
 
 impl Throttle {
-    pub(super) fn new(limiter: Line<RateLimiter>) -> Self {
+    pub(super) fn new(limiter: Line<Limiter>) -> Self {
         Self { limiter, lease: Cell::new(None) }
     }
 

@@ -19,7 +19,7 @@ use crate::{
     error::{Error, ErrorKind},
     events::Events,
     http::{Client, Request},
-    rate_limit::{Hold, RateLimiter},
+    rate_limit::{Hold, Limiter},
     retry::{self, Budget},
     stats::{Counted, Counters, StatsCollector},
     token_manager::{Issued, TokenManager},
@@ -29,7 +29,7 @@ use crate::{
 #[derive(Clone)]
 pub(crate) struct Parts {
     pub(crate) dispatcher: Arc<Dispatcher>,
-    pub(crate) limiter: Option<Line<RateLimiter>>,
+    pub(crate) limiter: Option<Line<Limiter>>,
     pub(crate) tokens: Option<Line<TokenManager>>,
     pub(crate) stats: Line<StatsCollector>,
     /// Whose turn it is among the tokens.
