@@ -8,6 +8,7 @@
 //! - [`PoolApi`] makes the API a Vantage data source.
 //! - [`Supervisor`] answers [`messages`] from an actix application.
 //! - [`AwwPool::events`] tells what happens: [`Event`].
+//! - [`RateLimiter`] and [`KeyedRateLimiter`] limit anything.
 //! - [`Error`] says what went wrong, and [`ErrorKind`] what the pool did about it.
 //!
 //! ```no_run
@@ -56,6 +57,7 @@ pub use events::{Attempt, Event, Outcome};
 pub use http::{Request, Response};
 pub use pager::{Envelope, PaginatedStream, Paging};
 pub use pool::{AwwPool, PoolBuilder};
+pub use rate_limit::{KeyedRateLimiter, RateLimiter};
 pub use retry::{BreakerState, CircuitBreaker};
 pub use stats::{Latency, Stats, WorkerStats};
 pub use supervisor::{Supervisor, messages};

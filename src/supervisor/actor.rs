@@ -92,6 +92,7 @@ impl Supervisor {
         let parts = WorkerParts {
             dispatcher: Arc::clone(&dispatcher),
             limiter,
+            keys: dispatcher.config.keys().map(Arc::new),
             tokens,
             stats,
             turn: Arc::default(),

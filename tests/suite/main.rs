@@ -24,6 +24,7 @@ mod pagination;
 mod panics;
 mod pool;
 mod proxy;
+mod rate_keys;
 mod rate_limit;
 mod redirects;
 mod resize;
