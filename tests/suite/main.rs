@@ -12,6 +12,7 @@ mod breaker;
 mod cancellation;
 mod connections;
 mod demo;
+mod enforcer;
 mod events;
 mod faults_of_networks;
 mod faults_of_sets;
