@@ -17,7 +17,7 @@ use crate::error::{Error, ErrorKind};
 ///
 /// All clones count together. A client is known by a keyed hash of what it is told apart by,
 /// so that no secret is kept. One that has its whole quota again takes no memory for long; one
-/// that has not takes about 150 bytes for each policy. At most 100,000 clients are told apart
+/// that has not takes about 100 bytes for each policy. At most 100,000 clients are told apart
 /// at a time, or [`max_clients`](Self::max_clients); further ones have one quota in common
 /// until there is room.
 ///
