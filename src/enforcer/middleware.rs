@@ -22,7 +22,9 @@ use super::{RateLimitDecision, RateLimitPolicyEnforcer};
 
 /// Tells the clients of an application apart.
 #[derive(Clone)]
-pub(super) struct ClientOf(Arc<dyn Fn(&ServiceRequest, &RandomState) -> u64 + Send + Sync>);
+pub(super) struct ClientOf(Arc<HashClient>);
+
+type HashClient = dyn Fn(&ServiceRequest, &RandomState) -> u64 + Send + Sync;
 
 impl Default for ClientOf {
     /// By what the client authorizes itself with, or else by its network.
