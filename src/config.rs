@@ -194,6 +194,13 @@ impl PoolConfig {
         }
         let proxy = self.proxy.as_ref().map(|proxy| Proxy::parse(proxy.expose_secret()));
         let base = BaseUrl::parse(&self.base_url)?;
+        let breaker = self.circuit_breaker.as_ref();
+        if let Some(target) = breaker.and_then(CircuitBreaker::health_check_target) {
+            base.join(target).map_err(|error| {
+                let what = "circuit_breaker: health_check is no target below the base URL";
+                Error::new(ErrorKind::Config, what).with_source(error)
+            })?;
+        }
         Ok(ValidConfig {
             base_uri: base.as_uri()?,
             base,

@@ -52,10 +52,11 @@ let app = App::new().wrap(enforcer.clone()).route(\"/\", web::get().to(async || 
 ```
 
 A request that is refused is answered with 429, `Retry-After` and a body of type
-`application/problem+json`. Every answer of the application carries the header fields. A client
-is its `Authorization` header, else its address, of which 64 bits count in IPv6, unless
-[`client_by`](Self::client_by) says otherwise. Whoever can send any `Authorization` can be any
-client, so the middleware belongs behind the one that checks it."
+`application/problem+json`. Every answer of the application carries the header fields, but for
+the errors of middlewares within. A client is its `Authorization` header, else its address, of
+which 64 bits count in IPv6, unless [`client_by`](Self::client_by) says otherwise. Whoever can
+send any `Authorization` can be any client, so the middleware belongs behind the one that
+checks it."
 )]
 #[derive(Clone)]
 pub struct RateLimitPolicyEnforcer {

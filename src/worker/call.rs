@@ -22,7 +22,7 @@ use crate::{
     events::{Attempt, Event},
     http::Response,
     rate_limit::retry_after,
-    retry::{self, Decision},
+    retry::{self, Decision, Errand},
     seats::Stage,
     token_manager::Issued,
 };
@@ -137,7 +137,8 @@ impl<'a> Attempts<'a> {
                 continue;
             }
             // Else another call is the probe.
-            let Ok(passage) = circuit.map(|circuit| circuit.admit(now)).transpose() else {
+            let Ok(passage) = circuit.map(|circuit| circuit.admit(call.errand, now)).transpose()
+            else {
                 continue;
             };
             if place.as_ref().is_none_or(|place| place.take(now)) {
@@ -239,7 +240,7 @@ impl<'a> Attempts<'a> {
             jitter: fastrand::f64(),
         };
         let withdraw = || kit.budget(|budget| budget.withdraw(now));
-        let wait = match retry::decide(&kit.policy, &attempt, withdraw) {
+        let wait = match retry::decide(&self.policy(), &attempt, withdraw) {
             Decision::RetryIn(wait) => wait,
             Decision::GiveUp => return Err(error),
             Decision::TooLate(wait) => {
@@ -271,6 +272,15 @@ impl<'a> Attempts<'a> {
         self.slot.go_on_to(Stage::Waiting)?;
         pause(self.call, wait).await.map_err(|late| after(late, Some(error.clone())))?;
         Ok(error)
+    }
+
+    /// A health check is repeated by the next one.
+    fn policy(&self) -> retry::Policy {
+        let max_attempts = match self.call.errand {
+            Errand::Call => self.kit.policy.max_attempts,
+            Errand::HealthCheck => 1,
+        };
+        retry::Policy { max_attempts, ..self.kit.policy }
     }
 
     /// `error`, which came before the next attempt and ended the call. `cause` tells what became
