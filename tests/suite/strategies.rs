@@ -512,7 +512,7 @@ struct ByNumber;
 
 impl PageStrategy for ByNumber {
     fn first(&self) -> PageRequest {
-        PageRequest::new().param("page", 1)
+        PageRequest::new().param("page", "1")
     }
 
     fn next(
@@ -522,7 +522,7 @@ impl PageStrategy for ByNumber {
         assert!(page.headers().contains_key("content-type"));
         let body: Value = page.json()?;
         assert_eq!(body["data"].as_array().map(Vec::len), Some(page.rows()));
-        let request = PageRequest::to("/rows").param("page", page.index() + 2);
+        let request = PageRequest::to("/rows").param("page", (page.index() + 2).to_string());
         Ok((page.rows() == 10).then_some(request))
     }
 }
@@ -545,7 +545,7 @@ impl PageStrategy for Breaks {
         page: &PageView<'_>,
     ) -> Result<Option<PageRequest>, Box<dyn std::error::Error + Send + Sync>> {
         match page.index() {
-            0 => Ok(Some(PageRequest::new().param("page", 2))),
+            0 => Ok(Some(PageRequest::new().param("page", "2"))),
             _ if self.panics => panic!("a strategy that does not want to go on"),
             _ => Err("no".into()),
         }
