@@ -63,7 +63,7 @@ pub use token_manager::Token;
 pub use vantage::{
     ApiColumnExtras, ApiCondition, ApiTable, ApiTableExtras, ApiVistaSpec, ColumnConditions,
     Filtering, Filters, Lists, Operator, Ordering, PoolApi, PoolTableExt, PoolVistaFactory,
-    Related, Writes,
+    Preview, Related, Writes,
 };
 
 /// The examples of the README, compiled as tests.

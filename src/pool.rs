@@ -22,6 +22,7 @@ use crate::{
 
 mod connections;
 mod supervision;
+mod target;
 
 /// A pool of supervised workers for one REST API.
 ///

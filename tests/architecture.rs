@@ -32,7 +32,7 @@ const TRANSPORT_PARTS: [&str; 4] = ["actix_http", "actix_rt", "actix_service", "
 const REQUEST_PATH: [&str; 3] = ["pool.rs", "worker/", "http/"];
 
 /// Files that decide and cause nothing. Those that do not exist are passed over.
-const PURE: [&str; 54] = [
+const PURE: [&str; 56] = [
     "config.rs",
     "dispatch/jobs.rs",
     "error.rs",
@@ -49,6 +49,7 @@ const PURE: [&str; 54] = [
     "http/tls.rs",
     "pager/decode.rs",
     "pager/envelope.rs",
+    "pager/lines.rs",
     "pager/outline.rs",
     "pager/reorder.rs",
     "pager/strategy.rs",
@@ -62,6 +63,7 @@ const PURE: [&str; 54] = [
     "supervisor/heartbeat.rs",
     "supervisor/restart.rs",
     "token_manager/ring.rs",
+    "vantage/aggregate.rs",
     "vantage/alias.rs",
     "vantage/columns.rs",
     "vantage/branches.rs",

@@ -52,6 +52,14 @@ impl From<serde_json::Error> for Mismatch {
     }
 }
 
+impl Mismatch {
+    /// The same mismatch in a text that is this line of another.
+    pub(crate) fn on_line(mut self, line: usize) -> Self {
+        self.at = Some((line, self.at.map_or(1, |(_, column)| column)));
+        self
+    }
+}
+
 /// What of serde's words about data comes from the type alone.
 fn without_values(said: &str) -> Cow<'static, str> {
     // The name of a field of the type.

@@ -15,6 +15,7 @@ use serde_json::value::RawValue;
 
 use super::{
     envelope::{Envelope, Meta},
+    lines,
     outline::{Outline, first_item, outline},
 };
 use crate::{
@@ -83,6 +84,7 @@ pub(crate) struct Leaf {
     at: usize,
     /// How many items were taken.
     taken: usize,
+    is_lines: bool,
 }
 
 impl Leaf {
@@ -93,8 +95,12 @@ impl Leaf {
     pub(crate) fn open(envelope: &Envelope, response: Response) -> Result<Self, Error> {
         let text = ByteString::try_from(response.body().clone());
         let text = text.map_err(|source| mismatch(&response, source))?;
-        let first = first_item(envelope, &text);
-        Ok(Self { response, text, first, at: first.unwrap_or_default(), taken: 0 })
+        let is_lines = envelope.is_lines;
+        if is_lines {
+            lines::check_type(response.headers()).map_err(|what| mismatch(&response, what))?;
+        }
+        let first = if is_lines { lines::first(&text) } else { first_item(envelope, &text) };
+        Ok(Self { response, text, first, at: first.unwrap_or_default(), taken: 0, is_lines })
     }
 
     pub(crate) fn has_items(&self) -> bool {
@@ -110,6 +116,9 @@ impl Leaf {
     fn next<D: ItemDecoder>(&mut self, decoder: &D) -> Result<Option<D::Item>, Error> {
         if self.first.is_none() {
             return Ok(None);
+        }
+        if self.is_lines {
+            return self.next_line(decoder);
         }
         let rest = self.text.get(self.at..).unwrap_or_default();
         let rest = match (self.taken, rest.bytes().next()) {
@@ -128,6 +137,18 @@ impl Leaf {
         // The white space of JSON (RFC 8259 section 2), and no other.
         let rest = rest[end..].trim_start_matches([' ', '\t', '\n', '\r']);
         self.at = self.text.len() - rest.len();
+        self.taken += 1;
+        Ok(Some(item))
+    }
+
+    fn next_line<D: ItemDecoder>(&mut self, decoder: &D) -> Result<Option<D::Item>, Error> {
+        let Some((line, end)) = lines::line(&self.text, self.at) else { return Ok(None) };
+        let failed =
+            |what: Mismatch| mismatch(&self.response, what.on_line(lines::number(&self.text, end)));
+        let mut json = serde_json::Deserializer::from_str(line);
+        let item = decoder.decode(&mut json).map_err(|source| failed(source.into()))?;
+        json.end().map_err(|source| failed(source.into()))?;
+        self.at = end;
         self.taken += 1;
         Ok(Some(item))
     }
@@ -154,7 +175,10 @@ impl Leaf {
     fn look_through(&self, envelope: &Envelope, page: &str) -> Result<(usize, Meta), Error> {
         let response = &self.response;
         let is_empty = response.status() == StatusCode::NO_CONTENT || self.text.is_empty();
-        let outlined = if is_empty && envelope.no_content_is_empty {
+        let outlined = if envelope.is_lines {
+            let items = lines::count(page).map_err(|source| mismatch(response, source))?;
+            Outline { lists: 1, items, ..Outline::default() }
+        } else if is_empty && envelope.no_content_is_empty {
             Outline { lists: 1, ..Outline::default() }
         } else {
             outline(envelope, page).map_err(|source| mismatch(response, source))?

@@ -10,6 +10,7 @@ mod decode;
 mod envelope;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod fuzzing;
+mod lines;
 mod outline;
 mod reader;
 mod reorder;

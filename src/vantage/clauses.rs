@@ -278,7 +278,7 @@ mod tests {
     #[test]
     fn conjunctions_are_flattened_and_negations_moved_inwards() {
         let both = eq("a", 1) & (eq("b", 2) & ApiCondition::gt("c", 3));
-        assert_eq!(clauses(&[both.clone()]).tests.len(), 3);
+        assert_eq!(clauses(std::slice::from_ref(&both)).tests.len(), 3);
         let neither = !(eq("a", 1) | ApiCondition::lt("b", 2));
         let expected = clauses(&[ApiCondition::ne("a", 1), ApiCondition::gte("b", 2)]);
         assert_eq!(clauses(&[neither]).tests, expected.tests);

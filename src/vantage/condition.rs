@@ -240,6 +240,16 @@ impl ApiCondition {
         }
     }
 
+    /// Whether it waits for the values of another table.
+    pub(super) fn is_related(&self) -> bool {
+        match self {
+            Self::Related(_) => true,
+            Self::All(parts) | Self::Any(parts) => parts.iter().any(Self::is_related),
+            Self::Not(part) => part.is_related(),
+            _ => false,
+        }
+    }
+
     /// The field that the condition narrows to values, and not away from them.
     pub(super) fn narrowed_field(&self) -> Option<&str> {
         match self {
@@ -421,8 +431,8 @@ impl fmt::Display for Shown<'_> {
 
 /// The text of a value in a query parameter: booleans as `true` and `false`,
 /// integers by their digits, finite floats in their shortest form, texts as
-/// they are, a date (RFC 8949 section 3.4.1) as its text, the 16 bytes of a UUID as its
-/// text. Nothing else has one.
+/// they are, a date (RFC 8949 section 3.4.1) as its text, the 16 bytes of a UUID as
+/// its text. Nothing else has one.
 pub(crate) fn parameter_text(value: &Value) -> Option<String> {
     match value {
         Value::Bool(flag) => Some(flag.to_string()),

@@ -52,6 +52,11 @@ impl Filter {
         Self(tests)
     }
 
+    /// All of these must hold.
+    pub(super) fn tests(&self) -> &[Test] {
+        &self.0
+    }
+
     pub(super) fn is_empty(&self) -> bool {
         self.0.is_empty()
     }

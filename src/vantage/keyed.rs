@@ -37,8 +37,8 @@ pub(super) struct Sorting {
 }
 
 enum Rows {
-    One(Pages),
-    Many(FanOut),
+    One(Box<Pages>),
+    Many(Box<FanOut>),
 }
 
 impl KeyedPages {
@@ -50,11 +50,17 @@ impl KeyedPages {
         sorting: Option<Sorting>,
     ) -> Self {
         let rows = match walks.len() {
-            0 | 1 => walks.pop().map(|branch| Rows::One(branch.walk.pages())),
+            0 | 1 => walks.pop().map(|branch| Rows::One(Box::new(branch.walk.pages()))),
             _ => {
                 let fingerprints = Fingerprints::new(keys.limit());
                 let (table, prefetch) = (read.name.clone(), read.settings.prefetch);
-                Some(Rows::Many(FanOut::new(table, walks, prefetch, read.window, fingerprints)))
+                Some(Rows::Many(Box::new(FanOut::new(
+                    table,
+                    walks,
+                    prefetch,
+                    read.window,
+                    fingerprints,
+                ))))
             }
         };
         Self { read, rows, keys, sorting }
@@ -112,6 +118,6 @@ impl KeyedPages {
     fn key(&mut self, rows: Vec<(u64, Row)>) -> Result<Vec<Keyed>> {
         let keyed = self.keys.page(rows)?;
         self.read.api.repeated.fetch_add(self.keys.take_repeated(), Ordering::Relaxed);
-        Ok(keyed.into_iter().map(|(key, row)| (key, row.record)).collect())
+        Ok(keyed.into_iter().map(|(key, row)| (key, self.read.finished(row.record))).collect())
     }
 }

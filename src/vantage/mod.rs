@@ -22,6 +22,7 @@ use crate::{
 };
 use settings::Settings;
 
+mod aggregate;
 mod alias;
 #[cfg(vantage_bench)]
 pub(crate) mod bench_support;
@@ -43,6 +44,7 @@ mod kind;
 mod order;
 mod pages;
 mod path;
+mod preview;
 mod query;
 mod reads;
 mod record;
@@ -59,6 +61,7 @@ pub use condition::{ApiCondition, Operator};
 pub use dialect::{Filters, Lists};
 pub use fluent::ColumnConditions;
 pub use order::Ordering;
+pub use preview::Preview;
 pub use query::Filtering;
 pub use relations::Related;
 pub use settings::ApiTable;
@@ -171,13 +174,6 @@ impl PoolApi {
         self.with(|settings| settings.filtering = filtering)
     }
 
-    /// How rows are written, in every table that does not say otherwise. The default
-    /// is [`Writes::none`].
-    #[must_use]
-    pub fn writes(self, writes: Writes) -> Self {
-        self.with(|settings| settings.writes = writes)
-    }
-
     /// How the API takes conditions: equality alone, as `field=value`, by default.
     #[must_use]
     pub fn filters(self, filters: Filters) -> Self {
@@ -188,6 +184,13 @@ impl PoolApi {
     #[must_use]
     pub fn order(self, ordering: Ordering) -> Self {
         self.with(|settings| settings.ordering = ordering)
+    }
+
+    /// How rows are written, in every table that does not say otherwise. The default
+    /// is [`Writes::none`].
+    #[must_use]
+    pub fn writes(self, writes: Writes) -> Self {
+        self.with(|settings| settings.writes = writes)
     }
 
     /// How the table named `name` differs: its name in Vantage, which is its

@@ -10,6 +10,7 @@ use super::{
 };
 use crate::{
     error::Error,
+    http::Request,
     pager::{Envelope, PaginatedStream, Paging, fetch_page},
     pool::AwwPool,
 };
@@ -56,13 +57,28 @@ impl Walk {
     }
 
     fn begin(&self) -> State {
-        let span = || Span::holding(self.window.as_ref()?, self.paging.size()?);
-        match span() {
-            Some(span) if self.filter.is_empty() && self.paging.is_paged() => {
-                State::Addressed(span)
-            }
-            _ => State::Streaming(self.stream()),
+        match self.span() {
+            Some(span) => State::Addressed(span),
+            None => State::Streaming(self.stream()),
         }
+    }
+
+    /// The page with the first row of the window, where it can be asked for alone.
+    fn span(&self) -> Option<Span> {
+        let may_ask = self.filter.is_empty() && self.paging.is_paged();
+        Span::holding(self.window.as_ref()?, self.paging.size()?).filter(|_| may_ask)
+    }
+
+    /// The request that the walk begins with; `None` when it asks for nothing.
+    pub(super) fn first_request(&self) -> Result<Option<Request>, Error> {
+        if self.window.is_some_and(|window| window.is_served()) {
+            return Ok(None);
+        }
+        let (index, size) = match self.span() {
+            Some(span) => (span.index, Some(span.size)),
+            None => (0, None),
+        };
+        Request::get(self.endpoint.as_str()).query(&self.paging.query(index, size)).map(Some)
     }
 
     fn stream(&self) -> Box<PaginatedStream<Row>> {

@@ -286,10 +286,9 @@ pub(super) fn lower_path<'a>(
     conditions: impl IntoIterator<Item = Cow<'a, ApiCondition>>,
 ) -> Result<Option<Place>, VantageError> {
     let clauses = Clauses::of(conditions, declared)?;
-    let wanted = clauses.wanted();
-    let Filled { path, fixed, used } = path::fill(template, &wanted)?;
-    let target = if fixed.is_empty() { path } else { format!("{path}?{fixed}") };
     let matches_nothing = clauses.match_nothing();
+    let Filled { path, fixed, used } = path::fill(template, &clauses.wanted())?;
+    let target = if fixed.is_empty() { path } else { format!("{path}?{fixed}") };
     let place = Place { target, filter: clauses.into_filter(&used) };
     Ok((!matches_nothing).then_some(place))
 }

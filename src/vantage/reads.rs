@@ -14,6 +14,7 @@ use vantage_types::{Entity, Record};
 
 use super::{
     PoolApi,
+    aggregate::{Aggregate, Total},
     branches::branches,
     clauses::Declared,
     columns::Columns,
@@ -74,10 +75,10 @@ impl Read {
             |column| declared.numeric.contains(column),
         )?;
         let id_field = table.id_field().map(|column| column.name().to_owned());
-        let typed = table.columns().iter();
+        let types = table.columns().iter();
         let columns = Columns::new(
             id_field.clone(),
-            typed.map(|(name, column)| (name.as_str(), column.get_type())),
+            types.map(|(name, column)| (name.as_str(), column.get_type())),
             &settings.aliases,
         )?;
         Ok(Self {
@@ -97,8 +98,19 @@ impl Read {
     /// Reads the values of other tables that conditions stand for.
     pub(super) async fn resolved(mut self) -> Result<Self> {
         relations::resolve(&mut self.conditions).await?;
-        self.conditions = flattened(self.conditions);
+        self.flatten();
         Ok(self)
+    }
+
+    /// Looks at each part of a conjunction on its own.
+    pub(super) fn flatten(&mut self) {
+        self.conditions = flattened(std::mem::take(&mut self.conditions));
+    }
+
+    /// The same read of the rows from `offset`, at most `limit` of them.
+    pub(super) fn windowed(mut self, offset: u64, limit: u64) -> Self {
+        self.window = Some(Window::new(offset, limit));
+        self
     }
 
     pub(super) async fn list(self) -> Result<IndexMap<String, Record<Value>>> {
@@ -252,6 +264,20 @@ impl Read {
         Ok(count)
     }
 
+    /// A sum or an extreme of `column` over the whole set.
+    pub(super) async fn aggregate(self, of: Aggregate, column: &str) -> Result<Value> {
+        let mut read = self.unordered();
+        read.window = None;
+        let mut total = Total::new(of, column, read.declared.numeric.contains(column));
+        let mut pages = read.keyed(Keys::exact())?;
+        while let Some(page) = pages.next().await {
+            for (_, row) in page? {
+                total.add(&row)?;
+            }
+        }
+        total.finish()
+    }
+
     async fn first_page<D: ItemDecoder>(&self, target: &str, decoder: D) -> Result<Page<D::Item>> {
         fetch_page(
             &self.api.pool,
@@ -292,7 +318,7 @@ impl Read {
         self
     }
 
-    fn walk(&self, endpoint: String, filter: &Filter) -> Walk {
+    pub(super) fn walk(&self, endpoint: String, filter: &Filter) -> Walk {
         let settings = &self.settings;
         Walk {
             pool: self.api.pool.clone(),
@@ -306,12 +332,14 @@ impl Read {
         }
     }
 
-    pub(super) fn keyed(mut self, keys: Keys) -> Result<KeyedPages> {
+    /// What is asked for, in order, each with what it is the set of, for people. None when
+    /// no row can match.
+    pub(super) fn queries(&mut self) -> Result<Vec<(String, Query)>> {
         let mut queries = Vec::new();
         match self.branches() {
             None => queries.extend(self.query(&[])?.map(|query| (String::new(), query))),
             Some(branches) => {
-                self.order = self.order.of_several_requests()?;
+                self.order = std::mem::take(&mut self.order).of_several_requests()?;
                 for conditions in branches {
                     let shown = conditions.iter().map(ToString::to_string).collect::<Vec<_>>();
                     let query = self.query(&conditions)?;
@@ -319,6 +347,11 @@ impl Read {
                 }
             }
         }
+        Ok(queries)
+    }
+
+    pub(super) fn keyed(mut self, keys: Keys) -> Result<KeyedPages> {
+        let queries = self.queries()?;
         let by = queries.first().and_then(|(_, query)| query.order.made_on_rows());
         let sorting = by.map(|by| Sorting { by: by.to_vec(), window: self.window.take() });
         let mut walks = Vec::with_capacity(queries.len());
@@ -330,6 +363,11 @@ impl Read {
             }));
         }
         Ok(KeyedPages::new(self, walks, keys, sorting))
+    }
+
+    /// The conditions whose values are those of another table.
+    pub(super) fn related(&self) -> impl Iterator<Item = &ApiCondition> {
+        self.conditions.iter().filter(|condition| condition.is_related())
     }
 
     pub(super) fn conditions(&self) -> impl Iterator<Item = Cow<'_, ApiCondition>> {

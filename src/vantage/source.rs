@@ -23,7 +23,10 @@ use vantage_table::{
 };
 use vantage_types::{Entity, Record};
 
-use super::{PoolApi, condition::ApiCondition, reads::Read, relations::Related, writes::Write};
+use super::{
+    PoolApi, aggregate::Aggregate, condition::ApiCondition, reads::Read, relations::Related,
+    writes::Write,
+};
 
 type Rows = IndexMap<String, Record<Value>>;
 
@@ -200,26 +203,26 @@ impl TableSource for PoolApi {
 
     async fn get_table_sum<E: Entity<Value>>(
         &self,
-        _table: &Table<Self, E>,
-        _column: &Column<Value>,
+        table: &Table<Self, E>,
+        column: &Column<Value>,
     ) -> Result<Value> {
-        Err(unsupported("sums"))
+        Read::of(self, table)?.resolved().await?.aggregate(Aggregate::Sum, column.name()).await
     }
 
     async fn get_table_max<E: Entity<Value>>(
         &self,
-        _table: &Table<Self, E>,
-        _column: &Column<Value>,
+        table: &Table<Self, E>,
+        column: &Column<Value>,
     ) -> Result<Value> {
-        Err(unsupported("maxima"))
+        Read::of(self, table)?.resolved().await?.aggregate(Aggregate::Max, column.name()).await
     }
 
     async fn get_table_min<E: Entity<Value>>(
         &self,
-        _table: &Table<Self, E>,
-        _column: &Column<Value>,
+        table: &Table<Self, E>,
+        column: &Column<Value>,
     ) -> Result<Value> {
-        Err(unsupported("minima"))
+        Read::of(self, table)?.resolved().await?.aggregate(Aggregate::Min, column.name()).await
     }
 
     async fn insert_table_value<E: Entity<Value>>(

@@ -288,9 +288,8 @@ impl Write {
             Err(error) if is_gone(&error) => return Ok(Stored::Absent),
             Err(error) => return Err(read.failed(error)),
         };
-        let row = match self.answered(&response) {
-            Some(row) => row,
-            None => return Err(error!("the API answered with no row", id = item.id)),
+        let Some(row) = self.answered(&response) else {
+            return Err(error!("the API answered with no row", id = item.id));
         };
         if row.id.as_ref().is_some_and(|own| *own != item.id) {
             return Err(error!("the API answered with another row", id = item.id));

@@ -8,6 +8,7 @@ use actix_web::{
 use serde_json::{Value, json};
 
 use super::{
+    dialect,
     gate::Gate,
     knobs::{Collection, Hostile},
     log::{Recorder, query},
@@ -137,6 +138,8 @@ impl Shared {
         let size = number(&params, &knobs.size_param)
             .map_or(knobs.page_size, |size| size.clamp(1, knobs.max_page_size));
         let mut rows = collection.rows();
+        let (dialect, sorts) = (knobs.dialect, knobs.sorts);
+        let params = dialect::apply(&mut rows, params, dialect, sorts, knobs.search, knobs.filters);
         for (name, value) in params {
             if name == knobs.page_param || name == knobs.size_param {
                 continue;
