@@ -54,7 +54,9 @@ pub use dispatch::PoolLink;
 pub use error::{Delivery, Error, ErrorKind};
 pub use events::{Attempt, Event, Outcome};
 pub use http::{Request, Response};
-pub use pager::{Envelope, PaginatedStream, Paging};
+pub use pager::{
+    Envelope, PageRequest, PageStrategy, PageView, PaginatedStream, Paging, ReadMode, ResumeToken,
+};
 pub use pool::{AwwPool, PoolBuilder};
 pub use retry::{BreakerState, CircuitBreaker};
 pub use stats::{Latency, Stats, WorkerStats};

@@ -32,7 +32,7 @@ const TRANSPORT_PARTS: [&str; 4] = ["actix_http", "actix_rt", "actix_service", "
 const REQUEST_PATH: [&str; 3] = ["pool.rs", "worker/", "http/"];
 
 /// Files that decide and cause nothing. Those that do not exist are passed over.
-const PURE: [&str; 56] = [
+const PURE: [&str; 60] = [
     "config.rs",
     "dispatch/jobs.rs",
     "error.rs",
@@ -50,9 +50,11 @@ const PURE: [&str; 56] = [
     "pager/decode.rs",
     "pager/envelope.rs",
     "pager/lines.rs",
+    "pager/mode.rs",
     "pager/outline.rs",
     "pager/reorder.rs",
-    "pager/strategy.rs",
+    "pager/strategy/",
+    "pager/token.rs",
     "rate_limit/bucket.rs",
     "rate_limit/headers.rs",
     "retry/",
@@ -84,6 +86,8 @@ const PURE: [&str; 56] = [
     "vantage/settings.rs",
     "vantage/value.rs",
     "vantage/vista/block.rs",
+    "vantage/vista/block/",
+    "vantage/vista/narrowing.rs",
     "vantage/vista/spec.rs",
     "vantage/window.rs",
     "vantage/writes/body.rs",

@@ -8,6 +8,7 @@ use std::{
 };
 
 use futures::future::{Either, select};
+use http::Uri;
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, mpsc, oneshot, watch};
 
 use super::{
@@ -80,7 +81,7 @@ impl Dispatcher {
         request: Request,
         reply: oneshot::Sender<Answer>,
     ) -> Result<Entered<'_>, Error> {
-        let url = self.config.base.join(request.target())?;
+        let url = self.url(&request)?;
         self.circuit.as_ref().map_or(Ok(()), Circuit::invite)?;
         let timeout = request.own_deadline().unwrap_or(self.config.settings.call_timeout);
         let request = request.or_queue_timeout(self.config.settings.queue_timeout);
@@ -94,6 +95,15 @@ impl Dispatcher {
             }
         })?;
         Ok(Entered { dispatcher: self, call, key })
+    }
+
+    /// Where a request goes.
+    ///
+    /// # Errors
+    /// A target that is not below the base URL.
+    pub(crate) fn url(&self, request: &Request) -> Result<Uri, Error> {
+        let base = request.other_base().map_or(&self.config.base, Arc::as_ref);
+        base.join(request.target())
     }
 
     /// Waits for a permit and a worker, then for the answer. The answer may come

@@ -5,7 +5,7 @@
 //! `reserve` keeps connections, `dial` opens them, `strict_io` guards their bytes,
 //! `body` bounds and decompresses, `target` keeps every URL under the base URL.
 
-use std::{fmt, time::Duration};
+use std::{fmt, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
@@ -69,6 +69,8 @@ pub struct Request {
     deadline: Option<Duration>,
     queue_timeout: Option<Duration>,
     repeatable: Option<bool>,
+    /// Where the request goes, if not to the pool's API.
+    elsewhere: Option<Arc<BaseUrl>>,
 }
 
 impl Request {
@@ -83,6 +85,7 @@ impl Request {
             deadline: None,
             queue_timeout: None,
             repeatable: None,
+            elsewhere: None,
         }
     }
 
@@ -217,6 +220,18 @@ impl Request {
 
     pub(crate) fn set_target(&mut self, target: String) {
         self.target = target;
+    }
+
+    /// Sends the request to another API, without credentials: no token is applied, and of the
+    /// pool's default headers only those go with it that say who asks and what is understood.
+    pub(crate) fn elsewhere(mut self, base: BaseUrl) -> Self {
+        self.elsewhere = Some(Arc::new(base));
+        self
+    }
+
+    /// The base URL of another API than the pool's, if the request is for that.
+    pub(crate) fn other_base(&self) -> Option<&Arc<BaseUrl>> {
+        self.elsewhere.as_ref()
     }
 
     pub(crate) fn payload(&self) -> Option<&Bytes> {

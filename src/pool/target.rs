@@ -1,19 +1,13 @@
-//! Where a request of the pool would go.
+//! Where the requests of a pool go.
 
-use http::Uri;
-
-use crate::{
-    error::Error,
-    http::{BaseUrl, Request},
-    pool::AwwPool,
-};
+use crate::{error::Error, http::BaseUrl, pool::AwwPool};
 
 impl AwwPool {
-    /// The URL that `request` would be sent to.
+    /// What every target is below.
     ///
     /// # Errors
-    /// Those of the base URL and of the target, as when it is sent.
-    pub(crate) fn url_of(&self, request: &Request) -> Result<Uri, Error> {
-        BaseUrl::parse(&self.inner.config.base_url)?.join(request.target())
+    /// Those of a base URL that cannot work.
+    pub(crate) fn base_url(&self) -> Result<BaseUrl, Error> {
+        BaseUrl::parse(&self.inner.config.base_url)
     }
 }

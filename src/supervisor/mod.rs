@@ -12,6 +12,7 @@ mod heartbeat;
 mod host;
 pub mod messages;
 mod observers;
+mod pagers;
 mod repair;
 mod restart;
 mod shutdown;

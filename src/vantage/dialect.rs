@@ -207,6 +207,11 @@ impl Filters {
         self
     }
 
+    /// The same, with lists sent as several requests if there is no other way.
+    pub(super) fn with_some_lists(self) -> Self {
+        if self.lists == Lists::Unsent { self.lists(Lists::Requests) } else { self }
+    }
+
     /// # Errors
     /// `IncorrectUsage` for a form that is no parameter.
     pub(super) fn check(&self) -> Result<(), VantageError> {

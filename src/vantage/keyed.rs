@@ -54,13 +54,8 @@ impl KeyedPages {
             _ => {
                 let fingerprints = Fingerprints::new(keys.limit());
                 let (table, prefetch) = (read.name.clone(), read.settings.prefetch);
-                Some(Rows::Many(Box::new(FanOut::new(
-                    table,
-                    walks,
-                    prefetch,
-                    read.window,
-                    fingerprints,
-                ))))
+                let rows = FanOut::new(table, walks, prefetch, read.window, fingerprints);
+                Some(Rows::Many(Box::new(rows)))
             }
         };
         Self { read, rows, keys, sorting }

@@ -6,7 +6,8 @@
 //! for a table), `condition`, `expression`, `fluent` and `clauses` (what is asked
 //! for), `dialect` and `order` (how an API takes it), `query` and `path` (targets and
 //! parameters), `filter` and `value` (conditions on rows), `window`, `record`, `keys`.
-//! Nothing here names actix or awc.
+//! `relations`, `branches` and `fan_out` read sets that are related to sets; `vista` is
+//! for those who know no types. Nothing here names actix or awc.
 
 use std::{
     fmt,

@@ -1,7 +1,7 @@
 //! Walks the rows of one query page by page: matching rows alone, with their
 //! position in the set, cut to the window. Knows nothing of tables and keys.
 
-use http::StatusCode;
+use http::{StatusCode, Uri};
 
 use super::{
     filter::Filter,
@@ -10,8 +10,7 @@ use super::{
 };
 use crate::{
     error::Error,
-    http::Request,
-    pager::{Envelope, PaginatedStream, Paging, fetch_page},
+    pager::{Address, Envelope, PaginatedStream, Paging, fetch_page, page_url},
     pool::AwwPool,
 };
 
@@ -39,6 +38,16 @@ pub(super) struct Pages {
     total: Option<u64>,
 }
 
+/// Where a walk begins.
+enum Begin {
+    /// With the first row of the window.
+    Row(Window),
+    /// With the page that holds the first row of the window.
+    Page(Span),
+    /// With the first page of the set.
+    Start,
+}
+
 enum State {
     /// Nothing was asked for yet.
     New,
@@ -56,29 +65,54 @@ impl Walk {
         Pages { walk: self, state: State::New, position: 0, total: None }
     }
 
-    fn begin(&self) -> State {
-        match self.span() {
-            Some(span) => State::Addressed(span),
-            None => State::Streaming(self.stream()),
-        }
-    }
-
-    /// The page with the first row of the window, where it can be asked for alone.
-    fn span(&self) -> Option<Span> {
-        let may_ask = self.filter.is_empty() && self.paging.is_paged();
-        Span::holding(self.window.as_ref()?, self.paging.size()?).filter(|_| may_ask)
-    }
-
-    /// The request that the walk begins with; `None` when it asks for nothing.
-    pub(super) fn first_request(&self) -> Result<Option<Request>, Error> {
+    /// The URL that the walk asks for first; `None` when it asks for nothing.
+    pub(super) fn first_url(&self) -> Result<Option<Uri>, Error> {
         if self.window.is_some_and(|window| window.is_served()) {
             return Ok(None);
         }
-        let (index, size) = match self.span() {
-            Some(span) => (span.index, Some(span.size)),
-            None => (0, None),
+        let (paging, address, size) = match self.begin_at() {
+            Begin::Row(window) => (self.paging_of(&window), Address::Offset(window.start()), None),
+            Begin::Page(span) => (self.paging.clone(), Address::Page(span.index), Some(span.size)),
+            Begin::Start => (self.paging.clone(), self.paging.start(), None),
         };
-        Request::get(self.endpoint.as_str()).query(&self.paging.query(index, size)).map(Some)
+        page_url(&self.pool.base_url()?, &self.endpoint, &paging, &address, size).map(Some)
+    }
+
+    fn begin_at(&self) -> Begin {
+        let is_addressed = self.filter.is_empty() && self.paging.is_addressable();
+        let Some(window) = self.window.filter(|_| is_addressed) else { return Begin::Start };
+        if self.paging.is_by_offset() {
+            return Begin::Row(window);
+        }
+        let span = self.paging.size().and_then(|size| Span::holding(&window, size));
+        span.map_or(Begin::Start, Begin::Page)
+    }
+
+    /// Where the walk begins, and the position of its first row.
+    fn begin(&self) -> (State, u64) {
+        match self.begin_at() {
+            Begin::Row(window) => (State::Streaming(self.stream_of(&window)), window.start()),
+            Begin::Page(span) => (State::Addressed(span), 0),
+            Begin::Start => (State::Streaming(self.stream()), 0),
+        }
+    }
+
+    fn paging_of(&self, window: &Window) -> Paging {
+        self.paging.clone().at_most(window.len())
+    }
+
+    /// The set from the window's first row on, where rows are asked for by their offset.
+    fn stream_of(&self, window: &Window) -> Box<PaginatedStream<Row>> {
+        let paging = self.paging_of(window);
+        let pages = window.len().div_ceil(paging.size().unwrap_or(1).max(1));
+        let pages = usize::try_from(pages).unwrap_or(usize::MAX);
+        let stream =
+            PaginatedStream::decoded_by(&self.pool, self.endpoint.clone(), self.decoder.clone())
+                .paging(paging)
+                .envelope(self.envelope.clone())
+                .prefetch(self.prefetch.min(pages))
+                .from_row(window.start());
+        Box::new(stream)
     }
 
     fn stream(&self) -> Box<PaginatedStream<Row>> {
@@ -108,7 +142,7 @@ impl Pages {
             }
             let rows = match &mut self.state {
                 State::New => {
-                    self.state = self.walk.begin();
+                    (self.state, self.position) = self.walk.begin();
                     continue;
                 }
                 State::Addressed(span) => {
@@ -151,7 +185,7 @@ impl Pages {
             &walk.paging,
             &walk.envelope,
             walk.decoder.clone(),
-            span.index,
+            Address::Page(span.index),
             Some(span.size),
         )
         .await;

@@ -59,9 +59,7 @@ impl Read {
         }
         for (_, query) in &queries {
             for walk in query.targets().into_iter().map(|target| self.walk(target, &query.filter)) {
-                if let Some(request) = walk.first_request()? {
-                    preview.requests.push(masked(&self.api.pool.url_of(&request)?.to_string()));
-                }
+                preview.requests.extend(walk.first_url()?.map(|url| masked(&url.to_string())));
             }
         }
         if let Some((_, query)) = queries.first() {

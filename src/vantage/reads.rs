@@ -97,7 +97,9 @@ impl Read {
 
     /// Reads the values of other tables that conditions stand for.
     pub(super) async fn resolved(mut self) -> Result<Self> {
-        relations::resolve(&mut self.conditions).await?;
+        if relations::resolve(&mut self.conditions).await? {
+            self.settings.filters = self.settings.filters.with_some_lists();
+        }
         self.flatten();
         Ok(self)
     }
@@ -285,7 +287,7 @@ impl Read {
             &self.settings.paging,
             &self.settings.envelope,
             decoder,
-            0,
+            self.settings.paging.start(),
             Some(1),
         )
         .await

@@ -14,30 +14,34 @@ use vantage_types::{EmptyEntity, Entity};
 use super::{ApiCondition, PoolApi, condition::parameter_text, path::without_query};
 
 /// Puts the values of other tables in the place of the conditions that stand for
-/// them.
+/// them, and says whether there were any.
 ///
 /// # Errors
 /// Those of reading the other tables.
-pub(super) async fn resolve(conditions: &mut [ApiCondition]) -> Result<()> {
+pub(super) async fn resolve(conditions: &mut [ApiCondition]) -> Result<bool> {
+    let mut has_any = false;
     for condition in conditions {
-        match condition {
+        has_any |= match condition {
             ApiCondition::Related(related) => {
                 // A table may be narrowed by one that is narrowed in turn.
                 let resolved = Box::pin(related.clone().resolve()).await?;
                 *condition = resolved;
+                true
             }
-            ApiCondition::All(parts) | ApiCondition::Any(parts) => {
-                Box::pin(resolve(parts)).await?;
-            }
+            ApiCondition::All(parts) | ApiCondition::Any(parts) => Box::pin(resolve(parts)).await?,
             ApiCondition::Not(part) => Box::pin(resolve(std::slice::from_mut(part))).await?,
-            _ => {}
-        }
+            _ => false,
+        };
     }
-    Ok(())
+    Ok(has_any)
 }
 
 /// A field that holds one of the values that a column has in the rows of a
 /// table, which is read when it matters.
+///
+/// A placeholder of the narrowed table's path takes one value after the other. An API
+/// that takes no lists is asked once for each value, at most as many at a time as pages
+/// may be under way.
 #[derive(Clone)]
 pub struct Related {
     field: String,

@@ -119,7 +119,7 @@ impl<'a> Attempts<'a> {
                 pass_circuit(circuit, call, slot).await?;
             }
             token.take_if(|token| !token.is_good(Instant::now()));
-            if let (None, Some(tokens)) = (&token, &kit.tokens) {
+            if let (None, Some(tokens), None) = (&token, &kit.tokens, call.request.other_base()) {
                 *token = Some(tokens.next(call, slot).await?);
             }
             match &kit.throttle {
@@ -147,6 +147,8 @@ impl<'a> Attempts<'a> {
         let Self { kit, call, slot, url, latest } = self;
         slot.go_on_to(Stage::Applying)?;
         let (request, url) = kit.prepare(call, url, token)?;
+        let other = kit.other_client(&call.request)?;
+        let client = other.as_deref().unwrap_or(&kit.client);
         let started = Instant::now();
         let remaining = call.remaining(started);
         let limit = remaining.min(kit.config.settings.request_timeout);
@@ -155,7 +157,7 @@ impl<'a> Attempts<'a> {
         }
         slot.go_on_to(Stage::Sent)?;
         let running = Running::begin(kit, call, passage, started);
-        let outcome = tokio::time::timeout(limit, kit.client.send(&request, &url)).await;
+        let outcome = tokio::time::timeout(limit, client.send(&request, &url)).await;
         slot.release();
         let outcome = outcome.unwrap_or_else(|_| {
             Err(if limit == remaining {
@@ -199,7 +201,8 @@ impl<'a> Attempts<'a> {
         else {
             return Next::Fail(Error::status_of(response));
         };
-        match self.kit.config.base.follow(&self.url, location) {
+        let base = self.call.request.other_base().map_or(&self.kit.config.base, Arc::as_ref);
+        match base.follow(&self.url, location) {
             Ok(url) => {
                 self.url = Cow::Owned(url);
                 Next::Replay

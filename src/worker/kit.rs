@@ -5,13 +5,17 @@ use std::{
     borrow::Cow,
     cell::RefCell,
     panic::AssertUnwindSafe,
+    rc::Rc,
     sync::{Arc, Mutex, PoisonError, atomic::AtomicUsize},
 };
 
 use actix::prelude::*;
 use http::Uri;
 
-use super::gates::{Throttle, Tokens};
+use super::{
+    elsewhere::Elsewhere,
+    gates::{Throttle, Tokens},
+};
 use crate::{
     actors::Line,
     config::ValidConfig,
@@ -45,6 +49,7 @@ pub(super) struct Kit {
     pub(super) config: Arc<ValidConfig>,
     pub(super) dispatcher: Arc<Dispatcher>,
     pub(super) client: Client,
+    elsewhere: Elsewhere,
     pub(super) throttle: Option<Throttle>,
     pub(super) tokens: Option<Tokens>,
     pub(super) hold: Arc<Hold>,
@@ -63,6 +68,7 @@ impl Kit {
         Self {
             worker: slot,
             client: Client::new(&config.transport(slot, gauge)),
+            elsewhere: Elsewhere::default(),
             throttle: parts.limiter.map(Throttle::new),
             tokens: parts.tokens.map(|manager| Tokens::new(manager, slots, parts.turn)),
             policy: config.retry_policy(),
@@ -94,6 +100,12 @@ impl Kit {
 
     pub(super) fn budget<T>(&self, with: impl FnOnce(&mut Budget) -> T) -> T {
         with(&mut self.budget.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// The client for a request that goes to another API than the pool's.
+    pub(super) fn other_client(&self, request: &Request) -> Result<Option<Rc<Client>>, Error> {
+        let Some(base) = request.other_base() else { return Ok(None) };
+        self.elsewhere.client(base, &self.config, &self.dispatcher).map(Some)
     }
 
     /// The request as it goes out with `token`, and where it goes.

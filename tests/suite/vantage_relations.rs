@@ -1,7 +1,7 @@
 //! Relations between tables of an API, from a row and from a set.
 
 use crate::support::{
-    hostile::{Answer, Hostile, HostileServer, Log, Shape},
+    hostile::{Answer, Hostile, HostileServer, Log, Seen, Shape},
     soon,
 };
 use ciborium::Value;
@@ -137,6 +137,22 @@ async fn accept_46_a_set_related_by_a_parameter_or_an_id_covers_all_parents() {
     assert_eq!(ids(&listed).await, cities_of([2, 4, 6, 8, 10, 12]));
     let capitals = even.get_ref_as::<EmptyEntity>("capital").unwrap();
     assert_eq!(ids(&capitals).await, ["20", "40", "60", "80", "100", "120"]);
+}
+
+#[tokio::test]
+async fn accept_46_an_api_that_takes_no_lists_is_asked_once_for_each_parent() {
+    let server = geography().start();
+    let first = Pagination::window(0, 3);
+    let parents = countries(api(&server)).with(|table| table.set_pagination(Some(first)));
+    let listed = parents.get_ref_as::<EmptyEntity>("listed_cities").unwrap();
+    assert_eq!(ids(&listed).await, cities_of([1, 2, 3]));
+    let mut asked = server.log(|log| {
+        let country = |seen: &&Seen| seen.param("country_id").unwrap_or_default().to_owned();
+        log.to("/cities").iter().map(country).collect::<Vec<_>>()
+    });
+    asked.sort();
+    assert_eq!(asked, ["1", "2", "3"]);
+    assert_eq!(soon("the count", listed.get_count()).await.unwrap(), 9);
 }
 
 #[tokio::test]

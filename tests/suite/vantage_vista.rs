@@ -9,13 +9,15 @@ use crate::support::{
 use async_trait::async_trait;
 use ciborium::Value;
 use serde_json::json;
-use vantage_api_pool::{ApiCondition, AwwPool, Filtering, Paging, PoolApi, PoolVistaFactory};
+use vantage_api_pool::{
+    ApiCondition, AwwPool, Filtering, Ordering, Paging, PoolApi, PoolVistaFactory,
+};
 use vantage_dataset::prelude::*;
 use vantage_table::{pagination::Pagination, prelude::Hook, table::Table};
 use vantage_types::{EmptyEntity, Record};
 use vantage_vista::{
-    Capability, Catalog, FilterOp, JoinKey, NativeCondition, ReferenceKind, Vista, VistaFactory,
-    VistaResolver,
+    Capability, Catalog, FilterOp, JoinKey, NativeCondition, ReferenceKind, SortDirection, Vista,
+    VistaFactory, VistaResolver,
     contract::{self, TxFixture, TxTables},
 };
 
@@ -211,6 +213,46 @@ async fn accept_73_what_the_settings_cannot_do_is_not_advertised() {
         soon("the write", vista.insert_value("1", &row(&[]))).await.unwrap_err().is_unsupported()
     );
     assert_eq!(server.log(|log| log.seen.len()), 0);
+}
+
+#[tokio::test]
+async fn accept_73_operators_are_evaluated_on_the_rows_where_the_settings_say_so() {
+    let server = geography().start();
+    let local = api(&server).filtering(Filtering::Local).vista_factory().with_yaml(YAML).unwrap();
+    let countries = local.build("countries").unwrap();
+    assert!(countries.capabilities().has(Capability::FilterOps));
+    let list = |values: &[u64]| Value::Array(values.iter().map(|n| (*n).into()).collect());
+    for (column, op, value, expected) in [
+        ("id", FilterOp::Ne, 1.into(), numbers(2..=12)),
+        ("id", FilterOp::Gt, 10.into(), numbers(11..=12)),
+        ("id", FilterOp::Gte, 10.into(), numbers(10..=12)),
+        ("id", FilterOp::Lt, 3.into(), numbers(1..=2)),
+        ("id", FilterOp::Lte, 3.into(), numbers(1..=3)),
+        ("id", FilterOp::InSet, list(&[7, 3]), numbers([3, 7])),
+        ("id", FilterOp::NotInSet, list(&[2, 3, 4, 5, 6, 7, 8]), numbers([1, 9, 10, 11, 12])),
+        ("name", FilterOp::Like, "COUNTRY 1".into(), numbers([1, 10, 11, 12])),
+    ] {
+        let narrowed = countries.clone().with_condition(column, op, value).unwrap();
+        assert_eq!(ids(&narrowed).await, expected, "{column} {op:?}");
+        assert_eq!(soon("the count", narrowed.count()).await.unwrap(), expected.len() as i64);
+    }
+}
+
+#[tokio::test]
+async fn accept_73_an_order_is_set_replaced_and_taken_back() {
+    let server = geography().start();
+    let api = api(&server).order(Ordering::none().on_rows(true));
+    let factory = api.vista_factory().with_yaml(YAML).unwrap();
+    let mut countries = factory.build("countries").unwrap();
+    contract::check_advertised(&countries).await;
+    countries.set_order(Some(("name", SortDirection::Descending))).unwrap();
+    let by_name = ids(&countries).await;
+    assert_eq!((&*by_name[0], &*by_name[11]), ("9", "1"));
+    countries.set_order(Some(("id", SortDirection::Descending))).unwrap();
+    assert_eq!(ids(&countries).await, numbers((1..=12).rev()));
+    countries.set_order(None).unwrap();
+    assert_eq!(ids(&countries).await, numbers(1..=12));
+    assert!(countries.with_order("nowhere", SortDirection::Ascending).is_err());
 }
 
 #[tokio::test]

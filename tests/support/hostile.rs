@@ -25,7 +25,7 @@ use actix_web::{App, HttpServer, web};
 use serde_json::Value;
 
 pub use dialect::{Dialect, Sorts};
-pub use knobs::{Hostile, Shape, Total};
+pub use knobs::{Form, Hostile, Shape, Style, Total};
 pub use log::{Log, Outcome, Seen};
 pub use script::{Answer, Scripted};
 

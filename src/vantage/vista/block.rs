@@ -1,13 +1,19 @@
 //! [pure] The `api` block of a table's YAML: what it may say, and the settings
-//! that this stands for.
+//! that this stands for. How pages and conditions are asked for is `paging`'s and
+//! `filters`'.
+
+mod filters;
+mod paging;
 
 use serde::{Deserialize, Serialize};
 use vantage_core::{Result, VantageError, error};
 
 use crate::{
-    pager::{Envelope, Paging},
+    pager::Envelope,
     vantage::{ApiTable, Filtering},
 };
+use filters::{FiltersBlock, OrderBlock};
+use paging::PagingBlock;
 
 /// How a table is asked for. What is absent is as for the whole API.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
@@ -23,6 +29,10 @@ pub(super) struct ApiBlock {
     paging: Option<PagingBlock>,
     #[serde(skip_serializing_if = "Option::is_none")]
     filtering: Option<FilteringName>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    filters: Option<FiltersBlock>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    order: Option<OrderBlock>,
 }
 
 /// `true` for `<endpoint>/<id>`, `false` for nowhere, or a path.
@@ -48,26 +58,6 @@ struct EnvelopeBlock {
     no_content_is_empty: bool,
 }
 
-#[derive(Clone, Debug, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, tag = "by", rename_all = "snake_case")]
-enum PagingBlock {
-    None,
-    Page {
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        param: Option<String>,
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        first: Option<u64>,
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        size_param: Option<String>,
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        size: Option<u64>,
-        #[serde(default)]
-        not_found_ends: bool,
-        #[serde(default)]
-        fail_on_change: bool,
-    },
-}
-
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 enum FilteringName {
@@ -78,7 +68,7 @@ enum FilteringName {
 
 impl ApiBlock {
     /// # Errors
-    /// `IncorrectUsage` for a setting that lacks its other half.
+    /// `IncorrectUsage` for settings that lack their other half.
     pub(super) fn settings(&self) -> Result<ApiTable> {
         let mut table = ApiTable::new();
         if let Some(path) = &self.endpoint {
@@ -94,6 +84,12 @@ impl ApiBlock {
         }
         if let Some(paging) = &self.paging {
             table = table.paging(paging.settings()?);
+        }
+        if let Some(filters) = &self.filters {
+            table = table.filters(filters.settings()?);
+        }
+        if let Some(order) = &self.order {
+            table = table.order(order.settings()?);
         }
         Ok(match self.filtering {
             Some(FilteringName::Server) => table.filtering(Filtering::Server),
@@ -123,30 +119,6 @@ impl EnvelopeBlock {
     }
 }
 
-impl PagingBlock {
-    fn settings(&self) -> Result<Paging> {
-        match self {
-            Self::None => Ok(Paging::none()),
-            Self::Page { param, first, size_param, size, not_found_ends, fail_on_change } => {
-                let mut paging = Paging::page_number()
-                    .not_found_ends(*not_found_ends)
-                    .fail_on_change(*fail_on_change);
-                if let Some(param) = param {
-                    paging = paging.page_param(param);
-                }
-                if let Some(first) = first {
-                    paging = paging.first_page(*first);
-                }
-                match (size_param, size) {
-                    (Some(param), Some(size)) => Ok(paging.page_size(param, *size)),
-                    (None, None) => Ok(paging),
-                    _ => Err(incomplete("`size` and `size_param` belong together")),
-                }
-            }
-        }
-    }
-}
-
-fn incomplete(what: &str) -> VantageError {
-    error!(format!("{what} in the `paging` of the YAML")).mark_incorrect_usage()
+fn incorrect(what: &str) -> VantageError {
+    error!(format!("the `api` of the YAML: {what}")).mark_incorrect_usage()
 }

@@ -5,13 +5,18 @@ use std::{fmt, sync::Arc};
 use ciborium::Value;
 use indexmap::IndexMap;
 use vantage_core::{Result, error};
-use vantage_table::table::{Orderable, Table, VistaMetadataOptions, spec::spec_references};
+use vantage_table::{
+    sorting::OrderBy,
+    table::{Table, VistaMetadataOptions, spec::spec_references},
+};
 use vantage_types::{EmptyEntity, Entity};
 use vantage_vista::{
-    Capability, NoExtras, Vista, VistaCapabilities, VistaFactory, VistaMetadata, VistaResolver,
+    Capability, ColumnFlag, NoExtras, SortDirection, Vista, VistaCapabilities, VistaFactory,
+    VistaMetadata, VistaResolver,
 };
 
 use super::{
+    narrowing,
     shell::PoolShell,
     spec::{self, ApiColumnExtras, ApiTableExtras, ApiVistaSpec},
 };
@@ -184,35 +189,62 @@ fn shell_of(table: Table<PoolApi, EmptyEntity>) -> Result<PoolShell> {
         return Err(error!("a Vista is made of a table without a window", table = name)
             .mark_incorrect_usage());
     }
-    let capabilities = capabilities_of(&table);
-    let metadata = metadata_of(&table, &capabilities);
-    Ok(PoolShell { table, capabilities, metadata, resolver: None, joined_by: Vec::new() })
+    let metadata = metadata_of(&table);
+    let capabilities = capabilities_of(&table, &metadata);
+    let orders = table
+        .orders()
+        .map(|(by, direction)| OrderBy { expression: by.clone(), direction: *direction });
+    Ok(PoolShell {
+        capabilities,
+        metadata,
+        resolver: None,
+        joined_by: Vec::new(),
+        search: None,
+        own_orders: orders.collect(),
+        table,
+    })
 }
 
-/// Every window can be read, from the page that holds it or from the start of
-/// the set; everything else depends on the settings.
-fn capabilities_of(_table: &Table<PoolApi, EmptyEntity>) -> VistaCapabilities {
-    VistaCapabilities::new()
+/// Every window can be read, from the page that holds it or from the start of the
+/// set; everything else depends on the settings.
+fn capabilities_of(
+    table: &Table<PoolApi, EmptyEntity>,
+    metadata: &VistaMetadata,
+) -> VistaCapabilities {
+    let mut capabilities = VistaCapabilities::new()
         .with(Capability::Traverse)
         .with(Capability::Window)
-        .with(Capability::NativeConditions)
+        .with(Capability::NativeConditions);
+    if narrowing::searches(table) {
+        capabilities = capabilities.with(Capability::Search);
+    }
+    if metadata.columns.values().any(|column| column.has_flag(ColumnFlag::Orderable)) {
+        capabilities = capabilities.with(Capability::Order);
+    }
+    let mut stored = metadata.columns.values().filter(|column| !column.is_computed());
+    if !metadata.columns.is_empty() && stored.all(|column| narrowing::compares(table, &column.name))
+    {
+        capabilities = capabilities.with(Capability::FilterOps);
+    }
+    capabilities
 }
 
-fn metadata_of(
-    table: &Table<PoolApi, EmptyEntity>,
-    capabilities: &VistaCapabilities,
-) -> VistaMetadata {
-    let orderable =
-        if capabilities.has(Capability::Order) { Orderable::All } else { Orderable::None };
-    table.vista_metadata(VistaMetadataOptions {
-        orderable,
+fn metadata_of(table: &Table<PoolApi, EmptyEntity>) -> VistaMetadata {
+    let mut metadata = table.vista_metadata(VistaMetadataOptions {
         calculated: true,
         column_flags: true,
         id_flag: true,
         references: true,
         contained: true,
         ..VistaMetadataOptions::default()
-    })
+    });
+    for (name, column) in &mut metadata.columns {
+        let order = narrowing::order(name, SortDirection::Ascending);
+        if !column.is_computed() && narrowing::orders_by(table, &order).is_ok() {
+            *column = column.clone().with_flag(ColumnFlag::Orderable);
+        }
+    }
+    metadata
 }
 
 /// The table that `spec` describes, by its name; the settings of the YAML take

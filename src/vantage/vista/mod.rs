@@ -2,11 +2,13 @@
 //! columns, with just the capabilities that the API's settings give it.
 //!
 //! `factory` builds Vistas from typed tables and from YAML, `spec` and
-//! `block` are what the YAML says, `shell` runs what a Vista is asked for. None of them decides how
+//! `block` are what the YAML says, `narrowing` is what it may be narrowed and ordered by, `shell`
+//! runs what a Vista is asked for. None of them decides how
 //! a table is read: that is the table's source.
 
 mod block;
 mod factory;
+mod narrowing;
 mod shell;
 mod spec;
 

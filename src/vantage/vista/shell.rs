@@ -1,26 +1,26 @@
 //! What a Vista asks for, run on the table that it stands for. Reads go through
 //! the table, so that its hooks see them.
 
-use std::{borrow::Cow, sync::Arc};
+use std::sync::Arc;
 
 use async_trait::async_trait;
 use ciborium::Value;
 use indexmap::IndexMap;
 use vantage_core::{Result, error};
 use vantage_dataset::traits::{InsertableValueSet, ReadableValueSet, WritableValueSet};
-use vantage_table::{pagination::Pagination, table::Table, traits::table_source::TableSource};
+use vantage_table::{
+    conditions::ConditionHandle, pagination::Pagination, sorting::OrderBy, table::Table,
+    traits::table_source::TableSource,
+};
 use vantage_types::{EmptyEntity, Record};
 use vantage_vista::{
-    Capability, Condition, FilterOp, NativeCondition, Page, Preview, Reference, TableShell,
+    Capability, Condition, NativeCondition, Page, Preview, Reference, SortDirection, TableShell,
     Transaction, Vista, VistaCapabilities, VistaMetadata, VistaResolver, condition_column_error,
     direct, unknown_relation, unsupported,
 };
 
-use super::factory;
-use crate::vantage::{
-    ApiCondition, PoolApi, clauses::Declared, order::Ordered, path::placeholders, query::lower,
-    reads::Read, record::id_text, settings::TableSettings,
-};
+use super::{factory, narrowing};
+use crate::vantage::{ApiCondition, PoolApi, path::placeholders, reads::Read, record::id_text};
 
 type Row = Record<Value>;
 
@@ -35,27 +35,24 @@ pub(super) struct PoolShell {
     pub(super) resolver: Option<Arc<dyn VistaResolver>>,
     /// Fields that are no columns and that a relation narrows by.
     pub(super) joined_by: Vec<String>,
+    /// The search that is set.
+    pub(super) search: Option<ConditionHandle>,
+    /// The orders that the table came with.
+    pub(super) own_orders: Vec<OrderBy<ApiCondition>>,
 }
 
 impl PoolShell {
     fn is_known(&self, field: &str) -> bool {
         self.metadata.columns.contains_key(field)
             || self.joined_by.iter().any(|name| name == field)
-            || placeholders(&self.settings().path).any(|name| name == field)
+            || placeholders(&narrowing::settings(&self.table).path).any(|name| name == field)
     }
 
-    fn settings(&self) -> TableSettings {
-        self.table.data_source().settings.settings_of(self.table.table_name())
-    }
-
-    /// Whether the API can be asked for `condition`, or its rows be judged by it.
-    fn check(&self, condition: &ApiCondition) -> Result<()> {
-        let mut settings = self.settings();
-        let field = condition.field().unwrap_or_default();
-        let fills_path = placeholders(&settings.path).any(|name| name == field);
-        settings.path = if fills_path { format!("{{{field}}}") } else { String::new() };
-        let declared = Declared::of(&self.table);
-        lower(&settings, &declared, [Cow::Borrowed(condition)], &Ordered::default()).map(drop)
+    /// Takes a condition if the API can be asked for it, or its rows be judged by it.
+    fn narrow(&mut self, condition: ApiCondition) -> Result<()> {
+        narrowing::takes(&self.table, &condition)?;
+        self.table.add_condition(condition);
+        Ok(())
     }
 
     /// The whole set of a relation's target, before it is narrowed.
@@ -142,22 +139,43 @@ impl TableShell for PoolShell {
         if !self.is_known(field) {
             return Err(condition_column_error(&self.metadata, field));
         }
-        let condition = match (condition.op, &condition.value) {
-            (FilterOp::Eq, value) => ApiCondition::eq(field, value.clone()),
-            (FilterOp::InSet, Value::Array(values)) => ApiCondition::is_in(field, values.clone()),
-            _ => return unsupported(Capability::FilterOps),
+        match narrowing::condition(condition) {
+            Some(condition) => self.narrow(condition),
+            None => unsupported(Capability::FilterOps),
+        }
+    }
+
+    fn set_search(&mut self, text: Option<&str>) -> Result<()> {
+        if !self.capabilities.has(Capability::Search) {
+            return unsupported(Capability::Search);
+        }
+        let search = text.map(|text| {
+            let source = self.table.data_source();
+            source.search_table_condition(&self.table, text)
+        });
+        self.search = self.table.replace_temp_condition(self.search.take(), search)?;
+        Ok(())
+    }
+
+    fn set_order(&mut self, order: Option<(&str, SortDirection)>) -> Result<()> {
+        let orders = match order {
+            Some((column, direction)) => {
+                let order = narrowing::order(column, direction);
+                narrowing::orders_by(&self.table, &order)?;
+                vec![order]
+            }
+            None => self.own_orders.clone(),
         };
-        self.check(&condition)?;
-        self.table.add_condition(condition);
+        self.table.clear_orders();
+        for order in orders {
+            self.table.add_order(order);
+        }
         Ok(())
     }
 
     fn add_native_condition(&mut self, condition: NativeCondition) -> Result<()> {
         match condition.downcast::<ApiCondition>() {
-            Ok(condition) => {
-                self.table.add_condition(condition);
-                Ok(())
-            }
+            Ok(condition) => self.narrow(condition),
             Err(other) => Err(error!(
                 "a native condition of this source is an ApiCondition",
                 key = other.key()

@@ -218,6 +218,9 @@ mod tests {
             ("name: a\ncolumns: {}\napi: { endpiont: b }", "endpiont"),
             ("name: a\ncolumns: {}\napi: { paging: { by: page, siez: 7 } }", "siez"),
             ("name: a\ncolumns: {}\napi: { paging: { by: magic } }", "magic"),
+            ("name: a\ncolumns: {}\napi: { filters: { stile: none } }", "stile"),
+            ("name: a\ncolumns: {}\napi: { filters: { operators: { gtt: x } } }", "gtt"),
+            ("name: a\ncolumns: {}\napi: { order: { style: prefixed, parm: x } }", "parm"),
             (
                 "name: a\ncolumns: {}\nreferences: { b: { table: b, knd: has_many } }",
                 "`knd` in the reference `b`",
@@ -241,6 +244,45 @@ mod tests {
         for yaml in ["", "7", "[]", "name: a", "columns: {}", "name: a\nname: b\ncolumns: {}", ":"]
         {
             refused(yaml);
+        }
+    }
+
+    #[test]
+    fn a_setting_without_its_other_half_or_its_style_is_named() {
+        for (block, named) in [
+            ("paging: { by: page, size: 7 }", "size_param"),
+            ("paging: { by: none, first: 1 }", "`first`"),
+            ("filters: { family: filter }", "`family`"),
+            ("filters: { separator: '|' }", "`separator`"),
+            ("filters: { operators: { gt: '{field}' } }", "name=value"),
+            ("order: { style: prefixed }", "`param`"),
+            ("order: { style: separate, param: by }", "`direction_param`"),
+            ("order: { style: prefixed, param: sort, between: ':' }", "`between`"),
+            ("order: { style: none, param: sort }", "`param`"),
+        ] {
+            let specs = parse(&format!("name: a\ncolumns: {{}}\napi: {{ {block} }}")).unwrap();
+            let error = settings(&specs[0]).unwrap_err();
+            assert!(error.is_incorrect_usage(), "{error}");
+            assert!(error.to_string().contains(named), "{block}: {error}");
+        }
+    }
+
+    #[test]
+    fn every_style_has_a_name() {
+        for block in [
+            "filters: { style: brackets, family: filter, lists: joined, separator: '|' }",
+            "filters: { style: suffixes, operators: { starts_with: null, not_in: 'x={value}' } }",
+            "filters: { style: equality, lists: repeated, max_in_values: 50, search: q }",
+            "filters: { style: none, lists: requests, only: [a], parameters: { a: b } }",
+            "order: { style: prefixed, param: sort, only: [a], parameters: { a: b } }",
+            "order: { style: suffixed, param: sort, between: ' ', words: [up, down] }",
+            "order: { style: separate, param: by, direction_param: dir, on_rows: true }",
+            "paging: { by: none }",
+            "item_endpoint: false",
+            "envelope: { items: ., total_header: x-total, no_content_is_empty: true }",
+        ] {
+            let specs = parse(&format!("name: a\ncolumns: {{}}\napi: {{ {block} }}")).unwrap();
+            assert!(settings(&specs[0]).unwrap().is_some(), "{block}");
         }
     }
 
