@@ -9,19 +9,27 @@ use serde_json::error::Category;
 #[derive(Debug)]
 pub(crate) struct Mismatch {
     what: Cow<'static, str>,
-    /// The line and the column, both from 1.
+    /// The line and the column, both from 1; in an item of a list, from its start.
     at: Option<(usize, usize)>,
+    /// Which item of a list it is in, from 0.
+    item: Option<usize>,
+}
+
+impl Mismatch {
+    pub(crate) fn in_item(self, index: usize) -> Self {
+        Self { item: Some(index), ..self }
+    }
 }
 
 impl From<&'static str> for Mismatch {
     fn from(what: &'static str) -> Self {
-        Self { what: what.into(), at: None }
+        Self { what: what.into(), at: None, item: None }
     }
 }
 
 impl From<String> for Mismatch {
     fn from(what: String) -> Self {
-        Self { what: what.into(), at: None }
+        Self { what: what.into(), at: None, item: None }
     }
 }
 
@@ -40,7 +48,7 @@ impl From<serde_json::Error> for Mismatch {
             Category::Data => without_values(said),
             Category::Syntax | Category::Eof | Category::Io => said.to_owned().into(),
         };
-        Self { what, at }
+        Self { what, at, item: None }
     }
 }
 
@@ -71,8 +79,11 @@ fn without_values(said: &str) -> Cow<'static, str> {
 impl fmt::Display for Mismatch {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.what)?;
-        match self.at {
-            Some((line, column)) => write!(f, " at line {line} column {column}"),
+        if let Some((line, column)) = self.at {
+            write!(f, " at line {line} column {column}")?;
+        }
+        match self.item {
+            Some(index) => write!(f, " of item {index} of the list, counted from 0"),
             None => Ok(()),
         }
     }

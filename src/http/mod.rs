@@ -340,6 +340,11 @@ impl Response {
         &self.body
     }
 
+    /// The answer with an empty body.
+    pub(crate) fn without_body(&self) -> Self {
+        Self { body: Bytes::new(), ..self.clone() }
+    }
+
     /// The whole body, without copying it.
     #[must_use]
     pub fn into_body(self) -> Bytes {

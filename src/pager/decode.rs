@@ -138,7 +138,9 @@ impl Leaf {
             }
         };
         let mut json = serde_json::Deserializer::from_str(rest);
-        let item = decoder.decode(&mut json).map_err(|source| mismatch(&self.response, source))?;
+        let item = decoder.decode(&mut json).map_err(|source| {
+            mismatch_of_item(&self.response, Mismatch::from(source).in_item(self.taken))
+        })?;
         let end = json.into_iter::<IgnoredAny>().byte_offset();
         // The white space of JSON (RFC 8259 section 2), and no other.
         let rest = rest[end..].trim_start_matches([' ', '\t', '\n', '\r']);
@@ -233,7 +235,8 @@ pub(crate) fn decode_item<D: ItemDecoder>(
     };
     let mut json = serde_json::Deserializer::from_str(wrapped().unwrap_or(whole));
     let item = decoder.decode(&mut json);
-    item.and_then(|item| json.end().map(|()| item)).map_err(|source| mismatch(response, source))
+    item.and_then(|item| json.end().map(|()| item))
+        .map_err(|source| mismatch_of_item(response, source.into()))
 }
 
 /// The most bytes that two pages with the same items may differ in, from the first
@@ -262,6 +265,11 @@ pub(crate) fn same_items(envelope: &Envelope, one: &Bytes, other: &Bytes) -> boo
             _ => return false,
         }
     }
+}
+
+/// An item is not what was asked for. The body is data, and no part of the error.
+fn mismatch_of_item(response: &Response, source: Mismatch) -> Error {
+    mismatch(&response.without_body(), source)
 }
 
 fn mismatch(response: &Response, source: impl Into<Mismatch>) -> Error {

@@ -1,5 +1,7 @@
 //! [pure] Columns that are elsewhere in an item than under their own name.
 
+use std::borrow::Cow;
+
 use ciborium::Value;
 use indexmap::IndexMap;
 use vantage_core::{VantageError, error};
@@ -73,7 +75,7 @@ impl Aliases {
 }
 
 /// The keys of a dotted path; `None` when one is empty.
-pub(super) fn parse(text: &str) -> Option<Path> {
+fn parse(text: &str) -> Option<Path> {
     let mut path = vec![String::new()];
     let mut characters = text.chars();
     while let Some(character) = characters.next() {
@@ -87,6 +89,14 @@ pub(super) fn parse(text: &str) -> Option<Path> {
         }
     }
     path.iter().all(|key| !key.is_empty()).then_some(path)
+}
+
+/// The keys of a dotted path joined by dots, as parameters name them.
+pub(super) fn joined(text: &str) -> Cow<'_, str> {
+    match text.contains('\\') {
+        true => parse(text).unwrap_or_default().join(".").into(),
+        false => text.into(),
+    }
 }
 
 fn take_field(row: &mut Record<Value>, path: &[String]) -> Option<Value> {
@@ -152,11 +162,11 @@ mod tests {
         Aliases::new(&pairs, |column| column != "unknown")
     }
 
-    fn row(json: serde_json::Value) -> Record<Value> {
-        Record::from(Value::serialized(&json).unwrap())
+    fn row(json: &serde_json::Value) -> Record<Value> {
+        Record::from(Value::serialized(json).unwrap())
     }
 
-    fn lifted(pairs: &[(&str, &str)], json: serde_json::Value) -> Record<Value> {
+    fn lifted(pairs: &[(&str, &str)], json: &serde_json::Value) -> Record<Value> {
         let mut row = row(json);
         aliases(pairs).unwrap().lift(&mut row);
         row
@@ -167,17 +177,17 @@ mod tests {
         use serde_json::json;
         let item = json!({ "id": 1, "stats": { "people": { "total": 7 } }, "a.b": 2 });
         let pairs = [("population", "stats.people.total"), ("ab", "a\\.b")];
-        assert_eq!(lifted(&pairs, item), row(json!({ "id": 1, "population": 7, "ab": 2 })));
+        assert_eq!(lifted(&pairs, &item), row(&json!({ "id": 1, "population": 7, "ab": 2 })));
         let item = json!({ "stats": { "total": 7, "x": 1 } });
         let expected = json!({ "stats": { "x": 1 }, "n": 7 });
-        assert_eq!(lifted(&[("n", "stats.total")], item), row(expected));
+        assert_eq!(lifted(&[("n", "stats.total")], &item), row(&expected));
     }
 
     #[test]
     fn what_has_the_name_of_an_aliased_column_is_not_that_column() {
         use serde_json::json;
-        assert_eq!(lifted(&[("n", "s.n")], json!({ "n": 1, "s": 2 })), row(json!({ "s": 2 })));
-        let swapped = lifted(&[("a", "b"), ("b", "a")], json!({ "a": 1, "b": 2 }));
+        assert_eq!(lifted(&[("n", "s.n")], &json!({ "n": 1, "s": 2 })), row(&json!({ "s": 2 })));
+        let swapped = lifted(&[("a", "b"), ("b", "a")], &json!({ "a": 1, "b": 2 }));
         assert_eq!((&swapped["a"], &swapped["b"]), (&2.into(), &1.into()));
     }
 
@@ -218,7 +228,7 @@ mod tests {
             } else {
                 &[("n", "s.t.n")]
             };
-            let mut back = lifted(pairs, item.clone());
+            let mut back = lifted(pairs, &item);
             aliases(pairs).unwrap().lower(&mut back);
             let back = Value::from(back).deserialized::<serde_json::Value>().unwrap();
             prop_assert_eq!(back, item);

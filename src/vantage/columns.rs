@@ -61,6 +61,11 @@ impl Columns {
         self.id.as_deref()
     }
 
+    /// Whether a type reads items as they are sent like rows made of them.
+    pub(super) fn is_as_sent(&self) -> bool {
+        self.aliases.is_empty() && self.exact.is_empty()
+    }
+
     /// The value of the id column of the row with `id`.
     pub(super) fn id_value(&self, id: &str) -> Value {
         let number = || id.parse::<i64>().ok().filter(|number| number.to_string() == id);

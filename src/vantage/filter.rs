@@ -61,6 +61,11 @@ impl Filter {
         self.0.is_empty()
     }
 
+    /// Whether a part of the filter cannot be evaluated on any row.
+    pub(super) fn is_opaque(&self) -> bool {
+        self.0.contains(&Test::Opaque)
+    }
+
     /// Whether an item belongs to the filtered set; `None` when it cannot be told by the
     /// item alone.
     pub(super) fn admits(&self, row: &Record<Value>) -> Option<bool> {

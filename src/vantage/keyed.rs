@@ -37,7 +37,7 @@ pub(super) struct Sorting {
 }
 
 enum Rows {
-    One(Pages),
+    One(Box<Pages>),
     Many(Box<FanOut>),
 }
 
@@ -50,7 +50,7 @@ impl KeyedPages {
         sorting: Option<Sorting>,
     ) -> Self {
         let rows = match walks.len() {
-            0 | 1 => walks.pop().map(|branch| Rows::One(branch.walk.pages())),
+            0 | 1 => walks.pop().map(|branch| Rows::One(Box::new(branch.walk.pages()))),
             _ => {
                 let fingerprints = Fingerprints::new(keys.limit());
                 let (table, prefetch) = (read.name.clone(), read.settings.prefetch);
@@ -63,6 +63,14 @@ impl KeyedPages {
 
     /// The next rows. `None` at the end and after an error.
     pub(super) async fn next(&mut self) -> Option<Result<Vec<Keyed>>> {
+        let mut rows = self.next_unfinished().await?;
+        for (_, row) in rows.iter_mut().flatten() {
+            self.read.columns.finish(row);
+        }
+        Some(rows)
+    }
+
+    async fn next_unfinished(&mut self) -> Option<Result<Vec<Keyed>>> {
         let Some(Sorting { by, window }) = self.sorting.take() else {
             return self.next_in_order().await;
         };

@@ -60,7 +60,7 @@ impl Keys {
     ///
     /// # Errors
     /// When two rows of the page have one id; the error names it.
-    pub(super) fn page(&mut self, rows: Vec<(u64, Row)>) -> Result<Vec<(String, Row)>> {
+    pub(super) fn page<T>(&mut self, rows: Vec<(u64, Row<T>)>) -> Result<Vec<(String, Row<T>)>> {
         self.pages += 1;
         let mut keyed = Vec::with_capacity(rows.len());
         for (position, mut row) in rows {

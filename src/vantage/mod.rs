@@ -33,6 +33,8 @@ mod columns;
 mod condition;
 mod cursor;
 mod dialect;
+mod entities;
+mod entity;
 mod error;
 mod expression;
 mod fan_out;

@@ -184,7 +184,7 @@ impl<'a> Sender<'a> {
         }
         let texts: Vec<Option<String>> = values.iter().map(parameter_text).collect();
         let name = self.table.field_of(column);
-        let requests = self.table.filters.parameters(column, name, operator, &texts);
+        let requests = self.table.filters.parameters(column, &name, operator, &texts);
         match requests.and_then(|requests| self.add(requests)) {
             Ok(()) => Ok(true),
             Err(why) => self.cannot(why, column).map(|()| false),

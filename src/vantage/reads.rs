@@ -71,7 +71,7 @@ impl Read {
         let orders = table.orders().map(|(condition, direction)| (condition, *direction));
         let order = settings.ordering.lower(
             orders,
-            |column| settings.field_of(column).to_owned(),
+            |column| settings.field_of(column).into_owned(),
             |column| declared.numeric.contains(column),
         )?;
         let id_field = table.id_field().map(|column| column.name().to_owned());
@@ -296,7 +296,7 @@ impl Read {
 
     /// The target of the one request that asks for the whole set, in its order, and for
     /// nothing but the set.
-    fn only_target(&self) -> Result<Option<String>> {
+    pub(super) fn only_target(&self) -> Result<Option<String>> {
         if self.branches().is_some() {
             return Ok(None);
         }
@@ -352,7 +352,7 @@ impl Read {
         Ok(queries)
     }
 
-    fn keyed(mut self, keys: Keys) -> Result<KeyedPages> {
+    pub(super) fn keyed(mut self, keys: Keys) -> Result<KeyedPages> {
         let queries = self.queries()?;
         let by = queries.first().and_then(|(_, query)| query.order.made_on_rows());
         let sorting = by.map(|by| Sorting { by: by.to_vec(), window: self.window.take() });

@@ -15,10 +15,10 @@ use crate::pager::ItemDecoder;
 
 /// A row with the columns of its table, before [`Columns::finish`].
 #[derive(Debug)]
-pub(super) struct Row {
+pub(super) struct Row<T = Record<Value>> {
     /// The text of its id, when it has a usable one.
     pub(super) id: Option<String>,
-    pub(super) record: Record<Value>,
+    pub(super) record: T,
 }
 
 /// Reads rows of one table.

@@ -1,11 +1,11 @@
 //! [pure] How the API behaves, how single tables of it differ, and what of both
 //! holds for a read.
 
-use std::collections::HashMap;
+use std::{borrow::Cow, collections::HashMap};
 
 use indexmap::IndexMap;
 
-use super::{dialect::Filters, order::Ordering, path, query::Filtering, writes::Writes};
+use super::{alias, dialect::Filters, order::Ordering, path, query::Filtering, writes::Writes};
 use crate::pager::{Envelope, Paging};
 
 /// How one table of an API is asked for. What is not set is as for the whole API.
@@ -222,8 +222,8 @@ impl TableSettings {
     }
 
     /// What the API calls a column.
-    pub(super) fn field_of<'a>(&'a self, column: &'a str) -> &'a str {
-        self.aliases.get(column).map_or(column, String::as_str)
+    pub(super) fn field_of<'a>(&'a self, column: &'a str) -> Cow<'a, str> {
+        self.aliases.get(column).map_or(Cow::Borrowed(column), |path| alias::joined(path))
     }
 }
 
@@ -241,7 +241,7 @@ mod tests {
         let table = all.settings_of("v1/rows/?lang=en");
         assert_eq!(table.path, "v1/rows/?lang=en");
         assert_eq!(table.item_path.as_deref(), Some("v1/rows/{id}?lang=en"));
-        assert_eq!((table.prefetch, table.field_of("n")), (7, "n"));
+        assert_eq!((table.prefetch, &*table.field_of("n")), (7, "n"));
         assert_eq!(Settings::default().settings_of("rows").item_path, None);
     }
 
@@ -271,11 +271,13 @@ mod tests {
             ApiTable::new()
                 .paging(Paging::none())
                 .filtering(Filtering::Local)
-                .alias("population", "stats.population"),
+                .alias("population", "stats.population")
+                .alias("capital", r"cities\.first"),
         )
         .settings_of("rows");
         assert!(!table.paging.is_paged());
         assert_eq!(table.filtering, Filtering::Local);
         assert_eq!(table.field_of("population"), "stats.population");
+        assert_eq!(table.field_of("capital"), "cities.first");
     }
 }

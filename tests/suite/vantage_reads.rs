@@ -314,7 +314,7 @@ async fn accept_15_rows_that_shift_while_they_are_read_are_all_there_once() {
 }
 
 #[tokio::test]
-async fn one_id_twice_in_one_answer_is_an_error_that_names_it() {
+async fn accept_40_one_id_twice_in_one_answer_is_an_error_that_names_it() {
     let server = Hostile::new(25).duplicate_id(15).start();
     let error = within(rows(api(&server)).list()).await.unwrap_err();
     assert!(error.to_string().contains("\"14\""), "{error}");
@@ -325,7 +325,7 @@ async fn one_id_twice_in_one_answer_is_an_error_that_names_it() {
 }
 
 #[tokio::test]
-async fn rows_without_an_id_get_keys_by_their_position() {
+async fn accept_40_rows_without_an_id_get_keys_by_their_position() {
     let server = Hostile::new(25).without_ids().start();
     let keys: Vec<String> =
         within(rows(api(&server)).list_values()).await.unwrap().into_keys().collect();
@@ -363,7 +363,7 @@ async fn accept_38_items_are_found_under_the_name_of_a_table_with_placeholders()
 }
 
 #[tokio::test]
-async fn integers_keep_their_digits_and_a_float_field_reads_a_whole_number() {
+async fn accept_42_integers_keep_their_digits_and_a_float_field_reads_a_whole_number() {
     #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
     struct Measured {
         id: String,

@@ -11,7 +11,8 @@ use vantage_api_pool::{
     ApiCondition, ApiTable, AwwPool, Envelope, Filtering, Paging, PoolApi, PoolTableExt, Writes,
 };
 use vantage_dataset::prelude::*;
-use vantage_table::table::Table;
+use vantage_expressions::Expression;
+use vantage_table::{column::core::Column, sorting::OrderBy, table::Table};
 use vantage_types::EmptyEntity;
 
 use crate::support::{
@@ -224,4 +225,118 @@ async fn accept_44_a_large_body_is_read_up_to_the_limit_and_refused_beyond_it() 
     assert_eq!(within(table(8_000_000).list_values()).await.unwrap().len(), 4);
     let error = within(table(5_000_000).list_values()).await.unwrap_err();
     assert_eq!(error.context["kind"], "body_too_large");
+}
+
+async fn streamed<E>(table: &Table<PoolApi, E>) -> Vec<(String, E)>
+where
+    E: vantage_types::Entity<Value> + serde::de::DeserializeOwned + 'static,
+{
+    let stream = std::pin::pin!(table.stream_direct());
+    within(futures::TryStreamExt::try_collect(stream)).await.unwrap()
+}
+
+#[tokio::test]
+async fn entities_are_read_from_json_without_declared_columns() {
+    let server = Hostile::new(1).on_any(Answer::Body(host_page())).start();
+    #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+    struct Undeclared {
+        id: Uuid,
+        address: IpAddr,
+        load: f64,
+    }
+    let table = Table::<PoolApi, Undeclared>::new("rows", api(&server)).with_id_column("id");
+    assert!(within(table.list()).await.is_err(), "records need declared columns");
+    let expected = Undeclared { id: host().id, address: host().address, load: 7.0 };
+    assert_eq!(within(table.list_direct()).await.unwrap()[ID], expected);
+    assert_eq!(streamed(&table).await, [(ID.to_owned(), expected)]);
+    assert_eq!(within(hosts(api(&server)).list_direct()).await.unwrap()[ID], host());
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+struct Entry {
+    id: u64,
+    name: String,
+    n: i64,
+}
+
+#[tokio::test]
+async fn entities_are_those_of_the_records_whatever_narrows_orders_and_windows_the_table() {
+    use vantage_api_pool::{ColumnConditions, Ordering};
+    let server = Hostile::new(45).start();
+    let plain = |api: PoolApi| {
+        Table::<PoolApi, Entry>::new("rows", api).with_id_column("id").with_column_of::<i64>("n")
+    };
+    let local = || api(&server).filtering(Filtering::Local);
+    let n = Column::<i64>::new("n");
+    let mut window = plain(api(&server));
+    window.set_pagination(Some(vantage_table::pagination::Pagination::window(17, 9)));
+    let aliased = ApiTable::new().alias("n", "n");
+    let descending = OrderBy::descending(Expression::new("n", vec![]).into());
+    let tables = [
+        (plain(api(&server)), 45),
+        (plain(api(&server)).with_condition(ApiCondition::eq("n", 7)), 1),
+        (plain(local()).with_condition(n.gt(20)), 24),
+        (plain(api(&server)).with_condition(ApiCondition::is_in("n", [""; 0])), 0),
+        (window, 9),
+        (plain(api(&server).table("rows", aliased)), 45),
+        (plain(api(&server).order(Ordering::none().on_rows(true))).with_order(descending), 45),
+    ];
+    for (index, (table, length)) in tables.into_iter().enumerate() {
+        let records: Vec<_> = within(table.list()).await.unwrap().into_iter().collect();
+        assert_eq!(records.len(), length, "{index}");
+        let list: Vec<_> = within(table.list_direct()).await.unwrap().into_iter().collect();
+        assert_eq!(list, records, "{index}");
+        assert_eq!(streamed(&table).await, records, "{index}");
+    }
+}
+
+#[tokio::test]
+async fn accept_40_entities_get_keys_and_are_counted_like_records() {
+    #[derive(Clone, Debug, Serialize, Deserialize)]
+    struct Named {
+        name: String,
+    }
+    let table = |server: &HostileServer| {
+        Table::<PoolApi, Named>::new("rows", api(server)).with_id_column("id")
+    };
+    let server = Hostile::new(25).without_ids().start();
+    let keys: Vec<String> =
+        within(table(&server).list_direct()).await.unwrap().into_keys().collect();
+    assert_eq!(keys, (0..25).map(|position| format!("~row:{position}")).collect::<Vec<_>>());
+
+    let server = Hostile::new(25).duplicate_id(15).start();
+    let error = within(table(&server).list_direct()).await.unwrap_err();
+    assert!(error.to_string().contains("\"14\""), "{error}");
+
+    let server = Hostile::new(25).duplicate_id(10).start();
+    let table = table(&server);
+    assert_eq!(within(table.list()).await.unwrap()["9"].name, "row 9");
+    assert_eq!(table.data_source().repeated_rows(), 1);
+    assert_eq!(within(table.list_direct()).await.unwrap().len(), 24);
+    assert_eq!(table.data_source().repeated_rows(), 2);
+}
+
+#[tokio::test]
+async fn entities_end_with_the_error_of_their_page_and_respect_hooks() {
+    let server =
+        Hostile::new(45).on_page(3, Answer::Body("{\"data\":[{\"id\":[]}]}".into())).start();
+    let table = Table::<PoolApi, Entry>::new("rows", api(&server)).with_id_column("id");
+    let items: Vec<_> = within(futures::StreamExt::collect::<Vec<_>>(table.stream_direct())).await;
+    assert_eq!(items.len(), 21);
+    let error = items.into_iter().next_back().unwrap().unwrap_err();
+    assert_eq!((error.context["kind"].as_str(), error.context["page"].as_str()), ("decode", "3"));
+
+    let server = Hostile::new(5).start();
+    let refuse = vantage_table::table::select_hook(|_| {
+        Box::pin(async { Err(vantage_core::VantageError::other("not now")) })
+    });
+    let table = Table::<PoolApi, Entry>::new("rows", api(&server))
+        .with_id_column("id")
+        .with_hook(vantage_table::prelude::Hook::BeforeSelect(refuse));
+    assert!(within(table.list_direct()).await.is_err());
+    let lazy = Table::<PoolApi, Entry>::new("rows", api(&server))
+        .with_id_column("id")
+        .with_lazy_expression("twice", |_| async { Ok(Value::from(2)) });
+    assert!(within(lazy.list_direct()).await.unwrap_err().is_unsupported());
+    assert_eq!(server.log(|log| log.seen.len()), 0);
 }

@@ -5,16 +5,16 @@ use std::future::Future;
 use actix_web::http::Method;
 use ciborium::Value;
 use serde_json::json;
-use vantage_api_pool::{ApiCondition, ApiTable, AwwPool, PoolApi, Writes};
+use vantage_api_pool::{ApiCondition, ApiTable, AwwPool, ColumnConditions, PoolApi, Writes};
 use vantage_core::{ErrorKind, VantageError};
 use vantage_dataset::{
     contract::{
-        Fixture, check_delete, check_delete_all, check_insert, check_patch, check_refused,
-        check_replace, check_unnarrowed,
+        Fixture, OpFixture, check_delete, check_delete_all, check_insert, check_operator_condition,
+        check_patch, check_refused, check_replace, check_unnarrowed,
     },
     prelude::*,
 };
-use vantage_table::table::Table;
+use vantage_table::{column::core::Column, table::Table};
 use vantage_types::{EmptyEntity, Record};
 
 use crate::support::{
@@ -103,8 +103,18 @@ async fn check_contract(habits: Habits, writes: &Writes) {
             _ => check_delete_all(&fixture).await,
         }
     }
+    let prices = vec![json!({ "id": "cheap", "price": 5 }), json!({ "id": "dear", "price": 20 })];
+    let server = RestServer::start(habits, prices);
+    let all = table(&server, writes.clone());
+    let set = all.clone().with_condition(Column::<i64>::new("price").gt(10));
+    let fixture = OpFixture { all: &all, set: &set, id, text, int: |number| number.into() };
+    check_operator_condition(&fixture).await;
+
     let server = seeded(habits);
-    check_refused(&table(&server, writes.clone()).with_condition(unanswerable()), id, text).await;
+    let all = table(&server, writes.clone());
+    for unanswerable in [unanswerable(), ApiCondition::Search { text: "x".into() }] {
+        check_refused(&all.clone().with_condition(unanswerable), id, text).await;
+    }
     assert_eq!(server.take_lines(), [""; 0]);
 }
 

@@ -130,7 +130,7 @@ pub(super) fn orders_by(
     let settings = settings(table);
     let declared = Declared::of(table);
     let orders = [(&order.expression, order.direction)];
-    let name_of = |column: &str| settings.field_of(column).to_owned();
+    let name_of = |column: &str| settings.field_of(column).into_owned();
     settings.ordering.lower(orders, name_of, |column| declared.numeric.contains(column)).map(drop)
 }
 

@@ -16,18 +16,26 @@ use crate::{
 /// The body that holds an item with these fields, under `key` if there is one.
 ///
 /// # Errors
-/// `IncorrectUsage` that names the field, when it holds what JSON cannot.
+/// Those of [`json_of`].
 pub(super) fn body(item: &Record<Value>, key: Option<&str>) -> Result<Json, VantageError> {
+    let item = json_of(item)?;
+    Ok(match key {
+        Some(key) => Json::Object(Map::from_iter([(key.to_owned(), item)])),
+        None => item,
+    })
+}
+
+/// The JSON object with these fields.
+///
+/// # Errors
+/// `IncorrectUsage` that names the field, when it holds what JSON cannot.
+pub(in crate::vantage) fn json_of(item: &Record<Value>) -> Result<Json, VantageError> {
     let mut fields = Map::with_capacity(item.len());
     for (field, value) in item {
         let value = json(value).map_err(|what| error!(what, field = field).mark_incorrect_usage());
         fields.insert(field.clone(), value?);
     }
-    let item = Json::Object(fields);
-    Ok(match key {
-        Some(key) => Json::Object(Map::from_iter([(key.to_owned(), item)])),
-        None => item,
-    })
+    Ok(Json::Object(fields))
 }
 
 const NO_TYPE: &str = "a value has no form in JSON unless the column's type is declared";

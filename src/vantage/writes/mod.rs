@@ -13,7 +13,7 @@ use super::{
     filter::Filter,
     keys::is_synthetic,
     path,
-    query::{Place, lower_item, lower_path},
+    query::{ItemQuery, Place, lower_item, lower_path},
     reads::Read,
     record::{Row, id_text},
 };
@@ -28,6 +28,7 @@ mod body;
 mod etag;
 mod settings;
 
+pub(super) use body::json_of;
 pub use settings::Writes;
 
 /// A table as a write sees it.
@@ -68,7 +69,7 @@ impl Write {
         let Some(item) = self.item(id)? else { return Err(outside()) };
         let mut row = self.row_with_id(id, record)?;
         if by == InsertBy::Put {
-            self.require_guard(&item)?;
+            self.require_guard(&item.filter)?;
         } else {
             let column = self.read.columns.id().ok_or_else(|| {
                 error!("a table without an id column has no place for an id").mark_incorrect_usage()
@@ -124,7 +125,7 @@ impl Write {
         let row = self.row_with_id(id, record)?;
         let mut precondition = Precondition::None;
         if !item.filter.is_empty() {
-            self.require_guard(&item)?;
+            self.require_guard(&item.filter)?;
             precondition = match self.stored(&item).await? {
                 Stored::Inside(_, unchanged) => unchanged,
                 Stored::Outside => return Err(held_outside(id)),
@@ -150,7 +151,7 @@ impl Write {
         let mut precondition = Precondition::None;
         let mut merged = None;
         if by == PatchBy::Put || !item.filter.is_empty() {
-            self.require_guard(&item)?;
+            self.require_guard(&item.filter)?;
             let Stored::Inside(mut row, unchanged) = self.stored(&item).await? else {
                 return Err(missing(id));
             };
@@ -158,10 +159,10 @@ impl Write {
             self.require_fit(&item.filter, &row)?;
             (precondition, merged) = (unchanged, Some(row));
         }
-        let answer = match (by, &merged) {
-            (PatchBy::Put, Some(row)) => self.put(&item, row, precondition).await,
-            (PatchBy::Put, None) => return Err(missing(id)),
-            (PatchBy::Patch(content_type), _) => {
+        let sent = merged.as_ref().unwrap_or(&partial);
+        let answer = match by {
+            PatchBy::Put => self.put(&item, sent, precondition).await,
+            PatchBy::Patch(content_type) => {
                 let mut request = self.request(Method::PATCH, &item.target, Some(&partial))?;
                 let headers = request.headers_mut();
                 headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
@@ -171,7 +172,7 @@ impl Write {
         };
         match answer {
             Ok(answer) => self.written(&item, &answer).await,
-            Err(error) => self.settled(&item, &merged.unwrap_or(partial), error).await,
+            Err(error) => self.settled(&item, sent, error).await,
         }
     }
 
@@ -183,7 +184,7 @@ impl Write {
         let Some(item) = self.item(id)? else { return Ok(()) };
         let mut request = self.request(Method::DELETE, &item.target, None)?;
         if !item.filter.is_empty() {
-            self.require_guard(&item)?;
+            self.require_guard(&item.filter)?;
             match self.stored(&item).await? {
                 Stored::Inside(_, unchanged) => unchanged.put_into(request.headers_mut()),
                 Stored::Outside | Stored::Absent => return Ok(()),
@@ -192,12 +193,11 @@ impl Write {
         match self.call(request).await {
             Ok(_) => Ok(()),
             Err(error) if error.is_not_found() => Ok(()),
-            Err(error) if was_repeated(&error) && error.is_conflict() => {
-                match self.stored(&item).await? {
-                    Stored::Absent => Ok(()),
-                    Stored::Outside | Stored::Inside(..) => Err(error),
-                }
-            }
+            // An earlier attempt of the same call may have deleted it.
+            Err(error) if error.is_conflict() => match self.stored(&item).await? {
+                Stored::Absent => Ok(()),
+                Stored::Outside | Stored::Inside(..) => Err(error),
+            },
             Err(error) => Err(error),
         }
     }
@@ -211,15 +211,8 @@ impl Write {
         if self.read.window.is_some() {
             return Err(unsupported("deleting a window of rows"));
         }
-        let Some(place) = lower_item(
-            &self.read.settings.write_path(),
-            &self.read.declared,
-            self.read.conditions(),
-        )?
-        else {
-            return Ok(());
-        };
-        self.require_guarded(&place.filter)?;
+        let Some(query) = self.item_query()? else { return Ok(()) };
+        self.require_guard(&query.filter)?;
         let mut ids = Vec::new();
         let mut pages = self.read.clone().pages()?;
         while let Some(page) = pages.next().await {
@@ -228,7 +221,7 @@ impl Write {
         if ids.iter().any(|id| is_synthetic(id)) {
             return Err(unsupported("deleting rows without an id"));
         }
-        let deletes: Vec<_> = ids.iter().map(|id| self.delete(id)).collect();
+        let deletes = ids.into_iter().map(|id| async move { self.delete(&id).await });
         let mut deletes = stream::iter(deletes).buffer_unordered(self.read.settings.prefetch);
         while deletes.try_next().await?.is_some() {}
         Ok(())
@@ -241,24 +234,24 @@ impl Write {
                 error!("a row without an id cannot be written", key = id).mark_incorrect_usage()
             );
         }
-        let template = self.read.settings.write_path();
-        let Some(query) = lower_item(&template, &self.read.declared, self.read.conditions())?
-        else {
-            return Ok(None);
-        };
+        let Some(query) = self.item_query()? else { return Ok(None) };
         let target = query.path.of(id).ok_or_else(|| {
             error!("the id cannot be a segment of a path", id = id).mark_incorrect_usage()
         })?;
         Ok(Some(Item { id: id.to_owned(), target, filter: query.filter }))
     }
 
-    /// Refuses a write to an item of a narrowed table that may change it after it has
-    /// left the set.
-    fn require_guard(&self, item: &Item) -> Result<()> {
-        self.require_guarded(&item.filter)
+    fn item_query(&self) -> Result<Option<ItemQuery>> {
+        let (template, declared) = (self.read.settings.write_path(), &self.read.declared);
+        let query = lower_item(&template, declared, self.read.conditions())?;
+        match query {
+            Some(query) if query.filter.is_opaque() => Err(unsupported("writes under a search")),
+            query => Ok(query),
+        }
     }
 
-    fn require_guarded(&self, filter: &Filter) -> Result<()> {
+    /// Refuses a write that may change a row after it has left the set.
+    fn require_guard(&self, filter: &Filter) -> Result<()> {
         if filter.is_empty() || self.writes.etags || self.writes.check_then_write {
             return Ok(());
         }
@@ -295,9 +288,8 @@ impl Write {
             Err(error) if is_gone(&error) => return Ok(Stored::Absent),
             Err(error) => return Err(read.failed(error)),
         };
-        let row = match self.answered(&response) {
-            Some(row) => row,
-            None => return Err(error!("the API answered with no row", id = item.id)),
+        let Some(row) = self.answered(&response) else {
+            return Err(error!("the API answered with no row", id = item.id));
         };
         if row.id.as_ref().is_some_and(|own| *own != item.id) {
             return Err(error!("the API answered with another row", id = item.id));
@@ -330,15 +322,15 @@ impl Write {
     }
 
     /// What came of a write that failed. When an earlier attempt of the same call was
-    /// acted upon, its repeat meets a row that has changed: by this very write.
+    /// acted upon, its repeat meets a row that has changed: by this very write. So a
+    /// conflict with a row that is as it should be is none.
     async fn settled(
         &self,
         item: &Item,
         sent: &Record<Value>,
         error: VantageError,
     ) -> Result<Record<Value>> {
-        if was_repeated(&error)
-            && error.is_conflict()
+        if error.is_conflict()
             && let Stored::Inside(row, _) = self.stored(item).await?
             && sent.iter().all(|(column, value)| row.get(column) == Some(value))
         {
@@ -354,9 +346,11 @@ impl Write {
 
     fn post(&self, row: &Record<Value>) -> Result<Request> {
         let conditions = self.read.conditions();
-        let place = lower_path(&self.read.settings.path, &self.read.declared, conditions)?
-            .ok_or_else(outside)?;
-        let Place { target, filter } = place;
+        let place = lower_path(&self.read.settings.path, &self.read.declared, conditions)?;
+        let Place { target, filter } = place.ok_or_else(outside)?;
+        if filter.is_opaque() {
+            return Err(unsupported("writes under a search"));
+        }
         self.require_fit(&filter, row)?;
         self.request(Method::POST, &target, Some(row))
     }
@@ -397,10 +391,8 @@ impl Write {
     fn item_of(&self, row: &Record<Value>) -> Record<Value> {
         let mut item = row.clone();
         let path = &self.read.settings.path;
-        let declared = &self.read.declared;
-        item.retain(|field, _| {
-            declared.fields.contains(field) || !path::has_placeholder(path, field)
-        });
+        let declared = &self.read.declared.fields;
+        item.retain(|field, _| declared.contains(field) || !path::has_placeholder(path, field));
         self.read.columns.lower(&mut item);
         item
     }
@@ -413,11 +405,6 @@ impl Write {
 /// Whether there is no such row.
 fn is_gone(error: &Error) -> bool {
     matches!(error.status(), Some(StatusCode::NOT_FOUND | StatusCode::GONE))
-}
-
-/// Whether the call that failed was sent more than once.
-fn was_repeated(error: &VantageError) -> bool {
-    error.context.get("attempts").is_some_and(|attempts| attempts != "1")
 }
 
 fn unsupported(what: &str) -> VantageError {
