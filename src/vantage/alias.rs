@@ -162,11 +162,11 @@ mod tests {
         Aliases::new(&pairs, |column| column != "unknown")
     }
 
-    fn row(json: serde_json::Value) -> Record<Value> {
-        Record::from(Value::serialized(&json).unwrap())
+    fn row(json: &serde_json::Value) -> Record<Value> {
+        Record::from(Value::serialized(json).unwrap())
     }
 
-    fn lifted(pairs: &[(&str, &str)], json: serde_json::Value) -> Record<Value> {
+    fn lifted(pairs: &[(&str, &str)], json: &serde_json::Value) -> Record<Value> {
         let mut row = row(json);
         aliases(pairs).unwrap().lift(&mut row);
         row
@@ -177,17 +177,17 @@ mod tests {
         use serde_json::json;
         let item = json!({ "id": 1, "stats": { "people": { "total": 7 } }, "a.b": 2 });
         let pairs = [("population", "stats.people.total"), ("ab", "a\\.b")];
-        assert_eq!(lifted(&pairs, item), row(json!({ "id": 1, "population": 7, "ab": 2 })));
+        assert_eq!(lifted(&pairs, &item), row(&json!({ "id": 1, "population": 7, "ab": 2 })));
         let item = json!({ "stats": { "total": 7, "x": 1 } });
         let expected = json!({ "stats": { "x": 1 }, "n": 7 });
-        assert_eq!(lifted(&[("n", "stats.total")], item), row(expected));
+        assert_eq!(lifted(&[("n", "stats.total")], &item), row(&expected));
     }
 
     #[test]
     fn what_has_the_name_of_an_aliased_column_is_not_that_column() {
         use serde_json::json;
-        assert_eq!(lifted(&[("n", "s.n")], json!({ "n": 1, "s": 2 })), row(json!({ "s": 2 })));
-        let swapped = lifted(&[("a", "b"), ("b", "a")], json!({ "a": 1, "b": 2 }));
+        assert_eq!(lifted(&[("n", "s.n")], &json!({ "n": 1, "s": 2 })), row(&json!({ "s": 2 })));
+        let swapped = lifted(&[("a", "b"), ("b", "a")], &json!({ "a": 1, "b": 2 }));
         assert_eq!((&swapped["a"], &swapped["b"]), (&2.into(), &1.into()));
     }
 
@@ -228,7 +228,7 @@ mod tests {
             } else {
                 &[("n", "s.t.n")]
             };
-            let mut back = lifted(pairs, item.clone());
+            let mut back = lifted(pairs, &item);
             aliases(pairs).unwrap().lower(&mut back);
             let back = Value::from(back).deserialized::<serde_json::Value>().unwrap();
             prop_assert_eq!(back, item);

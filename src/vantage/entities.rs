@@ -49,59 +49,79 @@ where
     }
 }
 
-enum Pages<E: Send + 'static> {
-    Direct { read: Read, rows: PaginatedStream<Row<E>>, keys: Keys, position: u64 },
-    Records { read: Read, rows: KeyedPages },
-    Done,
+/// The pages of a table.
+struct Pages<E: Send + 'static> {
+    read: Read,
+    /// `None` at the end and after an error.
+    rows: Option<Rows<E>>,
+}
+
+enum Rows<E: Send + 'static> {
+    Direct(Box<Direct<E>>),
+    Records(Box<KeyedPages>),
+}
+
+struct Direct<E: Send + 'static> {
+    stream: PaginatedStream<Row<E>>,
+    keys: Keys,
+    /// Of the next row in the set.
+    position: u64,
 }
 
 impl<E: Entity<Value> + DeserializeOwned + 'static> Pages<E> {
     async fn of(table: &Table<PoolApi, E>, keys: Keys) -> Result<Self> {
         table.check_read().await?;
-        let computed = table.vista_metadata(VistaMetadataOptions::default()).denials;
-        let is_computed = |(name, _): &(&str, &str)| table.is_calculated_column(name);
-        if let Some((column, _)) = computed.columns().find(is_computed) {
+        let denials = table.vista_metadata(VistaMetadataOptions::default()).denials;
+        if let Some((column, _)) =
+            denials.columns().find(|(name, _)| table.is_calculated_column(name))
+        {
             return Err(
                 error!("a column is computed from records", column = column).mark_unsupported()
             );
         }
         let read = Read::of(table.data_source(), table)?.resolved().await?;
-        Ok(match read.only_target()?.filter(|_| read.window.is_none()) {
+        let rows = match read.only_target()?.filter(|_| read.window.is_none()) {
             Some(target) => {
                 let settings = &read.settings;
                 let decoder = EntityDecoder::new(read.columns.clone());
-                let rows = PaginatedStream::decoded_by(&read.api.pool, target, decoder)
+                let stream = PaginatedStream::decoded_by(&read.api.pool, target, decoder)
                     .paging(settings.paging.clone())
                     .envelope(settings.envelope.clone())
                     .prefetch(settings.prefetch);
-                Self::Direct { read, rows, keys, position: 0 }
+                Rows::Direct(Box::new(Direct { stream, keys, position: 0 }))
             }
-            None => Self::Records { rows: read.clone().keyed(keys)?, read },
-        })
+            None => Rows::Records(Box::new(read.clone().keyed(keys)?)),
+        };
+        Ok(Self { read, rows: Some(rows) })
     }
 
     /// The next rows. `None` at the end and after an error.
     async fn next(&mut self) -> Option<Result<Vec<(String, E)>>> {
-        let page = match self {
-            Self::Direct { read, rows, keys, position } => {
-                let page = rows.next_page().await?.map_err(|error| read.failed(error));
-                page.and_then(|page| {
-                    let first = *position;
-                    *position += page.len() as u64;
-                    let keyed = keys.page((first..).zip(page).collect());
-                    read.api.repeated.fetch_add(keys.take_repeated(), Ordering::Relaxed);
-                    Ok(keyed?.into_iter().map(|(key, row)| (key, row.record)).collect())
-                })
-            }
-            Self::Records { read, rows } => rows.next().await?.and_then(|page| {
+        let read = &self.read;
+        let page = match self.rows.as_mut()? {
+            Rows::Direct(direct) => direct.next(read).await?,
+            Rows::Records(pages) => pages.next().await?.and_then(|page| {
                 let entity = |(key, record)| Ok((key, from_record(&read.columns, record)?));
                 page.into_iter().map(entity).collect()
             }),
-            Self::Done => return None,
         };
         if page.is_err() {
-            *self = Self::Done;
+            self.rows = None;
         }
         Some(page)
+    }
+}
+
+impl<E: Send + 'static> Direct<E> {
+    async fn next(&mut self, read: &Read) -> Option<Result<Vec<(String, E)>>> {
+        let page = match self.stream.next_page().await? {
+            Ok(page) => page,
+            Err(error) => return Some(Err(read.failed(error))),
+        };
+        let first = self.position;
+        self.position += page.len() as u64;
+        let keyed = self.keys.page((first..).zip(page).collect());
+        read.api.repeated.fetch_add(self.keys.take_repeated(), Ordering::Relaxed);
+        Some(keyed.map(|rows| rows.into_iter().map(|(key, row)| (key, row.record)).collect()))
     }
 }

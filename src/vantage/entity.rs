@@ -43,7 +43,7 @@ impl<E: DeserializeOwned + Send + 'static> ItemDecoder for EntityDecoder<E> {
             return Ok(Row { id, record });
         }
         let Row { id, record } = self.rows.decode(deserializer)?;
-        let json = json_of(&record).map_err(|error| D::Error::custom(error))?;
+        let json = json_of(&record).map_err(D::Error::custom)?;
         let record = serde_json::from_value(json).map_err(D::Error::custom)?;
         Ok(Row { id, record })
     }

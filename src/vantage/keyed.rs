@@ -37,7 +37,7 @@ pub(super) struct Sorting {
 }
 
 enum Rows {
-    One(Pages),
+    One(Box<Pages>),
     Many(Box<FanOut>),
 }
 
@@ -50,7 +50,7 @@ impl KeyedPages {
         sorting: Option<Sorting>,
     ) -> Self {
         let rows = match walks.len() {
-            0 | 1 => walks.pop().map(|branch| Rows::One(branch.walk.pages())),
+            0 | 1 => walks.pop().map(|branch| Rows::One(Box::new(branch.walk.pages()))),
             _ => {
                 let fingerprints = Fingerprints::new(keys.limit());
                 let (table, prefetch) = (read.name.clone(), read.settings.prefetch);
