@@ -38,7 +38,8 @@ use crate::embedded::Embedded;
 /// The only token that is let in.
 pub const TOKEN: &str = "ghp_replica";
 
-const OWNER: &str = "octo";
+/// Whose repositories there are.
+pub const OWNER: &str = "octo";
 const REPOSITORIES: u64 = 240;
 const QUOTA: u64 = 5000;
 
