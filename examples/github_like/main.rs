@@ -5,9 +5,9 @@
 //! ```
 //!
 //! The API is a replica in this process; `replica.rs` says what it shares with the
-//! original. With another base URL and a real token, `adapter` is that of GitHub.
+//! original.
 
-#![allow(clippy::print_stdout)]
+#![allow(clippy::print_stdout, unreachable_pub)]
 
 #[path = "../demo_api/embedded.rs"]
 mod embedded;
@@ -18,10 +18,10 @@ use std::{error::Error, time::Duration};
 use serde::{Deserialize, Serialize};
 use vantage_api_pool::{ApiCondition, ApiTable, AwwPool, Envelope, Paging, PoolApi, PoolTableExt};
 use vantage_cli_util::print_table;
-use vantage_dataset::prelude::*;
+use vantage_dataset::prelude::ReadableDataSet;
 use vantage_table::{pagination::Pagination, table::Table};
 
-use replica::{Replica, TOKEN};
+use replica::{OWNER, Replica, TOKEN};
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
 struct Repository {
@@ -39,7 +39,7 @@ struct Issue {
 
 /// What is peculiar to the API: bare lists that name the next page in a header, at
 /// most 100 rows a page, repositories below their owner, owners inside of them.
-fn adapter(pool: &AwwPool) -> PoolApi {
+fn adapter(pool: &AwwPool, owner: &str) -> PoolApi {
     PoolApi::new(pool)
         .paging(Paging::link_header().page_size("per_page", 100))
         .envelope(Envelope::bare_array())
@@ -50,7 +50,7 @@ fn adapter(pool: &AwwPool) -> PoolApi {
                 .item_path("/repos/{owner_login}/{name}")
                 .alias("owner_login", "owner.login"),
         )
-        .table("issues", ApiTable::new().path("/repos/octo/{repo}/issues"))
+        .table("issues", ApiTable::new().path(format!("/repos/{owner}/{{repo}}/issues")))
         .table(
             "search",
             ApiTable::new()
@@ -59,13 +59,13 @@ fn adapter(pool: &AwwPool) -> PoolApi {
         )
 }
 
-fn repositories(api: PoolApi) -> Table<PoolApi, Repository> {
+fn repositories(api: PoolApi, owner: &str) -> Table<PoolApi, Repository> {
     Table::new("repos", api)
         .with_id_column("name")
         .with_column_of::<String>("owner_login")
         .with_column_of::<u64>("stargazers_count")
         .with_many("issues", "repo", issues)
-        .with_condition(ApiCondition::eq("owner_login", "octo"))
+        .with_condition(ApiCondition::eq("owner_login", owner))
 }
 
 fn issues(api: PoolApi) -> Table<PoolApi, Issue> {
@@ -89,9 +89,9 @@ async fn main() -> Result<(), Box<dyn Error>> {
             request
         },
     );
-    let api = adapter(&pool);
+    let api = adapter(&pool, OWNER);
 
-    let repositories = repositories(api.clone());
+    let repositories = repositories(api.clone(), OWNER);
     println!("{} repositories, {} requests", repositories.get_count().await?, replica.requests());
     let window = Pagination::window(100, 5);
     print_table(&repositories.clone().with(|table| table.set_pagination(Some(window)))).await?;

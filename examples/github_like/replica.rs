@@ -38,7 +38,8 @@ use crate::embedded::Embedded;
 /// The only token that is let in.
 pub const TOKEN: &str = "ghp_replica";
 
-const OWNER: &str = "octo";
+/// Whose repositories there are.
+pub const OWNER: &str = "octo";
 const REPOSITORIES: u64 = 240;
 const QUOTA: u64 = 5000;
 
@@ -221,7 +222,7 @@ fn repository_of(n: u64) -> Value {
         "full_name": format!("{OWNER}/{}", name_of(n)),
         "owner": { "login": OWNER, "id": 1 },
         "stargazers_count": n * n % 997,
-        "archived": n % 10 == 0,
+        "archived": n.is_multiple_of(10),
     })
 }
 
@@ -230,7 +231,7 @@ fn issue_of(n: u64, number: u64) -> Value {
         "id": n * 1000 + number,
         "number": number,
         "title": format!("issue {number} of {}", name_of(n)),
-        "state": if number % 3 == 0 { "closed" } else { "open" },
+        "state": if number.is_multiple_of(3) { "closed" } else { "open" },
         "user": { "login": format!("user{}", number % 9) },
     })
 }

@@ -380,8 +380,8 @@ impl fmt::Display for Shown<'_> {
 
 /// The text of a value in a query parameter: booleans as `true` and `false`,
 /// integers by their digits, finite floats in their shortest form, texts as
-/// they are, a date (RFC 8949 section 3.4.1) as its text, the 16 bytes of a UUID as
-/// its text. Nothing else has one.
+/// they are, a date (RFC 8949 section 3.4.1) as its text, the 16 bytes of a UUID as its
+/// text. Nothing else has one.
 pub(crate) fn parameter_text(value: &Value) -> Option<String> {
     match value {
         Value::Bool(flag) => Some(flag.to_string()),

@@ -113,9 +113,10 @@ pub use writes::Writes;
 ///
 /// # Windows, order, search
 ///
-/// A table's pagination is a window of rows. With a
+/// A table's pagination is a window of rows. With
+/// [offsets](Paging::offset_limit) it is read from its first row. With a
 /// [page size](Paging::page_size) it is read from the page that holds its first
-/// row, as long as the answers prove that the API keeps to that size, and
+/// row, as long as the answers prove that the API numbers pages of that size, and
 /// otherwise from the start of the set. A count counts the set, not the window.
 /// Conditions and searches are sent as [`Filters`] says, orders as [`Ordering`]
 /// does. What the API cannot be asked for is evaluated on the rows where
@@ -177,6 +178,13 @@ impl PoolApi {
         self.with(|settings| settings.filtering = filtering)
     }
 
+    /// How rows are written, in every table that does not say otherwise. The default
+    /// is [`Writes::none`].
+    #[must_use]
+    pub fn writes(self, writes: Writes) -> Self {
+        self.with(|settings| settings.writes = writes)
+    }
+
     /// How the API takes conditions: equality alone, as `field=value`, by default.
     #[must_use]
     pub fn filters(self, filters: Filters) -> Self {
@@ -187,13 +195,6 @@ impl PoolApi {
     #[must_use]
     pub fn order(self, ordering: Ordering) -> Self {
         self.with(|settings| settings.ordering = ordering)
-    }
-
-    /// How rows are written, in every table that does not say otherwise. The default
-    /// is [`Writes::none`].
-    #[must_use]
-    pub fn writes(self, writes: Writes) -> Self {
-        self.with(|settings| settings.writes = writes)
     }
 
     /// How the table named `name` differs: its name in Vantage, which is its

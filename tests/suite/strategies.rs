@@ -349,6 +349,44 @@ async fn every_strategy_in_every_mode_reads_every_row_in_order() {
     }
 }
 
+/// Sets, sizes, caps, strategies, totals and modes at random; each case is named by its seed.
+#[tokio::test]
+async fn a_set_of_any_size_is_read_once_and_in_order_by_any_strategy() {
+    for seed in 0..60 {
+        let mut random = fastrand::Rng::with_seed(seed);
+        let (rows, asked) = (random.u64(0..120), random.u64(1..30));
+        let (size, cap) = (random.u64(1..30), random.u64(1..30));
+        let mut api = Hostile::new(rows).page_size(size.min(cap), cap).params("at", "size");
+        match random.u8(0..4) {
+            0 => api = api.total(Total::Absent),
+            1 => api = api.without_pagination(),
+            2 => api = api.claims_page_size(asked),
+            _ => {}
+        }
+        if random.bool() {
+            api = api.not_found_past_end();
+        }
+        let (style, paging) = match random.u8(0..5) {
+            0 => (Style::Numbered, Paging::page_number().page_param("at")),
+            1 => (Style::Offset, Paging::offset_limit("at", "size", asked)),
+            2 => (Style::Cursor("links.next"), Paging::cursor("at", "links.next")),
+            3 => (Style::NextUrl("links.next", Form::Query), Paging::next_url("links.next")),
+            _ => (Style::Link(Form::Absolute), Paging::link_header()),
+        };
+        if !matches!(style, Style::Numbered | Style::Offset) {
+            let (least, spread) = (random.u64(1..9), random.u64(1..9));
+            api = api.uneven(move |row| least + row % spread);
+        }
+        let api = api.style(style.clone()).start();
+        let mode = random
+            .choice([ReadMode::Parallel, ReadMode::Overlap, ReadMode::Sequential])
+            .unwrap_or_default();
+        let paging = paging.page_size("size", asked).not_found_ends(true);
+        let stream = rows_by(&api, paging).mode(mode).prefetch(random.usize(1..8));
+        assert_eq!(read_all(stream).await, api.rows(), "seed {seed}: {style:?}, {mode:?}");
+    }
+}
+
 /// Calls after each other: whatever the pool was about to send has arrived before them.
 async fn barrier(pool: &AwwPool) {
     for _ in 0..5 {
