@@ -161,9 +161,7 @@ impl PoolConfig {
             return invalid("replace_blocked_after: must be at least heartbeat_timeout");
         }
         self.circuit_breaker.as_ref().map_or(Ok(()), CircuitBreaker::validate)?;
-        if self.auth.as_ref().is_some_and(|auth| auth.slots == 0) {
-            return invalid("with_auth_callback: needs at least one token");
-        }
+        self.auth.as_ref().map_or(Ok(()), Auth::validate)?;
 
         let as_config = |error: Error| {
             Error::new(ErrorKind::Config, "a default header is not legal in HTTP")

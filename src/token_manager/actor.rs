@@ -3,6 +3,7 @@
 //! Which slot needs what is the ring's decision.
 
 use std::{
+    error::Error as StdError,
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -73,16 +74,15 @@ impl TokenManager {
     }
 
     fn acquire(&mut self, slot: usize, ctx: &mut Context<Self>) {
-        let acquire = self.auth.acquire.clone();
+        let source = Arc::clone(&self.auth.source);
         let limit = self.acquire_timeout;
-        // A task of its own: a callback that panics ends this task and nothing else.
-        let task = actix_rt::spawn(async move { tokio::time::timeout(limit, acquire()).await });
+        // A task of its own: a source that panics ends this task and nothing else.
+        let task =
+            actix_rt::spawn(async move { tokio::time::timeout(limit, source.acquire(slot)).await });
         let settled = async move {
             match task.await {
                 Ok(Ok(Ok(token))) => Ok(token),
-                Ok(Ok(Err(source))) => {
-                    Err(failed("the acquire callback failed").with_source(source))
-                }
+                Ok(Ok(Err(source))) => Err(reason(source)),
                 Ok(Err(_)) => Err(failed("the acquire callback took longer than acquire_timeout")),
                 Err(_) => Err(failed("the acquire callback panicked")),
             }
@@ -168,6 +168,15 @@ impl Handler<Issue> for TokenManager {
             waiters.push(sender);
         }
         Box::pin(async move { issued.await.ok() })
+    }
+}
+
+/// Why there is no token: what the source says, if that is an error of this kind.
+fn reason(source: Box<dyn StdError + Send + Sync>) -> Error {
+    match source.downcast::<Error>() {
+        Ok(error) if error.kind() == ErrorKind::Token => *error,
+        Ok(error) => failed("the acquire callback failed").with_source(error),
+        Err(source) => failed("the acquire callback failed").with_source(source),
     }
 }
 

@@ -114,7 +114,7 @@ impl Kit {
         let target = request.target().to_owned();
         let apply = || (auth.apply)(request, token.expose());
         let mut request = std::panic::catch_unwind(AssertUnwindSafe(apply))
-            .map_err(|_| Error::new(ErrorKind::Callback, "the apply callback panicked"))?;
+            .map_err(|_| Error::new(ErrorKind::Callback, "the apply callback panicked"))??;
         for value in request.headers_mut().values_mut() {
             value.set_sensitive(true);
         }

@@ -1,0 +1,69 @@
+//! What a pool's handle and its builder say of tokens: where they come from, how they get
+//! into a request, and when one is to be renewed. Knows nothing of how they are kept.
+
+use std::future::Future;
+
+use super::{AwwPool, PoolBuilder};
+use crate::{
+    config::PoolConfig,
+    error::Error,
+    http::Request,
+    token_manager::{Auth, Callback, Token, TokenSource},
+};
+
+impl AwwPool {
+    /// The same pool, not yet started, with tokens: at most `tokens` (1 to 1024) at a time, got
+    /// by `acquire` and put into each request by `apply`.
+    ///
+    /// `acquire` runs at most once at a time for each token, on a thread of its own,
+    /// for at most 30 seconds; it yields a string or a [`Token`] with a lifetime.
+    /// `apply` runs on a worker before every attempt, and returns the request or the error that
+    /// kept it from making one. A 401 leads to one new token and one repeat; a second 401 is
+    /// the call's error.
+    #[must_use]
+    pub fn with_auth_callback<A, F, T, E, P, R>(self, tokens: usize, acquire: A, apply: P) -> Self
+    where
+        A: Fn() -> F + Send + Sync + 'static,
+        F: Future<Output = Result<T, E>> + 'static,
+        T: Into<Token>,
+        E: Into<Box<dyn std::error::Error + Send + Sync>>,
+        P: Fn(Request, &str) -> R + Send + Sync + 'static,
+        R: Into<Result<Request, Error>>,
+    {
+        let auth = Some(Auth::new(tokens, Callback(acquire), apply));
+        Self::with_config(PoolConfig { auth, ..self.inner.config.clone() })
+    }
+}
+
+impl PoolBuilder {
+    /// See [`AwwPool::with_auth_callback`].
+    pub fn with_auth_callback<A, F, T, E, P, R>(
+        mut self,
+        tokens: usize,
+        acquire: A,
+        apply: P,
+    ) -> Self
+    where
+        A: Fn() -> F + Send + Sync + 'static,
+        F: Future<Output = Result<T, E>> + 'static,
+        T: Into<Token>,
+        E: Into<Box<dyn std::error::Error + Send + Sync>>,
+        P: Fn(Request, &str) -> R + Send + Sync + 'static,
+        R: Into<Result<Request, Error>>,
+    {
+        self.config.auth = Some(Auth::new(tokens, Callback(acquire), apply));
+        self
+    }
+
+    /// Keeps `tokens` (1 to 1024) tokens from `source`, and puts one of them into each request
+    /// by `apply`, such as [`tokens::bearer`](crate::tokens::bearer).
+    /// [`tokens`](crate::tokens) has sources ready-made.
+    pub fn token_source<P, R>(mut self, tokens: usize, source: impl TokenSource, apply: P) -> Self
+    where
+        P: Fn(Request, &str) -> R + Send + Sync + 'static,
+        R: Into<Result<Request, Error>>,
+    {
+        self.config.auth = Some(Auth::new(tokens, source, apply));
+        self
+    }
+}
