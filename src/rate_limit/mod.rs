@@ -1,8 +1,8 @@
 //! One rate limit per API, shared by every worker.
 //!
 //! `bucket` counts what the configured rate allows, `actor` leases it to the
-//! workers, `headers` reads what the server asks for, and `hold` stops everyone
-//! for as long as it asks.
+//! workers, `headers` and `quota` read what the server says of waiting and of quotas, and
+//! `hold` stops everyone for as long as it asks.
 
 mod actor;
 #[cfg(vantage_bench)]
@@ -12,7 +12,9 @@ mod bucket;
 pub(crate) mod fuzzing;
 mod headers;
 mod hold;
+mod quota;
 
 pub(crate) use actor::{Acquire, Lease, Limiter, Share};
 pub(crate) use headers::retry_after;
 pub(crate) use hold::Hold;
+pub(crate) use quota::{Quota, quota};
