@@ -1,7 +1,11 @@
 //! Every setting of a pool, its default, and its validation. Starts nothing and
 //! reads no environment.
 
-use std::{fmt, sync::Arc, time::Duration};
+use std::{
+    fmt,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use http::{HeaderMap, Uri, header::USER_AGENT};
 use rust_decimal::Decimal;
@@ -11,7 +15,7 @@ use crate::{
     error::{Error, ErrorKind},
     http::{BaseUrl, Gauge, Proxy, Settings, SocketOptions, check_headers, header, tls},
     retry::{self, CircuitBreaker},
-    token_manager::Auth,
+    token_manager::{Auth, Board},
 };
 
 const DEFAULT_USER_AGENT: &str = concat!("vantage-api-pool/", env!("CARGO_PKG_VERSION"));
@@ -44,6 +48,7 @@ pub(crate) struct PoolConfig {
     pub(crate) max_queued: usize,
     pub(crate) rate_limit: Option<Decimal>,
     pub(crate) burst: Option<u32>,
+    pub(crate) rate_limit_per_token: Option<Decimal>,
     pub(crate) use_dampener: bool,
     pub(crate) queue_timeout: Option<Duration>,
     pub(crate) call_timeout: Duration,
@@ -84,6 +89,7 @@ impl PoolConfig {
             max_queued: 16_384,
             rate_limit: None,
             burst: None,
+            rate_limit_per_token: None,
             use_dampener: false,
             queue_timeout: None,
             call_timeout: Duration::from_secs(120),
@@ -128,6 +134,12 @@ impl PoolConfig {
         self.check_connections()?;
         if self.rate_limit.is_some_and(|rate| rate <= Decimal::ZERO) {
             return invalid("rate_limit: must be above zero requests per second");
+        }
+        if self.rate_limit_per_token.is_some_and(|rate| rate <= Decimal::ZERO) {
+            return invalid("rate_limit_per_token: must be above zero requests per second");
+        }
+        if self.rate_limit_per_token.is_some() && self.auth.is_none() {
+            return invalid("rate_limit_per_token: has no meaning without tokens");
         }
         if self.burst == Some(0) {
             return invalid("burst: must be at least 1");
@@ -254,6 +266,13 @@ impl ValidConfig {
     /// How many requests may be on the wire at a time in a pool of the size it starts with.
     pub(crate) fn max_connections(&self) -> usize {
         self.settings.workers * self.settings.connections_per_worker
+    }
+
+    /// The board of the pool's tokens, if it has any.
+    pub(crate) fn board(&self, now: Instant) -> Option<Board> {
+        let settings = &self.settings;
+        let slots = settings.auth.as_ref()?.slots;
+        Some(Board::new(slots, settings.rate_limit_per_token, settings.max_retry_after, now))
     }
 
     pub(crate) fn retry_policy(&self) -> retry::Policy {

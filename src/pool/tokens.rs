@@ -3,11 +3,14 @@
 
 use std::future::Future;
 
+use rust_decimal::Decimal;
+
 use super::{AwwPool, PoolBuilder};
 use crate::{
     config::PoolConfig,
     error::Error,
     http::Request,
+    supervisor::messages::InvalidateToken,
     token_manager::{Auth, Callback, Token, TokenSource},
 };
 
@@ -33,6 +36,17 @@ impl AwwPool {
         let auth = Some(Auth::new(tokens, Callback(acquire), apply));
         Self::with_config(PoolConfig { auth, ..self.inner.config.clone() })
     }
+
+    /// Has the token of `slot`, counted from 0, renewed before it is used again, as when it is
+    /// known to be revoked. From when this returns no attempt begins with the old one, nor
+    /// with one that an acquire under way brings. Nothing is acquired before a call needs it.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Config`](crate::ErrorKind::Config) when the pool has no such token,
+    /// [`ErrorKind::ShuttingDown`](crate::ErrorKind::ShuttingDown) when it has ended.
+    pub async fn invalidate_token(&self, slot: usize) -> Result<(), Error> {
+        self.supervisor().await?.send(InvalidateToken(slot)).await.map_err(|_| Error::gone())?
+    }
 }
 
 impl PoolBuilder {
@@ -52,6 +66,18 @@ impl PoolBuilder {
         R: Into<Result<Request, Error>>,
     {
         self.config.auth = Some(Auth::new(tokens, Callback(acquire), apply));
+        self
+    }
+
+    /// The rate limit of each token, whatever the number of workers, in requests per second:
+    /// 0.5 is one request every two seconds. None by default; beside it
+    /// [`rate_limit`](Self::rate_limit) bounds all tokens together.
+    ///
+    /// No token leaves more often than that, but for 10 ms worth of the rate at once, and at
+    /// least one request, after a pause. A call goes out with the token that may be sent
+    /// soonest.
+    pub fn rate_limit_per_token(mut self, requests_per_second: Decimal) -> Self {
+        self.config.rate_limit_per_token = Some(requests_per_second);
         self
     }
 

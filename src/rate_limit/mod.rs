@@ -15,6 +15,7 @@ mod hold;
 mod quota;
 
 pub(crate) use actor::{Acquire, Lease, Limiter, Share};
+pub(crate) use bucket::{Bucket, default_burst};
 pub(crate) use headers::retry_after;
 pub(crate) use hold::Hold;
 pub(crate) use quota::{Quota, quota};

@@ -15,7 +15,7 @@ use crate::{
     dispatch::Dispatcher,
     rate_limit::Limiter,
     stats::{Ledger, StatsCollector},
-    token_manager::TokenManager,
+    token_manager::{Board, TokenManager},
 };
 
 /// One of the actors that the workers ask.
@@ -79,6 +79,7 @@ impl<A: Actor> Post<A> {
 /// The token manager and its thread, where the users' `acquire` runs.
 pub(super) struct Tokens {
     post: Post<TokenManager>,
+    board: Arc<Board>,
     arbiter: Option<Arbiter>,
     pulse: Arc<Pulse>,
     /// Whether there is none until one of the threads that hang has ended.
@@ -114,7 +115,7 @@ pub(super) struct Controls {
 pub(super) struct Lines {
     pub(super) stats: Line<StatsCollector>,
     pub(super) limiter: Option<Line<Limiter>>,
-    pub(super) tokens: Option<Line<TokenManager>>,
+    pub(super) tokens: Option<(Line<TokenManager>, Arc<Board>)>,
 }
 
 impl Controls {
@@ -129,9 +130,20 @@ impl Controls {
         let (stats, stats_line) = Post::new(Role::Stats);
         let limit = dispatcher.config.settings.rate_limit;
         let (limiter, limiter_line) = limit.map(|_| Post::new(Role::Limiter)).unzip();
-        let (tokens, tokens_line) = callbacks.is_some().then(|| Post::new(Role::Tokens)).unzip();
+        let tokens = dispatcher.config.board(now).map(|board| {
+            let (post, line) = Post::new(Role::Tokens);
+            let (board, pulse) = (Arc::new(board), Arc::new(Pulse::new(now)));
+            let tokens = Tokens {
+                post,
+                board: Arc::clone(&board),
+                arbiter: None,
+                pulse,
+                is_suspended: false,
+            };
+            (tokens, (line, board))
+        });
+        let (tokens, tokens_line) = tokens.unzip();
         let lines = Lines { stats: stats_line.clone(), limiter: limiter_line, tokens: tokens_line };
-        let pulse = Arc::new(Pulse::new(now));
         let mut controls = Self {
             dispatcher,
             supervisor,
@@ -139,7 +151,7 @@ impl Controls {
             stats,
             stats_line,
             limiter,
-            tokens: tokens.map(|post| Tokens { post, arbiter: None, pulse, is_suspended: false }),
+            tokens,
         };
         controls.start_stats();
         controls.start_limiter(now);
@@ -181,6 +193,7 @@ impl Controls {
         let manager = TokenManager::new(
             tokens.post.life,
             auth,
+            Arc::clone(&tokens.board),
             settings.acquire_timeout,
             self.stats_line.clone(),
             Arc::clone(self.dispatcher.events()),
@@ -190,6 +203,11 @@ impl Controls {
         let manager = TokenManager::start_in_arbiter(&arbiter.handle(), |_| manager);
         tokens.arbiter = Some(arbiter);
         tokens.post.give_to(Some(manager));
+    }
+
+    /// Declares the token of `slot` void, and says whether there is one.
+    pub(super) fn invalidate_token(&self, slot: usize) -> bool {
+        self.tokens.as_ref().is_some_and(|tokens| tokens.board.invalidate(slot))
     }
 
     /// The thread of the token manager, which leaves it without one.

@@ -78,7 +78,6 @@ fn parts() -> (WorkerParts, mpsc::UnboundedReceiver<Lost>) {
         limiter: None,
         tokens: None,
         stats: stats(),
-        turn: Arc::new(AtomicUsize::new(0)),
         hold: Arc::new(Hold::new(now)),
         budget: Arc::new(Mutex::new(Budget::new(now))),
     };

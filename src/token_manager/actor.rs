@@ -12,7 +12,7 @@ use actix::prelude::*;
 use tokio::sync::oneshot;
 
 use super::{
-    Auth, Token,
+    Auth, Board, Token,
     ring::{Issued, Request, Ring},
 };
 use crate::{
@@ -37,6 +37,7 @@ type Waiters = Vec<oneshot::Sender<Result<Issued, Error>>>;
 pub(crate) struct TokenManager {
     auth: Auth,
     ring: Ring,
+    board: Arc<Board>,
     acquire_timeout: Duration,
     waiters: Vec<Waiters>,
     refresh_timer: Option<SpawnHandle>,
@@ -53,6 +54,7 @@ impl TokenManager {
     pub(crate) fn new(
         life: u64,
         auth: Auth,
+        board: Arc<Board>,
         acquire_timeout: Duration,
         stats: Line<StatsCollector>,
         events: Arc<Events>,
@@ -63,6 +65,7 @@ impl TokenManager {
         Self {
             auth,
             ring: Ring::after(slots, life.saturating_sub(1) << 32),
+            board,
             acquire_timeout,
             waiters: (0..slots).map(|_| Waiters::new()).collect(),
             refresh_timer: None,
@@ -76,6 +79,7 @@ impl TokenManager {
     fn acquire(&mut self, slot: usize, ctx: &mut Context<Self>) {
         let source = Arc::clone(&self.auth.source);
         let limit = self.acquire_timeout;
+        let epoch = self.board.epoch(slot);
         // A task of its own: a source that panics ends this task and nothing else.
         let task =
             actix_rt::spawn(async move { tokio::time::timeout(limit, source.acquire(slot)).await });
@@ -88,11 +92,17 @@ impl TokenManager {
             }
         };
         ctx.spawn(settled.into_actor(self).map(move |result, manager, ctx| {
-            manager.settle(slot, result, ctx);
+            manager.settle(slot, epoch, result, ctx);
         }));
     }
 
-    fn settle(&mut self, slot: usize, result: Result<Token, Error>, ctx: &mut Context<Self>) {
+    fn settle(
+        &mut self,
+        slot: usize,
+        epoch: u64,
+        result: Result<Token, Error>,
+        ctx: &mut Context<Self>,
+    ) {
         let now = Instant::now();
         let answer = match result {
             Ok(token) => {
@@ -100,10 +110,14 @@ impl TokenManager {
                     stats.do_send(Happened::TokenAcquired);
                 }
                 self.events.emit(|| Event::TokenRefreshed { slot });
-                Ok(self.ring.acquired(slot, token, now))
+                self.board.recover(slot);
+                Ok(self.ring.acquired(slot, token, epoch, now))
             }
             Err(error) => {
                 let cooldown = self.ring.failed(slot, now, fastrand::f64());
+                if !self.ring.has_good(slot, now) {
+                    self.board.rest(slot, now + cooldown);
+                }
                 tracing::warn!(slot, cooldown_ms = cooldown.as_millis() as u64, %error, "no token");
                 self.events.emit(|| Event::TokenRefreshFailed { slot, cooldown });
                 Err(error)
@@ -136,6 +150,8 @@ impl Actor for TokenManager {
     type Context = Context<Self>;
 
     fn started(&mut self, ctx: &mut Self::Context) {
+        // What the manager before this one waited for is not known any more.
+        (0..self.auth.slots).for_each(|slot| self.board.recover(slot));
         ctx.run_interval(BEAT_EVERY, |manager, _| manager.pulse.beat(Instant::now()));
     }
 }
@@ -151,6 +167,9 @@ impl Handler<Issue> for TokenManager {
             None => self.ring.serving(message.slot, now),
         };
         if slot != message.slot && self.ring.revives(message.slot, now) {
+            // The others serve until it is known what becomes of this one.
+            let settled = now.checked_add(self.acquire_timeout);
+            settled.into_iter().for_each(|until| self.board.rest(message.slot, until));
             self.acquire(message.slot, ctx);
         }
         match self.ring.request(slot, now, message.stale) {

@@ -5,7 +5,7 @@ use std::{
     borrow::Cow,
     rc::Rc,
     sync::Arc,
-    time::{Instant, SystemTime},
+    time::{Duration, Instant, SystemTime},
 };
 
 use http::{StatusCode, Uri, header::LOCATION};
@@ -130,6 +130,12 @@ impl<'a> Attempts<'a> {
             if kit.hold.remaining(now).is_some() {
                 continue;
             }
+            if let (Some(tokens), Some(held)) = (&kit.tokens, &token)
+                && !tokens.may_send(held, now)
+            {
+                *token = None;
+                continue;
+            }
             match circuit.map(|circuit| circuit.admit(now)).transpose() {
                 Ok(passage) => return Ok(passage),
                 // Another call is the probe.
@@ -169,6 +175,11 @@ impl<'a> Attempts<'a> {
             .with_delivery(Delivery::Unknown))
         });
         *latest = Some(running.end(&outcome));
+        if let (Some(tokens), Some(token), Ok(response)) = (&kit.tokens, token, &outcome)
+            && let Some(wait) = tokens.heed(token, response)
+        {
+            kit.events().emit(|| Event::TokenHeld { slot: token.slot, wait });
+        }
         outcome
     }
 
@@ -208,6 +219,14 @@ impl<'a> Attempts<'a> {
         }
     }
 
+    /// Holds the whole API for as long as it asked.
+    fn hold(&self, now: Instant, wait: Duration) {
+        let wait = wait.min(self.kit.policy.max_retry_after);
+        if self.kit.hold.extend(now, wait) {
+            self.kit.events().emit(|| Event::HoldSet { wait });
+        }
+    }
+
     /// Waits before the next attempt and returns the error that led to it, or ends the call with it.
     async fn retry(&mut self, error: Error, attempts: u32) -> Result<Error, Error> {
         let kit = self.kit;
@@ -216,12 +235,14 @@ impl<'a> Attempts<'a> {
             .response()
             .filter(|response| matches!(response.status().as_u16(), 429 | 503))
             .and_then(|response| retry_after(response.headers(), SystemTime::now()));
-        if let Some(wait) = retry_after {
-            let wait = wait.min(kit.policy.max_retry_after);
-            if kit.hold.extend(now, wait) {
-                kit.events().emit(|| Event::HoldSet { wait });
+        let is_refused = error.status() == Some(StatusCode::TOO_MANY_REQUESTS);
+        let retry_after = match &kit.tokens {
+            // A 429 is about the token, which is held; others may go on.
+            Some(tokens) if is_refused && tokens.are_several() => {
+                tokens.wait(now, retry_after, kit.policy.max_retry_after)
             }
-        }
+            _ => retry_after.inspect(|wait| self.hold(now, *wait)),
+        };
         let attempt = retry::Attempt {
             attempts,
             repeatable: self.call.request.is_repeatable(),

@@ -4,23 +4,22 @@
 use std::{
     cell::{Cell, RefCell},
     future::Future,
-    sync::{
-        Arc,
-        atomic::{AtomicUsize, Ordering},
-    },
-    time::{Duration, Instant},
+    sync::Arc,
+    time::{Duration, Instant, SystemTime},
 };
 
+use http::StatusCode;
 use tokio::sync::{Semaphore, oneshot};
 
 use crate::{
     actors::{Line, Unanswered},
     dispatch::{Call, Circuit, admission},
     error::{Error, ErrorKind},
-    rate_limit::{Acquire, Hold, Lease, Limiter},
+    http::Response,
+    rate_limit::{Acquire, Hold, Lease, Limiter, quota, retry_after},
     retry::Refusal,
     seats::{Seat, Stage},
-    token_manager::{Issue, Issued, TokenManager},
+    token_manager::{Board, Issue, Issued, TokenManager},
 };
 
 /// The right to have one attempt on the wire. It is kept in the call's seat, where the
@@ -175,27 +174,38 @@ pub(super) async fn pass_circuit(
 pub(super) struct Tokens {
     manager: Line<TokenManager>,
     known: RefCell<Vec<Option<Issued>>>,
-    /// Whose turn it is, shared by all workers.
-    turn: Arc<AtomicUsize>,
+    board: Arc<Board>,
 }
 
 impl Tokens {
-    pub(super) fn new(manager: Line<TokenManager>, slots: usize, turn: Arc<AtomicUsize>) -> Self {
-        Self { manager, known: RefCell::new(vec![None; slots]), turn }
+    pub(super) fn new(manager: Line<TokenManager>, board: Arc<Board>) -> Self {
+        Self { manager, known: RefCell::new(vec![None; board.slots()]), board }
     }
 
-    /// The next token in turn.
+    /// The next token in turn. While the API holds all of them it waits for the first.
     pub(super) async fn next(&self, call: &Call, slot: &mut Slot) -> Result<Issued, Error> {
-        let turn = self.turn.fetch_add(1, Ordering::Relaxed);
-        let (index, known) = {
-            let known = self.known.borrow();
-            let index = turn % known.len();
-            (index, known[index].clone())
-        };
-        match known.filter(|token| token.is_good(Instant::now())) {
-            Some(token) => Ok(token),
-            None => self.ask(call, slot, Issue { slot: index, stale: None }).await,
+        loop {
+            let index = match self.board.next(Instant::now()) {
+                Ok(index) => index,
+                Err(wait) => {
+                    slot.release();
+                    pause(call, wait).await?;
+                    continue;
+                }
+            };
+            if let Some(token) = self.known(index) {
+                return Ok(token);
+            }
+            let token = self.ask(call, slot, Issue { slot: index, stale: None }).await?;
+            if self.may_send(&token, Instant::now()) {
+                return Ok(token);
+            }
         }
+    }
+
+    /// Whether nothing has come up against sending a token.
+    pub(super) fn may_send(&self, token: &Issued, now: Instant) -> bool {
+        self.board.wait(Some(token.slot), now).is_zero()
     }
 
     /// A token in place of one that the API refused.
@@ -209,13 +219,69 @@ impl Tokens {
         self.ask(call, slot, stale).await
     }
 
-    async fn ask(&self, call: &Call, slot: &mut Slot, question: Issue) -> Result<Issued, Error> {
-        slot.release();
-        let issued = within_deadline(call, self.issue(question)).await??;
-        if let Some(known) = self.known.borrow_mut().get_mut(issued.slot) {
-            *known = Some(issued.clone());
+    /// Takes in what an answer to `token` says about the use of it, where there are others to
+    /// use. Returns for how long it is held.
+    pub(super) fn heed(&self, token: &Issued, response: &Response) -> Option<Duration> {
+        if !self.are_several() {
+            return None;
         }
-        Ok(issued)
+        let (now, wall) = (Instant::now(), SystemTime::now());
+        let asked = (response.status() == StatusCode::TOO_MANY_REQUESTS)
+            .then(|| retry_after(response.headers(), wall))
+            .flatten();
+        let told = quota(response.headers(), wall).quota;
+        // What the server asks for in so many words goes before what it tells of quotas.
+        let used_up = told.and_then(|quota| self.board.observe(token.slot, quota, now));
+        let held = asked.and_then(|wait| self.board.hold(token.slot, wait, now));
+        held.or(used_up)
+    }
+
+    /// Whether another token may go on when the API refuses one.
+    pub(super) fn are_several(&self) -> bool {
+        self.board.slots() > 1
+    }
+
+    /// How long all tokens are held, if they are, after one was refused with the wait `asked`.
+    /// A hold lasts for `longest` at most; where that is all there is to wait for, it is what
+    /// was asked.
+    pub(super) fn wait(
+        &self,
+        now: Instant,
+        asked: Option<Duration>,
+        longest: Duration,
+    ) -> Option<Duration> {
+        let wait = self.board.wait(None, now);
+        // The hold began a moment ago.
+        let is_cut = wait + Duration::from_secs(1) > longest;
+        let asked = asked.filter(|asked| *asked > longest && is_cut);
+        (!wait.is_zero()).then(|| asked.unwrap_or(wait))
+    }
+
+    /// The token of a slot, if it is at hand and may still be used.
+    fn known(&self, index: usize) -> Option<Issued> {
+        let known = self.known.borrow().get(index).cloned().flatten();
+        known.filter(|token| token.is_good(Instant::now()) && self.board.stands_by(token))
+    }
+
+    async fn ask(
+        &self,
+        call: &Call,
+        slot: &mut Slot,
+        mut question: Issue,
+    ) -> Result<Issued, Error> {
+        slot.release();
+        loop {
+            let issued = within_deadline(call, self.issue(question)).await??;
+            // It may have been declared void since its acquire began.
+            if !self.board.stands_by(&issued) {
+                question = Issue { slot: issued.slot, stale: Some(issued.generation) };
+                continue;
+            }
+            if let Some(known) = self.known.borrow_mut().get_mut(issued.slot) {
+                *known = Some(issued.clone());
+            }
+            return Ok(issued);
+        }
     }
 
     /// Asks the manager, and the one after it if it dies with the question. Who asked two

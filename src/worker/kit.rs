@@ -5,7 +5,7 @@ use std::{
     borrow::Cow,
     cell::RefCell,
     panic::AssertUnwindSafe,
-    sync::{Arc, Mutex, PoisonError, atomic::AtomicUsize},
+    sync::{Arc, Mutex, PoisonError},
 };
 
 use actix::prelude::*;
@@ -22,7 +22,7 @@ use crate::{
     rate_limit::{Hold, Limiter},
     retry::{self, Budget},
     stats::{Counted, Counters, StatsCollector},
-    token_manager::{Issued, TokenManager},
+    token_manager::{Board, Issued, TokenManager},
 };
 
 /// What a worker is made of. Shared with the other workers but for the HTTP client.
@@ -30,10 +30,8 @@ use crate::{
 pub(crate) struct Parts {
     pub(crate) dispatcher: Arc<Dispatcher>,
     pub(crate) limiter: Option<Line<Limiter>>,
-    pub(crate) tokens: Option<Line<TokenManager>>,
+    pub(crate) tokens: Option<(Line<TokenManager>, Arc<Board>)>,
     pub(crate) stats: Line<StatsCollector>,
-    /// Whose turn it is among the tokens.
-    pub(crate) turn: Arc<AtomicUsize>,
     pub(crate) hold: Arc<Hold>,
     pub(crate) budget: Arc<Mutex<Budget>>,
 }
@@ -59,12 +57,11 @@ impl Kit {
     pub(super) fn new(slot: usize, parts: Parts) -> Self {
         let config = Arc::clone(&parts.dispatcher.config);
         let gauge = parts.dispatcher.tally().connections();
-        let slots = config.settings.auth.as_ref().map_or(0, |auth| auth.slots);
         Self {
             worker: slot,
             client: Client::new(&config.transport(slot, gauge)),
             throttle: parts.limiter.map(Throttle::new),
-            tokens: parts.tokens.map(|manager| Tokens::new(manager, slots, parts.turn)),
+            tokens: parts.tokens.map(|(manager, board)| Tokens::new(manager, board)),
             policy: config.retry_policy(),
             config,
             dispatcher: parts.dispatcher,
