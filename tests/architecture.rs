@@ -32,7 +32,7 @@ const TRANSPORT_PARTS: [&str; 4] = ["actix_http", "actix_rt", "actix_service", "
 const REQUEST_PATH: [&str; 3] = ["pool.rs", "worker/", "http/"];
 
 /// Files that decide and cause nothing. Those that do not exist are passed over.
-const PURE: [&str; 36] = [
+const PURE: [&str; 37] = [
     "config.rs",
     "dispatch/jobs.rs",
     "error.rs",
@@ -54,6 +54,7 @@ const PURE: [&str; 36] = [
     "rate_limit/bucket.rs",
     "rate_limit/headers.rs",
     "retry/",
+    "seats/queue.rs",
     "stats/average.rs",
     "stats/counters.rs",
     "stats/latency.rs",
