@@ -55,6 +55,7 @@ const PURE: [&str; 37] = [
     "rate_limit/headers.rs",
     "rate_limit/quota.rs",
     "retry/",
+    "seats/queue.rs",
     "stats/average.rs",
     "stats/counters.rs",
     "stats/latency.rs",

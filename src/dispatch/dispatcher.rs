@@ -8,7 +8,7 @@ use std::{
 };
 
 use futures::future::{Either, select};
-use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, mpsc, oneshot, watch};
+use tokio::sync::{Notify, mpsc, oneshot, watch};
 
 use super::{
     Answer, Call, Circuit, Job, Lost, Routes, Tally,
@@ -20,7 +20,7 @@ use crate::{
     error::{Error, ErrorKind},
     events::Events,
     http::{Request, Response},
-    seats::{Capacity, Seat},
+    seats::{Capacity, Permit, Permits, Seat},
 };
 
 /// Shared by every handle of a pool and by its actors.
@@ -103,7 +103,7 @@ impl Dispatcher {
         job: &Entered<'_>,
         mut answer: oneshot::Receiver<Answer>,
     ) -> Result<Answer, oneshot::error::RecvError> {
-        match self.permits().clone().try_acquire_owned() {
+        match self.permits().try_acquire() {
             Ok(permit) => self.place(&job.call, permit),
             Err(_) => match select(&mut answer, pin!(permit(self.permits(), &job.call))).await {
                 Either::Left((answer, _)) => return answer,
@@ -116,7 +116,7 @@ impl Dispatcher {
 
     /// Hands a call to the worker with the fewest in flight. With no worker
     /// alive, the call goes to the supervisor, which places it when there is one.
-    fn place(&self, call: &Arc<Call>, permit: OwnedSemaphorePermit) {
+    fn place(&self, call: &Arc<Call>, permit: Permit) {
         let mut job = Job::new(call, permit, &self.capacity, &self.lost);
         let routes = self.routes.borrow().clone();
         let mut tried = Vec::new();
@@ -148,7 +148,7 @@ impl Dispatcher {
         }
     }
 
-    pub(crate) fn permits(&self) -> &Arc<Semaphore> {
+    pub(crate) fn permits(&self) -> &Arc<Permits> {
         self.capacity.permits()
     }
 

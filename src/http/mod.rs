@@ -11,7 +11,10 @@ use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 use serde::{Serialize, de::DeserializeOwned};
 
-use crate::error::{Error, ErrorKind};
+use crate::{
+    error::{Error, ErrorKind},
+    priority::Priority,
+};
 
 mod body;
 mod client;
@@ -67,6 +70,7 @@ pub struct Request {
     deadline: Option<Duration>,
     queue_timeout: Option<Duration>,
     repeatable: Option<bool>,
+    priority: Option<Priority>,
 }
 
 impl Request {
@@ -81,6 +85,7 @@ impl Request {
             deadline: None,
             queue_timeout: None,
             repeatable: None,
+            priority: Priority::of_scope(),
         }
     }
 
@@ -192,6 +197,15 @@ impl Request {
         self
     }
 
+    /// Sets the place among calls that wait for a connection or for the rate limit, see
+    /// [`Priority`]. The default is that of the Vantage scope in which the request is made or
+    /// submitted.
+    #[must_use]
+    pub fn priority(mut self, priority: Priority) -> Self {
+        self.priority = Some(priority);
+        self
+    }
+
     /// The method.
     #[must_use]
     pub fn method(&self) -> &Method {
@@ -232,6 +246,11 @@ impl Request {
 
     pub(crate) fn own_deadline(&self) -> Option<Duration> {
         self.deadline
+    }
+
+    /// To be asked where the request is submitted.
+    pub(crate) fn own_priority(&self) -> Priority {
+        self.priority.or_else(Priority::of_scope).unwrap_or_default()
     }
 
     /// Whether the request may be sent again when the first one may have been acted upon.

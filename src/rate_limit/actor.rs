@@ -1,5 +1,5 @@
 //! The actor that owns the one rate limit of an API and leases permits to the
-//! workers, first come first served. The arithmetic is the bucket's.
+//! workers, by their priority. The arithmetic is the bucket's; the order is the queue's.
 //!
 //! A permit is worth something only at the moment it is given: one that was put by
 //! until a slot was free would go out together with those after it. So a permit is
@@ -7,19 +7,19 @@
 //! handed over together.
 
 use std::{
-    collections::VecDeque,
     sync::Arc,
     time::{Duration, Instant},
 };
 
 use actix::prelude::*;
 use rust_decimal::Decimal;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
+use tokio::sync::oneshot;
 
 use super::bucket::{Bucket, default_burst};
 use crate::{
     error::{Error, ErrorKind},
-    seats::Seat,
+    priority::Priority,
+    seats::{Permit, Permits, Queue, Seat},
 };
 
 /// How long a leased permit that was not used stays good. A worker that falls
@@ -33,6 +33,7 @@ const LEASE_LIFE: Duration = Duration::from_millis(100);
 #[rtype(result = "()")]
 pub(crate) struct Acquire {
     pub(crate) deadline: Instant,
+    pub(crate) priority: Priority,
     pub(crate) seat: Arc<Seat>,
     pub(crate) reply: Reply,
 }
@@ -46,6 +47,7 @@ pub(crate) struct Share(pub(crate) usize);
 
 /// One who waits for a permit.
 struct Waiting {
+    priority: Priority,
     seat: Arc<Seat>,
     reply: Reply,
 }
@@ -70,12 +72,12 @@ pub(crate) struct Limiter {
     leasable: u32,
     /// The most that one lease holds.
     lease_size: u32,
-    slots: Arc<Semaphore>,
-    queue: VecDeque<Waiting>,
+    slots: Arc<Permits>,
+    queue: Queue<Waiting>,
     /// Whether a timer runs until the bucket has a permit.
     is_armed: bool,
-    /// Whether a slot is waited for.
-    wants_slot: bool,
+    /// Whether a slot is waited for, for one of each priority.
+    wants_slot: [bool; Priority::COUNT],
     /// Tells the supervisor when this actor is gone.
     _watch: Box<dyn Send>,
 }
@@ -87,7 +89,7 @@ impl Limiter {
         rate: Decimal,
         burst: Option<u32>,
         workers: usize,
-        slots: Arc<Semaphore>,
+        slots: Arc<Permits>,
         now: Instant,
         watch: Box<dyn Send>,
     ) -> Self {
@@ -100,9 +102,9 @@ impl Limiter {
             leasable,
             lease_size: share(leasable, workers),
             slots,
-            queue: VecDeque::new(),
+            queue: Queue::default(),
             is_armed: false,
-            wants_slot: false,
+            wants_slot: [false; Priority::COUNT],
             _watch: watch,
         }
     }
@@ -116,31 +118,28 @@ impl Limiter {
 
     /// Serves the queue as far as the bucket at `now` and the slots reach, beginning with
     /// `slot`, and waits for what the rest lacks.
-    fn serve(
-        &mut self,
-        mut slot: Option<OwnedSemaphorePermit>,
-        now: Instant,
-        ctx: &mut Context<Self>,
-    ) {
-        while let Some(first) = self.queue.front() {
+    fn serve(&mut self, mut slot: Option<Permit>, now: Instant, ctx: &mut Context<Self>) {
+        while let Some(first) = self.queue.first() {
             if first.has_left() {
-                self.queue.pop_front();
+                self.queue.skip();
                 continue;
             }
             let wait = self.bucket.ready_in(now, 0);
             if !wait.is_zero() {
                 return self.wait_for_permit(now, wait, ctx);
             }
-            let free = || self.slots.clone().try_acquire_owned().ok();
-            let Some(free) = slot.take().or_else(free) else { return self.wait_for_slot(ctx) };
+            let free = || self.slots.try_acquire().ok();
+            let Some(free) = slot.take().or_else(free) else {
+                return self.wait_for_slot(first.priority, ctx);
+            };
             slot = self.grant(free, now);
         }
     }
 
     /// Gives a permit from the bucket, which has one, to the first in the queue, and what
     /// the bucket can spare to the last. A slot that has no seat to go to comes back.
-    fn grant(&mut self, slot: OwnedSemaphorePermit, now: Instant) -> Option<OwnedSemaphorePermit> {
-        let Some(Waiting { seat, reply }) = self.queue.pop_front() else { return Some(slot) };
+    fn grant(&mut self, slot: Permit, now: Instant) -> Option<Permit> {
+        let Some(Waiting { seat, reply, .. }) = self.queue.pop() else { return Some(slot) };
         if let Err(slot) = seat.fill(slot) {
             return Some(slot);
         }
@@ -153,9 +152,9 @@ impl Limiter {
         None
     }
 
-    /// How long the next one to join the queue waits.
-    fn wait(&self, now: Instant) -> Duration {
-        self.bucket.ready_in(now, self.queue.len() as u64)
+    /// How long the next one of `priority` to join the queue waits.
+    fn wait(&self, priority: Priority, now: Instant) -> Duration {
+        self.bucket.ready_in(now, self.queue.ahead_of(priority) as u64)
     }
 
     fn wait_for_permit(&mut self, now: Instant, wait: Duration, ctx: &mut Context<Self>) {
@@ -172,17 +171,19 @@ impl Limiter {
         });
     }
 
-    fn wait_for_slot(&mut self, ctx: &mut Context<Self>) {
-        if std::mem::replace(&mut self.wants_slot, true) {
+    /// Whoever comes later and is more urgent does not wait behind those in whose place the
+    /// limiter waits already.
+    fn wait_for_slot(&mut self, priority: Priority, ctx: &mut Context<Self>) {
+        if std::mem::replace(&mut self.wants_slot[priority.rank()], true) {
             return;
         }
-        let slot = self.slots.clone().acquire_owned().into_actor(self);
-        ctx.spawn(slot.map(|slot, limiter, ctx| {
-            limiter.wants_slot = false;
+        let slot = self.slots.acquire(priority).into_actor(self);
+        ctx.spawn(slot.map(move |slot, limiter, ctx| {
+            limiter.wants_slot[priority.rank()] = false;
             match slot {
                 Ok(slot) => limiter.serve(Some(slot), Instant::now(), ctx),
                 Err(_) => {
-                    for waiting in limiter.queue.drain(..) {
+                    for waiting in limiter.queue.drain() {
                         let _ = waiting.reply.send(Err(Error::shutting_down()));
                     }
                 }
@@ -199,26 +200,26 @@ impl Handler<Acquire> for Limiter {
     type Result = ();
 
     fn handle(&mut self, acquire: Acquire, ctx: &mut Self::Context) {
-        let Acquire { deadline, seat, reply } = acquire;
+        let Acquire { deadline, priority, seat, reply } = acquire;
         let slot = seat.take();
-        let waiting = Waiting { seat, reply };
+        let waiting = Waiting { priority, seat, reply };
         if waiting.has_left() {
             return;
         }
         let now = Instant::now();
         let remaining = deadline.saturating_duration_since(now);
-        if self.wait(now) > remaining {
+        if self.wait(priority, now) > remaining {
             // Those who left are not waited for.
             self.queue.retain(|waiting| !waiting.has_left());
         }
-        let wait = self.wait(now);
+        let wait = self.wait(priority, now);
         if wait > remaining {
             let error =
                 Error::new(ErrorKind::DeadlineExceeded, "the rate limit would pass the deadline");
             let _ = waiting.reply.send(Err(error.with_wait(wait)));
             return;
         }
-        self.queue.push_back(waiting);
+        self.queue.push(priority, waiting);
         self.serve(slot, now, ctx);
     }
 }

@@ -12,9 +12,8 @@ use std::{
 };
 
 use futures::task::AtomicWaker;
-use tokio::sync::OwnedSemaphorePermit;
 
-use super::Capacity;
+use super::{Capacity, Permit, Permits};
 use crate::error::{Error, ErrorKind};
 
 /// How far a call is on its worker.
@@ -46,11 +45,11 @@ pub(crate) struct Seat {
 struct State {
     /// `None` once the seat was taken away.
     stage: Option<Stage>,
-    permit: Option<OwnedSemaphorePermit>,
+    permit: Option<Permit>,
 }
 
 impl Seat {
-    pub(crate) fn new(capacity: Arc<Capacity>, permit: OwnedSemaphorePermit) -> Self {
+    pub(crate) fn new(capacity: Arc<Capacity>, permit: Permit) -> Self {
         Self {
             capacity,
             worker: AtomicU64::new(0),
@@ -68,17 +67,22 @@ impl Seat {
         self.worker.load(Ordering::Acquire) == worker
     }
 
+    /// Where its permits come from.
+    pub(crate) fn permits(&self) -> &Arc<Permits> {
+        self.capacity.permits()
+    }
+
     pub(crate) fn has_permit(&self) -> bool {
         self.state().permit.is_some()
     }
 
     /// Hands out the permit, which leaves the seat.
-    pub(crate) fn take(&self) -> Option<OwnedSemaphorePermit> {
+    pub(crate) fn take(&self) -> Option<Permit> {
         self.state().permit.take()
     }
 
     /// Takes in a permit; a seat that was taken away hands it back.
-    pub(crate) fn fill(&self, permit: OwnedSemaphorePermit) -> Result<(), OwnedSemaphorePermit> {
+    pub(crate) fn fill(&self, permit: Permit) -> Result<(), Permit> {
         let mut state = self.state();
         if state.stage.is_none() {
             return Err(permit);
@@ -133,7 +137,7 @@ impl Seat {
         .await;
     }
 
-    fn give_back(&self, permit: Option<OwnedSemaphorePermit>) {
+    fn give_back(&self, permit: Option<Permit>) {
         if let Some(permit) = permit {
             self.capacity.take_back(permit);
         }
@@ -156,12 +160,12 @@ mod tests {
 
     fn seat() -> Seat {
         let capacity = Arc::new(Capacity::new(1));
-        let permit = capacity.permits().clone().try_acquire_owned().unwrap();
+        let permit = capacity.permits().try_acquire().ok().unwrap();
         Seat::new(capacity, permit)
     }
 
     fn free(seat: &Seat) -> usize {
-        seat.capacity.permits().available_permits()
+        seat.capacity.permits().available()
     }
 
     #[test]
@@ -170,7 +174,7 @@ mod tests {
         assert_eq!(free(&seat), 0);
         assert_eq!(seat.revoke_if(|stage| stage == Stage::Waiting), Some(Stage::Waiting));
         assert_eq!(free(&seat), 1);
-        let permit = seat.capacity.permits().clone().try_acquire_owned().unwrap();
+        let permit = seat.capacity.permits().try_acquire().ok().unwrap();
         assert!(seat.fill(permit).is_err());
         assert!(seat.go_on_to(Stage::Sent).is_err());
         assert_eq!(seat.revoke_if(|_| true), None, "a seat is taken away once");
@@ -193,6 +197,6 @@ mod tests {
         seat.release();
         let capacity = Arc::clone(&seat.capacity);
         drop(seat);
-        assert_eq!(capacity.permits().available_permits(), 1);
+        assert_eq!(capacity.permits().available(), 1);
     }
 }

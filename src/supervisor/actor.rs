@@ -243,6 +243,9 @@ impl Handler<OpenStream> for Supervisor {
         if let Some(envelope) = open.envelope {
             stream = stream.envelope(envelope);
         }
+        if let Some(priority) = open.priority {
+            stream = stream.priority(priority);
+        }
         MessageResult(stream)
     }
 }

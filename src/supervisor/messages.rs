@@ -9,10 +9,12 @@ use crate::{
     events::Event,
     http::{Request, Response},
     pager::{Envelope, PaginatedStream, Paging},
+    priority::Priority,
     stats::Stats,
 };
 
-/// Makes one call. It takes the same way as [`AwwPool::request`](crate::AwwPool::request).
+/// Makes one call. It takes the same way as [`AwwPool::request`](crate::AwwPool::request). A
+/// Vantage scope does not cross a mailbox: its priority is that of where the request was made.
 ///
 /// ```no_run
 /// # async fn demo(pool: vantage_api_pool::AwwPool) -> Result<(), Box<dyn std::error::Error>> {
@@ -35,12 +37,19 @@ pub struct OpenStream {
     pub(super) prefetch: Option<usize>,
     pub(super) paging: Option<Paging>,
     pub(super) envelope: Option<Envelope>,
+    pub(super) priority: Option<Priority>,
 }
 
 impl OpenStream {
     /// A stream over `endpoint`.
     pub fn new(endpoint: impl Into<String>) -> Self {
-        Self { endpoint: endpoint.into(), prefetch: None, paging: None, envelope: None }
+        Self {
+            endpoint: endpoint.into(),
+            prefetch: None,
+            paging: None,
+            envelope: None,
+            priority: Priority::of_scope(),
+        }
     }
 
     /// See [`PaginatedStream::prefetch`].
@@ -61,6 +70,14 @@ impl OpenStream {
     #[must_use]
     pub fn envelope(mut self, envelope: Envelope) -> Self {
         self.envelope = Some(envelope);
+        self
+    }
+
+    /// See [`PaginatedStream::priority`]. The default is that of the Vantage scope in which
+    /// the message is made.
+    #[must_use]
+    pub fn priority(mut self, priority: Priority) -> Self {
+        self.priority = Some(priority);
         self
     }
 }

@@ -36,7 +36,7 @@ impl Place {
     /// None, as the permits do not end.
     pub async fn new(caller: &Caller) -> Result<Self, Error> {
         let seat = caller.seated().await?;
-        let mut slot = Slot::new(Arc::clone(caller.capacity.permits()), seat);
+        let mut slot = Slot::new(seat);
         slot.release();
         Ok(Self { slot, call: Arc::clone(&caller.call) })
     }

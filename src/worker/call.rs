@@ -33,7 +33,7 @@ const MAX_REDIRECTS: u32 = 5;
 /// Runs a job to its answer, or until nobody waits for it any more.
 pub(super) async fn run(kit: Rc<Kit>, Job { seat, ticket }: Job) {
     let Some(call) = ticket.call().cloned() else { return };
-    let slot = Slot::new(Arc::clone(kit.dispatcher.permits()), Arc::clone(&seat));
+    let slot = Slot::new(Arc::clone(&seat));
     let url = Cow::Borrowed(&call.url);
     let attempts = Attempts { kit: &kit, call: &call, slot, url, latest: None };
     let answer = attempts.run().instrument(call.span.clone());

@@ -9,7 +9,7 @@ use std::{
 };
 
 use http::StatusCode;
-use tokio::sync::{Semaphore, oneshot};
+use tokio::sync::oneshot;
 
 use crate::{
     actors::{Line, Unanswered},
@@ -25,23 +25,23 @@ use crate::{
 /// The right to have one attempt on the wire. It is kept in the call's seat, where the
 /// rate limiter can put it and the supervisor can take it back.
 pub(super) struct Slot {
-    permits: Arc<Semaphore>,
     seat: Arc<Seat>,
 }
 
 impl Slot {
-    pub(super) fn new(permits: Arc<Semaphore>, seat: Arc<Seat>) -> Self {
-        Self { permits, seat }
+    pub(super) fn new(seat: Arc<Seat>) -> Self {
+        Self { seat }
     }
 
     pub(super) fn release(&mut self) {
         self.seat.release();
     }
 
-    /// Waits for the right, first come first served, unless it is held already.
+    /// Waits for the right, in its turn, unless it is held already.
     pub(super) async fn hold(&mut self, call: &Call) -> Result<(), Error> {
         if !self.seat.has_permit() {
-            let permit = within_deadline(call, admission::permit(&self.permits, call)).await?;
+            let permit =
+                within_deadline(call, admission::permit(self.seat.permits(), call)).await?;
             // A seat that was taken away wants none, and its task ends when it is next polled.
             let _ = self.seat.fill(permit?);
         }
@@ -108,7 +108,9 @@ impl Throttle {
     async fn ask(&self, call: &Call, seat: &Arc<Seat>) -> Result<Lease, Error> {
         loop {
             let (reply, lease) = oneshot::channel();
-            let question = Acquire { deadline: call.deadline, seat: Arc::clone(seat), reply };
+            let seat = Arc::clone(seat);
+            let Call { deadline, priority, .. } = *call;
+            let question = Acquire { deadline, priority, seat, reply };
             match self.limiter.send(question).await {
                 Ok(()) => {
                     if let Ok(lease) = lease.await {
