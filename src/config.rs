@@ -14,8 +14,9 @@ use secrecy::{ExposeSecret, SecretString};
 use crate::{
     error::{Error, ErrorKind},
     http::{BaseUrl, Gauge, Proxy, Settings, SocketOptions, check_headers, header, tls},
+    rate_limit::Board,
     retry::{self, CircuitBreaker},
-    token_manager::{Auth, Board},
+    token_manager::Auth,
 };
 
 const DEFAULT_USER_AGENT: &str = concat!("vantage-api-pool/", env!("CARGO_PKG_VERSION"));

@@ -32,7 +32,7 @@ const TRANSPORT_PARTS: [&str; 4] = ["actix_http", "actix_rt", "actix_service", "
 const REQUEST_PATH: [&str; 3] = ["pool.rs", "worker/", "http/"];
 
 /// Files that decide and cause nothing. Those that do not exist are passed over.
-const PURE: [&str; 37] = [
+const PURE: [&str; 41] = [
     "config.rs",
     "dispatch/jobs.rs",
     "error.rs",
@@ -54,6 +54,7 @@ const PURE: [&str; 37] = [
     "rate_limit/bucket.rs",
     "rate_limit/headers.rs",
     "rate_limit/quota.rs",
+    "rate_limit/rotation.rs",
     "retry/",
     "seats/queue.rs",
     "stats/average.rs",
@@ -62,7 +63,10 @@ const PURE: [&str; 37] = [
     "stats/snapshot.rs",
     "supervisor/heartbeat.rs",
     "supervisor/restart.rs",
+    "token_manager/auth.rs",
     "token_manager/ring.rs",
+    "token_manager/token.rs",
+    "tokens/bearer.rs",
     "vantage/condition.rs",
     "vantage/error.rs",
     "vantage/filter.rs",

@@ -7,15 +7,17 @@
 mod actor;
 #[cfg(vantage_bench)]
 pub(crate) mod bench_support;
+mod board;
 mod bucket;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod fuzzing;
 mod headers;
 mod hold;
 mod quota;
+mod rotation;
 
 pub(crate) use actor::{Acquire, Lease, Limiter, Share};
-pub(crate) use bucket::{Bucket, default_burst};
+pub(crate) use board::Board;
 pub(crate) use headers::retry_after;
 pub(crate) use hold::Hold;
 pub(crate) use quota::{Quota, quota};

@@ -13,9 +13,9 @@ use crate::{
     actors::{Line, Pulse, Switch, line},
     config::PoolConfig,
     dispatch::Dispatcher,
-    rate_limit::Limiter,
+    rate_limit::{Board, Limiter},
     stats::{Ledger, StatsCollector},
-    token_manager::{Board, TokenManager},
+    token_manager::TokenManager,
 };
 
 /// One of the actors that the workers ask.
@@ -128,7 +128,8 @@ impl Controls {
     ) -> (Self, Lines) {
         let now = Instant::now();
         let (stats, stats_line) = Post::new(Role::Stats);
-        let limit = dispatcher.config.settings.rate_limit;
+        let PoolConfig { rate_limit, rate_limit_per_token, .. } = dispatcher.config.settings;
+        let limit = rate_limit.or(rate_limit_per_token);
         let (limiter, limiter_line) = limit.map(|_| Post::new(Role::Limiter)).unzip();
         let tokens = dispatcher.config.board(now).map(|board| {
             let (post, line) = Post::new(Role::Tokens);
@@ -172,12 +173,16 @@ impl Controls {
     pub(super) fn start_limiter(&mut self, now: Instant) {
         let PoolConfig { rate_limit, burst, connections_per_worker, .. } =
             self.dispatcher.config.settings;
-        let (Some(post), Some(rate)) = (&mut self.limiter, rate_limit) else { return };
+        let Some(post) = &mut self.limiter else { return };
         let watch = post.next_watch(&self.supervisor);
         let capacity = self.dispatcher.capacity();
         let workers = capacity.size() / connections_per_worker;
         let slots = Arc::clone(capacity.permits());
-        let mut limiter = Limiter::new(rate, burst, workers, slots, now, watch);
+        let mut limiter = Limiter::new(rate_limit, burst, workers, slots, now, watch);
+        let board = self.tokens.as_ref().map(|tokens| &tokens.board);
+        if let Some(board) = board.filter(|board| board.is_limited()) {
+            limiter = limiter.with_tokens(Arc::clone(board));
+        }
         if post.life > 1 {
             limiter = limiter.emptied(now);
         }

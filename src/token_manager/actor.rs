@@ -12,13 +12,14 @@ use actix::prelude::*;
 use tokio::sync::oneshot;
 
 use super::{
-    Auth, Board, Token,
+    Auth, Token,
     ring::{Issued, Request, Ring},
 };
 use crate::{
     actors::{BEAT_EVERY, Line, Pulse},
     error::{Error, ErrorKind},
     events::{Event, Events},
+    rate_limit::Board,
     stats::{Happened, StatsCollector},
 };
 
@@ -166,11 +167,16 @@ impl Handler<Issue> for TokenManager {
             Some(_) => message.slot,
             None => self.ring.serving(message.slot, now),
         };
-        if slot != message.slot && self.ring.revives(message.slot, now) {
-            // The others serve until it is known what becomes of this one.
-            let settled = now.checked_add(self.acquire_timeout);
-            settled.into_iter().for_each(|until| self.board.rest(message.slot, until));
-            self.acquire(message.slot, ctx);
+        if slot != message.slot {
+            if self.ring.revives(message.slot, now) {
+                self.acquire(message.slot, ctx);
+            }
+            if self.ring.is_in_flight(message.slot)
+                && let Some(settled) = now.checked_add(self.acquire_timeout)
+            {
+                // The others serve until it is known what comes of this one.
+                self.board.rest(message.slot, settled);
+            }
         }
         match self.ring.request(slot, now, message.stale) {
             Request::Use(issued) => return Box::pin(async move { Some(Ok(issued)) }),

@@ -136,10 +136,25 @@ impl Ring {
         picked
     }
 
-    /// The slot that serves a call whose turn is `slot`'s: that one, if it has a
-    /// good token or did not fail to get one, and else the next one that does.
+    /// The slot that serves a call whose turn is `slot`'s: that one, if it has a good token or
+    /// can be expected to get one, and else one that does. Nobody waits for an acquire that
+    /// is under way while another slot has a good token.
     pub(crate) fn serving(&mut self, slot: usize, now: Instant) -> usize {
-        if self.slots[slot].is_usable(now) { slot } else { self.next_slot(now) }
+        let own = &self.slots[slot];
+        if !own.is_usable(now) {
+            return self.next_slot(now);
+        }
+        if own.good(now).is_some() || own.acquire != Acquire::InFlight {
+            return slot;
+        }
+        let count = self.slots.len();
+        let mut others = (1..count).map(|ahead| (slot + ahead) % count);
+        others.find(|&other| self.slots[other].good(now).is_some()).unwrap_or(slot)
+    }
+
+    /// Whether an acquire for `slot` is under way.
+    pub(crate) fn is_in_flight(&self, slot: usize) -> bool {
+        self.slots[slot].acquire == Acquire::InFlight
     }
 
     /// Whether `slot` has a token that may be handed out.
@@ -441,6 +456,20 @@ mod tests {
             Request::Cooling(rest) => assert_eq!(rest, Duration::from_millis(100)),
             other => panic!("{other:?}"),
         }
+    }
+
+    #[test]
+    fn nobody_waits_for_an_acquire_while_another_slot_has_a_token() {
+        let now = Instant::now();
+        let mut ring = Ring::new(3);
+        assert!(matches!(ring.request(0, now, None), Request::Start));
+        assert_eq!(ring.serving(0, now), 0, "no other one has a token");
+        assert!(matches!(ring.request(2, now, None), Request::Start));
+        ring.acquired(2, "t".into(), 0, now);
+        assert_eq!(ring.serving(0, now), 2);
+        assert_eq!(ring.serving(1, now), 1, "its acquire can begin");
+        ring.acquired(0, "t".into(), 0, now);
+        assert_eq!(ring.serving(0, now), 0);
     }
 
     #[test]

@@ -119,19 +119,32 @@ impl<'a> Attempts<'a> {
                 pass_circuit(circuit, call, slot).await?;
             }
             token.take_if(|token| !token.is_good(Instant::now()));
-            if let (None, Some(tokens)) = (&token, &kit.tokens) {
+            if let (None, Some(tokens)) = (&token, &kit.tokens)
+                && !tokens.are_limited()
+            {
                 *token = Some(tokens.next(call, slot).await?);
             }
-            match &kit.throttle {
-                Some(throttle) => throttle.pass(call, slot).await?,
-                None => slot.hold(call).await?,
+            let chosen = match &kit.throttle {
+                Some(throttle) => {
+                    throttle.pass(call, slot, token.as_ref().map(|token| token.slot)).await?
+                }
+                None => {
+                    slot.hold(call).await?;
+                    None
+                }
+            };
+            if let (None, Some(chosen), Some(tokens)) = (&token, chosen, &kit.tokens) {
+                *token = tokens.chosen(call, slot, chosen).await?;
+                if token.is_none() {
+                    continue;
+                }
             }
             let now = Instant::now();
             if kit.hold.remaining(now).is_some() {
                 continue;
             }
             if let (Some(tokens), Some(held)) = (&kit.tokens, &token)
-                && !tokens.may_send(held, now)
+                && tokens.is_held(held, now)
             {
                 *token = None;
                 continue;

@@ -16,10 +16,10 @@ use crate::{
     dispatch::{Call, Circuit, admission},
     error::{Error, ErrorKind},
     http::Response,
-    rate_limit::{Acquire, Hold, Lease, Limiter, quota, retry_after},
+    rate_limit::{Acquire, Board, Hold, Lease, Limiter, quota, retry_after},
     retry::Refusal,
     seats::{Seat, Stage},
-    token_manager::{Board, Issue, Issued, TokenManager},
+    token_manager::{Issue, Issued, TokenManager},
 };
 
 /// The right to have one attempt on the wire. It is kept in the call's seat, where the
@@ -89,28 +89,39 @@ impl Throttle {
     }
 
     /// Waits for a permit and a slot to send with. A permit is taken only with the slot in
-    /// hand, from the lease at hand or by the limiter.
-    pub(super) async fn pass(&self, call: &Call, slot: &mut Slot) -> Result<(), Error> {
+    /// hand, from the lease at hand or by the limiter. Where each token has a limit, it is for
+    /// the token of the slot that comes back, which is `token` if one is named.
+    pub(super) async fn pass(
+        &self,
+        call: &Call,
+        slot: &mut Slot,
+        token: Option<usize>,
+    ) -> Result<Option<usize>, Error> {
         if self.spare() > 0 {
             slot.hold(call).await?;
         }
         if slot.seat.has_permit() && self.take_spare() {
-            return Ok(());
+            return Ok(None);
         }
-        let lease = within_deadline(call, self.ask(call, &slot.seat)).await??;
+        let lease = within_deadline(call, self.ask(call, &slot.seat, token)).await??;
         // What another call was lent meanwhile is not lost.
         let spare = lease.spare + self.spare();
         self.lease.set(Some(Lease { spare, ..lease }));
-        Ok(())
+        Ok(lease.token)
     }
 
     /// Asks the limiter, and the one after it if it dies with the question.
-    async fn ask(&self, call: &Call, seat: &Arc<Seat>) -> Result<Lease, Error> {
+    async fn ask(
+        &self,
+        call: &Call,
+        seat: &Arc<Seat>,
+        token: Option<usize>,
+    ) -> Result<Lease, Error> {
         loop {
             let (reply, lease) = oneshot::channel();
             let seat = Arc::clone(seat);
             let Call { deadline, priority, .. } = *call;
-            let question = Acquire { deadline, priority, seat, reply };
+            let question = Acquire { deadline, priority, seat, token, reply };
             match self.limiter.send(question).await {
                 Ok(()) => {
                     if let Ok(lease) = lease.await {
@@ -199,15 +210,36 @@ impl Tokens {
                 return Ok(token);
             }
             let token = self.ask(call, slot, Issue { slot: index, stale: None }).await?;
-            if self.may_send(&token, Instant::now()) {
+            if !self.is_held(&token, Instant::now()) {
                 return Ok(token);
             }
         }
     }
 
-    /// Whether nothing has come up against sending a token.
-    pub(super) fn may_send(&self, token: &Issued, now: Instant) -> bool {
-        self.board.wait(Some(token.slot), now).is_zero()
+    /// The token of the slot that the limiter chose; `None` when it had to be waited for, so
+    /// that the permit went back.
+    pub(super) async fn chosen(
+        &self,
+        call: &Call,
+        slot: &mut Slot,
+        index: usize,
+    ) -> Result<Option<Issued>, Error> {
+        let known = self.known(index);
+        if known.is_none() {
+            self.board.put_back(index);
+            self.ask(call, slot, Issue { slot: index, stale: None }).await?;
+        }
+        Ok(known)
+    }
+
+    /// Whether the API came to hold a token.
+    pub(super) fn is_held(&self, token: &Issued, now: Instant) -> bool {
+        self.board.is_held(token.slot, now)
+    }
+
+    /// Whether the limiter chooses the token, since each has a limit.
+    pub(super) fn are_limited(&self) -> bool {
+        self.board.is_limited()
     }
 
     /// A token in place of one that the API refused.
@@ -262,7 +294,9 @@ impl Tokens {
     /// The token of a slot, if it is at hand and may still be used.
     fn known(&self, index: usize) -> Option<Issued> {
         let known = self.known.borrow().get(index).cloned().flatten();
-        known.filter(|token| token.is_good(Instant::now()) && self.board.stands_by(token))
+        known.filter(|token| {
+            token.is_good(Instant::now()) && self.board.stands_by(token.slot, token.epoch)
+        })
     }
 
     async fn ask(
@@ -275,7 +309,7 @@ impl Tokens {
         loop {
             let issued = within_deadline(call, self.issue(question)).await??;
             // It may have been declared void since its acquire began.
-            if !self.board.stands_by(&issued) {
+            if !self.board.stands_by(issued.slot, issued.epoch) {
                 question = Issue { slot: issued.slot, stale: Some(issued.generation) };
                 continue;
             }

@@ -19,10 +19,10 @@ use crate::{
     error::{Error, ErrorKind},
     events::Events,
     http::{Client, Request},
-    rate_limit::{Hold, Limiter},
+    rate_limit::{Board, Hold, Limiter},
     retry::{self, Budget},
     stats::{Counted, Counters, StatsCollector},
-    token_manager::{Board, Issued, TokenManager},
+    token_manager::{Issued, TokenManager},
 };
 
 /// What a worker is made of. Shared with the other workers but for the HTTP client.

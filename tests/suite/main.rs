@@ -31,6 +31,8 @@ mod retry;
 mod seed;
 mod supervision;
 mod tls;
+mod token_rotation;
+mod token_sources;
 mod tokens;
 mod vantage_conditions;
 mod vantage_errors;

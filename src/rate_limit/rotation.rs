@@ -9,7 +9,10 @@ use std::time::{Duration, Instant};
 
 use rust_decimal::Decimal;
 
-use crate::rate_limit::{Bucket, Quota, default_burst};
+use super::{
+    Quota,
+    bucket::{Bucket, default_burst},
+};
 
 /// Servers tell the time to a reset in whole seconds, rounded one way or the other.
 const RESOLUTION: Duration = Duration::from_secs(1);
@@ -78,6 +81,12 @@ impl Rotation {
         }
     }
 
+    /// Whether the API holds the token of `slot`.
+    pub(crate) fn is_held(&self, slot: usize, now: Instant) -> bool {
+        let held_until = self.slots.get(slot).and_then(|slot| slot.held_until);
+        held_until.is_some_and(|end| end > now)
+    }
+
     /// How long the token of `slot` may not be sent.
     pub(crate) fn wait_of(&self, slot: usize, now: Instant) -> Duration {
         self.slots.get(slot).map_or(Duration::ZERO, |slot| slot.wait(now))
@@ -103,6 +112,13 @@ impl Rotation {
         }
         if let Some(quota) = &mut slot.quota {
             quota.requests = quota.requests.saturating_sub(1);
+        }
+    }
+
+    /// Takes in that an attempt with the token of `slot` did not leave after all.
+    pub(crate) fn put_back(&mut self, slot: usize) {
+        if let Some(bucket) = self.slots.get_mut(slot).and_then(|slot| slot.bucket.as_mut()) {
+            bucket.put_back();
         }
     }
 
@@ -317,6 +333,11 @@ mod tests {
         assert_eq!(rotation.ready_in(now, 1), secs(1));
         assert_eq!(rotation.ready_in(now, 2), secs(2));
         assert_eq!(rotation.next(now + secs(1)), Ok(0));
+        // What did not leave counts for nothing, and not twice.
+        rotation.put_back(1);
+        rotation.put_back(1);
+        assert_eq!(served(&mut rotation, 1, now), [1]);
+        assert_eq!(rotation.next(now), Err(secs(1)));
     }
 
     #[test]

@@ -1,6 +1,6 @@
-//! What the workers, the limiter and the token manager tell each other about the slots
-//! without a message: whose turn it is, what speaks against a token, and which tokens are not
-//! good any more. What follows from it is the rotation's decision.
+//! What the workers, the limiter and the token manager tell each other about the slots of
+//! tokens without a message: whose turn it is, what speaks against a token, and which tokens
+//! are void. What follows from it is the rotation's decision.
 
 use std::{
     sync::{
@@ -12,8 +12,7 @@ use std::{
 
 use rust_decimal::Decimal;
 
-use super::{Issued, rotation::Rotation};
-use crate::rate_limit::Quota;
+use super::{Quota, rotation::Rotation};
 
 /// One for each pool with tokens.
 pub(crate) struct Board {
@@ -70,11 +69,13 @@ impl Board {
         Ok(slot)
     }
 
+    /// Whether the API holds the token of `slot`.
+    pub(crate) fn is_held(&self, slot: usize, now: Instant) -> bool {
+        !self.is_even.load(Ordering::Relaxed) && self.rotation().is_held(slot, now)
+    }
+
     /// How long an attempt with the token of `slot` has to wait, or with any for `None`.
     pub(crate) fn wait(&self, slot: Option<usize>, now: Instant) -> Duration {
-        if self.is_even.load(Ordering::Relaxed) {
-            return Duration::ZERO;
-        }
         let rotation = self.rotation();
         match slot {
             Some(slot) => rotation.wait_of(slot, now),
@@ -93,6 +94,11 @@ impl Board {
         let slot = slot.or_else(|| rotation.next(now).ok()).unwrap_or_default();
         rotation.serves(slot, now);
         slot
+    }
+
+    /// The attempt that the token of `slot` was chosen for does not leave.
+    pub(crate) fn put_back(&self, slot: usize) {
+        self.rotation().put_back(slot);
     }
 
     /// The API wants no request with the token of `slot` for `wait`. Returns for how long it
@@ -127,13 +133,13 @@ impl Board {
     }
 
     /// How often the token of `slot` was declared void.
-    pub(super) fn epoch(&self, slot: usize) -> u64 {
+    pub(crate) fn epoch(&self, slot: usize) -> u64 {
         self.epochs.get(slot).map_or(0, |epoch| epoch.load(Ordering::Acquire))
     }
 
-    /// Whether a token is the one of its slot, as far as anyone has declared.
-    pub(crate) fn stands_by(&self, issued: &Issued) -> bool {
-        issued.epoch == self.epoch(issued.slot)
+    /// Whether a token of `slot` whose acquire began in `epoch` was not declared void since.
+    pub(crate) fn stands_by(&self, slot: usize, epoch: u64) -> bool {
+        epoch == self.epoch(slot)
     }
 
     fn change<T>(&self, change: impl FnOnce(&mut Rotation) -> T) -> T {
