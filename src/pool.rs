@@ -21,6 +21,9 @@ use crate::{
 };
 
 mod connections;
+#[cfg(feature = "metrics")]
+mod metrics;
+mod retries;
 mod supervision;
 
 /// A pool of supervised workers for one REST API.

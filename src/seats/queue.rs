@@ -134,7 +134,8 @@ mod tests {
         queue.push(Priority::Low, 100);
         assert_eq!(places.into_iter().step_by(2).filter_map(|at| queue.remove(at)).count(), 20);
         queue.skip();
-        assert_eq!((queue.first(), queue.pop()), (Some(&3), Some(3)));
+        assert_eq!(queue.first().copied(), Some(3));
+        assert_eq!(queue.pop(), Some(3));
         queue.retain(|n| *n == 100);
         assert_eq!(queue.drain().collect::<Vec<_>>(), [100]);
         assert!(queue.is_empty() && queue.pop().is_none());

@@ -31,7 +31,7 @@ use crate::{
     error::ErrorKind,
     http::Request,
     rate_limit::Hold,
-    retry::Budget,
+    retry::{Budget, Earnings},
     stats::{Ledger, Stats, StatsCollector},
     token_manager::Auth,
     worker::WorkerParts,
@@ -80,7 +80,7 @@ fn parts() -> (WorkerParts, mpsc::UnboundedReceiver<Lost>) {
         stats: stats(),
         turn: Arc::new(AtomicUsize::new(0)),
         hold: Arc::new(Hold::new(now)),
-        budget: Arc::new(Mutex::new(Budget::new(now))),
+        budget: Arc::new(Mutex::new(Budget::new(Earnings::default(), now))),
     };
     (parts, losses)
 }

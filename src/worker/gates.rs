@@ -15,23 +15,25 @@ use tokio::sync::oneshot;
 
 use crate::{
     actors::{Line, Unanswered},
-    dispatch::{Call, Circuit, admission},
+    dispatch::{Call, Circuit, Tally, Waiting, admission},
     error::{Error, ErrorKind},
     rate_limit::{Acquire, Hold, Lease, Limiter},
     retry::Refusal,
     seats::{Seat, Stage},
+    stats::WaitCause,
     token_manager::{Issue, Issued, TokenManager},
 };
 
 /// The right to have one attempt on the wire. It is kept in the call's seat, where the
 /// rate limiter can put it and the supervisor can take it back.
-pub(super) struct Slot {
+pub(super) struct Slot<'a> {
     seat: Arc<Seat>,
+    tally: &'a Tally,
 }
 
-impl Slot {
-    pub(super) fn new(seat: Arc<Seat>) -> Self {
-        Self { seat }
+impl<'a> Slot<'a> {
+    pub(super) fn new(seat: Arc<Seat>, tally: &'a Tally) -> Self {
+        Self { seat, tally }
     }
 
     pub(super) fn release(&mut self) {
@@ -42,11 +44,21 @@ impl Slot {
     pub(super) async fn hold(&mut self, call: &Call) -> Result<(), Error> {
         if !self.seat.has_permit() {
             let permit =
-                within_deadline(call, admission::permit(self.seat.permits(), call)).await?;
+                within_deadline(call, admission::permit(self.seat.permits(), call, self.tally))
+                    .await?;
             // A seat that was taken away wants none, and its task ends when it is next polled.
             let _ = self.seat.fill(permit?);
         }
         Ok(())
+    }
+
+    /// Begins a wait, which is counted under `cause` until the answer is dropped.
+    pub(super) fn waiting(&self, cause: WaitCause) -> Waiting<'a> {
+        self.tally.waiting(cause)
+    }
+
+    pub(super) fn seat(&self) -> &Arc<Seat> {
+        &self.seat
     }
 
     /// Notes how far the call is. It fails when the call is no longer this worker's.
@@ -55,7 +67,7 @@ impl Slot {
     }
 }
 
-impl Drop for Slot {
+impl Drop for Slot<'_> {
     fn drop(&mut self) {
         self.seat.release();
     }
@@ -68,12 +80,18 @@ pub(super) async fn within_deadline<F: Future>(call: &Call, wait: F) -> Result<F
         .map_err(|_| Error::new(ErrorKind::DeadlineExceeded, "the call's deadline passed"))
 }
 
-/// Sleeps for `wait`, or fails at once if that would pass the deadline.
-pub(super) async fn pause(call: &Call, wait: Duration) -> Result<(), Error> {
+/// Sleeps for `wait`, for `cause`, or fails at once if that would pass the deadline.
+pub(super) async fn pause(
+    call: &Call,
+    slot: &Slot<'_>,
+    cause: WaitCause,
+    wait: Duration,
+) -> Result<(), Error> {
     if wait > call.remaining(Instant::now()) {
         return Err(Error::new(ErrorKind::DeadlineExceeded, "a wait would pass the deadline")
             .with_wait(wait));
     }
+    let _waiting = slot.waiting(cause);
     tokio::time::sleep(wait).await;
     Ok(())
 }
@@ -91,14 +109,16 @@ impl Throttle {
 
     /// Waits for a permit and a slot to send with. A permit is taken only with the slot in
     /// hand, from the lease at hand or by the limiter.
-    pub(super) async fn pass(&self, call: &Call, slot: &mut Slot) -> Result<(), Error> {
+    pub(super) async fn pass(&self, call: &Call, slot: &mut Slot<'_>) -> Result<(), Error> {
         if self.spare() > 0 {
             slot.hold(call).await?;
         }
         if slot.seat.has_permit() && self.take_spare() {
             return Ok(());
         }
+        let waiting = slot.waiting(WaitCause::Rate);
         let lease = within_deadline(call, self.ask(call, &slot.seat)).await??;
+        drop(waiting);
         // What another call was lent meanwhile is not lost.
         let spare = lease.spare + self.spare();
         self.lease.set(Some(Lease { spare, ..lease }));
@@ -130,7 +150,8 @@ impl Throttle {
         lease.map_or(0, |lease| lease.spare)
     }
 
-    fn take_spare(&self) -> bool {
+    /// Takes a permit from the lease at hand, if one is left.
+    pub(super) fn take_spare(&self) -> bool {
         let Some(spare) = self.spare().checked_sub(1) else { return false };
         self.lease.set(self.lease.get().map(|lease| Lease { spare, ..lease }));
         true
@@ -138,10 +159,10 @@ impl Throttle {
 }
 
 /// Waits until the API's hold is over.
-pub(super) async fn pass_hold(hold: &Hold, call: &Call, slot: &mut Slot) -> Result<(), Error> {
+pub(super) async fn pass_hold(hold: &Hold, call: &Call, slot: &mut Slot<'_>) -> Result<(), Error> {
     while let Some(wait) = hold.remaining(Instant::now()) {
         slot.release();
-        pause(call, wait).await?;
+        pause(call, slot, WaitCause::Hold, wait).await?;
     }
     Ok(())
 }
@@ -152,7 +173,7 @@ pub(super) async fn pass_hold(hold: &Hold, call: &Call, slot: &mut Slot) -> Resu
 pub(super) async fn pass_circuit(
     circuit: &Circuit,
     call: &Call,
-    slot: &mut Slot,
+    slot: &mut Slot<'_>,
 ) -> Result<(), Error> {
     loop {
         // Made before the check, so that no change is missed between the two.
@@ -168,6 +189,7 @@ pub(super) async fn pass_circuit(
             return Err(circuit.refuse(refusal));
         };
         slot.release();
+        let _waiting = slot.waiting(WaitCause::Breaker);
         let _ = tokio::time::timeout(wait, changed).await;
     }
 }
@@ -187,7 +209,7 @@ impl Tokens {
     }
 
     /// The next token in turn.
-    pub(super) async fn next(&self, call: &Call, slot: &mut Slot) -> Result<Issued, Error> {
+    pub(super) async fn next(&self, call: &Call, slot: &mut Slot<'_>) -> Result<Issued, Error> {
         let turn = self.turn.fetch_add(1, Ordering::Relaxed);
         let (index, known) = {
             let known = self.known.borrow();
@@ -204,15 +226,21 @@ impl Tokens {
     pub(super) async fn renew(
         &self,
         call: &Call,
-        slot: &mut Slot,
+        slot: &mut Slot<'_>,
         refused: &Issued,
     ) -> Result<Issued, Error> {
         let stale = Issue { slot: refused.slot, stale: Some(refused.generation) };
         self.ask(call, slot, stale).await
     }
 
-    async fn ask(&self, call: &Call, slot: &mut Slot, question: Issue) -> Result<Issued, Error> {
+    async fn ask(
+        &self,
+        call: &Call,
+        slot: &mut Slot<'_>,
+        question: Issue,
+    ) -> Result<Issued, Error> {
         slot.release();
+        let _waiting = slot.waiting(WaitCause::Token);
         let issued = within_deadline(call, self.issue(question)).await??;
         if let Some(known) = self.known.borrow_mut().get_mut(issued.slot) {
             *known = Some(issued.clone());

@@ -6,6 +6,7 @@ mod attempt;
 pub(crate) mod bench_support;
 mod call;
 mod gates;
+mod hedge;
 mod kit;
 
 pub(crate) use actor::{Fill, Flush, Run, Worker};
