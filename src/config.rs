@@ -15,7 +15,7 @@ use crate::{
     error::{Error, ErrorKind},
     http::{BaseUrl, Gauge, Proxy, Settings, SocketOptions, check_headers, header, tls},
     rate_limit::Board,
-    retry::{self, CircuitBreaker},
+    retry::{self, CircuitBreaker, Earnings, Hedge},
     token_manager::Auth,
 };
 
@@ -67,6 +67,8 @@ pub(crate) struct PoolConfig {
     pub(crate) max_attempts: u32,
     pub(crate) backoff_base: Duration,
     pub(crate) backoff_cap: Duration,
+    pub(crate) retry_budget: Earnings,
+    pub(crate) hedge: Option<Hedge>,
     pub(crate) max_retry_after: Duration,
     pub(crate) circuit_breaker: Option<CircuitBreaker>,
     pub(crate) acquire_timeout: Duration,
@@ -78,6 +80,8 @@ pub(crate) struct PoolConfig {
     pub(crate) default_headers: Vec<(String, String)>,
     pub(crate) root_certificates: Vec<Vec<u8>>,
     pub(crate) auth: Option<Auth>,
+    #[cfg(feature = "metrics")]
+    pub(crate) metrics_label: Option<String>,
 }
 
 impl PoolConfig {
@@ -108,6 +112,8 @@ impl PoolConfig {
             max_attempts: 3,
             backoff_base: Duration::from_millis(100),
             backoff_cap: Duration::from_secs(20),
+            retry_budget: Earnings::default(),
+            hedge: None,
             max_retry_after: Duration::from_secs(300),
             circuit_breaker: None,
             acquire_timeout: Duration::from_secs(30),
@@ -119,6 +125,8 @@ impl PoolConfig {
             default_headers: Vec::new(),
             root_certificates: Vec::new(),
             auth: None,
+            #[cfg(feature = "metrics")]
+            metrics_label: None,
         }
     }
 
@@ -151,6 +159,10 @@ impl PoolConfig {
         if self.max_attempts == 0 {
             return invalid("max_attempts: must be at least 1");
         }
+        if !(0.0..=1.0).contains(&self.retry_budget.per_call) {
+            return invalid("retry_budget: the share of calls must be from 0 to 1");
+        }
+        self.hedge.map_or(Ok(()), |hedge| hedge.check(ErrorKind::Config))?;
         if self.max_body_bytes == 0 {
             return invalid("max_body_bytes: must be at least 1");
         }
@@ -274,6 +286,16 @@ impl ValidConfig {
         let settings = &self.settings;
         let slots = settings.auth.as_ref()?.slots;
         Some(Board::new(slots, settings.rate_limit_per_token, settings.max_retry_after, now))
+    }
+
+    /// What the pool's metrics are labelled with: without a setting host and port of the API.
+    #[cfg(feature = "metrics")]
+    pub(crate) fn metrics_label(&self) -> String {
+        let host = || {
+            let port = self.base_uri.port().map(|port| format!(":{port}")).unwrap_or_default();
+            format!("{}{port}", self.base_uri.host().unwrap_or_default())
+        };
+        self.settings.metrics_label.clone().unwrap_or_else(host)
     }
 
     pub(crate) fn retry_policy(&self) -> retry::Policy {

@@ -20,6 +20,9 @@ use crate::{
 };
 
 mod connections;
+#[cfg(feature = "metrics")]
+mod metrics;
+mod retries;
 mod supervision;
 mod tokens;
 

@@ -32,7 +32,7 @@ const TRANSPORT_PARTS: [&str; 4] = ["actix_http", "actix_rt", "actix_service", "
 const REQUEST_PATH: [&str; 3] = ["pool.rs", "worker/", "http/"];
 
 /// Files that decide and cause nothing. Those that do not exist are passed over.
-const PURE: [&str; 41] = [
+const PURE: [&str; 43] = [
     "config.rs",
     "dispatch/jobs.rs",
     "error.rs",
@@ -59,8 +59,10 @@ const PURE: [&str; 41] = [
     "seats/queue.rs",
     "stats/average.rs",
     "stats/counters.rs",
+    "stats/durations.rs",
     "stats/latency.rs",
     "stats/snapshot.rs",
+    "stats/waits.rs",
     "supervisor/heartbeat.rs",
     "supervisor/restart.rs",
     "token_manager/auth.rs",

@@ -7,10 +7,11 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::Call;
+use super::{Call, Tally};
 use crate::{
     error::{Error, ErrorKind},
     seats::{NoPermit, Permit, Permits},
+    stats::WaitCause,
 };
 
 /// How long a call waits for a connection at a time.
@@ -59,7 +60,11 @@ impl Drop for Waiting<'_> {
 /// [`ErrorKind::Exhausted`] at once when none is free and the call does not wait;
 /// [`ErrorKind::ShuttingDown`] when there are no more permits. That a wait took too long is
 /// found out by others, see [`Patience::is_over`].
-pub(crate) async fn permit(permits: &Arc<Permits>, call: &Call) -> Result<Permit, Error> {
+pub(crate) async fn permit(
+    permits: &Arc<Permits>,
+    call: &Call,
+    tally: &Tally,
+) -> Result<Permit, Error> {
     match permits.try_acquire() {
         Ok(permit) => return Ok(permit),
         Err(NoPermit::Closed) => return Err(Error::shutting_down()),
@@ -69,7 +74,7 @@ pub(crate) async fn permit(permits: &Arc<Permits>, call: &Call) -> Result<Permit
         let what = "every connection of the pool is in use";
         return Err(Error::new(ErrorKind::Exhausted, what));
     }
-    let _waiting = call.patience.begin();
+    let _waiting = (call.patience.begin(), tally.waiting(WaitCause::Queue));
     permits.acquire(call.priority).await.map_err(|_| Error::shutting_down())
 }
 

@@ -13,7 +13,7 @@ use tokio::sync::{Notify, mpsc, oneshot, watch};
 use super::{
     Answer, Call, Circuit, Job, Lost, Routes, Tally,
     admission::{permit, too_long},
-    jobs::{JobTable, Loss, Refusal},
+    jobs::{End, JobTable, Loss, Refusal},
 };
 use crate::{
     config::ValidConfig,
@@ -21,6 +21,7 @@ use crate::{
     events::Events,
     http::{Request, Response},
     seats::{Capacity, Permit, Permits, Seat},
+    stats::Stats,
 };
 
 /// Shared by every handle of a pool and by its actors.
@@ -70,8 +71,10 @@ impl Dispatcher {
     /// As [`call`](Self::call), and says what the call has cost.
     pub(crate) async fn measured(&self, request: Request) -> Answer {
         let (reply, answer) = oneshot::channel();
-        let job = self.accept(request, reply)?;
-        self.run(&job, answer).await.unwrap_or_else(|_| Err(Error::gone()))
+        let mut job = self.accept(request, reply)?;
+        let answer = self.run(&job, answer).await.unwrap_or_else(|_| Err(Error::gone()));
+        job.end = if answer.is_ok() { End::Ok } else { End::Failed };
+        answer
     }
 
     /// Checks a request and enters it into the job table.
@@ -81,6 +84,8 @@ impl Dispatcher {
         reply: oneshot::Sender<Answer>,
     ) -> Result<Entered<'_>, Error> {
         let url = self.config.base.join(request.target())?;
+        let hedge = request.own_hedge().flatten();
+        hedge.map_or(Ok(()), |hedge| hedge.check(ErrorKind::InvalidRequest))?;
         self.circuit.as_ref().map_or(Ok(()), Circuit::invite)?;
         let timeout = request.own_deadline().unwrap_or(self.config.settings.call_timeout);
         let request = request.or_queue_timeout(self.config.settings.queue_timeout);
@@ -93,7 +98,7 @@ impl Dispatcher {
                 Error::new(ErrorKind::QueueFull, "as many calls wait as max_queued allows")
             }
         })?;
-        Ok(Entered { dispatcher: self, call, key })
+        Ok(Entered { dispatcher: self, call, key, end: End::Cancelled })
     }
 
     /// Waits for a permit and a worker, then for the answer. The answer may come
@@ -105,7 +110,7 @@ impl Dispatcher {
     ) -> Result<Answer, oneshot::error::RecvError> {
         match self.permits().try_acquire() {
             Ok(permit) => self.place(&job.call, permit),
-            Err(_) => match select(&mut answer, pin!(permit(self.permits(), &job.call))).await {
+            Err(_) => match select(&mut answer, pin!(self.permit(&job.call))).await {
                 Either::Left((answer, _)) => return answer,
                 Either::Right((Ok(permit), _)) => self.place(&job.call, permit),
                 Either::Right((Err(error), _)) => job.call.answer(Err(error)),
@@ -140,11 +145,24 @@ impl Dispatcher {
     /// Places a lost call again, when a permit is free: what waits on a worker is
     /// lost with it, so nothing waits there that need not.
     pub(crate) async fn requeue(&self, call: &Arc<Call>) {
-        let permit = pin!(permit(self.permits(), call));
+        let permit = pin!(self.permit(call));
         match select(pin!(call.cancelled()), permit).await {
             Either::Left(_) => {}
             Either::Right((Ok(permit), _)) => self.place(call, permit),
             Either::Right((Err(error), _)) => call.fail(error),
+        }
+    }
+
+    async fn permit(&self, call: &Call) -> Result<Permit, Error> {
+        permit(self.permits(), call, &self.tally).await
+    }
+
+    /// What is known here of what the pool has done.
+    pub(crate) fn write(&self, stats: &mut Stats) {
+        self.tally.write(stats);
+        self.jobs().write(stats);
+        if let Some(circuit) = &self.circuit {
+            circuit.write(stats);
         }
     }
 
@@ -228,13 +246,15 @@ struct Entered<'a> {
     dispatcher: &'a Dispatcher,
     call: Arc<Call>,
     key: usize,
+    /// What has come of it by now.
+    end: End,
 }
 
 impl Drop for Entered<'_> {
     fn drop(&mut self) {
         self.call.cancel();
         let mut jobs = self.dispatcher.jobs();
-        jobs.leave(self.key);
+        jobs.leave(self.key, self.end);
         if jobs.is_empty() {
             self.dispatcher.emptied.notify_waiters();
         }

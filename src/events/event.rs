@@ -89,7 +89,19 @@ pub enum Event {
         /// How long it is not tried again.
         cooldown: Duration,
     },
-    /// A worker died. Its attempts have ended or are about to.
+    /// A callback blocks a worker: calls pass it by until it is back or dies.
+    #[non_exhaustive]
+    WorkerBlocked {
+        /// Its number, from 0.
+        worker: usize,
+    },
+    /// A worker that was blocked takes calls again.
+    #[non_exhaustive]
+    WorkerBack {
+        /// Its number, from 0.
+        worker: usize,
+    },
+    /// A worker died, or was given up since it was blocked for too long. Its attempts have ended or are about to.
     #[non_exhaustive]
     WorkerDied {
         /// Its number, from 0.

@@ -14,6 +14,7 @@ use serde::{Serialize, de::DeserializeOwned};
 use crate::{
     error::{Error, ErrorKind},
     priority::Priority,
+    retry::Hedge,
 };
 
 mod body;
@@ -71,6 +72,8 @@ pub struct Request {
     queue_timeout: Option<Duration>,
     repeatable: Option<bool>,
     priority: Option<Priority>,
+    /// `Some(None)` says that there is none, whatever the pool says.
+    hedge: Option<Option<Hedge>>,
 }
 
 impl Request {
@@ -86,6 +89,7 @@ impl Request {
             queue_timeout: None,
             repeatable: None,
             priority: Priority::of_scope(),
+            hedge: None,
         }
     }
 
@@ -206,6 +210,15 @@ impl Request {
         self
     }
 
+    /// Says when this request is sent a second time, on another connection, if it has no
+    /// answer; `None` is never. Only a GET is. The default is the pool's
+    /// [`hedge`](crate::PoolBuilder::hedge).
+    #[must_use]
+    pub fn hedge(mut self, hedge: impl Into<Option<Hedge>>) -> Self {
+        self.hedge = Some(hedge.into());
+        self
+    }
+
     /// The method.
     #[must_use]
     pub fn method(&self) -> &Method {
@@ -246,6 +259,10 @@ impl Request {
 
     pub(crate) fn own_deadline(&self) -> Option<Duration> {
         self.deadline
+    }
+
+    pub(crate) fn own_hedge(&self) -> Option<Option<Hedge>> {
+        self.hedge
     }
 
     /// To be asked where the request is submitted.

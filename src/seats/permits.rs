@@ -260,7 +260,7 @@ mod tests {
 
     /// Takes permits, or gives up waiting for them, and never sees more than three out.
     fn work(permits: &Arc<Permits>, out: &AtomicUsize, mut random: fastrand::Rng) {
-        for _ in 0..3_000 {
+        for _ in 0..1_000 {
             let priority = [Priority::Low, Priority::Normal, Priority::High][random.usize(..3)];
             let mut waiting = Box::pin(permits.acquire(priority));
             let permit = if random.bool() {

@@ -9,12 +9,16 @@ use std::{
         atomic::{AtomicBool, AtomicU64, Ordering},
     },
     task::Poll,
+    time::Instant,
 };
 
 use futures::task::AtomicWaker;
 
 use super::{Capacity, Permit, Permits};
-use crate::error::{Error, ErrorKind};
+use crate::{
+    error::{Error, ErrorKind},
+    events::Attempt,
+};
 
 /// How far a call is on its worker.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -46,6 +50,28 @@ struct State {
     /// `None` once the seat was taken away.
     stage: Option<Stage>,
     permit: Option<Permit>,
+    /// Of an attempt that is made beside another one.
+    second_permit: Option<Permit>,
+    attempts: UnderWay,
+}
+
+/// The attempts that have begun and not ended, and since when: at most two.
+pub(crate) type UnderWay = [Option<(Attempt, Instant)>; 2];
+
+/// A seat that was taken away.
+pub(crate) struct Revoked {
+    pub(crate) stage: Stage,
+    /// Whoever took it away answers for their end.
+    pub(crate) attempts: UnderWay,
+}
+
+impl State {
+    /// The permits, if the seat is empty, and one of the two as long as an attempt goes on.
+    fn take_spare(&mut self) -> [Option<Permit>; 2] {
+        let second = self.second_permit.take();
+        let is_idle = self.attempts.iter().all(Option::is_none);
+        [if is_idle { self.permit.take() } else { None }, second]
+    }
 }
 
 impl Seat {
@@ -53,7 +79,12 @@ impl Seat {
         Self {
             capacity,
             worker: AtomicU64::new(0),
-            state: Mutex::new(State { stage: Some(Stage::Waiting), permit: Some(permit) }),
+            state: Mutex::new(State {
+                stage: Some(Stage::Waiting),
+                permit: Some(permit),
+                second_permit: None,
+                attempts: [None; 2],
+            }),
             is_revoked: AtomicBool::new(false),
             waker: AtomicWaker::new(),
         }
@@ -107,21 +138,58 @@ impl Seat {
                 *now = stage;
                 Ok(())
             }
-            None => Err(Error::new(ErrorKind::WorkerCrashed, "the call went to another worker")),
+            None => Err(gone()),
         }
     }
 
-    /// Takes the seat away if its stage is one that `may` be: its permit comes back,
+    /// Begins an attempt, which `tell` says, unless the seat was taken away. One beside
+    /// another brings a permit of its own.
+    pub(crate) fn begin(
+        &self,
+        now: Instant,
+        second_permit: Option<Permit>,
+        tell: impl FnOnce() -> Attempt,
+    ) -> Result<Attempt, Error> {
+        let mut state = self.state();
+        if state.stage.is_none() {
+            drop(state);
+            self.give_back(second_permit);
+            return Err(gone());
+        }
+        // Told under the lock: nobody tells of its end before its start.
+        let attempt = tell();
+        state.stage = Some(Stage::Sent);
+        state.second_permit = second_permit;
+        if let Some(free) = state.attempts.iter_mut().find(|attempt| attempt.is_none()) {
+            *free = Some((attempt, now));
+        }
+        Ok(attempt)
+    }
+
+    /// Ends an attempt and gives its permit back. Says whether it is the worker's to tell of
+    /// its end, which it is once, and not after the seat was taken away.
+    pub(crate) fn end(&self, attempt: Attempt) -> bool {
+        let mut state = self.state();
+        let is_it = |begun: &mut (Attempt, Instant)| begun.0 == attempt;
+        let was_there = state.attempts.iter_mut().any(|begun| begun.take_if(is_it).is_some());
+        let spare = if was_there { state.take_spare() } else { [None, None] };
+        drop(state);
+        spare.into_iter().for_each(|permit| self.give_back(permit));
+        was_there
+    }
+
+    /// Takes the seat away if its stage is one that `may` be: its permits come back,
     /// and its worker can neither send for the call nor answer it.
-    pub(crate) fn revoke_if(&self, may: impl FnOnce(Stage) -> bool) -> Option<Stage> {
+    pub(crate) fn revoke_if(&self, may: impl FnOnce(Stage) -> bool) -> Option<Revoked> {
         let mut state = self.state();
         let stage = state.stage.take_if(|stage| may(*stage))?;
-        let permit = state.permit.take();
+        let attempts = std::mem::take(&mut state.attempts);
+        let spare = state.take_spare();
         self.is_revoked.store(true, Ordering::Release);
         drop(state);
-        self.give_back(permit);
+        spare.into_iter().for_each(|permit| self.give_back(permit));
         self.waker.wake();
-        Some(stage)
+        Some(Revoked { stage, attempts })
     }
 
     pub(crate) fn is_revoked(&self) -> bool {
@@ -148,6 +216,10 @@ impl Seat {
     }
 }
 
+fn gone() -> Error {
+    Error::new(ErrorKind::WorkerCrashed, "the call went to another worker")
+}
+
 impl Drop for Seat {
     fn drop(&mut self) {
         self.release();
@@ -172,12 +244,13 @@ mod tests {
     fn a_seat_that_is_taken_away_gives_its_permit_back_and_takes_no_other() {
         let seat = seat();
         assert_eq!(free(&seat), 0);
-        assert_eq!(seat.revoke_if(|stage| stage == Stage::Waiting), Some(Stage::Waiting));
+        let revoked = seat.revoke_if(|stage| stage == Stage::Waiting).unwrap();
+        assert_eq!((revoked.stage, revoked.attempts), (Stage::Waiting, [None; 2]));
         assert_eq!(free(&seat), 1);
         let permit = seat.capacity.permits().try_acquire().ok().unwrap();
         assert!(seat.fill(permit).is_err());
         assert!(seat.go_on_to(Stage::Sent).is_err());
-        assert_eq!(seat.revoke_if(|_| true), None, "a seat is taken away once");
+        assert!(seat.revoke_if(|_| true).is_none(), "a seat is taken away once");
     }
 
     #[test]
@@ -185,7 +258,7 @@ mod tests {
         let seat = seat();
         for stage in [Stage::Applying, Stage::Sent, Stage::Answering] {
             seat.go_on_to(stage).unwrap();
-            assert_eq!(seat.revoke_if(|stage| stage == Stage::Waiting), None);
+            assert!(seat.revoke_if(|stage| stage == Stage::Waiting).is_none());
         }
         assert!(!seat.is_revoked() && seat.has_permit());
     }
@@ -198,5 +271,35 @@ mod tests {
         let capacity = Arc::clone(&seat.capacity);
         drop(seat);
         assert_eq!(capacity.permits().available(), 1);
+    }
+
+    #[test]
+    fn each_of_two_attempts_ends_once_and_gives_one_permit_back() {
+        let capacity = Arc::new(Capacity::new(2));
+        let permit = || capacity.permits().try_acquire().ok();
+        let seat = Seat::new(Arc::clone(&capacity), permit().unwrap());
+        let (now, attempt) = (Instant::now(), |number| Attempt::new(7, number, 0));
+        let first = seat.begin(now, None, || attempt(1)).unwrap();
+        let second = seat.begin(now, permit(), || attempt(2)).unwrap();
+        assert_eq!(free(&seat), 0);
+        assert!(seat.end(first) && !seat.end(first));
+        assert_eq!((free(&seat), seat.has_permit()), (1, true));
+        assert!(seat.end(second));
+        assert_eq!((free(&seat), seat.has_permit()), (2, false));
+    }
+
+    #[test]
+    fn the_end_of_an_attempt_goes_with_the_seat() {
+        let capacity = Arc::new(Capacity::new(2));
+        let permit = || capacity.permits().try_acquire().ok();
+        let seat = Seat::new(Arc::clone(&capacity), permit().unwrap());
+        let now = Instant::now();
+        let first = seat.begin(now, None, || Attempt::new(7, 1, 0)).unwrap();
+        let second = seat.begin(now, permit(), || Attempt::new(7, 2, 0)).unwrap();
+        let revoked = seat.revoke_if(|stage| stage == Stage::Sent).unwrap();
+        assert_eq!(revoked.attempts, [Some((first, now)), Some((second, now))]);
+        assert!(!seat.end(first) && !seat.end(second));
+        assert!(seat.begin(now, None, || unreachable!()).is_err());
+        assert_eq!(free(&seat), 2);
     }
 }

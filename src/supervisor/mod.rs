@@ -11,6 +11,8 @@ mod crew;
 mod heartbeat;
 mod host;
 pub mod messages;
+#[cfg(feature = "metrics")]
+mod metrics;
 mod observers;
 mod repair;
 mod restart;

@@ -31,7 +31,7 @@ use crate::{
     error::ErrorKind,
     http::Request,
     rate_limit::Hold,
-    retry::Budget,
+    retry::{Budget, Earnings},
     stats::{Ledger, Stats, StatsCollector},
     token_manager::{Auth, Callback},
     worker::WorkerParts,
@@ -79,7 +79,7 @@ fn parts() -> (WorkerParts, mpsc::UnboundedReceiver<Lost>) {
         tokens: None,
         stats: stats(),
         hold: Arc::new(Hold::new(now)),
-        budget: Arc::new(Mutex::new(Budget::new(now))),
+        budget: Arc::new(Mutex::new(Budget::new(Earnings::default(), now))),
     };
     (parts, losses)
 }

@@ -25,7 +25,7 @@ use crate::{
 
 /// A call's slot on a worker, empty between its attempts.
 pub struct Place {
-    slot: Slot,
+    slot: Slot<'static>,
     call: Arc<Call>,
 }
 
@@ -36,7 +36,7 @@ impl Place {
     /// None, as the permits do not end.
     pub async fn new(caller: &Caller) -> Result<Self, Error> {
         let seat = caller.seated().await?;
-        let mut slot = Slot::new(seat);
+        let mut slot = Slot::new(seat, Box::leak(Box::default()));
         slot.release();
         Ok(Self { slot, call: Arc::clone(&caller.call) })
     }

@@ -3,6 +3,7 @@
 
 use std::{
     borrow::Cow,
+    pin::pin,
     rc::Rc,
     sync::Arc,
     time::{Duration, Instant, SystemTime},
@@ -14,16 +15,18 @@ use tracing::Instrument;
 use super::{
     attempt::Running,
     gates::{Slot, pass_circuit, pass_hold, pause},
+    hedge::{self, Outcome},
     kit::Kit,
 };
 use crate::{
     dispatch::{Call, Job, Passage},
     error::{Delivery, Error, ErrorKind},
     events::{Attempt, Event},
-    http::Response,
+    http::{Request, Response},
     rate_limit::retry_after,
     retry::{self, Decision},
     seats::Stage,
+    stats::WaitCause,
     token_manager::Issued,
 };
 
@@ -33,9 +36,9 @@ const MAX_REDIRECTS: u32 = 5;
 /// Runs a job to its answer, or until nobody waits for it any more.
 pub(super) async fn run(kit: Rc<Kit>, Job { seat, ticket }: Job) {
     let Some(call) = ticket.call().cloned() else { return };
-    let slot = Slot::new(Arc::clone(&seat));
+    let slot = Slot::new(Arc::clone(&seat), kit.dispatcher.tally());
     let url = Cow::Borrowed(&call.url);
-    let attempts = Attempts { kit: &kit, call: &call, slot, url, latest: None };
+    let attempts = Attempts { kit: &kit, call: &call, slot, url, latest: None, uncounted: 0 };
     let answer = attempts.run().instrument(call.span.clone());
     tokio::select! {
         biased;
@@ -59,10 +62,12 @@ enum Next {
 struct Attempts<'a> {
     kit: &'a Kit,
     call: &'a Call,
-    slot: Slot,
+    slot: Slot<'a>,
     url: Cow<'a, Uri>,
     /// The attempt that was made last.
     latest: Option<Attempt>,
+    /// Attempts that are no retries: replays and hedges.
+    uncounted: u32,
 }
 
 impl<'a> Attempts<'a> {
@@ -72,8 +77,6 @@ impl<'a> Attempts<'a> {
         let mut token = None;
         let mut has_renewed = false;
         let mut redirects = 0;
-        // Replays are no retries: they stay out of the count.
-        let mut replays = 0;
         let mut last = None;
         loop {
             self.slot.go_on_to(Stage::Waiting)?;
@@ -94,9 +97,9 @@ impl<'a> Attempts<'a> {
             };
             match next {
                 Next::Return(response) => return Ok(response),
-                Next::Replay => replays += 1,
+                Next::Replay => self.uncounted += 1,
                 Next::Fail(error) => {
-                    let attempts = self.call.attempts().saturating_sub(replays);
+                    let attempts = self.call.attempts().saturating_sub(self.uncounted);
                     let error = self.retry(error, attempts).await?;
                     last = Some(error);
                     token = None;
@@ -157,37 +160,38 @@ impl<'a> Attempts<'a> {
         }
     }
 
-    /// Makes one attempt. The slot is free again when it returns.
+    /// Makes one attempt, and perhaps another one beside it. The slot is free again when it
+    /// returns.
     async fn attempt(
         &mut self,
         token: Option<&Issued>,
         passage: Option<Passage<'a>>,
     ) -> Result<Response, Error> {
-        let Self { kit, call, slot, url, latest } = self;
+        let Self { kit, call, slot, url, latest, uncounted } = self;
         slot.go_on_to(Stage::Applying)?;
         let (request, url) = kit.prepare(call, url, token)?;
-        let started = Instant::now();
-        let remaining = call.remaining(started);
-        let limit = remaining.min(kit.config.settings.request_timeout);
-        if remaining.is_zero() {
+        if call.remaining(Instant::now()).is_zero() {
             return Err(Error::new(ErrorKind::DeadlineExceeded, "the call's deadline passed"));
         }
-        slot.go_on_to(Stage::Sent)?;
-        let running = Running::begin(kit, call, passage, started);
-        let outcome = tokio::time::timeout(limit, kit.client.send(&request, &url)).await;
-        slot.release();
-        let outcome = outcome.unwrap_or_else(|_| {
-            Err(if limit == remaining {
-                Error::new(
-                    ErrorKind::DeadlineExceeded,
-                    "the call's deadline passed before the answer came",
-                )
-            } else {
-                Error::new(ErrorKind::Timeout, "the answer took longer than request_timeout")
-            }
-            .with_delivery(Delivery::Unknown))
-        });
-        *latest = Some(running.end(&outcome));
+        let running = Running::begin(kit, call, slot.seat(), passage, None)?;
+        let mut first = pin!(exchange(running, kit, call, &request, &url));
+        let in_time = match hedge::delay(kit, call) {
+            Some(delay) => tokio::time::timeout(delay, first.as_mut()).await.ok(),
+            None => Some(first.as_mut().await),
+        };
+        let (attempt, outcome) = match in_time {
+            Some(outcome) => outcome,
+            None => match hedge::second(kit, slot.seat()) {
+                Some((permit, passage)) => {
+                    let second = Running::begin(kit, call, slot.seat(), passage, Some(permit))?;
+                    *uncounted += 1;
+                    let second = Box::pin(exchange(second, kit, call, &request, &url));
+                    hedge::race(kit, first, second).await
+                }
+                None => first.await,
+            },
+        };
+        *latest = Some(attempt);
         if let (Some(tokens), Some(token), Ok(response)) = (&kit.tokens, token, &outcome)
             && let Some(wait) = tokens.heed(token, response)
         {
@@ -264,7 +268,13 @@ impl<'a> Attempts<'a> {
             remaining: self.call.remaining(now),
             jitter: fastrand::f64(),
         };
-        let withdraw = || kit.budget(|budget| budget.withdraw(now));
+        let withdraw = || {
+            let is_covered = kit.budget(|budget| budget.withdraw(now));
+            if !is_covered {
+                kit.counters.borrow_mut().denied();
+            }
+            is_covered
+        };
         let wait = match retry::decide(&kit.policy, &attempt, withdraw) {
             Decision::RetryIn(wait) => wait,
             Decision::GiveUp => return Err(error),
@@ -295,7 +305,9 @@ impl<'a> Attempts<'a> {
             kit.events().emit(|| Event::RetryScheduled { attempt, wait, reason, status });
         }
         self.slot.go_on_to(Stage::Waiting)?;
-        pause(self.call, wait).await.map_err(|late| after(late, Some(error.clone())))?;
+        pause(self.call, &self.slot, WaitCause::Backoff, wait)
+            .await
+            .map_err(|late| after(late, Some(error.clone())))?;
         Ok(error)
     }
 
@@ -307,6 +319,29 @@ impl<'a> Attempts<'a> {
             cause => after(error, cause),
         }
     }
+}
+
+/// Sends a request and reads its answer, as the attempt that has begun.
+async fn exchange(
+    running: Running<'_>,
+    kit: &Kit,
+    call: &Call,
+    request: &Request,
+    url: &Uri,
+) -> Outcome {
+    let remaining = call.remaining(running.started());
+    let limit = remaining.min(kit.config.settings.request_timeout);
+    let outcome = tokio::time::timeout(limit, kit.client.send(request, url)).await;
+    let outcome = outcome.unwrap_or_else(|_| {
+        Err(if limit == remaining {
+            let what = "the call's deadline passed before the answer came";
+            Error::new(ErrorKind::DeadlineExceeded, what)
+        } else {
+            Error::new(ErrorKind::Timeout, "the answer took longer than request_timeout")
+        }
+        .with_delivery(Delivery::Unknown))
+    });
+    (running.end(&outcome), outcome)
 }
 
 /// `error`, which ended the call after `cause` had made it wait.

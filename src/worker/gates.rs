@@ -1,36 +1,35 @@
 //! What a call passes before each attempt: a slot, the API's hold, the circuit breaker,
-//! the rate limit, a token. Whoever has to wait here gives its slot back first.
+//! the rate limit. Whoever has to wait here gives its slot back first.
 
 use std::{
-    cell::{Cell, RefCell},
+    cell::Cell,
     future::Future,
     sync::Arc,
-    time::{Duration, Instant, SystemTime},
+    time::{Duration, Instant},
 };
 
-use http::StatusCode;
 use tokio::sync::oneshot;
 
 use crate::{
     actors::{Line, Unanswered},
-    dispatch::{Call, Circuit, admission},
+    dispatch::{Call, Circuit, Tally, Waiting, admission},
     error::{Error, ErrorKind},
-    http::Response,
-    rate_limit::{Acquire, Board, Hold, Lease, Limiter, quota, retry_after},
+    rate_limit::{Acquire, Hold, Lease, Limiter},
     retry::Refusal,
     seats::{Seat, Stage},
-    token_manager::{Issue, Issued, TokenManager},
+    stats::WaitCause,
 };
 
 /// The right to have one attempt on the wire. It is kept in the call's seat, where the
 /// rate limiter can put it and the supervisor can take it back.
-pub(super) struct Slot {
+pub(super) struct Slot<'a> {
     seat: Arc<Seat>,
+    tally: &'a Tally,
 }
 
-impl Slot {
-    pub(super) fn new(seat: Arc<Seat>) -> Self {
-        Self { seat }
+impl<'a> Slot<'a> {
+    pub(super) fn new(seat: Arc<Seat>, tally: &'a Tally) -> Self {
+        Self { seat, tally }
     }
 
     pub(super) fn release(&mut self) {
@@ -41,11 +40,21 @@ impl Slot {
     pub(super) async fn hold(&mut self, call: &Call) -> Result<(), Error> {
         if !self.seat.has_permit() {
             let permit =
-                within_deadline(call, admission::permit(self.seat.permits(), call)).await?;
+                within_deadline(call, admission::permit(self.seat.permits(), call, self.tally))
+                    .await?;
             // A seat that was taken away wants none, and its task ends when it is next polled.
             let _ = self.seat.fill(permit?);
         }
         Ok(())
+    }
+
+    /// Begins a wait, which is counted under `cause` until the answer is dropped.
+    pub(super) fn waiting(&self, cause: WaitCause) -> Waiting<'a> {
+        self.tally.waiting(cause)
+    }
+
+    pub(super) fn seat(&self) -> &Arc<Seat> {
+        &self.seat
     }
 
     /// Notes how far the call is. It fails when the call is no longer this worker's.
@@ -54,7 +63,7 @@ impl Slot {
     }
 }
 
-impl Drop for Slot {
+impl Drop for Slot<'_> {
     fn drop(&mut self) {
         self.seat.release();
     }
@@ -67,12 +76,18 @@ pub(super) async fn within_deadline<F: Future>(call: &Call, wait: F) -> Result<F
         .map_err(|_| Error::new(ErrorKind::DeadlineExceeded, "the call's deadline passed"))
 }
 
-/// Sleeps for `wait`, or fails at once if that would pass the deadline.
-pub(super) async fn pause(call: &Call, wait: Duration) -> Result<(), Error> {
+/// Sleeps for `wait`, for `cause`, or fails at once if that would pass the deadline.
+pub(super) async fn pause(
+    call: &Call,
+    slot: &Slot<'_>,
+    cause: WaitCause,
+    wait: Duration,
+) -> Result<(), Error> {
     if wait > call.remaining(Instant::now()) {
         return Err(Error::new(ErrorKind::DeadlineExceeded, "a wait would pass the deadline")
             .with_wait(wait));
     }
+    let _waiting = slot.waiting(cause);
     tokio::time::sleep(wait).await;
     Ok(())
 }
@@ -94,7 +109,7 @@ impl Throttle {
     pub(super) async fn pass(
         &self,
         call: &Call,
-        slot: &mut Slot,
+        slot: &mut Slot<'_>,
         token: Option<usize>,
     ) -> Result<Option<usize>, Error> {
         if self.spare() > 0 {
@@ -103,7 +118,9 @@ impl Throttle {
         if slot.seat.has_permit() && self.take_spare() {
             return Ok(None);
         }
+        let waiting = slot.waiting(WaitCause::Rate);
         let lease = within_deadline(call, self.ask(call, &slot.seat, token)).await??;
+        drop(waiting);
         // What another call was lent meanwhile is not lost.
         let spare = lease.spare + self.spare();
         self.lease.set(Some(Lease { spare, ..lease }));
@@ -140,7 +157,8 @@ impl Throttle {
         lease.map_or(0, |lease| lease.spare)
     }
 
-    fn take_spare(&self) -> bool {
+    /// Takes a permit from the lease at hand, if one is left.
+    pub(super) fn take_spare(&self) -> bool {
         let Some(spare) = self.spare().checked_sub(1) else { return false };
         self.lease.set(self.lease.get().map(|lease| Lease { spare, ..lease }));
         true
@@ -148,10 +166,10 @@ impl Throttle {
 }
 
 /// Waits until the API's hold is over.
-pub(super) async fn pass_hold(hold: &Hold, call: &Call, slot: &mut Slot) -> Result<(), Error> {
+pub(super) async fn pass_hold(hold: &Hold, call: &Call, slot: &mut Slot<'_>) -> Result<(), Error> {
     while let Some(wait) = hold.remaining(Instant::now()) {
         slot.release();
-        pause(call, wait).await?;
+        pause(call, slot, WaitCause::Hold, wait).await?;
     }
     Ok(())
 }
@@ -162,7 +180,7 @@ pub(super) async fn pass_hold(hold: &Hold, call: &Call, slot: &mut Slot) -> Resu
 pub(super) async fn pass_circuit(
     circuit: &Circuit,
     call: &Call,
-    slot: &mut Slot,
+    slot: &mut Slot<'_>,
 ) -> Result<(), Error> {
     loop {
         // Made before the check, so that no change is missed between the two.
@@ -178,167 +196,7 @@ pub(super) async fn pass_circuit(
             return Err(circuit.refuse(refusal));
         };
         slot.release();
+        let _waiting = slot.waiting(WaitCause::Breaker);
         let _ = tokio::time::timeout(wait, changed).await;
-    }
-}
-
-/// The tokens a worker knows of, so that it asks the manager only for what is
-/// missing, stale or refused.
-pub(super) struct Tokens {
-    manager: Line<TokenManager>,
-    known: RefCell<Vec<Option<Issued>>>,
-    board: Arc<Board>,
-}
-
-impl Tokens {
-    pub(super) fn new(manager: Line<TokenManager>, board: Arc<Board>) -> Self {
-        Self { manager, known: RefCell::new(vec![None; board.slots()]), board }
-    }
-
-    /// The next token in turn. While the API holds all of them it waits for the first.
-    pub(super) async fn next(&self, call: &Call, slot: &mut Slot) -> Result<Issued, Error> {
-        loop {
-            let index = match self.board.next(Instant::now()) {
-                Ok(index) => index,
-                Err(wait) => {
-                    slot.release();
-                    pause(call, wait).await?;
-                    continue;
-                }
-            };
-            if let Some(token) = self.known(index) {
-                return Ok(token);
-            }
-            let token = self.ask(call, slot, Issue { slot: index, stale: None }).await?;
-            if !self.is_held(&token, Instant::now()) {
-                return Ok(token);
-            }
-        }
-    }
-
-    /// The token of the slot that the limiter chose; `None` when it had to be waited for, so
-    /// that the permit went back.
-    pub(super) async fn chosen(
-        &self,
-        call: &Call,
-        slot: &mut Slot,
-        index: usize,
-    ) -> Result<Option<Issued>, Error> {
-        let known = self.known(index);
-        if known.is_none() {
-            self.board.put_back(index);
-            self.ask(call, slot, Issue { slot: index, stale: None }).await?;
-        }
-        Ok(known)
-    }
-
-    /// Whether the API came to hold a token.
-    pub(super) fn is_held(&self, token: &Issued, now: Instant) -> bool {
-        self.board.is_held(token.slot, now)
-    }
-
-    /// Whether the limiter chooses the token, since each has a limit.
-    pub(super) fn are_limited(&self) -> bool {
-        self.board.is_limited()
-    }
-
-    /// A token in place of one that the API refused.
-    pub(super) async fn renew(
-        &self,
-        call: &Call,
-        slot: &mut Slot,
-        refused: &Issued,
-    ) -> Result<Issued, Error> {
-        let stale = Issue { slot: refused.slot, stale: Some(refused.generation) };
-        self.ask(call, slot, stale).await
-    }
-
-    /// Takes in what an answer to `token` says about the use of it, where there are others to
-    /// use. Returns for how long it is held.
-    pub(super) fn heed(&self, token: &Issued, response: &Response) -> Option<Duration> {
-        if !self.are_several() {
-            return None;
-        }
-        let (now, wall) = (Instant::now(), SystemTime::now());
-        let asked = (response.status() == StatusCode::TOO_MANY_REQUESTS)
-            .then(|| retry_after(response.headers(), wall))
-            .flatten();
-        let told = quota(response.headers(), wall).quota;
-        // What the server asks for in so many words goes before what it tells of quotas.
-        let used_up = told.and_then(|quota| self.board.observe(token.slot, quota, now));
-        let held = asked.and_then(|wait| self.board.hold(token.slot, wait, now));
-        held.or(used_up)
-    }
-
-    /// Whether another token may go on when the API refuses one.
-    pub(super) fn are_several(&self) -> bool {
-        self.board.slots() > 1
-    }
-
-    /// How long all tokens are held, if they are, after one was refused with the wait `asked`.
-    /// A hold lasts for `longest` at most; where that is all there is to wait for, it is what
-    /// was asked.
-    pub(super) fn wait(
-        &self,
-        now: Instant,
-        asked: Option<Duration>,
-        longest: Duration,
-    ) -> Option<Duration> {
-        let wait = self.board.wait(None, now);
-        // The hold began a moment ago.
-        let is_cut = wait + Duration::from_secs(1) > longest;
-        let asked = asked.filter(|asked| *asked > longest && is_cut);
-        (!wait.is_zero()).then(|| asked.unwrap_or(wait))
-    }
-
-    /// The token of a slot, if it is at hand and may still be used.
-    fn known(&self, index: usize) -> Option<Issued> {
-        let known = self.known.borrow().get(index).cloned().flatten();
-        known.filter(|token| {
-            token.is_good(Instant::now()) && self.board.stands_by(token.slot, token.epoch)
-        })
-    }
-
-    async fn ask(
-        &self,
-        call: &Call,
-        slot: &mut Slot,
-        mut question: Issue,
-    ) -> Result<Issued, Error> {
-        slot.release();
-        loop {
-            let issued = within_deadline(call, self.issue(question)).await??;
-            // It may have been declared void since its acquire began.
-            if !self.board.stands_by(issued.slot, issued.epoch) {
-                question = Issue { slot: issued.slot, stale: Some(issued.generation) };
-                continue;
-            }
-            if let Some(known) = self.known.borrow_mut().get_mut(issued.slot) {
-                *known = Some(issued.clone());
-            }
-            return Ok(issued);
-        }
-    }
-
-    /// Asks the manager, and the one after it if it dies with the question. Who asked two
-    /// that died may be the one who kills them.
-    async fn issue(&self, question: Issue) -> Result<Issued, Error> {
-        let failed = |what| Err(Error::new(ErrorKind::Token, what));
-        let mut deaths = 0;
-        while deaths < 2 {
-            match self.manager.send(question).await {
-                Ok(Some(answer)) => return answer,
-                // It is dead, and the next question waits for its successor.
-                Ok(None) => {}
-                Err(Unanswered::Died) => deaths += 1,
-                Err(Unanswered::Hung) => {
-                    return failed("the acquire callback blocked its thread for too long");
-                }
-                Err(Unanswered::Gone) => {
-                    return failed("the acquire callback killed or blocked its thread too often");
-                }
-            }
-        }
-        failed("the thread of the acquire callback died")
     }
 }

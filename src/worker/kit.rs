@@ -11,7 +11,7 @@ use std::{
 use actix::prelude::*;
 use http::Uri;
 
-use super::gates::{Throttle, Tokens};
+use super::{gates::Throttle, hedge::Hedging, tokens::Tokens};
 use crate::{
     actors::Line,
     config::ValidConfig,
@@ -49,6 +49,7 @@ pub(super) struct Kit {
     pub(super) policy: retry::Policy,
     budget: Arc<Mutex<Budget>>,
     pub(super) counters: RefCell<Counters>,
+    pub(super) hedging: RefCell<Hedging>,
     stats: Line<StatsCollector>,
 }
 
@@ -68,6 +69,7 @@ impl Kit {
             hold: parts.hold,
             budget: parts.budget,
             counters: RefCell::default(),
+            hedging: RefCell::default(),
             stats: parts.stats,
         }
     }
@@ -77,6 +79,9 @@ impl Kit {
         let Ok(mut counters) = self.counters.try_borrow_mut() else { return };
         if counters.is_empty() {
             return;
+        }
+        if let Ok(mut hedging) = self.hedging.try_borrow_mut() {
+            hedging.observe(&counters.latencies);
         }
         let Some(stats) = self.stats.actor() else { return };
         let report = Counted { worker: self.worker, counters: counters.take() };
