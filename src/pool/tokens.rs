@@ -23,6 +23,13 @@ impl AwwPool {
     /// `apply` runs on a worker before every attempt, and returns the request or the error that
     /// kept it from making one. A 401 leads to one new token and one repeat; a second 401 is
     /// the call's error.
+    ///
+    /// Of several tokens the one with the most quota left goes out, as the API's headers tell
+    /// it, in turn where that is even. A 429 with `Retry-After`, or a quota that is used up,
+    /// holds only its token, for at most [`max_retry_after`](PoolBuilder::max_retry_after);
+    /// a call waits when all are held, for the first that is free. A token that cannot be
+    /// acquired is passed by likewise. With one token a 429 holds the whole API, and so does a
+    /// 503 with any number.
     #[must_use]
     pub fn with_auth_callback<A, F, T, E, P, R>(self, tokens: usize, acquire: A, apply: P) -> Self
     where
