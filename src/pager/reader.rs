@@ -27,6 +27,7 @@ use super::{
 use crate::{
     dispatch::{Control, PoolLink},
     error::{Error, ErrorKind},
+    priority::Priority,
 };
 
 /// So many pagers in a row may die without a page, which bounds those that die of themselves:
@@ -89,7 +90,8 @@ enum Pager {
 
 impl<T: Send + 'static> Reader<T> {
     /// Starts the pool, if it has not started, and a pager.
-    pub(super) async fn open(link: PoolLink, target: Target<T>) -> Result<Self, Error> {
+    pub(super) async fn open(link: PoolLink, mut target: Target<T>) -> Result<Self, Error> {
+        target.priority = target.priority.or_else(Priority::of_scope);
         let control = link.0.connect().await?;
         let target = Arc::new(target);
         let plan = Plan::new(target.paging.clone());

@@ -17,6 +17,7 @@ use crate::{
     dispatch::{Dispatcher, Effort, PoolLink},
     error::{Error, ErrorKind},
     http::{Request, Response},
+    priority::Priority,
 };
 
 /// Pages ahead of the consumer unless set otherwise.
@@ -27,6 +28,7 @@ const DEFAULT_BYTE_BUDGET: usize = 64 * 1024 * 1024;
 /// What to read, and how.
 pub(super) struct Target<T> {
     endpoint: String,
+    pub(super) priority: Option<Priority>,
     pub(super) prefetch: usize,
     pub(super) byte_budget: usize,
     pub(super) paging: Paging,
@@ -62,6 +64,7 @@ impl<T: Send + 'static> Target<T> {
     pub(super) fn new<D: ItemDecoder<Item = T>>(endpoint: String, decoder: D) -> Self {
         Self {
             endpoint,
+            priority: Priority::of_scope(),
             prefetch: DEFAULT_PREFETCH,
             byte_budget: DEFAULT_BYTE_BUDGET,
             paging: Paging::default(),
@@ -72,8 +75,9 @@ impl<T: Send + 'static> Target<T> {
 
     /// The same target with items built by another decoder.
     pub(super) fn decoded_by<D: ItemDecoder>(self, decoder: D) -> Target<D::Item> {
-        let Self { endpoint, prefetch, byte_budget, paging, envelope, .. } = self;
-        Target { endpoint, prefetch, byte_budget, paging, envelope, decoder: Arc::new(decoder) }
+        let decoder = Arc::new(decoder);
+        let Self { endpoint, priority, prefetch, byte_budget, paging, envelope, .. } = self;
+        Target { endpoint, priority, prefetch, byte_budget, paging, envelope, decoder }
     }
 
     /// Fetches one page.
@@ -85,8 +89,10 @@ impl<T: Send + 'static> Target<T> {
     ) -> impl Future<Output = Result<Arrival, Error>> + Send + use<T> {
         let dispatcher = Arc::clone(dispatcher);
         let request = Request::get(self.endpoint.as_str()).query(&self.paging.query(index, size));
+        let priority = self.priority.unwrap_or_default();
         async move {
-            let (response, effort) = dispatcher.measured(request?).await?;
+            let request = request?.priority(priority);
+            let (response, effort) = dispatcher.measured(request).await?;
             Ok(Arrival { response, effort })
         }
     }

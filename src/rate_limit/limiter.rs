@@ -322,7 +322,7 @@ mod tests {
 
     fn seat() -> Arc<Seat> {
         let capacity = Arc::new(Capacity::new(1));
-        let permit = capacity.permits().clone().try_acquire_owned().unwrap();
+        let permit = capacity.permits().try_acquire().unwrap();
         Arc::new(Seat::new(capacity, permit))
     }
 

@@ -6,7 +6,9 @@ mod attempt;
 pub(crate) mod bench_support;
 mod call;
 mod gates;
+mod hedge;
 mod kit;
+mod tokens;
 
 pub(crate) use actor::{Fill, Flush, Run, Worker};
 pub(crate) use kit::Parts as WorkerParts;
