@@ -75,6 +75,8 @@ pub struct Request {
     priority: Option<Priority>,
     /// `Some(None)` says that there is none, whatever the pool says.
     hedge: Option<Option<Hedge>>,
+    /// Where the request goes, if not to the pool's API.
+    elsewhere: Option<Arc<BaseUrl>>,
 }
 
 impl Request {
@@ -92,6 +94,7 @@ impl Request {
             rate_key: None,
             priority: Priority::of_scope(),
             hedge: None,
+            elsewhere: None,
         }
     }
 
@@ -252,6 +255,18 @@ impl Request {
 
     pub(crate) fn set_target(&mut self, target: String) {
         self.target = target;
+    }
+
+    /// Sends the request to another API, without credentials: no token is applied, and of the
+    /// pool's default headers only those go with it that say who asks and what is understood.
+    pub(crate) fn elsewhere(mut self, base: BaseUrl) -> Self {
+        self.elsewhere = Some(Arc::new(base));
+        self
+    }
+
+    /// The base URL of another API than the pool's, if the request is for that.
+    pub(crate) fn other_base(&self) -> Option<&Arc<BaseUrl>> {
+        self.elsewhere.as_ref()
     }
 
     pub(crate) fn payload(&self) -> Option<&Bytes> {
