@@ -8,10 +8,14 @@
 use std::{fmt, sync::Arc, time::Duration};
 
 use bytes::Bytes;
-use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
-use serde::{Serialize, de::DeserializeOwned};
+use http::{HeaderMap, HeaderName, HeaderValue, Method};
+use serde::Serialize;
 
-use crate::error::{Error, ErrorKind};
+use crate::{
+    error::{Error, ErrorKind},
+    priority::Priority,
+    retry::Hedge,
+};
 
 mod body;
 mod client;
@@ -27,6 +31,7 @@ mod head;
 mod outage;
 mod proxy;
 mod reserve;
+mod response;
 mod stack;
 mod stream;
 mod strict_io;
@@ -40,6 +45,7 @@ pub(crate) use client::{Client, Settings};
 pub(crate) use dial::SocketOptions;
 pub(crate) use gauge::Gauge;
 pub(crate) use proxy::Proxy;
+pub use response::Response;
 pub(crate) use target::BaseUrl;
 pub(crate) use wire::check_headers;
 
@@ -68,6 +74,9 @@ pub struct Request {
     queue_timeout: Option<Duration>,
     repeatable: Option<bool>,
     rate_key: Option<Arc<str>>,
+    priority: Option<Priority>,
+    /// `Some(None)` says that there is none, whatever the pool says.
+    hedge: Option<Option<Hedge>>,
     /// Where the request goes, if not to the pool's API.
     elsewhere: Option<Arc<BaseUrl>>,
 }
@@ -85,6 +94,8 @@ impl Request {
             queue_timeout: None,
             repeatable: None,
             rate_key: None,
+            priority: Priority::of_scope(),
+            hedge: None,
             elsewhere: None,
         }
     }
@@ -205,6 +216,24 @@ impl Request {
         self
     }
 
+    /// Sets the place among calls that wait for a connection or for the rate limit, see
+    /// [`Priority`]. The default is that of the Vantage scope in which the request is made or
+    /// submitted.
+    #[must_use]
+    pub fn priority(mut self, priority: Priority) -> Self {
+        self.priority = Some(priority);
+        self
+    }
+
+    /// Says when this request is sent a second time, on another connection, if it has no
+    /// answer; `None` is never. Only a GET is. The default is the pool's
+    /// [`hedge`](crate::PoolBuilder::hedge).
+    #[must_use]
+    pub fn hedge(mut self, hedge: impl Into<Option<Hedge>>) -> Self {
+        self.hedge = Some(hedge.into());
+        self
+    }
+
     /// The method.
     #[must_use]
     pub fn method(&self) -> &Method {
@@ -263,6 +292,15 @@ impl Request {
         self.deadline
     }
 
+    pub(crate) fn own_hedge(&self) -> Option<Option<Hedge>> {
+        self.hedge
+    }
+
+    /// To be asked where the request is submitted.
+    pub(crate) fn own_priority(&self) -> Priority {
+        self.priority.or_else(Priority::of_scope).unwrap_or_default()
+    }
+
     /// Whether the request may be sent again when the first one may have been acted upon.
     pub(crate) fn is_repeatable(&self) -> bool {
         self.repeatable.unwrap_or(self.method.is_idempotent())
@@ -287,94 +325,6 @@ impl fmt::Debug for Request {
             .field("path", &self.target.split('?').next().unwrap_or_default())
             .field("headers", &self.headers.keys().collect::<Vec<_>>())
             .field("body_len", &self.body.as_ref().map(Bytes::len))
-            .finish()
-    }
-}
-
-/// An answer, read to its end and checked to be complete.
-///
-/// ```
-/// # use vantage_api_pool::Response;
-/// # fn demo(response: Response) -> Result<(), vantage_api_pool::Error> {
-/// let rows: Vec<serde_json::Value> = response.json()?;
-/// # Ok(()) }
-/// ```
-#[derive(Clone)]
-pub struct Response {
-    status: StatusCode,
-    headers: HeaderMap,
-    body: Bytes,
-}
-
-impl Response {
-    pub(crate) fn new(status: StatusCode, body: impl Into<Bytes>) -> Self {
-        Self::from_parts(status, HeaderMap::new(), body.into())
-    }
-
-    pub(crate) fn from_parts(status: StatusCode, headers: HeaderMap, body: Bytes) -> Self {
-        Self { status, headers, body }
-    }
-
-    /// The status. A call ends with `Ok` only for a success (2xx).
-    #[must_use]
-    pub fn status(&self) -> StatusCode {
-        self.status
-    }
-
-    /// The headers.
-    #[must_use]
-    pub fn headers(&self) -> &HeaderMap {
-        &self.headers
-    }
-
-    #[cfg(test)]
-    pub(crate) fn headers_mut(&mut self) -> &mut HeaderMap {
-        &mut self.headers
-    }
-
-    /// The whole body, decompressed.
-    #[must_use]
-    pub fn body(&self) -> &Bytes {
-        &self.body
-    }
-
-    /// The whole body, without copying it.
-    #[must_use]
-    pub fn into_body(self) -> Bytes {
-        self.body
-    }
-
-    /// The body read as JSON.
-    ///
-    /// # Errors
-    /// [`ErrorKind::Decode`], with the response in it, when the body is not JSON of type `T`.
-    pub fn json<T: DeserializeOwned>(&self) -> Result<T, Error> {
-        serde_json::from_slice(&self.body).map_err(|source| {
-            Error::new(ErrorKind::Decode, "the body is not the JSON that was asked for")
-                .with_source(source)
-                .with_response(self.clone())
-        })
-    }
-
-    /// The body as UTF-8 text.
-    ///
-    /// # Errors
-    /// [`ErrorKind::Decode`] when the body is not UTF-8.
-    pub fn text(&self) -> Result<&str, Error> {
-        std::str::from_utf8(&self.body).map_err(|source| {
-            Error::new(ErrorKind::Decode, "the body is not UTF-8 text")
-                .with_source(source)
-                .with_response(self.clone())
-        })
-    }
-}
-
-impl fmt::Debug for Response {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Response")
-            .field("status", &self.status)
-            .field("headers", &self.headers.keys().collect::<Vec<_>>())
-            .field("body_len", &self.body.len())
             .finish()
     }
 }

@@ -26,6 +26,7 @@ use crate::{
     dispatch::{Control, PoolLink},
     error::{Error, ErrorKind},
     events::Event,
+    priority::Priority,
 };
 
 /// Reads one paged endpoint in order.
@@ -76,11 +77,12 @@ impl<T: Send + 'static> Reader<T> {
     /// Starts the pool, if it has not started, and a pager, and goes on at `position`.
     pub(super) async fn open(
         link: PoolLink,
-        target: Target<T>,
+        mut target: Target<T>,
         position: Position,
     ) -> Result<Self, Error> {
         target.paging.check()?;
         let start = position.start(&target.paging)?;
+        target.priority = target.priority.or_else(Priority::of_scope);
         let control = link.0.connect().await?;
         let target = Arc::new(target);
         let plan = Plan::new(target.paging.clone(), start.as_ref().unwrap_or(&target.start()));
