@@ -71,6 +71,7 @@ pub struct Request {
     repeatable: Option<bool>,
     /// Where the request goes, if not to the pool's API.
     elsewhere: Option<Arc<BaseUrl>>,
+    rate_key: Option<Arc<str>>,
 }
 
 impl Request {
@@ -86,6 +87,7 @@ impl Request {
             queue_timeout: None,
             repeatable: None,
             elsewhere: None,
+            rate_key: None,
         }
     }
 
@@ -197,6 +199,14 @@ impl Request {
         self
     }
 
+    /// Counts the request under `key`, such as a tenant, where the pool has a
+    /// [`rate_limit_per_key`](crate::PoolBuilder::rate_limit_per_key). The key is not sent.
+    #[must_use]
+    pub fn rate_key(mut self, key: impl Into<Arc<str>>) -> Self {
+        self.rate_key = Some(key.into());
+        self
+    }
+
     /// The method.
     #[must_use]
     pub fn method(&self) -> &Method {
@@ -245,6 +255,10 @@ impl Request {
     pub(crate) fn or_queue_timeout(mut self, default: Option<Duration>) -> Self {
         self.queue_timeout = self.queue_timeout.or(default);
         self
+    }
+
+    pub(crate) fn own_rate_key(&self) -> Option<&Arc<str>> {
+        self.rate_key.as_ref()
     }
 
     pub(crate) fn own_deadline(&self) -> Option<Duration> {

@@ -64,7 +64,7 @@ pub(crate) struct Lease {
 }
 
 /// Owns the bucket and the queue before it.
-pub(crate) struct RateLimiter {
+pub(crate) struct Limiter {
     bucket: Bucket,
     /// What all workers together may have leased without a use for it.
     leasable: u32,
@@ -80,7 +80,7 @@ pub(crate) struct RateLimiter {
     _watch: Box<dyn Send>,
 }
 
-impl RateLimiter {
+impl Limiter {
     /// A limit of `rate` requests per second for all `workers` together. After a pause
     /// `burst` of them may leave at once, or else 10 ms worth of the rate.
     pub(crate) fn new(
@@ -191,11 +191,11 @@ impl RateLimiter {
     }
 }
 
-impl Actor for RateLimiter {
+impl Actor for Limiter {
     type Context = Context<Self>;
 }
 
-impl Handler<Acquire> for RateLimiter {
+impl Handler<Acquire> for Limiter {
     type Result = ();
 
     fn handle(&mut self, acquire: Acquire, ctx: &mut Self::Context) {
@@ -223,7 +223,7 @@ impl Handler<Acquire> for RateLimiter {
     }
 }
 
-impl Handler<Share> for RateLimiter {
+impl Handler<Share> for Limiter {
     type Result = ();
 
     fn handle(&mut self, Share(workers): Share, _: &mut Self::Context) {
@@ -237,4 +237,4 @@ fn share(leasable: u32, workers: usize) -> u32 {
 }
 
 #[cfg(test)]
-crate::actors::mortal!(RateLimiter);
+crate::actors::mortal!(Limiter);

@@ -13,7 +13,7 @@ use crate::{
     actors::{Line, Pulse, Switch, line},
     config::PoolConfig,
     dispatch::Dispatcher,
-    rate_limit::RateLimiter,
+    rate_limit::Limiter,
     stats::{Ledger, StatsCollector},
     token_manager::TokenManager,
 };
@@ -106,14 +106,14 @@ pub(super) struct Controls {
     ledger: Arc<Ledger>,
     stats: Post<StatsCollector>,
     stats_line: Line<StatsCollector>,
-    limiter: Option<Post<RateLimiter>>,
+    limiter: Option<Post<Limiter>>,
     pub(super) tokens: Option<Tokens>,
 }
 
 /// The ways to the holders of the roles.
 pub(super) struct Lines {
     pub(super) stats: Line<StatsCollector>,
-    pub(super) limiter: Option<Line<RateLimiter>>,
+    pub(super) limiter: Option<Line<Limiter>>,
     pub(super) tokens: Option<Line<TokenManager>>,
 }
 
@@ -165,7 +165,7 @@ impl Controls {
         let capacity = self.dispatcher.capacity();
         let workers = capacity.size() / connections_per_worker;
         let slots = Arc::clone(capacity.permits());
-        let mut limiter = RateLimiter::new(rate, burst, workers, slots, now, watch);
+        let mut limiter = Limiter::new(rate, burst, workers, slots, now, watch);
         if post.life > 1 {
             limiter = limiter.emptied(now);
         }

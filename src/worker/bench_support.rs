@@ -20,7 +20,7 @@ use crate::{
         bench_support::{Caller, Permits},
     },
     error::{Error, ErrorKind},
-    rate_limit::RateLimiter,
+    rate_limit::Limiter,
 };
 
 /// A call's slot on a worker, empty between its attempts.
@@ -59,7 +59,7 @@ impl Place {
 pub struct Throttled {
     throttle: Throttle,
     place: Place,
-    _limiter: (Switch<RateLimiter>, Thread),
+    _limiter: (Switch<Limiter>, Thread),
 }
 
 impl Throttled {
@@ -76,7 +76,7 @@ impl Throttled {
         let (limiter, thread) = host(move || {
             let rate = Decimal::from(1_000_000_000);
             let burst = Some(u32::MAX);
-            RateLimiter::new(rate, burst, workers, slots, Instant::now(), Box::new(()))
+            Limiter::new(rate, burst, workers, slots, Instant::now(), Box::new(()))
         })?;
         let (switch, line) = line();
         switch.lead_to(Some(limiter), false);

@@ -23,7 +23,7 @@ use crate::{
     error::{Error, ErrorKind},
     events::Events,
     http::{Client, Request},
-    rate_limit::{Hold, RateLimiter},
+    rate_limit::{Hold, KeyedRateLimiter, Limiter},
     retry::{self, Budget},
     stats::{Counted, Counters, StatsCollector},
     token_manager::{Issued, TokenManager},
@@ -33,7 +33,8 @@ use crate::{
 #[derive(Clone)]
 pub(crate) struct Parts {
     pub(crate) dispatcher: Arc<Dispatcher>,
-    pub(crate) limiter: Option<Line<RateLimiter>>,
+    pub(crate) limiter: Option<Line<Limiter>>,
+    pub(crate) keys: Option<Arc<KeyedRateLimiter<Arc<str>>>>,
     pub(crate) tokens: Option<Line<TokenManager>>,
     pub(crate) stats: Line<StatsCollector>,
     /// Whose turn it is among the tokens.
@@ -51,6 +52,7 @@ pub(super) struct Kit {
     pub(super) client: Client,
     elsewhere: Elsewhere,
     pub(super) throttle: Option<Throttle>,
+    pub(super) keys: Option<Arc<KeyedRateLimiter<Arc<str>>>>,
     pub(super) tokens: Option<Tokens>,
     pub(super) hold: Arc<Hold>,
     pub(super) policy: retry::Policy,
@@ -70,6 +72,7 @@ impl Kit {
             client: Client::new(&config.transport(slot, gauge)),
             elsewhere: Elsewhere::default(),
             throttle: parts.limiter.map(Throttle::new),
+            keys: parts.keys,
             tokens: parts.tokens.map(|manager| Tokens::new(manager, slots, parts.turn)),
             policy: config.retry_policy(),
             config,
