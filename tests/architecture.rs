@@ -34,7 +34,7 @@ const TRANSPORT_PARTS: [&str; 4] = ["actix_http", "actix_rt", "actix_service", "
 const REQUEST_PATH: [&str; 3] = ["pool.rs", "worker/", "http/"];
 
 /// Files that decide and cause nothing. Those that do not exist are passed over.
-const PURE: [&str; 64] = [
+const PURE: [&str; 65] = [
     "config.rs",
     "dispatch/jobs.rs",
     "enforcer/decision.rs",
@@ -85,6 +85,7 @@ const PURE: [&str; 64] = [
     "vantage/fluent.rs",
     "vantage/keys.rs",
     "vantage/kind.rs",
+    "vantage/logic.rs",
     "vantage/order.rs",
     "vantage/path.rs",
     "vantage/query.rs",

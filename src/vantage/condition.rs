@@ -261,57 +261,6 @@ impl ApiCondition {
     }
 }
 
-/// The same conditions with the parts of each [`ApiCondition::All`] on their own.
-pub(super) fn flattened(conditions: Vec<ApiCondition>) -> Vec<ApiCondition> {
-    let parts = |condition| match condition {
-        ApiCondition::All(all) => flattened(all),
-        condition => vec![condition],
-    };
-    conditions.into_iter().flat_map(parts).collect()
-}
-
-/// Both hold.
-impl std::ops::BitAnd for ApiCondition {
-    type Output = Self;
-
-    fn bitand(self, other: Self) -> Self {
-        match self {
-            Self::All(mut all) => {
-                all.push(other);
-                Self::All(all)
-            }
-            one => Self::All(vec![one, other]),
-        }
-    }
-}
-
-/// One of both holds.
-impl std::ops::BitOr for ApiCondition {
-    type Output = Self;
-
-    fn bitor(self, other: Self) -> Self {
-        match self {
-            Self::Any(mut any) => {
-                any.push(other);
-                Self::Any(any)
-            }
-            one => Self::Any(vec![one, other]),
-        }
-    }
-}
-
-/// The condition does not hold.
-impl std::ops::Not for ApiCondition {
-    type Output = Self;
-
-    fn not(self) -> Self {
-        match self {
-            Self::Not(condition) => *condition,
-            condition => Self::Not(Box::new(condition)),
-        }
-    }
-}
-
 impl Operator {
     /// As it is written between a field and a value.
     fn symbol(self) -> &'static str {
@@ -431,8 +380,8 @@ impl fmt::Display for Shown<'_> {
 
 /// The text of a value in a query parameter: booleans as `true` and `false`,
 /// integers by their digits, finite floats in their shortest form, texts as
-/// they are, a date (RFC 8949 section 3.4.1) as its text, the 16 bytes of a UUID as
-/// its text. Nothing else has one.
+/// they are, a date (RFC 8949 section 3.4.1) as its text, the 16 bytes of a UUID as its
+/// text. Nothing else has one.
 pub(crate) fn parameter_text(value: &Value) -> Option<String> {
     match value {
         Value::Bool(flag) => Some(flag.to_string()),

@@ -42,6 +42,7 @@ mod fluent;
 mod keyed;
 mod keys;
 mod kind;
+mod logic;
 mod order;
 mod pages;
 mod path;
@@ -175,6 +176,13 @@ impl PoolApi {
         self.with(|settings| settings.filtering = filtering)
     }
 
+    /// How rows are written, in every table that does not say otherwise. The default
+    /// is [`Writes::none`].
+    #[must_use]
+    pub fn writes(self, writes: Writes) -> Self {
+        self.with(|settings| settings.writes = writes)
+    }
+
     /// How the API takes conditions: equality alone, as `field=value`, by default.
     #[must_use]
     pub fn filters(self, filters: Filters) -> Self {
@@ -185,13 +193,6 @@ impl PoolApi {
     #[must_use]
     pub fn order(self, ordering: Ordering) -> Self {
         self.with(|settings| settings.ordering = ordering)
-    }
-
-    /// How rows are written, in every table that does not say otherwise. The default
-    /// is [`Writes::none`].
-    #[must_use]
-    pub fn writes(self, writes: Writes) -> Self {
-        self.with(|settings| settings.writes = writes)
     }
 
     /// How the table named `name` differs: its name in Vantage, which is its

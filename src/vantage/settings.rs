@@ -131,9 +131,9 @@ pub(super) struct Settings {
     pub(super) prefetch: usize,
     pub(super) item_endpoints: bool,
     pub(super) filtering: Filtering,
+    pub(super) writes: Writes,
     pub(super) filters: Filters,
     pub(super) ordering: Ordering,
-    pub(super) writes: Writes,
     pub(super) tables: HashMap<String, ApiTable>,
 }
 
@@ -146,9 +146,9 @@ impl Default for Settings {
             prefetch: 3,
             item_endpoints: false,
             filtering: Filtering::default(),
+            writes: Writes::none(),
             filters: Filters::default(),
             ordering: Ordering::default(),
-            writes: Writes::none(),
             tables: HashMap::new(),
         }
     }

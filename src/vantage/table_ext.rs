@@ -1,6 +1,6 @@
-//! What typed tables can do beyond Vantage's traits: counts and aggregates, which
-//! `Table` offers for sources with a query language alone, windows of any size, rows
-//! straight from JSON, and a look at what a read would send.
+//! What typed tables of an API have beyond Vantage's own traits: rows as entities, windows
+//! of any size, a look at what a read would send, and the counts and aggregates that
+//! `Table` itself offers for sources with a query language alone.
 
 use std::future::Future;
 
@@ -16,8 +16,8 @@ use super::{PoolApi, entities, preview::Preview, reads::Read};
 
 /// What a `Table<PoolApi, E>` can do beyond Vantage's own traits.
 ///
-/// Each reads like a list does: hooks before reads may refuse it, and its errors are
-/// those of a list.
+/// Each reads like a list does: its errors are those of a list, and whatever a hook before
+/// reads refuses.
 pub trait PoolTableExt {
     /// What a row is read as.
     type Entity;
@@ -47,6 +47,9 @@ pub trait PoolTableExt {
     /// The least value of a column in the whole set, which is read to its end; null
     /// without any.
     fn get_min(&self, column: &Column<Value>) -> impl Future<Output = Result<Value>> + Send;
+
+    /// What a list of the table would send. Sends nothing.
+    fn preview(&self) -> Preview;
 
     /// The rows with their ids, each read from JSON straight into its type, without a
     /// record in between: the fastest way to read a table. The rows and their order
@@ -92,9 +95,6 @@ pub trait PoolTableExt {
     fn list_direct(&self) -> impl Future<Output = Result<IndexMap<String, Self::Entity>>> + Send
     where
         Self::Entity: DeserializeOwned + 'static;
-
-    /// What a list of the table would send. Sends nothing.
-    fn preview(&self) -> Preview;
 }
 
 impl<E: Entity<Value>> PoolTableExt for Table<PoolApi, E> {
