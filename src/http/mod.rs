@@ -69,9 +69,9 @@ pub struct Request {
     deadline: Option<Duration>,
     queue_timeout: Option<Duration>,
     repeatable: Option<bool>,
+    rate_key: Option<Arc<str>>,
     /// Where the request goes, if not to the pool's API.
     elsewhere: Option<Arc<BaseUrl>>,
-    rate_key: Option<Arc<str>>,
 }
 
 impl Request {
@@ -86,8 +86,8 @@ impl Request {
             deadline: None,
             queue_timeout: None,
             repeatable: None,
-            elsewhere: None,
             rate_key: None,
+            elsewhere: None,
         }
     }
 

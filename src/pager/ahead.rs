@@ -228,8 +228,8 @@ impl<T: Send + 'static> Ahead<T> {
 
     /// Whether it is known where the next page is, and the mode allows to ask for it.
     fn may_ask(&self) -> bool {
-        let is_one_at_a_time = self.target.mode == ReadMode::Overlap;
-        self.course.is_known() && !(is_one_at_a_time && !self.fetches.is_empty())
+        let is_free = self.target.mode != ReadMode::Overlap || self.fetches.is_empty();
+        is_free && self.course.is_known()
     }
 
     /// A place in the window, or `None` until there is room.

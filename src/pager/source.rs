@@ -106,13 +106,12 @@ impl<T: Send + 'static> Source<T> {
 
     /// Forgets what was fetched from page `index` on, which is elsewhere than it was expected.
     pub(super) fn begin_again(&mut self, index: u64, reach: Reach) {
+        // While the lock is held no page comes, and no older reach is taken for news.
         let mut ahead = self.ahead.lock().unwrap_or_else(PoisonError::into_inner);
         ahead.begin_again(index, reach);
-        // While the lock is held nothing else comes.
         while self.feed.pages.try_recv().is_ok() {}
-        drop(ahead);
-        self.batch = Vec::new().into_iter();
         self.feed.begin_again(reach);
+        self.batch = Vec::new().into_iter();
     }
 }
 

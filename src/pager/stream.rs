@@ -95,7 +95,7 @@ impl<T: Send + 'static> PaginatedStream<T> {
     }
 
     /// The rows from this one on, counted from 0, where rows are asked for by their offset.
-    pub(crate) fn from_row(mut self, row: u64) -> Self {
+    pub(crate) fn beginning_at_row(mut self, row: u64) -> Self {
         if let State::Idle { resumed, .. } = &mut self.state {
             *resumed = Some(Position::of(Start::at_row(row)));
         }

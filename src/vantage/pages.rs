@@ -111,7 +111,7 @@ impl Walk {
                 .paging(paging)
                 .envelope(self.envelope.clone())
                 .prefetch(self.prefetch.min(pages))
-                .from_row(window.start());
+                .beginning_at_row(window.start());
         Box::new(stream)
     }
 

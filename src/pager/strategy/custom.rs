@@ -89,8 +89,8 @@ impl PageRequest {
 
     /// The same with one more query parameter, which is encoded.
     #[must_use]
-    pub fn param(mut self, name: impl Into<String>, value: impl ToString) -> Self {
-        self.params.push((name.into(), value.to_string()));
+    pub fn param(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
+        self.params.push((name.into(), value.into()));
         self
     }
 }
