@@ -14,6 +14,7 @@ use std::{error::Error, time::Duration};
 use actix::Addr;
 use actix_web::{App, HttpResponse, HttpServer, web};
 use futures::TryStreamExt;
+use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 use serde_json::Value;
 use vantage_api_pool::{
     AwwPool, Request, Supervisor,
@@ -53,6 +54,11 @@ async fn stats(pool: web::Data<Addr<Supervisor>>) -> HttpResponse {
     }
 }
 
+/// The pool's statistics as Prometheus reads them.
+async fn metrics(exporter: web::Data<PrometheusHandle>) -> HttpResponse {
+    HttpResponse::Ok().content_type("text/plain; version=0.0.4").body(exporter.render())
+}
+
 #[actix_web::main]
 async fn main() -> Result<(), Box<dyn Error>> {
     let demo = DemoApi::start(DemoOptions::default())?;
@@ -68,18 +74,21 @@ async fn main() -> Result<(), Box<dyn Error>> {
         },
     );
 
+    let exporter = web::Data::new(PrometheusBuilder::new().install_recorder()?);
     let supervisor = web::Data::new(pool.supervisor().await?);
     let server = HttpServer::new(move || {
         App::new()
             .app_data(supervisor.clone())
+            .app_data(exporter.clone())
             .route("/pages/{page}", web::get().to(countries))
             .route("/cities", web::get().to(cities))
             .route("/stats", web::get().to(stats))
+            .route("/metrics", web::get().to(metrics))
     })
     .workers(1)
     .bind(("127.0.0.1", 0))?;
     let address = server.addrs().first().copied().ok_or("no address is bound")?;
-    println!("serving /pages/1, /cities and /stats at http://{address}");
+    println!("serving /pages/1, /cities, /stats and /metrics at http://{address}");
     let server = server.run();
 
     if std::env::args().any(|argument| argument == "--serve") {
@@ -105,6 +114,11 @@ async fn ask(service: &str) -> Result<(), vantage_api_pool::Error> {
     }
     println!("{} cities", client.get("/cities").await?.text()?.lines().count());
     println!("{}", client.get("/stats").await?.text()?);
+    // The statistics are handed to the exporter once a second.
+    tokio::time::sleep(Duration::from_millis(1_500)).await;
+    let metrics = client.get("/metrics").await?;
+    let calls = metrics.text()?.lines().filter(|line| line.contains("calls_total{"));
+    calls.for_each(|line| println!("{line}"));
     client.shutdown(Duration::from_secs(5)).await;
     Ok(())
 }

@@ -1,7 +1,11 @@
 //! Every setting of a pool, its default, and its validation. Starts nothing and
 //! reads no environment.
 
-use std::{fmt, sync::Arc, time::Duration};
+use std::{
+    fmt,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use http::{HeaderMap, HeaderName, Uri, header::USER_AGENT};
 use rust_decimal::Decimal;
@@ -10,8 +14,8 @@ use secrecy::{ExposeSecret, SecretString};
 use crate::{
     error::{Error, ErrorKind},
     http::{BaseUrl, Gauge, Proxy, Settings, SocketOptions, check_headers, header, tls},
-    rate_limit::{KeyedRateLimiter, SLOWEST, default_burst},
-    retry::{self, CircuitBreaker},
+    rate_limit::{Board, KeyedRateLimiter, SLOWEST, default_burst},
+    retry::{self, CircuitBreaker, Earnings, Hedge},
     token_manager::Auth,
 };
 
@@ -47,6 +51,7 @@ pub(crate) struct PoolConfig {
     pub(crate) burst: Option<u32>,
     pub(crate) rate_limit_per_key: Option<Decimal>,
     pub(crate) burst_per_key: Option<u32>,
+    pub(crate) rate_limit_per_token: Option<Decimal>,
     pub(crate) use_dampener: bool,
     pub(crate) queue_timeout: Option<Duration>,
     pub(crate) call_timeout: Duration,
@@ -64,6 +69,8 @@ pub(crate) struct PoolConfig {
     pub(crate) max_attempts: u32,
     pub(crate) backoff_base: Duration,
     pub(crate) backoff_cap: Duration,
+    pub(crate) retry_budget: Earnings,
+    pub(crate) hedge: Option<Hedge>,
     pub(crate) max_retry_after: Duration,
     pub(crate) circuit_breaker: Option<CircuitBreaker>,
     pub(crate) acquire_timeout: Duration,
@@ -75,6 +82,8 @@ pub(crate) struct PoolConfig {
     pub(crate) default_headers: Vec<(String, String)>,
     pub(crate) root_certificates: Vec<Vec<u8>>,
     pub(crate) auth: Option<Auth>,
+    #[cfg(feature = "metrics")]
+    pub(crate) metrics_label: Option<String>,
 }
 
 impl PoolConfig {
@@ -89,6 +98,7 @@ impl PoolConfig {
             burst: None,
             rate_limit_per_key: None,
             burst_per_key: None,
+            rate_limit_per_token: None,
             use_dampener: false,
             queue_timeout: None,
             call_timeout: Duration::from_secs(120),
@@ -106,6 +116,8 @@ impl PoolConfig {
             max_attempts: 3,
             backoff_base: Duration::from_millis(100),
             backoff_cap: Duration::from_secs(20),
+            retry_budget: Earnings::default(),
+            hedge: None,
             max_retry_after: Duration::from_secs(300),
             circuit_breaker: None,
             acquire_timeout: Duration::from_secs(30),
@@ -117,6 +129,8 @@ impl PoolConfig {
             default_headers: Vec::new(),
             root_certificates: Vec::new(),
             auth: None,
+            #[cfg(feature = "metrics")]
+            metrics_label: None,
         }
     }
 
@@ -133,6 +147,12 @@ impl PoolConfig {
         self.check_connections()?;
         if self.rate_limit.is_some_and(|rate| rate <= Decimal::ZERO) {
             return invalid("rate_limit: must be above zero requests per second");
+        }
+        if self.rate_limit_per_token.is_some_and(|rate| rate <= Decimal::ZERO) {
+            return invalid("rate_limit_per_token: must be above zero requests per second");
+        }
+        if self.rate_limit_per_token.is_some() && self.auth.is_none() {
+            return invalid("rate_limit_per_token: has no meaning without tokens");
         }
         if self.burst == Some(0) {
             return invalid("burst: must be at least 1");
@@ -152,6 +172,10 @@ impl PoolConfig {
         if self.max_attempts == 0 {
             return invalid("max_attempts: must be at least 1");
         }
+        if !(0.0..=1.0).contains(&self.retry_budget.per_call) {
+            return invalid("retry_budget: the share of calls must be from 0 to 1");
+        }
+        self.hedge.map_or(Ok(()), |hedge| hedge.check(ErrorKind::Config))?;
         if self.max_body_bytes == 0 {
             return invalid("max_body_bytes: must be at least 1");
         }
@@ -175,9 +199,7 @@ impl PoolConfig {
             return invalid("replace_blocked_after: must be at least heartbeat_timeout");
         }
         self.circuit_breaker.as_ref().map_or(Ok(()), CircuitBreaker::validate)?;
-        if self.auth.as_ref().is_some_and(|auth| auth.slots == 0) {
-            return invalid("with_auth_callback: needs at least one token");
-        }
+        self.auth.as_ref().map_or(Ok(()), Auth::validate)?;
 
         let as_config = |error: Error| {
             Error::new(ErrorKind::Config, "a default header is not legal in HTTP")
@@ -300,6 +322,23 @@ impl ValidConfig {
     /// How many requests may be on the wire at a time in a pool of the size it starts with.
     pub(crate) fn max_connections(&self) -> usize {
         self.settings.workers * self.settings.connections_per_worker
+    }
+
+    /// The board of the pool's tokens, if it has any.
+    pub(crate) fn board(&self, now: Instant) -> Option<Board> {
+        let settings = &self.settings;
+        let slots = settings.auth.as_ref()?.slots;
+        Some(Board::new(slots, settings.rate_limit_per_token, settings.max_retry_after, now))
+    }
+
+    /// What the pool's metrics are labelled with: without a setting host and port of the API.
+    #[cfg(feature = "metrics")]
+    pub(crate) fn metrics_label(&self) -> String {
+        let host = || {
+            let port = self.base_uri.port().map(|port| format!(":{port}")).unwrap_or_default();
+            format!("{}{port}", self.base_uri.host().unwrap_or_default())
+        };
+        self.settings.metrics_label.clone().unwrap_or_else(host)
     }
 
     pub(crate) fn retry_policy(&self) -> retry::Policy {

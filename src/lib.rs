@@ -3,6 +3,7 @@
 //!
 //! - [`AwwPool`] makes calls: queued, throttled, authorised, repeated where that can
 //!   do no harm, and each with exactly one answer. [`PoolBuilder`] has every setting.
+//! - [`tokens`] has sources of tokens ready-made; [`TokenSource`] makes others.
 //! - [`PaginatedStream`] reads a paged endpoint to its end, in order; [`Paging`] says
 //!   how the API pages and [`Envelope`] what a page looks like.
 //! - [`PoolApi`] makes the API a Vantage data source.
@@ -44,12 +45,14 @@ pub mod fuzzing;
 mod http;
 mod pager;
 mod pool;
+mod priority;
 mod rate_limit;
 mod retry;
 mod seats;
 mod stats;
 mod supervisor;
 mod token_manager;
+pub mod tokens;
 mod vantage;
 mod worker;
 
@@ -62,11 +65,12 @@ pub use pager::{
     Envelope, PageRequest, PageStrategy, PageView, PaginatedStream, Paging, ReadMode, ResumeToken,
 };
 pub use pool::{AwwPool, PoolBuilder};
+pub use priority::Priority;
 pub use rate_limit::{KeyedRateLimiter, RateLimiter};
-pub use retry::{BreakerState, CircuitBreaker};
-pub use stats::{Latency, Stats, WorkerStats};
+pub use retry::{BreakerState, CircuitBreaker, Hedge};
+pub use stats::{Durations, Latency, Stats, WaitCause, Waits, WorkerStats};
 pub use supervisor::{Supervisor, messages};
-pub use token_manager::Token;
+pub use token_manager::{Token, TokenSource};
 pub use vantage::{
     ApiColumnExtras, ApiCondition, ApiTable, ApiTableExtras, ApiVistaSpec, ColumnConditions,
     Filtering, Filters, Lists, Operator, Ordering, PoolApi, PoolTableExt, PoolVistaFactory,

@@ -1,4 +1,4 @@
-//! How a call comes by a permit: at once, first come first served, or not at all. A
+//! How a call comes by a permit: at once, in its turn by priority, or not at all. A
 //! call that waits says until when it does, so that whoever looks after the job table
 //! can answer it; no timer of the caller's runtime is used.
 
@@ -7,10 +7,12 @@ use std::{
     time::{Duration, Instant},
 };
 
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, TryAcquireError};
-
-use super::Call;
-use crate::error::{Error, ErrorKind};
+use super::{Call, Tally};
+use crate::{
+    error::{Error, ErrorKind},
+    seats::{NoPermit, Permit, Permits},
+    stats::WaitCause,
+};
 
 /// How long a call waits for a connection at a time.
 #[derive(Debug, Default)]
@@ -59,20 +61,21 @@ impl Drop for Waiting<'_> {
 /// [`ErrorKind::ShuttingDown`] when there are no more permits. That a wait took too long is
 /// found out by others, see [`Patience::is_over`].
 pub(crate) async fn permit(
-    permits: &Arc<Semaphore>,
+    permits: &Arc<Permits>,
     call: &Call,
-) -> Result<OwnedSemaphorePermit, Error> {
-    match Arc::clone(permits).try_acquire_owned() {
+    tally: &Tally,
+) -> Result<Permit, Error> {
+    match permits.try_acquire() {
         Ok(permit) => return Ok(permit),
-        Err(TryAcquireError::Closed) => return Err(Error::shutting_down()),
-        Err(TryAcquireError::NoPermits) => {}
+        Err(NoPermit::Closed) => return Err(Error::shutting_down()),
+        Err(NoPermit::Busy) => {}
     }
     if call.patience.limit == Some(Duration::ZERO) {
         let what = "every connection of the pool is in use";
         return Err(Error::new(ErrorKind::Exhausted, what));
     }
-    let _waiting = call.patience.begin();
-    Arc::clone(permits).acquire_owned().await.map_err(|_| Error::shutting_down())
+    let _waiting = (call.patience.begin(), tally.waiting(WaitCause::Queue));
+    permits.acquire(call.priority).await.map_err(|_| Error::shutting_down())
 }
 
 /// Why a call whose [`Patience`] is over ends.

@@ -10,7 +10,7 @@ use std::{
 use http::Uri;
 use tokio::sync::oneshot;
 
-use super::{Call, admission};
+use super::{Call, Tally, admission};
 use crate::{
     error::Error,
     http::Request,
@@ -20,13 +20,13 @@ use crate::{
 
 /// The permits of a pool.
 #[derive(Clone)]
-pub struct Permits(Arc<Capacity>);
+pub struct Permits(Arc<Capacity>, Arc<Tally>);
 
 impl Permits {
     /// So many permits.
     #[must_use]
     pub fn new(size: usize) -> Self {
-        Self(Arc::new(Capacity::new(size)))
+        Self(Arc::new(Capacity::new(size)), Arc::default())
     }
 
     /// A call that wants permits, one after the other.
@@ -42,13 +42,15 @@ impl Permits {
             hour,
             oneshot::channel().0,
         );
-        Caller { capacity: Arc::clone(&self.0), call: Arc::new(call) }
+        let (capacity, tally) = (Arc::clone(&self.0), Arc::clone(&self.1));
+        Caller { capacity, tally, call: Arc::new(call) }
     }
 }
 
 /// A call that wants permits.
 pub struct Caller {
     pub(crate) capacity: Arc<Capacity>,
+    tally: Arc<Tally>,
     pub(crate) call: Arc<Call>,
 }
 
@@ -58,7 +60,7 @@ impl Caller {
     /// # Errors
     /// None, as the permits do not end.
     pub async fn permit(&self) -> Result<impl Send + use<>, Error> {
-        admission::permit(self.capacity.permits(), &self.call).await
+        admission::permit(self.capacity.permits(), &self.call, &self.tally).await
     }
 
     /// Waits for a permit and puts it into a new seat, as a job takes it to a worker.
@@ -70,7 +72,7 @@ impl Caller {
     }
 
     pub(crate) async fn seated(&self) -> Result<Arc<Seat>, Error> {
-        let permit = admission::permit(self.capacity.permits(), &self.call).await?;
+        let permit = admission::permit(self.capacity.permits(), &self.call, &self.tally).await?;
         Ok(Arc::new(Seat::new(Arc::clone(&self.capacity), permit)))
     }
 }

@@ -20,6 +20,7 @@ use super::admission::Patience;
 use crate::{
     error::{Delivery, Error},
     http::{Request, Response},
+    priority::Priority,
     retry::Errand,
     seats::Seat,
 };
@@ -47,6 +48,7 @@ pub(crate) struct Call {
     pub(crate) deadline: Instant,
     pub(crate) span: tracing::Span,
     pub(crate) patience: Patience,
+    pub(crate) priority: Priority,
     attempts: AtomicU32,
     losses: AtomicU32,
     on_the_wire: AtomicBool,
@@ -70,6 +72,7 @@ impl Call {
             id: NEXT_ID.fetch_add(1, Ordering::Relaxed),
             errand,
             patience: Patience::new(request.own_queue_timeout()),
+            priority: request.own_priority(),
             request,
             url,
             started: now,

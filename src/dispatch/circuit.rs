@@ -72,14 +72,20 @@ impl Circuit {
     /// Lets an attempt through, or answers as [`check`](Self::check). To be asked last, with
     /// all in hand that the attempt needs: the pass may be the place of the only probe.
     pub(crate) fn admit(&self, errand: Errand, now: Instant) -> Result<Passage<'_>, Refusal> {
-        let standing = self.standing.load(Ordering::Acquire);
-        if standing != NONE {
-            return Ok(Passage { circuit: self, pass: Some(Pass { epoch: standing }) });
+        if let Some(passage) = self.admit_if_closed() {
+            return Ok(passage);
         }
         let mut breaker = self.breaker();
         let (pass, change) = breaker.admit(errand, now)?;
         self.follow(&breaker, change);
         Ok(Passage { circuit: self, pass: Some(pass) })
+    }
+
+    /// Lets an attempt through if the breaker is closed.
+    pub(crate) fn admit_if_closed(&self) -> Option<Passage<'_>> {
+        let standing = self.standing.load(Ordering::Acquire);
+        let pass = (standing != NONE).then_some(Pass { epoch: standing });
+        pass.is_some().then_some(Passage { circuit: self, pass })
     }
 
     /// Resolves with the next change of the breaker, or when a probe's place is free again.
@@ -115,7 +121,7 @@ impl Circuit {
         error.with_wait(refusal.wait())
     }
 
-    pub(crate) fn write(&self, stats: &mut Stats) {
+    pub(super) fn write(&self, stats: &mut Stats) {
         stats.breaker = self.breaker().state();
         stats.breaker_openings = self.openings.load(Ordering::Relaxed);
         stats.breaker_refusals = self.refusals.load(Ordering::Relaxed);

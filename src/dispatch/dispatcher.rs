@@ -9,12 +9,12 @@ use std::{
 
 use futures::future::{Either, select};
 use http::Uri;
-use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, mpsc, oneshot, watch};
+use tokio::sync::{Notify, mpsc, oneshot, watch};
 
 use super::{
     Answer, Call, Circuit, Job, Lost, Routes, Tally,
     admission::{permit, too_long},
-    jobs::{JobTable, Loss, Refusal},
+    jobs::{End, JobTable, Loss, Refusal},
 };
 use crate::{
     config::ValidConfig,
@@ -22,7 +22,8 @@ use crate::{
     events::Events,
     http::{Request, Response},
     retry::Errand,
-    seats::{Capacity, Seat},
+    seats::{Capacity, Permit, Permits, Seat},
+    stats::Stats,
 };
 
 /// Shared by every handle of a pool and by its actors.
@@ -83,8 +84,10 @@ impl Dispatcher {
 
     async fn make(&self, errand: Errand, request: Request) -> Answer {
         let (reply, answer) = oneshot::channel();
-        let job = self.accept(errand, request, reply)?;
-        self.run(&job, answer).await.unwrap_or_else(|_| Err(Error::gone()))
+        let mut job = self.accept(errand, request, reply)?;
+        let answer = self.run(&job, answer).await.unwrap_or_else(|_| Err(Error::gone()));
+        job.end = if answer.is_ok() { End::Ok } else { End::Failed };
+        answer
     }
 
     /// Checks a request and enters it into the job table.
@@ -95,6 +98,8 @@ impl Dispatcher {
         reply: oneshot::Sender<Answer>,
     ) -> Result<Entered<'_>, Error> {
         let url = self.url(&request)?;
+        let hedge = request.own_hedge().flatten();
+        hedge.map_or(Ok(()), |hedge| hedge.check(ErrorKind::InvalidRequest))?;
         if let (Errand::Call, Some(circuit)) = (errand, &self.circuit) {
             circuit.invite()?;
         }
@@ -109,7 +114,7 @@ impl Dispatcher {
                 Error::new(ErrorKind::QueueFull, "as many calls wait as max_queued allows")
             }
         })?;
-        Ok(Entered { dispatcher: self, call, key })
+        Ok(Entered { dispatcher: self, call, key, end: End::Cancelled })
     }
 
     /// Where a request goes.
@@ -128,9 +133,9 @@ impl Dispatcher {
         job: &Entered<'_>,
         mut answer: oneshot::Receiver<Answer>,
     ) -> Result<Answer, oneshot::error::RecvError> {
-        match self.permits().clone().try_acquire_owned() {
+        match self.permits().try_acquire() {
             Ok(permit) => self.place(&job.call, permit),
-            Err(_) => match select(&mut answer, pin!(permit(self.permits(), &job.call))).await {
+            Err(_) => match select(&mut answer, pin!(self.permit(&job.call))).await {
                 Either::Left((answer, _)) => return answer,
                 Either::Right((Ok(permit), _)) => self.place(&job.call, permit),
                 Either::Right((Err(error), _)) => job.call.answer(Err(error)),
@@ -141,7 +146,7 @@ impl Dispatcher {
 
     /// Hands a call to the worker with the fewest in flight. With no worker
     /// alive, the call goes to the supervisor, which places it when there is one.
-    fn place(&self, call: &Arc<Call>, permit: OwnedSemaphorePermit) {
+    fn place(&self, call: &Arc<Call>, permit: Permit) {
         let mut job = Job::new(call, permit, &self.capacity, &self.lost);
         let routes = self.routes.borrow().clone();
         let mut tried = Vec::new();
@@ -165,7 +170,7 @@ impl Dispatcher {
     /// Places a lost call again, when a permit is free: what waits on a worker is
     /// lost with it, so nothing waits there that need not.
     pub(crate) async fn requeue(&self, call: &Arc<Call>) {
-        let permit = pin!(permit(self.permits(), call));
+        let permit = pin!(self.permit(call));
         match select(pin!(call.cancelled()), permit).await {
             Either::Left(_) => {}
             Either::Right((Ok(permit), _)) => self.place(call, permit),
@@ -173,7 +178,20 @@ impl Dispatcher {
         }
     }
 
-    pub(crate) fn permits(&self) -> &Arc<Semaphore> {
+    async fn permit(&self, call: &Call) -> Result<Permit, Error> {
+        permit(self.permits(), call, &self.tally).await
+    }
+
+    /// What is known here of what the pool has done.
+    pub(crate) fn write(&self, stats: &mut Stats) {
+        self.tally.write(stats);
+        self.jobs().write(stats);
+        if let Some(circuit) = &self.circuit {
+            circuit.write(stats);
+        }
+    }
+
+    pub(crate) fn permits(&self) -> &Arc<Permits> {
         self.capacity.permits()
     }
 
@@ -253,13 +271,15 @@ struct Entered<'a> {
     dispatcher: &'a Dispatcher,
     call: Arc<Call>,
     key: usize,
+    /// What has come of it by now.
+    end: End,
 }
 
 impl Drop for Entered<'_> {
     fn drop(&mut self) {
         self.call.cancel();
         let mut jobs = self.dispatcher.jobs();
-        jobs.leave(self.key);
+        jobs.leave(self.key, self.end);
         if jobs.is_empty() {
             self.dispatcher.emptied.notify_waiters();
         }

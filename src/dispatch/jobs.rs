@@ -6,6 +6,7 @@ use std::{sync::Arc, time::Instant};
 use slab::Slab;
 
 use super::call::Call;
+use crate::stats::Stats;
 
 /// How often a call may lose its worker through no fault of its own.
 const MAX_LOSSES: u32 = 10;
@@ -15,6 +16,24 @@ const MAX_LOSSES: u32 = 10;
 pub(crate) struct JobTable {
     calls: Slab<Arc<Call>>,
     closed: bool,
+    ended: Ended,
+}
+
+/// How many calls ended in which way.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Ended {
+    ok: u64,
+    failed: u64,
+    cancelled: u64,
+}
+
+/// How a call ended, as whoever made it sees it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum End {
+    Ok,
+    Failed,
+    /// Nobody waited for it any more.
+    Cancelled,
 }
 
 /// Why a call was not entered.
@@ -36,8 +55,20 @@ impl JobTable {
         }
     }
 
-    pub(super) fn leave(&mut self, key: usize) {
+    pub(super) fn leave(&mut self, key: usize, end: End) {
         self.calls.try_remove(key);
+        let count = match end {
+            End::Ok => &mut self.ended.ok,
+            End::Failed => &mut self.ended.failed,
+            End::Cancelled => &mut self.ended.cancelled,
+        };
+        *count += 1;
+    }
+
+    pub(super) fn write(&self, stats: &mut Stats) {
+        let Ended { ok, failed, cancelled } = self.ended;
+        (stats.calls_ok, stats.calls_failed, stats.calls_cancelled) = (ok, failed, cancelled);
+        stats.calls_open = self.calls.len() as u64;
     }
 
     /// Refuses calls from now on.
@@ -129,10 +160,24 @@ mod tests {
         let enter = |table: &mut JobTable| table.enter(call(Request::get("/"), Duration::ZERO), 1);
         let key = enter(&mut table).unwrap();
         assert_eq!(enter(&mut table), Err(Refusal::Full));
-        table.leave(key);
+        table.leave(key, End::Cancelled);
         assert!(table.is_empty());
         table.close();
         assert_eq!(enter(&mut table), Err(Refusal::Closed));
+    }
+
+    #[test]
+    fn each_call_is_counted_once_by_how_it_ended() {
+        let mut table = JobTable::default();
+        for end in [End::Ok, End::Ok, End::Ok, End::Failed, End::Failed, End::Cancelled] {
+            let key = table.enter(call(Request::get("/"), Duration::ZERO), 9).unwrap();
+            table.leave(key, end);
+        }
+        table.enter(call(Request::get("/"), Duration::ZERO), 9).unwrap();
+        let mut stats = Stats::default();
+        table.write(&mut stats);
+        let ended = (stats.calls_ok, stats.calls_failed, stats.calls_cancelled);
+        assert_eq!((ended, stats.calls_open), ((3, 2, 1), 1));
     }
 
     #[test]

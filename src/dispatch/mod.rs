@@ -18,5 +18,5 @@ pub(crate) use circuit::{Circuit, Passage};
 pub(crate) use dispatcher::Dispatcher;
 pub use link::PoolLink;
 pub(crate) use link::{Connect, Control, Keeper, Lifeline, StartPager};
-pub(crate) use tally::Tally;
+pub(crate) use tally::{Tally, Waiting};
 pub(crate) use ticket::{Job, Lost, Route, Routes};

@@ -1,19 +1,26 @@
 //! What is counted outside the workers, where no actor is at hand.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicU64, Ordering},
+use std::{
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Instant,
 };
 
-use crate::{http::Gauge, stats::Stats};
+use crate::{
+    http::Gauge,
+    stats::{Stats, WaitCause, Waits},
+};
 
-/// Counts of the queue, of the pages and of the connections.
+/// Counts of the queue, of the pages, of the connections and of what calls wait for.
 #[derive(Default)]
 pub(crate) struct Tally {
     refused: AtomicU64,
     pages: AtomicU64,
     items: AtomicU64,
     connections: Arc<Gauge>,
+    waits: Mutex<Waits>,
 }
 
 impl Tally {
@@ -33,11 +40,35 @@ impl Tally {
         Arc::clone(&self.connections)
     }
 
-    pub(crate) fn write(&self, stats: &mut Stats) {
+    /// Begins a wait for `cause`, which is counted when the answer is dropped.
+    pub(crate) fn waiting(&self, cause: WaitCause) -> Waiting<'_> {
+        Waiting { tally: self, cause, since: Instant::now() }
+    }
+
+    pub(super) fn write(&self, stats: &mut Stats) {
         stats.calls_refused = self.refused.load(Ordering::Relaxed);
         stats.pages = self.pages.load(Ordering::Relaxed);
         stats.items = self.items.load(Ordering::Relaxed);
         stats.connections_opened = self.connections.opened();
         stats.connections_open = self.connections.open();
+        stats.waits = self.waits().clone();
+    }
+
+    fn waits(&self) -> MutexGuard<'_, Waits> {
+        self.waits.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A wait that is under way.
+#[must_use]
+pub(crate) struct Waiting<'a> {
+    tally: &'a Tally,
+    cause: WaitCause,
+    since: Instant,
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        self.tally.waits().of_mut(self.cause).record(self.since.elapsed());
     }
 }

@@ -6,13 +6,13 @@ use std::sync::{
     atomic::{AtomicBool, AtomicUsize, Ordering},
 };
 
-use tokio::sync::{OwnedSemaphorePermit, mpsc};
+use tokio::sync::mpsc;
 
 use super::{Call, jobs::Loss};
 use crate::{
     error::Error,
     http::Response,
-    seats::{Capacity, Seat, Stage},
+    seats::{Capacity, Permit, Seat, Stage},
 };
 
 /// Takes a job to one worker's mailbox; a mailbox that is gone hands the job back.
@@ -71,7 +71,7 @@ pub(crate) struct Job {
 impl Job {
     pub(super) fn new(
         call: &Arc<Call>,
-        permit: OwnedSemaphorePermit,
+        permit: Permit,
         capacity: &Arc<Capacity>,
         lost: &mpsc::UnboundedSender<Lost>,
     ) -> Self {

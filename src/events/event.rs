@@ -73,6 +73,16 @@ pub enum Event {
         /// How long, from now.
         wait: Duration,
     },
+    /// The API wants no request with one token for a while, as a 429 or the headers about
+    /// quotas said, and the others go on. Told only when that is longer than an earlier hold
+    /// of the token still lasts. A pool with one token tells [`HoldSet`](Self::HoldSet).
+    #[non_exhaustive]
+    TokenHeld {
+        /// The number of the token among those the pool keeps, from 0.
+        slot: usize,
+        /// How long, from now.
+        wait: Duration,
+    },
     /// The `acquire` callback returned a token.
     #[non_exhaustive]
     TokenRefreshed {
@@ -87,7 +97,19 @@ pub enum Event {
         /// How long it is not tried again.
         cooldown: Duration,
     },
-    /// A worker died. Its attempts have ended or are about to.
+    /// A callback blocks a worker: calls pass it by until it is back or dies.
+    #[non_exhaustive]
+    WorkerBlocked {
+        /// Its number, from 0.
+        worker: usize,
+    },
+    /// A worker that was blocked takes calls again.
+    #[non_exhaustive]
+    WorkerBack {
+        /// Its number, from 0.
+        worker: usize,
+    },
+    /// A worker died, or was given up since it was blocked for too long. Its attempts have ended or are about to.
     #[non_exhaustive]
     WorkerDied {
         /// Its number, from 0.

@@ -11,7 +11,11 @@ use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 use serde::{Serialize, de::DeserializeOwned};
 
-use crate::error::{Error, ErrorKind};
+use crate::{
+    error::{Error, ErrorKind},
+    priority::Priority,
+    retry::Hedge,
+};
 
 mod body;
 mod client;
@@ -70,6 +74,9 @@ pub struct Request {
     queue_timeout: Option<Duration>,
     repeatable: Option<bool>,
     rate_key: Option<Arc<str>>,
+    priority: Option<Priority>,
+    /// `Some(None)` says that there is none, whatever the pool says.
+    hedge: Option<Option<Hedge>>,
     /// Where the request goes, if not to the pool's API.
     elsewhere: Option<Arc<BaseUrl>>,
 }
@@ -87,6 +94,8 @@ impl Request {
             queue_timeout: None,
             repeatable: None,
             rate_key: None,
+            priority: Priority::of_scope(),
+            hedge: None,
             elsewhere: None,
         }
     }
@@ -207,6 +216,24 @@ impl Request {
         self
     }
 
+    /// Sets the place among calls that wait for a connection or for the rate limit, see
+    /// [`Priority`]. The default is that of the Vantage scope in which the request is made or
+    /// submitted.
+    #[must_use]
+    pub fn priority(mut self, priority: Priority) -> Self {
+        self.priority = Some(priority);
+        self
+    }
+
+    /// Says when this request is sent a second time, on another connection, if it has no
+    /// answer; `None` is never. Only a GET is. The default is the pool's
+    /// [`hedge`](crate::PoolBuilder::hedge).
+    #[must_use]
+    pub fn hedge(mut self, hedge: impl Into<Option<Hedge>>) -> Self {
+        self.hedge = Some(hedge.into());
+        self
+    }
+
     /// The method.
     #[must_use]
     pub fn method(&self) -> &Method {
@@ -263,6 +290,15 @@ impl Request {
 
     pub(crate) fn own_deadline(&self) -> Option<Duration> {
         self.deadline
+    }
+
+    pub(crate) fn own_hedge(&self) -> Option<Option<Hedge>> {
+        self.hedge
+    }
+
+    /// To be asked where the request is submitted.
+    pub(crate) fn own_priority(&self) -> Priority {
+        self.priority.or_else(Priority::of_scope).unwrap_or_default()
     }
 
     /// Whether the request may be sent again when the first one may have been acted upon.

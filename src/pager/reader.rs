@@ -26,6 +26,7 @@ use crate::{
     dispatch::{Control, PoolLink},
     error::{Error, ErrorKind},
     events::Event,
+    priority::Priority,
 };
 
 /// Reads one paged endpoint in order.
@@ -76,10 +77,11 @@ impl<T: Send + 'static> Reader<T> {
     /// Starts the pool, if it has not started, and a pager, and goes on at `position`.
     pub(super) async fn open(
         link: PoolLink,
-        target: Target<T>,
+        mut target: Target<T>,
         position: Position,
     ) -> Result<Self, Error> {
         target.paging.check()?;
+        target.priority = target.priority.or_else(Priority::of_scope);
         let start = position.start(&target.paging)?;
         let control = link.0.connect().await?;
         let target = Arc::new(target);

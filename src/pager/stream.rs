@@ -19,7 +19,7 @@ use super::{
     target::Target,
     token::{Position, ResumeToken},
 };
-use crate::{dispatch::PoolLink, error::Error};
+use crate::{dispatch::PoolLink, error::Error, priority::Priority};
 
 /// The items of a paged endpoint, in server order.
 ///
@@ -121,6 +121,13 @@ impl<T: Send + 'static> PaginatedStream<T> {
     #[must_use]
     pub fn paging(self, paging: Paging) -> Self {
         self.set(|target| target.paging = paging)
+    }
+
+    /// The place of the pages among calls that wait. The default is that of the Vantage scope
+    /// in which the stream is made or first polled, see [`Priority`].
+    #[must_use]
+    pub fn priority(self, priority: Priority) -> Self {
+        self.set(|target| target.priority = Some(priority))
     }
 
     /// Where a page holds its items: the standard envelope, unless set otherwise.

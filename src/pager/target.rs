@@ -21,6 +21,7 @@ use crate::{
     dispatch::{Dispatcher, Effort, PoolLink},
     error::{Error, ErrorKind},
     http::{BaseUrl, Request, Response},
+    priority::Priority,
 };
 
 /// Pages ahead of the consumer unless set otherwise.
@@ -31,6 +32,7 @@ const DEFAULT_BYTE_BUDGET: usize = 64 * 1024 * 1024;
 /// What to read, and how.
 pub(super) struct Target<T> {
     endpoint: String,
+    pub(super) priority: Option<Priority>,
     pub(super) prefetch: usize,
     pub(super) byte_budget: usize,
     pub(super) paging: Paging,
@@ -77,6 +79,7 @@ impl<T: Send + 'static> Target<T> {
     pub(super) fn new<D: ItemDecoder<Item = T>>(endpoint: String, decoder: D) -> Self {
         Self {
             endpoint,
+            priority: Priority::of_scope(),
             prefetch: DEFAULT_PREFETCH,
             byte_budget: DEFAULT_BYTE_BUDGET,
             paging: Paging::default(),
@@ -93,9 +96,9 @@ impl<T: Send + 'static> Target<T> {
 
     /// The same target with items built by another decoder.
     pub(super) fn decoded_by<D: ItemDecoder>(self, decoder: D) -> Target<D::Item> {
-        let Self { endpoint, prefetch, byte_budget, paging, envelope, mode, .. } = self;
         let decoder = Arc::new(decoder);
-        Target { endpoint, prefetch, byte_budget, paging, envelope, mode, decoder }
+        let Self { endpoint, priority, prefetch, byte_budget, paging, envelope, mode, .. } = self;
+        Target { endpoint, priority, prefetch, byte_budget, paging, envelope, mode, decoder }
     }
 
     /// Fetches one page.
@@ -110,7 +113,7 @@ impl<T: Send + 'static> Target<T> {
         let request = self.request(&dispatcher.config.base, &address, size);
         let target = Arc::clone(self);
         async move {
-            let request = request?;
+            let request = request?.priority(target.priority.unwrap_or_default());
             let url = target.paging.is_chained().then(|| dispatcher.url(&request)).transpose()?;
             let (response, effort) = dispatcher.measured(request).await?;
             let read = url.map(|url| target.read_ahead(&url, index, &address, &response));

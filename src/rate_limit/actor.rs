@@ -1,5 +1,5 @@
 //! The actor that owns the one rate limit of an API and leases permits to the
-//! workers, first come first served. The arithmetic is the bucket's.
+//! workers, by their priority. The arithmetic is the bucket's; the order is the queue's.
 //!
 //! A permit is worth something only at the moment it is given: one that was put by
 //! until a slot was free would go out together with those after it. So a permit is
@@ -7,24 +7,31 @@
 //! handed over together.
 
 use std::{
-    collections::VecDeque,
     sync::Arc,
     time::{Duration, Instant},
 };
 
 use actix::prelude::*;
 use rust_decimal::Decimal;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
+use tokio::sync::oneshot;
 
-use super::bucket::{Bucket, default_burst};
+use super::{
+    Board,
+    bucket::{Bucket, default_burst},
+};
 use crate::{
     error::{Error, ErrorKind},
-    seats::Seat,
+    priority::Priority,
+    seats::{Permit, Permits, Queue, Seat},
 };
 
 /// How long a leased permit that was not used stays good. A worker that falls
 /// idle thereby wastes at most one lease.
 const LEASE_LIFE: Duration = Duration::from_millis(100);
+
+/// How long the limiter waits for a token at most before it looks again: one that was missing
+/// may be there.
+const LOOK_AGAIN: Duration = Duration::from_millis(100);
 
 /// Asks for permission to send one request before `deadline`. A slot in the asker's `seat`
 /// is taken from it, so that it is free while the asker waits; the slot to send with is put
@@ -33,7 +40,10 @@ const LEASE_LIFE: Duration = Duration::from_millis(100);
 #[rtype(result = "()")]
 pub(crate) struct Acquire {
     pub(crate) deadline: Instant,
+    pub(crate) priority: Priority,
     pub(crate) seat: Arc<Seat>,
+    /// The slot of the token to send, where each has a limit and it must be that one.
+    pub(crate) token: Option<usize>,
     pub(crate) reply: Reply,
 }
 
@@ -46,7 +56,9 @@ pub(crate) struct Share(pub(crate) usize);
 
 /// One who waits for a permit.
 struct Waiting {
+    priority: Priority,
     seat: Arc<Seat>,
+    token: Option<usize>,
     reply: Reply,
 }
 
@@ -61,48 +73,54 @@ impl Waiting {
 pub(crate) struct Lease {
     pub(crate) spare: u32,
     pub(crate) expires: Instant,
+    /// The slot of the token to send, where each has a limit; then nothing is spare.
+    pub(crate) token: Option<usize>,
 }
 
 /// Owns the bucket and the queue before it.
 pub(crate) struct Limiter {
-    bucket: Bucket,
+    /// `None` where the API as a whole has no limit.
+    bucket: Option<Bucket>,
+    /// The tokens, where each has a limit: then it chooses the one to send.
+    tokens: Option<Arc<Board>>,
     /// What all workers together may have leased without a use for it.
     leasable: u32,
     /// The most that one lease holds.
     lease_size: u32,
-    slots: Arc<Semaphore>,
-    queue: VecDeque<Waiting>,
+    slots: Arc<Permits>,
+    queue: Queue<Waiting>,
     /// Whether a timer runs until the bucket has a permit.
     is_armed: bool,
-    /// Whether a slot is waited for.
-    wants_slot: bool,
+    /// Whether a slot is waited for, for one of each priority.
+    wants_slot: [bool; Priority::COUNT],
     /// Tells the supervisor when this actor is gone.
     _watch: Box<dyn Send>,
 }
 
 impl Limiter {
-    /// A limit of `rate` requests per second for all `workers` together. After a pause
+    /// A limit of `rate` requests per second, if any, for all `workers` together. After a pause
     /// `burst` of them may leave at once, or else 10 ms worth of the rate.
     pub(crate) fn new(
-        rate: Decimal,
+        rate: Option<Decimal>,
         burst: Option<u32>,
         workers: usize,
-        slots: Arc<Semaphore>,
+        slots: Arc<Permits>,
         now: Instant,
         watch: Box<dyn Send>,
     ) -> Self {
-        let usual = default_burst(rate);
+        let usual = rate.map_or(1, default_burst);
         let burst = burst.unwrap_or(usual);
         // What workers lease and then have no use for is lost: at most 10 ms worth.
         let leasable = burst.min(usual);
         Self {
-            bucket: Bucket::new(rate, burst, now),
+            bucket: rate.map(|rate| Bucket::new(rate, burst, now)),
+            tokens: None,
             leasable,
             lease_size: share(leasable, workers),
             slots,
-            queue: VecDeque::new(),
+            queue: Queue::default(),
             is_armed: false,
-            wants_slot: false,
+            wants_slot: [false; Priority::COUNT],
             _watch: watch,
         }
     }
@@ -110,52 +128,72 @@ impl Limiter {
     /// The same limit with nothing saved, for one that takes the place of another: what
     /// that one gave away last counts.
     pub(crate) fn emptied(mut self, now: Instant) -> Self {
-        self.bucket.take(now, u32::MAX);
+        self.draw(now, u32::MAX);
         self
+    }
+
+    /// The same limit, and that of each token.
+    pub(crate) fn with_tokens(mut self, tokens: Arc<Board>) -> Self {
+        // Each permit is for one token, and worth nothing later.
+        (self.tokens, self.leasable, self.lease_size) = (Some(tokens), 1, 1);
+        self
+    }
+
+    /// Takes up to `n` permits of the whole API's.
+    fn draw(&mut self, now: Instant, n: u32) -> u32 {
+        self.bucket.as_mut().map_or(n, |bucket| bucket.take(now, n))
+    }
+
+    /// How long one who wants the token of a slot, or any, has to wait at the head of the queue.
+    fn ready_in(&self, token: Option<usize>, now: Instant) -> Duration {
+        let api = self.bucket.as_ref().map_or(Duration::ZERO, |bucket| bucket.ready_in(now, 0));
+        let tokens = self.tokens.as_ref().map(|board| board.wait(token, now).min(LOOK_AGAIN));
+        api.max(tokens.unwrap_or_default())
     }
 
     /// Serves the queue as far as the bucket at `now` and the slots reach, beginning with
     /// `slot`, and waits for what the rest lacks.
-    fn serve(
-        &mut self,
-        mut slot: Option<OwnedSemaphorePermit>,
-        now: Instant,
-        ctx: &mut Context<Self>,
-    ) {
-        while let Some(first) = self.queue.front() {
+    fn serve(&mut self, mut slot: Option<Permit>, now: Instant, ctx: &mut Context<Self>) {
+        while let Some(first) = self.queue.first() {
             if first.has_left() {
-                self.queue.pop_front();
+                self.queue.skip();
                 continue;
             }
-            let wait = self.bucket.ready_in(now, 0);
+            let wait = self.ready_in(first.token, now);
             if !wait.is_zero() {
                 return self.wait_for_permit(now, wait, ctx);
             }
-            let free = || self.slots.clone().try_acquire_owned().ok();
-            let Some(free) = slot.take().or_else(free) else { return self.wait_for_slot(ctx) };
+            let free = || self.slots.try_acquire().ok();
+            let Some(free) = slot.take().or_else(free) else {
+                return self.wait_for_slot(first.priority, ctx);
+            };
             slot = self.grant(free, now);
         }
     }
 
     /// Gives a permit from the bucket, which has one, to the first in the queue, and what
     /// the bucket can spare to the last. A slot that has no seat to go to comes back.
-    fn grant(&mut self, slot: OwnedSemaphorePermit, now: Instant) -> Option<OwnedSemaphorePermit> {
-        let Some(Waiting { seat, reply }) = self.queue.pop_front() else { return Some(slot) };
+    fn grant(&mut self, slot: Permit, now: Instant) -> Option<Permit> {
+        let Some(Waiting { seat, token, reply, .. }) = self.queue.pop() else { return Some(slot) };
         if let Err(slot) = seat.fill(slot) {
             return Some(slot);
         }
-        self.bucket.take(now, 1);
+        self.draw(now, 1);
         let spare = if self.queue.is_empty() { self.lease_size - 1 } else { 0 };
-        let lease = Lease { spare: self.bucket.take(now, spare), expires: now + LEASE_LIFE };
+        let spare = self.draw(now, spare);
+        let token = self.tokens.as_ref().map(|board| board.take(token, now));
+        let lease = Lease { spare, expires: now + LEASE_LIFE, token };
         if reply.send(Ok(lease)).is_err() {
             seat.release();
         }
         None
     }
 
-    /// How long the next one to join the queue waits.
-    fn wait(&self, now: Instant) -> Duration {
-        self.bucket.ready_in(now, self.queue.len() as u64)
+    /// How long the next one of `priority` to join the queue waits.
+    fn wait(&self, priority: Priority, now: Instant) -> Duration {
+        let ahead = self.queue.ahead_of(priority) as u64;
+        let api = self.bucket.as_ref().map_or(Duration::ZERO, |bucket| bucket.ready_in(now, ahead));
+        api.max(self.tokens.as_ref().map_or(Duration::ZERO, |board| board.ready_in(now, ahead)))
     }
 
     fn wait_for_permit(&mut self, now: Instant, wait: Duration, ctx: &mut Context<Self>) {
@@ -172,17 +210,19 @@ impl Limiter {
         });
     }
 
-    fn wait_for_slot(&mut self, ctx: &mut Context<Self>) {
-        if std::mem::replace(&mut self.wants_slot, true) {
+    /// Whoever comes later and is more urgent does not wait behind those in whose place the
+    /// limiter waits already.
+    fn wait_for_slot(&mut self, priority: Priority, ctx: &mut Context<Self>) {
+        if std::mem::replace(&mut self.wants_slot[priority.rank()], true) {
             return;
         }
-        let slot = self.slots.clone().acquire_owned().into_actor(self);
-        ctx.spawn(slot.map(|slot, limiter, ctx| {
-            limiter.wants_slot = false;
+        let slot = self.slots.acquire(priority).into_actor(self);
+        ctx.spawn(slot.map(move |slot, limiter, ctx| {
+            limiter.wants_slot[priority.rank()] = false;
             match slot {
                 Ok(slot) => limiter.serve(Some(slot), Instant::now(), ctx),
                 Err(_) => {
-                    for waiting in limiter.queue.drain(..) {
+                    for waiting in limiter.queue.drain() {
                         let _ = waiting.reply.send(Err(Error::shutting_down()));
                     }
                 }
@@ -199,26 +239,26 @@ impl Handler<Acquire> for Limiter {
     type Result = ();
 
     fn handle(&mut self, acquire: Acquire, ctx: &mut Self::Context) {
-        let Acquire { deadline, seat, reply } = acquire;
+        let Acquire { deadline, priority, seat, token, reply } = acquire;
         let slot = seat.take();
-        let waiting = Waiting { seat, reply };
+        let waiting = Waiting { priority, seat, token, reply };
         if waiting.has_left() {
             return;
         }
         let now = Instant::now();
         let remaining = deadline.saturating_duration_since(now);
-        if self.wait(now) > remaining {
+        if self.wait(priority, now) > remaining {
             // Those who left are not waited for.
             self.queue.retain(|waiting| !waiting.has_left());
         }
-        let wait = self.wait(now);
+        let wait = self.wait(priority, now);
         if wait > remaining {
             let error =
                 Error::new(ErrorKind::DeadlineExceeded, "the rate limit would pass the deadline");
             let _ = waiting.reply.send(Err(error.with_wait(wait)));
             return;
         }
-        self.queue.push_back(waiting);
+        self.queue.push(priority, waiting);
         self.serve(slot, now, ctx);
     }
 }

@@ -2,40 +2,68 @@
 
 use std::time::{Duration, Instant};
 
-/// What one repeat costs. The balance grows with time itself, so this is also
-/// the floor: one repeat per 100 ms, ten per second.
-const REPEAT: Duration = Duration::from_millis(100);
-/// What one call earns: 20 % of a repeat.
-const CALL: Duration = Duration::from_millis(20);
-/// The balance at the start: 100 repeats.
-const START: Duration = Duration::from_secs(10);
-/// The most that is saved: 1,000 repeats.
-const MOST: Duration = Duration::from_secs(100);
+/// What one repeat costs.
+const REPEAT: u64 = 1_000_000;
+/// The balance at the start, in seconds of what time earns, and at least ten repeats.
+const START_SECONDS: u64 = 10;
+/// The most that is saved, in seconds of what time earns, and at least a hundred repeats.
+const MOST_SECONDS: u64 = 100;
 
-/// A balance of repeats: 20 % of the calls plus ten per second, at most 1,000 saved.
+/// What a budget earns.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Earnings {
+    /// Repeats per call, from 0 to 1.
+    pub(crate) per_call: f64,
+    /// Repeats per second.
+    pub(crate) per_second: u32,
+}
+
+impl Default for Earnings {
+    fn default() -> Self {
+        Self { per_call: 0.2, per_second: 10 }
+    }
+}
+
+impl Earnings {
+    fn start(self) -> u64 {
+        (START_SECONDS * u64::from(self.per_second)).max(10) * REPEAT
+    }
+
+    fn most(self) -> u64 {
+        (MOST_SECONDS * u64::from(self.per_second)).max(100) * REPEAT
+    }
+}
+
+/// A balance of repeats: 20 % of the calls plus ten per second unless set otherwise, at most
+/// 1,000 saved.
 ///
 /// Over any window the repeats are at most 1,000 + 10 per second + 0.2 per call.
 #[derive(Clone, Debug)]
 pub(crate) struct Budget {
-    balance: Duration,
+    earnings: Earnings,
+    /// What one call earns.
+    call: u64,
+    balance: u64,
     /// Up to when time has been credited.
     at: Instant,
 }
 
 impl Budget {
-    /// A budget for the first 100 repeats.
-    pub(crate) fn new(now: Instant) -> Self {
-        Self { balance: START, at: now }
+    /// A budget for what ten seconds earn: 100 repeats.
+    pub(crate) fn new(earnings: Earnings, now: Instant) -> Self {
+        // Not negative and at most one repeat.
+        let call = (earnings.per_call * REPEAT as f64) as u64;
+        Self { earnings, call, balance: earnings.start(), at: now }
     }
 
     /// Earns what one call earns. To be called once per call, not per attempt.
     pub(crate) fn deposit(&mut self, now: Instant) {
-        self.credit(now, CALL);
+        self.credit(now, self.call);
     }
 
     /// Pays for one repeat; `false` when the balance does not cover it.
     pub(crate) fn withdraw(&mut self, now: Instant) -> bool {
-        self.credit(now, Duration::ZERO);
+        self.credit(now, 0);
         match self.balance.checked_sub(REPEAT) {
             Some(rest) => {
                 self.balance = rest;
@@ -45,10 +73,15 @@ impl Budget {
         }
     }
 
-    fn credit(&mut self, now: Instant, earned: Duration) {
-        let passed = now.saturating_duration_since(self.at);
-        self.at = self.at.max(now);
-        self.balance = self.balance.saturating_add(passed).saturating_add(earned).min(MOST);
+    fn credit(&mut self, now: Instant, earned: u64) {
+        // A microsecond earns a millionth of what a second does.
+        let passed = now.saturating_duration_since(self.at).as_micros();
+        let passed = u64::try_from(passed).unwrap_or(u64::MAX);
+        // What is left of a microsecond is earned next time.
+        self.at += Duration::from_micros(passed);
+        let by_time = passed.saturating_mul(self.earnings.per_second.into());
+        let balance = self.balance.saturating_add(by_time).saturating_add(earned);
+        self.balance = balance.min(self.earnings.most());
     }
 }
 
@@ -58,6 +91,10 @@ mod tests {
 
     use super::*;
 
+    fn budget(now: Instant) -> Budget {
+        Budget::new(Earnings::default(), now)
+    }
+
     fn spend_all(budget: &mut Budget, now: Instant) -> usize {
         (0..10_000).take_while(|_| budget.withdraw(now)).count()
     }
@@ -65,13 +102,13 @@ mod tests {
     #[test]
     fn starts_with_a_hundred_repeats() {
         let now = Instant::now();
-        assert_eq!(spend_all(&mut Budget::new(now), now), 100);
+        assert_eq!(spend_all(&mut budget(now), now), 100);
     }
 
     #[test]
     fn earns_ten_repeats_per_second() {
         let now = Instant::now();
-        let mut budget = Budget::new(now);
+        let mut budget = budget(now);
         spend_all(&mut budget, now);
         assert_eq!(spend_all(&mut budget, now + Duration::from_secs(3)), 30);
     }
@@ -79,7 +116,7 @@ mod tests {
     #[test]
     fn five_calls_earn_one_repeat() {
         let now = Instant::now();
-        let mut budget = Budget::new(now);
+        let mut budget = budget(now);
         spend_all(&mut budget, now);
         for _ in 0..4 {
             budget.deposit(now);
@@ -90,9 +127,22 @@ mod tests {
     }
 
     #[test]
+    fn what_is_earned_can_be_set() {
+        let now = Instant::now();
+        let mut budget = Budget::new(Earnings { per_call: 0.5, per_second: 0 }, now);
+        assert_eq!(spend_all(&mut budget, now + Duration::from_secs(60)), 10);
+        (0..2).for_each(|_| budget.deposit(now));
+        assert_eq!(spend_all(&mut budget, now), 1);
+        let mut none = Budget::new(Earnings { per_call: 0.0, per_second: 2 }, now);
+        assert_eq!(spend_all(&mut none, now), 20);
+        (0..100).for_each(|_| none.deposit(now));
+        assert_eq!(spend_all(&mut none, now + Duration::from_millis(1_500)), 3);
+    }
+
+    #[test]
     fn a_long_healthy_time_saves_no_more_than_the_bound() {
         let now = Instant::now();
-        let mut budget = Budget::new(now);
+        let mut budget = budget(now);
         for _ in 0..1_000_000 {
             budget.deposit(now);
         }
@@ -104,7 +154,7 @@ mod tests {
     #[test]
     fn a_clock_that_steps_back_earns_nothing_twice() {
         let start = Instant::now();
-        let mut budget = Budget::new(start);
+        let mut budget = budget(start);
         let later = start + Duration::from_secs(1);
         spend_all(&mut budget, later);
         assert_eq!(spend_all(&mut budget, start), 0);
@@ -117,7 +167,7 @@ mod tests {
             steps in prop::collection::vec((0..500u64, any::<bool>()), 1..400)
         ) {
             let start = Instant::now();
-            let (mut budget, mut now) = (Budget::new(start), start);
+            let (mut budget, mut now) = (budget(start), start);
             let (mut calls, mut repeats) = (0u32, 0u32);
             for (millis, is_call) in steps {
                 now += Duration::from_millis(millis);
@@ -127,7 +177,8 @@ mod tests {
                 } else if budget.withdraw(now) {
                     repeats += 1;
                 }
-                prop_assert!(repeats * REPEAT <= START + (now - start) + calls * CALL);
+                let earned = (now - start).as_micros() as u64 * 10 + u64::from(calls) * REPEAT / 5;
+                prop_assert!(u64::from(repeats) * REPEAT <= 100 * REPEAT + earned);
             }
         }
     }

@@ -10,7 +10,7 @@
 //!
 //! Three attempts per call treble the load of an API at the very moment when it
 //! fails under load. The [`Budget`] lets single failures be repeated freely and
-//! holds what repeats add during an outage to a fifth of the calls.
+//! holds what repeats add during an outage to a fifth of the calls, unless set otherwise.
 
 use std::time::Duration;
 
@@ -21,10 +21,13 @@ use crate::error::{Delivery, Error, ErrorKind, is_transient};
 pub(crate) mod backoff;
 mod breaker;
 mod budget;
+mod hedge;
 
 pub(crate) use breaker::{Breaker, Change, Errand, Health, Pass, Refusal};
 pub use breaker::{BreakerState, CircuitBreaker};
-pub(crate) use budget::Budget;
+pub(crate) use budget::{Budget, Earnings};
+pub use hedge::Hedge;
+pub(crate) use hedge::{HedgeBudget, When};
 
 /// The limits of repeating.
 #[derive(Clone, Copy, Debug)]

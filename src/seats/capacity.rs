@@ -6,11 +6,11 @@ use std::sync::{
     atomic::{AtomicUsize, Ordering},
 };
 
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use super::{Permit, Permits};
 
-/// A semaphore that can shrink.
+/// Permits whose number can shrink.
 pub(crate) struct Capacity {
-    permits: Arc<Semaphore>,
+    permits: Arc<Permits>,
     size: AtomicUsize,
     /// Permits that are out or idle and shall not be given again.
     owed: AtomicUsize,
@@ -19,13 +19,13 @@ pub(crate) struct Capacity {
 impl Capacity {
     pub(crate) fn new(size: usize) -> Self {
         Self {
-            permits: Arc::new(Semaphore::new(size)),
+            permits: Arc::new(Permits::new(size)),
             size: AtomicUsize::new(size),
             owed: AtomicUsize::new(0),
         }
     }
 
-    pub(crate) fn permits(&self) -> &Arc<Semaphore> {
+    pub(crate) fn permits(&self) -> &Arc<Permits> {
         &self.permits
     }
 
@@ -47,7 +47,7 @@ impl Capacity {
                 kept = owed.min(more);
                 Some(owed - kept)
             });
-            self.permits.add_permits(more - kept);
+            self.permits.add(more - kept);
         }
     }
 
@@ -57,12 +57,12 @@ impl Capacity {
             return;
         }
         let owed = self.owed.swap(0, Ordering::AcqRel);
-        let forgotten = self.permits.forget_permits(owed);
+        let forgotten = self.permits.forget(owed);
         self.owed.fetch_add(owed - forgotten, Ordering::AcqRel);
     }
 
     /// Takes a permit back.
-    pub(super) fn take_back(&self, permit: OwnedSemaphorePermit) {
+    pub(super) fn take_back(&self, permit: Permit) {
         if self.owed.load(Ordering::Acquire) > 0 && self.update_owed(|owed| owed.checked_sub(1)) {
             permit.forget();
         }
@@ -106,7 +106,7 @@ mod tests {
             for step in steps {
                 match step {
                     Step::Take => {
-                        if let Ok(permit) = capacity.permits().clone().try_acquire_owned() {
+                        if let Ok(permit) = capacity.permits().try_acquire() {
                             prop_assert!(out.len() < capacity.size());
                             out.push(permit);
                         }
@@ -121,10 +121,10 @@ mod tests {
                 }
                 // Whoever may go, may go: nothing is withheld.
                 let free = capacity.size().saturating_sub(out.len());
-                prop_assert_eq!(capacity.permits().available_permits(), free);
+                prop_assert_eq!(capacity.permits().available(), free);
             }
             out.into_iter().for_each(|permit| capacity.take_back(permit));
-            prop_assert_eq!(capacity.permits().available_permits(), capacity.size());
+            prop_assert_eq!(capacity.permits().available(), capacity.size());
         }
     }
 }

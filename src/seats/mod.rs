@@ -2,7 +2,11 @@
 //! a call holds on its worker. Knows nothing of workers, calls and requests.
 
 mod capacity;
+mod permits;
+mod queue;
 mod seat;
 
 pub(crate) use capacity::Capacity;
+pub(crate) use permits::{NoPermit, Permit, Permits};
+pub(crate) use queue::Queue;
 pub(crate) use seat::{Seat, Stage};

@@ -27,6 +27,8 @@ pub(crate) struct Counted {
 pub(crate) enum Happened {
     WorkerRestarted(usize),
     TokenAcquired,
+    /// An attempt of this worker was given up with its thread.
+    AttemptAbandoned(usize),
 }
 
 /// Asks for the picture as it is now.
@@ -88,6 +90,7 @@ impl Handler<Happened> for StatsCollector {
         match event {
             Happened::WorkerRestarted(worker) => self.ledger.stats().worker_restarted(worker),
             Happened::TokenAcquired => self.ledger.stats().token_refreshed(),
+            Happened::AttemptAbandoned(worker) => self.ledger.stats().attempt_abandoned(worker),
         }
     }
 }

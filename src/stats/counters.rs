@@ -12,6 +12,9 @@ pub(crate) struct Counters {
     pub(crate) calls_failed: u64,
     pub(crate) attempts: u64,
     pub(crate) retries: u64,
+    pub(crate) retries_denied: u64,
+    pub(crate) hedges: u64,
+    pub(crate) hedges_won: u64,
     pub(crate) status_2xx: u64,
     pub(crate) status_3xx: u64,
     pub(crate) status_4xx: u64,
@@ -55,6 +58,21 @@ impl Counters {
     /// The next attempt of a call begins because the last one failed.
     pub(crate) fn retried(&mut self) {
         self.retries += 1;
+    }
+
+    /// A call is not attempted again since the retry budget is used up.
+    pub(crate) fn denied(&mut self) {
+        self.retries_denied += 1;
+    }
+
+    /// A second attempt begins beside the first.
+    pub(crate) fn hedged(&mut self) {
+        self.hedges += 1;
+    }
+
+    /// A second attempt brought the answer.
+    pub(crate) fn hedge_won(&mut self) {
+        self.hedges_won += 1;
     }
 
     /// A call ended, with a response or with an error.

@@ -53,6 +53,14 @@ impl Latency {
         part
     }
 
+    /// Each length that was recorded, to three digits, and how often.
+    #[cfg(feature = "metrics")]
+    pub(crate) fn samples(&self) -> impl Iterator<Item = (Duration, u64)> {
+        let recorded = self.histogram.iter().flat_map(|all| all.iter_recorded());
+        recorded
+            .map(|value| (Duration::from_micros(value.value_iterated_to()), value.count_at_value()))
+    }
+
     /// How many attempts were measured. Moves with every answered attempt.
     #[must_use]
     pub fn count(&self) -> u64 {

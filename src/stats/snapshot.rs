@@ -2,7 +2,7 @@
 
 use std::{fmt, time::Duration};
 
-use super::{Counters, Latency};
+use super::{Counters, Durations, Latency, Waits};
 use crate::retry::BreakerState;
 
 /// What a pool has done since it was built, or within an interval.
@@ -24,11 +24,16 @@ use crate::retry::BreakerState;
 pub struct Stats {
     /// How long the pool had lived when this was taken, or how long the interval was.
     pub elapsed: Duration,
-    /// Calls that ended with a response. Moves when a worker hands it out.
+    /// Calls that ended with a response. Moves when the caller gets it.
     pub calls_ok: u64,
-    /// Calls that ended with an error. Moves when a worker hands it out; a call
-    /// that never reached a worker is not counted.
+    /// Calls that ended with an error, wherever they were: on a worker, in the queue, or lost
+    /// with a worker. Moves when the caller gets it.
     pub calls_failed: u64,
+    /// Calls that ended since nobody waited for them any more. Moves when the caller goes.
+    pub calls_cancelled: u64,
+    /// Calls that have not ended when this was taken; of an interval, at its end. With
+    /// `calls_ok`, `calls_failed` and `calls_cancelled` these are all that were accepted.
+    pub calls_open: u64,
     /// Calls refused because the queue was full. Moves when one is refused.
     pub calls_refused: u64,
     /// Requests put on the wire, or tried to. Moves when an attempt ends, however it ends:
@@ -36,6 +41,14 @@ pub struct Stats {
     pub attempts: u64,
     /// Attempts after the first of a call. Moves when such an attempt begins.
     pub retries: u64,
+    /// Repeats that were due and not made, since the retry budget was used up. Moves when the
+    /// call ends for that.
+    pub retries_denied: u64,
+    /// Attempts that were made beside another one of the same call, see
+    /// [`Hedge`](crate::Hedge). Moves when one begins.
+    pub hedges: u64,
+    /// Those of the `hedges` that brought the answer. Moves when they do.
+    pub hedges_won: u64,
     /// Complete answers with a status from 200 to 299. Moves when the body was read.
     pub status_2xx: u64,
     /// Complete answers with a status from 300 to 399. Moves when the body was read.
@@ -71,12 +84,14 @@ pub struct Stats {
     /// included.
     pub connections_opened: u64,
     /// Connections that are open, in use or not, when this was taken; of an interval, at its
-    /// end. The one number here that also falls.
+    /// end.
     pub connections_open: u64,
     /// Bytes of the bodies of complete answers, after decompression. Moves when the body was read.
     pub bytes_received: u64,
     /// How long attempts took. Moves with every complete answer.
     pub latency: Latency,
+    /// What calls waited for before their attempts. Moves when a wait ends.
+    pub waits: Waits,
     /// How many workers the pool is to have. Moves with a resize.
     pub size: usize,
     /// How many workers take new calls: not those that died and are not replaced yet, that
@@ -92,14 +107,17 @@ pub struct Stats {
 pub struct WorkerStats {
     /// Its number, from 0.
     pub worker: usize,
-    /// As [`Stats::calls_ok`].
+    /// Calls that it answered with a response. Moves when it does; whoever asked may have
+    /// gone by then.
     pub calls_ok: u64,
-    /// As [`Stats::calls_failed`].
+    /// Calls that it answered with an error. Moves when it does.
     pub calls_failed: u64,
     /// As [`Stats::attempts`].
     pub attempts: u64,
     /// As [`Stats::worker_restarts`].
     pub restarts: u64,
+    /// As [`Stats::latency`], less exact.
+    pub latency: Durations,
 }
 
 impl Stats {
@@ -112,6 +130,9 @@ impl Stats {
             calls_failed,
             attempts,
             retries,
+            retries_denied,
+            hedges,
+            hedges_won,
             status_2xx,
             status_3xx,
             status_4xx,
@@ -122,10 +143,11 @@ impl Stats {
             bytes_received,
             latencies,
         } = delta;
-        self.calls_ok += calls_ok;
-        self.calls_failed += calls_failed;
         self.attempts += attempts;
         self.retries += retries;
+        self.retries_denied += retries_denied;
+        self.hedges += hedges;
+        self.hedges_won += hedges_won;
         self.status_2xx += status_2xx;
         self.status_3xx += status_3xx;
         self.status_4xx += status_4xx;
@@ -134,13 +156,21 @@ impl Stats {
         self.cancelled += cancelled;
         self.rate_limited += rate_limited;
         self.bytes_received += bytes_received;
-        for micros in latencies {
+        for &micros in &latencies {
             self.latency.record(micros);
         }
         let worker = self.worker(worker);
+        latencies.into_iter().for_each(|micros| worker.latency.record_micros(micros));
         worker.calls_ok += calls_ok;
         worker.calls_failed += calls_failed;
         worker.attempts += attempts;
+    }
+
+    /// Counts an attempt of `worker`, which hangs, as cancelled.
+    pub(crate) fn attempt_abandoned(&mut self, worker: usize) {
+        self.attempts += 1;
+        self.cancelled += 1;
+        self.worker(worker).attempts += 1;
     }
 
     /// Counts a token that was acquired.
@@ -170,9 +200,14 @@ impl Stats {
             elapsed: self.elapsed.saturating_sub(earlier.elapsed),
             calls_ok: self.calls_ok.saturating_sub(earlier.calls_ok),
             calls_failed: self.calls_failed.saturating_sub(earlier.calls_failed),
+            calls_cancelled: self.calls_cancelled.saturating_sub(earlier.calls_cancelled),
+            calls_open: self.calls_open,
             calls_refused: self.calls_refused.saturating_sub(earlier.calls_refused),
             attempts: self.attempts.saturating_sub(earlier.attempts),
             retries: self.retries.saturating_sub(earlier.retries),
+            retries_denied: self.retries_denied.saturating_sub(earlier.retries_denied),
+            hedges: self.hedges.saturating_sub(earlier.hedges),
+            hedges_won: self.hedges_won.saturating_sub(earlier.hedges_won),
             status_2xx: self.status_2xx.saturating_sub(earlier.status_2xx),
             status_3xx: self.status_3xx.saturating_sub(earlier.status_3xx),
             status_4xx: self.status_4xx.saturating_sub(earlier.status_4xx),
@@ -191,6 +226,7 @@ impl Stats {
             connections_open: self.connections_open,
             bytes_received: self.bytes_received.saturating_sub(earlier.bytes_received),
             latency: self.latency.difference(&earlier.latency),
+            waits: self.waits.difference(&earlier.waits),
             size: self.size,
             serving: self.serving,
             workers: self
@@ -211,6 +247,7 @@ impl WorkerStats {
             calls_failed: self.calls_failed.saturating_sub(earlier.calls_failed),
             attempts: self.attempts.saturating_sub(earlier.attempts),
             restarts: self.restarts.saturating_sub(earlier.restarts),
+            latency: self.latency.difference(&earlier.latency),
         }
     }
 }
@@ -220,16 +257,21 @@ impl fmt::Display for Stats {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
-            "{:.1?}: {} calls ok, {} failed, {} refused; {} attempts, {} repeats, 2xx {}, 3xx {}, 4xx {} \
+            "{:.1?}: {} calls ok, {} failed, {} cancelled, {} refused, {} open; {} attempts, \
+             {} repeats, {} denied, {} hedges, 2xx {}, 3xx {}, 4xx {} \
              (429 {}), 5xx {}, no answer {}, cancelled {}; latency {}; {} pages, {} items, {} bytes; \
              {} connections opened, {} open; {} tokens, {} restarts, {} of {} workers serve; \
              breaker {}, {} openings, {} refusals",
             self.elapsed,
             self.calls_ok,
             self.calls_failed,
+            self.calls_cancelled,
             self.calls_refused,
+            self.calls_open,
             self.attempts,
             self.retries,
+            self.retries_denied,
+            self.hedges,
             self.status_2xx,
             self.status_3xx,
             self.status_4xx,
@@ -250,7 +292,11 @@ impl fmt::Display for Stats {
             self.breaker,
             self.breaker_openings,
             self.breaker_refusals,
-        )
+        )?;
+        let Some(cause) = self.waits.longest() else { return f.write_str("; no waits") };
+        let waits = self.waits.of(cause);
+        let (count, mean, longest) = (waits.count(), waits.mean(), waits.percentile(1.0));
+        write!(f, "; waited most for {cause}: {count} times, mean {mean:.1?}, up to {longest:.1?}")
     }
 }
 
@@ -260,6 +306,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::stats::WaitCause;
 
     #[derive(Clone, Debug)]
     enum Event {
@@ -267,6 +314,8 @@ mod tests {
         Unanswered,
         Cancelled,
         Retried,
+        Denied,
+        Hedged,
         Ended(bool),
     }
 
@@ -281,6 +330,8 @@ mod tests {
             Just(Event::Unanswered),
             Just(Event::Cancelled),
             Just(Event::Retried),
+            Just(Event::Denied),
+            Just(Event::Hedged),
             any::<bool>().prop_map(Event::Ended),
         ]
     }
@@ -295,6 +346,8 @@ mod tests {
             Event::Unanswered => counters.unanswered(),
             Event::Cancelled => counters.cancelled(),
             Event::Retried => counters.retried(),
+            Event::Denied => counters.denied(),
+            Event::Hedged => counters.hedged(),
             Event::Ended(ok) => counters.call_ended(ok),
         }
     }
@@ -327,13 +380,18 @@ mod tests {
             prop_assert_eq!(totals(&stats), totals(&at_once));
 
             let sum = |part: fn(&WorkerStats) -> u64| stats.workers.iter().map(part).sum::<u64>();
-            prop_assert_eq!(stats.calls_ok, sum(|worker| worker.calls_ok));
-            prop_assert_eq!(stats.calls_failed, sum(|worker| worker.calls_failed));
+            let ended = |ok: bool| {
+                let is_it = |event: &Event| matches!(event, Event::Ended(it) if *it == ok);
+                events.iter().filter(|(_, event, _)| is_it(event)).count() as u64
+            };
+            prop_assert_eq!(ended(true), sum(|worker| worker.calls_ok));
+            prop_assert_eq!(ended(false), sum(|worker| worker.calls_failed));
             prop_assert_eq!(stats.attempts, sum(|worker| worker.attempts));
             let answers =
                 stats.status_2xx + stats.status_3xx + stats.status_4xx + stats.status_5xx;
             prop_assert_eq!(stats.attempts, answers + stats.transport_errors + stats.cancelled);
             prop_assert_eq!(stats.latency.count(), answers);
+            prop_assert_eq!(answers, sum(|worker| worker.latency.count()));
         }
 
         #[test]
@@ -384,9 +442,12 @@ mod tests {
         counters.answered(StatusCode::OK, 512, Duration::from_millis(4));
         counters.call_ended(true);
         stats.absorb(0, counters);
-        stats.elapsed = Duration::from_secs(10);
+        (stats.elapsed, stats.calls_ok) = (Duration::from_secs(10), 1);
+        assert!(stats.to_string().ends_with("; no waits"));
+        stats.waits.of_mut(WaitCause::Rate).record(Duration::from_millis(30));
         let line = stats.to_string();
-        assert!(line.starts_with("10.0s: 1 calls ok, 0 failed, 0 refused; 1 attempts"), "{line}");
+        assert!(line.starts_with("10.0s: 1 calls ok, 0 failed, 0 cancelled, 0 refused"), "{line}");
+        assert!(line.contains("waited most for rate: 1 times, mean 30.0ms"), "{line}");
         assert!(line.contains("latency mean 4.0ms") && line.contains("512 bytes"), "{line}");
         assert!(!line.contains('\n'));
     }

@@ -19,14 +19,14 @@ use super::{
     health,
     heartbeat::Rounds,
     host::Started,
-    messages::{Fetch, GetStats, OpenStream, WarmUp},
+    messages::{Fetch, GetStats, InvalidateToken, OpenStream, WarmUp},
     pagers::OwnThreads,
     threads::Threads,
 };
 use crate::{
     actors::Unanswered,
     dispatch::{Call, Dispatcher, Lost, PoolLink, Routes, jobs::Loss},
-    error::Error,
+    error::{Error, ErrorKind},
     http::Response,
     pager::PaginatedStream,
     rate_limit::Hold,
@@ -72,6 +72,8 @@ pub struct Supervisor {
     pub(super) pagers: OwnThreads,
     /// Set once all workers are stopped and none is started any more.
     pub(super) retired: Option<Ended>,
+    #[cfg(feature = "metrics")]
+    pub(super) publisher: crate::stats::Publisher,
 }
 
 impl Supervisor {
@@ -87,16 +89,18 @@ impl Supervisor {
         let now = Instant::now();
         let (controls, Lines { stats, limiter, tokens }) =
             Controls::start(Arc::clone(&dispatcher), callbacks, ctx.address().recipient());
+        let earnings = dispatcher.config.settings.retry_budget;
         let parts = WorkerParts {
             dispatcher: Arc::clone(&dispatcher),
             limiter,
             keys: dispatcher.config.keys().map(Arc::new),
             tokens,
             stats,
-            turn: Arc::default(),
             hold: Arc::new(Hold::new(now)),
-            budget: Arc::new(Mutex::new(Budget::new(now))),
+            budget: Arc::new(Mutex::new(Budget::new(earnings, now))),
         };
+        #[cfg(feature = "metrics")]
+        let publisher = crate::stats::Publisher::new(dispatcher.config.metrics_label());
         let mut supervisor = Self {
             crew: Crew::new(dispatcher.config.settings.workers, routes),
             dispatcher,
@@ -109,6 +113,8 @@ impl Supervisor {
             lifeline: watch::Sender::new(()),
             pagers: OwnThreads::default(),
             retired: None,
+            #[cfg(feature = "metrics")]
+            publisher,
         };
         // From the first moment on: the first calls find them.
         supervisor.occupy_all(ctx);
@@ -128,6 +134,27 @@ impl Supervisor {
     pub(super) fn requeue(&self, call: Arc<Call>) {
         let dispatcher = Arc::clone(&self.dispatcher);
         actix_rt::spawn(async move { dispatcher.requeue(&call).await });
+    }
+
+    /// What the pool has done. Every worker is asked to report first, so that what the caller
+    /// has seen is counted.
+    pub(super) fn stats(&self) -> impl Future<Output = Result<Stats, Error>> + use<> {
+        let reports: Vec<_> = self.crew.workers().map(|worker| worker.send(Flush)).collect();
+        let (size, serving) = (self.crew.size(), self.crew.serving());
+        let (line, dispatcher) = (self.parts.stats.clone(), Arc::clone(&self.dispatcher));
+        async move {
+            let _ = tokio::time::timeout(REPORT_LIMIT, join_all(reports)).await;
+            let mut stats = loop {
+                match line.send(Snapshot).await {
+                    Ok(stats) => break stats,
+                    Err(Unanswered::Died | Unanswered::Hung) => {}
+                    Err(Unanswered::Gone) => return Err(Error::gone()),
+                }
+            };
+            (stats.size, stats.serving) = (size, serving);
+            dispatcher.write(&mut stats);
+            Ok(stats)
+        }
     }
 
     fn look_after_calls(&mut self) {
@@ -156,6 +183,8 @@ impl Actor for Supervisor {
             supervisor.look_after_calls();
             supervisor.look_after_workers(ctx);
         });
+        #[cfg(feature = "metrics")]
+        ctx.run_interval(super::metrics::EVERY, |_, ctx| ctx.notify(super::metrics::Publish));
     }
 }
 
@@ -225,6 +254,9 @@ impl Handler<OpenStream> for Supervisor {
         if let Some(envelope) = open.envelope {
             stream = stream.envelope(envelope);
         }
+        if let Some(priority) = open.priority {
+            stream = stream.priority(priority);
+        }
         MessageResult(stream)
     }
 }
@@ -232,27 +264,25 @@ impl Handler<OpenStream> for Supervisor {
 impl Handler<GetStats> for Supervisor {
     type Result = ResponseFuture<Result<Stats, Error>>;
 
-    /// Asks every worker to report first, so that what the caller has seen is counted.
     fn handle(&mut self, _: GetStats, _: &mut Self::Context) -> Self::Result {
-        let reports: Vec<_> = self.crew.workers().map(|worker| worker.send(Flush)).collect();
-        let (size, serving) = (self.crew.size(), self.crew.serving());
-        let (line, dispatcher) = (self.parts.stats.clone(), Arc::clone(&self.dispatcher));
-        Box::pin(async move {
-            let _ = tokio::time::timeout(REPORT_LIMIT, join_all(reports)).await;
-            let mut stats = loop {
-                match line.send(Snapshot).await {
-                    Ok(stats) => break stats,
-                    Err(Unanswered::Died | Unanswered::Hung) => {}
-                    Err(Unanswered::Gone) => return Err(Error::gone()),
-                }
-            };
-            (stats.size, stats.serving) = (size, serving);
-            dispatcher.tally().write(&mut stats);
-            if let Some(circuit) = dispatcher.circuit() {
-                circuit.write(&mut stats);
-            }
-            Ok(stats)
-        })
+        Box::pin(self.stats())
+    }
+}
+
+impl Handler<InvalidateToken> for Supervisor {
+    type Result = Result<(), Error>;
+
+    fn handle(
+        &mut self,
+        InvalidateToken(slot): InvalidateToken,
+        _: &mut Self::Context,
+    ) -> Self::Result {
+        if self.controls.invalidate_token(slot) {
+            return Ok(());
+        }
+        let slots = self.dispatcher.config.settings.auth.as_ref().map_or(0, |auth| auth.slots);
+        let what = format!("invalidate_token: there is no token {slot} among {slots}");
+        Err(Error::new(ErrorKind::Config, what))
     }
 }
 

@@ -9,10 +9,12 @@ use crate::{
     events::Event,
     http::{Request, Response},
     pager::{Envelope, PaginatedStream, Paging},
+    priority::Priority,
     stats::Stats,
 };
 
-/// Makes one call. It takes the same way as [`AwwPool::request`](crate::AwwPool::request).
+/// Makes one call. It takes the same way as [`AwwPool::request`](crate::AwwPool::request). A
+/// Vantage scope does not cross a mailbox: its priority is that of where the request was made.
 ///
 /// ```no_run
 /// # async fn demo(pool: vantage_api_pool::AwwPool) -> Result<(), Box<dyn std::error::Error>> {
@@ -35,12 +37,19 @@ pub struct OpenStream {
     pub(super) prefetch: Option<usize>,
     pub(super) paging: Option<Paging>,
     pub(super) envelope: Option<Envelope>,
+    pub(super) priority: Option<Priority>,
 }
 
 impl OpenStream {
     /// A stream over `endpoint`.
     pub fn new(endpoint: impl Into<String>) -> Self {
-        Self { endpoint: endpoint.into(), prefetch: None, paging: None, envelope: None }
+        Self {
+            endpoint: endpoint.into(),
+            prefetch: None,
+            paging: None,
+            envelope: None,
+            priority: Priority::of_scope(),
+        }
     }
 
     /// See [`PaginatedStream::prefetch`].
@@ -63,6 +72,14 @@ impl OpenStream {
         self.envelope = Some(envelope);
         self
     }
+
+    /// See [`PaginatedStream::priority`]. The default is that of the Vantage scope in which
+    /// the message is made.
+    #[must_use]
+    pub fn priority(mut self, priority: Priority) -> Self {
+        self.priority = Some(priority);
+        self
+    }
 }
 
 /// Asks for the pool's statistics.
@@ -83,6 +100,20 @@ pub struct GetStats;
 #[derive(Debug, Clone, Copy, Message)]
 #[rtype(result = "Result<(), Error>")]
 pub struct Resize(pub usize);
+
+/// Has the token of a slot, counted from 0, renewed before it is used again. It does what
+/// [`AwwPool::invalidate_token`](crate::AwwPool::invalidate_token) does.
+///
+/// ```no_run
+/// # async fn demo(pool: vantage_api_pool::AwwPool) -> Result<(), Box<dyn std::error::Error>> {
+/// use vantage_api_pool::messages::InvalidateToken;
+///
+/// pool.supervisor().await?.send(InvalidateToken(0)).await??;
+/// # Ok(()) }
+/// ```
+#[derive(Debug, Clone, Copy, Message)]
+#[rtype(result = "Result<(), Error>")]
+pub struct InvalidateToken(pub usize);
 
 /// Has every [`Event`] from here on sent to an actor, until that actor stops or the pool
 /// ends. The pool keeps the recipient till then, and it never waits for it: an actor that

@@ -12,6 +12,8 @@ mod health;
 mod heartbeat;
 mod host;
 pub mod messages;
+#[cfg(feature = "metrics")]
+mod metrics;
 mod observers;
 mod pagers;
 mod repair;

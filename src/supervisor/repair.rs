@@ -22,7 +22,7 @@ use crate::{
         jobs::{Fate, Loss, fate},
     },
     error::{Error, ErrorKind},
-    events::Event,
+    events::{Attempt, Event, Outcome},
     rate_limit::Share,
     seats::Stage,
     stats::Happened,
@@ -116,16 +116,27 @@ impl Supervisor {
             match finding {
                 Finding::Blocked => {
                     tracing::warn!(worker, "a callback blocks a worker: new calls pass it by");
+                    self.tell(worker, |worker| Event::WorkerBlocked { worker });
                     self.crew.cut_lifeline(worker);
                     self.move_waiting(worker);
                 }
-                Finding::Back => tracing::info!(worker, "a worker that was blocked is back"),
+                Finding::Back => {
+                    tracing::info!(worker, "a worker that was blocked is back");
+                    self.tell(worker, |worker| Event::WorkerBack { worker });
+                }
                 Finding::Lost => self.abandon(worker, ctx),
                 Finding::Unchanged => {}
             }
         }
         self.end_drained();
         self.look_after_tokens(excused, now, ctx);
+    }
+
+    /// Tells of `worker` by the number of its slot, unless it is to leave.
+    fn tell(&self, worker: u64, event: impl FnOnce(usize) -> Event) {
+        if let Some(slot) = self.crew.index_of(worker).flatten() {
+            self.dispatcher.events().emit(|| event(slot));
+        }
     }
 
     /// Gives the calls that wait on `worker` to others. Those that are on the wire may still
@@ -149,14 +160,25 @@ impl Supervisor {
         let Some(occupant) = self.crew.take(worker) else { return };
         tracing::warn!(worker, "a callback blocks a worker for too long: it is replaced");
         for (call, seat) in self.dispatcher.calls_on(worker) {
-            if let Some(stage) = seat.revoke_if(|stage| stage != Stage::Returned) {
-                self.uproot(call, stage);
+            if let Some(revoked) = seat.revoke_if(|stage| stage != Stage::Returned) {
+                let attempts = revoked.attempts.into_iter().flatten();
+                attempts.for_each(|(attempt, since)| self.end_attempt(attempt, since));
+                self.uproot(call, revoked.stage);
             }
         }
         if let Some(index) = index {
             self.repair(index, &occupant, ctx);
         }
         self.threads.abandon(occupant.arbiter, place);
+    }
+
+    /// Ends an attempt that began at `since`, in place of its worker, which cannot.
+    fn end_attempt(&self, attempt: Attempt, since: Instant) {
+        let (outcome, latency) = (Outcome::Cancelled, since.elapsed());
+        self.dispatcher.events().emit(|| Event::AttemptEnded { attempt, outcome, latency });
+        if let Some(stats) = self.parts.stats.actor() {
+            stats.do_send(Happened::AttemptAbandoned(attempt.worker));
+        }
     }
 
     /// Decides about a call that was taken from its worker at `stage`.

@@ -26,6 +26,8 @@ impl Handler<Shutdown> for Supervisor {
                 tracing::warn!("calls were still running at the end of the drain");
             }
             dispatcher.fail_all(Error::shutting_down);
+            #[cfg(feature = "metrics")]
+            let _ = supervisor.send(super::metrics::Publish).await;
             let Ok(ended) = supervisor.send(Retire).await else { return };
             if tokio::time::timeout(JOIN_LIMIT, ended).await.is_err() {
                 tracing::warn!("a worker's thread did not end: a callback blocks it");

@@ -13,6 +13,7 @@ use crate::{
     events::{Attempt, Event, Outcome},
     http::Response,
     rate_limit::retry_after,
+    seats::{Permit, Seat},
     stats::Counters,
 };
 
@@ -21,6 +22,7 @@ use crate::{
 pub(super) struct Running<'a> {
     kit: &'a Kit,
     call: &'a Call,
+    seat: &'a Seat,
     attempt: Attempt,
     started: Instant,
     has_ended: bool,
@@ -28,20 +30,36 @@ pub(super) struct Running<'a> {
 }
 
 impl<'a> Running<'a> {
-    /// Begins an attempt: from here on the server may see the request.
+    /// Begins an attempt: from here on the server may see the request. One beside another
+    /// brings a permit of its own. It fails when the call is no longer this worker's.
     pub(super) fn begin(
         kit: &'a Kit,
         call: &'a Call,
+        seat: &'a Seat,
         passage: Option<Passage<'a>>,
-        started: Instant,
-    ) -> Self {
-        let attempt = Attempt::new(call.id, call.begin_attempt(), kit.worker);
-        kit.events().emit(|| Event::AttemptStarted { attempt });
-        Self { kit, call, attempt, started, has_ended: false, passage }
+        second_permit: Option<Permit>,
+    ) -> Result<Self, Error> {
+        let started = Instant::now();
+        let attempt = seat.begin(started, second_permit, || {
+            let attempt = Attempt::new(call.id, call.begin_attempt(), kit.worker);
+            kit.events().emit(|| Event::AttemptStarted { attempt });
+            attempt
+        })?;
+        Ok(Self { kit, call, seat, attempt, started, has_ended: false, passage })
     }
 
-    /// Ends the attempt with an answer or with an error of known meaning.
+    /// When it began.
+    pub(super) fn started(&self) -> Instant {
+        self.started
+    }
+
+    /// Ends the attempt with an answer or with an error of known meaning, and gives its permit
+    /// back.
     pub(super) fn end(mut self, outcome: &Result<Response, Error>) -> Attempt {
+        self.has_ended = true;
+        if !self.seat.end(self.attempt) {
+            return self.attempt;
+        }
         self.call.end_attempt();
         if let Some(passage) = self.passage.take() {
             passage.settle(outcome, asks_to_wait(outcome));
@@ -58,7 +76,6 @@ impl<'a> Running<'a> {
                 Err(error) => Outcome::Failed(error.kind()),
             },
         );
-        self.has_ended = true;
         self.attempt
     }
 
@@ -78,9 +95,9 @@ impl<'a> Running<'a> {
 
 impl Drop for Running<'_> {
     fn drop(&mut self) {
-        if !self.has_ended {
-            // Whoever hears of the end may be the next probe.
-            drop(self.passage.take());
+        // Whoever hears of the end may be the next probe.
+        drop(self.passage.take());
+        if !self.has_ended && self.seat.end(self.attempt) {
             self.count(Counters::cancelled);
             self.tell(self.started.elapsed(), Outcome::Cancelled);
         }
@@ -88,7 +105,7 @@ impl Drop for Running<'_> {
 }
 
 /// Whether an answer names a wait that the hold observes in place of the breaker.
-fn asks_to_wait(outcome: &Result<Response, Error>) -> bool {
+pub(super) fn asks_to_wait(outcome: &Result<Response, Error>) -> bool {
     let is_unavailable =
         |response: &&Response| response.status() == StatusCode::SERVICE_UNAVAILABLE;
     let unavailable = outcome.as_ref().ok().filter(is_unavailable);

@@ -3,9 +3,10 @@
 
 use std::{
     borrow::Cow,
+    pin::pin,
     rc::Rc,
     sync::Arc,
-    time::{Instant, SystemTime},
+    time::{Duration, Instant, SystemTime},
 };
 
 use http::{StatusCode, Uri, header::LOCATION};
@@ -14,16 +15,18 @@ use tracing::Instrument;
 use super::{
     attempt::Running,
     gates::{Slot, limit_of_key, pass_circuit, pass_hold, pass_key, pause},
+    hedge::{self, Outcome},
     kit::Kit,
 };
 use crate::{
     dispatch::{Call, Job, Passage},
     error::{Delivery, Error, ErrorKind},
     events::{Attempt, Event},
-    http::Response,
+    http::{Client, Request, Response},
     rate_limit::retry_after,
     retry::{self, Decision, Errand},
     seats::Stage,
+    stats::WaitCause,
     token_manager::Issued,
 };
 
@@ -33,9 +36,9 @@ const MAX_REDIRECTS: u32 = 5;
 /// Runs a job to its answer, or until nobody waits for it any more.
 pub(super) async fn run(kit: Rc<Kit>, Job { seat, ticket }: Job) {
     let Some(call) = ticket.call().cloned() else { return };
-    let slot = Slot::new(Arc::clone(kit.dispatcher.permits()), Arc::clone(&seat));
+    let slot = Slot::new(Arc::clone(&seat), kit.dispatcher.tally());
     let url = Cow::Borrowed(&call.url);
-    let attempts = Attempts { kit: &kit, call: &call, slot, url, latest: None };
+    let attempts = Attempts { kit: &kit, call: &call, slot, url, latest: None, uncounted: 0 };
     let answer = attempts.run().instrument(call.span.clone());
     tokio::select! {
         biased;
@@ -59,10 +62,12 @@ enum Next {
 struct Attempts<'a> {
     kit: &'a Kit,
     call: &'a Call,
-    slot: Slot,
+    slot: Slot<'a>,
     url: Cow<'a, Uri>,
     /// The attempt that was made last.
     latest: Option<Attempt>,
+    /// Attempts that are no retries: replays and hedges.
+    uncounted: u32,
 }
 
 impl<'a> Attempts<'a> {
@@ -72,8 +77,6 @@ impl<'a> Attempts<'a> {
         let mut token = None;
         let mut has_renewed = false;
         let mut redirects = 0;
-        // Replays are no retries: they stay out of the count.
-        let mut replays = 0;
         let mut last = None;
         loop {
             self.slot.go_on_to(Stage::Waiting)?;
@@ -94,9 +97,9 @@ impl<'a> Attempts<'a> {
             };
             match next {
                 Next::Return(response) => return Ok(response),
-                Next::Replay => replays += 1,
+                Next::Replay => self.uncounted += 1,
                 Next::Fail(error) => {
-                    let attempts = self.call.attempts().saturating_sub(replays);
+                    let attempts = self.call.attempts().saturating_sub(self.uncounted);
                     let error = self.retry(error, attempts).await?;
                     last = Some(error);
                     token = None;
@@ -125,15 +128,35 @@ impl<'a> Attempts<'a> {
                 pass_key(limiter, &mut place, call, slot).await?;
             }
             token.take_if(|token| !token.is_good(Instant::now()));
-            if let (None, Some(tokens), None) = (&token, &kit.tokens, call.request.other_base()) {
+            let tokens = kit.tokens.as_ref().filter(|_| call.request.other_base().is_none());
+            if let (None, Some(tokens)) = (&token, tokens)
+                && !tokens.are_limited()
+            {
                 *token = Some(tokens.next(call, slot).await?);
             }
-            match &kit.throttle {
-                Some(throttle) => throttle.pass(call, slot).await?,
-                None => slot.hold(call).await?,
+            let chosen = match &kit.throttle {
+                Some(throttle) => {
+                    throttle.pass(call, slot, token.as_ref().map(|token| token.slot)).await?
+                }
+                None => {
+                    slot.hold(call).await?;
+                    None
+                }
+            };
+            if let (None, Some(chosen), Some(tokens)) = (&token, chosen, tokens) {
+                *token = tokens.chosen(call, slot, chosen).await?;
+                if token.is_none() {
+                    continue;
+                }
             }
             let now = Instant::now();
             if kit.hold.remaining(now).is_some() {
+                continue;
+            }
+            if let (Some(tokens), Some(held)) = (tokens, &token)
+                && tokens.is_held(held, now)
+            {
+                *token = None;
                 continue;
             }
             // Else another call is the probe.
@@ -147,39 +170,45 @@ impl<'a> Attempts<'a> {
         }
     }
 
-    /// Makes one attempt. The slot is free again when it returns.
+    /// Makes one attempt, and perhaps another one beside it. The slot is free again when it
+    /// returns.
     async fn attempt(
         &mut self,
         token: Option<&Issued>,
         passage: Option<Passage<'a>>,
     ) -> Result<Response, Error> {
-        let Self { kit, call, slot, url, latest } = self;
+        let Self { kit, call, slot, url, latest, uncounted } = self;
         slot.go_on_to(Stage::Applying)?;
         let (request, url) = kit.prepare(call, url, token)?;
-        let other = kit.other_client(&call.request)?;
-        let client = other.as_deref().unwrap_or(&kit.client);
-        let started = Instant::now();
-        let remaining = call.remaining(started);
-        let limit = remaining.min(kit.config.settings.request_timeout);
-        if remaining.is_zero() {
+        if call.remaining(Instant::now()).is_zero() {
             return Err(Error::new(ErrorKind::DeadlineExceeded, "the call's deadline passed"));
         }
-        slot.go_on_to(Stage::Sent)?;
-        let running = Running::begin(kit, call, passage, started);
-        let outcome = tokio::time::timeout(limit, client.send(&request, &url)).await;
-        slot.release();
-        let outcome = outcome.unwrap_or_else(|_| {
-            Err(if limit == remaining {
-                Error::new(
-                    ErrorKind::DeadlineExceeded,
-                    "the call's deadline passed before the answer came",
-                )
-            } else {
-                Error::new(ErrorKind::Timeout, "the answer took longer than request_timeout")
-            }
-            .with_delivery(Delivery::Unknown))
-        });
-        *latest = Some(running.end(&outcome));
+        let other = kit.other_client(&call.request)?;
+        let client = other.as_deref().unwrap_or(&kit.client);
+        let running = Running::begin(kit, call, slot.seat(), passage, None)?;
+        let mut first = pin!(exchange(running, kit, client, call, &request, &url));
+        let in_time = match hedge::delay(kit, call) {
+            Some(delay) => tokio::time::timeout(delay, first.as_mut()).await.ok(),
+            None => Some(first.as_mut().await),
+        };
+        let (attempt, outcome) = match in_time {
+            Some(outcome) => outcome,
+            None => match hedge::second(kit, slot.seat()) {
+                Some((permit, passage)) => {
+                    let second = Running::begin(kit, call, slot.seat(), passage, Some(permit))?;
+                    *uncounted += 1;
+                    let second = Box::pin(exchange(second, kit, client, call, &request, &url));
+                    hedge::race(kit, first, second).await
+                }
+                None => first.await,
+            },
+        };
+        *latest = Some(attempt);
+        if let (Some(tokens), Some(token), Ok(response)) = (&kit.tokens, token, &outcome)
+            && let Some(wait) = tokens.heed(token, response)
+        {
+            kit.events().emit(|| Event::TokenHeld { slot: token.slot, wait });
+        }
         outcome
     }
 
@@ -220,6 +249,14 @@ impl<'a> Attempts<'a> {
         }
     }
 
+    /// Holds the whole API for as long as it asked.
+    fn hold(&self, now: Instant, wait: Duration) {
+        let wait = wait.min(self.kit.policy.max_retry_after);
+        if self.kit.hold.extend(now, wait) {
+            self.kit.events().emit(|| Event::HoldSet { wait });
+        }
+    }
+
     /// Waits before the next attempt and returns the error that led to it, or ends the call with it.
     async fn retry(&mut self, error: Error, attempts: u32) -> Result<Error, Error> {
         let kit = self.kit;
@@ -228,12 +265,14 @@ impl<'a> Attempts<'a> {
             .response()
             .filter(|response| matches!(response.status().as_u16(), 429 | 503))
             .and_then(|response| retry_after(response.headers(), SystemTime::now()));
-        if let Some(wait) = retry_after {
-            let wait = wait.min(kit.policy.max_retry_after);
-            if kit.hold.extend(now, wait) {
-                kit.events().emit(|| Event::HoldSet { wait });
+        let is_refused = error.status() == Some(StatusCode::TOO_MANY_REQUESTS);
+        let retry_after = match &kit.tokens {
+            // A 429 is about the token, which is held; others may go on.
+            Some(tokens) if is_refused && tokens.are_several() => {
+                tokens.wait(now, retry_after, kit.policy.max_retry_after)
             }
-        }
+            _ => retry_after.inspect(|wait| self.hold(now, *wait)),
+        };
         let attempt = retry::Attempt {
             attempts,
             repeatable: self.call.request.is_repeatable(),
@@ -242,7 +281,13 @@ impl<'a> Attempts<'a> {
             remaining: self.call.remaining(now),
             jitter: fastrand::f64(),
         };
-        let withdraw = || kit.budget(|budget| budget.withdraw(now));
+        let withdraw = || {
+            let is_covered = kit.budget(|budget| budget.withdraw(now));
+            if !is_covered {
+                kit.counters.borrow_mut().denied();
+            }
+            is_covered
+        };
         let wait = match retry::decide(&self.policy(), &attempt, withdraw) {
             Decision::RetryIn(wait) => wait,
             Decision::GiveUp => return Err(error),
@@ -273,7 +318,9 @@ impl<'a> Attempts<'a> {
             kit.events().emit(|| Event::RetryScheduled { attempt, wait, reason, status });
         }
         self.slot.go_on_to(Stage::Waiting)?;
-        pause(self.call, wait).await.map_err(|late| after(late, Some(error.clone())))?;
+        pause(self.call, &self.slot, WaitCause::Backoff, wait)
+            .await
+            .map_err(|late| after(late, Some(error.clone())))?;
         Ok(error)
     }
 
@@ -294,6 +341,30 @@ impl<'a> Attempts<'a> {
             cause => after(error, cause),
         }
     }
+}
+
+/// Sends a request and reads its answer, as the attempt that has begun.
+async fn exchange(
+    running: Running<'_>,
+    kit: &Kit,
+    client: &Client,
+    call: &Call,
+    request: &Request,
+    url: &Uri,
+) -> Outcome {
+    let remaining = call.remaining(running.started());
+    let limit = remaining.min(kit.config.settings.request_timeout);
+    let outcome = tokio::time::timeout(limit, client.send(request, url)).await;
+    let outcome = outcome.unwrap_or_else(|_| {
+        Err(if limit == remaining {
+            let what = "the call's deadline passed before the answer came";
+            Error::new(ErrorKind::DeadlineExceeded, what)
+        } else {
+            Error::new(ErrorKind::Timeout, "the answer took longer than request_timeout")
+        }
+        .with_delivery(Delivery::Unknown))
+    });
+    (running.end(&outcome), outcome)
 }
 
 /// `error`, which ended the call after `cause` had made it wait.

@@ -1,52 +1,60 @@
 //! What a call passes before each attempt: a slot, the API's hold, the circuit breaker,
-//! the rate limits, a token. Whoever has to wait here gives its slot back first.
+//! the rate limits. Whoever has to wait here gives its slot back first.
 
 use std::{
-    cell::{Cell, RefCell},
+    cell::Cell,
     future::Future,
-    sync::{
-        Arc,
-        atomic::{AtomicUsize, Ordering},
-    },
+    sync::Arc,
     time::{Duration, Instant},
 };
 
-use tokio::sync::{Semaphore, oneshot};
+use tokio::sync::oneshot;
 
 use crate::{
     actors::{Line, Unanswered},
-    dispatch::{Call, Circuit, admission},
+    dispatch::{Call, Circuit, Tally, Waiting, admission},
     error::{Error, ErrorKind},
     rate_limit::{Acquire, Hold, KeyedRateLimiter, Lease, Limiter, Place, RateLimiter},
     retry::Refusal,
     seats::{Seat, Stage},
-    token_manager::{Issue, Issued, TokenManager},
+    stats::WaitCause,
 };
 
 /// The right to have one attempt on the wire. It is kept in the call's seat, where the
 /// rate limiter can put it and the supervisor can take it back.
-pub(super) struct Slot {
-    permits: Arc<Semaphore>,
+pub(super) struct Slot<'a> {
     seat: Arc<Seat>,
+    tally: &'a Tally,
 }
 
-impl Slot {
-    pub(super) fn new(permits: Arc<Semaphore>, seat: Arc<Seat>) -> Self {
-        Self { permits, seat }
+impl<'a> Slot<'a> {
+    pub(super) fn new(seat: Arc<Seat>, tally: &'a Tally) -> Self {
+        Self { seat, tally }
     }
 
     pub(super) fn release(&mut self) {
         self.seat.release();
     }
 
-    /// Waits for the right, first come first served, unless it is held already.
+    /// Waits for the right, in its turn, unless it is held already.
     pub(super) async fn hold(&mut self, call: &Call) -> Result<(), Error> {
         if !self.seat.has_permit() {
-            let permit = within_deadline(call, admission::permit(&self.permits, call)).await?;
+            let permit =
+                within_deadline(call, admission::permit(self.seat.permits(), call, self.tally))
+                    .await?;
             // A seat that was taken away wants none, and its task ends when it is next polled.
             let _ = self.seat.fill(permit?);
         }
         Ok(())
+    }
+
+    /// Begins a wait, which is counted under `cause` until the answer is dropped.
+    pub(super) fn waiting(&self, cause: WaitCause) -> Waiting<'a> {
+        self.tally.waiting(cause)
+    }
+
+    pub(super) fn seat(&self) -> &Arc<Seat> {
+        &self.seat
     }
 
     /// Notes how far the call is. It fails when the call is no longer this worker's.
@@ -55,7 +63,7 @@ impl Slot {
     }
 }
 
-impl Drop for Slot {
+impl Drop for Slot<'_> {
     fn drop(&mut self) {
         self.seat.release();
     }
@@ -68,12 +76,18 @@ pub(super) async fn within_deadline<F: Future>(call: &Call, wait: F) -> Result<F
         .map_err(|_| Error::new(ErrorKind::DeadlineExceeded, "the call's deadline passed"))
 }
 
-/// Sleeps for `wait`, or fails at once if that would pass the deadline.
-pub(super) async fn pause(call: &Call, wait: Duration) -> Result<(), Error> {
+/// Sleeps for `wait`, for `cause`, or fails at once if that would pass the deadline.
+pub(super) async fn pause(
+    call: &Call,
+    slot: &Slot<'_>,
+    cause: WaitCause,
+    wait: Duration,
+) -> Result<(), Error> {
     if wait > call.remaining(Instant::now()) {
         return Err(Error::new(ErrorKind::DeadlineExceeded, "a wait would pass the deadline")
             .with_wait(wait));
     }
+    let _waiting = slot.waiting(cause);
     tokio::time::sleep(wait).await;
     Ok(())
 }
@@ -90,26 +104,41 @@ impl Throttle {
     }
 
     /// Waits for a permit and a slot to send with. A permit is taken only with the slot in
-    /// hand, from the lease at hand or by the limiter.
-    pub(super) async fn pass(&self, call: &Call, slot: &mut Slot) -> Result<(), Error> {
+    /// hand, from the lease at hand or by the limiter. Where each token has a limit, it is for
+    /// the token of the slot that comes back, which is `token` if one is named.
+    pub(super) async fn pass(
+        &self,
+        call: &Call,
+        slot: &mut Slot<'_>,
+        token: Option<usize>,
+    ) -> Result<Option<usize>, Error> {
         if self.spare() > 0 {
             slot.hold(call).await?;
         }
         if slot.seat.has_permit() && self.take_spare() {
-            return Ok(());
+            return Ok(None);
         }
-        let lease = within_deadline(call, self.ask(call, &slot.seat)).await??;
+        let waiting = slot.waiting(WaitCause::Rate);
+        let lease = within_deadline(call, self.ask(call, &slot.seat, token)).await??;
+        drop(waiting);
         // What another call was lent meanwhile is not lost.
         let spare = lease.spare + self.spare();
         self.lease.set(Some(Lease { spare, ..lease }));
-        Ok(())
+        Ok(lease.token)
     }
 
     /// Asks the limiter, and the one after it if it dies with the question.
-    async fn ask(&self, call: &Call, seat: &Arc<Seat>) -> Result<Lease, Error> {
+    async fn ask(
+        &self,
+        call: &Call,
+        seat: &Arc<Seat>,
+        token: Option<usize>,
+    ) -> Result<Lease, Error> {
         loop {
             let (reply, lease) = oneshot::channel();
-            let question = Acquire { deadline: call.deadline, seat: Arc::clone(seat), reply };
+            let seat = Arc::clone(seat);
+            let Call { deadline, priority, .. } = *call;
+            let question = Acquire { deadline, priority, seat, token, reply };
             match self.limiter.send(question).await {
                 Ok(()) => {
                     if let Ok(lease) = lease.await {
@@ -128,7 +157,8 @@ impl Throttle {
         lease.map_or(0, |lease| lease.spare)
     }
 
-    fn take_spare(&self) -> bool {
+    /// Takes a permit from the lease at hand, if one is left.
+    pub(super) fn take_spare(&self) -> bool {
         let Some(spare) = self.spare().checked_sub(1) else { return false };
         self.lease.set(self.lease.get().map(|lease| Lease { spare, ..lease }));
         true
@@ -149,7 +179,7 @@ pub(super) async fn pass_key<'a>(
     limiter: &'a RateLimiter,
     place: &mut Option<Place<'a>>,
     call: &Call,
-    slot: &mut Slot,
+    slot: &mut Slot<'_>,
 ) -> Result<(), Error> {
     let place = place.get_or_insert_with(|| limiter.join(Some(Arc::clone(&slot.seat))));
     let wait = place.wait(Instant::now());
@@ -159,16 +189,17 @@ pub(super) async fn pass_key<'a>(
     }
     if !place.is_ready(Instant::now()) {
         slot.release();
+        let _waiting = slot.waiting(WaitCause::Rate);
         within_deadline(call, place.ready()).await??;
     }
     Ok(())
 }
 
 /// Waits until the API's hold is over.
-pub(super) async fn pass_hold(hold: &Hold, call: &Call, slot: &mut Slot) -> Result<(), Error> {
+pub(super) async fn pass_hold(hold: &Hold, call: &Call, slot: &mut Slot<'_>) -> Result<(), Error> {
     while let Some(wait) = hold.remaining(Instant::now()) {
         slot.release();
-        pause(call, wait).await?;
+        pause(call, slot, WaitCause::Hold, wait).await?;
     }
     Ok(())
 }
@@ -179,7 +210,7 @@ pub(super) async fn pass_hold(hold: &Hold, call: &Call, slot: &mut Slot) -> Resu
 pub(super) async fn pass_circuit(
     circuit: &Circuit,
     call: &Call,
-    slot: &mut Slot,
+    slot: &mut Slot<'_>,
 ) -> Result<(), Error> {
     loop {
         // Made before the check, so that no change is missed between the two.
@@ -195,77 +226,7 @@ pub(super) async fn pass_circuit(
             return Err(circuit.refuse(refusal));
         };
         slot.release();
+        let _waiting = slot.waiting(WaitCause::Breaker);
         let _ = tokio::time::timeout(wait, changed).await;
-    }
-}
-
-/// The tokens a worker knows of, so that it asks the manager only for what is
-/// missing, stale or refused.
-pub(super) struct Tokens {
-    manager: Line<TokenManager>,
-    known: RefCell<Vec<Option<Issued>>>,
-    /// Whose turn it is, shared by all workers.
-    turn: Arc<AtomicUsize>,
-}
-
-impl Tokens {
-    pub(super) fn new(manager: Line<TokenManager>, slots: usize, turn: Arc<AtomicUsize>) -> Self {
-        Self { manager, known: RefCell::new(vec![None; slots]), turn }
-    }
-
-    /// The next token in turn.
-    pub(super) async fn next(&self, call: &Call, slot: &mut Slot) -> Result<Issued, Error> {
-        let turn = self.turn.fetch_add(1, Ordering::Relaxed);
-        let (index, known) = {
-            let known = self.known.borrow();
-            let index = turn % known.len();
-            (index, known[index].clone())
-        };
-        match known.filter(|token| token.is_good(Instant::now())) {
-            Some(token) => Ok(token),
-            None => self.ask(call, slot, Issue { slot: index, stale: None }).await,
-        }
-    }
-
-    /// A token in place of one that the API refused.
-    pub(super) async fn renew(
-        &self,
-        call: &Call,
-        slot: &mut Slot,
-        refused: &Issued,
-    ) -> Result<Issued, Error> {
-        let stale = Issue { slot: refused.slot, stale: Some(refused.generation) };
-        self.ask(call, slot, stale).await
-    }
-
-    async fn ask(&self, call: &Call, slot: &mut Slot, question: Issue) -> Result<Issued, Error> {
-        slot.release();
-        let issued = within_deadline(call, self.issue(question)).await??;
-        if let Some(known) = self.known.borrow_mut().get_mut(issued.slot) {
-            *known = Some(issued.clone());
-        }
-        Ok(issued)
-    }
-
-    /// Asks the manager, and the one after it if it dies with the question. Who asked two
-    /// that died may be the one who kills them.
-    async fn issue(&self, question: Issue) -> Result<Issued, Error> {
-        let failed = |what| Err(Error::new(ErrorKind::Token, what));
-        let mut deaths = 0;
-        while deaths < 2 {
-            match self.manager.send(question).await {
-                Ok(Some(answer)) => return answer,
-                // It is dead, and the next question waits for its successor.
-                Ok(None) => {}
-                Err(Unanswered::Died) => deaths += 1,
-                Err(Unanswered::Hung) => {
-                    return failed("the acquire callback blocked its thread for too long");
-                }
-                Err(Unanswered::Gone) => {
-                    return failed("the acquire callback killed or blocked its thread too often");
-                }
-            }
-        }
-        failed("the thread of the acquire callback died")
     }
 }

@@ -6,16 +6,13 @@ use std::{
     cell::RefCell,
     panic::AssertUnwindSafe,
     rc::Rc,
-    sync::{Arc, Mutex, PoisonError, atomic::AtomicUsize},
+    sync::{Arc, Mutex, PoisonError},
 };
 
 use actix::prelude::*;
 use http::Uri;
 
-use super::{
-    elsewhere::Elsewhere,
-    gates::{Throttle, Tokens},
-};
+use super::{elsewhere::Elsewhere, gates::Throttle, hedge::Hedging, tokens::Tokens};
 use crate::{
     actors::Line,
     config::ValidConfig,
@@ -23,7 +20,7 @@ use crate::{
     error::{Error, ErrorKind},
     events::Events,
     http::{Client, Request},
-    rate_limit::{Hold, KeyedRateLimiter, Limiter},
+    rate_limit::{Board, Hold, KeyedRateLimiter, Limiter},
     retry::{self, Budget},
     stats::{Counted, Counters, StatsCollector},
     token_manager::{Issued, TokenManager},
@@ -35,10 +32,8 @@ pub(crate) struct Parts {
     pub(crate) dispatcher: Arc<Dispatcher>,
     pub(crate) limiter: Option<Line<Limiter>>,
     pub(crate) keys: Option<Arc<KeyedRateLimiter<Arc<str>>>>,
-    pub(crate) tokens: Option<Line<TokenManager>>,
+    pub(crate) tokens: Option<(Line<TokenManager>, Arc<Board>)>,
     pub(crate) stats: Line<StatsCollector>,
-    /// Whose turn it is among the tokens.
-    pub(crate) turn: Arc<AtomicUsize>,
     pub(crate) hold: Arc<Hold>,
     pub(crate) budget: Arc<Mutex<Budget>>,
 }
@@ -58,6 +53,7 @@ pub(super) struct Kit {
     pub(super) policy: retry::Policy,
     budget: Arc<Mutex<Budget>>,
     pub(super) counters: RefCell<Counters>,
+    pub(super) hedging: RefCell<Hedging>,
     stats: Line<StatsCollector>,
 }
 
@@ -66,20 +62,20 @@ impl Kit {
     pub(super) fn new(slot: usize, parts: Parts) -> Self {
         let config = Arc::clone(&parts.dispatcher.config);
         let gauge = parts.dispatcher.tally().connections();
-        let slots = config.settings.auth.as_ref().map_or(0, |auth| auth.slots);
         Self {
             worker: slot,
             client: Client::new(&config.transport(slot, gauge)),
             elsewhere: Elsewhere::default(),
             throttle: parts.limiter.map(Throttle::new),
             keys: parts.keys,
-            tokens: parts.tokens.map(|manager| Tokens::new(manager, slots, parts.turn)),
+            tokens: parts.tokens.map(|(manager, board)| Tokens::new(manager, board)),
             policy: config.retry_policy(),
             config,
             dispatcher: parts.dispatcher,
             hold: parts.hold,
             budget: parts.budget,
             counters: RefCell::default(),
+            hedging: RefCell::default(),
             stats: parts.stats,
         }
     }
@@ -89,6 +85,9 @@ impl Kit {
         let Ok(mut counters) = self.counters.try_borrow_mut() else { return };
         if counters.is_empty() {
             return;
+        }
+        if let Ok(mut hedging) = self.hedging.try_borrow_mut() {
+            hedging.observe(&counters.latencies);
         }
         let Some(stats) = self.stats.actor() else { return };
         let report = Counted { worker: self.worker, counters: counters.take() };
@@ -129,7 +128,7 @@ impl Kit {
         let target = request.target().to_owned();
         let apply = || (auth.apply)(request, token.expose());
         let mut request = std::panic::catch_unwind(AssertUnwindSafe(apply))
-            .map_err(|_| Error::new(ErrorKind::Callback, "the apply callback panicked"))?;
+            .map_err(|_| Error::new(ErrorKind::Callback, "the apply callback panicked"))??;
         for value in request.headers_mut().values_mut() {
             value.set_sensitive(true);
         }

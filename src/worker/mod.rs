@@ -7,7 +7,9 @@ pub(crate) mod bench_support;
 mod call;
 mod elsewhere;
 mod gates;
+mod hedge;
 mod kit;
+mod tokens;
 
 pub(crate) use actor::{Fill, Flush, Run, Worker};
 pub(crate) use kit::Parts as WorkerParts;

@@ -13,7 +13,8 @@ use std::{
 use crate::support::{hostile::Hostile, raw_server::RawServer, soon};
 use futures::{StreamExt, future::join_all};
 use vantage_api_pool::{
-    AwwPool, Delivery, Error, ErrorKind, PaginatedStream, PoolBuilder, Request, Response, Stats,
+    AwwPool, Delivery, Error, ErrorKind, Event, Outcome, PaginatedStream, PoolBuilder, Request,
+    Response, Stats,
 };
 
 const OK: &[u8] = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok";
@@ -281,5 +282,86 @@ async fn calls_that_wait_for_the_rate_limit_do_not_starve_others_from_a_blocked_
     let answers = soon("all answers", join_all((0..60).map(|_| pool.get("/rows")))).await;
     assert!(answers.iter().all(Result::is_ok), "{answers:?}");
     barrier.0.open();
+    assert!(answer(blocked).await.is_ok());
+}
+
+#[tokio::test]
+async fn what_happens_to_a_blocked_worker_is_told_and_each_attempt_on_it_has_its_end() {
+    let server = RawServer::start(|mut peer| async move {
+        while let Some(head) = peer.head().await {
+            if head.contains("/held") {
+                return peer.closed().await;
+            }
+            peer.write(OK).await;
+        }
+    });
+    let (pool, barrier) = blocking(server.url());
+    let pool = pool.workers(1).replace_blocked_after(Duration::from_millis(800)).build().unwrap();
+    let mut events = pool.events();
+    let mut told = async |wanted: fn(&Event) -> bool| {
+        let event = async {
+            loop {
+                let event = events.recv().await.unwrap();
+                if wanted(&event) {
+                    return event;
+                }
+            }
+        };
+        soon("an event", event).await
+    };
+    let held = ask(&pool, Request::post("/held"));
+    server.wait_for(|seen| seen.heads.len() == 1).await;
+    let started = told(|event| matches!(event, Event::AttemptStarted { .. })).await;
+    let culprit = ask(&pool, marked());
+    told(|event| matches!(event, Event::WorkerBlocked { worker: 0, .. })).await;
+    // Its thread never ends the attempt, so that is done for it.
+    let ended = told(|event| matches!(event, Event::AttemptEnded { .. })).await;
+    let (
+        Event::AttemptStarted { attempt, .. },
+        Event::AttemptEnded { attempt: other, outcome, .. },
+    ) = (started, ended)
+    else {
+        unreachable!()
+    };
+    assert_eq!((other, outcome), (attempt, Outcome::Cancelled));
+    told(|event| matches!(event, Event::WorkerDied { worker: 0, .. })).await;
+    assert_eq!(answer(held).await.unwrap_err().kind(), ErrorKind::WorkerCrashed);
+    assert_eq!(answer(culprit).await.unwrap_err().kind(), ErrorKind::Callback);
+    let counted = async || {
+        let now = stats(&pool).await;
+        assert_eq!(now.attempts, now.status_2xx + now.transport_errors + now.cancelled, "{now}");
+        (now.cancelled, now.status_2xx, now.calls_failed)
+    };
+    assert_eq!(counted().await, (1, 0, 2));
+
+    // What the thread does later changes nothing.
+    barrier.0.open();
+    server.wait_for(|seen| !seen.closed.is_empty()).await;
+    soon("an answer", pool.get("/rows")).await.unwrap();
+    assert_eq!(counted().await, (1, 1, 2));
+}
+
+#[tokio::test]
+async fn a_worker_that_comes_back_is_told() {
+    let api = Hostile::new(10).start();
+    let (pool, barrier) = blocking(api.url());
+    let pool = pool.workers(2).build().unwrap();
+    let mut events = pool.events();
+    let blocked = ask(&pool, marked());
+    let mut told = Vec::new();
+    soon("both events", async {
+        while told.len() < 2 {
+            match events.recv().await.unwrap() {
+                Event::WorkerBlocked { worker, .. } => {
+                    told.push(("blocked", worker));
+                    barrier.0.open();
+                }
+                Event::WorkerBack { worker, .. } => told.push(("back", worker)),
+                _ => {}
+            }
+        }
+    })
+    .await;
+    assert_eq!((told[0].0, told[1].0, told[0].1), ("blocked", "back", told[1].1));
     assert!(answer(blocked).await.is_ok());
 }

@@ -1,0 +1,67 @@
+//! How urgent a call is. What that means for its place in a queue is `seats/queue.rs`.
+
+/// How urgent a call is: who is served first of those that wait for a connection or for the
+/// rate limit.
+///
+/// A call keeps its priority through retries, and when it moves to another worker. Whoever
+/// waits goes before all of a lower priority and after those of the same that came earlier.
+/// The lower ones do not starve: one that was passed over 15 times in a row is served next.
+/// What waits for nothing does not care.
+///
+/// A request says its priority by [`Request::priority`](crate::Request::priority). One that
+/// does not has that of the Vantage scope in which it was made or else submitted: `High` for
+/// [`vantage_core::Priority::Essential`], and `Normal` for `Background`, which is what Vantage
+/// says outside every scope too.
+///
+/// ```
+/// use vantage_api_pool::{Priority, Request};
+///
+/// let nightly = Request::get("/export").priority(Priority::Low);
+/// assert!(Priority::High > Priority::Normal && Priority::Normal > Priority::Low);
+/// # let _ = nightly;
+/// ```
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Priority {
+    /// Background work that may wait for everything else.
+    Low,
+    /// What nobody said anything about.
+    #[default]
+    Normal,
+    /// Somebody waits for the answer.
+    High,
+}
+
+impl Priority {
+    /// How many there are.
+    pub(crate) const COUNT: usize = 3;
+
+    /// That of the Vantage scope around the caller, if there is one that says more than nothing.
+    pub(crate) fn of_scope() -> Option<Self> {
+        vantage_core::Priority::current().is_essential().then_some(Self::High)
+    }
+
+    /// Its number, from 0 for the most urgent.
+    pub(crate) fn rank(self) -> usize {
+        match self {
+            Self::High => 0,
+            Self::Normal => 1,
+            Self::Low => 2,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use futures::executor::block_on;
+
+    use super::*;
+
+    #[test]
+    fn only_an_essential_scope_says_something() {
+        assert_eq!(Priority::of_scope(), None);
+        let inside =
+            |scope: vantage_core::Priority| block_on(scope.scope(async { Priority::of_scope() }));
+        assert_eq!(inside(vantage_core::Priority::Essential), Some(Priority::High));
+        assert_eq!(inside(vantage_core::Priority::Background), None);
+    }
+}

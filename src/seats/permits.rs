@@ -1,0 +1,315 @@
+//! A semaphore whose queue knows priorities. A permit that comes back while somebody waits
+//! goes to whoever is next and to nobody else; one that is free, and that nobody waits for,
+//! is taken and given back without a lock.
+
+use std::{
+    future::Future,
+    pin::Pin,
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicUsize, Ordering},
+    },
+    task::{Context, Poll, Waker},
+};
+
+use super::queue::{Place, Queue};
+use crate::priority::Priority;
+
+/// There are no more permits.
+const CLOSED: usize = 1;
+/// Somebody waits, and so nobody but the holder of the queue's lock changes the number.
+const QUEUED: usize = 2;
+/// One permit that is free.
+const ONE: usize = 4;
+
+/// A number of permits, and those who wait for one.
+pub(crate) struct Permits {
+    /// How many are free, in units of [`ONE`], and the flags.
+    state: AtomicUsize,
+    /// While anybody is in it, [`QUEUED`] is set and no permit is free.
+    queue: Mutex<Queue<Waker>>,
+}
+
+/// Why there is no permit at once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum NoPermit {
+    /// None is free, or others wait.
+    Busy,
+    /// There are no more.
+    Closed,
+}
+
+impl Permits {
+    pub(super) fn new(permits: usize) -> Self {
+        Self { state: AtomicUsize::new(permits * ONE), queue: Mutex::default() }
+    }
+
+    /// A permit, if one is free and nobody waits.
+    pub(crate) fn try_acquire(self: &Arc<Self>) -> Result<Permit, NoPermit> {
+        let take = |state: usize| {
+            (state & (CLOSED | QUEUED) == 0).then(|| state.checked_sub(ONE)).flatten()
+        };
+        match self.state.fetch_update(Ordering::AcqRel, Ordering::Acquire, take) {
+            Ok(_) => Ok(Permit(Some(Arc::clone(self)))),
+            Err(state) if state & CLOSED != 0 => Err(NoPermit::Closed),
+            Err(_) => Err(NoPermit::Busy),
+        }
+    }
+
+    /// Waits for a permit; the error is [`NoPermit::Closed`]. Dropping the future leaves the
+    /// queue, and a permit that was on its way goes to the next.
+    pub(crate) fn acquire(self: &Arc<Self>, priority: Priority) -> Acquire {
+        Acquire { permits: Arc::clone(self), priority, place: None }
+    }
+
+    /// How many are free.
+    #[cfg(test)]
+    pub(crate) fn available(&self) -> usize {
+        self.state.load(Ordering::Acquire) / ONE
+    }
+
+    /// Ends the giving of permits: whoever waits is told so.
+    pub(crate) fn close(&self) {
+        self.state.fetch_or(CLOSED, Ordering::AcqRel);
+        let wakers: Vec<_> = self.queue().values().cloned().collect();
+        wakers.into_iter().for_each(Waker::wake);
+    }
+
+    /// Adds permits.
+    pub(super) fn add(&self, permits: usize) {
+        (0..permits).for_each(|_| self.add_one());
+    }
+
+    /// Takes at most so many free permits away for good, and says how many it took.
+    pub(super) fn forget(&self, most: usize) -> usize {
+        // Against those who join the queue.
+        let _queue = self.queue();
+        let mut taken = 0;
+        let take = |state: usize| {
+            taken = most.min(state / ONE);
+            Some(state - taken * ONE)
+        };
+        let _ = self.state.fetch_update(Ordering::AcqRel, Ordering::Acquire, take);
+        taken
+    }
+
+    fn add_one(&self) {
+        let add = |state: usize| (state & QUEUED == 0).then_some(state + ONE);
+        if self.state.fetch_update(Ordering::AcqRel, Ordering::Acquire, add).is_ok() {
+            return;
+        }
+        let mut queue = self.queue();
+        let is_closed = self.state.load(Ordering::Acquire) & CLOSED != 0;
+        let next = if is_closed { None } else { queue.pop() };
+        if next.is_none() {
+            self.state.fetch_add(ONE, Ordering::AcqRel);
+        }
+        self.leave(queue);
+        next.into_iter().for_each(Waker::wake);
+    }
+
+    /// Lets go of the queue, after something was taken out.
+    fn leave(&self, queue: MutexGuard<'_, Queue<Waker>>) {
+        if queue.is_empty() {
+            self.state.fetch_and(!QUEUED, Ordering::AcqRel);
+        }
+    }
+
+    fn queue(&self) -> MutexGuard<'_, Queue<Waker>> {
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A permit, until it is dropped.
+#[must_use]
+pub(crate) struct Permit(Option<Arc<Permits>>);
+
+impl Permit {
+    /// Takes the permit away for good.
+    pub(super) fn forget(mut self) {
+        self.0 = None;
+    }
+}
+
+impl Drop for Permit {
+    fn drop(&mut self) {
+        if let Some(permits) = &self.0 {
+            permits.add_one();
+        }
+    }
+}
+
+/// Waits for a permit.
+#[must_use]
+pub(crate) struct Acquire {
+    permits: Arc<Permits>,
+    priority: Priority,
+    /// Where this waits. A place that nobody is in any more was given a permit.
+    place: Option<Place>,
+}
+
+impl Future for Acquire {
+    type Output = Result<Permit, NoPermit>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let permits = Arc::clone(&self.permits);
+        let mut queue = permits.queue();
+        let state = permits.state.fetch_or(QUEUED, Ordering::AcqRel);
+        let is_closed = state & CLOSED != 0;
+        let answer = match self.place {
+            Some(place) => match queue.get_mut(place) {
+                None => Some(Ok(())),
+                Some(_) if is_closed => {
+                    queue.remove(place);
+                    Some(Err(NoPermit::Closed))
+                }
+                Some(waker) => {
+                    waker.clone_from(cx.waker());
+                    None
+                }
+            },
+            None if is_closed => Some(Err(NoPermit::Closed)),
+            None if state >= ONE => {
+                permits.state.fetch_sub(ONE, Ordering::AcqRel);
+                Some(Ok(()))
+            }
+            None => {
+                self.place = Some(queue.push(self.priority, cx.waker().clone()));
+                None
+            }
+        };
+        let Some(answer) = answer else { return Poll::Pending };
+        self.place = None;
+        permits.leave(queue);
+        Poll::Ready(answer.map(|()| Permit(Some(permits))))
+    }
+}
+
+impl Drop for Acquire {
+    fn drop(&mut self) {
+        let Some(place) = self.place else { return };
+        let mut queue = self.permits.queue();
+        let was_waiting = queue.remove(place).is_some();
+        self.permits.leave(queue);
+        if !was_waiting {
+            self.permits.add_one();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{collections::VecDeque, pin::pin, thread};
+
+    use futures::{FutureExt, executor::block_on};
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn permits(size: usize) -> Arc<Permits> {
+        Arc::new(Permits::new(size))
+    }
+
+    #[test]
+    fn a_permit_goes_to_the_most_urgent_and_nobody_gets_in_before_it() {
+        let permits = permits(1);
+        let held = permits.try_acquire().ok();
+        let mut low = pin!(permits.acquire(Priority::Low));
+        let mut high = pin!(permits.acquire(Priority::High));
+        assert!(low.as_mut().now_or_never().is_none());
+        assert!(high.as_mut().now_or_never().is_none());
+        drop(held);
+        assert_eq!(permits.try_acquire().err(), Some(NoPermit::Busy));
+        assert!(low.as_mut().now_or_never().is_none());
+        let got = high.now_or_never().unwrap();
+        drop(got);
+        assert!(low.now_or_never().unwrap().is_ok());
+        assert_eq!(permits.available(), 1);
+    }
+
+    #[test]
+    fn who_waits_when_it_closes_is_told_so() {
+        let permits = permits(1);
+        let held = permits.try_acquire().ok();
+        let mut waiting = pin!(permits.acquire(Priority::Normal));
+        assert!(waiting.as_mut().now_or_never().is_none());
+        permits.close();
+        drop(held);
+        assert_eq!(waiting.now_or_never().unwrap().err(), Some(NoPermit::Closed));
+        assert_eq!(permits.try_acquire().err(), Some(NoPermit::Closed));
+        let late = permits.acquire(Priority::High).now_or_never().unwrap();
+        assert_eq!(late.err(), Some(NoPermit::Closed));
+    }
+
+    #[test]
+    fn threads_that_wait_and_give_up_lose_no_permit() {
+        let permits = permits(3);
+        let out = AtomicUsize::new(0);
+        thread::scope(|scope| {
+            for seed in 0..6 {
+                let (permits, out) = (&permits, &out);
+                scope.spawn(move || {
+                    let random = fastrand::Rng::with_seed(seed);
+                    work(permits, out, random);
+                });
+            }
+        });
+        assert_eq!((permits.available(), out.into_inner()), (3, 0));
+        assert_eq!(permits.state.load(Ordering::SeqCst) & QUEUED, 0);
+    }
+
+    /// Takes permits, or gives up waiting for them, and never sees more than three out.
+    fn work(permits: &Arc<Permits>, out: &AtomicUsize, mut random: fastrand::Rng) {
+        for _ in 0..1_000 {
+            let priority = [Priority::Low, Priority::Normal, Priority::High][random.usize(..3)];
+            let mut waiting = Box::pin(permits.acquire(priority));
+            let permit = if random.bool() {
+                block_on(waiting).ok()
+            } else {
+                waiting.as_mut().now_or_never().and_then(Result::ok)
+            };
+            if permit.is_some() {
+                assert!(out.fetch_add(1, Ordering::SeqCst) < 3);
+                if random.bool() {
+                    thread::yield_now();
+                }
+                out.fetch_sub(1, Ordering::SeqCst);
+            }
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn whoever_may_go_goes_and_no_permit_is_lost(
+            steps in prop::collection::vec((0..6u8, 0..8usize), 0..200)
+        ) {
+            let permits = permits(2);
+            let mut out = Vec::new();
+            let mut waiting: VecDeque<Pin<Box<Acquire>>> = VecDeque::new();
+            for (step, n) in steps {
+                match step {
+                    0 | 1 => {
+                        let priority = [Priority::Low, Priority::High][n % 2];
+                        waiting.push_back(Box::pin(permits.acquire(priority)));
+                    }
+                    2 => drop(out.pop()),
+                    3 if n < waiting.len() => drop(waiting.remove(n)),
+                    4 => out.extend(permits.try_acquire()),
+                    _ => {}
+                }
+                waiting.retain_mut(|waiting| match waiting.now_or_never() {
+                    Some(permit) => {
+                        out.extend(permit);
+                        false
+                    }
+                    None => true,
+                });
+                prop_assert_eq!(permits.available() + out.len(), 2);
+                prop_assert!(waiting.is_empty() || permits.available() == 0);
+            }
+            waiting.clear();
+            out.clear();
+            prop_assert_eq!(permits.available(), 2);
+        }
+    }
+}

@@ -1,0 +1,177 @@
+//! [pure] A queue in which the more urgent go first, first come first served among equals.
+//! Knows nothing of what is waited for.
+
+use std::collections::BTreeMap;
+
+use crate::priority::Priority;
+
+/// How often in a row those of one priority are passed over while they wait.
+const MOST_PASSED: u32 = 15;
+
+/// Those who wait, by priority.
+pub(crate) struct Queue<T> {
+    /// From the most urgent down, each in the order of arrival.
+    ranks: [BTreeMap<u64, T>; Priority::COUNT],
+    /// How often each rank was passed over since its turn.
+    passed: [u32; Priority::COUNT],
+    /// Numbers those who come.
+    next: u64,
+}
+
+/// A place in the queue.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Place {
+    rank: usize,
+    number: u64,
+}
+
+impl<T> Default for Queue<T> {
+    fn default() -> Self {
+        Self { ranks: Default::default(), passed: [0; Priority::COUNT], next: 0 }
+    }
+}
+
+impl<T> Queue<T> {
+    pub(crate) fn push(&mut self, priority: Priority, value: T) -> Place {
+        let (rank, number) = (priority.rank(), self.next);
+        self.next += 1;
+        if self.ranks[rank].is_empty() {
+            self.passed[rank] = 0;
+        }
+        self.ranks[rank].insert(number, value);
+        Place { rank, number }
+    }
+
+    /// Who is next.
+    pub(crate) fn first(&self) -> Option<&T> {
+        self.ranks[self.turn()?].first_key_value().map(|(_, value)| value)
+    }
+
+    /// Takes out who is next: that was its turn.
+    pub(crate) fn pop(&mut self) -> Option<T> {
+        let turn = self.turn()?;
+        self.passed[turn] = 0;
+        for rank in turn + 1..Priority::COUNT {
+            self.passed[rank] += u32::from(!self.ranks[rank].is_empty());
+        }
+        self.ranks[turn].pop_first().map(|(_, value)| value)
+    }
+
+    /// Takes out who is next without a turn: it does not want it any more.
+    pub(crate) fn skip(&mut self) -> Option<T> {
+        self.ranks[self.turn()?].pop_first().map(|(_, value)| value)
+    }
+
+    pub(crate) fn get_mut(&mut self, place: Place) -> Option<&mut T> {
+        self.ranks[place.rank].get_mut(&place.number)
+    }
+
+    pub(crate) fn remove(&mut self, place: Place) -> Option<T> {
+        self.ranks[place.rank].remove(&place.number)
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.ranks.iter().all(BTreeMap::is_empty)
+    }
+
+    /// How many go before one of `priority` that comes next, but for those whose turn comes
+    /// since they were passed over too often.
+    pub(crate) fn ahead_of(&self, priority: Priority) -> usize {
+        self.ranks[..=priority.rank()].iter().map(BTreeMap::len).sum()
+    }
+
+    /// Takes those out that `stays` is false for.
+    pub(crate) fn retain(&mut self, mut stays: impl FnMut(&T) -> bool) {
+        self.ranks.iter_mut().for_each(|rank| rank.retain(|_, value| stays(value)));
+    }
+
+    /// Everybody, in no order that counts.
+    pub(crate) fn values(&self) -> impl Iterator<Item = &T> {
+        self.ranks.iter().flat_map(BTreeMap::values)
+    }
+
+    /// Takes everybody out.
+    pub(crate) fn drain(&mut self) -> impl Iterator<Item = T> {
+        std::mem::take(&mut self.ranks).into_iter().flat_map(BTreeMap::into_values)
+    }
+
+    /// The rank whose turn it is: the least urgent that was passed over too often, or else
+    /// the most urgent.
+    fn turn(&self) -> Option<usize> {
+        let waits = |rank: &usize| !self.ranks[*rank].is_empty();
+        let is_due = |rank: &usize| waits(rank) && self.passed[*rank] >= MOST_PASSED;
+        (0..Priority::COUNT).rev().find(is_due).or_else(|| (0..Priority::COUNT).find(waits))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::VecDeque;
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const ALL: [Priority; 3] = [Priority::High, Priority::Normal, Priority::Low];
+
+    #[test]
+    fn the_more_urgent_go_first_and_equals_in_the_order_they_came() {
+        let mut queue = Queue::default();
+        for n in 0..3 {
+            for priority in [Priority::Low, Priority::High, Priority::Normal] {
+                queue.push(priority, (priority, n));
+            }
+        }
+        assert_eq!(queue.ahead_of(Priority::Normal), 6);
+        let order: Vec<_> = std::iter::from_fn(|| queue.pop()).collect();
+        assert_eq!(order, ALL.map(|priority| [0, 1, 2].map(|n| (priority, n))).concat());
+    }
+
+    #[test]
+    fn one_that_leaves_costs_nobody_a_turn() {
+        let mut queue = Queue::default();
+        let places: Vec<_> = (0..40).map(|n| queue.push(Priority::High, n)).collect();
+        queue.push(Priority::Low, 100);
+        assert_eq!(places.into_iter().step_by(2).filter_map(|at| queue.remove(at)).count(), 20);
+        queue.skip();
+        assert_eq!(queue.first().copied(), Some(3));
+        assert_eq!(queue.pop(), Some(3));
+        queue.retain(|n| *n == 100);
+        assert_eq!(queue.drain().collect::<Vec<_>>(), [100]);
+        assert!(queue.is_empty() && queue.pop().is_none());
+    }
+
+    proptest! {
+        /// Whoever goes is the first of its kind, and nobody who waits is passed over for long.
+        #[test]
+        fn nobody_starves_and_the_order_holds(
+            steps in prop::collection::vec(prop::option::weighted(0.6, 0..3usize), 1..600)
+        ) {
+            let mut queue = Queue::default();
+            let mut waiting: [VecDeque<usize>; 3] = Default::default();
+            let mut passed = [0; 3];
+            for (n, step) in steps.into_iter().enumerate() {
+                if let Some(rank) = step {
+                    if waiting[rank].is_empty() {
+                        passed[rank] = 0;
+                    }
+                    queue.push(ALL[rank], n);
+                    waiting[rank].push_back(n);
+                } else if let Some(popped) = queue.pop() {
+                    let rank = waiting.iter().position(|all| all.front() == Some(&popped));
+                    prop_assert!(rank.is_some(), "not the first of its kind");
+                    let rank = rank.unwrap();
+                    let overtakes = waiting[..rank].iter().any(|higher| !higher.is_empty());
+                    prop_assert!(!overtakes || passed[rank] >= MOST_PASSED);
+                    waiting[rank].pop_front();
+                    passed[rank] = 0;
+                    for lower in rank + 1..3 {
+                        passed[lower] += u32::from(!waiting[lower].is_empty());
+                        // Both of the lower ones may be due.
+                        prop_assert!(passed[lower] <= MOST_PASSED + 1);
+                    }
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,113 @@
+//! [pure] What calls waited for.
+
+use std::fmt;
+
+use super::Durations;
+
+/// What a call waits for before an attempt.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum WaitCause {
+    /// A connection that is not in use.
+    Queue,
+    /// The rate limit.
+    Rate,
+    /// A token.
+    Token,
+    /// The circuit breaker, which probes the API.
+    Breaker,
+    /// The pause before a repeat.
+    Backoff,
+    /// The hold that the API asked for.
+    Hold,
+}
+
+impl WaitCause {
+    /// All of them.
+    pub const ALL: [Self; 6] =
+        [Self::Queue, Self::Rate, Self::Token, Self::Breaker, Self::Backoff, Self::Hold];
+
+    /// A stable name in lower case, of one word.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Queue => "queue",
+            Self::Rate => "rate",
+            Self::Token => "token",
+            Self::Breaker => "breaker",
+            Self::Backoff => "backoff",
+            Self::Hold => "hold",
+        }
+    }
+}
+
+impl fmt::Display for WaitCause {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// What calls waited for, and how long. Each moves when a wait ends, by whatever; what was
+/// there at once is no wait. A call may wait several times, one thing after the other.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Waits([Durations; WaitCause::ALL.len()]);
+
+impl Waits {
+    /// The waits for `cause`.
+    ///
+    /// ```
+    /// use vantage_api_pool::{Stats, WaitCause};
+    ///
+    /// let stats = Stats::default();
+    /// assert_eq!(stats.waits.of(WaitCause::Queue).count(), 0);
+    /// assert!(stats.waits.longest().is_none());
+    /// ```
+    #[must_use]
+    pub fn of(&self, cause: WaitCause) -> &Durations {
+        &self.0[cause as usize]
+    }
+
+    /// What all calls together waited for longest; `None` when none waited.
+    #[must_use]
+    pub fn longest(&self) -> Option<WaitCause> {
+        let waited = WaitCause::ALL.into_iter().filter(|cause| self.of(*cause).count() > 0);
+        waited.max_by_key(|cause| self.of(*cause).total())
+    }
+
+    pub(crate) fn of_mut(&mut self, cause: WaitCause) -> &mut Durations {
+        &mut self.0[cause as usize]
+    }
+
+    /// What was waited for since `earlier`.
+    pub(crate) fn difference(&self, earlier: &Self) -> Self {
+        let mut waits = Self::default();
+        for cause in WaitCause::ALL {
+            *waits.of_mut(cause) = self.of(cause).difference(earlier.of(cause));
+        }
+        waits
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    #[test]
+    fn each_cause_has_its_own_place_and_the_one_that_took_longest_is_told() {
+        let mut waits = Waits::default();
+        assert_eq!(waits.longest(), None);
+        for (n, cause) in WaitCause::ALL.into_iter().enumerate() {
+            assert_eq!(cause as usize, n);
+            waits.of_mut(cause).record(Duration::from_millis(10));
+        }
+        let earlier = waits.clone();
+        waits.of_mut(WaitCause::Token).record(Duration::from_millis(1));
+        waits.of_mut(WaitCause::Rate).record(Duration::from_millis(5));
+        assert_eq!(waits.longest(), Some(WaitCause::Rate));
+        let interval = waits.difference(&earlier);
+        assert_eq!(interval.of(WaitCause::Token).total(), Duration::from_millis(1));
+        assert_eq!(interval.of(WaitCause::Queue).count(), 0);
+    }
+}

@@ -1,0 +1,138 @@
+//! A second attempt of a call beside the first: when it is due, what it needs, and which of
+//! the two counts. What hedging costs at most is `retry/hedge.rs`.
+
+use std::{
+    future::Future,
+    time::{Duration, Instant},
+};
+
+use futures::future::{Either, select};
+use http::Method;
+
+use super::{attempt::asks_to_wait, kit::Kit};
+use crate::{
+    dispatch::{Call, Passage},
+    error::Error,
+    events::Attempt,
+    http::Response,
+    retry::{Hedge, HedgeBudget, When},
+    seats::{Permit, Seat},
+    stats::Durations,
+};
+
+/// From so many samples on the older ones count half.
+const MOST_SAMPLES: u64 = 2_000;
+/// Fewer samples say nothing of a percentile.
+const FEWEST_SAMPLES: u64 = 100;
+
+/// What comes of an attempt.
+pub(super) type Outcome = (Attempt, Result<Response, Error>);
+
+/// What a worker knows for hedging.
+#[derive(Default)]
+pub(super) struct Hedging {
+    budget: HedgeBudget,
+    /// How long the latest attempts took, once somebody wants to know.
+    pace: Option<Durations>,
+}
+
+impl Hedging {
+    /// Takes in how long attempts took, in µs.
+    pub(super) fn observe(&mut self, latencies: &[u32]) {
+        let Some(pace) = &mut self.pace else { return };
+        latencies.iter().for_each(|&micros| pace.record_micros(micros));
+        if pace.count() > MOST_SAMPLES {
+            pace.fade();
+        }
+    }
+
+    /// After how long an attempt is hedged, if that is known.
+    fn delay(&mut self, hedge: &Hedge) -> Option<Duration> {
+        self.budget.earn(hedge);
+        match hedge.when {
+            When::After(delay) => Some(delay),
+            When::AtPercentile(share) => {
+                let pace = self.pace.get_or_insert_default();
+                (pace.count() >= FEWEST_SAMPLES).then(|| pace.percentile(share))
+            }
+        }
+    }
+}
+
+/// After how long the attempt of `call` that begins is to be hedged.
+pub(super) fn delay(kit: &Kit, call: &Call) -> Option<Duration> {
+    let hedge = call.request.own_hedge().unwrap_or(kit.config.settings.hedge)?;
+    let is_safe = call.request.method() == Method::GET && call.request.is_repeatable();
+    // The permit of a key is for one attempt.
+    let is_free = kit.keys.is_none() || call.request.own_rate_key().is_none();
+    (is_safe && is_free).then(|| kit.hedging.borrow_mut().delay(&hedge)).flatten()
+}
+
+/// Gets all that a second attempt needs, if it is there at once.
+pub(super) fn second<'a>(kit: &'a Kit, seat: &Seat) -> Option<(Permit, Option<Passage<'a>>)> {
+    let now = Instant::now();
+    let mut hedging = kit.hedging.borrow_mut();
+    if !hedging.budget.covers_one() || kit.hold.remaining(now).is_some() {
+        return None;
+    }
+    let passage = kit.dispatcher.circuit().map(|circuit| circuit.admit_if_closed());
+    let passage = match passage {
+        Some(None) => return None,
+        passage => passage.flatten(),
+    };
+    let permit = seat.permits().try_acquire().ok()?;
+    if kit.throttle.as_ref().is_some_and(|throttle| !throttle.take_spare()) {
+        return None;
+    }
+    if !kit.budget(|budget| budget.withdraw(now)) {
+        return None;
+    }
+    hedging.budget.pay_for_one();
+    Some((permit, passage))
+}
+
+/// The first good answer of two attempts, or else what came last. The other one is dropped.
+pub(super) async fn race(
+    kit: &Kit,
+    first: impl Future<Output = Outcome> + Unpin,
+    second: impl Future<Output = Outcome> + Unpin,
+) -> Outcome {
+    kit.counters.borrow_mut().hedged();
+    let (outcome, has_won) = match select(first, second).await {
+        Either::Left((outcome, second)) if !is_good(&outcome.1) => (second.await, true),
+        Either::Right((outcome, first)) if !is_good(&outcome.1) => (first.await, false),
+        Either::Left((outcome, _)) => (outcome, false),
+        Either::Right((outcome, _)) => (outcome, true),
+    };
+    if has_won && is_good(&outcome.1) {
+        kit.counters.borrow_mut().hedge_won();
+    }
+    outcome
+}
+
+/// Whether the call goes on from here, with an answer or with a wait that it asks for.
+fn is_good(outcome: &Result<Response, Error>) -> bool {
+    let is_answer = outcome.as_ref().is_ok_and(|answer| !answer.status().is_server_error());
+    is_answer || asks_to_wait(outcome)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_percentile_is_known_after_enough_samples_and_follows_the_latest() {
+        let mut hedging = Hedging::default();
+        let hedge = Hedge::at_percentile(0.9);
+        assert_eq!(hedging.delay(&hedge), None);
+        hedging.observe(&[1_000; 99]);
+        assert_eq!(hedging.delay(&hedge), None);
+        hedging.observe(&[1_000; 99]);
+        let delay = hedging.delay(&hedge).unwrap();
+        assert!(delay >= Duration::from_millis(1) && delay <= Duration::from_micros(1_250));
+        (0..5).for_each(|_| hedging.observe(&[50_000; 1_000]));
+        assert!(hedging.delay(&hedge).unwrap() >= Duration::from_millis(50));
+        let after = Hedge::after(Duration::from_secs(3));
+        assert_eq!(hedging.delay(&after), Some(Duration::from_secs(3)));
+    }
+}

@@ -1,0 +1,219 @@
+//! Hedged requests: a second attempt beside one that has no answer, within bounds.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+use crate::support::{
+    raw_server::{Peer, RawServer},
+    soon,
+};
+use futures::{StreamExt, stream};
+use vantage_api_pool::{
+    AwwPool, CircuitBreaker, ErrorKind, Event, Hedge, Outcome, PoolBuilder, Request,
+};
+
+const OK: &[u8] = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok";
+/// How long an answer hangs.
+const HANG: Duration = Duration::from_secs(2);
+
+fn millis(n: u64) -> Duration {
+    Duration::from_millis(n)
+}
+
+/// A server that lets the answers hang that `hangs` says so of, counted from 0.
+fn server(hangs: impl Fn(usize) -> bool + Copy + Send + Sync + 'static) -> RawServer {
+    let turns = Arc::new(AtomicUsize::new(0));
+    RawServer::start(move |peer| serve(peer, Arc::clone(&turns), hangs))
+}
+
+async fn serve(mut peer: Peer, turns: Arc<AtomicUsize>, hangs: impl Fn(usize) -> bool) {
+    while peer.request().await.is_some() {
+        if hangs(turns.fetch_add(1, Ordering::SeqCst)) {
+            tokio::select! {
+                () = tokio::time::sleep(HANG) => {}
+                () = peer.closed() => return,
+            }
+        }
+        peer.write(OK).await;
+    }
+}
+
+fn pool(server: &RawServer) -> PoolBuilder {
+    AwwPool::builder(server.url()).workers(1)
+}
+
+/// The latencies of so many calls, eight at a time, shortest first.
+async fn latencies(pool: &AwwPool, calls: usize) -> Vec<Duration> {
+    let call = |_| async {
+        let began = Instant::now();
+        pool.get("/x").await.unwrap();
+        began.elapsed()
+    };
+    let mut all: Vec<_> = stream::iter(0..calls).map(call).buffer_unordered(8).collect().await;
+    all.sort_unstable();
+    all
+}
+
+#[tokio::test]
+async fn where_one_answer_in_twenty_hangs_hedging_cuts_the_tail_at_a_bounded_cost() {
+    let api = server(|n| n % 20 == 7);
+    let pool = pool(&api).hedge(Hedge::after(millis(150))).build().unwrap();
+    let mut events = pool.events();
+    let all = tokio::time::timeout(Duration::from_secs(60), latencies(&pool, 600)).await.unwrap();
+    let p99 = all[all.len() * 99 / 100];
+    assert!(p99 < HANG / 2, "p99 is {p99:?}");
+    let stats = pool.stats().await.unwrap();
+    let sent = api.seen().heads.len();
+    // 5 % of the calls, and ten that were saved up.
+    assert!(sent > 600 + 20 && sent <= 600 + 30 + 10, "{sent} requests for 600 calls");
+    assert_eq!((stats.attempts as usize, stats.hedges as usize), (sent, sent - 600));
+    assert!(stats.hedges_won > 20 && stats.hedges_won <= stats.hedges, "{stats}");
+    assert_eq!((stats.calls_ok, stats.retries), (600, 0));
+    let (mut started, mut ended, mut cancelled) = (0, 0, 0);
+    while let Ok(event) = events.try_recv() {
+        match event {
+            Event::AttemptStarted { .. } => started += 1,
+            Event::AttemptEnded { outcome, .. } => {
+                ended += 1;
+                cancelled += u64::from(outcome == Outcome::Cancelled);
+            }
+            _ => {}
+        }
+    }
+    assert_eq!((started, ended), (sent, sent), "one start and one end each");
+    assert_eq!((cancelled, stats.cancelled), (stats.hedges, stats.hedges));
+}
+
+#[tokio::test]
+async fn the_delay_is_learned_from_the_latest_attempts() {
+    let api = server(|n| n >= 300 && n % 40 == 7);
+    let hedge = Hedge::at_percentile(0.95).at_most(0.5);
+    let pool = pool(&api).hedge(hedge).build().unwrap();
+    tokio::time::timeout(Duration::from_secs(60), latencies(&pool, 300)).await.unwrap();
+    // Workers take in what they counted ten times per second.
+    tokio::time::sleep(millis(250)).await;
+    let all = tokio::time::timeout(Duration::from_secs(60), latencies(&pool, 120)).await.unwrap();
+    assert!(all[all.len() - 1] < HANG, "{all:?}");
+    assert!(pool.stats().await.unwrap().hedges_won > 0);
+}
+
+#[tokio::test]
+async fn only_a_get_is_hedged_and_a_request_may_say_otherwise() {
+    let api = server(|_| true);
+    let pool = pool(&api).hedge(Hedge::after(millis(50))).build().unwrap();
+    let requests = [
+        Request::post("/post").idempotency_key("k").unwrap(),
+        Request::delete("/delete"),
+        Request::get("/get").repeatable(false),
+        Request::get("/not").hedge(None),
+    ];
+    let calls = requests.map(|request| pool.request(request));
+    for answer in soon("all answers", futures::future::join_all(calls)).await {
+        assert!(answer.is_ok());
+    }
+    assert_eq!(api.seen().heads.len(), 4);
+
+    let api = server(|n| n == 0);
+    let pool = AwwPool::new(1, None, false, api.url());
+    let began = Instant::now();
+    let request = Request::get("/x").hedge(Hedge::after(millis(50)));
+    soon("an answer", pool.request(request)).await.unwrap();
+    assert!(began.elapsed() < HANG, "the request's own hedge was not made");
+    let error = pool.request(Request::get("/x").hedge(Hedge::after(Duration::ZERO))).await;
+    assert_eq!(error.unwrap_err().kind(), ErrorKind::InvalidRequest);
+}
+
+#[tokio::test]
+async fn dropping_the_call_cancels_both_attempts() {
+    let api = server(|_| true);
+    let pool = pool(&api).hedge(Hedge::after(millis(30))).build().unwrap();
+    let call = tokio::spawn({
+        let pool = pool.clone();
+        async move { pool.get("/x").await }
+    });
+    api.wait_for(|seen| seen.heads.len() == 2).await;
+    call.abort();
+    let dropped = Instant::now();
+    api.wait_for(|seen| seen.closed.len() == 2).await;
+    assert!(dropped.elapsed() < HANG / 2);
+    soon("both are counted", async {
+        while pool.stats().await.unwrap().cancelled < 2 {
+            tokio::time::sleep(millis(5)).await;
+        }
+    })
+    .await;
+    let stats = pool.stats().await.unwrap();
+    assert_eq!((stats.attempts, stats.cancelled, stats.hedges), (2, 2, 1));
+    assert_eq!((stats.calls_cancelled, stats.calls_open), (1, 0));
+}
+
+#[tokio::test]
+async fn an_attempt_that_fails_leaves_the_call_to_the_other() {
+    // The first hangs, the second fails.
+    let turns = Arc::new(AtomicUsize::new(0));
+    let api = RawServer::start(move |mut peer| {
+        let turn = turns.fetch_add(1, Ordering::SeqCst);
+        async move {
+            peer.request().await;
+            match turn {
+                0 => peer.pause(millis(400)).await,
+                _ => return peer.reset(),
+            }
+            peer.write(OK).await;
+        }
+    });
+    let pool = pool(&api).hedge(Hedge::after(millis(50))).max_attempts(1).build().unwrap();
+    soon("the answer of the first", pool.get("/x")).await.unwrap();
+    let stats = pool.stats().await.unwrap();
+    assert_eq!((stats.attempts, stats.transport_errors, stats.status_2xx), (2, 1, 1));
+    assert_eq!((stats.hedges, stats.hedges_won), (1, 0));
+}
+
+#[tokio::test]
+async fn there_is_no_hedge_without_a_free_connection_or_a_budget_or_while_the_breaker_is_open() {
+    let hedge = Hedge::after(millis(50));
+    let api = server(|_| true);
+    let settings: [fn(PoolBuilder) -> PoolBuilder; 3] = [
+        |pool| pool.connections_per_worker(1),
+        |pool| pool.rate_limit("0.1".parse().unwrap()).burst(1),
+        |pool| pool,
+    ];
+    for (calls, set) in (1..).zip(settings) {
+        let pool = set(pool(&api)).hedge(hedge).build().unwrap();
+        let hedged = pool.get("/x");
+        if calls == 3 {
+            // All that may be hedged of this worker: ten, and one of them only once.
+            let all = (0..20).map(|_| pool.get("/y"));
+            soon("answers", futures::future::join_all(all)).await;
+            assert!(pool.stats().await.unwrap().hedges <= 11);
+            continue;
+        }
+        soon("an answer", hedged).await.unwrap();
+        assert_eq!((api.seen().heads.len(), pool.stats().await.unwrap().hedges), (calls, 0));
+    }
+
+    // A probe is alone.
+    let turns = Arc::new(AtomicUsize::new(0));
+    let api = RawServer::start(move |mut peer| {
+        let turns = Arc::clone(&turns);
+        async move {
+            while peer.request().await.is_some() {
+                if turns.fetch_add(1, Ordering::SeqCst) == 0 {
+                    peer.write(b"HTTP/1.1 500 Broken\r\ncontent-length: 0\r\n\r\n").await;
+                } else {
+                    peer.pause(millis(300)).await;
+                    peer.write(OK).await;
+                }
+            }
+        }
+    });
+    let breaker = CircuitBreaker::default().minimum_calls(1).open_time(millis(100));
+    let pool = pool(&api).hedge(hedge).circuit_breaker(breaker).max_attempts(2).build().unwrap();
+    soon("the probe's answer", pool.get("/x")).await.unwrap();
+    assert_eq!(api.seen().heads.len(), 2);
+}
