@@ -2,7 +2,8 @@
 //!
 //! `bucket` counts what the configured rate allows, `actor` leases it to the
 //! workers, `headers` reads what the server asks for, and `hold` stops everyone
-//! for as long as it asks.
+//! for as long as it asks. `limiter` and `keyed` are limits as values, for users and for
+//! the pool's own limit per key; `keys` forgets the keys that are not in use.
 
 mod actor;
 #[cfg(vantage_bench)]
@@ -12,7 +13,15 @@ mod bucket;
 pub(crate) mod fuzzing;
 mod headers;
 mod hold;
+mod keyed;
+mod keys;
+mod limiter;
 
 pub(crate) use actor::{Acquire, Lease, Limiter, Share};
+pub(crate) use bucket::{Bucket, default_burst};
 pub(crate) use headers::retry_after;
 pub(crate) use hold::Hold;
+pub use keyed::KeyedRateLimiter;
+pub(crate) use keys::KeyTable;
+pub use limiter::RateLimiter;
+pub(crate) use limiter::{Place, SLOWEST};

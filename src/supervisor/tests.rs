@@ -76,6 +76,7 @@ fn parts() -> (WorkerParts, mpsc::UnboundedReceiver<Lost>) {
             lost,
         )),
         limiter: None,
+        keys: None,
         tokens: None,
         stats: stats(),
         turn: Arc::new(AtomicUsize::new(0)),

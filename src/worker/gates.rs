@@ -1,5 +1,5 @@
 //! What a call passes before each attempt: a slot, the API's hold, the circuit breaker,
-//! the rate limit, a token. Whoever has to wait here gives its slot back first.
+//! the rate limits, a token. Whoever has to wait here gives its slot back first.
 
 use std::{
     cell::{Cell, RefCell},
@@ -17,7 +17,7 @@ use crate::{
     actors::{Line, Unanswered},
     dispatch::{Call, Circuit, Tally, Waiting, admission},
     error::{Error, ErrorKind},
-    rate_limit::{Acquire, Hold, Lease, Limiter},
+    rate_limit::{Acquire, Hold, KeyedRateLimiter, Lease, Limiter, Place, RateLimiter},
     retry::Refusal,
     seats::{Seat, Stage},
     stats::WaitCause,
@@ -145,7 +145,7 @@ impl Throttle {
     }
 
     /// How many permits of the lease at hand are left and still good.
-    fn spare(&self) -> u32 {
+    pub(super) fn spare(&self) -> u32 {
         let lease = self.lease.get().filter(|lease| Instant::now() < lease.expires);
         lease.map_or(0, |lease| lease.spare)
     }
@@ -156,6 +156,36 @@ impl Throttle {
         self.lease.set(self.lease.get().map(|lease| Lease { spare, ..lease }));
         true
     }
+}
+
+/// The limit that `call` is counted under, if it has a key and the pool a limit per key.
+pub(super) fn limit_of_key(
+    keys: Option<&KeyedRateLimiter<Arc<str>>>,
+    call: &Call,
+) -> Option<Arc<RateLimiter>> {
+    Some(keys?.limiter(call.request.own_rate_key()?))
+}
+
+/// Waits, in `place`, until the call is the first of its key and its key has a permit. It is
+/// taken when all else is there: nothing is in between it and the wire.
+pub(super) async fn pass_key<'a>(
+    limiter: &'a RateLimiter,
+    place: &mut Option<Place<'a>>,
+    call: &Call,
+    slot: &mut Slot<'_>,
+) -> Result<(), Error> {
+    let place = place.get_or_insert_with(|| limiter.join(Some(Arc::clone(&slot.seat))));
+    let wait = place.wait(Instant::now());
+    if wait > call.remaining(Instant::now()) {
+        let what = "the rate limit of the call's key would pass the deadline";
+        return Err(Error::new(ErrorKind::DeadlineExceeded, what).with_wait(wait));
+    }
+    if !place.is_ready(Instant::now()) {
+        slot.release();
+        let _waiting = slot.waiting(WaitCause::Rate);
+        within_deadline(call, place.ready()).await??;
+    }
+    Ok(())
 }
 
 /// Waits until the API's hold is over.
@@ -179,7 +209,7 @@ pub(super) async fn pass_circuit(
         // Made before the check, so that no change is missed between the two.
         let changed = circuit.changed();
         let now = Instant::now();
-        let Err(refusal) = circuit.check(now) else { return Ok(()) };
+        let Err(refusal) = circuit.check(call.errand, now) else { return Ok(()) };
         let remaining = call.remaining(now);
         let wait = match refusal {
             Refusal::OpenFor(wait) => Some(wait).filter(|wait| *wait < remaining),

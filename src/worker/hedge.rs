@@ -9,13 +9,13 @@ use std::{
 use futures::future::{Either, select};
 use http::Method;
 
-use super::{attempt::asks_to_wait, kit::Kit};
+use super::{attempt::asks_to_wait, gates::limit_of_key, kit::Kit};
 use crate::{
     dispatch::{Call, Passage},
     error::Error,
     events::Attempt,
     http::Response,
-    retry::{Hedge, HedgeBudget, When},
+    retry::{Errand, Hedge, HedgeBudget, When},
     seats::{Permit, Seat},
     stats::Durations,
 };
@@ -62,15 +62,24 @@ impl Hedging {
 /// After how long the attempt of `call` that begins is to be hedged.
 pub(super) fn delay(kit: &Kit, call: &Call) -> Option<Duration> {
     let hedge = call.request.own_hedge().unwrap_or(kit.config.settings.hedge)?;
-    let may_hedge = call.request.method() == Method::GET && call.request.is_repeatable();
+    let is_call = matches!(call.errand, Errand::Call);
+    let may_hedge = is_call && call.request.method() == Method::GET && call.request.is_repeatable();
     may_hedge.then(|| kit.hedging.borrow_mut().delay(&hedge)).flatten()
 }
 
 /// Gets all that a second attempt needs, if it is there at once.
-pub(super) fn second<'a>(kit: &'a Kit, seat: &Seat) -> Option<(Permit, Option<Passage<'a>>)> {
+pub(super) fn second<'a>(
+    kit: &'a Kit,
+    call: &Call,
+    seat: &Seat,
+) -> Option<(Permit, Option<Passage<'a>>)> {
     let now = Instant::now();
     let mut hedging = kit.hedging.borrow_mut();
-    if !hedging.budget.covers_one() || kit.hold.remaining(now).is_some() {
+    let throttle = kit.throttle.as_ref();
+    if !hedging.budget.covers_one()
+        || kit.hold.remaining(now).is_some()
+        || throttle.is_some_and(|throttle| throttle.spare() == 0)
+    {
         return None;
     }
     let passage = match kit.dispatcher.circuit() {
@@ -78,11 +87,14 @@ pub(super) fn second<'a>(kit: &'a Kit, seat: &Seat) -> Option<(Permit, Option<Pa
         None => None,
     };
     let permit = seat.permits().try_acquire().ok()?;
-    if kit.throttle.as_ref().is_some_and(|throttle| !throttle.take_spare()) {
+    let limiter = limit_of_key(kit.keys.as_deref(), call);
+    if limiter.is_some_and(|limiter| limiter.try_acquire().is_err())
+        || !kit.budget(|budget| budget.withdraw(now))
+    {
         return None;
     }
-    if !kit.budget(|budget| budget.withdraw(now)) {
-        return None;
+    if let Some(throttle) = throttle {
+        throttle.take_spare();
     }
     hedging.budget.pay_for_one();
     Some((permit, passage))

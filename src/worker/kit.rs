@@ -22,7 +22,7 @@ use crate::{
     error::{Error, ErrorKind},
     events::Events,
     http::{Client, Request},
-    rate_limit::{Hold, Limiter},
+    rate_limit::{Hold, KeyedRateLimiter, Limiter},
     retry::{self, Budget},
     stats::{Counted, Counters, StatsCollector},
     token_manager::{Issued, TokenManager},
@@ -33,6 +33,7 @@ use crate::{
 pub(crate) struct Parts {
     pub(crate) dispatcher: Arc<Dispatcher>,
     pub(crate) limiter: Option<Line<Limiter>>,
+    pub(crate) keys: Option<Arc<KeyedRateLimiter<Arc<str>>>>,
     pub(crate) tokens: Option<Line<TokenManager>>,
     pub(crate) stats: Line<StatsCollector>,
     /// Whose turn it is among the tokens.
@@ -49,6 +50,7 @@ pub(super) struct Kit {
     pub(super) dispatcher: Arc<Dispatcher>,
     pub(super) client: Client,
     pub(super) throttle: Option<Throttle>,
+    pub(super) keys: Option<Arc<KeyedRateLimiter<Arc<str>>>>,
     pub(super) tokens: Option<Tokens>,
     pub(super) hold: Arc<Hold>,
     pub(super) policy: retry::Policy,
@@ -68,6 +70,7 @@ impl Kit {
             worker: slot,
             client: Client::new(&config.transport(slot, gauge)),
             throttle: parts.limiter.map(Throttle::new),
+            keys: parts.keys,
             tokens: parts.tokens.map(|manager| Tokens::new(manager, slots, parts.turn)),
             policy: config.retry_policy(),
             config,
