@@ -1,7 +1,11 @@
 //! Every setting of a pool, its default, and its validation. Starts nothing and
 //! reads no environment.
 
-use std::{fmt, sync::Arc, time::Duration};
+use std::{
+    fmt,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use http::{HeaderMap, Uri, header::USER_AGENT};
 use rust_decimal::Decimal;
@@ -10,7 +14,7 @@ use secrecy::{ExposeSecret, SecretString};
 use crate::{
     error::{Error, ErrorKind},
     http::{BaseUrl, Gauge, Proxy, Settings, SocketOptions, check_headers, header, tls},
-    rate_limit::{KeyedRateLimiter, SLOWEST, default_burst},
+    rate_limit::{Board, KeyedRateLimiter, SLOWEST, default_burst},
     retry::{self, CircuitBreaker, Earnings, Hedge},
     token_manager::Auth,
 };
@@ -47,6 +51,7 @@ pub(crate) struct PoolConfig {
     pub(crate) burst: Option<u32>,
     pub(crate) rate_limit_per_key: Option<Decimal>,
     pub(crate) burst_per_key: Option<u32>,
+    pub(crate) rate_limit_per_token: Option<Decimal>,
     pub(crate) use_dampener: bool,
     pub(crate) queue_timeout: Option<Duration>,
     pub(crate) call_timeout: Duration,
@@ -93,6 +98,7 @@ impl PoolConfig {
             burst: None,
             rate_limit_per_key: None,
             burst_per_key: None,
+            rate_limit_per_token: None,
             use_dampener: false,
             queue_timeout: None,
             call_timeout: Duration::from_secs(120),
@@ -142,6 +148,12 @@ impl PoolConfig {
         if self.rate_limit.is_some_and(|rate| rate <= Decimal::ZERO) {
             return invalid("rate_limit: must be above zero requests per second");
         }
+        if self.rate_limit_per_token.is_some_and(|rate| rate <= Decimal::ZERO) {
+            return invalid("rate_limit_per_token: must be above zero requests per second");
+        }
+        if self.rate_limit_per_token.is_some() && self.auth.is_none() {
+            return invalid("rate_limit_per_token: has no meaning without tokens");
+        }
         if self.burst == Some(0) {
             return invalid("burst: must be at least 1");
         }
@@ -187,9 +199,7 @@ impl PoolConfig {
             return invalid("replace_blocked_after: must be at least heartbeat_timeout");
         }
         self.circuit_breaker.as_ref().map_or(Ok(()), CircuitBreaker::validate)?;
-        if self.auth.as_ref().is_some_and(|auth| auth.slots == 0) {
-            return invalid("with_auth_callback: needs at least one token");
-        }
+        self.auth.as_ref().map_or(Ok(()), Auth::validate)?;
 
         let as_config = |error: Error| {
             Error::new(ErrorKind::Config, "a default header is not legal in HTTP")
@@ -296,6 +306,13 @@ impl ValidConfig {
     /// How many requests may be on the wire at a time in a pool of the size it starts with.
     pub(crate) fn max_connections(&self) -> usize {
         self.settings.workers * self.settings.connections_per_worker
+    }
+
+    /// The board of the pool's tokens, if it has any.
+    pub(crate) fn board(&self, now: Instant) -> Option<Board> {
+        let settings = &self.settings;
+        let slots = settings.auth.as_ref()?.slots;
+        Some(Board::new(slots, settings.rate_limit_per_token, settings.max_retry_after, now))
     }
 
     /// What the pool's metrics are labelled with: without a setting host and port of the API.

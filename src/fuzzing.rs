@@ -5,7 +5,7 @@
 pub use crate::{
     http::fuzzing::{answer, link},
     pager::fuzzing::page,
-    rate_limit::fuzzing::wait,
+    rate_limit::fuzzing::{quotas, wait},
 };
 
 /// Cuts `bytes` into pieces of these lengths; what is left is the last one.

@@ -3,6 +3,7 @@
 //!
 //! - [`AwwPool`] makes calls: queued, throttled, authorised, repeated where that can
 //!   do no harm, and each with exactly one answer. [`PoolBuilder`] has every setting.
+//! - [`tokens`] has sources of tokens ready-made; [`TokenSource`] makes others.
 //! - [`PaginatedStream`] reads a paged endpoint to its end, in order; [`Paging`] says
 //!   how the API pages and [`Envelope`] what a page looks like.
 //! - [`PoolApi`] makes the API a Vantage data source.
@@ -51,6 +52,7 @@ mod seats;
 mod stats;
 mod supervisor;
 mod token_manager;
+pub mod tokens;
 mod vantage;
 mod worker;
 
@@ -66,7 +68,7 @@ pub use rate_limit::{KeyedRateLimiter, RateLimiter};
 pub use retry::{BreakerState, CircuitBreaker, Hedge};
 pub use stats::{Durations, Latency, Stats, WaitCause, Waits, WorkerStats};
 pub use supervisor::{Supervisor, messages};
-pub use token_manager::Token;
+pub use token_manager::{Token, TokenSource};
 pub use vantage::{ApiCondition, ColumnConditions, Filtering, PoolApi, PoolTableExt};
 
 /// The examples of the README, compiled as tests.

@@ -1,7 +1,7 @@
 //! The handle of a pool. It starts the pool on first use and hides that actors do
 //! the work: it is used from any thread and any runtime.
 
-use std::{fmt, future::Future, sync::Arc, time::Duration};
+use std::{fmt, sync::Arc, time::Duration};
 
 use actix::Addr;
 use futures::future::BoxFuture;
@@ -17,7 +17,6 @@ use crate::{
     retry::CircuitBreaker,
     stats::Stats,
     supervisor::{self, Core, Supervisor, messages::GetStats},
-    token_manager::{Auth, Token},
 };
 
 mod connections;
@@ -26,6 +25,7 @@ mod limits_per_key;
 mod metrics;
 mod retries;
 mod supervision;
+mod tokens;
 
 /// A pool of supervised workers for one REST API.
 ///
@@ -77,26 +77,6 @@ impl AwwPool {
     /// A pool with every setting, checked when it is built.
     pub fn builder(base_url: impl Into<String>) -> PoolBuilder {
         PoolBuilder { config: PoolConfig::new(base_url) }
-    }
-
-    /// The same pool, not yet started, with tokens: at most `tokens` at a time, got
-    /// by `acquire` and put into each request by `apply`.
-    ///
-    /// `acquire` runs at most once at a time for each token, on a thread of its own,
-    /// for at most 30 seconds; it yields a string or a [`Token`] with a lifetime.
-    /// `apply` runs on a worker before every attempt. A 401 leads to one new token
-    /// and one repeat; a second 401 is the call's error.
-    #[must_use]
-    pub fn with_auth_callback<A, F, T, E, P>(self, tokens: usize, acquire: A, apply: P) -> Self
-    where
-        A: Fn() -> F + Send + Sync + 'static,
-        F: Future<Output = Result<T, E>> + 'static,
-        T: Into<Token>,
-        E: Into<Box<dyn std::error::Error + Send + Sync>>,
-        P: Fn(Request, &str) -> Request + Send + Sync + 'static,
-    {
-        let auth = Some(Auth::new(tokens, acquire, apply));
-        Self::with_config(PoolConfig { auth, ..self.inner.config.clone() })
     }
 
     fn with_config(config: PoolConfig) -> Self {
@@ -317,7 +297,8 @@ setters! {
     /// longer one fails the call with [`ErrorKind::RateLimited`](crate::ErrorKind::RateLimited),
     /// with zero any.
     max_retry_after: Duration;
-    /// How long the `acquire` callback may take: 30 s by default.
+    /// How long the `acquire` callback or a [`TokenSource`](crate::TokenSource) may take: 30 s
+    /// by default.
     acquire_timeout: Duration;
     /// Whether compressed answers are asked for: `true` by default.
     gzip: bool;
@@ -355,19 +336,6 @@ impl PoolBuilder {
     /// [`ErrorKind::CircuitOpen`](crate::ErrorKind::CircuitOpen). None by default.
     pub fn circuit_breaker(mut self, breaker: CircuitBreaker) -> Self {
         self.config.circuit_breaker = Some(breaker);
-        self
-    }
-
-    /// See [`AwwPool::with_auth_callback`].
-    pub fn with_auth_callback<A, F, T, E, P>(mut self, tokens: usize, acquire: A, apply: P) -> Self
-    where
-        A: Fn() -> F + Send + Sync + 'static,
-        F: Future<Output = Result<T, E>> + 'static,
-        T: Into<Token>,
-        E: Into<Box<dyn std::error::Error + Send + Sync>>,
-        P: Fn(Request, &str) -> Request + Send + Sync + 'static,
-    {
-        self.config.auth = Some(Auth::new(tokens, acquire, apply));
         self
     }
 

@@ -1,5 +1,6 @@
-//! What a server asks to wait: seconds, a date, or nothing. A line feed separates the
-//! value of `Retry-After` from that of `Date`.
+//! What a server asks to wait, seconds, a date, or nothing, and what it says of quotas. The
+//! first line is the value of `Retry-After`, the second that of `Date`; those of the fields
+//! about quotas follow.
 
 #![no_main]
 
@@ -7,7 +8,8 @@ use libfuzzer_sys::fuzz_target;
 use vantage_api_pool::fuzzing;
 
 fuzz_target!(|data: &[u8]| {
-    let mut values = data.splitn(2, |byte| *byte == b'\n');
+    let mut values = data.splitn(3, |byte| *byte == b'\n');
     let (value, date) = (values.next().unwrap_or_default(), values.next().unwrap_or_default());
     fuzzing::wait(value, date);
+    fuzzing::quotas(values.next().unwrap_or_default(), date);
 });

@@ -65,6 +65,16 @@ pub enum Event {
         /// How long, from now.
         wait: Duration,
     },
+    /// The API wants no request with one token for a while, as a 429 or the headers about
+    /// quotas said, and the others go on. Told only when that is longer than an earlier hold
+    /// of the token still lasts. A pool with one token tells [`HoldSet`](Self::HoldSet).
+    #[non_exhaustive]
+    TokenHeld {
+        /// The number of the token among those the pool keeps, from 0.
+        slot: usize,
+        /// How long, from now.
+        wait: Duration,
+    },
     /// The `acquire` callback returned a token.
     #[non_exhaustive]
     TokenRefreshed {

@@ -15,7 +15,10 @@ use actix::prelude::*;
 use rust_decimal::Decimal;
 use tokio::sync::oneshot;
 
-use super::bucket::{Bucket, default_burst};
+use super::{
+    Board,
+    bucket::{Bucket, default_burst},
+};
 use crate::{
     error::{Error, ErrorKind},
     priority::Priority,
@@ -26,6 +29,10 @@ use crate::{
 /// idle thereby wastes at most one lease.
 const LEASE_LIFE: Duration = Duration::from_millis(100);
 
+/// How long the limiter waits for a token at most before it looks again: one that was missing
+/// may be there.
+const LOOK_AGAIN: Duration = Duration::from_millis(100);
+
 /// Asks for permission to send one request before `deadline`. A slot in the asker's `seat`
 /// is taken from it, so that it is free while the asker waits; the slot to send with is put
 /// there. Whoever drops the other end of `reply`, or loses the seat, leaves the queue.
@@ -35,6 +42,8 @@ pub(crate) struct Acquire {
     pub(crate) deadline: Instant,
     pub(crate) priority: Priority,
     pub(crate) seat: Arc<Seat>,
+    /// The slot of the token to send, where each has a limit and it must be that one.
+    pub(crate) token: Option<usize>,
     pub(crate) reply: Reply,
 }
 
@@ -49,6 +58,7 @@ pub(crate) struct Share(pub(crate) usize);
 struct Waiting {
     priority: Priority,
     seat: Arc<Seat>,
+    token: Option<usize>,
     reply: Reply,
 }
 
@@ -63,11 +73,16 @@ impl Waiting {
 pub(crate) struct Lease {
     pub(crate) spare: u32,
     pub(crate) expires: Instant,
+    /// The slot of the token to send, where each has a limit; then nothing is spare.
+    pub(crate) token: Option<usize>,
 }
 
 /// Owns the bucket and the queue before it.
 pub(crate) struct Limiter {
-    bucket: Bucket,
+    /// `None` where the API as a whole has no limit.
+    bucket: Option<Bucket>,
+    /// The tokens, where each has a limit: then it chooses the one to send.
+    tokens: Option<Arc<Board>>,
     /// What all workers together may have leased without a use for it.
     leasable: u32,
     /// The most that one lease holds.
@@ -83,22 +98,23 @@ pub(crate) struct Limiter {
 }
 
 impl Limiter {
-    /// A limit of `rate` requests per second for all `workers` together. After a pause
+    /// A limit of `rate` requests per second, if any, for all `workers` together. After a pause
     /// `burst` of them may leave at once, or else 10 ms worth of the rate.
     pub(crate) fn new(
-        rate: Decimal,
+        rate: Option<Decimal>,
         burst: Option<u32>,
         workers: usize,
         slots: Arc<Permits>,
         now: Instant,
         watch: Box<dyn Send>,
     ) -> Self {
-        let usual = default_burst(rate);
+        let usual = rate.map_or(1, default_burst);
         let burst = burst.unwrap_or(usual);
         // What workers lease and then have no use for is lost: at most 10 ms worth.
         let leasable = burst.min(usual);
         Self {
-            bucket: Bucket::new(rate, burst, now),
+            bucket: rate.map(|rate| Bucket::new(rate, burst, now)),
+            tokens: None,
             leasable,
             lease_size: share(leasable, workers),
             slots,
@@ -112,8 +128,27 @@ impl Limiter {
     /// The same limit with nothing saved, for one that takes the place of another: what
     /// that one gave away last counts.
     pub(crate) fn emptied(mut self, now: Instant) -> Self {
-        self.bucket.take(now, u32::MAX);
+        self.draw(now, u32::MAX);
         self
+    }
+
+    /// The same limit, and that of each token.
+    pub(crate) fn with_tokens(mut self, tokens: Arc<Board>) -> Self {
+        // Each permit is for one token, and worth nothing later.
+        (self.tokens, self.leasable, self.lease_size) = (Some(tokens), 1, 1);
+        self
+    }
+
+    /// Takes up to `n` permits of the whole API's.
+    fn draw(&mut self, now: Instant, n: u32) -> u32 {
+        self.bucket.as_mut().map_or(n, |bucket| bucket.take(now, n))
+    }
+
+    /// How long one who wants the token of a slot, or any, has to wait at the head of the queue.
+    fn ready_in(&self, token: Option<usize>, now: Instant) -> Duration {
+        let api = self.bucket.as_ref().map_or(Duration::ZERO, |bucket| bucket.ready_in(now, 0));
+        let tokens = self.tokens.as_ref().map(|board| board.wait(token, now).min(LOOK_AGAIN));
+        api.max(tokens.unwrap_or_default())
     }
 
     /// Serves the queue as far as the bucket at `now` and the slots reach, beginning with
@@ -124,7 +159,7 @@ impl Limiter {
                 self.queue.skip();
                 continue;
             }
-            let wait = self.bucket.ready_in(now, 0);
+            let wait = self.ready_in(first.token, now);
             if !wait.is_zero() {
                 return self.wait_for_permit(now, wait, ctx);
             }
@@ -139,13 +174,15 @@ impl Limiter {
     /// Gives a permit from the bucket, which has one, to the first in the queue, and what
     /// the bucket can spare to the last. A slot that has no seat to go to comes back.
     fn grant(&mut self, slot: Permit, now: Instant) -> Option<Permit> {
-        let Some(Waiting { seat, reply, .. }) = self.queue.pop() else { return Some(slot) };
+        let Some(Waiting { seat, token, reply, .. }) = self.queue.pop() else { return Some(slot) };
         if let Err(slot) = seat.fill(slot) {
             return Some(slot);
         }
-        self.bucket.take(now, 1);
+        self.draw(now, 1);
         let spare = if self.queue.is_empty() { self.lease_size - 1 } else { 0 };
-        let lease = Lease { spare: self.bucket.take(now, spare), expires: now + LEASE_LIFE };
+        let spare = self.draw(now, spare);
+        let token = self.tokens.as_ref().map(|board| board.take(token, now));
+        let lease = Lease { spare, expires: now + LEASE_LIFE, token };
         if reply.send(Ok(lease)).is_err() {
             seat.release();
         }
@@ -154,7 +191,9 @@ impl Limiter {
 
     /// How long the next one of `priority` to join the queue waits.
     fn wait(&self, priority: Priority, now: Instant) -> Duration {
-        self.bucket.ready_in(now, self.queue.ahead_of(priority) as u64)
+        let ahead = self.queue.ahead_of(priority) as u64;
+        let api = self.bucket.as_ref().map_or(Duration::ZERO, |bucket| bucket.ready_in(now, ahead));
+        api.max(self.tokens.as_ref().map_or(Duration::ZERO, |board| board.ready_in(now, ahead)))
     }
 
     fn wait_for_permit(&mut self, now: Instant, wait: Duration, ctx: &mut Context<Self>) {
@@ -200,9 +239,9 @@ impl Handler<Acquire> for Limiter {
     type Result = ();
 
     fn handle(&mut self, acquire: Acquire, ctx: &mut Self::Context) {
-        let Acquire { deadline, priority, seat, reply } = acquire;
+        let Acquire { deadline, priority, seat, token, reply } = acquire;
         let slot = seat.take();
-        let waiting = Waiting { priority, seat, reply };
+        let waiting = Waiting { priority, seat, token, reply };
         if waiting.has_left() {
             return;
         }

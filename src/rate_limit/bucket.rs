@@ -84,6 +84,11 @@ impl Bucket {
         taken
     }
 
+    /// Puts a token back that was taken and not used.
+    pub(crate) fn put_back(&mut self) {
+        self.credit = self.credit.saturating_add(self.price).min(self.full);
+    }
+
     /// How long until there is a token for one who lets `ahead` others go
     /// first: `0` asks for the very next token, [`Duration::ZERO`] is now.
     ///

@@ -7,7 +7,7 @@ use http::{
     header::{DATE, RETRY_AFTER},
 };
 
-use super::retry_after;
+use super::{quota, retry_after};
 
 /// Reads `value` as a `Retry-After`, in an answer whose `Date` is `date`.
 ///
@@ -41,6 +41,44 @@ pub fn wait(value: &[u8], date: &[u8]) {
     }
 }
 
+/// Reads the lines of `text` as the fields that speak of quotas, one after the other and
+/// from the start again, in an answer whose `Date` is `date`.
+///
+/// # Panics
+/// When a quota cannot be added to an instant or allows less than nothing, or when more
+/// fields are not well-formed than there are.
+pub fn quotas(text: &[u8], date: &[u8]) {
+    let names = [
+        "ratelimit-policy",
+        "ratelimit",
+        "ratelimit-limit",
+        "ratelimit-remaining",
+        "ratelimit-reset",
+        "x-ratelimit-limit",
+        "x-ratelimit-remaining",
+        "x-ratelimit-reset",
+        "x-rate-limit-remaining",
+        "x-rate-limit-reset",
+    ];
+    let mut headers = HeaderMap::new();
+    for (name, bytes) in names.into_iter().cycle().zip(text.split(|byte| *byte == b'\n')) {
+        if let Ok(value) = HeaderValue::from_bytes(bytes) {
+            headers.append(name, value);
+        }
+    }
+    let fields = headers.keys_len();
+    if let Ok(value) = HeaderValue::from_bytes(date) {
+        headers.insert(DATE, value);
+    }
+    let now = SystemTime::UNIX_EPOCH + Duration::from_secs(1_497_038_341);
+    let reading = quota(&headers, now);
+    assert!(reading.malformed as usize <= fields, "{reading:?} of {headers:?}");
+    if let Some(quota) = reading.quota {
+        let end = Instant::now().checked_add(quota.reset);
+        assert!(end.is_some() && quota.rate() >= 0.0, "{quota:?}");
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -52,6 +90,25 @@ mod tests {
             date in "[ -~]{0,30}|Sun, [0-9]{2} Nov 1994 [0-9]{2}:49:37 GMT",
         ) {
             super::wait(value.as_bytes(), date.as_bytes());
+        }
+
+        #[test]
+        fn no_quota_is_out_of_bounds(
+            lines in prop::collection::vec(
+                "[ -~]{0,40}|[0-9]{1,17}(\\.[0-9]{1,3})?|\"a\";[qr]=-?[0-9]{1,16};[tw]=-?[0-9]{1,16}|[0-9]{0,6};w=[0-9]{1,5}",
+                0..12,
+            ),
+            date in "[ -~]{0,30}|Sun, [0-9]{2} Nov 1994 [0-9]{2}:49:37 GMT",
+        ) {
+            super::quotas(lines.join("\n").as_bytes(), date.as_bytes());
+        }
+
+        #[test]
+        fn no_bytes_are_too_much_for_the_reader_of_quotas(
+            text in prop::collection::vec(any::<u8>(), 0..200),
+            date in prop::collection::vec(any::<u8>(), 0..40),
+        ) {
+            super::quotas(&text, &date);
         }
     }
 }

@@ -9,7 +9,7 @@ use http::{
 };
 
 /// The longest wait that is told apart, 136 years: safe to add to any instant.
-const LONGEST: Duration = Duration::from_secs(u32::MAX as u64);
+pub(super) const LONGEST: Duration = Duration::from_secs(u32::MAX as u64);
 
 /// The wait that `Retry-After` asks for: a whole number of seconds or a date
 /// (RFC 9110 section 10.2.3).

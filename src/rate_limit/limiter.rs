@@ -269,7 +269,7 @@ impl Drop for Place<'_> {
     }
 }
 
-pub(super) fn check_rate(rate: Decimal) -> Result<(), Error> {
+fn check_rate(rate: Decimal) -> Result<(), Error> {
     if rate < SLOWEST {
         let what = "rate: must be at least 0.000000001 requests per second";
         return Err(Error::new(ErrorKind::Config, what));
@@ -322,7 +322,7 @@ mod tests {
 
     fn seat() -> Arc<Seat> {
         let capacity = Arc::new(Capacity::new(1));
-        let permit = capacity.permits().try_acquire().ok().unwrap();
+        let permit = capacity.permits().try_acquire().unwrap();
         Arc::new(Seat::new(capacity, permit))
     }
 

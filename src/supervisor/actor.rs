@@ -19,13 +19,13 @@ use super::{
     health,
     heartbeat::Rounds,
     host::Started,
-    messages::{Fetch, GetStats, OpenStream, WarmUp},
+    messages::{Fetch, GetStats, InvalidateToken, OpenStream, WarmUp},
     threads::Threads,
 };
 use crate::{
     actors::Unanswered,
     dispatch::{Call, Dispatcher, Lifeline, Lost, PoolLink, Routes, StartPager, jobs::Loss},
-    error::Error,
+    error::{Error, ErrorKind},
     http::Response,
     pager::PaginatedStream,
     rate_limit::Hold,
@@ -99,7 +99,6 @@ impl Supervisor {
             keys: dispatcher.config.keys().map(Arc::new),
             tokens,
             stats,
-            turn: Arc::default(),
             hold: Arc::new(Hold::new(now)),
             budget: Arc::new(Mutex::new(Budget::new(earnings, now))),
         };
@@ -289,6 +288,23 @@ impl Handler<GetStats> for Supervisor {
 
     fn handle(&mut self, _: GetStats, _: &mut Self::Context) -> Self::Result {
         Box::pin(self.stats())
+    }
+}
+
+impl Handler<InvalidateToken> for Supervisor {
+    type Result = Result<(), Error>;
+
+    fn handle(
+        &mut self,
+        InvalidateToken(slot): InvalidateToken,
+        _: &mut Self::Context,
+    ) -> Self::Result {
+        if self.controls.invalidate_token(slot) {
+            return Ok(());
+        }
+        let slots = self.dispatcher.config.settings.auth.as_ref().map_or(0, |auth| auth.slots);
+        let what = format!("invalidate_token: there is no token {slot} among {slots}");
+        Err(Error::new(ErrorKind::Config, what))
     }
 }
 

@@ -13,7 +13,7 @@ use crate::{
     actors::{Line, Pulse, Switch, line},
     config::PoolConfig,
     dispatch::Dispatcher,
-    rate_limit::Limiter,
+    rate_limit::{Board, Limiter},
     stats::{Ledger, StatsCollector},
     token_manager::TokenManager,
 };
@@ -79,6 +79,7 @@ impl<A: Actor> Post<A> {
 /// The token manager and its thread, where the users' `acquire` runs.
 pub(super) struct Tokens {
     post: Post<TokenManager>,
+    board: Arc<Board>,
     arbiter: Option<Arbiter>,
     pulse: Arc<Pulse>,
     /// Whether there is none until one of the threads that hang has ended.
@@ -114,7 +115,7 @@ pub(super) struct Controls {
 pub(super) struct Lines {
     pub(super) stats: Line<StatsCollector>,
     pub(super) limiter: Option<Line<Limiter>>,
-    pub(super) tokens: Option<Line<TokenManager>>,
+    pub(super) tokens: Option<(Line<TokenManager>, Arc<Board>)>,
 }
 
 impl Controls {
@@ -127,11 +128,23 @@ impl Controls {
     ) -> (Self, Lines) {
         let now = Instant::now();
         let (stats, stats_line) = Post::new(Role::Stats);
-        let limit = dispatcher.config.settings.rate_limit;
+        let PoolConfig { rate_limit, rate_limit_per_token, .. } = dispatcher.config.settings;
+        let limit = rate_limit.or(rate_limit_per_token);
         let (limiter, limiter_line) = limit.map(|_| Post::new(Role::Limiter)).unzip();
-        let (tokens, tokens_line) = callbacks.is_some().then(|| Post::new(Role::Tokens)).unzip();
+        let tokens = dispatcher.config.board(now).map(|board| {
+            let (post, line) = Post::new(Role::Tokens);
+            let (board, pulse) = (Arc::new(board), Arc::new(Pulse::new(now)));
+            let tokens = Tokens {
+                post,
+                board: Arc::clone(&board),
+                arbiter: None,
+                pulse,
+                is_suspended: false,
+            };
+            (tokens, (line, board))
+        });
+        let (tokens, tokens_line) = tokens.unzip();
         let lines = Lines { stats: stats_line.clone(), limiter: limiter_line, tokens: tokens_line };
-        let pulse = Arc::new(Pulse::new(now));
         let mut controls = Self {
             dispatcher,
             supervisor,
@@ -139,7 +152,7 @@ impl Controls {
             stats,
             stats_line,
             limiter,
-            tokens: tokens.map(|post| Tokens { post, arbiter: None, pulse, is_suspended: false }),
+            tokens,
         };
         controls.start_stats();
         controls.start_limiter(now);
@@ -160,12 +173,16 @@ impl Controls {
     pub(super) fn start_limiter(&mut self, now: Instant) {
         let PoolConfig { rate_limit, burst, connections_per_worker, .. } =
             self.dispatcher.config.settings;
-        let (Some(post), Some(rate)) = (&mut self.limiter, rate_limit) else { return };
+        let Some(post) = &mut self.limiter else { return };
         let watch = post.next_watch(&self.supervisor);
         let capacity = self.dispatcher.capacity();
         let workers = capacity.size() / connections_per_worker;
         let slots = Arc::clone(capacity.permits());
-        let mut limiter = Limiter::new(rate, burst, workers, slots, now, watch);
+        let mut limiter = Limiter::new(rate_limit, burst, workers, slots, now, watch);
+        let board = self.tokens.as_ref().map(|tokens| &tokens.board);
+        if let Some(board) = board.filter(|board| board.is_limited()) {
+            limiter = limiter.with_tokens(Arc::clone(board));
+        }
         if post.life > 1 {
             limiter = limiter.emptied(now);
         }
@@ -181,6 +198,7 @@ impl Controls {
         let manager = TokenManager::new(
             tokens.post.life,
             auth,
+            Arc::clone(&tokens.board),
             settings.acquire_timeout,
             self.stats_line.clone(),
             Arc::clone(self.dispatcher.events()),
@@ -190,6 +208,11 @@ impl Controls {
         let manager = TokenManager::start_in_arbiter(&arbiter.handle(), |_| manager);
         tokens.arbiter = Some(arbiter);
         tokens.post.give_to(Some(manager));
+    }
+
+    /// Declares the token of `slot` void, and says whether there is one.
+    pub(super) fn invalidate_token(&self, slot: usize) -> bool {
+        self.tokens.as_ref().is_some_and(|tokens| tokens.board.invalidate(slot))
     }
 
     /// The thread of the token manager, which leaves it without one.

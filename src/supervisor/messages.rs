@@ -101,6 +101,20 @@ pub struct GetStats;
 #[rtype(result = "Result<(), Error>")]
 pub struct Resize(pub usize);
 
+/// Has the token of a slot, counted from 0, renewed before it is used again. It does what
+/// [`AwwPool::invalidate_token`](crate::AwwPool::invalidate_token) does.
+///
+/// ```no_run
+/// # async fn demo(pool: vantage_api_pool::AwwPool) -> Result<(), Box<dyn std::error::Error>> {
+/// use vantage_api_pool::messages::InvalidateToken;
+///
+/// pool.supervisor().await?.send(InvalidateToken(0)).await??;
+/// # Ok(()) }
+/// ```
+#[derive(Debug, Clone, Copy, Message)]
+#[rtype(result = "Result<(), Error>")]
+pub struct InvalidateToken(pub usize);
+
 /// Has every [`Event`] from here on sent to an actor, until that actor stops or the pool
 /// ends. The pool keeps the recipient till then, and it never waits for it: an actor that
 /// falls behind by more than 4,096 events gets an [`Event::Missed`] in their place.

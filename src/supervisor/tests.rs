@@ -33,7 +33,7 @@ use crate::{
     rate_limit::Hold,
     retry::{Budget, Earnings},
     stats::{Ledger, Stats, StatsCollector},
-    token_manager::Auth,
+    token_manager::{Auth, Callback},
     worker::WorkerParts,
 };
 
@@ -79,7 +79,6 @@ fn parts() -> (WorkerParts, mpsc::UnboundedReceiver<Lost>) {
         keys: None,
         tokens: None,
         stats: stats(),
-        turn: Arc::new(AtomicUsize::new(0)),
         hold: Arc::new(Hold::new(now)),
         budget: Arc::new(Mutex::new(Budget::new(Earnings::default(), now))),
     };
@@ -290,7 +289,7 @@ async fn when_the_token_manager_dies_those_who_wait_get_a_token_from_its_success
             }
         }
     };
-    let auth = Some(Auth::new(1, acquire, |request, _| request));
+    let auth = Some(Auth::new(1, Callback(acquire), |request: Request, _: &str| request));
     let core = start(PoolConfig { workers: 2, auth, ..PoolConfig::new(url) }).await;
     let killing = async {
         timeout(LIMIT, entered.recv()).await.expect("no acquire").unwrap();

@@ -3,6 +3,7 @@
 //! Which slot needs what is the ring's decision.
 
 use std::{
+    error::Error as StdError,
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -18,6 +19,7 @@ use crate::{
     actors::{BEAT_EVERY, Line, Pulse},
     error::{Error, ErrorKind},
     events::{Event, Events},
+    rate_limit::Board,
     stats::{Happened, StatsCollector},
 };
 
@@ -36,6 +38,7 @@ type Waiters = Vec<oneshot::Sender<Result<Issued, Error>>>;
 pub(crate) struct TokenManager {
     auth: Auth,
     ring: Ring,
+    board: Arc<Board>,
     acquire_timeout: Duration,
     waiters: Vec<Waiters>,
     refresh_timer: Option<SpawnHandle>,
@@ -52,6 +55,7 @@ impl TokenManager {
     pub(crate) fn new(
         life: u64,
         auth: Auth,
+        board: Arc<Board>,
         acquire_timeout: Duration,
         stats: Line<StatsCollector>,
         events: Arc<Events>,
@@ -62,6 +66,7 @@ impl TokenManager {
         Self {
             auth,
             ring: Ring::after(slots, life.saturating_sub(1) << 32),
+            board,
             acquire_timeout,
             waiters: (0..slots).map(|_| Waiters::new()).collect(),
             refresh_timer: None,
@@ -73,26 +78,32 @@ impl TokenManager {
     }
 
     fn acquire(&mut self, slot: usize, ctx: &mut Context<Self>) {
-        let acquire = self.auth.acquire.clone();
+        let source = Arc::clone(&self.auth.source);
         let limit = self.acquire_timeout;
-        // A task of its own: a callback that panics ends this task and nothing else.
-        let task = actix_rt::spawn(async move { tokio::time::timeout(limit, acquire()).await });
+        let epoch = self.board.epoch(slot);
+        // A task of its own: a source that panics ends this task and nothing else.
+        let task =
+            actix_rt::spawn(async move { tokio::time::timeout(limit, source.acquire(slot)).await });
         let settled = async move {
             match task.await {
                 Ok(Ok(Ok(token))) => Ok(token),
-                Ok(Ok(Err(source))) => {
-                    Err(failed("the acquire callback failed").with_source(source))
-                }
+                Ok(Ok(Err(source))) => Err(reason(source)),
                 Ok(Err(_)) => Err(failed("the acquire callback took longer than acquire_timeout")),
                 Err(_) => Err(failed("the acquire callback panicked")),
             }
         };
         ctx.spawn(settled.into_actor(self).map(move |result, manager, ctx| {
-            manager.settle(slot, result, ctx);
+            manager.settle(slot, epoch, result, ctx);
         }));
     }
 
-    fn settle(&mut self, slot: usize, result: Result<Token, Error>, ctx: &mut Context<Self>) {
+    fn settle(
+        &mut self,
+        slot: usize,
+        epoch: u64,
+        result: Result<Token, Error>,
+        ctx: &mut Context<Self>,
+    ) {
         let now = Instant::now();
         let answer = match result {
             Ok(token) => {
@@ -100,10 +111,14 @@ impl TokenManager {
                     stats.do_send(Happened::TokenAcquired);
                 }
                 self.events.emit(|| Event::TokenRefreshed { slot });
-                Ok(self.ring.acquired(slot, token, now))
+                self.board.recover(slot);
+                Ok(self.ring.acquired(slot, token, epoch, now))
             }
             Err(error) => {
                 let cooldown = self.ring.failed(slot, now, fastrand::f64());
+                if !self.ring.has_good(slot, now) {
+                    self.board.rest(slot, now + cooldown);
+                }
                 tracing::warn!(slot, cooldown_ms = cooldown.as_millis() as u64, %error, "no token");
                 self.events.emit(|| Event::TokenRefreshFailed { slot, cooldown });
                 Err(error)
@@ -136,6 +151,8 @@ impl Actor for TokenManager {
     type Context = Context<Self>;
 
     fn started(&mut self, ctx: &mut Self::Context) {
+        // What the manager before this one waited for is not known any more.
+        (0..self.auth.slots).for_each(|slot| self.board.recover(slot));
         ctx.run_interval(BEAT_EVERY, |manager, _| manager.pulse.beat(Instant::now()));
     }
 }
@@ -150,8 +167,16 @@ impl Handler<Issue> for TokenManager {
             Some(_) => message.slot,
             None => self.ring.serving(message.slot, now),
         };
-        if slot != message.slot && self.ring.revives(message.slot, now) {
-            self.acquire(message.slot, ctx);
+        if slot != message.slot {
+            if self.ring.revives(message.slot, now) {
+                self.acquire(message.slot, ctx);
+            }
+            if self.ring.is_in_flight(message.slot)
+                && let Some(settled) = now.checked_add(self.acquire_timeout)
+            {
+                // The others serve until it is known what comes of this one.
+                self.board.rest(message.slot, settled);
+            }
         }
         match self.ring.request(slot, now, message.stale) {
             Request::Use(issued) => return Box::pin(async move { Some(Ok(issued)) }),
@@ -168,6 +193,15 @@ impl Handler<Issue> for TokenManager {
             waiters.push(sender);
         }
         Box::pin(async move { issued.await.ok() })
+    }
+}
+
+/// Why there is no token: what the source says, if that is an error of this kind.
+fn reason(source: Box<dyn StdError + Send + Sync>) -> Error {
+    match source.downcast::<Error>() {
+        Ok(error) if error.kind() == ErrorKind::Token => *error,
+        Ok(error) => failed("the acquire callback failed").with_source(error),
+        Err(source) => failed("the acquire callback failed").with_source(source),
     }
 }
 

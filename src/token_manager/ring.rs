@@ -33,6 +33,8 @@ pub(crate) struct Issued {
     /// says nothing about the current one.
     pub(crate) generation: u64,
     pub(crate) secret: Arc<SecretString>,
+    /// How often the token of this slot had been declared void when its acquire began.
+    pub(crate) epoch: u64,
     /// `None` for a token that does not expire by time.
     pub(crate) expires_at: Option<Instant>,
     /// The end of its use, [`MARGIN`] before it expires.
@@ -134,10 +136,30 @@ impl Ring {
         picked
     }
 
-    /// The slot that serves a call whose turn is `slot`'s: that one, if it has a
-    /// good token or did not fail to get one, and else the next one that does.
+    /// The slot that serves a call whose turn is `slot`'s: that one, if it has a good token or
+    /// can be expected to get one, and else one that does. Nobody waits for an acquire that
+    /// is under way while another slot has a good token.
     pub(crate) fn serving(&mut self, slot: usize, now: Instant) -> usize {
-        if self.slots[slot].is_usable(now) { slot } else { self.next_slot(now) }
+        let own = &self.slots[slot];
+        if !own.is_usable(now) {
+            return self.next_slot(now);
+        }
+        if own.good(now).is_some() || own.acquire != Acquire::InFlight {
+            return slot;
+        }
+        let count = self.slots.len();
+        let mut others = (1..count).map(|ahead| (slot + ahead) % count);
+        others.find(|&other| self.slots[other].good(now).is_some()).unwrap_or(slot)
+    }
+
+    /// Whether an acquire for `slot` is under way.
+    pub(crate) fn is_in_flight(&self, slot: usize) -> bool {
+        self.slots[slot].acquire == Acquire::InFlight
+    }
+
+    /// Whether `slot` has a token that may be handed out.
+    pub(crate) fn has_good(&self, slot: usize, now: Instant) -> bool {
+        self.slots[slot].good(now).is_some()
     }
 
     /// Whether `slot`, which another one stands in for, is to be tried again now. If
@@ -178,8 +200,14 @@ impl Ring {
         }
     }
 
-    /// Takes in what an acquire brought, and answers all who wait for it.
-    pub(crate) fn acquired(&mut self, slot: usize, token: Token, now: Instant) -> Issued {
+    /// Takes in what an acquire brought that began in `epoch`, and answers all who wait for it.
+    pub(crate) fn acquired(
+        &mut self,
+        slot: usize,
+        token: Token,
+        epoch: u64,
+        now: Instant,
+    ) -> Issued {
         let number = slot;
         let slot = &mut self.slots[number];
         slot.generation += 1;
@@ -196,6 +224,7 @@ impl Ring {
         let issued = Issued {
             slot: number,
             generation: slot.generation,
+            epoch,
             secret: Arc::new(token.secret),
             expires_at: life.map(|(_, end)| end),
             good_until,
@@ -295,7 +324,7 @@ mod tests {
     fn ready(token: Token, now: Instant) -> Ring {
         let mut ring = Ring::new(1);
         assert!(matches!(ring.request(0, now, None), Request::Start));
-        ring.acquired(0, token, now);
+        ring.acquired(0, token, 0, now);
         ring
     }
 
@@ -317,7 +346,7 @@ mod tests {
             })
             .count();
         assert_eq!(starts, 1);
-        assert_eq!(ring.acquired(0, "t".into(), now).generation, 1);
+        assert_eq!(ring.acquired(0, "t".into(), 0, now).generation, 1);
     }
 
     #[test]
@@ -334,7 +363,7 @@ mod tests {
         let now = Instant::now();
         let mut ring = Ring::after(2, 7);
         assert!(matches!(ring.request(0, now, Some(7)), Request::Start));
-        assert_eq!(ring.acquired(0, "new".into(), now).generation, 8);
+        assert_eq!(ring.acquired(0, "new".into(), 0, now).generation, 8);
         assert_eq!(generation(&ring.request(0, now, Some(5))), Some(8));
     }
 
@@ -343,7 +372,7 @@ mod tests {
         let now = Instant::now();
         let mut ring = ready("old".into(), now);
         assert!(matches!(ring.request(0, now, Some(1)), Request::Start));
-        ring.acquired(0, "new".into(), now);
+        ring.acquired(0, "new".into(), 0, now);
         let Request::Use(issued) = ring.request(0, now, Some(1)) else { panic!("no token") };
         assert_eq!((issued.generation, issued.secret.expose_secret()), (2, "new"));
     }
@@ -368,7 +397,7 @@ mod tests {
             let slot = ring.next_slot(now);
             calls[slot] += 1;
             if let Request::Start = ring.request(slot, now, None) {
-                ring.acquired(slot, "t".into(), now);
+                ring.acquired(slot, "t".into(), 0, now);
             }
         }
         assert_eq!(calls, [3, 3, 3]);
@@ -394,9 +423,9 @@ mod tests {
         for slot in 0..3 {
             ring.request(slot, now, None);
         }
-        ring.acquired(0, "t".into(), now);
+        ring.acquired(0, "t".into(), 0, now);
         let rest = ring.failed(1, now, 0.0);
-        ring.acquired(2, "t".into(), now);
+        ring.acquired(2, "t".into(), 0, now);
         let served: Vec<_> = (0..4).map(|_| ring.next_slot(now)).collect();
         assert_eq!(served, [0, 2, 0, 2]);
 
@@ -409,7 +438,7 @@ mod tests {
         assert!(!ring.revives(0, later), "it has a token");
         let served: Vec<_> = (0..4).map(|_| ring.serving(1, later)).collect();
         assert_eq!(served, [0, 2, 0, 2]);
-        ring.acquired(1, "t".into(), later);
+        ring.acquired(1, "t".into(), 0, later);
         assert_eq!(ring.serving(1, later), 1);
     }
 
@@ -430,6 +459,20 @@ mod tests {
     }
 
     #[test]
+    fn nobody_waits_for_an_acquire_while_another_slot_has_a_token() {
+        let now = Instant::now();
+        let mut ring = Ring::new(3);
+        assert!(matches!(ring.request(0, now, None), Request::Start));
+        assert_eq!(ring.serving(0, now), 0, "no other one has a token");
+        assert!(matches!(ring.request(2, now, None), Request::Start));
+        ring.acquired(2, "t".into(), 0, now);
+        assert_eq!(ring.serving(0, now), 2);
+        assert_eq!(ring.serving(1, now), 1, "its acquire can begin");
+        ring.acquired(0, "t".into(), 0, now);
+        assert_eq!(ring.serving(0, now), 0);
+    }
+
+    #[test]
     fn rests_double_up_to_a_minute_and_start_over_after_a_success() {
         let now = Instant::now();
         let mut ring = Ring::new(1);
@@ -438,7 +481,7 @@ mod tests {
             rests,
             [200, 400, 800, 1_600, 3_200, 6_400, 12_800, 25_600, 51_200, 60_000, 60_000]
         );
-        ring.acquired(0, "t".into(), now);
+        ring.acquired(0, "t".into(), 0, now);
         assert_eq!(ring.failed(0, now, 0.0), Duration::from_millis(100));
     }
 
@@ -479,7 +522,7 @@ mod tests {
         assert_eq!(generation(&ring.request(0, at, None)), Some(1));
         assert_eq!(ring.next_refresh(), Some(at + rest));
         assert_eq!(ring.due_for_refresh(at + rest), [0]);
-        ring.acquired(0, token(1_000), at + rest);
+        ring.acquired(0, token(1_000), 0, at + rest);
         assert_eq!(generation(&ring.request(0, at + rest, None)), Some(2));
     }
 
@@ -492,7 +535,7 @@ mod tests {
 
         let mut ring = Ring::new(1);
         assert!(matches!(ring.request(0, now, None), Request::Start));
-        let issued = ring.acquired(0, token(0), now);
+        let issued = ring.acquired(0, token(0), 0, now);
         assert_eq!(issued.expires_at, Some(now));
         assert!(!issued.is_good(now));
         assert_eq!(ring.next_refresh(), None, "renewed on demand alone");
@@ -555,7 +598,7 @@ mod tests {
                     Step::Acquired { lifetime } if in_flight[slot] => {
                         let mut token = Token::new("t");
                         token.expires_in = lifetime.map(secs);
-                        ring.acquired(slot, token, now);
+                        ring.acquired(slot, token, 0, now);
                         in_flight[slot] = false;
                     }
                     Step::Failed if in_flight[slot] => {

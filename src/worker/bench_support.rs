@@ -74,7 +74,7 @@ impl Throttled {
         let caller = permits.caller();
         let slots = Arc::clone(caller.capacity.permits());
         let (limiter, thread) = host(move || {
-            let rate = Decimal::from(1_000_000_000);
+            let rate = Some(Decimal::from(1_000_000_000));
             let burst = Some(u32::MAX);
             Limiter::new(rate, burst, workers, slots, Instant::now(), Box::new(()))
         })?;
@@ -90,7 +90,7 @@ impl Throttled {
     /// When the call's deadline passes.
     pub async fn pass(&mut self) -> Result<(), Error> {
         let Place { slot, call } = &mut self.place;
-        self.throttle.pass(call, slot).await?;
+        self.throttle.pass(call, slot, None).await?;
         slot.release();
         Ok(())
     }

@@ -6,7 +6,7 @@ use std::{
     pin::pin,
     rc::Rc,
     sync::Arc,
-    time::{Instant, SystemTime},
+    time::{Duration, Instant, SystemTime},
 };
 
 use http::{StatusCode, Uri, header::LOCATION};
@@ -128,15 +128,34 @@ impl<'a> Attempts<'a> {
                 pass_key(limiter, &mut place, call, slot).await?;
             }
             token.take_if(|token| !token.is_good(Instant::now()));
-            if let (None, Some(tokens)) = (&token, &kit.tokens) {
+            if let (None, Some(tokens)) = (&token, &kit.tokens)
+                && !tokens.are_limited()
+            {
                 *token = Some(tokens.next(call, slot).await?);
             }
-            match &kit.throttle {
-                Some(throttle) => throttle.pass(call, slot).await?,
-                None => slot.hold(call).await?,
+            let chosen = match &kit.throttle {
+                Some(throttle) => {
+                    throttle.pass(call, slot, token.as_ref().map(|token| token.slot)).await?
+                }
+                None => {
+                    slot.hold(call).await?;
+                    None
+                }
+            };
+            if let (None, Some(chosen), Some(tokens)) = (&token, chosen, &kit.tokens) {
+                *token = tokens.chosen(call, slot, chosen).await?;
+                if token.is_none() {
+                    continue;
+                }
             }
             let now = Instant::now();
             if kit.hold.remaining(now).is_some() {
+                continue;
+            }
+            if let (Some(tokens), Some(held)) = (&kit.tokens, &token)
+                && tokens.is_held(held, now)
+            {
+                *token = None;
                 continue;
             }
             // Else another call is the probe.
@@ -171,7 +190,7 @@ impl<'a> Attempts<'a> {
         };
         let (attempt, outcome) = match in_time {
             Some(outcome) => outcome,
-            None => match hedge::second(kit, call, slot.seat()) {
+            None => match hedge::second(kit, call, slot.seat(), token) {
                 Some((permit, passage)) => {
                     let second = Running::begin(kit, call, slot.seat(), passage, Some(permit))?;
                     *uncounted += 1;
@@ -182,6 +201,11 @@ impl<'a> Attempts<'a> {
             },
         };
         *latest = Some(attempt);
+        if let (Some(tokens), Some(token), Ok(response)) = (&kit.tokens, token, &outcome)
+            && let Some(wait) = tokens.heed(token, response)
+        {
+            kit.events().emit(|| Event::TokenHeld { slot: token.slot, wait });
+        }
         outcome
     }
 
@@ -221,6 +245,14 @@ impl<'a> Attempts<'a> {
         }
     }
 
+    /// Holds the whole API for as long as it asked.
+    fn hold(&self, now: Instant, wait: Duration) {
+        let wait = wait.min(self.kit.policy.max_retry_after);
+        if self.kit.hold.extend(now, wait) {
+            self.kit.events().emit(|| Event::HoldSet { wait });
+        }
+    }
+
     /// Waits before the next attempt and returns the error that led to it, or ends the call with it.
     async fn retry(&mut self, error: Error, attempts: u32) -> Result<Error, Error> {
         let kit = self.kit;
@@ -229,12 +261,14 @@ impl<'a> Attempts<'a> {
             .response()
             .filter(|response| matches!(response.status().as_u16(), 429 | 503))
             .and_then(|response| retry_after(response.headers(), SystemTime::now()));
-        if let Some(wait) = retry_after {
-            let wait = wait.min(kit.policy.max_retry_after);
-            if kit.hold.extend(now, wait) {
-                kit.events().emit(|| Event::HoldSet { wait });
+        let is_refused = error.status() == Some(StatusCode::TOO_MANY_REQUESTS);
+        let retry_after = match &kit.tokens {
+            // A 429 is about the token, which is held; others may go on.
+            Some(tokens) if is_refused && tokens.are_several() => {
+                tokens.wait(now, retry_after, kit.policy.max_retry_after)
             }
-        }
+            _ => retry_after.inspect(|wait| self.hold(now, *wait)),
+        };
         let attempt = retry::Attempt {
             attempts,
             repeatable: self.call.request.is_repeatable(),

@@ -1,13 +1,10 @@
 //! What a call passes before each attempt: a slot, the API's hold, the circuit breaker,
-//! the rate limits, a token. Whoever has to wait here gives its slot back first.
+//! the rate limits. Whoever has to wait here gives its slot back first.
 
 use std::{
-    cell::{Cell, RefCell},
+    cell::Cell,
     future::Future,
-    sync::{
-        Arc,
-        atomic::{AtomicUsize, Ordering},
-    },
+    sync::Arc,
     time::{Duration, Instant},
 };
 
@@ -21,7 +18,6 @@ use crate::{
     retry::Refusal,
     seats::{Seat, Stage},
     stats::WaitCause,
-    token_manager::{Issue, Issued, TokenManager},
 };
 
 /// The right to have one attempt on the wire. It is kept in the call's seat, where the
@@ -108,30 +104,41 @@ impl Throttle {
     }
 
     /// Waits for a permit and a slot to send with. A permit is taken only with the slot in
-    /// hand, from the lease at hand or by the limiter.
-    pub(super) async fn pass(&self, call: &Call, slot: &mut Slot<'_>) -> Result<(), Error> {
+    /// hand, from the lease at hand or by the limiter. Where each token has a limit, it is for
+    /// the token of the slot that comes back, which is `token` if one is named.
+    pub(super) async fn pass(
+        &self,
+        call: &Call,
+        slot: &mut Slot<'_>,
+        token: Option<usize>,
+    ) -> Result<Option<usize>, Error> {
         if self.spare() > 0 {
             slot.hold(call).await?;
         }
         if slot.seat.has_permit() && self.take_spare() {
-            return Ok(());
+            return Ok(None);
         }
         let waiting = slot.waiting(WaitCause::Rate);
-        let lease = within_deadline(call, self.ask(call, &slot.seat)).await??;
+        let lease = within_deadline(call, self.ask(call, &slot.seat, token)).await??;
         drop(waiting);
         // What another call was lent meanwhile is not lost.
         let spare = lease.spare + self.spare();
         self.lease.set(Some(Lease { spare, ..lease }));
-        Ok(())
+        Ok(lease.token)
     }
 
     /// Asks the limiter, and the one after it if it dies with the question.
-    async fn ask(&self, call: &Call, seat: &Arc<Seat>) -> Result<Lease, Error> {
+    async fn ask(
+        &self,
+        call: &Call,
+        seat: &Arc<Seat>,
+        token: Option<usize>,
+    ) -> Result<Lease, Error> {
         loop {
             let (reply, lease) = oneshot::channel();
             let seat = Arc::clone(seat);
             let Call { deadline, priority, .. } = *call;
-            let question = Acquire { deadline, priority, seat, reply };
+            let question = Acquire { deadline, priority, seat, token, reply };
             match self.limiter.send(question).await {
                 Ok(()) => {
                     if let Ok(lease) = lease.await {
@@ -221,82 +228,5 @@ pub(super) async fn pass_circuit(
         slot.release();
         let _waiting = slot.waiting(WaitCause::Breaker);
         let _ = tokio::time::timeout(wait, changed).await;
-    }
-}
-
-/// The tokens a worker knows of, so that it asks the manager only for what is
-/// missing, stale or refused.
-pub(super) struct Tokens {
-    manager: Line<TokenManager>,
-    known: RefCell<Vec<Option<Issued>>>,
-    /// Whose turn it is, shared by all workers.
-    turn: Arc<AtomicUsize>,
-}
-
-impl Tokens {
-    pub(super) fn new(manager: Line<TokenManager>, slots: usize, turn: Arc<AtomicUsize>) -> Self {
-        Self { manager, known: RefCell::new(vec![None; slots]), turn }
-    }
-
-    /// The next token in turn.
-    pub(super) async fn next(&self, call: &Call, slot: &mut Slot<'_>) -> Result<Issued, Error> {
-        let turn = self.turn.fetch_add(1, Ordering::Relaxed);
-        let (index, known) = {
-            let known = self.known.borrow();
-            let index = turn % known.len();
-            (index, known[index].clone())
-        };
-        match known.filter(|token| token.is_good(Instant::now())) {
-            Some(token) => Ok(token),
-            None => self.ask(call, slot, Issue { slot: index, stale: None }).await,
-        }
-    }
-
-    /// A token in place of one that the API refused.
-    pub(super) async fn renew(
-        &self,
-        call: &Call,
-        slot: &mut Slot<'_>,
-        refused: &Issued,
-    ) -> Result<Issued, Error> {
-        let stale = Issue { slot: refused.slot, stale: Some(refused.generation) };
-        self.ask(call, slot, stale).await
-    }
-
-    async fn ask(
-        &self,
-        call: &Call,
-        slot: &mut Slot<'_>,
-        question: Issue,
-    ) -> Result<Issued, Error> {
-        slot.release();
-        let _waiting = slot.waiting(WaitCause::Token);
-        let issued = within_deadline(call, self.issue(question)).await??;
-        if let Some(known) = self.known.borrow_mut().get_mut(issued.slot) {
-            *known = Some(issued.clone());
-        }
-        Ok(issued)
-    }
-
-    /// Asks the manager, and the one after it if it dies with the question. Who asked two
-    /// that died may be the one who kills them.
-    async fn issue(&self, question: Issue) -> Result<Issued, Error> {
-        let failed = |what| Err(Error::new(ErrorKind::Token, what));
-        let mut deaths = 0;
-        while deaths < 2 {
-            match self.manager.send(question).await {
-                Ok(Some(answer)) => return answer,
-                // It is dead, and the next question waits for its successor.
-                Ok(None) => {}
-                Err(Unanswered::Died) => deaths += 1,
-                Err(Unanswered::Hung) => {
-                    return failed("the acquire callback blocked its thread for too long");
-                }
-                Err(Unanswered::Gone) => {
-                    return failed("the acquire callback killed or blocked its thread too often");
-                }
-            }
-        }
-        failed("the thread of the acquire callback died")
     }
 }

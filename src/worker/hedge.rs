@@ -9,7 +9,7 @@ use std::{
 use futures::future::{Either, select};
 use http::Method;
 
-use super::{attempt::asks_to_wait, gates::limit_of_key, kit::Kit};
+use super::{attempt::asks_to_wait, gates::limit_of_key, kit::Kit, tokens::Tokens};
 use crate::{
     dispatch::{Call, Passage},
     error::Error,
@@ -18,6 +18,7 @@ use crate::{
     retry::{Errand, Hedge, HedgeBudget, When},
     seats::{Permit, Seat},
     stats::Durations,
+    token_manager::Issued,
 };
 
 /// From so many samples on the older ones count half.
@@ -72,12 +73,15 @@ pub(super) fn second<'a>(
     kit: &'a Kit,
     call: &Call,
     seat: &Seat,
+    token: Option<&Issued>,
 ) -> Option<(Permit, Option<Passage<'a>>)> {
     let now = Instant::now();
     let mut hedging = kit.hedging.borrow_mut();
     let throttle = kit.throttle.as_ref();
+    let holds = |(tokens, token): (&Tokens, &Issued)| tokens.is_held(token, now);
     if !hedging.budget.covers_one()
         || kit.hold.remaining(now).is_some()
+        || kit.tokens.as_ref().zip(token).is_some_and(holds)
         || throttle.is_some_and(|throttle| throttle.spare() == 0)
     {
         return None;

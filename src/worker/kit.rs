@@ -5,16 +5,13 @@ use std::{
     borrow::Cow,
     cell::RefCell,
     panic::AssertUnwindSafe,
-    sync::{Arc, Mutex, PoisonError, atomic::AtomicUsize},
+    sync::{Arc, Mutex, PoisonError},
 };
 
 use actix::prelude::*;
 use http::Uri;
 
-use super::{
-    gates::{Throttle, Tokens},
-    hedge::Hedging,
-};
+use super::{gates::Throttle, hedge::Hedging, tokens::Tokens};
 use crate::{
     actors::Line,
     config::ValidConfig,
@@ -22,7 +19,7 @@ use crate::{
     error::{Error, ErrorKind},
     events::Events,
     http::{Client, Request},
-    rate_limit::{Hold, KeyedRateLimiter, Limiter},
+    rate_limit::{Board, Hold, KeyedRateLimiter, Limiter},
     retry::{self, Budget},
     stats::{Counted, Counters, StatsCollector},
     token_manager::{Issued, TokenManager},
@@ -34,10 +31,8 @@ pub(crate) struct Parts {
     pub(crate) dispatcher: Arc<Dispatcher>,
     pub(crate) limiter: Option<Line<Limiter>>,
     pub(crate) keys: Option<Arc<KeyedRateLimiter<Arc<str>>>>,
-    pub(crate) tokens: Option<Line<TokenManager>>,
+    pub(crate) tokens: Option<(Line<TokenManager>, Arc<Board>)>,
     pub(crate) stats: Line<StatsCollector>,
-    /// Whose turn it is among the tokens.
-    pub(crate) turn: Arc<AtomicUsize>,
     pub(crate) hold: Arc<Hold>,
     pub(crate) budget: Arc<Mutex<Budget>>,
 }
@@ -65,13 +60,12 @@ impl Kit {
     pub(super) fn new(slot: usize, parts: Parts) -> Self {
         let config = Arc::clone(&parts.dispatcher.config);
         let gauge = parts.dispatcher.tally().connections();
-        let slots = config.settings.auth.as_ref().map_or(0, |auth| auth.slots);
         Self {
             worker: slot,
             client: Client::new(&config.transport(slot, gauge)),
             throttle: parts.limiter.map(Throttle::new),
             keys: parts.keys,
-            tokens: parts.tokens.map(|manager| Tokens::new(manager, slots, parts.turn)),
+            tokens: parts.tokens.map(|(manager, board)| Tokens::new(manager, board)),
             policy: config.retry_policy(),
             config,
             dispatcher: parts.dispatcher,
@@ -125,7 +119,7 @@ impl Kit {
         let target = request.target().to_owned();
         let apply = || (auth.apply)(request, token.expose());
         let mut request = std::panic::catch_unwind(AssertUnwindSafe(apply))
-            .map_err(|_| Error::new(ErrorKind::Callback, "the apply callback panicked"))?;
+            .map_err(|_| Error::new(ErrorKind::Callback, "the apply callback panicked"))??;
         for value in request.headers_mut().values_mut() {
             value.set_sensitive(true);
         }

@@ -8,6 +8,7 @@ mod call;
 mod gates;
 mod hedge;
 mod kit;
+mod tokens;
 
 pub(crate) use actor::{Fill, Flush, Run, Worker};
 pub(crate) use kit::Parts as WorkerParts;

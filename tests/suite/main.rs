@@ -36,6 +36,8 @@ mod seed;
 mod statistics;
 mod supervision;
 mod tls;
+mod token_rotation;
+mod token_sources;
 mod tokens;
 mod vantage_conditions;
 mod vantage_errors;

@@ -18,7 +18,9 @@ use crate::support::{
 };
 use futures::future::join_all;
 use tokio::sync::{Barrier, Notify, watch};
-use vantage_api_pool::{AwwPool, Error, ErrorKind, PoolBuilder, Request, Response, Token};
+use vantage_api_pool::{
+    AwwPool, Error, ErrorKind, PoolBuilder, Request, Response, Token, messages::InvalidateToken,
+};
 
 const OK: &[u8] = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok";
 const REFUSED: &[u8] = b"HTTP/1.1 401 Unauthorized\r\ncontent-length: 0\r\n\r\n";
@@ -77,56 +79,67 @@ fn path(head: &str) -> &str {
 }
 
 #[tokio::test]
-async fn a_thousand_first_calls_acquire_once() {
-    let api = Hostile::new(5).start();
-    let issuer = Issuer::default();
-    let acquire = {
-        let issuer = issuer.clone();
-        move || {
-            let token = issuer.next();
-            async move {
-                tokio::time::sleep(Duration::from_millis(100)).await;
-                Ok::<_, Error>(token)
+async fn a_thousand_first_calls_acquire_each_token_once() {
+    for slots in [1, 3] {
+        let api = Hostile::new(5).start();
+        let issuer = Issuer::default();
+        let acquire = {
+            let issuer = issuer.clone();
+            move || {
+                let token = issuer.next();
+                async move {
+                    tokio::time::sleep(Duration::from_millis(100)).await;
+                    Ok::<_, Error>(token)
+                }
             }
-        }
-    };
-    let pool = builder(api.url()).with_auth_callback(1, acquire, bearer).build().unwrap();
-    let answers = get_many(&pool, 1_000).await;
-    assert!(answers.iter().all(Result::is_ok));
-    assert_eq!(issuer.count(), 1);
-    assert_eq!(authorizations(&api), BTreeMap::from([("token-1".into(), 1_000)]));
-    assert_eq!(pool.stats().await.unwrap().token_refreshes, 1);
+        };
+        let pool = builder(api.url()).with_auth_callback(slots, acquire, bearer).build().unwrap();
+        let answers = get_many(&pool, 1_000).await;
+        assert!(answers.iter().all(Result::is_ok));
+        assert_eq!(issuer.count(), slots);
+        let tokens = authorizations(&api);
+        assert_eq!((tokens.len(), tokens.values().sum::<usize>()), (slots, 1_000));
+        assert_eq!(pool.stats().await.unwrap().token_refreshes, slots as u64);
+    }
 }
 
 #[tokio::test]
 async fn faults_08_a_thousand_simultaneous_401s_refresh_once_and_each_call_is_replayed_once() {
-    let all_arrived = Arc::new(Barrier::new(1_000));
-    let api = RawServer::start(move |mut peer| {
-        let all_arrived = Arc::clone(&all_arrived);
-        async move {
-            while let Some(head) = peer.head().await {
-                let is_stale = path(&head) == "/rows" && has_token(&head, "token-1");
-                if is_stale {
-                    all_arrived.wait().await;
+    for slots in [1, 3] {
+        let is_stale = move |head: &str| {
+            path(head) == "/rows" && (1..=slots).any(|n| has_token(head, &format!("token-{n}")))
+        };
+        let all_arrived = Arc::new(Barrier::new(1_000));
+        let api = RawServer::start(move |mut peer| {
+            let all_arrived = Arc::clone(&all_arrived);
+            async move {
+                while let Some(head) = peer.head().await {
+                    if is_stale(&head) {
+                        all_arrived.wait().await;
+                    }
+                    peer.write(if is_stale(&head) { REFUSED } else { OK }).await;
                 }
-                peer.write(if is_stale { REFUSED } else { OK }).await;
             }
+        });
+        let issuer = Issuer::default();
+        let pool = issuer.pool(slots, builder(api.url()).workers(4).connections_per_worker(250));
+        for _ in 0..slots {
+            pool.get("/warm-up").await.unwrap();
         }
-    });
-    let issuer = Issuer::default();
-    let pool = issuer.pool(1, builder(api.url()).workers(4).connections_per_worker(250));
-    pool.get("/warm-up").await.unwrap();
 
-    let answers = get_many(&pool, 1_000).await;
-    let failures: Vec<_> = answers.iter().filter_map(|answer| answer.as_ref().err()).collect();
-    assert!(failures.is_empty(), "{} failed: {}", failures.len(), failures[0]);
-    assert_eq!(issuer.count(), 2);
-    let seen = api.seen();
-    let with = |token| {
-        let rows = seen.heads.iter().filter(|(_, head)| path(head) == "/rows");
-        rows.filter(|(_, head)| has_token(head, token)).count()
-    };
-    assert_eq!((with("token-1"), with("token-2"), seen.heads.len()), (1_000, 1_000, 2_001));
+        let answers = get_many(&pool, 1_000).await;
+        let failures: Vec<_> = answers.iter().filter_map(|answer| answer.as_ref().err()).collect();
+        assert!(failures.is_empty(), "{} failed: {}", failures.len(), failures[0]);
+        assert_eq!(issuer.count(), 2 * slots);
+        let seen = api.seen();
+        let rows = || seen.heads.iter().map(|(_, head)| head).filter(|head| path(head) == "/rows");
+        let stale = rows().filter(|head| is_stale(head)).count();
+        let fresh = slots + 1..=2 * slots;
+        let renewed = rows()
+            .filter(|head| fresh.clone().any(|n| has_token(head, &format!("token-{n}"))))
+            .count();
+        assert_eq!((stale, renewed, seen.heads.len()), (1_000, 1_000, 2_000 + slots));
+    }
 }
 
 #[tokio::test]
@@ -439,4 +452,67 @@ async fn a_token_may_go_into_the_query() {
     pool.get("/rows?page=2").await.unwrap();
     let query = api.log(|log| log.seen[0].query.clone());
     assert_eq!(query, [("page".into(), "2".into()), ("key".into(), "a b&c=d".into())]);
+}
+
+#[tokio::test]
+async fn a_token_that_was_declared_void_is_renewed_before_its_next_use() {
+    let api = Hostile::new(5).start();
+    let issuer = Issuer::default();
+    let pool = issuer.pool(2, builder(api.url()).workers(3));
+    assert!(get_many(&pool, 60).await.iter().all(Result::is_ok));
+    let before = authorizations(&api);
+    pool.invalidate_token(0).await.unwrap();
+    assert_eq!(issuer.count(), 2, "nothing is acquired before it is needed");
+    assert!(get_many(&pool, 60).await.iter().all(Result::is_ok));
+    // The tokens are acquired in any order: one is as before, the other one is gone.
+    let after = authorizations(&api);
+    let stopped = before.iter().filter(|(token, count)| after[*token] == **count).count();
+    assert_eq!((issuer.count(), after.len(), stopped), (3, 3, 1), "{before:?} {after:?}");
+
+    pool.supervisor().await.unwrap().send(InvalidateToken(1)).await.unwrap().unwrap();
+    assert!(get_many(&pool, 60).await.iter().all(Result::is_ok));
+    assert_eq!((issuer.count(), authorizations(&api).len()), (4, 4));
+}
+
+#[tokio::test]
+async fn a_token_that_is_declared_void_while_it_is_acquired_is_never_sent() {
+    let api = Hostile::new(5).start();
+    let issuer = Issuer::default();
+    let (acquiring, mut acquires) = watch::channel(0);
+    let release = Arc::new(Notify::new());
+    let acquire = {
+        let (issuer, release) = (issuer.clone(), Arc::clone(&release));
+        move || {
+            let (token, release) = (issuer.next(), Arc::clone(&release));
+            acquiring.send_modify(|count| *count += 1);
+            async move {
+                if token == "token-1" {
+                    release.notified().await;
+                }
+                Ok::<_, Error>(token)
+            }
+        }
+    };
+    let pool = builder(api.url()).with_auth_callback(1, acquire, bearer).build().unwrap();
+    let void = async {
+        soon("the acquire", acquires.wait_for(|&count| count == 1)).await.unwrap();
+        pool.invalidate_token(0).await.unwrap();
+        release.notify_one();
+    };
+    let (answers, ()) = tokio::join!(get_many(&pool, 20), void);
+    assert!(answers.iter().all(Result::is_ok));
+    assert_eq!(authorizations(&api), BTreeMap::from([("token-2".into(), 20)]));
+    assert_eq!(issuer.count(), 2);
+}
+
+#[tokio::test]
+async fn only_a_token_that_the_pool_has_can_be_declared_void() {
+    let api = Hostile::new(5).start();
+    let with = Issuer::default().pool(2, builder(api.url()));
+    let without = builder(api.url()).build().unwrap();
+    for (pool, slot) in [(with, 2), (without, 0)] {
+        let error = pool.invalidate_token(slot).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Config);
+        assert!(error.to_string().contains(&format!("no token {slot}")), "{error}");
+    }
 }

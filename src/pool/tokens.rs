@@ -1,0 +1,102 @@
+//! What a pool's handle and its builder say of tokens: where they come from, how they get
+//! into a request, and when one is to be renewed. Knows nothing of how they are kept.
+
+use std::future::Future;
+
+use rust_decimal::Decimal;
+
+use super::{AwwPool, PoolBuilder};
+use crate::{
+    config::PoolConfig,
+    error::Error,
+    http::Request,
+    supervisor::messages::InvalidateToken,
+    token_manager::{Auth, Callback, Token, TokenSource},
+};
+
+impl AwwPool {
+    /// The same pool, not yet started, with tokens: at most `tokens` (1 to 1024) at a time, got
+    /// by `acquire` and put into each request by `apply`.
+    ///
+    /// `acquire` runs at most once at a time for each token, on a thread of its own,
+    /// for at most 30 seconds; it yields a string or a [`Token`] with a lifetime.
+    /// `apply` runs on a worker before every attempt, and returns the request or the error that
+    /// kept it from making one. A 401 leads to one new token and one repeat; a second 401 is
+    /// the call's error.
+    ///
+    /// Of several tokens the one with the most quota left goes out, as the API's headers tell
+    /// it, in turn where that is even. A 429 with `Retry-After`, or a quota that is used up,
+    /// holds only its token, for at most [`max_retry_after`](PoolBuilder::max_retry_after);
+    /// a call waits when all are held, for the first that is free. A token that cannot be
+    /// acquired is passed by likewise. With one token a 429 holds the whole API, and so does a
+    /// 503 with any number.
+    #[must_use]
+    pub fn with_auth_callback<A, F, T, E, P, R>(self, tokens: usize, acquire: A, apply: P) -> Self
+    where
+        A: Fn() -> F + Send + Sync + 'static,
+        F: Future<Output = Result<T, E>> + 'static,
+        T: Into<Token>,
+        E: Into<Box<dyn std::error::Error + Send + Sync>>,
+        P: Fn(Request, &str) -> R + Send + Sync + 'static,
+        R: Into<Result<Request, Error>>,
+    {
+        let auth = Some(Auth::new(tokens, Callback(acquire), apply));
+        Self::with_config(PoolConfig { auth, ..self.inner.config.clone() })
+    }
+
+    /// Has the token of `slot`, counted from 0, renewed before it is used again, as when it is
+    /// known to be revoked. From when this returns no attempt begins with the old one, nor
+    /// with one that an acquire under way brings. Nothing is acquired before a call needs it.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Config`](crate::ErrorKind::Config) when the pool has no such token,
+    /// [`ErrorKind::ShuttingDown`](crate::ErrorKind::ShuttingDown) when it has ended.
+    pub async fn invalidate_token(&self, slot: usize) -> Result<(), Error> {
+        self.supervisor().await?.send(InvalidateToken(slot)).await.map_err(|_| Error::gone())?
+    }
+}
+
+impl PoolBuilder {
+    /// See [`AwwPool::with_auth_callback`].
+    pub fn with_auth_callback<A, F, T, E, P, R>(
+        mut self,
+        tokens: usize,
+        acquire: A,
+        apply: P,
+    ) -> Self
+    where
+        A: Fn() -> F + Send + Sync + 'static,
+        F: Future<Output = Result<T, E>> + 'static,
+        T: Into<Token>,
+        E: Into<Box<dyn std::error::Error + Send + Sync>>,
+        P: Fn(Request, &str) -> R + Send + Sync + 'static,
+        R: Into<Result<Request, Error>>,
+    {
+        self.config.auth = Some(Auth::new(tokens, Callback(acquire), apply));
+        self
+    }
+
+    /// The rate limit of each token, whatever the number of workers, in requests per second:
+    /// 0.5 is one request every two seconds. None by default; beside it
+    /// [`rate_limit`](Self::rate_limit) bounds all tokens together.
+    ///
+    /// No token leaves more often than that, but for 10 ms worth of the rate at once, and at
+    /// least one request, after a pause. A call goes out with the token that may be sent
+    /// soonest.
+    pub fn rate_limit_per_token(mut self, requests_per_second: Decimal) -> Self {
+        self.config.rate_limit_per_token = Some(requests_per_second);
+        self
+    }
+
+    /// Keeps `tokens` (1 to 1024) tokens from `source`, and puts one of them into each request
+    /// by `apply`, such as [`tokens::bearer`](crate::tokens::bearer).
+    /// [`tokens`](crate::tokens) has sources ready-made.
+    pub fn token_source<P, R>(mut self, tokens: usize, source: impl TokenSource, apply: P) -> Self
+    where
+        P: Fn(Request, &str) -> R + Send + Sync + 'static,
+        R: Into<Result<Request, Error>>,
+    {
+        self.config.auth = Some(Auth::new(tokens, source, apply));
+        self
+    }
+}

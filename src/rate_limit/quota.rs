@@ -1,0 +1,528 @@
+//! What an answer says about quotas: how much is left of them, until when, and how they
+//! are refilled. What is not well-formed is passed over and counted; nothing here fails.
+//!
+//! Three families of fields are read, wherever they occur:
+//!
+//! - `RateLimit-Policy: "burst";q=100;w=60` and `RateLimit: "burst";r=50;t=30`
+//!   (draft-ietf-httpapi-ratelimit-headers, structured fields of RFC 9651), and the forms
+//!   of its earlier versions, `100;w=60` and `limit=100, remaining=50, reset=30`;
+//! - `RateLimit-Limit`, `-Remaining` and `-Reset`, also with `;w=60`;
+//! - `X-RateLimit-…` and `X-Rate-Limit-…` of the same names.
+
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use http::{HeaderMap, HeaderName, HeaderValue, header::DATE};
+use sfv::{BareItem, Dictionary, Item, List, ListEntry, Parameters, Parser};
+
+use super::headers::LONGEST;
+
+const POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
+const STATE: HeaderName = HeaderName::from_static("ratelimit");
+
+/// The fields of one family: limit, remaining, reset.
+const TRIPLES: [[HeaderName; 3]; 3] = [
+    [
+        HeaderName::from_static("ratelimit-limit"),
+        HeaderName::from_static("ratelimit-remaining"),
+        HeaderName::from_static("ratelimit-reset"),
+    ],
+    [
+        HeaderName::from_static("x-ratelimit-limit"),
+        HeaderName::from_static("x-ratelimit-remaining"),
+        HeaderName::from_static("x-ratelimit-reset"),
+    ],
+    [
+        HeaderName::from_static("x-rate-limit-limit"),
+        HeaderName::from_static("x-rate-limit-remaining"),
+        HeaderName::from_static("x-rate-limit-reset"),
+    ],
+];
+
+/// A reset above this is a moment in seconds since 1970, and not so many seconds.
+const EPOCH_SECONDS: f64 = 1e9;
+/// A reset above this is a moment in milliseconds since 1970.
+const EPOCH_MILLIS: f64 = 1e12;
+
+/// One quota as an answer tells of it.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Quota {
+    /// How many requests are left.
+    pub(crate) remaining: u64,
+    /// After how long there are more. It can be added to any instant.
+    pub(crate) reset: Duration,
+    /// How the quota is refilled, if the answer tells.
+    pub(crate) policy: Option<Policy>,
+}
+
+/// So many requests in any window of so long.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Policy {
+    pub(crate) quota: u64,
+    pub(crate) window: Duration,
+}
+
+/// What was found in the headers of one answer.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub(crate) struct Reading {
+    /// The tightest of the quotas.
+    pub(crate) quota: Option<Quota>,
+    /// How many fields were not well-formed.
+    pub(crate) malformed: u32,
+}
+
+impl Quota {
+    /// The requests per second that use up what is left just when there is more, and no
+    /// more than the policy refills. Zero when nothing is left.
+    pub(crate) fn rate(&self) -> f64 {
+        let left = per_second(self.remaining, self.reset);
+        left.min(self.policy.map_or(f64::INFINITY, |policy| policy.rate()))
+    }
+
+    /// Whether `self` leaves less than `other`. Of two with nothing left it is the one that
+    /// lasts longer.
+    fn is_tighter_than(&self, other: &Self) -> bool {
+        let (own, others) = (self.rate(), other.rate());
+        own < others || own == others && self.reset > other.reset
+    }
+}
+
+impl Policy {
+    /// What it refills, in requests per second.
+    fn rate(&self) -> f64 {
+        per_second(self.quota, self.window)
+    }
+
+    /// A whole quota of this policy, of which nothing else is known.
+    fn untouched(self) -> Quota {
+        Quota { remaining: self.quota, reset: self.window, policy: Some(self) }
+    }
+}
+
+fn per_second(requests: u64, time: Duration) -> f64 {
+    if time.is_zero() { f64::INFINITY } else { requests as f64 / time.as_secs_f64() }
+}
+
+/// Reads every field about quotas. A reset that names a moment is measured against the
+/// answer's own `Date`, and against `now` where there is none.
+pub(crate) fn quota(headers: &HeaderMap, now: SystemTime) -> Reading {
+    let mut malformed = 0;
+    let listed = count(lines(headers, &POLICY).map(|text| listed(&text)), &mut malformed);
+    let stated = count(lines(headers, &STATE).map(|text| stated(&text)), &mut malformed);
+    let (listed, mut stated) = (listed.unwrap_or_default(), stated.unwrap_or_default());
+    for names in &TRIPLES {
+        stated.extend(triple(headers, names, now, &mut malformed));
+    }
+    let mut tightest: Option<Quota> = None;
+    let mut consider = |quota: Quota| {
+        if tightest.is_none_or(|tightest| quota.is_tighter_than(&tightest)) {
+            tightest = Some(quota);
+        }
+    };
+    let is_about = |state: &State, policy: &Listed| {
+        state.name == policy.name || state.name.is_none() && listed.len() == 1
+    };
+    for policy in &listed {
+        // Of one whose state is told, that is known better.
+        if !stated.iter().any(|state| state.reset.is_some() && is_about(state, policy)) {
+            policy.policy.map(Policy::untouched).into_iter().for_each(&mut consider);
+        }
+    }
+    for state in &stated {
+        let of = listed.iter().find(|policy| is_about(state, policy));
+        let policy = state.policy.or_else(|| of?.policy);
+        match state.reset {
+            _ if of.is_some_and(|of| !of.counts_requests) => {}
+            Some(reset) => consider(Quota { remaining: state.remaining, reset, policy }),
+            None => state.policy.map(Policy::untouched).into_iter().for_each(&mut consider),
+        }
+    }
+    Reading { quota: tightest, malformed }
+}
+
+struct Malformed;
+
+/// What `RateLimit-Policy` tells of one quota.
+struct Listed {
+    name: Option<String>,
+    /// `None` without a window, and where something else than requests is counted.
+    policy: Option<Policy>,
+    counts_requests: bool,
+}
+
+/// What is left of one quota.
+struct State {
+    name: Option<String>,
+    remaining: u64,
+    reset: Option<Duration>,
+    policy: Option<Policy>,
+}
+
+/// What a field that is there says, which counts as `malformed` if it says nothing.
+fn count<T>(field: Option<Result<T, Malformed>>, malformed: &mut u32) -> Option<T> {
+    let value = field?;
+    *malformed += u32::from(value.is_err());
+    value.ok()
+}
+
+/// The lines of a field as one (RFC 9110 section 5.3).
+fn lines(headers: &HeaderMap, name: &HeaderName) -> Option<Vec<u8>> {
+    let lines: Vec<_> = headers.get_all(name).iter().map(HeaderValue::as_bytes).collect();
+    (!lines.is_empty()).then(|| lines.join(&b", "[..]))
+}
+
+/// `RateLimit-Policy`: a list of names or, in earlier versions, of the quotas themselves.
+fn listed(text: &[u8]) -> Result<Vec<Listed>, Malformed> {
+    let listed = items(text)?.into_iter().map(|Item { bare_item, params }| {
+        let quota = match bare_item.as_integer() {
+            Some(quota) => u64::try_from(quota).map_err(|_| Malformed)?,
+            None => integer(&params, "q")?.ok_or(Malformed)?,
+        };
+        let window = integer(&params, "w")?;
+        let unit = params.get("qu").and_then(BareItem::as_string);
+        let counts_requests = unit.is_none_or(|unit| unit.as_str() == "requests");
+        let policy = window.filter(|_| counts_requests).map(|window| policy(quota, window));
+        Ok(Listed { name: name(&bare_item), policy, counts_requests })
+    });
+    listed.collect()
+}
+
+/// `RateLimit`: a list of names with what is left or, in an earlier version, a dictionary.
+fn stated(text: &[u8]) -> Result<Vec<State>, Malformed> {
+    let Ok(items) = items(text) else {
+        let fields: Dictionary = Parser::new(text).parse().map_err(|_| Malformed)?;
+        let field = |key| match fields.get(key) {
+            Some(ListEntry::Item(item)) => {
+                item.bare_item.as_integer().and_then(|value| u64::try_from(value).ok())
+            }
+            _ => None,
+        };
+        let (remaining, reset) = (field("remaining"), field("reset"));
+        let remaining = remaining.ok_or(Malformed)?;
+        let reset = Some(seconds(reset.ok_or(Malformed)? as f64));
+        return Ok(vec![State { name: None, remaining, reset, policy: None }]);
+    };
+    let stated = items.into_iter().map(|Item { bare_item, params }| {
+        let remaining = integer(&params, "r")?.ok_or(Malformed)?;
+        let reset = integer(&params, "t")?.map(|reset| seconds(reset as f64));
+        Ok(State { name: name(&bare_item), remaining, reset, policy: None })
+    });
+    stated.collect()
+}
+
+/// One limit, remaining and reset. The limit may tell of policies, `100, 100;w=60`.
+fn triple(
+    headers: &HeaderMap,
+    [limit, remaining, reset]: &[HeaderName; 3],
+    now: SystemTime,
+    malformed: &mut u32,
+) -> Option<State> {
+    let mut numbers = |name| count(lines(headers, name).map(|text| numbers(&text)), malformed);
+    let policies = numbers(limit).unwrap_or_default().into_iter();
+    let policies = policies.filter_map(|(quota, window)| Some(policy(quota as u64, window?)));
+    let policy = policies.min_by(|a, b| a.rate().total_cmp(&b.rate()));
+    let (remaining, reset) = (numbers(remaining), numbers(reset));
+    // What occurs more than once, or holds more than one, leaves open which is meant.
+    let mut one = |numbers: Option<Vec<(f64, Option<u64>)>>| match numbers?[..] {
+        [(number, _)] => Some(number),
+        _ => count(Some(Err(Malformed)), malformed),
+    };
+    let reset = one(reset).map(|reset| until(reset, headers, now));
+    match one(remaining) {
+        Some(remaining) => Some(State { name: None, remaining: remaining as u64, reset, policy }),
+        None => policy.map(|policy| State {
+            name: None,
+            remaining: 0,
+            reset: None,
+            policy: Some(policy),
+        }),
+    }
+}
+
+/// The time from the answer to a reset, which is in seconds, or a moment since 1970.
+fn until(reset: f64, headers: &HeaderMap, now: SystemTime) -> Duration {
+    if reset <= EPOCH_SECONDS {
+        return seconds(reset);
+    }
+    let sent =
+        headers.get(DATE).and_then(|date| httpdate::parse_http_date(date.to_str().ok()?).ok());
+    let since = sent.unwrap_or(now).duration_since(UNIX_EPOCH).unwrap_or_default();
+    let moment = if reset > EPOCH_MILLIS { reset / 1_000.0 } else { reset };
+    seconds((moment - since.as_secs_f64()).max(0.0))
+}
+
+fn items(text: &[u8]) -> Result<Vec<Item>, Malformed> {
+    let list: List = Parser::new(text).parse().map_err(|_| Malformed)?;
+    let item = |entry| match entry {
+        ListEntry::Item(item) => Ok(item),
+        ListEntry::InnerList(_) => Err(Malformed),
+    };
+    list.into_iter().map(item).collect()
+}
+
+/// A list of numbers, none of them negative, each with its window. Fractions are common
+/// in practice.
+fn numbers(text: &[u8]) -> Result<Vec<(f64, Option<u64>)>, Malformed> {
+    let numbers = items(text)?.into_iter().map(|Item { bare_item, params }| {
+        let number = match bare_item {
+            BareItem::Integer(number) => i64::from(number) as f64,
+            BareItem::Decimal(number) => f64::from(number),
+            _ => return Err(Malformed),
+        };
+        let number = Some(number).filter(|number| *number >= 0.0).ok_or(Malformed)?;
+        Ok((number, integer(&params, "w")?))
+    });
+    numbers.collect()
+}
+
+/// A parameter that is a number of 0 or more, if it is there.
+fn integer(params: &Parameters, key: &str) -> Result<Option<u64>, Malformed> {
+    let Some(value) = params.get(key) else { return Ok(None) };
+    let value = value.as_integer().and_then(|value| u64::try_from(value).ok());
+    value.map(Some).ok_or(Malformed)
+}
+
+fn name(item: &BareItem) -> Option<String> {
+    let string = item.as_string().map(|name| name.as_str());
+    string.or_else(|| item.as_token().map(|name| name.as_str())).map(str::to_owned)
+}
+
+fn policy(quota: u64, window: u64) -> Policy {
+    Policy { quota, window: seconds(window as f64) }
+}
+
+/// So many seconds, which are 0 or more, but no more than can be added to any instant.
+fn seconds(seconds: f64) -> Duration {
+    Duration::try_from_secs_f64(seconds).unwrap_or(LONGEST).min(LONGEST)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(fields: &[(&'static str, &str)]) -> Reading {
+        let mut headers = HeaderMap::new();
+        for (name, value) in fields {
+            headers.append(*name, value.parse().unwrap());
+        }
+        quota(&headers, UNIX_EPOCH)
+    }
+
+    /// What is left, the seconds until there is more, and the policy.
+    type Told = (u64, f64, Option<(u64, u64)>);
+
+    fn told(fields: &[(&'static str, &str)]) -> Option<Told> {
+        let reading = read(fields);
+        assert_eq!(reading.malformed, 0, "{fields:?}");
+        let Quota { remaining, reset, policy } = reading.quota?;
+        let policy = policy.map(|policy| (policy.quota, policy.window.as_secs()));
+        Some((remaining, reset.as_secs_f64(), policy))
+    }
+
+    #[test]
+    fn what_apis_send_is_understood() {
+        let date = "Fri, 09 Jun 2017 19:59:01 GMT";
+        let table: [(&str, &[(&'static str, &str)], Option<Told>); 18] = [
+            ("nothing", &[("content-type", "text/plain")], None),
+            (
+                "the draft",
+                &[
+                    ("ratelimit-policy", r#""burst";q=100;w=60,"daily";q=1000;w=86400"#),
+                    ("ratelimit", r#""burst";r=50;t=30"#),
+                ],
+                // A thousand a day is slower than fifty in half a minute.
+                Some((1_000, 86_400.0, Some((1_000, 86_400)))),
+            ),
+            (
+                "the draft, on several lines",
+                &[
+                    ("ratelimit-policy", r#""burst";q=100;w=60"#),
+                    ("ratelimit-policy", r#""daily";q=1000000;w=86400"#),
+                    ("ratelimit", r#""burst";r=50;t=30"#),
+                    ("ratelimit", r#""daily";r=999000;t=43200"#),
+                ],
+                Some((50, 30.0, Some((100, 60)))),
+            ),
+            (
+                "the draft, where what is left is more than the policy refills",
+                &[
+                    ("ratelimit-policy", r#""default";q=60;w=60"#),
+                    ("ratelimit", r#""default";r=60;t=1"#),
+                ],
+                Some((60, 1.0, Some((60, 60)))),
+            ),
+            (
+                "the draft, with a partition key and a quota of bytes",
+                &[
+                    (
+                        "ratelimit-policy",
+                        r#""peruser";q=100;w=60;pk=:cHsdsRa894==:,"bytes";q=9;qu="content-bytes";w=9"#,
+                    ),
+                    ("ratelimit", r#""peruser";r=5;t=5;pk=:cHsdsRa894==:, "bytes";r=0;t=9"#),
+                ],
+                Some((5, 5.0, Some((100, 60)))),
+            ),
+            (
+                "the draft, policy alone",
+                &[("ratelimit-policy", r#""default";q=10;w=5"#)],
+                Some((10, 5.0, Some((10, 5)))),
+            ),
+            ("the draft, no time", &[("ratelimit", r#""default";r=10"#)], None),
+            (
+                "draft 07",
+                &[
+                    ("ratelimit-policy", "100;w=60"),
+                    ("ratelimit", "limit=100, remaining=50, reset=30"),
+                ],
+                Some((50, 30.0, Some((100, 60)))),
+            ),
+            (
+                "draft 03",
+                &[
+                    ("ratelimit-limit", "100, 100;w=60, 5000;w=3600"),
+                    ("ratelimit-remaining", "7"),
+                    ("ratelimit-reset", "9"),
+                ],
+                Some((7, 9.0, Some((5_000, 3_600)))),
+            ),
+            (
+                "GitLab",
+                &[
+                    ("date", date),
+                    ("ratelimit-limit", "60"),
+                    ("ratelimit-name", "throttle_authenticated_web"),
+                    ("ratelimit-observed", "67"),
+                    ("ratelimit-remaining", "0"),
+                    ("ratelimit-reset", "1497038401"),
+                    ("retry-after", "60"),
+                ],
+                Some((0, 60.0, None)),
+            ),
+            (
+                "Docker Hub",
+                &[("ratelimit-limit", "100;w=21600"), ("ratelimit-remaining", "76;w=21600")],
+                Some((100, 21_600.0, Some((100, 21_600)))),
+            ),
+            (
+                "GitHub",
+                &[
+                    ("date", date),
+                    ("x-ratelimit-limit", "5000"),
+                    ("x-ratelimit-remaining", "4987"),
+                    ("x-ratelimit-reset", "1497040141"),
+                    ("x-ratelimit-used", "13"),
+                    ("x-ratelimit-resource", "core"),
+                ],
+                Some((4_987, 1_800.0, None)),
+            ),
+            (
+                "Twitter",
+                &[
+                    ("date", date),
+                    ("x-rate-limit-limit", "2000"),
+                    ("x-rate-limit-remaining", "1999"),
+                    ("x-rate-limit-reset", "1497039241"),
+                ],
+                Some((1_999, 900.0, None)),
+            ),
+            (
+                "milliseconds",
+                &[
+                    ("date", date),
+                    ("x-ratelimit-remaining", "10"),
+                    ("x-ratelimit-reset", "1497038346500"),
+                ],
+                Some((10, 5.5, None)),
+            ),
+            (
+                "a moment that is past",
+                &[
+                    ("date", date),
+                    ("x-ratelimit-remaining", "0"),
+                    ("x-ratelimit-reset", "1497038340"),
+                ],
+                Some((0, 0.0, None)),
+            ),
+            (
+                "Reddit",
+                &[
+                    ("x-ratelimit-used", "2"),
+                    ("x-ratelimit-remaining", "598.0"),
+                    ("x-ratelimit-reset", "345"),
+                ],
+                Some((598, 345.0, None)),
+            ),
+            (
+                "Stripe, which tells nothing of quotas",
+                &[("stripe-rate-limited-reason", "global-rate"), ("retry-after", "1")],
+                None,
+            ),
+            (
+                "two families at once",
+                &[
+                    ("ratelimit", r#""default";r=50;t=30"#),
+                    ("x-ratelimit-remaining", "2"),
+                    ("x-ratelimit-reset", "30"),
+                ],
+                Some((2, 30.0, None)),
+            ),
+        ];
+        for (name, fields, expected) in table {
+            assert_eq!(told(fields), expected, "{name}");
+        }
+    }
+
+    #[test]
+    fn what_is_not_well_formed_is_passed_over_and_counted() {
+        let fine = [("x-ratelimit-remaining", "3"), ("x-ratelimit-reset", "6")];
+        for (name, value) in [
+            ("ratelimit-policy", r#""default";w=60"#),
+            ("ratelimit-policy", r#""default";q=-1;w=60"#),
+            ("ratelimit-policy", r#""default";q=1.5;w=60"#),
+            ("ratelimit-policy", r#""default";q=12345678901234567;w=60"#),
+            ("ratelimit-policy", r#"("a" "b");q=1;w=1"#),
+            ("ratelimit", r#""default";t=60"#),
+            ("ratelimit", r#""default";r=-1;t=60"#),
+            ("ratelimit", r#""default";r=1;t=soon"#),
+            ("ratelimit", r#""default;r=1"#),
+            ("ratelimit", "limit=100, remaining=x, reset=1"),
+            ("ratelimit", "limit=100, remaining=1"),
+            ("ratelimit", ";;;"),
+            ("ratelimit-remaining", "-1"),
+            ("ratelimit-remaining", "12345678901234567"),
+            ("ratelimit-remaining", "lots"),
+            ("ratelimit-reset", "1e9"),
+            ("ratelimit-reset", "2018-03-13T00:00:00Z"),
+            ("ratelimit-limit", "\u{fc}"),
+            ("x-rate-limit-limit", "1;w=-6"),
+        ] {
+            let value = value.replace("\\u{fc}", "\u{fc}");
+            let mut fields = fine.to_vec();
+            fields.push((name, &value));
+            let reading = read(&fields);
+            assert_eq!(reading.malformed, 1, "{name}: {value}");
+            let quota = reading.quota.expect(name);
+            assert_eq!((quota.remaining, quota.reset), (3, Duration::from_secs(6)), "{value}");
+        }
+        // Which of the two is meant is not known.
+        let twice =
+            read(&[("x-ratelimit-remaining", "3"), ("x-ratelimit-remaining", "4"), fine[1]]);
+        assert_eq!(twice, Reading { quota: None, malformed: 1 });
+    }
+
+    #[test]
+    fn the_rate_uses_up_what_is_left_and_is_never_more_than_the_policy() {
+        let secs = Duration::from_secs;
+        let quota = |remaining, reset, policy: Option<(u64, u64)>| Quota {
+            remaining,
+            reset: secs(reset),
+            policy: policy.map(|(quota, window)| Policy { quota, window: secs(window) }),
+        };
+        assert_eq!(quota(50, 100, None).rate(), 0.5);
+        assert_eq!(quota(50, 1, Some((100, 10))).rate(), 10.0);
+        assert_eq!(quota(0, 5, Some((100, 10))).rate(), 0.0);
+        assert_eq!(quota(0, 0, Some((100, 10))).rate(), 10.0);
+        assert_eq!(quota(3, 0, None).rate(), f64::INFINITY);
+        assert!(quota(0, 9, None).is_tighter_than(&quota(0, 5, None)));
+        assert!(quota(1, 9, None).is_tighter_than(&quota(1, 5, None)));
+    }
+}

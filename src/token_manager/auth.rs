@@ -1,0 +1,123 @@
+//! What a pool is given to authorise its calls with: where tokens come from, and how one is
+//! put into a request. Knows neither when a token is wanted nor who asks.
+
+use std::{error::Error as StdError, fmt, future::Future, sync::Arc};
+
+use futures::future::LocalBoxFuture;
+
+use super::Token;
+use crate::{
+    error::{Error, ErrorKind},
+    http::Request,
+};
+
+/// The most tokens that a pool keeps.
+const MAX_TOKENS: usize = 1024;
+
+/// What a source of tokens fails with.
+type AcquireError = Box<dyn StdError + Send + Sync>;
+
+/// Where the tokens of a pool come from. [`tokens`](crate::tokens) has ready-made ones; a
+/// closure without a trait goes to [`with_auth_callback`](crate::PoolBuilder::with_auth_callback).
+///
+/// The pool keeps a number of tokens, each in a slot. It asks for the token of a slot when a
+/// call first needs it, when the last one is about to expire, and when the API refused it with
+/// a 401: never twice at a time for one slot, on a thread that serves no calls, and for no
+/// longer than [`acquire_timeout`](crate::PoolBuilder::acquire_timeout). After a failure, of
+/// which whoever waits hears, the slot rests for 0.2 s, doubled with each further one up to
+/// 60 s, of which a random part of up to a half is cut; the other slots serve on.
+///
+/// ```
+/// use futures::future::{LocalBoxFuture, ready};
+/// use vantage_api_pool::{AwwPool, Token, TokenSource, tokens::bearer};
+///
+/// struct PerTenant;
+///
+/// impl TokenSource for PerTenant {
+///     fn acquire(
+///         &self,
+///         slot: usize,
+///     ) -> LocalBoxFuture<'_, Result<Token, Box<dyn std::error::Error + Send + Sync>>> {
+///         Box::pin(ready(Ok(Token::new(format!("tenant-{slot}")))))
+///     }
+/// }
+///
+/// let pool = AwwPool::builder("https://api.example.com").token_source(3, PerTenant, bearer);
+/// # pool.build().unwrap();
+/// ```
+pub trait TokenSource: Send + Sync + 'static {
+    /// Gets a token for `slot`, counted from 0.
+    ///
+    /// # Errors
+    /// Whatever keeps it from getting one. It becomes the source of an error of
+    /// [`ErrorKind::Token`]; an [`Error`] of that kind is handed to the calls as it is.
+    fn acquire(&self, slot: usize) -> LocalBoxFuture<'_, Result<Token, AcquireError>>;
+
+    /// Checks, when the pool is built, whether this source serves `slots` tokens. Sends and
+    /// reads nothing.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Config`], naming what is wrong.
+    fn validate(&self, slots: usize) -> Result<(), Error> {
+        let _ = slots;
+        Ok(())
+    }
+}
+
+/// The source that the closure of `with_auth_callback` is.
+pub(crate) struct Callback<A>(pub(crate) A);
+
+impl<A, F, T, E> TokenSource for Callback<A>
+where
+    A: Fn() -> F + Send + Sync + 'static,
+    F: Future<Output = Result<T, E>> + 'static,
+    T: Into<Token>,
+    E: Into<AcquireError>,
+{
+    fn acquire(&self, _: usize) -> LocalBoxFuture<'_, Result<Token, AcquireError>> {
+        let token = (self.0)();
+        Box::pin(async move { token.await.map(Into::into).map_err(Into::into) })
+    }
+}
+
+/// So that an `apply` callback may return a request or the error that kept it from making one.
+impl From<Request> for Result<Request, Error> {
+    fn from(request: Request) -> Self {
+        Ok(request)
+    }
+}
+
+type Apply = dyn Fn(Request, &str) -> Result<Request, Error> + Send + Sync;
+
+/// How the calls of a pool are authorised.
+#[derive(Clone)]
+pub(crate) struct Auth {
+    /// How many tokens are held at a time.
+    pub(crate) slots: usize,
+    pub(crate) source: Arc<dyn TokenSource>,
+    pub(crate) apply: Arc<Apply>,
+}
+
+impl Auth {
+    pub(crate) fn new<P, R>(slots: usize, source: impl TokenSource, apply: P) -> Self
+    where
+        P: Fn(Request, &str) -> R + Send + Sync + 'static,
+        R: Into<Result<Request, Error>>,
+    {
+        let apply = move |request: Request, token: &str| apply(request, token).into();
+        Self { slots, source: Arc::new(source), apply: Arc::new(apply) }
+    }
+
+    pub(crate) fn validate(&self) -> Result<(), Error> {
+        if !(1..=MAX_TOKENS).contains(&self.slots) {
+            return Err(Error::new(ErrorKind::Config, "tokens: must be from 1 to 1024"));
+        }
+        self.source.validate(self.slots)
+    }
+}
+
+impl fmt::Debug for Auth {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Auth").field("slots", &self.slots).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,26 @@
+//! The usual way to put a token into a request (RFC 6750 section 2.1).
+
+use http::{HeaderValue, header::AUTHORIZATION};
+
+use crate::{
+    error::{Error, ErrorKind},
+    http::Request,
+};
+
+/// Puts a token into a request as `Authorization: Bearer …`, kept out of every `Debug` output.
+///
+/// It is made to be the `apply` of [`token_source`](crate::PoolBuilder::token_source) and of
+/// [`with_auth_callback`](crate::PoolBuilder::with_auth_callback).
+///
+/// # Errors
+/// [`ErrorKind::Token`] when the token has characters that are not legal in a header; it is
+/// not echoed.
+pub fn bearer(mut request: Request, token: &str) -> Result<Request, Error> {
+    let value = HeaderValue::try_from(format!("Bearer {token}"));
+    let mut value = value.map_err(|_| {
+        Error::new(ErrorKind::Token, "the token has characters that are not legal in a header")
+    })?;
+    value.set_sensitive(true);
+    request.headers_mut().insert(AUTHORIZATION, value);
+    Ok(request)
+}

@@ -1,0 +1,219 @@
+//! Tokens from an OAuth 2.0 token endpoint, by the client credentials grant (RFC 6749
+//! section 4.4). The protocol is the `oauth2` crate's; requests go over a pool of their own.
+
+use std::fmt;
+
+use futures::future::LocalBoxFuture;
+use http::Uri;
+use oauth2::{
+    AuthType, ClientId, ClientSecret, HttpRequest, HttpResponse, RequestTokenError, Scope,
+    TokenResponse, TokenUrl,
+    basic::{BasicClient, BasicErrorResponse, BasicErrorResponseType},
+};
+use secrecy::{ExposeSecret, SecretString};
+
+use crate::{
+    error::{Error, ErrorKind},
+    http::Request,
+    pool::AwwPool,
+    token_manager::{Token, TokenSource},
+};
+
+/// The largest answer of a token endpoint that is read, in bytes.
+const MOST_BYTES: usize = 64 * 1024;
+
+/// Tokens from an OAuth 2.0 token endpoint, by the client credentials grant (RFC 6749
+/// section 4.4). Each slot gets a token of its own, renewed ahead of the end that `expires_in`
+/// names. Needs the feature `oauth2`.
+///
+/// The endpoint is asked over a pool of its own with one worker, which starts with the first
+/// request, repeats what failed in passing, and knows nothing of the tokens it gets; or over
+/// one that is [given](Self::through). Neither secret nor token is in any `Debug` output,
+/// error or log.
+///
+/// ```
+/// use vantage_api_pool::{AwwPool, tokens::{ClientCredentials, bearer}};
+///
+/// let source = ClientCredentials::new("https://id.example.com/oauth/token", "my-id", "s3cret")
+///     .scope("read");
+/// let pool = AwwPool::builder("https://api.example.com/v1")
+///     .token_source(1, source, bearer)
+///     .build()?;
+/// # Ok::<(), vantage_api_pool::Error>(())
+/// ```
+#[derive(Clone)]
+pub struct ClientCredentials {
+    token_url: String,
+    client_id: String,
+    client_secret: SecretString,
+    scopes: Vec<String>,
+    params: Vec<(String, String)>,
+    auth_type: AuthType,
+    pool: Result<AwwPool, Error>,
+}
+
+impl ClientCredentials {
+    /// The client `client_id` at the token endpoint `token_url`, an absolute http or https
+    /// URL. It names itself in an `Authorization: Basic` header (RFC 6749 section 2.3.1).
+    pub fn new(
+        token_url: impl Into<String>,
+        client_id: impl Into<String>,
+        client_secret: impl Into<String>,
+    ) -> Self {
+        let token_url = token_url.into();
+        Self {
+            pool: pool_of(&token_url),
+            token_url,
+            client_id: client_id.into(),
+            client_secret: SecretString::from(client_secret.into()),
+            scopes: Vec::new(),
+            params: Vec::new(),
+            auth_type: AuthType::BasicAuth,
+        }
+    }
+
+    /// Asks for a scope; several are asked for together.
+    #[must_use]
+    pub fn scope(mut self, scope: impl Into<String>) -> Self {
+        self.scopes.push(scope.into());
+        self
+    }
+
+    /// Sends a further parameter, such as `audience`.
+    #[must_use]
+    pub fn param(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
+        self.params.push((name.into(), value.into()));
+        self
+    }
+
+    /// Sends id and secret as parameters in the body and not in a header, for an endpoint
+    /// that wants them there.
+    #[must_use]
+    pub fn credentials_in_body(mut self) -> Self {
+        self.auth_type = AuthType::RequestBody;
+        self
+    }
+
+    /// Asks over this pool, which has its own timeouts, proxy and certificates. The token URL
+    /// must lie below its base URL.
+    #[must_use]
+    pub fn through(mut self, pool: AwwPool) -> Self {
+        self.pool = Ok(pool);
+        self
+    }
+
+    async fn token(&self) -> Result<Token, Error> {
+        let url = TokenUrl::new(self.token_url.clone()).map_err(|_| illegal_url())?;
+        let client = BasicClient::new(ClientId::new(self.client_id.clone()))
+            .set_client_secret(ClientSecret::new(self.client_secret.expose_secret().into()))
+            .set_auth_type(self.auth_type.clone())
+            .set_token_uri(url);
+        let mut exchange = client.exchange_client_credentials();
+        for scope in &self.scopes {
+            exchange = exchange.add_scope(Scope::new(scope.clone()));
+        }
+        for (name, value) in &self.params {
+            exchange = exchange.add_extra_param(name, value);
+        }
+        let answer = exchange.request_async(&|request| self.send(request)).await;
+        let answer = answer.map_err(refusal)?;
+        let secret = answer.access_token().secret();
+        if secret.is_empty() {
+            return Err(failed("the token endpoint handed out an empty token"));
+        }
+        let token = Token::new(secret);
+        Ok(match answer.expires_in() {
+            Some(lifetime) => token.expires_in(lifetime),
+            None => token,
+        })
+    }
+
+    /// Sends a request of the protocol, and returns what the protocol has a word for.
+    async fn send(&self, request: HttpRequest) -> Result<HttpResponse, Error> {
+        let (parts, body) = request.into_parts();
+        let mut outgoing = Request::new(parts.method, &self.token_url).body(body).repeatable(true);
+        *outgoing.headers_mut() = parts.headers;
+        for value in outgoing.headers_mut().values_mut() {
+            value.set_sensitive(true);
+        }
+        let pool = self.pool.as_ref().map_err(Clone::clone)?;
+        let response = match pool.request(outgoing).await {
+            Ok(response) => response,
+            // The protocol's own refusals (RFC 6749 section 5.2).
+            Err(error) => match error.response() {
+                Some(response) if matches!(response.status().as_u16(), 400 | 401) => {
+                    response.clone()
+                }
+                _ => return Err(error),
+            },
+        };
+        let mut answer = HttpResponse::new(response.body().to_vec());
+        *answer.status_mut() = response.status();
+        *answer.headers_mut() = response.headers().clone();
+        Ok(answer)
+    }
+}
+
+impl TokenSource for ClientCredentials {
+    fn acquire(
+        &self,
+        _: usize,
+    ) -> LocalBoxFuture<'_, Result<Token, Box<dyn std::error::Error + Send + Sync>>> {
+        Box::pin(async { self.token().await.map_err(Into::into) })
+    }
+
+    fn validate(&self, _: usize) -> Result<(), Error> {
+        self.pool.as_ref().map_err(Clone::clone)?;
+        TokenUrl::new(self.token_url.clone()).map(drop).map_err(|_| illegal_url())
+    }
+}
+
+impl fmt::Debug for ClientCredentials {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ClientCredentials")
+            .field("client_id", &self.client_id)
+            .field("scopes", &self.scopes)
+            .finish_non_exhaustive()
+    }
+}
+
+/// A pool for the origin of `token_url`.
+fn pool_of(token_url: &str) -> Result<AwwPool, Error> {
+    let uri: Uri = token_url.parse().map_err(|_| illegal_url())?;
+    let (Some(scheme), Some(authority)) = (uri.scheme_str(), uri.authority()) else {
+        return Err(illegal_url());
+    };
+    AwwPool::builder(format!("{scheme}://{authority}"))
+        .workers(1)
+        .connections_per_worker(4)
+        .max_body_bytes(MOST_BYTES)
+        .build()
+        .map_err(|error| illegal_url().with_source(error))
+}
+
+/// What the protocol failed with, without a word of the endpoint's own: that may echo anything.
+fn refusal(error: RequestTokenError<Error, BasicErrorResponse>) -> Error {
+    match error {
+        RequestTokenError::Request(error) => {
+            failed("the token endpoint gave no answer to use").with_source(error)
+        }
+        RequestTokenError::ServerResponse(answer) => match answer.error() {
+            BasicErrorResponseType::Extension(_) => failed("the token endpoint refused"),
+            code => Error::new(
+                ErrorKind::Token,
+                format!("the token endpoint refused: {}", code.as_ref()),
+            ),
+        },
+        RequestTokenError::Parse(..) | RequestTokenError::Other(_) => {
+            failed("the answer of the token endpoint is no token response (RFC 6749 section 5)")
+        }
+    }
+}
+
+fn failed(what: &'static str) -> Error {
+    Error::new(ErrorKind::Token, what)
+}
+
+fn illegal_url() -> Error {
+    Error::new(ErrorKind::Config, "ClientCredentials: the token URL is no http or https URL")
+}

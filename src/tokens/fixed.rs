@@ -1,0 +1,44 @@
+//! Tokens that are known from the start.
+
+use futures::future::{LocalBoxFuture, ready};
+
+use super::one_per_slot;
+use crate::{
+    error::Error,
+    token_manager::{Token, TokenSource},
+};
+
+/// Tokens that are known from the start, one for each slot. A 401 leads to one repeat with the
+/// same token.
+///
+/// ```
+/// use vantage_api_pool::{AwwPool, tokens::{StaticTokens, bearer}};
+///
+/// let pool = AwwPool::builder("https://api.example.com/v1")
+///     .token_source(2, StaticTokens::new(["s3cret-1", "s3cret-2"]), bearer)
+///     .build()?;
+/// # Ok::<(), vantage_api_pool::Error>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct StaticTokens(Vec<Token>);
+
+impl StaticTokens {
+    /// These tokens, as many as the pool keeps.
+    pub fn new(tokens: impl IntoIterator<Item: Into<Token>>) -> Self {
+        Self(tokens.into_iter().map(Into::into).collect())
+    }
+}
+
+impl TokenSource for StaticTokens {
+    fn acquire(
+        &self,
+        slot: usize,
+    ) -> LocalBoxFuture<'_, Result<Token, Box<dyn std::error::Error + Send + Sync>>> {
+        let token = self.0.get(slot).cloned();
+        Box::pin(ready(token.ok_or_else(|| "there is no token for this slot".into())))
+    }
+
+    fn validate(&self, slots: usize) -> Result<(), Error> {
+        one_per_slot("StaticTokens", self.0.len(), slots)
+    }
+}

@@ -1,0 +1,49 @@
+//! Ready-made [`TokenSource`](crate::TokenSource)s, and [`bearer`], the usual way to put a
+//! token into a request.
+//!
+//! ```
+//! use vantage_api_pool::{AwwPool, tokens::{FileTokens, bearer}};
+//!
+//! let pool = AwwPool::builder("https://api.example.com/v1")
+//!     .token_source(1, FileTokens::new(["/run/secrets/api-token"]), bearer)
+//!     .build()?;
+//! # Ok::<(), vantage_api_pool::Error>(())
+//! ```
+//!
+//! What they fail with is an [`Error`](crate::Error) of
+//! [`ErrorKind::Token`](crate::ErrorKind::Token) that names the variable, the file or the
+//! endpoint, and never what was found there.
+
+mod bearer;
+#[cfg(feature = "oauth2")]
+mod client_credentials;
+mod environment;
+mod files;
+mod fixed;
+
+pub use bearer::bearer;
+#[cfg(feature = "oauth2")]
+pub use client_credentials::ClientCredentials;
+pub use environment::EnvTokens;
+pub use files::FileTokens;
+pub use fixed::StaticTokens;
+
+use crate::{
+    error::{Error, ErrorKind},
+    token_manager::Token,
+};
+
+/// The token in `text`, if there is one.
+fn present(text: &str) -> Option<Token> {
+    let token = text.trim();
+    (!token.is_empty()).then(|| token.into())
+}
+
+/// Checks that a source has one of what it holds for each of `slots`.
+fn one_per_slot(source: &str, has: usize, slots: usize) -> Result<(), Error> {
+    if has == slots {
+        return Ok(());
+    }
+    let what = format!("{source}: has {has} for the pool's {slots} token(s)");
+    Err(Error::new(ErrorKind::Config, what))
+}
