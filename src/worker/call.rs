@@ -22,7 +22,7 @@ use crate::{
     dispatch::{Call, Job, Passage},
     error::{Delivery, Error, ErrorKind},
     events::{Attempt, Event},
-    http::{Request, Response},
+    http::{Client, Request, Response},
     rate_limit::retry_after,
     retry::{self, Decision, Errand},
     seats::Stage,
@@ -128,7 +128,8 @@ impl<'a> Attempts<'a> {
                 pass_key(limiter, &mut place, call, slot).await?;
             }
             token.take_if(|token| !token.is_good(Instant::now()));
-            if let (None, Some(tokens)) = (&token, &kit.tokens)
+            let tokens = kit.tokens.as_ref().filter(|_| call.request.other_base().is_none());
+            if let (None, Some(tokens)) = (&token, tokens)
                 && !tokens.are_limited()
             {
                 *token = Some(tokens.next(call, slot).await?);
@@ -142,7 +143,7 @@ impl<'a> Attempts<'a> {
                     None
                 }
             };
-            if let (None, Some(chosen), Some(tokens)) = (&token, chosen, &kit.tokens) {
+            if let (None, Some(chosen), Some(tokens)) = (&token, chosen, tokens) {
                 *token = tokens.chosen(call, slot, chosen).await?;
                 if token.is_none() {
                     continue;
@@ -152,7 +153,7 @@ impl<'a> Attempts<'a> {
             if kit.hold.remaining(now).is_some() {
                 continue;
             }
-            if let (Some(tokens), Some(held)) = (&kit.tokens, &token)
+            if let (Some(tokens), Some(held)) = (tokens, &token)
                 && tokens.is_held(held, now)
             {
                 *token = None;
@@ -182,8 +183,10 @@ impl<'a> Attempts<'a> {
         if call.remaining(Instant::now()).is_zero() {
             return Err(Error::new(ErrorKind::DeadlineExceeded, "the call's deadline passed"));
         }
+        let other = kit.other_client(&call.request)?;
+        let client = other.as_deref().unwrap_or(&kit.client);
         let running = Running::begin(kit, call, slot.seat(), passage, None)?;
-        let mut first = pin!(exchange(running, kit, call, &request, &url));
+        let mut first = pin!(exchange(running, kit, client, call, &request, &url));
         let in_time = match hedge::delay(kit, call) {
             Some(delay) => tokio::time::timeout(delay, first.as_mut()).await.ok(),
             None => Some(first.as_mut().await),
@@ -194,7 +197,7 @@ impl<'a> Attempts<'a> {
                 Some((permit, passage)) => {
                     let second = Running::begin(kit, call, slot.seat(), passage, Some(permit))?;
                     *uncounted += 1;
-                    let second = Box::pin(exchange(second, kit, call, &request, &url));
+                    let second = Box::pin(exchange(second, kit, client, call, &request, &url));
                     hedge::race(kit, first, second).await
                 }
                 None => first.await,
@@ -236,7 +239,8 @@ impl<'a> Attempts<'a> {
         else {
             return Next::Fail(Error::status_of(response));
         };
-        match self.kit.config.base.follow(&self.url, location) {
+        let base = self.call.request.other_base().map_or(&self.kit.config.base, Arc::as_ref);
+        match base.follow(&self.url, location) {
             Ok(url) => {
                 self.url = Cow::Owned(url);
                 Next::Replay
@@ -343,13 +347,14 @@ impl<'a> Attempts<'a> {
 async fn exchange(
     running: Running<'_>,
     kit: &Kit,
+    client: &Client,
     call: &Call,
     request: &Request,
     url: &Uri,
 ) -> Outcome {
     let remaining = call.remaining(running.started());
     let limit = remaining.min(kit.config.settings.request_timeout);
-    let outcome = tokio::time::timeout(limit, kit.client.send(request, url)).await;
+    let outcome = tokio::time::timeout(limit, client.send(request, url)).await;
     let outcome = outcome.unwrap_or_else(|_| {
         Err(if limit == remaining {
             let what = "the call's deadline passed before the answer came";

@@ -5,13 +5,14 @@ use std::{
     borrow::Cow,
     cell::RefCell,
     panic::AssertUnwindSafe,
+    rc::Rc,
     sync::{Arc, Mutex, PoisonError},
 };
 
 use actix::prelude::*;
 use http::Uri;
 
-use super::{gates::Throttle, hedge::Hedging, tokens::Tokens};
+use super::{elsewhere::Elsewhere, gates::Throttle, hedge::Hedging, tokens::Tokens};
 use crate::{
     actors::Line,
     config::ValidConfig,
@@ -44,6 +45,7 @@ pub(super) struct Kit {
     pub(super) config: Arc<ValidConfig>,
     pub(super) dispatcher: Arc<Dispatcher>,
     pub(super) client: Client,
+    elsewhere: Elsewhere,
     pub(super) throttle: Option<Throttle>,
     pub(super) keys: Option<Arc<KeyedRateLimiter<Arc<str>>>>,
     pub(super) tokens: Option<Tokens>,
@@ -63,6 +65,7 @@ impl Kit {
         Self {
             worker: slot,
             client: Client::new(&config.transport(slot, gauge)),
+            elsewhere: Elsewhere::default(),
             throttle: parts.limiter.map(Throttle::new),
             keys: parts.keys,
             tokens: parts.tokens.map(|(manager, board)| Tokens::new(manager, board)),
@@ -99,6 +102,12 @@ impl Kit {
 
     pub(super) fn budget<T>(&self, with: impl FnOnce(&mut Budget) -> T) -> T {
         with(&mut self.budget.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// The client for a request that goes to another API than the pool's.
+    pub(super) fn other_client(&self, request: &Request) -> Result<Option<Rc<Client>>, Error> {
+        let Some(base) = request.other_base() else { return Ok(None) };
+        self.elsewhere.client(base, &self.config, &self.dispatcher).map(Some)
     }
 
     /// The request as it goes out with `token`, and where it goes.
