@@ -261,7 +261,9 @@ impl Error {
         self.0.response.as_ref().map(Response::status)
     }
 
-    /// The answer that is the error, with its headers and its body (bounded by the body limit).
+    /// The answer that is the error, with its headers and its body (bounded by the body
+    /// limit). Without its body when one item in it is not of the type that it is read
+    /// as: the body is data then.
     #[must_use]
     pub fn response(&self) -> Option<&Response> {
         self.0.response.as_ref()

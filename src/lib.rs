@@ -71,7 +71,11 @@ pub use retry::{BreakerState, CircuitBreaker, Hedge};
 pub use stats::{Durations, Latency, Stats, WaitCause, Waits, WorkerStats};
 pub use supervisor::{Supervisor, messages};
 pub use token_manager::{Token, TokenSource};
-pub use vantage::{ApiCondition, ColumnConditions, Filtering, PoolApi, PoolTableExt};
+pub use vantage::{
+    ApiColumnExtras, ApiCondition, ApiTable, ApiTableExtras, ApiVistaSpec, ColumnConditions,
+    Filtering, Filters, Lists, Operator, Ordering, PoolApi, PoolTableExt, PoolVistaFactory,
+    Preview, Related, Writes,
+};
 
 /// The examples of the README, compiled as tests.
 #[cfg(doctest)]

@@ -25,6 +25,7 @@ mod limits_per_key;
 mod metrics;
 mod retries;
 mod supervision;
+mod target;
 mod tokens;
 
 /// A pool of supervised workers for one REST API.

@@ -7,6 +7,7 @@
 //! | `POST /token` | `{"access_token": …, "token_type": "Bearer", "expires_in": seconds}` |
 //! | `GET /v1/countries`, `GET /v1/cities`, `GET /v1/countries/{country}/cities` | a page |
 //! | `GET /v1/countries/{name}`, `GET /v1/cities/{id}` | one row, or 404 |
+//! | `GET`, `POST /v1/notes`, `GET`, `PUT`, `PATCH`, `DELETE /v1/notes/{id}` | notes, which can be written and have entity tags |
 //!
 //! A page is `{"data": […], "pagination": {page, per_page, total, total_pages,
 //! has_next, has_prev}}`. `page` and `per_page` choose it, and any other
@@ -17,6 +18,7 @@
 mod access;
 mod data;
 mod embedded;
+mod notes;
 mod routes;
 
 use std::{io, sync::Arc, time::Duration};
@@ -28,6 +30,7 @@ use vantage_api_pool::{RateLimitPolicy, RateLimitPolicyEnforcer};
 use access::{Access, fail_some, guard};
 use data::Data;
 use embedded::Embedded;
+use notes::Notes;
 
 /// How the API behaves.
 #[derive(Debug, Clone)]
@@ -88,14 +91,16 @@ impl DemoApi {
             web::Data::from(Arc::clone(&data)),
             web::Data::from(Arc::clone(&access)),
             web::Data::new(options),
+            web::Data::new(Notes::default()),
         );
         let server = Embedded::start(move |listener| {
             let server = HttpServer::new(move || {
-                let (data, access, options) = shared.clone();
+                let (data, access, options, notes) = shared.clone();
                 App::new()
                     .app_data(data)
                     .app_data(access)
                     .app_data(options)
+                    .app_data(notes)
                     .route("/token", web::post().to(access::issue))
                     .service(
                         web::scope("/v1")

@@ -3,9 +3,9 @@
 use actix_web::{HttpResponse, web};
 use serde_json::{Value, json};
 
-use super::{DemoOptions, data::Data};
+use super::{DemoOptions, data::Data, notes};
 
-type Query = web::Query<Vec<(String, String)>>;
+pub type Query = web::Query<Vec<(String, String)>>;
 
 /// Everything under `/v1`.
 pub fn configure(app: &mut web::ServiceConfig) {
@@ -13,7 +13,8 @@ pub fn configure(app: &mut web::ServiceConfig) {
         .route("/countries/{name}", web::get().to(country))
         .route("/countries/{country}/cities", web::get().to(cities_of))
         .route("/cities", web::get().to(cities))
-        .route("/cities/{id}", web::get().to(city));
+        .route("/cities/{id}", web::get().to(city))
+        .configure(notes::configure);
 }
 
 async fn countries(
@@ -62,7 +63,7 @@ fn row(rows: &[Value], key: &str, wanted: &str) -> HttpResponse {
 }
 
 /// One page of the rows that `query` asks for.
-fn list(rows: &[Value], options: &DemoOptions, query: Vec<(String, String)>) -> HttpResponse {
+pub fn list(rows: &[Value], options: &DemoOptions, query: Vec<(String, String)>) -> HttpResponse {
     let (mut page, mut per_page) = (1, options.per_page);
     let mut filters = Vec::new();
     for (name, value) in query {
@@ -102,7 +103,7 @@ fn is(value: &Value, wanted: &str) -> bool {
     }
 }
 
-fn not_found() -> HttpResponse {
+pub fn not_found() -> HttpResponse {
     HttpResponse::NotFound().json(json!({ "error": "not found" }))
 }
 

@@ -6,6 +6,7 @@ use bytes::Bytes;
 use http::{HeaderMap, StatusCode};
 use serde::de::DeserializeOwned;
 
+use super::Mismatch;
 use crate::error::{Error, ErrorKind};
 
 /// An answer, read to its end and checked to be complete.
@@ -55,6 +56,11 @@ impl Response {
         &self.body
     }
 
+    /// The answer with an empty body.
+    pub(crate) fn without_body(&self) -> Self {
+        Self { body: Bytes::new(), ..self.clone() }
+    }
+
     /// The whole body, without copying it.
     #[must_use]
     pub fn into_body(self) -> Bytes {
@@ -68,7 +74,7 @@ impl Response {
     pub fn json<T: DeserializeOwned>(&self) -> Result<T, Error> {
         serde_json::from_slice(&self.body).map_err(|source| {
             Error::new(ErrorKind::Decode, "the body is not the JSON that was asked for")
-                .with_source(source)
+                .with_source(Mismatch::from(source))
                 .with_response(self.clone())
         })
     }

@@ -10,17 +10,18 @@ use std::{
 use bytes::Bytes;
 use bytestring::ByteString;
 use http::StatusCode;
-use serde::de::DeserializeOwned;
+use serde::de::{DeserializeOwned, Deserializer, IgnoredAny};
 use serde_json::value::RawValue;
 
 use super::{
     envelope::{Envelope, Meta},
+    lines,
     outline::{Outline, first_item, outline},
     strategy::Pointer,
 };
 use crate::{
     error::{Error, ErrorKind},
-    http::Response,
+    http::{Mismatch, Response},
 };
 
 /// One decoded page.
@@ -31,11 +32,9 @@ pub(crate) struct Page<T> {
 
 /// Builds one item from its place in the page.
 pub(crate) trait ItemDecoder: Send + Sync + 'static {
-    /// What serde builds.
-    type Raw: DeserializeOwned;
     type Item: Send + 'static;
 
-    fn finish(&self, raw: Self::Raw) -> Self::Item;
+    fn decode<'de, D: Deserializer<'de>>(&self, deserializer: D) -> Result<Self::Item, D::Error>;
 }
 
 /// Items of any type that serde can build.
@@ -48,15 +47,14 @@ impl<T> Typed<T> {
 }
 
 impl<T: DeserializeOwned + Send + 'static> ItemDecoder for Typed<T> {
-    type Raw = T;
     type Item = T;
 
-    fn finish(&self, raw: T) -> T {
-        raw
+    fn decode<'de, D: Deserializer<'de>>(&self, deserializer: D) -> Result<T, D::Error> {
+        T::deserialize(deserializer)
     }
 }
 
-/// [`ItemDecoder`] with what serde builds hidden.
+/// [`ItemDecoder`] as an object.
 pub(crate) trait PageDecoder<T>: Send + Sync {
     /// Adds at most `most` items of a page to `items`, none after the last.
     fn build(&self, leaf: &mut Leaf, most: usize, items: &mut VecDeque<T>) -> Result<(), Error>;
@@ -70,8 +68,8 @@ impl<D: ItemDecoder> PageDecoder<D::Item> for D {
         items: &mut VecDeque<D::Item>,
     ) -> Result<(), Error> {
         for _ in 0..most {
-            let Some(raw) = leaf.next::<D::Raw>()? else { break };
-            items.push_back(self.finish(raw));
+            let Some(item) = leaf.next(self)? else { break };
+            items.push_back(item);
         }
         Ok(())
     }
@@ -94,6 +92,7 @@ pub(crate) struct Leaf {
     at: usize,
     /// How many items were taken.
     taken: usize,
+    is_lines: bool,
 }
 
 impl Leaf {
@@ -104,8 +103,12 @@ impl Leaf {
     pub(crate) fn open(envelope: &Envelope, response: Response) -> Result<Self, Error> {
         let text = ByteString::try_from(response.body().clone());
         let text = text.map_err(|source| mismatch(&response, source))?;
-        let first = first_item(envelope, &text);
-        Ok(Self { response, text, first, at: first.unwrap_or_default(), taken: 0 })
+        let is_lines = envelope.is_lines;
+        if is_lines {
+            lines::check_type(response.headers()).map_err(|what| mismatch(&response, what))?;
+        }
+        let first = if is_lines { lines::first(&text) } else { first_item(envelope, &text) };
+        Ok(Self { response, text, first, at: first.unwrap_or_default(), taken: 0, is_lines })
     }
 
     pub(crate) fn has_items(&self) -> bool {
@@ -118,9 +121,12 @@ impl Leaf {
     }
 
     /// Builds the next item, or returns `None` at the end of the list.
-    fn next<T: DeserializeOwned>(&mut self) -> Result<Option<T>, Error> {
+    fn next<D: ItemDecoder>(&mut self, decoder: &D) -> Result<Option<D::Item>, Error> {
         if self.first.is_none() {
             return Ok(None);
+        }
+        if self.is_lines {
+            return self.next_line(decoder);
         }
         let rest = self.text.get(self.at..).unwrap_or_default();
         let rest = match (self.taken, rest.bytes().next()) {
@@ -131,18 +137,28 @@ impl Leaf {
                 return Err(mismatch(&self.response, "an item is followed by neither `,` nor `]`"));
             }
         };
-        let mut stream = serde_json::Deserializer::from_str(rest).into_iter();
-        match stream.next() {
-            Some(Ok(item)) => {
-                // The white space of JSON (RFC 8259 section 2), and no other.
-                let rest = rest[stream.byte_offset()..].trim_start_matches([' ', '\t', '\n', '\r']);
-                self.at = self.text.len() - rest.len();
-                self.taken += 1;
-                Ok(Some(item))
-            }
-            Some(Err(source)) => Err(mismatch(&self.response, source)),
-            None => Err(mismatch(&self.response, "the list has no end")),
-        }
+        let mut json = serde_json::Deserializer::from_str(rest);
+        let item = decoder.decode(&mut json).map_err(|source| {
+            mismatch_of_item(&self.response, Mismatch::from(source).in_item(self.taken))
+        })?;
+        let end = json.into_iter::<IgnoredAny>().byte_offset();
+        // The white space of JSON (RFC 8259 section 2), and no other.
+        let rest = rest[end..].trim_start_matches([' ', '\t', '\n', '\r']);
+        self.at = self.text.len() - rest.len();
+        self.taken += 1;
+        Ok(Some(item))
+    }
+
+    fn next_line<D: ItemDecoder>(&mut self, decoder: &D) -> Result<Option<D::Item>, Error> {
+        let Some((line, end)) = lines::line(&self.text, self.at) else { return Ok(None) };
+        let failed =
+            |what: Mismatch| mismatch(&self.response, what.on_line(lines::number(&self.text, end)));
+        let mut json = serde_json::Deserializer::from_str(line);
+        let item = decoder.decode(&mut json).map_err(|source| failed(source.into()))?;
+        json.end().map_err(|source| failed(source.into()))?;
+        self.at = end;
+        self.taken += 1;
+        Ok(Some(item))
     }
 
     /// What the page says about the set, when every item was taken.
@@ -178,7 +194,10 @@ impl Leaf {
     ) -> Result<Survey, Error> {
         let response = &self.response;
         let is_empty = response.status() == StatusCode::NO_CONTENT || self.text.is_empty();
-        let outlined = if is_empty && envelope.no_content_is_empty {
+        let outlined = if envelope.is_lines {
+            let items = lines::count(page).map_err(|source| mismatch(response, source))?;
+            Outline { lists: 1, items, ..Outline::default() }
+        } else if is_empty && envelope.no_content_is_empty {
             Outline { lists: 1, ..Outline::default() }
         } else {
             outline(envelope, pointer, page).map_err(|source| mismatch(response, source))?
@@ -214,9 +233,10 @@ pub(crate) fn decode_item<D: ItemDecoder>(
             && fields.keys().all(|key| BESIDE_DATA.contains(&key.as_str()));
         is_wrapper.then(|| data.get())
     };
-    serde_json::from_str(wrapped().unwrap_or(whole))
-        .map(|raw| decoder.finish(raw))
-        .map_err(|source| mismatch(response, source))
+    let mut json = serde_json::Deserializer::from_str(wrapped().unwrap_or(whole));
+    let item = decoder.decode(&mut json);
+    item.and_then(|item| json.end().map(|()| item))
+        .map_err(|source| mismatch_of_item(response, source.into()))
 }
 
 /// The most bytes that two pages with the same items may differ in, from the first
@@ -237,8 +257,9 @@ pub(crate) fn same_items(envelope: &Envelope, one: &Bytes, other: &Bytes) -> boo
     }
     let leaf = |body: &Bytes| Leaf::open(envelope, Response::new(StatusCode::OK, body.clone()));
     let (Ok(mut one), Ok(mut other)) = (leaf(one), leaf(other)) else { return false };
+    let text = Typed::<Box<RawValue>>::new();
     loop {
-        match (one.next::<Box<RawValue>>(), other.next::<Box<RawValue>>()) {
+        match (one.next(&text), other.next(&text)) {
             (Ok(Some(one)), Ok(Some(other))) if one.get() == other.get() => {}
             (Ok(None), Ok(None)) => return true,
             _ => return false,
@@ -246,12 +267,14 @@ pub(crate) fn same_items(envelope: &Envelope, one: &Bytes, other: &Bytes) -> boo
     }
 }
 
-fn mismatch(
-    response: &Response,
-    source: impl Into<Box<dyn std::error::Error + Send + Sync>>,
-) -> Error {
+/// An item is not what was asked for. The body is data, and no part of the error.
+fn mismatch_of_item(response: &Response, source: Mismatch) -> Error {
+    mismatch(&response.without_body(), source)
+}
+
+fn mismatch(response: &Response, source: impl Into<Mismatch>) -> Error {
     Error::new(ErrorKind::Decode, "the body is not the page that was asked for")
-        .with_source(source)
+        .with_source(source.into())
         .with_response(response.clone())
 }
 
@@ -264,7 +287,7 @@ mod tests {
     fn read(envelope: &Envelope, response: Response) -> Result<Page<Value>, Error> {
         let mut leaf = Leaf::open(envelope, response)?;
         let mut items = Vec::new();
-        while let Some(item) = leaf.next()? {
+        while let Some(item) = leaf.next(&Typed::new())? {
             items.push(item);
         }
         Ok(Page { items, meta: leaf.meta(envelope)? })

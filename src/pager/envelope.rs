@@ -37,6 +37,8 @@ pub struct Envelope {
     pub(super) total_header: Option<String>,
     pub(super) has_next: Vec<String>,
     pub(super) no_content_is_empty: bool,
+    /// One item per line, and nothing else.
+    pub(super) is_lines: bool,
 }
 
 impl Default for Envelope {
@@ -57,6 +59,7 @@ impl Envelope {
             total_header: None,
             has_next: Vec::new(),
             no_content_is_empty: false,
+            is_lines: false,
         }
     }
 
@@ -64,6 +67,16 @@ impl Envelope {
     #[must_use]
     pub fn bare_array() -> Self {
         Self { accepts_bare_array: true, ..Self::items_at("") }
+    }
+
+    /// One item per line (NDJSON, JSON Lines): blank lines are skipped, the last line may
+    /// lack its end, and an empty body is a page without items. A line that is cut or is no
+    /// item is an [`ErrorKind::Decode`](crate::ErrorKind::Decode) that names it, and so is an
+    /// answer whose content type is that of a JSON document, of HTML or of XML. Only a
+    /// [header](Self::total_in_header) can hold a total.
+    #[must_use]
+    pub fn ndjson() -> Self {
+        Self { is_lines: true, ..Self::items_at("") }
     }
 
     /// Where the object with `page`, `per_page`, `total`, `total_pages`,

@@ -10,6 +10,7 @@ mod decode;
 mod envelope;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod fuzzing;
+mod lines;
 mod mode;
 mod outline;
 mod reader;
@@ -27,5 +28,5 @@ pub use mode::ReadMode;
 pub(crate) use strategy::Address;
 pub use strategy::{PageRequest, PageStrategy, PageView, Paging};
 pub use stream::PaginatedStream;
-pub(crate) use target::fetch_page;
+pub(crate) use target::{fetch_page, page_url};
 pub use token::ResumeToken;

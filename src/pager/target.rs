@@ -9,9 +9,10 @@ use std::{
 };
 
 use http::Uri;
+use serde::de::IgnoredAny;
 
 use super::{
-    decode::{ItemDecoder, Leaf, Page, PageDecoder, Survey},
+    decode::{ItemDecoder, Leaf, Page, PageDecoder, Survey, Typed},
     envelope::{Envelope, Meta},
     mode::ReadMode,
     strategy::{Address, Foot, PageRequest, PageView, Paging, Start},
@@ -111,8 +112,9 @@ impl<T: Send + 'static> Target<T> {
         let dispatcher = Arc::clone(dispatcher);
         let request = self.request(&dispatcher.config.base, &address, size);
         let target = Arc::clone(self);
+        let priority = self.priority.unwrap_or_default();
         async move {
-            let request = request?.priority(target.priority.unwrap_or_default());
+            let request = request?.priority(priority);
             let url = target.paging.is_chained().then(|| dispatcher.url(&request)).transpose()?;
             let (response, effort) = dispatcher.measured(request).await?;
             let read = url.map(|url| target.read_ahead(&url, index, &address, &response));
@@ -268,6 +270,20 @@ pub(crate) async fn fetch_page<D: ItemDecoder>(
     let page = page.and_then(|arrival| target.sheet(arrival));
     let page = page.and_then(|sheet| target.whole(sheet));
     page.map_err(|error| error.with_page(paging.number(index)))
+}
+
+/// The URL of one page, which is not asked for.
+pub(crate) fn page_url(
+    base: &BaseUrl,
+    endpoint: &str,
+    paging: &Paging,
+    address: &Address,
+    size: Option<u64>,
+) -> Result<Uri, Error> {
+    paging.check()?;
+    let mut target = Target::new(endpoint.to_owned(), Typed::<IgnoredAny>::new());
+    target.paging = paging.clone();
+    base.join(target.request(base, address, size)?.target())
 }
 
 fn after(effort: Effort, error: Error) -> Error {

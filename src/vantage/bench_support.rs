@@ -1,8 +1,12 @@
 //! How rows and records are built, for the benches.
 
 use http::StatusCode;
+use indexmap::IndexMap;
 
-use super::record::{Row, RowDecoder};
+use super::{
+    columns::Columns,
+    record::{Row, RowDecoder},
+};
 use crate::{
     error::Error,
     http::Response,
@@ -25,5 +29,7 @@ pub fn record(body: &'static str) -> Result<impl Send, Error> {
 }
 
 fn decoder() -> RowDecoder {
-    RowDecoder::new(Some("id".into()), [("id", "i64"), ("score", "f64")])
+    let declared = [("id", "i64"), ("score", "f64")];
+    let columns = Columns::new(Some("id".into()), declared, &IndexMap::new());
+    RowDecoder::new(columns.unwrap_or_default())
 }

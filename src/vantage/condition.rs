@@ -4,18 +4,21 @@
 use std::fmt;
 
 use ciborium::Value;
-use vantage_expressions::Expression;
-use vantage_table::{
-    column::core::{Column, ColumnType},
-    conditions::literal_equality,
-};
+
+use super::{kind::uuid_text, relations::Related};
 
 /// A condition of a `Table<PoolApi, E>`.
 ///
-/// An equality with a boolean, a number or a text becomes one query parameter
-/// (or fills a `{placeholder}` of the table's path). What the API cannot be
-/// asked for is kept and refused as `Unsupported` when the table is read, so
-/// that a read never returns more rows than the table stands for.
+/// What the API is asked for and how is said by [`Filters`](crate::Filters);
+/// whether the rest is evaluated on the rows or refused as `Unsupported`, by
+/// [`Filtering`](crate::Filtering). A condition is never dropped, so that a read
+/// never returns more rows than the table stands for.
+///
+/// Evaluated on rows, conditions have the three values of SQL: a comparison with a
+/// null in the row is unknown, and so is its negation; neither lets the row pass.
+/// Numbers compare exactly, whatever their size, and with a number that is kept as
+/// text; two texts that are both dates of RFC 3339 compare as instants. A null that
+/// is asked for is `IS NULL`.
 ///
 /// ```
 /// use vantage_api_pool::ApiCondition;
@@ -23,6 +26,8 @@ use vantage_table::{
 ///
 /// let germany = ApiCondition::eq("name", "Germany");
 /// assert_eq!(germany.to_string(), r#"name = "Germany""#);
+/// let large = ApiCondition::gt("population", 7) | ApiCondition::gte("area", 0.5);
+/// assert_eq!((!large).to_string(), "NOT (population > 7 OR area >= 0.5)");
 ///
 /// let expression: Expression<ciborium::Value> = Expression::new("population > 7", vec![]);
 /// assert!(matches!(expression.into(), ApiCondition::Unsupported { .. }));
@@ -32,17 +37,53 @@ use vantage_table::{
 pub enum ApiCondition {
     /// The field holds the value.
     Eq {
-        /// The field, by the name that the API uses.
+        /// The field, by the name of its column.
         field: String,
         /// The value it must hold.
         value: Value,
     },
     /// The field holds one of the values; an empty list matches no row.
     In {
-        /// The field, by the name that the API uses.
+        /// The field, by the name of its column.
         field: String,
         /// The values of which it must hold one.
         values: Vec<Value>,
+    },
+    /// The field holds a value, and none of these.
+    NotIn {
+        /// The field, by the name of its column.
+        field: String,
+        /// The values of which it must hold none.
+        values: Vec<Value>,
+    },
+    /// The field stands to the value as the operator says, which takes one value
+    /// and is not equality.
+    Compare {
+        /// The field, by the name of its column.
+        field: String,
+        /// How it must stand to the value.
+        operator: Operator,
+        /// The value.
+        value: Value,
+    },
+    /// All of these hold.
+    All(Vec<ApiCondition>),
+    /// One of these holds; without any, no row matches.
+    Any(Vec<ApiCondition>),
+    /// This does not hold.
+    Not(Box<ApiCondition>),
+    /// The field holds one of the values that a column has in the rows of
+    /// another table. They are read when this table is.
+    Related(Related),
+    /// The API's own search finds the row.
+    Search {
+        /// What is searched for.
+        text: String,
+    },
+    /// A column alone: what an order is by. It is no condition.
+    Column {
+        /// The name of the column.
+        field: String,
     },
     /// A condition that the API cannot be asked for.
     Unsupported {
@@ -51,10 +92,93 @@ pub enum ApiCondition {
     },
 }
 
+/// How a field stands to what a condition names.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Operator {
+    /// Equal.
+    Eq,
+    /// Not equal.
+    Ne,
+    /// Greater.
+    Gt,
+    /// Greater or equal.
+    Gte,
+    /// Less.
+    Lt,
+    /// Less or equal.
+    Lte,
+    /// One of several.
+    In,
+    /// None of several.
+    NotIn,
+    /// Contains the text, in upper or lower case.
+    Contains,
+    /// Starts with the text, in upper or lower case.
+    StartsWith,
+    /// Matches the pattern of SQL: `%` is any text, `_` any character, in upper or
+    /// lower case.
+    Like,
+    /// Is null.
+    IsNull,
+    /// Is not null.
+    IsNotNull,
+}
+
 impl ApiCondition {
-    /// `field = value`.
+    /// `field = value`; with a null, `field IS NULL`.
     pub fn eq(field: impl Into<String>, value: impl Into<Value>) -> Self {
         Self::Eq { field: field.into(), value: value.into() }
+    }
+
+    /// `field <> value`; with a null, `field IS NOT NULL`.
+    pub fn ne(field: impl Into<String>, value: impl Into<Value>) -> Self {
+        Self::compare(field, Operator::Ne, value)
+    }
+
+    /// `field > value`.
+    pub fn gt(field: impl Into<String>, value: impl Into<Value>) -> Self {
+        Self::compare(field, Operator::Gt, value)
+    }
+
+    /// `field >= value`.
+    pub fn gte(field: impl Into<String>, value: impl Into<Value>) -> Self {
+        Self::compare(field, Operator::Gte, value)
+    }
+
+    /// `field < value`.
+    pub fn lt(field: impl Into<String>, value: impl Into<Value>) -> Self {
+        Self::compare(field, Operator::Lt, value)
+    }
+
+    /// `field <= value`.
+    pub fn lte(field: impl Into<String>, value: impl Into<Value>) -> Self {
+        Self::compare(field, Operator::Lte, value)
+    }
+
+    /// The field contains `text`, in upper or lower case.
+    pub fn contains(field: impl Into<String>, text: impl Into<String>) -> Self {
+        Self::compare(field, Operator::Contains, text.into())
+    }
+
+    /// The field starts with `text`, in upper or lower case.
+    pub fn starts_with(field: impl Into<String>, text: impl Into<String>) -> Self {
+        Self::compare(field, Operator::StartsWith, text.into())
+    }
+
+    /// `field LIKE pattern`, in upper or lower case.
+    pub fn like(field: impl Into<String>, pattern: impl Into<String>) -> Self {
+        Self::compare(field, Operator::Like, pattern.into())
+    }
+
+    /// `field IS NULL`.
+    pub fn is_null(field: impl Into<String>) -> Self {
+        Self::eq(field, Value::Null)
+    }
+
+    /// `field IS NOT NULL`.
+    pub fn is_not_null(field: impl Into<String>) -> Self {
+        Self::ne(field, Value::Null)
     }
 
     /// `field IN (values)`. One value is the same as [`eq`](Self::eq).
@@ -73,27 +197,87 @@ impl ApiCondition {
         }
     }
 
+    /// `field NOT IN (values)`.
+    pub fn is_not_in<V: Into<Value>>(
+        field: impl Into<String>,
+        values: impl IntoIterator<Item = V>,
+    ) -> Self {
+        Self::NotIn { field: field.into(), values: values.into_iter().map(Into::into).collect() }
+    }
+
+    /// A column alone, to order by.
+    pub fn column(field: impl Into<String>) -> Self {
+        Self::Column { field: field.into() }
+    }
+
+    pub(super) fn compare(
+        field: impl Into<String>,
+        operator: Operator,
+        value: impl Into<Value>,
+    ) -> Self {
+        Self::Compare { field: field.into(), operator, value: value.into() }
+    }
+
     pub(crate) fn unsupported(what: impl Into<String>) -> Self {
         Self::Unsupported { what: what.into() }
     }
 
-    /// The field that the condition narrows, when it names one.
+    /// The field that the condition is about, when it is about one alone.
     #[must_use]
     pub fn field(&self) -> Option<&str> {
         match self {
-            Self::Eq { field, .. } | Self::In { field, .. } => Some(field),
-            Self::Unsupported { .. } => None,
+            Self::Eq { field, .. }
+            | Self::In { field, .. }
+            | Self::NotIn { field, .. }
+            | Self::Compare { field, .. }
+            | Self::Column { field } => Some(field),
+            Self::Related(related) => Some(related.field()),
+            Self::All(_)
+            | Self::Any(_)
+            | Self::Not(_)
+            | Self::Search { .. }
+            | Self::Unsupported { .. } => None,
+        }
+    }
+
+    /// Whether it waits for the values of another table.
+    pub(super) fn is_related(&self) -> bool {
+        match self {
+            Self::Related(_) => true,
+            Self::All(parts) | Self::Any(parts) => parts.iter().any(Self::is_related),
+            Self::Not(part) => part.is_related(),
+            _ => false,
+        }
+    }
+
+    /// The field that the condition narrows to values, and not away from them.
+    pub(super) fn narrowed_field(&self) -> Option<&str> {
+        match self {
+            Self::NotIn { .. }
+            | Self::Column { .. }
+            | Self::Compare { operator: Operator::Ne, .. } => None,
+            condition => condition.field(),
         }
     }
 }
 
-/// A literal `column = value` becomes [`ApiCondition::Eq`]; every other
-/// expression becomes [`ApiCondition::Unsupported`].
-impl From<Expression<Value>> for ApiCondition {
-    fn from(expression: Expression<Value>) -> Self {
-        match literal_equality(&expression) {
-            Some((field, value)) => Self::Eq { field, value },
-            None => Self::unsupported(format!("the expression `{}`", expression.template)),
+impl Operator {
+    /// As it is written between a field and a value.
+    fn symbol(self) -> &'static str {
+        match self {
+            Self::Eq => "=",
+            Self::Ne => "<>",
+            Self::Gt => ">",
+            Self::Gte => ">=",
+            Self::Lt => "<",
+            Self::Lte => "<=",
+            Self::In => "IN",
+            Self::NotIn => "NOT IN",
+            Self::Contains => "CONTAINS",
+            Self::StartsWith => "STARTS WITH",
+            Self::Like => "LIKE",
+            Self::IsNull => "IS NULL",
+            Self::IsNotNull => "IS NOT NULL",
         }
     }
 }
@@ -101,34 +285,77 @@ impl From<Expression<Value>> for ApiCondition {
 /// For people: `name = "Germany"`, `id IN (1, 2)`.
 impl fmt::Display for ApiCondition {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Eq { field, value } => write!(f, "{field} = {}", Shown(value)),
-            Self::In { field, values } => {
-                write!(f, "{field} IN (")?;
-                for (index, value) in values.iter().enumerate() {
-                    let comma = if index > 0 { ", " } else { "" };
-                    write!(f, "{comma}{}", Shown(value))?;
-                }
+        let list =
+            |f: &mut fmt::Formatter<'_>, field: &str, operator: Operator, values: &[Value]| {
+                write!(f, "{field} {} (", operator.symbol())?;
+                joined(f, ", ", values.iter().map(Shown))?;
                 f.write_str(")")
+            };
+        match self {
+            Self::Eq { field, value: Value::Null } => write!(f, "{field} IS NULL"),
+            Self::Eq { field, value } => write!(f, "{field} = {}", Shown(value)),
+            Self::Compare { field, operator: Operator::Ne, value: Value::Null } => {
+                write!(f, "{field} IS NOT NULL")
             }
+            Self::Compare { field, operator, value } => {
+                write!(f, "{field} {} {}", operator.symbol(), Shown(value))
+            }
+            Self::In { field, values } => list(f, field, Operator::In, values),
+            Self::NotIn { field, values } => list(f, field, Operator::NotIn, values),
+            Self::All(all) => group(f, " AND ", all),
+            Self::Any(any) => group(f, " OR ", any),
+            Self::Not(condition) => write!(f, "NOT {condition}"),
+            Self::Related(related) => related.fmt(f),
+            Self::Search { text } => write!(f, "SEARCH {text:?}"),
+            Self::Column { field } => f.write_str(field),
             Self::Unsupported { what } => f.write_str(what),
         }
     }
+}
+
+fn group(f: &mut fmt::Formatter<'_>, between: &str, of: &[ApiCondition]) -> fmt::Result {
+    f.write_str("(")?;
+    joined(f, between, of)?;
+    f.write_str(")")
+}
+
+fn joined<T: fmt::Display>(
+    f: &mut fmt::Formatter<'_>,
+    between: &str,
+    items: impl IntoIterator<Item = T>,
+) -> fmt::Result {
+    for (index, item) in items.into_iter().enumerate() {
+        let between = if index > 0 { between } else { "" };
+        write!(f, "{between}{item}")?;
+    }
+    Ok(())
 }
 
 /// Names the field and not the value, which may be a credential that the API
 /// takes as a parameter.
 impl fmt::Debug for ApiCondition {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let list = |f: &mut fmt::Formatter<'_>, name, field: &String, values: &Vec<Value>| {
+            let mut shown = f.debug_struct(name);
+            shown.field("field", field).field("values", &values.len()).finish_non_exhaustive()
+        };
         match self {
             Self::Eq { field, .. } => {
                 f.debug_struct("Eq").field("field", field).finish_non_exhaustive()
             }
-            Self::In { field, values } => f
-                .debug_struct("In")
+            Self::In { field, values } => list(f, "In", field, values),
+            Self::NotIn { field, values } => list(f, "NotIn", field, values),
+            Self::Compare { field, operator, .. } => f
+                .debug_struct("Compare")
                 .field("field", field)
-                .field("values", &values.len())
+                .field("operator", operator)
                 .finish_non_exhaustive(),
+            Self::All(all) => f.debug_tuple("All").field(all).finish(),
+            Self::Any(any) => f.debug_tuple("Any").field(any).finish(),
+            Self::Not(condition) => f.debug_tuple("Not").field(condition).finish(),
+            Self::Related(related) => fmt::Debug::fmt(related, f),
+            Self::Search { .. } => f.debug_struct("Search").finish_non_exhaustive(),
+            Self::Column { field } => f.debug_struct("Column").field("field", field).finish(),
             Self::Unsupported { what } => {
                 f.debug_struct("Unsupported").field("what", what).finish()
             }
@@ -153,67 +380,22 @@ impl fmt::Display for Shown<'_> {
 
 /// The text of a value in a query parameter: booleans as `true` and `false`,
 /// integers by their digits, finite floats in their shortest form, texts as
-/// they are. Nothing else has a text.
+/// they are, a date (RFC 8949 section 3.4.1) as its text, the 16 bytes of a UUID as its
+/// text. Nothing else has one.
 pub(crate) fn parameter_text(value: &Value) -> Option<String> {
     match value {
         Value::Bool(flag) => Some(flag.to_string()),
         Value::Integer(number) => Some(i128::from(*number).to_string()),
         Value::Float(number) if number.is_finite() => Some(number.to_string()),
         Value::Text(text) => Some(text.clone()),
-        _ => None,
-    }
-}
-
-/// Conditions from a column, such as `table["name"].eq("Germany")`.
-///
-/// ```
-/// use vantage_api_pool::{ApiCondition, ColumnConditions};
-/// use vantage_table::column::core::Column;
-///
-/// let name = Column::<String>::new("name");
-/// assert_eq!(name.eq("Germany"), ApiCondition::eq("name", "Germany"));
-/// ```
-pub trait ColumnConditions {
-    /// The column holds `value`.
-    fn eq(&self, value: impl Into<Value>) -> ApiCondition;
-
-    /// The column holds one of `values`.
-    fn in_list<V: Into<Value>>(&self, values: impl IntoIterator<Item = V>) -> ApiCondition;
-}
-
-impl<T: ColumnType> ColumnConditions for Column<T> {
-    fn eq(&self, value: impl Into<Value>) -> ApiCondition {
-        ApiCondition::eq(self.name(), value)
-    }
-
-    fn in_list<V: Into<Value>>(&self, values: impl IntoIterator<Item = V>) -> ApiCondition {
-        ApiCondition::is_in(self.name(), values)
+        Value::Tag(0, date) => date.as_text().map(str::to_owned),
+        value => uuid_text(value),
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use vantage_expressions::ExpressiveEnum;
-
     use super::*;
-
-    fn comparison(operator: &str) -> Expression<Value> {
-        let field = ExpressiveEnum::Nested(Expression::new("population", vec![]));
-        Expression::new(
-            format!("{{}} {operator} {{}}"),
-            vec![field, ExpressiveEnum::Scalar(Value::from(7))],
-        )
-    }
-
-    #[test]
-    fn a_literal_equality_is_carried_over_and_other_expressions_are_kept_as_unsupported() {
-        assert_eq!(ApiCondition::from(comparison("=")), ApiCondition::eq("population", 7));
-        for operator in [">", "!=", "LIKE"] {
-            let condition = ApiCondition::from(comparison(operator));
-            assert!(condition.to_string().contains(operator), "{condition}");
-            assert_eq!(condition.field(), None);
-        }
-    }
 
     #[test]
     fn a_list_of_one_value_is_an_equality() {
@@ -224,14 +406,49 @@ mod tests {
     }
 
     #[test]
+    fn conditions_are_written_like_sql() {
+        let (a, b, c) = (
+            ApiCondition::lte("a", 1),
+            ApiCondition::contains("b", "x"),
+            ApiCondition::is_not_null("c"),
+        );
+        let all = a.clone() & b & c & ApiCondition::is_null("d");
+        let text = r#"(a <= 1 AND b CONTAINS "x" AND c IS NOT NULL AND d IS NULL)"#;
+        assert_eq!(all.to_string(), text);
+        assert_eq!((!a.clone()).to_string(), "NOT a <= 1");
+        assert_eq!(!!a.clone(), a);
+        assert_eq!(ApiCondition::is_not_in("a", [1, 2]).to_string(), "a NOT IN (1, 2)");
+    }
+
+    #[test]
+    fn only_what_narrows_to_values_names_its_column() {
+        assert_eq!(ApiCondition::gt("n", 1).narrowed_field(), Some("n"));
+        for away in [
+            ApiCondition::ne("n", 1),
+            ApiCondition::is_not_in("n", [1]),
+            !ApiCondition::eq("n", 1),
+            ApiCondition::eq("n", 1) | ApiCondition::eq("n", 2),
+        ] {
+            assert_eq!(away.narrowed_field(), None, "{away}");
+        }
+    }
+
+    #[test]
     fn debug_shows_no_value() {
-        let conditions =
-            [ApiCondition::eq("api_key", "canary"), ApiCondition::is_in("k", ["canary", "b"])];
+        let key = ApiCondition::eq("api_key", "canary");
+        let conditions = [
+            ApiCondition::is_in("k", ["canary", "b"]),
+            ApiCondition::is_not_in("k", ["canary"]),
+            ApiCondition::like("k", "canary"),
+            ApiCondition::Search { text: "canary".into() },
+            !(key.clone() | key.clone()) & key,
+        ];
         assert!(!format!("{conditions:?}").contains("canary"));
     }
 
     #[test]
-    fn scalars_have_a_text_and_nothing_else_has() {
+    fn scalars_and_dates_have_a_text_and_nothing_else_has() {
+        let date = "2024-01-01T00:00:00Z";
         let texts = [
             (Value::from(true), Some("true")),
             (Value::from(u64::MAX), Some("18446744073709551615")),
@@ -239,12 +456,14 @@ mod tests {
             (Value::from(7.0), Some("7")),
             (Value::from(0.25), Some("0.25")),
             (Value::from("a&b"), Some("a&b")),
+            (Value::Tag(0, Box::new(Value::from(date))), Some(date)),
             (Value::from(f64::NAN), None),
             (Value::Null, None),
             (Value::Array(vec![]), None),
             (Value::Map(vec![]), None),
             (Value::Bytes(vec![1]), None),
-            (Value::Tag(0, Box::new(Value::from("2024-01-01T00:00:00Z"))), None),
+            (Value::Tag(1, Box::new(Value::from(7))), None),
+            (Value::Bytes(vec![0; 16]), Some("00000000-0000-0000-0000-000000000000")),
         ];
         for (value, text) in texts {
             assert_eq!(parameter_text(&value).as_deref(), text, "{value:?}");

@@ -9,7 +9,7 @@ use crate::error::{Error, ErrorKind};
 
 /// Keeps the error as the source and puts `kind` and, when known, `status`,
 /// `attempts`, `page` and `body` (the start of the answer) into the context.
-/// 404 becomes `NotFound`, 403 `Forbidden`, 409 and 412 `Conflict`, 405 and 501
+/// 404 and 410 become `NotFound`, 403 `Forbidden`, 409 and 412 `Conflict`, 405 and 501
 /// `Unsupported`; a request or setting that is invalid `IncorrectUsage`.
 ///
 /// ```
@@ -45,7 +45,9 @@ fn classified(error: &Error, vantage: VantageError) -> VantageError {
         (ErrorKind::Config | ErrorKind::InvalidRequest | ErrorKind::ForeignOrigin, _) => {
             vantage.mark_incorrect_usage()
         }
-        (ErrorKind::Status, Some(StatusCode::NOT_FOUND)) => vantage.mark_not_found(),
+        (ErrorKind::Status, Some(StatusCode::NOT_FOUND | StatusCode::GONE)) => {
+            vantage.mark_not_found()
+        }
         (ErrorKind::Status, Some(StatusCode::FORBIDDEN)) => vantage.mark_forbidden(),
         (ErrorKind::Status, Some(StatusCode::CONFLICT | StatusCode::PRECONDITION_FAILED)) => {
             vantage.mark_conflict()
@@ -57,7 +59,7 @@ fn classified(error: &Error, vantage: VantageError) -> VantageError {
     }
 }
 
-/// The error of a read of `table`, named without its query.
+/// The error of a call for `table`, named without its query.
 pub(super) fn of_read(table: &str, error: Error) -> VantageError {
     let mut vantage = VantageError::from(error);
     let path = table.split('?').next().unwrap_or_default();
@@ -85,6 +87,7 @@ mod tests {
             (401, Kind::Generic),
             (403, Kind::Forbidden),
             (404, Kind::NotFound),
+            (410, Kind::NotFound),
             (405, Kind::Unsupported),
             (409, Kind::Conflict),
             (412, Kind::Conflict),

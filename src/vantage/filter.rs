@@ -1,61 +1,179 @@
-//! [pure] Equality conditions evaluated on a row.
+//! [pure] Conditions evaluated on a row, with the three values of SQL.
 
 use ciborium::Value;
-use indexmap::IndexMap;
 use vantage_types::Record;
 
-use super::condition::parameter_text;
+use super::{
+    condition::Operator,
+    value::{Matching, compare, matches, same},
+};
 
-/// A value that conditions compare by: its text as a query parameter, or null.
-pub(super) type Scalar = Option<String>;
-
-/// The fields a row must hold one of the given values in.
+/// What every row must hold.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub(super) struct Filter(IndexMap<String, Vec<Scalar>>);
+pub(super) struct Filter(Vec<Test>);
+
+/// A condition in the form in which it is evaluated.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) enum Test {
+    Leaf(Leaf),
+    All(Vec<Test>),
+    Any(Vec<Test>),
+    Not(Box<Test>),
+    /// The API's own search, which no row can be tested for.
+    Opaque,
+}
+
+/// A comparison of one field.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Leaf {
+    pub(super) field: String,
+    pub(super) operator: Operator,
+    /// One value, or any number for `In` and `NotIn`, none for `IsNull` and `IsNotNull`.
+    pub(super) values: Vec<Value>,
+    /// Whether the column is declared as a number.
+    pub(super) is_numeric: bool,
+    /// Whether a row that lacks the field passes.
+    pub(super) passes_absent: bool,
+}
+
+/// What a test says of a row.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Truth {
+    Yes,
+    No,
+    /// The row holds null.
+    Unknown,
+    /// The row lacks a field.
+    Absent,
+}
 
 impl Filter {
-    pub(super) fn new(wanted: IndexMap<String, Vec<Scalar>>) -> Self {
-        Self(wanted)
+    pub(super) fn new(tests: Vec<Test>) -> Self {
+        Self(tests)
+    }
+
+    /// All of these must hold.
+    pub(super) fn tests(&self) -> &[Test] {
+        &self.0
     }
 
     pub(super) fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
-    /// Whether the row matches; `None` when it lacks a field and matches in the others.
+    /// Whether a part of the filter cannot be evaluated on any row.
+    pub(super) fn is_opaque(&self) -> bool {
+        self.0.contains(&Test::Opaque)
+    }
+
+    /// Whether an item belongs to the filtered set; `None` when it cannot be told by the
+    /// item alone.
     pub(super) fn admits(&self, row: &Record<Value>) -> Option<bool> {
-        self.judge(row, |_| None)
-    }
-
-    /// Whether a row of a list belongs to the filtered set. A field that is
-    /// among the `declared` columns must be there; any other went to the API,
-    /// which need not hand it back.
-    pub(super) fn keeps(&self, row: &Record<Value>, declared: &[String]) -> bool {
-        self.judge(row, |field| Some(!declared.iter().any(|name| name == field))) == Some(true)
-    }
-
-    fn judge(&self, row: &Record<Value>, missing: impl Fn(&str) -> Option<bool>) -> Option<bool> {
-        let mut verdict = Some(true);
-        for (field, wanted) in &self.0 {
-            let matches = match row.get(field) {
-                Some(value) => Some(holds(value, wanted)),
-                None => missing(field),
-            };
-            match matches {
-                Some(false) => return Some(false),
-                Some(true) => {}
-                None => verdict = None,
-            }
+        match all(&self.0, row, false) {
+            Truth::Yes => Some(true),
+            Truth::No | Truth::Unknown => Some(false),
+            Truth::Absent => None,
         }
-        verdict
+    }
+
+    /// Whether a row of a list belongs to the filtered set.
+    pub(super) fn keeps(&self, row: &Record<Value>) -> bool {
+        all(&self.0, row, true) == Truth::Yes
     }
 }
 
-fn holds(value: &Value, wanted: &[Scalar]) -> bool {
-    match (value, parameter_text(value)) {
-        (Value::Null, _) => wanted.contains(&None),
-        (_, Some(text)) => wanted.contains(&Some(text)),
-        _ => false,
+impl Test {
+    fn judge(&self, row: &Record<Value>) -> Truth {
+        match self {
+            Self::Leaf(leaf) => leaf.judge(row),
+            Self::All(tests) => all(tests, row, false),
+            Self::Any(tests) => {
+                let verdicts = tests.iter().map(|test| test.judge(row).not());
+                conjunction(verdicts).not()
+            }
+            Self::Not(test) => test.judge(row).not(),
+            Self::Opaque => Truth::Absent,
+        }
+    }
+}
+
+/// With `excuses`, a row that lacks a field passes the leaves that let it.
+fn all(tests: &[Test], row: &Record<Value>, excuses: bool) -> Truth {
+    conjunction(tests.iter().map(|test| match (test, test.judge(row)) {
+        (Test::Leaf(leaf), Truth::Absent) if excuses && leaf.passes_absent => Truth::Yes,
+        (_, verdict) => verdict,
+    }))
+}
+
+/// One `No` decides; then what is absent, then what is unknown.
+fn conjunction(verdicts: impl Iterator<Item = Truth>) -> Truth {
+    let mut verdict = Truth::Yes;
+    for next in verdicts {
+        verdict = match (verdict, next) {
+            (_, Truth::No) => return Truth::No,
+            (Truth::Absent, _) | (_, Truth::Absent) => Truth::Absent,
+            (Truth::Unknown, _) | (_, Truth::Unknown) => Truth::Unknown,
+            _ => Truth::Yes,
+        };
+    }
+    verdict
+}
+
+impl Truth {
+    fn not(self) -> Self {
+        match self {
+            Self::Yes => Self::No,
+            Self::No => Self::Yes,
+            unknown => unknown,
+        }
+    }
+
+    fn of(holds: bool) -> Self {
+        if holds { Self::Yes } else { Self::No }
+    }
+}
+
+impl Leaf {
+    fn judge(&self, row: &Record<Value>) -> Truth {
+        let Some(value) = row.get(&self.field) else { return Truth::Absent };
+        match self.operator {
+            Operator::Eq | Operator::In => self.is_among(value),
+            Operator::Ne | Operator::NotIn => self.is_among(value).not(),
+            Operator::IsNull => Truth::of(value.is_null()),
+            Operator::IsNotNull => Truth::of(!value.is_null()),
+            Operator::Gt => self.stands(value, std::cmp::Ordering::is_gt),
+            Operator::Gte => self.stands(value, std::cmp::Ordering::is_ge),
+            Operator::Lt => self.stands(value, std::cmp::Ordering::is_lt),
+            Operator::Lte => self.stands(value, std::cmp::Ordering::is_le),
+            Operator::Contains => self.matches(value, Matching::Contains),
+            Operator::StartsWith => self.matches(value, Matching::StartsWith),
+            Operator::Like => self.matches(value, Matching::Like),
+        }
+    }
+
+    /// A null among the values stands for `IS NULL`.
+    fn is_among(&self, value: &Value) -> Truth {
+        let has_null = self.values.iter().any(Value::is_null);
+        if value.is_null() {
+            let nothing_is_among_none = self.values.is_empty();
+            return match (has_null, nothing_is_among_none) {
+                (true, _) => Truth::Yes,
+                (_, true) => Truth::No,
+                _ => Truth::Unknown,
+            };
+        }
+        let mut wanted = self.values.iter().filter(|wanted| !wanted.is_null());
+        Truth::of(wanted.any(|wanted| same(value, wanted, self.is_numeric)))
+    }
+
+    fn stands(&self, value: &Value, holds: fn(std::cmp::Ordering) -> bool) -> Truth {
+        let order = self.values.first().and_then(|wanted| compare(value, wanted, self.is_numeric));
+        order.map_or(Truth::Unknown, |order| Truth::of(holds(order)))
+    }
+
+    fn matches(&self, value: &Value, how: Matching) -> Truth {
+        let part = self.values.first().and_then(Value::as_text);
+        part.and_then(|part| matches(value, how, part)).map_or(Truth::Unknown, Truth::of)
     }
 }
 
@@ -67,34 +185,97 @@ mod tests {
         fields.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect()
     }
 
-    fn filter(field: &str, wanted: &[Scalar]) -> Filter {
-        Filter::new(IndexMap::from([(field.to_owned(), wanted.to_vec())]))
+    fn leaf(operator: Operator, values: &[Value]) -> Leaf {
+        Leaf {
+            field: "n".into(),
+            operator,
+            values: values.to_vec(),
+            is_numeric: false,
+            passes_absent: false,
+        }
+    }
+
+    fn judged(operator: Operator, values: &[Value], value: impl Into<Value>) -> Truth {
+        leaf(operator, values).judge(&row(&[("n", value.into())]))
     }
 
     #[test]
-    fn values_compare_by_their_text() {
-        let seven = filter("n", &[Some("7".into())]);
+    fn values_are_equal_whatever_their_form() {
+        let seven = [Value::from(7)];
         for value in [Value::from(7), Value::from(7.0), Value::from("7")] {
-            assert!(seven.keeps(&row(&[("n", value)]), &[]));
+            assert_eq!(judged(Operator::Eq, &seven, value), Truth::Yes);
         }
-        for value in [Value::from(8), Value::Null, Value::Array(vec![7.into()])] {
-            assert!(!seven.keeps(&row(&[("n", value)]), &[]));
+        for value in [Value::from(8), Value::Array(vec![7.into()])] {
+            assert_eq!(judged(Operator::Eq, &seven, value.clone()), Truth::No);
+            assert_eq!(judged(Operator::Ne, &seven, value), Truth::Yes);
         }
     }
 
     #[test]
-    fn null_matches_null_alone() {
-        let null = filter("n", &[None]);
-        assert!(null.keeps(&row(&[("n", Value::Null)]), &[]));
-        assert!(!null.keeps(&row(&[("n", Value::from(""))]), &[]));
+    fn a_null_in_the_row_makes_a_comparison_unknown_and_its_negation_too() {
+        let seven = [Value::from(7)];
+        for operator in [
+            Operator::Eq,
+            Operator::Ne,
+            Operator::Gt,
+            Operator::Lte,
+            Operator::In,
+            Operator::NotIn,
+            Operator::Contains,
+        ] {
+            assert_eq!(judged(operator, &seven, Value::Null), Truth::Unknown, "{operator:?}");
+        }
+        assert_eq!(judged(Operator::IsNull, &[], Value::Null), Truth::Yes);
+        assert_eq!(judged(Operator::IsNotNull, &[], Value::Null), Truth::No);
+        assert_eq!(judged(Operator::In, &[], Value::Null), Truth::No);
+        assert_eq!(judged(Operator::NotIn, &[], Value::Null), Truth::Yes);
     }
 
     #[test]
-    fn a_row_without_a_declared_field_is_out_and_without_another_field_is_in() {
-        let filter = filter("n", &[Some("7".into())]);
-        let row = row(&[("m", Value::from(1))]);
-        assert!(!filter.keeps(&row, &["n".into()]));
-        assert!(filter.keeps(&row, &["m".into()]));
-        assert_eq!(filter.admits(&row), None);
+    fn a_null_that_is_asked_for_matches_null_alone() {
+        assert_eq!(judged(Operator::In, &[Value::Null, 7.into()], Value::Null), Truth::Yes);
+        assert_eq!(judged(Operator::In, &[Value::Null, 7.into()], 7), Truth::Yes);
+        assert_eq!(judged(Operator::In, &[Value::Null, 7.into()], ""), Truth::No);
+        assert_eq!(judged(Operator::NotIn, &[Value::Null, 7.into()], Value::Null), Truth::No);
+    }
+
+    #[test]
+    fn comparisons_of_what_has_no_order_are_unknown() {
+        assert_eq!(judged(Operator::Gt, &[7.into()], "x"), Truth::Unknown);
+        assert_eq!(judged(Operator::Lte, &[7.into()], "x"), Truth::Unknown);
+        assert_eq!(judged(Operator::Gte, &[7.into()], 7.0), Truth::Yes);
+        assert_eq!(judged(Operator::Lt, &[7.into()], 7), Truth::No);
+        assert_eq!(judged(Operator::Like, &["r%".into()], "Row"), Truth::Yes);
+    }
+
+    #[test]
+    fn one_that_holds_decides_an_any_and_one_that_does_not_an_all() {
+        let test = |value: i64| Test::Leaf(leaf(Operator::Eq, &[value.into()]));
+        let (seven, null, absent) = (row(&[("n", 7.into())]), row(&[("n", Value::Null)]), row(&[]));
+        let any = |row| Test::Any(vec![test(7), test(8)]).judge(row);
+        assert_eq!(
+            (any(&seven), any(&null), any(&absent)),
+            (Truth::Yes, Truth::Unknown, Truth::Absent)
+        );
+        let all = |row| Test::All(vec![test(7), test(8)]).judge(row);
+        assert_eq!(
+            (all(&seven), all(&null), all(&absent)),
+            (Truth::No, Truth::Unknown, Truth::Absent)
+        );
+        assert_eq!(Test::Any(vec![]).judge(&seven), Truth::No);
+    }
+
+    #[test]
+    fn a_row_that_lacks_a_field_passes_where_it_is_excused() {
+        let absent = row(&[("m", Value::from(1))]);
+        let strict = Filter::new(vec![Test::Leaf(leaf(Operator::Eq, &[7.into()]))]);
+        assert!(!strict.keeps(&absent));
+        assert_eq!(strict.admits(&absent), None);
+        let excused = Leaf { passes_absent: true, ..leaf(Operator::Eq, &[7.into()]) };
+        let lenient = Filter::new(vec![Test::Leaf(excused)]);
+        assert!(lenient.keeps(&absent));
+        assert_eq!(lenient.admits(&absent), None);
+        assert_eq!(strict.admits(&row(&[("n", Value::Null)])), Some(false));
+        assert_eq!(Filter::new(vec![Test::Opaque]).admits(&absent), None);
     }
 }

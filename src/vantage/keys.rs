@@ -51,11 +51,16 @@ impl Keys {
         Self { limit: Some(REMEMBERED), ..Self::default() }
     }
 
+    /// How many ids are remembered, if not all.
+    pub(super) fn limit(&self) -> Option<usize> {
+        self.limit
+    }
+
     /// The keyed rows of one page, from rows with their position in the set.
     ///
     /// # Errors
     /// When two rows of the page have one id; the error names it.
-    pub(super) fn page(&mut self, rows: Vec<(u64, Row)>) -> Result<Vec<(String, Row)>> {
+    pub(super) fn page<T>(&mut self, rows: Vec<(u64, Row<T>)>) -> Result<Vec<(String, Row<T>)>> {
         self.pages += 1;
         let mut keyed = Vec::with_capacity(rows.len());
         for (position, mut row) in rows {

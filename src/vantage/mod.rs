@@ -2,15 +2,18 @@
 //!
 //! [`PoolApi`] is the source and holds how the API behaves. `source` is its
 //! `TableSource`, `reads` runs lists, streams, gets and counts, `pages` walks
-//! the rows of one query. What they decide is in pure files: `condition`,
-//! `query` and `path` (targets and parameters), `filter` (conditions on rows),
-//! `window`, `record`, `keys`. Nothing here names actix or awc.
+//! the rows of one query. What they decide is in pure files: `settings` (what holds
+//! for a table), `condition`, `expression`, `fluent` and `clauses` (what is asked
+//! for), `dialect` and `order` (how an API takes it), `query` and `path` (targets and
+//! parameters), `filter` and `value` (conditions on rows), `window`, `record`, `keys`.
+//! `relations`, `branches` and `fan_out` read sets that are related to sets; `vista` is
+//! for those who know no types. Nothing here names actix or awc.
 
 use std::{
     fmt,
     sync::{
         Arc,
-        atomic::{AtomicU64, Ordering},
+        atomic::{self, AtomicU64},
     },
 };
 
@@ -18,25 +21,56 @@ use crate::{
     pager::{Envelope, Paging},
     pool::AwwPool,
 };
+use settings::Settings;
 
+mod aggregate;
+mod alias;
 #[cfg(vantage_bench)]
 pub(crate) mod bench_support;
+mod branches;
+mod clauses;
+mod columns;
 mod condition;
-mod count;
+mod cursor;
+mod dialect;
+mod entities;
+mod entity;
 mod error;
+mod expression;
+mod fan_out;
 mod filter;
+mod fluent;
+mod keyed;
 mod keys;
+mod kind;
+mod logic;
+mod order;
 mod pages;
 mod path;
+mod preview;
 mod query;
 mod reads;
 mod record;
+mod relations;
+mod settings;
 mod source;
+mod table_ext;
+mod value;
+mod vista;
 mod window;
+mod writes;
 
-pub use condition::{ApiCondition, ColumnConditions};
-pub use count::PoolTableExt;
+pub use condition::{ApiCondition, Operator};
+pub use dialect::{Filters, Lists};
+pub use fluent::ColumnConditions;
+pub use order::Ordering;
+pub use preview::Preview;
 pub use query::Filtering;
+pub use relations::Related;
+pub use settings::ApiTable;
+pub use table_ext::PoolTableExt;
+pub use vista::{ApiColumnExtras, ApiTableExtras, ApiVistaSpec, PoolVistaFactory};
+pub use writes::Writes;
 
 /// A REST API as a Vantage data source: each table is a path below the pool's
 /// base URL.
@@ -84,8 +118,12 @@ pub use query::Filtering;
 /// [page size](Paging::page_size) it is read from the page that holds its first
 /// row, as long as the answers prove that the API numbers pages of that size, and
 /// otherwise from the start of the set. A count counts the set, not the window.
-/// Orders, searches and other conditions that the API cannot be asked for are
-/// `Unsupported` when read.
+/// Conditions and searches are sent as [`Filters`] says, orders as [`Ordering`]
+/// does. What the API cannot be asked for is evaluated on the rows where
+/// [`Filtering`] and [`Ordering::on_rows`] allow it, and otherwise `Unsupported`
+/// when read. A list of values that takes [several requests](Lists) is asked for
+/// with as many in parallel as pages are prefetched; its rows come in the order of
+/// the values.
 #[derive(Clone)]
 pub struct PoolApi {
     pool: AwwPool,
@@ -93,33 +131,12 @@ pub struct PoolApi {
     repeated: Arc<AtomicU64>,
 }
 
-#[derive(Clone)]
-struct Settings {
-    paging: Paging,
-    envelope: Envelope,
-    wrapped_by_table_name: bool,
-    prefetch: usize,
-    item_endpoints: bool,
-    filtering: Filtering,
-}
-
 impl PoolApi {
     /// The API that `pool` (an `AwwPool` or an `Arc<AwwPool>`) calls, with
     /// pages by number, the standard [`Envelope`], three pages of prefetch, no
     /// item endpoints and filters left to the server.
     pub fn new(pool: impl AsRef<AwwPool>) -> Self {
-        Self {
-            pool: pool.as_ref().clone(),
-            settings: Arc::new(Settings {
-                paging: Paging::default(),
-                envelope: Envelope::default(),
-                wrapped_by_table_name: false,
-                prefetch: 3,
-                item_endpoints: false,
-                filtering: Filtering::default(),
-            }),
-            repeated: Arc::default(),
-        }
+        Self { pool: pool.as_ref().clone(), settings: Arc::default(), repeated: Arc::default() }
     }
 
     /// How the API hands a set out page by page.
@@ -161,27 +178,44 @@ impl PoolApi {
         self.with(|settings| settings.filtering = filtering)
     }
 
+    /// How rows are written, in every table that does not say otherwise. The default
+    /// is [`Writes::none`].
+    #[must_use]
+    pub fn writes(self, writes: Writes) -> Self {
+        self.with(|settings| settings.writes = writes)
+    }
+
+    /// How the API takes conditions: equality alone, as `field=value`, by default.
+    #[must_use]
+    pub fn filters(self, filters: Filters) -> Self {
+        self.with(|settings| settings.filters = filters)
+    }
+
+    /// How the API takes orders, and which: none by default.
+    #[must_use]
+    pub fn order(self, ordering: Ordering) -> Self {
+        self.with(|settings| settings.ordering = ordering)
+    }
+
+    /// How the table named `name` differs: its name in Vantage, which is its
+    /// path without a query. Setting a table again replaces what was set.
+    #[must_use]
+    pub fn table(self, name: impl Into<String>, table: ApiTable) -> Self {
+        self.with(|settings| {
+            settings.tables.insert(name.into(), table);
+        })
+    }
+
     /// How many rows were left out because their id was on an earlier page of
     /// the same read. Counts all reads of this source and its clones.
     #[must_use]
     pub fn repeated_rows(&self) -> u64 {
-        self.repeated.load(Ordering::Relaxed)
+        self.repeated.load(atomic::Ordering::Relaxed)
     }
 
     fn with(mut self, change: impl FnOnce(&mut Settings)) -> Self {
         change(Arc::make_mut(&mut self.settings));
         self
-    }
-}
-
-impl Settings {
-    /// The envelope of the table at `path`.
-    fn envelope_of(&self, path: &str) -> Envelope {
-        if self.wrapped_by_table_name {
-            self.envelope.clone().with_items_under(path::wrapper_key(path))
-        } else {
-            self.envelope.clone()
-        }
     }
 }
 

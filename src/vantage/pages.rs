@@ -1,7 +1,7 @@
 //! Walks the rows of one query page by page: matching rows alone, with their
 //! position in the set, cut to the window. Knows nothing of tables and keys.
 
-use http::StatusCode;
+use http::{StatusCode, Uri};
 
 use super::{
     filter::Filter,
@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{
     error::Error,
-    pager::{Address, Envelope, PaginatedStream, Paging, fetch_page},
+    pager::{Address, Envelope, PaginatedStream, Paging, fetch_page, page_url},
     pool::AwwPool,
 };
 
@@ -25,8 +25,6 @@ pub(super) struct Walk {
     pub(super) prefetch: usize,
     /// Evaluated on the rows.
     pub(super) filter: Filter,
-    /// The columns that every row must have to be judged by `filter`.
-    pub(super) declared: Vec<String>,
     pub(super) window: Option<Window>,
 }
 
@@ -36,6 +34,18 @@ pub(super) struct Pages {
     state: State,
     /// How many matching rows have gone by since the start of the set.
     position: u64,
+    /// How many rows the set has, as an answer said last.
+    total: Option<u64>,
+}
+
+/// Where a walk begins.
+enum Begin {
+    /// With the first row of the window.
+    Row(Window),
+    /// With the page that holds the first row of the window.
+    Page(Span),
+    /// With the first page of the set.
+    Start,
 }
 
 enum State {
@@ -52,27 +62,48 @@ enum State {
 
 impl Walk {
     pub(super) fn pages(self) -> Pages {
-        Pages { walk: self, state: State::New, position: 0 }
+        Pages { walk: self, state: State::New, position: 0, total: None }
+    }
+
+    /// The URL that the walk asks for first; `None` when it asks for nothing.
+    pub(super) fn first_url(&self) -> Result<Option<Uri>, Error> {
+        if self.window.is_some_and(|window| window.is_served()) {
+            return Ok(None);
+        }
+        let (paging, address, size) = match self.begin_at() {
+            Begin::Row(window) => (self.paging_of(&window), Address::Offset(window.start()), None),
+            Begin::Page(span) => (self.paging.clone(), Address::Page(span.index), Some(span.size)),
+            Begin::Start => (self.paging.clone(), self.paging.start(), None),
+        };
+        page_url(&self.pool.base_url()?, &self.endpoint, &paging, &address, size).map(Some)
+    }
+
+    fn begin_at(&self) -> Begin {
+        let is_addressed = self.filter.is_empty() && self.paging.is_addressable();
+        let Some(window) = self.window.filter(|_| is_addressed) else { return Begin::Start };
+        if self.paging.is_by_offset() {
+            return Begin::Row(window);
+        }
+        let span = self.paging.size().and_then(|size| Span::holding(&window, size));
+        span.map_or(Begin::Start, Begin::Page)
     }
 
     /// Where the walk begins, and the position of its first row.
     fn begin(&self) -> (State, u64) {
-        let is_addressed = self.filter.is_empty() && self.paging.is_addressable();
-        match (self.window, self.paging.size()) {
-            (Some(window), _) if is_addressed && self.paging.is_by_offset() => {
-                (State::Streaming(self.stream_of(&window)), window.start())
-            }
-            (Some(window), Some(size)) if is_addressed => match Span::holding(&window, size) {
-                Some(span) => (State::Addressed(span), 0),
-                None => (State::Streaming(self.stream()), 0),
-            },
-            _ => (State::Streaming(self.stream()), 0),
+        match self.begin_at() {
+            Begin::Row(window) => (State::Streaming(self.stream_of(&window)), window.start()),
+            Begin::Page(span) => (State::Addressed(span), 0),
+            Begin::Start => (State::Streaming(self.stream()), 0),
         }
+    }
+
+    fn paging_of(&self, window: &Window) -> Paging {
+        self.paging.clone().at_most(window.len())
     }
 
     /// The set from the window's first row on, where rows are asked for by their offset.
     fn stream_of(&self, window: &Window) -> Box<PaginatedStream<Row>> {
-        let paging = self.paging.clone().at_most(window.len());
+        let paging = self.paging_of(window);
         let pages = window.len().div_ceil(paging.size().unwrap_or(1).max(1));
         let pages = usize::try_from(pages).unwrap_or(usize::MAX);
         let stream =
@@ -141,6 +172,11 @@ impl Pages {
         }
     }
 
+    /// How many rows the set has under its conditions, if an answer said so.
+    pub(super) fn total(&self) -> Option<u64> {
+        self.total.filter(|_| self.walk.filter.is_empty())
+    }
+
     async fn addressed(&mut self, span: Span) -> Result<Vec<(u64, Row)>, Error> {
         let walk = &self.walk;
         let page = fetch_page(
@@ -165,6 +201,7 @@ impl Pages {
             }
             Err(error) => return Err(error),
         };
+        self.total = page.meta.total;
         let number = walk.paging.number(span.index);
         self.state = match span.judge(number, &page.meta, page.items.len()) {
             Verdict::Full => State::Addressed(Span { index: span.index + 1, ..span }),
@@ -179,11 +216,10 @@ impl Pages {
 
     /// The rows that match, numbered on from those before.
     fn matching(&mut self, rows: Vec<Row>) -> Vec<(u64, Row)> {
-        let Walk { filter, declared, .. } = &self.walk;
+        let filter = &self.walk.filter;
         let first = self.position;
-        let rows: Vec<_> = (first..)
-            .zip(rows.into_iter().filter(|row| filter.keeps(&row.record, declared)))
-            .collect();
+        let rows: Vec<_> =
+            (first..).zip(rows.into_iter().filter(|row| filter.keeps(&row.record))).collect();
         self.position += rows.len() as u64;
         rows
     }

@@ -1,15 +1,62 @@
 //! [pure] A table's path: its placeholders, and how a value becomes part of a
 //! URL. Knows nothing of conditions but the values they want.
 
+use ciborium::Value;
 use indexmap::IndexMap;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use vantage_core::{VantageError, error};
 
-use super::filter::Scalar;
+use super::condition::parameter_text;
 
 /// Everything but the unreserved characters of RFC 3986 section 2.3, so that a
 /// value stays one path segment or one query parameter whatever it holds.
 const RESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+
+/// The values that each field may hold, by what equality conditions say.
+pub(super) type Wanted = IndexMap<String, Vec<Value>>;
+
+/// Where an item is: what comes before its id and what comes after it.
+#[derive(Debug, PartialEq)]
+pub(super) struct ItemPath {
+    before: String,
+    after: String,
+}
+
+impl ItemPath {
+    /// The target of the item with `id`; `None` for an id that no path segment can hold.
+    pub(super) fn of(&self, id: &str) -> Option<String> {
+        Some(format!("{}{}{}", self.before, segment(id)?, self.after))
+    }
+}
+
+/// Fills all placeholders of `template` but the last, which stands for the id, and
+/// names those it filled.
+///
+/// # Errors
+/// Those of [`fill`], and `IncorrectUsage` when there is no placeholder or the last is
+/// no segment of its own.
+pub(super) fn fill_item<'a>(
+    template: &'a str,
+    wanted: &Wanted,
+) -> Result<(ItemPath, Vec<&'a str>), VantageError> {
+    let parts = || {
+        let (rest, after) = template.rsplit_once('}')?;
+        let (before, _) = rest.rsplit_once('{')?;
+        Some((before, after))
+    };
+    let (before, after) =
+        parts().ok_or_else(|| unusable("the path of an item has no placeholder for its id"))?;
+    let before = fill(before, wanted)?;
+    let is_segment =
+        before.fixed.is_empty() && (before.path.is_empty() || before.path.ends_with('/'));
+    if !is_segment || !(after.is_empty() || after.starts_with(['/', '?'])) {
+        return Err(unusable("the id in the path of an item is a segment of its own"));
+    }
+    let after = fill(after, wanted)?;
+    let query = if after.fixed.is_empty() { String::new() } else { format!("?{}", after.fixed) };
+    let used = before.used.into_iter().chain(after.used).collect();
+    Ok((ItemPath { before: before.path, after: format!("{}{query}", after.path) }, used))
+}
 
 /// A template with its placeholders filled.
 #[derive(Debug)]
@@ -26,10 +73,7 @@ pub(super) struct Filled<'a> {
 /// # Errors
 /// `IncorrectUsage` when a placeholder is unclosed, empty or without a value, or
 /// when the value would change the path; `Unsupported` when it has several.
-pub(super) fn fill<'a>(
-    template: &'a str,
-    wanted: &IndexMap<String, Vec<Scalar>>,
-) -> Result<Filled<'a>, VantageError> {
+pub(super) fn fill<'a>(template: &'a str, wanted: &Wanted) -> Result<Filled<'a>, VantageError> {
     if template.contains('#') {
         return Err(unusable("the path of a table has no fragment"));
     }
@@ -45,7 +89,7 @@ pub(super) fn fill<'a>(
 
 fn fill_part<'a>(
     template: &'a str,
-    wanted: &IndexMap<String, Vec<Scalar>>,
+    wanted: &Wanted,
     used: &mut Vec<&'a str>,
 ) -> Result<String, VantageError> {
     let mut filled = String::with_capacity(template.len());
@@ -66,18 +110,39 @@ fn fill_part<'a>(
     Ok(filled)
 }
 
-fn value_of(name: &str, wanted: &IndexMap<String, Vec<Scalar>>) -> Result<String, VantageError> {
+fn value_of(name: &str, wanted: &Wanted) -> Result<String, VantageError> {
     let unfilled = |what: &str| error!(what, placeholder = name).mark_incorrect_usage();
     match wanted.get(name).map(Vec::as_slice) {
-        Some([Some(value)]) => {
-            segment(value).ok_or_else(|| unfilled("a placeholder cannot be empty, `.` or `..`"))
-        }
         // No row can match, so the path is never asked for.
         Some([]) => Ok(String::new()),
-        Some([None]) => Err(unfilled("null cannot fill a placeholder")),
+        Some([Value::Null]) => Err(unfilled("null cannot fill a placeholder")),
+        Some([value]) => parameter_text(value)
+            .and_then(|value| segment(&value))
+            .ok_or_else(|| unfilled("a placeholder cannot be empty, `.` or `..`")),
         Some(_) => Err(refused("a placeholder takes one value", name)),
         None => Err(unfilled("no equality condition fills the placeholder")),
     }
+}
+
+/// The names of the placeholders of a path, in their order.
+pub(super) fn placeholders(template: &str) -> impl Iterator<Item = &str> {
+    template.split('{').skip(1).filter_map(|rest| Some(rest.split_once('}')?.0))
+}
+
+/// A table's path without its query.
+pub(super) fn without_query(path: &str) -> &str {
+    path.split('?').next().unwrap_or_default()
+}
+
+/// The path of an item below the table at `template`: `<path>/{id}`, with the same query.
+pub(super) fn below(template: &str) -> String {
+    let (path, query) = template.split_at(template.find('?').unwrap_or(template.len()));
+    format!("{}/{{id}}{query}", path.trim_end_matches('/'))
+}
+
+/// Whether the value of `name` is part of the path or of its query.
+pub(super) fn has_placeholder(template: &str, name: &str) -> bool {
+    template.split('{').skip(1).any(|rest| rest.split('}').next() == Some(name))
 }
 
 /// `value` as one path segment; `None` when it would be none or a step in the path.

@@ -1,24 +1,34 @@
-//! [pure] From a table's path and conditions to the target of a request and the
-//! filter on its rows. Knows nothing of pages or transport.
+//! [pure] From a table's path, conditions and order to the targets of requests and the
+//! filter on their rows. Knows nothing of pages or transport.
 
-use std::borrow::Cow;
+use std::{borrow::Cow, collections::HashSet};
 
-use indexmap::IndexMap;
+use ciborium::Value;
 use vantage_core::{VantageError, error};
 
 use super::{
-    condition::{ApiCondition, parameter_text},
-    filter::{Filter, Scalar},
-    path::{self, Filled, encode, refused},
+    clauses::{Clauses, Declared, is_equality},
+    condition::{ApiCondition, Operator, parameter_text},
+    dialect::Parameters,
+    filter::{Filter, Leaf, Test},
+    order::Ordered,
+    path::{self, Filled, ItemPath, encode, refused},
+    settings::TableSettings,
 };
 
-/// Where equality conditions that fill no placeholder are applied.
+/// Where conditions that fill no placeholder are applied. A condition on a column that is
+/// [flagged](vantage_table::column::flags::ColumnFlag::RequestParam) as a request
+/// parameter is sent in any case.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Filtering {
-    /// The API applies each as a query parameter. One that cannot be sent is refused.
+    /// The API applies each, in the form that [`Filters`](crate::Filters) gives. One that
+    /// cannot be sent is refused.
     #[default]
     Server,
+    /// The API applies what can be sent, and the rest is evaluated on the rows. Counts and
+    /// windows cost one request where all can be sent, and otherwise read the set.
+    Mixed,
     /// The API is sent what can be sent, and every condition is evaluated on
     /// the rows as well: for an API that may ignore a parameter.
     Checked,
@@ -34,123 +44,253 @@ pub(super) struct Query {
     path: String,
     /// What the table's path brought after its `?`, as it was written.
     fixed: String,
-    /// Parameters from conditions, encoded.
+    /// Parameters of every request, encoded.
     params: Vec<String>,
-    /// The conditions that filled no placeholder.
-    remaining: Filter,
+    /// Parameters of each single request, when there are several.
+    split: Vec<Vec<String>>,
+    /// What is evaluated on the rows of a list.
+    pub(super) filter: Filter,
+    pub(super) order: Ordered,
 }
 
 impl Query {
-    /// The target of a list.
-    pub(super) fn list(&self) -> String {
-        let params: Vec<&str> = self.params.iter().map(String::as_str).collect();
-        self.target(&self.path, &params)
+    /// The targets of a list: one, unless a list of values takes several requests.
+    pub(super) fn targets(&self) -> Vec<String> {
+        let fixed = Some(self.fixed.trim_matches('&')).filter(|fixed| !fixed.is_empty());
+        let ordered: Vec<String> = self.order.parameters.iter().map(encoded).collect();
+        let target = |own: &[String]| {
+            let params = self.params.iter().chain(own).chain(&ordered).map(String::as_str);
+            let query: Vec<&str> = fixed.into_iter().chain(params).collect();
+            match query.is_empty() {
+                true => self.path.clone(),
+                false => format!("{}?{}", self.path, query.join("&")),
+            }
+        };
+        match self.split.as_slice() {
+            [] => vec![target(&[])],
+            split => split.iter().map(|own| target(own)).collect(),
+        }
     }
 
-    /// The target of the item with `id`, without the parameters that filter
-    /// lists. `None` for an id that no path segment can hold.
-    pub(super) fn item(&self, id: &str) -> Option<String> {
-        let id = path::segment(id)?;
-        Some(self.target(&format!("{}/{id}", self.path.trim_end_matches('/')), &[]))
-    }
-
-    fn target(&self, path: &str, params: &[&str]) -> String {
-        let fixed = self.fixed.trim_matches('&');
-        let query: Vec<&str> = (!fixed.is_empty())
-            .then_some(fixed)
-            .into_iter()
-            .chain(params.iter().copied())
-            .collect();
-        if query.is_empty() { path.to_owned() } else { format!("{path}?{}", query.join("&")) }
-    }
-
-    /// The conditions that filled no placeholder, sent or not.
-    pub(super) fn remaining(&self) -> &Filter {
-        &self.remaining
+    /// The target of a list that one request asks for, all of it and nothing else.
+    pub(super) fn only_target(&self) -> Option<String> {
+        let is_whole = self.filter.is_empty() && self.split.is_empty();
+        is_whole.then(|| self.targets().pop())?
     }
 }
 
-/// Turns a table's path and conditions into a query; `None` when no row can
-/// match, so that nothing needs to be asked. `taken` names the parameters that
-/// paging uses.
+/// Turns a table's conditions and order into a query; `None` when no row can match, so
+/// that nothing needs to be asked.
 ///
 /// # Errors
 /// `Unsupported` for a condition that can be neither sent nor evaluated,
 /// `IncorrectUsage` for a path whose placeholders cannot be filled.
 pub(super) fn lower<'a>(
-    template: &str,
+    table: &TableSettings,
+    declared: &Declared,
     conditions: impl IntoIterator<Item = Cow<'a, ApiCondition>>,
-    filtering: Filtering,
-    taken: &[&str],
+    order: &Ordered,
 ) -> Result<Option<Query>, VantageError> {
-    let mut wanted = Wanted::default();
-    for condition in conditions {
-        wanted.narrow(&condition)?;
-    }
-    let matches_nothing = wanted.0.values().any(Vec::is_empty);
-    let Filled { path, fixed, used } = path::fill(template, &wanted.0)?;
-    wanted.0.retain(|field, _| !used.contains(&field.as_str()));
-    let remaining = wanted.0;
+    table.filters.check()?;
+    let clauses = Clauses::of(conditions, declared)?;
+    let wanted = clauses.wanted();
+    let matches_nothing = clauses.match_nothing();
+    let Filled { path, fixed, used } = path::fill(&table.path, &wanted)?;
+    let mut sender = Sender::new(table, declared, &fixed, order);
+    sender.may_refuse = !matches_nothing;
+    sender.search(&clauses.searches)?;
 
-    let mut params = Vec::new();
-    if filtering != Filtering::Local {
-        for (field, values) in &remaining {
-            match parameter(field, values, taken) {
-                Ok(parameter) => params.push(parameter),
-                Err(_) if filtering == Filtering::Checked || matches_nothing => {}
-                Err(why) => return Err(refused(why, field)),
-            }
+    let mut sent = HashSet::new();
+    for (field, values) in wanted.iter().filter(|(field, _)| !used.contains(&field.as_str())) {
+        if sender.send(field, Operator::In, values)? {
+            sent.insert(field.clone());
         }
     }
-    let query = Query { path, fixed, params, remaining: Filter::new(remaining) };
+    let mut tests = Vec::new();
+    for test in clauses.tests {
+        let (was_sent, test) = match test {
+            Test::Leaf(leaf) if is_equality(&leaf) && used.contains(&leaf.field.as_str()) => {
+                continue;
+            }
+            Test::Leaf(mut leaf) => {
+                let was_sent = if is_equality(&leaf) {
+                    sent.contains(&leaf.field)
+                } else {
+                    sender.send(&leaf.field, leaf.operator, &leaf.values)?
+                };
+                leaf.passes_absent = was_sent && !declared.fields.contains(&leaf.field);
+                (was_sent, Test::Leaf(leaf))
+            }
+            test => {
+                sender.cannot("the API takes no such combination", &first_field(&test))?;
+                (false, test)
+            }
+        };
+        if !was_sent || table.filtering.evaluates_all() {
+            tests.push(test);
+        }
+    }
+    let Sender { params, split, .. } = sender;
+    let order = match split.is_empty() {
+        true => order.clone(),
+        false => order.clone().of_several_requests()?,
+    };
+    let query = Query { path, fixed, params, split, filter: Filter::new(tests), order };
     Ok((!matches_nothing).then_some(query))
 }
 
-/// The query parameter for a field, or why there is none.
-fn parameter(field: &str, values: &[Scalar], taken: &[&str]) -> Result<String, &'static str> {
-    match values {
-        [Some(_)] if taken.contains(&field) => Err("the parameter belongs to paging"),
-        [Some(value)] => Ok(format!("{}={}", encode(field), encode(value))),
-        [None] => Err("null has no form as a query parameter"),
-        _ => Err("a query parameter takes one value"),
+impl Filtering {
+    fn evaluates_all(self) -> bool {
+        matches!(self, Self::Checked | Self::Local)
     }
 }
 
-/// What each field may hold. Conditions on one field narrow each other.
-#[derive(Default)]
-struct Wanted(IndexMap<String, Vec<Scalar>>);
+/// Collects what is sent.
+struct Sender<'a> {
+    table: &'a TableSettings,
+    declared: &'a Declared,
+    /// The names of parameters that have their meaning already.
+    taken: HashSet<String>,
+    params: Vec<String>,
+    split: Vec<Vec<String>>,
+    /// Whether it matters that something cannot be sent.
+    may_refuse: bool,
+}
 
-impl Wanted {
-    fn narrow(&mut self, condition: &ApiCondition) -> Result<(), VantageError> {
-        let (field, values) = match condition {
-            ApiCondition::Eq { field, value } => (field, std::slice::from_ref(value)),
-            ApiCondition::In { field, values } => (field, values.as_slice()),
-            ApiCondition::Unsupported { what } => {
-                return Err(
-                    error!(format!("the API cannot be asked for {what}")).mark_unsupported()
-                );
-            }
-        };
-        let mut scalars: Vec<Scalar> = Vec::with_capacity(values.len());
-        for value in values {
-            let scalar = match value {
-                ciborium::Value::Null => None,
-                value => Some(parameter_text(value).ok_or_else(|| {
-                    refused("only booleans, finite numbers and texts can be compared", field)
-                })?),
-            };
-            if !scalars.contains(&scalar) {
-                scalars.push(scalar);
-            }
+impl<'a> Sender<'a> {
+    fn new(table: &'a TableSettings, declared: &'a Declared, fixed: &str, order: &Ordered) -> Self {
+        let paging = table.paging.parameters().into_iter().map(str::to_owned);
+        let fixed = fixed.split('&').filter_map(|pair| pair.split('=').next());
+        let fixed = fixed.filter(|name| !name.is_empty()).map(str::to_owned);
+        let order = order.parameters.iter().map(|(name, _)| name.clone());
+        let taken = paging.chain(fixed).chain(order).collect();
+        let (params, split) = (Vec::new(), Vec::new());
+        Self { table, declared, taken, params, split, may_refuse: true }
+    }
+
+    /// Sends a comparison, and says whether it is sent.
+    ///
+    /// # Errors
+    /// `Unsupported` when it must be sent and cannot.
+    fn send(
+        &mut self,
+        column: &str,
+        operator: Operator,
+        values: &[Value],
+    ) -> Result<bool, VantageError> {
+        let is_parameter = self.declared.parameters.contains(column);
+        if self.table.filtering == Filtering::Local && !is_parameter {
+            return Ok(false);
         }
-        match self.0.get_mut(field) {
-            Some(earlier) => earlier.retain(|value| scalars.contains(value)),
-            None => {
-                self.0.insert(field.clone(), scalars);
-            }
+        let texts: Vec<Option<String>> = values.iter().map(parameter_text).collect();
+        let name = self.table.field_of(column);
+        let requests = self.table.filters.parameters(column, &name, operator, &texts);
+        match requests.and_then(|requests| self.add(requests)) {
+            Ok(()) => Ok(true),
+            Err(why) => self.cannot(why, column).map(|()| false),
         }
+    }
+
+    /// # Errors
+    /// `Unsupported` where everything must be sent.
+    fn cannot(&self, why: &str, column: &str) -> Result<(), VantageError> {
+        match self.table.filtering {
+            Filtering::Server if self.may_refuse => Err(refused(why, column)),
+            _ => Ok(()),
+        }
+    }
+
+    fn search(&mut self, searches: &[String]) -> Result<(), VantageError> {
+        let unsupported = |what: &str| error!(what).mark_unsupported();
+        let Some((first, others)) = searches.split_first() else { return Ok(()) };
+        if others.iter().any(|other| other != first) {
+            return Err(unsupported("the API cannot be asked for two searches at once"));
+        }
+        let parameter = self.table.filters.search(first);
+        let parameter =
+            parameter.ok_or_else(|| unsupported("the API cannot be asked for a search"))?;
+        self.add(vec![vec![parameter]]).map_err(unsupported)
+    }
+
+    fn add(&mut self, mut requests: Vec<Parameters>) -> Result<(), &'static str> {
+        let names = requests.iter().flatten().map(|(name, _)| name.as_str());
+        let names: HashSet<String> = names.map(str::to_owned).collect();
+        if names.iter().any(|name| self.taken.contains(name)) {
+            return Err("the parameter has another meaning already");
+        }
+        let encode_all = |parameters: Parameters| parameters.iter().map(encoded).collect();
+        match requests.len() {
+            0 => return Err("a custom form gave no parameters"),
+            1 => {
+                self.params.extend(requests.drain(..).flat_map(|one| -> Vec<_> { encode_all(one) }))
+            }
+            _ if !self.split.is_empty() => return Err("two lists take several requests each"),
+            _ => self.split = requests.into_iter().map(encode_all).collect(),
+        }
+        self.taken.extend(names);
         Ok(())
     }
+}
+
+fn encoded((name, value): &(String, String)) -> String {
+    format!("{}={}", encode(name), encode(value))
+}
+
+/// The first field that a test is about, to name it.
+fn first_field(test: &Test) -> String {
+    match test {
+        Test::Leaf(Leaf { field, .. }) => field.clone(),
+        Test::All(tests) | Test::Any(tests) => tests.first().map(first_field).unwrap_or_default(),
+        Test::Not(test) => first_field(test),
+        Test::Opaque => String::new(),
+    }
+}
+
+/// Where one item is, and what it must hold to be in the set.
+#[derive(Debug, PartialEq)]
+pub(super) struct ItemQuery {
+    pub(super) path: ItemPath,
+    pub(super) filter: Filter,
+}
+
+/// The query for one item of a table that has an item path; `None` when no row can match.
+///
+/// # Errors
+/// Those of [`lower`].
+pub(super) fn lower_item<'a>(
+    item_path: &str,
+    declared: &Declared,
+    conditions: impl IntoIterator<Item = Cow<'a, ApiCondition>>,
+) -> Result<Option<ItemQuery>, VantageError> {
+    let clauses = Clauses::of(conditions, declared)?;
+    let (path, used) = path::fill_item(item_path, &clauses.wanted())?;
+    let matches_nothing = clauses.match_nothing();
+    let query = ItemQuery { path, filter: clauses.into_filter(&used) };
+    Ok((!matches_nothing).then_some(query))
+}
+
+/// Where the table itself is, and what a row must hold to be in the set.
+#[derive(Debug, PartialEq)]
+pub(super) struct Place {
+    pub(super) target: String,
+    pub(super) filter: Filter,
+}
+
+/// The place of a table whose conditions are not sent; `None` when no row can match.
+///
+/// # Errors
+/// Those of [`lower`].
+pub(super) fn lower_path<'a>(
+    template: &str,
+    declared: &Declared,
+    conditions: impl IntoIterator<Item = Cow<'a, ApiCondition>>,
+) -> Result<Option<Place>, VantageError> {
+    let clauses = Clauses::of(conditions, declared)?;
+    let matches_nothing = clauses.match_nothing();
+    let Filled { path, fixed, used } = path::fill(template, &clauses.wanted())?;
+    let target = if fixed.is_empty() { path } else { format!("{path}?{fixed}") };
+    let place = Place { target, filter: clauses.into_filter(&used) };
+    Ok((!matches_nothing).then_some(place))
 }
 
 #[cfg(test)]
@@ -158,18 +298,30 @@ mod tests {
     use ciborium::Value;
     use proptest::prelude::*;
 
-    use super::*;
+    use super::{super::settings::Settings, *};
+
+    fn table(template: &str, filtering: Filtering) -> TableSettings {
+        let paging = crate::pager::Paging::page_number().page_size("per_page", 10);
+        Settings { paging, filtering, ..Settings::default() }.settings_of(template)
+    }
 
     fn lowered(
         template: &str,
         conditions: &[ApiCondition],
         filtering: Filtering,
     ) -> Result<Option<Query>, VantageError> {
-        lower(template, conditions.iter().map(Cow::Borrowed), filtering, &["page", "per_page"])
+        let conditions = conditions.iter().map(Cow::Borrowed);
+        lower(&table(template, filtering), &Declared::default(), conditions, &Ordered::default())
+    }
+
+    fn only(query: Result<Option<Query>, VantageError>) -> String {
+        let targets = query.unwrap().unwrap().targets();
+        assert_eq!(targets.len(), 1);
+        targets.into_iter().next().unwrap()
     }
 
     fn list(template: &str, conditions: &[ApiCondition]) -> String {
-        lowered(template, conditions, Filtering::Server).unwrap().unwrap().list()
+        only(lowered(template, conditions, Filtering::Server))
     }
 
     fn eq(field: &str, value: impl Into<Value>) -> ApiCondition {
@@ -225,7 +377,7 @@ mod tests {
         let conditions = [
             eq("f", Value::Null),
             eq("f", Value::Array(vec!["canary".into()])),
-            eq("f", Value::Tag(0, Box::new("canary".into()))),
+            eq("f", Value::Tag(1, Box::new("canary".into()))),
             eq("page", "canary"),
             ApiCondition::is_in("f", ["canary", "b"]),
             ApiCondition::unsupported("a search"),
@@ -258,19 +410,47 @@ mod tests {
     #[test]
     fn filtering_decides_what_is_sent() {
         let conditions = [eq("a", 1), eq("b", Value::Null), ApiCondition::is_in("c", [1, 2])];
-        let target = |filtering| lowered("c", &conditions, filtering).unwrap().unwrap().list();
+        let target = |filtering| only(lowered("c", &conditions, filtering));
         assert_eq!(target(Filtering::Checked), "c?a=1");
         assert_eq!(target(Filtering::Local), "c");
     }
 
     #[test]
-    fn an_item_lies_below_the_table() {
+    fn an_item_is_where_its_path_says() {
         let item = |template: &str, id: &str| {
-            lowered(template, &[eq("a", 1)], Filtering::Server).unwrap().unwrap().item(id)
+            let conditions = [eq("a", 1)].map(Cow::Owned);
+            lower_item(&path::below(template), &Declared::default(), conditions)
+                .unwrap()
+                .unwrap()
+                .path
+                .of(id)
         };
         assert_eq!(item("c", "a/b").unwrap(), "c/a%2Fb");
         assert_eq!(item("c/?lang=en", "7").unwrap(), "c/7?lang=en");
         assert_eq!(item("c", ".."), None);
+        assert_eq!(item("{a}/c", "7").unwrap(), "1/c/7");
+    }
+
+    #[test]
+    fn an_item_must_meet_what_did_not_fill_its_path() {
+        let conditions = || [eq("user", 1), eq("state", "open")].map(Cow::Owned);
+        let item = lower_item("o/{order}/of?u={user}&x=1", &Declared::default(), conditions());
+        assert!(item.is_err(), "the last placeholder is the id");
+        let item = lower_item("u/{user}/o/{order}?x=1", &Declared::default(), conditions())
+            .unwrap()
+            .unwrap();
+        assert_eq!(item.path.of("7").unwrap(), "u/1/o/7?x=1");
+        let row = |state: &str| [("state".to_owned(), state.into())].into_iter().collect();
+        assert_eq!(item.filter.admits(&row("open")), Some(true));
+        assert_eq!(item.filter.admits(&row("shut")), Some(false));
+        for path in ["o", "o/x{id}", "o/{id}x", "o/{user", "o?id={id}"] {
+            assert!(
+                lower_item(path, &Declared::default(), conditions())
+                    .unwrap_err()
+                    .is_incorrect_usage(),
+                "{path}"
+            );
+        }
     }
 
     proptest! {

@@ -1,9 +1,10 @@
 //! Lists, streams, gets and counts of one table: what each asks for, and what
 //! its answer means. Knows the table's shape, not its entity.
 
-use std::{borrow::Cow, sync::atomic::Ordering};
+use std::borrow::Cow;
 
 use ciborium::Value;
+use futures::{StreamExt, TryStreamExt, stream};
 use http::StatusCode;
 use indexmap::IndexMap;
 use serde::de::IgnoredAny;
@@ -13,13 +14,23 @@ use vantage_types::{Entity, Record};
 
 use super::{
     PoolApi,
+    aggregate::{Aggregate, Total},
+    branches::branches,
+    clauses::Declared,
+    columns::Columns,
     condition::ApiCondition,
     error::of_read,
+    fan_out::Branch,
     filter::Filter,
+    keyed::{Keyed, KeyedPages, Sorting},
     keys::{Keys, is_synthetic},
-    pages::{Pages, Walk},
-    query::{Filtering, Query, lower},
-    record::{Row, RowDecoder},
+    logic::flattened,
+    order::Ordered,
+    pages::Walk,
+    query::{Query, lower, lower_item},
+    record::RowDecoder,
+    relations,
+    settings::TableSettings,
     window::Window,
 };
 use crate::{
@@ -27,17 +38,20 @@ use crate::{
     pager::{ItemDecoder, Page, Typed, decode_item, fetch_page},
 };
 
-type Keyed = (String, Record<Value>);
-
 /// A table as a read sees it.
+#[derive(Clone)]
 pub(super) struct Read {
-    api: PoolApi,
-    path: String,
+    pub(super) api: PoolApi,
+    /// What Vantage calls the table.
+    pub(super) name: String,
+    pub(super) settings: TableSettings,
     conditions: Vec<ApiCondition>,
+    order: Ordered,
     id_field: Option<String>,
-    declared: Vec<String>,
-    decoder: RowDecoder,
-    window: Option<Window>,
+    pub(super) declared: Declared,
+    pub(super) columns: Columns,
+    pub(super) decoder: RowDecoder,
+    pub(super) window: Option<Window>,
 }
 
 /// What an item endpoint says about a row of the table's set.
@@ -50,26 +64,56 @@ enum Item {
 
 impl Read {
     /// # Errors
-    /// `Unsupported` for a table with an order, which the API cannot be asked for.
+    /// `Unsupported` for a table with an order that the API cannot be asked for and that
+    /// is not made on the rows.
     pub(super) fn of<E: Entity<Value>>(api: &PoolApi, table: &Table<PoolApi, E>) -> Result<Self> {
-        if table.orders().next().is_some() {
-            return Err(error!("the API cannot be asked for an order").mark_unsupported());
-        }
+        let settings = api.settings.settings_of(table.table_name());
+        let declared = Declared::of(table);
+        let orders = table.orders().map(|(condition, direction)| (condition, *direction));
+        let order = settings.ordering.lower(
+            orders,
+            |column| settings.field_of(column).into_owned(),
+            |column| declared.numeric.contains(column),
+        )?;
         let id_field = table.id_field().map(|column| column.name().to_owned());
-        let columns = table.columns().iter();
-        let decoder = RowDecoder::new(
+        let types = table.columns().iter();
+        let columns = Columns::new(
             id_field.clone(),
-            columns.map(|(name, column)| (name.as_str(), column.get_type())),
-        );
+            types.map(|(name, column)| (name.as_str(), column.get_type())),
+            &settings.aliases,
+        )?;
         Ok(Self {
             api: api.clone(),
-            path: table.table_name().to_owned(),
+            name: table.table_name().to_owned(),
+            settings,
             conditions: table.conditions().cloned().collect(),
+            order,
             id_field,
-            declared: table.row_fields(),
-            decoder,
+            declared,
+            decoder: RowDecoder::new(columns.clone()),
+            columns,
             window: table.pagination().map(Window::of),
         })
+    }
+
+    /// Reads the values of other tables that conditions stand for.
+    pub(super) async fn resolved(mut self) -> Result<Self> {
+        if relations::resolve(&mut self.conditions).await? {
+            self.settings.filters = self.settings.filters.with_some_lists();
+        }
+        self.flatten();
+        Ok(self)
+    }
+
+    /// Looks at each part of a conjunction on its own.
+    pub(super) fn flatten(&mut self) {
+        self.conditions = flattened(std::mem::take(&mut self.conditions));
+    }
+
+    /// The same read of the rows from `offset`, at most `limit` of them.
+    pub(super) fn windowed(mut self, offset: u64, limit: u64) -> Self {
+        self.window = Some(Window::new(offset, limit));
+        self
     }
 
     pub(super) async fn list(self) -> Result<IndexMap<String, Record<Value>>> {
@@ -81,6 +125,16 @@ impl Read {
         Ok(rows)
     }
 
+    /// The rows of the window, and how many the set has when an answer told.
+    pub(super) async fn window(self) -> Result<(Vec<Keyed>, Option<u64>)> {
+        let mut rows = Vec::new();
+        let mut pages = self.keyed(Keys::exact())?;
+        while let Some(page) = pages.next().await {
+            rows.extend(page?);
+        }
+        Ok((rows, pages.total()))
+    }
+
     /// The rows page by page, for a stream.
     pub(super) fn pages(self) -> Result<KeyedPages> {
         self.keyed(Keys::recent())
@@ -88,24 +142,53 @@ impl Read {
 
     /// The row with `id`, whatever the window. A 404 to a question for that id
     /// means that there is none.
-    pub(super) async fn get(mut self, id: &str) -> Result<Option<Record<Value>>> {
-        self.window = None;
+    pub(super) async fn get(self, id: &str) -> Result<Option<Record<Value>>> {
+        let mut read = self.unordered();
+        read.window = None;
+        read.get_any(id).await
+    }
+
+    async fn get_any(self, id: &str) -> Result<Option<Record<Value>>> {
+        let has_meaning = self.id_field.is_some() && !is_synthetic(id);
+        let Some(branches) = self.branches().filter(|_| has_meaning) else {
+            return self.get_one(id).await;
+        };
+        // The row of the first set that has it.
+        let at_once = self.settings.prefetch;
+        let gets = branches.into_iter().map(|branch| {
+            let mut read = self.clone();
+            read.conditions.extend(branch);
+            read.get_one(id)
+        });
+        let mut found = stream::iter(gets).buffered(at_once).boxed();
+        while let Some(row) = found.try_next().await? {
+            if row.is_some() {
+                return Ok(row);
+            }
+        }
+        Ok(None)
+    }
+
+    async fn get_one(mut self, id: &str) -> Result<Option<Record<Value>>> {
         // A made-up key, and any key of a table without an id, means nothing to the API.
-        if self.api.settings.item_endpoints && !is_synthetic(id) {
-            match self.get_item(id).await? {
+        if let Some(item_path) = self.settings.item_path.as_ref().filter(|_| !is_synthetic(id)) {
+            match self.get_item(item_path, id).await? {
                 Item::Found(row) => return Ok(Some(row)),
                 Item::Absent => return Ok(None),
                 Item::Unclear => {}
             }
         }
         let by_id = self.id_field.as_deref().filter(|_| !is_synthetic(id));
-        let Some(query) = self.query(by_id.map(|field| ApiCondition::eq(field, id)))? else {
-            return Ok(None);
+        let by_id = by_id.map(|field| ApiCondition::eq(field, id));
+        let by_id = match self.query(by_id.as_slice()) {
+            // The set can be read, if not by its ids.
+            Err(error) if error.is_unsupported() => None,
+            _ => by_id,
         };
         let is_asked_by_id = by_id.is_some();
-        let mut walk = self.walk(&query);
-        walk.prefetch = 1;
-        let mut pages = KeyedPages::new(self, Some(walk), Keys::exact());
+        self.conditions.extend(by_id);
+        self.settings.prefetch = 1;
+        let mut pages = self.keyed(Keys::exact())?;
         while let Some(page) = pages.next().await {
             let rows = match page {
                 Err(error) if is_asked_by_id && error.is_not_found() => return Ok(None),
@@ -118,57 +201,65 @@ impl Read {
         Ok(None)
     }
 
-    async fn get_item(&self, id: &str) -> Result<Item> {
-        let Some(query) = self.query(None)? else { return Ok(Item::Absent) };
-        let Some(target) = query.item(id) else { return Ok(Item::Unclear) };
+    async fn get_item(&self, item_path: &str, id: &str) -> Result<Item> {
+        let query = lower_item(item_path, &self.declared, self.conditions())?;
+        let Some(query) = query else { return Ok(Item::Absent) };
+        let Some(target) = query.path.of(id) else { return Ok(Item::Unclear) };
         let response = match self.api.pool.get(target).await {
             Ok(response) => response,
             Err(error) if error.status() == Some(StatusCode::NOT_FOUND) => return Ok(Item::Absent),
             Err(error) => return Err(self.failed(error)),
         };
-        let envelope = self.api.settings.envelope_of(&self.path);
-        let row =
-            decode_item(&self.decoder, &envelope, &response).map_err(|error| self.failed(error))?;
+        let row = decode_item(&self.decoder, &self.settings.envelope, &response)
+            .map_err(|error| self.failed(error))?;
         if row.id.as_ref().is_some_and(|own| own != id) {
             return Err(error!("the item endpoint answered with another id", id = id));
         }
-        Ok(match query.remaining().admits(&row.record) {
-            Some(true) => Item::Found(row.record),
+        Ok(match query.filter.admits(&row.record) {
+            Some(true) => Item::Found(self.finished(row.record)),
             Some(false) => Item::Absent,
             None => Item::Unclear,
         })
     }
 
     /// The first row, from one request for one row where that can tell.
-    pub(super) async fn some(self) -> Result<Option<Keyed>> {
-        let Some(query) = self.query(None)? else { return Ok(None) };
-        if self.window.is_none() && self.filter(&query).is_empty() {
-            let page = self.first_page(&query, self.decoder.clone()).await?;
+    pub(super) async fn some(mut self) -> Result<Option<Keyed>> {
+        if self.window.is_none()
+            && let Some(target) = self.only_target()?
+        {
+            let page = self.first_page(&target, self.decoder.clone()).await?;
             let has_more = page.meta.total.is_some_and(|total| total > 0);
             if !page.items.is_empty() || !has_more {
                 let first = page.items.into_iter().next().map(|row| (0, row));
                 let rows = Keys::exact().page(first.into_iter().collect())?;
-                return Ok(rows.into_iter().next().map(|(key, row)| (key, row.record)));
+                return Ok(rows
+                    .into_iter()
+                    .next()
+                    .map(|(key, row)| (key, self.finished(row.record))));
             }
         }
-        let mut walk = self.walk(&query);
-        walk.prefetch = 1;
-        let mut pages = KeyedPages::new(self, Some(walk), Keys::exact());
+        self.settings.prefetch = 1;
+        let mut pages = self.keyed(Keys::exact())?;
         Ok(pages.next().await.transpose()?.and_then(|rows| rows.into_iter().next()))
     }
 
     /// How many rows the set has, whatever the window.
-    pub(super) async fn count(mut self) -> Result<u64> {
-        self.window = None;
-        let Some(query) = self.query(None)? else { return Ok(0) };
-        if self.filter(&query).is_empty() && self.api.settings.paging.is_paged() {
-            let page = self.first_page(&query, Typed::<IgnoredAny>::new()).await?;
+    pub(super) async fn count(self) -> Result<u64> {
+        let mut read = self.unordered();
+        read.window = None;
+        read.count_all().await
+    }
+
+    async fn count_all(self) -> Result<u64> {
+        if self.settings.paging.is_paged()
+            && let Some(target) = self.only_target()?
+        {
+            let page = self.first_page(&target, Typed::<IgnoredAny>::new()).await?;
             if let Some(total) = page.meta.total {
                 return Ok(total);
             }
         }
-        let walk = self.walk(&query);
-        let mut pages = KeyedPages::new(self, Some(walk), Keys::exact());
+        let mut pages = self.keyed(Keys::exact())?;
         let mut count = 0;
         while let Some(page) = pages.next().await {
             count += page?.len() as u64;
@@ -176,87 +267,123 @@ impl Read {
         Ok(count)
     }
 
-    async fn first_page<D: ItemDecoder>(&self, query: &Query, decoder: D) -> Result<Page<D::Item>> {
-        let settings = &self.api.settings;
+    /// A sum or an extreme of `column` over the whole set.
+    pub(super) async fn aggregate(self, of: Aggregate, column: &str) -> Result<Value> {
+        let mut read = self.unordered();
+        read.window = None;
+        let mut total = Total::new(of, column, read.declared.numeric.contains(column));
+        let mut pages = read.keyed(Keys::exact())?;
+        while let Some(page) = pages.next().await {
+            for (_, row) in page? {
+                total.add(&row)?;
+            }
+        }
+        total.finish()
+    }
+
+    async fn first_page<D: ItemDecoder>(&self, target: &str, decoder: D) -> Result<Page<D::Item>> {
         fetch_page(
             &self.api.pool,
-            &query.list(),
-            &settings.paging,
-            &settings.envelope_of(&self.path),
+            target,
+            &self.settings.paging,
+            &self.settings.envelope,
             decoder,
-            settings.paging.start(),
+            self.settings.paging.start(),
             Some(1),
         )
         .await
         .map_err(|error| self.failed(error))
     }
 
-    /// The query under the table's conditions and `also`; `None` when no row can match.
-    fn query(&self, also: Option<ApiCondition>) -> Result<Option<Query>> {
-        let settings = &self.api.settings;
-        let conditions = self.conditions.iter().map(Cow::Borrowed).chain(also.map(Cow::Owned));
-        lower(&self.path, conditions, settings.filtering, &settings.paging.parameters())
-    }
-
-    /// What is evaluated on the rows of a list.
-    fn filter(&self, query: &Query) -> Filter {
-        match self.api.settings.filtering {
-            Filtering::Server => Filter::default(),
-            Filtering::Checked | Filtering::Local => query.remaining().clone(),
+    /// The target of the one request that asks for the whole set, in its order, and for
+    /// nothing but the set.
+    pub(super) fn only_target(&self) -> Result<Option<String>> {
+        if self.branches().is_some() {
+            return Ok(None);
         }
+        let query = self.query(&[])?.filter(|query| query.order.made_on_rows().is_none());
+        Ok(query.and_then(|query| query.only_target()))
     }
 
-    fn walk(&self, query: &Query) -> Walk {
-        let settings = &self.api.settings;
+    /// What narrows the table to each of its sets, if they are several.
+    fn branches(&self) -> Option<Vec<Vec<ApiCondition>>> {
+        branches(&self.settings.path, &self.conditions)
+    }
+
+    /// The query under the table's conditions and `also`; `None` when no row can match.
+    fn query(&self, also: &[ApiCondition]) -> Result<Option<Query>> {
+        let conditions = self.conditions().chain(also.iter().map(Cow::Borrowed));
+        lower(&self.settings, &self.declared, conditions, &self.order)
+    }
+
+    fn unordered(mut self) -> Self {
+        self.order = Ordered::default();
+        self
+    }
+
+    pub(super) fn walk(&self, endpoint: String, filter: &Filter) -> Walk {
+        let settings = &self.settings;
         Walk {
             pool: self.api.pool.clone(),
-            endpoint: query.list(),
+            endpoint,
             paging: settings.paging.clone(),
-            envelope: settings.envelope_of(&self.path),
+            envelope: settings.envelope.clone(),
             decoder: self.decoder.clone(),
             prefetch: settings.prefetch,
-            filter: self.filter(query),
-            declared: self.declared.clone(),
+            filter: filter.clone(),
             window: self.window,
         }
     }
 
-    fn keyed(self, keys: Keys) -> Result<KeyedPages> {
-        let walk = self.query(None)?.map(|query| self.walk(&query));
-        Ok(KeyedPages::new(self, walk, keys))
-    }
-
-    fn failed(&self, error: Error) -> vantage_core::VantageError {
-        of_read(&self.path, error)
-    }
-}
-
-/// The pages of a read with the keys of their rows.
-pub(super) struct KeyedPages {
-    read: Read,
-    /// `None` when no row can match.
-    pages: Option<Pages>,
-    keys: Keys,
-}
-
-impl KeyedPages {
-    fn new(read: Read, walk: Option<Walk>, keys: Keys) -> Self {
-        Self { read, pages: walk.map(Walk::pages), keys }
-    }
-
-    /// The next rows. `None` at the end and after an error.
-    pub(super) async fn next(&mut self) -> Option<Result<Vec<Keyed>>> {
-        let page = self.pages.as_mut()?.next().await?;
-        let keyed = page.map_err(|error| self.read.failed(error)).and_then(|rows| self.key(rows));
-        if keyed.is_err() {
-            self.pages = None;
+    /// What is asked for, in order, each with what it is the set of, for people. None when
+    /// no row can match.
+    pub(super) fn queries(&mut self) -> Result<Vec<(String, Query)>> {
+        let mut queries = Vec::new();
+        match self.branches() {
+            None => queries.extend(self.query(&[])?.map(|query| (String::new(), query))),
+            Some(branches) => {
+                self.order = std::mem::take(&mut self.order).of_several_requests()?;
+                for conditions in branches {
+                    let shown = conditions.iter().map(ToString::to_string).collect::<Vec<_>>();
+                    let query = self.query(&conditions)?;
+                    queries.extend(query.map(|query| (shown.join(", "), query)));
+                }
+            }
         }
-        Some(keyed)
+        Ok(queries)
     }
 
-    fn key(&mut self, rows: Vec<(u64, Row)>) -> Result<Vec<Keyed>> {
-        let keyed = self.keys.page(rows)?;
-        self.read.api.repeated.fetch_add(self.keys.take_repeated(), Ordering::Relaxed);
-        Ok(keyed.into_iter().map(|(key, row)| (key, row.record)).collect())
+    pub(super) fn keyed(mut self, keys: Keys) -> Result<KeyedPages> {
+        let queries = self.queries()?;
+        let by = queries.first().and_then(|(_, query)| query.order.made_on_rows());
+        let sorting = by.map(|by| Sorting { by: by.to_vec(), window: self.window.take() });
+        let mut walks = Vec::with_capacity(queries.len());
+        for (name, query) in &queries {
+            let targets = query.targets().into_iter();
+            walks.extend(targets.map(|target| Branch {
+                walk: self.walk(target, &query.filter),
+                name: name.clone(),
+            }));
+        }
+        Ok(KeyedPages::new(self, walks, keys, sorting))
+    }
+
+    /// The conditions whose values are those of another table.
+    pub(super) fn related(&self) -> impl Iterator<Item = &ApiCondition> {
+        self.conditions.iter().filter(|condition| condition.is_related())
+    }
+
+    pub(super) fn conditions(&self) -> impl Iterator<Item = Cow<'_, ApiCondition>> {
+        self.conditions.iter().map(Cow::Borrowed)
+    }
+
+    /// The row as it is handed out.
+    pub(super) fn finished(&self, mut row: Record<Value>) -> Record<Value> {
+        self.columns.finish(&mut row);
+        row
+    }
+
+    pub(super) fn failed(&self, error: Error) -> vantage_core::VantageError {
+        of_read(&self.name, error)
     }
 }

@@ -4,94 +4,99 @@ use std::fmt;
 
 use ciborium::Value;
 use serde::{
-    Deserialize, Deserializer,
-    de::{MapAccess, Visitor},
+    Deserializer,
+    de::{Error, MapAccess, Visitor},
 };
+use serde_json::value::RawValue;
 use vantage_types::Record;
 
+use super::columns::Columns;
 use crate::pager::ItemDecoder;
 
-/// A row as the server sent it.
+/// A row with the columns of its table, before [`Columns::finish`].
 #[derive(Debug)]
-pub(super) struct Row {
+pub(super) struct Row<T = Record<Value>> {
     /// The text of its id, when it has a usable one.
     pub(super) id: Option<String>,
-    pub(super) record: Record<Value>,
+    pub(super) record: T,
 }
 
 /// Reads rows of one table.
 #[derive(Clone, Debug, Default)]
 pub(super) struct RowDecoder {
-    id_field: Option<String>,
-    /// The columns declared as floats.
-    floats: Vec<String>,
+    columns: Columns,
 }
 
 impl RowDecoder {
-    /// For rows with their id in `id_field`; `columns` gives the name and the
-    /// Rust type name of each declared column.
-    pub(super) fn new<'a>(
-        id_field: Option<String>,
-        columns: impl IntoIterator<Item = (&'a str, &'a str)>,
-    ) -> Self {
-        let is_float = |kind: &str| {
-            matches!(kind.trim_end_matches('>').rsplit(['<', ':']).next(), Some("f64" | "f32"))
-        };
-        let floats = columns
-            .into_iter()
-            .filter(|(_, kind)| is_float(kind))
-            .map(|(name, _)| name.to_owned())
-            .collect();
-        Self { id_field, floats }
+    pub(super) fn new(columns: Columns) -> Self {
+        Self { columns }
     }
 }
 
 impl ItemDecoder for RowDecoder {
-    type Raw = Fields;
     type Item = Row;
 
-    fn finish(&self, Fields(mut record): Fields) -> Row {
-        for field in &self.floats {
-            if let Some(value) = record.get_mut(field)
-                && let Value::Integer(number) = value
-            {
-                *value = Value::Float(i128::from(*number) as f64);
+    fn decode<'de, D: Deserializer<'de>>(&self, deserializer: D) -> Result<Row, D::Error> {
+        let fields = Fields { exact: self.columns.exact().collect() };
+        let mut record = deserializer.deserialize_map(fields)?;
+        self.columns.lift(&mut record);
+        let id = self.columns.id().and_then(|column| id_text(record.get(column)?));
+        Ok(Row { id, record })
+    }
+}
+
+/// The fields of an object, in its own order. Numbers at the `exact` paths, from the
+/// object down, are the text of their digits.
+struct Fields<'a> {
+    exact: Vec<&'a [String]>,
+}
+
+impl<'a> Fields<'a> {
+    /// What is exact below `field`.
+    fn below(&self, field: &str) -> Fields<'a> {
+        let below = |path: &&'a [String]| path.split_first().filter(|(first, _)| *first == field);
+        Fields { exact: self.exact.iter().filter_map(below).map(|(_, rest)| rest).collect() }
+    }
+
+    fn value(self, json: &RawValue) -> Result<Value, serde_json::Error> {
+        let text = json.get();
+        let is_exact = self.exact.iter().any(|path| path.is_empty());
+        match text.as_bytes() {
+            [b'-' | b'0'..=b'9', ..] if is_exact => Ok(Value::from(text)),
+            [b'{', ..] => {
+                let fields = serde_json::Deserializer::from_str(text).deserialize_map(self)?;
+                Ok(fields.into())
             }
+            _ => serde_json::from_str(text),
         }
-        let id = self.id_field.as_ref().and_then(|field| id_text(record.get(field)?));
-        Row { id, record }
     }
 }
 
-/// The fields of an object, in its own order.
-pub(super) struct Fields(Record<Value>);
-
-impl<'de> Deserialize<'de> for Fields {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_map(FieldsVisitor)
-    }
-}
-
-struct FieldsVisitor;
-
-impl<'de> Visitor<'de> for FieldsVisitor {
-    type Value = Fields;
+impl<'de> Visitor<'de> for Fields<'_> {
+    type Value = Record<Value>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("a row, which is an object")
     }
 
-    fn visit_map<M: MapAccess<'de>>(self, mut map: M) -> Result<Fields, M::Error> {
+    fn visit_map<M: MapAccess<'de>>(self, mut map: M) -> Result<Record<Value>, M::Error> {
         let mut record = Record::with_capacity(map.size_hint().unwrap_or(8));
-        while let Some((field, value)) = map.next_entry::<String, Value>()? {
+        while let Some(field) = map.next_key::<String>()? {
+            let below = self.below(&field);
+            let value = if below.exact.is_empty() {
+                map.next_value()?
+            } else {
+                let json: &RawValue = map.next_value()?;
+                below.value(json).map_err(M::Error::custom)?
+            };
             record.insert(field, value);
         }
-        Ok(Fields(record))
+        Ok(record)
     }
 }
 
 /// The text of an id: a text that is not empty, an integer or a boolean.
-fn id_text(value: &Value) -> Option<String> {
+pub(super) fn id_text(value: &Value) -> Option<String> {
     match value {
         Value::Text(text) if !text.is_empty() => Some(text.clone()),
         Value::Integer(number) => Some(i128::from(*number).to_string()),
@@ -102,6 +107,8 @@ fn id_text(value: &Value) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
+    use indexmap::IndexMap;
+
     use super::*;
 
     fn read(json: &str) -> Result<Row, serde_json::Error> {
@@ -110,9 +117,13 @@ mod tests {
             ("share", "core::option::Option<f32>"),
             ("population", "i64"),
             ("name", "alloc::string::String"),
+            ("price", "rust_decimal::decimal::Decimal"),
+            ("fee", "core::option::Option<rust_decimal::decimal::Decimal>"),
         ];
-        let decoder = RowDecoder::new(Some("id".into()), columns);
-        serde_json::from_str(json).map(|fields| decoder.finish(fields))
+        let aliases = IndexMap::from([("price".into(), "offer.price".into())]);
+        let columns = Columns::new(Some("id".into()), columns, &aliases).unwrap();
+        let decoder = RowDecoder::new(columns);
+        decoder.decode(&mut serde_json::Deserializer::from_str(json))
     }
 
     #[test]
@@ -140,6 +151,26 @@ mod tests {
         assert_eq!(row.record["area"], Value::Float(7.0));
         assert_eq!(row.record["share"], Value::Float(8.0));
         assert_eq!(row.record["population"], Value::from(9));
+    }
+
+    #[test]
+    fn a_decimal_keeps_its_digits_wherever_it_is() {
+        let row = read(
+            r#"{"fee":0.10,"offer":{"price":-12345678901234567890.123456789,"x":{"y":1.50}}}"#,
+        );
+        let row = row.unwrap();
+        assert_eq!(row.record["fee"], Value::from("0.10"));
+        assert_eq!(row.record["price"], Value::from("-12345678901234567890.123456789"));
+        let x = Value::Map(vec![("y".into(), 1.5.into())]);
+        assert_eq!(row.record["offer"], Value::Map(vec![("x".into(), x)]));
+        for (json, fee) in [
+            ("null", Value::Null),
+            ("\"1.0\"", "1.0".into()),
+            ("[1]", Value::Array(vec![1.into()])),
+        ] {
+            assert_eq!(read(&format!("{{\"fee\":{json}}}")).unwrap().record["fee"], fee);
+        }
+        assert!(read(r#"{"fee":1.}"#).is_err());
     }
 
     #[test]

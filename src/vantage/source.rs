@@ -1,5 +1,5 @@
 //! [`PoolApi`] as Vantage's `TableSource`: translates, and leaves the work to
-//! `reads`. What a REST API cannot do is refused here, before any request.
+//! `reads` and `writes`. What a REST API cannot do is refused here, before any request.
 
 use std::pin::Pin;
 
@@ -23,7 +23,10 @@ use vantage_table::{
 };
 use vantage_types::{Entity, Record};
 
-use super::{PoolApi, condition::ApiCondition, reads::Read};
+use super::{
+    PoolApi, aggregate::Aggregate, condition::ApiCondition, reads::Read, relations::Related,
+    writes::Write,
+};
 
 type Rows = IndexMap<String, Record<Value>>;
 
@@ -85,7 +88,7 @@ impl TableSource for PoolApi {
     fn condition_equality(&self, condition: &ApiCondition) -> Option<(String, Value)> {
         match condition {
             ApiCondition::Eq { field, value } => Some((field.clone(), value.clone())),
-            ApiCondition::In { .. } | ApiCondition::Unsupported { .. } => None,
+            _ => None,
         }
     }
 
@@ -94,7 +97,12 @@ impl TableSource for PoolApi {
     }
 
     fn condition_column(&self, condition: &ApiCondition) -> Option<String> {
-        condition.field().map(str::to_owned)
+        condition.narrowed_field().map(str::to_owned)
+    }
+
+    /// Each write through a narrowed table is confined or refused.
+    fn can_confine_writes(&self) -> bool {
+        self.settings.has_writes()
     }
 
     fn create_column<Type: ColumnType>(&self, name: &str) -> Column<Type> {
@@ -120,9 +128,9 @@ impl TableSource for PoolApi {
     fn search_table_condition<E: Entity<Value>>(
         &self,
         _table: &Table<Self, E>,
-        _search_value: &str,
+        search_value: &str,
     ) -> ApiCondition {
-        ApiCondition::unsupported("a search")
+        ApiCondition::Search { text: search_value.to_owned() }
     }
 
     fn related_in_condition<E: Entity<Value> + 'static>(
@@ -131,14 +139,11 @@ impl TableSource for PoolApi {
         source_table: &Table<Self, E>,
         source_column: &str,
     ) -> ApiCondition {
-        let source = source_table.table_name().split('?').next().unwrap_or_default();
-        ApiCondition::unsupported(format!(
-            "`{target_field}` in the values of `{source_column}` of `{source}`"
-        ))
+        ApiCondition::Related(Related::new(target_field, source_table, source_column))
     }
 
     async fn list_table_values<E: Entity<Value>>(&self, table: &Table<Self, E>) -> Result<Rows> {
-        Read::of(self, table)?.list().await
+        Read::of(self, table)?.resolved().await?.list().await
     }
 
     fn stream_table_values<'a, E: Entity<Value> + 'a>(
@@ -147,7 +152,7 @@ impl TableSource for PoolApi {
     ) -> Pin<Box<dyn Stream<Item = Result<(String, Record<Value>)>> + Send + 'a>> {
         let read = Read::of(self, table);
         Box::pin(async_stream::try_stream! {
-            let mut pages = read?.pages()?;
+            let mut pages = read?.resolved().await?.pages()?;
             while let Some(page) = pages.next().await {
                 for row in page? {
                     yield row;
@@ -161,18 +166,18 @@ impl TableSource for PoolApi {
         table: &Table<Self, E>,
         id: &String,
     ) -> Result<Option<Record<Value>>> {
-        Read::of(self, table)?.get(id).await
+        Read::of(self, table)?.resolved().await?.get(id).await
     }
 
     async fn get_table_some_value<E: Entity<Value>>(
         &self,
         table: &Table<Self, E>,
     ) -> Result<Option<(String, Record<Value>)>> {
-        Read::of(self, table)?.some().await
+        Read::of(self, table)?.resolved().await?.some().await
     }
 
     async fn get_table_count<E: Entity<Value>>(&self, table: &Table<Self, E>) -> Result<i64> {
-        let count = Read::of(self, table)?.count().await?;
+        let count = Read::of(self, table)?.resolved().await?.count().await?;
         Ok(i64::try_from(count).unwrap_or(i64::MAX))
     }
 
@@ -198,75 +203,75 @@ impl TableSource for PoolApi {
 
     async fn get_table_sum<E: Entity<Value>>(
         &self,
-        _table: &Table<Self, E>,
-        _column: &Column<Value>,
+        table: &Table<Self, E>,
+        column: &Column<Value>,
     ) -> Result<Value> {
-        Err(unsupported("sums"))
+        Read::of(self, table)?.resolved().await?.aggregate(Aggregate::Sum, column.name()).await
     }
 
     async fn get_table_max<E: Entity<Value>>(
         &self,
-        _table: &Table<Self, E>,
-        _column: &Column<Value>,
+        table: &Table<Self, E>,
+        column: &Column<Value>,
     ) -> Result<Value> {
-        Err(unsupported("maxima"))
+        Read::of(self, table)?.resolved().await?.aggregate(Aggregate::Max, column.name()).await
     }
 
     async fn get_table_min<E: Entity<Value>>(
         &self,
-        _table: &Table<Self, E>,
-        _column: &Column<Value>,
+        table: &Table<Self, E>,
+        column: &Column<Value>,
     ) -> Result<Value> {
-        Err(unsupported("minima"))
+        Read::of(self, table)?.resolved().await?.aggregate(Aggregate::Min, column.name()).await
     }
 
     async fn insert_table_value<E: Entity<Value>>(
         &self,
-        _table: &Table<Self, E>,
-        _id: &String,
-        _record: &Record<Value>,
+        table: &Table<Self, E>,
+        id: &String,
+        record: &Record<Value>,
     ) -> Result<Record<Value>> {
-        Err(unsupported("inserts"))
+        Write::of(self, table).await?.insert(id, record).await
     }
 
     async fn replace_table_value<E: Entity<Value>>(
         &self,
-        _table: &Table<Self, E>,
-        _id: &String,
-        _record: &Record<Value>,
+        table: &Table<Self, E>,
+        id: &String,
+        record: &Record<Value>,
     ) -> Result<Record<Value>> {
-        Err(unsupported("replacing rows"))
+        Write::of(self, table).await?.replace(id, record).await
     }
 
     async fn patch_table_value<E: Entity<Value>>(
         &self,
-        _table: &Table<Self, E>,
-        _id: &String,
-        _partial: &Record<Value>,
+        table: &Table<Self, E>,
+        id: &String,
+        partial: &Record<Value>,
     ) -> Result<Record<Value>> {
-        Err(unsupported("patches"))
+        Write::of(self, table).await?.patch(id, partial).await
     }
 
     async fn delete_table_value<E: Entity<Value>>(
         &self,
-        _table: &Table<Self, E>,
-        _id: &String,
+        table: &Table<Self, E>,
+        id: &String,
     ) -> Result<()> {
-        Err(unsupported("deletes"))
+        Write::of(self, table).await?.delete(id).await
     }
 
     async fn delete_table_all_values<E: Entity<Value>>(
         &self,
-        _table: &Table<Self, E>,
+        table: &Table<Self, E>,
     ) -> Result<()> {
-        Err(unsupported("deletes"))
+        Write::of(self, table).await?.delete_all().await
     }
 
     async fn insert_table_return_id_value<E: Entity<Value>>(
         &self,
-        _table: &Table<Self, E>,
-        _record: &Record<Value>,
+        table: &Table<Self, E>,
+        record: &Record<Value>,
     ) -> Result<String> {
-        Err(unsupported("inserts"))
+        Write::of(self, table).await?.insert_return_id(record).await
     }
 }

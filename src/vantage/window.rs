@@ -16,8 +16,11 @@ pub(super) struct Window {
 impl Window {
     pub(super) fn of(pagination: &Pagination) -> Self {
         let unsigned = |number: i64| u64::try_from(number).unwrap_or(0);
-        let start = unsigned(pagination.skip());
-        Self { start, end: start.saturating_add(unsigned(pagination.limit())) }
+        Self::new(unsigned(pagination.skip()), unsigned(pagination.limit()))
+    }
+
+    pub(super) fn new(start: u64, limit: u64) -> Self {
+        Self { start, end: start.saturating_add(limit) }
     }
 
     pub(super) fn is_served(&self) -> bool {

@@ -2,9 +2,12 @@
 
 use std::{error::Error as _, future::Future, time::Duration};
 
-use crate::support::hostile::{Answer, Hostile, HostileServer};
+use crate::support::{
+    hostile::{Answer, Hostile, HostileServer},
+    raw_server::RawServer,
+};
 use futures::StreamExt;
-use vantage_api_pool::{ApiCondition, AwwPool, Envelope, Error, PoolApi, PoolTableExt};
+use vantage_api_pool::{ApiCondition, AwwPool, Envelope, Error, PoolApi, PoolTableExt, Request};
 use vantage_core::{ErrorKind, VantageError};
 use vantage_dataset::prelude::*;
 use vantage_table::table::Table;
@@ -29,7 +32,7 @@ async fn list_error(table: &Rows) -> VantageError {
 }
 
 #[tokio::test]
-async fn a_status_becomes_the_kind_that_it_means() {
+async fn accept_49_a_status_becomes_the_kind_that_it_means() {
     for (status, kind) in [
         (400, ErrorKind::Generic),
         (403, ErrorKind::Forbidden),
@@ -51,7 +54,7 @@ async fn a_status_becomes_the_kind_that_it_means() {
 }
 
 #[tokio::test]
-async fn a_passing_failure_names_its_attempts_and_keeps_its_source() {
+async fn accept_49_a_passing_failure_names_its_attempts_and_keeps_its_source() {
     let server = Hostile::new(25).on_any(Answer::Status(503)).start();
     let error = list_error(&rows(api(&server))).await;
     assert_eq!(error.kind(), ErrorKind::Generic);
@@ -117,7 +120,7 @@ async fn a_row_that_is_no_object_is_named_as_such() {
 }
 
 #[tokio::test]
-async fn the_start_of_the_body_is_kept_and_cut_on_a_character_boundary() {
+async fn accept_50_the_start_of_the_body_is_kept_and_cut_on_a_character_boundary() {
     let server = Hostile::new(25).on_any(Answer::Body("☃".repeat(5_000))).start();
     let error = list_error(&rows(api(&server))).await;
     let body = &error.context["body"];
@@ -125,19 +128,96 @@ async fn the_start_of_the_body_is_kept_and_cut_on_a_character_boundary() {
 }
 
 #[tokio::test]
-async fn no_answer_is_a_transport_error_that_says_so() {
-    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    let url = format!("http://{}", listener.local_addr().unwrap());
-    drop(listener);
-    let api = PoolApi::new(AwwPool::builder(url).build().unwrap());
-    let error = list_error(&rows(api)).await;
-    assert_eq!(error.kind(), ErrorKind::Generic);
-    assert_eq!(error.context["kind"], "connect");
-    assert!(!error.context.contains_key("status"));
+async fn accept_50_a_refusal_is_final_after_one_attempt_and_keeps_what_the_server_says() {
+    for status in [400, 402, 404, 410, 415, 422, 451] {
+        let server = Hostile::new(25).on_any(Answer::Status(status)).start();
+        let error = list_error(&rows(api(&server))).await;
+        assert_eq!(error.context["attempts"], "1", "{status}");
+        assert_eq!(server.log(|log| log.seen.len()), 1, "{status}");
+        let reason = http::StatusCode::from_u16(status).unwrap();
+        let reason = reason.canonical_reason().unwrap();
+        assert!(error.context["body"].contains(reason), "{:?}", error.context);
+    }
+    for status in [408, 429] {
+        let server = Hostile::new(25).on_any(Answer::Status(status).times(1)).start();
+        assert_eq!(within(rows(api(&server)).list_values()).await.unwrap().len(), 25, "{status}");
+    }
 }
 
 #[tokio::test]
-async fn neither_a_query_string_nor_a_credential_appears_in_an_error() {
+async fn accept_51_no_answer_is_a_transport_error_that_says_so() {
+    let resetting = RawServer::start(|mut peer| async move {
+        peer.request().await;
+        peer.reset();
+    });
+    let silent = RawServer::start(|mut peer| async move { peer.closed().await });
+    let plain = RawServer::start(|mut peer| async move {
+        peer.write(b"HTTP/1.1 400 Bad Request\r\n\r\n").await;
+        peer.closed().await;
+    });
+    for (url, kind) in [
+        // Nobody listens where only the system may.
+        ("http://127.0.0.1:1".to_owned(), "connect"),
+        (resetting.url(), "disconnected"),
+        (silent.url(), "timeout"),
+        (plain.url().replace("http://", "https://"), "tls"),
+    ] {
+        let pool = AwwPool::builder(url).request_timeout(Duration::from_millis(200)).build();
+        let error = list_error(&rows(PoolApi::new(pool.unwrap()))).await;
+        assert_eq!(error.kind(), ErrorKind::Generic);
+        assert_eq!(error.context["kind"], kind, "{error}");
+        assert!(error.source().unwrap().to_string().starts_with(kind), "{error}");
+        assert!(!error.context.contains_key("status"));
+    }
+}
+
+#[tokio::test]
+async fn accept_51_an_error_about_an_item_quotes_no_value_of_it() {
+    #[derive(Clone, Debug, serde::Serialize, serde::Deserialize)]
+    struct Numbered {
+        n: i64,
+    }
+    let body = r#"{"data":[{"id":1,"n":1},{"id":2,"n":"canary"}]}"#;
+    let server = Hostile::new(2).on_any(Answer::Body(body.into())).start();
+    let table = Table::<PoolApi, Numbered>::new("rows", api(&server)).with_id_column("id");
+    let error = within(table.list_direct()).await.unwrap_err();
+    assert_eq!(error.context["kind"], "decode");
+    let why = error.source().and_then(std::error::Error::source).unwrap().to_string();
+    assert_eq!(
+        why,
+        "invalid type, expected i64 at line 1 column 20 of item 1 of the list, counted from 0"
+    );
+    assert!(all_texts(&error).iter().all(|text| !text.contains("canary")));
+    assert!(!all_texts(&within(table.list()).await.unwrap_err()).concat().contains("canary"));
+}
+
+/// All that an error and its sources print.
+fn all_texts(error: &VantageError) -> Vec<String> {
+    let mut texts = vec![error.to_string(), format!("{error:?}")];
+    let mut source = error.source();
+    while let Some(inner) = source {
+        texts.extend([inner.to_string(), format!("{inner:?}")]);
+        source = inner.source();
+    }
+    texts
+}
+
+#[tokio::test]
+async fn accept_52_a_bad_header_fails_before_anything_is_sent_and_is_not_echoed() {
+    let server = Hostile::new(25).start();
+    for (name, value) in [("x canary", "fine"), ("x-key", "canary\r\nx: y"), ("x-key", "canary\0")]
+    {
+        let error = AwwPool::builder(server.url()).default_header(name, value).build().unwrap_err();
+        assert!(!format!("{error} {error:?}").contains("canary"));
+        let error = Request::get("/rows").header(name, value).unwrap_err();
+        assert!(VantageError::from(error.clone()).is_incorrect_usage());
+        assert!(!format!("{error} {error:?}").contains("canary"));
+    }
+    assert_eq!(server.log(|log| log.seen.len()), 0);
+}
+
+#[tokio::test]
+async fn accept_51_neither_a_query_string_nor_a_credential_appears_in_an_error() {
     for answer in [Answer::Status(400), Answer::Status(500), Answer::Html] {
         let server = Hostile::new(25).on_any(answer).start();
         let api = api(&server);
@@ -150,12 +230,7 @@ async fn neither_a_query_string_nor_a_credential_appears_in_an_error() {
             within(table.get_count()).await.unwrap_err(),
         ];
         for error in errors {
-            let mut texts = vec![error.to_string(), format!("{error:?}")];
-            let mut source = error.source();
-            while let Some(inner) = source {
-                texts.extend([inner.to_string(), format!("{inner:?}")]);
-                source = inner.source();
-            }
+            let texts = all_texts(&error);
             assert!(texts.iter().all(|text| !text.contains("canary")), "{texts:?}");
         }
         let conditions: Vec<_> = table.conditions().collect();

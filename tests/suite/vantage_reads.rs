@@ -61,7 +61,7 @@ async fn barrier(server: &HostileServer, api: &PoolApi) {
 }
 
 #[tokio::test]
-async fn a_list_holds_every_row_in_server_order() {
+async fn accept_01_a_list_holds_every_row_in_server_order() {
     let server = Hostile::new(95).start();
     for api in [api(&server), sized(&server, 50), sized(&server, 3)] {
         assert_eq!(listed(&rows(api)).await, (0..95).collect::<Vec<_>>());
@@ -69,7 +69,7 @@ async fn a_list_holds_every_row_in_server_order() {
 }
 
 #[tokio::test]
-async fn an_item_endpoint_finds_a_row_of_a_later_page_with_one_request() {
+async fn accept_02_an_item_endpoint_finds_a_row_of_a_later_page_with_one_request() {
     let server = Hostile::new(95).start();
     let found = within(rows(api(&server).item_endpoints(true)).get("57")).await.unwrap();
     assert_eq!(found, Some(Entry { id: 57, name: "row 57".into(), n: 57 }));
@@ -77,7 +77,7 @@ async fn an_item_endpoint_finds_a_row_of_a_later_page_with_one_request() {
 }
 
 #[tokio::test]
-async fn a_get_without_item_endpoints_asks_for_the_id_and_takes_one_request() {
+async fn accept_02_a_get_without_item_endpoints_asks_for_the_id_and_takes_one_request() {
     let server = Hostile::new(95).start();
     let found = within(rows(api(&server)).get("57")).await.unwrap();
     assert_eq!(found.map(|entry| entry.n), Some(57));
@@ -95,7 +95,7 @@ async fn an_api_that_ignores_the_id_yields_no_wrong_row() {
 }
 
 #[tokio::test]
-async fn an_absent_row_is_none_and_a_failure_is_an_error() {
+async fn accept_03_an_absent_row_is_none_and_a_failure_is_an_error() {
     let server = Hostile::new(25).start();
     for api in [api(&server), api(&server).item_endpoints(true)] {
         assert_eq!(within(rows(api).get("77")).await.unwrap(), None);
@@ -141,7 +141,7 @@ async fn an_item_with_another_id_is_an_error() {
 }
 
 #[tokio::test]
-async fn a_count_is_the_length_of_the_list_and_costs_one_small_request() {
+async fn accept_04_a_count_is_the_length_of_the_list_and_costs_one_small_request() {
     let server = Hostile::new(95).start();
     assert_eq!(within(rows(sized(&server, 10)).get_count()).await.unwrap(), 95);
     assert_eq!(server.log(|log| log.seen.len()), 1);
@@ -152,7 +152,7 @@ async fn a_count_is_the_length_of_the_list_and_costs_one_small_request() {
 }
 
 #[tokio::test]
-async fn a_count_without_a_total_reads_the_set() {
+async fn accept_04_a_count_without_a_total_reads_the_set() {
     for (default, cap) in [(10, 10), (7, 50)] {
         let server = Hostile::new(95)
             .page_size(default, cap)
@@ -166,7 +166,7 @@ async fn a_count_without_a_total_reads_the_set() {
 }
 
 #[tokio::test]
-async fn some_row_takes_one_request_for_one_row() {
+async fn accept_06_some_row_takes_one_request_for_one_row() {
     let server = Hostile::new(95).start();
     let (id, entry) = within(rows(sized(&server, 10)).get_some()).await.unwrap().unwrap();
     assert_eq!((id.as_str(), entry.n), ("0", 0));
@@ -314,7 +314,7 @@ async fn accept_15_rows_that_shift_while_they_are_read_are_all_there_once() {
 }
 
 #[tokio::test]
-async fn one_id_twice_in_one_answer_is_an_error_that_names_it() {
+async fn accept_40_one_id_twice_in_one_answer_is_an_error_that_names_it() {
     let server = Hostile::new(25).duplicate_id(15).start();
     let error = within(rows(api(&server)).list()).await.unwrap_err();
     assert!(error.to_string().contains("\"14\""), "{error}");
@@ -325,7 +325,7 @@ async fn one_id_twice_in_one_answer_is_an_error_that_names_it() {
 }
 
 #[tokio::test]
-async fn rows_without_an_id_get_keys_by_their_position() {
+async fn accept_40_rows_without_an_id_get_keys_by_their_position() {
     let server = Hostile::new(25).without_ids().start();
     let keys: Vec<String> =
         within(rows(api(&server)).list_values()).await.unwrap().into_keys().collect();
@@ -337,7 +337,7 @@ async fn rows_without_an_id_get_keys_by_their_position() {
 }
 
 #[tokio::test]
-async fn items_are_found_where_the_envelope_says() {
+async fn accept_38_items_are_found_where_the_envelope_says() {
     let shapes = [
         (Shape::Bare, Envelope::bare_array()),
         (Shape::At("result.rows"), Envelope::items_at("result.rows")),
@@ -349,7 +349,7 @@ async fn items_are_found_where_the_envelope_says() {
 }
 
 #[tokio::test]
-async fn items_are_found_under_the_name_of_a_table_with_placeholders() {
+async fn accept_38_items_are_found_under_the_name_of_a_table_with_placeholders() {
     let cities: Vec<_> =
         (0..25).map(|id| json!({ "id": id, "name": "x", "n": id, "country": "Peru" })).collect();
     let server =
@@ -363,7 +363,7 @@ async fn items_are_found_under_the_name_of_a_table_with_placeholders() {
 }
 
 #[tokio::test]
-async fn integers_keep_their_digits_and_a_float_field_reads_a_whole_number() {
+async fn accept_42_integers_keep_their_digits_and_a_float_field_reads_a_whole_number() {
     #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
     struct Measured {
         id: String,
@@ -384,14 +384,14 @@ async fn integers_keep_their_digits_and_a_float_field_reads_a_whole_number() {
 }
 
 #[tokio::test]
-async fn an_aligned_window_is_one_request_for_its_page() {
+async fn accept_16_an_aligned_window_is_one_request_for_its_page() {
     let server = Hostile::new(95).start();
     assert_eq!(listed(&window(sized(&server, 10), 20, 10)).await, (20..30).collect::<Vec<_>>());
     assert_eq!(server.log(Log::pages), [3]);
 }
 
 #[tokio::test]
-async fn a_window_holds_exactly_its_rows() {
+async fn accept_17_a_window_holds_exactly_its_rows() {
     let server = Hostile::new(95).start();
     let unpaged = Hostile::new(95).total(Total::Absent).without_pagination().start();
     for (skip, limit) in

@@ -10,6 +10,7 @@
 //! [`Hostile`] holds the knobs, [`HostileServer`] the running server and what a
 //! test steers while it runs. Everything that arrived is in its [`Log`].
 
+mod dialect;
 mod gate;
 mod knobs;
 mod log;
@@ -23,6 +24,7 @@ use std::{sync::Arc, time::Duration};
 use actix_web::{App, HttpServer, web};
 use serde_json::Value;
 
+pub use dialect::{Dialect, Sorts};
 pub use knobs::{Form, Hostile, Shape, Style, Total};
 pub use log::{Log, Outcome, Seen};
 pub use script::{Answer, Scripted};

@@ -22,6 +22,7 @@ pub mod hostile;
 pub mod proxy;
 pub mod raw_server;
 pub mod relay;
+pub mod rest;
 
 /// Waits for something that must happen.
 ///

@@ -230,6 +230,11 @@ impl Peer {
 
     /// Reads a request with its body, whose length Content-Length gives, and returns the body.
     pub async fn request(&mut self) -> Option<Vec<u8>> {
+        self.head_and_body().await.map(|(_, body)| body)
+    }
+
+    /// Reads a request with its body, whose length Content-Length gives.
+    pub async fn head_and_body(&mut self) -> Option<(String, Vec<u8>)> {
         let head = self.head().await?;
         let length = head.lines().find_map(|line| {
             let (name, value) = line.split_once(':')?;
@@ -241,7 +246,7 @@ impl Peer {
                 return None;
             }
         }
-        Some(self.unread.drain(..length).collect())
+        Some((head, self.unread.drain(..length).collect()))
     }
 
     /// Takes what came of a body, and returns how much that was.

@@ -7,7 +7,10 @@ use std::{
 
 use serde_json::{Value, json};
 
-use super::script::{On, Scripted};
+use super::{
+    dialect::{Dialect, Sorts},
+    script::{On, Scripted},
+};
 
 /// A server that is not running yet.
 ///
@@ -34,6 +37,9 @@ pub struct Hostile {
     pub(super) pagination: bool,
     pub(super) has_next_always: bool,
     pub(super) filters: bool,
+    pub(super) dialect: Dialect,
+    pub(super) sorts: Sorts,
+    pub(super) search: Option<&'static str>,
     pub(super) items: bool,
     pub(super) strict: bool,
     pub(super) auth: bool,
@@ -148,6 +154,9 @@ impl Hostile {
             pagination: true,
             has_next_always: false,
             filters: true,
+            dialect: Dialect::Equality,
+            sorts: Sorts::Never,
+            search: None,
             items: true,
             strict: false,
             auth: false,
@@ -283,6 +292,24 @@ impl Hostile {
     /// Takes filter parameters and does not filter.
     pub fn ignores_filters(mut self) -> Self {
         self.filters = false;
+        self
+    }
+
+    /// How it takes filters, besides `field=value`.
+    pub fn dialect(mut self, dialect: Dialect) -> Self {
+        self.dialect = dialect;
+        self
+    }
+
+    /// How it takes orders.
+    pub fn sorts(mut self, sorts: Sorts) -> Self {
+        self.sorts = sorts;
+        self
+    }
+
+    /// Searches the names of the rows for the text in this parameter.
+    pub fn searches(mut self, param: &'static str) -> Self {
+        self.search = Some(param);
         self
     }
 

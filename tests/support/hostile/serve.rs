@@ -8,6 +8,7 @@ use actix_web::{
 use serde_json::{Value, json};
 
 use super::{
+    dialect,
     gate::Gate,
     knobs::{Collection, Hostile, Style},
     log::{Recorder, query},
@@ -165,6 +166,8 @@ impl Shared {
         let knobs = &self.knobs;
         let query = params.clone();
         let mut rows = collection.rows();
+        let (dialect, sorts) = (knobs.dialect, knobs.sorts);
+        let params = dialect::apply(&mut rows, params, dialect, sorts, knobs.search, knobs.filters);
         for (name, value) in params {
             if name == knobs.page_param || name == knobs.size_param {
                 continue;

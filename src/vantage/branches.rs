@@ -1,0 +1,203 @@
+//! [pure] The sets that a read consists of: a placeholder of a path takes one
+//! value, so a read under several values of it is that of several sets. And what
+//! one id in two of them means.
+
+use std::{
+    collections::{HashMap, VecDeque},
+    hash::{DefaultHasher, Hasher as _},
+    io,
+    sync::Arc,
+};
+
+use ciborium::Value;
+use vantage_core::{Result, error};
+
+use super::{
+    condition::{ApiCondition, parameter_text},
+    path::placeholders,
+    record::Row,
+};
+
+/// What narrows a table to each of its sets, in the order of the values. `None`
+/// where every placeholder has one value, so that there is one set.
+pub(super) fn branches(
+    template: &str,
+    conditions: &[ApiCondition],
+) -> Option<Vec<Vec<ApiCondition>>> {
+    let mut branches = vec![Vec::new()];
+    let mut known = Vec::new();
+    for name in placeholders(template) {
+        if known.contains(&name) {
+            continue;
+        }
+        known.push(name);
+        let choices = choices(name, conditions);
+        if choices.len() > 1 {
+            let extended = branches.iter().flat_map(|branch| {
+                choices.iter().map(|choice| {
+                    let mut branch = branch.clone();
+                    branch.push(choice.clone());
+                    branch
+                })
+            });
+            branches = extended.collect();
+        }
+    }
+    (branches.len() > 1).then_some(branches)
+}
+
+/// The values that every condition on `field` admits, each once.
+fn choices(field: &str, conditions: &[ApiCondition]) -> Vec<ApiCondition> {
+    let mut admitted: Option<Vec<&Value>> = None;
+    for condition in conditions {
+        let values = match condition {
+            ApiCondition::Eq { field: own, value } if own == field => std::slice::from_ref(value),
+            ApiCondition::In { field: own, values } if own == field => values.as_slice(),
+            _ => continue,
+        };
+        let text = |value: &Value| parameter_text(value);
+        match &mut admitted {
+            Some(admitted) => {
+                admitted.retain(|one| values.iter().any(|other| text(one) == text(other)));
+            }
+            None => {
+                let mut once: Vec<&Value> = Vec::new();
+                for value in values {
+                    if !once.iter().any(|one| text(one) == text(value)) {
+                        once.push(value);
+                    }
+                }
+                admitted = Some(once);
+            }
+        }
+    }
+    let values = admitted.into_iter().flatten();
+    values.map(|value| ApiCondition::eq(field, value.clone())).collect()
+}
+
+/// What rows with one id looked like, to tell a row that is in several sets
+/// from different rows that share an id.
+#[derive(Debug, Default)]
+pub(super) struct Fingerprints {
+    /// For each id the number of its set and the hash of its row.
+    seen: HashMap<Arc<str>, (u64, u64)>,
+    order: VecDeque<Arc<str>>,
+    limit: Option<usize>,
+}
+
+impl Fingerprints {
+    /// Remembers the last `limit` ids, or all of them.
+    pub(super) fn new(limit: Option<usize>) -> Self {
+        Self { limit, ..Self::default() }
+    }
+
+    /// # Errors
+    /// When a row of an earlier set has the id of `row` and is another one.
+    pub(super) fn check(&mut self, set: u64, row: &Row) -> Result<()> {
+        let Some(id) = row.id.as_deref() else { return Ok(()) };
+        let hash = fingerprint(row);
+        match self.seen.get(id) {
+            Some((earlier, other)) if *earlier != set && *other != hash => {
+                return Err(error!("rows of two requests share one id and differ", id = id));
+            }
+            Some(_) => return Ok(()),
+            None => {}
+        }
+        let id: Arc<str> = id.into();
+        if let Some(limit) = self.limit {
+            if self.order.len() >= limit
+                && let Some(oldest) = self.order.pop_front()
+            {
+                self.seen.remove(&oldest);
+            }
+            self.order.push_back(Arc::clone(&id));
+        }
+        self.seen.insert(id, (set, hash));
+        Ok(())
+    }
+}
+
+fn fingerprint(row: &Row) -> u64 {
+    struct Hashed(DefaultHasher);
+    impl io::Write for Hashed {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0.write(bytes);
+            Ok(bytes.len())
+        }
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+    let mut hashed = Hashed(DefaultHasher::new());
+    for (field, value) in &row.record {
+        // A value that was read can be written, and a hash takes every byte.
+        let _ = ciborium::into_writer(&(field, value), &mut hashed);
+    }
+    hashed.0.finish()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn eq(field: &str, value: i32) -> ApiCondition {
+        ApiCondition::eq(field, value)
+    }
+
+    #[test]
+    fn several_values_of_a_placeholder_are_several_sets_in_their_order() {
+        let conditions = [ApiCondition::is_in("a", [3, 1, 3, 2]), ApiCondition::is_in("a", [2, 3])];
+        let sets = vec![vec![eq("a", 3)], vec![eq("a", 2)]];
+        assert_eq!(branches("x/{a}/y", &conditions), Some(sets));
+    }
+
+    #[test]
+    fn one_value_none_and_other_fields_are_one_set() {
+        for conditions in [
+            vec![],
+            vec![eq("a", 1)],
+            vec![ApiCondition::is_in("b", [1, 2])],
+            vec![ApiCondition::is_in("a", [1, 2]), eq("a", 2)],
+            vec![ApiCondition::is_in("a", [1, 2]), eq("a", 3)],
+        ] {
+            assert_eq!(branches("x/{a}/y", &conditions), None, "{conditions:?}");
+        }
+    }
+
+    #[test]
+    fn several_placeholders_multiply() {
+        let conditions = [ApiCondition::is_in("b", [1, 2]), ApiCondition::is_in("a", [7, 8])];
+        let expected = [(7, 1), (7, 2), (8, 1), (8, 2)];
+        assert_eq!(
+            branches("{a}/{b}?again={a}", &conditions),
+            Some(expected.map(|(a, b)| vec![eq("a", a), eq("b", b)]).to_vec())
+        );
+    }
+
+    fn row(id: &str, n: i32) -> Row {
+        let record = [("n".to_owned(), Value::from(n))].into_iter().collect();
+        Row { id: Some(id.to_owned()), record }
+    }
+
+    #[test]
+    fn one_id_in_two_sets_is_the_same_row_or_an_error_that_names_it() {
+        let mut fingerprints = Fingerprints::new(None);
+        assert!(fingerprints.check(1, &row("a", 7)).is_ok());
+        assert!(fingerprints.check(2, &row("a", 7)).is_ok());
+        // A row that changes while its set is read is the business of the keys.
+        assert!(fingerprints.check(1, &row("a", 8)).is_ok());
+        let error = fingerprints.check(2, &row("a", 8)).unwrap_err();
+        assert_eq!(error.context["id"], "\"a\"");
+    }
+
+    #[test]
+    fn fingerprints_are_bounded() {
+        let mut fingerprints = Fingerprints::new(Some(2));
+        for id in ["a", "b", "c"] {
+            assert!(fingerprints.check(1, &row(id, 7)).is_ok());
+        }
+        assert_eq!(fingerprints.seen.len(), 2);
+        assert!(fingerprints.check(2, &row("a", 8)).is_ok());
+        assert!(fingerprints.check(2, &row("c", 8)).is_err());
+    }
+}

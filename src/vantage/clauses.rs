@@ -1,0 +1,326 @@
+//! [pure] The conditions of a table in a form that can be looked at one by one: nested
+//! conjunctions flattened, negations moved inwards, values checked.
+
+use std::{
+    borrow::Cow,
+    collections::{BTreeSet, HashSet},
+};
+
+use ciborium::Value;
+use vantage_core::{VantageError, error};
+use vantage_table::{column::core::Column, table::Table, traits::column_like::ColumnLike};
+use vantage_types::Entity;
+
+use super::{
+    PoolApi,
+    condition::{ApiCondition, Operator, parameter_text},
+    filter::{Filter, Leaf, Test},
+    path::{Wanted, refused},
+    value::{SortKey, is_numeric},
+};
+
+/// What a table declares about its columns.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Declared {
+    /// The columns that a row must have.
+    pub(super) fields: HashSet<String>,
+    /// The columns that are sent to the API and need not come back.
+    pub(super) parameters: HashSet<String>,
+    /// The columns that hold numbers.
+    pub(super) numeric: HashSet<String>,
+}
+
+impl Declared {
+    pub(super) fn of<E: Entity<Value>>(table: &Table<PoolApi, E>) -> Self {
+        let fields: HashSet<String> = table.row_fields().into_iter().collect();
+        let columns = || table.columns().iter();
+        let numeric = columns().filter(|(_, column)| is_numeric(column.get_type()));
+        let parameters = columns().filter(|(name, _)| !fields.contains(*name));
+        let names = |(name, _): (&String, &Column<Value>)| name.clone();
+        Self {
+            numeric: numeric.map(names).collect(),
+            parameters: parameters.map(names).collect(),
+            fields,
+        }
+    }
+}
+
+/// What must hold of every row.
+#[derive(Debug, Default)]
+pub(super) struct Clauses {
+    pub(super) tests: Vec<Test>,
+    /// What the API itself searches for.
+    pub(super) searches: Vec<String>,
+}
+
+impl Clauses {
+    /// What `conditions` say.
+    ///
+    /// # Errors
+    /// `Unsupported` for what can be neither sent nor evaluated.
+    pub(super) fn of<'a>(
+        conditions: impl IntoIterator<Item = Cow<'a, ApiCondition>>,
+        declared: &Declared,
+    ) -> Result<Self, VantageError> {
+        let mut clauses = Self::default();
+        for condition in conditions {
+            clauses.add(&condition, &|column| declared.numeric.contains(column))?;
+        }
+        Ok(clauses)
+    }
+
+    fn add(
+        &mut self,
+        condition: &ApiCondition,
+        is_numeric: &dyn Fn(&str) -> bool,
+    ) -> Result<(), VantageError> {
+        match condition {
+            ApiCondition::Search { text } => self.searches.push(text.clone()),
+            ApiCondition::All(all) => {
+                for condition in all {
+                    self.add(condition, is_numeric)?;
+                }
+            }
+            condition => match test(condition, false, is_numeric)? {
+                Test::All(all) => self.tests.extend(all),
+                test => self.tests.push(test),
+            },
+        }
+        Ok(())
+    }
+
+    /// What each field may hold by the equalities alone. Those on one field narrow each
+    /// other.
+    pub(super) fn wanted(&self) -> Wanted {
+        let mut wanted = Wanted::new();
+        for leaf in self.equalities() {
+            match wanted.get_mut(&leaf.field) {
+                Some(earlier) => {
+                    let key = |value: &Value| SortKey::of(Some(value), true);
+                    let now: BTreeSet<SortKey> = leaf.values.iter().map(key).collect();
+                    earlier.retain(|value| now.contains(&key(value)));
+                }
+                None => {
+                    wanted.insert(leaf.field.clone(), leaf.values.clone());
+                }
+            }
+        }
+        wanted
+    }
+
+    /// Whether no row can match, as far as that can be told without one.
+    pub(super) fn match_nothing(&self) -> bool {
+        let is_none = |test: &Test| matches!(test, Test::Any(any) if any.is_empty());
+        self.tests.iter().any(is_none) || self.wanted().values().any(Vec::is_empty)
+    }
+
+    /// The filter on rows, without the equalities that filled the placeholders `used`.
+    pub(super) fn into_filter(mut self, used: &[&str]) -> Filter {
+        let fills = |leaf: &Leaf| is_equality(leaf) && used.contains(&leaf.field.as_str());
+        self.tests.retain(|test| !matches!(test, Test::Leaf(leaf) if fills(leaf)));
+        self.tests.extend(self.searches.iter().map(|_| Test::Opaque));
+        Filter::new(self.tests)
+    }
+
+    fn equalities(&self) -> impl Iterator<Item = &Leaf> {
+        self.tests.iter().filter_map(|test| match test {
+            Test::Leaf(leaf) if is_equality(leaf) => Some(leaf),
+            _ => None,
+        })
+    }
+}
+
+/// Whether the leaf says which values a field may hold.
+pub(super) fn is_equality(leaf: &Leaf) -> bool {
+    matches!(leaf.operator, Operator::Eq | Operator::In)
+}
+
+fn test(
+    condition: &ApiCondition,
+    negated: bool,
+    is_numeric: &dyn Fn(&str) -> bool,
+) -> Result<Test, VantageError> {
+    let leaf = |field: &str, operator: Operator, values: &[Value]| {
+        leaf(field, operator, values, negated, is_numeric(field))
+    };
+    let several = |conditions: &[ApiCondition]| {
+        let tests = conditions.iter().map(|condition| test(condition, negated, is_numeric));
+        tests.collect::<Result<Vec<Test>, VantageError>>()
+    };
+    match condition {
+        ApiCondition::Eq { field, value } => leaf(field, Operator::Eq, std::slice::from_ref(value)),
+        ApiCondition::In { field, values } => leaf(field, Operator::In, values),
+        ApiCondition::NotIn { field, values } => leaf(field, Operator::NotIn, values),
+        ApiCondition::Compare { field, operator, value } => match operator {
+            Operator::IsNull => leaf(field, Operator::Eq, &[Value::Null]),
+            Operator::IsNotNull => leaf(field, Operator::Ne, &[Value::Null]),
+            operator => leaf(field, *operator, std::slice::from_ref(value)),
+        },
+        ApiCondition::All(all) if negated => several(all).map(any_of),
+        ApiCondition::All(all) => several(all).map(all_of),
+        ApiCondition::Any(any) if negated => several(any).map(all_of),
+        ApiCondition::Any(any) => several(any).map(any_of),
+        ApiCondition::Not(condition) => test(condition, !negated, is_numeric),
+        ApiCondition::Related(related) => {
+            Err(unsupported(&format!("`{related}` before the values are read")))
+        }
+        ApiCondition::Search { .. } => Err(unsupported("a search that is part of a condition")),
+        ApiCondition::Column { field } => Err(refused("a column alone is no condition", field)),
+        ApiCondition::Unsupported { what } => Err(unsupported(what)),
+    }
+}
+
+fn unsupported(what: &str) -> VantageError {
+    error!(format!("the API cannot be asked for {what}")).mark_unsupported()
+}
+
+fn leaf(
+    field: &str,
+    operator: Operator,
+    values: &[Value],
+    negated: bool,
+    is_numeric: bool,
+) -> Result<Test, VantageError> {
+    let is_of_text = matches!(operator, Operator::Contains | Operator::StartsWith | Operator::Like);
+    let mut seen = HashSet::new();
+    let mut kept = Vec::with_capacity(values.len());
+    for value in values {
+        let text = parameter_text(value);
+        if text.is_none() && (is_of_text || !value.is_null()) {
+            let what = "only booleans, finite numbers, texts and dates can be compared";
+            return Err(refused(what, field));
+        }
+        if seen.insert(text.clone()) {
+            kept.push(text.filter(|_| is_of_text).map_or_else(|| value.clone(), Value::Text));
+        }
+    }
+    let opposite = match operator {
+        Operator::Eq => Some(Operator::Ne),
+        Operator::Ne => Some(Operator::Eq),
+        Operator::In => Some(Operator::NotIn),
+        Operator::NotIn => Some(Operator::In),
+        Operator::Gt => Some(Operator::Lte),
+        Operator::Lte => Some(Operator::Gt),
+        Operator::Lt => Some(Operator::Gte),
+        Operator::Gte => Some(Operator::Lt),
+        _ => None,
+    };
+    let test = |operator| {
+        Test::Leaf(Leaf {
+            field: field.to_owned(),
+            operator,
+            values: kept,
+            is_numeric,
+            passes_absent: false,
+        })
+    };
+    Ok(match (negated, opposite) {
+        (false, _) => test(operator),
+        (true, Some(opposite)) => test(opposite),
+        (true, None) => Test::Not(Box::new(test(operator))),
+    })
+}
+
+fn all_of(tests: Vec<Test>) -> Test {
+    let mut flat = Vec::with_capacity(tests.len());
+    for test in tests {
+        match test {
+            Test::All(all) => flat.extend(all),
+            test => flat.push(test),
+        }
+    }
+    Test::All(flat)
+}
+
+/// Equalities of one field are a list of values.
+fn any_of(tests: Vec<Test>) -> Test {
+    let mut flat: Vec<Test> = Vec::with_capacity(tests.len());
+    for test in tests {
+        match test {
+            Test::Any(any) => flat.extend(any),
+            test => flat.push(test),
+        }
+    }
+    let merged = || {
+        let mut leaves = flat.iter().map(|test| match test {
+            Test::Leaf(leaf) if is_equality(leaf) => Some(leaf),
+            _ => None,
+        });
+        let mut merged = leaves.next()??.clone();
+        for leaf in leaves {
+            let leaf = leaf.filter(|leaf| leaf.field == merged.field)?;
+            merged.values.extend(leaf.values.iter().cloned());
+        }
+        merged.operator = Operator::In;
+        let mut seen = HashSet::new();
+        merged.values.retain(|value| seen.insert(parameter_text(value)));
+        Some(Test::Leaf(merged))
+    };
+    merged().unwrap_or(Test::Any(flat))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn clauses(conditions: &[ApiCondition]) -> Clauses {
+        let mut clauses = Clauses::default();
+        for condition in conditions {
+            clauses.add(condition, &|_| false).unwrap();
+        }
+        clauses
+    }
+
+    fn eq(field: &str, value: i64) -> ApiCondition {
+        ApiCondition::eq(field, value)
+    }
+
+    #[test]
+    fn conjunctions_are_flattened_and_negations_moved_inwards() {
+        let both = eq("a", 1) & (eq("b", 2) & ApiCondition::gt("c", 3));
+        assert_eq!(clauses(std::slice::from_ref(&both)).tests.len(), 3);
+        let neither = !(eq("a", 1) | ApiCondition::lt("b", 2));
+        let expected = clauses(&[ApiCondition::ne("a", 1), ApiCondition::gte("b", 2)]);
+        assert_eq!(clauses(&[neither]).tests, expected.tests);
+        assert_eq!(clauses(&[!!both.clone()]).tests, clauses(&[both]).tests);
+        assert!(matches!(clauses(&[!ApiCondition::like("a", "x")]).tests[0], Test::Not(_)));
+    }
+
+    #[test]
+    fn alternatives_of_one_field_are_a_list() {
+        let list = eq("a", 1) | eq("a", 2) | ApiCondition::is_in("a", [2, 3]);
+        assert_eq!(clauses(&[list]).wanted()["a"], [1, 2, 3].map(Value::from));
+        assert!(clauses(&[eq("a", 1) | eq("b", 2)]).wanted().is_empty());
+    }
+
+    #[test]
+    fn equalities_on_one_field_narrow_each_other_whatever_their_form() {
+        let conditions = [ApiCondition::is_in("a", ["1", "2"]), ApiCondition::is_in("a", [2, 3])];
+        assert_eq!(clauses(&conditions).wanted()["a"], [Value::from("2")]);
+        let dates = ["2024-01-01T00:00:00Z", "2024-01-01T01:00:00+01:00"];
+        let conditions = dates.map(|date| ApiCondition::eq("d", date));
+        assert!(!clauses(&conditions).match_nothing());
+        assert!(clauses(&[eq("a", 1), eq("a", 2)]).match_nothing());
+        assert!(clauses(&[ApiCondition::Any(vec![])]).match_nothing());
+    }
+
+    #[test]
+    fn what_cannot_be_compared_or_is_no_condition_is_refused_without_its_value() {
+        let canary = || Value::from("canary");
+        for condition in [
+            ApiCondition::eq("f", Value::Array(vec![canary()])),
+            ApiCondition::is_in("f", [Value::Map(vec![(canary(), canary())])]),
+            ApiCondition::gt("f", Value::Bytes(b"canary".to_vec())),
+            ApiCondition::eq("f", f64::NAN),
+            ApiCondition::compare("f", Operator::Like, Value::Null),
+            ApiCondition::column("f"),
+            ApiCondition::unsupported("a join"),
+            !ApiCondition::Search { text: "canary".into() },
+            ApiCondition::eq("f", 1) | ApiCondition::Search { text: "canary".into() },
+        ] {
+            let error = Clauses::default().add(&condition, &|_| false).unwrap_err();
+            assert!(error.is_unsupported(), "{condition}: {error}");
+            assert!(!error.to_string().contains("canary"), "{error}");
+        }
+    }
+}

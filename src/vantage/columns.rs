@@ -1,0 +1,150 @@
+//! [pure] A table's columns: which one is the id, where each is in an item, and what
+//! its declared type makes of a value. Records have the columns, the API the items.
+
+use std::borrow::Cow;
+
+use ciborium::Value;
+use indexmap::IndexMap;
+use vantage_core::VantageError;
+use vantage_types::Record;
+
+use super::{alias::Aliases, kind::Kind};
+
+#[derive(Clone, Debug, Default)]
+pub(super) struct Columns {
+    id: Option<String>,
+    id_is_integer: bool,
+    aliases: Aliases,
+    /// The columns declared as floats and integers.
+    numbers: Vec<(String, Kind)>,
+    /// The columns whose values are bytes in a record and text in an item.
+    texts: Vec<(String, Kind)>,
+    /// Where numbers are whose digits are kept.
+    exact: Vec<Vec<String>>,
+}
+
+impl Columns {
+    /// For rows with their id in the column `id`; `declared` gives the name and the
+    /// Rust type name of each column, `aliases` where some of them are.
+    ///
+    /// # Errors
+    /// Those of [`Aliases::new`].
+    pub(super) fn new<'a>(
+        id: Option<String>,
+        declared: impl IntoIterator<Item = (&'a str, &'a str)>,
+        aliases: &IndexMap<String, String>,
+    ) -> Result<Self, VantageError> {
+        let kinds: Vec<(&str, Option<Kind>)> =
+            declared.into_iter().map(|(name, of)| (name, Kind::of(of))).collect();
+        let is_declared = |column: &str| {
+            id.as_deref() == Some(column) || kinds.iter().any(|(name, _)| *name == column)
+        };
+        let aliases = Aliases::new(aliases, is_declared)?;
+        let mut columns = Self { aliases, ..Self::default() };
+        for (name, kind) in kinds {
+            match kind {
+                Some(Kind::Decimal) => columns.exact.push(columns.path_of(name).into_owned()),
+                Some(kind) if kind.is_number() => columns.numbers.push((name.to_owned(), kind)),
+                Some(kind) => columns.texts.push((name.to_owned(), kind)),
+                None => {}
+            }
+        }
+        let is_id =
+            |(name, kind): &(String, Kind)| id.as_ref() == Some(name) && *kind == Kind::Integer;
+        columns.id_is_integer = columns.numbers.iter().any(is_id);
+        columns.id = id;
+        Ok(columns)
+    }
+
+    /// The column with the id.
+    pub(super) fn id(&self) -> Option<&str> {
+        self.id.as_deref()
+    }
+
+    /// Whether a type reads items as they are sent like rows made of them.
+    pub(super) fn is_as_sent(&self) -> bool {
+        self.aliases.is_empty() && self.exact.is_empty()
+    }
+
+    /// The value of the id column of the row with `id`.
+    pub(super) fn id_value(&self, id: &str) -> Value {
+        let number = || id.parse::<i64>().ok().filter(|number| number.to_string() == id);
+        match number().filter(|_| self.id_is_integer) {
+            Some(number) => number.into(),
+            None => id.into(),
+        }
+    }
+
+    /// Where numbers are whose digits are kept, from the item down.
+    pub(super) fn exact(&self) -> impl Iterator<Item = &[String]> {
+        self.exact.iter().map(Vec::as_slice)
+    }
+
+    fn path_of<'a>(&'a self, column: &str) -> Cow<'a, [String]> {
+        match self.aliases.path_of(column) {
+            Some(path) => Cow::Borrowed(path),
+            None => Cow::Owned(vec![column.to_owned()]),
+        }
+    }
+
+    /// Makes columns of an item's fields. Conditions are evaluated on what this makes.
+    pub(super) fn lift(&self, item: &mut Record<Value>) {
+        if !self.aliases.is_empty() {
+            self.aliases.lift(item);
+        }
+        for (column, kind) in &self.numbers {
+            if let Some(value) = item.get_mut(column) {
+                kind.read(value);
+            }
+        }
+    }
+
+    /// Gives a row that was lifted the values that types are read from.
+    pub(super) fn finish(&self, row: &mut Record<Value>) {
+        for (column, kind) in &self.texts {
+            if let Some(value) = row.get_mut(column) {
+                kind.read(value);
+            }
+        }
+    }
+
+    /// Takes a row back to what it was before [`finish`](Self::finish).
+    pub(super) fn unfinish(&self, row: &mut Record<Value>) {
+        for (column, kind) in &self.texts {
+            if let Some(value) = row.get_mut(column) {
+                kind.write(value);
+            }
+        }
+    }
+
+    /// Makes an item's fields of columns.
+    pub(super) fn lower(&self, row: &mut Record<Value>) {
+        self.aliases.lower(row);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_id_is_an_integer_where_its_column_is_one() {
+        let id_value = |kind: &str, id: &str| {
+            let declared = [("id", kind)];
+            Columns::new(Some("id".into()), declared, &IndexMap::new()).unwrap().id_value(id)
+        };
+        assert_eq!(id_value("i64", "7"), Value::from(7));
+        assert_eq!(id_value("i64", "07"), Value::from("07"));
+        assert_eq!(id_value("alloc::string::String", "7"), Value::from("7"));
+    }
+
+    #[test]
+    fn an_alias_for_an_unknown_column_is_refused_and_one_for_the_id_is_not() {
+        let aliased = |column: &str| {
+            let aliases = IndexMap::from([(column.to_owned(), "a.b".to_owned())]);
+            Columns::new(Some("id".into()), [("n", "i64")], &aliases)
+        };
+        assert!(aliased("n").is_ok() && aliased("id").is_ok());
+        assert!(aliased("m").unwrap_err().is_incorrect_usage());
+    }
+}

@@ -1,0 +1,127 @@
+//! Reads the rows of a table as its entities: straight from JSON where one target has
+//! the set as it is wanted, from records otherwise.
+
+use std::sync::atomic::Ordering;
+
+use ciborium::Value;
+use futures::Stream;
+use indexmap::IndexMap;
+use serde::de::DeserializeOwned;
+use vantage_core::{Result, error};
+use vantage_table::{table::Table, table::VistaMetadataOptions};
+use vantage_types::Entity;
+
+use super::{
+    PoolApi,
+    entity::{EntityDecoder, from_record},
+    keyed::KeyedPages,
+    keys::Keys,
+    reads::Read,
+    record::Row,
+};
+use crate::pager::PaginatedStream;
+
+/// The rows of `table` with their keys, as a list has them.
+pub(super) async fn list<E>(table: &Table<PoolApi, E>) -> Result<IndexMap<String, E>>
+where
+    E: Entity<Value> + DeserializeOwned + 'static,
+{
+    let mut entities = IndexMap::new();
+    let mut pages = Pages::of(table, Keys::exact()).await?;
+    while let Some(page) = pages.next().await {
+        entities.extend(page?);
+    }
+    Ok(entities)
+}
+
+/// The rows of `table` with their keys, as a stream has them.
+pub(super) fn stream<E>(table: &Table<PoolApi, E>) -> impl Stream<Item = Result<(String, E)>> + Send
+where
+    E: Entity<Value> + DeserializeOwned + 'static,
+{
+    async_stream::try_stream! {
+        let mut pages = Pages::of(table, Keys::recent()).await?;
+        while let Some(page) = pages.next().await {
+            for row in page? {
+                yield row;
+            }
+        }
+    }
+}
+
+/// The pages of a table.
+struct Pages<E: Send + 'static> {
+    read: Read,
+    /// `None` at the end and after an error.
+    rows: Option<Rows<E>>,
+}
+
+enum Rows<E: Send + 'static> {
+    Direct(Box<Direct<E>>),
+    Records(Box<KeyedPages>),
+}
+
+struct Direct<E: Send + 'static> {
+    stream: PaginatedStream<Row<E>>,
+    keys: Keys,
+    /// Of the next row in the set.
+    position: u64,
+}
+
+impl<E: Entity<Value> + DeserializeOwned + 'static> Pages<E> {
+    async fn of(table: &Table<PoolApi, E>, keys: Keys) -> Result<Self> {
+        table.check_read().await?;
+        let denials = table.vista_metadata(VistaMetadataOptions::default()).denials;
+        if let Some((column, _)) =
+            denials.columns().find(|(name, _)| table.is_calculated_column(name))
+        {
+            return Err(
+                error!("a column is computed from records", column = column).mark_unsupported()
+            );
+        }
+        let read = Read::of(table.data_source(), table)?.resolved().await?;
+        let rows = match read.only_target()?.filter(|_| read.window.is_none()) {
+            Some(target) => {
+                let settings = &read.settings;
+                let decoder = EntityDecoder::new(read.columns.clone());
+                let stream = PaginatedStream::decoded_by(&read.api.pool, target, decoder)
+                    .paging(settings.paging.clone())
+                    .envelope(settings.envelope.clone())
+                    .prefetch(settings.prefetch);
+                Rows::Direct(Box::new(Direct { stream, keys, position: 0 }))
+            }
+            None => Rows::Records(Box::new(read.clone().keyed(keys)?)),
+        };
+        Ok(Self { read, rows: Some(rows) })
+    }
+
+    /// The next rows. `None` at the end and after an error.
+    async fn next(&mut self) -> Option<Result<Vec<(String, E)>>> {
+        let read = &self.read;
+        let page = match self.rows.as_mut()? {
+            Rows::Direct(direct) => direct.next(read).await?,
+            Rows::Records(pages) => pages.next().await?.and_then(|page| {
+                let entity = |(key, record)| Ok((key, from_record(&read.columns, record)?));
+                page.into_iter().map(entity).collect()
+            }),
+        };
+        if page.is_err() {
+            self.rows = None;
+        }
+        Some(page)
+    }
+}
+
+impl<E: Send + 'static> Direct<E> {
+    async fn next(&mut self, read: &Read) -> Option<Result<Vec<(String, E)>>> {
+        let page = match self.stream.next_page().await? {
+            Ok(page) => page,
+            Err(error) => return Some(Err(read.failed(error))),
+        };
+        let first = self.position;
+        self.position += page.len() as u64;
+        let keyed = self.keys.page((first..).zip(page).collect());
+        read.api.repeated.fetch_add(self.keys.take_repeated(), Ordering::Relaxed);
+        Some(keyed.map(|rows| rows.into_iter().map(|(key, row)| (key, row.record)).collect()))
+    }
+}

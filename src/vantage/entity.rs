@@ -1,0 +1,263 @@
+//! [pure] From a JSON object straight to a type, and the id of the row on the way.
+
+use std::{borrow::Cow, fmt, marker::PhantomData};
+
+use ciborium::Value;
+use serde::{
+    Deserialize, Deserializer,
+    de::{DeserializeOwned, DeserializeSeed, Error, IntoDeserializer, MapAccess, Visitor},
+    forward_to_deserialize_any,
+};
+use serde_json::value::RawValue;
+use vantage_core::{VantageError, error};
+use vantage_types::Record;
+
+use super::{
+    columns::Columns,
+    record::{Row, RowDecoder, id_text},
+    writes::json_of,
+};
+use crate::{http::Mismatch, pager::ItemDecoder};
+
+/// Reads rows of one table as `E`.
+pub(super) struct EntityDecoder<E> {
+    columns: Columns,
+    rows: RowDecoder,
+    entity: PhantomData<fn() -> E>,
+}
+
+impl<E> EntityDecoder<E> {
+    pub(super) fn new(columns: Columns) -> Self {
+        Self { rows: RowDecoder::new(columns.clone()), columns, entity: PhantomData }
+    }
+}
+
+impl<E: DeserializeOwned + Send + 'static> ItemDecoder for EntityDecoder<E> {
+    type Item = Row<E>;
+
+    fn decode<'de, D: Deserializer<'de>>(&self, deserializer: D) -> Result<Row<E>, D::Error> {
+        if self.columns.is_as_sent() {
+            let mut id = None;
+            let watched = Watched { inner: deserializer, column: self.columns.id(), id: &mut id };
+            let record = E::deserialize(watched)?;
+            return Ok(Row { id, record });
+        }
+        let Row { id, record } = self.rows.decode(deserializer)?;
+        let json = json_of(&record).map_err(D::Error::custom)?;
+        let record = serde_json::from_value(json).map_err(D::Error::custom)?;
+        Ok(Row { id, record })
+    }
+}
+
+/// The entity of a row that was finished.
+pub(super) fn from_record<E: DeserializeOwned>(
+    columns: &Columns,
+    mut record: Record<Value>,
+) -> Result<E, VantageError> {
+    columns.unfinish(&mut record);
+    serde_json::from_value(json_of(&record)?).map_err(|source| {
+        let why = Mismatch::from(source).to_string();
+        error!("a row does not fit the entity", why = why)
+    })
+}
+
+/// An object whose id is looked at as it passes.
+struct Watched<'a, T> {
+    inner: T,
+    column: Option<&'a str>,
+    id: &'a mut Option<String>,
+}
+
+impl<'de, D: Deserializer<'de>> Deserializer<'de> for Watched<'_, D> {
+    type Error = D::Error;
+
+    fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, D::Error> {
+        let Self { inner, column, id } = self;
+        inner.deserialize_map(Watched { inner: visitor, column, id })
+    }
+
+    fn deserialize_newtype_struct<V: Visitor<'de>>(
+        self,
+        _name: &'static str,
+        visitor: V,
+    ) -> Result<V::Value, D::Error> {
+        visitor.visit_newtype_struct(self)
+    }
+
+    forward_to_deserialize_any! {
+        bool i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 f64 char str string bytes byte_buf
+        option unit unit_struct seq tuple tuple_struct map struct enum identifier ignored_any
+    }
+}
+
+impl<'de, V: Visitor<'de>> Visitor<'de> for Watched<'_, V> {
+    type Value = V::Value;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a row, which is an object")
+    }
+
+    fn visit_map<M: MapAccess<'de>>(self, map: M) -> Result<V::Value, M::Error> {
+        let Self { inner, column, id } = self;
+        inner.visit_map(Fields { map: Watched { inner: map, column, id }, is_at_id: false })
+    }
+}
+
+struct Fields<'a, M> {
+    map: Watched<'a, M>,
+    is_at_id: bool,
+}
+
+impl<'de, M: MapAccess<'de>> MapAccess<'de> for Fields<'_, M> {
+    type Error = M::Error;
+
+    fn next_key_seed<K: DeserializeSeed<'de>>(
+        &mut self,
+        seed: K,
+    ) -> Result<Option<K::Value>, M::Error> {
+        let Some(Key(key)) = self.map.inner.next_key()? else { return Ok(None) };
+        self.is_at_id = self.map.column == Some(&*key);
+        seed.deserialize(key.into_deserializer()).map(Some)
+    }
+
+    fn next_value_seed<S: DeserializeSeed<'de>>(&mut self, seed: S) -> Result<S::Value, M::Error> {
+        if !self.is_at_id {
+            return self.map.inner.next_value_seed(seed);
+        }
+        let json: &'de RawValue = self.map.inner.next_value()?;
+        *self.map.id = serde_json::from_str(json.get()).ok().as_ref().and_then(id_text);
+        seed.deserialize(json).map_err(M::Error::custom)
+    }
+
+    fn size_hint(&self) -> Option<usize> {
+        self.map.inner.size_hint()
+    }
+}
+
+/// A key, borrowed where it needs no unescaping.
+struct Key<'de>(Cow<'de, str>);
+
+impl<'de> Deserialize<'de> for Key<'de> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_str(KeyVisitor)
+    }
+}
+
+struct KeyVisitor;
+
+impl<'de> Visitor<'de> for KeyVisitor {
+    type Value = Key<'de>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a key")
+    }
+
+    fn visit_borrowed_str<E: Error>(self, key: &'de str) -> Result<Key<'de>, E> {
+        Ok(Key(Cow::Borrowed(key)))
+    }
+
+    fn visit_str<E: Error>(self, key: &str) -> Result<Key<'de>, E> {
+        Ok(Key(Cow::Owned(key.to_owned())))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{collections::HashMap, net::IpAddr};
+
+    use indexmap::IndexMap;
+    use proptest::prelude::*;
+    use rust_decimal::Decimal;
+    use serde_json::json;
+    use uuid::Uuid;
+
+    use super::*;
+
+    fn read<E: DeserializeOwned + Send + 'static>(
+        declared: &[(&str, &str)],
+        aliases: &[(&str, &str)],
+        json: &str,
+    ) -> Result<Row<E>, serde_json::Error> {
+        let aliases =
+            aliases.iter().map(|(column, path)| ((*column).into(), (*path).into())).collect();
+        let columns = Columns::new(Some("id".into()), declared.iter().copied(), &aliases).unwrap();
+        EntityDecoder::<E>::new(columns).decode(&mut serde_json::Deserializer::from_str(json))
+    }
+
+    #[derive(Debug, PartialEq, Deserialize)]
+    struct Host {
+        id: Uuid,
+        address: IpAddr,
+        #[serde(default)]
+        load: f64,
+    }
+
+    const HOST: &str =
+        r#"{"address":"::1","x":[{}],"id":"67e55044-10b1-426f-9247-bb680e5fe0c8","load":7}"#;
+
+    #[test]
+    fn a_type_is_read_from_json_and_its_id_seen_on_the_way() {
+        let row = read::<Host>(&[], &[], HOST).unwrap();
+        assert_eq!(row.id.as_deref(), Some("67e55044-10b1-426f-9247-bb680e5fe0c8"));
+        assert_eq!(row.record, serde_json::from_str(HOST).unwrap());
+        let row = read::<HashMap<String, serde_json::Value>>(&[], &[], r#"{"id":7}"#).unwrap();
+        assert_eq!((row.id.as_deref(), &row.record["id"]), (Some("7"), &json!(7)));
+    }
+
+    #[test]
+    fn wrappers_and_flattened_types_are_read_too() {
+        #[derive(Deserialize)]
+        struct Wrapper(Host);
+        #[derive(Deserialize)]
+        struct Flat {
+            load: f64,
+            #[serde(flatten)]
+            rest: HashMap<String, serde_json::Value>,
+        }
+        let row = read::<Wrapper>(&[], &[], HOST).unwrap();
+        assert_eq!((row.record.0.load, row.id.is_some()), (7.0, true));
+        let row = read::<Flat>(&[], &[], HOST).unwrap();
+        assert_eq!((row.record.load, row.record.rest.len(), row.id.is_some()), (7.0, 3, true));
+    }
+
+    #[test]
+    fn aliased_and_exact_columns_are_read_as_in_records() {
+        #[derive(Deserialize)]
+        struct Offer {
+            price: Decimal,
+            host: IpAddr,
+        }
+        let declared =
+            [("price", "rust_decimal::decimal::Decimal"), ("host", "core::net::ip_addr::IpAddr")];
+        let json = r#"{"id":"a","at":{"price":12345678901234567.890,"host":"10.0.0.7"}}"#;
+        let aliases = [("price", "at.price"), ("host", "at.host")];
+        let row = read::<Offer>(&declared, &aliases, json).unwrap();
+        assert_eq!(row.id.as_deref(), Some("a"));
+        assert_eq!(row.record.price.to_string(), "12345678901234567.890");
+        assert_eq!(row.record.host.to_string(), "10.0.0.7");
+    }
+
+    #[test]
+    fn what_is_no_such_row_is_an_error() {
+        for json in ["7", "[]", "null", r#"{"address":7}"#, r#"{"id":7}"#, "{"] {
+            assert!(read::<Host>(&[], &[], json).is_err(), "{json}");
+            let aliased = read::<Host>(&[("load", "f64")], &[("load", "a.b")], json);
+            assert!(aliased.is_err(), "{json}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn an_id_is_the_one_that_a_record_has(id in "-?[0-9]{1,22}(\\.[0-9]+)?|\"[a-z\\\\\"]{0,3}\"|true|null|\\[\\]|\\{\\}") {
+            let json = format!(r#"{{"n":1,"id":{id}}}"#);
+            let columns = Columns::new(Some("id".into()), [], &IndexMap::new()).unwrap();
+            let record = RowDecoder::new(columns).decode(&mut serde_json::Deserializer::from_str(&json));
+            let entity = read::<serde_json::Value>(&[], &[], &json);
+            prop_assert_eq!(record.is_ok(), entity.is_ok());
+            if let (Ok(record), Ok(entity)) = (record, entity) {
+                prop_assert_eq!(record.id, entity.id);
+                prop_assert_eq!(entity.record, serde_json::from_str::<serde_json::Value>(&json).unwrap());
+            }
+        }
+    }
+}

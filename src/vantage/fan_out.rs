@@ -1,0 +1,122 @@
+//! Walks several sets as if they were one: in their order, their first pages in
+//! parallel, each row with its position in the whole. A set is what one request
+//! target stands for, such as the children of one parent.
+
+use futures::{StreamExt, stream, stream::BoxStream};
+use vantage_core::{Result, VantageError};
+
+use super::{
+    branches::Fingerprints,
+    error::of_read,
+    pages::{Pages, Walk},
+    record::Row,
+    window::Window,
+};
+use crate::error::Error;
+
+/// One of the sets: how it is walked, and what it is the set of, for people. A set that
+/// is a part of a list of values has no name.
+pub(super) struct Branch {
+    pub(super) walk: Walk,
+    pub(super) name: String,
+}
+
+type FirstPage = Option<std::result::Result<Vec<(u64, Row)>, Error>>;
+
+/// The pages of several sets.
+pub(super) struct FanOut {
+    /// The first pages of the sets, at most as many at a time as pages may be
+    /// under way, and the rest of each.
+    ahead: BoxStream<'static, (FirstPage, Pages, String)>,
+    current: Option<(Pages, String)>,
+    /// The number of the current set, its first position in the whole, and the
+    /// position after its last row so far.
+    number: u64,
+    base: u64,
+    end: u64,
+    window: Option<Window>,
+    fingerprints: Fingerprints,
+    table: String,
+}
+
+impl FanOut {
+    /// Walks `branches`, of `table`, with at most `prefetch` pages under way or waiting.
+    pub(super) fn new(
+        table: String,
+        branches: Vec<Branch>,
+        prefetch: usize,
+        window: Option<Window>,
+        fingerprints: Fingerprints,
+    ) -> Self {
+        let at_once = prefetch.min(branches.len()).max(1);
+        let prefetch = (prefetch / at_once).max(1);
+        let ahead = stream::iter(branches).map(move |Branch { mut walk, name }| async move {
+            walk.window = None;
+            walk.prefetch = prefetch;
+            let mut pages = walk.pages();
+            let first = pages.next().await;
+            (first, pages, name)
+        });
+        let ahead = ahead.buffered(at_once).boxed();
+        Self { ahead, current: None, number: 0, base: 0, end: 0, window, fingerprints, table }
+    }
+
+    /// The next rows, at least one, with their positions in the whole. `None`
+    /// at the end and after an error.
+    pub(super) async fn next(&mut self) -> Option<Result<Vec<(u64, Row)>>> {
+        loop {
+            if self.window.is_some_and(|window| window.is_served()) {
+                self.end_here();
+            }
+            let page = match &mut self.current {
+                Some((pages, _)) => pages.next().await,
+                None => {
+                    let (first, pages, name) = self.ahead.next().await?;
+                    self.current = Some((pages, name));
+                    self.number += 1;
+                    self.base = self.end;
+                    first
+                }
+            };
+            let Some(page) = page else {
+                self.current = None;
+                continue;
+            };
+            let rows = page.map_err(|error| of_read(&self.table, error));
+            match rows.and_then(|rows| self.placed(rows)) {
+                Ok(rows) if rows.is_empty() => {}
+                Ok(rows) => return Some(Ok(rows)),
+                Err(error) => {
+                    let error = self.named(error);
+                    self.end_here();
+                    return Some(Err(error));
+                }
+            }
+        }
+    }
+
+    /// Drops what is under way.
+    fn end_here(&mut self) {
+        self.current = None;
+        self.ahead = stream::empty().boxed();
+    }
+
+    fn placed(&mut self, mut rows: Vec<(u64, Row)>) -> Result<Vec<(u64, Row)>> {
+        for (position, row) in &mut rows {
+            *position += self.base;
+            self.end = *position + 1;
+            self.fingerprints.check(self.number, row)?;
+        }
+        Ok(match &mut self.window {
+            Some(window) => window.cut(rows),
+            None => rows,
+        })
+    }
+
+    fn named(&self, mut error: VantageError) -> VantageError {
+        if let Some((_, name)) = self.current.as_ref().filter(|(_, name)| !name.is_empty()) {
+            error.context.insert("parent".to_owned(), name.clone());
+        }
+        error
+    }
+}

@@ -1,0 +1,118 @@
+//! The rows of a read with their keys, page by page, from one request target or several,
+//! in the order that is asked for.
+
+use std::sync::atomic::Ordering;
+
+use ciborium::Value;
+use vantage_core::Result;
+use vantage_types::Record;
+
+use super::{
+    branches::Fingerprints,
+    fan_out::{Branch, FanOut},
+    keys::Keys,
+    order::{SortBy, sort},
+    pages::Pages,
+    reads::Read,
+    record::Row,
+    window::Window,
+};
+
+pub(super) type Keyed = (String, Record<Value>);
+
+/// The pages of a read with the keys of their rows.
+pub(super) struct KeyedPages {
+    read: Read,
+    /// `None` when no row can match.
+    rows: Option<Rows>,
+    keys: Keys,
+    /// The order that is still to be made.
+    sorting: Option<Sorting>,
+}
+
+/// An order that is made on the rows.
+pub(super) struct Sorting {
+    pub(super) by: Vec<SortBy>,
+    pub(super) window: Option<Window>,
+}
+
+enum Rows {
+    One(Box<Pages>),
+    Many(Box<FanOut>),
+}
+
+impl KeyedPages {
+    /// Walks what `read` asks for, in the order of the walks.
+    pub(super) fn new(
+        read: Read,
+        mut walks: Vec<Branch>,
+        keys: Keys,
+        sorting: Option<Sorting>,
+    ) -> Self {
+        let rows = match walks.len() {
+            0 | 1 => walks.pop().map(|branch| Rows::One(Box::new(branch.walk.pages()))),
+            _ => {
+                let fingerprints = Fingerprints::new(keys.limit());
+                let (table, prefetch) = (read.name.clone(), read.settings.prefetch);
+                let rows = FanOut::new(table, walks, prefetch, read.window, fingerprints);
+                Some(Rows::Many(Box::new(rows)))
+            }
+        };
+        Self { read, rows, keys, sorting }
+    }
+
+    /// The next rows. `None` at the end and after an error.
+    pub(super) async fn next(&mut self) -> Option<Result<Vec<Keyed>>> {
+        let mut rows = self.next_unfinished().await?;
+        for (_, row) in rows.iter_mut().flatten() {
+            self.read.columns.finish(row);
+        }
+        Some(rows)
+    }
+
+    async fn next_unfinished(&mut self) -> Option<Result<Vec<Keyed>>> {
+        let Some(Sorting { by, window }) = self.sorting.take() else {
+            return self.next_in_order().await;
+        };
+        let mut rows = Vec::new();
+        while let Some(page) = self.next_in_order().await {
+            match page {
+                Ok(page) => rows.extend(page),
+                Err(error) => return Some(Err(error)),
+            }
+        }
+        sort(&mut rows, &by, |(_, record)| record);
+        if let Some(mut window) = window {
+            let rows_in_window = window.cut((0..).zip(rows).collect());
+            rows = rows_in_window.into_iter().map(|(_, row)| row).collect();
+        }
+        (!rows.is_empty()).then_some(Ok(rows))
+    }
+
+    /// The next rows as they come.
+    async fn next_in_order(&mut self) -> Option<Result<Vec<Keyed>>> {
+        let rows = match self.rows.as_mut()? {
+            Rows::One(pages) => pages.next().await?.map_err(|error| self.read.failed(error)),
+            Rows::Many(pages) => pages.next().await?,
+        };
+        let keyed = rows.and_then(|rows| self.key(rows));
+        if keyed.is_err() {
+            self.rows = None;
+        }
+        Some(keyed)
+    }
+
+    /// How many rows the set has, as an answer said.
+    pub(super) fn total(&self) -> Option<u64> {
+        match self.rows.as_ref()? {
+            Rows::One(pages) => pages.total(),
+            Rows::Many(_) => None,
+        }
+    }
+
+    fn key(&mut self, rows: Vec<(u64, Row)>) -> Result<Vec<Keyed>> {
+        let keyed = self.keys.page(rows)?;
+        self.read.api.repeated.fetch_add(self.keys.take_repeated(), Ordering::Relaxed);
+        Ok(keyed.into_iter().map(|(key, row)| (key, self.read.finished(row.record))).collect())
+    }
+}

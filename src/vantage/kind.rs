@@ -1,0 +1,187 @@
+//! [pure] What the declared type of a column says about its values: a record holds
+//! what serde reads that type from in CBOR, the API has what it is in JSON.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+use ciborium::Value;
+use serde::{Serialize, de::DeserializeOwned};
+use uuid::Uuid;
+
+/// The largest whole number below which every whole number is a float.
+const MAX_WHOLE: f64 = 9_007_199_254_740_992.0;
+
+/// A type whose values are not read from CBOR as they come from JSON.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Kind {
+    /// `f64`, `f32`: floats only, where JSON has whole numbers too.
+    Float,
+    /// Integers, where JSON may have `7.0`.
+    Integer,
+    /// `Decimal`: the digits as they were written, as text.
+    Decimal,
+    /// `Uuid`: 16 bytes.
+    Uuid,
+    /// `IpAddr` and its parts: their bytes, where JSON has text.
+    Ip,
+    Ipv4,
+    Ipv6,
+}
+
+impl Kind {
+    /// The kind of a Rust type by its name, also inside `Option` and `Vec`.
+    pub(super) fn of(type_name: &str) -> Option<Self> {
+        let inner = type_name.trim_end_matches('>').rsplit('<').next()?;
+        Some(match inner {
+            "f64" | "f32" => Self::Float,
+            "i8" | "i16" | "i32" | "i64" | "i128" | "isize" => Self::Integer,
+            "u8" | "u16" | "u32" | "u64" | "u128" | "usize" => Self::Integer,
+            "rust_decimal::decimal::Decimal" => Self::Decimal,
+            "uuid::Uuid" => Self::Uuid,
+            "core::net::ip_addr::IpAddr" => Self::Ip,
+            "core::net::ip_addr::Ipv4Addr" => Self::Ipv4,
+            "core::net::ip_addr::Ipv6Addr" => Self::Ipv6,
+            _ => return None,
+        })
+    }
+
+    pub(super) fn is_number(self) -> bool {
+        matches!(self, Self::Float | Self::Integer | Self::Decimal)
+    }
+
+    /// From JSON's form to CBOR's. What is no such value stays, so that reading the
+    /// type from it says so.
+    pub(super) fn read(self, value: &mut Value) {
+        let read = match (self, &mut *value) {
+            (_, Value::Array(values)) => {
+                return values.iter_mut().for_each(|value| self.read(value));
+            }
+            (Self::Float, Value::Integer(number)) => Some(Value::Float(i128::from(*number) as f64)),
+            (Self::Integer, Value::Float(number))
+                if number.fract() == 0.0 && number.abs() <= MAX_WHOLE =>
+            {
+                Some(Value::from(*number as i64))
+            }
+            (Self::Uuid, Value::Text(text)) => {
+                Uuid::try_parse(text).ok().map(|id| Value::Bytes(id.into_bytes().to_vec()))
+            }
+            (Self::Ip, Value::Text(text)) => text.parse::<IpAddr>().ok().and_then(to_cbor),
+            (Self::Ipv4, Value::Text(text)) => text.parse::<Ipv4Addr>().ok().and_then(to_cbor),
+            (Self::Ipv6, Value::Text(text)) => text.parse::<Ipv6Addr>().ok().and_then(to_cbor),
+            _ => None,
+        };
+        if let Some(read) = read {
+            *value = read;
+        }
+    }
+
+    /// From CBOR's form to JSON's; the other way of [`read`](Self::read), but for
+    /// numbers, which stay.
+    pub(super) fn write(self, value: &mut Value) {
+        let text = match self {
+            Self::Uuid => uuid_text(value),
+            Self::Ip => from_cbor::<IpAddr>(value).map(|ip| ip.to_string()),
+            Self::Ipv4 => from_cbor::<Ipv4Addr>(value).map(|ip| ip.to_string()),
+            Self::Ipv6 => from_cbor::<Ipv6Addr>(value).map(|ip| ip.to_string()),
+            Self::Float | Self::Integer | Self::Decimal => return,
+        };
+        match (text, &mut *value) {
+            (Some(text), _) => *value = Value::Text(text),
+            (None, Value::Array(values)) => values.iter_mut().for_each(|value| self.write(value)),
+            (None, _) => {}
+        }
+    }
+}
+
+/// The text of a UUID that is its bytes.
+pub(super) fn uuid_text(value: &Value) -> Option<String> {
+    Uuid::from_slice(value.as_bytes()?).ok().map(|id| id.hyphenated().to_string())
+}
+
+fn to_cbor<T: Serialize>(value: T) -> Option<Value> {
+    Value::serialized(&value).ok()
+}
+
+fn from_cbor<T: DeserializeOwned>(value: &Value) -> Option<T> {
+    (value.is_array() || value.is_map()).then(|| value.deserialized().ok())?
+}
+
+#[cfg(test)]
+mod tests {
+    use std::any::type_name;
+
+    use rust_decimal::Decimal;
+
+    use super::*;
+
+    fn read(kind: Kind, value: impl Into<Value>) -> Value {
+        let mut value = value.into();
+        kind.read(&mut value);
+        value
+    }
+
+    #[test]
+    fn a_type_is_known_by_its_name() {
+        for (name, kind) in [
+            (type_name::<f64>(), Some(Kind::Float)),
+            (type_name::<Option<f32>>(), Some(Kind::Float)),
+            (type_name::<Vec<u64>>(), Some(Kind::Integer)),
+            (type_name::<Option<Decimal>>(), Some(Kind::Decimal)),
+            (type_name::<Option<Uuid>>(), Some(Kind::Uuid)),
+            (type_name::<IpAddr>(), Some(Kind::Ip)),
+            (type_name::<Ipv4Addr>(), Some(Kind::Ipv4)),
+            (type_name::<Vec<Ipv6Addr>>(), Some(Kind::Ipv6)),
+            (type_name::<String>(), None),
+            (type_name::<bool>(), None),
+        ] {
+            assert_eq!(Kind::of(name), kind, "{name}");
+        }
+    }
+
+    #[test]
+    fn numbers_become_what_their_type_is_read_from_without_loss() {
+        assert_eq!(read(Kind::Float, 7), Value::Float(7.0));
+        assert_eq!(read(Kind::Integer, 7.0), Value::from(7));
+        assert_eq!(read(Kind::Integer, -7e3), Value::from(-7000));
+        assert_eq!(read(Kind::Integer, 7.5), Value::Float(7.5));
+        assert_eq!(read(Kind::Integer, 1e18), Value::Float(1e18));
+        assert_eq!(read(Kind::Float, Value::Null), Value::Null);
+        let list = Value::Array(vec![1.into(), 2.5.into()]);
+        assert_eq!(read(Kind::Float, list), Value::Array(vec![1.0.into(), 2.5.into()]));
+    }
+
+    #[test]
+    fn texts_become_what_the_type_is_read_from_and_texts_again() {
+        fn there_and_back<T: DeserializeOwned + PartialEq + std::fmt::Debug>(
+            expected: &T,
+            text: &str,
+        ) {
+            let kind = Kind::of(type_name::<T>()).unwrap();
+            let mut value = read(kind, text);
+            assert_eq!(value.deserialized::<T>().unwrap(), *expected);
+            kind.write(&mut value);
+            assert_eq!(value, Value::from(text));
+            let mut list = read(kind, Value::Array(vec![text.into(), text.into()]));
+            assert_eq!(list.deserialized::<Vec<T>>().unwrap().len(), 2);
+            kind.write(&mut list);
+            assert_eq!(list, Value::Array(vec![text.into(), text.into()]));
+        }
+        let id = "67e55044-10b1-426f-9247-bb680e5fe0c8";
+        there_and_back(&Uuid::try_parse(id).unwrap(), id);
+        there_and_back::<IpAddr>(&[127, 0, 0, 1].into(), "127.0.0.1");
+        there_and_back(&IpAddr::V6(Ipv6Addr::LOCALHOST), "::1");
+        there_and_back(&Ipv4Addr::new(10, 0, 0, 7), "10.0.0.7");
+        there_and_back(&Ipv6Addr::LOCALHOST, "::1");
+    }
+
+    #[test]
+    fn what_is_no_such_value_stays() {
+        for kind in [Kind::Uuid, Kind::Ip, Kind::Ipv4, Kind::Ipv6] {
+            for value in [Value::from("no"), Value::Null, Value::from(7)] {
+                assert_eq!(read(kind, value.clone()), value);
+                let mut written = value.clone();
+                kind.write(&mut written);
+                assert_eq!(written, value);
+            }
+        }
+    }
+}

@@ -1,0 +1,54 @@
+//! [pure] Conditions combined: `&`, `|` and `!`, and conjunctions taken apart.
+
+use super::condition::ApiCondition;
+
+/// The same conditions with the parts of each [`ApiCondition::All`] on their own.
+pub(super) fn flattened(conditions: Vec<ApiCondition>) -> Vec<ApiCondition> {
+    let parts = |condition| match condition {
+        ApiCondition::All(all) => flattened(all),
+        condition => vec![condition],
+    };
+    conditions.into_iter().flat_map(parts).collect()
+}
+
+/// Both hold.
+impl std::ops::BitAnd for ApiCondition {
+    type Output = Self;
+
+    fn bitand(self, other: Self) -> Self {
+        match self {
+            Self::All(mut all) => {
+                all.push(other);
+                Self::All(all)
+            }
+            one => Self::All(vec![one, other]),
+        }
+    }
+}
+
+/// One of both holds.
+impl std::ops::BitOr for ApiCondition {
+    type Output = Self;
+
+    fn bitor(self, other: Self) -> Self {
+        match self {
+            Self::Any(mut any) => {
+                any.push(other);
+                Self::Any(any)
+            }
+            one => Self::Any(vec![one, other]),
+        }
+    }
+}
+
+/// The condition does not hold.
+impl std::ops::Not for ApiCondition {
+    type Output = Self;
+
+    fn not(self) -> Self {
+        match self {
+            Self::Not(condition) => *condition,
+            condition => Self::Not(Box::new(condition)),
+        }
+    }
+}

@@ -1,0 +1,182 @@
+//! What a read would send, without sending it.
+
+use std::fmt;
+
+use vantage_core::{Result, VantageError};
+
+use super::{
+    condition::{ApiCondition, Operator},
+    filter::{Leaf, Test},
+    order::SortBy,
+    reads::Read,
+};
+
+/// What a list of a table would send, and what it would do itself.
+///
+/// Credentials in parameters are masked: those whose name is that of a key, a token, a
+/// secret, a password, a signature or a session.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Preview {
+    /// The URLs that are asked for first: one for each request that a list of values or a
+    /// path with several values takes, each with the parameters of its first page. Empty
+    /// when nothing is sent, because no row can match or something is unresolved.
+    pub requests: Vec<String>,
+    /// The conditions and orders that are applied to the rows.
+    pub on_rows: Vec<String>,
+    /// What keeps the read from being sent: a placeholder without a value, a condition that
+    /// the API cannot be asked for, or values of another table, which would be read first.
+    pub unresolved: Vec<String>,
+}
+
+impl Preview {
+    /// Of a read that is refused.
+    pub(super) fn refused(error: &VantageError) -> Self {
+        let context =
+            ["placeholder", "field", "form"].iter().find_map(|key| error.context.get(*key));
+        let named = context.map(|name| format!(": {}", name.trim_matches('"')));
+        let what = format!("{}{}", error.message(), named.unwrap_or_default());
+        Self { unresolved: vec![what], ..Self::default() }
+    }
+}
+
+impl Read {
+    pub(super) fn preview(mut self) -> Preview {
+        let unresolved: Vec<String> = self.related().map(ToString::to_string).collect();
+        if !unresolved.is_empty() {
+            return Preview { unresolved, ..Preview::default() };
+        }
+        self.flatten();
+        self.resolved_preview().unwrap_or_else(|error| Preview::refused(&error))
+    }
+
+    fn resolved_preview(mut self) -> Result<Preview> {
+        let mut preview = Preview::default();
+        let queries = self.queries()?;
+        let order = queries.first().and_then(|(_, query)| query.order.made_on_rows());
+        if order.is_some() {
+            self.window = None;
+        }
+        for (_, query) in &queries {
+            for walk in query.targets().into_iter().map(|target| self.walk(target, &query.filter)) {
+                preview.requests.extend(walk.first_url()?.map(|url| masked(&url.to_string())));
+            }
+        }
+        if let Some((_, query)) = queries.first() {
+            preview.on_rows.extend(query.filter.tests().iter().map(|test| shown(test).to_string()));
+            preview.on_rows.extend(order.into_iter().flatten().map(order_shown));
+        }
+        Ok(preview)
+    }
+}
+
+/// For people: the requests, then what is applied to the rows, then what is unresolved.
+impl fmt::Display for Preview {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let requests = self.requests.iter().map(|url| format!("GET {url}"));
+        let on_rows = self.on_rows.iter().map(|what| format!("on the rows: {what}"));
+        let unresolved = self.unresolved.iter().map(|what| format!("unresolved: {what}"));
+        let lines: Vec<String> = requests.chain(on_rows).chain(unresolved).collect();
+        f.write_str(&lines.join("\n"))
+    }
+}
+
+fn order_shown(by: &SortBy) -> String {
+    format!("ORDER BY {}{}", by.column, if by.is_descending { " DESC" } else { "" })
+}
+
+/// The condition that a test evaluates, without the values of secrets.
+fn shown(test: &Test) -> ApiCondition {
+    let several = |tests: &[Test]| tests.iter().map(shown).collect();
+    match test {
+        Test::All(tests) => ApiCondition::All(several(tests)),
+        Test::Any(tests) => ApiCondition::Any(several(tests)),
+        Test::Not(test) => !shown(test),
+        Test::Opaque => ApiCondition::unsupported("a search"),
+        Test::Leaf(Leaf { field, operator, values, .. }) => {
+            let mask = |value| if is_secret(field) { MASK.into() } else { value };
+            let mut values = values.iter().cloned().map(mask);
+            match operator {
+                Operator::In => ApiCondition::is_in(field.as_str(), values),
+                Operator::NotIn => ApiCondition::is_not_in(field.as_str(), values),
+                operator => {
+                    let value = values.next().unwrap_or(ciborium::Value::Null);
+                    match operator {
+                        Operator::Eq => ApiCondition::eq(field.as_str(), value),
+                        operator => ApiCondition::compare(field.as_str(), *operator, value),
+                    }
+                }
+            }
+        }
+    }
+}
+
+const MASK: &str = "***";
+
+/// `url` with the values of secret parameters masked.
+fn masked(url: &str) -> String {
+    let Some((path, query)) = url.split_once('?') else { return url.to_owned() };
+    let pairs = query.split('&').map(|pair| match pair.split_once('=') {
+        Some((name, _)) if is_secret(name) => format!("{name}={MASK}"),
+        _ => pair.to_owned(),
+    });
+    format!("{path}?{}", pairs.collect::<Vec<_>>().join("&"))
+}
+
+/// Whether a parameter of this name holds a credential, as far as names tell.
+fn is_secret(name: &str) -> bool {
+    const WHOLE: [&str; 6] = ["auth", "authorization", "key", "pwd", "session", "sig"];
+    const ENDS: [&str; 10] = [
+        "accesskey",
+        "apikey",
+        "credential",
+        "credentials",
+        "jwt",
+        "password",
+        "secret",
+        "sessionid",
+        "signature",
+        "token",
+    ];
+    let decoded = percent_encoding::percent_decode_str(name).decode_utf8_lossy();
+    let letters = decoded.chars().filter(char::is_ascii_alphanumeric);
+    let name: String = letters.map(|c| c.to_ascii_lowercase()).collect();
+    WHOLE.contains(&name.as_str()) || ENDS.iter().any(|end| name.ends_with(end))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_values_of_credentials_are_masked_and_others_are_shown() {
+        let url = "http://h/a?api_key=s&page=2&X-Auth-Token=s&sig=s&monkey=1&clientSecret=s";
+        let shown =
+            "http://h/a?api_key=***&page=2&X-Auth-Token=***&sig=***&monkey=1&clientSecret=***";
+        assert_eq!(masked(url), shown);
+        assert_eq!(masked("http://h/a"), "http://h/a");
+        assert_eq!(masked("http://h/a?%61pi%5Fkey=s"), "http://h/a?%61pi%5Fkey=***");
+    }
+
+    #[test]
+    fn a_test_is_shown_as_the_condition_that_it_evaluates() {
+        let leaf = |field: &str, operator, values: &[&str]| {
+            Test::Leaf(Leaf {
+                field: field.into(),
+                operator,
+                values: values.iter().map(|value| (*value).into()).collect(),
+                is_numeric: false,
+                passes_absent: false,
+            })
+        };
+        let any = Test::Any(vec![
+            leaf("a", Operator::Gt, &["1"]),
+            Test::Not(Box::new(leaf("b", Operator::Like, &["x%"]))),
+            leaf("password", Operator::In, &["canary", "other"]),
+        ]);
+        assert_eq!(
+            shown(&any).to_string(),
+            r#"(a > "1" OR NOT b LIKE "x%" OR password IN ("***", "***"))"#
+        );
+    }
+}

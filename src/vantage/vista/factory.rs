@@ -1,0 +1,271 @@
+//! Vistas over one API: from typed tables, and from YAML by name.
+
+use std::{fmt, sync::Arc};
+
+use ciborium::Value;
+use indexmap::IndexMap;
+use vantage_core::{Result, error};
+use vantage_table::{
+    sorting::OrderBy,
+    table::{Table, VistaMetadataOptions, spec::spec_references},
+};
+use vantage_types::{EmptyEntity, Entity};
+use vantage_vista::{
+    Capability, ColumnFlag, NoExtras, SortDirection, Vista, VistaCapabilities, VistaFactory,
+    VistaMetadata, VistaResolver,
+};
+
+use super::{
+    narrowing,
+    shell::PoolShell,
+    spec::{self, ApiColumnExtras, ApiTableExtras, ApiVistaSpec},
+};
+use crate::vantage::{PoolApi, path::without_query};
+
+impl PoolApi {
+    /// Builds [`Vista`]s over this API.
+    #[must_use]
+    pub fn vista_factory(&self) -> PoolVistaFactory {
+        PoolVistaFactory { api: self.clone(), specs: Arc::default(), resolver: None }
+    }
+}
+
+/// Builds [`Vista`]s over one API: from typed tables with
+/// [`from_table`](Self::from_table), and from YAML.
+///
+/// A Vista advertises what the settings of its table can do and nothing else.
+/// It runs the hooks of the table that it was made of.
+///
+/// A factory is a resolver of the models whose YAML it holds, so it can be a
+/// loader of a [`Catalog`](vantage_vista::Catalog).
+///
+/// ```
+/// use vantage_api_pool::{AwwPool, PoolApi};
+///
+/// # fn demo(pool: AwwPool) -> vantage_core::Result<()> {
+/// let factory = PoolApi::new(pool).vista_factory().with_yaml(
+///     "
+/// name: countries
+/// columns:
+///   id: { type: int, flags: [id] }
+///   name: { type: string, flags: [title] }
+/// references:
+///   cities: { table: cities, kind: has_many, foreign_key: country_id }
+/// ---
+/// name: cities
+/// api: { endpoint: 'countries/{country_id}/cities' }
+/// columns:
+///   id: { type: int, flags: [id] }
+///   country_id: { type: int }
+/// ",
+/// )?;
+/// let countries = factory.build("countries")?;
+/// assert_eq!(countries.id_column(), Some("id"));
+/// assert!(factory.build("continents").is_err_and(|error| error.is_not_found()));
+/// # Ok(()) }
+/// ```
+#[derive(Clone)]
+pub struct PoolVistaFactory {
+    api: PoolApi,
+    specs: Arc<IndexMap<String, ApiVistaSpec>>,
+    resolver: Option<Arc<dyn VistaResolver>>,
+}
+
+impl PoolVistaFactory {
+    /// Adds the models that `yaml` describes: one in each of its documents. Each
+    /// is named by its `name`; a later one of the same name takes the place of
+    /// an earlier one.
+    ///
+    /// # Errors
+    /// `IncorrectUsage` that names a key, a column type or a setting that is not
+    /// known, or a model without its id column.
+    pub fn with_yaml(mut self, yaml: &str) -> Result<Self> {
+        let specs = Arc::make_mut(&mut self.specs);
+        for spec in spec::parse(yaml)? {
+            table_of(&self.api, &spec)?;
+            specs.insert(spec.name.clone(), spec);
+        }
+        Ok(self)
+    }
+
+    /// Builds the targets of relations by name through `resolver`, such as a
+    /// [`Catalog`](vantage_vista::Catalog) over several data sources, instead of
+    /// through this factory.
+    #[must_use]
+    pub fn with_resolver(mut self, resolver: Arc<dyn VistaResolver>) -> Self {
+        self.resolver = Some(resolver);
+        self
+    }
+
+    /// The names of the models, in the order of their YAML.
+    pub fn models(&self) -> impl Iterator<Item = &str> {
+        self.specs.keys().map(String::as_str)
+    }
+
+    /// The Vista of a model.
+    ///
+    /// # Errors
+    /// `NotFound` for a name that no YAML described.
+    pub fn build(&self, name: &str) -> Result<Vista> {
+        let spec = self.specs.get(name).ok_or_else(|| unknown_model(name))?;
+        self.build_from_spec(spec.clone())
+    }
+
+    /// A typed table as a Vista with its columns, hooks and relations. Its
+    /// conditions and orders narrow and order the Vista for good.
+    ///
+    /// # Errors
+    /// `IncorrectUsage` for a table with a window: a Vista pages by itself.
+    pub fn from_table<E: Entity<Value> + 'static>(
+        &self,
+        table: Table<PoolApi, E>,
+    ) -> Result<Vista> {
+        let mut shell = shell_of(table.into_entity())?;
+        shell.resolver.clone_from(&self.resolver);
+        Ok(named(shell))
+    }
+}
+
+impl VistaFactory for PoolVistaFactory {
+    type TableExtras = ApiTableExtras;
+    type ColumnExtras = ApiColumnExtras;
+    type ReferenceExtras = NoExtras;
+
+    fn build_from_spec(&self, spec: ApiVistaSpec) -> Result<Vista> {
+        let mut shell = shell_of(table_of(&self.api, &spec)?)?;
+        for reference in spec_references(&spec, &spec.resolve_id_column("id"))? {
+            shell.metadata = shell.metadata.with_reference(reference);
+        }
+        shell.resolver = Some(match &self.resolver {
+            Some(resolver) => Arc::clone(resolver),
+            None => Arc::new(self.clone()),
+        });
+        Ok(Vista::new(spec.name, shell))
+    }
+
+    /// The first model that `yaml` describes. The relations of it lead to the
+    /// others of the same text and to those that the factory holds.
+    fn from_yaml(&self, yaml: &str) -> Result<Vista> {
+        let first = spec::parse(yaml)?.into_iter().next();
+        let first = first.ok_or_else(|| error!("the YAML is empty").mark_incorrect_usage())?;
+        self.clone().with_yaml(yaml)?.build(&first.name)
+    }
+}
+
+impl VistaResolver for PoolVistaFactory {
+    fn vista(&self, name: &str) -> Result<Vista> {
+        self.build(name)
+    }
+}
+
+impl fmt::Debug for PoolVistaFactory {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PoolVistaFactory")
+            .field("api", &self.api)
+            .field("models", &self.specs.keys().collect::<Vec<_>>())
+            .finish_non_exhaustive()
+    }
+}
+
+fn unknown_model(name: &str) -> vantage_core::VantageError {
+    error!("no YAML describes the model", model = name).mark_not_found()
+}
+
+/// The target of a relation as a Vista that takes conditions on the fields of
+/// `joined_by` as well as on its columns.
+pub(super) fn wrap(table: Table<PoolApi, EmptyEntity>, joined_by: Vec<String>) -> Result<Vista> {
+    let mut shell = shell_of(table)?;
+    shell.joined_by = joined_by;
+    Ok(named(shell))
+}
+
+fn named(shell: PoolShell) -> Vista {
+    Vista::new(without_query(shell.table.table_name()).to_owned(), shell)
+}
+
+fn shell_of(table: Table<PoolApi, EmptyEntity>) -> Result<PoolShell> {
+    if table.pagination().is_some() {
+        let name = without_query(table.table_name());
+        return Err(error!("a Vista is made of a table without a window", table = name)
+            .mark_incorrect_usage());
+    }
+    let metadata = metadata_of(&table);
+    let capabilities = capabilities_of(&table, &metadata);
+    let orders = table
+        .orders()
+        .map(|(by, direction)| OrderBy { expression: by.clone(), direction: *direction });
+    Ok(PoolShell {
+        capabilities,
+        metadata,
+        resolver: None,
+        joined_by: Vec::new(),
+        search: None,
+        own_orders: orders.collect(),
+        table,
+    })
+}
+
+/// Every window can be read, from the page that holds it or from the start of the
+/// set; everything else depends on the settings.
+fn capabilities_of(
+    table: &Table<PoolApi, EmptyEntity>,
+    metadata: &VistaMetadata,
+) -> VistaCapabilities {
+    let mut capabilities = VistaCapabilities::new()
+        .with(Capability::Traverse)
+        .with(Capability::Window)
+        .with(Capability::NativeConditions);
+    for write in narrowing::writes(table) {
+        capabilities = capabilities.with(write);
+    }
+    if narrowing::is_followed(table) {
+        capabilities = capabilities.with(Capability::Cursor);
+    }
+    if narrowing::searches(table) {
+        capabilities = capabilities.with(Capability::Search);
+    }
+    if metadata.columns.values().any(|column| column.has_flag(ColumnFlag::Orderable)) {
+        capabilities = capabilities.with(Capability::Order);
+    }
+    let mut stored = metadata.columns.values().filter(|column| !column.is_computed());
+    if !metadata.columns.is_empty() && stored.all(|column| narrowing::compares(table, &column.name))
+    {
+        capabilities = capabilities.with(Capability::FilterOps);
+    }
+    capabilities
+}
+
+fn metadata_of(table: &Table<PoolApi, EmptyEntity>) -> VistaMetadata {
+    let mut metadata = table.vista_metadata(VistaMetadataOptions {
+        calculated: true,
+        column_flags: true,
+        id_flag: true,
+        references: true,
+        contained: true,
+        ..VistaMetadataOptions::default()
+    });
+    for (name, column) in &mut metadata.columns {
+        let order = narrowing::order(name, SortDirection::Ascending);
+        if !column.is_computed() && narrowing::orders_by(table, &order).is_ok() {
+            *column = column.clone().with_flag(ColumnFlag::Orderable);
+        }
+    }
+    metadata
+}
+
+/// The table that `spec` describes, by its name; the settings of the YAML take
+/// the place of those that the API has for a table of that name.
+fn table_of(api: &PoolApi, spec: &ApiVistaSpec) -> Result<Table<PoolApi, EmptyEntity>> {
+    let api = match spec::settings(spec)? {
+        Some(settings) => api.clone().table(&spec.name, settings),
+        None => api.clone(),
+    };
+    let mut table = Table::new(&spec.name, api);
+    table.add_spec_columns(&spec.columns, spec::column)?;
+    let id = spec.resolve_id_column("id");
+    table.set_spec_id_field(&id).map_err(vantage_core::VantageError::mark_incorrect_usage)?;
+    if spec.columns.get(&id).is_some_and(|column| column.has_flag("auto")) {
+        table = table.with_auto_id();
+    }
+    table.with_contained_specs(&spec.contained, spec::contained_column)
+}

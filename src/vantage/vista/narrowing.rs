@@ -1,0 +1,139 @@
+//! [pure] What a Vista may be narrowed and ordered by: its conditions as those of
+//! this source, and which of them the settings of a table can do.
+
+use std::borrow::Cow;
+
+use ciborium::Value;
+use vantage_core::Result;
+use vantage_table::{
+    sorting::{OrderBy, SortDirection as Direction},
+    table::Table,
+};
+use vantage_types::EmptyEntity;
+use vantage_vista::{Capability, Condition, FilterOp, SortDirection, operand_text};
+
+use crate::vantage::{
+    ApiCondition, PoolApi, branches::branches, clauses::Declared, order::Ordered,
+    path::placeholders, query::lower, settings::TableSettings,
+};
+
+/// A condition of a Vista as one of this source, when there is such a one.
+pub(super) fn condition(Condition { column, op, value, .. }: &Condition) -> Option<ApiCondition> {
+    let (field, value) = (column.as_str(), value.clone());
+    Some(match (op, value) {
+        (FilterOp::Eq, value) => ApiCondition::eq(field, value),
+        (FilterOp::Ne, value) => ApiCondition::ne(field, value),
+        (FilterOp::Gt, value) => ApiCondition::gt(field, value),
+        (FilterOp::Gte, value) => ApiCondition::gte(field, value),
+        (FilterOp::Lt, value) => ApiCondition::lt(field, value),
+        (FilterOp::Lte, value) => ApiCondition::lte(field, value),
+        (FilterOp::InSet, Value::Array(values)) => ApiCondition::is_in(field, values),
+        (FilterOp::NotInSet, Value::Array(values)) => ApiCondition::is_not_in(field, values),
+        (FilterOp::Like, value) => ApiCondition::contains(field, operand_text(&value)),
+        _ => return None,
+    })
+}
+
+pub(super) fn order(column: &str, direction: SortDirection) -> OrderBy<ApiCondition> {
+    let direction = match direction {
+        SortDirection::Ascending => Direction::Ascending,
+        SortDirection::Descending => Direction::Descending,
+    };
+    OrderBy { expression: ApiCondition::column(column), direction }
+}
+
+/// Whether the API can be asked for `condition`, or its rows be judged by it.
+///
+/// # Errors
+/// `Unsupported` when neither is so.
+pub(super) fn takes(table: &Table<PoolApi, EmptyEntity>, condition: &ApiCondition) -> Result<()> {
+    let mut settings = settings(table);
+    let field = condition.field().unwrap_or_default();
+    let fills_path = placeholders(&settings.path).any(|name| name == field);
+    settings.path = if fills_path { format!("{{{field}}}") } else { String::new() };
+    if let ApiCondition::Related(_) = condition {
+        return Ok(());
+    }
+    let (declared, order) = (Declared::of(table), Ordered::default());
+    let each_set = branches(&settings.path, std::slice::from_ref(condition));
+    for also in each_set.unwrap_or_else(|| vec![Vec::new()]) {
+        let conditions = also.iter().chain([condition]).map(Cow::Borrowed);
+        lower(&settings, &declared, conditions, &order)?;
+    }
+    Ok(())
+}
+
+/// Whether `column` can be compared as greater and less.
+pub(super) fn compares(table: &Table<PoolApi, EmptyEntity>, column: &str) -> bool {
+    let number = || Value::from(0);
+    let conditions = [
+        ApiCondition::gt(column, number()),
+        ApiCondition::gte(column, number()),
+        ApiCondition::lt(column, number()),
+        ApiCondition::lte(column, number()),
+    ];
+    conditions.iter().all(|condition| takes(table, condition).is_ok())
+}
+
+/// Whether the API has a search of its own.
+pub(super) fn searches(table: &Table<PoolApi, EmptyEntity>) -> bool {
+    settings(table).filters.search("").is_some()
+}
+
+/// Whether the pages of the set name each other, so that it is best read one after the
+/// other.
+pub(super) fn is_followed(table: &Table<PoolApi, EmptyEntity>) -> bool {
+    let paging = settings(table).paging;
+    paging.is_paged() && !paging.is_addressable()
+}
+
+/// Whether every write keeps to the set: the API guards writes, or what narrows the
+/// table is part of its path.
+pub(super) fn confines(table: &Table<PoolApi, EmptyEntity>) -> bool {
+    let settings = settings(table);
+    if settings.writes.is_none() || settings.writes.guards() {
+        return settings.writes.guards();
+    }
+    let path = settings.write_path();
+    let is_in_path = |condition: &ApiCondition| match condition {
+        ApiCondition::Eq { field, .. } => placeholders(&path).any(|name| name == field),
+        _ => false,
+    };
+    table.conditions().next().is_some() && table.conditions().all(is_in_path)
+}
+
+/// What the API does besides reading, and what else it takes.
+pub(super) fn writes(table: &Table<PoolApi, EmptyEntity>) -> Vec<Capability> {
+    let writes = settings(table).writes;
+    if writes.is_none() {
+        return Vec::new();
+    }
+    let (inserts, updates, deletes) = writes.does();
+    let all = [
+        (inserts, Capability::Insert),
+        (updates, Capability::Update),
+        (deletes, Capability::Delete),
+        (true, Capability::WritesReachHooks),
+        (confines(table), Capability::ConfineWrites),
+    ];
+    all.into_iter().filter_map(|(does, what)| does.then_some(what)).collect()
+}
+
+/// Whether rows come in this order, from the API or by ordering them here.
+///
+/// # Errors
+/// `Unsupported` when they do not.
+pub(super) fn orders_by(
+    table: &Table<PoolApi, EmptyEntity>,
+    order: &OrderBy<ApiCondition>,
+) -> Result<()> {
+    let settings = settings(table);
+    let declared = Declared::of(table);
+    let orders = [(&order.expression, order.direction)];
+    let name_of = |column: &str| settings.field_of(column).into_owned();
+    settings.ordering.lower(orders, name_of, |column| declared.numeric.contains(column)).map(drop)
+}
+
+pub(super) fn settings(table: &Table<PoolApi, EmptyEntity>) -> TableSettings {
+    table.data_source().settings.settings_of(table.table_name())
+}

@@ -1,0 +1,271 @@
+//! What a Vista asks for, run on the table that it stands for. Reads go through
+//! the table, so that its hooks see them.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use ciborium::Value;
+use indexmap::IndexMap;
+use vantage_core::{Result, error};
+use vantage_dataset::traits::{InsertableValueSet, ReadableValueSet, WritableValueSet};
+use vantage_table::{
+    conditions::ConditionHandle, pagination::Pagination, sorting::OrderBy, table::Table,
+    traits::table_source::TableSource,
+};
+use vantage_types::{EmptyEntity, Record};
+use vantage_vista::{
+    Capability, Condition, NativeCondition, Page, Preview, Reference, SortDirection, TableShell,
+    Transaction, Vista, VistaCapabilities, VistaMetadata, VistaResolver, condition_column_error,
+    direct, unknown_relation, unsupported,
+};
+
+use super::{factory, narrowing};
+use crate::vantage::{
+    ApiCondition, PoolApi, PoolTableExt, path::placeholders, reads::Read, record::id_text,
+};
+
+type Row = Record<Value>;
+
+/// The shell of one table. A clone owns its conditions and shares the pool.
+#[derive(Clone)]
+pub(super) struct PoolShell {
+    pub(super) table: Table<PoolApi, EmptyEntity>,
+    pub(super) capabilities: VistaCapabilities,
+    pub(super) metadata: VistaMetadata,
+    /// Who builds the targets of relations by name; without one they come from
+    /// the table's own relations.
+    pub(super) resolver: Option<Arc<dyn VistaResolver>>,
+    /// Fields that are no columns and that a relation narrows by.
+    pub(super) joined_by: Vec<String>,
+    /// The search that is set.
+    pub(super) search: Option<ConditionHandle>,
+    /// The orders that the table came with.
+    pub(super) own_orders: Vec<OrderBy<ApiCondition>>,
+}
+
+impl PoolShell {
+    fn is_known(&self, field: &str) -> bool {
+        self.metadata.columns.contains_key(field)
+            || self.joined_by.iter().any(|name| name == field)
+            || placeholders(&narrowing::settings(&self.table).path).any(|name| name == field)
+    }
+
+    /// Takes a condition if the API can be asked for it, or its rows be judged by it.
+    fn narrow(&mut self, condition: ApiCondition) -> Result<()> {
+        narrowing::takes(&self.table, &condition)?;
+        self.table.add_condition(condition);
+        if narrowing::confines(&self.table) {
+            self.capabilities = self.capabilities.with(Capability::ConfineWrites);
+        } else {
+            self.capabilities = self.capabilities.without(Capability::ConfineWrites);
+        }
+        Ok(())
+    }
+
+    /// The whole set of a relation's target, before it is narrowed.
+    fn target(&self, reference: &Reference) -> Result<Vista> {
+        if let Some(resolver) = &self.resolver {
+            return resolver.vista(&reference.target);
+        }
+        let target = self.table.get_ref_target_erased(&reference.name)?;
+        let joined_by = reference.keys.iter().filter_map(|key| key.to.clone());
+        factory::wrap(target, joined_by.collect())
+    }
+
+    fn contained(&self, reference: &Reference, row: Option<&Row>) -> Result<Vista> {
+        let parent = match row {
+            Some(row) => {
+                let id = self.metadata.id_column.as_ref().and_then(|id| row.get(id));
+                let id = id.and_then(id_text);
+                Some((row, id.unwrap_or_default()))
+            }
+            None => None,
+        };
+        let wrap = |target| factory::wrap(target, Vec::new());
+        let (decode, encode) = (|host: &Value| Some(host.clone()), |host| host);
+        self.table.get_contained_ref(&reference.name, parent, wrap, decode, encode)
+    }
+}
+
+#[async_trait]
+impl TableShell for PoolShell {
+    fn metadata(&self) -> &VistaMetadata {
+        &self.metadata
+    }
+
+    fn capabilities(&self) -> &VistaCapabilities {
+        &self.capabilities
+    }
+
+    fn driver_name(&self) -> &'static str {
+        "api-pool"
+    }
+
+    /// The requests of a list, one on each line, without the values of credentials.
+    fn preview(&self) -> Preview {
+        let of_table = self.table.preview();
+        let requests: Vec<String> =
+            of_table.requests.iter().map(|url| format!("GET {url}")).collect();
+        let on_rows = of_table.on_rows.iter().map(|what| format!("on the rows: {what}"));
+        let unresolved = of_table.unresolved.iter().map(|what| format!("unresolved: {what}"));
+        let mut notes: Vec<String> = on_rows.chain(unresolved).collect();
+        let mut preview = Preview::new();
+        match requests.is_empty() {
+            true if notes.is_empty() => notes.push("no row can match".to_owned()),
+            true => {}
+            false => preview = preview.with_query(requests.join("\n")),
+        }
+        if notes.is_empty() { preview } else { preview.with_note(notes.join("\n")) }
+    }
+
+    async fn list(&self) -> Result<IndexMap<String, Row>> {
+        self.table.list_values().await
+    }
+
+    async fn get(&self, id: &str) -> Result<Option<Row>> {
+        self.table.get_value(id).await
+    }
+
+    async fn count(&self) -> Result<i64> {
+        self.table.check_read().await?;
+        self.table.data_source().get_table_count(&self.table).await
+    }
+
+    /// Rows of any window; the total is that of the answers, where they name one.
+    async fn fetch_window(&self, offset: usize, limit: usize) -> Result<Page> {
+        self.table.check_read().await?;
+        if limit == 0 {
+            return Ok(Page::new(Vec::new()));
+        }
+        let signed = |number| i64::try_from(number).unwrap_or(i64::MAX);
+        let window = Pagination::window(signed(offset), signed(limit));
+        let table = self.table.clone().with(|table| table.set_pagination(Some(window)));
+        let (mut rows, total) =
+            Read::of(table.data_source(), &table)?.resolved().await?.window().await?;
+        for (_, row) in &mut rows {
+            table.apply_lazy_expressions(row).await?;
+        }
+        let page = Page::new(rows);
+        Ok(match total.and_then(|total| i64::try_from(total).ok()) {
+            Some(total) => page.with_total(total),
+            None => page,
+        })
+    }
+
+    async fn fetch_cursor(
+        &self,
+        token: Option<Value>,
+        limit: usize,
+    ) -> Result<(Page, Option<Value>)> {
+        if !self.capabilities.has(Capability::Cursor) {
+            return unsupported(Capability::Cursor);
+        }
+        self.table.check_read().await?;
+        let read = Read::of(self.table.data_source(), &self.table)?.resolved().await?;
+        let (mut rows, next) = read.piece(token.as_ref(), limit as u64).await?;
+        for (_, row) in &mut rows {
+            self.table.apply_lazy_expressions(row).await?;
+        }
+        Ok((Page::new(rows), next))
+    }
+
+    /// Takes what the API can be asked for and what its settings let be
+    /// evaluated on the rows, and refuses the rest for the caller to evaluate.
+    fn add_condition(&mut self, condition: &Condition) -> Result<()> {
+        let field = condition.column.as_str();
+        if !self.is_known(field) {
+            return Err(condition_column_error(&self.metadata, field));
+        }
+        match narrowing::condition(condition) {
+            Some(condition) => self.narrow(condition),
+            None => unsupported(Capability::FilterOps),
+        }
+    }
+
+    fn set_search(&mut self, text: Option<&str>) -> Result<()> {
+        if !self.capabilities.has(Capability::Search) {
+            return unsupported(Capability::Search);
+        }
+        let search = text.map(|text| {
+            let source = self.table.data_source();
+            source.search_table_condition(&self.table, text)
+        });
+        self.search = self.table.replace_temp_condition(self.search.take(), search)?;
+        Ok(())
+    }
+
+    fn set_order(&mut self, order: Option<(&str, SortDirection)>) -> Result<()> {
+        let orders = match order {
+            Some((column, direction)) => {
+                let order = narrowing::order(column, direction);
+                narrowing::orders_by(&self.table, &order)?;
+                vec![order]
+            }
+            None => self.own_orders.clone(),
+        };
+        self.table.clear_orders();
+        for order in orders {
+            self.table.add_order(order);
+        }
+        Ok(())
+    }
+
+    fn add_native_condition(&mut self, condition: NativeCondition) -> Result<()> {
+        match condition.downcast::<ApiCondition>() {
+            Ok(condition) => self.narrow(condition),
+            Err(other) => Err(error!(
+                "a native condition of this source is an ApiCondition",
+                key = other.key()
+            )
+            .mark_incorrect_usage()),
+        }
+    }
+
+    async fn insert(&self, id: Option<&str>, record: &Row) -> Result<(String, Row)> {
+        let Some(id) = id else {
+            let id = self.table.insert_return_id_value(record).await?;
+            let stored = self.table.get_value(id.as_str()).await?;
+            return Ok((id, stored.unwrap_or_else(|| record.clone())));
+        };
+        Ok((id.to_owned(), self.table.insert_value(id, record).await?))
+    }
+
+    async fn replace(&self, id: &str, record: &Row) -> Result<Row> {
+        self.table.replace_value(id, record).await
+    }
+
+    /// A replace creates a row that is missing.
+    async fn upsert(&self, id: &str, record: &Row) -> Result<Row> {
+        self.table.replace_value(id, record).await
+    }
+
+    async fn patch(&self, id: &str, partial: &Row) -> Result<Row> {
+        self.table.patch_value(id, partial).await
+    }
+
+    async fn delete(&self, id: &str) -> Result<()> {
+        self.table.delete(id).await
+    }
+
+    async fn delete_all(&self) -> Result<()> {
+        self.table.delete_all().await
+    }
+
+    fn get_ref(&self, relation: &str, row: Option<&Row>) -> Result<Vista> {
+        let reference =
+            self.metadata.references.get(relation).ok_or_else(|| unknown_relation(relation))?;
+        if reference.kind.is_contained() {
+            return self.contained(reference, row);
+        }
+        let target = self.target(reference)?;
+        match row {
+            Some(row) => reference.narrow(target, row),
+            None => Ok(target),
+        }
+    }
+
+    /// An API has no transactions: inside one, a write takes effect at once.
+    fn rebind(&self, _: &Transaction) -> Result<Box<dyn TableShell>> {
+        Ok(direct(Box::new(self.clone())))
+    }
+}

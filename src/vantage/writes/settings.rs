@@ -1,0 +1,220 @@
+//! [pure] Which writes an API has, and how it takes them.
+
+use http::{HeaderName, Method};
+use vantage_core::{VantageError, error};
+
+/// How rows of a table are written. What is not set is refused as `Unsupported`
+/// before anything is sent; nothing is set by default.
+///
+/// A row is written where it is read alone: at the table's item path, which is
+/// `<path>/{id}` if none is set.
+///
+/// ```
+/// use vantage_api_pool::{ApiTable, AwwPool, PoolApi, Writes};
+///
+/// # fn demo(pool: AwwPool) {
+/// let api = PoolApi::new(pool)
+///     .table("orders", ApiTable::new().writes(Writes::rest().etags(true)))
+///     .table("log", ApiTable::new().writes(Writes::none().insert_by_post()));
+/// # }
+/// ```
+///
+/// # Narrowed tables
+///
+/// A write through a table with conditions touches rows of that set alone. What
+/// fills a placeholder of the path confines by itself. Any other condition is
+/// evaluated on the row, which is read before it is written; with
+/// [`etags`](Self::etags) the write then holds for that state of the row only. A
+/// narrowed table without entity tags is refused, as the row may leave the set
+/// between the two, unless [`check_then_write`](Self::check_then_write) allows it.
+/// Inserts by POST need neither: they overwrite nothing.
+///
+/// # Repeats
+///
+/// PUT and DELETE are repeated after an ambiguous failure, POST and PATCH are not,
+/// unless they carry an [idempotency key](Self::idempotency_keys).
+#[derive(Clone, Debug, Default, PartialEq)]
+#[must_use]
+pub struct Writes {
+    pub(super) insert: Option<InsertBy>,
+    pub(super) replace: bool,
+    pub(super) patch: Option<PatchBy>,
+    pub(super) delete: bool,
+    pub(super) wrapped_in: Option<String>,
+    pub(super) reads_back: bool,
+    pub(super) etags: bool,
+    pub(super) check_then_write: bool,
+    pub(super) idempotency_header: Option<String>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum InsertBy {
+    /// To the table's path.
+    Post,
+    /// To the item's path.
+    Put,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum PatchBy {
+    /// With this content type.
+    Patch(&'static str),
+    /// The whole row, merged.
+    Put,
+}
+
+impl Writes {
+    /// No write at all.
+    pub fn none() -> Self {
+        Self::default()
+    }
+
+    /// Inserts by POST, replaces by PUT, patches by PATCH, deletes by DELETE; JSON
+    /// in the shape of the rows.
+    pub fn rest() -> Self {
+        Self::none().insert_by_post().replace_by_put().patch_by_patch().delete_by_delete()
+    }
+
+    /// Inserts with POST to the table's path. The API answers 409 to an id that it
+    /// has, or makes the ids itself.
+    pub fn insert_by_post(mut self) -> Self {
+        self.insert = Some(InsertBy::Post);
+        self
+    }
+
+    /// Inserts with PUT to the item's path. With [`etags`](Self::etags) the request
+    /// says `If-None-Match: *`, so that it overwrites no row (RFC 9110 section 13.1.2).
+    pub fn insert_by_put(mut self) -> Self {
+        self.insert = Some(InsertBy::Put);
+        self
+    }
+
+    /// Replaces with PUT to the item's path. If the API answers 404 because there
+    /// is no such row, the row is inserted as inserts are.
+    pub fn replace_by_put(mut self) -> Self {
+        self.replace = true;
+        self
+    }
+
+    /// Patches with PATCH to the item's path, as `application/json`.
+    pub fn patch_by_patch(mut self) -> Self {
+        self.patch = Some(PatchBy::Patch("application/json"));
+        self
+    }
+
+    /// Patches with PATCH to the item's path, as `application/merge-patch+json` (RFC 7396).
+    pub fn patch_by_merge_patch(mut self) -> Self {
+        self.patch = Some(PatchBy::Patch("application/merge-patch+json"));
+        self
+    }
+
+    /// Patches by reading the row and sending all of it with PUT to the item's path.
+    /// Without [`etags`](Self::etags), what others change in between is lost.
+    pub fn patch_by_put(mut self) -> Self {
+        self.patch = Some(PatchBy::Put);
+        self
+    }
+
+    /// Deletes with DELETE to the item's path. 404 and 410 are success. Deleting a
+    /// whole set reads its ids first and deletes row by row.
+    pub fn delete_by_delete(mut self) -> Self {
+        self.delete = true;
+        self
+    }
+
+    /// Bodies hold the row under this key, in requests and in answers, as in
+    /// `{"order": {…}}`.
+    pub fn wrapped_in(mut self, key: impl Into<String>) -> Self {
+        self.wrapped_in = Some(key.into());
+        self
+    }
+
+    /// Whether the row is read again after it was written. By default it is taken
+    /// from the answer if that holds a row with the id, and read again otherwise.
+    pub fn read_back(mut self, yes: bool) -> Self {
+        self.reads_back = yes;
+        self
+    }
+
+    /// Whether the API sends entity tags with rows and honours `If-Match` (RFC 9110
+    /// section 13.1.1). Then a write that follows a read of the row holds for the
+    /// state that was read; a change in between is `Conflict`. An API that sends no
+    /// tag, or a weak one, is refused.
+    pub fn etags(mut self, yes: bool) -> Self {
+        self.etags = yes;
+        self
+    }
+
+    /// Whether writes through narrowed tables go ahead without entity tags. A row
+    /// that is changed by others between the check and the write is overwritten.
+    pub fn check_then_write(mut self, yes: bool) -> Self {
+        self.check_then_write = yes;
+        self
+    }
+
+    /// Sends a fresh key in this header with each POST and PATCH, the same on its
+    /// repeats, so that they are repeated after an ambiguous failure. The usual
+    /// header is `Idempotency-Key`.
+    pub fn idempotency_keys(mut self, header: impl Into<String>) -> Self {
+        self.idempotency_header = Some(header.into());
+        self
+    }
+
+    pub(in crate::vantage) fn is_none(&self) -> bool {
+        self.insert.is_none() && !self.replace && self.patch.is_none() && !self.delete
+    }
+
+    /// Whether rows are inserted; whether they are replaced and patched; whether they are
+    /// deleted.
+    pub(in crate::vantage) fn does(&self) -> (bool, bool, bool) {
+        (self.insert.is_some(), self.replace && self.patch.is_some(), self.delete)
+    }
+
+    /// Whether a write goes ahead under conditions that only a row can show to hold.
+    pub(in crate::vantage) fn guards(&self) -> bool {
+        !self.is_none() && (self.etags || self.check_then_write)
+    }
+
+    /// The header for the key of a request with `method`, if it carries one.
+    ///
+    /// # Errors
+    /// `IncorrectUsage` when the name is not legal in HTTP.
+    pub(super) fn key_header(&self, method: &Method) -> Result<Option<HeaderName>, VantageError> {
+        let name = self.idempotency_header.as_ref().filter(|_| !method.is_idempotent());
+        let parse = |name: &String| HeaderName::from_bytes(name.as_bytes());
+        name.map(parse).transpose().map_err(|_| {
+            error!("the header for idempotency keys is not legal in HTTP").mark_incorrect_usage()
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_is_written_by_default() {
+        assert!(Writes::default().is_none() && Writes::none().etags(true).is_none());
+        for writes in [
+            Writes::rest(),
+            Writes::none().insert_by_put(),
+            Writes::none().replace_by_put(),
+            Writes::none().patch_by_put(),
+            Writes::none().delete_by_delete(),
+        ] {
+            assert!(!writes.is_none(), "{writes:?}");
+        }
+    }
+
+    #[test]
+    fn only_what_is_not_idempotent_by_itself_carries_a_key() {
+        let writes = Writes::rest().idempotency_keys("X-Key");
+        let header = |method| writes.key_header(&method).unwrap().map(|name| name.to_string());
+        assert_eq!(header(Method::POST).as_deref(), Some("x-key"));
+        assert_eq!(header(Method::PATCH).as_deref(), Some("x-key"));
+        assert_eq!((header(Method::PUT), header(Method::DELETE)), (None, None));
+        assert_eq!(Writes::rest().key_header(&Method::POST).unwrap(), None);
+        let illegal = Writes::rest().idempotency_keys("a b").key_header(&Method::POST);
+        assert!(illegal.unwrap_err().is_incorrect_usage());
+    }
+}

@@ -1,0 +1,453 @@
+//! Random queries through a table over the hostile server, compared with the same
+//! queries over the whole set in memory.
+
+use std::{cmp::Ordering, future::Future, time::Duration};
+
+use crate::support::hostile::{Dialect, Form, Hostile, Shape, Sorts, Style, Total};
+use ciborium::Value;
+use proptest::{prelude::*, sample::select, test_runner::TestRunner};
+use serde_json::json;
+use vantage_api_pool::{
+    ApiCondition, AwwPool, Envelope, Filtering, Filters, Lists, Ordering as ApiOrdering, Paging,
+    PoolApi, PoolTableExt,
+};
+use vantage_core::VantageError;
+use vantage_dataset::prelude::*;
+use vantage_table::{prelude::OrderBy, table::Table};
+use vantage_types::EmptyEntity;
+
+type Rows = Table<PoolApi, EmptyEntity>;
+
+const CASES: u32 = 80;
+
+/// A row of the set, as the test knows it.
+#[derive(Clone, Debug)]
+struct Row {
+    id: i64,
+    n: Option<i64>,
+    name: Option<&'static str>,
+}
+
+/// A condition that the test evaluates for itself.
+#[derive(Clone, Debug)]
+enum Asked {
+    N(&'static str, i64),
+    Name(&'static str, &'static str),
+    NIn(Vec<i64>, bool),
+    NIsNull(bool),
+    Either(Box<Asked>, Box<Asked>),
+    Neither(Box<Asked>),
+}
+
+impl Asked {
+    /// Of three values: `None` is unknown.
+    fn holds(&self, row: &Row) -> Option<bool> {
+        match self {
+            Self::N(operator, than) => row.n.map(|n| stands(n.cmp(than), operator)),
+            Self::Name("contains", part) => {
+                row.name.map(|name| name.to_lowercase().contains(&part.to_lowercase()))
+            }
+            Self::Name("starts", part) => {
+                row.name.map(|name| name.to_lowercase().starts_with(&part.to_lowercase()))
+            }
+            Self::Name(operator, than) => row.name.map(|name| stands(name.cmp(than), operator)),
+            Self::NIn(values, negated) => match row.n {
+                _ if values.is_empty() => Some(*negated),
+                n => n.map(|n| values.contains(&n) != *negated),
+            },
+            Self::NIsNull(is) => Some(row.n.is_none() == *is),
+            Self::Either(one, other) => match (one.holds(row), other.holds(row)) {
+                (Some(true), _) | (_, Some(true)) => Some(true),
+                (Some(false), Some(false)) => Some(false),
+                _ => None,
+            },
+            Self::Neither(of) => of.holds(row).map(|holds| !holds),
+        }
+    }
+
+    fn condition(&self) -> ApiCondition {
+        match self {
+            Self::N(operator, than) => compared("n", operator, Value::from(*than)),
+            Self::Name("contains", part) => ApiCondition::contains("name", *part),
+            Self::Name("starts", part) => ApiCondition::starts_with("name", *part),
+            Self::Name(operator, than) => compared("name", operator, Value::from(*than)),
+            Self::NIn(values, false) => ApiCondition::is_in("n", values.clone()),
+            Self::NIn(values, true) => ApiCondition::is_not_in("n", values.clone()),
+            Self::NIsNull(true) => ApiCondition::is_null("n"),
+            Self::NIsNull(false) => ApiCondition::is_not_null("n"),
+            Self::Either(one, other) => one.condition() | other.condition(),
+            Self::Neither(of) => !of.condition(),
+        }
+    }
+}
+
+fn stands(order: Ordering, operator: &str) -> bool {
+    match operator {
+        "=" => order.is_eq(),
+        "<>" => order.is_ne(),
+        ">" => order.is_gt(),
+        ">=" => order.is_ge(),
+        "<" => order.is_lt(),
+        _ => order.is_le(),
+    }
+}
+
+fn compared(field: &str, operator: &str, value: Value) -> ApiCondition {
+    match operator {
+        "=" => ApiCondition::eq(field, value),
+        "<>" => ApiCondition::ne(field, value),
+        ">" => ApiCondition::gt(field, value),
+        ">=" => ApiCondition::gte(field, value),
+        "<" => ApiCondition::lt(field, value),
+        _ => ApiCondition::lte(field, value),
+    }
+}
+
+/// What is asked, and of what kind of API.
+#[derive(Clone, Debug)]
+struct Case {
+    rows: Vec<Row>,
+    asked: Vec<Asked>,
+    /// The column of the order and whether it descends.
+    order: Option<(&'static str, bool)>,
+    window: Option<(u64, u64)>,
+    search: Option<&'static str>,
+    id: i64,
+    api: Api,
+}
+
+#[derive(Clone, Debug)]
+struct Api {
+    dialect: Dialect,
+    sorts: Sorts,
+    lists: Lists,
+    most: usize,
+    filtering: Filtering,
+    ignores_filters: bool,
+    shape: Shape,
+    style: Style,
+    total: Total,
+    cap: u64,
+    size: Option<u64>,
+    first_page: u64,
+    items: bool,
+    prefetch: usize,
+}
+
+impl Api {
+    fn page_param(&self) -> &'static str {
+        if self.style == Style::Numbered { "page" } else { "after" }
+    }
+
+    fn paging(&self) -> Paging {
+        let paging = match &self.style {
+            Style::Numbered => Paging::page_number().first_page(self.first_page),
+            Style::Offset => Paging::offset_limit("after", "per_page", 5),
+            Style::Cursor(path) => Paging::cursor("after", path),
+            Style::NextUrl(path, _) => Paging::next_url(path),
+            Style::Link(_) => Paging::link_header(),
+        };
+        match self.size {
+            Some(size) => paging.page_size("per_page", size),
+            None => paging,
+        }
+    }
+}
+
+impl Case {
+    fn server(&self) -> Hostile {
+        let row = |row: &Row| json!({ "id": row.id, "n": row.n, "name": row.name });
+        let api = &self.api;
+        let mut server = Hostile::with_rows(self.rows.iter().map(row).collect())
+            .dialect(api.dialect)
+            .sorts(api.sorts)
+            .searches("q")
+            .page_size(api.cap.min(4), api.cap)
+            .first_page(api.first_page)
+            .shape(api.shape)
+            .style(api.style.clone())
+            .params(api.page_param(), "per_page")
+            .total(api.total);
+        if api.ignores_filters {
+            server = server.ignores_filters();
+        }
+        server
+    }
+
+    fn table(&self, url: String) -> Rows {
+        let api = &self.api;
+        let filters = match api.dialect {
+            Dialect::Equality => Filters::equality(),
+            Dialect::Suffixes => Filters::suffixes(),
+            Dialect::Brackets => Filters::brackets("filter"),
+        };
+        let ordering = match api.sorts {
+            Sorts::Never => ApiOrdering::none(),
+            Sorts::Prefixed => ApiOrdering::prefixed("sort"),
+            Sorts::Suffixed => ApiOrdering::suffixed("sort", ":"),
+            Sorts::Separate => ApiOrdering::separate("order_by", "order"),
+        };
+        let envelope = match api.shape {
+            Shape::Bare => Envelope::bare_array(),
+            Shape::Table => Envelope::items_at("rows"),
+            Shape::At(path) => Envelope::items_at(path),
+            Shape::Data => Envelope::default(),
+        };
+        let envelope = match api.total {
+            Total::At(path) => envelope.total_at(path),
+            Total::InHeader(name) => envelope.total_in_header(name),
+            _ => envelope,
+        };
+        let source = PoolApi::new(AwwPool::builder(url).build().unwrap())
+            .filters(filters.lists(api.lists.clone()).max_in_values(api.most).search_param("q"))
+            .order(ordering.on_rows(true))
+            .filtering(api.filtering)
+            .paging(api.paging())
+            .envelope(envelope)
+            .item_endpoints(api.items)
+            .prefetch(api.prefetch);
+        let mut table = Rows::new("rows", source)
+            .with_id_column("id")
+            .with_column_of::<i64>("n")
+            .with_column_of::<String>("name");
+        for asked in &self.asked {
+            table.add_condition(asked.condition());
+        }
+        if let Some(text) = self.search {
+            table.add_search(text);
+        }
+        if let Some((column, is_descending)) = self.order {
+            table.add_order(match is_descending {
+                true => OrderBy::descending(ApiCondition::column(column)),
+                false => OrderBy::ascending(ApiCondition::column(column)),
+            });
+            if self.api.sorts != Sorts::Separate {
+                table.add_order(OrderBy::ascending(ApiCondition::column("id")));
+            }
+        }
+        table
+    }
+
+    fn matches(&self, row: &Row) -> bool {
+        let found = |text: &str| row.name.is_some_and(|name| name.contains(text));
+        // An API that ignores filters searches all the same.
+        self.search.is_none_or(found)
+            && self.asked.iter().all(|asked| asked.holds(row) == Some(true))
+    }
+
+    /// The ids of the whole set in its order.
+    fn expected(&self) -> Vec<i64> {
+        let mut rows: Vec<&Row> = self.rows.iter().filter(|row| self.matches(row)).collect();
+        if let Some((column, is_descending)) = self.order {
+            let directed = |order: Ordering| if is_descending { order.reverse() } else { order };
+            rows.sort_by(|one, other| match column {
+                "n" => match (one.n, other.n) {
+                    (Some(one), Some(other)) => directed(one.cmp(&other)),
+                    (one, other) => one.is_none().cmp(&other.is_none()),
+                },
+                _ => match (one.name, other.name) {
+                    (Some(one), Some(other)) => directed(one.cmp(other)),
+                    (one, other) => one.is_none().cmp(&other.is_none()),
+                },
+            });
+        }
+        rows.into_iter().map(|row| row.id).collect()
+    }
+
+    /// Whether rows may come in the order of the values of a list.
+    fn may_be_split(&self) -> bool {
+        let is_list = |asked: &Asked| match asked {
+            Asked::NIn(values, _) => values.len() > 1,
+            Asked::Either(..) | Asked::Neither(_) => true,
+            _ => false,
+        };
+        self.api.lists != Lists::Unsent && self.asked.iter().any(is_list)
+    }
+
+    async fn check(&self) -> std::result::Result<(), TestCaseError> {
+        let server = self.server().start();
+        let table = self.table(server.url());
+        let all = self.expected();
+        let count = match within(table.get_count()).await {
+            // Where everything must be sent, some things cannot be asked for.
+            Err(error) if self.api.filtering == Filtering::Server => {
+                prop_assert!(error.is_unsupported(), "{error}");
+                prop_assert_eq!(server.log(|log| log.seen.len()), 0);
+                return Ok(());
+            }
+            count => count.map_err(fail)?,
+        };
+        prop_assert_eq!(count, all.len() as i64);
+
+        let list = |rows: indexmap::IndexMap<String, _>| -> Vec<i64> {
+            rows.into_keys().map(|key: String| key.parse().unwrap()).collect()
+        };
+        let read = match within(table.list_values()).await {
+            Err(error) if self.api.filtering == Filtering::Server => {
+                prop_assert!(error.is_unsupported(), "{error}");
+                return Ok(());
+            }
+            read => list(read.map_err(fail)?),
+        };
+        let is_in_order = self.order.is_some() || !self.may_be_split();
+        prop_assert_eq!(sorted(&read), sorted(&all));
+        if is_in_order {
+            prop_assert_eq!(&read, &all);
+        }
+        let some = within(table.get_some_value()).await.map_err(fail)?;
+        let some = some.map(|(key, _)| key.parse::<i64>().unwrap());
+        prop_assert_eq!(some, read.first().copied());
+
+        if let Some((offset, limit)) = self.window {
+            let window = within(table.list_window(offset, limit)).await.map_err(fail)?;
+            let expected: Vec<i64> =
+                read.iter().copied().skip(offset as usize).take(limit as usize).collect();
+            prop_assert_eq!(list(window), expected);
+        }
+        let found = within(table.get_value(self.id.to_string())).await.map_err(fail)?;
+        prop_assert_eq!(found.is_some(), all.contains(&self.id));
+        Ok(())
+    }
+}
+
+fn sorted(ids: &[i64]) -> Vec<i64> {
+    let mut ids = ids.to_vec();
+    ids.sort_unstable();
+    ids
+}
+
+fn fail(error: VantageError) -> TestCaseError {
+    TestCaseError::fail(format!("{error} {:?}", error.context))
+}
+
+async fn within<T>(work: impl Future<Output = T>) -> T {
+    tokio::time::timeout(Duration::from_secs(20), work).await.expect("no wait lasts for ever")
+}
+
+const NAMES: [&str; 5] = ["ada", "Adam", "b&c=d", "eve, x", "x+y"];
+
+fn asked() -> impl Strategy<Value = Asked> {
+    let operators = || select(vec!["=", "<>", ">", ">=", "<", "<="]);
+    let leaf = prop_oneof![
+        (operators(), 0..6_i64).prop_map(|(operator, than)| Asked::N(operator, than)),
+        (operators(), select(&NAMES[..])).prop_map(|(operator, than)| Asked::Name(operator, than)),
+        (select(vec!["contains", "starts"]), select(vec!["a", "AD", "x", "&"]))
+            .prop_map(|(how, part)| Asked::Name(how, part)),
+        (prop::collection::vec(0..6_i64, 0..4), any::<bool>())
+            .prop_map(|(values, negated)| Asked::NIn(values, negated)),
+        any::<bool>().prop_map(Asked::NIsNull),
+    ];
+    leaf.prop_recursive(2, 4, 2, |inner| {
+        prop_oneof![
+            (inner.clone(), inner.clone())
+                .prop_map(|(one, other)| Asked::Either(Box::new(one), Box::new(other))),
+            inner.prop_map(|of| Asked::Neither(Box::new(of))),
+        ]
+    })
+}
+
+fn api() -> impl Strategy<Value = Api> {
+    let lists = vec![Lists::Unsent, Lists::Joined(",".into()), Lists::Requests];
+    let sorts = vec![Sorts::Never, Sorts::Prefixed, Sorts::Suffixed, Sorts::Separate];
+    let filtering = vec![Filtering::Mixed, Filtering::Checked, Filtering::Local, Filtering::Server];
+    let shapes = vec![Shape::Data, Shape::Bare, Shape::Table, Shape::At("result.rows")];
+    let totals = vec![Total::InPagination, Total::InHeader("x-total-count"), Total::Absent];
+    let of_asking = (
+        select(vec![Dialect::Equality, Dialect::Suffixes, Dialect::Brackets]),
+        select(sorts),
+        select(lists),
+        1..4_usize,
+        select(filtering),
+        any::<bool>(),
+    );
+    let styles = vec![
+        Style::Numbered,
+        Style::Offset,
+        Style::Cursor("next"),
+        Style::NextUrl("links.next", Form::Query),
+        Style::Link(Form::Absolute),
+    ];
+    let of_paging = (
+        select(shapes),
+        select(styles),
+        select(totals),
+        1..12_u64,
+        proptest::option::of(1..15_u64),
+        0..2_u64,
+        any::<bool>(),
+        1..4_usize,
+    );
+    (of_asking, of_paging).prop_map(|(asking, paging)| {
+        let (dialect, sorts, lists, most, filtering, ignores_filters) = asking;
+        let (shape, style, total, cap, size, first_page, items, prefetch) = paging;
+        // A bare list has no place for what comes next.
+        let style = match (shape, style) {
+            (Shape::Bare, Style::Cursor(_) | Style::NextUrl(..)) => Style::Link(Form::Query),
+            (_, style) => style,
+        };
+        // A repeated parameter is how this server takes lists in its plain dialect.
+        let lists = match (dialect, lists) {
+            (Dialect::Equality, Lists::Joined(_)) => Lists::Repeated,
+            (_, lists) => lists,
+        };
+        let ignores_filters =
+            ignores_filters && filtering != Filtering::Server && filtering != Filtering::Mixed;
+        Api {
+            dialect,
+            sorts,
+            lists,
+            most,
+            filtering,
+            ignores_filters,
+            shape,
+            style,
+            total,
+            cap,
+            size,
+            first_page,
+            items,
+            prefetch,
+        }
+    })
+}
+
+fn case() -> impl Strategy<Value = Case> {
+    let row = (
+        proptest::option::weighted(0.8, 0..6_i64),
+        proptest::option::weighted(0.8, select(&NAMES[..])),
+    );
+    (
+        prop::collection::vec(row, 0..40),
+        prop::collection::vec(asked(), 0..3),
+        proptest::option::of((select(vec!["n", "name"]), any::<bool>())),
+        proptest::option::of((0..30_u64, 0..20_u64)),
+        proptest::option::weighted(0.2, select(vec!["a", "x"])),
+        0..40_i64,
+        api(),
+    )
+        .prop_map(|(rows, asked, order, window, search, id, api)| Case {
+            rows: (0..).zip(rows).map(|(id, (n, name))| Row { id, n, name }).collect(),
+            asked,
+            order,
+            window,
+            search,
+            id,
+            api,
+        })
+}
+
+#[test]
+fn a_random_query_reads_what_the_same_query_finds_in_memory() {
+    let runtime =
+        tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+    let config = ProptestConfig {
+        cases: CASES,
+        max_shrink_iters: 200,
+        failure_persistence: None,
+        ..ProptestConfig::default()
+    };
+    let result = TestRunner::new(config).run(&case(), |case| runtime.block_on(case.check()));
+    if let Err(failure) = result {
+        panic!("{failure}");
+    }
+}

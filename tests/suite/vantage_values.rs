@@ -1,0 +1,342 @@
+//! What becomes of the values of an item on their way into a record or an entity, and back.
+
+use std::{future::Future, net::IpAddr};
+
+use ciborium::Value;
+use rust_decimal::Decimal;
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+use uuid::Uuid;
+use vantage_api_pool::{
+    ApiCondition, ApiTable, AwwPool, Envelope, Filtering, Paging, PoolApi, PoolTableExt, Writes,
+};
+use vantage_dataset::prelude::*;
+use vantage_expressions::Expression;
+use vantage_table::{column::core::Column, sorting::OrderBy, table::Table};
+use vantage_types::EmptyEntity;
+
+use crate::support::{
+    hostile::{Answer, Hostile, HostileServer},
+    rest::{Habits, RestServer},
+    soon,
+};
+
+type Rows = Table<PoolApi, EmptyEntity>;
+
+fn api(server: &HostileServer) -> PoolApi {
+    PoolApi::new(AwwPool::builder(server.url()).build().unwrap())
+}
+
+async fn within<T>(work: impl Future<Output = T>) -> T {
+    soon("a read or a write", work).await
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+struct Host {
+    id: Uuid,
+    address: IpAddr,
+    fallback: Option<IpAddr>,
+    load: f64,
+    share: Option<f32>,
+    memory: u64,
+    delta: i64,
+    price: Decimal,
+}
+
+fn hosts(api: PoolApi) -> Table<PoolApi, Host> {
+    Table::new("rows", api)
+        .with_column_of::<Uuid>("id")
+        .with(|table| table.set_id_field("id"))
+        .with_column_of::<IpAddr>("address")
+        .with_column_of::<Option<IpAddr>>("fallback")
+        .with_column_of::<f64>("load")
+        .with_column_of::<Option<f32>>("share")
+        .with_column_of::<u64>("memory")
+        .with_column_of::<i64>("delta")
+        .with_column_of::<Decimal>("price")
+}
+
+const ID: &str = "67e55044-10b1-426f-9247-bb680e5fe0c8";
+
+fn host() -> Host {
+    Host {
+        id: Uuid::try_parse(ID).unwrap(),
+        address: "10.0.0.7".parse().unwrap(),
+        fallback: Some("::1".parse().unwrap()),
+        load: 7.0,
+        share: Some(1.0),
+        memory: u64::MAX,
+        delta: -3,
+        price: "1234567890123456.7800".parse().unwrap(),
+    }
+}
+
+/// As an API may send it: whole numbers for floats, floats for whole numbers.
+fn host_page() -> String {
+    format!(
+        r#"{{"data":[{{"id":"{ID}","address":"10.0.0.7","fallback":"::1","load":7,"share":1,
+            "memory":18446744073709551615,"delta":-3.0,"price":1234567890123456.7800}}],
+            "pagination":{{"page":1,"per_page":10,"total":1}}}}"#
+    )
+}
+
+#[tokio::test]
+async fn accept_42_fields_of_every_declared_type_read_what_json_has() {
+    let server = Hostile::new(1).on_any(Answer::Body(host_page())).start();
+    for filtering in [Filtering::Server, Filtering::Checked] {
+        let table = hosts(api(&server).filtering(filtering));
+        let expected = host();
+        assert_eq!(within(table.list()).await.unwrap()[ID], expected);
+        assert_eq!(within(table.get(ID)).await.unwrap(), Some(expected.clone()));
+        assert_eq!(within(table.get_some()).await.unwrap().unwrap().1, expected);
+        let narrowed = table.clone().with_condition(ApiCondition::eq("address", "10.0.0.7"));
+        assert_eq!(within(narrowed.list()).await.unwrap().len(), 1, "{filtering:?}");
+    }
+    let price = &within(hosts(api(&server)).list_values()).await.unwrap()[ID]["price"];
+    assert_eq!(price, &Value::from("1234567890123456.7800"));
+}
+
+#[tokio::test]
+async fn accept_42_fields_of_every_declared_type_are_written_as_json_has_them() {
+    let server = RestServer::start(Habits::default(), Vec::new());
+    let pool = AwwPool::builder(server.url()).build().unwrap();
+    let table = hosts(PoolApi::new(pool).writes(Writes::rest()));
+    let stored = within(table.insert(ID, &host())).await.unwrap();
+    assert_eq!(stored, host());
+    let row = server.row(ID).unwrap();
+    assert_eq!((&row["address"], &row["fallback"]), (&json!("10.0.0.7"), &json!("::1")));
+    assert_eq!((&row["memory"], &row["load"]), (&json!(u64::MAX), &json!(7.0)));
+    assert_eq!(row["price"], "1234567890123456.7800");
+    assert_eq!(within(table.list()).await.unwrap()[ID], host());
+}
+
+#[tokio::test]
+async fn accept_41_integers_keep_their_digits_up_to_64_bits() {
+    let rows =
+        vec![json!({ "id": u64::MAX, "n": i64::MIN }), json!({ "id": 1, "n": (1_u64 << 53) + 1 })];
+    let server = Hostile::with_rows(rows).start();
+    let rows = within(Rows::new("rows", api(&server)).with_id_column("id").list_values()).await;
+    let rows = rows.unwrap();
+    assert_eq!(rows["18446744073709551615"]["id"], Value::from(u64::MAX));
+    assert_eq!(rows["18446744073709551615"]["n"], Value::from(i64::MIN));
+    assert_eq!(rows["1"]["n"], Value::from((1_u64 << 53) + 1));
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+struct Country {
+    name: String,
+    population: u64,
+    capital: Option<String>,
+}
+
+fn countries(api: PoolApi) -> Table<PoolApi, Country> {
+    let aliased = ApiTable::new()
+        .alias("population", "stats.people.total")
+        .alias("capital", "cities\\.first")
+        .writes(Writes::rest().patch_by_merge_patch());
+    Table::new("rows", api.table("rows", aliased))
+        .with_id_column("id")
+        .with_column_of::<String>("name")
+        .with_column_of::<u64>("population")
+        .with_column_of::<Option<String>>("capital")
+}
+
+fn country(id: &str, population: u64) -> serde_json::Value {
+    json!({
+        "id": id,
+        "name": id.to_uppercase(),
+        "population": "not this",
+        "cities.first": format!("{id}-ville"),
+        "stats": { "people": { "total": population }, "area": 1 },
+    })
+}
+
+#[tokio::test]
+async fn accept_43_an_aliased_column_is_read_from_its_place_in_the_item() {
+    let server = RestServer::start(
+        Habits::default(),
+        vec![country("a", 7), country("b", 8), country("c", 9)],
+    );
+    let pool = AwwPool::builder(server.url()).build().unwrap();
+    let table = countries(PoolApi::new(pool));
+    let list = within(table.list()).await.unwrap();
+    let expected = Country { name: "B".into(), population: 8, capital: Some("b-ville".into()) };
+    assert_eq!(list["b"], expected);
+    assert_eq!(within(table.get("b")).await.unwrap(), Some(expected));
+}
+
+#[tokio::test]
+async fn accept_43_a_condition_on_an_aliased_column_names_its_place_and_filters_by_it() {
+    let server = RestServer::start(
+        Habits::default(),
+        vec![country("a", 7), country("b", 8), country("c", 9)],
+    );
+    for filtering in [Filtering::Server, Filtering::Checked, Filtering::Local] {
+        let pool = AwwPool::builder(server.url()).build().unwrap();
+        let table = countries(PoolApi::new(pool).filtering(filtering));
+        let eight = table.with_condition(ApiCondition::eq("population", 8));
+        let ids: Vec<String> = within(eight.list()).await.unwrap().into_keys().collect();
+        assert_eq!(ids, ["b"], "{filtering:?}");
+        assert_eq!(within(eight.get_count()).await.unwrap(), 1);
+    }
+}
+
+#[tokio::test]
+async fn accept_43_an_aliased_column_is_written_to_its_place_in_the_item() {
+    let server = RestServer::start(Habits::default(), vec![country("a", 7)]);
+    let pool = AwwPool::builder(server.url()).build().unwrap();
+    let table = countries(PoolApi::new(pool));
+    let patch = [("population".to_owned(), Value::from(70))].into_iter().collect();
+    let patched = within(table.patch_value("a", &patch)).await.unwrap();
+    assert_eq!(patched["population"], Value::from(70));
+    let row = server.row("a").unwrap();
+    assert_eq!(row["stats"], json!({ "people": { "total": 70 }, "area": 1 }));
+    assert_eq!(row["population"], "not this");
+
+    let new = Country { name: "N".into(), population: 1, capital: Some("x".into()) };
+    assert_eq!(within(table.insert("n", &new)).await.unwrap(), new);
+    let expected = json!({ "id": "n", "name": "N", "cities.first": "x", "stats": { "people": { "total": 1 } } });
+    assert_eq!(server.row("n").unwrap(), expected);
+}
+
+#[tokio::test]
+async fn accept_43_a_mistake_in_an_alias_is_loud_before_any_request() {
+    let server = Hostile::new(5).start();
+    for (column, path) in [("nn", "stats.n"), ("n", "stats..n"), ("n", "")] {
+        let api = api(&server).table("rows", ApiTable::new().alias(column, path));
+        let table = Rows::new("rows", api).with_id_column("id").with_column_of::<i64>("n");
+        let error = within(table.list_values()).await.unwrap_err();
+        assert!(error.is_incorrect_usage(), "{column}: {error}");
+        assert!(error.to_string().contains(column), "{error}");
+    }
+    assert_eq!(server.log(|log| log.seen.len()), 0);
+}
+
+#[tokio::test]
+async fn accept_44_a_large_body_is_read_up_to_the_limit_and_refused_beyond_it() {
+    let rows: Vec<_> =
+        (0..4).map(|id| json!({ "id": id, "text": "x".repeat(1_500_000) })).collect();
+    let server = Hostile::with_rows(rows).start();
+    let table = |limit: usize| {
+        let pool = AwwPool::builder(server.url()).max_body_bytes(limit).build().unwrap();
+        let api = PoolApi::new(pool).paging(Paging::page_number());
+        Rows::new("rows", api.envelope(Envelope::default())).with_id_column("id")
+    };
+    assert_eq!(within(table(8_000_000).list_values()).await.unwrap().len(), 4);
+    let error = within(table(5_000_000).list_values()).await.unwrap_err();
+    assert_eq!(error.context["kind"], "body_too_large");
+}
+
+async fn streamed<E>(table: &Table<PoolApi, E>) -> Vec<(String, E)>
+where
+    E: vantage_types::Entity<Value> + serde::de::DeserializeOwned + 'static,
+{
+    let stream = std::pin::pin!(table.stream_direct());
+    within(futures::TryStreamExt::try_collect(stream)).await.unwrap()
+}
+
+#[tokio::test]
+async fn entities_are_read_from_json_without_declared_columns() {
+    let server = Hostile::new(1).on_any(Answer::Body(host_page())).start();
+    #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+    struct Undeclared {
+        id: Uuid,
+        address: IpAddr,
+        load: f64,
+    }
+    let table = Table::<PoolApi, Undeclared>::new("rows", api(&server)).with_id_column("id");
+    assert!(within(table.list()).await.is_err(), "records need declared columns");
+    let expected = Undeclared { id: host().id, address: host().address, load: 7.0 };
+    assert_eq!(within(table.list_direct()).await.unwrap()[ID], expected);
+    assert_eq!(streamed(&table).await, [(ID.to_owned(), expected)]);
+    assert_eq!(within(hosts(api(&server)).list_direct()).await.unwrap()[ID], host());
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+struct Entry {
+    id: u64,
+    name: String,
+    n: i64,
+}
+
+#[tokio::test]
+async fn entities_are_those_of_the_records_whatever_narrows_orders_and_windows_the_table() {
+    use vantage_api_pool::{ColumnConditions, Ordering};
+    let server = Hostile::new(45).start();
+    let plain = |api: PoolApi| {
+        Table::<PoolApi, Entry>::new("rows", api).with_id_column("id").with_column_of::<i64>("n")
+    };
+    let local = || api(&server).filtering(Filtering::Local);
+    let n = Column::<i64>::new("n");
+    let mut window = plain(api(&server));
+    window.set_pagination(Some(vantage_table::pagination::Pagination::window(17, 9)));
+    let aliased = ApiTable::new().alias("n", "n");
+    let descending = OrderBy::descending(Expression::new("n", vec![]).into());
+    let tables = [
+        (plain(api(&server)), 45),
+        (plain(api(&server)).with_condition(ApiCondition::eq("n", 7)), 1),
+        (plain(local()).with_condition(n.gt(20)), 24),
+        (plain(api(&server)).with_condition(ApiCondition::is_in("n", [""; 0])), 0),
+        (window, 9),
+        (plain(api(&server).table("rows", aliased)), 45),
+        (plain(api(&server).order(Ordering::none().on_rows(true))).with_order(descending), 45),
+    ];
+    for (index, (table, length)) in tables.into_iter().enumerate() {
+        let records: Vec<_> = within(table.list()).await.unwrap().into_iter().collect();
+        assert_eq!(records.len(), length, "{index}");
+        let list: Vec<_> = within(table.list_direct()).await.unwrap().into_iter().collect();
+        assert_eq!(list, records, "{index}");
+        assert_eq!(streamed(&table).await, records, "{index}");
+    }
+}
+
+#[tokio::test]
+async fn accept_40_entities_get_keys_and_are_counted_like_records() {
+    #[derive(Clone, Debug, Serialize, Deserialize)]
+    struct Named {
+        name: String,
+    }
+    let table = |server: &HostileServer| {
+        Table::<PoolApi, Named>::new("rows", api(server)).with_id_column("id")
+    };
+    let server = Hostile::new(25).without_ids().start();
+    let keys: Vec<String> =
+        within(table(&server).list_direct()).await.unwrap().into_keys().collect();
+    assert_eq!(keys, (0..25).map(|position| format!("~row:{position}")).collect::<Vec<_>>());
+
+    let server = Hostile::new(25).duplicate_id(15).start();
+    let error = within(table(&server).list_direct()).await.unwrap_err();
+    assert!(error.to_string().contains("\"14\""), "{error}");
+
+    let server = Hostile::new(25).duplicate_id(10).start();
+    let table = table(&server);
+    assert_eq!(within(table.list()).await.unwrap()["9"].name, "row 9");
+    assert_eq!(table.data_source().repeated_rows(), 1);
+    assert_eq!(within(table.list_direct()).await.unwrap().len(), 24);
+    assert_eq!(table.data_source().repeated_rows(), 2);
+}
+
+#[tokio::test]
+async fn entities_end_with_the_error_of_their_page_and_respect_hooks() {
+    let server =
+        Hostile::new(45).on_page(3, Answer::Body("{\"data\":[{\"id\":[]}]}".into())).start();
+    let table = Table::<PoolApi, Entry>::new("rows", api(&server)).with_id_column("id");
+    let items: Vec<_> = within(futures::StreamExt::collect::<Vec<_>>(table.stream_direct())).await;
+    assert_eq!(items.len(), 21);
+    let error = items.into_iter().next_back().unwrap().unwrap_err();
+    assert_eq!((error.context["kind"].as_str(), error.context["page"].as_str()), ("decode", "3"));
+
+    let server = Hostile::new(5).start();
+    let refuse = vantage_table::table::select_hook(|_| {
+        Box::pin(async { Err(vantage_core::VantageError::other("not now")) })
+    });
+    let table = Table::<PoolApi, Entry>::new("rows", api(&server))
+        .with_id_column("id")
+        .with_hook(vantage_table::prelude::Hook::BeforeSelect(refuse));
+    assert!(within(table.list_direct()).await.is_err());
+    let lazy = Table::<PoolApi, Entry>::new("rows", api(&server))
+        .with_id_column("id")
+        .with_lazy_expression("twice", |_| async { Ok(Value::from(2)) });
+    assert!(within(lazy.list_direct()).await.unwrap_err().is_unsupported());
+    assert_eq!(server.log(|log| log.seen.len()), 0);
+}
