@@ -194,7 +194,7 @@ impl<'a> Attempts<'a> {
         };
         let (attempt, outcome) = match in_time {
             Some(outcome) => outcome,
-            None => match hedge::second(kit, slot.seat()) {
+            None => match hedge::second(kit, call, slot.seat(), token) {
                 Some((permit, passage)) => {
                     let second = Running::begin(kit, call, slot.seat(), passage, Some(permit))?;
                     *uncounted += 1;

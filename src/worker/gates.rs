@@ -152,7 +152,7 @@ impl Throttle {
     }
 
     /// How many permits of the lease at hand are left and still good.
-    fn spare(&self) -> u32 {
+    pub(super) fn spare(&self) -> u32 {
         let lease = self.lease.get().filter(|lease| Instant::now() < lease.expires);
         lease.map_or(0, |lease| lease.spare)
     }

@@ -9,15 +9,16 @@ use std::{
 use futures::future::{Either, select};
 use http::Method;
 
-use super::{attempt::asks_to_wait, kit::Kit};
+use super::{attempt::asks_to_wait, gates::limit_of_key, kit::Kit, tokens::Tokens};
 use crate::{
     dispatch::{Call, Passage},
     error::Error,
     events::Attempt,
     http::Response,
-    retry::{Hedge, HedgeBudget, When},
+    retry::{Errand, Hedge, HedgeBudget, When},
     seats::{Permit, Seat},
     stats::Durations,
+    token_manager::Issued,
 };
 
 /// From so many samples on the older ones count half.
@@ -62,30 +63,42 @@ impl Hedging {
 /// After how long the attempt of `call` that begins is to be hedged.
 pub(super) fn delay(kit: &Kit, call: &Call) -> Option<Duration> {
     let hedge = call.request.own_hedge().unwrap_or(kit.config.settings.hedge)?;
-    let is_safe = call.request.method() == Method::GET && call.request.is_repeatable();
-    // The permit of a key is for one attempt.
-    let is_free = kit.keys.is_none() || call.request.own_rate_key().is_none();
-    (is_safe && is_free).then(|| kit.hedging.borrow_mut().delay(&hedge)).flatten()
+    let is_call = matches!(call.errand, Errand::Call);
+    let may_hedge = is_call && call.request.method() == Method::GET && call.request.is_repeatable();
+    may_hedge.then(|| kit.hedging.borrow_mut().delay(&hedge)).flatten()
 }
 
 /// Gets all that a second attempt needs, if it is there at once.
-pub(super) fn second<'a>(kit: &'a Kit, seat: &Seat) -> Option<(Permit, Option<Passage<'a>>)> {
+pub(super) fn second<'a>(
+    kit: &'a Kit,
+    call: &Call,
+    seat: &Seat,
+    token: Option<&Issued>,
+) -> Option<(Permit, Option<Passage<'a>>)> {
     let now = Instant::now();
     let mut hedging = kit.hedging.borrow_mut();
-    if !hedging.budget.covers_one() || kit.hold.remaining(now).is_some() {
+    let throttle = kit.throttle.as_ref();
+    let holds = |(tokens, token): (&Tokens, &Issued)| tokens.is_held(token, now);
+    if !hedging.budget.covers_one()
+        || kit.hold.remaining(now).is_some()
+        || kit.tokens.as_ref().zip(token).is_some_and(holds)
+        || throttle.is_some_and(|throttle| throttle.spare() == 0)
+    {
         return None;
     }
-    let passage = kit.dispatcher.circuit().map(|circuit| circuit.admit_if_closed());
-    let passage = match passage {
-        Some(None) => return None,
-        passage => passage.flatten(),
+    let passage = match kit.dispatcher.circuit() {
+        Some(circuit) => Some(circuit.admit_if_closed()?),
+        None => None,
     };
     let permit = seat.permits().try_acquire().ok()?;
-    if kit.throttle.as_ref().is_some_and(|throttle| !throttle.take_spare()) {
+    let limiter = limit_of_key(kit.keys.as_deref(), call);
+    if limiter.is_some_and(|limiter| limiter.try_acquire().is_err())
+        || !kit.budget(|budget| budget.withdraw(now))
+    {
         return None;
     }
-    if !kit.budget(|budget| budget.withdraw(now)) {
-        return None;
+    if let Some(throttle) = throttle {
+        throttle.take_spare();
     }
     hedging.budget.pay_for_one();
     Some((permit, passage))
