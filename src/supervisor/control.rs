@@ -13,9 +13,10 @@ use crate::{
     actors::{Line, Pulse, Switch, line},
     config::PoolConfig,
     dispatch::Dispatcher,
-    rate_limit::{Board, Limiter},
+    rate_limit::Limiter,
     stats::{Ledger, StatsCollector},
-    token_manager::TokenManager,
+    token_manager::{Shelf, TokenManager},
+    worker::TokenLines,
 };
 
 /// One of the actors that the workers ask.
@@ -79,7 +80,7 @@ impl<A: Actor> Post<A> {
 /// The token manager and its thread, where the users' `acquire` runs.
 pub(super) struct Tokens {
     post: Post<TokenManager>,
-    board: Arc<Board>,
+    lines: TokenLines,
     arbiter: Option<Arbiter>,
     pulse: Arc<Pulse>,
     /// Whether there is none until one of the threads that hang has ended.
@@ -115,7 +116,7 @@ pub(super) struct Controls {
 pub(super) struct Lines {
     pub(super) stats: Line<StatsCollector>,
     pub(super) limiter: Option<Line<Limiter>>,
-    pub(super) tokens: Option<(Line<TokenManager>, Arc<Board>)>,
+    pub(super) tokens: Option<TokenLines>,
 }
 
 impl Controls {
@@ -133,17 +134,12 @@ impl Controls {
         let (limiter, limiter_line) = limit.map(|_| Post::new(Role::Limiter)).unzip();
         let tokens = dispatcher.config.board(now).map(|board| {
             let (post, line) = Post::new(Role::Tokens);
-            let (board, pulse) = (Arc::new(board), Arc::new(Pulse::new(now)));
-            let tokens = Tokens {
-                post,
-                board: Arc::clone(&board),
-                arbiter: None,
-                pulse,
-                is_suspended: false,
-            };
-            (tokens, (line, board))
+            let shelf = Arc::new(Shelf::new(board.slots()));
+            let lines = TokenLines { manager: line, board: Arc::new(board), shelf };
+            let pulse = Arc::new(Pulse::new(now));
+            Tokens { post, lines, arbiter: None, pulse, is_suspended: false }
         });
-        let (tokens, tokens_line) = tokens.unzip();
+        let tokens_line = tokens.as_ref().map(|tokens| tokens.lines.clone());
         let lines = Lines { stats: stats_line.clone(), limiter: limiter_line, tokens: tokens_line };
         let mut controls = Self {
             dispatcher,
@@ -179,7 +175,7 @@ impl Controls {
         let workers = capacity.size() / connections_per_worker;
         let slots = Arc::clone(capacity.permits());
         let mut limiter = Limiter::new(rate_limit, burst, workers, slots, now, watch);
-        let board = self.tokens.as_ref().map(|tokens| &tokens.board);
+        let board = self.tokens.as_ref().map(|tokens| &tokens.lines.board);
         if let Some(board) = board.filter(|board| board.is_limited()) {
             limiter = limiter.with_tokens(Arc::clone(board));
         }
@@ -198,7 +194,8 @@ impl Controls {
         let manager = TokenManager::new(
             tokens.post.life,
             auth,
-            Arc::clone(&tokens.board),
+            Arc::clone(&tokens.lines.board),
+            Arc::clone(&tokens.lines.shelf),
             settings.acquire_timeout,
             self.stats_line.clone(),
             Arc::clone(self.dispatcher.events()),
@@ -212,7 +209,7 @@ impl Controls {
 
     /// Declares the token of `slot` void, and says whether there is one.
     pub(super) fn invalidate_token(&self, slot: usize) -> bool {
-        self.tokens.as_ref().is_some_and(|tokens| tokens.board.invalidate(slot))
+        self.tokens.as_ref().is_some_and(|tokens| tokens.lines.board.invalidate(slot))
     }
 
     /// The thread of the token manager, which leaves it without one.

@@ -11,7 +11,11 @@ use std::{
 use actix::prelude::*;
 use http::Uri;
 
-use super::{gates::Throttle, hedge::Hedging, tokens::Tokens};
+use super::{
+    gates::Throttle,
+    hedge::Hedging,
+    tokens::{TokenLines, Tokens},
+};
 use crate::{
     actors::Line,
     config::ValidConfig,
@@ -19,10 +23,10 @@ use crate::{
     error::{Error, ErrorKind},
     events::Events,
     http::{Client, Request},
-    rate_limit::{Board, Hold, Limiter},
+    rate_limit::{Hold, Limiter},
     retry::{self, Budget},
     stats::{Counted, Counters, StatsCollector},
-    token_manager::{Issued, TokenManager},
+    token_manager::Issued,
 };
 
 /// What a worker is made of. Shared with the other workers but for the HTTP client.
@@ -30,7 +34,7 @@ use crate::{
 pub(crate) struct Parts {
     pub(crate) dispatcher: Arc<Dispatcher>,
     pub(crate) limiter: Option<Line<Limiter>>,
-    pub(crate) tokens: Option<(Line<TokenManager>, Arc<Board>)>,
+    pub(crate) tokens: Option<TokenLines>,
     pub(crate) stats: Line<StatsCollector>,
     pub(crate) hold: Arc<Hold>,
     pub(crate) budget: Arc<Mutex<Budget>>,
@@ -62,7 +66,7 @@ impl Kit {
             worker: slot,
             client: Client::new(&config.transport(slot, gauge)),
             throttle: parts.limiter.map(Throttle::new),
-            tokens: parts.tokens.map(|(manager, board)| Tokens::new(manager, board)),
+            tokens: parts.tokens.map(Tokens::new),
             policy: config.retry_policy(),
             config,
             dispatcher: parts.dispatcher,
