@@ -5,7 +5,8 @@
 //! ```
 //!
 //! The API is a demo in this process: slow by 5 ms, ten rows a page, one answer
-//! in a hundred a 503. So the retries in the last line are the pool's own doing.
+//! in a hundred a 503. So the retries in the last line are the pool's own doing, and a
+//! line that is rewritten says how the stream gets on.
 
 #![allow(clippy::print_stdout)]
 
@@ -13,13 +14,14 @@ mod demo_api;
 
 use std::{
     error::Error,
+    io::{self, IsTerminal, Write},
     sync::Arc,
     time::{Duration, Instant},
 };
 
 use serde::{Deserialize, Serialize};
 use vantage_api_pool::{
-    ApiCondition, AwwPool, PaginatedStream, PoolApi, PoolTableExt, Request, Token,
+    ApiCondition, AwwPool, PaginatedStream, PoolApi, PoolTableExt, Request, Stats, Token,
 };
 use vantage_cli_util::print_table;
 use vantage_dataset::prelude::ReadableDataSet;
@@ -79,22 +81,57 @@ async fn main() -> Result<(), Box<dyn Error>> {
         println!("{name} has {population} people; its capital is {capital}");
     }
 
+    let progress = tokio::spawn(report(Arc::clone(&pool)));
     let mut stream = PaginatedStream::get(&pool, "/cities").prefetch(8).items_as::<City>();
     let (mut rows, mut people) = (0, 0);
     while let Some(page) = stream.next_page().await {
         for city in page? {
             rows += 1;
             people += city.population;
-            if rows % 800 == 0 {
-                println!("{rows} rows so far, up to {} in {}", city.name, city.country);
-            }
         }
+    }
+    progress.abort();
+    // A line that was being rewritten ends here.
+    if io::stdout().is_terminal() {
+        println!();
     }
     println!("{people} people live in {rows} cities");
 
     println!("{}", pool.stats().await?);
     pool.shutdown(Duration::from_secs(5)).await;
     Ok(())
+}
+
+/// Says four times per second what the pool does: on one line that is rewritten, if somebody
+/// looks at it.
+async fn report(pool: Arc<AwwPool>) -> Result<(), vantage_api_pool::Error> {
+    let start = pool.stats().await?;
+    let mut last = start.clone();
+    loop {
+        tokio::time::sleep(Duration::from_millis(250)).await;
+        let now = pool.stats().await?;
+        let items = now.difference(&start).items;
+        let line = format!("{items} items, {}", pace(&now.difference(&last)));
+        if io::stdout().is_terminal() {
+            // Back to the first column, and the old line is gone.
+            print!("\r\x1b[K{line}");
+            let _ = io::stdout().flush();
+        } else {
+            println!("{line}");
+        }
+        last = now;
+    }
+}
+
+/// What an interval was like.
+fn pace(interval: &Stats) -> String {
+    let pages = interval.pages as f64 / interval.elapsed.as_secs_f64().max(0.001);
+    let (p50, p99) = (interval.latency.percentile(0.5), interval.latency.percentile(0.99));
+    let waits = match interval.waits.longest() {
+        Some(cause) => format!("waits most for: {cause}"),
+        None => "waits for nothing".to_owned(),
+    };
+    format!("{pages:.0} pages/s, p50 {p50:.1?}, p99 {p99:.1?}, {waits}")
 }
 
 /// A token over the wire, through a pool that needs none.

@@ -105,9 +105,9 @@ impl Call {
         *self.seat.lock().unwrap_or_else(PoisonError::into_inner) = Arc::downgrade(seat);
     }
 
-    /// The seat of the call, if it is on a worker.
-    pub(super) fn seat(&self) -> Option<Arc<Seat>> {
-        self.seat.lock().unwrap_or_else(PoisonError::into_inner).upgrade()
+    /// The seat of the call, as long as it is on a worker.
+    pub(super) fn seat(&self) -> Weak<Seat> {
+        self.seat.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Answers the call with an error that comes from outside its worker. Such an error

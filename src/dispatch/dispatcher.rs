@@ -182,8 +182,14 @@ impl Dispatcher {
     /// The calls that are on `worker` at the moment.
     pub(crate) fn calls_on(&self, worker: u64) -> Vec<(Arc<Call>, Arc<Seat>)> {
         let calls = self.jobs().all().into_iter();
-        let seated = calls.filter_map(|call| call.seat().map(|seat| (call, seat)));
+        let seated = calls.filter_map(|call| call.seat().upgrade().map(|seat| (call, seat)));
         seated.filter(|(_, seat)| seat.is_on(worker)).collect()
+    }
+
+    /// The seats on `worker` of calls that have ended by other means than its answer.
+    pub(crate) fn left_on(&self, worker: u64) -> Vec<Arc<Seat>> {
+        let left = self.jobs().left().into_iter();
+        left.filter(|seat| seat.is_on(worker)).collect()
     }
 
     pub(crate) fn tally(&self) -> &Tally {
@@ -226,6 +232,7 @@ impl Dispatcher {
     /// Answers the calls whose deadline, or the end of whose wait for a connection, was before
     /// `now`.
     pub(crate) fn fail_overdue(&self, now: Instant) {
+        self.jobs().forget_free();
         for call in self.jobs().overdue(now) {
             call.fail(Error::new(ErrorKind::DeadlineExceeded, "the call's deadline passed"));
             call.cancel();
@@ -254,7 +261,7 @@ impl Drop for Entered<'_> {
     fn drop(&mut self) {
         self.call.cancel();
         let mut jobs = self.dispatcher.jobs();
-        jobs.leave(self.key, self.end);
+        jobs.leave(self.key, self.end, self.call.seat());
         if jobs.is_empty() {
             self.dispatcher.emptied.notify_waiters();
         }

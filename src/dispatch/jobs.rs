@@ -1,12 +1,15 @@
 //! [pure] The job table: every call that was accepted and not yet answered, and
 //! the decision about a call whose worker died.
 
-use std::{sync::Arc, time::Instant};
+use std::{
+    sync::{Arc, Weak},
+    time::Instant,
+};
 
 use slab::Slab;
 
 use super::call::Call;
-use crate::stats::Stats;
+use crate::{seats::Seat, stats::Stats};
 
 /// How often a call may lose its worker through no fault of its own.
 const MAX_LOSSES: u32 = 10;
@@ -17,6 +20,8 @@ pub(crate) struct JobTable {
     calls: Slab<Arc<Call>>,
     closed: bool,
     ended: Ended,
+    /// Where calls were that ended without a response: a worker that hangs sits there still.
+    left: Vec<Weak<Seat>>,
 }
 
 /// How many calls ended in which way.
@@ -55,7 +60,8 @@ impl JobTable {
         }
     }
 
-    pub(super) fn leave(&mut self, key: usize, end: End) {
+    /// Takes a call out that ended like this, and whose last seat was `seat`.
+    pub(super) fn leave(&mut self, key: usize, end: End, seat: Weak<Seat>) {
         self.calls.try_remove(key);
         let count = match end {
             End::Ok => &mut self.ended.ok,
@@ -63,6 +69,19 @@ impl JobTable {
             End::Cancelled => &mut self.ended.cancelled,
         };
         *count += 1;
+        if end != End::Ok && seat.strong_count() > 0 {
+            self.left.push(seat);
+        }
+    }
+
+    /// The seats that calls left and their workers did not.
+    pub(super) fn left(&self) -> Vec<Arc<Seat>> {
+        self.left.iter().filter_map(Weak::upgrade).collect()
+    }
+
+    /// Forgets the seats that are free by now.
+    pub(super) fn forget_free(&mut self) {
+        self.left.retain(|seat| seat.strong_count() > 0);
     }
 
     pub(super) fn write(&self, stats: &mut Stats) {
@@ -140,7 +159,7 @@ mod tests {
     use tokio::sync::oneshot;
 
     use super::*;
-    use crate::http::Request;
+    use crate::{http::Request, seats::Capacity};
 
     fn call(request: Request, timeout: Duration) -> Arc<Call> {
         let url = http::Uri::from_static("http://localhost/");
@@ -153,7 +172,7 @@ mod tests {
         let enter = |table: &mut JobTable| table.enter(call(Request::get("/"), Duration::ZERO), 1);
         let key = enter(&mut table).unwrap();
         assert_eq!(enter(&mut table), Err(Refusal::Full));
-        table.leave(key, End::Cancelled);
+        table.leave(key, End::Cancelled, Weak::new());
         assert!(table.is_empty());
         table.close();
         assert_eq!(enter(&mut table), Err(Refusal::Closed));
@@ -164,13 +183,30 @@ mod tests {
         let mut table = JobTable::default();
         for end in [End::Ok, End::Ok, End::Ok, End::Failed, End::Failed, End::Cancelled] {
             let key = table.enter(call(Request::get("/"), Duration::ZERO), 9).unwrap();
-            table.leave(key, end);
+            table.leave(key, end, Weak::new());
         }
         table.enter(call(Request::get("/"), Duration::ZERO), 9).unwrap();
         let mut stats = Stats::default();
         table.write(&mut stats);
         let ended = (stats.calls_ok, stats.calls_failed, stats.calls_cancelled);
         assert_eq!((ended, stats.calls_open), ((3, 2, 1), 1));
+    }
+
+    #[test]
+    fn a_seat_that_its_worker_keeps_is_known_until_it_is_free() {
+        let capacity = Arc::new(Capacity::new(1));
+        let permit = capacity.permits().try_acquire().ok().unwrap();
+        let seat = Arc::new(Seat::new(capacity, permit));
+        let mut table = JobTable::default();
+        for end in [End::Ok, End::Failed] {
+            let key = table.enter(call(Request::get("/"), Duration::ZERO), 9).unwrap();
+            table.leave(key, end, Arc::downgrade(&seat));
+        }
+        table.forget_free();
+        assert_eq!(table.left().len(), 1);
+        drop(seat);
+        table.forget_free();
+        assert!(table.left.is_empty());
     }
 
     #[test]

@@ -101,7 +101,8 @@ pub enum Event {
         /// Its number, from 0.
         worker: usize,
     },
-    /// A worker died, or was given up since it was blocked for too long. Its attempts have ended or are about to.
+    /// A worker died, or was given up since it was blocked for too long. Its attempts have
+    /// ended or are about to.
     #[non_exhaustive]
     WorkerDied {
         /// Its number, from 0.

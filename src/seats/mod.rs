@@ -9,4 +9,4 @@ mod seat;
 pub(crate) use capacity::Capacity;
 pub(crate) use permits::{NoPermit, Permit, Permits};
 pub(crate) use queue::Queue;
-pub(crate) use seat::{Seat, Stage};
+pub(crate) use seat::{Revoked, Seat, Stage};

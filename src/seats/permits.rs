@@ -104,12 +104,13 @@ impl Permits {
         if next.is_none() {
             self.state.fetch_add(ONE, Ordering::AcqRel);
         }
-        self.leave(queue);
+        self.unmark(&queue);
+        drop(queue);
         next.into_iter().for_each(Waker::wake);
     }
 
-    /// Lets go of the queue, after something was taken out.
-    fn leave(&self, queue: MutexGuard<'_, Queue<Waker>>) {
+    /// Notes it if nobody waits in `queue` any more.
+    fn unmark(&self, queue: &Queue<Waker>) {
         if queue.is_empty() {
             self.state.fetch_and(!QUEUED, Ordering::AcqRel);
         }
@@ -180,7 +181,8 @@ impl Future for Acquire {
         };
         let Some(answer) = answer else { return Poll::Pending };
         self.place = None;
-        permits.leave(queue);
+        permits.unmark(&queue);
+        drop(queue);
         Poll::Ready(answer.map(|()| Permit(Some(permits))))
     }
 }
@@ -190,7 +192,8 @@ impl Drop for Acquire {
         let Some(place) = self.place else { return };
         let mut queue = self.permits.queue();
         let was_waiting = queue.remove(place).is_some();
-        self.permits.leave(queue);
+        self.permits.unmark(&queue);
+        drop(queue);
         if !was_waiting {
             self.permits.add_one();
         }

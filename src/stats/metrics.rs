@@ -69,8 +69,11 @@ impl Publisher {
         Self { pool: Label::new("pool", pool), last: Stats::default() }
     }
 
-    /// Records what has changed up to `now`.
+    /// Records what has changed up to `now`; a snapshot from before the last one is left out.
     pub(crate) fn publish(&mut self, now: Stats) {
+        if now.elapsed < self.last.elapsed {
+            return;
+        }
         let new = now.difference(&self.last);
         for (name, label, help, of) in COUNTERS {
             let name = full(name);

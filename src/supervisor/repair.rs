@@ -22,9 +22,9 @@ use crate::{
         jobs::{Fate, Loss, fate},
     },
     error::{Error, ErrorKind},
-    events::{Attempt, Event, Outcome},
+    events::{Event, Outcome},
     rate_limit::Share,
-    seats::Stage,
+    seats::{Revoked, Seat, Stage},
     stats::Happened,
 };
 
@@ -160,11 +160,12 @@ impl Supervisor {
         let Some(occupant) = self.crew.take(worker) else { return };
         tracing::warn!(worker, "a callback blocks a worker for too long: it is replaced");
         for (call, seat) in self.dispatcher.calls_on(worker) {
-            if let Some(revoked) = seat.revoke_if(|stage| stage != Stage::Returned) {
-                let attempts = revoked.attempts.into_iter().flatten();
-                attempts.for_each(|(attempt, since)| self.end_attempt(attempt, since));
-                self.uproot(call, revoked.stage);
+            if let Some(stage) = self.vacate(&seat) {
+                self.uproot(call, stage);
             }
+        }
+        for seat in self.dispatcher.left_on(worker) {
+            self.vacate(&seat);
         }
         if let Some(index) = index {
             self.repair(index, &occupant, ctx);
@@ -172,13 +173,18 @@ impl Supervisor {
         self.threads.abandon(occupant.arbiter, place);
     }
 
-    /// Ends an attempt that began at `since`, in place of its worker, which cannot.
-    fn end_attempt(&self, attempt: Attempt, since: Instant) {
-        let (outcome, latency) = (Outcome::Cancelled, since.elapsed());
-        self.dispatcher.events().emit(|| Event::AttemptEnded { attempt, outcome, latency });
-        if let Some(stats) = self.parts.stats.actor() {
-            stats.do_send(Happened::AttemptAbandoned(attempt.worker));
+    /// Takes a seat from its worker, and ends the attempts in its place. Says how far the call
+    /// was there.
+    fn vacate(&self, seat: &Seat) -> Option<Stage> {
+        let Revoked { stage, attempts } = seat.revoke_if(|stage| stage != Stage::Returned)?;
+        for (attempt, since) in attempts.into_iter().flatten() {
+            let (outcome, latency) = (Outcome::Cancelled, since.elapsed());
+            self.dispatcher.events().emit(|| Event::AttemptEnded { attempt, outcome, latency });
+            if let Some(stats) = self.parts.stats.actor() {
+                stats.do_send(Happened::AttemptAbandoned(attempt.worker));
+            }
         }
+        Some(stage)
     }
 
     /// Decides about a call that was taken from its worker at `stage`.

@@ -73,10 +73,9 @@ pub(super) fn second<'a>(kit: &'a Kit, seat: &Seat) -> Option<(Permit, Option<Pa
     if !hedging.budget.covers_one() || kit.hold.remaining(now).is_some() {
         return None;
     }
-    let passage = kit.dispatcher.circuit().map(|circuit| circuit.admit_if_closed());
-    let passage = match passage {
-        Some(None) => return None,
-        passage => passage.flatten(),
+    let passage = match kit.dispatcher.circuit() {
+        Some(circuit) => Some(circuit.admit_if_closed()?),
+        None => None,
     };
     let permit = seat.permits().try_acquire().ok()?;
     if kit.throttle.as_ref().is_some_and(|throttle| !throttle.take_spare()) {

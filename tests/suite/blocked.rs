@@ -3,6 +3,7 @@
 //! changes nothing.
 
 use std::{
+    collections::HashSet,
     sync::{
         Arc, Condvar, Mutex,
         atomic::{AtomicUsize, Ordering},
@@ -298,33 +299,36 @@ async fn what_happens_to_a_blocked_worker_is_told_and_each_attempt_on_it_has_its
     let (pool, barrier) = blocking(server.url());
     let pool = pool.workers(1).replace_blocked_after(Duration::from_millis(800)).build().unwrap();
     let mut events = pool.events();
-    let mut told = async |wanted: fn(&Event) -> bool| {
-        let event = async {
-            loop {
-                let event = events.recv().await.unwrap();
-                if wanted(&event) {
-                    return event;
-                }
-            }
-        };
-        soon("an event", event).await
-    };
+    // One waits for its answer, one ends at its deadline, and one is dropped, all long before
+    // the worker is given up.
     let held = ask(&pool, Request::post("/held"));
-    server.wait_for(|seen| seen.heads.len() == 1).await;
-    let started = told(|event| matches!(event, Event::AttemptStarted { .. })).await;
+    let late = ask(&pool, Request::post("/held").deadline(Duration::from_millis(300)));
+    let dropped = ask(&pool, Request::get("/held"));
+    server.wait_for(|seen| seen.heads.len() == 3).await;
     let culprit = ask(&pool, marked());
-    told(|event| matches!(event, Event::WorkerBlocked { worker: 0, .. })).await;
-    // Its thread never ends the attempt, so that is done for it.
-    let ended = told(|event| matches!(event, Event::AttemptEnded { .. })).await;
-    let (
-        Event::AttemptStarted { attempt, .. },
-        Event::AttemptEnded { attempt: other, outcome, .. },
-    ) = (started, ended)
-    else {
-        unreachable!()
-    };
-    assert_eq!((other, outcome), (attempt, Outcome::Cancelled));
-    told(|event| matches!(event, Event::WorkerDied { worker: 0, .. })).await;
+    barrier.0.holds(1).await;
+    dropped.abort();
+    assert_eq!(answer(late).await.unwrap_err().kind(), ErrorKind::DeadlineExceeded);
+    let mut told = Vec::new();
+    soon("the worker is given up", async {
+        while !matches!(told.last(), Some(Event::WorkerDied { worker: 0, .. })) {
+            told.push(events.recv().await.unwrap());
+        }
+    })
+    .await;
+    assert!(told.iter().any(|event| matches!(event, Event::WorkerBlocked { worker: 0, .. })));
+    // Its thread never ends the attempts, so that is done for it.
+    let (mut started, mut ended) = (HashSet::new(), HashSet::new());
+    for event in &told {
+        match event {
+            Event::AttemptStarted { attempt, .. } => assert!(started.insert(*attempt)),
+            Event::AttemptEnded { attempt, outcome, .. } => {
+                assert!(ended.insert(*attempt) && *outcome == Outcome::Cancelled);
+            }
+            _ => {}
+        }
+    }
+    assert_eq!((started.len(), &ended), (3, &started));
     assert_eq!(answer(held).await.unwrap_err().kind(), ErrorKind::WorkerCrashed);
     assert_eq!(answer(culprit).await.unwrap_err().kind(), ErrorKind::Callback);
     let counted = async || {
@@ -332,13 +336,13 @@ async fn what_happens_to_a_blocked_worker_is_told_and_each_attempt_on_it_has_its
         assert_eq!(now.attempts, now.status_2xx + now.transport_errors + now.cancelled, "{now}");
         (now.cancelled, now.status_2xx, now.calls_failed)
     };
-    assert_eq!(counted().await, (1, 0, 2));
+    assert_eq!(counted().await, (3, 0, 3));
 
     // What the thread does later changes nothing.
     barrier.0.open();
     server.wait_for(|seen| !seen.closed.is_empty()).await;
     soon("an answer", pool.get("/rows")).await.unwrap();
-    assert_eq!(counted().await, (1, 1, 2));
+    assert_eq!(counted().await, (3, 1, 3));
 }
 
 #[tokio::test]
