@@ -20,6 +20,7 @@ use crate::{
 };
 
 mod connections;
+mod limits_per_key;
 #[cfg(feature = "metrics")]
 mod metrics;
 mod retries;

@@ -13,7 +13,7 @@ use std::{
 const MOST_LINES: usize = 400;
 
 /// Files and folders that may name `actix`; a folder ends with a slash.
-const ACTOR_ROOMS: [&str; 8] = [
+const ACTOR_ROOMS: [&str; 9] = [
     // Hands out the supervisor's address.
     "pool.rs",
     "supervisor/",
@@ -23,6 +23,8 @@ const ACTOR_ROOMS: [&str; 8] = [
     "rate_limit/actor.rs",
     "stats/actor.rs",
     "pager/actor.rs",
+    // No actor, but of actix-web.
+    "enforcer/middleware.rs",
 ];
 
 /// Parts of actix that the transport needs for its connector.
@@ -32,9 +34,12 @@ const TRANSPORT_PARTS: [&str; 4] = ["actix_http", "actix_rt", "actix_service", "
 const REQUEST_PATH: [&str; 3] = ["pool.rs", "worker/", "http/"];
 
 /// Files that decide and cause nothing. Those that do not exist are passed over.
-const PURE: [&str; 44] = [
+const PURE: [&str; 48] = [
     "config.rs",
     "dispatch/jobs.rs",
+    "enforcer/decision.rs",
+    "enforcer/ledger.rs",
+    "enforcer/policy.rs",
     "error.rs",
     "events/event.rs",
     "http/exchange.rs",
@@ -53,6 +58,7 @@ const PURE: [&str; 44] = [
     "pager/strategy.rs",
     "rate_limit/bucket.rs",
     "rate_limit/headers.rs",
+    "rate_limit/keys.rs",
     "rate_limit/quota.rs",
     "rate_limit/rotation.rs",
     "retry/",

@@ -21,6 +21,7 @@ use crate::{
     error::{Delivery, Error},
     http::{Request, Response},
     priority::Priority,
+    retry::Errand,
     seats::Seat,
 };
 
@@ -40,6 +41,7 @@ pub(crate) type Answer = Result<(Response, Effort), Error>;
 /// One accepted call.
 pub(crate) struct Call {
     pub(crate) id: u64,
+    pub(crate) errand: Errand,
     pub(crate) request: Request,
     pub(crate) url: Uri,
     pub(crate) started: Instant,
@@ -59,6 +61,7 @@ pub(crate) struct Call {
 
 impl Call {
     pub(crate) fn new(
+        errand: Errand,
         request: Request,
         url: Uri,
         now: Instant,
@@ -67,6 +70,7 @@ impl Call {
     ) -> Self {
         Self {
             id: NEXT_ID.fetch_add(1, Ordering::Relaxed),
+            errand,
             patience: Patience::new(request.own_queue_timeout()),
             priority: request.own_priority(),
             request,

@@ -23,7 +23,7 @@ mod breaker;
 mod budget;
 mod hedge;
 
-pub(crate) use breaker::{Breaker, Change, Health, Pass, Refusal};
+pub(crate) use breaker::{Breaker, Change, Errand, Health, Pass, Refusal};
 pub use breaker::{BreakerState, CircuitBreaker};
 pub(crate) use budget::{Budget, Earnings};
 pub use hedge::Hedge;

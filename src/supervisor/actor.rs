@@ -16,6 +16,7 @@ use super::{
     answer::WhileAwaited,
     control::{Controls, Lines},
     crew::Crew,
+    health,
     heartbeat::Rounds,
     host::Started,
     messages::{Fetch, GetStats, InvalidateToken, OpenStream, WarmUp},
@@ -95,6 +96,7 @@ impl Supervisor {
         let parts = WorkerParts {
             dispatcher: Arc::clone(&dispatcher),
             limiter,
+            keys: dispatcher.config.keys().map(Arc::new),
             tokens,
             stats,
             hold: Arc::new(Hold::new(now)),
@@ -178,6 +180,7 @@ impl Actor for Supervisor {
         if let Some(mut lost) = self.lost.take() {
             ctx.add_stream(futures::stream::poll_fn(move |cx| lost.poll_recv(cx)));
         }
+        ctx.spawn(health::watch(Arc::clone(&self.dispatcher)).into_actor(self));
         ctx.run_interval(TICK, |supervisor, ctx| {
             supervisor.look_after_calls();
             supervisor.look_after_workers(ctx);

@@ -76,6 +76,7 @@ fn parts() -> (WorkerParts, mpsc::UnboundedReceiver<Lost>) {
             lost,
         )),
         limiter: None,
+        keys: None,
         tokens: None,
         stats: stats(),
         hold: Arc::new(Hold::new(now)),
