@@ -16,7 +16,10 @@ use actix::prelude::*;
 use rust_decimal::Decimal;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 
-use super::bucket::{Bucket, default_burst};
+use super::{
+    Pacer, Reason,
+    bucket::{Bucket, default_burst},
+};
 use crate::{
     error::{Error, ErrorKind},
     seats::Seat,
@@ -25,6 +28,8 @@ use crate::{
 /// How long a leased permit that was not used stays good. A worker that falls
 /// idle thereby wastes at most one lease.
 const LEASE_LIFE: Duration = Duration::from_millis(100);
+/// How often it is looked at again whether the API lets more through than it seemed.
+const LOOK_AGAIN: Duration = Duration::from_millis(50);
 
 /// Asks for permission to send one request before `deadline`. A slot in the asker's `seat`
 /// is taken from it, so that it is free while the asker waits; the slot to send with is put
@@ -34,6 +39,7 @@ const LEASE_LIFE: Duration = Duration::from_millis(100);
 pub(crate) struct Acquire {
     pub(crate) deadline: Instant,
     pub(crate) seat: Arc<Seat>,
+    pub(crate) reason: Reason,
     pub(crate) reply: Reply,
 }
 
@@ -44,9 +50,15 @@ type Reply = oneshot::Sender<Result<Lease, Error>>;
 #[rtype(result = "()")]
 pub(crate) struct Share(pub(crate) usize);
 
+/// Sets another limit, in requests per second, or none. Answered when it is in force.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub(crate) struct SetLimit(pub(crate) Option<Decimal>);
+
 /// One who waits for a permit.
 struct Waiting {
     seat: Arc<Seat>,
+    reason: Reason,
     reply: Reply,
 }
 
@@ -56,24 +68,31 @@ impl Waiting {
     }
 }
 
-/// Permission to send one request now, and up to `spare` more until `expires`.
+/// Permission to send one request now, and up to `spare` more until `expires` or another
+/// limit than that of `epoch`.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Lease {
     pub(crate) spare: u32,
     pub(crate) expires: Instant,
+    pub(crate) epoch: u64,
 }
 
-/// Owns the bucket and the queue before it.
+/// Owns the bucket and the queue before it and before the pace.
 pub(crate) struct Limiter {
-    bucket: Bucket,
+    pacer: Arc<Pacer>,
+    /// `None` without a configured limit.
+    bucket: Option<Bucket>,
+    /// The burst that was asked for.
+    burst: Option<u32>,
+    workers: usize,
     /// What all workers together may have leased without a use for it.
     leasable: u32,
     /// The most that one lease holds.
     lease_size: u32,
     slots: Arc<Semaphore>,
     queue: VecDeque<Waiting>,
-    /// Whether a timer runs until the bucket has a permit.
-    is_armed: bool,
+    /// The timer until there is a permit.
+    timer: Option<SpawnHandle>,
     /// Whether a slot is waited for.
     wants_slot: bool,
     /// Tells the supervisor when this actor is gone.
@@ -81,41 +100,57 @@ pub(crate) struct Limiter {
 }
 
 impl Limiter {
-    /// A limit of `rate` requests per second for all `workers` together. After a pause
-    /// `burst` of them may leave at once, or else 10 ms worth of the rate.
+    /// The limit of `pacer` for all `workers` together. After a pause `burst` requests may
+    /// leave at once, or else 10 ms worth of the rate.
     pub(crate) fn new(
-        rate: Decimal,
+        pacer: Arc<Pacer>,
         burst: Option<u32>,
         workers: usize,
         slots: Arc<Semaphore>,
         now: Instant,
         watch: Box<dyn Send>,
     ) -> Self {
-        let usual = default_burst(rate);
-        let burst = burst.unwrap_or(usual);
-        // What workers lease and then have no use for is lost: at most 10 ms worth.
-        let leasable = burst.min(usual);
-        Self {
-            bucket: Bucket::new(rate, burst, now),
-            leasable,
-            lease_size: share(leasable, workers),
+        let mut limiter = Self {
+            bucket: None,
+            burst,
+            workers,
+            leasable: 1,
+            lease_size: 1,
             slots,
             queue: VecDeque::new(),
-            is_armed: false,
+            timer: None,
             wants_slot: false,
             _watch: watch,
-        }
+            pacer,
+        };
+        limiter.limit_to(limiter.pacer.limit(), now);
+        limiter
     }
 
     /// The same limit with nothing saved, for one that takes the place of another: what
     /// that one gave away last counts.
     pub(crate) fn emptied(mut self, now: Instant) -> Self {
-        self.bucket.take(now, u32::MAX);
+        self.empty(now);
         self
     }
 
-    /// Serves the queue as far as the bucket at `now` and the slots reach, beginning with
-    /// `slot`, and waits for what the rest lacks.
+    fn empty(&mut self, now: Instant) {
+        if let Some(bucket) = &mut self.bucket {
+            bucket.take(now, u32::MAX);
+        }
+    }
+
+    fn limit_to(&mut self, limit: Option<Decimal>, now: Instant) {
+        let usual = limit.map_or(1, default_burst);
+        let burst = self.burst.unwrap_or(usual);
+        self.bucket = limit.map(|rate| Bucket::new(rate, burst, now));
+        // What workers lease and then have no use for is lost: at most 10 ms worth.
+        self.leasable = burst.min(usual);
+        self.lease_size = share(self.leasable, self.workers);
+    }
+
+    /// Serves the queue as far as the bucket and the pace at `now` and the slots reach,
+    /// beginning with `slot`, and waits for what the rest lacks.
     fn serve(
         &mut self,
         mut slot: Option<OwnedSemaphorePermit>,
@@ -127,7 +162,7 @@ impl Limiter {
                 self.queue.pop_front();
                 continue;
             }
-            let wait = self.bucket.ready_in(now, 0);
+            let wait = self.bucket_wait(now, 0).max(self.pacer.ready_in(now).min(LOOK_AGAIN));
             if !wait.is_zero() {
                 return self.wait_for_permit(now, wait, ctx);
             }
@@ -137,39 +172,53 @@ impl Limiter {
         }
     }
 
-    /// Gives a permit from the bucket, which has one, to the first in the queue, and what
-    /// the bucket can spare to the last. A slot that has no seat to go to comes back.
+    /// Gives a permit from the bucket and the pace, which have one, to the first in the
+    /// queue, and what the bucket can spare to the last. A slot that has no seat to go to
+    /// comes back.
     fn grant(&mut self, slot: OwnedSemaphorePermit, now: Instant) -> Option<OwnedSemaphorePermit> {
-        let Some(Waiting { seat, reply }) = self.queue.pop_front() else { return Some(slot) };
+        let Some(Waiting { seat, reason, reply }) = self.queue.pop_front() else {
+            return Some(slot);
+        };
         if let Err(slot) = seat.fill(slot) {
             return Some(slot);
         }
-        self.bucket.take(now, 1);
-        let spare = if self.queue.is_empty() { self.lease_size - 1 } else { 0 };
-        let lease = Lease { spare: self.bucket.take(now, spare), expires: now + LEASE_LIFE };
+        let may_spare = self.pacer.take(reason, now) && self.queue.is_empty();
+        let spare = self.bucket.as_mut().map_or(0, |bucket| {
+            bucket.take(now, 1);
+            if may_spare { bucket.take(now, self.lease_size - 1) } else { 0 }
+        });
+        let lease = Lease { spare, expires: now + LEASE_LIFE, epoch: self.pacer.epoch() };
         if reply.send(Ok(lease)).is_err() {
             seat.release();
         }
         None
     }
 
-    /// How long the next one to join the queue waits.
+    /// How long the bucket makes one wait who lets `ahead` others go first.
+    fn bucket_wait(&self, now: Instant, ahead: u64) -> Duration {
+        self.bucket.as_ref().map_or(Duration::ZERO, |bucket| bucket.ready_in(now, ahead))
+    }
+
+    /// How long the next one to join the queue waits at least. What the pace will be when
+    /// the others are served, nobody knows.
     fn wait(&self, now: Instant) -> Duration {
-        self.bucket.ready_in(now, self.queue.len() as u64)
+        self.bucket_wait(now, self.queue.len() as u64).max(self.pacer.ready_in(now))
     }
 
     fn wait_for_permit(&mut self, now: Instant, wait: Duration, ctx: &mut Context<Self>) {
-        if std::mem::replace(&mut self.is_armed, true) {
+        if self.timer.is_some() {
             return;
         }
         let due = now + wait;
-        ctx.run_later(due.saturating_duration_since(Instant::now()), move |limiter, ctx| {
-            limiter.is_armed = false;
-            // By the moment that was meant: timers fire late, and a full bucket
-            // keeps nothing of what flows in meanwhile.
-            limiter.serve(None, due, ctx);
-            limiter.serve(None, Instant::now(), ctx);
-        });
+        let timer =
+            ctx.run_later(due.saturating_duration_since(Instant::now()), move |limiter, ctx| {
+                limiter.timer = None;
+                // By the moment that was meant: timers fire late, and a full bucket
+                // keeps nothing of what flows in meanwhile.
+                limiter.serve(None, due, ctx);
+                limiter.serve(None, Instant::now(), ctx);
+            });
+        self.timer = Some(timer);
     }
 
     fn wait_for_slot(&mut self, ctx: &mut Context<Self>) {
@@ -199,9 +248,9 @@ impl Handler<Acquire> for Limiter {
     type Result = ();
 
     fn handle(&mut self, acquire: Acquire, ctx: &mut Self::Context) {
-        let Acquire { deadline, seat, reply } = acquire;
+        let Acquire { deadline, seat, reason, reply } = acquire;
         let slot = seat.take();
-        let waiting = Waiting { seat, reply };
+        let waiting = Waiting { seat, reason, reply };
         if waiting.has_left() {
             return;
         }
@@ -227,7 +276,24 @@ impl Handler<Share> for Limiter {
     type Result = ();
 
     fn handle(&mut self, Share(workers): Share, _: &mut Self::Context) {
+        self.workers = workers;
         self.lease_size = share(self.leasable, workers);
+    }
+}
+
+impl Handler<SetLimit> for Limiter {
+    type Result = ();
+
+    fn handle(&mut self, SetLimit(limit): SetLimit, ctx: &mut Self::Context) {
+        let now = Instant::now();
+        self.limit_to(limit, now);
+        // What left under the limit before is not known here.
+        self.empty(now);
+        self.pacer.set_limit(limit, now);
+        if let Some(timer) = self.timer.take() {
+            ctx.cancel_future(timer);
+        }
+        self.serve(None, now, ctx);
     }
 }
 

@@ -88,7 +88,7 @@ impl Quota {
 
 impl Policy {
     /// What it refills, in requests per second.
-    fn rate(&self) -> f64 {
+    pub(super) fn rate(&self) -> f64 {
         per_second(self.quota, self.window)
     }
 
@@ -105,6 +105,13 @@ fn per_second(requests: u64, time: Duration) -> f64 {
 /// Reads every field about quotas. A reset that names a moment is measured against the
 /// answer's own `Date`, and against `now` where there is none.
 pub(crate) fn quota(headers: &HeaderMap, now: SystemTime) -> Reading {
+    let may_tell = |name: &HeaderName| {
+        let name = name.as_str().trim_start_matches("x-");
+        name.starts_with("ratelimit") || name.starts_with("rate-limit")
+    };
+    if !headers.keys().any(may_tell) {
+        return Reading::default();
+    }
     let mut malformed = 0;
     let listed = count(lines(headers, &POLICY).map(|text| listed(&text)), &mut malformed);
     let stated = count(lines(headers, &STATE).map(|text| stated(&text)), &mut malformed);

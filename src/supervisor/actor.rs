@@ -87,11 +87,12 @@ impl Supervisor {
         ctx: &mut Context<Self>,
     ) -> Self {
         let now = Instant::now();
-        let (controls, Lines { stats, limiter, tokens }) =
+        let (controls, Lines { stats, limiter, pacer, tokens }) =
             Controls::start(Arc::clone(&dispatcher), callbacks, ctx.address().recipient());
         let parts = WorkerParts {
             dispatcher: Arc::clone(&dispatcher),
             limiter,
+            pacer,
             tokens,
             stats,
             turn: Arc::default(),
@@ -256,6 +257,7 @@ impl Handler<GetStats> for Supervisor {
         let reports: Vec<_> = self.crew.workers().map(|worker| worker.send(Flush)).collect();
         let (size, serving) = (self.crew.size(), self.crew.serving());
         let (line, dispatcher) = (self.parts.stats.clone(), Arc::clone(&self.dispatcher));
+        let pacer = Arc::clone(&self.parts.pacer);
         Box::pin(async move {
             let _ = tokio::time::timeout(REPORT_LIMIT, join_all(reports)).await;
             let mut stats = loop {
@@ -267,6 +269,7 @@ impl Handler<GetStats> for Supervisor {
             };
             (stats.size, stats.serving) = (size, serving);
             dispatcher.tally().write(&mut stats);
+            pacer.write(&mut stats);
             if let Some(circuit) = dispatcher.circuit() {
                 circuit.write(&mut stats);
             }

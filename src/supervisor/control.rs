@@ -13,7 +13,7 @@ use crate::{
     actors::{Line, Pulse, Switch, line},
     config::PoolConfig,
     dispatch::Dispatcher,
-    rate_limit::Limiter,
+    rate_limit::{Limiter, Pacer},
     stats::{Ledger, StatsCollector},
     token_manager::TokenManager,
 };
@@ -106,14 +106,16 @@ pub(super) struct Controls {
     ledger: Arc<Ledger>,
     stats: Post<StatsCollector>,
     stats_line: Line<StatsCollector>,
-    limiter: Option<Post<Limiter>>,
+    limiter: Post<Limiter>,
+    pacer: Arc<Pacer>,
     pub(super) tokens: Option<Tokens>,
 }
 
 /// The ways to the holders of the roles.
 pub(super) struct Lines {
     pub(super) stats: Line<StatsCollector>,
-    pub(super) limiter: Option<Line<Limiter>>,
+    pub(super) limiter: Line<Limiter>,
+    pub(super) pacer: Arc<Pacer>,
     pub(super) tokens: Option<Line<TokenManager>>,
 }
 
@@ -127,10 +129,22 @@ impl Controls {
     ) -> (Self, Lines) {
         let now = Instant::now();
         let (stats, stats_line) = Post::new(Role::Stats);
-        let limit = dispatcher.config.settings.rate_limit;
-        let (limiter, limiter_line) = limit.map(|_| Post::new(Role::Limiter)).unzip();
+        let (limiter, limiter_line) = Post::new(Role::Limiter);
+        let settings = &dispatcher.config.settings;
+        let pacer = Arc::new(Pacer::new(
+            settings.rate_limit,
+            settings.use_dampener,
+            settings.max_retry_after,
+            Arc::clone(dispatcher.events()),
+            now,
+        ));
         let (tokens, tokens_line) = callbacks.is_some().then(|| Post::new(Role::Tokens)).unzip();
-        let lines = Lines { stats: stats_line.clone(), limiter: limiter_line, tokens: tokens_line };
+        let lines = Lines {
+            stats: stats_line.clone(),
+            limiter: limiter_line,
+            pacer: Arc::clone(&pacer),
+            tokens: tokens_line,
+        };
         let pulse = Arc::new(Pulse::new(now));
         let mut controls = Self {
             dispatcher,
@@ -139,6 +153,7 @@ impl Controls {
             stats,
             stats_line,
             limiter,
+            pacer,
             tokens: tokens.map(|post| Tokens { post, arbiter: None, pulse, is_suspended: false }),
         };
         controls.start_stats();
@@ -158,14 +173,13 @@ impl Controls {
 
     /// A limiter in the place of another one has nothing saved, so that the limit holds.
     pub(super) fn start_limiter(&mut self, now: Instant) {
-        let PoolConfig { rate_limit, burst, connections_per_worker, .. } =
-            self.dispatcher.config.settings;
-        let (Some(post), Some(rate)) = (&mut self.limiter, rate_limit) else { return };
+        let PoolConfig { burst, connections_per_worker, .. } = self.dispatcher.config.settings;
+        let post = &mut self.limiter;
         let watch = post.next_watch(&self.supervisor);
         let capacity = self.dispatcher.capacity();
         let workers = capacity.size() / connections_per_worker;
         let slots = Arc::clone(capacity.permits());
-        let mut limiter = Limiter::new(rate, burst, workers, slots, now, watch);
+        let mut limiter = Limiter::new(Arc::clone(&self.pacer), burst, workers, slots, now, watch);
         if post.life > 1 {
             limiter = limiter.emptied(now);
         }
@@ -208,7 +222,7 @@ impl Controls {
         use crate::actors::Die;
         match role {
             Role::Stats => kill(&self.stats),
-            Role::Limiter => kill(self.limiter.as_ref().unwrap()),
+            Role::Limiter => kill(&self.limiter),
             Role::Tokens => kill(&self.tokens.as_ref().unwrap().post),
         }
     }
@@ -218,7 +232,7 @@ impl Controls {
         let now = Instant::now();
         match vacant.role {
             Role::Stats => self.stats.decide(vacant.life, now, intensity),
-            Role::Limiter => self.limiter.as_mut()?.decide(vacant.life, now, intensity),
+            Role::Limiter => self.limiter.decide(vacant.life, now, intensity),
             Role::Tokens => self.tokens.as_mut()?.post.decide(vacant.life, now, intensity),
         }
     }

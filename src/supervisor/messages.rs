@@ -3,6 +3,7 @@
 use std::{fmt, time::Duration};
 
 use actix::{Message, Recipient};
+use rust_decimal::Decimal;
 
 use crate::{
     error::Error,
@@ -83,6 +84,12 @@ pub struct GetStats;
 #[derive(Debug, Clone, Copy, Message)]
 #[rtype(result = "Result<(), Error>")]
 pub struct Resize(pub usize);
+
+/// Sets the rate limit, in requests per second, or takes it away. It does what
+/// [`AwwPool::set_rate`](crate::AwwPool::set_rate) does.
+#[derive(Debug, Clone, Copy, Message)]
+#[rtype(result = "Result<(), Error>")]
+pub struct SetRate(pub Option<Decimal>);
 
 /// Has every [`Event`] from here on sent to an actor, until that actor stops or the pool
 /// ends. The pool keeps the recipient till then, and it never waits for it: an actor that

@@ -12,7 +12,7 @@ use crate::{
     error::Error,
     events::{Attempt, Event, Outcome},
     http::Response,
-    rate_limit::retry_after,
+    rate_limit::{InFlight, quota, retry_after},
     stats::Counters,
 };
 
@@ -25,6 +25,8 @@ pub(super) struct Running<'a> {
     started: Instant,
     has_ended: bool,
     passage: Option<Passage<'a>>,
+    /// `None` where the pace does not depend on its end.
+    in_flight: Option<InFlight<'a>>,
 }
 
 impl<'a> Running<'a> {
@@ -37,7 +39,8 @@ impl<'a> Running<'a> {
     ) -> Self {
         let attempt = Attempt::new(call.id, call.begin_attempt(), kit.worker);
         kit.events().emit(|| Event::AttemptStarted { attempt });
-        Self { kit, call, attempt, started, has_ended: false, passage }
+        let in_flight = kit.pacer.begin(started);
+        Self { kit, call, attempt, started, has_ended: false, passage, in_flight }
     }
 
     /// Ends the attempt with an answer or with an error of known meaning.
@@ -46,6 +49,7 @@ impl<'a> Running<'a> {
         if let Some(passage) = self.passage.take() {
             passage.settle(outcome, asks_to_wait(outcome));
         }
+        self.pace(outcome);
         let latency = self.started.elapsed();
         self.count(|counters| match outcome {
             Ok(response) => counters.answered(response.status(), response.body().len(), latency),
@@ -60,6 +64,18 @@ impl<'a> Running<'a> {
         );
         self.has_ended = true;
         self.attempt
+    }
+
+    /// Tells the pace what the answer says of limits.
+    fn pace(&mut self, outcome: &Result<Response, Error>) {
+        let Some(in_flight) = self.in_flight.take() else { return };
+        let response = outcome.as_ref().ok();
+        let reading = response.map(|response| quota(response.headers(), SystemTime::now()));
+        let reading = reading.unwrap_or_default();
+        let is_refusal =
+            response.is_some_and(|response| response.status() == StatusCode::TOO_MANY_REQUESTS);
+        in_flight.end(is_refusal, reading.quota, Instant::now());
+        self.count(|counters| counters.limits_read(reading.malformed));
     }
 
     /// Nobody holds the counters for longer than this, so they are never missed; and a drop

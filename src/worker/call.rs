@@ -21,7 +21,7 @@ use crate::{
     error::{Delivery, Error, ErrorKind},
     events::{Attempt, Event},
     http::Response,
-    rate_limit::retry_after,
+    rate_limit::{Reason, retry_after},
     retry::{self, Decision},
     seats::Stage,
     token_manager::Issued,
@@ -77,7 +77,7 @@ impl<'a> Attempts<'a> {
         let mut last = None;
         loop {
             self.slot.go_on_to(Stage::Waiting)?;
-            let passage = self.pass_gates(&mut token).await;
+            let passage = self.pass_gates(&mut token, reason(last.as_ref())).await;
             let passage = passage.map_err(|error| self.cut_short(error, last.take()))?;
             let next = match self.attempt(token.as_ref(), passage).await {
                 Ok(response) if response.status().is_success() => Next::Return(response),
@@ -110,6 +110,7 @@ impl<'a> Attempts<'a> {
     async fn pass_gates(
         &mut self,
         token: &mut Option<Issued>,
+        reason: Reason,
     ) -> Result<Option<Passage<'a>>, Error> {
         let Self { kit, call, slot, .. } = self;
         let circuit = kit.dispatcher.circuit();
@@ -122,10 +123,7 @@ impl<'a> Attempts<'a> {
             if let (None, Some(tokens)) = (&token, &kit.tokens) {
                 *token = Some(tokens.next(call, slot).await?);
             }
-            match &kit.throttle {
-                Some(throttle) => throttle.pass(call, slot).await?,
-                None => slot.hold(call).await?,
-            }
+            kit.throttle.pass(call, slot, reason).await?;
             let now = Instant::now();
             if kit.hold.remaining(now).is_some() {
                 continue;
@@ -272,6 +270,15 @@ impl<'a> Attempts<'a> {
             None if self.call.attempts() > 0 => error.with_delivery(Delivery::Unknown),
             cause => after(error, cause),
         }
+    }
+}
+
+/// Why an attempt is made after `last` failed.
+fn reason(last: Option<&Error>) -> Reason {
+    match last.map(Error::kind) {
+        None => Reason::First,
+        Some(ErrorKind::Timeout) => Reason::RetryAfterTimeout,
+        Some(_) => Reason::Retry,
     }
 }
 

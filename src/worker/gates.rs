@@ -11,13 +11,14 @@ use std::{
     time::{Duration, Instant},
 };
 
+use rust_decimal::Decimal;
 use tokio::sync::{Semaphore, oneshot};
 
 use crate::{
     actors::{Line, Unanswered},
     dispatch::{Call, Circuit, admission},
     error::{Error, ErrorKind},
-    rate_limit::{Acquire, Hold, Lease, Limiter},
+    rate_limit::{Acquire, Bucket, Hold, Lease, Limiter, Pacer, Reason, default_burst},
     retry::Refusal,
     seats::{Seat, Stage},
     token_manager::{Issue, Issued, TokenManager},
@@ -78,27 +79,81 @@ pub(super) async fn pause(call: &Call, wait: Duration) -> Result<(), Error> {
     Ok(())
 }
 
-/// A worker's share of the API's rate limit.
+/// A worker's share of the API's rate limit, and the limit of its own if it has one.
 pub(super) struct Throttle {
     limiter: Line<Limiter>,
+    pacer: Arc<Pacer>,
     lease: Cell<Option<Lease>>,
+    own: Option<Own>,
+}
+
+/// The limit of one worker.
+struct Own {
+    bucket: RefCell<Bucket>,
+    /// Whose turn it is at the bucket: one call at a time, first come first served.
+    turn: Semaphore,
+}
+
+impl Own {
+    /// Waits until there is a permit, which stays where it is. Only who has the turn comes
+    /// here, so nobody else takes it.
+    async fn ready(&self, call: &Call) -> Result<(), Error> {
+        loop {
+            let wait = self.bucket.borrow().ready_in(Instant::now(), 0);
+            if wait.is_zero() {
+                return Ok(());
+            }
+            pause(call, wait).await?;
+        }
+    }
 }
 
 impl Throttle {
-    pub(super) fn new(limiter: Line<Limiter>) -> Self {
-        Self { limiter, lease: Cell::new(None) }
+    /// `rate` is the limit of this worker, in requests per second.
+    pub(super) fn new(limiter: Line<Limiter>, pacer: Arc<Pacer>, rate: Option<Decimal>) -> Self {
+        let own = rate.map(|rate| Own {
+            bucket: RefCell::new(Bucket::new(rate, default_burst(rate), Instant::now())),
+            turn: Semaphore::new(1),
+        });
+        Self { limiter, pacer, lease: Cell::new(None), own }
     }
 
     /// Waits for a permit and a slot to send with. A permit is taken only with the slot in
     /// hand, from the lease at hand or by the limiter.
-    pub(super) async fn pass(&self, call: &Call, slot: &mut Slot) -> Result<(), Error> {
-        if self.spare() > 0 {
+    pub(super) async fn pass(
+        &self,
+        call: &Call,
+        slot: &mut Slot,
+        reason: Reason,
+    ) -> Result<(), Error> {
+        let Some(own) = &self.own else { return self.pass_shared(call, slot, reason).await };
+        // The own permit is taken last and by the one who has the turn: if it were put by
+        // while the shared limit makes wait, it would go out together with others.
+        let mut turn = own.turn.try_acquire();
+        if turn.is_err() || !own.bucket.borrow().ready_in(Instant::now(), 0).is_zero() {
+            slot.release();
+            if turn.is_err() {
+                turn = Ok(within_deadline(call, own.turn.acquire())
+                    .await?
+                    .map_err(|_| Error::gone())?);
+            }
+            own.ready(call).await?;
+        }
+        self.pass_shared(call, slot, reason).await?;
+        own.bucket.borrow_mut().take(Instant::now(), 1);
+        drop(turn);
+        Ok(())
+    }
+
+    /// Waits for what all workers share.
+    async fn pass_shared(&self, call: &Call, slot: &mut Slot, reason: Reason) -> Result<(), Error> {
+        if self.pacer.is_open() || self.spare() > 0 {
             slot.hold(call).await?;
+            if self.pacer.is_open() || self.take_spare() {
+                return Ok(());
+            }
         }
-        if slot.seat.has_permit() && self.take_spare() {
-            return Ok(());
-        }
-        let lease = within_deadline(call, self.ask(call, &slot.seat)).await??;
+        let lease = within_deadline(call, self.ask(call, &slot.seat, reason)).await??;
         // What another call was lent meanwhile is not lost.
         let spare = lease.spare + self.spare();
         self.lease.set(Some(Lease { spare, ..lease }));
@@ -106,10 +161,11 @@ impl Throttle {
     }
 
     /// Asks the limiter, and the one after it if it dies with the question.
-    async fn ask(&self, call: &Call, seat: &Arc<Seat>) -> Result<Lease, Error> {
+    async fn ask(&self, call: &Call, seat: &Arc<Seat>, reason: Reason) -> Result<Lease, Error> {
         loop {
             let (reply, lease) = oneshot::channel();
-            let question = Acquire { deadline: call.deadline, seat: Arc::clone(seat), reply };
+            let deadline = call.deadline;
+            let question = Acquire { deadline, seat: Arc::clone(seat), reason, reply };
             match self.limiter.send(question).await {
                 Ok(()) => {
                     if let Ok(lease) = lease.await {
@@ -124,8 +180,9 @@ impl Throttle {
 
     /// How many permits of the lease at hand are left and still good.
     fn spare(&self) -> u32 {
-        let lease = self.lease.get().filter(|lease| Instant::now() < lease.expires);
-        lease.map_or(0, |lease| lease.spare)
+        let is_good =
+            |lease: &Lease| Instant::now() < lease.expires && lease.epoch == self.pacer.epoch();
+        self.lease.get().filter(is_good).map_or(0, |lease| lease.spare)
     }
 
     fn take_spare(&self) -> bool {

@@ -19,7 +19,7 @@ use crate::{
     error::{Error, ErrorKind},
     events::Events,
     http::{Client, Request},
-    rate_limit::{Hold, Limiter},
+    rate_limit::{Hold, Limiter, Pacer},
     retry::{self, Budget},
     stats::{Counted, Counters, StatsCollector},
     token_manager::{Issued, TokenManager},
@@ -29,7 +29,8 @@ use crate::{
 #[derive(Clone)]
 pub(crate) struct Parts {
     pub(crate) dispatcher: Arc<Dispatcher>,
-    pub(crate) limiter: Option<Line<Limiter>>,
+    pub(crate) limiter: Line<Limiter>,
+    pub(crate) pacer: Arc<Pacer>,
     pub(crate) tokens: Option<Line<TokenManager>>,
     pub(crate) stats: Line<StatsCollector>,
     /// Whose turn it is among the tokens.
@@ -45,7 +46,8 @@ pub(super) struct Kit {
     pub(super) config: Arc<ValidConfig>,
     pub(super) dispatcher: Arc<Dispatcher>,
     pub(super) client: Client,
-    pub(super) throttle: Option<Throttle>,
+    pub(super) throttle: Throttle,
+    pub(super) pacer: Arc<Pacer>,
     pub(super) tokens: Option<Tokens>,
     pub(super) hold: Arc<Hold>,
     pub(super) policy: retry::Policy,
@@ -63,7 +65,12 @@ impl Kit {
         Self {
             worker: slot,
             client: Client::new(&config.transport(slot, gauge)),
-            throttle: parts.limiter.map(Throttle::new),
+            throttle: Throttle::new(
+                parts.limiter,
+                Arc::clone(&parts.pacer),
+                config.settings.rate_limit_per_worker,
+            ),
+            pacer: parts.pacer,
             tokens: parts.tokens.map(|manager| Tokens::new(manager, slots, parts.turn)),
             policy: config.retry_policy(),
             config,
