@@ -10,6 +10,7 @@ use secrecy::{ExposeSecret, SecretString};
 use crate::{
     error::{Error, ErrorKind},
     http::{BaseUrl, Gauge, Proxy, Settings, SocketOptions, check_headers, header, tls},
+    rate_limit::{KeyedRateLimiter, SLOWEST, default_burst},
     retry::{self, CircuitBreaker},
     token_manager::Auth,
 };
@@ -53,6 +54,8 @@ pub(crate) struct PoolConfig {
     pub(crate) rate_limit: Option<Decimal>,
     pub(crate) burst: Option<u32>,
     pub(crate) rate_limit_per_worker: Option<Decimal>,
+    pub(crate) rate_limit_per_key: Option<Decimal>,
+    pub(crate) burst_per_key: Option<u32>,
     pub(crate) use_dampener: bool,
     pub(crate) queue_timeout: Option<Duration>,
     pub(crate) call_timeout: Duration,
@@ -94,6 +97,8 @@ impl PoolConfig {
             rate_limit: None,
             burst: None,
             rate_limit_per_worker: None,
+            rate_limit_per_key: None,
+            burst_per_key: None,
             use_dampener: false,
             queue_timeout: None,
             call_timeout: Duration::from_secs(120),
@@ -144,6 +149,15 @@ impl PoolConfig {
         if self.burst.is_some() && self.rate_limit.is_none() {
             return invalid("burst: has no meaning without rate_limit");
         }
+        if self.rate_limit_per_key.is_some_and(|rate| rate < SLOWEST) {
+            return invalid("rate_limit_per_key: must be at least 0.000000001 per second");
+        }
+        if self.burst_per_key == Some(0) {
+            return invalid("burst_per_key: must be at least 1");
+        }
+        if self.burst_per_key.is_some() && self.rate_limit_per_key.is_none() {
+            return invalid("burst_per_key: has no meaning without rate_limit_per_key");
+        }
         if self.max_attempts == 0 {
             return invalid("max_attempts: must be at least 1");
         }
@@ -189,6 +203,13 @@ impl PoolConfig {
         }
         let proxy = self.proxy.as_ref().map(|proxy| Proxy::parse(proxy.expose_secret()));
         let base = BaseUrl::parse(&self.base_url)?;
+        let breaker = self.circuit_breaker.as_ref();
+        if let Some(target) = breaker.and_then(CircuitBreaker::health_check_target) {
+            base.join(target).map_err(|error| {
+                let what = "circuit_breaker: health_check is no target below the base URL";
+                Error::new(ErrorKind::Config, what).with_source(error)
+            })?;
+        }
         Ok(ValidConfig {
             base_uri: base.as_uri()?,
             base,
@@ -260,6 +281,13 @@ impl ValidConfig {
             gauge,
             gzip: settings.gzip,
         }
+    }
+
+    /// The limits of the calls that have a rate key.
+    pub(crate) fn keys(&self) -> Option<KeyedRateLimiter<Arc<str>>> {
+        let PoolConfig { rate_limit_per_key, burst_per_key, .. } = self.settings;
+        let rate = rate_limit_per_key?;
+        KeyedRateLimiter::new(rate, burst_per_key.unwrap_or_else(|| default_burst(rate))).ok()
     }
 
     /// How many requests may be on the wire at a time in a pool of the size it starts with.

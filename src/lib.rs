@@ -8,6 +8,8 @@
 //! - [`PoolApi`] makes the API a Vantage data source.
 //! - [`Supervisor`] answers [`messages`] from an actix application.
 //! - [`AwwPool::events`] tells what happens: [`Event`].
+//! - [`RateLimiter`] and [`KeyedRateLimiter`] limit anything; [`RateLimitPolicyEnforcer`]
+//!   holds the clients of a server to its policies.
 //! - [`Error`] says what went wrong, and [`ErrorKind`] what the pool did about it.
 //!
 //! ```no_run
@@ -33,6 +35,7 @@ mod actors;
 pub mod bench_support;
 mod config;
 mod dispatch;
+mod enforcer;
 mod error;
 mod events;
 #[cfg(any(test, fuzzing))]
@@ -51,11 +54,13 @@ mod vantage;
 mod worker;
 
 pub use dispatch::PoolLink;
+pub use enforcer::{RateLimitDecision, RateLimitPolicy, RateLimitPolicyEnforcer};
 pub use error::{Delivery, Error, ErrorKind};
 pub use events::{Attempt, Event, Outcome, RateCause};
 pub use http::{Request, Response};
 pub use pager::{Envelope, PaginatedStream, Paging};
 pub use pool::{AwwPool, PoolBuilder};
+pub use rate_limit::{KeyedRateLimiter, RateLimiter};
 pub use retry::{BreakerState, CircuitBreaker};
 pub use stats::{Latency, Stats, WorkerStats};
 pub use supervisor::{Supervisor, messages};

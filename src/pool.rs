@@ -22,6 +22,7 @@ use crate::{
 
 mod connections;
 mod limits;
+mod limits_per_key;
 mod supervision;
 
 /// A pool of supervised workers for one REST API.

@@ -13,7 +13,7 @@ use std::{
 const MOST_LINES: usize = 400;
 
 /// Files and folders that may name `actix`; a folder ends with a slash.
-const ACTOR_ROOMS: [&str; 8] = [
+const ACTOR_ROOMS: [&str; 9] = [
     // Hands out the supervisor's address.
     "pool.rs",
     "supervisor/",
@@ -23,6 +23,8 @@ const ACTOR_ROOMS: [&str; 8] = [
     "rate_limit/actor.rs",
     "stats/actor.rs",
     "pager/actor.rs",
+    // No actor, but of actix-web.
+    "enforcer/middleware.rs",
 ];
 
 /// Parts of actix that the transport needs for its connector.
@@ -32,9 +34,12 @@ const TRANSPORT_PARTS: [&str; 4] = ["actix_http", "actix_rt", "actix_service", "
 const REQUEST_PATH: [&str; 3] = ["pool.rs", "worker/", "http/"];
 
 /// Files that decide and cause nothing. Those that do not exist are passed over.
-const PURE: [&str; 42] = [
+const PURE: [&str; 46] = [
     "config.rs",
     "dispatch/jobs.rs",
+    "enforcer/decision.rs",
+    "enforcer/ledger.rs",
+    "enforcer/policy.rs",
     "error.rs",
     "events/event.rs",
     "http/exchange.rs",
@@ -55,6 +60,7 @@ const PURE: [&str; 42] = [
     "rate_limit/dampener.rs",
     "rate_limit/flow.rs",
     "rate_limit/headers.rs",
+    "rate_limit/keys.rs",
     "rate_limit/learned.rs",
     "rate_limit/pace.rs",
     "rate_limit/quota.rs",

@@ -1,4 +1,4 @@
-//! Who is let in: tokens, the rate limit, and the faults on purpose.
+//! Who is let in, by token, and the faults on purpose.
 
 use std::{
     collections::HashMap,
@@ -13,14 +13,17 @@ use actix_web::{
     Error, HttpResponse,
     body::MessageBody,
     dev::{ServiceRequest, ServiceResponse},
-    http::header::{AUTHORIZATION, HeaderName, HeaderValue, RETRY_AFTER},
+    http::{
+        StatusCode,
+        header::{AUTHORIZATION, HeaderValue},
+    },
     middleware::Next,
     rt::time::sleep,
     web,
 };
 use serde_json::json;
 
-use super::{DemoOptions, limiter::Limiter};
+use super::DemoOptions;
 
 /// What all requests share about access.
 pub struct Access {
@@ -30,7 +33,6 @@ pub struct Access {
 }
 
 struct State {
-    limiter: Limiter,
     /// Until when each token holds.
     tokens: HashMap<String, Instant>,
     random: fastrand::Rng,
@@ -40,7 +42,6 @@ impl Access {
     pub fn new(options: &DemoOptions) -> Self {
         Self {
             state: Mutex::new(State {
-                limiter: Limiter::new(options.quota, options.window, Instant::now()),
                 tokens: HashMap::new(),
                 random: fastrand::Rng::with_seed(options.seed),
             }),
@@ -85,7 +86,7 @@ pub async fn issue(access: web::Data<Access>, options: web::Data<DemoOptions>) -
     }))
 }
 
-/// Lets a request pass, or answers it with 401, 429 or 503.
+/// Lets a request pass that has a token, and counts it.
 pub async fn guard(
     access: web::Data<Access>,
     options: web::Data<DemoOptions>,
@@ -98,27 +99,24 @@ pub async fn guard(
         let refusal = HttpResponse::Unauthorized().json(json!({ "error": "no valid token" }));
         return Ok(request.into_response(refusal).map_into_right_body());
     }
-    let (verdict, policy, is_faulty) = {
-        let mut state = access.state();
-        let verdict = state.limiter.take(Instant::now());
-        (verdict, state.limiter.policy(), state.random.f64() < options.fault_rate)
-    };
-    let mut response = if !verdict.admitted {
+    let response = next.call(request).await?;
+    if response.status() == StatusCode::TOO_MANY_REQUESTS {
         access.throttled.fetch_add(1, Ordering::Relaxed);
-        let refusal = HttpResponse::TooManyRequests()
-            .insert_header((RETRY_AFTER, verdict.retry_after.to_string()))
-            .json(json!({ "error": "too many requests" }));
-        request.into_response(refusal).map_into_right_body()
-    } else if is_faulty {
-        let refusal = HttpResponse::ServiceUnavailable().json(json!({ "error": "try again" }));
-        request.into_response(refusal).map_into_right_body()
-    } else {
-        next.call(request).await?.map_into_left_body()
-    };
-    for (name, value) in [("ratelimit-policy", policy), ("ratelimit", verdict.quota())] {
-        let value =
-            HeaderValue::from_str(&value).map_err(actix_web::error::ErrorInternalServerError)?;
-        response.headers_mut().insert(HeaderName::from_static(name), value);
     }
-    Ok(response)
+    Ok(response.map_into_left_body())
+}
+
+/// Answers some requests with 503.
+pub async fn fail_some(
+    access: web::Data<Access>,
+    options: web::Data<DemoOptions>,
+    request: ServiceRequest,
+    next: Next<impl MessageBody + 'static>,
+) -> Result<ServiceResponse<impl MessageBody>, Error> {
+    let is_faulty = access.state().random.f64() < options.fault_rate;
+    if is_faulty {
+        let refusal = HttpResponse::ServiceUnavailable().json(json!({ "error": "try again" }));
+        return Ok(request.into_response(refusal).map_into_right_body());
+    }
+    Ok(next.call(request).await?.map_into_left_body())
 }

@@ -17,15 +17,15 @@
 mod access;
 mod data;
 mod embedded;
-mod limiter;
 mod routes;
 
 use std::{io, sync::Arc, time::Duration};
 
 use actix_web::{App, HttpServer, middleware::from_fn, web};
 use serde_json::Value;
+use vantage_api_pool::{RateLimitPolicy, RateLimitPolicyEnforcer};
 
-use access::{Access, guard};
+use access::{Access, fail_some, guard};
 use data::Data;
 use embedded::Embedded;
 
@@ -44,7 +44,7 @@ pub struct DemoOptions {
     pub max_per_page: usize,
     /// How many requests `window` admits; more are answered with 429.
     pub quota: u32,
-    /// What `quota` is counted over; above zero.
+    /// What `quota` is counted over, in whole seconds.
     pub window: Duration,
     /// How long a token holds.
     pub token_lifetime: Duration,
@@ -76,8 +76,12 @@ impl DemoApi {
     /// Starts the API on a free loopback port.
     ///
     /// # Errors
-    /// What binding or spawning failed with.
+    /// What binding or spawning failed with, or a quota or a window that is not possible.
     pub fn start(options: DemoOptions) -> io::Result<Self> {
+        let policy = RateLimitPolicy::token_bucket("default", options.quota, options.window);
+        // All clients together.
+        let limit =
+            RateLimitPolicyEnforcer::new([policy]).map_err(io::Error::other)?.client_by(|_| ());
         let data = Arc::new(Data::generate());
         let access = Arc::new(Access::new(&options));
         let shared = (
@@ -93,7 +97,14 @@ impl DemoApi {
                     .app_data(access)
                     .app_data(options)
                     .route("/token", web::post().to(access::issue))
-                    .service(web::scope("/v1").wrap(from_fn(guard)).configure(routes::configure))
+                    .service(
+                        web::scope("/v1")
+                            // The last one comes first.
+                            .wrap(from_fn(fail_some))
+                            .wrap(limit.clone())
+                            .wrap(from_fn(guard))
+                            .configure(routes::configure),
+                    )
             })
             .workers(1)
             .disable_signals()

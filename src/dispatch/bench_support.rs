@@ -14,6 +14,7 @@ use super::{Call, admission};
 use crate::{
     error::Error,
     http::Request,
+    retry::Errand,
     seats::{Capacity, Seat},
 };
 
@@ -33,7 +34,14 @@ impl Permits {
     pub fn caller(&self) -> Caller {
         let hour = Duration::from_secs(3_600);
         let url = Uri::from_static("http://localhost/");
-        let call = Call::new(Request::get("/"), url, Instant::now(), hour, oneshot::channel().0);
+        let call = Call::new(
+            Errand::Call,
+            Request::get("/"),
+            url,
+            Instant::now(),
+            hour,
+            oneshot::channel().0,
+        );
         Caller { capacity: Arc::clone(&self.0), call: Arc::new(call) }
     }
 }

@@ -20,6 +20,7 @@ use super::admission::Patience;
 use crate::{
     error::{Delivery, Error},
     http::{Request, Response},
+    retry::Errand,
     seats::Seat,
 };
 
@@ -39,6 +40,7 @@ pub(crate) type Answer = Result<(Response, Effort), Error>;
 /// One accepted call.
 pub(crate) struct Call {
     pub(crate) id: u64,
+    pub(crate) errand: Errand,
     pub(crate) request: Request,
     pub(crate) url: Uri,
     pub(crate) started: Instant,
@@ -57,6 +59,7 @@ pub(crate) struct Call {
 
 impl Call {
     pub(crate) fn new(
+        errand: Errand,
         request: Request,
         url: Uri,
         now: Instant,
@@ -65,6 +68,7 @@ impl Call {
     ) -> Self {
         Self {
             id: NEXT_ID.fetch_add(1, Ordering::Relaxed),
+            errand,
             patience: Patience::new(request.own_queue_timeout()),
             request,
             url,

@@ -4,11 +4,12 @@
 
 use std::{
     fmt,
+    future::pending,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicU64, Ordering},
     },
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use tokio::sync::{Notify, futures::Notified};
@@ -18,7 +19,7 @@ use crate::{
     error::{Error, ErrorKind},
     events::{Event, Events},
     http::Response,
-    retry::{Breaker, Change, CircuitBreaker, Health, Pass, Refusal},
+    retry::{Breaker, Change, CircuitBreaker, Errand, Health, Pass, Refusal},
     stats::Stats,
 };
 
@@ -57,26 +58,26 @@ impl Circuit {
 
     /// Fails at once for a new call that would not be let through now.
     pub(super) fn invite(&self) -> Result<(), Error> {
-        self.check(Instant::now()).map_err(|refusal| self.refuse(refusal))
+        self.check(Errand::Call, Instant::now()).map_err(|refusal| self.refuse(refusal))
     }
 
     /// Whether an attempt would be let through now.
-    pub(crate) fn check(&self, now: Instant) -> Result<(), Refusal> {
+    pub(crate) fn check(&self, errand: Errand, now: Instant) -> Result<(), Refusal> {
         if self.standing.load(Ordering::Acquire) != NONE {
             return Ok(());
         }
-        self.breaker().check(now)
+        self.breaker().check(errand, now)
     }
 
     /// Lets an attempt through, or answers as [`check`](Self::check). To be asked last, with
     /// all in hand that the attempt needs: the pass may be the place of the only probe.
-    pub(crate) fn admit(&self, now: Instant) -> Result<Passage<'_>, Refusal> {
+    pub(crate) fn admit(&self, errand: Errand, now: Instant) -> Result<Passage<'_>, Refusal> {
         let standing = self.standing.load(Ordering::Acquire);
         if standing != NONE {
             return Ok(Passage { circuit: self, pass: Some(Pass { epoch: standing }) });
         }
         let mut breaker = self.breaker();
-        let (pass, change) = breaker.admit(now)?;
+        let (pass, change) = breaker.admit(errand, now)?;
         self.follow(&breaker, change);
         Ok(Passage { circuit: self, pass: Some(pass) })
     }
@@ -84,6 +85,27 @@ impl Circuit {
     /// Resolves with the next change of the breaker, or when a probe's place is free again.
     pub(crate) fn changed(&self) -> Notified<'_> {
         self.changed.notified()
+    }
+
+    /// Resolves when the API is to be asked for its health, with the target to ask for; never
+    /// without a health check.
+    pub(crate) async fn health_check_due(&self) -> &str {
+        let Some(target) = self.settings.health_check_target() else { return pending().await };
+        loop {
+            // Made before the check, so that no change is missed between the two.
+            let changed = self.changed();
+            let wait = self.check(Errand::HealthCheck, Instant::now());
+            match wait.map_err(Refusal::wait) {
+                Ok(()) if self.standing.load(Ordering::Acquire) == NONE => return target,
+                Ok(()) => changed.await,
+                Err(wait) => drop(tokio::time::timeout(wait, changed).await),
+            }
+        }
+    }
+
+    /// How long it stays open the first time.
+    pub(crate) fn open_time(&self) -> Duration {
+        self.settings.open_time_after(0)
     }
 
     /// The error of a call that ends with `refusal`.
@@ -106,10 +128,11 @@ impl Circuit {
         }
         let now = Instant::now();
         let mut breaker = self.breaker();
-        let before = breaker.check(now);
+        let check = |breaker: &Breaker| breaker.check(Errand::HealthCheck, now);
+        let before = check(&breaker);
         let change = breaker.record(pass, health, now);
         self.follow(&breaker, change);
-        if before.is_err() && breaker.check(now) != before {
+        if check(&breaker) != before {
             self.changed.notify_waiters();
         }
     }

@@ -20,6 +20,7 @@ use crate::{
     error::{Error, ErrorKind},
     events::Events,
     http::{Request, Response},
+    retry::Errand,
     seats::{Capacity, Seat},
 };
 
@@ -69,22 +70,36 @@ impl Dispatcher {
 
     /// As [`call`](Self::call), and says what the call has cost.
     pub(crate) async fn measured(&self, request: Request) -> Answer {
+        self.make(Errand::Call, request).await
+    }
+
+    /// Asks for `target` to see whether the API is back.
+    pub(crate) async fn check_health(&self, target: &str) -> Result<Response, Error> {
+        let limit = self.config.settings.request_timeout;
+        let request = Request::get(target).deadline(limit);
+        self.make(Errand::HealthCheck, request).await.map(|(response, _)| response)
+    }
+
+    async fn make(&self, errand: Errand, request: Request) -> Answer {
         let (reply, answer) = oneshot::channel();
-        let job = self.accept(request, reply)?;
+        let job = self.accept(errand, request, reply)?;
         self.run(&job, answer).await.unwrap_or_else(|_| Err(Error::gone()))
     }
 
     /// Checks a request and enters it into the job table.
     fn accept(
         &self,
+        errand: Errand,
         request: Request,
         reply: oneshot::Sender<Answer>,
     ) -> Result<Entered<'_>, Error> {
         let url = self.config.base.join(request.target())?;
-        self.circuit.as_ref().map_or(Ok(()), Circuit::invite)?;
+        if let (Errand::Call, Some(circuit)) = (errand, &self.circuit) {
+            circuit.invite()?;
+        }
         let timeout = request.own_deadline().unwrap_or(self.config.settings.call_timeout);
         let request = request.or_queue_timeout(self.config.settings.queue_timeout);
-        let call = Arc::new(Call::new(request, url, Instant::now(), timeout, reply));
+        let call = Arc::new(Call::new(errand, request, url, Instant::now(), timeout, reply));
         let entered = self.jobs().enter(Arc::clone(&call), self.max_calls());
         let key = entered.map_err(|refusal| match refusal {
             Refusal::Closed => Error::shutting_down(),

@@ -109,11 +109,18 @@ mod tests {
     use tokio::sync::oneshot;
 
     use super::*;
-    use crate::http::Request;
+    use crate::{http::Request, retry::Errand};
 
     fn call(request: Request, timeout: Duration) -> Arc<Call> {
         let url = http::Uri::from_static("http://localhost/");
-        Arc::new(Call::new(request, url, Instant::now(), timeout, oneshot::channel().0))
+        Arc::new(Call::new(
+            Errand::Call,
+            request,
+            url,
+            Instant::now(),
+            timeout,
+            oneshot::channel().0,
+        ))
     }
 
     #[test]

@@ -5,7 +5,7 @@
 //! `reserve` keeps connections, `dial` opens them, `strict_io` guards their bytes,
 //! `body` bounds and decompresses, `target` keeps every URL under the base URL.
 
-use std::{fmt, time::Duration};
+use std::{fmt, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
@@ -67,6 +67,7 @@ pub struct Request {
     deadline: Option<Duration>,
     queue_timeout: Option<Duration>,
     repeatable: Option<bool>,
+    rate_key: Option<Arc<str>>,
 }
 
 impl Request {
@@ -81,6 +82,7 @@ impl Request {
             deadline: None,
             queue_timeout: None,
             repeatable: None,
+            rate_key: None,
         }
     }
 
@@ -192,6 +194,14 @@ impl Request {
         self
     }
 
+    /// Counts the request under `key`, such as a tenant, where the pool has a
+    /// [`rate_limit_per_key`](crate::PoolBuilder::rate_limit_per_key). The key is not sent.
+    #[must_use]
+    pub fn rate_key(mut self, key: impl Into<Arc<str>>) -> Self {
+        self.rate_key = Some(key.into());
+        self
+    }
+
     /// The method.
     #[must_use]
     pub fn method(&self) -> &Method {
@@ -228,6 +238,10 @@ impl Request {
     pub(crate) fn or_queue_timeout(mut self, default: Option<Duration>) -> Self {
         self.queue_timeout = self.queue_timeout.or(default);
         self
+    }
+
+    pub(crate) fn own_rate_key(&self) -> Option<&Arc<str>> {
+        self.rate_key.as_ref()
     }
 
     pub(crate) fn own_deadline(&self) -> Option<Duration> {

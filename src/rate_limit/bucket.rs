@@ -44,6 +44,37 @@ impl Bucket {
         Self { gain, price, full, credit: full, at: now }
     }
 
+    /// A full bucket of `tokens` (at least 1) that takes `window` to fill again.
+    pub(crate) fn refilling(tokens: u32, window: Duration, now: Instant) -> Self {
+        let tokens = u128::from(tokens.max(1));
+        let price = window.as_nanos().min(u64::MAX.into()).max(1);
+        let full = price * tokens;
+        Self { gain: tokens, price, full, credit: full, at: now }
+    }
+
+    /// From `now` on the bucket refills with `rate` tokens per second. What it holds stays,
+    /// but for what is too small a part of a token to be counted at the new rate.
+    pub(crate) fn set_rate(&mut self, rate: Decimal, now: Instant) {
+        self.refill(now);
+        let burst = u32::try_from(self.full / self.price).unwrap_or(u32::MAX);
+        let mut changed = Self::new(rate, burst, self.at);
+        let (whole, rest) = (self.credit / self.price, self.credit % self.price);
+        // Both prices are powers of ten, so one divides the other.
+        let rest = if changed.price > self.price {
+            rest * (changed.price / self.price)
+        } else {
+            rest / (self.price / changed.price)
+        };
+        changed.credit = (whole * changed.price + rest).min(changed.full);
+        *self = changed;
+    }
+
+    /// Whether nothing more flows in at `now`, so that the past is forgotten.
+    pub(crate) fn is_full(&self, now: Instant) -> bool {
+        let nanos = now.saturating_duration_since(self.at).as_nanos();
+        self.credit.saturating_add(nanos.saturating_mul(self.gain)) >= self.full
+    }
+
     /// Takes up to `n` tokens and says how many there were.
     pub(crate) fn take(&mut self, now: Instant, n: u32) -> u32 {
         self.refill(now);
@@ -164,6 +195,37 @@ mod tests {
             taken += bucket.take(due, 1);
         }
         assert_eq!(taken, 1_000);
+    }
+
+    #[test]
+    fn a_bucket_by_quota_and_window_is_exact_where_the_rate_has_no_end() {
+        let start = Instant::now();
+        let window = Duration::from_secs(60);
+        let mut bucket = Bucket::refilling(7, window, start);
+        assert_eq!(bucket.take(start, 9), 7);
+        assert_eq!(bucket.ready_in(start, 6), window);
+        assert!(!bucket.is_full(start + window - Duration::from_nanos(1)));
+        assert!(bucket.is_full(start + window));
+        assert_eq!(bucket.take(start + window, 9), 7);
+    }
+
+    #[test]
+    fn a_change_of_the_rate_keeps_what_was_saved_however_often_it_comes() {
+        let start = Instant::now();
+        let mut bucket = Bucket::new(rate("5"), 4, start);
+        bucket.take(start, 4);
+        let rates = ["5.25", "5", "4.999", "5"];
+        let mut now = start;
+        for rate_of in rates.iter().cycle().take(400) {
+            now += millis(1);
+            bucket.set_rate(rate(rate_of), now);
+        }
+        // 400 ms at 5.06 per second on average.
+        assert_eq!(bucket.take(now, 9), 2);
+        bucket.set_rate(rate("1000"), now);
+        assert_eq!(bucket.take(now, 9), 0);
+        assert_eq!(bucket.take(now + millis(1), 9), 1);
+        assert_eq!(bucket.take(now + Duration::from_secs(1), 9), 4);
     }
 
     #[test]

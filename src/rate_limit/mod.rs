@@ -5,6 +5,8 @@
 //! everyone for as long as it asks. What a quota allows from one answer to the next is
 //! `learned`, what refusals alone tell is the `dampener`'s, and the lower of the two is the
 //! `pace`, whose permits `flow`. The `pacer` is the pace that workers and actor share.
+//! `limiter` and `keyed` are limits as values, for users and for the pool's own limit per
+//! key; `keys` forgets the keys that are not in use.
 
 mod actor;
 #[cfg(vantage_bench)]
@@ -16,7 +18,10 @@ mod flow;
 pub(crate) mod fuzzing;
 mod headers;
 mod hold;
+mod keyed;
+mod keys;
 mod learned;
+mod limiter;
 mod pace;
 mod pacer;
 mod quota;
@@ -29,6 +34,10 @@ pub(crate) use actor::{Acquire, Lease, Limiter, SetLimit, Share};
 pub(crate) use bucket::{Bucket, default_burst};
 pub(crate) use headers::retry_after;
 pub(crate) use hold::Hold;
+pub use keyed::KeyedRateLimiter;
+pub(crate) use keys::KeyTable;
+pub use limiter::RateLimiter;
+pub(crate) use limiter::{Place, SLOWEST};
 pub(crate) use pace::Reason;
 pub(crate) use pacer::{InFlight, Pacer};
 pub(crate) use quota::quota;

@@ -12,7 +12,7 @@
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use http::{HeaderMap, HeaderName, HeaderValue, header::DATE};
-use sfv::{BareItem, Dictionary, Item, List, ListEntry, Parameters, Parser};
+use sfv::{BareItem, Dictionary, Item, List, ListEntry, Parameters, Parser, StringRef, TokenRef};
 
 use super::headers::LONGEST;
 
@@ -289,8 +289,8 @@ fn integer(params: &Parameters, key: &str) -> Result<Option<u64>, Malformed> {
 }
 
 fn name(item: &BareItem) -> Option<String> {
-    let string = item.as_string().map(|name| name.as_str());
-    string.or_else(|| item.as_token().map(|name| name.as_str())).map(str::to_owned)
+    let string = item.as_string().map(StringRef::as_str);
+    string.or_else(|| item.as_token().map(TokenRef::as_str)).map(str::to_owned)
 }
 
 fn policy(quota: u64, window: u64) -> Policy {
@@ -306,7 +306,7 @@ fn seconds(seconds: f64) -> Duration {
 mod tests {
     use super::*;
 
-    fn read(fields: &[(&'static str, &str)]) -> Reading {
+    fn read(fields: Fields<'_>) -> Reading {
         let mut headers = HeaderMap::new();
         for (name, value) in fields {
             headers.append(*name, value.parse().unwrap());
@@ -314,10 +314,11 @@ mod tests {
         quota(&headers, UNIX_EPOCH)
     }
 
+    type Fields<'a> = &'a [(&'static str, &'a str)];
     /// What is left, the seconds until there is more, and the policy.
     type Told = (u64, f64, Option<(u64, u64)>);
 
-    fn told(fields: &[(&'static str, &str)]) -> Option<Told> {
+    fn told(fields: Fields<'_>) -> Option<Told> {
         let reading = read(fields);
         assert_eq!(reading.malformed, 0, "{fields:?}");
         let Quota { remaining, reset, policy } = reading.quota?;
@@ -328,7 +329,7 @@ mod tests {
     #[test]
     fn what_apis_send_is_understood() {
         let date = "Fri, 09 Jun 2017 19:59:01 GMT";
-        let table: [(&str, &[(&'static str, &str)], Option<Told>); 18] = [
+        let table: [(&str, Fields<'_>, Option<Told>); 18] = [
             ("nothing", &[("content-type", "text/plain")], None),
             (
                 "the draft",

@@ -103,6 +103,9 @@ impl Api {
 
     fn receive(&mut self, at: Duration, sent_at: Instant) -> Outcome {
         let rate = self.limit.rate(at);
+        if rate.is_infinite() {
+            return Outcome { is_refusal: false, sent_at, quota: None };
+        }
         let (most, reset) = match self.limit {
             Limit::Window { quota, length } => {
                 let begin = length * u32::try_from(at.as_nanos() / length.as_nanos()).unwrap_or(0);
@@ -116,7 +119,7 @@ impl Api {
                 self.left += (at - self.filled_at).as_secs_f64() * rate;
                 self.filled_at = at;
                 let most = rate.max(1.0);
-                (most, Duration::from_secs_f64(((most - self.left) / rate).max(0.0).min(1e6)))
+                (most, Duration::from_secs_f64((most - self.left.min(most)) / rate))
             }
         };
         self.left = self.left.min(most);
@@ -167,7 +170,7 @@ struct Client {
 
 /// Runs a scene, which begins at `start`.
 pub(crate) fn run(scene: &Scene, start: Instant) -> Record {
-    Run::new(scene, start).to_end()
+    Run::new(scene, start).play()
 }
 
 struct Run<'a> {
@@ -210,7 +213,7 @@ impl<'a> Run<'a> {
         }
     }
 
-    fn to_end(mut self) -> Record {
+    fn play(mut self) -> Record {
         for client in 0..self.scene.clients {
             for _ in 0..self.scene.callers {
                 let at = Duration::from_secs_f64(0.1 * self.random.next());

@@ -65,6 +65,15 @@ pub(crate) struct Pass {
     pub(crate) epoch: u64,
 }
 
+/// What an attempt is made for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Errand {
+    /// A call of a user.
+    Call,
+    /// The pool's own question whether the API is back.
+    HealthCheck,
+}
+
 /// Why an attempt does not go out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Refusal {
@@ -143,8 +152,9 @@ impl Breaker {
         (self.state == State::Closed).then_some(Pass { epoch: self.epoch })
     }
 
-    /// Whether an attempt would be let through at `now`. Changes nothing.
-    pub(crate) fn check(&self, now: Instant) -> Result<(), Refusal> {
+    /// Whether an attempt would be let through at `now`. Changes nothing. Where there is a
+    /// health check, nothing else is a probe.
+    pub(crate) fn check(&self, errand: Errand, now: Instant) -> Result<(), Refusal> {
         let left = |until: Instant| {
             Some(until.saturating_duration_since(now)).filter(|left| !left.is_zero())
         };
@@ -153,13 +163,22 @@ impl Breaker {
             State::Open { until } => left(until).map(Refusal::OpenFor),
             State::HalfOpen { probe_until } => probe_until.and_then(left).map(Refusal::Probing),
         };
-        refusal.map_or(Ok(()), Err)
+        let is_probe = || errand == Errand::HealthCheck || !self.has_health_check();
+        match refusal {
+            Some(refusal) => Err(refusal),
+            None if self.state == State::Closed || is_probe() => Ok(()),
+            None => Err(Refusal::Probing(self.probe_limit)),
+        }
     }
 
     /// Lets an attempt through, as a probe if the breaker is not closed; or answers as
     /// [`check`](Self::check).
-    pub(crate) fn admit(&mut self, now: Instant) -> Result<(Pass, Option<Change>), Refusal> {
-        self.check(now)?;
+    pub(crate) fn admit(
+        &mut self,
+        errand: Errand,
+        now: Instant,
+    ) -> Result<(Pass, Option<Change>), Refusal> {
+        self.check(errand, now)?;
         let mut change = None;
         if self.state != State::Closed {
             let probe_until = Some(later(now, self.probe_limit));
@@ -193,6 +212,10 @@ impl Breaker {
             }
             (State::Closed | State::Open { .. }, _) => None,
         }
+    }
+
+    fn has_health_check(&self) -> bool {
+        self.settings.health_check_target().is_some()
     }
 
     fn is_too_bad(&self, now: Instant) -> bool {
@@ -246,7 +269,7 @@ mod tests {
     }
 
     fn attempt(breaker: &mut Breaker, health: Health, now: Instant) -> Option<Change> {
-        let (pass, _) = breaker.admit(now).unwrap();
+        let (pass, _) = breaker.admit(Errand::Call, now).unwrap();
         breaker.record(pass, health, now)
     }
 
@@ -299,12 +322,15 @@ mod tests {
         let start = Instant::now();
         let mut breaker = opened(start);
         let early = start + SECOND - Duration::from_millis(1);
-        assert_eq!(breaker.admit(early), Err(Refusal::OpenFor(Duration::from_millis(1))));
+        assert_eq!(
+            breaker.admit(Errand::Call, early),
+            Err(Refusal::OpenFor(Duration::from_millis(1)))
+        );
         let due = start + SECOND;
-        assert_eq!(breaker.check(due), Ok(()));
-        let (probe, change) = breaker.admit(due).unwrap();
+        assert_eq!(breaker.check(Errand::Call, due), Ok(()));
+        let (probe, change) = breaker.admit(Errand::Call, due).unwrap();
         assert_eq!(change.unwrap().to, BreakerState::HalfOpen);
-        assert_eq!(breaker.admit(due), Err(Refusal::Probing(PROBE_LIMIT)));
+        assert_eq!(breaker.admit(Errand::Call, due), Err(Refusal::Probing(PROBE_LIMIT)));
         let change = breaker.record(probe, Health::Good, due).unwrap();
         assert_eq!((change.from, change.to), (BreakerState::HalfOpen, BreakerState::Closed));
         // The failures from before the opening are forgotten.
@@ -332,7 +358,7 @@ mod tests {
         let start = Instant::now();
         let mut breaker = opened(start);
         let now = start + SECOND;
-        let (probe, _) = breaker.admit(now).unwrap();
+        let (probe, _) = breaker.admit(Errand::Call, now).unwrap();
         assert_eq!(breaker.record(probe, Health::Unknown, now), None);
         assert_eq!(breaker.state(), BreakerState::HalfOpen);
         assert!(attempt(&mut breaker, Health::Good, now).is_some());
@@ -343,13 +369,13 @@ mod tests {
     fn a_probe_that_never_comes_back_is_replaced_and_its_late_outcome_changes_nothing() {
         let start = Instant::now();
         let mut breaker = opened(start);
-        let (stuck, _) = breaker.admit(start + SECOND).unwrap();
+        let (stuck, _) = breaker.admit(Errand::Call, start + SECOND).unwrap();
         let late = start + SECOND + PROBE_LIMIT;
-        let (second, change) = breaker.admit(late).unwrap();
+        let (second, change) = breaker.admit(Errand::Call, late).unwrap();
         assert_eq!(change, None);
         for health in [Health::Good, Health::Bad, Health::Unknown] {
             assert_eq!(breaker.record(stuck, health, late), None);
-            assert_eq!(breaker.check(late), Err(Refusal::Probing(PROBE_LIMIT)));
+            assert_eq!(breaker.check(Errand::Call, late), Err(Refusal::Probing(PROBE_LIMIT)));
         }
         assert!(breaker.record(second, Health::Good, late).is_some());
     }
@@ -358,13 +384,13 @@ mod tests {
     fn attempts_from_before_the_opening_neither_close_it_nor_keep_it_open() {
         let now = Instant::now();
         let mut breaker = breaker(now);
-        let passes: Vec<_> = (0..6).map(|_| breaker.admit(now).unwrap().0).collect();
+        let passes: Vec<_> = (0..6).map(|_| breaker.admit(Errand::Call, now).unwrap().0).collect();
         for &pass in &passes[..4] {
             breaker.record(pass, Health::Bad, now);
         }
         assert_eq!(breaker.record(passes[4], Health::Good, now), None);
-        assert_eq!(breaker.check(now), Err(Refusal::OpenFor(SECOND)));
-        let (probe, _) = breaker.admit(now + SECOND).unwrap();
+        assert_eq!(breaker.check(Errand::Call, now), Err(Refusal::OpenFor(SECOND)));
+        let (probe, _) = breaker.admit(Errand::Call, now + SECOND).unwrap();
         assert_eq!(breaker.record(passes[5], Health::Bad, now + SECOND), None);
         assert!(breaker.record(probe, Health::Good, now + SECOND).is_some());
     }
@@ -377,7 +403,7 @@ mod tests {
         for _ in 0..4 {
             attempt(&mut breaker, Health::Bad, now);
         }
-        assert!(breaker.check(now + 1000 * SECOND).is_err());
+        assert!(breaker.check(Errand::Call, now + 1000 * SECOND).is_err());
     }
 
     #[derive(Clone, Debug)]
@@ -412,8 +438,8 @@ mod tests {
                     Step::Pass(millis) => now += Duration::from_millis(millis),
                     Step::Ask => {
                         let before = breaker.state();
-                        let foreseen = breaker.check(now);
-                        match breaker.admit(now) {
+                        let foreseen = breaker.check(Errand::Call, now);
+                        match breaker.admit(Errand::Call, now) {
                             Ok((pass, change)) => {
                                 prop_assert!(foreseen.is_ok());
                                 prop_assert!(!out.contains(&pass) || before == BreakerState::Closed);
@@ -460,7 +486,7 @@ mod tests {
             }
             // Whatever happened, after the longest wait the next one may go.
             now += PROBE_LIMIT + 5 * SECOND;
-            prop_assert!(breaker.admit(now).is_ok());
+            prop_assert!(breaker.admit(Errand::Call, now).is_ok());
         }
 
         #[test]

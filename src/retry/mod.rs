@@ -22,7 +22,7 @@ pub(crate) mod backoff;
 mod breaker;
 mod budget;
 
-pub(crate) use breaker::{Breaker, Change, Health, Pass, Refusal};
+pub(crate) use breaker::{Breaker, Change, Errand, Health, Pass, Refusal};
 pub use breaker::{BreakerState, CircuitBreaker};
 pub(crate) use budget::Budget;
 

@@ -16,6 +16,7 @@ use super::{
     answer::WhileAwaited,
     control::{Controls, Lines},
     crew::Crew,
+    health,
     heartbeat::Rounds,
     host::Started,
     messages::{Fetch, GetStats, OpenStream, WarmUp},
@@ -93,6 +94,7 @@ impl Supervisor {
             dispatcher: Arc::clone(&dispatcher),
             limiter,
             pacer,
+            keys: dispatcher.config.keys().map(Arc::new),
             tokens,
             stats,
             turn: Arc::default(),
@@ -152,6 +154,7 @@ impl Actor for Supervisor {
         if let Some(mut lost) = self.lost.take() {
             ctx.add_stream(futures::stream::poll_fn(move |cx| lost.poll_recv(cx)));
         }
+        ctx.spawn(health::watch(Arc::clone(&self.dispatcher)).into_actor(self));
         ctx.run_interval(TICK, |supervisor, ctx| {
             supervisor.look_after_calls();
             supervisor.look_after_workers(ctx);

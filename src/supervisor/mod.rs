@@ -8,6 +8,7 @@ mod answer;
 pub(crate) mod bench_support;
 mod control;
 mod crew;
+mod health;
 mod heartbeat;
 mod host;
 pub mod messages;

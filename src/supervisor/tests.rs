@@ -77,6 +77,7 @@ fn parts() -> (WorkerParts, mpsc::UnboundedReceiver<Lost>) {
         )),
         limiter: line().1,
         pacer: Arc::new(Pacer::new(None, false, Duration::ZERO, Arc::default(), now)),
+        keys: None,
         tokens: None,
         stats: stats(),
         turn: Arc::new(AtomicUsize::new(0)),

@@ -13,7 +13,7 @@ use tracing::Instrument;
 
 use super::{
     attempt::Running,
-    gates::{Slot, pass_circuit, pass_hold, pause},
+    gates::{Slot, limit_of_key, pass_circuit, pass_hold, pass_key, pause},
     kit::Kit,
 };
 use crate::{
@@ -22,7 +22,7 @@ use crate::{
     events::{Attempt, Event},
     http::Response,
     rate_limit::{Reason, retry_after},
-    retry::{self, Decision},
+    retry::{self, Decision, Errand},
     seats::Stage,
     token_manager::Issued,
 };
@@ -106,7 +106,8 @@ impl<'a> Attempts<'a> {
     }
 
     /// Waits for everything an attempt needs. The slot comes last, together with the rate
-    /// permit; the hold and the circuit breaker are looked at again when all is there.
+    /// permit; the hold and the circuit breaker are looked at again when all is there, and
+    /// the permit of the call's key is taken.
     async fn pass_gates(
         &mut self,
         token: &mut Option<Issued>,
@@ -114,10 +115,15 @@ impl<'a> Attempts<'a> {
     ) -> Result<Option<Passage<'a>>, Error> {
         let Self { kit, call, slot, .. } = self;
         let circuit = kit.dispatcher.circuit();
+        let limit_of_key = limit_of_key(kit.keys.as_deref(), call);
+        let mut place = None;
         loop {
             pass_hold(&kit.hold, call, slot).await?;
             if let Some(circuit) = circuit {
                 pass_circuit(circuit, call, slot).await?;
+            }
+            if let Some(limiter) = &limit_of_key {
+                pass_key(limiter, &mut place, call, slot).await?;
             }
             token.take_if(|token| !token.is_good(Instant::now()));
             if let (None, Some(tokens)) = (&token, &kit.tokens) {
@@ -128,10 +134,13 @@ impl<'a> Attempts<'a> {
             if kit.hold.remaining(now).is_some() {
                 continue;
             }
-            match circuit.map(|circuit| circuit.admit(now)).transpose() {
-                Ok(passage) => return Ok(passage),
-                // Another call is the probe.
-                Err(_) => continue,
+            // Else another call is the probe.
+            let Ok(passage) = circuit.map(|circuit| circuit.admit(call.errand, now)).transpose()
+            else {
+                continue;
+            };
+            if place.as_ref().is_none_or(|place| place.take(now)) {
+                return Ok(passage);
             }
         }
     }
@@ -229,7 +238,7 @@ impl<'a> Attempts<'a> {
             jitter: fastrand::f64(),
         };
         let withdraw = || kit.budget(|budget| budget.withdraw(now));
-        let wait = match retry::decide(&kit.policy, &attempt, withdraw) {
+        let wait = match retry::decide(&self.policy(), &attempt, withdraw) {
             Decision::RetryIn(wait) => wait,
             Decision::GiveUp => return Err(error),
             Decision::TooLate(wait) => {
@@ -261,6 +270,15 @@ impl<'a> Attempts<'a> {
         self.slot.go_on_to(Stage::Waiting)?;
         pause(self.call, wait).await.map_err(|late| after(late, Some(error.clone())))?;
         Ok(error)
+    }
+
+    /// A health check is repeated by the next one.
+    fn policy(&self) -> retry::Policy {
+        let max_attempts = match self.call.errand {
+            Errand::Call => self.kit.policy.max_attempts,
+            Errand::HealthCheck => 1,
+        };
+        retry::Policy { max_attempts, ..self.kit.policy }
     }
 
     /// `error`, which came before the next attempt and ended the call. `cause` tells what became

@@ -1,5 +1,5 @@
 //! What a call passes before each attempt: a slot, the API's hold, the circuit breaker,
-//! the rate limit, a token. Whoever has to wait here gives its slot back first.
+//! the rate limits, a token. Whoever has to wait here gives its slot back first.
 
 use std::{
     cell::{Cell, RefCell},
@@ -18,7 +18,10 @@ use crate::{
     actors::{Line, Unanswered},
     dispatch::{Call, Circuit, admission},
     error::{Error, ErrorKind},
-    rate_limit::{Acquire, Bucket, Hold, Lease, Limiter, Pacer, Reason, default_burst},
+    rate_limit::{
+        Acquire, Bucket, Hold, KeyedRateLimiter, Lease, Limiter, Pacer, Place, RateLimiter, Reason,
+        default_burst,
+    },
     retry::Refusal,
     seats::{Seat, Stage},
     token_manager::{Issue, Issued, TokenManager},
@@ -192,6 +195,35 @@ impl Throttle {
     }
 }
 
+/// The limit that `call` is counted under, if it has a key and the pool a limit per key.
+pub(super) fn limit_of_key(
+    keys: Option<&KeyedRateLimiter<Arc<str>>>,
+    call: &Call,
+) -> Option<Arc<RateLimiter>> {
+    Some(keys?.limiter(call.request.own_rate_key()?))
+}
+
+/// Waits, in `place`, until the call is the first of its key and its key has a permit. It is
+/// taken when all else is there: nothing is in between it and the wire.
+pub(super) async fn pass_key<'a>(
+    limiter: &'a RateLimiter,
+    place: &mut Option<Place<'a>>,
+    call: &Call,
+    slot: &mut Slot,
+) -> Result<(), Error> {
+    let place = place.get_or_insert_with(|| limiter.join(Some(Arc::clone(&slot.seat))));
+    let wait = place.wait(Instant::now());
+    if wait > call.remaining(Instant::now()) {
+        let what = "the rate limit of the call's key would pass the deadline";
+        return Err(Error::new(ErrorKind::DeadlineExceeded, what).with_wait(wait));
+    }
+    if !place.is_ready(Instant::now()) {
+        slot.release();
+        within_deadline(call, place.ready()).await??;
+    }
+    Ok(())
+}
+
 /// Waits until the API's hold is over.
 pub(super) async fn pass_hold(hold: &Hold, call: &Call, slot: &mut Slot) -> Result<(), Error> {
     while let Some(wait) = hold.remaining(Instant::now()) {
@@ -213,7 +245,7 @@ pub(super) async fn pass_circuit(
         // Made before the check, so that no change is missed between the two.
         let changed = circuit.changed();
         let now = Instant::now();
-        let Err(refusal) = circuit.check(now) else { return Ok(()) };
+        let Err(refusal) = circuit.check(call.errand, now) else { return Ok(()) };
         let remaining = call.remaining(now);
         let wait = match refusal {
             Refusal::OpenFor(wait) => Some(wait).filter(|wait| *wait < remaining),

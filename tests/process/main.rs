@@ -8,5 +8,6 @@
 mod support;
 
 mod hostility;
+mod keys;
 mod resources;
 mod wire_memory;

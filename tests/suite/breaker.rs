@@ -509,3 +509,77 @@ async fn a_breaker_out_of_range_is_refused_when_the_pool_is_built() {
     assert_eq!(error.kind(), ErrorKind::Config);
     assert!(error.to_string().contains("circuit_breaker: failure_rate"), "{error}");
 }
+
+#[tokio::test]
+async fn with_a_health_check_no_call_is_the_probe_and_the_breaker_closes_without_one() {
+    let api = Moody::start(Mood::Broken);
+    let breaker = eager().health_check("/health?from=pool");
+    let pool = guarded(api.server.url(), breaker).build().unwrap();
+    let mut events = pool.events();
+    let sent = open(&pool).await;
+    // The first check fails, and opens the breaker again.
+    until(2, &mut events, |event| {
+        matches!(event, Event::BreakerChanged { to: BreakerState::Open, .. })
+    })
+    .await;
+    let error = get(&pool).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::CircuitOpen);
+    api.turn(Mood::Well);
+    until(1, &mut events, |event| {
+        matches!(event, Event::BreakerChanged { to: BreakerState::Closed, .. })
+    })
+    .await;
+    let probes = api.server.seen().heads.split_off(sent);
+    assert_eq!(probes.len(), 2);
+    assert!(
+        probes.iter().all(|(_, head)| head.starts_with("GET /health?from=pool ")),
+        "{probes:?}"
+    );
+    get(&pool).await.unwrap();
+}
+
+#[tokio::test]
+async fn while_a_health_check_is_out_calls_fail_at_once_and_those_that_wait_follow_its_answer() {
+    let api = Moody::start(Mood::Broken);
+    let breaker = eager().health_check("/health");
+    let builder = guarded(api.server.url(), breaker).max_attempts(3).backoff_cap(millis(1));
+    let pool = builder.build().unwrap();
+    let mut events = pool.events();
+    // These open the breaker with their first attempts, and wait with their second.
+    let waiting: Vec<_> = (0..4).map(|_| spawn_get(&pool)).collect();
+    until(1, &mut events, |event| {
+        matches!(event, Event::BreakerChanged { to: BreakerState::Open, .. })
+    })
+    .await;
+    api.turn(Mood::Silent);
+    until(1, &mut events, |event| {
+        matches!(event, Event::BreakerChanged { to: BreakerState::HalfOpen, .. })
+    })
+    .await;
+    assert_eq!(get(&pool).await.unwrap_err().kind(), ErrorKind::CircuitOpen);
+    api.turn(Mood::Well);
+    for answer in soon("all answers", join_all(waiting)).await {
+        answer.unwrap().unwrap();
+    }
+}
+
+#[tokio::test]
+async fn shutting_down_ends_the_health_checks() {
+    let api = Moody::start(Mood::Broken);
+    let pool = guarded(api.server.url(), eager().health_check("/health")).build().unwrap();
+    open(&pool).await;
+    soon("the end", pool.shutdown(millis(2_000))).await;
+    let sent = api.requests();
+    tokio::time::sleep(millis(800)).await;
+    assert_eq!(api.requests(), sent);
+}
+
+#[test]
+fn a_health_check_that_is_no_target_is_refused_by_its_name() {
+    for target in ["/../health", "/health\r\nhost: elsewhere"] {
+        let breaker = CircuitBreaker::default().health_check(target);
+        let error = guarded("http://127.0.0.1:1/v1".into(), breaker).build().unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Config, "{target}");
+        assert!(error.to_string().contains("health_check"), "{error}");
+    }
+}

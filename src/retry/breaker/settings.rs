@@ -56,6 +56,7 @@ pub struct CircuitBreaker {
     growth: f64,
     max_open_time: Duration,
     failure_statuses: BTreeSet<u16>,
+    health_check: Option<String>,
 }
 
 impl Default for CircuitBreaker {
@@ -68,6 +69,7 @@ impl Default for CircuitBreaker {
             growth: 2.0,
             max_open_time: Duration::from_secs(60),
             failure_statuses: (500..600).filter(|status| *status != 501).collect(),
+            health_check: None,
         }
     }
 }
@@ -124,6 +126,24 @@ impl CircuitBreaker {
         self
     }
 
+    /// Where the pool asks for itself whether the API is back: with a `GET` for this target,
+    /// such as `/health`, that is sent as the probe when the open time is over, with the
+    /// pool's headers and token and within the request timeout. Calls are then never the
+    /// probe: they wait or fail until a health check is answered. By default there is none,
+    /// and the first call is the probe.
+    ///
+    /// Any answer but a failure is good, as for every attempt. The check is not repeated but
+    /// by the next one, and is counted like a call.
+    pub fn health_check(mut self, target: impl Into<String>) -> Self {
+        self.health_check = Some(target.into());
+        self
+    }
+
+    /// The target of the health check, if there is one.
+    pub(crate) fn health_check_target(&self) -> Option<&str> {
+        self.health_check.as_deref()
+    }
+
     pub(crate) fn validate(&self) -> Result<(), Error> {
         let invalid = |what: &'static str| Err(Error::new(ErrorKind::Config, what));
         if self.window.is_zero() {
@@ -151,7 +171,7 @@ impl CircuitBreaker {
     }
 
     /// How long the breaker stays open after so many openings in a row.
-    pub(super) fn open_time_after(&self, openings: u32) -> Duration {
+    pub(crate) fn open_time_after(&self, openings: u32) -> Duration {
         let doublings = i32::try_from(openings).unwrap_or(i32::MAX);
         let grown = self.open_time.as_secs_f64() * self.growth.powi(doublings);
         Duration::try_from_secs_f64(grown).unwrap_or(Duration::MAX).min(self.max_open_time)

@@ -1,0 +1,142 @@
+//! The enforcer as users hold it: the ledger behind a lock, with the clock and the keyed
+//! hash that stands for each client.
+
+use std::{
+    fmt,
+    hash::{BuildHasher, Hash, RandomState},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Instant,
+};
+
+#[cfg(feature = "actix-web")]
+use super::middleware::ClientOf;
+use super::{decision::RateLimitDecision, ledger::Ledger, policy::RateLimitPolicy};
+use crate::error::{Error, ErrorKind};
+
+/// Holds the clients of a server to rate-limit policies, and tells them how they stand.
+///
+/// All clones count together. A client is known by a keyed hash of what it is told apart by,
+/// so that no secret is kept. One that has its whole quota again takes no memory for long; one
+/// that has not takes about 100 bytes for each policy. At most 100,000 clients are told apart
+/// at a time, or [`max_clients`](Self::max_clients); further ones have one quota in common
+/// until there is room.
+///
+/// ```
+/// use std::time::Duration;
+/// use vantage_api_pool::{RateLimitPolicy, RateLimitPolicyEnforcer};
+///
+/// let enforcer = RateLimitPolicyEnforcer::new([
+///     RateLimitPolicy::token_bucket("burst", 20, Duration::from_secs(1)),
+///     RateLimitPolicy::fixed_window("hourly", 5_000, Duration::from_secs(3_600)),
+/// ])?;
+/// let decision = enforcer.check("client-7");
+/// assert!(decision.is_admitted());
+/// assert_eq!(decision.headers()[0].1, r#""burst";q=20;w=1, "hourly";q=5000;w=3600"#);
+/// # Ok::<(), vantage_api_pool::Error>(())
+/// ```
+#[cfg_attr(
+    feature = "actix-web",
+    doc = "
+With the feature `actix-web` it is a middleware:
+
+```
+use actix_web::{App, web};
+# use std::time::Duration;
+use vantage_api_pool::{RateLimitPolicy, RateLimitPolicyEnforcer};
+
+let minute = Duration::from_secs(60);
+let enforcer = RateLimitPolicyEnforcer::new([RateLimitPolicy::fixed_window(\"default\", 100, minute)])?;
+// In the closure of `HttpServer::new`, so that its workers count together.
+let app = App::new().wrap(enforcer.clone()).route(\"/\", web::get().to(async || \"hello\"));
+# Ok::<(), vantage_api_pool::Error>(())
+```
+
+A request that is refused is answered with 429, `Retry-After` and a body of type
+`application/problem+json`. Every answer of the application carries the header fields, but for
+the errors of middlewares within. A client is its `Authorization` header, else its address, of
+which 64 bits count in IPv6, unless [`client_by`](Self::client_by) says otherwise. Whoever can
+send any `Authorization` can be any client, so the middleware belongs behind the one that
+checks it."
+)]
+#[derive(Clone)]
+pub struct RateLimitPolicyEnforcer {
+    policies: Arc<[RateLimitPolicy]>,
+    ledger: Arc<Mutex<Ledger>>,
+    pub(super) hasher: RandomState,
+    has_legacy_headers: bool,
+    #[cfg(feature = "actix-web")]
+    pub(super) client_of: ClientOf,
+}
+
+impl RateLimitPolicyEnforcer {
+    /// Enforces `policies`, all of them for every request.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Config`] when there is no policy, two have one name, or one has a name
+    /// that is not printable ASCII, a quota of zero or a window that is not of whole seconds.
+    pub fn new(policies: impl IntoIterator<Item = RateLimitPolicy>) -> Result<Self, Error> {
+        let policies: Arc<[RateLimitPolicy]> = policies.into_iter().collect();
+        policies.iter().try_for_each(RateLimitPolicy::validate)?;
+        let is_double = |(n, policy): (usize, &RateLimitPolicy)| {
+            policies[..n].iter().any(|other| other.name == policy.name)
+        };
+        if policies.is_empty() {
+            return Err(Error::new(ErrorKind::Config, "policies: there must be at least one"));
+        }
+        if policies.iter().enumerate().any(is_double) {
+            return Err(Error::new(ErrorKind::Config, "policy name: two policies have the same"));
+        }
+        Ok(Self {
+            ledger: Arc::new(Mutex::new(Ledger::new(&policies, Instant::now()))),
+            policies,
+            hasher: RandomState::new(),
+            has_legacy_headers: false,
+            #[cfg(feature = "actix-web")]
+            client_of: ClientOf::default(),
+        })
+    }
+
+    /// How many clients are told apart at a time, for all clones: 100,000 by default.
+    #[must_use]
+    pub fn max_clients(self, clients: usize) -> Self {
+        self.ledger().set_max_clients(clients);
+        self
+    }
+
+    /// Sends `RateLimit-Limit`, `-Remaining` and `-Reset` too, and the same with `X-` before
+    /// it, as was common before the draft: of the policy with the least left, and the reset
+    /// in seconds from now.
+    #[must_use]
+    pub fn legacy_headers(mut self) -> Self {
+        self.has_legacy_headers = true;
+        self
+    }
+
+    /// Decides about a request of `client`, which counts if it is admitted. What tells
+    /// clients apart may be anything that hashes; it is not kept.
+    pub fn check<K: Hash + ?Sized>(&self, client: &K) -> RateLimitDecision {
+        self.decide(self.hasher.hash_one(client), Instant::now())
+    }
+
+    pub(super) fn decide(&self, client: u64, now: Instant) -> RateLimitDecision {
+        RateLimitDecision {
+            standings: self.ledger().decide(&self.policies, client, now),
+            policies: Arc::clone(&self.policies),
+            client,
+            has_legacy_headers: self.has_legacy_headers,
+        }
+    }
+
+    fn ledger(&self) -> MutexGuard<'_, Ledger> {
+        self.ledger.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl fmt::Debug for RateLimitPolicyEnforcer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RateLimitPolicyEnforcer")
+            .field("policies", &self.policies)
+            .field("clients", &self.ledger().clients())
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,149 @@
+//! The enforcer as a middleware of actix-web: who the client is, the refusal, and the header
+//! fields of every answer.
+
+use std::{
+    future::{Ready, ready},
+    hash::{BuildHasher, Hash, RandomState},
+    net::IpAddr,
+    sync::Arc,
+    task::{Context, Poll},
+    time::Instant,
+};
+
+use actix_web::{
+    Error, HttpResponse,
+    body::{EitherBody, MessageBody},
+    dev::{Service, ServiceRequest, ServiceResponse, Transform},
+    http::header::{AUTHORIZATION, HeaderName, HeaderValue},
+};
+use futures::future::LocalBoxFuture;
+
+use super::{RateLimitDecision, RateLimitPolicyEnforcer};
+
+/// Tells the clients of an application apart.
+#[derive(Clone)]
+pub(super) struct ClientOf(Arc<HashClient>);
+
+type HashClient = dyn Fn(&ServiceRequest, &RandomState) -> u64 + Send + Sync;
+
+impl Default for ClientOf {
+    /// By what the client authorizes itself with, or else by its network.
+    fn default() -> Self {
+        Self(Arc::new(|request, hasher| match request.headers().get(AUTHORIZATION) {
+            Some(authorization) => hasher.hash_one(authorization.as_bytes()),
+            None => hasher.hash_one(request.peer_addr().map(|address| network(address.ip()))),
+        }))
+    }
+}
+
+impl RateLimitPolicyEnforcer {
+    /// Tells the clients of an application of actix-web apart by what `client` makes of their
+    /// requests, which may be anything that hashes. With `()` all clients have one quota.
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// use vantage_api_pool::{RateLimitPolicy, RateLimitPolicyEnforcer};
+    ///
+    /// let policy = RateLimitPolicy::fixed_window("default", 100, Duration::from_secs(60));
+    /// let enforcer = RateLimitPolicyEnforcer::new([policy])?
+    ///     .client_by(|request| request.headers().get("x-api-key").cloned());
+    /// # Ok::<(), vantage_api_pool::Error>(())
+    /// ```
+    #[must_use]
+    pub fn client_by<K: Hash>(
+        mut self,
+        client: impl Fn(&ServiceRequest) -> K + Send + Sync + 'static,
+    ) -> Self {
+        self.client_of =
+            ClientOf(Arc::new(move |request, hasher| hasher.hash_one(client(request))));
+        self
+    }
+}
+
+/// The part of an address that one client cannot change at will.
+fn network(address: IpAddr) -> IpAddr {
+    match address.to_canonical() {
+        IpAddr::V6(address) => IpAddr::V6((u128::from(address) >> 64 << 64).into()),
+        address => address,
+    }
+}
+
+impl<S, B> Transform<S, ServiceRequest> for RateLimitPolicyEnforcer
+where
+    S: Service<ServiceRequest, Response = ServiceResponse<B>, Error = Error>,
+    S::Future: 'static,
+    B: MessageBody + 'static,
+{
+    type Response = ServiceResponse<EitherBody<B>>;
+    type Error = Error;
+    type Transform = Enforced<S>;
+    type InitError = ();
+    type Future = Ready<Result<Self::Transform, Self::InitError>>;
+
+    fn new_transform(&self, service: S) -> Self::Future {
+        ready(Ok(Enforced { service, enforcer: self.clone() }))
+    }
+}
+
+/// A service behind an enforcer.
+#[derive(Debug)]
+pub struct Enforced<S> {
+    service: S,
+    enforcer: RateLimitPolicyEnforcer,
+}
+
+impl<S, B> Service<ServiceRequest> for Enforced<S>
+where
+    S: Service<ServiceRequest, Response = ServiceResponse<B>, Error = Error>,
+    S::Future: 'static,
+    B: MessageBody + 'static,
+{
+    type Response = ServiceResponse<EitherBody<B>>;
+    type Error = Error;
+    type Future = LocalBoxFuture<'static, Result<Self::Response, Error>>;
+
+    fn poll_ready(&self, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
+        self.service.poll_ready(cx)
+    }
+
+    fn call(&self, request: ServiceRequest) -> Self::Future {
+        let client = (self.enforcer.client_of.0)(&request, &self.enforcer.hasher);
+        let decision = self.enforcer.decide(client, Instant::now());
+        if decision.is_admitted() {
+            let answer = self.service.call(request);
+            return Box::pin(
+                async move { Ok(tell(answer.await?.map_into_left_body(), &decision)) },
+            );
+        }
+        let refusal = HttpResponse::TooManyRequests()
+            .content_type("application/problem+json")
+            .body(decision.problem());
+        let answer = request.into_response(refusal).map_into_right_body();
+        Box::pin(ready(Ok(tell(answer, &decision))))
+    }
+}
+
+/// `answer` with the header fields of `decision`.
+fn tell<B>(mut answer: ServiceResponse<B>, decision: &RateLimitDecision) -> ServiceResponse<B> {
+    for (name, value) in decision.headers() {
+        // What the fields consist of is legal in a header.
+        if let Ok(value) = HeaderValue::try_from(value) {
+            answer.headers_mut().insert(HeaderName::from_static(name), value);
+        }
+    }
+    answer
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_of_one_network_are_one_client() {
+        let same =
+            |one: &str, two: &str| network(one.parse().unwrap()) == network(two.parse().unwrap());
+        assert!(same("2001:db8:1:2::1", "2001:db8:1:2:ffff::9"));
+        assert!(!same("2001:db8:1:2::1", "2001:db8:1:3::1"));
+        assert!(same("::ffff:192.0.2.1", "192.0.2.1") && !same("192.0.2.1", "192.0.2.2"));
+    }
+}

@@ -1,0 +1,22 @@
+//! The server side of rate limits: policies, what each client has used of them, and what
+//! is said about it in the header fields of the IETF draft
+//! [RateLimit header fields for HTTP](https://www.ietf.org/archive/id/draft-ietf-httpapi-ratelimit-headers-10.txt).
+//!
+//! `policy` is one policy and its count for one client, `ledger` decides about all clients,
+//! `decision` says what was decided in header fields, `enforcer` gives them a clock and a
+//! lock, and `middleware` puts them before an application of actix-web. Knows nothing of
+//! pools.
+
+mod decision;
+#[allow(clippy::module_inception)]
+mod enforcer;
+mod ledger;
+#[cfg(feature = "actix-web")]
+mod middleware;
+mod policy;
+#[cfg(test)]
+mod tests;
+
+pub use decision::RateLimitDecision;
+pub use enforcer::RateLimitPolicyEnforcer;
+pub use policy::RateLimitPolicy;

@@ -1,0 +1,184 @@
+//! One rate-limit policy, and what one client has used of it. Knows no clock but the time it
+//! is given.
+
+use std::time::{Duration, Instant};
+
+use crate::{
+    error::{Error, ErrorKind},
+    rate_limit::Bucket,
+};
+
+/// So many requests in so much time, by a name that the header fields carry.
+#[derive(Clone, Debug)]
+pub struct RateLimitPolicy {
+    pub(super) name: String,
+    pub(super) quota: u32,
+    pub(super) window: Duration,
+    pub(super) shows_partition: bool,
+    kind: Kind,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Kind {
+    FixedWindow,
+    TokenBucket,
+}
+
+impl RateLimitPolicy {
+    /// At most `quota` requests (at least 1) in each window of time, of whole seconds. The
+    /// windows of different clients begin at different moments, so that they do not all come
+    /// back at once. Around the end of a window a client may make up to twice the quota
+    /// within less than a window.
+    #[must_use]
+    pub fn fixed_window(name: impl Into<String>, quota: u32, window: Duration) -> Self {
+        let name = name.into();
+        Self { name, quota, window, shows_partition: false, kind: Kind::FixedWindow }
+    }
+
+    /// `quota` requests (at least 1) at once after a pause, and as many again evenly over
+    /// each `window` of whole seconds.
+    #[must_use]
+    pub fn token_bucket(name: impl Into<String>, quota: u32, window: Duration) -> Self {
+        Self { kind: Kind::TokenBucket, ..Self::fixed_window(name, quota, window) }
+    }
+
+    /// Tells each client its partition key (`pk`): eight bytes that stand for the client
+    /// until the enforcer ends, from which nothing can be learned about it.
+    #[must_use]
+    pub fn with_partition_key(mut self) -> Self {
+        self.shows_partition = true;
+        self
+    }
+
+    #[cfg(test)]
+    pub(super) fn is_fixed_window(&self) -> bool {
+        matches!(self.kind, Kind::FixedWindow)
+    }
+
+    pub(super) fn validate(&self) -> Result<(), Error> {
+        let is_bad = |c: char| !matches!(c, ' '..='~');
+        let what = if self.name.is_empty() || self.name.contains(is_bad) {
+            "policy name: must be printable ASCII and not empty"
+        } else if self.quota == 0 {
+            "policy quota: must be at least 1"
+        } else if self.window.subsec_nanos() != 0
+            || !(1..=u32::MAX.into()).contains(&self.window.as_secs())
+        {
+            "policy window: must be of whole seconds, from 1 to 4294967295"
+        } else {
+            return Ok(());
+        };
+        Err(Error::new(ErrorKind::Config, what))
+    }
+
+    /// The count of a client of which nothing is known. Its windows begin `offset` earlier
+    /// than those that are counted from `origin`.
+    pub(super) fn meter(&self, origin: Instant, offset: Duration, now: Instant) -> Meter {
+        match self.kind {
+            Kind::FixedWindow => Meter::Window(Window {
+                origin,
+                offset,
+                length: self.window,
+                quota: self.quota,
+                index: 0,
+                used: 0,
+            }),
+            Kind::TokenBucket => Meter::Bucket(Bucket::refilling(self.quota, self.window, now)),
+        }
+    }
+}
+
+/// What one client has used of one policy.
+#[derive(Clone, Debug)]
+pub(super) enum Meter {
+    Window(Window),
+    Bucket(Bucket),
+}
+
+impl Meter {
+    /// How many requests would be admitted at `now`.
+    pub(super) fn remaining(&self, now: Instant) -> u32 {
+        match self {
+            Self::Window(window) => window.remaining(now),
+            Self::Bucket(bucket) => bucket.clone().take(now, u32::MAX),
+        }
+    }
+
+    /// How long until more than [`remaining`](Self::remaining) would be; `None` when that is
+    /// the whole quota.
+    pub(super) fn more_in(&self, now: Instant) -> Option<Duration> {
+        match self {
+            Self::Window(window) => (window.used_at(now) > 0).then(|| window.ends_in(now)),
+            Self::Bucket(bucket) if bucket.is_full(now) => None,
+            Self::Bucket(bucket) => Some(bucket.ready_in(now, self.remaining(now).into())),
+        }
+    }
+
+    /// Counts one request, which was admitted.
+    pub(super) fn take(&mut self, now: Instant) {
+        match self {
+            Self::Window(window) => window.take(now),
+            Self::Bucket(bucket) => {
+                bucket.take(now, 1);
+            }
+        }
+    }
+
+    /// Whether it says no more than a new one.
+    pub(super) fn is_spent(&self, now: Instant) -> bool {
+        match self {
+            Self::Window(window) => window.is_spent(now),
+            Self::Bucket(bucket) => bucket.is_full(now),
+        }
+    }
+}
+
+/// Windows of equal length, one after the other, and what was used in the latest one.
+#[derive(Clone, Debug)]
+pub(super) struct Window {
+    origin: Instant,
+    offset: Duration,
+    length: Duration,
+    quota: u32,
+    /// The latest window in which anything was used.
+    index: u64,
+    used: u32,
+}
+
+impl Window {
+    /// The time since the start of window 0.
+    fn position(&self, now: Instant) -> u128 {
+        now.saturating_duration_since(self.origin).saturating_add(self.offset).as_nanos()
+    }
+
+    /// The window at `now`; never one before the latest that was used.
+    fn index_at(&self, now: Instant) -> u64 {
+        let index = self.position(now) / self.length.as_nanos().max(1);
+        u64::try_from(index).unwrap_or(u64::MAX).max(self.index)
+    }
+
+    fn used_at(&self, now: Instant) -> u32 {
+        if self.index_at(now) == self.index { self.used } else { 0 }
+    }
+
+    fn remaining(&self, now: Instant) -> u32 {
+        self.quota.saturating_sub(self.used_at(now))
+    }
+
+    fn ends_in(&self, now: Instant) -> Duration {
+        let end = (u128::from(self.index_at(now)) + 1) * self.length.as_nanos();
+        Duration::from_nanos_u128(end.saturating_sub(self.position(now)))
+    }
+
+    fn take(&mut self, now: Instant) {
+        self.used = self.used_at(now).saturating_add(1);
+        self.index = self.index_at(now);
+    }
+
+    /// Windows that are not this client's own, which begin at `origin`, count for one window
+    /// more: its own may begin right after their end.
+    fn is_spent(&self, now: Instant) -> bool {
+        let more = u64::from(self.offset.is_zero());
+        self.used == 0 || self.index_at(now) > self.index.saturating_add(more)
+    }
+}

@@ -1,0 +1,508 @@
+//! A rate limit as a value: a bucket and the queue before it. Whoever is first waits for
+//! the bucket, the others for their turn. Knows nothing of what the permits are for.
+
+use std::{
+    collections::VecDeque,
+    fmt,
+    panic::catch_unwind,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::{Duration, Instant},
+};
+
+use rust_decimal::Decimal;
+use tokio::{
+    runtime::Handle,
+    sync::Notify,
+    time::{Sleep, sleep},
+};
+
+use super::bucket::Bucket;
+use crate::{
+    error::{Error, ErrorKind},
+    seats::Seat,
+};
+
+/// The lowest rate: one request in 32 years.
+pub(crate) const SLOWEST: Decimal = Decimal::from_parts(1, 0, 0, false, 9);
+
+/// How often one who waits behind others looks whether the first still has its seat.
+const LOOK: Duration = Duration::from_millis(100);
+
+/// A rate limit for any use, exact and first come, first served.
+///
+/// Over any stretch of time it grants at most `burst` + rate × time permits. A permit is for
+/// the moment at which it is granted. It is shared by reference or in an `Arc`.
+///
+/// Who has to wait needs a tokio runtime with time enabled; a permit that is there at once
+/// needs none. tokio's timers are up to a millisecond late, and with a `burst` of 1 that
+/// much is lost for each permit that is waited for; a `burst` of a few milliseconds worth of
+/// the rate loses nothing.
+///
+/// ```
+/// use vantage_api_pool::RateLimiter;
+///
+/// # async fn demo() -> Result<(), vantage_api_pool::Error> {
+/// let limiter = RateLimiter::new("2.5".parse().unwrap(), 5)?;
+/// limiter.acquire().await?;
+/// if let Err(wait) = limiter.try_acquire() {
+///     println!("none for another {wait:?}");
+/// }
+/// limiter.set_rate("10".parse().unwrap())?;
+/// # Ok(()) }
+/// ```
+pub struct RateLimiter {
+    state: Mutex<State>,
+}
+
+struct State {
+    bucket: Bucket,
+    /// In the order in which they came, so by number.
+    queue: VecDeque<Waiting>,
+    /// The number of the next one to come.
+    next: u64,
+}
+
+struct Waiting {
+    number: u64,
+    wake: Arc<Notify>,
+    /// A call that lost its seat waits no longer, though its worker may be unable to say so.
+    seat: Option<Arc<Seat>>,
+}
+
+impl RateLimiter {
+    /// A limit of `rate` requests per second, of which `burst` may go at once after a pause.
+    /// Of `rate`, 19 decimal places count.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Config`] when `rate` is below 10⁻⁹ or `burst` is zero.
+    pub fn new(rate: Decimal, burst: u32) -> Result<Self, Error> {
+        check_rate(rate)?;
+        if burst == 0 {
+            return Err(Error::new(ErrorKind::Config, "burst: must be at least 1"));
+        }
+        Ok(Self::with_bucket(Bucket::new(rate, burst, now())))
+    }
+
+    fn with_bucket(bucket: Bucket) -> Self {
+        Self { state: Mutex::new(State { bucket, queue: VecDeque::new(), next: 0 }) }
+    }
+
+    /// Takes a permit, after those who came earlier. Dropping the future leaves the queue:
+    /// nothing is taken, and those behind move up.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Config`] when it has to wait outside of a tokio runtime with time enabled.
+    pub async fn acquire(&self) -> Result<(), Error> {
+        if self.try_acquire().is_ok() {
+            return Ok(());
+        }
+        let place = self.join(None);
+        loop {
+            place.ready().await?;
+            if place.take(now()) {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Takes a permit if there is one and nobody waits for it.
+    ///
+    /// # Errors
+    /// How long it would take if all who wait stay.
+    pub fn try_acquire(&self) -> Result<(), Duration> {
+        let mut state = self.state();
+        let now = now();
+        if state.queue.is_empty() && state.bucket.take(now, 1) == 1 {
+            return Ok(());
+        }
+        Err(state.bucket.ready_in(now, state.queue.len() as u64))
+    }
+
+    /// Changes the rate to `rate` requests per second, for those who wait too. The burst and
+    /// what is saved of it stay.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Config`] when `rate` is below 10⁻⁹; then nothing changes.
+    pub fn set_rate(&self, rate: Decimal) -> Result<(), Error> {
+        check_rate(rate)?;
+        let mut state = self.state();
+        state.bucket.set_rate(rate, now());
+        state.wake_first();
+        Ok(())
+    }
+
+    /// Joins the end of the queue, for as long as nobody takes `seat` away.
+    pub(crate) fn join(&self, seat: Option<Arc<Seat>>) -> Place<'_> {
+        let wake = Arc::new(Notify::new());
+        let has_seat = seat.is_some();
+        let mut state = self.state();
+        let number = state.next;
+        state.next += 1;
+        state.queue.push_back(Waiting { number, wake: Arc::clone(&wake), seat });
+        Place { limiter: self, number, wake, has_seat }
+    }
+
+    /// Another limit of the same rate and burst with as much saved.
+    pub(super) fn fork(&self) -> Self {
+        Self::with_bucket(self.state().bucket.clone())
+    }
+
+    /// Whether it says no more than a new one, and nobody waits.
+    pub(super) fn is_spent(&self, now: Instant) -> bool {
+        let state = self.state();
+        state.queue.is_empty() && state.bucket.is_full(now)
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    /// How many are before `number`; `None` when it is not in the queue.
+    fn position(&self, number: u64) -> Option<usize> {
+        self.queue.binary_search_by_key(&number, |waiting| waiting.number).ok()
+    }
+
+    /// Passes over those at the front who lost their seats.
+    fn pass_over_the_lost(&mut self) {
+        let has_left = |waiting: &Waiting| waiting.seat.as_ref().is_some_and(|s| s.is_revoked());
+        let mut lost = false;
+        while self.queue.front().is_some_and(has_left) {
+            self.queue.pop_front();
+            lost = true;
+        }
+        if lost {
+            self.wake_first();
+        }
+    }
+
+    fn leave(&mut self, position: usize) {
+        self.queue.remove(position);
+        if position == 0 {
+            self.wake_first();
+        }
+    }
+
+    fn wake_first(&self) {
+        if let Some(first) = self.queue.front() {
+            first.wake.notify_one();
+        }
+    }
+}
+
+/// A place in the queue; it is left when this is dropped.
+pub(crate) struct Place<'a> {
+    limiter: &'a RateLimiter,
+    number: u64,
+    wake: Arc<Notify>,
+    has_seat: bool,
+}
+
+impl Place<'_> {
+    /// How long until there is a permit for this place, if those before it stay.
+    pub(crate) fn wait(&self, now: Instant) -> Duration {
+        let state = self.limiter.state();
+        let ahead = state.position(self.number).unwrap_or_default();
+        state.bucket.ready_in(now, ahead as u64)
+    }
+
+    /// Whether this place is the first and there is a permit to take.
+    pub(crate) fn is_ready(&self, now: Instant) -> bool {
+        self.outlook(now) == (true, Duration::ZERO)
+    }
+
+    /// Resolves when this place is the first and there is a permit to take.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Config`] when there is no timer.
+    pub(crate) async fn ready(&self) -> Result<(), Error> {
+        loop {
+            let (is_first, wait) = self.outlook(now());
+            match (is_first, wait) {
+                (true, Duration::ZERO) => return Ok(()),
+                (false, _) if !self.has_seat => self.wake.notified().await,
+                // Whoever is first may be on a thread that stands still.
+                (false, wait) => self.pause(wait.max(LOOK)).await?,
+                (true, wait) => self.pause(wait).await?,
+            }
+        }
+    }
+
+    /// Takes the permit, if this place is the first and there is one, and gives the place up.
+    pub(crate) fn take(&self, now: Instant) -> bool {
+        let mut state = self.limiter.state();
+        state.pass_over_the_lost();
+        if state.position(self.number) != Some(0) || state.bucket.take(now, 1) == 0 {
+            return false;
+        }
+        state.leave(0);
+        true
+    }
+
+    /// Whether this place is the first, and how long it waits for a permit.
+    fn outlook(&self, now: Instant) -> (bool, Duration) {
+        let mut state = self.limiter.state();
+        state.pass_over_the_lost();
+        // One who lost the seat waits until the end of its task.
+        let Some(ahead) = state.position(self.number) else { return (false, LOOK) };
+        (ahead == 0, state.bucket.ready_in(now, ahead as u64))
+    }
+
+    /// Waits until `wait` is over or something has changed.
+    async fn pause(&self, wait: Duration) -> Result<(), Error> {
+        let timer = timer(wait)?;
+        tokio::select! {
+            () = self.wake.notified() => {}
+            () = timer => {}
+        }
+        Ok(())
+    }
+}
+
+impl Drop for Place<'_> {
+    fn drop(&mut self) {
+        let mut state = self.limiter.state();
+        if let Some(position) = state.position(self.number) {
+            state.leave(position);
+        }
+    }
+}
+
+pub(super) fn check_rate(rate: Decimal) -> Result<(), Error> {
+    if rate < SLOWEST {
+        let what = "rate: must be at least 0.000000001 requests per second";
+        return Err(Error::new(ErrorKind::Config, what));
+    }
+    Ok(())
+}
+
+/// The time by tokio's clock, which a test may have paused.
+pub(super) fn now() -> Instant {
+    tokio::time::Instant::now().into_std()
+}
+
+/// A timer of the current runtime.
+fn timer(wait: Duration) -> Result<Sleep, Error> {
+    let missing = || {
+        let what = "a rate limiter waits in a tokio runtime with time enabled only";
+        Error::new(ErrorKind::Config, what)
+    };
+    Handle::try_current().map_err(|_| missing())?;
+    // tokio has no way to ask whether time is enabled.
+    catch_unwind(|| sleep(wait)).map_err(|_| missing())
+}
+
+impl fmt::Debug for RateLimiter {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let state = self.state();
+        f.debug_struct("RateLimiter")
+            .field("bucket", &state.bucket)
+            .field("waiting", &state.queue.len())
+            .finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use futures::{FutureExt, future::join_all};
+    use proptest::prelude::*;
+    use tokio::time::{advance, timeout};
+
+    use super::*;
+    use crate::seats::Capacity;
+
+    fn limiter(rate: &str, burst: u32) -> Arc<RateLimiter> {
+        Arc::new(RateLimiter::new(rate.parse().unwrap(), burst).unwrap())
+    }
+
+    fn millis(n: u64) -> Duration {
+        Duration::from_millis(n)
+    }
+
+    fn seat() -> Arc<Seat> {
+        let capacity = Arc::new(Capacity::new(1));
+        let permit = capacity.permits().clone().try_acquire_owned().unwrap();
+        Arc::new(Seat::new(capacity, permit))
+    }
+
+    /// A runtime whose clock moves only when everyone sleeps.
+    fn paused() -> tokio::runtime::Runtime {
+        tokio::runtime::Builder::new_current_thread()
+            .enable_time()
+            .start_paused(true)
+            .build()
+            .unwrap()
+    }
+
+    /// Fails if more than burst + rate × time were granted over any stretch.
+    fn check_bound(grants: &[Instant], rate: Decimal, burst: u32) {
+        for first in 0..grants.len() {
+            for last in first..grants.len() {
+                let nanos = i64::try_from((grants[last] - grants[first]).as_nanos()).unwrap();
+                let most = Decimal::from(burst) + rate * Decimal::new(nanos, 9);
+                let granted = Decimal::from(last - first + 1);
+                assert!(granted <= most, "{granted} of {most}");
+            }
+        }
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(64))]
+
+        #[test]
+        fn no_stretch_of_time_grants_more_than_burst_and_rate_whoever_gives_up(
+            rate in (1..20_000i64, 0..=2u32).prop_map(|(digits, scale)| Decimal::new(digits, scale)),
+            burst in 1..20u32,
+            // When each one comes, and how long it has patience.
+            callers in prop::collection::vec((0..3_000u64, 0..3_000u64), 1..60),
+        ) {
+            let grants = paused().block_on(async {
+                let limiter = RateLimiter::new(rate, burst).unwrap();
+                let calls = callers.iter().map(async |&(come, patience)| {
+                    sleep(millis(come)).await;
+                    let granted = timeout(millis(patience), limiter.acquire()).await;
+                    granted.map(|granted| { granted.unwrap(); now() }).ok()
+                });
+                let grants = join_all(calls).await;
+                assert!(limiter.state().queue.is_empty());
+                grants
+            });
+            let mut grants: Vec<Instant> = grants.into_iter().flatten().collect();
+            grants.sort();
+            check_bound(&grants, rate, burst);
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn permits_go_to_those_who_came_first() {
+        let limiter = limiter("100", 1);
+        let order = Mutex::new(Vec::new());
+        let calls = (0..20).map(async |n| {
+            limiter.acquire().await.unwrap();
+            order.lock().unwrap().push(n);
+        });
+        join_all(calls).await;
+        assert_eq!(order.into_inner().unwrap(), (0..20).collect::<Vec<_>>());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn one_who_gives_up_takes_nothing_and_those_behind_move_up() {
+        let limiter = limiter("1", 1);
+        limiter.acquire().await.unwrap();
+        let mut leaving: Vec<_> = (0..5).map(|_| Box::pin(limiter.acquire())).collect();
+        assert!(leaving.iter_mut().all(|call| call.now_or_never().is_none()));
+        let mut staying = Box::pin(limiter.acquire());
+        assert!(staying.as_mut().now_or_never().is_none());
+        assert_eq!(limiter.try_acquire(), Err(Duration::from_secs(7)));
+        // From the middle, then from the front.
+        drop(leaving.remove(2));
+        assert_eq!(limiter.try_acquire(), Err(Duration::from_secs(6)));
+        let started = now();
+        drop(leaving);
+        staying.await.unwrap();
+        assert!(now() - started <= millis(1_001), "{:?}", now() - started);
+        assert_eq!(limiter.try_acquire(), Err(Duration::from_secs(1)));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn whoever_tries_does_not_overtake_those_who_wait() {
+        let limiter = limiter("10", 1);
+        limiter.acquire().await.unwrap();
+        let mut waiting = Box::pin(limiter.acquire());
+        assert!(waiting.as_mut().now_or_never().is_none());
+        advance(millis(150)).await;
+        assert_eq!(limiter.try_acquire(), Err(millis(50)));
+        waiting.await.unwrap();
+        assert_eq!(limiter.try_acquire(), Err(millis(100)));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_new_rate_is_in_force_for_those_who_wait() {
+        let limiter = limiter("0.001", 1);
+        limiter.acquire().await.unwrap();
+        let started = now();
+        let waiting = tokio::spawn({
+            let limiter = Arc::clone(&limiter);
+            async move { limiter.acquire().await }
+        });
+        sleep(millis(10)).await;
+        limiter.set_rate(Decimal::TEN).unwrap();
+        waiting.await.unwrap().unwrap();
+        assert!(now() - started < millis(120), "{:?}", now() - started);
+        for rate in [Decimal::ZERO, Decimal::NEGATIVE_ONE, Decimal::new(1, 10)] {
+            let error = limiter.set_rate(rate).unwrap_err();
+            assert!(error.to_string().contains("rate:"), "{error}");
+            assert_eq!(RateLimiter::new(rate, 1).unwrap_err().kind(), ErrorKind::Config);
+        }
+        assert!(RateLimiter::new(Decimal::ONE, 0).unwrap_err().to_string().contains("burst:"));
+        assert_eq!(limiter.try_acquire(), Err(millis(100)));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_burst_of_ten_milliseconds_uses_the_whole_rate() {
+        let limiter = limiter("1000", 10);
+        let started = now();
+        let calls = (0..8).map(async |_| {
+            let mut granted = 0;
+            while now() - started < Duration::from_secs(10) {
+                limiter.acquire().await.unwrap();
+                granted += 1;
+            }
+            granted
+        });
+        let granted: u32 = join_all(calls).await.iter().sum();
+        assert!((9_900..=10_020).contains(&granted), "{granted}");
+    }
+
+    #[test]
+    fn threads_that_try_at_once_get_no_more_than_the_limit() {
+        let limiter = limiter("1000", 5);
+        let started = Instant::now();
+        let granted: u32 = std::thread::scope(|scope| {
+            let tries = || {
+                let mut granted = 0;
+                while started.elapsed() < millis(200) {
+                    granted += u32::from(limiter.try_acquire().is_ok());
+                }
+                granted
+            };
+            let threads: Vec<_> = (0..4).map(|_| scope.spawn(tries)).collect();
+            threads.into_iter().map(|thread| thread.join().unwrap()).sum()
+        });
+        let most = 5.0 + started.elapsed().as_secs_f64() * 1000.0;
+        assert!(granted >= 5 && f64::from(granted) <= most, "{granted} of {most}");
+    }
+
+    #[test]
+    fn without_a_timer_a_permit_that_is_there_is_given_and_a_wait_is_refused() {
+        let limiter = limiter("0.1", 2);
+        futures::executor::block_on(limiter.acquire()).unwrap();
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        runtime.block_on(limiter.acquire()).unwrap();
+        for refused in
+            [futures::executor::block_on(limiter.acquire()), runtime.block_on(limiter.acquire())]
+        {
+            let error = refused.unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::Config);
+            assert!(error.to_string().contains("time enabled"), "{error}");
+        }
+        assert!(limiter.state().queue.is_empty());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn one_who_lost_the_seat_without_a_word_is_passed_over() {
+        let limiter = limiter("1", 1);
+        limiter.acquire().await.unwrap();
+        let stuck = [seat(), seat()];
+        // Nobody polls these two, as on a thread that stands still.
+        let places: Vec<_> = stuck.iter().map(|seat| limiter.join(Some(seat.clone()))).collect();
+        let next = limiter.join(Some(seat()));
+        assert!(timeout(Duration::from_secs(3), next.ready()).await.is_err());
+        for seat in &stuck {
+            seat.revoke_if(|_| true);
+        }
+        timeout(millis(200), next.ready()).await.unwrap().unwrap();
+        assert!(!places[0].take(now()) && next.take(now()));
+    }
+}

@@ -1,0 +1,22 @@
+//! Asks the API for its health while the circuit breaker is open, so that no call has to
+//! be the probe. When that is due is the breaker's decision.
+
+use std::sync::Arc;
+
+use crate::{dispatch::Dispatcher, error::ErrorKind};
+
+/// Sends each health check that is due, one at a time, until the pool shuts down.
+pub(super) async fn watch(dispatcher: Arc<Dispatcher>) {
+    let Some(circuit) = dispatcher.circuit() else { return };
+    loop {
+        let target = circuit.health_check_due().await;
+        let Err(error) = dispatcher.check_health(target).await else { continue };
+        tracing::debug!(kind = error.kind_name(), "health check");
+        match error.kind() {
+            ErrorKind::ShuttingDown => return,
+            // What never became an attempt is no probe, and would be due at once again.
+            _ if error.attempts() == 0 => tokio::time::sleep(circuit.open_time()).await,
+            _ => {}
+        }
+    }
+}

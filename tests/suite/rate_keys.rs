@@ -1,0 +1,200 @@
+//! The limit that each rate key has for itself, seen at the server.
+
+use std::time::{Duration, Instant};
+
+use futures::{FutureExt, future::join_all};
+use vantage_api_pool::{AwwPool, ErrorKind, PoolBuilder, Request};
+
+use crate::support::{
+    hostile::{Hostile, HostileServer, Log},
+    soon,
+};
+
+fn limited(api: &HostileServer, rate: &str) -> PoolBuilder {
+    AwwPool::builder(api.url()).rate_limit_per_key(rate.parse().unwrap())
+}
+
+/// A request of `key`, which the server sees in the path only.
+fn of(key: &'static str) -> Request {
+    Request::get(format!("/{key}/rows")).rate_key(key)
+}
+
+fn api(keys: &[&str]) -> HostileServer {
+    keys.iter()
+        .fold(Hostile::new(1), |api, key| api.collection(&format!("/{key}/rows"), Vec::new()))
+        .start()
+}
+
+/// When the requests of `key` arrived.
+fn arrivals(api: &HostileServer, key: &str) -> Vec<Instant> {
+    api.log(|log| log.to(&format!("/{key}/rows")).iter().map(|seen| seen.at).collect())
+}
+
+#[tokio::test]
+async fn each_key_is_held_to_its_rate_at_the_server_and_others_are_not_held_up() {
+    let api = api(&["seven", "eight", "free"]);
+    let pool = limited(&api, "20").workers(3).connections_per_worker(2).build().unwrap();
+    let calls =
+        |key, n| join_all((0..n).map(move |_| of(key)).map(|request| pool.request(request)));
+    let free = || join_all((0..200).map(|_| pool.get("/free/rows")));
+    let started = Instant::now();
+    let all = async {
+        tokio::join!(calls("seven", 31), calls("eight", 31), async {
+            let answers = free().await;
+            (started.elapsed(), answers)
+        })
+    };
+    let (seven, eight, (free_took, free)) = soon("all answers", all).await;
+    for answer in seven.into_iter().chain(eight).chain(free) {
+        answer.unwrap();
+    }
+    for key in ["seven", "eight"] {
+        let at = arrivals(&api, key);
+        assert_eq!(at.len(), 31, "{key}");
+        let took = at[30] - at[0];
+        assert!(took > Duration::from_millis(1_400), "{key}: 31 requests in {took:?}");
+        assert!(took < Duration::from_millis(6_000), "{key}: 31 requests in {took:?}");
+        for few in at.windows(11) {
+            let span = few[10] - few[0];
+            assert!(span > Duration::from_millis(350), "{key}: 11 requests in {span:?}");
+        }
+    }
+    // Calls that wait for their key take no connection from those without one.
+    assert!(free_took < Duration::from_millis(1_400), "{free_took:?}");
+}
+
+#[tokio::test]
+async fn permits_of_a_key_are_not_saved_up_while_its_calls_wait_for_a_connection() {
+    let api = Hostile::new(1).closed().start();
+    api.open(1);
+    let pool = limited(&api, "10").workers(1).connections_per_worker(1).build().unwrap();
+    let calls: Vec<_> = (0..20)
+        .map(|_| {
+            let pool = pool.clone();
+            let request = Request::get("/rows?page=1").rate_key("one");
+            tokio::spawn(async move { pool.request(request).await })
+        })
+        .collect();
+    api.wait_for("the first request", |log| !log.seen.is_empty()).await;
+    // The rest wait for their key by now or soon. This one takes the only connection.
+    let other = tokio::spawn({
+        let pool = pool.clone();
+        async move { pool.get("/rows?page=2").await }
+    });
+    api.wait_for("the other request", |log| log.pages().contains(&2)).await;
+    // Time for eight permits.
+    tokio::time::sleep(Duration::from_millis(800)).await;
+    api.open_all();
+    let answers = soon("all answers", join_all(calls)).await;
+    assert!(answers.into_iter().all(|answer| answer.unwrap().is_ok()));
+    soon("the other answer", other).await.unwrap().unwrap();
+    let own = |log: &Log| {
+        let own = log.seen.iter().filter(|seen| seen.page == Some(1));
+        own.map(|seen| seen.at).collect::<Vec<_>>()
+    };
+    let at = api.log(own);
+    let densest = at.windows(6).map(|few| few[5] - few[0]).min().unwrap();
+    assert!(densest > Duration::from_millis(350), "6 requests within {densest:?}");
+}
+
+#[tokio::test]
+async fn a_key_is_counted_for_all_workers_and_besides_the_limit_of_the_api() {
+    let api = api(&["a", "b"]);
+    let pool = limited(&api, "1000").rate_limit("20".parse().unwrap()).workers(4).build().unwrap();
+    let calls = (0..30).map(|n| pool.request(of(if n % 2 == 0 { "a" } else { "b" })));
+    for answer in soon("all answers", join_all(calls)).await {
+        answer.unwrap();
+    }
+    let mut at = [arrivals(&api, "a"), arrivals(&api, "b")].concat();
+    at.sort();
+    let took = at[29] - at[0];
+    assert!(took > Duration::from_millis(1_350), "{took:?}");
+    assert!(took < Duration::from_millis(5_000), "{took:?}");
+}
+
+#[tokio::test]
+async fn calls_that_are_dropped_leave_the_queue_of_their_key() {
+    let api = api(&["k"]);
+    let pool = limited(&api, "2").build().unwrap();
+    soon("an answer", pool.request(of("k"))).await.unwrap();
+    for _ in 0..30 {
+        // Polled once, which hands the call to a worker.
+        assert!(pool.request(of("k")).now_or_never().is_none());
+    }
+    let waiting = join_all((0..30).map(|_| pool.request(of("k"))));
+    assert!(tokio::time::timeout(Duration::from_millis(100), waiting).await.is_err());
+    let started = Instant::now();
+    soon("an answer", pool.request(of("k"))).await.unwrap();
+    assert!(started.elapsed() < Duration::from_secs(4), "{:?}", started.elapsed());
+}
+
+#[tokio::test]
+async fn a_call_whose_key_would_pass_its_deadline_fails_at_once_and_says_how_long() {
+    let api = api(&["k"]);
+    let pool = limited(&api, "0.01").burst_per_key(2).build().unwrap();
+    for _ in 0..2 {
+        soon("an answer", pool.request(of("k"))).await.unwrap();
+    }
+    let started = Instant::now();
+    let call = pool.request(of("k").deadline(Duration::from_secs(15)));
+    let error = soon("an error", call).await.unwrap_err();
+    assert_eq!((error.kind(), error.attempts()), (ErrorKind::DeadlineExceeded, 0));
+    let wait = error.wait().unwrap();
+    assert!(wait > Duration::from_secs(80) && wait <= Duration::from_secs(100), "{wait:?}");
+    assert!(started.elapsed() < Duration::from_secs(10));
+    // Another key is none the worse for it.
+    soon("an answer", pool.request(Request::get("/k/rows").rate_key("other"))).await.unwrap();
+    assert_eq!(arrivals(&api, "k").len(), 3);
+}
+
+#[tokio::test]
+async fn a_blocked_worker_does_not_hold_up_the_other_calls_of_its_keys() {
+    let api = api(&["k"]);
+    let pool = limited(&api, "50").workers(2).build().unwrap().with_auth_callback(
+        1,
+        || std::future::ready(Ok::<_, std::convert::Infallible>("token")),
+        |request, _| {
+            if request.headers().contains_key("x-block") {
+                std::thread::sleep(Duration::from_secs(6));
+            }
+            request
+        },
+    );
+    soon("an answer", pool.request(of("k"))).await.unwrap();
+    let started = Instant::now();
+    let calls = async {
+        let answers = join_all((0..60).map(|_| pool.request(of("k")))).await;
+        (started.elapsed(), answers)
+    };
+    // By then calls of both workers wait for the key.
+    let blocking = async {
+        tokio::time::sleep(Duration::from_millis(200)).await;
+        pool.request(Request::get("/k/rows").header("x-block", "yes").unwrap()).await
+    };
+    let ((took, answers), blocked) =
+        soon("all answers", async { tokio::join!(calls, blocking) }).await;
+    blocked.unwrap();
+    for answer in answers {
+        answer.unwrap();
+    }
+    assert!(took < Duration::from_secs(5), "{took:?} while a worker was blocked for 6 s");
+}
+
+#[tokio::test]
+async fn without_the_setting_a_key_means_nothing_and_settings_are_checked_by_name() {
+    let api = api(&["k"]);
+    let pool = AwwPool::builder(api.url()).build().unwrap();
+    let calls = join_all((0..50).map(|_| pool.request(of("k"))));
+    assert!(soon("all answers", calls).await.iter().all(Result::is_ok));
+    let builder = || AwwPool::builder(api.url());
+    for (builder, what) in [
+        (builder().rate_limit_per_key("0".parse().unwrap()), "rate_limit_per_key:"),
+        (builder().rate_limit_per_key("-1".parse().unwrap()), "rate_limit_per_key:"),
+        (limited(&api, "1").burst_per_key(0), "burst_per_key:"),
+        (builder().burst_per_key(1), "burst_per_key:"),
+    ] {
+        let error = builder.build().unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Config);
+        assert!(error.to_string().contains(what), "{error}");
+    }
+}
