@@ -34,7 +34,7 @@ const TRANSPORT_PARTS: [&str; 4] = ["actix_http", "actix_rt", "actix_service", "
 const REQUEST_PATH: [&str; 3] = ["pool.rs", "worker/", "http/"];
 
 /// Files that decide and cause nothing. Those that do not exist are passed over.
-const PURE: [&str; 48] = [
+const PURE: [&str; 53] = [
     "config.rs",
     "dispatch/jobs.rs",
     "enforcer/decision.rs",
@@ -57,10 +57,15 @@ const PURE: [&str; 48] = [
     "pager/reorder.rs",
     "pager/strategy.rs",
     "rate_limit/bucket.rs",
+    "rate_limit/dampener.rs",
+    "rate_limit/flow.rs",
     "rate_limit/headers.rs",
     "rate_limit/keys.rs",
+    "rate_limit/learned.rs",
+    "rate_limit/pace.rs",
     "rate_limit/quota.rs",
     "rate_limit/rotation.rs",
+    "rate_limit/simulation.rs",
     "retry/",
     "seats/queue.rs",
     "stats/average.rs",
@@ -160,12 +165,14 @@ fn no_file_is_longer_than_a_reader_can_hold() {
 }
 
 /// The faults that the tests called `faults_NN_…` inject, each over a real socket.
-const FAULTS: [(u32, &str); 34] = [
+const FAULTS: [(u32, &str); 36] = [
     (8, "many calls meet a 401 at once"),
     (9, "a late 401 of an old token"),
     (10, "a token callback that fails, panics or hangs"),
     (11, "a 401 for ever"),
+    (12, "a storm of refusals"),
     (13, "a Retry-After that is far, past, skewed or garbage"),
+    (14, "headers about quotas that make no sense"),
     (15, "a body cut short"),
     (16, "a body that lasts until the close"),
     (17, "interim answers"),

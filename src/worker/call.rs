@@ -23,7 +23,7 @@ use crate::{
     error::{Delivery, Error, ErrorKind},
     events::{Attempt, Event},
     http::{Request, Response},
-    rate_limit::retry_after,
+    rate_limit::{Reason, retry_after},
     retry::{self, Decision, Errand},
     seats::Stage,
     stats::WaitCause,
@@ -80,7 +80,7 @@ impl<'a> Attempts<'a> {
         let mut last = None;
         loop {
             self.slot.go_on_to(Stage::Waiting)?;
-            let passage = self.pass_gates(&mut token).await;
+            let passage = self.pass_gates(&mut token, reason(last.as_ref())).await;
             let passage = passage.map_err(|error| self.cut_short(error, last.take()))?;
             let next = match self.attempt(token.as_ref(), passage).await {
                 Ok(response) if response.status().is_success() => Next::Return(response),
@@ -114,6 +114,7 @@ impl<'a> Attempts<'a> {
     async fn pass_gates(
         &mut self,
         token: &mut Option<Issued>,
+        reason: Reason,
     ) -> Result<Option<Passage<'a>>, Error> {
         let Self { kit, call, slot, .. } = self;
         let circuit = kit.dispatcher.circuit();
@@ -133,15 +134,8 @@ impl<'a> Attempts<'a> {
             {
                 *token = Some(tokens.next(call, slot).await?);
             }
-            let chosen = match &kit.throttle {
-                Some(throttle) => {
-                    throttle.pass(call, slot, token.as_ref().map(|token| token.slot)).await?
-                }
-                None => {
-                    slot.hold(call).await?;
-                    None
-                }
-            };
+            let pinned = token.as_ref().map(|token| token.slot);
+            let chosen = kit.throttle.pass(call, slot, reason, pinned).await?;
             if let (None, Some(chosen), Some(tokens)) = (&token, chosen, &kit.tokens) {
                 *token = tokens.chosen(call, slot, chosen).await?;
                 if token.is_none() {
@@ -360,6 +354,15 @@ async fn exchange(
         .with_delivery(Delivery::Unknown))
     });
     (running.end(&outcome), outcome)
+}
+
+/// Why an attempt is made after `last` failed.
+fn reason(last: Option<&Error>) -> Reason {
+    match last.map(Error::kind) {
+        None => Reason::First,
+        Some(ErrorKind::Timeout) => Reason::RetryAfterTimeout,
+        Some(_) => Reason::Retry,
+    }
 }
 
 /// `error`, which ended the call after `cause` had made it wait.

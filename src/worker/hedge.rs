@@ -78,7 +78,7 @@ pub(super) fn second<'a>(kit: &'a Kit, seat: &Seat) -> Option<(Permit, Option<Pa
         None => None,
     };
     let permit = seat.permits().try_acquire().ok()?;
-    if kit.throttle.as_ref().is_some_and(|throttle| !throttle.take_spare()) {
+    if !kit.throttle.try_second() {
         return None;
     }
     if !kit.budget(|budget| budget.withdraw(now)) {

@@ -23,7 +23,7 @@ use crate::{
     error::{Error, ErrorKind},
     events::Events,
     http::{Client, Request},
-    rate_limit::{Hold, KeyedRateLimiter, Limiter},
+    rate_limit::{Hold, KeyedRateLimiter, Limiter, Pacer},
     retry::{self, Budget},
     stats::{Counted, Counters, StatsCollector},
     token_manager::Issued,
@@ -33,7 +33,8 @@ use crate::{
 #[derive(Clone)]
 pub(crate) struct Parts {
     pub(crate) dispatcher: Arc<Dispatcher>,
-    pub(crate) limiter: Option<Line<Limiter>>,
+    pub(crate) limiter: Line<Limiter>,
+    pub(crate) pacer: Arc<Pacer>,
     pub(crate) keys: Option<Arc<KeyedRateLimiter<Arc<str>>>>,
     pub(crate) tokens: Option<TokenLines>,
     pub(crate) stats: Line<StatsCollector>,
@@ -48,7 +49,8 @@ pub(super) struct Kit {
     pub(super) config: Arc<ValidConfig>,
     pub(super) dispatcher: Arc<Dispatcher>,
     pub(super) client: Client,
-    pub(super) throttle: Option<Throttle>,
+    pub(super) throttle: Throttle,
+    pub(super) pacer: Arc<Pacer>,
     pub(super) keys: Option<Arc<KeyedRateLimiter<Arc<str>>>>,
     pub(super) tokens: Option<Tokens>,
     pub(super) hold: Arc<Hold>,
@@ -67,7 +69,13 @@ impl Kit {
         Self {
             worker: slot,
             client: Client::new(&config.transport(slot, gauge)),
-            throttle: parts.limiter.map(Throttle::new),
+            throttle: Throttle::new(
+                parts.limiter,
+                Arc::clone(&parts.pacer),
+                config.settings.rate_limit_per_worker,
+                config.settings.rate_limit_per_token.is_some(),
+            ),
+            pacer: parts.pacer,
             keys: parts.keys,
             tokens: parts.tokens.map(Tokens::new),
             policy: config.retry_policy(),
