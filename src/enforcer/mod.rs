@@ -3,13 +3,12 @@
 //! [RateLimit header fields for HTTP](https://www.ietf.org/archive/id/draft-ietf-httpapi-ratelimit-headers-10.txt).
 //!
 //! `policy` is one policy and its count for one client, `ledger` decides about all clients,
-//! `decision` says what was decided in header fields, `enforcer` gives them a clock and a
+//! `decision` says what was decided in header fields, `handle` gives them a clock and a
 //! lock, and `middleware` puts them before an application of actix-web. Knows nothing of
 //! pools.
 
 mod decision;
-#[allow(clippy::module_inception)]
-mod enforcer;
+mod handle;
 mod ledger;
 #[cfg(feature = "actix-web")]
 mod middleware;
@@ -18,5 +17,5 @@ mod policy;
 mod tests;
 
 pub use decision::RateLimitDecision;
-pub use enforcer::RateLimitPolicyEnforcer;
+pub use handle::RateLimitPolicyEnforcer;
 pub use policy::RateLimitPolicy;

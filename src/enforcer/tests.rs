@@ -204,12 +204,12 @@ fn a_bucket_that_is_full_tells_no_time() {
 }
 
 #[test]
-fn a_million_clients_leave_no_more_than_those_with_less_than_their_quota() {
+fn many_clients_leave_no_more_than_those_with_less_than_their_quota() {
     let policies = [RateLimitPolicy::token_bucket("p", 2, secs(1))];
     let start = Instant::now();
     let mut ledger = Ledger::new(&policies, start);
     let mut most = 0;
-    for client in 0..1_000_000u64 {
+    for client in 0..100_000u64 {
         // 20,000 a second, each of which has its whole quota again after half a second.
         let now = start + Duration::from_micros(50 * client);
         assert!(

@@ -72,10 +72,10 @@ pub struct Request {
     deadline: Option<Duration>,
     queue_timeout: Option<Duration>,
     repeatable: Option<bool>,
+    rate_key: Option<Arc<str>>,
     priority: Option<Priority>,
     /// `Some(None)` says that there is none, whatever the pool says.
     hedge: Option<Option<Hedge>>,
-    rate_key: Option<Arc<str>>,
 }
 
 impl Request {
@@ -90,9 +90,9 @@ impl Request {
             deadline: None,
             queue_timeout: None,
             repeatable: None,
+            rate_key: None,
             priority: Priority::of_scope(),
             hedge: None,
-            rate_key: None,
         }
     }
 

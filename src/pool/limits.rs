@@ -41,7 +41,8 @@ impl PoolBuilder {
     /// `X-Rate-Limit-…` with `Limit`, `Remaining` and `Reset`), the rate is at most what uses
     /// up the rest of it by the reset, and no more than the quota over its window. Of
     /// several quotas the tightest counts. None is believed for longer than
-    /// [`max_retry_after`](Self::max_retry_after).
+    /// [`max_retry_after`](Self::max_retry_after). In a pool with several tokens a quota is
+    /// that of its token, see [`AwwPool::with_auth_callback`].
     pub fn rate_limit(mut self, requests_per_second: Decimal) -> Self {
         self.config.rate_limit = Some(requests_per_second);
         self

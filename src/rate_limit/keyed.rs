@@ -183,10 +183,10 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_million_keys_are_forgotten_when_their_buckets_are_full_again() {
+    async fn keys_are_forgotten_when_their_buckets_are_full_again() {
         let limiter = limiter("10", 2);
         let mut most = 0;
-        for key in 0..1_000_000 {
+        for key in 0..100_000 {
             limiter.try_acquire(&key).unwrap();
             most = most.max(limiter.len());
             if key % 100 == 0 {

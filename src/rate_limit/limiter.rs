@@ -269,7 +269,7 @@ impl Drop for Place<'_> {
     }
 }
 
-pub(super) fn check_rate(rate: Decimal) -> Result<(), Error> {
+fn check_rate(rate: Decimal) -> Result<(), Error> {
     if rate < SLOWEST {
         let what = "rate: must be at least 0.000000001 requests per second";
         return Err(Error::new(ErrorKind::Config, what));

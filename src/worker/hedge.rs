@@ -62,8 +62,10 @@ impl Hedging {
 /// After how long the attempt of `call` that begins is to be hedged.
 pub(super) fn delay(kit: &Kit, call: &Call) -> Option<Duration> {
     let hedge = call.request.own_hedge().unwrap_or(kit.config.settings.hedge)?;
-    let may_hedge = call.request.method() == Method::GET && call.request.is_repeatable();
-    may_hedge.then(|| kit.hedging.borrow_mut().delay(&hedge)).flatten()
+    let is_safe = call.request.method() == Method::GET && call.request.is_repeatable();
+    // The permit of a key is for one attempt.
+    let is_free = kit.keys.is_none() || call.request.own_rate_key().is_none();
+    (is_safe && is_free).then(|| kit.hedging.borrow_mut().delay(&hedge)).flatten()
 }
 
 /// Gets all that a second attempt needs, if it is there at once.

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use futures::{FutureExt, future::join_all};
+use futures::{FutureExt, StreamExt, TryStreamExt, future::join_all, stream::FuturesUnordered};
 use vantage_api_pool::{AwwPool, ErrorKind, PoolBuilder, Request};
 
 use crate::support::{
@@ -33,7 +33,7 @@ fn arrivals(api: &HostileServer, key: &str) -> Vec<Instant> {
 #[tokio::test]
 async fn each_key_is_held_to_its_rate_at_the_server_and_others_are_not_held_up() {
     let api = api(&["seven", "eight", "free"]);
-    let pool = limited(&api, "20").workers(3).connections_per_worker(2).build().unwrap();
+    let pool = limited(&api, "10").workers(3).connections_per_worker(2).build().unwrap();
     let calls =
         |key, n| join_all((0..n).map(move |_| of(key)).map(|request| pool.request(request)));
     let free = || join_all((0..200).map(|_| pool.get("/free/rows")));
@@ -52,15 +52,15 @@ async fn each_key_is_held_to_its_rate_at_the_server_and_others_are_not_held_up()
         let at = arrivals(&api, key);
         assert_eq!(at.len(), 31, "{key}");
         let took = at[30] - at[0];
-        assert!(took > Duration::from_millis(1_400), "{key}: 31 requests in {took:?}");
-        assert!(took < Duration::from_millis(6_000), "{key}: 31 requests in {took:?}");
+        assert!(took > Duration::from_millis(2_900), "{key}: 31 requests in {took:?}");
+        assert!(took < Duration::from_millis(9_000), "{key}: 31 requests in {took:?}");
         for few in at.windows(11) {
             let span = few[10] - few[0];
-            assert!(span > Duration::from_millis(350), "{key}: 11 requests in {span:?}");
+            assert!(span > Duration::from_millis(700), "{key}: 11 requests in {span:?}");
         }
     }
     // Calls that wait for their key take no connection from those without one.
-    assert!(free_took < Duration::from_millis(1_400), "{free_took:?}");
+    assert!(free_took < Duration::from_millis(2_700), "{free_took:?}");
 }
 
 #[tokio::test]
@@ -163,20 +163,19 @@ async fn a_blocked_worker_does_not_hold_up_the_other_calls_of_its_keys() {
     soon("an answer", pool.request(of("k"))).await.unwrap();
     let started = Instant::now();
     let calls = async {
-        let answers = join_all((0..60).map(|_| pool.request(of("k")))).await;
-        (started.elapsed(), answers)
+        let calls: FuturesUnordered<_> = (0..60).map(|_| pool.request(of("k"))).collect();
+        calls.map(|answer| answer.map(|_| started.elapsed())).try_collect::<Vec<_>>().await
     };
     // By then calls of both workers wait for the key.
     let blocking = async {
         tokio::time::sleep(Duration::from_millis(200)).await;
         pool.request(Request::get("/k/rows").header("x-block", "yes").unwrap()).await
     };
-    let ((took, answers), blocked) =
-        soon("all answers", async { tokio::join!(calls, blocking) }).await;
+    let both = async { tokio::join!(calls, blocking) };
+    let (answered, blocked) = soon("all answers", both).await;
     blocked.unwrap();
-    for answer in answers {
-        answer.unwrap();
-    }
+    // What is on the wire of the blocked worker is answered when it goes on.
+    let took = answered.unwrap()[50];
     assert!(took < Duration::from_secs(5), "{took:?} while a worker was blocked for 6 s");
 }
 
