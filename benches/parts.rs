@@ -18,7 +18,7 @@ use tokio::{
     net::{TcpListener, TcpStream},
     runtime::{Builder, Runtime},
 };
-use vantage_api_pool::{AwwPool, PaginatedStream, Request};
+use vantage_api_pool::{AwwPool, PaginatedStream, ReadMode, Request};
 
 #[cfg(vantage_bench)]
 #[path = "parts/pages.rs"]
@@ -64,6 +64,22 @@ fn stream_of_pages(c: &mut Criterion) {
         });
         group.bench_function(BenchmarkId::new("typed", size), |b| {
             b.to_async(&runtime).iter(|| drain(stream().items_as::<Row>()));
+        });
+    }
+    group.finish();
+}
+
+/// The same read in each mode, beside one another.
+fn modes(c: &mut Criterion) {
+    let (runtime, pool) = (runtime(), pool());
+    let mut group = c.benchmark_group("50 pages of 100 items");
+    for mode in
+        [ReadMode::Parallel, ReadMode::Overlap, ReadMode::Sequential, ReadMode::DedicatedThread]
+    {
+        let stream = || PaginatedStream::get(&pool, "/100").prefetch(8).mode(mode);
+        group.throughput(Throughput::Elements(PAGES * 100));
+        group.bench_function(format!("{mode:?}"), |b| {
+            b.to_async(&runtime).iter(|| drain(stream()));
         });
     }
     group.finish();
@@ -128,7 +144,7 @@ fn page_of(size: u64, page: u64) -> String {
     body
 }
 
-criterion_group!(parts, one_call, stream_of_pages);
+criterion_group!(parts, one_call, stream_of_pages, modes);
 #[cfg(vantage_bench)]
 criterion_group!(
     below,

@@ -7,7 +7,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use http::{HeaderMap, Uri, header::USER_AGENT};
+use http::{HeaderMap, HeaderName, Uri, header::USER_AGENT};
 use rust_decimal::Decimal;
 use secrecy::{ExposeSecret, SecretString};
 
@@ -304,6 +304,22 @@ impl ValidConfig {
             gauge,
             gzip: settings.gzip,
         }
+    }
+
+    /// What an HTTP client of another API needs to know, which `base` is the base URL of: of
+    /// the default headers, those that hold no credentials.
+    pub(crate) fn transport_to(
+        &self,
+        base: &BaseUrl,
+        gauge: Arc<Gauge>,
+    ) -> Result<Settings, Error> {
+        let mut settings = self.transport(usize::MAX, gauge);
+        let is_harmless =
+            |name: &HeaderName| *name == USER_AGENT || name.as_str().starts_with("accept");
+        let headers = self.headers.iter().filter(|(name, _)| is_harmless(name));
+        settings.headers = headers.map(|(name, value)| (name.clone(), value.clone())).collect();
+        settings.base = base.as_uri()?;
+        Ok(settings)
     }
 
     /// The limits of the calls that have a rate key.

@@ -78,7 +78,8 @@ pub enum ErrorKind {
     Token,
     /// The body is not what was asked for: no JSON, another shape, another type. Final.
     Decode,
-    /// The server sends the same page again and again. Final.
+    /// The server sends the same page again and again, or a page names one as the next that
+    /// was read before. Final.
     PageLoop,
     /// Nothing in the answers says where the set ends. Final.
     PaginationMissing,

@@ -61,7 +61,9 @@ pub use enforcer::{RateLimitDecision, RateLimitPolicy, RateLimitPolicyEnforcer};
 pub use error::{Delivery, Error, ErrorKind};
 pub use events::{Attempt, Event, Outcome, RateCause};
 pub use http::{Request, Response};
-pub use pager::{Envelope, PaginatedStream, Paging};
+pub use pager::{
+    Envelope, PageRequest, PageStrategy, PageView, PaginatedStream, Paging, ReadMode, ResumeToken,
+};
 pub use pool::{AwwPool, PoolBuilder};
 pub use priority::Priority;
 pub use rate_limit::{KeyedRateLimiter, RateLimiter};

@@ -8,6 +8,7 @@ use std::{
 };
 
 use futures::future::{Either, select};
+use http::Uri;
 use tokio::sync::{Notify, mpsc, oneshot, watch};
 
 use super::{
@@ -96,7 +97,7 @@ impl Dispatcher {
         request: Request,
         reply: oneshot::Sender<Answer>,
     ) -> Result<Entered<'_>, Error> {
-        let url = self.config.base.join(request.target())?;
+        let url = self.url(&request)?;
         let hedge = request.own_hedge().flatten();
         hedge.map_or(Ok(()), |hedge| hedge.check(ErrorKind::InvalidRequest))?;
         if let (Errand::Call, Some(circuit)) = (errand, &self.circuit) {
@@ -114,6 +115,15 @@ impl Dispatcher {
             }
         })?;
         Ok(Entered { dispatcher: self, call, key, end: End::Cancelled })
+    }
+
+    /// Where a request goes.
+    ///
+    /// # Errors
+    /// A target that is not below the base URL.
+    pub(crate) fn url(&self, request: &Request) -> Result<Uri, Error> {
+        let base = request.other_base().map_or(&self.config.base, Arc::as_ref);
+        base.join(request.target())
     }
 
     /// Waits for a permit and a worker, then for the answer. The answer may come

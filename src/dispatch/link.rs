@@ -9,8 +9,11 @@ use tokio::sync::watch;
 use super::Dispatcher;
 use crate::error::Error;
 
-/// Starts a pager on the thread that it is called on.
-pub(crate) type StartPager = Box<dyn FnOnce() + Send>;
+/// Starts a pager on the thread that it is called on, and gives it what it keeps till its end.
+pub(crate) type StartPager = Box<dyn FnOnce(Keeper) + Send>;
+
+/// What a pager keeps till its end, so that its thread ends with it.
+pub(crate) type Keeper = Option<Box<dyn Send>>;
 
 /// Closed when the thread that a pager was started on is given up. The pager may be
 /// gone then, or stuck.
@@ -20,9 +23,13 @@ pub(crate) type Lifeline = watch::Receiver<()>;
 pub(crate) trait Control: Send + Sync {
     fn dispatcher(&self) -> &Arc<Dispatcher>;
 
-    /// Runs `start` on the thread of a living worker, or on the control thread if there
-    /// is none.
-    fn start_pager(&self, start: StartPager) -> BoxFuture<'static, Result<Lifeline, Error>>;
+    /// Runs `start` on a thread of its `own`, which ends with the pager, or else on the thread
+    /// of a living worker, or on the control thread if there is none.
+    fn start_pager(
+        &self,
+        start: StartPager,
+        own: bool,
+    ) -> BoxFuture<'static, Result<Lifeline, Error>>;
 }
 
 /// A pool that starts on first use.

@@ -17,6 +17,6 @@ pub(crate) use call::{Answer, Call, Effort};
 pub(crate) use circuit::{Circuit, Passage};
 pub(crate) use dispatcher::Dispatcher;
 pub use link::PoolLink;
-pub(crate) use link::{Connect, Control, Lifeline, StartPager};
+pub(crate) use link::{Connect, Control, Keeper, Lifeline, StartPager};
 pub(crate) use tally::{Tally, Waiting};
 pub(crate) use ticket::{Job, Lost, Route, Routes};

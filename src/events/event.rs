@@ -49,6 +49,14 @@ pub enum Event {
         /// The status of its answer, if there was one.
         status: Option<StatusCode>,
     },
+    /// A page of a stream has come to its turn and was read.
+    #[non_exhaustive]
+    PageRead {
+        /// The page, as the API counts pages; where it does not number them, from 1.
+        page: u64,
+        /// How many rows it has.
+        rows: u64,
+    },
     /// The circuit breaker changed its state.
     #[non_exhaustive]
     BreakerChanged {

@@ -120,6 +120,11 @@ impl BaseUrl {
         }
     }
 
+    /// The scheme, the host and the port.
+    pub(crate) fn origin(&self) -> &str {
+        &self.origin
+    }
+
     /// The base URL itself.
     pub(crate) fn as_uri(&self) -> Result<Uri, Error> {
         self.uri("")

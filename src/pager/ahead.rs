@@ -15,28 +15,72 @@ use futures::{
 use tokio::sync::{AcquireError, OwnedSemaphorePermit, Semaphore, mpsc, watch};
 
 use super::{
+    mode::ReadMode,
     reorder::Reorder,
+    strategy::{Address, Seen, Start, Steps},
     target::{Arrival, Target},
 };
-use crate::{dispatch::Dispatcher, error::Error};
+use crate::{
+    dispatch::Dispatcher,
+    error::{Error, ErrorKind},
+};
 
 /// A page on its way to the reader, with its place in the window.
 pub(super) struct Delivery {
     pub(super) page: Result<Arrival, Error>,
-    pub(super) place: OwnedSemaphorePermit,
+    /// Where it is; `None` for what is an error without a request.
+    pub(super) address: Option<Address>,
+    pub(super) place: Option<OwnedSemaphorePermit>,
 }
 
 /// The reader's end: pages in order, several at a time where several are there.
 pub(super) struct Feed {
     pub(super) pages: mpsc::UnboundedReceiver<Vec<Delivery>>,
-    /// How many pages of the set may be asked for.
-    horizon: watch::Sender<u64>,
+    reach: watch::Sender<Reach>,
 }
 
 impl Feed {
-    pub(super) fn set_horizon(&self, pages: u64) {
-        self.horizon.send_if_modified(|told| std::mem::replace(told, pages) != pages);
+    pub(super) fn set_reach(&self, reach: Reach) {
+        self.reach.send_if_modified(|told| {
+            let is_news = !told.covers(&reach);
+            *told = reach;
+            is_news
+        });
     }
+
+    /// As [`set_reach`](Self::set_reach), and wakes the pager in any case.
+    pub(super) fn begin_again(&self, reach: Reach) {
+        self.reach.send_replace(reach);
+    }
+}
+
+/// Which pages of the set may be asked for.
+#[derive(Clone, Copy)]
+pub(super) struct Reach {
+    /// How many, from the first of the set on.
+    pub(super) horizon: u64,
+    /// Where they begin, if they are asked for by their first row.
+    pub(super) steps: Steps,
+}
+
+impl Reach {
+    /// Whether the other one says nothing else. The steps of a read lie on one line, until it
+    /// begins again elsewhere.
+    fn covers(&self, other: &Self) -> bool {
+        self.horizon == other.horizon && self.steps.stride == other.steps.stride
+    }
+}
+
+/// Where the pages are that are asked for.
+enum Course {
+    /// Where their place in the set says.
+    Numbered,
+    /// Where the reach says.
+    ByRow,
+    /// The API does not page.
+    Once,
+    /// Where the page before says: here is the next one, once that is known.
+    Chained { next: Option<Address>, seen: Seen },
 }
 
 /// The pages that are fetched ahead for one stream. It outlives the pager that looks after it.
@@ -48,9 +92,10 @@ pub(super) struct Ahead<T: Send + 'static> {
     pagers: u64,
     /// The page to ask for next.
     next: u64,
-    horizon: u64,
-    /// News of the horizon. It ends when the reader has gone.
-    horizons: BoxStream<'static, u64>,
+    course: Course,
+    reach: Reach,
+    /// News of the reach. It ends when the reader has gone.
+    news: BoxStream<'static, Reach>,
     /// One permit for each page that may be under way or wait for the reader.
     window: Arc<Semaphore>,
     /// The wait for room in the window.
@@ -69,30 +114,41 @@ impl<T: Send + 'static> Ahead<T> {
     pub(super) fn new(
         dispatcher: Arc<Dispatcher>,
         target: Arc<Target<T>>,
-        horizon: u64,
+        start: &Start,
+        reach: Reach,
     ) -> (Self, Feed) {
         let (pages, delivered) = mpsc::unbounded_channel();
-        let (set_horizon, news) = watch::channel(horizon);
-        let horizons = unfold(news, async |mut news| {
+        let (set_reach, news) = watch::channel(reach);
+        let news = unfold(news, async |mut news| {
             news.changed().await.ok()?;
-            let horizon = *news.borrow_and_update();
-            Some((horizon, news))
+            let reach = *news.borrow_and_update();
+            Some((reach, news))
         });
         let ahead = Self {
-            window: Arc::new(Semaphore::new(target.prefetch)),
+            window: Arc::new(Semaphore::new(target.window())),
+            course: Course::of(&target, start),
             dispatcher,
             target,
             pagers: 0,
-            next: 0,
-            horizon,
-            horizons: horizons.boxed(),
+            next: start.index,
+            reach,
+            news: news.boxed(),
             room: None,
             fetches: FuturesUnordered::new(),
-            arrived: Reorder::new(),
+            arrived: Reorder::from(start.index),
             cost: 1,
             pages,
         };
-        (ahead, Feed { pages: delivered, horizon: set_horizon })
+        (ahead, Feed { pages: delivered, reach: set_reach })
+    }
+
+    /// Forgets what was fetched from page `index` on, and what is under way is cancelled. The
+    /// pager goes on there when it is woken.
+    pub(super) fn begin_again(&mut self, index: u64, reach: Reach) {
+        self.fetches.clear();
+        self.arrived = Reorder::from(index);
+        self.next = index;
+        self.reach = reach;
     }
 
     /// Takes in another pager, and returns its number.
@@ -107,14 +163,15 @@ impl<T: Send + 'static> Ahead<T> {
         if pager != self.pagers {
             return Poll::Ready(());
         }
-        while let Poll::Ready(news) = self.horizons.poll_next_unpin(cx) {
+        while let Poll::Ready(news) = self.news.poll_next_unpin(cx) {
             match news {
-                Some(horizon) => self.horizon = horizon,
+                Some(reach) => self.reach = reach,
                 None => return Poll::Ready(()),
             }
         }
         loop {
             while let Poll::Ready(Some((index, delivery))) = self.fetches.poll_next_unpin(cx) {
+                self.follow(index, &delivery);
                 self.arrived.insert(index, delivery);
             }
             if self.hand_over().is_err() {
@@ -138,19 +195,41 @@ impl<T: Send + 'static> Ahead<T> {
         self.pages.send(pages)
     }
 
-    /// Asks for as many pages as the horizon and the window allow, and returns whether
+    /// Takes note of where the page after this one is. A place where the read has been is a
+    /// loop, and the error of the next page.
+    fn follow(&mut self, index: u64, delivery: &Delivery) {
+        let Course::Chained { next, seen } = &mut self.course else { return };
+        let Ok(Arrival { read: Some(read), .. }) = &delivery.page else { return };
+        next.clone_from(&read.next);
+        if next.as_ref().is_some_and(|next| seen.returns_to(next)) {
+            let what = "a page leads back to where the read has been";
+            let page = Err(Error::new(ErrorKind::PageLoop, what));
+            self.arrived.insert(index + 1, Delivery { page, address: next.take(), place: None });
+        }
+    }
+
+    /// Asks for as many pages as the reach and the window allow, and returns whether
     /// it asked for any. A place in the window is taken before the request is made.
     fn ask(&mut self, cx: &mut Context<'_>) -> bool {
         let first = self.next;
-        while self.next < self.horizon {
+        while self.next < self.reach.horizon && self.may_ask() {
             let Some(place) = self.place(cx) else { break };
-            let page = self.target.fetch(&self.dispatcher, self.next, None);
             let index = self.next;
-            self.fetches
-                .push(Box::pin(async move { (index, Delivery { page: page.await, place }) }));
+            let Some(address) = self.course.turn_to(index, &self.reach) else { break };
+            let page = self.target.fetch(&self.dispatcher, index, address.clone(), None);
+            self.fetches.push(Box::pin(async move {
+                let page = page.await;
+                (index, Delivery { page, address: Some(address), place: Some(place) })
+            }));
             self.next += 1;
         }
         self.next > first
+    }
+
+    /// Whether it is known where the next page is, and the mode allows to ask for it.
+    fn may_ask(&self) -> bool {
+        let is_free = self.target.mode != ReadMode::Overlap || self.fetches.is_empty();
+        is_free && self.course.is_known()
     }
 
     /// A place in the window, or `None` until there is room.
@@ -164,5 +243,34 @@ impl<T: Send + 'static> Ahead<T> {
         let Poll::Ready(place) = self.room.as_mut()?.as_mut().poll(cx) else { return None };
         self.room = None;
         place.ok()
+    }
+}
+
+impl Course {
+    fn of<T: Send + 'static>(target: &Target<T>, start: &Start) -> Self {
+        match &start.address {
+            Address::Page(_) => Self::Numbered,
+            Address::Offset(_) => Self::ByRow,
+            Address::Start if !target.paging.is_paged() => Self::Once,
+            first => {
+                let mut seen = Seen::default();
+                seen.returns_to(first);
+                Self::Chained { next: Some(first.clone()), seen }
+            }
+        }
+    }
+
+    fn is_known(&self) -> bool {
+        !matches!(self, Self::Chained { next: None, .. })
+    }
+
+    /// Where page `index` is, which is the next one.
+    fn turn_to(&mut self, index: u64, reach: &Reach) -> Option<Address> {
+        match self {
+            Self::Numbered => Some(Address::Page(index)),
+            Self::ByRow => Some(Address::Offset(reach.steps.row_of(index))),
+            Self::Once => Some(Address::Start),
+            Self::Chained { next, .. } => next.take(),
+        }
     }
 }

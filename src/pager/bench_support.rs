@@ -67,13 +67,13 @@ impl<T: Send + 'static> Pages<T> {
     fn sheet(&self, body: &Bytes) -> Result<Sheet, Error> {
         let effort = Effort { attempts: 1, elapsed: Duration::ZERO };
         let response = Response::new(StatusCode::OK, body.clone());
-        self.0.sheet(Arrival { response, effort })
+        self.0.sheet(Arrival { response, effort, read: None })
     }
 }
 
 /// Takes in things with these indices, and hands each out when its turn has come.
 pub fn reorder(arrivals: impl IntoIterator<Item = u64>, mut each: impl FnMut(u64)) {
-    let mut window = Reorder::new();
+    let mut window = Reorder::from(0);
     for index in arrivals {
         window.insert(index, index);
         while let Some(index) = window.pop() {

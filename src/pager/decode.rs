@@ -16,6 +16,7 @@ use serde_json::value::RawValue;
 use super::{
     envelope::{Envelope, Meta},
     outline::{Outline, first_item, outline},
+    strategy::Pointer,
 };
 use crate::{
     error::{Error, ErrorKind},
@@ -74,6 +75,13 @@ impl<D: ItemDecoder> PageDecoder<D::Item> for D {
         }
         Ok(())
     }
+}
+
+/// What a page is but its items.
+pub(super) struct Survey {
+    pub(super) items: usize,
+    pub(super) meta: Meta,
+    pub(super) pointer: Pointer,
 }
 
 /// A page whose items are taken one at a time.
@@ -144,37 +152,45 @@ impl Leaf {
     pub(crate) fn meta(&self, envelope: &Envelope) -> Result<Meta, Error> {
         // The page as it would be without its items.
         let around = self.first.map(|first| [&self.text[..first], &self.text[self.at..]].concat());
-        self.look_through(envelope, around.as_deref().unwrap_or(&self.text)).map(|(_, meta)| meta)
+        let around = around.as_deref().unwrap_or(&self.text);
+        self.look_through(envelope, &[], around).map(|survey| survey.meta)
     }
 
-    /// How many items the page has and what it says about the set, without building any.
+    /// How many items the page has, what it says about the set, and what it has at `pointer`,
+    /// without building any item.
     ///
     /// # Errors
     /// [`ErrorKind::Decode`] when there is no list of items, more than one, or anything is
     /// not as it should be.
-    pub(crate) fn survey(&self, envelope: &Envelope) -> Result<(usize, Meta), Error> {
-        self.look_through(envelope, &self.text)
+    pub(super) fn survey(&self, envelope: &Envelope, pointer: &[String]) -> Result<Survey, Error> {
+        self.look_through(envelope, pointer, &self.text)
     }
 
-    fn look_through(&self, envelope: &Envelope, page: &str) -> Result<(usize, Meta), Error> {
+    pub(super) fn response(&self) -> &Response {
+        &self.response
+    }
+
+    fn look_through(
+        &self,
+        envelope: &Envelope,
+        pointer: &[String],
+        page: &str,
+    ) -> Result<Survey, Error> {
         let response = &self.response;
         let is_empty = response.status() == StatusCode::NO_CONTENT || self.text.is_empty();
         let outlined = if is_empty && envelope.no_content_is_empty {
             Outline { lists: 1, ..Outline::default() }
         } else {
-            outline(envelope, page).map_err(|source| mismatch(response, source))?
+            outline(envelope, pointer, page).map_err(|source| mismatch(response, source))?
         };
         if outlined.lists != 1 {
             let number = if outlined.lists == 0 { "no" } else { "more than one" };
             let path = envelope.items.join(".");
             return Err(mismatch(response, format!("there is {number} list at `{path}`")));
         }
-        let in_header = || {
-            let name = envelope.total_header.as_ref()?;
-            response.headers().get(name)?.to_str().ok()?.trim().parse().ok()
-        };
-        let total = outlined.total.or_else(in_header).or(outlined.meta.total);
-        Ok((outlined.items, Meta { total, ..outlined.meta }))
+        let Outline { items, meta, total, pointer, .. } = outlined;
+        let total = total.or_else(|| envelope.total_in(response.headers())).or(meta.total);
+        Ok(Survey { items, meta: Meta { total, ..meta }, pointer })
     }
 }
 
@@ -329,7 +345,7 @@ mod tests {
         let body = r#"{"data":[1,{"a":[2]},"x"],"pagination":{"total":9}}"#;
         let response = Response::new(StatusCode::OK, body);
         let surveyed = Leaf::open(&Envelope::default(), response.clone()).unwrap();
-        let (items, meta) = surveyed.survey(&Envelope::default()).unwrap();
+        let Survey { items, meta, .. } = surveyed.survey(&Envelope::default(), &[]).unwrap();
         let read = read(&Envelope::default(), response).unwrap();
         assert_eq!((items, meta), (read.items.len(), read.meta));
     }

@@ -3,6 +3,7 @@
 
 use std::{borrow::Cow, fmt};
 
+use http::{HeaderMap, header::CONTENT_RANGE};
 use serde::{
     Deserialize, Deserializer,
     de::{IgnoredAny, MapAccess, SeqAccess, Visitor},
@@ -34,6 +35,7 @@ pub struct Envelope {
     pub(super) pagination: Vec<String>,
     pub(super) total: Option<Vec<String>>,
     pub(super) total_header: Option<String>,
+    pub(super) has_next: Vec<String>,
     pub(super) no_content_is_empty: bool,
 }
 
@@ -53,6 +55,7 @@ impl Envelope {
             pagination: keys("pagination"),
             total: None,
             total_header: None,
+            has_next: Vec::new(),
             no_content_is_empty: false,
         }
     }
@@ -79,10 +82,20 @@ impl Envelope {
         self
     }
 
-    /// The response header that holds the number of items in the whole set.
+    /// The response header that holds the number of items in the whole set: a number, or
+    /// for `Content-Range` the complete length of `items 0-9/95` (RFC 9110 section 14.4),
+    /// where `*` is unknown. A range of bytes says nothing about items.
     #[must_use]
     pub fn total_in_header(mut self, name: &str) -> Self {
         self.total_header = Some(name.to_ascii_lowercase());
+        self
+    }
+
+    /// Where a flag says whether further pages follow, such as `has_more`, when it is not
+    /// `has_next` in the `pagination` object.
+    #[must_use]
+    pub fn has_next_at(mut self, path: &str) -> Self {
+        self.has_next = keys(path);
         self
     }
 
@@ -94,6 +107,18 @@ impl Envelope {
         self
     }
 
+    /// The number of items in the whole set, as far as `headers` hold it.
+    pub(super) fn total_in(&self, headers: &HeaderMap) -> Option<u64> {
+        let name = self.total_header.as_ref()?;
+        let value = headers.get(name)?.to_str().ok()?.trim();
+        if name != CONTENT_RANGE.as_str() {
+            return value.parse().ok();
+        }
+        let (range, total) = value.rsplit_once('/')?;
+        let is_of_bytes = range.get(..5).is_some_and(|unit| unit.eq_ignore_ascii_case("bytes"));
+        total.trim().parse().ok().filter(|_| !is_of_bytes)
+    }
+
     /// The same envelope with the items in the list under `key` of the body.
     pub(crate) fn with_items_under(mut self, key: &str) -> Self {
         self.items = vec![key.to_owned()];
@@ -102,7 +127,7 @@ impl Envelope {
     }
 }
 
-fn keys(path: &str) -> Vec<String> {
+pub(super) fn keys(path: &str) -> Vec<String> {
     path.split('.').filter(|key| !key.is_empty()).map(str::to_owned).collect()
 }
 
@@ -131,7 +156,7 @@ impl Hint {
         if let Self::Count(count) = self { Some(count) } else { None }
     }
 
-    fn flag(self) -> Option<bool> {
+    pub(super) fn flag(self) -> Option<bool> {
         if let Self::Flag(flag) = self { Some(flag) } else { None }
     }
 
@@ -196,5 +221,32 @@ impl<'de> Visitor<'de> for HintVisitor {
             }
         }
         Ok(Hint::Set(meta))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_content_range_gives_the_total_of_items_and_never_of_bytes() {
+        let envelope = Envelope::default().total_in_header("Content-Range");
+        for (value, total) in [
+            ("items 0-9/95", Some(95)),
+            ("0-9/95", Some(95)),
+            ("items */95", Some(95)),
+            ("rows 0-9/ 95 ", Some(95)),
+            ("items 0-9/*", None),
+            ("bytes 0-9/95", None),
+            ("BYTES 0-9/95", None),
+            ("items 0-9", None),
+            ("95", None),
+            ("items 0-9/-1", None),
+            ("", None),
+        ] {
+            let mut headers = HeaderMap::new();
+            headers.insert("content-range", value.parse().unwrap());
+            assert_eq!(envelope.total_in(&headers), total, "{value:?}");
+        }
     }
 }

@@ -10,16 +10,22 @@ mod decode;
 mod envelope;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod fuzzing;
+mod mode;
 mod outline;
 mod reader;
 mod reorder;
+mod source;
 mod strategy;
 mod stream;
 mod target;
+mod token;
 
 pub(crate) use decode::{ItemDecoder, Page, Typed, decode_item};
 pub use envelope::Envelope;
 pub(crate) use envelope::Meta;
-pub use strategy::Paging;
+pub use mode::ReadMode;
+pub(crate) use strategy::Address;
+pub use strategy::{PageRequest, PageStrategy, PageView, Paging};
 pub use stream::PaginatedStream;
 pub(crate) use target::fetch_page;
+pub use token::ResumeToken;

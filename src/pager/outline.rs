@@ -9,7 +9,10 @@ use serde::{
 };
 use serde_json::value::RawValue;
 
-use super::envelope::{Envelope, Hint, Meta};
+use super::{
+    envelope::{Envelope, Hint, Meta},
+    strategy::Pointer,
+};
 
 /// What a page is but its items.
 #[derive(Default)]
@@ -22,16 +25,24 @@ pub(super) struct Outline {
     pub(super) meta: Meta,
     /// The total at a place of its own.
     pub(super) total: Option<u64>,
+    /// What names the next page.
+    pub(super) pointer: Pointer,
 }
 
 /// Walks through `page`, which may have been relieved of its items, and counts those it has.
-pub(super) fn outline(envelope: &Envelope, page: &str) -> serde_json::Result<Outline> {
+/// The next page is named at `pointer`, or nowhere if that is empty.
+pub(super) fn outline(
+    envelope: &Envelope,
+    pointer: &[String],
+    page: &str,
+) -> serde_json::Result<Outline> {
     let mut found = Found::default();
     let mut json = serde_json::Deserializer::from_str(page);
-    Walk::new(envelope, &mut found).deserialize(&mut json)?;
+    Walk::new(envelope, pointer, &mut found).deserialize(&mut json)?;
     json.end()?;
-    let Found { lists, items, meta, total, .. } = found;
-    Ok(Outline { lists, items, meta, total })
+    let Found { lists, items, mut meta, total, has_next, pointer, .. } = found;
+    meta.has_next = has_next.or(meta.has_next);
+    Ok(Outline { lists, items, meta, total, pointer })
 }
 
 /// The offset of the first item in `page`. `None` where there is none, whatever the reason.
@@ -39,19 +50,17 @@ pub(super) fn first_item(envelope: &Envelope, page: &str) -> Option<usize> {
     let mut found = Found { stops_at_item: true, ..Found::default() };
     let mut json = serde_json::Deserializer::from_str(page);
     // Ends with an error when it is found.
-    let _ = Walk::new(envelope, &mut found).deserialize(&mut json);
+    let _ = Walk::new(envelope, &[], &mut found).deserialize(&mut json);
     Some(found.item?.get().as_ptr().addr() - page.as_ptr().addr())
 }
 
-// What a walk looks for: the index of each path in `paths`.
+// What a walk looks for: the index of each path.
 const ITEMS: usize = 0;
 const PAGINATION: usize = 1;
 const TOTAL: usize = 2;
-const TARGETS: usize = 3;
-
-fn paths(envelope: &Envelope) -> [&[String]; TARGETS] {
-    [&envelope.items, &envelope.pagination, envelope.total.as_deref().unwrap_or_default()]
-}
+const HAS_NEXT: usize = 3;
+const POINTER: usize = 4;
+const TARGETS: usize = 5;
 
 #[derive(Default)]
 struct Found<'de> {
@@ -61,11 +70,14 @@ struct Found<'de> {
     items: usize,
     meta: Meta,
     total: Option<u64>,
+    has_next: Option<bool>,
+    pointer: Pointer,
 }
 
 /// One level of the way from the root to what the envelope names.
 struct Walk<'a, 'de> {
     envelope: &'a Envelope,
+    paths: [&'a [String]; TARGETS],
     found: &'a mut Found<'de>,
     /// Which paths have led here so far.
     matching: [bool; TARGETS],
@@ -73,8 +85,22 @@ struct Walk<'a, 'de> {
 }
 
 impl<'a, 'de> Walk<'a, 'de> {
-    fn new(envelope: &'a Envelope, found: &'a mut Found<'de>) -> Self {
-        Self { envelope, found, matching: [true; TARGETS], depth: 0 }
+    fn new(envelope: &'a Envelope, pointer: &'a [String], found: &'a mut Found<'de>) -> Self {
+        let total = envelope.total.as_deref().unwrap_or_default();
+        let paths = [&envelope.items, &envelope.pagination, total, &envelope.has_next, pointer];
+        Self { envelope, paths, found, matching: [true; TARGETS], depth: 0 }
+    }
+
+    /// The way ends before its goal: an error on the way to the items, and otherwise a hint
+    /// that is not there.
+    fn end<E: de::Error>(&self, at: de::Unexpected<'_>) -> Result<(), E> {
+        if self.matching[ITEMS] { Err(E::invalid_type(at, self)) } else { Ok(()) }
+    }
+
+    /// The next level, where these paths lead to.
+    fn deeper(&mut self, matching: [bool; TARGETS]) -> Walk<'_, 'de> {
+        let Self { envelope, paths, depth, .. } = *self;
+        Walk { envelope, paths, found: &mut *self.found, matching, depth: depth + 1 }
     }
 }
 
@@ -97,35 +123,70 @@ impl<'de> Visitor<'de> for Walk<'_, 'de> {
     }
 
     fn visit_seq<S: SeqAccess<'de>>(self, seq: S) -> Result<(), S::Error> {
-        if self.depth > 0 || !self.envelope.accepts_bare_array {
-            return Err(de::Error::invalid_type(de::Unexpected::Seq, &self));
+        if self.depth == 0 && self.envelope.accepts_bare_array {
+            return List(self.found).visit_seq(seq);
         }
-        List(self.found).visit_seq(seq)
+        self.end(de::Unexpected::Seq)?;
+        IgnoredAny.visit_seq(seq).map(drop)
     }
 
-    fn visit_map<M: MapAccess<'de>>(self, mut map: M) -> Result<(), M::Error> {
-        let paths = paths(self.envelope);
+    fn visit_unit<E: de::Error>(self) -> Result<(), E> {
+        self.end(de::Unexpected::Unit)
+    }
+
+    fn visit_bool<E: de::Error>(self, value: bool) -> Result<(), E> {
+        self.end(de::Unexpected::Bool(value))
+    }
+
+    fn visit_u64<E: de::Error>(self, value: u64) -> Result<(), E> {
+        self.end(de::Unexpected::Unsigned(value))
+    }
+
+    fn visit_i64<E: de::Error>(self, value: i64) -> Result<(), E> {
+        self.end(de::Unexpected::Signed(value))
+    }
+
+    fn visit_f64<E: de::Error>(self, value: f64) -> Result<(), E> {
+        self.end(de::Unexpected::Float(value))
+    }
+
+    fn visit_str<E: de::Error>(self, value: &str) -> Result<(), E> {
+        self.end(de::Unexpected::Str(value))
+    }
+
+    fn visit_map<M: MapAccess<'de>>(mut self, mut map: M) -> Result<(), M::Error> {
         while let Some(key) = map.next_key::<Cow<'de, str>>()? {
             let mut matching = self.matching;
             let mut leaf = None;
-            for (target, path) in paths.iter().enumerate() {
+            for (target, path) in self.paths.iter().enumerate() {
                 matching[target] &= path.get(self.depth).is_some_and(|wanted| *wanted == key);
                 if matching[target] && path.len() == self.depth + 1 {
                     leaf = Some(target);
+                    matching[target] = false;
                 }
             }
             match leaf {
                 Some(ITEMS) => map.next_value_seed(List(self.found))?,
+                // Something else that is wanted may lie within it.
+                Some(PAGINATION) if matching.contains(&true) => {
+                    let pagination = map.next_value::<&RawValue>()?.get();
+                    self.found.meta = serde_json::from_str::<Hint>(pagination)
+                        .map_err(de::Error::custom)?
+                        .set()
+                        .unwrap_or_default();
+                    if pagination.starts_with('{') {
+                        let mut within = serde_json::Deserializer::from_str(pagination);
+                        let walk = self.deeper(matching);
+                        walk.deserialize(&mut within).map_err(de::Error::custom)?;
+                    }
+                }
                 Some(PAGINATION) => {
                     self.found.meta = map.next_value::<Hint>()?.set().unwrap_or_default()
                 }
                 Some(TOTAL) => self.found.total = map.next_value::<Hint>()?.count(),
-                _ if matching.contains(&true) => map.next_value_seed(Walk {
-                    envelope: self.envelope,
-                    found: &mut *self.found,
-                    matching,
-                    depth: self.depth + 1,
-                })?,
+                Some(HAS_NEXT) => self.found.has_next = map.next_value::<Hint>()?.flag(),
+                Some(POINTER) => self.found.pointer = Pointer::read(map.next_value()?),
+                _ if matching.contains(&true) => map.next_value_seed(self.deeper(matching))?,
                 _ => {
                     map.next_value::<IgnoredAny>()?;
                 }

@@ -1,38 +1,33 @@
 //! The reader of one stream, on the consumer's side: takes pages from the pager's feed,
 //! builds their items as they are wanted, lets the plan judge each page in its turn, and
-//! tells the pager how far the set reaches. If the pager dies with its thread, the reader
-//! starts another where it stands.
+//! tells the pager how far the set reaches.
 
 use std::{
     collections::VecDeque,
-    pin::pin,
-    sync::{Arc, Mutex},
+    sync::Arc,
     task::{Context, Poll, ready},
-    vec,
 };
 
 use bytes::Bytes;
-use futures::future::{BoxFuture, select};
 use http::StatusCode;
-use tokio::sync::oneshot;
+use tokio::sync::OwnedSemaphorePermit;
 
 use super::{
-    actor,
-    ahead::{Ahead, Delivery, Feed},
+    ahead::{Delivery, Reach},
     decode::same_items,
     envelope::Meta,
-    strategy::{Plan, Verdict},
-    target::{Sheet, Target},
+    mode::ReadMode,
+    source::Source,
+    strategy::{Address, Plan, Sight, Verdict},
+    target::{Arrival, ReadAhead, Sheet, Target},
+    token::Position,
 };
 use crate::{
     dispatch::{Control, PoolLink},
     error::{Error, ErrorKind},
+    events::Event,
     priority::Priority,
 };
-
-/// So many pagers in a row may die without a page, which bounds those that die of themselves:
-/// a call that kills its worker is bounded before.
-const MAX_DEATHS: u32 = 100;
 
 /// Reads one paged endpoint in order.
 pub(super) struct Reader<T: Send + 'static> {
@@ -48,6 +43,15 @@ pub(super) struct Reader<T: Send + 'static> {
     at_hand: u64,
     /// The page with further ones.
     sheet: Option<(Sheet, Judged)>,
+    /// Where the stream stands, but for the items taken of the page at hand.
+    position: Position,
+    /// Where the page after the one at hand is; `None` after the last.
+    following: Option<Address>,
+    /// How many of the next items to be built were taken before the read was resumed.
+    skip: u64,
+    /// The place in the window of the page at hand, where no other may be asked for until it
+    /// is consumed.
+    held: Option<OwnedSemaphorePermit>,
     /// What ends the stream once the items at hand were taken.
     failure: Option<Error>,
     /// The body of the last page.
@@ -56,8 +60,6 @@ pub(super) struct Reader<T: Send + 'static> {
     expected: usize,
     /// `None` when the last page was taken.
     source: Option<Source<T>>,
-    /// How many pagers have died since the last page.
-    deaths: u32,
 }
 
 /// When a page whose items are being built is judged.
@@ -71,49 +73,52 @@ enum Judged {
 /// serves the next.
 pub(super) const BUILT_AHEAD: usize = 4;
 
-/// Where pages come from.
-struct Source<T: Send + 'static> {
-    ahead: Arc<Mutex<Ahead<T>>>,
-    feed: Feed,
-    /// What has been taken from the feed.
-    batch: vec::IntoIter<Delivery>,
-    pager: Pager,
-}
-
-/// Who drives the fetching.
-enum Pager {
-    /// Another one starts in place of a dead one.
-    Starting(BoxFuture<'static, Result<BoxFuture<'static, ()>, Error>>),
-    /// Resolves when the pager is gone, or stuck on a thread that is given up.
-    Running(BoxFuture<'static, ()>),
-}
-
 impl<T: Send + 'static> Reader<T> {
-    /// Starts the pool, if it has not started, and a pager.
-    pub(super) async fn open(link: PoolLink, mut target: Target<T>) -> Result<Self, Error> {
+    /// Starts the pool, if it has not started, and a pager, and goes on at `position`.
+    pub(super) async fn open(
+        link: PoolLink,
+        mut target: Target<T>,
+        position: Position,
+    ) -> Result<Self, Error> {
+        target.paging.check()?;
         target.priority = target.priority.or_else(Priority::of_scope);
+        let start = position.start(&target.paging)?;
         let control = link.0.connect().await?;
         let target = Arc::new(target);
-        let plan = Plan::new(target.paging.clone());
-        let dispatcher = Arc::clone(control.dispatcher());
-        let (ahead, feed) = Ahead::new(dispatcher, Arc::clone(&target), plan.horizon());
-        let ahead = Arc::new(Mutex::new(ahead));
-        let pager = Pager::Running(start(Arc::clone(&control), Arc::clone(&ahead)).await?);
-        let batch = Vec::new().into_iter();
+        let plan = Plan::new(target.paging.clone(), start.as_ref().unwrap_or(&target.start()));
+        let source = match &start {
+            Some(start) => Some(Source::open(&control, &target, start, reach(&plan)).await?),
+            None => None,
+        };
         Ok(Self {
             control,
             target,
+            index: start.map_or(0, |start| start.index),
             plan,
-            index: 0,
             items: VecDeque::new(),
             at_hand: 0,
             sheet: None,
+            skip: position.taken,
+            position,
+            following: None,
+            held: None,
             failure: None,
             previous: None,
             expected: 0,
-            source: Some(Source { ahead, feed, batch, pager }),
-            deaths: 0,
+            source,
         })
+    }
+
+    /// Where the stream stands: after the last item that it has handed out.
+    pub(super) fn position(&self) -> Position {
+        let taken = self.taken().unwrap_or(self.position.taken);
+        Position { taken, full: self.plan.full(), ..self.position.clone() }
+    }
+
+    /// How many items of the page at hand were taken.
+    fn taken(&self) -> Option<u64> {
+        let (sheet, _) = self.sheet.as_ref()?;
+        Some((sheet.built() - self.items.len()) as u64 + self.skip)
     }
 
     /// The next item. `None` after the last.
@@ -154,21 +159,47 @@ impl<T: Send + 'static> Reader<T> {
             self.items.reserve(most.min(self.expected));
             let built = self.target.build(sheet, most, &mut self.items);
             self.failure = built.err();
+            if self.skip > 0 {
+                self.pass_over(most);
+            }
+        }
+    }
+
+    /// Leaves out the items that were taken before the read was resumed.
+    #[cold]
+    fn pass_over(&mut self, most: usize) {
+        while self.skip > 0 {
+            let most_skipped = usize::try_from(self.skip).unwrap_or(usize::MAX);
+            let skipped = self.items.drain(..most_skipped.min(self.items.len())).count();
+            self.skip -= skipped as u64;
+            if skipped == 0 {
+                // The page has fewer items than were taken of it.
+                self.skip = 0;
+            } else if self.items.is_empty() && self.failure.is_none() {
+                let Some((sheet, _)) = &mut self.sheet else { return };
+                self.failure = self.target.build(sheet, most, &mut self.items).err();
+            }
         }
     }
 
     /// Turns to the next page, when all items at hand were taken. The error is the stream's
     /// end: `None` after the last page.
     fn poll_turn(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Option<Error>>> {
+        self.held = None;
+        self.position.taken = self.taken().unwrap_or(self.position.taken);
+        let is_consumed = self.sheet.is_some();
         let failure = self.failure.take();
         let concluded = match (failure, self.sheet.take()) {
             (Some(error), _) => Err(error),
             (None, None | Some((_, Judged::Already))) => Ok(()),
             (None, Some((sheet, Judged::AtItsEnd))) => {
                 let meta = self.target.meta(&sheet);
-                meta.and_then(|meta| self.conclude(sheet.built(), &meta, false).map(drop))
+                meta.and_then(|meta| self.conclude(sheet.built(), &meta, false, None).map(drop))
             }
         };
+        if is_consumed && concluded.is_ok() {
+            self.position.go_to(self.index, self.following.take());
+        }
         let Some(delivery) = (match concluded {
             Ok(()) => ready!(self.poll_delivery(cx)).transpose().map_err(Some)?,
             Err(error) => return Poll::Ready(Err(Some(self.on_page(error)))),
@@ -180,65 +211,76 @@ impl<T: Send + 'static> Reader<T> {
 
     /// The page whose turn it is. `None` after the last.
     fn poll_delivery(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Delivery, Error>>> {
-        let Some(source) = &mut self.source else { return Poll::Ready(None) };
-        loop {
-            if let Some(delivery) = source.batch.next() {
-                self.deaths = 0;
-                return Poll::Ready(Some(Ok(delivery)));
-            }
-            if let Poll::Ready(Some(pages)) = source.feed.pages.poll_recv(cx) {
-                source.batch = pages.into_iter();
-                continue;
-            }
-            match &mut source.pager {
-                Pager::Starting(starting) => match ready!(starting.as_mut().poll(cx)) {
-                    Ok(running) => source.pager = Pager::Running(running),
-                    Err(error) => return Poll::Ready(Some(Err(error))),
-                },
-                Pager::Running(running) => {
-                    ready!(running.as_mut().poll(cx));
-                    self.deaths += 1;
-                    if self.deaths > MAX_DEATHS {
-                        return Poll::Ready(Some(Err(Error::gone())));
-                    }
-                    let starting = start(Arc::clone(&self.control), Arc::clone(&source.ahead));
-                    source.pager = Pager::Starting(Box::pin(starting));
-                }
-            }
+        match &mut self.source {
+            Some(source) => source.poll(cx).map(Some),
+            None => Poll::Ready(None),
         }
     }
 
     /// Takes in the page whose turn it is. Its place is free again once the page is judged,
     /// so that none is asked for in its stead if it is the last.
-    fn take(&mut self, Delivery { page, place: _place }: Delivery) -> Result<(), Error> {
+    fn take(&mut self, Delivery { page, address, mut place }: Delivery) -> Result<(), Error> {
         self.at_hand = self.index;
-        let arrival = match page {
+        if address.is_some() {
+            self.position.address = address;
+        }
+        let mut arrival = match page {
             Err(error) if self.is_end(&error) => {
                 self.source = None;
+                self.position.go_to(self.index, None);
                 return Ok(());
             }
             page => page?,
         };
-        let body = arrival.response.body().clone();
-        let is_same = |previous: Bytes| same_items(&self.target.envelope, &previous, &body);
-        let repeats = self.previous.replace(body.clone()).is_some_and(is_same);
+        if self.target.mode == ReadMode::Sequential {
+            self.held = place.take();
+        }
+        let read = arrival.read.take();
+        let repeats = self.repeats(&arrival);
         let sheet = self.target.sheet(arrival)?;
         if !repeats && sheet.has_items() && self.plan.is_promised(self.index) {
             self.sheet = Some((sheet, Judged::AtItsEnd));
             return Ok(());
         }
-        let (items, meta) = self.target.survey(&sheet)?;
-        if self.conclude(items, &meta, repeats)? {
+        let (items, meta, next) = match read {
+            Some(ReadAhead { items, meta, next }) => (items, meta, next),
+            None => {
+                let (items, meta) = self.target.survey(&sheet)?;
+                (items, meta, None)
+            }
+        };
+        if self.conclude(items, &meta, repeats, next)? {
             self.sheet = Some((sheet, Judged::Already));
+        } else {
+            self.position.go_to(self.index, None);
         }
         Ok(())
     }
 
-    /// Judges the page whose turn it was, and returns whether its items are of the set.
-    fn conclude(&mut self, items: usize, meta: &Meta, repeats: bool) -> Result<bool, Error> {
-        self.control.dispatcher().tally().page(items);
+    /// Whether a page has the items of the one before it.
+    fn repeats(&mut self, arrival: &Arrival) -> bool {
+        let body = arrival.response.body();
+        let is_same = |previous: Bytes| same_items(&self.target.envelope, &previous, body);
+        self.previous.replace(body.clone()).is_some_and(is_same)
+    }
+
+    /// Judges the page whose turn it was, and returns whether its items are of the set. `next`
+    /// is the place of the next page, if this one names it.
+    fn conclude(
+        &mut self,
+        items: usize,
+        meta: &Meta,
+        repeats: bool,
+        next: Option<Address>,
+    ) -> Result<bool, Error> {
+        let dispatcher = self.control.dispatcher();
+        dispatcher.tally().page(items);
+        let page = self.plan.paging().number(self.index);
+        dispatcher.events().emit(|| Event::PageRead { page, rows: items as u64 });
         self.expected = items;
-        let verdict = self.plan.observe(self.index, items, meta, repeats);
+        let is_followed = next.is_some();
+        let sight = Sight { index: self.index, items, meta, repeats, is_followed };
+        let verdict = self.plan.observe(&sight);
         match verdict {
             Verdict::Loop => {
                 let what = "the server sends the same page again";
@@ -253,9 +295,14 @@ impl<T: Send + 'static> Reader<T> {
                 return Err(Error::new(ErrorKind::SetChanged, what));
             }
             Verdict::Last | Verdict::Past => self.source = None,
-            Verdict::More => {
-                if let Some(source) = &self.source {
-                    source.feed.set_horizon(self.plan.horizon());
+            Verdict::More | Verdict::Elsewhere => {
+                let reach = reach(&self.plan);
+                self.following = next.or_else(|| self.plan.address(self.index + 1));
+                if let Some(source) = &mut self.source {
+                    match verdict {
+                        Verdict::Elsewhere => source.begin_again(self.index + 1, reach),
+                        _ => source.set_reach(reach),
+                    }
                 }
             }
         }
@@ -272,15 +319,6 @@ impl<T: Send + 'static> Reader<T> {
     }
 }
 
-/// Starts a pager, and returns what resolves when it is lost.
-async fn start<T: Send + 'static>(
-    control: Arc<dyn Control>,
-    ahead: Arc<Mutex<Ahead<T>>>,
-) -> Result<BoxFuture<'static, ()>, Error> {
-    let (alive, gone) = oneshot::channel();
-    let mut lifeline = control.start_pager(Box::new(move || actor::start(ahead, alive))).await?;
-    Ok(Box::pin(async move {
-        let given_up = async { while lifeline.changed().await.is_ok() {} };
-        select(pin!(given_up), gone).await;
-    }))
+fn reach(plan: &Plan) -> Reach {
+    Reach { horizon: plan.horizon(), steps: plan.steps() }
 }

@@ -9,8 +9,9 @@ pub(super) struct Reorder<T> {
 }
 
 impl<T> Reorder<T> {
-    pub(super) fn new() -> Self {
-        Self { next: 0, window: VecDeque::new() }
+    /// Waits for `next` first.
+    pub(super) fn from(next: u64) -> Self {
+        Self { next, window: VecDeque::new() }
     }
 
     /// Takes in what has this index. An index that has already left is dropped.
@@ -46,7 +47,7 @@ mod tests {
     proptest! {
         #[test]
         fn whatever_the_order_of_arrival_all_leave_in_order(arrivals in Just((0_u64..64).collect::<Vec<_>>()).prop_shuffle()) {
-            let mut reorder = Reorder::new();
+            let mut reorder = Reorder::from(0);
             let mut left = Vec::new();
             for index in arrivals {
                 reorder.insert(index, index * 7);
@@ -58,7 +59,7 @@ mod tests {
 
     #[test]
     fn what_has_left_does_not_come_back() {
-        let mut reorder = Reorder::new();
+        let mut reorder = Reorder::from(0);
         reorder.insert(0, 'a');
         assert_eq!(reorder.pop(), Some('a'));
         reorder.insert(0, 'b');

@@ -13,16 +13,19 @@ use serde::de::DeserializeOwned;
 use super::{
     decode::{ItemDecoder, Typed},
     envelope::Envelope,
+    mode::ReadMode,
     reader::Reader,
-    strategy::Paging,
+    strategy::{Paging, Start},
     target::Target,
+    token::{Position, ResumeToken},
 };
 use crate::{dispatch::PoolLink, error::Error, priority::Priority};
 
 /// The items of a paged endpoint, in server order.
 ///
 /// Nothing is asked for before the stream is first polled. The first page is asked
-/// for alone; after it, pages are fetched in parallel, at most
+/// for alone; after it, pages are fetched in parallel as far as [`Paging`] and
+/// [`mode`](Self::mode) allow, at most
 /// [`prefetch`](Self::prefetch) of them under way or waiting, and delivered in
 /// order. A consumer that stops reading stops the requests; dropping the stream
 /// cancels them.
@@ -50,14 +53,14 @@ pub struct PaginatedStream<T: Send + 'static = serde_json::Value> {
 /// Where a stream stands.
 enum State<T: Send + 'static> {
     /// Not polled yet.
-    Idle { link: PoolLink, target: Target<T> },
+    Idle { link: PoolLink, target: Target<T>, resumed: Option<Position> },
     /// The pool starts, if it has not yet, and then the pager. A failure is
     /// yielded, then the stream is done.
-    Opening(BoxFuture<'static, Result<Reader<T>, Error>>),
+    Opening { opening: BoxFuture<'static, Result<Reader<T>, Error>>, start: Position },
     /// Pages come in.
     Reading(Box<Reader<T>>),
     /// The last item or the one error was yielded.
-    Done,
+    Done(Position),
 }
 
 impl PaginatedStream<serde_json::Value> {
@@ -71,10 +74,10 @@ impl PaginatedStream<serde_json::Value> {
     #[must_use]
     pub fn items_as<T: DeserializeOwned + Send + 'static>(self) -> PaginatedStream<T> {
         let state = match self.state {
-            State::Idle { link, target } => {
-                State::Idle { link, target: target.decoded_by(Typed::<T>::new()) }
+            State::Idle { link, target, resumed } => {
+                State::Idle { link, target: target.decoded_by(Typed::<T>::new()), resumed }
             }
-            _ => State::Done,
+            state => State::Done(state.position()),
         };
         PaginatedStream { state }
     }
@@ -88,7 +91,15 @@ impl<T: Send + 'static> PaginatedStream<T> {
         decoder: D,
     ) -> Self {
         let target = Target::new(endpoint.into(), decoder);
-        Self { state: State::Idle { link: pool.into(), target } }
+        Self { state: State::Idle { link: pool.into(), target, resumed: None } }
+    }
+
+    /// The rows from this one on, counted from 0, where rows are asked for by their offset.
+    pub(crate) fn beginning_at_row(mut self, row: u64) -> Self {
+        if let State::Idle { resumed, .. } = &mut self.state {
+            *resumed = Some(Position::of(Start::at_row(row)));
+        }
+        self
     }
 
     /// At most this many pages are under way or wait for the consumer: 3 by
@@ -125,6 +136,50 @@ impl<T: Send + 'static> PaginatedStream<T> {
         self.set(|target| target.envelope = Arc::new(envelope))
     }
 
+    /// How far the read runs ahead of its consumer, and where: in parallel, unless set
+    /// otherwise.
+    #[must_use]
+    pub fn mode(self, mode: ReadMode) -> Self {
+        self.set(|target| target.mode = mode)
+    }
+
+    /// Goes on where the stream stood that handed `token` out. A token of a read with
+    /// another [`Paging`] is an [`ErrorKind::Config`](crate::ErrorKind::Config) when the
+    /// stream is polled.
+    ///
+    /// ```no_run
+    /// use futures::StreamExt;
+    /// use vantage_api_pool::{AwwPool, PaginatedStream, ResumeToken};
+    ///
+    /// # async fn demo(pool: AwwPool) -> Result<(), Box<dyn std::error::Error>> {
+    /// let mut rows = PaginatedStream::get(&pool, "/rows");
+    /// rows.next().await;
+    /// let kept: String = rows.resume_token().to_text();
+    /// // … perhaps in another process …
+    /// let token: ResumeToken = kept.parse()?;
+    /// let mut rest = PaginatedStream::get(&pool, "/rows").resume_from(token);
+    /// # rest.next().await;
+    /// # Ok(()) }
+    /// ```
+    #[must_use]
+    pub fn resume_from(mut self, token: ResumeToken) -> Self {
+        if let State::Idle { resumed, .. } = &mut self.state {
+            *resumed = Some(token.0);
+        }
+        self
+    }
+
+    /// Where the stream stands: after the item that it has yielded last. A stream that
+    /// [resumes](Self::resume_from) there yields the rest of a set that has not changed, no
+    /// row left out and none twice. After an error it begins with what failed, and after
+    /// the end it is empty.
+    ///
+    /// The page that the stream was in is fetched again.
+    #[must_use]
+    pub fn resume_token(&self) -> ResumeToken {
+        ResumeToken(self.state.position())
+    }
+
     fn set(mut self, change: impl FnOnce(&mut Target<T>)) -> Self {
         if let State::Idle { target, .. } = &mut self.state {
             change(target);
@@ -150,20 +205,38 @@ impl<T: Send + 'static> PaginatedStream<T> {
                     Some(Ok(item)) => return Poll::Ready(Some(Ok(item))),
                     end => break end,
                 },
-                State::Opening(opening) => match ready!(opening.as_mut().poll(cx)) {
+                State::Opening { opening, .. } => match ready!(opening.as_mut().poll(cx)) {
                     Ok(reader) => self.state = State::Reading(Box::new(reader)),
                     Err(error) => break Some(Err(error)),
                 },
-                state => match std::mem::replace(state, State::Done) {
-                    State::Idle { link, target } => {
-                        *state = State::Opening(Box::pin(Reader::open(link, target)));
+                State::Idle { .. } => {
+                    let start = self.state.position();
+                    let done = State::Done(start.clone());
+                    if let State::Idle { link, target, .. } =
+                        std::mem::replace(&mut self.state, done)
+                    {
+                        let opening = Box::pin(Reader::open(link, target, start.clone()));
+                        self.state = State::Opening { opening, start };
                     }
-                    _ => return Poll::Ready(None),
-                },
+                }
+                State::Done(_) => return Poll::Ready(None),
             }
         };
-        self.state = State::Done;
+        self.state = State::Done(self.state.position());
         Poll::Ready(end)
+    }
+}
+
+impl<T: Send + 'static> State<T> {
+    fn position(&self) -> Position {
+        match self {
+            Self::Idle { target, resumed, .. } => {
+                resumed.clone().unwrap_or_else(|| Position::of(target.start()))
+            }
+            Self::Opening { start, .. } => start.clone(),
+            Self::Reading(reader) => reader.position(),
+            Self::Done(position) => position.clone(),
+        }
     }
 }
 
@@ -182,9 +255,9 @@ impl<T: Send + 'static> fmt::Debug for PaginatedStream<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let state = match &self.state {
             State::Idle { .. } => "idle",
-            State::Opening(_) => "opening",
+            State::Opening { .. } => "opening",
             State::Reading(_) => "reading",
-            State::Done => "done",
+            State::Done(_) => "done",
         };
         f.debug_struct("PaginatedStream").field("state", &state).finish_non_exhaustive()
     }

@@ -8,15 +8,18 @@ use std::{
     sync::Arc,
 };
 
+use http::Uri;
+
 use super::{
-    decode::{ItemDecoder, Leaf, Page, PageDecoder},
+    decode::{ItemDecoder, Leaf, Page, PageDecoder, Survey},
     envelope::{Envelope, Meta},
-    strategy::Paging,
+    mode::ReadMode,
+    strategy::{Address, Foot, PageRequest, PageView, Paging, Start},
 };
 use crate::{
     dispatch::{Dispatcher, Effort, PoolLink},
     error::{Error, ErrorKind},
-    http::{Request, Response},
+    http::{BaseUrl, Request, Response},
     priority::Priority,
 };
 
@@ -33,6 +36,7 @@ pub(super) struct Target<T> {
     pub(super) byte_budget: usize,
     pub(super) paging: Paging,
     pub(super) envelope: Arc<Envelope>,
+    pub(super) mode: ReadMode,
     decoder: Arc<dyn PageDecoder<T>>,
 }
 
@@ -40,6 +44,16 @@ pub(super) struct Target<T> {
 pub(super) struct Arrival {
     pub(super) response: Response,
     pub(super) effort: Effort,
+    /// What it says, where pages name each other: it was read to find the next one.
+    pub(super) read: Option<ReadAhead>,
+}
+
+/// What was read of a page before its turn.
+pub(super) struct ReadAhead {
+    pub(super) items: usize,
+    pub(super) meta: Meta,
+    /// Where the next page is; `None` after the last.
+    pub(super) next: Option<Address>,
 }
 
 /// A page whose items are built as they are wanted.
@@ -69,36 +83,113 @@ impl<T: Send + 'static> Target<T> {
             byte_budget: DEFAULT_BYTE_BUDGET,
             paging: Paging::default(),
             envelope: Arc::default(),
+            mode: ReadMode::default(),
             decoder: Arc::new(decoder),
         }
+    }
+
+    /// Where the set begins.
+    pub(super) fn start(&self) -> Start {
+        Start { index: 0, address: self.paging.start(), full: 0 }
     }
 
     /// The same target with items built by another decoder.
     pub(super) fn decoded_by<D: ItemDecoder>(self, decoder: D) -> Target<D::Item> {
         let decoder = Arc::new(decoder);
-        let Self { endpoint, priority, prefetch, byte_budget, paging, envelope, .. } = self;
-        Target { endpoint, priority, prefetch, byte_budget, paging, envelope, decoder }
+        let Self { endpoint, priority, prefetch, byte_budget, paging, envelope, mode, .. } = self;
+        Target { endpoint, priority, prefetch, byte_budget, paging, envelope, mode, decoder }
     }
 
     /// Fetches one page.
     pub(super) fn fetch(
-        &self,
+        self: &Arc<Self>,
         dispatcher: &Arc<Dispatcher>,
         index: u64,
+        address: Address,
         size: Option<u64>,
     ) -> impl Future<Output = Result<Arrival, Error>> + Send + use<T> {
         let dispatcher = Arc::clone(dispatcher);
-        let request = Request::get(self.endpoint.as_str()).query(&self.paging.query(index, size));
-        let priority = self.priority.unwrap_or_default();
+        let request = self.request(&dispatcher.config.base, &address, size);
+        let target = Arc::clone(self);
         async move {
-            let request = request?.priority(priority);
+            let request = request?.priority(target.priority.unwrap_or_default());
+            let url = target.paging.is_chained().then(|| dispatcher.url(&request)).transpose()?;
             let (response, effort) = dispatcher.measured(request).await?;
-            Ok(Arrival { response, effort })
+            let read = url.map(|url| target.read_ahead(&url, index, &address, &response));
+            let read = read.transpose().map_err(|error| after(effort, error))?;
+            Ok(Arrival { response, effort, read })
         }
     }
 
+    /// The request for a page.
+    fn request(
+        &self,
+        base: &BaseUrl,
+        address: &Address,
+        size: Option<u64>,
+    ) -> Result<Request, Error> {
+        match address {
+            Address::Url(url) => return self.request_to(base, url),
+            Address::Custom(page) => return self.custom_request(base, page),
+            Address::Start => {
+                if let Some(page) = self.paging.first_request()? {
+                    return self.custom_request(base, &page);
+                }
+            }
+            Address::Page(_) | Address::Offset(_) | Address::Cursor(_) => {}
+        }
+        Request::get(self.endpoint.as_str()).query(&self.paging.query(address, size))
+    }
+
+    fn custom_request(&self, base: &BaseUrl, page: &PageRequest) -> Result<Request, Error> {
+        let request = match &page.url {
+            Some(url) => self.request_to(base, url)?,
+            None => Request::get(self.endpoint.as_str()),
+        };
+        request.query(&page.params)
+    }
+
+    /// The request to a URL that a page holds. One that was allowed by name goes without
+    /// credentials.
+    fn request_to(&self, base: &BaseUrl, url: &str) -> Result<Request, Error> {
+        let refusal = match base.join(url) {
+            Ok(_) => return Ok(Request::get(url)),
+            Err(error) if error.kind() != ErrorKind::ForeignOrigin => return Err(error),
+            Err(error) => error,
+        };
+        let allowed = self.paging.allowed()?.into_iter().find(|allowed| allowed.join(url).is_ok());
+        allowed.map(|allowed| Request::get(url).elsewhere(allowed)).ok_or_else(|| {
+            let what = "the next page is outside the pool's base URL, and nothing that \
+                        Paging::allow_origin names leads there";
+            Error::new(ErrorKind::ForeignOrigin, what).with_source(refusal)
+        })
+    }
+
+    /// Reads of a page, which was asked for at `url`, where the next one is.
+    fn read_ahead(
+        &self,
+        url: &Uri,
+        index: u64,
+        address: &Address,
+        response: &Response,
+    ) -> Result<ReadAhead, Error> {
+        let leaf = Leaf::open(&self.envelope, response.clone())?;
+        let Survey { items, meta, pointer } = leaf.survey(&self.envelope, self.paging.pointer())?;
+        let first;
+        let request = match address {
+            Address::Custom(request) => request,
+            _ => {
+                first = self.paging.first_request()?.unwrap_or_default();
+                &first
+            }
+        };
+        let view = PageView { index, rows: items, total: meta.total, request, response };
+        let next = self.paging.follow(&Foot { url, meta: &meta, pointer, view })?;
+        Ok(ReadAhead { items, meta, next })
+    }
+
     /// Opens a page.
-    pub(super) fn sheet(&self, Arrival { response, effort }: Arrival) -> Result<Sheet, Error> {
+    pub(super) fn sheet(&self, Arrival { response, effort, .. }: Arrival) -> Result<Sheet, Error> {
         let leaf = Leaf::open(&self.envelope, response).map_err(|error| after(effort, error))?;
         Ok(Sheet { leaf, effort })
     }
@@ -119,12 +210,20 @@ impl<T: Send + 'static> Target<T> {
 
     /// How many items a page has and what it says about the set.
     pub(super) fn survey(&self, sheet: &Sheet) -> Result<(usize, Meta), Error> {
-        sheet.leaf.survey(&self.envelope).map_err(|error| after(sheet.effort, error))
+        let survey = sheet.leaf.survey(&self.envelope, &[]);
+        let Survey { items, meta, .. } = survey.map_err(|error| after(sheet.effort, error))?;
+        Ok((items, self.with_headers(sheet, meta)))
     }
 
     /// What a page says about the set, when every item was built.
     pub(super) fn meta(&self, sheet: &Sheet) -> Result<Meta, Error> {
-        sheet.leaf.meta(&self.envelope).map_err(|error| after(sheet.effort, error))
+        let meta = sheet.leaf.meta(&self.envelope).map_err(|error| after(sheet.effort, error))?;
+        Ok(self.with_headers(sheet, meta))
+    }
+
+    fn with_headers(&self, sheet: &Sheet, mut meta: Meta) -> Meta {
+        self.paging.read_headers(sheet.leaf.response().headers(), &mut meta);
+        meta
     }
 
     /// Takes a whole page apart.
@@ -134,38 +233,41 @@ impl<T: Send + 'static> Target<T> {
         Ok(Page { items: items.into(), meta: self.meta(&sheet)? })
     }
 
+    /// How many places the window has.
+    pub(super) fn window(&self) -> usize {
+        if self.mode == ReadMode::Sequential { 1 } else { self.prefetch }
+    }
+
     /// How many places in the window a page of this size takes, so that as many
     /// pages as fit stay within the byte budget.
     pub(super) fn cost(&self, page_bytes: usize) -> u32 {
-        let fitting = self
-            .byte_budget
-            .checked_div(page_bytes)
-            .unwrap_or(self.prefetch)
-            .clamp(1, self.prefetch);
-        u32::try_from(self.prefetch.div_ceil(fitting)).unwrap_or(u32::MAX)
+        let window = self.window();
+        let fitting = self.byte_budget.checked_div(page_bytes).unwrap_or(window).clamp(1, window);
+        u32::try_from(window.div_ceil(fitting)).unwrap_or(u32::MAX)
     }
 }
 
-/// Fetches one page on its own, counted from 0, asking for `size` items if the API
-/// takes a size.
+/// Fetches one page on its own, asking for `size` items if the API takes a size.
 pub(crate) async fn fetch_page<D: ItemDecoder>(
     pool: impl Into<PoolLink>,
     endpoint: &str,
     paging: &Paging,
     envelope: &Envelope,
     decoder: D,
-    index: u64,
+    address: Address,
     size: Option<u64>,
 ) -> Result<Page<D::Item>, Error> {
+    paging.check()?;
+    let index = if let Address::Page(index) = address { index } else { 0 };
     let mut target = Target::new(endpoint.to_owned(), decoder);
     target.paging = paging.clone();
     target.envelope = Arc::new(envelope.clone());
+    let target = Arc::new(target);
     let control = pool.into().0.connect().await?;
-    let number = paging.number(index);
-    let page = target.fetch(control.dispatcher(), index, size).await;
+    let page = target.fetch(control.dispatcher(), index, address, size).await;
     let page = page.and_then(|arrival| target.sheet(arrival));
     let page = page.and_then(|sheet| target.whole(sheet));
-    page.map_err(|error| error.with_page(number))
+    page.map_err(|error| error.with_page(paging.number(index)))
 }
 
 fn after(effort: Effort, error: Error) -> Error {

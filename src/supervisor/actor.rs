@@ -20,11 +20,12 @@ use super::{
     heartbeat::Rounds,
     host::Started,
     messages::{Fetch, GetStats, InvalidateToken, OpenStream, WarmUp},
+    pagers::OwnThreads,
     threads::Threads,
 };
 use crate::{
     actors::Unanswered,
-    dispatch::{Call, Dispatcher, Lifeline, Lost, PoolLink, Routes, StartPager, jobs::Loss},
+    dispatch::{Call, Dispatcher, Lost, PoolLink, Routes, jobs::Loss},
     error::{Error, ErrorKind},
     http::Response,
     pager::PaginatedStream,
@@ -51,11 +52,6 @@ pub(super) struct Retire;
 
 pub(super) type Ended = Shared<BoxFuture<'static, ()>>;
 
-/// Starts a pager on the thread of the worker that has the fewest.
-#[derive(Message)]
-#[rtype(result = "Result<Lifeline, Error>")]
-pub(super) struct Start(pub(super) StartPager);
-
 /// The actor at the root of a pool: owns the workers and answers an actix
 /// application's [`messages`](crate::messages).
 ///
@@ -72,7 +68,8 @@ pub struct Supervisor {
     /// Calls that wait for a living worker.
     pub(super) parked: Vec<Arc<Call>>,
     /// Of the pagers on this thread.
-    lifeline: watch::Sender<()>,
+    pub(super) lifeline: watch::Sender<()>,
+    pub(super) pagers: OwnThreads,
     /// Set once all workers are stopped and none is started any more.
     pub(super) retired: Option<Ended>,
     #[cfg(feature = "metrics")]
@@ -115,6 +112,7 @@ impl Supervisor {
             lost: Some(lost),
             parked: Vec::new(),
             lifeline: watch::Sender::new(()),
+            pagers: OwnThreads::default(),
             retired: None,
             #[cfg(feature = "metrics")]
             publisher,
@@ -172,7 +170,7 @@ impl Supervisor {
     /// Takes every actor's thread out.
     fn take_arbiters(&mut self) -> Vec<Arbiter> {
         let workers = self.crew.take_all().into_iter().map(|occupant| occupant.arbiter);
-        workers.chain(self.controls.take_callbacks()).collect()
+        workers.chain(self.controls.take_callbacks()).chain(self.pagers.take_all()).collect()
     }
 }
 
@@ -231,26 +229,6 @@ impl Handler<Retire> for Supervisor {
         let ended = self.threads.ended().boxed().shared();
         self.retired = Some(ended.clone());
         MessageResult(ended)
-    }
-}
-
-impl Handler<Start> for Supervisor {
-    type Result = Result<Lifeline, Error>;
-
-    fn handle(&mut self, Start(start): Start, _: &mut Self::Context) -> Self::Result {
-        if self.retired.is_some() {
-            return Err(Error::shutting_down());
-        }
-        match self.crew.least_paging() {
-            Some(occupant) => {
-                occupant.arbiter.spawn_fn(start);
-                Ok(occupant.lifeline.subscribe())
-            }
-            None => {
-                start();
-                Ok(self.lifeline.subscribe())
-            }
-        }
     }
 }
 

@@ -18,10 +18,7 @@ use tokio::{
     sync::{mpsc, oneshot, watch},
 };
 
-use super::{
-    actor::{Start, Supervisor},
-    messages::Shutdown,
-};
+use super::{actor::Supervisor, messages::Shutdown, pagers::Start};
 use crate::{
     config::ValidConfig,
     dispatch::{Connect, Control, Dispatcher, Lifeline, Routes, StartPager},
@@ -124,7 +121,7 @@ fn spawn_thread(run: impl FnOnce() + Send + 'static) -> Result<(), Error> {
     spawned.map(drop).map_err(no_thread)
 }
 
-fn no_thread(source: std::io::Error) -> Error {
+pub(super) fn no_thread(source: std::io::Error) -> Error {
     Error::new(ErrorKind::Config, "the system has no thread for the pool").with_source(source)
 }
 
@@ -175,8 +172,12 @@ impl Control for Started {
         &self.dispatcher
     }
 
-    fn start_pager(&self, start: StartPager) -> BoxFuture<'static, Result<Lifeline, Error>> {
-        let asked = self.supervisor.send(Start(start));
+    fn start_pager(
+        &self,
+        start: StartPager,
+        own: bool,
+    ) -> BoxFuture<'static, Result<Lifeline, Error>> {
+        let asked = self.supervisor.send(Start { start, own });
         Box::pin(async move { asked.await.map_err(|_| Error::gone())? })
     }
 }
@@ -193,7 +194,11 @@ impl Control for Arc<Core> {
         &self.started.dispatcher
     }
 
-    fn start_pager(&self, start: StartPager) -> BoxFuture<'static, Result<Lifeline, Error>> {
-        self.started.start_pager(start)
+    fn start_pager(
+        &self,
+        start: StartPager,
+        own: bool,
+    ) -> BoxFuture<'static, Result<Lifeline, Error>> {
+        self.started.start_pager(start, own)
     }
 }

@@ -15,6 +15,7 @@ pub mod messages;
 #[cfg(feature = "metrics")]
 mod metrics;
 mod observers;
+mod pagers;
 mod repair;
 mod restart;
 mod shutdown;

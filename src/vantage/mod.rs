@@ -79,9 +79,10 @@ pub use query::Filtering;
 ///
 /// # Windows, order, search
 ///
-/// A table's pagination is a window of rows. With a
+/// A table's pagination is a window of rows. With
+/// [offsets](Paging::offset_limit) it is read from its first row. With a
 /// [page size](Paging::page_size) it is read from the page that holds its first
-/// row, as long as the answers prove that the API keeps to that size, and
+/// row, as long as the answers prove that the API numbers pages of that size, and
 /// otherwise from the start of the set. A count counts the set, not the window.
 /// Orders, searches and other conditions that the API cannot be asked for are
 /// `Unsupported` when read.

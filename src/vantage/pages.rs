@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{
     error::Error,
-    pager::{Envelope, PaginatedStream, Paging, fetch_page},
+    pager::{Address, Envelope, PaginatedStream, Paging, fetch_page},
     pool::AwwPool,
 };
 
@@ -55,14 +55,33 @@ impl Walk {
         Pages { walk: self, state: State::New, position: 0 }
     }
 
-    fn begin(&self) -> State {
-        let span = || Span::holding(self.window.as_ref()?, self.paging.size()?);
-        match span() {
-            Some(span) if self.filter.is_empty() && self.paging.is_paged() => {
-                State::Addressed(span)
+    /// Where the walk begins, and the position of its first row.
+    fn begin(&self) -> (State, u64) {
+        let is_addressed = self.filter.is_empty() && self.paging.is_addressable();
+        match (self.window, self.paging.size()) {
+            (Some(window), _) if is_addressed && self.paging.is_by_offset() => {
+                (State::Streaming(self.stream_of(&window)), window.start())
             }
-            _ => State::Streaming(self.stream()),
+            (Some(window), Some(size)) if is_addressed => match Span::holding(&window, size) {
+                Some(span) => (State::Addressed(span), 0),
+                None => (State::Streaming(self.stream()), 0),
+            },
+            _ => (State::Streaming(self.stream()), 0),
         }
+    }
+
+    /// The set from the window's first row on, where rows are asked for by their offset.
+    fn stream_of(&self, window: &Window) -> Box<PaginatedStream<Row>> {
+        let paging = self.paging.clone().at_most(window.len());
+        let pages = window.len().div_ceil(paging.size().unwrap_or(1).max(1));
+        let pages = usize::try_from(pages).unwrap_or(usize::MAX);
+        let stream =
+            PaginatedStream::decoded_by(&self.pool, self.endpoint.clone(), self.decoder.clone())
+                .paging(paging)
+                .envelope(self.envelope.clone())
+                .prefetch(self.prefetch.min(pages))
+                .beginning_at_row(window.start());
+        Box::new(stream)
     }
 
     fn stream(&self) -> Box<PaginatedStream<Row>> {
@@ -92,7 +111,7 @@ impl Pages {
             }
             let rows = match &mut self.state {
                 State::New => {
-                    self.state = self.walk.begin();
+                    (self.state, self.position) = self.walk.begin();
                     continue;
                 }
                 State::Addressed(span) => {
@@ -130,7 +149,7 @@ impl Pages {
             &walk.paging,
             &walk.envelope,
             walk.decoder.clone(),
-            span.index,
+            Address::Page(span.index),
             Some(span.size),
         )
         .await;

@@ -184,7 +184,7 @@ impl Read {
             &settings.paging,
             &settings.envelope_of(&self.path),
             decoder,
-            0,
+            settings.paging.start(),
             Some(1),
         )
         .await

@@ -24,6 +24,15 @@ impl Window {
         self.start >= self.end
     }
 
+    pub(super) fn start(&self) -> u64 {
+        self.start
+    }
+
+    /// How many rows it has at most.
+    pub(super) fn len(&self) -> u64 {
+        self.end.saturating_sub(self.start)
+    }
+
     /// How many pages of `size` rows reach from the start of the set to the window's end.
     pub(super) fn pages_to_end(&self, size: u64) -> u64 {
         self.end.div_ceil(size.max(1))
@@ -62,7 +71,7 @@ impl Span {
     /// the page that holds its first row. `None` where reading from the start
     /// of the set costs no more.
     pub(super) fn holding(window: &Window, page_size: u64) -> Option<Self> {
-        let limit = window.end.saturating_sub(window.start);
+        let limit = window.len();
         if (1..=page_size).contains(&limit) && window.start.is_multiple_of(limit) {
             return Some(Self { index: window.start / limit, size: limit });
         }

@@ -22,7 +22,7 @@ use crate::{
     dispatch::{Call, Job, Passage},
     error::{Delivery, Error, ErrorKind},
     events::{Attempt, Event},
-    http::{Request, Response},
+    http::{Client, Request, Response},
     rate_limit::{Reason, retry_after},
     retry::{self, Decision, Errand},
     seats::Stage,
@@ -129,14 +129,15 @@ impl<'a> Attempts<'a> {
                 pass_key(limiter, &mut place, call, slot).await?;
             }
             token.take_if(|token| !token.is_good(Instant::now()));
-            if let (None, Some(tokens)) = (&token, &kit.tokens)
+            let tokens = kit.tokens.as_ref().filter(|_| call.request.other_base().is_none());
+            if let (None, Some(tokens)) = (&token, tokens)
                 && !tokens.are_limited()
             {
                 *token = Some(tokens.next(call, slot).await?);
             }
             let pinned = token.as_ref().map(|token| token.slot);
             let chosen = kit.throttle.pass(call, slot, reason, pinned).await?;
-            if let (None, Some(chosen), Some(tokens)) = (&token, chosen, &kit.tokens) {
+            if let (None, Some(chosen), Some(tokens)) = (&token, chosen, tokens) {
                 *token = tokens.chosen(call, slot, chosen).await?;
                 if token.is_none() {
                     continue;
@@ -146,7 +147,7 @@ impl<'a> Attempts<'a> {
             if kit.hold.remaining(now).is_some() {
                 continue;
             }
-            if let (Some(tokens), Some(held)) = (&kit.tokens, &token)
+            if let (Some(tokens), Some(held)) = (tokens, &token)
                 && tokens.is_held(held, now)
             {
                 *token = None;
@@ -176,8 +177,10 @@ impl<'a> Attempts<'a> {
         if call.remaining(Instant::now()).is_zero() {
             return Err(Error::new(ErrorKind::DeadlineExceeded, "the call's deadline passed"));
         }
+        let other = kit.other_client(&call.request)?;
+        let client = other.as_deref().unwrap_or(&kit.client);
         let running = Running::begin(kit, call, slot.seat(), passage, None)?;
-        let mut first = pin!(exchange(running, kit, call, &request, &url));
+        let mut first = pin!(exchange(running, kit, client, call, &request, &url));
         let in_time = match hedge::delay(kit, call) {
             Some(delay) => tokio::time::timeout(delay, first.as_mut()).await.ok(),
             None => Some(first.as_mut().await),
@@ -188,7 +191,7 @@ impl<'a> Attempts<'a> {
                 Some((permit, passage)) => {
                     let second = Running::begin(kit, call, slot.seat(), passage, Some(permit))?;
                     *uncounted += 1;
-                    let second = Box::pin(exchange(second, kit, call, &request, &url));
+                    let second = Box::pin(exchange(second, kit, client, call, &request, &url));
                     hedge::race(kit, first, second).await
                 }
                 None => first.await,
@@ -230,7 +233,8 @@ impl<'a> Attempts<'a> {
         else {
             return Next::Fail(Error::status_of(response));
         };
-        match self.kit.config.base.follow(&self.url, location) {
+        let base = self.call.request.other_base().map_or(&self.kit.config.base, Arc::as_ref);
+        match base.follow(&self.url, location) {
             Ok(url) => {
                 self.url = Cow::Owned(url);
                 Next::Replay
@@ -256,7 +260,8 @@ impl<'a> Attempts<'a> {
             .filter(|response| matches!(response.status().as_u16(), 429 | 503))
             .and_then(|response| retry_after(response.headers(), SystemTime::now()));
         let is_refused = error.status() == Some(StatusCode::TOO_MANY_REQUESTS);
-        let retry_after = match &kit.tokens {
+        let tokens = kit.tokens.as_ref().filter(|_| self.call.request.other_base().is_none());
+        let retry_after = match tokens {
             // A 429 is about the token, which is held; others may go on.
             Some(tokens) if is_refused && tokens.are_several() => {
                 tokens.wait(now, retry_after, kit.policy.max_retry_after)
@@ -337,13 +342,14 @@ impl<'a> Attempts<'a> {
 async fn exchange(
     running: Running<'_>,
     kit: &Kit,
+    client: &Client,
     call: &Call,
     request: &Request,
     url: &Uri,
 ) -> Outcome {
     let remaining = call.remaining(running.started());
     let limit = remaining.min(kit.config.settings.request_timeout);
-    let outcome = tokio::time::timeout(limit, kit.client.send(request, url)).await;
+    let outcome = tokio::time::timeout(limit, client.send(request, url)).await;
     let outcome = outcome.unwrap_or_else(|_| {
         Err(if limit == remaining {
             let what = "the call's deadline passed before the answer came";

@@ -5,6 +5,7 @@ use std::{
     borrow::Cow,
     cell::RefCell,
     panic::AssertUnwindSafe,
+    rc::Rc,
     sync::{Arc, Mutex, PoisonError},
 };
 
@@ -12,6 +13,7 @@ use actix::prelude::*;
 use http::Uri;
 
 use super::{
+    elsewhere::Elsewhere,
     gates::Throttle,
     hedge::Hedging,
     tokens::{TokenLines, Tokens},
@@ -49,6 +51,7 @@ pub(super) struct Kit {
     pub(super) config: Arc<ValidConfig>,
     pub(super) dispatcher: Arc<Dispatcher>,
     pub(super) client: Client,
+    elsewhere: Elsewhere,
     pub(super) throttle: Throttle,
     pub(super) pacer: Arc<Pacer>,
     pub(super) keys: Option<Arc<KeyedRateLimiter<Arc<str>>>>,
@@ -69,6 +72,7 @@ impl Kit {
         Self {
             worker: slot,
             client: Client::new(&config.transport(slot, gauge)),
+            elsewhere: Elsewhere::default(),
             throttle: Throttle::new(
                 parts.limiter,
                 Arc::clone(&parts.pacer),
@@ -111,6 +115,12 @@ impl Kit {
 
     pub(super) fn budget<T>(&self, with: impl FnOnce(&mut Budget) -> T) -> T {
         with(&mut self.budget.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// The client for a request that goes to another API than the pool's.
+    pub(super) fn other_client(&self, request: &Request) -> Result<Option<Rc<Client>>, Error> {
+        let Some(base) = request.other_base() else { return Ok(None) };
+        self.elsewhere.client(base, &self.config, &self.dispatcher).map(Some)
     }
 
     /// The request as it goes out with `token`, and where it goes.

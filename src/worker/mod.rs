@@ -5,6 +5,7 @@ mod attempt;
 #[cfg(vantage_bench)]
 pub(crate) mod bench_support;
 mod call;
+mod elsewhere;
 mod gates;
 mod hedge;
 mod kit;

@@ -17,7 +17,7 @@ use crate::support::{
 };
 use futures::{StreamExt, future::join_all};
 use serde::Deserialize;
-use vantage_api_pool::{AwwPool, ErrorKind, PaginatedStream, PoolBuilder};
+use vantage_api_pool::{AwwPool, ErrorKind, PaginatedStream, PoolBuilder, ReadMode};
 
 /// The time for which this process has worked, in steps of 10 ms.
 fn cpu_time() -> Duration {
@@ -118,6 +118,49 @@ async fn no_more_threads_than(before: Held) {
         }
     })
     .await;
+}
+
+#[test]
+fn a_thread_that_a_read_has_for_itself_ends_with_the_read_however_that_ends() {
+    alone(async {
+        let api = warm(Hostile::new(200).start()).await;
+        let before = Held::now();
+        let pool = AwwPool::builder(api.url()).build().unwrap();
+        soon("an answer", pool.get("/rows?page=1")).await.unwrap();
+        let idle = Held::now();
+        let stream =
+            || PaginatedStream::get(&pool, "/rows").mode(ReadMode::DedicatedThread).prefetch(2);
+        let read: Vec<_> = soon("the rows", stream().collect()).await;
+        assert!(read.len() == 200 && read.iter().all(Result::is_ok));
+        no_more_threads_than(idle).await;
+
+        let mut streams = [stream(), stream(), stream()];
+        for stream in &mut streams {
+            soon("a row", stream.next()).await.unwrap().unwrap();
+        }
+        assert_eq!(Held::now().threads, idle.threads + 3);
+        let [first, mut second, _third] = streams;
+        drop(first);
+        soon("the first one's thread", async {
+            while Held::now().threads > idle.threads + 2 {
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+        })
+        .await;
+        soon("the end", pool.shutdown(Duration::ZERO)).await;
+        let error = soon("an error", async {
+            loop {
+                match second.next().await {
+                    Some(Ok(_)) => {}
+                    Some(Err(error)) => return error,
+                    None => panic!("the read ended early"),
+                }
+            }
+        })
+        .await;
+        assert_eq!(error.kind(), ErrorKind::ShuttingDown);
+        before.is_all_again("after the pool").await;
+    });
 }
 
 #[test]

@@ -50,7 +50,7 @@ async fn every_row_arrives_in_server_order() {
 }
 
 #[tokio::test]
-async fn pages_that_answer_out_of_order_are_put_in_order() {
+async fn accept_10_pages_that_answer_out_of_order_are_put_in_order() {
     let api = Hostile::new(95).delay(|page| Duration::from_millis((page * 7) % 31)).start();
     assert_eq!(read_all(PaginatedStream::get(pool(&api), "/rows").prefetch(8)).await, api.rows());
 }
@@ -95,7 +95,7 @@ async fn with_a_total_each_page_is_asked_for_once() {
 }
 
 #[tokio::test]
-async fn a_404_past_the_end_ends_the_set_only_if_so_configured() {
+async fn accept_13_a_404_past_the_end_ends_the_set_only_if_so_configured() {
     let api = Hostile::new(90).without_pagination().not_found_past_end().start();
     let stream = || PaginatedStream::get(pool(&api), "/rows");
     assert_eq!(read_all(stream().paging(Paging::default().not_found_ends(true))).await, api.rows());
@@ -113,7 +113,7 @@ async fn faults_23_an_empty_page_in_the_middle_does_not_end_a_set_whose_total_sa
 }
 
 #[tokio::test]
-async fn an_empty_set_is_an_empty_stream() {
+async fn accept_13_an_empty_set_is_an_empty_stream() {
     for hostile in [Hostile::new(0), Hostile::new(0).without_pagination()] {
         let api = hostile.start();
         assert!(read_all(PaginatedStream::get(pool(&api), "/rows")).await.is_empty());
@@ -199,7 +199,7 @@ async fn an_endpoint_with_a_query_keeps_it() {
 }
 
 #[tokio::test]
-async fn pages_are_fetched_in_parallel_up_to_the_prefetch_and_no_further() {
+async fn accept_08_pages_are_fetched_in_parallel_up_to_the_prefetch_and_no_further() {
     let api = Hostile::new(200).delay(|_| Duration::from_millis(20)).start();
     read_all(PaginatedStream::get(pool(&api), "/rows").prefetch(5)).await;
     assert_eq!(api.log(|log| log.max_in_flight), 5);
@@ -229,7 +229,7 @@ async fn large_pages_narrow_the_window_to_the_byte_budget() {
 }
 
 #[tokio::test]
-async fn the_first_rows_arrive_before_the_last_page_is_asked_for() {
+async fn accept_07_the_first_rows_arrive_before_the_last_page_is_asked_for() {
     let api = Hostile::new(95).closed().start();
     api.open(1);
     let mut stream = PaginatedStream::get(pool(&api), "/rows").prefetch(2);

@@ -220,7 +220,7 @@ async fn a_prefetch_of_one_asks_for_one_page_after_the_other() {
 }
 
 #[tokio::test]
-async fn dropping_a_stream_or_a_list_cancels_what_it_asked_for() {
+async fn accept_09_dropping_a_stream_or_a_list_cancels_what_it_asked_for() {
     fn waits_for_a_later_page(log: &Log) -> bool {
         let waits = |seen: &Seen| seen.page > Some(1) && seen.outcome == Outcome::InFlight;
         log.seen.iter().any(waits)
@@ -306,7 +306,7 @@ async fn an_id_of_an_earlier_page_keeps_one_row_and_is_counted() {
 }
 
 #[tokio::test]
-async fn rows_that_shift_while_they_are_read_are_all_there_once() {
+async fn accept_15_rows_that_shift_while_they_are_read_are_all_there_once() {
     let server = Hostile::new(45).shifts().start();
     let api = api(&server).prefetch(1);
     assert_eq!(listed(&rows(api.clone())).await, (0..45).collect::<Vec<_>>());

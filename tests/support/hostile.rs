@@ -23,7 +23,7 @@ use std::{sync::Arc, time::Duration};
 use actix_web::{App, HttpServer, web};
 use serde_json::Value;
 
-pub use knobs::{Hostile, Shape, Total};
+pub use knobs::{Form, Hostile, Shape, Style, Total};
 pub use log::{Log, Outcome, Seen};
 pub use script::{Answer, Scripted};
 

@@ -19,11 +19,15 @@ pub struct Hostile {
     pub(super) page_size: u64,
     pub(super) max_page_size: u64,
     pub(super) first_page: u64,
+    pub(super) style: Style,
     pub(super) page_param: String,
     pub(super) size_param: String,
     pub(super) not_found_past_end: bool,
     pub(super) ignores_page: bool,
     pub(super) shifts: bool,
+    pub(super) uneven: Option<Arc<Cap>>,
+    pub(super) leads_back: Option<(u64, u64)>,
+    pub(super) claimed_size: Option<u64>,
     pub(super) shape: Shape,
     pub(super) total: Total,
     pub(super) claims: Option<Arc<Claim>>,
@@ -40,6 +44,7 @@ pub struct Hostile {
 }
 
 type Delay = dyn Fn(u64) -> Duration + Send + Sync;
+type Cap = dyn Fn(u64) -> u64 + Send + Sync;
 type Claim = dyn Fn(u64, u64) -> u64 + Send + Sync;
 
 /// Rows under a path such as `/rows` or `/countries/{country}/cities`. What a
@@ -72,6 +77,33 @@ pub enum Shape {
     At(&'static str),
 }
 
+/// How pages are asked for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Style {
+    /// By their number
+    Numbered,
+    /// By the number of rows before them, in the parameter for the page
+    Offset,
+    /// By a cursor in the parameter for the page; each page holds the next one at this path
+    Cursor(&'static str),
+    /// Each page holds the URL of the next one at this path
+    NextUrl(&'static str, Form),
+    /// The header `Link` of each page holds the URL of the next one
+    Link(Form),
+}
+
+/// How a URL is written.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Form {
+    Absolute,
+    /// The query alone
+    Query,
+    /// The last segment of the path and the query
+    Relative,
+    /// On another server, with this base URL
+    At(String),
+}
+
 /// Where a page says how many rows the whole set has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Total {
@@ -81,6 +113,8 @@ pub enum Total {
     At(&'static str),
     /// In a response header
     InHeader(&'static str),
+    /// In the header `Content-Range`, in this unit
+    InContentRange(&'static str),
     /// Nowhere
     Absent,
 }
@@ -99,11 +133,15 @@ impl Hostile {
             page_size: 10,
             max_page_size: 10,
             first_page: 1,
+            style: Style::Numbered,
             page_param: "page".into(),
             size_param: "per_page".into(),
             not_found_past_end: false,
             ignores_page: false,
             shifts: false,
+            uneven: None,
+            leads_back: None,
+            claimed_size: None,
             shape: Shape::Data,
             total: Total::InPagination,
             claims: None,
@@ -135,6 +173,30 @@ impl Hostile {
     /// How many rows a page has, and how many it has at most when the client asks for a size.
     pub fn page_size(mut self, default: u64, max: u64) -> Self {
         (self.page_size, self.max_page_size) = (default, max);
+        self
+    }
+
+    /// How pages are asked for: by their number, unless set otherwise.
+    pub fn style(mut self, style: Style) -> Self {
+        self.style = style;
+        self
+    }
+
+    /// Caps the page that begins with row `row` at `cap(row)` rows.
+    pub fn uneven(mut self, cap: impl Fn(u64) -> u64 + Send + Sync + 'static) -> Self {
+        self.uneven = Some(Arc::new(cap));
+        self
+    }
+
+    /// Has page `from` name page `to` as the next one.
+    pub fn leads_back(mut self, from: u64, to: u64) -> Self {
+        self.leads_back = Some((from, to));
+        self
+    }
+
+    /// Claims that pages have `size` rows, whatever they have.
+    pub fn claims_page_size(mut self, size: u64) -> Self {
+        self.claimed_size = Some(size);
         self
     }
 

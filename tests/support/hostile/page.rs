@@ -1,60 +1,117 @@
-//! [pure] Which rows a page holds and how its body looks.
+//! [pure] Which rows a page holds, how its body looks, and how it names the next one.
 
 use serde_json::{Map, Value, json};
 
-use super::knobs::{Hostile, Shape, Total};
+use super::knobs::{Form, Hostile, Shape, Style, Total};
 
 /// One page, ready to be sent.
 pub struct Page {
     pub body: Value,
-    pub total_header: Option<(&'static str, u64)>,
+    pub headers: Vec<(&'static str, String)>,
 }
 
-/// Page `number` of `rows` with `size` rows, or `None` past the end when that is a 404.
-pub fn page(
-    knobs: &Hostile,
-    table: &str,
-    rows: &[Value],
-    number: u64,
-    size: u64,
-    no_rows: bool,
-) -> Option<Page> {
-    let number = if knobs.ignores_page { knobs.first_page } else { number };
-    let index = number - knobs.first_page;
+/// What was asked for.
+pub struct Asked<'a> {
+    /// The last segment of the collection's path.
+    pub table: &'a str,
+    pub host: &'a str,
+    pub path: &'a str,
+    pub query: &'a [(String, String)],
+    /// The first row.
+    pub start: u64,
+    pub size: u64,
+    pub no_rows: bool,
+}
+
+/// The page of `rows` that was asked for, or `None` past the end when that is a 404.
+pub fn page(knobs: &Hostile, rows: &[Value], asked: &Asked<'_>) -> Option<Page> {
+    let index = if knobs.ignores_page { 0 } else { asked.start / asked.size };
+    let number = index + knobs.first_page;
     let inserted = if knobs.shifts { index } else { 0 };
     let length = rows.len() as u64;
-    let start = (index * size).saturating_sub(inserted).min(length);
-    let end = (index * size + size).saturating_sub(inserted).min(length);
-    if knobs.not_found_past_end && start == end && index > 0 {
+    let first = if knobs.ignores_page { 0 } else { asked.start };
+    let size = knobs.uneven.as_ref().map_or(asked.size, |cap| cap(first).clamp(1, asked.size));
+    let start = first.saturating_sub(inserted).min(length);
+    let end = first.saturating_add(size).saturating_sub(inserted).min(length);
+    if knobs.not_found_past_end && start == end && first > 0 {
         return None;
     }
-    let rows = if no_rows { &[] } else { &rows[start as usize..end as usize] };
+    let rows = if asked.no_rows { &[] } else { &rows[start as usize..end as usize] };
 
     let total = length + inserted;
     let total = knobs.claims.as_ref().map_or(total, |claim| claim(number, total));
-    let mut body = wrapped(knobs.shape, table, rows);
+    let mut body = wrapped(knobs.shape, asked.table, rows);
+    let is_by_place = matches!(knobs.style, Style::Numbered | Style::Offset);
     if knobs.pagination && knobs.shape != Shape::Bare {
-        let total_pages = total.div_ceil(size);
-        let mut pagination = json!({
-            "page": number,
-            "per_page": size,
-            "has_next": knobs.has_next_always || index + 1 < total_pages,
-            "has_prev": index > 0,
-        });
+        let total_pages = total.div_ceil(asked.size);
+        let mut pagination = json!({ "per_page": knobs.claimed_size.unwrap_or(asked.size) });
+        if is_by_place {
+            pagination["page"] = number.into();
+            let goes_on = match knobs.style {
+                Style::Numbered => index + 1 < total_pages,
+                _ => end < total,
+            };
+            pagination["has_next"] = (knobs.has_next_always || goes_on).into();
+            pagination["has_prev"] = (index > 0).into();
+        }
         if knobs.total == Total::InPagination {
             pagination["total"] = total.into();
-            pagination["total_pages"] = total_pages.into();
+            if knobs.claimed_size.is_none() && knobs.style == Style::Numbered {
+                pagination["total_pages"] = total_pages.into();
+            }
         }
         body["pagination"] = pagination;
     }
-    if let Total::At(path) = knobs.total {
-        put(&mut body, path, total.into());
+    let mut headers = Vec::new();
+    match knobs.total {
+        Total::At(path) => put(&mut body, path, total.into()),
+        Total::InHeader(name) => headers.push((name, total.to_string())),
+        Total::InContentRange(unit) => {
+            let last = end.max(1) - 1;
+            headers.push(("content-range", format!("{unit} {start}-{last}/{total}")));
+        }
+        Total::InPagination | Total::Absent => {}
     }
-    let total_header = match knobs.total {
-        Total::InHeader(name) => Some((name, total)),
-        _ => None,
+    let next = match knobs.leads_back {
+        Some((from, to)) if from == number => Some((to - knobs.first_page) * asked.size),
+        _ => (end < length).then_some(end),
     };
-    Some(Page { body, total_header })
+    name_next(knobs, asked, next, &mut body, &mut headers);
+    Some(Page { body, headers })
+}
+
+/// Names the page that begins with row `next`.
+fn name_next(
+    knobs: &Hostile,
+    asked: &Asked<'_>,
+    next: Option<u64>,
+    body: &mut Value,
+    headers: &mut Vec<(&'static str, String)>,
+) {
+    let url = |form: &Form, row: u64| {
+        let others = asked.query.iter().filter(|(name, _)| *name != knobs.page_param);
+        let mut query = url::form_urlencoded::Serializer::new(String::new());
+        query.extend_pairs(others).append_pair(&knobs.page_param, &format!("c{row}"));
+        let (path, query) = (asked.path, query.finish());
+        match form {
+            Form::Absolute => format!("http://{}{path}?{query}", asked.host),
+            Form::Query => format!("?{query}"),
+            Form::Relative => format!("{}?{query}", path.rsplit('/').next().unwrap_or_default()),
+            Form::At(base) => format!("{base}{path}?{query}"),
+        }
+    };
+    match &knobs.style {
+        Style::Numbered | Style::Offset => {}
+        Style::Cursor(path) => put(body, path, json!(next.map(|row| format!("c{row}")))),
+        Style::NextUrl(path, form) => put(body, path, json!(next.map(|row| url(form, row)))),
+        Style::Link(form) => {
+            let mut links = format!("<{}>; rel=\"first\"; title=\"a, <b>\"", asked.path);
+            if let Some(row) = next {
+                links += &format!(", <{}>; rel=\"later next\"", url(form, row));
+            }
+            headers.push(("link", links));
+        }
+    }
 }
 
 fn wrapped(shape: Shape, table: &str, rows: &[Value]) -> Value {

@@ -9,9 +9,9 @@ use serde_json::{Value, json};
 
 use super::{
     gate::Gate,
-    knobs::{Collection, Hostile},
+    knobs::{Collection, Hostile, Style},
     log::{Recorder, query},
-    page,
+    page::{self, Asked},
     script::{Answer, On},
     tokens::Tokens,
 };
@@ -58,8 +58,7 @@ impl Shared {
         }
         for collection in &self.knobs.collections {
             if let Some(bound) = bind(&collection.path, request.path()) {
-                let page = number(params, &self.knobs.page_param).unwrap_or(self.knobs.first_page);
-                return Target::List(collection, bound, page);
+                return Target::List(collection, bound, self.page(params));
             }
             let item_path = format!("{}/{{}}", collection.path);
             if let Some(mut bound) = bind(&item_path, request.path()).filter(|_| self.knobs.items) {
@@ -68,6 +67,35 @@ impl Shared {
             }
         }
         Target::Unknown
+    }
+
+    /// The number of the page that is asked for.
+    fn page(&self, params: &Params) -> u64 {
+        let knobs = &self.knobs;
+        match knobs.style {
+            Style::Numbered => number(params, &knobs.page_param).unwrap_or(knobs.first_page),
+            _ => self.start(params) / self.size(params) + knobs.first_page,
+        }
+    }
+
+    /// The first row that is asked for.
+    fn start(&self, params: &Params) -> u64 {
+        let knobs = &self.knobs;
+        let place = params.iter().find(|(name, _)| *name == knobs.page_param);
+        let place = place.map_or("", |(_, place)| place.as_str());
+        match knobs.style {
+            Style::Numbered => {
+                (self.page(params) - knobs.first_page).saturating_mul(self.size(params))
+            }
+            Style::Offset => place.parse().unwrap_or_default(),
+            _ => place.trim_start_matches('c').parse().unwrap_or_default(),
+        }
+    }
+
+    fn size(&self, params: &Params) -> u64 {
+        let knobs = &self.knobs;
+        number(params, &knobs.size_param)
+            .map_or(knobs.page_size, |size| size.clamp(1, knobs.max_page_size))
     }
 
     async fn respond(
@@ -94,7 +122,7 @@ impl Shared {
             (Some(answer), _) if !no_rows => give(answer),
             (_, Target::Token) => self.token(),
             (_, Target::List(collection, bound, page)) => {
-                self.list(collection, bound, params, page, no_rows)
+                self.list(request, collection, bound, params, page, no_rows)
             }
             (_, Target::Item(collection, bound, id)) => item(collection, &bound, &id),
             (_, Target::Unknown) => refusal(404),
@@ -127,6 +155,7 @@ impl Shared {
 
     fn list(
         &self,
+        request: &HttpRequest,
         collection: &Collection,
         mut filters: Params,
         params: Params,
@@ -134,8 +163,7 @@ impl Shared {
         no_rows: bool,
     ) -> HttpResponse {
         let knobs = &self.knobs;
-        let size = number(&params, &knobs.size_param)
-            .map_or(knobs.page_size, |size| size.clamp(1, knobs.max_page_size));
+        let query = params.clone();
         let mut rows = collection.rows();
         for (name, value) in params {
             if name == knobs.page_param || name == knobs.size_param {
@@ -156,13 +184,22 @@ impl Shared {
         if page < knobs.first_page {
             return refusal(400);
         }
-        let table = collection.path.rsplit('/').next().unwrap_or_default();
-        let Some(page) = page::page(knobs, table, &rows, page, size, no_rows) else {
+        let host = request.headers().get("host").and_then(|host| host.to_str().ok());
+        let asked = Asked {
+            table: collection.path.rsplit('/').next().unwrap_or_default(),
+            host: host.unwrap_or_default(),
+            path: request.path(),
+            query: &query,
+            start: self.start(&query),
+            size: self.size(&query),
+            no_rows,
+        };
+        let Some(page) = page::page(knobs, &rows, &asked) else {
             return refusal(404);
         };
         let mut response = HttpResponse::Ok();
-        if let Some(header) = page.total_header {
-            response.insert_header((header.0, header.1.to_string()));
+        for header in page.headers {
+            response.insert_header(header);
         }
         response.json(page.body)
     }

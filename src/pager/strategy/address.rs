@@ -1,0 +1,45 @@
+//! [pure] Where one page of a read is. What it leads to may hold a credential, so it is
+//! never printed.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use super::PageRequest;
+
+/// Where one page of a read is.
+#[derive(Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Address {
+    /// Where a read begins of which each page names the next one.
+    Start,
+    /// The page with this index, counted from 0.
+    Page(u64),
+    /// The page that begins with this row, counted from 0.
+    Offset(u64),
+    Cursor(String),
+    Url(String),
+    /// What a custom strategy asks for.
+    Custom(PageRequest),
+}
+
+/// The value of a query parameter.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(untagged)]
+pub(crate) enum Term<'a> {
+    Number(u64),
+    Text(&'a str),
+}
+
+impl fmt::Debug for Address {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Start => f.write_str("Start"),
+            Self::Page(index) => write!(f, "Page({index})"),
+            Self::Offset(row) => write!(f, "Offset({row})"),
+            Self::Cursor(_) => f.write_str("Cursor(…)"),
+            Self::Url(_) => f.write_str("Url(…)"),
+            Self::Custom(_) => f.write_str("Custom(…)"),
+        }
+    }
+}

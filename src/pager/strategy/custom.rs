@@ -1,0 +1,201 @@
+//! [pure] Strategies that users write: what they see of a page, and what they ask for.
+
+use std::{
+    error::Error as StdError,
+    fmt,
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::Arc,
+};
+
+use bytes::Bytes;
+use http::HeaderMap;
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
+
+use crate::{
+    error::{Error, ErrorKind},
+    http::Response,
+};
+
+/// A way to hand out a set page by page that the API has for itself: says what to ask for
+/// after each page. It is used through [`Paging::custom`](crate::Paging::custom).
+///
+/// A strategy holds no state: what it needs to know it reads off the page, so that a read
+/// can be resumed anywhere. It runs on a thread of the pool when a page has arrived, before
+/// the page is consumed, and must not block it. A panic is the read's error, with
+/// [`ErrorKind::Callback`](crate::ErrorKind::Callback).
+///
+/// ```
+/// use serde_json::Value;
+/// use vantage_api_pool::{PageRequest, PageStrategy, PageView, Paging};
+///
+/// /// The next page begins after the last id of this one, as long as the API says `has_more`.
+/// struct AfterLastId;
+///
+/// impl PageStrategy for AfterLastId {
+///     fn next(
+///         &self,
+///         page: &PageView<'_>,
+///     ) -> Result<Option<PageRequest>, Box<dyn std::error::Error + Send + Sync>> {
+///         let body: Value = page.json()?;
+///         if body["has_more"] != true {
+///             return Ok(None);
+///         }
+///         let last = body["data"].as_array().and_then(|rows| rows.last());
+///         let id = last.and_then(|row| row["id"].as_str()).ok_or("a row without an id")?;
+///         Ok(Some(PageRequest::new().param("starting_after", id)))
+///     }
+/// }
+///
+/// let paging = Paging::custom(AfterLastId);
+/// # let _ = paging;
+/// ```
+pub trait PageStrategy: Send + Sync + 'static {
+    /// What to ask for first: the endpoint as it is, by default.
+    fn first(&self) -> PageRequest {
+        PageRequest::new()
+    }
+
+    /// What to ask for after `page`; `None` after the last one.
+    ///
+    /// # Errors
+    /// Whatever makes it impossible to tell. It ends the read with
+    /// [`ErrorKind::Decode`](crate::ErrorKind::Decode), after the rows of the pages before.
+    fn next(
+        &self,
+        page: &PageView<'_>,
+    ) -> Result<Option<PageRequest>, Box<dyn StdError + Send + Sync>>;
+}
+
+/// What to ask for to get a page: parameters for the endpoint, or another URL.
+#[derive(Clone, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct PageRequest {
+    pub(crate) url: Option<String>,
+    pub(crate) params: Vec<(String, String)>,
+}
+
+impl PageRequest {
+    /// The stream's endpoint as it is.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Another URL: a path below the pool's base URL, or an absolute URL below it or below
+    /// what is [allowed by name](crate::Paging::allow_origin).
+    #[must_use]
+    pub fn to(url: impl Into<String>) -> Self {
+        Self { url: Some(url.into()), params: Vec::new() }
+    }
+
+    /// The same with one more query parameter, which is encoded.
+    #[must_use]
+    pub fn param(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
+        self.params.push((name.into(), value.into()));
+        self
+    }
+}
+
+/// It may hold credentials, so only its form is shown.
+impl fmt::Debug for PageRequest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PageRequest")
+            .field("has_url", &self.url.is_some())
+            .field("params", &self.params.iter().map(|(name, _)| name).collect::<Vec<_>>())
+            .finish()
+    }
+}
+
+/// A page that has arrived, as a [`PageStrategy`] sees it.
+#[derive(Debug)]
+pub struct PageView<'a> {
+    pub(crate) index: u64,
+    pub(crate) rows: usize,
+    pub(crate) total: Option<u64>,
+    pub(crate) request: &'a PageRequest,
+    pub(crate) response: &'a Response,
+}
+
+impl PageView<'_> {
+    /// Which page of the set it is, from 0.
+    #[must_use]
+    pub fn index(&self) -> u64 {
+        self.index
+    }
+
+    /// How many rows it has.
+    #[must_use]
+    pub fn rows(&self) -> usize {
+        self.rows
+    }
+
+    /// How many rows the set has, as far as the [`Envelope`](crate::Envelope) finds it.
+    #[must_use]
+    pub fn total(&self) -> Option<u64> {
+        self.total
+    }
+
+    /// What was asked for.
+    #[must_use]
+    pub fn request(&self) -> &PageRequest {
+        self.request
+    }
+
+    /// The headers of the answer.
+    #[must_use]
+    pub fn headers(&self) -> &HeaderMap {
+        self.response.headers()
+    }
+
+    /// The body of the answer, as it came.
+    #[must_use]
+    pub fn body(&self) -> &Bytes {
+        self.response.body()
+    }
+
+    /// The body of the answer, parsed.
+    ///
+    /// # Errors
+    /// When it is not JSON of type `T`.
+    pub fn json<T: DeserializeOwned>(&self) -> Result<T, serde_json::Error> {
+        serde_json::from_slice(self.response.body())
+    }
+}
+
+/// A strategy of a user. It equals its clones only.
+#[derive(Clone)]
+pub(super) struct Custom(pub(super) Arc<dyn PageStrategy>);
+
+impl Custom {
+    pub(super) fn first(&self) -> Result<PageRequest, Error> {
+        catch_unwind(AssertUnwindSafe(|| self.0.first())).map_err(panicked)
+    }
+
+    /// # Errors
+    /// [`ErrorKind::Callback`] when it panics, [`ErrorKind::Decode`] when it fails.
+    pub(super) fn next(&self, page: &PageView<'_>) -> Result<Option<PageRequest>, Error> {
+        let next = catch_unwind(AssertUnwindSafe(|| self.0.next(page))).map_err(panicked)?;
+        next.map_err(|source| {
+            Error::new(ErrorKind::Decode, "the custom paging strategy failed")
+                .with_source(source)
+                .with_response(page.response.clone())
+        })
+    }
+}
+
+fn panicked<P>(_: P) -> Error {
+    Error::new(ErrorKind::Callback, "the custom paging strategy panicked")
+}
+
+impl PartialEq for Custom {
+    fn eq(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+}
+
+impl Eq for Custom {}
+
+impl fmt::Debug for Custom {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Custom")
+    }
+}

@@ -1,0 +1,40 @@
+//! The HTTP clients of one worker for APIs other than the pool's, where a stream's next page
+//! may lead.
+
+use std::{cell::RefCell, rc::Rc};
+
+use crate::{
+    config::ValidConfig,
+    dispatch::Dispatcher,
+    error::Error,
+    http::{BaseUrl, Client},
+};
+
+/// So many clients are kept. In place of the oldest, another one is made when it is needed.
+const MOST_CLIENTS: usize = 8;
+
+/// The clients, with the origins that they are for.
+#[derive(Default)]
+pub(super) struct Elsewhere(RefCell<Vec<(String, Rc<Client>)>>);
+
+impl Elsewhere {
+    /// The client for the origin of `base`.
+    pub(super) fn client(
+        &self,
+        base: &BaseUrl,
+        config: &ValidConfig,
+        dispatcher: &Dispatcher,
+    ) -> Result<Rc<Client>, Error> {
+        let mut clients = self.0.borrow_mut();
+        if let Some((_, client)) = clients.iter().find(|(origin, _)| origin == base.origin()) {
+            return Ok(Rc::clone(client));
+        }
+        let gauge = dispatcher.tally().connections();
+        let client = Rc::new(Client::new(&config.transport_to(base, gauge)?));
+        if clients.len() == MOST_CLIENTS {
+            clients.remove(0);
+        }
+        clients.push((base.origin().to_owned(), Rc::clone(&client)));
+        Ok(client)
+    }
+}
