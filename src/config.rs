@@ -35,6 +35,14 @@ pub(crate) fn check_workers(workers: usize) -> Result<(), Error> {
     Err(Error::new(ErrorKind::Config, "workers: must be from 1 to 1024"))
 }
 
+/// Checks a rate in requests per second, and answers with `what` if it is not one.
+pub(crate) fn check_rate(rate: Option<Decimal>, what: &'static str) -> Result<(), Error> {
+    match rate {
+        Some(rate) if rate <= Decimal::ZERO => Err(Error::new(ErrorKind::Config, what)),
+        _ => Ok(()),
+    }
+}
+
 /// What Linux takes as the time to the first keep-alive probe and between two of them.
 const MIN_KEEPALIVE: Duration = Duration::from_secs(1);
 const MAX_KEEPALIVE: Duration = Duration::from_secs(32_767);
@@ -49,6 +57,7 @@ pub(crate) struct PoolConfig {
     pub(crate) max_queued: usize,
     pub(crate) rate_limit: Option<Decimal>,
     pub(crate) burst: Option<u32>,
+    pub(crate) rate_limit_per_worker: Option<Decimal>,
     pub(crate) rate_limit_per_key: Option<Decimal>,
     pub(crate) burst_per_key: Option<u32>,
     pub(crate) rate_limit_per_token: Option<Decimal>,
@@ -96,6 +105,7 @@ impl PoolConfig {
             max_queued: 16_384,
             rate_limit: None,
             burst: None,
+            rate_limit_per_worker: None,
             rate_limit_per_key: None,
             burst_per_key: None,
             rate_limit_per_token: None,
@@ -137,20 +147,20 @@ impl PoolConfig {
     /// Checks every setting and parses what needs parsing.
     pub(crate) fn validate(&self) -> Result<ValidConfig, Error> {
         let invalid = |what: &'static str| Err(Error::new(ErrorKind::Config, what));
-        if self.use_dampener {
-            return invalid("use_dampener: the dampener is not available; pass false");
-        }
         check_workers(self.workers)?;
         if !(1..=65_536).contains(&self.connections_per_worker) {
             return invalid("connections_per_worker: must be from 1 to 65536");
         }
         self.check_connections()?;
-        if self.rate_limit.is_some_and(|rate| rate <= Decimal::ZERO) {
-            return invalid("rate_limit: must be above zero requests per second");
-        }
-        if self.rate_limit_per_token.is_some_and(|rate| rate <= Decimal::ZERO) {
-            return invalid("rate_limit_per_token: must be above zero requests per second");
-        }
+        check_rate(self.rate_limit, "rate_limit: must be above zero requests per second")?;
+        check_rate(
+            self.rate_limit_per_worker,
+            "rate_limit_per_worker: must be above zero requests per second",
+        )?;
+        check_rate(
+            self.rate_limit_per_token,
+            "rate_limit_per_token: must be above zero requests per second",
+        )?;
         if self.rate_limit_per_token.is_some() && self.auth.is_none() {
             return invalid("rate_limit_per_token: has no meaning without tokens");
         }

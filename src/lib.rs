@@ -59,7 +59,7 @@ mod worker;
 pub use dispatch::PoolLink;
 pub use enforcer::{RateLimitDecision, RateLimitPolicy, RateLimitPolicyEnforcer};
 pub use error::{Delivery, Error, ErrorKind};
-pub use events::{Attempt, Event, Outcome};
+pub use events::{Attempt, Event, Outcome, RateCause};
 pub use http::{Request, Response};
 pub use pager::{
     Envelope, PageRequest, PageStrategy, PageView, PaginatedStream, Paging, ReadMode, ResumeToken,

@@ -20,6 +20,7 @@ use crate::{
 };
 
 mod connections;
+mod limits;
 mod limits_per_key;
 #[cfg(feature = "metrics")]
 mod metrics;
@@ -62,8 +63,8 @@ impl AwwPool {
     /// [`builder`](Self::builder) has it by default.
     ///
     /// Nothing is checked and nothing starts here: an invalid value, such as a bad
-    /// URL, is the error of the first use. `use_dampener` must be `false`: the
-    /// dampener is not available, and `true` is refused on first use.
+    /// URL, is the error of the first use. For `use_dampener` see
+    /// [`PoolBuilder::use_dampener`].
     #[must_use]
     pub fn new(
         workers: usize,
@@ -306,20 +307,6 @@ setters! {
 }
 
 impl PoolBuilder {
-    /// The rate limit of the whole API, whatever the number of workers, in requests
-    /// per second: 0.5 is one request every two seconds. None by default.
-    pub fn rate_limit(mut self, requests_per_second: Decimal) -> Self {
-        self.config.rate_limit = Some(requests_per_second);
-        self
-    }
-
-    /// How many requests may leave at once after a pause, within the rate limit: 10 ms
-    /// worth of it by default, and at least 1.
-    pub fn burst(mut self, requests: u32) -> Self {
-        self.config.burst = Some(requests);
-        self
-    }
-
     /// A header for every request that does not set it itself. `User-Agent` replaces
     /// the pool's own.
     pub fn default_header(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {

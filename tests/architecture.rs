@@ -61,10 +61,15 @@ const PURE: &[&str] = &[
     "pager/strategy/",
     "pager/token.rs",
     "rate_limit/bucket.rs",
+    "rate_limit/dampener.rs",
+    "rate_limit/flow.rs",
     "rate_limit/headers.rs",
     "rate_limit/keys.rs",
+    "rate_limit/learned.rs",
+    "rate_limit/pace.rs",
     "rate_limit/quota.rs",
     "rate_limit/rotation.rs",
+    "rate_limit/simulation.rs",
     "retry/",
     "seats/queue.rs",
     "stats/average.rs",
@@ -185,12 +190,14 @@ fn no_file_is_longer_than_a_reader_can_hold() {
 }
 
 /// The faults that the tests called `faults_NN_…` inject, each over a real socket.
-const FAULTS: [(u32, &str); 34] = [
+const FAULTS: [(u32, &str); 36] = [
     (8, "many calls meet a 401 at once"),
     (9, "a late 401 of an old token"),
     (10, "a token callback that fails, panics or hangs"),
     (11, "a 401 for ever"),
+    (12, "a storm of refusals"),
     (13, "a Retry-After that is far, past, skewed or garbage"),
+    (14, "headers about quotas that make no sense"),
     (15, "a body cut short"),
     (16, "a body that lasts until the close"),
     (17, "interim answers"),

@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use http::StatusCode;
+use rust_decimal::Decimal;
 
 use crate::{error::ErrorKind, retry::BreakerState};
 
@@ -83,6 +84,15 @@ pub enum Event {
         /// How long, from now.
         wait: Duration,
     },
+    /// Another rate is in force. What the dampener or a quota changes is told when it differs
+    /// by a fifth from what was told last.
+    #[non_exhaustive]
+    RateChanged {
+        /// The requests per second that are allowed from here on; `None` without a bound.
+        rate: Option<Decimal>,
+        /// Where it comes from.
+        cause: RateCause,
+    },
     /// The `acquire` callback returned a token.
     #[non_exhaustive]
     TokenRefreshed {
@@ -129,6 +139,18 @@ pub enum Event {
         /// How many, since the event before.
         events: u64,
     },
+}
+
+/// Why another rate is in force.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum RateCause {
+    /// The limit was set.
+    Set,
+    /// The dampener follows what the API refuses and what it answers.
+    Refusals,
+    /// An answer told of a quota, or that quota was renewed.
+    Quota,
 }
 
 /// Names one attempt. No two attempts of one process have the same call and number.

@@ -6,5 +6,5 @@
 mod event;
 mod hub;
 
-pub use event::{Attempt, Event, Outcome};
+pub use event::{Attempt, Event, Outcome, RateCause};
 pub(crate) use hub::Events;

@@ -16,7 +16,7 @@ use rust_decimal::Decimal;
 use tokio::sync::oneshot;
 
 use super::{
-    Board,
+    Board, Pacer, Reason,
     bucket::{Bucket, default_burst},
 };
 use crate::{
@@ -28,10 +28,9 @@ use crate::{
 /// How long a leased permit that was not used stays good. A worker that falls
 /// idle thereby wastes at most one lease.
 const LEASE_LIFE: Duration = Duration::from_millis(100);
-
-/// How long the limiter waits for a token at most before it looks again: one that was missing
-/// may be there.
-const LOOK_AGAIN: Duration = Duration::from_millis(100);
+/// How often it is looked at again whether the API lets more through than it seemed, or
+/// whether a token is there that was missing.
+const LOOK_AGAIN: Duration = Duration::from_millis(50);
 
 /// Asks for permission to send one request before `deadline`. A slot in the asker's `seat`
 /// is taken from it, so that it is free while the asker waits; the slot to send with is put
@@ -44,6 +43,7 @@ pub(crate) struct Acquire {
     pub(crate) seat: Arc<Seat>,
     /// The slot of the token to send, where each has a limit and it must be that one.
     pub(crate) token: Option<usize>,
+    pub(crate) reason: Reason,
     pub(crate) reply: Reply,
 }
 
@@ -54,11 +54,17 @@ type Reply = oneshot::Sender<Result<Lease, Error>>;
 #[rtype(result = "()")]
 pub(crate) struct Share(pub(crate) usize);
 
+/// Sets another limit, in requests per second, or none. Answered when it is in force.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub(crate) struct SetLimit(pub(crate) Option<Decimal>);
+
 /// One who waits for a permit.
 struct Waiting {
     priority: Priority,
     seat: Arc<Seat>,
     token: Option<usize>,
+    reason: Reason,
     reply: Reply,
 }
 
@@ -68,29 +74,35 @@ impl Waiting {
     }
 }
 
-/// Permission to send one request now, and up to `spare` more until `expires`.
+/// Permission to send one request now, and up to `spare` more until `expires` or another
+/// limit than that of `epoch`.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Lease {
     pub(crate) spare: u32,
     pub(crate) expires: Instant,
     /// The slot of the token to send, where each has a limit; then nothing is spare.
     pub(crate) token: Option<usize>,
+    pub(crate) epoch: u64,
 }
 
-/// Owns the bucket and the queue before it.
+/// Owns the bucket and the queue before it and before the pace.
 pub(crate) struct Limiter {
-    /// `None` where the API as a whole has no limit.
+    pacer: Arc<Pacer>,
+    /// `None` without a configured limit.
     bucket: Option<Bucket>,
     /// The tokens, where each has a limit: then it chooses the one to send.
     tokens: Option<Arc<Board>>,
+    /// The burst that was asked for.
+    burst: Option<u32>,
+    workers: usize,
     /// What all workers together may have leased without a use for it.
     leasable: u32,
     /// The most that one lease holds.
     lease_size: u32,
     slots: Arc<Permits>,
     queue: Queue<Waiting>,
-    /// Whether a timer runs until the bucket has a permit.
-    is_armed: bool,
+    /// The timer until there is a permit.
+    timer: Option<SpawnHandle>,
     /// Whether a slot is waited for, for one of each priority.
     wants_slot: [bool; Priority::COUNT],
     /// Tells the supervisor when this actor is gone.
@@ -98,61 +110,71 @@ pub(crate) struct Limiter {
 }
 
 impl Limiter {
-    /// A limit of `rate` requests per second, if any, for all `workers` together. After a pause
-    /// `burst` of them may leave at once, or else 10 ms worth of the rate.
+    /// The limit of `pacer` for all `workers` together. After a pause `burst` requests may
+    /// leave at once, or else 10 ms worth of the rate.
     pub(crate) fn new(
-        rate: Option<Decimal>,
+        pacer: Arc<Pacer>,
         burst: Option<u32>,
         workers: usize,
         slots: Arc<Permits>,
         now: Instant,
         watch: Box<dyn Send>,
     ) -> Self {
-        let usual = rate.map_or(1, default_burst);
-        let burst = burst.unwrap_or(usual);
-        // What workers lease and then have no use for is lost: at most 10 ms worth.
-        let leasable = burst.min(usual);
-        Self {
-            bucket: rate.map(|rate| Bucket::new(rate, burst, now)),
+        let mut limiter = Self {
+            bucket: None,
             tokens: None,
-            leasable,
-            lease_size: share(leasable, workers),
+            burst,
+            workers,
+            leasable: 1,
+            lease_size: 1,
             slots,
             queue: Queue::default(),
-            is_armed: false,
+            timer: None,
             wants_slot: [false; Priority::COUNT],
             _watch: watch,
-        }
+            pacer,
+        };
+        limiter.limit_to(limiter.pacer.limit(), now);
+        limiter
     }
 
     /// The same limit with nothing saved, for one that takes the place of another: what
     /// that one gave away last counts.
     pub(crate) fn emptied(mut self, now: Instant) -> Self {
-        self.draw(now, u32::MAX);
+        self.empty(now);
         self
     }
 
     /// The same limit, and that of each token.
     pub(crate) fn with_tokens(mut self, tokens: Arc<Board>) -> Self {
-        // Each permit is for one token, and worth nothing later.
-        (self.tokens, self.leasable, self.lease_size) = (Some(tokens), 1, 1);
+        self.tokens = Some(tokens);
         self
     }
 
-    /// Takes up to `n` permits of the whole API's.
-    fn draw(&mut self, now: Instant, n: u32) -> u32 {
-        self.bucket.as_mut().map_or(n, |bucket| bucket.take(now, n))
+    fn empty(&mut self, now: Instant) {
+        if let Some(bucket) = &mut self.bucket {
+            bucket.take(now, u32::MAX);
+        }
+    }
+
+    fn limit_to(&mut self, limit: Option<Decimal>, now: Instant) {
+        let usual = limit.map_or(1, default_burst);
+        let burst = self.burst.unwrap_or(usual);
+        self.bucket = limit.map(|rate| Bucket::new(rate, burst, now));
+        // What workers lease and then have no use for is lost: at most 10 ms worth.
+        self.leasable = burst.min(usual);
+        self.lease_size = share(self.leasable, self.workers);
     }
 
     /// How long one who wants the token of a slot, or any, has to wait at the head of the queue.
     fn ready_in(&self, token: Option<usize>, now: Instant) -> Duration {
-        let api = self.bucket.as_ref().map_or(Duration::ZERO, |bucket| bucket.ready_in(now, 0));
-        let tokens = self.tokens.as_ref().map(|board| board.wait(token, now).min(LOOK_AGAIN));
-        api.max(tokens.unwrap_or_default())
+        let tokens = self.tokens.as_ref().map(|board| board.wait(token, now));
+        let others = self.pacer.ready_in(now).max(tokens.unwrap_or_default());
+        self.bucket_wait(now, 0).max(others.min(LOOK_AGAIN))
     }
 
-    /// Serves the queue as far as the bucket at `now` and the slots reach, beginning with
-    /// `slot`, and waits for what the rest lacks.
+    /// Serves the queue as far as the bucket and the pace at `now`, the tokens and the slots
+    /// reach, beginning with `slot`, and waits for what the rest lacks.
     fn serve(&mut self, mut slot: Option<Permit>, now: Instant, ctx: &mut Context<Self>) {
         while let Some(first) = self.queue.first() {
             if first.has_left() {
@@ -171,43 +193,59 @@ impl Limiter {
         }
     }
 
-    /// Gives a permit from the bucket, which has one, to the first in the queue, and what
-    /// the bucket can spare to the last. A slot that has no seat to go to comes back.
+    /// Gives a permit from the bucket and the pace, which have one, to the first in the
+    /// queue, and what the bucket can spare to the last. A slot that has no seat to go to
+    /// comes back.
     fn grant(&mut self, slot: Permit, now: Instant) -> Option<Permit> {
-        let Some(Waiting { seat, token, reply, .. }) = self.queue.pop() else { return Some(slot) };
+        let Some(Waiting { seat, token, reason, reply, .. }) = self.queue.pop() else {
+            return Some(slot);
+        };
         if let Err(slot) = seat.fill(slot) {
             return Some(slot);
         }
-        self.draw(now, 1);
-        let spare = if self.queue.is_empty() { self.lease_size - 1 } else { 0 };
-        let spare = self.draw(now, spare);
+        // A permit for one token is worth nothing later.
+        let may_spare =
+            self.pacer.take(reason, now) && self.queue.is_empty() && self.tokens.is_none();
+        let spare = self.bucket.as_mut().map_or(0, |bucket| {
+            bucket.take(now, 1);
+            if may_spare { bucket.take(now, self.lease_size - 1) } else { 0 }
+        });
         let token = self.tokens.as_ref().map(|board| board.take(token, now));
-        let lease = Lease { spare, expires: now + LEASE_LIFE, token };
+        let lease = Lease { spare, expires: now + LEASE_LIFE, token, epoch: self.pacer.epoch() };
         if reply.send(Ok(lease)).is_err() {
             seat.release();
         }
         None
     }
 
-    /// How long the next one of `priority` to join the queue waits.
+    /// How long the bucket makes one wait who lets `ahead` others go first.
+    fn bucket_wait(&self, now: Instant, ahead: u64) -> Duration {
+        self.bucket.as_ref().map_or(Duration::ZERO, |bucket| bucket.ready_in(now, ahead))
+    }
+
+    /// How long the next one of `priority` to join the queue waits at least. What the pace will
+    /// be when the others are served, nobody knows.
     fn wait(&self, priority: Priority, now: Instant) -> Duration {
         let ahead = self.queue.ahead_of(priority) as u64;
-        let api = self.bucket.as_ref().map_or(Duration::ZERO, |bucket| bucket.ready_in(now, ahead));
-        api.max(self.tokens.as_ref().map_or(Duration::ZERO, |board| board.ready_in(now, ahead)))
+        let tokens = self.tokens.as_ref().map(|board| board.ready_in(now, ahead));
+        let others = self.pacer.ready_in(now).max(tokens.unwrap_or_default());
+        self.bucket_wait(now, ahead).max(others)
     }
 
     fn wait_for_permit(&mut self, now: Instant, wait: Duration, ctx: &mut Context<Self>) {
-        if std::mem::replace(&mut self.is_armed, true) {
+        if self.timer.is_some() {
             return;
         }
         let due = now + wait;
-        ctx.run_later(due.saturating_duration_since(Instant::now()), move |limiter, ctx| {
-            limiter.is_armed = false;
-            // By the moment that was meant: timers fire late, and a full bucket
-            // keeps nothing of what flows in meanwhile.
-            limiter.serve(None, due, ctx);
-            limiter.serve(None, Instant::now(), ctx);
-        });
+        let timer =
+            ctx.run_later(due.saturating_duration_since(Instant::now()), move |limiter, ctx| {
+                limiter.timer = None;
+                // By the moment that was meant: timers fire late, and a full bucket
+                // keeps nothing of what flows in meanwhile.
+                limiter.serve(None, due, ctx);
+                limiter.serve(None, Instant::now(), ctx);
+            });
+        self.timer = Some(timer);
     }
 
     /// Whoever comes later and is more urgent does not wait behind those in whose place the
@@ -239,9 +277,9 @@ impl Handler<Acquire> for Limiter {
     type Result = ();
 
     fn handle(&mut self, acquire: Acquire, ctx: &mut Self::Context) {
-        let Acquire { deadline, priority, seat, token, reply } = acquire;
+        let Acquire { deadline, priority, seat, token, reason, reply } = acquire;
         let slot = seat.take();
-        let waiting = Waiting { priority, seat, token, reply };
+        let waiting = Waiting { priority, seat, token, reason, reply };
         if waiting.has_left() {
             return;
         }
@@ -267,7 +305,24 @@ impl Handler<Share> for Limiter {
     type Result = ();
 
     fn handle(&mut self, Share(workers): Share, _: &mut Self::Context) {
+        self.workers = workers;
         self.lease_size = share(self.leasable, workers);
+    }
+}
+
+impl Handler<SetLimit> for Limiter {
+    type Result = ();
+
+    fn handle(&mut self, SetLimit(limit): SetLimit, ctx: &mut Self::Context) {
+        let now = Instant::now();
+        self.limit_to(limit, now);
+        // What left under the limit before is not known here.
+        self.empty(now);
+        self.pacer.set_limit(limit, now);
+        if let Some(timer) = self.timer.take() {
+            ctx.cancel_future(timer);
+        }
+        self.serve(None, now, ctx);
     }
 }
 

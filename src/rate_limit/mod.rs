@@ -1,27 +1,39 @@
 //! One rate limit per API, shared by every worker.
 //!
-//! `bucket` counts what the configured rate allows, `actor` leases it to the
-//! workers, `headers` and `quota` read what the server says of waiting and of quotas, and
-//! `hold` stops everyone for as long as it asks. `limiter` and `keyed` are limits as values,
-//! for users and for the pool's own limit per key; `keys` forgets the keys that are not in
-//! use.
+//! `bucket` counts what the configured rate allows, and `actor` leases it to the workers.
+//! `headers` and `quota` read what the server says of waiting and of quotas. `hold` stops
+//! everyone for as long as it asks. What a quota allows from one answer to the next is
+//! `learned`, what refusals alone tell is the `dampener`'s, and the lower of the two is the
+//! `pace`, whose permits `flow`. The `pacer` is the pace that workers and actor share.
+//! `rotation` decides which token goes next, and all workers share it on the `board`.
+//! `limiter` and `keyed` are limits as values, for users and for the pool's own limit per
+//! key; `keys` forgets the keys that are not in use.
 
 mod actor;
 #[cfg(vantage_bench)]
 pub(crate) mod bench_support;
 mod board;
 mod bucket;
+mod dampener;
+mod flow;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod fuzzing;
 mod headers;
 mod hold;
 mod keyed;
 mod keys;
+mod learned;
 mod limiter;
+mod pace;
+mod pacer;
 mod quota;
 mod rotation;
+#[cfg(test)]
+mod simulation;
+#[cfg(test)]
+mod tests;
 
-pub(crate) use actor::{Acquire, Lease, Limiter, Share};
+pub(crate) use actor::{Acquire, Lease, Limiter, SetLimit, Share};
 pub(crate) use board::Board;
 pub(crate) use bucket::{Bucket, default_burst};
 pub(crate) use headers::retry_after;
@@ -30,4 +42,6 @@ pub use keyed::KeyedRateLimiter;
 pub(crate) use keys::KeyTable;
 pub use limiter::RateLimiter;
 pub(crate) use limiter::{Place, SLOWEST};
+pub(crate) use pace::Reason;
+pub(crate) use pacer::{InFlight, Pacer};
 pub(crate) use quota::{Quota, quota};

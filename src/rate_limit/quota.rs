@@ -12,7 +12,7 @@
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use http::{HeaderMap, HeaderName, HeaderValue, header::DATE};
-use sfv::{BareItem, Dictionary, Item, List, ListEntry, Parameters, Parser};
+use sfv::{BareItem, Dictionary, Item, List, ListEntry, Parameters, Parser, StringRef, TokenRef};
 
 use super::headers::LONGEST;
 
@@ -88,7 +88,7 @@ impl Quota {
 
 impl Policy {
     /// What it refills, in requests per second.
-    fn rate(&self) -> f64 {
+    pub(super) fn rate(&self) -> f64 {
         per_second(self.quota, self.window)
     }
 
@@ -105,6 +105,13 @@ fn per_second(requests: u64, time: Duration) -> f64 {
 /// Reads every field about quotas. A reset that names a moment is measured against the
 /// answer's own `Date`, and against `now` where there is none.
 pub(crate) fn quota(headers: &HeaderMap, now: SystemTime) -> Reading {
+    let may_tell = |name: &HeaderName| {
+        let name = name.as_str().trim_start_matches("x-");
+        name.starts_with("ratelimit") || name.starts_with("rate-limit")
+    };
+    if !headers.keys().any(may_tell) {
+        return Reading::default();
+    }
     let mut malformed = 0;
     let listed = count(lines(headers, &POLICY).map(|text| listed(&text)), &mut malformed);
     let stated = count(lines(headers, &STATE).map(|text| stated(&text)), &mut malformed);
@@ -282,8 +289,8 @@ fn integer(params: &Parameters, key: &str) -> Result<Option<u64>, Malformed> {
 }
 
 fn name(item: &BareItem) -> Option<String> {
-    let string = item.as_string().map(|name| name.as_str());
-    string.or_else(|| item.as_token().map(|name| name.as_str())).map(str::to_owned)
+    let string = item.as_string().map(StringRef::as_str);
+    string.or_else(|| item.as_token().map(TokenRef::as_str)).map(str::to_owned)
 }
 
 fn policy(quota: u64, window: u64) -> Policy {
@@ -299,7 +306,7 @@ fn seconds(seconds: f64) -> Duration {
 mod tests {
     use super::*;
 
-    fn read(fields: &[(&'static str, &str)]) -> Reading {
+    fn read(fields: Fields<'_>) -> Reading {
         let mut headers = HeaderMap::new();
         for (name, value) in fields {
             headers.append(*name, value.parse().unwrap());
@@ -307,10 +314,11 @@ mod tests {
         quota(&headers, UNIX_EPOCH)
     }
 
+    type Fields<'a> = &'a [(&'static str, &'a str)];
     /// What is left, the seconds until there is more, and the policy.
     type Told = (u64, f64, Option<(u64, u64)>);
 
-    fn told(fields: &[(&'static str, &str)]) -> Option<Told> {
+    fn told(fields: Fields<'_>) -> Option<Told> {
         let reading = read(fields);
         assert_eq!(reading.malformed, 0, "{fields:?}");
         let Quota { remaining, reset, policy } = reading.quota?;
@@ -321,7 +329,7 @@ mod tests {
     #[test]
     fn what_apis_send_is_understood() {
         let date = "Fri, 09 Jun 2017 19:59:01 GMT";
-        let table: [(&str, &[(&'static str, &str)], Option<Told>); 18] = [
+        let table: [(&str, Fields<'_>, Option<Told>); 18] = [
             ("nothing", &[("content-type", "text/plain")], None),
             (
                 "the draft",

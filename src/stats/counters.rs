@@ -22,6 +22,7 @@ pub(crate) struct Counters {
     pub(crate) transport_errors: u64,
     pub(crate) cancelled: u64,
     pub(crate) rate_limited: u64,
+    pub(crate) malformed_limit_headers: u64,
     pub(crate) bytes_received: u64,
     /// One per answered attempt, in µs; what is longer than 71 minutes counts as that.
     pub(crate) latencies: Vec<u32>,
@@ -41,6 +42,11 @@ impl Counters {
         self.rate_limited += u64::from(status == StatusCode::TOO_MANY_REQUESTS);
         self.bytes_received += bytes as u64;
         self.latencies.push(u32::try_from(latency.as_micros()).unwrap_or(u32::MAX));
+    }
+
+    /// The headers about limits of an answer were read, and so many made no sense.
+    pub(crate) fn limits_read(&mut self, malformed: u32) {
+        self.malformed_limit_headers += u64::from(malformed);
     }
 
     /// An attempt ended without a complete answer.

@@ -2,6 +2,8 @@
 
 use std::{fmt, time::Duration};
 
+use rust_decimal::Decimal;
+
 use super::{Counters, Durations, Latency, Waits};
 use crate::retry::BreakerState;
 
@@ -65,6 +67,17 @@ pub struct Stats {
     pub cancelled: u64,
     /// Answers with status 429; each is one of `status_4xx` too. Moves with that.
     pub rate_limited: u64,
+    /// Header fields about quotas, such as `RateLimit`, that make no sense and were passed
+    /// over. Moves when such an answer was read, in a pool that has a rate limit or uses the
+    /// dampener; in others nobody looks.
+    pub malformed_limit_headers: u64,
+    /// The rate limit that is set, in requests per second; `None` without one. Of an interval,
+    /// at its end. Moves with [`AwwPool::set_rate`](crate::AwwPool::set_rate).
+    pub rate_limit: Option<Decimal>,
+    /// The requests per second that are allowed at the moment: the least of `rate_limit`, what
+    /// the dampener found, and what the API's quotas leave. `None` without a bound. Of an
+    /// interval, at its end.
+    pub rate: Option<Decimal>,
     /// What the circuit breaker does at the moment; closed where there is none.
     pub breaker: BreakerState,
     /// How often the circuit breaker opened. Moves when it does.
@@ -140,6 +153,7 @@ impl Stats {
             transport_errors,
             cancelled,
             rate_limited,
+            malformed_limit_headers,
             bytes_received,
             latencies,
         } = delta;
@@ -155,6 +169,7 @@ impl Stats {
         self.transport_errors += transport_errors;
         self.cancelled += cancelled;
         self.rate_limited += rate_limited;
+        self.malformed_limit_headers += malformed_limit_headers;
         self.bytes_received += bytes_received;
         for &micros in &latencies {
             self.latency.record(micros);
@@ -215,6 +230,11 @@ impl Stats {
             transport_errors: self.transport_errors.saturating_sub(earlier.transport_errors),
             cancelled: self.cancelled.saturating_sub(earlier.cancelled),
             rate_limited: self.rate_limited.saturating_sub(earlier.rate_limited),
+            malformed_limit_headers: self
+                .malformed_limit_headers
+                .saturating_sub(earlier.malformed_limit_headers),
+            rate_limit: self.rate_limit,
+            rate: self.rate,
             breaker: self.breaker,
             breaker_openings: self.breaker_openings.saturating_sub(earlier.breaker_openings),
             breaker_refusals: self.breaker_refusals.saturating_sub(earlier.breaker_refusals),

@@ -87,12 +87,13 @@ impl Supervisor {
         ctx: &mut Context<Self>,
     ) -> Self {
         let now = Instant::now();
-        let (controls, Lines { stats, limiter, tokens }) =
+        let (controls, Lines { stats, limiter, pacer, tokens }) =
             Controls::start(Arc::clone(&dispatcher), callbacks, ctx.address().recipient());
         let earnings = dispatcher.config.settings.retry_budget;
         let parts = WorkerParts {
             dispatcher: Arc::clone(&dispatcher),
             limiter,
+            pacer,
             keys: dispatcher.config.keys().map(Arc::new),
             tokens,
             stats,
@@ -142,6 +143,7 @@ impl Supervisor {
         let reports: Vec<_> = self.crew.workers().map(|worker| worker.send(Flush)).collect();
         let (size, serving) = (self.crew.size(), self.crew.serving());
         let (line, dispatcher) = (self.parts.stats.clone(), Arc::clone(&self.dispatcher));
+        let pacer = Arc::clone(&self.parts.pacer);
         async move {
             let _ = tokio::time::timeout(REPORT_LIMIT, join_all(reports)).await;
             let mut stats = loop {
@@ -153,6 +155,7 @@ impl Supervisor {
             };
             (stats.size, stats.serving) = (size, serving);
             dispatcher.write(&mut stats);
+            pacer.write(&mut stats);
             Ok(stats)
         }
     }

@@ -13,9 +13,10 @@ use crate::{
     actors::{Line, Pulse, Switch, line},
     config::PoolConfig,
     dispatch::Dispatcher,
-    rate_limit::{Board, Limiter},
+    rate_limit::{Limiter, Pacer},
     stats::{Ledger, StatsCollector},
-    token_manager::TokenManager,
+    token_manager::{Shelf, TokenManager},
+    worker::TokenLines,
 };
 
 /// One of the actors that the workers ask.
@@ -79,7 +80,7 @@ impl<A: Actor> Post<A> {
 /// The token manager and its thread, where the users' `acquire` runs.
 pub(super) struct Tokens {
     post: Post<TokenManager>,
-    board: Arc<Board>,
+    lines: TokenLines,
     arbiter: Option<Arbiter>,
     pulse: Arc<Pulse>,
     /// Whether there is none until one of the threads that hang has ended.
@@ -107,15 +108,17 @@ pub(super) struct Controls {
     ledger: Arc<Ledger>,
     stats: Post<StatsCollector>,
     stats_line: Line<StatsCollector>,
-    limiter: Option<Post<Limiter>>,
+    limiter: Post<Limiter>,
+    pacer: Arc<Pacer>,
     pub(super) tokens: Option<Tokens>,
 }
 
 /// The ways to the holders of the roles.
 pub(super) struct Lines {
     pub(super) stats: Line<StatsCollector>,
-    pub(super) limiter: Option<Line<Limiter>>,
-    pub(super) tokens: Option<(Line<TokenManager>, Arc<Board>)>,
+    pub(super) limiter: Line<Limiter>,
+    pub(super) pacer: Arc<Pacer>,
+    pub(super) tokens: Option<TokenLines>,
 }
 
 impl Controls {
@@ -128,23 +131,28 @@ impl Controls {
     ) -> (Self, Lines) {
         let now = Instant::now();
         let (stats, stats_line) = Post::new(Role::Stats);
-        let PoolConfig { rate_limit, rate_limit_per_token, .. } = dispatcher.config.settings;
-        let limit = rate_limit.or(rate_limit_per_token);
-        let (limiter, limiter_line) = limit.map(|_| Post::new(Role::Limiter)).unzip();
+        let (limiter, limiter_line) = Post::new(Role::Limiter);
+        let settings = &dispatcher.config.settings;
+        let pacer = Arc::new(Pacer::new(
+            settings.rate_limit,
+            settings.use_dampener,
+            settings.max_retry_after,
+            Arc::clone(dispatcher.events()),
+            now,
+        ));
         let tokens = dispatcher.config.board(now).map(|board| {
             let (post, line) = Post::new(Role::Tokens);
-            let (board, pulse) = (Arc::new(board), Arc::new(Pulse::new(now)));
-            let tokens = Tokens {
-                post,
-                board: Arc::clone(&board),
-                arbiter: None,
-                pulse,
-                is_suspended: false,
-            };
-            (tokens, (line, board))
+            let shelf = Arc::new(Shelf::new(board.slots()));
+            let lines = TokenLines { manager: line, board: Arc::new(board), shelf };
+            let pulse = Arc::new(Pulse::new(now));
+            Tokens { post, lines, arbiter: None, pulse, is_suspended: false }
         });
-        let (tokens, tokens_line) = tokens.unzip();
-        let lines = Lines { stats: stats_line.clone(), limiter: limiter_line, tokens: tokens_line };
+        let lines = Lines {
+            stats: stats_line.clone(),
+            limiter: limiter_line,
+            pacer: Arc::clone(&pacer),
+            tokens: tokens.as_ref().map(|tokens| tokens.lines.clone()),
+        };
         let mut controls = Self {
             dispatcher,
             supervisor,
@@ -152,6 +160,7 @@ impl Controls {
             stats,
             stats_line,
             limiter,
+            pacer,
             tokens,
         };
         controls.start_stats();
@@ -171,15 +180,14 @@ impl Controls {
 
     /// A limiter in the place of another one has nothing saved, so that the limit holds.
     pub(super) fn start_limiter(&mut self, now: Instant) {
-        let PoolConfig { rate_limit, burst, connections_per_worker, .. } =
-            self.dispatcher.config.settings;
-        let Some(post) = &mut self.limiter else { return };
+        let PoolConfig { burst, connections_per_worker, .. } = self.dispatcher.config.settings;
+        let post = &mut self.limiter;
         let watch = post.next_watch(&self.supervisor);
         let capacity = self.dispatcher.capacity();
         let workers = capacity.size() / connections_per_worker;
         let slots = Arc::clone(capacity.permits());
-        let mut limiter = Limiter::new(rate_limit, burst, workers, slots, now, watch);
-        let board = self.tokens.as_ref().map(|tokens| &tokens.board);
+        let mut limiter = Limiter::new(Arc::clone(&self.pacer), burst, workers, slots, now, watch);
+        let board = self.tokens.as_ref().map(|tokens| &tokens.lines.board);
         if let Some(board) = board.filter(|board| board.is_limited()) {
             limiter = limiter.with_tokens(Arc::clone(board));
         }
@@ -198,7 +206,8 @@ impl Controls {
         let manager = TokenManager::new(
             tokens.post.life,
             auth,
-            Arc::clone(&tokens.board),
+            Arc::clone(&tokens.lines.board),
+            Arc::clone(&tokens.lines.shelf),
             settings.acquire_timeout,
             self.stats_line.clone(),
             Arc::clone(self.dispatcher.events()),
@@ -212,7 +221,7 @@ impl Controls {
 
     /// Declares the token of `slot` void, and says whether there is one.
     pub(super) fn invalidate_token(&self, slot: usize) -> bool {
-        self.tokens.as_ref().is_some_and(|tokens| tokens.board.invalidate(slot))
+        self.tokens.as_ref().is_some_and(|tokens| tokens.lines.board.invalidate(slot))
     }
 
     /// The thread of the token manager, which leaves it without one.
@@ -231,7 +240,7 @@ impl Controls {
         use crate::actors::Die;
         match role {
             Role::Stats => kill(&self.stats),
-            Role::Limiter => kill(self.limiter.as_ref().unwrap()),
+            Role::Limiter => kill(&self.limiter),
             Role::Tokens => kill(&self.tokens.as_ref().unwrap().post),
         }
     }
@@ -241,7 +250,7 @@ impl Controls {
         let now = Instant::now();
         match vacant.role {
             Role::Stats => self.stats.decide(vacant.life, now, intensity),
-            Role::Limiter => self.limiter.as_mut()?.decide(vacant.life, now, intensity),
+            Role::Limiter => self.limiter.decide(vacant.life, now, intensity),
             Role::Tokens => self.tokens.as_mut()?.post.decide(vacant.life, now, intensity),
         }
     }

@@ -3,6 +3,7 @@
 use std::{fmt, time::Duration};
 
 use actix::{Message, Recipient};
+use rust_decimal::Decimal;
 
 use crate::{
     error::Error,
@@ -100,6 +101,12 @@ pub struct GetStats;
 #[derive(Debug, Clone, Copy, Message)]
 #[rtype(result = "Result<(), Error>")]
 pub struct Resize(pub usize);
+
+/// Sets the rate limit, in requests per second, or takes it away. It does what
+/// [`AwwPool::set_rate`](crate::AwwPool::set_rate) does.
+#[derive(Debug, Clone, Copy, Message)]
+#[rtype(result = "Result<(), Error>")]
+pub struct SetRate(pub Option<Decimal>);
 
 /// Has the token of a slot, counted from 0, renewed before it is used again. It does what
 /// [`AwwPool::invalidate_token`](crate::AwwPool::invalidate_token) does.

@@ -15,7 +15,6 @@ use super::{
     threads::Place,
 };
 use crate::{
-    actors::Line,
     config::check_workers,
     dispatch::{
         Call,
@@ -254,7 +253,7 @@ impl Handler<Resize> for Supervisor {
         }
         let connections = self.dispatcher.config.settings.connections_per_worker;
         self.dispatcher.capacity().resize(workers * connections);
-        if let Some(limiter) = self.parts.limiter.as_ref().and_then(Line::actor) {
+        if let Some(limiter) = self.parts.limiter.actor() {
             limiter.do_send(Share(workers));
         }
         let leaving = self.crew.resize(workers);

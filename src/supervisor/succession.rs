@@ -8,9 +8,11 @@ use actix::prelude::*;
 use super::{
     actor::{Supervisor, TRY_AGAIN},
     control::{Role, RoleVacant},
+    messages::SetRate,
     restart::Repair,
     threads::Place,
 };
+use crate::{actors::Unanswered, config::check_rate, error::Error, rate_limit::SetLimit};
 
 impl Supervisor {
     /// Fills a role that is vacant.
@@ -51,6 +53,29 @@ impl Supervisor {
         if may_start && std::mem::take(&mut tokens.is_suspended) {
             self.fill(Role::Tokens, ctx);
         }
+    }
+}
+
+impl Handler<SetRate> for Supervisor {
+    type Result = ResponseFuture<Result<(), Error>>;
+
+    fn handle(&mut self, SetRate(rate): SetRate, _: &mut Self::Context) -> Self::Result {
+        let checked = check_rate(rate, "set_rate: must be above zero requests per second");
+        let limiter = self.parts.limiter.clone();
+        let is_retired = self.retired.is_some();
+        Box::pin(async move {
+            checked?;
+            if is_retired {
+                return Err(Error::shutting_down());
+            }
+            loop {
+                match limiter.send(SetLimit(rate)).await {
+                    Ok(()) => return Ok(()),
+                    Err(Unanswered::Died | Unanswered::Hung) => {}
+                    Err(Unanswered::Gone) => return Err(Error::gone()),
+                }
+            }
+        })
     }
 }
 

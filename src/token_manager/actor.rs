@@ -12,7 +12,7 @@ use actix::prelude::*;
 use tokio::sync::oneshot;
 
 use super::{
-    Auth, Token,
+    Auth, Shelf, Token,
     ring::{Issued, Request, Ring},
 };
 use crate::{
@@ -39,6 +39,7 @@ pub(crate) struct TokenManager {
     auth: Auth,
     ring: Ring,
     board: Arc<Board>,
+    shelf: Arc<Shelf>,
     acquire_timeout: Duration,
     waiters: Vec<Waiters>,
     refresh_timer: Option<SpawnHandle>,
@@ -52,10 +53,12 @@ pub(crate) struct TokenManager {
 impl TokenManager {
     /// The manager with number `life`, from 1, among those of a pool: it knows nothing of the
     /// tokens of those before it, and its own are newer than theirs.
+    #[allow(clippy::too_many_arguments, reason = "each is one thing that it is made of")]
     pub(crate) fn new(
         life: u64,
         auth: Auth,
         board: Arc<Board>,
+        shelf: Arc<Shelf>,
         acquire_timeout: Duration,
         stats: Line<StatsCollector>,
         events: Arc<Events>,
@@ -67,6 +70,7 @@ impl TokenManager {
             auth,
             ring: Ring::after(slots, life.saturating_sub(1) << 32),
             board,
+            shelf,
             acquire_timeout,
             waiters: (0..slots).map(|_| Waiters::new()).collect(),
             refresh_timer: None,
@@ -111,8 +115,10 @@ impl TokenManager {
                     stats.do_send(Happened::TokenAcquired);
                 }
                 self.events.emit(|| Event::TokenRefreshed { slot });
+                let issued = self.ring.acquired(slot, token, epoch, now);
+                self.shelf.put(issued.clone());
                 self.board.recover(slot);
-                Ok(self.ring.acquired(slot, token, epoch, now))
+                Ok(issued)
             }
             Err(error) => {
                 let cooldown = self.ring.failed(slot, now, fastrand::f64());
@@ -164,7 +170,10 @@ impl Handler<Issue> for TokenManager {
         let now = Instant::now();
         // A slot that was refused must be renewed itself; otherwise any usable one will do.
         let slot = match message.stale {
-            Some(_) => message.slot,
+            Some(generation) => {
+                self.shelf.remove(message.slot, generation);
+                message.slot
+            }
             None => self.ring.serving(message.slot, now),
         };
         if slot != message.slot {

@@ -6,13 +6,13 @@ use std::time::{Duration, Instant, SystemTime};
 
 use http::StatusCode;
 
-use super::kit::Kit;
+use super::{kit::Kit, tokens::Tokens};
 use crate::{
     dispatch::{Call, Passage},
     error::Error,
     events::{Attempt, Event, Outcome},
     http::Response,
-    rate_limit::retry_after,
+    rate_limit::{InFlight, quota, retry_after},
     seats::{Permit, Seat},
     stats::Counters,
 };
@@ -27,6 +27,8 @@ pub(super) struct Running<'a> {
     started: Instant,
     has_ended: bool,
     passage: Option<Passage<'a>>,
+    /// `None` where the pace does not depend on its end.
+    in_flight: Option<InFlight<'a>>,
 }
 
 impl<'a> Running<'a> {
@@ -45,7 +47,8 @@ impl<'a> Running<'a> {
             kit.events().emit(|| Event::AttemptStarted { attempt });
             attempt
         })?;
-        Ok(Self { kit, call, seat, attempt, started, has_ended: false, passage })
+        let in_flight = kit.pacer.begin(started);
+        Ok(Self { kit, call, seat, attempt, started, has_ended: false, passage, in_flight })
     }
 
     /// When it began.
@@ -64,6 +67,7 @@ impl<'a> Running<'a> {
         if let Some(passage) = self.passage.take() {
             passage.settle(outcome, asks_to_wait(outcome));
         }
+        self.pace(outcome);
         let latency = self.started.elapsed();
         self.count(|counters| match outcome {
             Ok(response) => counters.answered(response.status(), response.body().len(), latency),
@@ -77,6 +81,21 @@ impl<'a> Running<'a> {
             },
         );
         self.attempt
+    }
+
+    /// Tells the pace what the answer says of limits.
+    fn pace(&mut self, outcome: &Result<Response, Error>) {
+        let Some(in_flight) = self.in_flight.take() else { return };
+        let response = outcome.as_ref().ok();
+        let reading = response.map(|response| quota(response.headers(), SystemTime::now()));
+        let reading = reading.unwrap_or_default();
+        // The quota of one token among several says nothing about the API.
+        let is_of_one = self.kit.tokens.as_ref().is_some_and(Tokens::are_several);
+        let quota = reading.quota.filter(|_| !is_of_one);
+        let is_refusal =
+            response.is_some_and(|response| response.status() == StatusCode::TOO_MANY_REQUESTS);
+        in_flight.end(is_refusal, quota, Instant::now());
+        self.count(|counters| counters.limits_read(reading.malformed));
     }
 
     /// Nobody holds the counters for longer than this, so they are never missed; and a drop

@@ -5,7 +5,7 @@
 use std::{
     sync::{Arc, mpsc},
     thread,
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use actix::prelude::*;
@@ -20,7 +20,8 @@ use crate::{
         bench_support::{Caller, Permits},
     },
     error::{Error, ErrorKind},
-    rate_limit::Limiter,
+    events::Events,
+    rate_limit::{Limiter, Pacer, Reason},
 };
 
 /// A call's slot on a worker, empty between its attempts.
@@ -73,15 +74,20 @@ impl Throttled {
         let permits = Permits::new(1);
         let caller = permits.caller();
         let slots = Arc::clone(caller.capacity.permits());
-        let (limiter, thread) = host(move || {
-            let rate = Some(Decimal::from(1_000_000_000));
-            let burst = Some(u32::MAX);
-            Limiter::new(rate, burst, workers, slots, Instant::now(), Box::new(()))
-        })?;
+        let (rate, now) = (Some(Decimal::from(1_000_000_000)), Instant::now());
+        let events = Arc::new(Events::default());
+        let pacer = Arc::new(Pacer::new(rate, false, Duration::ZERO, events, now));
+        let shared = Arc::clone(&pacer);
+        let (limiter, thread) =
+            host(move || Limiter::new(shared, Some(u32::MAX), workers, slots, now, Box::new(())))?;
         let (switch, line) = line();
         switch.lead_to(Some(limiter), false);
         let place = Place::new(&caller).await?;
-        Ok(Self { throttle: Throttle::new(line), place, _limiter: (switch, thread) })
+        Ok(Self {
+            throttle: Throttle::new(line, pacer, None, false),
+            place,
+            _limiter: (switch, thread),
+        })
     }
 
     /// Gets a rate permit and a slot, and gives the slot back.
@@ -90,7 +96,7 @@ impl Throttled {
     /// When the call's deadline passes.
     pub async fn pass(&mut self) -> Result<(), Error> {
         let Place { slot, call } = &mut self.place;
-        self.throttle.pass(call, slot, None).await?;
+        self.throttle.pass(call, slot, Reason::First, None).await?;
         slot.release();
         Ok(())
     }

@@ -23,7 +23,7 @@ use crate::{
     error::{Delivery, Error, ErrorKind},
     events::{Attempt, Event},
     http::{Client, Request, Response},
-    rate_limit::retry_after,
+    rate_limit::{Reason, retry_after},
     retry::{self, Decision, Errand},
     seats::Stage,
     stats::WaitCause,
@@ -80,7 +80,7 @@ impl<'a> Attempts<'a> {
         let mut last = None;
         loop {
             self.slot.go_on_to(Stage::Waiting)?;
-            let passage = self.pass_gates(&mut token).await;
+            let passage = self.pass_gates(&mut token, reason(last.as_ref())).await;
             let passage = passage.map_err(|error| self.cut_short(error, last.take()))?;
             let next = match self.attempt(token.as_ref(), passage).await {
                 Ok(response) if response.status().is_success() => Next::Return(response),
@@ -114,6 +114,7 @@ impl<'a> Attempts<'a> {
     async fn pass_gates(
         &mut self,
         token: &mut Option<Issued>,
+        reason: Reason,
     ) -> Result<Option<Passage<'a>>, Error> {
         let Self { kit, call, slot, .. } = self;
         let circuit = kit.dispatcher.circuit();
@@ -135,15 +136,8 @@ impl<'a> Attempts<'a> {
             {
                 *token = Some(tokens.next(call, slot).await?);
             }
-            let chosen = match &kit.throttle {
-                Some(throttle) => {
-                    throttle.pass(call, slot, token.as_ref().map(|token| token.slot)).await?
-                }
-                None => {
-                    slot.hold(call).await?;
-                    None
-                }
-            };
+            let pinned = token.as_ref().map(|token| token.slot);
+            let chosen = kit.throttle.pass(call, slot, reason, pinned).await?;
             if let (None, Some(chosen), Some(tokens)) = (&token, chosen, tokens) {
                 *token = tokens.chosen(call, slot, chosen).await?;
                 if token.is_none() {
@@ -267,7 +261,8 @@ impl<'a> Attempts<'a> {
             .filter(|response| matches!(response.status().as_u16(), 429 | 503))
             .and_then(|response| retry_after(response.headers(), SystemTime::now()));
         let is_refused = error.status() == Some(StatusCode::TOO_MANY_REQUESTS);
-        let retry_after = match &kit.tokens {
+        let tokens = kit.tokens.as_ref().filter(|_| self.call.request.other_base().is_none());
+        let retry_after = match tokens {
             // A 429 is about the token, which is held; others may go on.
             Some(tokens) if is_refused && tokens.are_several() => {
                 tokens.wait(now, retry_after, kit.policy.max_retry_after)
@@ -366,6 +361,15 @@ async fn exchange(
         .with_delivery(Delivery::Unknown))
     });
     (running.end(&outcome), outcome)
+}
+
+/// Why an attempt is made after `last` failed.
+fn reason(last: Option<&Error>) -> Reason {
+    match last.map(Error::kind) {
+        None => Reason::First,
+        Some(ErrorKind::Timeout) => Reason::RetryAfterTimeout,
+        Some(_) => Reason::Retry,
+    }
 }
 
 /// `error`, which ended the call after `cause` had made it wait.

@@ -2,19 +2,23 @@
 //! the rate limits. Whoever has to wait here gives its slot back first.
 
 use std::{
-    cell::Cell,
+    cell::{Cell, RefCell},
     future::Future,
     sync::Arc,
     time::{Duration, Instant},
 };
 
-use tokio::sync::oneshot;
+use rust_decimal::Decimal;
+use tokio::sync::{Semaphore, oneshot};
 
 use crate::{
     actors::{Line, Unanswered},
     dispatch::{Call, Circuit, Tally, Waiting, admission},
     error::{Error, ErrorKind},
-    rate_limit::{Acquire, Hold, KeyedRateLimiter, Lease, Limiter, Place, RateLimiter},
+    rate_limit::{
+        Acquire, Bucket, Hold, KeyedRateLimiter, Lease, Limiter, Pacer, Place, RateLimiter, Reason,
+        default_burst,
+    },
     retry::Refusal,
     seats::{Seat, Stage},
     stats::WaitCause,
@@ -92,15 +96,50 @@ pub(super) async fn pause(
     Ok(())
 }
 
-/// A worker's share of the API's rate limit.
+/// A worker's share of the API's rate limit, and the limit of its own if it has one.
 pub(super) struct Throttle {
     limiter: Line<Limiter>,
+    pacer: Arc<Pacer>,
     lease: Cell<Option<Lease>>,
+    own: Option<Own>,
+    /// Whether each token has a limit: then the limiter is asked for every attempt.
+    is_per_token: bool,
+}
+
+/// The limit of one worker.
+struct Own {
+    bucket: RefCell<Bucket>,
+    /// Whose turn it is at the bucket: one call at a time, first come first served.
+    turn: Semaphore,
+}
+
+impl Own {
+    /// Waits until there is a permit, which stays where it is. Only who has the turn comes
+    /// here, so nobody else takes it.
+    async fn ready(&self, call: &Call, slot: &Slot<'_>) -> Result<(), Error> {
+        loop {
+            let wait = self.bucket.borrow().ready_in(Instant::now(), 0);
+            if wait.is_zero() {
+                return Ok(());
+            }
+            pause(call, slot, WaitCause::Rate, wait).await?;
+        }
+    }
 }
 
 impl Throttle {
-    pub(super) fn new(limiter: Line<Limiter>) -> Self {
-        Self { limiter, lease: Cell::new(None) }
+    /// `rate` is the limit of this worker, in requests per second.
+    pub(super) fn new(
+        limiter: Line<Limiter>,
+        pacer: Arc<Pacer>,
+        rate: Option<Decimal>,
+        is_per_token: bool,
+    ) -> Self {
+        let own = rate.map(|rate| Own {
+            bucket: RefCell::new(Bucket::new(rate, default_burst(rate), Instant::now())),
+            turn: Semaphore::new(1),
+        });
+        Self { limiter, pacer, lease: Cell::new(None), own, is_per_token }
     }
 
     /// Waits for a permit and a slot to send with. A permit is taken only with the slot in
@@ -110,16 +149,57 @@ impl Throttle {
         &self,
         call: &Call,
         slot: &mut Slot<'_>,
+        reason: Reason,
         token: Option<usize>,
     ) -> Result<Option<usize>, Error> {
-        if self.spare() > 0 {
-            slot.hold(call).await?;
+        let Some(own) = &self.own else {
+            return self.pass_shared(call, slot, reason, token).await;
+        };
+        // The own permit is taken last and by the one who has the turn: if it were put by
+        // while the shared limit makes wait, it would go out together with others.
+        let mut turn = own.turn.try_acquire();
+        if turn.is_err() || !own.bucket.borrow().ready_in(Instant::now(), 0).is_zero() {
+            slot.release();
+            if turn.is_err() {
+                let _waiting = slot.waiting(WaitCause::Rate);
+                turn = Ok(within_deadline(call, own.turn.acquire())
+                    .await?
+                    .map_err(|_| Error::gone())?);
+            }
+            own.ready(call, slot).await?;
         }
-        if slot.seat.has_permit() && self.take_spare() {
-            return Ok(None);
+        let chosen = self.pass_shared(call, slot, reason, token).await?;
+        own.bucket.borrow_mut().take(Instant::now(), 1);
+        drop(turn);
+        Ok(chosen)
+    }
+
+    /// Takes a permit for a second attempt beside the first, if there is one at once.
+    pub(super) fn try_second(&self) -> bool {
+        self.own.is_none() && (self.is_open() || self.take_spare())
+    }
+
+    /// Whether nobody has to ask.
+    fn is_open(&self) -> bool {
+        !self.is_per_token && self.pacer.is_open()
+    }
+
+    /// Waits for what all workers share.
+    async fn pass_shared(
+        &self,
+        call: &Call,
+        slot: &mut Slot<'_>,
+        reason: Reason,
+        token: Option<usize>,
+    ) -> Result<Option<usize>, Error> {
+        if self.is_open() || self.spare() > 0 {
+            slot.hold(call).await?;
+            if self.is_open() || self.take_spare() {
+                return Ok(None);
+            }
         }
         let waiting = slot.waiting(WaitCause::Rate);
-        let lease = within_deadline(call, self.ask(call, &slot.seat, token)).await??;
+        let lease = within_deadline(call, self.ask(call, &slot.seat, reason, token)).await??;
         drop(waiting);
         // What another call was lent meanwhile is not lost.
         let spare = lease.spare + self.spare();
@@ -132,13 +212,14 @@ impl Throttle {
         &self,
         call: &Call,
         seat: &Arc<Seat>,
+        reason: Reason,
         token: Option<usize>,
     ) -> Result<Lease, Error> {
         loop {
             let (reply, lease) = oneshot::channel();
             let seat = Arc::clone(seat);
             let Call { deadline, priority, .. } = *call;
-            let question = Acquire { deadline, priority, seat, token, reply };
+            let question = Acquire { deadline, priority, seat, token, reason, reply };
             match self.limiter.send(question).await {
                 Ok(()) => {
                     if let Ok(lease) = lease.await {
@@ -152,13 +233,14 @@ impl Throttle {
     }
 
     /// How many permits of the lease at hand are left and still good.
-    pub(super) fn spare(&self) -> u32 {
-        let lease = self.lease.get().filter(|lease| Instant::now() < lease.expires);
-        lease.map_or(0, |lease| lease.spare)
+    fn spare(&self) -> u32 {
+        let is_good =
+            |lease: &Lease| Instant::now() < lease.expires && lease.epoch == self.pacer.epoch();
+        self.lease.get().filter(is_good).map_or(0, |lease| lease.spare)
     }
 
     /// Takes a permit from the lease at hand, if one is left.
-    pub(super) fn take_spare(&self) -> bool {
+    fn take_spare(&self) -> bool {
         let Some(spare) = self.spare().checked_sub(1) else { return false };
         self.lease.set(self.lease.get().map(|lease| Lease { spare, ..lease }));
         true

@@ -77,12 +77,10 @@ pub(super) fn second<'a>(
 ) -> Option<(Permit, Option<Passage<'a>>)> {
     let now = Instant::now();
     let mut hedging = kit.hedging.borrow_mut();
-    let throttle = kit.throttle.as_ref();
     let holds = |(tokens, token): (&Tokens, &Issued)| tokens.is_held(token, now);
     if !hedging.budget.covers_one()
         || kit.hold.remaining(now).is_some()
         || kit.tokens.as_ref().zip(token).is_some_and(holds)
-        || throttle.is_some_and(|throttle| throttle.spare() == 0)
     {
         return None;
     }
@@ -92,13 +90,11 @@ pub(super) fn second<'a>(
     };
     let permit = seat.permits().try_acquire().ok()?;
     let limiter = limit_of_key(kit.keys.as_deref(), call);
-    if limiter.is_some_and(|limiter| limiter.try_acquire().is_err())
+    if !kit.throttle.try_second()
+        || limiter.is_some_and(|limiter| limiter.try_acquire().is_err())
         || !kit.budget(|budget| budget.withdraw(now))
     {
         return None;
-    }
-    if let Some(throttle) = throttle {
-        throttle.take_spare();
     }
     hedging.budget.pay_for_one();
     Some((permit, passage))

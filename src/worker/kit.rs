@@ -12,7 +12,12 @@ use std::{
 use actix::prelude::*;
 use http::Uri;
 
-use super::{elsewhere::Elsewhere, gates::Throttle, hedge::Hedging, tokens::Tokens};
+use super::{
+    elsewhere::Elsewhere,
+    gates::Throttle,
+    hedge::Hedging,
+    tokens::{TokenLines, Tokens},
+};
 use crate::{
     actors::Line,
     config::ValidConfig,
@@ -20,19 +25,20 @@ use crate::{
     error::{Error, ErrorKind},
     events::Events,
     http::{Client, Request},
-    rate_limit::{Board, Hold, KeyedRateLimiter, Limiter},
+    rate_limit::{Hold, KeyedRateLimiter, Limiter, Pacer},
     retry::{self, Budget},
     stats::{Counted, Counters, StatsCollector},
-    token_manager::{Issued, TokenManager},
+    token_manager::Issued,
 };
 
 /// What a worker is made of. Shared with the other workers but for the HTTP client.
 #[derive(Clone)]
 pub(crate) struct Parts {
     pub(crate) dispatcher: Arc<Dispatcher>,
-    pub(crate) limiter: Option<Line<Limiter>>,
+    pub(crate) limiter: Line<Limiter>,
+    pub(crate) pacer: Arc<Pacer>,
     pub(crate) keys: Option<Arc<KeyedRateLimiter<Arc<str>>>>,
-    pub(crate) tokens: Option<(Line<TokenManager>, Arc<Board>)>,
+    pub(crate) tokens: Option<TokenLines>,
     pub(crate) stats: Line<StatsCollector>,
     pub(crate) hold: Arc<Hold>,
     pub(crate) budget: Arc<Mutex<Budget>>,
@@ -46,7 +52,8 @@ pub(super) struct Kit {
     pub(super) dispatcher: Arc<Dispatcher>,
     pub(super) client: Client,
     elsewhere: Elsewhere,
-    pub(super) throttle: Option<Throttle>,
+    pub(super) throttle: Throttle,
+    pub(super) pacer: Arc<Pacer>,
     pub(super) keys: Option<Arc<KeyedRateLimiter<Arc<str>>>>,
     pub(super) tokens: Option<Tokens>,
     pub(super) hold: Arc<Hold>,
@@ -66,9 +73,15 @@ impl Kit {
             worker: slot,
             client: Client::new(&config.transport(slot, gauge)),
             elsewhere: Elsewhere::default(),
-            throttle: parts.limiter.map(Throttle::new),
+            throttle: Throttle::new(
+                parts.limiter,
+                Arc::clone(&parts.pacer),
+                config.settings.rate_limit_per_worker,
+                config.settings.rate_limit_per_token.is_some(),
+            ),
+            pacer: parts.pacer,
             keys: parts.keys,
-            tokens: parts.tokens.map(|(manager, board)| Tokens::new(manager, board)),
+            tokens: parts.tokens.map(Tokens::new),
             policy: config.retry_policy(),
             config,
             dispatcher: parts.dispatcher,

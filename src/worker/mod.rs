@@ -13,3 +13,4 @@ mod tokens;
 
 pub(crate) use actor::{Fill, Flush, Run, Worker};
 pub(crate) use kit::Parts as WorkerParts;
+pub(crate) use tokens::TokenLines;

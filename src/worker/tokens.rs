@@ -17,20 +17,30 @@ use crate::{
     http::Response,
     rate_limit::{Board, quota, retry_after},
     stats::WaitCause,
-    token_manager::{Issue, Issued, TokenManager},
+    token_manager::{Issue, Issued, Shelf, TokenManager},
 };
+
+/// What the workers and the token manager have in common.
+#[derive(Clone)]
+pub(crate) struct TokenLines {
+    pub(crate) manager: Line<TokenManager>,
+    pub(crate) board: Arc<Board>,
+    pub(crate) shelf: Arc<Shelf>,
+}
 
 /// The tokens a worker knows of, so that it asks the manager only for what is
 /// missing, stale or refused.
 pub(super) struct Tokens {
     manager: Line<TokenManager>,
-    known: RefCell<Vec<Option<Issued>>>,
     board: Arc<Board>,
+    shelf: Arc<Shelf>,
+    known: RefCell<Vec<Option<Issued>>>,
 }
 
 impl Tokens {
-    pub(super) fn new(manager: Line<TokenManager>, board: Arc<Board>) -> Self {
-        Self { manager, known: RefCell::new(vec![None; board.slots()]), board }
+    pub(super) fn new(TokenLines { manager, board, shelf }: TokenLines) -> Self {
+        let known = RefCell::new(vec![None; board.slots()]);
+        Self { manager, board, shelf, known }
     }
 
     /// The next token in turn. While the API holds all of them it waits for the first.
@@ -131,10 +141,21 @@ impl Tokens {
 
     /// The token of a slot, if it is at hand and may still be used.
     fn known(&self, index: usize) -> Option<Issued> {
+        let now = Instant::now();
+        let may_use =
+            |token: &Issued| token.is_good(now) && self.board.stands_by(token.slot, token.epoch);
         let known = self.known.borrow().get(index).cloned().flatten();
-        known.filter(|token| {
-            token.is_good(Instant::now()) && self.board.stands_by(token.slot, token.epoch)
+        known.filter(may_use).or_else(|| {
+            let token = self.shelf.get(index).filter(may_use)?;
+            self.learn(&token);
+            Some(token)
         })
+    }
+
+    fn learn(&self, token: &Issued) {
+        if let Some(known) = self.known.borrow_mut().get_mut(token.slot) {
+            *known = Some(token.clone());
+        }
     }
 
     async fn ask(
@@ -152,9 +173,7 @@ impl Tokens {
                 question = Issue { slot: issued.slot, stale: Some(issued.generation) };
                 continue;
             }
-            if let Some(known) = self.known.borrow_mut().get_mut(issued.slot) {
-                *known = Some(issued.clone());
-            }
+            self.learn(&issued);
             return Ok(issued);
         }
     }

@@ -56,12 +56,19 @@ async fn the_rate_limit_holds_on_the_wire_after_connections_were_scarce() {
 async fn the_rate_limit_holds_in_a_storm_and_is_used() {
     let api = Hostile::new(10).start();
     let pool = limited(api.url(), "100").workers(2).build().unwrap();
+    let start = Instant::now();
     let call = |_| pool.request(Request::get("/rows/1").deadline(Duration::from_secs(2)));
     let answers = soon("all answers", join_all((0..5000).map(call))).await;
     let served = answers.iter().filter(|answer| answer.is_ok()).count();
-    assert!((100..=201).contains(&served), "{served} served");
-    let densest = api.log(|log| densest(log, 21));
-    assert!(densest > Duration::from_millis(150), "21 requests within {densest:?}");
+    // Each call has two seconds from when it is made, and a busy machine takes its time to
+    // make them; nothing arrives before it left.
+    assert!(served >= 100, "{served} served");
+    api.log(|log| {
+        for (before, seen) in log.seen.iter().enumerate() {
+            let due = 1.0 + 100.0 * (seen.at - start).as_secs_f64();
+            assert!((before + 1) as f64 <= due, "{} requests instead of {due}", before + 1);
+        }
+    });
     let refused = answers.into_iter().filter_map(Result::err);
     assert!(refused.map(|error| error.kind()).all(|kind| kind == ErrorKind::DeadlineExceeded));
 }

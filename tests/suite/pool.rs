@@ -60,7 +60,6 @@ async fn a_bad_setting_is_the_error_of_the_first_use_and_names_itself() {
     for (pool, named) in [
         (AwwPool::new(0, None, false, "http://localhost"), "workers"),
         (AwwPool::new(1, Some((-1).into()), false, "http://localhost"), "rate_limit"),
-        (AwwPool::new(1, None, true, "http://localhost"), "use_dampener"),
         (AwwPool::new(1, None, false, "http://localhost:99999"), "base_url"),
         (AwwPool::new(1, None, false, "ftp://localhost"), "base_url"),
         (AwwPool::new(1, None, false, "http://user:secret@localhost"), "base_url"),

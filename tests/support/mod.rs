@@ -19,6 +19,7 @@ pub mod authority;
 pub mod embedded;
 pub mod held;
 pub mod hostile;
+pub mod limited;
 pub mod proxy;
 pub mod raw_server;
 pub mod relay;

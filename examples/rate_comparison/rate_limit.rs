@@ -1,0 +1,19 @@
+//! The pool's own code for the pace, and the simulation that its tests use. Included and not
+//! called, as it is no part of what the crate offers.
+
+#![allow(dead_code, unreachable_pub, reason = "an example uses a part of it")]
+
+#[path = "../../src/rate_limit/dampener.rs"]
+pub mod dampener;
+#[path = "../../src/rate_limit/flow.rs"]
+pub mod flow;
+#[path = "../../src/rate_limit/headers.rs"]
+pub mod headers;
+#[path = "../../src/rate_limit/learned.rs"]
+pub mod learned;
+#[path = "../../src/rate_limit/pace.rs"]
+pub mod pace;
+#[path = "../../src/rate_limit/quota.rs"]
+pub mod quota;
+#[path = "../../src/rate_limit/simulation.rs"]
+pub mod simulation;

@@ -1,0 +1,76 @@
+//! What a pool's handle and its builder say of limits: those that are set, and those that
+//! the API makes known by its words or by refusals.
+
+use rust_decimal::Decimal;
+
+use super::{AwwPool, PoolBuilder};
+use crate::{error::Error, supervisor::messages::SetRate};
+
+impl AwwPool {
+    /// Sets the rate limit of the whole API, in requests per second, or takes it away. It is
+    /// in force when this returns: what leaves from then on keeps to it, calls that wait
+    /// already too. A pool that had no limit can get one.
+    ///
+    /// The burst stays as it was [set](PoolBuilder::burst), or is 10 ms worth of the new
+    /// rate. Nothing is saved up at first, so that the change allows no burst. With a limit
+    /// the quotas that the API tells are kept to as well, see
+    /// [`rate_limit`](PoolBuilder::rate_limit).
+    ///
+    /// ```no_run
+    /// # async fn demo(pool: vantage_api_pool::AwwPool) -> Result<(), vantage_api_pool::Error> {
+    /// pool.set_rate(Some("2.5".parse().unwrap())).await?;
+    /// # Ok(()) }
+    /// ```
+    ///
+    /// # Errors
+    /// [`ErrorKind::Config`](crate::ErrorKind::Config) for a rate that is not above zero,
+    /// [`ErrorKind::ShuttingDown`](crate::ErrorKind::ShuttingDown) when the pool has ended.
+    pub async fn set_rate(&self, requests_per_second: Option<Decimal>) -> Result<(), Error> {
+        let set = SetRate(requests_per_second);
+        self.supervisor().await?.send(set).await.map_err(|_| Error::gone())?
+    }
+}
+
+impl PoolBuilder {
+    /// The rate limit of the whole API, whatever the number of workers, in requests
+    /// per second: 0.5 is one request every two seconds. None by default.
+    /// [`AwwPool::set_rate`] changes it.
+    ///
+    /// Where the API tells of a quota in its answers (`RateLimit` and `RateLimit-Policy` of
+    /// draft-ietf-httpapi-ratelimit-headers, or `RateLimit-…`, `X-RateLimit-…` and
+    /// `X-Rate-Limit-…` with `Limit`, `Remaining` and `Reset`), the rate is at most what uses
+    /// up the rest of it by the reset, and no more than the quota over its window. Of
+    /// several quotas the tightest counts. None is believed for longer than
+    /// [`max_retry_after`](Self::max_retry_after). In a pool with several tokens a quota is
+    /// that of its token, see [`AwwPool::with_auth_callback`].
+    pub fn rate_limit(mut self, requests_per_second: Decimal) -> Self {
+        self.config.rate_limit = Some(requests_per_second);
+        self
+    }
+
+    /// How many requests may leave at once after a pause, within the rate limit: 10 ms
+    /// worth of it by default, and at least 1.
+    pub fn burst(mut self, requests: u32) -> Self {
+        self.config.burst = Some(requests);
+        self
+    }
+
+    /// A limit for each worker by itself, in requests per second, besides that of the API.
+    /// None by default. After a pause 10 ms worth of it may leave at once, and at least 1.
+    pub fn rate_limit_per_worker(mut self, requests_per_second: Decimal) -> Self {
+        self.config.rate_limit_per_worker = Some(requests_per_second);
+        self
+    }
+
+    /// Whether the pool finds out by itself how much the API bears: `false` by default.
+    ///
+    /// It does nothing until the API first answers with 429. From then on it keeps to a rate
+    /// of its own, which each 429 cuts and which recovers and grows as long as none comes.
+    /// It is the adaptive limiter of the AWS SDKs, CUBIC on the rate. Quotas that the API
+    /// tells are kept to as with [`rate_limit`](Self::rate_limit), whether or not there is
+    /// one; if there is, the lower of the rates counts.
+    pub fn use_dampener(mut self, use_dampener: bool) -> Self {
+        self.config.use_dampener = use_dampener;
+        self
+    }
+}

@@ -1,0 +1,177 @@
+//! What the pace does over time: the simulation held to its bounds, and quotas by hand.
+
+use std::time::{Duration, Instant};
+
+use super::{
+    learned::Learned,
+    quota::{Policy, Quota},
+    simulation::{Limit, Record, Scene, Strategy, run},
+};
+
+const LENGTH: Duration = Duration::from_secs(360);
+/// What the dampener has to find its rate, in seconds.
+const SETTLING: usize = 15;
+
+/// Runs a scene of 64 callers three times, and names the seed of each.
+fn thrice(scene: Scene, mut check: impl FnMut(&Record, &str)) {
+    let start = Instant::now();
+    for seed in 1..=3 {
+        check(&run(&Scene { seed, ..scene }, start), &format!("{:?}, seed {seed}", scene.limit));
+    }
+}
+
+fn scene(limit: Limit) -> Scene {
+    Scene {
+        limit,
+        has_headers: false,
+        strategy: Strategy::Dampener,
+        clients: 1,
+        callers: 64,
+        length: LENGTH,
+        seed: 0,
+    }
+}
+
+fn all(record: &Record) -> std::ops::Range<usize> {
+    0..record.allowed.len()
+}
+
+fn settled(record: &Record) -> std::ops::Range<usize> {
+    SETTLING..record.allowed.len()
+}
+
+#[test]
+fn the_dampener_uses_a_hidden_limit_and_is_seldom_refused() {
+    for rate in [20.0, 50.0, 800.0] {
+        thrice(scene(Limit::Bucket(rate)), |record, name| {
+            let used = record.utilisation(all(record));
+            assert!(used >= 0.93, "{name}: {used} used");
+            // All callers come at once at first, and none has heard of a limit.
+            let refused = record.refusals(settled(record));
+            assert!(refused <= 0.01, "{name}: {refused} refused");
+            let after = record.settled_after(0);
+            assert!(after.is_some_and(|after| after <= SETTLING), "{name}: after {after:?} s");
+        });
+    }
+}
+
+#[test]
+fn the_dampener_uses_a_limit_of_a_few_per_second() {
+    thrice(scene(Limit::Bucket(5.0)), |record, name| {
+        let (used, refused) = (record.utilisation(all(record)), record.refusals(all(record)));
+        assert!(used >= 0.9 && refused <= 0.08, "{name}: {used} used, {refused} refused");
+    });
+}
+
+#[test]
+fn the_dampener_follows_a_limit_that_falls() {
+    let at = Duration::from_secs(180);
+    thrice(scene(Limit::Step { before: 100.0, at, after: 20.0 }), |record, name| {
+        let refused = record.refusals(190..360);
+        assert!(refused < 0.05, "{name}: {refused} refused");
+        assert!(record.refusals(190..200) < 0.05, "{name}: {}", record.refusals(190..200));
+        let used = record.utilisation(all(record));
+        assert!(used >= 0.93, "{name}: {used} used");
+    });
+}
+
+#[test]
+fn the_dampener_follows_a_limit_that_rises() {
+    let at = Duration::from_secs(180);
+    thrice(scene(Limit::Step { before: 20.0, at, after: 100.0 }), |record, name| {
+        let after = record.settled_after(180);
+        assert!(after.is_some_and(|after| after <= 2 * SETTLING), "{name}: after {after:?} s");
+    });
+}
+
+#[test]
+fn who_is_told_the_quota_is_not_refused() {
+    let window = |quota, seconds| Limit::Window { quota, length: Duration::from_secs(seconds) };
+    for limit in [Limit::Bucket(50.0), window(20, 1), window(200, 10), window(5_000, 60)] {
+        thrice(Scene { has_headers: true, ..scene(limit) }, |record, name| {
+            let (used, refused) = (record.utilisation(all(record)), record.refusals(all(record)));
+            assert!(refused <= 0.001, "{name}: {refused} refused");
+            assert!(used >= 0.9, "{name}: {used} used");
+        });
+    }
+}
+
+#[test]
+fn clients_with_one_limit_get_the_same() {
+    for has_headers in [false, true] {
+        let four = Scene { clients: 4, callers: 16, has_headers, ..scene(Limit::Bucket(50.0)) };
+        thrice(four, |record, name| {
+            let fairness = record.fairness();
+            assert!(fairness >= 0.95, "{name}: {fairness}");
+            assert!(record.utilisation(all(record)) >= 0.93, "{name}");
+        });
+    }
+}
+
+#[test]
+fn where_nothing_is_refused_the_dampener_changes_nothing() {
+    let served = |strategy| {
+        let record = run(&Scene { strategy, ..scene(Limit::None) }, Instant::now());
+        record.clients[0].iter().map(|second| second.served).sum::<u32>()
+    };
+    let (with, without) = (served(Strategy::Dampener), served(Strategy::Off));
+    assert!(f64::from(with) >= 0.98 * f64::from(without), "{with} of {without}");
+}
+
+fn quota(remaining: u64, seconds: u64) -> Quota {
+    Quota { remaining, reset: Duration::from_secs(seconds), policy: None }
+}
+
+#[test]
+fn a_quota_is_spread_over_the_time_to_its_reset() {
+    let start = Instant::now();
+    let mut learned = Learned::new(LENGTH);
+    assert_eq!(learned.rate(start), f64::INFINITY);
+    learned.observe(quota(50, 10), 0, start);
+    assert_eq!(learned.rate(start), 5.0);
+    // What is on its way may not have been counted.
+    learned.observe(quota(50, 10), 30, start);
+    assert_eq!(learned.rate(start), 2.0);
+    let policy = Some(Policy { quota: 10, window: Duration::from_secs(10) });
+    learned.observe(Quota { policy, ..quota(50, 10) }, 0, start);
+    assert_eq!(learned.rate(start), 1.0);
+}
+
+#[test]
+fn a_quota_that_is_used_up_holds_until_its_reset_and_one_asks_first() {
+    let start = Instant::now();
+    let at = |millis| start + Duration::from_millis(millis);
+    let mut learned = Learned::new(LENGTH);
+    learned.observe(quota(0, 5), 0, start);
+    assert_eq!(learned.rate(at(4_999)), 0.0);
+    assert_eq!(learned.next_change(at(4_999)), Some(at(5_000)));
+    assert_eq!(learned.rate(at(5_000)), 1.0);
+    assert_eq!(learned.rate(at(6_000)), f64::INFINITY);
+    assert_eq!(learned.next_change(at(6_000)), None);
+}
+
+#[test]
+fn a_reset_that_is_far_is_not_believed_for_longer_than_the_bound() {
+    let start = Instant::now();
+    let mut learned = Learned::new(Duration::from_secs(300));
+    learned.observe(quota(0, 86_400), 0, start);
+    assert_eq!(learned.rate(start + Duration::from_secs(299)), 0.0);
+    assert_eq!(learned.rate(start + Duration::from_secs(300)), 1.0);
+    let mut learned = Learned::new(Duration::MAX);
+    learned.observe(quota(0, u64::from(u32::MAX)), 0, start);
+    assert_eq!(learned.rate(start + Duration::from_secs(86_400)), 0.0);
+}
+
+#[test]
+fn the_reset_of_a_window_is_that_of_the_answer_that_knew_it_best() {
+    let start = Instant::now();
+    let at = |millis| start + Duration::from_millis(millis);
+    let mut learned = Learned::new(LENGTH);
+    // Two seconds, rounded up, from an answer right after the full second.
+    learned.observe(quota(20, 2), 0, start);
+    learned.observe(quota(10, 2), 0, at(900));
+    assert!((9.0..9.2).contains(&learned.rate(at(900))), "{}", learned.rate(at(900)));
+    // With more left it is another window.
+    learned.observe(quota(20, 2), 0, at(2_100));
+    assert_eq!(learned.rate(at(2_100)), 10.0);
+}

@@ -1,0 +1,144 @@
+//! What the API tells of its quotas, and what the pool makes of it.
+
+use std::time::{Duration, Instant};
+
+use crate::support::{
+    limited::{Limited, keep_busy},
+    soon,
+};
+use vantage_api_pool::{AwwPool, ErrorKind, Event, RateCause, Request};
+
+fn secs(seconds: u64) -> Duration {
+    Duration::from_secs(seconds)
+}
+
+/// An API with these header lines in each answer.
+fn telling(fields: &'static str) -> Limited {
+    Limited::judging(move |_, _| (true, fields.to_owned()))
+}
+
+/// A window of `quota` requests in 2 seconds that is told of with the names that `fields`
+/// puts around what is left and the seconds to the reset.
+fn window(quota: usize, fields: fn(usize, u64) -> String) -> Limited {
+    let length = secs(2);
+    let (mut begin, mut left) = (Instant::now(), quota);
+    Limited::judging(move |_, now| {
+        while now - begin >= length {
+            begin += length;
+            left = quota;
+        }
+        let is_served = left > 0;
+        left -= usize::from(is_served);
+        let reset = (begin + length - now).as_secs_f64().ceil() as u64;
+        (is_served, fields(left, reset))
+    })
+}
+
+#[tokio::test]
+async fn a_quota_that_is_told_is_kept_to_and_used() {
+    let draft: fn(usize, u64) -> String = |left, reset| {
+        format!("ratelimit-policy: \"all\";q=40;w=2\r\nratelimit: \"all\";r={left};t={reset}\r\n")
+    };
+    let old: fn(usize, u64) -> String =
+        |left, reset| format!("x-ratelimit-remaining: {left}\r\nx-ratelimit-reset: {reset}\r\n");
+    for (name, fields) in [("draft", draft), ("old", old)] {
+        let api = window(40, fields);
+        let pool = AwwPool::new(3, None, true, api.url());
+        let start = Instant::now();
+        keep_busy(32, secs(7), || pool.get("/rows")).await;
+        // At first nobody knows.
+        let [served, refused] = api.counts(start + secs(2), start + secs(7));
+        assert!(served >= 60, "{name}: {served} served");
+        assert!(refused <= 2, "{name}: {refused} refused, {served} served");
+    }
+}
+
+#[tokio::test]
+async fn a_quota_that_is_used_up_holds_the_calls_until_its_reset() {
+    for (name, dampener, limit) in [("dampener", true, None), ("limit", false, Some(1_000.into()))]
+    {
+        let api = Limited::judging(|number, _| {
+            (
+                true,
+                if number == 0 { "ratelimit: \"all\";r=0;t=2\r\n".into() } else { String::new() },
+            )
+        });
+        let pool = AwwPool::new(2, limit, dampener, api.url());
+        soon("the first answer", pool.get("/rows")).await.unwrap();
+        let late = pool.request(Request::get("/rows").deadline(Duration::from_millis(500)));
+        let error = soon("an error", late).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::DeadlineExceeded, "{name}");
+        assert!(error.wait().is_some_and(|wait| wait > secs(1)), "{name}: {error:?}");
+        soon("the second answer", pool.get("/rows")).await.unwrap();
+        let arrivals = api.arrivals();
+        let gap = arrivals[1].at - arrivals[0].at;
+        assert!(arrivals.len() == 2 && gap > Duration::from_millis(1_800), "{name}: {gap:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_quota_beyond_the_longest_wait_is_not_believed_for_longer() {
+    let api = telling("x-ratelimit-remaining: 0\r\nx-ratelimit-reset: 9999999999\r\n");
+    let pool = AwwPool::builder(api.url())
+        .use_dampener(true)
+        .max_retry_after(Duration::from_millis(700))
+        .build()
+        .unwrap();
+    for _ in 0..3 {
+        soon("an answer", pool.get("/rows")).await.unwrap();
+    }
+    let arrivals = api.arrivals();
+    let took = arrivals[2].at - arrivals[0].at;
+    assert!(took > Duration::from_millis(1_200), "{took:?}");
+}
+
+#[tokio::test]
+async fn a_quota_changes_the_rate_and_that_is_told() {
+    let api = telling("ratelimit-limit: 100\r\nratelimit-remaining: 50\r\nratelimit-reset: 10\r\n");
+    let pool = AwwPool::new(1, None, true, api.url());
+    let mut events = pool.events();
+    soon("an answer", pool.get("/rows")).await.unwrap();
+    let told = async {
+        loop {
+            if let Event::RateChanged { rate, cause, .. } = events.recv().await.unwrap() {
+                return (rate, cause);
+            }
+        }
+    };
+    assert_eq!(soon("a change", told).await, (Some(5.into()), RateCause::Quota));
+    assert_eq!(pool.stats().await.unwrap().rate, Some(5.into()));
+}
+
+#[tokio::test]
+async fn faults_14_quota_headers_that_make_no_sense_are_passed_over_and_counted() {
+    for fields in [
+        "ratelimit: nonsense;;;\r\n",
+        "ratelimit: \"all\";r=-1;t=60\r\n",
+        "ratelimit: \"all\";r=0;t=12345678901234567\r\n",
+        "ratelimit-policy: \"all\";q=0.5;w=60\r\n",
+        "x-ratelimit-remaining: -5\r\nx-ratelimit-reset: 60\r\n",
+        "x-ratelimit-remaining: 12345678901234567\r\nx-ratelimit-reset: 60\r\n",
+        "x-rate-limit-remaining: 0\r\nx-rate-limit-reset: soon\r\n",
+        "x-ratelimit-remaining: 0\r\nx-ratelimit-remaining: 0\r\nx-ratelimit-reset: 60\r\n",
+    ] {
+        let api = telling(fields);
+        let pool = AwwPool::new(2, None, true, api.url());
+        let started = Instant::now();
+        for _ in 0..5 {
+            soon(fields, pool.get("/rows")).await.unwrap();
+        }
+        assert!(started.elapsed() < secs(10), "{fields}: {:?}", started.elapsed());
+        let stats = soon("statistics", pool.stats()).await.unwrap();
+        assert_eq!((stats.malformed_limit_headers, stats.calls_ok), (5, 5), "{fields}");
+        assert_eq!(stats.rate, None, "{fields}");
+    }
+}
+
+#[tokio::test]
+async fn who_set_no_limit_is_not_bound_by_what_is_told() {
+    let api = telling("ratelimit: \"all\";r=0;t=60\r\n");
+    let pool = AwwPool::new(2, None, false, api.url());
+    for _ in 0..5 {
+        soon("an answer", pool.get("/rows")).await.unwrap();
+    }
+}
