@@ -64,6 +64,10 @@ impl Learned {
         self.known = Some(Known { remaining: quota.remaining, reset_at, valid_until, rate, usual });
     }
 
+    pub(crate) fn forget(&mut self) {
+        self.known = None;
+    }
+
     /// The most requests per second at `now`; infinite where nothing is known.
     pub(crate) fn rate(&self, now: Instant) -> f64 {
         match self.known {

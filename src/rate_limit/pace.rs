@@ -69,6 +69,11 @@ impl Pace {
         self.adjust(now);
     }
 
+    /// Goes on as if the API had told nothing.
+    pub(crate) fn forget_quota(&mut self) {
+        self.learned.forget();
+    }
+
     /// The most requests per second at `now`; infinite where the API has asked for nothing.
     pub(crate) fn rate(&self, now: Instant) -> f64 {
         let found = self.dampener.as_ref().map_or(f64::INFINITY, Dampener::rate);

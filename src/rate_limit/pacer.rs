@@ -52,6 +52,15 @@ impl State {
     fn rate(&self, now: Instant) -> f64 {
         self.pace.rate(now).min(self.limit.map_or(f64::INFINITY, per_second))
     }
+
+    /// The same for people to read, `None` without a bound. A limit that binds is exact.
+    fn shown(&self, now: Instant) -> Option<Decimal> {
+        let pace = self.pace.rate(now);
+        match self.limit {
+            Some(limit) if pace >= per_second(limit) => Some(limit),
+            _ => Decimal::try_from(pace).ok().map(|rate| rate.round_dp(3).normalize()),
+        }
+    }
 }
 
 /// An attempt on its way.
@@ -102,7 +111,11 @@ impl Pacer {
         let mut state = self.state();
         state.limit = limit;
         self.epoch.fetch_add(1, Ordering::AcqRel);
-        self.is_watching.store(limit.is_some() || self.use_dampener, Ordering::Release);
+        let is_watching = limit.is_some() || self.use_dampener;
+        self.is_watching.store(is_watching, Ordering::Release);
+        if !is_watching {
+            state.pace.forget_quota();
+        }
         self.tell(&mut state, Some(RateCause::Set), now);
     }
 
@@ -133,7 +146,7 @@ impl Pacer {
     pub(crate) fn write(&self, stats: &mut Stats) {
         let state = self.state();
         stats.rate_limit = state.limit;
-        stats.rate = decimal(state.rate(Instant::now())).or(state.limit);
+        stats.rate = state.shown(Instant::now());
     }
 
     fn ended(&self, outcome: Outcome, now: Instant) {
@@ -165,7 +178,7 @@ impl Pacer {
         if is_change || cause == Some(RateCause::Set) {
             state.told = rate;
             let cause = cause.unwrap_or(RateCause::Quota);
-            self.events.emit(|| Event::RateChanged { rate: decimal(rate), cause });
+            self.events.emit(|| Event::RateChanged { rate: state.shown(now), cause });
         }
     }
 
@@ -190,12 +203,7 @@ impl Drop for InFlight<'_> {
     }
 }
 
-/// As a binary fraction; the limit itself is kept exactly elsewhere.
+/// As a binary fraction; the bucket keeps the limit exactly.
 fn per_second(rate: Decimal) -> f64 {
     rate.to_f64().unwrap_or(f64::INFINITY)
-}
-
-/// To a thousandth; `None` if it is infinite.
-fn decimal(rate: f64) -> Option<Decimal> {
-    Decimal::try_from(rate).ok().map(|rate| rate.round_dp(3).normalize())
 }

@@ -111,7 +111,8 @@ fn clients_with_one_limit_get_the_same() {
 #[test]
 fn where_nothing_is_refused_the_dampener_changes_nothing() {
     let served = |strategy| {
-        let record = run(&Scene { strategy, ..scene(Limit::None) }, Instant::now());
+        let length = Duration::from_secs(60);
+        let record = run(&Scene { strategy, length, ..scene(Limit::None) }, Instant::now());
         record.clients[0].iter().map(|second| second.served).sum::<u32>()
     };
     let (with, without) = (served(Strategy::Dampener), served(Strategy::Off));

@@ -114,16 +114,16 @@ struct Own {
 }
 
 impl Own {
-    /// Waits until there is a permit, which stays where it is. Only who has the turn comes
-    /// here, so nobody else takes it.
-    async fn ready(&self, call: &Call, slot: &Slot<'_>) -> Result<(), Error> {
-        loop {
-            let wait = self.bucket.borrow().ready_in(Instant::now(), 0);
-            if wait.is_zero() {
-                return Ok(());
-            }
+    /// Waits until there is a permit, and returns the moment since when. The permit stays
+    /// where it is, but only who has the turn comes here, so nobody else takes it.
+    async fn ready(&self, call: &Call, slot: &mut Slot<'_>) -> Result<Instant, Error> {
+        let now = Instant::now();
+        let wait = self.bucket.borrow().ready_in(now, 0);
+        if !wait.is_zero() {
+            slot.release();
             pause(call, slot, WaitCause::Rate, wait).await?;
         }
+        Ok(now + wait)
     }
 }
 
@@ -157,20 +157,20 @@ impl Throttle {
         };
         // The own permit is taken last and by the one who has the turn: if it were put by
         // while the shared limit makes wait, it would go out together with others.
-        let mut turn = own.turn.try_acquire();
-        if turn.is_err() || !own.bucket.borrow().ready_in(Instant::now(), 0).is_zero() {
-            slot.release();
-            if turn.is_err() {
+        let _turn = match own.turn.try_acquire() {
+            Ok(turn) => turn,
+            Err(_) => {
+                slot.release();
                 let _waiting = slot.waiting(WaitCause::Rate);
-                turn = Ok(within_deadline(call, own.turn.acquire())
-                    .await?
-                    .map_err(|_| Error::gone())?);
+                let turn = within_deadline(call, own.turn.acquire()).await?;
+                turn.map_err(|_| Error::gone())?
             }
-            own.ready(call, slot).await?;
-        }
+        };
+        let since = own.ready(call, slot).await?;
         let chosen = self.pass_shared(call, slot, reason, token).await?;
-        own.bucket.borrow_mut().take(Instant::now(), 1);
-        drop(turn);
+        // By the moment that was meant: timers fire late, and a full bucket keeps nothing of
+        // what flows in meanwhile.
+        own.bucket.borrow_mut().take(since, 1);
         Ok(chosen)
     }
 

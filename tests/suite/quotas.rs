@@ -142,3 +142,16 @@ async fn who_set_no_limit_is_not_bound_by_what_is_told() {
         soon("an answer", pool.get("/rows")).await.unwrap();
     }
 }
+
+#[tokio::test]
+async fn a_limit_that_is_taken_away_takes_the_quotas_with_it() {
+    let api = telling("ratelimit: \"all\";r=0;t=60\r\n");
+    let pool = AwwPool::new(2, Some(100.into()), false, api.url());
+    soon("an answer", pool.get("/rows")).await.unwrap();
+    assert_eq!(soon("statistics", pool.stats()).await.unwrap().rate, Some(0.into()));
+    soon("no limit", pool.set_rate(None)).await.unwrap();
+    for _ in 0..3 {
+        soon("an answer", pool.get("/rows")).await.unwrap();
+    }
+    assert_eq!(soon("statistics", pool.stats()).await.unwrap().rate, None);
+}
