@@ -3,9 +3,9 @@
 
 use futures::StreamExt;
 use vantage_api_pool::{
-    ApiCondition, AwwPool, Delivery, Envelope, Error, ErrorKind, Filtering, Latency,
-    PaginatedStream, Paging, PoolApi, PoolBuilder, PoolLink, Request, Response, Stats, Supervisor,
-    Token, WorkerStats, messages,
+    ApiCondition, ApiTable, AwwPool, Delivery, Envelope, Error, ErrorKind, Filtering, Filters,
+    Latency, Ordering, PaginatedStream, Paging, PoolApi, PoolBuilder, PoolLink, Preview, Request,
+    Response, Stats, Supervisor, Token, WorkerStats, messages,
 };
 
 fn is_send<T: Send>() {}
@@ -34,6 +34,10 @@ fn handles_and_values_are_shared_between_threads() {
     is_shared::<Paging>();
     is_shared::<Filtering>();
     is_shared::<ApiCondition>();
+    is_shared::<ApiTable>();
+    is_shared::<Filters>();
+    is_shared::<Ordering>();
+    is_shared::<Preview>();
     is_shared::<Stats>();
     is_shared::<WorkerStats>();
     is_shared::<Latency>();
