@@ -5,7 +5,9 @@
 //! the rows of one query. What they decide is in pure files: `settings` (what holds
 //! for a table), `condition`, `expression`, `fluent` and `clauses` (what is asked
 //! for), `dialect` and `order` (how an API takes it), `query` and `path` (targets and
-//! parameters), `filter` and `value` (conditions on rows), `window`, `record`, `keys`.
+//! parameters), `filter` and `value` (conditions on rows), `window`, `record`, `keys`,
+//! `columns`, `alias` and `kind` (what a value of an item is in a record). `writes` sends
+//! rows, `entities` and `entity` read them without records.
 //! `relations`, `branches` and `fan_out` read sets that are related to sets; `vista` is
 //! for those who know no types. Nothing here names actix or awc.
 
@@ -103,13 +105,22 @@ pub use writes::Writes;
 ///
 /// # Rows
 ///
-/// Each item is an object. A whole number in a column declared as `f64` or
-/// `f32` is read as a float, so that a field of that type accepts it. The id of
-/// a row is the table's id column, as text; a row without a usable one gets the
-/// key `~row:<position>`. Two rows with one id in one answer are an error. An id
-/// that was on an earlier page keeps its first row and is counted in
-/// [`repeated_rows`](Self::repeated_rows): rows shift while pages are read. A
-/// list remembers every id, a stream the last 10,000.
+/// Each item is an object. The id of a row is the table's id column, as text; a row
+/// without a usable one gets the key `~row:<position>`. Two rows with one id in one
+/// answer are an error. An id that was on an earlier page keeps its first row and is
+/// counted in [`repeated_rows`](Self::repeated_rows): rows shift while pages are
+/// read. A list remembers every id, a stream the last 10,000.
+///
+/// # Values
+///
+/// Vantage reads entities from records of CBOR values, which are stricter than JSON.
+/// So the declared type of a column (`with_column_of`) says what its values become: in
+/// a column of floats whole numbers become floats, in one of integers `7.0` becomes
+/// `7`; a `Decimal` is the text of its digits, none of which is lost; a `Uuid` and an
+/// `IpAddr` (or one of its versions) are their bytes. All of that also inside `Option`
+/// and `Vec`. Written, each is what JSON has for it, a `Decimal` its text.
+/// [`list_direct`](PoolTableExt::list_direct) reads entities from JSON itself and
+/// needs no declarations.
 ///
 /// # Windows, order, search
 ///

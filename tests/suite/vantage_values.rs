@@ -2,13 +2,15 @@
 
 use std::{future::Future, net::IpAddr};
 
+use chrono::{DateTime, NaiveDate, Utc};
 use ciborium::Value;
 use rust_decimal::Decimal;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use uuid::Uuid;
 use vantage_api_pool::{
-    ApiCondition, ApiTable, AwwPool, Envelope, Filtering, Paging, PoolApi, PoolTableExt, Writes,
+    ApiCondition, ApiTable, AwwPool, ColumnConditions, Envelope, Filtering, Ordering, Paging,
+    PoolApi, PoolTableExt, Writes,
 };
 use vantage_dataset::prelude::*;
 use vantage_expressions::Expression;
@@ -41,6 +43,8 @@ struct Host {
     memory: u64,
     delta: i64,
     price: Decimal,
+    since: NaiveDate,
+    seen: DateTime<Utc>,
 }
 
 fn hosts(api: PoolApi) -> Table<PoolApi, Host> {
@@ -54,6 +58,8 @@ fn hosts(api: PoolApi) -> Table<PoolApi, Host> {
         .with_column_of::<u64>("memory")
         .with_column_of::<i64>("delta")
         .with_column_of::<Decimal>("price")
+        .with_column_of::<NaiveDate>("since")
+        .with_column_of::<DateTime<Utc>>("seen")
 }
 
 const ID: &str = "67e55044-10b1-426f-9247-bb680e5fe0c8";
@@ -68,6 +74,8 @@ fn host() -> Host {
         memory: u64::MAX,
         delta: -3,
         price: "1234567890123456.7800".parse().unwrap(),
+        since: "2024-02-29".parse().unwrap(),
+        seen: "2024-02-29T12:30:00.250Z".parse().unwrap(),
     }
 }
 
@@ -75,7 +83,8 @@ fn host() -> Host {
 fn host_page() -> String {
     format!(
         r#"{{"data":[{{"id":"{ID}","address":"10.0.0.7","fallback":"::1","load":7,"share":1,
-            "memory":18446744073709551615,"delta":-3.0,"price":1234567890123456.7800}}],
+            "memory":18446744073709551615,"delta":-3.0,"price":1234567890123456.7800,
+            "since":"2024-02-29","seen":"2024-02-29T13:30:00.25+01:00"}}],
             "pagination":{{"page":1,"per_page":10,"total":1}}}}"#
     )
 }
@@ -182,6 +191,19 @@ async fn accept_43_a_condition_on_an_aliased_column_names_its_place_and_filters_
 }
 
 #[tokio::test]
+async fn accept_43_an_order_of_an_aliased_column_names_its_place() {
+    let server = Hostile::with_rows(vec![country("a", 7)]).start();
+    let api = api(&server).order(Ordering::prefixed("sort"));
+    for (column, place) in [("population", "-stats.people.total"), ("capital", "-cities.first")] {
+        let order = OrderBy::descending(Expression::new(column, vec![]).into());
+        let table = countries(api.clone()).with_order(order);
+        assert_eq!(within(table.list()).await.unwrap()["a"].population, 7);
+        let sort = server.log(|log| log.seen.last().unwrap().param("sort").map(str::to_owned));
+        assert_eq!(sort.as_deref(), Some(place));
+    }
+}
+
+#[tokio::test]
 async fn accept_43_an_aliased_column_is_written_to_its_place_in_the_item() {
     let server = RestServer::start(Habits::default(), vec![country("a", 7)]);
     let pool = AwwPool::builder(server.url()).build().unwrap();
@@ -261,7 +283,6 @@ struct Entry {
 
 #[tokio::test]
 async fn entities_are_those_of_the_records_whatever_narrows_orders_and_windows_the_table() {
-    use vantage_api_pool::{ColumnConditions, Ordering};
     let server = Hostile::new(45).start();
     let plain = |api: PoolApi| {
         Table::<PoolApi, Entry>::new("rows", api).with_id_column("id").with_column_of::<i64>("n")
