@@ -16,7 +16,7 @@ use serde::Deserialize;
 use vantage_api_pool::{AwwPool, PoolApi, Request, Token};
 use vantage_cli_util::render_records_columns;
 use vantage_dataset::prelude::ReadableValueSet;
-use vantage_vista::{FilterOp, Vista};
+use vantage_vista::{Column, ColumnFamily, FilterOp, Vista};
 
 use demo_api::{DemoApi, DemoOptions};
 
@@ -46,8 +46,8 @@ async fn main() -> Result<(), Box<dyn Error>> {
     }
 
     let countries = factory.build("countries")?;
-    let nordic = countries.clone().with_condition("continent", FilterOp::Eq, "Oceania")?;
-    print(&nordic, 0, 10).await?;
+    let oceania = countries.clone().with_condition("continent", FilterOp::Eq, "Oceania")?;
+    print(&oceania, 0, 10).await?;
 
     let cities = factory.build("cities")?;
     print(&cities, 3195, 5).await?;
@@ -74,10 +74,9 @@ async fn print(vista: &Vista, offset: usize, limit: usize) -> Result<(), Box<dyn
 
 /// The name of a column's type, as the printer knows it.
 fn type_of(vista: &Vista, column: &str) -> &'static str {
-    use vantage_vista::ColumnFamily::{Float, Integer};
-    match vista.column(column).and_then(|column| column.family()) {
-        Some(Integer) => "i64",
-        Some(Float) => "f64",
+    match vista.column(column).and_then(Column::family) {
+        Some(ColumnFamily::Integer) => "i64",
+        Some(ColumnFamily::Float) => "f64",
         _ => "text",
     }
 }

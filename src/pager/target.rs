@@ -112,8 +112,9 @@ impl<T: Send + 'static> Target<T> {
         let dispatcher = Arc::clone(dispatcher);
         let request = self.request(&dispatcher.config.base, &address, size);
         let target = Arc::clone(self);
+        let priority = self.priority.unwrap_or_default();
         async move {
-            let request = request?.priority(target.priority.unwrap_or_default());
+            let request = request?.priority(priority);
             let url = target.paging.is_chained().then(|| dispatcher.url(&request)).transpose()?;
             let (response, effort) = dispatcher.measured(request).await?;
             let read = url.map(|url| target.read_ahead(&url, index, &address, &response));

@@ -33,6 +33,7 @@ mod branches;
 mod clauses;
 mod columns;
 mod condition;
+mod cursor;
 mod dialect;
 mod entities;
 mod entity;

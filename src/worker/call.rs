@@ -117,6 +117,8 @@ impl<'a> Attempts<'a> {
     ) -> Result<Option<Passage<'a>>, Error> {
         let Self { kit, call, slot, .. } = self;
         let circuit = kit.dispatcher.circuit();
+        // No token goes to another API.
+        let tokens = kit.tokens.as_ref().filter(|_| call.request.other_base().is_none());
         let limit_of_key = limit_of_key(kit.keys.as_deref(), call);
         let mut place = None;
         loop {
@@ -128,7 +130,6 @@ impl<'a> Attempts<'a> {
                 pass_key(limiter, &mut place, call, slot).await?;
             }
             token.take_if(|token| !token.is_good(Instant::now()));
-            let tokens = kit.tokens.as_ref().filter(|_| call.request.other_base().is_none());
             if let (None, Some(tokens)) = (&token, tokens)
                 && !tokens.are_limited()
             {

@@ -117,7 +117,9 @@ impl Kit {
         url: &'a Uri,
         token: Option<&Issued>,
     ) -> Result<(Cow<'a, Request>, Cow<'a, Uri>), Error> {
-        let (Some(token), Some(auth)) = (token, &self.config.settings.auth) else {
+        let auth = self.config.settings.auth.as_ref();
+        let auth = auth.filter(|_| call.request.other_base().is_none());
+        let (Some(token), Some(auth)) = (token, auth) else {
             return Ok((Cow::Borrowed(&call.request), Cow::Borrowed(url)));
         };
         let mut request = call.request.clone();

@@ -612,13 +612,17 @@ async fn settings_that_make_no_sense_are_refused_before_anything_is_sent() {
         (Paging::page_number().page_param(""), "paging"),
         (Paging::page_number().page_size("page", 5), "paging"),
         (Paging::cursor("after", ""), "paging"),
+        (Paging::link_header().page_param("page"), "page_param"),
+        (Paging::next_url("next").page_size("", 5), "page_size"),
         (Paging::page_number().allow_origin("https://other.example"), "allow_origin"),
         (Paging::link_header().allow_origin("other.example"), "allow_origin"),
+        (Paging::link_header().allow_origin("https://a:canary@other.example"), "allow_origin"),
     ] {
         let (_, error) = read(rows_by(&api, paging.clone())).await;
         let error = error.unwrap_or_else(|| panic!("{paging:?} was accepted"));
         assert_eq!(error.kind(), ErrorKind::Config, "{paging:?}");
         assert!(error.to_string().contains(what), "{paging:?}: {error}");
+        assert!(!format!("{paging:?} {error} {error:?}").contains("canary"), "{paging:?}");
     }
     assert_eq!(api.log(|log| log.connections), 0);
 }

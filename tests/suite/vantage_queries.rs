@@ -3,7 +3,7 @@
 
 use std::{cmp::Ordering, future::Future, time::Duration};
 
-use crate::support::hostile::{Dialect, Hostile, Shape, Sorts, Total};
+use crate::support::hostile::{Dialect, Form, Hostile, Shape, Sorts, Style, Total};
 use ciborium::Value;
 use proptest::{prelude::*, sample::select, test_runner::TestRunner};
 use serde_json::json;
@@ -125,12 +125,33 @@ struct Api {
     filtering: Filtering,
     ignores_filters: bool,
     shape: Shape,
+    style: Style,
     total: Total,
     cap: u64,
     size: Option<u64>,
     first_page: u64,
     items: bool,
     prefetch: usize,
+}
+
+impl Api {
+    fn page_param(&self) -> &'static str {
+        if self.style == Style::Numbered { "page" } else { "after" }
+    }
+
+    fn paging(&self) -> Paging {
+        let paging = match &self.style {
+            Style::Numbered => Paging::page_number().first_page(self.first_page),
+            Style::Offset => Paging::offset_limit("after", "per_page", 5),
+            Style::Cursor(path) => Paging::cursor("after", path),
+            Style::NextUrl(path, _) => Paging::next_url(path),
+            Style::Link(_) => Paging::link_header(),
+        };
+        match self.size {
+            Some(size) => paging.page_size("per_page", size),
+            None => paging,
+        }
+    }
 }
 
 impl Case {
@@ -144,6 +165,8 @@ impl Case {
             .page_size(api.cap.min(4), api.cap)
             .first_page(api.first_page)
             .shape(api.shape)
+            .style(api.style.clone())
+            .params(api.page_param(), "per_page")
             .total(api.total);
         if api.ignores_filters {
             server = server.ignores_filters();
@@ -164,7 +187,6 @@ impl Case {
             Sorts::Suffixed => ApiOrdering::suffixed("sort", ":"),
             Sorts::Separate => ApiOrdering::separate("order_by", "order"),
         };
-        let paging = Paging::page_number().first_page(api.first_page);
         let envelope = match api.shape {
             Shape::Bare => Envelope::bare_array(),
             Shape::Table => Envelope::items_at("rows"),
@@ -180,10 +202,7 @@ impl Case {
             .filters(filters.lists(api.lists.clone()).max_in_values(api.most).search_param("q"))
             .order(ordering.on_rows(true))
             .filtering(api.filtering)
-            .paging(match api.size {
-                Some(size) => paging.page_size("per_page", size),
-                None => paging,
-            })
+            .paging(api.paging())
             .envelope(envelope)
             .item_endpoints(api.items)
             .prefetch(api.prefetch);
@@ -341,8 +360,16 @@ fn api() -> impl Strategy<Value = Api> {
         select(filtering),
         any::<bool>(),
     );
+    let styles = vec![
+        Style::Numbered,
+        Style::Offset,
+        Style::Cursor("next"),
+        Style::NextUrl("links.next", Form::Query),
+        Style::Link(Form::Absolute),
+    ];
     let of_paging = (
         select(shapes),
+        select(styles),
         select(totals),
         1..12_u64,
         proptest::option::of(1..15_u64),
@@ -352,7 +379,12 @@ fn api() -> impl Strategy<Value = Api> {
     );
     (of_asking, of_paging).prop_map(|(asking, paging)| {
         let (dialect, sorts, lists, most, filtering, ignores_filters) = asking;
-        let (shape, total, cap, size, first_page, items, prefetch) = paging;
+        let (shape, style, total, cap, size, first_page, items, prefetch) = paging;
+        // A bare list has no place for what comes next.
+        let style = match (shape, style) {
+            (Shape::Bare, Style::Cursor(_) | Style::NextUrl(..)) => Style::Link(Form::Query),
+            (_, style) => style,
+        };
         // A repeated parameter is how this server takes lists in its plain dialect.
         let lists = match (dialect, lists) {
             (Dialect::Equality, Lists::Joined(_)) => Lists::Repeated,
@@ -368,6 +400,7 @@ fn api() -> impl Strategy<Value = Api> {
             filtering,
             ignores_filters,
             shape,
+            style,
             total,
             cap,
             size,

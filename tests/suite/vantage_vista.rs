@@ -3,21 +3,22 @@
 use std::sync::Arc;
 
 use crate::support::{
-    hostile::{Hostile, HostileServer, Log, Shape},
+    hostile::{Dialect, Form, Hostile, HostileServer, Log, Shape, Sorts, Style, Total},
+    rest::{Habits, RestServer},
     soon,
 };
 use async_trait::async_trait;
 use ciborium::Value;
 use serde_json::json;
 use vantage_api_pool::{
-    ApiCondition, AwwPool, Filtering, Ordering, Paging, PoolApi, PoolVistaFactory,
+    ApiCondition, AwwPool, Filtering, Filters, Ordering, Paging, PoolApi, PoolVistaFactory,
 };
 use vantage_dataset::prelude::*;
 use vantage_table::{pagination::Pagination, prelude::Hook, table::Table};
 use vantage_types::{EmptyEntity, Record};
 use vantage_vista::{
-    Capability, Catalog, FilterOp, JoinKey, NativeCondition, ReferenceKind, SortDirection, Vista,
-    VistaFactory, VistaResolver,
+    Capability, Catalog, ColumnFlag, FilterOp, JoinKey, NativeCondition, ReferenceKind,
+    SortDirection, Vista, VistaFactory, VistaResolver,
     contract::{self, TxFixture, TxTables},
 };
 
@@ -253,6 +254,174 @@ async fn accept_73_an_order_is_set_replaced_and_taken_back() {
     countries.set_order(None).unwrap();
     assert_eq!(ids(&countries).await, numbers(1..=12));
     assert!(countries.with_order("nowhere", SortDirection::Ascending).is_err());
+}
+
+#[tokio::test]
+async fn accept_73_an_api_that_filters_sorts_and_searches_is_asked_to() {
+    let server = geography()
+        .dialect(Dialect::Suffixes)
+        .sorts(Sorts::Prefixed)
+        .searches("q")
+        .strict()
+        .start();
+    let api = api(&server)
+        .filters(Filters::suffixes().search_param("q"))
+        .order(Ordering::prefixed("sort").only(["id", "name"]));
+    let countries = api.vista_factory().with_yaml(YAML).unwrap().build("countries").unwrap();
+    for capability in [Capability::FilterOps, Capability::Order, Capability::Search] {
+        assert!(countries.capabilities().has(capability), "{capability}");
+    }
+    contract::check_advertised(&countries).await;
+    let orderable = |name: &str| countries.column(name).unwrap().has_flag(ColumnFlag::Orderable);
+    assert_eq!((orderable("name"), orderable("continent")), (true, false));
+    let mut some = countries.with_condition("id", FilterOp::Gt, 3).unwrap();
+    some.set_order(Some(("id", SortDirection::Descending))).unwrap();
+    some.set_search(Some("country 1")).unwrap();
+    assert_eq!(ids(&some).await, numbers((10..=12).rev()));
+    let query = server.log(|log| log.seen.last().unwrap().query.clone());
+    let param = |name: &str, value: &str| (name.to_owned(), value.to_owned());
+    for pair in [param("id__gt", "3"), param("sort", "-id"), param("q", "country 1")] {
+        assert!(query.contains(&pair), "{query:?}");
+    }
+    some.set_search(None).unwrap();
+    assert_eq!(ids(&some).await, numbers((4..=12).rev()));
+}
+
+#[tokio::test]
+async fn accept_22_pages_that_name_each_other_are_read_by_cursor_and_by_window() {
+    let next = "paging.next";
+    for (style, yaml) in [
+        (Style::Cursor(next), "by: cursor, param: page, next: paging.next"),
+        (Style::NextUrl(next, Form::Absolute), "by: next_url, next: paging.next"),
+        (Style::Link(Form::Relative), "by: link"),
+    ] {
+        let server = geography().style(style).total(Total::Absent).without_pagination().start();
+        let yaml = format!(
+            "name: cities\napi: {{ paging: {{ {yaml}, size_param: per_page, size: 10 }} }}\n\
+             columns: {{ id: {{ type: int }}, n: {{ type: int }} }}"
+        );
+        let api = api(&server).filtering(Filtering::Local);
+        let cities = api.vista_factory().from_yaml(&yaml).unwrap();
+        assert!(cities.capabilities().has(Capability::Cursor), "{yaml}");
+        contract::check_advertised(&cities).await;
+        let all = ids(&cities).await;
+        assert_eq!(all.len(), 36);
+        let few = cities.clone().with_condition("n", FilterOp::Eq, 1).unwrap();
+        for (vista, expected) in [(cities.clone(), all.clone()), (few.clone(), ids(&few).await)] {
+            for limit in [1, 7, 10, 100] {
+                assert_eq!(in_pieces(&vista, limit).await, expected, "{limit} by {yaml}");
+            }
+        }
+        let window = soon("the window", cities.fetch_window(17, 9)).await.unwrap();
+        let window: Vec<String> = window.rows.into_iter().map(|(id, _)| id).collect();
+        assert_eq!(window, all[17..26]);
+        let foreign = soon("no rows", cities.fetch_cursor(Some("x".into()), 3)).await;
+        incorrect(&foreign.unwrap_err(), "token");
+    }
+}
+
+/// The ids of all rows, read `limit` at a time.
+async fn in_pieces(vista: &Vista, limit: usize) -> Vec<String> {
+    let (mut ids, mut token) = (Vec::new(), None);
+    loop {
+        let (page, next) = soon("the piece", vista.fetch_cursor(token, limit)).await.unwrap();
+        assert!(page.rows.len() <= limit);
+        ids.extend(page.rows.into_iter().map(|(id, _)| id));
+        match next {
+            Some(next) => token = Some(next),
+            None => return ids,
+        }
+    }
+}
+
+#[tokio::test]
+async fn accept_22_rows_of_several_requests_are_read_piece_by_piece_too() {
+    let server = geography().style(Style::Link(Form::Absolute)).start();
+    let api = api(&server).paging(Paging::link_header());
+    let cities = api.vista_factory().with_yaml(YAML).unwrap().build("cities").unwrap();
+    let of = ApiCondition::is_in("country_id", [4, 2]);
+    let cities = cities.with_native_condition(NativeCondition::new(of, "of 4 and 2")).unwrap();
+    assert_eq!(in_pieces(&cities, 4).await, numbers([40, 41, 42, 20, 21, 22]));
+}
+
+#[tokio::test]
+async fn accept_74_a_preview_shows_the_requests_of_a_list_and_sends_nothing() {
+    let server = geography().start();
+    let preview = |vista: Vista| vista.preview();
+    let factory = factory(&server);
+    let cities = factory.build("cities").unwrap();
+    let unfilled = preview(cities.clone());
+    assert_eq!(unfilled.query, None);
+    assert!(unfilled.note.unwrap().contains("country_id"));
+    let filled = cities.with_condition("country_id", FilterOp::Eq, "a b").unwrap();
+    let shown = filled.clone().preview().query.unwrap();
+    assert_eq!(shown, format!("GET {}/countries/a%20b/cities?page=1&per_page=10", server.url()));
+    assert_eq!(server.log(|log| log.seen.len()), 0);
+    assert_eq!(ids(&filled).await, [""; 0]);
+    let sent = server.log(|log| log.seen[0].path.clone());
+    assert!(shown.contains(&format!("{sent}?")), "{shown}");
+
+    let local = api(&server).filtering(Filtering::Local).vista_factory().with_yaml(YAML).unwrap();
+    let local = local.build("countries").unwrap();
+    let narrowed = local.with_condition("continent", FilterOp::Gt, 1).unwrap().preview();
+    assert!(!narrowed.query.unwrap().contains("continent"));
+    assert_eq!(narrowed.note.as_deref(), Some("on the rows: continent > 1"));
+
+    let secret = ApiCondition::eq("api_key", "canary");
+    let secret = NativeCondition::new(secret, "a key");
+    let secret = factory.build("countries").unwrap().with_native_condition(secret).unwrap();
+    let shown = secret.preview().query.unwrap();
+    assert!(shown.contains("api_key=***") && !shown.contains("canary"), "{shown}");
+}
+
+const WRITABLE: &str = "
+name: rows
+columns:
+  id: { type: string }
+  name: { type: string }
+  parent: { type: string }
+api:
+  item_endpoint: true
+  writes: { style: rest, etags: true }
+";
+
+#[tokio::test]
+async fn accept_73_a_writable_table_is_a_writable_vista() {
+    let habits = Habits { etags: true, ..Habits::default() };
+    let start = || {
+        let row = |id: &str, parent: &str| json!({ "id": id, "name": id, "parent": parent });
+        RestServer::start(habits, vec![row("a", "p"), row("b", "q"), row("c", "p")])
+    };
+    let rows = |server: &RestServer| {
+        let pool = AwwPool::builder(server.url()).build().unwrap();
+        PoolApi::new(pool).vista_factory().from_yaml(WRITABLE).unwrap()
+    };
+    let server = start();
+    contract::check_advertised_writes(&rows(&server)).await;
+
+    let server = start();
+    let rows = rows(&server);
+    for capability in [
+        Capability::Insert,
+        Capability::Update,
+        Capability::Delete,
+        Capability::ConfineWrites,
+        Capability::WritesReachHooks,
+    ] {
+        assert!(rows.capabilities().has(capability), "{capability}");
+    }
+    let of_p = rows.clone().with_condition("parent", FilterOp::Eq, "p").unwrap();
+    let named = |name: &str| row(&[("name", name.into())]);
+    let stored = soon("the insert", of_p.insert_value("d", &named("new"))).await.unwrap();
+    assert_eq!(stored["parent"], "p".into());
+    soon("the patch", of_p.patch_value("a", &named("renamed"))).await.unwrap();
+    let outside = soon("no patch", of_p.patch_value("b", &named("x"))).await.unwrap_err();
+    assert!(outside.is_not_found(), "{outside}");
+    let id = soon("the insert", rows.insert_return_id_value(&named("made"))).await.unwrap();
+    assert!(soon("the row", rows.get_value(id.as_str())).await.unwrap().is_some());
+    soon("the deletes", of_p.delete_all()).await.unwrap();
+    let left = ids(&rows).await;
+    assert_eq!(left, ["b", &id]);
 }
 
 #[tokio::test]

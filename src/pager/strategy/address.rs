@@ -1,5 +1,5 @@
-//! [pure] Where one page of a read is. What it leads to may hold a credential, so it is
-//! never printed.
+//! [pure] Where one page of a read is, and where else pages may be. Either may hold a
+//! credential, so neither is printed.
 
 use std::fmt;
 
@@ -29,6 +29,16 @@ pub(crate) enum Address {
 pub(crate) enum Term<'a> {
     Number(u64),
     Text(&'a str),
+}
+
+/// Base URLs as they were given. One that is refused later may hold a password.
+#[derive(Clone, Default, PartialEq, Eq)]
+pub(super) struct Origins(pub(super) Vec<String>);
+
+impl fmt::Debug for Origins {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} allowed", self.0.len())
+    }
 }
 
 impl fmt::Debug for Address {

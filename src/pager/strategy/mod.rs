@@ -11,6 +11,7 @@ mod seen;
 
 use std::sync::Arc;
 
+use address::Origins;
 pub(crate) use address::{Address, Term};
 pub(super) use chain::{Foot, Pointer};
 use custom::Custom;
@@ -59,10 +60,12 @@ pub struct Paging {
     /// The number of the first page, where it was set.
     first: Option<u64>,
     size: Option<(String, u64)>,
+    /// Whether a parameter was named that the mode has not.
+    has_stray_param: bool,
     not_found_ends: bool,
     fail_on_change: bool,
     /// What URLs may lead to besides the pool's base URL.
-    origins: Vec<String>,
+    origins: Origins,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -92,9 +95,10 @@ impl Paging {
             mode,
             first: None,
             size: None,
+            has_stray_param: false,
             not_found_ends: false,
             fail_on_change: false,
-            origins: Vec::new(),
+            origins: Origins::default(),
         }
     }
 
@@ -165,11 +169,13 @@ impl Paging {
     }
 
     /// The name of the parameter with the page number, the offset or the cursor. The default
-    /// for page numbers is `page`. The other modes have none.
+    /// for page numbers is `page`. The other modes have none, and refuse one.
     #[must_use]
     pub fn page_param(mut self, name: impl Into<String>) -> Self {
         if let Mode::Number(param) | Mode::Offset(param) | Mode::Cursor(param, _) = &mut self.mode {
             *param = name.into();
+        } else {
+            self.has_stray_param = true;
         }
         self
     }
@@ -205,7 +211,7 @@ impl Paging {
     /// `User-Agent` and those that begin with `Accept`.
     #[must_use]
     pub fn allow_origin(mut self, base_url: impl Into<String>) -> Self {
-        self.origins.push(base_url.into());
+        self.origins.0.push(base_url.into());
         self
     }
 
@@ -219,18 +225,24 @@ impl Paging {
         if size.is_some_and(|(_, size)| size == 0) {
             return invalid("page_size: must be at least 1");
         }
+        if size.is_some_and(|(name, _)| name.is_empty()) {
+            return invalid("page_size: the name of the parameter is empty");
+        }
         if self.mode == Mode::None && size.is_some() {
             return invalid("page_size: has no meaning for an API that does not page");
         }
         if matches!(self.mode, Mode::Custom(_)) && size.is_some() {
             return invalid("page_size: a custom strategy asks for the size itself");
         }
+        if self.has_stray_param {
+            return invalid("page_param: pages are not asked for by a parameter");
+        }
         if self.first.is_some() && !matches!(self.mode, Mode::Number(_)) {
             return invalid("first_page: has a meaning for numbered pages only");
         }
         match &self.mode {
             Mode::Number(param) | Mode::Offset(param) | Mode::Cursor(param, _)
-                if param.is_empty() || size.is_some_and(|(name, _)| name.is_empty()) =>
+                if param.is_empty() =>
             {
                 return invalid("paging: the name of a parameter is empty");
             }
@@ -244,7 +256,7 @@ impl Paging {
             }
             _ => {}
         }
-        if !self.origins.is_empty() && !self.is_led_by_urls() {
+        if !self.origins.0.is_empty() && !self.is_led_by_urls() {
             return invalid("allow_origin: has a meaning only where pages hold URLs");
         }
         self.allowed().map(drop)
@@ -294,7 +306,7 @@ impl Paging {
 
     /// The base URLs that are allowed by name.
     pub(super) fn allowed(&self) -> Result<Vec<BaseUrl>, Error> {
-        let parsed = self.origins.iter().map(|origin| BaseUrl::parse(origin));
+        let parsed = self.origins.0.iter().map(|origin| BaseUrl::parse(origin));
         parsed.collect::<Result<_, _>>().map_err(|source| {
             Error::new(ErrorKind::Config, "allow_origin: is not a base URL").with_source(source)
         })

@@ -1,9 +1,10 @@
 //! [pure] The `api` block of a table's YAML: what it may say, and the settings
-//! that this stands for. How pages and conditions are asked for is `paging`'s and
-//! `filters`'.
+//! that this stands for. How pages and conditions are asked for, and how rows
+//! are written, is in the folder.
 
 mod filters;
 mod paging;
+mod writes;
 
 use serde::{Deserialize, Serialize};
 use vantage_core::{Result, VantageError, error};
@@ -14,6 +15,7 @@ use crate::{
 };
 use filters::{FiltersBlock, OrderBlock};
 use paging::PagingBlock;
+use writes::WritesBlock;
 
 /// How a table is asked for. What is absent is as for the whole API.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
@@ -33,6 +35,8 @@ pub(super) struct ApiBlock {
     filters: Option<FiltersBlock>,
     #[serde(skip_serializing_if = "Option::is_none")]
     order: Option<OrderBlock>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    writes: Option<WritesBlock>,
 }
 
 /// `true` for `<endpoint>/<id>`, `false` for nowhere, or a path.
@@ -47,7 +51,11 @@ enum ItemEndpoint {
 #[serde(deny_unknown_fields)]
 struct EnvelopeBlock {
     /// `.` when the body is the list.
-    items: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    items: Option<String>,
+    /// One item on each line.
+    #[serde(default)]
+    ndjson: bool,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pagination: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -56,6 +64,8 @@ struct EnvelopeBlock {
     total_header: Option<String>,
     #[serde(default)]
     no_content_is_empty: bool,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    has_next: Option<String>,
 }
 
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
@@ -80,7 +90,7 @@ impl ApiBlock {
             None => {}
         }
         if let Some(envelope) = &self.envelope {
-            table = table.envelope(envelope.settings());
+            table = table.envelope(envelope.settings()?);
         }
         if let Some(paging) = &self.paging {
             table = table.paging(paging.settings()?);
@@ -90,6 +100,9 @@ impl ApiBlock {
         }
         if let Some(order) = &self.order {
             table = table.order(order.settings()?);
+        }
+        if let Some(writes) = &self.writes {
+            table = table.writes(writes.settings());
         }
         Ok(match self.filtering {
             Some(FilteringName::Server) => table.filtering(Filtering::Server),
@@ -101,10 +114,12 @@ impl ApiBlock {
 }
 
 impl EnvelopeBlock {
-    fn settings(&self) -> Envelope {
-        let mut envelope = match self.items.as_str() {
-            "." => Envelope::bare_array(),
-            path => Envelope::items_at(path),
+    fn settings(&self) -> Result<Envelope> {
+        let mut envelope = match (self.items.as_deref(), self.ndjson) {
+            (None, true) => Envelope::ndjson(),
+            (Some("."), false) => Envelope::bare_array(),
+            (Some(path), false) => Envelope::items_at(path),
+            _ => return Err(incorrect("an envelope has either `items` or `ndjson`")),
         };
         if let Some(path) = &self.pagination {
             envelope = envelope.pagination_at(path);
@@ -115,7 +130,10 @@ impl EnvelopeBlock {
         if let Some(header) = &self.total_header {
             envelope = envelope.total_in_header(header);
         }
-        envelope.no_content_is_empty(self.no_content_is_empty)
+        if let Some(path) = &self.has_next {
+            envelope = envelope.has_next_at(path);
+        }
+        Ok(envelope.no_content_is_empty(self.no_content_is_empty))
     }
 }
 

@@ -215,6 +215,12 @@ fn capabilities_of(
         .with(Capability::Traverse)
         .with(Capability::Window)
         .with(Capability::NativeConditions);
+    for write in narrowing::writes(table) {
+        capabilities = capabilities.with(write);
+    }
+    if narrowing::is_followed(table) {
+        capabilities = capabilities.with(Capability::Cursor);
+    }
     if narrowing::searches(table) {
         capabilities = capabilities.with(Capability::Search);
     }

@@ -10,11 +10,11 @@ use vantage_table::{
     table::Table,
 };
 use vantage_types::EmptyEntity;
-use vantage_vista::{Condition, FilterOp, SortDirection, operand_text};
+use vantage_vista::{Capability, Condition, FilterOp, SortDirection, operand_text};
 
 use crate::vantage::{
-    ApiCondition, PoolApi, clauses::Declared, order::Ordered, path::placeholders, query::lower,
-    settings::TableSettings,
+    ApiCondition, PoolApi, branches::branches, clauses::Declared, order::Ordered,
+    path::placeholders, query::lower, settings::TableSettings,
 };
 
 /// A condition of a Vista as one of this source, when there is such a one.
@@ -54,8 +54,13 @@ pub(super) fn takes(table: &Table<PoolApi, EmptyEntity>, condition: &ApiConditio
     if let ApiCondition::Related(_) = condition {
         return Ok(());
     }
-    let declared = Declared::of(table);
-    lower(&settings, &declared, [Cow::Borrowed(condition)], &Ordered::default()).map(drop)
+    let (declared, order) = (Declared::of(table), Ordered::default());
+    let each_set = branches(&settings.path, std::slice::from_ref(condition));
+    for also in each_set.unwrap_or_else(|| vec![Vec::new()]) {
+        let conditions = also.iter().chain([condition]).map(Cow::Borrowed);
+        lower(&settings, &declared, conditions, &order)?;
+    }
+    Ok(())
 }
 
 /// Whether `column` can be compared as greater and less.
@@ -73,6 +78,45 @@ pub(super) fn compares(table: &Table<PoolApi, EmptyEntity>, column: &str) -> boo
 /// Whether the API has a search of its own.
 pub(super) fn searches(table: &Table<PoolApi, EmptyEntity>) -> bool {
     settings(table).filters.search("").is_some()
+}
+
+/// Whether the pages of the set name each other, so that it is best read one after the
+/// other.
+pub(super) fn is_followed(table: &Table<PoolApi, EmptyEntity>) -> bool {
+    let paging = settings(table).paging;
+    paging.is_paged() && !paging.is_addressable()
+}
+
+/// Whether every write keeps to the set: the API guards writes, or what narrows the
+/// table is part of its path.
+pub(super) fn confines(table: &Table<PoolApi, EmptyEntity>) -> bool {
+    let settings = settings(table);
+    if settings.writes.is_none() || settings.writes.guards() {
+        return settings.writes.guards();
+    }
+    let path = settings.write_path();
+    let is_in_path = |condition: &ApiCondition| match condition {
+        ApiCondition::Eq { field, .. } => placeholders(&path).any(|name| name == field),
+        _ => false,
+    };
+    table.conditions().next().is_some() && table.conditions().all(is_in_path)
+}
+
+/// What the API does besides reading, and what else it takes.
+pub(super) fn writes(table: &Table<PoolApi, EmptyEntity>) -> Vec<Capability> {
+    let writes = settings(table).writes;
+    if writes.is_none() {
+        return Vec::new();
+    }
+    let (inserts, updates, deletes) = writes.does();
+    let all = [
+        (inserts, Capability::Insert),
+        (updates, Capability::Update),
+        (deletes, Capability::Delete),
+        (true, Capability::WritesReachHooks),
+        (confines(table), Capability::ConfineWrites),
+    ];
+    all.into_iter().filter_map(|(does, what)| does.then_some(what)).collect()
 }
 
 /// Whether rows come in this order, from the API or by ordering them here.

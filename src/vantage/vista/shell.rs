@@ -20,7 +20,9 @@ use vantage_vista::{
 };
 
 use super::{factory, narrowing};
-use crate::vantage::{ApiCondition, PoolApi, path::placeholders, reads::Read, record::id_text};
+use crate::vantage::{
+    ApiCondition, PoolApi, PoolTableExt, path::placeholders, reads::Read, record::id_text,
+};
 
 type Row = Record<Value>;
 
@@ -52,6 +54,11 @@ impl PoolShell {
     fn narrow(&mut self, condition: ApiCondition) -> Result<()> {
         narrowing::takes(&self.table, &condition)?;
         self.table.add_condition(condition);
+        if narrowing::confines(&self.table) {
+            self.capabilities = self.capabilities.with(Capability::ConfineWrites);
+        } else {
+            self.capabilities = self.capabilities.without(Capability::ConfineWrites);
+        }
         Ok(())
     }
 
@@ -94,8 +101,21 @@ impl TableShell for PoolShell {
         "api-pool"
     }
 
+    /// The requests of a list, one on each line, without the values of credentials.
     fn preview(&self) -> Preview {
-        Preview::new()
+        let of_table = self.table.preview();
+        let requests: Vec<String> =
+            of_table.requests.iter().map(|url| format!("GET {url}")).collect();
+        let on_rows = of_table.on_rows.iter().map(|what| format!("on the rows: {what}"));
+        let unresolved = of_table.unresolved.iter().map(|what| format!("unresolved: {what}"));
+        let mut notes: Vec<String> = on_rows.chain(unresolved).collect();
+        let mut preview = Preview::new();
+        match requests.is_empty() {
+            true if notes.is_empty() => notes.push("no row can match".to_owned()),
+            true => {}
+            false => preview = preview.with_query(requests.join("\n")),
+        }
+        if notes.is_empty() { preview } else { preview.with_note(notes.join("\n")) }
     }
 
     async fn list(&self) -> Result<IndexMap<String, Row>> {
@@ -130,6 +150,23 @@ impl TableShell for PoolShell {
             Some(total) => page.with_total(total),
             None => page,
         })
+    }
+
+    async fn fetch_cursor(
+        &self,
+        token: Option<Value>,
+        limit: usize,
+    ) -> Result<(Page, Option<Value>)> {
+        if !self.capabilities.has(Capability::Cursor) {
+            return unsupported(Capability::Cursor);
+        }
+        self.table.check_read().await?;
+        let read = Read::of(self.table.data_source(), &self.table)?.resolved().await?;
+        let (mut rows, next) = read.piece(token.as_ref(), limit as u64).await?;
+        for (_, row) in &mut rows {
+            self.table.apply_lazy_expressions(row).await?;
+        }
+        Ok((Page::new(rows), next))
     }
 
     /// Takes what the API can be asked for and what its settings let be

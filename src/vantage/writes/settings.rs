@@ -164,6 +164,17 @@ impl Writes {
         self.insert.is_none() && !self.replace && self.patch.is_none() && !self.delete
     }
 
+    /// Whether rows are inserted; whether they are replaced and patched; whether they are
+    /// deleted.
+    pub(in crate::vantage) fn does(&self) -> (bool, bool, bool) {
+        (self.insert.is_some(), self.replace && self.patch.is_some(), self.delete)
+    }
+
+    /// Whether a write goes ahead under conditions that only a row can show to hold.
+    pub(in crate::vantage) fn guards(&self) -> bool {
+        !self.is_none() && (self.etags || self.check_then_write)
+    }
+
     /// The header for the key of a request with `method`, if it carries one.
     ///
     /// # Errors

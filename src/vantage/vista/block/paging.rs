@@ -12,6 +12,12 @@ pub(super) struct PagingBlock {
     by: By,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     param: Option<String>,
+    /// Where the cursor or the URL of the next page is in a page.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    next: Option<String>,
+    /// Base URLs that the next page may be at, besides the API's own.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    allow_origins: Vec<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     first: Option<u64>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -29,39 +35,62 @@ pub(super) struct PagingBlock {
 enum By {
     None,
     Page,
+    Offset,
+    Cursor,
+    NextUrl,
+    Link,
 }
 
 impl PagingBlock {
     /// # Errors
     /// `IncorrectUsage` for a setting that this way of paging lacks or does not have.
     pub(super) fn settings(&self) -> Result<Paging> {
-        let mut paging = match self.by {
+        let by = self.by;
+        self.only(self.param.is_some(), &[By::Page, By::Offset, By::Cursor], "param")?;
+        self.only(self.next.is_some(), &[By::Cursor, By::NextUrl], "next")?;
+        self.only(self.first.is_some(), &[By::Page], "first")?;
+        self.only(!self.allow_origins.is_empty(), &[By::NextUrl, By::Link], "allow_origins")?;
+        self.only(by == By::None && self.size.is_some(), &[], "size")?;
+        let size = match (&self.size_param, self.size) {
+            (Some(param), Some(size)) => Some((param.as_str(), size)),
+            (None, None) => None,
+            _ => return Err(incorrect("`size` and `size_param` belong together")),
+        };
+        let lacks = |what: &str| incorrect(&format!("this way of paging needs `{what}`"));
+        let param = || self.param.as_deref().ok_or_else(|| lacks("param"));
+        let next = || self.next.as_deref().ok_or_else(|| lacks("next"));
+        let mut paging = match by {
             By::None => Paging::none(),
             By::Page => Paging::page_number(),
+            By::Offset => {
+                let (size_param, size) = size.ok_or_else(|| lacks("size"))?;
+                Paging::offset_limit(param()?, size_param, size)
+            }
+            By::Cursor => Paging::cursor(param()?, next()?),
+            By::NextUrl => Paging::next_url(next()?),
+            By::Link => Paging::link_header(),
         };
         if let Some(param) = &self.param {
-            self.only(&[By::Page], "param")?;
             paging = paging.page_param(param);
         }
         if let Some(first) = self.first {
-            self.only(&[By::Page], "first")?;
             paging = paging.first_page(first);
         }
-        paging = match (&self.size_param, self.size) {
-            (Some(param), Some(size)) => {
-                self.only(&[By::Page], "size")?;
-                paging.page_size(param, size)
-            }
-            (None, None) => paging,
-            _ => return Err(incorrect("`size` and `size_param` belong together")),
-        };
-        Ok(paging.not_found_ends(self.not_found_ends).fail_on_change(self.fail_on_change))
+        if let Some((param, size)) = size {
+            paging = paging.page_size(param, size);
+        }
+        for origin in &self.allow_origins {
+            paging = paging.allow_origin(origin);
+        }
+        let paging = paging.not_found_ends(self.not_found_ends).fail_on_change(self.fail_on_change);
+        paging.check()?;
+        Ok(paging)
     }
 
-    fn only(&self, ways: &[By], setting: &str) -> Result<()> {
-        match ways.contains(&self.by) {
-            true => Ok(()),
-            false => Err(incorrect(&format!("this way of paging has no `{setting}`"))),
+    fn only(&self, is_set: bool, ways: &[By], setting: &str) -> Result<()> {
+        match is_set && !ways.contains(&self.by) {
+            true => Err(incorrect(&format!("this way of paging has no `{setting}`"))),
+            false => Ok(()),
         }
     }
 }

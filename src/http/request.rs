@@ -1,0 +1,294 @@
+//! A request as a value: the builder that users hold, and what the pool reads of it.
+
+use std::{fmt, sync::Arc, time::Duration};
+
+use bytes::Bytes;
+use http::{HeaderMap, HeaderName, HeaderValue, Method};
+use serde::Serialize;
+
+use super::{BaseUrl, target};
+use crate::{
+    error::{Error, ErrorKind},
+    priority::Priority,
+    retry::Hedge,
+};
+
+/// A request to the pool's API.
+///
+/// The target is a path below the pool's base URL, with or without a leading
+/// slash and with an optional query, or an absolute URL on the same origin.
+///
+/// ```
+/// use vantage_api_pool::Request;
+///
+/// let request = Request::post("/orders")
+///     .json(&serde_json::json!({ "item": 7 }))?
+///     .header("x-tenant", "blue")?
+///     .idempotency_key("order-7")?;
+/// assert_eq!(request.headers()["content-type"], "application/json");
+/// # Ok::<(), vantage_api_pool::Error>(())
+/// ```
+#[derive(Clone)]
+pub struct Request {
+    method: Method,
+    target: String,
+    headers: HeaderMap,
+    body: Option<Bytes>,
+    deadline: Option<Duration>,
+    queue_timeout: Option<Duration>,
+    repeatable: Option<bool>,
+    rate_key: Option<Arc<str>>,
+    priority: Option<Priority>,
+    /// `Some(None)` says that there is none, whatever the pool says.
+    hedge: Option<Option<Hedge>>,
+    /// Where the request goes, if not to the pool's API.
+    elsewhere: Option<Arc<BaseUrl>>,
+}
+
+impl Request {
+    /// A request with any method.
+    #[must_use]
+    pub fn new(method: Method, target: impl Into<String>) -> Self {
+        Self {
+            method,
+            target: target.into(),
+            headers: HeaderMap::new(),
+            body: None,
+            deadline: None,
+            queue_timeout: None,
+            repeatable: None,
+            rate_key: None,
+            priority: Priority::of_scope(),
+            hedge: None,
+            elsewhere: None,
+        }
+    }
+
+    /// A GET request.
+    #[must_use]
+    pub fn get(target: impl Into<String>) -> Self {
+        Self::new(Method::GET, target)
+    }
+
+    /// A POST request.
+    #[must_use]
+    pub fn post(target: impl Into<String>) -> Self {
+        Self::new(Method::POST, target)
+    }
+
+    /// A PUT request.
+    #[must_use]
+    pub fn put(target: impl Into<String>) -> Self {
+        Self::new(Method::PUT, target)
+    }
+
+    /// A PATCH request.
+    #[must_use]
+    pub fn patch(target: impl Into<String>) -> Self {
+        Self::new(Method::PATCH, target)
+    }
+
+    /// A DELETE request.
+    #[must_use]
+    pub fn delete(target: impl Into<String>) -> Self {
+        Self::new(Method::DELETE, target)
+    }
+
+    /// Sets the body to `value` as JSON, and `Content-Type: application/json`.
+    ///
+    /// # Errors
+    /// [`ErrorKind::InvalidRequest`] when `value` does not serialize.
+    pub fn json<T: Serialize + ?Sized>(mut self, value: &T) -> Result<Self, Error> {
+        let body = serde_json::to_vec(value).map_err(|source| {
+            Error::new(ErrorKind::InvalidRequest, "the body does not serialize as JSON")
+                .with_source(source)
+        })?;
+        self.body = Some(body.into());
+        self.headers
+            .insert(http::header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        Ok(self)
+    }
+
+    /// Sets the body to bytes as they are.
+    #[must_use]
+    pub fn body(mut self, body: impl Into<Bytes>) -> Self {
+        self.body = Some(body.into());
+        self
+    }
+
+    /// Appends the fields of `params` (a struct, a map or a list of pairs) to the query.
+    ///
+    /// # Errors
+    /// [`ErrorKind::InvalidRequest`] when `params` is not a flat set of fields.
+    pub fn query<T: Serialize + ?Sized>(mut self, params: &T) -> Result<Self, Error> {
+        target::append_query(&mut self.target, params)?;
+        Ok(self)
+    }
+
+    /// Sets a header, replacing earlier values of that name. The value is kept
+    /// out of every `Debug` output.
+    ///
+    /// # Errors
+    /// [`ErrorKind::InvalidRequest`] when the name or the value is not legal in
+    /// HTTP; the value is not echoed.
+    pub fn header(mut self, name: &str, value: &str) -> Result<Self, Error> {
+        let (name, value) = header(name, value)?;
+        self.headers.insert(name, value);
+        Ok(self)
+    }
+
+    /// Ends the call with [`ErrorKind::DeadlineExceeded`] when it has no answer
+    /// after `timeout`, queueing, waits and repeats included. The default is the pool's call timeout.
+    #[must_use]
+    pub fn deadline(mut self, timeout: Duration) -> Self {
+        self.deadline = Some(timeout);
+        self
+    }
+
+    /// Ends the call with [`ErrorKind::Exhausted`] when it waits longer than `timeout` for a
+    /// connection that is not in use; with zero it never waits. The default is the pool's
+    /// queue timeout.
+    #[must_use]
+    pub fn queue_timeout(mut self, timeout: Duration) -> Self {
+        self.queue_timeout = Some(timeout);
+        self
+    }
+
+    /// Sends `Idempotency-Key` and thereby allows the pool to repeat the
+    /// request after an ambiguous failure, whatever its method.
+    ///
+    /// # Errors
+    /// [`ErrorKind::InvalidRequest`] when `key` is not a legal header value.
+    pub fn idempotency_key(self, key: &str) -> Result<Self, Error> {
+        Ok(self.header("idempotency-key", key)?.repeatable(true))
+    }
+
+    /// Says whether the request may be repeated after an ambiguous failure.
+    /// The default is the rule of RFC 9110 section 9.2.2: GET, HEAD, OPTIONS,
+    /// TRACE, PUT and DELETE may, POST and PATCH may not.
+    #[must_use]
+    pub fn repeatable(mut self, repeatable: bool) -> Self {
+        self.repeatable = Some(repeatable);
+        self
+    }
+
+    /// Counts the request under `key`, such as a tenant, where the pool has a
+    /// [`rate_limit_per_key`](crate::PoolBuilder::rate_limit_per_key). The key is not sent.
+    #[must_use]
+    pub fn rate_key(mut self, key: impl Into<Arc<str>>) -> Self {
+        self.rate_key = Some(key.into());
+        self
+    }
+
+    /// Sets the place among calls that wait for a connection or for the rate limit, see
+    /// [`Priority`]. The default is that of the Vantage scope in which the request is made or
+    /// submitted.
+    #[must_use]
+    pub fn priority(mut self, priority: Priority) -> Self {
+        self.priority = Some(priority);
+        self
+    }
+
+    /// Says when this request is sent a second time, on another connection, if it has no
+    /// answer; `None` is never. Only a GET is. The default is the pool's
+    /// [`hedge`](crate::PoolBuilder::hedge).
+    #[must_use]
+    pub fn hedge(mut self, hedge: impl Into<Option<Hedge>>) -> Self {
+        self.hedge = Some(hedge.into());
+        self
+    }
+
+    /// The method.
+    #[must_use]
+    pub fn method(&self) -> &Method {
+        &self.method
+    }
+
+    /// The headers of this request.
+    #[must_use]
+    pub fn headers(&self) -> &HeaderMap {
+        &self.headers
+    }
+
+    /// The headers of this request, to change.
+    pub fn headers_mut(&mut self) -> &mut HeaderMap {
+        &mut self.headers
+    }
+
+    pub(crate) fn target(&self) -> &str {
+        &self.target
+    }
+
+    pub(crate) fn set_target(&mut self, target: String) {
+        self.target = target;
+    }
+
+    /// Sends the request to another API, without credentials: no token is applied, and of the
+    /// pool's default headers only those go with it that say who asks and what is understood.
+    pub(crate) fn elsewhere(mut self, base: BaseUrl) -> Self {
+        self.elsewhere = Some(Arc::new(base));
+        self
+    }
+
+    /// The base URL of another API than the pool's, if the request is for that.
+    pub(crate) fn other_base(&self) -> Option<&Arc<BaseUrl>> {
+        self.elsewhere.as_ref()
+    }
+
+    pub(crate) fn payload(&self) -> Option<&Bytes> {
+        self.body.as_ref()
+    }
+
+    pub(crate) fn own_queue_timeout(&self) -> Option<Duration> {
+        self.queue_timeout
+    }
+
+    pub(crate) fn or_queue_timeout(mut self, default: Option<Duration>) -> Self {
+        self.queue_timeout = self.queue_timeout.or(default);
+        self
+    }
+
+    pub(crate) fn own_rate_key(&self) -> Option<&Arc<str>> {
+        self.rate_key.as_ref()
+    }
+
+    pub(crate) fn own_deadline(&self) -> Option<Duration> {
+        self.deadline
+    }
+
+    pub(crate) fn own_hedge(&self) -> Option<Option<Hedge>> {
+        self.hedge
+    }
+
+    /// To be asked where the request is submitted.
+    pub(crate) fn own_priority(&self) -> Priority {
+        self.priority.or_else(Priority::of_scope).unwrap_or_default()
+    }
+
+    /// Whether the request may be sent again when the first one may have been acted upon.
+    pub(crate) fn is_repeatable(&self) -> bool {
+        self.repeatable.unwrap_or(self.method.is_idempotent())
+    }
+}
+
+/// A checked header whose value is kept out of `Debug` output.
+pub(crate) fn header(name: &str, value: &str) -> Result<(HeaderName, HeaderValue), Error> {
+    let invalid = |what| Error::new(ErrorKind::InvalidRequest, what);
+    let name = HeaderName::from_bytes(name.as_bytes())
+        .map_err(|_| invalid("a header name is not legal in HTTP"))?;
+    let mut value =
+        HeaderValue::from_str(value).map_err(|_| invalid("a header value is not legal in HTTP"))?;
+    value.set_sensitive(true);
+    Ok((name, value))
+}
+
+impl fmt::Debug for Request {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Request")
+            .field("method", &self.method)
+            .field("path", &self.target.split('?').next().unwrap_or_default())
+            .field("headers", &self.headers.keys().collect::<Vec<_>>())
+            .field("body_len", &self.body.as_ref().map(Bytes::len))
+            .finish()
+    }
+}

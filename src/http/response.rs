@@ -1,0 +1,103 @@
+//! An answer as a value.
+
+use std::fmt;
+
+use bytes::Bytes;
+use http::{HeaderMap, StatusCode};
+use serde::de::DeserializeOwned;
+
+use super::Mismatch;
+use crate::error::{Error, ErrorKind};
+
+/// An answer, read to its end and checked to be complete.
+///
+/// ```
+/// # use vantage_api_pool::Response;
+/// # fn demo(response: Response) -> Result<(), vantage_api_pool::Error> {
+/// let rows: Vec<serde_json::Value> = response.json()?;
+/// # Ok(()) }
+/// ```
+#[derive(Clone)]
+pub struct Response {
+    status: StatusCode,
+    headers: HeaderMap,
+    body: Bytes,
+}
+
+impl Response {
+    pub(crate) fn new(status: StatusCode, body: impl Into<Bytes>) -> Self {
+        Self::from_parts(status, HeaderMap::new(), body.into())
+    }
+
+    pub(crate) fn from_parts(status: StatusCode, headers: HeaderMap, body: Bytes) -> Self {
+        Self { status, headers, body }
+    }
+
+    /// The status. A call ends with `Ok` only for a success (2xx).
+    #[must_use]
+    pub fn status(&self) -> StatusCode {
+        self.status
+    }
+
+    /// The headers.
+    #[must_use]
+    pub fn headers(&self) -> &HeaderMap {
+        &self.headers
+    }
+
+    #[cfg(test)]
+    pub(crate) fn headers_mut(&mut self) -> &mut HeaderMap {
+        &mut self.headers
+    }
+
+    /// The whole body, decompressed.
+    #[must_use]
+    pub fn body(&self) -> &Bytes {
+        &self.body
+    }
+
+    /// The answer with an empty body.
+    pub(crate) fn without_body(&self) -> Self {
+        Self { body: Bytes::new(), ..self.clone() }
+    }
+
+    /// The whole body, without copying it.
+    #[must_use]
+    pub fn into_body(self) -> Bytes {
+        self.body
+    }
+
+    /// The body read as JSON.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Decode`], with the response in it, when the body is not JSON of type `T`.
+    pub fn json<T: DeserializeOwned>(&self) -> Result<T, Error> {
+        serde_json::from_slice(&self.body).map_err(|source| {
+            Error::new(ErrorKind::Decode, "the body is not the JSON that was asked for")
+                .with_source(Mismatch::from(source))
+                .with_response(self.clone())
+        })
+    }
+
+    /// The body as UTF-8 text.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Decode`] when the body is not UTF-8.
+    pub fn text(&self) -> Result<&str, Error> {
+        std::str::from_utf8(&self.body).map_err(|source| {
+            Error::new(ErrorKind::Decode, "the body is not UTF-8 text")
+                .with_source(source)
+                .with_response(self.clone())
+        })
+    }
+}
+
+impl fmt::Debug for Response {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Response")
+            .field("status", &self.status)
+            .field("headers", &self.headers.keys().collect::<Vec<_>>())
+            .field("body_len", &self.body.len())
+            .finish()
+    }
+}
