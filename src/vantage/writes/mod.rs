@@ -321,9 +321,8 @@ impl Write {
         Ok(self.read.finished(row.record))
     }
 
-    /// What came of a write that failed. When an earlier attempt of the same call was
-    /// acted upon, its repeat meets a row that has changed: by this very write. So a
-    /// conflict with a row that is as it should be is none.
+    /// What came of a write that failed. The repeat of an attempt that was acted upon
+    /// conflicts with what that attempt stored, which is as it should be.
     async fn settled(
         &self,
         item: &Item,
