@@ -243,8 +243,7 @@ impl Write {
 
     fn item_query(&self) -> Result<Option<ItemQuery>> {
         let (template, declared) = (self.read.settings.write_path(), &self.read.declared);
-        let query = lower_item(&template, declared, self.read.conditions())?;
-        match query {
+        match lower_item(&template, declared, self.read.conditions())? {
             Some(query) if query.filter.is_opaque() => Err(unsupported("writes under a search")),
             query => Ok(query),
         }
