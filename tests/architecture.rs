@@ -107,6 +107,7 @@ const PURE: &[&str] = &[
     "vantage/window.rs",
     "vantage/writes/body.rs",
     "vantage/writes/etag.rs",
+    "vantage/writes/refusal.rs",
     "vantage/writes/settings.rs",
 ];
 
