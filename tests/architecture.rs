@@ -112,6 +112,7 @@ const PURE: &[&str] = &[
     "vantage/window.rs",
     "vantage/writes/body.rs",
     "vantage/writes/etag.rs",
+    "vantage/writes/refusal.rs",
     "vantage/writes/settings.rs",
 ];
 

@@ -3,7 +3,7 @@
 
 use ciborium::Value;
 use futures::{StreamExt, TryStreamExt, stream};
-use http::{HeaderValue, Method, StatusCode, header};
+use http::{HeaderValue, Method, header};
 use vantage_core::{Result, VantageError, error};
 use vantage_table::table::Table;
 use vantage_types::{Entity, Record};
@@ -17,15 +17,14 @@ use super::{
     reads::Read,
     record::{Row, id_text},
 };
-use crate::{
-    error::Error,
-    http::{Request, Response},
-};
+use crate::http::{Request, Response};
 use etag::Precondition;
+use refusal::{held_outside, is_gone, missing, outside, unsupported};
 use settings::{InsertBy, PatchBy};
 
 mod body;
 mod etag;
+mod refusal;
 mod settings;
 
 pub(super) use body::json_of;
@@ -243,8 +242,7 @@ impl Write {
 
     fn item_query(&self) -> Result<Option<ItemQuery>> {
         let (template, declared) = (self.read.settings.write_path(), &self.read.declared);
-        let query = lower_item(&template, declared, self.read.conditions())?;
-        match query {
+        match lower_item(&template, declared, self.read.conditions())? {
             Some(query) if query.filter.is_opaque() => Err(unsupported("writes under a search")),
             query => Ok(query),
         }
@@ -389,8 +387,7 @@ impl Write {
     /// and its path says already is not among them.
     fn item_of(&self, row: &Record<Value>) -> Record<Value> {
         let mut item = row.clone();
-        let path = &self.read.settings.path;
-        let declared = &self.read.declared.fields;
+        let (path, declared) = (&self.read.settings.path, &self.read.declared.fields);
         item.retain(|field, _| declared.contains(field) || !path::has_placeholder(path, field));
         self.read.columns.lower(&mut item);
         item
@@ -399,25 +396,4 @@ impl Write {
     async fn call(&self, request: Request) -> Result<Response> {
         self.read.api.pool.request(request).await.map_err(|error| self.read.failed(error))
     }
-}
-
-/// Whether there is no such row.
-fn is_gone(error: &Error) -> bool {
-    matches!(error.status(), Some(StatusCode::NOT_FOUND | StatusCode::GONE))
-}
-
-fn unsupported(what: &str) -> VantageError {
-    error!(format!("the API does not support {what}")).mark_unsupported()
-}
-
-fn outside() -> VantageError {
-    error!("the row would not be in the set that it is written into").mark_conflict()
-}
-
-fn held_outside(id: &str) -> VantageError {
-    error!("a row outside the set has the id", id = id).mark_conflict()
-}
-
-fn missing(id: &str) -> VantageError {
-    error!("the set has no such row", id = id).mark_not_found()
 }
