@@ -275,7 +275,7 @@ impl Case {
                 prop_assert_eq!(server.log(|log| log.seen.len()), 0);
                 return Ok(());
             }
-            count => count.map_err(fail)?,
+            count => count.map_err(|error| fail(&error))?,
         };
         prop_assert_eq!(count, all.len() as i64);
 
@@ -287,24 +287,26 @@ impl Case {
                 prop_assert!(error.is_unsupported(), "{error}");
                 return Ok(());
             }
-            read => list(read.map_err(fail)?),
+            read => list(read.map_err(|error| fail(&error))?),
         };
         let is_in_order = self.order.is_some() || !self.may_be_split();
         prop_assert_eq!(sorted(&read), sorted(&all));
         if is_in_order {
             prop_assert_eq!(&read, &all);
         }
-        let some = within(table.get_some_value()).await.map_err(fail)?;
+        let some = within(table.get_some_value()).await.map_err(|error| fail(&error))?;
         let some = some.map(|(key, _)| key.parse::<i64>().unwrap());
         prop_assert_eq!(some, read.first().copied());
 
         if let Some((offset, limit)) = self.window {
-            let window = within(table.list_window(offset, limit)).await.map_err(fail)?;
+            let window =
+                within(table.list_window(offset, limit)).await.map_err(|error| fail(&error))?;
             let expected: Vec<i64> =
                 read.iter().copied().skip(offset as usize).take(limit as usize).collect();
             prop_assert_eq!(list(window), expected);
         }
-        let found = within(table.get_value(self.id.to_string())).await.map_err(fail)?;
+        let found =
+            within(table.get_value(self.id.to_string())).await.map_err(|error| fail(&error))?;
         prop_assert_eq!(found.is_some(), all.contains(&self.id));
         Ok(())
     }
@@ -316,7 +318,7 @@ fn sorted(ids: &[i64]) -> Vec<i64> {
     ids
 }
 
-fn fail(error: VantageError) -> TestCaseError {
+fn fail(error: &VantageError) -> TestCaseError {
     TestCaseError::fail(format!("{error} {:?}", error.context))
 }
 

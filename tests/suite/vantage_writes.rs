@@ -270,18 +270,18 @@ async fn accept_72_a_concurrent_change_makes_a_confined_write_a_conflict() {
         server.after_next_get(change);
         let error = within(set.patch_value("in1", &row)).await.unwrap_err();
         assert_conflict(&error);
-        server.after_next_get(change_owner);
+        server.after_next_get(|rows| change_owner(rows));
         assert_conflict(&within(set.replace_value("in1", &row)).await.unwrap_err());
         assert_eq!(server.row("in1").unwrap()["parent"], "p9");
     }
     let server = seeded(ETAGS);
     let set = narrowed(&table(&server, Writes::rest().etags(true)));
-    server.after_next_get(change_owner);
+    server.after_next_get(|rows| change_owner(rows));
     assert_conflict(&within(set.delete("in1")).await.unwrap_err());
     assert!(server.row("in1").is_some());
 }
 
-fn change_owner(rows: &mut Vec<serde_json::Value>) {
+fn change_owner(rows: &mut [serde_json::Value]) {
     rows[2]["parent"] = "p9".into();
 }
 
