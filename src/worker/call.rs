@@ -3,7 +3,6 @@
 
 use std::{
     borrow::Cow,
-    pin::pin,
     rc::Rc,
     sync::Arc,
     time::{Duration, Instant, SystemTime},
@@ -181,22 +180,19 @@ impl<'a> Attempts<'a> {
         let other = kit.other_client(&call.request)?;
         let client = other.as_deref().unwrap_or(&kit.client);
         let running = Running::begin(kit, call, slot.seat(), passage, None)?;
-        let mut first = pin!(exchange(running, kit, client, call, &request, &url));
-        let in_time = match hedge::delay(kit, call) {
-            Some(delay) => tokio::time::timeout(delay, first.as_mut()).await.ok(),
-            None => Some(first.as_mut().await),
-        };
-        let (attempt, outcome) = match in_time {
-            Some(outcome) => outcome,
-            None => match hedge::second(kit, call, slot.seat(), token) {
-                Some((permit, passage)) => {
-                    let second = Running::begin(kit, call, slot.seat(), passage, Some(permit))?;
+        let first = exchange(running, kit, client, call, &request, &url);
+        let (attempt, outcome) = match hedge::delay(kit, call) {
+            None => first.await,
+            // Boxed, so that calls without a hedge have no room for one.
+            Some(delay) => {
+                let second = || {
+                    let (permit, passage) = hedge::second(kit, call, slot.seat(), token)?;
+                    let second = Running::begin(kit, call, slot.seat(), passage, Some(permit));
                     *uncounted += 1;
-                    let second = Box::pin(exchange(second, kit, client, call, &request, &url));
-                    hedge::race(kit, first, second).await
-                }
-                None => first.await,
-            },
+                    Some(second.map(|second| exchange(second, kit, client, call, &request, &url)))
+                };
+                Box::pin(hedge::race(kit, delay, first, second)).await?
+            }
         };
         *latest = Some(attempt);
         if let (Some(tokens), Some(token), Ok(response)) = (&kit.tokens, token, &outcome)

@@ -3,6 +3,7 @@
 
 use std::{
     future::Future,
+    pin::pin,
     time::{Duration, Instant},
 };
 
@@ -100,12 +101,20 @@ pub(super) fn second<'a>(
     Some((permit, passage))
 }
 
-/// The first good answer of two attempts, or else what came last. The other one is dropped.
-pub(super) async fn race(
+/// The first good answer of the attempt `first` and of the one that `second` begins when
+/// `delay` has passed, or else what came last. The other one is dropped.
+pub(super) async fn race<F: Future<Output = Outcome>>(
     kit: &Kit,
-    first: impl Future<Output = Outcome> + Unpin,
-    second: impl Future<Output = Outcome> + Unpin,
-) -> Outcome {
+    delay: Duration,
+    first: F,
+    second: impl FnOnce() -> Option<Result<F, Error>>,
+) -> Result<Outcome, Error> {
+    let mut first = pin!(first);
+    if let Ok(outcome) = tokio::time::timeout(delay, first.as_mut()).await {
+        return Ok(outcome);
+    }
+    let Some(second) = second().transpose()? else { return Ok(first.await) };
+    let second = pin!(second);
     kit.counters.borrow_mut().hedged();
     let (outcome, has_won) = match select(first, second).await {
         Either::Left((outcome, second)) if !is_good(&outcome.1) => (second.await, true),
@@ -116,7 +125,7 @@ pub(super) async fn race(
     if has_won && is_good(&outcome.1) {
         kit.counters.borrow_mut().hedge_won();
     }
-    outcome
+    Ok(outcome)
 }
 
 /// Whether the call goes on from here, with an answer or with a wait that it asks for.
