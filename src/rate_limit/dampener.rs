@@ -6,15 +6,14 @@
 //! refusal it is off, and it never allows more than twice of what is sent, so that it
 //! cannot run away while nobody asks for more. Knows no clock but the `now` it is given.
 //!
-//! Three things differ from the model, each for what the simulation shows:
+//! Three things differ from the model, each since the simulation beside it did better so:
 //!
-//! - What was under way when the rate was cut does not cut it again. Without that, 64
-//!   callers who meet a limit of 800 per second at once use two fifths of it for minutes.
+//! - What was under way when the rate was cut does not cut it again. Many callers who meet
+//!   the limit at once would otherwise cut the rate many times over.
 //! - The curve lingers a little below the refused rate, by the noise of its measurement, and
-//!   goes straight for a while before it bends up. At 20 per second that makes 0.9 % refusals
-//!   of 1.5 %.
+//!   goes straight for a while before it bends up, so that fewer requests are refused.
 //! - A retry waits for its turn as others do, and its cost comes out of what is saved. If it
-//!   waited for it, an API of 5 per second would be used to less than nine tenths.
+//!   waited for that, a low limit would not be used to the full.
 
 use std::time::{Duration, Instant};
 

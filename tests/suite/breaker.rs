@@ -205,7 +205,7 @@ async fn of_many_calls_that_come_when_the_open_time_is_over_one_is_the_probe() {
 }
 
 #[tokio::test]
-async fn a_probe_that_fails_opens_the_breaker_for_longer() {
+async fn accept_61_a_probe_that_fails_opens_the_breaker_for_longer() {
     let api = Moody::start(Mood::Broken);
     let breaker = eager().open_time(millis(300)).growth(3.0).max_open_time(millis(1_000));
     let pool = guarded(api.server.url(), breaker).build().unwrap();
@@ -282,7 +282,7 @@ async fn a_probe_whose_worker_dies_frees_its_place() {
 }
 
 #[tokio::test]
-async fn answers_below_500_and_429_never_open_the_breaker() {
+async fn accept_61_answers_below_500_and_429_never_open_the_breaker() {
     for status in [400, 401, 403, 404, 408, 429] {
         let api = Hostile::new(10).on_any(Answer::Status(status)).start();
         let pool = guarded(api.url(), eager().minimum_calls(1).failure_rate(0.01));
@@ -307,7 +307,7 @@ async fn a_503_with_a_retry_after_is_left_to_the_hold() {
 }
 
 #[tokio::test]
-async fn failures_of_the_transport_and_timeouts_open_the_breaker() {
+async fn accept_61_failures_of_the_transport_and_timeouts_open_the_breaker() {
     let closing = RawServer::start(|mut peer| async move {
         peer.request().await;
     });

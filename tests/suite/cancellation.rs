@@ -11,7 +11,7 @@ use futures::future::join_all;
 use vantage_api_pool::{AwwPool, ErrorKind, Request};
 
 #[tokio::test]
-async fn dropping_a_call_closes_its_connection_at_once() {
+async fn accept_63_dropping_a_call_closes_its_connection_at_once() {
     let server = RawServer::start(|mut peer| async move {
         peer.request().await;
         peer.closed().await;
@@ -32,7 +32,7 @@ async fn dropping_a_call_closes_its_connection_at_once() {
 }
 
 #[tokio::test]
-async fn the_permits_of_dropped_calls_come_back() {
+async fn accept_63_the_permits_of_dropped_calls_come_back() {
     let api = Hostile::new(10).closed().start();
     let pool = AwwPool::builder(api.url()).workers(1).connections_per_worker(4).build().unwrap();
     for round in 1..=5 {

@@ -67,6 +67,42 @@ async fn burst(pool: &AwwPool, count: usize) {
     join_all(calls).await.into_iter().for_each(|answer| drop(answer.unwrap()));
 }
 
+// How many are on the wire
+
+#[tokio::test]
+async fn accept_58_the_cap_covers_the_reading_of_bodies() {
+    let bodies = Arc::new(Notify::new());
+    let held = Arc::clone(&bodies);
+    let server = RawServer::start(move |mut peer| {
+        let held = Arc::clone(&held);
+        async move {
+            while peer.request().await.is_some() {
+                // The head is there, and the first half of the body.
+                peer.write(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\no").await;
+                held.notified().await;
+                peer.write(b"k").await;
+            }
+        }
+    });
+    let pool = pool_of(&server).connections_per_worker(2).build().unwrap();
+    let calls: Vec<_> = (0..6)
+        .map(|_| {
+            let pool = pool.clone();
+            tokio::spawn(async move { get(&pool).await })
+        })
+        .collect();
+    for answered in 0..6 {
+        let sent = (answered + 2).min(6);
+        soon("the next request", server.wait_for(|seen| seen.heads.len() >= sent)).await;
+        tokio::time::sleep(millis(20)).await;
+        assert_eq!(server.seen().heads.len(), sent);
+        bodies.notify_one();
+    }
+    for answer in soon("all answers", join_all(calls)).await {
+        assert_eq!(answer.unwrap().unwrap().body(), "ok");
+    }
+}
+
 // Which one is used
 
 #[tokio::test]

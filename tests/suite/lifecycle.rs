@@ -70,7 +70,7 @@ async fn a_callback_that_blocks_its_worker_does_not_hold_up_the_end() {
 }
 
 #[tokio::test]
-async fn what_a_shutdown_ends_says_whether_it_was_sent() {
+async fn accept_53_what_a_shutdown_ends_says_whether_it_was_sent() {
     let server = RawServer::start(|mut peer| async move {
         peer.request().await;
         peer.closed().await;

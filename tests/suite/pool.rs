@@ -261,7 +261,7 @@ async fn shutdown_lets_accepted_calls_finish_and_refuses_new_ones() {
 }
 
 #[tokio::test]
-async fn shutdown_ends_what_is_left_after_the_drain_and_joins_every_thread() {
+async fn accept_53_shutdown_ends_what_is_left_after_the_drain_and_joins_every_thread() {
     let api = Hostile::new(10).closed().start();
     let pool = AwwPool::builder(api.url()).workers(3).connections_per_worker(10).build().unwrap();
     let calls: Vec<_> = (0..200)

@@ -38,7 +38,7 @@ async fn has_seen_429(pool: &AwwPool) {
 }
 
 #[tokio::test]
-async fn a_limit_is_that_of_the_api_whatever_the_number_of_workers() {
+async fn accept_60_a_limit_is_that_of_the_api_whatever_the_number_of_workers() {
     join_all([1, 3, 8].map(async |workers| {
         let api = Hostile::new(5).start();
         let pool = limited(&api, "50").workers(workers).build().unwrap();
@@ -178,7 +178,7 @@ async fn a_limit_holds_with_tokens_too() {
 }
 
 #[tokio::test]
-async fn retry_after_holds_every_call_to_the_api_on_every_worker() {
+async fn accept_57_retry_after_holds_every_call_to_the_api_on_every_worker() {
     // A date has no fractions of a second, so three seconds are up to one less.
     let in_three_seconds = || httpdate::fmt_http_date(SystemTime::now() + Duration::from_secs(3));
     for asked in [|| "1".to_owned(), in_three_seconds] {
@@ -309,7 +309,7 @@ async fn faults_13_a_wait_that_is_garbage_or_past_is_none() {
 }
 
 #[tokio::test]
-async fn a_call_in_back_off_holds_no_connection() {
+async fn accept_59_a_call_in_back_off_holds_no_connection() {
     let api = Hostile::new(30).on_page(1, Answer::Status(503)).start();
     let long = Duration::from_secs(60);
     let pool = AwwPool::builder(api.url())

@@ -85,7 +85,7 @@ impl Trouble {
 }
 
 #[tokio::test]
-async fn a_passing_failure_is_repeated_until_it_has_passed() {
+async fn accept_54_a_passing_failure_is_repeated_until_it_has_passed() {
     for status in [500, 502, 503, 504, 408, 425, 429] {
         let api = Hostile::new(5).on_any(Answer::Status(status).times(2)).start();
         let response = pool(api.url()).get("/rows").await.unwrap();
@@ -94,7 +94,7 @@ async fn a_passing_failure_is_repeated_until_it_has_passed() {
 }
 
 #[tokio::test]
-async fn a_lasting_failure_ends_after_max_attempts_with_the_last_answer() {
+async fn accept_54_a_lasting_failure_ends_after_max_attempts_with_the_last_answer() {
     for max_attempts in [1, 3, 5] {
         let api = Hostile::new(5).on_any(Answer::Status(503)).start();
         let pool = builder(api.url()).max_attempts(max_attempts).build().unwrap();
@@ -223,7 +223,7 @@ async fn a_server_that_restarts_is_found_again() {
 }
 
 #[tokio::test]
-async fn a_slow_answer_is_cut_by_the_request_timeout() {
+async fn accept_67_a_slow_answer_is_cut_by_the_request_timeout() {
     let api = Trouble::Silence.server(99);
     let pool = builder(api.url()).request_timeout(millis(200)).build().unwrap();
     let error = soon("an error", pool.get("/rows")).await.unwrap_err();

@@ -203,7 +203,7 @@ async fn without_tokens_a_401_is_final_at_once() {
 }
 
 #[tokio::test]
-async fn tokens_that_are_revoked_under_load_cost_no_call() {
+async fn accept_64_tokens_that_are_revoked_under_load_cost_no_call() {
     let api = Arc::new(Hostile::new(5).wants_token().start());
     let server = Arc::clone(&api);
     let acquire = move || std::future::ready(Ok::<_, Error>(server.issue_token()));
@@ -307,7 +307,7 @@ async fn another_slot_serves_while_one_cools_down() {
 }
 
 #[tokio::test]
-async fn a_call_that_waits_for_its_token_holds_no_connection() {
+async fn accept_59_a_call_that_waits_for_its_token_holds_no_connection() {
     let api = Hostile::new(5).start();
     let issuer = Issuer::default();
     let (acquiring, mut acquired) = watch::channel(0);
@@ -356,7 +356,7 @@ async fn three_tokens_serve_in_turn_whatever_the_number_of_workers() {
 }
 
 #[tokio::test]
-async fn each_attempt_asks_for_the_current_token_again() {
+async fn accept_65_each_attempt_asks_for_the_current_token_again() {
     let api = Hostile::new(5).on_any(Answer::Status(503).times(1)).start();
     let pool = Issuer::default().pool(2, builder(api.url()));
     pool.get("/rows").await.unwrap();

@@ -47,7 +47,7 @@ async fn faults_15_a_truncated_body_is_never_partial_data() {
 }
 
 #[tokio::test]
-async fn faults_15_a_body_truncated_twice_is_read_at_the_third_attempt() {
+async fn accept_55_a_body_truncated_twice_is_read_at_the_third_attempt() {
     let server = RawServer::start(|mut peer| async move {
         let whole = b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n";
         peer.request().await;
