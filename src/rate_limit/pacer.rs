@@ -96,6 +96,11 @@ impl Pacer {
         self.is_open.load(Ordering::Acquire)
     }
 
+    /// Whether the API asked for a pace, by a refusal or by a quota.
+    pub(crate) fn is_paced(&self) -> bool {
+        self.state().is_paced
+    }
+
     /// The number of the limit in force.
     pub(crate) fn epoch(&self) -> u64 {
         self.epoch.load(Ordering::Acquire)

@@ -17,9 +17,10 @@ const MOST_SAVED: f64 = 10.0;
 /// concern the call ("The Tail at Scale", Dean and Barroso, 2013). Each call is hedged at most
 /// once, and on each worker at most 5 % of the calls that ask for it, beyond ten that are saved
 /// up. A hedge is paid for from the retry budget too. There is none while the API has asked for
-/// a wait, in all or with the call's token, while the circuit breaker is not closed, when no
-/// connection is free, or when the rate limit has nothing to spare at that moment. A request
-/// that was marked as not [`repeatable`](crate::Request::repeatable) is never hedged.
+/// a wait, in all or with the call's token, or for a pace that the dampener keeps, while the
+/// circuit breaker is not closed, when no connection is free, or when the rate limit has
+/// nothing to spare at that moment. A request that was marked as not
+/// [`repeatable`](crate::Request::repeatable) is never hedged.
 ///
 /// ```
 /// use std::time::Duration;

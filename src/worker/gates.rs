@@ -174,9 +174,10 @@ impl Throttle {
         Ok(chosen)
     }
 
-    /// Takes a permit for a second attempt beside the first, if there is one at once.
+    /// Takes a permit for a second attempt beside the first, if there is one at once and the
+    /// API did not ask for a pace.
     pub(super) fn try_second(&self) -> bool {
-        self.own.is_none() && (self.is_open() || self.take_spare())
+        self.own.is_none() && !self.pacer.is_paced() && (self.is_open() || self.take_spare())
     }
 
     /// Whether nobody has to ask.

@@ -217,3 +217,27 @@ async fn there_is_no_hedge_without_a_free_connection_or_a_budget_or_while_the_br
     soon("the probe's answer", pool.get("/x")).await.unwrap();
     assert_eq!(api.seen().heads.len(), 2);
 }
+
+#[tokio::test]
+async fn there_is_no_hedge_while_the_dampener_is_active() {
+    for (use_dampener, hedges) in [(false, 1), (true, 0)] {
+        let turns = Arc::new(AtomicUsize::new(0));
+        let api = RawServer::start(move |mut peer| {
+            let turns = Arc::clone(&turns);
+            async move {
+                while peer.request().await.is_some() {
+                    if turns.fetch_add(1, Ordering::SeqCst) == 0 {
+                        peer.write(b"HTTP/1.1 429 Slow\r\ncontent-length: 0\r\n\r\n").await;
+                    } else {
+                        peer.pause(millis(400)).await;
+                        peer.write(OK).await;
+                    }
+                }
+            }
+        });
+        let pool = pool(&api).hedge(Hedge::after(millis(50))).use_dampener(use_dampener);
+        let pool = pool.build().unwrap();
+        soon("an answer", pool.get("/x")).await.unwrap();
+        assert_eq!(pool.stats().await.unwrap().hedges, hedges);
+    }
+}
