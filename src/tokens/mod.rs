@@ -10,8 +10,8 @@
 //! # Ok::<(), vantage_api_pool::Error>(())
 //! ```
 //!
-//! What they fail with is an [`Error`](crate::Error) of
-//! [`ErrorKind::Token`](crate::ErrorKind::Token) that names the variable, the file or the
+//! What they fail with is an [`Error`] of
+//! [`ErrorKind::Token`] that names the variable, the file or the
 //! endpoint, and never what was found there.
 
 mod bearer;
