@@ -283,7 +283,8 @@ pub(crate) fn page_url(
     paging.check()?;
     let mut target = Target::new(endpoint.to_owned(), Typed::<IgnoredAny>::new());
     target.paging = paging.clone();
-    base.join(target.request(base, address, size)?.target())
+    let request = target.request(base, address, size)?;
+    request.other_base().map_or(base, Arc::as_ref).join(request.target())
 }
 
 fn after(effort: Effort, error: Error) -> Error {

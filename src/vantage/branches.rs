@@ -3,7 +3,7 @@
 //! one id in two of them means.
 
 use std::{
-    collections::{HashMap, VecDeque},
+    collections::{HashMap, HashSet, VecDeque},
     hash::{DefaultHasher, Hasher as _},
     io,
     sync::Arc,
@@ -18,14 +18,20 @@ use super::{
     record::Row,
 };
 
-/// What narrows a table to each of its sets, in the order of the values. `None`
-/// where every placeholder has one value, so that there is one set.
-pub(super) fn branches(
-    template: &str,
-    conditions: &[ApiCondition],
-) -> Option<Vec<Vec<ApiCondition>>> {
+/// What narrows a table to each of its sets.
+#[derive(Debug, PartialEq)]
+pub(super) struct Branches {
+    /// In the order of the values.
+    pub(super) each: Vec<Vec<ApiCondition>>,
+    /// What holds for all of them besides.
+    pub(super) common: Vec<ApiCondition>,
+}
+
+/// The sets that `conditions` make of a table. `None` where every placeholder has one
+/// value, so that there is one set.
+pub(super) fn branches(template: &str, conditions: &[ApiCondition]) -> Option<Branches> {
     let mut branches = vec![Vec::new()];
-    let mut known = Vec::new();
+    let (mut known, mut branched) = (Vec::new(), Vec::new());
     for name in placeholders(template) {
         if known.contains(&name) {
             continue;
@@ -33,6 +39,7 @@ pub(super) fn branches(
         known.push(name);
         let choices = choices(name, conditions);
         if choices.len() > 1 {
+            branched.push(name);
             let extended = branches.iter().flat_map(|branch| {
                 choices.iter().map(|choice| {
                     let mut branch = branch.clone();
@@ -43,31 +50,36 @@ pub(super) fn branches(
             branches = extended.collect();
         }
     }
-    (branches.len() > 1).then_some(branches)
+    let is_said_by_each = |condition: &&ApiCondition| {
+        equality(condition).is_some_and(|(field, _)| branched.contains(&field))
+    };
+    let common = || conditions.iter().filter(|one| !is_said_by_each(one)).cloned().collect();
+    (branches.len() > 1).then(|| Branches { each: branches, common: common() })
+}
+
+/// The field and the values that it may hold, where the condition says just that.
+fn equality(condition: &ApiCondition) -> Option<(&str, &[Value])> {
+    match condition {
+        ApiCondition::Eq { field, value } => Some((field, std::slice::from_ref(value))),
+        ApiCondition::In { field, values } => Some((field, values)),
+        _ => None,
+    }
 }
 
 /// The values that every condition on `field` admits, each once.
 fn choices(field: &str, conditions: &[ApiCondition]) -> Vec<ApiCondition> {
     let mut admitted: Option<Vec<&Value>> = None;
-    for condition in conditions {
-        let values = match condition {
-            ApiCondition::Eq { field: own, value } if own == field => std::slice::from_ref(value),
-            ApiCondition::In { field: own, values } if own == field => values.as_slice(),
-            _ => continue,
-        };
-        let text = |value: &Value| parameter_text(value);
+    let of_field = conditions.iter().filter_map(equality).filter(|(own, _)| *own == field);
+    for (_, values) in of_field {
         match &mut admitted {
             Some(admitted) => {
-                admitted.retain(|one| values.iter().any(|other| text(one) == text(other)));
+                let now: HashSet<_> = values.iter().map(parameter_text).collect();
+                admitted.retain(|one| now.contains(&parameter_text(one)));
             }
             None => {
-                let mut once: Vec<&Value> = Vec::new();
-                for value in values {
-                    if !once.iter().any(|one| text(one) == text(value)) {
-                        once.push(value);
-                    }
-                }
-                admitted = Some(once);
+                let mut seen = HashSet::new();
+                let once = values.iter().filter(|value| seen.insert(parameter_text(value)));
+                admitted = Some(once.collect());
             }
         }
     }
@@ -148,7 +160,8 @@ mod tests {
     fn several_values_of_a_placeholder_are_several_sets_in_their_order() {
         let conditions = [ApiCondition::is_in("a", [3, 1, 3, 2]), ApiCondition::is_in("a", [2, 3])];
         let sets = vec![vec![eq("a", 3)], vec![eq("a", 2)]];
-        assert_eq!(branches("x/{a}/y", &conditions), Some(sets));
+        let expected = Branches { each: sets, common: Vec::new() };
+        assert_eq!(branches("x/{a}/y", &conditions), Some(expected));
     }
 
     #[test]
@@ -166,12 +179,16 @@ mod tests {
 
     #[test]
     fn several_placeholders_multiply() {
-        let conditions = [ApiCondition::is_in("b", [1, 2]), ApiCondition::is_in("a", [7, 8])];
-        let expected = [(7, 1), (7, 2), (8, 1), (8, 2)];
-        assert_eq!(
-            branches("{a}/{b}?again={a}", &conditions),
-            Some(expected.map(|(a, b)| vec![eq("a", a), eq("b", b)]).to_vec())
-        );
+        let all = [
+            ApiCondition::is_in("b", [1, 2]),
+            eq("c", 3),
+            ApiCondition::is_in("a", [7, 8]),
+            ApiCondition::ne("a", 9),
+        ];
+        let each = [(7, 1), (7, 2), (8, 1), (8, 2)];
+        let each = each.map(|(a, b)| vec![eq("a", a), eq("b", b)]).to_vec();
+        let common = vec![eq("c", 3), ApiCondition::ne("a", 9)];
+        assert_eq!(branches("{a}/{b}?again={a}", &all), Some(Branches { each, common }));
     }
 
     fn row(id: &str, n: i32) -> Row {

@@ -3,7 +3,7 @@
 
 use std::{
     borrow::Cow,
-    collections::{BTreeSet, HashSet},
+    collections::{BTreeMap, HashSet},
 };
 
 use ciborium::Value;
@@ -16,7 +16,7 @@ use super::{
     condition::{ApiCondition, Operator, parameter_text},
     filter::{Filter, Leaf, Test},
     path::{Wanted, refused},
-    value::{SortKey, is_numeric},
+    value::{SortKey, is_numeric, same},
 };
 
 /// What a table declares about its columns.
@@ -96,9 +96,17 @@ impl Clauses {
         for leaf in self.equalities() {
             match wanted.get_mut(&leaf.field) {
                 Some(earlier) => {
-                    let key = |value: &Value| SortKey::of(Some(value), true);
-                    let now: BTreeSet<SortKey> = leaf.values.iter().map(key).collect();
-                    earlier.retain(|value| now.contains(&key(value)));
+                    let mut now = BTreeMap::<SortKey, Vec<&Value>>::new();
+                    for value in &leaf.values {
+                        now.entry(rough_key(value)).or_default().push(value);
+                    }
+                    let is_same = |one: &Value, other: &Value| {
+                        one.is_null() || same(one, other, leaf.is_numeric)
+                    };
+                    earlier.retain(|one| {
+                        let alike = now.get(&rough_key(one)).into_iter().flatten();
+                        alike.into_iter().any(|other| is_same(one, other))
+                    });
                 }
                 None => {
                     wanted.insert(leaf.field.clone(), leaf.values.clone());
@@ -127,6 +135,14 @@ impl Clauses {
             Test::Leaf(leaf) if is_equality(leaf) => Some(leaf),
             _ => None,
         })
+    }
+}
+
+/// The same for all values that may be the same.
+fn rough_key(value: &Value) -> SortKey {
+    match value {
+        Value::Bool(flag) => SortKey::Text(flag.to_string()),
+        value => SortKey::of(Some(value), true),
     }
 }
 
@@ -205,14 +221,16 @@ fn leaf(
         Operator::Gte => Some(Operator::Lt),
         _ => None,
     };
-    let test = |operator| {
-        Test::Leaf(Leaf {
+    let test = |operator| match (operator, kept.as_slice()) {
+        // Every row holds none of no values.
+        (Operator::NotIn, []) => Test::All(Vec::new()),
+        _ => Test::Leaf(Leaf {
             field: field.to_owned(),
             operator,
             values: kept,
             is_numeric,
             passes_absent: false,
-        })
+        }),
     };
     Ok(match (negated, opposite) {
         (false, _) => test(operator),
@@ -238,6 +256,7 @@ fn any_of(tests: Vec<Test>) -> Test {
     for test in tests {
         match test {
             Test::Any(any) => flat.extend(any),
+            Test::All(all) if all.is_empty() => return Test::All(all),
             test => flat.push(test),
         }
     }
@@ -300,8 +319,27 @@ mod tests {
         let dates = ["2024-01-01T00:00:00Z", "2024-01-01T01:00:00+01:00"];
         let conditions = dates.map(|date| ApiCondition::eq("d", date));
         assert!(!clauses(&conditions).match_nothing());
+        let flags = [ApiCondition::eq("f", true), ApiCondition::eq("f", "true")];
+        assert_eq!(clauses(&flags).wanted()["f"], [Value::from(true)]);
+        assert!(
+            !clauses(&[ApiCondition::is_null("a"), ApiCondition::is_null("a")]).match_nothing()
+        );
+        assert!(clauses(&[ApiCondition::is_null("a"), eq("a", 1)]).match_nothing());
+        let texts = ["7", "7.0"].map(|text| ApiCondition::eq("name", text));
+        assert!(clauses(&texts).match_nothing(), "two texts are not one number");
         assert!(clauses(&[eq("a", 1), eq("a", 2)]).match_nothing());
         assert!(clauses(&[ApiCondition::Any(vec![])]).match_nothing());
+    }
+
+    #[test]
+    fn what_every_row_meets_is_no_condition() {
+        let any = || ApiCondition::is_not_in("a", [0; 0]);
+        assert!(
+            clauses(&[any(), any() | eq("b", 1), !ApiCondition::is_in("a", [0; 0])])
+                .tests
+                .is_empty()
+        );
+        assert!(clauses(&[!any()]).match_nothing());
     }
 
     #[test]

@@ -4,6 +4,7 @@
 use std::fmt;
 
 use ciborium::Value;
+use serde::{Deserialize, Serialize};
 
 use super::{kind::uuid_text, relations::Related};
 
@@ -93,7 +94,8 @@ pub enum ApiCondition {
 }
 
 /// How a field stands to what a condition names.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Operator {
     /// Equal.

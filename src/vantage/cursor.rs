@@ -1,6 +1,8 @@
 //! Reads a table piece by piece, each from where the one before it ended, for APIs
 //! whose pages name the next one.
 
+use std::sync::atomic::Ordering;
+
 use ciborium::Value;
 use futures::StreamExt;
 use vantage_core::{Result, error};
@@ -58,7 +60,7 @@ impl Read {
         if limit == 0 {
             return Ok((Vec::new(), Some(place.value())));
         }
-        let is_chained = self.settings.paging.is_paged() && !self.settings.paging.is_addressable();
+        let is_chained = self.settings.paging.is_chained();
         let mut queries = if is_chained { self.queries()? } else { Vec::new() };
         let only = queries.pop().map(|(_, query)| query).filter(|_| queries.is_empty());
         let only = only.filter(|query| query.order.made_on_rows().is_none());
@@ -100,6 +102,7 @@ impl Read {
             let row = row.map_err(|error| self.failed(error))?;
             if filter.keeps(&row.record) {
                 let row = keys.page(vec![(position, row)])?.pop();
+                self.api.repeated.fetch_add(keys.take_repeated(), Ordering::Relaxed);
                 rows.extend(row.map(|(key, row)| (key, self.finished(row.record))));
                 position += 1;
             }

@@ -70,7 +70,9 @@ impl KeyedPages {
         Some(rows)
     }
 
-    async fn next_unfinished(&mut self) -> Option<Result<Vec<Keyed>>> {
+    /// The same before they get the values that types are read from, by which they are
+    /// compared.
+    pub(super) async fn next_unfinished(&mut self) -> Option<Result<Vec<Keyed>>> {
         let Some(Sorting { by, window }) = self.sorting.take() else {
             return self.next_in_order().await;
         };
@@ -113,6 +115,6 @@ impl KeyedPages {
     fn key(&mut self, rows: Vec<(u64, Row)>) -> Result<Vec<Keyed>> {
         let keyed = self.keys.page(rows)?;
         self.read.api.repeated.fetch_add(self.keys.take_repeated(), Ordering::Relaxed);
-        Ok(keyed.into_iter().map(|(key, row)| (key, self.read.finished(row.record))).collect())
+        Ok(keyed.into_iter().map(|(key, row)| (key, row.record)).collect())
     }
 }

@@ -140,11 +140,6 @@ pub(super) fn below(template: &str) -> String {
     format!("{}/{{id}}{query}", path.trim_end_matches('/'))
 }
 
-/// Whether the value of `name` is part of the path or of its query.
-pub(super) fn has_placeholder(template: &str, name: &str) -> bool {
-    template.split('{').skip(1).any(|rest| rest.split('}').next() == Some(name))
-}
-
 /// `value` as one path segment; `None` when it would be none or a step in the path.
 pub(super) fn segment(value: &str) -> Option<String> {
     (!matches!(value, "" | "." | "..")).then(|| encode(value))

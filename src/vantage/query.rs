@@ -4,6 +4,7 @@
 use std::{borrow::Cow, collections::HashSet};
 
 use ciborium::Value;
+use serde::{Deserialize, Serialize};
 use vantage_core::{VantageError, error};
 
 use super::{
@@ -19,7 +20,8 @@ use super::{
 /// Where conditions that fill no placeholder are applied. A condition on a column that is
 /// [flagged](vantage_table::column::flags::ColumnFlag::RequestParam) as a request
 /// parameter is sent in any case.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Filtering {
     /// The API applies each, in the form that [`Filters`](crate::Filters) gives. One that
@@ -160,8 +162,7 @@ struct Sender<'a> {
 impl<'a> Sender<'a> {
     fn new(table: &'a TableSettings, declared: &'a Declared, fixed: &str, order: &Ordered) -> Self {
         let paging = table.paging.parameters().into_iter().map(str::to_owned);
-        let fixed = fixed.split('&').filter_map(|pair| pair.split('=').next());
-        let fixed = fixed.filter(|name| !name.is_empty()).map(str::to_owned);
+        let fixed = url::form_urlencoded::parse(fixed.as_bytes()).map(|(name, _)| name.into());
         let order = order.parameters.iter().map(|(name, _)| name.clone());
         let taken = paging.chain(fixed).chain(order).collect();
         let (params, split) = (Vec::new(), Vec::new());
@@ -192,11 +193,14 @@ impl<'a> Sender<'a> {
     }
 
     /// # Errors
-    /// `Unsupported` where everything must be sent.
+    /// `Unsupported` where everything must be sent, and for a request parameter, which no
+    /// row can be tested for.
     fn cannot(&self, why: &str, column: &str) -> Result<(), VantageError> {
-        match self.table.filtering {
-            Filtering::Server if self.may_refuse => Err(refused(why, column)),
-            _ => Ok(()),
+        let must_be_sent =
+            self.table.filtering == Filtering::Server || self.declared.parameters.contains(column);
+        match must_be_sent && self.may_refuse {
+            true => Err(refused(why, column)),
+            false => Ok(()),
         }
     }
 
@@ -213,6 +217,9 @@ impl<'a> Sender<'a> {
     }
 
     fn add(&mut self, mut requests: Vec<Parameters>) -> Result<(), &'static str> {
+        if requests.is_empty() || requests.iter().any(Vec::is_empty) {
+            return Err("a custom form gave no parameters");
+        }
         let names = requests.iter().flatten().map(|(name, _)| name.as_str());
         let names: HashSet<String> = names.map(str::to_owned).collect();
         if names.iter().any(|name| self.taken.contains(name)) {
@@ -220,7 +227,6 @@ impl<'a> Sender<'a> {
         }
         let encode_all = |parameters: Parameters| parameters.iter().map(encoded).collect();
         match requests.len() {
-            0 => return Err("a custom form gave no parameters"),
             1 => {
                 self.params.extend(requests.drain(..).flat_map(|one| -> Vec<_> { encode_all(one) }))
             }
@@ -388,6 +394,29 @@ mod tests {
             assert!(error.is_unsupported(), "{condition}: {error}");
             assert!(!error.to_string().contains("canary"), "{error}");
         }
+    }
+
+    #[test]
+    fn a_request_parameter_is_sent_or_refused_whatever_is_evaluated_on_the_rows() {
+        let declared =
+            Declared { parameters: HashSet::from(["lang".to_owned()]), ..Declared::default() };
+        for filtering in [Filtering::Server, Filtering::Mixed, Filtering::Checked, Filtering::Local]
+        {
+            let query = |condition: ApiCondition| {
+                let conditions = [Cow::Owned(condition)];
+                lower(&table("c", filtering), &declared, conditions, &Ordered::default())
+            };
+            assert_eq!(only(query(eq("lang", "en"))), "c?lang=en", "{filtering:?}");
+            let error = query(ApiCondition::gt("lang", "en")).unwrap_err();
+            assert!(error.is_unsupported() && error.to_string().contains("lang"), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_parameter_of_the_path_is_known_however_it_is_written() {
+        let error = lowered("c?%71=1", &[eq("q", 2)], Filtering::Server).unwrap_err();
+        assert!(error.is_unsupported(), "{error}");
+        assert_eq!(list("c?a", &[eq("q", 2)]), "c?a&q=2");
     }
 
     #[test]

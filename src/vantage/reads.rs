@@ -5,7 +5,6 @@ use std::borrow::Cow;
 
 use ciborium::Value;
 use futures::{StreamExt, TryStreamExt, stream};
-use http::StatusCode;
 use indexmap::IndexMap;
 use serde::de::IgnoredAny;
 use vantage_core::{Result, error};
@@ -15,7 +14,7 @@ use vantage_types::{Entity, Record};
 use super::{
     PoolApi,
     aggregate::{Aggregate, Total},
-    branches::branches,
+    branches::{Branches, branches},
     clauses::Declared,
     columns::Columns,
     condition::ApiCondition,
@@ -140,7 +139,7 @@ impl Read {
         self.keyed(Keys::recent())
     }
 
-    /// The row with `id`, whatever the window. A 404 to a question for that id
+    /// The row with `id`, whatever the window. A 404 or 410 to a question for that id
     /// means that there is none.
     pub(super) async fn get(self, id: &str) -> Result<Option<Record<Value>>> {
         let mut read = self.unordered();
@@ -148,14 +147,15 @@ impl Read {
         read.get_any(id).await
     }
 
-    async fn get_any(self, id: &str) -> Result<Option<Record<Value>>> {
+    async fn get_any(mut self, id: &str) -> Result<Option<Record<Value>>> {
         let has_meaning = self.id_field.is_some() && !is_synthetic(id);
-        let Some(branches) = self.branches().filter(|_| has_meaning) else {
+        let Some(Branches { each, common }) = self.branches().filter(|_| has_meaning) else {
             return self.get_one(id).await;
         };
+        self.conditions = common;
         // The row of the first set that has it.
         let at_once = self.settings.prefetch;
-        let gets = branches.into_iter().map(|branch| {
+        let gets = each.into_iter().map(|branch| {
             let mut read = self.clone();
             read.conditions.extend(branch);
             read.get_one(id)
@@ -207,8 +207,10 @@ impl Read {
         let Some(target) = query.path.of(id) else { return Ok(Item::Unclear) };
         let response = match self.api.pool.get(target).await {
             Ok(response) => response,
-            Err(error) if error.status() == Some(StatusCode::NOT_FOUND) => return Ok(Item::Absent),
-            Err(error) => return Err(self.failed(error)),
+            Err(error) => {
+                let error = self.failed(error);
+                return if error.is_not_found() { Ok(Item::Absent) } else { Err(error) };
+            }
         };
         let row = decode_item(&self.decoder, &self.settings.envelope, &response)
             .map_err(|error| self.failed(error))?;
@@ -228,7 +230,9 @@ impl Read {
             && let Some(target) = self.only_target()?
         {
             let page = self.first_page(&target, self.decoder.clone()).await?;
-            let has_more = page.meta.total.is_some_and(|total| total > 0);
+            // Where pages name each other, an empty one may have a next one.
+            let is_led = self.settings.paging.is_chained();
+            let has_more = page.meta.total.map_or(is_led, |total| total > 0);
             if !page.items.is_empty() || !has_more {
                 let first = page.items.into_iter().next().map(|row| (0, row));
                 let rows = Keys::exact().page(first.into_iter().collect())?;
@@ -243,7 +247,8 @@ impl Read {
         Ok(pages.next().await.transpose()?.and_then(|rows| rows.into_iter().next()))
     }
 
-    /// How many rows the set has, whatever the window.
+    /// How many rows the set has, whatever the window. Several sets may share rows, so they
+    /// are read: their totals do not add up.
     pub(super) async fn count(self) -> Result<u64> {
         let mut read = self.unordered();
         read.window = None;
@@ -272,13 +277,14 @@ impl Read {
         let mut read = self.unordered();
         read.window = None;
         let mut total = Total::new(of, column, read.declared.numeric.contains(column));
-        let mut pages = read.keyed(Keys::exact())?;
-        while let Some(page) = pages.next().await {
+        let mut pages = read.clone().keyed(Keys::exact())?;
+        while let Some(page) = pages.next_unfinished().await {
             for (_, row) in page? {
                 total.add(&row)?;
             }
         }
-        total.finish()
+        let result = Record::from_iter([(column.to_owned(), total.finish()?)]);
+        Ok(read.finished(result).swap_remove(column).unwrap_or(Value::Null))
     }
 
     async fn first_page<D: ItemDecoder>(&self, target: &str, decoder: D) -> Result<Page<D::Item>> {
@@ -306,7 +312,7 @@ impl Read {
     }
 
     /// What narrows the table to each of its sets, if they are several.
-    fn branches(&self) -> Option<Vec<Vec<ApiCondition>>> {
+    fn branches(&self) -> Option<Branches> {
         branches(&self.settings.path, &self.conditions)
     }
 
@@ -341,11 +347,12 @@ impl Read {
         let mut queries = Vec::new();
         match self.branches() {
             None => queries.extend(self.query(&[])?.map(|query| (String::new(), query))),
-            Some(branches) => {
+            Some(Branches { each, common }) => {
                 self.order = std::mem::take(&mut self.order).of_several_requests()?;
-                for conditions in branches {
-                    let shown = conditions.iter().map(ToString::to_string).collect::<Vec<_>>();
-                    let query = self.query(&conditions)?;
+                for own in each {
+                    let shown = own.iter().map(ToString::to_string).collect::<Vec<_>>();
+                    let conditions = common.iter().chain(&own).map(Cow::Borrowed);
+                    let query = lower(&self.settings, &self.declared, conditions, &self.order)?;
                     queries.extend(query.map(|query| (shown.join(", "), query)));
                 }
             }

@@ -41,7 +41,7 @@ pub(super) fn compare(one: &Value, other: &Value, is_numeric: bool) -> Option<Or
 }
 
 /// Whether `value` contains or starts with `part`, or matches it as a pattern of SQL, in
-/// upper or lower case. `None` when it is no text and no number.
+/// upper or lower case. `None` when it has no text, as a list.
 pub(super) fn matches(value: &Value, how: Matching, part: &str) -> Option<bool> {
     let text = text(value)?.to_lowercase();
     let part = part.to_lowercase();

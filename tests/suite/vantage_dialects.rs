@@ -12,7 +12,7 @@ use rust_decimal::Decimal;
 use serde_json::json;
 use vantage_api_pool::{
     ApiCondition, ApiTable, AwwPool, ColumnConditions, Envelope, Filtering, Filters, Lists,
-    Operator, Ordering, Paging, PoolApi, PoolTableExt,
+    Operator, Ordering, PageRequest, PageStrategy, PageView, Paging, PoolApi, PoolTableExt,
 };
 use vantage_core::VantageError;
 use vantage_dataset::prelude::*;
@@ -119,10 +119,13 @@ async fn accept_05_a_count_trusts_the_total_only_if_all_conditions_were_sent() {
 
 #[tokio::test]
 async fn accept_27_a_list_is_sent_in_the_form_of_the_api() {
+    let plural =
+        Filters::equality().operator(Operator::In, "{field}[]={value}").lists(Lists::Repeated);
     let forms = [
         (Dialect::Suffixes, Filters::suffixes(), "n__in=3,57,94"),
         (Dialect::Brackets, Filters::brackets("filter"), "filter[n]=3,57,94"),
         (Dialect::Equality, Filters::equality().lists(Lists::Repeated), "n=3&n=57&n=94"),
+        (Dialect::Plural, plural, "n[]=3&n[]=57&n[]=94"),
     ];
     for (dialect, filters, sent) in forms {
         let server = Hostile::new(95).dialect(dialect).start();
@@ -377,6 +380,10 @@ async fn a_form_of_the_users_own_is_asked_first() {
     let table = rows(api(server.url()).filters(filters));
     let table = table.clone().with_condition(table["n"].gte(23));
     assert_eq!(listed(&table).await, ["23", "24"]);
+    let silent = Filters::equality().custom(|_, _, _| Some(Vec::new()));
+    let table = rows(api(server.url()).filters(silent));
+    let error = within(table.clone().with_condition(table["n"].eq(3)).list_values()).await;
+    assert!(error.unwrap_err().is_unsupported(), "no condition is dropped");
     let wrong = Filters::none().operator(Operator::Eq, "no parameter");
     let table = rows(api(server.url()).filters(wrong));
     let error = within(table.list_values()).await.unwrap_err();
@@ -406,6 +413,21 @@ async fn sums_and_extremes_are_those_of_the_whole_narrowed_set() {
     let name = table["name"].clone();
     assert!(within(table.get_sum(&name)).await.unwrap_err().is_incorrect_usage());
 }
+
+/// One page, which is asked for like this.
+struct OnePage(PageRequest);
+
+impl PageStrategy for OnePage {
+    fn first(&self) -> PageRequest {
+        self.0.clone()
+    }
+
+    fn next(&self, _: &PageView<'_>) -> Next {
+        Ok(None)
+    }
+}
+
+type Next = std::result::Result<Option<PageRequest>, Box<dyn std::error::Error + Send + Sync>>;
 
 #[tokio::test]
 async fn accept_74_a_preview_is_what_a_read_sends_and_sends_nothing() {
@@ -454,6 +476,13 @@ async fn accept_74_a_preview_is_what_a_read_sends_and_sends_nothing() {
         let masked: Vec<String> = sent.iter().map(|url| url.replace("canary", "***")).collect();
         assert_eq!(shown, masked);
     }
+    let first = PageRequest::new().param("starting_after", "none");
+    let custom = rows(api.clone().paging(Paging::custom(OnePage(first)))).preview();
+    assert_eq!(custom.requests, [format!("{}/rows?starting_after=none", server.url())]);
+    let elsewhere = Paging::custom(OnePage(PageRequest::to("https://cdn.example/rows")))
+        .allow_origin("https://cdn.example");
+    let elsewhere = rows(api.clone().paging(elsewhere)).preview();
+    assert_eq!(elsewhere.requests, ["https://cdn.example/rows"], "{elsewhere}");
     let on_rows = table.clone().with_condition(table["name"].like("%w 2")).preview();
     assert_eq!(on_rows.on_rows, [r#"name LIKE "%w 2""#]);
     let open = Rows::new("rows/{country}/x", api.clone()).preview();

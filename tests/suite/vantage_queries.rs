@@ -8,8 +8,8 @@ use ciborium::Value;
 use proptest::{prelude::*, sample::select, test_runner::TestRunner};
 use serde_json::json;
 use vantage_api_pool::{
-    ApiCondition, AwwPool, Envelope, Filtering, Filters, Lists, Ordering as ApiOrdering, Paging,
-    PoolApi, PoolTableExt,
+    ApiCondition, AwwPool, Envelope, Filtering, Filters, Lists, Operator, Ordering as ApiOrdering,
+    Paging, PoolApi, PoolTableExt,
 };
 use vantage_core::VantageError;
 use vantage_dataset::prelude::*;
@@ -34,6 +34,7 @@ enum Asked {
     N(&'static str, i64),
     Name(&'static str, &'static str),
     NIn(Vec<i64>, bool),
+    IdIn(Vec<i64>),
     NIsNull(bool),
     Either(Box<Asked>, Box<Asked>),
     Neither(Box<Asked>),
@@ -55,6 +56,7 @@ impl Asked {
                 _ if values.is_empty() => Some(*negated),
                 n => n.map(|n| values.contains(&n) != *negated),
             },
+            Self::IdIn(values) => Some(values.contains(&row.id)),
             Self::NIsNull(is) => Some(row.n.is_none() == *is),
             Self::Either(one, other) => match (one.holds(row), other.holds(row)) {
                 (Some(true), _) | (_, Some(true)) => Some(true),
@@ -73,6 +75,7 @@ impl Asked {
             Self::Name(operator, than) => compared("name", operator, Value::from(*than)),
             Self::NIn(values, false) => ApiCondition::is_in("n", values.clone()),
             Self::NIn(values, true) => ApiCondition::is_not_in("n", values.clone()),
+            Self::IdIn(values) => ApiCondition::is_in("id", values.clone()),
             Self::NIsNull(true) => ApiCondition::is_null("n"),
             Self::NIsNull(false) => ApiCondition::is_not_null("n"),
             Self::Either(one, other) => one.condition() | other.condition(),
@@ -178,6 +181,7 @@ impl Case {
         let api = &self.api;
         let filters = match api.dialect {
             Dialect::Equality => Filters::equality(),
+            Dialect::Plural => Filters::equality().operator(Operator::In, "{field}[]={value}"),
             Dialect::Suffixes => Filters::suffixes(),
             Dialect::Brackets => Filters::brackets("filter"),
         };
@@ -257,7 +261,7 @@ impl Case {
     /// Whether rows may come in the order of the values of a list.
     fn may_be_split(&self) -> bool {
         let is_list = |asked: &Asked| match asked {
-            Asked::NIn(values, _) => values.len() > 1,
+            Asked::NIn(values, _) | Asked::IdIn(values) => values.len() > 1,
             Asked::Either(..) | Asked::Neither(_) => true,
             _ => false,
         };
@@ -326,17 +330,18 @@ async fn within<T>(work: impl Future<Output = T>) -> T {
     tokio::time::timeout(Duration::from_secs(20), work).await.expect("no wait lasts for ever")
 }
 
-const NAMES: [&str; 5] = ["ada", "Adam", "b&c=d", "eve, x", "x+y"];
+const NAMES: [&str; 8] = ["ada", "Adam", "b&c=d", "eve, x", "x+y", "Ærø", "100%_名", ""];
 
 fn asked() -> impl Strategy<Value = Asked> {
     let operators = || select(vec!["=", "<>", ">", ">=", "<", "<="]);
     let leaf = prop_oneof![
         (operators(), 0..6_i64).prop_map(|(operator, than)| Asked::N(operator, than)),
         (operators(), select(&NAMES[..])).prop_map(|(operator, than)| Asked::Name(operator, than)),
-        (select(vec!["contains", "starts"]), select(vec!["a", "AD", "x", "&"]))
+        (select(vec!["contains", "starts"]), select(vec!["a", "AD", "x", "&", "æR", "%"]))
             .prop_map(|(how, part)| Asked::Name(how, part)),
         (prop::collection::vec(0..6_i64, 0..4), any::<bool>())
             .prop_map(|(values, negated)| Asked::NIn(values, negated)),
+        prop::collection::vec(0..40_i64, 1..6).prop_map(Asked::IdIn),
         any::<bool>().prop_map(Asked::NIsNull),
     ];
     leaf.prop_recursive(2, 4, 2, |inner| {
@@ -355,7 +360,7 @@ fn api() -> impl Strategy<Value = Api> {
     let shapes = vec![Shape::Data, Shape::Bare, Shape::Table, Shape::At("result.rows")];
     let totals = vec![Total::InPagination, Total::InHeader("x-total-count"), Total::Absent];
     let of_asking = (
-        select(vec![Dialect::Equality, Dialect::Suffixes, Dialect::Brackets]),
+        select(vec![Dialect::Equality, Dialect::Plural, Dialect::Suffixes, Dialect::Brackets]),
         select(sorts),
         select(lists),
         1..4_usize,
@@ -389,7 +394,7 @@ fn api() -> impl Strategy<Value = Api> {
         };
         // A repeated parameter is how this server takes lists in its plain dialect.
         let lists = match (dialect, lists) {
-            (Dialect::Equality, Lists::Joined(_)) => Lists::Repeated,
+            (Dialect::Equality | Dialect::Plural, Lists::Joined(_)) => Lists::Repeated,
             (_, lists) => lists,
         };
         let ignores_filters =

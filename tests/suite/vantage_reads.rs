@@ -2,7 +2,9 @@
 
 use std::{future::Future, sync::Arc, time::Duration};
 
-use crate::support::hostile::{Answer, Hostile, HostileServer, Log, Outcome, Seen, Shape, Total};
+use crate::support::hostile::{
+    Answer, Hostile, HostileServer, Log, Outcome, Seen, Shape, Style, Total,
+};
 use futures::{Stream, StreamExt};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -455,4 +457,30 @@ fn a_pool_is_built_outside_any_runtime_and_used_on_plain_tokio() {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
     let listing = runtime.spawn(async move { listed(&table).await.len() });
     assert_eq!(runtime.block_on(within(listing)).unwrap(), 25);
+}
+
+#[tokio::test]
+async fn an_item_that_is_gone_is_no_row() {
+    for status in [404, 410] {
+        let server = Hostile::new(5).on_item(Answer::Status(status)).start();
+        assert_eq!(within(rows(api(&server).item_endpoints(true)).get("3")).await.unwrap(), None);
+    }
+    let server = Hostile::new(5).on_item(Answer::Status(403)).start();
+    let error = within(rows(api(&server).item_endpoints(true)).get("3")).await.unwrap_err();
+    assert!(error.is_forbidden());
+}
+
+#[tokio::test]
+async fn the_first_row_is_found_behind_an_empty_page_that_names_the_next_one() {
+    let server = Hostile::new(25)
+        .style(Style::Cursor("next"))
+        .params("after", "per_page")
+        .total(Total::Absent)
+        .on_page(1, Answer::NoRows)
+        .start();
+    let table = rows(api(&server).paging(Paging::cursor("after", "next")));
+    let all = within(table.list_values()).await.unwrap();
+    let some = within(table.get_some_value()).await.unwrap();
+    assert!(!all.is_empty());
+    assert_eq!(some.map(|(key, _)| key).as_ref(), all.keys().next());
 }

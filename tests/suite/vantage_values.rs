@@ -361,3 +361,27 @@ async fn entities_end_with_the_error_of_their_page_and_respect_hooks() {
     assert!(within(lazy.list_direct()).await.unwrap_err().is_unsupported());
     assert_eq!(server.log(|log| log.seen.len()), 0);
 }
+
+#[tokio::test]
+async fn rows_are_ordered_and_compared_by_what_the_api_sends() {
+    let addresses = ["10.0.0.8", "10.0.0.9", "10.0.0.7"];
+    let row = |(id, address): (usize, &&str)| json!({ "id": id, "address": address });
+    let server = Hostile::with_rows(addresses.iter().enumerate().map(row).collect()).start();
+    let table = Rows::new("rows", api(&server).order(Ordering::none().on_rows(true)))
+        .with_id_column("id")
+        .with_column_of::<IpAddr>("address");
+    let address = table["address"].clone();
+    for (by, expected) in
+        [(address.ascending(), ["2", "0", "1"]), (address.descending(), ["1", "0", "2"])]
+    {
+        let ordered = table.clone().with_order(by);
+        let keys: Vec<_> = within(ordered.list_values()).await.unwrap().into_keys().collect();
+        assert_eq!(keys, expected);
+    }
+    for (extreme, expected) in
+        [(table.get_min(&address).await, "10.0.0.7"), (table.get_max(&address).await, "10.0.0.9")]
+    {
+        let extreme: IpAddr = extreme.unwrap().deserialized().unwrap();
+        assert_eq!(extreme.to_string(), expected);
+    }
+}

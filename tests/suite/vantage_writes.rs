@@ -291,18 +291,42 @@ fn assert_conflict(error: &VantageError) {
 }
 
 #[tokio::test]
-async fn accept_72_two_inserts_of_one_id_by_put_leave_the_first() {
+async fn accept_72_of_two_inserts_of_one_id_by_put_the_first_stays_and_is_what_both_return() {
     let server = seeded(ETAGS);
-    let writes = Writes::rest().insert_by_put().etags(true);
-    let rows = table(&server, writes);
-    // A 404 is no row handed out, so the row of the others comes with an earlier get.
-    server.refuse(Method::PUT, 412);
-    let error =
-        within(rows.insert_value("new", &record(&[("name", text("n"))]))).await.unwrap_err();
-    assert_eq!(error.kind(), ErrorKind::Conflict);
+    server.puts_meet(2);
+    let rows = table(&server, Writes::rest().insert_by_put().etags(true));
+    let [one, other] = ["one", "other"].map(|name| record(&[("name", text(name))]));
+    let (one, other) = within(async {
+        tokio::join!(rows.insert_value("new", &one), rows.insert_value("new", &other))
+    })
+    .await;
+    let (one, other) = (one.unwrap(), other.unwrap());
+    assert_eq!(one, other);
+    assert_eq!(server.row("new").unwrap()["name"], *one["name"].as_text().unwrap());
     let asked = server.take_asked();
-    assert_eq!(asked[1].header("if-none-match"), Some("*"));
-    assert!(asked[1].header("if-match").is_none());
+    let puts: Vec<_> = asked.iter().filter(|asked| asked.method == "PUT").collect();
+    assert_eq!(puts.len(), 2);
+    for put in puts {
+        assert_eq!((put.header("if-none-match"), put.header("if-match")), (Some("*"), None));
+    }
+}
+
+#[tokio::test]
+async fn accept_72_of_two_writers_who_read_the_same_row_one_writes_and_one_conflicts() {
+    let server = seeded(ETAGS);
+    server.puts_meet(2);
+    let set = narrowed(&table(&server, Writes::rest().patch_by_put().etags(true)));
+    let [one, other] = ["one", "other"].map(|name| record(&[("name", text(name))]));
+    let both = within(async {
+        tokio::join!(set.patch_value("in1", &one), set.patch_value("in1", &other))
+    })
+    .await;
+    let (winner, loser) = match both {
+        (Ok(winner), Err(loser)) | (Err(loser), Ok(winner)) => (winner, loser),
+        both => panic!("one of two wins: {both:?}"),
+    };
+    assert_conflict(&loser);
+    assert_eq!(server.row("in1").unwrap()["name"], *winner["name"].as_text().unwrap());
 }
 
 #[tokio::test]

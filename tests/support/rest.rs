@@ -17,6 +17,7 @@ use actix_web::{
     web::{self, Bytes},
 };
 use serde_json::{Value, json};
+use tokio::sync::Barrier;
 
 use super::embedded::Embedded;
 
@@ -65,6 +66,7 @@ struct State {
     made: u64,
     refusals: Vec<(Method, u16)>,
     after_get: Option<Between>,
+    meeting: Option<Arc<Barrier>>,
 }
 
 /// A running server. It stops when it is dropped.
@@ -75,8 +77,14 @@ pub struct RestServer {
 
 impl RestServer {
     pub fn start(habits: Habits, rows: Vec<Value>) -> Self {
-        let state =
-            State { rows, asked: Vec::new(), made: 0, refusals: Vec::new(), after_get: None };
+        let state = State {
+            rows,
+            asked: Vec::new(),
+            made: 0,
+            refusals: Vec::new(),
+            after_get: None,
+            meeting: None,
+        };
         let state = Arc::new(Mutex::new(state));
         let data = web::Data::from(Arc::clone(&state));
         let server = Embedded::start(move |listener| {
@@ -125,6 +133,11 @@ impl RestServer {
         self.state().refusals.push((method, status));
     }
 
+    /// Keeps each PUT until as many as `writers` have come.
+    pub fn puts_meet(&self, writers: usize) {
+        self.state().meeting = Some(Arc::new(Barrier::new(writers)));
+    }
+
     /// Changes the rows once, after the next single row was handed out.
     pub fn after_next_get(&self, change: impl FnMut(&mut Vec<Value>) + Send + 'static) {
         self.state().after_get = Some(Box::new(change));
@@ -137,6 +150,10 @@ async fn answer(
     state: web::Data<Mutex<State>>,
     habits: web::Data<Habits>,
 ) -> HttpResponse {
+    let meeting = state.lock().unwrap().meeting.clone();
+    if let Some(meeting) = meeting.filter(|_| *request.method() == Method::PUT) {
+        meeting.wait().await;
+    }
     let mut state = state.lock().unwrap();
     let text = |value: &actix_web::http::header::HeaderValue| value.to_str().unwrap().to_owned();
     state.asked.push(Asked {

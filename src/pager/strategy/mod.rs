@@ -279,7 +279,7 @@ impl Paging {
     }
 
     /// Whether each page names the next one.
-    pub(super) fn is_chained(&self) -> bool {
+    pub(crate) fn is_chained(&self) -> bool {
         self.is_paged() && !self.is_addressable()
     }
 

@@ -30,7 +30,7 @@ pub(super) struct ApiBlock {
     #[serde(skip_serializing_if = "Option::is_none")]
     paging: Option<PagingBlock>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    filtering: Option<FilteringName>,
+    filtering: Option<Filtering>,
     #[serde(skip_serializing_if = "Option::is_none")]
     filters: Option<FiltersBlock>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -68,14 +68,6 @@ struct EnvelopeBlock {
     has_next: Option<String>,
 }
 
-#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-enum FilteringName {
-    Server,
-    Checked,
-    Local,
-}
-
 impl ApiBlock {
     /// # Errors
     /// `IncorrectUsage` for settings that lack their other half.
@@ -104,12 +96,10 @@ impl ApiBlock {
         if let Some(writes) = &self.writes {
             table = table.writes(writes.settings());
         }
-        Ok(match self.filtering {
-            Some(FilteringName::Server) => table.filtering(Filtering::Server),
-            Some(FilteringName::Checked) => table.filtering(Filtering::Checked),
-            Some(FilteringName::Local) => table.filtering(Filtering::Local),
-            None => table,
-        })
+        if let Some(filtering) = self.filtering {
+            table = table.filtering(filtering);
+        }
+        Ok(table)
     }
 }
 

@@ -55,10 +55,10 @@ pub(super) fn takes(table: &Table<PoolApi, EmptyEntity>, condition: &ApiConditio
         return Ok(());
     }
     let (declared, order) = (Declared::of(table), Ordered::default());
-    let each_set = branches(&settings.path, std::slice::from_ref(condition));
-    for also in each_set.unwrap_or_else(|| vec![Vec::new()]) {
-        let conditions = also.iter().chain([condition]).map(Cow::Borrowed);
-        lower(&settings, &declared, conditions, &order)?;
+    let one = std::slice::from_ref(condition);
+    let sets = branches(&settings.path, one).map_or_else(|| vec![one.to_vec()], |sets| sets.each);
+    for conditions in &sets {
+        lower(&settings, &declared, conditions.iter().map(Cow::Borrowed), &order)?;
     }
     Ok(())
 }
@@ -83,8 +83,7 @@ pub(super) fn searches(table: &Table<PoolApi, EmptyEntity>) -> bool {
 /// Whether the pages of the set name each other, so that it is best read one after the
 /// other.
 pub(super) fn is_followed(table: &Table<PoolApi, EmptyEntity>) -> bool {
-    let paging = settings(table).paging;
-    paging.is_paged() && !paging.is_addressable()
+    settings(table).paging.is_chained()
 }
 
 /// Whether every write keeps to the set: the API guards writes, or what narrows the

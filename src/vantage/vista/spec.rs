@@ -240,6 +240,32 @@ mod tests {
     }
 
     #[test]
+    fn every_filtering_and_operator_has_a_name() {
+        for filtering in ["server", "mixed", "checked", "local"] {
+            parse(&format!("name: a\ncolumns: {{}}\napi: {{ filtering: {filtering} }}")).unwrap();
+        }
+        for operator in [
+            "eq",
+            "ne",
+            "gt",
+            "gte",
+            "lt",
+            "lte",
+            "in",
+            "not_in",
+            "contains",
+            "starts_with",
+            "like",
+            "is_null",
+            "is_not_null",
+        ] {
+            let filters = format!("{{ operators: {{ {operator}: '{{field}}={{value}}' }} }}");
+            parse(&format!("name: a\ncolumns: {{}}\napi: {{ filters: {filters} }}")).unwrap();
+        }
+        refused("name: a\ncolumns: {}\napi: { filtering: remote }");
+    }
+
+    #[test]
     fn what_is_no_table_is_refused() {
         for yaml in ["", "7", "[]", "name: a", "columns: {}", "name: a\nname: b\ncolumns: {}", ":"]
         {

@@ -12,7 +12,7 @@ use super::{
     PoolApi,
     filter::Filter,
     keys::is_synthetic,
-    path,
+    path::placeholders,
     query::{ItemQuery, Place, lower_item, lower_path},
     reads::Read,
     record::{Row, id_text},
@@ -388,7 +388,9 @@ impl Write {
     fn item_of(&self, row: &Record<Value>) -> Record<Value> {
         let mut item = row.clone();
         let (path, declared) = (&self.read.settings.path, &self.read.declared.fields);
-        item.retain(|field, _| declared.contains(field) || !path::has_placeholder(path, field));
+        item.retain(|field, _| {
+            declared.contains(field) || !placeholders(path).any(|name| name == field)
+        });
         self.read.columns.lower(&mut item);
         item
     }

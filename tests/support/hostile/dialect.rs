@@ -9,6 +9,8 @@ use serde_json::Value;
 pub enum Dialect {
     /// `field=value`, and one of several when the parameter is repeated
     Equality,
+    /// `field=value`, `field[]=1&field[]=2`
+    Plural,
     /// `field=value`, `field__gt=value`, `field__in=1,2`, `field__isnull=true`
     Suffixes,
     /// `filter[field]=1,2`, `filter[field][gt]=value`
@@ -43,7 +45,7 @@ pub fn apply(
     let mut orders: Vec<(String, bool)> = Vec::new();
     for (name, value) in params {
         let comparison = match dialect {
-            Dialect::Equality => None,
+            Dialect::Equality | Dialect::Plural => None,
             Dialect::Suffixes => name.split_once("__"),
             Dialect::Brackets => bracketed(&name),
         };
@@ -71,6 +73,9 @@ pub fn apply(
             _ if search == Some(name.as_str()) => {
                 let holds = |row: &Value| row["name"].as_str().is_some_and(|n| n.contains(&value));
                 rows.retain(holds);
+            }
+            _ if dialect == Dialect::Plural => {
+                rest.push((name.trim_end_matches("[]").to_owned(), value));
             }
             _ => rest.push((name, value)),
         }

@@ -16,7 +16,7 @@ pub(super) struct FiltersBlock {
     family: Option<String>,
     /// Forms such as `{field}__gt={value}`; null for an operator that is not taken.
     #[serde(skip_serializing_if = "IndexMap::is_empty")]
-    operators: IndexMap<OperatorName, Option<String>>,
+    operators: IndexMap<Operator, Option<String>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     lists: Option<ListStyle>,
     /// Between the values of joined lists: a comma by default.
@@ -52,24 +52,6 @@ enum ListStyle {
     Requests,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-enum OperatorName {
-    Eq,
-    Ne,
-    Gt,
-    Gte,
-    Lt,
-    Lte,
-    In,
-    NotIn,
-    Contains,
-    StartsWith,
-    Like,
-    IsNull,
-    IsNotNull,
-}
-
 impl FiltersBlock {
     /// # Errors
     /// `IncorrectUsage` for a setting that the style does not have, and for a form
@@ -82,11 +64,10 @@ impl FiltersBlock {
             (FilterStyle::Equality, None) => Filters::equality(),
             (FilterStyle::Suffixes, None) => Filters::suffixes(),
         };
-        for (name, form) in &self.operators {
-            let operator = name.operator();
+        for (operator, form) in &self.operators {
             filters = match form {
-                Some(form) => filters.operator(operator, form),
-                None => filters.without(operator),
+                Some(form) => filters.operator(*operator, form),
+                None => filters.without(*operator),
             };
         }
         let separator = || self.separator.clone().unwrap_or_else(|| ",".to_owned());
@@ -114,26 +95,6 @@ impl FiltersBlock {
         }
         filters.check()?;
         Ok(filters)
-    }
-}
-
-impl OperatorName {
-    fn operator(self) -> Operator {
-        match self {
-            Self::Eq => Operator::Eq,
-            Self::Ne => Operator::Ne,
-            Self::Gt => Operator::Gt,
-            Self::Gte => Operator::Gte,
-            Self::Lt => Operator::Lt,
-            Self::Lte => Operator::Lte,
-            Self::In => Operator::In,
-            Self::NotIn => Operator::NotIn,
-            Self::Contains => Operator::Contains,
-            Self::StartsWith => Operator::StartsWith,
-            Self::Like => Operator::Like,
-            Self::IsNull => Operator::IsNull,
-            Self::IsNotNull => Operator::IsNotNull,
-        }
     }
 }
 
