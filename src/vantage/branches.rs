@@ -18,6 +18,9 @@ use super::{
     record::Row,
 };
 
+/// So many sets may several placeholders make, each of all values of the others.
+const MOST: usize = 100_000;
+
 /// What narrows a table to each of its sets.
 #[derive(Debug, PartialEq)]
 pub(super) struct Branches {
@@ -28,7 +31,7 @@ pub(super) struct Branches {
 }
 
 /// The sets that `conditions` make of a table. `None` where every placeholder has one
-/// value, so that there is one set.
+/// value, so that there is one set, and where there are more sets than can be read.
 pub(super) fn branches(template: &str, conditions: &[ApiCondition]) -> Option<Branches> {
     let mut branches = vec![Vec::new()];
     let (mut known, mut branched) = (Vec::new(), Vec::new());
@@ -39,6 +42,9 @@ pub(super) fn branches(template: &str, conditions: &[ApiCondition]) -> Option<Br
         known.push(name);
         let choices = choices(name, conditions);
         if choices.len() > 1 {
+            if branches.len() > 1 && branches.len().saturating_mul(choices.len()) > MOST {
+                return None;
+            }
             branched.push(name);
             let extended = branches.iter().flat_map(|branch| {
                 choices.iter().map(|choice| {
@@ -189,6 +195,13 @@ mod tests {
         let each = each.map(|(a, b)| vec![eq("a", a), eq("b", b)]).to_vec();
         let common = vec![eq("c", 3), ApiCondition::ne("a", 9)];
         assert_eq!(branches("{a}/{b}?again={a}", &all), Some(Branches { each, common }));
+    }
+
+    #[test]
+    fn what_several_placeholders_make_is_bounded() {
+        let all = ["a", "b", "c"].map(|name| ApiCondition::is_in(name, 0..1_000));
+        assert_eq!(branches("{a}/{b}/{c}", &all), None);
+        assert_eq!(branches("{a}", &all).unwrap().each.len(), 1_000);
     }
 
     fn row(id: &str, n: i32) -> Row {

@@ -306,6 +306,17 @@ mod tests {
     }
 
     #[test]
+    fn each_comparison_has_its_opposite() {
+        use Operator::{Eq, Gt, Gte, Lt, Lte, Ne};
+        for (one, other) in [(Eq, Ne), (Gt, Lte), (Gte, Lt)] {
+            for (one, other) in [(one, other), (other, one)] {
+                let [one, other] = [one, other].map(|is| ApiCondition::compare("a", is, 1));
+                assert_eq!(clauses(&[!one]).tests, clauses(&[other]).tests);
+            }
+        }
+    }
+
+    #[test]
     fn alternatives_of_one_field_are_a_list() {
         let list = eq("a", 1) | eq("a", 2) | ApiCondition::is_in("a", [2, 3]);
         assert_eq!(clauses(&[list]).wanted()["a"], [1, 2, 3].map(Value::from));

@@ -116,8 +116,12 @@ impl Read {
     async fn counted(mut self, row: u64, limit: u64) -> Result<(Vec<Keyed>, Option<Value>)> {
         let signed = |number| i64::try_from(number).unwrap_or(i64::MAX);
         self.window = Some(Window::of(&Pagination::window(signed(row), signed(limit))));
-        let (rows, _) = self.window().await?;
-        let is_full = rows.len() as u64 == limit;
+        let (mut rows, mut pages) = (Vec::new(), self.keyed(Keys::exact())?);
+        while let Some(page) = pages.next().await {
+            rows.extend(page?);
+        }
+        // A row that was left out has its place in the set all the same.
+        let is_full = rows.len() as u64 + pages.left_out() >= limit;
         let next = is_full.then(|| Place::Row(row.saturating_add(limit)).value());
         Ok((rows, next))
     }

@@ -195,7 +195,8 @@ impl Filters {
     }
 
     /// Asks `form` first for the parameters of a comparison: what the API calls the column,
-    /// the operator, and the texts of the values. `None` leaves it to the other forms.
+    /// the operator, and the texts of the values. `None` leaves it to the other forms; no
+    /// parameters at all mean that the API cannot be asked.
     pub fn custom(
         mut self,
         form: impl Fn(&str, Operator, &[String]) -> Option<Vec<(String, String)>>

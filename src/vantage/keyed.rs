@@ -26,6 +26,8 @@ pub(super) struct KeyedPages {
     /// `None` when no row can match.
     rows: Option<Rows>,
     keys: Keys,
+    /// How many rows were left out because their id was on an earlier page.
+    left_out: u64,
     /// The order that is still to be made.
     sorting: Option<Sorting>,
 }
@@ -58,7 +60,7 @@ impl KeyedPages {
                 Some(Rows::Many(Box::new(rows)))
             }
         };
-        Self { read, rows, keys, sorting }
+        Self { read, rows, keys, left_out: 0, sorting }
     }
 
     /// The next rows. `None` at the end and after an error.
@@ -112,9 +114,16 @@ impl KeyedPages {
         }
     }
 
+    /// How many rows were left out so far because their id was on an earlier page.
+    pub(super) fn left_out(&self) -> u64 {
+        self.left_out
+    }
+
     fn key(&mut self, rows: Vec<(u64, Row)>) -> Result<Vec<Keyed>> {
         let keyed = self.keys.page(rows)?;
-        self.read.api.repeated.fetch_add(self.keys.take_repeated(), Ordering::Relaxed);
+        let repeated = self.keys.take_repeated();
+        self.left_out += repeated;
+        self.read.api.repeated.fetch_add(repeated, Ordering::Relaxed);
         Ok(keyed.into_iter().map(|(key, row)| (key, row.record)).collect())
     }
 }

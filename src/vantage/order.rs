@@ -275,6 +275,10 @@ mod tests {
         let some = Ordering::prefixed("sort").only(["a"]);
         assert!(lowered(&some, &[("a", false), ("b", false)]).unwrap_err().is_unsupported());
         assert!(lowered(&Ordering::none(), &[("a", false)]).unwrap_err().is_unsupported());
+        for name in ["", "a,b", "-a"] {
+            let named = Ordering::prefixed("sort").parameter("a", name);
+            assert!(lowered(&named, &[("a", false)]).unwrap_err().is_unsupported(), "{name}");
+        }
         let on_rows = lowered(&some.on_rows(true), &[("b", true)]).unwrap();
         assert_eq!(on_rows.parameters, []);
         assert_eq!(on_rows.made_on_rows().map(<[_]>::len), Some(1));

@@ -19,7 +19,7 @@ use super::{
 
 /// Where conditions that fill no placeholder are applied. A condition on a column that is
 /// [flagged](vantage_table::column::flags::ColumnFlag::RequestParam) as a request
-/// parameter is sent in any case.
+/// parameter is sent in any case, and refused where it cannot be.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
@@ -218,7 +218,7 @@ impl<'a> Sender<'a> {
 
     fn add(&mut self, mut requests: Vec<Parameters>) -> Result<(), &'static str> {
         if requests.is_empty() || requests.iter().any(Vec::is_empty) {
-            return Err("a custom form gave no parameters");
+            return Err("the form of the comparison gave no parameters");
         }
         let names = requests.iter().flatten().map(|(name, _)| name.as_str());
         let names: HashSet<String> = names.map(str::to_owned).collect();
@@ -410,6 +410,61 @@ mod tests {
             let error = query(ApiCondition::gt("lang", "en")).unwrap_err();
             assert!(error.is_unsupported() && error.to_string().contains("lang"), "{error}");
         }
+    }
+
+    #[test]
+    fn a_row_without_the_field_passes_only_what_was_sent() {
+        let keeps = |filtering| {
+            let query = lowered("c", &[eq("other", 1)], filtering).unwrap().unwrap();
+            query.filter.keeps(&[("n".to_owned(), 1.into())].into_iter().collect())
+        };
+        assert!(keeps(Filtering::Server) && keeps(Filtering::Checked));
+        assert!(!keeps(Filtering::Local));
+    }
+
+    #[test]
+    fn two_comparisons_in_one_parameter_are_not_both_sent() {
+        let two = [ApiCondition::gt("n", 1), ApiCondition::gt("n", 2)];
+        let lowered = |filtering| {
+            let filters = crate::Filters::suffixes();
+            let settings = TableSettings { filters, ..table("c", filtering) };
+            let conditions = two.iter().map(Cow::Borrowed);
+            lower(&settings, &Declared::default(), conditions, &Ordered::default())
+        };
+        assert!(lowered(Filtering::Server).unwrap_err().is_unsupported());
+        let query = lowered(Filtering::Mixed).unwrap().unwrap();
+        assert_eq!((query.targets(), query.filter.tests().len()), (vec!["c?n__gt=1".into()], 1));
+    }
+
+    #[test]
+    fn one_list_alone_takes_several_requests() {
+        let two = ["a", "b"].map(|field| ApiCondition::is_in(field, [1, 2]));
+        let lowered = |filtering| {
+            let filters = crate::Filters::equality().lists(crate::Lists::Requests);
+            let settings = TableSettings { filters, ..table("c", filtering) };
+            let conditions = two.iter().map(Cow::Borrowed);
+            lower(&settings, &Declared::default(), conditions, &Ordered::default())
+        };
+        assert!(lowered(Filtering::Server).unwrap_err().is_unsupported());
+        let query = lowered(Filtering::Mixed).unwrap().unwrap();
+        assert_eq!(
+            (query.targets(), query.filter.tests().len()),
+            (vec!["c?a=1".into(), "c?a=2".into()], 1)
+        );
+    }
+
+    #[test]
+    fn a_condition_takes_no_parameter_of_the_order() {
+        let by = ApiCondition::column("n");
+        let order = crate::Ordering::prefixed("sort").lower(
+            [(&by, vantage_table::sorting::SortDirection::Ascending)],
+            str::to_owned,
+            |_| true,
+        );
+        let conditions = [Cow::Owned(eq("sort", 1))];
+        let table = table("c", Filtering::Server);
+        let error = lower(&table, &Declared::default(), conditions, &order.unwrap()).unwrap_err();
+        assert!(error.is_unsupported(), "{error}");
     }
 
     #[test]

@@ -122,6 +122,7 @@ mod tests {
         assert_eq!(window.cut(rows(0..2)), []);
         assert_eq!(window.cut(rows(2..5)), rows(3..5));
         assert!(!window.is_served());
+        assert_eq!((window.pages_to_end(3), window.pages_to_end(10)), (3, 1));
         assert_eq!(window.cut(rows(5..9)), rows(5..7));
         assert!(window.is_served());
     }
@@ -157,6 +158,8 @@ mod tests {
             (total(30), 10, Verdict::Last),
             (total(12), 0, Verdict::Last),
             (total(10), 10, Verdict::Doubtful),
+            (total(31), 11, Verdict::Doubtful),
+            (Meta { total: Some(25), ..cap(5) }, 5, Verdict::Doubtful),
             (cap(5), 5, Verdict::Doubtful),
             (cap(10), 10, Verdict::Full),
             (last(cap(10)), 3, Verdict::Last),

@@ -126,6 +126,9 @@ async fn accept_46_the_set_related_to_a_set_covers_all_parents_in_their_order() 
     let streamed: Vec<String> =
         soon("the stream", odd.stream_values().map_ok(|(id, _)| id).try_collect()).await.unwrap();
     assert_eq!(streamed, cities_of([1, 3, 5, 7, 9, 11]));
+    let named = narrowed(odd, [ApiCondition::eq("name", "city 3.1")]);
+    assert_eq!(ids(&named).await, ["31"]);
+    assert!(soon("no row", named.get_value("32")).await.unwrap().is_none());
 }
 
 #[tokio::test]

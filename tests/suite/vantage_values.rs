@@ -378,10 +378,9 @@ async fn rows_are_ordered_and_compared_by_what_the_api_sends() {
         let keys: Vec<_> = within(ordered.list_values()).await.unwrap().into_keys().collect();
         assert_eq!(keys, expected);
     }
-    for (extreme, expected) in
-        [(table.get_min(&address).await, "10.0.0.7"), (table.get_max(&address).await, "10.0.0.9")]
-    {
-        let extreme: IpAddr = extreme.unwrap().deserialized().unwrap();
-        assert_eq!(extreme.to_string(), expected);
+    let least = within(table.get_min(&address)).await.unwrap();
+    let greatest = within(table.get_max(&address)).await.unwrap();
+    for (extreme, expected) in [(least, "10.0.0.7"), (greatest, "10.0.0.9")] {
+        assert_eq!(extreme.deserialized::<IpAddr>().unwrap().to_string(), expected);
     }
 }

@@ -11,7 +11,7 @@ use async_trait::async_trait;
 use ciborium::Value;
 use serde_json::json;
 use vantage_api_pool::{
-    ApiCondition, AwwPool, Filtering, Filters, Ordering, Paging, PoolApi, PoolVistaFactory,
+    ApiCondition, AwwPool, Filtering, Filters, Lists, Ordering, Paging, PoolApi, PoolVistaFactory,
 };
 use vantage_dataset::prelude::*;
 use vantage_table::{pagination::Pagination, prelude::Hook, table::Table};
@@ -342,6 +342,22 @@ async fn accept_22_rows_of_several_requests_are_read_piece_by_piece_too() {
     let of = ApiCondition::is_in("country_id", [4, 2]);
     let cities = cities.with_native_condition(NativeCondition::new(of, "of 4 and 2")).unwrap();
     assert_eq!(in_pieces(&cities, 4).await, numbers([40, 41, 42, 20, 21, 22]));
+}
+
+#[tokio::test]
+async fn a_row_that_comes_again_ends_no_reading_by_pieces() {
+    let row = |(id, n): (u64, u64)| json!({ "id": id, "n": n });
+    let server = Hostile::with_rows([(1, 1), (3, 1), (1, 1), (4, 2), (5, 2)].map(row).to_vec())
+        .style(Style::Link(Form::Absolute))
+        .page_size(1, 1)
+        .start();
+    let filters = Filters::equality().lists(Lists::Requests);
+    let api = api(&server).paging(Paging::link_header()).filters(filters);
+    let yaml = "name: rows\ncolumns: { id: { type: int }, n: { type: int } }";
+    let rows = api.vista_factory().from_yaml(yaml).unwrap();
+    let of = NativeCondition::new(ApiCondition::is_in("n", [1, 2]), "n is 1 or 2");
+    let rows = rows.with_native_condition(of).unwrap();
+    assert_eq!(in_pieces(&rows, 3).await, numbers([1, 3, 4, 5]));
 }
 
 #[tokio::test]

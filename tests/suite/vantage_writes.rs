@@ -330,6 +330,17 @@ async fn accept_72_of_two_writers_who_read_the_same_row_one_writes_and_one_confl
 }
 
 #[tokio::test]
+async fn accept_72_a_confined_replace_of_a_row_that_is_not_there_overwrites_none() {
+    let server = seeded(ETAGS);
+    let set = narrowed(&table(&server, Writes::rest().etags(true)));
+    let row = record(&[("name", text("n")), ("parent", text("p1"))]);
+    within(set.replace_value("new", &row)).await.unwrap();
+    let asked = server.take_asked();
+    let put = asked.iter().find(|asked| asked.method == "PUT").unwrap();
+    assert_eq!(put.header("if-none-match"), Some("*"));
+}
+
+#[tokio::test]
 async fn accept_72_an_api_without_strong_tags_is_refused_before_the_write() {
     for habits in [Habits::default(), Habits { weak: true, ..ETAGS }] {
         let server = seeded(habits);
