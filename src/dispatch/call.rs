@@ -35,6 +35,13 @@ pub(crate) struct Effort {
     pub(crate) elapsed: Duration,
 }
 
+impl Effort {
+    /// The error of a call that has cost this.
+    pub(crate) fn of(self, error: Error) -> Error {
+        error.with_effort(self.attempts, self.elapsed)
+    }
+}
+
 /// What comes of a call.
 pub(crate) type Answer = Result<(Response, Effort), Error>;
 

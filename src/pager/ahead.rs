@@ -185,7 +185,7 @@ impl<T: Send + 'static> Ahead<T> {
 
     /// Hands over all that is in order in one go, so that the reader wakes once.
     fn hand_over(&mut self) -> Result<(), mpsc::error::SendError<Vec<Delivery>>> {
-        let pages: Vec<_> = std::iter::from_fn(|| self.arrived.pop()).collect();
+        let pages = self.arrived.take_ready();
         match pages.last().map(|last| &last.page) {
             Some(Ok(arrival)) => self.cost = self.target.cost(arrival.response.body().len()),
             // Nothing after an error is read.

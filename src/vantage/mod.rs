@@ -169,8 +169,8 @@ impl PoolApi {
         self.with(|settings| settings.wrapped_by_table_name = true)
     }
 
-    /// How many pages of a list or stream may be under way or wait to be
-    /// consumed; at least 1, by default 3.
+    /// How many pages of a list or stream may be under way or in memory, as for
+    /// [`PaginatedStream::prefetch`](crate::PaginatedStream::prefetch); at least 1, by default 3.
     #[must_use]
     pub fn prefetch(self, pages: usize) -> Self {
         self.with(|settings| settings.prefetch = pages.max(1))
