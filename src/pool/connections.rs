@@ -50,7 +50,7 @@ impl PoolBuilder {
     /// lifetime is replaced in the background, after failures with a wait of 100 ms that
     /// doubles up to 30 s, of which a random part of up to a half is cut.
     /// [`AwwPool::warm_up`] waits until they are open; a call that comes before that opens a
-    /// connection of its own.
+    /// connection of its own, or takes the next of these if one more would be too many.
     pub fn min_connections(mut self, min_connections: usize) -> Self {
         self.config.min_connections = min_connections;
         self
