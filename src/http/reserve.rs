@@ -77,10 +77,9 @@ impl Reserve {
         }
         let dialling = Dialling::new(self);
         let stream = self.dial.open().await?;
+        self.stack.borrow_mut().enter();
         drop(dialling);
-        let mut stack = self.stack.borrow_mut();
-        stack.enter();
-        if stack.open() == 1 {
+        if self.stack.borrow().open() == 1 {
             self.wake.notify_one();
         }
         let seat = Seat { born: Instant::now(), reserve: Rc::clone(self) };
