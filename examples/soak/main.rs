@@ -319,6 +319,8 @@ fn pool(url: &str, chaos: &Arc<Chaos>, callbacks: &Arc<Callbacks>) -> PoolBuilde
         .connections_per_worker(8)
         .backoff_base(Duration::from_millis(1))
         .backoff_cap(Duration::from_millis(20))
+        // It is never reached, but without a limit nobody reads what is told of quotas.
+        .rate_limit(100_000.into())
         .max_retry_after(Duration::from_millis(20))
         .acquire_timeout(Duration::from_millis(100))
         .heartbeat_timeout(Duration::from_millis(300))
