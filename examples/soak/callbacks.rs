@@ -12,6 +12,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use http::HeaderValue;
 use tracing::{Metadata, Span, Subscriber, span::Id};
 use tracing_subscriber::{
     Layer,
@@ -65,7 +66,7 @@ impl Fate {
             3 => Self::ApplyPanics,
             4 => Self::ApplyDrops,
             5 => Self::Kills,
-            6 if number / SPAN % BLOCKS == 0 => Self::Blocks,
+            6 if (number / SPAN).is_multiple_of(BLOCKS) => Self::Blocks,
             7 => Self::Naps,
             8 => Self::Cancelled,
             _ => Self::Plain,
@@ -179,7 +180,7 @@ impl Callbacks {
     }
 
     pub(crate) fn apply(self: &Arc<Self>, mut request: Request, token: &str) -> Request {
-        match request.headers().get(MARK).map(|mark| mark.as_bytes()) {
+        match request.headers().get(MARK).map(HeaderValue::as_bytes) {
             Some(b"panics") => {
                 count(&self.apply_panics);
                 panic()

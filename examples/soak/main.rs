@@ -260,7 +260,7 @@ impl Run {
             of(
                 "3",
                 "apply stops its worker's Arbiter",
-                "1 of 100 calls, 4 a second",
+                "1 of 100 calls, 4/s at most",
                 &callbacks.deaths,
             ),
             of("4", "a System stops while a pool starts in it", &each, &self.deaths.systems),
@@ -335,7 +335,7 @@ async fn caller(pools: Arc<Pools>, next: Arc<AtomicU64>, calls: u64) -> Tally {
         if number >= calls {
             return tally;
         }
-        let is_order = number / 100 % 10 == 0;
+        let is_order = (number / 100).is_multiple_of(10);
         let request = if is_order {
             Request::post(format!("/orders/{number}")).body("x")
         } else {
