@@ -273,15 +273,18 @@ impl PoolConfig {
 }
 
 impl ValidConfig {
-    /// What the HTTP client of the worker in `slot` needs to know. It counts its connections
-    /// in `gauge`.
-    pub(crate) fn transport(&self, slot: usize, gauge: Arc<Gauge>) -> Settings {
-        let settings = &self.settings;
-        let (workers, min) = (settings.workers, settings.min_connections);
+    /// How many connections the worker in `slot`, one of `workers`, keeps open without use.
+    pub(crate) fn kept_connections(&self, slot: usize, workers: usize) -> usize {
+        let PoolConfig { min_connections, connections_per_worker, .. } = self.settings;
         // What does not divide evenly goes to the first workers.
-        let kept = min / workers + usize::from(slot < min % workers);
-        // A worker that a resize added has no part in it.
-        let kept = if slot < workers { kept } else { 0 };
+        let kept = min_connections / workers + usize::from(slot < min_connections % workers);
+        kept.min(connections_per_worker)
+    }
+
+    /// What an HTTP client needs to know that keeps `kept` connections open without use. It
+    /// counts its connections in `gauge`.
+    pub(crate) fn transport(&self, kept: usize, gauge: Arc<Gauge>) -> Settings {
+        let settings = &self.settings;
         Settings {
             base: self.base_uri.clone(),
             headers: self.headers.clone(),
@@ -313,7 +316,7 @@ impl ValidConfig {
         base: &BaseUrl,
         gauge: Arc<Gauge>,
     ) -> Result<Settings, Error> {
-        let mut settings = self.transport(usize::MAX, gauge);
+        let mut settings = self.transport(0, gauge);
         let is_harmless =
             |name: &HeaderName| *name == USER_AGENT || name.as_str().starts_with("accept");
         let headers = self.headers.iter().filter(|(name, _)| is_harmless(name));

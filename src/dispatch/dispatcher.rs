@@ -199,6 +199,11 @@ impl Dispatcher {
         &self.capacity
     }
 
+    /// How many workers there are to be.
+    pub(crate) fn workers(&self) -> usize {
+        self.capacity.size() / self.config.settings.connections_per_worker
+    }
+
     /// How many calls may be under way at a time, those that wait included.
     fn max_calls(&self) -> usize {
         self.capacity.size().saturating_add(self.config.settings.max_queued)

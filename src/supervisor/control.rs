@@ -11,7 +11,6 @@ use super::{
 };
 use crate::{
     actors::{Line, Pulse, Switch, line},
-    config::PoolConfig,
     dispatch::Dispatcher,
     rate_limit::{Limiter, Pacer},
     stats::{Ledger, StatsCollector},
@@ -180,11 +179,11 @@ impl Controls {
 
     /// A limiter in the place of another one has nothing saved, so that the limit holds.
     pub(super) fn start_limiter(&mut self, now: Instant) {
-        let PoolConfig { burst, connections_per_worker, .. } = self.dispatcher.config.settings;
+        let burst = self.dispatcher.config.settings.burst;
         let post = &mut self.limiter;
         let watch = post.next_watch(&self.supervisor);
         let capacity = self.dispatcher.capacity();
-        let workers = capacity.size() / connections_per_worker;
+        let workers = self.dispatcher.workers();
         let slots = Arc::clone(capacity.permits());
         let mut limiter = Limiter::new(Arc::clone(&self.pacer), burst, workers, slots, now, watch);
         let board = self.tokens.as_ref().map(|tokens| &tokens.lines.board);

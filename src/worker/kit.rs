@@ -69,9 +69,10 @@ impl Kit {
     pub(super) fn new(slot: usize, parts: Parts) -> Self {
         let config = Arc::clone(&parts.dispatcher.config);
         let gauge = parts.dispatcher.tally().connections();
+        let kept = config.kept_connections(slot, parts.dispatcher.workers());
         Self {
             worker: slot,
-            client: Client::new(&config.transport(slot, gauge)),
+            client: Client::new(&config.transport(kept, gauge)),
             elsewhere: Elsewhere::default(),
             throttle: Throttle::new(
                 parts.limiter,
