@@ -70,7 +70,7 @@ pub use rate_limit::{KeyedRateLimiter, RateLimiter};
 pub use retry::{BreakerState, CircuitBreaker, Hedge};
 pub use stats::{Durations, Latency, Stats, WaitCause, Waits, WorkerStats};
 pub use supervisor::{Supervisor, messages};
-pub use token_manager::{Token, TokenSource};
+pub use token_manager::{Credentials, Token, TokenSource};
 pub use vantage::{
     ApiColumnExtras, ApiCondition, ApiTable, ApiTableExtras, ApiVistaSpec, ColumnConditions,
     Filtering, Filters, Lists, Operator, Ordering, PoolApi, PoolTableExt, PoolVistaFactory,
