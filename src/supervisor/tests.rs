@@ -33,7 +33,7 @@ use crate::{
     rate_limit::{Hold, Pacer},
     retry::{Budget, Earnings},
     stats::{Ledger, Stats, StatsCollector},
-    token_manager::Credentials,
+    token_manager::{Credentials, TokenSet},
     worker::{TokenLines, WorkerParts},
 };
 
@@ -304,4 +304,38 @@ async fn when_the_token_manager_dies_those_who_wait_get_a_token_from_its_success
     kill(&core, Role::Tokens).await;
     calls(&core, 10).await;
     assert_eq!(acquired.load(Ordering::SeqCst), 2);
+}
+
+#[tokio::test]
+async fn accept_65_sets_of_handles_outlive_the_token_manager() {
+    let url = obliging_server().await;
+    let core = start(PoolConfig { workers: 2, ..PoolConfig::new(url) }).await;
+    let acquired = Arc::new(AtomicUsize::new(0));
+    let set = || {
+        let acquired = Arc::clone(&acquired);
+        let acquire = move || {
+            acquired.fetch_add(1, Ordering::SeqCst);
+            std::future::ready(Ok::<_, std::io::Error>("token"))
+        };
+        let apply = |request: Request, _: &str| request;
+        let credentials = Credentials::from_callback(1, acquire, apply);
+        Arc::new(PoolConfig::new("").token_set(credentials, Instant::now()))
+    };
+    let sets = [set(), set()];
+    let call = async |set: &Arc<TokenSet>| {
+        let call = core.started.dispatcher.call(Request::get("/"), Some(Arc::clone(set)));
+        timeout(LIMIT, call).await.expect("a call hangs")
+    };
+    // There is none before somebody needs it.
+    assert_eq!(call(&sets[0]).await.unwrap_err().kind(), ErrorKind::Token);
+    core.need_tokens().await.unwrap();
+    for round in 1..=3 {
+        for set in &sets {
+            call(set).await.unwrap();
+            // The next call needs another token.
+            set.invalidate(0).unwrap();
+        }
+        assert_eq!(acquired.load(Ordering::SeqCst), 2 * round);
+        kill(&core, Role::Tokens).await;
+    }
 }

@@ -277,3 +277,39 @@ fn failed(what: &'static str) -> Error {
 
 #[cfg(test)]
 crate::actors::mortal!(TokenManager);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{actors::line, http::Request as Asked, token_manager::Credentials};
+
+    #[actix::test]
+    async fn accept_65_the_tokens_of_a_set_that_nobody_has_are_dropped() {
+        let pulse = Arc::new(Pulse::new(Instant::now()));
+        let (limit, stats) = (Duration::from_secs(10), line().1);
+        let manager =
+            TokenManager::new(1, None, limit, stats, Arc::default(), pulse, Box::new(())).start();
+        let set = |number: usize| {
+            let acquire = move || std::future::ready(Ok::<_, Error>(number.to_string()));
+            let apply = |asked: Asked, _: &str| asked;
+            let credentials = Credentials::from_callback(1, acquire, apply);
+            Arc::new(TokenSet::new(credentials, None, limit, Instant::now()))
+        };
+        let sets: Vec<_> = (0..10).map(set).collect();
+        let mut secrets = Vec::new();
+        for (number, set) in sets.iter().enumerate() {
+            let question = Issue { set: Arc::clone(set), slot: 0, stale: None };
+            let issued = manager.send(question).await.unwrap().unwrap().unwrap();
+            assert_eq!(issued.expose(), number.to_string());
+            secrets.push(Arc::downgrade(&issued.secret));
+        }
+        let kept = sets.into_iter().next();
+        let gone = async {
+            while secrets[1..].iter().any(|secret| secret.strong_count() > 0) {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        };
+        tokio::time::timeout(limit, gone).await.expect("they are kept");
+        assert!(secrets[0].strong_count() > 0 && kept.is_some());
+    }
+}
