@@ -3,7 +3,8 @@
 //!
 //! - [`AwwPool`] makes calls: queued, throttled, authorised, repeated where that can
 //!   do no harm, and each with exactly one answer. [`PoolBuilder`] has every setting.
-//! - [`tokens`] has sources of tokens ready-made; [`TokenSource`] makes others.
+//! - [`tokens`] has sources of tokens ready-made; [`TokenSource`] makes others. A handle may
+//!   have [`Credentials`] of its own.
 //! - [`PaginatedStream`] reads a paged endpoint to its end, in order; [`Paging`] says
 //!   how the API pages and [`Envelope`] what a page looks like.
 //! - [`PoolApi`] makes the API a Vantage data source.

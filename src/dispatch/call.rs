@@ -44,7 +44,7 @@ pub(crate) struct Call {
     pub(crate) id: u64,
     pub(crate) errand: Errand,
     pub(crate) request: Request,
-    /// Those of the handle that made it; `None` for those of the pool.
+    /// The tokens of the handle that made it; `None` for those of the pool.
     pub(crate) tokens: Option<Arc<TokenSet>>,
     pub(crate) url: Uri,
     pub(crate) started: Instant,

@@ -23,7 +23,7 @@ pub(crate) type Lifeline = watch::Receiver<()>;
 pub(crate) trait Control: Send + Sync {
     fn dispatcher(&self) -> &Arc<Dispatcher>;
 
-    /// Those of the handle; `None` for those of the pool.
+    /// The tokens of the handle's calls; `None` for those of the pool.
     fn tokens(&self) -> Option<&Arc<TokenSet>>;
 
     /// Runs `start` on a thread of its `own`, which ends with the pager, or else on the thread

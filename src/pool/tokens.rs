@@ -86,8 +86,9 @@ impl AwwPool {
     }
 
     /// Has the token of `slot`, counted from 0, renewed before it is used again, as when it is
-    /// known to be revoked: one of this handle's credentials, if it has its own. From when this returns no attempt begins with the old one, nor
-    /// with one that an acquire under way brings. Nothing is acquired before a call needs it.
+    /// known to be revoked. It is a token of this handle, if that has credentials of its own.
+    /// From when this returns no attempt begins with the old one, nor with one that an acquire
+    /// under way brings. Nothing is acquired before a call needs it.
     ///
     /// # Errors
     /// [`ErrorKind::Config`] when there is no such token, [`ErrorKind::ShuttingDown`] when the

@@ -17,15 +17,16 @@ const MAX_TOKENS: usize = 1024;
 /// What a source of tokens fails with.
 type AcquireError = Box<dyn StdError + Send + Sync>;
 
-/// Where the tokens of a pool come from. [`tokens`](crate::tokens) has ready-made ones; a
+/// Where the tokens of a pool, or of one of its handles, come from. [`tokens`](crate::tokens) has ready-made ones; a
 /// closure without a trait goes to [`with_auth_callback`](crate::PoolBuilder::with_auth_callback).
 ///
 /// The pool keeps a number of tokens, each in a slot. It asks for the token of a slot when a
 /// call first needs it, when the last one is about to expire, and when the API refused it with
-/// a 401: never twice at a time for one slot, on a thread that serves no calls, and for no
-/// longer than [`acquire_timeout`](crate::PoolBuilder::acquire_timeout). After a failure, of
-/// which whoever waits hears, the slot rests for 0.2 s, doubled with each further one up to
-/// 60 s, of which a random part of up to a half is cut; the other slots serve on.
+/// a 401: never twice at a time for one slot, on a thread that serves no calls and that all
+/// sources of the pool share, and for no longer than
+/// [`acquire_timeout`](crate::PoolBuilder::acquire_timeout). After a failure, of which whoever
+/// waits hears, the slot rests for 0.2 s, doubled with each further one up to 60 s, of which a
+/// random part of up to a half is cut; the other slots serve on.
 ///
 /// ```
 /// use futures::future::{LocalBoxFuture, ready};
@@ -53,8 +54,8 @@ pub trait TokenSource: Send + Sync + 'static {
     /// [`ErrorKind::Token`]; an [`Error`] of that kind is handed to the calls as it is.
     fn acquire(&self, slot: usize) -> LocalBoxFuture<'_, Result<Token, AcquireError>>;
 
-    /// Checks, when a pool or a handle gets it, whether this source serves `slots` tokens. Sends and
-    /// reads nothing.
+    /// Checks, when a pool or a handle gets it, whether this source serves `slots` tokens.
+    /// Sends and reads nothing.
     ///
     /// # Errors
     /// [`ErrorKind::Config`], naming what is wrong.
@@ -94,6 +95,13 @@ type Apply = dyn Fn(Request, &str) -> Result<Request, Error> + Send + Sync;
 /// [`AwwPool::with_credentials`](crate::AwwPool::with_credentials).
 ///
 /// It holds no token: each handle that is given it gets tokens of its own.
+///
+/// ```
+/// use vantage_api_pool::{Credentials, Error, tokens::bearer};
+///
+/// let token = || async { Ok::<_, Error>("from a request to a token endpoint") };
+/// let tenant = Credentials::from_callback(1, token, bearer);
+/// ```
 #[derive(Clone)]
 pub struct Credentials {
     /// How many tokens are held at a time.
