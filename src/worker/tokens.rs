@@ -163,7 +163,9 @@ impl TokensOf<'_> {
         // The hold began a moment ago.
         let is_cut = wait + Duration::from_secs(1) > longest;
         let asked = asked.filter(|asked| *asked > longest && is_cut);
-        (!wait.is_zero()).then(|| asked.unwrap_or(wait))
+        // The only token is held even where its hold is cut to nothing.
+        let is_held = !wait.is_zero() || asked.is_some() && self.set.board.slots() == 1;
+        is_held.then(|| asked.unwrap_or(wait))
     }
 
     /// The token of a slot, if it is at hand and may still be used.

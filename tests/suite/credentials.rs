@@ -256,6 +256,21 @@ async fn accept_65_a_429_holds_the_tokens_of_its_own_handle_and_no_others() {
 }
 
 #[tokio::test]
+async fn accept_65_a_429_that_asks_for_too_long_ends_a_call_of_any_handle_at_once() {
+    let api = api(|_, _, _| "429 Busy\r\nretry-after: 9\r\ncontent-length: 0\r\n\r\n".into());
+    for longest in [Duration::ZERO, millis(1), Duration::from_secs(5)] {
+        let parties = three(builder(api.url()).max_retry_after(longest), 1);
+        for (party, pool) in parties.iter().rev() {
+            let error = soon("an answer", pool.get(party.target("/rows"))).await.unwrap_err();
+            let told = (error.kind(), error.attempts(), error.wait());
+            let expected = (ErrorKind::RateLimited, 1, Some(Duration::from_secs(9)));
+            assert_eq!(told, expected, "{longest:?}: {error}");
+        }
+    }
+    tokens_at(&api);
+}
+
+#[tokio::test]
 async fn accept_65_an_acquire_that_fails_hangs_or_panics_is_an_error_of_its_own_calls_alone() {
     #[derive(Clone, Copy, Debug)]
     enum Trouble {
