@@ -400,6 +400,43 @@ async fn accept_65_handles_get_tokens_from_the_next_manager_when_one_dies() {
     assert_eq!(counts, expected([("blue.1", 51), ("green.1", 50)]));
 }
 
+#[tokio::test]
+async fn accept_65_an_acquire_that_blocks_its_thread_takes_no_token_from_other_handles() {
+    let refused = Arc::new(AtomicBool::new(false));
+    let is_refused = Arc::clone(&refused);
+    let api = api(move |_, _, token| match token {
+        "green.1" if is_refused.load(Ordering::SeqCst) => REFUSED.into(),
+        _ => OK.into(),
+    });
+    let limit = millis(400);
+    let builder = builder(api.url()).acquire_timeout(limit).heartbeat_timeout(limit);
+    let parties = three(builder, 1);
+    calls(&parties[2..], 1).await;
+    let (release, blocked) = std::sync::mpsc::channel::<()>();
+    let (blocked, (enter, mut entered)) = (Mutex::new(blocked), watch::channel(false));
+    let acquire = move || {
+        enter.send_replace(true);
+        let _ = blocked.lock().unwrap().recv_timeout(Duration::from_secs(60));
+        std::future::ready(Ok::<_, Error>("late"))
+    };
+    let credentials = Credentials::from_callback(1, acquire, bearer);
+    let broken = parties[0].1.with_credentials(credentials).unwrap();
+    let blocking = broken.get("/rows?of=broken");
+    let others = async {
+        entered.wait_for(|entered| *entered).await.unwrap();
+        calls(&parties[2..], 20).await;
+        assert_eq!(parties[2].0.acquired(), 1);
+    };
+    let (answer, ()) = soon("all answers", join(blocking, others)).await;
+    assert_eq!(answer.unwrap_err().kind(), ErrorKind::Token);
+    // Another manager is there for those whose token is refused.
+    refused.store(true, Ordering::SeqCst);
+    calls(&parties, 20).await;
+    assert_eq!(parties.each_ref().map(|(party, _)| party.acquired()), [1, 1, 2]);
+    drop(release);
+    tokens_at(&api);
+}
+
 /// A source whose tokens last for a second; the second acquire does not end.
 struct Watched {
     acquires: watch::Sender<usize>,
