@@ -76,8 +76,8 @@ pub enum Event {
     },
     /// The API wants no request with one token for a while, as a 429 or the headers about
     /// quotas said, and the others go on. Told only when that is longer than an earlier hold
-    /// of the token still lasts. A pool with one token of
-    /// its own tells [`HoldSet`](Self::HoldSet).
+    /// of the token still lasts. A pool with one token of its own tells
+    /// [`HoldSet`](Self::HoldSet).
     #[non_exhaustive]
     TokenHeld {
         /// The number of the token among those of its credentials, from 0.

@@ -56,11 +56,11 @@ struct Kept {
     set: Weak<TokenSet>,
     ring: Ring,
     waiters: Vec<Waiters>,
-    acquires: Vec<Option<Acquire>>,
+    running: Vec<Option<Running>>,
 }
 
 /// The task of an acquire, which ends with this.
-struct Acquire(AbortHandle);
+struct Running(AbortHandle);
 
 impl Kept {
     /// Nothing of `set` yet. Its first tokens follow `generation`.
@@ -72,12 +72,12 @@ impl Kept {
             set: Arc::downgrade(set),
             ring: Ring::after(slots, generation),
             waiters: (0..slots).map(|_| Waiters::new()).collect(),
-            acquires: (0..slots).map(|_| None).collect(),
+            running: (0..slots).map(|_| None).collect(),
         }
     }
 }
 
-impl Drop for Acquire {
+impl Drop for Running {
     fn drop(&mut self) {
         self.0.abort();
     }
@@ -119,9 +119,9 @@ impl TokenManager {
         // A task of its own: a source that panics ends this task and nothing else.
         let task =
             actix_rt::spawn(async move { tokio::time::timeout(limit, source.acquire(slot)).await });
-        let running = self.kept.get_mut(&id).and_then(|kept| kept.acquires.get_mut(slot));
+        let running = self.kept.get_mut(&id).and_then(|kept| kept.running.get_mut(slot));
         if let Some(running) = running {
-            *running = Some(Acquire(task.abort_handle()));
+            *running = Some(Running(task.abort_handle()));
         }
         let settled = async move {
             match task.await {
