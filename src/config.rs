@@ -14,9 +14,9 @@ use secrecy::{ExposeSecret, SecretString};
 use crate::{
     error::{Error, ErrorKind},
     http::{BaseUrl, Gauge, Proxy, Settings, SocketOptions, check_headers, header, tls},
-    rate_limit::{Board, KeyedRateLimiter, SLOWEST, default_burst},
+    rate_limit::{KeyedRateLimiter, SLOWEST, default_burst},
     retry::{self, CircuitBreaker, Earnings, Hedge},
-    token_manager::Auth,
+    token_manager::{Credentials, TokenSet},
 };
 
 const DEFAULT_USER_AGENT: &str = concat!("vantage-api-pool/", env!("CARGO_PKG_VERSION"));
@@ -90,7 +90,7 @@ pub(crate) struct PoolConfig {
     pub(crate) gzip: bool,
     pub(crate) default_headers: Vec<(String, String)>,
     pub(crate) root_certificates: Vec<Vec<u8>>,
-    pub(crate) auth: Option<Auth>,
+    pub(crate) credentials: Option<Credentials>,
     #[cfg(feature = "metrics")]
     pub(crate) metrics_label: Option<String>,
 }
@@ -138,7 +138,7 @@ impl PoolConfig {
             gzip: true,
             default_headers: Vec::new(),
             root_certificates: Vec::new(),
-            auth: None,
+            credentials: None,
             #[cfg(feature = "metrics")]
             metrics_label: None,
         }
@@ -161,7 +161,7 @@ impl PoolConfig {
             self.rate_limit_per_token,
             "rate_limit_per_token: must be above zero requests per second",
         )?;
-        if self.rate_limit_per_token.is_some() && self.auth.is_none() {
+        if self.rate_limit_per_token.is_some() && self.credentials.is_none() {
             return invalid("rate_limit_per_token: has no meaning without tokens");
         }
         if self.burst == Some(0) {
@@ -209,7 +209,7 @@ impl PoolConfig {
             return invalid("replace_blocked_after: must be at least heartbeat_timeout");
         }
         self.circuit_breaker.as_ref().map_or(Ok(()), CircuitBreaker::validate)?;
-        self.auth.as_ref().map_or(Ok(()), Auth::validate)?;
+        self.credentials.as_ref().map_or(Ok(()), Credentials::validate)?;
 
         let as_config = |error: Error| {
             Error::new(ErrorKind::Config, "a default header is not legal in HTTP")
@@ -241,6 +241,11 @@ impl PoolConfig {
             proxy: proxy.transpose()?.map(Arc::new),
             settings: self.clone(),
         })
+    }
+
+    /// The tokens that come of `credentials`.
+    pub(crate) fn token_set(&self, credentials: Credentials, now: Instant) -> TokenSet {
+        TokenSet::new(credentials, self.rate_limit_per_token, self.max_retry_after, now)
     }
 
     /// Checks what concerns the connections kept open and their sockets.
@@ -337,11 +342,9 @@ impl ValidConfig {
         self.settings.workers * self.settings.connections_per_worker
     }
 
-    /// The board of the pool's tokens, if it has any.
-    pub(crate) fn board(&self, now: Instant) -> Option<Board> {
-        let settings = &self.settings;
-        let slots = settings.auth.as_ref()?.slots;
-        Some(Board::new(slots, settings.rate_limit_per_token, settings.max_retry_after, now))
+    /// The pool's own tokens, if it has any.
+    pub(crate) fn own_tokens(&self, now: Instant) -> Option<TokenSet> {
+        Some(self.settings.token_set(self.settings.credentials.clone()?, now))
     }
 
     /// What the pool's metrics are labelled with: without a setting host and port of the API.
@@ -383,7 +386,7 @@ impl fmt::Debug for PoolConfig {
             .field("workers", &self.workers)
             .field("connections_per_worker", &self.connections_per_worker)
             .field("rate_limit", &self.rate_limit)
-            .field("auth", &self.auth)
+            .field("credentials", &self.credentials)
             .finish_non_exhaustive()
     }
 }

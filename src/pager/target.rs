@@ -14,7 +14,7 @@ use super::{
     strategy::{Address, Foot, PageRequest, PageView, Paging, Start},
 };
 use crate::{
-    dispatch::{Dispatcher, Effort, PoolLink},
+    dispatch::{Caller, Effort, PoolLink},
     error::{Error, ErrorKind},
     http::{BaseUrl, Request, Response},
     priority::Priority,
@@ -83,19 +83,20 @@ impl<T: Send + 'static> Target<T> {
     /// Fetches one page.
     pub(super) fn fetch(
         self: &Arc<Self>,
-        dispatcher: &Arc<Dispatcher>,
+        caller: &Caller,
         index: u64,
         address: Address,
         size: Option<u64>,
     ) -> impl Future<Output = Result<Arrival, Error>> + Send + use<T> {
-        let dispatcher = Arc::clone(dispatcher);
-        let request = self.request(&dispatcher.config.base, &address, size);
+        let caller = caller.clone();
+        let request = self.request(&caller.dispatcher.config.base, &address, size);
         let target = Arc::clone(self);
         let priority = self.priority.unwrap_or_default();
         async move {
             let request = request?.priority(priority);
-            let url = target.paging.is_chained().then(|| dispatcher.url(&request)).transpose()?;
-            let (response, effort) = dispatcher.measured(request).await?;
+            let is_chained = target.paging.is_chained();
+            let url = is_chained.then(|| caller.dispatcher.url(&request)).transpose()?;
+            let (response, effort) = caller.measured(request).await?;
             let read = url.map(|url| target.read_ahead(&url, index, &address, &response));
             let read = read.transpose().map_err(|error| effort.of(error))?.map(Box::new);
             Ok(Arrival { response, effort, read })
@@ -207,7 +208,7 @@ pub(crate) async fn fetch_page<D: ItemDecoder>(
     target.envelope = Arc::new(envelope.clone());
     let target = Arc::new(target);
     let control = pool.into().0.connect().await?;
-    let page = target.fetch(control.dispatcher(), index, address, size).await;
+    let page = target.fetch(&Caller::of(&*control), index, address, size).await;
     let page = page.and_then(|arrival| UndecodedPage::open(&target, arrival, number, 0)?.whole());
     page.map_err(|error| error.with_page(number))
 }

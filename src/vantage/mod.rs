@@ -20,8 +20,10 @@ use std::{
 };
 
 use crate::{
+    error::Error,
     pager::{Envelope, Paging},
     pool::AwwPool,
+    token_manager::Credentials,
 };
 use settings::Settings;
 
@@ -215,6 +217,16 @@ impl PoolApi {
         self.with(|settings| {
             settings.tables.insert(name.into(), table);
         })
+    }
+
+    /// The same API with credentials of its own, as for a tenant, over the same pool: see
+    /// [`AwwPool::with_credentials`]. Tables made with it, what they are related to, and all
+    /// that is read and written by them use its tokens.
+    ///
+    /// # Errors
+    /// As [`AwwPool::with_credentials`].
+    pub fn with_credentials(&self, credentials: Credentials) -> Result<Self, Error> {
+        Ok(Self { pool: self.pool.with_credentials(credentials)?, ..self.clone() })
     }
 
     /// How many rows were left out because their id was on an earlier page of
