@@ -6,7 +6,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use http::StatusCode;
 
-use super::{kit::Kit, tokens::Tokens};
+use super::kit::Kit;
 use crate::{
     dispatch::{Call, Passage},
     error::Error,
@@ -90,7 +90,7 @@ impl<'a> Running<'a> {
         let reading = response.map(|response| quota(response.headers(), SystemTime::now()));
         let reading = reading.unwrap_or_default();
         // The quota of one token among several says nothing about the API.
-        let is_of_one = self.kit.tokens.as_ref().is_some_and(Tokens::are_several);
+        let is_of_one = self.kit.tokens.of(self.call).is_some_and(|tokens| tokens.are_several());
         let quota = reading.quota.filter(|_| !is_of_one);
         let is_refusal =
             response.is_some_and(|response| response.status() == StatusCode::TOO_MANY_REQUESTS);
