@@ -387,10 +387,9 @@ impl Write {
     /// and its path says already is not among them.
     fn item_of(&self, row: &Record<Value>) -> Record<Value> {
         let mut item = row.clone();
-        let (path, declared) = (&self.read.settings.path, &self.read.declared.fields);
-        item.retain(|field, _| {
-            declared.contains(field) || !placeholders(path).any(|name| name == field)
-        });
+        let declared = &self.read.declared.fields;
+        let in_path: Vec<&str> = placeholders(&self.read.settings.path).collect();
+        item.retain(|field, _| declared.contains(field) || !in_path.contains(&field.as_str()));
         self.read.columns.lower(&mut item);
         item
     }
