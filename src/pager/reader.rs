@@ -104,6 +104,11 @@ impl<T: Send + 'static> Reader<T> {
         Position { taken, full: self.plan.full(), ..self.position.clone() }
     }
 
+    /// The index of the page that came last.
+    pub(super) fn page_at_hand(&self) -> u64 {
+        self.at_hand
+    }
+
     /// The next item. `None` after the last.
     pub(super) fn poll_item(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<T, Error>>> {
         loop {

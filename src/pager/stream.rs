@@ -182,6 +182,14 @@ impl<T: Send + 'static> PaginatedStream<T> {
         ResumeToken(self.state.position())
     }
 
+    /// Which page of the read the item was of that was yielded last.
+    pub(crate) fn page_at_hand(&self) -> Option<u64> {
+        match &self.state {
+            State::Reading(reader) => Some(reader.page_at_hand()),
+            _ => None,
+        }
+    }
+
     fn set(mut self, change: impl FnOnce(&mut Target<T>)) -> Self {
         if let State::Idle { target, .. } = &mut self.state {
             change(target);

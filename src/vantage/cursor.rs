@@ -96,12 +96,16 @@ impl Read {
             stream = stream.resume_from(token);
             position = row;
         }
-        let (mut keys, mut rows) = (Keys::exact(), Vec::new());
+        let (mut keys, mut rows, mut page) = (Keys::exact(), Vec::new(), None);
         while (rows.len() as u64) < limit {
             let Some(row) = stream.next().await else { return Ok((rows, None)) };
             let row = row.map_err(|error| self.failed(error))?;
+            if page != stream.page_at_hand() {
+                page = stream.page_at_hand();
+                keys.begin_page();
+            }
             if filter.keeps(&row.record) {
-                let row = keys.page(vec![(position, row)])?.pop();
+                let row = keys.row(position, row)?;
                 self.api.repeated.fetch_add(keys.take_repeated(), Ordering::Relaxed);
                 rows.extend(row.map(|(key, row)| (key, self.finished(row.record))));
                 position += 1;

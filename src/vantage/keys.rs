@@ -61,26 +61,44 @@ impl Keys {
     /// # Errors
     /// When two rows of the page have one id; the error names it.
     pub(super) fn page<T>(&mut self, rows: Vec<(u64, Row<T>)>) -> Result<Vec<(String, Row<T>)>> {
-        self.pages += 1;
+        self.begin_page();
         let mut keyed = Vec::with_capacity(rows.len());
-        for (position, mut row) in rows {
-            let id = row.id.take().unwrap_or_else(|| synthetic(position));
-            match self.seen.get_mut(id.as_str()) {
-                // A made-up key never stands for a row that moved.
-                Some(page) if *page == self.pages || is_synthetic(&id) => {
-                    return Err(error!("two rows share one id", id = id));
-                }
-                Some(page) => {
-                    *page = self.pages;
-                    self.repeated += 1;
-                }
-                None => {
-                    self.remember(id.as_str().into());
-                    keyed.push((id, row));
-                }
-            }
+        for (position, row) in rows {
+            keyed.extend(self.row(position, row)?);
         }
         Ok(keyed)
+    }
+
+    /// The rows that follow are of another page.
+    pub(super) fn begin_page(&mut self) {
+        self.pages += 1;
+    }
+
+    /// The next row of the page with its key; `None` when it was on an earlier page.
+    ///
+    /// # Errors
+    /// When an earlier row of the page has its id; the error names it.
+    pub(super) fn row<T>(
+        &mut self,
+        position: u64,
+        mut row: Row<T>,
+    ) -> Result<Option<(String, Row<T>)>> {
+        let id = row.id.take().unwrap_or_else(|| synthetic(position));
+        match self.seen.get_mut(id.as_str()) {
+            // A made-up key never stands for a row that moved.
+            Some(page) if *page == self.pages || is_synthetic(&id) => {
+                Err(error!("two rows share one id", id = id))
+            }
+            Some(page) => {
+                *page = self.pages;
+                self.repeated += 1;
+                Ok(None)
+            }
+            None => {
+                self.remember(id.as_str().into());
+                Ok(Some((id, row)))
+            }
+        }
     }
 
     /// How many rows were left out since the last call.

@@ -320,6 +320,21 @@ async fn accept_22_pages_that_name_each_other_are_read_by_cursor_and_by_window()
     }
 }
 
+#[tokio::test]
+async fn accept_40_one_id_twice_in_one_answer_is_an_error_when_reading_by_cursor_too() {
+    let rows = |server: &HostileServer| {
+        let api = api(server).paging(Paging::link_header());
+        let yaml = "name: rows\ncolumns: { id: { type: int, flags: [id] } }";
+        api.vista_factory().from_yaml(yaml).unwrap()
+    };
+    let server = Hostile::new(25).style(Style::Link(Form::Absolute)).duplicate_id(15).start();
+    let error = soon("an error", rows(&server).fetch_cursor(None, 20)).await.unwrap_err();
+    assert!(error.to_string().contains("14"), "{error}");
+    // On two pages it is a row that has moved.
+    let server = Hostile::new(25).style(Style::Link(Form::Absolute)).duplicate_id(10).start();
+    assert_eq!(in_pieces(&rows(&server), 20).await.len(), 24);
+}
+
 /// The ids of all rows, read `limit` at a time.
 async fn in_pieces(vista: &Vista, limit: usize) -> Vec<String> {
     let (mut ids, mut token) = (Vec::new(), None);
