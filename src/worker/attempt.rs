@@ -92,15 +92,15 @@ impl<'a> Running<'a> {
         self.count(|counters| counters.limits_read(reading.malformed));
         // The quota of one token among several says nothing about the API, and a refusal that
         // holds the token leaves the others as they are. One that holds none is the API's.
-        let tokens = self.kit.tokens.as_ref().filter(|_| self.call.request.other_base().is_none());
-        let is_of_one = tokens.is_some_and(Tokens::are_several);
+        let is_of_one = self.kit.tokens.as_ref().is_some_and(Tokens::are_several);
         let is_refusal =
             response.is_some_and(|response| response.status() == StatusCode::TOO_MANY_REQUESTS);
-        let asked =
-            response.and_then(|response| retry_after(response.headers(), SystemTime::now()));
-        let holds = asked.is_some_and(|wait| !wait.is_zero())
-            || reading.quota.is_some_and(|quota| quota.remaining == 0);
-        if is_of_one && is_refusal && holds {
+        let holds = |response: &Response| {
+            let asked = retry_after(response.headers(), SystemTime::now());
+            asked.is_some_and(|wait| !wait.is_zero())
+                || reading.quota.is_some_and(|quota| quota.remaining == 0)
+        };
+        if is_of_one && is_refusal && response.is_some_and(holds) {
             return;
         }
         in_flight.end(is_refusal, reading.quota.filter(|_| !is_of_one), Instant::now());

@@ -169,7 +169,7 @@ async fn of_the_calls_of_a_key_or_a_worker_the_more_urgent_go_first() {
         let all = async { tokio::join!(calls(1..7, Priority::Low), urgent) };
         let (low, urgent) = soon("all answers", all).await;
         assert!(low.iter().chain(&urgent).all(Result::is_ok));
-        let pages = api.log(|log| log.pages());
+        let pages = api.log(Log::pages);
         assert!(pages[..5].contains(&11) && pages[..5].contains(&12), "{pages:?}");
     }))
     .await;
