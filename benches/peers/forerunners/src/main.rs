@@ -44,9 +44,10 @@ fn main() -> anyhow::Result<()> {
         }
         Args::Load { client, load } => {
             let fate = match client {
-                Client::Vantage => vantage_client::load(&load),
                 Client::OldPool => old_pool::load(&load),
-                Client::OldPoolStream => anyhow::bail!("it makes no calls"),
+                Client::Vantage | Client::OldPoolStream => {
+                    anyhow::bail!("it makes no single calls")
+                }
             }?;
             println!("{}", serde_json::to_string(&fate)?);
         }
