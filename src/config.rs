@@ -14,9 +14,9 @@ use secrecy::{ExposeSecret, SecretString};
 use crate::{
     error::{Error, ErrorKind},
     http::{BaseUrl, Gauge, Proxy, Settings, SocketOptions, check_headers, header, tls},
-    rate_limit::{Board, KeyedRateLimiter, SLOWEST, default_burst},
+    rate_limit::{KeyedRateLimiter, SLOWEST, default_burst},
     retry::{self, CircuitBreaker, Earnings, Hedge},
-    token_manager::Auth,
+    token_manager::{Credentials, TokenSet},
 };
 
 const DEFAULT_USER_AGENT: &str = concat!("vantage-api-pool/", env!("CARGO_PKG_VERSION"));
@@ -90,7 +90,7 @@ pub(crate) struct PoolConfig {
     pub(crate) gzip: bool,
     pub(crate) default_headers: Vec<(String, String)>,
     pub(crate) root_certificates: Vec<Vec<u8>>,
-    pub(crate) auth: Option<Auth>,
+    pub(crate) credentials: Option<Credentials>,
     #[cfg(feature = "metrics")]
     pub(crate) metrics_label: Option<String>,
 }
@@ -138,7 +138,7 @@ impl PoolConfig {
             gzip: true,
             default_headers: Vec::new(),
             root_certificates: Vec::new(),
-            auth: None,
+            credentials: None,
             #[cfg(feature = "metrics")]
             metrics_label: None,
         }
@@ -161,7 +161,7 @@ impl PoolConfig {
             self.rate_limit_per_token,
             "rate_limit_per_token: must be above zero requests per second",
         )?;
-        if self.rate_limit_per_token.is_some() && self.auth.is_none() {
+        if self.rate_limit_per_token.is_some() && self.credentials.is_none() {
             return invalid("rate_limit_per_token: has no meaning without tokens");
         }
         if self.burst == Some(0) {
@@ -209,7 +209,7 @@ impl PoolConfig {
             return invalid("replace_blocked_after: must be at least heartbeat_timeout");
         }
         self.circuit_breaker.as_ref().map_or(Ok(()), CircuitBreaker::validate)?;
-        self.auth.as_ref().map_or(Ok(()), Auth::validate)?;
+        self.credentials.as_ref().map_or(Ok(()), Credentials::validate)?;
 
         let as_config = |error: Error| {
             Error::new(ErrorKind::Config, "a default header is not legal in HTTP")
@@ -243,6 +243,11 @@ impl PoolConfig {
         })
     }
 
+    /// The tokens that come of `credentials`.
+    pub(crate) fn token_set(&self, credentials: Credentials, now: Instant) -> TokenSet {
+        TokenSet::new(credentials, self.rate_limit_per_token, self.max_retry_after, now)
+    }
+
     /// Checks what concerns the connections kept open and their sockets.
     fn check_connections(&self) -> Result<(), Error> {
         let invalid = |what: &'static str| Err(Error::new(ErrorKind::Config, what));
@@ -273,15 +278,18 @@ impl PoolConfig {
 }
 
 impl ValidConfig {
-    /// What the HTTP client of the worker in `slot` needs to know. It counts its connections
-    /// in `gauge`.
-    pub(crate) fn transport(&self, slot: usize, gauge: Arc<Gauge>) -> Settings {
-        let settings = &self.settings;
-        let (workers, min) = (settings.workers, settings.min_connections);
+    /// How many connections the worker in `slot`, one of `workers`, keeps open without use.
+    pub(crate) fn kept_connections(&self, slot: usize, workers: usize) -> usize {
+        let PoolConfig { min_connections, connections_per_worker, .. } = self.settings;
         // What does not divide evenly goes to the first workers.
-        let kept = min / workers + usize::from(slot < min % workers);
-        // A worker that a resize added has no part in it.
-        let kept = if slot < workers { kept } else { 0 };
+        let kept = min_connections / workers + usize::from(slot < min_connections % workers);
+        kept.min(connections_per_worker)
+    }
+
+    /// What an HTTP client needs to know that keeps `kept` connections open without use. It
+    /// counts its connections in `gauge`.
+    pub(crate) fn transport(&self, kept: usize, gauge: Arc<Gauge>) -> Settings {
+        let settings = &self.settings;
         Settings {
             base: self.base_uri.clone(),
             headers: self.headers.clone(),
@@ -313,7 +321,7 @@ impl ValidConfig {
         base: &BaseUrl,
         gauge: Arc<Gauge>,
     ) -> Result<Settings, Error> {
-        let mut settings = self.transport(usize::MAX, gauge);
+        let mut settings = self.transport(0, gauge);
         let is_harmless =
             |name: &HeaderName| *name == USER_AGENT || name.as_str().starts_with("accept");
         let headers = self.headers.iter().filter(|(name, _)| is_harmless(name));
@@ -334,11 +342,9 @@ impl ValidConfig {
         self.settings.workers * self.settings.connections_per_worker
     }
 
-    /// The board of the pool's tokens, if it has any.
-    pub(crate) fn board(&self, now: Instant) -> Option<Board> {
-        let settings = &self.settings;
-        let slots = settings.auth.as_ref()?.slots;
-        Some(Board::new(slots, settings.rate_limit_per_token, settings.max_retry_after, now))
+    /// The pool's own tokens, if it has any.
+    pub(crate) fn own_tokens(&self, now: Instant) -> Option<TokenSet> {
+        Some(self.settings.token_set(self.settings.credentials.clone()?, now))
     }
 
     /// What the pool's metrics are labelled with: without a setting host and port of the API.
@@ -380,7 +386,7 @@ impl fmt::Debug for PoolConfig {
             .field("workers", &self.workers)
             .field("connections_per_worker", &self.connections_per_worker)
             .field("rate_limit", &self.rate_limit)
-            .field("auth", &self.auth)
+            .field("credentials", &self.credentials)
             .finish_non_exhaustive()
     }
 }

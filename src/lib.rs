@@ -3,7 +3,8 @@
 //!
 //! - [`AwwPool`] makes calls: queued, throttled, authorised, repeated where that can
 //!   do no harm, and each with exactly one answer. [`PoolBuilder`] has every setting.
-//! - [`tokens`] has sources of tokens ready-made; [`TokenSource`] makes others.
+//! - [`tokens`] has sources of tokens ready-made; [`TokenSource`] makes others. A handle may
+//!   have [`Credentials`] of its own.
 //! - [`PaginatedStream`] reads a paged endpoint to its end, in order; [`Paging`] says
 //!   how the API pages and [`Envelope`] what a page looks like.
 //! - [`PoolApi`] makes the API a Vantage data source.
@@ -63,6 +64,7 @@ pub use events::{Attempt, Event, Outcome, RateCause};
 pub use http::{Request, Response};
 pub use pager::{
     Envelope, PageRequest, PageStrategy, PageView, PaginatedStream, Paging, ReadMode, ResumeToken,
+    UndecodedPage,
 };
 pub use pool::{AwwPool, PoolBuilder};
 pub use priority::Priority;
@@ -70,7 +72,7 @@ pub use rate_limit::{KeyedRateLimiter, RateLimiter};
 pub use retry::{BreakerState, CircuitBreaker, Hedge};
 pub use stats::{Durations, Latency, Stats, WaitCause, Waits, WorkerStats};
 pub use supervisor::{Supervisor, messages};
-pub use token_manager::{Token, TokenSource};
+pub use token_manager::{Credentials, Token, TokenSource};
 pub use vantage::{
     ApiColumnExtras, ApiCondition, ApiTable, ApiTableExtras, ApiVistaSpec, ColumnConditions,
     Filtering, Filters, Lists, Operator, Ordering, PoolApi, PoolTableExt, PoolVistaFactory,

@@ -4,24 +4,24 @@
 use std::{fmt, sync::Arc, time::Duration};
 
 use actix::Addr;
-use futures::future::BoxFuture;
 use rust_decimal::Decimal;
 use tokio::sync::{OnceCell, broadcast};
 
 use crate::{
     config::PoolConfig,
-    dispatch::{Connect, Control, PoolLink},
     error::Error,
     events::{Event, Events},
     http::{Request, Response},
     retry::CircuitBreaker,
     stats::Stats,
     supervisor::{self, Core, Supervisor, messages::GetStats},
+    token_manager::TokenSet,
 };
 
 mod connections;
 mod limits;
 mod limits_per_key;
+mod link;
 #[cfg(feature = "metrics")]
 mod metrics;
 mod retries;
@@ -48,6 +48,8 @@ mod tokens;
 #[derive(Clone)]
 pub struct AwwPool {
     inner: Arc<Inner>,
+    /// Those of this handle, if it has credentials of its own.
+    tokens: Option<Arc<TokenSet>>,
 }
 
 struct Inner {
@@ -82,7 +84,8 @@ impl AwwPool {
     }
 
     fn with_config(config: PoolConfig) -> Self {
-        Self { inner: Arc::new(Inner { config, events: Arc::default(), core: OnceCell::new() }) }
+        let inner = Inner { config, events: Arc::default(), core: OnceCell::new() };
+        Self { inner: Arc::new(inner), tokens: None }
     }
 
     /// GETs `target`: a path below the base URL with an optional query, or an
@@ -101,7 +104,7 @@ impl AwwPool {
     /// and method allow, and every failure to get an answer. See
     /// [`ErrorKind`](crate::ErrorKind).
     pub async fn request(&self, request: Request) -> Result<Response, Error> {
-        self.core().await?.started.dispatcher.call(request).await
+        self.core().await?.started.dispatcher.call(request, self.tokens.clone()).await
     }
 
     /// What the pool has done so far.
@@ -159,7 +162,11 @@ impl AwwPool {
     }
 
     async fn core(&self) -> Result<&Arc<Core>, Error> {
-        self.inner.core().await
+        let core = self.inner.core().await?;
+        if self.tokens.is_some() {
+            core.need_tokens().await?;
+        }
+        Ok(core)
     }
 }
 
@@ -173,42 +180,9 @@ impl Inner {
     }
 }
 
-impl Connect for Inner {
-    fn connect(self: Arc<Self>) -> BoxFuture<'static, Result<Arc<dyn Control>, Error>> {
-        Box::pin(async move {
-            let control: Arc<dyn Control> = Arc::new(Arc::clone(self.core().await?));
-            Ok(control)
-        })
-    }
-}
-
 impl AsRef<AwwPool> for AwwPool {
     fn as_ref(&self) -> &AwwPool {
         self
-    }
-}
-
-impl From<&AwwPool> for PoolLink {
-    fn from(pool: &AwwPool) -> Self {
-        Self(Arc::clone(&pool.inner) as Arc<dyn Connect>)
-    }
-}
-
-impl From<AwwPool> for PoolLink {
-    fn from(pool: AwwPool) -> Self {
-        Self::from(&pool)
-    }
-}
-
-impl From<Arc<AwwPool>> for PoolLink {
-    fn from(pool: Arc<AwwPool>) -> Self {
-        Self::from(&*pool)
-    }
-}
-
-impl From<&Arc<AwwPool>> for PoolLink {
-    fn from(pool: &Arc<AwwPool>) -> Self {
-        Self::from(&**pool)
     }
 }
 

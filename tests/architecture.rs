@@ -80,7 +80,7 @@ const PURE: &[&str] = &[
     "stats/waits.rs",
     "supervisor/heartbeat.rs",
     "supervisor/restart.rs",
-    "token_manager/auth.rs",
+    "token_manager/credentials.rs",
     "token_manager/ring.rs",
     "token_manager/token.rs",
     "tokens/bearer.rs",

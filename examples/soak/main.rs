@@ -1,30 +1,41 @@
-//! A hundred thousand calls to a server that commits each of its faults in one of a
-//! hundred answers, while callbacks panic, block and kill their workers: every call is
-//! answered once, every answer is its own, and nothing is left behind.
+//! A hundred thousand calls while the server, the network and the users' own code commit each
+//! fault that they can, and workers, supervisors and whole Systems die: every call comes to one
+//! end, every answer is its own, and nothing is left behind.
 //!
 //! ```text
 //! cargo run --release --example soak            # 100,000 calls
 //! cargo run --release --example soak 1000000
 //! ```
+//!
+//! It prints how often each fault was injected, under the numbers that the tests have. Those
+//! of the server come in one of a hundred answers each, those of calls in one of a hundred
+//! calls. A death is an event of a pool and not of a call, so each kind has a rate of its own.
 
 #![allow(clippy::print_stdout)]
 
+mod beside;
+mod callbacks;
 mod server;
+mod tally;
 
 use std::{
-    collections::BTreeMap,
     error::Error as StdError,
     fs,
     sync::{
         Arc,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
     time::{Duration, Instant},
 };
 
-use vantage_api_pool::{AwwPool, Error, ErrorKind, Request};
+use tokio::sync::broadcast::{self, error::RecvError};
+use tracing::Instrument;
+use vantage_api_pool::{AwwPool, Error, ErrorKind, Event, PoolBuilder, Request, Stats};
 
-use server::{Chaos, body};
+use beside::{CALLS_PER_DEATH, Deaths, ask_eagerly};
+use callbacks::{Callbacks, Fate};
+use server::{Chaos, Fault, Limited};
+use tally::Tally;
 
 const CALLERS: u64 = 64;
 /// How often the memory is looked at.
@@ -33,50 +44,8 @@ const SAMPLES: u64 = 100;
 /// the run's own books take for each call.
 const MOST_GROWTH: u64 = 2 * 1024 * 1024;
 const BOOKS_PER_CALL: u64 = 16;
-/// The shortest time between two deaths of workers, below which their replacement is slowed.
-const BETWEEN_DEATHS: Duration = Duration::from_millis(500);
-/// How long a callback blocks its worker.
-const BLOCKED: Duration = Duration::from_millis(5);
 
 type Outcome<T> = Result<T, Box<dyn StdError>>;
-
-/// What the pool's own callbacks have done to it.
-#[derive(Default)]
-struct Callbacks {
-    panics: AtomicU64,
-    deaths: AtomicU64,
-    blocks: AtomicU64,
-    failures: AtomicU64,
-    /// When the last worker was killed, in milliseconds of the run.
-    last_death: AtomicU64,
-}
-
-/// What became of the calls.
-#[derive(Default)]
-struct Tally {
-    sent: u64,
-    ok: u64,
-    errors: BTreeMap<&'static str, u64>,
-    /// Orders that were answered with success.
-    ordered: Vec<u64>,
-    wrong: Vec<String>,
-}
-
-impl Tally {
-    fn failed(&self) -> u64 {
-        self.errors.values().sum()
-    }
-
-    fn add(&mut self, other: Self) {
-        self.sent += other.sent;
-        self.ok += other.ok;
-        for (kind, count) in other.errors {
-            *self.errors.entry(kind).or_default() += count;
-        }
-        self.ordered.extend(other.ordered);
-        self.wrong.extend(other.wrong);
-    }
-}
 
 fn main() -> Outcome<()> {
     let calls = match std::env::args().nth(1) {
@@ -88,71 +57,154 @@ fn main() -> Outcome<()> {
     tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(soak(calls))
 }
 
+/// The pools of the main load, over TCP and over TLS.
+struct Pools {
+    plain: AwwPool,
+    tls: AwwPool,
+}
+
+impl Pools {
+    fn of(&self, number: u64) -> &AwwPool {
+        if number / 1_000 % 5 == 4 { &self.tls } else { &self.plain }
+    }
+
+    /// What both have counted.
+    async fn stats(&self) -> Result<[Stats; 2], Error> {
+        Ok([self.plain.stats().await?, self.tls.stats().await?])
+    }
+}
+
 async fn soak(calls: u64) -> Outcome<()> {
-    let chaos = Arc::new(Chaos::default());
-    let address = chaos.serve()?;
+    let chaos = Chaos::new();
+    let addresses = chaos.serve()?;
     let descriptors = open_descriptors();
-    let callbacks = Arc::new(Callbacks::default());
-    let pool = pool(format!("http://{address}"), &chaos, &callbacks)?;
+    let callbacks = Callbacks::new();
+    callbacks.subscribe()?;
+    let plain = pool(&addresses.plain, &chaos, &callbacks).build()?;
+    let tls = pool(&addresses.tls, &chaos, &callbacks).root_certificate(addresses.root).build()?;
+    let blocked = Arc::new(AtomicU64::new(0));
+    for pool in [&plain, &tls] {
+        tokio::spawn(count_blocked(pool.events(), Arc::clone(&blocked)));
+    }
+    let pools = Arc::new(Pools { plain, tls });
+    // They run from here on: a call that is cancelled before its pool runs is not counted.
+    pools.stats().await?;
 
     let started = Instant::now();
     let next = Arc::new(AtomicU64::new(0));
     let callers: Vec<_> = (0..CALLERS)
-        .map(|_| tokio::spawn(caller(pool.clone(), Arc::clone(&next), calls)))
+        .map(|_| tokio::spawn(caller(Arc::clone(&pools), Arc::clone(&next), calls)))
         .collect();
-    let mut memory = Vec::new();
-    while callers.iter().any(|caller| !caller.is_finished()) {
-        let made = next.load(Ordering::SeqCst).min(calls);
-        if made >= memory.len() as u64 * calls / SAMPLES {
-            memory.push(resident_memory() as f64);
+    let is_over = Arc::new(AtomicBool::new(false));
+    let eager = {
+        let (url, is_over) = (addresses.plain.clone(), Arc::clone(&is_over));
+        tokio::spawn(async move { ask_eagerly(&url, is_over).await })
+    };
+    let deaths = Deaths::default();
+    let memory = async {
+        let mut memory = Vec::new();
+        while callers.iter().any(|caller| !caller.is_finished()) {
+            let made = next.load(Ordering::SeqCst).min(calls);
+            if made >= memory.len() as u64 * calls / SAMPLES {
+                memory.push(resident_memory() as f64);
+            }
+            tokio::time::sleep(Duration::from_millis(5)).await;
+            if started.elapsed() > Duration::from_secs(60 + calls / 100) {
+                return Err(format!("calls hang: {made} of {calls} were made").into());
+            }
         }
-        tokio::time::sleep(Duration::from_millis(5)).await;
-        if started.elapsed() > Duration::from_secs(60 + calls / 100) {
-            return Err(format!("calls hang: {made} of {calls} were made").into());
-        }
-    }
+        Ok(memory)
+    };
+    let (memory, mut beside) =
+        futures::try_join!(memory, deaths.run(&addresses.plain, &next, calls))?;
     let mut tally = Tally::default();
     for caller in callers {
         tally.add(caller.await?);
     }
+    is_over.store(true, Ordering::SeqCst);
+    beside.add(eager.await??);
     let took = started.elapsed();
-    let stats = pool.stats().await?;
-    pool.shutdown(Duration::from_secs(5)).await;
-    drop(pool);
+    let stats = pools.stats().await?;
+    for pool in [&pools.plain, &pools.tls] {
+        pool.shutdown(Duration::from_secs(5)).await;
+    }
+    drop(pools);
     let left = descriptors_left(descriptors).await;
     let growth = growth(&memory[memory.len() / 2..]);
 
-    println!("{calls} calls in {took:.1?}: {} ok, {} errors", tally.ok, tally.failed());
-    println!("  errors: {:?}", tally.errors);
-    println!("  injected by the server: {:?}", chaos.injected());
-    let [panics, deaths, blocks, failures] =
-        [&callbacks.panics, &callbacks.deaths, &callbacks.blocks, &callbacks.failures]
-            .map(|count| count.load(Ordering::SeqCst));
+    let run = Run { calls, chaos, callbacks, deaths, blocked: blocked.load(Ordering::SeqCst) };
     println!(
-        "  injected by callbacks: {panics} panics, {deaths} dead workers, {blocks} blocked \
-         workers, {failures} failed token requests"
+        "{calls} calls in {took:.1?}: {} ok, {} errors, {} cancelled",
+        tally.ok,
+        tally.errors(),
+        tally.cancelled
     );
-    println!("  {stats}");
+    println!("  errors: {:?}", tally.errors);
+    println!(
+        "  and {} of the pools beside: {} ok, {} errors {:?}",
+        beside.sent,
+        beside.ok,
+        beside.errors(),
+        beside.errors
+    );
+    for stats in &stats {
+        println!("  {stats}");
+    }
     println!(
         "  memory: {:.1} MiB at the end, {:+.2} MiB over the second half; {left} descriptors left",
         memory.last().unwrap_or(&0.0) / 1024.0 / 1024.0,
         growth / 1024.0 / 1024.0,
     );
-
-    for wrong in &tally.wrong {
+    let injected = run.injected();
+    println!("{:>5}  {:<52} {:<26} {:>8}", "fault", "what", "rate", "injected");
+    for Row { fault, what, rate, injected } in &injected {
+        println!("{fault:>5}  {what:<52} {rate:<26} {injected:>8}");
+    }
+    for wrong in tally.wrong.iter().chain(&beside.wrong) {
         println!("  WRONG: {wrong}");
     }
+
+    let sum = |count: fn(&Stats) -> u64| stats.iter().map(count).sum::<u64>();
+    let (chaos, callbacks) = (&run.chaos, &run.callbacks);
     let overdone = (0..calls).filter(|number| chaos.times_ordered(*number) > 1).count();
     let undone = tally.ordered.iter().filter(|number| chaos.times_ordered(**number) == 0).count();
-    let heads = chaos.heads.load(Ordering::SeqCst);
+    let lost = sum(|stats| stats.transport_errors + stats.cancelled);
+    // Each of these makes a token void, or is no token.
+    let reasons = chaos.injected(Fault::Revoked)
+        + chaos.injected(Fault::LateRefusal)
+        + chaos.injected(Fault::Unauthorized)
+        + count(&callbacks.acquires_failed)
+        + count(&callbacks.acquires_panicked)
+        + count(&callbacks.acquires_hung);
+    let Limited { served, refused } = chaos.limited();
     for (holds, what) in [
         (tally.sent == calls, "every call was made"),
-        (tally.sent == tally.ok + tally.failed(), "every call was answered once"),
+        (tally.is_even() && beside.is_even(), "every call came to one end"),
         (tally.wrong.is_empty(), "every answer was the call's own, and every error expected"),
+        (beside.wrong.is_empty(), "so it was where supervisors and Systems died"),
         (overdone == 0, "no order was acted upon twice"),
         (undone == 0, "every order that succeeded was acted upon"),
-        (stats.calls_ok + stats.calls_failed <= calls, "no call was counted twice"),
-        (stats.attempts <= heads + stats.transport_errors, "no attempt was made up"),
+        (sum(|stats| stats.calls_ok) == tally.ok, "the pools counted the successes right"),
+        (sum(|stats| stats.calls_failed) == tally.errors(), "and the errors"),
+        (sum(|stats| stats.calls_cancelled) == tally.cancelled, "and what was cancelled"),
+        (sum(|stats| stats.calls_open + stats.calls_refused) == 0, "and no call beyond them"),
+        (sum(|stats| stats.attempts) <= count(&chaos.heads) + lost, "no attempt was made up"),
+        (
+            calls < 100_000 || injected.iter().all(|row| row.injected > 0),
+            "every fault was injected",
+        ),
+        (
+            count(&callbacks.acquires) <= 2 * (reasons + 2),
+            "no stampede for a token: at most two requests for each reason",
+        ),
+        (
+            served < 1_000 || refused * 10 < served,
+            "the hidden limit was found: less than one refusal for ten answers",
+        ),
+        (
+            calls < 100_000 || sum(|stats| stats.malformed_limit_headers) > 0,
+            "quotas that make no sense were counted",
+        ),
         (tally.ok > calls / 2, "most calls succeeded"),
         (growth < (MOST_GROWTH + BOOKS_PER_CALL * calls / 2) as f64, "the memory is flat"),
         (left == 0, "no descriptor is left"),
@@ -165,92 +217,158 @@ async fn soak(calls: u64) -> Outcome<()> {
     Ok(())
 }
 
-fn pool(url: String, chaos: &Arc<Chaos>, callbacks: &Arc<Callbacks>) -> Result<AwwPool, Error> {
+fn count(counter: &AtomicU64) -> u64 {
+    counter.load(Ordering::SeqCst)
+}
+
+/// What was injected.
+struct Run {
+    calls: u64,
+    chaos: Arc<Chaos>,
+    callbacks: Arc<Callbacks>,
+    deaths: Deaths,
+    /// How often a heartbeat was missed.
+    blocked: u64,
+}
+
+/// One line of the table.
+struct Row {
+    fault: &'static str,
+    what: &'static str,
+    rate: String,
+    injected: u64,
+}
+
+impl Run {
+    fn injected(&self) -> Vec<Row> {
+        let row =
+            |fault, what, rate: &str, injected| Row { fault, what, rate: rate.into(), injected };
+        let call = |fault, what, fate| {
+            let injected = (0..self.calls).filter(|number| Fate::of(*number) == fate).count();
+            row(fault, what, "1 of 100 calls", injected as u64)
+        };
+        let of = |fault, what, rate, counter: &AtomicU64| row(fault, what, rate, count(counter));
+        let server = |fault, what, injected| {
+            row(fault, what, "1 of 100 answers", self.chaos.injected(injected))
+        };
+        let callbacks = &self.callbacks;
+        let each = format!("1 for {CALLS_PER_DEATH} calls");
+        vec![
+            call("1", "the task of a call panics on its worker", Fate::Panics),
+            of("1", "apply panics", "1 of 100 calls", &callbacks.apply_panics),
+            call("2", "a poison call: its task panics each time", Fate::Poison),
+            of(
+                "3",
+                "apply stops its worker's Arbiter",
+                "1 of 100 calls, 4/s at most",
+                &callbacks.deaths,
+            ),
+            of("4", "a System stops while a pool starts in it", &each, &self.deaths.systems),
+            of("5", "apply blocks its worker for 450 ms", "1 of 2,000 calls", &callbacks.blocks),
+            row("5", "  a heartbeat was missed", "", self.blocked),
+            of("5", "apply blocks its worker for 5 ms", "1 of 100 calls", &callbacks.naps),
+            of("6", "a supervisor panics under 20 calls", &each, &self.deaths.supervisors),
+            of(
+                "7",
+                "a callback's value panics in its drop",
+                "1 of 100 calls",
+                &callbacks.drop_panics,
+            ),
+            server("8", "the token is revoked: all calls meet a 401", Fault::Revoked),
+            server("9", "the 401 comes when there is a newer token", Fault::LateRefusal),
+            of("10", "acquire fails", "1 of 100 acquires", &callbacks.acquires_failed),
+            of("10", "acquire panics", "1 of 100 acquires", &callbacks.acquires_panicked),
+            of(
+                "10",
+                "acquire hangs, and panics as it is dropped",
+                "1 of 100 acquires",
+                &callbacks.acquires_hung,
+            ),
+            server("11", "401 for ever", Fault::Unauthorized),
+            server("12", "429 for four requests in a row", Fault::Storm),
+            row(
+                "12",
+                "  429 of the API with a hidden limit",
+                "as the dampener finds it",
+                self.chaos.limited().refused,
+            ),
+            server("13", "Retry-After garbage, past, skewed, far too long", Fault::StrangeWait),
+            server("14", "quota fields malformed, negative, 17 digits", Fault::StrangeQuota),
+            server("15", "a body shorter than its length, TCP and TLS", Fault::CutLength),
+            server("15", "chunks without the last one, TCP and TLS", Fault::CutChunks),
+            server("16", "a body until the close, TCP and TLS", Fault::UntilClose),
+            server("17", "103 and 100 before the answer", Fault::Interim),
+            server("18", "the connection closes as it is reused", Fault::StaleClose),
+            call("-", "the caller goes away", Fate::Cancelled),
+        ]
+    }
+}
+
+/// A pool of the main load.
+fn pool(url: &str, chaos: &Arc<Chaos>, callbacks: &Arc<Callbacks>) -> PoolBuilder {
     let acquire = {
         let (chaos, callbacks) = (Arc::clone(chaos), Arc::clone(callbacks));
-        move || {
-            let fails = fastrand::u8(..100) == 0;
-            callbacks.failures.fetch_add(fails.into(), Ordering::SeqCst);
-            std::future::ready(if fails { Err("no token today") } else { Ok(chaos.token()) })
-        }
+        move || Arc::clone(&callbacks).acquire(Arc::clone(&chaos))
     };
     let apply = {
         let callbacks = Arc::clone(callbacks);
-        let started = Instant::now();
-        move |mut request: Request, token: &str| {
-            callbacks.misbehave(started);
-            if let Ok(value) = token.parse() {
-                request.headers_mut().insert("x-token", value);
-            }
-            request
-        }
+        move |request: Request, token: &str| callbacks.apply(request, token)
     };
     AwwPool::builder(url)
         .workers(3)
         .connections_per_worker(8)
         .backoff_base(Duration::from_millis(1))
         .backoff_cap(Duration::from_millis(20))
+        // It is never reached, but without a limit nobody reads what is told of quotas.
+        .rate_limit(100_000.into())
+        .max_retry_after(Duration::from_millis(20))
+        .acquire_timeout(Duration::from_millis(100))
+        .heartbeat_timeout(Duration::from_millis(300))
         .with_auth_callback(1, acquire, apply)
-        .build()
 }
 
-impl Callbacks {
-    /// Panics, blocks or kills the worker that it runs on, each in one of a hundred attempts.
-    fn misbehave(&self, started: Instant) {
-        match fastrand::u8(..100) {
-            0 => {
-                self.panics.fetch_add(1, Ordering::SeqCst);
-                std::panic::resume_unwind(Box::new("a callback's panic"));
-            }
-            1 => {
-                self.blocks.fetch_add(1, Ordering::SeqCst);
-                std::thread::sleep(BLOCKED);
-            }
-            2 => {
-                let now = started.elapsed().as_millis() as u64;
-                let due =
-                    self.last_death.load(Ordering::SeqCst) + BETWEEN_DEATHS.as_millis() as u64;
-                if now >= due {
-                    self.last_death.store(now, Ordering::SeqCst);
-                    self.deaths.fetch_add(1, Ordering::SeqCst);
-                    actix::Arbiter::current().stop();
-                }
-            }
-            _ => {}
-        }
-    }
-}
-
-/// Makes calls until all are made: one in ten is an order, which must not be sent twice.
-async fn caller(pool: AwwPool, next: Arc<AtomicU64>, calls: u64) -> Tally {
+/// Makes calls until all are made. Orders must not be sent twice.
+async fn caller(pools: Arc<Pools>, next: Arc<AtomicU64>, calls: u64) -> Tally {
     let mut tally = Tally::default();
     loop {
         let number = next.fetch_add(1, Ordering::SeqCst);
         if number >= calls {
             return tally;
         }
-        let is_order = number.is_multiple_of(10);
+        let is_order = (number / 100).is_multiple_of(10);
         let request = if is_order {
             Request::post(format!("/orders/{number}")).body("x")
         } else {
             Request::get(format!("/items/{number}"))
         };
+        let fate = Fate::of(number);
+        let call = pools.of(number).request(fate.mark(request)).instrument(fate.span());
         tally.sent += 1;
-        match pool.request(request).await {
-            Ok(response) => {
+        let answer = if fate == Fate::Cancelled {
+            let patience = Duration::from_micros(fastrand::u64(..3_000));
+            match tokio::time::timeout(patience, call).await {
+                Ok(answer) => answer,
+                Err(_) => {
+                    tally.cancelled += 1;
+                    continue;
+                }
+            }
+        } else {
+            call.await
+        };
+        match answer {
+            Ok(_) if fate.is_fatal() => {
                 tally.ok += 1;
+                tally.wrong.push(format!("call {number} succeeded: {fate:?}"));
+            }
+            Ok(response) => {
+                tally.succeeded(number, &response);
                 if is_order {
                     tally.ordered.push(number);
                 }
-                if response.text().is_ok_and(|text| text != body(number)) {
-                    tally.wrong.push(format!("call {number} got the answer of another"));
-                }
             }
             Err(error) => {
-                *tally.errors.entry(error.kind_name()).or_default() += 1;
-                if !is_expected(&error, is_order) {
-                    tally.wrong.push(format!("call {number}: {error}"));
-                }
+                tally.failed(number, &error, is_expected(&error, fate, is_order));
                 if let (ErrorKind::Token, Some(wait)) = (error.kind(), error.wait()) {
                     tokio::time::sleep(wait).await;
                 }
@@ -260,16 +378,31 @@ async fn caller(pool: AwwPool, next: Arc<AtomicU64>, calls: u64) -> Tally {
 }
 
 /// Whether this run gives reason for the error.
-fn is_expected(error: &Error, is_order: bool) -> bool {
+fn is_expected(error: &Error, fate: Fate, is_order: bool) -> bool {
     match error.kind() {
-        // Of callbacks, of the token's end, and of a server that stays busy for three attempts.
-        ErrorKind::Callback | ErrorKind::Token | ErrorKind::Unauthorized | ErrorKind::Status => {
+        // Of the token's end, and of a server that stays busy for three attempts, or says so.
+        ErrorKind::Token | ErrorKind::Unauthorized | ErrorKind::Status | ErrorKind::RateLimited => {
             true
         }
+        ErrorKind::Callback => matches!(fate, Fate::ApplyPanics | Fate::ApplyDrops),
+        ErrorKind::DeadlineExceeded => fate == Fate::Blocks,
         // What cannot be told apart from success is not repeated; reads are, three times.
-        ErrorKind::WorkerCrashed => is_order,
+        ErrorKind::WorkerCrashed => is_order || fate == Fate::Poison,
         ErrorKind::Truncated | ErrorKind::Disconnected => is_order || error.attempts() >= 3,
         _ => false,
+    }
+}
+
+/// Counts the workers that were noticed to be blocked.
+async fn count_blocked(mut events: broadcast::Receiver<Event>, blocked: Arc<AtomicU64>) {
+    loop {
+        match events.recv().await {
+            Ok(Event::WorkerBlocked { .. }) => {
+                blocked.fetch_add(1, Ordering::SeqCst);
+            }
+            Ok(_) | Err(RecvError::Lagged(_)) => {}
+            Err(RecvError::Closed) => return,
+        }
     }
 }
 

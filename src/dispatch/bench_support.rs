@@ -37,6 +37,7 @@ impl Permits {
         let call = Call::new(
             Errand::Call,
             Request::get("/"),
+            None,
             url,
             Instant::now(),
             hour,

@@ -23,6 +23,7 @@ use crate::{
     priority::Priority,
     retry::Errand,
     seats::Seat,
+    token_manager::TokenSet,
 };
 
 /// Numbers the calls of this process.
@@ -35,6 +36,13 @@ pub(crate) struct Effort {
     pub(crate) elapsed: Duration,
 }
 
+impl Effort {
+    /// The error of a call that has cost this.
+    pub(crate) fn of(self, error: Error) -> Error {
+        error.with_effort(self.attempts, self.elapsed)
+    }
+}
+
 /// What comes of a call.
 pub(crate) type Answer = Result<(Response, Effort), Error>;
 
@@ -43,6 +51,8 @@ pub(crate) struct Call {
     pub(crate) id: u64,
     pub(crate) errand: Errand,
     pub(crate) request: Request,
+    /// The tokens of the handle that made it; `None` for those of the pool.
+    pub(crate) tokens: Option<Arc<TokenSet>>,
     pub(crate) url: Uri,
     pub(crate) started: Instant,
     pub(crate) deadline: Instant,
@@ -63,6 +73,7 @@ impl Call {
     pub(crate) fn new(
         errand: Errand,
         request: Request,
+        tokens: Option<Arc<TokenSet>>,
         url: Uri,
         now: Instant,
         timeout: Duration,
@@ -74,6 +85,7 @@ impl Call {
             patience: Patience::new(request.own_queue_timeout()),
             priority: request.own_priority(),
             request,
+            tokens,
             url,
             started: now,
             // A deadline beyond the clock's range is one that never comes.

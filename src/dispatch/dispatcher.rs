@@ -24,6 +24,7 @@ use crate::{
     retry::Errand,
     seats::{Capacity, Permit, Permits, Seat},
     stats::Stats,
+    token_manager::TokenSet,
 };
 
 /// Shared by every handle of a pool and by its actors.
@@ -65,26 +66,36 @@ impl Dispatcher {
         Self::new(Arc::clone(&self.config), Arc::clone(&self.events), routes, self.lost.clone())
     }
 
-    /// Runs `request` on a worker. Dropping the future cancels the call.
-    pub(crate) async fn call(&self, request: Request) -> Result<Response, Error> {
-        self.measured(request).await.map(|(response, _)| response)
+    /// Runs `request` on a worker, with one of `tokens` or else of the pool's own. Dropping the
+    /// future cancels the call.
+    pub(crate) async fn call(
+        &self,
+        request: Request,
+        tokens: Option<Arc<TokenSet>>,
+    ) -> Result<Response, Error> {
+        self.measured(request, tokens).await.map(|(response, _)| response)
     }
 
     /// As [`call`](Self::call), and says what the call has cost.
-    pub(crate) async fn measured(&self, request: Request) -> Answer {
-        self.make(Errand::Call, request).await
+    pub(super) async fn measured(&self, request: Request, tokens: Option<Arc<TokenSet>>) -> Answer {
+        self.make(Errand::Call, request, tokens).await
     }
 
     /// Asks for `target` to see whether the API is back.
     pub(crate) async fn check_health(&self, target: &str) -> Result<Response, Error> {
         let limit = self.config.settings.request_timeout;
         let request = Request::get(target).deadline(limit);
-        self.make(Errand::HealthCheck, request).await.map(|(response, _)| response)
+        self.make(Errand::HealthCheck, request, None).await.map(|(response, _)| response)
     }
 
-    async fn make(&self, errand: Errand, request: Request) -> Answer {
+    async fn make(
+        &self,
+        errand: Errand,
+        request: Request,
+        tokens: Option<Arc<TokenSet>>,
+    ) -> Answer {
         let (reply, answer) = oneshot::channel();
-        let mut job = self.accept(errand, request, reply)?;
+        let mut job = self.accept(errand, request, tokens, reply)?;
         let answer = self.run(&job, answer).await.unwrap_or_else(|_| Err(Error::gone()));
         job.end = if answer.is_ok() { End::Ok } else { End::Failed };
         answer
@@ -95,6 +106,7 @@ impl Dispatcher {
         &self,
         errand: Errand,
         request: Request,
+        tokens: Option<Arc<TokenSet>>,
         reply: oneshot::Sender<Answer>,
     ) -> Result<Entered<'_>, Error> {
         let url = self.url(&request)?;
@@ -105,7 +117,8 @@ impl Dispatcher {
         }
         let timeout = request.own_deadline().unwrap_or(self.config.settings.call_timeout);
         let request = request.or_queue_timeout(self.config.settings.queue_timeout);
-        let call = Arc::new(Call::new(errand, request, url, Instant::now(), timeout, reply));
+        let call =
+            Arc::new(Call::new(errand, request, tokens, url, Instant::now(), timeout, reply));
         let entered = self.jobs().enter(Arc::clone(&call), self.max_calls());
         let key = entered.map_err(|refusal| match refusal {
             Refusal::Closed => Error::shutting_down(),
@@ -197,6 +210,11 @@ impl Dispatcher {
 
     pub(crate) fn capacity(&self) -> &Arc<Capacity> {
         &self.capacity
+    }
+
+    /// How many workers there are to be.
+    pub(crate) fn workers(&self) -> usize {
+        self.capacity.size() / self.config.settings.connections_per_worker
     }
 
     /// How many calls may be under way at a time, those that wait included.

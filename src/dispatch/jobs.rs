@@ -166,6 +166,7 @@ mod tests {
         Arc::new(Call::new(
             Errand::Call,
             request,
+            None,
             url,
             Instant::now(),
             timeout,

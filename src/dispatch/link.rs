@@ -7,7 +7,7 @@ use futures::future::BoxFuture;
 use tokio::sync::watch;
 
 use super::Dispatcher;
-use crate::error::Error;
+use crate::{error::Error, token_manager::TokenSet};
 
 /// Starts a pager on the thread that it is called on, and gives it what it keeps till its end.
 pub(crate) type StartPager = Box<dyn FnOnce(Keeper) + Send>;
@@ -19,9 +19,12 @@ pub(crate) type Keeper = Option<Box<dyn Send>>;
 /// gone then, or stuck.
 pub(crate) type Lifeline = watch::Receiver<()>;
 
-/// A pool that has started. Holding it keeps the pool alive.
+/// A handle of a pool that has started. Holding it keeps the pool alive.
 pub(crate) trait Control: Send + Sync {
     fn dispatcher(&self) -> &Arc<Dispatcher>;
+
+    /// The tokens of the handle's calls; `None` for those of the pool.
+    fn tokens(&self) -> Option<&Arc<TokenSet>>;
 
     /// Runs `start` on a thread of its `own`, which ends with the pager, or else on the thread
     /// of a living worker, or on the control thread if there is none.
@@ -32,7 +35,7 @@ pub(crate) trait Control: Send + Sync {
     ) -> BoxFuture<'static, Result<Lifeline, Error>>;
 }
 
-/// A pool that starts on first use.
+/// A handle of a pool that starts on first use.
 pub(crate) trait Connect: Send + Sync {
     fn connect(self: Arc<Self>) -> BoxFuture<'static, Result<Arc<dyn Control>, Error>>;
 }

@@ -6,6 +6,7 @@ pub(crate) mod admission;
 #[cfg(vantage_bench)]
 pub(crate) mod bench_support;
 mod call;
+mod caller;
 mod circuit;
 mod dispatcher;
 pub(crate) mod jobs;
@@ -14,6 +15,7 @@ mod tally;
 mod ticket;
 
 pub(crate) use call::{Answer, Call, Effort};
+pub(crate) use caller::Caller;
 pub(crate) use circuit::{Circuit, Passage};
 pub(crate) use dispatcher::Dispatcher;
 pub use link::PoolLink;

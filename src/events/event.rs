@@ -76,10 +76,11 @@ pub enum Event {
     },
     /// The API wants no request with one token for a while, as a 429 or the headers about
     /// quotas said, and the others go on. Told only when that is longer than an earlier hold
-    /// of the token still lasts. A pool with one token tells [`HoldSet`](Self::HoldSet).
+    /// of the token still lasts. A pool with one token of its own tells
+    /// [`HoldSet`](Self::HoldSet).
     #[non_exhaustive]
     TokenHeld {
-        /// The number of the token among those the pool keeps, from 0.
+        /// The number of the token among those of its credentials, from 0.
         slot: usize,
         /// How long, from now.
         wait: Duration,
@@ -96,13 +97,13 @@ pub enum Event {
     /// The `acquire` callback returned a token.
     #[non_exhaustive]
     TokenRefreshed {
-        /// The number of the token among those the pool keeps, from 0.
+        /// The number of the token among those of its credentials, from 0.
         slot: usize,
     },
     /// The `acquire` callback failed, panicked or took too long.
     #[non_exhaustive]
     TokenRefreshFailed {
-        /// The number of the token among those the pool keeps, from 0.
+        /// The number of the token among those of its credentials, from 0.
         slot: usize,
         /// How long it is not tried again.
         cooldown: Duration,

@@ -98,6 +98,11 @@ impl Client {
         async move { reserve.fill().await }
     }
 
+    /// Changes how many connections are kept open without use.
+    pub(crate) fn keep(&self, min: usize) {
+        self.reserve.keep(min);
+    }
+
     /// Makes one attempt: writes `request` to `url`, which is on the origin, and reads the
     /// whole answer.
     ///

@@ -47,7 +47,8 @@ impl Service<ConnectInfo<Uri>> for Connector {
         Either::Right(Box::pin(async move {
             match reserve.open().await {
                 Ok(lease) => {
-                    let io = StrictIo::new(lease, false, read_idle, Instant::now().into());
+                    let is_reused = lease.was_idle;
+                    let io = StrictIo::new(lease, is_reused, read_idle, Instant::now().into());
                     Ok(Connection::new(uri, Box::new(io)))
                 }
                 Err(error) => Err(ConnectError::Io(Fault::from(error).into())),

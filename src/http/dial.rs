@@ -1,6 +1,6 @@
 //! Opens connections to the one origin of a pool: name resolution, TCP, a proxy's
-//! tunnel, and TLS where the URL asks for it. Decides nothing about their use. awc's
-//! own TLS would lie above the guard of `strict_io`, so it is not used.
+//! tunnel, and TLS where the URL, or the proxy's, asks for it. Decides nothing about
+//! their use. awc's own TLS would lie above the guard of `strict_io`, so it is not used.
 
 use std::{io, sync::Arc, time::Duration};
 
@@ -15,7 +15,7 @@ use super::{
     Settings,
     gauge::Gauge,
     proxy::{self, Proxy},
-    stream::Stream,
+    stream::{Io, Stream},
 };
 use crate::error::{Error, ErrorKind};
 
@@ -35,7 +35,8 @@ pub(super) struct Dial {
     port: u16,
     /// The host, with brackets, and the port.
     authority: String,
-    tls: Option<TlsConnector>,
+    is_secure: bool,
+    tls: TlsConnector,
     proxy: Option<Arc<Proxy>>,
     options: SocketOptions,
     connect_timeout: Duration,
@@ -51,7 +52,8 @@ impl Dial {
             host: host.trim_matches(['[', ']']).to_owned(),
             port,
             authority: format!("{host}:{port}"),
-            tls: is_secure.then(|| TlsConnector::from(Arc::clone(&settings.tls))),
+            is_secure,
+            tls: Arc::clone(&settings.tls).into(),
             proxy: settings.proxy.clone(),
             options: settings.socket,
             connect_timeout: settings.connect_timeout,
@@ -66,23 +68,31 @@ impl Dial {
     }
 
     async fn connect(&self) -> Result<Stream, Error> {
-        let tcp = match &self.proxy {
-            None => self.tcp(&self.host, self.port, &DIRECT).await?,
+        let mut io = match &self.proxy {
+            None => Io::Plain(self.tcp(&self.host, self.port, &DIRECT).await?),
             Some(proxy) => {
-                let mut tcp = self.tcp(&proxy.host, proxy.port, &TO_PROXY).await?;
-                self.tunnel(proxy, &mut tcp).await?;
-                tcp
+                let mut io = Io::Plain(self.tcp(&proxy.host, proxy.port, &TO_PROXY).await?);
+                if proxy.is_secure {
+                    io = self.secure(io, &proxy.host, &TO_PROXY).await?;
+                }
+                self.tunnel(proxy, &mut io).await?;
+                io
             }
         };
-        let Some(tls) = &self.tls else { return Ok(Stream::plain(tcp, self.gauge.enter())) };
-        let name = ServerName::try_from(self.host.clone()).map_err(|source| {
-            Error::new(ErrorKind::Tls, "the host is not a name that a certificate can hold")
-                .with_source(source)
-        })?;
-        let stream = tls.connect(name, tcp).await.map_err(|source| {
-            Error::new(ErrorKind::Tls, "the TLS handshake failed").with_source(source)
-        })?;
-        Ok(Stream::tls(stream, self.gauge.enter()))
+        if self.is_secure {
+            io = self.secure(io, &self.host, &DIRECT).await?;
+        }
+        Ok(Stream::new(io, self.gauge.enter()))
+    }
+
+    /// Makes `io`, a connection to `host`, one inside TLS.
+    async fn secure(&self, io: Io, host: &str, words: &Words) -> Result<Io, Error> {
+        let failed = |what| Error::new(ErrorKind::Tls, what);
+        let name = ServerName::try_from(host.to_owned())
+            .map_err(|source| failed(words.unnamed).with_source(source))?;
+        let tls = self.tls.connect(name, io).await;
+        let tls = tls.map_err(|source| failed(words.insecure).with_source(source))?;
+        Ok(Io::Tls(Box::new(tls)))
     }
 
     async fn tcp(&self, host: &str, port: u16, words: &Words) -> Result<TcpStream, Error> {
@@ -99,15 +109,16 @@ impl Dial {
         Ok(tcp)
     }
 
-    /// Makes `tcp`, a connection to `proxy`, one to the host.
-    async fn tunnel(&self, proxy: &Proxy, tcp: &mut TcpStream) -> Result<(), Error> {
+    /// Makes `io`, a connection to `proxy`, one to the host.
+    async fn tunnel(&self, proxy: &Proxy, io: &mut Io) -> Result<(), Error> {
         let broken = |source| {
             Error::new(ErrorKind::Connect, "the connection to the proxy broke").with_source(source)
         };
-        tcp.write_all(&proxy.request(&self.authority)).await.map_err(broken)?;
+        io.write_all(&proxy.request(&self.authority)).await.map_err(broken)?;
+        io.flush().await.map_err(broken)?;
         let mut answer = BytesMut::new();
         while !proxy::is_open(&mut answer)? {
-            if tcp.read_buf(&mut answer).await.map_err(broken)? == 0 {
+            if io.read_buf(&mut answer).await.map_err(broken)? == 0 {
                 return Err(broken(io::ErrorKind::UnexpectedEof.into()));
             }
         }
@@ -134,13 +145,19 @@ impl SocketOptions {
 struct Words {
     unresolved: &'static str,
     refused: &'static str,
+    unnamed: &'static str,
+    insecure: &'static str,
 }
 
 const DIRECT: Words = Words {
     unresolved: "the host name did not resolve",
     refused: "the connection was not established",
+    unnamed: "the host is not a name that a certificate can hold",
+    insecure: "the TLS handshake failed",
 };
 const TO_PROXY: Words = Words {
     unresolved: "the proxy's host name did not resolve",
     refused: "the connection to the proxy was not established",
+    unnamed: "the proxy's host is not a name that a certificate can hold",
+    insecure: "the TLS handshake with the proxy failed",
 };

@@ -21,13 +21,15 @@ pub(crate) struct Proxy {
     /// Without the brackets of an IPv6 address.
     pub(super) host: String,
     pub(super) port: u16,
+    /// Whether it is spoken to inside TLS.
+    pub(super) is_secure: bool,
     /// The value of `Proxy-Authorization`.
     authorization: Option<SecretString>,
 }
 
 impl Proxy {
-    /// Parses `http://user:password@host:port`; the user, the password and the port (then 80)
-    /// may be left out.
+    /// Parses `http://user:password@host:port` or the same with `https`; the user, the password
+    /// and the port (then 80 or 443) may be left out.
     ///
     /// # Errors
     /// [`ErrorKind::Config`], which names what is wrong and echoes nothing.
@@ -35,9 +37,11 @@ impl Proxy {
         let invalid = |what: &'static str| Error::new(ErrorKind::Config, what);
         let url = Url::parse(text)
             .map_err(|source| invalid("proxy: is not a valid URL").with_source(source))?;
-        if url.scheme() != "http" {
-            return Err(invalid("proxy: must start with http://"));
-        }
+        let is_secure = match url.scheme() {
+            "http" => false,
+            "https" => true,
+            _ => return Err(invalid("proxy: must start with http:// or https://")),
+        };
         if url.path() != "/" || url.query().is_some() || url.fragment().is_some() {
             return Err(invalid("proxy: must not hold a path, a query or a fragment"));
         }
@@ -48,7 +52,7 @@ impl Proxy {
         };
         let port = url.port_or_known_default().filter(|port| *port != 0);
         let port = port.ok_or_else(|| invalid("proxy: the port must be from 1 to 65535"))?;
-        Ok(Self { host, port, authorization: authorization(&url)? })
+        Ok(Self { host, port, is_secure, authorization: authorization(&url)? })
     }
 
     /// Asks for a tunnel to `authority`, a host with a port.

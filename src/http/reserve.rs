@@ -7,7 +7,7 @@
 //! connection one to use again.
 
 use std::{
-    cell::RefCell,
+    cell::{Cell, RefCell},
     rc::{Rc, Weak},
     time::Instant,
 };
@@ -35,8 +35,11 @@ pub(super) struct Reserve {
     failure: RefCell<(u64, Option<Error>)>,
     /// There is something to look after before the next turn.
     wake: Rc<Notify>,
-    /// An attempt to reach the minimum has ended.
-    has_attempted: Notify,
+    /// An attempt to reach the minimum has ended, or a connection was put down for which a
+    /// call waits.
+    has_changed: Notify,
+    /// How many calls wait for that.
+    waiting: Cell<usize>,
 }
 
 impl Reserve {
@@ -48,7 +51,8 @@ impl Reserve {
             outage: RefCell::default(),
             failure: RefCell::default(),
             wake: Rc::default(),
-            has_attempted: Notify::new(),
+            has_changed: Notify::new(),
+            waiting: Cell::default(),
         });
         actix_rt::spawn(look_after(Rc::downgrade(&reserve), Rc::clone(&reserve.wake)));
         reserve
@@ -57,18 +61,35 @@ impl Reserve {
     /// The connection that was used last, if one is idle and still good.
     pub(super) fn take(self: &Rc<Self>, now: Instant) -> Option<Lease> {
         let (stream, born) = self.stack.borrow_mut().take(now, Stream::is_quiet)?;
-        Some(Lease { stream, seat: Seat { born, reserve: Rc::clone(self) } })
+        Some(Lease { stream, was_idle: true, seat: Seat { born, reserve: Rc::clone(self) } })
     }
 
-    /// A new connection.
+    /// A new connection, or the next that is put down while those that are being opened to
+    /// reach the minimum leave no room for a new one.
     pub(super) async fn open(self: &Rc<Self>) -> Result<Lease, Error> {
+        while self.stack.borrow().has_to_wait(self.waiting.get()) {
+            let waiting = Waiting::new(&self.waiting);
+            self.has_changed.notified().await;
+            drop(waiting);
+            if let Some(lease) = self.take(Instant::now()) {
+                return Ok(lease);
+            }
+        }
+        let dialling = Dialling::new(self);
         let stream = self.dial.open().await?;
-        let mut stack = self.stack.borrow_mut();
-        stack.enter();
-        if stack.open() == 1 {
+        self.stack.borrow_mut().enter();
+        drop(dialling);
+        if self.stack.borrow().open() == 1 {
             self.wake.notify_one();
         }
-        Ok(Lease { stream, seat: Seat { born: Instant::now(), reserve: Rc::clone(self) } })
+        let seat = Seat { born: Instant::now(), reserve: Rc::clone(self) };
+        Ok(Lease { stream, was_idle: false, seat })
+    }
+
+    /// Changes how many connections stay open without use.
+    pub(super) fn keep(&self, min: usize) {
+        self.stack.borrow_mut().keep(min);
+        self.wake.notify_one();
     }
 
     /// Resolves when the minimum is open.
@@ -79,7 +100,7 @@ impl Reserve {
         let before = self.failure.borrow().0;
         self.outage.borrow_mut().end();
         loop {
-            let attempted = self.has_attempted.notified();
+            let changed = self.has_changed.notified();
             if self.stack.borrow().is_filled() {
                 return Ok(());
             }
@@ -89,7 +110,7 @@ impl Reserve {
                 return Err(error.clone());
             }
             self.wake.notify_one();
-            attempted.await;
+            changed.await;
         }
     }
 
@@ -124,7 +145,7 @@ impl Reserve {
             *failure = (failure.0 + 1, Some(error));
         });
         self.stack.borrow_mut().end_opening(stream.ok(), now);
-        self.has_attempted.notify_waiters();
+        self.has_changed.notify_waiters();
         self.wake.notify_one();
     }
 }
@@ -157,6 +178,8 @@ async fn open_one(reserve: Weak<Reserve>, dial: Rc<Dial>) {
 /// A connection on loan. Dropping it closes it.
 pub(super) struct Lease {
     pub(super) stream: Stream,
+    /// Whether it was open before it was asked for.
+    pub(super) was_idle: bool,
     seat: Seat,
 }
 
@@ -169,9 +192,48 @@ impl Loan for Lease {
 
     /// Makes the connection one to use again.
     fn give_back(self) {
-        let Self { stream, seat } = self;
+        let Self { stream, seat, .. } = self;
         seat.reserve.outage.borrow_mut().end();
         seat.reserve.stack.borrow_mut().put(stream, seat.born, Instant::now());
+        if seat.reserve.waiting.get() > 0 {
+            seat.reserve.has_changed.notify_waiters();
+        }
+    }
+}
+
+/// A call that waits for a connection, as long as this lives.
+struct Waiting<'a>(&'a Cell<usize>);
+
+impl<'a> Waiting<'a> {
+    fn new(count: &'a Cell<usize>) -> Self {
+        count.set(count.get() + 1);
+        Self(count)
+    }
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        self.0.set(self.0.get().saturating_sub(1));
+    }
+}
+
+/// A connection that a call opens, as long as this lives.
+struct Dialling<'a>(&'a Reserve);
+
+impl<'a> Dialling<'a> {
+    fn new(reserve: &'a Reserve) -> Self {
+        reserve.stack.borrow_mut().begin_dialling();
+        Self(reserve)
+    }
+}
+
+impl Drop for Dialling<'_> {
+    fn drop(&mut self) {
+        let mut stack = self.0.stack.borrow_mut();
+        stack.end_dialling();
+        if stack.missing() > 0 {
+            self.0.wake.notify_one();
+        }
     }
 }
 

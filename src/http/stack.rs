@@ -30,7 +30,10 @@ pub(super) struct Stack<C> {
     /// In the order in which they were put down, so the first one is idle for longest.
     idle: Vec<Idle<C>>,
     busy: usize,
+    /// Being opened to reach the minimum.
     opening: usize,
+    /// Being opened by calls, to be used at once.
+    dialling: usize,
 }
 
 #[derive(Debug)]
@@ -42,7 +45,12 @@ struct Idle<C> {
 
 impl<C> Stack<C> {
     pub(super) fn new(limits: Limits) -> Self {
-        Self { limits, idle: Vec::new(), busy: 0, opening: 0 }
+        Self { limits, idle: Vec::new(), busy: 0, opening: 0, dialling: 0 }
+    }
+
+    /// Changes the minimum. What is beyond it closes when it was unused for too long.
+    pub(super) fn keep(&mut self, min: usize) {
+        self.limits.min = min;
     }
 
     /// The connection that was used last and is still `usable`, and when it was opened. It is
@@ -59,6 +67,23 @@ impl<C> Stack<C> {
             }
         }
         None
+    }
+
+    /// Whether a call that finds nothing idle waits, beside `waiting` others, for what is being
+    /// opened to reach the minimum: one that it opened itself would be beyond the maximum.
+    pub(super) fn has_to_wait(&self, waiting: usize) -> bool {
+        let all = self.open() + self.opening + self.dialling;
+        waiting < self.opening && all >= self.limits.max
+    }
+
+    /// Counts a connection that a call opens, to be used at once.
+    pub(super) fn begin_dialling(&mut self) {
+        self.dialling += 1;
+    }
+
+    /// Counts that connection no more: it is open, or the attempt has failed.
+    pub(super) fn end_dialling(&mut self) {
+        self.dialling = self.dialling.saturating_sub(1);
     }
 
     /// Counts a connection that was opened to be used at once.
@@ -146,7 +171,7 @@ impl<C> Stack<C> {
 
     /// How many more have to be opened to reach the minimum.
     pub(super) fn missing(&self) -> usize {
-        self.limits.min.saturating_sub(self.open() + self.opening)
+        self.limits.min.saturating_sub(self.open() + self.opening + self.dialling)
     }
 
     /// Whether the minimum is open.

@@ -1,15 +1,13 @@
-//! A connection to the API as a stream of bytes, plain or inside TLS, that can say
-//! whether it is still good for a request. Knows nothing of HTTP.
+//! A connection to the API as a stream of bytes, plain or inside TLS, once or twice, that
+//! can say whether it is still good for a request. Knows nothing of HTTP.
 
 use std::{
     io::{self, Read},
-    mem::MaybeUninit,
     pin::Pin,
     task::{Context, Poll},
 };
 
 use actix_rt::net::TcpStream;
-use rustls::ClientConnection;
 use socket2::SockRef;
 use tokio::io::{AsyncRead, AsyncWrite, Interest, ReadBuf};
 use tokio_rustls::client::TlsStream;
@@ -22,79 +20,128 @@ pub(super) struct Stream {
     _counted: Counted,
 }
 
-enum Io {
+/// The layers of a connection, the outermost of which is what is read and written.
+pub(super) enum Io {
     Plain(TcpStream),
-    Tls(Box<TlsStream<TcpStream>>),
+    Tls(Box<TlsStream<Io>>),
 }
 
 impl Stream {
-    pub(super) fn plain(tcp: TcpStream, counted: Counted) -> Self {
-        Self { io: Io::Plain(tcp), _counted: counted }
-    }
-
-    pub(super) fn tls(tls: TlsStream<TcpStream>, counted: Counted) -> Self {
-        Self { io: Io::Tls(Box::new(tls)), _counted: counted }
+    pub(super) fn new(io: Io, counted: Counted) -> Self {
+        Self { io, _counted: counted }
     }
 
     pub(super) fn tcp(&self) -> &TcpStream {
-        match &self.io {
-            Io::Plain(tcp) => tcp,
-            Io::Tls(tls) => tls.get_ref().0,
-        }
+        self.io.tcp()
     }
 
     /// Whether the connection is open and nothing has come that was not read yet. Asks the
-    /// system, since what the runtime knows of the socket dates from its last turn.
+    /// system, since what the runtime knows of the socket dates from its last turn. What has
+    /// come is lost, so a connection that is not quiet is of no more use.
     pub(super) fn is_quiet(&mut self) -> bool {
-        let (tcp, session) = self.parts();
-        would_block(&look(tcp, session))
+        would_block(&self.io.look(read, &mut [0]))
     }
 
     /// As [`is_quiet`](Self::is_quiet), by what the runtime knew at its last turn: of a
     /// connection on which nothing happened this costs no system call.
     pub(super) fn was_quiet(&mut self) -> bool {
-        let (tcp, session) = self.parts();
-        would_block(&tcp.try_io(Interest::READABLE, || look(tcp, session)))
-    }
-
-    fn parts(&mut self) -> (&TcpStream, Option<&mut ClientConnection>) {
-        match &mut self.io {
-            Io::Plain(tcp) => (tcp, None),
-            Io::Tls(tls) => {
-                let (tcp, session) = tls.get_mut();
-                (tcp, Some(session))
-            }
-        }
+        let known =
+            |tcp: &TcpStream, buf: &mut [u8]| tcp.try_io(Interest::READABLE, || read(tcp, buf));
+        would_block(&self.io.look(known, &mut [0]))
     }
 }
 
-/// Looks for something to read. That there is nothing is the error `WouldBlock`; what belongs
-/// to TLS alone, such as session tickets, is read and is nothing.
-fn look(tcp: &TcpStream, session: Option<&mut ClientConnection>) -> io::Result<()> {
-    let socket = SockRef::from(tcp);
-    let Some(session) = session else {
-        return socket.peek(&mut [MaybeUninit::uninit()]).map(drop);
-    };
-    while session.wants_read() {
-        if session.read_tls(&mut Unread(&socket))? == 0 {
-            return Ok(());
-        }
-        session.process_new_packets().map_err(io::Error::other)?;
-    }
-    Ok(())
+/// Reads from the socket, past the runtime.
+fn read(tcp: &TcpStream, buf: &mut [u8]) -> io::Result<usize> {
+    (&*SockRef::from(tcp)).read(buf)
 }
 
-/// Reads what has come on a socket, past the runtime.
-struct Unread<'a, 'b>(&'a SockRef<'b>);
-
-impl Read for Unread<'_, '_> {
-    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
-        (&**self.0).read(buf)
-    }
-}
-
-fn would_block(looked: &io::Result<()>) -> bool {
+fn would_block(looked: &io::Result<usize>) -> bool {
     looked.as_ref().is_err_and(|error| error.kind() == io::ErrorKind::WouldBlock)
+}
+
+/// How bytes are taken from the socket.
+type Take = fn(&TcpStream, &mut [u8]) -> io::Result<usize>;
+
+impl Io {
+    fn tcp(&self) -> &TcpStream {
+        match self {
+            Self::Plain(tcp) => tcp,
+            Self::Tls(tls) => tls.get_ref().0.tcp(),
+        }
+    }
+
+    /// Reads what has come. That there is nothing is the error `WouldBlock`; what belongs to
+    /// TLS alone, such as session tickets, is read and is nothing.
+    fn look(&mut self, take: Take, buf: &mut [u8]) -> io::Result<usize> {
+        let tls = match self {
+            Self::Plain(tcp) => return take(tcp, buf),
+            Self::Tls(tls) => tls,
+        };
+        let (io, session) = tls.get_mut();
+        loop {
+            match session.reader().read(buf) {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                read => return read,
+            }
+            if session.read_tls(&mut Below { io: &mut *io, take })? == 0 {
+                return Ok(0);
+            }
+            session.process_new_packets().map_err(io::Error::other)?;
+        }
+    }
+}
+
+/// What is below a session, read without waiting.
+struct Below<'a> {
+    io: &'a mut Io,
+    take: Take,
+}
+
+impl Read for Below<'_> {
+    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+        self.io.look(self.take, buf)
+    }
+}
+
+impl AsyncRead for Io {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        match self.get_mut() {
+            Self::Plain(tcp) => Pin::new(tcp).poll_read(cx, buf),
+            Self::Tls(tls) => Pin::new(tls).poll_read(cx, buf),
+        }
+    }
+}
+
+impl AsyncWrite for Io {
+    fn poll_write(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        match self.get_mut() {
+            Self::Plain(tcp) => Pin::new(tcp).poll_write(cx, buf),
+            Self::Tls(tls) => Pin::new(tls).poll_write(cx, buf),
+        }
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self.get_mut() {
+            Self::Plain(tcp) => Pin::new(tcp).poll_flush(cx),
+            Self::Tls(tls) => Pin::new(tls).poll_flush(cx),
+        }
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self.get_mut() {
+            Self::Plain(tcp) => Pin::new(tcp).poll_shutdown(cx),
+            Self::Tls(tls) => Pin::new(tls).poll_shutdown(cx),
+        }
+    }
 }
 
 impl AsyncRead for Stream {
@@ -103,10 +150,7 @@ impl AsyncRead for Stream {
         cx: &mut Context<'_>,
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        match &mut self.get_mut().io {
-            Io::Plain(tcp) => Pin::new(tcp).poll_read(cx, buf),
-            Io::Tls(tls) => Pin::new(tls).poll_read(cx, buf),
-        }
+        Pin::new(&mut self.get_mut().io).poll_read(cx, buf)
     }
 }
 
@@ -116,23 +160,14 @@ impl AsyncWrite for Stream {
         cx: &mut Context<'_>,
         buf: &[u8],
     ) -> Poll<io::Result<usize>> {
-        match &mut self.get_mut().io {
-            Io::Plain(tcp) => Pin::new(tcp).poll_write(cx, buf),
-            Io::Tls(tls) => Pin::new(tls).poll_write(cx, buf),
-        }
+        Pin::new(&mut self.get_mut().io).poll_write(cx, buf)
     }
 
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        match &mut self.get_mut().io {
-            Io::Plain(tcp) => Pin::new(tcp).poll_flush(cx),
-            Io::Tls(tls) => Pin::new(tls).poll_flush(cx),
-        }
+        Pin::new(&mut self.get_mut().io).poll_flush(cx)
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        match &mut self.get_mut().io {
-            Io::Plain(tcp) => Pin::new(tcp).poll_shutdown(cx),
-            Io::Tls(tls) => Pin::new(tls).poll_shutdown(cx),
-        }
+        Pin::new(&mut self.get_mut().io).poll_shutdown(cx)
     }
 }

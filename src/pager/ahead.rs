@@ -21,7 +21,7 @@ use super::{
     target::{Arrival, Target},
 };
 use crate::{
-    dispatch::Dispatcher,
+    dispatch::Caller,
     error::{Error, ErrorKind},
 };
 
@@ -85,7 +85,7 @@ enum Course {
 
 /// The pages that are fetched ahead for one stream. It outlives the pager that looks after it.
 pub(super) struct Ahead<T: Send + 'static> {
-    dispatcher: Arc<Dispatcher>,
+    caller: Caller,
     target: Arc<Target<T>>,
     /// Counts the pagers. Only the last one drives: an earlier one may come back to life on
     /// a thread that was given up.
@@ -112,7 +112,7 @@ pub(super) struct Ahead<T: Send + 'static> {
 impl<T: Send + 'static> Ahead<T> {
     /// Nothing fetched yet, and the end that the reader holds.
     pub(super) fn new(
-        dispatcher: Arc<Dispatcher>,
+        caller: Caller,
         target: Arc<Target<T>>,
         start: &Start,
         reach: Reach,
@@ -127,7 +127,7 @@ impl<T: Send + 'static> Ahead<T> {
         let ahead = Self {
             window: Arc::new(Semaphore::new(target.window())),
             course: Course::of(&target, start),
-            dispatcher,
+            caller,
             target,
             pagers: 0,
             next: start.index,
@@ -185,7 +185,7 @@ impl<T: Send + 'static> Ahead<T> {
 
     /// Hands over all that is in order in one go, so that the reader wakes once.
     fn hand_over(&mut self) -> Result<(), mpsc::error::SendError<Vec<Delivery>>> {
-        let pages: Vec<_> = std::iter::from_fn(|| self.arrived.pop()).collect();
+        let pages = self.arrived.take_ready();
         match pages.last().map(|last| &last.page) {
             Some(Ok(arrival)) => self.cost = self.target.cost(arrival.response.body().len()),
             // Nothing after an error is read.
@@ -216,7 +216,7 @@ impl<T: Send + 'static> Ahead<T> {
             let Some(place) = self.place(cx) else { break };
             let index = self.next;
             let Some(address) = self.course.turn_to(index, &self.reach) else { break };
-            let page = self.target.fetch(&self.dispatcher, index, address.clone(), None);
+            let page = self.target.fetch(&self.caller, index, address.clone(), None);
             self.fetches.push(Box::pin(async move {
                 let page = page.await;
                 (index, Delivery { page, address: Some(address), place: Some(place) })

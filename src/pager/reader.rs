@@ -3,7 +3,7 @@
 //! tells the pager how far the set reaches.
 
 use std::{
-    collections::VecDeque,
+    mem,
     sync::Arc,
     task::{Context, Poll, ready},
 };
@@ -16,10 +16,10 @@ use super::{
     ahead::{Delivery, Reach},
     decode::same_items,
     envelope::Meta,
-    mode::ReadMode,
+    page::UndecodedPage,
     source::Source,
     strategy::{Address, Plan, Sight, Verdict},
-    target::{Arrival, ReadAhead, Sheet, Target},
+    target::{Arrival, Target},
     token::Position,
 };
 use crate::{
@@ -37,23 +37,18 @@ pub(super) struct Reader<T: Send + 'static> {
     plan: Plan,
     /// The page whose turn it is.
     index: u64,
-    /// The items at hand.
-    items: VecDeque<T>,
-    /// The page that they are of.
+    /// The page at hand.
+    page: Option<(UndecodedPage<T>, Judged)>,
+    /// The index of the page that came last.
     at_hand: u64,
-    /// The page with further ones.
-    sheet: Option<(Sheet, Judged)>,
     /// Where the stream stands, but for the items taken of the page at hand.
     position: Position,
     /// Where the page after the one at hand is; `None` after the last.
     following: Option<Address>,
-    /// How many of the next items to be built were taken before the read was resumed.
+    /// How many items of the first page were taken before the read was resumed.
     skip: u64,
-    /// The place in the window of the page at hand, where no other may be asked for until it
-    /// is consumed.
+    /// The place in the window of the page at hand, which is free when it is consumed.
     held: Option<OwnedSemaphorePermit>,
-    /// What ends the stream once the items at hand were taken.
-    failure: Option<Error>,
     /// The body of the last page.
     previous: Option<Bytes>,
     /// How many items the last page had.
@@ -68,10 +63,6 @@ enum Judged {
     /// It has its place in the set in any case.
     AtItsEnd,
 }
-
-/// So many items are built at a time. What is built is soon taken and freed, and its memory
-/// serves the next.
-pub(super) const BUILT_AHEAD: usize = 4;
 
 impl<T: Send + 'static> Reader<T> {
     /// Starts the pool, if it has not started, and a pager, and goes on at `position`.
@@ -95,14 +86,12 @@ impl<T: Send + 'static> Reader<T> {
             target,
             index: start.map_or(0, |start| start.index),
             plan,
-            items: VecDeque::new(),
+            page: None,
             at_hand: 0,
-            sheet: None,
             skip: position.taken,
             position,
             following: None,
             held: None,
-            failure: None,
             previous: None,
             expected: 0,
             source,
@@ -111,26 +100,17 @@ impl<T: Send + 'static> Reader<T> {
 
     /// Where the stream stands: after the last item that it has handed out.
     pub(super) fn position(&self) -> Position {
-        let taken = self.taken().unwrap_or(self.position.taken);
+        let taken = self.page.as_ref().map_or(self.position.taken, |(page, _)| page.taken());
         Position { taken, full: self.plan.full(), ..self.position.clone() }
-    }
-
-    /// How many items of the page at hand were taken.
-    fn taken(&self) -> Option<u64> {
-        let (sheet, _) = self.sheet.as_ref()?;
-        Some((sheet.built() - self.items.len()) as u64 + self.skip)
     }
 
     /// The next item. `None` after the last.
     pub(super) fn poll_item(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<T, Error>>> {
         loop {
-            if let Some(item) = self.items.pop_front() {
+            if let Some(item) = self.page.as_mut().and_then(|(page, _)| page.next_item()) {
                 return Poll::Ready(Some(Ok(item)));
             }
-            self.build(BUILT_AHEAD);
-            if self.items.is_empty()
-                && let Err(end) = ready!(self.poll_turn(cx))
-            {
+            if let Err(end) = ready!(self.poll_turn(cx)) {
                 return Poll::Ready(end.map(Err));
             }
         }
@@ -143,9 +123,9 @@ impl<T: Send + 'static> Reader<T> {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Vec<T>, Error>>> {
         loop {
-            self.build(usize::MAX);
-            if !self.items.is_empty() {
-                return Poll::Ready(Some(Ok(std::mem::take(&mut self.items).into())));
+            let rest = self.page.as_mut().map(|(page, _)| page.rest(self.expected));
+            if let Some(items) = rest.filter(|items| !items.is_empty()) {
+                return Poll::Ready(Some(Ok(items)));
             }
             if let Err(end) = ready!(self.poll_turn(cx)) {
                 return Poll::Ready(end.map(Err));
@@ -153,48 +133,55 @@ impl<T: Send + 'static> Reader<T> {
         }
     }
 
-    /// Builds at most `most` items of the page at hand. An error waits for its turn.
-    fn build(&mut self, most: usize) {
-        if let (Some((sheet, _)), None) = (&mut self.sheet, &self.failure) {
-            self.items.reserve(most.min(self.expected));
-            let built = self.target.build(sheet, most, &mut self.items);
-            self.failure = built.err();
-            if self.skip > 0 {
-                self.pass_over(most);
+    /// What is left of a page that was begun, or else the next page that has items, as it is.
+    /// `None` after the last.
+    pub(super) fn poll_undecoded(
+        &mut self,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<UndecodedPage<T>, Error>>> {
+        loop {
+            if let Some((page, judged)) = self.page.take_if(|(page, _)| page.has_items()) {
+                return Poll::Ready(Some(self.part_with(page, &judged)));
+            }
+            if let Err(end) = ready!(self.poll_turn(cx)) {
+                return Poll::Ready(end.map(Err));
             }
         }
     }
 
-    /// Leaves out the items that were taken before the read was resumed.
-    #[cold]
-    fn pass_over(&mut self, most: usize) {
-        while self.skip > 0 {
-            let most_skipped = usize::try_from(self.skip).unwrap_or(usize::MAX);
-            let skipped = self.items.drain(..most_skipped.min(self.items.len())).count();
-            self.skip -= skipped as u64;
-            if skipped == 0 {
-                // The page has fewer items than were taken of it.
-                self.skip = 0;
-            } else if self.items.is_empty() && self.failure.is_none() {
-                let Some((sheet, _)) = &mut self.sheet else { return };
-                self.failure = self.target.build(sheet, most, &mut self.items).err();
-            }
+    /// Judges a page now that it is not read here.
+    fn part_with(
+        &mut self,
+        page: UndecodedPage<T>,
+        judged: &Judged,
+    ) -> Result<UndecodedPage<T>, Error> {
+        self.held = None;
+        if matches!(judged, Judged::AtItsEnd) {
+            let survey = page.survey();
+            let concluded =
+                survey.and_then(|(items, meta)| self.conclude(items, &meta, false, None));
+            concluded.map_err(|error| self.on_page(error))?;
         }
+        self.position.go_to(self.index, self.following.take());
+        Ok(page)
     }
 
     /// Turns to the next page, when all items at hand were taken. The error is the stream's
     /// end: `None` after the last page.
     fn poll_turn(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Option<Error>>> {
         self.held = None;
-        self.position.taken = self.taken().unwrap_or(self.position.taken);
-        let is_consumed = self.sheet.is_some();
-        let failure = self.failure.take();
-        let concluded = match (failure, self.sheet.take()) {
-            (Some(error), _) => Err(error),
-            (None, None | Some((_, Judged::Already))) => Ok(()),
-            (None, Some((sheet, Judged::AtItsEnd))) => {
-                let meta = self.target.meta(&sheet);
-                meta.and_then(|meta| self.conclude(sheet.built(), &meta, false, None).map(drop))
+        let is_consumed = self.page.is_some();
+        let concluded = match self.page.take() {
+            None => Ok(()),
+            Some((mut page, judged)) => {
+                self.position.taken = page.taken();
+                match (page.take_failure(), judged) {
+                    (Some(error), _) => Err(error),
+                    (None, Judged::Already) => Ok(()),
+                    (None, Judged::AtItsEnd) => page
+                        .meta()
+                        .and_then(|meta| self.conclude(page.built(), &meta, false, None).map(drop)),
+                }
             }
         };
         if is_consumed && concluded.is_ok() {
@@ -232,25 +219,26 @@ impl<T: Send + 'static> Reader<T> {
             }
             page => page?,
         };
-        if self.target.mode == ReadMode::Sequential {
+        if self.target.counts_the_page_at_hand() {
             self.held = place.take();
         }
         let read = arrival.read.take();
         let repeats = self.repeats(&arrival);
-        let sheet = self.target.sheet(arrival)?;
-        if !repeats && sheet.has_items() && self.plan.is_promised(self.index) {
-            self.sheet = Some((sheet, Judged::AtItsEnd));
+        let number = self.plan.paging().number(self.index);
+        let page = UndecodedPage::open(&self.target, arrival, number, mem::take(&mut self.skip))?;
+        if !repeats && page.has_items() && self.plan.is_promised(self.index) {
+            self.page = Some((page, Judged::AtItsEnd));
             return Ok(());
         }
         let (items, meta, next) = match read {
-            Some(ReadAhead { items, meta, next }) => (items, meta, next),
+            Some(read) => (read.items, read.meta, read.next),
             None => {
-                let (items, meta) = self.target.survey(&sheet)?;
+                let (items, meta) = page.survey()?;
                 (items, meta, None)
             }
         };
         if self.conclude(items, &meta, repeats, next)? {
-            self.sheet = Some((sheet, Judged::Already));
+            self.page = Some((page, Judged::Already));
         } else {
             self.position.go_to(self.index, None);
         }

@@ -29,12 +29,13 @@ impl<T> Reorder<T> {
         }
     }
 
-    /// The next one in order, if it is here.
-    pub(super) fn pop(&mut self) -> Option<T> {
-        let item = self.window.front_mut()?.take()?;
-        self.window.pop_front();
-        self.next += 1;
-        Some(item)
+    /// All that is next in order and here, in no more room than it takes.
+    pub(super) fn take_ready(&mut self) -> Vec<T> {
+        let ready = self.window.iter().take_while(|item| item.is_some()).count();
+        self.next += ready as u64;
+        let mut items = Vec::with_capacity(ready);
+        items.extend(self.window.drain(..ready).flatten());
+        items
     }
 }
 
@@ -51,7 +52,7 @@ mod tests {
             let mut left = Vec::new();
             for index in arrivals {
                 reorder.insert(index, index * 7);
-                left.extend(std::iter::from_fn(|| reorder.pop()));
+                left.extend(reorder.take_ready());
             }
             prop_assert_eq!(left, (0..64).map(|index| index * 7).collect::<Vec<_>>());
         }
@@ -61,8 +62,8 @@ mod tests {
     fn what_has_left_does_not_come_back() {
         let mut reorder = Reorder::from(0);
         reorder.insert(0, 'a');
-        assert_eq!(reorder.pop(), Some('a'));
+        assert_eq!(reorder.take_ready(), ['a']);
         reorder.insert(0, 'b');
-        assert_eq!(reorder.pop(), None);
+        assert!(reorder.take_ready().is_empty());
     }
 }

@@ -18,7 +18,10 @@ use super::{
     strategy::Start,
     target::Target,
 };
-use crate::{dispatch::Control, error::Error};
+use crate::{
+    dispatch::{Caller, Control},
+    error::Error,
+};
 
 /// So many pagers in a row may die without a page, which bounds those that die of themselves:
 /// a call that kills its worker is bounded before.
@@ -54,8 +57,8 @@ impl<T: Send + 'static> Source<T> {
         start: &Start,
         reach: Reach,
     ) -> Result<Self, Error> {
-        let dispatcher = Arc::clone(control.dispatcher());
-        let (ahead, feed) = Ahead::new(dispatcher, Arc::clone(target), start, reach);
+        let caller = Caller::of(&**control);
+        let (ahead, feed) = Ahead::new(caller, Arc::clone(target), start, reach);
         let ahead = Arc::new(Mutex::new(ahead));
         let is_alone = target.mode == ReadMode::DedicatedThread;
         let running = run(Arc::clone(control), Arc::clone(&ahead), is_alone).await?;

@@ -7,13 +7,14 @@ use std::{
     task::{Context, Poll, ready},
 };
 
-use futures::{Stream, future::BoxFuture};
+use futures::{Stream, future::BoxFuture, stream};
 use serde::de::DeserializeOwned;
 
 use super::{
     decode::{ItemDecoder, Typed},
     envelope::Envelope,
     mode::ReadMode,
+    page::UndecodedPage,
     reader::Reader,
     strategy::{Paging, Start},
     target::Target,
@@ -26,7 +27,7 @@ use crate::{dispatch::PoolLink, error::Error, priority::Priority};
 /// Nothing is asked for before the stream is first polled. The first page is asked
 /// for alone; after it, pages are fetched in parallel as far as [`Paging`] and
 /// [`mode`](Self::mode) allow, at most
-/// [`prefetch`](Self::prefetch) of them under way or waiting, and delivered in
+/// [`prefetch`](Self::prefetch) of them at once under way or in memory, and delivered in
 /// order. A consumer that stops reading stops the requests; dropping the stream
 /// cancels them.
 ///
@@ -102,8 +103,9 @@ impl<T: Send + 'static> PaginatedStream<T> {
         self
     }
 
-    /// At most this many pages are under way or wait for the consumer: 3 by
-    /// default, at least 1. Settings have no effect once the stream was polled.
+    /// At most this many pages are under way, wait for the consumer or are being consumed: 3
+    /// by default. With 1, the next page is under way while one is consumed. Settings have no
+    /// effect once the stream was polled.
     #[must_use]
     pub fn prefetch(self, pages: usize) -> Self {
         self.set(|target| target.prefetch = pages.clamp(1, u32::MAX as usize >> 3))
@@ -191,6 +193,39 @@ impl<T: Send + 'static> PaginatedStream<T> {
     /// empty page is skipped. `None` after the last page and after an error.
     pub async fn next_page(&mut self) -> Option<Result<Vec<T>, Error>> {
         std::future::poll_fn(|cx| self.poll(cx, Reader::poll_page)).await
+    }
+
+    /// The pages as they came, in order and without the empty ones, for a consumer that takes
+    /// several apart at a time because one thread cannot keep up with the API.
+    ///
+    /// Each has been looked through and judged: it is JSON, and the set goes on or ends with
+    /// it. Whether its items are of the type asked for shows when they are built. The rest of
+    /// a page that was begun, which may be nothing, comes first. The
+    /// [resume token](Self::resume_token) is gone with the stream.
+    ///
+    /// ```no_run
+    /// use futures::StreamExt;
+    /// use vantage_api_pool::{AwwPool, Error, PaginatedStream, UndecodedPage};
+    ///
+    /// fn population(page: UndecodedPage<serde_json::Value>) -> Result<u64, Error> {
+    ///     page.map(|row| Ok(row?["population"].as_u64().unwrap_or_default())).sum()
+    /// }
+    ///
+    /// # async fn demo(pool: AwwPool) -> Result<(), Box<dyn std::error::Error>> {
+    /// let pages = PaginatedStream::get(&pool, "/countries").prefetch(16).undecoded();
+    /// let mut sums = pages
+    ///     .map(|page| tokio::spawn(async { population(page?) }))
+    ///     .buffered(4); // four at a time, in order
+    /// let mut total = 0;
+    /// while let Some(sum) = sums.next().await {
+    ///     total += sum??;
+    /// }
+    /// # Ok(()) }
+    /// ```
+    pub fn undecoded(
+        mut self,
+    ) -> impl Stream<Item = Result<UndecodedPage<T>, Error>> + Send + Unpin {
+        stream::poll_fn(move |cx| self.poll(cx, Reader::poll_undecoded))
     }
 
     /// Polls the reader, once there is one.

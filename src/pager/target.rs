@@ -1,12 +1,7 @@
 //! What a paged read reads, and how: the settings of a stream, the request for one
 //! page, and the share of the window that a page takes. Knows no order and no end.
 
-use std::{
-    collections::VecDeque,
-    future::Future,
-    panic::{AssertUnwindSafe, catch_unwind},
-    sync::Arc,
-};
+use std::{future::Future, sync::Arc};
 
 use http::Uri;
 use serde::de::IgnoredAny;
@@ -15,10 +10,11 @@ use super::{
     decode::{ItemDecoder, Leaf, Page, PageDecoder, Survey, Typed},
     envelope::{Envelope, Meta},
     mode::ReadMode,
+    page::UndecodedPage,
     strategy::{Address, Foot, PageRequest, PageView, Paging, Start},
 };
 use crate::{
-    dispatch::{Dispatcher, Effort, PoolLink},
+    dispatch::{Caller, Effort, PoolLink},
     error::{Error, ErrorKind},
     http::{BaseUrl, Request, Response},
     priority::Priority,
@@ -38,7 +34,7 @@ pub(super) struct Target<T> {
     pub(super) paging: Paging,
     pub(super) envelope: Arc<Envelope>,
     pub(super) mode: ReadMode,
-    decoder: Arc<dyn PageDecoder<T>>,
+    pub(super) decoder: Arc<dyn PageDecoder<T>>,
 }
 
 /// A page as the server sent it, and what it cost.
@@ -46,7 +42,7 @@ pub(super) struct Arrival {
     pub(super) response: Response,
     pub(super) effort: Effort,
     /// What it says, where pages name each other: it was read to find the next one.
-    pub(super) read: Option<ReadAhead>,
+    pub(super) read: Option<Box<ReadAhead>>,
 }
 
 /// What was read of a page before its turn.
@@ -55,23 +51,6 @@ pub(super) struct ReadAhead {
     pub(super) meta: Meta,
     /// Where the next page is; `None` after the last.
     pub(super) next: Option<Address>,
-}
-
-/// A page whose items are built as they are wanted.
-pub(super) struct Sheet {
-    leaf: Leaf,
-    effort: Effort,
-}
-
-impl Sheet {
-    pub(super) fn has_items(&self) -> bool {
-        self.leaf.has_items()
-    }
-
-    /// How many items were built.
-    pub(super) fn built(&self) -> usize {
-        self.leaf.taken()
-    }
 }
 
 impl<T: Send + 'static> Target<T> {
@@ -104,21 +83,22 @@ impl<T: Send + 'static> Target<T> {
     /// Fetches one page.
     pub(super) fn fetch(
         self: &Arc<Self>,
-        dispatcher: &Arc<Dispatcher>,
+        caller: &Caller,
         index: u64,
         address: Address,
         size: Option<u64>,
     ) -> impl Future<Output = Result<Arrival, Error>> + Send + use<T> {
-        let dispatcher = Arc::clone(dispatcher);
-        let request = self.request(&dispatcher.config.base, &address, size);
+        let caller = caller.clone();
+        let request = self.request(&caller.dispatcher.config.base, &address, size);
         let target = Arc::clone(self);
         let priority = self.priority.unwrap_or_default();
         async move {
             let request = request?.priority(priority);
-            let url = target.paging.is_chained().then(|| dispatcher.url(&request)).transpose()?;
-            let (response, effort) = dispatcher.measured(request).await?;
+            let is_chained = target.paging.is_chained();
+            let url = is_chained.then(|| caller.dispatcher.url(&request)).transpose()?;
+            let (response, effort) = caller.measured(request).await?;
             let read = url.map(|url| target.read_ahead(&url, index, &address, &response));
-            let read = read.transpose().map_err(|error| after(effort, error))?;
+            let read = read.transpose().map_err(|error| effort.of(error))?.map(Box::new);
             Ok(Arrival { response, effort, read })
         }
     }
@@ -190,54 +170,15 @@ impl<T: Send + 'static> Target<T> {
         Ok(ReadAhead { items, meta, next })
     }
 
-    /// Opens a page.
-    pub(super) fn sheet(&self, Arrival { response, effort, .. }: Arrival) -> Result<Sheet, Error> {
-        let leaf = Leaf::open(&self.envelope, response).map_err(|error| after(effort, error))?;
-        Ok(Sheet { leaf, effort })
-    }
-
-    /// Builds at most `most` of the items that are left, none after the last. Those built
-    /// before an error are kept.
-    pub(super) fn build(
-        &self,
-        sheet: &mut Sheet,
-        most: usize,
-        items: &mut VecDeque<T>,
-    ) -> Result<(), Error> {
-        // The code that builds an item may be a user's.
-        let build = AssertUnwindSafe(|| self.decoder.build(&mut sheet.leaf, most, items));
-        let panicked = |_| Err(Error::new(ErrorKind::Callback, "building the items panicked"));
-        catch_unwind(build).unwrap_or_else(panicked).map_err(|error| after(sheet.effort, error))
-    }
-
-    /// How many items a page has and what it says about the set.
-    pub(super) fn survey(&self, sheet: &Sheet) -> Result<(usize, Meta), Error> {
-        let survey = sheet.leaf.survey(&self.envelope, &[]);
-        let Survey { items, meta, .. } = survey.map_err(|error| after(sheet.effort, error))?;
-        Ok((items, self.with_headers(sheet, meta)))
-    }
-
-    /// What a page says about the set, when every item was built.
-    pub(super) fn meta(&self, sheet: &Sheet) -> Result<Meta, Error> {
-        let meta = sheet.leaf.meta(&self.envelope).map_err(|error| after(sheet.effort, error))?;
-        Ok(self.with_headers(sheet, meta))
-    }
-
-    fn with_headers(&self, sheet: &Sheet, mut meta: Meta) -> Meta {
-        self.paging.read_headers(sheet.leaf.response().headers(), &mut meta);
-        meta
-    }
-
-    /// Takes a whole page apart.
-    pub(super) fn whole(&self, mut sheet: Sheet) -> Result<Page<T>, Error> {
-        let mut items = VecDeque::new();
-        self.build(&mut sheet, usize::MAX, &mut items)?;
-        Ok(Page { items: items.into(), meta: self.meta(&sheet)? })
-    }
-
     /// How many places the window has.
     pub(super) fn window(&self) -> usize {
         if self.mode == ReadMode::Sequential { 1 } else { self.prefetch }
+    }
+
+    /// Whether a page keeps its place in the window while it is consumed. Where there is but
+    /// one place, the next page could not be under way meanwhile.
+    pub(super) fn counts_the_page_at_hand(&self) -> bool {
+        self.mode == ReadMode::Sequential || self.prefetch > 1
     }
 
     /// How many places in the window a page of this size takes, so that as many
@@ -261,15 +202,15 @@ pub(crate) async fn fetch_page<D: ItemDecoder>(
 ) -> Result<Page<D::Item>, Error> {
     paging.check()?;
     let index = if let Address::Page(index) = address { index } else { 0 };
+    let number = paging.number(index);
     let mut target = Target::new(endpoint.to_owned(), decoder);
     target.paging = paging.clone();
     target.envelope = Arc::new(envelope.clone());
     let target = Arc::new(target);
     let control = pool.into().0.connect().await?;
-    let page = target.fetch(control.dispatcher(), index, address, size).await;
-    let page = page.and_then(|arrival| target.sheet(arrival));
-    let page = page.and_then(|sheet| target.whole(sheet));
-    page.map_err(|error| error.with_page(paging.number(index)))
+    let page = target.fetch(&Caller::of(&*control), index, address, size).await;
+    let page = page.and_then(|arrival| UndecodedPage::open(&target, arrival, number, 0)?.whole());
+    page.map_err(|error| error.with_page(number))
 }
 
 /// The URL of one page, which is not asked for.
@@ -284,10 +225,6 @@ pub(crate) fn page_url(
     let mut target = Target::new(endpoint.to_owned(), Typed::<IgnoredAny>::new());
     target.paging = paging.clone();
     base.join(target.request(base, address, size)?.target())
-}
-
-fn after(effort: Effort, error: Error) -> Error {
-    error.with_effort(effort.attempts, effort.elapsed)
 }
 
 #[cfg(test)]

@@ -50,7 +50,7 @@ impl PoolBuilder {
     /// lifetime is replaced in the background, after failures with a wait of 100 ms that
     /// doubles up to 30 s, of which a random part of up to a half is cut.
     /// [`AwwPool::warm_up`] waits until they are open; a call that comes before that opens a
-    /// connection of its own.
+    /// connection of its own, or takes the next of these if one more would be too many.
     pub fn min_connections(mut self, min_connections: usize) -> Self {
         self.config.min_connections = min_connections;
         self
@@ -97,13 +97,16 @@ impl PoolBuilder {
 
     /// Opens every connection through an HTTP proxy, by CONNECT, for http and https alike:
     /// `http://user:password@host:port`, where user, password and port (then 80) may be left
-    /// out and what is special in a URL is percent-encoded. None by default; the environment
-    /// is not read. The proxy resolves the API's host name. It sees neither paths nor headers of
-    /// an https API, and the credentials are in no `Debug` output, error or log.
+    /// out and what is special in a URL is percent-encoded. With `https://` (port 443) the
+    /// proxy itself is spoken to inside TLS, and its certificate is held against the same roots
+    /// as the API's ([`root_certificate`](Self::root_certificate)). None by default; the
+    /// environment is not read. The proxy resolves the API's host name. It sees neither paths
+    /// nor headers of an https API, and the credentials are in no `Debug` output, error or log.
     ///
     /// A proxy that is not reached, or that does not reach the host, is
     /// [`ErrorKind::Connect`](crate::ErrorKind::Connect) and tried again; one that refuses the
-    /// tunnel is [`ErrorKind::Proxy`](crate::ErrorKind::Proxy).
+    /// tunnel is [`ErrorKind::Proxy`](crate::ErrorKind::Proxy), and one without a certificate
+    /// that is trusted [`ErrorKind::Tls`](crate::ErrorKind::Tls).
     pub fn proxy(mut self, url: impl Into<String>) -> Self {
         self.config.proxy = Some(url.into().into());
         self

@@ -14,8 +14,9 @@ impl AwwPool {
     /// what they have on the wire and end by themselves; calls that wait on them move to
     /// others. A slot that was given up (see
     /// [`restart_intensity`](PoolBuilder::restart_intensity)) gets a new worker. What
-    /// [`min_connections`](PoolBuilder::min_connections) keeps open stays with the workers that
-    /// the pool began with.
+    /// [`min_connections`](PoolBuilder::min_connections) keeps open is shared out again over
+    /// the workers that there are then: those of which one has too many close as they go
+    /// unused.
     ///
     /// # Errors
     /// [`ErrorKind::Config`](crate::ErrorKind::Config) for a number out of range,

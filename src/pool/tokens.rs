@@ -1,17 +1,17 @@
 //! What a pool's handle and its builder say of tokens: where they come from, how they get
 //! into a request, and when one is to be renewed. Knows nothing of how they are kept.
 
-use std::future::Future;
+use std::{future::Future, sync::Arc, time::Instant};
 
 use rust_decimal::Decimal;
 
 use super::{AwwPool, PoolBuilder};
 use crate::{
     config::PoolConfig,
-    error::Error,
+    error::{Error, ErrorKind},
     http::Request,
     supervisor::messages::InvalidateToken,
-    token_manager::{Auth, Callback, Token, TokenSource},
+    token_manager::{Credentials, Token, TokenSource},
 };
 
 impl AwwPool {
@@ -40,19 +40,65 @@ impl AwwPool {
         P: Fn(Request, &str) -> R + Send + Sync + 'static,
         R: Into<Result<Request, Error>>,
     {
-        let auth = Some(Auth::new(tokens, Callback(acquire), apply));
-        Self::with_config(PoolConfig { auth, ..self.inner.config.clone() })
+        let credentials = Some(Credentials::from_callback(tokens, acquire, apply));
+        Self::with_config(PoolConfig { credentials, ..self.inner.config.clone() })
+    }
+
+    /// A handle of the same pool with credentials of its own, as for a tenant: what it and its
+    /// clones ask for, streams included, goes out with its tokens and never with others.
+    ///
+    /// Workers, connections, the rate limit, the circuit breaker, statistics and events are
+    /// those of the pool, and [`shutdown`](Self::shutdown) ends it for all. Its tokens are
+    /// its own: a 401, a failed acquire or an [invalidated](Self::invalidate_token) token
+    /// concerns no other handle, and nor does a 429 with `Retry-After` or a quota that is used
+    /// up, even if it has one token. When the last clone and its last call are gone, the
+    /// tokens are forgotten. [`messages`](crate::messages) to the supervisor go out with the
+    /// pool's own credentials, whichever handle its address came from.
+    ///
+    /// ```
+    /// use vantage_api_pool::{AwwPool, Credentials, tokens::{FileTokens, bearer}};
+    ///
+    /// # async fn demo() -> Result<(), vantage_api_pool::Error> {
+    /// let pool = AwwPool::new(3, None, false, "https://api.example.com/v1");
+    /// let tenant = |name: &str| {
+    ///     let token = FileTokens::new([format!("/run/secrets/{name}")]);
+    ///     pool.with_credentials(Credentials::from_source(1, token, bearer))
+    /// };
+    /// let (blue, green) = (tenant("blue")?, tenant("green")?);
+    /// let orders = (blue.get("/orders").await?, green.get("/orders").await?);
+    /// # Ok(()) }
+    /// ```
+    ///
+    /// # Errors
+    /// [`ErrorKind::Config`] for a number of tokens out of range, for a source that does not
+    /// serve it, and in a pool with
+    /// [`rate_limit_per_token`](PoolBuilder::rate_limit_per_token), which is for the pool's
+    /// own tokens alone. Nothing is sent and nothing starts here.
+    pub fn with_credentials(&self, credentials: Credentials) -> Result<Self, Error> {
+        let config = &self.inner.config;
+        if config.rate_limit_per_token.is_some() {
+            let what = "with_credentials: rate_limit_per_token is for the pool's own tokens";
+            return Err(Error::new(ErrorKind::Config, what));
+        }
+        credentials.validate()?;
+        let tokens = Arc::new(config.token_set(credentials, Instant::now()));
+        Ok(Self { inner: Arc::clone(&self.inner), tokens: Some(tokens) })
     }
 
     /// Has the token of `slot`, counted from 0, renewed before it is used again, as when it is
-    /// known to be revoked. From when this returns no attempt begins with the old one, nor
-    /// with one that an acquire under way brings. Nothing is acquired before a call needs it.
+    /// known to be revoked. It is a token of this handle, if that has credentials of its own.
+    /// From when this returns no attempt begins with the old one, nor with one that an acquire
+    /// under way brings. Nothing is acquired before a call needs it.
     ///
     /// # Errors
-    /// [`ErrorKind::Config`](crate::ErrorKind::Config) when the pool has no such token,
-    /// [`ErrorKind::ShuttingDown`](crate::ErrorKind::ShuttingDown) when it has ended.
+    /// [`ErrorKind::Config`] when there is no such token, [`ErrorKind::ShuttingDown`] when the
+    /// pool has ended.
     pub async fn invalidate_token(&self, slot: usize) -> Result<(), Error> {
-        self.supervisor().await?.send(InvalidateToken(slot)).await.map_err(|_| Error::gone())?
+        let supervisor = self.supervisor().await?;
+        if let Some(own) = &self.tokens {
+            return if supervisor.connected() { own.invalidate(slot) } else { Err(Error::gone()) };
+        }
+        supervisor.send(InvalidateToken(slot)).await.map_err(|_| Error::gone())?
     }
 }
 
@@ -72,7 +118,7 @@ impl PoolBuilder {
         P: Fn(Request, &str) -> R + Send + Sync + 'static,
         R: Into<Result<Request, Error>>,
     {
-        self.config.auth = Some(Auth::new(tokens, Callback(acquire), apply));
+        self.config.credentials = Some(Credentials::from_callback(tokens, acquire, apply));
         self
     }
 
@@ -96,7 +142,7 @@ impl PoolBuilder {
         P: Fn(Request, &str) -> R + Send + Sync + 'static,
         R: Into<Result<Request, Error>>,
     {
-        self.config.auth = Some(Auth::new(tokens, source, apply));
+        self.config.credentials = Some(Credentials::from_source(tokens, source, apply));
         self
     }
 }

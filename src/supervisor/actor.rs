@@ -26,12 +26,13 @@ use super::{
 use crate::{
     actors::Unanswered,
     dispatch::{Call, Dispatcher, Lost, PoolLink, Routes, jobs::Loss},
-    error::{Error, ErrorKind},
+    error::Error,
     http::Response,
     pager::PaginatedStream,
     rate_limit::Hold,
     retry::Budget,
     stats::{Snapshot, Stats},
+    token_manager::no_token,
     worker::{Fill, Flush, WorkerParts},
 };
 
@@ -237,7 +238,7 @@ impl Handler<Fetch> for Supervisor {
 
     fn handle(&mut self, Fetch(request): Fetch, _: &mut Self::Context) -> Self::Result {
         let dispatcher = Arc::clone(&self.dispatcher);
-        WhileAwaited(Box::pin(async move { dispatcher.call(request).await }))
+        WhileAwaited(Box::pin(async move { dispatcher.call(request, None).await }))
     }
 }
 
@@ -280,12 +281,10 @@ impl Handler<InvalidateToken> for Supervisor {
         InvalidateToken(slot): InvalidateToken,
         _: &mut Self::Context,
     ) -> Self::Result {
-        if self.controls.invalidate_token(slot) {
-            return Ok(());
+        match self.controls.own_tokens() {
+            Some(own) => own.invalidate(slot),
+            None => Err(no_token(slot, 0)),
         }
-        let slots = self.dispatcher.config.settings.auth.as_ref().map_or(0, |auth| auth.slots);
-        let what = format!("invalidate_token: there is no token {slot} among {slots}");
-        Err(Error::new(ErrorKind::Config, what))
     }
 }
 

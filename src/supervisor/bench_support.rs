@@ -62,6 +62,6 @@ impl Hop {
     /// # Errors
     /// When the worker dies.
     pub async fn call(&self) -> Result<Response, Error> {
-        self.dispatcher.call(Request::get("/")).await
+        self.dispatcher.call(Request::get("/"), None).await
     }
 }

@@ -11,11 +11,10 @@ use super::{
 };
 use crate::{
     actors::{Line, Pulse, Switch, line},
-    config::PoolConfig,
     dispatch::Dispatcher,
     rate_limit::{Limiter, Pacer},
     stats::{Ledger, StatsCollector},
-    token_manager::{Shelf, TokenManager},
+    token_manager::{TokenManager, TokenSet},
     worker::TokenLines,
 };
 
@@ -110,7 +109,7 @@ pub(super) struct Controls {
     stats_line: Line<StatsCollector>,
     limiter: Post<Limiter>,
     pacer: Arc<Pacer>,
-    pub(super) tokens: Option<Tokens>,
+    pub(super) tokens: Tokens,
 }
 
 /// The ways to the holders of the roles.
@@ -118,7 +117,7 @@ pub(super) struct Lines {
     pub(super) stats: Line<StatsCollector>,
     pub(super) limiter: Line<Limiter>,
     pub(super) pacer: Arc<Pacer>,
-    pub(super) tokens: Option<TokenLines>,
+    pub(super) tokens: TokenLines,
 }
 
 impl Controls {
@@ -140,18 +139,20 @@ impl Controls {
             Arc::clone(dispatcher.events()),
             now,
         ));
-        let tokens = dispatcher.config.board(now).map(|board| {
-            let (post, line) = Post::new(Role::Tokens);
-            let shelf = Arc::new(Shelf::new(board.slots()));
-            let lines = TokenLines { manager: line, board: Arc::new(board), shelf };
-            let pulse = Arc::new(Pulse::new(now));
-            Tokens { post, lines, arbiter: None, pulse, is_suspended: false }
-        });
+        let (post, manager) = Post::new(Role::Tokens);
+        let own = dispatcher.config.own_tokens(now).map(Arc::new);
+        let tokens = Tokens {
+            post,
+            lines: TokenLines { manager, own },
+            arbiter: None,
+            pulse: Arc::new(Pulse::new(now)),
+            is_suspended: false,
+        };
         let lines = Lines {
             stats: stats_line.clone(),
             limiter: limiter_line,
             pacer: Arc::clone(&pacer),
-            tokens: tokens.as_ref().map(|tokens| tokens.lines.clone()),
+            tokens: tokens.lines.clone(),
         };
         let mut controls = Self {
             dispatcher,
@@ -180,14 +181,14 @@ impl Controls {
 
     /// A limiter in the place of another one has nothing saved, so that the limit holds.
     pub(super) fn start_limiter(&mut self, now: Instant) {
-        let PoolConfig { burst, connections_per_worker, .. } = self.dispatcher.config.settings;
+        let burst = self.dispatcher.config.settings.burst;
         let post = &mut self.limiter;
         let watch = post.next_watch(&self.supervisor);
         let capacity = self.dispatcher.capacity();
-        let workers = capacity.size() / connections_per_worker;
+        let workers = self.dispatcher.workers();
         let slots = Arc::clone(capacity.permits());
         let mut limiter = Limiter::new(Arc::clone(&self.pacer), burst, workers, slots, now, watch);
-        let board = self.tokens.as_ref().map(|tokens| &tokens.lines.board);
+        let board = self.tokens.lines.own.as_ref().map(|own| &own.board);
         if let Some(board) = board.filter(|board| board.is_limited()) {
             limiter = limiter.with_tokens(Arc::clone(board));
         }
@@ -200,14 +201,12 @@ impl Controls {
     /// A manager in the place of another one gets every token anew.
     pub(super) fn start_tokens(&mut self, arbiter: Arbiter) {
         let settings = &self.dispatcher.config.settings;
-        let (Some(tokens), Some(auth)) = (&mut self.tokens, settings.auth.clone()) else { return };
+        let tokens = &mut self.tokens;
         tokens.pulse = Arc::new(Pulse::new(Instant::now()));
         let watch = tokens.post.next_watch(&self.supervisor);
         let manager = TokenManager::new(
             tokens.post.life,
-            auth,
-            Arc::clone(&tokens.lines.board),
-            Arc::clone(&tokens.lines.shelf),
+            tokens.lines.own.as_ref(),
             settings.acquire_timeout,
             self.stats_line.clone(),
             Arc::clone(self.dispatcher.events()),
@@ -219,14 +218,19 @@ impl Controls {
         tokens.post.give_to(Some(manager));
     }
 
-    /// Declares the token of `slot` void, and says whether there is one.
-    pub(super) fn invalidate_token(&self, slot: usize) -> bool {
-        self.tokens.as_ref().is_some_and(|tokens| tokens.lines.board.invalidate(slot))
+    /// Whether there has been no token manager yet.
+    pub(super) fn lacks_tokens(&self) -> bool {
+        self.tokens.post.life == 0
+    }
+
+    /// The pool's own tokens, if it has any.
+    pub(super) fn own_tokens(&self) -> Option<&Arc<TokenSet>> {
+        self.tokens.lines.own.as_ref()
     }
 
     /// The thread of the token manager, which leaves it without one.
     pub(super) fn take_callbacks(&mut self) -> Option<Arbiter> {
-        self.tokens.as_mut()?.arbiter.take()
+        self.tokens.arbiter.take()
     }
 
     #[cfg(test)]
@@ -241,7 +245,7 @@ impl Controls {
         match role {
             Role::Stats => kill(&self.stats),
             Role::Limiter => kill(&self.limiter),
-            Role::Tokens => kill(&self.tokens.as_ref().unwrap().post),
+            Role::Tokens => kill(&self.tokens.post),
         }
     }
 
@@ -251,7 +255,7 @@ impl Controls {
         match vacant.role {
             Role::Stats => self.stats.decide(vacant.life, now, intensity),
             Role::Limiter => self.limiter.decide(vacant.life, now, intensity),
-            Role::Tokens => self.tokens.as_mut()?.post.decide(vacant.life, now, intensity),
+            Role::Tokens => self.tokens.post.decide(vacant.life, now, intensity),
         }
     }
 
@@ -260,9 +264,7 @@ impl Controls {
     pub(super) fn token_manager_hangs(&self, excused: Instant, now: Instant) -> bool {
         let settings = &self.dispatcher.config.settings;
         let limit = settings.acquire_timeout.saturating_add(settings.heartbeat_timeout);
-        self.tokens.as_ref().is_some_and(|tokens| {
-            let silence = now.saturating_duration_since(tokens.pulse.last().max(excused));
-            tokens.arbiter.is_some() && silence >= limit
-        })
+        let silence = now.saturating_duration_since(self.tokens.pulse.last().max(excused));
+        self.tokens.arbiter.is_some() && silence >= limit
     }
 }

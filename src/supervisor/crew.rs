@@ -10,7 +10,10 @@ use super::{
     heartbeat::{Finding, Patience},
     slot::{Occupant, Slot, State},
 };
-use crate::{dispatch::Routes, worker::Worker};
+use crate::{
+    dispatch::Routes,
+    worker::{Keep, Worker},
+};
 
 /// The workers, those that are to stay and those that are to leave.
 pub(super) struct Crew {
@@ -128,6 +131,19 @@ impl Crew {
         self.slots.resize_with(size, Slot::default);
         self.publish();
         ids
+    }
+
+    /// Tells each worker how many connections it is to keep open: one in a slot what `share`
+    /// says of it, one that is to leave none.
+    pub(super) fn share_out(&self, share: impl Fn(usize) -> usize) {
+        for (index, slot) in self.slots.iter().enumerate() {
+            if let Some(occupant) = slot.occupant() {
+                occupant.worker.do_send(Keep(share(index)));
+            }
+        }
+        for leaving in &self.draining {
+            leaving.worker.do_send(Keep(0));
+        }
     }
 
     /// Looks at every worker's pulse, and returns what has changed.

@@ -15,15 +15,16 @@ use futures::{
 };
 use tokio::{
     runtime,
-    sync::{mpsc, oneshot, watch},
+    sync::{OnceCell, mpsc, oneshot, watch},
 };
 
-use super::{actor::Supervisor, messages::Shutdown, pagers::Start};
+use super::{actor::Supervisor, messages::Shutdown, pagers::Start, succession::NeedTokens};
 use crate::{
     config::ValidConfig,
     dispatch::{Connect, Control, Dispatcher, Lifeline, Routes, StartPager},
     error::{Error, ErrorKind},
     events::Events,
+    token_manager::TokenSet,
 };
 
 /// The way to a pool that runs. It does not keep the pool alive.
@@ -37,6 +38,8 @@ pub(crate) struct Started {
 pub(crate) struct Core {
     pub(crate) started: Started,
     exit: Exit,
+    /// Set once there is a token manager for handles with credentials of their own.
+    token_manager: OnceCell<()>,
     /// Resolves when the control thread has ended.
     ended: Shared<oneshot::Receiver<()>>,
 }
@@ -80,7 +83,7 @@ pub(crate) async fn start(config: ValidConfig, events: Arc<Events>) -> Result<Co
             let arbiter = Arbiter::try_new().map_err(no_thread)?;
             let exit = Exit::Arbiter(arbiter.handle());
             arbiter.spawn_fn(move || {
-                let core = boot(config, events).map(|started| Core { started, exit, ended });
+                let core = boot(config, events).map(|started| Core::new(started, exit, ended));
                 if core.is_err() {
                     Arbiter::current().stop();
                 }
@@ -101,7 +104,7 @@ pub(crate) async fn start(config: ValidConfig, events: Arc<Events>) -> Result<Co
                 own_systems().insert(id);
                 let core = runner.block_on(async {
                     let exit = Exit::System(System::current());
-                    boot(config, events).map(|started| Core { started, exit, ended })
+                    boot(config, events).map(|started| Core::new(started, exit, ended))
                 });
                 let is_up = core.is_ok();
                 let _ = ready.send(core);
@@ -143,7 +146,8 @@ fn boot(config: ValidConfig, events: Arc<Events>) -> Result<Started, Error> {
     let (routes_sender, routes) = watch::channel(Routes::default());
     let (lost_sender, lost) = mpsc::unbounded_channel();
     // The acquire callback is a user's: it may block its own thread, not this one.
-    let callbacks = config.settings.auth.as_ref().map(|_| Arbiter::try_new().map_err(no_thread));
+    let callbacks =
+        config.settings.credentials.as_ref().map(|_| Arbiter::try_new().map_err(no_thread));
     let callbacks = callbacks.transpose()?;
     let dispatcher = Arc::new(Dispatcher::new(Arc::new(config), events, routes, lost_sender));
     let own = Arc::clone(&dispatcher);
@@ -153,6 +157,17 @@ fn boot(config: ValidConfig, events: Arc<Events>) -> Result<Started, Error> {
 }
 
 impl Core {
+    fn new(started: Started, exit: Exit, ended: Shared<oneshot::Receiver<()>>) -> Self {
+        Self { started, exit, token_manager: OnceCell::new(), ended }
+    }
+
+    /// Has a token manager started, unless there is one.
+    pub(crate) async fn need_tokens(&self) -> Result<(), Error> {
+        let ask =
+            || async { self.started.supervisor.send(NeedTokens).await.map_err(|_| Error::gone())? };
+        self.token_manager.get_or_try_init(ask).await.copied()
+    }
+
     /// Shuts down in order and waits for the pool's threads.
     pub(crate) async fn shutdown(&self, drain: Duration) {
         let _ = self.started.supervisor.send(Shutdown { drain }).await;
@@ -172,6 +187,10 @@ impl Control for Started {
         &self.dispatcher
     }
 
+    fn tokens(&self) -> Option<&Arc<TokenSet>> {
+        None
+    }
+
     fn start_pager(
         &self,
         start: StartPager,
@@ -186,19 +205,5 @@ impl Connect for Started {
     fn connect(self: Arc<Self>) -> BoxFuture<'static, Result<Arc<dyn Control>, Error>> {
         let control: Arc<dyn Control> = self;
         Box::pin(async { Ok(control) })
-    }
-}
-
-impl Control for Arc<Core> {
-    fn dispatcher(&self) -> &Arc<Dispatcher> {
-        &self.started.dispatcher
-    }
-
-    fn start_pager(
-        &self,
-        start: StartPager,
-        own: bool,
-    ) -> BoxFuture<'static, Result<Lifeline, Error>> {
-        self.started.start_pager(start, own)
     }
 }

@@ -108,7 +108,7 @@ pub struct Resize(pub usize);
 #[rtype(result = "Result<(), Error>")]
 pub struct SetRate(pub Option<Decimal>);
 
-/// Has the token of a slot, counted from 0, renewed before it is used again. It does what
+/// Has the pool's own token of a slot, counted from 0, renewed before it is used again, as
 /// [`AwwPool::invalidate_token`](crate::AwwPool::invalidate_token) does.
 ///
 /// ```no_run

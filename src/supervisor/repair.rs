@@ -258,6 +258,10 @@ impl Handler<Resize> for Supervisor {
         }
         let leaving = self.crew.resize(workers);
         self.occupy_all(ctx);
+        let config = &self.dispatcher.config;
+        if config.settings.min_connections > 0 {
+            self.crew.share_out(|slot| config.kept_connections(slot, workers));
+        }
         // Once there are others to go to.
         for worker in leaving {
             self.move_waiting(worker);

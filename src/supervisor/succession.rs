@@ -8,6 +8,7 @@ use actix::prelude::*;
 use super::{
     actor::{Supervisor, TRY_AGAIN},
     control::{Role, RoleVacant},
+    host::no_thread,
     messages::SetRate,
     restart::Repair,
     threads::Place,
@@ -46,13 +47,33 @@ impl Supervisor {
             self.threads.abandon(arbiter, Place::TokenManager);
         }
         let may_start = self.threads.may_abandon(Place::TokenManager);
-        let Some(tokens) = &mut self.controls.tokens else { return };
+        let tokens = &mut self.controls.tokens;
         if hangs {
             tokens.suspend(may_start);
         }
         if may_start && std::mem::take(&mut tokens.is_suspended) {
             self.fill(Role::Tokens, ctx);
         }
+    }
+}
+
+/// Has a token manager started, unless the pool had one from the start: a handle has
+/// credentials of its own.
+#[derive(Message)]
+#[rtype(result = "Result<(), Error>")]
+pub(super) struct NeedTokens;
+
+impl Handler<NeedTokens> for Supervisor {
+    type Result = Result<(), Error>;
+
+    fn handle(&mut self, _: NeedTokens, _: &mut Self::Context) -> Self::Result {
+        if self.retired.is_some() {
+            return Err(Error::shutting_down());
+        }
+        if self.controls.lacks_tokens() {
+            self.controls.start_tokens(Arbiter::try_new().map_err(no_thread)?);
+        }
+        Ok(())
     }
 }
 

@@ -33,8 +33,8 @@ use crate::{
     rate_limit::{Hold, Pacer},
     retry::{Budget, Earnings},
     stats::{Ledger, Stats, StatsCollector},
-    token_manager::{Auth, Callback},
-    worker::WorkerParts,
+    token_manager::{Credentials, TokenSet},
+    worker::{TokenLines, WorkerParts},
 };
 
 const LIMIT: Duration = Duration::from_secs(10);
@@ -78,7 +78,7 @@ fn parts() -> (WorkerParts, mpsc::UnboundedReceiver<Lost>) {
         limiter: line().1,
         pacer: Arc::new(Pacer::new(None, false, Duration::ZERO, Arc::default(), now)),
         keys: None,
-        tokens: None,
+        tokens: TokenLines { manager: line().1, own: None },
         stats: stats(),
         hold: Arc::new(Hold::new(now)),
         budget: Arc::new(Mutex::new(Budget::new(Earnings::default(), now))),
@@ -116,7 +116,7 @@ async fn a_job_sent_to_a_dead_worker_comes_back() {
     let (_routes, receiver) = watch::channel(Routes::from([occupant.route]));
     let dispatcher = parts.dispatcher.with_routes(receiver);
     let lost = tokio::select! {
-        answer = dispatcher.call(Request::get("/")) => panic!("{answer:?}"),
+        answer = dispatcher.call(Request::get("/"), None) => panic!("{answer:?}"),
         lost = timeout(LIMIT, losses.recv()) => lost.expect("it is lost").unwrap(),
     };
     // The watch goes a moment before the mailbox.
@@ -131,7 +131,7 @@ async fn faults_06_when_the_supervisor_panics_every_waiter_gets_an_error_and_the
     let calls: Vec<_> = (0..200)
         .map(|_| {
             let core = Arc::clone(&core);
-            tokio::spawn(async move { core.started.dispatcher.call(Request::get("/")).await })
+            tokio::spawn(async move { core.started.dispatcher.call(Request::get("/"), None).await })
         })
         .collect();
     timeout(LIMIT, listener.accept()).await.expect("no call went out").unwrap();
@@ -140,7 +140,7 @@ async fn faults_06_when_the_supervisor_panics_every_waiter_gets_an_error_and_the
         let answer = timeout(LIMIT, call).await.expect("a call hangs").unwrap();
         assert_eq!(answer.unwrap_err().kind(), ErrorKind::ShuttingDown);
     }
-    let late = core.started.dispatcher.call(Request::get("/"));
+    let late = core.started.dispatcher.call(Request::get("/"), None);
     let late = timeout(LIMIT, late).await.expect("a late call hangs");
     assert_eq!(late.unwrap_err().kind(), ErrorKind::ShuttingDown);
     timeout(LIMIT, core.shutdown(Duration::ZERO)).await.expect("the threads do not end");
@@ -164,7 +164,7 @@ async fn a_call_whose_task_panics_is_reported_as_such() {
     let route = Arc::new(Route::new(1, Box::new(deliver)));
     let (_routes, receiver) = watch::channel(Routes::from([route]));
     let dispatcher = parts.dispatcher.with_routes(receiver);
-    let call = dispatcher.call(Request::get("/"));
+    let call = dispatcher.call(Request::get("/"), None);
     assert!(timeout(Duration::from_millis(50), call).await.is_err());
     assert_eq!(seen.load(Ordering::SeqCst), 1);
     assert!(losses.try_recv().is_ok_and(|lost| lost.loss == Loss::Panicked));
@@ -214,7 +214,7 @@ async fn kill(core: &host::Core, role: Role) {
 
 /// Makes calls at a time, and all of them are answered well.
 async fn calls(core: &host::Core, count: usize) {
-    let call = || core.started.dispatcher.call(Request::get("/"));
+    let call = || core.started.dispatcher.call(Request::get("/"), None);
     let answers = timeout(LIMIT, join_all((0..count).map(|_| call()))).await.expect("a call hangs");
     assert!(answers.iter().all(Result::is_ok), "{answers:?}");
 }
@@ -290,8 +290,9 @@ async fn when_the_token_manager_dies_those_who_wait_get_a_token_from_its_success
             }
         }
     };
-    let auth = Some(Auth::new(1, Callback(acquire), |request: Request, _: &str| request));
-    let core = start(PoolConfig { workers: 2, auth, ..PoolConfig::new(url) }).await;
+    let apply = |request: Request, _: &str| request;
+    let credentials = Some(Credentials::from_callback(1, acquire, apply));
+    let core = start(PoolConfig { workers: 2, credentials, ..PoolConfig::new(url) }).await;
     let killing = async {
         timeout(LIMIT, entered.recv()).await.expect("no acquire").unwrap();
         kill(&core, Role::Tokens).await;
@@ -303,4 +304,38 @@ async fn when_the_token_manager_dies_those_who_wait_get_a_token_from_its_success
     kill(&core, Role::Tokens).await;
     calls(&core, 10).await;
     assert_eq!(acquired.load(Ordering::SeqCst), 2);
+}
+
+#[tokio::test]
+async fn accept_65_sets_of_handles_outlive_the_token_manager() {
+    let url = obliging_server().await;
+    let core = start(PoolConfig { workers: 2, ..PoolConfig::new(url) }).await;
+    let acquired = Arc::new(AtomicUsize::new(0));
+    let set = || {
+        let acquired = Arc::clone(&acquired);
+        let acquire = move || {
+            acquired.fetch_add(1, Ordering::SeqCst);
+            std::future::ready(Ok::<_, std::io::Error>("token"))
+        };
+        let apply = |request: Request, _: &str| request;
+        let credentials = Credentials::from_callback(1, acquire, apply);
+        Arc::new(PoolConfig::new("").token_set(credentials, Instant::now()))
+    };
+    let sets = [set(), set()];
+    let call = async |set: &Arc<TokenSet>| {
+        let call = core.started.dispatcher.call(Request::get("/"), Some(Arc::clone(set)));
+        timeout(LIMIT, call).await.expect("a call hangs")
+    };
+    // There is none before somebody needs it.
+    assert_eq!(call(&sets[0]).await.unwrap_err().kind(), ErrorKind::Token);
+    core.need_tokens().await.unwrap();
+    for round in 1..=3 {
+        for set in &sets {
+            call(set).await.unwrap();
+            // The next call needs another token.
+            set.invalidate(0).unwrap();
+        }
+        assert_eq!(acquired.load(Ordering::SeqCst), 2 * round);
+        kill(&core, Role::Tokens).await;
+    }
 }

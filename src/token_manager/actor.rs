@@ -1,33 +1,34 @@
-//! The actor that runs the `acquire` callback: at most once at a time for each
-//! slot, with a time limit, and again in the background before a token expires.
-//! Which slot needs what is the ring's decision.
+//! The actor that runs the `acquire` callbacks of a pool's sets of tokens: at most once at a
+//! time for each slot, with a time limit, and again in the background before a token expires.
+//! Which slot needs what is the decision of the set's ring.
 
 use std::{
+    collections::HashMap,
     error::Error as StdError,
-    sync::Arc,
+    sync::{Arc, Weak},
     time::{Duration, Instant},
 };
 
 use actix::prelude::*;
-use tokio::sync::oneshot;
+use tokio::{sync::oneshot, task::AbortHandle};
 
 use super::{
-    Auth, Shelf, Token,
+    Token, TokenSet,
     ring::{Issued, Request, Ring},
 };
 use crate::{
     actors::{BEAT_EVERY, Line, Pulse},
     error::{Error, ErrorKind},
     events::{Event, Events},
-    rate_limit::Board,
     stats::{Happened, StatsCollector},
 };
 
-/// Asks for a token: any usable one, or one of `slot` that is newer than `stale`. The answer
-/// is `None` when the manager died with the question before it.
-#[derive(Clone, Copy, Message)]
+/// Asks for a token of `set`: any usable one, or one of `slot` that is newer than `stale`. The
+/// answer is `None` when the manager died with the question before it.
+#[derive(Clone, Message)]
 #[rtype(result = "Option<Result<Issued, Error>>")]
 pub(crate) struct Issue {
+    pub(crate) set: Arc<TokenSet>,
     pub(crate) slot: usize,
     pub(crate) stale: Option<u64>,
 }
@@ -36,12 +37,12 @@ type Waiters = Vec<oneshot::Sender<Result<Issued, Error>>>;
 
 /// Owns the tokens of an API.
 pub(crate) struct TokenManager {
-    auth: Auth,
-    ring: Ring,
-    board: Arc<Board>,
-    shelf: Arc<Shelf>,
+    /// By the number of the set: those of which a token was asked for, as long as somebody
+    /// has the set.
+    kept: HashMap<u64, Kept>,
+    /// No token of those before this manager has a higher generation.
+    generation: u64,
     acquire_timeout: Duration,
-    waiters: Vec<Waiters>,
     refresh_timer: Option<SpawnHandle>,
     stats: Line<StatsCollector>,
     events: Arc<Events>,
@@ -50,29 +51,55 @@ pub(crate) struct TokenManager {
     _watch: Box<dyn Send>,
 }
 
+/// What the manager keeps of a set, which does not keep the set itself.
+struct Kept {
+    set: Weak<TokenSet>,
+    ring: Ring,
+    waiters: Vec<Waiters>,
+    running: Vec<Option<Running>>,
+}
+
+/// The task of an acquire, which ends with this.
+struct Running(AbortHandle);
+
+impl Kept {
+    /// Nothing of `set` yet. Its first tokens follow `generation`.
+    fn new(set: &Arc<TokenSet>, generation: u64) -> Self {
+        let slots = set.credentials.slots;
+        // What the manager before this one waited for is not known any more.
+        (0..slots).for_each(|slot| set.board.recover(slot));
+        Self {
+            set: Arc::downgrade(set),
+            ring: Ring::after(slots, generation),
+            waiters: (0..slots).map(|_| Waiters::new()).collect(),
+            running: (0..slots).map(|_| None).collect(),
+        }
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
 impl TokenManager {
-    /// The manager with number `life`, from 1, among those of a pool: it knows nothing of the
-    /// tokens of those before it, and its own are newer than theirs.
-    #[allow(clippy::too_many_arguments, reason = "each is one thing that it is made of")]
+    /// The manager with number `life`, from 1, among those of a pool, which has the set `own`
+    /// itself. It knows nothing of the tokens of those before it, and its own are newer.
     pub(crate) fn new(
         life: u64,
-        auth: Auth,
-        board: Arc<Board>,
-        shelf: Arc<Shelf>,
+        own: Option<&Arc<TokenSet>>,
         acquire_timeout: Duration,
         stats: Line<StatsCollector>,
         events: Arc<Events>,
         pulse: Arc<Pulse>,
         watch: Box<dyn Send>,
     ) -> Self {
-        let slots = auth.slots;
+        let generation = life.saturating_sub(1) << 32;
         Self {
-            auth,
-            ring: Ring::after(slots, life.saturating_sub(1) << 32),
-            board,
-            shelf,
+            kept: own.into_iter().map(|set| (set.id, Kept::new(set, generation))).collect(),
+            generation,
             acquire_timeout,
-            waiters: (0..slots).map(|_| Waiters::new()).collect(),
             refresh_timer: None,
             stats,
             events,
@@ -81,13 +108,21 @@ impl TokenManager {
         }
     }
 
-    fn acquire(&mut self, slot: usize, ctx: &mut Context<Self>) {
-        let source = Arc::clone(&self.auth.source);
+    fn keep(&mut self, set: &Arc<TokenSet>) -> &mut Kept {
+        self.kept.entry(set.id).or_insert_with(|| Kept::new(set, self.generation))
+    }
+
+    fn acquire(&mut self, set: &TokenSet, slot: usize, ctx: &mut Context<Self>) {
+        let source = Arc::clone(&set.credentials.source);
         let limit = self.acquire_timeout;
-        let epoch = self.board.epoch(slot);
+        let (id, epoch) = (set.id, set.board.epoch(slot));
         // A task of its own: a source that panics ends this task and nothing else.
         let task =
             actix_rt::spawn(async move { tokio::time::timeout(limit, source.acquire(slot)).await });
+        let running = self.kept.get_mut(&id).and_then(|kept| kept.running.get_mut(slot));
+        if let Some(running) = running {
+            *running = Some(Running(task.abort_handle()));
+        }
         let settled = async move {
             match task.await {
                 Ok(Ok(Ok(token))) => Ok(token),
@@ -97,40 +132,43 @@ impl TokenManager {
             }
         };
         ctx.spawn(settled.into_actor(self).map(move |result, manager, ctx| {
-            manager.settle(slot, epoch, result, ctx);
+            manager.settle(id, slot, epoch, result, ctx);
         }));
     }
 
     fn settle(
         &mut self,
+        id: u64,
         slot: usize,
         epoch: u64,
         result: Result<Token, Error>,
         ctx: &mut Context<Self>,
     ) {
         let now = Instant::now();
+        let Some(kept) = self.kept.get_mut(&id) else { return };
+        let Some(set) = kept.set.upgrade() else { return };
         let answer = match result {
             Ok(token) => {
                 if let Some(stats) = self.stats.actor() {
                     stats.do_send(Happened::TokenAcquired);
                 }
                 self.events.emit(|| Event::TokenRefreshed { slot });
-                let issued = self.ring.acquired(slot, token, epoch, now);
-                self.shelf.put(issued.clone());
-                self.board.recover(slot);
+                let issued = kept.ring.acquired(slot, token, epoch, now);
+                set.shelf.put(issued.clone());
+                set.board.recover(slot);
                 Ok(issued)
             }
             Err(error) => {
-                let cooldown = self.ring.failed(slot, now, fastrand::f64());
-                if !self.ring.has_good(slot, now) {
-                    self.board.rest(slot, now + cooldown);
+                let cooldown = kept.ring.failed(slot, now, fastrand::f64());
+                if !kept.ring.has_good(slot, now) {
+                    set.board.rest(slot, now + cooldown);
                 }
                 tracing::warn!(slot, cooldown_ms = cooldown.as_millis() as u64, %error, "no token");
                 self.events.emit(|| Event::TokenRefreshFailed { slot, cooldown });
                 Err(error)
             }
         };
-        for waiter in self.waiters.get_mut(slot).map(std::mem::take).unwrap_or_default() {
+        for waiter in kept.waiters.get_mut(slot).map(std::mem::take).unwrap_or_default() {
             let _ = waiter.send(answer.clone());
         }
         self.arm_refresh(now, ctx);
@@ -140,16 +178,33 @@ impl TokenManager {
         if let Some(timer) = self.refresh_timer.take() {
             ctx.cancel_future(timer);
         }
-        let Some(at) = self.ring.next_refresh() else { return };
+        let next = self.kept.values().filter_map(|kept| kept.ring.next_refresh()).min();
+        let Some(at) = next else { return };
         let timer = ctx.run_later(at.saturating_duration_since(now), |manager, ctx| {
             manager.refresh_timer = None;
             let now = Instant::now();
-            for slot in manager.ring.due_for_refresh(now) {
-                manager.acquire(slot, ctx);
-            }
+            manager.refresh(now, ctx);
             manager.arm_refresh(now, ctx);
         });
         self.refresh_timer = Some(timer);
+    }
+
+    /// Renews what is due.
+    fn refresh(&mut self, now: Instant, ctx: &mut Context<Self>) {
+        let due = self.kept.values_mut().filter_map(|kept| {
+            let set = kept.set.upgrade()?;
+            Some((set, kept.ring.due_for_refresh(now)))
+        });
+        for (set, slots) in due.collect::<Vec<_>>() {
+            for slot in slots {
+                self.acquire(&set, slot, ctx);
+            }
+        }
+    }
+
+    /// Lets go of the sets that nobody has any more.
+    fn forget_gone(&mut self) {
+        self.kept.retain(|_, kept| kept.set.strong_count() > 0);
     }
 }
 
@@ -157,9 +212,10 @@ impl Actor for TokenManager {
     type Context = Context<Self>;
 
     fn started(&mut self, ctx: &mut Self::Context) {
-        // What the manager before this one waited for is not known any more.
-        (0..self.auth.slots).for_each(|slot| self.board.recover(slot));
-        ctx.run_interval(BEAT_EVERY, |manager, _| manager.pulse.beat(Instant::now()));
+        ctx.run_interval(BEAT_EVERY, |manager, _| {
+            manager.pulse.beat(Instant::now());
+            manager.forget_gone();
+        });
     }
 }
 
@@ -168,37 +224,38 @@ impl Handler<Issue> for TokenManager {
 
     fn handle(&mut self, message: Issue, ctx: &mut Self::Context) -> Self::Result {
         let now = Instant::now();
+        let Issue { set, slot: wanted, stale } = message;
         // A slot that was refused must be renewed itself; otherwise any usable one will do.
-        let slot = match message.stale {
+        let slot = match stale {
             Some(generation) => {
-                self.shelf.remove(message.slot, generation);
-                message.slot
+                set.shelf.remove(wanted, generation);
+                wanted
             }
-            None => self.ring.serving(message.slot, now),
+            None => self.keep(&set).ring.serving(wanted, now),
         };
-        if slot != message.slot {
-            if self.ring.revives(message.slot, now) {
-                self.acquire(message.slot, ctx);
+        if slot != wanted {
+            if self.keep(&set).ring.revives(wanted, now) {
+                self.acquire(&set, wanted, ctx);
             }
-            if self.ring.is_in_flight(message.slot)
+            if self.keep(&set).ring.is_in_flight(wanted)
                 && let Some(settled) = now.checked_add(self.acquire_timeout)
             {
                 // The others serve until it is known what comes of this one.
-                self.board.rest(message.slot, settled);
+                set.board.rest(wanted, settled);
             }
         }
-        match self.ring.request(slot, now, message.stale) {
+        match self.keep(&set).ring.request(slot, now, stale) {
             Request::Use(issued) => return Box::pin(async move { Some(Ok(issued)) }),
             Request::Cooling(wait) => {
                 let error =
                     failed("the last acquire failed and the slot cools down").with_wait(wait);
                 return Box::pin(async move { Some(Err(error)) });
             }
-            Request::Start => self.acquire(slot, ctx),
+            Request::Start => self.acquire(&set, slot, ctx),
             Request::Wait => {}
         }
         let (sender, issued) = oneshot::channel();
-        if let Some(waiters) = self.waiters.get_mut(slot) {
+        if let Some(waiters) = self.keep(&set).waiters.get_mut(slot) {
             waiters.push(sender);
         }
         Box::pin(async move { issued.await.ok() })
@@ -220,3 +277,39 @@ fn failed(what: &'static str) -> Error {
 
 #[cfg(test)]
 crate::actors::mortal!(TokenManager);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{actors::line, http::Request as Asked, token_manager::Credentials};
+
+    #[actix::test]
+    async fn accept_65_the_tokens_of_a_set_that_nobody_has_are_dropped() {
+        let pulse = Arc::new(Pulse::new(Instant::now()));
+        let (limit, stats) = (Duration::from_secs(10), line().1);
+        let manager =
+            TokenManager::new(1, None, limit, stats, Arc::default(), pulse, Box::new(())).start();
+        let set = |number: usize| {
+            let acquire = move || std::future::ready(Ok::<_, Error>(number.to_string()));
+            let apply = |asked: Asked, _: &str| asked;
+            let credentials = Credentials::from_callback(1, acquire, apply);
+            Arc::new(TokenSet::new(credentials, None, limit, Instant::now()))
+        };
+        let sets: Vec<_> = (0..10).map(set).collect();
+        let mut secrets = Vec::new();
+        for (number, set) in sets.iter().enumerate() {
+            let question = Issue { set: Arc::clone(set), slot: 0, stale: None };
+            let issued = manager.send(question).await.unwrap().unwrap().unwrap();
+            assert_eq!(issued.expose(), number.to_string());
+            secrets.push(Arc::downgrade(&issued.secret));
+        }
+        let kept = sets.into_iter().next();
+        let gone = async {
+            while secrets[1..].iter().any(|secret| secret.strong_count() > 0) {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        };
+        tokio::time::timeout(limit, gone).await.expect("they are kept");
+        assert!(secrets[0].strong_count() > 0 && kept.is_some());
+    }
+}

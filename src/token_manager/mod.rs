@@ -1,18 +1,19 @@
 //! Tokens: where they come from, which one serves a call, and the actor that keeps them fresh.
 //!
-//! `token` is what sources hand out and `auth` what a pool is given, `ring` decides when a slot
-//! is renewed, `actor` runs the source, and workers find what it got on the `shelf`. Which
-//! token serves is decided in `rate_limit`.
+//! `token` is what sources hand out and `credentials` what a pool or a handle is given; a `set`
+//! is what becomes of that: `ring` decides when a slot of it is renewed, `actor` runs its
+//! source, and workers find what that got on its `shelf`. Which token serves is decided in
+//! `rate_limit`.
 
 pub(crate) mod actor;
-mod auth;
+mod credentials;
 mod ring;
+mod set;
 mod shelf;
 mod token;
 
 pub(crate) use actor::{Issue, TokenManager};
-pub use auth::TokenSource;
-pub(crate) use auth::{Auth, Callback};
+pub use credentials::{Credentials, TokenSource};
 pub(crate) use ring::Issued;
-pub(crate) use shelf::Shelf;
+pub(crate) use set::{TokenSet, no_token};
 pub use token::Token;

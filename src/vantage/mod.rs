@@ -20,8 +20,10 @@ use std::{
 };
 
 use crate::{
+    error::Error,
     pager::{Envelope, Paging},
     pool::AwwPool,
+    token_manager::Credentials,
 };
 use settings::Settings;
 
@@ -169,8 +171,8 @@ impl PoolApi {
         self.with(|settings| settings.wrapped_by_table_name = true)
     }
 
-    /// How many pages of a list or stream may be under way or wait to be
-    /// consumed; at least 1, by default 3.
+    /// How many pages of a list or stream may be under way or in memory, as for
+    /// [`PaginatedStream::prefetch`](crate::PaginatedStream::prefetch); at least 1, by default 3.
     #[must_use]
     pub fn prefetch(self, pages: usize) -> Self {
         self.with(|settings| settings.prefetch = pages.max(1))
@@ -215,6 +217,16 @@ impl PoolApi {
         self.with(|settings| {
             settings.tables.insert(name.into(), table);
         })
+    }
+
+    /// The same API with credentials of its own, as for a tenant, over the same pool: see
+    /// [`AwwPool::with_credentials`]. Tables made with it, what they are related to, and all
+    /// that is read and written by them use its tokens.
+    ///
+    /// # Errors
+    /// As [`AwwPool::with_credentials`].
+    pub fn with_credentials(&self, credentials: Credentials) -> Result<Self, Error> {
+        Ok(Self { pool: self.pool.with_credentials(credentials)?, ..self.clone() })
     }
 
     /// How many rows were left out because their id was on an earlier page of

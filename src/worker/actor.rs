@@ -31,6 +31,11 @@ pub(crate) struct Flush;
 #[rtype(result = "Result<(), Error>")]
 pub(crate) struct Fill;
 
+/// How many connections this worker is to keep open from here on.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub(crate) struct Keep(pub(crate) usize);
+
 /// One worker. It lives on an Arbiter of its own.
 pub(crate) struct Worker {
     kit: Rc<Kit>,
@@ -83,5 +88,13 @@ impl Handler<Fill> for Worker {
 
     fn handle(&mut self, _: Fill, _: &mut Self::Context) -> Self::Result {
         Box::pin(self.kit.client.fill())
+    }
+}
+
+impl Handler<Keep> for Worker {
+    type Result = ();
+
+    fn handle(&mut self, Keep(connections): Keep, _: &mut Self::Context) {
+        self.kit.client.keep(connections);
     }
 }

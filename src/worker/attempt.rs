@@ -6,7 +6,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use http::StatusCode;
 
-use super::{kit::Kit, tokens::Tokens};
+use super::kit::Kit;
 use crate::{
     dispatch::{Call, Passage},
     error::Error,
@@ -92,7 +92,7 @@ impl<'a> Running<'a> {
         self.count(|counters| counters.limits_read(reading.malformed));
         // The quota of one token among several says nothing about the API, and a refusal that
         // holds the token leaves the others as they are. One that holds none is the API's.
-        let is_of_one = self.kit.tokens.as_ref().is_some_and(Tokens::are_several);
+        let is_of_one = self.kit.tokens.of(self.call).is_some_and(|tokens| tokens.are_several());
         let is_refusal =
             response.is_some_and(|response| response.status() == StatusCode::TOO_MANY_REQUESTS);
         let holds = |response: &Response| {

@@ -117,8 +117,7 @@ impl<'a> Attempts<'a> {
     ) -> Result<Option<Passage<'a>>, Error> {
         let Self { kit, call, slot, .. } = self;
         let circuit = kit.dispatcher.circuit();
-        // No token goes to another API.
-        let tokens = kit.tokens.as_ref().filter(|_| call.request.other_base().is_none());
+        let tokens = kit.tokens_for(call);
         let limit_of_key = limit_of_key(kit.keys.as_deref(), call);
         let mut place = None;
         loop {
@@ -199,7 +198,7 @@ impl<'a> Attempts<'a> {
             }
         };
         *latest = Some(attempt);
-        if let (Some(tokens), Some(token), Ok(response)) = (&kit.tokens, token, &outcome)
+        if let (Some(tokens), Some(token), Ok(response)) = (kit.tokens_for(call), token, &outcome)
             && let Some(wait) = tokens.heed(token, response)
         {
             kit.events().emit(|| Event::TokenHeld { slot: token.slot, wait });
@@ -209,7 +208,7 @@ impl<'a> Attempts<'a> {
 
     /// Gets another token after a 401; without tokens to renew the 401 is final.
     async fn renew(&mut self, token: &mut Option<Issued>, response: Response) -> Next {
-        let (Some(tokens), Some(refused)) = (&self.kit.tokens, token.as_ref()) else {
+        let (Some(tokens), Some(refused)) = (self.kit.tokens_for(self.call), token.as_ref()) else {
             return Next::Fail(Error::status_of(response));
         };
         let renewed = match self.slot.go_on_to(Stage::Waiting) {
@@ -261,8 +260,7 @@ impl<'a> Attempts<'a> {
             .filter(|response| matches!(response.status().as_u16(), 429 | 503))
             .and_then(|response| retry_after(response.headers(), SystemTime::now()));
         let is_refused = error.status() == Some(StatusCode::TOO_MANY_REQUESTS);
-        let tokens = kit.tokens.as_ref().filter(|_| self.call.request.other_base().is_none());
-        let retry_after = match tokens {
+        let retry_after = match kit.tokens_for(self.call) {
             // A 429 is about the token, which is held; others may go on.
             Some(tokens) if is_refused && tokens.are_several() => {
                 tokens.wait(now, retry_after, kit.policy.max_retry_after)

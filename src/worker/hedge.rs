@@ -10,7 +10,7 @@ use std::{
 use futures::future::{Either, select};
 use http::Method;
 
-use super::{attempt::asks_to_wait, gates::limit_of_key, kit::Kit, tokens::Tokens};
+use super::{attempt::asks_to_wait, gates::limit_of_key, kit::Kit, tokens::TokensOf};
 use crate::{
     dispatch::{Call, Passage},
     error::Error,
@@ -78,10 +78,10 @@ pub(super) fn second<'a>(
 ) -> Option<(Permit, Option<Passage<'a>>)> {
     let now = Instant::now();
     let mut hedging = kit.hedging.borrow_mut();
-    let holds = |(tokens, token): (&Tokens, &Issued)| tokens.is_held(token, now);
+    let holds = |(tokens, token): (TokensOf<'_>, &Issued)| tokens.is_held(token, now);
     if !hedging.budget.covers_one()
         || kit.hold.remaining(now).is_some()
-        || kit.tokens.as_ref().zip(token).is_some_and(holds)
+        || kit.tokens_for(call).zip(token).is_some_and(holds)
     {
         return None;
     }

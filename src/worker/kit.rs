@@ -16,7 +16,7 @@ use super::{
     elsewhere::Elsewhere,
     gates::Throttle,
     hedge::Hedging,
-    tokens::{TokenLines, Tokens},
+    tokens::{TokenLines, Tokens, TokensOf},
 };
 use crate::{
     actors::Line,
@@ -38,7 +38,7 @@ pub(crate) struct Parts {
     pub(crate) limiter: Line<Limiter>,
     pub(crate) pacer: Arc<Pacer>,
     pub(crate) keys: Option<Arc<KeyedRateLimiter<Arc<str>>>>,
-    pub(crate) tokens: Option<TokenLines>,
+    pub(crate) tokens: TokenLines,
     pub(crate) stats: Line<StatsCollector>,
     pub(crate) hold: Arc<Hold>,
     pub(crate) budget: Arc<Mutex<Budget>>,
@@ -55,7 +55,7 @@ pub(super) struct Kit {
     pub(super) throttle: Throttle,
     pub(super) pacer: Arc<Pacer>,
     pub(super) keys: Option<Arc<KeyedRateLimiter<Arc<str>>>>,
-    pub(super) tokens: Option<Tokens>,
+    pub(super) tokens: Tokens,
     pub(super) hold: Arc<Hold>,
     pub(super) policy: retry::Policy,
     budget: Arc<Mutex<Budget>>,
@@ -69,9 +69,10 @@ impl Kit {
     pub(super) fn new(slot: usize, parts: Parts) -> Self {
         let config = Arc::clone(&parts.dispatcher.config);
         let gauge = parts.dispatcher.tally().connections();
+        let kept = config.kept_connections(slot, parts.dispatcher.workers());
         Self {
             worker: slot,
-            client: Client::new(&config.transport(slot, gauge)),
+            client: Client::new(&config.transport(kept, gauge)),
             elsewhere: Elsewhere::default(),
             throttle: Throttle::new(
                 parts.limiter,
@@ -81,7 +82,7 @@ impl Kit {
             ),
             pacer: parts.pacer,
             keys: parts.keys,
-            tokens: parts.tokens.map(Tokens::new),
+            tokens: Tokens::new(parts.tokens),
             policy: config.retry_policy(),
             config,
             dispatcher: parts.dispatcher,
@@ -123,6 +124,11 @@ impl Kit {
         self.elsewhere.client(base, &self.config, &self.dispatcher).map(Some)
     }
 
+    /// The tokens that may go out with `call`: none goes to another API.
+    pub(super) fn tokens_for<'a>(&'a self, call: &'a Call) -> Option<TokensOf<'a>> {
+        self.tokens.of(call).filter(|_| call.request.other_base().is_none())
+    }
+
     /// The request as it goes out with `token`, and where it goes.
     pub(super) fn prepare<'a>(
         &self,
@@ -130,9 +136,7 @@ impl Kit {
         url: &'a Uri,
         token: Option<&Issued>,
     ) -> Result<(Cow<'a, Request>, Cow<'a, Uri>), Error> {
-        let auth = self.config.settings.auth.as_ref();
-        let auth = auth.filter(|_| call.request.other_base().is_none());
-        let (Some(token), Some(auth)) = (token, auth) else {
+        let (Some(token), Some(tokens)) = (token, self.tokens_for(call)) else {
             return Ok((Cow::Borrowed(&call.request), Cow::Borrowed(url)));
         };
         let mut request = call.request.clone();
@@ -141,7 +145,7 @@ impl Kit {
             request.set_target(url.to_string());
         }
         let target = request.target().to_owned();
-        let apply = || (auth.apply)(request, token.expose());
+        let apply = || tokens.apply(request, token);
         let mut request = std::panic::catch_unwind(AssertUnwindSafe(apply))
             .map_err(|_| Error::new(ErrorKind::Callback, "the apply callback panicked"))??;
         for value in request.headers_mut().values_mut() {

@@ -11,6 +11,6 @@ mod hedge;
 mod kit;
 mod tokens;
 
-pub(crate) use actor::{Fill, Flush, Run, Worker};
+pub(crate) use actor::{Fill, Flush, Keep, Run, Worker};
 pub(crate) use kit::Parts as WorkerParts;
 pub(crate) use tokens::TokenLines;

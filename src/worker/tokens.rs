@@ -14,39 +14,67 @@ use crate::{
     actors::{Line, Unanswered},
     dispatch::Call,
     error::{Error, ErrorKind},
-    http::Response,
-    rate_limit::{Board, quota, retry_after},
+    http::{Request, Response},
+    rate_limit::{quota, retry_after},
     stats::WaitCause,
-    token_manager::{Issue, Issued, Shelf, TokenManager},
+    token_manager::{Issue, Issued, TokenManager, TokenSet},
 };
 
-/// What the workers and the token manager have in common.
+/// What a worker needs for tokens.
 #[derive(Clone)]
 pub(crate) struct TokenLines {
     pub(crate) manager: Line<TokenManager>,
-    pub(crate) board: Arc<Board>,
-    pub(crate) shelf: Arc<Shelf>,
+    /// Those of the pool, if it has any.
+    pub(crate) own: Option<Arc<TokenSet>>,
 }
 
-/// The tokens a worker knows of, so that it asks the manager only for what is
-/// missing, stale or refused.
+/// The tokens of a worker's calls.
 pub(super) struct Tokens {
-    manager: Line<TokenManager>,
-    board: Arc<Board>,
-    shelf: Arc<Shelf>,
-    known: RefCell<Vec<Option<Issued>>>,
+    lines: TokenLines,
+    /// The pool's tokens that this worker knows of.
+    known: Known,
+}
+
+type Known = RefCell<Vec<Option<Issued>>>;
+
+/// The tokens of one call: those of its handle if that has its own, else those of the pool.
+/// There is no way from here to others.
+#[derive(Clone, Copy)]
+pub(super) struct TokensOf<'a> {
+    manager: &'a Line<TokenManager>,
+    set: &'a Arc<TokenSet>,
+    /// `None` for those of a handle, which are looked up on the shelf each time, so that
+    /// no worker keeps them.
+    known: Option<&'a Known>,
 }
 
 impl Tokens {
-    pub(super) fn new(TokenLines { manager, board, shelf }: TokenLines) -> Self {
-        let known = RefCell::new(vec![None; board.slots()]);
-        Self { manager, board, shelf, known }
+    pub(super) fn new(lines: TokenLines) -> Self {
+        let slots = lines.own.as_ref().map_or(0, |own| own.board.slots());
+        Self { lines, known: RefCell::new(vec![None; slots]) }
+    }
+
+    /// The tokens of `call`, if it has any.
+    pub(super) fn of<'a>(&'a self, call: &'a Call) -> Option<TokensOf<'a>> {
+        let TokenLines { manager, own } = &self.lines;
+        match (&call.tokens, own) {
+            (Some(set), _) => Some(TokensOf { manager, set, known: None }),
+            (None, Some(set)) => Some(TokensOf { manager, set, known: Some(&self.known) }),
+            (None, None) => None,
+        }
+    }
+}
+
+impl TokensOf<'_> {
+    /// Puts `token` into a request.
+    pub(super) fn apply(&self, request: Request, token: &Issued) -> Result<Request, Error> {
+        (self.set.credentials.apply)(request, token.expose())
     }
 
     /// The next token in turn. While the API holds all of them it waits for the first.
     pub(super) async fn next(&self, call: &Call, slot: &mut Slot<'_>) -> Result<Issued, Error> {
         loop {
-            let index = match self.board.next(Instant::now()) {
+            let index = match self.set.board.next(Instant::now()) {
                 Ok(index) => index,
                 Err(wait) => {
                     slot.release();
@@ -57,7 +85,7 @@ impl Tokens {
             if let Some(token) = self.known(index) {
                 return Ok(token);
             }
-            let token = self.ask(call, slot, Issue { slot: index, stale: None }).await?;
+            let token = self.ask(call, slot, index, None).await?;
             if !self.is_held(&token, Instant::now()) {
                 return Ok(token);
             }
@@ -74,20 +102,20 @@ impl Tokens {
     ) -> Result<Option<Issued>, Error> {
         let known = self.known(index);
         if known.is_none() {
-            self.board.put_back(index);
-            self.ask(call, slot, Issue { slot: index, stale: None }).await?;
+            self.set.board.put_back(index);
+            self.ask(call, slot, index, None).await?;
         }
         Ok(known)
     }
 
     /// Whether the API came to hold a token.
     pub(super) fn is_held(&self, token: &Issued, now: Instant) -> bool {
-        self.board.is_held(token.slot, now)
+        self.set.board.is_held(token.slot, now)
     }
 
     /// Whether the limiter chooses the token, since each has a limit.
     pub(super) fn are_limited(&self) -> bool {
-        self.board.is_limited()
+        self.set.board.is_limited()
     }
 
     /// A token in place of one that the API refused.
@@ -97,8 +125,7 @@ impl Tokens {
         slot: &mut Slot<'_>,
         refused: &Issued,
     ) -> Result<Issued, Error> {
-        let stale = Issue { slot: refused.slot, stale: Some(refused.generation) };
-        self.ask(call, slot, stale).await
+        self.ask(call, slot, refused.slot, Some(refused.generation)).await
     }
 
     /// Takes in what an answer to `token` says about the use of it, where there are others to
@@ -113,14 +140,14 @@ impl Tokens {
             .flatten();
         let told = quota(response.headers(), wall).quota;
         // What the server asks for in so many words goes before what it tells of quotas.
-        let used_up = told.and_then(|quota| self.board.observe(token.slot, quota, now));
-        let held = asked.and_then(|wait| self.board.hold(token.slot, wait, now));
+        let used_up = told.and_then(|quota| self.set.board.observe(token.slot, quota, now));
+        let held = asked.and_then(|wait| self.set.board.hold(token.slot, wait, now));
         held.or(used_up)
     }
 
-    /// Whether another token may go on when the API refuses one.
+    /// Whether others may go on when the API refuses one: other tokens, or other credentials.
     pub(super) fn are_several(&self) -> bool {
-        self.board.slots() > 1
+        self.known.is_none() || self.set.board.slots() > 1
     }
 
     /// How long all tokens are held, if they are, after one was refused with the wait `asked`.
@@ -132,28 +159,33 @@ impl Tokens {
         asked: Option<Duration>,
         longest: Duration,
     ) -> Option<Duration> {
-        let wait = self.board.wait(None, now);
+        let wait = self.set.board.wait(None, now);
         // The hold began a moment ago.
         let is_cut = wait + Duration::from_secs(1) > longest;
         let asked = asked.filter(|asked| *asked > longest && is_cut);
-        (!wait.is_zero()).then(|| asked.unwrap_or(wait))
+        // The only token is held even where its hold is cut to nothing.
+        let is_held = !wait.is_zero() || asked.is_some() && self.set.board.slots() == 1;
+        is_held.then(|| asked.unwrap_or(wait))
     }
 
     /// The token of a slot, if it is at hand and may still be used.
     fn known(&self, index: usize) -> Option<Issued> {
         let now = Instant::now();
-        let may_use =
-            |token: &Issued| token.is_good(now) && self.board.stands_by(token.slot, token.epoch);
-        let known = self.known.borrow().get(index).cloned().flatten();
+        let may_use = |token: &Issued| {
+            token.is_good(now) && self.set.board.stands_by(token.slot, token.epoch)
+        };
+        let known = self.known.and_then(|known| known.borrow().get(index).cloned().flatten());
         known.filter(may_use).or_else(|| {
-            let token = self.shelf.get(index).filter(may_use)?;
+            let token = self.set.shelf.get(index).filter(may_use)?;
             self.learn(&token);
             Some(token)
         })
     }
 
     fn learn(&self, token: &Issued) {
-        if let Some(known) = self.known.borrow_mut().get_mut(token.slot) {
+        if let Some(known) = self.known
+            && let Some(known) = known.borrow_mut().get_mut(token.slot)
+        {
             *known = Some(token.clone());
         }
     }
@@ -162,15 +194,16 @@ impl Tokens {
         &self,
         call: &Call,
         slot: &mut Slot<'_>,
-        mut question: Issue,
+        mut index: usize,
+        mut stale: Option<u64>,
     ) -> Result<Issued, Error> {
         slot.release();
         let _waiting = slot.waiting(WaitCause::Token);
         loop {
-            let issued = within_deadline(call, self.issue(question)).await??;
+            let issued = within_deadline(call, self.issue(index, stale)).await??;
             // It may have been declared void since its acquire began.
-            if !self.board.stands_by(issued.slot, issued.epoch) {
-                question = Issue { slot: issued.slot, stale: Some(issued.generation) };
+            if !self.set.board.stands_by(issued.slot, issued.epoch) {
+                (index, stale) = (issued.slot, Some(issued.generation));
                 continue;
             }
             self.learn(&issued);
@@ -180,10 +213,11 @@ impl Tokens {
 
     /// Asks the manager, and the one after it if it dies with the question. Who asked two
     /// that died may be the one who kills them.
-    async fn issue(&self, question: Issue) -> Result<Issued, Error> {
+    async fn issue(&self, slot: usize, stale: Option<u64>) -> Result<Issued, Error> {
         let failed = |what| Err(Error::new(ErrorKind::Token, what));
         let mut deaths = 0;
         while deaths < 2 {
+            let question = Issue { set: Arc::clone(self.set), slot, stale };
             match self.manager.send(question).await {
                 Ok(Some(answer)) => return answer,
                 // It is dead, and the next question waits for its successor.

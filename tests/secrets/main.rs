@@ -14,8 +14,8 @@ use printed::Printed;
 use serde::Deserialize;
 use support::{raw_server::RawServer, soon};
 use vantage_api_pool::{
-    ApiCondition, AwwPool, Error, ErrorKind, PaginatedStream, PoolApi, PoolBuilder, Request, Token,
-    messages::Fetch,
+    ApiCondition, AwwPool, Credentials, Error, ErrorKind, PaginatedStream, PoolApi, PoolBuilder,
+    Request, Token, messages::Fetch,
 };
 use vantage_dataset::prelude::ReadableValueSet;
 use vantage_table::table::Table;
@@ -109,9 +109,11 @@ fn apply(request: Request, token: &str) -> Request {
     request.query(&[("key", token)]).unwrap()
 }
 
+async fn acquire() -> Result<Token, Error> {
+    Ok(Token::new(CANARY).expires_in(Duration::from_secs(3_600)))
+}
+
 fn builder(url: String) -> PoolBuilder {
-    let acquire =
-        || async { Ok::<_, Error>(Token::new(CANARY).expires_in(Duration::from_secs(3_600))) };
     AwwPool::builder(url)
         .workers(1)
         .default_header("x-default", CANARY)
@@ -270,6 +272,14 @@ async fn faults_41_no_secret_is_in_any_error_debug_statistic_trace_or_panic() {
     printed.error(&soon("a message", asked).await.unwrap().unwrap_err());
 
     bad_answers(&printed, &pool).await;
+    let credentials = Credentials::from_callback(1, acquire, apply);
+    printed.debug(&credentials);
+    let tenant = pool.with_credentials(credentials).unwrap();
+    printed.debug(&tenant);
+    for path in ["/failing", "/refused", "/moved"] {
+        let answer = soon(path, tenant.get(format!("{path}?own={CANARY}"))).await;
+        printed.error(&answer.unwrap_err());
+    }
     bad_requests(&printed, &pool).await;
     bad_pools(&printed, &api).await;
     let unwilling = PaginatedStream::get(&pool, "/same").items_as::<Unwilling>();

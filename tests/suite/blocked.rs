@@ -15,7 +15,7 @@ use crate::support::{hostile::Hostile, raw_server::RawServer, soon};
 use futures::{StreamExt, future::join_all};
 use vantage_api_pool::{
     AwwPool, Delivery, Error, ErrorKind, Event, Outcome, PaginatedStream, PoolBuilder, Request,
-    Response, Stats,
+    Response, Stats, Supervisor,
 };
 
 const OK: &[u8] = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok";
@@ -138,6 +138,39 @@ async fn faults_05_while_a_worker_is_blocked_calls_go_elsewhere_and_its_own_ends
     soon("answers", join_all((0..60).map(|_| pool.get("/rows")))).await;
     let since = stats(&pool).await.difference(&before);
     assert!(since.workers.iter().all(|worker| worker.calls_ok > 0), "{since:?}");
+}
+
+/// Has the supervisor that gets it panic. No message of the crate does.
+#[derive(actix::Message)]
+#[rtype(result = "()")]
+struct Die;
+
+impl actix::Handler<Die> for Supervisor {
+    type Result = ();
+
+    fn handle(&mut self, _: Die, _: &mut Self::Context) {
+        panic!("the death of a supervisor");
+    }
+}
+
+#[tokio::test]
+async fn faults_06_a_supervisor_that_dies_answers_all_who_wait_for_a_worker_that_is_blocked() {
+    let api = Hostile::new(10).start();
+    let (pool, barrier) = blocking(api.url());
+    let pool = pool.workers(1).connections_per_worker(1).build().unwrap();
+    let mut calls = vec![ask(&pool, marked())];
+    barrier.0.holds(1).await;
+    calls.extend((0..20).map(|_| ask(&pool, Request::get("/rows"))));
+    until("all are accepted", async || stats(&pool).await.calls_open == 21).await;
+    let supervisor = pool.supervisor().await.unwrap();
+    soon("the death", supervisor.send(Die)).await.unwrap_err();
+    // The worker is still blocked, so no end of its calls there answers them.
+    for call in calls {
+        assert_eq!(answer(call).await.unwrap_err().kind(), ErrorKind::ShuttingDown);
+    }
+    let late = soon("an answer", pool.get("/rows")).await.unwrap_err();
+    assert_eq!(late.kind(), ErrorKind::ShuttingDown);
+    assert_eq!(api.log(|log| log.seen.len()), 0);
 }
 
 #[tokio::test]

@@ -5,7 +5,7 @@ use std::{
     error::Error as _,
     sync::{
         Arc,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicUsize, Ordering},
     },
     time::{Duration, Instant},
 };
@@ -17,7 +17,7 @@ use crate::support::{
     soon,
 };
 use futures::future::join_all;
-use tokio::sync::{Barrier, Notify};
+use tokio::sync::{Barrier, Notify, Semaphore};
 use vantage_api_pool::{AwwPool, Delivery, Error, ErrorKind, PoolBuilder, Request, Response};
 
 const OK: &[u8] = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok";
@@ -178,6 +178,74 @@ async fn min_connections_are_open_before_the_first_call() {
     let stats = soon("statistics", pool.stats()).await.unwrap();
     assert_eq!((stats.connections_opened, stats.connections_open), (5, 5), "{stats}");
     assert_eq!(server.seen().connections, 5);
+}
+
+#[tokio::test]
+async fn calls_that_come_while_the_minimum_is_opened_open_no_connection_beyond_the_maximum() {
+    let api = RawServer::start(answer_all);
+    let is_up = Arc::new(Semaphore::new(0));
+    let (up, address) = (Arc::clone(&is_up), api.address());
+    // A proxy, since it can let a connection wait.
+    let proxy = RawServer::start(move |mut peer| {
+        let up = Arc::clone(&up);
+        async move {
+            peer.head().await;
+            let _ = up.acquire().await;
+            peer.write(b"HTTP/1.1 200 OK\r\n\r\n").await;
+            peer.tunnel(address).await;
+        }
+    });
+    let pool = AwwPool::builder("http://api.invalid").workers(1).connections_per_worker(4);
+    let pool = pool.min_connections(4).proxy(proxy.url()).build().unwrap();
+    soon("the start", pool.stats()).await.unwrap();
+    proxy.wait_for(|seen| seen.heads.len() == 4).await;
+    let calls = tokio::spawn({
+        let pool = pool.clone();
+        async move { burst(&pool, 8).await }
+    });
+    // Far longer than it takes for the calls to come to where they open connections.
+    tokio::time::sleep(millis(200)).await;
+    assert_eq!(proxy.seen().connections, 4);
+    is_up.close();
+    soon("the calls", calls).await.unwrap();
+    assert_eq!((proxy.seen().connections, api.seen().heads.len()), (4, 8));
+}
+
+#[tokio::test]
+async fn the_first_calls_and_the_minimum_never_open_more_than_the_maximum() {
+    for _ in 0..20 {
+        let (current, most) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
+        let seen = Arc::clone(&most);
+        let server = RawServer::start(move |peer| {
+            most.fetch_max(current.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
+            let current = Arc::clone(&current);
+            async move {
+                answer_all(peer).await;
+                current.fetch_sub(1, Ordering::SeqCst);
+            }
+        });
+        let pool = pool_of(&server).connections_per_worker(6).min_connections(6).build().unwrap();
+        burst(&pool, 30).await;
+        soon("the warm-up", pool.warm_up()).await.unwrap();
+        assert_eq!((seen.load(Ordering::SeqCst), open(&pool).await), (6, 6));
+    }
+}
+
+#[tokio::test]
+async fn a_call_that_waits_for_a_connection_of_the_minimum_hears_why_none_opens() {
+    let proxy = RawServer::start(|mut peer| async move {
+        peer.head().await;
+        peer.pause(millis(100)).await;
+        peer.write(b"HTTP/1.1 503 Not yet\r\n\r\n").await;
+        peer.closed().await;
+    });
+    let pool = AwwPool::builder("http://api.invalid").workers(1).connections_per_worker(2);
+    let pool = pool.min_connections(2).max_attempts(1).proxy(proxy.url()).build().unwrap();
+    soon("the start", pool.stats()).await.unwrap();
+    proxy.wait_for(|seen| seen.heads.len() == 2).await;
+    for error in join_all([get(&pool), get(&pool)]).await {
+        assert_eq!(error.unwrap_err().kind(), ErrorKind::Connect);
+    }
 }
 
 #[tokio::test]

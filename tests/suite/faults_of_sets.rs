@@ -163,7 +163,7 @@ async fn faults_30_the_permits_of_a_dropped_stream_serve_other_calls_at_once() {
     let api = Hostile::new(95).closed().start();
     api.open(1);
     let pool = AwwPool::builder(api.url()).workers(1).connections_per_worker(4).build().unwrap();
-    let mut stream = PaginatedStream::get(&pool, "/rows").prefetch(4);
+    let mut stream = PaginatedStream::get(&pool, "/rows").prefetch(5);
     soon("the first row", stream.next()).await.unwrap().unwrap();
     api.wait_for("pages under way", |log| log.in_flight == 4).await;
     drop(stream);

@@ -11,6 +11,7 @@ mod blocked;
 mod breaker;
 mod cancellation;
 mod connections;
+mod credentials;
 mod dampener;
 mod demo;
 mod enforcer;

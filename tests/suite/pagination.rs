@@ -9,7 +9,9 @@ use crate::support::{
 use futures::StreamExt;
 use serde::Deserialize;
 use serde_json::{Value, json};
-use vantage_api_pool::{AwwPool, Envelope, Error, ErrorKind, PaginatedStream, Paging};
+use vantage_api_pool::{
+    AwwPool, Envelope, Error, ErrorKind, PaginatedStream, Paging, UndecodedPage,
+};
 
 fn pool(api: &HostileServer) -> AwwPool {
     AwwPool::builder(api.url()).backoff_base(Duration::from_millis(1)).build().unwrap()
@@ -211,14 +213,14 @@ async fn faults_31_a_consumer_that_stops_reading_stops_the_requests() {
     let mut stream = PaginatedStream::get(pool(&api), "/rows").prefetch(3);
     let first = soon("the first item", stream.next()).await.unwrap().unwrap();
     assert_eq!(first, api.rows()[0]);
-    // The first page is in hand and three wait.
-    api.wait_for("the window is full", |log| log.pages().len() == 4 && log.in_flight == 0).await;
+    // The first page is in hand and two wait.
+    api.wait_for("the window is full", |log| log.pages().len() == 3 && log.in_flight == 0).await;
     for _ in 1..10 {
         stream.next().await.unwrap().unwrap();
     }
-    assert_eq!(api.log(|log| log.pages().len()), 4, "the window was exceeded");
+    assert_eq!(api.log(|log| log.pages().len()), 3, "the window was exceeded");
     soon("the first item of the second page", stream.next()).await.unwrap().unwrap();
-    api.wait_for("one more page", |log| log.pages().len() == 5 && log.in_flight == 0).await;
+    api.wait_for("one more page", |log| log.pages().len() == 4 && log.in_flight == 0).await;
 }
 
 #[tokio::test]
@@ -243,13 +245,89 @@ async fn faults_30_dropping_a_stream_cancels_its_pages_and_asks_for_no_more() {
     api.open(1);
     let mut stream = PaginatedStream::get(pool(&api), "/rows").prefetch(4);
     soon("the first row", stream.next()).await.unwrap().unwrap();
-    api.wait_for("pages under way", |log| log.in_flight == 4).await;
+    api.wait_for("pages under way", |log| log.in_flight == 3).await;
     let dropped = std::time::Instant::now();
     drop(stream);
-    api.wait_for("aborted pages", |log| log.aborted == 4).await;
+    api.wait_for("aborted pages", |log| log.aborted == 3).await;
     assert!(dropped.elapsed() < Duration::from_millis(500), "{:?}", dropped.elapsed());
     api.open_all();
-    assert_eq!(api.log(|log| log.pages().len()), 5);
+    assert_eq!(api.log(|log| log.pages().len()), 4);
+}
+
+#[tokio::test]
+async fn with_a_prefetch_of_one_the_next_page_comes_while_one_is_consumed() {
+    let api = Hostile::new(95).start();
+    let mut stream = PaginatedStream::get(pool(&api), "/rows").prefetch(1);
+    soon("the first item", stream.next()).await.unwrap().unwrap();
+    api.wait_for("the next page", |log| log.pages().len() == 2 && log.in_flight == 0).await;
+    assert_eq!(read_all(stream).await, api.rows()[1..]);
+}
+
+/// The items of all pages, each page taken apart on another thread.
+async fn taken_apart<T: Send + 'static>(
+    stream: PaginatedStream<T>,
+) -> Vec<(u64, Vec<Result<T, Error>>)> {
+    let take_apart =
+        |page: UndecodedPage<T>| (page.number(), std::thread::spawn(|| page.collect()).join());
+    let pages = stream.undecoded().map(|page| take_apart(page.unwrap()));
+    let pages = soon("the end", pages.collect::<Vec<_>>()).await;
+    pages.into_iter().map(|(number, items)| (number, items.unwrap())).collect()
+}
+
+#[tokio::test]
+async fn pages_are_taken_apart_elsewhere_in_order_whether_or_not_their_number_is_known() {
+    let known = (Hostile::new(95).on_page(4, Answer::NoRows), vec![1, 2, 3, 5, 6, 7, 8, 9, 10]);
+    let unknown = (Hostile::new(95).without_pagination(), (1..=10).collect());
+    for (hostile, expected) in [known, unknown] {
+        let api = hostile.start();
+        let pages = taken_apart(PaginatedStream::get(pool(&api), "/rows")).await;
+        assert_eq!(pages.iter().map(|(number, _)| *number).collect::<Vec<_>>(), expected);
+        let rows = api.rows().chunks(10).map(<[_]>::to_vec).collect::<Vec<_>>();
+        for (number, items) in pages {
+            let items: Result<Vec<_>, _> = items.into_iter().collect();
+            assert_eq!(items.unwrap(), rows[number as usize - 1], "page {number}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_is_left_of_a_page_that_was_begun_or_resumed_is_taken_apart_first() {
+    let api = Hostile::new(35).start();
+    let pool = pool(&api);
+    for taken in [1, 7, 10, 13] {
+        let mut begun = PaginatedStream::get(&pool, "/rows");
+        for _ in 0..taken {
+            soon("an item", begun.next()).await.unwrap().unwrap();
+        }
+        let resumed = PaginatedStream::get(&pool, "/rows").resume_from(begun.resume_token());
+        for stream in [begun, resumed] {
+            let pages = taken_apart(stream).await;
+            let rows = pages.into_iter().flat_map(|(_, items)| items).map(Result::unwrap);
+            assert_eq!(rows.collect::<Vec<_>>(), api.rows()[taken..], "after {taken}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn an_item_that_cannot_be_built_is_the_last_of_its_page_and_the_other_pages_come() {
+    let api = Hostile::new(30).start();
+    let mut rows = api.rows();
+    rows[15] = json!({ "id": "none" });
+    api.set_rows(rows);
+    let pages = taken_apart(PaginatedStream::get(pool(&api), "/rows").items_as::<Row>()).await;
+    let lengths: Vec<_> = pages.iter().map(|(number, items)| (*number, items.len())).collect();
+    assert_eq!(lengths, [(1, 10), (2, 6), (3, 10)]);
+    let error = pages[1].1[5].as_ref().unwrap_err();
+    assert_eq!((error.kind(), error.page()), (ErrorKind::Decode, Some(2)));
+}
+
+#[tokio::test]
+async fn a_server_that_repeats_one_page_is_reported_to_who_takes_pages_apart_elsewhere() {
+    let api = Hostile::new(95).ignores_page().start();
+    let pages = PaginatedStream::get(pool(&api), "/rows").undecoded();
+    let mut pages: Vec<_> = soon("the end", pages.collect()).await;
+    assert_eq!(pages.pop().unwrap().unwrap_err().kind(), ErrorKind::PageLoop);
+    assert_eq!(pages.len(), 1);
 }
 
 #[derive(Debug, Deserialize, PartialEq)]

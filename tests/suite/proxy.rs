@@ -1,11 +1,11 @@
 //! The way through an HTTP proxy, and what its failures are called.
 
-use std::{error::Error as _, time::Duration};
+use std::{error::Error as _, sync::Arc, time::Duration};
 
 use crate::support::{
     authority::authority,
     proxy,
-    raw_server::{RawServer, Seen},
+    raw_server::{Peer, RawServer, Seen},
     soon,
 };
 use vantage_api_pool::{AwwPool, Delivery, Error, ErrorKind, PoolBuilder, Request, Response};
@@ -61,6 +61,49 @@ async fn an_https_api_is_spoken_to_in_tls_inside_the_tunnel() {
     let pool = through(&proxy, "https://api.invalid").root_certificate(pem);
     assert_eq!(get(pool).await.unwrap().text().unwrap(), "ok");
     assert!(proxy.seen().heads[0].1.starts_with("CONNECT api.invalid:443 HTTP/1.1\r\n"));
+}
+
+#[tokio::test]
+async fn an_https_proxy_is_spoken_to_in_tls_for_http_and_https_apis() {
+    let (of_proxy, proxy_config) = authority("localhost");
+    let (of_api, api_config) = authority("api.invalid");
+    let answer = |mut peer: Peer| async move {
+        while peer.request().await.is_some() {
+            peer.write(OK.as_bytes()).await;
+        }
+    };
+    for (api, base) in [
+        (RawServer::start(answer), "http://api.invalid"),
+        (RawServer::start_tls(api_config, answer), "https://api.invalid"),
+    ] {
+        let address = api.address();
+        let proxy = RawServer::start_tls(Arc::clone(&proxy_config), move |mut peer| async move {
+            peer.head().await;
+            peer.write(proxy::OPEN.as_bytes()).await;
+            peer.tunnel(address).await;
+        });
+        let url = format!("https://tea:p%40ss@localhost:{}", proxy.address().port());
+        let builder = || AwwPool::builder(base).workers(1).max_attempts(1).proxy(&url);
+        let untrusted = get(builder().root_certificate(of_api.clone())).await.unwrap_err();
+        assert_eq!((untrusted.kind(), untrusted.delivery()), (ErrorKind::Tls, Delivery::NotSent));
+        assert!(untrusted.to_string().contains("with the proxy"), "{untrusted}");
+        assert!(proxy.seen().heads.is_empty(), "the credentials went out");
+
+        let pool = builder().root_certificate(of_proxy.clone()).root_certificate(of_api.clone());
+        let pool = pool.min_connections(1).build().unwrap();
+        soon("the warm-up", pool.warm_up()).await.unwrap();
+        // The session tickets of both servers are no reason to drop the connection.
+        tokio::time::sleep(Duration::from_millis(1_200)).await;
+        for _ in 0..3 {
+            assert_eq!(soon("an answer", pool.get("/rows")).await.unwrap().text().unwrap(), "ok");
+        }
+        let heads = proxy.seen().heads;
+        assert_eq!(heads.len(), 1, "the tunnel is used again");
+        assert!(heads[0].1.contains("Proxy-Authorization: Basic dGVhOnBAc3M=\r\n"));
+        drop(api);
+        // The end of what is inside the tunnel ends it, and it is not lent again.
+        proxy.wait_for(|seen| !seen.closed.is_empty()).await;
+    }
 }
 
 #[tokio::test]
@@ -157,20 +200,19 @@ fn a_proxy_that_cannot_work_is_a_config_error_that_names_it() {
     for bad in [
         "",
         "localhost:3128",
-        "https://localhost:3128",
         "socks5://localhost",
         "http://",
         "http://localhost:0",
         "http://localhost:99999",
         "http://localhost/path",
-        "http://localhost?query",
+        "https://localhost?query",
         "http://us%3Aer:password@localhost",
     ] {
         let error = AwwPool::builder("http://localhost").proxy(bad).build().unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Config, "{bad}");
         assert!(error.to_string().contains("proxy: "), "{error}");
     }
-    for good in ["http://localhost", "http://[::1]:3128/", "http://user@localhost:3128"] {
+    for good in ["http://localhost", "http://[::1]:3128/", "https://user@localhost:3128"] {
         AwwPool::builder("http://localhost").proxy(good).build().unwrap();
     }
 }

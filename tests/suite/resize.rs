@@ -115,6 +115,30 @@ async fn a_pool_that_changes_its_size_all_the_time_loses_and_doubles_no_post() {
 }
 
 #[tokio::test]
+async fn the_connections_kept_open_are_shared_out_again() {
+    let server = RawServer::answering("HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok");
+    let pool = AwwPool::builder(server.url())
+        .workers(2)
+        .connections_per_worker(4)
+        .min_connections(4)
+        .idle_timeout(Duration::from_millis(50))
+        .build()
+        .unwrap();
+    soon("the warm-up", pool.warm_up()).await.unwrap();
+    assert_eq!(stats(&pool).await.connections_open, 4);
+    // Two of the four workers are new, and each has its part: the first ones close theirs.
+    resize(&pool, 4).await;
+    soon("the warm-up", pool.warm_up()).await.unwrap();
+    server.wait_for(|seen| seen.connections == 6 && seen.closed.len() == 2).await;
+    // One worker is left, which has them all.
+    resize(&pool, 1).await;
+    soon("the warm-up", pool.warm_up()).await.unwrap();
+    server.wait_for(|seen| seen.connections == 9 && seen.closed.len() == 5).await;
+    assert_eq!(stats(&pool).await.connections_open, 4);
+    assert!(server.seen().heads.is_empty());
+}
+
+#[tokio::test]
 async fn calls_that_wait_on_a_worker_that_leaves_go_on_elsewhere() {
     let api = Hostile::new(10).start();
     let pool =

@@ -161,7 +161,7 @@ async fn pages_that_have_come_are_not_asked_for_again_when_the_pager_dies_with_i
         read.push(row.unwrap());
         if read.len() % 100 == 1 {
             // All that the window allows has come and waits.
-            let pages = (read.len().div_ceil(10) as u64 + 4).min(20);
+            let pages = (read.len().div_ceil(10) as u64 + 3).min(20);
             let answered = async || pool.stats().await.unwrap().calls_ok >= pages;
             until("the pages ahead", answered).await;
             let marked = Request::get("/rows/1").header("x-poison", "1").unwrap();

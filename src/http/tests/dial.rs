@@ -46,7 +46,9 @@ async fn tcp_keepalive_is_off_unless_it_is_set_with_its_interval_and_retries() {
 fn the_minimum_is_spread_over_the_workers() {
     let mut config = PoolConfig::new("http://localhost");
     (config.workers, config.min_connections) = (3, 8);
-    let config = config.validate().unwrap();
-    let shares = [0, 1, 2].map(|slot| config.transport(slot, Arc::default()).kept_connections);
-    assert_eq!(shares, [3..=32, 3..=32, 2..=32]);
+    let mut config = config.validate().unwrap();
+    assert_eq!([0, 1, 2].map(|slot| config.kept_connections(slot, 3)), [3, 3, 2]);
+    assert_eq!([0, 1, 2, 3, 4].map(|slot| config.kept_connections(slot, 5)), [2, 2, 2, 1, 1]);
+    config.settings.connections_per_worker = 3;
+    assert_eq!([0, 1].map(|slot| config.kept_connections(slot, 2)), [3, 3], "its most");
 }

@@ -70,6 +70,40 @@ fn a_busy_connection_counts_towards_the_minimum() {
 }
 
 #[test]
+fn a_call_waits_for_what_is_being_opened_only_if_one_more_were_too_many() {
+    let mut stack = stack(2, 3);
+    assert!(!stack.has_to_wait(0));
+    (0..2).for_each(|_| stack.begin_opening());
+    assert!(!stack.has_to_wait(0), "there is room for one");
+    stack.begin_dialling();
+    assert!(stack.has_to_wait(0) && stack.has_to_wait(1));
+    assert!(!stack.has_to_wait(2), "none is left to wait for");
+    stack.end_dialling();
+    assert!(!stack.has_to_wait(0));
+}
+
+#[test]
+fn what_a_call_opens_counts_towards_the_minimum_but_is_not_open() {
+    let mut stack = stack(2, 3);
+    stack.begin_dialling();
+    assert_eq!((stack.missing(), stack.open()), (1, 0));
+    stack.end_dialling();
+    assert_eq!(stack.missing(), 2);
+}
+
+#[test]
+fn a_minimum_that_changes_opens_what_is_missing_and_closes_what_is_unused() {
+    let (mut stack, now) = (stack(0, 8), Instant::now());
+    fill(&mut stack, 0..4, now);
+    stack.keep(6);
+    stack.sweep(now + IDLE, |_| true);
+    assert_eq!((stack.open(), stack.missing()), (4, 2));
+    stack.keep(1);
+    stack.sweep(now + IDLE, |_| true);
+    assert_eq!((stack.open(), stack.missing()), (1, 0));
+}
+
+#[test]
 fn what_is_dead_or_too_old_closes_also_below_the_minimum() {
     let (mut stack, now) = (stack(3, 8), Instant::now());
     fill(&mut stack, 0..2, now);

@@ -69,16 +69,16 @@ pub struct Tally {
 
 impl Tally {
     pub fn value(&mut self, item: &Value) {
-        self.add(
-            item["id"].as_u64(),
-            item["name"].as_str(),
-            item["visits"].as_u64(),
-            item["address"]["city"].as_str(),
-        );
+        self.look(Look::at_value(item));
     }
 
     pub fn typed(&mut self, item: &Item) {
-        self.add(Some(item.id), Some(&item.name), Some(item.visits), Some(&item.address.city));
+        self.look(Look::of(
+            Some(item.id),
+            Some(&item.name),
+            Some(item.visits),
+            Some(&item.address.city),
+        ));
     }
 
     pub fn record(&mut self, item: &Record<Cbor>) {
@@ -89,26 +89,37 @@ impl Tally {
             fields.iter().find(|(key, _)| key.as_text() == Some("city"))?.1.as_text()
         });
         let name = item.get("name").and_then(Cbor::as_text);
-        self.add(number("id"), name, number("visits"), city);
+        self.look(Look::of(number("id"), name, number("visits"), city));
     }
 
-    /// A field that is missing leaves its trace, and so the checksum differs.
-    fn add(
-        &mut self,
-        id: Option<u64>,
-        name: Option<&str>,
-        visits: Option<u64>,
-        city: Option<&str>,
-    ) {
+    /// Takes in what an item was seen to be.
+    pub fn look(&mut self, Look(parts): Look) {
         self.items += 1;
-        self.fold(id.unwrap_or(u64::MAX));
-        self.fold(text(name));
-        self.fold(visits.unwrap_or(u64::MAX));
-        self.fold(text(city));
+        parts.into_iter().for_each(|part| self.fold(part));
     }
 
     fn fold(&mut self, part: u64) {
         self.checksum = (self.checksum.rotate_left(5) ^ part).wrapping_mul(0x517c_c1b7_2722_0a95);
+    }
+}
+
+/// What was seen of an item: all that a tally wants to know of it.
+#[derive(Clone, Copy, Debug)]
+pub struct Look([u64; 4]);
+
+impl Look {
+    pub fn at_value(item: &Value) -> Self {
+        Self::of(
+            item["id"].as_u64(),
+            item["name"].as_str(),
+            item["visits"].as_u64(),
+            item["address"]["city"].as_str(),
+        )
+    }
+
+    /// A field that is missing leaves its trace, and so the checksum differs.
+    fn of(id: Option<u64>, name: Option<&str>, visits: Option<u64>, city: Option<&str>) -> Self {
+        Self([id.unwrap_or(u64::MAX), text(name), visits.unwrap_or(u64::MAX), text(city)])
     }
 }
 

@@ -3,14 +3,15 @@
 
 use futures::StreamExt;
 use serde::de::DeserializeOwned;
-use vantage_api_pool::{AwwPool, PaginatedStream, PoolApi};
+use serde_json::Value;
+use vantage_api_pool::{AwwPool, Error, PaginatedStream, PoolApi, UndecodedPage};
 use vantage_dataset::traits::ReadableValueSet;
 use vantage_table::table::Table;
 use vantage_types::EmptyEntity;
 
 use kit::{
     body::{Body, Values, each},
-    data::{Item, Tally},
+    data::{Item, Look, Tally},
     job::{Consumer, Job, Outcome, Set, measured},
     on_tokio, pages,
 };
@@ -70,6 +71,22 @@ pub fn pages(job: &Job) -> anyhow::Result<Outcome> {
         let mut pages = stream(pool, &set.path, job.in_flight);
         while let Some(page) = consumer.page(pages.next_page()).await {
             each(page?, consumer, Tally::value);
+        }
+        Ok(())
+    })
+}
+
+/// Every page is read by a task of its own, item by item, and what it saw is put in order.
+pub fn undecoded(job: &Job) -> anyhow::Result<Outcome> {
+    with_pool(job, async |pool, set, consumer| {
+        let pages = stream(pool, &set.path, job.in_flight).undecoded();
+        let look = |page: UndecodedPage<Value>| -> Result<Vec<_>, Error> {
+            page.map(|item| Ok(Look::at_value(&item?))).collect()
+        };
+        let mut looks =
+            pages.map(|page| tokio::spawn(async move { look(page?) })).buffered(2 * job.threads());
+        while let Some(looks) = consumer.page(looks.next()).await {
+            looks??.into_iter().for_each(|look| consumer.tally.look(look));
         }
         Ok(())
     })

@@ -1,5 +1,5 @@
-//! What a pool is given to authorise its calls with: where tokens come from, and how one is
-//! put into a request. Knows neither when a token is wanted nor who asks.
+//! What calls are authorised with: where tokens come from, how many, and how one is put
+//! into a request. Knows neither when a token is wanted nor who asks.
 
 use std::{error::Error as StdError, fmt, future::Future, sync::Arc};
 
@@ -17,15 +17,16 @@ const MAX_TOKENS: usize = 1024;
 /// What a source of tokens fails with.
 type AcquireError = Box<dyn StdError + Send + Sync>;
 
-/// Where the tokens of a pool come from. [`tokens`](crate::tokens) has ready-made ones; a
+/// Where the tokens of a pool, or of one of its handles, come from. [`tokens`](crate::tokens) has ready-made ones; a
 /// closure without a trait goes to [`with_auth_callback`](crate::PoolBuilder::with_auth_callback).
 ///
 /// The pool keeps a number of tokens, each in a slot. It asks for the token of a slot when a
 /// call first needs it, when the last one is about to expire, and when the API refused it with
-/// a 401: never twice at a time for one slot, on a thread that serves no calls, and for no
-/// longer than [`acquire_timeout`](crate::PoolBuilder::acquire_timeout). After a failure, of
-/// which whoever waits hears, the slot rests for 0.2 s, doubled with each further one up to
-/// 60 s, of which a random part of up to a half is cut; the other slots serve on.
+/// a 401: never twice at a time for one slot, on a thread that serves no calls and that all
+/// sources of the pool share, and for no longer than
+/// [`acquire_timeout`](crate::PoolBuilder::acquire_timeout). After a failure, of which whoever
+/// waits hears, the slot rests for 0.2 s, doubled with each further one up to 60 s, of which a
+/// random part of up to a half is cut; the other slots serve on.
 ///
 /// ```
 /// use futures::future::{LocalBoxFuture, ready};
@@ -53,8 +54,8 @@ pub trait TokenSource: Send + Sync + 'static {
     /// [`ErrorKind::Token`]; an [`Error`] of that kind is handed to the calls as it is.
     fn acquire(&self, slot: usize) -> LocalBoxFuture<'_, Result<Token, AcquireError>>;
 
-    /// Checks, when the pool is built, whether this source serves `slots` tokens. Sends and
-    /// reads nothing.
+    /// Checks, when a pool or a handle gets it, whether this source serves `slots` tokens.
+    /// Sends and reads nothing.
     ///
     /// # Errors
     /// [`ErrorKind::Config`], naming what is wrong.
@@ -65,7 +66,7 @@ pub trait TokenSource: Send + Sync + 'static {
 }
 
 /// The source that the closure of `with_auth_callback` is.
-pub(crate) struct Callback<A>(pub(crate) A);
+struct Callback<A>(A);
 
 impl<A, F, T, E> TokenSource for Callback<A>
 where
@@ -89,23 +90,50 @@ impl From<Request> for Result<Request, Error> {
 
 type Apply = dyn Fn(Request, &str) -> Result<Request, Error> + Send + Sync;
 
-/// How the calls of a pool are authorised.
+/// What calls are authorised with: a number of tokens, where they come from, and how one is
+/// put into a request. A handle gets its own by
+/// [`AwwPool::with_credentials`](crate::AwwPool::with_credentials).
+///
+/// It holds no token: each handle that is given it gets tokens of its own.
+///
+/// ```
+/// use vantage_api_pool::{Credentials, Error, tokens::bearer};
+///
+/// let token = || async { Ok::<_, Error>("from a request to a token endpoint") };
+/// let tenant = Credentials::from_callback(1, token, bearer);
+/// ```
 #[derive(Clone)]
-pub(crate) struct Auth {
+pub struct Credentials {
     /// How many tokens are held at a time.
     pub(crate) slots: usize,
     pub(crate) source: Arc<dyn TokenSource>,
     pub(crate) apply: Arc<Apply>,
 }
 
-impl Auth {
-    pub(crate) fn new<P, R>(slots: usize, source: impl TokenSource, apply: P) -> Self
+impl Credentials {
+    /// `tokens` (1 to 1024) tokens from `source`, put into requests by `apply`, as for
+    /// [`token_source`](crate::PoolBuilder::token_source).
+    pub fn from_source<P, R>(tokens: usize, source: impl TokenSource, apply: P) -> Self
     where
         P: Fn(Request, &str) -> R + Send + Sync + 'static,
         R: Into<Result<Request, Error>>,
     {
         let apply = move |request: Request, token: &str| apply(request, token).into();
-        Self { slots, source: Arc::new(source), apply: Arc::new(apply) }
+        Self { slots: tokens, source: Arc::new(source), apply: Arc::new(apply) }
+    }
+
+    /// `tokens` (1 to 1024) tokens, got by `acquire` and put into requests by `apply`, as for
+    /// [`with_auth_callback`](crate::PoolBuilder::with_auth_callback).
+    pub fn from_callback<A, F, T, E, P, R>(tokens: usize, acquire: A, apply: P) -> Self
+    where
+        A: Fn() -> F + Send + Sync + 'static,
+        F: Future<Output = Result<T, E>> + 'static,
+        T: Into<Token>,
+        E: Into<AcquireError>,
+        P: Fn(Request, &str) -> R + Send + Sync + 'static,
+        R: Into<Result<Request, Error>>,
+    {
+        Self::from_source(tokens, Callback(acquire), apply)
     }
 
     pub(crate) fn validate(&self) -> Result<(), Error> {
@@ -116,8 +144,8 @@ impl Auth {
     }
 }
 
-impl fmt::Debug for Auth {
+impl fmt::Debug for Credentials {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Auth").field("slots", &self.slots).finish_non_exhaustive()
+        f.debug_struct("Credentials").field("tokens", &self.slots).finish_non_exhaustive()
     }
 }

@@ -1,0 +1,27 @@
+//! Whoever makes calls on behalf of a handle: the way that they go, and whose tokens go with
+//! them. Who holds this cannot make a call for another one.
+
+use std::sync::Arc;
+
+use super::{Answer, Control, Dispatcher};
+use crate::{http::Request, token_manager::TokenSet};
+
+/// The way of a handle's calls.
+#[derive(Clone)]
+pub(crate) struct Caller {
+    pub(crate) dispatcher: Arc<Dispatcher>,
+    tokens: Option<Arc<TokenSet>>,
+}
+
+impl Caller {
+    /// The way of the handle that `control` came from.
+    pub(crate) fn of(control: &dyn Control) -> Self {
+        Self { dispatcher: Arc::clone(control.dispatcher()), tokens: control.tokens().cloned() }
+    }
+
+    /// Runs `request` on a worker, and says what the call has cost. Dropping the future cancels
+    /// the call.
+    pub(crate) async fn measured(&self, request: Request) -> Answer {
+        self.dispatcher.measured(request, self.tokens.clone()).await
+    }
+}

@@ -1,0 +1,171 @@
+//! One page of a read, whose items are built as they are wanted, on the thread that wants them.
+
+use std::{
+    collections::VecDeque,
+    fmt,
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::Arc,
+};
+
+use super::{
+    decode::{Leaf, Page, Survey},
+    envelope::Meta,
+    target::{Arrival, Target},
+};
+use crate::{
+    dispatch::Effort,
+    error::{Error, ErrorKind},
+};
+
+/// So many items are built at a time. What is built is soon taken and freed, and its memory
+/// serves the next.
+const BUILT_AHEAD: usize = 4;
+
+/// One page of a [`PaginatedStream`](crate::PaginatedStream), from
+/// [`undecoded`](crate::PaginatedStream::undecoded): an iterator that builds its items as they
+/// are taken.
+///
+/// It can be sent to another thread, so that several pages are decoded at a time. An item that
+/// is not what was asked for is an [`ErrorKind::Decode`] with the number of the page, and the
+/// last that the iterator yields; one whose building panics is an [`ErrorKind::Callback`].
+pub struct UndecodedPage<T: Send + 'static> {
+    target: Arc<Target<T>>,
+    leaf: Leaf,
+    effort: Effort,
+    number: u64,
+    /// The items at hand.
+    items: VecDeque<T>,
+    /// How many of the next items to be built were taken before the read was resumed.
+    skip: u64,
+    /// What comes after the items at hand, and whether anything does.
+    failure: Option<Error>,
+    has_failed: bool,
+}
+
+impl<T: Send + 'static> UndecodedPage<T> {
+    /// Page `number`, of whose items the first `skip` were taken before.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Decode`] when the body is not text.
+    pub(super) fn open(
+        target: &Arc<Target<T>>,
+        Arrival { response, effort, .. }: Arrival,
+        number: u64,
+        skip: u64,
+    ) -> Result<Self, Error> {
+        let leaf = Leaf::open(&target.envelope, response).map_err(|error| effort.of(error))?;
+        let (target, items) = (Arc::clone(target), VecDeque::new());
+        Ok(Self { target, leaf, effort, number, items, skip, failure: None, has_failed: false })
+    }
+
+    /// The number of the page as the API counts it, from 1 unless set otherwise, or its place
+    /// in the read where the API does not number its pages.
+    #[must_use]
+    pub fn number(&self) -> u64 {
+        self.number
+    }
+
+    pub(super) fn has_items(&self) -> bool {
+        self.leaf.has_items()
+    }
+
+    /// How many items were built.
+    pub(super) fn built(&self) -> usize {
+        self.leaf.taken()
+    }
+
+    /// How many items were taken.
+    pub(super) fn taken(&self) -> u64 {
+        (self.built() - self.items.len()) as u64 + self.skip
+    }
+
+    /// The next item. `None` after the last and before what failed.
+    pub(super) fn next_item(&mut self) -> Option<T> {
+        if self.items.is_empty() {
+            self.build(BUILT_AHEAD);
+        }
+        self.items.pop_front()
+    }
+
+    /// The items that are left, up to what failed. `expected` is how many there may be.
+    pub(super) fn rest(&mut self, expected: usize) -> Vec<T> {
+        self.items.reserve(expected.saturating_sub(self.built()));
+        self.build(usize::MAX);
+        std::mem::take(&mut self.items).into()
+    }
+
+    /// Why there is no next item, if not because the page is at its end.
+    pub(super) fn take_failure(&mut self) -> Option<Error> {
+        self.failure.take()
+    }
+
+    /// How many items there are and what the page says about the set.
+    pub(super) fn survey(&self) -> Result<(usize, Meta), Error> {
+        let survey = self.leaf.survey(&self.target.envelope, &[]);
+        let Survey { items, meta, .. } = survey.map_err(|error| self.effort.of(error))?;
+        Ok((items, self.with_headers(meta)))
+    }
+
+    /// What the page says about the set, when every item was built.
+    pub(super) fn meta(&self) -> Result<Meta, Error> {
+        let meta = self.leaf.meta(&self.target.envelope).map_err(|error| self.effort.of(error))?;
+        Ok(self.with_headers(meta))
+    }
+
+    /// Takes the whole page apart.
+    pub(super) fn whole(mut self) -> Result<Page<T>, Error> {
+        let items = self.rest(0);
+        match self.failure.take() {
+            Some(error) => Err(error),
+            None => Ok(Page { items, meta: self.meta()? }),
+        }
+    }
+
+    fn with_headers(&self, mut meta: Meta) -> Meta {
+        self.target.paging.read_headers(self.leaf.response().headers(), &mut meta);
+        meta
+    }
+
+    /// Builds at most `most` items. Those built before an error are kept.
+    fn build(&mut self, most: usize) {
+        while !self.has_failed {
+            // The code that builds an item may be a user's.
+            let build = AssertUnwindSafe(|| {
+                self.target.decoder.build(&mut self.leaf, most, &mut self.items)
+            });
+            let panicked = |_| Err(Error::new(ErrorKind::Callback, "building the items panicked"));
+            if let Err(error) = catch_unwind(build).unwrap_or_else(panicked) {
+                self.failure = Some(self.effort.of(error).with_page(self.number));
+                self.has_failed = true;
+            }
+            if self.skip == 0 || self.pass_over() {
+                return;
+            }
+        }
+    }
+
+    /// Leaves out the items that were taken before the read was resumed, and returns whether
+    /// some are left or none can be.
+    #[cold]
+    fn pass_over(&mut self) -> bool {
+        let skipped = usize::try_from(self.skip).unwrap_or(usize::MAX).min(self.items.len());
+        self.items.drain(..skipped);
+        // A page that has fewer items than were taken of it ends the skipping.
+        self.skip = if skipped == 0 { 0 } else { self.skip - skipped as u64 };
+        skipped == 0 || !self.items.is_empty()
+    }
+}
+
+impl<T: Send + 'static> Iterator for UndecodedPage<T> {
+    type Item = Result<T, Error>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        self.next_item().map(Ok).or_else(|| self.failure.take().map(Err))
+    }
+}
+
+impl<T: Send + 'static> fmt::Debug for UndecodedPage<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("UndecodedPage").field("number", &self.number).finish_non_exhaustive()
+    }
+}
