@@ -8,47 +8,64 @@ use super::rate_limit::simulation::Record;
 
 type Failure = Box<dyn std::error::Error>;
 
+/// What is drawn of a second without a request, on a scale that has no zero.
+const LEAST: f64 = 0.4;
+/// Of the strategies, in their order: they differ in brightness too.
+const COLORS: [RGBColor; 3] = [RGBColor(214, 96, 77), RGBColor(67, 120, 200), RGBColor(0, 90, 50)];
+/// Of what is allowed.
+const GREY: RGBColor = RGBColor(150, 150, 150);
+
 /// Draws what each strategy sent, and what was allowed.
 pub(super) fn draw(
     file: &Path,
-    title: &str,
+    limit: &str,
     records: &[(&'static str, Record)],
 ) -> Result<(), Failure> {
-    let seconds = records.first().map_or(0, |(_, record)| record.allowed.len());
-    let sent = |record: &Record, second: usize| {
-        let clients = record.clients.iter().map(|client| client[second]);
-        clients.map(|second| f64::from(second.served + second.refused)).sum::<f64>()
-    };
-    let highest = records
-        .iter()
-        .flat_map(|(_, record)| (0..seconds).map(|second| sent(record, second)))
-        .fold(1.0, f64::max);
+    let Some((_, first)) = records.first() else { return Ok(()) };
+    let mut lines = vec![("allowed", GREY.stroke_width(4), first.allowed.clone())];
+    for ((name, record), color) in records.iter().zip(COLORS) {
+        lines.push((name, color.stroke_width(1), sent(record)));
+    }
+    let all = || lines.iter().flat_map(|(_, _, rates)| rates.iter().copied());
+    let (lowest, highest) = (all().fold(f64::MAX, f64::min), all().fold(LEAST, f64::max));
+
     let area = SVGBackend::new(file, (960, 480)).into_drawing_area();
     area.fill(&WHITE)?;
     let mut chart = ChartBuilder::on(&area)
-        .caption(title, ("sans-serif", 20))
+        .caption(format!("Limit: {limit}"), ("sans-serif", 20))
         .margin(12)
-        .x_label_area_size(36)
-        .y_label_area_size(56)
-        .build_cartesian_2d(0..seconds, (0.4..highest * 1.2).log_scale())?;
-    chart.configure_mesh().x_desc("seconds").y_desc("requests per second").draw()?;
-    let colors = [&RED, &BLUE, &GREEN];
-    for ((name, record), color) in records.iter().zip(colors) {
-        let line = (0..seconds).map(|second| (second, sent(record, second).max(0.4)));
-        let series = LineSeries::new(line, color);
-        chart
-            .draw_series(series)?
-            .label(*name)
-            .legend(move |(x, y)| PathElement::new([(x, y), (x + 18, y)], color));
+        .margin_right(116)
+        .x_label_area_size(40)
+        .y_label_area_size(64)
+        .build_cartesian_2d(
+            0..first.allowed.len(),
+            (lowest.max(LEAST) / 1.5..highest * 1.5).log_scale(),
+        )?;
+    chart
+        .configure_mesh()
+        .light_line_style(BLACK.mix(0.04))
+        .x_desc("time in seconds")
+        .y_desc("requests per second (logarithmic)")
+        .y_label_formatter(&f64::to_string)
+        .draw()?;
+    for (row, (name, style, rates)) in (0..).zip(&lines) {
+        let line = rates.iter().map(|rate| rate.max(LEAST)).enumerate();
+        chart.draw_series(LineSeries::new(line, *style))?;
+        // Beside the chart, where it hides nothing.
+        let at = (856, 60 + 22 * row);
+        let name = Text::new(*name, (30, -7), ("sans-serif", 14));
+        let key = PathElement::new([(0, 0), (24, 0)], style.stroke_width(3));
+        area.draw(&(EmptyElement::at(at) + key + name))?;
     }
-    if let Some((_, record)) = records.first() {
-        let line = record.allowed.iter().copied().enumerate();
-        chart
-            .draw_series(LineSeries::new(line, BLACK.stroke_width(2)))?
-            .label("allowed")
-            .legend(|(x, y)| PathElement::new([(x, y), (x + 18, y)], BLACK.stroke_width(2)));
-    }
-    chart.configure_series_labels().background_style(WHITE.mix(0.8)).draw()?;
     area.present()?;
     Ok(())
+}
+
+/// The requests of all clients in each second.
+fn sent(record: &Record) -> Vec<f64> {
+    let of_all = |second: usize| {
+        let clients = record.clients.iter().map(|client| client[second]);
+        clients.map(|second| f64::from(second.served + second.refused)).sum()
+    };
+    (0..record.allowed.len()).map(of_all).collect()
 }

@@ -54,6 +54,7 @@ fn scenes() -> [(&'static str, Scene); 9] {
         strategy: Strategy::Nothing,
         clients: 1,
         callers: 64,
+        way: Duration::from_millis(20),
         length: Duration::from_secs(360),
         seed: 1,
     };

@@ -67,6 +67,13 @@ pub(crate) struct Waiting<'a> {
     since: Instant,
 }
 
+impl Waiting<'_> {
+    /// There was nothing to wait for, so nothing is counted.
+    pub(crate) fn was_none(self) {
+        std::mem::forget(self);
+    }
+}
+
 impl Drop for Waiting<'_> {
     fn drop(&mut self) {
         self.tally.waits().of_mut(self.cause).record(self.since.elapsed());

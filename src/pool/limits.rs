@@ -57,6 +57,7 @@ impl PoolBuilder {
 
     /// A limit for each worker by itself, in requests per second, besides that of the API.
     /// None by default. After a pause 10 ms worth of it may leave at once, and at least 1.
+    /// The worker's calls wait for it by their priority.
     pub fn rate_limit_per_worker(mut self, requests_per_second: Decimal) -> Self {
         self.config.rate_limit_per_worker = Some(requests_per_second);
         self
@@ -66,6 +67,7 @@ impl PoolBuilder {
     ///
     /// It does nothing until the API first answers with 429. From then on it keeps to a rate
     /// of its own, which each 429 cuts and which recovers and grows as long as none comes.
+    /// A 429 that asks to leave one of several tokens alone holds that token and cuts nothing.
     /// It is the adaptive limiter of the AWS SDKs, CUBIC on the rate. Quotas that the API
     /// tells are kept to as with [`rate_limit`](Self::rate_limit), whether or not there is
     /// one; if there is, the lower of the rates counts.

@@ -10,8 +10,8 @@ impl PoolBuilder {
     /// per second, besides that of the whole API. None by default. Requests without a key are
     /// not counted.
     ///
-    /// A call waits for its key without holding a connection, behind the earlier ones of the
-    /// same key only. One that would wait past its deadline fails at once with
+    /// A call waits for its key without holding a connection, behind those of the same key
+    /// that are more urgent, or as urgent and earlier. One that would wait past its deadline fails at once with
     /// [`ErrorKind::DeadlineExceeded`](crate::ErrorKind::DeadlineExceeded). 65,536 keys are
     /// told apart at a time, see [`KeyedRateLimiter`](crate::KeyedRateLimiter).
     pub fn rate_limit_per_key(mut self, requests_per_second: Decimal) -> Self {

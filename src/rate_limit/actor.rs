@@ -41,10 +41,20 @@ pub(crate) struct Acquire {
     pub(crate) deadline: Instant,
     pub(crate) priority: Priority,
     pub(crate) seat: Arc<Seat>,
-    /// The slot of the token to send, where each has a limit and it must be that one.
-    pub(crate) token: Option<usize>,
+    pub(crate) token: TokenWish,
     pub(crate) reason: Reason,
     pub(crate) reply: Reply,
+}
+
+/// Which token a request goes out with, where each has a limit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum TokenWish {
+    /// None: it goes to another API.
+    None,
+    /// That whose turn it is.
+    Any,
+    /// That of a slot.
+    Of(usize),
 }
 
 type Reply = oneshot::Sender<Result<Lease, Error>>;
@@ -63,15 +73,34 @@ pub(crate) struct SetLimit(pub(crate) Option<Decimal>);
 struct Waiting {
     priority: Priority,
     seat: Arc<Seat>,
-    token: Option<usize>,
+    token: TokenWish,
     reason: Reason,
     reply: Reply,
+    /// When it was asked for.
+    since: Instant,
+}
+
+impl TokenWish {
+    fn slot(self) -> Option<usize> {
+        match self {
+            Self::Of(slot) => Some(slot),
+            Self::None | Self::Any => None,
+        }
+    }
 }
 
 impl Waiting {
     fn has_left(&self) -> bool {
         self.reply.is_closed() || self.seat.is_revoked()
     }
+}
+
+/// Who can go first, and when.
+struct Next {
+    /// The place among the replays; `None` for the first in the queue.
+    replay: Option<usize>,
+    wait: Duration,
+    priority: Priority,
 }
 
 /// Permission to send one request now, and up to `spare` more until `expires` or another
@@ -83,6 +112,8 @@ pub(crate) struct Lease {
     /// The slot of the token to send, where each has a limit; then nothing is spare.
     pub(crate) token: Option<usize>,
     pub(crate) epoch: u64,
+    /// Whether it was not there at once.
+    pub(crate) has_waited: bool,
 }
 
 /// Owns the bucket and the queue before it and before the pace.
@@ -101,6 +132,8 @@ pub(crate) struct Limiter {
     lease_size: u32,
     slots: Arc<Permits>,
     queue: Queue<Waiting>,
+    /// Those who want the token of one slot, which are replays. They hold up nobody else.
+    replays: Vec<Waiting>,
     /// The timer until there is a permit.
     timer: Option<SpawnHandle>,
     /// Whether a slot is waited for, for one of each priority.
@@ -129,6 +162,7 @@ impl Limiter {
             lease_size: 1,
             slots,
             queue: Queue::default(),
+            replays: Vec::new(),
             timer: None,
             wants_slot: [false; Priority::COUNT],
             _watch: watch,
@@ -166,9 +200,14 @@ impl Limiter {
         self.lease_size = share(self.leasable, self.workers);
     }
 
-    /// How long one who wants the token of a slot, or any, has to wait at the head of the queue.
-    fn ready_in(&self, token: Option<usize>, now: Instant) -> Duration {
-        let tokens = self.tokens.as_ref().map(|board| board.wait(token, now));
+    /// The tokens, if one with this wish waits for them.
+    fn tokens_for(&self, token: TokenWish) -> Option<&Board> {
+        self.tokens.as_deref().filter(|_| token != TokenWish::None)
+    }
+
+    /// How long one with this wish has to wait at the head of the queue.
+    fn ready_in(&self, token: TokenWish, now: Instant) -> Duration {
+        let tokens = self.tokens_for(token).map(|board| board.wait(token.slot(), now));
         let others = self.pacer.ready_in(now).max(tokens.unwrap_or_default());
         self.bucket_wait(now, 0).max(others.min(LOOK_AGAIN))
     }
@@ -176,30 +215,44 @@ impl Limiter {
     /// Serves the queue as far as the bucket and the pace at `now`, the tokens and the slots
     /// reach, beginning with `slot`, and waits for what the rest lacks.
     fn serve(&mut self, mut slot: Option<Permit>, now: Instant, ctx: &mut Context<Self>) {
-        while let Some(first) = self.queue.first() {
-            if first.has_left() {
-                self.queue.skip();
-                continue;
-            }
-            let wait = self.ready_in(first.token, now);
+        while let Some(Next { replay, wait, priority }) = self.next(now) {
             if !wait.is_zero() {
                 return self.wait_for_permit(now, wait, ctx);
             }
             let free = || self.slots.try_acquire().ok();
             let Some(free) = slot.take().or_else(free) else {
-                return self.wait_for_slot(first.priority, ctx);
+                return self.wait_for_slot(priority, ctx);
             };
-            slot = self.grant(free, now);
+            let first = match replay {
+                Some(at) => Some(self.replays.remove(at)),
+                None => self.queue.pop(),
+            };
+            slot = match first {
+                Some(first) => self.grant(first, free, now),
+                None => Some(free),
+            };
         }
     }
 
-    /// Gives a permit from the bucket and the pace, which have one, to the first in the
-    /// queue, and what the bucket can spare to the last. A slot that has no seat to go to
-    /// comes back.
-    fn grant(&mut self, slot: Permit, now: Instant) -> Option<Permit> {
-        let Some(Waiting { seat, token, reason, reply, .. }) = self.queue.pop() else {
-            return Some(slot);
+    /// Who can go first: a replay, or else the first in the queue.
+    fn next(&mut self, now: Instant) -> Option<Next> {
+        self.replays.retain(|waiting| !waiting.has_left());
+        while self.queue.first().is_some_and(Waiting::has_left) {
+            self.queue.skip();
+        }
+        let next = |(replay, waiting): (Option<usize>, &Waiting)| {
+            let wait = self.ready_in(waiting.token, now);
+            Next { replay, wait, priority: waiting.priority }
         };
+        let replays = self.replays.iter().enumerate().map(|(at, waiting)| (Some(at), waiting));
+        let all = replays.chain(self.queue.first().map(|waiting| (None, waiting)));
+        all.map(next).min_by_key(|next| next.wait)
+    }
+
+    /// Gives a permit from the bucket and the pace, which have one, and what the bucket can
+    /// spare to the last in the queue. A slot that has no seat to go to comes back.
+    fn grant(&mut self, waiting: Waiting, slot: Permit, now: Instant) -> Option<Permit> {
+        let Waiting { seat, token, reason, reply, since, .. } = waiting;
         if let Err(slot) = seat.fill(slot) {
             return Some(slot);
         }
@@ -210,8 +263,9 @@ impl Limiter {
             bucket.take(now, 1);
             if may_spare { bucket.take(now, self.lease_size - 1) } else { 0 }
         });
-        let token = self.tokens.as_ref().map(|board| board.take(token, now));
-        let lease = Lease { spare, expires: now + LEASE_LIFE, token, epoch: self.pacer.epoch() };
+        let token = self.tokens_for(token).map(|board| board.take(token.slot(), now));
+        let (expires, epoch) = (now + LEASE_LIFE, self.pacer.epoch());
+        let lease = Lease { spare, expires, token, epoch, has_waited: since != now };
         if reply.send(Ok(lease)).is_err() {
             seat.release();
         }
@@ -225,9 +279,9 @@ impl Limiter {
 
     /// How long the next one of `priority` to join the queue waits at least. What the pace will
     /// be when the others are served, nobody knows.
-    fn wait(&self, priority: Priority, now: Instant) -> Duration {
+    fn wait(&self, priority: Priority, token: TokenWish, now: Instant) -> Duration {
         let ahead = self.queue.ahead_of(priority) as u64;
-        let tokens = self.tokens.as_ref().map(|board| board.ready_in(now, ahead));
+        let tokens = self.tokens_for(token).map(|board| board.ready_in(now, ahead));
         let others = self.pacer.ready_in(now).max(tokens.unwrap_or_default());
         self.bucket_wait(now, ahead).max(others)
     }
@@ -260,7 +314,7 @@ impl Limiter {
             match slot {
                 Ok(slot) => limiter.serve(Some(slot), Instant::now(), ctx),
                 Err(_) => {
-                    for waiting in limiter.queue.drain() {
+                    for waiting in limiter.replays.drain(..).chain(limiter.queue.drain()) {
                         let _ = waiting.reply.send(Err(Error::shutting_down()));
                     }
                 }
@@ -279,24 +333,29 @@ impl Handler<Acquire> for Limiter {
     fn handle(&mut self, acquire: Acquire, ctx: &mut Self::Context) {
         let Acquire { deadline, priority, seat, token, reason, reply } = acquire;
         let slot = seat.take();
-        let waiting = Waiting { priority, seat, token, reason, reply };
+        let now = Instant::now();
+        let waiting = Waiting { priority, seat, token, reason, reply, since: now };
         if waiting.has_left() {
             return;
         }
-        let now = Instant::now();
         let remaining = deadline.saturating_duration_since(now);
-        if self.wait(priority, now) > remaining {
+        if self.wait(priority, token, now) > remaining {
             // Those who left are not waited for.
             self.queue.retain(|waiting| !waiting.has_left());
         }
-        let wait = self.wait(priority, now);
+        let wait = self.wait(priority, token, now);
         if wait > remaining {
             let error =
                 Error::new(ErrorKind::DeadlineExceeded, "the rate limit would pass the deadline");
             let _ = waiting.reply.send(Err(error.with_wait(wait)));
             return;
         }
-        self.queue.push(priority, waiting);
+        match token {
+            TokenWish::Of(_) if self.tokens.is_some() => self.replays.push(waiting),
+            _ => {
+                self.queue.push(priority, waiting);
+            }
+        }
         self.serve(slot, now, ctx);
     }
 }

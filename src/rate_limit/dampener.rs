@@ -6,12 +6,16 @@
 //! refusal it is off, and it never allows more than twice of what is sent, so that it
 //! cannot run away while nobody asks for more. Knows no clock but the `now` it is given.
 //!
-//! Three things differ from the model, each since the simulation beside it did better so:
+//! Five things differ from the model, each since the simulation beside it did better so:
 //!
+//! - The rate is measured by what is not refused. Where the first refusal comes before there
+//!   is a measurement, what was borne until then is taken for a second's worth.
 //! - What was under way when the rate was cut does not cut it again. Many callers who meet
 //!   the limit at once would otherwise cut the rate many times over.
 //! - The curve lingers a little below the refused rate, by the noise of its measurement, and
 //!   goes straight for a while before it bends up, so that fewer requests are refused.
+//! - A cut leaves nothing that was saved. Whoever asked for less than was allowed would go on
+//!   as before with it, be refused again, and be cut many times over.
 //! - A retry waits for its turn as others do, and its cost comes out of what is saved. If it
 //!   waited for that, a low limit would not be used to the full.
 
@@ -36,24 +40,29 @@ const PROBE: f64 = 0.02;
 /// … for so many seconds, and from then on along the curve again.
 const PROBE_SECONDS: f64 = 2.5;
 
-/// Measures the rate of requests by their answers.
+/// Measures the rate of requests that are borne by their answers.
 #[derive(Clone, Debug)]
 struct Meter {
-    /// Requests since `since`.
+    /// What was borne since `since`.
     count: u32,
     since: Instant,
     rate: f64,
 }
 
 impl Meter {
-    fn count(&mut self, now: Instant) {
-        self.count = self.count.saturating_add(1);
+    fn count(&mut self, is_refusal: bool, now: Instant) {
+        self.count = self.count.saturating_add(u32::from(!is_refusal));
         let elapsed = now.saturating_duration_since(self.since);
         if elapsed >= BUCKET {
             let rate = f64::from(self.count) / elapsed.as_secs_f64();
             self.rate = rate * SMOOTHING + self.rate * (1.0 - SMOOTHING);
             (self.count, self.since) = (0, now);
         }
+    }
+
+    /// At least what is counted at the moment, as if that were all of a second.
+    fn borne(&self) -> f64 {
+        self.rate.max(self.count.into())
     }
 }
 
@@ -110,18 +119,19 @@ impl Dampener {
     }
 
     /// Takes note of the end of a request of `sent_at`, and whether the API said that there
-    /// are too many.
-    pub(crate) fn ended(&mut self, is_refusal: bool, sent_at: Instant, now: Instant) {
-        self.meter.count(now);
-        if is_refusal && self.curve.is_none_or(|curve| sent_at > curve.cleared_at) {
-            // One that comes before there is a measurement finds the floor.
-            let peak = self.meter.rate.min(self.rate).max(FLOOR);
+    /// are too many. Says whether that cut the rate.
+    pub(crate) fn ended(&mut self, is_refusal: bool, sent_at: Instant, now: Instant) -> bool {
+        self.meter.count(is_refusal, now);
+        let is_cut = is_refusal && self.curve.is_none_or(|curve| sent_at > curve.cleared_at);
+        if is_cut {
+            let peak = self.meter.borne().min(self.rate).max(FLOOR);
             self.curve = Some(Curve::new(peak, sent_at, now));
         }
         if let Some(curve) = self.curve {
-            let most = MOST_GROWTH * self.meter.rate;
+            let most = MOST_GROWTH * self.meter.borne();
             self.rate = curve.rate(now).min(most).max(FLOOR);
         }
+        is_cut
     }
 }
 
@@ -198,6 +208,32 @@ mod tests {
             refuse(&mut dampener, now);
         }
         assert_eq!(dampener.rate(), FLOOR);
+    }
+
+    #[test]
+    fn the_first_refusal_finds_what_was_borne_until_then() {
+        let start = Instant::now();
+        let mut dampener = Dampener::new(start);
+        for _ in 0..20 {
+            dampener.ended(false, start, start);
+        }
+        for _ in 0..44 {
+            dampener.ended(true, start, start + Duration::from_millis(40));
+        }
+        assert!((13.0..=15.0).contains(&dampener.rate()), "{}", dampener.rate());
+    }
+
+    #[test]
+    fn what_is_refused_is_no_measure() {
+        let start = Instant::now();
+        let mut dampener = Dampener::new(start);
+        let mut now = start;
+        // One of five is borne.
+        for n in 0..500 {
+            now += Duration::from_millis(10);
+            dampener.ended(n % 5 > 0, now - Duration::from_millis(5), now);
+        }
+        assert!(dampener.rate() <= 41.0, "{}", dampener.rate());
     }
 
     #[test]

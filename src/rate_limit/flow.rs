@@ -37,6 +37,12 @@ impl Flow {
         self.level = (self.level - 1.0).min((self.level - 1.0 - f64::from(more)).max(0.0));
     }
 
+    /// Takes all that is saved.
+    pub(crate) fn empty(&mut self, now: Instant) {
+        self.fill(now);
+        self.level = self.level.min(0.0);
+    }
+
     /// How long until there is a permit.
     pub(crate) fn ready_in(&self, now: Instant) -> Duration {
         let missing = 1.0 - self.level_at(now);

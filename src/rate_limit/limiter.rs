@@ -2,7 +2,6 @@
 //! the bucket, the others for their turn. Knows nothing of what the permits are for.
 
 use std::{
-    collections::VecDeque,
     fmt,
     panic::catch_unwind,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
@@ -19,7 +18,8 @@ use tokio::{
 use super::bucket::Bucket;
 use crate::{
     error::{Error, ErrorKind},
-    seats::Seat,
+    priority::Priority,
+    seats::{self, Queue, Seat},
 };
 
 /// The lowest rate: one request in 32 years.
@@ -56,14 +56,10 @@ pub struct RateLimiter {
 
 struct State {
     bucket: Bucket,
-    /// In the order in which they came, so by number.
-    queue: VecDeque<Waiting>,
-    /// The number of the next one to come.
-    next: u64,
+    queue: Queue<Waiting>,
 }
 
 struct Waiting {
-    number: u64,
     wake: Arc<Notify>,
     /// A call that lost its seat waits no longer, though its worker may be unable to say so.
     seat: Option<Arc<Seat>>,
@@ -84,7 +80,7 @@ impl RateLimiter {
     }
 
     fn with_bucket(bucket: Bucket) -> Self {
-        Self { state: Mutex::new(State { bucket, queue: VecDeque::new(), next: 0 }) }
+        Self { state: Mutex::new(State { bucket, queue: Queue::default() }) }
     }
 
     /// Takes a permit, after those who came earlier. Dropping the future leaves the queue:
@@ -96,7 +92,7 @@ impl RateLimiter {
         if self.try_acquire().is_ok() {
             return Ok(());
         }
-        let place = self.join(None);
+        let place = self.join(None, Priority::Normal);
         loop {
             place.ready().await?;
             if place.take(now()) {
@@ -131,15 +127,12 @@ impl RateLimiter {
         Ok(())
     }
 
-    /// Joins the end of the queue, for as long as nobody takes `seat` away.
-    pub(crate) fn join(&self, seat: Option<Arc<Seat>>) -> Place<'_> {
+    /// Joins the queue behind those who are as urgent, for as long as nobody takes `seat` away.
+    pub(crate) fn join(&self, seat: Option<Arc<Seat>>, priority: Priority) -> Place<'_> {
         let wake = Arc::new(Notify::new());
         let has_seat = seat.is_some();
-        let mut state = self.state();
-        let number = state.next;
-        state.next += 1;
-        state.queue.push_back(Waiting { number, wake: Arc::clone(&wake), seat });
-        Place { limiter: self, number, wake, has_seat }
+        let at = self.state().queue.push(priority, Waiting { wake: Arc::clone(&wake), seat });
+        Place { limiter: self, at, wake, has_seat }
     }
 
     /// Another limit of the same rate and burst with as much saved.
@@ -159,17 +152,12 @@ impl RateLimiter {
 }
 
 impl State {
-    /// How many are before `number`; `None` when it is not in the queue.
-    fn position(&self, number: u64) -> Option<usize> {
-        self.queue.binary_search_by_key(&number, |waiting| waiting.number).ok()
-    }
-
     /// Passes over those at the front who lost their seats.
     fn pass_over_the_lost(&mut self) {
         let has_left = |waiting: &Waiting| waiting.seat.as_ref().is_some_and(|s| s.is_revoked());
         let mut lost = false;
-        while self.queue.front().is_some_and(has_left) {
-            self.queue.pop_front();
+        while self.queue.first().is_some_and(has_left) {
+            self.queue.skip();
             lost = true;
         }
         if lost {
@@ -177,15 +165,8 @@ impl State {
         }
     }
 
-    fn leave(&mut self, position: usize) {
-        self.queue.remove(position);
-        if position == 0 {
-            self.wake_first();
-        }
-    }
-
     fn wake_first(&self) {
-        if let Some(first) = self.queue.front() {
+        if let Some(first) = self.queue.first() {
             first.wake.notify_one();
         }
     }
@@ -194,7 +175,7 @@ impl State {
 /// A place in the queue; it is left when this is dropped.
 pub(crate) struct Place<'a> {
     limiter: &'a RateLimiter,
-    number: u64,
+    at: seats::Place,
     wake: Arc<Notify>,
     has_seat: bool,
 }
@@ -203,7 +184,7 @@ impl Place<'_> {
     /// How long until there is a permit for this place, if those before it stay.
     pub(crate) fn wait(&self, now: Instant) -> Duration {
         let state = self.limiter.state();
-        let ahead = state.position(self.number).unwrap_or_default();
+        let ahead = state.queue.ahead(self.at).unwrap_or_default();
         state.bucket.ready_in(now, ahead as u64)
     }
 
@@ -233,10 +214,11 @@ impl Place<'_> {
     pub(crate) fn take(&self, now: Instant) -> bool {
         let mut state = self.limiter.state();
         state.pass_over_the_lost();
-        if state.position(self.number) != Some(0) || state.bucket.take(now, 1) == 0 {
+        if !state.queue.is_first(self.at) || state.bucket.take(now, 1) == 0 {
             return false;
         }
-        state.leave(0);
+        state.queue.pop();
+        state.wake_first();
         true
     }
 
@@ -245,8 +227,11 @@ impl Place<'_> {
         let mut state = self.limiter.state();
         state.pass_over_the_lost();
         // One who lost the seat waits until the end of its task.
-        let Some(ahead) = state.position(self.number) else { return (false, LOOK) };
-        (ahead == 0, state.bucket.ready_in(now, ahead as u64))
+        if state.queue.is_first(self.at) {
+            return (true, state.bucket.ready_in(now, 0));
+        }
+        let wait = |ahead| state.bucket.ready_in(now, ahead as u64);
+        (false, state.queue.ahead(self.at).map_or(LOOK, wait))
     }
 
     /// Waits until `wait` is over or something has changed.
@@ -263,8 +248,10 @@ impl Place<'_> {
 impl Drop for Place<'_> {
     fn drop(&mut self) {
         let mut state = self.limiter.state();
-        if let Some(position) = state.position(self.number) {
-            state.leave(position);
+        let was_first = state.queue.is_first(self.at);
+        state.queue.remove(self.at);
+        if was_first {
+            state.wake_first();
         }
     }
 }
@@ -491,13 +478,37 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
+    async fn the_more_urgent_go_first_and_nobody_is_passed_over_for_ever() {
+        let limiter = limiter("10", 1);
+        limiter.acquire().await.unwrap();
+        let order = Mutex::new(Vec::new());
+        let call = async |priority| {
+            let place = limiter.join(None, priority);
+            loop {
+                place.ready().await.unwrap();
+                if place.take(now()) {
+                    break;
+                }
+            }
+            order.lock().unwrap().push(priority);
+        };
+        let low = (0..2).map(|_| Priority::Low);
+        let calls: Vec<_> = low.chain((0..30).map(|_| Priority::High)).map(call).collect();
+        timeout(Duration::from_secs(10), join_all(calls)).await.unwrap();
+        let order = order.into_inner().unwrap();
+        let low: Vec<_> = (0..32).filter(|n| order[*n] == Priority::Low).collect();
+        assert_eq!(low, [15, 31]);
+    }
+
+    #[tokio::test(start_paused = true)]
     async fn one_who_lost_the_seat_without_a_word_is_passed_over() {
         let limiter = limiter("1", 1);
         limiter.acquire().await.unwrap();
         let stuck = [seat(), seat()];
         // Nobody polls these two, as on a thread that stands still.
-        let places: Vec<_> = stuck.iter().map(|seat| limiter.join(Some(seat.clone()))).collect();
-        let next = limiter.join(Some(seat()));
+        let join = |seat| limiter.join(Some(seat), Priority::Normal);
+        let places: Vec<_> = stuck.iter().cloned().map(join).collect();
+        let next = join(seat());
         assert!(timeout(Duration::from_secs(3), next.ready()).await.is_err());
         for seat in &stuck {
             seat.revoke_if(|_| true);

@@ -33,7 +33,7 @@ mod simulation;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use actor::{Acquire, Lease, Limiter, SetLimit, Share};
+pub(crate) use actor::{Acquire, Lease, Limiter, SetLimit, Share, TokenWish};
 pub(crate) use board::Board;
 pub(crate) use bucket::{Bucket, default_burst};
 pub(crate) use headers::retry_after;

@@ -60,8 +60,11 @@ impl Pace {
 
     /// Takes note of the end of an attempt while `in_flight` others are on their way.
     pub(crate) fn ended(&mut self, outcome: Outcome, in_flight: u64, now: Instant) {
-        if let Some(dampener) = &mut self.dampener {
-            dampener.ended(outcome.is_refusal, outcome.sent_at, now);
+        let Outcome { is_refusal, sent_at, .. } = outcome;
+        if let Some(dampener) = &mut self.dampener
+            && dampener.ended(is_refusal, sent_at, now)
+        {
+            self.flow.empty(now);
         }
         if let Some(quota) = outcome.quota {
             self.learned.observe(quota, in_flight, now);

@@ -50,6 +50,8 @@ pub(crate) struct Scene {
     pub(crate) clients: usize,
     /// Of each client. Each makes one call after the other.
     pub(crate) callers: usize,
+    /// What each way takes on average. It varies by half of that.
+    pub(crate) way: Duration,
     pub(crate) length: Duration,
     pub(crate) seed: u64,
 }
@@ -260,9 +262,9 @@ impl<'a> Run<'a> {
         self.events.push(Reverse((at, self.scheduled, event)));
     }
 
-    /// From 10 to 30 ms, each way.
+    /// What the next way takes.
     fn way(&mut self) -> Duration {
-        Duration::from_secs_f64(0.01 + 0.02 * self.random.next())
+        self.scene.way.mul_f64(0.5 + self.random.next())
     }
 
     /// Lets as many of the queue go as there are permits.

@@ -4,19 +4,32 @@ use std::time::{Duration, Instant};
 
 use super::{
     learned::Learned,
+    pace::{Outcome, Pace},
     quota::{Policy, Quota},
     simulation::{Limit, Record, Scene, Strategy, run},
 };
 
 const LENGTH: Duration = Duration::from_secs(360);
+/// Of the scenes that nothing was tuned on.
+const SHORT: Duration = Duration::from_secs(120);
 /// What the dampener has to find its rate, in seconds.
 const SETTLING: usize = 15;
 
-/// Runs a scene of 64 callers three times, and names the seed of each.
-fn thrice(scene: Scene, mut check: impl FnMut(&Record, &str)) {
+/// Runs a scene three times, and names the seed of each.
+fn thrice(scene: Scene, check: impl FnMut(&Record, &str)) {
+    each(1..=3, scene, check);
+}
+
+/// Runs a scene with seeds that nothing was tuned on.
+fn unseen(scene: Scene, check: impl FnMut(&Record, &str)) {
+    each(104..=105, Scene { length: SHORT, ..scene }, check);
+}
+
+fn each(seeds: std::ops::RangeInclusive<u64>, scene: Scene, mut check: impl FnMut(&Record, &str)) {
     let start = Instant::now();
-    for seed in 1..=3 {
-        check(&run(&Scene { seed, ..scene }, start), &format!("{:?}, seed {seed}", scene.limit));
+    for seed in seeds {
+        let scene = Scene { seed, ..scene };
+        check(&run(&scene, start), &format!("{scene:?}"));
     }
 }
 
@@ -27,6 +40,7 @@ fn scene(limit: Limit) -> Scene {
         strategy: Strategy::Dampener,
         clients: 1,
         callers: 64,
+        way: Duration::from_millis(20),
         length: LENGTH,
         seed: 0,
     }
@@ -40,27 +54,79 @@ fn settled(record: &Record) -> std::ops::Range<usize> {
     SETTLING..record.allowed.len()
 }
 
+/// What is asked of a limit of twenty per second and more.
+fn is_used_and_seldom_refused(record: &Record, name: &str) {
+    let used = record.utilisation(all(record));
+    assert!(used >= 0.93, "{name}: {used} used");
+    // All callers come at once at first, and none has heard of a limit.
+    let refused = record.refusals(settled(record));
+    assert!(refused <= 0.01, "{name}: {refused} refused");
+    let after = record.settled_after(0);
+    assert!(after.is_some_and(|after| after <= SETTLING), "{name}: after {after:?} s");
+}
+
+/// What is asked of a limit of a few per second.
+fn is_used_and_not_often_refused(record: &Record, name: &str) {
+    let (used, refused) = (record.utilisation(all(record)), record.refusals(all(record)));
+    assert!(used >= 0.9 && refused <= 0.08, "{name}: {used} used, {refused} refused");
+}
+
 #[test]
 fn the_dampener_uses_a_hidden_limit_and_is_seldom_refused() {
     for rate in [20.0, 50.0, 800.0] {
-        thrice(scene(Limit::Bucket(rate)), |record, name| {
-            let used = record.utilisation(all(record));
-            assert!(used >= 0.93, "{name}: {used} used");
-            // All callers come at once at first, and none has heard of a limit.
-            let refused = record.refusals(settled(record));
-            assert!(refused <= 0.01, "{name}: {refused} refused");
-            let after = record.settled_after(0);
-            assert!(after.is_some_and(|after| after <= SETTLING), "{name}: after {after:?} s");
-        });
+        thrice(scene(Limit::Bucket(rate)), is_used_and_seldom_refused);
     }
 }
 
 #[test]
 fn the_dampener_uses_a_limit_of_a_few_per_second() {
-    thrice(scene(Limit::Bucket(5.0)), |record, name| {
-        let (used, refused) = (record.utilisation(all(record)), record.refusals(all(record)));
-        assert!(used >= 0.9 && refused <= 0.08, "{name}: {used} used, {refused} refused");
-    });
+    thrice(scene(Limit::Bucket(5.0)), is_used_and_not_often_refused);
+}
+
+#[test]
+fn the_dampener_does_as_well_where_it_was_not_tuned() {
+    unseen(scene(Limit::Bucket(8.0)), is_used_and_not_often_refused);
+    for (rate, callers, millis) in
+        [(20.0, 256, 20), (35.0, 64, 20), (35.0, 16, 75), (120.0, 64, 3), (400.0, 64, 75)]
+    {
+        let way = Duration::from_millis(millis);
+        let scene = Scene { callers, way, ..scene(Limit::Bucket(rate)) };
+        unseen(scene, is_used_and_seldom_refused);
+    }
+    for (before, after) in [(400.0, 35.0), (120.0, 60.0), (8.0, 120.0), (35.0, 120.0)] {
+        let at = SHORT / 2;
+        unseen(scene(Limit::Step { before, at, after }), |record, name| {
+            let settled = record.settled_after(60);
+            assert!(settled.is_some_and(|after| after <= SETTLING), "{name}: after {settled:?} s");
+            let used = record.utilisation(60 + SETTLING..120);
+            assert!(used >= 0.93, "{name}: {used} used");
+            let refused = record.refusals(60 + SETTLING..120);
+            assert!(refused <= 0.01, "{name}: {refused} refused");
+        });
+    }
+    for (clients, rate) in [(2, 120.0), (4, 120.0)] {
+        let scene = Scene { clients, callers: 64 / clients, ..scene(Limit::Bucket(rate)) };
+        unseen(scene, |record, name| {
+            is_used_and_seldom_refused(record, name);
+            assert!(record.fairness() >= 0.95, "{name}: {}", record.fairness());
+        });
+    }
+}
+
+#[test]
+fn a_cut_leaves_nothing_that_was_saved() {
+    let start = Instant::now();
+    let millis = |millis| start + Duration::from_millis(millis);
+    let mut pace = Pace::new(true, LENGTH, start);
+    let outcome = |is_refusal, sent_at| Outcome { is_refusal, sent_at, quota: None };
+    for n in 1..=100 {
+        pace.ended(outcome(false, millis(20 * n - 10)), 0, millis(20 * n));
+    }
+    pace.ended(outcome(true, millis(2_000)), 0, millis(2_010));
+    // Nobody takes for a while.
+    assert_eq!(pace.ready_in(millis(3_000)), Duration::ZERO);
+    pace.ended(outcome(true, millis(3_000)), 0, millis(3_010));
+    assert!(pace.ready_in(millis(3_010)) > Duration::ZERO);
 }
 
 #[test]

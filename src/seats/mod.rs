@@ -8,5 +8,5 @@ mod seat;
 
 pub(crate) use capacity::Capacity;
 pub(crate) use permits::{NoPermit, Permit, Permits};
-pub(crate) use queue::Queue;
+pub(crate) use queue::{Place, Queue};
 pub(crate) use seat::{Revoked, Seat, Stage};

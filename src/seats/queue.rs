@@ -74,10 +74,30 @@ impl<T> Queue<T> {
         self.ranks.iter().all(BTreeMap::is_empty)
     }
 
+    pub(crate) fn len(&self) -> usize {
+        self.ranks.iter().map(BTreeMap::len).sum()
+    }
+
     /// How many go before one of `priority` that comes next, but for those whose turn comes
     /// since they were passed over too often.
     pub(crate) fn ahead_of(&self, priority: Priority) -> usize {
         self.ranks[..=priority.rank()].iter().map(BTreeMap::len).sum()
+    }
+
+    /// Whether `place` is next.
+    pub(crate) fn is_first(&self, place: Place) -> bool {
+        let first = self.turn().filter(|rank| *rank == place.rank);
+        first.and_then(|rank| self.ranks[rank].keys().next()) == Some(&place.number)
+    }
+
+    /// How many go before `place`, as with [`ahead_of`](Self::ahead_of); `None` once it was left.
+    pub(crate) fn ahead(&self, place: Place) -> Option<usize> {
+        let rank = &self.ranks[place.rank];
+        rank.contains_key(&place.number).then(|| {
+            let more_urgent: usize = self.ranks[..place.rank].iter().map(BTreeMap::len).sum();
+            // Most of those who ask have come last.
+            more_urgent + rank.len() - rank.range(place.number..).count()
+        })
     }
 
     /// Takes those out that `stays` is false for.
@@ -123,6 +143,10 @@ mod tests {
             }
         }
         assert_eq!(queue.ahead_of(Priority::Normal), 6);
+        let last = queue.push(Priority::Normal, (Priority::Normal, 3));
+        assert_eq!((queue.ahead(last), queue.is_first(last)), (Some(6), false));
+        queue.remove(last);
+        assert_eq!((queue.ahead(last), queue.is_first(last)), (None, false));
         let order: Vec<_> = std::iter::from_fn(|| queue.pop()).collect();
         assert_eq!(order, ALL.map(|priority| [0, 1, 2].map(|n| (priority, n))).concat());
     }

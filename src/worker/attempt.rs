@@ -89,13 +89,21 @@ impl<'a> Running<'a> {
         let response = outcome.as_ref().ok();
         let reading = response.map(|response| quota(response.headers(), SystemTime::now()));
         let reading = reading.unwrap_or_default();
-        // The quota of one token among several says nothing about the API.
+        self.count(|counters| counters.limits_read(reading.malformed));
+        // The quota of one token among several says nothing about the API, and a refusal that
+        // holds the token leaves the others as they are. One that holds none is the API's.
         let is_of_one = self.kit.tokens.of(self.call).is_some_and(|tokens| tokens.are_several());
-        let quota = reading.quota.filter(|_| !is_of_one);
         let is_refusal =
             response.is_some_and(|response| response.status() == StatusCode::TOO_MANY_REQUESTS);
-        in_flight.end(is_refusal, quota, Instant::now());
-        self.count(|counters| counters.limits_read(reading.malformed));
+        let holds = |response: &Response| {
+            let asked = retry_after(response.headers(), SystemTime::now());
+            asked.is_some_and(|wait| !wait.is_zero())
+                || reading.quota.is_some_and(|quota| quota.remaining == 0)
+        };
+        if is_of_one && is_refusal && response.is_some_and(holds) {
+            return;
+        }
+        in_flight.end(is_refusal, reading.quota.filter(|_| !is_of_one), Instant::now());
     }
 
     /// Nobody holds the counters for longer than this, so they are never missed; and a drop

@@ -22,7 +22,7 @@ use crate::{
     error::{Delivery, Error, ErrorKind},
     events::{Attempt, Event},
     http::{Client, Request, Response},
-    rate_limit::{Reason, retry_after},
+    rate_limit::{Reason, TokenWish, retry_after},
     retry::{self, Decision, Errand},
     seats::Stage,
     stats::WaitCause,
@@ -134,8 +134,12 @@ impl<'a> Attempts<'a> {
             {
                 *token = Some(tokens.next(call, slot).await?);
             }
-            let pinned = token.as_ref().map(|token| token.slot);
-            let chosen = kit.throttle.pass(call, slot, reason, pinned).await?;
+            let wish = match (&token, tokens) {
+                (_, None) => TokenWish::None,
+                (None, _) => TokenWish::Any,
+                (Some(token), _) => TokenWish::Of(token.slot),
+            };
+            let chosen = kit.throttle.pass(call, slot, reason, wish).await?;
             if let (None, Some(chosen), Some(tokens)) = (&token, chosen, tokens) {
                 *token = tokens.chosen(call, slot, chosen).await?;
                 if token.is_none() {

@@ -9,7 +9,7 @@ use std::{
 };
 
 use rust_decimal::Decimal;
-use tokio::sync::{Semaphore, oneshot};
+use tokio::sync::oneshot;
 
 use crate::{
     actors::{Line, Unanswered},
@@ -17,10 +17,10 @@ use crate::{
     error::{Error, ErrorKind},
     rate_limit::{
         Acquire, Bucket, Hold, KeyedRateLimiter, Lease, Limiter, Pacer, Place, RateLimiter, Reason,
-        default_burst,
+        TokenWish, default_burst,
     },
     retry::Refusal,
-    seats::{Seat, Stage},
+    seats::{Capacity, Seat, Stage},
     stats::WaitCause,
 };
 
@@ -109,8 +109,8 @@ pub(super) struct Throttle {
 /// The limit of one worker.
 struct Own {
     bucket: RefCell<Bucket>,
-    /// Whose turn it is at the bucket: one call at a time, first come first served.
-    turn: Semaphore,
+    /// Whose turn it is at the bucket: one call at a time, by priority.
+    turn: Capacity,
 }
 
 impl Own {
@@ -137,32 +137,33 @@ impl Throttle {
     ) -> Self {
         let own = rate.map(|rate| Own {
             bucket: RefCell::new(Bucket::new(rate, default_burst(rate), Instant::now())),
-            turn: Semaphore::new(1),
+            turn: Capacity::new(1),
         });
         Self { limiter, pacer, lease: Cell::new(None), own, is_per_token }
     }
 
     /// Waits for a permit and a slot to send with. A permit is taken only with the slot in
     /// hand, from the lease at hand or by the limiter. Where each token has a limit, it is for
-    /// the token of the slot that comes back, which is `token` if one is named.
+    /// the token of the slot that comes back, which is as `token` says.
     pub(super) async fn pass(
         &self,
         call: &Call,
         slot: &mut Slot<'_>,
         reason: Reason,
-        token: Option<usize>,
+        token: TokenWish,
     ) -> Result<Option<usize>, Error> {
         let Some(own) = &self.own else {
             return self.pass_shared(call, slot, reason, token).await;
         };
         // The own permit is taken last and by the one who has the turn: if it were put by
         // while the shared limit makes wait, it would go out together with others.
-        let _turn = match own.turn.try_acquire() {
+        let turn = own.turn.permits();
+        let _turn = match turn.try_acquire() {
             Ok(turn) => turn,
             Err(_) => {
                 slot.release();
                 let _waiting = slot.waiting(WaitCause::Rate);
-                let turn = within_deadline(call, own.turn.acquire()).await?;
+                let turn = within_deadline(call, turn.acquire(call.priority)).await?;
                 turn.map_err(|_| Error::gone())?
             }
         };
@@ -177,12 +178,14 @@ impl Throttle {
     /// Takes a permit for a second attempt beside the first, if there is one at once and the
     /// API did not ask for a pace.
     pub(super) fn try_second(&self) -> bool {
-        self.own.is_none() && !self.pacer.is_paced() && (self.is_open() || self.take_spare())
+        self.own.is_none()
+            && !self.pacer.is_paced()
+            && (self.is_open(TokenWish::Any) || self.take_spare())
     }
 
-    /// Whether nobody has to ask.
-    fn is_open(&self) -> bool {
-        !self.is_per_token && self.pacer.is_open()
+    /// Whether one with this wish does not have to ask.
+    fn is_open(&self, token: TokenWish) -> bool {
+        (!self.is_per_token || token == TokenWish::None) && self.pacer.is_open()
     }
 
     /// Waits for what all workers share.
@@ -191,17 +194,19 @@ impl Throttle {
         call: &Call,
         slot: &mut Slot<'_>,
         reason: Reason,
-        token: Option<usize>,
+        token: TokenWish,
     ) -> Result<Option<usize>, Error> {
-        if self.is_open() || self.spare() > 0 {
+        if self.is_open(token) || self.spare() > 0 {
             slot.hold(call).await?;
-            if self.is_open() || self.take_spare() {
+            if self.is_open(token) || self.take_spare() {
                 return Ok(None);
             }
         }
         let waiting = slot.waiting(WaitCause::Rate);
         let lease = within_deadline(call, self.ask(call, &slot.seat, reason, token)).await??;
-        drop(waiting);
+        if !lease.has_waited {
+            waiting.was_none();
+        }
         // What another call was lent meanwhile is not lost.
         let spare = lease.spare + self.spare();
         self.lease.set(Some(Lease { spare, ..lease }));
@@ -214,7 +219,7 @@ impl Throttle {
         call: &Call,
         seat: &Arc<Seat>,
         reason: Reason,
-        token: Option<usize>,
+        token: TokenWish,
     ) -> Result<Lease, Error> {
         loop {
             let (reply, lease) = oneshot::channel();
@@ -264,7 +269,8 @@ pub(super) async fn pass_key<'a>(
     call: &Call,
     slot: &mut Slot<'_>,
 ) -> Result<(), Error> {
-    let place = place.get_or_insert_with(|| limiter.join(Some(Arc::clone(&slot.seat))));
+    let place =
+        place.get_or_insert_with(|| limiter.join(Some(Arc::clone(&slot.seat)), call.priority));
     let wait = place.wait(Instant::now());
     if wait > call.remaining(Instant::now()) {
         let what = "the rate limit of the call's key would pass the deadline";

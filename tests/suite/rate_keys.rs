@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use futures::{FutureExt, StreamExt, TryStreamExt, future::join_all, stream::FuturesUnordered};
-use vantage_api_pool::{AwwPool, ErrorKind, PoolBuilder, Request};
+use vantage_api_pool::{AwwPool, ErrorKind, PoolBuilder, Priority, Request};
 
 use crate::support::{
     hostile::{Hostile, HostileServer, Log},
@@ -145,6 +145,34 @@ async fn a_call_whose_key_would_pass_its_deadline_fails_at_once_and_says_how_lon
     // Another key is none the worse for it.
     soon("an answer", pool.request(Request::get("/k/rows").rate_key("other"))).await.unwrap();
     assert_eq!(arrivals(&api, "k").len(), 3);
+}
+
+#[tokio::test]
+async fn of_the_calls_of_a_key_or_a_worker_the_more_urgent_go_first() {
+    let one = || "1".parse().unwrap();
+    let limits = [
+        |builder: PoolBuilder, rate| builder.rate_limit_per_key(rate),
+        |builder: PoolBuilder, rate| builder.rate_limit_per_worker(rate),
+    ];
+    join_all(limits.map(async |limit| {
+        let api = api(&["k"]);
+        let pool = limit(AwwPool::builder(api.url()).workers(1), one()).build().unwrap();
+        let calls = |pages: std::ops::Range<u32>, priority| {
+            let request = move |page| Request::get(format!("/k/rows?page={page}")).rate_key("k");
+            let calls = pages.map(|page| pool.request(request(page).priority(priority)));
+            join_all(calls.collect::<Vec<_>>())
+        };
+        let urgent = async {
+            api.wait_for("the first request", |log| !log.seen.is_empty()).await;
+            calls(11..13, Priority::High).await
+        };
+        let all = async { tokio::join!(calls(1..7, Priority::Low), urgent) };
+        let (low, urgent) = soon("all answers", all).await;
+        assert!(low.iter().chain(&urgent).all(Result::is_ok));
+        let pages = api.log(Log::pages);
+        assert!(pages[..5].contains(&11) && pages[..5].contains(&12), "{pages:?}");
+    }))
+    .await;
 }
 
 #[tokio::test]

@@ -61,8 +61,7 @@ async fn under_demand(workers: usize, limit: &str, seconds: u64) -> Result<(), S
     // From the first one on, when all threads are there.
     let time = (start + secs(seconds) - arrivals[0].at).as_secs_f64();
     let used = arrivals.len() as f64 / (1.0 + (per_second * time).floor());
-    let least = if per_second * time < 40.0 { 0.9 } else { 0.97 };
-    if used < least { Err(name(format!("{used} used"))) } else { Ok(()) }
+    if used < 0.97 { Err(name(format!("{used} used"))) } else { Ok(()) }
 }
 
 /// How many requests per second the machine can make at the moment.
@@ -78,25 +77,23 @@ async fn a_limit_is_exact_and_used_whatever_its_height_and_the_number_of_workers
     let cases = [1, 3, 16].into_iter().flat_map(|workers| {
         [("0.5", 20), ("7", 12), ("50", 8)].map(|(limit, seconds)| (workers, limit, seconds))
     });
-    let slow = join_all(cases.map(async |(workers, limit, seconds)| {
-        // A machine that stands still for a moment is no fault of the limit's.
-        if let Err(first) = under_demand(workers, limit, seconds).await {
-            let again = under_demand(workers, limit, seconds).await;
-            assert!(again.is_ok(), "{first}; {again:?}");
+    let check = async |workers, limit, seconds| {
+        let mut wrong = under_demand(workers, limit, seconds).await;
+        // A machine that stands still for a moment is no fault of the limit's…
+        if wrong.is_err() {
+            wrong = under_demand(workers, limit, seconds).await;
         }
-    }));
+        // … nor is one that does other things: two thousand each second are much for it.
+        if let Err(what) = wrong
+            && (!what.ends_with("used") || capacity(workers).await > 4_000)
+        {
+            panic!("{what}");
+        }
+    };
+    let slow = join_all(cases.map(|(workers, limit, seconds)| check(workers, limit, seconds)));
     let fast = async {
         for workers in [1, 3, 16] {
-            let mut wrong = under_demand(workers, "2000", 2).await;
-            if wrong.is_err() {
-                wrong = under_demand(workers, "2000", 2).await;
-            }
-            // Two thousand each second are much for a machine that does other things.
-            if let Err(what) = wrong
-                && (!what.ends_with("used") || capacity(workers).await > 4_000)
-            {
-                panic!("{what}");
-            }
+            check(workers, "2000", 2).await;
         }
     };
     futures::future::join(slow, fast).await;

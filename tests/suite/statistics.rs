@@ -132,6 +132,19 @@ async fn what_a_call_waited_for_is_told_by_its_cause_and_is_no_part_of_the_laten
 }
 
 #[tokio::test]
+async fn a_rate_permit_that_is_there_at_once_is_no_wait() {
+    let api = Hostile::new(10).start();
+    let pool = AwwPool::builder(api.url()).rate_limit(2.into()).burst(5).build().unwrap();
+    for _ in 0..5 {
+        soon("an answer", pool.get("/rows")).await.unwrap();
+    }
+    assert_eq!(waited(&pool, WaitCause::Rate).await.0, 0);
+    soon("answers", join_all((0..3).map(|_| pool.get("/rows")))).await;
+    let (count, total) = waited(&pool, WaitCause::Rate).await;
+    assert!((1..=3).contains(&count) && total > millis(100), "{count} took {total:?}");
+}
+
+#[tokio::test]
 async fn each_worker_tells_its_latencies() {
     let api = Hostile::new(10).delay(|_| millis(20)).start();
     let pool = AwwPool::builder(api.url()).workers(2).build().unwrap();

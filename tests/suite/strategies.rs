@@ -113,6 +113,18 @@ async fn accept_21_a_next_page_elsewhere_is_refused_and_nothing_is_sent_there() 
 }
 
 #[tokio::test]
+async fn pages_elsewhere_take_nothing_from_the_limit_of_a_token() {
+    let other = Hostile::new(95).style(Style::Link(Form::Absolute)).start();
+    let api = Hostile::new(95).style(Style::Link(Form::At(other.url()))).start();
+    // The next permit is there after three hours.
+    let pool = AwwPool::builder(api.url()).rate_limit_per_token("0.0001".parse().unwrap());
+    let acquire = async || Ok::<_, std::io::Error>("token");
+    let pool = pool.with_auth_callback(1, acquire, |request, _| request).build().unwrap();
+    let paging = Paging::link_header().allow_origin(other.url());
+    assert_eq!(read_all(PaginatedStream::get(&pool, "/rows").paging(paging)).await, api.rows());
+}
+
+#[tokio::test]
 async fn accept_21_a_next_page_that_is_allowed_by_name_goes_without_credentials() {
     let other = Hostile::new(95).style(Style::Link(Form::Absolute)).start();
     let api = Hostile::new(95).style(Style::Link(Form::At(other.url()))).start();

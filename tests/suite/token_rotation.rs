@@ -124,6 +124,19 @@ async fn a_429_holds_its_token_and_calls_go_on_with_the_others() {
 }
 
 #[tokio::test]
+async fn a_429_that_holds_its_token_slows_nobody_else_and_one_that_holds_none_does() {
+    let alone = "429 Too Many Requests\r\n".to_owned();
+    for (refusal, is_of_the_api) in [(too_many(30), false), (alone, true)] {
+        let first = Mutex::new(Some(refusal));
+        let api = Api::start(move |_, _| first.lock().unwrap().take().unwrap_or_else(|| OK.into()));
+        let pool = api.pool(&["a", "b"]).use_dampener(true).build().unwrap();
+        soon("an answer", pool.get("/")).await.unwrap();
+        let rate = pool.stats().await.unwrap().rate;
+        assert_eq!(rate.is_some(), is_of_the_api, "{rate:?}");
+    }
+}
+
+#[tokio::test]
 async fn when_all_tokens_are_held_a_call_waits_for_the_one_that_is_free_first() {
     let api = Api::start(|token, nth| match (token, nth) {
         ("a", 1) => too_many(30),
@@ -306,6 +319,37 @@ async fn a_limited_token_that_is_held_leaves_the_calls_to_the_others() {
     assert!(get_many(&pool, 20).await.iter().all(Result::is_ok));
     assert_eq!(api.counts(), BTreeMap::from([("a".into(), 1), ("b".into(), 20)]));
     assert_rate(&api.arrivals(start), 50);
+}
+
+#[tokio::test]
+async fn a_replay_that_waits_for_its_token_holds_up_nobody_else() {
+    let refused = |token: &str| token == "token-1";
+    let api = Api::start(move |token, _| match refused(token) {
+        true => "401 Unauthorized\r\n".into(),
+        false => OK.into(),
+    });
+    let count = std::sync::atomic::AtomicUsize::new(0);
+    let acquire = move || {
+        let number = 1 + count.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
+        std::future::ready(Ok::<_, Error>(format!("token-{number}")))
+    };
+    let pool = AwwPool::builder(api.server.url()).rate_limit_per_token("0.2".parse().unwrap());
+    let pool = pool.with_auth_callback(2, acquire, bearer).build().unwrap();
+    let other = async {
+        api.server.wait_for(|seen| seen.heads.len() == 1).await;
+        // Time for the replay to come before the limiter, where it waits for five seconds.
+        tokio::time::sleep(millis(500)).await;
+        pool.get("/").await.unwrap();
+        Instant::now()
+    };
+    let replayed = async {
+        pool.get("/").await.unwrap();
+        Instant::now()
+    };
+    let both = async { tokio::join!(replayed, other) };
+    let (replayed, other) = soon("both answers", both).await;
+    assert_eq!((api.tokens().len(), api.counts()["token-1"]), (3, 1));
+    assert!(other < replayed, "{:?} later", other - replayed);
 }
 
 #[tokio::test]

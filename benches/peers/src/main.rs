@@ -1,6 +1,7 @@
 //! The pool side by side with its peers. See README.md.
 
 mod clients;
+mod limit;
 mod memory;
 mod report;
 mod runner;
@@ -10,7 +11,7 @@ mod server;
 use clap::{Parser, Subcommand};
 
 use clients::Client;
-use kit::{data::Shape, job, measure};
+use kit::{data::Shape, job, load::Load, measure};
 use runner::{Effort, Results, Server, Setting};
 
 #[derive(Parser)]
@@ -39,6 +40,16 @@ enum Command {
         #[arg(long, default_value_t = 2_000_000)]
         items: u64,
     },
+    /// A limit that the API does not tell: what is used of it, refused and lost.
+    Limit {
+        /// Requests per second.
+        #[arg(long, default_value_t = 50)]
+        rate: u32,
+        #[arg(long, default_value_t = 64)]
+        callers: usize,
+        #[arg(long, default_value_t = 60)]
+        seconds: u64,
+    },
     /// Serves pages until it is killed; prints its port. Started by the other commands.
     Serve {
         #[arg(long, value_delimiter = ',')]
@@ -50,6 +61,8 @@ enum Command {
         #[command(flatten)]
         job: job::Job,
     },
+    /// Puts the pool under load; prints what became of the calls as JSON. Started by `limit`.
+    Load(Load),
     /// Measures its own memory; prints it as JSON. Started by the other commands.
     Probe {
         #[arg(long)]
@@ -125,6 +138,11 @@ fn main() -> anyhow::Result<()> {
         Command::Cores(depth) => judged(scenarios::cores(&Server::start()?, depth.effort())),
         Command::Memory { count, items } => {
             judged(scenarios::memory(&Server::start()?, count, items))
+        }
+        Command::Limit { rate, callers, seconds } => limit::compare(rate, callers, seconds),
+        Command::Load(load) => {
+            println!("{}", serde_json::to_string(&limit::pool(&load)?)?);
+            Ok(())
         }
         Command::Serve { cores } => {
             measure::pin(&cores)?;

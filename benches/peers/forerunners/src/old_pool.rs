@@ -8,8 +8,25 @@ use kit::{
     body::{Body, Tree},
     data::Tally,
     job::{Job, Outcome, measured},
+    load::{self, Fate, Load},
     on_tokio, pages,
 };
+
+/// One worker for each caller, and its dampener on.
+pub fn load(load: &Load) -> anyhow::Result<Fate> {
+    load::run(load, async || {
+        let (builder, url) = (reqwest::Client::new(), format!("{}/rows", load.base));
+        let pool = old_pool::AwwPool::new(load.callers, None, true, load.base.clone());
+        let pool = Arc::new(pool);
+        Ok(Box::new(move || {
+            let (pool, request) = (Arc::clone(&pool), builder.get(&url).build());
+            async move {
+                let Ok(request) = request else { return false };
+                pool.request(request).await.is_ok_and(|answer| answer.status().is_success())
+            }
+        }) as Box<dyn Fn() -> _>)
+    })
+}
 
 /// A worker has one request in flight, so there are as many as the job has in flight. Requests are
 /// built with one client of the caller's, since the pool's own `get` builds an HTTP client for

@@ -3,6 +3,7 @@
 pub mod body;
 pub mod data;
 pub mod job;
+pub mod load;
 pub mod measure;
 pub mod pages;
 

@@ -14,7 +14,7 @@ use kit::job::{Job, Outcome};
 /// Does the job in that program, which is pinned and measures itself.
 pub fn run(client: &str, job: &Job) -> anyhow::Result<Outcome> {
     let output = Command::new(program()?)
-        .arg(client)
+        .args(["read", client])
         .args(job.arguments())
         .stderr(Stdio::inherit())
         .output()?;
