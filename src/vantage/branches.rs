@@ -109,16 +109,18 @@ impl Fingerprints {
         Self { limit, ..Self::default() }
     }
 
+    /// Whether no earlier set had `row`.
+    ///
     /// # Errors
     /// When a row of an earlier set has the id of `row` and is another one.
-    pub(super) fn check(&mut self, set: u64, row: &Row) -> Result<()> {
-        let Some(id) = row.id.as_deref() else { return Ok(()) };
+    pub(super) fn is_new(&mut self, set: u64, row: &Row) -> Result<bool> {
+        let Some(id) = row.id.as_deref() else { return Ok(true) };
         let hash = fingerprint(row);
         match self.seen.get(id) {
             Some((earlier, other)) if *earlier != set && *other != hash => {
                 return Err(error!("rows of two requests share one id and differ", id = id));
             }
-            Some(_) => return Ok(()),
+            Some((earlier, _)) => return Ok(*earlier == set),
             None => {}
         }
         let id: Arc<str> = id.into();
@@ -131,7 +133,7 @@ impl Fingerprints {
             self.order.push_back(Arc::clone(&id));
         }
         self.seen.insert(id, (set, hash));
-        Ok(())
+        Ok(true)
     }
 }
 
@@ -212,11 +214,11 @@ mod tests {
     #[test]
     fn one_id_in_two_sets_is_the_same_row_or_an_error_that_names_it() {
         let mut fingerprints = Fingerprints::new(None);
-        assert!(fingerprints.check(1, &row("a", 7)).is_ok());
-        assert!(fingerprints.check(2, &row("a", 7)).is_ok());
+        assert!(fingerprints.is_new(1, &row("a", 7)).unwrap());
+        assert!(!fingerprints.is_new(2, &row("a", 7)).unwrap());
         // A row that changes while its set is read is the business of the keys.
-        assert!(fingerprints.check(1, &row("a", 8)).is_ok());
-        let error = fingerprints.check(2, &row("a", 8)).unwrap_err();
+        assert!(fingerprints.is_new(1, &row("a", 8)).unwrap());
+        let error = fingerprints.is_new(2, &row("a", 8)).unwrap_err();
         assert_eq!(error.context["id"], "\"a\"");
     }
 
@@ -224,10 +226,10 @@ mod tests {
     fn fingerprints_are_bounded() {
         let mut fingerprints = Fingerprints::new(Some(2));
         for id in ["a", "b", "c"] {
-            assert!(fingerprints.check(1, &row(id, 7)).is_ok());
+            assert!(fingerprints.is_new(1, &row(id, 7)).unwrap());
         }
         assert_eq!(fingerprints.seen.len(), 2);
-        assert!(fingerprints.check(2, &row("a", 8)).is_ok());
-        assert!(fingerprints.check(2, &row("c", 8)).is_err());
+        assert!(fingerprints.is_new(2, &row("a", 8)).unwrap());
+        assert!(fingerprints.is_new(2, &row("c", 8)).is_err());
     }
 }

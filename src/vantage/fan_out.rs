@@ -29,11 +29,12 @@ pub(super) struct FanOut {
     /// under way, and the rest of each.
     ahead: BoxStream<'static, (FirstPage, Pages, String)>,
     current: Option<(Pages, String)>,
-    /// The number of the current set, its first position in the whole, and the
-    /// position after its last row so far.
+    /// The number of the current set.
     number: u64,
-    base: u64,
+    /// How many rows the whole had so far: a row that several sets have counts once.
     end: u64,
+    /// How many rows were left out since the last question because an earlier set had them.
+    repeated: u64,
     window: Option<Window>,
     fingerprints: Fingerprints,
     table: String,
@@ -58,7 +59,8 @@ impl FanOut {
             (first, pages, name)
         });
         let ahead = ahead.buffered(at_once).boxed();
-        Self { ahead, current: None, number: 0, base: 0, end: 0, window, fingerprints, table }
+        let (current, number, end, repeated) = (None, 0, 0, 0);
+        Self { ahead, current, number, end, repeated, window, fingerprints, table }
     }
 
     /// The next rows, at least one, with their positions in the whole. `None`
@@ -74,7 +76,6 @@ impl FanOut {
                     let (first, pages, name) = self.ahead.next().await?;
                     self.current = Some((pages, name));
                     self.number += 1;
-                    self.base = self.end;
                     first
                 }
             };
@@ -101,15 +102,25 @@ impl FanOut {
         self.ahead = stream::empty().boxed();
     }
 
-    fn placed(&mut self, mut rows: Vec<(u64, Row)>) -> Result<Vec<(u64, Row)>> {
-        for (position, row) in &mut rows {
-            *position += self.base;
-            self.end = *position + 1;
-            self.fingerprints.check(self.number, row)?;
+    /// How many rows were left out since the last call.
+    pub(super) fn take_repeated(&mut self) -> u64 {
+        std::mem::take(&mut self.repeated)
+    }
+
+    /// The new ones of the rows of a set, with their positions in the whole.
+    fn placed(&mut self, rows: Vec<(u64, Row)>) -> Result<Vec<(u64, Row)>> {
+        let mut placed = Vec::with_capacity(rows.len());
+        for (_, row) in rows {
+            if self.fingerprints.is_new(self.number, &row)? {
+                placed.push((self.end, row));
+                self.end += 1;
+            } else {
+                self.repeated += 1;
+            }
         }
         Ok(match &mut self.window {
-            Some(window) => window.cut(rows),
-            None => rows,
+            Some(window) => window.cut(placed),
+            None => placed,
         })
     }
 

@@ -26,7 +26,7 @@ pub(super) struct KeyedPages {
     /// `None` when no row can match.
     rows: Option<Rows>,
     keys: Keys,
-    /// How many rows were left out because their id was on an earlier page.
+    /// How many rows were left out of their place because their id was on an earlier page.
     left_out: u64,
     /// The order that is still to be made.
     sorting: Option<Sorting>,
@@ -97,7 +97,11 @@ impl KeyedPages {
     async fn next_in_order(&mut self) -> Option<Result<Vec<Keyed>>> {
         let rows = match self.rows.as_mut()? {
             Rows::One(pages) => pages.next().await?.map_err(|error| self.read.failed(error)),
-            Rows::Many(pages) => pages.next().await?,
+            Rows::Many(pages) => {
+                let rows = pages.next().await;
+                self.read.api.repeated.fetch_add(pages.take_repeated(), Ordering::Relaxed);
+                rows?
+            }
         };
         let keyed = rows.and_then(|rows| self.key(rows));
         if keyed.is_err() {
