@@ -19,7 +19,7 @@ use crate::{
 
 /// So many items are built at a time. What is built is soon taken and freed, and its memory
 /// serves the next.
-const BUILT_AHEAD: usize = 4;
+const BUILT_AHEAD: usize = 2;
 
 /// One page of a [`PaginatedStream`](crate::PaginatedStream), from
 /// [`undecoded`](crate::PaginatedStream::undecoded): an iterator that builds its items as they
