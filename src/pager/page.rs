@@ -87,10 +87,12 @@ impl<T: Send + 'static> UndecodedPage<T> {
         self.items.pop_front()
     }
 
-    /// The items that are left, up to what failed. `expected` is how many there may be.
-    pub(super) fn rest(&mut self, expected: usize) -> Vec<T> {
-        self.items.reserve(expected.saturating_sub(self.built()));
-        self.build(usize::MAX);
+    /// At most `most` of the items that are left, up to what failed; none at the end. `expected`
+    /// is how many the page may have.
+    pub(super) fn next_items(&mut self, most: usize, expected: usize) -> Vec<T> {
+        let left = expected.saturating_sub(self.built());
+        self.items.reserve(left.min(most));
+        self.build(most.saturating_sub(self.items.len()));
         std::mem::take(&mut self.items).into()
     }
 
@@ -114,7 +116,7 @@ impl<T: Send + 'static> UndecodedPage<T> {
 
     /// Takes the whole page apart.
     pub(super) fn whole(mut self) -> Result<Page<T>, Error> {
-        let items = self.rest(0);
+        let items = self.next_items(usize::MAX, 0);
         match self.failure.take() {
             Some(error) => Err(error),
             None => Ok(Page { items, meta: self.meta()? }),

@@ -121,15 +121,17 @@ impl<T: Send + 'static> Reader<T> {
         }
     }
 
-    /// What is left of the items of a page, or else those of the next page that has some.
-    /// `None` after the last.
-    pub(super) fn poll_page(
+    /// At most `most` of the items that are left of a page, or else of those of the next page
+    /// that has some. `None` after the last.
+    pub(super) fn poll_items(
         &mut self,
+        most: usize,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Vec<T>, Error>>> {
         loop {
-            let rest = self.page.as_mut().map(|(page, _)| page.rest(self.expected));
-            if let Some(items) = rest.filter(|items| !items.is_empty()) {
+            let expected = self.expected;
+            let items = self.page.as_mut().map(|(page, _)| page.next_items(most, expected));
+            if let Some(items) = items.filter(|items| !items.is_empty()) {
                 return Poll::Ready(Some(Ok(items)));
             }
             if let Err(end) = ready!(self.poll_turn(cx)) {

@@ -200,7 +200,14 @@ impl<T: Send + 'static> PaginatedStream<T> {
     /// The rest of the current page, or the next page as a whole, in order. An
     /// empty page is skipped. `None` after the last page and after an error.
     pub async fn next_page(&mut self) -> Option<Result<Vec<T>, Error>> {
-        std::future::poll_fn(|cx| self.poll(cx, Reader::poll_page)).await
+        self.next_items(usize::MAX).await
+    }
+
+    /// As [`next_page`](Self::next_page), but at most `most` items at a time. What is built is
+    /// consumed while it is in the caches, and its memory serves the next.
+    pub(crate) async fn next_items(&mut self, most: usize) -> Option<Result<Vec<T>, Error>> {
+        let next = |reader: &mut Reader<T>, cx: &mut Context<'_>| reader.poll_items(most, cx);
+        std::future::poll_fn(|cx| self.poll(cx, next)).await
     }
 
     /// The pages as they came, in order and without the empty ones, for a consumer that takes

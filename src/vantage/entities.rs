@@ -16,6 +16,7 @@ use super::{
     entity::{EntityDecoder, from_record},
     keyed::KeyedPages,
     keys::Keys,
+    pages::STREAMED_AT_ONCE,
     reads::Read,
     record::Row,
 };
@@ -27,7 +28,7 @@ where
     E: Entity<Value> + DeserializeOwned + 'static,
 {
     let mut entities = IndexMap::new();
-    let mut pages = Pages::of(table, Keys::exact()).await?;
+    let mut pages = Pages::of(table, Keys::exact(), usize::MAX).await?;
     while let Some(page) = pages.next().await {
         entities.extend(page?);
     }
@@ -40,7 +41,7 @@ where
     E: Entity<Value> + DeserializeOwned + 'static,
 {
     async_stream::try_stream! {
-        let mut pages = Pages::of(table, Keys::recent()).await?;
+        let mut pages = Pages::of(table, Keys::recent(), STREAMED_AT_ONCE).await?;
         while let Some(page) = pages.next().await {
             for row in page? {
                 yield row;
@@ -64,12 +65,16 @@ enum Rows<E: Send + 'static> {
 struct Direct<E: Send + 'static> {
     stream: PaginatedStream<Row<E>>,
     keys: Keys,
+    at_once: usize,
+    /// Which page of the stream the last rows were of.
+    page: Option<u64>,
     /// Of the next row in the set.
     position: u64,
 }
 
 impl<E: Entity<Value> + DeserializeOwned + 'static> Pages<E> {
-    async fn of(table: &Table<PoolApi, E>, keys: Keys) -> Result<Self> {
+    /// `at_once` is how many rows are built at a time, at most.
+    async fn of(table: &Table<PoolApi, E>, keys: Keys, at_once: usize) -> Result<Self> {
         table.check_read().await?;
         let denials = table.vista_metadata(VistaMetadataOptions::default()).denials;
         if let Some((column, _)) =
@@ -88,7 +93,7 @@ impl<E: Entity<Value> + DeserializeOwned + 'static> Pages<E> {
                     .paging(settings.paging.clone())
                     .envelope(settings.envelope.clone())
                     .prefetch(settings.prefetch);
-                Rows::Direct(Box::new(Direct { stream, keys, position: 0 }))
+                Rows::Direct(Box::new(Direct { stream, keys, at_once, page: None, position: 0 }))
             }
             None => Rows::Records(Box::new(read.clone().keyed(keys)?)),
         };
@@ -114,13 +119,17 @@ impl<E: Entity<Value> + DeserializeOwned + 'static> Pages<E> {
 
 impl<E: Send + 'static> Direct<E> {
     async fn next(&mut self, read: &Read) -> Option<Result<Vec<(String, E)>>> {
-        let page = match self.stream.next_page().await? {
-            Ok(page) => page,
+        let rows = match self.stream.next_items(self.at_once).await? {
+            Ok(rows) => rows,
             Err(error) => return Some(Err(read.failed(error))),
         };
+        if self.page != self.stream.page_at_hand() {
+            self.page = self.stream.page_at_hand();
+            self.keys.begin_page();
+        }
         let first = self.position;
-        self.position += page.len() as u64;
-        let keyed = self.keys.page((first..).zip(page).collect());
+        self.position += rows.len() as u64;
+        let keyed = self.keys.rows((first..).zip(rows).collect());
         read.api.repeated.fetch_add(self.keys.take_repeated(), Ordering::Relaxed);
         Some(keyed.map(|rows| rows.into_iter().map(|(key, row)| (key, row.record)).collect()))
     }

@@ -102,6 +102,11 @@ impl FanOut {
         self.ahead = stream::empty().boxed();
     }
 
+    /// The number of the set and that of its page that the last rows were of, each from 1.
+    pub(super) fn number(&self) -> (u64, u64) {
+        (self.number, self.current.as_ref().map_or(0, |(pages, _)| pages.number()))
+    }
+
     /// How many rows were left out since the last call.
     pub(super) fn take_repeated(&mut self) -> u64 {
         std::mem::take(&mut self.repeated)

@@ -26,6 +26,8 @@ pub(super) struct KeyedPages {
     /// `None` when no row can match.
     rows: Option<Rows>,
     keys: Keys,
+    /// The page that the last rows were of.
+    page: (u64, u64),
     /// How many rows were left out of their place because their id was on an earlier page.
     left_out: u64,
     /// The order that is still to be made.
@@ -60,7 +62,7 @@ impl KeyedPages {
                 Some(Rows::Many(Box::new(rows)))
             }
         };
-        Self { read, rows, keys, left_out: 0, sorting }
+        Self { read, rows, keys, page: (0, 0), left_out: 0, sorting }
     }
 
     /// The next rows. `None` at the end and after an error.
@@ -103,6 +105,14 @@ impl KeyedPages {
                 rows?
             }
         };
+        let page = match self.rows.as_ref()? {
+            Rows::One(pages) => (1, pages.number()),
+            Rows::Many(pages) => pages.number(),
+        };
+        if self.page != page {
+            self.page = page;
+            self.keys.begin_page();
+        }
         let keyed = rows.and_then(|rows| self.key(rows));
         if keyed.is_err() {
             self.rows = None;
@@ -124,7 +134,7 @@ impl KeyedPages {
     }
 
     fn key(&mut self, rows: Vec<(u64, Row)>) -> Result<Vec<Keyed>> {
-        let keyed = self.keys.page(rows)?;
+        let keyed = self.keys.rows(rows)?;
         let repeated = self.keys.take_repeated();
         self.left_out += repeated;
         self.read.api.repeated.fetch_add(repeated, Ordering::Relaxed);

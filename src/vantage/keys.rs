@@ -56,22 +56,22 @@ impl Keys {
         self.limit
     }
 
-    /// The keyed rows of one page, from rows with their position in the set.
+    /// The rows that follow are of another page.
+    pub(super) fn begin_page(&mut self) {
+        self.pages += 1;
+    }
+
+    /// The next rows of the page with their keys, from rows with their position in the set. Those
+    /// that were on an earlier page are left out.
     ///
     /// # Errors
     /// When two rows of the page have one id; the error names it.
-    pub(super) fn page<T>(&mut self, rows: Vec<(u64, Row<T>)>) -> Result<Vec<(String, Row<T>)>> {
-        self.begin_page();
+    pub(super) fn rows<T>(&mut self, rows: Vec<(u64, Row<T>)>) -> Result<Vec<(String, Row<T>)>> {
         let mut keyed = Vec::with_capacity(rows.len());
         for (position, row) in rows {
             keyed.extend(self.row(position, row)?);
         }
         Ok(keyed)
-    }
-
-    /// The rows that follow are of another page.
-    pub(super) fn begin_page(&mut self) {
-        self.pages += 1;
     }
 
     /// The next row of the page with its key; `None` when it was on an earlier page.
@@ -124,6 +124,13 @@ mod tests {
     use vantage_types::Record;
 
     use super::*;
+
+    impl Keys {
+        fn page(&mut self, rows: Vec<(u64, Row)>) -> Result<Vec<(String, Row)>> {
+            self.begin_page();
+            self.rows(rows)
+        }
+    }
 
     fn rows(first: u64, ids: &[&str]) -> Vec<(u64, Row)> {
         let row = |id: &&str| Row {

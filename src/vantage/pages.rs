@@ -14,6 +14,10 @@ use crate::{
     pool::AwwPool,
 };
 
+/// So many rows are built at a time where they are consumed one by one: they lie in memory that
+/// is warm. Where they are kept, whole pages cost less.
+pub(super) const STREAMED_AT_ONCE: usize = 8;
+
 /// What to walk, and how.
 #[derive(Clone)]
 pub(super) struct Walk {
@@ -26,6 +30,8 @@ pub(super) struct Walk {
     /// Evaluated on the rows.
     pub(super) filter: Filter,
     pub(super) window: Option<Window>,
+    /// How many rows are built at a time, at most.
+    pub(super) at_once: usize,
 }
 
 /// The pages of a walk.
@@ -36,6 +42,10 @@ pub(super) struct Pages {
     position: u64,
     /// How many rows the set has, as an answer said last.
     total: Option<u64>,
+    /// How many pages the rows were of so far.
+    number: u64,
+    /// Which page of the stream the last rows were of.
+    streamed: Option<u64>,
 }
 
 /// Where a walk begins.
@@ -62,7 +72,8 @@ enum State {
 
 impl Walk {
     pub(super) fn pages(self) -> Pages {
-        Pages { walk: self, state: State::New, position: 0, total: None }
+        let state = State::New;
+        Pages { walk: self, state, position: 0, total: None, number: 0, streamed: None }
     }
 
     /// The URL that the walk asks for first; `None` when it asks for nothing.
@@ -133,7 +144,7 @@ impl Walk {
 }
 
 impl Pages {
-    /// The next rows, at least one, with their positions. `None` at the end and
+    /// The next rows of one page, at least one, with their positions. `None` at the end and
     /// after an error.
     pub(super) async fn next(&mut self) -> Option<Result<Vec<(u64, Row)>, Error>> {
         loop {
@@ -147,10 +158,18 @@ impl Pages {
                 }
                 State::Addressed(span) => {
                     let span = *span;
+                    self.number += 1;
                     self.addressed(span).await
                 }
-                State::Streaming(stream) => match stream.next_page().await {
-                    Some(rows) => rows.map(|rows| self.matching(rows)),
+                State::Streaming(stream) => match stream.next_items(self.walk.at_once).await {
+                    Some(rows) => {
+                        let page = stream.page_at_hand();
+                        if page != self.streamed {
+                            self.number += 1;
+                        }
+                        self.streamed = page;
+                        rows.map(|rows| self.matching(rows))
+                    }
                     None => {
                         self.state = State::Done;
                         return None;
@@ -170,6 +189,11 @@ impl Pages {
                 return Some(Ok(rows));
             }
         }
+    }
+
+    /// The number of the page that the last rows were of, from 1.
+    pub(super) fn number(&self) -> u64 {
+        self.number
     }
 
     /// How many rows the set has under its conditions, if an answer said so.

@@ -25,7 +25,7 @@ use super::{
     keys::{Keys, is_synthetic},
     logic::flattened,
     order::Ordered,
-    pages::Walk,
+    pages::{STREAMED_AT_ONCE, Walk},
     query::{Query, lower, lower_item},
     record::RowDecoder,
     relations,
@@ -51,6 +51,8 @@ pub(super) struct Read {
     pub(super) columns: Columns,
     pub(super) decoder: RowDecoder,
     pub(super) window: Option<Window>,
+    /// How many rows are built at a time, at most.
+    at_once: usize,
 }
 
 /// What an item endpoint says about a row of the table's set.
@@ -92,6 +94,7 @@ impl Read {
             decoder: RowDecoder::new(columns.clone()),
             columns,
             window: table.pagination().map(Window::of),
+            at_once: usize::MAX,
         })
     }
 
@@ -134,8 +137,9 @@ impl Read {
         Ok((rows, pages.total()))
     }
 
-    /// The rows page by page, for a stream.
-    pub(super) fn pages(self) -> Result<KeyedPages> {
+    /// The rows a few at a time, for a stream.
+    pub(super) fn pages(mut self) -> Result<KeyedPages> {
+        self.at_once = STREAMED_AT_ONCE;
         self.keyed(Keys::recent())
     }
 
@@ -234,12 +238,9 @@ impl Read {
             let is_led = self.settings.paging.is_chained();
             let has_more = page.meta.total.map_or(is_led, |total| total > 0);
             if !page.items.is_empty() || !has_more {
-                let first = page.items.into_iter().next().map(|row| (0, row));
-                let rows = Keys::exact().page(first.into_iter().collect())?;
-                return Ok(rows
-                    .into_iter()
-                    .next()
-                    .map(|(key, row)| (key, self.finished(row.record))));
+                let first = page.items.into_iter().next();
+                let first = first.map(|row| Keys::exact().row(0, row)).transpose()?.flatten();
+                return Ok(first.map(|(key, row)| (key, self.finished(row.record))));
             }
         }
         self.settings.prefetch = 1;
@@ -338,6 +339,7 @@ impl Read {
             prefetch: settings.prefetch,
             filter: filter.clone(),
             window: self.window,
+            at_once: self.at_once,
         }
     }
 

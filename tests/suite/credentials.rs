@@ -344,7 +344,7 @@ async fn accept_65_repeats_hedges_redirects_and_replays_keep_the_credentials_of_
 #[tokio::test]
 async fn accept_65_no_call_goes_out_with_the_token_of_another_while_workers_and_pagers_die() {
     let api =
-        Hostile::new(200).on_page(7, Answer::Status(503).times(3)).delay(|_| millis(2)).start();
+        Hostile::new(200).on_page(7, Answer::Status(503).times(2)).delay(|_| millis(2)).start();
     let parties = three(builder(api.url()).workers(2).hedge(Hedge::after(millis(5))), 2);
     let read = async |(number, (party, pool)): (usize, &(Party, AwwPool))| {
         let mut rows = PaginatedStream::get(pool, party.target("/rows")).prefetch(4);
