@@ -39,7 +39,8 @@ pub enum ErrorKind {
     Callback,
     /// The host name did not resolve. Never sent, so any method is repeated.
     Resolve,
-    /// The connection was refused or not established in time. Never sent, so any method is repeated.
+    /// The connection was refused or not established in time. Never sent, so any method is
+    /// repeated.
     Connect,
     /// The proxy refused the tunnel, for its credentials or else, or is none. A proxy that is
     /// not reached or does not reach the host is `Connect`. Nothing was sent; final.

@@ -234,8 +234,8 @@ setters! {
     workers: usize;
     /// Requests that one worker has on the wire at a time, on average over the
     /// workers: 32 by default. Times the workers, it is the pool's maximum of
-    /// connections, and further calls queue. A worker that had more than its share in use
-    /// keeps no more than its share.
+    /// connections in use, and of those that are kept; further calls queue. While a worker
+    /// has more than its share in use, idle ones of others stay open beside them.
     connections_per_worker: usize;
     /// Calls that may be under way beyond those that the connections can carry, be it
     /// that they wait for a connection, the rate limit, a token or a repeat: 16,384 by

@@ -137,8 +137,8 @@ impl Request {
         Ok(self)
     }
 
-    /// Ends the call with [`ErrorKind::DeadlineExceeded`] when it has no answer
-    /// after `timeout`, queueing, waits and repeats included. The default is the pool's call timeout.
+    /// Ends the call with [`ErrorKind::DeadlineExceeded`] when it has no answer after `timeout`,
+    /// queueing, waits and repeats included. The default is the pool's call timeout.
     #[must_use]
     pub fn deadline(mut self, timeout: Duration) -> Self {
         self.deadline = Some(timeout);

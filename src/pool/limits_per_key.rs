@@ -11,7 +11,8 @@ impl PoolBuilder {
     /// not counted.
     ///
     /// A call waits for its key without holding a connection, behind those of the same key
-    /// that are more urgent, or as urgent and earlier. One that would wait past its deadline fails at once with
+    /// that are more urgent, or as urgent and earlier. One that would wait past its deadline
+    /// fails at once with
     /// [`ErrorKind::DeadlineExceeded`](crate::ErrorKind::DeadlineExceeded). 65,536 keys are
     /// told apart at a time, see [`KeyedRateLimiter`](crate::KeyedRateLimiter).
     pub fn rate_limit_per_key(mut self, requests_per_second: Decimal) -> Self {

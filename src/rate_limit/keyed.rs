@@ -22,12 +22,12 @@ const MAX_KEYS: usize = 65_536;
 
 /// The same rate limit for each key by itself, such as a tenant or a host.
 ///
-/// A key that was not used until its burst is whole again takes no memory for long: such
-/// keys are swept, some with each new key. One that is in use takes about 300 bytes and the
-/// key itself (measured by `cargo test --test process keys::`). At most 65,536 keys are told apart at a time, or
-/// [`max_keys`](Self::max_keys). Beyond them, further keys have one limit in common until
-/// there is room and nobody waits for that limit. So no key ever gets more than its rate; one
-/// that comes when there is no room may get less.
+/// A key that was not used until its burst is whole again takes no memory for long: such keys are
+/// swept, some with each new key. One that is in use takes about 300 bytes and the key itself
+/// (measured by `cargo test --test process keys::`). At most 65,536 keys are told apart at a time,
+/// or [`max_keys`](Self::max_keys). Beyond them, further keys have one limit in common until there
+/// is room and nobody waits for that limit. So no key ever gets more than its rate; one that comes
+/// when there is no room may get less.
 ///
 /// ```
 /// use vantage_api_pool::KeyedRateLimiter;

@@ -17,8 +17,9 @@ const MAX_TOKENS: usize = 1024;
 /// What a source of tokens fails with.
 type AcquireError = Box<dyn StdError + Send + Sync>;
 
-/// Where the tokens of a pool, or of one of its handles, come from. [`tokens`](crate::tokens) has ready-made ones; a
-/// closure without a trait goes to [`with_auth_callback`](crate::PoolBuilder::with_auth_callback).
+/// Where the tokens of a pool, or of one of its handles, come from. [`tokens`](crate::tokens) has
+/// ready-made ones; a closure without a trait goes to
+/// [`with_auth_callback`](crate::PoolBuilder::with_auth_callback).
 ///
 /// The pool keeps a number of tokens, each in a slot. It asks for the token of a slot when a
 /// call first needs it, when the last one is about to expire, and when the API refused it with

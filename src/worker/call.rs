@@ -251,7 +251,8 @@ impl<'a> Attempts<'a> {
         }
     }
 
-    /// Waits before the next attempt and returns the error that led to it, or ends the call with it.
+    /// Waits before the next attempt and returns the error that led to it, or ends the call with
+    /// it.
     async fn retry(&mut self, error: Error, attempts: u32) -> Result<Error, Error> {
         let kit = self.kit;
         let now = Instant::now();

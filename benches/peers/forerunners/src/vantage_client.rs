@@ -10,21 +10,8 @@ use vantage_types::EmptyEntity;
 
 use kit::{
     job::{Job, Outcome, measured},
-    load::{self, Fate, Load},
     on_tokio,
 };
-
-/// A list of a table of one row for each call.
-pub fn load(load: &Load) -> anyhow::Result<Fate> {
-    load::run(load, async || {
-        let api = RestApi::builder(&load.base).max_parallel(load.callers).build();
-        let table = Table::<RestApi, EmptyEntity>::new("rows", api).with_id_column("id");
-        Ok(Box::new(move || {
-            let table = table.clone();
-            async move { table.list_values().await.is_ok() }
-        }) as Box<dyn Fn() -> _>)
-    })
-}
 
 pub fn run(job: &Job) -> anyhow::Result<Outcome> {
     on_tokio(job, async {
