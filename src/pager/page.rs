@@ -87,8 +87,8 @@ impl<T: Send + 'static> UndecodedPage<T> {
         self.items.pop_front()
     }
 
-    /// At most `most` of the items that are left, up to what failed; none at the end. `expected`
-    /// is how many the page may have.
+    /// At most `most` of the items that are left, or those at hand if they are more, up to what
+    /// failed; none at the end. `expected` is how many the page may have.
     pub(super) fn next_items(&mut self, most: usize, expected: usize) -> Vec<T> {
         let left = expected.saturating_sub(self.built());
         self.items.reserve(left.min(most));

@@ -21,7 +21,7 @@ use crate::{
     },
     error::{Error, ErrorKind},
     events::Events,
-    rate_limit::{Limiter, Pacer, Reason},
+    rate_limit::{Limiter, Pacer, Reason, TokenWish},
 };
 
 /// A call's slot on a worker, empty between its attempts.
@@ -96,7 +96,7 @@ impl Throttled {
     /// When the call's deadline passes.
     pub async fn pass(&mut self) -> Result<(), Error> {
         let Place { slot, call } = &mut self.place;
-        self.throttle.pass(call, slot, Reason::First, None).await?;
+        self.throttle.pass(call, slot, Reason::First, TokenWish::None).await?;
         slot.release();
         Ok(())
     }
