@@ -96,7 +96,7 @@ pub(super) struct Ahead<T: Send + 'static> {
     reach: Reach,
     /// News of the reach. It ends when the reader has gone.
     news: BoxStream<'static, Reach>,
-    /// One permit for each page that may be under way or wait for the reader.
+    /// One permit for each page that may be under way or in memory.
     window: Arc<Semaphore>,
     /// The wait for room in the window.
     room: Option<BoxFuture<'static, Result<OwnedSemaphorePermit, AcquireError>>>,

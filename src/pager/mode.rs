@@ -10,7 +10,7 @@ pub enum ReadMode {
     #[default]
     Parallel,
     /// One page at a time, each asked for as soon as the one before it has arrived, until as
-    /// many wait as the prefetch allows: the API never sees two requests of a read at once,
+    /// many are in memory as the prefetch allows: the API never sees two requests of a read at once,
     /// and the next page is under way while one is consumed.
     Overlap,
     /// One page at a time, each asked for when the last item of the one before it was

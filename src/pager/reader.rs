@@ -211,8 +211,9 @@ impl<T: Send + 'static> Reader<T> {
         }
     }
 
-    /// Takes in the page whose turn it is. Its place is free again once the page is judged,
-    /// so that none is asked for in its stead if it is the last.
+    /// Takes in the page whose turn it is. Its place is free again once the page is judged, so
+    /// that none is asked for in its stead if it is the last, and, where there are several,
+    /// consumed.
     fn take(&mut self, Delivery { page, address, mut place }: Delivery) -> Result<(), Error> {
         self.at_hand = self.index;
         if address.is_some() {

@@ -111,9 +111,9 @@ impl<T: Send + 'static> PaginatedStream<T> {
         self.set(|target| target.prefetch = pages.clamp(1, u32::MAX as usize >> 3))
     }
 
-    /// At most about this many bytes of pages wait for the consumer: 64 MiB by
-    /// default. Pages so large that `prefetch` of them would exceed it are fetched
-    /// fewer at a time, but always one.
+    /// At most about this many bytes of pages are in memory, the page that is being consumed
+    /// among them: 64 MiB by default. Pages so large that `prefetch` of them would exceed it
+    /// are fetched fewer at a time, but always one.
     #[must_use]
     pub fn byte_budget(self, bytes: usize) -> Self {
         self.set(|target| target.byte_budget = bytes)
