@@ -59,6 +59,25 @@ async fn latencies(pool: &AwwPool, calls: usize) -> Vec<Duration> {
     all
 }
 
+/// An API whose first answer has this status, and whose others take as long as `pause`.
+fn refuses_once(status: &'static str, pause: Duration) -> RawServer {
+    let turns = Arc::new(AtomicUsize::new(0));
+    RawServer::start(move |mut peer| {
+        let turns = Arc::clone(&turns);
+        async move {
+            while peer.request().await.is_some() {
+                if turns.fetch_add(1, Ordering::SeqCst) == 0 {
+                    let head = format!("HTTP/1.1 {status}\r\ncontent-length: 0\r\n\r\n");
+                    peer.write(head.as_bytes()).await;
+                } else {
+                    peer.pause(pause).await;
+                    peer.write(OK).await;
+                }
+            }
+        }
+    })
+}
+
 #[tokio::test]
 async fn where_one_answer_in_twenty_hangs_hedging_cuts_the_tail_at_a_bounded_cost() {
     let api = server(|n| n % 20 == 7);
@@ -198,20 +217,7 @@ async fn there_is_no_hedge_without_a_free_connection_or_a_budget_or_while_the_br
     }
 
     // A probe is alone.
-    let turns = Arc::new(AtomicUsize::new(0));
-    let api = RawServer::start(move |mut peer| {
-        let turns = Arc::clone(&turns);
-        async move {
-            while peer.request().await.is_some() {
-                if turns.fetch_add(1, Ordering::SeqCst) == 0 {
-                    peer.write(b"HTTP/1.1 500 Broken\r\ncontent-length: 0\r\n\r\n").await;
-                } else {
-                    peer.pause(millis(300)).await;
-                    peer.write(OK).await;
-                }
-            }
-        }
-    });
+    let api = refuses_once("500 Broken", millis(300));
     let breaker = CircuitBreaker::default().minimum_calls(1).open_time(millis(100));
     let pool = pool(&api).hedge(hedge).circuit_breaker(breaker).max_attempts(2).build().unwrap();
     soon("the probe's answer", pool.get("/x")).await.unwrap();
@@ -221,20 +227,7 @@ async fn there_is_no_hedge_without_a_free_connection_or_a_budget_or_while_the_br
 #[tokio::test]
 async fn there_is_no_hedge_while_the_dampener_is_active() {
     for (use_dampener, hedges) in [(false, 1), (true, 0)] {
-        let turns = Arc::new(AtomicUsize::new(0));
-        let api = RawServer::start(move |mut peer| {
-            let turns = Arc::clone(&turns);
-            async move {
-                while peer.request().await.is_some() {
-                    if turns.fetch_add(1, Ordering::SeqCst) == 0 {
-                        peer.write(b"HTTP/1.1 429 Slow\r\ncontent-length: 0\r\n\r\n").await;
-                    } else {
-                        peer.pause(millis(400)).await;
-                        peer.write(OK).await;
-                    }
-                }
-            }
-        });
+        let api = refuses_once("429 Slow", millis(400));
         let pool = pool(&api).hedge(Hedge::after(millis(50))).use_dampener(use_dampener);
         let pool = pool.build().unwrap();
         soon("an answer", pool.get("/x")).await.unwrap();
