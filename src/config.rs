@@ -300,7 +300,6 @@ impl ValidConfig {
             max_lifetime: settings.max_lifetime,
             max_body_bytes: settings.max_body_bytes,
             // The permits bound what is on the wire, and their number may grow.
-            max_connections: MAX_WORKERS * settings.connections_per_worker,
             kept_connections: kept..=settings.connections_per_worker,
             proxy: self.proxy.clone(),
             socket: SocketOptions {

@@ -1,7 +1,7 @@
 //! Whoever makes calls on behalf of a handle: the way that they go, and whose tokens go with
 //! them. Who holds this cannot make a call for another one.
 
-use std::sync::Arc;
+use std::{future::Future, sync::Arc};
 
 use super::{Answer, Control, Dispatcher};
 use crate::{http::Request, token_manager::TokenSet};
@@ -21,7 +21,7 @@ impl Caller {
 
     /// Runs `request` on a worker, and says what the call has cost. Dropping the future cancels
     /// the call.
-    pub(crate) async fn measured(&self, request: Request) -> Answer {
-        self.dispatcher.measured(request, self.tokens.clone()).await
+    pub(crate) fn measured(&self, request: Request) -> impl Future<Output = Answer> {
+        self.dispatcher.measured(request, self.tokens.clone())
     }
 }

@@ -2,6 +2,7 @@
 //! waits but in the table, so that whoever looks after the table finds every call.
 
 use std::{
+    future::Future,
     pin::pin,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Instant,
@@ -77,8 +78,12 @@ impl Dispatcher {
     }
 
     /// As [`call`](Self::call), and says what the call has cost.
-    pub(super) async fn measured(&self, request: Request, tokens: Option<Arc<TokenSet>>) -> Answer {
-        self.make(Errand::Call, request, tokens).await
+    pub(super) fn measured(
+        &self,
+        request: Request,
+        tokens: Option<Arc<TokenSet>>,
+    ) -> impl Future<Output = Answer> {
+        self.make(Errand::Call, request, tokens)
     }
 
     /// Asks for `target` to see whether the API is back.

@@ -60,7 +60,7 @@ impl Encoding {
 /// [`ErrorKind::Framing`] when it is corrupt before its end; else the payload's
 /// own errors.
 pub(super) async fn read(
-    payload: impl Stream<Item = Result<Bytes, Error>>,
+    mut payload: impl Stream<Item = Result<Bytes, Error>> + Unpin,
     headers: &mut HeaderMap,
     limit: usize,
 ) -> Result<Bytes, Error> {
@@ -71,7 +71,6 @@ pub(super) async fn read(
     if declared.is_some_and(|declared| declared > limit as u64) {
         return Err(too_large());
     }
-    let mut payload = std::pin::pin!(payload);
     let Some(first) = payload.next().await.transpose()? else { return Ok(Bytes::new()) };
     if encoding == Encoding::Gzip {
         let body = gunzip(first, payload, limit).await?;

@@ -1,29 +1,35 @@
-//! Builds the awc client of one worker and makes one attempt with it: what goes
-//! out, what comes back, and what an error says about delivery. Decides nothing
-//! about repeating but the one case that only the transport can see.
+//! The HTTP client of one worker, which makes one attempt: what goes out, what comes back,
+//! and what an error says about delivery. Decides nothing about repeating but the one case
+//! that only the transport can see.
 
-use std::{future::Future, ops::RangeInclusive, pin::Pin, rc::Rc, sync::Arc, time::Duration};
+use std::{
+    future::Future,
+    ops::RangeInclusive,
+    pin::pin,
+    rc::Rc,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use actix_http::{
-    Payload, RequestHead, ResponseHead,
+    ServiceConfig,
     error::{ParseError, PayloadError},
     header::{HeaderName as WireName, HeaderValue as WireValue},
 };
-use actix_service::Service;
-use awc::error::{ConnectError, SendRequestError};
 use bytes::Bytes;
 use futures::TryStreamExt;
 use http::{HeaderMap, Method, StatusCode, Uri};
 
 use super::{
     Request, Response, body,
-    connector::Connector,
     dial::{Dial, SocketOptions},
     fault::Fault,
     gauge::Gauge,
+    h1::{self, Failure},
     proxy::Proxy,
     reserve::Reserve,
     stack::Limits,
+    strict_io::StrictIo,
     wire,
 };
 use crate::error::{Delivery, Error, ErrorKind};
@@ -41,8 +47,6 @@ pub(crate) struct Settings {
     pub(crate) idle_timeout: Duration,
     pub(crate) max_lifetime: Duration,
     pub(crate) max_body_bytes: usize,
-    /// The most requests on the wire at a time.
-    pub(crate) max_connections: usize,
     /// How many connections are kept open, without use and after use.
     pub(crate) kept_connections: RangeInclusive<usize>,
     pub(crate) proxy: Option<Arc<Proxy>>,
@@ -55,17 +59,12 @@ pub(crate) struct Settings {
 /// in a row mean that the request itself makes the server hang up.
 const MAX_STALE: u32 = 2;
 
-/// What awc is told of the time that dialling may take, which is bounded elsewhere.
-const NEVER: Duration = Duration::from_secs(365 * 24 * 3600);
-
-type Answer = Result<(ResponseHead, Payload), SendRequestError>;
-/// Sends a head and a body over a connection to the origin.
-type Exchange = Box<dyn Fn(RequestHead, Option<Bytes>) -> Pin<Box<dyn Future<Output = Answer>>>>;
-
 /// The HTTP client of one worker. Neither `Send` nor shared between threads.
 pub(crate) struct Client {
-    exchange: Exchange,
     reserve: Rc<Reserve>,
+    /// Shared by the codecs of all exchanges, since it comes with a task.
+    codec: ServiceConfig,
+    read_idle: Duration,
     headers: Result<Vec<(WireName, WireValue)>, Error>,
     max_body_bytes: usize,
 }
@@ -80,11 +79,11 @@ impl Client {
             idle_timeout: settings.idle_timeout,
             max_lifetime: settings.max_lifetime,
         };
-        let reserve = Reserve::new(Dial::new(settings), limits);
         Self {
-            exchange: exchange(settings, Rc::clone(&reserve)),
-            reserve,
-            headers: wire::default_headers(&settings.headers, settings.gzip),
+            reserve: Reserve::new(Dial::new(settings), limits),
+            codec: ServiceConfig::default(),
+            read_idle: settings.read_idle_timeout,
+            headers: wire::default_headers(&settings.base, &settings.headers, settings.gzip),
             max_body_bytes: settings.max_body_bytes,
         }
     }
@@ -136,16 +135,32 @@ impl Client {
             None if has_body_by_nature(request.method()) => Some(Bytes::new()),
             body => body.cloned(),
         };
-        let (head, payload) = (self.exchange)(head, body).await.map_err(send_fault)?;
+        let io = Box::new(self.connection().await?);
+        let (head, payload) =
+            h1::exchange(io, self.codec.clone(), head, body).await.map_err(send_fault)?;
         let (status, mut headers) = wire::answer_head(&head)?;
         let bodyless = request.method() == Method::HEAD
             || matches!(status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED);
-        if bodyless {
-            return Ok(Response::from_parts(status, headers, Bytes::new()));
-        }
-        let payload = payload.map_err(|error| payload_fault(error).error);
-        let body = body::read(payload, &mut headers, self.max_body_bytes).await?;
+        let body = match payload {
+            Some(payload) if !bodyless => {
+                let payload = pin!(payload.map_err(|error| payload_fault(error).error));
+                body::read(payload, &mut headers, self.max_body_bytes).await?
+            }
+            _ => Bytes::new(),
+        };
         Ok(Response::from_parts(status, headers, body))
+    }
+
+    /// A connection for one exchange: the one that was used last, or a new one.
+    async fn connection(&self) -> Result<StrictIo, Error> {
+        let now = Instant::now();
+        let (lease, now) = match self.reserve.take(now) {
+            Some(lease) => (lease, now),
+            // Boxed, since it is large and seldom needed.
+            None => (Box::pin(self.reserve.open()).await?, Instant::now()),
+        };
+        let is_reused = lease.was_idle;
+        Ok(StrictIo::new(lease, is_reused, self.read_idle, now.into()))
     }
 }
 
@@ -155,60 +170,27 @@ fn has_body_by_nature(method: &Method) -> bool {
     matches!(*method, Method::POST | Method::PUT | Method::PATCH)
 }
 
-/// awc's connections from `reserve`. Below `awc::Client`, since that adds headers, timeouts and
-/// redirects that are decided elsewhere here.
-fn exchange(settings: &Settings, reserve: Rc<Reserve>) -> Exchange {
-    let connector = awc::Connector::new()
-        .connector(Connector { reserve, read_idle: settings.read_idle_timeout })
-        .timeout(NEVER)
-        .limit(settings.max_connections)
-        // What awc keeps are empty shells: the reserve has the connections.
-        .conn_keep_alive(Duration::ZERO)
-        .conn_lifetime(Duration::ZERO)
-        .finish();
-    // The name under which awc files its shells. Host headers come from the request's URL.
-    let uri = awc::http::Uri::from_static("http://origin/");
-    Box::new(move |head, body| {
-        let connection = connector.call(awc::Connect { uri: uri.clone(), addr: None });
-        Box::pin(async move {
-            let connection = connection.await?;
-            match body {
-                Some(body) => connection.send_request(head, body).await,
-                None => connection.send_request(head, actix_http::body::None::new()).await,
-            }
-        })
-    })
-}
-
 /// What an error before the complete head says.
-fn send_fault(error: SendRequestError) -> Fault {
+fn send_fault(failure: Failure) -> Fault {
     let unknown = |kind, what: &'static str| {
         Fault::from(Error::new(kind, what).with_delivery(Delivery::Unknown))
     };
-    match error {
-        SendRequestError::Connect(ConnectError::Io(error)) => {
-            Fault::inside(error).unwrap_or_else(|source| {
-                Error::new(ErrorKind::Connect, "no connection").with_source(source).into()
-            })
-        }
-        SendRequestError::Connect(ConnectError::Disconnected) => {
-            unknown(ErrorKind::Disconnected, "the connection was closed before any answer")
-        }
-        SendRequestError::Connect(_) => Error::new(ErrorKind::Connect, "no connection").into(),
-        SendRequestError::Send(error) | SendRequestError::Response(ParseError::Io(error)) => {
-            Fault::inside(error).unwrap_or_else(|source| {
+    match failure {
+        Failure::Send(error) | Failure::Head(ParseError::Io(error)) => Fault::inside(error)
+            .unwrap_or_else(|source| {
                 let broken = unknown(ErrorKind::Disconnected, "the connection broke");
                 broken.error.with_source(source).into()
-            })
+            }),
+        Failure::Ended => {
+            unknown(ErrorKind::Disconnected, "the connection was closed before any answer")
         }
-        SendRequestError::Response(ParseError::TooLarge) => {
+        Failure::Head(ParseError::TooLarge) => {
             unknown(ErrorKind::HeadTooLarge, "the head of the answer is too large")
         }
-        SendRequestError::Response(error) => {
+        Failure::Head(error) => {
             let malformed = unknown(ErrorKind::Framing, "the answer has a head that is not valid");
             malformed.error.with_source(error).into()
         }
-        _ => unknown(ErrorKind::Disconnected, "the request could not be sent"),
     }
 }
 

@@ -4,11 +4,11 @@
 
 use std::{io, sync::Arc, time::Duration};
 
-use actix_rt::net::TcpStream;
 use bytes::BytesMut;
 use rustls::pki_types::ServerName;
 use socket2::{SockRef, TcpKeepalive};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 
 use super::{

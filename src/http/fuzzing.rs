@@ -1,32 +1,24 @@
 //! What must hold for any bytes of a server: an answer is read whole or is an error,
-//! however its bytes are cut, and no link leads out of the base URL. awc reads through
+//! however its bytes are cut, and no link leads out of the base URL. The codec reads through
 //! the guard here as it does over a socket; what an answer means is read a second time,
 //! in the plainest way.
 
 use std::{
-    cell::RefCell,
     collections::VecDeque,
-    future::{Ready, ready},
     io,
     pin::Pin,
-    rc::Rc,
     task::{Context, Poll},
     time::Duration,
 };
 
-use actix_rt::{
-    net::{ActixStream, Ready as Readiness},
-    time::Instant,
-};
-use actix_service::Service;
-use actix_tls::connect::{ConnectError, ConnectInfo, Connection};
-use awc::http::Uri;
+use actix_http::{RequestHead, ServiceConfig};
+use actix_rt::time::Instant;
 use futures::TryStreamExt;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use url::Url;
 
 use super::{
-    BaseUrl,
+    BaseUrl, h1,
     strict_io::{Loan, StrictIo},
     wire,
 };
@@ -41,7 +33,7 @@ type Whole = (u16, Vec<u8>);
 /// the lengths `cuts`, and then closes, or breaks if it is `broken`.
 ///
 /// # Panics
-/// When awc takes less or more than the whole answer for it, or when it depends on the cuts.
+/// When the codec takes less or more than the whole answer for it, or when it depends on the cuts.
 pub fn answer(cuts: &[u8], wire: &[u8], broken: bool) {
     let at_a_stroke = read(crate::fuzzing::pieces(wire, &[]), broken);
     let in_pieces = read(crate::fuzzing::pieces(wire, cuts), broken);
@@ -51,22 +43,21 @@ pub fn answer(cuts: &[u8], wire: &[u8], broken: bool) {
     }
 }
 
-/// What awc makes of an answer that comes in these pieces; `None` for an error.
+/// What the codec makes of an answer that comes in these pieces; `None` for an error.
 fn read(pieces: Vec<Vec<u8>>, broken: bool) -> Option<Whole> {
     thread_local! {
         static RUNTIME: Option<actix_rt::Runtime> = actix_rt::Runtime::new().ok();
     }
     let stream = Fed { pieces: pieces.into(), broken };
-    let canned = Canned(Rc::new(RefCell::new(Some(stream))));
     let reading = async {
-        let pool = awc::Connector::new().connector(canned).finish();
-        let uri = Uri::from_static("http://server/");
-        let connection = pool.call(awc::Connect { uri, addr: None }).await.ok()?;
-        let head = actix_http::RequestHead::default();
-        let sent = connection.send_request(head, actix_http::body::None::new()).await;
-        let (head, payload) = sent.ok()?;
+        let io = Box::new(StrictIo::new(stream, false, IDLE, Instant::now()));
+        let (config, head) = (ServiceConfig::default(), RequestHead::default());
+        let (head, payload) = h1::exchange(io, config, head, None).await.ok()?;
         let (status, _) = wire::answer_head(&head).ok()?;
-        let parts: Vec<_> = payload.try_collect().await.ok()?;
+        let parts: Vec<_> = match payload {
+            Some(payload) => payload.try_collect().await.ok()?,
+            None => Vec::new(),
+        };
         Some((status.as_u16(), parts.concat()))
     };
     RUNTIME.with(|runtime| runtime.as_ref().and_then(|runtime| runtime.block_on(reading)))
@@ -203,38 +194,6 @@ impl AsyncWrite for Fed {
 
     fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
         Poll::Ready(Ok(()))
-    }
-}
-
-impl ActixStream for StrictIo<Fed> {
-    fn poll_read_ready(&self, _: &mut Context<'_>) -> Poll<io::Result<Readiness>> {
-        Poll::Ready(Ok(Readiness::READABLE))
-    }
-
-    fn poll_write_ready(&self, _: &mut Context<'_>) -> Poll<io::Result<Readiness>> {
-        Poll::Ready(Ok(Readiness::WRITABLE))
-    }
-}
-
-/// Connects to the one stream that it holds.
-#[derive(Clone)]
-struct Canned(Rc<RefCell<Option<Fed>>>);
-
-impl Service<ConnectInfo<Uri>> for Canned {
-    type Response = Connection<Uri, StrictIo<Fed>>;
-    type Error = ConnectError;
-    type Future = Ready<Result<Self::Response, ConnectError>>;
-
-    actix_service::always_ready!();
-
-    fn call(&self, info: ConnectInfo<Uri>) -> Self::Future {
-        let stream = self.0.take().ok_or(ConnectError::NoRecords);
-        let uri = info.request().clone();
-        ready(
-            stream.map(|stream| {
-                Connection::new(uri, StrictIo::new(stream, false, IDLE, Instant::now()))
-            }),
-        )
     }
 }
 

@@ -7,7 +7,6 @@
 
 mod body;
 mod client;
-mod connector;
 mod dial;
 mod exchange;
 mod fault;
@@ -15,6 +14,7 @@ mod framing;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod fuzzing;
 mod gauge;
+mod h1;
 mod head;
 mod mismatch;
 mod outage;

@@ -7,9 +7,9 @@ use std::{
     task::{Context, Poll},
 };
 
-use actix_rt::net::TcpStream;
 use socket2::SockRef;
 use tokio::io::{AsyncRead, AsyncWrite, Interest, ReadBuf};
+use tokio::net::TcpStream;
 use tokio_rustls::client::TlsStream;
 
 use super::gauge::Counted;
@@ -31,8 +31,14 @@ impl Stream {
         Self { io, _counted: counted }
     }
 
+    #[cfg(test)]
     pub(super) fn tcp(&self) -> &TcpStream {
-        self.io.tcp()
+        let mut io = &self.io;
+        while let Io::Tls(tls) = io {
+            io = tls.get_ref().0;
+        }
+        let Io::Plain(tcp) = io else { unreachable!() };
+        tcp
     }
 
     /// Whether the connection is open and nothing has come that was not read yet. Asks the
@@ -64,13 +70,6 @@ fn would_block(looked: &io::Result<usize>) -> bool {
 type Take = fn(&TcpStream, &mut [u8]) -> io::Result<usize>;
 
 impl Io {
-    fn tcp(&self) -> &TcpStream {
-        match self {
-            Self::Plain(tcp) => tcp,
-            Self::Tls(tls) => tls.get_ref().0.tcp(),
-        }
-    }
-
     /// Reads what has come. That there is nothing is the error `WouldBlock`; what belongs to
     /// TLS alone, such as session tickets, is read and is nothing.
     fn look(&mut self, take: Take, buf: &mut [u8]) -> io::Result<usize> {

@@ -10,10 +10,7 @@ use std::{
     time::Duration,
 };
 
-use actix_rt::{
-    net::TcpStream,
-    time::{Instant, Sleep, sleep_until},
-};
+use actix_rt::time::{Instant, Sleep, sleep_until};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use super::{exchange::Exchange, reserve::Lease};
@@ -37,12 +34,6 @@ pub(super) struct StrictIo<L = Lease> {
     watch: StallWatch,
     /// The rest of the request is not written any more; why, when the stream refused it.
     abandoned: Option<Option<io::Error>>,
-}
-
-impl StrictIo {
-    pub(super) fn tcp(&self) -> Option<&TcpStream> {
-        self.lease.as_ref().map(|lease| lease.stream.tcp())
-    }
 }
 
 impl<L: Loan> StrictIo<L> {

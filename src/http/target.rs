@@ -189,7 +189,10 @@ pub(crate) fn append_query<T: Serialize + ?Sized>(
         target.push('&');
     }
     // A form writes a space as `+` and a plus as `%2B`; not every API reads forms.
-    target.push_str(&query.replace('+', "%20"));
+    match query.contains('+') {
+        true => target.push_str(&query.replace('+', "%20")),
+        false => target.push_str(&query),
+    }
     Ok(())
 }
 
@@ -236,7 +239,9 @@ impl Traits {
 
 /// Characters that stand in a path or a query as they are (RFC 3986 sections 3.3 and 3.4).
 fn is_plain(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || b"-._~!$&'()*+,;=:@/?".contains(&byte)
+    byte.is_ascii_alphanumeric()
+        || matches!(byte, b'-' | b'.' | b'_' | b'~' | b'!' | b'$' | b'&' | b'\'' | b'(' | b')')
+        || matches!(byte, b'*' | b'+' | b',' | b';' | b'=' | b':' | b'@' | b'/' | b'?')
 }
 
 /// Whether `bytes` starts with a percent sign and two hexadecimal digits.

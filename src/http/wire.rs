@@ -1,4 +1,4 @@
-//! Turns requests and answers into awc's types and back, across the two
+//! Turns requests and answers into actix-http's types and back, across the two
 //! versions of the `http` crate.
 
 use actix_http::{
@@ -12,6 +12,8 @@ use http::{
 
 use super::Request;
 use crate::error::{Error, ErrorKind};
+
+const GZIP: HeaderValue = HeaderValue::from_static("gzip");
 
 /// Headers that describe the connection or the framing and belong to the transport.
 const RESERVED: [&str; 9] = [
@@ -50,11 +52,6 @@ pub(super) fn request_head(
             head.headers.append(name.clone(), value.clone());
         }
     }
-    if !request.headers().contains_key(HOST) {
-        let host = url.authority().map_or("", |authority| authority.as_str());
-        let host = WireValue::from_str(host).map_err(|_| invalid("the host is not legal"))?;
-        head.headers.insert(actix_http::header::HOST, host);
-    }
     Ok(head)
 }
 
@@ -63,21 +60,24 @@ pub(super) fn request_head(
 /// # Errors
 /// [`ErrorKind::InvalidRequest`] for a header that belongs to the transport.
 pub(crate) fn check_headers(headers: &HeaderMap) -> Result<(), Error> {
-    default_headers(headers, false).map(drop)
+    headers.iter().try_for_each(|(name, value)| wire_header(name, value).map(drop))
 }
 
-/// The headers that go with every request, in awc's types.
+/// The headers that go with every request to `origin`, in the types of actix-http.
 ///
 /// # Errors
 /// [`ErrorKind::InvalidRequest`] for a header that belongs to the transport.
 pub(super) fn default_headers(
+    origin: &Uri,
     headers: &HeaderMap,
     gzip: bool,
 ) -> Result<Vec<(WireName, WireValue)>, Error> {
-    let gzip = (gzip && !headers.contains_key(ACCEPT_ENCODING))
-        .then(|| (ACCEPT_ENCODING, HeaderValue::from_static("gzip")));
-    let gzip = gzip.iter().map(|(name, value)| (name, value));
-    headers.iter().chain(gzip).map(|(name, value)| wire_header(name, value)).collect()
+    let host = origin.authority().map_or("", |authority| authority.as_str());
+    let host = HeaderValue::from_str(host).map_err(|_| invalid("the host is not legal"))?;
+    let own = [(HOST, Some(host)), (ACCEPT_ENCODING, gzip.then_some(GZIP))];
+    let own = own.iter().filter(|(name, _)| !headers.contains_key(name));
+    let own = own.filter_map(|(name, value)| Some((name, value.as_ref()?)));
+    own.chain(headers).map(|(name, value)| wire_header(name, value)).collect()
 }
 
 fn wire_header(name: &HeaderName, value: &HeaderValue) -> Result<(WireName, WireValue), Error> {

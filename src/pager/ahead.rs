@@ -8,7 +8,7 @@ use std::{
 };
 
 use futures::{
-    StreamExt,
+    FutureExt, StreamExt,
     future::BoxFuture,
     stream::{BoxStream, FuturesUnordered, unfold},
 };
@@ -217,10 +217,9 @@ impl<T: Send + 'static> Ahead<T> {
             let index = self.next;
             let Some(address) = self.course.turn_to(index, &self.reach) else { break };
             let page = self.target.fetch(&self.caller, index, address.clone(), None);
-            self.fetches.push(Box::pin(async move {
-                let page = page.await;
-                (index, Delivery { page, address: Some(address), place: Some(place) })
-            }));
+            let deliver =
+                move |page| (index, Delivery { page, address: Some(address), place: Some(place) });
+            self.fetches.push(page.map(deliver).boxed());
             self.next += 1;
         }
         self.next > first

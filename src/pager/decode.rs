@@ -2,10 +2,7 @@
 //! the consumer asked for, with no tree in between, and not before it is wanted. Knows
 //! nothing of requests or order.
 
-use std::{
-    collections::{BTreeMap, VecDeque},
-    marker::PhantomData,
-};
+use std::{collections::BTreeMap, marker::PhantomData};
 
 use bytes::Bytes;
 use bytestring::ByteString;
@@ -56,22 +53,13 @@ impl<T: DeserializeOwned + Send + 'static> ItemDecoder for Typed<T> {
 
 /// [`ItemDecoder`] as an object.
 pub(crate) trait PageDecoder<T>: Send + Sync {
-    /// Adds at most `most` items of a page to `items`, none after the last.
-    fn build(&self, leaf: &mut Leaf, most: usize, items: &mut VecDeque<T>) -> Result<(), Error>;
+    /// The next item of a page, or `None` after the last.
+    fn next(&self, leaf: &mut Leaf) -> Result<Option<T>, Error>;
 }
 
 impl<D: ItemDecoder> PageDecoder<D::Item> for D {
-    fn build(
-        &self,
-        leaf: &mut Leaf,
-        most: usize,
-        items: &mut VecDeque<D::Item>,
-    ) -> Result<(), Error> {
-        for _ in 0..most {
-            let Some(item) = leaf.next(self)? else { break };
-            items.push_back(item);
-        }
-        Ok(())
+    fn next(&self, leaf: &mut Leaf) -> Result<Option<D::Item>, Error> {
+        leaf.next(self)
     }
 }
 

@@ -155,6 +155,11 @@ pub(crate) struct Meta {
     pub(crate) has_next: Option<bool>,
 }
 
+/// The key of a field, borrowed from the page where it stands there as it is.
+#[derive(Deserialize)]
+#[serde(transparent)]
+pub(super) struct Key<'a>(#[serde(borrow)] pub(super) Cow<'a, str>);
+
 /// Something that a page says, as far as it makes sense.
 pub(super) enum Hint {
     /// A number, or digits in a string.
@@ -223,7 +228,7 @@ impl<'de> Visitor<'de> for HintVisitor {
 
     fn visit_map<M: MapAccess<'de>>(self, mut map: M) -> Result<Hint, M::Error> {
         let mut meta = Meta::default();
-        while let Some((key, hint)) = map.next_entry::<Cow<'de, str>, Hint>()? {
+        while let Some((Key(key), hint)) = map.next_entry::<Key<'de>, Hint>()? {
             match &*key {
                 "page" => meta.page = hint.count(),
                 "per_page" => meta.per_page = hint.count(),

@@ -1,8 +1,6 @@
 //! What must hold for the bytes of any page: taken apart in one pass, it holds what a
 //! tree of the same bytes holds.
 
-use std::collections::VecDeque;
-
 use bytes::Bytes;
 use http::StatusCode;
 use serde_json::Value;
@@ -36,12 +34,14 @@ pub fn page(body: &[u8]) {
     }
 }
 
-fn decoded(body: &[u8]) -> Option<(VecDeque<Value>, Meta)> {
+fn decoded(body: &[u8]) -> Option<(Vec<Value>, Meta)> {
     let envelope = Envelope::default();
     let response = Response::new(StatusCode::OK, Bytes::copy_from_slice(body));
     let mut leaf = Leaf::open(&envelope, response).ok()?;
-    let mut items = VecDeque::new();
-    Typed::new().build(&mut leaf, usize::MAX, &mut items).ok()?;
+    let mut items = Vec::new();
+    while let Some(item) = Typed::new().next(&mut leaf).ok()? {
+        items.push(item);
+    }
     Some((items, leaf.meta(&envelope).ok()?))
 }
 

@@ -1,7 +1,7 @@
 //! [pure] Where the list of items is in a page, and what stands around it: one walk along
 //! the paths that the envelope names. Builds no item.
 
-use std::{borrow::Cow, fmt};
+use std::fmt;
 
 use serde::{
     Deserializer,
@@ -10,7 +10,7 @@ use serde::{
 use serde_json::value::RawValue;
 
 use super::{
-    envelope::{Envelope, Hint, Meta},
+    envelope::{Envelope, Hint, Key, Meta},
     strategy::Pointer,
 };
 
@@ -49,9 +49,12 @@ pub(super) fn outline(
 pub(super) fn first_item(envelope: &Envelope, page: &str) -> Option<usize> {
     let mut found = Found { stops_at_item: true, ..Found::default() };
     let mut json = serde_json::Deserializer::from_str(page);
-    // Ends with an error when it is found.
-    let _ = Walk::new(envelope, &[], &mut found).deserialize(&mut json);
-    Some(found.item?.get().as_ptr().addr() - page.as_ptr().addr())
+    let paths = [&envelope.items, [].as_slice(), &[], &[], &[]];
+    // Ends with an error when it is found, since nothing is taken of it.
+    let _ = Walk::along(paths, envelope, &mut found).deserialize(&mut json);
+    let at = json.into_iter::<IgnoredAny>().byte_offset();
+    // What cannot begin an item may have been taken for the end of something.
+    (found.lists > 0 && page[..at].trim_end().ends_with('[')).then_some(at)
 }
 
 // What a walk looks for: the index of each path.
@@ -63,9 +66,8 @@ const POINTER: usize = 4;
 const TARGETS: usize = 5;
 
 #[derive(Default)]
-struct Found<'de> {
+struct Found {
     stops_at_item: bool,
-    item: Option<&'de RawValue>,
     lists: usize,
     items: usize,
     meta: Meta,
@@ -75,19 +77,23 @@ struct Found<'de> {
 }
 
 /// One level of the way from the root to what the envelope names.
-struct Walk<'a, 'de> {
+struct Walk<'a> {
     envelope: &'a Envelope,
     paths: [&'a [String]; TARGETS],
-    found: &'a mut Found<'de>,
+    found: &'a mut Found,
     /// Which paths have led here so far.
     matching: [bool; TARGETS],
     depth: usize,
 }
 
-impl<'a, 'de> Walk<'a, 'de> {
-    fn new(envelope: &'a Envelope, pointer: &'a [String], found: &'a mut Found<'de>) -> Self {
+impl<'a> Walk<'a> {
+    fn new(envelope: &'a Envelope, pointer: &'a [String], found: &'a mut Found) -> Self {
         let total = envelope.total.as_deref().unwrap_or_default();
         let paths = [&envelope.items, &envelope.pagination, total, &envelope.has_next, pointer];
+        Self::along(paths, envelope, found)
+    }
+
+    fn along(paths: [&'a [String]; TARGETS], envelope: &'a Envelope, found: &'a mut Found) -> Self {
         Self { envelope, paths, found, matching: [true; TARGETS], depth: 0 }
     }
 
@@ -98,13 +104,13 @@ impl<'a, 'de> Walk<'a, 'de> {
     }
 
     /// The next level, where these paths lead to.
-    fn deeper(&mut self, matching: [bool; TARGETS]) -> Walk<'_, 'de> {
+    fn deeper(&mut self, matching: [bool; TARGETS]) -> Walk<'_> {
         let Self { envelope, paths, depth, .. } = *self;
         Walk { envelope, paths, found: &mut *self.found, matching, depth: depth + 1 }
     }
 }
 
-impl<'de> DeserializeSeed<'de> for Walk<'_, 'de> {
+impl<'de> DeserializeSeed<'de> for Walk<'_> {
     type Value = ();
 
     fn deserialize<I: Deserializer<'de>>(self, input: I) -> Result<(), I::Error> {
@@ -112,7 +118,7 @@ impl<'de> DeserializeSeed<'de> for Walk<'_, 'de> {
     }
 }
 
-impl<'de> Visitor<'de> for Walk<'_, 'de> {
+impl<'de> Visitor<'de> for Walk<'_> {
     type Value = ();
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -155,7 +161,7 @@ impl<'de> Visitor<'de> for Walk<'_, 'de> {
     }
 
     fn visit_map<M: MapAccess<'de>>(mut self, mut map: M) -> Result<(), M::Error> {
-        while let Some(key) = map.next_key::<Cow<'de, str>>()? {
+        while let Some(Key(key)) = map.next_key()? {
             let mut matching = self.matching;
             let mut leaf = None;
             for (target, path) in self.paths.iter().enumerate() {
@@ -197,9 +203,9 @@ impl<'de> Visitor<'de> for Walk<'_, 'de> {
 }
 
 /// The list of items.
-struct List<'a, 'de>(&'a mut Found<'de>);
+struct List<'a>(&'a mut Found);
 
-impl<'de> DeserializeSeed<'de> for List<'_, 'de> {
+impl<'de> DeserializeSeed<'de> for List<'_> {
     type Value = ();
 
     fn deserialize<I: Deserializer<'de>>(self, input: I) -> Result<(), I::Error> {
@@ -207,7 +213,7 @@ impl<'de> DeserializeSeed<'de> for List<'_, 'de> {
     }
 }
 
-impl<'de> Visitor<'de> for List<'_, 'de> {
+impl<'de> Visitor<'de> for List<'_> {
     type Value = ();
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -217,15 +223,22 @@ impl<'de> Visitor<'de> for List<'_, 'de> {
     fn visit_seq<S: SeqAccess<'de>>(self, mut seq: S) -> Result<(), S::Error> {
         self.0.lists += 1;
         if self.0.stops_at_item {
-            self.0.item = seq.next_element()?;
-            return match self.0.item {
-                Some(_) => Err(de::Error::custom("the first item is found")),
-                None => Ok(()),
-            };
+            return seq.next_element_seed(Untouched).map(drop);
         }
         while seq.next_element::<IgnoredAny>()?.is_some() {
             self.0.items += 1;
         }
+        Ok(())
+    }
+}
+
+/// What is left where it is.
+struct Untouched;
+
+impl<'de> DeserializeSeed<'de> for Untouched {
+    type Value = ();
+
+    fn deserialize<I: Deserializer<'de>>(self, _: I) -> Result<(), I::Error> {
         Ok(())
     }
 }

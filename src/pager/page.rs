@@ -1,8 +1,7 @@
 //! One page of a read, whose items are built as they are wanted, on the thread that wants them.
 
 use std::{
-    collections::VecDeque,
-    fmt,
+    fmt, iter,
     panic::{AssertUnwindSafe, catch_unwind},
     sync::Arc,
 };
@@ -17,10 +16,6 @@ use crate::{
     error::{Error, ErrorKind},
 };
 
-/// So many items are built at a time. What is built is soon taken and freed, and its memory
-/// serves the next.
-const BUILT_AHEAD: usize = 2;
-
 /// One page of a [`PaginatedStream`](crate::PaginatedStream), from
 /// [`undecoded`](crate::PaginatedStream::undecoded): an iterator that builds its items as they
 /// are taken.
@@ -33,11 +28,9 @@ pub struct UndecodedPage<T: Send + 'static> {
     leaf: Leaf,
     effort: Effort,
     number: u64,
-    /// The items at hand.
-    items: VecDeque<T>,
     /// How many of the next items to be built were taken before the read was resumed.
     skip: u64,
-    /// What comes after the items at hand, and whether anything does.
+    /// What failed, until it is taken, and whether anything did.
     failure: Option<Error>,
     has_failed: bool,
 }
@@ -54,8 +47,8 @@ impl<T: Send + 'static> UndecodedPage<T> {
         skip: u64,
     ) -> Result<Self, Error> {
         let leaf = Leaf::open(&target.envelope, response).map_err(|error| effort.of(error))?;
-        let (target, items) = (Arc::clone(target), VecDeque::new());
-        Ok(Self { target, leaf, effort, number, items, skip, failure: None, has_failed: false })
+        let target = Arc::clone(target);
+        Ok(Self { target, leaf, effort, number, skip, failure: None, has_failed: false })
     }
 
     /// The number of the page as the API counts it, from 1 unless set otherwise, or its place
@@ -76,24 +69,36 @@ impl<T: Send + 'static> UndecodedPage<T> {
 
     /// How many items were taken.
     pub(super) fn taken(&self) -> u64 {
-        (self.built() - self.items.len()) as u64 + self.skip
+        self.built() as u64 + self.skip
     }
 
     /// The next item. `None` after the last and before what failed.
     pub(super) fn next_item(&mut self) -> Option<T> {
-        if self.items.is_empty() {
-            self.build(BUILT_AHEAD);
+        while !self.has_failed {
+            // The code that builds an item may be a user's.
+            let build = AssertUnwindSafe(|| self.target.decoder.next(&mut self.leaf));
+            let panicked = |_| Err(Error::new(ErrorKind::Callback, "building the items panicked"));
+            match catch_unwind(build).unwrap_or_else(panicked) {
+                Ok(Some(_)) if self.skip > 0 => self.skip -= 1,
+                // A page that has fewer items than were taken of it ends the skipping.
+                Ok(None) if self.skip > 0 => self.skip = 0,
+                Ok(item) => return item,
+                Err(error) => {
+                    self.failure = Some(self.effort.of(error).with_page(self.number));
+                    self.has_failed = true;
+                }
+            }
         }
-        self.items.pop_front()
+        None
     }
 
-    /// At most `most` of the items that are left, or those at hand if they are more, up to what
-    /// failed; none at the end. `expected` is how many the page may have.
+    /// At most `most` of the items that are left, up to what failed; none at the end. `expected`
+    /// is how many the page may have.
     pub(super) fn next_items(&mut self, most: usize, expected: usize) -> Vec<T> {
         let left = expected.saturating_sub(self.built());
-        self.items.reserve(left.min(most));
-        self.build(most.saturating_sub(self.items.len()));
-        std::mem::take(&mut self.items).into()
+        let mut items = Vec::with_capacity(left.min(most));
+        items.extend(iter::from_fn(|| self.next_item()).take(most));
+        items
     }
 
     /// Why there is no next item, if not because the page is at its end.
@@ -126,35 +131,6 @@ impl<T: Send + 'static> UndecodedPage<T> {
     fn with_headers(&self, mut meta: Meta) -> Meta {
         self.target.paging.read_headers(self.leaf.response().headers(), &mut meta);
         meta
-    }
-
-    /// Builds at most `most` items. Those built before an error are kept.
-    fn build(&mut self, most: usize) {
-        while !self.has_failed {
-            // The code that builds an item may be a user's.
-            let build = AssertUnwindSafe(|| {
-                self.target.decoder.build(&mut self.leaf, most, &mut self.items)
-            });
-            let panicked = |_| Err(Error::new(ErrorKind::Callback, "building the items panicked"));
-            if let Err(error) = catch_unwind(build).unwrap_or_else(panicked) {
-                self.failure = Some(self.effort.of(error).with_page(self.number));
-                self.has_failed = true;
-            }
-            if self.skip == 0 || self.pass_over() {
-                return;
-            }
-        }
-    }
-
-    /// Leaves out the items that were taken before the read was resumed, and returns whether
-    /// some are left or none can be.
-    #[cold]
-    fn pass_over(&mut self) -> bool {
-        let skipped = usize::try_from(self.skip).unwrap_or(usize::MAX).min(self.items.len());
-        self.items.drain(..skipped);
-        // A page that has fewer items than were taken of it ends the skipping.
-        self.skip = if skipped == 0 { 0 } else { self.skip - skipped as u64 };
-        skipped == 0 || !self.items.is_empty()
     }
 }
 

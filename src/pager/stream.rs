@@ -33,7 +33,7 @@ use crate::{dispatch::PoolLink, error::Error, priority::Priority};
 ///
 /// A stream yields at most one error, as its last item, after every item of the
 /// pages before it and perhaps some of its own page. A stream that ends without an
-/// error is complete. Items are built a few at a time, on the thread that reads them.
+/// error is complete. Items are built one by one, on the thread that reads them.
 ///
 /// ```no_run
 /// use futures::StreamExt;

@@ -3,6 +3,7 @@
 
 use std::{
     borrow::Cow,
+    pin::pin,
     rc::Rc,
     sync::Arc,
     time::{Duration, Instant, SystemTime},
@@ -38,7 +39,9 @@ pub(super) async fn run(kit: Rc<Kit>, Job { seat, ticket }: Job) {
     let slot = Slot::new(Arc::clone(&seat), kit.dispatcher.tally());
     let url = Cow::Borrowed(&call.url);
     let attempts = Attempts { kit: &kit, call: &call, slot, url, latest: None, uncounted: 0 };
-    let answer = attempts.run().instrument(call.span.clone());
+    // Pinned where they are, here and below: each move would double the room of a call.
+    let answer = pin!(attempts.run());
+    let answer = answer.instrument(call.span.clone());
     tokio::select! {
         biased;
         () = call.cancelled() => {}
@@ -183,7 +186,7 @@ impl<'a> Attempts<'a> {
         let other = kit.other_client(&call.request)?;
         let client = other.as_deref().unwrap_or(&kit.client);
         let running = Running::begin(kit, call, slot.seat(), passage, None)?;
-        let first = exchange(running, kit, client, call, &request, &url);
+        let first = pin!(exchange(running, kit, client, call, &request, &url));
         let (attempt, outcome) = match hedge::delay(kit, call) {
             None => first.await,
             // Boxed, so that calls without a hedge have no room for one.
@@ -349,7 +352,8 @@ async fn exchange(
 ) -> Outcome {
     let remaining = call.remaining(running.started());
     let limit = remaining.min(kit.config.settings.request_timeout);
-    let outcome = tokio::time::timeout(limit, client.send(request, url)).await;
+    let answer = pin!(client.send(request, url));
+    let outcome = tokio::time::timeout(limit, answer).await;
     let outcome = outcome.unwrap_or_else(|_| {
         Err(if limit == remaining {
             let what = "the call's deadline passed before the answer came";

@@ -3,7 +3,7 @@
 
 use std::{
     future::Future,
-    pin::pin,
+    pin::{Pin, pin},
     time::{Duration, Instant},
 };
 
@@ -102,14 +102,13 @@ pub(super) fn second<'a>(
 }
 
 /// The first good answer of the attempt `first` and of the one that `second` begins when
-/// `delay` has passed, or else what came last. The other one is dropped.
+/// `delay` has passed, or else what came last. The other one is to be dropped.
 pub(super) async fn race<F: Future<Output = Outcome>>(
     kit: &Kit,
     delay: Duration,
-    first: F,
+    mut first: Pin<&mut F>,
     second: impl FnOnce() -> Option<Result<F, Error>>,
 ) -> Result<Outcome, Error> {
-    let mut first = pin!(first);
     if let Ok(outcome) = tokio::time::timeout(delay, first.as_mut()).await {
         return Ok(outcome);
     }

@@ -51,7 +51,6 @@ fn settings() -> Settings {
         idle_timeout: Duration::from_secs(15),
         max_lifetime: Duration::from_secs(300),
         max_body_bytes: 1024 * 1024,
-        max_connections: 8,
         kept_connections: 0..=8,
         proxy: None,
         socket: SocketOptions {

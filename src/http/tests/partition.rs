@@ -1,22 +1,11 @@
-//! awc behind the guard in a simulated network, whose partitions, losses and time are
+//! The codec behind the guard in a simulated network, whose partitions, losses and time are
 //! the test's: nothing is waited for longer than promised, and nothing cut is whole.
 
-use std::{
-    cell::RefCell,
-    io,
-    pin::Pin,
-    rc::Rc,
-    task::{Context, Poll},
-    time::Duration,
-};
+use std::{cell::RefCell, io, rc::Rc, time::Duration};
 
-use actix_http::error::{ParseError, PayloadError};
-use actix_rt::net::{ActixStream, Ready};
-use actix_service::Service;
-use actix_tls::connect::{ConnectError as Unconnected, ConnectInfo, Connection};
-use awc::{
-    error::{ConnectError, SendRequestError},
-    http::Uri,
+use actix_http::{
+    RequestHead, ServiceConfig,
+    error::{ParseError, PayloadError},
 };
 use futures::TryStreamExt;
 use tokio::{
@@ -29,6 +18,7 @@ use crate::{
     error::ErrorKind,
     http::{
         fault::Fault,
+        h1::{self, Failure},
         strict_io::{Loan, StrictIo},
     },
 };
@@ -63,42 +53,6 @@ impl Loan for Lent {
     }
 }
 
-impl ActixStream for StrictIo<Lent> {
-    fn poll_read_ready(&self, _: &mut Context<'_>) -> Poll<io::Result<Ready>> {
-        Poll::Ready(Ok(Ready::READABLE))
-    }
-
-    fn poll_write_ready(&self, _: &mut Context<'_>) -> Poll<io::Result<Ready>> {
-        Poll::Ready(Ok(Ready::WRITABLE))
-    }
-}
-
-/// Connects within the simulation.
-#[derive(Clone, Default)]
-struct Simulated(Kept);
-
-impl Service<ConnectInfo<Uri>> for Simulated {
-    type Response = Connection<Uri, StrictIo<Lent>>;
-    type Error = Unconnected;
-    type Future = Pin<Box<dyn Future<Output = Result<Self::Response, Unconnected>>>>;
-
-    actix_service::always_ready!();
-
-    fn call(&self, info: ConnectInfo<Uri>) -> Self::Future {
-        let kept = Rc::clone(&self.0);
-        Box::pin(async move {
-            let idle = kept.borrow_mut().pop();
-            let is_reused = idle.is_some();
-            let stream = match idle {
-                Some(stream) => stream,
-                None => TcpStream::connect(("server", 80)).await.map_err(Unconnected::Io)?,
-            };
-            let io = StrictIo::new(Lent { stream, kept }, is_reused, IDLE, Instant::now());
-            Ok(Connection::new(info.request().clone(), io))
-        })
-    }
-}
-
 /// What became of a GET: its body, or a kind of error where the guard gave one.
 type Outcome = Result<String, Option<ErrorKind>>;
 
@@ -108,20 +62,24 @@ fn kind(error: io::Error) -> Option<ErrorKind> {
 
 /// Makes GETs over one pool of connections.
 fn client() -> impl AsyncFn(&str) -> Outcome {
-    let pool = awc::Connector::new().connector(Simulated::default()).finish();
+    let kept = Kept::default();
     async move |path: &str| {
-        let uri = Uri::from_static("http://server/");
-        let connection = pool.call(awc::Connect { uri, addr: None }).await.map_err(|_| None)?;
-        let mut head = actix_http::RequestHead::default();
+        let idle = kept.borrow_mut().pop();
+        let is_reused = idle.is_some();
+        let stream = match idle {
+            Some(stream) => stream,
+            None => TcpStream::connect(("server", 80)).await.map_err(|_| None)?,
+        };
+        let lent = Lent { stream, kept: Rc::clone(&kept) };
+        let io = Box::new(StrictIo::new(lent, is_reused, IDLE, Instant::now()));
+        let mut head = RequestHead::default();
         head.uri = path.parse().unwrap();
-        let sent = connection.send_request(head, actix_http::body::None::new()).await;
-        let (_, payload) = sent.map_err(|error| match error {
-            SendRequestError::Send(error)
-            | SendRequestError::Connect(ConnectError::Io(error))
-            | SendRequestError::Response(ParseError::Io(error)) => kind(error),
+        let sent = h1::exchange(io, ServiceConfig::default(), head, None).await;
+        let (_, payload) = sent.map_err(|failure| match failure {
+            Failure::Send(error) | Failure::Head(ParseError::Io(error)) => kind(error),
             _ => None,
         })?;
-        let parts: Vec<_> = payload.try_collect().await.map_err(|error| match error {
+        let parts: Vec<_> = payload.unwrap().try_collect().await.map_err(|error| match error {
             PayloadError::Incomplete(Some(error)) | PayloadError::Io(error) => kind(error),
             _ => None,
         })?;

@@ -233,17 +233,6 @@ async fn headers_of_the_transport_are_refused_before_anything_is_sent() {
 }
 
 #[actix::test]
-async fn calls_beyond_the_connection_limit_take_turns() {
-    let server = RawServer::answering(OK);
-    let client = Client::new(&Settings { max_connections: 1, ..settings() });
-    let calls = (0..8).map(|_| get(&client, &server));
-    for result in futures::future::join_all(calls).await {
-        result.unwrap();
-    }
-    assert_eq!(server.seen().connections, 1);
-}
-
-#[actix::test]
 async fn dropping_the_call_closes_the_connection_at_once() {
     for head in ["", "HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\nok"] {
         let server = RawServer::start(move |mut peer| async move {

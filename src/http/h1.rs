@@ -1,0 +1,59 @@
+//! One exchange over one connection, by the HTTP/1 codec of actix-http. awc, which is built
+//! on it, starts a clock with each request, for a header that no client sends.
+
+use std::future::poll_fn;
+
+use actix_codec::Framed;
+use actix_http::{
+    RequestHead, RequestHeadType, ResponseHead, ServiceConfig,
+    body::BodySize,
+    error::{ParseError, PayloadError},
+    h1::{ClientCodec, Message, MessageType},
+};
+use bytes::Bytes;
+use futures::{Stream, StreamExt, stream};
+use tokio::io::{AsyncRead, AsyncWrite};
+
+/// Why there is no answer.
+#[derive(Debug)]
+pub(super) enum Failure {
+    /// The request was not written.
+    Send(std::io::Error),
+    /// The head of the answer was not read.
+    Head(ParseError),
+    /// The stream ended before the answer.
+    Ended,
+}
+
+/// Writes a request to `io` and reads the head of its answer. The body is to be read from the
+/// stream that comes with it, or there is none.
+pub(super) async fn exchange<Io: AsyncRead + AsyncWrite + Unpin>(
+    io: Io,
+    config: ServiceConfig,
+    head: RequestHead,
+    body: Option<Bytes>,
+) -> Result<(ResponseHead, Option<impl Stream<Item = Result<Bytes, PayloadError>>>), Failure> {
+    let mut framed = Framed::new(io, ClientCodec::new(config));
+    let size = body.as_ref().map_or(BodySize::None, |body| BodySize::Sized(body.len() as u64));
+    {
+        let mut framed = std::pin::Pin::new(&mut framed);
+        let item = Message::Item((RequestHeadType::Owned(head), size));
+        framed.as_mut().write(item).map_err(Failure::Send)?;
+        if let Some(body) = body.filter(|body| !body.is_empty()) {
+            let chunk = Message::Chunk(Some(body));
+            framed.as_mut().write(chunk).map_err(Failure::Send)?;
+        }
+        poll_fn(|cx| framed.as_mut().flush(cx)).await.map_err(Failure::Send)?;
+    }
+    let head = framed.next().await.ok_or(Failure::Ended)?.map_err(Failure::Head)?;
+    let payload = match framed.codec_ref().message_type() {
+        MessageType::None => None,
+        MessageType::Payload | MessageType::Stream => {
+            let mut payload = framed.into_map_codec(ClientCodec::into_payload_codec);
+            Some(stream::poll_fn(move |cx| {
+                payload.poll_next_unpin(cx).map(|chunk| chunk?.transpose())
+            }))
+        }
+    };
+    Ok((head, payload))
+}
