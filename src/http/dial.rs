@@ -1,6 +1,6 @@
 //! Opens connections to the one origin of a pool: name resolution, TCP, a proxy's
 //! tunnel, and TLS where the URL, or the proxy's, asks for it. Decides nothing about
-//! their use. awc's own TLS would lie above the guard of `strict_io`, so it is not used.
+//! their use.
 
 use std::{io, sync::Arc, time::Duration};
 

@@ -1,8 +1,8 @@
 //! [pure] Follows the requests and answers on one connection: what was written,
-//! which bytes of an answer awc may see, and what an end of the stream means.
+//! which bytes of an answer the codec may see, and what an end of the stream means.
 //! Knows bytes, not sockets or time.
 //!
-//! awc alone would take an interim head for an answer, a body that was cut short
+//! The codec alone would take an interim head for an answer, a body that was cut short
 //! for a whole one, and a body without a length for an empty one.
 
 use std::{borrow::Cow, io};
@@ -42,7 +42,7 @@ pub(super) struct Exchange {
     is_head: bool,
     status: u16,
     head: HeadReader,
-    /// Bytes that awc may see but has not read.
+    /// Bytes that the codec may see but has not read.
     ready: BytesMut,
     /// The connection must not serve another request.
     spent: bool,
@@ -67,7 +67,7 @@ impl Exchange {
         }
     }
 
-    /// Bytes that awc is to read before anything else.
+    /// Bytes that the codec is to read before anything else.
     pub(super) fn ready(&mut self) -> &mut BytesMut {
         &mut self.ready
     }
@@ -137,8 +137,8 @@ impl Exchange {
         self.written > 0
     }
 
-    /// Takes bytes that came, and returns how many of them, from the start, awc may see as they
-    /// are now. The others are kept (see [`ready`](Self::ready)) or dropped.
+    /// Takes bytes that came, and returns how many of them, from the start, the codec may see as
+    /// they are now. The others are kept (see [`ready`](Self::ready)) or dropped.
     pub(super) fn receive(&mut self, bytes: &mut [u8]) -> Result<usize, Fault> {
         let visible = self.receive_in_phase(bytes);
         self.spent |= visible.is_err();
@@ -190,7 +190,7 @@ impl Exchange {
         self.status = status;
         self.spent |= !persists;
         if left == Remaining::UntilClose {
-            // Only of an HTTP/1.0 answer does awc read a body that lasts until the close.
+            // Only of an HTTP/1.0 answer does the codec read a body that lasts until the close.
             bytes[version_at] = b'0';
         }
         let taken =
@@ -199,7 +199,7 @@ impl Exchange {
             self.phase = Phase::Body(left);
         } else {
             self.spent |= len + taken < bytes.len();
-            // Of an HTTP/1.0 answer awc reads even an empty body until the close.
+            // Of an HTTP/1.0 answer the codec reads even an empty body until the close.
             let ended = old && taken == 0;
             self.spent |= ended;
             self.phase = if ended { Phase::Ended } else { Phase::Idle };

@@ -1,5 +1,5 @@
-//! One exchange over one connection, by the HTTP/1 codec of actix-http. awc, which is built
-//! on it, starts a clock with each request, for a header that no client sends.
+//! One exchange over one connection, by the HTTP/1 codec of actix-http, which is that of awc
+//! too. What the bytes may be is guarded below, in `strict_io`.
 
 use std::future::poll_fn;
 

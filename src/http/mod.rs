@@ -1,9 +1,10 @@
 //! Requests and answers as values, and the transport under them.
 //!
 //! [`Request`] and [`Response`] speak the types of the `http` 1.x crate. Below
-//! them lies awc, which no other folder names: `client` makes one attempt,
-//! `reserve` keeps connections, `dial` opens them, `strict_io` guards their bytes,
-//! `body` bounds and decompresses, `target` keeps every URL under the base URL.
+//! them lies the HTTP/1 codec of actix-http, which no other folder names: `client` makes
+//! one attempt, `h1` one exchange, `reserve` keeps connections, `dial` opens them,
+//! `strict_io` guards their bytes, `body` bounds and decompresses, `target` keeps every URL
+//! under the base URL.
 
 mod body;
 mod client;

@@ -1,4 +1,4 @@
-//! Guards the byte stream under awc for one exchange: lets it see whole answers only,
+//! Guards the byte stream under the codec for one exchange: lets it see whole answers only,
 //! turns an early end into an error, fails an answer that stops arriving, and gives the
 //! connection back when the exchange was whole and clean. What the bytes mean is
 //! decided in `exchange`.
@@ -26,7 +26,7 @@ pub(super) trait Loan: Unpin {
 }
 
 /// A stream that yields one well-framed answer or an error (each a `Fault` inside the
-/// `io::Error`). Of what awc keeps after that, nothing is left but an empty shell.
+/// `io::Error`). What the codec keeps after that is an empty shell.
 pub(super) struct StrictIo<L = Lease> {
     /// The connection, until the exchange is over.
     lease: Option<L>,
@@ -59,8 +59,8 @@ impl<L: Loan> StrictIo<L> {
         }
     }
 
-    /// Lets go of the connection when awc has all of the answer: gives it back if it may serve
-    /// another request, and closes it if not.
+    /// Lets go of the connection when the codec has all of the answer: gives it back if it may
+    /// serve another request, and closes it if not.
     fn settle(&mut self) {
         if self.exchange.is_over()
             && let Some(lease) = self.lease.take()
@@ -70,7 +70,7 @@ impl<L: Loan> StrictIo<L> {
         }
     }
 
-    /// Reads once from the stream into `buf` and leaves there what awc may see. Ready when
+    /// Reads once from the stream into `buf` and leaves there what the codec may see. Ready when
     /// something came, also when none of it is to be seen; the stream's end gives `false`.
     fn poll_receive(
         &mut self,
@@ -116,7 +116,7 @@ impl<L: Loan> StrictIo<L> {
             if !ready!(self.poll_receive(cx, &mut buf))? {
                 break;
             }
-            // What may be seen belongs to awc, which does not read yet.
+            // What may be seen is for the codec, which does not read yet.
             self.exchange.ready().extend_from_slice(buf.filled());
         }
         self.exchange.answered_early();

@@ -286,6 +286,25 @@ mod tests {
     }
 
     #[test]
+    fn what_cannot_begin_an_item_is_no_item() {
+        for list in ["[,1]", "[,", "[}", "[ , 1]", "[:1]", "[,]", "[", "[,[1]]", "[],[1]"] {
+            for body in [list.to_owned(), format!(r#"{{"data":{list}}}"#)] {
+                let error = page(&Envelope::default(), body.clone()).err().unwrap();
+                assert_eq!(error.kind(), ErrorKind::Decode, "{body}");
+            }
+        }
+    }
+
+    #[test]
+    fn items_may_lie_beside_what_is_said_of_them() {
+        let envelope = Envelope::items_at("pagination.rows").total_at("pagination.count");
+        let body = r#"{ "pagination": { "page": 3, "none": [], "rows": [ 7, 8 ], "count": 9 } }"#;
+        let page = page(&envelope, body).unwrap();
+        assert_eq!(page.items, [7, 8]);
+        assert_eq!((page.meta.page, page.meta.total), (Some(3), Some(9)));
+    }
+
+    #[test]
     fn the_standard_envelope_gives_items_and_totals() {
         let body = json!({ "pagination": { "page": 2, "per_page": "10", "total": 95, "total_pages": 10, "has_next": true },
                            "data": [1, { "a": [] }], "other": { "data": [7] } });

@@ -54,7 +54,7 @@ pub(super) fn first_item(envelope: &Envelope, page: &str) -> Option<usize> {
     let _ = Walk::along(paths, envelope, &mut found).deserialize(&mut json);
     let at = json.into_iter::<IgnoredAny>().byte_offset();
     // What cannot begin an item may have been taken for the end of something.
-    (found.lists > 0 && page[..at].trim_end().ends_with('[')).then_some(at)
+    (found.is_at_item && page[..at].trim_end().ends_with('[')).then_some(at)
 }
 
 // What a walk looks for: the index of each path.
@@ -68,6 +68,7 @@ const TARGETS: usize = 5;
 #[derive(Default)]
 struct Found {
     stops_at_item: bool,
+    is_at_item: bool,
     lists: usize,
     items: usize,
     meta: Meta,
@@ -223,7 +224,7 @@ impl<'de> Visitor<'de> for List<'_> {
     fn visit_seq<S: SeqAccess<'de>>(self, mut seq: S) -> Result<(), S::Error> {
         self.0.lists += 1;
         if self.0.stops_at_item {
-            return seq.next_element_seed(Untouched).map(drop);
+            return seq.next_element_seed(Untouched(&mut self.0.is_at_item)).map(drop);
         }
         while seq.next_element::<IgnoredAny>()?.is_some() {
             self.0.items += 1;
@@ -232,13 +233,14 @@ impl<'de> Visitor<'de> for List<'_> {
     }
 }
 
-/// What is left where it is.
-struct Untouched;
+/// What is left where it is, when it is noted that it is there.
+struct Untouched<'a>(&'a mut bool);
 
-impl<'de> DeserializeSeed<'de> for Untouched {
+impl<'de> DeserializeSeed<'de> for Untouched<'_> {
     type Value = ();
 
     fn deserialize<I: Deserializer<'de>>(self, _: I) -> Result<(), I::Error> {
+        *self.0 = true;
         Ok(())
     }
 }

@@ -9,7 +9,7 @@
 //! `columns`, `alias` and `kind` (what a value of an item is in a record). `writes` sends
 //! rows, `entities` and `entity` read them without records.
 //! `relations`, `branches` and `fan_out` read sets that are related to sets; `vista` is
-//! for those who know no types. Nothing here names actix or awc.
+//! for those who know no types. Nothing here names actix.
 
 use std::{
     fmt,
