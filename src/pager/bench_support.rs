@@ -44,10 +44,11 @@ impl<T: Send + 'static> Pages<T> {
     ///
     /// # Errors
     /// When it is no page.
-    pub fn one_by_one(&self, body: &Bytes, each: impl FnMut(T)) -> Result<(), Error> {
+    pub fn one_by_one(&self, body: &Bytes, mut each: impl FnMut(T)) -> Result<(), Error> {
         let mut page = self.page(body)?;
-        std::iter::from_fn(|| page.next_item()).for_each(each);
-        page.take_failure().map_or(Ok(()), Err)?;
+        while let Some(item) = page.next_item() {
+            each(item?);
+        }
         page.meta().map(drop)
     }
 

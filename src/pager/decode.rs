@@ -54,11 +54,11 @@ impl<T: DeserializeOwned + Send + 'static> ItemDecoder for Typed<T> {
 /// [`ItemDecoder`] as an object.
 pub(crate) trait PageDecoder<T>: Send + Sync {
     /// The next item of a page, or `None` after the last.
-    fn next(&self, leaf: &mut Leaf) -> Result<Option<T>, Error>;
+    fn next(&self, leaf: &mut Leaf) -> Option<Result<T, Error>>;
 }
 
 impl<D: ItemDecoder> PageDecoder<D::Item> for D {
-    fn next(&self, leaf: &mut Leaf) -> Result<Option<D::Item>, Error> {
+    fn next(&self, leaf: &mut Leaf) -> Option<Result<D::Item, Error>> {
         leaf.next(self)
     }
 }
@@ -109,10 +109,8 @@ impl Leaf {
     }
 
     /// Builds the next item, or returns `None` at the end of the list.
-    fn next<D: ItemDecoder>(&mut self, decoder: &D) -> Result<Option<D::Item>, Error> {
-        if self.first.is_none() {
-            return Ok(None);
-        }
+    fn next<D: ItemDecoder>(&mut self, decoder: &D) -> Option<Result<D::Item, Error>> {
+        self.first?;
         if self.is_lines {
             return self.next_line(decoder);
         }
@@ -120,33 +118,39 @@ impl Leaf {
         let rest = match (self.taken, rest.bytes().next()) {
             (0, _) => rest,
             (_, Some(b',')) => &rest[1..],
-            (_, Some(b']')) => return Ok(None),
+            (_, Some(b']')) => return None,
             _ => {
-                return Err(mismatch(&self.response, "an item is followed by neither `,` nor `]`"));
+                let what = "an item is followed by neither `,` nor `]`";
+                return Some(Err(mismatch(&self.response, what)));
             }
         };
         let mut json = serde_json::Deserializer::from_str(rest);
         let item = decoder.decode(&mut json).map_err(|source| {
             mismatch_of_item(&self.response, Mismatch::from(source).in_item(self.taken))
-        })?;
-        let end = json.into_iter::<IgnoredAny>().byte_offset();
-        // The white space of JSON (RFC 8259 section 2), and no other.
-        let rest = rest[end..].trim_start_matches([' ', '\t', '\n', '\r']);
-        self.at = self.text.len() - rest.len();
-        self.taken += 1;
-        Ok(Some(item))
+        });
+        if item.is_ok() {
+            let end = json.into_iter::<IgnoredAny>().byte_offset();
+            // The white space of JSON (RFC 8259 section 2), and no other.
+            let rest = rest[end..].trim_start_matches([' ', '\t', '\n', '\r']);
+            self.at = self.text.len() - rest.len();
+            self.taken += 1;
+        }
+        Some(item)
     }
 
-    fn next_line<D: ItemDecoder>(&mut self, decoder: &D) -> Result<Option<D::Item>, Error> {
-        let Some((line, end)) = lines::line(&self.text, self.at) else { return Ok(None) };
-        let failed =
-            |what: Mismatch| mismatch(&self.response, what.on_line(lines::number(&self.text, end)));
+    fn next_line<D: ItemDecoder>(&mut self, decoder: &D) -> Option<Result<D::Item, Error>> {
+        let (line, end) = lines::line(&self.text, self.at)?;
         let mut json = serde_json::Deserializer::from_str(line);
-        let item = decoder.decode(&mut json).map_err(|source| failed(source.into()))?;
-        json.end().map_err(|source| failed(source.into()))?;
-        self.at = end;
-        self.taken += 1;
-        Ok(Some(item))
+        let item = decoder.decode(&mut json).and_then(|item| json.end().map(|()| item));
+        let item = item.map_err(|source| {
+            let what = Mismatch::from(source).on_line(lines::number(&self.text, end));
+            mismatch(&self.response, what)
+        });
+        if item.is_ok() {
+            self.at = end;
+            self.taken += 1;
+        }
+        Some(item)
     }
 
     /// What the page says about the set, when every item was taken.
@@ -248,8 +252,8 @@ pub(crate) fn same_items(envelope: &Envelope, one: &Bytes, other: &Bytes) -> boo
     let text = Typed::<Box<RawValue>>::new();
     loop {
         match (one.next(&text), other.next(&text)) {
-            (Ok(Some(one)), Ok(Some(other))) if one.get() == other.get() => {}
-            (Ok(None), Ok(None)) => return true,
+            (Some(Ok(one)), Some(Ok(other))) if one.get() == other.get() => {}
+            (None, None) => return true,
             _ => return false,
         }
     }
@@ -275,8 +279,8 @@ mod tests {
     fn read(envelope: &Envelope, response: Response) -> Result<Page<Value>, Error> {
         let mut leaf = Leaf::open(envelope, response)?;
         let mut items = Vec::new();
-        while let Some(item) = leaf.next(&Typed::new())? {
-            items.push(item);
+        while let Some(item) = leaf.next(&Typed::new()) {
+            items.push(item?);
         }
         Ok(Page { items, meta: leaf.meta(envelope)? })
     }

@@ -39,8 +39,8 @@ fn decoded(body: &[u8]) -> Option<(Vec<Value>, Meta)> {
     let response = Response::new(StatusCode::OK, Bytes::copy_from_slice(body));
     let mut leaf = Leaf::open(&envelope, response).ok()?;
     let mut items = Vec::new();
-    while let Some(item) = Typed::new().next(&mut leaf).ok()? {
-        items.push(item);
+    while let Some(item) = Typed::new().next(&mut leaf) {
+        items.push(item.ok()?);
     }
     Some((items, leaf.meta(&envelope).ok()?))
 }

@@ -1,7 +1,7 @@
 //! One page of a read, whose items are built as they are wanted, on the thread that wants them.
 
 use std::{
-    fmt, iter,
+    fmt,
     panic::{AssertUnwindSafe, catch_unwind},
     sync::Arc,
 };
@@ -30,9 +30,9 @@ pub struct UndecodedPage<T: Send + 'static> {
     number: u64,
     /// How many of the next items to be built were taken before the read was resumed.
     skip: u64,
-    /// What failed, until it is taken, and whether anything did.
+    /// What failed after items that were handed out together.
     failure: Option<Error>,
-    has_failed: bool,
+    has_ended: bool,
 }
 
 impl<T: Send + 'static> UndecodedPage<T> {
@@ -48,7 +48,7 @@ impl<T: Send + 'static> UndecodedPage<T> {
     ) -> Result<Self, Error> {
         let leaf = Leaf::open(&target.envelope, response).map_err(|error| effort.of(error))?;
         let target = Arc::clone(target);
-        Ok(Self { target, leaf, effort, number, skip, failure: None, has_failed: false })
+        Ok(Self { target, leaf, effort, number, skip, failure: None, has_ended: false })
     }
 
     /// The number of the page as the API counts it, from 1 unless set otherwise, or its place
@@ -72,20 +72,30 @@ impl<T: Send + 'static> UndecodedPage<T> {
         self.built() as u64 + self.skip
     }
 
-    /// The next item. `None` after the last and before what failed.
-    pub(super) fn next_item(&mut self) -> Option<T> {
-        while !self.has_failed {
+    /// The next item, or what failed. `None` after either.
+    pub(super) fn next_item(&mut self) -> Option<Result<T, Error>> {
+        if let Some(failure) = self.failure.take() {
+            return Some(Err(failure));
+        }
+        while !self.has_ended {
             // The code that builds an item may be a user's.
             let build = AssertUnwindSafe(|| self.target.decoder.next(&mut self.leaf));
-            let panicked = |_| Err(Error::new(ErrorKind::Callback, "building the items panicked"));
-            match catch_unwind(build).unwrap_or_else(panicked) {
-                Ok(Some(_)) if self.skip > 0 => self.skip -= 1,
-                // A page that has fewer items than were taken of it ends the skipping.
-                Ok(None) if self.skip > 0 => self.skip = 0,
-                Ok(item) => return item,
-                Err(error) => {
-                    self.failure = Some(self.effort.of(error).with_page(self.number));
-                    self.has_failed = true;
+            let panicked = |_| {
+                let what = "building the items panicked";
+                Some(Err(Error::new(ErrorKind::Callback, what)))
+            };
+            let next = catch_unwind(build).unwrap_or_else(panicked);
+            match next {
+                Some(Ok(_)) if self.skip > 0 => self.skip -= 1,
+                Some(Ok(_)) => return next,
+                Some(Err(error)) => {
+                    self.has_ended = true;
+                    return Some(Err(self.effort.of(error).with_page(self.number)));
+                }
+                None => {
+                    self.has_ended = true;
+                    // It may have fewer items than were taken of it.
+                    self.skip = 0;
                 }
             }
         }
@@ -94,16 +104,21 @@ impl<T: Send + 'static> UndecodedPage<T> {
 
     /// At most `most` of the items that are left, up to what failed; none at the end. `expected`
     /// is how many the page may have.
-    pub(super) fn next_items(&mut self, most: usize, expected: usize) -> Vec<T> {
+    pub(super) fn next_items(&mut self, most: usize, expected: usize) -> Result<Vec<T>, Error> {
         let left = expected.saturating_sub(self.built());
         let mut items = Vec::with_capacity(left.min(most));
-        items.extend(iter::from_fn(|| self.next_item()).take(most));
-        items
-    }
-
-    /// Why there is no next item, if not because the page is at its end.
-    pub(super) fn take_failure(&mut self) -> Option<Error> {
-        self.failure.take()
+        while items.len() < most {
+            match self.next_item() {
+                Some(Ok(item)) => items.push(item),
+                Some(Err(error)) if items.is_empty() => return Err(error),
+                Some(Err(error)) => {
+                    self.failure = Some(error);
+                    break;
+                }
+                None => break,
+            }
+        }
+        Ok(items)
     }
 
     /// How many items there are and what the page says about the set.
@@ -121,7 +136,7 @@ impl<T: Send + 'static> UndecodedPage<T> {
 
     /// Takes the whole page apart.
     pub(super) fn whole(mut self) -> Result<Page<T>, Error> {
-        let items = self.next_items(usize::MAX, 0);
+        let items = self.next_items(usize::MAX, 0)?;
         match self.failure.take() {
             Some(error) => Err(error),
             None => Ok(Page { items, meta: self.meta()? }),
@@ -138,7 +153,7 @@ impl<T: Send + 'static> Iterator for UndecodedPage<T> {
     type Item = Result<T, Error>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        self.next_item().map(Ok).or_else(|| self.failure.take().map(Err))
+        self.next_item()
     }
 }
 

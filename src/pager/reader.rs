@@ -112,8 +112,11 @@ impl<T: Send + 'static> Reader<T> {
     /// The next item. `None` after the last.
     pub(super) fn poll_item(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<T, Error>>> {
         loop {
-            if let Some(item) = self.page.as_mut().and_then(|(page, _)| page.next_item()) {
-                return Poll::Ready(Some(Ok(item)));
+            let next = self.page.as_mut().and_then(|(page, _)| page.next_item());
+            match next {
+                Some(Ok(_)) => return Poll::Ready(next),
+                Some(Err(error)) => return Poll::Ready(Some(Err(self.leave_page(error)))),
+                None => {}
             }
             if let Err(end) = ready!(self.poll_turn(cx)) {
                 return Poll::Ready(end.map(Err));
@@ -131,8 +134,10 @@ impl<T: Send + 'static> Reader<T> {
         loop {
             let expected = self.expected;
             let items = self.page.as_mut().map(|(page, _)| page.next_items(most, expected));
-            if let Some(items) = items.filter(|items| !items.is_empty()) {
-                return Poll::Ready(Some(Ok(items)));
+            match items {
+                Some(Ok(items)) if !items.is_empty() => return Poll::Ready(Some(Ok(items))),
+                Some(Err(error)) => return Poll::Ready(Some(Err(self.leave_page(error)))),
+                _ => {}
             }
             if let Err(end) = ready!(self.poll_turn(cx)) {
                 return Poll::Ready(end.map(Err));
@@ -173,6 +178,15 @@ impl<T: Send + 'static> Reader<T> {
         Ok(page)
     }
 
+    /// Leaves the page at hand, of which no more can be read, and returns why.
+    fn leave_page(&mut self, error: Error) -> Error {
+        self.held = None;
+        if let Some((page, _)) = self.page.take() {
+            self.position.taken = page.taken();
+        }
+        self.on_page(error)
+    }
+
     /// Turns to the next page, when all items at hand were taken. The error is the stream's
     /// end: `None` after the last page.
     fn poll_turn(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Option<Error>>> {
@@ -180,12 +194,11 @@ impl<T: Send + 'static> Reader<T> {
         let is_consumed = self.page.is_some();
         let concluded = match self.page.take() {
             None => Ok(()),
-            Some((mut page, judged)) => {
+            Some((page, judged)) => {
                 self.position.taken = page.taken();
-                match (page.take_failure(), judged) {
-                    (Some(error), _) => Err(error),
-                    (None, Judged::Already) => Ok(()),
-                    (None, Judged::AtItsEnd) => page
+                match judged {
+                    Judged::Already => Ok(()),
+                    Judged::AtItsEnd => page
                         .meta()
                         .and_then(|meta| self.conclude(page.built(), &meta, false, None).map(drop)),
                 }

@@ -251,10 +251,13 @@ impl<T: Send + 'static> PaginatedStream<T> {
     ) -> Poll<Option<Result<I, Error>>> {
         let end = loop {
             match &mut self.state {
-                State::Reading(reader) => match ready!(read(reader, cx)) {
-                    Some(Ok(item)) => return Poll::Ready(Some(Ok(item))),
-                    end => break end,
-                },
+                State::Reading(reader) => {
+                    let next = ready!(read(reader, cx));
+                    if matches!(next, Some(Ok(_))) {
+                        return Poll::Ready(next);
+                    }
+                    break next;
+                }
                 State::Opening { opening, .. } => match ready!(opening.as_mut().poll(cx)) {
                     Ok(reader) => self.state = State::Reading(Box::new(reader)),
                     Err(error) => break Some(Err(error)),

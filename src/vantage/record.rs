@@ -1,6 +1,12 @@
 //! [pure] From a JSON object to a record in one pass, and the id of a row.
 
-use std::fmt;
+use std::{
+    fmt,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+};
 
 use ciborium::Value;
 use serde::{
@@ -12,6 +18,9 @@ use vantage_types::Record;
 
 use super::columns::Columns;
 use crate::pager::ItemDecoder;
+
+/// Room for more fields than this is made as they come.
+const MOST_FIELDS: usize = 64;
 
 /// A row with the columns of its table, before [`Columns::finish`].
 #[derive(Debug)]
@@ -25,11 +34,13 @@ pub(super) struct Row<T = Record<Value>> {
 #[derive(Clone, Debug, Default)]
 pub(super) struct RowDecoder {
     columns: Columns,
+    /// How many fields the last row had: most rows of a table have as many.
+    width: Arc<AtomicUsize>,
 }
 
 impl RowDecoder {
     pub(super) fn new(columns: Columns) -> Self {
-        Self { columns }
+        Self { columns, width: Arc::default() }
     }
 }
 
@@ -37,8 +48,10 @@ impl ItemDecoder for RowDecoder {
     type Item = Row;
 
     fn decode<'de, D: Deserializer<'de>>(&self, deserializer: D) -> Result<Row, D::Error> {
-        let fields = Fields { exact: self.columns.exact().collect() };
+        let width = self.width.load(Ordering::Relaxed);
+        let fields = Fields { exact: self.columns.exact().collect(), width };
         let mut record = deserializer.deserialize_map(fields)?;
+        self.width.store(record.len().min(MOST_FIELDS), Ordering::Relaxed);
         self.columns.lift(&mut record);
         let id = self.columns.id().and_then(|column| id_text(record.get(column)?));
         Ok(Row { id, record })
@@ -49,13 +62,16 @@ impl ItemDecoder for RowDecoder {
 /// object down, are the text of their digits.
 struct Fields<'a> {
     exact: Vec<&'a [String]>,
+    /// How many there may be.
+    width: usize,
 }
 
 impl<'a> Fields<'a> {
     /// What is exact below `field`.
     fn below(&self, field: &str) -> Fields<'a> {
         let below = |path: &&'a [String]| path.split_first().filter(|(first, _)| *first == field);
-        Fields { exact: self.exact.iter().filter_map(below).map(|(_, rest)| rest).collect() }
+        let exact = self.exact.iter().filter_map(below).map(|(_, rest)| rest).collect();
+        Fields { exact, width: 0 }
     }
 
     fn value(self, json: &RawValue) -> Result<Value, serde_json::Error> {
@@ -80,7 +96,7 @@ impl<'de> Visitor<'de> for Fields<'_> {
     }
 
     fn visit_map<M: MapAccess<'de>>(self, mut map: M) -> Result<Record<Value>, M::Error> {
-        let mut record = Record::with_capacity(map.size_hint().unwrap_or(8));
+        let mut record = Record::with_capacity(self.width);
         while let Some(field) = map.next_key::<String>()? {
             let below = self.below(&field);
             let value = if below.exact.is_empty() {
@@ -99,7 +115,10 @@ impl<'de> Visitor<'de> for Fields<'_> {
 pub(super) fn id_text(value: &Value) -> Option<String> {
     match value {
         Value::Text(text) if !text.is_empty() => Some(text.clone()),
-        Value::Integer(number) => Some(i128::from(*number).to_string()),
+        Value::Integer(number) => Some(match u64::try_from(*number) {
+            Ok(number) => number.to_string(),
+            Err(_) => i128::from(*number).to_string(),
+        }),
         Value::Bool(flag) => Some(flag.to_string()),
         _ => None,
     }
