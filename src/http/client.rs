@@ -3,6 +3,7 @@
 //! that only the transport can see.
 
 use std::{
+    cell::Cell,
     future::Future,
     ops::RangeInclusive,
     pin::pin,
@@ -55,6 +56,11 @@ pub(crate) struct Settings {
     pub(crate) gzip: bool,
 }
 
+/// How much room is made for an answer before any of it has come, in bytes.
+const ROOM: RangeInclusive<usize> = 2 * 1024..=64 * 1024;
+/// How much of that is for the head.
+const HEAD: usize = 512;
+
 /// How many stale connections one attempt may meet. Most are found before they are used, so more
 /// in a row mean that the request itself makes the server hang up.
 const MAX_STALE: u32 = 2;
@@ -67,6 +73,8 @@ pub(crate) struct Client {
     read_idle: Duration,
     headers: Result<Vec<(WireName, WireValue)>, Error>,
     max_body_bytes: usize,
+    /// What the last answer took, since many are as large as the one before.
+    room: Cell<usize>,
 }
 
 impl Client {
@@ -85,6 +93,7 @@ impl Client {
             read_idle: settings.read_idle_timeout,
             headers: wire::default_headers(&settings.base, &settings.headers, settings.gzip),
             max_body_bytes: settings.max_body_bytes,
+            room: Cell::new(*ROOM.start()),
         }
     }
 
@@ -136,15 +145,19 @@ impl Client {
             body => body.cloned(),
         };
         let io = Box::new(self.connection().await?);
-        let (head, payload) =
-            h1::exchange(io, self.codec.clone(), head, body).await.map_err(send_fault)?;
+        let exchange = h1::exchange(io, self.codec.clone(), head, body, self.room.get());
+        let (head, payload) = exchange.await.map_err(send_fault)?;
         let (status, mut headers) = wire::answer_head(&head)?;
         let bodyless = request.method() == Method::HEAD
             || matches!(status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED);
         let body = match payload {
             Some(payload) if !bodyless => {
+                let mut taken = HEAD;
+                let payload = payload.inspect_ok(|bytes| taken += bytes.len());
                 let payload = pin!(payload.map_err(|error| payload_fault(error).error));
-                body::read(payload, &mut headers, self.max_body_bytes).await?
+                let body = body::read(payload, &mut headers, self.max_body_bytes).await?;
+                self.room.set(taken.clamp(*ROOM.start(), *ROOM.end()));
+                body
             }
             _ => Bytes::new(),
         };

@@ -52,7 +52,7 @@ fn read(pieces: Vec<Vec<u8>>, broken: bool) -> Option<Whole> {
     let reading = async {
         let io = Box::new(StrictIo::new(stream, false, IDLE, Instant::now()));
         let (config, head) = (ServiceConfig::default(), RequestHead::default());
-        let (head, payload) = h1::exchange(io, config, head, None).await.ok()?;
+        let (head, payload) = h1::exchange(io, config, head, None, 0).await.ok()?;
         let (status, _) = wire::answer_head(&head).ok()?;
         let parts: Vec<_> = match payload {
             Some(payload) => payload.try_collect().await.ok()?,

@@ -3,16 +3,19 @@
 
 use std::future::poll_fn;
 
-use actix_codec::Framed;
+use actix_codec::{Framed, FramedParts};
 use actix_http::{
     RequestHead, RequestHeadType, ResponseHead, ServiceConfig,
     body::BodySize,
     error::{ParseError, PayloadError},
     h1::{ClientCodec, Message, MessageType},
 };
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use futures::{Stream, StreamExt, stream};
 use tokio::io::{AsyncRead, AsyncWrite};
+
+/// Where there is room for less, in bytes, the frame makes more by itself.
+const LEAST_ROOM: usize = 1024;
 
 /// Why there is no answer.
 #[derive(Debug)]
@@ -26,14 +29,19 @@ pub(super) enum Failure {
 }
 
 /// Writes a request to `io` and reads the head of its answer. The body is to be read from the
-/// stream that comes with it, or there is none.
+/// stream that comes with it, or there is none. An answer that fits into `room` bytes is read
+/// in one go, and its body is where it was read to.
 pub(super) async fn exchange<Io: AsyncRead + AsyncWrite + Unpin>(
     io: Io,
     config: ServiceConfig,
     head: RequestHead,
     body: Option<Bytes>,
+    room: usize,
 ) -> Result<(ResponseHead, Option<impl Stream<Item = Result<Bytes, PayloadError>>>), Failure> {
-    let mut framed = Framed::new(io, ClientCodec::new(config));
+    let room = BytesMut::with_capacity(room.max(LEAST_ROOM));
+    let mut parts = FramedParts::with_read_buf(io, ClientCodec::new(config), room);
+    parts.write_buf = BytesMut::with_capacity(LEAST_ROOM);
+    let mut framed = Framed::from_parts(parts);
     let size = body.as_ref().map_or(BodySize::None, |body| BodySize::Sized(body.len() as u64));
     {
         let mut framed = std::pin::Pin::new(&mut framed);

@@ -74,7 +74,7 @@ fn client() -> impl AsyncFn(&str) -> Outcome {
         let io = Box::new(StrictIo::new(lent, is_reused, IDLE, Instant::now()));
         let mut head = RequestHead::default();
         head.uri = path.parse().unwrap();
-        let sent = h1::exchange(io, ServiceConfig::default(), head, None).await;
+        let sent = h1::exchange(io, ServiceConfig::default(), head, None, 64).await;
         let (_, payload) = sent.map_err(|failure| match failure {
             Failure::Send(error) | Failure::Head(ParseError::Io(error)) => kind(error),
             _ => None,
