@@ -71,7 +71,8 @@ impl Handler<Run> for Worker {
     type Result = ();
 
     fn handle(&mut self, Run(job): Run, _: &mut Self::Context) {
-        actix_rt::spawn(call::run(Rc::clone(&self.kit), job));
+        // Boxed, since a spawned task is moved half a dozen times.
+        actix_rt::spawn(Box::pin(call::run(Rc::clone(&self.kit), job)));
     }
 }
 
