@@ -1,7 +1,7 @@
 //! One exchange over one connection, by the HTTP/1 codec of actix-http, which is that of awc
 //! too. What the bytes may be is guarded below, in `strict_io`.
 
-use std::future::poll_fn;
+use std::{future::poll_fn, io, pin::Pin};
 
 use actix_codec::{Framed, FramedParts};
 use actix_http::{
@@ -21,7 +21,7 @@ const LEAST_ROOM: usize = 1024;
 #[derive(Debug)]
 pub(super) enum Failure {
     /// The request was not written.
-    Send(std::io::Error),
+    Send(io::Error),
     /// The head of the answer was not read.
     Head(ParseError),
     /// The stream ended before the answer.
@@ -43,16 +43,13 @@ pub(super) async fn exchange<Io: AsyncRead + AsyncWrite + Unpin>(
     parts.write_buf = BytesMut::with_capacity(LEAST_ROOM);
     let mut framed = Framed::from_parts(parts);
     let size = body.as_ref().map_or(BodySize::None, |body| BodySize::Sized(body.len() as u64));
-    {
-        let mut framed = std::pin::Pin::new(&mut framed);
-        let item = Message::Item((RequestHeadType::Owned(head), size));
-        framed.as_mut().write(item).map_err(Failure::Send)?;
-        if let Some(body) = body.filter(|body| !body.is_empty()) {
-            let chunk = Message::Chunk(Some(body));
-            framed.as_mut().write(chunk).map_err(Failure::Send)?;
-        }
-        poll_fn(|cx| framed.as_mut().flush(cx)).await.map_err(Failure::Send)?;
+    let mut sending = Pin::new(&mut framed);
+    let item = Message::Item((RequestHeadType::Owned(head), size));
+    sending.as_mut().write(item).map_err(Failure::Send)?;
+    if let Some(body) = body.filter(|body| !body.is_empty()) {
+        sending.as_mut().write(Message::Chunk(Some(body))).map_err(Failure::Send)?;
     }
+    poll_fn(|cx| sending.as_mut().flush(cx)).await.map_err(Failure::Send)?;
     let head = framed.next().await.ok_or(Failure::Ended)?.map_err(Failure::Head)?;
     let payload = match framed.codec_ref().message_type() {
         MessageType::None => None,

@@ -54,7 +54,8 @@ pub(super) fn first_item(envelope: &Envelope, page: &str) -> Option<usize> {
     let _ = Walk::along(paths, envelope, &mut found).deserialize(&mut json);
     let at = json.into_iter::<IgnoredAny>().byte_offset();
     // What cannot begin an item may have been taken for the end of something.
-    (found.is_at_item && page[..at].trim_end().ends_with('[')).then_some(at)
+    let before = page.get(..at).filter(|_| found.is_at_item)?;
+    before.trim_end().ends_with('[').then_some(at)
 }
 
 // What a walk looks for: the index of each path.

@@ -84,7 +84,7 @@ pub fn undecoded(job: &Job) -> anyhow::Result<Outcome> {
             page.map(|item| Ok(Look::at_value(&item?))).collect()
         };
         let mut looks =
-            pages.map(|page| tokio::spawn(async move { look(page?) })).buffered(2 * job.threads());
+            pages.map(|page| tokio::spawn(async move { look(page?) })).buffered(8 * job.threads());
         while let Some(looks) = consumer.page(looks.next()).await {
             looks??.into_iter().for_each(|look| consumer.tally.look(look));
         }
