@@ -95,7 +95,7 @@ struct Run {
     /// A look that takes less than a minute: few pages, three rounds, 32 in flight.
     #[arg(long, conflicts_with = "full")]
     quick: bool,
-    /// Every table and scenario, and the targets. Takes 15 to 20 minutes.
+    /// Every table and scenario, and the targets. Takes about 25 minutes.
     #[arg(long)]
     full: bool,
     #[arg(long, value_delimiter = ',', default_value = "a,b")]
