@@ -383,3 +383,16 @@ fn after(error: Error, cause: Option<Error>) -> Error {
         None => error.with_delivery(cause.delivery()).with_source(cause),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    /// How large the future is that an async function returns.
+    fn room<A, B, F>(_: impl Fn(A, B) -> F) -> usize {
+        size_of::<F>()
+    }
+
+    #[test]
+    fn a_call_takes_little_room_on_its_worker() {
+        assert!(room(super::run) <= 4 * 1024, "{} bytes", room(super::run));
+    }
+}
