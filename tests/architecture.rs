@@ -122,6 +122,7 @@ fn only_the_transport_names_the_codec() {
     check("names the codec outside src/http", |file, line| {
         !file.is_in(&["http/"]) && line.identifiers().any(is_codec)
     });
+    check("names awc", |_, line| line.identifiers().any(|name| name == "awc"));
 }
 
 #[test]

@@ -175,10 +175,9 @@ impl Window {
         self.index = self.index_at(now);
     }
 
-    /// Windows that are not this client's own, which begin at `origin`, count for one window
-    /// more: its own may begin right after their end.
+    /// What was used counts for one window more: those that come in place of these may begin
+    /// at any time.
     fn is_spent(&self, now: Instant) -> bool {
-        let more = u64::from(self.offset.is_zero());
-        self.used == 0 || self.index_at(now) > self.index.saturating_add(more)
+        self.used == 0 || self.index_at(now) > self.index.saturating_add(1)
     }
 }
