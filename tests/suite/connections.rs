@@ -181,6 +181,14 @@ async fn min_connections_are_open_before_the_first_call() {
 }
 
 #[tokio::test]
+async fn calls_beyond_the_connection_limit_take_turns() {
+    let server = RawServer::start(answer_all);
+    let pool = pool_of(&server).connections_per_worker(1).build().unwrap();
+    burst(&pool, 8).await;
+    assert_eq!((server.seen().connections, server.seen().heads.len()), (1, 8));
+}
+
+#[tokio::test]
 async fn calls_that_come_while_the_minimum_is_opened_open_no_connection_beyond_the_maximum() {
     let api = RawServer::start(answer_all);
     let is_up = Arc::new(Semaphore::new(0));
