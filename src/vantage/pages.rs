@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{
     error::Error,
-    pager::{Address, Envelope, PaginatedStream, Paging, fetch_page, page_url},
+    pager::{Address, Envelope, PaginatedStream, Paging, ReadMode, fetch_page, page_url},
     pool::AwwPool,
 };
 
@@ -116,30 +116,25 @@ impl Walk {
     fn stream_of(&self, window: &Window) -> Box<PaginatedStream<Row>> {
         let paging = self.paging_of(window);
         let pages = window.len().div_ceil(paging.size().unwrap_or(1).max(1));
-        let pages = usize::try_from(pages).unwrap_or(usize::MAX);
-        let stream =
-            PaginatedStream::decoded_by(&self.pool, self.endpoint.clone(), self.decoder.clone())
-                .paging(paging)
-                .envelope(self.envelope.clone())
-                .prefetch(self.prefetch.min(pages))
-                .beginning_at_row(window.start());
-        Box::new(stream)
+        Box::new(self.read(paging, Some(pages)).beginning_at_row(window.start()))
     }
 
     fn stream(&self) -> Box<PaginatedStream<Row>> {
         let needed = || Some(self.window?.pages_to_end(self.paging.size()?));
-        let prefetch = match needed() {
-            Some(pages) if self.filter.is_empty() => {
-                self.prefetch.min(usize::try_from(pages).unwrap_or(usize::MAX))
-            }
-            _ => self.prefetch,
-        };
+        let pages = needed().filter(|_| self.filter.is_empty());
+        Box::new(self.read(self.paging.clone(), pages))
+    }
+
+    /// A read of which so many pages may be enough.
+    fn read(&self, paging: Paging, pages: Option<u64>) -> PaginatedStream<Row> {
+        let pages = pages.and_then(|pages| usize::try_from(pages).ok()).unwrap_or(usize::MAX);
         let stream =
             PaginatedStream::decoded_by(&self.pool, self.endpoint.clone(), self.decoder.clone())
-                .paging(self.paging.clone())
+                .paging(paging)
                 .envelope(self.envelope.clone())
-                .prefetch(prefetch);
-        Box::new(stream)
+                .prefetch(self.prefetch.min(pages));
+        // After the only page that is wanted nothing is asked for while it is read.
+        if pages <= 1 { stream.mode(ReadMode::Sequential) } else { stream }
     }
 }
 
