@@ -37,6 +37,14 @@ pub(super) struct Delivery {
 pub(super) struct Feed {
     pub(super) pages: mpsc::UnboundedReceiver<Vec<Delivery>>,
     reach: watch::Sender<Reach>,
+    window: Arc<Semaphore>,
+}
+
+impl Drop for Feed {
+    fn drop(&mut self) {
+        // What is left unread frees its places, for which no other page is to be asked for.
+        self.window.close();
+    }
 }
 
 impl Feed {
@@ -124,8 +132,10 @@ impl<T: Send + 'static> Ahead<T> {
             let reach = *news.borrow_and_update();
             Some((reach, news))
         });
+        let window = Arc::new(Semaphore::new(target.window()));
+        let feed = Feed { pages: delivered, reach: set_reach, window: Arc::clone(&window) };
         let ahead = Self {
-            window: Arc::new(Semaphore::new(target.window())),
+            window,
             course: Course::of(&target, start),
             caller,
             target,
@@ -139,7 +149,7 @@ impl<T: Send + 'static> Ahead<T> {
             cost: 1,
             pages,
         };
-        (ahead, Feed { pages: delivered, reach: set_reach })
+        (ahead, feed)
     }
 
     /// Forgets what was fetched from page `index` on, and what is under way is cancelled. The

@@ -34,6 +34,8 @@ pub(super) struct Reader<T: Send + 'static> {
     /// Keeps the pool alive while the stream is read.
     control: Arc<dyn Control>,
     target: Arc<Target<T>>,
+    /// `None` when the last page was taken. Dropped before any page that keeps a place.
+    source: Option<Source<T>>,
     plan: Plan,
     /// The page whose turn it is.
     index: u64,
@@ -53,8 +55,6 @@ pub(super) struct Reader<T: Send + 'static> {
     previous: Option<Bytes>,
     /// How many items the last page had.
     expected: usize,
-    /// `None` when the last page was taken.
-    source: Option<Source<T>>,
 }
 
 /// When a page whose items are being built is judged.
