@@ -1,0 +1,1 @@
+//! Bytes that are unusual and still mean something, and bytes that mean nothing.

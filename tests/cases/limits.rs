@@ -1,0 +1,1 @@
+//! Limits and waits as servers really tell them.

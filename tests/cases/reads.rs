@@ -1,0 +1,1 @@
+//! Rows and values as real servers give them, read through Vantage.

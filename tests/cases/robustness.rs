@@ -1,0 +1,1 @@
+//! Callbacks that hang, large sets of conditions, tokens of other reads.

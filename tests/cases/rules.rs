@@ -1,0 +1,1 @@
+//! Statuses and bodies that mean something else than they say.

@@ -1,0 +1,1 @@
+//! Writes as real servers take and refuse them.
