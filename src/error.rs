@@ -86,6 +86,9 @@ pub enum ErrorKind {
     PaginationMissing,
     /// The set changed while it was read, and the stream was told to fail then. Final.
     SetChanged,
+    /// A page says that more rows follow and there is no way to them, or nothing says that
+    /// those which were read are all. The message names what says so. Final.
+    Incomplete,
 }
 
 impl ErrorKind {
@@ -123,6 +126,7 @@ impl ErrorKind {
             Self::PageLoop => "page_loop",
             Self::PaginationMissing => "pagination_missing",
             Self::SetChanged => "set_changed",
+            Self::Incomplete => "incomplete",
         }
     }
 }

@@ -64,7 +64,7 @@ pub use events::{Attempt, Event, Outcome, RateCause};
 pub use http::{Request, Response};
 pub use pager::{
     Envelope, PageRequest, PageStrategy, PageView, PaginatedStream, Paging, ReadMode, ResumeToken,
-    UndecodedPage,
+    UndecodedPage, UrlPart,
 };
 pub use pool::{AwwPool, PoolBuilder};
 pub use priority::Priority;

@@ -19,6 +19,7 @@ pub(crate) struct Tally {
     refused: AtomicU64,
     pages: AtomicU64,
     items: AtomicU64,
+    paging_warnings: AtomicU64,
     connections: Arc<Gauge>,
     waits: Mutex<Waits>,
 }
@@ -35,6 +36,11 @@ impl Tally {
         self.items.fetch_add(items as u64, Ordering::Relaxed);
     }
 
+    /// Counts something strange that pages say about their set.
+    pub(crate) fn warn_of_paging(&self) {
+        self.paging_warnings.fetch_add(1, Ordering::Relaxed);
+    }
+
     /// Where the connections of all workers are counted.
     pub(crate) fn connections(&self) -> Arc<Gauge> {
         Arc::clone(&self.connections)
@@ -49,6 +55,7 @@ impl Tally {
         stats.calls_refused = self.refused.load(Ordering::Relaxed);
         stats.pages = self.pages.load(Ordering::Relaxed);
         stats.items = self.items.load(Ordering::Relaxed);
+        stats.paging_warnings = self.paging_warnings.load(Ordering::Relaxed);
         stats.connections_opened = self.connections.opened();
         stats.connections_open = self.connections.open();
         stats.waits = self.waits().clone();

@@ -57,6 +57,17 @@ pub enum Event {
         /// How many rows it has.
         rows: u64,
     },
+    /// A page of a stream says something that was decided otherwise or cannot be read, or no
+    /// page has had anything at a place that the [`Envelope`](crate::Envelope) or the
+    /// [`Paging`](crate::Paging) names. Each such thing is told once for a read.
+    #[non_exhaustive]
+    PagingWarning {
+        /// The page, as in [`PageRead`](Self::PageRead).
+        page: u64,
+        /// What was found, with the names of places, and with counts, but without any other
+        /// value of the page.
+        message: String,
+    },
     /// The circuit breaker changed its state.
     #[non_exhaustive]
     BreakerChanged {

@@ -66,8 +66,14 @@ fn without_values(said: &str) -> Cow<'static, str> {
     if said.starts_with("missing field ") || said.starts_with("duplicate field ") {
         return said.to_owned().into();
     }
-    let kinds =
-        ["invalid type", "invalid value", "invalid length", "unknown field", "unknown variant"];
+    let kinds = [
+        "invalid type: null",
+        "invalid type",
+        "invalid value",
+        "invalid length",
+        "unknown field",
+        "unknown variant",
+    ];
     let kind = kinds.into_iter().find(|kind| said.starts_with(kind));
     match (kind, said.rsplit_once(", expected ")) {
         (Some(kind), Some((_, expected))) => format!("{kind}, expected {expected}").into(),

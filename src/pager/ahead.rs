@@ -17,7 +17,7 @@ use tokio::sync::{AcquireError, OwnedSemaphorePermit, Semaphore, mpsc, watch};
 use super::{
     mode::ReadMode,
     reorder::Reorder,
-    strategy::{Address, Seen, Start, Steps},
+    strategy::{Address, Seen, Start, Steps, is_zero},
     target::{Arrival, Target},
 };
 use crate::{
@@ -88,7 +88,7 @@ enum Course {
     /// The API does not page.
     Once,
     /// Where the page before says: here is the next one, once that is known.
-    Chained { next: Option<Address>, seen: Seen },
+    Chained { next: Option<Address>, seen: Seen, first: Option<u64> },
 }
 
 /// The pages that are fetched ahead for one stream. It outlives the pager that looks after it.
@@ -161,6 +161,13 @@ impl<T: Send + 'static> Ahead<T> {
         self.reach = reach;
     }
 
+    /// Goes on at `address`, where the page that came last was not followed to.
+    pub(super) fn go_on(&mut self, address: Address) {
+        if let Course::Chained { next, .. } = &mut self.course {
+            *next = Some(address);
+        }
+    }
+
     /// Takes in another pager, and returns its number.
     pub(super) fn next_pager(&mut self) -> u64 {
         self.pagers += 1;
@@ -180,8 +187,8 @@ impl<T: Send + 'static> Ahead<T> {
             }
         }
         loop {
-            while let Poll::Ready(Some((index, delivery))) = self.fetches.poll_next_unpin(cx) {
-                self.follow(index, &delivery);
+            while let Poll::Ready(Some((index, mut delivery))) = self.fetches.poll_next_unpin(cx) {
+                self.follow(&mut delivery);
                 self.arrived.insert(index, delivery);
             }
             if self.hand_over().is_err() {
@@ -205,17 +212,25 @@ impl<T: Send + 'static> Ahead<T> {
         self.pages.send(pages)
     }
 
-    /// Takes note of where the page after this one is. A place where the read has been is a
-    /// loop, and the error of the next page.
-    fn follow(&mut self, index: u64, delivery: &Delivery) {
-        let Course::Chained { next, seen } = &mut self.course else { return };
+    /// Takes note of where the page after this one is. A page from where the read has been,
+    /// with what it got there, is a loop.
+    fn follow(&mut self, delivery: &mut Delivery) {
+        let Course::Chained { next, seen, first } = &mut self.course else { return };
         let Ok(Arrival { read: Some(read), .. }) = &delivery.page else { return };
-        next.clone_from(&read.next);
-        if next.as_ref().is_some_and(|next| seen.returns_to(next)) {
-            let what = "a page leads back to where the read has been";
-            let page = Err(Error::new(ErrorKind::PageLoop, what));
-            self.arrived.insert(index + 1, Delivery { page, address: next.take(), place: None });
-        }
+        let is_first_again = first.is_some_and(|first| first == read.content && read.items > 0);
+        first.get_or_insert(read.content);
+        let at_zero = matches!(&delivery.address, Some(Address::Cursor(cursor)) if is_zero(cursor));
+        let what = if is_first_again && at_zero {
+            "the cursor 0 leads to the first page again; if it means the end, set \
+             Paging::zero_cursor_ends"
+        } else if seen.returns_to(&(&delivery.address, read.content)) {
+            "a page leads back to where the read has been"
+        } else {
+            *next = read.next.clone().filter(|_| read.goes_on);
+            return;
+        };
+        *next = None;
+        delivery.page = Err(Error::new(ErrorKind::PageLoop, what));
     }
 
     /// Asks for as many pages as the reach and the window allow, and returns whether
@@ -262,9 +277,7 @@ impl Course {
             Address::Offset(_) => Self::ByRow,
             Address::Start if !target.paging.is_paged() => Self::Once,
             first => {
-                let mut seen = Seen::default();
-                seen.returns_to(first);
-                Self::Chained { next: Some(first.clone()), seen }
+                Self::Chained { next: Some(first.clone()), seen: Seen::default(), first: None }
             }
         }
     }

@@ -2,7 +2,7 @@
 //! the consumer asked for, with no tree in between, and not before it is wanted. Knows
 //! nothing of requests or order.
 
-use std::{collections::BTreeMap, marker::PhantomData};
+use std::{collections::BTreeMap, marker::PhantomData, ops::Range};
 
 use bytes::Bytes;
 use bytestring::ByteString;
@@ -11,9 +11,12 @@ use serde::de::{DeserializeOwned, Deserializer, IgnoredAny};
 use serde_json::value::RawValue;
 
 use super::{
-    envelope::{Envelope, Meta},
+    content::ContentHash,
+    envelope::Envelope,
+    facts::Meta,
     lines,
-    outline::{Outline, first_item, outline},
+    outline::{self, Outline, first_item, outline},
+    path::Path,
     strategy::Pointer,
 };
 use crate::{
@@ -68,6 +71,8 @@ pub(super) struct Survey {
     pub(super) items: usize,
     pub(super) meta: Meta,
     pub(super) pointer: Pointer,
+    /// What the items are, where that was asked for.
+    pub(super) content: Option<u64>,
 }
 
 /// A page whose items are taken one at a time.
@@ -81,6 +86,8 @@ pub(crate) struct Leaf {
     /// How many items were taken.
     taken: usize,
     is_lines: bool,
+    /// Where each item is, from where to where, if they are not one list.
+    places: Option<Vec<Range<usize>>>,
 }
 
 impl Leaf {
@@ -95,8 +102,18 @@ impl Leaf {
         if is_lines {
             lines::check_type(response.headers()).map_err(|what| mismatch(&response, what))?;
         }
-        let first = if is_lines { lines::first(&text) } else { first_item(envelope, &text) };
-        Ok(Self { response, text, first, at: first.unwrap_or_default(), taken: 0, is_lines })
+        let is_listed = is_lines || envelope.items.is_plain();
+        let (first, places) = match is_listed {
+            true if is_lines => (lines::first(&text), None),
+            true => (first_item(envelope, &text), None),
+            false => {
+                // What is wrong with the page is told when it is surveyed.
+                let places = places(envelope, &text).ok().flatten().unwrap_or_default();
+                (places.first().map(|place| place.start), Some(places))
+            }
+        };
+        let at = first.unwrap_or_default();
+        Ok(Self { response, text, first, at, taken: 0, is_lines, places })
     }
 
     pub(crate) fn has_items(&self) -> bool {
@@ -113,6 +130,10 @@ impl Leaf {
         self.first?;
         if self.is_lines {
             return self.next_line(decoder);
+        }
+        if let Some(places) = &self.places {
+            let place = places.get(self.taken)?.clone();
+            return Some(self.next_placed(decoder, place));
         }
         let rest = self.text.get(self.at..).unwrap_or_default();
         let rest = match (self.taken, rest.bytes().next()) {
@@ -138,6 +159,20 @@ impl Leaf {
         Some(item)
     }
 
+    fn next_placed<D: ItemDecoder>(
+        &mut self,
+        decoder: &D,
+        place: Range<usize>,
+    ) -> Result<D::Item, Error> {
+        let text = self.text.get(place).unwrap_or_default();
+        let mut json = serde_json::Deserializer::from_str(text);
+        let item = decoder.decode(&mut json).and_then(|item| json.end().map(|()| item));
+        self.taken += usize::from(item.is_ok());
+        item.map_err(|source| {
+            mismatch_of_item(&self.response, Mismatch::from(source).in_item(self.taken))
+        })
+    }
+
     fn next_line<D: ItemDecoder>(&mut self, decoder: &D) -> Option<Result<D::Item, Error>> {
         let (line, end) = lines::line(&self.text, self.at)?;
         let mut json = serde_json::Deserializer::from_str(line);
@@ -159,19 +194,31 @@ impl Leaf {
     /// Those of [`survey`](Self::survey).
     pub(crate) fn meta(&self, envelope: &Envelope) -> Result<Meta, Error> {
         // The page as it would be without its items.
-        let around = self.first.map(|first| [&self.text[..first], &self.text[self.at..]].concat());
+        let listed = self.first.filter(|_| self.places.is_none());
+        let around = listed.map(|first| [&self.text[..first], &self.text[self.at..]].concat());
         let around = around.as_deref().unwrap_or(&self.text);
-        self.look_through(envelope, &[], around).map(|survey| survey.meta)
+        self.look_through(envelope, None, around, false).map(|survey| survey.meta)
     }
 
-    /// How many items the page has, what it says about the set, and what it has at `pointer`,
-    /// without building any item.
+    /// How many items the page has and what it says about the set, without building any item.
     ///
     /// # Errors
     /// [`ErrorKind::Decode`] when there is no list of items, more than one, or anything is
     /// not as it should be.
-    pub(super) fn survey(&self, envelope: &Envelope, pointer: &[String]) -> Result<Survey, Error> {
-        self.look_through(envelope, pointer, &self.text)
+    pub(super) fn survey(&self, envelope: &Envelope) -> Result<Survey, Error> {
+        self.look_through(envelope, None, &self.text, false)
+    }
+
+    /// The same with what the page has at `pointer`, and what its items are.
+    ///
+    /// # Errors
+    /// Those of [`survey`](Self::survey).
+    pub(super) fn survey_of_link(
+        &self,
+        envelope: &Envelope,
+        pointer: Option<&Path>,
+    ) -> Result<Survey, Error> {
+        self.look_through(envelope, pointer, &self.text, true)
     }
 
     pub(super) fn response(&self) -> &Response {
@@ -181,28 +228,48 @@ impl Leaf {
     fn look_through(
         &self,
         envelope: &Envelope,
-        pointer: &[String],
+        pointer: Option<&Path>,
         page: &str,
+        is_hashed: bool,
     ) -> Result<Survey, Error> {
         let response = &self.response;
         let is_empty = response.status() == StatusCode::NO_CONTENT || self.text.is_empty();
         let outlined = if envelope.is_lines {
             let items = lines::count(page).map_err(|source| mismatch(response, source))?;
-            Outline { lists: 1, items, ..Outline::default() }
+            let mut content = is_hashed.then(ContentHash::default);
+            content.iter_mut().for_each(|content| content.add(page));
+            Outline { lists: 1, items, content, ..Outline::default() }
         } else if is_empty && envelope.no_content_is_empty {
-            Outline { lists: 1, ..Outline::default() }
+            let content = is_hashed.then(ContentHash::default);
+            Outline { lists: 1, content, ..Outline::default() }
         } else {
-            outline(envelope, pointer, page).map_err(|source| mismatch(response, source))?
+            let outlined = outline(envelope, pointer, response.headers(), page, is_hashed);
+            outlined.map_err(|source| mismatch(response, source))?
         };
         if outlined.lists != 1 {
             let number = if outlined.lists == 0 { "no" } else { "more than one" };
-            let path = envelope.items.join(".");
+            let path = &envelope.items;
             return Err(mismatch(response, format!("there is {number} list at `{path}`")));
         }
-        let Outline { items, meta, total, pointer, .. } = outlined;
-        let total = total.or_else(|| envelope.total_in(response.headers())).or(meta.total);
-        Ok(Survey { items, meta: Meta { total, ..meta }, pointer })
+        let Outline { items, mut meta, pointer, content, .. } = outlined;
+        if envelope.is_lines || is_empty {
+            let read = envelope.read_headers(response.headers(), &mut meta);
+            read.map_err(|source| mismatch(response, source))?;
+        }
+        let content = content.map(|content| content.value());
+        Ok(Survey { items, meta, pointer, content })
     }
+}
+
+/// Where the items are that are not in one list at a path of keys.
+fn places(envelope: &Envelope, text: &str) -> Result<Option<Vec<Range<usize>>>, Mismatch> {
+    let items = outline::items(envelope, text)?;
+    let place = |item: &str| {
+        // It is a part of the text.
+        let start = item.as_ptr().addr() - text.as_ptr().addr();
+        start..start + item.len()
+    };
+    Ok(items.map(|items| items.into_iter().map(place).collect()))
 }
 
 /// What may stand beside an item that is wrapped in `data`.
@@ -221,7 +288,7 @@ pub(crate) fn decode_item<D: ItemDecoder>(
     let wrapped = || {
         let mut fields: BTreeMap<String, &RawValue> = serde_json::from_str(whole).ok()?;
         let data = fields.remove("data").filter(|data| data.get().starts_with('{'))?;
-        let is_wrapper = envelope.items == ["data"]
+        let is_wrapper = envelope.items == Path::key("data")
             && fields.keys().all(|key| BESIDE_DATA.contains(&key.as_str()));
         is_wrapper.then(|| data.get())
     };
@@ -320,6 +387,7 @@ mod tests {
             total: Some(95),
             total_pages: Some(10),
             has_next: Some(true),
+            ..Meta::default()
         };
         assert_eq!(page.meta, meta);
     }
@@ -379,7 +447,7 @@ mod tests {
         let body = r#"{"data":[1,{"a":[2]},"x"],"pagination":{"total":9}}"#;
         let response = Response::new(StatusCode::OK, body);
         let surveyed = Leaf::open(&Envelope::default(), response.clone()).unwrap();
-        let Survey { items, meta, .. } = surveyed.survey(&Envelope::default(), &[]).unwrap();
+        let Survey { items, meta, .. } = surveyed.survey(&Envelope::default()).unwrap();
         let read = read(&Envelope::default(), response).unwrap();
         assert_eq!((items, meta), (read.items.len(), read.meta));
     }
@@ -390,11 +458,7 @@ mod tests {
             ["7", "null", "[]", "[1,10,95]", r#"{"total":-1,"page":{},"has_next":"yes"}"#]
         {
             let body = format!(r#"{{"data":[],"pagination":{pagination}}}"#);
-            assert_eq!(
-                page(&Envelope::default(), body).unwrap().meta,
-                Meta::default(),
-                "{pagination}"
-            );
+            assert!(page(&Envelope::default(), body).unwrap().meta.is_silent(), "{pagination}");
         }
     }
 

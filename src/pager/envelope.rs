@@ -1,12 +1,13 @@
 //! [pure] Where the items, the totals and the end are in a page. How a page is
 //! taken apart is `decode`'s business.
 
-use std::{borrow::Cow, fmt};
+use std::borrow::Cow;
 
-use http::{HeaderMap, header::CONTENT_RANGE};
-use serde::{
-    Deserialize, Deserializer,
-    de::{IgnoredAny, MapAccess, SeqAccess, Visitor},
+use serde::Deserialize;
+
+use super::{
+    facts::{Fact, HINTS, Named, Place},
+    path::Path,
 };
 
 /// Where a page holds its items and what it says about the set.
@@ -26,17 +27,42 @@ use serde::{
 ///
 /// let nested = Envelope::items_at("result.rows").total_at("result.count");
 /// let bare = Envelope::bare_array().total_in_header("x-total-count");
-/// # let _ = (nested, bare);
+/// let hits = Envelope::items_at("hits.hits[]._source").total_at("hits.total.value");
+/// let graph = Envelope::items_at("value").total_at("@odata.count");
+/// # let _ = (nested, bare, hits, graph);
 /// ```
+///
+/// # Paths
+///
+/// A path is a list of keys joined by dots, such as `result.rows`.
+///
+/// - A key that exists as it is written wins, so that `@odata.count` is found with the dot in
+///   it; `\.` is a dot that is part of a key in any case.
+/// - A path that begins with `/` is a JSON Pointer (RFC 6901): `/result/rows`, `/links/0`.
+/// - `errors[0]` is an element of a list, `errors[-1]` the last one, `links[rel=next].href`
+///   the one that is an object with this value, and `groups[].members[]` every one: items may
+///   lie in several lists or within the elements of one, `hits.hits[]._source`.
+///
+/// A path that no page of a read has had, not even as `null`, is probably mistyped; a stream
+/// tells it at its end, by [`Event::PagingWarning`](crate::Event::PagingWarning).
+///
+/// # What cannot be read
+///
+/// A count may be written as `95`, `95.0` or `"95"`, a flag as `true`, `"true"` or `1`. What is
+/// at a place that a setting names and cannot be read so is an
+/// [`ErrorKind::Decode`](crate::ErrorKind::Decode): it might say that the set goes on. In the
+/// `pagination` object it is passed over and told.
 #[derive(Clone, Debug)]
 pub struct Envelope {
-    pub(super) items: Vec<String>,
+    pub(super) items: Path,
     pub(super) accepts_bare_array: bool,
-    pub(super) pagination: Vec<String>,
-    pub(super) total: Option<Vec<String>>,
-    pub(super) total_header: Option<String>,
-    pub(super) has_next: Vec<String>,
+    pub(super) pagination: Path,
+    /// What stands in the `pagination` object.
+    pub(super) hints: [Path; HINTS.len()],
+    /// What stands at a place of its own.
+    pub(super) named: Vec<Named>,
     pub(super) no_content_is_empty: bool,
+    pub(super) null_is_empty: bool,
     /// One item per line, and nothing else.
     pub(super) is_lines: bool,
 }
@@ -48,17 +74,21 @@ impl Default for Envelope {
 }
 
 impl Envelope {
-    /// Items in the list at `path`: keys joined by dots, such as `result.rows`.
+    /// Items in the list at `path`, such as `result.rows`, or in several lists, see
+    /// [above](Self#paths).
     #[must_use]
     pub fn items_at(path: &str) -> Self {
+        // `rows[]` is every element of the list at `rows`.
+        let list = path.strip_suffix("[]").map(Path::parse).filter(|list| !list.is_spread());
+        let items = list.unwrap_or_else(|| Path::parse(path));
         Self {
-            items: keys(path),
-            accepts_bare_array: false,
-            pagination: keys("pagination"),
-            total: None,
-            total_header: None,
-            has_next: Vec::new(),
+            accepts_bare_array: items.is_root(),
+            items,
+            hints: hints(&Path::parse("pagination")),
+            pagination: Path::parse("pagination"),
+            named: Vec::new(),
             no_content_is_empty: false,
+            null_is_empty: false,
             is_lines: false,
         }
     }
@@ -66,50 +96,105 @@ impl Envelope {
     /// The body is the list of items, with nothing around it.
     #[must_use]
     pub fn bare_array() -> Self {
-        Self { accepts_bare_array: true, ..Self::items_at("") }
+        Self::items_at("")
     }
 
     /// One item per line (NDJSON, JSON Lines): blank lines are skipped, the last line may
     /// lack its end, and an empty body is a page without items. A line that is cut or is no
     /// item is an [`ErrorKind::Decode`](crate::ErrorKind::Decode) that names it, and so is an
-    /// answer whose content type is that of a JSON document, of HTML or of XML. Only a
-    /// [header](Self::total_in_header) can hold a total.
+    /// answer whose content type is that of a JSON document, of HTML or of XML. Only
+    /// headers can tell of the set.
     #[must_use]
     pub fn ndjson() -> Self {
         Self { is_lines: true, ..Self::items_at("") }
     }
 
     /// Where the object with `page`, `per_page`, `total`, `total_pages`,
-    /// `has_next` is. The default is `pagination`.
+    /// `has_next` is. The default is `pagination`; with an empty path these stand in the body
+    /// itself, beside the items.
     #[must_use]
     pub fn pagination_at(mut self, path: &str) -> Self {
-        self.pagination = keys(path);
+        self.pagination = Path::parse(path);
+        self.hints = hints(&self.pagination);
         self
     }
 
     /// Where the number of items in the whole set is, when it is not in the
     /// `pagination` object.
     #[must_use]
-    pub fn total_at(mut self, path: &str) -> Self {
-        self.total = Some(keys(path));
-        self
+    pub fn total_at(self, path: &str) -> Self {
+        self.with(Fact::Total, Place::Body(Path::parse(path)))
     }
 
     /// The response header that holds the number of items in the whole set: a number, or
     /// for `Content-Range` the complete length of `items 0-9/95` (RFC 9110 section 14.4),
     /// where `*` is unknown. A range of bytes says nothing about items.
     #[must_use]
-    pub fn total_in_header(mut self, name: &str) -> Self {
-        self.total_header = Some(name.to_ascii_lowercase());
-        self
+    pub fn total_in_header(self, name: &str) -> Self {
+        self.with(Fact::Total, Place::header(name))
+    }
+
+    /// Where the number of pages is, such as `meta.last_page`, when it is not `total_pages`
+    /// in the `pagination` object.
+    #[must_use]
+    pub fn total_pages_at(self, path: &str) -> Self {
+        self.with(Fact::TotalPages, Place::Body(Path::parse(path)))
+    }
+
+    /// The response header that holds the number of pages, such as `X-Total-Pages`.
+    #[must_use]
+    pub fn total_pages_in_header(self, name: &str) -> Self {
+        self.with(Fact::TotalPages, Place::header(name))
+    }
+
+    /// Where the number of items on a full page is, when it is not `per_page` in the
+    /// `pagination` object.
+    #[must_use]
+    pub fn page_size_at(self, path: &str) -> Self {
+        self.with(Fact::PerPage, Place::Body(Path::parse(path)))
+    }
+
+    /// Where the number of the page is, when it is not `page` in the `pagination` object.
+    #[must_use]
+    pub fn page_at(self, path: &str) -> Self {
+        self.with(Fact::Page, Place::Body(Path::parse(path)))
     }
 
     /// Where a flag says whether further pages follow, such as `has_more`, when it is not
-    /// `has_next` in the `pagination` object.
+    /// `has_next` in the `pagination` object. Where pages name each other, such a flag decides,
+    /// and a cursor or a URL beside it only says where the next page is.
     #[must_use]
-    pub fn has_next_at(mut self, path: &str) -> Self {
-        self.has_next = keys(path);
-        self
+    pub fn has_next_at(self, path: &str) -> Self {
+        self.with(Fact::HasNext, Place::Body(Path::parse(path)))
+    }
+
+    /// The response header with a flag that says whether further pages follow, as
+    /// [`has_next_at`](Self::has_next_at).
+    #[must_use]
+    pub fn has_next_in_header(self, name: &str) -> Self {
+        self.with(Fact::HasNext, Place::header(name))
+    }
+
+    /// Where a flag says that a page is the last one, such as `end_of_stream`: the opposite of
+    /// [`has_next_at`](Self::has_next_at).
+    #[must_use]
+    pub fn is_last_at(self, path: &str) -> Self {
+        self.with(Fact::IsLast, Place::Body(Path::parse(path)))
+    }
+
+    /// Where something names the next page, such as its number at `meta.next_page`, which is
+    /// `null`, empty or missing on the last one. It says whether one follows; how it is asked
+    /// for is set by [`Paging`](crate::Paging).
+    #[must_use]
+    pub fn next_page_at(self, path: &str) -> Self {
+        self.with(Fact::NextPage, Place::Body(Path::parse(path)))
+    }
+
+    /// The response header that names the next page, such as `X-Next-Page`, as
+    /// [`next_page_at`](Self::next_page_at).
+    #[must_use]
+    pub fn next_page_in_header(self, name: &str) -> Self {
+        self.with(Fact::NextPage, Place::header(name))
     }
 
     /// Reads 204 and an empty body as a page without items. By default they are
@@ -120,151 +205,39 @@ impl Envelope {
         self
     }
 
-    /// The number of items in the whole set, as far as `headers` hold it.
-    pub(super) fn total_in(&self, headers: &HeaderMap) -> Option<u64> {
-        let name = self.total_header.as_ref()?;
-        let value = headers.get(name)?.to_str().ok()?.trim();
-        if name != CONTENT_RANGE.as_str() {
-            return value.parse().ok();
-        }
-        let (range, total) = value.rsplit_once('/')?;
-        let is_of_bytes = range.get(..5).is_some_and(|unit| unit.eq_ignore_ascii_case("bytes"));
-        total.trim().parse().ok().filter(|_| !is_of_bytes)
+    /// Reads `null` in place of a list of items as a list without items, which is how some
+    /// servers write one. By default it is an [`ErrorKind::Decode`](crate::ErrorKind::Decode).
+    #[must_use]
+    pub fn null_is_empty(mut self, yes: bool) -> Self {
+        self.null_is_empty = yes;
+        self
+    }
+
+    /// The same with one more place, which replaces an earlier one of its kind.
+    fn with(mut self, fact: Fact, place: Place) -> Self {
+        let is_same = |named: &Named| {
+            named.fact.is_flag() == fact.is_flag()
+                && (named.fact == fact || fact.is_flag())
+                && named.place.is_header() == place.is_header()
+        };
+        self.named.retain(|named| !is_same(named));
+        self.named.push(Named { fact, place });
+        self
     }
 
     /// The same envelope with the items in the list under `key` of the body.
     pub(crate) fn with_items_under(mut self, key: &str) -> Self {
-        self.items = vec![key.to_owned()];
+        self.items = Path::key(key);
         self.accepts_bare_array = false;
         self
     }
 }
 
-pub(super) fn keys(path: &str) -> Vec<String> {
-    path.split('.').filter(|key| !key.is_empty()).map(str::to_owned).collect()
-}
-
-/// What a page says about the set. Every field is what the server claims; what has another
-/// shape is left out, so that a strange hint never fails a page.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Meta {
-    pub(crate) page: Option<u64>,
-    pub(crate) per_page: Option<u64>,
-    pub(crate) total: Option<u64>,
-    pub(crate) total_pages: Option<u64>,
-    pub(crate) has_next: Option<bool>,
+fn hints(pagination: &Path) -> [Path; HINTS.len()] {
+    HINTS.map(|(key, _)| pagination.join(key))
 }
 
 /// The key of a field, borrowed from the page where it stands there as it is.
-#[derive(Deserialize)]
+#[derive(PartialEq, Eq, PartialOrd, Ord, Deserialize)]
 #[serde(transparent)]
 pub(super) struct Key<'a>(#[serde(borrow)] pub(super) Cow<'a, str>);
-
-/// Something that a page says, as far as it makes sense.
-pub(super) enum Hint {
-    /// A number, or digits in a string.
-    Count(u64),
-    Flag(bool),
-    Set(Meta),
-    Other,
-}
-
-impl Hint {
-    pub(super) fn count(self) -> Option<u64> {
-        if let Self::Count(count) = self { Some(count) } else { None }
-    }
-
-    pub(super) fn flag(self) -> Option<bool> {
-        if let Self::Flag(flag) = self { Some(flag) } else { None }
-    }
-
-    pub(super) fn set(self) -> Option<Meta> {
-        if let Self::Set(meta) = self { Some(meta) } else { None }
-    }
-}
-
-impl<'de> Deserialize<'de> for Hint {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(HintVisitor)
-    }
-}
-
-struct HintVisitor;
-
-impl<'de> Visitor<'de> for HintVisitor {
-    type Value = Hint;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a hint of any kind")
-    }
-
-    fn visit_u64<E>(self, count: u64) -> Result<Hint, E> {
-        Ok(Hint::Count(count))
-    }
-
-    fn visit_i64<E>(self, _: i64) -> Result<Hint, E> {
-        Ok(Hint::Other)
-    }
-
-    fn visit_f64<E>(self, _: f64) -> Result<Hint, E> {
-        Ok(Hint::Other)
-    }
-
-    fn visit_str<E>(self, text: &str) -> Result<Hint, E> {
-        Ok(text.trim().parse().map_or(Hint::Other, Hint::Count))
-    }
-
-    fn visit_bool<E>(self, flag: bool) -> Result<Hint, E> {
-        Ok(Hint::Flag(flag))
-    }
-
-    fn visit_unit<E>(self) -> Result<Hint, E> {
-        Ok(Hint::Other)
-    }
-
-    fn visit_seq<S: SeqAccess<'de>>(self, seq: S) -> Result<Hint, S::Error> {
-        IgnoredAny.visit_seq(seq).map(|_| Hint::Other)
-    }
-
-    fn visit_map<M: MapAccess<'de>>(self, mut map: M) -> Result<Hint, M::Error> {
-        let mut meta = Meta::default();
-        while let Some((Key(key), hint)) = map.next_entry::<Key<'de>, Hint>()? {
-            match &*key {
-                "page" => meta.page = hint.count(),
-                "per_page" => meta.per_page = hint.count(),
-                "total" => meta.total = hint.count(),
-                "total_pages" => meta.total_pages = hint.count(),
-                "has_next" => meta.has_next = hint.flag(),
-                _ => {}
-            }
-        }
-        Ok(Hint::Set(meta))
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_content_range_gives_the_total_of_items_and_never_of_bytes() {
-        let envelope = Envelope::default().total_in_header("Content-Range");
-        for (value, total) in [
-            ("items 0-9/95", Some(95)),
-            ("0-9/95", Some(95)),
-            ("items */95", Some(95)),
-            ("rows 0-9/ 95 ", Some(95)),
-            ("items 0-9/*", None),
-            ("bytes 0-9/95", None),
-            ("BYTES 0-9/95", None),
-            ("items 0-9", None),
-            ("95", None),
-            ("items 0-9/-1", None),
-            ("", None),
-        ] {
-            let mut headers = HeaderMap::new();
-            headers.insert("content-range", value.parse().unwrap());
-            assert_eq!(envelope.total_in(&headers), total, "{value:?}");
-        }
-    }
-}

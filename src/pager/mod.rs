@@ -6,17 +6,21 @@ mod actor;
 mod ahead;
 #[cfg(vantage_bench)]
 pub(crate) mod bench_support;
+mod content;
 mod decode;
 mod envelope;
+mod facts;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod fuzzing;
 mod lines;
 mod mode;
 mod outline;
 mod page;
+mod path;
 mod reader;
 mod reorder;
 mod source;
+mod statements;
 mod strategy;
 mod stream;
 mod target;
@@ -24,11 +28,11 @@ mod token;
 
 pub(crate) use decode::{ItemDecoder, Page, Typed, decode_item};
 pub use envelope::Envelope;
-pub(crate) use envelope::Meta;
+pub(crate) use facts::Meta;
 pub use mode::ReadMode;
 pub use page::UndecodedPage;
 pub(crate) use strategy::Address;
-pub use strategy::{PageRequest, PageStrategy, PageView, Paging};
+pub use strategy::{PageRequest, PageStrategy, PageView, Paging, UrlPart};
 pub use stream::PaginatedStream;
 pub(crate) use target::{fetch_page, page_url};
 pub use token::ResumeToken;

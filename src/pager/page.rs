@@ -8,7 +8,7 @@ use std::{
 
 use super::{
     decode::{Leaf, Page, Survey},
-    envelope::Meta,
+    facts::Meta,
     target::{Arrival, Target},
 };
 use crate::{
@@ -123,7 +123,7 @@ impl<T: Send + 'static> UndecodedPage<T> {
 
     /// How many items there are and what the page says about the set.
     pub(super) fn survey(&self) -> Result<(usize, Meta), Error> {
-        let survey = self.leaf.survey(&self.target.envelope, &[]);
+        let survey = self.leaf.survey(&self.target.envelope);
         let Survey { items, meta, .. } = survey.map_err(|error| self.effort.of(error))?;
         Ok((items, self.with_headers(meta)))
     }

@@ -9,17 +9,18 @@ use std::{
 };
 
 use bytes::Bytes;
-use http::StatusCode;
+use http::{StatusCode, header::CONTENT_RANGE};
 use tokio::sync::OwnedSemaphorePermit;
 
 use super::{
     ahead::{Delivery, Reach},
     decode::same_items,
-    envelope::Meta,
+    facts::{Meta, Named, Place, Remarks, complete_length},
     page::UndecodedPage,
     source::Source,
-    strategy::{Address, Plan, Sight, Verdict},
-    target::{Arrival, Target},
+    statements::{Words, never_there},
+    strategy::{Address, Missing, Plan, Sight, Statement, Verdict, Way},
+    target::{Arrival, ReadAhead, Target},
     token::Position,
 };
 use crate::{
@@ -55,6 +56,28 @@ pub(super) struct Reader<T: Send + 'static> {
     previous: Option<Bytes>,
     /// How many items the last page had.
     expected: usize,
+    /// What the last page said.
+    said: Meta,
+    /// What any page of the read has had.
+    had: Remarks,
+    /// What was told already.
+    told: Vec<Doubt>,
+}
+
+/// Something to be told of a read, once.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Doubt {
+    Overruled(Statement),
+    Twice,
+    Unreadable,
+}
+
+/// What a page names as the next one.
+struct Next {
+    address: Option<Address>,
+    way: Way,
+    /// Whether the pager has asked for it already.
+    is_asked_for: bool,
 }
 
 /// When a page whose items are being built is judged.
@@ -94,6 +117,9 @@ impl<T: Send + 'static> Reader<T> {
             held: None,
             previous: None,
             expected: 0,
+            said: Meta::default(),
+            had: Remarks::default(),
+            told: Vec::new(),
             source,
         })
     }
@@ -174,7 +200,7 @@ impl<T: Send + 'static> Reader<T> {
                 survey.and_then(|(items, meta)| self.conclude(items, &meta, false, None));
             concluded.map_err(|error| self.on_page(error))?;
         }
-        self.position.go_to(self.index, self.following.take());
+        self.position.go_to(self.index, self.following.take(), self.plan.rows());
         Ok(page)
     }
 
@@ -198,14 +224,14 @@ impl<T: Send + 'static> Reader<T> {
                 self.position.taken = page.taken();
                 match judged {
                     Judged::Already => Ok(()),
-                    Judged::AtItsEnd => page
-                        .meta()
-                        .and_then(|meta| self.conclude(page.built(), &meta, false, None).map(drop)),
+                    Judged::AtItsEnd => {
+                        page.meta().and_then(|meta| self.conclude(page.built(), &meta, false, None))
+                    }
                 }
             }
         };
         if is_consumed && concluded.is_ok() {
-            self.position.go_to(self.index, self.following.take());
+            self.position.go_to(self.index, self.following.take(), self.plan.rows());
         }
         let Some(delivery) = (match concluded {
             Ok(()) => ready!(self.poll_delivery(cx)).transpose().map_err(Some)?,
@@ -233,12 +259,8 @@ impl<T: Send + 'static> Reader<T> {
             self.position.address = address;
         }
         let mut arrival = match page {
-            Err(error) if self.is_end(&error) => {
-                self.source = None;
-                self.position.go_to(self.index, None);
-                return Ok(());
-            }
-            page => page?,
+            Err(error) => return self.take_failure(error),
+            Ok(arrival) => arrival,
         };
         if self.target.counts_the_page_at_hand() {
             self.held = place.take();
@@ -252,18 +274,51 @@ impl<T: Send + 'static> Reader<T> {
             return Ok(());
         }
         let (items, meta, next) = match read {
-            Some(read) => (read.items, read.meta, read.next),
+            Some(read) => {
+                let ReadAhead { items, meta, next, way, goes_on, .. } = *read;
+                (items, meta, Some(Next { address: next, way, is_asked_for: goes_on }))
+            }
             None => {
                 let (items, meta) = page.survey()?;
                 (items, meta, None)
             }
         };
-        if self.conclude(items, &meta, repeats, next)? {
-            self.page = Some((page, Judged::Already));
-        } else {
-            self.position.go_to(self.index, None);
-        }
+        self.conclude(items, &meta, repeats, next)?;
+        self.page = Some((page, Judged::Already));
         Ok(())
+    }
+
+    /// Takes in that there is no page where its turn is: the end of the set, or an error.
+    fn take_failure(&mut self, error: Error) -> Result<(), Error> {
+        let missing = match error.status() {
+            Some(StatusCode::NOT_FOUND) => self.plan.miss(self.index, false),
+            Some(StatusCode::RANGE_NOT_SATISFIABLE) => self.plan.miss(self.index, true),
+            _ => Missing::Error,
+        };
+        let length = error.response().and_then(|response| {
+            let value = response.headers().get(CONTENT_RANGE)?.to_str().ok()?;
+            complete_length(value).ok()?
+        });
+        let missing = match missing {
+            Missing::End if length.is_some_and(|length| length > self.plan.rows()) => {
+                self.said.total = length;
+                Missing::Stuck(Statement::Rows)
+            }
+            missing => missing,
+        };
+        match missing {
+            Missing::Error => Err(error),
+            Missing::Stuck(more) => {
+                let what = self.words(&self.said.clone(), 0).missing(more);
+                Err(Error::new(ErrorKind::Incomplete, what).with_source(error))
+            }
+            Missing::End => {
+                self.tell_what_was_overruled(&self.said.clone(), 0, true);
+                self.end();
+                self.position.go_to(self.index, None, self.plan.rows());
+                Ok(())
+            }
+        }
     }
 
     /// Whether a page has the items of the one before it.
@@ -273,54 +328,168 @@ impl<T: Send + 'static> Reader<T> {
         self.previous.replace(body.clone()).is_some_and(is_same)
     }
 
-    /// Judges the page whose turn it was, and returns whether its items are of the set. `next`
-    /// is the place of the next page, if this one names it.
+    /// Judges the page whose turn it was. `next` is what it names as the next page, where
+    /// pages do.
     fn conclude(
         &mut self,
         items: usize,
         meta: &Meta,
         repeats: bool,
-        next: Option<Address>,
-    ) -> Result<bool, Error> {
+        next: Option<Next>,
+    ) -> Result<(), Error> {
         let dispatcher = self.control.dispatcher();
         dispatcher.tally().page(items);
         let page = self.plan.paging().number(self.index);
         dispatcher.events().emit(|| Event::PageRead { page, rows: items as u64 });
         self.expected = items;
-        let is_followed = next.is_some();
-        let sight = Sight { index: self.index, items, meta, repeats, is_followed };
+        self.said = *meta;
+        let way = match &next {
+            Some(next) => next.way,
+            None if self.plan.paging().is_paged() => Way::Computed,
+            None => Way::Nowhere,
+        };
+        let is_flag_named = self.target.envelope.has_flag();
+        let sight = Sight { index: self.index, items, meta, repeats, way, is_flag_named };
         let verdict = self.plan.observe(&sight);
-        match verdict {
-            Verdict::Loop => {
-                let what = "the server sends the same page again";
-                return Err(Error::new(ErrorKind::PageLoop, what));
-            }
-            Verdict::Unpaged => {
-                let what = "every page is the same; if the API does not page, use Paging::none()";
-                return Err(Error::new(ErrorKind::PaginationMissing, what));
-            }
-            Verdict::Changed => {
-                let what = "the page names another total than those before it";
-                return Err(Error::new(ErrorKind::SetChanged, what));
-            }
-            Verdict::Last | Verdict::Past => self.source = None,
-            Verdict::More | Verdict::Elsewhere => {
-                let reach = reach(&self.plan);
-                self.following = next.or_else(|| self.plan.address(self.index + 1));
-                if let Some(source) = &mut self.source {
-                    match verdict {
-                        Verdict::Elsewhere => source.begin_again(self.index + 1, reach),
-                        _ => source.set_reach(reach),
-                    }
+        if let Some(error) = self.failure(verdict, meta, items) {
+            return Err(error);
+        }
+        self.tell(meta, items);
+        self.tell_what_was_overruled(meta, items, verdict == Verdict::Last);
+        if verdict == Verdict::Last {
+            self.end();
+        } else {
+            let reach = reach(&self.plan);
+            let is_asked_for = next.as_ref().is_none_or(|next| next.is_asked_for);
+            let named = next.and_then(|next| next.address);
+            self.following = named.or_else(|| self.plan.address(self.index + 1));
+            if let Some(source) = &mut self.source {
+                match (verdict, &self.following) {
+                    (Verdict::Elsewhere, _) => source.begin_again(self.index + 1, reach),
+                    (_, Some(address)) if !is_asked_for => source.go_on(address.clone(), reach),
+                    _ => source.set_reach(reach),
                 }
             }
         }
         self.index += 1;
-        Ok(verdict != Verdict::Past)
+        Ok(())
     }
 
-    fn is_end(&self, error: &Error) -> bool {
-        error.status() == Some(StatusCode::NOT_FOUND) && self.plan.ends_when_missing(self.index)
+    /// The error that a verdict is.
+    fn failure(&self, verdict: Verdict, meta: &Meta, items: usize) -> Option<Error> {
+        let body = self.previous.as_deref().unwrap_or_default();
+        let (kind, what) = match verdict {
+            Verdict::More | Verdict::Elsewhere | Verdict::Last => return None,
+            Verdict::Loop => (ErrorKind::PageLoop, self.loop_text().into()),
+            Verdict::Unpaged => {
+                let what = "every page is the same; if the API does not page, use Paging::none()";
+                (ErrorKind::PaginationMissing, what.into())
+            }
+            Verdict::Changed => {
+                let what = "the page names another total than those before it";
+                (ErrorKind::SetChanged, what.into())
+            }
+            Verdict::Stuck(more) => {
+                (ErrorKind::Incomplete, self.words(meta, items).stuck(more, body))
+            }
+            Verdict::Empty(pages, more) => {
+                let more = self.words(meta, items).describe(more);
+                let what = format!(
+                    "{pages} pages in a row were empty, and {more}; Paging::max_empty_pages sets \
+                     how many may be"
+                );
+                (ErrorKind::Incomplete, what)
+            }
+            Verdict::Capped => {
+                let rows = self.plan.rows();
+                let what = format!(
+                    "{rows} rows were read, the API hands out no more (Paging::row_cap), and \
+                     nothing says that these are all"
+                );
+                (ErrorKind::Incomplete, what)
+            }
+        };
+        Some(Error::new(kind, what))
+    }
+
+    /// Why a page that repeats the one before it may do so.
+    fn loop_text(&self) -> String {
+        match self.plan.paging().parameters().first() {
+            Some(param) => format!(
+                "the server sends the same page again: the parameter `{param}` has no effect, or \
+                 it has another name"
+            ),
+            None => "the server sends the same page again".into(),
+        }
+    }
+
+    fn words<'a>(&'a self, meta: &'a Meta, items: usize) -> Words<'a> {
+        Words {
+            paging: self.plan.paging(),
+            envelope: &self.target.envelope,
+            meta,
+            rows: self.plan.rows(),
+            items,
+            number: self.index + 1,
+        }
+    }
+
+    /// Tells what is strange about a page.
+    fn tell(&mut self, meta: &Meta, items: usize) {
+        self.had.add(meta.remarks);
+        if items == 0 && !meta.remarks.has(Remarks::TWICE) && !meta.remarks.has(Remarks::UNREADABLE)
+        {
+            return;
+        }
+        if meta.remarks.has(Remarks::TWICE) {
+            let what = "a key of the page occurs twice with different values".to_owned();
+            self.warn_once(Doubt::Twice, what);
+        }
+        if meta.remarks.has(Remarks::UNREADABLE) {
+            let what = "something in the `pagination` object is no number and no flag".to_owned();
+            self.warn_once(Doubt::Unreadable, what);
+        }
+    }
+
+    /// Tells what a page said that was decided otherwise.
+    fn tell_what_was_overruled(&mut self, meta: &Meta, items: usize, is_last: bool) {
+        let Some(statement) = self.plan.take_overruled() else { return };
+        let said = self.words(meta, items).describe(statement);
+        let decided = if is_last { "the read ends" } else { "more pages follow" };
+        self.warn_once(Doubt::Overruled(statement), format!("{said}, but {decided}"));
+    }
+
+    fn warn_once(&mut self, doubt: Doubt, message: String) {
+        if !self.told.contains(&doubt) {
+            self.told.push(doubt);
+            self.warn(message);
+        }
+    }
+
+    fn warn(&self, message: String) {
+        let dispatcher = self.control.dispatcher();
+        let page = self.plan.paging().number(self.at_hand);
+        dispatcher.tally().warn_of_paging();
+        tracing::warn!(page, %message, "a page contradicts what was decided");
+        dispatcher.events().emit(|| Event::PagingWarning { page, message });
+    }
+
+    /// The set has ended: nothing more is asked for, and what was never there is told.
+    fn end(&mut self) {
+        self.source = None;
+        if self.plan.is_untouched() {
+            return;
+        }
+        let target = Arc::clone(&self.target);
+        for (index, Named { place, .. }) in target.envelope.named.iter().enumerate() {
+            let is_looked_for = !target.envelope.is_lines || matches!(place, Place::Header(_));
+            if is_looked_for && !self.had.has(Remarks::place(index)) {
+                self.warn(never_there(&place.name()));
+            }
+        }
+        if let Some(path) = target.paging.pointer().filter(|_| !self.had.has(Remarks::POINTER)) {
+            self.warn(never_there(&path.to_string()));
+        }
     }
 
     fn on_page(&self, error: Error) -> Error {

@@ -15,7 +15,7 @@ use super::{
     actor,
     ahead::{Ahead, Delivery, Feed, Reach},
     mode::ReadMode,
-    strategy::Start,
+    strategy::{Address, Start},
     target::Target,
 };
 use crate::{
@@ -105,6 +105,12 @@ impl<T: Send + 'static> Source<T> {
     /// Tells the pager what may be asked for.
     pub(super) fn set_reach(&self, reach: Reach) {
         self.feed.set_reach(reach);
+    }
+
+    /// Goes on at `address`, though the page that came last speaks against it.
+    pub(super) fn go_on(&mut self, address: Address, reach: Reach) {
+        self.ahead.lock().unwrap_or_else(PoisonError::into_inner).go_on(address);
+        self.feed.begin_again(reach);
     }
 
     /// Forgets what was fetched from page `index` on, which is elsewhere than it was expected.

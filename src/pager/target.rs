@@ -5,13 +5,15 @@ use std::{future::Future, sync::Arc};
 
 use http::Uri;
 use serde::de::IgnoredAny;
+use url::Url;
 
 use super::{
     decode::{ItemDecoder, Leaf, Page, PageDecoder, Survey, Typed},
-    envelope::{Envelope, Meta},
+    envelope::Envelope,
+    facts::Meta,
     mode::ReadMode,
     page::UndecodedPage,
-    strategy::{Address, Foot, PageRequest, PageView, Paging, Start},
+    strategy::{Address, Foot, PageRequest, PageView, Paging, Start, UrlPart, Way},
 };
 use crate::{
     dispatch::{Caller, Effort, PoolLink},
@@ -49,8 +51,13 @@ pub(super) struct Arrival {
 pub(super) struct ReadAhead {
     pub(super) items: usize,
     pub(super) meta: Meta,
-    /// Where the next page is; `None` after the last.
+    /// Where the next page is, if it names one.
     pub(super) next: Option<Address>,
+    pub(super) way: Way,
+    /// Whether it is asked for before the page is judged: nothing speaks against it.
+    pub(super) goes_on: bool,
+    /// What the items are.
+    pub(super) content: u64,
 }
 
 impl<T: Send + 'static> Target<T> {
@@ -70,7 +77,7 @@ impl<T: Send + 'static> Target<T> {
 
     /// Where the set begins.
     pub(super) fn start(&self) -> Start {
-        Start { index: 0, address: self.paging.start(), full: 0 }
+        Start { index: 0, address: self.paging.start(), full: 0, rows: 0 }
     }
 
     /// The same target with items built by another decoder.
@@ -134,6 +141,8 @@ impl<T: Send + 'static> Target<T> {
     /// The request to a URL that a page holds. One that was allowed by name goes without
     /// credentials.
     fn request_to(&self, base: &BaseUrl, url: &str) -> Result<Request, Error> {
+        let part = self.part_of(url);
+        let url = part.as_deref().unwrap_or(url);
         let refusal = match base.join(url) {
             Ok(_) => return Ok(Request::get(url)),
             Err(error) if error.kind() != ErrorKind::ForeignOrigin => return Err(error),
@@ -141,10 +150,25 @@ impl<T: Send + 'static> Target<T> {
         };
         let allowed = self.paging.allowed()?.into_iter().find(|allowed| allowed.join(url).is_ok());
         allowed.map(|allowed| Request::get(url).elsewhere(allowed)).ok_or_else(|| {
-            let what = "the next page is outside the pool's base URL, and nothing that \
-                        Paging::allow_origin names leads there";
+            let what = format!(
+                "the next page is at {}, outside the pool's base URL, and nothing that \
+                 Paging::allow_origin names leads there; if the API names itself by another \
+                 host, port or prefix, Paging::next_url_part follows a part of its URLs",
+                shown(url)
+            );
             Error::new(ErrorKind::ForeignOrigin, what).with_source(refusal)
         })
+    }
+
+    /// The part of a next URL that is followed, unless it is the whole.
+    fn part_of(&self, url: &str) -> Option<String> {
+        let part = self.paging.followed_part();
+        let url = Url::parse(url).ok().filter(|_| part != UrlPart::Whole)?;
+        let path = match part {
+            UrlPart::Query => self.endpoint.split(['?', '#']).next().unwrap_or_default(),
+            _ => url.path(),
+        };
+        Some(url.query().map_or_else(|| path.to_owned(), |query| format!("{path}?{query}")))
     }
 
     /// Reads of a page, which was asked for at `url`, where the next one is.
@@ -156,7 +180,9 @@ impl<T: Send + 'static> Target<T> {
         response: &Response,
     ) -> Result<ReadAhead, Error> {
         let leaf = Leaf::open(&self.envelope, response.clone())?;
-        let Survey { items, meta, pointer } = leaf.survey(&self.envelope, self.paging.pointer())?;
+        let survey = leaf.survey_of_link(&self.envelope, self.paging.pointer())?;
+        let Survey { items, mut meta, pointer, content } = survey;
+        self.paging.read_headers(response.headers(), &mut meta);
         let first;
         let request = match address {
             Address::Custom(request) => request,
@@ -166,8 +192,15 @@ impl<T: Send + 'static> Target<T> {
             }
         };
         let view = PageView { index, rows: items, total: meta.total, request, response };
-        let next = self.paging.follow(&Foot { url, meta: &meta, pointer, view })?;
-        Ok(ReadAhead { items, meta, next })
+        let next = self.paging.follow(&Foot { url, pointer, view })?;
+        let way = match &next {
+            None => Way::Nowhere,
+            Some(next) if next == address => Way::Itself,
+            Some(_) => Way::Named,
+        };
+        let is_over = self.envelope.has_flag() && meta.has_next == Some(false);
+        let goes_on = next.is_some() && !is_over && !(items == 0 && way == Way::Itself);
+        Ok(ReadAhead { items, meta, next, way, goes_on, content: content.unwrap_or_default() })
     }
 
     /// How many places the window has.
@@ -187,6 +220,14 @@ impl<T: Send + 'static> Target<T> {
         let window = self.window();
         let fitting = self.byte_budget.checked_div(page_bytes).unwrap_or(window).clamp(1, window);
         u32::try_from(window.div_ceil(fitting)).unwrap_or(u32::MAX)
+    }
+}
+
+/// A URL without what may be a secret.
+fn shown(url: &str) -> String {
+    match Url::parse(url) {
+        Ok(url) => format!("{}{}", url.origin().ascii_serialization(), url.path()),
+        Err(_) => "another place".into(),
     }
 }
 

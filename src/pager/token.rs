@@ -21,16 +21,18 @@ pub(super) struct Position {
     pub(super) taken: u64,
     /// How many items a full page has; 0 where that is not known.
     pub(super) full: u64,
+    /// How many rows of the set lie before the page.
+    pub(super) rows: u64,
 }
 
 impl Position {
-    pub(super) fn of(Start { index, address, full }: Start) -> Self {
-        Self { index, address: Some(address), taken: 0, full }
+    pub(super) fn of(Start { index, address, full, rows }: Start) -> Self {
+        Self { index, address: Some(address), taken: 0, full, rows }
     }
 
     /// Moves to the start of another page, or to the end.
-    pub(super) fn go_to(&mut self, index: u64, address: Option<Address>) {
-        (self.index, self.address, self.taken) = (index, address, 0);
+    pub(super) fn go_to(&mut self, index: u64, address: Option<Address>, rows: u64) {
+        (self.index, self.address, self.taken, self.rows) = (index, address, 0, rows);
     }
 
     /// The page where a read by `paging` goes on; `None` at the end.
@@ -43,7 +45,7 @@ impl Position {
             let what = "resume_from: the token is of a read with another paging";
             return Err(Error::new(ErrorKind::Config, what));
         }
-        Ok(Some(Start { index: self.index, address, full: self.full }))
+        Ok(Some(Start { index: self.index, address, full: self.full, rows: self.rows }))
     }
 }
 

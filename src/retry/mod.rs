@@ -224,6 +224,7 @@ mod tests {
             ErrorKind::PageLoop,
             ErrorKind::PaginationMissing,
             ErrorKind::SetChanged,
+            ErrorKind::Incomplete,
         ] {
             assert!(!may_repeat(&failure(kind, Delivery::NotSent), true), "{kind:?}");
         }

@@ -93,6 +93,9 @@ pub struct Stats {
     pub pages: u64,
     /// Items on those pages. Moves with `pages`.
     pub items: u64,
+    /// What pages said about their set that was decided otherwise or could not be read. Moves
+    /// with [`Event::PagingWarning`](crate::Event::PagingWarning).
+    pub paging_warnings: u64,
     /// Connections opened, by calls and to reach the minimum. Moves when one is open, TLS
     /// included.
     pub connections_opened: u64,
@@ -241,6 +244,7 @@ impl Stats {
             token_refreshes: self.token_refreshes.saturating_sub(earlier.token_refreshes),
             worker_restarts: self.worker_restarts.saturating_sub(earlier.worker_restarts),
             pages: self.pages.saturating_sub(earlier.pages),
+            paging_warnings: self.paging_warnings.saturating_sub(earlier.paging_warnings),
             items: self.items.saturating_sub(earlier.items),
             connections_opened: self.connections_opened.saturating_sub(earlier.connections_opened),
             connections_open: self.connections_open,

@@ -3,15 +3,14 @@
 
 use http::{
     HeaderMap, Uri,
-    header::{HeaderName, LINK},
+    header::{HeaderValue, LINK},
 };
-use serde_json::value::RawValue;
 use url::Url;
 
-use super::{Address, Mode, PageView, Paging, link};
+use super::{Address, Mode, PageView, Paging, Path, link};
 use crate::{
     error::{Error, ErrorKind},
-    pager::envelope::Meta,
+    pager::facts::Meta,
 };
 
 /// What stands in a page where the next one is to be named.
@@ -27,8 +26,8 @@ pub(in crate::pager) enum Pointer {
 }
 
 impl Pointer {
-    pub(in crate::pager) fn read(raw: &RawValue) -> Self {
-        let text = raw.get();
+    /// Reads the JSON text of a value.
+    pub(in crate::pager) fn read(text: &str) -> Self {
         match text.as_bytes().first() {
             Some(b'"') => match serde_json::from_str::<String>(text) {
                 Ok(name) if name.is_empty() => Self::Absent,
@@ -46,48 +45,64 @@ impl Pointer {
 pub(in crate::pager) struct Foot<'a> {
     /// Where the page itself is.
     pub(in crate::pager) url: &'a Uri,
-    pub(in crate::pager) meta: &'a Meta,
     pub(in crate::pager) pointer: Pointer,
     pub(in crate::pager) view: PageView<'a>,
 }
 
 impl Paging {
-    /// Where in a page the next one is named; empty where it is not in the body.
-    pub(in crate::pager) fn pointer(&self) -> &[String] {
+    /// Where in a page the next one is named, if it is in the body.
+    pub(in crate::pager) fn pointer(&self) -> Option<&Path> {
         match &self.mode {
-            Mode::Cursor(_, path) | Mode::NextUrl(path) => path,
-            _ => &[],
+            Mode::Cursor(_, path) | Mode::NextUrl(path) => Some(path),
+            _ => None,
         }
     }
 
-    /// Where the page after this one is; `None` after the last.
+    /// Where the page after this one is, if it says so.
     ///
     /// # Errors
     /// [`ErrorKind::Decode`] when the page names the next one in a way that makes no sense:
     /// what is left out here would be missing at the end of the set.
     pub(in crate::pager) fn follow(&self, foot: &Foot<'_>) -> Result<Option<Address>, Error> {
-        if foot.meta.has_next == Some(false) {
-            return Ok(None);
-        }
         match &self.mode {
-            Mode::Cursor(..) => Ok(foot.name()?.map(|cursor| Address::Cursor(cursor.to_owned()))),
+            Mode::Cursor(..) => {
+                let cursor =
+                    foot.name()?.filter(|cursor| !self.ends.zero_cursor_ends || !is_zero(cursor));
+                Ok(cursor.map(|cursor| Address::Cursor(cursor.to_owned())))
+            }
             Mode::NextUrl(_) => foot.name()?.map(|url| foot.resolve(url)).transpose(),
             Mode::Link => {
-                let next = link::target(fields(foot.view.headers(), &LINK), "next");
-                next.map(|url| foot.resolve(url)).transpose()
+                let page = Url::parse(&foot.url.to_string()).ok();
+                match self.link(foot.view.headers(), "next", page.as_ref()) {
+                    link::Found::Target(url) => foot.resolve(&url).map(Some),
+                    link::Found::Absent => Ok(None),
+                    link::Found::Unreadable => {
+                        Err(foot
+                            .strange("the `Link` header that may name the next page is malformed"))
+                    }
+                }
             }
             Mode::Custom(custom) => Ok(custom.next(&foot.view)?.map(Address::Custom)),
             Mode::Number(_) | Mode::Offset(_) | Mode::None => Ok(None),
         }
     }
 
-    /// Adds to what a page says about the set what only its headers say.
+    /// Adds to what a page says about the set what only its `Link` header says.
     pub(in crate::pager) fn read_headers(&self, headers: &HeaderMap, meta: &mut Meta) {
+        if !headers.contains_key(LINK) {
+            return;
+        }
+        meta.has_next_link = match self.link(headers, "next", None) {
+            link::Found::Target(_) => true,
+            link::Found::Absent => false,
+            // What cannot be read does not say that the set ends.
+            link::Found::Unreadable => self.is_addressable(),
+        };
         let Mode::Number(param) = &self.mode else { return };
         if meta.total.is_some() || meta.total_pages.is_some() {
             return;
         }
-        let Some(last) = link::target(fields(headers, &LINK), "last") else { return };
+        let link::Found::Target(last) = self.link(headers, "last", None) else { return };
         let query = last.split_once('?').map_or("", |(_, query)| query);
         let query = query.split('#').next().unwrap_or_default();
         let number = url::form_urlencoded::parse(query.as_bytes())
@@ -96,6 +111,16 @@ impl Paging {
         meta.total_pages =
             number.and_then(|last| last.saturating_add(1).checked_sub(self.number(0)));
     }
+
+    fn link(&self, headers: &HeaderMap, relation: &str, page: Option<&Url>) -> link::Found {
+        let fields = headers.get_all(LINK).into_iter().map(HeaderValue::as_bytes);
+        link::find(fields, relation, page, self.ends.link.as_ref())
+    }
+}
+
+/// Whether a cursor is the number 0.
+pub(in crate::pager) fn is_zero(cursor: &str) -> bool {
+    cursor == "0"
 }
 
 impl Foot<'_> {
@@ -123,10 +148,6 @@ impl Foot<'_> {
     }
 }
 
-fn fields<'a>(headers: &'a HeaderMap, name: &HeaderName) -> impl Iterator<Item = &'a str> {
-    headers.get_all(name).into_iter().filter_map(|value| value.to_str().ok())
-}
-
 #[cfg(test)]
 mod tests {
     use http::StatusCode;
@@ -140,20 +161,17 @@ mod tests {
         paging: &Paging,
         pointer: Option<&str>,
         links: &[&str],
-        meta: Meta,
     ) -> Result<Option<Address>, Error> {
         let mut response = Response::new(StatusCode::OK, "");
         for link in links {
             response.headers_mut().append(LINK, link.parse().unwrap());
         }
-        let pointer = pointer.map_or(Pointer::Absent, |json| {
-            Pointer::read(&RawValue::from_string(json.to_owned()).unwrap())
-        });
+        let pointer = pointer.map_or(Pointer::Absent, Pointer::read);
         let request = PageRequest::new();
         let (request, response) = (&request, &response);
         let view = PageView { index: 0, rows: 1, total: None, request, response };
         let url = &Uri::from_static("https://api.example/v1/rows?page=1");
-        paging.follow(&Foot { url, meta: &meta, pointer, view })
+        paging.follow(&Foot { url, pointer, view })
     }
 
     fn url(text: &str) -> Option<Address> {
@@ -163,7 +181,7 @@ mod tests {
     #[test]
     fn a_cursor_is_text_or_a_number_as_it_stands() {
         let paging = Paging::cursor("after", "next");
-        let next = |json| after(&paging, Some(json), &[], Meta::default());
+        let next = |json| after(&paging, Some(json), &[]);
         for (json, cursor) in [
             (r#""abc""#, "abc"),
             (r#""a\u00e9\n""#, "a\u{e9}\n"),
@@ -179,9 +197,10 @@ mod tests {
         for json in ["true", "[]", r#"{"a":1}"#] {
             assert_eq!(next(json).unwrap_err().kind(), ErrorKind::Decode, "{json}");
         }
-        assert_eq!(after(&paging, None, &[], Meta::default()).unwrap(), None);
-        let last = Meta { has_next: Some(false), ..Meta::default() };
-        assert_eq!(after(&paging, Some(r#""abc""#), &[], last).unwrap(), None);
+        assert_eq!(after(&paging, None, &[]).unwrap(), None);
+        let zero = |paging: Paging| after(&paging, Some("0"), &[]).unwrap();
+        assert_eq!(zero(paging.clone()), Some(Address::Cursor("0".into())));
+        assert_eq!(zero(paging.zero_cursor_ends(true)), None);
     }
 
     #[test]
@@ -189,7 +208,7 @@ mod tests {
         let paging = Paging::next_url("next");
         let next = |text: &str| {
             let json = serde_json::to_string(text).unwrap();
-            after(&paging, Some(&json), &[], Meta::default()).unwrap()
+            after(&paging, Some(&json), &[]).unwrap()
         };
         for (reference, absolute) in [
             ("https://api.example/v1/rows?page=2", "https://api.example/v1/rows?page=2"),
@@ -201,14 +220,13 @@ mod tests {
         ] {
             assert_eq!(next(reference), url(absolute), "{reference}");
         }
-        let bad = after(&paging, Some(r#""http://[""#), &[], Meta::default());
+        let bad = after(&paging, Some(r#""http://[""#), &[]);
         assert_eq!(bad.unwrap_err().kind(), ErrorKind::Decode);
     }
 
     #[test]
     fn a_link_header_leads_to_the_next_page() {
-        let next =
-            |links: &[&str]| after(&Paging::link_header(), None, links, Meta::default()).unwrap();
+        let next = |links: &[&str]| after(&Paging::link_header(), None, links).unwrap();
         let second = url("https://api.example/v1/rows?page=2");
         assert_eq!(next(&["<?page=1>; rel=first, <?page=2>; rel=next"]), second);
         assert_eq!(next(&["<?page=1>; rel=first", "<?page=2>; rel=\"x next\""]), second);

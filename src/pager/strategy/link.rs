@@ -1,40 +1,99 @@
 //! [pure] Reads `Link` headers (RFC 8288 section 3): which URL has which relation.
 
-/// The target of the first link in `fields` that has the relation `wanted`. Each field may
-/// hold several links. What follows something malformed in a field is left out.
-pub(super) fn target<'a>(
-    fields: impl IntoIterator<Item = &'a str>,
+use std::borrow::Cow;
+
+use url::Url;
+
+/// What header fields say about one relation.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Found {
+    Target(String),
+    Absent,
+    /// There may be such a link in what cannot be read.
+    Unreadable,
+}
+
+/// Looks for the first link in `fields` that has the relation `wanted`. Each field may
+/// hold several links. A link with an anchor is about another resource (section 3.2), unless
+/// that is `page` itself; one with the attribute `but` at this value is none.
+pub(super) fn find<'a>(
+    fields: impl IntoIterator<Item = &'a [u8]>,
     wanted: &str,
-) -> Option<&'a str> {
-    fields.into_iter().flat_map(|field| Links { rest: field }).find_map(|link| {
-        let mut rels = link.rel.split_ascii_whitespace();
-        (!link.has_anchor && rels.any(|rel| rel.eq_ignore_ascii_case(wanted)))
-            .then_some(link.target)
-    })
+    page: Option<&Url>,
+    but: Option<&(String, String)>,
+) -> Found {
+    let mut is_readable = true;
+    for field in fields {
+        // Fields are octets (RFC 9110 section 5.5).
+        let field = String::from_utf8_lossy(field);
+        let mut links = Links { rest: &field };
+        while !links.rest.is_empty() {
+            let Some(link) = links.next() else {
+                is_readable &= !may_name(links.rest, wanted);
+                break;
+            };
+            let is_of_page = link.anchor().is_none_or(|anchor| {
+                let anchored = page.and_then(|page| Some((page.join(&anchor).ok()?, page)));
+                anchored.is_some_and(|(anchored, page)| anchored == *page)
+            });
+            let is_none = but.is_some_and(|(name, value)| link.has(name, value));
+            if is_of_page && link.is(wanted) && !is_none {
+                return Found::Target(link.target.to_owned());
+            }
+        }
+    }
+    if is_readable { Found::Absent } else { Found::Unreadable }
+}
+
+/// Whether text that is no link has the name of a relation in it.
+fn may_name(text: &str, relation: &str) -> bool {
+    text.to_ascii_lowercase().contains(relation)
 }
 
 struct Link<'a> {
     target: &'a str,
-    /// Relations with spaces between them.
-    rel: &'a str,
-    /// It is about another resource than the page (section 3.2).
-    has_anchor: bool,
+    /// The parameters with their values, as they are written.
+    params: Vec<(&'a str, &'a str)>,
+}
+
+impl Link<'_> {
+    /// The value of a parameter. Only the first of its name counts (section 3.3).
+    fn param(&self, wanted: &str) -> Option<&str> {
+        let param = self.params.iter().find(|(name, _)| name.eq_ignore_ascii_case(wanted));
+        param.map(|(_, value)| *value)
+    }
+
+    fn is(&self, relation: &str) -> bool {
+        let mut relations = self.param("rel").unwrap_or_default().split_ascii_whitespace();
+        relations.any(|found| found.eq_ignore_ascii_case(relation))
+    }
+
+    fn anchor(&self) -> Option<Cow<'_, str>> {
+        self.param("anchor").map(unescaped)
+    }
+
+    fn has(&self, name: &str, value: &str) -> bool {
+        self.param(name).is_some_and(|held| unescaped(held) == value)
+    }
+}
+
+fn unescaped(text: &str) -> Cow<'_, str> {
+    if text.contains('\\') { Cow::Owned(text.replace('\\', "")) } else { Cow::Borrowed(text) }
 }
 
 /// The links of one field.
 struct Links<'a> {
+    /// What has not been read yet.
     rest: &'a str,
 }
 
-impl<'a> Iterator for Links<'a> {
-    type Item = Link<'a>;
-
+impl<'a> Links<'a> {
+    /// The next link. `None` where there is none, or what follows cannot be read.
     fn next(&mut self) -> Option<Link<'a>> {
         // A list may have empty elements (RFC 9110 section 5.6.1).
-        let rest = self.rest.trim_start_matches([',', ' ', '\t']);
-        let (target, mut rest) = rest.strip_prefix('<')?.split_once('>')?;
-        let mut link = Link { target: target.trim(), rel: "", has_anchor: false };
-        let mut has_rel = false;
+        self.rest = self.rest.trim_start_matches([',', ' ', '\t']);
+        let (target, mut rest) = self.rest.strip_prefix('<')?.split_once('>')?;
+        let mut link = Link { target: target.trim(), params: Vec::new() };
         loop {
             rest = rest.trim_start_matches([' ', '\t']);
             match rest.strip_prefix(';') {
@@ -43,19 +102,18 @@ impl<'a> Iterator for Links<'a> {
             }
             let name_end = rest.find(['=', ';', ',']).unwrap_or(rest.len());
             let (name, after) = rest.split_at(name_end);
-            let name = name.trim_end();
             let value;
             (value, rest) = match after.strip_prefix('=') {
                 Some(after) => take_value(after.trim_start_matches([' ', '\t']))?,
                 None => ("", after),
             };
-            // Only the first one counts (section 3.3).
-            if name.eq_ignore_ascii_case("rel") && !std::mem::replace(&mut has_rel, true) {
-                link.rel = value;
-            }
-            link.has_anchor |= name.eq_ignore_ascii_case("anchor");
+            link.params.push((name.trim_end(), value));
         }
-        self.rest = rest.strip_prefix(',').unwrap_or_default();
+        match (rest.strip_prefix(','), rest.is_empty()) {
+            (Some(after), _) => self.rest = after,
+            (None, true) => self.rest = "",
+            (None, false) => return None,
+        }
         Some(link)
     }
 }
@@ -82,8 +140,16 @@ mod tests {
 
     use super::*;
 
-    fn next(field: &str) -> Option<&str> {
-        target([field], "next")
+    fn found(fields: &[&str]) -> Found {
+        let page = Url::parse("https://api.example/rows?page=1").unwrap();
+        find(fields.iter().map(|field| field.as_bytes()), "next", Some(&page), None)
+    }
+
+    fn next(field: &str) -> Option<String> {
+        match found(&[field]) {
+            Found::Target(target) => Some(target),
+            Found::Absent | Found::Unreadable => None,
+        }
     }
 
     #[test]
@@ -102,15 +168,17 @@ mod tests {
             ", ,</2>; rel=next",
             "</2>; rel=next; rel=prev",
         ] {
-            assert_eq!(next(field), Some("/2"), "{field}");
+            assert_eq!(next(field).as_deref(), Some("/2"), "{field}");
         }
-        assert_eq!(target(["</1>; rel=prev", "</2>; rel=next"], "next"), Some("/2"));
+        let second = Found::Target("/2".into());
+        assert_eq!(found(&["</1>; rel=prev", "</2>; rel=next"]), second);
+        assert_eq!(found(&["<2; rel=next", "</2>; rel=next"]), second);
     }
 
     #[test]
     fn a_target_may_hold_commas_and_semicolons() {
         let field = "<https://api.example/rows?ids=1,2;a=b&page=2>; rel=\"next\"";
-        assert_eq!(next(field), Some("https://api.example/rows?ids=1,2;a=b&page=2"));
+        assert_eq!(next(field).unwrap(), "https://api.example/rows?ids=1,2;a=b&page=2");
     }
 
     #[test]
@@ -123,13 +191,50 @@ mod tests {
             "</2>; rev=next",
             "</2>; rel=prev; rel=next",
             "</2>; rel=next; anchor=\"/other\"",
+            "</2>; title=\"</3>; rel=next\"",
+            "junk",
+            "</2; rel=prev",
+        ] {
+            assert_eq!(found(&[field]), Found::Absent, "{field}");
+        }
+    }
+
+    #[test]
+    fn what_may_be_a_link_to_the_next_page_and_cannot_be_read_is_not_passed_over() {
+        for field in [
             "/2; rel=next",
             "</2; rel=next",
             "</2>; rel=\"next",
-            "</2>; title=\"</3>; rel=next\"",
+            "junk, </2>; rel=next",
+            "</1>; title=\"open, </2>; rel=\"next",
         ] {
-            assert_eq!(next(field), None, "{field}");
+            assert_eq!(found(&[field]), Found::Unreadable, "{field}");
         }
+    }
+
+    #[test]
+    fn fields_are_octets() {
+        let field = b"</1>; rel=prev; title=\"caf\xe9\", </2>; rel=next; title=\"\xff\"";
+        assert_eq!(find([&field[..]], "next", None, None), Found::Target("/2".into()));
+    }
+
+    #[test]
+    fn a_link_with_the_page_as_its_anchor_counts() {
+        for anchor in ["", "?page=1", "/rows?page=1", "https://api.example/rows?page=1"] {
+            let field = format!("</2>; rel=next; anchor=\"{anchor}\"");
+            assert_eq!(next(&field).as_deref(), Some("/2"), "{field}");
+        }
+    }
+
+    #[test]
+    fn an_attribute_may_say_that_a_link_is_none() {
+        let but = ("results".to_owned(), "false".to_owned());
+        let found = |field: &str| find([field.as_bytes()], "next", None, Some(&but));
+        let link = |results: &str| {
+            format!("</2>; rel=\"next\"; results=\"{results}\"; cursor=\"0:100:0\"")
+        };
+        assert_eq!(found(&link("true")), Found::Target("/2".into()));
+        assert_eq!(found(&link("false")), Found::Absent);
     }
 
     proptest! {

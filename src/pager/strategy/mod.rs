@@ -5,6 +5,8 @@
 mod address;
 mod chain;
 mod custom;
+mod ends;
+mod evidence;
 mod link;
 mod plan;
 mod seen;
@@ -13,13 +15,15 @@ use std::sync::Arc;
 
 use address::Origins;
 pub(crate) use address::{Address, Term};
-pub(super) use chain::{Foot, Pointer};
+pub(super) use chain::{Foot, Pointer, is_zero};
 use custom::Custom;
 pub use custom::{PageRequest, PageStrategy, PageView};
-pub(super) use plan::{Plan, Sight, Start, Steps, Verdict};
+use ends::Ends;
+pub(super) use evidence::{Statement, Way};
+pub(super) use plan::{Missing, Plan, Sight, Start, Steps, Verdict};
 pub(super) use seen::Seen;
 
-use super::envelope::keys;
+use super::path::Path;
 use crate::{
     error::{Error, ErrorKind},
     http::BaseUrl,
@@ -48,12 +52,40 @@ use crate::{
 /// gives: offsets go on from the rows that came, whatever was asked for, and a later page is
 /// short only if it has fewer rows than the first one.
 ///
+/// # Where the set ends
+///
+/// A page speaks of the pages after it in many ways, and all of them are heard. What says that
+/// more follow is followed if there is a way to it:
+///
+/// | what a page says | more follow | this is the last page |
+/// |---|---|---|
+/// | a flag ([`has_next_at`](crate::Envelope::has_next_at), [`is_last_at`](crate::Envelope::is_last_at)) | yes | no |
+/// | what names the next page ([`next_page_at`](crate::Envelope::next_page_at)) | is there | is `null` or empty |
+/// | a cursor, a URL, the strategy | is there, and no flag that a setting names says no | is missing |
+/// | a `Link` header with `rel="next"` | is there | |
+/// | the total of rows | is above the rows read | is their number |
+/// | the number of pages | is above that of this page | is that of this page |
+/// | the number of its rows, if all else is silent | is that of a full page | is below |
+///
+/// A total below what was read says nothing. The table is read so:
+///
+/// | some say that more follow | the next page | what happens |
+/// |---|---|---|
+/// | yes | has a number or an offset, or is named | it is read |
+/// | yes | cannot be reached: nothing names it, the total says more and its last page is empty, a 404 | [`ErrorKind::Incomplete`], which names what says so |
+/// | no | | the read ends |
+///
+/// So a read that ends without an error has seen nothing that says that rows are missing. What
+/// was decided against something that a page says, and a place that is named and was on no page,
+/// is told by [`Event::PagingWarning`](crate::Event::PagingWarning) and counted in
+/// [`Stats::paging_warnings`](crate::Stats::paging_warnings).
+///
 /// # Loops
 ///
 /// A page with the items of the page before it, and a cursor or a URL that was followed
-/// before, end the read with [`ErrorKind::PageLoop`]. The first 65,536 places
-/// of a read are remembered, by their hashes; a loop that lies behind them is noticed within
-/// three times its length.
+/// before and leads to what it led to then, end the read with [`ErrorKind::PageLoop`]. The
+/// first 65,536 pages of a read are remembered, by their hashes; a loop that lies behind them
+/// is noticed within three times its length.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Paging {
     mode: Mode,
@@ -62,10 +94,26 @@ pub struct Paging {
     size: Option<(String, u64)>,
     /// Whether a parameter was named that the mode has not.
     has_stray_param: bool,
-    not_found_ends: bool,
     fail_on_change: bool,
+    ends: Ends,
     /// What URLs may lead to besides the pool's base URL.
     origins: Origins,
+    /// How much of a next URL is followed.
+    url_part: UrlPart,
+}
+
+/// How much of the URL of a next page is followed, see [`Paging::next_url_part`].
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum UrlPart {
+    /// All of it.
+    #[default]
+    Whole,
+    /// Its path and its query, at the host of the pool's base URL.
+    PathAndQuery,
+    /// Its query, with the path of the endpoint.
+    Query,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -75,9 +123,9 @@ enum Mode {
     /// The parameter.
     Offset(String),
     /// The parameter, and where the next cursor is in a page.
-    Cursor(String, Vec<String>),
+    Cursor(String, Path),
     /// Where the next URL is in a page.
-    NextUrl(Vec<String>),
+    NextUrl(Path),
     Link,
     Custom(Custom),
     None,
@@ -96,9 +144,10 @@ impl Paging {
             first: None,
             size: None,
             has_stray_param: false,
-            not_found_ends: false,
             fail_on_change: false,
+            ends: Ends::default(),
             origins: Origins::default(),
+            url_part: UrlPart::default(),
         }
     }
 
@@ -123,10 +172,11 @@ impl Paging {
     /// Each page holds a cursor, at `path_in_body` (keys joined by dots), and the next one
     /// is asked for with it in the parameter `param`. A cursor is text or a number. The set
     /// ends where it is missing, `null`, `false` or empty, or where
-    /// [a flag](crate::Envelope::has_next_at) says so.
+    /// [a flag](crate::Envelope::has_next_at) says so, and with an empty page that names the
+    /// cursor with which it was asked for.
     #[must_use]
     pub fn cursor(param: impl Into<String>, path_in_body: &str) -> Self {
-        Self::of(Mode::Cursor(param.into(), keys(path_in_body)))
+        Self::of(Mode::Cursor(param.into(), Path::parse(path_in_body)))
     }
 
     /// Each page holds the URL of the next one, at `path_in_body` (keys joined by dots):
@@ -137,7 +187,7 @@ impl Paging {
     /// [`ErrorKind::ForeignOrigin`] unless it is [allowed](Self::allow_origin).
     #[must_use]
     pub fn next_url(path_in_body: &str) -> Self {
-        Self::of(Mode::NextUrl(keys(path_in_body)))
+        Self::of(Mode::NextUrl(Path::parse(path_in_body)))
     }
 
     /// The header `Link` of each page holds the URL of the next one, with the relation
@@ -189,19 +239,23 @@ impl Paging {
         self
     }
 
-    /// Reads a 404 past the first page as the end of the set. By default it is an error.
-    #[must_use]
-    pub fn not_found_ends(mut self, yes: bool) -> Self {
-        self.not_found_ends = yes;
-        self
-    }
-
     /// Fails the read with [`ErrorKind::SetChanged`] when a
     /// page names another total, of items or of pages, than those before it. By default
     /// a set that grows is followed, and one that shrinks ends sooner.
     #[must_use]
     pub fn fail_on_change(mut self, yes: bool) -> Self {
         self.fail_on_change = yes;
+        self
+    }
+
+    /// Follows a part of the URLs of next pages only, for APIs behind a proxy whose URLs name
+    /// another host, port or prefix than they are reached at. By default a URL is followed as
+    /// a whole, and one that leads outside of the pool's base URL is an error. A URL with
+    /// `http://` in an API that is reached by `https://` is taken for one with `https://` if
+    /// nothing else of its host differs.
+    #[must_use]
+    pub fn next_url_part(mut self, part: UrlPart) -> Self {
+        self.url_part = part;
         self
     }
 
@@ -251,7 +305,7 @@ impl Paging {
             {
                 return invalid("paging: one parameter cannot be both the place and the size");
             }
-            Mode::Cursor(_, path) | Mode::NextUrl(path) if path.is_empty() => {
+            Mode::Cursor(_, path) | Mode::NextUrl(path) if path.is_root() => {
                 return invalid("paging: the path to the next page is empty");
             }
             _ => {}
@@ -259,6 +313,11 @@ impl Paging {
         if !self.origins.0.is_empty() && !self.is_led_by_urls() {
             return invalid("allow_origin: has a meaning only where pages hold URLs");
         }
+        let holds_urls = matches!(self.mode, Mode::NextUrl(_) | Mode::Link);
+        if self.url_part != UrlPart::Whole && !holds_urls {
+            return invalid("next_url_part: has a meaning only where pages hold URLs");
+        }
+        self.ends.check(&self.mode)?;
         self.allowed().map(drop)
     }
 
@@ -293,7 +352,27 @@ impl Paging {
     }
 
     pub(crate) fn is_not_found_the_end(&self) -> bool {
-        self.not_found_ends
+        self.ends.not_found_ends
+    }
+
+    /// Whether the `Link` header leads from page to page.
+    fn is_link(&self) -> bool {
+        self.mode == Mode::Link
+    }
+
+    /// How much of a next URL is followed.
+    pub(super) fn followed_part(&self) -> UrlPart {
+        self.url_part
+    }
+
+    /// What names the next page, for a reader of errors.
+    pub(super) fn pointer_name(&self) -> String {
+        match &self.mode {
+            Mode::Cursor(_, path) | Mode::NextUrl(path) => format!("`{path}`"),
+            Mode::Link => "the `Link` header".into(),
+            Mode::Custom(_) => "the strategy".into(),
+            Mode::Number(_) | Mode::Offset(_) | Mode::None => "the paging".into(),
+        }
     }
 
     /// The same with no more than so many items asked for a page.

@@ -1,10 +1,12 @@
 //! [pure] Which page to ask for next, and when the set has ended. Pages are counted from 0.
 
-use super::{Address, Paging};
-use crate::pager::envelope::Meta;
+use std::cmp::Ordering;
 
-/// So many pages in a row may be empty while the total promises more.
-const MAX_EMPTY: u32 = 100;
+use super::{
+    Address, Paging,
+    evidence::{Conclusion, Evidence, Length, Statement, Way},
+};
+use crate::pager::facts::Meta;
 
 /// What a page, seen in its turn, means for the read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -16,14 +18,29 @@ pub(in crate::pager) enum Verdict {
     Elsewhere,
     /// This was the last page. Deliver its items.
     Last,
-    /// The set ended before this page. Deliver nothing of it.
-    Past,
     /// The server repeats itself.
     Loop,
     /// Every page is the same, and nothing in it speaks of pages.
     Unpaged,
     /// The set is not the one that the pages before were of, and that is an error.
     Changed,
+    /// This says that more follow, and there is no way to them.
+    Stuck(Statement),
+    /// So many pages in a row were empty, and this says that more follow.
+    Empty(u32, Statement),
+    /// The API hands out no more rows than were read, and nothing says that these are all.
+    Capped,
+}
+
+/// What an answer means that there is no such page.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::pager) enum Missing {
+    /// It is the end of the set.
+    End,
+    /// The page before said that more follow.
+    Stuck(Statement),
+    /// It is an error like any other.
+    Error,
 }
 
 /// A page in its turn.
@@ -34,8 +51,10 @@ pub(in crate::pager) struct Sight<'a> {
     pub(in crate::pager) meta: &'a Meta,
     /// Its items are those of the page before it.
     pub(in crate::pager) repeats: bool,
-    /// Whether it names a next page, where pages do.
-    pub(in crate::pager) is_followed: bool,
+    /// What it names as the next page, where pages do.
+    pub(in crate::pager) way: Way,
+    /// Whether a setting names the place of its flag.
+    pub(in crate::pager) is_flag_named: bool,
 }
 
 /// Where pages begin that are asked for by their first row.
@@ -63,12 +82,14 @@ pub(in crate::pager) struct Start {
     pub(in crate::pager) address: Address,
     /// How many items a full page has; 0 where that is not known.
     pub(in crate::pager) full: u64,
+    /// How many rows of the set lie before.
+    pub(in crate::pager) rows: u64,
 }
 
 impl Start {
     /// At a row of a set that is read by offsets.
     pub(in crate::pager) fn at_row(row: u64) -> Self {
-        Self { index: 0, address: Address::Offset(row), full: 0 }
+        Self { index: 0, address: Address::Offset(row), full: 0, rows: row }
     }
 }
 
@@ -81,18 +102,22 @@ pub(in crate::pager) struct Plan {
     is_whole: bool,
     /// Whether that page has been seen. Before that, nothing else is asked for.
     has_begun: bool,
-    /// How many pages there are, as the latest page said.
+    /// How many pages there are, as far as the latest page tells.
     known: Option<u64>,
-    /// How many there are at least, if every page has as many items as the server says.
-    certain: Option<u64>,
     /// How many items a full page has; 0 where that is not known.
     full: u64,
+    /// How many rows of the set were read, those before the read among them.
+    rows: u64,
     steps: Steps,
     /// What the API calls the first page of the read in its own envelope.
     first_echo: Option<u64>,
     empty_in_a_row: u32,
     /// The totals, of items and of pages, that were named last.
     totals: (Option<u64>, Option<u64>),
+    /// What the latest page said about pages after it.
+    more: Option<Statement>,
+    /// What a page said that was decided otherwise, until it is told.
+    overruled: Option<Statement>,
 }
 
 impl Plan {
@@ -105,12 +130,14 @@ impl Plan {
             is_whole: start.index == 0 && row == 0,
             has_begun: false,
             known: None,
-            certain: None,
             full: start.full,
+            rows: start.rows,
             steps: Steps { index: start.index, row, stride },
             first_echo: None,
             empty_in_a_row: 0,
             totals: (None, None),
+            more: None,
+            overruled: None,
         }
     }
 
@@ -121,6 +148,21 @@ impl Plan {
     /// How many items a full page has; 0 where that is not known.
     pub(in crate::pager) fn full(&self) -> u64 {
         self.full
+    }
+
+    /// How many rows of the set were read up to the page that was judged last.
+    pub(in crate::pager) fn rows(&self) -> u64 {
+        self.rows
+    }
+
+    /// Whether no page was seen.
+    pub(in crate::pager) fn is_untouched(&self) -> bool {
+        !self.has_begun
+    }
+
+    /// What a page said that was decided otherwise.
+    pub(in crate::pager) fn take_overruled(&mut self) -> Option<Statement> {
+        self.overruled.take()
     }
 
     /// Where pages begin, if they are asked for by their first row.
@@ -146,9 +188,23 @@ impl Plan {
     pub(in crate::pager) fn horizon(&self) -> u64 {
         match (self.paging.is_chained(), self.has_begun) {
             (true, _) => u64::MAX,
-            (false, true) => self.known.unwrap_or(u64::MAX),
+            (false, true) => self.known.unwrap_or(u64::MAX).min(self.pages_below_the_cap()),
             (false, false) => self.start.saturating_add(1),
         }
+    }
+
+    /// How many pages begin below the number of rows that the API hands out.
+    fn pages_below_the_cap(&self) -> u64 {
+        let Some(cap) = self.paging.ends.row_cap else { return u64::MAX };
+        let Steps { index, row, stride } = self.steps;
+        let (first, row, stride) = match self.paging.is_by_offset() {
+            true => (index, row, stride),
+            false => (0, 0, self.full),
+        };
+        let Some(left) = cap.saturating_sub(row).checked_add(stride.saturating_sub(1)) else {
+            return u64::MAX;
+        };
+        left.checked_div(stride).map_or(u64::MAX, |pages| first.saturating_add(pages))
     }
 
     /// Whether a page is of the set whatever it says of itself, if it does not repeat the
@@ -158,16 +214,34 @@ impl Plan {
         is_settled && self.known.is_some_and(|known| index < known)
     }
 
-    /// Whether a 404 on this page is the end of the set.
-    pub(in crate::pager) fn ends_when_missing(&self, index: u64) -> bool {
-        let is_extra = self.certain.is_some_and(|certain| index >= certain);
-        let is_within = index > 0 || !self.is_whole;
-        is_within && (self.paging.not_found_ends || is_extra)
+    /// What it means that there is no page at this index: a 404, or where `is_range`, a 416,
+    /// which says nothing else (RFC 9110 section 15.5.17).
+    pub(in crate::pager) fn miss(&mut self, index: u64, is_range: bool) -> Missing {
+        let ends = &self.paging.ends;
+        if index == 0 && self.is_whole {
+            return if ends.not_found_is_empty && !is_range {
+                Missing::End
+            } else {
+                Missing::Error
+            };
+        }
+        if !is_range && !ends.not_found_ends {
+            return Missing::Error;
+        }
+        match self.more {
+            Some(Statement::Rows | Statement::Pages) if ends.totals_are_estimates => {
+                self.overruled = self.more;
+                Missing::End
+            }
+            // It said where the next page is, and no more.
+            Some(Statement::Pointer) | None => Missing::End,
+            Some(more) => Missing::Stuck(more),
+        }
     }
 
     /// Judges a page in its turn.
     pub(in crate::pager) fn observe(&mut self, sight: &Sight<'_>) -> Verdict {
-        let &Sight { index, meta, repeats, is_followed, .. } = sight;
+        let &Sight { index, meta, repeats, .. } = sight;
         let count = sight.items as u64;
         let is_first = !self.has_begun;
         if is_first {
@@ -177,53 +251,92 @@ impl Plan {
         if self.full == 0 {
             self.full = count;
         }
-        if !self.paging.is_paged() {
-            return Verdict::Last;
-        }
         if self.has_changed(meta) && self.paging.fail_on_change {
             return Verdict::Changed;
         }
         let expected = self.steps.row_of(index + 1);
         let steps = self.step(index, count);
         let moved = !is_first && self.paging.is_by_offset() && steps.row != expected;
+        self.rows = self.rows.saturating_add(count);
         if !self.paging.is_chained() {
-            self.measure(index, meta, steps);
+            self.known = self.measure(index, meta, steps);
         }
-        let is_promised = |known: u64| index < known;
         // With a total to go by, a page that only misnames itself does no harm.
         let is_another = self.known.is_none() && self.is_echo_of_another(index, meta);
         if !is_first && count > 0 && (repeats || is_another) {
-            return match self.known {
-                // Asked for a page past the end, some servers send the last one again.
-                Some(known) if !is_promised(known) => Verdict::Past,
-                None if *meta == Meta::default()
-                    && index == self.start + 1
-                    && !self.paging.is_chained() =>
-                {
-                    Verdict::Unpaged
-                }
-                _ => Verdict::Loop,
-            };
+            let is_unpaged =
+                meta.is_silent() && index == self.start + 1 && !self.paging.is_chained();
+            return if is_unpaged { Verdict::Unpaged } else { Verdict::Loop };
+        }
+        let evidence = self.evidence(sight, is_first, steps);
+        let conclusion = evidence.conclude();
+        self.more = evidence.says_more();
+        if self.is_capped(&evidence) {
+            return Verdict::Capped;
         }
         self.empty_in_a_row = if count == 0 { self.empty_in_a_row + 1 } else { 0 };
-        if self.empty_in_a_row > MAX_EMPTY {
-            return Verdict::Loop;
-        }
-        let is_last = match (self.known, meta.has_next) {
-            _ if self.paging.is_chained() => !is_followed,
-            (Some(known), _) => index + 1 >= known,
-            _ if count == 0 => true,
-            (None, Some(has_next)) => !has_next,
-            // Nothing but its length speaks of the end. The first page sets the
-            // measure, since a server may give less than it was asked for.
-            (None, None) => !is_first && count < self.full,
-        };
         self.steps = steps;
-        match (is_last, moved) {
-            (true, _) => Verdict::Last,
-            (false, true) => Verdict::Elsewhere,
-            (false, false) => Verdict::More,
+        match conclusion {
+            Conclusion::Stuck(more) => Verdict::Stuck(more),
+            Conclusion::Last { against } => {
+                self.overruled = against.or(self.disproved(&evidence));
+                Verdict::Last
+            }
+            Conclusion::More { against } => {
+                self.overruled = against.or(self.disproved(&evidence));
+                let most = self.paging.ends.max_empty_pages;
+                if let Some(more) = self.more.filter(|_| self.empty_in_a_row > most) {
+                    return Verdict::Empty(self.empty_in_a_row, more);
+                }
+                self.known = self.known.map(|known| known.max(index + 2));
+                if moved { Verdict::Elsewhere } else { Verdict::More }
+            }
         }
+    }
+
+    /// All that a page says about those after it.
+    fn evidence(&self, sight: &Sight<'_>, is_first: bool, next: Steps) -> Evidence {
+        let &Sight { index, meta, way, is_flag_named, .. } = sight;
+        let length = match sight.items as u64 {
+            0 => Length::Empty,
+            count if !is_first && count < self.full => Length::Short,
+            _ => Length::Full,
+        };
+        let size = self.size(meta);
+        let is_exhausted = meta.total.is_some_and(|total| match self.paging.is_by_offset() {
+            true => next.row >= total,
+            false => length == Length::Empty && index + 1 >= total.div_ceil(size.unwrap_or(1)),
+        });
+        Evidence {
+            flag: meta.has_next,
+            is_flag_named,
+            next_page: meta.next_page,
+            link: meta.has_next_link && !self.paging.is_link(),
+            rows: meta.total.map(|total| self.rows.cmp(&total)),
+            pages: self.pages(meta).map(|pages| (index + 1).cmp(&pages)),
+            are_totals_estimates: self.paging.ends.totals_are_estimates,
+            short_ends: self.paging.ends.short_page_ends,
+            is_exhausted,
+            ..Evidence::silent(way, length)
+        }
+    }
+
+    /// A total below what has been read.
+    fn disproved(&self, evidence: &Evidence) -> Option<Statement> {
+        match (evidence.rows, evidence.pages) {
+            (Some(Ordering::Greater), _) => Some(Statement::Rows),
+            (_, Some(Ordering::Greater)) if evidence.length != Length::Empty => {
+                Some(Statement::Pages)
+            }
+            _ => None,
+        }
+    }
+
+    /// Whether the API hands out no more rows than were read, and nothing says that these are
+    /// all.
+    fn is_capped(&self, evidence: &Evidence) -> bool {
+        let is_all = evidence.rows.is_some_and(Ordering::is_ge) && evidence.says_more().is_none();
+        self.paging.ends.row_cap.is_some_and(|cap| self.rows >= cap) && !is_all
     }
 
     /// Where the pages after this one begin.
@@ -248,23 +361,35 @@ impl Plan {
         differ(items, meta.total) || differ(pages, meta.total_pages)
     }
 
-    /// Takes in how many pages the server says there are, if page `index` says anything.
-    fn measure(&mut self, index: u64, meta: &Meta, next: Steps) {
+    /// The number of pages, for a read whose pages are those of the API.
+    fn pages(&self, meta: &Meta) -> Option<u64> {
+        meta.total_pages.filter(|_| self.is_whole || self.start > 0)
+    }
+
+    /// How many items a page has by what is known of it. A server may claim a larger size than
+    /// it gives.
+    fn size(&self, meta: &Meta) -> Option<u64> {
+        let claimed = meta.per_page.filter(|size| *size > 0);
+        let given = Some(self.full).filter(|size| *size > 0);
+        [claimed, given].into_iter().flatten().min().or(self.paging.size())
+    }
+
+    /// How many pages there are, if page `index` or an earlier one says anything. What more
+    /// was read than a total allows is no total.
+    fn measure(&self, index: u64, meta: &Meta, next: Steps) -> Option<u64> {
+        let is_all = |total: &u64| self.rows <= *total;
+        let total = meta.total.filter(is_all);
+        let pages = self.pages(meta).filter(|pages| index < *pages);
+        let is_disproved = meta.total.is_some() && total.is_none();
+        let earlier = self.known.filter(|_| !is_disproved);
         if self.paging.is_by_offset() {
             let by_rows = |total: u64| {
                 let left = total.saturating_sub(next.row).div_ceil(next.stride);
                 (index + 1).saturating_add(left)
             };
-            self.known = meta.total.map(by_rows).or(meta.total_pages).or(self.known);
-            return;
+            return total.map(by_rows).or(pages).or(earlier);
         }
-        let claimed = meta.per_page.filter(|size| *size > 0);
-        // A server may claim a larger size than it gives.
-        let given = Some(self.full).filter(|size| *size > 0);
-        let size = [claimed, given].into_iter().flatten().min().or(self.paging.size());
-        let pages = |size: Option<u64>| Some(meta.total?.div_ceil(size?));
-        self.certain = pages(claimed.or(size)).or(self.certain);
-        self.known = meta.total_pages.or_else(|| pages(size)).or(self.known);
+        pages.or_else(|| Some(total?.div_ceil(self.size(meta)?))).or(earlier)
     }
 
     /// Whether the page says of itself that it is another one than was asked for.
@@ -289,7 +414,7 @@ mod tests {
 
     impl Start {
         fn of(paging: &Paging) -> Self {
-            Self { index: 0, address: paging.start(), full: 0 }
+            Self { index: 0, address: paging.start(), full: 0, rows: 0 }
         }
     }
 
@@ -300,7 +425,8 @@ mod tests {
         }
 
         fn sees(&mut self, index: u64, items: usize, meta: &Meta, repeats: bool) -> Verdict {
-            self.observe(&Sight { index, items, meta, repeats, is_followed: false })
+            let way = if self.paging.is_paged() { Way::Computed } else { Way::Nowhere };
+            self.observe(&Sight { index, items, meta, repeats, way, is_flag_named: false })
         }
     }
 
@@ -339,11 +465,14 @@ mod tests {
     }
 
     #[test]
-    fn a_number_of_pages_that_grows_is_followed_and_one_that_shrinks_ends_the_set() {
+    fn a_number_of_pages_that_grows_is_followed_and_one_that_shrinks_ends_with_the_rows() {
         let mut plan = plan();
         plan.sees(0, 10, &meta(Some(2)), false);
         assert_eq!(plan.sees(1, 10, &meta(Some(3)), false), Verdict::More);
-        assert_eq!(plan.sees(2, 10, &meta(Some(2)), false), Verdict::Last);
+        // It has rows behind the end that it names, so that is looked for.
+        assert_eq!(plan.sees(2, 10, &meta(Some(2)), false), Verdict::More);
+        assert_eq!(plan.take_overruled(), Some(Statement::Pages));
+        assert_eq!(plan.sees(3, 0, &meta(Some(2)), false), Verdict::Last);
     }
 
     #[test]
@@ -362,25 +491,71 @@ mod tests {
     }
 
     #[test]
-    fn an_empty_page_goes_on_only_if_the_total_says_more() {
-        let mut with_total = plan();
-        with_total.sees(0, 10, &meta(Some(5)), false);
-        assert_eq!(with_total.sees(1, 0, &meta(Some(5)), false), Verdict::More);
-        for has_next in [None, Some(true)] {
-            let mut without = plan();
-            let meta = Meta { has_next, ..Meta::default() };
-            without.sees(0, 10, &meta, false);
-            assert_eq!(without.sees(1, 0, &meta, false), Verdict::Last);
+    fn an_empty_page_goes_on_only_if_something_says_more() {
+        let flag = Meta { has_next: Some(true), ..Meta::default() };
+        let link = Meta { has_next_link: true, ..Meta::default() };
+        for said in [meta(Some(5)), flag, link] {
+            let mut plan = plan();
+            plan.sees(0, 10, &said, false);
+            assert_eq!(plan.sees(1, 0, &said, false), Verdict::More);
         }
+        let mut silent = plan();
+        silent.sees(0, 10, &Meta::default(), false);
+        assert_eq!(silent.sees(1, 0, &Meta::default(), false), Verdict::Last);
     }
 
     #[test]
-    fn endless_empty_pages_are_a_loop() {
+    fn endless_empty_pages_are_an_error() {
+        let mut plan = Plan::of(Paging::default().max_empty_pages(3));
+        let said = meta(Some(u64::MAX));
+        let verdicts = [0, 1, 2, 3].map(|index| plan.sees(index, 0, &said, false));
+        let more = Verdict::More;
+        assert_eq!(verdicts, [more, more, more, Verdict::Empty(4, Statement::Pages)]);
+    }
+
+    #[test]
+    fn a_total_that_most_rows_are_missing_from_is_not_the_end() {
         let mut plan = plan();
-        let verdicts: Vec<_> = (0..=MAX_EMPTY.into())
-            .map(|index| plan.sees(index, 0, &meta(Some(u64::MAX)), false))
-            .collect();
-        assert_eq!(verdicts.last(), Some(&Verdict::Loop));
+        assert_eq!(plan.sees(0, 3, &total(6), false), Verdict::More);
+        assert_eq!(plan.sees(1, 2, &total(6), false), Verdict::More);
+        assert_eq!(plan.sees(2, 0, &total(6), false), Verdict::Stuck(Statement::Rows));
+        let mut lenient = Plan::of(Paging::default().totals_are_estimates(true));
+        lenient.sees(0, 3, &total(6), false);
+        lenient.sees(1, 2, &total(6), false);
+        assert_eq!(lenient.sees(2, 0, &total(6), false), Verdict::Last);
+        assert_eq!(lenient.take_overruled(), Some(Statement::Rows));
+    }
+
+    #[test]
+    fn a_page_that_is_not_there_is_the_end_unless_one_is_to_be() {
+        let begun = |meta: &Meta| {
+            let mut plan = Plan::of(Paging::default().not_found_ends(true));
+            plan.sees(0, 10, meta, false);
+            plan
+        };
+        assert_eq!(begun(&Meta::default()).miss(1, false), Missing::End);
+        assert_eq!(begun(&total(20)).miss(1, false), Missing::Stuck(Statement::Rows));
+        assert_eq!(begun(&Meta::default()).miss(0, false), Missing::Error);
+        let mut plain = plan();
+        plain.sees(0, 10, &Meta::default(), false);
+        assert_eq!([false, true].map(|r| plain.miss(1, r)), [Missing::Error, Missing::End]);
+        let mut empty = Plan::of(Paging::default().not_found_is_empty(true));
+        assert_eq!(empty.miss(0, false), Missing::End);
+    }
+
+    #[test]
+    fn a_cap_of_rows_is_an_error_unless_they_are_all() {
+        let capped = || Plan::of(Paging::default().row_cap(20));
+        let mut plan = capped();
+        assert_eq!(plan.sees(0, 10, &total(50), false), Verdict::More);
+        assert_eq!(plan.horizon(), 2);
+        assert_eq!(plan.sees(1, 10, &total(50), false), Verdict::Capped);
+        let mut silent = capped();
+        silent.sees(0, 10, &Meta::default(), false);
+        assert_eq!(silent.sees(1, 10, &Meta::default(), false), Verdict::Capped);
+        let mut whole = capped();
+        whole.sees(0, 10, &total(20), false);
+        assert_eq!(whole.sees(1, 10, &total(20), false), Verdict::Last);
     }
 
     #[test]
@@ -401,7 +576,6 @@ mod tests {
         assert_eq!(seen(Meta::default()), Verdict::Unpaged);
         assert_eq!(seen(Meta { has_next: Some(true), ..Meta::default() }), Verdict::Loop);
         assert_eq!(seen(meta(Some(5))), Verdict::Loop);
-        assert_eq!(seen(meta(Some(1))), Verdict::Past);
     }
 
     #[test]
@@ -426,7 +600,10 @@ mod tests {
         let mut plan = Plan::of(Paging::none());
         assert!(plan.paging().query(&Address::Start, None).is_empty());
         assert_eq!(plan.horizon(), 1);
-        assert_eq!(plan.sees(0, 10, &meta(Some(9)), false), Verdict::Last);
+        assert_eq!(plan.sees(0, 10, &meta(Some(1)), false), Verdict::Last);
+        let mut more = Plan::of(Paging::none());
+        let verdict = more.sees(0, 10, &meta(Some(9)), false);
+        assert_eq!(verdict, Verdict::Stuck(Statement::Pages));
     }
 
     #[test]
@@ -474,7 +651,8 @@ mod tests {
         assert_eq!(plan.sees(1, 0, &total(35), false), Verdict::More);
         assert_eq!(plan.address(2), Some(Address::Offset(20)));
         assert_eq!(plan.sees(2, 10, &total(35), false), Verdict::More);
-        assert_eq!(plan.sees(3, 5, &total(35), false), Verdict::Last);
+        // Ten rows were not shown.
+        assert_eq!(plan.sees(3, 5, &total(35), false), Verdict::Stuck(Statement::Rows));
     }
 
     #[test]
@@ -483,36 +661,32 @@ mod tests {
         let claim = Meta { per_page: Some(100), ..total(95) };
         assert_eq!(plan.sees(0, 20, &claim, false), Verdict::More);
         assert_eq!(plan.horizon(), 5);
-        // If the claim is true and the page was relieved of rows, there may be none.
-        assert!(plan.ends_when_missing(1));
-        let mut honest = Plan::of(Paging::default());
-        honest.sees(0, 20, &total(95), false);
-        assert!(!honest.ends_when_missing(4));
     }
 
     #[test]
     fn where_pages_name_each_other_the_read_ends_when_none_is_named() {
         let mut plan = Plan::of(Paging::cursor("after", "next"));
         assert_eq!((plan.horizon(), plan.address(1)), (u64::MAX, None));
-        let mut sees = |index, items, is_followed, repeats| {
-            let meta = &total(500);
-            plan.observe(&Sight { index, items, meta, repeats, is_followed })
+        let mut sees = |index, items, way, repeats, rows| {
+            let meta = &total(rows);
+            plan.observe(&Sight { index, items, meta, repeats, way, is_flag_named: false })
         };
-        assert_eq!(sees(0, 10, true, false), Verdict::More);
-        assert_eq!(sees(1, 0, true, false), Verdict::More);
-        assert_eq!(sees(2, 3, true, false), Verdict::More);
-        assert_eq!(sees(3, 10, false, false), Verdict::Last);
-        assert_eq!(sees(4, 10, true, true), Verdict::Loop);
+        assert_eq!(sees(0, 10, Way::Named, false, 23), Verdict::More);
+        assert_eq!(sees(1, 0, Way::Named, false, 23), Verdict::More);
+        assert_eq!(sees(2, 3, Way::Named, false, 23), Verdict::More);
+        assert_eq!(sees(3, 10, Way::Nowhere, false, 23), Verdict::Last);
+        assert_eq!(sees(4, 10, Way::Named, true, 23), Verdict::Loop);
+        assert_eq!(sees(5, 10, Way::Nowhere, false, 500), Verdict::Stuck(Statement::Rows));
     }
 
     #[test]
     fn a_read_that_goes_on_in_the_middle_asks_for_that_page_first() {
-        let start = Start { index: 4, address: Address::Offset(80), full: 20 };
+        let start = Start { index: 4, address: Address::Offset(80), full: 20, rows: 80 };
         let mut plan = Plan::new(Paging::offset_limit("offset", "limit", 100), &start);
         assert_eq!((plan.horizon(), plan.address(4)), (5, Some(Address::Offset(80))));
         assert_eq!(plan.sees(4, 15, &Meta::default(), false), Verdict::More);
         assert_eq!(plan.address(5), Some(Address::Offset(95)));
-        let start = Start { index: 4, address: Address::Page(4), full: 20 };
+        let start = Start { index: 4, address: Address::Page(4), full: 20, rows: 80 };
         let mut plan = Plan::new(Paging::default(), &start);
         let echo = Meta { page: Some(5), has_next: Some(true), ..Meta::default() };
         assert_eq!(plan.sees(4, 20, &echo, false), Verdict::More);
@@ -552,7 +726,7 @@ mod tests {
                 1 => total(self.rows),
                 2 => Meta { per_page: Some(self.asked), ..total(self.rows) },
                 3 => Meta { has_next, ..Meta::default() },
-                4 => Meta { has_next: Some(true), ..Meta::default() },
+                4 => Meta { next_page: has_next, ..Meta::default() },
                 _ => Meta::default(),
             };
             (first, count, meta)

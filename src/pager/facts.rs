@@ -1,0 +1,373 @@
+//! [pure] What a page says about the set, and how it is written: counts and flags in the body
+//! and in header fields.
+
+use http::{HeaderMap, header::CONTENT_RANGE};
+use serde_json::Value;
+
+use super::{envelope::Envelope, path::Path};
+use crate::http::Mismatch;
+
+/// Something that a page can say about the set.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Fact {
+    Page,
+    PerPage,
+    Total,
+    TotalPages,
+    HasNext,
+    /// The opposite of `HasNext`.
+    IsLast,
+    /// What names the next page, which only says whether there is one.
+    NextPage,
+}
+
+/// The names of what stands in the `pagination` object.
+pub(super) const HINTS: [(&str, Fact); 5] = [
+    ("page", Fact::Page),
+    ("per_page", Fact::PerPage),
+    ("total", Fact::Total),
+    ("total_pages", Fact::TotalPages),
+    ("has_next", Fact::HasNext),
+];
+
+/// A fact at a place of its own.
+#[derive(Clone, Debug)]
+pub(super) struct Named {
+    pub(super) fact: Fact,
+    pub(super) place: Place,
+}
+
+#[derive(Clone, Debug)]
+pub(super) enum Place {
+    Body(Path),
+    /// The name of a header field, in lower case.
+    Header(String),
+}
+
+/// What a page says about the set, as far as it can be read. Every field is what the server
+/// claims.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Meta {
+    pub(crate) page: Option<u64>,
+    pub(crate) per_page: Option<u64>,
+    pub(crate) total: Option<u64>,
+    pub(crate) total_pages: Option<u64>,
+    pub(crate) has_next: Option<bool>,
+    /// Whether it names a next page at a place that is only read for that.
+    pub(crate) next_page: Option<bool>,
+    /// Whether its `Link` header names a next page.
+    pub(crate) has_next_link: bool,
+    pub(crate) remarks: Remarks,
+}
+
+/// What is to be told of a page beside its facts: one bit for each place of the envelope that
+/// it has, and some more.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Remarks(u32);
+
+impl Remarks {
+    /// Something that names the next page, or says that there is none, is there.
+    pub(super) const POINTER: Self = Self(1 << 31);
+    /// One place holds different things: a key or a header field occurs twice.
+    pub(super) const TWICE: Self = Self(1 << 30);
+    /// Something in the `pagination` object cannot be read.
+    pub(super) const UNREADABLE: Self = Self(1 << 29);
+
+    /// The place with this index among those of the envelope is there.
+    pub(super) fn place(index: usize) -> Self {
+        Self(1 << index.min(28))
+    }
+
+    pub(super) fn add(&mut self, other: Self) {
+        self.0 |= other.0;
+    }
+
+    pub(super) fn has(self, other: Self) -> bool {
+        self.0 & other.0 == other.0
+    }
+}
+
+impl Meta {
+    /// Whether it says nothing at all about pages.
+    pub(super) fn is_silent(&self) -> bool {
+        Self { remarks: Remarks::default(), ..*self } == Self::default()
+    }
+}
+
+impl Place {
+    pub(super) fn header(name: &str) -> Self {
+        Self::Header(name.to_ascii_lowercase())
+    }
+
+    pub(super) fn is_header(&self) -> bool {
+        matches!(self, Self::Header(_))
+    }
+
+    pub(super) fn name(&self) -> String {
+        match self {
+            Self::Body(path) => path.to_string(),
+            Self::Header(name) => name.clone(),
+        }
+    }
+}
+
+impl Fact {
+    pub(super) fn is_flag(self) -> bool {
+        matches!(self, Self::HasNext | Self::IsLast)
+    }
+
+    /// Reads what stands at the place of the fact, JSON or the text of a header field.
+    pub(super) fn read(self, text: &str) -> Result<Said, Unreadable> {
+        match self {
+            Self::HasNext => Ok(Said::Flag(flag(text)?)),
+            Self::IsLast => Ok(Said::Flag(flag(text)?.map(|is_last| !is_last))),
+            Self::NextPage => match scalar(text)? {
+                Some(name) => Ok(Said::Flag(Some(name != "false"))),
+                None => Ok(Said::Flag(Some(false))),
+            },
+            Self::Page | Self::PerPage | Self::Total | Self::TotalPages => {
+                Ok(Said::Count(scalar(text)?.map(|text| whole(&text)).transpose()?))
+            }
+        }
+    }
+}
+
+/// What a place says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Said {
+    Count(Option<u64>),
+    Flag(Option<bool>),
+}
+
+/// A place holds something that it should not.
+#[derive(Debug)]
+pub(super) struct Unreadable;
+
+impl Meta {
+    /// Takes in what a place says. What is in the meta already stays.
+    pub(super) fn take(&mut self, fact: Fact, said: Said) {
+        match (fact, said) {
+            (Fact::Page, Said::Count(page)) => self.page = self.page.or(page),
+            (Fact::PerPage, Said::Count(size)) => self.per_page = self.per_page.or(size),
+            (Fact::Total, Said::Count(total)) => self.total = self.total.or(total),
+            (Fact::TotalPages, Said::Count(pages)) => self.total_pages = self.total_pages.or(pages),
+            (Fact::HasNext | Fact::IsLast, Said::Flag(flag)) => {
+                self.has_next = self.has_next.or(flag);
+            }
+            (Fact::NextPage, Said::Flag(flag)) => self.next_page = self.next_page.or(flag),
+            _ => {}
+        }
+    }
+}
+
+impl Envelope {
+    /// Whether a flag of its own says where the set ends.
+    pub(super) fn has_flag(&self) -> bool {
+        self.named.iter().any(|named| named.fact.is_flag())
+    }
+
+    /// What a fact is called in a page.
+    pub(super) fn name_of(&self, fact: Fact) -> String {
+        let is_it = |named: &&Named| {
+            named.fact == fact || fact == Fact::HasNext && named.fact == Fact::IsLast
+        };
+        if let Some(named) = self.named.iter().find(is_it) {
+            return named.place.name();
+        }
+        let hint = HINTS.iter().find(|(_, hint)| *hint == fact).map_or("", |(name, _)| name);
+        self.pagination.join(hint).to_string()
+    }
+
+    /// Takes in what header fields say.
+    ///
+    /// # Errors
+    /// When one that is named cannot be read.
+    pub(super) fn read_headers(
+        &self,
+        headers: &HeaderMap,
+        meta: &mut Meta,
+    ) -> Result<(), Mismatch> {
+        for (index, Named { fact, place }) in self.named.iter().enumerate() {
+            let Place::Header(name) = place else { continue };
+            let mut latest: Option<Said> = None;
+            for value in headers.get_all(name) {
+                meta.remarks.add(Remarks::place(index));
+                let text = String::from_utf8_lossy(value.as_bytes());
+                let said = match *fact {
+                    Fact::Total if name == CONTENT_RANGE.as_str() => {
+                        let length = complete_length(text.trim());
+                        Said::Count(length.map_err(|_| unreadable(Fact::Total, name))?)
+                    }
+                    fact => fact.read(text.trim()).map_err(|_| unreadable(fact, name))?,
+                };
+                if latest.is_some_and(|latest| latest != said) {
+                    let what = format!("the header field `{name}` says different things");
+                    return Err(Mismatch::from(what));
+                }
+                latest = Some(said);
+            }
+            if let Some(said) = latest {
+                meta.take(*fact, said);
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Why a place is an error.
+pub(super) fn unreadable(fact: Fact, place: &str) -> Mismatch {
+    let wanted = match fact {
+        Fact::Page | Fact::PerPage | Fact::Total | Fact::TotalPages => "a whole number",
+        Fact::HasNext | Fact::IsLast => "a flag (true or false, 1 or 0)",
+        Fact::NextPage => "the name or the number of a page",
+    };
+    Mismatch::from(format!("what is at `{place}` is not {wanted}"))
+}
+
+/// The text of a scalar of JSON, or of a header field; `None` for `null` and for nothing.
+fn scalar(text: &str) -> Result<Option<String>, Unreadable> {
+    match serde_json::from_str::<Value>(text) {
+        Ok(Value::Null) => Ok(None),
+        Ok(Value::String(text)) => Ok(Some(text.trim().to_owned()).filter(|text| !text.is_empty())),
+        Ok(Value::Array(_) | Value::Object(_)) => Err(Unreadable),
+        Ok(_) => Ok(Some(text.to_owned())),
+        // The text of a header field.
+        Err(_) => Ok(Some(text.to_owned()).filter(|text| !text.is_empty())),
+    }
+}
+
+/// A count in whatever form: `95`, `95.0`, `9.5e1`.
+fn whole(text: &str) -> Result<u64, Unreadable> {
+    if let Ok(count) = text.parse() {
+        return Ok(count);
+    }
+    // The largest below which every whole number is a float.
+    const EXACT: f64 = (1_u64 << 53) as f64;
+    let is_number = text.starts_with(|first: char| first.is_ascii_digit());
+    let count: f64 = text.parse().map_err(|_| Unreadable)?;
+    let is_count = is_number && (0.0..=EXACT).contains(&count) && count.fract() == 0.0;
+    if is_count { Ok(count as u64) } else { Err(Unreadable) }
+}
+
+fn flag(text: &str) -> Result<Option<bool>, Unreadable> {
+    let Some(text) = scalar(text)? else { return Ok(None) };
+    if text.eq_ignore_ascii_case("true") {
+        return Ok(Some(true));
+    }
+    if text.eq_ignore_ascii_case("false") {
+        return Ok(Some(false));
+    }
+    match whole(&text)? {
+        0 => Ok(Some(false)),
+        1 => Ok(Some(true)),
+        _ => Err(Unreadable),
+    }
+}
+
+/// The complete length in a `Content-Range` (RFC 9110 section 14.4), unless it is of bytes or
+/// unknown.
+pub(super) fn complete_length(value: &str) -> Result<Option<u64>, Unreadable> {
+    if value.is_empty() {
+        return Ok(None);
+    }
+    let (range, total) = value.rsplit_once('/').ok_or(Unreadable)?;
+    let is_of_bytes = range.get(..5).is_some_and(|unit| unit.eq_ignore_ascii_case("bytes"));
+    match total.trim() {
+        "*" => Ok(None),
+        _ if is_of_bytes => Ok(None),
+        total => total.parse().map(Some).map_err(|_| Unreadable),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn counts_are_read_in_every_form_that_is_a_whole_number() {
+        for (text, count) in [
+            ("6", Some(6)),
+            ("6.0", Some(6)),
+            ("\"6\"", Some(6)),
+            ("\" 6 \"", Some(6)),
+            ("6e0", Some(6)),
+            ("18446744073709551615", Some(u64::MAX)),
+            ("null", None),
+            ("\"\"", None),
+        ] {
+            assert_eq!(Fact::Total.read(text).unwrap(), Said::Count(count), "{text}");
+        }
+        for text in ["\"1,234\"", "\"many\"", "6.5", "-1", "true", "[6]", "{}", "1e400", "\"inf\""]
+        {
+            assert!(Fact::Total.read(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn flags_are_read_in_every_form_that_is_yes_or_no() {
+        for (text, flag) in [
+            ("true", Some(true)),
+            ("\"True\"", Some(true)),
+            ("1", Some(true)),
+            ("\"1\"", Some(true)),
+            ("0", Some(false)),
+            ("0.0", Some(false)),
+            ("\"FALSE\"", Some(false)),
+            ("null", None),
+        ] {
+            assert_eq!(Fact::HasNext.read(text).unwrap(), Said::Flag(flag), "{text}");
+            let opposite = Said::Flag(flag.map(|flag| !flag));
+            assert_eq!(Fact::IsLast.read(text).unwrap(), opposite, "{text}");
+        }
+        for text in ["\"yes\"", "2", "-1", "[]", "{\"a\":1}", "\"maybe\""] {
+            assert!(Fact::HasNext.read(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn what_names_the_next_page_says_whether_there_is_one() {
+        for (text, is_there) in
+            [("3", true), ("\"abc\"", true), ("null", false), ("\"\"", false), ("false", false)]
+        {
+            assert_eq!(Fact::NextPage.read(text).unwrap(), Said::Flag(Some(is_there)), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_content_range_gives_the_total_of_items_and_never_of_bytes() {
+        for (value, total) in [
+            ("items 0-9/95", Some(95)),
+            ("0-9/95", Some(95)),
+            ("items */95", Some(95)),
+            ("rows 0-9/ 95 ", Some(95)),
+            ("items 0-9/*", None),
+            ("bytes 0-9/95", None),
+            ("BYTES 0-9/95", None),
+            ("", None),
+        ] {
+            assert_eq!(complete_length(value).unwrap(), total, "{value:?}");
+        }
+        for value in ["items 0-9", "95", "items 0-9/-1", "items 0-9/many"] {
+            assert!(complete_length(value).is_err(), "{value:?}");
+        }
+    }
+
+    #[test]
+    fn a_header_field_that_occurs_twice_says_one_thing_or_is_an_error() {
+        let envelope = Envelope::bare_array().total_in_header("X-Total");
+        let read = |values: &[&str]| {
+            let mut headers = HeaderMap::new();
+            for value in values {
+                headers.append("x-total", value.parse().unwrap());
+            }
+            let mut meta = Meta::default();
+            envelope.read_headers(&headers, &mut meta).map(|()| meta.total)
+        };
+        assert_eq!(read(&["6"]).unwrap(), Some(6));
+        assert_eq!(read(&["6", "6"]).unwrap(), Some(6));
+        assert_eq!(read(&[]).unwrap(), None);
+        for values in [["6", "7"].as_slice(), &["many"], &["1,234"]] {
+            assert!(read(values).is_err(), "{values:?}");
+        }
+    }
+}

@@ -1,0 +1,98 @@
+//! [pure] What pages say about the end of their set, in words for errors and warnings.
+
+use std::collections::BTreeMap;
+
+use serde::de::IgnoredAny;
+
+use super::{
+    envelope::{Envelope, Key},
+    facts::{Fact, Meta},
+    strategy::{Paging, Statement},
+};
+
+/// So many keys of a page are named in an error.
+const MOST_KEYS: usize = 12;
+
+/// One page and where it stands in its read.
+pub(super) struct Words<'a> {
+    pub(super) paging: &'a Paging,
+    pub(super) envelope: &'a Envelope,
+    pub(super) meta: &'a Meta,
+    /// How many rows were read, those of the page among them.
+    pub(super) rows: u64,
+    /// How many the page has.
+    pub(super) items: usize,
+    /// The number of the page in the read, from 1.
+    pub(super) number: u64,
+}
+
+impl Words<'_> {
+    /// What is said, as it stands in the page.
+    pub(super) fn describe(&self, statement: Statement) -> String {
+        let at = |fact| self.envelope.name_of(fact);
+        let (meta, number) = (self.meta, self.number);
+        match statement {
+            Statement::Flag => match meta.has_next {
+                Some(true) => format!("`{}` says that more pages follow", at(Fact::HasNext)),
+                _ => format!("`{}` says that this is the last page", at(Fact::HasNext)),
+            },
+            Statement::NextPage => match meta.next_page {
+                Some(true) => format!("`{}` names a next page", at(Fact::NextPage)),
+                _ => format!("`{}` names no next page", at(Fact::NextPage)),
+            },
+            Statement::Link => "the `Link` header names a next page".into(),
+            Statement::Pointer => format!("{} names a next page", self.paging.pointer_name()),
+            Statement::Rows => {
+                let total = meta.total.unwrap_or_default();
+                format!("`{}` is {total}, and {} rows were read", at(Fact::Total), self.rows)
+            }
+            Statement::Pages => {
+                let pages = meta.total_pages.unwrap_or_default();
+                format!("`{}` is {pages}, and this is page {number}", at(Fact::TotalPages))
+            }
+        }
+    }
+
+    /// Why a read cannot go on though `more` says that more pages follow. `body` is that of
+    /// the page.
+    pub(super) fn stuck(&self, more: Statement, body: &[u8]) -> String {
+        let more = self.describe(more);
+        let has = || keys(body).map_or_else(String::new, |keys| format!("; the page has {keys}"));
+        if !self.paging.is_paged() {
+            let none = "the endpoint is read as one page by Paging::none()";
+            return format!("{more}, but {none}{}", has());
+        }
+        if self.paging.is_chained() {
+            return format!(
+                "{more}, but {} names no next page{}",
+                self.paging.pointer_name(),
+                has()
+            );
+        }
+        match self.items {
+            0 => format!("{more}, but the page has no rows"),
+            _ => format!("{more}, but no page follows"),
+        }
+    }
+
+    /// Why the error of a missing page is not the end of the set.
+    pub(super) fn missing(&self, more: Statement) -> String {
+        format!("the page before says that {}, but this one does not exist", self.describe(more))
+    }
+}
+
+/// The names of what is in a page that is an object.
+fn keys(body: &[u8]) -> Option<String> {
+    let fields: BTreeMap<Key<'_>, IgnoredAny> = serde_json::from_slice(body).ok()?;
+    let mut names: Vec<_> =
+        fields.keys().take(MOST_KEYS).map(|Key(key)| format!("`{key}`")).collect();
+    if fields.len() > MOST_KEYS {
+        names.push("…".into());
+    }
+    (!names.is_empty()).then(|| names.join(", "))
+}
+
+/// That no page of a read had anything at a place.
+pub(super) fn never_there(place: &str) -> String {
+    format!("no page has had anything at `{place}`, not even null: is it mistyped?")
+}

@@ -1,0 +1,123 @@
+//! [pure] What else than the usual means the end of a set, and what does not: settings.
+
+use super::{Mode, Paging};
+use crate::error::{Error, ErrorKind};
+
+/// So many pages in a row may be empty unless set otherwise.
+const DEFAULT_EMPTY_PAGES: u32 = 1000;
+
+/// Settings of the end of a set.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Ends {
+    pub(super) not_found_ends: bool,
+    pub(super) not_found_is_empty: bool,
+    pub(super) max_empty_pages: u32,
+    pub(super) totals_are_estimates: bool,
+    pub(super) short_page_ends: bool,
+    pub(super) zero_cursor_ends: bool,
+    pub(super) row_cap: Option<u64>,
+    /// A link to the next page with this value of this attribute is none.
+    pub(super) link: Option<(String, String)>,
+}
+
+impl Default for Ends {
+    fn default() -> Self {
+        Self {
+            not_found_ends: false,
+            not_found_is_empty: false,
+            max_empty_pages: DEFAULT_EMPTY_PAGES,
+            totals_are_estimates: false,
+            short_page_ends: false,
+            zero_cursor_ends: false,
+            row_cap: None,
+            link: None,
+        }
+    }
+}
+
+impl Ends {
+    /// # Errors
+    /// [`ErrorKind::Config`], naming the setting that this way of paging does not have.
+    pub(super) fn check(&self, mode: &Mode) -> Result<(), Error> {
+        let is_computed = matches!(mode, Mode::Number(_) | Mode::Offset(_) | Mode::None);
+        let invalid = |what: &'static str| Err(Error::new(ErrorKind::Config, what));
+        if self.zero_cursor_ends && !matches!(mode, Mode::Cursor(..)) {
+            return invalid("zero_cursor_ends: has a meaning for cursors only");
+        }
+        if self.short_page_ends && is_computed {
+            return invalid("short_page_ends: has a meaning only where pages name each other");
+        }
+        if self.row_cap == Some(0) {
+            return invalid("row_cap: must be at least 1");
+        }
+        Ok(())
+    }
+}
+
+impl Paging {
+    /// Reads a 404 past the first page as the end of the set, unless the page before it says
+    /// that more follow. By default it is an error. A 416 there is the end in any case.
+    #[must_use]
+    pub fn not_found_ends(mut self, yes: bool) -> Self {
+        self.ends.not_found_ends = yes;
+        self
+    }
+
+    /// Reads a 404 on the first page as a set without items. By default it is an error.
+    #[must_use]
+    pub fn not_found_is_empty(mut self, yes: bool) -> Self {
+        self.ends.not_found_is_empty = yes;
+        self
+    }
+
+    /// So many pages in a row may be empty while something says that more follow, 1,000 by
+    /// default: filters that are applied to pages leave some without rows. One more is an
+    /// [`ErrorKind::Incomplete`].
+    #[must_use]
+    pub fn max_empty_pages(mut self, pages: u32) -> Self {
+        self.ends.max_empty_pages = pages;
+        self
+    }
+
+    /// Lets a read end before it has as many rows or pages as a total says, which is told as
+    /// an [`Event::PagingWarning`](crate::Event::PagingWarning): for totals that are estimates
+    /// or count rows that are not shown. By default that is an [`ErrorKind::Incomplete`].
+    #[must_use]
+    pub fn totals_are_estimates(mut self, yes: bool) -> Self {
+        self.ends.totals_are_estimates = yes;
+        self
+    }
+
+    /// Takes a page with fewer rows than the first one for the last, whatever it names as the
+    /// next: for APIs whose cursors and URLs go on for ever.
+    #[must_use]
+    pub fn short_page_ends(mut self, yes: bool) -> Self {
+        self.ends.short_page_ends = yes;
+        self
+    }
+
+    /// Takes the cursor 0 for none, as `SCAN` of Redis means it. By default it is followed, and
+    /// is an error if it leads to the first page.
+    #[must_use]
+    pub fn zero_cursor_ends(mut self, yes: bool) -> Self {
+        self.ends.zero_cursor_ends = yes;
+        self
+    }
+
+    /// The API hands out no more than `rows` rows of a set, at least 1, as searches do: no page
+    /// that begins behind them is asked for, and a read that comes to them is an
+    /// [`ErrorKind::Incomplete`] unless a total says that they are all.
+    #[must_use]
+    pub fn row_cap(mut self, rows: u64) -> Self {
+        self.ends.row_cap = Some(rows);
+        self
+    }
+
+    /// Takes a link to the next page for none if it has this attribute with this value, for
+    /// APIs that name a next page on every one: `link_ends_with("results", "false")`.
+    #[must_use]
+    pub fn link_ends_with(mut self, attribute: &str, value: &str) -> Self {
+        self.ends.link = Some((attribute.to_owned(), value.to_owned()));
+        self
+    }
+}

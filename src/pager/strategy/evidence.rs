@@ -1,0 +1,293 @@
+//! [pure] What a page says about the pages after it, all of it together, and what follows from
+//! that. The table is in the docs of [`Paging`](super::Paging).
+
+use std::cmp::Ordering;
+
+/// What a page, seen in its turn, says about the pages after it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::pager) struct Evidence {
+    pub(in crate::pager) way: Way,
+    /// A flag: whether further pages follow.
+    pub(in crate::pager) flag: Option<bool>,
+    /// Whether a setting names the place of the flag.
+    pub(in crate::pager) is_flag_named: bool,
+    /// Whether it names the next page at a place that is only read for that.
+    pub(in crate::pager) next_page: Option<bool>,
+    /// Whether its `Link` header names a next page.
+    pub(in crate::pager) link: bool,
+    /// The rows read so far, this page's among them, against the total.
+    pub(in crate::pager) rows: Option<Ordering>,
+    /// The number of this page, from 1, against the number of pages.
+    pub(in crate::pager) pages: Option<Ordering>,
+    /// Whether totals may be wrong.
+    pub(in crate::pager) are_totals_estimates: bool,
+    pub(in crate::pager) length: Length,
+    /// Whether a page that is short is the last one, whatever it names.
+    pub(in crate::pager) short_ends: bool,
+    /// Whether the total leaves no page after this one, by the size of a full page.
+    pub(in crate::pager) is_exhausted: bool,
+}
+
+/// How to come to the next page.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::pager) enum Way {
+    /// Its place can be computed.
+    Computed,
+    /// The page names it.
+    Named,
+    /// The page names its own place.
+    Itself,
+    /// There is none.
+    Nowhere,
+}
+
+/// How many rows a page has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::pager) enum Length {
+    Empty,
+    /// Fewer than a full one.
+    Short,
+    /// As many as a full one, or the first that shows how many that are.
+    Full,
+}
+
+/// One thing that a page says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(in crate::pager) enum Statement {
+    Flag,
+    NextPage,
+    Link,
+    Pointer,
+    Rows,
+    Pages,
+}
+
+/// What follows from the evidence.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::pager) enum Conclusion {
+    /// The set goes on. What is against that, if anything.
+    More { against: Option<Statement> },
+    /// This was the last page. What is against that, if anything that may be wrong.
+    Last { against: Option<Statement> },
+    /// This says that more follow, and there is no way to them.
+    Stuck(Statement),
+}
+
+impl Evidence {
+    /// A page that says nothing, after which others may lie or be named.
+    pub(in crate::pager) fn silent(way: Way, length: Length) -> Self {
+        Self {
+            way,
+            flag: None,
+            is_flag_named: false,
+            next_page: None,
+            link: false,
+            rows: None,
+            pages: None,
+            are_totals_estimates: false,
+            length,
+            short_ends: false,
+            is_exhausted: false,
+        }
+    }
+
+    /// The first thing that says that further pages follow.
+    pub(in crate::pager) fn says_more(&self) -> Option<Statement> {
+        let says = [
+            (self.flag == Some(true), Statement::Flag),
+            (self.next_page == Some(true), Statement::NextPage),
+            (self.is_pointed(), Statement::Pointer),
+            (self.link, Statement::Link),
+            (self.rows == Some(Ordering::Less), Statement::Rows),
+            (self.pages == Some(Ordering::Less), Statement::Pages),
+        ];
+        says.into_iter().find_map(|(is_said, statement)| is_said.then_some(statement))
+    }
+
+    /// The first thing that says that this is the last page.
+    fn says_last(&self) -> Option<Statement> {
+        let is_pointed_nowhere = self.way == Way::Nowhere && !self.is_flag_named;
+        let says = [
+            (self.flag == Some(false), Statement::Flag),
+            (self.next_page == Some(false), Statement::NextPage),
+            (self.rows == Some(Ordering::Equal), Statement::Rows),
+            (self.pages == Some(Ordering::Equal), Statement::Pages),
+            (is_pointed_nowhere, Statement::Pointer),
+        ];
+        says.into_iter().find_map(|(is_said, statement)| is_said.then_some(statement))
+    }
+
+    /// Whether a cursor or a URL says that another page follows, and not only where that is.
+    fn is_pointed(&self) -> bool {
+        let is_place_only = self.is_flag_named && self.flag == Some(false)
+            || self.short_ends && self.length != Length::Full;
+        match self.way {
+            Way::Named => !is_place_only,
+            // A scroll has one cursor for all its pages, and ends with an empty one.
+            Way::Itself => !is_place_only && self.length != Length::Empty,
+            Way::Computed | Way::Nowhere => false,
+        }
+    }
+
+    pub(in crate::pager) fn conclude(&self) -> Conclusion {
+        let Some(more) = self.says_more() else { return self.conclude_without_a_word() };
+        let is_of_totals = matches!(more, Statement::Rows | Statement::Pages);
+        let has_a_way = match self.way {
+            Way::Computed => !(more == Statement::Rows && self.is_exhausted),
+            Way::Named | Way::Itself => true,
+            Way::Nowhere => false,
+        };
+        match has_a_way {
+            true => Conclusion::More { against: self.says_last() },
+            false if is_of_totals && self.are_totals_estimates => {
+                Conclusion::Last { against: Some(more) }
+            }
+            false => Conclusion::Stuck(more),
+        }
+    }
+
+    /// Nothing says that more follow.
+    fn conclude_without_a_word(&self) -> Conclusion {
+        let is_last = match self.way {
+            Way::Computed => self.says_last().is_some() || self.length != Length::Full,
+            Way::Named | Way::Itself | Way::Nowhere => true,
+        };
+        match is_last {
+            true => Conclusion::Last { against: None },
+            false => Conclusion::More { against: None },
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn orderings() -> impl Strategy<Value = Option<Ordering>> {
+        prop::option::of(prop::sample::select(vec![
+            Ordering::Less,
+            Ordering::Equal,
+            Ordering::Greater,
+        ]))
+    }
+
+    fn evidence() -> impl Strategy<Value = Evidence> {
+        let ways = vec![Way::Computed, Way::Named, Way::Itself, Way::Nowhere];
+        let lengths = vec![Length::Empty, Length::Short, Length::Full];
+        let said = (
+            prop::option::of(any::<bool>()),
+            any::<bool>(),
+            prop::option::of(any::<bool>()),
+            any::<bool>(),
+            orderings(),
+            orderings(),
+        );
+        let circumstances = (
+            prop::sample::select(ways),
+            prop::sample::select(lengths),
+            any::<bool>(),
+            any::<bool>(),
+            any::<bool>(),
+        );
+        (said, circumstances).prop_map(|(said, circumstances)| {
+            let (flag, is_flag_named, next_page, link, rows, pages) = said;
+            let (way, length, are_totals_estimates, short_ends, is_exhausted) = circumstances;
+            Evidence {
+                way,
+                flag,
+                is_flag_named,
+                next_page,
+                link,
+                rows,
+                pages,
+                are_totals_estimates,
+                length,
+                short_ends,
+                is_exhausted,
+            }
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn no_page_that_says_more_is_the_last_one(evidence in evidence()) {
+            let says_more = evidence.flag == Some(true)
+                || evidence.next_page == Some(true)
+                || evidence.link
+                || !evidence.are_totals_estimates
+                    && (evidence.rows == Some(Ordering::Less)
+                        || evidence.pages == Some(Ordering::Less));
+            let conclusion = evidence.conclude();
+            if says_more {
+                prop_assert!(!matches!(conclusion, Conclusion::Last { .. }), "{conclusion:?}");
+            }
+            // A page that names the next one is the last one only by what was set.
+            if evidence.way == Way::Named && !evidence.is_flag_named && !evidence.short_ends {
+                prop_assert!(matches!(conclusion, Conclusion::More { .. }), "{conclusion:?}");
+            }
+        }
+
+        #[test]
+        fn nothing_is_asked_for_without_a_way_to_it(evidence in evidence()) {
+            let evidence = Evidence { way: Way::Nowhere, ..evidence };
+            let goes_on = matches!(evidence.conclude(), Conclusion::More { .. });
+            prop_assert!(!goes_on);
+        }
+
+        #[test]
+        fn a_page_that_says_nothing_or_that_it_is_the_last_is_not_stuck(evidence in evidence()) {
+            if evidence.says_more().is_none() {
+                let is_stuck = matches!(evidence.conclude(), Conclusion::Stuck(_));
+                prop_assert!(!is_stuck);
+            }
+        }
+    }
+
+    #[test]
+    fn without_a_word_the_length_of_a_page_decides() {
+        for (length, conclusion) in [
+            (Length::Empty, Conclusion::Last { against: None }),
+            (Length::Short, Conclusion::Last { against: None }),
+            (Length::Full, Conclusion::More { against: None }),
+        ] {
+            assert_eq!(Evidence::silent(Way::Computed, length).conclude(), conclusion);
+        }
+    }
+
+    #[test]
+    fn what_is_against_the_conclusion_is_told() {
+        let silent = Evidence::silent(Way::Computed, Length::Short);
+        let doubtful =
+            Evidence { flag: Some(true), rows: Some(Ordering::Equal), ..silent }.conclude();
+        assert_eq!(doubtful, Conclusion::More { against: Some(Statement::Rows) });
+        let estimated = Evidence {
+            way: Way::Nowhere,
+            rows: Some(Ordering::Less),
+            are_totals_estimates: true,
+            ..silent
+        };
+        let against = Some(Statement::Rows);
+        assert_eq!(estimated.conclude(), Conclusion::Last { against });
+    }
+
+    #[test]
+    fn a_named_flag_makes_a_pointer_a_mere_place() {
+        let silent = Evidence::silent(Way::Named, Length::Full);
+        let over = Evidence { flag: Some(false), ..silent };
+        let named = Evidence { is_flag_named: true, ..over };
+        assert_eq!(over.conclude(), Conclusion::More { against: Some(Statement::Flag) });
+        assert_eq!(named.conclude(), Conclusion::Last { against: None });
+        let total = Evidence { rows: Some(Ordering::Less), ..named };
+        assert_eq!(total.conclude(), Conclusion::More { against: Some(Statement::Flag) });
+    }
+
+    #[test]
+    fn a_scroll_ends_with_an_empty_page() {
+        let full = Evidence::silent(Way::Itself, Length::Full);
+        assert!(matches!(full.conclude(), Conclusion::More { .. }));
+        let empty = Evidence::silent(Way::Itself, Length::Empty);
+        assert_eq!(empty.conclude(), Conclusion::Last { against: None });
+    }
+}
