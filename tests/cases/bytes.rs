@@ -2,7 +2,9 @@
 
 use std::collections::HashMap;
 
-use vantage_api_pool::{AwwPool, Error, PoolBuilder, Request, Response};
+use futures::TryStreamExt;
+use serde_json::{Value, json};
+use vantage_api_pool::{AwwPool, Error, PaginatedStream, Paging, PoolBuilder, Request, Response};
 
 use crate::support::{
     raw_server::{Peer, RawServer},
@@ -31,9 +33,9 @@ fn routes(answers: &[(&str, Vec<u8>)]) -> RawServer {
     })
 }
 
-fn targets(server: &RawServer) -> Vec<String> {
-    let heads = server.seen().heads;
-    heads.iter().map(|(_, head)| head.split(' ').nth(1).unwrap().to_owned()).collect()
+/// All of a read, or the error that it ends with.
+async fn items(stream: PaginatedStream) -> Result<Vec<Value>, Error> {
+    soon("the end of the read", stream.try_collect()).await
 }
 
 fn builder(server: &RawServer) -> PoolBuilder {
@@ -86,4 +88,62 @@ async fn case_04_a_location_is_followed_whatever_its_octets() {
     for (target, body) in [("/utf8", "[1]"), ("/latin1", "[2]")] {
         assert_eq!(get(&server, target).await.unwrap().text().unwrap(), body, "{target}");
     }
+}
+
+/// A page of the API below with a link to the next one.
+fn linked(items: &str, next: &str) -> Vec<u8> {
+    answer("200 OK", b"", format!(r#"{{"data":{items},"next":{next}}}"#).as_bytes())
+}
+
+#[tokio::test]
+async fn case_10_a_token_in_the_query_is_set_once_though_each_next_url_echoes_it() {
+    let server = routes(&[
+        ("/rows?key=t", linked("[1]", r#""/rows?page=2&key=t""#)),
+        ("/rows?page=2&key=t", linked("[2]", r#""/rows?k%65y=old&page=3""#)),
+        ("/rows?page=3&key=t", linked("[3]", "null")),
+    ]);
+    let acquire = || std::future::ready(Ok::<_, Error>("t"));
+    let apply = |request: Request, token: &str| {
+        assert!(request.target().contains("/rows"), "apply sees the target");
+        request.query(&[("key", token)])
+    };
+    let pool = builder(&server).with_auth_callback(1, acquire, apply).build().unwrap();
+    let stream = PaginatedStream::get(pool, "/rows").paging(Paging::next_url("next"));
+    assert_eq!(items(stream).await.unwrap(), [json!(1), json!(2), json!(3)]);
+}
+
+#[tokio::test]
+async fn case_10_an_endpoint_that_names_a_page_is_read_page_by_page() {
+    let page = |items: &str, next: bool| {
+        let body = format!(r#"{{"data":{items},"pagination":{{"has_next":{next}}}}}"#);
+        answer("200 OK", b"", body.as_bytes())
+    };
+    let server = routes(&[
+        ("/rows?x=1&page=1", page("[1,2]", true)),
+        ("/rows?x=1&page=2", page("[3]", false)),
+        ("/rows?x=1&offset=0&limit=2", page("[1,2]", true)),
+        ("/rows?x=1&offset=2&limit=2", page("[3]", false)),
+    ]);
+    let pool = builder(&server).build().unwrap();
+    for (endpoint, paging) in [
+        ("/rows?page=1&x=1", Paging::page_number()),
+        ("/rows?limit=100&offset=7&x=1", Paging::offset_limit("offset", "limit", 2)),
+    ] {
+        let stream = PaginatedStream::get(pool.clone(), endpoint).paging(paging);
+        assert_eq!(items(stream).await.unwrap(), [json!(1), json!(2), json!(3)], "{endpoint}");
+    }
+}
+
+#[tokio::test]
+async fn case_10_a_field_may_be_added_and_repeated() {
+    let server = routes(&[
+        ("/rows?ids=1&ids=2&ids=3", answer("200 OK", b"", b"[]")),
+        ("/rows?a=1&ids=4", answer("200 OK", b"", b"[]")),
+    ]);
+    let pool = builder(&server).build().unwrap();
+    let request = Request::get("/rows").query(&[("ids", 1), ("ids", 2)]).unwrap();
+    let added = request.clone().add_query(&[("ids", 3)]).unwrap();
+    soon("the call", pool.request(added)).await.unwrap();
+    let set = request.query(&[("a", 1), ("ids", 4)]).unwrap();
+    soon("the call", pool.request(set)).await.unwrap();
 }
