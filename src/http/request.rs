@@ -116,11 +116,31 @@ impl Request {
         self
     }
 
-    /// Appends the fields of `params` (a struct, a map or a list of pairs) to the query.
+    /// Sets the fields of `params` (a struct, a map or a list of pairs) in the query. Each
+    /// replaces whatever the query has under its name; a name may stand in `params` several
+    /// times. To keep what is there, see [`add_query`](Self::add_query).
+    ///
+    /// ```
+    /// use vantage_api_pool::Request;
+    ///
+    /// let request = Request::get("/rows?page=1&ids=1").query(&[("page", 2)])?;
+    /// assert_eq!(request.target(), "/rows?ids=1&page=2");
+    /// assert_eq!(request.add_query(&[("ids", 2)])?.target(), "/rows?ids=1&page=2&ids=2");
+    /// # Ok::<(), vantage_api_pool::Error>(())
+    /// ```
     ///
     /// # Errors
     /// [`ErrorKind::InvalidRequest`] when `params` is not a flat set of fields.
     pub fn query<T: Serialize + ?Sized>(mut self, params: &T) -> Result<Self, Error> {
+        target::set_query(&mut self.target, params)?;
+        Ok(self)
+    }
+
+    /// Adds the fields of `params` to the query, beside those that it has under the same names.
+    ///
+    /// # Errors
+    /// [`ErrorKind::InvalidRequest`] when `params` is not a flat set of fields.
+    pub fn add_query<T: Serialize + ?Sized>(mut self, params: &T) -> Result<Self, Error> {
         target::append_query(&mut self.target, params)?;
         Ok(self)
     }
@@ -215,7 +235,10 @@ impl Request {
         &mut self.headers
     }
 
-    pub(crate) fn target(&self) -> &str {
+    /// Where the request goes: a path below the pool's base URL with its query, or an absolute
+    /// URL, such as that of a next page or after a redirect. It may hold what is secret.
+    #[must_use]
+    pub fn target(&self) -> &str {
         &self.target
     }
 

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use bytes::Bytes;
-use http::{HeaderMap, StatusCode};
+use http::{HeaderMap, StatusCode, Uri};
 use serde::de::DeserializeOwned;
 
 use super::Mismatch;
@@ -22,6 +22,7 @@ pub struct Response {
     status: StatusCode,
     headers: HeaderMap,
     body: Bytes,
+    url: Option<Uri>,
 }
 
 impl Response {
@@ -30,7 +31,12 @@ impl Response {
     }
 
     pub(crate) fn from_parts(status: StatusCode, headers: HeaderMap, body: Bytes) -> Self {
-        Self { status, headers, body }
+        Self { status, headers, body, url: None }
+    }
+
+    /// The same answer, as one from `url`.
+    pub(crate) fn with_url(self, url: &Uri) -> Self {
+        Self { url: Some(url.clone()), ..self }
     }
 
     /// The status. A call ends with `Ok` only for a success (2xx).
@@ -43,6 +49,14 @@ impl Response {
     #[must_use]
     pub fn headers(&self) -> &HeaderMap {
         &self.headers
+    }
+
+    /// The URL that answered: after redirects the last of them, to which what the answer names
+    /// is relative (RFC 3986 section 5.1.3). It is as it was before the token was applied, so
+    /// one that goes into the query is not in it. `None` for an answer that no call got.
+    #[must_use]
+    pub fn url(&self) -> Option<&Uri> {
+        self.url.as_ref()
     }
 
     #[cfg(test)]

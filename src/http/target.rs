@@ -7,7 +7,7 @@ use bytes::Bytes;
 use http::Uri;
 use percent_encoding::percent_decode_str;
 use serde::Serialize;
-use url::Url;
+use url::{Url, form_urlencoded};
 
 use crate::error::{Error, ErrorKind};
 
@@ -168,7 +168,7 @@ impl fmt::Debug for BaseUrl {
     }
 }
 
-/// Appends the fields of `params` to the query of `target`, spaces as `%20`.
+/// Adds the fields of `params` to the query of `target`, spaces as `%20`.
 ///
 /// # Errors
 /// [`ErrorKind::InvalidRequest`] when `params` is not a flat set of fields.
@@ -176,24 +176,56 @@ pub(crate) fn append_query<T: Serialize + ?Sized>(
     target: &mut String,
     params: &T,
 ) -> Result<(), Error> {
+    add(target, &encoded(params)?);
+    Ok(())
+}
+
+/// As [`append_query`], in place of what `target` has under the same names. The other fields
+/// stay as they were written.
+///
+/// # Errors
+/// Those of [`append_query`], which leave `target` as it is.
+pub(crate) fn set_query<T: Serialize + ?Sized>(
+    target: &mut String,
+    params: &T,
+) -> Result<(), Error> {
+    let query = encoded(params)?;
+    if let Some((path, before)) = target.split_once('?') {
+        let names: Vec<_> =
+            form_urlencoded::parse(query.as_bytes()).map(|(name, _)| name).collect();
+        let is_set = |field: &&str| {
+            let name = form_urlencoded::parse(field.as_bytes()).next().map(|(name, _)| name);
+            name.is_some_and(|name| names.contains(&name))
+        };
+        if before.split('&').any(|field| is_set(&field)) {
+            let kept: Vec<_> = before.split('&').filter(|field| !is_set(field)).collect();
+            *target = format!("{path}?{}", kept.join("&"));
+        }
+    }
+    add(target, &query);
+    Ok(())
+}
+
+/// A query of the fields of `params`.
+fn encoded<T: Serialize + ?Sized>(params: &T) -> Result<String, Error> {
     let query = serde_urlencoded::to_string(params).map_err(|source| {
         Error::new(ErrorKind::InvalidRequest, "the query is not a flat set of fields")
             .with_source(source)
     })?;
+    // A form writes a space as `+` and a plus as `%2B`; not every API reads forms.
+    Ok(if query.contains('+') { query.replace('+', "%20") } else { query })
+}
+
+fn add(target: &mut String, query: &str) {
     if query.is_empty() {
-        return Ok(());
+        return;
     }
     if !target.contains('?') {
         target.push('?');
     } else if !target.ends_with(['?', '&']) {
         target.push('&');
     }
-    // A form writes a space as `+` and a plus as `%2B`; not every API reads forms.
-    match query.contains('+') {
-        true => target.push_str(&query.replace('+', "%20")),
-        false => target.push_str(&query),
-    }
-    Ok(())
+    target.push_str(query);
 }
 
 fn foreign() -> Error {

@@ -4,7 +4,7 @@
 use http::{HeaderMap, header::CONTENT_TYPE};
 use serde::de::IgnoredAny;
 
-use crate::http::Mismatch;
+use crate::http::{Mismatch, header_text};
 
 /// What may stand around an item: the white space of JSON (RFC 8259 section 2).
 const WHITE: [char; 4] = [' ', '\t', '\n', '\r'];
@@ -12,8 +12,8 @@ const WHITE: [char; 4] = [' ', '\t', '\n', '\r'];
 /// Refuses an answer that calls itself something else than lines of items, such as the
 /// object with which an API reports an error.
 pub(super) fn check_type(headers: &HeaderMap) -> Result<(), Mismatch> {
-    let named = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
-    let name = named.and_then(|value| value.split(';').next()).unwrap_or_default();
+    let named = headers.get(CONTENT_TYPE).map(header_text).unwrap_or_default();
+    let name = named.split(';').next().unwrap_or_default();
     let name = name.trim().to_ascii_lowercase();
     let is_document = name == "application/json"
         || name.ends_with("+json")

@@ -22,7 +22,7 @@ use crate::{
     dispatch::{Call, Job, Passage},
     error::{Delivery, Error, ErrorKind},
     events::{Attempt, Event},
-    http::{Client, Request, Response},
+    http::{Client, Request, Response, header_url},
     rate_limit::{Reason, TokenWish, retry_after},
     retry::{self, Decision, Errand},
     seats::Stage,
@@ -179,14 +179,14 @@ impl<'a> Attempts<'a> {
     ) -> Result<Response, Error> {
         let Self { kit, call, slot, url, latest, uncounted } = self;
         slot.go_on_to(Stage::Applying)?;
-        let (request, url) = kit.prepare(call, url, token)?;
+        let (request, to) = kit.prepare(call, url, token)?;
         if call.remaining(Instant::now()).is_zero() {
             return Err(Error::new(ErrorKind::DeadlineExceeded, "the call's deadline passed"));
         }
         let other = kit.other_client(&call.request)?;
         let client = other.as_deref().unwrap_or(&kit.client);
         let running = Running::begin(kit, call, slot.seat(), passage, None)?;
-        let first = pin!(exchange(running, kit, client, call, &request, &url));
+        let first = pin!(exchange(running, kit, client, call, &request, &to));
         let (attempt, outcome) = match hedge::delay(kit, call) {
             None => first.await,
             // Boxed, so that calls without a hedge have no room for one.
@@ -195,7 +195,7 @@ impl<'a> Attempts<'a> {
                     let (permit, passage) = hedge::second(kit, call, slot.seat(), token)?;
                     let second = Running::begin(kit, call, slot.seat(), passage, Some(permit));
                     *uncounted += 1;
-                    Some(second.map(|second| exchange(second, kit, client, call, &request, &url)))
+                    Some(second.map(|second| exchange(second, kit, client, call, &request, &to)))
                 };
                 Box::pin(hedge::race(kit, delay, first, second)).await?
             }
@@ -206,7 +206,7 @@ impl<'a> Attempts<'a> {
         {
             kit.events().emit(|| Event::TokenHeld { slot: token.slot, wait });
         }
-        outcome
+        outcome.map(|response| response.with_url(url))
     }
 
     /// Gets another token after a 401; without tokens to renew the 401 is final.
@@ -230,14 +230,14 @@ impl<'a> Attempts<'a> {
     /// Follows a redirect of a safe method if it stays on the pool's origin and below its base URL.
     fn redirect(&mut self, response: Response) -> Next {
         let is_moved = matches!(response.status().as_u16(), 301 | 302 | 303 | 307 | 308);
-        let location = response.headers().get(LOCATION).and_then(|value| value.to_str().ok());
+        let location = response.headers().get(LOCATION).map(header_url);
         let (true, true, Some(location)) =
             (is_moved, self.call.request.method().is_safe(), location)
         else {
             return Next::Fail(Error::status_of(response));
         };
         let base = self.call.request.other_base().map_or(&self.kit.config.base, Arc::as_ref);
-        match base.follow(&self.url, location) {
+        match base.follow(&self.url, &location) {
             Ok(url) => {
                 self.url = Cow::Owned(url);
                 Next::Replay

@@ -4,7 +4,10 @@ use proptest::prelude::*;
 use serde::Serialize;
 
 use super::*;
-use crate::{error::ErrorKind, http::target::append_query};
+use crate::{
+    error::ErrorKind,
+    http::target::{append_query, set_query},
+};
 
 fn join(base: &str, target: &str) -> Result<String, ErrorKind> {
     let base = BaseUrl::parse(base).unwrap();
@@ -172,10 +175,38 @@ fn query_fields_join_with_the_right_sign() {
 }
 
 #[test]
+fn a_field_that_is_set_replaces_what_stands_under_its_name_however_it_is_written() {
+    for (target, set) in [
+        ("/rows", "/rows?page=2&f%5Ba%5D=x%20y"),
+        ("/rows?page=1", "/rows?page=2&f%5Ba%5D=x%20y"),
+        ("/rows?page=1&page=7&b=+&c", "/rows?b=+&c&page=2&f%5Ba%5D=x%20y"),
+        ("/rows?f[a]=1&p%61ge&%66%5ba%5D=%20&a=page=1", "/rows?a=page=1&page=2&f%5Ba%5D=x%20y"),
+        ("/rows?pages=1&Page=1&my.page=1", "/rows?pages=1&Page=1&my.page=1&page=2&f%5Ba%5D=x%20y"),
+        ("/rows?", "/rows?page=2&f%5Ba%5D=x%20y"),
+        ("http://host/rows?x=1&page=1&", "http://host/rows?x=1&page=2&f%5Ba%5D=x%20y"),
+        ("/rows?x=%FF&page=%FF", "/rows?x=%FF&page=2&f%5Ba%5D=x%20y"),
+    ] {
+        let mut set_in = target.to_owned();
+        set_query(&mut set_in, &[("page", "2"), ("f[a]", "x y")]).unwrap();
+        assert_eq!(set_in, set, "{target}");
+        set_query(&mut set_in, &[("page", "2"), ("f[a]", "x y")]).unwrap();
+        assert_eq!(set_in, set, "{target} once more");
+    }
+    let mut target = "/rows?ids=0&a=1".to_owned();
+    set_query(&mut target, &[("ids", 1), ("ids", 2)]).unwrap();
+    assert_eq!(target, "/rows?a=1&ids=1&ids=2");
+    set_query(&mut target, &[("", ""); 0]).unwrap();
+    assert_eq!(target, "/rows?a=1&ids=1&ids=2");
+}
+
+#[test]
 fn a_query_that_is_not_flat_is_invalid_and_changes_nothing() {
     let mut target = "/rows".to_owned();
     let error = append_query(&mut target, &serde_json::json!({ "a": { "b": 1 } })).unwrap_err();
     assert_eq!((error.kind(), target.as_str()), (ErrorKind::InvalidRequest, "/rows"));
+    let mut target = "/rows?a=1".to_owned();
+    set_query(&mut target, &serde_json::json!({ "a": { "b": 1 } })).unwrap_err();
+    assert_eq!(target, "/rows?a=1");
 }
 
 proptest! {

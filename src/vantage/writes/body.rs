@@ -8,7 +8,7 @@ use vantage_core::{VantageError, error};
 use vantage_types::Record;
 
 use crate::{
-    http::Response,
+    http::{Response, header_url},
     pager::{Envelope, ItemDecoder, decode_item},
     vantage::record::{Row, RowDecoder},
 };
@@ -95,7 +95,7 @@ pub(super) fn row(
 
 /// The id in the `Location` of an answer: its last segment, decoded (RFC 9110 section 10.2.2).
 pub(super) fn located(response: &Response) -> Option<String> {
-    let location = response.headers().get(header::LOCATION)?.to_str().ok()?;
+    let location = header_url(response.headers().get(header::LOCATION)?);
     let path = location.split(['?', '#']).next()?;
     // The authority of a URL without a path is no id.
     let path = path
