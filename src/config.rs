@@ -15,7 +15,7 @@ use crate::{
     error::{Error, ErrorKind},
     http::{BaseUrl, Gauge, Proxy, Settings, SocketOptions, check_headers, header, tls},
     rate_limit::{KeyedRateLimiter, SLOWEST, default_burst},
-    retry::{self, CircuitBreaker, Earnings, Hedge},
+    retry::{self, CircuitBreaker, Earnings, Hedge, ResponseRule, ResponseRules},
     token_manager::{Credentials, TokenSet},
 };
 
@@ -82,6 +82,7 @@ pub(crate) struct PoolConfig {
     pub(crate) hedge: Option<Hedge>,
     pub(crate) max_retry_after: Duration,
     pub(crate) circuit_breaker: Option<CircuitBreaker>,
+    pub(crate) response_rules: Vec<ResponseRule>,
     pub(crate) acquire_timeout: Duration,
     pub(crate) restart_intensity: u32,
     pub(crate) restart_period: Duration,
@@ -130,6 +131,7 @@ impl PoolConfig {
             hedge: None,
             max_retry_after: Duration::from_secs(300),
             circuit_breaker: None,
+            response_rules: Vec::new(),
             acquire_timeout: Duration::from_secs(30),
             restart_intensity: 100,
             restart_period: Duration::from_secs(60),
@@ -239,6 +241,7 @@ impl PoolConfig {
             headers,
             tls: tls::client_config(&self.root_certificates)?,
             proxy: proxy.transpose()?.map(Arc::new),
+            rules: ResponseRules::new(&self.response_rules)?,
             settings: self.clone(),
         })
     }
@@ -376,6 +379,7 @@ pub(crate) struct ValidConfig {
     pub(crate) headers: HeaderMap,
     pub(crate) tls: Arc<rustls::ClientConfig>,
     pub(crate) proxy: Option<Arc<Proxy>>,
+    pub(crate) rules: ResponseRules,
     pub(crate) settings: PoolConfig,
 }
 

@@ -89,6 +89,9 @@ pub enum ErrorKind {
     /// A page says that more rows follow and there is no way to them, or nothing says that
     /// those which were read are all. The message names what says so. Final.
     Incomplete,
+    /// A [`ResponseRule`](crate::ResponseRule) takes an answer for a failure though its status
+    /// is a success (2xx). Repeated if the rule says so.
+    ApiError,
 }
 
 impl ErrorKind {
@@ -127,6 +130,7 @@ impl ErrorKind {
             Self::PaginationMissing => "pagination_missing",
             Self::SetChanged => "set_changed",
             Self::Incomplete => "incomplete",
+            Self::ApiError => "api_error",
         }
     }
 }
@@ -146,7 +150,8 @@ pub enum Delivery {
 /// The error of every call, stream and setting.
 ///
 /// `Display` names the kind and the cause and nothing that could hold a secret:
-/// no query string, no header value, no body. Those are behind accessors.
+/// no query string, no header value, no body but what a
+/// [`ResponseRule`](crate::ResponseRule) takes from it. Those are behind accessors.
 ///
 /// ```
 /// use vantage_api_pool::{AwwPool, ErrorKind};
@@ -186,14 +191,22 @@ impl Error {
         }))
     }
 
-    /// An answer whose status is no success.
+    /// An answer whose status is no success, or which a rule takes for none.
     pub(crate) fn status_of(response: Response) -> Self {
-        let kind = if response.status() == StatusCode::UNAUTHORIZED {
+        let kind = if response.counts_as() == StatusCode::UNAUTHORIZED {
             ErrorKind::Unauthorized
+        } else if response.status().is_success() {
+            ErrorKind::ApiError
         } else {
             ErrorKind::Status
         };
-        Self::new(kind, "the server refused the request").with_response(response)
+        let told = response.ruling().and_then(|ruling| ruling.message.as_ref());
+        let message = match (told, kind) {
+            (Some(told), _) => Cow::Owned(format!("the API says: {told}")),
+            (None, ErrorKind::ApiError) => "a rule takes the answer for a failure".into(),
+            (None, _) => "the server refused the request".into(),
+        };
+        Self::new(kind, message).with_response(response)
     }
 
     /// The pool takes no calls any more, or the end of its drain cut this one off.
@@ -266,6 +279,11 @@ impl Error {
         self.0.response.as_ref().map(Response::status)
     }
 
+    /// The status that the answer counts as, which a rule may take for another.
+    pub(crate) fn counts_as(&self) -> Option<StatusCode> {
+        self.0.response.as_ref().map(Response::counts_as)
+    }
+
     /// The answer that is the error, with its headers and its body (bounded by the body
     /// limit). Without its body when one item in it is not of the type that it is read
     /// as: the body is data then.
@@ -333,7 +351,7 @@ impl Error {
             | ErrorKind::RateLimited
             | ErrorKind::CircuitOpen
             | ErrorKind::Token => true,
-            ErrorKind::Status => self.status().is_some_and(is_transient),
+            ErrorKind::Status | ErrorKind::ApiError => self.counts_as().is_some_and(is_transient),
             _ => false,
         }
     }

@@ -69,7 +69,7 @@ pub use pager::{
 pub use pool::{AwwPool, PoolBuilder};
 pub use priority::Priority;
 pub use rate_limit::{KeyedRateLimiter, RateLimiter};
-pub use retry::{BreakerState, CircuitBreaker, Hedge};
+pub use retry::{BreakerState, CircuitBreaker, Hedge, ResponseRule};
 pub use stats::{Durations, Latency, Stats, WaitCause, Waits, WorkerStats};
 pub use supervisor::{Supervisor, messages};
 pub use token_manager::{Credentials, Token, TokenSource};

@@ -25,6 +25,7 @@ mod link;
 #[cfg(feature = "metrics")]
 mod metrics;
 mod retries;
+mod rules;
 mod supervision;
 mod target;
 mod tokens;

@@ -49,6 +49,7 @@ const PURE: &[&str] = &[
     "http/mismatch.rs",
     "http/outage.rs",
     "http/proxy.rs",
+    "http/ruling.rs",
     "http/stack.rs",
     "http/target.rs",
     "http/tls.rs",

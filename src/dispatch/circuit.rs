@@ -175,7 +175,7 @@ impl Passage<'_> {
     pub(crate) fn settle(mut self, outcome: &Result<Response, Error>, asks_to_wait: bool) {
         let settings = &self.circuit.settings;
         let health = match outcome {
-            Ok(response) => settings.judge_answer(response.status(), asks_to_wait),
+            Ok(response) => settings.judge_answer(response.counts_as(), asks_to_wait),
             Err(error) => settings.judge_failure(error.kind()),
         };
         if let Some(pass) = self.pass.take() {

@@ -53,10 +53,12 @@ let app = App::new().wrap(enforcer.clone()).route(\"/\", web::get().to(async || 
 
 A request that is refused is answered with 429, `Retry-After` and a body of type
 `application/problem+json`. Every answer of the application carries the header fields, but for
-the errors of middlewares within. A client is its `Authorization` header, else its address, of
-which 64 bits count in IPv6, unless [`client_by`](Self::client_by) says otherwise. Whoever can
-send any `Authorization` can be any client, so the middleware belongs behind the one that
-checks it."
+the errors of middlewares within. A client is the address of the peer, of which 64 bits count in
+IPv6, unless [`client_by_header`](Self::client_by_header) or [`client_by`](Self::client_by) says
+otherwise. Behind a reverse proxy all clients have the proxy's address, so it must be said there
+by what the proxy tells of them, such as
+`client_by(|request| request.connection_info().realip_remote_addr().map(str::to_owned))`, as
+long as the proxy sets the field anew and nobody gets past it."
 )]
 #[derive(Clone)]
 pub struct RateLimitPolicyEnforcer {

@@ -14,7 +14,7 @@ use actix_web::{
     Error, HttpResponse,
     body::{EitherBody, MessageBody},
     dev::{Service, ServiceRequest, ServiceResponse, Transform},
-    http::header::{AUTHORIZATION, HeaderName, HeaderValue},
+    http::header::{HeaderName, HeaderValue},
 };
 use futures::future::LocalBoxFuture;
 
@@ -27,12 +27,9 @@ pub(super) struct ClientOf(Arc<HashClient>);
 type HashClient = dyn Fn(&ServiceRequest, &RandomState) -> u64 + Send + Sync;
 
 impl Default for ClientOf {
-    /// By what the client authorizes itself with, or else by its network.
+    /// By what the client cannot make up: its network.
     fn default() -> Self {
-        Self(Arc::new(|request, hasher| match request.headers().get(AUTHORIZATION) {
-            Some(authorization) => hasher.hash_one(authorization.as_bytes()),
-            None => hasher.hash_one(request.peer_addr().map(|address| network(address.ip()))),
-        }))
+        Self(Arc::new(|request, hasher| hasher.hash_one(peer(request))))
     }
 }
 
@@ -58,6 +55,31 @@ impl RateLimitPolicyEnforcer {
             ClientOf(Arc::new(move |request, hasher| hasher.hash_one(client(request))));
         self
     }
+
+    /// Tells the clients of an application of actix-web apart by what they send in this header,
+    /// in any case of its name, such as `Authorization` or `X-Api-Key`; those that do not send
+    /// it are told apart by their networks.
+    ///
+    /// Whoever can send any value can be any client, with a quota for each, and crowd the
+    /// others out, so the middleware belongs behind the one that checks the header.
+    #[must_use]
+    pub fn client_by_header(mut self, name: impl Into<String>) -> Self {
+        let name = name.into();
+        self.client_of = ClientOf(Arc::new(move |request, hasher| {
+            // A name that is not legal is in no request.
+            let mut values = request.headers().get_all(name.as_str()).peekable();
+            match values.peek() {
+                None => hasher.hash_one(peer(request)),
+                Some(_) => hasher.hash_one(values.map(HeaderValue::as_bytes).collect::<Vec<_>>()),
+            }
+        }));
+        self
+    }
+}
+
+/// The network of the peer; `None` where it has no address, as over a Unix socket.
+fn peer(request: &ServiceRequest) -> Option<IpAddr> {
+    request.peer_addr().map(|address| network(address.ip()))
 }
 
 /// The part of an address that one client cannot change at will.

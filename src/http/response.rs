@@ -3,10 +3,10 @@
 use std::fmt;
 
 use bytes::Bytes;
-use http::{HeaderMap, StatusCode, Uri};
+use http::{HeaderMap, StatusCode, Uri, header::RETRY_AFTER};
 use serde::de::DeserializeOwned;
 
-use super::Mismatch;
+use super::{Action, Mismatch, Ruling};
 use crate::error::{Error, ErrorKind};
 
 /// An answer, read to its end and checked to be complete.
@@ -23,6 +23,8 @@ pub struct Response {
     headers: HeaderMap,
     body: Bytes,
     url: Option<Uri>,
+    /// What a rule takes the answer for, if one does.
+    ruling: Option<Box<Ruling>>,
 }
 
 impl Response {
@@ -31,7 +33,7 @@ impl Response {
     }
 
     pub(crate) fn from_parts(status: StatusCode, headers: HeaderMap, body: Bytes) -> Self {
-        Self { status, headers, body, url: None }
+        Self { status, headers, body, url: None, ruling: None }
     }
 
     /// The same answer, as one from `url`.
@@ -39,10 +41,32 @@ impl Response {
         Self { url: Some(url.clone()), ..self }
     }
 
-    /// The status. A call ends with `Ok` only for a success (2xx).
+    /// The status. A call ends with `Ok` only for a success (2xx), or for what a
+    /// [`ResponseRule`](crate::ResponseRule) accepts.
     #[must_use]
     pub fn status(&self) -> StatusCode {
         self.status
+    }
+
+    /// The status that the answer counts as: its own, unless a rule takes it for another.
+    pub(crate) fn counts_as(&self) -> StatusCode {
+        self.ruling.as_ref().map_or(self.status, |ruling| ruling.counts_as(self.status))
+    }
+
+    /// What a rule takes the answer for.
+    pub(crate) fn ruling(&self) -> Option<&Ruling> {
+        self.ruling.as_deref()
+    }
+
+    /// The answer as one that a rule takes for something. What says how long to wait becomes
+    /// the `Retry-After` that the answer lacks, if it is a limit.
+    pub(crate) fn ruled(mut self, ruling: Ruling) -> Self {
+        if let (Action::RateLimited, Some(wait)) = (ruling.action, ruling.wait) {
+            let seconds = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
+            self.headers.entry(RETRY_AFTER).or_insert_with(|| seconds.into());
+        }
+        self.ruling = Some(Box::new(ruling));
+        self
     }
 
     /// The headers.

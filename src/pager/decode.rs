@@ -233,7 +233,12 @@ impl Leaf {
         is_hashed: bool,
     ) -> Result<Survey, Error> {
         let response = &self.response;
-        let is_empty = response.status() == StatusCode::NO_CONTENT || self.text.is_empty();
+        let status = response.counts_as();
+        if self.first.is_none() && status == StatusCode::ACCEPTED {
+            return Err(mismatch(response, "a 202 (Accepted) has no items yet"));
+        }
+        let is_empty =
+            status == StatusCode::NO_CONTENT || status == StatusCode::OK && self.text.is_empty();
         let outlined = if envelope.is_lines {
             let items = lines::count(page).map_err(|source| mismatch(response, source))?;
             let mut content = is_hashed.then(ContentHash::default);

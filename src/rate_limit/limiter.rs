@@ -3,19 +3,14 @@
 
 use std::{
     fmt,
-    panic::catch_unwind,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
 };
 
 use rust_decimal::Decimal;
-use tokio::{
-    runtime::Handle,
-    sync::Notify,
-    time::{Sleep, sleep},
-};
+use tokio::sync::Notify;
 
-use super::bucket::Bucket;
+use super::{bucket::Bucket, timer::timer};
 use crate::{
     error::{Error, ErrorKind},
     priority::Priority,
@@ -33,8 +28,8 @@ const LOOK: Duration = Duration::from_millis(100);
 /// Over any stretch of time it grants at most `burst` + rate × time permits. A permit is for
 /// the moment at which it is granted. It is shared by reference or in an `Arc`.
 ///
-/// Who has to wait needs a tokio runtime with time enabled; a permit that is there at once
-/// needs none. tokio's timers are up to a millisecond late, and with a `burst` of 1 that
+/// It works on any executor: who has to wait is woken by a thread that all limiters of the
+/// process share, which begins with the first wait. Its timers are up to a millisecond late, and with a `burst` of 1 that
 /// much is lost for each permit that is waited for; a `burst` of a few milliseconds worth of
 /// the rate loses nothing.
 ///
@@ -87,7 +82,7 @@ impl RateLimiter {
     /// nothing is taken, and those behind move up.
     ///
     /// # Errors
-    /// [`ErrorKind::Config`] when it has to wait outside of a tokio runtime with time enabled.
+    /// [`ErrorKind::Config`] when it has to wait and the system has no thread for the timers.
     pub async fn acquire(&self) -> Result<(), Error> {
         if self.try_acquire().is_ok() {
             return Ok(());
@@ -236,7 +231,7 @@ impl Place<'_> {
 
     /// Waits until `wait` is over or something has changed.
     async fn pause(&self, wait: Duration) -> Result<(), Error> {
-        let timer = timer(wait)?;
+        let timer = timer(wait, self.has_seat)?;
         tokio::select! {
             () = self.wake.notified() => {}
             () = timer => {}
@@ -269,17 +264,6 @@ pub(super) fn now() -> Instant {
     tokio::time::Instant::now().into_std()
 }
 
-/// A timer of the current runtime.
-fn timer(wait: Duration) -> Result<Sleep, Error> {
-    let missing = || {
-        let what = "a rate limiter waits in a tokio runtime with time enabled only";
-        Error::new(ErrorKind::Config, what)
-    };
-    Handle::try_current().map_err(|_| missing())?;
-    // tokio has no way to ask whether time is enabled.
-    catch_unwind(|| sleep(wait)).map_err(|_| missing())
-}
-
 impl fmt::Debug for RateLimiter {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let state = self.state();
@@ -294,7 +278,7 @@ impl fmt::Debug for RateLimiter {
 mod tests {
     use futures::{FutureExt, future::join_all};
     use proptest::prelude::*;
-    use tokio::time::{advance, timeout};
+    use tokio::time::{advance, sleep, timeout};
 
     use super::*;
     use crate::seats::Capacity;
@@ -462,18 +446,17 @@ mod tests {
     }
 
     #[test]
-    fn without_a_timer_a_permit_that_is_there_is_given_and_a_wait_is_refused() {
-        let limiter = limiter("0.1", 2);
-        futures::executor::block_on(limiter.acquire()).unwrap();
-        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
-        runtime.block_on(limiter.acquire()).unwrap();
-        for refused in
-            [futures::executor::block_on(limiter.acquire()), runtime.block_on(limiter.acquire())]
-        {
-            let error = refused.unwrap_err();
-            assert_eq!(error.kind(), ErrorKind::Config);
-            assert!(error.to_string().contains("time enabled"), "{error}");
+    fn permits_are_waited_for_on_any_executor_with_and_without_a_timer() {
+        let limiter = limiter("50", 1);
+        let started = Instant::now();
+        let without_time = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        let with_time = tokio::runtime::Builder::new_multi_thread().enable_time().build().unwrap();
+        for _ in 0..4 {
+            futures::executor::block_on(limiter.acquire()).unwrap();
+            without_time.block_on(limiter.acquire()).unwrap();
+            with_time.block_on(limiter.acquire()).unwrap();
         }
+        assert!(started.elapsed() >= millis(20) * 11, "{:?}", started.elapsed());
         assert!(limiter.state().queue.is_empty());
     }
 

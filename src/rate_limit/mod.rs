@@ -7,7 +7,8 @@
 //! `pace`, whose permits `flow`. The `pacer` is the pace that workers and actor share.
 //! `rotation` decides which token goes next, and all workers share it on the `board`.
 //! `limiter` and `keyed` are limits as values, for users and for the pool's own limit per
-//! key; `keys` forgets the keys that are not in use.
+//! key; `keys` forgets the keys that are not in use, and `timer` is for those who wait on any
+//! executor.
 
 mod actor;
 #[cfg(vantage_bench)]
@@ -32,6 +33,7 @@ mod rotation;
 mod simulation;
 #[cfg(test)]
 mod tests;
+mod timer;
 
 pub(crate) use actor::{Acquire, Lease, Limiter, SetLimit, Share, TokenWish};
 pub(crate) use board::Board;

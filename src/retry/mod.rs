@@ -22,12 +22,15 @@ pub(crate) mod backoff;
 mod breaker;
 mod budget;
 mod hedge;
+mod rules;
 
 pub(crate) use breaker::{Breaker, Change, Errand, Health, Pass, Refusal};
 pub use breaker::{BreakerState, CircuitBreaker};
 pub(crate) use budget::{Budget, Earnings};
 pub use hedge::Hedge;
 pub(crate) use hedge::{HedgeBudget, When};
+pub use rules::ResponseRule;
+pub(crate) use rules::ResponseRules;
 
 /// The limits of repeating.
 #[derive(Clone, Copy, Debug)]
@@ -113,7 +116,7 @@ fn may_repeat(error: &Error, repeatable: bool) -> bool {
         // The request may have been acted upon, and only its answer lost.
         (Kind::Resolve | Kind::Connect | Kind::Tls | Kind::Disconnected, _) => repeatable,
         (Kind::Timeout | Kind::Stalled | Kind::Truncated, _) => repeatable,
-        (Kind::Status, _) => match error.status() {
+        (Kind::Status | Kind::ApiError, _) => match error.counts_as() {
             // "Not processed": RFC 6585 section 4 and RFC 8470 section 5.2.
             Some(StatusCode::TOO_MANY_REQUESTS | StatusCode::TOO_EARLY) => true,
             // 408 and 5xx but 501: a passing condition, met at an unknown point of the work.

@@ -44,6 +44,11 @@ impl Counters {
         self.latencies.push(u32::try_from(latency.as_micros()).unwrap_or(u32::MAX));
     }
 
+    /// An answer that was counted counts as one with `status`, by a rule.
+    pub(crate) fn ruled(&mut self, status: StatusCode) {
+        self.rate_limited += u64::from(status == StatusCode::TOO_MANY_REQUESTS);
+    }
+
     /// The headers about limits of an answer were read, and so many made no sense.
     pub(crate) fn limits_read(&mut self, malformed: u32) {
         self.malformed_limit_headers += u64::from(malformed);

@@ -1,5 +1,6 @@
 //! Tokens from an OAuth 2.0 token endpoint, by the client credentials grant (RFC 6749
-//! section 4.4). The protocol is the `oauth2` crate's; requests go over a pool of their own.
+//! section 4.4). The request is the `oauth2` crate's, and goes over a pool of its own; the answer
+//! is read by `grant`.
 
 use std::fmt;
 
@@ -7,14 +8,14 @@ use futures::future::LocalBoxFuture;
 use http::Uri;
 use oauth2::{
     AuthType, ClientId, ClientSecret, HttpRequest, HttpResponse, RequestTokenError, Scope,
-    TokenResponse, TokenUrl,
-    basic::{BasicClient, BasicErrorResponse, BasicErrorResponseType},
+    TokenUrl, basic::BasicClient,
 };
 use secrecy::{ExposeSecret, SecretString};
 
+use super::grant;
 use crate::{
     error::{Error, ErrorKind},
-    http::Request,
+    http::{Request, Response},
     pool::AwwPool,
     token_manager::{Token, TokenSource},
 };
@@ -25,6 +26,10 @@ const MOST_BYTES: usize = 64 * 1024;
 /// Tokens from an OAuth 2.0 token endpoint, by the client credentials grant (RFC 6749
 /// section 4.4). Each slot gets a token of its own, renewed ahead of the end that `expires_in`
 /// names. Needs the feature `oauth2`.
+///
+/// Of the answer only `access_token` is needed, and its lifetime is taken from `expires_in`, in
+/// seconds, as a number or as text; without one above zero the token is used until the API
+/// refuses it. An `error` is a refusal whatever the status (RFC 6749 section 5.2).
 ///
 /// The endpoint is asked over a pool of its own with one worker, which starts with the first
 /// request, repeats what failed in passing, and knows nothing of the tokens it gets; or over
@@ -115,21 +120,16 @@ impl ClientCredentials {
         for (name, value) in &self.params {
             exchange = exchange.add_extra_param(name, value);
         }
-        let answer = exchange.request_async(&|request| self.send(request)).await;
-        let answer = answer.map_err(refusal)?;
-        let secret = answer.access_token().secret();
-        if secret.is_empty() {
-            return Err(failed("the token endpoint handed out an empty token"));
+        // The crate would refuse an answer for what the token does not need, so that it gets none.
+        let send = async |request| Err::<HttpResponse, _>(Answered(self.send(request).await));
+        match exchange.request_async(&|request| send(request)).await {
+            Err(RequestTokenError::Request(Answered(answer))) => grant::token(&answer?),
+            _ => Err(failed("the request for a token could not be made")),
         }
-        let token = Token::new(secret);
-        Ok(match answer.expires_in() {
-            Some(lifetime) => token.expires_in(lifetime),
-            None => token,
-        })
     }
 
     /// Sends a request of the protocol, and returns what the protocol has a word for.
-    async fn send(&self, request: HttpRequest) -> Result<HttpResponse, Error> {
+    async fn send(&self, request: HttpRequest) -> Result<Response, Error> {
         let (parts, body) = request.into_parts();
         let mut outgoing = Request::new(parts.method, &self.token_url).body(body).repeatable(true);
         *outgoing.headers_mut() = parts.headers;
@@ -137,22 +137,24 @@ impl ClientCredentials {
             value.set_sensitive(true);
         }
         let pool = self.pool.as_ref().map_err(Clone::clone)?;
-        let response = match pool.request(outgoing).await {
-            Ok(response) => response,
-            // The protocol's own refusals (RFC 6749 section 5.2).
-            Err(error) => match error.response() {
-                Some(response) if matches!(response.status().as_u16(), 400 | 401) => {
-                    response.clone()
-                }
-                _ => return Err(error),
-            },
-        };
-        let mut answer = HttpResponse::new(response.body().to_vec());
-        *answer.status_mut() = response.status();
-        *answer.headers_mut() = response.headers().clone();
-        Ok(answer)
+        pool.request(outgoing).await.or_else(|error| match error.response() {
+            Some(response) if grant::is_refusal(response) => Ok(response.clone()),
+            _ => Err(failed("the token endpoint gave no answer to use").with_source(error)),
+        })
     }
 }
+
+/// The answer to a request, passed by the crate that made it.
+#[derive(Debug)]
+struct Answered(Result<Response, Error>);
+
+impl fmt::Display for Answered {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("answered")
+    }
+}
+
+impl std::error::Error for Answered {}
 
 impl TokenSource for ClientCredentials {
     fn acquire(
@@ -189,25 +191,6 @@ fn pool_of(token_url: &str) -> Result<AwwPool, Error> {
         .max_body_bytes(MOST_BYTES)
         .build()
         .map_err(|error| illegal_url().with_source(error))
-}
-
-/// What the protocol failed with, without a word of the endpoint's own: that may echo anything.
-fn refusal(error: RequestTokenError<Error, BasicErrorResponse>) -> Error {
-    match error {
-        RequestTokenError::Request(error) => {
-            failed("the token endpoint gave no answer to use").with_source(error)
-        }
-        RequestTokenError::ServerResponse(answer) => match answer.error() {
-            BasicErrorResponseType::Extension(_) => failed("the token endpoint refused"),
-            code => Error::new(
-                ErrorKind::Token,
-                format!("the token endpoint refused: {}", code.as_ref()),
-            ),
-        },
-        RequestTokenError::Parse(..) | RequestTokenError::Other(_) => {
-            failed("the answer of the token endpoint is no token response (RFC 6749 section 5)")
-        }
-    }
 }
 
 fn failed(what: &'static str) -> Error {

@@ -20,6 +20,8 @@ mod client_credentials;
 mod environment;
 mod files;
 mod fixed;
+#[cfg(feature = "oauth2")]
+mod grant;
 
 pub use bearer::bearer;
 #[cfg(feature = "oauth2")]

@@ -70,7 +70,12 @@ impl<'a> Running<'a> {
         self.pace(outcome);
         let latency = self.started.elapsed();
         self.count(|counters| match outcome {
-            Ok(response) => counters.answered(response.status(), response.body().len(), latency),
+            Ok(response) => {
+                counters.answered(response.status(), response.body().len(), latency);
+                if response.status() != response.counts_as() {
+                    counters.ruled(response.counts_as());
+                }
+            }
             Err(_) => counters.unanswered(),
         });
         self.tell(
@@ -94,7 +99,7 @@ impl<'a> Running<'a> {
         // holds the token leaves the others as they are. One that holds none is the API's.
         let is_of_one = self.kit.tokens.of(self.call).is_some_and(|tokens| tokens.are_several());
         let is_refusal =
-            response.is_some_and(|response| response.status() == StatusCode::TOO_MANY_REQUESTS);
+            response.is_some_and(|response| response.counts_as() == StatusCode::TOO_MANY_REQUESTS);
         let holds = |response: &Response| {
             let asked = retry_after(response.headers(), SystemTime::now());
             asked.is_some_and(|wait| !wait.is_zero())

@@ -30,6 +30,10 @@ use crate::{
     token_manager::Issued,
 };
 
+mod poll;
+
+use poll::{is_pending, wait_of_rule};
+
 /// How many redirects one call follows, each on the pool's own origin.
 const MAX_REDIRECTS: u32 = 5;
 
@@ -85,12 +89,17 @@ impl<'a> Attempts<'a> {
             let passage = self.pass_gates(&mut token, reason(last.as_ref())).await;
             let passage = passage.map_err(|error| self.cut_short(error, last.take()))?;
             let next = match self.attempt(token.as_ref(), passage).await {
-                Ok(response) if response.status().is_success() => Next::Return(response),
-                Ok(response) if response.status() == StatusCode::UNAUTHORIZED && !has_renewed => {
+                Ok(response) if is_pending(&response) => self.poll(response).await?,
+                Ok(response) if response.counts_as().is_success() => Next::Return(response),
+                Ok(response)
+                    if response.counts_as() == StatusCode::UNAUTHORIZED && !has_renewed =>
+                {
                     has_renewed = true;
                     self.renew(&mut token, response).await
                 }
-                Ok(response) if response.status().is_redirection() && redirects < MAX_REDIRECTS => {
+                Ok(response)
+                    if response.counts_as().is_redirection() && redirects < MAX_REDIRECTS =>
+                {
                     redirects += 1;
                     self.redirect(response)
                 }
@@ -186,17 +195,20 @@ impl<'a> Attempts<'a> {
         let other = kit.other_client(&call.request)?;
         let client = other.as_deref().unwrap_or(&kit.client);
         let running = Running::begin(kit, call, slot.seat(), passage, None)?;
-        let first = pin!(exchange(running, kit, client, call, &request, &to));
+        let first = pin!(exchange(running, kit, client, call, token, &request, &to));
         let (attempt, outcome) = match hedge::delay(kit, call) {
             None => first.await,
             // Boxed, so that calls without a hedge have no room for one.
             Some(delay) => {
-                let second = || {
-                    let (permit, passage) = hedge::second(kit, call, slot.seat(), token)?;
-                    let second = Running::begin(kit, call, slot.seat(), passage, Some(permit));
-                    *uncounted += 1;
-                    Some(second.map(|second| exchange(second, kit, client, call, &request, &to)))
-                };
+                let second =
+                    || {
+                        let (permit, passage) = hedge::second(kit, call, slot.seat(), token)?;
+                        let second = Running::begin(kit, call, slot.seat(), passage, Some(permit));
+                        *uncounted += 1;
+                        Some(second.map(|second| {
+                            exchange(second, kit, client, call, token, &request, &to)
+                        }))
+                    };
                 Box::pin(hedge::race(kit, delay, first, second)).await?
             }
         };
@@ -261,9 +273,9 @@ impl<'a> Attempts<'a> {
         let now = Instant::now();
         let retry_after = error
             .response()
-            .filter(|response| matches!(response.status().as_u16(), 429 | 503))
+            .filter(|response| matches!(response.counts_as().as_u16(), 429 | 503))
             .and_then(|response| retry_after(response.headers(), SystemTime::now()));
-        let is_refused = error.status() == Some(StatusCode::TOO_MANY_REQUESTS);
+        let is_refused = error.counts_as() == Some(StatusCode::TOO_MANY_REQUESTS);
         let retry_after = match kit.tokens_for(self.call) {
             // A 429 is about the token, which is held; others may go on.
             Some(tokens) if is_refused && tokens.are_several() => {
@@ -271,6 +283,7 @@ impl<'a> Attempts<'a> {
             }
             _ => retry_after.inspect(|wait| self.hold(now, *wait)),
         };
+        let retry_after = retry_after.or_else(|| error.response().and_then(wait_of_rule));
         let attempt = retry::Attempt {
             attempts,
             repeatable: self.call.request.is_repeatable(),
@@ -347,6 +360,7 @@ async fn exchange(
     kit: &Kit,
     client: &Client,
     call: &Call,
+    token: Option<&Issued>,
     request: &Request,
     url: &Uri,
 ) -> Outcome {
@@ -363,6 +377,7 @@ async fn exchange(
         }
         .with_delivery(Delivery::Unknown))
     });
+    let outcome = outcome.map(|answer| kit.ruled(call, answer, token));
     (running.end(&outcome), outcome)
 }
 

@@ -129,7 +129,7 @@ pub(super) async fn race<F: Future<Output = Outcome>>(
 
 /// Whether the call goes on from here, with an answer or with a wait that it asks for.
 fn is_good(outcome: &Result<Response, Error>) -> bool {
-    let is_answer = outcome.as_ref().is_ok_and(|answer| !answer.status().is_server_error());
+    let is_answer = outcome.as_ref().is_ok_and(|answer| !answer.counts_as().is_server_error());
     is_answer || asks_to_wait(outcome)
 }
 

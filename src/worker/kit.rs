@@ -24,7 +24,7 @@ use crate::{
     dispatch::{Call, Dispatcher},
     error::{Error, ErrorKind},
     events::Events,
-    http::{Client, Request},
+    http::{Client, Request, Response},
     rate_limit::{Hold, KeyedRateLimiter, Limiter, Pacer},
     retry::{self, Budget},
     stats::{Counted, Counters, StatsCollector},
@@ -116,6 +116,16 @@ impl Kit {
 
     pub(super) fn budget<T>(&self, with: impl FnOnce(&mut Budget) -> T) -> T {
         with(&mut self.budget.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// The answer to `call`, which went out with `token`, as the pool's rules take it.
+    pub(super) fn ruled(&self, call: &Call, answer: Response, token: Option<&Issued>) -> Response {
+        let rules = &self.config.rules;
+        // Another API says things in other ways.
+        if rules.is_empty() || call.request.other_base().is_some() {
+            return answer;
+        }
+        rules.apply(answer, token.map(Issued::expose))
     }
 
     /// The client for a request that goes to another API than the pool's.

@@ -135,7 +135,7 @@ impl TokensOf<'_> {
             return None;
         }
         let (now, wall) = (Instant::now(), SystemTime::now());
-        let asked = (response.status() == StatusCode::TOO_MANY_REQUESTS)
+        let asked = (response.counts_as() == StatusCode::TOO_MANY_REQUESTS)
             .then(|| retry_after(response.headers(), wall))
             .flatten();
         let told = quota(response.headers(), wall).quota;

@@ -29,8 +29,10 @@ struct Api {
 }
 
 impl Api {
+    /// Clients are their `Authorization`.
     fn start(policies: &[RateLimitPolicy]) -> Self {
-        Self::with(RateLimitPolicyEnforcer::new(policies.iter().cloned()).unwrap())
+        let enforcer = RateLimitPolicyEnforcer::new(policies.iter().cloned()).unwrap();
+        Self::with(enforcer.client_by_header("authorization"))
     }
 
     fn with(enforcer: RateLimitPolicyEnforcer) -> Self {

@@ -1,0 +1,88 @@
+//! [pure] What a rule of the pool takes an answer for, kept with the answer. Knows no rules.
+
+use std::time::Duration;
+
+use http::StatusCode;
+
+use crate::error::is_transient;
+
+/// What an answer is taken for, whatever its status.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Action {
+    /// A refusal for a limit.
+    RateLimited,
+    /// A failure in passing.
+    Retry,
+    /// The refusal of a token.
+    RenewToken,
+    /// A result that is not ready.
+    Poll {
+        /// Whether to ask where the answer says the result will be.
+        follow_location: bool,
+    },
+    /// A success.
+    Accept,
+    /// A failure for good.
+    Fail,
+}
+
+/// What a rule says of an answer.
+#[derive(Clone, Debug)]
+pub(crate) struct Ruling {
+    pub(crate) action: Action,
+    /// The wait in lack of a `Retry-After`.
+    pub(crate) wait: Option<Duration>,
+    /// What the body says of the failure, cut and on one line.
+    pub(crate) message: Option<String>,
+}
+
+impl Ruling {
+    /// The status that an answer with `status` counts as.
+    pub(super) fn counts_as(&self, status: StatusCode) -> StatusCode {
+        match self.action {
+            Action::RateLimited => StatusCode::TOO_MANY_REQUESTS,
+            Action::Retry if status == StatusCode::NOT_IMPLEMENTED || status.is_success() => {
+                StatusCode::INTERNAL_SERVER_ERROR
+            }
+            Action::Retry if status.is_server_error() => status,
+            // Of the passing conditions the one that says nothing about the API's health.
+            Action::Retry => StatusCode::REQUEST_TIMEOUT,
+            Action::RenewToken => StatusCode::UNAUTHORIZED,
+            Action::Poll { .. } => StatusCode::ACCEPTED,
+            Action::Accept => StatusCode::OK,
+            Action::Fail if is_final(status) => status,
+            Action::Fail => StatusCode::BAD_REQUEST,
+        }
+    }
+}
+
+/// Whether an answer with this status ends the call without a rule.
+fn is_final(status: StatusCode) -> bool {
+    let is_error = status.is_client_error() || status.is_server_error();
+    is_error && status != StatusCode::UNAUTHORIZED && !is_transient(status)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_an_answer_counts_as_follows_the_rule_and_not_the_status() {
+        let counts_as = |action, status| {
+            let ruling = Ruling { action, wait: None, message: None };
+            ruling.counts_as(StatusCode::from_u16(status).unwrap()).as_u16()
+        };
+        for status in [200, 204, 302, 400, 401, 403, 404, 429, 500, 501, 503] {
+            assert_eq!(counts_as(Action::RateLimited, status), 429);
+            assert_eq!(counts_as(Action::RenewToken, status), 401);
+            assert_eq!(counts_as(Action::Accept, status), 200);
+            let retried = StatusCode::from_u16(counts_as(Action::Retry, status)).unwrap();
+            assert!(is_transient(retried) && retried.as_u16() != 429, "{status}");
+            let failed = StatusCode::from_u16(counts_as(Action::Fail, status)).unwrap();
+            assert!(is_final(failed), "{status}");
+        }
+        assert_eq!(counts_as(Action::Retry, 404), 408);
+        assert_eq!(counts_as(Action::Retry, 200), 500);
+        assert_eq!(counts_as(Action::Fail, 404), 404);
+    }
+}

@@ -1,0 +1,48 @@
+//! Timers for whoever waits, on any executor. tokio's own need a runtime with time enabled, and
+//! there is no way to ask for one but to have it panic.
+
+use std::{
+    sync::OnceLock,
+    thread,
+    time::{Duration, Instant},
+};
+
+use tokio::{
+    runtime::{Builder, Handle},
+    time::{Sleep, sleep},
+};
+
+use crate::error::{Error, ErrorKind};
+
+/// The runtime of the thread that drives the timers.
+static TIMERS: OnceLock<Option<Handle>> = OnceLock::new();
+
+/// A timer of the current runtime where that is known to have some, else of the process.
+pub(super) fn timer(wait: Duration, has_timers: bool) -> Result<Sleep, Error> {
+    // A clock that was paused, as in tests, moves with the timers of its own runtime alone.
+    if has_timers || is_clock_virtual() {
+        return Ok(sleep(wait));
+    }
+    let timers = TIMERS.get_or_init(start).as_ref().ok_or_else(|| {
+        let what = "a rate limiter cannot wait: the system has no thread for its timers";
+        Error::new(ErrorKind::Config, what)
+    })?;
+    let _entered = timers.enter();
+    Ok(sleep(wait))
+}
+
+/// Starts the thread, which lasts as long as the process.
+fn start() -> Option<Handle> {
+    let runtime = Builder::new_current_thread().enable_time().build().ok()?;
+    let handle = runtime.handle().clone();
+    let drive = move || runtime.block_on(std::future::pending::<()>());
+    thread::Builder::new().name("rate-limit-timers".into()).spawn(drive).ok()?;
+    Some(handle)
+}
+
+/// Whether tokio's clock is not the system's, since a test has paused it.
+fn is_clock_virtual() -> bool {
+    let before = Instant::now();
+    let shown = tokio::time::Instant::now().into_std();
+    !(before..=Instant::now()).contains(&shown)
+}

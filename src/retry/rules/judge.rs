@@ -1,0 +1,253 @@
+//! [pure] A rule that was checked, put to an answer.
+
+use std::{borrow::Cow, ops::RangeInclusive, time::Duration};
+
+use http::{HeaderName, StatusCode};
+use serde_json::Value;
+
+use super::{HeaderTest, PlaceTest, ResponseRule, place::Place};
+use crate::http::{Action, Response, Ruling};
+
+/// The most characters of a body that are quoted.
+const MOST_QUOTED: usize = 200;
+/// The longest wait that is told apart, 136 years.
+const LONGEST: f64 = u32::MAX as f64;
+
+/// A rule with what was parsed of it.
+#[derive(Debug)]
+pub(super) struct Judge {
+    action: Action,
+    statuses: Vec<RangeInclusive<u16>>,
+    headers: Vec<(HeaderName, HeaderTest)>,
+    texts: Vec<String>,
+    places: Vec<(Place, PlaceTest)>,
+    message_at: Vec<Place>,
+    retry_after_at: Vec<Place>,
+    retry_after: Option<Duration>,
+}
+
+impl Judge {
+    /// # Errors
+    /// What is wrong with the rule.
+    pub(super) fn new(rule: &ResponseRule) -> Result<Self, String> {
+        check(rule)?;
+        let header = |(name, test): &(String, HeaderTest)| match name.parse() {
+            Ok(name) => Ok((name, test.clone())),
+            Err(_) => Err(format!("`{name}` is not the name of a header")),
+        };
+        let place =
+            |path: &String| Place::parse(path).map_err(|what| format!("the path `{path}`: {what}"));
+        let test = |(path, test): &(String, PlaceTest)| Ok((place(path)?, test.clone()));
+        let action = match rule.action {
+            Action::Poll { .. } => Action::Poll { follow_location: rule.follow_location },
+            action => action,
+        };
+        Ok(Self {
+            action,
+            statuses: rule.statuses.clone(),
+            headers: rule.headers.iter().map(header).collect::<Result<_, _>>()?,
+            texts: rule.texts.clone(),
+            places: rule.places.iter().map(test).collect::<Result<_, String>>()?,
+            message_at: rule.message_at.iter().map(place).collect::<Result<_, _>>()?,
+            retry_after_at: rule.retry_after_at.iter().map(place).collect::<Result<_, _>>()?,
+            retry_after: rule.retry_after,
+        })
+    }
+
+    /// What the rule says of an answer, if its conditions hold. `secret` stays out of it.
+    pub(super) fn ruling(&self, answer: &Response, secret: Option<&str>) -> Option<Ruling> {
+        let status = answer.status().as_u16();
+        let is_met = self.statuses.is_empty()
+            || self.statuses.iter().any(|statuses| statuses.contains(&status));
+        if !is_met || !self.headers.iter().all(|(name, test)| test.holds(answer, name)) {
+            return None;
+        }
+        // What comes here once in a while reads the body.
+        let body = Body(answer.body());
+        if !self.texts.iter().all(|text| body.contains(text)) {
+            return None;
+        }
+        let text = (!self.reads_nothing()).then(|| body.text()).unwrap_or_default();
+        if !self.places.iter().all(|(place, test)| place.any(&text, |value| test.holds(value))) {
+            return None;
+        }
+        let wait = first(&self.retry_after_at, &text, wait).or(self.retry_after);
+        let message = first(&self.message_at, &text, |value| quote(value, secret));
+        Some(Ruling { action: self.action, wait, message })
+    }
+
+    /// Whether it needs no JSON.
+    fn reads_nothing(&self) -> bool {
+        self.places.is_empty() && self.message_at.is_empty() && self.retry_after_at.is_empty()
+    }
+}
+
+/// Checks what needs no parsing.
+fn check(rule: &ResponseRule) -> Result<(), String> {
+    let ResponseRule { action, statuses, headers, texts, places, .. } = rule;
+    if statuses.is_empty() && headers.is_empty() && texts.is_empty() && places.is_empty() {
+        return Err("it has no condition".into());
+    }
+    if let Some(range) = statuses.iter().find(|range| !is_of_statuses(range)) {
+        let (first, last) = (range.start(), range.end());
+        return Err(format!("there are no statuses from {first} to {last}"));
+    }
+    let has_empty_text = texts.iter().any(String::is_empty)
+        || headers.iter().any(|(_, t)| matches!(t, HeaderTest::Contains(t) if t.is_empty()))
+        || places.iter().any(|(_, t)| matches!(t, PlaceTest::Contains(t) if t.is_empty()));
+    if has_empty_text {
+        return Err("a text to be contained is empty".into());
+    }
+    let is_poll = matches!(action, Action::Poll { .. });
+    let may_wait = is_poll || matches!(action, Action::RateLimited | Action::Retry);
+    let has_wait = rule.retry_after.is_some() || !rule.retry_after_at.is_empty();
+    let fails = matches!(action, Action::RateLimited | Action::Retry | Action::Fail);
+    for (is_misplaced, setting) in [
+        (!may_wait && has_wait, "retry_after"),
+        (!fails && !rule.message_at.is_empty(), "message_at"),
+        (!is_poll && rule.follow_location, "follow_location"),
+    ] {
+        if is_misplaced {
+            return Err(format!("{setting} has no meaning for it"));
+        }
+    }
+    if is_poll && rule.retry_after.is_none_or(|interval| interval.is_zero()) {
+        return Err("its interval must be above zero".into());
+    }
+    Ok(())
+}
+
+fn is_of_statuses(range: &RangeInclusive<u16>) -> bool {
+    let is_status = |status: &u16| StatusCode::from_u16(*status).is_ok();
+    !range.is_empty() && is_status(range.start()) && is_status(range.end())
+}
+
+impl HeaderTest {
+    fn holds(&self, answer: &Response, name: &HeaderName) -> bool {
+        answer.headers().get_all(name).iter().any(|value| {
+            let value = value.as_bytes();
+            match self {
+                Self::Present => true,
+                Self::Is(wanted) => {
+                    value.trim_ascii().eq_ignore_ascii_case(wanted.trim().as_bytes())
+                }
+                Self::Contains(text) => contains_ignoring_case(value, text),
+            }
+        })
+    }
+}
+
+impl PlaceTest {
+    /// Whether it holds for `value`, a JSON text without blanks around it.
+    fn holds(&self, value: &str) -> bool {
+        let parse = || serde_json::from_str::<Value>(value).ok();
+        match self {
+            Self::Present => is_present(value),
+            Self::Is(wanted) => parse().is_some_and(|value| is_same(&value, wanted)),
+            Self::IsNot(other) => parse().is_none_or(|value| !is_same(&value, other)),
+            Self::Contains(text) => {
+                let value = parse();
+                let value = value.as_ref().and_then(Value::as_str);
+                value.is_some_and(|value| contains_ignoring_case(value.as_bytes(), text))
+            }
+        }
+    }
+}
+
+/// Whether a JSON text says anything.
+fn is_present(value: &str) -> bool {
+    match value.as_bytes() {
+        [b'[' | b'{', inner @ .., _] => !inner.trim_ascii().is_empty(),
+        [b'"', inner @ .., _] => !inner.is_empty(),
+        b"null" | b"false" => false,
+        number => {
+            number.iter().any(|byte| !matches!(byte, b'0' | b'-' | b'.' | b'e' | b'E' | b'+'))
+        }
+    }
+}
+
+/// Whether two values are the same, numbers by value.
+fn is_same(one: &Value, other: &Value) -> bool {
+    match (one, other) {
+        (Value::Number(one), Value::Number(other)) => {
+            one == other || one.as_f64() == other.as_f64()
+        }
+        _ => one == other,
+    }
+}
+
+fn contains_ignoring_case(text: &[u8], part: &str) -> bool {
+    text.windows(part.len()).any(|window| window.eq_ignore_ascii_case(part.as_bytes()))
+}
+
+struct Body<'a>(&'a [u8]);
+
+impl<'a> Body<'a> {
+    fn contains(&self, part: &str) -> bool {
+        let Some((&first, _)) = part.as_bytes().split_first() else { return true };
+        let mut rest = self.0;
+        while let Some(at) = rest.iter().position(|&byte| byte == first) {
+            rest = &rest[at..];
+            if rest.starts_with(part.as_bytes()) {
+                return true;
+            }
+            rest = &rest[1..];
+        }
+        false
+    }
+
+    /// The body as text, without a byte order mark.
+    fn text(&self) -> Cow<'a, str> {
+        let body = self.0.strip_prefix("\u{feff}".as_bytes()).unwrap_or(self.0);
+        String::from_utf8_lossy(body)
+    }
+}
+
+/// What `read` makes of the first place that it can read.
+fn first<T>(places: &[Place], text: &str, read: impl Fn(&str) -> Option<T>) -> Option<T> {
+    let mut found = None;
+    let _ = places.iter().any(|place| {
+        place.any(text, |value| {
+            found = read(value);
+            found.is_some()
+        })
+    });
+    found
+}
+
+/// A number of seconds, as a number or as text; not below zero.
+fn wait(value: &str) -> Option<Duration> {
+    let text = serde_json::from_str::<Cow<'_, str>>(value);
+    let number = text.as_deref().map_or(value, str::trim);
+    let seconds: f64 = number.parse().ok()?;
+    Duration::try_from_secs_f64(seconds.min(LONGEST)).ok()
+}
+
+/// What is said at a place, on one line and cut: a text as it is, else as JSON.
+fn quote(value: &str, secret: Option<&str>) -> Option<String> {
+    let text = serde_json::from_str::<String>(value);
+    let text =
+        text.unwrap_or_else(|_| if is_present(value) { value.into() } else { String::new() });
+    let text = match secret.filter(|secret| !secret.is_empty()) {
+        Some(secret) => text.replace(secret, "***"),
+        None => text,
+    };
+    let mut line = text.split(|char: char| char.is_whitespace() || char.is_control());
+    let mut quoted = String::new();
+    let mut words = line.by_ref().filter(|word| !word.is_empty());
+    if let Some(word) = words.next() {
+        quoted.push_str(word);
+    }
+    for word in words {
+        quoted.push(' ');
+        quoted.push_str(word);
+        if quoted.len() > 4 * MOST_QUOTED {
+            break;
+        }
+    }
+    if let Some((end, _)) = quoted.char_indices().nth(MOST_QUOTED) {
+        quoted.truncate(end);
+        quoted.push('…');
+    }
+    (!quoted.is_empty()).then_some(quoted)
+}

@@ -1,0 +1,75 @@
+//! Asks again for a result that is not ready.
+
+use std::time::{Duration, Instant, SystemTime};
+
+use http::header::LOCATION;
+
+use super::{Attempts, Next, after};
+use crate::{
+    error::{Error, ErrorKind},
+    events::Event,
+    http::{Action, Response},
+    rate_limit::retry_after,
+    seats::Stage,
+    stats::WaitCause,
+    worker::gates::pause,
+};
+
+/// Where some APIs say it instead.
+const OPERATION_LOCATION: &str = "operation-location";
+
+/// The wait before an answer that a rule takes for a failure in passing is asked for again.
+pub(super) fn wait_of_rule(response: &Response) -> Option<Duration> {
+    let ruling = response.ruling().filter(|ruling| ruling.action == Action::Retry)?;
+    retry_after(response.headers(), SystemTime::now()).or(ruling.wait)
+}
+
+/// Whether a rule takes the answer for a result that is not ready.
+pub(super) fn is_pending(response: &Response) -> bool {
+    response.ruling().is_some_and(|ruling| matches!(ruling.action, Action::Poll { .. }))
+}
+
+impl Attempts<'_> {
+    /// Waits, and has the request sent again, where the answer says if that is followed. A
+    /// method that may do something is not sent again.
+    pub(super) async fn poll(&mut self, response: Response) -> Result<Next, Error> {
+        if !self.call.request.method().is_safe() {
+            return Ok(Next::Return(response));
+        }
+        let ruling = response.ruling();
+        let interval = ruling.and_then(|ruling| ruling.wait).unwrap_or_default();
+        let asked = retry_after(response.headers(), SystemTime::now());
+        let wait = asked.filter(|wait| !wait.is_zero()).unwrap_or(interval);
+        let follows = ruling.map(|ruling| ruling.action);
+        if follows == Some(Action::Poll { follow_location: true })
+            && let Some(location) = location(&response)
+        {
+            let base = self.call.request.other_base();
+            let base = base.map_or(&self.kit.config.base, std::sync::Arc::as_ref);
+            match base.follow(&self.url, location) {
+                Ok(url) => self.url = std::borrow::Cow::Owned(url),
+                Err(error) => return Ok(Next::Fail(error.with_response(response))),
+            }
+        }
+        let pending = Error::status_of(response);
+        if wait >= self.call.remaining(Instant::now()) {
+            let what = "the result was not ready within the call's timeout";
+            let late = Error::new(ErrorKind::DeadlineExceeded, what).with_wait(wait);
+            return Err(after(late, Some(pending)));
+        }
+        if let Some(attempt) = self.latest {
+            let (reason, status) = (pending.kind(), pending.status());
+            self.kit.events().emit(|| Event::RetryScheduled { attempt, wait, reason, status });
+        }
+        self.slot.go_on_to(Stage::Waiting)?;
+        let waited = pause(self.call, &self.slot, WaitCause::Backoff, wait).await;
+        waited.map_err(|late| after(late, Some(pending)))?;
+        Ok(Next::Replay)
+    }
+}
+
+/// Where the result will be.
+fn location(response: &Response) -> Option<&str> {
+    let header = |name: &str| response.headers().get(name).and_then(|value| value.to_str().ok());
+    header(LOCATION.as_str()).or_else(|| header(OPERATION_LOCATION))
+}
