@@ -7,6 +7,8 @@ use http::StatusCode;
 
 use crate::http::Response;
 
+mod text;
+
 /// How much of a body [`Error::body_start`] hands out, in bytes.
 const BODY_START: usize = 512;
 
@@ -149,9 +151,11 @@ pub enum Delivery {
 
 /// The error of every call, stream and setting.
 ///
-/// `Display` names the kind and the cause and nothing that could hold a secret:
-/// no query string, no header value, no body but what a
-/// [`ResponseRule`](crate::ResponseRule) takes from it. Those are behind accessors.
+/// `Display` names the kind and the cause and nothing that could hold a secret: no query
+/// string, no body but what a [`ResponseRule`](crate::ResponseRule) takes from it, and of
+/// headers only where a redirect leads. Those are behind accessors.
+/// As the source of a Vantage error, which says the same, it prints whether a retry may help
+/// and how long the call took; `{:#}` prints all.
 ///
 /// ```
 /// use vantage_api_pool::{AwwPool, ErrorKind};
@@ -174,6 +178,8 @@ struct Inner {
     wait: Option<Duration>,
     page: Option<u64>,
     source: Option<Arc<dyn StdError + Send + Sync>>,
+    /// Whether another error, whose source this is, says what went wrong and where.
+    is_told: bool,
 }
 
 impl Error {
@@ -188,6 +194,7 @@ impl Error {
             wait: None,
             page: None,
             source: None,
+            is_told: false,
         }))
     }
 
@@ -204,7 +211,7 @@ impl Error {
         let message = match (told, kind) {
             (Some(told), _) => Cow::Owned(format!("the API says: {told}")),
             (None, ErrorKind::ApiError) => "a rule takes the answer for a failure".into(),
-            (None, _) => "the server refused the request".into(),
+            (None, _) => text::answered(&response).into(),
         };
         Self::new(kind, message).with_response(response)
     }
@@ -369,37 +376,30 @@ pub(crate) fn is_transient(status: StatusCode) -> bool {
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let inner = &self.0;
-        write!(f, "{}: {}", inner.kind.name(), inner.message)?;
-        if let Some(status) = self.status() {
-            write!(f, " (status {})", status.as_u16())?;
-        }
-        if let Some(page) = inner.page {
-            write!(f, " on page {page}")?;
+        let is_told = inner.is_told && !f.alternate();
+        if is_told {
+            f.write_str(if self.is_retryable() { "retryable" } else { "final" })?;
+        } else {
+            write!(f, "{}: {}", inner.kind.name(), inner.message)?;
+            let status = self.status().map(|status| status.as_u16());
+            if let Some(status) =
+                status.filter(|code| !inner.message.ends_with(&format!(" {code}")))
+            {
+                write!(f, " (status {status})")?;
+            }
+            if let Some(page) = inner.page {
+                write!(f, " on page {page}")?;
+            }
         }
         if let Some(wait) = inner.wait {
             write!(f, ", the wait would be {wait:.1?}")?;
         }
-        if inner.attempts > 0 {
-            write!(f, " after {} attempt(s) in {:.1?}", inner.attempts, inner.elapsed)?;
+        match inner.attempts {
+            0 => Ok(()),
+            _ if is_told => write!(f, " after {:.1?}", inner.elapsed),
+            1 => write!(f, " after 1 attempt in {:.1?}", inner.elapsed),
+            attempts => write!(f, " after {attempts} attempts in {:.1?}", inner.elapsed),
         }
-        Ok(())
-    }
-}
-
-impl fmt::Debug for Error {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let inner = &self.0;
-        f.debug_struct("Error")
-            .field("kind", &inner.kind)
-            .field("message", &inner.message)
-            .field("delivery", &inner.delivery)
-            .field("status", &self.status())
-            .field("attempts", &inner.attempts)
-            .field("elapsed", &inner.elapsed)
-            .field("wait", &inner.wait)
-            .field("page", &inner.page)
-            .field("source", &inner.source)
-            .finish()
     }
 }
 

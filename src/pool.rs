@@ -108,6 +108,11 @@ impl AwwPool {
         self.core().await?.started.dispatcher.call(request, self.tokens.clone()).await
     }
 
+    /// Whether each request that does not set this header itself goes with one.
+    pub(crate) fn has_default_header(&self, name: &str) -> bool {
+        self.inner.config.default_headers.iter().any(|(own, _)| own.eq_ignore_ascii_case(name))
+    }
+
     /// What the pool has done so far.
     ///
     /// # Errors
@@ -283,7 +288,8 @@ setters! {
 
 impl PoolBuilder {
     /// A header for every request that does not set it itself. `User-Agent` replaces
-    /// the pool's own.
+    /// the pool's own. [`Request::json`] sets `Content-Type` itself; writes of Vantage tables
+    /// leave it to this one.
     pub fn default_header(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
         self.config.default_headers.push((name.into(), value.into()));
         self

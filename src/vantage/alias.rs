@@ -75,7 +75,7 @@ impl Aliases {
 }
 
 /// The keys of a dotted path; `None` when one is empty.
-fn parse(text: &str) -> Option<Path> {
+pub(super) fn parse(text: &str) -> Option<Path> {
     let mut path = vec![String::new()];
     let mut characters = text.chars();
     while let Some(character) = characters.next() {

@@ -7,9 +7,9 @@ use vantage_core::{Context, VantageError};
 
 use crate::error::{Error, ErrorKind};
 
-/// Keeps the error as the source and puts `kind` and, when known, `status`,
-/// `attempts`, `page` and `body` (the start of the answer) into the context.
-/// 404 and 410 become `NotFound`, 403 `Forbidden`, 409 and 412 `Conflict`, 405 and 501
+/// Says the reason first, puts `kind` and, when known, `status`, `attempts` and `page` into
+/// the context, and keeps the error as the source. What the server answered is in neither
+/// text: it may echo a credential. [`Error::body_start`] of the source has it. 404 and 410 become `NotFound`, 403 `Forbidden`, 409 and 412 `Conflict`, 405 and 501
 /// `Unsupported`; a request or setting that is invalid `IncorrectUsage`.
 ///
 /// ```
@@ -22,20 +22,19 @@ use crate::error::{Error, ErrorKind};
 /// ```
 impl From<Error> for VantageError {
     fn from(error: Error) -> Self {
-        let mut vantage = classified(&error, Self::other("the API call failed"));
+        let mut vantage = classified(&error, Self::other(error.reason()));
         let context = [
             ("kind", Some(error.kind_name().to_owned())),
             ("status", error.status().map(|status| status.as_u16().to_string())),
             ("attempts", (error.attempts() > 0).then(|| error.attempts().to_string())),
             ("page", error.page().map(|page| page.to_string())),
-            ("body", error.body_start().map(std::borrow::Cow::into_owned)),
         ];
         for (key, value) in context {
-            if let Some(value) = value.filter(|value| !value.is_empty()) {
+            if let Some(value) = value {
                 vantage.context.insert(key.to_owned(), value);
             }
         }
-        let Err(vantage) = Err::<Infallible, _>(error).context(vantage);
+        let Err(vantage) = Err::<Infallible, _>(error.told()).context(vantage);
         vantage
     }
 }
@@ -124,11 +123,13 @@ mod tests {
             ("status", "503"),
             ("attempts", "3"),
             ("page", "4"),
-            ("body", "the body"),
         ];
         assert_eq!(context, expected);
-        assert!(!vantage.to_string().contains("canary"));
+        let text = "the server answered 503 (table: orders, kind: status, status: 503, \
+                    attempts: 3, page: 4): retryable after 1.0s";
+        assert_eq!(vantage.to_string(), text);
         let source = vantage.source().and_then(|source| source.downcast_ref::<Error>()).unwrap();
-        assert_eq!(source.attempts(), 3);
+        assert_eq!((source.attempts(), source.body_start().unwrap()), (3, "the body".into()));
+        assert!(!format!("{vantage:?} {source} {source:?}").contains("the body"));
     }
 }

@@ -27,6 +27,11 @@ impl ItemPath {
     pub(super) fn of(&self, id: &str) -> Option<String> {
         Some(format!("{}{}{}", self.before, segment(id)?, self.after))
     }
+
+    /// What comes before the id and what comes after it.
+    pub(super) fn around(&self) -> (&str, &str) {
+        (&self.before, &self.after)
+    }
 }
 
 /// Fills all placeholders of `template` but the last, which stands for the id, and
@@ -134,10 +139,13 @@ pub(super) fn without_query(path: &str) -> &str {
     path.split('?').next().unwrap_or_default()
 }
 
-/// The path of an item below the table at `template`: `<path>/{id}`, with the same query.
+/// The path of an item below the table at `template`: `<path>/{id}`, with the same query,
+/// and with a slash at its end where the table has one.
 pub(super) fn below(template: &str) -> String {
     let (path, query) = template.split_at(template.find('?').unwrap_or(template.len()));
-    format!("{}/{{id}}{query}", path.trim_end_matches('/'))
+    let table = path.trim_end_matches('/');
+    let slash = if path.ends_with('/') && !table.is_empty() { "/" } else { "" };
+    format!("{table}/{{id}}{slash}{query}")
 }
 
 /// `value` as one path segment; `None` when it would be none or a step in the path.

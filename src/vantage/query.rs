@@ -510,7 +510,7 @@ mod tests {
                 .of(id)
         };
         assert_eq!(item("c", "a/b").unwrap(), "c/a%2Fb");
-        assert_eq!(item("c/?lang=en", "7").unwrap(), "c/7?lang=en");
+        assert_eq!(item("c/?lang=en", "7").unwrap(), "c/7/?lang=en");
         assert_eq!(item("c", ".."), None);
         assert_eq!(item("{a}/c", "7").unwrap(), "1/c/7");
     }

@@ -240,7 +240,7 @@ mod tests {
         let all = Settings { item_endpoints: true, prefetch: 7, ..Settings::default() };
         let table = all.settings_of("v1/rows/?lang=en");
         assert_eq!(table.path, "v1/rows/?lang=en");
-        assert_eq!(table.item_path.as_deref(), Some("v1/rows/{id}?lang=en"));
+        assert_eq!(table.item_path.as_deref(), Some("v1/rows/{id}/?lang=en"));
         assert_eq!((table.prefetch, &*table.field_of("n")), (7, "n"));
         assert_eq!(Settings::default().settings_of("rows").item_path, None);
     }

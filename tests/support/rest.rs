@@ -173,7 +173,7 @@ async fn answer(
     let id = match request.path().strip_prefix("/rows") {
         Some("") => None,
         Some(rest) => {
-            let id = percent_encoding::percent_decode_str(rest.trim_start_matches('/'));
+            let id = percent_encoding::percent_decode_str(rest.trim_matches('/'));
             Some(id.decode_utf8().unwrap().into_owned())
         }
         None => return refusal(404),

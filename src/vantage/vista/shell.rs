@@ -22,6 +22,7 @@ use vantage_vista::{
 use super::{factory, narrowing};
 use crate::vantage::{
     ApiCondition, PoolApi, PoolTableExt, path::placeholders, reads::Read, record::id_text,
+    writes::after_write,
 };
 
 type Row = Record<Value>;
@@ -224,7 +225,7 @@ impl TableShell for PoolShell {
     async fn insert(&self, id: Option<&str>, record: &Row) -> Result<(String, Row)> {
         let Some(id) = id else {
             let id = self.table.insert_return_id_value(record).await?;
-            let stored = self.table.get_value(id.as_str()).await?;
+            let stored = after_write(self.table.get_value(id.as_str()).await, &id)?;
             return Ok((id, stored.unwrap_or_else(|| record.clone())));
         };
         Ok((id.to_owned(), self.table.insert_value(id, record).await?))

@@ -318,6 +318,8 @@ mod tests {
             "paging: { by: link, not_found_ends: true }",
             "writes: { style: rest, etags: true, idempotency_keys: Idempotency-Key }",
             "writes: { insert: put, replace: true, patch: merge_patch, delete: true }",
+            "writes: { style: rest, server_ids: true, etags_required: true, content_type: a/b }",
+            "writes: { wrapped_in: data, id_at: data.id, members: { data.type: a, v: 2 } }",
             "envelope: { ndjson: true }",
             "envelope: { items: rows, has_next: more }",
             "item_endpoint: false",

@@ -1,28 +1,95 @@
-//! [pure] Bodies of writes, and what their answers say of the row.
+//! [pure] Bodies of writes: what of a row is sent, and where in the body it is.
 
 use ciborium::Value;
-use http::header;
-use percent_encoding::percent_decode_str;
-use serde_json::{Map, Number, Value as Json, value::RawValue};
+use serde_json::{Map, Number, Value as Json};
 use vantage_core::{VantageError, error};
 use vantage_types::Record;
 
-use crate::{
-    http::{Response, header_url},
-    pager::{Envelope, ItemDecoder, decode_item},
-    vantage::record::{Row, RowDecoder},
-};
+use super::settings::Writes;
+use crate::vantage::alias;
 
-/// The body that holds an item with these fields, under `key` if there is one.
-///
-/// # Errors
-/// Those of [`json_of`].
-pub(super) fn body(item: &Record<Value>, key: Option<&str>) -> Result<Json, VantageError> {
-    let item = json_of(item)?;
-    Ok(match key {
-        Some(key) => Json::Object(Map::from_iter([(key.to_owned(), item)])),
-        None => item,
-    })
+/// Where a body holds the row and its id, and what else it holds.
+#[derive(Debug, Default, PartialEq)]
+pub(super) struct Shape {
+    /// Keys down to the row; none when the body is the row.
+    pub(super) row: Vec<String>,
+    id: Option<Vec<String>>,
+    members: Vec<(Vec<String>, Json)>,
+}
+
+impl Shape {
+    /// # Errors
+    /// `IncorrectUsage` that names the path, when one has an empty key.
+    pub(super) fn of(writes: &Writes) -> Result<Self, VantageError> {
+        let path = |text: &String| {
+            let unusable = || {
+                let what = "a path into the body of writes has an empty key";
+                error!(what, path = text).mark_incorrect_usage()
+            };
+            alias::parse(text).ok_or_else(unusable)
+        };
+        let members = writes.members.iter();
+        Ok(Self {
+            row: writes.wrapped_in.as_ref().map(path).transpose()?.unwrap_or_default(),
+            id: writes.id_at.as_ref().map(path).transpose()?,
+            members: members
+                .map(|(text, value)| Ok((path(text)?, value.clone())))
+                .collect::<Result<_, VantageError>>()?,
+        })
+    }
+
+    /// Whether the id has a place of its own.
+    pub(super) fn has_id(&self) -> bool {
+        self.id.is_some()
+    }
+
+    /// The body that holds `item`, and `id` at its own place if it has one.
+    ///
+    /// # Errors
+    /// Those of [`json_of`], and `IncorrectUsage` that names the member of the body for
+    /// which the row has another value.
+    pub(super) fn body(
+        &self,
+        item: &Record<Value>,
+        id: Option<&Value>,
+    ) -> Result<Json, VantageError> {
+        let mut body = Json::Null;
+        put(&mut body, &self.row, &json_of(item)?)?;
+        if let (Some(path), Some(id)) = (&self.id, id) {
+            put(&mut body, path, &field("id", id)?)?;
+        }
+        for (path, value) in &self.members {
+            put(&mut body, path, value)?;
+        }
+        Ok(body)
+    }
+}
+
+/// Puts `value` at `path`, making the objects on the way.
+fn put(body: &mut Json, path: &[String], value: &Json) -> Result<(), VantageError> {
+    let mut whole = value.clone();
+    for key in path.iter().rev() {
+        whole = Json::Object(Map::from_iter([(key.clone(), whole)]));
+    }
+    if merge(body, whole) {
+        return Ok(());
+    }
+    let what = "the row has another value where the body of writes has a fixed one";
+    Err(error!(what, member = path.join(".")).mark_incorrect_usage())
+}
+
+/// Adds `value` to what is there; false when that has another value.
+fn merge(place: &mut Json, value: Json) -> bool {
+    match (place, value) {
+        (Json::Object(place), Json::Object(value)) => value
+            .into_iter()
+            .all(|(key, value)| merge(place.entry(key).or_insert(Json::Null), value)),
+        (place, value) if place.is_null() => {
+            *place = value;
+            true
+        }
+        (place, value) => *place == value,
+    }
 }
 
 /// The JSON object with these fields.
@@ -30,12 +97,12 @@ pub(super) fn body(item: &Record<Value>, key: Option<&str>) -> Result<Json, Vant
 /// # Errors
 /// `IncorrectUsage` that names the field, when it holds what JSON cannot.
 pub(in crate::vantage) fn json_of(item: &Record<Value>) -> Result<Json, VantageError> {
-    let mut fields = Map::with_capacity(item.len());
-    for (field, value) in item {
-        let value = json(value).map_err(|what| error!(what, field = field).mark_incorrect_usage());
-        fields.insert(field.clone(), value?);
-    }
-    Ok(Json::Object(fields))
+    let fields = item.iter().map(|(name, value)| Ok((name.clone(), field(name, value)?)));
+    fields.collect::<Result<Map<_, _>, _>>().map(Json::Object)
+}
+
+fn field(name: &str, value: &Value) -> Result<Json, VantageError> {
+    json(value).map_err(|what| error!(what, field = name).mark_incorrect_usage())
 }
 
 const NO_TYPE: &str = "a value has no form in JSON unless the column's type is declared";
@@ -77,48 +144,16 @@ fn is_address(fields: &[(Value, Value)]) -> bool {
     matches!((version.as_text(), bytes.len()), (Some("V4"), 4) | (Some("V6"), 16))
 }
 
-/// The row that an answer holds: under `key` if there is one, or as an item endpoint
-/// hands it out. `None` when the answer holds no row.
-pub(super) fn row(
-    decoder: &RowDecoder,
-    envelope: &Envelope,
-    key: Option<&str>,
-    response: &Response,
-) -> Option<Row> {
-    let under = |key: &str| {
-        let fields: std::collections::BTreeMap<String, &RawValue> =
-            serde_json::from_slice(response.body()).ok()?;
-        decoder.decode(&mut serde_json::Deserializer::from_str(fields.get(key)?.get())).ok()
-    };
-    key.and_then(under).or_else(|| decode_item(decoder, envelope, response).ok())
-}
-
-/// The id in the `Location` of an answer: its last segment, decoded (RFC 9110 section 10.2.2).
-pub(super) fn located(response: &Response) -> Option<String> {
-    let location = header_url(response.headers().get(header::LOCATION)?);
-    let path = location.split(['?', '#']).next()?;
-    // The authority of a URL without a path is no id.
-    let path = path
-        .split_once("://")
-        .map_or(path, |(_, rest)| rest.split_once('/').map_or("", |(_, path)| path));
-    let last = path.trim_end_matches('/').rsplit('/').next()?;
-    let id = percent_decode_str(last).decode_utf8().ok()?;
-    (!id.is_empty()).then(|| id.into_owned())
-}
-
 #[cfg(test)]
 mod tests {
     use std::net::{IpAddr, Ipv4Addr};
 
-    use http::{HeaderValue, StatusCode};
-    use indexmap::IndexMap;
     use serde_json::json;
 
     use super::*;
-    use crate::vantage::columns::Columns;
 
     fn sent(value: impl Into<Value>) -> Result<Json, VantageError> {
-        body(&Record::from_iter([("n".to_owned(), value.into())]), None)
+        Shape::default().body(&Record::from_iter([("n".to_owned(), value.into())]), None)
     }
 
     #[test]
@@ -137,8 +172,6 @@ mod tests {
         }
         let date = Value::Tag(0, Box::new("2024-01-01T00:00:00Z".into()));
         assert_eq!(sent(date).unwrap(), json!({ "n": "2024-01-01T00:00:00Z" }));
-        let item = Record::from_iter([("n".to_owned(), 7.into())]);
-        assert_eq!(body(&item, Some("row")).unwrap(), json!({ "row": { "n": 7 } }));
     }
 
     #[test]
@@ -161,37 +194,26 @@ mod tests {
     }
 
     #[test]
-    fn an_id_is_the_last_segment_of_the_location() {
-        for (location, id) in [
-            ("/rows/7", Some("7")),
-            ("http://host/v1/rows/a%2Fb%20c?x=1#y", Some("a/b c")),
-            ("7", Some("7")),
-            ("/rows/7/", Some("7")),
-            ("http://host", None),
-            ("http://host/", None),
-            ("/", None),
-            ("/rows/%ff", None),
-        ] {
-            let mut response = Response::new(StatusCode::CREATED, "");
-            response.headers_mut().insert(header::LOCATION, HeaderValue::from_static(location));
-            assert_eq!(located(&response).as_deref(), id, "{location}");
-        }
-        assert_eq!(located(&Response::new(StatusCode::CREATED, "")), None);
-    }
-
-    #[test]
-    fn a_row_is_found_bare_or_wrapped() {
-        let columns = Columns::new(Some("id".into()), [], &IndexMap::new()).unwrap();
-        let id = |key: Option<&str>, body: &'static str| {
-            let response = Response::new(StatusCode::OK, body);
-            row(&RowDecoder::new(columns.clone()), &Envelope::default(), key, &response)?.id
+    fn a_row_its_id_and_what_is_fixed_each_have_their_place() {
+        let item = Record::from_iter([("n".to_owned(), 7.into())]);
+        let body = |writes: &Writes, id: Option<&str>| {
+            Shape::of(writes).unwrap().body(&item, id.map(Value::from).as_ref())
         };
-        assert_eq!(id(None, r#"{"id":7}"#).as_deref(), Some("7"));
-        assert_eq!(id(None, r#"{"data":{"id":7}}"#).as_deref(), Some("7"));
-        assert_eq!(id(Some("row"), r#"{"row":{"id":7}}"#).as_deref(), Some("7"));
-        assert_eq!(id(Some("row"), r#"{"id":7}"#).as_deref(), Some("7"));
-        for none in ["", "OK", "[]", "{}", r#"{"row":{"id":7}}"#] {
-            assert_eq!(id(None, none), None, "{none}");
+        let writes = Writes::rest().wrapped_in("row");
+        assert_eq!(body(&writes, Some("1")).unwrap(), json!({ "row": { "n": 7 } }));
+        let writes = Writes::rest().wrapped_in("d.a").id_at("d.id").member("d.type", "t");
+        let whole = json!({ "d": { "a": { "n": 7 }, "id": "1", "type": "t" } });
+        assert_eq!(body(&writes, Some("1")).unwrap(), whole);
+        assert_eq!(body(&writes, None).unwrap(), json!({ "d": { "a": { "n": 7 }, "type": "t" } }));
+        for (path, value, fits) in [
+            ("n", json!(7), true),
+            ("n", json!(8), false),
+            ("n.x", json!(7), false),
+            ("m", json!({}), true),
+        ] {
+            let body = body(&Writes::rest().member(path, value), None);
+            assert_eq!(body.is_ok(), fits, "{path}");
+            assert!(body.is_ok_and(|body| body["n"] == 7) || !fits);
         }
     }
 }

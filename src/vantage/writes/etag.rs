@@ -35,6 +35,19 @@ impl Precondition {
         }
     }
 
+    /// That the row is still as `response` says, in the words of the API: a weak tag
+    /// too. For a write that needs no condition but where the API wants one; at worst it
+    /// is refused.
+    ///
+    /// # Errors
+    /// `Unsupported` when the answer carries no tag.
+    pub(super) fn demanded(response: &Response) -> Result<Self, VantageError> {
+        let what = "the API takes no write of a row without `If-Match`, and sends no entity tag \
+                    with the row";
+        let tag = response.headers().get(header::ETAG);
+        tag.map(|tag| Self::Unchanged(tag.clone())).ok_or_else(|| error!(what).mark_unsupported())
+    }
+
     pub(super) fn put_into(self, headers: &mut HeaderMap) {
         match self {
             Self::None => None,
@@ -65,6 +78,16 @@ mod tests {
         for tag in [None, Some("W/\"v1\""), Some("v1"), Some("\""), Some("")] {
             assert!(read(tag).unwrap_err().is_unsupported(), "{tag:?}");
         }
+    }
+
+    #[test]
+    fn a_tag_that_is_demanded_is_sent_as_it_came() {
+        let mut response = Response::new(StatusCode::OK, "{}");
+        assert!(Precondition::demanded(&response).unwrap_err().is_unsupported());
+        response.headers_mut().insert(header::ETAG, HeaderValue::from_static("W/\"v1\""));
+        let mut headers = HeaderMap::new();
+        Precondition::demanded(&response).unwrap().put_into(&mut headers);
+        assert_eq!(headers[header::IF_MATCH], "W/\"v1\"");
     }
 
     #[test]

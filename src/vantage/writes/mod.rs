@@ -1,54 +1,42 @@
-//! Writes of one table: what each asks the API for, and what its answer means.
-//! Which there are is in `settings`; `body` and `etag` are the pure parts.
+//! Writes of one table: what each asks the API for, and what its answer means. Which there
+//! are is in `settings`; `item` asks for the row and reads answers, `send` makes requests;
+//! `answer`, `body`, `etag` and `refusal` are the pure parts.
+
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use ciborium::Value;
 use futures::{StreamExt, TryStreamExt, stream};
-use http::{HeaderValue, Method, header};
+use http::Method;
 use vantage_core::{Result, VantageError, error};
 use vantage_table::table::Table;
 use vantage_types::{Entity, Record};
 
-use super::{
-    PoolApi,
-    filter::Filter,
-    keys::is_synthetic,
-    path::placeholders,
-    query::{ItemQuery, Place, lower_item, lower_path},
-    reads::Read,
-    record::{Row, id_text},
-};
-use crate::http::{Request, Response};
+use super::{PoolApi, filter::Filter, keys::is_synthetic, reads::Read, record::id_text};
+use body::Shape;
 use etag::Precondition;
-use refusal::{held_outside, is_gone, missing, outside, unsupported};
-use settings::{InsertBy, PatchBy};
+use item::Stored;
+use refusal::{held_outside, makes_ids, missing, outside, unsupported};
+use settings::{InsertBy, PatchBy, ReplaceBy};
 
+mod answer;
 mod body;
 mod etag;
+mod item;
 mod refusal;
+mod send;
 mod settings;
 
 pub(super) use body::json_of;
+pub(super) use refusal::after_write;
 pub use settings::Writes;
 
 /// A table as a write sees it.
 pub(super) struct Write {
     read: Read,
     writes: Writes,
-}
-
-/// One item, and what it must hold to be in the table's set.
-struct Item {
-    id: String,
-    target: String,
-    filter: Filter,
-}
-
-/// What the API has at the place of an item.
-enum Stored {
-    Absent,
-    /// A row that is not in the table's set.
-    Outside,
-    Inside(Record<Value>, Precondition),
+    shape: Shape,
+    /// Whether the API has said that it takes no write of a row without its tag.
+    wants_tags: AtomicBool,
 }
 
 impl Write {
@@ -57,14 +45,26 @@ impl Write {
         table: &Table<PoolApi, E>,
     ) -> Result<Self> {
         let read = Read::of(api, table)?;
+        let shape = Shape::of(&read.settings.writes)?;
         // Nothing is asked for on behalf of a write that is refused.
         let read = if read.settings.writes.is_none() { read } else { read.resolved().await? };
-        Ok(Self { writes: read.settings.writes.clone(), read })
+        let writes = read.settings.writes.clone();
+        Ok(Self { writes, shape, read, wants_tags: AtomicBool::new(false) })
     }
 
     /// Stores a row, or returns the one that is in the set under this id.
     pub(super) async fn insert(&self, id: &str, record: &Record<Value>) -> Result<Record<Value>> {
+        match self.try_insert(id, record).await {
+            Err(error) if self.learns_of_tags(&error) => self.try_insert(id, record).await,
+            done => done,
+        }
+    }
+
+    async fn try_insert(&self, id: &str, record: &Record<Value>) -> Result<Record<Value>> {
         let by = self.writes.insert.ok_or_else(|| unsupported("inserts"))?;
+        if self.writes.server_ids {
+            return Err(makes_ids(id));
+        }
         let Some(item) = self.item(id)? else { return Err(outside()) };
         let mut row = self.row_with_id(id, record)?;
         if by == InsertBy::Put {
@@ -82,11 +82,17 @@ impl Write {
         }
         self.require_fit(&item.filter, &row)?;
         let answer = match by {
-            InsertBy::Post => self.call(self.post(&row)?).await,
+            InsertBy::Post => self.call(self.post(&row, Some(id))?).await,
             InsertBy::Put => self.put(&item, &row, self.absent()).await,
         };
         match answer {
-            Ok(answer) => self.written(&item, &answer).await,
+            Ok(answer) => {
+                let sent = self.sent(&row);
+                if by == InsertBy::Post {
+                    self.require_own_id(&item, &sent, &answer)?;
+                }
+                self.written(&item, &sent, &answer).await
+            }
             // Stored in the meantime, maybe by an earlier attempt.
             Err(error) if error.is_conflict() => match self.stored(&item).await? {
                 Stored::Inside(row, _) => Ok(self.read.finished(row)),
@@ -106,24 +112,24 @@ impl Write {
             let id = own.ok_or_else(|| unsupported("inserts without an id"))?;
             return self.insert(&id, record).await.map(|_| id);
         }
-        let answer = self.call(self.post(&row)?).await?;
-        let in_body = self.answered(&answer).and_then(|row| row.id);
-        in_body.or_else(|| body::located(&answer)).ok_or_else(|| {
-            error!(
-                "the row was stored, but the answer has its id neither in the body nor in Location"
-            )
-        })
+        let answer = self.call(self.post(&row, None)?).await?;
+        self.new_id(&self.sent(&row), &answer)
     }
 
     /// Replaces the row, or creates it.
     pub(super) async fn replace(&self, id: &str, record: &Record<Value>) -> Result<Record<Value>> {
-        if !self.writes.replace {
-            return Err(unsupported("replacing rows"));
+        match self.try_replace(id, record).await {
+            Err(error) if self.learns_of_tags(&error) => self.try_replace(id, record).await,
+            done => done,
         }
+    }
+
+    async fn try_replace(&self, id: &str, record: &Record<Value>) -> Result<Record<Value>> {
+        let by = self.writes.replace.ok_or_else(|| unsupported("replacing rows"))?;
         let Some(item) = self.item(id)? else { return Err(outside()) };
         let row = self.row_with_id(id, record)?;
         let mut precondition = Precondition::None;
-        if !item.filter.is_empty() {
+        if self.reads_first(&item.filter) {
             self.require_guard(&item.filter)?;
             precondition = match self.stored(&item).await? {
                 Stored::Inside(_, unchanged) => unchanged,
@@ -132,24 +138,34 @@ impl Write {
             };
             self.require_fit(&item.filter, &row)?;
         }
-        match self.put(&item, &row, precondition).await {
-            Ok(answer) => self.written(&item, &answer).await,
+        let creates_by_post = self.writes.insert == Some(InsertBy::Post) && !self.writes.server_ids;
+        let answer = match by {
+            ReplaceBy::Put => self.put(&item, &row, precondition).await,
+            ReplaceBy::Patch => self.send_patch(&item, &self.complete(&row), precondition).await,
+        };
+        match answer {
+            Ok(answer) => self.written(&item, &self.sent(&row), &answer).await,
             // An API that creates nothing by PUT.
-            Err(error) if error.is_not_found() && self.writes.insert == Some(InsertBy::Post) => {
-                self.insert(id, record).await
-            }
+            Err(error) if error.is_not_found() && creates_by_post => self.insert(id, record).await,
             Err(error) => self.settled(&item, &row, error).await,
         }
     }
 
     /// Merges `partial` into the row.
     pub(super) async fn patch(&self, id: &str, partial: &Record<Value>) -> Result<Record<Value>> {
+        match self.try_patch(id, partial).await {
+            Err(error) if self.learns_of_tags(&error) => self.try_patch(id, partial).await,
+            done => done,
+        }
+    }
+
+    async fn try_patch(&self, id: &str, partial: &Record<Value>) -> Result<Record<Value>> {
         let by = self.writes.patch.ok_or_else(|| unsupported("patches"))?;
         let Some(item) = self.item(id)? else { return Err(missing(id)) };
         let partial = self.row_with_id(id, partial)?;
         let mut precondition = Precondition::None;
         let mut merged = None;
-        if by == PatchBy::Put || !item.filter.is_empty() {
+        if by == PatchBy::Put || self.reads_first(&item.filter) {
             self.require_guard(&item.filter)?;
             let Stored::Inside(mut row, unchanged) = self.stored(&item).await? else {
                 return Err(missing(id));
@@ -158,31 +174,37 @@ impl Write {
             self.require_fit(&item.filter, &row)?;
             (precondition, merged) = (unchanged, Some(row));
         }
-        let sent = merged.as_ref().unwrap_or(&partial);
-        let answer = match by {
-            PatchBy::Put => self.put(&item, sent, precondition).await,
-            PatchBy::Patch(content_type) => {
-                let mut request = self.request(Method::PATCH, &item.target, Some(&partial))?;
-                let headers = request.headers_mut();
-                headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
-                precondition.put_into(headers);
-                self.call(request).await
+        let after = merged.as_ref().unwrap_or(&partial);
+        let (answer, sent) = match by {
+            PatchBy::Put => (self.put(&item, after, precondition).await, self.sent(after)),
+            PatchBy::Patch | PatchBy::MergePatch => {
+                let mut request =
+                    self.with_body(Method::PATCH, &item.target, &partial, Some(id))?;
+                precondition.put_into(request.headers_mut());
+                (self.call(request).await, self.sent_and_declared(&partial))
             }
         };
         match answer {
-            Ok(answer) => self.written(&item, &answer).await,
-            Err(error) => self.settled(&item, sent, error).await,
+            Ok(answer) => self.written(&item, &sent, &answer).await,
+            Err(error) => self.settled(&item, after, error).await,
         }
     }
 
     /// Deletes the row if it is in the set.
     pub(super) async fn delete(&self, id: &str) -> Result<()> {
+        match self.try_delete(id).await {
+            Err(error) if self.learns_of_tags(&error) => self.try_delete(id).await,
+            done => done,
+        }
+    }
+
+    async fn try_delete(&self, id: &str) -> Result<()> {
         if !self.writes.delete {
             return Err(unsupported("deletes"));
         }
         let Some(item) = self.item(id)? else { return Ok(()) };
-        let mut request = self.request(Method::DELETE, &item.target, None)?;
-        if !item.filter.is_empty() {
+        let mut request = self.request(Method::DELETE, &item.target)?;
+        if self.reads_first(&item.filter) {
             self.require_guard(&item.filter)?;
             match self.stored(&item).await? {
                 Stored::Inside(_, unchanged) => unchanged.put_into(request.headers_mut()),
@@ -226,31 +248,9 @@ impl Write {
         Ok(())
     }
 
-    /// The item with `id`; `None` when no row of the table can have it.
-    fn item(&self, id: &str) -> Result<Option<Item>> {
-        if is_synthetic(id) {
-            return Err(
-                error!("a row without an id cannot be written", key = id).mark_incorrect_usage()
-            );
-        }
-        let Some(query) = self.item_query()? else { return Ok(None) };
-        let target = query.path.of(id).ok_or_else(|| {
-            error!("the id cannot be a segment of a path", id = id).mark_incorrect_usage()
-        })?;
-        Ok(Some(Item { id: id.to_owned(), target, filter: query.filter }))
-    }
-
-    fn item_query(&self) -> Result<Option<ItemQuery>> {
-        let (template, declared) = (self.read.settings.write_path(), &self.read.declared);
-        match lower_item(&template, declared, self.read.conditions())? {
-            Some(query) if query.filter.is_opaque() => Err(unsupported("writes under a search")),
-            query => Ok(query),
-        }
-    }
-
     /// Refuses a write that may change a row after it has left the set.
     fn require_guard(&self, filter: &Filter) -> Result<()> {
-        if filter.is_empty() || self.writes.etags || self.writes.check_then_write {
+        if filter.is_empty() || self.writes.guards() {
             return Ok(());
         }
         Err(unsupported("keeping a write inside a narrowed table without entity tags"))
@@ -261,140 +261,30 @@ impl Write {
         if filter.admits(row) == Some(true) { Ok(()) } else { Err(outside()) }
     }
 
-    /// The record as conditions see it, once it is sure that it is about the row `id`.
-    fn row_with_id(&self, id: &str, record: &Record<Value>) -> Result<Record<Value>> {
-        let mut row = record.clone();
-        self.read.columns.unfinish(&mut row);
-        let own = self.read.columns.id().and_then(|column| row.get(column));
-        match own {
-            Some(own) if id_text(own).is_some_and(|own| own != id) => {
-                Err(error!("the record has another id", id = id).mark_incorrect_usage())
-            }
-            _ => Ok(row),
-        }
+    /// Whether a write that failed in this way is to be made once more, with the tag of the row.
+    fn learns_of_tags(&self, error: &VantageError) -> bool {
+        refusal::wants_tag(error)
+            && !self.writes.etags_required
+            // Another write of the same set may have learnt it since this one was sent.
+            && !self.wants_tags.swap(true, Ordering::Relaxed)
+    }
+
+    /// Whether each write of a row says for which state of it.
+    fn sends_tags(&self) -> bool {
+        self.writes.etags || self.requires_tags()
+    }
+
+    fn requires_tags(&self) -> bool {
+        self.writes.etags_required || self.wants_tags.load(Ordering::Relaxed)
+    }
+
+    /// Whether a row is read before it is written.
+    fn reads_first(&self, filter: &Filter) -> bool {
+        !filter.is_empty() || self.requires_tags()
     }
 
     /// That there is no such row, for APIs that can be told so.
     fn absent(&self) -> Precondition {
-        if self.writes.etags { Precondition::Absent } else { Precondition::None }
-    }
-
-    async fn stored(&self, item: &Item) -> Result<Stored> {
-        let read = &self.read;
-        let response = match read.api.pool.get(item.target.as_str()).await {
-            Ok(response) => response,
-            Err(error) if is_gone(&error) => return Ok(Stored::Absent),
-            Err(error) => return Err(read.failed(error)),
-        };
-        let Some(row) = self.answered(&response) else {
-            return Err(error!("the API answered with no row", id = item.id));
-        };
-        if row.id.as_ref().is_some_and(|own| *own != item.id) {
-            return Err(error!("the API answered with another row", id = item.id));
-        }
-        match item.filter.admits(&row.record) {
-            Some(false) => Ok(Stored::Outside),
-            Some(true) if self.writes.etags => {
-                Ok(Stored::Inside(row.record, Precondition::unchanged(&response)?))
-            }
-            Some(true) => Ok(Stored::Inside(row.record, Precondition::None)),
-            None => Err(unsupported("a write under a condition on what the row does not hold")),
-        }
-    }
-
-    /// The row as it is after a write that was answered with `answer`.
-    async fn written(&self, item: &Item, answer: &Response) -> Result<Record<Value>> {
-        if let Some(row) = self.answered(answer).filter(|_| !self.writes.reads_back) {
-            match row.id {
-                Some(own) if own == item.id => return Ok(self.read.finished(row.record)),
-                Some(own) => {
-                    return Err(error!("the API stored the row under another id", id = own));
-                }
-                None => {}
-            }
-        }
-        let response = self.call(Request::get(item.target.as_str())).await?;
-        let row = self.answered(&response);
-        let row = row.ok_or_else(|| error!("the API answered with no row", id = item.id))?;
-        Ok(self.read.finished(row.record))
-    }
-
-    /// What came of a write that failed. The repeat of an attempt that was acted upon
-    /// conflicts with what that attempt stored, which is as it should be.
-    async fn settled(
-        &self,
-        item: &Item,
-        sent: &Record<Value>,
-        error: VantageError,
-    ) -> Result<Record<Value>> {
-        if error.is_conflict()
-            && let Stored::Inside(row, _) = self.stored(item).await?
-            && sent.iter().all(|(column, value)| row.get(column) == Some(value))
-        {
-            return Ok(self.read.finished(row));
-        }
-        Err(error)
-    }
-
-    fn answered(&self, response: &Response) -> Option<Row> {
-        let key = self.writes.wrapped_in.as_deref();
-        body::row(&self.read.decoder, &self.read.settings.envelope, key, response)
-    }
-
-    fn post(&self, row: &Record<Value>) -> Result<Request> {
-        let conditions = self.read.conditions();
-        let place = lower_path(&self.read.settings.path, &self.read.declared, conditions)?;
-        let Place { target, filter } = place.ok_or_else(outside)?;
-        if filter.is_opaque() {
-            return Err(unsupported("writes under a search"));
-        }
-        self.require_fit(&filter, row)?;
-        self.request(Method::POST, &target, Some(row))
-    }
-
-    async fn put(
-        &self,
-        item: &Item,
-        row: &Record<Value>,
-        precondition: Precondition,
-    ) -> Result<Response> {
-        let mut request = self.request(Method::PUT, &item.target, Some(row))?;
-        precondition.put_into(request.headers_mut());
-        self.call(request).await
-    }
-
-    fn request(
-        &self,
-        method: Method,
-        target: &str,
-        row: Option<&Record<Value>>,
-    ) -> Result<Request> {
-        let key_header = self.writes.key_header(&method)?;
-        let mut request = Request::new(method, target);
-        if let Some(row) = row {
-            let key = self.writes.wrapped_in.as_deref();
-            request = request.json(&body::body(&self.item_of(row), key)?)?;
-        }
-        if let Some(name) = key_header {
-            let key = uuid::Builder::from_random_bytes(fastrand::u128(..).to_be_bytes());
-            request = request.header(name.as_str(), &key.into_uuid().to_string())?;
-            request = request.repeatable(true);
-        }
-        Ok(request)
-    }
-
-    /// The fields of an item with the columns of `row`. What the table does not declare
-    /// and its path says already is not among them.
-    fn item_of(&self, row: &Record<Value>) -> Record<Value> {
-        let mut item = row.clone();
-        let declared = &self.read.declared.fields;
-        let in_path: Vec<&str> = placeholders(&self.read.settings.path).collect();
-        item.retain(|field, _| declared.contains(field) || !in_path.contains(&field.as_str()));
-        self.read.columns.lower(&mut item);
-        item
-    }
-
-    async fn call(&self, request: Request) -> Result<Response> {
-        self.read.api.pool.request(request).await.map_err(|error| self.read.failed(error))
+        if self.sends_tags() { Precondition::Absent } else { Precondition::None }
     }
 }

@@ -1,7 +1,7 @@
 //! [pure] What a failed write means, and the errors of writes that are refused.
 
 use http::StatusCode;
-use vantage_core::{VantageError, error};
+use vantage_core::{Context, Result, VantageError, error};
 
 use crate::error::Error;
 
@@ -10,8 +10,27 @@ pub(super) fn is_gone(error: &Error) -> bool {
     matches!(error.status(), Some(StatusCode::NOT_FOUND | StatusCode::GONE))
 }
 
+/// Whether the API wants to be told which state of the row the write is for (RFC 6585
+/// section 3).
+pub(super) fn wants_tag(error: &VantageError) -> bool {
+    error.context.get("status").is_some_and(|status| status == "428")
+}
+
 pub(super) fn unsupported(what: &str) -> VantageError {
     error!(format!("the API does not support {what}")).mark_unsupported()
+}
+
+/// An insert under an id, to an API that makes the ids.
+pub(super) fn makes_ids(id: &str) -> VantageError {
+    error!("the API makes the ids of its rows, so none is inserted under a given one", id = id)
+        .mark_incorrect_usage()
+}
+
+/// The row was stored, but not where it was to be.
+pub(super) fn stored_elsewhere(id: &str) -> VantageError {
+    let what = "the API stored the row under another id; if it makes ids itself, \
+                `Writes::server_ids` says so";
+    error!(what, id = id)
 }
 
 pub(super) fn outside() -> VantageError {
@@ -24,4 +43,9 @@ pub(super) fn held_outside(id: &str) -> VantageError {
 
 pub(super) fn missing(id: &str) -> VantageError {
     error!("the set has no such row", id = id).mark_not_found()
+}
+
+/// Says of the failure to read a row that it was written before.
+pub(in crate::vantage) fn after_write<T>(read: Result<T>, id: &str) -> Result<T> {
+    read.with_context(|| error!("the row was written, but not read back", id = id))
 }

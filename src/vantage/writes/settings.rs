@@ -1,6 +1,8 @@
 //! [pure] Which writes an API has, and how it takes them.
 
-use http::{HeaderName, Method};
+use http::{HeaderName, HeaderValue, Method};
+use indexmap::IndexMap;
+use serde_json::Value as Json;
 use vantage_core::{VantageError, error};
 
 /// How rows of a table are written. What is not set is refused as `Unsupported`
@@ -23,11 +25,42 @@ use vantage_core::{VantageError, error};
 ///
 /// A write through a table with conditions touches rows of that set alone. What
 /// fills a placeholder of the path confines by itself. Any other condition is
-/// evaluated on the row, which is read before it is written; with
-/// [`etags`](Self::etags) the write then holds for that state of the row only. A
+/// evaluated on the row, which is read before it is written; with [`etags`](Self::etags) or
+/// [`etags_required`](Self::etags_required) the write then holds for that state of the row only. A
 /// narrowed table without entity tags is refused, as the row may leave the set
 /// between the two, unless [`check_then_write`](Self::check_then_write) allows it.
 /// Inserts by POST need neither: they overwrite nothing.
+///
+/// # Bodies
+///
+/// A body is JSON with the fields of the row, under their names or where
+/// [aliases](crate::ApiTable::alias) say. Where it has other parts, such as in
+/// [JSON:API](https://jsonapi.org/format/#crud), each has a place: keys joined by dots, from
+/// the top of the body; `\.` is a dot that is part of a key.
+///
+/// ```
+/// # use vantage_api_pool::{ApiTable, Writes};
+/// let articles = ApiTable::new().alias("title", "attributes.title").writes(
+///     Writes::none()
+///         .insert_by_post()
+///         .replace_by_patch()
+///         .patch_by_patch()
+///         .delete_by_delete()
+///         .server_ids(true)
+///         .content_type("application/vnd.api+json")
+///         .wrapped_in("data")
+///         .id_at("data.id")
+///         .member("data.type", "articles"),
+/// );
+/// ```
+///
+/// # Answers
+///
+/// What a write returns is the row as it is stored. It is taken from the answer if that
+/// holds an object with the id and all that was sent (of a patch, also all columns that the
+/// table declares): at the place of rows in bodies, as an item endpoint hands it out, as the
+/// only element of a list, or under any key of an object. Otherwise the row is read. If that
+/// fails, the error says that the row was written.
 ///
 /// # Repeats
 ///
@@ -37,12 +70,17 @@ use vantage_core::{VantageError, error};
 #[must_use]
 pub struct Writes {
     pub(super) insert: Option<InsertBy>,
-    pub(super) replace: bool,
+    pub(super) replace: Option<ReplaceBy>,
     pub(super) patch: Option<PatchBy>,
     pub(super) delete: bool,
+    pub(super) server_ids: bool,
+    pub(super) content_type: Option<String>,
     pub(super) wrapped_in: Option<String>,
+    pub(super) id_at: Option<String>,
+    pub(super) members: IndexMap<String, Json>,
     pub(super) reads_back: bool,
     pub(super) etags: bool,
+    pub(super) etags_required: bool,
     pub(super) check_then_write: bool,
     pub(super) idempotency_header: Option<String>,
 }
@@ -56,9 +94,18 @@ pub(super) enum InsertBy {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum ReplaceBy {
+    Put,
+    /// A patch of all columns.
+    Patch,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum PatchBy {
-    /// With this content type.
-    Patch(&'static str),
+    /// A PATCH of the content type of all writes.
+    Patch,
+    /// A PATCH of the type of RFC 7396.
+    MergePatch,
     /// The whole row, merged.
     Put,
 }
@@ -76,7 +123,7 @@ impl Writes {
     }
 
     /// Inserts with POST to the table's path. The API answers 409 to an id that it
-    /// has, or makes the ids itself.
+    /// has, or makes the ids itself; then set [`server_ids`](Self::server_ids).
     pub fn insert_by_post(mut self) -> Self {
         self.insert = Some(InsertBy::Post);
         self
@@ -90,21 +137,32 @@ impl Writes {
     }
 
     /// Replaces with PUT to the item's path. If the API answers 404 because there
-    /// is no such row, the row is inserted as inserts are.
+    /// is no such row, the row is inserted as inserts are, unless the API makes the
+    /// [ids](Self::server_ids).
     pub fn replace_by_put(mut self) -> Self {
-        self.replace = true;
+        self.replace = Some(ReplaceBy::Put);
         self
     }
 
-    /// Patches with PATCH to the item's path, as `application/json`.
+    /// Replaces with PATCH to the item's path, for APIs that have no PUT, such as those of
+    /// JSON:API: of the columns that the table declares, those that the row lacks are sent as
+    /// null. What the table does not declare stays as it is. Its content type is that of
+    /// patches, and a 404 is handled as in [`replace_by_put`](Self::replace_by_put).
+    pub fn replace_by_patch(mut self) -> Self {
+        self.replace = Some(ReplaceBy::Patch);
+        self
+    }
+
+    /// Patches with PATCH to the item's path, as JSON.
     pub fn patch_by_patch(mut self) -> Self {
-        self.patch = Some(PatchBy::Patch("application/json"));
+        self.patch = Some(PatchBy::Patch);
         self
     }
 
-    /// Patches with PATCH to the item's path, as `application/merge-patch+json` (RFC 7396).
+    /// Patches with PATCH to the item's path, as `application/merge-patch+json` (RFC 7396),
+    /// whatever the [content type](Self::content_type) of other writes.
     pub fn patch_by_merge_patch(mut self) -> Self {
-        self.patch = Some(PatchBy::Patch("application/merge-patch+json"));
+        self.patch = Some(PatchBy::MergePatch);
         self
     }
 
@@ -122,15 +180,50 @@ impl Writes {
         self
     }
 
-    /// Bodies hold the row under this key, in requests and in answers, as in
-    /// `{"order": {…}}`.
-    pub fn wrapped_in(mut self, key: impl Into<String>) -> Self {
-        self.wrapped_in = Some(key.into());
+    /// Whether the API makes the ids of its rows, whatever it is sent. Then an insert under
+    /// a given id is `IncorrectUsage`, before anything is sent: it would store a row under
+    /// another id, one more with each retry. A replace of a row that is not there is
+    /// `NotFound`, unless the API creates it by PUT. Inserts that return an id go ahead. The
+    /// default is false.
+    pub fn server_ids(mut self, yes: bool) -> Self {
+        self.server_ids = yes;
+        self
+    }
+
+    /// The `Content-Type` of bodies. The default is that of the pool's
+    /// [`default_header`](crate::PoolBuilder::default_header)s, or else `application/json`.
+    ///
+    /// A value that is not legal in HTTP is `IncorrectUsage` when a row is written.
+    pub fn content_type(mut self, content_type: impl Into<String>) -> Self {
+        self.content_type = Some(content_type.into());
+        self
+    }
+
+    /// Bodies hold the row under this key, or at this place, in requests and in answers, as
+    /// in `{"order": {…}}`. A path with an empty key is `IncorrectUsage` when a row is
+    /// written, here and in the other places of a body.
+    pub fn wrapped_in(mut self, place: impl Into<String>) -> Self {
+        self.wrapped_in = Some(place.into());
+        self
+    }
+
+    /// Bodies hold the id of the row at this place, and the row itself without it. By default
+    /// the id is a field of the row: one that is inserted under a given id has it, others
+    /// have what they are given.
+    pub fn id_at(mut self, place: impl Into<String>) -> Self {
+        self.id_at = Some(place.into());
+        self
+    }
+
+    /// Bodies hold this value at this place. An object is joined with what is there. A row
+    /// that has another value than null there is `IncorrectUsage`, before anything is sent.
+    pub fn member(mut self, place: impl Into<String>, value: impl Into<Json>) -> Self {
+        self.members.insert(place.into(), value.into());
         self
     }
 
     /// Whether the row is read again after it was written. By default it is taken
-    /// from the answer if that holds a row with the id, and read again otherwise.
+    /// from the answer if that holds [all of it](Self#answers), and read again otherwise.
     pub fn read_back(mut self, yes: bool) -> Self {
         self.reads_back = yes;
         self
@@ -142,6 +235,15 @@ impl Writes {
     /// tag, or a weak one, is refused.
     pub fn etags(mut self, yes: bool) -> Self {
         self.etags = yes;
+        self
+    }
+
+    /// Whether the API takes no write of a row without `If-Match`. Then each replace, patch
+    /// and delete reads the row first and sends its tag; a weak one too, unless the table is
+    /// narrowed or [`etags`](Self::etags) is set. Without this setting such a write is made
+    /// once it was answered 428 (RFC 6585 section 3). The default is false.
+    pub fn etags_required(mut self, yes: bool) -> Self {
+        self.etags_required = yes;
         self
     }
 
@@ -161,18 +263,34 @@ impl Writes {
     }
 
     pub(in crate::vantage) fn is_none(&self) -> bool {
-        self.insert.is_none() && !self.replace && self.patch.is_none() && !self.delete
+        self.insert.is_none() && self.replace.is_none() && self.patch.is_none() && !self.delete
     }
 
     /// Whether rows are inserted; whether they are replaced and patched; whether they are
     /// deleted.
     pub(in crate::vantage) fn does(&self) -> (bool, bool, bool) {
-        (self.insert.is_some(), self.replace && self.patch.is_some(), self.delete)
+        (self.insert.is_some(), self.replace.is_some() && self.patch.is_some(), self.delete)
     }
 
     /// Whether a write goes ahead under conditions that only a row can show to hold.
     pub(in crate::vantage) fn guards(&self) -> bool {
-        !self.is_none() && (self.etags || self.check_then_write)
+        !self.is_none() && (self.etags || self.etags_required || self.check_then_write)
+    }
+
+    /// The content type of bodies with a patch of `patch`, if it is set.
+    ///
+    /// # Errors
+    /// `IncorrectUsage` when it is not legal in HTTP.
+    pub(super) fn type_of_body(
+        &self,
+        patch: Option<PatchBy>,
+    ) -> Result<Option<HeaderValue>, VantageError> {
+        if patch == Some(PatchBy::MergePatch) {
+            return Ok(Some(HeaderValue::from_static("application/merge-patch+json")));
+        }
+        self.content_type.as_deref().map(HeaderValue::from_str).transpose().map_err(|_| {
+            error!("the content type of writes is not legal in HTTP").mark_incorrect_usage()
+        })
     }
 
     /// The header for the key of a request with `method`, if it carries one.
@@ -199,6 +317,7 @@ mod tests {
             Writes::rest(),
             Writes::none().insert_by_put(),
             Writes::none().replace_by_put(),
+            Writes::none().replace_by_patch(),
             Writes::none().patch_by_put(),
             Writes::none().delete_by_delete(),
         ] {

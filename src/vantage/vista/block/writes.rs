@@ -1,5 +1,6 @@
 //! [pure] How rows are written, in YAML.
 
+use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
 
 use crate::vantage::Writes;
@@ -10,14 +11,24 @@ pub(super) struct WritesBlock {
     style: WriteStyle,
     #[serde(skip_serializing_if = "Option::is_none")]
     insert: Option<InsertBy>,
-    replace: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    replace: Option<Replace>,
     #[serde(skip_serializing_if = "Option::is_none")]
     patch: Option<PatchBy>,
     delete: bool,
+    server_ids: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    content_type: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     wrapped_in: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    id_at: Option<String>,
+    /// What bodies hold besides the row, by place.
+    #[serde(skip_serializing_if = "IndexMap::is_empty")]
+    members: IndexMap<String, serde_json::Value>,
     read_back: bool,
     etags: bool,
+    etags_required: bool,
     check_then_write: bool,
     /// The header of idempotency keys.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -38,6 +49,21 @@ enum WriteStyle {
 enum InsertBy {
     Post,
     Put,
+}
+
+/// `true` is `put`.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+#[serde(untagged, expecting = "`replace` is true, false, put or patch")]
+enum Replace {
+    Does(bool),
+    By(ReplaceBy),
+}
+
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum ReplaceBy {
+    Put,
+    Patch,
 }
 
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
@@ -65,18 +91,34 @@ impl WritesBlock {
             Some(PatchBy::Put) => writes.patch_by_put(),
             None => writes,
         };
-        if self.replace {
-            writes = writes.replace_by_put();
-        }
+        writes = match self.replace {
+            Some(Replace::Does(true) | Replace::By(ReplaceBy::Put)) => writes.replace_by_put(),
+            Some(Replace::By(ReplaceBy::Patch)) => writes.replace_by_patch(),
+            Some(Replace::Does(false)) | None => writes,
+        };
         if self.delete {
             writes = writes.delete_by_delete();
         }
         if let Some(key) = &self.wrapped_in {
             writes = writes.wrapped_in(key);
         }
+        if let Some(content_type) = &self.content_type {
+            writes = writes.content_type(content_type);
+        }
+        if let Some(place) = &self.id_at {
+            writes = writes.id_at(place);
+        }
+        for (place, value) in &self.members {
+            writes = writes.member(place, value.clone());
+        }
         if let Some(header) = &self.idempotency_keys {
             writes = writes.idempotency_keys(header);
         }
-        writes.read_back(self.read_back).etags(self.etags).check_then_write(self.check_then_write)
+        writes
+            .server_ids(self.server_ids)
+            .read_back(self.read_back)
+            .etags(self.etags)
+            .etags_required(self.etags_required)
+            .check_then_write(self.check_then_write)
     }
 }

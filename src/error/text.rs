@@ -1,0 +1,117 @@
+//! [pure] What errors say.
+
+use std::{borrow::Cow, error::Error as _, fmt};
+
+use http::header::LOCATION;
+
+use super::Error;
+use crate::http::Response;
+
+/// How much of the target of a redirect is shown, in characters.
+const SHOWN: usize = 200;
+
+/// What the server did instead of what it was asked for. Of a redirect it names the target,
+/// without user, query and fragment.
+pub(super) fn answered(response: &Response) -> Cow<'static, str> {
+    let status = response.status();
+    let location = response.headers().get(LOCATION).filter(|_| status.is_redirection());
+    match location {
+        Some(location) => {
+            format!("the server redirects the request to {}", place(location.as_bytes())).into()
+        }
+        None if status.is_client_error() => "the server refused the request".into(),
+        None => format!("the server answered {}", status.as_u16()).into(),
+    }
+}
+
+/// A URL as it is fit to be shown.
+fn place(location: &[u8]) -> String {
+    let location = String::from_utf8_lossy(location);
+    let url = location.split(['?', '#']).next().unwrap_or_default();
+    let shown = match url.split_once("//") {
+        Some((scheme, rest)) if scheme.is_empty() || scheme.ends_with(':') => {
+            let (authority, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
+            let host = authority.rsplit('@').next().unwrap_or_default();
+            format!("{scheme}//{host}{path}")
+        }
+        _ => url.to_owned(),
+    };
+    if shown.is_empty() { "another query".to_owned() } else { shown.chars().take(SHOWN).collect() }
+}
+
+impl Error {
+    /// As the source of an error that has the [`reason`](Self::reason), the kind, the status,
+    /// the page and the attempts: its text is what is left.
+    pub(crate) fn told(mut self) -> Self {
+        self.0.is_told = true;
+        self
+    }
+
+    /// What went wrong, and why, in one line.
+    pub(crate) fn reason(&self) -> String {
+        let mut reason = self.0.message.to_string();
+        let mut cause = self.source();
+        while let Some(why) = cause {
+            let why_text = why.to_string();
+            // Some errors repeat their source.
+            if !reason.contains(&why_text) {
+                reason = format!("{reason}: {why_text}");
+            }
+            cause = why.source();
+        }
+        reason
+    }
+}
+
+impl fmt::Debug for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let inner = &self.0;
+        f.debug_struct("Error")
+            .field("kind", &inner.kind)
+            .field("message", &inner.message)
+            .field("delivery", &inner.delivery)
+            .field("status", &self.status())
+            .field("attempts", &inner.attempts)
+            .field("elapsed", &inner.elapsed)
+            .field("wait", &inner.wait)
+            .field("page", &inner.page)
+            .field("source", &inner.source)
+            .finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use http::StatusCode;
+
+    use super::*;
+
+    #[test]
+    fn a_redirect_names_its_target_without_what_may_be_secret() {
+        for (location, shown) in [
+            ("/rows/7/?key=canary#canary", "/rows/7/"),
+            ("https://user:canary@host:8/rows//7", "https://host:8/rows//7"),
+            ("https://user:canary@host", "https://host"),
+            ("//canary@host/a@b", "//host/a@b"),
+            ("/a//b@c", "/a//b@c"),
+            ("?key=canary", "another query"),
+        ] {
+            assert_eq!(place(location.as_bytes()), shown);
+        }
+        assert_eq!(place(&[0xe9; 999]).chars().count(), SHOWN);
+    }
+
+    #[test]
+    fn what_another_error_tells_is_not_told_again() {
+        let error = Error::status_of(Response::new(StatusCode::SERVICE_UNAVAILABLE, ""))
+            .with_source(std::io::Error::other("because"))
+            .with_effort(3, Duration::from_secs(1));
+        assert_eq!(error.to_string(), "status: the server answered 503 after 3 attempts in 1.0s");
+        assert_eq!(error.reason(), "the server answered 503: because");
+        let told = error.clone().told();
+        assert_eq!(told.to_string(), "retryable after 1.0s");
+        assert_eq!(format!("{told:#}"), error.to_string());
+    }
+}

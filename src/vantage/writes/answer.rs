@@ -1,0 +1,276 @@
+//! [pure] What the answer of a write says of the row.
+
+use std::collections::BTreeMap;
+
+use http::{StatusCode, header};
+use percent_encoding::percent_decode;
+use serde_json::value::RawValue;
+
+use crate::{
+    http::Response,
+    pager::{Envelope, ItemDecoder, decode_item},
+    vantage::{
+        path::ItemPath,
+        record::{Row, RowDecoder},
+    },
+};
+
+/// The rows that an answer may hold.
+#[derive(Debug)]
+pub(super) struct Answer {
+    /// Where rows are: at their place in bodies, or as an item endpoint hands them out.
+    told: Vec<Row>,
+    /// Objects elsewhere: the only element of a list, what an object holds under any key.
+    found: Vec<Row>,
+}
+
+impl Answer {
+    /// Of an answer whose body holds the row at `place`, keys from the top.
+    pub(super) fn of(
+        decoder: &RowDecoder,
+        envelope: &Envelope,
+        place: &[String],
+        response: &Response,
+    ) -> Self {
+        let read = |json: &RawValue| {
+            decoder.decode(&mut serde_json::Deserializer::from_str(json.get())).ok()
+        };
+        let body: Option<&RawValue> = serde_json::from_slice(response.body()).ok();
+        let at_place = body.filter(|_| !place.is_empty()).and_then(|body| under(body, place));
+        let mut told: Vec<Row> = at_place.and_then(read).into_iter().collect();
+        told.extend(decode_item(decoder, envelope, response).ok());
+        let found = body.map(objects_in).unwrap_or_default();
+        Self { told, found: found.into_iter().filter_map(read).collect() }
+    }
+
+    /// The row `id`, or else the one that stands where rows do.
+    pub(super) fn row_of(self, id: &str) -> Option<Row> {
+        let mut rows: Vec<Row> = self.told.into_iter().chain(self.found).collect();
+        let own = rows.iter().position(|row| row.id.as_deref() == Some(id));
+        (!rows.is_empty()).then(|| rows.swap_remove(own.unwrap_or_default()))
+    }
+
+    /// The row `id`, if the answer has all of it: each of `columns`.
+    pub(super) fn whole_row<'a>(
+        self,
+        id: &str,
+        columns: impl Iterator<Item = &'a str> + Clone,
+    ) -> Option<Row> {
+        let is_whole = |row: &Row| row.id.as_deref() == Some(id) && has_all(row, columns.clone());
+        self.told.into_iter().chain(self.found).find(is_whole)
+    }
+
+    /// The id that the answer gives the row with these columns.
+    pub(super) fn id<'a>(&self, columns: impl Iterator<Item = &'a str> + Clone) -> Option<&str> {
+        let with_id = |row: &&Row| row.id.is_some();
+        let whole = self.told.iter().chain(&self.found).filter(with_id);
+        let whole = whole.clone().find(|row| has_all(row, columns.clone()));
+        let told = || self.told.iter().find(with_id);
+        // Of several objects none is sure to be the row.
+        let only = || {
+            let mut found = self.found.iter().filter(with_id);
+            found.next().filter(|_| found.next().is_none())
+        };
+        whole.or_else(told).or_else(only)?.id.as_deref()
+    }
+
+    /// The id under which the answer has all of the columns, if that is not `id`.
+    pub(super) fn other_id<'a>(
+        &self,
+        id: &str,
+        columns: impl Iterator<Item = &'a str> + Clone,
+    ) -> Option<&str> {
+        let mut rows = self.told.iter().chain(&self.found).filter(|row| row.id.is_some());
+        let whole = rows.find(|row| has_all(row, columns.clone()));
+        whole.filter(|_| !self.has(id))?.id.as_deref()
+    }
+
+    /// Whether a row of the answer has this id.
+    pub(super) fn has(&self, id: &str) -> bool {
+        self.told.iter().chain(&self.found).any(|row| row.id.as_deref() == Some(id))
+    }
+}
+
+fn has_all<'a>(row: &Row, mut columns: impl Iterator<Item = &'a str>) -> bool {
+    columns.all(|column| row.record.contains_key(column))
+}
+
+/// What is at `place`, keys from the top.
+fn under<'a>(json: &'a RawValue, place: &[String]) -> Option<&'a RawValue> {
+    place.iter().try_fold(json, |json, key| {
+        let fields: BTreeMap<String, &RawValue> = serde_json::from_str(json.get()).ok()?;
+        fields.get(key.as_str()).copied()
+    })
+}
+
+/// The object that is the only element of a list, or those one level down in an object.
+fn objects_in(json: &RawValue) -> Vec<&RawValue> {
+    if let Some(item) = only_object(json) {
+        return vec![item];
+    }
+    let fields: BTreeMap<String, &RawValue> = serde_json::from_str(json.get()).unwrap_or_default();
+    let object = |json| if is_object(json) { Some(json) } else { only_object(json) };
+    fields.into_values().filter_map(object).collect()
+}
+
+fn only_object(json: &RawValue) -> Option<&RawValue> {
+    let items: Vec<&RawValue> = serde_json::from_str(json.get()).ok()?;
+    match items.as_slice() {
+        [item] if is_object(item) => Some(item),
+        _ => None,
+    }
+}
+
+fn is_object(json: &RawValue) -> bool {
+    json.get().starts_with('{')
+}
+
+/// The id in the `Location` of an answer (RFC 9110 section 10.2.2), decoded: what stands for
+/// it in the path of an item, or else the last segment. `None` for the place of the table,
+/// which is at `table`, and for that of a job (RFC 9110 section 15.3.3).
+pub(super) fn located(response: &Response, item: Option<&ItemPath>, table: &str) -> Option<String> {
+    let path = location(response)?;
+    if let Some(id) = item.and_then(|item| id_in(&path, item)) {
+        return Some(id);
+    }
+    let table: Vec<_> = segments(table.as_bytes()).map(decoded).collect();
+    let own: Vec<_> = segments(&path).map(decoded).collect();
+    let last = own.last().filter(|_| !own.ends_with(&table))?;
+    String::from_utf8(last.clone()).ok().filter(|id| !id.is_empty())
+}
+
+/// The id in the `Location` of an answer, if that is the path of an item.
+pub(super) fn located_as(response: &Response, item: &ItemPath) -> Option<String> {
+    id_in(&location(response)?, item)
+}
+
+/// The path in the `Location`. Field values are octets (RFC 9110 section 5.5).
+fn location(response: &Response) -> Option<Vec<u8>> {
+    if response.status() == StatusCode::ACCEPTED {
+        return None;
+    }
+    let location = response.headers().get(header::LOCATION)?.as_bytes();
+    let path = location.split(|octet| matches!(octet, b'?' | b'#')).next()?;
+    let authority = path.windows(3).position(|three| three == b"://").map(|at| at + 3);
+    let authority = authority.or_else(|| path.starts_with(b"//").then_some(2));
+    // The authority of a URL without a path is no id.
+    let Some(rest) = authority.map(|at| &path[at..]) else { return Some(path.to_vec()) };
+    let at = rest.iter().position(|octet| *octet == b'/')?;
+    Some(rest[at..].to_vec())
+}
+
+/// What stands for the id in a path that ends like that of an item.
+fn id_in(path: &[u8], item: &ItemPath) -> Option<String> {
+    let (before, after) = item.around();
+    let after = after.split('?').next().unwrap_or_default().trim_end_matches('/');
+    let path = path.strip_suffix(b"/").unwrap_or(path).strip_suffix(after.as_bytes())?;
+    let (folder, name) = before.rsplit_once('/').unwrap_or(("", before));
+    let mut own: Vec<_> = segments(path).collect();
+    let id = own.pop()?.strip_prefix(name.as_bytes())?;
+    let own: Vec<_> = own.into_iter().map(decoded).collect();
+    let folder: Vec<_> = segments(folder.as_bytes()).map(decoded).collect();
+    let id = String::from_utf8(decoded(id)).ok()?;
+    (own.ends_with(&folder) && !id.is_empty()).then_some(id)
+}
+
+fn segments(path: &[u8]) -> impl Iterator<Item = &[u8]> {
+    let path = path.split(|octet| *octet == b'?').next().unwrap_or_default();
+    path.split(|octet| *octet == b'/').filter(|segment| !segment.is_empty())
+}
+
+fn decoded(segment: &[u8]) -> Vec<u8> {
+    percent_decode(segment).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use http::HeaderValue;
+    use indexmap::IndexMap;
+
+    use super::*;
+    use crate::vantage::{columns::Columns, path};
+
+    fn item(template: &str) -> ItemPath {
+        path::fill_item(template, &IndexMap::new()).unwrap().0
+    }
+
+    #[test]
+    fn an_id_is_what_stands_for_it_in_the_location() {
+        for (location, template, id) in [
+            ("/rows/7", "rows/{id}", Some("7")),
+            ("http://host/v1/rows/a%2Fb%20c?x=1#y", "rows/{id}", Some("a/b c")),
+            ("7", "rows/{id}", Some("7")),
+            ("/rows/7/", "rows/{id}", Some("7")),
+            ("/rows/7", "rows/{id}/", Some("7")),
+            ("/v1/rows/7/full", "rows/{id}/full", Some("7")),
+            ("/v1/a%20b/7", "a%20b/{id}?x=1", Some("7")),
+            ("//host/rows/7", "rows/{id}", Some("7")),
+            ("/elsewhere/7", "rows/{id}", Some("7")),
+            ("http://host", "rows/{id}", None),
+            ("http://host/", "rows/{id}", None),
+            ("/", "rows/{id}", None),
+            ("/rows", "rows/{id}", None),
+            ("/v1/rows/?id=eq.7", "rows/{id}", None),
+            ("/rows/%ff", "rows/{id}", None),
+        ] {
+            let mut response = Response::new(StatusCode::CREATED, "");
+            response.headers_mut().insert(header::LOCATION, HeaderValue::from_static(location));
+            assert_eq!(
+                located(&response, Some(&item(template)), "rows").as_deref(),
+                id,
+                "{location}"
+            );
+            let as_item = located_as(&response, &item(template));
+            assert!(as_item.is_none() || as_item.as_deref() == id, "{location}");
+        }
+        assert_eq!(located(&Response::new(StatusCode::CREATED, ""), None, "rows"), None);
+    }
+
+    fn answer(place: &[&str], body: &'static str) -> Answer {
+        let columns = Columns::new(Some("id".into()), [], &IndexMap::new()).unwrap();
+        let place: Vec<String> = place.iter().map(|key| (*key).to_owned()).collect();
+        let response = Response::new(StatusCode::OK, body);
+        Answer::of(&RowDecoder::new(columns), &Envelope::default(), &place, &response)
+    }
+
+    #[test]
+    fn a_row_is_found_bare_or_wrapped() {
+        let id = |place: &[&str], body| answer(place, body).row_of("7")?.id;
+        for (place, body) in [
+            (&[][..], r#"{"id":7}"#),
+            (&[], r#"{"data":{"id":7}}"#),
+            (&["row"], r#"{"row":{"id":7}}"#),
+            (&["row"], r#"{"id":7}"#),
+            (&["a", "b"], r#"{"a":{"b":{"id":7}},"id":8}"#),
+            (&[], r#"[{"id":7}]"#),
+            (&[], r#"{"row":{"id":7}}"#),
+            (&[], r#"{"rows":[{"id":7}],"id":9}"#),
+        ] {
+            assert_eq!(id(place, body).as_deref(), Some("7"), "{body}");
+        }
+        for none in ["", "OK", "[]", "{}", r#"{"rows":[{"id":7},{"id":8}]}"#] {
+            assert_eq!(id(&[], none), None, "{none}");
+        }
+    }
+
+    #[test]
+    fn the_id_is_that_of_what_was_sent_or_of_the_only_object() {
+        let columns = || ["n"].into_iter();
+        for (body, id) in [
+            (r#"{"id":1,"n":2}"#, Some("1")),
+            (r#"{"id":"request","row":{"id":1,"n":2}}"#, Some("1")),
+            (r#"{"id":1,"row":{"id":2}}"#, Some("1")),
+            (r#"{"row":{"id":1},"ok":true}"#, Some("1")),
+            (r#"{"row":{"id":1},"user":{"id":2}}"#, None),
+            (r#"{"row":{"id":1,"n":3},"user":{"id":2}}"#, Some("1")),
+            (r#"{"user":{"id":2},"row":{"id":1,"n":3}}"#, Some("1")),
+            ("[]", None),
+        ] {
+            assert_eq!(answer(&[], body).id(columns()), id, "{body}");
+        }
+        let other = |body| answer(&[], body).other_id("0", columns()).map(str::to_owned);
+        assert_eq!(other(r#"{"id":1,"n":2}"#).as_deref(), Some("1"));
+        assert_eq!(other(r#"{"id":1,"user":{"id":2}}"#), None);
+        assert_eq!(answer(&[], r#"{"id":1,"row":{"id":2,"n":1}}"#).other_id("1", columns()), None);
+    }
+}

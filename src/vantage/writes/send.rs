@@ -1,0 +1,108 @@
+//! The requests of writes, and the way out for all of them.
+
+use ciborium::Value;
+use http::{Method, header};
+use vantage_core::Result;
+use vantage_types::Record;
+
+use super::{
+    Write,
+    etag::Precondition,
+    item::Item,
+    refusal::{outside, unsupported},
+};
+use crate::{
+    http::{Request, Response},
+    vantage::query::{Place, lower_path},
+};
+
+impl Write {
+    /// An insert of `row`, under `id` if one is given.
+    pub(super) fn post(&self, row: &Record<Value>, id: Option<&str>) -> Result<Request> {
+        let conditions = self.read.conditions();
+        let place = lower_path(&self.read.settings.path, &self.read.declared, conditions)?;
+        let Place { target, filter } = place.ok_or_else(outside)?;
+        if filter.is_opaque() {
+            return Err(unsupported("writes under a search"));
+        }
+        self.require_fit(&filter, row)?;
+        self.with_body(Method::POST, &target, row, id)
+    }
+
+    pub(super) async fn put(
+        &self,
+        item: &Item,
+        row: &Record<Value>,
+        precondition: Precondition,
+    ) -> Result<Response> {
+        let mut request = self.with_body(Method::PUT, &item.target, row, Some(&item.id))?;
+        precondition.put_into(request.headers_mut());
+        self.call(request).await
+    }
+
+    pub(super) async fn send_patch(
+        &self,
+        item: &Item,
+        columns: &Record<Value>,
+        precondition: Precondition,
+    ) -> Result<Response> {
+        let mut request = self.with_body(Method::PATCH, &item.target, columns, Some(&item.id))?;
+        precondition.put_into(request.headers_mut());
+        self.call(request).await
+    }
+
+    /// The row with null in each column that the table declares and it lacks.
+    pub(super) fn complete(&self, row: &Record<Value>) -> Record<Value> {
+        let mut row = row.clone();
+        let id = self.read.columns.id();
+        let mut lacking: Vec<&String> = self.read.declared.fields.iter().collect();
+        lacking.retain(|column| !row.contains_key(*column) && Some(column.as_str()) != id);
+        lacking.sort_unstable();
+        row.extend(lacking.into_iter().map(|column| (column.clone(), Value::Null)));
+        row
+    }
+
+    /// A request with the columns of `row`, which is the row `id` if that is known.
+    pub(super) fn with_body(
+        &self,
+        method: Method,
+        target: &str,
+        row: &Record<Value>,
+        id: Option<&str>,
+    ) -> Result<Request> {
+        let patch = self.writes.patch.filter(|_| method == Method::PATCH);
+        let mut item = row.clone();
+        item.retain(|column, _| self.is_sent(column));
+        let columns = &self.read.columns;
+        let id = id.map(|id| columns.id_value(id));
+        let own = columns.id().filter(|_| self.shape.has_id());
+        let own = own.and_then(|column| item.shift_remove(column)).filter(|id| !id.is_null());
+        columns.lower(&mut item);
+        let body = self.shape.body(&item, id.or(own).as_ref())?;
+        let mut request = self.request(method, target)?.json(&body)?;
+        match self.writes.type_of_body(patch)? {
+            Some(of) => {
+                request.headers_mut().insert(header::CONTENT_TYPE, of);
+            }
+            // The pool has one for all requests.
+            None if self.read.api.pool.has_default_header("content-type") => {
+                request.headers_mut().remove(header::CONTENT_TYPE);
+            }
+            None => {}
+        }
+        Ok(request)
+    }
+
+    pub(super) fn request(&self, method: Method, target: &str) -> Result<Request> {
+        let key_header = self.writes.key_header(&method)?;
+        let request = Request::new(method, target);
+        let Some(name) = key_header else { return Ok(request) };
+        let key = uuid::Builder::from_random_bytes(fastrand::u128(..).to_be_bytes());
+        let request = request.header(name.as_str(), &key.into_uuid().to_string())?;
+        Ok(request.repeatable(true))
+    }
+
+    pub(super) async fn call(&self, request: Request) -> Result<Response> {
+        self.read.api.pool.request(request).await.map_err(|error| self.read.failed(error))
+    }
+}
