@@ -5,7 +5,7 @@ use http::{HeaderMap, header::CONTENT_RANGE};
 use serde_json::Value;
 
 use super::{envelope::Envelope, path::Path};
-use crate::http::Mismatch;
+use crate::http::{Mismatch, header_text};
 
 /// Something that a page can say about the set.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -192,7 +192,7 @@ impl Envelope {
             let mut latest: Option<Said> = None;
             for value in headers.get_all(name) {
                 meta.remarks.add(Remarks::place(index));
-                let text = String::from_utf8_lossy(value.as_bytes());
+                let text = header_text(value);
                 let said = match *fact {
                     Fact::Total if name == CONTENT_RANGE.as_str() => {
                         let length = complete_length(text.trim());

@@ -14,6 +14,7 @@ mod facts;
 pub(crate) mod fuzzing;
 mod lines;
 mod mode;
+mod next_url;
 mod outline;
 mod page;
 mod path;

@@ -5,15 +5,15 @@ use std::{future::Future, sync::Arc};
 
 use http::Uri;
 use serde::de::IgnoredAny;
-use url::Url;
 
 use super::{
     decode::{ItemDecoder, Leaf, Page, PageDecoder, Survey, Typed},
     envelope::Envelope,
     facts::Meta,
     mode::ReadMode,
+    next_url,
     page::UndecodedPage,
-    strategy::{Address, Foot, PageRequest, PageView, Paging, Start, UrlPart, Way},
+    strategy::{Address, Foot, PageRequest, PageView, Paging, Start, Way},
 };
 use crate::{
     dispatch::{Caller, Effort, PoolLink},
@@ -141,7 +141,8 @@ impl<T: Send + 'static> Target<T> {
     /// The request to a URL that a page holds. One that was allowed by name goes without
     /// credentials.
     fn request_to(&self, base: &BaseUrl, url: &str) -> Result<Request, Error> {
-        let part = self.part_of(url);
+        let part = next_url::followed(url, self.paging.followed_part(), &self.endpoint);
+        let part = part.or_else(|| next_url::secured(url, base));
         let url = part.as_deref().unwrap_or(url);
         let refusal = match base.join(url) {
             Ok(_) => return Ok(Request::get(url)),
@@ -154,21 +155,10 @@ impl<T: Send + 'static> Target<T> {
                 "the next page is at {}, outside the pool's base URL, and nothing that \
                  Paging::allow_origin names leads there; if the API names itself by another \
                  host, port or prefix, Paging::next_url_part follows a part of its URLs",
-                shown(url)
+                next_url::shown(url)
             );
             Error::new(ErrorKind::ForeignOrigin, what).with_source(refusal)
         })
-    }
-
-    /// The part of a next URL that is followed, unless it is the whole.
-    fn part_of(&self, url: &str) -> Option<String> {
-        let part = self.paging.followed_part();
-        let url = Url::parse(url).ok().filter(|_| part != UrlPart::Whole)?;
-        let path = match part {
-            UrlPart::Query => self.endpoint.split(['?', '#']).next().unwrap_or_default(),
-            _ => url.path(),
-        };
-        Some(url.query().map_or_else(|| path.to_owned(), |query| format!("{path}?{query}")))
     }
 
     /// Reads of a page, which was asked for at `url`, where the next one is.
@@ -192,6 +182,7 @@ impl<T: Send + 'static> Target<T> {
             }
         };
         let view = PageView { index, rows: items, total: meta.total, request, response };
+        let url = response.url().unwrap_or(url);
         let next = self.paging.follow(&Foot { url, pointer, view })?;
         let way = match &next {
             None => Way::Nowhere,
@@ -220,14 +211,6 @@ impl<T: Send + 'static> Target<T> {
         let window = self.window();
         let fitting = self.byte_budget.checked_div(page_bytes).unwrap_or(window).clamp(1, window);
         u32::try_from(window.div_ceil(fitting)).unwrap_or(u32::MAX)
-    }
-}
-
-/// A URL without what may be a secret.
-fn shown(url: &str) -> String {
-    match Url::parse(url) {
-        Ok(url) => format!("{}{}", url.origin().ascii_serialization(), url.path()),
-        Err(_) => "another place".into(),
     }
 }
 

@@ -438,18 +438,6 @@ async fn case_09_a_relative_url_is_read_from_the_url_that_answered() {
 }
 
 #[tokio::test]
-async fn case_11_a_url_of_http_in_an_api_of_https_is_taken_for_https() {
-    // The rule itself is tested beside it; an API that is not of https keeps its URLs.
-    let server = api(|asked| match asked.param("page") {
-        None => body(json!({ "data": [1], "next": "https://127.0.0.1:1/rows?page=2" })),
-        Some(_) => body(json!({ "data": [2], "next": null })),
-    })
-    .await;
-    let (_, error) = read(rows(&server, Paging::next_url("next"), Envelope::default())).await;
-    assert_eq!(error.unwrap().kind(), ErrorKind::ForeignOrigin);
-}
-
-#[tokio::test]
 async fn case_12_a_list_that_is_null_is_empty_by_setting_and_named_otherwise() {
     for (page, envelope) in [
         (json!({ "data": null }), Envelope::default()),

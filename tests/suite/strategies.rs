@@ -221,7 +221,7 @@ async fn accept_11_an_error_comes_after_the_rows_before_it_and_ends_the_read() {
 }
 
 #[tokio::test]
-async fn accept_12_an_empty_page_in_the_middle_ends_nothing() {
+async fn accept_12_an_empty_page_in_the_middle_ends_nothing_and_its_rows_are_missed() {
     let mut cases = chains();
     cases.retain(|(name, ..)| !name.contains("rel"));
     cases.push(("offsets", by_offset(), offsets(10)));
@@ -229,7 +229,10 @@ async fn accept_12_an_empty_page_in_the_middle_ends_nothing() {
         let api = hostile.on_page(4, Answer::NoRows).start();
         let mut expected = api.rows();
         expected.drain(30..40);
-        assert_eq!(read_all(rows_by(&api, paging).prefetch(3)).await, expected, "{name}");
+        let (items, error) = read(rows_by(&api, paging.clone()).prefetch(3)).await;
+        assert_eq!((items, error.unwrap().kind()), (expected.clone(), ErrorKind::Incomplete));
+        let lenient = paging.totals_are_estimates(true);
+        assert_eq!(read_all(rows_by(&api, lenient).prefetch(3)).await, expected, "{name}");
     }
 }
 
@@ -240,7 +243,8 @@ async fn accept_14_a_next_page_that_was_there_before_is_a_loop() {
         let (items, error) = read(rows_by(&api, paging).prefetch(4)).await;
         assert_eq!(error.unwrap().kind(), ErrorKind::PageLoop, "{name}");
         assert_eq!(items, api.rows()[..50], "{name}");
-        assert_eq!(api.log(Log::pages), [1, 2, 3, 4, 5], "{name}");
+        // It could be another page by now, so it is looked at.
+        assert_eq!(api.log(Log::pages), [1, 2, 3, 4, 5, 2], "{name}");
     }
 }
 
