@@ -37,6 +37,7 @@ pub struct Envelope {
     pub(super) total_header: Option<String>,
     pub(super) has_next: Vec<String>,
     pub(super) no_content_is_empty: bool,
+    pub(super) lossy_text: bool,
     /// One item per line, and nothing else.
     pub(super) is_lines: bool,
 }
@@ -59,6 +60,7 @@ impl Envelope {
             total_header: None,
             has_next: Vec::new(),
             no_content_is_empty: false,
+            lossy_text: false,
             is_lines: false,
         }
     }
@@ -117,6 +119,16 @@ impl Envelope {
     #[must_use]
     pub fn no_content_is_empty(mut self, yes: bool) -> Self {
         self.no_content_is_empty = yes;
+        self
+    }
+
+    /// Reads U+FFFD in place of text that Unicode does not have: bytes that are no UTF-8, and
+    /// escaped surrogates that are none of a pair, such as `"\ud83d"` where a server has cut an
+    /// emoji in two. By default a page with the former, and an item with the latter, is an
+    /// [`ErrorKind::Decode`](crate::ErrorKind::Decode) that names the place.
+    #[must_use]
+    pub fn lossy_text(mut self, yes: bool) -> Self {
+        self.lossy_text = yes;
         self
     }
 

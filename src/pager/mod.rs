@@ -20,6 +20,7 @@ mod source;
 mod strategy;
 mod stream;
 mod target;
+mod text;
 mod token;
 
 pub(crate) use decode::{ItemDecoder, Page, Typed, decode_item};

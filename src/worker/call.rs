@@ -22,7 +22,7 @@ use crate::{
     dispatch::{Call, Job, Passage},
     error::{Delivery, Error, ErrorKind},
     events::{Attempt, Event},
-    http::{Client, Request, Response, header_url},
+    http::{Client, Request, Response, header_url, without_query},
     rate_limit::{Reason, TokenWish, retry_after},
     retry::{self, Decision, Errand},
     seats::Stage,
@@ -31,14 +31,23 @@ use crate::{
 };
 
 /// How many redirects one call follows, each on the pool's own origin.
-const MAX_REDIRECTS: u32 = 5;
+const MAX_REDIRECTS: usize = 5;
 
 /// Runs a job to its answer, or until nobody waits for it any more.
 pub(super) async fn run(kit: Rc<Kit>, Job { seat, ticket }: Job) {
     let Some(call) = ticket.call().cloned() else { return };
     let slot = Slot::new(Arc::clone(&seat), kit.dispatcher.tally());
     let url = Cow::Borrowed(&call.url);
-    let attempts = Attempts { kit: &kit, call: &call, slot, url, latest: None, uncounted: 0 };
+    let attempts = Attempts {
+        kit: &kit,
+        call: &call,
+        slot,
+        url,
+        left: Vec::new(),
+        is_moved: false,
+        latest: None,
+        uncounted: 0,
+    };
     // Pinned where they are, here and below: each move would double the room of a call.
     let answer = pin!(attempts.run());
     let answer = answer.instrument(call.span.clone());
@@ -66,6 +75,10 @@ struct Attempts<'a> {
     call: &'a Call,
     slot: Slot<'a>,
     url: Cow<'a, Uri>,
+    /// The URLs from which redirects led to that one.
+    left: Vec<Uri>,
+    /// Whether all of them were permanent, and there were any.
+    is_moved: bool,
     /// The attempt that was made last.
     latest: Option<Attempt>,
     /// Attempts that are no retries: replays and hedges.
@@ -78,7 +91,6 @@ impl<'a> Attempts<'a> {
         kit.budget(|budget| budget.deposit(Instant::now()));
         let mut token = None;
         let mut has_renewed = false;
-        let mut redirects = 0;
         let mut last = None;
         loop {
             self.slot.go_on_to(Stage::Waiting)?;
@@ -90,10 +102,7 @@ impl<'a> Attempts<'a> {
                     has_renewed = true;
                     self.renew(&mut token, response).await
                 }
-                Ok(response) if response.status().is_redirection() && redirects < MAX_REDIRECTS => {
-                    redirects += 1;
-                    self.redirect(response)
-                }
+                Ok(response) if response.status().is_redirection() => self.redirect(response),
                 Ok(response) => Next::Fail(Error::status_of(response)),
                 Err(error) => Next::Fail(error),
             };
@@ -101,6 +110,7 @@ impl<'a> Attempts<'a> {
                 Next::Return(response) => return Ok(response),
                 Next::Replay => self.uncounted += 1,
                 Next::Fail(error) => {
+                    let error = error.with_secrets(self.kit.secrets_of(self.call));
                     let attempts = self.call.attempts().saturating_sub(self.uncounted);
                     let error = self.retry(error, attempts).await?;
                     last = Some(error);
@@ -177,7 +187,7 @@ impl<'a> Attempts<'a> {
         token: Option<&Issued>,
         passage: Option<Passage<'a>>,
     ) -> Result<Response, Error> {
-        let Self { kit, call, slot, url, latest, uncounted } = self;
+        let Self { kit, call, slot, url, is_moved, latest, uncounted, .. } = self;
         slot.go_on_to(Stage::Applying)?;
         let (request, to) = kit.prepare(call, url, token)?;
         if call.remaining(Instant::now()).is_zero() {
@@ -206,7 +216,8 @@ impl<'a> Attempts<'a> {
         {
             kit.events().emit(|| Event::TokenHeld { slot: token.slot, wait });
         }
-        outcome.map(|response| response.with_url(url))
+        let secret = token.map(|token| &token.secret);
+        outcome.map(|response| response.with_url(url, *is_moved).with_secret(secret))
     }
 
     /// Gets another token after a 401; without tokens to renew the 401 is final.
@@ -229,21 +240,33 @@ impl<'a> Attempts<'a> {
 
     /// Follows a redirect of a safe method if it stays on the pool's origin and below its base URL.
     fn redirect(&mut self, response: Response) -> Next {
-        let is_moved = matches!(response.status().as_u16(), 301 | 302 | 303 | 307 | 308);
+        let status = response.status().as_u16();
         let location = response.headers().get(LOCATION).map(header_url);
-        let (true, true, Some(location)) =
-            (is_moved, self.call.request.method().is_safe(), location)
-        else {
+        let (301 | 302 | 303 | 307 | 308, Some(location)) = (status, location) else {
             return Next::Fail(Error::status_of(response));
         };
-        let base = self.call.request.other_base().map_or(&self.kit.config.base, Arc::as_ref);
-        match base.follow(&self.url, &location) {
-            Ok(url) => {
-                self.url = Cow::Owned(url);
-                Next::Replay
-            }
-            Err(error) => Next::Fail(error.with_response(response)),
+        let refused = |what: &str| {
+            let what = format!("{what} {}", without_query(&location));
+            Error::new(ErrorKind::Status, what).with_response(response.clone())
+        };
+        if !self.call.request.method().is_safe() {
+            return Next::Fail(refused("the server redirects what is sent once only, to"));
         }
+        let base = self.call.request.other_base().map_or(&self.kit.config.base, Arc::as_ref);
+        let url = match base.follow(&self.url, &location) {
+            Ok(url) => url,
+            Err(error) => return Next::Fail(error.with_response(response)),
+        };
+        let is_circle = url == *self.url || self.left.contains(&url);
+        if self.left.len() == MAX_REDIRECTS {
+            return Next::Fail(refused(match is_circle {
+                true => "the redirects lead in a circle, back to",
+                false => "there are more than 5 redirects in a row, the last of them to",
+            }));
+        }
+        self.is_moved = matches!(status, 301 | 308) && (self.is_moved || self.left.is_empty());
+        self.left.push(std::mem::replace(&mut self.url, Cow::Owned(url)).into_owned());
+        Next::Replay
     }
 
     /// Holds the whole API for as long as it asked.

@@ -87,7 +87,7 @@ pub(super) fn row(
 ) -> Option<Row> {
     let under = |key: &str| {
         let fields: std::collections::BTreeMap<String, &RawValue> =
-            serde_json::from_slice(response.body()).ok()?;
+            serde_json::from_str(response.json_text().ok()?).ok()?;
         decoder.decode(&mut serde_json::Deserializer::from_str(fields.get(key)?.get())).ok()
     };
     key.and_then(under).or_else(|| decode_item(decoder, envelope, response).ok())
