@@ -9,7 +9,7 @@ use std::{
     time::{Duration, Instant, SystemTime},
 };
 
-use http::{StatusCode, Uri, header::LOCATION};
+use http::{StatusCode, Uri};
 use tracing::Instrument;
 
 use super::{
@@ -17,21 +17,19 @@ use super::{
     gates::{Slot, limit_of_key, pass_circuit, pass_hold, pass_key, pause},
     hedge::{self, Outcome},
     kit::Kit,
+    redirects::Redirects,
 };
 use crate::{
     dispatch::{Call, Job, Passage},
     error::{Delivery, Error, ErrorKind},
     events::{Attempt, Event},
-    http::{Client, Request, Response, header_url, without_query},
+    http::{Client, Request, Response},
     rate_limit::{Reason, TokenWish, retry_after},
     retry::{self, Decision, Errand},
     seats::Stage,
     stats::WaitCause,
     token_manager::Issued,
 };
-
-/// How many redirects one call follows, each on the pool's own origin.
-const MAX_REDIRECTS: usize = 5;
 
 /// Runs a job to its answer, or until nobody waits for it any more.
 pub(super) async fn run(kit: Rc<Kit>, Job { seat, ticket }: Job) {
@@ -43,8 +41,7 @@ pub(super) async fn run(kit: Rc<Kit>, Job { seat, ticket }: Job) {
         call: &call,
         slot,
         url,
-        left: Vec::new(),
-        is_moved: false,
+        redirects: Redirects::default(),
         latest: None,
         uncounted: 0,
     };
@@ -75,10 +72,8 @@ struct Attempts<'a> {
     call: &'a Call,
     slot: Slot<'a>,
     url: Cow<'a, Uri>,
-    /// The URLs from which redirects led to that one.
-    left: Vec<Uri>,
-    /// Whether all of them were permanent, and there were any.
-    is_moved: bool,
+    /// What led to that URL.
+    redirects: Redirects,
     /// The attempt that was made last.
     latest: Option<Attempt>,
     /// Attempts that are no retries: replays and hedges.
@@ -187,7 +182,7 @@ impl<'a> Attempts<'a> {
         token: Option<&Issued>,
         passage: Option<Passage<'a>>,
     ) -> Result<Response, Error> {
-        let Self { kit, call, slot, url, is_moved, latest, uncounted, .. } = self;
+        let Self { kit, call, slot, url, redirects, latest, uncounted } = self;
         slot.go_on_to(Stage::Applying)?;
         let (request, to) = kit.prepare(call, url, token)?;
         if call.remaining(Instant::now()).is_zero() {
@@ -217,7 +212,7 @@ impl<'a> Attempts<'a> {
             kit.events().emit(|| Event::TokenHeld { slot: token.slot, wait });
         }
         let secret = token.map(|token| &token.secret);
-        outcome.map(|response| response.with_url(url, *is_moved).with_secret(secret))
+        outcome.map(|response| response.with_url(url, redirects.is_moved).with_secret(secret))
     }
 
     /// Gets another token after a 401; without tokens to renew the 401 is final.
@@ -240,33 +235,15 @@ impl<'a> Attempts<'a> {
 
     /// Follows a redirect of a safe method if it stays on the pool's origin and below its base URL.
     fn redirect(&mut self, response: Response) -> Next {
-        let status = response.status().as_u16();
-        let location = response.headers().get(LOCATION).map(header_url);
-        let (301 | 302 | 303 | 307 | 308, Some(location)) = (status, location) else {
-            return Next::Fail(Error::status_of(response));
-        };
-        let refused = |what: &str| {
-            let what = format!("{what} {}", without_query(&location));
-            Error::new(ErrorKind::Status, what).with_response(response.clone())
-        };
-        if !self.call.request.method().is_safe() {
-            return Next::Fail(refused("the server redirects what is sent once only, to"));
+        let request = &self.call.request;
+        let base = request.other_base().map_or(&self.kit.config.base, Arc::as_ref);
+        match self.redirects.follow(request, base, &self.url, response) {
+            Ok(url) => {
+                self.url = Cow::Owned(url);
+                Next::Replay
+            }
+            Err(error) => Next::Fail(error),
         }
-        let base = self.call.request.other_base().map_or(&self.kit.config.base, Arc::as_ref);
-        let url = match base.follow(&self.url, &location) {
-            Ok(url) => url,
-            Err(error) => return Next::Fail(error.with_response(response)),
-        };
-        let is_circle = url == *self.url || self.left.contains(&url);
-        if self.left.len() == MAX_REDIRECTS {
-            return Next::Fail(refused(match is_circle {
-                true => "the redirects lead in a circle, back to",
-                false => "there are more than 5 redirects in a row, the last of them to",
-            }));
-        }
-        self.is_moved = matches!(status, 301 | 308) && (self.is_moved || self.left.is_empty());
-        self.left.push(std::mem::replace(&mut self.url, Cow::Owned(url)).into_owned());
-        Next::Replay
     }
 
     /// Holds the whole API for as long as it asked.
