@@ -4,13 +4,12 @@
 use std::{borrow::Cow, error::Error as StdError, fmt, sync::Arc, time::Duration};
 
 use http::StatusCode;
+use secrecy::SecretString;
 
 use crate::http::Response;
 
+mod excerpt;
 mod text;
-
-/// How much of a body [`Error::body_start`] hands out, in bytes.
-const BODY_START: usize = 512;
 
 /// What went wrong. Each variant says whether the pool repeats the call by itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -47,7 +46,8 @@ pub enum ErrorKind {
     /// The proxy refused the tunnel, for its credentials or else, or is none. A proxy that is
     /// not reached or does not reach the host is `Connect`. Nothing was sent; final.
     Proxy,
-    /// The TLS handshake failed. Never sent, so any method is repeated.
+    /// The TLS handshake failed. Never sent, so any method is repeated, unless a certificate or
+    /// another setting of either side is why: that would fail again, and is final.
     Tls,
     /// The connection broke before the whole answer was read. Repeated for safe methods,
     /// and for any method when nothing of the request was written.
@@ -180,6 +180,10 @@ struct Inner {
     source: Option<Arc<dyn StdError + Send + Sync>>,
     /// Whether another error, whose source this is, says what went wrong and where.
     is_told: bool,
+    /// Whether the same would happen again, though its kind may pass.
+    is_lasting: bool,
+    /// What the request held, beside its token, that is not to be shown.
+    secrets: Vec<Arc<SecretString>>,
 }
 
 impl Error {
@@ -195,6 +199,8 @@ impl Error {
             page: None,
             source: None,
             is_told: false,
+            is_lasting: false,
+            secrets: Vec::new(),
         }))
     }
 
@@ -243,6 +249,16 @@ impl Error {
         self.0.delivery = Delivery::Answered;
         self.0.response = Some(response);
         self
+    }
+
+    /// Says that the same would happen again.
+    pub(crate) fn lasting(mut self, is_lasting: bool) -> Self {
+        self.0.is_lasting = is_lasting;
+        self
+    }
+
+    pub(crate) fn is_lasting(&self) -> bool {
+        self.0.is_lasting
     }
 
     pub(crate) fn with_wait(mut self, wait: Duration) -> Self {
@@ -299,21 +315,6 @@ impl Error {
         self.0.response.as_ref()
     }
 
-    /// The start of the answer's body as text: at most 512 bytes, cut on a character boundary.
-    /// It may hold what the server echoes, so it is not part of `Display`.
-    #[must_use]
-    pub fn body_start(&self) -> Option<Cow<'_, str>> {
-        let body = self.0.response.as_ref()?.body();
-        let text = String::from_utf8_lossy(&body[..body.len().min(BODY_START)]);
-        // A character cut at the limit decodes to one replacement character.
-        Some(match text {
-            Cow::Owned(text) if body.len() > BODY_START => {
-                Cow::Owned(text.trim_end_matches('\u{fffd}').to_owned())
-            }
-            text => text,
-        })
-    }
-
     /// The page that failed, counted as the API counts pages.
     #[must_use]
     pub fn page(&self) -> Option<u64> {
@@ -344,6 +345,7 @@ impl Error {
     #[must_use]
     pub fn is_retryable(&self) -> bool {
         match self.0.kind {
+            _ if self.0.is_lasting => false,
             ErrorKind::QueueFull
             | ErrorKind::Exhausted
             | ErrorKind::DeadlineExceeded
@@ -413,13 +415,6 @@ impl StdError for Error {
 mod tests {
     use super::*;
     use crate::http::Response;
-
-    #[test]
-    fn the_start_of_a_body_ends_on_a_character_boundary() {
-        let body = format!("{}é tail", "x".repeat(BODY_START - 1));
-        let error = Error::status_of(Response::new(StatusCode::BAD_REQUEST, body));
-        assert_eq!(error.body_start().unwrap(), "x".repeat(BODY_START - 1));
-    }
 
     #[test]
     fn display_holds_neither_body_nor_headers() {

@@ -4,7 +4,7 @@
 use std::io::{self, Write};
 
 use bytes::Bytes;
-use flate2::write::MultiGzDecoder;
+use flate2::write::GzDecoder;
 use futures::{Stream, StreamExt};
 use http::{
     HeaderMap,
@@ -19,6 +19,9 @@ const FIRST_ROOM: usize = 256 * 1024;
 const PIECE: usize = 1024;
 /// How much is decoded before other tasks get a turn, in bytes: about a millisecond.
 const TURN: usize = 256 * 1024;
+
+/// The first of the two bytes that begin each member of gzip data (RFC 1952 section 2.3.1).
+const FIRST_OF_A_MEMBER: u8 = 0x1f;
 
 /// How a body is encoded (RFC 9110 section 8.4).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -100,14 +103,14 @@ async fn gunzip(
     mut payload: impl Stream<Item = Result<Bytes, Error>> + Unpin,
     limit: usize,
 ) -> Result<Bytes, Error> {
-    let mut decoder = MultiGzDecoder::new(Bounded::new(limit));
+    let mut decoder = Members::new(limit);
     let mut turn = 0;
     let mut chunk = Some(first);
     while let Some(bytes) = chunk {
         for piece in bytes.chunks(PIECE) {
-            decoder.write_all(piece).map_err(undecodable)?;
-            if decoder.get_ref().bytes.len() - turn > TURN {
-                turn = decoder.get_ref().bytes.len();
+            decoder.write(piece).map_err(undecodable)?;
+            if decoder.len() - turn > TURN {
+                turn = decoder.len();
                 tokio::task::yield_now().await;
             }
         }
@@ -122,6 +125,61 @@ async fn gunzip(
         .with_delivery(Delivery::Unknown)
         .with_source(source)),
     }
+}
+
+/// Gzip data: members one after another (RFC 1952 section 2.2), and perhaps padding behind the
+/// last, which is no data: zeros, as gzip itself ignores them, or the end of a line.
+enum Members {
+    Member(GzDecoder<Bounded>),
+    Padding(Bounded),
+}
+
+impl Members {
+    fn new(limit: usize) -> Self {
+        Self::Member(GzDecoder::new(Bounded::new(limit)))
+    }
+
+    /// How much was decoded, in bytes.
+    fn len(&self) -> usize {
+        match self {
+            Self::Member(decoder) => decoder.get_ref().bytes.len(),
+            Self::Padding(body) => body.bytes.len(),
+        }
+    }
+
+    fn write(&mut self, mut bytes: &[u8]) -> io::Result<()> {
+        while let Some(next) = bytes.first() {
+            match self {
+                Self::Member(decoder) => match decoder.write(bytes)? {
+                    0 => {
+                        decoder.try_finish()?;
+                        let limit = decoder.get_ref().limit;
+                        let body = std::mem::replace(decoder.get_mut(), Bounded::new(limit));
+                        *self = match *next {
+                            FIRST_OF_A_MEMBER => Self::Member(GzDecoder::new(body)),
+                            next if is_padding(next) => Self::Padding(body),
+                            _ => return Err(io::ErrorKind::InvalidData.into()),
+                        };
+                    }
+                    taken => bytes = &bytes[taken..],
+                },
+                Self::Padding(_) if bytes.iter().copied().all(is_padding) => return Ok(()),
+                Self::Padding(_) => return Err(io::ErrorKind::InvalidData.into()),
+            }
+        }
+        Ok(())
+    }
+
+    fn finish(self) -> io::Result<Bounded> {
+        match self {
+            Self::Member(decoder) => decoder.finish(),
+            Self::Padding(body) => Ok(body),
+        }
+    }
+}
+
+fn is_padding(byte: u8) -> bool {
+    matches!(byte, 0 | b'\r' | b'\n')
 }
 
 fn undecodable(source: io::Error) -> Error {

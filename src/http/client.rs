@@ -19,7 +19,10 @@ use actix_http::{
 };
 use bytes::Bytes;
 use futures::TryStreamExt;
-use http::{HeaderMap, Method, StatusCode, Uri};
+use http::{
+    HeaderMap, Method, StatusCode, Uri,
+    header::{CONTENT_RANGE, RANGE},
+};
 
 use super::{
     Request, Response, body,
@@ -27,6 +30,7 @@ use super::{
     fault::Fault,
     gauge::Gauge,
     h1::{self, Failure},
+    octets::header_text,
     proxy::Proxy,
     reserve::Reserve,
     stack::Limits,
@@ -146,22 +150,30 @@ impl Client {
         };
         let io = Box::new(self.connection().await?);
         let exchange = h1::exchange(io, self.codec.clone(), head, body, self.room.get());
-        let (head, payload) = exchange.await.map_err(send_fault)?;
+        let (head, mut payload) = exchange.await.map_err(send_fault)?;
         let (status, mut headers) = wire::answer_head(&head)?;
         let bodyless = request.method() == Method::HEAD
             || matches!(status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED);
-        let body = match payload {
-            Some(payload) if !bodyless => {
-                let mut taken = HEAD;
-                let payload = payload.inspect_ok(|bytes| taken += bytes.len());
-                let payload = pin!(payload.map_err(|error| payload_fault(error).error));
-                let body = body::read(payload, &mut headers, self.max_body_bytes).await?;
-                self.room.set(taken.clamp(*ROOM.start(), *ROOM.end()));
-                body
-            }
-            _ => Bytes::new(),
+        let body = if payload.is_some() && !bodyless {
+            let mut taken = HEAD;
+            let payload = (&mut payload).inspect_ok(|bytes| taken += bytes.len());
+            let payload = pin!(payload.map_err(|error| payload_fault(error).error));
+            let body = body::read(payload, &mut headers, self.max_body_bytes).await?;
+            self.room.set(taken.clamp(*ROOM.start(), *ROOM.end()));
+            body
+        } else {
+            Bytes::new()
         };
-        Ok(Response::from_parts(status, headers, body))
+        let overruns = payload.io().overruns();
+        let response = Response::from_parts(status, headers, body).overrunning(overruns);
+        if status == StatusCode::PARTIAL_CONTENT && is_part_of_bytes(response.headers()) {
+            let mut names = defaults.iter().map(|(name, _)| name.as_str());
+            if !request.headers().contains_key(RANGE) && !names.any(|name| name == RANGE) {
+                let what = "the answer is a part of a body of which no part was asked for";
+                return Err(Error::new(ErrorKind::Framing, what).with_response(response).into());
+            }
+        }
+        Ok(response)
     }
 
     /// A connection for one exchange: the one that was used last, or a new one.
@@ -175,6 +187,14 @@ impl Client {
         let is_reused = lease.was_idle;
         Ok(StrictIo::new(lease, is_reused, self.read_idle, now.into()))
     }
+}
+
+/// Whether a 206 is about bytes (RFC 9110 section 15.3.7). With ranges of anything else APIs tell
+/// which items a page holds, and the page is whole.
+fn is_part_of_bytes(headers: &HeaderMap) -> bool {
+    let Some(range) = headers.get(CONTENT_RANGE).map(header_text) else { return true };
+    let unit = range.trim_start().split(' ').next().unwrap_or_default();
+    unit.is_empty() || unit.eq_ignore_ascii_case("bytes")
 }
 
 /// Whether the method is one of which servers expect to hear how long the body

@@ -15,7 +15,9 @@ use super::{
     Settings,
     gauge::Gauge,
     proxy::{self, Proxy},
+    race::{by_turns, race},
     stream::{Io, Stream},
+    tls,
 };
 use crate::error::{Error, ErrorKind};
 
@@ -89,22 +91,22 @@ impl Dial {
     async fn secure(&self, io: Io, host: &str, words: &Words) -> Result<Io, Error> {
         let failed = |what| Error::new(ErrorKind::Tls, what);
         let name = ServerName::try_from(host.to_owned())
-            .map_err(|source| failed(words.unnamed).with_source(source))?;
+            .map_err(|source| failed(words.unnamed).with_source(source).lasting(true))?;
         let tls = self.tls.connect(name, io).await;
-        let tls = tls.map_err(|source| failed(words.insecure).with_source(source))?;
+        let tls = tls.map_err(|source| {
+            let is_lasting = tls::is_lasting(&source);
+            failed(words.insecure).with_source(source).lasting(is_lasting)
+        })?;
         Ok(Io::Tls(Box::new(tls)))
     }
 
     async fn tcp(&self, host: &str, port: u16, words: &Words) -> Result<TcpStream, Error> {
         let unresolved = || Error::new(ErrorKind::Resolve, words.unresolved);
         let addresses = tokio::net::lookup_host((host, port)).await;
-        let addresses: Vec<_> =
-            addresses.map_err(|source| unresolved().with_source(source))?.collect();
-        if addresses.is_empty() {
-            return Err(unresolved());
-        }
+        let addresses = by_turns(addresses.map_err(|source| unresolved().with_source(source))?);
         let refused = |source| Error::new(ErrorKind::Connect, words.refused).with_source(source);
-        let tcp = TcpStream::connect(&addresses[..]).await.map_err(refused)?;
+        let tcp = race(addresses, TcpStream::connect).await.ok_or_else(unresolved)?;
+        let tcp = tcp.map_err(refused)?;
         self.options.apply(&tcp).map_err(refused)?;
         Ok(tcp)
     }

@@ -11,7 +11,7 @@ use bytes::BytesMut;
 
 use super::{
     fault::Fault,
-    framing::Remaining,
+    framing::{BadChunk, Remaining},
     head::{self, Head, HeadReader, Refusal, Verdict},
 };
 use crate::error::{Delivery, Error, ErrorKind};
@@ -48,6 +48,8 @@ pub(super) struct Exchange {
     spent: bool,
     /// The rest of the current request does not start another one.
     early: bool,
+    /// More than line ends came behind the end of an answer.
+    overruns: bool,
 }
 
 impl Exchange {
@@ -64,7 +66,21 @@ impl Exchange {
             ready: BytesMut::new(),
             spent: false,
             early: false,
+            overruns: false,
         }
+    }
+
+    /// Whether the answer went on behind the end that it had declared, as far as that came
+    /// together with it: it may have been longer than it says.
+    pub(super) fn overruns(&self) -> bool {
+        self.overruns
+    }
+
+    /// Takes bytes that came behind the end of an answer. No other request follows on this
+    /// connection.
+    pub(super) fn stray(&mut self, bytes: &[u8]) {
+        self.spent |= !bytes.is_empty();
+        self.overruns |= bytes.iter().any(|byte| !byte.is_ascii_whitespace());
     }
 
     /// Bytes that the codec is to read before anything else.
@@ -150,13 +166,13 @@ impl Exchange {
         match &mut self.phase {
             Phase::Head => self.receive_head(bytes),
             Phase::Body(left) => {
-                let taken = left.advance(bytes);
-                let Ok(taken) = taken else {
-                    return Err(self.fault(ErrorKind::Framing, BAD_CHUNK));
+                let taken = match left.advance(bytes) {
+                    Ok(taken) => taken,
+                    Err(BadChunk(what)) => return Err(self.fault(ErrorKind::Framing, what)),
                 };
                 if left.is_done() {
-                    self.spent |= taken < bytes.len();
                     self.phase = Phase::Idle;
+                    self.stray(&bytes[taken..]);
                 }
                 Ok(taken)
             }
@@ -193,12 +209,12 @@ impl Exchange {
             // Only of an HTTP/1.0 answer does the codec read a body that lasts until the close.
             bytes[version_at] = b'0';
         }
-        let taken =
-            left.advance(&bytes[len..]).map_err(|_| self.fault(ErrorKind::Framing, BAD_CHUNK))?;
+        let taken = left.advance(&bytes[len..]);
+        let taken = taken.map_err(|BadChunk(what)| self.fault(ErrorKind::Framing, what))?;
         if !left.is_done() {
             self.phase = Phase::Body(left);
         } else {
-            self.spent |= len + taken < bytes.len();
+            self.stray(&bytes[len + taken..]);
             // Of an HTTP/1.0 answer the codec reads even an empty body until the close.
             let ended = old && taken == 0;
             self.spent |= ended;
@@ -262,5 +278,3 @@ impl Exchange {
         Error::new(kind, what).with_delivery(delivery).into()
     }
 }
-
-const BAD_CHUNK: &str = "the answer is malformed: not a valid chunk";

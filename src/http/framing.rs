@@ -4,9 +4,13 @@
 /// The largest chunk-size line, and the largest trailer section, in bytes.
 const MAX_LINE: u32 = 16 * 1024;
 
-/// A chunk that breaks the rules.
+/// What of a chunked body breaks the rules.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct BadChunk;
+pub(super) struct BadChunk(pub(super) &'static str);
+
+const NO_CHUNK: BadChunk = BadChunk("the answer is malformed: not a valid chunk");
+const NO_TRAILER: BadChunk =
+    BadChunk("the answer is malformed: what follows its last chunk is no field line");
 
 /// What is left of a body.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -42,13 +46,28 @@ pub(super) enum ChunkState {
     DataEnd {
         carriage: bool,
     },
-    /// In the trailer section; `empty` says that the line holds nothing yet.
+    /// In the trailer section, of which `total` bytes came.
     Trailer {
-        empty: bool,
-        carriage: bool,
+        place: Place,
         total: u32,
     },
     Done,
+}
+
+/// Where in a line of the trailer section the next byte stands. Each is a field line (RFC 9112
+/// section 7.1.2), so that data behind a chunk of the size 0 is not taken for one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Place {
+    /// At the start of a line, which may go on with the field of the line before.
+    Start {
+        may_fold: bool,
+    },
+    Name,
+    Value,
+    /// At the line feed that ends a line, or with `is_last` the section.
+    End {
+        is_last: bool,
+    },
 }
 
 impl Remaining {
@@ -94,46 +113,65 @@ impl ChunkState {
                 return Ok(taken);
             }
             Self::Size { line, .. } | Self::Extension { line, .. } if line >= MAX_LINE => {
-                return Err(BadChunk);
+                return Err(NO_CHUNK);
             }
             Self::Size { size, digits, line } => match (char::from(byte).to_digit(16), byte) {
                 (Some(digit), _) => Self::Size {
                     size: size
                         .checked_mul(16)
                         .and_then(|size| size.checked_add(u64::from(digit)))
-                        .ok_or(BadChunk)?,
+                        .ok_or(NO_CHUNK)?,
                     digits: true,
                     line: line + 1,
                 },
                 (None, b'\r') if digits => Self::SizeEnd { size },
                 (None, b';' | b' ' | b'\t') if digits => Self::Extension { size, line: line + 1 },
-                _ => return Err(BadChunk),
+                _ => return Err(NO_CHUNK),
             },
             Self::Extension { size, line } => match byte {
                 b'\r' => Self::SizeEnd { size },
                 b'\t' | 0x20..=0x7e | 0x80.. => Self::Extension { size, line: line + 1 },
-                _ => return Err(BadChunk),
+                _ => return Err(NO_CHUNK),
             },
             Self::SizeEnd { size } => match (byte, size) {
-                (b'\n', 0) => Self::Trailer { empty: true, carriage: false, total: 0 },
+                (b'\n', 0) => Self::Trailer { place: Place::Start { may_fold: false }, total: 0 },
                 (b'\n', left) => Self::Data { left },
-                _ => return Err(BadChunk),
+                _ => return Err(NO_CHUNK),
             },
             Self::DataEnd { carriage } => match (byte, carriage) {
                 (b'\r', false) => Self::DataEnd { carriage: true },
                 (b'\n', true) => Self::Size { size: 0, digits: false, line: 0 },
-                _ => return Err(BadChunk),
+                _ => return Err(NO_CHUNK),
             },
-            Self::Trailer { total, .. } if total >= MAX_LINE => return Err(BadChunk),
-            Self::Trailer { empty, carriage, total } => match (byte, carriage) {
-                (b'\n', true) if empty => Self::Done,
-                (b'\n', true) => Self::Trailer { empty: true, carriage: false, total: total + 1 },
-                (_, true) => return Err(BadChunk),
-                (b'\r', false) => Self::Trailer { empty, carriage: true, total: total + 1 },
-                _ => Self::Trailer { empty: false, carriage: false, total: total + 1 },
-            },
+            Self::Trailer { total, .. } if total >= MAX_LINE => return Err(NO_TRAILER),
+            Self::Trailer { place: Place::End { is_last: true }, .. } if byte == b'\n' => {
+                Self::Done
+            }
+            Self::Trailer { place, total } => {
+                Self::Trailer { place: place.step(byte)?, total: total + 1 }
+            }
             Self::Done => return Ok(0),
         };
         Ok(1)
     }
+}
+
+impl Place {
+    fn step(self, byte: u8) -> Result<Self, BadChunk> {
+        Ok(match (self, byte) {
+            (Self::Start { .. }, b'\r') => Self::End { is_last: true },
+            (Self::Start { may_fold: true }, b' ' | b'\t') => Self::Value,
+            (Self::Start { .. } | Self::Name, byte) if is_token(byte) => Self::Name,
+            (Self::Name, b':') => Self::Value,
+            (Self::Value, b'\r') => Self::End { is_last: false },
+            (Self::Value, b'\t' | 0x20..=0x7e | 0x80..) => Self::Value,
+            (Self::End { is_last: false }, b'\n') => Self::Start { may_fold: true },
+            _ => return Err(NO_TRAILER),
+        })
+    }
+}
+
+/// Whether a byte may stand in the name of a field (RFC 9110 section 5.6.2).
+fn is_token(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte)
 }

@@ -54,10 +54,7 @@ fn read(pieces: Vec<Vec<u8>>, broken: bool) -> Option<Whole> {
         let (config, head) = (ServiceConfig::default(), RequestHead::default());
         let (head, payload) = h1::exchange(io, config, head, None, 0).await.ok()?;
         let (status, _) = wire::answer_head(&head).ok()?;
-        let parts: Vec<_> = match payload {
-            Some(payload) => payload.try_collect().await.ok()?,
-            None => Vec::new(),
-        };
+        let parts: Vec<_> = payload.try_collect().await.ok()?;
         Some((status.as_u16(), parts.concat()))
     };
     RUNTIME.with(|runtime| runtime.as_ref().and_then(|runtime| runtime.block_on(reading)))
@@ -66,29 +63,68 @@ fn read(pieces: Vec<Vec<u8>>, broken: bool) -> Option<Whole> {
 /// What the bytes mean to a reader who has them all; `None` where the answer is not whole.
 fn meant(mut wire: &[u8], broken: bool) -> Option<Whole> {
     loop {
+        let head = take_head(&mut wire)?;
         let mut fields = [httparse::EMPTY_HEADER; 128];
         let mut response = httparse::Response::new(&mut fields);
-        let httparse::Status::Complete(len) = response.parse(wire).ok()? else { return None };
+        if !response.parse(&head).ok()?.is_complete() {
+            return None;
+        }
         let status = response.code?;
-        wire = &wire[len..];
         if status < 200 {
             continue;
         }
         let field = |name: &str| {
-            let mut fields = response.headers.iter();
-            fields.find(|field| field.name.eq_ignore_ascii_case(name)).map(|field| field.value)
+            let named =
+                response.headers.iter().filter(|field| field.name.eq_ignore_ascii_case(name));
+            let values = named.map(|field| field.value).collect::<Vec<_>>();
+            (!values.is_empty()).then(|| values.join(&b','))
         };
         let body = if status == 204 || status == 304 {
             Some(Vec::new())
         } else if field("transfer-encoding").is_some() {
             chunks(wire)
         } else if let Some(length) = field("content-length") {
-            let length = str::from_utf8(length).ok()?.trim().parse::<usize>().ok()?;
+            let mut lengths = str::from_utf8(&length).ok()?.split(',').map(str::trim);
+            let length = lengths.next()?.parse::<usize>().ok()?;
+            if !lengths.all(|other| other.parse() == Ok(length)) {
+                return None;
+            }
             wire.get(..length).map(<[u8]>::to_vec)
         } else {
             (!broken).then(|| wire.to_vec())
         };
         return Some((status, body?));
+    }
+}
+
+/// Takes a head from the start of `wire`, with each field in a line of its own.
+fn take_head(wire: &mut &[u8]) -> Option<Vec<u8>> {
+    let mut head: Vec<u8> = Vec::new();
+    let mut lines = 0;
+    loop {
+        let length = wire.iter().position(|byte| *byte == b'\n')? + 1;
+        let (line, rest) = wire.split_at(length);
+        *wire = rest;
+        let text = line.strip_suffix(b"\r\n").unwrap_or(&line[..length - 1]);
+        if text.is_empty() && lines == 0 {
+            continue;
+        }
+        lines += 1;
+        match text {
+            [] => return Some([head.as_slice(), b"\r\n"].concat()),
+            [b' ' | b'\t', ..] if lines > 2 => {
+                head.truncate(head.len() - 2);
+                head.push(b' ');
+            }
+            [b'H', b'T', b'T', b'P', b'/', b'1', b'.', b'2'..=b'9', b' ', rest @ ..]
+                if lines == 1 =>
+            {
+                head.extend([b"HTTP/1.1 ", rest, b"\r\n"].concat());
+                continue;
+            }
+            _ => {}
+        }
+        head.extend([text, b"\r\n"].concat());
     }
 }
 
@@ -100,8 +136,20 @@ fn chunks(mut wire: &[u8]) -> Option<Vec<u8>> {
         let digits = line.iter().take_while(|byte| byte.is_ascii_hexdigit()).count();
         let size = usize::from_str_radix(str::from_utf8(&line[..digits]).ok()?, 16).ok()?;
         if size == 0 {
-            while !take_line(&mut wire)?.is_empty() {}
-            return Some(data);
+            let mut may_fold = false;
+            loop {
+                let line = take_line(&mut wire)?;
+                if line.is_empty() {
+                    return Some(data);
+                }
+                let is_fold = may_fold && matches!(line, [b' ' | b'\t', ..]);
+                let field = [b"x:", line].concat();
+                let field = if is_fold { field.as_slice() } else { line };
+                let colon = field.iter().position(|byte| *byte == b':')?;
+                http::HeaderName::from_bytes(&field[..colon]).ok()?;
+                http::HeaderValue::from_bytes(&field[colon + 1..]).ok()?;
+                may_fold = true;
+            }
         }
         data.extend_from_slice(wire.get(..size)?);
         wire = wire[size..].strip_prefix(b"\r\n")?;
@@ -206,10 +254,14 @@ mod tests {
         let part = prop::sample::select(vec![
             "HTTP/1.1 200 OK\r\n",
             "HTTP/1.0 200 OK\r\n",
+            "HTTP/1.2 200 OK\r\n",
             "HTTP/1.1 103 Hints\r\n\r\n",
             "HTTP/1.1 204 None\r\n",
             "content-length: 5\r\n",
             "content-length: 0\r\n",
+            "content-length: 5, 5\r\n",
+            "content-length:\r\n 5\r\n",
+            " folded\n",
             "transfer-encoding: chunked\r\n",
             "connection: close\r\n",
             "upgrade: websocket\r\n",
@@ -219,6 +271,8 @@ mod tests {
             "2;a=b\r\nro\r\n",
             "0\r\n\r\n",
             "0\r\nx: y\r\n\r\n",
+            "0\r\nx: y\r\n z\r\n\r\n",
+            "0\r\n2\r\nro\r\n",
         ]);
         let noise = prop::collection::vec(any::<u8>(), 0..6);
         (prop::collection::vec(part, 0..9), noise, any::<bool>()).prop_map(
@@ -236,6 +290,7 @@ mod tests {
     fn right() -> impl Strategy<Value = Vec<u8>> {
         prop::sample::select(vec![
             "content-length: 5\r\n\r\nrows!",
+            "a: b\r\n c\r\ncontent-length: 5\r\ncontent-length: 5, 5\r\n\r\nrows!",
             "transfer-encoding: chunked\r\n\r\n2\r\nro\r\n3;x\r\nws!\r\n0\r\na: b\r\n\r\n",
             "content-length: 0\r\n\r\n",
             "\r\nuntil the close",

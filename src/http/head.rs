@@ -7,7 +7,7 @@ use std::mem::MaybeUninit;
 use bytes::BytesMut;
 use httparse::Status;
 
-use super::framing::Remaining;
+use super::{framing::Remaining, mend::mend};
 
 /// The largest head that is read, in bytes.
 pub(super) const MAX_HEAD: usize = 128 * 1024;
@@ -46,8 +46,16 @@ pub(super) struct Head {
     pub(super) persists: bool,
 }
 
-/// Reads the head at the start of `bytes`. `answers_head` says that the request was HEAD.
-pub(super) fn inspect(bytes: &[u8], answers_head: bool) -> Result<Verdict, Refusal> {
+/// Reads the head at the start of `bytes`, where it is rewritten if need be (see [`mend`]).
+/// `answers_head` says that the request was HEAD.
+pub(super) fn inspect(bytes: &mut [u8], answers_head: bool) -> Result<Verdict, Refusal> {
+    match parse(bytes, answers_head) {
+        Err(Refusal::Malformed(_)) if mend(bytes) => parse(bytes, answers_head),
+        verdict => verdict,
+    }
+}
+
+fn parse(bytes: &[u8], answers_head: bool) -> Result<Verdict, Refusal> {
     let mut fields = [const { MaybeUninit::uninit() }; MAX_FIELDS];
     let mut response = httparse::Response::new(&mut []);
     let parsed = httparse::ParserConfig::default().parse_response_with_uninit_headers(
@@ -161,7 +169,7 @@ impl HeadReader {
             return Ok(None);
         }
         loop {
-            match inspect(&self.bytes, answers_head)? {
+            match inspect(&mut self.bytes, answers_head)? {
                 Verdict::Final(head) => return Ok(Some(head)),
                 Verdict::Partial => {
                     self.parse_at = self.bytes.len().saturating_mul(2).min(MAX_HEAD);

@@ -10,6 +10,7 @@ use percent_encoding::percent_decode_str;
 use secrecy::{ExposeSecret, SecretString};
 use url::{Host, Url};
 
+use super::mend::mend;
 use crate::error::{Error, ErrorKind};
 
 /// The most that a proxy may say before the tunnel is open, in bytes.
@@ -101,6 +102,7 @@ pub(super) fn is_open(bytes: &mut BytesMut) -> Result<bool, Error> {
             Ok(Status::Complete(len)) => len,
             Ok(Status::Partial) if bytes.len() < MAX_ANSWER => return Ok(false),
             Ok(Status::Partial) => return Err(odd("the proxy's answer has no end")),
+            Err(_) if mend(bytes) => continue,
             Err(_) => return Err(odd("the proxy's answer is not HTTP")),
         };
         match response.code.unwrap_or_default() {

@@ -1,13 +1,17 @@
 //! An answer as a value.
 
-use std::fmt;
+use std::{fmt, sync::Arc};
 
 use bytes::Bytes;
 use http::{HeaderMap, StatusCode, Uri, header::RETRY_AFTER};
+use secrecy::SecretString;
 use serde::de::DeserializeOwned;
 
 use super::{Action, Mismatch, Ruling};
 use crate::error::{Error, ErrorKind};
+
+/// What some servers put before a text (RFC 8259 section 8.1 allows to ignore it).
+pub(crate) const BYTE_ORDER_MARK: char = '\u{feff}';
 
 /// An answer, read to its end and checked to be complete.
 ///
@@ -25,6 +29,11 @@ pub struct Response {
     url: Option<Uri>,
     /// What a rule takes the answer for, if one does.
     ruling: Option<Box<Ruling>>,
+    /// Whether every redirect on the way to the URL was a permanent one, and there was one.
+    is_moved: bool,
+    overruns: bool,
+    /// What went out with the request and is not to be shown where the answer repeats it.
+    secret: Option<Arc<SecretString>>,
 }
 
 impl Response {
@@ -33,12 +42,38 @@ impl Response {
     }
 
     pub(crate) fn from_parts(status: StatusCode, headers: HeaderMap, body: Bytes) -> Self {
-        Self { status, headers, body, url: None, ruling: None }
+        let (url, ruling, secret) = (None, None, None);
+        Self { status, headers, body, url, ruling, is_moved: false, overruns: false, secret }
+    }
+
+    /// The same answer, as one that went on behind the end that it had declared, or did not.
+    pub(crate) fn overrunning(self, overruns: bool) -> Self {
+        Self { overruns, ..self }
+    }
+
+    /// Whether more bytes came behind the declared end of the body, so that it may be cut.
+    pub(crate) fn overruns(&self) -> bool {
+        self.overruns
     }
 
     /// The same answer, as one from `url`.
-    pub(crate) fn with_url(self, url: &Uri) -> Self {
-        Self { url: Some(url.clone()), ..self }
+    pub(crate) fn with_url(self, url: &Uri, is_moved: bool) -> Self {
+        Self { url: Some(url.clone()), is_moved, ..self }
+    }
+
+    /// Whether what was asked for has moved to [`url`](Self::url) for good.
+    pub(crate) fn is_moved(&self) -> bool {
+        self.is_moved
+    }
+
+    /// The same answer, as one to a request with this token.
+    pub(crate) fn with_secret(self, secret: Option<&Arc<SecretString>>) -> Self {
+        Self { secret: secret.cloned(), ..self }
+    }
+
+    /// The token that went out with the request.
+    pub(crate) fn secret(&self) -> Option<&Arc<SecretString>> {
+        self.secret.as_ref()
     }
 
     /// The status. A call ends with `Ok` only for a success (2xx), or for what a
@@ -105,16 +140,29 @@ impl Response {
         self.body
     }
 
-    /// The body read as JSON.
+    /// The body read as JSON, without the byte order mark that it may begin with.
     ///
     /// # Errors
-    /// [`ErrorKind::Decode`], with the response in it, when the body is not JSON of type `T`.
+    /// [`ErrorKind::Decode`], with the response in it, when the body is not JSON of type `T`, or
+    /// anything in it, be it in a field that `T` does not have, is not UTF-8 (RFC 8259 section
+    /// 8.1).
     pub fn json<T: DeserializeOwned>(&self) -> Result<T, Error> {
-        serde_json::from_slice(&self.body).map_err(|source| {
+        let value = self.json_text().and_then(|text| Ok(serde_json::from_str(text)?));
+        value.map_err(|source| {
             Error::new(ErrorKind::Decode, "the body is not the JSON that was asked for")
-                .with_source(Mismatch::from(source))
+                .with_source(source)
                 .with_response(self.clone())
         })
+    }
+
+    /// The body as the text of a JSON document.
+    pub(crate) fn json_text(&self) -> Result<&str, Mismatch> {
+        let text = str::from_utf8(&self.body)?;
+        // The end of any other document shows that it is whole.
+        if self.overruns && text.trim_end().ends_with(|last: char| last.is_ascii_digit()) {
+            return Err(Mismatch::from("the body goes on behind its declared end"));
+        }
+        Ok(text.strip_prefix(BYTE_ORDER_MARK).unwrap_or(text))
     }
 
     /// The body as UTF-8 text.

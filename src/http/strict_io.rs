@@ -59,13 +59,26 @@ impl<L: Loan> StrictIo<L> {
         }
     }
 
+    /// Whether the answer went on behind the end that it had declared.
+    pub(super) fn overruns(&self) -> bool {
+        self.exchange.overruns()
+    }
+
     /// Lets go of the connection when the codec has all of the answer: gives it back if it may
     /// serve another request, and closes it if not.
-    fn settle(&mut self) {
-        if self.exchange.is_over()
-            && let Some(lease) = self.lease.take()
-            && self.exchange.is_reusable()
-        {
+    fn settle(&mut self, cx: &mut Context<'_>) {
+        if !self.exchange.is_over() {
+            return;
+        }
+        let Some(mut lease) = self.lease.take() else { return };
+        // What the server has sent beyond the end may lie in another segment. Where nothing
+        // has come, as after any answer that is right, this asks the runtime, not the system.
+        let mut space = [0; 64];
+        let mut beyond = ReadBuf::new(&mut space);
+        if Pin::new(lease.stream()).poll_read(cx, &mut beyond).is_ready() {
+            self.exchange.stray(beyond.filled());
+        }
+        if self.exchange.is_reusable() {
             lease.give_back();
         }
     }
@@ -144,7 +157,7 @@ impl<L: Loan> AsyncRead for StrictIo<L> {
                 break;
             }
         }
-        this.settle();
+        this.settle(cx);
         Poll::Ready(Ok(()))
     }
 }

@@ -1,7 +1,7 @@
 //! The TLS configuration of a pool: rustls with the ring provider, TLS 1.2 and
 //! 1.3, verification always on.
 
-use std::sync::Arc;
+use std::{io, sync::Arc};
 
 use rustls::{
     ClientConfig, RootCertStore,
@@ -10,6 +10,37 @@ use rustls::{
 };
 
 use crate::error::{Error, ErrorKind};
+
+/// Whether a handshake failed for what both sides are set to, such as a certificate that is not
+/// valid, so that another one would fail as well.
+pub(super) fn is_lasting(error: &io::Error) -> bool {
+    use rustls::{AlertDescription as Alert, Error as Tls};
+
+    let error = error.get_ref().and_then(|error| error.downcast_ref::<Tls>());
+    match error {
+        Some(Tls::AlertReceived(alert)) => matches!(
+            alert,
+            Alert::BadCertificate
+                | Alert::UnsupportedCertificate
+                | Alert::CertificateRevoked
+                | Alert::CertificateExpired
+                | Alert::CertificateUnknown
+                | Alert::CertificateRequired
+                | Alert::UnknownCA
+                | Alert::AccessDenied
+                | Alert::ProtocolVersion
+                | Alert::UnrecognisedName
+        ),
+        Some(error) => matches!(
+            error,
+            Tls::InvalidCertificate(_)
+                | Tls::NoCertificatesPresented
+                | Tls::UnsupportedNameType
+                | Tls::PeerIncompatible(_)
+        ),
+        None => false,
+    }
+}
 
 /// The client configuration that trusts the web's roots and `extra` ones, each in PEM.
 ///

@@ -18,6 +18,7 @@ use super::{
     outline::{self, Outline, first_item, outline},
     path::Path,
     strategy::Pointer,
+    text::text,
 };
 use crate::{
     error::{Error, ErrorKind},
@@ -96,11 +97,11 @@ impl Leaf {
     /// # Errors
     /// [`ErrorKind::Decode`] when the body is not text.
     pub(crate) fn open(envelope: &Envelope, response: Response) -> Result<Self, Error> {
-        let text = ByteString::try_from(response.body().clone());
+        let text = text(response.body(), envelope.lossy_text);
         let text = text.map_err(|source| mismatch(&response, source))?;
         let is_lines = envelope.is_lines;
         if is_lines {
-            lines::check_type(response.headers()).map_err(|what| mismatch(&response, what))?;
+            lines::check(&response).map_err(|what| mismatch(&response, what))?;
         }
         let is_listed = is_lines || envelope.items.is_plain();
         let (first, places) = match is_listed {
@@ -288,8 +289,8 @@ pub(crate) fn decode_item<D: ItemDecoder>(
     envelope: &Envelope,
     response: &Response,
 ) -> Result<D::Item, Error> {
-    let body = response.body();
-    let whole = std::str::from_utf8(body).map_err(|source| mismatch(response, source))?;
+    let whole = text(response.body(), envelope.lossy_text);
+    let whole = &*whole.map_err(|source| mismatch(response, source))?;
     let wrapped = || {
         let mut fields: BTreeMap<String, &RawValue> = serde_json::from_str(whole).ok()?;
         let data = fields.remove("data").filter(|data| data.get().starts_with('{'))?;

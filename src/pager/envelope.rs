@@ -63,6 +63,7 @@ pub struct Envelope {
     pub(super) named: Vec<Named>,
     pub(super) no_content_is_empty: bool,
     pub(super) null_is_empty: bool,
+    pub(super) lossy_text: bool,
     /// One item per line, and nothing else.
     pub(super) is_lines: bool,
 }
@@ -89,6 +90,7 @@ impl Envelope {
             named: Vec::new(),
             no_content_is_empty: false,
             null_is_empty: false,
+            lossy_text: false,
             is_lines: false,
         }
     }
@@ -202,6 +204,16 @@ impl Envelope {
     #[must_use]
     pub fn no_content_is_empty(mut self, yes: bool) -> Self {
         self.no_content_is_empty = yes;
+        self
+    }
+
+    /// Reads U+FFFD in place of text that Unicode does not have: bytes that are no UTF-8, and
+    /// escaped surrogates that are none of a pair, such as `"\ud83d"` where a server has cut an
+    /// emoji in two. By default a page with the former, and an item with the latter, is an
+    /// [`ErrorKind::Decode`](crate::ErrorKind::Decode) that names the place.
+    #[must_use]
+    pub fn lossy_text(mut self, yes: bool) -> Self {
+        self.lossy_text = yes;
         self
     }
 

@@ -4,14 +4,24 @@
 use http::{HeaderMap, header::CONTENT_TYPE};
 use serde::de::IgnoredAny;
 
-use crate::http::{Mismatch, header_text};
+use crate::http::{BYTE_ORDER_MARK, Mismatch, Response, header_text};
 
-/// What may stand around an item: the white space of JSON (RFC 8259 section 2).
-const WHITE: [char; 4] = [' ', '\t', '\n', '\r'];
+/// What may stand before an item: the white space of JSON (RFC 8259 section 2), and the mark
+/// with which each of several files begins.
+const WHITE: [char; 5] = [' ', '\t', '\n', '\r', BYTE_ORDER_MARK];
+
+/// Refuses an answer that is no lines, or not all of them: the end of a cut one looks like that
+/// of any other.
+pub(super) fn check(response: &Response) -> Result<(), Mismatch> {
+    if response.overruns() {
+        return Err("the body goes on behind its declared end".into());
+    }
+    check_type(response.headers())
+}
 
 /// Refuses an answer that calls itself something else than lines of items, such as the
 /// object with which an API reports an error.
-pub(super) fn check_type(headers: &HeaderMap) -> Result<(), Mismatch> {
+fn check_type(headers: &HeaderMap) -> Result<(), Mismatch> {
     let named = headers.get(CONTENT_TYPE).map(header_text).unwrap_or_default();
     let name = named.split(';').next().unwrap_or_default();
     let name = name.trim().to_ascii_lowercase();
@@ -75,6 +85,7 @@ mod tests {
             ("{}\n", 1),
             ("\n{}\r\n\n\n[1]\n  7", 3),
             ("{\"a\":\"\\n\"}\n{}", 2),
+            ("\u{feff}{}\n\u{feff}{}\n\u{feff}", 2),
         ] {
             assert_eq!(count(text).unwrap(), items, "{text:?}");
             assert_eq!(first(text).is_some(), items > 0);

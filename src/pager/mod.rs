@@ -25,6 +25,7 @@ mod statements;
 mod strategy;
 mod stream;
 mod target;
+mod text;
 mod token;
 
 pub(crate) use decode::{ItemDecoder, Page, Typed, decode_item};

@@ -1,7 +1,10 @@
 //! What a paged read reads, and how: the settings of a stream, the request for one
 //! page, and the share of the window that a page takes. Knows no order and no end.
 
-use std::{future::Future, sync::Arc};
+use std::{
+    future::Future,
+    sync::{Arc, OnceLock},
+};
 
 use http::Uri;
 use serde::de::IgnoredAny;
@@ -30,6 +33,8 @@ const DEFAULT_BYTE_BUDGET: usize = 64 * 1024 * 1024;
 /// What to read, and how.
 pub(super) struct Target<T> {
     endpoint: String,
+    /// Where the endpoint has moved to for good, as a page was told.
+    moved: OnceLock<String>,
     pub(super) priority: Option<Priority>,
     pub(super) prefetch: usize,
     pub(super) byte_budget: usize,
@@ -65,6 +70,7 @@ impl<T: Send + 'static> Target<T> {
     pub(super) fn new<D: ItemDecoder<Item = T>>(endpoint: String, decoder: D) -> Self {
         Self {
             endpoint,
+            moved: OnceLock::new(),
             priority: Priority::of_scope(),
             prefetch: DEFAULT_PREFETCH,
             byte_budget: DEFAULT_BYTE_BUDGET,
@@ -83,8 +89,10 @@ impl<T: Send + 'static> Target<T> {
     /// The same target with items built by another decoder.
     pub(super) fn decoded_by<D: ItemDecoder>(self, decoder: D) -> Target<D::Item> {
         let decoder = Arc::new(decoder);
-        let Self { endpoint, priority, prefetch, byte_budget, paging, envelope, mode, .. } = self;
-        Target { endpoint, priority, prefetch, byte_budget, paging, envelope, mode, decoder }
+        let Self {
+            endpoint, moved, priority, prefetch, byte_budget, paging, envelope, mode, ..
+        } = self;
+        Target { endpoint, moved, priority, prefetch, byte_budget, paging, envelope, mode, decoder }
     }
 
     /// Fetches one page.
@@ -104,10 +112,36 @@ impl<T: Send + 'static> Target<T> {
             let is_chained = target.paging.is_chained();
             let url = is_chained.then(|| caller.dispatcher.url(&request)).transpose()?;
             let (response, effort) = caller.measured(request).await?;
+            if response.is_moved() {
+                target.follow_move(&caller.dispatcher.config.base, &address, size, &response);
+            }
             let read = url.map(|url| target.read_ahead(&url, index, &address, &response));
             let read = read.transpose().map_err(|error| effort.of(error))?.map(Box::new);
             Ok(Arrival { response, effort, read })
         }
+    }
+
+    /// Asks for the pages that follow where a permanent redirect of this one led to (RFC 9110
+    /// section 15.4.9), if it changed nothing but the path.
+    fn follow_move(
+        &self,
+        base: &BaseUrl,
+        address: &Address,
+        size: Option<u64>,
+        response: &Response,
+    ) -> Option<()> {
+        let asked = base.join(self.request(base, address, size).ok()?.target()).ok()?;
+        let endpoint = base.join(self.endpoint()).ok()?;
+        let url = response.url().filter(|url| url.query() == asked.query())?;
+        if asked.path() != endpoint.path() {
+            return None;
+        }
+        let query = endpoint.query().map(|query| format!("?{query}")).unwrap_or_default();
+        self.moved.set(format!("{}{}{query}", base.origin(), url.path())).ok()
+    }
+
+    fn endpoint(&self) -> &str {
+        self.moved.get().unwrap_or(&self.endpoint)
     }
 
     /// The request for a page.
@@ -127,13 +161,13 @@ impl<T: Send + 'static> Target<T> {
             }
             Address::Page(_) | Address::Offset(_) | Address::Cursor(_) => {}
         }
-        Request::get(self.endpoint.as_str()).query(&self.paging.query(address, size))
+        Request::get(self.endpoint()).query(&self.paging.query(address, size))
     }
 
     fn custom_request(&self, base: &BaseUrl, page: &PageRequest) -> Result<Request, Error> {
         let request = match &page.url {
             Some(url) => self.request_to(base, url)?,
-            None => Request::get(self.endpoint.as_str()),
+            None => Request::get(self.endpoint()),
         };
         request.query(&page.params)
     }

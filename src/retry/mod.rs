@@ -111,6 +111,8 @@ fn may_repeat(error: &Error, repeatable: bool) -> bool {
     use ErrorKind as Kind;
 
     match (error.kind(), error.delivery()) {
+        // Such as a certificate that is not valid: it will be the same one.
+        _ if error.is_lasting() => false,
         // The server cannot have acted upon what was never written.
         (Kind::Resolve | Kind::Connect | Kind::Tls | Kind::Disconnected, NotSent) => true,
         // The request may have been acted upon, and only its answer lost.

@@ -9,7 +9,7 @@ use std::{
     time::{Duration, Instant, SystemTime},
 };
 
-use http::{StatusCode, Uri, header::LOCATION};
+use http::{StatusCode, Uri};
 use tracing::Instrument;
 
 use super::{
@@ -17,12 +17,13 @@ use super::{
     gates::{Slot, limit_of_key, pass_circuit, pass_hold, pass_key, pause},
     hedge::{self, Outcome},
     kit::Kit,
+    redirects::Redirects,
 };
 use crate::{
     dispatch::{Call, Job, Passage},
     error::{Delivery, Error, ErrorKind},
     events::{Attempt, Event},
-    http::{Client, Request, Response, header_url},
+    http::{Client, Request, Response},
     rate_limit::{Reason, TokenWish, retry_after},
     retry::{self, Decision, Errand},
     seats::Stage,
@@ -34,15 +35,20 @@ mod poll;
 
 use poll::{is_pending, wait_of_rule};
 
-/// How many redirects one call follows, each on the pool's own origin.
-const MAX_REDIRECTS: u32 = 5;
-
 /// Runs a job to its answer, or until nobody waits for it any more.
 pub(super) async fn run(kit: Rc<Kit>, Job { seat, ticket }: Job) {
     let Some(call) = ticket.call().cloned() else { return };
     let slot = Slot::new(Arc::clone(&seat), kit.dispatcher.tally());
     let url = Cow::Borrowed(&call.url);
-    let attempts = Attempts { kit: &kit, call: &call, slot, url, latest: None, uncounted: 0 };
+    let attempts = Attempts {
+        kit: &kit,
+        call: &call,
+        slot,
+        url,
+        redirects: Redirects::default(),
+        latest: None,
+        uncounted: 0,
+    };
     // Pinned where they are, here and below: each move would double the room of a call.
     let answer = pin!(attempts.run());
     let answer = answer.instrument(call.span.clone());
@@ -70,6 +76,8 @@ struct Attempts<'a> {
     call: &'a Call,
     slot: Slot<'a>,
     url: Cow<'a, Uri>,
+    /// What led to that URL.
+    redirects: Redirects,
     /// The attempt that was made last.
     latest: Option<Attempt>,
     /// Attempts that are no retries: replays and hedges.
@@ -82,7 +90,6 @@ impl<'a> Attempts<'a> {
         kit.budget(|budget| budget.deposit(Instant::now()));
         let mut token = None;
         let mut has_renewed = false;
-        let mut redirects = 0;
         let mut last = None;
         loop {
             self.slot.go_on_to(Stage::Waiting)?;
@@ -97,12 +104,7 @@ impl<'a> Attempts<'a> {
                     has_renewed = true;
                     self.renew(&mut token, response).await
                 }
-                Ok(response)
-                    if response.counts_as().is_redirection() && redirects < MAX_REDIRECTS =>
-                {
-                    redirects += 1;
-                    self.redirect(response)
-                }
+                Ok(response) if response.counts_as().is_redirection() => self.redirect(response),
                 Ok(response) => Next::Fail(Error::status_of(response)),
                 Err(error) => Next::Fail(error),
             };
@@ -110,6 +112,7 @@ impl<'a> Attempts<'a> {
                 Next::Return(response) => return Ok(response),
                 Next::Replay => self.uncounted += 1,
                 Next::Fail(error) => {
+                    let error = error.with_secrets(self.kit.secrets_of(self.call));
                     let attempts = self.call.attempts().saturating_sub(self.uncounted);
                     let error = self.retry(error, attempts).await?;
                     last = Some(error);
@@ -186,7 +189,7 @@ impl<'a> Attempts<'a> {
         token: Option<&Issued>,
         passage: Option<Passage<'a>>,
     ) -> Result<Response, Error> {
-        let Self { kit, call, slot, url, latest, uncounted } = self;
+        let Self { kit, call, slot, url, redirects, latest, uncounted } = self;
         slot.go_on_to(Stage::Applying)?;
         let (request, to) = kit.prepare(call, url, token)?;
         if call.remaining(Instant::now()).is_zero() {
@@ -218,7 +221,8 @@ impl<'a> Attempts<'a> {
         {
             kit.events().emit(|| Event::TokenHeld { slot: token.slot, wait });
         }
-        outcome.map(|response| response.with_url(url))
+        let secret = token.map(|token| &token.secret);
+        outcome.map(|response| response.with_url(url, redirects.is_moved).with_secret(secret))
     }
 
     /// Gets another token after a 401; without tokens to renew the 401 is final.
@@ -241,20 +245,14 @@ impl<'a> Attempts<'a> {
 
     /// Follows a redirect of a safe method if it stays on the pool's origin and below its base URL.
     fn redirect(&mut self, response: Response) -> Next {
-        let is_moved = matches!(response.status().as_u16(), 301 | 302 | 303 | 307 | 308);
-        let location = response.headers().get(LOCATION).map(header_url);
-        let (true, true, Some(location)) =
-            (is_moved, self.call.request.method().is_safe(), location)
-        else {
-            return Next::Fail(Error::status_of(response));
-        };
-        let base = self.call.request.other_base().map_or(&self.kit.config.base, Arc::as_ref);
-        match base.follow(&self.url, &location) {
+        let request = &self.call.request;
+        let base = request.other_base().map_or(&self.kit.config.base, Arc::as_ref);
+        match self.redirects.follow(request, base, &self.url, response) {
             Ok(url) => {
                 self.url = Cow::Owned(url);
                 Next::Replay
             }
-            Err(error) => Next::Fail(error.with_response(response)),
+            Err(error) => Next::Fail(error),
         }
     }
 

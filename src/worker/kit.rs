@@ -10,7 +10,8 @@ use std::{
 };
 
 use actix::prelude::*;
-use http::Uri;
+use http::{Uri, header::AUTHORIZATION};
+use secrecy::SecretString;
 
 use super::{
     elsewhere::Elsewhere,
@@ -24,7 +25,7 @@ use crate::{
     dispatch::{Call, Dispatcher},
     error::{Error, ErrorKind},
     events::Events,
-    http::{Client, Request, Response},
+    http::{Client, Request, Response, header_text},
     rate_limit::{Hold, KeyedRateLimiter, Limiter, Pacer},
     retry::{self, Budget},
     stats::{Counted, Counters, StatsCollector},
@@ -137,6 +138,17 @@ impl Kit {
     /// The tokens that may go out with `call`: none goes to another API.
     pub(super) fn tokens_for<'a>(&'a self, call: &'a Call) -> Option<TokensOf<'a>> {
         self.tokens.of(call).filter(|_| call.request.other_base().is_none())
+    }
+
+    /// The credentials in the headers of a request that do not come from a token.
+    pub(super) fn secrets_of(&self, call: &Call) -> Vec<Arc<SecretString>> {
+        let defaults = &self.config.headers;
+        let values = [call.request.headers(), defaults].map(|headers| headers.get(AUTHORIZATION));
+        // Behind the name of the scheme.
+        let secrets = values.into_iter().flatten().filter_map(|value| {
+            header_text(value).split_whitespace().last().map(SecretString::from)
+        });
+        secrets.map(Arc::new).collect()
     }
 
     /// The request as it goes out with `token`, and where it goes.

@@ -9,6 +9,7 @@ mod elsewhere;
 mod gates;
 mod hedge;
 mod kit;
+mod redirects;
 mod tokens;
 
 pub(crate) use actor::{Fill, Flush, Keep, Run, Worker};

@@ -111,6 +111,26 @@ fn gzip_that_ends_early_or_with_a_wrong_checksum_is_truncated() {
 }
 
 #[test]
+fn padding_behind_the_gzip_data_is_no_data() {
+    for padding in [&[0; 1024][..], b"\0", b"\r\n", b"\n", b"\r\n\0\0"] {
+        let data = [gzip(b"first "), gzip(b"second"), padding.to_vec()].concat();
+        for size in [1, 7, data.len()] {
+            let body = read_pieces(&data, size, &mut encoded("gzip")).unwrap();
+            assert_eq!(&body[..], b"first second", "{padding:?} in pieces of {size}");
+        }
+    }
+    for padding in [b"\r\nx".to_vec(), [b"\0".to_vec(), gzip(b"more")].concat(), b"{}".to_vec()] {
+        let data = [gzip(b"rows"), padding].concat();
+        for size in [1, 7, data.len()] {
+            let error = read_pieces(&data, size, &mut encoded("gzip")).unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::Framing);
+        }
+    }
+    // Nothing but padding is no gzip data.
+    assert!(read_pieces(b"\r\n", 2, &mut encoded("gzip")).is_err());
+}
+
+#[test]
 fn corrupt_gzip_is_a_framing_error() {
     for data in
         [b"not gzip at all".to_vec(), [gzip(b"rows"), b"junk, not a member".to_vec()].concat()]

@@ -79,7 +79,7 @@ fn client() -> impl AsyncFn(&str) -> Outcome {
             Failure::Send(error) | Failure::Head(ParseError::Io(error)) => kind(error),
             _ => None,
         })?;
-        let parts: Vec<_> = payload.unwrap().try_collect().await.map_err(|error| match error {
+        let parts: Vec<_> = payload.try_collect().await.map_err(|error| match error {
             PayloadError::Incomplete(Some(error)) | PayloadError::Io(error) => kind(error),
             _ => None,
         })?;

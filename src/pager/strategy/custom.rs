@@ -157,7 +157,7 @@ impl PageView<'_> {
     /// # Errors
     /// When it is not JSON of type `T`.
     pub fn json<T: DeserializeOwned>(&self) -> Result<T, serde_json::Error> {
-        serde_json::from_slice(self.response.body())
+        serde_json::from_str(self.response.json_text().map_err(serde::de::Error::custom)?)
     }
 }
 

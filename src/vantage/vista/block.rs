@@ -64,6 +64,8 @@ struct EnvelopeBlock {
     total_header: Option<String>,
     #[serde(default)]
     no_content_is_empty: bool,
+    #[serde(default)]
+    lossy_text: bool,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     has_next: Option<String>,
 }
@@ -123,7 +125,7 @@ impl EnvelopeBlock {
         if let Some(path) = &self.has_next {
             envelope = envelope.has_next_at(path);
         }
-        Ok(envelope.no_content_is_empty(self.no_content_is_empty))
+        Ok(envelope.no_content_is_empty(self.no_content_is_empty).lossy_text(self.lossy_text))
     }
 }
 

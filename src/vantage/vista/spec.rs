@@ -324,6 +324,7 @@ mod tests {
             "envelope: { items: rows, has_next: more }",
             "item_endpoint: false",
             "envelope: { items: ., total_header: x-total, no_content_is_empty: true }",
+            "envelope: { items: rows, lossy_text: true }",
         ] {
             let specs = parse(&format!("name: a\ncolumns: {{}}\napi: {{ {block} }}")).unwrap();
             assert!(settings(&specs[0]).unwrap().is_some(), "{block}");
