@@ -7,6 +7,8 @@ use http::StatusCode;
 
 use crate::http::Response;
 
+mod answer;
+
 /// How much of a body [`Error::body_start`] hands out, in bytes.
 const BODY_START: usize = 512;
 
@@ -187,24 +189,6 @@ impl Error {
         }))
     }
 
-    /// An answer whose status is no success, or which a rule takes for none.
-    pub(crate) fn status_of(response: Response) -> Self {
-        let kind = if response.counts_as() == StatusCode::UNAUTHORIZED {
-            ErrorKind::Unauthorized
-        } else if response.status().is_success() {
-            ErrorKind::ApiError
-        } else {
-            ErrorKind::Status
-        };
-        let told = response.ruling().and_then(|ruling| ruling.message.as_ref());
-        let message = match (told, kind) {
-            (Some(told), _) => Cow::Owned(format!("the API says: {told}")),
-            (None, ErrorKind::ApiError) => "a rule takes the answer for a failure".into(),
-            (None, _) => "the server refused the request".into(),
-        };
-        Self::new(kind, message).with_response(response)
-    }
-
     /// The pool takes no calls any more, or the end of its drain cut this one off.
     pub(crate) fn shutting_down() -> Self {
         Self::new(ErrorKind::ShuttingDown, "the pool is shutting down")
@@ -273,11 +257,6 @@ impl Error {
     #[must_use]
     pub fn status(&self) -> Option<StatusCode> {
         self.0.response.as_ref().map(Response::status)
-    }
-
-    /// The status that the answer counts as, which a rule may take for another.
-    pub(crate) fn counts_as(&self) -> Option<StatusCode> {
-        self.0.response.as_ref().map(Response::counts_as)
     }
 
     /// The answer that is the error, with its headers and its body (bounded by the body

@@ -41,6 +41,7 @@ const PURE: &[&str] = &[
     "enforcer/ledger.rs",
     "enforcer/policy.rs",
     "error.rs",
+    "error/",
     "events/event.rs",
     "http/exchange.rs",
     "http/fault.rs",
