@@ -213,7 +213,7 @@ impl<'de, T: FnMut(&str) -> bool> Visitor<'de> for Search<'_, T> {
             Some(Step::Key { index: Some(index), .. }) => Some(*index),
             Some(Step::Index(index)) => match usize::try_from(*index) {
                 Ok(index) => Some(index),
-                Err(_) => return self.from_the_end(list, index.unsigned_abs()),
+                Err(_) => return self.back_from_the_end(list, index.unsigned_abs()),
             },
             _ => None,
         };
@@ -255,7 +255,7 @@ impl<'de, T: FnMut(&str) -> bool> Visitor<'de> for Search<'_, T> {
 }
 
 impl<T: FnMut(&str) -> bool> Search<'_, T> {
-    fn from_the_end<'de, A: SeqAccess<'de>>(
+    fn back_from_the_end<'de, A: SeqAccess<'de>>(
         mut self,
         mut list: A,
         back: u64,

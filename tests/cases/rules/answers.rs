@@ -1,6 +1,7 @@
 //! Rules for answers: limits, failures and refused tokens that a status does not tell.
 
 use std::{
+    ops::RangeInclusive,
     sync::{
         Arc,
         atomic::{AtomicUsize, Ordering},
@@ -460,7 +461,7 @@ fn case_59_a_rule_that_cannot_work_is_refused_by_its_number_and_what_is_wrong() 
     for (wrong, what) in [
         (rule(), "no condition"),
         (rule().status(42), "no statuses from 42 to 42"),
-        (rule().statuses(500..=400), "no statuses from 500 to 400"),
+        (rule().statuses(RangeInclusive::new(500, 400)), "no statuses from 500 to 400"),
         (rule().header_present("no name"), "`no name` is not the name of a header"),
         (rule().json("a..b", 1), "`a..b`"),
         (rule().json("/a~2", 1), "`/a~2`"),

@@ -104,18 +104,18 @@ async fn case_13_a_202_in_place_of_a_single_row_is_no_row() {
     };
     let unready = server([pending()]);
     let rows = table(builder(&unready).build().unwrap());
-    let error = soon("an answer", rows.get_value(&"7".to_owned())).await.unwrap_err();
+    let error = soon("an answer", rows.get_value("7".to_owned())).await.unwrap_err();
     let text = format!("{error:?}");
     assert!(text.contains("202"), "{text}");
     // By rule it is waited for.
     let ready = server([pending(), pending(), ok(&row)]);
     let rows = table(polling(&ready));
-    let found = soon("an answer", rows.get_value(&"7".to_owned())).await.unwrap().unwrap();
+    let found = soon("an answer", rows.get_value("7".to_owned())).await.unwrap().unwrap();
     assert_eq!((found["name"].as_text(), requests(&ready)), (Some("seven"), 3));
     // One that has the row says so by its id.
     let early = server([answer("202 Accepted", &row.to_string())]);
     let rows = table(builder(&early).build().unwrap());
-    assert!(soon("an answer", rows.get_value(&"7".to_owned())).await.unwrap().is_some());
+    assert!(soon("an answer", rows.get_value("7".to_owned())).await.unwrap().is_some());
 }
 
 #[tokio::test]
