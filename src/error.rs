@@ -8,6 +8,7 @@ use secrecy::SecretString;
 
 use crate::http::Response;
 
+mod answer;
 mod excerpt;
 mod text;
 
@@ -204,24 +205,6 @@ impl Error {
         }))
     }
 
-    /// An answer whose status is no success, or which a rule takes for none.
-    pub(crate) fn status_of(response: Response) -> Self {
-        let kind = if response.counts_as() == StatusCode::UNAUTHORIZED {
-            ErrorKind::Unauthorized
-        } else if response.status().is_success() {
-            ErrorKind::ApiError
-        } else {
-            ErrorKind::Status
-        };
-        let told = response.ruling().and_then(|ruling| ruling.message.as_ref());
-        let message = match (told, kind) {
-            (Some(told), _) => Cow::Owned(format!("the API says: {told}")),
-            (None, ErrorKind::ApiError) => "a rule takes the answer for a failure".into(),
-            (None, _) => text::answered(&response).into(),
-        };
-        Self::new(kind, message).with_response(response)
-    }
-
     /// The pool takes no calls any more, or the end of its drain cut this one off.
     pub(crate) fn shutting_down() -> Self {
         Self::new(ErrorKind::ShuttingDown, "the pool is shutting down")
@@ -300,11 +283,6 @@ impl Error {
     #[must_use]
     pub fn status(&self) -> Option<StatusCode> {
         self.0.response.as_ref().map(Response::status)
-    }
-
-    /// The status that the answer counts as, which a rule may take for another.
-    pub(crate) fn counts_as(&self) -> Option<StatusCode> {
-        self.0.response.as_ref().map(Response::counts_as)
     }
 
     /// The answer that is the error, with its headers and its body (bounded by the body

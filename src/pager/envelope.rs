@@ -199,8 +199,10 @@ impl Envelope {
         self.with(Fact::NextPage, Place::header(name))
     }
 
-    /// Reads 204 and an empty body as a page without items. By default they are
-    /// an [`ErrorKind::Decode`](crate::ErrorKind::Decode).
+    /// Reads a 204, and a 200 with an empty body, as a page without items. By default they are
+    /// an [`ErrorKind::Decode`](crate::ErrorKind::Decode). A 202 (Accepted) without items always
+    /// is: it says that there is no result yet, which
+    /// [`ResponseRule::poll`](crate::ResponseRule::poll) waits for.
     #[must_use]
     pub fn no_content_is_empty(mut self, yes: bool) -> Self {
         self.no_content_is_empty = yes;

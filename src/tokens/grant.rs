@@ -97,7 +97,7 @@ fn refusal(fields: &Fields) -> Option<Option<String>> {
     }
     match serde_json::from_str(fields.get("error")?.get()) {
         Ok(Said::Nothing(()) | Said::Flag(false)) => None,
-        Ok(Said::Number(number)) if number == 0.0 => None,
+        Ok(Said::Number(0.0)) => None,
         Ok(Said::List(list)) if list.is_empty() => None,
         Ok(Said::Word(word)) if word.trim().is_empty() => None,
         Ok(Said::Word(word)) => Some(is_code(&word).then(|| word.into_owned())),

@@ -5,7 +5,10 @@ use std::convert::Infallible;
 use http::StatusCode;
 use vantage_core::{Context, VantageError};
 
-use crate::error::{Error, ErrorKind};
+use crate::{
+    error::{Error, ErrorKind},
+    http::Response,
+};
 
 /// Says the reason first, puts `kind` and, when known, `status`, `attempts` and `page` into
 /// the context, and keeps the error as the source. What the server answered is in neither
@@ -66,6 +69,16 @@ pub(super) fn of_read(table: &str, error: Error) -> VantageError {
     vantage
 }
 
+/// Refuses the answer for a single row that a 202 has in place of it: what it says without an
+/// id is about the work that goes on (RFC 9110 section 15.3.3).
+pub(super) fn refuse_unready(answer: &Response, has_id: bool) -> Result<(), Error> {
+    if has_id || answer.counts_as() != StatusCode::ACCEPTED {
+        return Ok(());
+    }
+    let error = Error::new(ErrorKind::Decode, "a 202 (Accepted) has no row yet");
+    Err(error.with_response(answer.clone()))
+}
+
 #[cfg(test)]
 mod tests {
     use std::{error::Error as _, time::Duration};
@@ -73,7 +86,6 @@ mod tests {
     use vantage_core::util::error::ErrorKind as Kind;
 
     use super::*;
-    use crate::http::Response;
 
     fn status(code: u16) -> Error {
         Error::status_of(Response::new(StatusCode::from_u16(code).unwrap(), "the body"))

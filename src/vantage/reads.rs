@@ -18,7 +18,7 @@ use super::{
     clauses::Declared,
     columns::Columns,
     condition::ApiCondition,
-    error::of_read,
+    error::{of_read, refuse_unready},
     fan_out::Branch,
     filter::Filter,
     keyed::{Keyed, KeyedPages, Sorting},
@@ -218,6 +218,7 @@ impl Read {
         };
         let row = decode_item(&self.decoder, &self.settings.envelope, &response)
             .map_err(|error| self.failed(error))?;
+        refuse_unready(&response, row.id.is_some()).map_err(|error| self.failed(error))?;
         if row.id.as_ref().is_some_and(|own| own != id) {
             return Err(error!("the item endpoint answered with another id", id = id));
         }

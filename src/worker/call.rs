@@ -15,7 +15,7 @@ use tracing::Instrument;
 use super::{
     attempt::Running,
     gates::{Slot, limit_of_key, pass_circuit, pass_hold, pass_key, pause},
-    hedge::{self, Outcome},
+    hedge,
     kit::Kit,
     redirects::Redirects,
 };
@@ -23,7 +23,7 @@ use crate::{
     dispatch::{Call, Job, Passage},
     error::{Delivery, Error, ErrorKind},
     events::{Attempt, Event},
-    http::{Client, Request, Response},
+    http::Response,
     rate_limit::{Reason, TokenWish, retry_after},
     retry::{self, Decision, Errand},
     seats::Stage,
@@ -31,8 +31,10 @@ use crate::{
     token_manager::Issued,
 };
 
+mod exchange;
 mod poll;
 
+use exchange::exchange;
 use poll::{is_pending, wait_of_rule};
 
 /// Runs a job to its answer, or until nobody waits for it any more.
@@ -350,33 +352,6 @@ impl<'a> Attempts<'a> {
             cause => after(error, cause),
         }
     }
-}
-
-/// Sends a request and reads its answer, as the attempt that has begun.
-async fn exchange(
-    running: Running<'_>,
-    kit: &Kit,
-    client: &Client,
-    call: &Call,
-    token: Option<&Issued>,
-    request: &Request,
-    url: &Uri,
-) -> Outcome {
-    let remaining = call.remaining(running.started());
-    let limit = remaining.min(kit.config.settings.request_timeout);
-    let answer = pin!(client.send(request, url));
-    let outcome = tokio::time::timeout(limit, answer).await;
-    let outcome = outcome.unwrap_or_else(|_| {
-        Err(if limit == remaining {
-            let what = "the call's deadline passed before the answer came";
-            Error::new(ErrorKind::DeadlineExceeded, what)
-        } else {
-            Error::new(ErrorKind::Timeout, "the answer took longer than request_timeout")
-        }
-        .with_delivery(Delivery::Unknown))
-    });
-    let outcome = outcome.map(|answer| kit.ruled(call, answer, token));
-    (running.end(&outcome), outcome)
 }
 
 /// Why an attempt is made after `last` failed.

@@ -62,12 +62,12 @@ impl Judge {
         if !is_met || !self.headers.iter().all(|(name, test)| test.holds(answer, name)) {
             return None;
         }
-        // What comes here once in a while reads the body.
+        // The dearest conditions last.
         let body = Body(answer.body());
         if !self.texts.iter().all(|text| body.contains(text)) {
             return None;
         }
-        let text = (!self.reads_nothing()).then(|| body.text()).unwrap_or_default();
+        let text = if self.reads_json() { body.text() } else { Cow::default() };
         if !self.places.iter().all(|(place, test)| place.any(&text, |value| test.holds(value))) {
             return None;
         }
@@ -76,9 +76,9 @@ impl Judge {
         Some(Ruling { action: self.action, wait, message })
     }
 
-    /// Whether it needs no JSON.
-    fn reads_nothing(&self) -> bool {
-        self.places.is_empty() && self.message_at.is_empty() && self.retry_after_at.is_empty()
+    fn reads_json(&self) -> bool {
+        let Self { places, message_at, retry_after_at, .. } = self;
+        !(places.is_empty() && message_at.is_empty() && retry_after_at.is_empty())
     }
 }
 
@@ -232,18 +232,15 @@ fn quote(value: &str, secret: Option<&str>) -> Option<String> {
         Some(secret) => text.replace(secret, "***"),
         None => text,
     };
-    let mut line = text.split(|char: char| char.is_whitespace() || char.is_control());
     let mut quoted = String::new();
-    let mut words = line.by_ref().filter(|word| !word.is_empty());
-    if let Some(word) = words.next() {
-        quoted.push_str(word);
-    }
-    for word in words {
-        quoted.push(' ');
-        quoted.push_str(word);
+    for word in text.split(|char: char| char.is_whitespace() || char.is_control()) {
         if quoted.len() > 4 * MOST_QUOTED {
             break;
         }
+        if !word.is_empty() && !quoted.is_empty() {
+            quoted.push(' ');
+        }
+        quoted.push_str(word);
     }
     if let Some((end, _)) = quoted.char_indices().nth(MOST_QUOTED) {
         quoted.truncate(end);

@@ -213,7 +213,7 @@ impl<'de, T: FnMut(&str) -> bool> Visitor<'de> for Search<'_, T> {
             Some(Step::Key { index: Some(index), .. }) => Some(*index),
             Some(Step::Index(index)) => match usize::try_from(*index) {
                 Ok(index) => Some(index),
-                Err(_) => return self.from_the_end(list, index.unsigned_abs()),
+                Err(_) => return self.back_from_the_end(list, index.unsigned_abs()),
             },
             _ => None,
         };
@@ -255,7 +255,7 @@ impl<'de, T: FnMut(&str) -> bool> Visitor<'de> for Search<'_, T> {
 }
 
 impl<T: FnMut(&str) -> bool> Search<'_, T> {
-    fn from_the_end<'de, A: SeqAccess<'de>>(
+    fn back_from_the_end<'de, A: SeqAccess<'de>>(
         mut self,
         mut list: A,
         back: u64,
@@ -274,6 +274,9 @@ impl<T: FnMut(&str) -> bool> Search<'_, T> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+    use serde_json::json;
+
     use super::*;
 
     fn found(path: &str, text: &str) -> Vec<String> {
@@ -339,6 +342,34 @@ mod tests {
             value == "2"
         }));
         assert_eq!(looked_at, 2);
+    }
+
+    proptest! {
+        #[test]
+        fn what_a_pointer_leads_to_in_a_tree_is_found_in_the_text(
+            depth in 0..4usize,
+            keys in prop::collection::vec("[a-c/~.]{0,2}", 1..4),
+            text in r#"[\[\]{}",:0-9a\\ ]{0,40}"#,
+            path in r"[a\.\[\]\\/~0-9-]{0,12}",
+        ) {
+            // Nothing makes it panic.
+            if let Ok(place) = Place::parse(&path) {
+                place.any(&text, |_| false);
+            }
+            let mut tree = json!({ "leaf": [1, "two", null] });
+            for level in 0..depth {
+                let key = &keys[level % keys.len()];
+                tree = if level % 2 == 0 { json!({ key: tree, "x": [] }) } else { json!([0, tree]) };
+            }
+            let mut pointer = String::new();
+            for level in (0..depth).rev() {
+                let key = keys[level % keys.len()].replace('~', "~0").replace('/', "~1");
+                pointer += &if level % 2 == 0 { format!("/{key}") } else { "/1".to_owned() };
+            }
+            pointer += "/leaf/1";
+            let expected = tree.pointer(&pointer).map(ToString::to_string);
+            prop_assert_eq!(found(&pointer, &tree.to_string()).into_iter().next(), expected);
+        }
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! Rules for answers: limits, failures and refused tokens that a status does not tell.
 
 use std::{
+    ops::RangeInclusive,
     sync::{
         Arc,
         atomic::{AtomicUsize, Ordering},
@@ -374,6 +375,16 @@ async fn case_18_a_token_that_is_refused_with_another_status_is_renewed_once() {
 }
 
 #[tokio::test]
+async fn case_18_a_401_that_a_token_cannot_cure_is_final_by_rule() {
+    let server = server([answer("401 Unauthorized", r#"{"error":"account_suspended"}"#)]);
+    let rule = ResponseRule::fail().status(401).json("error", "account_suspended");
+    let pool = with_tokens(builder(&server).response_rule(rule.message_at("error")), 1);
+    let error = get(&pool).await.unwrap_err();
+    assert_eq!((error.status().unwrap().as_u16(), requests(&server)), (401, 1));
+    assert!(error.to_string().contains("account_suspended") && !error.is_retryable());
+}
+
+#[tokio::test]
 async fn case_18_a_403_that_says_something_else_is_final_and_renews_nothing() {
     let server = server([answer("403 Forbidden", r#"{"error":"insufficient_scope"}"#)]);
     let rule = ResponseRule::renew_token().status(403).json("error", "invalid_token");
@@ -450,7 +461,7 @@ fn case_59_a_rule_that_cannot_work_is_refused_by_its_number_and_what_is_wrong() 
     for (wrong, what) in [
         (rule(), "no condition"),
         (rule().status(42), "no statuses from 42 to 42"),
-        (rule().statuses(500..=400), "no statuses from 500 to 400"),
+        (rule().statuses(RangeInclusive::new(500, 400)), "no statuses from 500 to 400"),
         (rule().header_present("no name"), "`no name` is not the name of a header"),
         (rule().json("a..b", 1), "`a..b`"),
         (rule().json("/a~2", 1), "`/a~2`"),

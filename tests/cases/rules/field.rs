@@ -28,10 +28,7 @@ async fn acquire(answered: String) -> Result<(), String> {
     let (api, endpoint) = (server([ok(&json!(1))]), server([answered]));
     let source = ClientCredentials::new(format!("{}/token", endpoint.url()), "id", "secret");
     let pool = builder(&api).token_source(1, source, bearer).build().unwrap();
-    let error = match soon("an answer", pool.get("/rows")).await {
-        Ok(_) => return Ok(()),
-        Err(error) => error,
-    };
+    let Err(error) = soon("an answer", pool.get("/rows")).await else { return Ok(()) };
     let mut words = error.to_string();
     let mut cause = std::error::Error::source(&error);
     while let Some(error) = cause {

@@ -79,6 +79,46 @@ async fn case_13_only_a_204_and_a_200_may_be_empty() {
 }
 
 #[tokio::test]
+async fn case_13_a_202_is_no_page_where_pages_are_read_undecoded() {
+    let server = server([answer("202 Accepted", "")]);
+    let pool = builder(&server).build().unwrap();
+    let stream = PaginatedStream::get(&pool, "/rows")
+        .envelope(Envelope::default().no_content_is_empty(true))
+        .items_as::<Value>();
+    let pages: Vec<_> = soon("the set", stream.undecoded().collect()).await;
+    let error = pages.into_iter().find_map(Result::err).expect("the end of the set");
+    assert!(error.to_string().contains("status 202"), "{error}");
+}
+
+#[tokio::test]
+async fn case_13_a_202_in_place_of_a_single_row_is_no_row() {
+    use vantage_dataset::prelude::*;
+
+    let pending = || answer("202 Accepted", r#"{"status":"PENDING"}"#);
+    let row = json!({"id": 7, "name": "seven"});
+    let table = |pool: AwwPool| {
+        let api = vantage_api_pool::PoolApi::new(std::sync::Arc::new(pool)).item_endpoints(true);
+        vantage_table::table::Table::<_, vantage_types::EmptyEntity>::new("rows", api)
+            .with_id_column("id")
+            .with_column_of::<String>("name")
+    };
+    let unready = server([pending()]);
+    let rows = table(builder(&unready).build().unwrap());
+    let error = soon("an answer", rows.get_value("7".to_owned())).await.unwrap_err();
+    let text = format!("{error:?}");
+    assert!(text.contains("202"), "{text}");
+    // By rule it is waited for.
+    let ready = server([pending(), pending(), ok(&row)]);
+    let rows = table(polling(&ready));
+    let found = soon("an answer", rows.get_value("7".to_owned())).await.unwrap().unwrap();
+    assert_eq!((found["name"].as_text(), requests(&ready)), (Some("seven"), 3));
+    // One that has the row says so by its id.
+    let early = server([answer("202 Accepted", &row.to_string())]);
+    let rows = table(builder(&early).build().unwrap());
+    assert!(soon("an answer", rows.get_value("7".to_owned())).await.unwrap().is_some());
+}
+
+#[tokio::test]
 async fn case_13_a_202_in_the_middle_of_a_set_ends_the_read_with_an_error() {
     let page = |n: u64| json!({"data": [n], "pagination": {"page": n, "per_page": 1, "total": 3}});
     let server = server([ok(&page(1)), answer("202 Accepted", ""), ok(&page(3))]);

@@ -1,0 +1,37 @@
+//! [pure] Answers that are errors, by their status or by a rule.
+
+use std::borrow::Cow;
+
+use http::StatusCode;
+
+use super::{Error, ErrorKind, text};
+use crate::http::{Action, Response, Ruling};
+
+impl Error {
+    /// An answer whose status is no success, or which a rule takes for none.
+    pub(crate) fn status_of(response: Response) -> Self {
+        let kind = if response.counts_as() == StatusCode::UNAUTHORIZED {
+            ErrorKind::Unauthorized
+        } else if response.status().is_success() {
+            ErrorKind::ApiError
+        } else {
+            ErrorKind::Status
+        };
+        let message = match (response.ruling(), kind) {
+            (Some(Ruling { message: Some(told), .. }), _) => {
+                Cow::Owned(format!("the API says: {told}"))
+            }
+            (Some(Ruling { action: Action::Poll { .. }, .. }), _) => {
+                "there is no result yet".into()
+            }
+            (_, ErrorKind::ApiError) => "a rule takes the answer for a failure".into(),
+            _ => text::answered(&response),
+        };
+        Self::new(kind, message).with_response(response)
+    }
+
+    /// The status that the answer counts as, which a rule may take for another.
+    pub(crate) fn counts_as(&self) -> Option<StatusCode> {
+        self.0.response.as_ref().map(Response::counts_as)
+    }
+}

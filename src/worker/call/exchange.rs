@@ -1,0 +1,41 @@
+//! One exchange, as an attempt that has begun: sent, read within its time, and taken as the
+//! pool's rules have it.
+
+use std::pin::pin;
+
+use http::Uri;
+
+use crate::{
+    dispatch::Call,
+    error::{Delivery, Error, ErrorKind},
+    http::{Client, Request},
+    token_manager::Issued,
+    worker::{attempt::Running, hedge::Outcome, kit::Kit},
+};
+
+/// Sends a request and reads its answer, as the attempt that has begun.
+pub(super) async fn exchange(
+    running: Running<'_>,
+    kit: &Kit,
+    client: &Client,
+    call: &Call,
+    token: Option<&Issued>,
+    request: &Request,
+    url: &Uri,
+) -> Outcome {
+    let remaining = call.remaining(running.started());
+    let limit = remaining.min(kit.config.settings.request_timeout);
+    let answer = pin!(client.send(request, url));
+    let outcome = tokio::time::timeout(limit, answer).await;
+    let outcome = outcome.unwrap_or_else(|_| {
+        Err(if limit == remaining {
+            let what = "the call's deadline passed before the answer came";
+            Error::new(ErrorKind::DeadlineExceeded, what)
+        } else {
+            Error::new(ErrorKind::Timeout, "the answer took longer than request_timeout")
+        }
+        .with_delivery(Delivery::Unknown))
+    });
+    let outcome = outcome.map(|answer| kit.ruled(call, answer, token));
+    (running.end(&outcome), outcome)
+}
