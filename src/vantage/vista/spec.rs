@@ -319,6 +319,7 @@ mod tests {
             "writes: { style: rest, etags: true, idempotency_keys: Idempotency-Key }",
             "writes: { insert: put, replace: true, patch: merge_patch, delete: true }",
             "writes: { style: rest, server_ids: true, etags_required: true, content_type: a/b }",
+            "writes: { style: rest, replace: patch, etag_at: _etag }",
             "writes: { wrapped_in: data, id_at: data.id, members: { data.type: a, v: 2 } }",
             "envelope: { ndjson: true }",
             "envelope: { items: rows, has_next: more }",

@@ -4,12 +4,13 @@ use std::collections::BTreeMap;
 
 use http::{StatusCode, header};
 use percent_encoding::percent_decode;
-use serde_json::value::RawValue;
+use serde_json::{Value as Json, value::RawValue};
 
 use crate::{
     http::Response,
     pager::{Envelope, ItemDecoder, decode_item},
     vantage::{
+        alias,
         path::ItemPath,
         record::{Row, RowDecoder},
     },
@@ -103,6 +104,14 @@ fn under<'a>(json: &'a RawValue, place: &[String]) -> Option<&'a RawValue> {
     })
 }
 
+/// What is at `place` of a body: under that key, or down the keys that it joins by dots.
+pub(super) fn at(body: &[u8], place: &str) -> Option<Json> {
+    let body: &RawValue = serde_json::from_slice(body).ok()?;
+    let key = [place.to_owned()];
+    let found = under(body, &key).or_else(|| under(body, &alias::parse(place)?))?;
+    serde_json::from_str(found.get()).ok()
+}
+
 /// The object that is the only element of a list, or those one level down in an object.
 fn objects_in(json: &RawValue) -> Vec<&RawValue> {
     if let Some(item) = only_object(json) {
@@ -126,37 +135,58 @@ fn is_object(json: &RawValue) -> bool {
 }
 
 /// The id in the `Location` of an answer (RFC 9110 section 10.2.2), decoded: what stands for
-/// it in the path of an item, or else the last segment. `None` for the place of the table,
-/// which is at `table`, and for that of a job (RFC 9110 section 15.3.3).
-pub(super) fn located(response: &Response, item: Option<&ItemPath>, table: &str) -> Option<String> {
-    let path = location(response)?;
-    if let Some(id) = item.and_then(|item| id_in(&path, item)) {
+/// it in the path of an item, or else the last segment. In a query on the table, which is at
+/// `table`, it is what `id_field` equals, as PostgREST writes it: `?id=eq.7`. `None` for the
+/// place of the table itself and for that of a job (RFC 9110 section 15.3.3).
+pub(super) fn located(
+    response: &Response,
+    item: Option<&ItemPath>,
+    table: &str,
+    id_field: Option<&str>,
+) -> Option<String> {
+    let Location { path, query } = Location::of(response)?;
+    if let Some(id) = item.and_then(|item| id_in(path, item)) {
         return Some(id);
     }
     let table: Vec<_> = segments(table.as_bytes()).map(decoded).collect();
-    let own: Vec<_> = segments(&path).map(decoded).collect();
-    let last = own.last().filter(|_| !own.ends_with(&table))?;
-    String::from_utf8(last.clone()).ok().filter(|id| !id.is_empty())
+    let own: Vec<_> = segments(path).map(decoded).collect();
+    if own.ends_with(&table) {
+        let mut parameters = url::form_urlencoded::parse(query);
+        let (_, value) = parameters.find(|(name, _)| Some(&**name) == id_field)?;
+        return value.strip_prefix("eq.").filter(|id| !id.is_empty()).map(str::to_owned);
+    }
+    String::from_utf8(own.last()?.clone()).ok().filter(|id| !id.is_empty())
 }
 
 /// The id in the `Location` of an answer, if that is the path of an item.
 pub(super) fn located_as(response: &Response, item: &ItemPath) -> Option<String> {
-    id_in(&location(response)?, item)
+    id_in(Location::of(response)?.path, item)
 }
 
-/// The path in the `Location`. Field values are octets (RFC 9110 section 5.5).
-fn location(response: &Response) -> Option<Vec<u8>> {
-    if response.status() == StatusCode::ACCEPTED {
-        return None;
+/// The parts of a `Location`. Field values are octets (RFC 9110 section 5.5).
+struct Location<'a> {
+    path: &'a [u8],
+    query: &'a [u8],
+}
+
+impl<'a> Location<'a> {
+    fn of(response: &'a Response) -> Option<Self> {
+        if response.status() == StatusCode::ACCEPTED {
+            return None;
+        }
+        let location = response.headers().get(header::LOCATION)?.as_bytes();
+        let location = location.split(|octet| *octet == b'#').next()?;
+        let end = location.iter().position(|octet| *octet == b'?').unwrap_or(location.len());
+        let (path, query) = location.split_at(end);
+        let authority = path.windows(3).position(|three| three == b"://").map(|at| at + 3);
+        let authority = authority.or_else(|| path.starts_with(b"//").then_some(2));
+        let path = match authority.map(|at| &path[at..]) {
+            // The authority of a URL without a path is no id.
+            Some(rest) => &rest[rest.iter().position(|octet| *octet == b'/')?..],
+            None => path,
+        };
+        Some(Self { path, query: query.get(1..).unwrap_or_default() })
     }
-    let location = response.headers().get(header::LOCATION)?.as_bytes();
-    let path = location.split(|octet| matches!(octet, b'?' | b'#')).next()?;
-    let authority = path.windows(3).position(|three| three == b"://").map(|at| at + 3);
-    let authority = authority.or_else(|| path.starts_with(b"//").then_some(2));
-    // The authority of a URL without a path is no id.
-    let Some(rest) = authority.map(|at| &path[at..]) else { return Some(path.to_vec()) };
-    let at = rest.iter().position(|octet| *octet == b'/')?;
-    Some(rest[at..].to_vec())
 }
 
 /// What stands for the id in a path that ends like that of an item.
@@ -210,20 +240,20 @@ mod tests {
             ("http://host/", "rows/{id}", None),
             ("/", "rows/{id}", None),
             ("/rows", "rows/{id}", None),
-            ("/v1/rows/?id=eq.7", "rows/{id}", None),
+            ("/v1/rows/?id=eq.7", "rows/{id}", Some("7")),
+            ("/rows?a=b&id=eq.a%2Fb", "rows/{id}", Some("a/b")),
+            ("/rows?id=7", "rows/{id}", None),
+            ("/rows?key=eq.7", "rows/{id}", None),
             ("/rows/%ff", "rows/{id}", None),
         ] {
             let mut response = Response::new(StatusCode::CREATED, "");
             response.headers_mut().insert(header::LOCATION, HeaderValue::from_static(location));
-            assert_eq!(
-                located(&response, Some(&item(template)), "rows").as_deref(),
-                id,
-                "{location}"
-            );
+            let found = located(&response, Some(&item(template)), "rows", Some("id"));
+            assert_eq!(found.as_deref(), id, "{location}");
             let as_item = located_as(&response, &item(template));
             assert!(as_item.is_none() || as_item.as_deref() == id, "{location}");
         }
-        assert_eq!(located(&Response::new(StatusCode::CREATED, ""), None, "rows"), None);
+        assert_eq!(located(&Response::new(StatusCode::CREATED, ""), None, "rows", None), None);
     }
 
     fn answer(place: &[&str], body: &'static str) -> Answer {

@@ -29,6 +29,7 @@ impl Shape {
             alias::parse(text).ok_or_else(unusable)
         };
         let members = writes.members.iter();
+        writes.etag_at.as_ref().map(path).transpose()?;
         Ok(Self {
             row: writes.wrapped_in.as_ref().map(path).transpose()?.unwrap_or_default(),
             id: writes.id_at.as_ref().map(path).transpose()?,

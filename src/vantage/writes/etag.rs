@@ -1,8 +1,10 @@
 //! [pure] Entity tags, and the preconditions made of them.
 
 use http::{HeaderMap, HeaderValue, header};
+use serde_json::Value as Json;
 use vantage_core::{VantageError, error};
 
+use super::answer::at;
 use crate::http::Response;
 
 /// What the row must be like for a write to go ahead.
@@ -17,35 +19,30 @@ pub(super) enum Precondition {
 }
 
 impl Precondition {
-    /// That the row is still as `response` says.
+    /// That the row still has this tag.
     ///
     /// # Errors
-    /// `Unsupported` when the answer carries no strong tag: `If-Match` compares
-    /// strongly, so that a weak one would never match (RFC 9110 section 13.1.1).
-    pub(super) fn unchanged(response: &Response) -> Result<Self, VantageError> {
+    /// `Unsupported` when there is no strong tag: `If-Match` compares strongly, so that
+    /// a weak one would never match (RFC 9110 section 13.1.1).
+    pub(super) fn unchanged(tag: Option<HeaderValue>) -> Result<Self, VantageError> {
         let refused = |what: &str| error!(what).mark_unsupported();
-        let tag = response
-            .headers()
-            .get(header::ETAG)
-            .ok_or_else(|| refused("the API sends no entity tag with the row"))?;
+        let tag = tag.ok_or_else(|| refused("the API sends no entity tag with the row"))?;
         match tag.as_bytes() {
-            [b'"', .., b'"'] => Ok(Self::Unchanged(tag.clone())),
+            [b'"', .., b'"'] => Ok(Self::Unchanged(tag)),
             [b'W', b'/', ..] => Err(refused("the API sends a weak entity tag with the row")),
             _ => Err(refused("the entity tag of the row is none")),
         }
     }
 
-    /// That the row is still as `response` says, in the words of the API: a weak tag
-    /// too. For a write that needs no condition but where the API wants one; at worst it
-    /// is refused.
+    /// That the row still has this tag, a weak one too: for a write that needs no condition
+    /// but where the API wants one. At worst it is refused.
     ///
     /// # Errors
-    /// `Unsupported` when the answer carries no tag.
-    pub(super) fn demanded(response: &Response) -> Result<Self, VantageError> {
+    /// `Unsupported` when there is no tag.
+    pub(super) fn demanded(tag: Option<HeaderValue>) -> Result<Self, VantageError> {
         let what = "the API takes no write of a row without `If-Match`, and sends no entity tag \
                     with the row";
-        let tag = response.headers().get(header::ETAG);
-        tag.map(|tag| Self::Unchanged(tag.clone())).ok_or_else(|| error!(what).mark_unsupported())
+        tag.map(Self::Unchanged).ok_or_else(|| error!(what).mark_unsupported())
     }
 
     pub(super) fn put_into(self, headers: &mut HeaderMap) {
@@ -57,6 +54,22 @@ impl Precondition {
     }
 }
 
+/// The tag of the row in an answer: at `place` of its body, a key or keys joined by dots, or
+/// in its `ETag`.
+pub(super) fn tag_of(response: &Response, place: Option<&str>) -> Option<HeaderValue> {
+    let in_body = || {
+        let text = match at(response.body(), place?)? {
+            Json::String(text) => text,
+            Json::Number(number) => number.to_string(),
+            _ => return None,
+        };
+        let is_quoted = text.starts_with('"') || text.starts_with("W/\"");
+        let tag = if is_quoted { text } else { format!("\"{text}\"") };
+        HeaderValue::from_str(&tag).ok()
+    };
+    in_body().or_else(|| response.headers().get(header::ETAG).cloned())
+}
+
 #[cfg(test)]
 mod tests {
     use http::StatusCode;
@@ -64,14 +77,26 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_tag_is_in_the_header_or_at_its_place_in_the_body() {
+        for (place, body, tag) in [
+            (None, r#"{"_etag":"x"}"#, "\"header\""),
+            (Some("_etag"), r#"{"_etag":"x"}"#, "\"x\""),
+            (Some("_etag"), "{}", "\"header\""),
+            (Some("meta.version"), r#"{"meta":{"version":7}}"#, "\"7\""),
+            (Some("@odata.etag"), r#"{"@odata.etag":"W/\"y\""}"#, "W/\"y\""),
+            (Some(r"@odata\.etag"), r#"{"@odata.etag":"\"y\""}"#, "\"y\""),
+        ] {
+            let mut response = Response::new(StatusCode::OK, body);
+            response.headers_mut().insert(header::ETAG, HeaderValue::from_static("\"header\""));
+            assert_eq!(tag_of(&response, place).unwrap(), tag, "{place:?} {body}");
+        }
+        assert_eq!(tag_of(&Response::new(StatusCode::OK, ""), Some("a")), None);
+    }
+
+    #[test]
     fn only_a_strong_tag_is_a_precondition() {
-        let read = |tag: Option<&'static str>| {
-            let mut response = Response::new(StatusCode::OK, "{}");
-            if let Some(tag) = tag {
-                response.headers_mut().insert(header::ETAG, HeaderValue::from_static(tag));
-            }
-            Precondition::unchanged(&response)
-        };
+        let read =
+            |tag: Option<&'static str>| Precondition::unchanged(tag.map(HeaderValue::from_static));
         let mut headers = HeaderMap::new();
         read(Some("\"v1\"")).unwrap().put_into(&mut headers);
         assert_eq!(headers[header::IF_MATCH], "\"v1\"");
@@ -82,11 +107,10 @@ mod tests {
 
     #[test]
     fn a_tag_that_is_demanded_is_sent_as_it_came() {
-        let mut response = Response::new(StatusCode::OK, "{}");
-        assert!(Precondition::demanded(&response).unwrap_err().is_unsupported());
-        response.headers_mut().insert(header::ETAG, HeaderValue::from_static("W/\"v1\""));
+        assert!(Precondition::demanded(None).unwrap_err().is_unsupported());
+        let tag = HeaderValue::from_static("W/\"v1\"");
         let mut headers = HeaderMap::new();
-        Precondition::demanded(&response).unwrap().put_into(&mut headers);
+        Precondition::demanded(Some(tag)).unwrap().put_into(&mut headers);
         assert_eq!(headers[header::IF_MATCH], "W/\"v1\"");
     }
 

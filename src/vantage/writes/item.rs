@@ -7,7 +7,7 @@ use vantage_types::Record;
 use super::{
     Write,
     answer::{self, Answer},
-    etag::Precondition,
+    etag::{self, Precondition},
     refusal::{after_write, is_gone, stored_elsewhere, unsupported},
 };
 use crate::{
@@ -75,7 +75,12 @@ impl Write {
 
     pub(super) async fn stored(&self, item: &Item) -> Result<Stored> {
         let read = &self.read;
-        let response = match read.api.pool.get(item.target.as_str()).await {
+        let mut request = Request::get(item.target.as_str());
+        if self.sends_tags() {
+            // What compresses an answer makes its tag weak, or another one.
+            request = request.header("accept-encoding", "identity")?;
+        }
+        let response = match read.api.pool.request(request).await {
             Ok(response) => response,
             Err(error) if is_gone(&error) => return Ok(Stored::Absent),
             Err(error) => return Err(read.failed(error)),
@@ -90,13 +95,14 @@ impl Write {
 
     /// That the row is still as `response` says, where the API can be told so.
     fn precondition(&self, item: &Item, response: &Response) -> Result<Precondition> {
+        if !self.sends_tags() {
+            return Ok(Precondition::None);
+        }
+        let tag = etag::tag_of(response, self.writes.etag_at.as_deref());
         let is_confined_by_tags = self.writes.etags_required && !item.filter.is_empty();
-        if self.writes.etags || is_confined_by_tags {
-            Precondition::unchanged(response)
-        } else if self.sends_tags() {
-            Precondition::demanded(response)
-        } else {
-            Ok(Precondition::None)
+        match self.writes.etags || is_confined_by_tags {
+            true => Precondition::unchanged(tag),
+            false => Precondition::demanded(tag),
         }
     }
 
@@ -157,8 +163,10 @@ impl Write {
             return Ok(id.to_owned());
         }
         let item = self.item_query().ok().flatten().map(|query| query.path);
-        let table = &self.read.settings.path;
-        answer::located(response, item.as_ref(), table).ok_or_else(|| {
+        let settings = &self.read.settings;
+        let id_field = self.read.columns.id().map(|column| settings.field_of(column));
+        let id_field = id_field.as_deref();
+        answer::located(response, item.as_ref(), &settings.path, id_field).ok_or_else(|| {
             error!(
                 "the row was stored, but the answer has its id neither in the body nor in Location"
             )

@@ -54,8 +54,11 @@ impl Write {
 
     /// Stores a row, or returns the one that is in the set under this id.
     pub(super) async fn insert(&self, id: &str, record: &Record<Value>) -> Result<Record<Value>> {
+        let sent_tag = self.requires_tags();
         match self.try_insert(id, record).await {
-            Err(error) if self.learns_of_tags(&error) => self.try_insert(id, record).await,
+            Err(error) if !sent_tag && self.learns_of_tags(&error) => {
+                self.try_insert(id, record).await
+            }
             done => done,
         }
     }
@@ -112,14 +115,20 @@ impl Write {
             let id = own.ok_or_else(|| unsupported("inserts without an id"))?;
             return self.insert(&id, record).await.map(|_| id);
         }
+        if let Some(id) = self.read.columns.id().filter(|_| self.writes.server_ids) {
+            row.shift_remove(id);
+        }
         let answer = self.call(self.post(&row, None)?).await?;
         self.new_id(&self.sent(&row), &answer)
     }
 
     /// Replaces the row, or creates it.
     pub(super) async fn replace(&self, id: &str, record: &Record<Value>) -> Result<Record<Value>> {
+        let sent_tag = self.requires_tags();
         match self.try_replace(id, record).await {
-            Err(error) if self.learns_of_tags(&error) => self.try_replace(id, record).await,
+            Err(error) if !sent_tag && self.learns_of_tags(&error) => {
+                self.try_replace(id, record).await
+            }
             done => done,
         }
     }
@@ -153,8 +162,11 @@ impl Write {
 
     /// Merges `partial` into the row.
     pub(super) async fn patch(&self, id: &str, partial: &Record<Value>) -> Result<Record<Value>> {
+        let sent_tag = self.requires_tags();
         match self.try_patch(id, partial).await {
-            Err(error) if self.learns_of_tags(&error) => self.try_patch(id, partial).await,
+            Err(error) if !sent_tag && self.learns_of_tags(&error) => {
+                self.try_patch(id, partial).await
+            }
             done => done,
         }
     }
@@ -192,8 +204,9 @@ impl Write {
 
     /// Deletes the row if it is in the set.
     pub(super) async fn delete(&self, id: &str) -> Result<()> {
+        let sent_tag = self.requires_tags();
         match self.try_delete(id).await {
-            Err(error) if self.learns_of_tags(&error) => self.try_delete(id).await,
+            Err(error) if !sent_tag && self.learns_of_tags(&error) => self.try_delete(id).await,
             done => done,
         }
     }
@@ -261,12 +274,12 @@ impl Write {
         if filter.admits(row) == Some(true) { Ok(()) } else { Err(outside()) }
     }
 
-    /// Whether a write that failed in this way is to be made once more, with the tag of the row.
+    /// Whether this is how an API refuses a write of a row without its tag. All writes have
+    /// one from here on.
     fn learns_of_tags(&self, error: &VantageError) -> bool {
-        refusal::wants_tag(error)
-            && !self.writes.etags_required
-            // Another write of the same set may have learnt it since this one was sent.
-            && !self.wants_tags.swap(true, Ordering::Relaxed)
+        let wants_tags = refusal::wants_tag(error);
+        self.wants_tags.fetch_or(wants_tags, Ordering::Relaxed);
+        wants_tags
     }
 
     /// Whether each write of a row says for which state of it.

@@ -81,6 +81,7 @@ pub struct Writes {
     pub(super) reads_back: bool,
     pub(super) etags: bool,
     pub(super) etags_required: bool,
+    pub(super) etag_at: Option<String>,
     pub(super) check_then_write: bool,
     pub(super) idempotency_header: Option<String>,
 }
@@ -183,8 +184,8 @@ impl Writes {
     /// Whether the API makes the ids of its rows, whatever it is sent. Then an insert under
     /// a given id is `IncorrectUsage`, before anything is sent: it would store a row under
     /// another id, one more with each retry. A replace of a row that is not there is
-    /// `NotFound`, unless the API creates it by PUT. Inserts that return an id go ahead. The
-    /// default is false.
+    /// `NotFound`, unless the API creates it by PUT. Inserts that return an id go ahead,
+    /// without the id that the record has. The default is false.
     pub fn server_ids(mut self, yes: bool) -> Self {
         self.server_ids = yes;
         self
@@ -244,6 +245,14 @@ impl Writes {
     /// once it was answered 428 (RFC 6585 section 3). The default is false.
     pub fn etags_required(mut self, yes: bool) -> Self {
         self.etags_required = yes;
+        self
+    }
+
+    /// An answer with one row has its entity tag at this place of the body, such as `_etag` or
+    /// `@odata.etag`, with or without its quotes. By default, and where there is none, it is
+    /// that of the header `ETag`.
+    pub fn etag_at(mut self, place: impl Into<String>) -> Self {
+        self.etag_at = Some(place.into());
         self
     }
 

@@ -29,6 +29,8 @@ pub(super) struct WritesBlock {
     read_back: bool,
     etags: bool,
     etags_required: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    etag_at: Option<String>,
     check_then_write: bool,
     /// The header of idempotency keys.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -107,6 +109,9 @@ impl WritesBlock {
         }
         if let Some(place) = &self.id_at {
             writes = writes.id_at(place);
+        }
+        if let Some(place) = &self.etag_at {
+            writes = writes.etag_at(place);
         }
         for (place, value) in &self.members {
             writes = writes.member(place, value.clone());
