@@ -60,7 +60,7 @@ pub(super) struct Found<'p> {
     pub(super) lists: usize,
     pub(super) items: usize,
     /// The route that has led to the items.
-    items_by: Option<usize>,
+    pub(super) items_by: Option<usize>,
     pub(super) content: Option<ContentHash>,
     /// What was found first at the end of each route.
     pub(super) values: Vec<Option<&'p str>>,
