@@ -5,7 +5,7 @@ use std::{borrow::Cow, error::Error as StdError, fmt, sync::Arc, time::Duration}
 
 use http::StatusCode;
 
-use crate::http::Response;
+use crate::{aside::Outside, http::Response};
 
 /// How much of a body [`Error::body_start`] hands out, in bytes.
 const BODY_START: usize = 512;
@@ -165,6 +165,8 @@ struct Inner {
     wait: Option<Duration>,
     page: Option<u64>,
     source: Option<Arc<dyn StdError + Send + Sync>>,
+    /// Of a source that is a user's; the last to be dropped.
+    end_of_source: Option<Arc<Outside>>,
 }
 
 impl Error {
@@ -179,6 +181,7 @@ impl Error {
             wait: None,
             page: None,
             source: None,
+            end_of_source: None,
         }))
     }
 
@@ -207,6 +210,14 @@ impl Error {
         source: impl Into<Box<dyn StdError + Send + Sync>>,
     ) -> Self {
         self.0.source = Some(Arc::from(source.into()));
+        self
+    }
+
+    /// As [`with_source`](Self::with_source), for an error that a user's code made.
+    pub(crate) fn with_users_source(mut self, source: Box<dyn StdError + Send + Sync>) -> Self {
+        let source: Arc<dyn StdError + Send + Sync> = Arc::from(source);
+        self.0.end_of_source = Some(Arc::new(Outside::keep(Arc::clone(&source))));
+        self.0.source = Some(source);
         self
     }
 

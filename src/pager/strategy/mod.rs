@@ -9,8 +9,6 @@ mod link;
 mod plan;
 mod seen;
 
-use std::sync::Arc;
-
 use address::Origins;
 pub(crate) use address::{Address, Term};
 pub(super) use chain::{Foot, Pointer};
@@ -151,7 +149,7 @@ impl Paging {
     /// Any other way: `strategy` says what to ask for after each page.
     #[must_use]
     pub fn custom(strategy: impl PageStrategy) -> Self {
-        Self::of(Mode::Custom(Custom(Arc::new(strategy))))
+        Self::of(Mode::Custom(Custom::of(strategy)))
     }
 
     /// The API does not page: one request without parameters is the whole set.
@@ -346,6 +344,14 @@ impl Paging {
             | (Mode::NextUrl(_) | Mode::Link, Address::Url(_))
             | (Mode::Custom(_), Address::Custom(_)) => true,
             (_, address) => *address == Address::Start && *address == self.start(),
+        }
+    }
+
+    /// The strategy of a user, if pages are asked for by one.
+    pub(super) fn strategy(&self) -> Option<&Custom> {
+        match &self.mode {
+            Mode::Custom(custom) => Some(custom),
+            _ => None,
         }
     }
 
