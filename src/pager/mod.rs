@@ -39,4 +39,5 @@ pub(crate) use strategy::Address;
 pub use strategy::{PageRequest, PageStrategy, PageView, Paging, UrlPart};
 pub use stream::PaginatedStream;
 pub(crate) use target::{fetch_page, page_url};
+pub(crate) use token::Origin;
 pub use token::ResumeToken;

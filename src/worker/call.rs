@@ -192,8 +192,13 @@ impl<'a> Attempts<'a> {
         passage: Option<Passage<'a>>,
     ) -> Result<Response, Error> {
         let Self { kit, call, slot, url, redirects, latest, uncounted } = self;
-        slot.go_on_to(Stage::Applying)?;
-        let (request, to) = kit.prepare(call, url, token)?;
+        let (request, to) = if kit.dispatcher.aside().is_wary() {
+            // Boxed, so that pools whose callbacks behave have no room for it.
+            Box::pin(kit.prepare_aside(call, url, token)).await?
+        } else {
+            slot.go_on_to(Stage::Applying)?;
+            kit.prepare(call, url, token)?
+        };
         if call.remaining(Instant::now()).is_zero() {
             return Err(Error::new(ErrorKind::DeadlineExceeded, "the call's deadline passed"));
         }

@@ -13,8 +13,6 @@ mod parameters;
 mod plan;
 mod seen;
 
-use std::sync::Arc;
-
 use address::Origins;
 pub(crate) use address::{Address, Term};
 pub(super) use chain::{Foot, Pointer, is_zero};
@@ -203,7 +201,7 @@ impl Paging {
     /// Any other way: `strategy` says what to ask for after each page.
     #[must_use]
     pub fn custom(strategy: impl PageStrategy) -> Self {
-        Self::of(Mode::Custom(Custom(Arc::new(strategy))))
+        Self::of(Mode::Custom(Custom::of(strategy)))
     }
 
     /// The API does not page: one request without parameters is the whole set.
@@ -339,5 +337,13 @@ impl Paging {
         parsed.collect::<Result<_, _>>().map_err(|source| {
             Error::new(ErrorKind::Config, "allow_origin: is not a base URL").with_source(source)
         })
+    }
+
+    /// The strategy of a user, if pages are asked for by one.
+    pub(super) fn strategy(&self) -> Option<&Custom> {
+        match &self.mode {
+            Mode::Custom(custom) => Some(custom),
+            _ => None,
+        }
     }
 }
