@@ -215,7 +215,7 @@ mod tests {
     fn token() -> ResumeToken {
         let paging = Paging::page_number();
         let origin = Origin::of("/rows?a=1", &paging, &Envelope::default());
-        let start = Start { index: 3, address: Address::Page(3), full: 10 };
+        let start = Start { index: 3, address: Address::Page(3), full: 10, rows: 30 };
         ResumeToken { position: Position::of(start), origin }
     }
 
