@@ -89,6 +89,9 @@ pub enum ErrorKind {
     PaginationMissing,
     /// The set changed while it was read, and the stream was told to fail then. Final.
     SetChanged,
+    /// The cursor or the URL of the next page is not valid any more. A read that begins again may
+    /// see another state of the set. Final.
+    CursorExpired,
     /// A page says that more rows follow and there is no way to them, or nothing says that
     /// those which were read are all. The message names what says so. Final.
     Incomplete,
@@ -133,6 +136,7 @@ impl ErrorKind {
             Self::PaginationMissing => "pagination_missing",
             Self::SetChanged => "set_changed",
             Self::Incomplete => "incomplete",
+            Self::CursorExpired => "cursor_expired",
             Self::ApiError => "api_error",
         }
     }
