@@ -14,7 +14,7 @@ use secrecy::{ExposeSecret, SecretString};
 use crate::{
     error::{Error, ErrorKind},
     http::{BaseUrl, Gauge, Proxy, Settings, SocketOptions, check_headers, header, tls},
-    rate_limit::{KeyedRateLimiter, SLOWEST, default_burst},
+    rate_limit::{AnswerRules, KeyedRateLimiter, SLOWEST, default_burst},
     retry::{self, CircuitBreaker, Earnings, Hedge},
     token_manager::{Credentials, TokenSet},
 };
@@ -81,6 +81,8 @@ pub(crate) struct PoolConfig {
     pub(crate) retry_budget: Earnings,
     pub(crate) hedge: Option<Hedge>,
     pub(crate) max_retry_after: Duration,
+    pub(crate) reconnect_timeout: Duration,
+    pub(crate) answers: AnswerRules,
     pub(crate) circuit_breaker: Option<CircuitBreaker>,
     pub(crate) acquire_timeout: Duration,
     pub(crate) restart_intensity: u32,
@@ -129,6 +131,8 @@ impl PoolConfig {
             retry_budget: Earnings::default(),
             hedge: None,
             max_retry_after: Duration::from_secs(300),
+            reconnect_timeout: Duration::from_secs(15),
+            answers: AnswerRules::default(),
             circuit_breaker: None,
             acquire_timeout: Duration::from_secs(30),
             restart_intensity: 100,
@@ -208,6 +212,7 @@ impl PoolConfig {
         if self.replace_blocked_after < self.heartbeat_timeout {
             return invalid("replace_blocked_after: must be at least heartbeat_timeout");
         }
+        self.answers.check()?;
         self.circuit_breaker.as_ref().map_or(Ok(()), CircuitBreaker::validate)?;
         self.credentials.as_ref().map_or(Ok(()), Credentials::validate)?;
 
@@ -362,6 +367,7 @@ impl ValidConfig {
             base: self.settings.backoff_base,
             cap: self.settings.backoff_cap,
             max_retry_after: self.settings.max_retry_after,
+            reconnect: self.settings.reconnect_timeout,
         }
     }
 }

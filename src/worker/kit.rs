@@ -6,7 +6,8 @@ use std::{
     cell::RefCell,
     panic::AssertUnwindSafe,
     rc::Rc,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex},
+    time::SystemTime,
 };
 
 use actix::prelude::*;
@@ -16,6 +17,7 @@ use super::{
     elsewhere::Elsewhere,
     gates::Throttle,
     hedge::Hedging,
+    origin::{Api, Origins},
     tokens::{TokenLines, Tokens, TokensOf},
 };
 use crate::{
@@ -24,8 +26,8 @@ use crate::{
     dispatch::{Call, Dispatcher},
     error::{Error, ErrorKind},
     events::Events,
-    http::{Client, Request},
-    rate_limit::{Hold, KeyedRateLimiter, Limiter, Pacer},
+    http::{Client, Request, Response},
+    rate_limit::{Heard, Hold, KeyedRateLimiter, Limiter, Pacer, hear},
     retry::{self, Budget},
     stats::{Counted, Counters, StatsCollector},
     token_manager::Issued,
@@ -42,6 +44,7 @@ pub(crate) struct Parts {
     pub(crate) stats: Line<StatsCollector>,
     pub(crate) hold: Arc<Hold>,
     pub(crate) budget: Arc<Mutex<Budget>>,
+    pub(crate) origins: Arc<Origins>,
 }
 
 /// What the calls of one worker share.
@@ -53,10 +56,11 @@ pub(super) struct Kit {
     pub(super) client: Client,
     elsewhere: Elsewhere,
     pub(super) throttle: Throttle,
-    pub(super) pacer: Arc<Pacer>,
+    pacer: Arc<Pacer>,
     pub(super) keys: Option<Arc<KeyedRateLimiter<Arc<str>>>>,
     pub(super) tokens: Tokens,
-    pub(super) hold: Arc<Hold>,
+    hold: Arc<Hold>,
+    pub(super) origins: Arc<Origins>,
     pub(super) policy: retry::Policy,
     budget: Arc<Mutex<Budget>>,
     pub(super) counters: RefCell<Counters>,
@@ -87,6 +91,7 @@ impl Kit {
             config,
             dispatcher: parts.dispatcher,
             hold: parts.hold,
+            origins: parts.origins,
             budget: parts.budget,
             counters: RefCell::default(),
             hedging: RefCell::default(),
@@ -114,8 +119,17 @@ impl Kit {
         self.dispatcher.events()
     }
 
-    pub(super) fn budget<T>(&self, with: impl FnOnce(&mut Budget) -> T) -> T {
-        with(&mut self.budget.lock().unwrap_or_else(PoisonError::into_inner))
+    /// What is shared about the pool's own API.
+    pub(super) fn api(&self) -> Api<'_> {
+        Api::own(&self.hold, &self.pacer, self.dispatcher.circuit(), &self.budget)
+    }
+
+    /// What an answer that is no success asks for.
+    pub(super) fn hear(&self, answer: &Response) -> Option<Heard> {
+        let status = answer.status();
+        let is_refusal = status.is_client_error() || status.is_server_error();
+        let rules = &self.config.settings.answers;
+        is_refusal.then(|| hear(rules, status, answer.headers(), SystemTime::now()))
     }
 
     /// The client for a request that goes to another API than the pool's.
