@@ -26,10 +26,11 @@ impl PoolBuilder {
     /// [`max_attempts`](Self::max_attempts) does not count these attempts, unless it is 1. With
     /// zero it does.
     ///
-    /// Not reached is an API that refuses the connection or does not take it in time, and one
-    /// that closes it before it begins to answer; then the request may have been acted upon, so
-    /// it is sent again only if that does no harm, and within the
-    /// [`retry_budget`](Self::retry_budget). No call takes longer than its timeout.
+    /// Not reached is an API that refuses the connection or does not take it in time, one whose
+    /// name is not known any more, and one that closes the connection before it begins to
+    /// answer; then the request may have been acted upon, so it is sent again only if that does
+    /// no harm, and within the [`retry_budget`](Self::retry_budget). No call takes longer than
+    /// its timeout.
     pub fn reconnect_timeout(mut self, timeout: Duration) -> Self {
         self.config.reconnect_timeout = timeout;
         self

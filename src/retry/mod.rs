@@ -160,10 +160,12 @@ fn reconnect_in(policy: &Policy, unreached: Unreached, jitter: f64) -> Duration 
 }
 
 /// Whether the API was not reached by an attempt, as far as is known: it did not begin to
-/// answer. A host whose name is not known, or who is not who it claims to be, is no such case.
-pub(crate) fn is_unreached(error: &Error) -> bool {
+/// answer. A host whose name is not known is mistaken, unless the API `has_answered` before; one
+/// that is not who it claims to be is no such case.
+pub(crate) fn is_unreached(error: &Error, has_answered: bool) -> bool {
     match (error.kind(), error.delivery()) {
         (ErrorKind::Connect, Delivery::NotSent) => true,
+        (ErrorKind::Resolve, Delivery::NotSent) => has_answered,
         (ErrorKind::Disconnected, delivery) => delivery != Delivery::Answered,
         _ => false,
     }
@@ -438,8 +440,10 @@ mod tests {
             (ErrorKind::Timeout, Unknown, false),
             (ErrorKind::Truncated, Answered, false),
         ] {
-            assert_eq!(is_unreached(&failure(kind, delivery)), expected, "{kind:?}");
+            assert_eq!(is_unreached(&failure(kind, delivery), false), expected, "{kind:?}");
         }
+        let unknown = failure(ErrorKind::Resolve, NotSent);
+        assert!(is_unreached(&unknown, true), "it had a name before");
     }
 
     #[test]

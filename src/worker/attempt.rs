@@ -73,6 +73,9 @@ impl<'a> Running<'a> {
         }
         self.call.end_attempt();
         let answer = outcome.as_ref().ok();
+        if answer.is_some() && self.call.request.other_base().is_none() {
+            self.kit.has_answered.set(true);
+        }
         let heard = answer.and_then(|answer| self.kit.hear(answer));
         self.settle(outcome, heard.as_ref());
         self.pace(answer, heard.as_ref());

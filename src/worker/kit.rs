@@ -3,7 +3,7 @@
 
 use std::{
     borrow::Cow,
-    cell::RefCell,
+    cell::{Cell, RefCell},
     panic::AssertUnwindSafe,
     rc::Rc,
     sync::{Arc, Mutex},
@@ -65,6 +65,8 @@ pub(super) struct Kit {
     budget: Arc<Mutex<Budget>>,
     pub(super) counters: RefCell<Counters>,
     pub(super) hedging: RefCell<Hedging>,
+    /// Whether the pool's API has ever answered this worker.
+    pub(super) has_answered: Cell<bool>,
     stats: Line<StatsCollector>,
 }
 
@@ -95,6 +97,7 @@ impl Kit {
             budget: parts.budget,
             counters: RefCell::default(),
             hedging: RefCell::default(),
+            has_answered: Cell::default(),
             stats: parts.stats,
         }
     }

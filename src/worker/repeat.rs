@@ -12,6 +12,7 @@ use crate::{
     events::Event,
     rate_limit::Heard,
     retry::{self, Decision, Errand, Unreached, is_unreached},
+    seats::Stage,
     stats::WaitCause,
 };
 
@@ -28,9 +29,9 @@ pub(super) struct Past {
 
 impl Past {
     /// Takes note of `error`, with which an attempt ended at `now`.
-    fn unreached(&mut self, error: &Error, now: Instant) -> Option<Unreached> {
+    fn unreached(&mut self, error: &Error, has_answered: bool, now: Instant) -> Option<Unreached> {
         let (since, before) = self.unreached.unwrap_or((now, 0));
-        self.unreached = is_unreached(error).then_some((since, before + 1));
+        self.unreached = is_unreached(error, has_answered).then_some((since, before + 1));
         let (since, attempts) = self.unreached?;
         Some(Unreached { attempts, lasts: now.saturating_duration_since(since) })
     }
@@ -52,7 +53,8 @@ impl Attempts<'_> {
         };
         let is_worth_a_wait = heard.is_worth_a_wait && !self.past.has_waited;
         self.past.has_waited |= is_worth_a_wait;
-        let unreached = self.past.unreached(&error, now);
+        let has_answered = self.api.elsewhere.is_none() && kit.has_answered.get();
+        let unreached = self.past.unreached(&error, has_answered, now);
         let attempt = retry::Attempt {
             attempts: self.call.attempts().saturating_sub(self.past.uncounted),
             repeatable: self.call.request.is_repeatable(),
@@ -111,7 +113,7 @@ impl Attempts<'_> {
     }
 
     async fn wait(&self, wait: Duration) -> Result<(), Error> {
-        self.slot.go_on_to(crate::seats::Stage::Waiting)?;
+        self.slot.go_on_to(Stage::Waiting)?;
         pause(self.call, &self.slot, WaitCause::Backoff, wait).await
     }
 

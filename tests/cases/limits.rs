@@ -425,7 +425,6 @@ async fn case_39_eight_reads_at_once_end_whole_against_a_throttle_that_names_its
         }
         let stats = pool.stats().await.unwrap();
         assert!(stats.retries > 0 && stats.retries_denied == 0, "{stats}");
-        eprintln!("DEBUG {status} {fields:?} {stats}");
     }
 }
 
@@ -773,5 +772,125 @@ async fn case_73_should_retry_is_heeded_by_setting() {
             get(&pool.build().unwrap()).await.unwrap_err();
             assert_eq!(api.requests(), requests, "{status} {says}, heeded: {is_heeded}");
         }
+    }
+}
+
+#[tokio::test]
+async fn case_20_another_path_of_the_same_origin_shares_what_the_api_says() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let exports = format!("{url}/exports");
+    let next = format!("200 OK\r\nlink: <{exports}/2>; rel=\"next\"\r\n\r\n[1]");
+    let _api = Api::on(listener, move |_, head| match head.starts_with("GET /exports") {
+        true => "503 Busy\r\nretry-after: 300\r\n".into(),
+        false => next.clone(),
+    });
+    let pool = AwwPool::builder(format!("{url}/v1")).call_timeout(Duration::from_secs(10));
+    let pool = pool.build().unwrap();
+    let mut events = pool.events();
+    let paging = Paging::link_header().allow_origin(exports);
+    let stream = PaginatedStream::get(&pool, "/rows").paging(paging);
+    let rows: Vec<Result<serde_json::Value, Error>> = in_time("the rows", stream.collect()).await;
+    assert_eq!(rows.last().unwrap().as_ref().unwrap_err().kind(), ErrorKind::DeadlineExceeded);
+    assert_eq!(held(&mut events).await, Duration::from_secs(300));
+}
+
+/// What others report, each with where it comes from.
+mod reports {
+    use super::*;
+
+    /// urllib3 issue 2861, Sentry issue 7919, PostHog pull request 74113: fractions of a second
+    /// were an error or no wait.
+    #[tokio::test]
+    async fn fractions_of_any_length_are_waits() {
+        for (asked, seconds) in [("0.503", 0.503), ("292.052427053", 292.052_427_053)] {
+            let wait = hold_of(&format!("retry-after: {asked}")).await;
+            assert!((wait.as_secs_f64() - seconds).abs() < 1e-6, "{wait:?}");
+        }
+    }
+
+    /// tavily-python pull request 166, notebooklm-py pull request 1276, pi issue 9689: `inf`
+    /// and `nan` slept for ever or not at all, and so did a date that is none.
+    #[tokio::test]
+    async fn what_a_float_parser_takes_for_a_number_is_none() {
+        for asked in ["inf", "nan", "-inf", "Infinity", "1e10000", "1e1", "Wed, 99 Foo 2026"] {
+            let api = at_first(99, too_many(&format!("retry-after: {asked}")));
+            let pool = builder(&api).backoff_base(millis(1)).build().unwrap();
+            let error = get(&pool).await.unwrap_err();
+            assert_eq!((error.status().unwrap().as_u16(), error.attempts()), (429, 3), "{asked}");
+            assert_eq!(pool.stats().await.unwrap().malformed_limit_headers, 3, "{asked}");
+        }
+    }
+
+    /// crawlee-python pull request 1995, aoai-simulated-api issue 57, openai-java pull request
+    /// 878: a negative wait switched the back-off off.
+    #[tokio::test]
+    async fn a_negative_wait_is_a_back_off() {
+        let fields =
+            "retry-after: -43\r\nretry-after-ms: -43000\r\nx-ratelimit-reset-requests: -43";
+        let api = at_first(99, too_many(fields));
+        let hour = Duration::from_secs(3_600);
+        let pool = builder(&api).backoff_base(hour).backoff_cap(hour).build().unwrap();
+        let error = get(&pool).await.unwrap_err();
+        assert_eq!((error.kind(), api.requests()), (ErrorKind::DeadlineExceeded, 1));
+        assert_eq!(pool.stats().await.unwrap().malformed_limit_headers, 3);
+    }
+
+    /// coral pull request 89, mcman issue 36: a reset that is over stalled for the ceiling, or
+    /// for longer than the universe is old.
+    #[tokio::test]
+    async fn a_reset_that_is_over_is_no_wait() {
+        let api =
+            at_first(2, too_many("x-ratelimit-remaining: 0\r\nx-ratelimit-reset: 1700000000"));
+        get(&builder(&api).backoff_base(millis(1)).build().unwrap()).await.unwrap();
+        assert_eq!(api.requests(), 3);
+    }
+
+    /// PUBG documentation issue 61, vercel pull request 14947: resets in nanoseconds, in
+    /// microseconds, in milliseconds.
+    #[tokio::test]
+    async fn resets_in_smaller_units_are_moments() {
+        for scale in [1e3, 1e6, 1e9] {
+            let wait = hold_of(&format!("x-ratelimit-reset: {:.0}", epoch(100) * scale)).await;
+            assert!(wait > Duration::from_secs(80) && wait < Duration::from_secs(101), "{wait:?}");
+        }
+    }
+
+    /// dados-abertos issue 286: `30s`. Hindsight pull request 3508: the later of the two counts.
+    #[tokio::test]
+    async fn units_are_read_and_of_two_quotas_that_are_used_up_the_later_counts() {
+        assert_eq!(hold_of("retry-after: 30s").await, Duration::from_secs(30));
+        let fields = "x-ratelimit-remaining-requests: 0\r\nx-ratelimit-reset-requests: 20ms\r\n\
+                      x-ratelimit-remaining-tokens: 0\r\nx-ratelimit-reset-tokens: 1m30.5s";
+        assert_eq!(hold_of(fields).await, millis(90_500));
+    }
+
+    /// go-autorest issue 214: waits that the server asked for used up the retries.
+    #[tokio::test]
+    async fn many_refusals_in_a_row_do_not_use_up_the_attempts() {
+        let api = at_first(20, too_many("retry-after-ms: 20"));
+        get(&pool(&api)).await.unwrap();
+        assert_eq!(api.requests(), 21);
+    }
+
+    /// octokit.rb pull request 1382, github-changelog-generator issue 993: a 403 for another
+    /// limit than that of the headers, whose reset is an hour away.
+    #[tokio::test]
+    async fn the_reset_of_a_quota_that_is_not_used_up_is_not_waited_for() {
+        let fields = "retry-after: 1\r\nx-ratelimit-remaining: 4000\r\nx-ratelimit-reset: 3348";
+        let api = at_first(1, format!("403 Forbidden\r\n{fields}\r\n"));
+        let pool = pool(&api);
+        let mut events = pool.events();
+        get(&pool).await.unwrap();
+        assert_eq!(held(&mut events).await, Duration::from_secs(1));
+    }
+
+    /// copilot-cli issue 2760, sourcegraph pull request 51743: a wait of an hour is no retry.
+    #[tokio::test]
+    async fn a_reset_beyond_what_is_accepted_is_told_at_once() {
+        let api = at_first(9, too_many("x-ratelimit-remaining: 0\r\nx-ratelimit-reset: 3600"));
+        let error = get(&pool(&api)).await.unwrap_err();
+        assert_eq!((error.kind(), api.requests()), (ErrorKind::RateLimited, 1));
+        assert_eq!(error.wait(), Some(Duration::from_secs(3_600)));
     }
 }
