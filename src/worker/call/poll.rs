@@ -1,6 +1,6 @@
 //! Asks again for a result that is not ready.
 
-use std::time::{Duration, Instant, SystemTime};
+use std::time::Instant;
 
 use http::header::LOCATION;
 
@@ -9,7 +9,6 @@ use crate::{
     error::{Error, ErrorKind},
     events::Event,
     http::{Action, Response},
-    rate_limit::retry_after,
     seats::Stage,
     stats::WaitCause,
     worker::gates::pause,
@@ -17,12 +16,6 @@ use crate::{
 
 /// Where some APIs say it instead.
 const OPERATION_LOCATION: &str = "operation-location";
-
-/// The wait before an answer that a rule takes for a failure in passing is asked for again.
-pub(super) fn wait_of_rule(response: &Response) -> Option<Duration> {
-    let ruling = response.ruling().filter(|ruling| ruling.action == Action::Retry)?;
-    retry_after(response.headers(), SystemTime::now()).or(ruling.wait)
-}
 
 /// Whether a rule takes the answer for a result that is not ready.
 pub(super) fn is_pending(response: &Response) -> bool {
@@ -38,7 +31,7 @@ impl Attempts<'_> {
         }
         let ruling = response.ruling();
         let interval = ruling.and_then(|ruling| ruling.wait).unwrap_or_default();
-        let asked = retry_after(response.headers(), SystemTime::now());
+        let asked = self.kit.hear(&response).and_then(|heard| heard.wait);
         let wait = asked.filter(|wait| !wait.is_zero()).unwrap_or(interval);
         let follows = ruling.map(|ruling| ruling.action);
         if follows == Some(Action::Poll { follow_location: true })
