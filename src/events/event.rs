@@ -160,8 +160,8 @@ pub enum Event {
         /// How long, from now.
         wait: Duration,
     },
-    /// An answer tells of a wait or of a quota in a way that is not understood, so that it is
-    /// not kept to.
+    /// An answer tells of a wait or of a quota in a way that is not understood, or of what is
+    /// left and not until when, so that it is not kept to.
     #[non_exhaustive]
     LimitUnread {
         /// The field.

@@ -65,10 +65,12 @@ pub(super) fn states(
         let values: Vec<_> = headers.get_all(field).iter().map(HeaderValue::as_bytes).collect();
         let value = values.join(&b", "[..]);
         if name.kind == Kind::All {
-            match list(&value, || sent_at(headers, now)) {
-                Ok(told) => states.extend(told),
-                Err(Malformed) => unread.push(field.clone()),
+            let told = list(&value, || sent_at(headers, now));
+            // What is left until nobody knows when cannot be kept to.
+            if !matches!(told, Ok(None | Some(State { reset: Some(_), .. }))) {
+                unread.push(field.clone());
             }
+            states.extend(told.ok().flatten());
             continue;
         }
         let at = groups.iter().position(|group| group.about == name.about);

@@ -650,6 +650,7 @@ async fn case_56_what_is_not_understood_is_told_and_counted() {
         ("retry-after", "soon"),
         ("retry-after-ms", "soon"),
         ("zendesk-ratelimit-tickets-index", "total=100; remaining=few; resets=41"),
+        ("x-shopify-shop-api-call-limit", "40/40"),
     ] {
         let api = at_first(1, too_many(&format!("{field}: {value}")));
         let pool = builder(&api).backoff_base(millis(1)).build().unwrap();
