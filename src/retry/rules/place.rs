@@ -22,20 +22,26 @@ enum Step {
     },
     /// In a list; counted from its end where it is negative.
     Index(i64),
+    /// Each element of a list, or value of an object.
     Each,
 }
 
 impl Place {
     /// Reads a JSON Pointer (RFC 6901), which is empty or starts with `/`, or else keys that
-    /// are joined by dots.
+    /// are joined by dots, with `$` for the root before them or not (RFC 9535).
     ///
     /// # Errors
     /// What is wrong with it.
     pub(super) fn parse(path: &str) -> Result<Self, &'static str> {
         match path.strip_prefix('/') {
             Some(pointer) => pointer.split('/').map(token).collect::<Result<_, _>>().map(Self),
-            None if path.is_empty() => Ok(Self(Vec::new())),
-            None => dotted(path).map(Self),
+            None if path.is_empty() || path == "$" => Ok(Self(Vec::new())),
+            None => dotted(match path.strip_prefix('$') {
+                Some(rest) if rest.starts_with('[') => rest,
+                Some(rest) => rest.strip_prefix('.').unwrap_or(path),
+                None => path,
+            })
+            .map(Self),
         }
     }
 
@@ -82,14 +88,8 @@ fn dotted(path: &str) -> Result<Vec<Step>, &'static str> {
             rest = &rest[length..];
         }
         if let Some(after) = rest.strip_prefix('[') {
-            let (number, after) = after.split_once(']').ok_or("`[` is not closed")?;
-            steps.push(match number {
-                "" | "*" => Step::Each,
-                number => {
-                    let number = number.parse();
-                    Step::Index(number.map_err(|_| "there is no number between `[` and `]`")?)
-                }
-            });
+            let (step, after) = bracketed(after)?;
+            steps.push(step);
             rest = after;
             needs_key = false;
         } else if let Some(after) = rest.strip_prefix('.') {
@@ -101,6 +101,22 @@ fn dotted(path: &str) -> Result<Vec<Step>, &'static str> {
             return Err("`]` is followed by neither `.` nor `[`");
         }
     }
+}
+
+/// What stands between `[` and `]`, and what follows: a number, a key in quotes, or all.
+fn bracketed(text: &str) -> Result<(Step, &str), &'static str> {
+    for (quote, end) in [("'", "']"), ("\"", "\"]")] {
+        if let Some(quoted) = text.strip_prefix(quote) {
+            let (name, after) = quoted.split_once(end).ok_or("a quote is not closed")?;
+            return Ok((Step::Key { name: name.to_owned(), index: None, rest: None }, after));
+        }
+    }
+    let (number, after) = text.split_once(']').ok_or("`[` is not closed")?;
+    let step = match number {
+        "" | "*" => Step::Each,
+        number => Step::Index(number.parse().map_err(|_| "`[` is followed by no number")?),
+    };
+    Ok((step, after))
 }
 
 /// The key at the start of a dotted path, and how long it is there.
@@ -194,6 +210,12 @@ impl<'de, T: FnMut(&str) -> bool> Visitor<'de> for Search<'_, T> {
 
     fn visit_map<A: MapAccess<'de>>(mut self, mut map: A) -> Result<(), A::Error> {
         let Some(step) = self.steps.first() else { return Ok(()) };
+        if matches!(step, Step::Each) {
+            while map.next_key::<IgnoredAny>()?.is_some() {
+                map.next_value_seed(self.after(1))?;
+            }
+            return Ok(());
+        }
         while let Some(hit) = map.next_key_seed(KeyIs(step))? {
             match hit {
                 Hit::Step => map.next_value_seed(self.after(1))?,
@@ -308,6 +330,11 @@ mod tests {
             ("/a/", "8"),
             ("/a~1b", "2"),
             ("/m~0n", "3"),
+            ("$.a.b[0]", "1"),
+            ("$['a'].b[0]", "1"),
+            ("$.a['x.y']", "7"),
+            (r#"["a/b"]"#, "2"),
+            ("$['@odata.error']", r#""e""#),
         ] {
             assert_eq!(found(path, text), [expected], "{path}");
         }
@@ -315,6 +342,12 @@ mod tests {
             assert!(found(path, text).is_empty(), "{path}");
         }
         assert_eq!(found("", text), [text]);
+        assert_eq!(found("$", text), [text]);
+        assert_eq!(found("$skip", r#"{"$skip":1}"#), ["1"]);
+        assert_eq!(
+            found("e[][0]", r#"{"e":{"name":["taken"],"age":["odd"]}}"#),
+            [r#""taken""#, r#""odd""#]
+        );
         assert_eq!(found("[].e", r#"[{"e":1},2,[],{"e":3}]"#), ["1", "3"]);
         assert_eq!(found("a[][0]", r#"{"a":[[1,2],[3]]}"#), ["1", "3"]);
     }
@@ -374,7 +407,10 @@ mod tests {
 
     #[test]
     fn a_path_that_cannot_be_read_says_why() {
-        for path in ["a..b", ".a", "a.", "a[", "a[x]", "a[0]b", r"a\", "/a~2", "/a~", "[0].", "."] {
+        for path in [
+            "$.", "$..a", "a['b", "a['b'", "a..b", ".a", "a.", "a[", "a[x]", "a[0]b", r"a\",
+            "/a~2", "/a~", "[0].", ".",
+        ] {
             assert!(Place::parse(path).is_err(), "{path}");
         }
     }

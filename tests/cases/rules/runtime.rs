@@ -13,6 +13,7 @@ use std::{
 
 use actix::prelude::*;
 use futures::{FutureExt, future::join_all};
+use tokio::sync::oneshot;
 use vantage_api_pool::{KeyedRateLimiter, RateLimitPolicy, RateLimitPolicyEnforcer, RateLimiter};
 
 use crate::support::{embedded::Embedded, soon};
@@ -56,7 +57,8 @@ enum Ask {
     Count,
     PanicInTheHandler,
     PanicInTheFuture,
-    Take(Duration),
+    /// Tells that it has begun, and waits for the word to end.
+    Begin(oneshot::Sender<()>, oneshot::Receiver<()>),
 }
 
 impl Handler<Ask> for Clerk {
@@ -68,8 +70,9 @@ impl Handler<Ask> for Clerk {
             Ask::PanicInTheHandler => panic!("in the handler"),
             Ask::PanicInTheFuture => Box::pin(async { panic!("in the future") }),
             Ask::Count => Box::pin(async move { handled.load(Ordering::SeqCst) }),
-            Ask::Take(time) => Box::pin(async move {
-                tokio::time::sleep(time).await;
+            Ask::Begin(begun, end) => Box::pin(async move {
+                let _ = begun.send(());
+                let _ = end.await;
                 handled.fetch_add(1, Ordering::SeqCst) + 1
             }),
         }
@@ -121,8 +124,12 @@ async fn case_36_an_actor_for_a_dead_arbiter_is_dropped_and_its_address_says_so_
 async fn case_36_a_handler_that_has_started_goes_on_when_nobody_waits_for_it() {
     let handled = Arc::new(AtomicUsize::new(0));
     let clerk = Clerk::new(&handled).0.start();
-    let asked = clerk.send(Ask::Take(Duration::from_millis(50)));
-    assert!(tokio::time::timeout(Duration::from_millis(5), asked).await.is_err());
+    let ((begin, begun), (end, ending)) = (oneshot::channel(), oneshot::channel());
+    let mut asked = Box::pin(clerk.send(Ask::Begin(begin, ending)));
+    assert!((&mut asked).now_or_never().is_none());
+    soon("the handler", begun).await.unwrap();
+    drop(asked);
+    end.send(()).unwrap();
     soon("the handler", async {
         while handled.load(Ordering::SeqCst) == 0 {
             tokio::time::sleep(Duration::from_millis(5)).await;
@@ -162,8 +169,8 @@ async fn case_36_try_send_refuses_what_the_mailbox_cannot_hold_and_hands_it_back
     let (clerk, _end) = Clerk::new(&Arc::default());
     let clerk = clerk.start();
     // Nothing is handled before this task yields.
-    let refused = (0..1_000).find_map(|_| clerk.try_send(Ask::Take(Duration::ZERO)).err());
-    assert!(matches!(refused, Some(SendError::Full(Ask::Take(_)))));
+    let refused = (0..1_000).find_map(|_| clerk.try_send(Ask::Count).err());
+    assert!(matches!(refused, Some(SendError::Full(Ask::Count))));
 }
 
 #[test]
