@@ -61,7 +61,6 @@ pub(super) async fn run(kit: Rc<Kit>, Job { seat, ticket }: Job) {
 
 /// What follows an attempt.
 enum Next {
-    Return(Response),
     /// Send again at once, with another token or to another URL.
     Replay,
     Fail(Error),
@@ -92,7 +91,7 @@ impl<'a> Attempts<'a> {
             let passage = self.pass_gates(&mut token, reason(last.as_ref())).await;
             let passage = passage.map_err(|error| self.cut_short(error, last.take()))?;
             let next = match self.attempt(token.as_ref(), passage).await {
-                Ok(response) if response.status().is_success() => Next::Return(response),
+                Ok(response) if response.status().is_success() => return Ok(response),
                 Ok(response) if response.status() == StatusCode::UNAUTHORIZED && !has_renewed => {
                     has_renewed = true;
                     self.renew(&mut token, response).await
@@ -102,7 +101,6 @@ impl<'a> Attempts<'a> {
                 Err(error) => Next::Fail(error),
             };
             match next {
-                Next::Return(response) => return Ok(response),
                 Next::Replay => self.uncounted += 1,
                 Next::Fail(error) => {
                     let error = error.with_secrets(self.kit.secrets_of(self.call));

@@ -589,9 +589,11 @@ async fn case_63_a_document_shows_whether_it_was_cut() {
         let read = items(stream(&server, Envelope::default())).await;
         assert_eq!(read.is_ok(), is_whole, "{body} {length}");
     }
-    let ndjson = "HTTP/1.1 200 OK\r\ncontent-length: 3\r\n\r\n1\n2\n\n";
-    let read = items(stream(&RawServer::answering(ndjson), Envelope::ndjson())).await;
-    assert_eq!(read.unwrap().len(), 2, "a line end is no line");
+    for end in ["\n\n", "\r\n\0", "\n"] {
+        let ndjson = format!("HTTP/1.1 200 OK\r\ncontent-length: 3\r\n\r\n1\n2{end}");
+        let read = items(stream(&RawServer::answering(ndjson), Envelope::ndjson())).await;
+        assert_eq!(read.unwrap().len(), 2, "{end:?} is no line");
+    }
     // A number does not show it.
     let server = RawServer::answering("HTTP/1.1 200 OK\r\ncontent-length: 3\r\n\r\n12345");
     assert_eq!(
@@ -824,4 +826,53 @@ async fn locations_are_written_in_many_ways() {
             }
         }
     }
+}
+
+// From the trackers of Sulu and static-web-server: redirects that lose the query.
+
+#[tokio::test]
+async fn pages_whose_redirects_lose_their_number_never_end_as_a_whole_set() {
+    for body in [
+        r#"{"data":[1,2],"pagination":{"page":1,"has_next":true}}"#,
+        r#"{"data":[1,2],"pagination":{"total":6}}"#,
+        "[1,2]",
+    ] {
+        let server = RawServer::start(move |mut peer| async move {
+            while let Some(head) = peer.head().await {
+                let moved = answer("301 Moved", b"location: /rows/\r\n", b"");
+                let page = answer("200 OK", b"", body.as_bytes());
+                peer.write(if head.starts_with("GET /rows?") { &moved } else { &page }).await;
+            }
+        });
+        let pool = builder(&server).build().unwrap();
+        let error = items(PaginatedStream::get(pool, "/rows")).await.unwrap_err();
+        assert!(
+            matches!(error.kind(), ErrorKind::PageLoop | ErrorKind::PaginationMissing),
+            "{body}: {error}"
+        );
+    }
+}
+
+// From the trackers of axios-retry, req and khttp: parameters that each retry adds again.
+
+#[tokio::test]
+async fn a_retry_and_a_redirect_set_the_token_once() {
+    let server = RawServer::start(|mut peer| async move {
+        for number in 0.. {
+            let Some(_) = peer.head().await else { return };
+            peer.write(&match number {
+                0 => answer("503 Busy", b"", b""),
+                1 => answer("302 Found", b"location: /rows?a=1&key=t&key=old\r\n", b""),
+                2 => answer("500 Error", b"", b""),
+                _ => answer("200 OK", b"", b"[]"),
+            })
+            .await;
+        }
+    });
+    let acquire = || std::future::ready(Ok::<_, Error>("t"));
+    let apply = |request: Request, token: &str| request.query(&[("key", token)]);
+    let pool = builder(&server).max_attempts(3).backoff_base(Duration::from_millis(1));
+    let pool = pool.with_auth_callback(1, acquire, apply).build().unwrap();
+    soon("the call", pool.get("/rows?a=1")).await.unwrap();
+    assert_eq!(targets(&server), ["/rows?a=1&key=t"; 4]);
 }
