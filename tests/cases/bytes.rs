@@ -13,6 +13,7 @@ use vantage_dataset::prelude::ReadableValueSet;
 
 use crate::support::{
     authority::authority,
+    proxy,
     raw_server::{Peer, RawServer},
     soon,
 };
@@ -280,6 +281,18 @@ async fn case_23_a_fold_before_the_first_field_is_malformed() {
 }
 
 #[tokio::test]
+async fn case_23_the_answer_of_a_proxy_is_read_as_any_other() {
+    let api = always("200 OK", b"", b"[]");
+    for answer in
+        ["HTTP/1.1 200 Open\r\nvia: a\r\n b\r\n\r\n", "HTTP/1.2 200 Open\r\nvia : a\u{1}\r\n\r\n"]
+    {
+        let proxy = proxy::saying(answer, api.address());
+        let pool = AwwPool::builder("http://api.example").proxy(proxy.url()).build().unwrap();
+        assert_eq!(soon("the call", pool.get("/")).await.unwrap().text().unwrap(), "[]");
+    }
+}
+
+#[tokio::test]
 async fn case_24_one_length_may_be_told_twice_and_two_may_not() {
     let fetch = async |fields: &str| {
         let answer = format!("HTTP/1.1 200 OK\r\n{fields}x: y\r\n\r\n[1,2]");
@@ -457,6 +470,24 @@ async fn case_49_the_error_of_a_write_names_where_it_was_redirected_to() {
             assert!(error.to_string().contains(named), "{error}");
             assert!(!told(&error).contains("canary"), "{error:?}");
         }
+    }
+}
+
+#[tokio::test]
+async fn case_49_the_error_of_a_read_names_where_it_was_not_followed_to() {
+    for (location, named) in [
+        ("http://me:canary@other.example/items?key=canary", "to http://other.example/items"),
+        ("//other.example:8/x?canary", "to //other.example:8/x"),
+        ("http://[bad/?canary", "to http://[bad/"),
+    ] {
+        let head = format!("location: {location}\r\n");
+        let error = get(&always("302 Found", head.as_bytes(), b""), "/").await.unwrap_err();
+        assert!(
+            matches!(error.kind(), ErrorKind::ForeignOrigin | ErrorKind::InvalidRequest),
+            "{error}"
+        );
+        assert!(error.to_string().contains(named), "{error}");
+        assert!(!told(&error).contains("canary"), "{error:?}");
     }
 }
 
