@@ -172,6 +172,6 @@ impl Place {
 }
 
 /// Whether a byte may stand in the name of a field (RFC 9110 section 5.6.2).
-fn is_token(byte: u8) -> bool {
+pub(super) fn is_token(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte)
 }

@@ -124,8 +124,21 @@ fn take_head(wire: &mut &[u8]) -> Option<Vec<u8>> {
             }
             _ => {}
         }
-        head.extend([text, b"\r\n"].concat());
+        head.extend([&cleaned(text), &b"\r\n"[..]].concat());
     }
+}
+
+/// A field line with its colon behind its name and without control characters that mean nothing.
+fn cleaned(line: &[u8]) -> Vec<u8> {
+    let mut parts = line.splitn(2, |byte| *byte == b':');
+    let (Some(name), Some(value)) = (parts.next(), parts.next()) else { return line.to_vec() };
+    let name = name.trim_ascii_end();
+    let Ok(known) = http::HeaderName::from_bytes(name) else { return line.to_vec() };
+    let is_framing =
+        known == http::header::CONTENT_LENGTH || known == http::header::TRANSFER_ENCODING;
+    let is_kept = |byte: &u8| is_framing || !byte.is_ascii_control() || b"\0\t\r\n".contains(byte);
+    let value = value.iter().map(|byte| if is_kept(byte) { *byte } else { b' ' });
+    name.iter().copied().chain(*b":").chain(value).collect()
 }
 
 /// The data of chunks that end with the last chunk and its trailers.
@@ -262,6 +275,8 @@ mod tests {
             "content-length: 5, 5\r\n",
             "content-length:\r\n 5\r\n",
             " folded\n",
+            "content-length : 5\r\n",
+            "x: \u{1}\r\n",
             "transfer-encoding: chunked\r\n",
             "connection: close\r\n",
             "upgrade: websocket\r\n",

@@ -1,14 +1,17 @@
 //! [pure] Rewrites what a head may hold and no parser here reads, in place and to the same
-//! length: folded lines, a length that is given twice, a later minor version. Called for heads
-//! that were refused, so that others cost nothing more.
+//! length: folded lines, a length that is given twice, a later minor version, control
+//! characters. Called for heads that were refused, so that others cost nothing more.
 
 use std::ops::Range;
+
+use super::framing::is_token;
 
 /// Rewrites the head at the start of `bytes`, and says whether that changed anything.
 pub(super) fn mend(bytes: &mut [u8]) -> bool {
     let is_later = lower_version(bytes);
     let was_folded = unfold(bytes);
-    is_later | was_folded | join_lengths(bytes)
+    let was_unclean = clean(bytes);
+    is_later | was_folded | was_unclean | join_lengths(bytes)
 }
 
 /// Makes HTTP/1.2 and later HTTP/1.1, of which it is a superset (RFC 9110 section 2.5).
@@ -30,6 +33,35 @@ fn unfold(bytes: &mut [u8]) -> bool {
         if matches!(bytes.get(pair[1].start), Some(b' ' | b'\t')) {
             bytes[pair[0].end..pair[1].start].fill(b' ');
             has_changed = true;
+        }
+    }
+    has_changed
+}
+
+/// Puts the colon of a field behind its name where space is between them (RFC 9112 section 5.1),
+/// and spaces in place of control characters (RFC 9110 section 5.5), but for those that may
+/// end a line somewhere else and for fields that say where the body ends.
+fn clean(bytes: &mut [u8]) -> bool {
+    let mut has_changed = false;
+    for line in lines(bytes).lines {
+        let field = &mut bytes[line];
+        let Some(colon) = field.iter().position(|byte| *byte == b':') else { continue };
+        let name = field[..colon].trim_ascii_end().len();
+        if name == 0 || !field[..name].iter().copied().all(is_token) {
+            continue;
+        }
+        has_changed |= name < colon;
+        field[name..=colon].fill(b' ');
+        field[name] = b':';
+        let is_framing = [&b"content-length"[..], b"transfer-encoding"];
+        if is_framing.iter().any(|framing| field[..name].eq_ignore_ascii_case(framing)) {
+            continue;
+        }
+        for byte in &mut field[name + 1..] {
+            if matches!(byte, 1..=8 | 0x0b | 0x0c | 0x0e..=0x1f | 0x7f) {
+                *byte = b' ';
+                has_changed = true;
+            }
         }
     }
     has_changed
@@ -166,6 +198,22 @@ mod tests {
         }
         // The next bytes may change what is there.
         assert!(is_left("HTTP/1.1 200 OK\r\ncontent-length: 5\r\ncontent-length: 5\r\n"));
+    }
+
+    #[test]
+    fn a_colon_follows_its_name_and_control_characters_become_spaces() {
+        for (field, cleaned) in [
+            ("x :y", "x: y"),
+            ("x \t: y", "x:   y"),
+            ("Content-Length : 5", "Content-Length:  5"),
+            ("x: a\u{1}b\u{7f}c\td", "x: a b c\td"),
+        ] {
+            let head = |field: &str| format!("HTTP/1.1 200 OK\r\na: b\r\n{field}\r\n\r\n\u{1}");
+            assert_eq!(mended(&head(field)), head(cleaned));
+        }
+        for field in ["x: a\0b", "content-length: 5\u{1}", "x y : z", "no colon\u{1}", ": \u{1}"] {
+            assert!(is_left(&format!("HTTP/1.1 200 OK\r\n{field}\r\n\r\n")), "{field:?}");
+        }
     }
 
     #[test]

@@ -54,7 +54,7 @@ pub struct PaginatedStream<T: Send + 'static = serde_json::Value> {
 /// Where a stream stands.
 enum State<T: Send + 'static> {
     /// Not polled yet.
-    Idle { link: PoolLink, target: Target<T>, resumed: Option<Position> },
+    Idle { link: PoolLink, target: Box<Target<T>>, resumed: Option<Position> },
     /// The pool starts, if it has not yet, and then the pager. A failure is
     /// yielded, then the stream is done.
     Opening { opening: BoxFuture<'static, Result<Reader<T>, Error>>, start: Position },
@@ -75,9 +75,11 @@ impl PaginatedStream<serde_json::Value> {
     #[must_use]
     pub fn items_as<T: DeserializeOwned + Send + 'static>(self) -> PaginatedStream<T> {
         let state = match self.state {
-            State::Idle { link, target, resumed } => {
-                State::Idle { link, target: target.decoded_by(Typed::<T>::new()), resumed }
-            }
+            State::Idle { link, target, resumed } => State::Idle {
+                link,
+                target: Box::new(target.decoded_by(Typed::<T>::new())),
+                resumed,
+            },
             state => State::Done(state.position()),
         };
         PaginatedStream { state }
@@ -91,7 +93,7 @@ impl<T: Send + 'static> PaginatedStream<T> {
         endpoint: impl Into<String>,
         decoder: D,
     ) -> Self {
-        let target = Target::new(endpoint.into(), decoder);
+        let target = Box::new(Target::new(endpoint.into(), decoder));
         Self { state: State::Idle { link: pool.into(), target, resumed: None } }
     }
 
@@ -268,7 +270,7 @@ impl<T: Send + 'static> PaginatedStream<T> {
                     if let State::Idle { link, target, .. } =
                         std::mem::replace(&mut self.state, done)
                     {
-                        let opening = Box::pin(Reader::open(link, target, start.clone()));
+                        let opening = Box::pin(Reader::open(link, *target, start.clone()));
                         self.state = State::Opening { opening, start };
                     }
                 }

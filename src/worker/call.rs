@@ -29,7 +29,6 @@ mod exchange;
 mod poll;
 
 use exchange::exchange;
-use poll::is_pending;
 
 /// Runs a job to its answer, or until nobody waits for it any more.
 pub(super) async fn run(kit: Rc<Kit>, Job { seat, ticket }: Job) {
@@ -57,7 +56,6 @@ pub(super) async fn run(kit: Rc<Kit>, Job { seat, ticket }: Job) {
 
 /// What follows an attempt.
 enum Next {
-    Return(Response),
     /// Send again at once, with another token or to another URL.
     Replay,
     Fail(Error),
@@ -87,8 +85,8 @@ impl<'a> Attempts<'a> {
             let leave = self.pass_gates(&mut token, reason(last.as_ref())).await;
             let leave = leave.map_err(|error| self.cut_short(error, last.take()))?;
             let next = match self.attempt(token.as_ref(), leave).await {
-                Ok(response) if is_pending(&response) => self.poll(response).await?,
-                Ok(response) if response.counts_as().is_success() => Next::Return(response),
+                Ok(response) if self.has_to_wait(&response) => self.poll(response).await?,
+                Ok(response) if response.counts_as().is_success() => return Ok(response),
                 Ok(response)
                     if response.counts_as() == StatusCode::UNAUTHORIZED && !has_renewed =>
                 {
@@ -100,7 +98,6 @@ impl<'a> Attempts<'a> {
                 Err(error) => Next::Fail(error),
             };
             match next {
-                Next::Return(response) => return Ok(response),
                 Next::Replay => self.past.replayed(),
                 Next::Fail(error) => {
                     let error = error.with_secrets(self.kit.secrets_of(self.call));

@@ -13,6 +13,7 @@ use vantage_dataset::prelude::ReadableValueSet;
 
 use crate::support::{
     authority::authority,
+    proxy,
     raw_server::{Peer, RawServer},
     soon,
 };
@@ -280,6 +281,18 @@ async fn case_23_a_fold_before_the_first_field_is_malformed() {
 }
 
 #[tokio::test]
+async fn case_23_the_answer_of_a_proxy_is_read_as_any_other() {
+    let api = always("200 OK", b"", b"[]");
+    for answer in
+        ["HTTP/1.1 200 Open\r\nvia: a\r\n b\r\n\r\n", "HTTP/1.2 200 Open\r\nvia : a\u{1}\r\n\r\n"]
+    {
+        let proxy = proxy::saying(answer, api.address());
+        let pool = AwwPool::builder("http://api.example").proxy(proxy.url()).build().unwrap();
+        assert_eq!(soon("the call", pool.get("/")).await.unwrap().text().unwrap(), "[]");
+    }
+}
+
+#[tokio::test]
 async fn case_24_one_length_may_be_told_twice_and_two_may_not() {
     let fetch = async |fields: &str| {
         let answer = format!("HTTP/1.1 200 OK\r\n{fields}x: y\r\n\r\n[1,2]");
@@ -461,6 +474,24 @@ async fn case_49_the_error_of_a_write_names_where_it_was_redirected_to() {
 }
 
 #[tokio::test]
+async fn case_49_the_error_of_a_read_names_where_it_was_not_followed_to() {
+    for (location, named) in [
+        ("http://me:canary@other.example/items?key=canary", "to http://other.example/items"),
+        ("//other.example:8/x?canary", "to //other.example:8/x"),
+        ("http://[bad/?canary", "to http://[bad/"),
+    ] {
+        let head = format!("location: {location}\r\n");
+        let error = get(&always("302 Found", head.as_bytes(), b""), "/").await.unwrap_err();
+        assert!(
+            matches!(error.kind(), ErrorKind::ForeignOrigin | ErrorKind::InvalidRequest),
+            "{error}"
+        );
+        assert!(error.to_string().contains(named), "{error}");
+        assert!(!told(&error).contains("canary"), "{error:?}");
+    }
+}
+
+#[tokio::test]
 async fn case_49_pages_go_where_the_first_was_moved_to_for_good() {
     let page = |items: &str, next: bool| {
         let body = format!(r#"{{"data":{items},"pagination":{{"has_next":{next}}}}}"#);
@@ -589,9 +620,11 @@ async fn case_63_a_document_shows_whether_it_was_cut() {
         let read = items(stream(&server, Envelope::default())).await;
         assert_eq!(read.is_ok(), is_whole, "{body} {length}");
     }
-    let ndjson = "HTTP/1.1 200 OK\r\ncontent-length: 3\r\n\r\n1\n2\n\n";
-    let read = items(stream(&RawServer::answering(ndjson), Envelope::ndjson())).await;
-    assert_eq!(read.unwrap().len(), 2, "a line end is no line");
+    for end in ["\n\n", "\r\n\0", "\n"] {
+        let ndjson = format!("HTTP/1.1 200 OK\r\ncontent-length: 3\r\n\r\n1\n2{end}");
+        let read = items(stream(&RawServer::answering(ndjson), Envelope::ndjson())).await;
+        assert_eq!(read.unwrap().len(), 2, "{end:?} is no line");
+    }
     // A number does not show it.
     let server = RawServer::answering("HTTP/1.1 200 OK\r\ncontent-length: 3\r\n\r\n12345");
     assert_eq!(
@@ -671,4 +704,206 @@ async fn case_76_a_redirect_loop_says_so() {
         assert!(!told(&error).contains("canary"), "{error:?}");
     }
     assert!(get(&server, "/2").await.is_ok(), "five are followed");
+}
+
+/// What the first and the second call for this answer get, over one connection.
+async fn twice(answer: impl Into<Vec<u8>>) -> Result<Response, Error> {
+    let server = RawServer::answering(answer);
+    let pool = builder(&server).build().unwrap();
+    soon("the call", pool.get("/")).await?;
+    let response = soon("the next call", pool.get("/")).await?;
+    assert_eq!(server.seen().connections, 1, "the end of the answer was found");
+    Ok(response)
+}
+
+// From the trackers of hyper, httparse, http-parser and curl: servers whose heads other clients read.
+
+#[tokio::test]
+async fn heads_of_servers_in_the_field_are_read() {
+    for (head, name, value) in [
+        // A space before the colon, of the length itself too.
+        ("HTTP/1.1 200 OK\r\nX-A : y\r\nContent-Length : 2\r\n\r\n", "x-a", "y"),
+        // Control characters of a firewall's cookie.
+        (
+            "HTTP/1.1 200 OK\r\nset-cookie: a=dmo\u{1}OZ; domain=\u{7f}w\r\ncontent-length: 2\r\n\r\n",
+            "set-cookie",
+            "a=dmo OZ; domain= w",
+        ),
+        // Neither a reason nor a value, with and without the space before it.
+        ("HTTP/1.1 200\r\nServer:\r\ncontent-length: 2\r\n\r\n", "server", ""),
+        ("HTTP/1.1 200 \r\nServer: \r\ncontent-length: 2\r\n\r\n", "server", ""),
+        // Line feeds alone, and both kinds of line ends in one head.
+        ("HTTP/1.1 200 OK\nserver: x\ncontent-length: 2\n\n", "server", "x"),
+        ("HTTP/1.1 200 OK\r\nserver: x\ncontent-length: 2\r\n\n", "server", "x"),
+        // A value with colons, brackets and quotes.
+        ("HTTP/1.1 200 OK\r\nx: (a: b)\"\r\ncontent-length: 2\r\n\r\n", "x", "(a: b)\""),
+        // A line end of the body before, which some servers send on top.
+        ("\r\nHTTP/1.1 200 OK\r\nserver: x\r\ncontent-length: 2\r\n\r\n", "server", "x"),
+    ] {
+        let response = twice(format!("{head}[]")).await.unwrap();
+        assert_eq!(
+            (response.text().unwrap(), response.headers()[name].to_str().unwrap()),
+            ("[]", value),
+            "{head}"
+        );
+    }
+    let reason = b"HTTP/1.1 200 caf\xe9\r\ncontent-length: 2\r\n\r\n[]";
+    assert_eq!(twice(&reason[..]).await.unwrap().text().unwrap(), "[]");
+}
+
+#[tokio::test]
+async fn heads_that_may_mean_something_else_stay_errors() {
+    for fields in [
+        "content-length: 2O\r\n",
+        "content-length: 2\u{1}\r\n",
+        "content-length: 0x2\r\n",
+        "content-length: 2\r\nx: \0\r\n",
+        "content-length: 2\r\nx: a\rb\r\n",
+        "content-length: 2\r\n<!DOCTYPE html>\r\n",
+        "content-length: 2\r\nen-US Content-Type: text/xml\r\n",
+        "transfer-encoding: chunked\u{b}\r\n",
+        "transfer-encoding: xchunked\r\n",
+    ] {
+        let error = twice(format!("HTTP/1.1 200 OK\r\n{fields}\r\n[]")).await.unwrap_err();
+        assert_eq!((error.kind(), error.attempts()), (ErrorKind::Framing, 1), "{fields:?}");
+    }
+}
+
+// From the trackers of undici, h11, Grizzly and SerenityOS: how servers write the size of a chunk.
+
+#[tokio::test]
+async fn sizes_of_chunks_are_padded_in_many_ways() {
+    for size in ["2", "0002", "2 ", "2   ", "2\t", "2;", "2 ; a=b", "00000000000000000000000002"] {
+        for last in ["0", "000000", "0  ", "0;a"] {
+            let head = "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n";
+            let response = twice(format!("{head}{size}\r\n[]\r\n{last}\r\n\r\n")).await.unwrap();
+            assert_eq!(response.text().unwrap(), "[]", "{size:?} {last:?}");
+        }
+    }
+    for size in ["", " 2", "+2", "-2", "0x2", "2x", "2 3", "2\u{b}"] {
+        let head = "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n";
+        let error = twice(format!("{head}{size}\r\n[]\r\n0\r\n\r\n")).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Framing, "{size:?}");
+    }
+}
+
+// From the trackers of aiohttp, request, Fuel and http4s: an encoding of nothing.
+
+#[tokio::test]
+async fn an_encoding_of_a_body_that_is_not_there_is_no_error() {
+    for (head, request) in [
+        ("HTTP/1.1 204 None\r\ncontent-encoding: gzip\r\n\r\n", Request::get("/")),
+        (
+            "HTTP/1.1 200 OK\r\ncontent-encoding: gzip\r\ncontent-length: 0\r\n\r\n",
+            Request::get("/"),
+        ),
+        (
+            "HTTP/1.1 200 OK\r\ncontent-encoding: gzip\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\n",
+            Request::get("/"),
+        ),
+        (
+            "HTTP/1.1 200 OK\r\ncontent-encoding: gzip\r\ntransfer-encoding: chunked\r\n\r\n",
+            Request::new(http::Method::HEAD, "/"),
+        ),
+    ] {
+        let server = RawServer::answering(head);
+        let pool = builder(&server).build().unwrap();
+        for _ in 0..2 {
+            let response = soon("the call", pool.request(request.clone())).await.unwrap();
+            assert!(response.body().is_empty(), "{head}");
+        }
+        assert_eq!(server.seen().connections, 1, "{head}");
+    }
+    let moved = answer("302 Found", b"content-encoding: gzip\r\nlocation: /new\r\n", b"");
+    let server = routes(&[("/old", moved), ("/new", answer("200 OK", b"", b"[]"))]);
+    assert_eq!(get(&server, "/old").await.unwrap().text().unwrap(), "[]");
+}
+
+// From the trackers of curl, reqwest and Go: where servers say that things have moved to.
+
+#[tokio::test]
+async fn locations_are_written_in_many_ways() {
+    for (location, target) in [
+        ("/a b?c=d e", "/a%20b?c=d%20e"),
+        ("/a|b?c={d}", "/a%7Cb?c={d}"),
+        (" /padded ", "/padded"),
+        ("?only=query", "/old?only=query"),
+        ("./x/./y/../z", "/x/z"),
+        ("\\\\new", "/new"),
+    ] {
+        let moved = answer("302 Found", format!("location: {location}\r\n").as_bytes(), b"");
+        let server = RawServer::start(move |mut peer| {
+            let moved = moved.clone();
+            async move {
+                while let Some(head) = peer.head().await {
+                    let is_old = head.starts_with("GET /old ");
+                    peer.write(if is_old {
+                        &moved
+                    } else {
+                        &b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n[]"[..]
+                    })
+                    .await;
+                }
+            }
+        });
+        match get(&server, "/old").await {
+            Ok(response) => {
+                let url = response.url().unwrap().path_and_query().unwrap().to_string();
+                assert_eq!(targets(&server)[1], url, "{location:?}");
+                assert_eq!(url, target.replace(['{'], "%7B").replace(['}'], "%7D"), "{location:?}");
+            }
+            Err(error) => {
+                assert_eq!((error.kind(), location), (ErrorKind::ForeignOrigin, "\\\\new"))
+            }
+        }
+    }
+}
+
+// From the trackers of Sulu and static-web-server: redirects that lose the query.
+
+#[tokio::test]
+async fn pages_whose_redirects_lose_their_number_never_end_as_a_whole_set() {
+    for body in [
+        r#"{"data":[1,2],"pagination":{"page":1,"has_next":true}}"#,
+        r#"{"data":[1,2],"pagination":{"total":6}}"#,
+        "[1,2]",
+    ] {
+        let server = RawServer::start(move |mut peer| async move {
+            while let Some(head) = peer.head().await {
+                let moved = answer("301 Moved", b"location: /rows/\r\n", b"");
+                let page = answer("200 OK", b"", body.as_bytes());
+                peer.write(if head.starts_with("GET /rows?") { &moved } else { &page }).await;
+            }
+        });
+        let pool = builder(&server).build().unwrap();
+        let error = items(PaginatedStream::get(pool, "/rows")).await.unwrap_err();
+        assert!(
+            matches!(error.kind(), ErrorKind::PageLoop | ErrorKind::PaginationMissing),
+            "{body}: {error}"
+        );
+    }
+}
+
+// From the trackers of axios-retry, req and khttp: parameters that each retry adds again.
+
+#[tokio::test]
+async fn a_retry_and_a_redirect_set_the_token_once() {
+    let server = RawServer::start(|mut peer| async move {
+        for number in 0.. {
+            let Some(_) = peer.head().await else { return };
+            peer.write(&match number {
+                0 => answer("503 Busy", b"", b""),
+                1 => answer("302 Found", b"location: /rows?a=1&key=t&key=old\r\n", b""),
+                2 => answer("500 Error", b"", b""),
+                _ => answer("200 OK", b"", b"[]"),
+            })
+            .await;
+        }
+    });
+    let acquire = || std::future::ready(Ok::<_, Error>("t"));
+    let apply = |request: Request, token: &str| request.query(&[("key", token)]);
+    let pool = builder(&server).max_attempts(3).backoff_base(Duration::from_millis(1));
+    let pool = pool.with_auth_callback(1, acquire, apply).build().unwrap();
+    soon("the call", pool.get("/rows?a=1")).await.unwrap();
+    assert_eq!(targets(&server), ["/rows?a=1&key=t"; 4]);
 }
