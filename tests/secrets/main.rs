@@ -66,6 +66,9 @@ fn troubles() -> RawServer {
                 "fine" => "200 OK\r\ncontent-length: 2\r\n\r\n{}".into(),
                 "failing" => "503 Unavailable\r\ncontent-length: 2\r\n\r\nno".into(),
                 "unknown" => "404 Not Found\r\ncontent-length: 2\r\n\r\nno".into(),
+                "echoing" => {
+                    format!("400 Bad\r\ncontent-length: {}\r\n\r\n{CANARY}", CANARY.len())
+                }
                 "refused" => "401 Unauthorized\r\ncontent-length: 0\r\n\r\n".into(),
                 "busy" => "429 Busy\r\nretry-after: 9\r\ncontent-length: 0\r\n\r\n".into(),
                 "cut" => "200 OK\r\ncontent-length: 9\r\n\r\n{}".into(),
@@ -129,6 +132,7 @@ async fn bad_answers(printed: &Printed, pool: &AwwPool) {
     for (path, kind) in [
         ("/failing", ErrorKind::Status),
         ("/unknown", ErrorKind::Status),
+        ("/echoing", ErrorKind::Status),
         ("/round", ErrorKind::Status),
         ("/refused", ErrorKind::Unauthorized),
         ("/busy", ErrorKind::RateLimited),
@@ -288,11 +292,13 @@ async fn faults_41_no_secret_is_in_any_error_debug_statistic_trace_or_panic() {
 
     let source = PoolApi::new(Arc::new(pool.clone()));
     printed.debug(&source);
-    let table = Table::<PoolApi, EmptyEntity>::new("unknown", source)
-        .with_condition(ApiCondition::eq("own", CANARY));
-    let error = soon("a table", table.list_values()).await.unwrap_err();
-    printed.debug(&error);
-    printed.display(&error);
+    for name in ["unknown", "echoing"] {
+        let table = Table::<PoolApi, EmptyEntity>::new(name, source.clone())
+            .with_condition(ApiCondition::eq("own", CANARY));
+        let error = soon(name, table.list_values()).await.unwrap_err();
+        printed.debug(&error);
+        printed.display(&error);
+    }
 
     let stats = pool.stats().await.unwrap();
     printed.debug(&stats);

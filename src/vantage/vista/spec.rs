@@ -32,7 +32,14 @@ use crate::vantage::ApiTable;
 ///   item_endpoint: v2/countries/{code}
 ///   envelope: { items: result.rows, total: result.count }
 ///   paging: { by: page, size_param: per_page, size: 100 }
+///   writes: { style: rest, etags: true }
 /// ```
+///
+/// `writes` has the settings of [`Writes`](crate::Writes): `style` (`none` or `rest`), `insert`
+/// (`post` or `put`), `replace` (`true`, `put` or `patch`), `patch` (`patch`, `merge_patch` or
+/// `put`), `delete`, `server_ids`, `content_type`, `wrapped_in`, `id_at`, `members` (values by
+/// place), `read_back`, `etags`, `etags_required`, `etag_at`, `check_then_write` and
+/// `idempotency_keys` (the name of the header).
 ///
 /// The types of columns are `int` (or `integer`, `i64`, `i32`), `u64`, `float`
 /// (`double`, `f64`, `f32`), `bool` (`boolean`), `string` (`text`, `str`; the

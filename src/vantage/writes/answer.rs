@@ -23,6 +23,8 @@ pub(super) struct Answer {
     told: Vec<Row>,
     /// Objects elsewhere: the only element of a list, what an object holds under any key.
     found: Vec<Row>,
+    /// Whether it may be about a job instead of the row (RFC 9110 section 15.3.3).
+    is_of_job: bool,
 }
 
 impl Answer {
@@ -41,7 +43,8 @@ impl Answer {
         let mut told: Vec<Row> = at_place.and_then(read).into_iter().collect();
         told.extend(decode_item(decoder, envelope, response).ok());
         let found = body.map(objects_in).unwrap_or_default();
-        Self { told, found: found.into_iter().filter_map(read).collect() }
+        let found = found.into_iter().filter_map(read).collect();
+        Self { told, found, is_of_job: response.status() == StatusCode::ACCEPTED }
     }
 
     /// The row `id`, or else the one that stands where rows do.
@@ -51,38 +54,35 @@ impl Answer {
         (!rows.is_empty()).then(|| rows.swap_remove(own.unwrap_or_default()))
     }
 
-    /// The row `id`, if the answer has all of it: each of `columns`.
-    pub(super) fn whole_row<'a>(
-        self,
-        id: &str,
-        columns: impl Iterator<Item = &'a str> + Clone,
-    ) -> Option<Row> {
-        let is_whole = |row: &Row| row.id.as_deref() == Some(id) && has_all(row, columns.clone());
-        self.told.into_iter().chain(self.found).find(is_whole)
+    /// The row `id`, if the answer has all of it: each of `columns`. Of several objects none
+    /// is sure to be the row: one may be what it was before.
+    pub(super) fn whole_row(self, id: &str, columns: &[String]) -> Option<Row> {
+        let is_whole = |row: &Row| row.id.as_deref() == Some(id) && has_all(row, columns);
+        let told = self.told.into_iter().find(is_whole);
+        told.or_else(|| {
+            let mut found = self.found.into_iter().filter(is_whole);
+            found.next().filter(|_| found.next().is_none())
+        })
     }
 
     /// The id that the answer gives the row with these columns.
-    pub(super) fn id<'a>(&self, columns: impl Iterator<Item = &'a str> + Clone) -> Option<&str> {
-        let with_id = |row: &&Row| row.id.is_some();
-        let whole = self.told.iter().chain(&self.found).filter(with_id);
-        let whole = whole.clone().find(|row| has_all(row, columns.clone()));
-        let told = || self.told.iter().find(with_id);
-        // Of several objects none is sure to be the row.
-        let only = || {
-            let mut found = self.found.iter().filter(with_id);
-            found.next().filter(|_| found.next().is_none())
-        };
-        whole.or_else(told).or_else(only)?.id.as_deref()
+    pub(super) fn id(&self, columns: &[String]) -> Option<&str> {
+        let is_whole = |row: &&Row| row.id.is_some() && has_all(row, columns);
+        let told = self.told.iter().find(is_whole);
+        let whole = || only_id(self.found.iter().filter(is_whole));
+        let partly = || self.told.iter().find_map(|row| row.id.as_deref());
+        let id = told.and_then(|row| row.id.as_deref());
+        let id = id.or_else(whole);
+        if self.is_of_job {
+            return id;
+        }
+        id.or_else(partly).or_else(|| only_id(self.found.iter()))
     }
 
     /// The id under which the answer has all of the columns, if that is not `id`.
-    pub(super) fn other_id<'a>(
-        &self,
-        id: &str,
-        columns: impl Iterator<Item = &'a str> + Clone,
-    ) -> Option<&str> {
+    pub(super) fn other_id(&self, id: &str, columns: &[String]) -> Option<&str> {
         let mut rows = self.told.iter().chain(&self.found).filter(|row| row.id.is_some());
-        let whole = rows.find(|row| has_all(row, columns.clone()));
+        let whole = rows.find(|row| has_all(row, columns));
         whole.filter(|_| !self.has(id))?.id.as_deref()
     }
 
@@ -92,8 +92,15 @@ impl Answer {
     }
 }
 
-fn has_all<'a>(row: &Row, mut columns: impl Iterator<Item = &'a str>) -> bool {
-    columns.all(|column| row.record.contains_key(column))
+/// The id of these objects, if they have one and the same.
+fn only_id<'a>(rows: impl Iterator<Item = &'a Row>) -> Option<&'a str> {
+    let mut ids = rows.filter_map(|row| row.id.as_deref());
+    let id = ids.next()?;
+    ids.all(|other| other == id).then_some(id)
+}
+
+fn has_all(row: &Row, columns: &[String]) -> bool {
+    columns.iter().all(|column| row.record.contains_key(column))
 }
 
 /// What is at `place`, keys from the top.
@@ -285,7 +292,7 @@ mod tests {
 
     #[test]
     fn the_id_is_that_of_what_was_sent_or_of_the_only_object() {
-        let columns = || ["n"].into_iter();
+        let columns = ["n".to_owned()];
         for (body, id) in [
             (r#"{"id":1,"n":2}"#, Some("1")),
             (r#"{"id":"request","row":{"id":1,"n":2}}"#, Some("1")),
@@ -294,13 +301,19 @@ mod tests {
             (r#"{"row":{"id":1},"user":{"id":2}}"#, None),
             (r#"{"row":{"id":1,"n":3},"user":{"id":2}}"#, Some("1")),
             (r#"{"user":{"id":2},"row":{"id":1,"n":3}}"#, Some("1")),
+            (r#"{"new":{"id":1,"n":3},"old":{"id":1,"n":2}}"#, Some("1")),
+            (r#"{"one":{"id":1,"n":3},"other":{"id":2,"n":3}}"#, None),
             ("[]", None),
         ] {
-            assert_eq!(answer(&[], body).id(columns()), id, "{body}");
+            assert_eq!(answer(&[], body).id(&columns), id, "{body}");
         }
-        let other = |body| answer(&[], body).other_id("0", columns()).map(str::to_owned);
+        let whole = |body| answer(&[], body).whole_row("1", &columns).is_some();
+        assert!(whole(r#"{"new":{"id":1,"n":3},"old":{"id":1}}"#));
+        assert!(!whole(r#"{"new":{"id":1,"n":3},"old":{"id":1,"n":2}}"#));
+        assert!(whole(r#"{"id":1,"n":3,"old":{"id":1,"n":2}}"#));
+        let other = |body| answer(&[], body).other_id("0", &columns).map(str::to_owned);
         assert_eq!(other(r#"{"id":1,"n":2}"#).as_deref(), Some("1"));
         assert_eq!(other(r#"{"id":1,"user":{"id":2}}"#), None);
-        assert_eq!(answer(&[], r#"{"id":1,"row":{"id":2,"n":1}}"#).other_id("1", columns()), None);
+        assert_eq!(answer(&[], r#"{"id":1,"row":{"id":2,"n":1}}"#).other_id("1", &columns), None);
     }
 }

@@ -14,6 +14,8 @@ pub(super) enum Precondition {
     None,
     /// As it was when it had this tag.
     Unchanged(HeaderValue),
+    /// As it was at this time.
+    UnmodifiedSince(HeaderValue),
     /// Not there.
     Absent,
 }
@@ -34,21 +36,30 @@ impl Precondition {
         }
     }
 
-    /// That the row still has this tag, a weak one too: for a write that needs no condition
-    /// but where the API wants one. At worst it is refused.
+    /// That the row still has this tag, a weak one too, or else that it was not modified
+    /// since what `response` says (RFC 9110 section 13.1.4): for a write that needs no
+    /// condition but where the API wants one. At worst it is refused.
     ///
     /// # Errors
-    /// `Unsupported` when there is no tag.
-    pub(super) fn demanded(tag: Option<HeaderValue>) -> Result<Self, VantageError> {
-        let what = "the API takes no write of a row without `If-Match`, and sends no entity tag \
-                    with the row";
-        tag.map(Self::Unchanged).ok_or_else(|| error!(what).mark_unsupported())
+    /// `Unsupported` when there is neither.
+    pub(super) fn demanded(
+        tag: Option<HeaderValue>,
+        response: &Response,
+    ) -> Result<Self, VantageError> {
+        let since = || response.headers().get(header::LAST_MODIFIED).cloned();
+        let condition = tag.map(Self::Unchanged);
+        condition.or_else(|| since().map(Self::UnmodifiedSince)).ok_or_else(|| {
+            let what = "the API takes no write of a row without a precondition, and sends no \
+                        entity tag with the row";
+            error!(what).mark_unsupported()
+        })
     }
 
     pub(super) fn put_into(self, headers: &mut HeaderMap) {
         match self {
             Self::None => None,
             Self::Unchanged(tag) => headers.insert(header::IF_MATCH, tag),
+            Self::UnmodifiedSince(time) => headers.insert(header::IF_UNMODIFIED_SINCE, time),
             Self::Absent => headers.insert(header::IF_NONE_MATCH, HeaderValue::from_static("*")),
         };
     }
@@ -107,11 +118,17 @@ mod tests {
 
     #[test]
     fn a_tag_that_is_demanded_is_sent_as_it_came() {
-        assert!(Precondition::demanded(None).unwrap_err().is_unsupported());
+        let mut response = Response::new(StatusCode::OK, "");
+        assert!(Precondition::demanded(None, &response).unwrap_err().is_unsupported());
+        let time = HeaderValue::from_static("Sun, 06 Nov 1994 08:49:37 GMT");
+        response.headers_mut().insert(header::LAST_MODIFIED, time.clone());
         let tag = HeaderValue::from_static("W/\"v1\"");
         let mut headers = HeaderMap::new();
-        Precondition::demanded(Some(tag)).unwrap().put_into(&mut headers);
-        assert_eq!(headers[header::IF_MATCH], "W/\"v1\"");
+        Precondition::demanded(Some(tag.clone()), &response).unwrap().put_into(&mut headers);
+        assert_eq!((headers.len(), &headers[header::IF_MATCH]), (1, &tag));
+        let mut headers = HeaderMap::new();
+        Precondition::demanded(None, &response).unwrap().put_into(&mut headers);
+        assert_eq!((headers.len(), &headers[header::IF_UNMODIFIED_SINCE]), (1, &time));
     }
 
     #[test]

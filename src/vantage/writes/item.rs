@@ -1,6 +1,7 @@
 //! The row that a write is about: what the API has at its place, before and after.
 
 use ciborium::Value;
+use http::StatusCode;
 use vantage_core::{Result, VantageError, error};
 use vantage_types::Record;
 
@@ -8,7 +9,7 @@ use super::{
     Write,
     answer::{self, Answer},
     etag::{self, Precondition},
-    refusal::{after_write, is_gone, stored_elsewhere, unsupported},
+    refusal::{after_write, is_gone, stored_elsewhere, unmade, unsupported},
 };
 use crate::{
     http::{Request, Response},
@@ -27,6 +28,14 @@ pub(super) struct Item {
     pub(super) target: String,
     path: ItemPath,
     pub(super) filter: Filter,
+}
+
+/// What was written.
+pub(super) struct Sent {
+    /// What an answer must have to be the row.
+    columns: Vec<String>,
+    /// The columns with a value.
+    row: Record<Value>,
 }
 
 /// What the API has at the place of an item.
@@ -102,7 +111,7 @@ impl Write {
         let is_confined_by_tags = self.writes.etags_required && !item.filter.is_empty();
         match self.writes.etags || is_confined_by_tags {
             true => Precondition::unchanged(tag),
-            false => Precondition::demanded(tag),
+            false => Precondition::demanded(tag, response),
         }
     }
 
@@ -116,39 +125,57 @@ impl Write {
         Ok(row.record)
     }
 
-    /// The row as it is after a write of the columns `sent` that was answered with `answer`.
+    /// The row as it is after a write of `sent` that was answered with `response`.
     pub(super) async fn written(
         &self,
         item: &Item,
-        sent: &[String],
+        sent: &Sent,
         response: &Response,
     ) -> Result<Record<Value>> {
-        let columns = || sent.iter().map(String::as_str);
         let answer = self.answer(response);
-        if let Some(other) = answer.other_id(&item.id, columns()) {
+        if let Some(other) = answer.other_id(&item.id, &sent.columns) {
             return Err(stored_elsewhere(other));
         }
-        if let Some(row) = answer.whole_row(&item.id, columns())
+        if let Some(row) = answer.whole_row(&item.id, &sent.columns)
             && !self.writes.reads_back
         {
             return Ok(self.read.finished(row.record));
         }
-        let read = async {
-            let response = self.call(Request::get(item.target.as_str())).await?;
-            self.row_in(item, &response)
-        };
-        after_write(read.await, &item.id).map(|row| self.read.finished(row))
+        let row = after_write(self.read_back(item).await, &item.id)?;
+        let sent = self.read.finished(sent.row.clone());
+        let is_made = || sent.iter().all(|(column, value)| row.get(column) == Some(value));
+        if response.status() == StatusCode::ACCEPTED && !is_made() {
+            return Err(unmade(&item.id));
+        }
+        Ok(row)
+    }
+
+    /// The row that was written.
+    async fn read_back(&self, item: &Item) -> Result<Record<Value>> {
+        match self.call(Request::get(item.target.as_str())).await {
+            Ok(response) => self.row_in(item, &response).map(|row| self.read.finished(row)),
+            // An API that hands out no row alone.
+            Err(error)
+                if self.read.settings.item_path.is_none()
+                    && (error.is_not_found() || error.is_unsupported()) =>
+            {
+                // Boxed, as it is large and rare.
+                let row = Box::pin(self.read.clone().get(&item.id)).await?;
+                row.ok_or(error)
+            }
+            Err(error) => Err(error),
+        }
     }
 
     /// Refuses an answer to the insert of an item that gives it another id.
     pub(super) fn require_own_id(
         &self,
         item: &Item,
-        sent: &[String],
+        sent: &Sent,
         response: &Response,
     ) -> Result<()> {
         let answer = self.answer(response);
-        let told = answer.id(sent.iter().map(String::as_str)).map(str::to_owned);
+        let told = answer.id(&sent.columns).map(str::to_owned);
         let id = told.or_else(|| answer::located_as(response, &item.path));
         match id.filter(|_| !answer.has(&item.id)) {
             Some(id) if id != item.id => Err(stored_elsewhere(&id)),
@@ -156,10 +183,10 @@ impl Write {
         }
     }
 
-    /// The id of the row that was inserted with the columns `sent`.
-    pub(super) fn new_id(&self, sent: &[String], response: &Response) -> Result<String> {
+    /// The id of the row that was inserted with `sent`.
+    pub(super) fn new_id(&self, sent: &Sent, response: &Response) -> Result<String> {
         let answer = self.answer(response);
-        if let Some(id) = answer.id(sent.iter().map(String::as_str)) {
+        if let Some(id) = answer.id(&sent.columns) {
             return Ok(id.to_owned());
         }
         let item = self.item_query().ok().flatten().map(|query| query.path);
@@ -195,17 +222,18 @@ impl Write {
         Answer::of(&read.decoder, &read.settings.envelope, &self.shape.row, response)
     }
 
-    /// The columns with a value that go into the body of `row`.
-    pub(super) fn sent(&self, row: &Record<Value>) -> Vec<String> {
-        let columns = row.iter().filter(|(column, value)| !value.is_null() && self.is_sent(column));
-        columns.map(|(column, _)| column.clone()).collect()
+    /// What goes into the body of `row`.
+    pub(super) fn sent(&self, row: &Record<Value>) -> Sent {
+        let mut row = row.clone();
+        row.retain(|column, value| !value.is_null() && self.is_sent(column));
+        Sent { columns: row.keys().cloned().collect(), row }
     }
 
-    /// The same, and the columns that the table declares.
-    pub(super) fn sent_and_declared(&self, row: &Record<Value>) -> Vec<String> {
-        let mut columns = self.sent(row);
-        columns.extend(self.read.declared.fields.iter().cloned());
-        columns
+    /// The same of a part of a row, of which an answer is to have all declared columns.
+    pub(super) fn sent_in_part(&self, partial: &Record<Value>) -> Sent {
+        let mut sent = self.sent(partial);
+        sent.columns.extend(self.read.declared.fields.iter().cloned());
+        sent
     }
 
     /// Whether a column goes into bodies: what the table does not declare and its path says

@@ -193,7 +193,7 @@ impl Write {
                 let mut request =
                     self.with_body(Method::PATCH, &item.target, &partial, Some(id))?;
                 precondition.put_into(request.headers_mut());
-                (self.call(request).await, self.sent_and_declared(&partial))
+                (self.call(request).await, self.sent_in_part(&partial))
             }
         };
         match answer {

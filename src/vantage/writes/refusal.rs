@@ -33,6 +33,11 @@ pub(super) fn stored_elsewhere(id: &str) -> VantageError {
     error!(what, id = id)
 }
 
+/// A write that the API took up (RFC 9110 section 15.3.3), and that does not show yet.
+pub(super) fn unmade(id: &str) -> VantageError {
+    error!("the API has accepted the write (status 202) and not made it yet", id = id)
+}
+
 pub(super) fn outside() -> VantageError {
     error!("the row would not be in the set that it is written into").mark_conflict()
 }

@@ -9,7 +9,7 @@ use vantage_core::{VantageError, error};
 /// before anything is sent; nothing is set by default.
 ///
 /// A row is written where it is read alone: at the table's item path, which is
-/// `<path>/{id}` if none is set.
+/// `<path>/{id}` if none is set, or `<path>{id}/` for a path that ends with a slash.
 ///
 /// ```
 /// use vantage_api_pool::{ApiTable, AwwPool, PoolApi, Writes};
@@ -59,8 +59,10 @@ use vantage_core::{VantageError, error};
 /// What a write returns is the row as it is stored. It is taken from the answer if that
 /// holds an object with the id and all that was sent (of a patch, also all columns that the
 /// table declares): at the place of rows in bodies, as an item endpoint hands it out, as the
-/// only element of a list, or under any key of an object. Otherwise the row is read. If that
-/// fails, the error says that the row was written.
+/// only element of a list, or under any key of an object. Otherwise the row is read, from the
+/// list where no item path is set and the API has no single rows. If that fails, the error
+/// says that the row was written; if it does not show what was sent after a 202, that the
+/// write is not made yet.
 ///
 /// # Repeats
 ///
@@ -242,7 +244,8 @@ impl Writes {
     /// Whether the API takes no write of a row without `If-Match`. Then each replace, patch
     /// and delete reads the row first and sends its tag; a weak one too, unless the table is
     /// narrowed or [`etags`](Self::etags) is set. Without this setting such a write is made
-    /// once it was answered 428 (RFC 6585 section 3). The default is false.
+    /// once it was answered 428 (RFC 6585 section 3). Where the API sends no tag but a
+    /// `Last-Modified`, the write says `If-Unmodified-Since`. The default is false.
     pub fn etags_required(mut self, yes: bool) -> Self {
         self.etags_required = yes;
         self
