@@ -13,8 +13,8 @@ use secrecy::{ExposeSecret, SecretString};
 
 use crate::{
     error::{Error, ErrorKind},
-    http::{BaseUrl, Gauge, Proxy, Settings, SocketOptions, check_headers, header, tls},
-    rate_limit::{KeyedRateLimiter, SLOWEST, default_burst},
+    http::{BaseUrl, Gauge, Proxy, Request, Settings, SocketOptions, check_headers, header, tls},
+    rate_limit::{AnswerRules, KeyedRateLimiter, SLOWEST, default_burst},
     retry::{self, CircuitBreaker, Earnings, Hedge, ResponseRule, ResponseRules},
     token_manager::{Credentials, TokenSet},
 };
@@ -81,6 +81,8 @@ pub(crate) struct PoolConfig {
     pub(crate) retry_budget: Earnings,
     pub(crate) hedge: Option<Hedge>,
     pub(crate) max_retry_after: Duration,
+    pub(crate) reconnect_timeout: Duration,
+    pub(crate) answers: AnswerRules,
     pub(crate) circuit_breaker: Option<CircuitBreaker>,
     pub(crate) response_rules: Vec<ResponseRule>,
     pub(crate) acquire_timeout: Duration,
@@ -130,6 +132,8 @@ impl PoolConfig {
             retry_budget: Earnings::default(),
             hedge: None,
             max_retry_after: Duration::from_secs(300),
+            reconnect_timeout: Duration::from_secs(15),
+            answers: AnswerRules::default(),
             circuit_breaker: None,
             response_rules: Vec::new(),
             acquire_timeout: Duration::from_secs(30),
@@ -210,6 +214,7 @@ impl PoolConfig {
         if self.replace_blocked_after < self.heartbeat_timeout {
             return invalid("replace_blocked_after: must be at least heartbeat_timeout");
         }
+        self.answers.check()?;
         self.circuit_breaker.as_ref().map_or(Ok(()), CircuitBreaker::validate)?;
         self.credentials.as_ref().map_or(Ok(()), Credentials::validate)?;
 
@@ -332,6 +337,11 @@ impl ValidConfig {
         Ok(settings)
     }
 
+    /// The base URL of `request` if it goes to another origin than that of the pool's API.
+    pub(crate) fn elsewhere<'a>(&self, request: &'a Request) -> Option<&'a Arc<BaseUrl>> {
+        request.other_base().filter(|base| base.origin() != self.base.origin())
+    }
+
     /// The limits of the calls that have a rate key.
     pub(crate) fn keys(&self) -> Option<KeyedRateLimiter<Arc<str>>> {
         let PoolConfig { rate_limit_per_key, burst_per_key, .. } = self.settings;
@@ -365,6 +375,7 @@ impl ValidConfig {
             base: self.settings.backoff_base,
             cap: self.settings.backoff_cap,
             max_retry_after: self.settings.max_retry_after,
+            reconnect: self.settings.reconnect_timeout,
         }
     }
 }

@@ -66,8 +66,11 @@ pub enum ErrorKind {
     HeadTooLarge,
     /// The body, after decompression, is larger than the body limit. Final.
     BodyTooLarge,
-    /// The server answered with a status that is not a success. 408, 429 and 5xx are
-    /// repeated for safe methods (429 for any method); others are final.
+    /// The server answered with a status that is not a success. 408, 429 and 5xx but 501 are
+    /// repeated for safe methods (429, 425 and a 403 that is a limit for any method); others
+    /// are final, but for the statuses of
+    /// [`PoolBuilder::limit_statuses`](crate::PoolBuilder::limit_statuses) and
+    /// [`retry_after_statuses`](crate::PoolBuilder::retry_after_statuses).
     Status,
     /// A 401 that one token refresh did not cure. Final.
     Unauthorized,

@@ -268,16 +268,26 @@ setters! {
     max_lifetime: Duration;
     /// The largest body that is read, after decompression: 10 MiB by default.
     max_body_bytes: usize;
-    /// How often a call is attempted, the first time included: 3 by default.
+    /// How often a call is attempted, the first time included: 3 by default. Attempts that do
+    /// not count are those after which the API asked for a wait, which the call's timeout alone
+    /// bounds, and those that did not reach it, see
+    /// [`reconnect_timeout`](Self::reconnect_timeout). With 1 nothing is repeated.
     max_attempts: u32;
     /// The wait before the first repeat is random between zero and this, and the
     /// bound doubles for each further one: 100 ms by default. With zero there is no wait.
     backoff_base: Duration;
     /// The bound on the wait before a repeat: 20 s by default. It may be zero.
     backoff_cap: Duration;
-    /// The longest wait that an API may ask for with Retry-After: 300 s by default. A
+    /// The longest wait that an API may ask for: 300 s by default. A
     /// longer one fails the call with [`ErrorKind::RateLimited`](crate::ErrorKind::RateLimited),
     /// with zero any.
+    ///
+    /// A wait is what `Retry-After` says (whole or decimal seconds, a date, a moment since 1970;
+    /// of several the longest), or else the reset of a quota that is used up, of a 429, a 503 or
+    /// another limit. After a 429, a 503 or another limit the whole API is held for so long;
+    /// after any other status that is repeated, the call waits. When a hold is over one request
+    /// goes first, and more as they are served, all within two seconds. A wait that is over or
+    /// below 10 ms is none: the call backs off as it does without.
     max_retry_after: Duration;
     /// How long the `acquire` callback or a [`TokenSource`](crate::TokenSource) may take: 30 s
     /// by default.

@@ -51,6 +51,7 @@ fn scenes() -> [(&'static str, Scene); 9] {
     let alone = |limit| Scene {
         limit,
         has_headers: false,
+        says_unavailable: false,
         strategy: Strategy::Nothing,
         clients: 1,
         callers: 64,

@@ -3,6 +3,8 @@
 
 #![allow(dead_code, unreachable_pub, reason = "an example uses a part of it")]
 
+#[path = "../../src/rate_limit/counts.rs"]
+pub mod counts;
 #[path = "../../src/rate_limit/dampener.rs"]
 pub mod dampener;
 #[path = "../../src/rate_limit/flow.rs"]
@@ -17,3 +19,5 @@ pub mod pace;
 pub mod quota;
 #[path = "../../src/rate_limit/simulation.rs"]
 pub mod simulation;
+#[path = "../../src/rate_limit/times.rs"]
+pub mod times;

@@ -42,10 +42,19 @@ impl Circuit {
     /// The breaker of a pool that is configured to have one. A probe that has not come back
     /// in twice the time that an attempt may take is on a thread that is blocked.
     pub(super) fn of(config: &ValidConfig, events: &Arc<Events>) -> Option<Self> {
-        let settings = config.settings.circuit_breaker.clone()?;
+        Some(Self::new(config.settings.circuit_breaker.clone()?, config, events))
+    }
+
+    /// The breaker of another origin, which nobody asks for its health.
+    pub(crate) fn elsewhere(config: &ValidConfig) -> Option<Self> {
+        let settings = config.settings.circuit_breaker.clone()?.without_health_check();
+        Some(Self::new(settings, config, &Arc::default()))
+    }
+
+    fn new(settings: CircuitBreaker, config: &ValidConfig, events: &Arc<Events>) -> Self {
         let probe_limit = config.settings.request_timeout.saturating_mul(2);
         let breaker = Breaker::new(settings.clone(), probe_limit, Instant::now());
-        Some(Self {
+        Self {
             standing: AtomicU64::new(standing(&breaker)),
             settings,
             breaker: Mutex::new(breaker),
@@ -53,7 +62,7 @@ impl Circuit {
             events: Arc::clone(events),
             openings: AtomicU64::new(0),
             refusals: AtomicU64::new(0),
-        })
+        }
     }
 
     /// Fails at once for a new call that would not be let through now.
@@ -170,11 +179,18 @@ pub(crate) struct Passage<'a> {
 }
 
 impl Passage<'_> {
-    /// Takes in the answer or the failure of the attempt. `asks_to_wait` is whether an
-    /// answer names a wait that the pool's hold observes.
-    pub(crate) fn settle(mut self, outcome: &Result<Response, Error>, asks_to_wait: bool) {
+    /// Takes in the answer or the failure of the attempt. `is_limit` is whether an answer
+    /// refuses for nothing but a limit, `asks_to_wait` whether it names a wait that the hold
+    /// observes.
+    pub(crate) fn settle(
+        mut self,
+        outcome: &Result<Response, Error>,
+        is_limit: bool,
+        asks_to_wait: bool,
+    ) {
         let settings = &self.circuit.settings;
         let health = match outcome {
+            Ok(_) if is_limit => Health::Good,
             Ok(response) => settings.judge_answer(response.counts_as(), asks_to_wait),
             Err(error) => settings.judge_failure(error.kind()),
         };

@@ -123,7 +123,8 @@ impl Dispatcher {
         let url = self.url(&request)?;
         let hedge = request.own_hedge().flatten();
         hedge.map_or(Ok(()), |hedge| hedge.check(ErrorKind::InvalidRequest))?;
-        if let (Errand::Call, Some(circuit)) = (errand, &self.circuit) {
+        let elsewhere = self.config.elsewhere(&request);
+        if let (Errand::Call, Some(circuit), None) = (errand, &self.circuit, elsewhere) {
             circuit.invite()?;
         }
         let timeout = request.own_deadline().unwrap_or(self.config.settings.call_timeout);

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use http::StatusCode;
+use http::{HeaderName, StatusCode};
 use rust_decimal::Decimal;
 
 use crate::{error::ErrorKind, retry::BreakerState};
@@ -150,6 +150,22 @@ pub enum Event {
     Missed {
         /// How many, since the event before.
         events: u64,
+    },
+    /// Another origin that pages lead to asked for a wait, and nothing is sent to it for so
+    /// long. The pool's own API goes on.
+    #[non_exhaustive]
+    OriginHeld {
+        /// Its scheme, host and port.
+        origin: String,
+        /// How long, from now.
+        wait: Duration,
+    },
+    /// An answer tells of a wait or of a quota in a way that is not understood, or of what is
+    /// left and not until when, so that it is not kept to.
+    #[non_exhaustive]
+    LimitUnread {
+        /// The field.
+        field: HeaderName,
     },
 }
 

@@ -48,7 +48,7 @@ pub(super) struct Exchange {
     spent: bool,
     /// The rest of the current request does not start another one.
     early: bool,
-    /// More than line ends came behind the end of an answer.
+    /// More than line ends and zeros came behind the end of an answer.
     overruns: bool,
 }
 
@@ -80,7 +80,7 @@ impl Exchange {
     /// connection.
     pub(super) fn stray(&mut self, bytes: &[u8]) {
         self.spent |= !bytes.is_empty();
-        self.overruns |= bytes.iter().any(|byte| !byte.is_ascii_whitespace());
+        self.overruns |= bytes.iter().any(|byte| !byte.is_ascii_whitespace() && *byte != 0);
     }
 
     /// Bytes that the codec is to read before anything else.

@@ -57,7 +57,7 @@ fn clean(bytes: &mut [u8]) -> bool {
         if is_framing.iter().any(|framing| field[..name].eq_ignore_ascii_case(framing)) {
             continue;
         }
-        for byte in field[name + 1..].iter_mut() {
+        for byte in &mut field[name + 1..] {
             if matches!(byte, 1..=8 | 0x0b | 0x0c | 0x0e..=0x1f | 0x7f) {
                 *byte = b' ';
                 has_changed = true;

@@ -93,10 +93,10 @@ impl Response {
         self.ruling.as_deref()
     }
 
-    /// The answer as one that a rule takes for something. What says how long to wait becomes
-    /// the `Retry-After` that the answer lacks, if it is a limit.
+    /// The answer as one that a rule takes for something. The wait that the body of a limit
+    /// names becomes the `Retry-After` that the answer lacks.
     pub(crate) fn ruled(mut self, ruling: Ruling) -> Self {
-        if let (Action::RateLimited, Some(wait)) = (ruling.action, ruling.wait) {
+        if let (Action::RateLimited, Some(wait)) = (ruling.action, ruling.told) {
             let seconds = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
             self.headers.entry(RETRY_AFTER).or_insert_with(|| seconds.into());
         }

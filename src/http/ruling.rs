@@ -30,7 +30,9 @@ pub(crate) enum Action {
 #[derive(Clone, Debug)]
 pub(crate) struct Ruling {
     pub(crate) action: Action,
-    /// The wait in lack of a `Retry-After`.
+    /// The wait that the body names.
+    pub(crate) told: Option<Duration>,
+    /// The wait where the answer names none.
     pub(crate) wait: Option<Duration>,
     /// What the body says of the failure, cut and on one line.
     pub(crate) message: Option<String>,
@@ -69,7 +71,7 @@ mod tests {
     #[test]
     fn what_an_answer_counts_as_follows_the_rule_and_not_the_status() {
         let counts_as = |action, status| {
-            let ruling = Ruling { action, wait: None, message: None };
+            let ruling = Ruling { action, told: None, wait: None, message: None };
             ruling.counts_as(StatusCode::from_u16(status).unwrap()).as_u16()
         };
         for status in [200, 204, 302, 400, 401, 403, 404, 429, 500, 501, 503] {

@@ -54,7 +54,7 @@ pub struct PaginatedStream<T: Send + 'static = serde_json::Value> {
 /// Where a stream stands.
 enum State<T: Send + 'static> {
     /// Not polled yet.
-    Idle { link: PoolLink, target: Target<T>, resumed: Option<Resumed> },
+    Idle { link: PoolLink, target: Box<Target<T>>, resumed: Option<Resumed> },
     /// The pool starts, if it has not yet, and then the pager. A failure is
     /// yielded, then the stream is done.
     Opening { opening: BoxFuture<'static, Result<Reader<T>, Error>>, start: ResumeToken },
@@ -82,9 +82,11 @@ impl PaginatedStream<serde_json::Value> {
     #[must_use]
     pub fn items_as<T: DeserializeOwned + Send + 'static>(self) -> PaginatedStream<T> {
         let state = match self.state {
-            State::Idle { link, target, resumed } => {
-                State::Idle { link, target: target.decoded_by(Typed::<T>::new()), resumed }
-            }
+            State::Idle { link, target, resumed } => State::Idle {
+                link,
+                target: Box::new(target.decoded_by(Typed::<T>::new())),
+                resumed,
+            },
             state => State::Done(state.token()),
         };
         PaginatedStream { state }
@@ -98,7 +100,7 @@ impl<T: Send + 'static> PaginatedStream<T> {
         endpoint: impl Into<String>,
         decoder: D,
     ) -> Self {
-        let target = Target::new(endpoint.into(), decoder);
+        let target = Box::new(Target::new(endpoint.into(), decoder));
         Self { state: State::Idle { link: pool.into(), target, resumed: None } }
     }
 
@@ -281,7 +283,7 @@ impl<T: Send + 'static> PaginatedStream<T> {
                         if let Err(error) = start.check(&target.origin()) {
                             return Poll::Ready(Some(Err(error)));
                         }
-                        let opening = Reader::open(link, target, start.position.clone());
+                        let opening = Reader::open(link, *target, start.position.clone());
                         self.state = State::Opening { opening: Box::pin(opening), start };
                     }
                 }

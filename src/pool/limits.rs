@@ -37,8 +37,10 @@ impl PoolBuilder {
     /// [`AwwPool::set_rate`] changes it.
     ///
     /// Where the API tells of a quota in its answers (`RateLimit` and `RateLimit-Policy` of
-    /// draft-ietf-httpapi-ratelimit-headers, or `RateLimit-…`, `X-RateLimit-…` and
-    /// `X-Rate-Limit-…` with `Limit`, `Remaining` and `Reset`), the rate is at most what uses
+    /// draft-ietf-httpapi-ratelimit-headers, `…RateLimit-…` and `…Rate-Limit-…` with `Limit`,
+    /// `Remaining` and `Reset` and whatever is before and after, or a list such as `remaining=9;
+    /// resets=41`; a reset is seconds, a moment since 1970 in seconds or smaller units, a date,
+    /// or a time such as `6m0s`), the rate is at most what uses
     /// up the rest of it by the reset, and no more than the quota over its window. Of
     /// several quotas the tightest counts. None is believed for longer than
     /// [`max_retry_after`](Self::max_retry_after). In a pool with several tokens a quota is
@@ -65,8 +67,9 @@ impl PoolBuilder {
 
     /// Whether the pool finds out by itself how much the API bears: `false` by default.
     ///
-    /// It does nothing until the API first answers with 429. From then on it keeps to a rate
-    /// of its own, which each 429 cuts and which recovers and grows as long as none comes.
+    /// It does nothing until the API first answers with 429 or another limit, or with a status
+    /// of [`slow_down_statuses`](Self::slow_down_statuses). From then on it keeps to a rate
+    /// of its own, which each of these cuts and which recovers and grows as long as none comes.
     /// A 429 that asks to leave one of several tokens alone holds that token and cuts nothing.
     /// It is the adaptive limiter of the AWS SDKs, CUBIC on the rate. Quotas that the API
     /// tells are kept to as with [`rate_limit`](Self::rate_limit), whether or not there is

@@ -1,6 +1,8 @@
 //! What a pool's builder says of attempts after the first: how many there may be, and when
 //! there is a second one beside the first.
 
+use std::time::Duration;
+
 use super::PoolBuilder;
 use crate::retry::{Earnings, Hedge};
 
@@ -15,6 +17,66 @@ impl PoolBuilder {
     /// repeated freely.
     pub fn retry_budget(mut self, share_of_calls: f64, per_second: u32) -> Self {
         self.config.retry_budget = Earnings { per_call: share_of_calls, per_second };
+        self
+    }
+
+    /// How long an API is tried to be reached again, counted from the first attempt of a call
+    /// that failed to: 15 s by default, so that a server which restarts costs no call. The
+    /// waits grow from [`backoff_base`](Self::backoff_base) to a second at most, and
+    /// [`max_attempts`](Self::max_attempts) does not count these attempts, unless it is 1. With
+    /// zero it does.
+    ///
+    /// Not reached is an API that refuses the connection or does not take it in time, one whose
+    /// name is not known any more, and one that closes the connection before it begins to
+    /// answer; then the request may have been acted upon, so it is sent again only if that does
+    /// no harm, and within the [`retry_budget`](Self::retry_budget). No call takes longer than
+    /// its timeout.
+    pub fn reconnect_timeout(mut self, timeout: Duration) -> Self {
+        self.config.reconnect_timeout = timeout;
+        self
+    }
+
+    /// Further statuses that are a limit: the request was not processed since there were too
+    /// many, so that it is repeated whatever its method, the API is held if a wait is named,
+    /// and the dampener counts it. 429 always is one, and so is a 403 with a `Retry-After` or
+    /// with a quota that is used up (`X-RateLimit-Remaining: 0` and the like). None by default;
+    /// 400, 403, 420 and 509 occur. Each from 400 to 599.
+    pub fn limit_statuses(mut self, statuses: impl IntoIterator<Item = u16>) -> Self {
+        self.config.answers.limits = statuses.into_iter().collect();
+        self
+    }
+
+    /// Statuses, each from 400 to 599, that make the pool slower where it has
+    /// [`use_dampener`](Self::use_dampener), besides limits. By default a 503 does, as nginx has
+    /// it for a limit, but not one that tells of an outage: it counts where it comes within a
+    /// second, while at least one request per second is served, and three times in a second or
+    /// after it has counted before. A status that is set counts always, and an empty set is
+    /// none.
+    pub fn slow_down_statuses(mut self, statuses: impl IntoIterator<Item = u16>) -> Self {
+        self.config.answers.slower = Some(statuses.into_iter().collect());
+        self
+    }
+
+    /// Statuses, each from 400 to 499, that are worth one more attempt where the answer names a
+    /// wait: 409, 413 and 423 are such (RFC 9110 sections 15.5.10 and 15.5.14, RFC 4918 section
+    /// 11.3). They say that nothing was done, so the method does not matter. None by default.
+    pub fn retry_after_statuses(mut self, statuses: impl IntoIterator<Item = u16>) -> Self {
+        self.config.answers.worth_a_wait = statuses.into_iter().collect();
+        self
+    }
+
+    /// Whether `retry-after-ms` and `x-ms-retry-after-ms` are heeded as `Retry-After` is, in
+    /// milliseconds: `true` by default.
+    pub fn retry_after_ms(mut self, is_heeded: bool) -> Self {
+        self.config.answers.reads_millis = is_heeded;
+        self
+    }
+
+    /// Whether `x-should-retry` is heeded: `false` by default. `false` in it makes an answer
+    /// final. `true` makes any status worth another attempt, within
+    /// [`max_attempts`](Self::max_attempts), for a request that may be repeated.
+    pub fn should_retry_header(mut self, is_heeded: bool) -> Self {
+        self.config.answers.reads_should_retry = is_heeded;
         self
     }
 

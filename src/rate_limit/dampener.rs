@@ -18,6 +18,9 @@
 //!   as before with it, be refused again, and be cut many times over.
 //! - A retry waits for its turn as others do, and its cost comes out of what is saved. If it
 //!   waited for that, a low limit would not be used to the full.
+//!
+//! Some APIs refuse with a 503, which may as well tell that they are down. It counts as a
+//! refusal where it comes at once and often while other requests are served, see [`Busy`].
 
 use std::time::{Duration, Instant};
 
@@ -40,6 +43,41 @@ const PROBE: f64 = 0.02;
 /// … for so many seconds, and from then on along the curve again.
 const PROBE_SECONDS: f64 = 2.5;
 
+/// From so many on in [`BUSY_TIME`], answers that may be refusals are.
+const BUSY_OFTEN: u32 = 3;
+/// Over how long they are counted, and within which one comes that is one.
+const BUSY_TIME: Duration = Duration::from_secs(1);
+
+/// Whether an answer says that there are too many requests.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Slower {
+    #[default]
+    No,
+    /// If it comes often while other requests are served.
+    IfOften,
+    Yes,
+}
+
+/// Tells refusals from an API that is down, where both have the same status: who refuses says
+/// so within a second, serves at least one request per second meanwhile, and does it three times
+/// in a second or has refused before.
+#[derive(Clone, Copy, Debug)]
+struct Busy {
+    count: u32,
+    since: Instant,
+}
+
+impl Busy {
+    /// Takes note of one, and says whether it comes often.
+    fn is_often(&mut self, now: Instant) -> bool {
+        if now.saturating_duration_since(self.since) >= BUSY_TIME {
+            (self.count, self.since) = (0, now);
+        }
+        self.count += 1;
+        self.count >= BUSY_OFTEN
+    }
+}
+
 /// Measures the rate of requests that are borne by their answers.
 #[derive(Clone, Debug)]
 struct Meter {
@@ -50,8 +88,8 @@ struct Meter {
 }
 
 impl Meter {
-    fn count(&mut self, is_refusal: bool, now: Instant) {
-        self.count = self.count.saturating_add(u32::from(!is_refusal));
+    fn count(&mut self, is_borne: bool, now: Instant) {
+        self.count = self.count.saturating_add(u32::from(is_borne));
         let elapsed = now.saturating_duration_since(self.since);
         if elapsed >= BUCKET {
             let rate = f64::from(self.count) / elapsed.as_secs_f64();
@@ -102,6 +140,7 @@ impl Curve {
 #[derive(Clone, Debug)]
 pub(crate) struct Dampener {
     meter: Meter,
+    busy: Busy,
     /// `None` until the first refusal.
     curve: Option<Curve>,
     rate: f64,
@@ -110,7 +149,8 @@ pub(crate) struct Dampener {
 impl Dampener {
     pub(crate) fn new(now: Instant) -> Self {
         let meter = Meter { count: 0, since: now, rate: 0.0 };
-        Self { meter, curve: None, rate: f64::INFINITY }
+        let busy = Busy { count: 0, since: now };
+        Self { meter, busy, curve: None, rate: f64::INFINITY }
     }
 
     /// The most requests per second; infinite until the first refusal.
@@ -120,8 +160,17 @@ impl Dampener {
 
     /// Takes note of the end of a request of `sent_at`, and whether the API said that there
     /// are too many. Says whether that cut the rate.
-    pub(crate) fn ended(&mut self, is_refusal: bool, sent_at: Instant, now: Instant) -> bool {
-        self.meter.count(is_refusal, now);
+    pub(crate) fn ended(&mut self, slower: Slower, sent_at: Instant, now: Instant) -> bool {
+        let is_refusal = match slower {
+            Slower::No => false,
+            Slower::IfOften => {
+                let is_often = self.busy.is_often(now) || self.curve.is_some();
+                let is_prompt = now.saturating_duration_since(sent_at) < BUSY_TIME;
+                is_often && is_prompt && self.meter.borne() >= 1.0
+            }
+            Slower::Yes => true,
+        };
+        self.meter.count(slower == Slower::No, now);
         let is_cut = is_refusal && self.curve.is_none_or(|curve| sent_at > curve.cleared_at);
         if is_cut {
             let peak = self.meter.borne().min(self.rate).max(FLOOR);
@@ -145,13 +194,13 @@ mod tests {
         let mut now = from;
         for _ in 0..rate * seconds {
             now += gap;
-            dampener.ended(false, now - gap, now);
+            dampener.ended(Slower::No, now - gap, now);
         }
         now
     }
 
     fn refuse(dampener: &mut Dampener, now: Instant) {
-        dampener.ended(true, now - Duration::from_millis(20), now);
+        dampener.ended(Slower::Yes, now - Duration::from_millis(20), now);
     }
 
     #[test]
@@ -187,11 +236,11 @@ mod tests {
         refuse(&mut dampener, now);
         let cut = dampener.rate();
         for millis in 1..20 {
-            dampener.ended(true, now, now + Duration::from_millis(millis));
+            dampener.ended(Slower::Yes, now, now + Duration::from_millis(millis));
         }
         assert!(dampener.rate() >= cut, "{}", dampener.rate());
         let later = now + Duration::from_millis(60);
-        dampener.ended(true, now + Duration::from_millis(30), later);
+        dampener.ended(Slower::Yes, now + Duration::from_millis(30), later);
         assert!(dampener.rate() < 0.8 * cut, "{}", dampener.rate());
     }
 
@@ -215,10 +264,10 @@ mod tests {
         let start = Instant::now();
         let mut dampener = Dampener::new(start);
         for _ in 0..20 {
-            dampener.ended(false, start, start);
+            dampener.ended(Slower::No, start, start);
         }
         for _ in 0..44 {
-            dampener.ended(true, start, start + Duration::from_millis(40));
+            dampener.ended(Slower::Yes, start, start + Duration::from_millis(40));
         }
         assert!((13.0..=15.0).contains(&dampener.rate()), "{}", dampener.rate());
     }
@@ -231,7 +280,8 @@ mod tests {
         // One of five is borne.
         for n in 0..500 {
             now += Duration::from_millis(10);
-            dampener.ended(n % 5 > 0, now - Duration::from_millis(5), now);
+            let slower = if n % 5 > 0 { Slower::Yes } else { Slower::No };
+            dampener.ended(slower, now - Duration::from_millis(5), now);
         }
         assert!(dampener.rate() <= 41.0, "{}", dampener.rate());
     }
@@ -240,9 +290,54 @@ mod tests {
     fn a_refusal_before_anything_was_measured_is_no_end() {
         let start = Instant::now();
         let mut dampener = Dampener::new(start);
-        dampener.ended(true, start, start);
+        dampener.ended(Slower::Yes, start, start);
         assert_eq!(dampener.rate(), FLOOR);
         steady(&mut dampener, start, 10, 5);
         assert!(dampener.rate() > 5.0, "{}", dampener.rate());
+    }
+
+    /// So many of `n` that are refused by a 503, and whether the rate came to an end of that.
+    fn busy(dampener: &mut Dampener, from: Instant, served: impl Fn(u32) -> bool) -> f64 {
+        let mut now = from;
+        for n in 0..200 {
+            now += Duration::from_millis(10);
+            let slower = if served(n) { Slower::No } else { Slower::IfOften };
+            dampener.ended(slower, now - Duration::from_millis(5), now);
+        }
+        dampener.rate()
+    }
+
+    #[test]
+    fn a_503_is_a_refusal_where_it_is_prompt_and_frequent_and_others_are_served() {
+        let start = Instant::now();
+        let rate = busy(&mut Dampener::new(start), start, |n| n % 4 == 0);
+        assert!(rate < 30.0, "{rate}");
+        // Now and then one of many.
+        let rate = busy(&mut Dampener::new(start), start, |n| n % 60 > 0);
+        assert_eq!(rate, f64::INFINITY);
+        // Nothing is served: it is down.
+        let rate = busy(&mut Dampener::new(start), start, |_| false);
+        assert_eq!(rate, f64::INFINITY);
+        // It takes its time.
+        let mut dampener = Dampener::new(start);
+        let mut now = start;
+        for n in 0..200 {
+            now += Duration::from_millis(10);
+            let slower = if n % 4 == 0 { Slower::No } else { Slower::IfOften };
+            dampener.ended(slower, now - Duration::from_secs(2), now);
+        }
+        assert_eq!(dampener.rate(), f64::INFINITY);
+    }
+
+    #[test]
+    fn an_api_that_goes_down_by_503_keeps_most_of_its_rate() {
+        let start = Instant::now();
+        let mut dampener = Dampener::new(start);
+        let now = steady(&mut dampener, start, 100, 10);
+        busy(&mut dampener, now, |_| false);
+        let now = now + Duration::from_secs(2);
+        let now = steady(&mut dampener, now, 40, 10);
+        steady(&mut dampener, now, 90, 10);
+        assert!(dampener.rate() >= 90.0, "{}", dampener.rate());
     }
 }

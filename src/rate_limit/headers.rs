@@ -1,53 +1,98 @@
-//! What a server says about waiting, read from the headers of its answer. What
-//! is not well-formed counts as absent; nothing here fails.
+//! What a server says about waiting, read from the headers of its answer. What cannot be
+//! read counts as absent and is named; nothing here fails.
 
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use http::{
-    HeaderMap,
+    HeaderMap, HeaderName,
     header::{DATE, RETRY_AFTER},
 };
+
+use super::times::{self, Time};
 
 /// The longest wait that is told apart, 136 years: safe to add to any instant.
 pub(super) const LONGEST: Duration = Duration::from_secs(u32::MAX as u64);
 
-/// The wait that `Retry-After` asks for: a whole number of seconds or a date
-/// (RFC 9110 section 10.2.3).
+/// What some vendors send beside `Retry-After` or in its place, in milliseconds.
+const MILLIS: [HeaderName; 2] =
+    [HeaderName::from_static("retry-after-ms"), HeaderName::from_static("x-ms-retry-after-ms")];
+
+/// The wait that an answer asks for.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(crate) struct Asked {
+    /// `None` where none is named that can be read; zero where it is over already.
+    pub(crate) wait: Option<Duration>,
+    /// The fields that could not be read, or not all of them.
+    pub(crate) unread: Vec<HeaderName>,
+}
+
+/// The wait that `Retry-After` asks for: seconds or a date (RFC 9110 section 10.2.3), and what
+/// servers make of that, see [`times`]. Of several values the longest counts. With
+/// `reads_millis` the fields of vendors that name it in milliseconds are read too; where one
+/// says the same as `Retry-After` but for the rounding, it counts.
 ///
 /// A date is measured against the answer's own `Date`, so that the clocks of
 /// server and client need not agree, and against `now` where there is none. A
-/// date in the past is zero. Longer waits than `u32::MAX` seconds are cut to
-/// that. A field that occurs more than once, or holds anything else, is `None`.
-pub(crate) fn retry_after(headers: &HeaderMap, now: SystemTime) -> Option<Duration> {
-    let value = single(headers, RETRY_AFTER)?;
-    let wait = match seconds(value) {
-        Some(wait) => wait,
-        None => {
-            let until = httpdate::parse_http_date(value).ok()?;
-            let since = single(headers, DATE)
-                .and_then(|date| httpdate::parse_http_date(date).ok())
-                .unwrap_or(now);
-            until.duration_since(since).unwrap_or_default()
+/// date in the past is zero. Longer waits than `u32::MAX` seconds are cut to that.
+pub(crate) fn retry_after(headers: &HeaderMap, reads_millis: bool, now: SystemTime) -> Asked {
+    let mut unread = Vec::new();
+    let mut read = |name: HeaderName, of: &dyn Fn(&str) -> Option<Duration>| {
+        let mut longest = None;
+        let mut is_read = true;
+        for value in headers.get_all(&name) {
+            let (wait, all) = value.to_str().map_or((None, false), |value| longest_of(value, of));
+            longest = longest.max(wait);
+            is_read &= all;
         }
+        if !is_read {
+            unread.push(name);
+        }
+        longest
     };
-    Some(wait.min(LONGEST))
-}
-
-/// The value of a field that occurs once, as text, without blanks around it.
-fn single(headers: &HeaderMap, name: http::HeaderName) -> Option<&str> {
-    let mut values = headers.get_all(name).iter();
-    let value = values.next()?;
-    match values.next() {
-        None => value.to_str().ok().map(str::trim),
-        Some(_) => None,
+    let since = || sent_at(headers, now);
+    let seconds = read(RETRY_AFTER, &|text| Some(times::time(text)?.from(since())));
+    let mut millis = None;
+    if reads_millis {
+        let of = |text: &str| Some(Time::After(times::seconds(times::number(text)? / 1e3)));
+        for name in MILLIS {
+            let told = read(name, &|text| Some(of(text)?.from(Duration::ZERO)));
+            millis = millis.max(told);
+        }
     }
+    let is_rounded = |(seconds, millis): (Duration, Duration)| {
+        seconds.saturating_sub(millis) < Duration::from_secs(1)
+    };
+    let wait = match seconds.zip(millis) {
+        Some(both) if is_rounded(both) => millis,
+        _ => seconds.max(millis),
+    };
+    Asked { wait, unread }
 }
 
-/// `delta-seconds = 1*DIGIT`; a number of any length.
-fn seconds(value: &str) -> Option<Duration> {
-    let digits = !value.is_empty() && value.bytes().all(|byte| byte.is_ascii_digit());
-    // Digits alone fail to parse only when they are too many.
-    digits.then(|| Duration::from_secs(value.parse().unwrap_or(u64::MAX)))
+/// The clock of the server when it answered, so long after the beginning of 1970.
+pub(super) fn sent_at(headers: &HeaderMap, now: SystemTime) -> Duration {
+    let told = headers.get(DATE).and_then(|date| times::moment(date.to_str().ok()?.trim()));
+    told.unwrap_or_else(|| now.duration_since(UNIX_EPOCH).unwrap_or_default())
+}
+
+/// The longest of the waits in a list, and whether all of it could be read. Dates have commas
+/// too.
+fn longest_of(value: &str, of: &dyn Fn(&str) -> Option<Duration>) -> (Option<Duration>, bool) {
+    let (mut longest, mut is_read) = (None, true);
+    let mut rest = value.trim();
+    loop {
+        let mut ends = rest.match_indices(',').map(|(end, _)| end).chain([rest.len()]);
+        let (first, second) = (ends.next().unwrap_or(rest.len()), ends.next());
+        let read = |end: usize| Some((end, of(rest[..end].trim())?));
+        let wait = read(first).or_else(|| read(second?));
+        is_read &= wait.is_some();
+        longest = longest.max(wait.map(|(_, wait)| wait));
+        let end = wait.map_or(first, |(end, _)| end);
+        match rest.get(end + 1..) {
+            Some(more) => rest = more.trim_start(),
+            None => return (longest, is_read),
+        }
+    }
 }
 
 #[cfg(test)]
@@ -68,11 +113,21 @@ mod tests {
         if let Some(date) = date {
             headers.insert(DATE, date.parse().unwrap());
         }
-        retry_after(&headers, now())
+        let asked = retry_after(&headers, true, now());
+        assert!(asked.wait.is_some() || asked.unread == [RETRY_AFTER], "{value:?}");
+        asked.wait
+    }
+
+    fn of(fields: &[(&'static str, &str)]) -> Asked {
+        let mut headers = HeaderMap::new();
+        for (name, value) in fields {
+            headers.append(*name, value.parse().unwrap());
+        }
+        retry_after(&headers, true, now())
     }
 
     #[test]
-    fn a_wait_is_whole_seconds_or_a_date_and_garbage_is_ignored() {
+    fn a_wait_is_seconds_or_a_date_and_garbage_is_passed_over() {
         let longest = u64::from(u32::MAX);
         let table = [
             ("0", Some(0)),
@@ -81,8 +136,9 @@ mod tests {
             ("  120\t", Some(120)),
             ("007", Some(7)),
             ("100000", Some(100_000)),
-            ("4294967295", Some(longest)),
-            ("4294967296", Some(longest)),
+            // Moments, half a minute ahead, in seconds and in milliseconds, and far ahead.
+            ("784111807", Some(784_111_807)),
+            ("4294967295", Some(4_294_967_295 - 784_111_777)),
             ("100000000000000000000", Some(longest)),
             // The three forms of a date, half a minute ahead.
             ("Sun, 06 Nov 1994 08:50:07 GMT", Some(30)),
@@ -97,16 +153,21 @@ mod tests {
             (" ", None),
             ("-5", None),
             ("+5", None),
-            ("1.5", None),
             ("1e20", None),
             ("0x10", None),
-            ("120, 240", None),
+            ("120, soon", Some(120)),
+            ("soon, 120", Some(120)),
+            ("120, 240", Some(240)),
+            ("240,120", Some(240)),
+            ("Sun, 06 Nov 1994 08:50:07 GMT, 20", Some(30)),
+            ("40, Sun, 06 Nov 1994 08:50:07 GMT", Some(40)),
             ("120;", None),
             ("120 s", None),
             ("soon", None),
             ("Sun, 06 Nov 1994 08:49:37 CET", None),
             ("Sun, 99 Nov 1994 08:49:37 GMT", None),
-            ("1994-11-06T08:50:07Z", None),
+            ("1994-11-06T08:50:07Z", Some(30)),
+            ("6m0s", Some(360)),
         ];
         for (value, secs) in table {
             assert_eq!(asked(value, None), secs.map(Duration::from_secs), "{value:?}");
@@ -131,12 +192,38 @@ mod tests {
     }
 
     #[test]
-    fn a_field_that_is_absent_or_repeated_asks_for_nothing() {
+    fn a_field_that_is_absent_asks_for_nothing_and_of_several_the_longest_counts() {
+        assert_eq!(of(&[]), Asked::default());
+        for fields in [
+            [("retry-after", "240"), ("retry-after", "120")],
+            [("retry-after", "soon"), ("retry-after", "240")],
+            [("retry-after", "240"), ("retry-after-ms", "1500")],
+            [("retry-after", "1"), ("x-ms-retry-after-ms", "240000")],
+        ] {
+            assert_eq!(of(&fields).wait, Some(Duration::from_secs(240)), "{fields:?}");
+        }
+    }
+
+    #[test]
+    fn decimals_and_moments_are_read_and_milliseconds_where_they_say_the_same() {
+        assert_eq!(asked("2.0", None), Some(Duration::from_secs(2)));
+        assert_eq!(asked("1.5", None), Some(Duration::from_millis(1_500)));
+        let date = Some("Thu, 10 Sep 2020 08:26:40 GMT");
+        for moment in ["1599726430", "1599726430000", "1599726430.0"] {
+            assert_eq!(asked(moment, date), Some(Duration::from_secs(30)), "{moment}");
+        }
+        assert_eq!(asked("1599726000", date), Some(Duration::ZERO));
+        let millis = |n| Some(Duration::from_millis(n));
+        assert_eq!(of(&[("retry-after-ms", "1500")]).wait, millis(1_500));
+        assert_eq!(
+            of(&[("retry-after", "2"), ("retry-after-ms", "1500.5")]).wait,
+            Some(Duration::from_micros(1_500_500))
+        );
+        let bad = of(&[("retry-after", "0"), ("x-ms-retry-after-ms", "soon")]);
+        assert_eq!((bad.wait, bad.unread), (Some(Duration::ZERO), vec![MILLIS[1].clone()]));
         let mut headers = HeaderMap::new();
-        assert_eq!(retry_after(&headers, now()), None);
-        headers.append(RETRY_AFTER, HeaderValue::from_static("120"));
-        headers.append(RETRY_AFTER, HeaderValue::from_static("240"));
-        assert_eq!(retry_after(&headers, now()), None);
+        headers.insert("retry-after-ms", HeaderValue::from_static("1500"));
+        assert_eq!(retry_after(&headers, false, now()), Asked::default());
     }
 
     proptest! {
@@ -151,7 +238,7 @@ mod tests {
                     headers.insert(name, value);
                 }
             }
-            if let Some(wait) = retry_after(&headers, now()) {
+            if let Some(wait) = retry_after(&headers, true, now()).wait {
                 prop_assert!(wait <= LONGEST);
                 prop_assert!(std::time::Instant::now().checked_add(wait).is_some());
             }

@@ -1,39 +1,132 @@
-//! The hold that an API asked for: a moment before which no worker sends. Shared
-//! by all workers, so that what one of them hears stops the others at once.
+//! The hold that an API asked for: a moment before which no worker sends, and the way back
+//! after it. Shared by all workers, so that what one of them hears stops the others at once.
 
 use std::{
-    sync::atomic::{AtomicU64, Ordering},
+    sync::{
+        Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
     time::{Duration, Instant},
 };
 
-/// A moment that only moves forward.
+use tokio::sync::{Notify, futures::Notified};
+
+use super::reopening::{Closed, Pass, Reopening};
+
+/// A moment that only moves forward, and who may pass from then on.
 pub(crate) struct Hold {
-    origin: Instant,
-    until_nanos: AtomicU64,
+    /// Whether everyone may pass: there is no hold, and the last one is forgotten.
+    is_open: AtomicBool,
+    reopening: Mutex<Reopening>,
+    freed: Notify,
 }
 
 impl Hold {
-    pub(crate) fn new(now: Instant) -> Self {
-        Self { origin: now, until_nanos: AtomicU64::new(0) }
+    pub(crate) fn new() -> Self {
+        Self {
+            is_open: AtomicBool::new(true),
+            reopening: Mutex::new(Reopening::new()),
+            freed: Notify::new(),
+        }
     }
 
     /// Holds everything for `wait` from `now`, unless it is held for longer already.
     /// Returns whether it is held for longer by that.
     pub(crate) fn extend(&self, now: Instant, wait: Duration) -> bool {
-        let until = nanos(now.saturating_duration_since(self.origin).saturating_add(wait));
-        self.until_nanos.fetch_max(until, Ordering::Release) < until && !wait.is_zero()
+        let mut reopening = self.reopening();
+        let is_longer = !wait.is_zero() && reopening.hold(later(now, wait), now);
+        if is_longer {
+            self.is_open.store(false, Ordering::Release);
+        }
+        is_longer
     }
 
-    /// How much of the hold is left at `now`; `None` when there is none.
-    pub(crate) fn remaining(&self, now: Instant) -> Option<Duration> {
-        let until = self.until_nanos.load(Ordering::Acquire);
-        let now = nanos(now.saturating_duration_since(self.origin));
-        (until > now).then(|| Duration::from_nanos(until - now))
+    /// Whether everyone may pass.
+    pub(crate) fn is_open(&self) -> bool {
+        self.is_open.load(Ordering::Acquire)
+    }
+
+    /// How long until the hold is over, or until one may be let through after it; `None`
+    /// where one would be at once. Who waits for less than a hold may be let through sooner,
+    /// see [`freed`](Self::freed).
+    pub(crate) fn wait(&self, now: Instant) -> Option<Wait> {
+        if self.is_open() {
+            return None;
+        }
+        match self.reopening().check(now).err()? {
+            Closed::Held(wait) => Some(Wait::Held(wait)),
+            Closed::Full(wait) => Some(Wait::Turn(wait)),
+        }
+    }
+
+    /// Lets an attempt leave at `now`, if one may. To be asked last, with all in hand that
+    /// it needs.
+    pub(crate) fn admit(&self, now: Instant) -> Option<Departure<'_>> {
+        if self.is_open() {
+            return Some(Departure { hold: self, pass: None });
+        }
+        let mut reopening = self.reopening();
+        let pass = reopening.admit(now).ok()?;
+        if reopening.is_open() {
+            self.is_open.store(true, Ordering::Release);
+            self.freed.notify_waiters();
+        }
+        Some(Departure { hold: self, pass })
+    }
+
+    /// Resolves when there may be room for one more.
+    pub(crate) fn freed(&self) -> Notified<'_> {
+        self.freed.notified()
+    }
+
+    fn reopening(&self) -> MutexGuard<'_, Reopening> {
+        self.reopening.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-fn nanos(duration: Duration) -> u64 {
-    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
+/// What is to be waited for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Wait {
+    /// The end of the hold.
+    Held(Duration),
+    /// A turn after it, for so long at most.
+    Turn(Duration),
+}
+
+/// The leave of one attempt, to be given back with its end. Dropped without one it was not
+/// served.
+#[must_use]
+pub(crate) struct Departure<'a> {
+    hold: &'a Hold,
+    pass: Option<Pass>,
+}
+
+impl Departure<'_> {
+    /// The attempt was served.
+    pub(crate) fn served(mut self) {
+        self.end(true);
+    }
+
+    fn end(&mut self, is_served: bool) {
+        if let Some(pass) = self.pass.take() {
+            self.hold.reopening().ended(pass, is_served);
+            self.hold.freed.notify_one();
+            if is_served {
+                self.hold.freed.notify_one();
+            }
+        }
+    }
+}
+
+impl Drop for Departure<'_> {
+    fn drop(&mut self) {
+        self.end(false);
+    }
+}
+
+/// A moment beyond the clock's range is one that never comes.
+fn later(now: Instant, wait: Duration) -> Instant {
+    now.checked_add(wait).unwrap_or(now + Duration::from_secs(u32::MAX.into()))
 }
 
 #[cfg(test)]
@@ -43,20 +136,40 @@ mod tests {
     #[test]
     fn a_hold_ends_by_itself_and_a_shorter_one_does_not_cut_it() {
         let start = Instant::now();
-        let hold = Hold::new(start);
-        assert_eq!(hold.remaining(start), None);
+        let hold = Hold::new();
+        let held = |secs| Some(Wait::Held(Duration::from_secs(secs)));
+        assert_eq!(hold.wait(start), None);
         assert!(hold.extend(start, Duration::from_secs(10)));
         assert!(!hold.extend(start, Duration::from_secs(2)));
-        assert_eq!(hold.remaining(start + Duration::from_secs(4)), Some(Duration::from_secs(6)));
-        assert_eq!(hold.remaining(start + Duration::from_secs(10)), None);
+        assert_eq!(hold.wait(start + Duration::from_secs(4)), held(6));
+        assert_eq!(hold.wait(start + Duration::from_secs(10)), None);
         assert!(!hold.extend(start + Duration::from_secs(11), Duration::ZERO));
+    }
+
+    #[test]
+    fn when_a_hold_is_over_one_is_let_through_and_others_when_it_is_served() {
+        let start = Instant::now();
+        let hold = Hold::new();
+        assert!(hold.admit(start).is_some() && hold.is_open());
+        hold.extend(start, Duration::from_secs(1));
+        assert_eq!(hold.wait(start), Some(Wait::Held(Duration::from_secs(1))));
+        assert!(hold.admit(start).is_none());
+        let end = start + Duration::from_secs(1);
+        let first = hold.admit(end).unwrap();
+        assert!(hold.admit(end).is_none());
+        assert_eq!(hold.wait(end), Some(Wait::Turn(Duration::from_millis(250))));
+        drop(first);
+        hold.admit(end).unwrap().served();
+        let two = (hold.admit(end), hold.admit(end));
+        assert!(two.0.is_some() && two.1.is_some() && hold.admit(end).is_none());
+        assert!(hold.admit(end + Duration::from_secs(2)).is_some() && hold.is_open());
     }
 
     #[test]
     fn an_endless_hold_does_not_overflow() {
         let start = Instant::now();
-        let hold = Hold::new(start);
+        let hold = Hold::new();
         assert!(hold.extend(start, Duration::MAX));
-        assert!(hold.remaining(start).is_some());
+        assert!(hold.wait(start).is_some());
     }
 }

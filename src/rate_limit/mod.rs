@@ -15,11 +15,13 @@ mod actor;
 pub(crate) mod bench_support;
 mod board;
 mod bucket;
+mod counts;
 mod dampener;
 mod flow;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod fuzzing;
 mod headers;
+mod heard;
 mod hold;
 mod keyed;
 mod keys;
@@ -28,18 +30,21 @@ mod limiter;
 mod pace;
 mod pacer;
 mod quota;
+mod reopening;
 mod rotation;
 #[cfg(test)]
 mod simulation;
 #[cfg(test)]
 mod tests;
 mod timer;
+mod times;
 
 pub(crate) use actor::{Acquire, Lease, Limiter, SetLimit, Share, TokenWish};
 pub(crate) use board::Board;
 pub(crate) use bucket::{Bucket, default_burst};
-pub(crate) use headers::retry_after;
-pub(crate) use hold::Hold;
+pub(crate) use dampener::Slower;
+pub(crate) use heard::{AnswerRules, Heard, Ruled, hear};
+pub(crate) use hold::{Departure, Hold, Wait};
 pub use keyed::KeyedRateLimiter;
 pub(crate) use keys::KeyTable;
 pub use limiter::RateLimiter;

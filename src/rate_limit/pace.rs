@@ -4,7 +4,12 @@
 
 use std::time::{Duration, Instant};
 
-use super::{dampener::Dampener, flow::Flow, learned::Learned, quota::Quota};
+use super::{
+    dampener::{Dampener, Slower},
+    flow::Flow,
+    learned::Learned,
+    quota::Quota,
+};
 
 /// Why an attempt is made, which says what its permit costs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,7 +37,7 @@ impl Reason {
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Outcome {
     /// Whether the API said that there are too many requests.
-    pub(crate) is_refusal: bool,
+    pub(crate) slower: Slower,
     /// When it began.
     pub(crate) sent_at: Instant,
     /// What it said of its quotas.
@@ -60,9 +65,9 @@ impl Pace {
 
     /// Takes note of the end of an attempt while `in_flight` others are on their way.
     pub(crate) fn ended(&mut self, outcome: Outcome, in_flight: u64, now: Instant) {
-        let Outcome { is_refusal, sent_at, .. } = outcome;
+        let Outcome { slower, sent_at, .. } = outcome;
         if let Some(dampener) = &mut self.dampener
-            && dampener.ended(is_refusal, sent_at, now)
+            && dampener.ended(slower, sent_at, now)
         {
             self.flow.empty(now);
         }

@@ -12,6 +12,7 @@ use std::{
 use rust_decimal::{Decimal, prelude::ToPrimitive};
 
 use super::{
+    dampener::Slower,
     pace::{Outcome, Pace, Reason},
     quota::Quota,
 };
@@ -147,6 +148,18 @@ impl Pacer {
         state.pace.rate(now).is_infinite()
     }
 
+    /// Takes a permit for an attempt if there is one at `now`; else how long until there is.
+    /// Nobody else is to ask this pace for permits.
+    pub(crate) fn try_take(&self, reason: Reason, now: Instant) -> Result<(), Duration> {
+        let mut state = self.state();
+        let wait = state.pace.ready_in(now);
+        if wait.is_zero() {
+            state.pace.take(reason, now);
+        }
+        self.tell(&mut state, None, now);
+        if wait.is_zero() { Ok(()) } else { Err(wait) }
+    }
+
     /// Writes the rates into a snapshot.
     pub(crate) fn write(&self, stats: &mut Stats) {
         let state = self.state();
@@ -194,11 +207,11 @@ impl Pacer {
 
 impl InFlight<'_> {
     /// Tells how the attempt ended.
-    pub(crate) fn end(self, is_refusal: bool, quota: Option<Quota>, now: Instant) {
+    pub(crate) fn end(self, slower: Slower, quota: Option<Quota>, now: Instant) {
         let (pacer, sent_at) = (self.pacer, self.sent_at);
         // It is counted no longer.
         drop(self);
-        pacer.ended(Outcome { is_refusal, sent_at, quota }, now);
+        pacer.ended(Outcome { slower, sent_at, quota }, now);
     }
 }
 

@@ -1,47 +1,24 @@
 //! What an answer says about quotas: how much is left of them, until when, and how they
-//! are refilled. What is not well-formed is passed over and counted; nothing here fails.
+//! are refilled. What is not well-formed is passed over and named; nothing here fails.
 //!
 //! Three families of fields are read, wherever they occur:
 //!
 //! - `RateLimit-Policy: "burst";q=100;w=60` and `RateLimit: "burst";r=50;t=30`
 //!   (draft-ietf-httpapi-ratelimit-headers, structured fields of RFC 9651), and the forms
 //!   of its earlier versions, `100;w=60` and `limit=100, remaining=50, reset=30`;
-//! - `RateLimit-Limit`, `-Remaining` and `-Reset`, also with `;w=60`;
-//! - `X-RateLimit-…` and `X-Rate-Limit-…` of the same names.
+//! - `RateLimit-Limit`, `-Remaining` and `-Reset`, also with `;w=60`, and the same names with
+//!   whatever stands before or after them, see [`counts`];
+//! - lists such as `remaining=99; resets=41`, and ratios such as `32/40`.
 
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime};
 
-use http::{HeaderMap, HeaderName, HeaderValue, header::DATE};
+use http::{HeaderMap, HeaderName, HeaderValue};
 use sfv::{BareItem, Dictionary, Item, List, ListEntry, Parameters, Parser, StringRef, TokenRef};
 
-use super::headers::LONGEST;
+use super::{counts, headers::LONGEST, times};
 
 const POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
 const STATE: HeaderName = HeaderName::from_static("ratelimit");
-
-/// The fields of one family: limit, remaining, reset.
-const TRIPLES: [[HeaderName; 3]; 3] = [
-    [
-        HeaderName::from_static("ratelimit-limit"),
-        HeaderName::from_static("ratelimit-remaining"),
-        HeaderName::from_static("ratelimit-reset"),
-    ],
-    [
-        HeaderName::from_static("x-ratelimit-limit"),
-        HeaderName::from_static("x-ratelimit-remaining"),
-        HeaderName::from_static("x-ratelimit-reset"),
-    ],
-    [
-        HeaderName::from_static("x-rate-limit-limit"),
-        HeaderName::from_static("x-rate-limit-remaining"),
-        HeaderName::from_static("x-rate-limit-reset"),
-    ],
-];
-
-/// A reset above this is a moment in seconds since 1970, and not so many seconds.
-const EPOCH_SECONDS: f64 = 1e9;
-/// A reset above this is a moment in milliseconds since 1970.
-const EPOCH_MILLIS: f64 = 1e12;
 
 /// One quota as an answer tells of it.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -62,12 +39,17 @@ pub(crate) struct Policy {
 }
 
 /// What was found in the headers of one answer.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct Reading {
     /// The tightest of the quotas.
     pub(crate) quota: Option<Quota>,
-    /// How many fields were not well-formed.
-    pub(crate) malformed: u32,
+    /// Whether nothing is left of one of them.
+    pub(crate) is_used_up: bool,
+    /// After how long there is more of those of which nothing is left, and of those of which
+    /// only that is told: the longest.
+    pub(crate) reset: Option<Duration>,
+    /// The fields that were not well-formed.
+    pub(crate) unread: Vec<HeaderName>,
 }
 
 impl Quota {
@@ -105,20 +87,14 @@ fn per_second(requests: u64, time: Duration) -> f64 {
 /// Reads every field about quotas. A reset that names a moment is measured against the
 /// answer's own `Date`, and against `now` where there is none.
 pub(crate) fn quota(headers: &HeaderMap, now: SystemTime) -> Reading {
-    let may_tell = |name: &HeaderName| {
-        let name = name.as_str().trim_start_matches("x-");
-        name.starts_with("ratelimit") || name.starts_with("rate-limit")
-    };
-    if !headers.keys().any(may_tell) {
+    if !headers.keys().any(counts::may_tell) {
         return Reading::default();
     }
-    let mut malformed = 0;
-    let listed = count(lines(headers, &POLICY).map(|text| listed(&text)), &mut malformed);
-    let stated = count(lines(headers, &STATE).map(|text| stated(&text)), &mut malformed);
+    let mut unread = Vec::new();
+    let listed = note(POLICY, lines(headers, &POLICY).map(|text| listed(&text)), &mut unread);
+    let stated = note(STATE, lines(headers, &STATE).map(|text| stated(&text)), &mut unread);
     let (listed, mut stated) = (listed.unwrap_or_default(), stated.unwrap_or_default());
-    for names in &TRIPLES {
-        stated.extend(triple(headers, names, now, &mut malformed));
-    }
+    stated.extend(counts::states(headers, now, &mut unread));
     let mut tightest: Option<Quota> = None;
     let mut consider = |quota: Quota| {
         if tightest.is_none_or(|tightest| quota.is_tighter_than(&tightest)) {
@@ -134,19 +110,26 @@ pub(crate) fn quota(headers: &HeaderMap, now: SystemTime) -> Reading {
             policy.policy.map(Policy::untouched).into_iter().for_each(&mut consider);
         }
     }
+    let mut reset = None;
     for state in &stated {
         let of = listed.iter().find(|policy| is_about(state, policy));
         let policy = state.policy.or_else(|| of?.policy);
-        match state.reset {
+        if state.remaining.is_none_or(|left| left == 0) {
+            reset = reset.max(state.reset);
+        }
+        match (state.remaining, state.reset) {
             _ if of.is_some_and(|of| !of.counts_requests) => {}
-            Some(reset) => consider(Quota { remaining: state.remaining, reset, policy }),
-            None => state.policy.map(Policy::untouched).into_iter().for_each(&mut consider),
+            // Of something else than requests it matters when there is none.
+            (Some(1..), _) if !state.counts_requests => {}
+            (Some(remaining), Some(reset)) => consider(Quota { remaining, reset, policy }),
+            _ => state.policy.map(Policy::untouched).into_iter().for_each(&mut consider),
         }
     }
-    Reading { quota: tightest, malformed }
+    let is_used_up = stated.iter().any(|state| state.remaining == Some(0));
+    Reading { quota: tightest, is_used_up, reset, unread }
 }
 
-struct Malformed;
+pub(super) struct Malformed;
 
 /// What `RateLimit-Policy` tells of one quota.
 struct Listed {
@@ -157,18 +140,30 @@ struct Listed {
 }
 
 /// What is left of one quota.
-struct State {
-    name: Option<String>,
-    remaining: u64,
-    reset: Option<Duration>,
-    policy: Option<Policy>,
+pub(super) struct State {
+    pub(super) name: Option<String>,
+    pub(super) remaining: Option<u64>,
+    pub(super) reset: Option<Duration>,
+    pub(super) policy: Option<Policy>,
+    pub(super) counts_requests: bool,
 }
 
-/// What a field that is there says, which counts as `malformed` if it says nothing.
-fn count<T>(field: Option<Result<T, Malformed>>, malformed: &mut u32) -> Option<T> {
-    let value = field?;
-    *malformed += u32::from(value.is_err());
-    value.ok()
+impl State {
+    pub(super) const EMPTY: Self =
+        Self { name: None, remaining: None, reset: None, policy: None, counts_requests: true };
+}
+
+/// What a field that is there says; `unread` names it if it says nothing.
+fn note<T>(
+    name: HeaderName,
+    field: Option<Result<T, Malformed>>,
+    unread: &mut Vec<HeaderName>,
+) -> Option<T> {
+    let value = field?.ok();
+    if value.is_none() {
+        unread.push(name);
+    }
+    value
 }
 
 /// The lines of a field as one (RFC 9110 section 5.3).
@@ -206,58 +201,19 @@ fn stated(text: &[u8]) -> Result<Vec<State>, Malformed> {
         let (remaining, reset) = (field("remaining"), field("reset"));
         let remaining = remaining.ok_or(Malformed)?;
         let reset = Some(seconds(reset.ok_or(Malformed)? as f64));
-        return Ok(vec![State { name: None, remaining, reset, policy: None }]);
+        let state = State { name: None, remaining: Some(remaining), reset, ..State::EMPTY };
+        return Ok(vec![state]);
     };
     let stated = items.into_iter().map(|Item { bare_item, params }| {
         let remaining = integer(&params, "r")?.ok_or(Malformed)?;
         let reset = integer(&params, "t")?.map(|reset| seconds(reset as f64));
-        Ok(State { name: name(&bare_item), remaining, reset, policy: None })
+        let name = name(&bare_item);
+        Ok(State { name, remaining: Some(remaining), reset, ..State::EMPTY })
     });
     stated.collect()
 }
 
-/// One limit, remaining and reset. The limit may tell of policies, `100, 100;w=60`.
-fn triple(
-    headers: &HeaderMap,
-    [limit, remaining, reset]: &[HeaderName; 3],
-    now: SystemTime,
-    malformed: &mut u32,
-) -> Option<State> {
-    let mut numbers = |name| count(lines(headers, name).map(|text| numbers(&text)), malformed);
-    let policies = numbers(limit).unwrap_or_default().into_iter();
-    let policies = policies.filter_map(|(quota, window)| Some(policy(quota as u64, window?)));
-    let policy = policies.min_by(|a, b| a.rate().total_cmp(&b.rate()));
-    let (remaining, reset) = (numbers(remaining), numbers(reset));
-    // What occurs more than once, or holds more than one, leaves open which is meant.
-    let mut one = |numbers: Option<Vec<(f64, Option<u64>)>>| match numbers?[..] {
-        [(number, _)] => Some(number),
-        _ => count(Some(Err(Malformed)), malformed),
-    };
-    let reset = one(reset).map(|reset| until(reset, headers, now));
-    match one(remaining) {
-        Some(remaining) => Some(State { name: None, remaining: remaining as u64, reset, policy }),
-        None => policy.map(|policy| State {
-            name: None,
-            remaining: 0,
-            reset: None,
-            policy: Some(policy),
-        }),
-    }
-}
-
-/// The time from the answer to a reset, which is in seconds, or a moment since 1970.
-fn until(reset: f64, headers: &HeaderMap, now: SystemTime) -> Duration {
-    if reset <= EPOCH_SECONDS {
-        return seconds(reset);
-    }
-    let sent =
-        headers.get(DATE).and_then(|date| httpdate::parse_http_date(date.to_str().ok()?).ok());
-    let since = sent.unwrap_or(now).duration_since(UNIX_EPOCH).unwrap_or_default();
-    let moment = if reset > EPOCH_MILLIS { reset / 1_000.0 } else { reset };
-    seconds((moment - since.as_secs_f64()).max(0.0))
-}
-
-fn items(text: &[u8]) -> Result<Vec<Item>, Malformed> {
+pub(super) fn items(text: &[u8]) -> Result<Vec<Item>, Malformed> {
     let list: List = Parser::new(text).parse().map_err(|_| Malformed)?;
     let item = |entry| match entry {
         ListEntry::Item(item) => Ok(item),
@@ -266,23 +222,8 @@ fn items(text: &[u8]) -> Result<Vec<Item>, Malformed> {
     list.into_iter().map(item).collect()
 }
 
-/// A list of numbers, none of them negative, each with its window. Fractions are common
-/// in practice.
-fn numbers(text: &[u8]) -> Result<Vec<(f64, Option<u64>)>, Malformed> {
-    let numbers = items(text)?.into_iter().map(|Item { bare_item, params }| {
-        let number = match bare_item {
-            BareItem::Integer(number) => i64::from(number) as f64,
-            BareItem::Decimal(number) => f64::from(number),
-            _ => return Err(Malformed),
-        };
-        let number = Some(number).filter(|number| *number >= 0.0).ok_or(Malformed)?;
-        Ok((number, integer(&params, "w")?))
-    });
-    numbers.collect()
-}
-
 /// A parameter that is a number of 0 or more, if it is there.
-fn integer(params: &Parameters, key: &str) -> Result<Option<u64>, Malformed> {
+pub(super) fn integer(params: &Parameters, key: &str) -> Result<Option<u64>, Malformed> {
     let Some(value) = params.get(key) else { return Ok(None) };
     let value = value.as_integer().and_then(|value| u64::try_from(value).ok());
     value.map(Some).ok_or(Malformed)
@@ -293,17 +234,19 @@ fn name(item: &BareItem) -> Option<String> {
     string.or_else(|| item.as_token().map(TokenRef::as_str)).map(str::to_owned)
 }
 
-fn policy(quota: u64, window: u64) -> Policy {
+pub(super) fn policy(quota: u64, window: u64) -> Policy {
     Policy { quota, window: seconds(window as f64) }
 }
 
 /// So many seconds, which are 0 or more, but no more than can be added to any instant.
 fn seconds(seconds: f64) -> Duration {
-    Duration::try_from_secs_f64(seconds).unwrap_or(LONGEST).min(LONGEST)
+    times::seconds(seconds).min(LONGEST)
 }
 
 #[cfg(test)]
 mod tests {
+    use std::time::UNIX_EPOCH;
+
     use super::*;
 
     fn read(fields: Fields<'_>) -> Reading {
@@ -320,7 +263,7 @@ mod tests {
 
     fn told(fields: Fields<'_>) -> Option<Told> {
         let reading = read(fields);
-        assert_eq!(reading.malformed, 0, "{fields:?}");
+        assert_eq!(reading.unread, [] as [HeaderName; 0], "{fields:?}");
         let Quota { remaining, reset, policy } = reading.quota?;
         let policy = policy.map(|policy| (policy.quota, policy.window.as_secs()));
         Some((remaining, reset.as_secs_f64(), policy))
@@ -329,7 +272,7 @@ mod tests {
     #[test]
     fn what_apis_send_is_understood() {
         let date = "Fri, 09 Jun 2017 19:59:01 GMT";
-        let table: [(&str, Fields<'_>, Option<Told>); 18] = [
+        let table: [(&str, Fields<'_>, Option<Told>); 27] = [
             ("nothing", &[("content-type", "text/plain")], None),
             (
                 "the draft",
@@ -465,6 +408,90 @@ mod tests {
                 None,
             ),
             (
+                "Jira, to the minute",
+                &[
+                    ("date", date),
+                    ("x-ratelimit-limit", "350"),
+                    ("x-ratelimit-remaining", "0"),
+                    ("x-ratelimit-reset", "2017-06-09T20:00Z"),
+                    ("x-ratelimit-nearlimit", "true"),
+                ],
+                Some((0, 59.0, None)),
+            ),
+            (
+                "a date",
+                &[
+                    ("date", date),
+                    ("ratelimit-remaining", "3"),
+                    ("ratelimit-reset", "Fri, 09 Jun 2017 19:59:31 GMT"),
+                ],
+                Some((3, 30.0, None)),
+            ),
+            (
+                "OpenAI, of which tokens are no requests",
+                &[
+                    ("x-ratelimit-limit-requests", "60"),
+                    ("x-ratelimit-remaining-requests", "59"),
+                    ("x-ratelimit-reset-requests", "1s"),
+                    ("x-ratelimit-remaining-tokens", "149984"),
+                    ("x-ratelimit-reset-tokens", "6m0s"),
+                ],
+                Some((59, 1.0, None)),
+            ),
+            (
+                "OpenAI, out of tokens",
+                &[
+                    ("x-ratelimit-remaining-requests", "59"),
+                    ("x-ratelimit-reset-requests", "20ms"),
+                    ("x-ratelimit-remaining-tokens", "0"),
+                    ("x-ratelimit-reset-tokens", "6m0s"),
+                ],
+                Some((0, 360.0, None)),
+            ),
+            (
+                "Anthropic",
+                &[
+                    ("date", date),
+                    ("anthropic-ratelimit-requests-limit", "50"),
+                    ("anthropic-ratelimit-requests-remaining", "10"),
+                    ("anthropic-ratelimit-requests-reset", "2017-06-09T19:59:11Z"),
+                ],
+                Some((10, 10.0, None)),
+            ),
+            (
+                "Sentry",
+                &[
+                    ("date", date),
+                    ("x-sentry-rate-limit-limit", "40"),
+                    ("x-sentry-rate-limit-remaining", "39"),
+                    ("x-sentry-rate-limit-reset", "1497038351"),
+                    ("x-sentry-rate-limit-concurrentremaining", "24"),
+                ],
+                Some((39, 10.0, None)),
+            ),
+            (
+                "Discord, which tells both",
+                &[
+                    ("date", date),
+                    ("x-ratelimit-remaining", "1"),
+                    ("x-ratelimit-reset-after", "64.57"),
+                ],
+                Some((1, 64.57, None)),
+            ),
+            (
+                "Zendesk",
+                &[
+                    ("x-rate-limit", "700"),
+                    ("zendesk-ratelimit-tickets-index", "total=100; remaining=99; resets=41"),
+                ],
+                Some((99, 41.0, None)),
+            ),
+            (
+                "milliseconds by name",
+                &[("x-ratelimit-remaining", "1"), ("x-ratelimit-reset-ms", "1500")],
+                Some((1, 1.5, None)),
+            ),
+            (
                 "two families at once",
                 &[
                     ("ratelimit", r#""default";r=50;t=30"#),
@@ -499,22 +526,44 @@ mod tests {
             ("ratelimit-remaining", "12345678901234567"),
             ("ratelimit-remaining", "lots"),
             ("ratelimit-reset", "1e9"),
-            ("ratelimit-reset", "2018-03-13T00:00:00Z"),
+            ("ratelimit-reset", "2018-03-13"),
             ("ratelimit-limit", "\u{fc}"),
             ("x-rate-limit-limit", "1;w=-6"),
+            // They tell no time.
+            ("x-shopify-shop-api-call-limit", "32/40"),
+            ("sforce-limit-info", "api-usage=18/5000"),
+            ("zendesk-ratelimit-tickets-index", "total=100; remaining=99"),
+            ("zendesk-ratelimit-tickets-index", "total=100; remaining=99; resets=soon"),
         ] {
             let value = value.replace("\\u{fc}", "\u{fc}");
             let mut fields = fine.to_vec();
             fields.push((name, &value));
             let reading = read(&fields);
-            assert_eq!(reading.malformed, 1, "{name}: {value}");
+            assert_eq!(reading.unread, [name], "{value}");
             let quota = reading.quota.expect(name);
             assert_eq!((quota.remaining, quota.reset), (3, Duration::from_secs(6)), "{value}");
         }
         // Which of the two is meant is not known.
         let twice =
             read(&[("x-ratelimit-remaining", "3"), ("x-ratelimit-remaining", "4"), fine[1]]);
-        assert_eq!(twice, Reading { quota: None, malformed: 1 });
+        assert_eq!((twice.quota, twice.unread.len()), (None, 1));
+    }
+
+    #[test]
+    fn a_reset_counts_for_what_is_used_up_and_where_nothing_else_is_told() {
+        let secs = |secs| Some(Duration::from_secs(secs));
+        for (fields, is_used_up, reset) in [
+            (&[("x-ratelimit-reset", "30")][..], false, secs(30)),
+            (&[("x-ratelimit-remaining", "0"), ("x-ratelimit-reset", "30")], true, secs(30)),
+            (&[("x-ratelimit-remaining", "1"), ("x-ratelimit-reset", "30")], false, None),
+            (&[("x-ratelimit-remaining", "0")], true, None),
+            (&[("ratelimit", r#""a";r=0;t=9, "b";r=5;t=60"#)], true, secs(9)),
+            (&[("x-shopify-shop-api-call-limit", "40/40")], true, None),
+            (&[("sforce-limit-info", "api-usage=18/5000")], false, None),
+        ] {
+            let reading = read(fields);
+            assert_eq!((reading.is_used_up, reading.reset), (is_used_up, reset), "{fields:?}");
+        }
     }
 
     #[test]

@@ -9,6 +9,7 @@ use std::{
 };
 
 use super::{
+    dampener::Slower,
     pace::{Outcome, Pace, Reason},
     quota::{Policy, Quota},
 };
@@ -46,6 +47,8 @@ pub(crate) struct Scene {
     pub(crate) limit: Limit,
     /// Whether answers tell of the quota.
     pub(crate) has_headers: bool,
+    /// Whether refusals are a 503, which may mean something else.
+    pub(crate) says_unavailable: bool,
     pub(crate) strategy: Strategy,
     pub(crate) clients: usize,
     /// Of each client. Each makes one call after the other.
@@ -93,20 +96,28 @@ impl Limit {
 struct Api {
     limit: Limit,
     has_headers: bool,
+    says_unavailable: bool,
     /// Of the bucket or the window.
     left: f64,
     filled_at: Duration,
 }
 
 impl Api {
-    fn new(limit: Limit, has_headers: bool) -> Self {
-        Self { limit, has_headers, left: f64::INFINITY, filled_at: Duration::ZERO }
+    fn new(scene: &Scene) -> Self {
+        let Scene { limit, has_headers, says_unavailable, .. } = *scene;
+        Self {
+            limit,
+            has_headers,
+            says_unavailable,
+            left: f64::INFINITY,
+            filled_at: Duration::ZERO,
+        }
     }
 
     fn receive(&mut self, at: Duration, sent_at: Instant) -> Outcome {
         let rate = self.limit.rate(at);
         if rate.is_infinite() {
-            return Outcome { is_refusal: false, sent_at, quota: None };
+            return Outcome { slower: Slower::No, sent_at, quota: None };
         }
         let (most, reset) = match self.limit {
             Limit::Window { quota, length } => {
@@ -138,7 +149,12 @@ impl Api {
             reset: Duration::from_secs(reset.as_secs_f64().ceil() as u64),
             policy: Some(Policy { quota: most as u64, window }),
         };
-        Outcome { is_refusal, sent_at, quota: self.has_headers.then_some(quota) }
+        let slower = match is_refusal {
+            true if self.says_unavailable => Slower::IfOften,
+            true => Slower::Yes,
+            false => Slower::No,
+        };
+        Outcome { slower, sent_at, quota: self.has_headers.then_some(quota) }
     }
 }
 
@@ -203,7 +219,7 @@ impl<'a> Run<'a> {
             scene,
             start,
             random: Random(scene.seed),
-            api: Api::new(scene.limit, scene.has_headers),
+            api: Api::new(scene),
             clients: (0..scene.clients).map(|_| client()).collect(),
             events: BinaryHeap::new(),
             outcomes: Vec::new(),
@@ -243,8 +259,9 @@ impl<'a> Run<'a> {
                 Event::Arrives(call) => {
                     let outcome = self.api.receive(at, self.start + call.sent_at);
                     let second = &mut self.record.clients[call.client][at.as_secs() as usize];
-                    second.refused += u32::from(outcome.is_refusal);
-                    second.served += u32::from(!outcome.is_refusal);
+                    let is_refusal = outcome.slower != Slower::No;
+                    second.refused += u32::from(is_refusal);
+                    second.served += u32::from(!is_refusal);
                     self.outcomes.push(outcome);
                     let outcome = self.outcomes.len() - 1;
                     let event = Event::Returns { call, outcome };
@@ -305,7 +322,7 @@ impl<'a> Run<'a> {
         let next = Call { attempts, ..call };
         let back_off = 0.1 * 2f64.powi(call.attempts.min(8) as i32);
         let (next, wait) = match self.scene.strategy {
-            _ if !outcome.is_refusal => (Call { attempts: 0, ..call }, 0.0),
+            _ if outcome.slower == Slower::No => (Call { attempts: 0, ..call }, 0.0),
             Strategy::Nothing => (next, 0.0),
             Strategy::BackOff => (next, back_off.min(20.0) * self.random.next()),
             Strategy::Dampener | Strategy::Off if attempts < 3 => {

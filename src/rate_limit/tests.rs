@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use super::{
+    dampener::Slower,
     learned::Learned,
     pace::{Outcome, Pace},
     quota::{Policy, Quota},
@@ -37,6 +38,7 @@ fn scene(limit: Limit) -> Scene {
     Scene {
         limit,
         has_headers: false,
+        says_unavailable: false,
         strategy: Strategy::Dampener,
         clients: 1,
         callers: 64,
@@ -84,6 +86,16 @@ fn the_dampener_uses_a_limit_of_a_few_per_second() {
 }
 
 #[test]
+fn the_dampener_finds_a_limit_that_is_told_by_503() {
+    for rate in [20.0, 50.0, 800.0] {
+        let scene = Scene { says_unavailable: true, ..scene(Limit::Bucket(rate)) };
+        thrice(scene, is_used_and_seldom_refused);
+    }
+    let scene = Scene { says_unavailable: true, ..scene(Limit::Bucket(5.0)) };
+    thrice(scene, is_used_and_not_often_refused);
+}
+
+#[test]
 fn the_dampener_does_as_well_where_it_was_not_tuned() {
     unseen(scene(Limit::Bucket(8.0)), is_used_and_not_often_refused);
     for (rate, callers, millis) in
@@ -118,14 +130,14 @@ fn a_cut_leaves_nothing_that_was_saved() {
     let start = Instant::now();
     let millis = |millis| start + Duration::from_millis(millis);
     let mut pace = Pace::new(true, LENGTH, start);
-    let outcome = |is_refusal, sent_at| Outcome { is_refusal, sent_at, quota: None };
+    let outcome = |slower, sent_at| Outcome { slower, sent_at, quota: None };
     for n in 1..=100 {
-        pace.ended(outcome(false, millis(20 * n - 10)), 0, millis(20 * n));
+        pace.ended(outcome(Slower::No, millis(20 * n - 10)), 0, millis(20 * n));
     }
-    pace.ended(outcome(true, millis(2_000)), 0, millis(2_010));
+    pace.ended(outcome(Slower::Yes, millis(2_000)), 0, millis(2_010));
     // Nobody takes for a while.
     assert_eq!(pace.ready_in(millis(3_000)), Duration::ZERO);
-    pace.ended(outcome(true, millis(3_000)), 0, millis(3_010));
+    pace.ended(outcome(Slower::Yes, millis(3_000)), 0, millis(3_010));
     assert!(pace.ready_in(millis(3_010)) > Duration::ZERO);
 }
 

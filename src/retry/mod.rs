@@ -32,6 +32,11 @@ pub(crate) use hedge::{HedgeBudget, When};
 pub use rules::ResponseRule;
 pub(crate) use rules::ResponseRules;
 
+/// The upper end of the waits between attempts to reach an API.
+const RECONNECT_CAP: Duration = Duration::from_secs(1);
+/// The lower bound of what those waits begin with.
+const RECONNECT_BASE: Duration = Duration::from_millis(10);
+
 /// The limits of repeating.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Policy {
@@ -43,19 +48,41 @@ pub(crate) struct Policy {
     pub(crate) cap: Duration,
     /// The longest Retry-After that is waited for.
     pub(crate) max_retry_after: Duration,
+    /// How long an API that is not reached is tried again, not counted by
+    /// [`max_attempts`](Self::max_attempts). With zero it is counted.
+    pub(crate) reconnect: Duration,
+}
+
+/// A row of attempts, up to the last one, that did not reach the API.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Unreached {
+    /// How many there were.
+    pub(crate) attempts: u32,
+    /// Since the first one failed.
+    pub(crate) lasts: Duration,
 }
 
 /// What is known after a failed attempt.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Attempt<'a> {
-    /// Attempts made so far, this one included.
+    /// Attempts made so far that count, this one included.
     pub(crate) attempts: u32,
     /// Whether the request may be sent again though it may have been acted
     /// upon: by its method (RFC 9110 section 9.2.2) or by the caller's word.
     pub(crate) repeatable: bool,
     pub(crate) error: &'a Error,
-    /// The wait that the server asked for.
+    /// Whether the answer is a limit, or worth one wait, so that the request was not processed.
+    pub(crate) is_refusal: bool,
+    /// What the answer says of another attempt, where that is heeded.
+    pub(crate) should_retry: Option<bool>,
+    /// Whether the server asked for a wait. Then the attempt does not count.
+    pub(crate) is_asked: bool,
+    /// The wait that the server asked for, or what is left of it for this call.
     pub(crate) retry_after: Option<Duration>,
+    /// Whether all calls are held for this wait. How they leave it is decided there.
+    pub(crate) is_held: bool,
+    /// If it is one of a row that did not reach the API.
+    pub(crate) unreached: Option<Unreached>,
     /// Until the deadline of the call.
     pub(crate) remaining: Duration,
     /// A random number in `[0, 1)`.
@@ -69,6 +96,9 @@ pub(crate) enum Decision {
     GiveUp,
     /// Wait, then make another attempt.
     RetryIn(Duration),
+    /// The same, and the attempt that failed does not count: the server asked for the wait, or
+    /// it was not reached.
+    RetryUncounted(Duration),
     /// This wait would reach the deadline: fail at once and say how long it would have been.
     TooLate(Duration),
     /// The server asks for this wait, which is longer than [`Policy::max_retry_after`].
@@ -77,31 +107,79 @@ pub(crate) enum Decision {
 
 /// Decides what follows a failed attempt.
 ///
+/// Attempts count, but for those after which the server asked for a wait and those that did
+/// not reach it: those are bounded by the deadline and by [`Policy::reconnect`]. Where one
+/// attempt is all there may be, it is all there is.
+///
 /// `withdraw` takes one retry from the budget and says whether there was one. It
 /// is asked last and at most once, so that nothing is taken for a repeat that
-/// another limit forbids.
+/// another limit forbids. What the server asked for and what was never sent costs nothing.
 pub(crate) fn decide(
     policy: &Policy,
     attempt: &Attempt<'_>,
     withdraw: impl FnOnce() -> bool,
 ) -> Decision {
-    if !may_repeat(attempt.error, attempt.repeatable) || attempt.attempts >= policy.max_attempts {
+    let unreached = attempt.unreached.filter(|_| !policy.reconnect.is_zero());
+    let counts = !attempt.is_asked && unreached.is_none();
+    let is_last = policy.max_attempts <= 1 || counts && attempt.attempts >= policy.max_attempts;
+    if is_last || !may_follow(attempt) {
         return Decision::GiveUp;
     }
-    let wait = match attempt.retry_after {
-        Some(asked) if asked > policy.max_retry_after => return Decision::HoldTooLong(asked),
-        Some(asked) => asked,
-        None => {
-            let doublings = attempt.attempts.saturating_sub(1);
-            backoff::full_jitter(policy.base, policy.cap, doublings, attempt.jitter)
+    let own = |doublings| backoff::full_jitter(policy.base, policy.cap, doublings, attempt.jitter);
+    let asked = attempt.retry_after.filter(|asked| !asked.is_zero());
+    let wait = match (asked, unreached) {
+        (Some(asked), _) if asked > policy.max_retry_after => return Decision::HoldTooLong(asked),
+        (Some(asked), _) if asked >= attempt.remaining => return Decision::TooLate(asked),
+        (Some(asked), _) if attempt.is_held => asked,
+        // Whoever was asked to wait with this one does not leave in the same instant.
+        (Some(asked), _) => asked + own(0).min((attempt.remaining - asked) / 2),
+        (None, Some(Unreached { lasts, .. })) if lasts >= policy.reconnect => {
+            return Decision::GiveUp;
         }
+        (None, Some(unreached)) => reconnect_in(policy, unreached, attempt.jitter),
+        (None, None) => own(attempt.attempts.saturating_sub(1)),
     };
+    let is_free =
+        attempt.is_asked || unreached.is_some() && attempt.error.delivery() == Delivery::NotSent;
     if wait >= attempt.remaining {
         Decision::TooLate(wait)
-    } else if withdraw() {
+    } else if !is_free && !withdraw() {
+        Decision::GiveUp
+    } else if counts {
         Decision::RetryIn(wait)
     } else {
-        Decision::GiveUp
+        Decision::RetryUncounted(wait)
+    }
+}
+
+/// The wait before the API is tried to be reached again: it grows up to a second, and the last
+/// attempt is made when the time is over.
+fn reconnect_in(policy: &Policy, unreached: Unreached, jitter: f64) -> Duration {
+    let Unreached { attempts, lasts } = unreached;
+    let base = policy.base.clamp(RECONNECT_BASE, RECONNECT_CAP);
+    let cap = policy.cap.clamp(base, RECONNECT_CAP);
+    let wait = backoff::full_jitter(base, cap, attempts.saturating_sub(1), jitter);
+    wait.min(policy.reconnect.saturating_sub(lasts))
+}
+
+/// Whether the API was not reached by an attempt, as far as is known: it did not begin to
+/// answer. A host whose name is not known is mistaken, unless the API `has_answered` before; one
+/// that is not who it claims to be is no such case.
+pub(crate) fn is_unreached(error: &Error, has_answered: bool) -> bool {
+    match (error.kind(), error.delivery()) {
+        (ErrorKind::Connect, Delivery::NotSent) => true,
+        (ErrorKind::Resolve, Delivery::NotSent) => has_answered,
+        (ErrorKind::Disconnected, delivery) => delivery != Delivery::Answered,
+        _ => false,
+    }
+}
+
+/// Whether the attempt may be followed by another one, as far as the server is concerned.
+fn may_follow(attempt: &Attempt<'_>) -> bool {
+    match attempt.should_retry {
+        Some(false) => false,
+        Some(true) if attempt.repeatable => true,
+        _ => attempt.is_refusal || may_repeat(attempt.error, attempt.repeatable),
     }
 }
 
@@ -145,6 +223,7 @@ mod tests {
         base: Duration::from_millis(100),
         cap: Duration::from_secs(20),
         max_retry_after: Duration::from_secs(300),
+        reconnect: Duration::from_secs(15),
     };
 
     fn status(code: u16) -> Error {
@@ -160,7 +239,12 @@ mod tests {
             attempts: 1,
             repeatable: true,
             error,
+            is_refusal: false,
+            should_retry: None,
+            is_asked: false,
             retry_after: None,
+            is_held: false,
+            unreached: None,
             remaining: Duration::from_secs(60),
             jitter: 0.5,
         }
@@ -259,20 +343,114 @@ mod tests {
         }
     }
 
-    #[test]
-    fn the_wait_that_the_server_asks_for_comes_first() {
-        let error = status(429);
-        let asked = |secs| Attempt {
+    /// After an answer that asked for so long a wait.
+    fn asked(error: &Error, secs: u64) -> Attempt<'_> {
+        Attempt {
+            is_asked: secs > 0,
             retry_after: Some(Duration::from_secs(secs)),
             remaining: Duration::from_secs(1_000),
-            ..after(&error)
-        };
-        for secs in [0, 7, 300] {
-            let wait = Duration::from_secs(secs);
-            assert_eq!(decide(&POLICY, &asked(secs), || true), Decision::RetryIn(wait));
+            ..after(error)
+        }
+    }
+
+    #[test]
+    fn the_wait_that_the_server_asks_for_comes_first_and_costs_no_attempt() {
+        let error = status(429);
+        for secs in [7, 300] {
+            for attempts in [1, 3, 1_000] {
+                let wait = Duration::from_secs(secs);
+                let held = Attempt { attempts, is_held: true, ..asked(&error, secs) };
+                let decision = decide(&POLICY, &held, || panic!("it costs nothing"));
+                assert_eq!(decision, Decision::RetryUncounted(wait));
+                let alone = Attempt { is_held: false, ..held };
+                let later = wait + Duration::from_millis(50);
+                assert_eq!(decide(&POLICY, &alone, || true), Decision::RetryUncounted(later));
+            }
         }
         let wait = Duration::from_secs(301);
-        assert_eq!(decide(&POLICY, &asked(301), || true), Decision::HoldTooLong(wait));
+        assert_eq!(decide(&POLICY, &asked(&error, 301), || true), Decision::HoldTooLong(wait));
+        let once = Policy { max_attempts: 1, ..POLICY };
+        assert_eq!(decide(&once, &asked(&error, 7), || true), Decision::GiveUp);
+    }
+
+    #[test]
+    fn a_wait_of_nothing_is_a_back_off_and_counts() {
+        let error = status(429);
+        let wait = Duration::from_millis(50);
+        assert_eq!(decide(&POLICY, &asked(&error, 0), || true), Decision::RetryIn(wait));
+        let last = Attempt { attempts: 3, ..asked(&error, 0) };
+        assert_eq!(decide(&POLICY, &last, || true), Decision::GiveUp);
+    }
+
+    #[test]
+    fn what_the_server_says_of_another_attempt_is_heeded_where_it_does_no_harm() {
+        let (final_one, passing) = (status(422), status(500));
+        let says = |error, should_retry| Attempt { should_retry, ..after(error) };
+        let gives_up =
+            |attempt: &Attempt<'_>| decide(&POLICY, attempt, || true) == Decision::GiveUp;
+        assert!(gives_up(&says(&passing, Some(false))));
+        assert!(!gives_up(&says(&final_one, Some(true))));
+        assert!(gives_up(&Attempt { repeatable: false, ..says(&final_one, Some(true)) }));
+        assert!(gives_up(&says(&final_one, None)));
+        let refusal = Attempt { is_refusal: true, repeatable: false, ..after(&final_one) };
+        assert!(!gives_up(&refusal), "it was not processed");
+    }
+
+    #[test]
+    fn an_api_that_is_not_reached_is_tried_for_a_time_whatever_the_number() {
+        let refused = failure(ErrorKind::Connect, Delivery::NotSent);
+        let unreached = |attempts, millis| Attempt {
+            attempts: 100,
+            unreached: Some(Unreached { attempts, lasts: Duration::from_millis(millis) }),
+            jitter: 0.999_999_999,
+            ..after(&refused)
+        };
+        let free = || panic!("nothing was sent");
+        let mut waits = Vec::new();
+        for n in 1..7 {
+            let Decision::RetryUncounted(wait) = decide(&POLICY, &unreached(n, 0), free) else {
+                panic!("no retry");
+            };
+            waits.push((wait.as_secs_f64() * 1e3).round());
+        }
+        assert_eq!(waits, [100.0, 200.0, 400.0, 800.0, 1_000.0, 1_000.0]);
+        let last = Decision::RetryUncounted(Duration::from_millis(100));
+        assert_eq!(decide(&POLICY, &unreached(30, 14_900), free), last);
+        assert_eq!(decide(&POLICY, &unreached(31, 15_000), free), Decision::GiveUp);
+        let counted = Policy { reconnect: Duration::ZERO, ..POLICY };
+        assert_eq!(decide(&counted, &unreached(1, 0), || true), Decision::GiveUp);
+        let once = Policy { max_attempts: 1, ..POLICY };
+        assert_eq!(decide(&once, &unreached(1, 0), || true), Decision::GiveUp);
+        // What may have been sent has its price, and a request that must not be repeated is not.
+        let reset = failure(ErrorKind::Disconnected, Delivery::Unknown);
+        let reset = Attempt { error: &reset, ..unreached(1, 0) };
+        assert_eq!(decide(&POLICY, &reset, || false), Decision::GiveUp);
+        let post = Attempt { repeatable: false, ..reset };
+        assert_eq!(decide(&POLICY, &post, || true), Decision::GiveUp);
+        let hasty = Policy { base: Duration::ZERO, cap: Duration::ZERO, ..POLICY };
+        let Decision::RetryUncounted(wait) = decide(&hasty, &unreached(5, 0), || true) else {
+            panic!("no retry");
+        };
+        assert!(wait > Duration::from_millis(9), "{wait:?}");
+    }
+
+    #[test]
+    fn names_and_certificates_are_no_question_of_time() {
+        use Delivery::{Answered, NotSent, Unknown};
+        for (kind, delivery, expected) in [
+            (ErrorKind::Connect, NotSent, true),
+            (ErrorKind::Disconnected, NotSent, true),
+            (ErrorKind::Disconnected, Unknown, true),
+            (ErrorKind::Disconnected, Answered, false),
+            (ErrorKind::Resolve, NotSent, false),
+            (ErrorKind::Tls, NotSent, false),
+            (ErrorKind::Timeout, Unknown, false),
+            (ErrorKind::Truncated, Answered, false),
+        ] {
+            assert_eq!(is_unreached(&failure(kind, delivery), false), expected, "{kind:?}");
+        }
+        let unknown = failure(ErrorKind::Resolve, NotSent);
+        assert!(is_unreached(&unknown, true), "it had a name before");
     }
 
     #[test]
@@ -306,6 +484,7 @@ mod tests {
         fn a_repeat_stays_within_every_limit_and_pays_once(
             attempts in 0..10u32,
             repeatable: bool,
+            is_refusal: bool,
             code in prop::sample::select(vec![200u16, 400, 404, 408, 425, 429, 500, 501, 503]),
             retry_after in prop::option::of(0..1_000u64),
             remaining in 0..1_000u64,
@@ -316,24 +495,27 @@ mod tests {
             let attempt = Attempt {
                 attempts,
                 repeatable,
-                error: &error,
+                is_refusal,
+                is_asked: retry_after.is_some_and(|secs| secs > 0),
                 retry_after: retry_after.map(Duration::from_secs),
                 remaining: Duration::from_secs(remaining),
                 jitter,
+                ..after(&error)
             };
             let mut asked = 0;
             let decision = decide(&POLICY, &attempt, || { asked += 1; funds });
             prop_assert!(asked <= 1);
             match decision {
                 Decision::RetryIn(wait) => {
-                    prop_assert!(asked == 1 && funds);
+                    prop_assert!(asked == 1 && funds && !attempt.is_asked);
                     prop_assert!(attempts < POLICY.max_attempts);
-                    prop_assert!(may_repeat(&error, repeatable));
-                    prop_assert!(wait < attempt.remaining);
-                    match attempt.retry_after {
-                        Some(asked) => prop_assert_eq!(wait, asked),
-                        None => prop_assert!(wait <= POLICY.cap),
-                    }
+                    prop_assert!(is_refusal || may_repeat(&error, repeatable));
+                    prop_assert!(wait < attempt.remaining && wait <= POLICY.cap);
+                }
+                Decision::RetryUncounted(wait) => {
+                    prop_assert!(asked == 0 && attempt.is_asked);
+                    prop_assert!(is_refusal || may_repeat(&error, repeatable));
+                    prop_assert!(wait < attempt.remaining && Some(wait) >= attempt.retry_after);
                 }
                 Decision::TooLate(wait) => {
                     prop_assert_eq!(asked, 0);

@@ -251,16 +251,18 @@ impl ResponseRule {
     }
 
     /// Where the body says how long to wait, in seconds, as a number or as text; several are
-    /// looked at in turn. A `Retry-After` goes before it. For
-    /// [`rate_limited`](Self::rate_limited), [`retry`](Self::retry) and [`poll`](Self::poll).
+    /// looked at in turn. A `Retry-After` goes before it. The hold after
+    /// [`rate_limited`](Self::rate_limited) is of whole seconds, rounded up. For it, for
+    /// [`retry`](Self::retry) and for [`poll`](Self::poll).
     pub fn retry_after_at(mut self, path: impl Into<String>) -> Self {
         self.retry_after_at.push(path.into());
         self
     }
 
     /// How long to wait where the answer does not say; none by default, so that the back-off
-    /// counts. The hold after [`rate_limited`](Self::rate_limited) is of whole seconds, rounded
-    /// up. For it and for [`retry`](Self::retry); [`poll`](Self::poll) has its interval.
+    /// counts. An attempt after which [`retry`](Self::retry) waits for so long is one of
+    /// [`max_attempts`](crate::PoolBuilder::max_attempts): the API did not ask for the wait. For
+    /// it and for [`rate_limited`](Self::rate_limited); [`poll`](Self::poll) has its interval.
     pub fn retry_after(mut self, wait: Duration) -> Self {
         self.retry_after = Some(wait);
         self

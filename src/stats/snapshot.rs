@@ -67,9 +67,11 @@ pub struct Stats {
     pub cancelled: u64,
     /// Answers with status 429; each is one of `status_4xx` too. Moves with that.
     pub rate_limited: u64,
-    /// Header fields about quotas, such as `RateLimit`, that make no sense and were passed
-    /// over. Moves when such an answer was read, in a pool that has a rate limit or uses the
-    /// dampener; in others nobody looks.
+    /// Header fields about waits and quotas, such as `Retry-After` and `RateLimit`, that make no
+    /// sense and were passed over; each is told by
+    /// [`Event::LimitUnread`](crate::Event::LimitUnread). Moves when such an answer was read.
+    /// Where a pool has neither a rate limit nor the dampener, nobody looks at those of a
+    /// success.
     pub malformed_limit_headers: u64,
     /// The rate limit that is set, in requests per second; `None` without one. Of an interval,
     /// at its end. Moves with [`AwwPool::set_rate`](crate::AwwPool::set_rate).

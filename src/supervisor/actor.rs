@@ -33,7 +33,7 @@ use crate::{
     retry::Budget,
     stats::{Snapshot, Stats},
     token_manager::no_token,
-    worker::{Fill, Flush, WorkerParts},
+    worker::{Fill, Flush, Origins, WorkerParts},
 };
 
 /// How often calls and workers are looked after.
@@ -98,8 +98,9 @@ impl Supervisor {
             keys: dispatcher.config.keys().map(Arc::new),
             tokens,
             stats,
-            hold: Arc::new(Hold::new(now)),
+            hold: Arc::new(Hold::new()),
             budget: Arc::new(Mutex::new(Budget::new(earnings, now))),
+            origins: Arc::new(Origins::new(Arc::clone(&dispatcher.config))),
         };
         #[cfg(feature = "metrics")]
         let publishing = super::metrics::Publishing::new(dispatcher.config.metrics_label());

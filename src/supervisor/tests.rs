@@ -34,7 +34,7 @@ use crate::{
     retry::{Budget, Earnings},
     stats::{Ledger, Stats, StatsCollector},
     token_manager::{Credentials, TokenSet},
-    worker::{TokenLines, WorkerParts},
+    worker::{Origins, TokenLines, WorkerParts},
 };
 
 const LIMIT: Duration = Duration::from_secs(10);
@@ -80,8 +80,9 @@ fn parts() -> (WorkerParts, mpsc::UnboundedReceiver<Lost>) {
         keys: None,
         tokens: TokenLines { manager: line().1, own: None },
         stats: stats(),
-        hold: Arc::new(Hold::new(now)),
+        hold: Arc::new(Hold::new()),
         budget: Arc::new(Mutex::new(Budget::new(Earnings::default(), now))),
+        origins: Arc::new(Origins::new(Arc::new(config("http://localhost")))),
     };
     (parts, losses)
 }

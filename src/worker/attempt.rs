@@ -4,18 +4,24 @@
 
 use std::time::{Duration, Instant, SystemTime};
 
-use http::StatusCode;
+use http::HeaderName;
 
-use super::kit::Kit;
+use super::{kit::Kit, origin::Api};
 use crate::{
     dispatch::{Call, Passage},
     error::Error,
     events::{Attempt, Event, Outcome},
     http::Response,
-    rate_limit::{InFlight, quota, retry_after},
+    rate_limit::{Departure, Heard, InFlight, Slower, quota},
     seats::{Permit, Seat},
     stats::Counters,
 };
+
+/// The permission to make one attempt now, of those who watch over the API.
+pub(super) struct Leave<'a> {
+    pub(super) passage: Option<Passage<'a>>,
+    pub(super) departure: Departure<'a>,
+}
 
 /// An attempt that is under way. Dropped before its end, it is counted and told as
 /// cancelled, and a probe's place in the circuit breaker is free again.
@@ -26,7 +32,7 @@ pub(super) struct Running<'a> {
     attempt: Attempt,
     started: Instant,
     has_ended: bool,
-    passage: Option<Passage<'a>>,
+    leave: Option<Leave<'a>>,
     /// `None` where the pace does not depend on its end.
     in_flight: Option<InFlight<'a>>,
 }
@@ -36,9 +42,10 @@ impl<'a> Running<'a> {
     /// brings a permit of its own. It fails when the call is no longer this worker's.
     pub(super) fn begin(
         kit: &'a Kit,
+        api: Api<'a>,
         call: &'a Call,
         seat: &'a Seat,
-        passage: Option<Passage<'a>>,
+        leave: Leave<'a>,
         second_permit: Option<Permit>,
     ) -> Result<Self, Error> {
         let started = Instant::now();
@@ -47,8 +54,9 @@ impl<'a> Running<'a> {
             kit.events().emit(|| Event::AttemptStarted { attempt });
             attempt
         })?;
-        let in_flight = kit.pacer.begin(started);
-        Ok(Self { kit, call, seat, attempt, started, has_ended: false, passage, in_flight })
+        let in_flight = api.pacer.begin(started);
+        let leave = Some(leave);
+        Ok(Self { kit, call, seat, attempt, started, has_ended: false, leave, in_flight })
     }
 
     /// When it began.
@@ -64,10 +72,13 @@ impl<'a> Running<'a> {
             return self.attempt;
         }
         self.call.end_attempt();
-        if let Some(passage) = self.passage.take() {
-            passage.settle(outcome, asks_to_wait(outcome));
+        let answer = outcome.as_ref().ok();
+        if answer.is_some() && self.call.request.other_base().is_none() {
+            self.kit.has_answered.set(true);
         }
-        self.pace(outcome);
+        let heard = answer.and_then(|answer| self.kit.hear(answer));
+        self.settle(outcome, heard.as_ref());
+        self.pace(answer, heard.as_ref());
         let latency = self.started.elapsed();
         self.count(|counters| match outcome {
             Ok(response) => {
@@ -88,27 +99,58 @@ impl<'a> Running<'a> {
         self.attempt
     }
 
-    /// Tells the pace what the answer says of limits.
-    fn pace(&mut self, outcome: &Result<Response, Error>) {
-        let Some(in_flight) = self.in_flight.take() else { return };
-        let response = outcome.as_ref().ok();
-        let reading = response.map(|response| quota(response.headers(), SystemTime::now()));
-        let reading = reading.unwrap_or_default();
-        self.count(|counters| counters.limits_read(reading.malformed));
+    /// Tells those who gave leave what the attempt showed.
+    fn settle(&mut self, outcome: &Result<Response, Error>, heard: Option<&Heard>) {
+        let Some(Leave { passage, departure }) = self.leave.take() else { return };
+        let is_limit = heard.is_some_and(|heard| heard.is_limit);
+        if let Some(passage) = passage {
+            let waits = heard.is_some_and(|heard| heard.holds && heard.asks_to_wait());
+            passage.settle(outcome, is_limit, waits);
+        }
+        let is_served = |answer: &Response| !is_limit && !answer.counts_as().is_server_error();
+        if outcome.as_ref().is_ok_and(is_served) {
+            departure.served();
+        }
+    }
+
+    /// Tells the pace what the answer says of limits. What an answer that is no success says
+    /// of them has been `heard`.
+    fn pace(&mut self, answer: Option<&Response>, heard: Option<&Heard>) {
+        let in_flight = self.in_flight.take();
+        let (told, unread) = match (heard, answer, &in_flight) {
+            (Some(heard), ..) => (heard.quota, heard.unread.clone()),
+            (None, Some(answer), Some(_)) => {
+                let reading = quota(answer.headers(), SystemTime::now());
+                (reading.quota, reading.unread)
+            }
+            _ => (None, Vec::new()),
+        };
+        self.tell_unread(unread);
+        let Some(in_flight) = in_flight else { return };
         // The quota of one token among several says nothing about the API, and a refusal that
         // holds the token leaves the others as they are. One that holds none is the API's.
-        let is_of_one = self.kit.tokens.of(self.call).is_some_and(|tokens| tokens.are_several());
-        let is_refusal =
-            response.is_some_and(|response| response.counts_as() == StatusCode::TOO_MANY_REQUESTS);
-        let holds = |response: &Response| {
-            let asked = retry_after(response.headers(), SystemTime::now());
-            asked.is_some_and(|wait| !wait.is_zero())
-                || reading.quota.is_some_and(|quota| quota.remaining == 0)
+        let is_of_one = self.kit.tokens_for(self.call).is_some_and(|tokens| tokens.are_several());
+        let holds_token = |heard: &Heard| {
+            heard.is_limit
+                && (heard.asks_to_wait() || told.is_some_and(|quota| quota.remaining == 0))
         };
-        if is_of_one && is_refusal && response.is_some_and(holds) {
+        if is_of_one && heard.is_some_and(holds_token) {
             return;
         }
-        in_flight.end(is_refusal, reading.quota.filter(|_| !is_of_one), Instant::now());
+        let slower = heard.map_or(Slower::No, |heard| heard.slower);
+        in_flight.end(slower, told.filter(|_| !is_of_one), Instant::now());
+    }
+
+    /// Counts the fields about limits that could not be read, and tells of them.
+    fn tell_unread(&mut self, unread: Vec<HeaderName>) {
+        if unread.is_empty() {
+            return;
+        }
+        self.count(|counters| counters.limits_read(unread.len() as u32));
+        for field in unread {
+            tracing::debug!(%field, "a header about limits is not understood");
+            self.kit.events().emit(|| Event::LimitUnread { field });
+        }
     }
 
     /// Nobody holds the counters for longer than this, so they are never missed; and a drop
@@ -128,18 +170,10 @@ impl<'a> Running<'a> {
 impl Drop for Running<'_> {
     fn drop(&mut self) {
         // Whoever hears of the end may be the next probe.
-        drop(self.passage.take());
+        drop(self.leave.take());
         if !self.has_ended && self.seat.end(self.attempt) {
             self.count(Counters::cancelled);
             self.tell(self.started.elapsed(), Outcome::Cancelled);
         }
     }
-}
-
-/// Whether an answer names a wait that the hold observes in place of the breaker.
-pub(super) fn asks_to_wait(outcome: &Result<Response, Error>) -> bool {
-    let is_unavailable =
-        |response: &&Response| response.status() == StatusCode::SERVICE_UNAVAILABLE;
-    let unavailable = outcome.as_ref().ok().filter(is_unavailable);
-    unavailable.is_some_and(|response| retry_after(response.headers(), SystemTime::now()).is_some())
 }

@@ -1,33 +1,27 @@
 //! The loop of one call on its worker: gates, one attempt, a decision, and again
 //! until there is an answer. What may be repeated is decided in `retry`.
 
-use std::{
-    borrow::Cow,
-    pin::pin,
-    rc::Rc,
-    sync::Arc,
-    time::{Duration, Instant, SystemTime},
-};
+use std::{borrow::Cow, pin::pin, rc::Rc, sync::Arc, time::Instant};
 
 use http::{StatusCode, Uri};
 use tracing::Instrument;
 
 use super::{
-    attempt::Running,
-    gates::{Slot, limit_of_key, pass_circuit, pass_hold, pass_key, pause},
+    attempt::{Leave, Running},
+    gates::{Slot, limit_of_key, pass_circuit, pass_hold, pass_key},
     hedge,
     kit::Kit,
+    origin::Api,
     redirects::Redirects,
+    repeat::Past,
 };
 use crate::{
-    dispatch::{Call, Job, Passage},
+    dispatch::{Call, Job},
     error::{Delivery, Error, ErrorKind},
     events::{Attempt, Event},
     http::Response,
-    rate_limit::{Reason, TokenWish, retry_after},
-    retry::{self, Decision, Errand},
+    rate_limit::{Place, Reason, TokenWish},
     seats::Stage,
-    stats::WaitCause,
     token_manager::Issued,
 };
 
@@ -35,22 +29,17 @@ mod exchange;
 mod poll;
 
 use exchange::exchange;
-use poll::{is_pending, wait_of_rule};
 
 /// Runs a job to its answer, or until nobody waits for it any more.
 pub(super) async fn run(kit: Rc<Kit>, Job { seat, ticket }: Job) {
     let Some(call) = ticket.call().cloned() else { return };
     let slot = Slot::new(Arc::clone(&seat), kit.dispatcher.tally());
     let url = Cow::Borrowed(&call.url);
-    let attempts = Attempts {
-        kit: &kit,
-        call: &call,
-        slot,
-        url,
-        redirects: Redirects::default(),
-        latest: None,
-        uncounted: 0,
-    };
+    let origin = kit.config.elsewhere(&call.request).map(|base| kit.origins.of(base));
+    let api = origin.as_ref().map_or_else(|| kit.api(), |origin| origin.api());
+    let (redirects, past) = (Redirects::default(), Past::default());
+    let latest = None;
+    let attempts = Attempts { kit: &kit, call: &call, api, slot, url, redirects, latest, past };
     // Pinned where they are, here and below: each move would double the room of a call.
     let answer = pin!(attempts.run());
     let answer = answer.instrument(call.span.clone());
@@ -67,39 +56,37 @@ pub(super) async fn run(kit: Rc<Kit>, Job { seat, ticket }: Job) {
 
 /// What follows an attempt.
 enum Next {
-    Return(Response),
     /// Send again at once, with another token or to another URL.
     Replay,
     Fail(Error),
 }
 
-struct Attempts<'a> {
-    kit: &'a Kit,
-    call: &'a Call,
-    slot: Slot<'a>,
+pub(super) struct Attempts<'a> {
+    pub(super) kit: &'a Kit,
+    pub(super) call: &'a Call,
+    pub(super) api: Api<'a>,
+    pub(super) slot: Slot<'a>,
     url: Cow<'a, Uri>,
     /// What led to that URL.
     redirects: Redirects,
     /// The attempt that was made last.
-    latest: Option<Attempt>,
-    /// Attempts that are no retries: replays and hedges.
-    uncounted: u32,
+    pub(super) latest: Option<Attempt>,
+    pub(super) past: Past,
 }
 
 impl<'a> Attempts<'a> {
     async fn run(mut self) -> Result<Response, Error> {
-        let kit = self.kit;
-        kit.budget(|budget| budget.deposit(Instant::now()));
+        self.api.budget(|budget| budget.deposit(Instant::now()));
         let mut token = None;
         let mut has_renewed = false;
         let mut last = None;
         loop {
             self.slot.go_on_to(Stage::Waiting)?;
-            let passage = self.pass_gates(&mut token, reason(last.as_ref())).await;
-            let passage = passage.map_err(|error| self.cut_short(error, last.take()))?;
-            let next = match self.attempt(token.as_ref(), passage).await {
-                Ok(response) if is_pending(&response) => self.poll(response).await?,
-                Ok(response) if response.counts_as().is_success() => Next::Return(response),
+            let leave = self.pass_gates(&mut token, reason(last.as_ref())).await;
+            let leave = leave.map_err(|error| self.cut_short(error, last.take()))?;
+            let next = match self.attempt(token.as_ref(), leave).await {
+                Ok(response) if self.has_to_wait(&response) => self.poll(response).await?,
+                Ok(response) if response.counts_as().is_success() => return Ok(response),
                 Ok(response)
                     if response.counts_as() == StatusCode::UNAUTHORIZED && !has_renewed =>
                 {
@@ -111,12 +98,10 @@ impl<'a> Attempts<'a> {
                 Err(error) => Next::Fail(error),
             };
             match next {
-                Next::Return(response) => return Ok(response),
-                Next::Replay => self.uncounted += 1,
+                Next::Replay => self.past.replayed(),
                 Next::Fail(error) => {
                     let error = error.with_secrets(self.kit.secrets_of(self.call));
-                    let attempts = self.call.attempts().saturating_sub(self.uncounted);
-                    let error = self.retry(error, attempts).await?;
+                    let error = self.retry(error).await?;
                     last = Some(error);
                     token = None;
                 }
@@ -131,19 +116,23 @@ impl<'a> Attempts<'a> {
         &mut self,
         token: &mut Option<Issued>,
         reason: Reason,
-    ) -> Result<Option<Passage<'a>>, Error> {
+    ) -> Result<Leave<'a>, Error> {
         let Self { kit, call, slot, .. } = self;
-        let circuit = kit.dispatcher.circuit();
+        let Api { hold, circuit, elsewhere, .. } = self.api;
         let tokens = kit.tokens_for(call);
         let limit_of_key = limit_of_key(kit.keys.as_deref(), call);
-        let mut place = None;
+        let limit_of_origin = elsewhere.and_then(|origin| origin.limit.as_ref());
+        let (mut place, mut place_there) = (None, None);
         loop {
-            pass_hold(&kit.hold, call, slot).await?;
+            pass_hold(hold, call, slot).await?;
             if let Some(circuit) = circuit {
                 pass_circuit(circuit, call, slot).await?;
             }
             if let Some(limiter) = &limit_of_key {
                 pass_key(limiter, &mut place, call, slot).await?;
+            }
+            if let Some(limiter) = limit_of_origin {
+                pass_key(limiter, &mut place_there, call, slot).await?;
             }
             token.take_if(|token| !token.is_good(Instant::now()));
             if let (None, Some(tokens)) = (&token, tokens)
@@ -156,7 +145,10 @@ impl<'a> Attempts<'a> {
                 (None, _) => TokenWish::Any,
                 (Some(token), _) => TokenWish::Of(token.slot),
             };
-            let chosen = kit.throttle.pass(call, slot, reason, wish).await?;
+            let chosen = match elsewhere {
+                Some(origin) => origin.pass(call, slot, reason).await.map(|()| None)?,
+                None => kit.throttle.pass(call, slot, reason, wish).await?,
+            };
             if let (None, Some(chosen), Some(tokens)) = (&token, chosen, tokens) {
                 *token = tokens.chosen(call, slot, chosen).await?;
                 if token.is_none() {
@@ -164,9 +156,7 @@ impl<'a> Attempts<'a> {
                 }
             }
             let now = Instant::now();
-            if kit.hold.remaining(now).is_some() {
-                continue;
-            }
+            let Some(departure) = hold.admit(now) else { continue };
             if let (Some(tokens), Some(held)) = (tokens, &token)
                 && tokens.is_held(held, now)
             {
@@ -178,8 +168,9 @@ impl<'a> Attempts<'a> {
             else {
                 continue;
             };
-            if place.as_ref().is_none_or(|place| place.take(now)) {
-                return Ok(passage);
+            let may_take = |place: &Option<Place<'_>>| place.as_ref().is_none_or(|at| at.take(now));
+            if may_take(&place) && may_take(&place_there) {
+                return Ok(Leave { passage, departure });
             }
         }
     }
@@ -189,9 +180,9 @@ impl<'a> Attempts<'a> {
     async fn attempt(
         &mut self,
         token: Option<&Issued>,
-        passage: Option<Passage<'a>>,
+        leave: Leave<'a>,
     ) -> Result<Response, Error> {
-        let Self { kit, call, slot, url, redirects, latest, uncounted } = self;
+        let Self { kit, call, api, slot, url, redirects, latest, past } = self;
         let (request, to) = if kit.dispatcher.aside().is_wary() {
             // Boxed, so that pools whose callbacks behave have no room for it.
             Box::pin(kit.prepare_aside(call, url, token)).await?
@@ -204,27 +195,28 @@ impl<'a> Attempts<'a> {
         }
         let other = kit.other_client(&call.request)?;
         let client = other.as_deref().unwrap_or(&kit.client);
-        let running = Running::begin(kit, call, slot.seat(), passage, None)?;
+        let running = Running::begin(kit, *api, call, slot.seat(), leave, None)?;
         let first = pin!(exchange(running, kit, client, call, token, &request, &to));
         let (attempt, outcome) = match hedge::delay(kit, call) {
             None => first.await,
             // Boxed, so that calls without a hedge have no room for one.
             Some(delay) => {
-                let second =
-                    || {
-                        let (permit, passage) = hedge::second(kit, call, slot.seat(), token)?;
-                        let second = Running::begin(kit, call, slot.seat(), passage, Some(permit));
-                        *uncounted += 1;
-                        Some(second.map(|second| {
+                let second = || {
+                    let (permit, leave) = hedge::second(kit, *api, call, slot.seat(), token)?;
+                    let second = Running::begin(kit, *api, call, slot.seat(), leave, Some(permit));
+                    past.uncounted += 1;
+                    Some(
+                        second.map(|second| {
                             exchange(second, kit, client, call, token, &request, &to)
-                        }))
-                    };
+                        }),
+                    )
+                };
                 Box::pin(hedge::race(kit, delay, first, second)).await?
             }
         };
         *latest = Some(attempt);
         if let (Some(tokens), Some(token), Ok(response)) = (kit.tokens_for(call), token, &outcome)
-            && let Some(wait) = tokens.heed(token, response)
+            && let Some(wait) = tokens.heed(token, response, |answer| kit.hear(answer))
         {
             kit.events().emit(|| Event::TokenHeld { slot: token.slot, wait });
         }
@@ -263,92 +255,6 @@ impl<'a> Attempts<'a> {
         }
     }
 
-    /// Holds the whole API for as long as it asked.
-    fn hold(&self, now: Instant, wait: Duration) {
-        let wait = wait.min(self.kit.policy.max_retry_after);
-        if self.kit.hold.extend(now, wait) {
-            self.kit.events().emit(|| Event::HoldSet { wait });
-        }
-    }
-
-    /// Waits before the next attempt and returns the error that led to it, or ends the call with
-    /// it.
-    async fn retry(&mut self, error: Error, attempts: u32) -> Result<Error, Error> {
-        let kit = self.kit;
-        let now = Instant::now();
-        let retry_after = error
-            .response()
-            .filter(|response| matches!(response.counts_as().as_u16(), 429 | 503))
-            .and_then(|response| retry_after(response.headers(), SystemTime::now()));
-        let is_refused = error.counts_as() == Some(StatusCode::TOO_MANY_REQUESTS);
-        let retry_after = match kit.tokens_for(self.call) {
-            // A 429 is about the token, which is held; others may go on.
-            Some(tokens) if is_refused && tokens.are_several() => {
-                tokens.wait(now, retry_after, kit.policy.max_retry_after)
-            }
-            _ => retry_after.inspect(|wait| self.hold(now, *wait)),
-        };
-        let retry_after = retry_after.or_else(|| error.response().and_then(wait_of_rule));
-        let attempt = retry::Attempt {
-            attempts,
-            repeatable: self.call.request.is_repeatable(),
-            error: &error,
-            retry_after,
-            remaining: self.call.remaining(now),
-            jitter: fastrand::f64(),
-        };
-        let withdraw = || {
-            let is_covered = kit.budget(|budget| budget.withdraw(now));
-            if !is_covered {
-                kit.counters.borrow_mut().denied();
-            }
-            is_covered
-        };
-        let wait = match retry::decide(&self.policy(), &attempt, withdraw) {
-            Decision::RetryIn(wait) => wait,
-            Decision::GiveUp => return Err(error),
-            Decision::TooLate(wait) => {
-                let late = Error::new(
-                    ErrorKind::DeadlineExceeded,
-                    "the next attempt would pass the deadline",
-                );
-                return Err(after(late.with_wait(wait), Some(error)));
-            }
-            Decision::HoldTooLong(wait) => {
-                let held = Error::new(
-                    ErrorKind::RateLimited,
-                    "the API asks for a longer wait than max_retry_after",
-                );
-                return Err(after(held.with_wait(wait), Some(error)));
-            }
-        };
-        tracing::debug!(
-            kind = error.kind_name(),
-            attempts,
-            wait_ms = wait.as_millis() as u64,
-            "retrying"
-        );
-        kit.counters.borrow_mut().retried();
-        if let Some(attempt) = self.latest {
-            let (reason, status) = (error.kind(), error.status());
-            kit.events().emit(|| Event::RetryScheduled { attempt, wait, reason, status });
-        }
-        self.slot.go_on_to(Stage::Waiting)?;
-        pause(self.call, &self.slot, WaitCause::Backoff, wait)
-            .await
-            .map_err(|late| after(late, Some(error.clone())))?;
-        Ok(error)
-    }
-
-    /// A health check is repeated by the next one.
-    fn policy(&self) -> retry::Policy {
-        let max_attempts = match self.call.errand {
-            Errand::Call => self.kit.policy.max_attempts,
-            Errand::HealthCheck => 1,
-        };
-        retry::Policy { max_attempts, ..self.kit.policy }
-    }
-
     /// `error`, which came before the next attempt and ended the call. `cause` tells what became
     /// of the attempt before; without it nobody knows.
     fn cut_short(&self, error: Error, cause: Option<Error>) -> Error {
@@ -369,7 +275,7 @@ fn reason(last: Option<&Error>) -> Reason {
 }
 
 /// `error`, which ended the call after `cause` had made it wait.
-fn after(error: Error, cause: Option<Error>) -> Error {
+pub(super) fn after(error: Error, cause: Option<Error>) -> Error {
     let Some(cause) = cause else { return error };
     match cause.response().cloned() {
         Some(response) => error.with_response(response).with_source(cause),

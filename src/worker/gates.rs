@@ -17,7 +17,7 @@ use crate::{
     error::{Error, ErrorKind},
     rate_limit::{
         Acquire, Bucket, Hold, KeyedRateLimiter, Lease, Limiter, Pacer, Place, RateLimiter, Reason,
-        TokenWish, default_burst, now,
+        TokenWish, Wait, default_burst, now,
     },
     retry::Refusal,
     seats::{Capacity, Seat, Stage},
@@ -283,11 +283,24 @@ pub(super) async fn pass_key<'a>(
     Ok(())
 }
 
-/// Waits until the API's hold is over.
+/// Waits until the API's hold is over, and then for the call's turn.
 pub(super) async fn pass_hold(hold: &Hold, call: &Call, slot: &mut Slot<'_>) -> Result<(), Error> {
-    while let Some(wait) = hold.remaining(now()) {
-        slot.release();
-        pause(call, slot, WaitCause::Hold, wait).await?;
+    while !hold.is_open() {
+        // Made before the look, so that no room is missed between the two.
+        let freed = hold.freed();
+        match hold.wait(now()) {
+            None => break,
+            Some(Wait::Held(wait)) => {
+                slot.release();
+                pause(call, slot, WaitCause::Hold, wait).await?;
+            }
+            Some(Wait::Turn(wait)) => {
+                slot.release();
+                let _waiting = slot.waiting(WaitCause::Hold);
+                let turn = tokio::time::timeout(wait, freed);
+                let _ = within_deadline(call, turn).await?;
+            }
+        }
     }
     Ok(())
 }

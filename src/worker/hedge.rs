@@ -10,12 +10,13 @@ use std::{
 use futures::future::{Either, select};
 use http::Method;
 
-use super::{attempt::asks_to_wait, gates::limit_of_key, kit::Kit, tokens::TokensOf};
+use super::{attempt::Leave, gates::limit_of_key, kit::Kit, origin::Api, tokens::TokensOf};
 use crate::{
-    dispatch::{Call, Passage},
+    dispatch::Call,
     error::Error,
     events::Attempt,
     http::Response,
+    rate_limit::Heard,
     retry::{Errand, Hedge, HedgeBudget, When},
     seats::{Permit, Seat},
     stats::Durations,
@@ -72,33 +73,39 @@ pub(super) fn delay(kit: &Kit, call: &Call) -> Option<Duration> {
 /// Gets all that a second attempt needs, if it is there at once.
 pub(super) fn second<'a>(
     kit: &'a Kit,
+    api: Api<'a>,
     call: &Call,
     seat: &Seat,
     token: Option<&Issued>,
-) -> Option<(Permit, Option<Passage<'a>>)> {
+) -> Option<(Permit, Leave<'a>)> {
     let now = Instant::now();
     let mut hedging = kit.hedging.borrow_mut();
     let holds = |(tokens, token): (TokensOf<'_>, &Issued)| tokens.is_held(token, now);
     if !hedging.budget.covers_one()
-        || kit.hold.remaining(now).is_some()
+        || !api.hold.is_open()
         || kit.tokens_for(call).zip(token).is_some_and(holds)
     {
         return None;
     }
-    let passage = match kit.dispatcher.circuit() {
+    let departure = api.hold.admit(now)?;
+    let passage = match api.circuit {
         Some(circuit) => Some(circuit.admit_if_closed()?),
         None => None,
     };
     let permit = seat.permits().try_acquire().ok()?;
     let limiter = limit_of_key(kit.keys.as_deref(), call);
-    if !kit.throttle.try_second()
+    let may_leave = match api.elsewhere {
+        Some(origin) => origin.try_second(),
+        None => kit.throttle.try_second(),
+    };
+    if !may_leave
         || limiter.is_some_and(|limiter| limiter.try_acquire().is_err())
-        || !kit.budget(|budget| budget.withdraw(now))
+        || !api.budget(|budget| budget.withdraw(now))
     {
         return None;
     }
     hedging.budget.pay_for_one();
-    Some((permit, passage))
+    Some((permit, Leave { passage, departure }))
 }
 
 /// The first good answer of the attempt `first` and of the one that `second` begins when
@@ -116,21 +123,22 @@ pub(super) async fn race<F: Future<Output = Outcome>>(
     let second = pin!(second);
     kit.counters.borrow_mut().hedged();
     let (outcome, has_won) = match select(first, second).await {
-        Either::Left((outcome, second)) if !is_good(&outcome.1) => (second.await, true),
-        Either::Right((outcome, first)) if !is_good(&outcome.1) => (first.await, false),
+        Either::Left((outcome, second)) if !is_good(kit, &outcome.1) => (second.await, true),
+        Either::Right((outcome, first)) if !is_good(kit, &outcome.1) => (first.await, false),
         Either::Left((outcome, _)) => (outcome, false),
         Either::Right((outcome, _)) => (outcome, true),
     };
-    if has_won && is_good(&outcome.1) {
+    if has_won && is_good(kit, &outcome.1) {
         kit.counters.borrow_mut().hedge_won();
     }
     Ok(outcome)
 }
 
 /// Whether the call goes on from here, with an answer or with a wait that it asks for.
-fn is_good(outcome: &Result<Response, Error>) -> bool {
-    let is_answer = outcome.as_ref().is_ok_and(|answer| !answer.counts_as().is_server_error());
-    is_answer || asks_to_wait(outcome)
+fn is_good(kit: &Kit, outcome: &Result<Response, Error>) -> bool {
+    let Ok(answer) = outcome else { return false };
+    let holds = |heard: Heard| heard.is_limit || heard.holds && heard.asks_to_wait();
+    !answer.counts_as().is_server_error() || kit.hear(answer).is_some_and(holds)
 }
 
 #[cfg(test)]

@@ -3,21 +3,23 @@
 
 use std::{
     borrow::Cow,
-    cell::RefCell,
+    cell::{Cell, RefCell},
     mem,
     panic::{AssertUnwindSafe, catch_unwind},
     rc::Rc,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex},
+    time::SystemTime,
 };
 
 use actix::prelude::*;
-use http::{Uri, header::AUTHORIZATION};
+use http::{StatusCode, Uri, header::AUTHORIZATION};
 use secrecy::SecretString;
 
 use super::{
     elsewhere::Elsewhere,
     gates::Throttle,
     hedge::Hedging,
+    origin::{Api, Origins},
     tokens::{TokenLines, Tokens, TokensOf},
 };
 use crate::{
@@ -26,8 +28,8 @@ use crate::{
     dispatch::{Call, Dispatcher},
     error::{Error, ErrorKind},
     events::Events,
-    http::{Client, Request, Response, header_text},
-    rate_limit::{Hold, KeyedRateLimiter, Limiter, Pacer},
+    http::{Action, Client, Request, Response, header_text},
+    rate_limit::{Heard, Hold, KeyedRateLimiter, Limiter, Pacer, Ruled, hear},
     retry::{self, Budget},
     stats::{Counted, Counters, StatsCollector},
     token_manager::Issued,
@@ -44,6 +46,7 @@ pub(crate) struct Parts {
     pub(crate) stats: Line<StatsCollector>,
     pub(crate) hold: Arc<Hold>,
     pub(crate) budget: Arc<Mutex<Budget>>,
+    pub(crate) origins: Arc<Origins>,
 }
 
 /// What the calls of one worker share.
@@ -55,14 +58,17 @@ pub(super) struct Kit {
     pub(super) client: Client,
     elsewhere: Elsewhere,
     pub(super) throttle: Throttle,
-    pub(super) pacer: Arc<Pacer>,
+    pacer: Arc<Pacer>,
     pub(super) keys: Option<Arc<KeyedRateLimiter<Arc<str>>>>,
     pub(super) tokens: Tokens,
-    pub(super) hold: Arc<Hold>,
+    hold: Arc<Hold>,
+    pub(super) origins: Arc<Origins>,
     pub(super) policy: retry::Policy,
     budget: Arc<Mutex<Budget>>,
     pub(super) counters: RefCell<Counters>,
     pub(super) hedging: RefCell<Hedging>,
+    /// Whether the pool's API has ever answered this worker.
+    pub(super) has_answered: Cell<bool>,
     stats: Line<StatsCollector>,
 }
 
@@ -89,9 +95,11 @@ impl Kit {
             config,
             dispatcher: parts.dispatcher,
             hold: parts.hold,
+            origins: parts.origins,
             budget: parts.budget,
             counters: RefCell::default(),
             hedging: RefCell::default(),
+            has_answered: Cell::default(),
             stats: parts.stats,
         }
     }
@@ -116,15 +124,30 @@ impl Kit {
         self.dispatcher.events()
     }
 
-    pub(super) fn budget<T>(&self, with: impl FnOnce(&mut Budget) -> T) -> T {
-        with(&mut self.budget.lock().unwrap_or_else(PoisonError::into_inner))
+    /// What is shared about the pool's own API.
+    pub(super) fn api(&self) -> Api<'_> {
+        Api::own(&self.hold, &self.pacer, self.dispatcher.circuit(), &self.budget)
+    }
+
+    /// What an answer that is no success asks for, or one whose result is not ready.
+    pub(super) fn hear(&self, answer: &Response) -> Option<Heard> {
+        let status = answer.counts_as();
+        let ruled = answer.ruling().map(|ruling| Ruled {
+            is_limit: ruling.action == Action::RateLimited,
+            told: ruling.told,
+            default: ruling.wait,
+        });
+        let is_pending = ruled.is_some() && status == StatusCode::ACCEPTED;
+        let rules = &self.config.settings.answers;
+        (status.is_client_error() || status.is_server_error() || is_pending)
+            .then(|| hear(rules, status, ruled, answer.headers(), SystemTime::now()))
     }
 
     /// The answer to `call`, which went out with `token`, as the pool's rules take it.
     pub(super) fn ruled(&self, call: &Call, answer: Response, token: Option<&Issued>) -> Response {
         let rules = &self.config.rules;
         // Another API says things in other ways.
-        if rules.is_empty() || call.request.other_base().is_some() {
+        if rules.is_empty() || self.config.elsewhere(&call.request).is_some() {
             return answer;
         }
         rules.apply(answer, token.map(Issued::expose))

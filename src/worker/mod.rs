@@ -9,9 +9,12 @@ mod elsewhere;
 mod gates;
 mod hedge;
 mod kit;
+mod origin;
 mod redirects;
+mod repeat;
 mod tokens;
 
 pub(crate) use actor::{Fill, Flush, Keep, Run, Worker};
 pub(crate) use kit::Parts as WorkerParts;
+pub(crate) use origin::Origins;
 pub(crate) use tokens::TokenLines;

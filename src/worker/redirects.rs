@@ -46,8 +46,10 @@ impl Redirects {
         if !request.method().is_safe() {
             return Err(Error::status_of(response));
         }
-        let url = base.follow(current, &location);
-        let url = url.map_err(|error| error.with_response(response.clone()))?;
+        let url = base.follow(current, &location).map_err(|error| {
+            let what = format!("a redirect is not followed, to {}", without_query(&location));
+            Error::new(error.kind(), what).with_source(error).with_response(response.clone())
+        })?;
         if self.left.len() == MOST {
             let is_circle = url == *current || self.left.contains(&url);
             return Err(refused(match is_circle {

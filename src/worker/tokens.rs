@@ -7,8 +7,6 @@ use std::{
     time::{Duration, Instant, SystemTime},
 };
 
-use http::StatusCode;
-
 use super::gates::{Slot, pause, within_deadline};
 use crate::{
     actors::{Line, Unanswered},
@@ -16,10 +14,13 @@ use crate::{
     dispatch::Call,
     error::{Error, ErrorKind},
     http::{Request, Response},
-    rate_limit::{quota, retry_after},
+    rate_limit::{Heard, quota},
     stats::WaitCause,
     token_manager::{Issue, Issued, TokenManager, TokenSet},
 };
+
+/// Whoever waited for a token that was held leaves within this time after the hold.
+const MOST_SPREAD: Duration = Duration::from_millis(500);
 
 /// What a worker needs for tokens.
 #[derive(Clone)]
@@ -96,7 +97,9 @@ impl TokensOf<'_> {
                 Ok(index) => index,
                 Err(wait) => {
                     slot.release();
-                    pause(call, slot, WaitCause::Hold, wait).await?;
+                    let spread = MOST_SPREAD.min(wait / 4).mul_f64(fastrand::f64());
+                    let spread = spread.min(call.remaining(Instant::now()).saturating_sub(wait));
+                    pause(call, slot, WaitCause::Hold, wait + spread).await?;
                     continue;
                 }
             };
@@ -148,15 +151,22 @@ impl TokensOf<'_> {
 
     /// Takes in what an answer to `token` says about the use of it, where there are others to
     /// use. Returns for how long it is held.
-    pub(super) fn heed(&self, token: &Issued, response: &Response) -> Option<Duration> {
+    /// `hear` is how an answer that is no success is read.
+    pub(super) fn heed(
+        &self,
+        token: &Issued,
+        response: &Response,
+        hear: impl Fn(&Response) -> Option<Heard>,
+    ) -> Option<Duration> {
         if !self.are_several() {
             return None;
         }
-        let (now, wall) = (Instant::now(), SystemTime::now());
-        let asked = (response.counts_as() == StatusCode::TOO_MANY_REQUESTS)
-            .then(|| retry_after(response.headers(), wall))
-            .flatten();
-        let told = quota(response.headers(), wall).quota;
+        let now = Instant::now();
+        let (asked, told) = match hear(response) {
+            Some(heard) => (heard.wait.filter(|_| heard.is_limit), heard.quota),
+            None => (None, quota(response.headers(), SystemTime::now()).quota),
+        };
+        let asked = asked.filter(|wait| !wait.is_zero());
         // What the server asks for in so many words goes before what it tells of quotas.
         let used_up = told.and_then(|quota| self.set.board.observe(token.slot, quota, now));
         let held = asked.and_then(|wait| self.set.board.hold(token.slot, wait, now));

@@ -13,6 +13,7 @@ use vantage_dataset::prelude::ReadableValueSet;
 
 use crate::support::{
     authority::authority,
+    proxy,
     raw_server::{Peer, RawServer},
     soon,
 };
@@ -280,6 +281,18 @@ async fn case_23_a_fold_before_the_first_field_is_malformed() {
 }
 
 #[tokio::test]
+async fn case_23_the_answer_of_a_proxy_is_read_as_any_other() {
+    let api = always("200 OK", b"", b"[]");
+    for answer in
+        ["HTTP/1.1 200 Open\r\nvia: a\r\n b\r\n\r\n", "HTTP/1.2 200 Open\r\nvia : a\u{1}\r\n\r\n"]
+    {
+        let proxy = proxy::saying(answer, api.address());
+        let pool = AwwPool::builder("http://api.example").proxy(proxy.url()).build().unwrap();
+        assert_eq!(soon("the call", pool.get("/")).await.unwrap().text().unwrap(), "[]");
+    }
+}
+
+#[tokio::test]
 async fn case_24_one_length_may_be_told_twice_and_two_may_not() {
     let fetch = async |fields: &str| {
         let answer = format!("HTTP/1.1 200 OK\r\n{fields}x: y\r\n\r\n[1,2]");
@@ -461,6 +474,24 @@ async fn case_49_the_error_of_a_write_names_where_it_was_redirected_to() {
 }
 
 #[tokio::test]
+async fn case_49_the_error_of_a_read_names_where_it_was_not_followed_to() {
+    for (location, named) in [
+        ("http://me:canary@other.example/items?key=canary", "to http://other.example/items"),
+        ("//other.example:8/x?canary", "to //other.example:8/x"),
+        ("http://[bad/?canary", "to http://[bad/"),
+    ] {
+        let head = format!("location: {location}\r\n");
+        let error = get(&always("302 Found", head.as_bytes(), b""), "/").await.unwrap_err();
+        assert!(
+            matches!(error.kind(), ErrorKind::ForeignOrigin | ErrorKind::InvalidRequest),
+            "{error}"
+        );
+        assert!(error.to_string().contains(named), "{error}");
+        assert!(!told(&error).contains("canary"), "{error:?}");
+    }
+}
+
+#[tokio::test]
 async fn case_49_pages_go_where_the_first_was_moved_to_for_good() {
     let page = |items: &str, next: bool| {
         let body = format!(r#"{{"data":{items},"pagination":{{"has_next":{next}}}}}"#);
@@ -589,9 +620,11 @@ async fn case_63_a_document_shows_whether_it_was_cut() {
         let read = items(stream(&server, Envelope::default())).await;
         assert_eq!(read.is_ok(), is_whole, "{body} {length}");
     }
-    let ndjson = "HTTP/1.1 200 OK\r\ncontent-length: 3\r\n\r\n1\n2\n\n";
-    let read = items(stream(&RawServer::answering(ndjson), Envelope::ndjson())).await;
-    assert_eq!(read.unwrap().len(), 2, "a line end is no line");
+    for end in ["\n\n", "\r\n\0", "\n"] {
+        let ndjson = format!("HTTP/1.1 200 OK\r\ncontent-length: 3\r\n\r\n1\n2{end}");
+        let read = items(stream(&RawServer::answering(ndjson), Envelope::ndjson())).await;
+        assert_eq!(read.unwrap().len(), 2, "{end:?} is no line");
+    }
     // A number does not show it.
     let server = RawServer::answering("HTTP/1.1 200 OK\r\ncontent-length: 3\r\n\r\n12345");
     assert_eq!(
@@ -824,4 +857,53 @@ async fn locations_are_written_in_many_ways() {
             }
         }
     }
+}
+
+// From the trackers of Sulu and static-web-server: redirects that lose the query.
+
+#[tokio::test]
+async fn pages_whose_redirects_lose_their_number_never_end_as_a_whole_set() {
+    for body in [
+        r#"{"data":[1,2],"pagination":{"page":1,"has_next":true}}"#,
+        r#"{"data":[1,2],"pagination":{"total":6}}"#,
+        "[1,2]",
+    ] {
+        let server = RawServer::start(move |mut peer| async move {
+            while let Some(head) = peer.head().await {
+                let moved = answer("301 Moved", b"location: /rows/\r\n", b"");
+                let page = answer("200 OK", b"", body.as_bytes());
+                peer.write(if head.starts_with("GET /rows?") { &moved } else { &page }).await;
+            }
+        });
+        let pool = builder(&server).build().unwrap();
+        let error = items(PaginatedStream::get(pool, "/rows")).await.unwrap_err();
+        assert!(
+            matches!(error.kind(), ErrorKind::PageLoop | ErrorKind::PaginationMissing),
+            "{body}: {error}"
+        );
+    }
+}
+
+// From the trackers of axios-retry, req and khttp: parameters that each retry adds again.
+
+#[tokio::test]
+async fn a_retry_and_a_redirect_set_the_token_once() {
+    let server = RawServer::start(|mut peer| async move {
+        for number in 0.. {
+            let Some(_) = peer.head().await else { return };
+            peer.write(&match number {
+                0 => answer("503 Busy", b"", b""),
+                1 => answer("302 Found", b"location: /rows?a=1&key=t&key=old\r\n", b""),
+                2 => answer("500 Error", b"", b""),
+                _ => answer("200 OK", b"", b"[]"),
+            })
+            .await;
+        }
+    });
+    let acquire = || std::future::ready(Ok::<_, Error>("t"));
+    let apply = |request: Request, token: &str| request.query(&[("key", token)]);
+    let pool = builder(&server).max_attempts(3).backoff_base(Duration::from_millis(1));
+    let pool = pool.with_auth_callback(1, acquire, apply).build().unwrap();
+    soon("the call", pool.get("/rows?a=1")).await.unwrap();
+    assert_eq!(targets(&server), ["/rows?a=1&key=t"; 4]);
 }

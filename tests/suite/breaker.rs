@@ -296,7 +296,7 @@ async fn accept_61_answers_below_500_and_429_never_open_the_breaker() {
 
 #[tokio::test]
 async fn a_503_with_a_retry_after_is_left_to_the_hold() {
-    let answer = "HTTP/1.1 503 Busy\r\nretry-after: 0\r\ncontent-length: 0\r\n\r\n";
+    let answer = "HTTP/1.1 503 Busy\r\nretry-after: 0.02\r\ncontent-length: 0\r\n\r\n";
     let server = RawServer::answering(answer);
     let pool = guarded(server.url(), eager()).build().unwrap();
     for _ in 0..20 {

@@ -27,7 +27,8 @@ async fn get(pool: PoolBuilder) -> Result<Response, Error> {
 /// and how often the proxy was asked.
 async fn refusal(answer: &str) -> (Error, usize) {
     let proxy = RawServer::answering(answer);
-    let pool = through(&proxy, "http://api.invalid/").build().unwrap();
+    let pool = through(&proxy, "http://api.invalid/").reconnect_timeout(Duration::ZERO);
+    let pool = pool.build().unwrap();
     let error = soon("an error", pool.request(Request::post("/rows"))).await.unwrap_err();
     (error, proxy.seen().heads.len())
 }

@@ -298,7 +298,7 @@ async fn a_hold_beyond_the_deadline_fails_at_once_and_says_how_long_it_is() {
 
 #[tokio::test]
 async fn faults_13_a_wait_that_is_garbage_or_past_is_none() {
-    for asked in ["-5", "soon", "1.5", "1e20", "120, 240", "Thu, 01 Jan 1970 00:00:00 GMT"] {
+    for asked in ["-5", "soon", "1e20", "120 s", "Thu, 01 Jan 1970 00:00:00 GMT"] {
         let api = Hostile::new(5).on_any(Answer::TooMany(asked.into()).times(2)).start();
         let pool = AwwPool::builder(api.url()).backoff_base(millis(1)).build().unwrap();
         soon(asked, pool.get("/rows")).await.unwrap();

@@ -184,7 +184,8 @@ async fn a_post_that_was_not_processed_is_repeated() {
 #[tokio::test]
 async fn a_refused_connection_is_tried_again_for_any_method() {
     for request in [Request::get("/rows"), Request::post("/orders")] {
-        let error = soon("an error", pool(nobody()).request(request)).await.unwrap_err();
+        let pool = builder(nobody()).reconnect_timeout(Duration::ZERO).build().unwrap();
+        let error = soon("an error", pool.request(request)).await.unwrap_err();
         assert_eq!((error.kind(), error.attempts()), (ErrorKind::Connect, 3));
         assert_eq!((error.delivery(), error.status()), (Delivery::NotSent, None));
         assert!(error.is_retryable());

@@ -27,9 +27,11 @@ use crate::error::{Error, ErrorKind};
 /// [`failure_statuses`](Self::failure_statuses), or none for a reason that lies with the
 /// API or the way there: no address, no connection, a connection that breaks or stalls, an
 /// answer that is cut short or no HTTP, an attempt that takes longer than the request
-/// timeout. Any other answer is good, 4xx and 429 included. No judgement is passed on a
-/// 503 with a `Retry-After`, which holds the whole pool anyway, nor on an attempt that its
-/// caller's deadline cuts short.
+/// timeout. Any other answer is good, 4xx and 429 included, and so is one with a status of
+/// [`limit_statuses`](crate::PoolBuilder::limit_statuses). No judgement is passed on a
+/// 503 or 529 that names a wait, which holds the whole pool anyway, nor on an attempt that its
+/// caller's deadline cuts short. Other origins that pages lead to have a breaker each, with
+/// these settings and without the health check.
 ///
 /// While it does not let calls through, a new call fails at once with
 /// [`ErrorKind::CircuitOpen`](crate::ErrorKind::CircuitOpen); its
@@ -139,6 +141,11 @@ impl CircuitBreaker {
         self
     }
 
+    /// The same without a health check.
+    pub(crate) fn without_health_check(self) -> Self {
+        Self { health_check: None, ..self }
+    }
+
     /// The target of the health check, if there is one.
     pub(crate) fn health_check_target(&self) -> Option<&str> {
         self.health_check.as_deref()
@@ -181,7 +188,7 @@ impl CircuitBreaker {
     /// wait that the pool's hold observes.
     pub(crate) fn judge_answer(&self, status: StatusCode, asks_to_wait: bool) -> Health {
         match status {
-            StatusCode::SERVICE_UNAVAILABLE if asks_to_wait => Health::Unknown,
+            status if asks_to_wait && matches!(status.as_u16(), 503 | 529) => Health::Unknown,
             status if self.failure_statuses.contains(&status.as_u16()) => Health::Bad,
             _ => Health::Good,
         }

@@ -71,9 +71,9 @@ impl Judge {
         if !self.places.iter().all(|(place, test)| place.any(&text, |value| test.holds(value))) {
             return None;
         }
-        let wait = first(&self.retry_after_at, &text, wait).or(self.retry_after);
+        let told = first(&self.retry_after_at, &text, wait);
         let message = first(&self.message_at, &text, |value| quote(value, secret));
-        Some(Ruling { action: self.action, wait, message })
+        Some(Ruling { action: self.action, told, wait: self.retry_after, message })
     }
 
     fn reads_json(&self) -> bool {

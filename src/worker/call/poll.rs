@@ -1,6 +1,6 @@
 //! Asks again for a result that is not ready.
 
-use std::time::{Duration, Instant, SystemTime};
+use std::time::Instant;
 
 use http::header::LOCATION;
 
@@ -8,8 +8,7 @@ use super::{Attempts, Next, after};
 use crate::{
     error::{Error, ErrorKind},
     events::Event,
-    http::{Action, Response},
-    rate_limit::retry_after,
+    http::{Action, Response, Ruling},
     seats::Stage,
     stats::WaitCause,
     worker::gates::pause,
@@ -18,27 +17,19 @@ use crate::{
 /// Where some APIs say it instead.
 const OPERATION_LOCATION: &str = "operation-location";
 
-/// The wait before an answer that a rule takes for a failure in passing is asked for again.
-pub(super) fn wait_of_rule(response: &Response) -> Option<Duration> {
-    let ruling = response.ruling().filter(|ruling| ruling.action == Action::Retry)?;
-    retry_after(response.headers(), SystemTime::now()).or(ruling.wait)
-}
-
-/// Whether a rule takes the answer for a result that is not ready.
-pub(super) fn is_pending(response: &Response) -> bool {
-    response.ruling().is_some_and(|ruling| matches!(ruling.action, Action::Poll { .. }))
-}
-
 impl Attempts<'_> {
-    /// Waits, and has the request sent again, where the answer says if that is followed. A
-    /// method that may do something is not sent again.
+    /// Whether a rule takes the answer for a result that is not ready, and the request may be
+    /// sent again: a method that may do something is not.
+    pub(super) fn has_to_wait(&self, response: &Response) -> bool {
+        let is_poll = |ruling: &Ruling| matches!(ruling.action, Action::Poll { .. });
+        response.ruling().is_some_and(is_poll) && self.call.request.method().is_safe()
+    }
+
+    /// Waits, and has the request sent again, where the answer says if that is followed.
     pub(super) async fn poll(&mut self, response: Response) -> Result<Next, Error> {
-        if !self.call.request.method().is_safe() {
-            return Ok(Next::Return(response));
-        }
         let ruling = response.ruling();
         let interval = ruling.and_then(|ruling| ruling.wait).unwrap_or_default();
-        let asked = retry_after(response.headers(), SystemTime::now());
+        let asked = self.kit.hear(&response).and_then(|heard| heard.wait);
         let wait = asked.filter(|wait| !wait.is_zero()).unwrap_or(interval);
         let follows = ruling.map(|ruling| ruling.action);
         if follows == Some(Action::Poll { follow_location: true })

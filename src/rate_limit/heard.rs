@@ -1,0 +1,262 @@
+//! What an answer that is no success asks for, by its status and its headers: whether it is a
+//! limit, a wait, another attempt or none. Knows neither what it answers nor what follows.
+
+use std::{
+    collections::BTreeSet,
+    time::{Duration, SystemTime},
+};
+
+use http::{HeaderMap, HeaderName, StatusCode};
+
+use super::{
+    dampener::Slower,
+    headers::retry_after,
+    quota::{Quota, quota},
+};
+use crate::error::{Error, ErrorKind};
+
+/// Shorter waits than this are none: two attempts would leave in one instant.
+const SHORTEST: Duration = Duration::from_millis(10);
+/// "The site is overloaded", as some APIs have it beside 503.
+const OVERLOADED: u16 = 529;
+
+/// What the statuses and the headers of one API mean, as far as that differs among APIs.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct AnswerRules {
+    /// A limit, besides 429.
+    pub(crate) limits: BTreeSet<u16>,
+    /// "Slower", besides limits; `None` is a 503 that comes often.
+    pub(crate) slower: Option<BTreeSet<u16>>,
+    /// Worth one more attempt where a wait is named.
+    pub(crate) worth_a_wait: BTreeSet<u16>,
+    /// Whether waits in milliseconds are read.
+    pub(crate) reads_millis: bool,
+    /// Whether `x-should-retry` is heeded.
+    pub(crate) reads_should_retry: bool,
+}
+
+impl Default for AnswerRules {
+    fn default() -> Self {
+        Self {
+            limits: BTreeSet::new(),
+            slower: None,
+            worth_a_wait: BTreeSet::new(),
+            reads_millis: true,
+            reads_should_retry: false,
+        }
+    }
+}
+
+impl AnswerRules {
+    pub(crate) fn check(&self) -> Result<(), Error> {
+        let invalid = |what: &'static str| Err(Error::new(ErrorKind::Config, what));
+        // A 401 is about the token.
+        if !self.limits.iter().all(|code| (400..600).contains(code) && *code != 401) {
+            return invalid("limit_statuses: must be from 400 to 599, and not 401");
+        }
+        let mut slower = self.slower.iter().flatten();
+        if !slower.all(|code| (400..600).contains(code) && *code != 401) {
+            return invalid("slow_down_statuses: must be from 400 to 599, and not 401");
+        }
+        if !self.worth_a_wait.iter().all(|code| (400..500).contains(code) && *code != 401) {
+            return invalid("retry_after_statuses: must be from 400 to 499, and not 401");
+        }
+        Ok(())
+    }
+}
+
+/// What a rule of the pool says of an answer, whatever its status and its headers.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Ruled {
+    pub(crate) is_limit: bool,
+    /// The wait that the body names.
+    pub(crate) told: Option<Duration>,
+    /// The wait of a limit that names none.
+    pub(crate) default: Option<Duration>,
+}
+
+/// What an answer asks for.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(crate) struct Heard {
+    /// It refuses the request for nothing but a limit, so it was not processed.
+    pub(crate) is_limit: bool,
+    pub(crate) slower: Slower,
+    /// The wait that it names, with [`SHORTEST`] for the least; zero where it names one that
+    /// is shorter or over, `None` where it names none.
+    pub(crate) wait: Option<Duration>,
+    /// Whether the wait is one for every request to the API.
+    pub(crate) holds: bool,
+    /// Whether the status is worth one more attempt after the wait, whatever it is.
+    pub(crate) is_worth_a_wait: bool,
+    /// The tightest of the quotas that it tells of.
+    pub(crate) quota: Option<Quota>,
+    /// What it says of another attempt in so many words.
+    pub(crate) should_retry: Option<bool>,
+    /// The fields about waiting that could not be read.
+    pub(crate) unread: Vec<HeaderName>,
+}
+
+impl Heard {
+    /// Whether a wait is named that is one.
+    pub(crate) fn asks_to_wait(&self) -> bool {
+        self.wait.is_some_and(|wait| !wait.is_zero())
+    }
+}
+
+/// Reads an answer with `status` that is no success. A limit is a 429, a status that the rules
+/// call one, and a 403 with a wait or with a quota that is used up. The reset of a limit, of a
+/// 503 and of a 529 is the wait where no other is named. What is `ruled` goes before all of that,
+/// and `status` is then the one that the answer counts as.
+pub(crate) fn hear(
+    rules: &AnswerRules,
+    status: StatusCode,
+    ruled: Option<Ruled>,
+    headers: &HeaderMap,
+    now: SystemTime,
+) -> Heard {
+    let code = status.as_u16();
+    let mut asked = retry_after(headers, rules.reads_millis, now);
+    let told = quota(headers, now);
+    asked.unread.extend(told.unread);
+    let is_limit = match ruled {
+        Some(ruled) => ruled.is_limit,
+        None if status == StatusCode::FORBIDDEN => {
+            rules.limits.contains(&code) || asked.wait.is_some() || told.is_used_up
+        }
+        None => status == StatusCode::TOO_MANY_REQUESTS || rules.limits.contains(&code),
+    };
+    let is_unavailable = status == StatusCode::SERVICE_UNAVAILABLE || code == OVERLOADED;
+    let reset = told.reset.filter(|_| is_limit || is_unavailable);
+    let (by_body, by_rule) = ruled.map_or((None, None), |ruled| (ruled.told, ruled.default));
+    let waits = [asked.wait, by_body, reset, by_rule.filter(|_| is_limit)];
+    let mut waits = waits.into_iter().flatten();
+    let named = waits.clone().next().map(|_| Duration::ZERO);
+    let wait = waits.find(|wait| *wait >= SHORTEST);
+    let slower = match &rules.slower {
+        _ if is_limit => Slower::Yes,
+        Some(slower) if slower.contains(&code) => Slower::Yes,
+        None if status == StatusCode::SERVICE_UNAVAILABLE => Slower::IfOften,
+        _ => Slower::No,
+    };
+    Heard {
+        is_limit,
+        slower,
+        wait: wait.or(named),
+        holds: is_limit || is_unavailable,
+        is_worth_a_wait: wait.is_some() && ruled.is_none() && rules.worth_a_wait.contains(&code),
+        quota: told.quota,
+        should_retry: (rules.reads_should_retry && ruled.is_none())
+            .then(|| should_retry(headers))
+            .flatten(),
+        unread: asked.unread,
+    }
+}
+
+fn should_retry(headers: &HeaderMap) -> Option<bool> {
+    headers.get("x-should-retry")?.to_str().ok()?.trim().to_ascii_lowercase().parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::UNIX_EPOCH;
+
+    use super::*;
+
+    fn heard(rules: &AnswerRules, code: u16, fields: &[(&'static str, &str)]) -> Heard {
+        let mut headers = HeaderMap::new();
+        for (name, value) in fields {
+            headers.append(*name, value.parse().unwrap());
+        }
+        hear(rules, StatusCode::from_u16(code).unwrap(), None, &headers, UNIX_EPOCH)
+    }
+
+    fn by_default(code: u16, fields: &[(&'static str, &str)]) -> Heard {
+        heard(&AnswerRules::default(), code, fields)
+    }
+
+    const SECOND: Option<Duration> = Some(Duration::from_secs(1));
+
+    #[test]
+    fn a_403_is_a_limit_where_it_says_so() {
+        let limit = |fields| by_default(403, fields);
+        assert!(!limit(&[]).is_limit);
+        assert!(!limit(&[("x-ratelimit-remaining", "9"), ("x-ratelimit-reset", "1")]).is_limit);
+        assert!(!limit(&[("retry-after", "soon")]).is_limit);
+        for fields in [
+            &[("retry-after", "1")][..],
+            &[("x-ratelimit-remaining", "0"), ("x-ratelimit-reset", "1")],
+            &[("ratelimit", r#""a";r=0;t=1"#)],
+        ] {
+            let heard = limit(fields);
+            assert!(heard.is_limit && heard.holds, "{fields:?}");
+            assert_eq!((heard.wait, heard.slower), (SECOND, Slower::Yes), "{fields:?}");
+        }
+        assert_eq!(limit(&[("x-ratelimit-remaining", "0")]).wait, None);
+        assert!(limit(&[("x-ratelimit-remaining", "0")]).is_limit);
+        // What is used up does not make another status a limit.
+        for code in [400, 401, 404, 500] {
+            assert!(!by_default(code, &[("x-ratelimit-remaining", "0")]).is_limit, "{code}");
+        }
+    }
+
+    #[test]
+    fn a_reset_is_the_wait_of_a_limit_and_of_one_who_is_not_available() {
+        for code in [429, 503, 529] {
+            let heard = by_default(code, &[("x-ratelimit-reset", "1")]);
+            assert_eq!((heard.wait, heard.holds), (SECOND, true), "{code}");
+            let fields = [("x-ratelimit-remaining", "5"), ("x-ratelimit-reset", "1")];
+            assert_eq!(by_default(code, &fields).wait, None, "another limit is meant");
+        }
+        assert_eq!(by_default(500, &[("x-ratelimit-reset", "1")]).wait, None);
+        let both = [("retry-after", "1"), ("x-ratelimit-reset", "60")];
+        assert_eq!(by_default(429, &both).wait, SECOND);
+        let over = [("retry-after", "0"), ("x-ratelimit-reset", "1")];
+        assert_eq!(by_default(429, &over).wait, SECOND);
+    }
+
+    #[test]
+    fn any_status_may_name_a_wait_and_one_that_is_over_is_zero() {
+        for code in [408, 409, 413, 423, 425, 500, 502, 504, 520] {
+            let heard = by_default(code, &[("retry-after", "1")]);
+            assert_eq!((heard.wait, heard.holds, heard.is_limit), (SECOND, false, false));
+        }
+        for asked in ["0", "0.001", "Thu, 01 Jan 1970 00:00:00 GMT"] {
+            let heard = by_default(429, &[("retry-after", asked)]);
+            assert_eq!(heard.wait, Some(Duration::ZERO), "{asked}");
+            assert!(!heard.asks_to_wait());
+        }
+    }
+
+    #[test]
+    fn what_differs_among_apis_is_a_rule() {
+        let rules = AnswerRules {
+            limits: [420, 509].into(),
+            slower: Some([500].into()),
+            worth_a_wait: [409].into(),
+            reads_millis: false,
+            reads_should_retry: true,
+        };
+        assert!(heard(&rules, 420, &[]).is_limit && heard(&rules, 509, &[]).is_limit);
+        assert_eq!(heard(&rules, 509, &[]).slower, Slower::Yes);
+        assert_eq!(heard(&rules, 500, &[]).slower, Slower::Yes);
+        assert_eq!(heard(&rules, 503, &[]).slower, Slower::No);
+        assert_eq!(by_default(503, &[]).slower, Slower::IfOften);
+        assert_eq!(by_default(500, &[]).slower, Slower::No);
+        assert!(heard(&rules, 409, &[("retry-after", "1")]).is_worth_a_wait);
+        assert!(!heard(&rules, 409, &[]).is_worth_a_wait);
+        assert!(!by_default(409, &[("retry-after", "1")]).is_worth_a_wait);
+        assert_eq!(heard(&rules, 429, &[("retry-after-ms", "1000")]).wait, None);
+        assert_eq!(by_default(429, &[("retry-after-ms", "1000")]).wait, SECOND);
+        for (value, says) in [("true", Some(true)), ("False", Some(false)), ("maybe", None)] {
+            let fields = [("x-should-retry", value)];
+            assert_eq!(heard(&rules, 500, &fields).should_retry, says);
+            assert_eq!(by_default(500, &fields).should_retry, None);
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_read_is_named() {
+        let fields = [("retry-after", "soon"), ("x-ratelimit-reset", "later")];
+        assert_eq!(by_default(429, &fields).unread, ["retry-after", "x-ratelimit-reset"]);
+    }
+}

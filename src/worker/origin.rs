@@ -1,0 +1,152 @@
+//! What all workers share about an origin that requests go to: its hold, its pace, its breaker
+//! and its budget. The pool's own API has one of each, and so has every other origin that pages
+//! lead to, so that what one of them says concerns no other.
+
+use std::{
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Instant,
+};
+
+use super::gates::{Slot, pause};
+use crate::{
+    config::ValidConfig,
+    dispatch::{Call, Circuit},
+    error::Error,
+    http::BaseUrl,
+    rate_limit::{Hold, Pacer, RateLimiter, Reason, default_burst},
+    retry::Budget,
+    stats::WaitCause,
+};
+
+/// So many origins are known at a time. In place of the oldest, another one begins anew.
+const MOST_ORIGINS: usize = 64;
+
+/// What is shared about the API that a call goes to.
+#[derive(Clone, Copy)]
+pub(super) struct Api<'a> {
+    pub(super) hold: &'a Hold,
+    pub(super) pacer: &'a Pacer,
+    pub(super) circuit: Option<&'a Circuit>,
+    budget: &'a Mutex<Budget>,
+    /// If it is another one than the pool's.
+    pub(super) elsewhere: Option<&'a Origin>,
+}
+
+impl<'a> Api<'a> {
+    /// The pool's own.
+    pub(super) fn own(
+        hold: &'a Hold,
+        pacer: &'a Pacer,
+        circuit: Option<&'a Circuit>,
+        budget: &'a Mutex<Budget>,
+    ) -> Self {
+        Self { hold, pacer, circuit, budget, elsewhere: None }
+    }
+
+    pub(super) fn budget<T>(&self, with: impl FnOnce(&mut Budget) -> T) -> T {
+        with(&mut self.budget.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+/// Another origin than that of the pool's API.
+pub(crate) struct Origin {
+    name: String,
+    hold: Hold,
+    pacer: Pacer,
+    circuit: Option<Circuit>,
+    budget: Mutex<Budget>,
+    /// The pool's limit holds for each origin by itself.
+    pub(super) limit: Option<RateLimiter>,
+}
+
+impl Origin {
+    fn new(name: &str, config: &ValidConfig, now: Instant) -> Self {
+        let settings = &config.settings;
+        let limit = settings.rate_limit.and_then(|rate| {
+            let burst = settings.burst.unwrap_or_else(|| default_burst(rate));
+            RateLimiter::new(rate, burst).ok()
+        });
+        Self {
+            name: name.to_owned(),
+            hold: Hold::new(),
+            // The events are those of the pool's API.
+            pacer: Pacer::new(
+                None,
+                settings.use_dampener,
+                settings.max_retry_after,
+                Arc::default(),
+                now,
+            ),
+            circuit: Circuit::elsewhere(config),
+            budget: Mutex::new(Budget::new(settings.retry_budget, now)),
+            limit,
+        }
+    }
+
+    pub(super) fn name(&self) -> &str {
+        &self.name
+    }
+
+    pub(super) fn api(&self) -> Api<'_> {
+        Api {
+            hold: &self.hold,
+            pacer: &self.pacer,
+            circuit: self.circuit.as_ref(),
+            budget: &self.budget,
+            elsewhere: Some(self),
+        }
+    }
+
+    /// Waits for a slot, and for a permit of the pace that the origin asked for.
+    pub(super) async fn pass(
+        &self,
+        call: &Call,
+        slot: &mut Slot<'_>,
+        reason: Reason,
+    ) -> Result<(), Error> {
+        loop {
+            slot.hold(call).await?;
+            if self.pacer.is_open() {
+                return Ok(());
+            }
+            let Err(wait) = self.pacer.try_take(reason, Instant::now()) else { return Ok(()) };
+            slot.release();
+            pause(call, slot, WaitCause::Rate, wait).await?;
+        }
+    }
+
+    /// Whether a second attempt may go out beside the first at once.
+    pub(super) fn try_second(&self) -> bool {
+        self.pacer.is_open() && self.limit.as_ref().is_none_or(|limit| limit.try_acquire().is_ok())
+    }
+}
+
+/// The other origins, as all workers know them.
+pub(crate) struct Origins {
+    config: Arc<ValidConfig>,
+    known: Mutex<Vec<Arc<Origin>>>,
+}
+
+impl Origins {
+    pub(crate) fn new(config: Arc<ValidConfig>) -> Self {
+        Self { config, known: Mutex::default() }
+    }
+
+    /// The origin of `base`.
+    pub(super) fn of(&self, base: &BaseUrl) -> Arc<Origin> {
+        let mut known = self.known();
+        if let Some(origin) = known.iter().find(|origin| origin.name == base.origin()) {
+            return Arc::clone(origin);
+        }
+        if known.len() == MOST_ORIGINS {
+            known.remove(0);
+        }
+        let origin = Arc::new(Origin::new(base.origin(), &self.config, Instant::now()));
+        known.push(Arc::clone(&origin));
+        origin
+    }
+
+    fn known(&self) -> MutexGuard<'_, Vec<Arc<Origin>>> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
