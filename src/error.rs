@@ -36,7 +36,7 @@ pub enum ErrorKind {
     /// Workers died so often that the pool has given up on each of them. Final;
     /// [`AwwPool::resize`](crate::AwwPool::resize) starts workers again.
     NoWorkers,
-    /// A callback given to the pool panicked, blocked its worker for too long or returned
+    /// A callback given to the pool panicked, did not return for too long or returned
     /// something unusable. Final.
     Callback,
     /// The host name did not resolve. Never sent, so any method is repeated.
