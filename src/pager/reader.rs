@@ -55,6 +55,8 @@ pub(super) struct Reader<T: Send + 'static> {
     previous: Option<Bytes>,
     /// How many items the last page had.
     expected: usize,
+    /// How many items the set has, as a page told last.
+    told: Option<u64>,
 }
 
 /// When a page whose items are being built is judged.
@@ -94,6 +96,7 @@ impl<T: Send + 'static> Reader<T> {
             held: None,
             previous: None,
             expected: 0,
+            told: None,
             source,
         })
     }
@@ -107,6 +110,11 @@ impl<T: Send + 'static> Reader<T> {
     /// The index of the page that came last.
     pub(super) fn page_at_hand(&self) -> u64 {
         self.at_hand
+    }
+
+    /// How many items the set has, as a page told last.
+    pub(super) fn told_total(&self) -> Option<u64> {
+        self.told
     }
 
     /// The next item. `None` after the last.
@@ -287,6 +295,7 @@ impl<T: Send + 'static> Reader<T> {
         let page = self.plan.paging().number(self.index);
         dispatcher.events().emit(|| Event::PageRead { page, rows: items as u64 });
         self.expected = items;
+        self.told = meta.total.or(self.told);
         let is_followed = next.is_some();
         let sight = Sight { index: self.index, items, meta, repeats, is_followed };
         let verdict = self.plan.observe(&sight);

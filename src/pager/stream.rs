@@ -16,7 +16,7 @@ use super::{
     mode::ReadMode,
     page::UndecodedPage,
     reader::Reader,
-    strategy::{Paging, Start},
+    strategy::{Address, Paging, Start},
     target::Target,
     token::{Position, ResumeToken},
 };
@@ -49,6 +49,8 @@ use crate::{dispatch::PoolLink, error::Error, priority::Priority};
 /// ```
 pub struct PaginatedStream<T: Send + 'static = serde_json::Value> {
     state: State<T>,
+    /// The total that was told, once the stream has ended.
+    told: Option<u64>,
 }
 
 /// Where a stream stands.
@@ -80,7 +82,7 @@ impl PaginatedStream<serde_json::Value> {
             }
             state => State::Done(state.position()),
         };
-        PaginatedStream { state }
+        PaginatedStream { state, told: None }
     }
 }
 
@@ -92,13 +94,13 @@ impl<T: Send + 'static> PaginatedStream<T> {
         decoder: D,
     ) -> Self {
         let target = Target::new(endpoint.into(), decoder);
-        Self { state: State::Idle { link: pool.into(), target, resumed: None } }
+        Self { state: State::Idle { link: pool.into(), target, resumed: None }, told: None }
     }
 
-    /// The rows from this one on, counted from 0, where rows are asked for by their offset.
-    pub(crate) fn beginning_at_row(mut self, row: u64) -> Self {
+    /// The rows from this page on.
+    pub(crate) fn beginning_at(mut self, address: Address) -> Self {
         if let State::Idle { resumed, .. } = &mut self.state {
-            *resumed = Some(Position::of(Start::at_row(row)));
+            *resumed = Some(Position::of(Start::at(address)));
         }
         self
     }
@@ -190,6 +192,14 @@ impl<T: Send + 'static> PaginatedStream<T> {
         }
     }
 
+    /// How many items the set has, as the pages that were read told last.
+    pub(crate) fn told_total(&self) -> Option<u64> {
+        match &self.state {
+            State::Reading(reader) => reader.told_total(),
+            _ => self.told,
+        }
+    }
+
     fn set(mut self, change: impl FnOnce(&mut Target<T>)) -> Self {
         if let State::Idle { target, .. } = &mut self.state {
             change(target);
@@ -256,6 +266,7 @@ impl<T: Send + 'static> PaginatedStream<T> {
                     if matches!(next, Some(Ok(_))) {
                         return Poll::Ready(next);
                     }
+                    self.told = reader.told_total();
                     break next;
                 }
                 State::Opening { opening, .. } => match ready!(opening.as_mut().poll(cx)) {

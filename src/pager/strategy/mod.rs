@@ -358,6 +358,12 @@ impl Paging {
         custom.first().map(Some)
     }
 
+    /// Where a custom strategy has the page with this row, and the first row of the page.
+    pub(crate) fn page_with_row(&self, row: u64) -> Option<(Address, u64)> {
+        let Mode::Custom(custom) = &self.mode else { return None };
+        custom.page_with_row(row).map(|(page, first)| (Address::Custom(page), first))
+    }
+
     /// The query parameters that ask for a page, with another size if `size` is given.
     pub(crate) fn query<'a>(
         &'a self,

@@ -66,9 +66,9 @@ pub(in crate::pager) struct Start {
 }
 
 impl Start {
-    /// At a row of a set that is read by offsets.
-    pub(in crate::pager) fn at_row(row: u64) -> Self {
-        Self { index: 0, address: Address::Offset(row), full: 0 }
+    /// At a page in the middle of a set.
+    pub(in crate::pager) fn at(address: Address) -> Self {
+        Self { index: 0, address, full: 0 }
     }
 }
 

@@ -29,7 +29,7 @@ pub(super) fn body(item: &Record<Value>, key: Option<&str>) -> Result<Json, Vant
 ///
 /// # Errors
 /// `IncorrectUsage` that names the field, when it holds what JSON cannot.
-pub(in crate::vantage) fn json_of(item: &Record<Value>) -> Result<Json, VantageError> {
+fn json_of(item: &Record<Value>) -> Result<Json, VantageError> {
     let mut fields = Map::with_capacity(item.len());
     for (field, value) in item {
         let value = json(value).map_err(|what| error!(what, field = field).mark_incorrect_usage());
@@ -88,7 +88,7 @@ pub(super) fn row(
     let under = |key: &str| {
         let fields: std::collections::BTreeMap<String, &RawValue> =
             serde_json::from_slice(response.body()).ok()?;
-        decoder.decode(&mut serde_json::Deserializer::from_str(fields.get(key)?.get())).ok()
+        decoder.decode_whole(fields.get(key)?.get()).ok()
     };
     key.and_then(under).or_else(|| decode_item(decoder, envelope, response).ok())
 }

@@ -27,7 +27,6 @@ mod etag;
 mod refusal;
 mod settings;
 
-pub(super) use body::json_of;
 pub use settings::Writes;
 
 /// A table as a write sees it.
