@@ -76,8 +76,8 @@ pub use supervisor::{Supervisor, messages};
 pub use token_manager::{Credentials, Token, TokenSource};
 pub use vantage::{
     ApiColumnExtras, ApiCondition, ApiTable, ApiTableExtras, ApiVistaSpec, ColumnConditions,
-    Filtering, Filters, Lists, Operator, Ordering, PoolApi, PoolTableExt, PoolVistaFactory,
-    Preview, Related, Writes,
+    Combined, Comparison, Filtering, Filters, Lists, Operator, Ordering, PoolApi, PoolTableExt,
+    PoolVistaFactory, Preview, Related, Writes,
 };
 
 /// The examples of the README, compiled as tests.

@@ -36,6 +36,35 @@ pub(crate) trait ItemDecoder: Send + Sync + 'static {
     type Item: Send + 'static;
 
     fn decode<'de, D: Deserializer<'de>>(&self, deserializer: D) -> Result<Self::Item, D::Error>;
+
+    /// Whether a number of the item may lack digits that its text has.
+    fn is_inexact(&self, _: &Self::Item) -> bool {
+        false
+    }
+
+    /// The same item with all its digits, from its text.
+    fn decode_exactly(&self, text: &str) -> Result<Self::Item, serde_json::Error> {
+        self.decode(&mut serde_json::Deserializer::from_str(text))
+    }
+
+    /// The item at the start of `text`, and where it ends there.
+    fn decode_text(&self, text: &str) -> Result<(Self::Item, usize), serde_json::Error> {
+        let mut json = serde_json::Deserializer::from_str(text);
+        let item = self.decode(&mut json)?;
+        let end = json.into_iter::<IgnoredAny>().byte_offset();
+        if self.is_inexact(&item) {
+            let item = self.decode_exactly(text.get(..end).unwrap_or(text))?;
+            return Ok((item, end));
+        }
+        Ok((item, end))
+    }
+
+    /// The item that all of `text` is.
+    fn decode_whole(&self, text: &str) -> Result<Self::Item, serde_json::Error> {
+        let (item, end) = self.decode_text(text)?;
+        serde_json::Deserializer::from_str(text.get(end..).unwrap_or_default()).end()?;
+        Ok(item)
+    }
 }
 
 /// Items of any type that serde can build.
@@ -146,18 +175,18 @@ impl Leaf {
                 return Some(Err(mismatch(&self.response, what)));
             }
         };
-        let mut json = serde_json::Deserializer::from_str(rest);
-        let item = decoder.decode(&mut json).map_err(|source| {
-            mismatch_of_item(&self.response, Mismatch::from(source).in_item(self.taken))
-        });
-        if item.is_ok() {
-            let end = json.into_iter::<IgnoredAny>().byte_offset();
-            // The white space of JSON (RFC 8259 section 2), and no other.
-            let rest = rest[end..].trim_start_matches([' ', '\t', '\n', '\r']);
-            self.at = self.text.len() - rest.len();
-            self.taken += 1;
-        }
-        Some(item)
+        let (item, end) = match decoder.decode_text(rest) {
+            Ok(decoded) => decoded,
+            Err(source) => {
+                let what = Mismatch::from(source).in_item(self.taken);
+                return Some(Err(mismatch_of_item(&self.response, what)));
+            }
+        };
+        // The white space of JSON (RFC 8259 section 2), and no other.
+        let rest = rest[end..].trim_start_matches([' ', '\t', '\n', '\r']);
+        self.at = self.text.len() - rest.len();
+        self.taken += 1;
+        Some(Ok(item))
     }
 
     fn next_placed<D: ItemDecoder>(
@@ -166,8 +195,7 @@ impl Leaf {
         place: Range<usize>,
     ) -> Result<D::Item, Error> {
         let text = self.text.get(place).unwrap_or_default();
-        let mut json = serde_json::Deserializer::from_str(text);
-        let item = decoder.decode(&mut json).and_then(|item| json.end().map(|()| item));
+        let item = decoder.decode_whole(text);
         self.taken += usize::from(item.is_ok());
         item.map_err(|source| {
             mismatch_of_item(&self.response, Mismatch::from(source).in_item(self.taken))
@@ -176,9 +204,7 @@ impl Leaf {
 
     fn next_line<D: ItemDecoder>(&mut self, decoder: &D) -> Option<Result<D::Item, Error>> {
         let (line, end) = lines::line(&self.text, self.at)?;
-        let mut json = serde_json::Deserializer::from_str(line);
-        let item = decoder.decode(&mut json).and_then(|item| json.end().map(|()| item));
-        let item = item.map_err(|source| {
+        let item = decoder.decode_whole(line).map_err(|source| {
             let what = Mismatch::from(source).on_line(lines::number(&self.text, end));
             mismatch(&self.response, what)
         });
@@ -262,6 +288,7 @@ impl Leaf {
             let read = envelope.read_headers(response.headers(), &mut meta);
             read.map_err(|source| mismatch(response, source))?;
         }
+        meta.take_part(response.status(), response.headers());
         let content = content.map(|content| content.value());
         Ok(Survey { items, meta, pointer, content })
     }
@@ -298,10 +325,8 @@ pub(crate) fn decode_item<D: ItemDecoder>(
             && fields.keys().all(|key| BESIDE_DATA.contains(&key.as_str()));
         is_wrapper.then(|| data.get())
     };
-    let mut json = serde_json::Deserializer::from_str(wrapped().unwrap_or(whole));
-    let item = decoder.decode(&mut json);
-    item.and_then(|item| json.end().map(|()| item))
-        .map_err(|source| mismatch_of_item(response, source.into()))
+    let item = decoder.decode_whole(wrapped().unwrap_or(whole));
+    item.map_err(|source| mismatch_of_item(response, source.into()))
 }
 
 /// The most bytes that two pages with the same items may differ in, from the first

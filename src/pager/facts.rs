@@ -1,7 +1,7 @@
 //! [pure] What a page says about the set, and how it is written: counts and flags in the body
 //! and in header fields.
 
-use http::{HeaderMap, header::CONTENT_RANGE};
+use http::{HeaderMap, StatusCode, header::CONTENT_RANGE};
 use serde_json::Value;
 
 use super::{envelope::Envelope, path::Path};
@@ -70,12 +70,14 @@ impl Remarks {
     pub(super) const POINTER: Self = Self(1 << 31);
     /// One place holds different things: a key or a header field occurs twice.
     pub(super) const TWICE: Self = Self(1 << 30);
+    /// The total is what a part of a set (206) says of the whole.
+    pub(super) const PART: Self = Self(1 << 28);
     /// Something in the `pagination` object cannot be read.
     pub(super) const UNREADABLE: Self = Self(1 << 29);
 
     /// The place with this index among those of the envelope is there.
     pub(super) fn place(index: usize) -> Self {
-        Self(1 << index.min(28))
+        Self(1 << index.min(27))
     }
 
     pub(super) fn add(&mut self, other: Self) {
@@ -211,6 +213,21 @@ impl Envelope {
             }
         }
         Ok(())
+    }
+}
+
+impl Meta {
+    /// Takes in what an answer says of the whole set that calls itself a part of it (RFC 9110
+    /// section 15.3.7), if nothing else does.
+    pub(super) fn take_part(&mut self, status: StatusCode, headers: &HeaderMap) {
+        if status != StatusCode::PARTIAL_CONTENT || self.total.is_some() {
+            return;
+        }
+        let range = headers.get(CONTENT_RANGE).map(header_text);
+        if let Some(Ok(Some(total))) = range.map(|range| complete_length(range.trim())) {
+            self.total = Some(total);
+            self.remarks.add(Remarks::PART);
+        }
     }
 }
 

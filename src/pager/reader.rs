@@ -55,6 +55,8 @@ pub(super) struct Reader<T: Send + 'static> {
     previous: Option<Bytes>,
     /// How many items the last page had.
     expected: usize,
+    /// How many items the set has, as a page told last.
+    told: Option<u64>,
 }
 
 /// What a page names as the next one.
@@ -101,6 +103,7 @@ impl<T: Send + 'static> Reader<T> {
             held: None,
             previous: None,
             expected: 0,
+            told: None,
             source,
             target,
         })
@@ -115,6 +118,11 @@ impl<T: Send + 'static> Reader<T> {
     /// The index of the page that came last.
     pub(super) fn page_at_hand(&self) -> u64 {
         self.at_hand
+    }
+
+    /// How many items the set has, as a page told last.
+    pub(super) fn told_total(&self) -> Option<u64> {
+        self.told
     }
 
     /// The next item. `None` after the last.
@@ -329,6 +337,7 @@ impl<T: Send + 'static> Reader<T> {
         next: Option<Next>,
     ) -> Result<(), Error> {
         self.expected = items;
+        self.told = meta.total.or(self.told);
         let way = match &next {
             Some(next) => next.way,
             None if self.target.paging.is_paged() => Way::Computed,

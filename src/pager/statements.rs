@@ -2,11 +2,12 @@
 
 use std::collections::BTreeMap;
 
+use http::header::CONTENT_RANGE;
 use serde::de::IgnoredAny;
 
 use super::{
     envelope::{Envelope, Key},
-    facts::{Fact, Meta},
+    facts::{Fact, Meta, Remarks},
     strategy::{Paging, Statement},
 };
 
@@ -44,7 +45,11 @@ impl Words<'_> {
             Statement::Pointer => format!("{} names a next page", self.paging.pointer_name()),
             Statement::Rows => {
                 let total = meta.total.unwrap_or_default();
-                format!("`{}` is {total}, and {} rows were read", at(Fact::Total), self.rows)
+                let at = match meta.remarks.has(Remarks::PART) {
+                    true => CONTENT_RANGE.as_str().to_owned(),
+                    false => at(Fact::Total),
+                };
+                format!("`{at}` is {total}, and {} rows were read", self.rows)
             }
             Statement::Pages => {
                 let pages = meta.total_pages.unwrap_or_default();

@@ -16,7 +16,7 @@ use super::{
     mode::ReadMode,
     page::UndecodedPage,
     reader::Reader,
-    strategy::{Paging, Start},
+    strategy::{Address, Paging, Start},
     target::Target,
     token::{Origin, Position, ResumeToken},
 };
@@ -49,6 +49,8 @@ use crate::{dispatch::PoolLink, error::Error, priority::Priority};
 /// ```
 pub struct PaginatedStream<T: Send + 'static = serde_json::Value> {
     state: State<T>,
+    /// The total that was told, once the stream has ended.
+    told: Option<u64>,
 }
 
 /// Where a stream stands.
@@ -89,7 +91,7 @@ impl PaginatedStream<serde_json::Value> {
             },
             state => State::Done(state.token()),
         };
-        PaginatedStream { state }
+        PaginatedStream { state, told: None }
     }
 }
 
@@ -101,13 +103,13 @@ impl<T: Send + 'static> PaginatedStream<T> {
         decoder: D,
     ) -> Self {
         let target = Box::new(Target::new(endpoint.into(), decoder));
-        Self { state: State::Idle { link: pool.into(), target, resumed: None } }
+        Self { state: State::Idle { link: pool.into(), target, resumed: None }, told: None }
     }
 
-    /// The rows from this one on, counted from 0, where rows are asked for by their offset.
-    pub(crate) fn beginning_at_row(mut self, row: u64) -> Self {
+    /// The rows from this page on, which begins with that row of the set.
+    pub(crate) fn beginning_at(mut self, address: Address, row: u64) -> Self {
         if let State::Idle { resumed, .. } = &mut self.state {
-            *resumed = Some(Resumed::At(Position::of(Start::at_row(row))));
+            *resumed = Some(Resumed::At(Position::of(Start::at(address, row))));
         }
         self
     }
@@ -200,6 +202,14 @@ impl<T: Send + 'static> PaginatedStream<T> {
         }
     }
 
+    /// How many items the set has, as the pages that were read told last.
+    pub(crate) fn told_total(&self) -> Option<u64> {
+        match &self.state {
+            State::Reading(reader, _) => reader.told_total(),
+            _ => self.told,
+        }
+    }
+
     fn set(mut self, change: impl FnOnce(&mut Target<T>)) -> Self {
         if let State::Idle { target, .. } = &mut self.state {
             change(target);
@@ -266,6 +276,7 @@ impl<T: Send + 'static> PaginatedStream<T> {
                     if matches!(next, Some(Ok(_))) {
                         return Poll::Ready(next);
                     }
+                    self.told = reader.told_total();
                     break next;
                 }
                 State::Opening { opening, start } => match ready!(opening.as_mut().poll(cx)) {

@@ -211,10 +211,13 @@ impl<T: Send + 'static> Target<T> {
     }
 
     fn custom_request(&self, base: &BaseUrl, page: &PageRequest) -> Result<Request, Error> {
-        let request = match &page.url {
+        let mut request = match &page.url {
             Some(url) => self.request_to(base, url)?,
             None => Request::get(self.endpoint()),
         };
+        for (name, value) in &page.headers {
+            request = request.header(name, value)?;
+        }
         request.query(&page.params)
     }
 

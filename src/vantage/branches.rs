@@ -208,7 +208,7 @@ mod tests {
 
     fn row(id: &str, n: i32) -> Row {
         let record = [("n".to_owned(), Value::from(n))].into_iter().collect();
-        Row { id: Some(id.to_owned()), record }
+        Row { id: Some(id.to_owned()), record, is_inexact: false }
     }
 
     #[test]

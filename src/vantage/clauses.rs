@@ -13,8 +13,10 @@ use vantage_types::Entity;
 
 use super::{
     PoolApi,
+    among::Among,
     condition::{ApiCondition, Operator, parameter_text},
     filter::{Filter, Leaf, Test},
+    kind::Kind,
     path::{Wanted, refused},
     value::{SortKey, is_numeric, same},
 };
@@ -28,6 +30,8 @@ pub(super) struct Declared {
     pub(super) parameters: HashSet<String>,
     /// The columns that hold numbers.
     pub(super) numeric: HashSet<String>,
+    /// The columns that hold booleans.
+    pub(super) flags: HashSet<String>,
 }
 
 impl Declared {
@@ -35,10 +39,12 @@ impl Declared {
         let fields: HashSet<String> = table.row_fields().into_iter().collect();
         let columns = || table.columns().iter();
         let numeric = columns().filter(|(_, column)| is_numeric(column.get_type()));
+        let flags = columns().filter(|(_, column)| Kind::of(column.get_type()) == Some(Kind::Bool));
         let parameters = columns().filter(|(name, _)| !fields.contains(*name));
         let names = |(name, _): (&String, &Column<Value>)| name.clone();
         Self {
             numeric: numeric.map(names).collect(),
+            flags: flags.map(names).collect(),
             parameters: parameters.map(names).collect(),
             fields,
         }
@@ -97,11 +103,11 @@ impl Clauses {
             match wanted.get_mut(&leaf.field) {
                 Some(earlier) => {
                     let mut now = BTreeMap::<SortKey, Vec<&Value>>::new();
-                    for value in &leaf.values {
+                    for value in leaf.values() {
                         now.entry(rough_key(value)).or_default().push(value);
                     }
                     let is_same = |one: &Value, other: &Value| {
-                        one.is_null() || same(one, other, leaf.is_numeric)
+                        one.is_null() || same(one, other, leaf.among.is_numeric())
                     };
                     earlier.retain(|one| {
                         let alike = now.get(&rough_key(one)).into_iter().flatten();
@@ -109,7 +115,7 @@ impl Clauses {
                     });
                 }
                 None => {
-                    wanted.insert(leaf.field.clone(), leaf.values.clone());
+                    wanted.insert(leaf.field.clone(), leaf.values().to_vec());
                 }
             }
         }
@@ -141,8 +147,15 @@ impl Clauses {
 /// The same for all values that may be the same.
 fn rough_key(value: &Value) -> SortKey {
     match value {
-        Value::Bool(flag) => SortKey::Text(flag.to_string()),
-        value => SortKey::of(Some(value), true),
+        Value::Text(text) if text == "true" || text == "false" => SortKey::Bool(text == "true"),
+        value => match SortKey::of(Some(value), true) {
+            SortKey::Number(number) => match number.plain().as_str() {
+                "0" => SortKey::Bool(false),
+                "1" => SortKey::Bool(true),
+                _ => SortKey::Number(number),
+            },
+            key => key,
+        },
     }
 }
 
@@ -227,8 +240,7 @@ fn leaf(
         _ => Test::Leaf(Leaf {
             field: field.to_owned(),
             operator,
-            values: kept,
-            is_numeric,
+            among: Among::new(kept, is_numeric),
             passes_absent: false,
         }),
     };
@@ -265,15 +277,15 @@ fn any_of(tests: Vec<Test>) -> Test {
             Test::Leaf(leaf) if is_equality(leaf) => Some(leaf),
             _ => None,
         });
-        let mut merged = leaves.next()??.clone();
+        let first = leaves.next()??;
+        let mut values = first.values().to_vec();
         for leaf in leaves {
-            let leaf = leaf.filter(|leaf| leaf.field == merged.field)?;
-            merged.values.extend(leaf.values.iter().cloned());
+            values.extend_from_slice(leaf.filter(|leaf| leaf.field == first.field)?.values());
         }
-        merged.operator = Operator::In;
         let mut seen = HashSet::new();
-        merged.values.retain(|value| seen.insert(parameter_text(value)));
-        Some(Test::Leaf(merged))
+        values.retain(|value| seen.insert(parameter_text(value)));
+        let among = Among::new(values, first.among.is_numeric());
+        Some(Test::Leaf(Leaf { operator: Operator::In, among, ..first.clone() }))
     };
     merged().unwrap_or(Test::Any(flat))
 }

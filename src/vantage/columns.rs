@@ -8,15 +8,19 @@ use indexmap::IndexMap;
 use vantage_core::VantageError;
 use vantage_types::Record;
 
-use super::{alias::Aliases, kind::Kind};
+use super::{
+    alias::Aliases,
+    kind::Kind,
+    number::{Number, exact},
+};
 
 #[derive(Clone, Debug, Default)]
 pub(super) struct Columns {
     id: Option<String>,
     id_is_integer: bool,
     aliases: Aliases,
-    /// The columns declared as floats and integers.
-    numbers: Vec<(String, Kind)>,
+    /// The columns declared as floats, integers and booleans.
+    lifted: Vec<(String, Kind)>,
     /// The columns whose values are bytes in a record and text in an item.
     texts: Vec<(String, Kind)>,
     /// Where numbers are whose digits are kept.
@@ -44,14 +48,14 @@ impl Columns {
         for (name, kind) in kinds {
             match kind {
                 Some(Kind::Decimal) => columns.exact.push(columns.path_of(name).into_owned()),
-                Some(kind) if kind.is_number() => columns.numbers.push((name.to_owned(), kind)),
+                Some(kind) if kind.is_lifted() => columns.lifted.push((name.to_owned(), kind)),
                 Some(kind) => columns.texts.push((name.to_owned(), kind)),
                 None => {}
             }
         }
         let is_id =
             |(name, kind): &(String, Kind)| id.as_ref() == Some(name) && *kind == Kind::Integer;
-        columns.id_is_integer = columns.numbers.iter().any(is_id);
+        columns.id_is_integer = columns.lifted.iter().any(is_id);
         columns.id = id;
         Ok(columns)
     }
@@ -68,11 +72,26 @@ impl Columns {
 
     /// The value of the id column of the row with `id`.
     pub(super) fn id_value(&self, id: &str) -> Value {
-        let number = || id.parse::<i64>().ok().filter(|number| number.to_string() == id);
-        match number().filter(|_| self.id_is_integer) {
-            Some(number) => number.into(),
-            None => id.into(),
-        }
+        let is_plain = || Number::parse(id).is_some_and(|number| number.plain() == id);
+        let number = self.id_is_integer && is_plain();
+        exact(id).filter(|value| number && !value.is_float()).unwrap_or_else(|| id.into())
+    }
+
+    /// Where the id is in an item, where its declared type does not say what becomes of it.
+    pub(super) fn id_path(&self) -> Option<&[String]> {
+        let id = self.id.as_ref().filter(|id| !self.is_lifted(id))?;
+        Some(self.aliases.path_of(id).unwrap_or_else(|| std::slice::from_ref(id)))
+    }
+
+    /// Whether the declared type of the column says what its values are.
+    pub(super) fn is_declared(&self, column: &str) -> bool {
+        let mut declared = self.lifted.iter().chain(&self.texts);
+        declared.any(|(name, _)| name == column)
+    }
+
+    /// Whether the declared type of the column says what its values are compared as.
+    pub(super) fn is_lifted(&self, column: &str) -> bool {
+        self.lifted.iter().any(|(name, _)| name == column)
     }
 
     /// Where numbers are whose digits are kept, from the item down.
@@ -92,7 +111,7 @@ impl Columns {
         if !self.aliases.is_empty() {
             self.aliases.lift(item);
         }
-        for (column, kind) in &self.numbers {
+        for (column, kind) in &self.lifted {
             if let Some(value) = item.get_mut(column) {
                 kind.read(value);
             }
@@ -135,6 +154,8 @@ mod tests {
         };
         assert_eq!(id_value("i64", "7"), Value::from(7));
         assert_eq!(id_value("i64", "07"), Value::from("07"));
+        assert_eq!(id_value("u64", "18446744073709551615"), Value::from(u64::MAX));
+        assert!(id_value("u128", "18446744073709551616").is_tag());
         assert_eq!(id_value("alloc::string::String", "7"), Value::from("7"));
     }
 

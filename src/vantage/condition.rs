@@ -6,7 +6,7 @@ use std::fmt;
 use ciborium::Value;
 use serde::{Deserialize, Serialize};
 
-use super::{kind::uuid_text, relations::Related};
+use super::{kind::uuid_text, number::wide_digits, relations::Related};
 
 /// A condition of a `Table<PoolApi, E>`.
 ///
@@ -382,8 +382,8 @@ impl fmt::Display for Shown<'_> {
 
 /// The text of a value in a query parameter: booleans as `true` and `false`,
 /// integers by their digits, finite floats in their shortest form, texts as
-/// they are, a date (RFC 8949 section 3.4.1) as its text, the 16 bytes of a UUID as its
-/// text. Nothing else has one.
+/// they are, a date (RFC 8949 section 3.4.1) as its text, an integer that is its bytes
+/// (section 3.4.3) by its digits, the 16 bytes of a UUID as its text. Nothing else has one.
 pub(crate) fn parameter_text(value: &Value) -> Option<String> {
     match value {
         Value::Bool(flag) => Some(flag.to_string()),
@@ -391,7 +391,7 @@ pub(crate) fn parameter_text(value: &Value) -> Option<String> {
         Value::Float(number) if number.is_finite() => Some(number.to_string()),
         Value::Text(text) => Some(text.clone()),
         Value::Tag(0, date) => date.as_text().map(str::to_owned),
-        value => uuid_text(value),
+        value => wide_digits(value).or_else(|| uuid_text(value)),
     }
 }
 

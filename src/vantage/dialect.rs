@@ -6,7 +6,7 @@ use std::{fmt, sync::Arc};
 use indexmap::IndexMap;
 use vantage_core::{VantageError, error};
 
-use super::{condition::Operator, path::encode};
+use super::{combined::Combined, condition::Operator, path::encode};
 
 /// How an API takes conditions as query parameters.
 ///
@@ -41,6 +41,9 @@ pub struct Filters {
     names: IndexMap<String, String>,
     search: Option<String>,
     custom: Option<Custom>,
+    columns: IndexMap<String, Filters>,
+    combined: Option<Combined>,
+    booleans: Option<[String; 2]>,
 }
 
 /// How an API takes a list of values, for `IN` and `NOT IN`.
@@ -94,6 +97,9 @@ impl Filters {
             names: IndexMap::new(),
             search: None,
             custom: None,
+            columns: IndexMap::new(),
+            combined: None,
+            booleans: None,
         }
     }
 
@@ -208,14 +214,69 @@ impl Filters {
         self
     }
 
+    /// The API takes conditions on `column` in ways of its own: the operators and lists of
+    /// `filters` and their limits. What else they say, as of searches, has no effect.
+    pub fn column(mut self, column: impl Into<String>, filters: Filters) -> Self {
+        self.columns.insert(column.into(), filters);
+        self
+    }
+
+    /// The API takes conditions together, in one parameter. What has no form there is asked for
+    /// by the other forms, if it has one. Values are those of the type that the column is
+    /// declared as. A list that is longer than [`max_in_values`](Self::max_in_values) and
+    /// [`max_list_length`](Self::max_list_length) say takes several requests.
+    pub fn combined(mut self, combined: Combined) -> Self {
+        self.combined = Some(combined);
+        self
+    }
+
+    /// The words for true and false, such as `1` and `0`: `true` and `false` by default. Where
+    /// conditions are [combined](Self::combined), they are values and no words.
+    pub fn booleans(mut self, yes: impl Into<String>, no: impl Into<String>) -> Self {
+        self.booleans = Some([no.into(), yes.into()]);
+        self
+    }
+
+    /// The word for a boolean, where it has one of its own.
+    pub(super) fn word_for(&self, flag: bool) -> Option<&str> {
+        self.booleans.as_ref().map(|words| words[usize::from(flag)].as_str())
+    }
+
+    /// How conditions are taken together, and what a column is called there.
+    pub(super) fn together<'a>(
+        &'a self,
+        column: &str,
+        name: &'a str,
+    ) -> Option<(&'a Combined, &'a str)> {
+        let is_own = self.columns.contains_key(column);
+        let combined = self.combined.as_ref().filter(|_| !is_own && self.may_ask(column))?;
+        Some((combined, self.names.get(column).map_or(name, String::as_str)))
+    }
+
+    pub(super) fn all_together(&self) -> Option<&Combined> {
+        self.combined.as_ref()
+    }
+
+    /// How many values, of so many characters each in a URL, one request takes of a list.
+    pub(super) fn list_groups<'a>(&self, values: &'a [String]) -> Vec<&'a [String]> {
+        self.split(values, |value| encode(value).len() + 3)
+    }
+
+    fn may_ask(&self, column: &str) -> bool {
+        self.only.as_ref().is_none_or(|only| only.iter().any(|name| name == column))
+    }
+
     /// The same, with lists sent as several requests if there is no other way.
-    pub(super) fn with_some_lists(self) -> Self {
+    pub(super) fn with_some_lists(mut self) -> Self {
+        let columns = std::mem::take(&mut self.columns).into_iter();
+        self.columns = columns.map(|(column, own)| (column, own.with_some_lists())).collect();
         if self.lists == Lists::Unsent { self.lists(Lists::Requests) } else { self }
     }
 
     /// # Errors
     /// `IncorrectUsage` for a form that is no parameter.
     pub(super) fn check(&self) -> Result<(), VantageError> {
+        self.columns.values().try_for_each(Self::check)?;
         match self.forms.values().find(|form| !form.contains('=')) {
             Some(form) => {
                 let what = "the form of a filter is no `name=value`";
@@ -242,17 +303,21 @@ impl Filters {
         operator: Operator,
         values: &[Option<String>],
     ) -> Result<Vec<Parameters>, &'static str> {
-        let may_ask = self.only.as_ref().is_none_or(|only| only.iter().any(|name| name == column));
-        if !may_ask {
+        if !self.may_ask(column) {
             return Err("the API cannot be asked for the column");
         }
         let name = self.names.get(column).map_or(name, String::as_str);
-        let operator = match (operator, values) {
-            (Operator::Eq | Operator::In, [None]) => Operator::IsNull,
-            (Operator::Ne | Operator::NotIn, [None]) => Operator::IsNotNull,
-            (Operator::In, [_]) => Operator::Eq,
-            (Operator::NotIn, [_]) if self.forms.contains_key(&Operator::Ne) => Operator::Ne,
-            (operator, _) => operator,
+        if let Some(own) = self.columns.get(column) {
+            return own.parameters(column, name, operator, values);
+        }
+        let is_null = matches!(values, [None]);
+        let operator = match alone(operator, values.len(), is_null) {
+            Operator::Ne
+                if operator == Operator::NotIn && !self.forms.contains_key(&Operator::Ne) =>
+            {
+                Operator::NotIn
+            }
+            operator => operator,
         };
         let texts: Option<Vec<String>> = match operator {
             Operator::IsNull | Operator::IsNotNull => Some(Vec::new()),
@@ -339,6 +404,17 @@ impl Filters {
         }
         groups.push(&values[start..]);
         groups
+    }
+}
+
+/// The same operator for one value alone, or for null.
+pub(super) fn alone(operator: Operator, values: usize, is_null: bool) -> Operator {
+    match (operator, values) {
+        (Operator::Eq | Operator::In, 1) if is_null => Operator::IsNull,
+        (Operator::Ne | Operator::NotIn, 1) if is_null => Operator::IsNotNull,
+        (Operator::In, 1) => Operator::Eq,
+        (Operator::NotIn, 1) => Operator::Ne,
+        (operator, _) => operator,
     }
 }
 

@@ -95,7 +95,11 @@ impl<E: Entity<Value> + DeserializeOwned + 'static> Pages<E> {
                     .prefetch(settings.prefetch);
                 Rows::Direct(Box::new(Direct { stream, keys, at_once, page: None, position: 0 }))
             }
-            None => Rows::Records(Box::new(read.clone().keyed(keys)?)),
+            None => {
+                let mut read = read.clone();
+                read.decoder = read.decoder.keeping_wide();
+                Rows::Records(Box::new(read.keyed(keys)?))
+            }
         };
         Ok(Self { read, rows: Some(rows) })
     }
@@ -106,7 +110,10 @@ impl<E: Entity<Value> + DeserializeOwned + 'static> Pages<E> {
         let page = match self.rows.as_mut()? {
             Rows::Direct(direct) => direct.next(read).await?,
             Rows::Records(pages) => pages.next().await?.and_then(|page| {
-                let entity = |(key, record)| Ok((key, from_record(&read.columns, record)?));
+                let entity = |(key, record): (String, _)| {
+                    let entity = from_record(&read.columns, &key, record)?;
+                    Ok((key, entity))
+                };
                 page.into_iter().map(entity).collect()
             }),
         };

@@ -5,7 +5,7 @@ use std::{borrow::Cow, fmt, marker::PhantomData};
 use ciborium::Value;
 use serde::{
     Deserialize, Deserializer,
-    de::{DeserializeOwned, DeserializeSeed, Error, IntoDeserializer, MapAccess, Visitor},
+    de::{DeserializeOwned, DeserializeSeed, Error, MapAccess, Visitor},
     forward_to_deserialize_any,
 };
 use serde_json::value::RawValue;
@@ -14,8 +14,9 @@ use vantage_types::Record;
 
 use super::{
     columns::Columns,
-    record::{Row, RowDecoder, id_text},
-    writes::json_of,
+    json::text_of,
+    lenient::{Key, Lenient, Trace, read_key},
+    record::{Row, RowDecoder, id_of_json},
 };
 use crate::{http::Mismatch, pager::ItemDecoder};
 
@@ -28,7 +29,7 @@ pub(super) struct EntityDecoder<E> {
 
 impl<E> EntityDecoder<E> {
     pub(super) fn new(columns: Columns) -> Self {
-        Self { rows: RowDecoder::new(columns.clone()), columns, entity: PhantomData }
+        Self { rows: RowDecoder::new(columns.clone()).keeping_wide(), columns, entity: PhantomData }
     }
 }
 
@@ -37,28 +38,44 @@ impl<E: DeserializeOwned + Send + 'static> ItemDecoder for EntityDecoder<E> {
 
     fn decode<'de, D: Deserializer<'de>>(&self, deserializer: D) -> Result<Row<E>, D::Error> {
         if self.columns.is_as_sent() {
-            let mut id = None;
-            let watched = Watched { inner: deserializer, column: self.columns.id(), id: &mut id };
-            let record = E::deserialize(watched)?;
-            return Ok(Row { id, record });
+            let (record, id) = entity(deserializer, self.columns.id())?;
+            return Ok(Row { id, record, is_inexact: false });
         }
-        let Row { id, record } = self.rows.decode(deserializer)?;
-        let json = json_of(&record).map_err(D::Error::custom)?;
-        let record = serde_json::from_value(json).map_err(D::Error::custom)?;
-        Ok(Row { id, record })
+        let json = <&RawValue>::deserialize(deserializer)?;
+        let read = || {
+            let Row { id, record, .. } = self.rows.decode_whole(json.get())?;
+            let text = text_of(&record).map_err(serde_json::Error::custom)?;
+            let record = entity(&mut serde_json::Deserializer::from_str(&text), None)?.0;
+            Ok(Row { id, record, is_inexact: false })
+        };
+        read().map_err(|error: serde_json::Error| D::Error::custom(error))
     }
 }
 
-/// The entity of a row that was finished.
+/// The entity of the row `id`, which was finished.
 pub(super) fn from_record<E: DeserializeOwned>(
     columns: &Columns,
+    id: &str,
     mut record: Record<Value>,
 ) -> Result<E, VantageError> {
     columns.unfinish(&mut record);
-    serde_json::from_value(json_of(&record)?).map_err(|source| {
+    let text = text_of(&record)?;
+    let read = entity(&mut serde_json::Deserializer::from_str(&text), None);
+    read.map(|(entity, _)| entity).map_err(|source| {
         let why = Mismatch::from(source).to_string();
-        error!("a row does not fit the entity", why = why)
+        error!("a row does not fit the entity", id = id, why = why)
     })
+}
+
+/// An entity, and the text of its id in `column`.
+fn entity<'de, E: Deserialize<'de>, D: Deserializer<'de>>(
+    json: D,
+    column: Option<&str>,
+) -> Result<(E, Option<String>), D::Error> {
+    let (mut id, trace) = (None, Trace::default());
+    let watched = Watched { inner: json, column, id: &mut id, trace: &trace };
+    let entity = E::deserialize(watched).map_err(|error| trace.told(error))?;
+    Ok((entity, id))
 }
 
 /// An object whose id is looked at as it passes.
@@ -66,14 +83,15 @@ struct Watched<'a, T> {
     inner: T,
     column: Option<&'a str>,
     id: &'a mut Option<String>,
+    trace: &'a Trace,
 }
 
 impl<'de, D: Deserializer<'de>> Deserializer<'de> for Watched<'_, D> {
     type Error = D::Error;
 
     fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, D::Error> {
-        let Self { inner, column, id } = self;
-        inner.deserialize_map(Watched { inner: visitor, column, id })
+        let Self { inner, column, id, trace } = self;
+        inner.deserialize_map(Watched { inner: visitor, column, id, trace })
     }
 
     fn deserialize_newtype_struct<V: Visitor<'de>>(
@@ -98,17 +116,18 @@ impl<'de, V: Visitor<'de>> Visitor<'de> for Watched<'_, V> {
     }
 
     fn visit_map<M: MapAccess<'de>>(self, map: M) -> Result<V::Value, M::Error> {
-        let Self { inner, column, id } = self;
-        inner.visit_map(Fields { map: Watched { inner: map, column, id }, is_at_id: false })
+        let Self { inner, column, id, trace } = self;
+        let map = Watched { inner: map, column, id, trace };
+        inner.visit_map(Fields { map, key: Cow::Borrowed("") })
     }
 }
 
-struct Fields<'a, M> {
+struct Fields<'a, 'de, M> {
     map: Watched<'a, M>,
-    is_at_id: bool,
+    key: Cow<'de, str>,
 }
 
-impl<'de, M: MapAccess<'de>> MapAccess<'de> for Fields<'_, M> {
+impl<'de, M: MapAccess<'de>> MapAccess<'de> for Fields<'_, 'de, M> {
     type Error = M::Error;
 
     fn next_key_seed<K: DeserializeSeed<'de>>(
@@ -116,48 +135,25 @@ impl<'de, M: MapAccess<'de>> MapAccess<'de> for Fields<'_, M> {
         seed: K,
     ) -> Result<Option<K::Value>, M::Error> {
         let Some(Key(key)) = self.map.inner.next_key()? else { return Ok(None) };
-        self.is_at_id = self.map.column == Some(&*key);
-        seed.deserialize(key.into_deserializer()).map(Some)
+        self.key = key;
+        read_key(&self.key, seed).map(Some)
     }
 
     fn next_value_seed<S: DeserializeSeed<'de>>(&mut self, seed: S) -> Result<S::Value, M::Error> {
-        if !self.is_at_id {
-            return self.map.inner.next_value_seed(seed);
-        }
-        let json: &'de RawValue = self.map.inner.next_value()?;
-        *self.map.id = serde_json::from_str(json.get()).ok().as_ref().and_then(id_text);
-        seed.deserialize(json).map_err(M::Error::custom)
+        let Self { map, key } = self;
+        let seed = Lenient::new(seed, map.trace);
+        let value = if map.column == Some(&**key) {
+            let json: &'de RawValue = map.inner.next_value()?;
+            *map.id = id_of_json(json.get());
+            seed.deserialize(json).map_err(M::Error::custom)
+        } else {
+            map.inner.next_value_seed(seed)
+        };
+        value.inspect_err(|_| map.trace.leave_key(key))
     }
 
     fn size_hint(&self) -> Option<usize> {
         self.map.inner.size_hint()
-    }
-}
-
-/// A key, borrowed where it needs no unescaping.
-struct Key<'de>(Cow<'de, str>);
-
-impl<'de> Deserialize<'de> for Key<'de> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_str(KeyVisitor)
-    }
-}
-
-struct KeyVisitor;
-
-impl<'de> Visitor<'de> for KeyVisitor {
-    type Value = Key<'de>;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a key")
-    }
-
-    fn visit_borrowed_str<E: Error>(self, key: &'de str) -> Result<Key<'de>, E> {
-        Ok(Key(Cow::Borrowed(key)))
-    }
-
-    fn visit_str<E: Error>(self, key: &str) -> Result<Key<'de>, E> {
-        Ok(Key(Cow::Owned(key.to_owned())))
     }
 }
 
@@ -181,7 +177,7 @@ mod tests {
         let aliases =
             aliases.iter().map(|(column, path)| ((*column).into(), (*path).into())).collect();
         let columns = Columns::new(Some("id".into()), declared.iter().copied(), &aliases).unwrap();
-        EntityDecoder::<E>::new(columns).decode(&mut serde_json::Deserializer::from_str(json))
+        EntityDecoder::<E>::new(columns).decode_whole(json)
     }
 
     #[derive(Debug, PartialEq, Deserialize)]
@@ -251,7 +247,7 @@ mod tests {
         fn an_id_is_the_one_that_a_record_has(id in "-?[0-9]{1,22}(\\.[0-9]+)?|\"[a-z\\\\\"]{0,3}\"|true|null|\\[\\]|\\{\\}") {
             let json = format!(r#"{{"n":1,"id":{id}}}"#);
             let columns = Columns::new(Some("id".into()), [], &IndexMap::new()).unwrap();
-            let record = RowDecoder::new(columns).decode(&mut serde_json::Deserializer::from_str(&json));
+            let record = RowDecoder::new(columns).decode_whole(&json);
             let entity = read::<serde_json::Value>(&[], &[], &json);
             prop_assert_eq!(record.is_ok(), entity.is_ok());
             if let (Ok(record), Ok(entity)) = (record, entity) {

@@ -1,16 +1,19 @@
 //! [pure] Conditions evaluated on a row, with the three values of SQL.
 
+use std::sync::Arc;
+
 use ciborium::Value;
 use vantage_types::Record;
 
 use super::{
+    among::Among,
     condition::Operator,
-    value::{Matching, compare, matches, same},
+    value::{Matching, compare, matches},
 };
 
-/// What every row must hold.
+/// What every row must hold. Clones share it.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub(super) struct Filter(Vec<Test>);
+pub(super) struct Filter(Arc<[Test]>);
 
 /// A condition in the form in which it is evaluated.
 #[derive(Clone, Debug, PartialEq)]
@@ -28,10 +31,7 @@ pub(super) enum Test {
 pub(super) struct Leaf {
     pub(super) field: String,
     pub(super) operator: Operator,
-    /// One value, or any number for `In` and `NotIn`, none for `IsNull` and `IsNotNull`.
-    pub(super) values: Vec<Value>,
-    /// Whether the column is declared as a number.
-    pub(super) is_numeric: bool,
+    pub(super) among: Among,
     /// Whether a row that lacks the field passes.
     pub(super) passes_absent: bool,
 }
@@ -49,7 +49,7 @@ pub(super) enum Truth {
 
 impl Filter {
     pub(super) fn new(tests: Vec<Test>) -> Self {
-        Self(tests)
+        Self(tests.into())
     }
 
     /// All of these must hold.
@@ -134,6 +134,11 @@ impl Truth {
 }
 
 impl Leaf {
+    /// One value, or any number for `In` and `NotIn`, none for `IsNull` and `IsNotNull`.
+    pub(super) fn values(&self) -> &[Value] {
+        self.among.values()
+    }
+
     fn judge(&self, row: &Record<Value>) -> Truth {
         let Some(value) = row.get(&self.field) else { return Truth::Absent };
         match self.operator {
@@ -153,26 +158,25 @@ impl Leaf {
 
     /// A null among the values stands for `IS NULL`.
     fn is_among(&self, value: &Value) -> Truth {
-        let has_null = self.values.iter().any(Value::is_null);
         if value.is_null() {
-            let nothing_is_among_none = self.values.is_empty();
-            return match (has_null, nothing_is_among_none) {
+            let nothing_is_among_none = self.among.values().is_empty();
+            return match (self.among.has_null(), nothing_is_among_none) {
                 (true, _) => Truth::Yes,
                 (_, true) => Truth::No,
                 _ => Truth::Unknown,
             };
         }
-        let mut wanted = self.values.iter().filter(|wanted| !wanted.is_null());
-        Truth::of(wanted.any(|wanted| same(value, wanted, self.is_numeric)))
+        Truth::of(self.among.holds(value))
     }
 
     fn stands(&self, value: &Value, holds: fn(std::cmp::Ordering) -> bool) -> Truth {
-        let order = self.values.first().and_then(|wanted| compare(value, wanted, self.is_numeric));
+        let is_numeric = self.among.is_numeric();
+        let order = self.values().first().and_then(|wanted| compare(value, wanted, is_numeric));
         order.map_or(Truth::Unknown, |order| Truth::of(holds(order)))
     }
 
     fn matches(&self, value: &Value, how: Matching) -> Truth {
-        let part = self.values.first().and_then(Value::as_text);
+        let part = self.values().first().and_then(Value::as_text);
         part.and_then(|part| matches(value, how, part)).map_or(Truth::Unknown, Truth::of)
     }
 }
@@ -189,8 +193,7 @@ mod tests {
         Leaf {
             field: "n".into(),
             operator,
-            values: values.to_vec(),
-            is_numeric: false,
+            among: Among::new(values.to_vec(), false),
             passes_absent: false,
         }
     }

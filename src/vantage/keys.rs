@@ -136,6 +136,7 @@ mod tests {
         let row = |id: &&str| Row {
             id: (!id.is_empty()).then(|| (*id).to_owned()),
             record: Record::new(),
+            is_inexact: false,
         };
         (first..).zip(ids.iter().map(row)).collect()
     }

@@ -7,6 +7,8 @@ use ciborium::Value;
 use serde::{Serialize, de::DeserializeOwned};
 use uuid::Uuid;
 
+use super::number::wide_digits;
+
 /// The largest whole number below which every whole number is a float.
 const MAX_WHOLE: f64 = 9_007_199_254_740_992.0;
 
@@ -15,6 +17,8 @@ const MAX_WHOLE: f64 = 9_007_199_254_740_992.0;
 pub(super) enum Kind {
     /// `f64`, `f32`: floats only, where JSON has whole numbers too.
     Float,
+    /// `bool`, where JSON may have 0 and 1.
+    Bool,
     /// Integers, where JSON may have `7.0`.
     Integer,
     /// `Decimal`: the digits as they were written, as text.
@@ -33,6 +37,7 @@ impl Kind {
         let inner = type_name.trim_end_matches('>').rsplit('<').next()?;
         Some(match inner {
             "f64" | "f32" => Self::Float,
+            "bool" => Self::Bool,
             "i8" | "i16" | "i32" | "i64" | "i128" | "isize" => Self::Integer,
             "u8" | "u16" | "u32" | "u64" | "u128" | "usize" => Self::Integer,
             "rust_decimal::decimal::Decimal" => Self::Decimal,
@@ -44,8 +49,9 @@ impl Kind {
         })
     }
 
-    pub(super) fn is_number(self) -> bool {
-        matches!(self, Self::Float | Self::Integer | Self::Decimal)
+    /// Whether values are compared as what is read, and not as they are in JSON.
+    pub(super) fn is_lifted(self) -> bool {
+        matches!(self, Self::Float | Self::Integer | Self::Bool)
     }
 
     /// From JSON's form to CBOR's. What is no such value stays, so that reading the
@@ -56,6 +62,14 @@ impl Kind {
                 return values.iter_mut().for_each(|value| self.read(value));
             }
             (Self::Float, Value::Integer(number)) => Some(Value::Float(i128::from(*number) as f64)),
+            (Self::Float, wide @ Value::Tag(..)) => {
+                wide_digits(wide).and_then(|digits| digits.parse().ok()).map(Value::Float)
+            }
+            (Self::Bool, Value::Integer(number)) => match i128::from(*number) {
+                0 => Some(Value::Bool(false)),
+                1 => Some(Value::Bool(true)),
+                _ => None,
+            },
             (Self::Integer, Value::Float(number))
                 if number.fract() == 0.0 && number.abs() <= MAX_WHOLE =>
             {
@@ -82,7 +96,7 @@ impl Kind {
             Self::Ip => from_cbor::<IpAddr>(value).map(|ip| ip.to_string()),
             Self::Ipv4 => from_cbor::<Ipv4Addr>(value).map(|ip| ip.to_string()),
             Self::Ipv6 => from_cbor::<Ipv6Addr>(value).map(|ip| ip.to_string()),
-            Self::Float | Self::Integer | Self::Decimal => return,
+            Self::Float | Self::Bool | Self::Integer | Self::Decimal => return,
         };
         match (text, &mut *value) {
             (Some(text), _) => *value = Value::Text(text),
@@ -111,7 +125,7 @@ mod tests {
 
     use rust_decimal::Decimal;
 
-    use super::*;
+    use super::{super::number::exact, *};
 
     fn read(kind: Kind, value: impl Into<Value>) -> Value {
         let mut value = value.into();
@@ -131,7 +145,7 @@ mod tests {
             (type_name::<Ipv4Addr>(), Some(Kind::Ipv4)),
             (type_name::<Vec<Ipv6Addr>>(), Some(Kind::Ipv6)),
             (type_name::<String>(), None),
-            (type_name::<bool>(), None),
+            (type_name::<Option<bool>>(), Some(Kind::Bool)),
         ] {
             assert_eq!(Kind::of(name), kind, "{name}");
         }
@@ -145,6 +159,12 @@ mod tests {
         assert_eq!(read(Kind::Integer, 7.5), Value::Float(7.5));
         assert_eq!(read(Kind::Integer, 1e18), Value::Float(1e18));
         assert_eq!(read(Kind::Float, Value::Null), Value::Null);
+        assert_eq!(read(Kind::Bool, 1), Value::Bool(true));
+        assert_eq!(read(Kind::Bool, 2), Value::from(2));
+        assert_eq!(
+            read(Kind::Float, exact("18446744073709551616").unwrap()),
+            Value::Float(2f64.powi(64))
+        );
         let list = Value::Array(vec![1.into(), 2.5.into()]);
         assert_eq!(read(Kind::Float, list), Value::Array(vec![1.0.into(), 2.5.into()]));
     }

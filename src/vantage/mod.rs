@@ -4,17 +4,19 @@
 //! `TableSource`, `reads` runs lists, streams, gets and counts, `pages` walks
 //! the rows of one query. What they decide is in pure files: `settings` (what holds
 //! for a table), `condition`, `expression`, `fluent` and `clauses` (what is asked
-//! for), `dialect` and `order` (how an API takes it), `query` and `path` (targets and
-//! parameters), `filter` and `value` (conditions on rows), `window`, `record`, `keys`,
-//! `columns`, `alias` and `kind` (what a value of an item is in a record). `writes` sends
-//! rows, `entities` and `entity` read them without records.
+//! for), `dialect`, `combined` and `order` (how an API takes it), `query`, `sender` and `path`
+//! (targets and parameters), `filter`, `among` and `value` (conditions on rows), `window`,
+//! `record`, `number`, `keys`, `columns`, `alias` and `kind` (what a value of an item is in a
+//! record), `fit` (what it is for a type). `writes` sends rows, `entities`, `entity` and
+//! `lenient` read them without records.
 //! `relations`, `branches` and `fan_out` read sets that are related to sets; `vista` is
 //! for those who know no types. Nothing here names actix.
 
 use std::{
+    collections::HashMap,
     fmt,
     sync::{
-        Arc,
+        Arc, Mutex, PoisonError,
         atomic::{self, AtomicU64},
     },
 };
@@ -25,15 +27,20 @@ use crate::{
     pool::AwwPool,
     token_manager::Credentials,
 };
+use columns::Columns;
+use fit::{Fit, Shape};
 use settings::Settings;
+use vantage_types::Entity;
 
 mod aggregate;
 mod alias;
+mod among;
 #[cfg(vantage_bench)]
 pub(crate) mod bench_support;
 mod branches;
 mod clauses;
 mod columns;
+mod combined;
 mod condition;
 mod cursor;
 mod dialect;
@@ -43,11 +50,15 @@ mod error;
 mod expression;
 mod fan_out;
 mod filter;
+mod fit;
 mod fluent;
+mod json;
 mod keyed;
 mod keys;
 mod kind;
+mod lenient;
 mod logic;
+mod number;
 mod order;
 mod pages;
 mod path;
@@ -56,6 +67,7 @@ mod query;
 mod reads;
 mod record;
 mod relations;
+mod sender;
 mod settings;
 mod source;
 mod table_ext;
@@ -64,6 +76,7 @@ mod vista;
 mod window;
 mod writes;
 
+pub use combined::{Combined, Comparison};
 pub use condition::{ApiCondition, Operator};
 pub use dialect::{Filters, Lists};
 pub use fluent::ColumnConditions;
@@ -118,9 +131,20 @@ pub use writes::Writes;
 /// Vantage reads entities from records of CBOR values, which are stricter than JSON.
 /// So the declared type of a column (`with_column_of`) says what its values become: in
 /// a column of floats whole numbers become floats, in one of integers `7.0` becomes
-/// `7`; a `Decimal` is the text of its digits, none of which is lost; a `Uuid` and an
-/// `IpAddr` (or one of its versions) are their bytes. All of that also inside `Option`
-/// and `Vec`. Written, each is what JSON has for it, a `Decimal` its text.
+/// `7`, in one of booleans 1 and 0 become true and false; a `Decimal` is the text of its
+/// digits, none of which is lost; a `Uuid` and an `IpAddr` (or one of its versions) are
+/// their bytes. All of that also inside `Option` and `Vec`. Written, each is what JSON has
+/// for it, a `Decimal` its text.
+///
+/// What no column declares, as inside of objects, becomes what the table's entity reads:
+/// that is found out by trying, once for each place in a row. A row that cannot be read is
+/// told by Vantage without a reason; `list_direct` gives the row, the place and the reason.
+///
+/// An integer beyond 64 bits keeps its digits: where its column is declared as an integer
+/// (`i128`, `u128`) it is CBOR's integer in bytes (RFC 8949 section 3.4.3), anywhere else the
+/// text of its digits. Other numbers with a fraction or an exponent are floats unless they
+/// are declared as `Decimal`s. An id that is a number is the same however it is written:
+/// `1e0`, `1.0` and `1` are the id `1`, `-0` is `0`, and no digit is lost.
 /// [`list_direct`](PoolTableExt::list_direct) reads entities from JSON itself and
 /// needs no declarations.
 ///
@@ -142,6 +166,8 @@ pub struct PoolApi {
     pool: AwwPool,
     settings: Arc<Settings>,
     repeated: Arc<AtomicU64>,
+    /// What types want of the rows of tables, by the names of both.
+    shapes: Arc<Mutex<HashMap<(String, &'static str), Shape>>>,
 }
 
 impl PoolApi {
@@ -149,7 +175,12 @@ impl PoolApi {
     /// pages by number, the standard [`Envelope`], three pages of prefetch, no
     /// item endpoints and filters left to the server.
     pub fn new(pool: impl AsRef<AwwPool>) -> Self {
-        Self { pool: pool.as_ref().clone(), settings: Arc::default(), repeated: Arc::default() }
+        Self {
+            pool: pool.as_ref().clone(),
+            settings: Arc::default(),
+            repeated: Arc::default(),
+            shapes: Arc::default(),
+        }
     }
 
     /// How the API hands a set out page by page.
@@ -178,8 +209,8 @@ impl PoolApi {
         self.with(|settings| settings.prefetch = pages.max(1))
     }
 
-    /// Whether one row can be asked for at `<table path>/<id>`. Without it, a
-    /// get reads the list with the id as a parameter.
+    /// Whether one row can be asked for at `<table path>/<id>`, or at `<table path>/<id>/` where
+    /// the path ends with a slash. Without it, a get reads the list with the id as a parameter.
     #[must_use]
     pub fn item_endpoints(self, yes: bool) -> Self {
         self.with(|settings| settings.item_endpoints = yes)
@@ -234,6 +265,20 @@ impl PoolApi {
     #[must_use]
     pub fn repeated_rows(&self) -> u64 {
         self.repeated.load(atomic::Ordering::Relaxed)
+    }
+
+    /// What makes records of `columns` such as `E` is read from; `None` where `E` reads any.
+    fn fit<E: Entity<ciborium::Value>>(&self, table: &str, columns: &Columns) -> Option<Fit<E>> {
+        let key = (table.to_owned(), std::any::type_name::<E>());
+        let shapes = self.shapes.lock().unwrap_or_else(PoisonError::into_inner);
+        Fit::new(shapes.get(&key).cloned().unwrap_or_default(), columns)
+    }
+
+    /// Keeps what was learned of the rows of a table.
+    fn learn<E>(&self, table: &str, shape: &Shape) {
+        let key = (table.to_owned(), std::any::type_name::<E>());
+        let mut shapes = self.shapes.lock().unwrap_or_else(PoisonError::into_inner);
+        shapes.insert(key, shape.clone());
     }
 
     fn with(mut self, change: impl FnOnce(&mut Settings)) -> Self {

@@ -1,5 +1,7 @@
 //! [pure] How an API takes orders, and an order of rows.
 
+use std::{fmt, sync::Arc};
+
 use ciborium::Value;
 use indexmap::IndexMap;
 use vantage_core::VantageError;
@@ -19,7 +21,11 @@ use super::{condition::ApiCondition, dialect::Parameters, path::refused, value::
 /// let suffixed = Ordering::suffixed("sort", ":"); // `sort=name:asc,population:desc`
 /// let separate = Ordering::separate("order_by", "order"); // `order_by=name&order=desc`
 /// let some = prefixed.only(["name"]).on_rows(true);
-/// # let _ = (suffixed, separate, some);
+/// let lists = Ordering::separate("_sort", "_order").joined(","); // `_sort=a,b&_order=asc,desc`
+/// let one = Ordering::by_direction("_sort", "_sort_desc"); // `_sort_desc=name`
+/// // `sort=[["name","asc"],["population","desc"]]`
+/// let json = Ordering::template("sort=[{columns}]", r#"["{column}","{direction}"]"#, ",");
+/// # let _ = (suffixed, separate, some, lists, one, json);
 /// ```
 #[derive(Clone, Debug, Default)]
 #[must_use]
@@ -35,7 +41,21 @@ pub struct Ordering {
 enum Form {
     Prefixed(String),
     Suffixed { parameter: String, between: String },
-    Separate { by: String, direction: String },
+    Separate { by: String, direction: String, between: Option<String> },
+    ByDirection { ascending: String, descending: String },
+    Template { name: String, value: String, column: String, between: String },
+    Custom(Custom),
+}
+
+type CustomForm = dyn Fn(&[(String, SortDirection)]) -> Option<Parameters> + Send + Sync;
+
+#[derive(Clone)]
+struct Custom(Arc<CustomForm>);
+
+impl fmt::Debug for Custom {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("custom")
+    }
 }
 
 impl Ordering {
@@ -60,8 +80,50 @@ impl Ordering {
     /// One parameter with the column, and one with the direction:
     /// `order_by=name&order=desc`. It takes one column.
     pub fn separate(by: impl Into<String>, direction: impl Into<String>) -> Self {
-        let form = Form::Separate { by: by.into(), direction: direction.into() };
+        let form = Form::Separate { by: by.into(), direction: direction.into(), between: None };
         Self { form: Some(form), ..Self::default() }
+    }
+
+    /// In the form of [`separate`](Self::separate), several columns and their directions with
+    /// `between` between them: `_sort=a,b&_order=asc,desc`. Other forms take several anyway.
+    pub fn joined(mut self, between: impl Into<String>) -> Self {
+        if let Some(Form::Separate { between: own, .. }) = &mut self.form {
+            *own = Some(between.into());
+        }
+        self
+    }
+
+    /// The column in one of two parameters, by the direction: `_sort=name` or
+    /// `_sort_desc=name`. It takes one column.
+    pub fn by_direction(ascending: impl Into<String>, descending: impl Into<String>) -> Self {
+        let form = Form::ByDirection { ascending: ascending.into(), descending: descending.into() };
+        Self { form: Some(form), ..Self::default() }
+    }
+
+    /// One parameter as `form` says, `name=value` with `{columns}` in the value: there stands
+    /// `column` for each column, with its name for `{column}` and the word for its direction
+    /// for `{direction}`, and `between` between them. A form without `=` or `{columns}` has no
+    /// order, and a name with a quotation mark or a backslash no form.
+    pub fn template(form: &str, column: impl Into<String>, between: impl Into<String>) -> Self {
+        let (name, value) = form.split_once('=').unwrap_or_default();
+        let form = Form::Template {
+            name: name.to_owned(),
+            value: value.to_owned(),
+            column: column.into(),
+            between: between.into(),
+        };
+        Self { form: Some(form), ..Self::default() }
+    }
+
+    /// Whatever parameters `form` makes of the columns, by what the API calls them; `None` for
+    /// an order that the API does not take.
+    pub fn custom(
+        form: impl Fn(&[(String, SortDirection)]) -> Option<Vec<(String, String)>>
+        + Send
+        + Sync
+        + 'static,
+    ) -> Self {
+        Self { form: Some(Form::Custom(Custom(Arc::new(form)))), ..Self::default() }
     }
 
     /// The words for the two directions: `asc` and `desc` by default. Prefixes have none.
@@ -141,16 +203,18 @@ impl Ordering {
             }
             columns.push((name, *is_descending));
         }
-        let word = |is_descending: bool| match &self.words {
-            Some([ascending, descending]) => {
-                if is_descending {
-                    descending
-                } else {
-                    ascending
+        let word = |is_descending: bool| -> &str {
+            match &self.words {
+                Some([ascending, descending]) => {
+                    if is_descending {
+                        descending
+                    } else {
+                        ascending
+                    }
                 }
+                None if is_descending => "desc",
+                None => "asc",
             }
-            None if is_descending => "desc",
-            None => "asc",
         };
         let joined = |shown: &dyn Fn(&str, bool) -> String| {
             let columns = columns.iter().map(|(name, is_descending)| shown(name, *is_descending));
@@ -167,7 +231,46 @@ impl Ordering {
                     joined(&|name, descending| format!("{name}{between}{}", word(descending)));
                 Ok(vec![(parameter.clone(), value)])
             }
-            Form::Separate { by, direction } => match columns.as_slice() {
+            Form::Separate { by, direction, between: Some(between) } => {
+                let names: Vec<&str> = columns.iter().map(|(name, _)| name.as_str()).collect();
+                let words: Vec<&str> =
+                    columns.iter().map(|(_, is_descending)| word(*is_descending)).collect();
+                Ok(vec![
+                    (by.clone(), names.join(between)),
+                    (direction.clone(), words.join(between)),
+                ])
+            }
+            Form::ByDirection { ascending, descending } => match columns.as_slice() {
+                [(name, true)] => Ok(vec![(descending.clone(), name.clone())]),
+                [(name, false)] => Ok(vec![(ascending.clone(), name.clone())]),
+                _ => Err("the API orders by one column"),
+            },
+            Form::Template { name, value, column, between } => {
+                let has_form = |(name, _): &(String, bool)| !name.contains(['"', '\'', '\\']);
+                if name.is_empty() || !value.contains("{columns}") || !columns.iter().all(has_form)
+                {
+                    return Err("the name of the column has no form in an order");
+                }
+                let each = columns.iter().map(|(name, is_descending)| {
+                    column.replace("{direction}", word(*is_descending)).replace("{column}", name)
+                });
+                let each = each.collect::<Vec<_>>().join(between);
+                Ok(vec![(name.clone(), value.replace("{columns}", &each))])
+            }
+            Form::Custom(Custom(form)) => {
+                let direction = |is_descending| match is_descending {
+                    true => SortDirection::Descending,
+                    false => SortDirection::Ascending,
+                };
+                let columns: Vec<_> = columns
+                    .into_iter()
+                    .map(|(name, is_descending)| (name, direction(is_descending)))
+                    .collect();
+                form(&columns)
+                    .filter(|parameters| !parameters.is_empty())
+                    .ok_or("the API does not take the order")
+            }
+            Form::Separate { by, direction, between: None } => match columns.as_slice() {
                 [(name, is_descending)] => Ok(vec![
                     (by.clone(), name.clone()),
                     (direction.clone(), word(*is_descending).to_owned()),
@@ -266,6 +369,20 @@ mod tests {
         let separate = Ordering::separate("by", "dir").words("up", "down");
         assert_eq!(sent(&separate, &both[1..]), "by=b&dir=down");
         assert!(lowered(&separate, &both).unwrap_err().is_unsupported());
+        let joined = Ordering::separate("_sort", "_order").joined(",");
+        assert_eq!(sent(&joined, &both), "_sort=a,b&_order=asc,desc");
+        let either = Ordering::by_direction("_sort", "_sort_desc");
+        assert_eq!(sent(&either, &both[..1]), "_sort=a");
+        assert_eq!(sent(&either, &both[1..]), "_sort_desc=b");
+        assert!(lowered(&either, &both).unwrap_err().is_unsupported());
+        let json = Ordering::template("sort={{columns}}", r#""{column}":{direction}"#, ",");
+        assert_eq!(sent(&json.words("1", "-1"), &both), r#"sort={"a":1,"b":-1}"#);
+        let custom = Ordering::custom(|columns| {
+            let (name, _) = columns.first().filter(|_| columns.len() == 1)?;
+            Some(vec![("by".to_owned(), format!("-{name}"))])
+        });
+        assert_eq!(sent(&custom, &both[1..]), "by=-b");
+        assert!(lowered(&custom, &both).unwrap_err().is_unsupported());
         let named = Ordering::prefixed("sort").parameter("a", "x.a");
         assert_eq!(sent(&named, &both), "sort=x.a,-b");
     }

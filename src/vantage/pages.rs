@@ -54,6 +54,8 @@ enum Begin {
     Row(Window),
     /// With the page that holds the first row of the window.
     Page(Span),
+    /// With the page that a strategy has for it, and its first row.
+    Place(Address, u64),
     /// With the first page of the set.
     Start,
 }
@@ -84,14 +86,21 @@ impl Walk {
         let (paging, address, size) = match self.begin_at() {
             Begin::Row(window) => (self.paging_of(&window), Address::Offset(window.start()), None),
             Begin::Page(span) => (self.paging.clone(), Address::Page(span.index), Some(span.size)),
+            Begin::Place(address, _) => (self.paging.clone(), address, None),
             Begin::Start => (self.paging.clone(), self.paging.start(), None),
         };
         page_url(&self.pool.base_url()?, &self.endpoint, &paging, &address, size).map(Some)
     }
 
     fn begin_at(&self) -> Begin {
-        let is_addressed = self.filter.is_empty() && self.paging.is_addressable();
-        let Some(window) = self.window.filter(|_| is_addressed) else { return Begin::Start };
+        let Some(window) = self.window.filter(|_| self.filter.is_empty()) else {
+            return Begin::Start;
+        };
+        if !self.paging.is_addressable() {
+            let start = Some(window.start()).filter(|start| *start > 0);
+            let place = start.and_then(|start| self.paging.page_with_row(start));
+            return place.map_or(Begin::Start, |(address, first)| Begin::Place(address, first));
+        }
         if self.paging.is_by_offset() {
             return Begin::Row(window);
         }
@@ -104,6 +113,10 @@ impl Walk {
         match self.begin_at() {
             Begin::Row(window) => (State::Streaming(self.stream_of(&window)), window.start()),
             Begin::Page(span) => (State::Addressed(span), 0),
+            Begin::Place(address, first) => {
+                let stream = self.read(self.paging.clone(), None).beginning_at(address, first);
+                (State::Streaming(Box::new(stream)), first)
+            }
             Begin::Start => (State::Streaming(self.stream()), 0),
         }
     }
@@ -116,7 +129,8 @@ impl Walk {
     fn stream_of(&self, window: &Window) -> Box<PaginatedStream<Row>> {
         let paging = self.paging_of(window);
         let pages = window.len().div_ceil(paging.size().unwrap_or(1).max(1));
-        Box::new(self.read(paging, Some(pages)).beginning_at_row(window.start()))
+        let start = Address::Offset(window.start());
+        Box::new(self.read(paging, Some(pages)).beginning_at(start, window.start()))
     }
 
     fn stream(&self) -> Box<PaginatedStream<Row>> {
@@ -156,20 +170,24 @@ impl Pages {
                     self.number += 1;
                     self.addressed(span).await
                 }
-                State::Streaming(stream) => match stream.next_items(self.walk.at_once).await {
-                    Some(rows) => {
-                        let page = stream.page_at_hand();
-                        if page != self.streamed {
-                            self.number += 1;
-                        }
-                        self.streamed = page;
-                        rows.map(|rows| self.matching(rows))
-                    }
-                    None => {
+                State::Streaming(stream) => {
+                    let rows = stream.next_items(self.walk.at_once).await;
+                    self.total = stream.told_total().or(self.total);
+                    let Some(rows) = rows else {
                         self.state = State::Done;
                         return None;
+                    };
+                    let page = stream.page_at_hand();
+                    if page != self.streamed {
+                        self.number += 1;
                     }
-                },
+                    self.streamed = page;
+                    let rows = rows.map(|rows| self.matching(rows));
+                    if self.begins_past_the_end() {
+                        self.state = State::Done;
+                    }
+                    rows
+                }
                 State::Done => return None,
             };
             let rows = match (rows, &mut self.walk.window) {
@@ -194,6 +212,13 @@ impl Pages {
     /// How many rows the set has under its conditions, if an answer said so.
     pub(super) fn total(&self) -> Option<u64> {
         self.total.filter(|_| self.walk.filter.is_empty())
+    }
+
+    /// Whether the window begins behind the last row by a total that was told and that the rows
+    /// so far do not contradict.
+    fn begins_past_the_end(&self) -> bool {
+        let (Some(window), Some(total)) = (self.walk.window, self.total()) else { return false };
+        window.start() >= total && self.position < total
     }
 
     async fn addressed(&mut self, span: Span) -> Result<Vec<(u64, Row)>, Error> {

@@ -38,8 +38,8 @@ impl ItemPath {
 /// names those it filled.
 ///
 /// # Errors
-/// Those of [`fill`], and `IncorrectUsage` when there is no placeholder or the last is
-/// no segment of its own.
+/// Those of [`fill`], and `IncorrectUsage` when there is no placeholder or the last is in
+/// the query.
 pub(super) fn fill_item<'a>(
     template: &'a str,
     wanted: &Wanted,
@@ -51,12 +51,10 @@ pub(super) fn fill_item<'a>(
     };
     let (before, after) =
         parts().ok_or_else(|| unusable("the path of an item has no placeholder for its id"))?;
-    let before = fill(before, wanted)?;
-    let is_segment =
-        before.fixed.is_empty() && (before.path.is_empty() || before.path.ends_with('/'));
-    if !is_segment || !(after.is_empty() || after.starts_with(['/', '?'])) {
-        return Err(unusable("the id in the path of an item is a segment of its own"));
+    if before.contains('?') {
+        return Err(unusable("the id of an item is in its path, not in the query"));
     }
+    let before = fill(before, wanted)?;
     let after = fill(after, wanted)?;
     let query = if after.fixed.is_empty() { String::new() } else { format!("?{}", after.fixed) };
     let used = before.used.into_iter().chain(after.used).collect();

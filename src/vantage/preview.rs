@@ -93,9 +93,10 @@ fn shown(test: &Test) -> ApiCondition {
         Test::Any(tests) => ApiCondition::Any(several(tests)),
         Test::Not(test) => !shown(test),
         Test::Opaque => ApiCondition::unsupported("a search"),
-        Test::Leaf(Leaf { field, operator, values, .. }) => {
+        Test::Leaf(leaf) => {
+            let Leaf { field, operator, .. } = leaf;
             let mask = |value| if is_secret(field) { MASK.into() } else { value };
-            let mut values = values.iter().cloned().map(mask);
+            let mut values = leaf.values().iter().cloned().map(mask);
             match operator {
                 Operator::In => ApiCondition::is_in(field.as_str(), values),
                 Operator::NotIn => ApiCondition::is_not_in(field.as_str(), values),
@@ -160,12 +161,12 @@ mod tests {
 
     #[test]
     fn a_test_is_shown_as_the_condition_that_it_evaluates() {
+        use super::super::among::Among;
         let leaf = |field: &str, operator, values: &[&str]| {
             Test::Leaf(Leaf {
                 field: field.into(),
                 operator,
-                values: values.iter().map(|value| (*value).into()).collect(),
-                is_numeric: false,
+                among: Among::new(values.iter().map(|value| (*value).into()).collect(), false),
                 passes_absent: false,
             })
         };

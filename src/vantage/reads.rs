@@ -183,7 +183,7 @@ impl Read {
             }
         }
         let by_id = self.id_field.as_deref().filter(|_| !is_synthetic(id));
-        let by_id = by_id.map(|field| ApiCondition::eq(field, id));
+        let by_id = by_id.map(|field| ApiCondition::eq(field, self.columns.id_value(id)));
         let by_id = match self.query(by_id.as_slice()) {
             // The set can be read, if not by its ids.
             Err(error) if error.is_unsupported() => None,
@@ -218,6 +218,10 @@ impl Read {
         };
         let row = decode_item(&self.decoder, &self.settings.envelope, &response)
             .map_err(|error| self.failed(error))?;
+        // Some APIs answer so for what they do not have.
+        if row.record.is_empty() {
+            return Ok(Item::Unclear);
+        }
         refuse_unready(&response, row.id.is_some()).map_err(|error| self.failed(error))?;
         if row.id.as_ref().is_some_and(|own| own != id) {
             return Err(error!("the item endpoint answered with another id", id = id));

@@ -1,6 +1,8 @@
-//! [pure] From a JSON object to a record in one pass, and the id of a row.
+//! [pure] From a JSON object to a record in one pass, and the id of a row. An object with
+//! numbers whose digits CBOR may lack is read once more, from its text.
 
 use std::{
+    cell::Cell,
     fmt,
     sync::{
         Arc,
@@ -10,14 +12,20 @@ use std::{
 
 use ciborium::Value;
 use serde::{
-    Deserializer,
-    de::{Error, MapAccess, Visitor},
+    Deserialize, Deserializer,
+    de::{DeserializeSeed, Error, MapAccess, SeqAccess, Visitor},
 };
 use serde_json::value::RawValue;
 use vantage_types::Record;
 
-use super::columns::Columns;
+use super::{
+    columns::Columns,
+    number::{Number, exact, wide_digits},
+};
 use crate::pager::ItemDecoder;
+
+/// From here on a float may be an integer beyond 64 bits.
+const WIDE: f64 = 9_223_372_036_854_775_808.0;
 
 /// Room for more fields than this is made as they come.
 const MOST_FIELDS: usize = 64;
@@ -28,6 +36,8 @@ pub(super) struct Row<T = Record<Value>> {
     /// The text of its id, when it has a usable one.
     pub(super) id: Option<String>,
     pub(super) record: T,
+    /// Whether its numbers may lack digits.
+    pub(super) is_inexact: bool,
 }
 
 /// Reads rows of one table.
@@ -36,11 +46,18 @@ pub(super) struct RowDecoder {
     columns: Columns,
     /// How many fields the last row had: most rows of a table have as many.
     width: Arc<AtomicUsize>,
+    /// Whether integers beyond 64 bits stay numbers where no column says what they are.
+    keeps_wide: bool,
 }
 
 impl RowDecoder {
     pub(super) fn new(columns: Columns) -> Self {
-        Self { columns, width: Arc::default() }
+        Self { columns, width: Arc::default(), keeps_wide: false }
+    }
+
+    /// For rows that are read as a type from the JSON of their records.
+    pub(super) fn keeping_wide(self) -> Self {
+        Self { keeps_wide: true, ..self }
     }
 }
 
@@ -49,12 +66,34 @@ impl ItemDecoder for RowDecoder {
 
     fn decode<'de, D: Deserializer<'de>>(&self, deserializer: D) -> Result<Row, D::Error> {
         let width = self.width.load(Ordering::Relaxed);
-        let fields = Fields { exact: self.columns.exact().collect(), width };
+        let has_wide = Cell::new(false);
+        let fields = Fields { exact: self.columns.exact().collect(), width, has_wide: &has_wide };
         let mut record = deserializer.deserialize_map(fields)?;
         self.width.store(record.len().min(MOST_FIELDS), Ordering::Relaxed);
         self.columns.lift(&mut record);
+        let own = self.columns.id().and_then(|column| record.get(column));
+        let may_lack = || matches!(own, Some(Value::Float(_))) && self.columns.id_path().is_some();
+        let is_inexact = has_wide.get() || may_lack();
+        let id = own.and_then(id_text);
+        Ok(Row { id, record, is_inexact })
+    }
+
+    fn is_inexact(&self, row: &Row) -> bool {
+        row.is_inexact
+    }
+
+    fn decode_exactly(&self, text: &str) -> Result<Row, serde_json::Error> {
+        let fields =
+            ExactFields { exact: self.columns.exact().collect(), id: self.columns.id_path() };
+        let mut record = serde_json::Deserializer::from_str(text).deserialize_map(fields)?;
+        self.columns.lift(&mut record);
+        for (column, value) in &mut record {
+            if !self.keeps_wide && !self.columns.is_lifted(column) {
+                as_text(value);
+            }
+        }
         let id = self.columns.id().and_then(|column| id_text(record.get(column)?));
-        Ok(Row { id, record })
+        Ok(Row { id, record, is_inexact: false })
     }
 }
 
@@ -64,6 +103,8 @@ struct Fields<'a> {
     exact: Vec<&'a [String]>,
     /// How many there may be.
     width: usize,
+    /// Whether a number may have more digits than its value.
+    has_wide: &'a Cell<bool>,
 }
 
 impl<'a> Fields<'a> {
@@ -71,7 +112,7 @@ impl<'a> Fields<'a> {
     fn below(&self, field: &str) -> Fields<'a> {
         let below = |path: &&'a [String]| path.split_first().filter(|(first, _)| *first == field);
         let exact = self.exact.iter().filter_map(below).map(|(_, rest)| rest).collect();
-        Fields { exact, width: 0 }
+        Fields { exact, width: 0, has_wide: self.has_wide }
     }
 
     fn value(self, json: &RawValue) -> Result<Value, serde_json::Error> {
@@ -83,7 +124,7 @@ impl<'a> Fields<'a> {
                 let fields = serde_json::Deserializer::from_str(text).deserialize_map(self)?;
                 Ok(fields.into())
             }
-            _ => serde_json::from_str(text),
+            _ => Plain(self.has_wide).deserialize(&mut serde_json::Deserializer::from_str(text)),
         }
     }
 }
@@ -100,7 +141,7 @@ impl<'de> Visitor<'de> for Fields<'_> {
         while let Some(field) = map.next_key::<String>()? {
             let below = self.below(&field);
             let value = if below.exact.is_empty() {
-                map.next_value()?
+                map.next_value_seed(Plain(self.has_wide))?
             } else {
                 let json: &RawValue = map.next_value()?;
                 below.value(json).map_err(M::Error::custom)?
@@ -111,7 +152,166 @@ impl<'de> Visitor<'de> for Fields<'_> {
     }
 }
 
-/// The text of an id: a text that is not empty, an integer or a boolean.
+/// Any value, as it comes, and whether a number of it may have more digits.
+#[derive(Clone, Copy)]
+struct Plain<'a>(&'a Cell<bool>);
+
+impl<'de> DeserializeSeed<'de> for Plain<'_> {
+    type Value = Value;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Value, D::Error> {
+        deserializer.deserialize_any(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Plain<'_> {
+    type Value = Value;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a value")
+    }
+
+    fn visit_bool<E: Error>(self, flag: bool) -> Result<Value, E> {
+        Ok(Value::Bool(flag))
+    }
+
+    fn visit_i64<E: Error>(self, number: i64) -> Result<Value, E> {
+        Ok(number.into())
+    }
+
+    fn visit_u64<E: Error>(self, number: u64) -> Result<Value, E> {
+        Ok(number.into())
+    }
+
+    fn visit_f64<E: Error>(self, number: f64) -> Result<Value, E> {
+        if number.abs() >= WIDE {
+            self.0.set(true);
+        }
+        Ok(Value::Float(number))
+    }
+
+    fn visit_str<E: Error>(self, text: &str) -> Result<Value, E> {
+        Ok(text.into())
+    }
+
+    fn visit_string<E: Error>(self, text: String) -> Result<Value, E> {
+        Ok(Value::Text(text))
+    }
+
+    fn visit_unit<E: Error>(self) -> Result<Value, E> {
+        Ok(Value::Null)
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Value, A::Error> {
+        let mut values = Vec::new();
+        while let Some(value) = items.next_element_seed(self)? {
+            values.push(value);
+        }
+        Ok(Value::Array(values))
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Value, A::Error> {
+        let mut fields = Vec::new();
+        while let Some(key) = map.next_key::<String>()? {
+            fields.push((Value::Text(key), map.next_value_seed(self)?));
+        }
+        Ok(Value::Map(fields))
+    }
+}
+
+/// The fields of an object whose integers keep all their digits. Numbers at the `exact`
+/// paths are the text of their digits, and the id is where it would lack some.
+struct ExactFields<'a> {
+    exact: Vec<&'a [String]>,
+    id: Option<&'a [String]>,
+}
+
+impl<'a> ExactFields<'a> {
+    fn below(&self, field: &str) -> ExactFields<'a> {
+        let rest = |path: &&'a [String]| {
+            path.split_first().filter(|(first, _)| *first == field).map(|(_, rest)| rest)
+        };
+        let exact = self.exact.iter().filter_map(rest).collect();
+        ExactFields { exact, id: self.id.as_ref().and_then(rest) }
+    }
+
+    fn value(self, text: &str) -> Result<Value, serde_json::Error> {
+        let is_here = |path: &&[String]| path.is_empty();
+        match text.as_bytes() {
+            [b'-' | b'0'..=b'9', ..] if self.exact.iter().any(is_here) => Ok(Value::from(text)),
+            [b'-' | b'0'..=b'9', ..] if self.id.as_ref().is_some_and(is_here) => Ok(id_value(text)),
+            [b'-' | b'0'..=b'9', ..] => {
+                exact(text).ok_or_else(|| serde_json::Error::custom("number out of range"))
+            }
+            [b'{', ..] => {
+                let fields = serde_json::Deserializer::from_str(text).deserialize_map(self)?;
+                Ok(fields.into())
+            }
+            [b'[', ..] => {
+                let items: Vec<&RawValue> = serde_json::from_str(text)?;
+                let value =
+                    |item: &RawValue| ExactFields { exact: vec![], id: None }.value(item.get());
+                items.into_iter().map(value).collect::<Result<_, _>>().map(Value::Array)
+            }
+            _ => serde_json::from_str(text),
+        }
+    }
+}
+
+impl<'de> Visitor<'de> for ExactFields<'_> {
+    type Value = Record<Value>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a row, which is an object")
+    }
+
+    fn visit_map<M: MapAccess<'de>>(self, mut map: M) -> Result<Record<Value>, M::Error> {
+        let mut record = Record::new();
+        while let Some(field) = map.next_key::<String>()? {
+            let json: &RawValue = map.next_value()?;
+            let value = self.below(&field).value(json.get()).map_err(M::Error::custom)?;
+            record.insert(field, value);
+        }
+        Ok(record)
+    }
+}
+
+/// The value of an id that is a number: the text of its digits where a value lacks some.
+fn id_value(text: &str) -> Value {
+    let (number, value) = (Number::parse(text), exact(text));
+    match (value, number) {
+        // Text is made of wide integers later, like of any others.
+        (Some(value), Some(number)) if id_text(&value).is_some_and(|id| id == number.plain()) => {
+            value
+        }
+        (_, Some(number)) => number.plain().into(),
+        (_, None) => text.into(),
+    }
+}
+
+/// Makes texts of integers beyond 64 bits.
+fn as_text(value: &mut Value) {
+    match value {
+        Value::Array(values) => values.iter_mut().for_each(as_text),
+        Value::Map(fields) => fields.iter_mut().for_each(|(_, value)| as_text(value)),
+        value => {
+            if let Some(digits) = wide_digits(value) {
+                *value = digits.into();
+            }
+        }
+    }
+}
+
+/// The text of the id that is this JSON, if it is one.
+pub(super) fn id_of_json(json: &str) -> Option<String> {
+    match json.as_bytes() {
+        [b'-' | b'0'..=b'9', ..] => Number::parse(json).map(|number| number.plain()),
+        _ => id_text(&Value::deserialize(&mut serde_json::Deserializer::from_str(json)).ok()?),
+    }
+}
+
+/// The text of an id: a text that is not empty, a number or a boolean. A number is the same
+/// however it is written: `1e0`, `1.0` and `1` are `1`, `-0` is `0`.
 pub(super) fn id_text(value: &Value) -> Option<String> {
     match value {
         Value::Text(text) if !text.is_empty() => Some(text.clone()),
@@ -120,7 +320,8 @@ pub(super) fn id_text(value: &Value) -> Option<String> {
             Err(_) => i128::from(*number).to_string(),
         }),
         Value::Bool(flag) => Some(flag.to_string()),
-        _ => None,
+        Value::Float(number) => Number::parse(&number.to_string()).map(|number| number.plain()),
+        value => wide_digits(value),
     }
 }
 
@@ -142,7 +343,7 @@ mod tests {
         let aliases = IndexMap::from([("price".into(), "offer.price".into())]);
         let columns = Columns::new(Some("id".into()), columns, &aliases).unwrap();
         let decoder = RowDecoder::new(columns);
-        decoder.decode(&mut serde_json::Deserializer::from_str(json))
+        decoder.decode_whole(json)
     }
 
     #[test]
@@ -193,7 +394,7 @@ mod tests {
     }
 
     #[test]
-    fn an_id_is_a_text_an_integer_or_a_boolean() {
+    fn an_id_is_a_text_a_number_or_a_boolean() {
         for (json, id) in [
             (r#"{"id":"x"}"#, Some("x")),
             (r#"{"id":18446744073709551615}"#, Some("18446744073709551615")),
@@ -201,7 +402,11 @@ mod tests {
             (r#"{"id":""}"#, None),
             (r#"{"id":null}"#, None),
             (r#"{"id":[1]}"#, None),
-            (r#"{"id":1.5}"#, None),
+            (r#"{"id":1.5}"#, Some("1.5")),
+            (r#"{"id":1e0}"#, Some("1")),
+            (r#"{"id":-0}"#, Some("0")),
+            (r#"{"id":18446744073709551616}"#, Some("18446744073709551616")),
+            (r#"{"id":0.12345678901234567891}"#, Some("0.12345678901234567891")),
             ("{}", None),
         ] {
             assert_eq!(read(json).unwrap().id.as_deref(), id, "{json}");

@@ -61,13 +61,15 @@ impl ApiTable {
     }
 
     /// Where one row is, below the pool's base URL. The last placeholder stands
-    /// for the id, whatever its name; the others are filled from conditions.
+    /// for the id, whatever its name; the others are filled from conditions. The id may have
+    /// text around it, as in `items/{id}.json` or `Products({id})`.
     pub fn item_path(mut self, path: impl Into<String>) -> Self {
         self.item = Some(ItemEndpoint::At(path.into()));
         self
     }
 
-    /// Whether one row can be asked for at `<path>/<id>`.
+    /// Whether one row can be asked for at `<path>/<id>`, or at `<path>/<id>/` where the path
+    /// ends with a slash.
     pub fn item_endpoint(mut self, yes: bool) -> Self {
         self.item = Some(if yes { ItemEndpoint::BelowTable } else { ItemEndpoint::Absent });
         self

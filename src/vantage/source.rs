@@ -24,11 +24,36 @@ use vantage_table::{
 use vantage_types::{Entity, Record};
 
 use super::{
-    PoolApi, aggregate::Aggregate, condition::ApiCondition, reads::Read, relations::Related,
-    writes::Write,
+    PoolApi, aggregate::Aggregate, condition::ApiCondition, fit::Fit, reads::Read,
+    relations::Related, writes::Write,
 };
 
 type Rows = IndexMap<String, Record<Value>>;
+
+/// Makes records such as the entity of the table is read from.
+struct Fitted<E> {
+    api: PoolApi,
+    table: String,
+    fit: Option<Fit<E>>,
+}
+
+impl<E: Entity<Value>> Fitted<E> {
+    fn of(read: &Read) -> Self {
+        let fit = read.api.fit(&read.name, &read.columns);
+        Self { api: read.api.clone(), table: read.name.clone(), fit }
+    }
+
+    fn fit(&mut self, record: &mut Record<Value>) {
+        if let Some(learned) = self.fit.as_mut().and_then(|fit| fit.fit(record)) {
+            self.api.learn::<E>(&self.table, learned);
+        }
+    }
+
+    fn fitted(mut self, mut record: Record<Value>) -> Record<Value> {
+        self.fit(&mut record);
+        record
+    }
+}
 
 impl DataSource for PoolApi {}
 
@@ -143,7 +168,13 @@ impl TableSource for PoolApi {
     }
 
     async fn list_table_values<E: Entity<Value>>(&self, table: &Table<Self, E>) -> Result<Rows> {
-        Read::of(self, table)?.resolved().await?.list().await
+        let read = Read::of(self, table)?.resolved().await?;
+        let mut fitted = Fitted::<E>::of(&read);
+        let mut rows = read.list().await?;
+        if fitted.fit.is_some() {
+            rows.values_mut().for_each(|row| fitted.fit(row));
+        }
+        Ok(rows)
     }
 
     fn stream_table_values<'a, E: Entity<Value> + 'a>(
@@ -152,10 +183,13 @@ impl TableSource for PoolApi {
     ) -> Pin<Box<dyn Stream<Item = Result<(String, Record<Value>)>> + Send + 'a>> {
         let read = Read::of(self, table);
         Box::pin(async_stream::try_stream! {
-            let mut pages = read?.resolved().await?.pages()?;
+            let read = read?.resolved().await?;
+            let mut fitted = Fitted::<E>::of(&read);
+            let mut pages = read.pages()?;
             while let Some(page) = pages.next().await {
-                for row in page? {
-                    yield row;
+                for (id, mut row) in page? {
+                    fitted.fit(&mut row);
+                    yield (id, row);
                 }
             }
         })
@@ -166,14 +200,18 @@ impl TableSource for PoolApi {
         table: &Table<Self, E>,
         id: &String,
     ) -> Result<Option<Record<Value>>> {
-        Read::of(self, table)?.resolved().await?.get(id).await
+        let read = Read::of(self, table)?.resolved().await?;
+        let fitted = Fitted::<E>::of(&read);
+        Ok(read.get(id).await?.map(|row| fitted.fitted(row)))
     }
 
     async fn get_table_some_value<E: Entity<Value>>(
         &self,
         table: &Table<Self, E>,
     ) -> Result<Option<(String, Record<Value>)>> {
-        Read::of(self, table)?.resolved().await?.some().await
+        let read = Read::of(self, table)?.resolved().await?;
+        let fitted = Fitted::<E>::of(&read);
+        Ok(read.some().await?.map(|(id, row)| (id, fitted.fitted(row))))
     }
 
     async fn get_table_count<E: Entity<Value>>(&self, table: &Table<Self, E>) -> Result<i64> {
@@ -231,7 +269,8 @@ impl TableSource for PoolApi {
         id: &String,
         record: &Record<Value>,
     ) -> Result<Record<Value>> {
-        Write::of(self, table).await?.insert(id, record).await
+        let stored = Write::of(self, table).await?.insert(id, record).await?;
+        Ok(Fitted::<E>::of(&Read::of(self, table)?).fitted(stored))
     }
 
     async fn replace_table_value<E: Entity<Value>>(
@@ -240,7 +279,8 @@ impl TableSource for PoolApi {
         id: &String,
         record: &Record<Value>,
     ) -> Result<Record<Value>> {
-        Write::of(self, table).await?.replace(id, record).await
+        let stored = Write::of(self, table).await?.replace(id, record).await?;
+        Ok(Fitted::<E>::of(&Read::of(self, table)?).fitted(stored))
     }
 
     async fn patch_table_value<E: Entity<Value>>(
@@ -249,7 +289,8 @@ impl TableSource for PoolApi {
         id: &String,
         partial: &Record<Value>,
     ) -> Result<Record<Value>> {
-        Write::of(self, table).await?.patch(id, partial).await
+        let stored = Write::of(self, table).await?.patch(id, partial).await?;
+        Ok(Fitted::<E>::of(&Read::of(self, table)?).fitted(stored))
     }
 
     async fn delete_table_value<E: Entity<Value>>(

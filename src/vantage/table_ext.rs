@@ -55,7 +55,9 @@ pub trait PoolTableExt {
     /// record in between: the fastest way to read a table. The rows and their order
     /// are those of a stream of records. serde sees JSON, a human-readable format, so
     /// that a `Uuid`, an `IpAddr` or a date is read from its text whatever its column
-    /// is declared as.
+    /// is declared as. Where a type reads a boolean, 1 and 0 are one, and where it reads a
+    /// whole number, so is `7.0`. What does not fit is an error with the item, the place in it
+    /// and the reason.
     ///
     /// Where conditions or an order are made on the rows, columns have aliases or are
     /// `Decimal`s, or the table has a window, rows are read as records first, with the

@@ -904,6 +904,24 @@ async fn case_66_a_404_after_a_page_that_says_more_is_no_end() {
 }
 
 #[tokio::test]
+async fn case_66_a_part_of_a_set_is_not_the_whole() {
+    let part = |range: &'static str| {
+        api(move |_| {
+            let page = ResponseTemplate::new(206).set_body_raw("[1,2]", "application/json");
+            page.insert_header("content-range", range)
+        })
+    };
+    for range in ["items 0-1/6", "0-1/6"] {
+        let server = part(range).await;
+        let stream = rows(&server, Paging::none(), Envelope::bare_array());
+        let (_, error) = incomplete(stream).await;
+        assert!(error.contains("`content-range` is 6"), "{error}");
+    }
+    let server = part("0-1/2").await;
+    assert_eq!(whole(rows(&server, Paging::none(), Envelope::bare_array())).await, ids([1, 2]));
+}
+
+#[tokio::test]
 async fn case_67_a_key_that_occurs_twice_is_told_and_more_is_heard() {
     let server = api(|asked| match asked.param("after") {
         None => body(r#"{"data":[1],"next":"/rows?after=1","next":null}"#),

@@ -69,13 +69,25 @@ pub trait PageStrategy: Send + Sync + 'static {
         &self,
         page: &PageView<'_>,
     ) -> Result<Option<PageRequest>, Box<dyn StdError + Send + Sync>>;
+
+    /// The page that holds this row of the set, counted from 0, and which row is its first, for
+    /// an API whose places can be computed. A window of a table is read from there on, where no
+    /// condition is evaluated on the rows; the read then begins with that page, so that its
+    /// [index](PageView::index) is 0. Without it, which is the default, a window is read from the
+    /// start of the set.
+    fn page_with_row(&self, row: u64) -> Option<(PageRequest, u64)> {
+        let _ = row;
+        None
+    }
 }
 
-/// What to ask for to get a page: parameters for the endpoint, or another URL.
+/// What to ask for to get a page: parameters for the endpoint, or another URL, and headers.
 #[derive(Clone, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct PageRequest {
     pub(crate) url: Option<String>,
     pub(crate) params: Vec<(String, String)>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) headers: Vec<(String, String)>,
 }
 
 impl PageRequest {
@@ -89,7 +101,15 @@ impl PageRequest {
     /// what is [allowed by name](crate::Paging::allow_origin).
     #[must_use]
     pub fn to(url: impl Into<String>) -> Self {
-        Self { url: Some(url.into()), params: Vec::new() }
+        Self { url: Some(url.into()), ..Self::default() }
+    }
+
+    /// The same with one more header, such as `Range: rows=0-24`. One that is not legal in HTTP
+    /// fails the read with [`ErrorKind::InvalidRequest`](crate::ErrorKind::InvalidRequest).
+    #[must_use]
+    pub fn header(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
+        self.headers.push((name.into(), value.into()));
+        self
     }
 
     /// The same with one more query parameter, which is encoded.
@@ -106,6 +126,7 @@ impl fmt::Debug for PageRequest {
         f.debug_struct("PageRequest")
             .field("has_url", &self.url.is_some())
             .field("params", &self.params.iter().map(|(name, _)| name).collect::<Vec<_>>())
+            .field("headers", &self.headers.iter().map(|(name, _)| name).collect::<Vec<_>>())
             .finish()
     }
 }
@@ -200,6 +221,13 @@ impl Custom {
     pub(super) fn first(&self) -> Result<PageRequest, Error> {
         let first = catch_unwind(AssertUnwindSafe(|| self.0.strategy.first()));
         first.map_err(|payload| self.panicked(payload))
+    }
+
+    /// The page with a row, if it can be computed. What panics cannot.
+    pub(super) fn page_with_row(&self, row: u64) -> Option<(PageRequest, u64)> {
+        let found =
+            catch_unwind(AssertUnwindSafe(|| self.0.strategy.page_with_row(row))).ok()??;
+        Some(found).filter(|(_, first)| *first <= row)
     }
 
     /// # Errors

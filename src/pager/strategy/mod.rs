@@ -348,4 +348,9 @@ impl Paging {
             _ => None,
         }
     }
+    /// Where a custom strategy has the page with this row, and the first row of the page.
+    pub(crate) fn page_with_row(&self, row: u64) -> Option<(Address, u64)> {
+        let Mode::Custom(custom) = &self.mode else { return None };
+        custom.page_with_row(row).map(|(page, first)| (Address::Custom(page), first))
+    }
 }

@@ -87,9 +87,9 @@ pub(in crate::pager) struct Start {
 }
 
 impl Start {
-    /// At a row of a set that is read by offsets.
-    pub(in crate::pager) fn at_row(row: u64) -> Self {
-        Self { index: 0, address: Address::Offset(row), full: 0, rows: row }
+    /// At a page in the middle of a set, which begins with this row.
+    pub(in crate::pager) fn at(address: Address, rows: u64) -> Self {
+        Self { index: 0, address, full: 0, rows }
     }
 }
 
@@ -127,7 +127,7 @@ impl Plan {
         Self {
             paging,
             start: start.index,
-            is_whole: start.index == 0 && row == 0,
+            is_whole: start.index == 0 && start.rows == 0,
             has_begun: false,
             known: None,
             full: start.full,

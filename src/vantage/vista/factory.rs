@@ -228,8 +228,8 @@ fn capabilities_of(
         capabilities = capabilities.with(Capability::Order);
     }
     let mut stored = metadata.columns.values().filter(|column| !column.is_computed());
-    if !metadata.columns.is_empty() && stored.all(|column| narrowing::compares(table, &column.name))
-    {
+    // Each operator on each column is taken or refused on its own when it is asked for.
+    if stored.any(|column| narrowing::compares(table, &column.name)) {
         capabilities = capabilities.with(Capability::FilterOps);
     }
     capabilities

@@ -63,7 +63,7 @@ pub(super) fn takes(table: &Table<PoolApi, EmptyEntity>, condition: &ApiConditio
     Ok(())
 }
 
-/// Whether `column` can be compared as greater and less.
+/// Whether `column` can be compared otherwise than as equal.
 pub(super) fn compares(table: &Table<PoolApi, EmptyEntity>, column: &str) -> bool {
     let number = || Value::from(0);
     let conditions = [
@@ -71,8 +71,12 @@ pub(super) fn compares(table: &Table<PoolApi, EmptyEntity>, column: &str) -> boo
         ApiCondition::gte(column, number()),
         ApiCondition::lt(column, number()),
         ApiCondition::lte(column, number()),
+        ApiCondition::ne(column, number()),
+        ApiCondition::contains(column, "x"),
+        ApiCondition::is_in(column, [1, 2]),
+        ApiCondition::is_not_in(column, [1, 2]),
     ];
-    conditions.iter().all(|condition| takes(table, condition).is_ok())
+    conditions.iter().any(|condition| takes(table, condition).is_ok())
 }
 
 /// Whether the API has a search of its own.

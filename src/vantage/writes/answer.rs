@@ -35,9 +35,7 @@ impl Answer {
         place: &[String],
         response: &Response,
     ) -> Self {
-        let read = |json: &RawValue| {
-            decoder.decode(&mut serde_json::Deserializer::from_str(json.get())).ok()
-        };
+        let read = |json: &RawValue| decoder.decode_whole(json.get()).ok();
         let body: Option<&RawValue> = serde_json::from_slice(response.body()).ok();
         let at_place = body.filter(|_| !place.is_empty()).and_then(|body| under(body, place));
         let mut told: Vec<Row> = at_place.and_then(read).into_iter().collect();

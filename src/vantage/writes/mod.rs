@@ -26,7 +26,6 @@ mod refusal;
 mod send;
 mod settings;
 
-pub(super) use body::json_of;
 pub(super) use refusal::after_write;
 pub use settings::Writes;
 

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use vantage_core::Result;
 
 use super::incorrect;
-use crate::vantage::{Filters, Lists, Operator, Ordering};
+use crate::vantage::{Combined, Filters, Lists, Operator, Ordering};
 
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -31,6 +31,68 @@ pub(super) struct FiltersBlock {
     /// The parameter of the API's own search.
     #[serde(skip_serializing_if = "Option::is_none")]
     search: Option<String>,
+    /// How single columns are asked for.
+    #[serde(skip_serializing_if = "IndexMap::is_empty")]
+    columns: IndexMap<String, FiltersBlock>,
+    /// How conditions are asked for together.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    combined: Option<CombinedBlock>,
+    /// The words for true and false.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    booleans: Option<(String, String)>,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct CombinedBlock {
+    style: CombinedStyle,
+    param: String,
+    /// The key that the conditions lie under, in JSON.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    under: Option<String>,
+    /// The keys of the field, the operator and the value, in a list.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    keys: Option<(String, String, String)>,
+    /// Words, or forms in an expression; null for an operator that is not taken.
+    #[serde(default, skip_serializing_if = "IndexMap::is_empty")]
+    operators: IndexMap<Operator, Option<String>>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum CombinedStyle {
+    Json,
+    JsonList,
+    Odata,
+}
+
+impl CombinedBlock {
+    fn settings(&self) -> Result<Combined> {
+        let mut combined = match self.style {
+            CombinedStyle::Json => Combined::json(&self.param),
+            CombinedStyle::JsonList => Combined::json_list(&self.param),
+            CombinedStyle::Odata => Combined::odata(&self.param),
+        };
+        if let Some(key) = &self.under {
+            if self.style == CombinedStyle::Odata {
+                return Err(incorrect("`under` belongs to conditions in JSON"));
+            }
+            combined = combined.under(key);
+        }
+        if let Some((field, operator, value)) = &self.keys {
+            if self.style != CombinedStyle::JsonList {
+                return Err(incorrect("`keys` belongs to the style `json_list`"));
+            }
+            combined = combined.keys(field, operator, value);
+        }
+        for (operator, word) in &self.operators {
+            combined = match word {
+                Some(word) => combined.operator(*operator, word),
+                None => combined.without(*operator),
+            };
+        }
+        Ok(combined)
+    }
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -93,6 +155,15 @@ impl FiltersBlock {
         if let Some(search) = &self.search {
             filters = filters.search_param(search);
         }
+        for (column, own) in &self.columns {
+            filters = filters.column(column, own.settings()?);
+        }
+        if let Some(combined) = &self.combined {
+            filters = filters.combined(combined.settings()?);
+        }
+        if let Some((yes, no)) = &self.booleans {
+            filters = filters.booleans(yes, no);
+        }
         filters.check()?;
         Ok(filters)
     }
@@ -108,7 +179,20 @@ pub(super) struct OrderBlock {
     /// The parameter with the direction, in the style `separate`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     direction_param: Option<String>,
-    /// Between column and direction in the style `suffixed`: a colon by default.
+    /// The parameter with a column that descends, in the style `by_direction`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    descending_param: Option<String>,
+    /// Between several columns in the style `separate`, which takes one without it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    joined: Option<String>,
+    /// `name=value` with `{columns}`, in the style `template`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    form: Option<String>,
+    /// What stands for each column there, with `{column}` and `{direction}`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    column: Option<String>,
+    /// Between column and direction in the style `suffixed`: a colon by default. Between
+    /// columns in the style `template`: a comma by default.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     between: Option<String>,
     /// The words for ascending and descending.
@@ -129,6 +213,8 @@ enum OrderStyle {
     Prefixed,
     Suffixed,
     Separate,
+    ByDirection,
+    Template,
 }
 
 impl OrderBlock {
@@ -146,15 +232,46 @@ impl OrderBlock {
                 let direction = self.direction_param.as_deref();
                 let direction = direction
                     .ok_or_else(|| incorrect("the order `separate` has no `direction_param`"))?;
-                Ordering::separate(param()?, direction)
+                let ordering = Ordering::separate(param()?, direction);
+                match &self.joined {
+                    Some(between) => ordering.joined(between),
+                    None => ordering,
+                }
+            }
+            OrderStyle::ByDirection => {
+                let descending = self.descending_param.as_deref().ok_or_else(|| {
+                    incorrect("the order `by_direction` has no `descending_param`")
+                })?;
+                Ordering::by_direction(param()?, descending)
+            }
+            OrderStyle::Template => {
+                let form = self.form.as_deref().filter(|form| {
+                    form.split_once('=').is_some_and(|(_, value)| value.contains("{columns}"))
+                });
+                let form = form.ok_or_else(|| {
+                    incorrect("the order `template` has no `form` such as `sort={columns}`")
+                })?;
+                let column = self.column.as_deref().filter(|column| column.contains("{column}"));
+                let column = column.ok_or_else(|| {
+                    incorrect("the order `template` has no `column` with `{column}`")
+                })?;
+                Ordering::template(form, column, self.between.as_deref().unwrap_or(","))
             }
         };
         let style = self.style;
-        self.only_with(style != OrderStyle::None, self.param.is_some(), "param")?;
-        self.only_with(style == OrderStyle::Suffixed, self.between.is_some(), "between")?;
+        let is_template = style == OrderStyle::Template;
+        let has_param = style != OrderStyle::None && !is_template;
+        self.only_with(has_param, self.param.is_some(), "param")?;
+        let has_between = style == OrderStyle::Suffixed || is_template;
+        self.only_with(has_between, self.between.is_some(), "between")?;
         let is_separate = style == OrderStyle::Separate;
+        self.only_with(is_separate, self.joined.is_some(), "joined")?;
+        let is_by_direction = style == OrderStyle::ByDirection;
+        self.only_with(is_by_direction, self.descending_param.is_some(), "descending_param")?;
+        self.only_with(is_template, self.form.is_some(), "form")?;
+        self.only_with(is_template, self.column.is_some(), "column")?;
         self.only_with(is_separate, self.direction_param.is_some(), "direction_param")?;
-        let has_words = is_separate || style == OrderStyle::Suffixed;
+        let has_words = is_separate || is_template || style == OrderStyle::Suffixed;
         self.only_with(has_words, self.words.is_some(), "words")?;
         if let Some((ascending, descending)) = &self.words {
             ordering = ordering.words(ascending, descending);

@@ -1,0 +1,373 @@
+//! [pure] All conditions of a read in one parameter, with values of their types. Knows
+//! nothing of tables.
+
+use std::{fmt, sync::Arc};
+
+use ciborium::Value;
+use indexmap::IndexMap;
+
+use super::{
+    condition::{Operator, parameter_text},
+    dialect::Parameters,
+    json::literal,
+};
+
+/// How an API takes all conditions of a read together, in one parameter, with numbers and
+/// booleans as such: for [`Filters::combined`](crate::Filters::combined).
+///
+/// ```
+/// use vantage_api_pool::{Combined, Filters, Operator};
+///
+/// // `where={"name":"x","n":{"$gt":7}}`
+/// let eve = Filters::none().combined(Combined::json("where"));
+/// // `filter={"where":{"n":{"gt":7}}}`
+/// let loopback = Combined::json("filter").under("where").operator(Operator::Gt, "gt");
+/// // `filter[objects]=[{"name":"n","op":"gt","val":7}]`
+/// let restless = Combined::json_list("filter[objects]");
+/// // `$filter=n gt 7 and name eq 'x'`
+/// let odata = Filters::none().combined(Combined::odata("$filter"));
+/// // Anything else, from the comparisons themselves.
+/// let own = Combined::custom(|comparisons| {
+///     let fields: Vec<&str> = comparisons.iter().map(|comparison| comparison.field()).collect();
+///     Some(vec![("q".to_owned(), fields.join(","))])
+/// });
+/// # let _ = (eve, loopback, restless, odata, own);
+/// ```
+#[derive(Clone, Debug)]
+#[must_use]
+pub struct Combined {
+    form: Form,
+    /// What each operator is called, or how it is written.
+    words: IndexMap<Operator, String>,
+}
+
+/// One of the comparisons that are asked for together.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Comparison {
+    pub(super) field: String,
+    pub(super) operator: Operator,
+    pub(super) values: Vec<Value>,
+}
+
+impl Comparison {
+    /// What the API calls the column.
+    #[must_use]
+    pub fn field(&self) -> &str {
+        &self.field
+    }
+
+    /// How the column must stand to the values.
+    #[must_use]
+    pub fn operator(&self) -> Operator {
+        self.operator
+    }
+
+    /// The values: one, or any number for `In` and `NotIn`, none for `IsNull` and `IsNotNull`.
+    #[must_use]
+    pub fn values(&self) -> &[Value] {
+        &self.values
+    }
+}
+
+#[derive(Clone, Debug)]
+enum Form {
+    /// An object with a key for each field.
+    Json {
+        param: String,
+        under: Option<String>,
+    },
+    /// A list with an object for each comparison, and its keys.
+    List {
+        param: String,
+        under: Option<String>,
+        keys: [String; 3],
+    },
+    /// Comparisons with words between them.
+    Expression {
+        param: String,
+        between: String,
+    },
+    Custom(Custom),
+}
+
+type CombinedForm = dyn Fn(&[Comparison]) -> Option<Parameters> + Send + Sync;
+
+#[derive(Clone)]
+struct Custom(Arc<CombinedForm>);
+
+impl fmt::Debug for Custom {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("custom")
+    }
+}
+
+impl Combined {
+    fn of(form: Form, words: &[(Operator, &str)]) -> Self {
+        let words = words.iter().map(|(operator, word)| (*operator, (*word).to_owned()));
+        Self { form, words: words.collect() }
+    }
+
+    /// An object in JSON with a key for each field, `{"name":"x","n":{"$gt":7}}`, and MongoDB's
+    /// words for the operators but `=`: `$ne`, `$gt`, `$gte`, `$lt`, `$lte`, `$in` and `$nin`.
+    pub fn json(param: impl Into<String>) -> Self {
+        Self::of(
+            Form::Json { param: param.into(), under: None },
+            &[
+                (Operator::Eq, ""),
+                (Operator::IsNull, ""),
+                (Operator::Ne, "$ne"),
+                (Operator::IsNotNull, "$ne"),
+                (Operator::Gt, "$gt"),
+                (Operator::Gte, "$gte"),
+                (Operator::Lt, "$lt"),
+                (Operator::Lte, "$lte"),
+                (Operator::In, "$in"),
+                (Operator::NotIn, "$nin"),
+            ],
+        )
+    }
+
+    /// A list in JSON with an object for each comparison, `[{"name":"n","op":"gt","val":7}]`,
+    /// and the words `eq`, `ne`, `gt`, `ge`, `lt`, `le`, `in`, `not_in`, `is_null` and
+    /// `is_not_null`.
+    pub fn json_list(param: impl Into<String>) -> Self {
+        let keys = ["name", "op", "val"].map(str::to_owned);
+        Self::of(
+            Form::List { param: param.into(), under: None, keys },
+            &[
+                (Operator::Eq, "eq"),
+                (Operator::Ne, "ne"),
+                (Operator::Gt, "gt"),
+                (Operator::Gte, "ge"),
+                (Operator::Lt, "lt"),
+                (Operator::Lte, "le"),
+                (Operator::In, "in"),
+                (Operator::NotIn, "not_in"),
+                (Operator::IsNull, "is_null"),
+                (Operator::IsNotNull, "is_not_null"),
+            ],
+        )
+    }
+
+    /// An expression of OData 4 (part 2, section 5.1.1): `n gt 7 and name eq 'x'`.
+    pub fn odata(param: impl Into<String>) -> Self {
+        Self::of(
+            Form::Expression { param: param.into(), between: " and ".to_owned() },
+            &[
+                (Operator::Eq, "{field} eq {value}"),
+                (Operator::Ne, "{field} ne {value}"),
+                (Operator::Gt, "{field} gt {value}"),
+                (Operator::Gte, "{field} ge {value}"),
+                (Operator::Lt, "{field} lt {value}"),
+                (Operator::Lte, "{field} le {value}"),
+                (Operator::In, "{field} in ({value})"),
+                (Operator::NotIn, "not ({field} in ({value}))"),
+                (Operator::Contains, "contains(tolower({field}),tolower({value}))"),
+                (Operator::StartsWith, "startswith(tolower({field}),tolower({value}))"),
+                (Operator::IsNull, "{field} eq null"),
+                (Operator::IsNotNull, "{field} ne null"),
+            ],
+        )
+    }
+
+    /// Whatever parameters `form` makes of the comparisons; `None` when the API cannot be asked
+    /// for all of them. It is asked with one more comparison each time, and those without which
+    /// it can be asked are treated as any that cannot be sent.
+    pub fn custom(
+        form: impl Fn(&[Comparison]) -> Option<Vec<(String, String)>> + Send + Sync + 'static,
+    ) -> Self {
+        Self::of(Form::Custom(Custom(Arc::new(form))), &[])
+    }
+
+    /// What the API calls an operator; in an expression how it is written, where `{field}`
+    /// stands for the column and `{value}` for the value, or for the list with commas. An
+    /// operator without a word, which is the empty one, is that of the plain value.
+    pub fn operator(mut self, operator: Operator, word: impl Into<String>) -> Self {
+        self.words.insert(operator, word.into());
+        self
+    }
+
+    /// The API does not take this operator.
+    pub fn without(mut self, operator: Operator) -> Self {
+        self.words.shift_remove(&operator);
+        self
+    }
+
+    /// The conditions lie in JSON under this key: `{"where":{…}}`.
+    pub fn under(mut self, key: impl Into<String>) -> Self {
+        if let Form::Json { under, .. } | Form::List { under, .. } = &mut self.form {
+            *under = Some(key.into());
+        }
+        self
+    }
+
+    /// The keys of an object in a list: `name`, `op` and `val` by default.
+    pub fn keys(
+        mut self,
+        field: impl Into<String>,
+        operator: impl Into<String>,
+        value: impl Into<String>,
+    ) -> Self {
+        if let Form::List { keys, .. } = &mut self.form {
+            *keys = [field.into(), operator.into(), value.into()];
+        }
+        self
+    }
+
+    /// The parameters that ask for all of `comparisons`; `None` when the API cannot be asked so.
+    pub(super) fn parameters(&self, comparisons: &[Comparison]) -> Option<Parameters> {
+        let (param, value) = match &self.form {
+            Form::Custom(Custom(form)) => return form(comparisons),
+            Form::Json { param, under } => (param, wrapped(self.object(comparisons)?, under)),
+            Form::List { param, under, keys } => {
+                let each = comparisons.iter().map(|comparison| self.entry(comparison, keys));
+                let list = each.collect::<Option<Vec<String>>>()?.join(",");
+                (param, wrapped(format!("[{list}]"), under))
+            }
+            Form::Expression { param, between } => {
+                let each = comparisons.iter().map(|comparison| self.expression(comparison));
+                (param, each.collect::<Option<Vec<String>>>()?.join(between))
+            }
+        };
+        Some(vec![(param.clone(), value)])
+    }
+
+    fn object(&self, comparisons: &[Comparison]) -> Option<String> {
+        let mut fields: IndexMap<&str, Vec<(&str, String)>> = IndexMap::new();
+        for comparison in comparisons {
+            let word = self.words.get(&comparison.operator)?.as_str();
+            let value = value_of(comparison)?;
+            let of_field = fields.entry(&comparison.field).or_default();
+            // A plain value stands alone, and an operator once.
+            let is_free = word.is_empty() && of_field.is_empty()
+                || !word.is_empty()
+                    && of_field.iter().all(|(own, _)| !own.is_empty() && *own != word);
+            if !is_free {
+                return None;
+            }
+            of_field.push((word, value));
+        }
+        let mut parts = Vec::with_capacity(fields.len());
+        for (field, operators) in fields {
+            let value = match operators.as_slice() {
+                [("", value)] => value.clone(),
+                operators => {
+                    let pairs = operators.iter().map(|(word, value)| pair(word, value));
+                    format!("{{{}}}", pairs.collect::<Vec<_>>().join(","))
+                }
+            };
+            parts.push(pair(field, &value));
+        }
+        Some(format!("{{{}}}", parts.join(",")))
+    }
+
+    fn entry(
+        &self,
+        comparison: &Comparison,
+        [field, operator, value]: &[String; 3],
+    ) -> Option<String> {
+        let word = self.words.get(&comparison.operator)?;
+        let mut pairs = vec![pair(field, &text(&comparison.field)), pair(operator, &text(word))];
+        if !comparison.values.is_empty() {
+            pairs.push(pair(value, &value_of(comparison)?));
+        }
+        Some(format!("{{{}}}", pairs.join(",")))
+    }
+
+    fn expression(&self, comparison: &Comparison) -> Option<String> {
+        let form = self.words.get(&comparison.operator)?;
+        let literals = comparison.values.iter().map(odata_literal);
+        let value = literals.collect::<Option<Vec<String>>>()?.join(",");
+        Some(form.replace("{field}", &comparison.field).replace("{value}", &value))
+    }
+}
+
+fn wrapped(json: String, under: &Option<String>) -> String {
+    match under {
+        Some(key) => format!("{{{}}}", pair(key, &json)),
+        None => json,
+    }
+}
+
+fn pair(key: &str, json: &str) -> String {
+    format!("{}:{json}", text(key))
+}
+
+fn text(text: &str) -> String {
+    serde_json::Value::from(text).to_string()
+}
+
+/// The value of a comparison in JSON.
+fn value_of(Comparison { operator, values, .. }: &Comparison) -> Option<String> {
+    match (operator, values.as_slice()) {
+        (Operator::In | Operator::NotIn, values) => {
+            let each: Option<Vec<String>> = values.iter().map(literal).collect();
+            Some(format!("[{}]", each?.join(",")))
+        }
+        (_, []) => Some("null".to_owned()),
+        (_, [value]) => literal(value),
+        _ => None,
+    }
+}
+
+/// A value as OData writes it (ABNF construction rules 4.01, `primitiveLiteral`).
+fn odata_literal(value: &Value) -> Option<String> {
+    match value {
+        Value::Null => Some("null".to_owned()),
+        Value::Text(text) => Some(format!("'{}'", text.replace('\'', "''"))),
+        value => parameter_text(value),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn comparison(field: &str, operator: Operator, values: &[Value]) -> Comparison {
+        Comparison { field: field.into(), operator, values: values.to_vec() }
+    }
+
+    fn asked(combined: &Combined, comparisons: &[Comparison]) -> Option<String> {
+        let parameters = combined.parameters(comparisons)?;
+        let shown = parameters.iter().map(|(name, value)| format!("{name}={value}"));
+        Some(shown.collect::<Vec<_>>().join("&"))
+    }
+
+    #[test]
+    fn each_form_holds_all_comparisons_with_values_of_their_types() {
+        let all = [
+            comparison("n", Operator::Gt, &[7.into()]),
+            comparison("n", Operator::Lte, &[9.5.into()]),
+            comparison("name", Operator::Eq, &["a\"'b".into()]),
+            comparison("on", Operator::Eq, &[true.into()]),
+            comparison("id", Operator::In, &[1.into(), 2.into()]),
+            comparison("x", Operator::IsNotNull, &[]),
+        ];
+        let json = r#"where={"n":{"$gt":7,"$lte":9.5},"name":"a\"'b","on":true,"id":{"$in":[1,2]},"x":{"$ne":null}}"#;
+        assert_eq!(asked(&Combined::json("where"), &all).unwrap(), json);
+        let odata = "$filter=n gt 7 and n le 9.5 and name eq 'a\"''b' and on eq true and id in (1,2) and x ne null";
+        assert_eq!(asked(&Combined::odata("$filter"), &all).unwrap(), odata);
+        let list = r#"q={"f":[{"name":"n","op":"gt","val":7},{"name":"x","op":"is_not_null"}]}"#;
+        let some = [all[0].clone(), all[5].clone()];
+        assert_eq!(asked(&Combined::json_list("q").under("f"), &some).unwrap(), list);
+        let own = Combined::json("filter").under("where").operator(Operator::Gt, "gt");
+        assert_eq!(asked(&own, &all[..1]).unwrap(), r#"filter={"where":{"n":{"gt":7}}}"#);
+    }
+
+    #[test]
+    fn what_has_no_word_or_does_not_go_together_is_not_asked_for() {
+        let json = Combined::json("where");
+        let like = [comparison("n", Operator::Like, &["x".into()])];
+        assert_eq!(asked(&json, &like), None);
+        let both = [
+            comparison("n", Operator::Eq, &[1.into()]),
+            comparison("n", Operator::Gt, &[0.into()]),
+        ];
+        assert_eq!(asked(&json, &both), None);
+        let twice = [both[1].clone(), both[1].clone()];
+        assert_eq!(asked(&json, &twice), None);
+        let bytes = [comparison("n", Operator::Eq, &[Value::Bytes(vec![1])])];
+        assert_eq!(asked(&json, &bytes), None);
+        assert_eq!(asked(&json.without(Operator::Gt), &both[1..]), None);
+    }
+}

@@ -1,0 +1,387 @@
+//! [pure] What a type wants of values that no column declares. A type reads records alone and
+//! does not say what it wants, so it is found out by trying, once for each place in a row:
+//! a whole number as a float, 0 and 1 as a boolean, text as a UUID or an address.
+
+use std::{collections::HashMap, marker::PhantomData, net::IpAddr};
+
+use ciborium::Value;
+use uuid::Uuid;
+use vantage_types::{EmptyEntity, Entity, Record};
+
+use super::{columns::Columns, kind::Kind, number::exact};
+
+/// So many forms of one row are tried, at most.
+const MOST_TRIES: usize = 4_096;
+/// After so many rows of which no form fits, none is searched for.
+const MOST_FAILURES: u32 = 3;
+/// Text shorter than this holds no integer beyond 64 bits.
+const SHORTEST_WIDE: usize = 19;
+
+/// What is known of the places in the rows of a table. It is of one type.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Shape {
+    places: Vec<Place>,
+    root: HashMap<String, usize>,
+    failures: u32,
+}
+
+#[derive(Clone, Debug, Default)]
+struct Place {
+    /// What values here are read as, once that is known.
+    reading: Option<Reading>,
+    /// Whether there was a number with a fraction.
+    has_fractions: bool,
+    fields: HashMap<String, usize>,
+    items: Option<usize>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Reading {
+    AsIs,
+    As(Kind),
+}
+
+/// A place of which it is not known what is wanted, and what that may be.
+struct Unknown {
+    place: usize,
+    kinds: &'static [Kind],
+    /// What it is most likely wanted as, where that is not as it is.
+    likely: Option<Kind>,
+}
+
+/// Makes the records of one table such as `E` is read from.
+pub(super) struct Fit<E> {
+    shape: Shape,
+    columns: Columns,
+    entity: PhantomData<fn() -> E>,
+}
+
+impl<E: Entity<Value>> Fit<E> {
+    /// `None` for a type that reads any record.
+    pub(super) fn new(shape: Shape, columns: &Columns) -> Option<Self> {
+        let reads_any = std::any::type_name::<E>() == std::any::type_name::<EmptyEntity>();
+        (!reads_any).then(|| Self { shape, columns: columns.clone(), entity: PhantomData })
+    }
+
+    /// Fits a record, as far as that can be done, and gives what was learned if anything was.
+    pub(super) fn fit(&mut self, record: &mut Record<Value>) -> Option<&Shape> {
+        let mut unknown = Vec::new();
+        for (column, value) in record.iter_mut() {
+            if !self.columns.is_declared(column)
+                && let Some(place) = self.shape.place_of(column, value)
+            {
+                self.shape.look(place, value, &mut unknown);
+            }
+        }
+        if unknown.is_empty() || self.shape.failures >= MOST_FAILURES {
+            return None;
+        }
+        for one in &mut unknown {
+            one.likely = match one.kinds {
+                [kind @ (Kind::Uuid | Kind::Ip), ..] => Some(*kind),
+                _ => Some(Kind::Float).filter(|_| self.shape.places[one.place].has_fractions),
+            };
+        }
+        let fits = |record: &Record<Value>| E::try_from_record(record).is_ok();
+        let found =
+            if fits(record) { Some(Vec::new()) } else { self.found(record, &unknown, fits) };
+        match found {
+            Some(changes) => {
+                for Unknown { place, .. } in unknown {
+                    self.shape.places[place].reading.get_or_insert(Reading::AsIs);
+                }
+                for (place, kind) in changes {
+                    self.shape.places[place].reading = Some(Reading::As(kind));
+                }
+            }
+            None => self.shape.failures += 1,
+        }
+        Some(&self.shape)
+    }
+
+    /// The changes that make the record fit, which are made.
+    fn found(
+        &self,
+        record: &mut Record<Value>,
+        unknown: &[Unknown],
+        fits: impl Fn(&Record<Value>) -> bool,
+    ) -> Option<Vec<(usize, Kind)>> {
+        for changes in choices(unknown).take(MOST_TRIES) {
+            let mut trial = record.clone();
+            for (column, value) in trial.iter_mut() {
+                if let Some(place) = self.shape.root.get(column) {
+                    self.shape.change(*place, value, &changes);
+                }
+            }
+            if fits(&trial) {
+                *record = trial;
+                return Some(changes);
+            }
+        }
+        None
+    }
+}
+
+/// What may be changed, the likeliest first: what is likely but for few places, or but for all
+/// and few.
+fn choices(unknown: &[Unknown]) -> impl Iterator<Item = Vec<(usize, Kind)>> + '_ {
+    let number = unknown.len();
+    let sizes = (0..=number).flat_map(move |few| [few, number - few]);
+    let mut seen = vec![false; number + 1];
+    let sizes = sizes.filter(move |size| !std::mem::replace(&mut seen[*size], true));
+    sizes.flat_map(move |size| {
+        combinations(number, size).flat_map(move |chosen| {
+            let forms: usize = chosen.iter().map(|at| unknown[*at].kinds.len()).product();
+            (0..forms).map(move |mut form| {
+                let change = |(at, unknown): (usize, &Unknown)| {
+                    let kind = if chosen.contains(&at) {
+                        let others = unknown.kinds.len();
+                        let other = form % others;
+                        form /= others;
+                        unknown.others().nth(other)?
+                    } else {
+                        unknown.likely
+                    };
+                    kind.map(|kind| (unknown.place, kind))
+                };
+                unknown.iter().enumerate().filter_map(change).collect()
+            })
+        })
+    })
+}
+
+impl Unknown {
+    /// Every reading but the likely one, as many as there are kinds.
+    fn others(&self) -> impl Iterator<Item = Option<Kind>> {
+        let all = [None].into_iter().chain(self.kinds.iter().map(|kind| Some(*kind)));
+        all.filter(|kind| *kind != self.likely)
+    }
+}
+
+/// The sets of `size` of the numbers below `number`, in order.
+fn combinations(number: usize, size: usize) -> impl Iterator<Item = Vec<usize>> {
+    std::iter::successors((size <= number).then(|| (0..size).collect::<Vec<_>>()), move |last| {
+        let mut next = last.clone();
+        let at = (0..size).rev().find(|at| next[*at] < number - size + at)?;
+        next[at] += 1;
+        for after in at + 1..size {
+            next[after] = next[after - 1] + 1;
+        }
+        Some(next)
+    })
+}
+
+impl Shape {
+    /// The place of a column; `None` for a value of which there is nothing to ask.
+    fn place_of(&mut self, column: &str, value: &Value) -> Option<usize> {
+        match self.root.get(column) {
+            Some(place) => Some(*place),
+            None if is_plain(value) => None,
+            None => {
+                let place = self.new_place();
+                self.root.insert(column.to_owned(), place);
+                Some(place)
+            }
+        }
+    }
+
+    fn new_place(&mut self) -> usize {
+        self.places.push(Place::default());
+        self.places.len() - 1
+    }
+
+    /// Changes what is known to be wanted otherwise, and notes what is not known.
+    fn look(&mut self, place: usize, value: &mut Value, unknown: &mut Vec<Unknown>) {
+        match value {
+            Value::Map(fields) => {
+                for (key, value) in fields {
+                    let Some(key) = key.as_text() else { continue };
+                    let below = match self.places[place].fields.get(key) {
+                        Some(below) => *below,
+                        None if is_plain(value) => continue,
+                        None => {
+                            let below = self.new_place();
+                            self.places[place].fields.insert(key.to_owned(), below);
+                            below
+                        }
+                    };
+                    self.look(below, value, unknown);
+                }
+            }
+            Value::Array(values) => {
+                for value in values.iter_mut() {
+                    let below = match self.places[place].items {
+                        Some(below) => below,
+                        None if is_plain(value) => continue,
+                        None => {
+                            let below = self.new_place();
+                            self.places[place].items = Some(below);
+                            below
+                        }
+                    };
+                    self.look(below, value, unknown);
+                }
+            }
+            value => match self.places[place].reading {
+                Some(Reading::As(kind)) => read_as(kind, value),
+                Some(Reading::AsIs) => {}
+                None => {
+                    let is_fraction = value.as_float().is_some_and(|number| number.fract() != 0.0);
+                    self.places[place].has_fractions |= is_fraction;
+                    let kinds = kinds_of(value);
+                    match unknown.iter_mut().find(|other| other.place == place) {
+                        Some(other) if kinds.len() > other.kinds.len() => other.kinds = kinds,
+                        None if !kinds.is_empty() => {
+                            unknown.push(Unknown { place, kinds, likely: None });
+                        }
+                        _ => {}
+                    }
+                }
+            },
+        }
+    }
+
+    fn change(&self, place: usize, value: &mut Value, changes: &[(usize, Kind)]) {
+        match value {
+            Value::Map(fields) => {
+                for (key, value) in fields {
+                    let below = key.as_text().and_then(|key| self.places[place].fields.get(key));
+                    if let Some(below) = below {
+                        self.change(*below, value, changes);
+                    }
+                }
+            }
+            Value::Array(values) => {
+                if let Some(below) = self.places[place].items {
+                    values.iter_mut().for_each(|value| self.change(below, value, changes));
+                }
+            }
+            value => {
+                if let Some((_, kind)) = changes.iter().find(|(at, _)| *at == place) {
+                    read_as(*kind, value);
+                }
+            }
+        }
+    }
+}
+
+/// Whether a value is read as it is by whatever reads it.
+fn is_plain(value: &Value) -> bool {
+    match value {
+        Value::Map(_) | Value::Array(_) => false,
+        value => kinds_of(value).is_empty(),
+    }
+}
+
+/// What a value may be wanted as, other than what it is.
+fn kinds_of(value: &Value) -> &'static [Kind] {
+    match value {
+        Value::Integer(number) => match i128::from(*number) {
+            0 | 1 => &[Kind::Float, Kind::Bool],
+            _ => &[Kind::Float],
+        },
+        Value::Float(number) if number.fract() == 0.0 => &[Kind::Integer],
+        Value::Text(text) if is_wide(text) => &[Kind::Integer, Kind::Float],
+        Value::Text(text) if text.len() == 36 && Uuid::try_parse(text).is_ok() => &[Kind::Uuid],
+        Value::Text(text) if text.contains(['.', ':']) => match text.parse() {
+            Ok(IpAddr::V4(_)) => &[Kind::Ip, Kind::Ipv4],
+            Ok(IpAddr::V6(_)) => &[Kind::Ip, Kind::Ipv6],
+            Err(_) => &[],
+        },
+        _ => &[],
+    }
+}
+
+/// Whether a text is what an integer beyond 64 bits is kept as.
+fn is_wide(text: &str) -> bool {
+    let digits = text.strip_prefix('-').unwrap_or(text);
+    digits.len() >= SHORTEST_WIDE && digits.bytes().all(|byte| byte.is_ascii_digit())
+}
+
+fn read_as(kind: Kind, value: &mut Value) {
+    if let Value::Text(text) = value
+        && is_wide(text)
+        && let Some(number) = exact(text)
+    {
+        *value = number;
+    }
+    kind.read(value);
+}
+
+#[cfg(test)]
+mod tests {
+    use serde::{Deserialize, Serialize};
+    use serde_json::json;
+    use vantage_types::TryFromRecord;
+
+    use super::*;
+
+    #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+    struct Point {
+        at: Vec<f64>,
+        of: Of,
+        label: serde_json::Value,
+    }
+
+    #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+    struct Of {
+        n: i64,
+        on: bool,
+        f: Option<f32>,
+    }
+
+    fn record(json: &serde_json::Value) -> Record<Value> {
+        Record::from(Value::serialized(json).unwrap())
+    }
+
+    fn fit() -> Fit<Point> {
+        Fit::new(Shape::default(), &Columns::default()).unwrap()
+    }
+
+    #[test]
+    fn what_is_wanted_is_found_out_once_and_then_known() {
+        let mut fit = fit();
+        let row = |n: i64| json!({ "at": [1, 2.5], "of": { "n": n, "on": 1, "f": 7 }, "label": 3 });
+        let mut first = record(&row(1));
+        assert!(Point::try_from_record(&first).is_err());
+        assert!(fit.fit(&mut first).is_some());
+        let expected =
+            Point { at: vec![1.0, 2.5], of: Of { n: 1, on: true, f: Some(7.0) }, label: 3.into() };
+        assert_eq!(Point::try_from_record(&first).unwrap(), expected);
+        let mut second = record(&row(0));
+        assert!(fit.fit(&mut second).is_none(), "nothing is tried again");
+        assert_eq!(Point::try_from_record(&second).unwrap().of.n, 0);
+    }
+
+    #[test]
+    fn what_fits_stays_and_what_never_fits_is_given_up() {
+        let mut fit = fit();
+        let fine = record(
+            &json!({ "at": [1.5], "of": { "n": 1, "on": true, "f": null }, "label": "::1" }),
+        );
+        let mut same = fine.clone();
+        fit.fit(&mut same);
+        assert_eq!(same, fine);
+        for _ in 0..10 {
+            let mut wrong =
+                record(&json!({ "at": "x", "of": { "n": 1, "on": true, "f": 2 }, "label": 1 }));
+            let as_it_was = wrong.clone();
+            fit.fit(&mut wrong);
+            assert_eq!(wrong, as_it_was);
+        }
+        assert!(Fit::<EmptyEntity>::new(Shape::default(), &Columns::default()).is_none());
+    }
+
+    #[test]
+    fn few_changes_come_first_then_all_but_few_each_once() {
+        let kinds: &[Kind] = &[Kind::Float];
+        let unknown =
+            |likely| -> Vec<_> { (0..5).map(|place| Unknown { place, kinds, likely }).collect() };
+        let sizes = |likely| -> Vec<usize> {
+            choices(&unknown(likely)).map(|changes| changes.len()).collect()
+        };
+        assert_eq!(sizes(None).len(), 32);
+        assert_eq!(sizes(None)[..8], [0, 5, 1, 1, 1, 1, 1, 4]);
+        assert_eq!(sizes(Some(Kind::Float))[..8], [5, 0, 4, 4, 4, 4, 4, 1]);
+    }
+}
