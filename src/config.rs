@@ -13,7 +13,7 @@ use secrecy::{ExposeSecret, SecretString};
 
 use crate::{
     error::{Error, ErrorKind},
-    http::{BaseUrl, Gauge, Proxy, Request, Settings, SocketOptions, check_headers, header, tls},
+    http::{BaseUrl, Gauge, Proxy, Settings, SocketOptions, check_headers, header, tls},
     rate_limit::{AnswerRules, KeyedRateLimiter, SLOWEST, default_burst},
     retry::{self, CircuitBreaker, Earnings, Hedge, ResponseRule, ResponseRules},
     token_manager::{Credentials, TokenSet},
@@ -335,11 +335,6 @@ impl ValidConfig {
         settings.headers = headers.map(|(name, value)| (name.clone(), value.clone())).collect();
         settings.base = base.as_uri()?;
         Ok(settings)
-    }
-
-    /// The base URL of `request` if it goes to another origin than that of the pool's API.
-    pub(crate) fn elsewhere<'a>(&self, request: &'a Request) -> Option<&'a Arc<BaseUrl>> {
-        request.other_base().filter(|base| base.origin() != self.base.origin())
     }
 
     /// The limits of the calls that have a rate key.

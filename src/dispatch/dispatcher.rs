@@ -123,7 +123,7 @@ impl Dispatcher {
         let url = self.url(&request)?;
         let hedge = request.own_hedge().flatten();
         hedge.map_or(Ok(()), |hedge| hedge.check(ErrorKind::InvalidRequest))?;
-        let elsewhere = self.config.elsewhere(&request);
+        let elsewhere = request.foreign_base(&self.config.base);
         if let (Errand::Call, Some(circuit), None) = (errand, &self.circuit, elsewhere) {
             circuit.invite()?;
         }

@@ -258,6 +258,11 @@ impl Request {
         self.elsewhere.as_ref()
     }
 
+    /// The base URL of the other API if that is of another origin than `own`.
+    pub(crate) fn foreign_base(&self, own: &BaseUrl) -> Option<&Arc<BaseUrl>> {
+        self.other_base().filter(|base| base.origin() != own.origin())
+    }
+
     pub(crate) fn payload(&self) -> Option<&Bytes> {
         self.body.as_ref()
     }

@@ -35,7 +35,7 @@ pub(super) async fn run(kit: Rc<Kit>, Job { seat, ticket }: Job) {
     let Some(call) = ticket.call().cloned() else { return };
     let slot = Slot::new(Arc::clone(&seat), kit.dispatcher.tally());
     let url = Cow::Borrowed(&call.url);
-    let origin = kit.config.elsewhere(&call.request).map(|base| kit.origins.of(base));
+    let origin = call.request.foreign_base(&kit.config.base).map(|base| kit.origins.of(base));
     let api = origin.as_ref().map_or_else(|| kit.api(), |origin| origin.api());
     let (redirects, past) = (Redirects::default(), Past::default());
     let latest = None;
