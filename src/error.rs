@@ -6,7 +6,7 @@ use std::{borrow::Cow, error::Error as StdError, fmt, sync::Arc, time::Duration}
 use http::StatusCode;
 use secrecy::SecretString;
 
-use crate::http::Response;
+use crate::{aside::Outside, http::Response};
 
 mod answer;
 mod excerpt;
@@ -188,6 +188,8 @@ struct Inner {
     is_lasting: bool,
     /// What the request held, beside its token, that is not to be shown.
     secrets: Vec<Arc<SecretString>>,
+    /// Of a source that is a user's; the last to be dropped.
+    end_of_source: Option<Arc<Outside>>,
 }
 
 impl Error {
@@ -205,6 +207,7 @@ impl Error {
             is_told: false,
             is_lasting: false,
             secrets: Vec::new(),
+            end_of_source: None,
         }))
     }
 
@@ -223,6 +226,14 @@ impl Error {
         source: impl Into<Box<dyn StdError + Send + Sync>>,
     ) -> Self {
         self.0.source = Some(Arc::from(source.into()));
+        self
+    }
+
+    /// As [`with_source`](Self::with_source), for an error that a user's code made.
+    pub(crate) fn with_users_source(mut self, source: Box<dyn StdError + Send + Sync>) -> Self {
+        let source: Arc<dyn StdError + Send + Sync> = Arc::from(source);
+        self.0.end_of_source = Some(Arc::new(Outside::keep(Arc::clone(&source))));
+        self.0.source = Some(source);
         self
     }
 

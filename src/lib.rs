@@ -32,6 +32,7 @@
 //! any executor, with or without a tokio runtime.
 
 mod actors;
+mod aside;
 #[cfg(vantage_bench)]
 #[doc(hidden)]
 pub mod bench_support;

@@ -3,7 +3,9 @@
 //! can answer it; no timer of the caller's runtime is used.
 
 use std::{
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    collections::BTreeSet,
+    mem,
+    sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError},
     time::{Duration, Instant},
 };
 
@@ -21,11 +23,55 @@ pub(crate) struct Patience {
     limit: Option<Duration>,
     /// The end of the wait that is under way.
     until: Mutex<Option<Instant>>,
+    /// Where the end of each wait is noted, and the call's place in the job table.
+    ends: OnceLock<(Arc<Ends>, usize)>,
+}
+
+/// When the waits for a connection end at the latest that are under way, in order.
+#[derive(Debug, Default)]
+pub(super) struct Ends(Mutex<Noted>);
+
+#[derive(Debug, Default)]
+struct Noted {
+    /// The moment, a number of the wait's own, and the call's place in the job table.
+    ends: BTreeSet<(Instant, u64, usize)>,
+    waits: u64,
+}
+
+impl Ends {
+    /// The places of calls of which a wait was to end before `now`, each wait once.
+    pub(super) fn before(&self, now: Instant) -> Vec<usize> {
+        let mut noted = self.noted();
+        if noted.ends.first().is_none_or(|(end, ..)| *end >= now) {
+            return Vec::new();
+        }
+        let later = noted.ends.split_off(&(now, 0, 0));
+        mem::replace(&mut noted.ends, later).into_iter().map(|(.., key)| key).collect()
+    }
+
+    fn note(&self, end: Instant, key: usize) -> (Instant, u64, usize) {
+        let mut noted = self.noted();
+        noted.waits += 1;
+        let end = (end, noted.waits, key);
+        noted.ends.insert(end);
+        end
+    }
+
+    fn noted(&self) -> MutexGuard<'_, Noted> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 impl Patience {
     pub(crate) fn new(limit: Option<Duration>) -> Self {
-        Self { limit, until: Mutex::default() }
+        Self { limit, until: Mutex::default(), ends: OnceLock::new() }
+    }
+
+    /// Has the ends of waits noted in `ends` for the call at place `key` of the job table.
+    pub(super) fn enrol(&self, ends: &Arc<Ends>, key: usize) {
+        if self.limit.is_some_and(|limit| !limit.is_zero()) {
+            let _ = self.ends.set((Arc::clone(ends), key));
+        }
     }
 
     /// Whether the call waits at the moment and should have stopped before `now`.
@@ -37,7 +83,8 @@ impl Patience {
     fn begin(&self) -> Waiting<'_> {
         let until = self.limit.and_then(|limit| Instant::now().checked_add(limit));
         *self.until() = until;
-        Waiting(self, until)
+        let noted = until.zip(self.ends.get()).map(|(until, (ends, key))| ends.note(until, *key));
+        Waiting { patience: self, until, noted }
     }
 
     fn until(&self) -> MutexGuard<'_, Option<Instant>> {
@@ -46,11 +93,18 @@ impl Patience {
 }
 
 /// A wait and its end. The call may wait anew by the time that it is dropped, on another worker.
-struct Waiting<'a>(&'a Patience, Option<Instant>);
+struct Waiting<'a> {
+    patience: &'a Patience,
+    until: Option<Instant>,
+    noted: Option<(Instant, u64, usize)>,
+}
 
 impl Drop for Waiting<'_> {
     fn drop(&mut self) {
-        self.0.until().take_if(|until| Some(*until) == self.1);
+        self.patience.until().take_if(|until| Some(*until) == self.until);
+        if let (Some(noted), Some((ends, _))) = (self.noted, self.patience.ends.get()) {
+            ends.noted().ends.remove(&noted);
+        }
     }
 }
 
@@ -81,4 +135,31 @@ pub(crate) async fn permit(
 /// Why a call whose [`Patience`] is over ends.
 pub(super) fn too_long() -> Error {
     Error::new(ErrorKind::Exhausted, "no connection was free within queue_timeout")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn case_30_a_wait_is_looked_at_once_and_not_before_its_end_nor_after_it_is_over() {
+        let ends = Arc::new(Ends::default());
+        let patience = |seconds| {
+            let patience = Patience::new(Some(Duration::from_secs(seconds)));
+            patience.enrol(&ends, seconds as usize);
+            patience
+        };
+        let (short, long, never) = (patience(10), patience(20), patience(0));
+        let now = Instant::now();
+        let waits = [short.begin(), long.begin(), long.begin(), never.begin()];
+        let after = |seconds| ends.before(now + Duration::from_secs(seconds));
+        assert!(after(5).is_empty());
+        assert_eq!((after(15), after(15)), (vec![10], vec![]));
+        let [first, second, third, fourth] = waits;
+        drop((first, second, fourth));
+        assert_eq!((after(25), after(25)), (vec![20], vec![]));
+        drop(third);
+        drop(short.begin());
+        assert!(after(99).is_empty() && ends.noted().ends.is_empty());
+    }
 }

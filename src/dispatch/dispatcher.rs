@@ -5,7 +5,7 @@ use std::{
     future::Future,
     pin::pin,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use futures::future::{Either, select};
@@ -14,10 +14,11 @@ use tokio::sync::{Notify, mpsc, oneshot, watch};
 
 use super::{
     Answer, Call, Circuit, Job, Lost, Routes, Tally,
-    admission::{permit, too_long},
+    admission::{Ends, permit, too_long},
     jobs::{End, JobTable, Loss, Refusal},
 };
 use crate::{
+    aside::Aside,
     config::ValidConfig,
     error::{Error, ErrorKind},
     events::Events,
@@ -36,7 +37,10 @@ pub(crate) struct Dispatcher {
     events: Arc<Events>,
     circuit: Option<Circuit>,
     jobs: Mutex<JobTable>,
+    /// When the waits for a connection end.
+    ends: Arc<Ends>,
     emptied: Notify,
+    aside: Aside,
     routes: watch::Receiver<Routes>,
     lost: mpsc::UnboundedSender<Lost>,
 }
@@ -55,7 +59,9 @@ impl Dispatcher {
             config,
             tally: Tally::default(),
             jobs: Mutex::default(),
+            ends: Arc::default(),
             emptied: Notify::new(),
+            aside: Aside::default(),
             routes,
             lost,
         }
@@ -133,6 +139,7 @@ impl Dispatcher {
                 Error::new(ErrorKind::QueueFull, "as many calls wait as max_queued allows")
             }
         })?;
+        call.patience.enrol(&self.ends, key);
         Ok(Entered { dispatcher: self, call, key, end: End::Cancelled })
     }
 
@@ -241,6 +248,17 @@ impl Dispatcher {
         left.filter(|seat| seat.is_on(worker)).collect()
     }
 
+    /// Where users' code runs that may block.
+    pub(crate) fn aside(&self) -> &Aside {
+        &self.aside
+    }
+
+    /// How long a callback may take that runs aside.
+    pub(crate) fn callback_timeout(&self) -> Duration {
+        let settings = &self.config.settings;
+        settings.request_timeout.min(settings.call_timeout)
+    }
+
     pub(crate) fn tally(&self) -> &Tally {
         &self.tally
     }
@@ -272,21 +290,30 @@ impl Dispatcher {
     /// Answers every call that has no answer yet.
     pub(crate) fn fail_all(&self, error: impl Fn() -> Error) {
         self.permits().close();
-        for call in self.jobs().all() {
+        self.aside.end_all_waits();
+        let all = self.jobs().all();
+        for call in all {
             call.fail(error());
             call.cancel();
         }
     }
 
     /// Answers the calls whose deadline, or the end of whose wait for a connection, was before
-    /// `now`.
+    /// `now`, and ends the waits for callbacks that have taken too long.
     pub(crate) fn fail_overdue(&self, now: Instant) {
+        self.aside.end_waits(now);
         self.jobs().forget_free();
-        for call in self.jobs().overdue(now) {
+        let overdue = self.jobs().overdue(now);
+        for call in overdue {
             call.fail(Error::new(ErrorKind::DeadlineExceeded, "the call's deadline passed"));
             call.cancel();
         }
-        for call in self.jobs().impatient(now) {
+        let suspects = self.ends.before(now);
+        if suspects.is_empty() {
+            return;
+        }
+        let impatient = self.jobs().impatient(&suspects, now);
+        for call in impatient {
             call.fail(too_long());
             call.cancel();
         }

@@ -2,6 +2,8 @@
 //! the decision about a call whose worker died.
 
 use std::{
+    collections::BTreeSet,
+    mem,
     sync::{Arc, Weak},
     time::Instant,
 };
@@ -18,6 +20,8 @@ const MAX_LOSSES: u32 = 10;
 #[derive(Default)]
 pub(crate) struct JobTable {
     calls: Slab<Arc<Call>>,
+    /// When which call is due, but for those that were told to be overdue.
+    deadlines: BTreeSet<(Instant, usize)>,
     closed: bool,
     ended: Ended,
     /// Where calls were that ended without a response: a worker that hangs sits there still.
@@ -56,13 +60,18 @@ impl JobTable {
         } else if self.calls.len() >= most {
             Err(Refusal::Full)
         } else {
-            Ok(self.calls.insert(call))
+            let deadline = call.deadline;
+            let key = self.calls.insert(call);
+            self.deadlines.insert((deadline, key));
+            Ok(key)
         }
     }
 
     /// Takes a call out that ended like this, and whose last seat was `seat`.
     pub(super) fn leave(&mut self, key: usize, end: End, seat: Weak<Seat>) {
-        self.calls.try_remove(key);
+        if let Some(call) = self.calls.try_remove(key) {
+            self.deadlines.remove(&(call.deadline, key));
+        }
         let count = match end {
             End::Ok => &mut self.ended.ok,
             End::Failed => &mut self.ended.failed,
@@ -104,16 +113,21 @@ impl JobTable {
         self.calls.iter().map(|(_, call)| Arc::clone(call)).collect()
     }
 
-    /// The calls that have waited for a connection for longer than they should.
-    pub(super) fn impatient(&self, now: Instant) -> Vec<Arc<Call>> {
+    /// Those of the calls `suspects` that have waited for a connection for longer than they
+    /// should.
+    pub(super) fn impatient(&self, suspects: &[usize], now: Instant) -> Vec<Arc<Call>> {
         let over = |call: &&Arc<Call>| call.patience.is_over(now);
-        self.calls.iter().map(|(_, call)| call).filter(over).map(Arc::clone).collect()
+        suspects.iter().filter_map(|key| self.calls.get(*key)).filter(over).cloned().collect()
     }
 
-    /// The calls whose deadline was before `now`.
-    pub(super) fn overdue(&self, now: Instant) -> Vec<Arc<Call>> {
-        let late = |call: &&Arc<Call>| call.deadline < now;
-        self.calls.iter().map(|(_, call)| call).filter(late).map(Arc::clone).collect()
+    /// The calls whose deadline was before `now`, each of them once.
+    pub(super) fn overdue(&mut self, now: Instant) -> Vec<Arc<Call>> {
+        if self.deadlines.first().is_none_or(|(deadline, _)| *deadline >= now) {
+            return Vec::new();
+        }
+        let later = self.deadlines.split_off(&(now, 0));
+        let late = mem::replace(&mut self.deadlines, later);
+        late.iter().filter_map(|(_, key)| self.calls.get(*key)).cloned().collect()
     }
 }
 
@@ -224,6 +238,34 @@ mod tests {
         table.enter(call(Request::get("/early"), Duration::from_secs(60)), 2).unwrap();
         let overdue = table.overdue(Instant::now() + Duration::from_secs(1));
         assert_eq!(overdue.iter().map(|call| call.request.target()).collect::<Vec<_>>(), ["/late"]);
+    }
+
+    #[test]
+    fn case_30_a_look_at_the_table_finds_each_overdue_call_once_and_nothing_else() {
+        let mut table = JobTable::default();
+        let now = Instant::now();
+        let after = |seconds| now + Duration::from_secs(seconds) + Duration::from_millis(500);
+        let mut keys = std::collections::HashMap::new();
+        // In any order, two each of a kind, and every third leaves in time.
+        for seconds in (0..300).map(|n| n * 7 % 150) {
+            let call = call(Request::get("/"), Duration::from_secs(seconds));
+            let key = table.enter(Arc::clone(&call), 300).unwrap();
+            keys.insert(call.id, (key, seconds));
+        }
+        for (key, _) in keys.values().filter(|(key, _)| key % 3 == 0) {
+            table.leave(*key, End::Ok, Weak::new());
+        }
+        let mut seen = 0;
+        for second in 0..150 {
+            assert!(table.overdue(now + Duration::from_secs(second)).len() <= 2);
+            for call in table.overdue(after(second)) {
+                let (key, seconds) = keys[&call.id];
+                assert!(seconds <= second && key % 3 > 0);
+                seen += 1;
+            }
+            assert!(table.overdue(after(second)).is_empty());
+        }
+        assert_eq!((seen, table.deadlines.len(), table.calls.len()), (200, 0, 200));
     }
 
     #[test]

@@ -12,6 +12,7 @@ mod envelope;
 mod facts;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod fuzzing;
+mod judge;
 mod lines;
 mod mode;
 mod next_url;
@@ -27,6 +28,7 @@ mod stream;
 mod target;
 mod text;
 mod token;
+mod walk;
 
 pub(crate) use decode::{ItemDecoder, Page, Typed, decode_item};
 pub use envelope::Envelope;
@@ -37,4 +39,5 @@ pub(crate) use strategy::Address;
 pub use strategy::{PageRequest, PageStrategy, PageView, Paging, UrlPart};
 pub use stream::PaginatedStream;
 pub(crate) use target::{fetch_page, page_url};
+pub(crate) use token::Origin;
 pub use token::ResumeToken;

@@ -1,7 +1,7 @@
 //! One page of a read, whose items are built as they are wanted, on the thread that wants them.
 
 use std::{
-    fmt,
+    fmt, mem,
     panic::{AssertUnwindSafe, catch_unwind},
     sync::Arc,
 };
@@ -80,7 +80,9 @@ impl<T: Send + 'static> UndecodedPage<T> {
         while !self.has_ended {
             // The code that builds an item may be a user's.
             let build = AssertUnwindSafe(|| self.target.decoder.next(&mut self.leaf));
-            let panicked = |_| {
+            let panicked = |payload| {
+                // Its end is a user's code too, which may panic again.
+                mem::forget(payload);
                 let what = "building the items panicked";
                 Some(Err(Error::new(ErrorKind::Callback, what)))
             };

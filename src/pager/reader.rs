@@ -9,35 +9,27 @@ use std::{
 };
 
 use bytes::Bytes;
-use http::{StatusCode, header::CONTENT_RANGE};
 use tokio::sync::OwnedSemaphorePermit;
 
 use super::{
     ahead::{Delivery, Reach},
     decode::same_items,
-    facts::{Meta, Named, Place, Remarks, complete_length},
+    facts::Meta,
+    judge::Judge,
     page::UndecodedPage,
     source::Source,
-    statements::{Words, never_there},
-    strategy::{Address, Missing, Plan, Sight, Statement, Verdict, Way},
+    strategy::{Address, Plan, Verdict, Way},
     target::{Arrival, ReadAhead, Target},
     token::Position,
 };
-use crate::{
-    dispatch::{Control, PoolLink},
-    error::{Error, ErrorKind},
-    events::Event,
-    priority::Priority,
-};
+use crate::{dispatch::PoolLink, error::Error, priority::Priority};
 
 /// Reads one paged endpoint in order.
 pub(super) struct Reader<T: Send + 'static> {
-    /// Keeps the pool alive while the stream is read.
-    control: Arc<dyn Control>,
     target: Arc<Target<T>>,
     /// `None` when the last page was taken. Dropped before any page that keeps a place.
     source: Option<Source<T>>,
-    plan: Plan,
+    judge: Judge<T>,
     /// The page whose turn it is.
     index: u64,
     /// The page at hand.
@@ -56,20 +48,6 @@ pub(super) struct Reader<T: Send + 'static> {
     previous: Option<Bytes>,
     /// How many items the last page had.
     expected: usize,
-    /// What the last page said.
-    said: Meta,
-    /// What any page of the read has had.
-    had: Remarks,
-    /// What was told already.
-    told: Vec<Doubt>,
-}
-
-/// Something to be told of a read, once.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Doubt {
-    Overruled(Statement),
-    Twice,
-    Unreadable,
 }
 
 /// What a page names as the next one.
@@ -105,10 +83,9 @@ impl<T: Send + 'static> Reader<T> {
             None => None,
         };
         Ok(Self {
-            control,
+            judge: Judge::new(control, Arc::clone(&target), plan),
             target,
             index: start.map_or(0, |start| start.index),
-            plan,
             page: None,
             at_hand: 0,
             skip: position.taken,
@@ -117,9 +94,6 @@ impl<T: Send + 'static> Reader<T> {
             held: None,
             previous: None,
             expected: 0,
-            said: Meta::default(),
-            had: Remarks::default(),
-            told: Vec::new(),
             source,
         })
     }
@@ -127,7 +101,7 @@ impl<T: Send + 'static> Reader<T> {
     /// Where the stream stands: after the last item that it has handed out.
     pub(super) fn position(&self) -> Position {
         let taken = self.page.as_ref().map_or(self.position.taken, |(page, _)| page.taken());
-        Position { taken, full: self.plan.full(), ..self.position.clone() }
+        Position { taken, full: self.judge.plan.full(), ..self.position.clone() }
     }
 
     /// The index of the page that came last.
@@ -200,7 +174,7 @@ impl<T: Send + 'static> Reader<T> {
                 survey.and_then(|(items, meta)| self.conclude(items, &meta, false, None));
             concluded.map_err(|error| self.on_page(error))?;
         }
-        self.position.go_to(self.index, self.following.take(), self.plan.rows());
+        self.position.go_to(self.index, self.following.take(), self.judge.plan.rows());
         Ok(page)
     }
 
@@ -231,7 +205,7 @@ impl<T: Send + 'static> Reader<T> {
             }
         };
         if is_consumed && concluded.is_ok() {
-            self.position.go_to(self.index, self.following.take(), self.plan.rows());
+            self.position.go_to(self.index, self.following.take(), self.judge.plan.rows());
         }
         let Some(delivery) = (match concluded {
             Ok(()) => ready!(self.poll_delivery(cx)).transpose().map_err(Some)?,
@@ -259,7 +233,12 @@ impl<T: Send + 'static> Reader<T> {
             self.position.address = address;
         }
         let mut arrival = match page {
-            Err(error) => return self.take_failure(error),
+            Err(error) => {
+                self.judge.miss(self.index, error)?;
+                self.source = None;
+                self.position.go_to(self.index, None, self.judge.plan.rows());
+                return Ok(());
+            }
             Ok(arrival) => arrival,
         };
         if self.target.counts_the_page_at_hand() {
@@ -267,9 +246,9 @@ impl<T: Send + 'static> Reader<T> {
         }
         let read = arrival.read.take();
         let repeats = self.repeats(&arrival);
-        let number = self.plan.paging().number(self.index);
+        let number = self.judge.plan.paging().number(self.index);
         let page = UndecodedPage::open(&self.target, arrival, number, mem::take(&mut self.skip))?;
-        if !repeats && page.has_items() && self.plan.is_promised(self.index) {
+        if !repeats && page.has_items() && self.judge.plan.is_promised(self.index) {
             self.page = Some((page, Judged::AtItsEnd));
             return Ok(());
         }
@@ -288,39 +267,6 @@ impl<T: Send + 'static> Reader<T> {
         Ok(())
     }
 
-    /// Takes in that there is no page where its turn is: the end of the set, or an error.
-    fn take_failure(&mut self, error: Error) -> Result<(), Error> {
-        let missing = match error.status() {
-            Some(StatusCode::NOT_FOUND) => self.plan.miss(self.index, false),
-            Some(StatusCode::RANGE_NOT_SATISFIABLE) => self.plan.miss(self.index, true),
-            _ => Missing::Error,
-        };
-        let length = error.response().and_then(|response| {
-            let value = response.headers().get(CONTENT_RANGE)?.to_str().ok()?;
-            complete_length(value).ok()?
-        });
-        let missing = match missing {
-            Missing::End if length.is_some_and(|length| length > self.plan.rows()) => {
-                self.said.total = length;
-                Missing::Stuck(Statement::Rows)
-            }
-            missing => missing,
-        };
-        match missing {
-            Missing::Error => Err(error),
-            Missing::Stuck(more) => {
-                let what = self.words(&self.said.clone(), 0).missing(more);
-                Err(Error::new(ErrorKind::Incomplete, what).with_source(error))
-            }
-            Missing::End => {
-                self.tell_what_was_overruled(&self.said.clone(), 0, true);
-                self.end();
-                self.position.go_to(self.index, None, self.plan.rows());
-                Ok(())
-            }
-        }
-    }
-
     /// Whether a page has the items of the one before it.
     fn repeats(&mut self, arrival: &Arrival) -> bool {
         let body = arrival.response.body();
@@ -337,32 +283,21 @@ impl<T: Send + 'static> Reader<T> {
         repeats: bool,
         next: Option<Next>,
     ) -> Result<(), Error> {
-        let dispatcher = self.control.dispatcher();
-        dispatcher.tally().page(items);
-        let page = self.plan.paging().number(self.index);
-        dispatcher.events().emit(|| Event::PageRead { page, rows: items as u64 });
         self.expected = items;
-        self.said = *meta;
         let way = match &next {
             Some(next) => next.way,
-            None if self.plan.paging().is_paged() => Way::Computed,
+            None if self.target.paging.is_paged() => Way::Computed,
             None => Way::Nowhere,
         };
-        let is_flag_named = self.target.envelope.has_flag();
-        let sight = Sight { index: self.index, items, meta, repeats, way, is_flag_named };
-        let verdict = self.plan.observe(&sight);
-        if let Some(error) = self.failure(verdict, meta, items) {
-            return Err(error);
-        }
-        self.tell(meta, items);
-        self.tell_what_was_overruled(meta, items, verdict == Verdict::Last);
+        let body = self.previous.as_deref().unwrap_or_default();
+        let verdict = self.judge.judge(self.index, items, meta, repeats, way, body)?;
         if verdict == Verdict::Last {
-            self.end();
+            self.source = None;
         } else {
-            let reach = reach(&self.plan);
+            let reach = reach(&self.judge.plan);
             let is_asked_for = next.as_ref().is_none_or(|next| next.is_asked_for);
             let named = next.and_then(|next| next.address);
-            self.following = named.or_else(|| self.plan.address(self.index + 1));
+            self.following = named.or_else(|| self.judge.plan.address(self.index + 1));
             if let Some(source) = &mut self.source {
                 match (verdict, &self.following) {
                     (Verdict::Elsewhere, _) => source.begin_again(self.index + 1, reach),
@@ -375,125 +310,8 @@ impl<T: Send + 'static> Reader<T> {
         Ok(())
     }
 
-    /// The error that a verdict is.
-    fn failure(&self, verdict: Verdict, meta: &Meta, items: usize) -> Option<Error> {
-        let body = self.previous.as_deref().unwrap_or_default();
-        let (kind, what) = match verdict {
-            Verdict::More | Verdict::Elsewhere | Verdict::Last => return None,
-            Verdict::Loop => (ErrorKind::PageLoop, self.loop_text().into()),
-            Verdict::Unpaged => {
-                let what = "every page is the same; if the API does not page, use Paging::none()";
-                (ErrorKind::PaginationMissing, what.into())
-            }
-            Verdict::Changed => {
-                let what = "the page names another total than those before it";
-                (ErrorKind::SetChanged, what.into())
-            }
-            Verdict::Stuck(more) => {
-                (ErrorKind::Incomplete, self.words(meta, items).stuck(more, body))
-            }
-            Verdict::Empty(pages, more) => {
-                let more = self.words(meta, items).describe(more);
-                let what = format!(
-                    "{pages} pages in a row were empty, and {more}; Paging::max_empty_pages sets \
-                     how many may be"
-                );
-                (ErrorKind::Incomplete, what)
-            }
-            Verdict::Capped => {
-                let rows = self.plan.rows();
-                let what = format!(
-                    "{rows} rows were read, the API hands out no more (Paging::row_cap), and \
-                     nothing says that these are all"
-                );
-                (ErrorKind::Incomplete, what)
-            }
-        };
-        Some(Error::new(kind, what))
-    }
-
-    /// Why a page that repeats the one before it may do so.
-    fn loop_text(&self) -> String {
-        match self.plan.paging().parameters().first() {
-            Some(param) => format!(
-                "the server sends the same page again: the parameter `{param}` has no effect, or \
-                 it has another name"
-            ),
-            None => "the server sends the same page again".into(),
-        }
-    }
-
-    fn words<'a>(&'a self, meta: &'a Meta, items: usize) -> Words<'a> {
-        Words {
-            paging: self.plan.paging(),
-            envelope: &self.target.envelope,
-            meta,
-            rows: self.plan.rows(),
-            items,
-            number: self.index + 1,
-        }
-    }
-
-    /// Tells what is strange about a page.
-    fn tell(&mut self, meta: &Meta, items: usize) {
-        self.had.add(meta.remarks);
-        if items == 0 && !meta.remarks.has(Remarks::TWICE) && !meta.remarks.has(Remarks::UNREADABLE)
-        {
-            return;
-        }
-        if meta.remarks.has(Remarks::TWICE) {
-            let what = "a key of the page occurs twice with different values".to_owned();
-            self.warn_once(Doubt::Twice, what);
-        }
-        if meta.remarks.has(Remarks::UNREADABLE) {
-            let what = "something in the `pagination` object is no number and no flag".to_owned();
-            self.warn_once(Doubt::Unreadable, what);
-        }
-    }
-
-    /// Tells what a page said that was decided otherwise.
-    fn tell_what_was_overruled(&mut self, meta: &Meta, items: usize, is_last: bool) {
-        let Some(statement) = self.plan.take_overruled() else { return };
-        let said = self.words(meta, items).describe(statement);
-        let decided = if is_last { "the read ends" } else { "more pages follow" };
-        self.warn_once(Doubt::Overruled(statement), format!("{said}, but {decided}"));
-    }
-
-    fn warn_once(&mut self, doubt: Doubt, message: String) {
-        if !self.told.contains(&doubt) {
-            self.told.push(doubt);
-            self.warn(message);
-        }
-    }
-
-    fn warn(&self, message: String) {
-        let dispatcher = self.control.dispatcher();
-        let page = self.plan.paging().number(self.at_hand);
-        dispatcher.tally().warn_of_paging();
-        tracing::warn!(page, %message, "a page contradicts what was decided");
-        dispatcher.events().emit(|| Event::PagingWarning { page, message });
-    }
-
-    /// The set has ended: nothing more is asked for, and what was never there is told.
-    fn end(&mut self) {
-        self.source = None;
-        if self.plan.is_untouched() {
-            return;
-        }
-        let target = Arc::clone(&self.target);
-        for (index, Named { place, .. }) in target.envelope.named.iter().enumerate() {
-            let is_looked_for = !target.envelope.is_lines || matches!(place, Place::Header(_));
-            if is_looked_for && !self.had.has(Remarks::place(index)) {
-                self.warn(never_there(&place.name()));
-            }
-        }
-        if let Some(path) = target.paging.pointer().filter(|_| !self.had.has(Remarks::POINTER)) {
-            self.warn(never_there(&path.to_string()));
-        }
-    }
-
     fn on_page(&self, error: Error) -> Error {
-        error.with_page(self.plan.paging().number(self.at_hand))
+        error.with_page(self.judge.plan.paging().number(self.at_hand))
     }
 }
 

@@ -75,6 +75,35 @@ impl Words<'_> {
         }
     }
 
+    /// Why a page that repeats the one before it may do so.
+    pub(super) fn repeated(&self) -> String {
+        let again = "the server sends the same page again";
+        match self.paging.parameters().first() {
+            Some(param) => {
+                format!("{again}: the parameter `{param}` has no effect, or another name")
+            }
+            None => again.into(),
+        }
+    }
+
+    /// That more pages in a row have no rows than may have none.
+    pub(super) fn empty(&self, pages: u32, more: Statement) -> String {
+        let more = self.describe(more);
+        format!(
+            "{pages} pages in a row were empty, and {more}; Paging::max_empty_pages sets how many \
+             may be"
+        )
+    }
+
+    /// That the API hands out no more rows than were read.
+    pub(super) fn capped(&self) -> String {
+        format!(
+            "{} rows were read, the API hands out no more (Paging::row_cap), and nothing says that \
+             these are all",
+            self.rows
+        )
+    }
+
     /// Why the error of a missing page is not the end of the set.
     pub(super) fn missing(&self, more: Statement) -> String {
         format!("the page before says that {}, but this one does not exist", self.describe(more))

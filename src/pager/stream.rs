@@ -18,7 +18,7 @@ use super::{
     reader::Reader,
     strategy::{Paging, Start},
     target::Target,
-    token::{Position, ResumeToken},
+    token::{Origin, Position, ResumeToken},
 };
 use crate::{dispatch::PoolLink, error::Error, priority::Priority};
 
@@ -54,14 +54,21 @@ pub struct PaginatedStream<T: Send + 'static = serde_json::Value> {
 /// Where a stream stands.
 enum State<T: Send + 'static> {
     /// Not polled yet.
-    Idle { link: PoolLink, target: Box<Target<T>>, resumed: Option<Position> },
+    Idle { link: PoolLink, target: Box<Target<T>>, resumed: Option<Resumed> },
     /// The pool starts, if it has not yet, and then the pager. A failure is
     /// yielded, then the stream is done.
-    Opening { opening: BoxFuture<'static, Result<Reader<T>, Error>>, start: Position },
+    Opening { opening: BoxFuture<'static, Result<Reader<T>, Error>>, start: ResumeToken },
     /// Pages come in.
-    Reading(Box<Reader<T>>),
+    Reading(Box<Reader<T>>, Origin),
     /// The last item or the one error was yielded.
-    Done(Position),
+    Done(ResumeToken),
+}
+
+/// Where a stream begins that does not begin with its set.
+enum Resumed {
+    At(Position),
+    /// Where another read stood.
+    By(ResumeToken),
 }
 
 impl PaginatedStream<serde_json::Value> {
@@ -80,7 +87,7 @@ impl PaginatedStream<serde_json::Value> {
                 target: Box::new(target.decoded_by(Typed::<T>::new())),
                 resumed,
             },
-            state => State::Done(state.position()),
+            state => State::Done(state.token()),
         };
         PaginatedStream { state }
     }
@@ -100,7 +107,7 @@ impl<T: Send + 'static> PaginatedStream<T> {
     /// The rows from this one on, counted from 0, where rows are asked for by their offset.
     pub(crate) fn beginning_at_row(mut self, row: u64) -> Self {
         if let State::Idle { resumed, .. } = &mut self.state {
-            *resumed = Some(Position::of(Start::at_row(row)));
+            *resumed = Some(Resumed::At(Position::of(Start::at_row(row))));
         }
         self
     }
@@ -147,9 +154,10 @@ impl<T: Send + 'static> PaginatedStream<T> {
         self.set(|target| target.mode = mode)
     }
 
-    /// Goes on where the stream stood that handed `token` out. A token of a read with
-    /// another [`Paging`] is an [`ErrorKind::Config`](crate::ErrorKind::Config) when the
-    /// stream is polled.
+    /// Goes on where the stream stood that handed `token` out. A token of a read of another
+    /// endpoint (its query is part of it), with another [`Paging`] or another [`Envelope`], is
+    /// an [`ErrorKind::Config`](crate::ErrorKind::Config) when the stream is polled, which
+    /// says what differs. Nothing is sent then.
     ///
     /// ```no_run
     /// use futures::StreamExt;
@@ -168,7 +176,7 @@ impl<T: Send + 'static> PaginatedStream<T> {
     #[must_use]
     pub fn resume_from(mut self, token: ResumeToken) -> Self {
         if let State::Idle { resumed, .. } = &mut self.state {
-            *resumed = Some(token.0);
+            *resumed = Some(Resumed::By(token));
         }
         self
     }
@@ -181,13 +189,13 @@ impl<T: Send + 'static> PaginatedStream<T> {
     /// The page that the stream was in is fetched again.
     #[must_use]
     pub fn resume_token(&self) -> ResumeToken {
-        ResumeToken(self.state.position())
+        self.state.token()
     }
 
     /// Which page of the read the item was of that was yielded last.
     pub(crate) fn page_at_hand(&self) -> Option<u64> {
         match &self.state {
-            State::Reading(reader) => Some(reader.page_at_hand()),
+            State::Reading(reader, _) => Some(reader.page_at_hand()),
             _ => None,
         }
     }
@@ -253,44 +261,55 @@ impl<T: Send + 'static> PaginatedStream<T> {
     ) -> Poll<Option<Result<I, Error>>> {
         let end = loop {
             match &mut self.state {
-                State::Reading(reader) => {
+                State::Reading(reader, _) => {
                     let next = ready!(read(reader, cx));
                     if matches!(next, Some(Ok(_))) {
                         return Poll::Ready(next);
                     }
                     break next;
                 }
-                State::Opening { opening, .. } => match ready!(opening.as_mut().poll(cx)) {
-                    Ok(reader) => self.state = State::Reading(Box::new(reader)),
+                State::Opening { opening, start } => match ready!(opening.as_mut().poll(cx)) {
+                    Ok(reader) => {
+                        self.state = State::Reading(Box::new(reader), start.origin.clone());
+                    }
                     Err(error) => break Some(Err(error)),
                 },
                 State::Idle { .. } => {
-                    let start = self.state.position();
+                    let start = self.state.token();
                     let done = State::Done(start.clone());
                     if let State::Idle { link, target, .. } =
                         std::mem::replace(&mut self.state, done)
                     {
-                        let opening = Box::pin(Reader::open(link, *target, start.clone()));
-                        self.state = State::Opening { opening, start };
+                        if let Err(error) = start.check(&target.origin()) {
+                            return Poll::Ready(Some(Err(error)));
+                        }
+                        let opening = Reader::open(link, *target, start.position.clone());
+                        self.state = State::Opening { opening: Box::pin(opening), start };
                     }
                 }
                 State::Done(_) => return Poll::Ready(None),
             }
         };
-        self.state = State::Done(self.state.position());
+        self.state = State::Done(self.state.token());
         Poll::Ready(end)
     }
 }
 
 impl<T: Send + 'static> State<T> {
-    fn position(&self) -> Position {
+    fn token(&self) -> ResumeToken {
         match self {
+            Self::Idle { resumed: Some(Resumed::By(token)), .. } => token.clone(),
             Self::Idle { target, resumed, .. } => {
-                resumed.clone().unwrap_or_else(|| Position::of(target.start()))
+                let position = match resumed {
+                    Some(Resumed::At(position)) => position.clone(),
+                    _ => Position::of(target.start()),
+                };
+                ResumeToken { position, origin: target.origin() }
             }
-            Self::Opening { start, .. } => start.clone(),
-            Self::Reading(reader) => reader.position(),
-            Self::Done(position) => position.clone(),
+            Self::Reading(reader, origin) => {
+                ResumeToken { position: reader.position(), origin: origin.clone() }
+            }
+            Self::Opening { start, .. } | Self::Done(start) => start.clone(),
         }
     }
 }
@@ -311,7 +330,7 @@ impl<T: Send + 'static> fmt::Debug for PaginatedStream<T> {
         let state = match &self.state {
             State::Idle { .. } => "idle",
             State::Opening { .. } => "opening",
-            State::Reading(_) => "reading",
+            State::Reading(..) => "reading",
             State::Done(_) => "done",
         };
         f.debug_struct("PaginatedStream").field("state", &state).finish_non_exhaustive()

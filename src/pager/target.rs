@@ -17,6 +17,7 @@ use super::{
     next_url,
     page::UndecodedPage,
     strategy::{Address, Foot, PageRequest, PageView, Paging, Start, Way},
+    token::Origin,
 };
 use crate::{
     dispatch::{Caller, Effort, PoolLink},
@@ -81,6 +82,11 @@ impl<T: Send + 'static> Target<T> {
         }
     }
 
+    /// Which read it is.
+    pub(super) fn origin(&self) -> Origin {
+        Origin::of(&self.endpoint, &self.paging, &self.envelope)
+    }
+
     /// Where the set begins.
     pub(super) fn start(&self) -> Start {
         Start { index: 0, address: self.paging.start(), full: 0, rows: 0 }
@@ -104,19 +110,23 @@ impl<T: Send + 'static> Target<T> {
         size: Option<u64>,
     ) -> impl Future<Output = Result<Arrival, Error>> + Send + use<T> {
         let caller = caller.clone();
-        let request = self.request(&caller.dispatcher.config.base, &address, size);
         let target = Arc::clone(self);
-        let priority = self.priority.unwrap_or_default();
         async move {
-            let request = request?.priority(priority);
+            let request = target.request_of(&caller, &address, size).await?;
+            let request = request.priority(target.priority.unwrap_or_default());
             let is_chained = target.paging.is_chained();
             let url = is_chained.then(|| caller.dispatcher.url(&request)).transpose()?;
             let (response, effort) = caller.measured(request).await?;
             if response.is_moved() {
                 target.follow_move(&caller.dispatcher.config.base, &address, size, &response);
             }
-            let read = url.map(|url| target.read_ahead(&url, index, &address, &response));
-            let read = read.transpose().map_err(|error| effort.of(error))?.map(Box::new);
+            let read = match url {
+                Some(url) => {
+                    let read = target.follow(&caller, url, index, &address, &response).await;
+                    Some(Box::new(read.map_err(|error| effort.of(error))?))
+                }
+                None => None,
+            };
             Ok(Arrival { response, effort, read })
         }
     }
@@ -142,6 +152,42 @@ impl<T: Send + 'static> Target<T> {
 
     fn endpoint(&self) -> &str {
         self.moved.get().unwrap_or(&self.endpoint)
+    }
+
+    /// The request for a page. What a user's strategy has to say about it is said aside.
+    async fn request_of(
+        self: &Arc<Self>,
+        caller: &Caller,
+        address: &Address,
+        size: Option<u64>,
+    ) -> Result<Request, Error> {
+        let dispatcher = &caller.dispatcher;
+        let Some(custom) = self.paging.strategy().filter(|_| *address == Address::Start) else {
+            return self.request(&dispatcher.config.base, address, size);
+        };
+        let (target, config) = (Arc::clone(self), Arc::clone(&dispatcher.config));
+        let first = move || target.request(&config.base, &Address::Start, size);
+        let limit = dispatcher.callback_timeout();
+        dispatcher.aside().run(custom.lane(), custom.name(), limit, first).await?
+    }
+
+    /// As [`read_ahead`](Self::read_ahead), aside if a user's strategy has a say in it.
+    async fn follow(
+        self: &Arc<Self>,
+        caller: &Caller,
+        url: Uri,
+        index: u64,
+        address: &Address,
+        response: &Response,
+    ) -> Result<ReadAhead, Error> {
+        let Some(custom) = self.paging.strategy() else {
+            return self.read_ahead(&url, index, address, response);
+        };
+        let dispatcher = &caller.dispatcher;
+        let (target, address, response) = (Arc::clone(self), address.clone(), response.clone());
+        let next = move || target.read_ahead(&url, index, &address, &response);
+        let limit = dispatcher.callback_timeout();
+        dispatcher.aside().run(custom.lane(), custom.name(), limit, next).await?
     }
 
     /// The request for a page.

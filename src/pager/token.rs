@@ -1,13 +1,23 @@
-//! [pure] Where a read stands, as a value that outlives it.
+//! [pure] Where a read stands and which read that is, as a value that outlives it.
 
-use std::{fmt, str::FromStr};
+use std::{
+    fmt::{self, Debug},
+    str::FromStr,
+};
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use serde::{Deserialize, Serialize};
 
-use super::strategy::{Address, Paging, Start};
+use super::{
+    envelope::Envelope,
+    strategy::{Address, Paging, Start},
+};
 use crate::error::{Error, ErrorKind};
 
+/// The form of a token, which is its first byte.
+const VERSION: u8 = 1;
+/// The first byte of tokens before they told their version.
+const UNTOLD: u8 = b'{';
 /// No set has more pages.
 const MAX_INDEX: u64 = 1 << 48;
 
@@ -49,28 +59,100 @@ impl Position {
     }
 }
 
+/// Which read a place belongs to: what was read and how, by hashes that are the same in every
+/// process of one release of this crate.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Origin {
+    endpoint: u64,
+    paging: u64,
+    envelope: u64,
+    release: String,
+}
+
+impl Origin {
+    /// Of a read of `endpoint`, or of whatever says what was read.
+    pub(crate) fn of(endpoint: &str, paging: &Paging, envelope: &Envelope) -> Self {
+        let hash_of = |setting: &dyn Debug| hash(&format!("{setting:?}"));
+        Self {
+            endpoint: hash(endpoint),
+            paging: hash_of(paging),
+            envelope: hash_of(envelope),
+            release: env!("CARGO_PKG_VERSION").into(),
+        }
+    }
+
+    /// In what this is another read than `own`, in words; `None` if it is the same.
+    pub(crate) fn difference(&self, own: &Self) -> Option<String> {
+        let differ = [
+            (self.endpoint != own.endpoint, "endpoint"),
+            (self.paging != own.paging, "paging"),
+            (self.envelope != own.envelope, "envelope"),
+        ];
+        let differ = differ.iter().filter(|(differs, _)| *differs);
+        let differ: Vec<_> = differ.map(|(_, what)| format!("another {what}")).collect();
+        if differ.is_empty() {
+            return None;
+        }
+        let by = match self.release == own.release {
+            true => String::new(),
+            false => format!(", or by another release of this crate ({:.20})", self.release),
+        };
+        Some(format!("{}{by}", differ.join(" and ")))
+    }
+}
+
+/// FNV-1a, whose outcome no release of a library changes.
+fn hash(text: &str) -> u64 {
+    let step = |hash: u64, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
+    text.bytes().fold(0xcbf2_9ce4_8422_2325, step)
+}
+
 /// Where a [`PaginatedStream`](crate::PaginatedStream) stands, for another one that goes on
 /// there, perhaps in another process.
 ///
-/// It is kept by serde or as text. It holds what leads to the page: its number, its first
-/// row, a cursor or a URL. These may hold credentials, so `Debug` does not show them and there
-/// is no `Display`; where a token is kept, they are kept.
+/// It is kept by serde or as text, in a form whose version is part of it. It holds what leads
+/// to the page: its number, its first row, a cursor or a URL. These may hold credentials, so
+/// `Debug` does not show them and there is no `Display`; where a token is kept, they are kept.
+/// It also holds which read it is of, as hashes of the endpoint with its query, of the
+/// [`Paging`](crate::Paging) and of the [`Envelope`](crate::Envelope). The pool's base URL is
+/// not among them: the same set may be reached elsewhere later.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(transparent)]
-pub struct ResumeToken(pub(super) Position);
+#[serde(into = "String", try_from = "String")]
+pub struct ResumeToken {
+    pub(super) position: Position,
+    pub(super) origin: Origin,
+}
+
+/// What stands in a token's text, after its version.
+#[derive(Serialize, Deserialize)]
+struct Content<P, O> {
+    at: P,
+    of: O,
+}
 
 impl ResumeToken {
     /// The token as one word of letters, digits, `-` and `_`.
     #[must_use]
     pub fn to_text(&self) -> String {
+        let content = Content { at: &self.position, of: &self.origin };
+        let mut bytes = vec![VERSION];
         // A value of numbers and text always serializes.
-        URL_SAFE_NO_PAD.encode(serde_json::to_vec(&self.0).unwrap_or_default())
+        bytes.extend(serde_json::to_vec(&content).unwrap_or_default());
+        URL_SAFE_NO_PAD.encode(bytes)
     }
 
     /// Whether the read has ended.
     #[must_use]
     pub fn is_end(&self) -> bool {
-        self.0.address.is_none()
+        self.position.address.is_none()
+    }
+
+    /// # Errors
+    /// [`ErrorKind::Config`] for a token of another read than `own`, which says what differs.
+    pub(super) fn check(&self, own: &Origin) -> Result<(), Error> {
+        let Some(difference) = self.origin.difference(own) else { return Ok(()) };
+        let what = format!("resume_from: the token is of a read with {difference}");
+        Err(Error::new(ErrorKind::Config, what))
     }
 }
 
@@ -78,21 +160,108 @@ impl FromStr for ResumeToken {
     type Err = Error;
 
     /// # Errors
-    /// [`ErrorKind::Config`] for anything but what [`to_text`](Self::to_text) has made.
+    /// [`ErrorKind::Config`] for anything but what [`to_text`](Self::to_text) has made, and
+    /// for what another version of it has made, which is named.
     fn from_str(text: &str) -> Result<Self, Error> {
-        let bytes = URL_SAFE_NO_PAD.decode(text).ok();
-        let position = bytes.and_then(|bytes| serde_json::from_slice(&bytes).ok());
-        let invalid = || Error::new(ErrorKind::Config, "the text is no resume token");
-        position.map(Self).ok_or_else(invalid)
+        let invalid = |what: String| Error::new(ErrorKind::Config, what);
+        let bytes = URL_SAFE_NO_PAD.decode(text).unwrap_or_default();
+        let content = match bytes.split_first() {
+            Some((&VERSION, content)) => serde_json::from_slice(content).ok(),
+            Some((&UNTOLD, _)) if serde_json::from_slice::<Position>(&bytes).is_ok() => {
+                let what = "the resume token is of a version before 1, which does not say what \
+                            it is of";
+                return Err(invalid(what.into()));
+            }
+            Some((version, [b'{', ..])) => {
+                let what = format!("the resume token is of version {version}, not of {VERSION}");
+                return Err(invalid(what));
+            }
+            _ => None,
+        };
+        let Content { at: position, of: origin } =
+            content.ok_or_else(|| invalid("the text is no resume token".into()))?;
+        Ok(Self { position, origin })
     }
 }
 
-impl fmt::Debug for ResumeToken {
+impl From<ResumeToken> for String {
+    fn from(token: ResumeToken) -> Self {
+        token.to_text()
+    }
+}
+
+impl TryFrom<String> for ResumeToken {
+    type Error = Error;
+
+    fn try_from(text: String) -> Result<Self, Error> {
+        text.parse()
+    }
+}
+
+impl Debug for ResumeToken {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ResumeToken")
-            .field("page", &self.0.index)
-            .field("taken", &self.0.taken)
+            .field("page", &self.position.index)
+            .field("taken", &self.position.taken)
             .field("is_end", &self.is_end())
             .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn token() -> ResumeToken {
+        let paging = Paging::page_number();
+        let origin = Origin::of("/rows?a=1", &paging, &Envelope::default());
+        let start = Start { index: 3, address: Address::Page(3), full: 10, rows: 30 };
+        ResumeToken { position: Position::of(start), origin }
+    }
+
+    #[test]
+    fn a_token_of_another_read_says_in_what_it_differs() {
+        let (paging, envelope) = (Paging::page_number(), Envelope::default());
+        let sized = Paging::page_number().page_size("n", 5);
+        for (endpoint, paging, envelope, what) in [
+            ("/rows?a=1", &paging, &envelope, None),
+            ("/rows?a=2", &paging, &envelope, Some("another endpoint")),
+            ("/rows", &paging, &envelope, Some("another endpoint")),
+            ("/rows?a=1", &sized, &envelope, Some("another paging")),
+            ("/rows?a=1", &paging, &Envelope::items_at("x"), Some("another envelope")),
+            ("/x", &sized, &envelope, Some("another endpoint and another paging")),
+        ] {
+            let own = Origin::of(endpoint, paging, envelope);
+            let error = token().check(&own).err().map(|error| error.to_string());
+            assert_eq!(error.is_some(), what.is_some());
+            assert!(error.unwrap_or_default().ends_with(what.unwrap_or_default()), "{what:?}");
+        }
+        let mut elder = token();
+        elder.origin.release = "0.1.0".into();
+        assert!(elder.check(&token().origin).is_ok());
+        let own = Origin::of("/x", &paging, &envelope);
+        assert!(elder.check(&own).unwrap_err().to_string().contains("0.1.0"));
+    }
+
+    #[test]
+    fn a_token_of_another_version_is_refused_and_named() {
+        let refusal = |bytes: &[u8]| {
+            let text = URL_SAFE_NO_PAD.encode(bytes);
+            text.parse::<ResumeToken>().unwrap_err().to_string()
+        };
+        let mut bytes = URL_SAFE_NO_PAD.decode(token().to_text()).unwrap();
+        assert_eq!(token().to_text().parse::<ResumeToken>().unwrap(), token());
+        bytes[0] = 7;
+        assert!(refusal(&bytes).contains("version 7, not of 1"));
+        let elder = serde_json::to_vec(&token().position).unwrap();
+        assert!(refusal(&elder).contains("before 1"));
+        for nonsense in [&b""[..], b"{}", b"\x01", b"\x01{}", b"x"] {
+            assert!(refusal(nonsense).contains("no resume token"), "{nonsense:?}");
+        }
+    }
+
+    #[test]
+    fn a_hash_is_the_same_in_every_process() {
+        assert_eq!(hash("foobar"), 0x8594_4171_f739_67e8);
     }
 }

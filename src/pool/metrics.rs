@@ -8,7 +8,8 @@ impl PoolBuilder {
     /// counters and overwrite each other's gauges.
     ///
     /// With the feature `metrics`, a pool hands the difference of its statistics to the facade
-    /// once a second and when it is shut down, from its control thread: counters such as
+    /// once a second and when it is shut down, on a thread of its own, so that a recorder that
+    /// blocks holds nothing up: counters such as
     /// `vantage_api_pool_calls_total` by `outcome`, gauges such as
     /// `vantage_api_pool_connections_open`, and the histograms
     /// `vantage_api_pool_latency_seconds` and `vantage_api_pool_wait_seconds` by `cause`. Any

@@ -18,6 +18,7 @@ use tokio::sync::oneshot;
 use super::{
     Board, Pacer, Reason,
     bucket::{Bucket, default_burst},
+    limiter,
 };
 use crate::{
     error::{Error, ErrorKind},
@@ -292,12 +293,12 @@ impl Limiter {
         }
         let due = now + wait;
         let timer =
-            ctx.run_later(due.saturating_duration_since(Instant::now()), move |limiter, ctx| {
-                limiter.timer = None;
+            ctx.run_later(due.saturating_duration_since(limiter::now()), move |own, ctx| {
+                own.timer = None;
                 // By the moment that was meant: timers fire late, and a full bucket
                 // keeps nothing of what flows in meanwhile.
-                limiter.serve(None, due, ctx);
-                limiter.serve(None, Instant::now(), ctx);
+                own.serve(None, due, ctx);
+                own.serve(None, limiter::now(), ctx);
             });
         self.timer = Some(timer);
     }
@@ -312,7 +313,7 @@ impl Limiter {
         ctx.spawn(slot.map(move |slot, limiter, ctx| {
             limiter.wants_slot[priority.rank()] = false;
             match slot {
-                Ok(slot) => limiter.serve(Some(slot), Instant::now(), ctx),
+                Ok(slot) => limiter.serve(Some(slot), limiter::now(), ctx),
                 Err(_) => {
                     for waiting in limiter.replays.drain(..).chain(limiter.queue.drain()) {
                         let _ = waiting.reply.send(Err(Error::shutting_down()));
@@ -333,7 +334,7 @@ impl Handler<Acquire> for Limiter {
     fn handle(&mut self, acquire: Acquire, ctx: &mut Self::Context) {
         let Acquire { deadline, priority, seat, token, reason, reply } = acquire;
         let slot = seat.take();
-        let now = Instant::now();
+        let now = limiter::now();
         let waiting = Waiting { priority, seat, token, reason, reply, since: now };
         if waiting.has_left() {
             return;
@@ -373,7 +374,7 @@ impl Handler<SetLimit> for Limiter {
     type Result = ();
 
     fn handle(&mut self, SetLimit(limit): SetLimit, ctx: &mut Self::Context) {
-        let now = Instant::now();
+        let now = limiter::now();
         self.limit_to(limit, now);
         // What left under the limit before is not known here.
         self.empty(now);

@@ -260,7 +260,7 @@ fn check_rate(rate: Decimal) -> Result<(), Error> {
 }
 
 /// The time by tokio's clock, which a test may have paused.
-pub(super) fn now() -> Instant {
+pub(crate) fn now() -> Instant {
     tokio::time::Instant::now().into_std()
 }
 

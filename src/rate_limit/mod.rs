@@ -48,7 +48,7 @@ pub(crate) use hold::{Departure, Hold, Wait};
 pub use keyed::KeyedRateLimiter;
 pub(crate) use keys::KeyTable;
 pub use limiter::RateLimiter;
-pub(crate) use limiter::{Place, SLOWEST};
+pub(crate) use limiter::{Place, SLOWEST, now};
 pub(crate) use pace::Reason;
 pub(crate) use pacer::{InFlight, Pacer};
 pub(crate) use quota::{Quota, quota};

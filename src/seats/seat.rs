@@ -90,6 +90,11 @@ impl Seat {
         }
     }
 
+    /// Whether its call is at `stage`, on a worker that still has the call.
+    pub(crate) fn is_at(&self, stage: Stage) -> bool {
+        self.state().stage == Some(stage)
+    }
+
     pub(crate) fn place_on(&self, worker: u64) {
         self.worker.store(worker, Ordering::Release);
     }

@@ -74,7 +74,7 @@ pub struct Supervisor {
     /// Set once all workers are stopped and none is started any more.
     pub(super) retired: Option<Ended>,
     #[cfg(feature = "metrics")]
-    pub(super) publisher: crate::stats::Publisher,
+    pub(super) publishing: super::metrics::Publishing,
 }
 
 impl Supervisor {
@@ -103,7 +103,7 @@ impl Supervisor {
             origins: Arc::new(Origins::new(Arc::clone(&dispatcher.config))),
         };
         #[cfg(feature = "metrics")]
-        let publisher = crate::stats::Publisher::new(dispatcher.config.metrics_label());
+        let publishing = super::metrics::Publishing::new(dispatcher.config.metrics_label());
         let mut supervisor = Self {
             crew: Crew::new(dispatcher.config.settings.workers, routes),
             dispatcher,
@@ -117,7 +117,7 @@ impl Supervisor {
             pagers: OwnThreads::default(),
             retired: None,
             #[cfg(feature = "metrics")]
-            publisher,
+            publishing,
         };
         // From the first moment on: the first calls find them.
         supervisor.occupy_all(ctx);
@@ -189,7 +189,9 @@ impl Actor for Supervisor {
             supervisor.look_after_workers(ctx);
         });
         #[cfg(feature = "metrics")]
-        ctx.run_interval(super::metrics::EVERY, |_, ctx| ctx.notify(super::metrics::Publish));
+        ctx.run_interval(super::metrics::EVERY, |_, ctx| {
+            ctx.notify(super::metrics::Publish { last: false });
+        });
     }
 }
 
@@ -198,6 +200,7 @@ impl Drop for Supervisor {
     fn drop(&mut self) {
         self.dispatcher.close_intake();
         self.dispatcher.fail_all(Error::gone);
+        self.dispatcher.aside().close();
         for arbiter in self.take_arbiters() {
             arbiter.stop();
         }

@@ -10,11 +10,11 @@ use super::{
     slot::Watch,
 };
 use crate::{
-    actors::{Line, Pulse, Switch, line},
+    actors::{Line, Switch, line},
     dispatch::Dispatcher,
     rate_limit::{Limiter, Pacer},
     stats::{Ledger, StatsCollector},
-    token_manager::{TokenManager, TokenSet},
+    token_manager::{Signs, TokenManager, TokenSet},
     worker::TokenLines,
 };
 
@@ -81,7 +81,7 @@ pub(super) struct Tokens {
     post: Post<TokenManager>,
     lines: TokenLines,
     arbiter: Option<Arbiter>,
-    pulse: Arc<Pulse>,
+    signs: Arc<Signs>,
     /// Whether there is none until one of the threads that hang has ended.
     pub(super) is_suspended: bool,
 }
@@ -90,6 +90,7 @@ impl Tokens {
     /// Has no more to do with the manager. Unless another one `follows`, there is none
     /// from here on.
     pub(super) fn suspend(&mut self, follows: bool) {
+        self.signs.inside.give_up();
         // Its end, if it comes to that, is no news any more.
         self.post.life += 1;
         self.post.has_hung = true;
@@ -145,7 +146,7 @@ impl Controls {
             post,
             lines: TokenLines { manager, own },
             arbiter: None,
-            pulse: Arc::new(Pulse::new(now)),
+            signs: Arc::new(Signs::new(now)),
             is_suspended: false,
         };
         let lines = Lines {
@@ -202,7 +203,7 @@ impl Controls {
     pub(super) fn start_tokens(&mut self, arbiter: Arbiter) {
         let settings = &self.dispatcher.config.settings;
         let tokens = &mut self.tokens;
-        tokens.pulse = Arc::new(Pulse::new(Instant::now()));
+        tokens.signs = Arc::new(Signs::new(Instant::now()));
         let watch = tokens.post.next_watch(&self.supervisor);
         let manager = TokenManager::new(
             tokens.post.life,
@@ -210,7 +211,7 @@ impl Controls {
             settings.acquire_timeout,
             self.stats_line.clone(),
             Arc::clone(self.dispatcher.events()),
-            Arc::clone(&tokens.pulse),
+            Arc::clone(&tokens.signs),
             watch,
         );
         let manager = TokenManager::start_in_arbiter(&arbiter.handle(), |_| manager);
@@ -264,7 +265,7 @@ impl Controls {
     pub(super) fn token_manager_hangs(&self, excused: Instant, now: Instant) -> bool {
         let settings = &self.dispatcher.config.settings;
         let limit = settings.acquire_timeout.saturating_add(settings.heartbeat_timeout);
-        let silence = now.saturating_duration_since(self.tokens.pulse.last().max(excused));
+        let silence = now.saturating_duration_since(self.tokens.signs.pulse.last().max(excused));
         self.tokens.arbiter.is_some() && silence >= limit
     }
 }

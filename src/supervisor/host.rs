@@ -20,6 +20,7 @@ use tokio::{
 
 use super::{actor::Supervisor, messages::Shutdown, pagers::Start, succession::NeedTokens};
 use crate::{
+    aside::claim_this_thread,
     config::ValidConfig,
     dispatch::{Connect, Control, Dispatcher, Lifeline, Routes, StartPager},
     error::{Error, ErrorKind},
@@ -143,6 +144,7 @@ fn end(supervisor: Addr<Supervisor>, exit: Exit) {
 /// Starts every actor: on the current thread, but for the workers and the token
 /// manager, which run users' callbacks on threads of their own.
 fn boot(config: ValidConfig, events: Arc<Events>) -> Result<Started, Error> {
+    claim_this_thread();
     let (routes_sender, routes) = watch::channel(Routes::default());
     let (lost_sender, lost) = mpsc::unbounded_channel();
     // The acquire callback is a user's: it may block its own thread, not this one.

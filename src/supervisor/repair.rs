@@ -117,6 +117,7 @@ impl Supervisor {
                     tracing::warn!(worker, "a callback blocks a worker: new calls pass it by");
                     self.tell(worker, |worker| Event::WorkerBlocked { worker });
                     self.crew.cut_lifeline(worker);
+                    self.suspect_callbacks(worker);
                     self.move_waiting(worker);
                 }
                 Finding::Back => {
@@ -135,6 +136,16 @@ impl Supervisor {
     fn tell(&self, worker: u64, event: impl FnOnce(usize) -> Event) {
         if let Some(slot) = self.crew.index_of(worker).flatten() {
             self.dispatcher.events().emit(|| event(slot));
+        }
+    }
+
+    /// Has callbacks run aside from here on if one of them may be what blocks `worker`: what
+    /// blocked one may block the next, until none is left.
+    fn suspect_callbacks(&self, worker: u64) {
+        let seats = self.dispatcher.calls_on(worker).into_iter().map(|(_, seat)| seat);
+        let mut seats = seats.chain(self.dispatcher.left_on(worker));
+        if seats.any(|seat| seat.is_at(Stage::Applying)) {
+            self.dispatcher.aside().be_wary();
         }
     }
 

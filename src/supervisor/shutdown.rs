@@ -27,7 +27,8 @@ impl Handler<Shutdown> for Supervisor {
             }
             dispatcher.fail_all(Error::shutting_down);
             #[cfg(feature = "metrics")]
-            let _ = supervisor.send(super::metrics::Publish).await;
+            let _ = supervisor.send(super::metrics::Publish { last: true }).await;
+            dispatcher.aside().close();
             let Ok(ended) = supervisor.send(Retire).await else { return };
             if tokio::time::timeout(JOIN_LIMIT, ended).await.is_err() {
                 tracing::warn!("a worker's thread did not end: a callback blocks it");

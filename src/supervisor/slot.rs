@@ -12,6 +12,7 @@ use super::{
 };
 use crate::{
     actors::Pulse,
+    aside::claim_this_thread,
     dispatch::{Job, Route},
     worker::{Run, Worker, WorkerParts},
 };
@@ -85,6 +86,7 @@ where
 /// comes meanwhile. On a core of its own that costs a look at the run queue.
 pub(super) fn worker_arbiter() -> io::Result<Arbiter> {
     Arbiter::try_with_tokio_rt(|| {
+        claim_this_thread();
         runtime::Builder::new_current_thread()
             .enable_all()
             .on_thread_park(thread::yield_now)

@@ -9,6 +9,9 @@ use tokio::sync::oneshot::{self, error::TryRecvError};
 /// So many threads that a callback blocks are abandoned for one place before what is in
 /// it is waited for: a callback that never returns costs a bounded number of threads.
 const MOST_ABANDONED: usize = 4;
+/// The same of the token manager, whose thread the callbacks of all handles share. Each of
+/// them is bounded by itself.
+const MOST_ABANDONED_MANAGERS: usize = 64;
 
 /// Whose thread was abandoned.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -43,7 +46,9 @@ impl Threads {
     /// Whether one more thread may be abandoned at `place`.
     pub(super) fn may_abandon(&mut self, place: Place) -> bool {
         self.forget_ended();
-        self.0.iter().filter(|ending| ending.abandoned == Some(place)).count() < MOST_ABANDONED
+        let most =
+            if place == Place::TokenManager { MOST_ABANDONED_MANAGERS } else { MOST_ABANDONED };
+        self.0.iter().filter(|ending| ending.abandoned == Some(place)).count() < most
     }
 
     /// Resolves when all threads have ended.

@@ -14,10 +14,12 @@ use tokio::{sync::oneshot, task::AbortHandle};
 
 use super::{
     Token, TokenSet,
+    inside::{Noted, Signs},
     ring::{Issued, Request, Ring},
 };
 use crate::{
-    actors::{BEAT_EVERY, Line, Pulse},
+    actors::{BEAT_EVERY, Line},
+    aside::claim_this_thread,
     error::{Error, ErrorKind},
     events::{Event, Events},
     stats::{Happened, StatsCollector},
@@ -46,7 +48,7 @@ pub(crate) struct TokenManager {
     refresh_timer: Option<SpawnHandle>,
     stats: Line<StatsCollector>,
     events: Arc<Events>,
-    pulse: Arc<Pulse>,
+    signs: Arc<Signs>,
     /// Tells the supervisor when this actor is gone.
     _watch: Box<dyn Send>,
 }
@@ -92,7 +94,7 @@ impl TokenManager {
         acquire_timeout: Duration,
         stats: Line<StatsCollector>,
         events: Arc<Events>,
-        pulse: Arc<Pulse>,
+        signs: Arc<Signs>,
         watch: Box<dyn Send>,
     ) -> Self {
         let generation = life.saturating_sub(1) << 32;
@@ -103,7 +105,7 @@ impl TokenManager {
             refresh_timer: None,
             stats,
             events,
-            pulse,
+            signs,
             _watch: watch,
         }
     }
@@ -116,9 +118,22 @@ impl TokenManager {
         let source = Arc::clone(&set.credentials.source);
         let limit = self.acquire_timeout;
         let (id, epoch) = (set.id, set.board.epoch(slot));
+        if set.marks.is_stuck(slot) {
+            let stuck = async {
+                Err(failed("the acquire callback is not called: it blocks too many threads"))
+            };
+            let settled = stuck.into_actor(self).map(move |result, manager: &mut Self, ctx| {
+                manager.settle(id, slot, epoch, result, ctx);
+            });
+            ctx.spawn(settled);
+            return;
+        }
+        let (signs, marks) = (Arc::clone(&self.signs), Arc::clone(&set.marks));
         // A task of its own: a source that panics ends this task and nothing else.
-        let task =
-            actix_rt::spawn(async move { tokio::time::timeout(limit, source.acquire(slot)).await });
+        let task = actix_rt::spawn(async move {
+            let acquire = Box::pin(async { source.acquire(slot).await });
+            tokio::time::timeout(limit, Noted::new(acquire, signs, marks, slot)).await
+        });
         let running = self.kept.get_mut(&id).and_then(|kept| kept.running.get_mut(slot));
         if let Some(running) = running {
             *running = Some(Running(task.abort_handle()));
@@ -212,8 +227,9 @@ impl Actor for TokenManager {
     type Context = Context<Self>;
 
     fn started(&mut self, ctx: &mut Self::Context) {
+        claim_this_thread();
         ctx.run_interval(BEAT_EVERY, |manager, _| {
-            manager.pulse.beat(Instant::now());
+            manager.signs.pulse.beat(Instant::now());
             manager.forget_gone();
         });
     }
@@ -266,8 +282,8 @@ impl Handler<Issue> for TokenManager {
 fn reason(source: Box<dyn StdError + Send + Sync>) -> Error {
     match source.downcast::<Error>() {
         Ok(error) if error.kind() == ErrorKind::Token => *error,
-        Ok(error) => failed("the acquire callback failed").with_source(error),
-        Err(source) => failed("the acquire callback failed").with_source(source),
+        Ok(error) => failed("the acquire callback failed").with_users_source(error),
+        Err(source) => failed("the acquire callback failed").with_users_source(source),
     }
 }
 
@@ -285,10 +301,10 @@ mod tests {
 
     #[actix::test]
     async fn accept_65_the_tokens_of_a_set_that_nobody_has_are_dropped() {
-        let pulse = Arc::new(Pulse::new(Instant::now()));
+        let signs = Arc::new(Signs::new(Instant::now()));
         let (limit, stats) = (Duration::from_secs(10), line().1);
         let manager =
-            TokenManager::new(1, None, limit, stats, Arc::default(), pulse, Box::new(())).start();
+            TokenManager::new(1, None, limit, stats, Arc::default(), signs, Box::new(())).start();
         let set = |number: usize| {
             let acquire = move || std::future::ready(Ok::<_, Error>(number.to_string()));
             let apply = |asked: Asked, _: &str| asked;

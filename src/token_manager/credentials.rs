@@ -7,6 +7,7 @@ use futures::future::LocalBoxFuture;
 
 use super::Token;
 use crate::{
+    aside::Outside,
     error::{Error, ErrorKind},
     http::Request,
 };
@@ -109,6 +110,8 @@ pub struct Credentials {
     pub(crate) slots: usize,
     pub(crate) source: Arc<dyn TokenSource>,
     pub(crate) apply: Arc<Apply>,
+    /// The last to be dropped.
+    _end: Arc<Outside>,
 }
 
 impl Credentials {
@@ -120,7 +123,9 @@ impl Credentials {
         R: Into<Result<Request, Error>>,
     {
         let apply = move |request: Request, token: &str| apply(request, token).into();
-        Self { slots: tokens, source: Arc::new(source), apply: Arc::new(apply) }
+        let (source, apply) = (Arc::new(source), Arc::new(apply));
+        let end = Outside::keep((Arc::clone(&source), Arc::clone(&apply)));
+        Self { slots: tokens, source, apply, _end: Arc::new(end) }
     }
 
     /// `tokens` (1 to 1024) tokens, got by `acquire` and put into requests by `apply`, as for

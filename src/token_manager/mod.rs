@@ -7,6 +7,7 @@
 
 pub(crate) mod actor;
 mod credentials;
+mod inside;
 mod ring;
 mod set;
 mod shelf;
@@ -14,6 +15,7 @@ mod token;
 
 pub(crate) use actor::{Issue, TokenManager};
 pub use credentials::{Credentials, TokenSource};
+pub(crate) use inside::Signs;
 pub(crate) use ring::Issued;
 pub(crate) use set::{TokenSet, no_token};
 pub use token::Token;

@@ -11,8 +11,9 @@ use std::{
 
 use rust_decimal::Decimal;
 
-use super::{Credentials, shelf::Shelf};
+use super::{Credentials, inside::Marks, shelf::Shelf};
 use crate::{
+    aside::Lane,
     error::{Error, ErrorKind},
     rate_limit::Board,
 };
@@ -27,6 +28,9 @@ pub(crate) struct TokenSet {
     pub(crate) credentials: Credentials,
     pub(crate) board: Arc<Board>,
     pub(crate) shelf: Shelf,
+    pub(crate) marks: Arc<Marks>,
+    /// Where its `apply` runs once a callback of the pool was seen to block.
+    pub(crate) lane: Arc<Lane>,
 }
 
 impl TokenSet {
@@ -42,6 +46,8 @@ impl TokenSet {
             id: NEXT_ID.fetch_add(1, Ordering::Relaxed),
             board: Arc::new(Board::new(credentials.slots, rate, longest, now)),
             shelf: Shelf::new(credentials.slots),
+            marks: Arc::new(Marks::new(credentials.slots)),
+            lane: Arc::default(),
             credentials,
         }
     }

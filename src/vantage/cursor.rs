@@ -9,9 +9,13 @@ use vantage_core::{Result, error};
 use vantage_table::pagination::Pagination;
 
 use super::{filter::Filter, keyed::Keyed, keys::Keys, query::Query, reads::Read, window::Window};
-use crate::pager::{PaginatedStream, ReadMode, ResumeToken};
+use crate::pager::{Origin, PaginatedStream, ReadMode, ResumeToken};
+
+/// The form of a token, which is its first part.
+const VERSION: u64 = 1;
 
 /// Where a piece begins.
+#[derive(PartialEq)]
 enum Place {
     /// At this row of the set, counted from 0.
     Row(u64),
@@ -21,27 +25,41 @@ enum Place {
 
 impl Place {
     /// # Errors
-    /// `IncorrectUsage` for a value that [`value`](Self::value) did not make.
-    fn of(value: &Value) -> Result<Self> {
-        let row = |value: &Value| u64::try_from(i128::from(value.as_integer()?)).ok();
-        let place = match value {
-            Value::Array(parts) => match parts.as_slice() {
-                [token, at] => {
-                    let token = token.as_text().and_then(|text| text.parse().ok());
-                    token.zip(row(at)).map(|(token, at)| Self::Token(token, at))
-                }
-                _ => None,
-            },
-            value => row(value).map(Self::Row),
-        };
-        place.ok_or_else(|| error!("the token is not one of this source").mark_incorrect_usage())
+    /// `IncorrectUsage` for a value that [`value`](Self::value) did not make, or made for
+    /// another read than the one by `own`.
+    fn of(value: &Value, own: &Origin) -> Result<Self> {
+        let wrong = |what: String| error!(what).mark_incorrect_usage();
+        let foreign = || wrong("the token is not one of this source".into());
+        let number = |value: &Value| u64::try_from(i128::from(value.as_integer()?)).ok();
+        let Value::Array(parts) = value else { return Err(foreign()) };
+        let version = parts.first().and_then(number).ok_or_else(foreign)?;
+        if version != VERSION {
+            return Err(wrong(format!("the token is of version {version}, not of {VERSION}")));
+        }
+        let [_, origin, token, row] = parts.as_slice() else { return Err(foreign()) };
+        let origin = origin.as_text().and_then(|text| serde_json::from_str::<Origin>(text).ok());
+        if let Some(difference) = origin.ok_or_else(foreign)?.difference(own) {
+            return Err(wrong(format!("the token is of a read with {difference}")));
+        }
+        let row = number(row).ok_or_else(foreign)?;
+        match token {
+            Value::Null => Ok(Self::Row(row)),
+            token => {
+                let token = token.as_text().and_then(|text| text.parse().ok());
+                Ok(Self::Token(token.ok_or_else(foreign)?, row))
+            }
+        }
     }
 
-    fn value(&self) -> Value {
-        match self {
-            Self::Row(row) => Value::from(*row),
-            Self::Token(token, row) => Value::Array(vec![token.to_text().into(), (*row).into()]),
-        }
+    /// The token of this place in the read by `own`.
+    fn value(&self, own: &Origin) -> Value {
+        let (token, row) = match self {
+            Self::Row(row) => (Value::Null, *row),
+            Self::Token(token, row) => (token.to_text().into(), *row),
+        };
+        // A value of numbers and text always serializes.
+        let origin = serde_json::to_string(own).unwrap_or_default();
+        Value::Array(vec![VERSION.into(), origin.into(), token, row.into()])
     }
 }
 
@@ -50,22 +68,27 @@ impl Read {
     /// the token for the next ones; without one at the end of the set.
     ///
     /// # Errors
-    /// Those of a list, and `IncorrectUsage` for a token that this source did not make.
+    /// Those of a list, and `IncorrectUsage` for a token that this source did not make, or
+    /// made under another path, other conditions, another order or other settings of pages.
     pub(super) async fn piece(
         mut self,
         token: Option<&Value>,
         limit: u64,
     ) -> Result<(Vec<Keyed>, Option<Value>)> {
-        let place = token.map_or(Ok(Place::Row(0)), Place::of)?;
+        let mut queries = self.queries()?;
+        let read = format!("{queries:?}");
+        let own = Origin::of(&read, &self.settings.paging, &self.settings.envelope);
+        let place = token.map_or(Ok(Place::Row(0)), |token| Place::of(token, &own))?;
         if limit == 0 {
-            return Ok((Vec::new(), Some(place.value())));
+            return Ok((Vec::new(), Some(place.value(&own))));
         }
-        let is_chained = self.settings.paging.is_chained();
-        let mut queries = if is_chained { self.queries()? } else { Vec::new() };
+        if !self.settings.paging.is_chained() {
+            queries.clear();
+        }
         let only = queries.pop().map(|(_, query)| query).filter(|_| queries.is_empty());
         let only = only.filter(|query| query.order.made_on_rows().is_none());
         let targets = only.as_ref().map(Query::targets).unwrap_or_default();
-        match (only, targets.as_slice(), place) {
+        let (rows, next) = match (only, targets.as_slice(), place) {
             (Some(query), [target], Place::Row(0)) => {
                 self.followed(target, &query.filter, None, limit).await
             }
@@ -76,7 +99,8 @@ impl Read {
             (_, _, Place::Token(..)) => {
                 Err(error!("the token is of a read under other conditions").mark_incorrect_usage())
             }
-        }
+        }?;
+        Ok((rows, next.map(|next| next.value(&own))))
     }
 
     /// The rows from where the API said on.
@@ -86,7 +110,7 @@ impl Read {
         filter: &Filter,
         place: Option<(ResumeToken, u64)>,
         limit: u64,
-    ) -> Result<(Vec<Keyed>, Option<Value>)> {
+    ) -> Result<(Vec<Keyed>, Option<Place>)> {
         let mut stream = PaginatedStream::decoded_by(&self.api.pool, target, self.decoder.clone())
             .paging(self.settings.paging.clone())
             .envelope(self.settings.envelope.clone())
@@ -112,12 +136,12 @@ impl Read {
             }
         }
         let token = stream.resume_token();
-        let next = (!token.is_end()).then(|| Place::Token(token, position).value());
+        let next = (!token.is_end()).then_some(Place::Token(token, position));
         Ok((rows, next))
     }
 
     /// The rows from this one on, by their number.
-    async fn counted(mut self, row: u64, limit: u64) -> Result<(Vec<Keyed>, Option<Value>)> {
+    async fn counted(mut self, row: u64, limit: u64) -> Result<(Vec<Keyed>, Option<Place>)> {
         let signed = |number| i64::try_from(number).unwrap_or(i64::MAX);
         self.window = Some(Window::of(&Pagination::window(signed(row), signed(limit))));
         let (mut rows, mut pages) = (Vec::new(), self.keyed(Keys::exact())?);
@@ -126,7 +150,7 @@ impl Read {
         }
         // A row that was left out has its place in the set all the same.
         let is_full = rows.len() as u64 + pages.left_out() >= limit;
-        let next = is_full.then(|| Place::Row(row.saturating_add(limit)).value());
+        let next = is_full.then_some(Place::Row(row.saturating_add(limit)));
         Ok((rows, next))
     }
 }
@@ -134,19 +158,33 @@ impl Read {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::pager::{Envelope, Paging};
 
     #[test]
     fn only_a_token_of_this_source_is_a_place() {
-        let kept = Place::of(&Place::Row(7).value()).map(|place| place.value());
-        assert_eq!(kept.ok(), Some(Value::from(7)));
-        for foreign in [
-            Value::Null,
-            Value::from(-1),
-            Value::from("7"),
-            Value::Array(vec![]),
-            Value::Array(vec!["no token".into(), 7.into()]),
+        let of = |what: &str| Origin::of(what, &Paging::page_number(), &Envelope::default());
+        let own = of("/rows");
+        let kept = Place::Row(7).value(&own);
+        assert!(Place::of(&kept, &own).is_ok_and(|place| place == Place::Row(7)));
+        let with = |at: usize, part: Value| {
+            let mut parts = kept.as_array().cloned().unwrap();
+            parts[at] = part;
+            Value::Array(parts)
+        };
+        for (foreign, what) in [
+            (Value::Null, "of this source"),
+            (Value::from(7), "of this source"),
+            (Value::from("7"), "of this source"),
+            (Value::Array(vec![]), "of this source"),
+            (Value::Array(vec!["no token".into(), 7.into()]), "of this source"),
+            (with(1, "{}".into()), "of this source"),
+            (with(2, "x".into()), "of this source"),
+            (with(3, (-1).into()), "of this source"),
+            (with(0, 2.into()), "of version 2"),
+            (Place::Row(7).value(&of("/others")), "another endpoint"),
         ] {
-            assert!(Place::of(&foreign).err().is_some_and(|error| error.is_incorrect_usage()));
+            let error = Place::of(&foreign, &own).err().unwrap();
+            assert!(error.is_incorrect_usage() && error.to_string().contains(what), "{error}");
         }
     }
 }

@@ -183,8 +183,13 @@ impl<'a> Attempts<'a> {
         leave: Leave<'a>,
     ) -> Result<Response, Error> {
         let Self { kit, call, api, slot, url, redirects, latest, past } = self;
-        slot.go_on_to(Stage::Applying)?;
-        let (request, to) = kit.prepare(call, url, token)?;
+        let (request, to) = if kit.dispatcher.aside().is_wary() {
+            // Boxed, so that pools whose callbacks behave have no room for it.
+            Box::pin(kit.prepare_aside(call, url, token)).await?
+        } else {
+            slot.go_on_to(Stage::Applying)?;
+            kit.prepare(call, url, token)?
+        };
         if call.remaining(Instant::now()).is_zero() {
             return Err(Error::new(ErrorKind::DeadlineExceeded, "the call's deadline passed"));
         }

@@ -17,7 +17,7 @@ use crate::{
     error::{Error, ErrorKind},
     rate_limit::{
         Acquire, Bucket, Hold, KeyedRateLimiter, Lease, Limiter, Pacer, Place, RateLimiter, Reason,
-        TokenWish, Wait, default_burst,
+        TokenWish, Wait, default_burst, now,
     },
     retry::Refusal,
     seats::{Capacity, Seat, Stage},
@@ -87,7 +87,7 @@ pub(super) async fn pause(
     cause: WaitCause,
     wait: Duration,
 ) -> Result<(), Error> {
-    if wait > call.remaining(Instant::now()) {
+    if wait > call.remaining(now()) {
         return Err(Error::new(ErrorKind::DeadlineExceeded, "a wait would pass the deadline")
             .with_wait(wait));
     }
@@ -117,7 +117,7 @@ impl Own {
     /// Waits until there is a permit, and returns the moment since when. The permit stays
     /// where it is, but only who has the turn comes here, so nobody else takes it.
     async fn ready(&self, call: &Call, slot: &mut Slot<'_>) -> Result<Instant, Error> {
-        let now = Instant::now();
+        let now = now();
         let wait = self.bucket.borrow().ready_in(now, 0);
         if !wait.is_zero() {
             slot.release();
@@ -136,7 +136,7 @@ impl Throttle {
         is_per_token: bool,
     ) -> Self {
         let own = rate.map(|rate| Own {
-            bucket: RefCell::new(Bucket::new(rate, default_burst(rate), Instant::now())),
+            bucket: RefCell::new(Bucket::new(rate, default_burst(rate), now())),
             turn: Capacity::new(1),
         });
         Self { limiter, pacer, lease: Cell::new(None), own, is_per_token }
@@ -240,8 +240,7 @@ impl Throttle {
 
     /// How many permits of the lease at hand are left and still good.
     fn spare(&self) -> u32 {
-        let is_good =
-            |lease: &Lease| Instant::now() < lease.expires && lease.epoch == self.pacer.epoch();
+        let is_good = |lease: &Lease| now() < lease.expires && lease.epoch == self.pacer.epoch();
         self.lease.get().filter(is_good).map_or(0, |lease| lease.spare)
     }
 
@@ -271,12 +270,12 @@ pub(super) async fn pass_key<'a>(
 ) -> Result<(), Error> {
     let place =
         place.get_or_insert_with(|| limiter.join(Some(Arc::clone(&slot.seat)), call.priority));
-    let wait = place.wait(Instant::now());
-    if wait > call.remaining(Instant::now()) {
+    let wait = place.wait(now());
+    if wait > call.remaining(now()) {
         let what = "the rate limit of the call's key would pass the deadline";
         return Err(Error::new(ErrorKind::DeadlineExceeded, what).with_wait(wait));
     }
-    if !place.is_ready(Instant::now()) {
+    if !place.is_ready(now()) {
         slot.release();
         let _waiting = slot.waiting(WaitCause::Rate);
         within_deadline(call, place.ready()).await??;
@@ -289,8 +288,7 @@ pub(super) async fn pass_hold(hold: &Hold, call: &Call, slot: &mut Slot<'_>) -> 
     while !hold.is_open() {
         // Made before the look, so that no room is missed between the two.
         let freed = hold.freed();
-        let now = Instant::now();
-        match hold.wait(now) {
+        match hold.wait(now()) {
             None => break,
             Some(Wait::Held(wait)) => {
                 slot.release();
@@ -318,7 +316,7 @@ pub(super) async fn pass_circuit(
     loop {
         // Made before the check, so that no change is missed between the two.
         let changed = circuit.changed();
-        let now = Instant::now();
+        let now = now();
         let Err(refusal) = circuit.check(call.errand, now) else { return Ok(()) };
         let remaining = call.remaining(now);
         let wait = match refusal {
@@ -333,3 +331,6 @@ pub(super) async fn pass_circuit(
         let _ = tokio::time::timeout(wait, changed).await;
     }
 }
+
+#[cfg(test)]
+mod tests;

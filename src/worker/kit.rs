@@ -4,7 +4,8 @@
 use std::{
     borrow::Cow,
     cell::{Cell, RefCell},
-    panic::AssertUnwindSafe,
+    mem,
+    panic::{AssertUnwindSafe, catch_unwind},
     rc::Rc,
     sync::{Arc, Mutex},
     time::SystemTime,
@@ -184,26 +185,64 @@ impl Kit {
         let (Some(token), Some(tokens)) = (token, self.tokens_for(call)) else {
             return Ok((Cow::Borrowed(&call.request), Cow::Borrowed(url)));
         };
-        let mut request = call.request.clone();
-        if *url != call.url {
-            // After a redirect the token goes into the new query.
-            request.set_target(url.to_string());
-        }
-        let target = request.target().to_owned();
+        let request = without_token(call, url);
         let apply = || tokens.apply(request, token);
-        let mut request = std::panic::catch_unwind(AssertUnwindSafe(apply))
-            .map_err(|_| Error::new(ErrorKind::Callback, "the apply callback panicked"))??;
+        let request = catch_unwind(AssertUnwindSafe(apply)).map_err(|payload| {
+            // Its end is a user's code too, which may panic again.
+            mem::forget(payload);
+            Error::new(ErrorKind::Callback, "the apply callback panicked")
+        })??;
+        self.with_token(call, request, url)
+    }
+
+    /// As [`prepare`](Self::prepare), with the callback on a thread aside.
+    pub(super) async fn prepare_aside<'a>(
+        &self,
+        call: &'a Call,
+        url: &'a Uri,
+        token: Option<&Issued>,
+    ) -> Result<(Cow<'a, Request>, Cow<'a, Uri>), Error> {
+        let (Some(token), Some(tokens)) = (token, self.tokens_for(call)) else {
+            return self.prepare(call, url, None);
+        };
+        let aside = self.dispatcher.aside();
+        let limit = self.config.settings.replace_blocked_after;
+        let request = without_token(call, url);
+        let request = tokens.apply_aside(aside, limit, request, token).await?;
+        self.with_token(call, request, url)
+    }
+
+    /// What `apply` made of the request, and where it goes.
+    fn with_token<'a>(
+        &self,
+        call: &'a Call,
+        mut request: Request,
+        url: &'a Uri,
+    ) -> Result<(Cow<'a, Request>, Cow<'a, Uri>), Error> {
         for value in request.headers_mut().values_mut() {
             value.set_sensitive(true);
         }
         // A token may go into the query.
-        let url = if request.target() == target {
+        let is_same = match *url == call.url {
+            true => request.target() == call.request.target(),
+            false => *request.target() == *url.to_string(),
+        };
+        let url = if is_same {
             Cow::Borrowed(url)
         } else {
             Cow::Owned(self.config.base.join(request.target())?)
         };
         Ok((Cow::Owned(request), url))
     }
+}
+
+/// The request before a token is in it. After a redirect the token goes into the new query.
+fn without_token(call: &Call, url: &Uri) -> Request {
+    let mut request = call.request.clone();
+    if *url != call.url {
+        request.set_target(url.to_string());
+    }
+    request
 }
 
 impl Drop for Kit {

@@ -42,8 +42,9 @@ impl Redirects {
             let what = format!("{what} {}", without_query(&location));
             Error::new(ErrorKind::Status, what).with_response(response.clone())
         };
+        // What is not safe is sent to no other place (RFC 9110 section 15.4).
         if !request.method().is_safe() {
-            return Err(refused("the server redirects what is sent nowhere else, to"));
+            return Err(Error::status_of(response));
         }
         let url = base.follow(current, &location).map_err(|error| {
             let what = format!("a redirect is not followed, to {}", without_query(&location));

@@ -10,6 +10,7 @@ use std::{
 use super::gates::{Slot, pause, within_deadline};
 use crate::{
     actors::{Line, Unanswered},
+    aside::Aside,
     dispatch::Call,
     error::{Error, ErrorKind},
     http::{Request, Response},
@@ -49,6 +50,10 @@ pub(super) struct TokensOf<'a> {
     known: Option<&'a Known>,
 }
 
+fn apply(set: &TokenSet, request: Request, token: &Issued) -> Result<Request, Error> {
+    (set.credentials.apply)(request, token.expose())
+}
+
 impl Tokens {
     pub(super) fn new(lines: TokenLines) -> Self {
         let slots = lines.own.as_ref().map_or(0, |own| own.board.slots());
@@ -69,7 +74,20 @@ impl Tokens {
 impl TokensOf<'_> {
     /// Puts `token` into a request.
     pub(super) fn apply(&self, request: Request, token: &Issued) -> Result<Request, Error> {
-        (self.set.credentials.apply)(request, token.expose())
+        apply(self.set, request, token)
+    }
+
+    /// As [`apply`](Self::apply), on a thread aside.
+    pub(super) async fn apply_aside(
+        &self,
+        aside: &Aside,
+        limit: Duration,
+        request: Request,
+        token: &Issued,
+    ) -> Result<Request, Error> {
+        let (set, token) = (Arc::clone(self.set), token.clone());
+        let run = move || apply(&set, request, &token);
+        aside.run(&self.set.lane, "the apply callback", limit, run).await?
     }
 
     /// The next token in turn. While the API holds all of them it waits for the first.
@@ -225,7 +243,7 @@ impl TokensOf<'_> {
     /// that died may be the one who kills them.
     async fn issue(&self, slot: usize, stale: Option<u64>) -> Result<Issued, Error> {
         let failed = |what| Err(Error::new(ErrorKind::Token, what));
-        let mut deaths = 0;
+        let (mut deaths, given_up) = (0, self.set.marks.given_up());
         while deaths < 2 {
             let question = Issue { set: Arc::clone(self.set), slot, stale };
             match self.manager.send(question).await {
@@ -233,6 +251,8 @@ impl TokensOf<'_> {
                 // It is dead, and the next question waits for its successor.
                 Ok(None) => {}
                 Err(Unanswered::Died) => deaths += 1,
+                // It was another's acquire that hung.
+                Err(Unanswered::Hung) if self.set.marks.given_up() == given_up => {}
                 Err(Unanswered::Hung) => {
                     return failed("the acquire callback blocked its thread for too long");
                 }

@@ -1,8 +1,9 @@
 //! [pure] Strategies that users write: what they see of a page, and what they ask for.
 
 use std::{
+    any::{Any, type_name},
     error::Error as StdError,
-    fmt,
+    fmt, mem,
     panic::{AssertUnwindSafe, catch_unwind},
     sync::Arc,
 };
@@ -12,6 +13,7 @@ use http::HeaderMap;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 use crate::{
+    aside::{Lane, Outside},
     error::{Error, ErrorKind},
     http::Response,
 };
@@ -20,9 +22,12 @@ use crate::{
 /// after each page. It is used through [`Paging::custom`](crate::Paging::custom).
 ///
 /// A strategy holds no state: what it needs to know it reads off the page, so that a read
-/// can be resumed anywhere. It runs on a thread of the pool when a page has arrived, before
-/// the page is consumed, and must not block it. A panic is the read's error, with
-/// [`ErrorKind::Callback`](crate::ErrorKind::Callback).
+/// can be resumed anywhere. It runs when a page has arrived, before the page is consumed, on
+/// threads that do nothing else, at most eight at a time. One that panics, or that has not
+/// returned within [`request_timeout`](crate::PoolBuilder::request_timeout) (or
+/// [`call_timeout`](crate::PoolBuilder::call_timeout) if that is shorter), ends the read with
+/// [`ErrorKind::Callback`](crate::ErrorKind::Callback), which names its type. Nothing but the
+/// reads by that strategy waits for it.
 ///
 /// ```
 /// use serde_json::Value;
@@ -163,27 +168,57 @@ impl PageView<'_> {
 
 /// A strategy of a user. It equals its clones only.
 #[derive(Clone)]
-pub(super) struct Custom(pub(super) Arc<dyn PageStrategy>);
+pub(in crate::pager) struct Custom(Arc<Kept>);
+
+/// A strategy and what the pool knows of it.
+struct Kept {
+    strategy: Arc<dyn PageStrategy>,
+    /// What errors call it.
+    name: String,
+    lane: Arc<Lane>,
+    /// The last to be dropped.
+    _end: Outside,
+}
 
 impl Custom {
+    pub(super) fn of<S: PageStrategy>(strategy: S) -> Self {
+        let strategy = Arc::new(strategy);
+        let name = format!("the custom paging strategy `{}`", type_name::<S>());
+        let end = Outside::keep(Arc::clone(&strategy));
+        Self(Arc::new(Kept { strategy, name, lane: Arc::default(), _end: end }))
+    }
+
+    /// Where it runs.
+    pub(in crate::pager) fn lane(&self) -> &Arc<Lane> {
+        &self.0.lane
+    }
+
+    pub(in crate::pager) fn name(&self) -> &str {
+        &self.0.name
+    }
+
     pub(super) fn first(&self) -> Result<PageRequest, Error> {
-        catch_unwind(AssertUnwindSafe(|| self.0.first())).map_err(panicked)
+        let first = catch_unwind(AssertUnwindSafe(|| self.0.strategy.first()));
+        first.map_err(|payload| self.panicked(payload))
     }
 
     /// # Errors
     /// [`ErrorKind::Callback`] when it panics, [`ErrorKind::Decode`] when it fails.
     pub(super) fn next(&self, page: &PageView<'_>) -> Result<Option<PageRequest>, Error> {
-        let next = catch_unwind(AssertUnwindSafe(|| self.0.next(page))).map_err(panicked)?;
+        let next = catch_unwind(AssertUnwindSafe(|| self.0.strategy.next(page)));
+        let next = next.map_err(|payload| self.panicked(payload))?;
         next.map_err(|source| {
-            Error::new(ErrorKind::Decode, "the custom paging strategy failed")
-                .with_source(source)
+            Error::new(ErrorKind::Decode, format!("{} failed", self.name()))
+                .with_users_source(source)
                 .with_response(page.response.clone())
         })
     }
-}
 
-fn panicked<P>(_: P) -> Error {
-    Error::new(ErrorKind::Callback, "the custom paging strategy panicked")
+    fn panicked(&self, payload: Box<dyn Any + Send>) -> Error {
+        // Its end is a user's code too, which may panic again.
+        mem::forget(payload);
+        Error::new(ErrorKind::Callback, format!("{} panicked", self.name()))
+    }
 }
 
 impl PartialEq for Custom {
@@ -196,6 +231,6 @@ impl Eq for Custom {}
 
 impl fmt::Debug for Custom {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Custom")
+        f.write_str(self.name())
     }
 }

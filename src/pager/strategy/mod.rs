@@ -4,14 +4,14 @@
 
 mod address;
 mod chain;
+mod check;
 mod custom;
 mod ends;
 mod evidence;
 mod link;
+mod parameters;
 mod plan;
 mod seen;
-
-use std::sync::Arc;
 
 use address::Origins;
 pub(crate) use address::{Address, Term};
@@ -201,7 +201,7 @@ impl Paging {
     /// Any other way: `strategy` says what to ask for after each page.
     #[must_use]
     pub fn custom(strategy: impl PageStrategy) -> Self {
-        Self::of(Mode::Custom(Custom(Arc::new(strategy))))
+        Self::of(Mode::Custom(Custom::of(strategy)))
     }
 
     /// The API does not page: one request without parameters is the whole set.
@@ -269,58 +269,6 @@ impl Paging {
     pub fn allow_origin(mut self, base_url: impl Into<String>) -> Self {
         self.origins.0.push(base_url.into());
         self
-    }
-
-    /// Checks the settings.
-    ///
-    /// # Errors
-    /// [`ErrorKind::Config`], naming the setting.
-    pub(crate) fn check(&self) -> Result<(), Error> {
-        let invalid = |what: &'static str| Err(Error::new(ErrorKind::Config, what));
-        let size = self.size.as_ref().map(|(name, size)| (name.as_str(), *size));
-        if size.is_some_and(|(_, size)| size == 0) {
-            return invalid("page_size: must be at least 1");
-        }
-        if size.is_some_and(|(name, _)| name.is_empty()) {
-            return invalid("page_size: the name of the parameter is empty");
-        }
-        if self.mode == Mode::None && size.is_some() {
-            return invalid("page_size: has no meaning for an API that does not page");
-        }
-        if matches!(self.mode, Mode::Custom(_)) && size.is_some() {
-            return invalid("page_size: a custom strategy asks for the size itself");
-        }
-        if self.has_stray_param {
-            return invalid("page_param: pages are not asked for by a parameter");
-        }
-        if self.first.is_some() && !matches!(self.mode, Mode::Number(_)) {
-            return invalid("first_page: has a meaning for numbered pages only");
-        }
-        match &self.mode {
-            Mode::Number(param) | Mode::Offset(param) | Mode::Cursor(param, _)
-                if param.is_empty() =>
-            {
-                return invalid("paging: the name of a parameter is empty");
-            }
-            Mode::Number(param) | Mode::Offset(param) | Mode::Cursor(param, _)
-                if size.is_some_and(|(name, _)| name == param) =>
-            {
-                return invalid("paging: one parameter cannot be both the place and the size");
-            }
-            Mode::Cursor(_, path) | Mode::NextUrl(path) if path.is_root() => {
-                return invalid("paging: the path to the next page is empty");
-            }
-            _ => {}
-        }
-        if !self.origins.0.is_empty() && !self.is_led_by_urls() {
-            return invalid("allow_origin: has a meaning only where pages hold URLs");
-        }
-        let holds_urls = matches!(self.mode, Mode::NextUrl(_) | Mode::Link);
-        if self.url_part != UrlPart::Whole && !holds_urls {
-            return invalid("next_url_part: has a meaning only where pages hold URLs");
-        }
-        self.ends.check(&self.mode)?;
-        self.allowed().map(drop)
     }
 
     /// Whether pages lie in order at places that can be computed, so that any of them can be
@@ -393,72 +341,11 @@ impl Paging {
         })
     }
 
-    /// The names of the query parameters that paging sets.
-    pub(crate) fn parameters(&self) -> Vec<&str> {
-        let place = match &self.mode {
-            Mode::Number(param) | Mode::Offset(param) | Mode::Cursor(param, _) => Some(param),
-            Mode::NextUrl(_) | Mode::Link | Mode::Custom(_) | Mode::None => None,
-        };
-        let size = self.size.as_ref().map(|(name, _)| name);
-        place.into_iter().chain(size).map(String::as_str).collect()
-    }
-
-    /// The number by which the API knows the page with this index; where it does not number
-    /// them, they count from 1.
-    pub(crate) fn number(&self, index: u64) -> u64 {
-        self.first.unwrap_or(1).saturating_add(index)
-    }
-
-    /// Where the first page is.
-    pub(crate) fn start(&self) -> Address {
+    /// The strategy of a user, if pages are asked for by one.
+    pub(super) fn strategy(&self) -> Option<&Custom> {
         match &self.mode {
-            Mode::Number(_) => Address::Page(0),
-            Mode::Offset(_) => Address::Offset(0),
-            _ => Address::Start,
-        }
-    }
-
-    /// Whether a read by this paging comes to such a place.
-    pub(super) fn leads_to(&self, address: &Address) -> bool {
-        match (&self.mode, address) {
-            (Mode::Number(_), Address::Page(_))
-            | (Mode::Offset(_), Address::Offset(_))
-            | (Mode::Cursor(..), Address::Cursor(_))
-            | (Mode::NextUrl(_) | Mode::Link, Address::Url(_))
-            | (Mode::Custom(_), Address::Custom(_)) => true,
-            (_, address) => *address == Address::Start && *address == self.start(),
-        }
-    }
-
-    /// What a custom strategy asks for first.
-    ///
-    /// # Errors
-    /// [`ErrorKind::Callback`] when it panics.
-    pub(super) fn first_request(&self) -> Result<Option<PageRequest>, Error> {
-        let Mode::Custom(custom) = &self.mode else { return Ok(None) };
-        custom.first().map(Some)
-    }
-
-    /// The query parameters that ask for a page, with another size if `size` is given.
-    pub(crate) fn query<'a>(
-        &'a self,
-        address: &'a Address,
-        size: Option<u64>,
-    ) -> Vec<(&'a str, Term<'a>)> {
-        let place = match (&self.mode, address) {
-            (Mode::Number(param), Address::Page(index)) => {
-                Some((param.as_str(), Term::Number(self.number(*index))))
-            }
-            (Mode::Offset(param), Address::Offset(row)) => {
-                Some((param.as_str(), Term::Number(*row)))
-            }
-            (Mode::Cursor(param, _), Address::Cursor(cursor)) => {
-                Some((param.as_str(), Term::Text(cursor)))
-            }
+            Mode::Custom(custom) => Some(custom),
             _ => None,
-        };
-        let own = self.size.as_ref().filter(|_| self.is_paged());
-        let own = own.map(|(name, own)| (name.as_str(), Term::Number(size.unwrap_or(*own))));
-        place.into_iter().chain(own).collect()
+        }
     }
 }

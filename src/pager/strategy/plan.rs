@@ -761,6 +761,84 @@ mod tests {
         }
     }
 
+    /// What one page of any API says and has, and whether a page after it is named.
+    #[derive(Clone, Debug)]
+    struct Page {
+        items: usize,
+        meta: Meta,
+        way: Way,
+    }
+
+    fn pages() -> impl Strategy<Value = Vec<Page>> {
+        let count = || prop::option::weighted(0.4, 0_u64..12);
+        let flag = || prop::option::weighted(0.4, any::<bool>());
+        let ways = prop::sample::select(vec![Way::Named, Way::Itself, Way::Nowhere]);
+        let said = (count(), count(), count(), flag(), flag(), any::<bool>(), 0_usize..4, ways);
+        let page =
+            said.prop_map(|(per_page, total, total_pages, has_next, next_page, link, n, way)| {
+                let has_next_link = link && n % 2 == 0;
+                let said =
+                    Meta { per_page, total, total_pages, has_next, next_page, ..Meta::default() };
+                Page { items: n, meta: Meta { has_next_link, ..said }, way }
+            });
+        prop::collection::vec(page, 1..10)
+    }
+
+    /// Whether a page that was the last one says that more follow.
+    fn says_more(page: &Page, rows: u64, index: u64, paging: &Paging) -> bool {
+        let is_behind = |count: Option<u64>, at: u64| count.is_some_and(|count| count > at);
+        let Page { meta, way, items } = page;
+        meta.has_next == Some(true)
+            || meta.next_page == Some(true)
+            || meta.has_next_link && !paging.is_link()
+            || is_behind(meta.total, rows)
+            || is_behind(meta.total_pages, index + 1)
+            || paging.is_chained() && (*way == Way::Named || *way == Way::Itself && *items > 0)
+    }
+
+    proptest! {
+        /// Whatever pages say, in every combination, and however pages are asked for: no read
+        /// ends well after a page that says that more follow, and none goes on for ever.
+        #[test]
+        fn a_read_ends_and_never_against_what_its_last_page_says(
+            pages in pages(),
+            paging in prop::sample::select(vec![
+                Paging::page_number(),
+                Paging::offset_limit("offset", "limit", 3),
+                Paging::cursor("after", "next"),
+                Paging::next_url("next"),
+                Paging::link_header(),
+                Paging::none(),
+            ]),
+        ) {
+            let paging = paging.max_empty_pages(4);
+            let mut plan = Plan::of(paging.clone());
+            let mut rows = 0;
+            for index in 0..40_u64 {
+                // After the last one comes that one again, without rows.
+                let at = usize::try_from(index).unwrap();
+                let last = Page { items: 0, ..pages[pages.len() - 1].clone() };
+                let mut page = pages.get(at).cloned().unwrap_or(last);
+                if !paging.is_chained() {
+                    page.way = if paging.is_paged() { Way::Computed } else { Way::Nowhere };
+                }
+                rows += page.items as u64;
+                let Page { items, ref meta, way } = page;
+                let sight =
+                    Sight { index, items, meta, repeats: false, way, is_flag_named: false };
+                match plan.observe(&sight) {
+                    Verdict::More | Verdict::Elsewhere => {}
+                    Verdict::Last => {
+                        prop_assert!(!says_more(&page, rows, index, &paging), "{page:?}");
+                        return Ok(());
+                    }
+                    _ => return Ok(()),
+                }
+            }
+            prop_assert!(false, "it goes on for ever");
+        }
+    }
+
     proptest! {
         /// Whatever an API says of itself, however it caps its pages and however far is
         /// fetched ahead: every row is read once, in order, and the read ends.

@@ -2,6 +2,7 @@
 //! that this stands for. How pages and conditions are asked for, and how rows
 //! are written, is in the folder.
 
+mod envelope;
 mod filters;
 mod paging;
 mod writes;
@@ -9,10 +10,8 @@ mod writes;
 use serde::{Deserialize, Serialize};
 use vantage_core::{Result, VantageError, error};
 
-use crate::{
-    pager::Envelope,
-    vantage::{ApiTable, Filtering},
-};
+use crate::vantage::{ApiTable, Filtering};
+use envelope::EnvelopeBlock;
 use filters::{FiltersBlock, OrderBlock};
 use paging::PagingBlock;
 use writes::WritesBlock;
@@ -47,29 +46,6 @@ enum ItemEndpoint {
     At(String),
 }
 
-#[derive(Clone, Debug, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct EnvelopeBlock {
-    /// `.` when the body is the list.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    items: Option<String>,
-    /// One item on each line.
-    #[serde(default)]
-    ndjson: bool,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pagination: Option<String>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    total: Option<String>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    total_header: Option<String>,
-    #[serde(default)]
-    no_content_is_empty: bool,
-    #[serde(default)]
-    lossy_text: bool,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    has_next: Option<String>,
-}
-
 impl ApiBlock {
     /// # Errors
     /// `IncorrectUsage` for settings that lack their other half.
@@ -102,30 +78,6 @@ impl ApiBlock {
             table = table.filtering(filtering);
         }
         Ok(table)
-    }
-}
-
-impl EnvelopeBlock {
-    fn settings(&self) -> Result<Envelope> {
-        let mut envelope = match (self.items.as_deref(), self.ndjson) {
-            (None, true) => Envelope::ndjson(),
-            (Some("."), false) => Envelope::bare_array(),
-            (Some(path), false) => Envelope::items_at(path),
-            _ => return Err(incorrect("an envelope has either `items` or `ndjson`")),
-        };
-        if let Some(path) = &self.pagination {
-            envelope = envelope.pagination_at(path);
-        }
-        if let Some(path) = &self.total {
-            envelope = envelope.total_at(path);
-        }
-        if let Some(header) = &self.total_header {
-            envelope = envelope.total_in_header(header);
-        }
-        if let Some(path) = &self.has_next {
-            envelope = envelope.has_next_at(path);
-        }
-        Ok(envelope.no_content_is_empty(self.no_content_is_empty).lossy_text(self.lossy_text))
     }
 }
 

@@ -332,7 +332,15 @@ mod tests {
             "envelope: { items: rows, has_next: more }",
             "item_endpoint: false",
             "envelope: { items: ., total_header: x-total, no_content_is_empty: true }",
-            "envelope: { items: rows, lossy_text: true }",
+            "envelope: { items: rows, lossy_text: true, null_is_empty: true }",
+            "envelope: { items: 'hits.hits[]._source', total: hits.total.value, is_last: end }",
+            "envelope: { items: ., total_pages_header: x-pages, next_page_header: x-next }",
+            "envelope: { items: ., has_next_header: x-more, next_page: n, total_pages: p }",
+            "envelope: { items: rows, pagination: '', page: at, page_size: size }",
+            "paging: { by: page, not_found_is_empty: true, max_empty_pages: 5, row_cap: 1000 }",
+            "paging: { by: cursor, param: c, next: n, zero_cursor_ends: true, short_page_ends: true }",
+            "paging: { by: link, link_ends_with: [results, 'false'], next_url_part: query }",
+            "paging: { by: none, totals_are_estimates: true }",
         ] {
             let specs = parse(&format!("name: a\ncolumns: {{}}\napi: {{ {block} }}")).unwrap();
             assert!(settings(&specs[0]).unwrap().is_some(), "{block}");

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use vantage_core::Result;
 
 use super::incorrect;
-use crate::pager::Paging;
+use crate::pager::{Paging, UrlPart};
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -27,7 +27,24 @@ pub(super) struct PagingBlock {
     #[serde(default)]
     not_found_ends: bool,
     #[serde(default)]
+    not_found_is_empty: bool,
+    #[serde(default)]
     fail_on_change: bool,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    max_empty_pages: Option<u32>,
+    #[serde(default)]
+    totals_are_estimates: bool,
+    #[serde(default)]
+    short_page_ends: bool,
+    #[serde(default)]
+    zero_cursor_ends: bool,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    row_cap: Option<u64>,
+    /// The attribute of a link to the next page and the value that make it none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    link_ends_with: Option<(String, String)>,
+    #[serde(default)]
+    next_url_part: UrlPart,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -82,9 +99,29 @@ impl PagingBlock {
         for origin in &self.allow_origins {
             paging = paging.allow_origin(origin);
         }
-        let paging = paging.not_found_ends(self.not_found_ends).fail_on_change(self.fail_on_change);
+        let paging = self.ends(paging).next_url_part(self.next_url_part);
         paging.check()?;
         Ok(paging)
+    }
+
+    /// The settings of the end of the set.
+    fn ends(&self, mut paging: Paging) -> Paging {
+        if let Some(pages) = self.max_empty_pages {
+            paging = paging.max_empty_pages(pages);
+        }
+        if let Some(rows) = self.row_cap {
+            paging = paging.row_cap(rows);
+        }
+        if let Some((attribute, value)) = &self.link_ends_with {
+            paging = paging.link_ends_with(attribute, value);
+        }
+        paging
+            .not_found_ends(self.not_found_ends)
+            .not_found_is_empty(self.not_found_is_empty)
+            .fail_on_change(self.fail_on_change)
+            .totals_are_estimates(self.totals_are_estimates)
+            .short_page_ends(self.short_page_ends)
+            .zero_cursor_ends(self.zero_cursor_ends)
     }
 
     fn only(&self, is_set: bool, ways: &[By], setting: &str) -> Result<()> {

@@ -1,0 +1,211 @@
+//! Judges the pages of one read, each in its turn: what the plan concludes from a page, in
+//! errors, warnings and counts. Reads no page and asks for none.
+
+use std::sync::Arc;
+
+use http::{StatusCode, header::CONTENT_RANGE};
+
+use super::{
+    facts::{Meta, Named, Place, Remarks, complete_length},
+    statements::{Words, never_there},
+    strategy::{Missing, Plan, Sight, Statement, Verdict, Way},
+    target::Target,
+};
+use crate::{
+    dispatch::Control,
+    error::{Error, ErrorKind},
+    events::Event,
+};
+
+/// The judge of one read.
+pub(super) struct Judge<T: Send + 'static> {
+    control: Arc<dyn Control>,
+    target: Arc<Target<T>>,
+    pub(super) plan: Plan,
+    /// The page that is judged, and what it said.
+    index: u64,
+    items: usize,
+    said: Meta,
+    /// What any page of the read has had.
+    had: Remarks,
+    /// What was told already.
+    told: Vec<Doubt>,
+}
+
+/// Something to be told of a read, once.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Doubt {
+    Overruled(Statement),
+    Twice,
+    Unreadable,
+}
+
+impl<T: Send + 'static> Judge<T> {
+    pub(super) fn new(control: Arc<dyn Control>, target: Arc<Target<T>>, plan: Plan) -> Self {
+        Self {
+            control,
+            target,
+            plan,
+            index: 0,
+            items: 0,
+            said: Meta::default(),
+            had: Remarks::default(),
+            told: Vec::new(),
+        }
+    }
+
+    /// Judges page `index` in its turn, which has so many items, says `meta` and names the next
+    /// page in this `way`.
+    ///
+    /// # Errors
+    /// What makes the set incomplete or endless, with words from its `body`.
+    pub(super) fn judge(
+        &mut self,
+        index: u64,
+        items: usize,
+        meta: &Meta,
+        repeats: bool,
+        way: Way,
+        body: &[u8],
+    ) -> Result<Verdict, Error> {
+        (self.index, self.items, self.said) = (index, items, *meta);
+        let dispatcher = self.control.dispatcher();
+        dispatcher.tally().page(items);
+        let page = self.number();
+        dispatcher.events().emit(|| Event::PageRead { page, rows: items as u64 });
+        let is_flag_named = self.target.envelope.has_flag();
+        let sight = Sight { index, items, meta, repeats, way, is_flag_named };
+        let verdict = self.plan.observe(&sight);
+        if let Some(error) = self.failure(verdict, body) {
+            return Err(error);
+        }
+        self.tell();
+        self.tell_what_was_overruled(verdict == Verdict::Last);
+        if verdict == Verdict::Last {
+            self.end();
+        }
+        Ok(verdict)
+    }
+
+    /// Takes in that there is no page where the turn of page `index` is. Without an error, that
+    /// is the end of the set.
+    pub(super) fn miss(&mut self, index: u64, error: Error) -> Result<(), Error> {
+        let missing = match error.status() {
+            Some(StatusCode::NOT_FOUND) => self.plan.miss(index, false),
+            Some(StatusCode::RANGE_NOT_SATISFIABLE) => self.plan.miss(index, true),
+            _ => Missing::Error,
+        };
+        // A 416 may tell how long the set is (RFC 9110 section 15.5.17).
+        let length = error.response().and_then(|response| {
+            let value = response.headers().get(CONTENT_RANGE)?.to_str().ok()?;
+            complete_length(value).ok()?
+        });
+        let more = match missing {
+            Missing::Error => return Err(error),
+            Missing::Stuck(more) => more,
+            Missing::End if length.is_some_and(|length| length > self.plan.rows()) => {
+                self.said.total = length;
+                Statement::Rows
+            }
+            Missing::End => {
+                self.tell_what_was_overruled(true);
+                self.end();
+                return Ok(());
+            }
+        };
+        let what = self.words().missing(more);
+        Err(Error::new(ErrorKind::Incomplete, what).with_source(error))
+    }
+
+    /// The error that a verdict is.
+    fn failure(&self, verdict: Verdict, body: &[u8]) -> Option<Error> {
+        let (kind, what) = match verdict {
+            Verdict::More | Verdict::Elsewhere | Verdict::Last => return None,
+            Verdict::Loop => (ErrorKind::PageLoop, self.words().repeated()),
+            Verdict::Unpaged => {
+                let what = "every page is the same; if the API does not page, use Paging::none()";
+                (ErrorKind::PaginationMissing, what.into())
+            }
+            Verdict::Changed => {
+                let what = "the page names another total than those before it";
+                (ErrorKind::SetChanged, what.into())
+            }
+            Verdict::Stuck(more) => (ErrorKind::Incomplete, self.words().stuck(more, body)),
+            Verdict::Empty(pages, more) => (ErrorKind::Incomplete, self.words().empty(pages, more)),
+            Verdict::Capped => (ErrorKind::Incomplete, self.words().capped()),
+        };
+        Some(Error::new(kind, what))
+    }
+
+    fn words(&self) -> Words<'_> {
+        Words {
+            paging: self.plan.paging(),
+            envelope: &self.target.envelope,
+            meta: &self.said,
+            rows: self.plan.rows(),
+            items: self.items,
+            number: self.index + 1,
+        }
+    }
+
+    fn number(&self) -> u64 {
+        self.plan.paging().number(self.index)
+    }
+
+    /// Tells what is strange about a page.
+    fn tell(&mut self) {
+        let remarks = self.said.remarks;
+        self.had.add(remarks);
+        if remarks.has(Remarks::TWICE) {
+            let what = "a key of the page occurs twice with different values";
+            self.warn_once(Doubt::Twice, what.into());
+        }
+        if remarks.has(Remarks::UNREADABLE) {
+            let what = "something in the `pagination` object is neither a count nor a flag";
+            self.warn_once(Doubt::Unreadable, what.into());
+        }
+    }
+
+    /// Tells what a page said that was decided otherwise.
+    fn tell_what_was_overruled(&mut self, is_last: bool) {
+        let Some(statement) = self.plan.take_overruled() else { return };
+        let said = self.words().describe(statement);
+        let decided = if is_last { "the read ends" } else { "more pages follow" };
+        self.warn_once(Doubt::Overruled(statement), format!("{said}, but {decided}"));
+    }
+
+    fn warn_once(&mut self, doubt: Doubt, message: String) {
+        if !self.told.contains(&doubt) {
+            self.told.push(doubt);
+            self.warn(message);
+        }
+    }
+
+    /// Tells something strange about the page that was judged last.
+    pub(super) fn warn(&self, message: String) {
+        let dispatcher = self.control.dispatcher();
+        let page = self.number();
+        dispatcher.tally().warn_of_paging();
+        tracing::warn!(page, %message, "a page contradicts what was decided");
+        dispatcher.events().emit(|| Event::PagingWarning { page, message });
+    }
+
+    /// The set has ended: what was never there is told.
+    fn end(&self) {
+        if self.plan.is_untouched() {
+            return;
+        }
+        let envelope = &self.target.envelope;
+        for (index, Named { place, .. }) in envelope.named.iter().enumerate() {
+            let is_looked_for = !envelope.is_lines || matches!(place, Place::Header(_));
+            if is_looked_for && !self.had.has(Remarks::place(index)) {
+                self.warn(never_there(&place.name()));
+            }
+        }
+        if let Some(path) = self.target.paging.pointer()
+            && !self.had.has(Remarks::POINTER)
+        {
+            self.warn(never_there(&path.to_string()));
+        }
+    }
+}

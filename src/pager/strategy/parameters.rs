@@ -1,0 +1,75 @@
+//! [pure] The query parameters that ask for a page, and where a read begins.
+
+use super::{Address, Mode, PageRequest, Paging, Term};
+use crate::error::Error;
+
+impl Paging {
+    /// The names of the query parameters that paging sets.
+    pub(crate) fn parameters(&self) -> Vec<&str> {
+        let place = match &self.mode {
+            Mode::Number(param) | Mode::Offset(param) | Mode::Cursor(param, _) => Some(param),
+            Mode::NextUrl(_) | Mode::Link | Mode::Custom(_) | Mode::None => None,
+        };
+        let size = self.size.as_ref().map(|(name, _)| name);
+        place.into_iter().chain(size).map(String::as_str).collect()
+    }
+
+    /// The number by which the API knows the page with this index; where it does not number
+    /// them, they count from 1.
+    pub(crate) fn number(&self, index: u64) -> u64 {
+        self.first.unwrap_or(1).saturating_add(index)
+    }
+
+    /// Where the first page is.
+    pub(crate) fn start(&self) -> Address {
+        match &self.mode {
+            Mode::Number(_) => Address::Page(0),
+            Mode::Offset(_) => Address::Offset(0),
+            _ => Address::Start,
+        }
+    }
+
+    /// Whether a read by this paging comes to such a place.
+    pub(in crate::pager) fn leads_to(&self, address: &Address) -> bool {
+        match (&self.mode, address) {
+            (Mode::Number(_), Address::Page(_))
+            | (Mode::Offset(_), Address::Offset(_))
+            | (Mode::Cursor(..), Address::Cursor(_))
+            | (Mode::NextUrl(_) | Mode::Link, Address::Url(_))
+            | (Mode::Custom(_), Address::Custom(_)) => true,
+            (_, address) => *address == Address::Start && *address == self.start(),
+        }
+    }
+
+    /// What a custom strategy asks for first.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Callback`] when it panics.
+    pub(in crate::pager) fn first_request(&self) -> Result<Option<PageRequest>, Error> {
+        let Mode::Custom(custom) = &self.mode else { return Ok(None) };
+        custom.first().map(Some)
+    }
+
+    /// The query parameters that ask for a page, with another size if `size` is given.
+    pub(crate) fn query<'a>(
+        &'a self,
+        address: &'a Address,
+        size: Option<u64>,
+    ) -> Vec<(&'a str, Term<'a>)> {
+        let place = match (&self.mode, address) {
+            (Mode::Number(param), Address::Page(index)) => {
+                Some((param.as_str(), Term::Number(self.number(*index))))
+            }
+            (Mode::Offset(param), Address::Offset(row)) => {
+                Some((param.as_str(), Term::Number(*row)))
+            }
+            (Mode::Cursor(param, _), Address::Cursor(cursor)) => {
+                Some((param.as_str(), Term::Text(cursor)))
+            }
+            _ => None,
+        };
+        let own = self.size.as_ref().filter(|_| self.is_paged());
+        let own = own.map(|(name, own)| (name.as_str(), Term::Number(size.unwrap_or(*own))));
+        place.into_iter().chain(own).collect()
+    }
+}

@@ -1,0 +1,313 @@
+//! [pure] One walk through the JSON of a page, along every path of keys at once: notes what
+//! stands at their ends, and counts the items.
+
+use std::fmt;
+
+use serde::{
+    Deserializer,
+    de::{self, DeserializeSeed, IgnoredAny, MapAccess, SeqAccess, Visitor},
+};
+use serde_json::value::RawValue;
+
+use super::{
+    content::ContentHash,
+    envelope::{Envelope, Key},
+    facts::{Fact, HINTS, Place},
+    path::{Path, Step},
+};
+
+/// What a walk looks for.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Target {
+    Items,
+    /// What names the next page.
+    Pointer,
+    /// A place that the envelope names.
+    Named(usize),
+    /// Something in the `pagination` object.
+    Hint(Fact),
+}
+
+/// The keys that lead to a target.
+pub(super) struct Route<'a> {
+    pub(super) target: Target,
+    pub(super) steps: &'a [Step],
+}
+
+/// All ways to what the envelope names through keys, for each target those with the longest
+/// keys first.
+pub(super) fn routes<'a>(envelope: &'a Envelope, pointer: Option<&'a Path>) -> Vec<Route<'a>> {
+    let named = envelope.named.iter().enumerate().filter_map(|(index, named)| match &named.place {
+        Place::Body(path) => Some((Target::Named(index), path)),
+        Place::Header(_) => None,
+    });
+    let hints =
+        envelope.hints.iter().zip(HINTS).map(|(path, (_, fact))| (Target::Hint(fact), path));
+    let all = [(Target::Items, &envelope.items)].into_iter();
+    let all = all.chain(pointer.map(|path| (Target::Pointer, path))).chain(named).chain(hints);
+    all.filter(|(_, path)| path.is_plain())
+        .flat_map(|(target, path)| path.readings().map(move |steps| Route { target, steps }))
+        .take(MOST_ROUTES)
+        .collect()
+}
+
+/// As many as a mask has bits.
+const MOST_ROUTES: usize = 128;
+
+pub(super) struct Found<'p> {
+    pub(super) stops_at_item: bool,
+    pub(super) is_at_item: bool,
+    pub(super) lists: usize,
+    pub(super) items: usize,
+    /// The route that has led to the items.
+    pub(super) items_by: Option<usize>,
+    pub(super) content: Option<ContentHash>,
+    /// What was found first at the end of each route.
+    pub(super) values: Vec<Option<&'p str>>,
+    /// What was found there again.
+    pub(super) doubles: Vec<(usize, &'p str)>,
+}
+
+impl Found<'_> {
+    pub(super) fn of(routes: &[Route<'_>]) -> Self {
+        Self {
+            stops_at_item: false,
+            is_at_item: false,
+            lists: 0,
+            items: 0,
+            items_by: None,
+            content: None,
+            values: vec![None; routes.len()],
+            doubles: Vec::new(),
+        }
+    }
+}
+
+/// One level of the way from the root to what the envelope names.
+pub(super) struct Walk<'a, 'p> {
+    routes: &'a [Route<'a>],
+    envelope: &'a Envelope,
+    found: &'a mut Found<'p>,
+    /// One bit for each route that has led here so far.
+    live: u128,
+    depth: usize,
+}
+
+impl<'a, 'p> Walk<'a, 'p> {
+    pub(super) fn new(
+        routes: &'a [Route<'a>],
+        envelope: &'a Envelope,
+        found: &'a mut Found<'p>,
+    ) -> Self {
+        let live = routes.iter().enumerate().fold(0, |live, (index, route)| {
+            if route.steps.is_empty() { live } else { live | 1 << index }
+        });
+        Self { routes, envelope, found, live, depth: 0 }
+    }
+
+    /// The way ends before its goal: an error on the only way to the items, and otherwise
+    /// something that is not there.
+    fn end<E: de::Error>(&self, at: de::Unexpected<'_>) -> Result<(), E> {
+        let mut ways = self.routes.iter().enumerate().filter(|(_, r)| r.target == Target::Items);
+        let is_only_way = match (ways.next(), ways.next()) {
+            (Some((index, route)), None) => {
+                self.live & (1 << index) != 0 || self.depth == 0 && route.steps.is_empty()
+            }
+            _ => false,
+        };
+        if is_only_way { Err(E::invalid_type(at, self)) } else { Ok(()) }
+    }
+
+    /// The next level, where these routes lead to.
+    fn deeper(&mut self, live: u128) -> Walk<'_, 'p> {
+        let Self { routes, envelope, depth, .. } = *self;
+        Walk { routes, envelope, found: &mut *self.found, live, depth: depth + 1 }
+    }
+
+    /// The routes that end at a key, and those that go on there.
+    fn along(&self, key: &str) -> (u128, u128) {
+        let (mut ending, mut going_on) = (0, 0);
+        let mut live = self.live;
+        while live != 0 {
+            let index = live.trailing_zeros() as usize;
+            live &= live - 1;
+            let Some(route) = self.routes.get(index) else { continue };
+            if matches!(route.steps.get(self.depth), Some(Step::Key(wanted)) if wanted == key) {
+                let mask =
+                    if route.steps.len() == self.depth + 1 { &mut ending } else { &mut going_on };
+                *mask |= 1 << index;
+            }
+        }
+        (ending, going_on)
+    }
+
+    /// The list of items by which the routes in `ending` end, unless one with longer keys was
+    /// found.
+    fn list(&mut self, ending: u128) -> Option<List<'_, 'p>> {
+        let is_items = |index: &usize| {
+            ending & (1 << index) != 0 && self.routes[*index].target == Target::Items
+        };
+        let index = (0..self.routes.len()).find(is_items)?;
+        let found = &mut *self.found;
+        if found.items_by.is_none_or(|by| index < by) {
+            (found.lists, found.items, found.items_by) = (0, 0, Some(index));
+            found.content = found.content.take().map(|_| ContentHash::default());
+        }
+        let is_beaten = found.items_by != Some(index);
+        Some(List { found, null_is_empty: self.envelope.null_is_empty, is_beaten })
+    }
+}
+
+impl<'p> DeserializeSeed<'p> for Walk<'_, 'p> {
+    type Value = ();
+
+    fn deserialize<I: Deserializer<'p>>(self, input: I) -> Result<(), I::Error> {
+        input.deserialize_any(self)
+    }
+}
+
+impl<'p> Visitor<'p> for Walk<'_, 'p> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.envelope.items.is_root() {
+            f.write_str("a list of items")
+        } else {
+            write!(f, "an object with a list at `{}`", self.envelope.items)
+        }
+    }
+
+    fn visit_seq<S: SeqAccess<'p>>(self, seq: S) -> Result<(), S::Error> {
+        if self.depth == 0 && self.envelope.accepts_bare_array {
+            let list = List { found: self.found, null_is_empty: false, is_beaten: false };
+            return list.visit_seq(seq);
+        }
+        self.end(de::Unexpected::Seq)?;
+        IgnoredAny.visit_seq(seq).map(drop)
+    }
+
+    fn visit_unit<E: de::Error>(self) -> Result<(), E> {
+        if self.depth == 0 && self.envelope.accepts_bare_array && self.envelope.null_is_empty {
+            self.found.lists += 1;
+            return Ok(());
+        }
+        self.end(de::Unexpected::Unit)
+    }
+
+    fn visit_bool<E: de::Error>(self, value: bool) -> Result<(), E> {
+        self.end(de::Unexpected::Bool(value))
+    }
+
+    fn visit_u64<E: de::Error>(self, value: u64) -> Result<(), E> {
+        self.end(de::Unexpected::Unsigned(value))
+    }
+
+    fn visit_i64<E: de::Error>(self, value: i64) -> Result<(), E> {
+        self.end(de::Unexpected::Signed(value))
+    }
+
+    fn visit_f64<E: de::Error>(self, value: f64) -> Result<(), E> {
+        self.end(de::Unexpected::Float(value))
+    }
+
+    fn visit_str<E: de::Error>(self, value: &str) -> Result<(), E> {
+        self.end(de::Unexpected::Str(value))
+    }
+
+    fn visit_map<M: MapAccess<'p>>(mut self, mut map: M) -> Result<(), M::Error> {
+        while let Some(Key(key)) = map.next_key()? {
+            let (ending, going_on) = self.along(&key);
+            if ending == 0 {
+                if going_on == 0 {
+                    map.next_value::<IgnoredAny>()?;
+                } else {
+                    map.next_value_seed(self.deeper(going_on))?;
+                }
+                continue;
+            }
+            if let Some(list) = self.list(ending) {
+                map.next_value_seed(list)?;
+                continue;
+            }
+            let value = map.next_value::<&RawValue>()?.get();
+            for index in (0..self.routes.len()).filter(|index| ending & (1 << index) != 0) {
+                match self.found.values.get_mut(index) {
+                    Some(first @ None) => *first = Some(value),
+                    _ => self.found.doubles.push((index, value)),
+                }
+            }
+            // Something else that is wanted may lie within it.
+            if going_on != 0 && value.starts_with('{') {
+                let mut within = serde_json::Deserializer::from_str(value);
+                self.deeper(going_on).deserialize(&mut within).map_err(de::Error::custom)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The list of items.
+struct List<'a, 'p> {
+    found: &'a mut Found<'p>,
+    null_is_empty: bool,
+    /// Another list, under longer keys, is the one.
+    is_beaten: bool,
+}
+
+impl<'p> DeserializeSeed<'p> for List<'_, 'p> {
+    type Value = ();
+
+    fn deserialize<I: Deserializer<'p>>(self, input: I) -> Result<(), I::Error> {
+        if self.is_beaten {
+            return input.deserialize_ignored_any(IgnoredAny).map(drop);
+        }
+        input.deserialize_any(self)
+    }
+}
+
+impl<'p> Visitor<'p> for List<'_, 'p> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a list of items")
+    }
+
+    fn visit_unit<E: de::Error>(self) -> Result<(), E> {
+        if !self.null_is_empty {
+            return Err(E::invalid_type(de::Unexpected::Unit, &self));
+        }
+        self.found.lists += 1;
+        Ok(())
+    }
+
+    fn visit_seq<S: SeqAccess<'p>>(self, mut seq: S) -> Result<(), S::Error> {
+        let found = self.found;
+        found.lists += 1;
+        if found.stops_at_item {
+            return seq.next_element_seed(Untouched(&mut found.is_at_item)).map(drop);
+        }
+        let Some(content) = &mut found.content else {
+            while seq.next_element::<IgnoredAny>()?.is_some() {
+                found.items += 1;
+            }
+            return Ok(());
+        };
+        while let Some(item) = seq.next_element::<&RawValue>()? {
+            content.add(item.get());
+            found.items += 1;
+        }
+        Ok(())
+    }
+}
+
+/// What is left where it is, when it is noted that it is there.
+struct Untouched<'a>(&'a mut bool);
+
+impl<'de> DeserializeSeed<'de> for Untouched<'_> {
+    type Value = ();
+
+    fn deserialize<I: Deserializer<'de>>(self, _: I) -> Result<(), I::Error> {
+        *self.0 = true;
+        Ok(())
+    }
+}
