@@ -5,7 +5,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use http::{
     HeaderMap, HeaderName,
-    header::{DATE, RETRY_AFTER},
+    header::{AGE, DATE, RETRY_AFTER},
 };
 
 use super::times::{self, Time};
@@ -69,10 +69,15 @@ pub(crate) fn retry_after(headers: &HeaderMap, reads_millis: bool, now: SystemTi
     Asked { wait, unread }
 }
 
-/// The clock of the server when it answered, so long after the beginning of 1970.
+/// The clock of the server when its answer came, so long after the beginning of 1970. An answer
+/// from a cache is as old as its `Age` says (RFC 9111 section 5.1).
 pub(super) fn sent_at(headers: &HeaderMap, now: SystemTime) -> Duration {
-    let told = headers.get(DATE).and_then(|date| times::moment(date.to_str().ok()?.trim()));
-    told.unwrap_or_else(|| now.duration_since(UNIX_EPOCH).unwrap_or_default())
+    let field = |name: HeaderName| headers.get(name).and_then(|value| value.to_str().ok());
+    let Some(date) = field(DATE).and_then(|date| times::moment(date.trim())) else {
+        return now.duration_since(UNIX_EPOCH).unwrap_or_default();
+    };
+    let age = field(AGE).and_then(|age| times::number(age.trim())).map(times::seconds);
+    date.saturating_add(age.unwrap_or_default())
 }
 
 /// The longest of the waits in a list, and whether all of it could be read. Dates have commas
@@ -186,6 +191,10 @@ mod tests {
         ] {
             assert_eq!(asked(until, Some(date)), Some(Duration::from_secs(secs)), "{date}");
         }
+        // It lay in a cache for twenty seconds.
+        let date = "Sun, 06 Nov 1994 08:49:37 GMT";
+        let cached = of(&[("retry-after", until), ("date", date), ("age", "20")]);
+        assert_eq!(cached.wait, Some(Duration::from_secs(10)));
         // Seconds need no clock.
         let date = "Sat, 05 Nov 1994 08:49:37 GMT";
         assert_eq!(asked("7", Some(date)), Some(Duration::from_secs(7)));
