@@ -36,7 +36,7 @@ pub enum ErrorKind {
     /// Workers died so often that the pool has given up on each of them. Final;
     /// [`AwwPool::resize`](crate::AwwPool::resize) starts workers again.
     NoWorkers,
-    /// A callback given to the pool panicked, blocked its worker for too long or returned
+    /// A callback given to the pool panicked, did not return for too long or returned
     /// something unusable. Final.
     Callback,
     /// The host name did not resolve. Never sent, so any method is repeated.
@@ -92,6 +92,9 @@ pub enum ErrorKind {
     PaginationMissing,
     /// The set changed while it was read, and the stream was told to fail then. Final.
     SetChanged,
+    /// The cursor or the URL of the next page is not valid any more. A read that begins again may
+    /// see another state of the set. Final.
+    CursorExpired,
     /// A page says that more rows follow and there is no way to them, or nothing says that
     /// those which were read are all. The message names what says so. Final.
     Incomplete,
@@ -136,6 +139,7 @@ impl ErrorKind {
             Self::PaginationMissing => "pagination_missing",
             Self::SetChanged => "set_changed",
             Self::Incomplete => "incomplete",
+            Self::CursorExpired => "cursor_expired",
             Self::ApiError => "api_error",
         }
     }

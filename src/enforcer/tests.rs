@@ -164,13 +164,12 @@ fn clients_that_are_refused_at_once_do_not_all_come_back_at_once() {
     let now = Instant::now();
     let mut tens = [0; 6];
     for client in 0..1000 {
-        assert!(enforcer.check(&client).is_admitted());
-        let refused = enforcer.check(&client);
+        assert!(enforcer.decide(client, now).is_admitted());
+        let refused = enforcer.decide(client, now);
         let wait = refused.standings[0].more_in.unwrap();
         assert!(wait <= secs(60), "{wait:?}");
         tens[(wait.as_secs() / 10).min(5) as usize] += 1;
     }
-    assert!(now.elapsed() < secs(10), "too slow to say anything");
     assert!(tens.iter().all(|count| (60..350).contains(count)), "{tens:?}");
 }
 

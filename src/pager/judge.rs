@@ -8,13 +8,14 @@ use http::{StatusCode, header::CONTENT_RANGE};
 use super::{
     facts::{Meta, Named, Place, Remarks, complete_length},
     statements::{Words, never_there},
-    strategy::{Missing, Plan, Sight, Statement, Verdict, Way},
+    strategy::{Address, Missing, Plan, Sight, Statement, Verdict, Way},
     target::Target,
 };
 use crate::{
     dispatch::Control,
     error::{Error, ErrorKind},
     events::Event,
+    http::Response,
 };
 
 /// The judge of one read.
@@ -115,6 +116,30 @@ impl<T: Send + 'static> Judge<T> {
         };
         let what = self.words().missing(more);
         Err(Error::new(ErrorKind::Incomplete, what).with_source(error))
+    }
+
+    /// Whether an error means that the place of a page, which an earlier one named, is gone.
+    pub(super) fn has_expired(&self, address: Option<&Address>, error: &Error) -> bool {
+        let is_named = address.is_some_and(|address| *address != Address::Start);
+        let body = || error.response().map(Response::body);
+        is_named
+            && self.target.paging.is_chained()
+            && error.status().is_some_and(|status| {
+                self.target.paging.expires_with(status, body().map_or(&[], |body| body))
+            })
+    }
+
+    /// The read begins again after so many rows.
+    pub(super) fn begin_again(&mut self, plan: Plan, rows: u64) {
+        self.warn(format!(
+            "the place of the next page had expired, and the read began again after {rows} rows: \
+             what it reads is not one state of the set"
+        ));
+        self.plan = plan;
+    }
+
+    pub(super) fn control(&self) -> &Arc<dyn Control> {
+        &self.control
     }
 
     /// The error that a verdict is.

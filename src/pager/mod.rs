@@ -21,6 +21,7 @@ mod page;
 mod path;
 mod reader;
 mod reorder;
+mod restart;
 mod source;
 mod statements;
 mod strategy;

@@ -17,12 +17,17 @@ use super::{
     facts::Meta,
     judge::Judge,
     page::UndecodedPage,
+    restart::Restart,
     source::Source,
     strategy::{Address, Plan, Verdict, Way},
     target::{Arrival, ReadAhead, Target},
     token::Position,
 };
-use crate::{dispatch::PoolLink, error::Error, priority::Priority};
+use crate::{
+    dispatch::PoolLink,
+    error::{Error, ErrorKind},
+    priority::Priority,
+};
 
 /// Reads one paged endpoint in order.
 pub(super) struct Reader<T: Send + 'static> {
@@ -42,6 +47,8 @@ pub(super) struct Reader<T: Send + 'static> {
     following: Option<Address>,
     /// How many items of the first page were taken before the read was resumed.
     skip: u64,
+    /// Begins the read again where that is set.
+    restart: Restart<T>,
     /// The place in the window of the page at hand, which is free when it is consumed.
     held: Option<OwnedSemaphorePermit>,
     /// The body of the last page.
@@ -84,17 +91,18 @@ impl<T: Send + 'static> Reader<T> {
         };
         Ok(Self {
             judge: Judge::new(control, Arc::clone(&target), plan),
-            target,
             index: start.map_or(0, |start| start.index),
             page: None,
             at_hand: 0,
             skip: position.taken,
+            restart: Restart::new(target.paging.restarts()),
             position,
             following: None,
             held: None,
             previous: None,
             expected: 0,
             source,
+            target,
         })
     }
 
@@ -174,7 +182,7 @@ impl<T: Send + 'static> Reader<T> {
                 survey.and_then(|(items, meta)| self.conclude(items, &meta, false, None));
             concluded.map_err(|error| self.on_page(error))?;
         }
-        self.position.go_to(self.index, self.following.take(), self.judge.plan.rows());
+        self.go_to_the_next();
         Ok(page)
     }
 
@@ -205,7 +213,7 @@ impl<T: Send + 'static> Reader<T> {
             }
         };
         if is_consumed && concluded.is_ok() {
-            self.position.go_to(self.index, self.following.take(), self.judge.plan.rows());
+            self.go_to_the_next();
         }
         let Some(delivery) = (match concluded {
             Ok(()) => ready!(self.poll_delivery(cx)).transpose().map_err(Some)?,
@@ -216,8 +224,22 @@ impl<T: Send + 'static> Reader<T> {
         Poll::Ready(self.take(delivery).map_err(|error| Some(self.on_page(error))))
     }
 
+    /// The stream stands before the next page, or at the end.
+    fn go_to_the_next(&mut self) {
+        let following = self.following.take();
+        // What is passed over was read before.
+        if !self.restart.is_behind() {
+            self.position.go_to(self.index, following, self.judge.plan.rows());
+        }
+    }
+
     /// The page whose turn it is. `None` after the last.
     fn poll_delivery(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Delivery, Error>>> {
+        match ready!(self.restart.poll(cx)) {
+            Some(Ok(source)) => self.source = Some(source),
+            Some(Err(error)) => return Poll::Ready(Some(Err(error))),
+            None => {}
+        }
         match &mut self.source {
             Some(source) => source.poll(cx).map(Some),
             None => Poll::Ready(None),
@@ -229,11 +251,12 @@ impl<T: Send + 'static> Reader<T> {
     /// consumed.
     fn take(&mut self, Delivery { page, address, mut place }: Delivery) -> Result<(), Error> {
         self.at_hand = self.index;
-        if address.is_some() {
-            self.position.address = address;
-        }
         let mut arrival = match page {
+            Err(error) if self.judge.has_expired(address.as_ref(), &error) => {
+                return self.begin_again(error);
+            }
             Err(error) => {
+                self.arrive(address);
                 self.judge.miss(self.index, error)?;
                 self.source = None;
                 self.position.go_to(self.index, None, self.judge.plan.rows());
@@ -247,7 +270,10 @@ impl<T: Send + 'static> Reader<T> {
         let read = arrival.read.take();
         let repeats = self.repeats(&arrival);
         let number = self.judge.plan.paging().number(self.index);
-        let page = UndecodedPage::open(&self.target, arrival, number, mem::take(&mut self.skip))?;
+        let items = read.as_ref().map_or(0, |read| read.items);
+        let skip = mem::take(&mut self.skip) + self.restart.pass_over(items);
+        self.arrive(address);
+        let page = UndecodedPage::open(&self.target, arrival, number, skip)?;
         if !repeats && page.has_items() && self.judge.plan.is_promised(self.index) {
             self.page = Some((page, Judged::AtItsEnd));
             return Ok(());
@@ -264,6 +290,25 @@ impl<T: Send + 'static> Reader<T> {
         };
         self.conclude(items, &meta, repeats, next)?;
         self.page = Some((page, Judged::Already));
+        Ok(())
+    }
+
+    /// The stream stands at the page that has come.
+    fn arrive(&mut self, address: Option<Address>) {
+        if address.is_some() && !self.restart.is_behind() {
+            self.position.go_to(self.index, address, self.judge.plan.rows());
+        }
+    }
+
+    /// Begins again where the place of the next page has expired, if that is set.
+    fn begin_again(&mut self, error: Error) -> Result<(), Error> {
+        let plan = Plan::new(self.target.paging.clone(), &self.target.start());
+        let rows = self.judge.plan.rows();
+        if !self.restart.begin(self.judge.control(), &self.target, reach(&plan), rows) {
+            return Err(expired(error));
+        }
+        self.judge.begin_again(plan, rows);
+        (self.source, self.previous, self.following, self.index) = (None, None, None, 0);
         Ok(())
     }
 
@@ -313,6 +358,15 @@ impl<T: Send + 'static> Reader<T> {
     fn on_page(&self, error: Error) -> Error {
         error.with_page(self.judge.plan.paging().number(self.at_hand))
     }
+}
+
+/// The error of a page whose place is gone.
+fn expired(error: Error) -> Error {
+    let what = "the place of the next page has expired; a read that begins again may see another \
+                state of the set, see Paging::restart_when_expired";
+    let response = error.response().cloned();
+    let expired = Error::new(ErrorKind::CursorExpired, what).with_source(error);
+    response.into_iter().fold(expired, Error::with_response)
 }
 
 fn reach(plan: &Plan) -> Reach {

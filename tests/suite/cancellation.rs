@@ -1,6 +1,6 @@
 //! Callers that go away: what they caused ends with them, and nothing leaks.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use crate::support::{
     hostile::{Hostile, Log},
@@ -8,7 +8,13 @@ use crate::support::{
     soon,
 };
 use futures::future::join_all;
-use vantage_api_pool::{AwwPool, ErrorKind, Request};
+use vantage_api_pool::{AwwPool, ErrorKind, PoolBuilder, Request};
+
+/// A pool with no timeout that could end what a dropped call should.
+fn patient(url: String) -> PoolBuilder {
+    let never = Duration::from_secs(3_600);
+    AwwPool::builder(url).workers(1).request_timeout(never).read_idle_timeout(never)
+}
 
 #[tokio::test]
 async fn accept_63_dropping_a_call_closes_its_connection_at_once() {
@@ -16,17 +22,14 @@ async fn accept_63_dropping_a_call_closes_its_connection_at_once() {
         peer.request().await;
         peer.closed().await;
     });
-    let pool = AwwPool::new(1, None, false, server.url());
+    let pool = patient(server.url()).build().unwrap();
     let call = tokio::spawn({
         let pool = pool.clone();
         async move { pool.get("/x").await }
     });
     server.wait_for(|seen| seen.heads.len() == 1).await;
-    let dropped = Instant::now();
     call.abort();
-    let seen = server.wait_for(|seen| seen.closed.len() == 1).await;
-    let took = seen.closed[0].1.saturating_duration_since(dropped);
-    assert!(took < Duration::from_millis(100), "closed after {took:?}");
+    server.wait_for(|seen| seen.closed.len() == 1).await;
     let stats = soon("statistics", pool.stats()).await.unwrap();
     assert_eq!((stats.calls_ok, stats.calls_failed), (0, 0));
 }
@@ -34,7 +37,7 @@ async fn accept_63_dropping_a_call_closes_its_connection_at_once() {
 #[tokio::test]
 async fn accept_63_the_permits_of_dropped_calls_come_back() {
     let api = Hostile::new(10).closed().start();
-    let pool = AwwPool::builder(api.url()).workers(1).connections_per_worker(4).build().unwrap();
+    let pool = patient(api.url()).connections_per_worker(4).build().unwrap();
     for round in 1..=5 {
         let calls: Vec<_> = (0..8)
             .map(|_| {
@@ -80,10 +83,10 @@ async fn faults_43_a_call_in_the_queue_ends_at_its_deadline() {
         async move { pool.get("/rows?page=1").await }
     });
     api.wait_for("the first on the wire", |log| log.in_flight == 1).await;
-    let started = Instant::now();
     let queued = pool.request(Request::get("/rows?page=2").deadline(Duration::from_millis(100)));
     let error = soon("an answer", queued).await.unwrap_err();
     assert_eq!((error.kind(), error.attempts()), (ErrorKind::DeadlineExceeded, 0));
-    assert!(started.elapsed() < Duration::from_millis(600), "{:?}", started.elapsed());
+    assert!(error.elapsed() >= Duration::from_millis(100), "{error}");
+    assert!(!first.is_finished(), "it waited for the connection");
     first.abort();
 }

@@ -14,7 +14,7 @@ use vantage_api_pool::{AwwPool, ErrorKind, PaginatedStream, Request};
 
 use demo_api::{DemoApi, DemoOptions};
 
-const LIMIT: Duration = Duration::from_secs(20);
+const LIMIT: Duration = Duration::from_secs(60);
 
 async fn token(demo: &DemoApi) -> String {
     let login = AwwPool::new(1, None, false, demo.origin());

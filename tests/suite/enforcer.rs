@@ -5,7 +5,7 @@ use std::{
         Arc,
         atomic::{AtomicUsize, Ordering},
     },
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use actix_web::{App, HttpResponse, HttpServer, web};
@@ -189,12 +189,10 @@ async fn the_pool_reads_through_it_without_a_failure() {
 async fn the_pool_that_knows_no_limit_waits_for_the_next_window_and_loses_nothing() {
     let api = Api::start(&[RateLimitPolicy::fixed_window("p", 20, secs(1))]);
     let pool = AwwPool::builder(api.url()).build().unwrap();
-    let started = Instant::now();
     let read = PaginatedStream::get(&pool, "/rows").prefetch(8).items_as::<u64>().try_collect();
     let rows: Vec<u64> = soon("all rows", read).await.unwrap();
     assert_eq!(rows, (0..400).collect::<Vec<_>>());
     assert_eq!(api.served(), 40, "a page that was refused was not served");
     let call = pool.request(Request::get("/rows"));
     soon("a call", call).await.unwrap();
-    assert!(started.elapsed() < secs(15), "{:?}", started.elapsed());
 }

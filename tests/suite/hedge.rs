@@ -5,7 +5,7 @@ use std::{
         Arc,
         atomic::{AtomicUsize, Ordering},
     },
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use crate::support::{
@@ -27,15 +27,28 @@ fn millis(n: u64) -> Duration {
 
 /// A server that lets the answers hang that `hangs` says so of, counted from 0.
 fn server(hangs: impl Fn(usize) -> bool + Copy + Send + Sync + 'static) -> RawServer {
-    let turns = Arc::new(AtomicUsize::new(0));
-    RawServer::start(move |peer| serve(peer, Arc::clone(&turns), hangs))
+    server_for(HANG, hangs)
 }
 
-async fn serve(mut peer: Peer, turns: Arc<AtomicUsize>, hangs: impl Fn(usize) -> bool) {
+/// One that lets them hang for so long.
+fn server_for(
+    hang: Duration,
+    hangs: impl Fn(usize) -> bool + Copy + Send + Sync + 'static,
+) -> RawServer {
+    let turns = Arc::new(AtomicUsize::new(0));
+    RawServer::start(move |peer| serve(peer, Arc::clone(&turns), hang, hangs))
+}
+
+async fn serve(
+    mut peer: Peer,
+    turns: Arc<AtomicUsize>,
+    hang: Duration,
+    hangs: impl Fn(usize) -> bool,
+) {
     while peer.request().await.is_some() {
         if hangs(turns.fetch_add(1, Ordering::SeqCst)) {
             tokio::select! {
-                () = tokio::time::sleep(HANG) => {}
+                () = tokio::time::sleep(hang) => {}
                 () = peer.closed() => return,
             }
         }
@@ -47,16 +60,13 @@ fn pool(server: &RawServer) -> PoolBuilder {
     AwwPool::builder(server.url()).workers(1)
 }
 
-/// The latencies of so many calls, eight at a time, shortest first.
-async fn latencies(pool: &AwwPool, calls: usize) -> Vec<Duration> {
+/// Makes so many calls, eight at a time.
+async fn make_calls(pool: &AwwPool, calls: usize) {
     let call = |_| async {
-        let began = Instant::now();
         pool.get("/x").await.unwrap();
-        began.elapsed()
     };
-    let mut all: Vec<_> = stream::iter(0..calls).map(call).buffer_unordered(8).collect().await;
-    all.sort_unstable();
-    all
+    let all = stream::iter(0..calls).map(call).buffer_unordered(8).collect::<()>();
+    tokio::time::timeout(Duration::from_secs(120), all).await.expect("every call is answered");
 }
 
 /// An API whose first answer has this status, and whose others take as long as `pause`.
@@ -80,18 +90,20 @@ fn refuses_once(status: &'static str, pause: Duration) -> RawServer {
 
 #[tokio::test]
 async fn where_one_answer_in_twenty_hangs_hedging_cuts_the_tail_at_a_bounded_cost() {
-    let api = server(|n| n % 20 == 7);
-    let pool = pool(&api).hedge(Hedge::after(millis(150))).build().unwrap();
+    // The second after which another attempt is made is longer than a busy machine takes.
+    let api = server_for(Duration::from_secs(8), |n| n % 20 == 7);
+    let pool = pool(&api).hedge(Hedge::after(millis(1_000))).build().unwrap();
     let mut events = pool.events();
-    let all = tokio::time::timeout(Duration::from_secs(60), latencies(&pool, 600)).await.unwrap();
-    let p99 = all[all.len() * 99 / 100];
-    assert!(p99 < HANG / 2, "p99 is {p99:?}");
+    make_calls(&pool, 600).await;
     let stats = pool.stats().await.unwrap();
     let sent = api.seen().heads.len();
     // 5 % of the calls, and ten that were saved up.
     assert!(sent > 600 + 20 && sent <= 600 + 30 + 10, "{sent} requests for 600 calls");
     assert_eq!((stats.attempts as usize, stats.hedges as usize), (sent, sent - 600));
     assert!(stats.hedges_won > 20 && stats.hedges_won <= stats.hedges, "{stats}");
+    // Of a hundred calls one at most waited for an answer that hung.
+    let hung = (sent + 12) / 20;
+    assert!(hung as u64 - stats.hedges_won <= 6, "{hung} hung: {stats}");
     assert_eq!((stats.calls_ok, stats.retries), (600, 0));
     let (mut started, mut ended, mut cancelled) = (0, 0, 0);
     while let Ok(event) = events.try_recv() {
@@ -113,11 +125,10 @@ async fn the_delay_is_learned_from_the_latest_attempts() {
     let api = server(|n| n >= 300 && n % 40 == 7);
     let hedge = Hedge::at_percentile(0.95).at_most(0.5);
     let pool = pool(&api).hedge(hedge).build().unwrap();
-    tokio::time::timeout(Duration::from_secs(60), latencies(&pool, 300)).await.unwrap();
+    make_calls(&pool, 300).await;
     // Workers take in what they counted ten times per second.
     tokio::time::sleep(millis(250)).await;
-    let all = tokio::time::timeout(Duration::from_secs(60), latencies(&pool, 120)).await.unwrap();
-    assert!(all[all.len() - 1] < HANG, "{all:?}");
+    make_calls(&pool, 120).await;
     assert!(pool.stats().await.unwrap().hedges_won > 0);
 }
 
@@ -139,10 +150,9 @@ async fn only_a_get_is_hedged_and_a_request_may_say_otherwise() {
 
     let api = server(|n| n == 0);
     let pool = AwwPool::new(1, None, false, api.url());
-    let began = Instant::now();
     let request = Request::get("/x").hedge(Hedge::after(millis(50)));
     soon("an answer", pool.request(request)).await.unwrap();
-    assert!(began.elapsed() < HANG, "the request's own hedge was not made");
+    assert_eq!(pool.stats().await.unwrap().hedges_won, 1, "the request's own hedge");
     let error = pool.request(Request::get("/x").hedge(Hedge::after(Duration::ZERO))).await;
     assert_eq!(error.unwrap_err().kind(), ErrorKind::InvalidRequest);
 }
@@ -157,9 +167,8 @@ async fn dropping_the_call_cancels_both_attempts() {
     });
     api.wait_for(|seen| seen.heads.len() == 2).await;
     call.abort();
-    let dropped = Instant::now();
+    // The server does not close them.
     api.wait_for(|seen| seen.closed.len() == 2).await;
-    assert!(dropped.elapsed() < HANG / 2);
     soon("both are counted", async {
         while pool.stats().await.unwrap().cancelled < 2 {
             tokio::time::sleep(millis(5)).await;

@@ -1,7 +1,7 @@
 //! Starts and ends of a pool that do not go as planned: nobody waits for ever, and
 //! every error says what is known about delivery.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use crate::support::{hostile::Hostile, raw_server::RawServer, soon};
 use futures::{
@@ -49,7 +49,7 @@ async fn a_callback_that_blocks_its_worker_does_not_hold_up_the_end() {
             || async { Ok::<_, std::io::Error>("token") },
             move |request, _| {
                 let _ = entered.send(());
-                let _ = released.lock().unwrap().recv_timeout(Duration::from_secs(60));
+                let _ = released.lock().unwrap().recv_timeout(Duration::from_secs(300));
                 request
             },
         )
@@ -60,10 +60,7 @@ async fn a_callback_that_blocks_its_worker_does_not_hold_up_the_end() {
         async move { pool.get("/rows").await }
     });
     soon("the callback", blocked.recv()).await;
-    let started = Instant::now();
     soon("the end", pool.shutdown(Duration::from_millis(100))).await;
-    let took = started.elapsed();
-    assert!(took < Duration::from_secs(6), "{took:?}");
     let error = soon("an answer", call).await.unwrap().unwrap_err();
     assert_eq!(error.kind(), ErrorKind::ShuttingDown);
     drop(release);
@@ -155,7 +152,7 @@ fn a_pool_that_lives_in_an_actix_system_serves_other_threads_and_runtimes() {
             });
         }
     });
-    started.recv_timeout(Duration::from_secs(20)).unwrap();
+    started.recv_timeout(Duration::from_secs(60)).unwrap();
     let runtime = tokio::runtime::Runtime::new().unwrap();
     runtime.block_on(async {
         let streams = (0..20).map(|_| {

@@ -252,13 +252,14 @@ async fn accept_07_the_first_rows_arrive_before_the_last_page_is_asked_for() {
 async fn faults_30_dropping_a_stream_cancels_its_pages_and_asks_for_no_more() {
     let api = Hostile::new(95).closed().start();
     api.open(1);
-    let mut stream = PaginatedStream::get(pool(&api), "/rows").prefetch(4);
+    // No timeout ends them.
+    let never = Duration::from_secs(3_600);
+    let pool = AwwPool::builder(api.url()).request_timeout(never).read_idle_timeout(never);
+    let mut stream = PaginatedStream::get(pool.build().unwrap(), "/rows").prefetch(4);
     soon("the first row", stream.next()).await.unwrap().unwrap();
     api.wait_for("pages under way", |log| log.in_flight == 3).await;
-    let dropped = std::time::Instant::now();
     drop(stream);
     api.wait_for("aborted pages", |log| log.aborted == 3).await;
-    assert!(dropped.elapsed() < Duration::from_millis(500), "{:?}", dropped.elapsed());
     api.open_all();
     assert_eq!(api.log(|log| log.pages().len()), 4);
 }

@@ -192,7 +192,7 @@ fn faults_36_when_the_host_application_stops_its_system_calls_end_with_an_error(
         sender.send((pool, actix::System::current())).unwrap();
         system.run().unwrap();
     });
-    let (pool, system) = receiver.recv_timeout(Duration::from_secs(10)).unwrap();
+    let (pool, system) = receiver.recv_timeout(Duration::from_secs(60)).unwrap();
     let runtime = tokio::runtime::Runtime::new().unwrap();
     runtime.block_on(async {
         let call = tokio::spawn({

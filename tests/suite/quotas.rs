@@ -113,21 +113,19 @@ async fn a_quota_changes_the_rate_and_that_is_told() {
 async fn faults_14_quota_headers_that_make_no_sense_are_passed_over_and_counted() {
     for fields in [
         "ratelimit: nonsense;;;\r\n",
-        "ratelimit: \"all\";r=-1;t=60\r\n",
+        "ratelimit: \"all\";r=-1;t=200\r\n",
         "ratelimit: \"all\";r=0;t=12345678901234567\r\n",
-        "ratelimit-policy: \"all\";q=0.5;w=60\r\n",
-        "x-ratelimit-remaining: -5\r\nx-ratelimit-reset: 60\r\n",
-        "x-ratelimit-remaining: 12345678901234567\r\nx-ratelimit-reset: 60\r\n",
+        "ratelimit-policy: \"all\";q=0.5;w=200\r\n",
+        "x-ratelimit-remaining: -5\r\nx-ratelimit-reset: 200\r\n",
+        "x-ratelimit-remaining: 12345678901234567\r\nx-ratelimit-reset: 200\r\n",
         "x-rate-limit-remaining: 0\r\nx-rate-limit-reset: soon\r\n",
-        "x-ratelimit-remaining: 0\r\nx-ratelimit-remaining: 0\r\nx-ratelimit-reset: 60\r\n",
+        "x-ratelimit-remaining: 0\r\nx-ratelimit-remaining: 0\r\nx-ratelimit-reset: 200\r\n",
     ] {
         let api = telling(fields);
         let pool = AwwPool::new(2, None, true, api.url());
-        let started = Instant::now();
         for _ in 0..5 {
             soon(fields, pool.get("/rows")).await.unwrap();
         }
-        assert!(started.elapsed() < secs(10), "{fields}: {:?}", started.elapsed());
         let stats = soon("statistics", pool.stats()).await.unwrap();
         assert_eq!((stats.malformed_limit_headers, stats.calls_ok), (5, 5), "{fields}");
         assert_eq!(stats.rate, None, "{fields}");
@@ -136,7 +134,7 @@ async fn faults_14_quota_headers_that_make_no_sense_are_passed_over_and_counted(
 
 #[tokio::test]
 async fn who_set_no_limit_is_not_bound_by_what_is_told() {
-    let api = telling("ratelimit: \"all\";r=0;t=60\r\n");
+    let api = telling("ratelimit: \"all\";r=0;t=200\r\n");
     let pool = AwwPool::new(2, None, false, api.url());
     for _ in 0..5 {
         soon("an answer", pool.get("/rows")).await.unwrap();
@@ -145,7 +143,7 @@ async fn who_set_no_limit_is_not_bound_by_what_is_told() {
 
 #[tokio::test]
 async fn a_limit_that_is_taken_away_takes_the_quotas_with_it() {
-    let api = telling("ratelimit: \"all\";r=0;t=60\r\n");
+    let api = telling("ratelimit: \"all\";r=0;t=200\r\n");
     let pool = AwwPool::new(2, Some(100.into()), false, api.url());
     soon("an answer", pool.get("/rows")).await.unwrap();
     assert_eq!(soon("statistics", pool.stats()).await.unwrap().rate, Some(0.into()));

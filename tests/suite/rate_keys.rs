@@ -30,37 +30,50 @@ fn arrivals(api: &HostileServer, key: &str) -> Vec<Instant> {
     api.log(|log| log.to(&format!("/{key}/rows")).iter().map(|seen| seen.at).collect())
 }
 
+/// Fails if by any moment after `start` more had arrived than one and `rate` per second. A busy
+/// machine can make requests late, and never early.
+fn is_spaced(arrivals: &[Instant], start: Instant, rate: f64, name: &str) {
+    for (before, at) in arrivals.iter().enumerate() {
+        let due = before as f64 / rate;
+        let at = (*at - start).as_secs_f64();
+        assert!(at >= due, "{name}: request {before} after {at} s, not {due} s");
+    }
+}
+
 #[tokio::test]
-async fn each_key_is_held_to_its_rate_at_the_server_and_others_are_not_held_up() {
+async fn calls_that_wait_for_their_key_hold_up_no_others() {
+    let api = api(&["seven", "free"]);
+    // Nobody waits for the second permit of the key.
+    let pool = limited(&api, "0.001").workers(3).connections_per_worker(2).build().unwrap();
+    let mut waiting: FuturesUnordered<_> = (0..31).map(|_| pool.request(of("seven"))).collect();
+    soon("the first answer", waiting.next()).await.unwrap().unwrap();
+    let free = join_all((0..200).map(|_| pool.get("/free/rows")));
+    let free = futures::future::select(free, waiting.next());
+    let futures::future::Either::Left((free, _)) = soon("all answers", free).await else {
+        panic!("a second permit of the key");
+    };
+    assert!(free.iter().all(Result::is_ok));
+    assert_eq!(arrivals(&api, "seven").len(), 1);
+}
+
+#[tokio::test]
+async fn each_key_is_held_to_its_rate_at_the_server() {
     let api = api(&["seven", "eight", "free"]);
     let pool = limited(&api, "10").workers(3).connections_per_worker(2).build().unwrap();
     let calls =
         |key, n| join_all((0..n).map(move |_| of(key)).map(|request| pool.request(request)));
     let free = || join_all((0..200).map(|_| pool.get("/free/rows")));
     let started = Instant::now();
-    let all = async {
-        tokio::join!(calls("seven", 31), calls("eight", 31), async {
-            let answers = free().await;
-            (started.elapsed(), answers)
-        })
-    };
-    let (seven, eight, (free_took, free)) = soon("all answers", all).await;
+    let all = async { tokio::join!(calls("seven", 31), calls("eight", 31), free()) };
+    let (seven, eight, free) = soon("all answers", all).await;
     for answer in seven.into_iter().chain(eight).chain(free) {
         answer.unwrap();
     }
     for key in ["seven", "eight"] {
         let at = arrivals(&api, key);
         assert_eq!(at.len(), 31, "{key}");
-        let took = at[30] - at[0];
-        assert!(took > Duration::from_millis(2_900), "{key}: 31 requests in {took:?}");
-        assert!(took < Duration::from_millis(9_000), "{key}: 31 requests in {took:?}");
-        for few in at.windows(11) {
-            let span = few[10] - few[0];
-            assert!(span > Duration::from_millis(700), "{key}: 11 requests in {span:?}");
-        }
+        is_spaced(&at, started, 10.0, key);
     }
-    // Calls that wait for their key take no connection from those without one.
-    assert!(free_took < Duration::from_millis(2_700), "{free_took:?}");
 }
 
 #[tokio::test]
@@ -84,6 +97,7 @@ async fn permits_of_a_key_are_not_saved_up_while_its_calls_wait_for_a_connection
     api.wait_for("the other request", |log| log.pages().contains(&2)).await;
     // Time for eight permits.
     tokio::time::sleep(Duration::from_millis(800)).await;
+    let opened = Instant::now();
     api.open_all();
     let answers = soon("all answers", join_all(calls)).await;
     assert!(answers.into_iter().all(|answer| answer.unwrap().is_ok()));
@@ -92,56 +106,53 @@ async fn permits_of_a_key_are_not_saved_up_while_its_calls_wait_for_a_connection
         let own = log.seen.iter().filter(|seen| seen.page == Some(1));
         own.map(|seen| seen.at).collect::<Vec<_>>()
     };
-    let at = api.log(own);
-    let densest = at.windows(6).map(|few| few[5] - few[0]).min().unwrap();
-    assert!(densest > Duration::from_millis(350), "6 requests within {densest:?}");
+    let at: Vec<_> = api.log(own).into_iter().filter(|at| *at > opened).collect();
+    is_spaced(&at, opened, 10.0, "after the pause");
 }
 
 #[tokio::test]
 async fn a_key_is_counted_for_all_workers_and_besides_the_limit_of_the_api() {
     let api = api(&["a", "b"]);
     let pool = limited(&api, "1000").rate_limit("20".parse().unwrap()).workers(4).build().unwrap();
+    let started = Instant::now();
     let calls = (0..30).map(|n| pool.request(of(if n % 2 == 0 { "a" } else { "b" })));
     for answer in soon("all answers", join_all(calls)).await {
         answer.unwrap();
     }
     let mut at = [arrivals(&api, "a"), arrivals(&api, "b")].concat();
     at.sort();
-    let took = at[29] - at[0];
-    assert!(took > Duration::from_millis(1_350), "{took:?}");
-    assert!(took < Duration::from_millis(5_000), "{took:?}");
+    assert_eq!(at.len(), 30);
+    is_spaced(&at, started, 20.0, "both keys");
 }
 
 #[tokio::test]
 async fn calls_that_are_dropped_leave_the_queue_of_their_key() {
     let api = api(&["k"]);
-    let pool = limited(&api, "2").build().unwrap();
+    let pool = limited(&api, "0.5").build().unwrap();
     soon("an answer", pool.request(of("k"))).await.unwrap();
+    // Two minutes' worth.
     for _ in 0..30 {
         // Polled once, which hands the call to a worker.
         assert!(pool.request(of("k")).now_or_never().is_none());
     }
     let waiting = join_all((0..30).map(|_| pool.request(of("k"))));
     assert!(tokio::time::timeout(Duration::from_millis(100), waiting).await.is_err());
-    let started = Instant::now();
     soon("an answer", pool.request(of("k"))).await.unwrap();
-    assert!(started.elapsed() < Duration::from_secs(4), "{:?}", started.elapsed());
 }
 
 #[tokio::test]
 async fn a_call_whose_key_would_pass_its_deadline_fails_at_once_and_says_how_long() {
     let api = api(&["k"]);
-    let pool = limited(&api, "0.01").burst_per_key(2).build().unwrap();
+    let pool = limited(&api, "0.001").burst_per_key(2).build().unwrap();
     for _ in 0..2 {
         soon("an answer", pool.request(of("k"))).await.unwrap();
     }
-    let started = Instant::now();
-    let call = pool.request(of("k").deadline(Duration::from_secs(15)));
+    // Longer than the error is waited for.
+    let call = pool.request(of("k").deadline(Duration::from_secs(300)));
     let error = soon("an error", call).await.unwrap_err();
     assert_eq!((error.kind(), error.attempts()), (ErrorKind::DeadlineExceeded, 0));
     let wait = error.wait().unwrap();
-    assert!(wait > Duration::from_secs(80) && wait <= Duration::from_secs(100), "{wait:?}");
-    assert!(started.elapsed() < Duration::from_secs(10));
+    assert!(wait > Duration::from_secs(300) && wait <= Duration::from_secs(1_000), "{wait:?}");
     // Another key is none the worse for it.
     soon("an answer", pool.request(Request::get("/k/rows").rate_key("other"))).await.unwrap();
     assert_eq!(arrivals(&api, "k").len(), 3);
@@ -178,21 +189,28 @@ async fn of_the_calls_of_a_key_or_a_worker_the_more_urgent_go_first() {
 #[tokio::test]
 async fn a_blocked_worker_does_not_hold_up_the_other_calls_of_its_keys() {
     let api = api(&["k"]);
-    let pool = limited(&api, "50").workers(2).build().unwrap().with_auth_callback(
+    let pool = limited(&api, "50").workers(2).replace_blocked_after(Duration::from_secs(300));
+    let (release, blocked) = std::sync::mpsc::channel::<()>();
+    let blocked = std::sync::Mutex::new(blocked);
+    let pool = pool.build().unwrap().with_auth_callback(
         1,
         || std::future::ready(Ok::<_, std::convert::Infallible>("token")),
-        |request, _| {
+        move |request, _| {
             if request.headers().contains_key("x-block") {
-                std::thread::sleep(Duration::from_secs(6));
+                let _ = blocked.lock().unwrap().recv_timeout(Duration::from_secs(120));
             }
             request
         },
     );
     soon("an answer", pool.request(of("k"))).await.unwrap();
-    let started = Instant::now();
     let calls = async {
-        let calls: FuturesUnordered<_> = (0..60).map(|_| pool.request(of("k"))).collect();
-        calls.map(|answer| answer.map(|_| started.elapsed())).try_collect::<Vec<_>>().await
+        let mut calls: FuturesUnordered<_> = (0..60).map(|_| pool.request(of("k"))).collect();
+        // What is on the wire of the blocked worker is answered when it goes on.
+        for _ in 0..51 {
+            soon("an answer while a worker is blocked", calls.next()).await.unwrap().unwrap();
+        }
+        drop(release);
+        calls.try_collect::<Vec<_>>().await
     };
     // By then calls of both workers wait for the key.
     let blocking = async {
@@ -202,9 +220,7 @@ async fn a_blocked_worker_does_not_hold_up_the_other_calls_of_its_keys() {
     let both = async { tokio::join!(calls, blocking) };
     let (answered, blocked) = soon("all answers", both).await;
     blocked.unwrap();
-    // What is on the wire of the blocked worker is answered when it goes on.
-    let took = answered.unwrap()[50];
-    assert!(took < Duration::from_secs(5), "{took:?} while a worker was blocked for 6 s");
+    assert_eq!(answered.unwrap().len(), 9);
 }
 
 #[tokio::test]

@@ -27,9 +27,19 @@ async fn get_many(pool: &AwwPool, calls: usize) {
     }
 }
 
-/// When each request arrived, counted from the first.
-fn arrivals(api: &HostileServer) -> Vec<Duration> {
-    api.log(|log| log.seen.iter().map(|seen| seen.at - log.seen[0].at).collect())
+/// When each request arrived, counted from `start`.
+fn arrivals(api: &HostileServer, start: Instant) -> Vec<Duration> {
+    api.log(|log| log.seen.iter().map(|seen| seen.at - start).collect())
+}
+
+/// Fails if by any moment after `start` more had arrived than `burst` and `rate` per second. A
+/// busy machine can make requests late, and never early. That the limit is used too is held to
+/// on virtual time, in `worker/gates/tests.rs`.
+fn is_spaced(arrivals: &[Duration], rate: f64, burst: usize, name: &str) {
+    for (before, at) in arrivals.iter().enumerate() {
+        let due = (before + 1).saturating_sub(burst) as f64 / rate;
+        assert!(at.as_secs_f64() >= due, "{name}: request {before} after {at:?}, not {due} s");
+    }
 }
 
 /// Waits until the pool has taken in an answer with status 429.
@@ -42,68 +52,63 @@ async fn accept_60_a_limit_is_that_of_the_api_whatever_the_number_of_workers() {
     join_all([1, 3, 8].map(async |workers| {
         let api = Hostile::new(5).start();
         let pool = limited(&api, "50").workers(workers).build().unwrap();
+        let start = Instant::now();
         get_many(&pool, 60).await;
-        let arrivals = arrivals(&api);
-        let (took, due) = (arrivals[59], millis(59 * 20));
-        assert!(took > due - millis(60), "{workers} workers: only {took:?}");
-        assert!(took < due * 3 / 2, "{workers} workers: {took:?}");
-        // Ten per window of 200 ms, and what the network and a busy machine bunch together.
-        for window in arrivals.windows(20) {
-            let span = window[19] - window[0];
-            assert!(span > millis(200), "{workers} workers: 20 requests in {span:?}");
-        }
+        is_spaced(&arrivals(&api, start), 50.0, 1, &format!("{workers} workers"));
     }))
     .await;
 }
 
 #[tokio::test]
-async fn a_high_limit_is_used_to_the_full() {
+async fn a_high_limit_holds_too() {
     let api = Hostile::new(5).start();
     let pool = limited(&api, "1000").build().unwrap();
+    let start = Instant::now();
     get_many(&pool, 800).await;
-    let took = arrivals(&api)[799];
-    assert!(took > millis(750) && took < millis(1_600), "{took:?} instead of 790 ms");
+    is_spaced(&arrivals(&api, start), 1000.0, 10, "800 calls");
 }
 
 #[tokio::test]
 async fn a_fraction_of_a_request_per_second_spaces_requests_out() {
     let api = Hostile::new(5).start();
     let pool = limited(&api, "2.5").build().unwrap();
+    let start = Instant::now();
     get_many(&pool, 4).await;
-    for gap in arrivals(&api).windows(2).map(|pair| pair[1] - pair[0]) {
-        assert!(gap > millis(300) && gap < millis(700), "{gap:?} instead of 400 ms");
-    }
+    is_spaced(&arrivals(&api, start), 2.5, 1, "four calls");
 }
 
 #[tokio::test]
 async fn calls_one_after_another_are_spaced_too() {
     let api = Hostile::new(5).start();
     let pool = limited(&api, "20").build().unwrap();
+    let start = Instant::now();
     for _ in 0..11 {
         pool.get("/rows").await.unwrap();
     }
-    let took = arrivals(&api)[10];
-    assert!(took > millis(450) && took < millis(1_000), "{took:?} instead of 500 ms");
+    is_spaced(&arrivals(&api, start), 20.0, 1, "one after the other");
 }
 
 #[tokio::test]
 async fn a_burst_leaves_at_once_and_the_rest_is_spaced() {
     for workers in [1, 4] {
         let api = Hostile::new(5).start();
+        // Nobody waits for a second one.
+        let pool = limited(&api, "0.001").burst(20).workers(workers).build().unwrap();
+        get_many(&pool, 20).await;
+        let api = Hostile::new(5).start();
         let pool = limited(&api, "10").burst(20).workers(workers).build().unwrap();
+        let start = Instant::now();
         get_many(&pool, 25).await;
-        let arrivals = arrivals(&api);
-        assert!(arrivals[19] < millis(900), "{workers} workers: {arrivals:?}");
-        let rest = arrivals[24] - arrivals[0];
-        assert!(rest > millis(420) && rest < millis(1_500), "{workers} workers: {arrivals:?}");
+        is_spaced(&arrivals(&api, start), 10.0, 20, &format!("{workers} workers"));
     }
 }
 
 #[tokio::test]
 async fn a_call_that_gives_up_leaves_its_permit_to_the_others() {
     let api = Hostile::new(5).start();
-    let pool = limited(&api, "10").build().unwrap();
+    let pool = limited(&api, "0.5").build().unwrap();
     pool.get("/rows").await.unwrap();
+    // Two minutes' worth.
     for _ in 0..30 {
         // Polled once, which hands the call to a worker.
         assert!(pool.get("/rows").now_or_never().is_none());
@@ -111,22 +116,20 @@ async fn a_call_that_gives_up_leaves_its_permit_to_the_others() {
     let limit = millis(50);
     let waiting = join_all((0..30).map(|_| tokio::time::timeout(limit, pool.get("/rows"))));
     waiting.await;
-    let started = Instant::now();
     soon("a call", pool.get("/rows")).await.unwrap();
-    let took = started.elapsed();
-    assert!(took < millis(1_000), "{took:?} instead of 0.1 s");
 }
 
 #[tokio::test]
 async fn a_wait_that_would_pass_the_deadline_fails_at_once_and_says_how_long_it_is() {
     let api = Hostile::new(5).start();
-    let pool = limited(&api, "0.2").build().unwrap();
+    let pool = limited(&api, "0.001").build().unwrap();
     pool.get("/rows").await.unwrap();
-    let error = pool.request(Request::get("/rows").deadline(millis(3_000))).await.unwrap_err();
+    // Longer than the error is waited for.
+    let call = pool.request(Request::get("/rows").deadline(millis(300_000)));
+    let error = soon("an error", call).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::DeadlineExceeded);
-    assert!(error.elapsed() < millis(1_000), "{error}");
     let wait = error.wait().unwrap();
-    assert!(wait > millis(3_000) && wait < millis(5_000), "{wait:?}");
+    assert!(wait > millis(300_000) && wait <= millis(1_000_000), "{wait:?}");
     assert_eq!((error.attempts(), api.log(|log| log.seen.len())), (0, 1));
 }
 
@@ -144,9 +147,9 @@ async fn permits_are_not_saved_up_while_calls_wait_for_a_connection() {
         opened
     };
     let ((), opened) = tokio::join!(calls, stalled);
-    let last = api.log(|log| log.seen[15].at) - opened;
-    assert!(last > millis(400), "twelve requests in {last:?} instead of 0.55 s");
-    assert!(last < millis(1_500), "{last:?}");
+    let late: Vec<_> = arrivals(&api, opened).split_off(4);
+    assert_eq!(late.len(), 12);
+    is_spaced(&late, 20.0, 1, "after the pause");
 }
 
 #[tokio::test]
@@ -172,9 +175,9 @@ async fn a_limit_holds_with_tokens_too() {
         request.header("authorization", &format!("Bearer {token}")).unwrap()
     };
     let pool = limited(&api, "20").build().unwrap().with_auth_callback(1, acquire, apply);
+    let start = Instant::now();
     get_many(&pool, 11).await;
-    let took = arrivals(&api)[10];
-    assert!(took > millis(450) && took < millis(1_000), "{took:?} instead of 500 ms");
+    is_spaced(&arrivals(&api, start), 20.0, 1, "with tokens");
 }
 
 #[tokio::test]
@@ -193,11 +196,11 @@ async fn accept_57_retry_after_holds_every_call_to_the_api_on_every_worker() {
             soon("all calls", async { tokio::join!(pool.get("/rows?page=1"), others) }).await;
         assert_eq!(first.unwrap().status(), 200);
         assert!(others.iter().all(Result::is_ok));
-        let arrivals = arrivals(&api);
+        let first = api.log(|log| log.seen[0].at);
+        let arrivals = arrivals(&api, first);
         assert_eq!(arrivals.len(), 14);
-        for at in &arrivals[1..] {
-            assert!(*at > millis(900) && *at < millis(4_000), "{asked}: {at:?}");
-        }
+        // A date may be up to a second less.
+        assert!(arrivals[1..].iter().all(|at| *at >= millis(990)), "{asked}: {arrivals:?}");
     }
 }
 
@@ -225,15 +228,15 @@ async fn a_503_that_names_a_wait_holds_too() {
 #[tokio::test]
 async fn faults_13_a_wait_beyond_the_bound_fails_at_once_and_says_how_long_it_is() {
     for (asked, seconds) in
-        [("5", 5), ("100000", 100_000), ("99999999999999999999", u64::from(u32::MAX))]
+        [("500", 500), ("100000", 100_000), ("99999999999999999999", u64::from(u32::MAX))]
     {
         let api = Hostile::new(5).on_any(Answer::TooMany(asked.into())).start();
-        let pool = AwwPool::builder(api.url()).max_retry_after(millis(1_000)).build().unwrap();
-        let error = pool.get("/rows").await.unwrap_err();
+        // Longer than the error is waited for.
+        let pool = AwwPool::builder(api.url()).max_retry_after(millis(100_000)).build().unwrap();
+        let error = soon("an error", pool.get("/rows")).await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::RateLimited, "{asked}");
         assert_eq!(error.wait(), Some(Duration::from_secs(seconds)));
         assert_eq!((error.status().unwrap().as_u16(), error.attempts()), (429, 1));
-        assert!(error.elapsed() < millis(900), "{error}");
     }
 }
 
@@ -247,8 +250,9 @@ async fn faults_13_a_wait_beyond_the_bound_holds_the_api_up_to_the_bound() {
         (ErrorKind::RateLimited, Some(Duration::from_secs(100_000)))
     );
     soon("the held call", pool.get("/rows")).await.unwrap();
-    let waited = arrivals(&api)[1];
-    assert!(waited > millis(850) && waited < millis(3_000), "{waited:?} instead of 1 s");
+    let first = api.log(|log| log.seen[0].at);
+    let waited = arrivals(&api, first)[1];
+    assert!(waited >= millis(990), "{waited:?} instead of 1 s");
 }
 
 #[tokio::test]
@@ -275,22 +279,23 @@ async fn faults_13_a_date_counts_from_the_servers_clock_whatever_the_own_one_say
         let started = Instant::now();
         soon("an answer after the wait", pool.get("/rows")).await.unwrap();
         let waited = started.elapsed();
-        assert!(waited > millis(1_800) && waited < millis(5_000), "{waited:?} instead of 2 s");
+        assert!(waited > millis(1_800), "{waited:?} instead of 2 s");
         assert_eq!(api.seen().heads.len(), 2);
     }
 }
 
 #[tokio::test]
 async fn a_hold_beyond_the_deadline_fails_at_once_and_says_how_long_it_is() {
-    let api = Hostile::new(5).on_any(Answer::TooMany("30".into()).times(1)).start();
+    let api = Hostile::new(5).on_any(Answer::TooMany("290".into()).times(1)).start();
     let pool = AwwPool::builder(api.url()).build().unwrap();
-    let first = pool.request(Request::get("/rows").deadline(millis(5_000))).await.unwrap_err();
-    let held = pool.request(Request::get("/rows").deadline(millis(5_000))).await.unwrap_err();
+    // Longer than the errors are waited for.
+    let request = || pool.request(Request::get("/rows").deadline(millis(100_000)));
+    let first = soon("an error", request()).await.unwrap_err();
+    let held = soon("an error", request()).await.unwrap_err();
     for error in [&first, &held] {
         assert_eq!(error.kind(), ErrorKind::DeadlineExceeded);
-        assert!(error.elapsed() < millis(900), "{error}");
         let wait = error.wait().unwrap();
-        assert!(wait > millis(20_000) && wait <= millis(30_000), "{wait:?}");
+        assert!(wait > millis(100_000) && wait <= millis(290_000), "{wait:?}");
     }
     assert_eq!(first.status().unwrap(), 429, "the answer that led to it is kept");
     assert_eq!((held.attempts(), api.log(|log| log.seen.len())), (0, 1));
@@ -302,9 +307,7 @@ async fn faults_13_a_wait_that_is_garbage_or_past_is_none() {
         let api = Hostile::new(5).on_any(Answer::TooMany(asked.into()).times(2)).start();
         let pool = AwwPool::builder(api.url()).backoff_base(millis(1)).build().unwrap();
         soon(asked, pool.get("/rows")).await.unwrap();
-        let arrivals = arrivals(&api);
-        assert_eq!(arrivals.len(), 3, "{asked}");
-        assert!(arrivals[2] < millis(900), "{asked}: {arrivals:?}");
+        assert_eq!(api.log(|log| log.seen.len()), 3, "{asked}");
     }
 }
 

@@ -21,82 +21,36 @@ fn rate(text: &str) -> Decimal {
     text.parse().unwrap()
 }
 
-/// By how much a busy machine may delay one request more than another.
-const JITTER: f64 = 0.25;
-
-/// Whether no more than `burst` and `rate` for its length arrived in any stretch of time:
-/// strictly from `start` on, as nothing arrives before it left, and but for what the way
-/// bunches together in others.
-fn is_exact(arrivals: &[Arrival], start: Instant, rate: f64, burst: f64) -> Result<(), String> {
+/// Fails if by any moment after `start` more had arrived than `burst` and `rate` per second.
+/// Nothing arrives before it left, so that no busy machine can make it fail. That all of the
+/// limit is used, and that no stretch of time has more than its share, is held to on virtual
+/// time, in `worker/gates/tests.rs`.
+fn is_exact(arrivals: &[Arrival], start: Instant, rate: f64, burst: f64, name: &str) {
     for (n, arrival) in arrivals.iter().enumerate() {
         let time = (arrival.at - start).as_secs_f64();
-        if (n + 1) as f64 > burst + rate * time {
-            return Err(format!("{} requests within {time} s of the start", n + 1));
-        }
+        let most = burst + rate * time;
+        assert!((n + 1) as f64 <= most, "{name}: {} requests within {time} s of the start", n + 1);
     }
-    let mut first = 0;
-    for (n, arrival) in arrivals.iter().enumerate() {
-        while (arrival.at - arrivals[first].at).as_secs_f64() > 1.0 {
-            first += 1;
-        }
-        let time = (arrival.at - arrivals[first].at).as_secs_f64() + JITTER;
-        if (n - first + 1) as f64 > burst + rate * time {
-            return Err(format!("{} requests within {time} s", n - first + 1));
-        }
-    }
-    Ok(())
-}
-
-/// Puts a pool under demand for so many seconds. Tells what is wrong with what arrived.
-async fn under_demand(workers: usize, limit: &str, seconds: u64) -> Result<(), String> {
-    let api = Limited::open();
-    let per_second: f64 = limit.parse().unwrap();
-    let burst = (per_second / 100.0).floor().max(1.0);
-    let pool = AwwPool::new(workers, Some(rate(limit)), false, api.url());
-    let start = Instant::now();
-    keep_busy(96, secs(seconds), || pool.get("/rows")).await;
-    let arrivals = api.arrivals();
-    let name = |what| format!("{workers} workers, {limit} per second: {what}");
-    is_exact(&arrivals, start, per_second, burst).map_err(name)?;
-    // From the first one on, when all threads are there.
-    let time = (start + secs(seconds) - arrivals[0].at).as_secs_f64();
-    let used = arrivals.len() as f64 / (1.0 + (per_second * time).floor());
-    if used < 0.97 { Err(name(format!("{used} used"))) } else { Ok(()) }
-}
-
-/// How many requests per second the machine can make at the moment.
-async fn capacity(workers: usize) -> usize {
-    let api = Limited::open();
-    let pool = AwwPool::new(workers, None, false, api.url());
-    keep_busy(96, secs(1), || pool.get("/rows")).await;
-    api.arrivals().len()
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_limit_is_exact_and_used_whatever_its_height_and_the_number_of_workers() {
+async fn a_limit_is_exact_at_the_server_whatever_its_height_and_the_number_of_workers() {
+    let under_demand = async |workers, limit: &str, seconds| {
+        let api = Limited::open();
+        let per_second: f64 = limit.parse().unwrap();
+        let burst = (per_second / 100.0).floor().max(1.0);
+        let pool = AwwPool::new(workers, Some(rate(limit)), false, api.url());
+        let start = Instant::now();
+        keep_busy(96, secs(seconds), || pool.get("/rows")).await;
+        let name = format!("{workers} workers, {limit} per second");
+        is_exact(&api.arrivals(), start, per_second, burst, &name);
+        assert!(!api.arrivals().is_empty(), "{name}");
+    };
     let cases = [1, 3, 16].into_iter().flat_map(|workers| {
-        [("0.5", 20), ("7", 12), ("50", 8)].map(|(limit, seconds)| (workers, limit, seconds))
+        [("0.5", 6), ("7", 4), ("50", 3), ("2000", 2)]
+            .map(|(limit, seconds)| (workers, limit, seconds))
     });
-    let check = async |workers, limit, seconds| {
-        let mut wrong = under_demand(workers, limit, seconds).await;
-        // A machine that stands still for a moment is no fault of the limit's…
-        if wrong.is_err() {
-            wrong = under_demand(workers, limit, seconds).await;
-        }
-        // … nor is one that does other things: two thousand each second are much for it.
-        if let Err(what) = wrong
-            && (!what.ends_with("used") || capacity(workers).await > 4_000)
-        {
-            panic!("{what}");
-        }
-    };
-    let slow = join_all(cases.map(|(workers, limit, seconds)| check(workers, limit, seconds)));
-    let fast = async {
-        for workers in [1, 3, 16] {
-            check(workers, "2000", 2).await;
-        }
-    };
-    futures::future::join(slow, fast).await;
+    join_all(cases.map(|(workers, limit, seconds)| under_demand(workers, limit, seconds))).await;
 }
 
 #[tokio::test]
@@ -135,11 +89,8 @@ async fn a_limit_is_set_at_run_time_and_in_force_at_once() {
     let due = |rate: f64, from: Instant, to: Instant| rate * (to - from).as_secs_f64();
     let (few, many) = (sent(at_20, at_100), sent(at_100, at_none));
     assert!(few <= due(20.0, at_20, at_100) + 20.0, "{few}");
-    assert!(few >= 0.8 * due(20.0, at_20, at_100), "{few}");
     assert!(many <= due(100.0, at_100, at_none) + 20.0, "{many}");
-    assert!(many >= 0.8 * due(100.0, at_100, at_none), "{many}");
-    let unbounded = sent(at_none, at_none + Duration::from_millis(500));
-    assert!(unbounded > 100.0, "{unbounded}");
+    assert!(sent(at_none, Instant::now()) > 0.0, "nothing is sent without a limit");
 }
 
 #[tokio::test]
@@ -190,11 +141,11 @@ async fn a_limit_per_worker_holds_for_each_worker() {
         keep_busy(32, secs(3), || pool.get("/rows")).await;
         let arrivals = api.arrivals();
         let name = format!("{workers} workers, {shared:?} shared");
-        is_exact(&arrivals, start, all, workers as f64).expect(&name);
-        assert!(arrivals.len() as f64 > 0.85 * 3.0 * all, "{name}: {}", arrivals.len());
+        is_exact(&arrivals, start, all, workers as f64, &name);
         let stats = pool.stats().await.unwrap();
+        let most = 1.0 + 20.0 * start.elapsed().as_secs_f64();
         for worker in &stats.workers {
-            assert!(worker.attempts <= 64, "{name}: {worker:?}");
+            assert!(worker.attempts as f64 <= most, "{name}: {worker:?}");
         }
     }
 }

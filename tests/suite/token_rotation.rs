@@ -107,20 +107,19 @@ fn holds(events: &mut broadcast::Receiver<Event>) -> Vec<(Option<usize>, u64)> {
 
 #[tokio::test]
 async fn a_429_holds_its_token_and_calls_go_on_with_the_others() {
-    let api = Api::start(|token, _| if token == "a" { too_many(30) } else { OK.into() });
+    // For longer than anything is waited for.
+    let api = Api::start(|token, _| if token == "a" { too_many(200) } else { OK.into() });
     let pool = api.pool(&["a", "b", "c"]).build().unwrap();
     let mut events = pool.events();
-    let started = Instant::now();
     // One after the other, until each token is there.
     for _ in 0..4 {
         soon("a call", pool.get("/")).await.unwrap();
     }
     assert!(get_many(&pool, 60).await.iter().all(Result::is_ok));
-    assert!(started.elapsed() < Duration::from_secs(20), "{:?}", started.elapsed());
     let counts = api.counts();
     assert_eq!((counts["a"], counts["b"] + counts["c"]), (1, 64));
     assert!(counts["b"].abs_diff(counts["c"]) <= 2, "{counts:?}");
-    assert_eq!(holds(&mut events), [(Some(0), 30)]);
+    assert_eq!(holds(&mut events), [(Some(0), 200)]);
 }
 
 #[tokio::test]
@@ -155,17 +154,16 @@ async fn when_all_tokens_are_held_a_call_waits_for_the_one_that_is_free_first() 
 
 #[tokio::test]
 async fn a_call_that_finds_all_tokens_held_for_too_long_fails_at_once() {
-    let api = Api::start(|_, _| too_many(30));
+    let api = Api::start(|_, _| too_many(290));
     let pool = api.pool(&["a", "b"]).build().unwrap();
-    let hasty = || Request::get("/").deadline(Duration::from_secs(10));
-    let started = Instant::now();
+    // Longer than the answer is waited for.
+    let hasty = || Request::get("/").deadline(Duration::from_secs(100));
     for _ in 0..3 {
         let error = soon("an answer", pool.request(hasty())).await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::DeadlineExceeded);
         let wait = error.wait().unwrap();
-        assert!(wait > millis(20_000) && wait <= millis(30_000), "{error}");
+        assert!(wait > millis(100_000) && wait <= millis(290_000), "{error}");
     }
-    assert!(started.elapsed() < Duration::from_secs(8), "{:?}", started.elapsed());
     assert_eq!(api.tokens(), ["a", "b"], "nothing is sent while they are held");
 }
 
@@ -271,11 +269,9 @@ async fn no_token_sends_more_than_its_limit_whatever_the_number_of_workers() {
         let answers = get_many(&pool, 150).await;
         assert!(answers.iter().all(Result::is_ok));
         assert_rate(&api.arrivals(start), 20);
-        // Each is used to the full, or nearly so: the 50th leaves after 49 x 50 ms.
+        // The same of each, or nearly so.
         let counts = api.counts();
         assert!(counts.values().all(|count| (45..=55).contains(count)), "{counts:?}");
-        let took = start.elapsed();
-        assert!(took < Duration::from_secs(8), "{workers} workers: {took:?} instead of 2.45 s");
     }))
     .await;
 }
@@ -298,12 +294,11 @@ async fn the_limit_of_the_api_holds_beside_those_of_its_tokens() {
 async fn a_call_goes_out_with_the_token_that_may_be_sent_at_once() {
     let api = Api::start(|_, _| OK.into());
     let pool = api.pool(&["a", "b", "c", "d"]);
-    let pool = pool.rate_limit_per_token("0.2".parse().unwrap()).build().unwrap();
-    let started = Instant::now();
+    // A second request with any of them would be waited for too long.
+    let pool = pool.rate_limit_per_token("0.001".parse().unwrap()).build().unwrap();
     for _ in 0..4 {
         soon("an answer", pool.get("/")).await.unwrap();
     }
-    assert!(started.elapsed() < Duration::from_secs(4), "{:?}", started.elapsed());
     assert_eq!(api.tokens(), ["a", "b", "c", "d"]);
     let hasty = Request::get("/").deadline(millis(200));
     let error = soon("an answer", pool.request(hasty)).await.unwrap_err();
@@ -355,15 +350,14 @@ async fn a_replay_that_waits_for_its_token_holds_up_nobody_else() {
 #[tokio::test]
 async fn calls_that_go_away_take_nothing_from_a_tokens_limit() {
     let api = Api::start(|_, _| OK.into());
-    let pool = api.pool(&["a"]).rate_limit_per_token("10".parse().unwrap()).build().unwrap();
+    let pool = api.pool(&["a"]).rate_limit_per_token("0.5".parse().unwrap()).build().unwrap();
     pool.get("/").await.unwrap();
-    let started = Instant::now();
     {
-        let mut given_up: FuturesUnordered<_> = (0..30).map(|_| pool.get("/")).collect();
+        // Two hundred seconds' worth.
+        let mut given_up: FuturesUnordered<_> = (0..100).map(|_| pool.get("/")).collect();
         let _ = tokio::time::timeout(millis(1), given_up.next()).await;
     }
     soon("an answer", pool.get("/")).await.unwrap();
-    assert!(started.elapsed() < Duration::from_secs(2), "{:?}", started.elapsed());
 }
 
 #[tokio::test]

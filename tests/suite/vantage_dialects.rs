@@ -33,7 +33,7 @@ fn rows(api: PoolApi) -> Rows {
 }
 
 async fn within<T>(work: impl Future<Output = T>) -> T {
-    tokio::time::timeout(Duration::from_secs(20), work).await.expect("no wait lasts for ever")
+    tokio::time::timeout(Duration::from_secs(60), work).await.expect("no wait lasts for ever")
 }
 
 async fn listed(table: &Rows) -> Vec<String> {

@@ -40,7 +40,7 @@ fn window(api: PoolApi, skip: i64, limit: i64) -> Table<PoolApi, Entry> {
 }
 
 async fn within<T>(work: impl Future<Output = T>) -> T {
-    tokio::time::timeout(Duration::from_secs(20), work).await.expect("no wait lasts for ever")
+    tokio::time::timeout(Duration::from_secs(60), work).await.expect("no wait lasts for ever")
 }
 
 async fn listed(table: &Table<PoolApi, Entry>) -> Vec<u64> {

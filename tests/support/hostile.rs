@@ -36,7 +36,7 @@ use serve::Shared;
 use tokens::Tokens;
 
 /// How long a test waits for anything on the server before it fails.
-const PATIENCE: Duration = Duration::from_secs(10);
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A running hostile server. It stops when it is dropped.
 pub struct HostileServer {
@@ -104,7 +104,7 @@ impl HostileServer {
     /// Waits until `condition` holds.
     ///
     /// # Panics
-    /// When it does not hold within ten seconds; the message names `what`.
+    /// When it does not hold within a minute; the message names `what`.
     pub async fn wait_for(&self, what: &str, condition: impl FnMut(&Log) -> bool) {
         let waiting = self.shared.recorder.wait_until(condition);
         if tokio::time::timeout(PATIENCE, waiting).await.is_err() {

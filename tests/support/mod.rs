@@ -28,9 +28,9 @@ pub mod rest;
 /// Waits for something that must happen.
 ///
 /// # Panics
-/// When it takes longer than twenty seconds; the message names `what`.
+/// When it takes longer than a minute; the message names `what`.
 pub async fn soon<T>(what: &str, future: impl std::future::Future<Output = T>) -> T {
-    let limit = std::time::Duration::from_secs(20);
+    let limit = std::time::Duration::from_secs(60);
     match tokio::time::timeout(limit, future).await {
         Ok(value) => value,
         Err(_) => panic!("{what}: not within {limit:?}"),

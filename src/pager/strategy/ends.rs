@@ -1,5 +1,7 @@
 //! [pure] What else than the usual means the end of a set, and what does not: settings.
 
+use http::StatusCode;
+
 use super::{Mode, Paging};
 use crate::error::{Error, ErrorKind};
 
@@ -18,6 +20,9 @@ pub(super) struct Ends {
     pub(super) row_cap: Option<u64>,
     /// A link to the next page with this value of this attribute is none.
     pub(super) link: Option<(String, String)>,
+    /// Answers that mean that the place of a page is gone: a status, and a text in the body.
+    pub(super) expired: Vec<(u16, String)>,
+    pub(super) restarts: u32,
 }
 
 impl Default for Ends {
@@ -31,6 +36,8 @@ impl Default for Ends {
             zero_cursor_ends: false,
             row_cap: None,
             link: None,
+            expired: vec![(StatusCode::GONE.as_u16(), String::new())],
+            restarts: 0,
         }
     }
 }
@@ -46,6 +53,9 @@ impl Ends {
         }
         if self.short_page_ends && is_computed {
             return invalid("short_page_ends: has a meaning only where pages name each other");
+        }
+        if self.restarts > 0 && is_computed {
+            return invalid("restart_when_expired: has a meaning only where pages name each other");
         }
         if self.row_cap == Some(0) {
             return invalid("row_cap: must be at least 1");
@@ -111,6 +121,36 @@ impl Paging {
     pub fn row_cap(mut self, rows: u64) -> Self {
         self.ends.row_cap = Some(rows);
         self
+    }
+
+    /// Takes an answer with this status whose body has `text` in it for one that says that the
+    /// cursor or the URL of a page has expired, besides a 410: `expired_with(422, "cursor")`. It
+    /// ends the read with [`ErrorKind::CursorExpired`], where it would be another error.
+    #[must_use]
+    pub fn expired_with(mut self, status: u16, text: &str) -> Self {
+        self.ends.expired.push((status, text.to_owned()));
+        self
+    }
+
+    /// Begins a read again, so many times at most, when the place of its next page
+    /// [has expired](Self::expired_with), and passes over as many rows as were read. What is
+    /// read then is not one state of the set: rows that came or went before that place are
+    /// missing or come twice. It is told as an
+    /// [`Event::PagingWarning`](crate::Event::PagingWarning). By default no read begins again.
+    #[must_use]
+    pub fn restart_when_expired(mut self, times: u32) -> Self {
+        self.ends.restarts = times;
+        self
+    }
+
+    pub(in crate::pager) fn restarts(&self) -> u32 {
+        self.ends.restarts
+    }
+
+    /// Whether an answer says that the place of a page is gone.
+    pub(in crate::pager) fn expires_with(&self, status: StatusCode, body: &[u8]) -> bool {
+        let says = |text: &str| String::from_utf8_lossy(body).contains(text);
+        self.ends.expired.iter().any(|(of, text)| *of == status.as_u16() && says(text))
     }
 
     /// Takes a link to the next page for none if it has this attribute with this value, for

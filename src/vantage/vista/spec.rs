@@ -341,6 +341,7 @@ mod tests {
             "paging: { by: cursor, param: c, next: n, zero_cursor_ends: true, short_page_ends: true }",
             "paging: { by: link, link_ends_with: [results, 'false'], next_url_part: query }",
             "paging: { by: none, totals_are_estimates: true }",
+            "paging: { by: link, expired_with: [[422, cursor]], restart_when_expired: 1 }",
         ] {
             let specs = parse(&format!("name: a\ncolumns: {{}}\napi: {{ {block} }}")).unwrap();
             assert!(settings(&specs[0]).unwrap().is_some(), "{block}");

@@ -13,7 +13,13 @@ use tokio::{
 };
 
 use super::*;
-use crate::{actors::line, events::Events, http::Request, rate_limit::SetLimit, retry::Errand};
+use crate::{
+    actors::line,
+    events::Events,
+    http::Request,
+    rate_limit::{Board, SetLimit},
+    retry::Errand,
+};
 
 /// Longer than any test takes, on any clock.
 const EVER: Duration = Duration::from_secs(86_400);
@@ -29,6 +35,8 @@ struct Setting {
     connections: usize,
     limit: Option<Decimal>,
     per_worker: Option<Decimal>,
+    /// How many tokens there are, and the limit of each.
+    tokens: Option<(usize, Decimal)>,
     burst: Option<u32>,
     callers: usize,
     /// How long each request is on the wire.
@@ -42,13 +50,14 @@ impl Setting {
             connections: 8,
             limit: Some(limit.parse().unwrap()),
             per_worker: None,
+            tokens: None,
             burst: None,
             callers: 96,
             on_wire: millis(3),
         }
     }
 
-    /// When requests leave, by worker, in so many seconds in which all callers always want to
+    /// When requests leave, by worker or by token, in so many seconds in which all callers always want to
     /// send, from the first moment on.
     async fn departures(self, seconds: u64) -> Vec<(usize, Duration)> {
         self.departures_with(seconds, async |_| ()).await
@@ -65,12 +74,21 @@ impl Setting {
         let capacity = Arc::new(Capacity::new(self.workers * self.connections));
         let slots = Arc::clone(capacity.permits());
         let watch = Box::new(());
-        let limiter =
-            Limiter::new(Arc::clone(&pacer), self.burst, self.workers, slots, start, watch).start();
+        let mut limiter =
+            Limiter::new(Arc::clone(&pacer), self.burst, self.workers, slots, start, watch);
+        if let Some((tokens, rate)) = self.tokens {
+            let board = Board::new(tokens, Some(rate), EVER, start);
+            limiter = limiter.with_tokens(Arc::new(board));
+        }
+        let limiter = limiter.start();
+        let (is_per_token, wish) = match self.tokens {
+            Some(_) => (true, TokenWish::Any),
+            None => (false, TokenWish::None),
+        };
         let (switch, line) = line();
         switch.lead_to(Some(limiter.clone()), false);
         let throttles: Vec<_> = (0..self.workers)
-            .map(|_| Throttle::new(line.clone(), Arc::clone(&pacer), self.per_worker, false))
+            .map(|_| Throttle::new(line.clone(), Arc::clone(&pacer), self.per_worker, is_per_token))
             .collect();
         let left = Rc::new(RefCell::new(Vec::new()));
         let callers = (0..self.callers).map(async |caller| {
@@ -81,10 +99,9 @@ impl Setting {
                 let permit = admission::permit(capacity.permits(), &call, &tally).await.unwrap();
                 let seat = Arc::new(Seat::new(Arc::clone(&capacity), permit));
                 let mut slot = Slot::new(seat, &tally);
-                let passed =
-                    throttles[worker].pass(&call, &mut slot, Reason::First, TokenWish::None);
-                passed.await.unwrap();
-                left.borrow_mut().push((worker, now() - start));
+                let passed = throttles[worker].pass(&call, &mut slot, Reason::First, wish);
+                let token = passed.await.unwrap();
+                left.borrow_mut().push((token.unwrap_or(worker), now() - start));
                 sleep(self.on_wire).await;
             }
         });
@@ -259,4 +276,26 @@ async fn a_caller_that_gives_up_leaves_its_permit_to_the_others() {
         assert!(left.len() >= 190, "{}", left.len());
     })
     .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_limit_per_token_holds_for_each_and_is_used_by_each() {
+    for (workers, limit, all) in [(1, None, 60.0), (3, None, 60.0), (3, Some(30), 30.0)] {
+        with_actors(async {
+            let setting = Setting {
+                limit: limit.map(Decimal::from),
+                tokens: Some((3, 20.into())),
+                callers: 32,
+                ..Setting::of(workers, "1")
+            };
+            let left = setting.departures(30).await;
+            for token in 0..3 {
+                let own: Vec<_> = left.iter().filter(|(by, _)| *by == token).copied().collect();
+                let name = format!("{workers} workers, {limit:?}, token {token}");
+                is_exact(&own, 20.0, 1.0, &name);
+                assert!(own.len() as f64 >= 0.95 * 10.0 * all, "{name}: {}", own.len());
+            }
+        })
+        .await;
+    }
 }

@@ -45,6 +45,11 @@ pub(super) struct PagingBlock {
     link_ends_with: Option<(String, String)>,
     #[serde(default)]
     next_url_part: UrlPart,
+    /// Statuses and texts of answers that mean that a cursor has expired.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    expired_with: Vec<(u16, String)>,
+    #[serde(default)]
+    restart_when_expired: u32,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -112,6 +117,9 @@ impl PagingBlock {
         if let Some(rows) = self.row_cap {
             paging = paging.row_cap(rows);
         }
+        for (status, text) in &self.expired_with {
+            paging = paging.expired_with(*status, text);
+        }
         if let Some((attribute, value)) = &self.link_ends_with {
             paging = paging.link_ends_with(attribute, value);
         }
@@ -122,6 +130,7 @@ impl PagingBlock {
             .totals_are_estimates(self.totals_are_estimates)
             .short_page_ends(self.short_page_ends)
             .zero_cursor_ends(self.zero_cursor_ends)
+            .restart_when_expired(self.restart_when_expired)
     }
 
     fn only(&self, is_set: bool, ways: &[By], setting: &str) -> Result<()> {

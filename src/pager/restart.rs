@@ -1,0 +1,64 @@
+//! Begins a read again whose next page cannot be asked for any more, and passes over the rows
+//! that were read before.
+
+use std::{
+    sync::Arc,
+    task::{Context, Poll, ready},
+};
+
+use futures::future::BoxFuture;
+
+use super::{ahead::Reach, source::Source, target::Target};
+use crate::{dispatch::Control, error::Error};
+
+/// How a read begins again.
+pub(super) struct Restart<T: Send + 'static> {
+    /// How often it still may.
+    left: u32,
+    /// How many rows were read before and are still to be passed over.
+    skip: u64,
+    opening: Option<BoxFuture<'static, Result<Source<T>, Error>>>,
+}
+
+impl<T: Send + 'static> Restart<T> {
+    pub(super) fn new(times: u32) -> Self {
+        Self { left: times, skip: 0, opening: None }
+    }
+
+    /// Begins again at the start of the set, after so many rows of it. False if it may not.
+    pub(super) fn begin(
+        &mut self,
+        control: &Arc<dyn Control>,
+        target: &Arc<Target<T>>,
+        reach: Reach,
+        rows: u64,
+    ) -> bool {
+        let Some(left) = self.left.checked_sub(1) else { return false };
+        let (control, target) = (Arc::clone(control), Arc::clone(target));
+        let start = target.start();
+        let opening = async move { Source::open(&control, &target, &start, reach).await };
+        self.opening = Some(Box::pin(opening));
+        (self.left, self.skip) = (left, rows);
+        true
+    }
+
+    /// The pages from the start on, if the read has just begun again.
+    pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Source<T>, Error>>> {
+        let Some(opening) = &mut self.opening else { return Poll::Ready(None) };
+        let source = ready!(opening.as_mut().poll(cx));
+        self.opening = None;
+        Poll::Ready(Some(source))
+    }
+
+    /// How many of the items of the next page, which has so many, are passed over.
+    pub(super) fn pass_over(&mut self, items: usize) -> u64 {
+        let passed = self.skip.min(items as u64);
+        self.skip -= passed;
+        passed
+    }
+
+    /// Whether whole pages are passed over.
+    pub(super) fn is_behind(&self) -> bool {
+        self.skip > 0
+    }
+}
