@@ -36,6 +36,7 @@ const REQUEST_PATH: [&str; 3] = ["pool.rs", "worker/", "http/"];
 /// Files that decide and cause nothing. Those that do not exist are passed over.
 const PURE: &[&str] = &[
     "config.rs",
+    "config/",
     "dispatch/jobs.rs",
     "enforcer/decision.rs",
     "enforcer/ledger.rs",
