@@ -2,6 +2,7 @@
 
 use std::{
     collections::HashMap,
+    hash::BuildHasher,
     time::{Duration, Instant},
 };
 
@@ -164,6 +165,7 @@ fn clients_that_are_refused_at_once_do_not_all_come_back_at_once() {
     let now = Instant::now();
     let mut tens = [0; 6];
     for client in 0..1000 {
+        let client = enforcer.hasher.hash_one(client);
         assert!(enforcer.decide(client, now).is_admitted());
         let refused = enforcer.decide(client, now);
         let wait = refused.standings[0].more_in.unwrap();

@@ -124,7 +124,10 @@ impl Supervisor {
                     tracing::info!(worker, "a worker that was blocked is back");
                     self.tell(worker, |worker| Event::WorkerBack { worker });
                 }
-                Finding::Lost => self.abandon(worker, ctx),
+                Finding::Lost => {
+                    self.suspect_callbacks(worker);
+                    self.abandon(worker, ctx);
+                }
                 Finding::Unchanged => {}
             }
         }
@@ -142,6 +145,9 @@ impl Supervisor {
     /// Has callbacks run aside from here on if one of them may be what blocks `worker`: what
     /// blocked one may block the next, until none is left.
     fn suspect_callbacks(&self, worker: u64) {
+        if self.dispatcher.aside().is_wary() {
+            return;
+        }
         let seats = self.dispatcher.calls_on(worker).into_iter().map(|(_, seat)| seat);
         let mut seats = seats.chain(self.dispatcher.left_on(worker));
         if seats.any(|seat| seat.is_at(Stage::Applying)) {

@@ -369,6 +369,7 @@ async fn a_call_that_was_attempted_waits_for_the_probe_and_a_new_one_does_not() 
 async fn a_call_that_was_attempted_does_not_wait_past_its_deadline() {
     let api = Moody::start(Mood::Broken);
     let breaker = eager().minimum_calls(1).open_time(millis(200_000));
+    let breaker = breaker.max_open_time(millis(200_000));
     let pool = guarded(api.server.url(), breaker).max_attempts(3).backoff_base(millis(1));
     let pool = pool.build().unwrap();
     let call = pool.request(Request::get("/rows").deadline(millis(100_000)));
