@@ -1,16 +1,17 @@
 //! Datasette: tokens for the next page, `Link` headers, lines of JSON, and a SQL table whose
 //! flags are 0 and 1.
 
+use futures::TryStreamExt;
 use serde_json::{Value, json};
 use vantage_api_pool::{
-    ApiCondition, ApiTable, Envelope, Filtering, Filters, Lists, Operator, Ordering, Paging,
-    PoolTableExt,
+    ApiCondition, ApiTable, Envelope, ErrorKind, Filtering, Filters, Lists, Operator, Ordering,
+    Paging, PoolTableExt,
 };
 use vantage_dataset::prelude::*;
 use vantage_vista::{FilterOp, SortDirection};
 
 use crate::{
-    rows::{self, Row},
+    rows::{self, Row, assert_same},
     servers::{Program, Server},
     source::{
         Rows, Source, entities_are_whole, finds, json, names_are_found, orders, streams_are_whole,
@@ -89,6 +90,27 @@ async fn a_bare_list_with_link_headers_is_read_whole() {
     };
     streams_are_whole::<Row<u8>>(&source).await;
     tables_are_whole(&source).await;
+}
+
+#[tokio::test]
+async fn rows_that_are_lists_are_read_whole() {
+    let source = Source { path: "real/rows.json", ..by_token() };
+    let read = source.stream().items_as::<(i64, String, Option<String>, i64, Option<f64>, u8)>();
+    // A row is longer than what it is read as.
+    let error = within("no read", read.try_collect::<Vec<_>>()).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Decode, "{error}");
+    type Columns = (i64, String, Option<String>, i64, Option<f64>, u8, i64, String);
+    let read = source.stream().items_as::<Columns>().try_collect::<Vec<_>>();
+    let read = within("the read", read).await.unwrap();
+    let row = |(id, name, note, big, score, flag, team, nested): Columns| {
+        let nested: Value = serde_json::from_str(&nested).unwrap();
+        json!({
+            "id": id, "name": name, "note": note, "big": big, "score": score, "flag": flag,
+            "team": team, "nested": nested,
+        })
+    };
+    let read: Vec<_> = read.into_iter().map(row).collect();
+    assert_same("the rows", &read, &source.expected());
 }
 
 #[tokio::test]

@@ -122,6 +122,16 @@ where
     let typed = within("the items", typed.try_collect::<Vec<T>>()).await.unwrap();
     let typed: Vec<_> = typed.iter().map(|item| serde_json::to_value(item).unwrap()).collect();
     assert_same("the items", &typed, &expected);
+
+    // From where another read stood, in the middle of a page.
+    let mut begun = source.stream();
+    for row in &expected[..333] {
+        let value = within("a row", begun.try_next()).await.unwrap().unwrap();
+        assert_same("a row", &[value], std::slice::from_ref(row));
+    }
+    let token = begun.resume_token().to_text().parse().unwrap();
+    let rest = source.stream().resume_from(token).try_collect::<Vec<Value>>();
+    assert_same("the rest", &within("the rest", rest).await.unwrap(), &expected[333..]);
 }
 
 /// The whole set as a table, row by row, in windows and counted.
@@ -203,6 +213,20 @@ pub async fn vistas_are_whole(source: &Source) {
             }
         }
         assert_same("the pieces", &pieces, &expected);
+    }
+}
+
+/// Each window tells how many rows the set has, since each page does, and one behind the last
+/// row does not read the set for that.
+pub async fn windows_bring_the_total(source: &Source) {
+    for (offset, limit) in [(0, 3), (5, 3), (650, 10), (1_230, 50), (3_000, 5)] {
+        let pool = source.pool();
+        let table = source.table_of::<EmptyEntity>(source.api_of(pool.clone()));
+        let vista = table.data_source().vista_factory().from_table(table.clone()).unwrap();
+        let page = within("a window", vista.fetch_window(offset, limit)).await.unwrap();
+        assert_eq!(page.total, Some(rows::COUNT), "the window {offset}+{limit}");
+        let attempts = within("the counts", pool.stats()).await.unwrap().attempts;
+        assert!(offset < 3_000 || attempts <= 2, "{attempts} requests for {offset}+{limit}");
     }
 }
 
