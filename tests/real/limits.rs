@@ -3,9 +3,12 @@
 
 use std::collections::BTreeMap;
 
-use futures::{TryStreamExt, future::join_all};
-use serde_json::Value;
-use vantage_api_pool::{AwwPool, Error, PoolBuilder};
+use futures::{
+    TryStreamExt,
+    future::{join_all, try_join_all},
+};
+use serde_json::{Value, json};
+use vantage_api_pool::{AwwPool, Error, PoolBuilder, Request};
 
 use crate::{
     django, fastapi,
@@ -107,4 +110,19 @@ async fn eight_reads_against_a_limit_told_by_503_end_whole_with_a_rate_limit() {
     let server = nginx();
     let pool = AwwPool::builder(server.url()).rate_limit("8".parse().unwrap());
     all_are_whole(&limited(&server), pool).await;
+}
+
+#[tokio::test]
+async fn a_write_that_was_throttled_is_stored_once() {
+    let server = Server::start(Program::Django);
+    let pool = AwwPool::builder(server.url()).use_dampener(true).max_attempts(20);
+    let pool = pool.build().unwrap();
+    let note = |n: usize| Request::post("/api/throttled-notes/").json(&json!({ "name": n }));
+    let notes = (0..40).map(|n| pool.request(note(n).unwrap()));
+    let notes = within("the notes", try_join_all(notes)).await.unwrap();
+    assert!(notes.iter().all(|answer| answer.status() == 201));
+    let stats = within("the counts", pool.stats()).await.unwrap();
+    assert!(stats.rate_limited > 0, "{stats}");
+    let stored = within("what is stored", pool.get("/api/notes/?page_size=100")).await.unwrap();
+    assert_eq!(stored.json::<Value>().unwrap()["count"], 40);
 }

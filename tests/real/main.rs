@@ -12,6 +12,7 @@ mod datasette;
 mod django;
 mod eve;
 mod fastapi;
+mod http;
 mod json_api;
 mod json_server;
 mod limits;

@@ -200,6 +200,10 @@ class Codeds(Notes):
     serializer_class = CodedSerializer
 
 
+class ThrottledNotes(Notes):
+    throttle_classes = [Slow]
+
+
 class ApiRowSerializer(api_serializers.ModelSerializer):
     class Meta:
         model = Row
@@ -244,6 +248,7 @@ for at, view in [
     ("throttled", ThrottledRows),
     ("secret", SecretRows),
     ("notes", Notes),
+    ("throttled-notes", ThrottledNotes),
     ("coded", Codeds),
 ]:
     router.register(at, view, basename=at)
