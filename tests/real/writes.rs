@@ -54,7 +54,7 @@ fn eve_rows(source: &Source) -> Rows {
         .with_column_of::<i64>("team")
 }
 
-fn record(fields: Value) -> Record<Cbor> {
+fn record(fields: &Value) -> Record<Cbor> {
     let fields = fields.as_object().unwrap().iter();
     fields.map(|(name, value)| (name.clone(), Cbor::serialized(value).unwrap())).collect()
 }
@@ -85,25 +85,25 @@ async fn every_write_is_stored(source: &Source, notes: &[Value]) {
     let table = source.rows();
     let mut ids = Vec::new();
     for note in notes {
-        let note = record(note.clone());
+        let note = record(note);
         ids.push(within("an insert", table.insert_return_id_value(&note)).await.unwrap());
     }
     assert_same("what is inserted", &stored(source).await, notes);
 
     let [replaced, patched, deleted] = [0, 1, 2].map(|n| ids[n].clone());
     let new = json!({ "name": "new \u{1f600} \"'", "big": -1, "team": 5, "nested": [null, {}] });
-    let row = record(new.clone());
+    let row = record(&new);
     let answer = within("a replace", table.replace_value(replaced.as_str(), &row)).await.unwrap();
     assert_same("the answer to a replace", &[as_json(&answer)], std::slice::from_ref(&new));
     let part = json!({ "name": "", "nested": { "a": [1.5] } });
-    let row = record(part.clone());
+    let row = record(&part);
     let answer = within("a patch", table.patch_value(patched.as_str(), &row)).await.unwrap();
     let mut changed = notes[1].clone();
     changed.as_object_mut().unwrap().extend(part.as_object().unwrap().clone());
     assert_same("the answer to a patch", &[as_json(&answer)], std::slice::from_ref(&changed));
     within("a delete", table.delete(deleted.as_str())).await.unwrap();
     within("a delete of what is gone", table.delete(deleted.as_str())).await.unwrap();
-    let patch = record(json!({ "name": "x" }));
+    let patch = record(&json!({ "name": "x" }));
     let missing = within("no patch", table.patch_value(deleted.as_str(), &patch)).await;
     assert!(missing.unwrap_err().is_not_found());
 
@@ -139,7 +139,7 @@ async fn json_server_stores_every_write() {
 async fn django_says_what_is_wrong_with_a_row() {
     let server = Server::start(Program::Django);
     let table = notes(&server).rows();
-    let wrong = record(json!({ "name": "x", "big": "many" }));
+    let wrong = record(&json!({ "name": "x", "big": "many" }));
     let error = within("no insert", table.insert_return_id_value(&wrong)).await.unwrap_err();
     let seen = format!("{error:?}");
     assert!(seen.contains("400") && seen.contains("valid biginteger"), "{seen}");
@@ -155,15 +155,15 @@ async fn ids_that_the_program_brings_are_kept() {
         .with_column_of::<String>("name")
         .with_column_of::<i64>("team");
     for id in ["a", "ü b", "100%", "a+b&c", "日本"] {
-        let row = record(json!({ "name": id, "team": 1 }));
+        let row = record(&json!({ "name": id, "team": 1 }));
         let stored = within("an insert", table.insert_value(id, &row)).await.unwrap();
         assert_eq!(as_json(&stored)["id"], id);
-        let other = record(json!({ "name": "other", "team": 1 }));
+        let other = record(&json!({ "name": "other", "team": 1 }));
         let stored = within("an insert of the same", table.insert_value(id, &other)).await.unwrap();
         assert_eq!(as_json(&stored)["name"], id, "the first stays");
     }
     for id in ["a", "new"] {
-        let row = record(json!({ "id": id, "name": "replaced", "team": 2 }));
+        let row = record(&json!({ "id": id, "name": "replaced", "team": 2 }));
         within("a replace", table.replace_value(id, &row)).await.unwrap();
     }
     let all = stored(&source).await;
@@ -181,7 +181,7 @@ async fn a_replace_brings_its_id() {
     let server = Server::start(Program::Django);
     let source = coded(&server);
     let table = Rows::new("rows", source.api_of(source.pool())).with_id_column("id");
-    let row = record(json!({ "name": "a", "team": 1 }));
+    let row = record(&json!({ "name": "a", "team": 1 }));
     within("an insert", table.insert_value("a", &row)).await.unwrap();
     within("a replace", table.replace_value("a", &row)).await.unwrap();
 }
@@ -191,7 +191,7 @@ async fn a_replace_brings_its_id() {
 async fn an_insert_with_an_id_leaves_nothing_where_the_api_makes_ids() {
     let server = Server::start(Program::Django);
     let source = notes(&server);
-    let row = record(json!({ "name": "x" }));
+    let row = record(&json!({ "name": "x" }));
     let table = source.rows();
     assert!(within("no insert", table.insert_value("77", &row)).await.is_err());
     assert!(within("no replace", table.replace_value("78", &row)).await.is_err());
@@ -203,9 +203,9 @@ async fn eve_stores_writes_through_a_narrowed_table_that_reads_them_back() {
     let server = Server::start(Program::Eve);
     let source = eve_notes(&server, Writes::rest().etags(true).read_back(true));
     let table = eve_rows(&source).with_condition(ApiCondition::eq("team", 5));
-    let row = record(json!({ "name": "one \u{1f600}" }));
+    let row = record(&json!({ "name": "one \u{1f600}" }));
     let id = within("an insert", table.insert_return_id_value(&row)).await.unwrap();
-    let patch = record(json!({ "name": "two" }));
+    let patch = record(&json!({ "name": "two" }));
     let patched = within("a patch", table.patch_value(id.as_str(), &patch)).await.unwrap();
     assert_eq!(as_json(&patched)["name"], "two");
     let all = stored(&source).await;
@@ -220,9 +220,9 @@ async fn eve_s_answers_without_the_row_are_not_taken_for_it() {
     let server = Server::start(Program::Eve);
     let source = eve_notes(&server, Writes::rest().etags(true));
     let table = eve_rows(&source).with_condition(ApiCondition::eq("team", 5));
-    let row = record(json!({ "name": "one" }));
+    let row = record(&json!({ "name": "one" }));
     let id = within("an insert", table.insert_return_id_value(&row)).await.unwrap();
-    let patch = record(json!({ "name": "two" }));
+    let patch = record(&json!({ "name": "two" }));
     let patched = within("a patch", table.patch_value(id.as_str(), &patch)).await.unwrap();
     assert_eq!(as_json(&patched)["name"], "two");
 }
@@ -233,9 +233,9 @@ async fn eve_s_428_is_met_by_the_tag_of_the_row() {
     let server = Server::start(Program::Eve);
     let source = eve_notes(&server, Writes::rest().etags(true).read_back(true));
     let table = eve_rows(&source);
-    let row = record(json!({ "name": "one", "team": 1 }));
+    let row = record(&json!({ "name": "one", "team": 1 }));
     let id = within("an insert", table.insert_return_id_value(&row)).await.unwrap();
-    let patch = record(json!({ "name": "two" }));
+    let patch = record(&json!({ "name": "two" }));
     within("a patch", table.patch_value(id.as_str(), &patch)).await.unwrap();
     within("a replace", table.replace_value(id.as_str(), &row)).await.unwrap();
     within("a delete", table.delete(id.as_str())).await.unwrap();
@@ -263,9 +263,9 @@ async fn a_json_api_is_written_in_its_content_type() {
         .with_id_column("id")
         .with_column_of::<String>("type")
         .with_column_of::<String>("name");
-    let row = record(json!({ "type": "notes", "name": "one" }));
+    let row = record(&json!({ "type": "notes", "name": "one" }));
     let id = within("an insert", table.insert_return_id_value(&row)).await.unwrap();
-    let patch = record(json!({ "type": "notes", "id": id, "name": "two" }));
+    let patch = record(&json!({ "type": "notes", "id": id, "name": "two" }));
     let patched = within("a patch", table.patch_value(id.as_str(), &patch)).await.unwrap();
     assert_eq!(as_json(&patched)["name"], "two");
     within("a delete", table.delete(id.as_str())).await.unwrap();
