@@ -20,5 +20,6 @@ mod nginx;
 mod restarts;
 mod rows;
 mod servers;
+mod settings;
 mod source;
 mod writes;
