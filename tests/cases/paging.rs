@@ -540,7 +540,7 @@ impl PageStrategy for One {
     fn next(
         &self,
         _: &PageView<'_>,
-    ) -> Result<Option<PageRequest>, Box<dyn std::error::Error + Send + Sync>> {
+    ) -> std::result::Result<Option<PageRequest>, Box<dyn std::error::Error + Send + Sync>> {
         Ok(None)
     }
 }
