@@ -230,8 +230,7 @@ impl Filters {
         self
     }
 
-    /// The words for true and false, such as `1` and `0`: `true` and `false` by default. Where
-    /// conditions are [combined](Self::combined), they are values and no words.
+    /// The words for true and false, such as `1` and `0`, outside of what is combined.
     pub fn booleans(mut self, yes: impl Into<String>, no: impl Into<String>) -> Self {
         self.booleans = Some([no.into(), yes.into()]);
         self

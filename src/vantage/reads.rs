@@ -59,7 +59,7 @@ pub(super) struct Read {
 enum Item {
     Found(Record<Value>),
     Absent,
-    /// The row lacks a field that a condition is about, or its id has no URL.
+    /// The row lacks a field that a condition is about or has none, or its id has no URL.
     Unclear,
 }
 
@@ -218,7 +218,6 @@ impl Read {
         };
         let row = decode_item(&self.decoder, &self.settings.envelope, &response)
             .map_err(|error| self.failed(error))?;
-        // Some APIs answer so for what they do not have.
         if row.record.is_empty() {
             return Ok(Item::Unclear);
         }
