@@ -218,13 +218,11 @@ impl Read {
         };
         let row = decode_item(&self.decoder, &self.settings.envelope, &response)
             .map_err(|error| self.failed(error))?;
-        if row.record.is_empty() {
-            return Ok(Item::Unclear);
-        }
         if row.id.as_ref().is_some_and(|own| own != id) {
             return Err(error!("the item endpoint answered with another id", id = id));
         }
         Ok(match query.filter.admits(&row.record) {
+            _ if row.record.is_empty() => Item::Unclear,
             Some(true) => Item::Found(self.finished(row.record)),
             Some(false) => Item::Absent,
             None => Item::Unclear,
