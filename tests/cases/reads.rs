@@ -720,10 +720,7 @@ async fn case_48_all_conditions_go_in_one_parameter_with_values_of_their_types()
         ),
     ] {
         let table = filtered(&server, Filters::none().combined(combined));
-        let narrowed = conditions
-            .iter()
-            .cloned()
-            .fold(table, |table, condition| table.with_condition(condition));
+        let narrowed = conditions.iter().cloned().fold(table, Table::with_condition);
         within(narrowed.list_values()).await.unwrap();
         assert_eq!(last_query(&server).await, asked);
     }
