@@ -1,7 +1,7 @@
 //! The one error of this crate: what went wrong, what is known about delivery,
 //! and the context a caller needs. Knows nothing of actors, sockets or clocks.
 
-use std::{borrow::Cow, error::Error as StdError, fmt, sync::Arc, time::Duration};
+use std::{borrow::Cow, error::Error as StdError, sync::Arc, time::Duration};
 
 use http::StatusCode;
 use secrecy::SecretString;
@@ -369,36 +369,6 @@ pub(crate) fn is_transient(status: StatusCode) -> bool {
             status,
             StatusCode::REQUEST_TIMEOUT | StatusCode::TOO_EARLY | StatusCode::TOO_MANY_REQUESTS
         )
-}
-
-impl fmt::Display for Error {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let inner = &self.0;
-        let is_told = inner.is_told && !f.alternate();
-        if is_told {
-            f.write_str(if self.is_retryable() { "retryable" } else { "final" })?;
-        } else {
-            write!(f, "{}: {}", inner.kind.name(), inner.message)?;
-            let status = self.status().map(|status| status.as_u16());
-            if let Some(status) =
-                status.filter(|code| !inner.message.ends_with(&format!(" {code}")))
-            {
-                write!(f, " (status {status})")?;
-            }
-            if let Some(page) = inner.page {
-                write!(f, " on page {page}")?;
-            }
-        }
-        if let Some(wait) = inner.wait {
-            write!(f, ", the wait would be {wait:.1?}")?;
-        }
-        match inner.attempts {
-            0 => Ok(()),
-            _ if is_told => write!(f, " after {:.1?}", inner.elapsed),
-            1 => write!(f, " after 1 attempt in {:.1?}", inner.elapsed),
-            attempts => write!(f, " after {attempts} attempts in {:.1?}", inner.elapsed),
-        }
-    }
 }
 
 impl StdError for Error {

@@ -10,6 +10,36 @@ use crate::http::Response;
 /// How much of the target of a redirect is shown, in characters.
 const SHOWN: usize = 200;
 
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let inner = &self.0;
+        let is_told = inner.is_told && !f.alternate();
+        if is_told {
+            f.write_str(if self.is_retryable() { "retryable" } else { "final" })?;
+        } else {
+            write!(f, "{}: {}", inner.kind.name(), inner.message)?;
+            let status = self.status().map(|status| status.as_u16());
+            if let Some(status) =
+                status.filter(|code| !inner.message.ends_with(&format!(" {code}")))
+            {
+                write!(f, " (status {status})")?;
+            }
+            if let Some(page) = inner.page {
+                write!(f, " on page {page}")?;
+            }
+        }
+        if let Some(wait) = inner.wait {
+            write!(f, ", the wait would be {wait:.1?}")?;
+        }
+        match inner.attempts {
+            0 => Ok(()),
+            _ if is_told => write!(f, " after {:.1?}", inner.elapsed),
+            1 => write!(f, " after 1 attempt in {:.1?}", inner.elapsed),
+            attempts => write!(f, " after {attempts} attempts in {:.1?}", inner.elapsed),
+        }
+    }
+}
+
 /// What the server did instead of what it was asked for. Of a redirect it names the target,
 /// without user, query and fragment.
 pub(super) fn answered(response: &Response) -> Cow<'static, str> {
