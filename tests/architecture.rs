@@ -111,6 +111,7 @@ const PURE: &[&str] = &[
     "vantage/kind.rs",
     "vantage/lenient.rs",
     "vantage/logic.rs",
+    "vantage/map_key.rs",
     "vantage/number.rs",
     "vantage/order.rs",
     "vantage/path.rs",

@@ -32,6 +32,7 @@ pub(super) struct Position {
     /// How many items a full page has; 0 where that is not known.
     pub(super) full: u64,
     /// How many rows of the set lie before the page.
+    #[serde(default)]
     pub(super) rows: u64,
 }
 

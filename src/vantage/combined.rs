@@ -8,8 +8,9 @@ use indexmap::IndexMap;
 
 use super::{
     condition::{Operator, parameter_text},
-    dialect::Parameters,
+    dialect::{Filters, Parameters},
     json::literal,
+    path::encode,
 };
 
 /// How an API takes all conditions of a read together, in one parameter, with numbers and
@@ -316,6 +317,44 @@ fn odata_literal(value: &Value) -> Option<String> {
         Value::Null => Some("null".to_owned()),
         Value::Text(text) => Some(format!("'{}'", text.replace('\'', "''"))),
         value => parameter_text(value),
+    }
+}
+
+impl Filters {
+    /// The word for a boolean, where it has one of its own.
+    pub(super) fn word_for(&self, flag: bool) -> Option<&str> {
+        self.booleans.as_ref().map(|words| words[usize::from(flag)].as_str())
+    }
+
+    /// How conditions are taken together, and what a column is called there.
+    pub(super) fn together<'a>(
+        &'a self,
+        column: &str,
+        name: &'a str,
+    ) -> Option<(&'a Combined, &'a str)> {
+        let is_own = self.columns.contains_key(column);
+        let combined = self.combined.as_ref().filter(|_| !is_own && self.may_ask(column))?;
+        Some((combined, self.names.get(column).map_or(name, String::as_str)))
+    }
+
+    pub(super) fn all_together(&self) -> Option<&Combined> {
+        self.combined.as_ref()
+    }
+
+    /// How many values, of so many characters each in a URL, one request takes of a list.
+    pub(super) fn list_groups<'a>(&self, values: &'a [String]) -> Vec<&'a [String]> {
+        self.split(values, |value| encode(value).len() + 3)
+    }
+}
+
+/// The same operator for one value alone, or for null.
+pub(super) fn alone(operator: Operator, values: usize, is_null: bool) -> Operator {
+    match (operator, values) {
+        (Operator::Eq | Operator::In, 1) if is_null => Operator::IsNull,
+        (Operator::Ne | Operator::NotIn, 1) if is_null => Operator::IsNotNull,
+        (Operator::In, 1) => Operator::Eq,
+        (Operator::NotIn, 1) => Operator::Ne,
+        (operator, _) => operator,
     }
 }
 

@@ -6,7 +6,11 @@ use std::{fmt, sync::Arc};
 use indexmap::IndexMap;
 use vantage_core::{VantageError, error};
 
-use super::{combined::Combined, condition::Operator, path::encode};
+use super::{
+    combined::{Combined, alone},
+    condition::Operator,
+    path::encode,
+};
 
 /// How an API takes conditions as query parameters.
 ///
@@ -38,12 +42,12 @@ pub struct Filters {
     max_values: usize,
     max_length: usize,
     only: Option<Vec<String>>,
-    names: IndexMap<String, String>,
+    pub(super) names: IndexMap<String, String>,
     search: Option<String>,
     custom: Option<Custom>,
-    columns: IndexMap<String, Filters>,
-    combined: Option<Combined>,
-    booleans: Option<[String; 2]>,
+    pub(super) columns: IndexMap<String, Filters>,
+    pub(super) combined: Option<Combined>,
+    pub(super) booleans: Option<[String; 2]>,
 }
 
 /// How an API takes a list of values, for `IN` and `NOT IN`.
@@ -230,39 +234,13 @@ impl Filters {
         self
     }
 
-    /// The words for true and false, such as `1` and `0`: `true` and `false` by default. Where
-    /// conditions are [combined](Self::combined), they are values and no words.
+    /// The words for true and false, such as `1` and `0`, outside of what is combined.
     pub fn booleans(mut self, yes: impl Into<String>, no: impl Into<String>) -> Self {
         self.booleans = Some([no.into(), yes.into()]);
         self
     }
 
-    /// The word for a boolean, where it has one of its own.
-    pub(super) fn word_for(&self, flag: bool) -> Option<&str> {
-        self.booleans.as_ref().map(|words| words[usize::from(flag)].as_str())
-    }
-
-    /// How conditions are taken together, and what a column is called there.
-    pub(super) fn together<'a>(
-        &'a self,
-        column: &str,
-        name: &'a str,
-    ) -> Option<(&'a Combined, &'a str)> {
-        let is_own = self.columns.contains_key(column);
-        let combined = self.combined.as_ref().filter(|_| !is_own && self.may_ask(column))?;
-        Some((combined, self.names.get(column).map_or(name, String::as_str)))
-    }
-
-    pub(super) fn all_together(&self) -> Option<&Combined> {
-        self.combined.as_ref()
-    }
-
-    /// How many values, of so many characters each in a URL, one request takes of a list.
-    pub(super) fn list_groups<'a>(&self, values: &'a [String]) -> Vec<&'a [String]> {
-        self.split(values, |value| encode(value).len() + 3)
-    }
-
-    fn may_ask(&self, column: &str) -> bool {
+    pub(super) fn may_ask(&self, column: &str) -> bool {
         self.only.as_ref().is_none_or(|only| only.iter().any(|name| name == column))
     }
 
@@ -387,7 +365,7 @@ impl Filters {
     }
 
     /// Groups of values that are as long as they may be, in order.
-    fn split<'a>(
+    pub(super) fn split<'a>(
         &self,
         values: &'a [String],
         size: impl Fn(&String) -> usize,
@@ -404,17 +382,6 @@ impl Filters {
         }
         groups.push(&values[start..]);
         groups
-    }
-}
-
-/// The same operator for one value alone, or for null.
-pub(super) fn alone(operator: Operator, values: usize, is_null: bool) -> Operator {
-    match (operator, values) {
-        (Operator::Eq | Operator::In, 1) if is_null => Operator::IsNull,
-        (Operator::Ne | Operator::NotIn, 1) if is_null => Operator::IsNotNull,
-        (Operator::In, 1) => Operator::Eq,
-        (Operator::NotIn, 1) => Operator::Ne,
-        (operator, _) => operator,
     }
 }
 

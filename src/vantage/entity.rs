@@ -15,7 +15,8 @@ use vantage_types::Record;
 use super::{
     columns::Columns,
     json::text_of,
-    lenient::{Key, Lenient, Trace, read_key},
+    lenient::{Lenient, Trace},
+    map_key::{Key, read_key},
     record::{Row, RowDecoder, id_of_json},
 };
 use crate::{http::Mismatch, pager::ItemDecoder};

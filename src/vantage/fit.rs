@@ -108,7 +108,7 @@ impl<E: Entity<Value>> Fit<E> {
     ) -> Option<Vec<(usize, Kind)>> {
         for changes in choices(unknown).take(MOST_TRIES) {
             let mut trial = record.clone();
-            for (column, value) in trial.iter_mut() {
+            for (column, value) in &mut trial {
                 if let Some(place) = self.shape.root.get(column) {
                     self.shape.change(*place, value, &changes);
                 }

@@ -58,6 +58,7 @@ mod keys;
 mod kind;
 mod lenient;
 mod logic;
+mod map_key;
 mod number;
 mod order;
 mod pages;

@@ -59,7 +59,7 @@ pub(super) struct Read {
 enum Item {
     Found(Record<Value>),
     Absent,
-    /// The row lacks a field that a condition is about, or its id has no URL.
+    /// The row lacks a field that a condition is about or has none, or its id has no URL.
     Unclear,
 }
 
@@ -218,15 +218,12 @@ impl Read {
         };
         let row = decode_item(&self.decoder, &self.settings.envelope, &response)
             .map_err(|error| self.failed(error))?;
-        // Some APIs answer so for what they do not have.
-        if row.record.is_empty() {
-            return Ok(Item::Unclear);
-        }
         refuse_unready(&response, row.id.is_some()).map_err(|error| self.failed(error))?;
         if row.id.as_ref().is_some_and(|own| own != id) {
             return Err(error!("the item endpoint answered with another id", id = id));
         }
         Ok(match query.filter.admits(&row.record) {
+            _ if row.record.is_empty() => Item::Unclear,
             Some(true) => Item::Found(self.finished(row.record)),
             Some(false) => Item::Absent,
             None => Item::Unclear,

@@ -7,9 +7,9 @@ use vantage_core::{VantageError, error};
 
 use super::{
     clauses::Declared,
-    combined::Comparison,
+    combined::{Comparison, alone},
     condition::{Operator, parameter_text},
-    dialect::{Parameters, alone},
+    dialect::Parameters,
     number::exact,
     order::Ordered,
     path::{encode, refused},

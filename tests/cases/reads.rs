@@ -720,10 +720,7 @@ async fn case_48_all_conditions_go_in_one_parameter_with_values_of_their_types()
         ),
     ] {
         let table = filtered(&server, Filters::none().combined(combined));
-        let narrowed = conditions
-            .iter()
-            .cloned()
-            .fold(table, |table, condition| table.with_condition(condition));
+        let narrowed = conditions.iter().cloned().fold(table, Table::with_condition);
         within(narrowed.list_values()).await.unwrap();
         assert_eq!(last_query(&server).await, asked);
     }
@@ -942,7 +939,7 @@ async fn case_51_a_window_begins_where_a_strategy_can_compute_it() {
         .map(|request| request.headers.get("range").unwrap().to_str().unwrap().to_owned())
         .collect();
     assert_eq!(ranges[..2], ["57-66", "67-76"]);
-    assert!(ranges.len() <= 3, "{ranges:?}");
+    assert!(!ranges.iter().any(|range| range == "0-9"), "{ranges:?}");
     // Where rows are judged here, their places are not those of the API.
     let local = Rows::new("rows", api.filtering(Filtering::Local))
         .with_id_column("id")

@@ -662,9 +662,11 @@ fn case_33_a_token_of_another_version_is_refused_by_its_number() {
 
 #[tokio::test]
 async fn case_33_a_cursor_of_a_vista_under_another_path_other_conditions_or_order_is_refused() {
-    for (style, paging) in
-        [(Style::Link(Form::Absolute), ", paging: { by: link }"), (Style::Numbered, "")]
-    {
+    let next = "paging.next";
+    for (style, paging) in [
+        (Style::Link(Form::Absolute), ", paging: { by: link }"),
+        (Style::NextUrl(next, Form::Query), ", paging: { by: next_url, next: paging.next }"),
+    ] {
         let others = Hostile::new(35).start().rows();
         let api = Hostile::new(35).style(style).collection("/others", others).start();
         let pool = AwwPool::new(1, None, false, api.url());

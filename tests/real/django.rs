@@ -168,6 +168,14 @@ async fn every_condition_that_it_takes_finds_its_rows() {
 }
 
 #[tokio::test]
+#[ignore = "a Vista takes no operator at all where the API lacks one of them"]
+async fn a_vista_takes_the_operators_that_the_server_has() {
+    let vista = by_page(shared()).vista().with_condition("team", FilterOp::Gt, 7).unwrap();
+    let expected = rows::all().iter().filter(|row| row["team"].as_i64() > Some(7)).count();
+    assert_eq!(within("the count", vista.count()).await.unwrap() as usize, expected);
+}
+
+#[tokio::test]
 async fn a_list_that_is_too_long_for_one_request_finds_its_rows() {
     let wanted: Vec<i64> = (2..=rows::COUNT).rev().filter(|id| id % 3 != 0).collect();
     let table = by_page(shared()).rows();

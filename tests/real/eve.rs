@@ -41,7 +41,7 @@ fn filters() -> Filters {
 fn by_page() -> Source {
     let table =
         ApiTable::new().item_endpoint(true).filters(filters()).order(Ordering::prefixed("sort"));
-    let paging = Paging::page_number().page_size("max_results", 100);
+    let paging = Paging::page_number().page_size("max_results", 400);
     let envelope = Envelope::items_at("_items").total_at("_meta.total");
     let url = Server::shared(Program::Eve).url();
     Source { table, ..Source::new(url, "rows", paging, envelope) }
@@ -58,7 +58,7 @@ async fn pages_by_number_are_read_whole() {
 
 #[tokio::test]
 async fn pages_that_name_the_next_one_are_read_whole() {
-    let paging = Paging::next_url("_links.next.href").page_size("max_results", 90);
+    let paging = Paging::next_url("_links.next.href").page_size("max_results", 310);
     streams_are_whole::<Row>(&Source { paging, ..by_page() }).await;
 }
 
@@ -113,7 +113,7 @@ columns: { id: { type: int }, name: { type: string }, team: { type: int } }
 api:
   item_endpoint: true
   envelope: { items: _items, total: _meta.total }
-  paging: { by: page, size_param: max_results, size: 100 }
+  paging: { by: page, size_param: max_results, size: 400 }
   filters:
     style: none
     only: [team]

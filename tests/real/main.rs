@@ -1,4 +1,15 @@
-//! Reads and writes against servers that others wrote, with some 1,200 ugly rows each.
+//! Reads and writes against servers that others wrote: Datasette, Django REST framework, a
+//! JSON:API, fastapi-pagination, Eve, json-server, and nginx in front of them.
+//!
+//! `tests/real/run` installs the servers and runs this program; a plain `cargo test` does
+//! neither. Each server gets the same 1,237 rows (`rows`), is started on a free port of
+//! 127.0.0.1 and ends with the program (`servers`). What is read, as a stream, as a Vantage
+//! table and as a Vista, is compared with those rows (`source`); there is a module for each
+//! server, and one each for what goes wrong: limits, restarts, other things of HTTP, settings
+//! that do not fit.
+//!
+//! A test that is ignored says what the crate does not do yet.
+
 #![cfg(test)]
 #![allow(
     unreachable_pub,

@@ -9,7 +9,7 @@ use std::{
     process::{Child, Command, Stdio},
     sync::{
         LazyLock, Mutex, OnceLock,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicU16, AtomicU64, Ordering},
         mpsc,
     },
     thread,
@@ -54,9 +54,7 @@ impl Server {
         let name = format!("{name}-{}", STARTED.fetch_add(1, Ordering::Relaxed));
         let folder = SCRATCH.join(name);
         fs::create_dir_all(&folder).unwrap();
-        // Another program may take the port in between, which the start would tell.
-        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-        let mut server = Self { program, port, folder, child: None };
+        let mut server = Self { program, port: free_port(), folder, child: None };
         server.prepare();
         server.restart();
         server
@@ -183,6 +181,17 @@ impl Drop for Server {
         self.kill();
         let _ = fs::remove_dir_all(&self.folder);
     }
+}
+
+/// A free port below those that Linux gives to outgoing connections, one of which could else
+/// have it when the server is started again.
+fn free_port() -> u16 {
+    static ASKED: AtomicU16 = AtomicU16::new(0);
+    let first = (std::process::id() % 200 * 75) as u16;
+    let port = || 15_000 + first.wrapping_add(ASKED.fetch_add(1, Ordering::Relaxed)) % 15_000;
+    let is_free = |port: &u16| TcpListener::bind(("127.0.0.1", *port)).is_ok();
+    let free = std::iter::repeat_with(port).take(15_000).find(is_free);
+    free.expect("a port of 15,000 is free")
 }
 
 /// This folder.

@@ -334,7 +334,8 @@ async fn accept_65_repeats_hedges_redirects_and_replays_keep_the_credentials_of_
         soon("every answer", join_all(parties.iter().map(troubles))).await;
     }
     let stats = parties[0].1.stats().await.unwrap();
-    assert!(stats.hedges > 0 && stats.retries >= 9, "{stats}");
+    // A hedge may bring what would have been a repeat.
+    assert!(stats.hedges > 0 && stats.retries + stats.hedges_won >= 9, "{stats}");
     // Two tokens of each party at least, whichever came first.
     assert!(tokens_at(&api).len() >= 6, "{:?}", tokens_at(&api));
 }

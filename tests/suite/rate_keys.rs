@@ -45,7 +45,8 @@ async fn calls_that_wait_for_their_key_hold_up_no_others() {
     let api = api(&["seven", "free"]);
     // Nobody waits for the second permit of the key.
     let pool = limited(&api, "0.001").workers(3).connections_per_worker(2).build().unwrap();
-    let mut waiting: FuturesUnordered<_> = (0..31).map(|_| pool.request(of("seven"))).collect();
+    let patient = || of("seven").deadline(Duration::from_secs(100_000));
+    let mut waiting: FuturesUnordered<_> = (0..31).map(|_| pool.request(patient())).collect();
     soon("the first answer", waiting.next()).await.unwrap().unwrap();
     let free = join_all((0..200).map(|_| pool.get("/free/rows")));
     let free = futures::future::select(free, waiting.next());

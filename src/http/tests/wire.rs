@@ -431,10 +431,15 @@ async fn a_connection_idle_for_too_long_is_replaced() {
     let server = RawServer::answering(OK);
     let client = Client::new(&Settings { idle_timeout: Duration::from_millis(50), ..settings() });
     get(&client, &server).await.unwrap();
-    tokio::time::sleep(Duration::from_millis(100)).await;
-    get(&client, &server).await.unwrap();
-    assert_eq!(server.seen().connections, 2);
-    server.wait_for(|seen| seen.closed.len() == 1).await;
+    bounded(async {
+        // A busy machine may have given it back only a moment ago.
+        while server.seen().connections < 2 {
+            tokio::time::sleep(Duration::from_millis(100)).await;
+            get(&client, &server).await.unwrap();
+        }
+    })
+    .await;
+    server.wait_for(|seen| !seen.closed.is_empty()).await;
 }
 
 #[actix::test]

@@ -28,7 +28,7 @@ def fill():
 
 if not os.path.exists(DATABASE):
     fill()
-settings = ["--setting", "default_page_size", "50", "--setting", "default_facet_size", "3"]
+settings = ["--setting", "default_page_size", "50", "--setting", "suggest_facets", "off"]
 program = os.path.join(os.path.dirname(sys.executable), "datasette")
 os.execv(
     sys.executable,

@@ -34,7 +34,7 @@ SETTINGS = {
         },
     },
     "PAGINATION_DEFAULT": 50,
-    "PAGINATION_LIMIT": 100,
+    "PAGINATION_LIMIT": 400,
 }
 
 app = Eve(settings=SETTINGS)
