@@ -191,7 +191,10 @@ impl<T: Send + 'static> Reader<T> {
             let survey = page.survey();
             let concluded =
                 survey.and_then(|(items, meta)| self.conclude(items, &meta, false, None));
-            concluded.map_err(|error| self.on_page(error))?;
+            match concluded {
+                Err(error) if error.kind() == ErrorKind::Incomplete => self.failure = Some(error),
+                concluded => concluded.map_err(|error| self.on_page(error))?,
+            }
         }
         if self.failure.is_none() {
             self.go_to_the_next();

@@ -1,6 +1,8 @@
 //! What pages say about the end of their set: what says that more follow is heard, wherever it
 //! stands and however it is written.
 
+mod field;
+
 use std::{
     collections::HashMap,
     sync::atomic::{AtomicU64, Ordering},
