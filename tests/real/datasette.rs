@@ -186,7 +186,6 @@ async fn orders_that_it_does_not_take_are_made_on_the_rows() {
 }
 
 #[tokio::test]
-#[ignore = "the id of an item has to be a segment of its path by itself"]
 async fn a_row_is_asked_for_where_the_server_has_rows() {
     let table = by_token().table.item_path("real/rows/{id}.json?_shape=objects&_json=nested");
     let source = Source { table, ..by_token() };
@@ -201,7 +200,6 @@ async fn a_row_is_asked_for_where_the_server_has_rows() {
 }
 
 #[tokio::test]
-#[ignore = "a condition with a bool finds no row of a column that holds 0 and 1"]
 async fn a_column_of_flags_that_are_0_and_1_is_one_of_bools() {
     for filtering in [Filtering::Server, Filtering::Local] {
         let source = by_token().filtered(filtering);

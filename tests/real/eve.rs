@@ -94,7 +94,6 @@ async fn of_two_conditions_one_is_sent_and_the_other_evaluated_on_the_rows() {
 }
 
 #[tokio::test]
-#[ignore = "a form of a condition cannot hold several conditions"]
 async fn two_conditions_are_one_parameter() {
     let both = ApiCondition::eq("team", 5) & ApiCondition::is_null("note");
     finds(&by_page(), both, |row| row["team"] == 5 && row["note"].is_null()).await;

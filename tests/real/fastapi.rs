@@ -59,7 +59,6 @@ async fn vistas_of_all_four_are_whole() {
 }
 
 #[tokio::test]
-#[ignore = "a window brings the total that its pages told by chance"]
 async fn every_window_brings_the_total() {
     for source in sources() {
         windows_bring_the_total(&source).await;
@@ -67,7 +66,6 @@ async fn every_window_brings_the_total() {
 }
 
 #[tokio::test]
-#[ignore = "typed reads through records take no whole number for a float inside nested structs"]
 async fn a_whole_number_is_a_float_where_the_type_says_so() {
     entities_are_whole::<Measured>(&shared()).await;
 }

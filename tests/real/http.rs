@@ -69,7 +69,6 @@ async fn a_token_that_is_refused_is_renewed_once_for_all_reads() {
 }
 
 #[tokio::test]
-#[ignore = "the slash at the end of an endpoint is not kept for its items"]
 async fn an_item_of_an_endpoint_with_a_slash_has_one_too() {
     let table = settings("").item_endpoint(true);
     let source = Source { table, ..by_page(shared()) };
@@ -87,7 +86,6 @@ async fn an_endpoint_that_is_redirected_is_read_whole() {
 }
 
 #[tokio::test]
-#[ignore = "each page is asked for where the first was moved from for good"]
 async fn pages_after_a_301_are_asked_for_at_the_new_place() {
     let source = Source { path: "api/page", ..by_page(shared()) };
     let pool = source.pool();
@@ -97,7 +95,6 @@ async fn pages_after_a_301_are_asked_for_at_the_new_place() {
 }
 
 #[tokio::test]
-#[ignore = "the error of a write that was redirected does not say where to"]
 async fn a_write_that_is_redirected_says_where_to() {
     let pool = by_page(shared()).pool();
     let note = Request::patch("/api/notes/7").json(&json!({ "name": "x" })).unwrap();

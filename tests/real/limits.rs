@@ -72,7 +72,6 @@ async fn a_throttle_makes_no_read_short() {
 }
 
 #[tokio::test]
-#[ignore = "waits that the server asked for use up the attempts of a call"]
 async fn eight_reads_against_a_throttle_end_whole() {
     let server = Server::start(Program::Django);
     all_are_whole(&throttled(&server), AwwPool::builder(server.url())).await;
@@ -99,7 +98,6 @@ async fn a_limit_told_by_503_makes_no_read_short() {
 }
 
 #[tokio::test]
-#[ignore = "a 503 that comes fast and often is not taken for a limit"]
 async fn eight_reads_against_a_limit_told_by_503_end_whole() {
     let server = nginx();
     all_are_whole(&limited(&server), AwwPool::builder(server.url()).use_dampener(true)).await;

@@ -79,7 +79,6 @@ async fn a_next_url_past_the_proxy_is_refused() {
 }
 
 #[tokio::test]
-#[ignore = "the refusal of a next URL does not name it"]
 async fn a_next_url_past_the_proxy_is_named() {
     let nginx = before(Program::Django);
     let read = unnamed(&nginx).stream().try_collect::<Vec<Value>>();

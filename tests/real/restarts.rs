@@ -143,13 +143,11 @@ async fn is_whole_over_a_restart(program: Program, source: Sources) {
 }
 
 #[tokio::test]
-#[ignore = "connection failures are retried three times within 0.2 s"]
 async fn a_read_of_pages_by_number_is_whole_when_the_server_comes_back() {
     is_whole_over_a_restart(Program::JsonServer, json_server).await;
 }
 
 #[tokio::test]
-#[ignore = "connection failures are retried three times within 0.2 s"]
 async fn a_read_led_by_cursors_is_whole_when_the_server_comes_back() {
     is_whole_over_a_restart(Program::Django, django::by_cursor).await;
 }

@@ -176,7 +176,6 @@ async fn ids_that_the_program_brings_are_kept() {
 }
 
 #[tokio::test]
-#[ignore = "the body of a replace has no id unless the record has, and this server demands one"]
 async fn a_replace_brings_its_id() {
     let server = Server::start(Program::Django);
     let source = coded(&server);
@@ -187,7 +186,6 @@ async fn a_replace_brings_its_id() {
 }
 
 #[tokio::test]
-#[ignore = "an insert with an id leaves a row with another id where the API makes ids"]
 async fn an_insert_with_an_id_leaves_nothing_where_the_api_makes_ids() {
     let server = Server::start(Program::Django);
     let source = notes(&server);
@@ -215,7 +213,6 @@ async fn eve_stores_writes_through_a_narrowed_table_that_reads_them_back() {
 }
 
 #[tokio::test]
-#[ignore = "a write whose answer holds the id and metadata alone is not read back"]
 async fn eve_s_answers_without_the_row_are_not_taken_for_it() {
     let server = Server::start(Program::Eve);
     let source = eve_notes(&server, Writes::rest().etags(true));
@@ -228,7 +225,6 @@ async fn eve_s_answers_without_the_row_are_not_taken_for_it() {
 }
 
 #[tokio::test]
-#[ignore = "entity tags are not sent for tables that are not narrowed"]
 async fn eve_s_428_is_met_by_the_tag_of_the_row() {
     let server = Server::start(Program::Eve);
     let source = eve_notes(&server, Writes::rest().etags(true).read_back(true));
@@ -243,7 +239,6 @@ async fn eve_s_428_is_met_by_the_tag_of_the_row() {
 }
 
 #[tokio::test]
-#[ignore = "the content type of a write is fixed, and a default header for it has no effect"]
 async fn a_json_api_is_written_in_its_content_type() {
     let server = Server::start(Program::Django);
     let envelope = Envelope::items_at("data").total_at("meta.pagination.count");
