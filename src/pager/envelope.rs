@@ -227,6 +227,11 @@ impl Envelope {
         self
     }
 
+    /// Whether what it says of the set stands in an object of its own, under keys.
+    pub(super) fn has_pagination_object(&self) -> bool {
+        self.pagination.is_plain() && !self.pagination.is_root()
+    }
+
     /// The same with one more place, which replaces an earlier one of its kind.
     fn with(mut self, fact: Fact, place: Place) -> Self {
         let is_same = |named: &Named| {

@@ -1,11 +1,14 @@
 //! [pure] What a page says about the set, and how it is written: counts and flags in the body
 //! and in header fields.
 
-use http::{HeaderMap, StatusCode, header::CONTENT_RANGE};
-use serde_json::Value;
+use std::borrow::Cow;
 
-use super::{envelope::Envelope, path::Path};
+use super::{
+    envelope::{Envelope, Key},
+    path::Path,
+};
 use crate::http::{Mismatch, header_text};
+use http::{HeaderMap, StatusCode, header::CONTENT_RANGE};
 
 /// Something that a page can say about the set.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -124,11 +127,11 @@ impl Fact {
             Self::HasNext => Ok(Said::Flag(flag(text)?)),
             Self::IsLast => Ok(Said::Flag(flag(text)?.map(|is_last| !is_last))),
             Self::NextPage => match scalar(text)? {
-                Some(name) => Ok(Said::Flag(Some(name != "false"))),
+                Some(name) => Ok(Said::Flag(Some(name.trim() != "false"))),
                 None => Ok(Said::Flag(Some(false))),
             },
             Self::Page | Self::PerPage | Self::Total | Self::TotalPages => {
-                Ok(Said::Count(scalar(text)?.map(|text| whole(&text)).transpose()?))
+                Ok(Said::Count(scalar(text)?.map(|text| whole(text.trim())).transpose()?))
             }
         }
     }
@@ -242,14 +245,15 @@ pub(super) fn unreadable(fact: Fact, place: &str) -> Mismatch {
 }
 
 /// The text of a scalar of JSON, or of a header field; `None` for `null` and for nothing.
-fn scalar(text: &str) -> Result<Option<String>, Unreadable> {
-    match serde_json::from_str::<Value>(text) {
-        Ok(Value::Null) => Ok(None),
-        Ok(Value::String(text)) => Ok(Some(text.trim().to_owned()).filter(|text| !text.is_empty())),
-        Ok(Value::Array(_) | Value::Object(_)) => Err(Unreadable),
-        Ok(_) => Ok(Some(text.to_owned())),
-        // The text of a header field.
-        Err(_) => Ok(Some(text.to_owned()).filter(|text| !text.is_empty())),
+fn scalar(text: &str) -> Result<Option<Cow<'_, str>>, Unreadable> {
+    match text.as_bytes().first() {
+        None => Ok(None),
+        Some(b'[' | b'{') => Err(Unreadable),
+        Some(b'"') => {
+            let text = serde_json::from_str::<Key<'_>>(text).map_or(text.into(), |Key(text)| text);
+            Ok(Some(text).filter(|text| !text.trim().is_empty()))
+        }
+        Some(_) => Ok(Some(text.into()).filter(|_| text != "null")),
     }
 }
 
@@ -268,13 +272,14 @@ fn whole(text: &str) -> Result<u64, Unreadable> {
 
 fn flag(text: &str) -> Result<Option<bool>, Unreadable> {
     let Some(text) = scalar(text)? else { return Ok(None) };
+    let text = text.trim();
     if text.eq_ignore_ascii_case("true") {
         return Ok(Some(true));
     }
     if text.eq_ignore_ascii_case("false") {
         return Ok(Some(false));
     }
-    match whole(&text)? {
+    match whole(text)? {
         0 => Ok(Some(false)),
         1 => Ok(Some(true)),
         _ => Err(Unreadable),

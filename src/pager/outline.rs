@@ -1,13 +1,19 @@
 //! [pure] Where the list of items is in a page, and what stands around it: one walk along
 //! the paths that the envelope names. Builds no item.
 
+use std::fmt;
+
 use http::HeaderMap;
-use serde::de::{DeserializeSeed, IgnoredAny};
+use serde::{
+    Deserializer,
+    de::{DeserializeSeed, IgnoredAny, MapAccess, Visitor},
+};
+use serde_json::value::RawValue;
 
 use super::{
     content::ContentHash,
-    envelope::Envelope,
-    facts::{HINTS, Meta, Named, Place, Remarks, unreadable},
+    envelope::{Envelope, Key},
+    facts::{Fact, HINTS, Meta, Named, Place, Remarks, unreadable},
     path::{Path, Step},
     strategy::Pointer,
     walk::{Found, Route, Target, Walk, routes},
@@ -44,7 +50,7 @@ pub(super) fn outline(
 ) -> Result<Outline, Mismatch> {
     let routes = routes(envelope, pointer);
     let content = is_hashed.then(ContentHash::default);
-    let mut found = Found { content, ..Found::of(&routes) };
+    let mut found = Found { content, ..Found::new() };
     let mut json = serde_json::Deserializer::from_str(page);
     Walk::new(&routes, envelope, &mut found).deserialize(&mut json)?;
     json.end()?;
@@ -75,17 +81,69 @@ pub(super) fn outline(
             Ok(())
         })?;
     }
-    for (path, (_, fact)) in envelope.hints.iter().zip(HINTS) {
-        sources.texts(Target::Hint(fact), path, &mut meta, |meta, text| {
-            match fact.read(text) {
-                Ok(said) => meta.take(fact, said),
-                Err(_) => meta.remarks.add(Remarks::UNREADABLE),
-            }
-            Ok(())
+    if envelope.has_pagination_object() {
+        sources.texts(Target::Pagination, &envelope.pagination, &mut meta, |meta, text| {
+            if text.starts_with('{') { Pagination(meta).read(text) } else { Ok(()) }
         })?;
+    } else {
+        for (path, (_, fact)) in envelope.hints.iter().zip(HINTS) {
+            sources.texts(Target::Hint(fact), path, &mut meta, |meta, text| {
+                take_hint(meta, fact, text);
+                Ok(())
+            })?;
+        }
     }
     outline.meta = meta;
     Ok(outline)
+}
+
+fn take_hint(meta: &mut Meta, fact: Fact, text: &str) {
+    match fact.read(text) {
+        Ok(said) => meta.take(fact, said),
+        Err(_) => meta.remarks.add(Remarks::UNREADABLE),
+    }
+}
+
+/// The `pagination` object, whose content goes into the meta.
+struct Pagination<'a>(&'a mut Meta);
+
+impl Pagination<'_> {
+    fn read(self, text: &str) -> Result<(), Mismatch> {
+        Ok(serde_json::Deserializer::from_str(text).deserialize_map(self)?)
+    }
+}
+
+impl<'de> Visitor<'de> for Pagination<'_> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object")
+    }
+
+    fn visit_map<M: MapAccess<'de>>(self, mut map: M) -> Result<(), M::Error> {
+        let mut texts: [Option<&str>; HINTS.len()] = [None; HINTS.len()];
+        while let Some(Key(key)) = map.next_key()? {
+            let Some(at) = HINTS.iter().position(|(name, _)| *name == key) else {
+                map.next_value::<IgnoredAny>()?;
+                continue;
+            };
+            let text = map.next_value::<&RawValue>()?.get();
+            let latest = texts[at].replace(text);
+            if latest.is_some_and(|latest| latest != text) {
+                self.0.remarks.add(Remarks::TWICE);
+                // What says more is heard.
+                let (_, fact) = HINTS[at];
+                let said = |text: Option<&str>| text.and_then(|text| fact.read(text).ok());
+                texts[at] = if said(latest) > said(Some(text)) { latest } else { Some(text) };
+            }
+        }
+        for ((_, fact), text) in HINTS.into_iter().zip(texts) {
+            if let Some(text) = text {
+                take_hint(self.0, fact, text);
+            }
+        }
+        Ok(())
+    }
 }
 
 /// What a walk has found, and the page for those paths that it did not look for.
@@ -109,18 +167,20 @@ impl<'p> Sources<'_, 'p> {
             let texts = path.find(self.page, true)?.unwrap_or_default();
             return texts.into_iter().try_for_each(|text| take(meta, text));
         }
-        let mut values = self.routes.iter().zip(&self.found.values).enumerate();
-        let found = values.find_map(|(index, (route, value))| {
-            value.filter(|_| route.target == target).map(|value| (index, value))
-        });
-        let Some((index, value)) = found else { return Ok(()) };
-        let again = self.found.doubles.iter().filter(|(of, _)| *of == index);
-        let mut texts: Vec<&str> = again.map(|(_, text)| *text).collect();
-        if texts.iter().all(|text| *text == value) {
-            return take(meta, value);
+        let of_target = |(index, _): &&(usize, &str)| {
+            self.routes.get(*index).is_some_and(|route| route.target == target)
+        };
+        let found = || self.found.values.iter().filter(of_target);
+        // The first route is the one with the longest keys.
+        let Some(index) = found().map(|(index, _)| *index).min() else { return Ok(()) };
+        let found = || found().filter(|(of, _)| *of == index).map(|(_, text)| *text);
+        let mut all = found();
+        let first = all.next().unwrap_or_default();
+        if all.all(|text| text == first) {
+            return take(meta, first);
         }
         meta.remarks.add(Remarks::TWICE);
-        texts.push(value);
+        let mut texts: Vec<&str> = found().collect();
         // What says that more follow is heard first: a name, a larger number, a flag that is
         // set. Nothing, or no, is heard last.
         texts.sort_by_key(|text| {
@@ -168,16 +228,16 @@ pub(super) fn items<'p>(
 
 /// The offset of the first item in `page`. `None` where there is none, whatever the reason.
 pub(super) fn first_item(envelope: &Envelope, page: &str) -> Option<usize> {
-    let readings: Vec<_> = envelope.items.readings().collect();
+    let mut readings = envelope.items.readings();
     // Longer keys win, if they are there at all.
-    let (last, earlier) = readings.split_last()?;
+    let last = readings.next_back()?;
     let exist = |steps: &[Step]| {
         steps.iter().all(|step| match step {
             Step::Key(key) => !key.contains('.') || page.contains(&format!("\"{key}\"")),
             _ => false,
         })
     };
-    let earlier = earlier.iter().filter(|steps| exist(steps));
+    let earlier = readings.filter(|steps| exist(steps));
     earlier.chain([last]).find_map(|steps| match first_item_along(steps, envelope, page) {
         (true, at) => Some(at),
         (false, _) => None,
@@ -187,7 +247,7 @@ pub(super) fn first_item(envelope: &Envelope, page: &str) -> Option<usize> {
 /// Whether there is a list along `steps`, and the offset of its first item.
 fn first_item_along(steps: &[Step], envelope: &Envelope, page: &str) -> (bool, Option<usize>) {
     let routes = [Route { target: Target::Items, steps }];
-    let mut found = Found { stops_at_item: true, ..Found::of(&routes) };
+    let mut found = Found { stops_at_item: true, ..Found::new() };
     let mut json = serde_json::Deserializer::from_str(page);
     // Ends with an error when it is found, since nothing is taken of it.
     let _ = Walk::new(&routes, envelope, &mut found).deserialize(&mut json);

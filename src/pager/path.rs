@@ -22,6 +22,8 @@ pub(super) struct Path {
     /// The ways to read it, the one with the longest keys first: a key that exists as it is
     /// written wins.
     readings: Vec<Vec<Step>>,
+    /// Whether it leads through keys alone.
+    is_plain: bool,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -39,19 +41,27 @@ pub(super) enum Step {
 impl Path {
     /// Reads a path. An empty one is the page itself.
     pub(super) fn parse(text: &str) -> Self {
-        Self { readings: readings(text), text: text.to_owned() }
+        Self::of(text.to_owned(), readings(text))
     }
 
     /// The path of a key, whatever is in it.
     pub(super) fn key(key: &str) -> Self {
-        Self { readings: vec![vec![Step::Key(key.to_owned())]], text: key.to_owned() }
+        Self::of(key.to_owned(), vec![vec![Step::Key(key.to_owned())]])
+    }
+
+    fn of(text: String, readings: Vec<Vec<Step>>) -> Self {
+        let is_pointer = text.starts_with('/');
+        let is_key =
+            |step: &Step| matches!(step, Step::Key(key) if !is_pointer || index(key).is_none());
+        let is_plain = readings.iter().flatten().all(is_key);
+        Self { text, readings, is_plain }
     }
 
     /// The path of `key` in what is at this one.
     pub(super) fn join(&self, key: &str) -> Self {
         let text = if self.text.is_empty() { key.to_owned() } else { format!("{self}.{key}") };
         let with_key = |steps: &Vec<Step>| [steps, [Step::Key(key.to_owned())].as_slice()].concat();
-        Self { readings: self.readings.iter().map(with_key).collect(), text }
+        Self::of(text, self.readings.iter().map(with_key).collect())
     }
 
     pub(super) fn is_root(&self) -> bool {
@@ -60,8 +70,7 @@ impl Path {
 
     /// Whether it leads through keys alone.
     pub(super) fn is_plain(&self) -> bool {
-        let is_plain = |step: &Step| matches!(step, Step::Key(key) if !self.is_pointer() || index(key).is_none());
-        self.readings.iter().flatten().all(is_plain)
+        self.is_plain
     }
 
     /// Whether it may lead to several places.
@@ -69,7 +78,7 @@ impl Path {
         self.readings.iter().flatten().any(|step| *step == Step::Each)
     }
 
-    pub(super) fn readings(&self) -> impl Iterator<Item = &[Step]> {
+    pub(super) fn readings(&self) -> impl DoubleEndedIterator<Item = &[Step]> {
         self.readings.iter().map(Vec::as_slice)
     }
 
@@ -90,10 +99,6 @@ impl Path {
             }
         }
         Ok(None)
-    }
-
-    fn is_pointer(&self) -> bool {
-        self.text.starts_with('/')
     }
 }
 

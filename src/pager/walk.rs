@@ -24,6 +24,8 @@ pub(super) enum Target {
     Pointer,
     /// A place that the envelope names.
     Named(usize),
+    /// The `pagination` object.
+    Pagination,
     /// Something in the `pagination` object.
     Hint(Fact),
 }
@@ -41,14 +43,19 @@ pub(super) fn routes<'a>(envelope: &'a Envelope, pointer: Option<&'a Path>) -> V
         Place::Body(path) => Some((Target::Named(index), path)),
         Place::Header(_) => None,
     });
-    let hints =
-        envelope.hints.iter().zip(HINTS).map(|(path, (_, fact))| (Target::Hint(fact), path));
-    let all = [(Target::Items, &envelope.items)].into_iter();
+    // Where what it holds stands beside other things, each is looked for by itself.
+    let object = envelope.has_pagination_object();
+    let pagination = object.then_some((Target::Pagination, &envelope.pagination));
+    let hints = if object { &[] } else { envelope.hints.as_slice() };
+    let hints = hints.iter().zip(HINTS).map(|(path, (_, fact))| (Target::Hint(fact), path));
+    let all = [(Target::Items, &envelope.items)].into_iter().chain(pagination);
     let all = all.chain(pointer.map(|path| (Target::Pointer, path))).chain(named).chain(hints);
-    all.filter(|(_, path)| path.is_plain())
-        .flat_map(|(target, path)| path.readings().map(move |steps| Route { target, steps }))
-        .take(MOST_ROUTES)
-        .collect()
+    let mut routes = Vec::with_capacity(8);
+    for (target, path) in all.filter(|(_, path)| path.is_plain()) {
+        routes.extend(path.readings().map(|steps| Route { target, steps }));
+    }
+    routes.truncate(MOST_ROUTES);
+    routes
 }
 
 /// As many as a mask has bits.
@@ -62,14 +69,12 @@ pub(super) struct Found<'p> {
     /// The route that has led to the items.
     pub(super) items_by: Option<usize>,
     pub(super) content: Option<ContentHash>,
-    /// What was found first at the end of each route.
-    pub(super) values: Vec<Option<&'p str>>,
-    /// What was found there again.
-    pub(super) doubles: Vec<(usize, &'p str)>,
+    /// What was found at the end of a route.
+    pub(super) values: Vec<(usize, &'p str)>,
 }
 
-impl Found<'_> {
-    pub(super) fn of(routes: &[Route<'_>]) -> Self {
+impl<'p> Found<'p> {
+    pub(super) fn new() -> Self {
         Self {
             stops_at_item: false,
             is_at_item: false,
@@ -77,8 +82,15 @@ impl Found<'_> {
             items: 0,
             items_by: None,
             content: None,
-            values: vec![None; routes.len()],
-            doubles: Vec::new(),
+            values: Vec::new(),
+        }
+    }
+
+    /// Takes in what stands at the end of these routes.
+    fn take(&mut self, mut ending: u128, value: &'p str) {
+        while ending != 0 {
+            self.values.push((ending.trailing_zeros() as usize, value));
+            ending &= ending - 1;
         }
     }
 }
@@ -230,12 +242,7 @@ impl<'p> Visitor<'p> for Walk<'_, 'p> {
                 continue;
             }
             let value = map.next_value::<&RawValue>()?.get();
-            for index in (0..self.routes.len()).filter(|index| ending & (1 << index) != 0) {
-                match self.found.values.get_mut(index) {
-                    Some(first @ None) => *first = Some(value),
-                    _ => self.found.doubles.push((index, value)),
-                }
-            }
+            self.found.take(ending, value);
             // Something else that is wanted may lie within it.
             if going_on != 0 && value.starts_with('{') {
                 let mut within = serde_json::Deserializer::from_str(value);
