@@ -118,8 +118,7 @@ impl Filters {
     }
 
     /// `field__gt=7` and so on, as Django's libraries have it: `gt`, `gte`, `lt`, `lte`,
-    /// `in` with commas, `icontains`, `istartswith` and `isnull`. They
-    /// [trim](Self::trims_texts) texts.
+    /// `in` with commas, `icontains`, `istartswith` and `isnull`. They [trim](Self::trims_texts).
     pub fn suffixes() -> Self {
         Self::equality()
             .trims_texts(true)

@@ -140,7 +140,7 @@ impl Write {
         let has_id = by == ReplaceBy::Put && creates_by_post;
         if let Some(column) = self.read.columns.id().filter(|_| has_id) {
             // As an insert has it: such an API takes ids from bodies.
-            row.insert(column.to_owned(), self.read.columns.id_value(id));
+            row.entry(column.to_owned()).or_insert_with(|| self.read.columns.id_value(id));
         }
         let mut precondition = Precondition::None;
         if self.reads_first(&item.filter) {
