@@ -347,7 +347,7 @@ mod tests {
     #[test]
     fn what_is_no_path_is_a_key() {
         for key in ["a..b", ".", "a.", "[", "a[b]", "a]", "a[0]b"] {
-            let json = format!("{{{:?}:1}}", key);
+            let json = format!("{{{key:?}:1}}");
             assert_eq!(found(key, &json), ["1"], "{key}");
         }
     }

@@ -53,6 +53,8 @@ pub(super) struct Reader<T: Send + 'static> {
     held: Option<OwnedSemaphorePermit>,
     /// The body of the last page.
     previous: Option<Bytes>,
+    /// Why the read cannot be whole, when the page at hand is consumed.
+    failure: Option<Error>,
     /// How many items the last page had.
     expected: usize,
     /// How many items the set has, as a page told last.
@@ -102,6 +104,7 @@ impl<T: Send + 'static> Reader<T> {
             following: None,
             held: None,
             previous: None,
+            failure: None,
             expected: 0,
             told: None,
             source,
@@ -188,9 +191,14 @@ impl<T: Send + 'static> Reader<T> {
             let survey = page.survey();
             let concluded =
                 survey.and_then(|(items, meta)| self.conclude(items, &meta, false, None));
-            concluded.map_err(|error| self.on_page(error))?;
+            match concluded {
+                Err(error) if error.kind() == ErrorKind::Incomplete => self.failure = Some(error),
+                concluded => concluded.map_err(|error| self.on_page(error))?,
+            }
         }
-        self.go_to_the_next();
+        if self.failure.is_none() {
+            self.go_to_the_next();
+        }
         Ok(page)
     }
 
@@ -220,6 +228,7 @@ impl<T: Send + 'static> Reader<T> {
                 }
             }
         };
+        let concluded = self.failure.take().map_or(concluded, Err);
         if is_consumed && concluded.is_ok() {
             self.go_to_the_next();
         }
@@ -296,7 +305,11 @@ impl<T: Send + 'static> Reader<T> {
                 (items, meta, None)
             }
         };
-        self.conclude(items, &meta, repeats, next)?;
+        match self.conclude(items, &meta, repeats, next) {
+            // Its own rows are of the set all the same.
+            Err(error) if error.kind() == ErrorKind::Incomplete => self.failure = Some(error),
+            concluded => concluded?,
+        }
         self.page = Some((page, Judged::Already));
         Ok(())
     }

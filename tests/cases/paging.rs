@@ -1,6 +1,8 @@
 //! What pages say about the end of their set: what says that more follow is heard, wherever it
 //! stands and however it is written.
 
+mod field;
+
 use std::{
     collections::HashMap,
     sync::atomic::{AtomicU64, Ordering},
@@ -48,6 +50,8 @@ async fn api(answer: impl Fn(&Asked) -> ResponseTemplate + Send + Sync + 'static
     server
 }
 
+// So that a literal can be given.
+#[allow(clippy::needless_pass_by_value)]
 fn body(json: impl ToString) -> ResponseTemplate {
     ResponseTemplate::new(200).set_body_raw(json.to_string(), "application/json")
 }
@@ -178,6 +182,8 @@ impl Join for Vec<String> {
     }
 }
 
+// So that a literal can be given.
+#[allow(clippy::needless_pass_by_value)]
 fn flagged(rows: &[u64], has_next: bool, more: Value) -> Value {
     let mut pagination = json!({ "has_next": has_next });
     pagination.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
@@ -357,7 +363,7 @@ async fn case_05_more_without_a_way_to_it_is_an_error_that_names_both() {
         let envelope = || Envelope::items_at("results").has_next_at("has_more");
         for paging in [Paging::cursor("after", "next_cursor"), Paging::next_url("next_cursor")] {
             let (items, error) = incomplete(rows(&server, paging, envelope())).await;
-            assert_eq!(items.len(), 0);
+            assert_eq!(items, ids([1, 2]));
             for what in ["`has_more`", "`next_cursor`", "page 1", "`results`"] {
                 assert!(error.contains(what), "{end}: {error}");
             }
@@ -788,7 +794,8 @@ async fn case_64_the_names_of_what_pages_say_can_be_told() {
             if page > 3 { ResponseTemplate::new(404) } else { body(answer) }
         })
     };
-    let cases: [(fn(u64) -> Value, Envelope); 5] = [
+    type Says = fn(u64) -> Value;
+    let cases: [(Says, Envelope); 5] = [
         (
             |_| json!({ "meta": { "last_page": 3 } }),
             Envelope::default().total_pages_at("meta.last_page"),

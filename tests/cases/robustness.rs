@@ -594,7 +594,8 @@ async fn case_33_a_token_of_another_read_is_refused_and_the_error_says_what_diff
     let api = Hostile::new(35).start();
     let pool = AwwPool::new(1, None, false, api.url());
     let read = |endpoint: &str| PaginatedStream::get(&pool, endpoint);
-    let mut rows = read("/rows?sort=id");
+    // Nothing is under way when it is dropped.
+    let mut rows = read("/rows?sort=id").mode(ReadMode::Sequential);
     for _ in 0..13 {
         soon("a row", rows.next()).await.unwrap().unwrap();
     }

@@ -36,7 +36,7 @@ enum Set {
     NotFoundPastEnd,
     /// Nothing but a last page that is shorter.
     Short,
-    /// The fourth page has no rows, though the total says that there are more.
+    /// The fourth page has no rows, though the total counts them: it is no more than a guess.
     EmptyMiddle,
     /// The fourth page fails for ever.
     Broken,
@@ -345,7 +345,11 @@ async fn read(pool: &AwwPool, number: usize, prefetch: usize, enough: usize) -> 
     let paging = Paging::default().page_size("per_page", 1000);
     let mut stream = PaginatedStream::get(pool, format!("/sets/{number}"))
         .items_as::<u64>()
-        .paging(paging.not_found_ends(set == Set::NotFoundPastEnd))
+        .paging(
+            paging
+                .not_found_ends(set == Set::NotFoundPastEnd)
+                .totals_are_estimates(set == Set::EmptyMiddle),
+        )
         .envelope(Envelope::default())
         .prefetch(prefetch);
     let (promised, is_whole) = set.promised();

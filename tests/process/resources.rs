@@ -138,7 +138,9 @@ fn a_thread_that_a_read_has_for_itself_ends_with_the_read_however_that_ends() {
         for stream in &mut streams {
             soon("a row", stream.next()).await.unwrap().unwrap();
         }
-        assert_eq!(Held::now().threads, idle.threads + 3);
+        // A thread that was about to end may have been counted as idle.
+        let threads = Held::now().threads;
+        assert!((idle.threads + 2..=idle.threads + 3).contains(&threads), "{threads}: {idle:?}");
         let [first, mut second, _third] = streams;
         drop(first);
         soon("the first one's thread", async {

@@ -76,7 +76,7 @@ async fn the_rate_limit_holds_in_a_storm_and_is_used() {
 #[tokio::test]
 async fn calls_that_wait_for_the_rate_limit_leave_their_places_when_they_are_dropped() {
     let api = Hostile::new(10).start();
-    let pool = limited(api.url(), "0.5").build().unwrap();
+    let pool = limited(api.url(), "0.5").call_timeout(Duration::from_secs(86_400)).build().unwrap();
     soon("an answer", pool.get("/rows")).await.unwrap();
     // Three minutes' worth.
     let waiting = join_all((0..100).map(|_| pool.get("/rows")));

@@ -129,7 +129,7 @@ async fn a_key_is_counted_for_all_workers_and_besides_the_limit_of_the_api() {
 #[tokio::test]
 async fn calls_that_are_dropped_leave_the_queue_of_their_key() {
     let api = api(&["k"]);
-    let pool = limited(&api, "0.5").build().unwrap();
+    let pool = limited(&api, "0.5").call_timeout(Duration::from_secs(86_400)).build().unwrap();
     soon("an answer", pool.request(of("k"))).await.unwrap();
     // Two minutes' worth.
     for _ in 0..30 {

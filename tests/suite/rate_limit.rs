@@ -106,7 +106,7 @@ async fn a_burst_leaves_at_once_and_the_rest_is_spaced() {
 #[tokio::test]
 async fn a_call_that_gives_up_leaves_its_permit_to_the_others() {
     let api = Hostile::new(5).start();
-    let pool = limited(&api, "0.5").build().unwrap();
+    let pool = limited(&api, "0.5").call_timeout(Duration::from_secs(86_400)).build().unwrap();
     pool.get("/rows").await.unwrap();
     // Two minutes' worth.
     for _ in 0..30 {

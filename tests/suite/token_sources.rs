@@ -437,7 +437,7 @@ async fn an_endpoint_that_fails_is_a_clear_error_without_a_secret() {
     let empty = r#"{"access_token":"","token_type":"bearer"}"#;
     let cases: [(&str, u16, String, &str); 7] = [
         ("down", 503, CANARY.into(), "answered 503"),
-        ("missing", 404, CANARY.into(), "answered 404"),
+        ("missing", 404, CANARY.into(), "status 404"),
         ("refusal", 401, refusal.into(), "refused: invalid_client"),
         ("echo", 400, echo, "the token endpoint refused"),
         ("cut", 200, cut, "no token response"),

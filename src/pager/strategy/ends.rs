@@ -15,7 +15,8 @@ pub(super) struct Ends {
     pub(super) not_found_is_empty: bool,
     pub(super) max_empty_pages: u32,
     pub(super) totals_are_estimates: bool,
-    pub(super) short_page_ends: bool,
+    /// By default so for pages whose places are computed, and not where they name each other.
+    pub(super) short_page_ends: Option<bool>,
     pub(super) zero_cursor_ends: bool,
     pub(super) row_cap: Option<u64>,
     /// A link to the next page with this value of this attribute is none.
@@ -32,7 +33,7 @@ impl Default for Ends {
             not_found_is_empty: false,
             max_empty_pages: DEFAULT_EMPTY_PAGES,
             totals_are_estimates: false,
-            short_page_ends: false,
+            short_page_ends: None,
             zero_cursor_ends: false,
             row_cap: None,
             link: None,
@@ -51,8 +52,8 @@ impl Ends {
         if self.zero_cursor_ends && !matches!(mode, Mode::Cursor(..)) {
             return invalid("zero_cursor_ends: has a meaning for cursors only");
         }
-        if self.short_page_ends && is_computed {
-            return invalid("short_page_ends: has a meaning only where pages name each other");
+        if self.short_page_ends.is_some() && *mode == Mode::None {
+            return invalid("short_page_ends: has no meaning for an API that does not page");
         }
         if self.restarts > 0 && is_computed {
             return invalid("restart_when_expired: has a meaning only where pages name each other");
@@ -98,11 +99,15 @@ impl Paging {
         self
     }
 
-    /// Takes a page with fewer rows than the first one for the last, whatever it names as the
-    /// next: for APIs whose cursors and URLs go on for ever.
+    /// Whether a page with fewer rows than the first one is the last.
+    ///
+    /// Where pages have numbers or offsets it is by default, if nothing else tells of the end;
+    /// with `false` only a page without rows is, for APIs that leave rows out of their pages.
+    /// Where pages name each other it is not by default; with `true` it is, whatever it names as
+    /// the next, for APIs whose cursors and URLs go on for ever.
     #[must_use]
     pub fn short_page_ends(mut self, yes: bool) -> Self {
-        self.ends.short_page_ends = yes;
+        self.ends.short_page_ends = Some(yes);
         self
     }
 

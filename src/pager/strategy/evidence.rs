@@ -22,7 +22,8 @@ pub(in crate::pager) struct Evidence {
     /// Whether totals may be wrong.
     pub(in crate::pager) are_totals_estimates: bool,
     pub(in crate::pager) length: Length,
-    /// Whether a page that is short is the last one, whatever it names.
+    /// Whether a page that is short is the last one: whatever it names, or where places are
+    /// computed, if nothing else is said.
     pub(in crate::pager) short_ends: bool,
     /// Whether the total leaves no page after this one, by the size of a full page.
     pub(in crate::pager) is_exhausted: bool,
@@ -86,7 +87,7 @@ impl Evidence {
             pages: None,
             are_totals_estimates: false,
             length,
-            short_ends: false,
+            short_ends: way == Way::Computed,
             is_exhausted: false,
         }
     }
@@ -149,7 +150,14 @@ impl Evidence {
     /// Nothing says that more follow.
     fn conclude_without_a_word(&self) -> Conclusion {
         let is_last = match self.way {
-            Way::Computed => self.says_last().is_some() || self.length != Length::Full,
+            Way::Computed => {
+                let ends = match self.length {
+                    Length::Empty => true,
+                    Length::Short => self.short_ends,
+                    Length::Full => false,
+                };
+                ends || self.says_last().is_some()
+            }
             Way::Named | Way::Itself | Way::Nowhere => true,
         };
         match is_last {

@@ -317,7 +317,7 @@ impl Plan {
             rows: meta.total.map(|total| self.rows.cmp(&total)),
             pages: self.pages(meta).map(|pages| (index + 1).cmp(&pages)),
             are_totals_estimates: self.paging.ends.totals_are_estimates,
-            short_ends: self.paging.ends.short_page_ends,
+            short_ends: self.paging.ends.short_page_ends.unwrap_or(!self.paging.is_chained()),
             is_exhausted,
             ..Evidence::silent(way, length)
         }

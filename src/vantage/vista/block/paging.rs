@@ -34,8 +34,8 @@ pub(super) struct PagingBlock {
     max_empty_pages: Option<u32>,
     #[serde(default)]
     totals_are_estimates: bool,
-    #[serde(default)]
-    short_page_ends: bool,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    short_page_ends: Option<bool>,
     #[serde(default)]
     zero_cursor_ends: bool,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -114,6 +114,9 @@ impl PagingBlock {
         if let Some(pages) = self.max_empty_pages {
             paging = paging.max_empty_pages(pages);
         }
+        if let Some(yes) = self.short_page_ends {
+            paging = paging.short_page_ends(yes);
+        }
         if let Some(rows) = self.row_cap {
             paging = paging.row_cap(rows);
         }
@@ -128,7 +131,6 @@ impl PagingBlock {
             .not_found_is_empty(self.not_found_is_empty)
             .fail_on_change(self.fail_on_change)
             .totals_are_estimates(self.totals_are_estimates)
-            .short_page_ends(self.short_page_ends)
             .zero_cursor_ends(self.zero_cursor_ends)
             .restart_when_expired(self.restart_when_expired)
     }
