@@ -249,7 +249,7 @@ async fn a_link_to_a_last_page_that_repeats_the_parameter_ends_no_read() {
     .await;
     for path in ["/rows", "/rows?page=1", "/rows?page=2"] {
         for paging in [Paging::page_number(), Paging::page_number().page_size("size", 5)] {
-            let read = PaginatedStream::get(&pool(&server), path).paging(paging);
+            let read = PaginatedStream::get(pool(&server), path).paging(paging);
             let read = read.envelope(Envelope::bare_array()).try_collect::<Vec<Json>>();
             let error = soon("no read", read).await.unwrap_err();
             assert_eq!(error.kind(), ErrorKind::PageLoop, "{error}");
@@ -266,7 +266,7 @@ async fn a_cursor_that_makes_a_url_too_long_is_said_to_do_so() {
     })
     .await;
     for paging in [Paging::cursor("after", "next"), Paging::next_url("next")] {
-        let read = PaginatedStream::get(&pool(&server), "/rows").paging(paging);
+        let read = PaginatedStream::get(pool(&server), "/rows").paging(paging);
         let error = soon("no read", read.try_collect::<Vec<Json>>()).await.unwrap_err();
         assert!(error.to_string().contains("too long"), "{error}");
         assert!(!error.to_string().contains("xxxx"), "{error}");
