@@ -11,6 +11,9 @@ use url::{Url, form_urlencoded};
 
 use crate::error::{Error, ErrorKind};
 
+/// The longest URL that `http` takes, in bytes.
+const MAX_LENGTH: usize = u16::MAX as usize - 1;
+
 /// A checked base URL: scheme http or https, a host, no user info, query or fragment.
 ///
 /// With or without a trailing slash it means the same.
@@ -140,9 +143,13 @@ impl BaseUrl {
             url.push('/');
         }
         url.push_str(rest);
+        let length = url.len();
         Uri::from_maybe_shared(Bytes::from(url)).map_err(|source| {
-            Error::new(ErrorKind::InvalidRequest, "the target is not a valid URL")
-                .with_source(source)
+            let what = match length {
+                0..=MAX_LENGTH => Cow::Borrowed("the target is not a valid URL"),
+                _ => format!("the target is too long for a URL: {length} bytes").into(),
+            };
+            Error::new(ErrorKind::InvalidRequest, what).with_source(source)
         })
     }
 

@@ -329,6 +329,17 @@ pub(crate) fn decode_item<D: ItemDecoder>(
     item.map_err(|source| mismatch_of_item(response, source.into()))
 }
 
+/// Decodes the only item of an answer that is a page of a list.
+pub(crate) fn decode_only_item<D: ItemDecoder>(
+    decoder: &D,
+    envelope: &Envelope,
+    response: &Response,
+) -> Option<D::Item> {
+    let mut leaf = Leaf::open(envelope, response.clone()).ok()?;
+    let item = leaf.next(decoder)?.ok()?;
+    leaf.next(decoder).is_none().then_some(item)
+}
+
 /// The most bytes that two pages with the same items may differ in, from the first
 /// to the last: what they say of themselves, such as their number and links.
 const MAX_REMARKS: usize = 1024;

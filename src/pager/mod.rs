@@ -31,7 +31,7 @@ mod text;
 mod token;
 mod walk;
 
-pub(crate) use decode::{ItemDecoder, Page, Typed, decode_item};
+pub(crate) use decode::{ItemDecoder, Page, Typed, decode_item, decode_only_item};
 pub use envelope::Envelope;
 pub(crate) use facts::Meta;
 pub use mode::ReadMode;

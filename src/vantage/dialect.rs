@@ -7,6 +7,7 @@ use indexmap::IndexMap;
 use vantage_core::{VantageError, error};
 
 use super::{
+    blank::Blank,
     combined::{Combined, alone},
     condition::Operator,
     path::encode,
@@ -48,6 +49,7 @@ pub struct Filters {
     pub(super) columns: IndexMap<String, Filters>,
     pub(super) combined: Option<Combined>,
     pub(super) booleans: Option<[String; 2]>,
+    pub(super) blank: Blank,
 }
 
 /// How an API takes a list of values, for `IN` and `NOT IN`.
@@ -104,6 +106,7 @@ impl Filters {
             columns: IndexMap::new(),
             combined: None,
             booleans: None,
+            blank: Blank::default(),
         }
     }
 
@@ -115,9 +118,10 @@ impl Filters {
     }
 
     /// `field__gt=7` and so on, as Django's libraries have it: `gt`, `gte`, `lt`, `lte`,
-    /// `in` with commas, `icontains`, `istartswith` and `isnull`.
+    /// `in` with commas, `icontains`, `istartswith` and `isnull`. They [trim](Self::trims_texts).
     pub fn suffixes() -> Self {
         Self::equality()
+            .trims_texts(true)
             .operator(Operator::Gt, "{field}__gt={value}")
             .operator(Operator::Gte, "{field}__gte={value}")
             .operator(Operator::Lt, "{field}__lt={value}")
@@ -319,10 +323,12 @@ impl Filters {
                 return Err("the API would take the value for a list");
             }
             let form = form(operator).ok_or(no_form)?;
+            self.blank.check(form.1, &value)?;
             return Ok(vec![vec![fill(form, name, &value)]]);
         }
         let one_each = self.lists == Lists::Requests && operator == Operator::In;
         let form = form(if one_each { Operator::Eq } else { operator }).ok_or(no_form)?;
+        texts.iter().try_for_each(|text| self.blank.check(form.1, text))?;
         let groups = self.groups(form, name, &texts)?;
         if operator == Operator::NotIn && groups.len() > 1 {
             return Err("the list is too long for one request");

@@ -37,6 +37,7 @@ mod alias;
 mod among;
 #[cfg(vantage_bench)]
 pub(crate) mod bench_support;
+mod blank;
 mod branches;
 mod clauses;
 mod columns;

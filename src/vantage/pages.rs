@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{
     error::Error,
-    pager::{Address, Envelope, PaginatedStream, Paging, ReadMode, fetch_page, page_url},
+    pager::{Address, Envelope, Page, PaginatedStream, Paging, ReadMode, fetch_page, page_url},
     pool::AwwPool,
 };
 
@@ -121,6 +121,12 @@ impl Walk {
         }
     }
 
+    /// The row that the walk asks for first by its offset, where that is not the first one.
+    fn begins_at_row(&self) -> Option<u64> {
+        let Begin::Row(window) = self.begin_at() else { return None };
+        Some(window.start()).filter(|start| *start > 0)
+    }
+
     fn paging_of(&self, window: &Window) -> Paging {
         self.paging.clone().at_most(window.len())
     }
@@ -131,6 +137,13 @@ impl Walk {
         let pages = window.len().div_ceil(paging.size().unwrap_or(1).max(1));
         let start = Address::Offset(window.start());
         Box::new(self.read(paging, Some(pages)).beginning_at(start, window.start()))
+    }
+
+    /// One page alone.
+    async fn fetch(&self, address: Address, size: Option<u64>) -> Result<Page<Row>, Error> {
+        let decoder = self.decoder.clone();
+        let (paging, envelope) = (&self.paging, &self.envelope);
+        fetch_page(&self.pool, &self.endpoint, paging, envelope, decoder, address, size).await
     }
 
     fn stream(&self) -> Box<PaginatedStream<Row>> {
@@ -160,6 +173,7 @@ impl Pages {
             if self.walk.window.is_some_and(|window| window.is_served()) {
                 self.state = State::Done;
             }
+            let is_unread = self.streamed.is_none();
             let rows = match &mut self.state {
                 State::New => {
                     (self.state, self.position) = self.walk.begin();
@@ -195,6 +209,9 @@ impl Pages {
                 (Ok(rows), None) => rows,
                 (Err(error), _) => {
                     self.state = State::Done;
+                    if is_unread && self.is_of_the_end(&error).await {
+                        return None;
+                    }
                     return Some(Err(error));
                 }
             };
@@ -222,29 +239,15 @@ impl Pages {
     }
 
     async fn addressed(&mut self, span: Span) -> Result<Vec<(u64, Row)>, Error> {
-        let walk = &self.walk;
-        let page = fetch_page(
-            &walk.pool,
-            &walk.endpoint,
-            &walk.paging,
-            &walk.envelope,
-            walk.decoder.clone(),
-            Address::Page(span.index),
-            Some(span.size),
-        )
-        .await;
-        let page = match page {
+        let page = match self.walk.fetch(Address::Page(span.index), Some(span.size)).await {
             Ok(page) => page,
-            // Past the end, or a size that the API does not know.
-            Err(error)
-                if error.status() == Some(StatusCode::NOT_FOUND)
-                    && walk.paging.is_not_found_the_end() =>
-            {
-                self.state = State::Streaming(walk.stream());
+            Err(error) if is_no_page(&error) => {
+                self.state = self.after_not_found(span, error).await?;
                 return Ok(Vec::new());
             }
             Err(error) => return Err(error),
         };
+        let walk = &self.walk;
         self.total = page.meta.total;
         let number = walk.paging.number(span.index);
         self.state = match span.judge(number, &page.meta, page.items.len()) {
@@ -258,6 +261,39 @@ impl Pages {
         Ok((span.first_row()..).zip(page.items).collect())
     }
 
+    /// How it goes on when there is no page `span`: it is past the end, or of a size that the
+    /// API does not know, or the whole set is not there.
+    async fn after_not_found(&mut self, span: Span, error: Error) -> Result<State, Error> {
+        let is_the_end = self.walk.paging.is_not_found_the_end();
+        let from_the_start = State::Streaming(self.walk.stream());
+        if span.index == 0 {
+            return if is_the_end { Ok(from_the_start) } else { Err(error) };
+        }
+        let first = match self.walk.fetch(Address::Page(0), Some(span.size)).await {
+            Ok(first) => first,
+            Err(first) if is_no_page(&first) && !is_the_end => return Err(error),
+            // The read from the start meets the same, and knows what it means.
+            Err(_) => return Ok(from_the_start),
+        };
+        let number = self.walk.paging.number(0);
+        if !span.is_behind_the_end(number, &first.meta, first.items.len()) {
+            return Ok(from_the_start);
+        }
+        self.total = first.meta.total;
+        Ok(State::Done)
+    }
+
+    /// Whether the error of the first page says that the set ends before the row which the walk
+    /// begins at, while the set itself is there.
+    async fn is_of_the_end(&mut self, error: &Error) -> bool {
+        let Some(start) = self.walk.begins_at_row().filter(|_| is_no_page(error)) else {
+            return false;
+        };
+        let Ok(first) = self.walk.fetch(Address::Offset(0), None).await else { return false };
+        self.total = first.meta.total;
+        self.total.is_none_or(|total| total <= start)
+    }
+
     /// The rows that match, numbered on from those before.
     fn matching(&mut self, rows: Vec<Row>) -> Vec<(u64, Row)> {
         let filter = &self.walk.filter;
@@ -267,4 +303,9 @@ impl Pages {
         self.position += rows.len() as u64;
         rows
     }
+}
+
+/// Whether the API says that it has no such page.
+fn is_no_page(error: &Error) -> bool {
+    matches!(error.status(), Some(StatusCode::NOT_FOUND | StatusCode::RANGE_NOT_SATISFIABLE))
 }

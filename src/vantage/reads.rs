@@ -34,7 +34,7 @@ use super::{
 };
 use crate::{
     error::Error,
-    pager::{ItemDecoder, Page, Typed, decode_item, fetch_page},
+    pager::{ItemDecoder, Page, Typed, fetch_page},
 };
 
 /// A table as a read sees it.
@@ -216,8 +216,8 @@ impl Read {
                 return if error.is_not_found() { Ok(Item::Absent) } else { Err(error) };
             }
         };
-        let row = decode_item(&self.decoder, &self.settings.envelope, &response)
-            .map_err(|error| self.failed(error))?;
+        let row = self.decoder.single(&self.settings.envelope, &response, id);
+        let row = row.map_err(|error| self.failed(error))?;
         refuse_unready(&response, row.id.is_some()).map_err(|error| self.failed(error))?;
         if row.id.as_ref().is_some_and(|own| own != id) {
             return Err(error!("the item endpoint answered with another id", id = id));

@@ -22,7 +22,11 @@ use super::{
     columns::Columns,
     number::{Number, exact, wide_digits},
 };
-use crate::pager::ItemDecoder;
+use crate::{
+    error::Error as CallError,
+    http::Response,
+    pager::{Envelope, ItemDecoder, decode_item, decode_only_item},
+};
 
 /// From here on a float may be an integer beyond 64 bits.
 const WIDE: f64 = 9_223_372_036_854_775_808.0;
@@ -51,6 +55,25 @@ pub(super) struct RowDecoder {
 }
 
 impl RowDecoder {
+    /// The row that the API hands out alone as `id`.
+    ///
+    /// # Errors
+    /// Those of [`decode_item`].
+    pub(super) fn single(
+        &self,
+        envelope: &Envelope,
+        response: &Response,
+        id: &str,
+    ) -> Result<Row, CallError> {
+        match decode_item(self, envelope, response) {
+            Ok(row) if row.id.is_some() => Ok(row),
+            // Some APIs answer with the page of a list of one.
+            row => decode_only_item(self, envelope, response)
+                .filter(|only| only.id.as_ref().is_some_and(|own| own == id))
+                .map_or(row, Ok),
+        }
+    }
+
     pub(super) fn new(columns: Columns) -> Self {
         Self { columns, width: Arc::default(), keeps_wide: false }
     }

@@ -74,7 +74,12 @@ impl<'a> Sender<'a> {
         let texts = values.iter().map(|value| text(value).or_else(|| parameter_text(value)));
         let texts: Vec<Option<String>> = texts.collect();
         let name = self.table.field_of(column);
-        let requests = self.table.filters.parameters(column, &name, operator, &texts);
+        let filters = &self.table.filters;
+        let requests = match is_parameter {
+            // It says what is sent, and nothing of rows.
+            true => filters.clone().taking_any_text().parameters(column, &name, operator, &texts),
+            false => filters.parameters(column, &name, operator, &texts),
+        };
         match requests.and_then(|requests| self.add(requests)) {
             Ok(()) => Ok(true),
             Err(why) => self.cannot(why, column).map(|()| false),

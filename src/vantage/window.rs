@@ -86,6 +86,22 @@ impl Span {
         self.index.saturating_mul(self.size)
     }
 
+    /// Whether the page of which the API says that there is none lies behind the end of the set,
+    /// by the first page: `meta` and `len` rows, asked for with the same size and as the page
+    /// with this `number`.
+    pub(super) fn is_behind_the_end(&self, number: u64, meta: &Meta, len: usize) -> bool {
+        let len = len as u64;
+        let is_other_page = meta.page.is_some_and(|page| page != number);
+        let is_other_size = meta.per_page.is_some_and(|size| size != self.size);
+        if is_other_page || is_other_size || len > self.size {
+            return false;
+        }
+        match meta.total {
+            Some(total) => total <= self.first_row(),
+            None => len == self.size,
+        }
+    }
+
     /// Judges an answer with `len` rows to the request for page `number`, as
     /// the API counts.
     pub(super) fn judge(&self, number: u64, meta: &Meta, len: usize) -> Verdict {
@@ -125,6 +141,26 @@ mod tests {
         assert_eq!((window.pages_to_end(3), window.pages_to_end(10)), (3, 1));
         assert_eq!(window.cut(rows(5..9)), rows(5..7));
         assert!(window.is_served());
+    }
+
+    #[test]
+    fn a_page_that_is_not_there_is_behind_the_end_if_the_first_one_does_not_contradict() {
+        let span = Span { index: 3, size: 5 };
+        let said = |total| Meta { total, ..Meta::default() };
+        for (meta, len, is_behind) in [
+            (said(Some(15)), 5, true),
+            (said(Some(2)), 2, true),
+            (said(Some(16)), 5, false),
+            (said(None), 5, true),
+            // The API may have a smaller size of its own.
+            (said(None), 2, false),
+            (said(Some(15)), 9, false),
+            (Meta { per_page: Some(2), ..said(None) }, 5, false),
+            (Meta { page: Some(2), ..said(None) }, 5, false),
+            (Meta { page: Some(1), per_page: Some(5), ..said(None) }, 5, true),
+        ] {
+            assert_eq!(span.is_behind_the_end(1, &meta, len), is_behind, "{meta:?} {len}");
+        }
     }
 
     #[test]

@@ -12,4 +12,5 @@ mod paging;
 mod reads;
 mod robustness;
 mod rules;
+mod servers;
 mod writes;

@@ -918,8 +918,7 @@ async fn case_47_what_is_fixed_in_a_body_is_not_overwritten_and_not_mistyped() {
     let nested = Writes::rest().wrapped_in(r"a\.b.c").member("meta", json!({ "a": { "x": 1 } }));
     let nested = nested.member("meta.a.y", json!([2]));
     within(table(nested).replace_value("7", &row)).await.unwrap();
-    let expected =
-        json!({ "a.b": { "c": { "name": "n" } }, "meta": { "a": { "x": 1, "y": [2] } } });
+    let expected = json!({ "a.b": { "c": { "name": "n", "id": "7" } }, "meta": { "a": { "x": 1, "y": [2] } } });
     assert_eq!(sent(&server), expected);
     server.take();
 

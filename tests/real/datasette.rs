@@ -8,6 +8,7 @@ use vantage_api_pool::{
     Paging, PoolTableExt,
 };
 use vantage_dataset::prelude::*;
+use vantage_table::prelude::OrderBy;
 use vantage_vista::{FilterOp, SortDirection};
 
 use crate::{
@@ -40,8 +41,12 @@ fn by_token() -> Source {
         .operator(Operator::IsNotNull, "{field}__notnull=1")
         .operator(Operator::In, "{field}__in={value}")
         .operator(Operator::NotIn, "{field}__notin={value}")
-        .lists(Lists::Joined(",".into()));
-    let table = ApiTable::new().filters(filters).order(Ordering::none().on_rows(true));
+        .lists(Lists::Joined(",".into()))
+        .booleans("1", "0")
+        .blank_texts(true);
+    let table = ApiTable::new()
+        .filters(filters)
+        .order(Ordering::by_direction("_sort", "_sort_desc").on_rows(true));
     let paging = Paging::cursor("_next", "next").page_size("_size", 100);
     let envelope = Envelope::items_at("rows").total_at("filtered_table_rows_count");
     let url = Server::shared(Program::Datasette).url();
@@ -181,8 +186,23 @@ async fn every_text_is_found() {
 }
 
 #[tokio::test]
-async fn orders_that_it_does_not_take_are_made_on_the_rows() {
-    orders(&by_token(), "big", SortDirection::Descending, |row| row["big"].as_i64()).await;
+async fn orders_are_those_of_the_server() {
+    let source = by_token();
+    orders(&source, "big", SortDirection::Descending, |row| row["big"].as_i64()).await;
+    orders(&source, "team", SortDirection::Ascending, |row| row["team"].as_i64()).await;
+    let name = |row: &Value| row["name"].as_str().unwrap().to_owned();
+    orders(&source, "name", SortDirection::Ascending, name).await;
+}
+
+#[tokio::test]
+async fn an_order_by_two_columns_is_made_on_the_rows() {
+    let by = |column: &str| OrderBy::descending(ApiCondition::column(column));
+    let table = by_token().rows().with_order(by("team")).with_order(by("big"));
+    let listed = within("the list", table.list_values()).await.unwrap();
+    let mut expected = by_token().expected();
+    expected.sort_by_key(|row| (-row["team"].as_i64().unwrap(), -row["id"].as_i64().unwrap()));
+    let listed: Vec<_> = listed.values().map(json).collect();
+    assert_same("the list", &listed, &expected);
 }
 
 #[tokio::test]
@@ -216,13 +236,19 @@ async fn a_column_of_flags_that_are_0_and_1_is_one_of_bools() {
 async fn yaml_describes_it() {
     let yaml = "
 name: rows
-columns: { id: { type: int }, name: { type: string }, team: { type: int } }
+columns:
+  id: { type: int }
+  name: { type: string }
+  team: { type: int }
+  flag: { type: bool }
 api:
   endpoint: 'real/rows.json?_shape=objects&_json=nested'
   envelope: { items: rows, total: filtered_table_rows_count }
   paging: { by: cursor, param: _next, next: next, size_param: _size, size: 100 }
   filters:
     lists: joined
+    booleans: ['1', '0']
+    blank_texts: true
     operators:
       eq: '{field}__exact={value}'
       ne: '{field}__not={value}'
@@ -234,12 +260,15 @@ api:
       not_in: '{field}__notin={value}'
 ";
     yaml_holds(
-        &by_token(),
+        // A column of flags is one of bools.
+        &Source { row: Value::clone, ..by_token() },
         yaml,
         vec![
             ("team", FilterOp::Eq, 5.into(), |row| row["team"] == 5),
             ("team", FilterOp::Gt, 5.into(), |row| row["team"].as_i64() > Some(5)),
             ("team", FilterOp::Ne, 5.into(), |row| row["team"] != 5),
+            ("flag", FilterOp::Eq, true.into(), |row| row["flag"] == true),
+            ("name", FilterOp::Eq, "".into(), |row| row["name"] == ""),
         ],
     )
     .await;

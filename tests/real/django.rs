@@ -202,6 +202,24 @@ async fn every_text_that_it_takes_is_found() {
     // Its forms strip texts, refuse zeros, and take what is empty for no condition.
     let takes = |name: &str| name.trim() == name && !name.contains('\0') && !name.is_empty();
     names_are_found(&by_page(shared()), takes).await;
+    // What is not sent is evaluated on the rows.
+    let source = by_page(shared()).filtered(Filtering::Mixed);
+    names_are_found(&source, |name| !takes(name) && !name.contains('\0') || name == "null 18")
+        .await;
+}
+
+#[tokio::test]
+async fn a_text_that_it_would_take_for_another_is_refused_where_it_must_be_sent() {
+    for condition in [
+        ApiCondition::eq("name", ""),
+        ApiCondition::eq("name", "  spaces   17"),
+        ApiCondition::contains("name", " "),
+        ApiCondition::is_in("name", ["", "plain 1"]),
+    ] {
+        let table = by_page(shared()).rows().with_condition(condition);
+        let error = within("no list", table.list_values()).await.unwrap_err();
+        assert!(error.is_unsupported(), "{error}");
+    }
 }
 
 #[tokio::test]

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 use vantage_api_pool::{
-    ApiCondition, ApiTable, Envelope, Filtering, Filters, Operator, Ordering, Paging,
+    ApiCondition, ApiTable, Combined, Envelope, Filtering, Filters, Operator, Ordering, Paging,
 };
 use vantage_vista::{FilterOp, SortDirection};
 
@@ -15,8 +15,8 @@ use crate::{
     },
 };
 
-/// `where={"team": {"$gt": 7}}`.
-fn filters() -> Filters {
+/// `where={"team": {"$gt": 7}}`, one at a time.
+fn one_at_a_time() -> Filters {
     Filters::none().custom(|field, operator, texts| {
         let value = |text: &String| match field {
             "name" | "note" => serde_json::to_string(text).unwrap(),
@@ -39,8 +39,9 @@ fn filters() -> Filters {
 }
 
 fn by_page() -> Source {
+    let filters = Filters::none().combined(Combined::json("where"));
     let table =
-        ApiTable::new().item_endpoint(true).filters(filters()).order(Ordering::prefixed("sort"));
+        ApiTable::new().item_endpoint(true).filters(filters).order(Ordering::prefixed("sort"));
     let paging = Paging::page_number().page_size("max_results", 400);
     let envelope = Envelope::items_at("_items").total_at("_meta.total");
     let url = Server::shared(Program::Eve).url();
@@ -87,7 +88,8 @@ async fn every_text_is_found() {
 async fn of_two_conditions_one_is_sent_and_the_other_evaluated_on_the_rows() {
     let both = ApiCondition::eq("team", 5) & ApiCondition::is_null("note");
     for filtering in [Filtering::Mixed, Filtering::Checked] {
-        let source = by_page().filtered(filtering);
+        let table = by_page().table.filters(one_at_a_time());
+        let source = Source { table, ..by_page() }.filtered(filtering);
         let holds = |row: &Value| row["team"] == 5 && row["note"].is_null();
         finds(&source, both.clone(), holds).await;
     }
@@ -97,6 +99,13 @@ async fn of_two_conditions_one_is_sent_and_the_other_evaluated_on_the_rows() {
 async fn two_conditions_are_one_parameter() {
     let both = ApiCondition::eq("team", 5) & ApiCondition::is_null("note");
     finds(&by_page(), both, |row| row["team"] == 5 && row["note"].is_null()).await;
+    let between = ApiCondition::gt("team", 5) & ApiCondition::lte("team", 7);
+    let named = between & ApiCondition::ne("name", "") & ApiCondition::eq("flag", false);
+    finds(&by_page(), named, |row| {
+        let team = row["team"].as_i64().unwrap();
+        team > 5 && team <= 7 && row["name"] != "" && row["flag"] == false
+    })
+    .await;
 }
 
 #[tokio::test]
@@ -113,12 +122,17 @@ api:
   item_endpoint: true
   envelope: { items: _items, total: _meta.total }
   paging: { by: page, size_param: max_results, size: 400 }
-  filters:
-    style: none
-    only: [team]
-    operators: { eq: 'where={"{field}":{value}}' }
+  filters: { style: none, combined: { style: json, param: where } }
   order: { style: prefixed, param: sort }
 "#;
-    let of_team = |row: &Value| row["team"] == 5;
-    yaml_holds(&by_page(), yaml, vec![("team", FilterOp::Eq, 5.into(), of_team)]).await;
+    yaml_holds(
+        &by_page(),
+        yaml,
+        vec![
+            ("team", FilterOp::Eq, 5.into(), |row| row["team"] == 5),
+            ("team", FilterOp::Gt, 5.into(), |row| row["team"].as_i64() > Some(5)),
+            ("name", FilterOp::Eq, "".into(), |row| row["name"] == ""),
+        ],
+    )
+    .await;
 }

@@ -5,14 +5,16 @@ use serde_json::{Value, json};
 use vantage_api_pool::{
     ApiCondition, ApiTable, Envelope, Filtering, Filters, Lists, Operator, Ordering, Paging,
 };
+use vantage_dataset::prelude::*;
+use vantage_table::prelude::OrderBy;
 use vantage_vista::{FilterOp, SortDirection};
 
 use crate::{
-    rows::Row,
+    rows::{Row, assert_same},
     servers::{Program, Server},
     source::{
-        Source, entities_are_whole, finds, names_are_found, orders, streams_are_whole,
-        tables_are_whole, vistas_are_whole, yaml_holds,
+        Source, entities_are_whole, finds, json as as_json, names_are_found, orders,
+        streams_are_whole, tables_are_whole, vistas_are_whole, within, yaml_holds,
     },
 };
 
@@ -32,11 +34,12 @@ fn by_page() -> Source {
         .operator(Operator::Contains, "{field}_like={value}")
         .operator(Operator::StartsWith, "{field}_like=^{value}")
         .lists(Lists::Repeated)
-        .search_param("q");
+        .search_param("q")
+        .blank_texts(true);
     let table = ApiTable::new()
         .item_endpoint(true)
         .filters(filters)
-        .order(Ordering::separate("_sort", "_order"));
+        .order(Ordering::separate("_sort", "_order").joined(","));
     let paging = Paging::page_number().page_param("_page").page_size("_limit", 100);
     let envelope = Envelope::bare_array().total_in_header("x-total-count");
     let url = Server::shared(Program::JsonServer).url();
@@ -109,6 +112,18 @@ async fn orders_are_those_of_the_server() {
 }
 
 #[tokio::test]
+async fn an_order_by_two_columns_is_that_of_the_server() {
+    let table = by_page().rows();
+    let table = table.with_order(OrderBy::descending(ApiCondition::column("flag")));
+    let table = table.with_order(OrderBy::ascending(ApiCondition::column("team")));
+    let listed = within("the list", table.list_values()).await.unwrap();
+    let mut expected = by_page().expected();
+    expected.sort_by_key(|row| (row["flag"] != true, row["team"].as_i64(), row["id"].as_i64()));
+    let listed: Vec<_> = listed.values().map(as_json).collect();
+    assert_same("the list", &listed, &expected);
+}
+
+#[tokio::test]
 async fn yaml_describes_it() {
     let yaml = "
 name: rows
@@ -122,7 +137,7 @@ api:
     operators:
       gte: '{field}_gte={value}'
       lte: '{field}_lte={value}'
-  order: { style: separate, param: _sort, direction_param: _order }
+  order: { style: separate, param: _sort, direction_param: _order, joined: ',' }
 ";
     let of_team = |row: &Value| row["team"] == 5;
     yaml_holds(&by_page(), yaml, vec![("team", FilterOp::Eq, 5.into(), of_team)]).await;

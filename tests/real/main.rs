@@ -7,8 +7,6 @@
 //! table and as a Vista, is compared with those rows (`source`); there is a module for each
 //! server, and one each for what goes wrong: limits, restarts, other things of HTTP, settings
 //! that do not fit.
-//!
-//! A test that is ignored says what the crate does not do yet.
 
 #![cfg(test)]
 #![allow(

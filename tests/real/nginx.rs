@@ -3,7 +3,7 @@
 
 use futures::{TryStreamExt, future::try_join_all};
 use serde_json::Value;
-use vantage_api_pool::{ErrorKind, Paging, Request};
+use vantage_api_pool::{ErrorKind, Paging, Request, UrlPart};
 
 use crate::{
     django, fastapi,
@@ -85,6 +85,24 @@ async fn a_next_url_past_the_proxy_is_named() {
     let error = within("no read", read).await.unwrap_err().to_string();
     let port = Server::shared(Program::Django).port().to_string();
     assert!(error.contains(&port), "{error}");
+}
+
+/// The proxy has another path before that of the server too.
+#[tokio::test]
+async fn of_a_next_url_past_the_proxy_the_query_is_followed() {
+    let nginx = before(Program::Django);
+    let paging = Paging::next_url("next").next_url_part(UrlPart::Query);
+    let source = Source { paging, ..unnamed(&nginx) };
+    streams_are_whole::<Row>(&source).await;
+    tables_are_whole(&source).await;
+}
+
+#[tokio::test]
+async fn of_a_next_url_with_the_path_of_the_proxy_path_and_query_are_followed() {
+    let nginx = before(Program::Django);
+    let paging = Paging::next_url("next").next_url_part(UrlPart::PathAndQuery);
+    let source = Source { paging, path: "api/offset/", ..unnamed(&nginx) };
+    streams_are_whole::<Row>(&source).await;
 }
 
 #[tokio::test]

@@ -1,11 +1,13 @@
 //! Writes through tables to the servers that take them, and what the servers have afterwards.
 
+use std::error::Error as _;
+
 use ciborium::Value as Cbor;
 use futures::TryStreamExt;
 use serde_json::{Value, json};
 use vantage_api_pool::{
-    ApiCondition, ApiTable, AwwPool, Envelope, Filtering, Filters, Paging, PoolApi, PoolTableExt,
-    Writes,
+    ApiCondition, ApiTable, AwwPool, Envelope, Error, Filtering, Filters, Paging, PoolApi,
+    PoolTableExt, Writes,
 };
 use vantage_dataset::prelude::*;
 use vantage_types::Record;
@@ -23,13 +25,14 @@ fn notes(server: &Server) -> Source {
     let table = ApiTable::new()
         .item_path("api/notes/{id}/")
         .filters(Filters::suffixes().only(["id", "team"]))
-        .writes(Writes::rest().check_then_write(true));
+        .writes(Writes::rest().check_then_write(true).server_ids(true));
     Source { table, ..Source::new(server.url(), "api/notes/", paging, envelope) }
 }
 
 /// The set of it whose ids the tests bring.
 fn coded(server: &Server) -> Source {
-    let table = notes(server).table.item_path("api/coded/{id}/");
+    let writes = Writes::rest().check_then_write(true);
+    let table = notes(server).table.item_path("api/coded/{id}/").writes(writes);
     Source { path: "api/coded/", table, ..notes(server) }
 }
 
@@ -141,8 +144,10 @@ async fn django_says_what_is_wrong_with_a_row() {
     let table = notes(&server).rows();
     let wrong = record(&json!({ "name": "x", "big": "many" }));
     let error = within("no insert", table.insert_return_id_value(&wrong)).await.unwrap_err();
-    let seen = format!("{error:?}");
-    assert!(seen.contains("400") && seen.contains("valid biginteger"), "{seen}");
+    assert!(error.to_string().contains("400"), "{error}");
+    let source = error.source().and_then(|source| source.downcast_ref::<Error>()).unwrap();
+    let seen = source.body_start().unwrap();
+    assert!(seen.contains("valid biginteger"), "{seen}");
     assert_eq!(count(&notes(&server)).await, 0);
 }
 
@@ -182,7 +187,13 @@ async fn a_replace_brings_its_id() {
     let table = Rows::new("rows", source.api_of(source.pool())).with_id_column("id");
     let row = record(&json!({ "name": "a", "team": 1 }));
     within("an insert", table.insert_value("a", &row)).await.unwrap();
-    within("a replace", table.replace_value("a", &row)).await.unwrap();
+    for id in ["a", "new"] {
+        let row = record(&json!({ "name": "b", "team": 1 }));
+        within("a replace", table.replace_value(id, &row)).await.unwrap();
+    }
+    let all = stored(&source).await;
+    let names: Vec<_> = all.iter().map(|row| (&row["id"], &row["name"])).collect();
+    assert_eq!(names, [(&json!("a"), &json!("b")), (&json!("new"), &json!("b"))]);
 }
 
 #[tokio::test]
@@ -191,8 +202,10 @@ async fn an_insert_with_an_id_leaves_nothing_where_the_api_makes_ids() {
     let source = notes(&server);
     let row = record(&json!({ "name": "x" }));
     let table = source.rows();
-    assert!(within("no insert", table.insert_value("77", &row)).await.is_err());
-    assert!(within("no replace", table.replace_value("78", &row)).await.is_err());
+    let error = within("no insert", table.insert_value("77", &row)).await.unwrap_err();
+    assert!(error.is_incorrect_usage(), "{error}");
+    let error = within("no replace", table.replace_value("78", &row)).await.unwrap_err();
+    assert!(error.is_not_found(), "{error}");
     assert_eq!(count(&source).await, 0);
 }
 
@@ -236,6 +249,100 @@ async fn eve_s_428_is_met_by_the_tag_of_the_row() {
     within("a replace", table.replace_value(id.as_str(), &row)).await.unwrap();
     within("a delete", table.delete(id.as_str())).await.unwrap();
     assert_eq!(count(&source).await, 0);
+}
+
+/// Every write of `writes`, with rows read and deleted by their ids.
+async fn eve_takes(writes: Writes) {
+    let server = Server::start(Program::Eve);
+    let source = eve_notes(&server, writes);
+    let table = eve_rows(&source);
+    let row = record(&json!({ "name": "one", "team": 1 }));
+    assert!(within("no insert", table.insert_value("77", &row)).await.is_err());
+    assert_eq!(count(&source).await, 0);
+    let id = within("an insert", table.insert_return_id_value(&row)).await.unwrap();
+    let patch = record(&json!({ "name": "two" }));
+    let patched = within("a patch", table.patch_value(id.as_str(), &patch)).await.unwrap();
+    assert_eq!(
+        (&as_json(&patched)["name"], &as_json(&patched)["team"]),
+        (&json!("two"), &json!(1))
+    );
+    let row = record(&json!({ "name": "three", "team": 2 }));
+    let replaced = within("a replace", table.replace_value(id.as_str(), &row)).await.unwrap();
+    assert_eq!(as_json(&replaced)["name"], "three");
+    within("a delete", table.delete(id.as_str())).await.unwrap();
+    within("a delete of what is gone", table.delete(id.as_str())).await.unwrap();
+    assert_eq!(count(&source).await, 0);
+}
+
+#[tokio::test]
+async fn eve_takes_writes_with_the_tag_that_it_demands() {
+    let writes = Writes::rest().server_ids(true).etags_required(true);
+    eve_takes(writes.clone()).await;
+    eve_takes(writes.etag_at("_etag")).await;
+}
+
+/// The notes of the JSON:API.
+fn resources(server: &Server) -> Source {
+    let paging = Paging::page_number().page_param("page[number]").page_size("page[size]", 100);
+    let envelope = Envelope::items_at("data").total_at("meta.pagination.count");
+    let writes = Writes::none()
+        .insert_by_post()
+        .replace_by_patch()
+        .patch_by_patch()
+        .delete_by_delete()
+        .server_ids(true)
+        .content_type("application/vnd.api+json")
+        .wrapped_in("data")
+        .id_at("data.id")
+        .member("data.type", "notes");
+    let table = ["name", "big", "team", "nested"]
+        .into_iter()
+        .fold(ApiTable::new(), |table, column| table.alias(column, format!("attributes.{column}")))
+        .item_endpoint(true)
+        .filters(Filters::brackets("filter").only(["team"]).parameter("team", "team"))
+        .writes(writes.check_then_write(true));
+    Source { table, ..Source::new(server.url(), "jsonapi/notes", paging, envelope) }
+}
+
+fn notes_of(source: &Source) -> Rows {
+    Rows::new("notes", source.api_of(source.pool()).table("notes", source.settings()))
+        .with_id_column("id")
+        .with_column_of::<String>("name")
+        .with_column_of::<i64>("big")
+        .with_column_of::<i64>("team")
+        .with_column_of::<Cbor>("nested")
+}
+
+#[tokio::test]
+async fn a_json_api_stores_every_write() {
+    let server = Server::start(Program::Django);
+    let source = resources(&server);
+    let table = notes_of(&source);
+    let all: Vec<Value> = ugly(|name| name.trim() == name && !name.contains('\0'));
+    let mut ids = Vec::new();
+    for note in &all {
+        let note = record(note);
+        ids.push(within("an insert", table.insert_return_id_value(&note)).await.unwrap());
+    }
+    let listed = within("the list", table.list_values()).await.unwrap();
+    let listed: Vec<_> = listed.values().map(as_json).collect();
+    assert_same("what is inserted", &listed, &all);
+
+    assert!(within("no insert", table.insert_value("777", &record(&all[0]))).await.is_err());
+    let new = json!({ "name": "new \u{1f600}", "big": -1, "team": 77, "nested": { "a": [null] } });
+    let row = record(&new);
+    let answer = within("a replace", table.replace_value(ids[0].as_str(), &row)).await.unwrap();
+    assert_same("the answer to a replace", &[as_json(&answer)], std::slice::from_ref(&new));
+    let part = record(&json!({ "name": "", "team": 78 }));
+    let answer = within("a patch", table.patch_value(ids[1].as_str(), &part)).await.unwrap();
+    let mut changed = all[1].clone();
+    (changed["name"], changed["team"]) = (json!(""), json!(78));
+    assert_same("the answer to a patch", &[as_json(&answer)], &[changed]);
+    within("a delete", table.delete(ids[2].as_str())).await.unwrap();
+    assert!(within("no row", table.get_value(ids[2].as_str())).await.unwrap().is_none());
+    let narrowed = table.clone().with_condition(ApiCondition::eq("team", 77));
+    within("the deletes", narrowed.delete_all()).await.unwrap();
+    assert_eq!(within("the count", table.get_count()).await.unwrap() as usize, all.len() - 2);
 }
 
 #[tokio::test]

@@ -92,7 +92,8 @@ impl Paging {
         if !headers.contains_key(LINK) {
             return;
         }
-        meta.has_next_link = match self.link(headers, "next", None) {
+        let next = self.link(headers, "next", None);
+        meta.has_next_link = match &next {
             link::Found::Target(_) => true,
             link::Found::Absent => false,
             // What cannot be read does not say that the set ends.
@@ -103,19 +104,27 @@ impl Paging {
             return;
         }
         let link::Found::Target(last) = self.link(headers, "last", None) else { return };
-        let query = last.split_once('?').map_or("", |(_, query)| query);
-        let query = query.split('#').next().unwrap_or_default();
-        let number = url::form_urlencoded::parse(query.as_bytes())
-            .find(|(name, _)| name == param)
-            .and_then(|(_, number)| number.parse::<u64>().ok());
-        meta.total_pages =
-            number.and_then(|last| last.saturating_add(1).checked_sub(self.number(0)));
+        let Some(last) = number_in(&last, param) else { return };
+        // A parameter that only repeats what was asked for says nothing of the last page.
+        let is_echo = matches!(&next, link::Found::Target(next) if number_in(next, param)
+            .is_none_or(|next| next <= self.number(0) || next > last));
+        if !is_echo {
+            meta.total_pages = last.saturating_add(1).checked_sub(self.number(0));
+        }
     }
 
     fn link(&self, headers: &HeaderMap, relation: &str, page: Option<&Url>) -> link::Found {
         let fields = headers.get_all(LINK).into_iter().map(HeaderValue::as_bytes);
         link::find(fields, relation, page, self.ends.link.as_ref())
     }
+}
+
+/// The number that a parameter of the query of `url` has.
+fn number_in(url: &str, param: &str) -> Option<u64> {
+    let query = url.split_once('?').map_or("", |(_, query)| query);
+    let query = query.split('#').next().unwrap_or_default();
+    let mut pairs = url::form_urlencoded::parse(query.as_bytes());
+    pairs.find(|(name, _)| name == param).and_then(|(_, number)| number.parse().ok())
 }
 
 /// Whether a cursor is the number 0.
@@ -250,5 +259,15 @@ mod tests {
         assert_eq!(pages(Paging::page_number().page_param("p"), last, None), None);
         assert_eq!(pages(Paging::page_number(), "</rows?page=x>; rel=last", None), None);
         assert_eq!(pages(Paging::link_header(), last, None), None);
+        for (links, told) in [
+            ("<?page=2>; rel=next, <?page=9>; rel=last", Some(9)),
+            ("<?page=9>; rel=next, <?page=9>; rel=last", Some(9)),
+            // The API pages by another parameter, and repeats this one.
+            ("<?page=1&p=2>; rel=next, <?page=1&p=9>; rel=last", None),
+            ("<?after=x>; rel=next, <?page=1&p=9>; rel=last", None),
+            ("<?page=3>; rel=next, <?page=2>; rel=last", None),
+        ] {
+            assert_eq!(pages(Paging::page_number(), links, None), told, "{links}");
+        }
     }
 }

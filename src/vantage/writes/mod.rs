@@ -135,7 +135,13 @@ impl Write {
     async fn try_replace(&self, id: &str, record: &Record<Value>) -> Result<Record<Value>> {
         let by = self.writes.replace.ok_or_else(|| unsupported("replacing rows"))?;
         let Some(item) = self.item(id)? else { return Err(outside()) };
-        let row = self.row_with_id(id, record)?;
+        let mut row = self.row_with_id(id, record)?;
+        let creates_by_post = self.writes.insert == Some(InsertBy::Post) && !self.writes.server_ids;
+        let has_id = by == ReplaceBy::Put && creates_by_post;
+        if let Some(column) = self.read.columns.id().filter(|_| has_id) {
+            // As an insert has it: such an API takes ids from bodies.
+            row.entry(column.to_owned()).or_insert_with(|| self.read.columns.id_value(id));
+        }
         let mut precondition = Precondition::None;
         if self.reads_first(&item.filter) {
             self.require_guard(&item.filter)?;
@@ -146,7 +152,6 @@ impl Write {
             };
             self.require_fit(&item.filter, &row)?;
         }
-        let creates_by_post = self.writes.insert == Some(InsertBy::Post) && !self.writes.server_ids;
         let answer = match by {
             ReplaceBy::Put => self.put(&item, &row, precondition).await,
             ReplaceBy::Patch => self.send_patch(&item, &self.complete(&row), precondition).await,

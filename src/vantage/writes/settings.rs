@@ -141,7 +141,7 @@ impl Writes {
 
     /// Replaces with PUT to the item's path. If the API answers 404 because there
     /// is no such row, the row is inserted as inserts are, unless the API makes the
-    /// [ids](Self::server_ids).
+    /// [ids](Self::server_ids). The body has the id where that of an insert would.
     pub fn replace_by_put(mut self) -> Self {
         self.replace = Some(ReplaceBy::Put);
         self
@@ -211,8 +211,8 @@ impl Writes {
     }
 
     /// Bodies hold the id of the row at this place, and the row itself without it. By default
-    /// the id is a field of the row: one that is inserted under a given id has it, others
-    /// have what they are given.
+    /// the id is a field of the row: one that is inserted by POST or replaced under a given id
+    /// has it, others have what they are given.
     pub fn id_at(mut self, place: impl Into<String>) -> Self {
         self.id_at = Some(place.into());
         self

@@ -40,6 +40,12 @@ pub(super) struct FiltersBlock {
     /// The words for true and false.
     #[serde(skip_serializing_if = "Option::is_none")]
     booleans: Option<(String, String)>,
+    /// Whether a parameter without text asks for rows without text.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    blank_texts: Option<bool>,
+    /// Whether white space around texts is lost.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    trims_texts: Option<bool>,
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -163,6 +169,12 @@ impl FiltersBlock {
         }
         if let Some((yes, no)) = &self.booleans {
             filters = filters.booleans(yes, no);
+        }
+        if let Some(yes) = self.blank_texts {
+            filters = filters.blank_texts(yes);
+        }
+        if let Some(yes) = self.trims_texts {
+            filters = filters.trims_texts(yes);
         }
         filters.check()?;
         Ok(filters)
