@@ -201,6 +201,10 @@ pub(crate) fn set_query<T: Serialize + ?Sized>(
         let names: Vec<_> =
             form_urlencoded::parse(query.as_bytes()).map(|(name, _)| name).collect();
         let is_set = |field: &&str| {
+            let name = field.split('=').next().unwrap_or_default();
+            if !name.contains(['%', '+']) {
+                return names.iter().any(|set| set == name);
+            }
             let name = form_urlencoded::parse(field.as_bytes()).next().map(|(name, _)| name);
             name.is_some_and(|name| names.contains(&name))
         };
