@@ -149,6 +149,16 @@ pub(super) enum Said {
 pub(super) struct Unreadable;
 
 impl Meta {
+    /// Takes in what another place says of what is not said yet.
+    pub(super) fn fill_up(&mut self, other: &Self) {
+        self.page = self.page.or(other.page);
+        self.per_page = self.per_page.or(other.per_page);
+        self.total = self.total.or(other.total);
+        self.total_pages = self.total_pages.or(other.total_pages);
+        self.has_next = self.has_next.or(other.has_next);
+        self.remarks.add(other.remarks);
+    }
+
     /// Takes in what a place says. What is in the meta already stays.
     pub(super) fn take(&mut self, fact: Fact, said: Said) {
         match (fact, said) {

@@ -18,6 +18,7 @@ mod mode;
 mod next_url;
 mod outline;
 mod page;
+mod pagination;
 mod path;
 mod reader;
 mod reorder;

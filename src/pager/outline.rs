@@ -1,19 +1,14 @@
 //! [pure] Where the list of items is in a page, and what stands around it: one walk along
 //! the paths that the envelope names. Builds no item.
 
-use std::fmt;
-
 use http::HeaderMap;
-use serde::{
-    Deserializer,
-    de::{DeserializeSeed, IgnoredAny, MapAccess, Visitor},
-};
-use serde_json::value::RawValue;
+use serde::de::{DeserializeSeed, IgnoredAny};
 
 use super::{
     content::ContentHash,
-    envelope::{Envelope, Key},
-    facts::{Fact, HINTS, Meta, Named, Place, Remarks, unreadable},
+    envelope::Envelope,
+    facts::{HINTS, Meta, Named, Place, Remarks, unreadable},
+    pagination::{Pagination, take_hint},
     path::{Path, Step},
     strategy::Pointer,
     walk::{Found, Route, Target, Walk, routes},
@@ -82,8 +77,9 @@ pub(super) fn outline(
         })?;
     }
     if envelope.has_pagination_object() {
+        meta.fill_up(&found.hints);
         sources.texts(Target::Pagination, &envelope.pagination, &mut meta, |meta, text| {
-            if text.starts_with('{') { Pagination(meta).read(text) } else { Ok(()) }
+            Ok(Pagination(meta).deserialize(&mut serde_json::Deserializer::from_str(text))?)
         })?;
     } else {
         for (path, (_, fact)) in envelope.hints.iter().zip(HINTS) {
@@ -95,55 +91,6 @@ pub(super) fn outline(
     }
     outline.meta = meta;
     Ok(outline)
-}
-
-fn take_hint(meta: &mut Meta, fact: Fact, text: &str) {
-    match fact.read(text) {
-        Ok(said) => meta.take(fact, said),
-        Err(_) => meta.remarks.add(Remarks::UNREADABLE),
-    }
-}
-
-/// The `pagination` object, whose content goes into the meta.
-struct Pagination<'a>(&'a mut Meta);
-
-impl Pagination<'_> {
-    fn read(self, text: &str) -> Result<(), Mismatch> {
-        Ok(serde_json::Deserializer::from_str(text).deserialize_map(self)?)
-    }
-}
-
-impl<'de> Visitor<'de> for Pagination<'_> {
-    type Value = ();
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("an object")
-    }
-
-    fn visit_map<M: MapAccess<'de>>(self, mut map: M) -> Result<(), M::Error> {
-        let mut texts: [Option<&str>; HINTS.len()] = [None; HINTS.len()];
-        while let Some(Key(key)) = map.next_key()? {
-            let Some(at) = HINTS.iter().position(|(name, _)| *name == key) else {
-                map.next_value::<IgnoredAny>()?;
-                continue;
-            };
-            let text = map.next_value::<&RawValue>()?.get();
-            let latest = texts[at].replace(text);
-            if latest.is_some_and(|latest| latest != text) {
-                self.0.remarks.add(Remarks::TWICE);
-                // What says more is heard.
-                let (_, fact) = HINTS[at];
-                let said = |text: Option<&str>| text.and_then(|text| fact.read(text).ok());
-                texts[at] = if said(latest) > said(Some(text)) { latest } else { Some(text) };
-            }
-        }
-        for ((_, fact), text) in HINTS.into_iter().zip(texts) {
-            if let Some(text) = text {
-                take_hint(self.0, fact, text);
-            }
-        }
-        Ok(())
-    }
 }
 
 /// What a walk has found, and the page for those paths that it did not look for.

@@ -12,7 +12,8 @@ use serde_json::value::RawValue;
 use super::{
     content::ContentHash,
     envelope::{Envelope, Key},
-    facts::{Fact, HINTS, Place},
+    facts::{Fact, HINTS, Meta, Place},
+    pagination::Pagination,
     path::{Path, Step},
 };
 
@@ -69,6 +70,8 @@ pub(super) struct Found<'p> {
     /// The route that has led to the items.
     pub(super) items_by: Option<usize>,
     pub(super) content: Option<ContentHash>,
+    /// What the `pagination` object says.
+    pub(super) hints: Meta,
     /// What was found at the end of a route.
     pub(super) values: Vec<(usize, &'p str)>,
 }
@@ -82,6 +85,7 @@ impl<'p> Found<'p> {
             items: 0,
             items_by: None,
             content: None,
+            hints: Meta::default(),
             values: Vec::new(),
         }
     }
@@ -151,6 +155,12 @@ impl<'a, 'p> Walk<'a, 'p> {
             }
         }
         (ending, going_on)
+    }
+
+    /// Whether a single route ends, and leads to the `pagination` object.
+    fn is_pagination(&self, ending: u128) -> bool {
+        let route = self.routes.get(ending.trailing_zeros() as usize);
+        ending.is_power_of_two() && route.is_some_and(|r| r.target == Target::Pagination)
     }
 
     /// The list of items by which the routes in `ending` end, unless one with longer keys was
@@ -239,6 +249,10 @@ impl<'p> Visitor<'p> for Walk<'_, 'p> {
             }
             if let Some(list) = self.list(ending) {
                 map.next_value_seed(list)?;
+                continue;
+            }
+            if going_on == 0 && self.is_pagination(ending) {
+                map.next_value_seed(Pagination(&mut self.found.hints))?;
                 continue;
             }
             let value = map.next_value::<&RawValue>()?.get();
