@@ -58,6 +58,7 @@ const PURE: &[&str] = &[
     "pager/decode.rs",
     "pager/envelope.rs",
     "pager/lines.rs",
+    "pager/list.rs",
     "pager/content.rs",
     "pager/facts.rs",
     "pager/mode.rs",

@@ -53,7 +53,7 @@ pub(crate) struct Call {
     pub(crate) request: Request,
     /// The tokens of the handle that made it; `None` for those of the pool.
     pub(crate) tokens: Option<Arc<TokenSet>>,
-    pub(crate) url: Uri,
+    pub(crate) url: Arc<Uri>,
     pub(crate) started: Instant,
     pub(crate) deadline: Instant,
     pub(crate) span: tracing::Span,
@@ -74,7 +74,7 @@ impl Call {
         errand: Errand,
         request: Request,
         tokens: Option<Arc<TokenSet>>,
-        url: Uri,
+        url: Arc<Uri>,
         now: Instant,
         timeout: Duration,
         reply: oneshot::Sender<Answer>,

@@ -120,7 +120,7 @@ impl Dispatcher {
         tokens: Option<Arc<TokenSet>>,
         reply: oneshot::Sender<Answer>,
     ) -> Result<Entered<'_>, Error> {
-        let url = self.url(&request)?;
+        let url = Arc::new(self.url(&request)?);
         let hedge = request.own_hedge().flatten();
         hedge.map_or(Ok(()), |hedge| hedge.check(ErrorKind::InvalidRequest))?;
         let elsewhere = request.foreign_base(&self.config.base);

@@ -181,7 +181,7 @@ mod tests {
             Errand::Call,
             request,
             None,
-            url,
+            Arc::new(url),
             Instant::now(),
             timeout,
             oneshot::channel().0,

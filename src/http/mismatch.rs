@@ -19,6 +19,10 @@ impl Mismatch {
     pub(crate) fn in_item(self, index: usize) -> Self {
         Self { item: Some(index), ..self }
     }
+
+    pub(crate) fn is_in_item(&self) -> bool {
+        self.item.is_some()
+    }
 }
 
 impl From<&'static str> for Mismatch {

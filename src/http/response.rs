@@ -26,7 +26,7 @@ pub struct Response {
     status: StatusCode,
     headers: HeaderMap,
     body: Bytes,
-    url: Option<Uri>,
+    url: Option<Arc<Uri>>,
     /// What a rule takes the answer for, if one does.
     ruling: Option<Box<Ruling>>,
     /// Whether every redirect on the way to the URL was a permanent one, and there was one.
@@ -37,6 +37,7 @@ pub struct Response {
 }
 
 impl Response {
+    #[cfg(any(test, vantage_bench, fuzzing))]
     pub(crate) fn new(status: StatusCode, body: impl Into<Bytes>) -> Self {
         Self::from_parts(status, HeaderMap::new(), body.into())
     }
@@ -47,8 +48,9 @@ impl Response {
     }
 
     /// The same answer, as one that went on behind the end that it had declared, or did not.
-    pub(crate) fn overrunning(self, overruns: bool) -> Self {
-        Self { overruns, ..self }
+    pub(crate) fn overrunning(mut self, overruns: bool) -> Self {
+        self.overruns = overruns;
+        self
     }
 
     /// Whether more bytes came behind the declared end of the body, so that it may be cut.
@@ -57,8 +59,10 @@ impl Response {
     }
 
     /// The same answer, as one from `url`.
-    pub(crate) fn with_url(self, url: &Uri, is_moved: bool) -> Self {
-        Self { url: Some(url.clone()), is_moved, ..self }
+    pub(crate) fn with_url(mut self, url: &Arc<Uri>, is_moved: bool) -> Self {
+        self.url = Some(Arc::clone(url));
+        self.is_moved = is_moved;
+        self
     }
 
     /// Whether what was asked for has moved to [`url`](Self::url) for good.
@@ -67,8 +71,9 @@ impl Response {
     }
 
     /// The same answer, as one to a request with this token.
-    pub(crate) fn with_secret(self, secret: Option<&Arc<SecretString>>) -> Self {
-        Self { secret: secret.cloned(), ..self }
+    pub(crate) fn with_secret(mut self, secret: Option<&Arc<SecretString>>) -> Self {
+        self.secret = secret.cloned();
+        self
     }
 
     /// The token that went out with the request.
@@ -115,7 +120,7 @@ impl Response {
     /// one that goes into the query is not in it. `None` for an answer that no call got.
     #[must_use]
     pub fn url(&self) -> Option<&Uri> {
-        self.url.as_ref()
+        self.url.as_deref()
     }
 
     #[cfg(test)]

@@ -198,15 +198,9 @@ pub(crate) fn set_query<T: Serialize + ?Sized>(
 ) -> Result<(), Error> {
     let query = encoded(params)?;
     if let Some((path, before)) = target.split_once('?') {
-        let names: Vec<_> =
-            form_urlencoded::parse(query.as_bytes()).map(|(name, _)| name).collect();
         let is_set = |field: &&str| {
-            let name = field.split('=').next().unwrap_or_default();
-            if !name.contains(['%', '+']) {
-                return names.iter().any(|set| set == name);
-            }
-            let name = form_urlencoded::parse(field.as_bytes()).next().map(|(name, _)| name);
-            name.is_some_and(|name| names.contains(&name))
+            let name = name_of(field);
+            query.split('&').any(|set| name_of(set) == name)
         };
         if before.split('&').any(|field| is_set(&field)) {
             let kept: Vec<_> = before.split('&').filter(|field| !is_set(field)).collect();
@@ -215,6 +209,15 @@ pub(crate) fn set_query<T: Serialize + ?Sized>(
     }
     add(target, &query);
     Ok(())
+}
+
+/// The name of a field of a query.
+fn name_of(field: &str) -> Cow<'_, str> {
+    let name = field.split_once('=').map_or(field, |(name, _)| name);
+    if !name.contains(['%', '+']) {
+        return name.into();
+    }
+    form_urlencoded::parse(name.as_bytes()).next().map_or(name.into(), |(name, _)| name)
 }
 
 /// A query of the fields of `params`.

@@ -63,7 +63,7 @@ impl<T: Send + 'static> Pages<T> {
     fn page(&self, body: &Bytes) -> Result<UndecodedPage<T>, Error> {
         let effort = Effort { attempts: 1, elapsed: Duration::ZERO };
         let response = Response::new(StatusCode::OK, body.clone());
-        UndecodedPage::open(&self.0, Arrival { response, effort, read: None }, 1, 0)
+        UndecodedPage::open(&self.0, Arrival { response, effort, read: None }, None, 1, 0)
     }
 }
 

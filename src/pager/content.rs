@@ -1,28 +1,99 @@
-//! [pure] What the items of a page are, as one number: two pages with the same items have the
-//! same one, whatever else they say.
+//! [pure] Whether pages hold the same items, whatever else they say.
 
 use std::hash::{BuildHasher, Hasher};
 
 use foldhash::fast::FixedState;
+use serde::{Deserialize, de::IgnoredAny};
 
-/// A hash of items, in their order.
-#[derive(Clone)]
-pub(super) struct ContentHash(foldhash::fast::FoldHasher<'static>);
+use super::list::List;
 
-impl Default for ContentHash {
-    fn default() -> Self {
-        Self(FixedState::with_seed(0x9e37_79b9).build_hasher())
+/// Whether two pages hold the same list of items.
+pub(super) fn same_items(one: &List, other: &List) -> bool {
+    if one.text() == other.text() {
+        return true;
+    }
+    if let (Some(one), Some(other)) = (one.from_first(), other.from_first())
+        && differ_in_the_first(one, other)
+    {
+        return false;
+    }
+    let (mut one, mut other) = (one.items(), other.items());
+    loop {
+        match (one.next(), other.next()) {
+            (Some(Some(one)), Some(Some(other))) if one.get() == other.get() => {}
+            (None, None) => return true,
+            _ => return false,
+        }
     }
 }
 
-impl ContentHash {
-    /// Takes in the text of the next item.
-    pub(super) fn add(&mut self, item: &str) {
-        self.0.write(item.as_bytes());
-        self.0.write_usize(item.len());
+/// Whether two lists, from their first items on, differ before the first item ends, as those of
+/// honest pages do. Told without reading further than that.
+fn differ_in_the_first(one: &str, other: &str) -> bool {
+    let bytes = one.as_bytes().iter().zip(other.as_bytes());
+    let common = bytes.take_while(|(one, other)| one == other).count();
+    let mut json = serde_json::Deserializer::from_slice(&one.as_bytes()[..common]);
+    IgnoredAny::deserialize(&mut json).is_err_and(|error| error.is_eof())
+}
+
+/// What these texts are, in their order, as one number.
+pub(super) fn content_of<'a>(texts: impl Iterator<Item = &'a str>) -> u64 {
+    let mut hasher = FixedState::with_seed(0x9e37_79b9).build_hasher();
+    for text in texts {
+        hasher.write(text.as_bytes());
+        hasher.write_usize(text.len());
+    }
+    hasher.finish()
+}
+
+#[cfg(test)]
+mod tests {
+    use http::StatusCode;
+    use serde_json::json;
+
+    use super::{
+        super::{decode::Leaf, envelope::Envelope},
+        *,
+    };
+    use crate::http::Response;
+
+    fn same(one: impl ToString, other: impl ToString) -> bool {
+        let open = |body: String| {
+            Leaf::open(&Envelope::default(), Response::new(StatusCode::OK, body)).unwrap()
+        };
+        same_items(open(one.to_string()).list(), open(other.to_string()).list())
     }
 
-    pub(super) fn value(&self) -> u64 {
-        self.0.finish()
+    #[test]
+    fn pages_with_the_same_items_are_recognised_whatever_their_page_number() {
+        let body = |page: u32, id: u32| json!({ "data": [{ "id": id }], "page": page });
+        assert!(same(body(1, 7), body(1, 7)));
+        assert!(same(body(9, 7), body(10, 7)));
+        assert!(!same(body(1, 7), body(1, 8)));
+        let long = |id: u32| json!([id, "x".repeat(5000), id]);
+        assert!(!same(long(7), long(8)));
+        assert!(same(long(7), long(7)));
+    }
+
+    #[test]
+    fn lists_are_the_same_item_by_item_up_to_their_end() {
+        for (one, other) in [
+            ("[]", r#"{"data":[]}"#),
+            ("[1,2]", "[ 1 , 2 ]"),
+            (r#"{"page":1,"data":["é",{}]}"#, r#"{"page":2,"data":["é",{}]}"#),
+        ] {
+            assert!(same(one, other) && same(other, one), "{one} {other}");
+        }
+        for (one, other) in [
+            ("[]", "[1]"),
+            ("[1]", "[12]"),
+            ("[1]", "[1,2]"),
+            ("[1,2]", "[1,3]"),
+            ("[1", "[1]"),
+            ("[\"é\"]", "[\"è\"]"),
+            ("[{\"a\":1}]", "[{\"a\":1,\"b\":2}]"),
+        ] {
+            assert!(!same(one, other) && !same(other, one), "{one} {other}");
+        }
     }
 }

@@ -2,20 +2,18 @@
 //! the consumer asked for, with no tree in between, and not before it is wanted. Knows
 //! nothing of requests or order.
 
-use std::{collections::BTreeMap, marker::PhantomData, ops::Range};
+use std::{collections::BTreeMap, marker::PhantomData};
 
-use bytes::Bytes;
-use bytestring::ByteString;
 use http::StatusCode;
 use serde::de::{DeserializeOwned, Deserializer, IgnoredAny};
 use serde_json::value::RawValue;
 
 use super::{
-    content::ContentHash,
     envelope::Envelope,
     facts::Meta,
     lines,
-    outline::{self, Outline, first_item, outline},
+    list::{List, Taken},
+    outline::{Outline, outline},
     path::Path,
     strategy::Pointer,
     text::text,
@@ -96,28 +94,17 @@ impl<D: ItemDecoder> PageDecoder<D::Item> for D {
     }
 }
 
-/// What a page is but its items.
+/// What a page says beside its items.
 pub(super) struct Survey {
-    pub(super) items: usize,
     pub(super) meta: Meta,
     pub(super) pointer: Pointer,
-    /// What the items are, where that was asked for.
-    pub(super) content: Option<u64>,
 }
 
 /// A page whose items are taken one at a time.
 pub(crate) struct Leaf {
     response: Response,
-    text: ByteString,
-    /// Where the first item is, if there is one.
-    first: Option<usize>,
-    /// Where to go on: at an item, or at the end of the list.
-    at: usize,
-    /// How many items were taken.
-    taken: usize,
-    is_lines: bool,
-    /// Where each item is, from where to where, if they are not one list.
-    places: Option<Vec<Range<usize>>>,
+    list: List,
+    taken: Taken,
 }
 
 impl Leaf {
@@ -128,91 +115,38 @@ impl Leaf {
     pub(crate) fn open(envelope: &Envelope, response: Response) -> Result<Self, Error> {
         let text = text(response.body(), envelope.lossy_text);
         let text = text.map_err(|source| mismatch(&response, source))?;
-        let is_lines = envelope.is_lines;
-        if is_lines {
+        if envelope.is_lines {
             lines::check(&response).map_err(|what| mismatch(&response, what))?;
         }
-        let is_listed = is_lines || envelope.items.is_plain();
-        let (first, places) = match is_listed {
-            true if is_lines => (lines::first(&text), None),
-            true => (first_item(envelope, &text), None),
-            false => {
-                // What is wrong with the page is told when it is surveyed.
-                let places = places(envelope, &text).ok().flatten().unwrap_or_default();
-                (places.first().map(|place| place.start), Some(places))
-            }
-        };
-        let at = first.unwrap_or_default();
-        Ok(Self { response, text, first, at, taken: 0, is_lines, places })
+        Ok(Self::of(response, List::find(envelope, text)))
     }
 
-    pub(crate) fn has_items(&self) -> bool {
-        self.first.is_some()
+    /// A page whose items were found before.
+    pub(super) fn of(response: Response, list: List) -> Self {
+        Self { response, taken: list.start(), list }
+    }
+
+    pub(super) fn list(&self) -> &List {
+        &self.list
     }
 
     /// How many items were taken so far.
     pub(crate) fn taken(&self) -> usize {
-        self.taken
+        self.taken.count
     }
 
     /// Builds the next item, or returns `None` at the end of the list.
     fn next<D: ItemDecoder>(&mut self, decoder: &D) -> Option<Result<D::Item, Error>> {
-        self.first?;
-        if self.is_lines {
-            return self.next_line(decoder);
-        }
-        if let Some(places) = &self.places {
-            let place = places.get(self.taken)?.clone();
-            return Some(self.next_placed(decoder, place));
-        }
-        let rest = self.text.get(self.at..).unwrap_or_default();
-        let rest = match (self.taken, rest.bytes().next()) {
-            (0, _) => rest,
-            (_, Some(b',')) => &rest[1..],
-            (_, Some(b']')) => return None,
-            _ => {
-                let what = "an item is followed by neither `,` nor `]`";
-                return Some(Err(mismatch(&self.response, what)));
-            }
-        };
-        let (item, end) = match decoder.decode_text(rest) {
-            Ok(decoded) => decoded,
-            Err(source) => {
-                let what = Mismatch::from(source).in_item(self.taken);
-                return Some(Err(mismatch_of_item(&self.response, what)));
-            }
-        };
-        // The white space of JSON (RFC 8259 section 2), and no other.
-        let rest = rest[end..].trim_start_matches([' ', '\t', '\n', '\r']);
-        self.at = self.text.len() - rest.len();
-        self.taken += 1;
-        Some(Ok(item))
+        let item = self.list.next(&mut self.taken, decoder)?;
+        Some(item.map_err(|source| mismatch(&self.response, source)))
     }
 
-    fn next_placed<D: ItemDecoder>(
-        &mut self,
-        decoder: &D,
-        place: Range<usize>,
-    ) -> Result<D::Item, Error> {
-        let text = self.text.get(place).unwrap_or_default();
-        let item = decoder.decode_whole(text);
-        self.taken += usize::from(item.is_ok());
-        item.map_err(|source| {
-            mismatch_of_item(&self.response, Mismatch::from(source).in_item(self.taken))
-        })
-    }
-
-    fn next_line<D: ItemDecoder>(&mut self, decoder: &D) -> Option<Result<D::Item, Error>> {
-        let (line, end) = lines::line(&self.text, self.at)?;
-        let item = decoder.decode_whole(line).map_err(|source| {
-            let what = Mismatch::from(source).on_line(lines::number(&self.text, end));
-            mismatch(&self.response, what)
-        });
-        if item.is_ok() {
-            self.at = end;
-            self.taken += 1;
-        }
-        Some(item)
+    /// How far its items reach, of which none is built.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Decode`] when one of them is none.
+    pub(super) fn pass_over(&self) -> Result<Taken, Error> {
+        self.list.pass_over().map_err(|source| mismatch(&self.response, source))
     }
 
     /// What the page says about the set, when every item was taken.
@@ -220,89 +154,52 @@ impl Leaf {
     /// # Errors
     /// Those of [`survey`](Self::survey).
     pub(crate) fn meta(&self, envelope: &Envelope) -> Result<Meta, Error> {
-        // The page as it would be without its items.
-        let listed = self.first.filter(|_| self.places.is_none());
-        let around = listed.map(|first| [&self.text[..first], &self.text[self.at..]].concat());
-        let around = around.as_deref().unwrap_or(&self.text);
-        self.look_through(envelope, None, around, false).map(|survey| survey.meta)
+        self.survey(envelope, None, self.taken).map(|survey| survey.meta)
     }
 
-    /// How many items the page has and what it says about the set, without building any item.
+    /// What the page says about the set, and has at `pointer`, beside its items, which were
+    /// `taken`.
     ///
     /// # Errors
     /// [`ErrorKind::Decode`] when there is no list of items, more than one, or anything is
     /// not as it should be.
-    pub(super) fn survey(&self, envelope: &Envelope) -> Result<Survey, Error> {
-        self.look_through(envelope, None, &self.text, false)
-    }
-
-    /// The same with what the page has at `pointer`, and what its items are.
-    ///
-    /// # Errors
-    /// Those of [`survey`](Self::survey).
-    pub(super) fn survey_of_link(
+    pub(super) fn survey(
         &self,
         envelope: &Envelope,
         pointer: Option<&Path>,
+        taken: Taken,
     ) -> Result<Survey, Error> {
-        self.look_through(envelope, pointer, &self.text, true)
+        let response = &self.response;
+        let status = response.counts_as();
+        if self.list.is_empty() && status == StatusCode::ACCEPTED {
+            return Err(mismatch(response, "a 202 (Accepted) has no items yet"));
+        }
+        let is_blank = status == StatusCode::NO_CONTENT
+            || status == StatusCode::OK && self.list.text().is_empty();
+        let Outline { lists, mut meta, pointer } =
+            if envelope.is_lines || is_blank && envelope.no_content_is_empty {
+                Outline { lists: 1, ..Outline::default() }
+            } else {
+                let page = self.list.without(taken);
+                let outlined = outline(envelope, pointer, response.headers(), &page);
+                outlined.map_err(|source| mismatch(response, source))?
+            };
+        if lists != 1 {
+            let number = if lists == 0 { "no" } else { "more than one" };
+            let path = &envelope.items;
+            return Err(mismatch(response, format!("there is {number} list at `{path}`")));
+        }
+        if envelope.is_lines || is_blank {
+            let read = envelope.read_headers(response.headers(), &mut meta);
+            read.map_err(|source| mismatch(response, source))?;
+        }
+        meta.take_part(response.status(), response.headers());
+        Ok(Survey { meta, pointer })
     }
 
     pub(super) fn response(&self) -> &Response {
         &self.response
     }
-
-    fn look_through(
-        &self,
-        envelope: &Envelope,
-        pointer: Option<&Path>,
-        page: &str,
-        is_hashed: bool,
-    ) -> Result<Survey, Error> {
-        let response = &self.response;
-        let status = response.counts_as();
-        if self.first.is_none() && status == StatusCode::ACCEPTED {
-            return Err(mismatch(response, "a 202 (Accepted) has no items yet"));
-        }
-        let is_empty =
-            status == StatusCode::NO_CONTENT || status == StatusCode::OK && self.text.is_empty();
-        let outlined = if envelope.is_lines {
-            let items = lines::count(page).map_err(|source| mismatch(response, source))?;
-            let mut content = is_hashed.then(ContentHash::default);
-            content.iter_mut().for_each(|content| content.add(page));
-            Outline { lists: 1, items, content, ..Outline::default() }
-        } else if is_empty && envelope.no_content_is_empty {
-            let content = is_hashed.then(ContentHash::default);
-            Outline { lists: 1, content, ..Outline::default() }
-        } else {
-            let outlined = outline(envelope, pointer, response.headers(), page, is_hashed);
-            outlined.map_err(|source| mismatch(response, source))?
-        };
-        if outlined.lists != 1 {
-            let number = if outlined.lists == 0 { "no" } else { "more than one" };
-            let path = &envelope.items;
-            return Err(mismatch(response, format!("there is {number} list at `{path}`")));
-        }
-        let Outline { items, mut meta, pointer, content, .. } = outlined;
-        if envelope.is_lines || is_empty {
-            let read = envelope.read_headers(response.headers(), &mut meta);
-            read.map_err(|source| mismatch(response, source))?;
-        }
-        meta.take_part(response.status(), response.headers());
-        let content = content.map(|content| content.value());
-        Ok(Survey { items, meta, pointer, content })
-    }
-}
-
-/// Where the items are that are not in one list at a path of keys.
-fn places(envelope: &Envelope, text: &str) -> Result<Option<Vec<Range<usize>>>, Mismatch> {
-    let items = outline::items(envelope, text)?;
-    let place = |item: &str| {
-        // It is a part of the text.
-        let start = item.as_ptr().addr() - text.as_ptr().addr();
-        start..start + item.len()
-    };
-    Ok(items.map(|items| items.into_iter().map(place).collect()))
 }
 
 /// What may stand beside an item that is wrapped in `data`.
@@ -326,7 +223,7 @@ pub(crate) fn decode_item<D: ItemDecoder>(
         is_wrapper.then(|| data.get())
     };
     let item = decoder.decode_whole(wrapped().unwrap_or(whole));
-    item.map_err(|source| mismatch_of_item(response, source.into()))
+    item.map_err(|source| mismatch(&response.without_body(), source))
 }
 
 /// Decodes the only item of an answer that is a page of a list.
@@ -340,47 +237,18 @@ pub(crate) fn decode_only_item<D: ItemDecoder>(
     leaf.next(decoder).is_none().then_some(item)
 }
 
-/// The most bytes that two pages with the same items may differ in, from the first
-/// to the last: what they say of themselves, such as their number and links.
-const MAX_REMARKS: usize = 1024;
-
-/// Whether two pages hold the same list of items, whatever else differs.
-pub(crate) fn same_items(envelope: &Envelope, one: &Bytes, other: &Bytes) -> bool {
-    if one == other {
-        return true;
-    }
-    // Honest pages differ at both ends of their items, which shows at once.
-    let head = one.iter().zip(other).take_while(|(one, other)| one == other).count();
-    let tail = one.iter().rev().zip(other.iter().rev());
-    let tail = tail.take_while(|(one, other)| one == other).count();
-    if head + tail + MAX_REMARKS < one.len().max(other.len()) {
-        return false;
-    }
-    let leaf = |body: &Bytes| Leaf::open(envelope, Response::new(StatusCode::OK, body.clone()));
-    let (Ok(mut one), Ok(mut other)) = (leaf(one), leaf(other)) else { return false };
-    let text = Typed::<Box<RawValue>>::new();
-    loop {
-        match (one.next(&text), other.next(&text)) {
-            (Some(Ok(one)), Some(Ok(other))) if one.get() == other.get() => {}
-            (None, None) => return true,
-            _ => return false,
-        }
-    }
-}
-
-/// An item is not what was asked for. The body is data, and no part of the error.
-fn mismatch_of_item(response: &Response, source: Mismatch) -> Error {
-    mismatch(&response.without_body(), source)
-}
-
 fn mismatch(response: &Response, source: impl Into<Mismatch>) -> Error {
+    let source = source.into();
+    // The body is data, and no part of the error, if it is a page.
+    let response = if source.is_in_item() { response.without_body() } else { response.clone() };
     Error::new(ErrorKind::Decode, "the body is not the page that was asked for")
-        .with_source(source.into())
-        .with_response(response.clone())
+        .with_source(source)
+        .with_response(response)
 }
 
 #[cfg(test)]
 mod tests {
+    use bytes::Bytes;
     use serde_json::{Value, json};
 
     use super::*;
@@ -489,9 +357,10 @@ mod tests {
         let body = r#"{"data":[1,{"a":[2]},"x"],"pagination":{"total":9}}"#;
         let response = Response::new(StatusCode::OK, body);
         let surveyed = Leaf::open(&Envelope::default(), response.clone()).unwrap();
-        let Survey { items, meta, .. } = surveyed.survey(&Envelope::default()).unwrap();
+        let taken = surveyed.pass_over().unwrap();
+        let Survey { meta, .. } = surveyed.survey(&Envelope::default(), None, taken).unwrap();
         let read = read(&Envelope::default(), response).unwrap();
-        assert_eq!((items, meta), (read.items.len(), read.meta));
+        assert_eq!((taken.count, meta), (read.items.len(), read.meta));
     }
 
     #[test]
@@ -546,22 +415,6 @@ mod tests {
     fn deep_nesting_is_an_error() {
         let body = format!(r#"{{"data":[{}"#, "[".repeat(100_000));
         assert_eq!(page(&Envelope::default(), body).err().unwrap().kind(), ErrorKind::Decode);
-    }
-
-    #[test]
-    fn pages_with_the_same_items_are_recognised_whatever_their_page_number() {
-        let body = |page: u32, id: u32| {
-            Bytes::from(
-                json!({ "data": [{ "id": id }], "pagination": { "page": page } }).to_string(),
-            )
-        };
-        let envelope = Envelope::default();
-        assert!(same_items(&envelope, &body(1, 7), &body(1, 7)));
-        assert!(same_items(&envelope, &body(9, 7), &body(10, 7)));
-        assert!(!same_items(&envelope, &body(1, 7), &body(1, 8)));
-        let long = |id: u32| Bytes::from(json!([id, "x".repeat(5000), id]).to_string());
-        assert!(!same_items(&envelope, &long(7), &long(8)));
-        assert!(same_items(&envelope, &long(7), &long(7)));
     }
 
     #[test]

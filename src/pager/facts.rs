@@ -131,7 +131,7 @@ impl Fact {
                 None => Ok(Said::Flag(Some(false))),
             },
             Self::Page | Self::PerPage | Self::Total | Self::TotalPages => {
-                Ok(Said::Count(scalar(text)?.map(|text| whole(text.trim())).transpose()?))
+                Ok(Said::Count(count(text)?))
             }
         }
     }
@@ -267,6 +267,14 @@ fn scalar(text: &str) -> Result<Option<Cow<'_, str>>, Unreadable> {
     }
 }
 
+fn count(text: &str) -> Result<Option<u64>, Unreadable> {
+    // As nearly all are written.
+    if let Ok(count) = text.parse() {
+        return Ok(Some(count));
+    }
+    scalar(text)?.map(|text| whole(text.trim())).transpose()
+}
+
 /// A count in whatever form: `95`, `95.0`, `9.5e1`.
 fn whole(text: &str) -> Result<u64, Unreadable> {
     if let Ok(count) = text.parse() {
@@ -281,6 +289,10 @@ fn whole(text: &str) -> Result<u64, Unreadable> {
 }
 
 fn flag(text: &str) -> Result<Option<bool>, Unreadable> {
+    // As nearly all are written.
+    if let Ok(flag) = text.parse() {
+        return Ok(Some(flag));
+    }
     let Some(text) = scalar(text)? else { return Ok(None) };
     let text = text.trim();
     if text.eq_ignore_ascii_case("true") {

@@ -67,7 +67,7 @@ impl<T: Send + 'static> Judge<T> {
         meta: &Meta,
         repeats: bool,
         way: Way,
-        body: &[u8],
+        body: &str,
     ) -> Result<Verdict, Error> {
         (self.index, self.items, self.said) = (index, items, *meta);
         let dispatcher = self.control.dispatcher();
@@ -143,7 +143,7 @@ impl<T: Send + 'static> Judge<T> {
     }
 
     /// The error that a verdict is.
-    fn failure(&self, verdict: Verdict, body: &[u8]) -> Option<Error> {
+    fn failure(&self, verdict: Verdict, body: &str) -> Option<Error> {
         let (kind, what) = match verdict {
             Verdict::More | Verdict::Elsewhere | Verdict::Last => return None,
             Verdict::Loop => (ErrorKind::PageLoop, self.words().repeated()),

@@ -2,7 +2,6 @@
 //! whether each line is one.
 
 use http::{HeaderMap, header::CONTENT_TYPE};
-use serde::de::IgnoredAny;
 
 use crate::http::{BYTE_ORDER_MARK, Mismatch, Response, header_text};
 
@@ -57,48 +56,9 @@ pub(super) fn number(text: &str, end: usize) -> usize {
     text.get(..end).unwrap_or_default().matches('\n').count() + 1
 }
 
-/// How many items `text` has.
-///
-/// # Errors
-/// When a line is no item, or not the whole of one; the error names the line.
-pub(super) fn count(text: &str) -> Result<usize, Mismatch> {
-    let (mut at, mut items) = (0, 0);
-    while let Some((line, end)) = line(text, at) {
-        let read: Result<IgnoredAny, _> = serde_json::from_str(line);
-        read.map_err(|error| Mismatch::from(error).on_line(number(text, end)))?;
-        items += 1;
-        at = end;
-    }
-    Ok(items)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn blank_lines_are_skipped_and_the_last_line_may_lack_its_end() {
-        for (text, items) in [
-            ("", 0),
-            ("\n \r\n", 0),
-            ("{}", 1),
-            ("{}\n", 1),
-            ("\n{}\r\n\n\n[1]\n  7", 3),
-            ("{\"a\":\"\\n\"}\n{}", 2),
-            ("\u{feff}{}\n\u{feff}{}\n\u{feff}", 2),
-        ] {
-            assert_eq!(count(text).unwrap(), items, "{text:?}");
-            assert_eq!(first(text).is_some(), items > 0);
-        }
-    }
-
-    #[test]
-    fn a_line_that_is_cut_or_holds_more_than_an_item_is_named() {
-        for (text, line) in [("{}\n{\"a\":", 2), ("{}\n\n{} {}\n", 3), ("<html>", 1), ("{\n}", 1)] {
-            let error = count(text).unwrap_err().to_string();
-            assert!(error.contains(&format!("line {line} ")), "{text:?}: {error}");
-        }
-    }
 
     #[test]
     fn a_document_is_not_taken_for_lines() {

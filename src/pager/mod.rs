@@ -14,6 +14,7 @@ mod facts;
 pub(crate) mod fuzzing;
 mod judge;
 mod lines;
+mod list;
 mod mode;
 mod next_url;
 mod outline;

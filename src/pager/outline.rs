@@ -5,7 +5,6 @@ use http::HeaderMap;
 use serde::de::{DeserializeSeed, IgnoredAny};
 
 use super::{
-    content::ContentHash,
     envelope::Envelope,
     facts::{HINTS, Meta, Named, Place, Remarks, unreadable},
     pagination::{Pagination, take_hint},
@@ -15,24 +14,19 @@ use super::{
 };
 use crate::http::Mismatch;
 
-/// What a page is but its items.
+/// What a page says beside its items.
 #[derive(Default)]
 pub(super) struct Outline {
     /// How many lists are at the place of the items.
     pub(super) lists: usize,
-    /// How many items they have.
-    pub(super) items: usize,
     /// What it says about the set.
     pub(super) meta: Meta,
     /// What names the next page.
     pub(super) pointer: Pointer,
-    /// What the items are, where that was asked for.
-    pub(super) content: Option<ContentHash>,
 }
 
-/// Walks through `page`, which may have been relieved of its items, and counts those it has.
-/// The next page is named at `pointer`, if anywhere. With `is_hashed`, what the items are is
-/// told, too. What header fields say outweighs the `pagination` object.
+/// Walks through `page`, which may have been relieved of its items. The next page is named at
+/// `pointer`, if anywhere. What header fields say outweighs the `pagination` object.
 ///
 /// # Errors
 /// When the page is no JSON, or a place that the envelope names holds something else.
@@ -41,19 +35,15 @@ pub(super) fn outline(
     pointer: Option<&Path>,
     headers: &HeaderMap,
     page: &str,
-    is_hashed: bool,
 ) -> Result<Outline, Mismatch> {
     let routes = routes(envelope, pointer);
-    let content = is_hashed.then(ContentHash::default);
-    let mut found = Found { content, ..Found::new() };
+    let mut found = Found::default();
     let mut json = serde_json::Deserializer::from_str(page);
     Walk::new(&routes, envelope, &mut found).deserialize(&mut json)?;
     json.end()?;
-    let Found { lists, items, content, .. } = &mut found;
-    let mut outline =
-        Outline { lists: *lists, items: *items, content: content.take(), ..Outline::default() };
-    if envelope.items.is_spread() || !envelope.items.is_plain() {
-        outline.take_items(envelope, page)?;
+    let mut outline = Outline { lists: found.lists, ..Outline::default() };
+    if !envelope.items.is_plain() {
+        outline.lists = usize::from(items_along(envelope, page)?.is_some());
     }
     let mut meta = Meta::default();
     let sources = Sources { page, routes: &routes, found: &found };
@@ -139,25 +129,12 @@ impl<'p> Sources<'_, 'p> {
     }
 }
 
-impl Outline {
-    /// Counts the items of an envelope whose path does more than to name keys.
-    fn take_items(&mut self, envelope: &Envelope, page: &str) -> Result<(), Mismatch> {
-        let Some(items) = items(envelope, page)? else { return Ok(()) };
-        self.lists = 1;
-        self.items = items.len();
-        if let Some(content) = &mut self.content {
-            items.iter().for_each(|item| content.add(item));
-        }
-        Ok(())
-    }
-}
-
 /// The items of an envelope whose path does more than to name keys. `None` where it leads
 /// nowhere.
 ///
 /// # Errors
 /// When the page is no JSON, or its path leads to something else than it should.
-pub(super) fn items<'p>(
+pub(super) fn items_along<'p>(
     envelope: &Envelope,
     page: &'p str,
 ) -> Result<Option<Vec<&'p str>>, Mismatch> {
@@ -194,7 +171,7 @@ pub(super) fn first_item(envelope: &Envelope, page: &str) -> Option<usize> {
 /// Whether there is a list along `steps`, and the offset of its first item.
 fn first_item_along(steps: &[Step], envelope: &Envelope, page: &str) -> (bool, Option<usize>) {
     let routes = [Route { target: Target::Items, steps }];
-    let mut found = Found { stops_at_item: true, ..Found::new() };
+    let mut found = Found { stops_at_item: true, ..Found::default() };
     let mut json = serde_json::Deserializer::from_str(page);
     // Ends with an error when it is found, since nothing is taken of it.
     let _ = Walk::new(&routes, envelope, &mut found).deserialize(&mut json);

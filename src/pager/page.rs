@@ -7,8 +7,9 @@ use std::{
 };
 
 use super::{
-    decode::{Leaf, Page, Survey},
+    decode::{Leaf, Page},
     facts::Meta,
+    list::List,
     target::{Arrival, Target},
 };
 use crate::{
@@ -36,17 +37,22 @@ pub struct UndecodedPage<T: Send + 'static> {
 }
 
 impl<T: Send + 'static> UndecodedPage<T> {
-    /// Page `number`, of whose items the first `skip` were taken before.
+    /// Page `number`, of whose items the first `skip` were taken before. They are in `list` if
+    /// they were looked for before.
     ///
     /// # Errors
     /// [`ErrorKind::Decode`] when the body is not text.
     pub(super) fn open(
         target: &Arc<Target<T>>,
         Arrival { response, effort, .. }: Arrival,
+        list: Option<List>,
         number: u64,
         skip: u64,
     ) -> Result<Self, Error> {
-        let leaf = Leaf::open(&target.envelope, response).map_err(|error| effort.of(error))?;
+        let leaf = match list {
+            Some(list) => Leaf::of(response, list),
+            None => Leaf::open(&target.envelope, response).map_err(|error| effort.of(error))?,
+        };
         let target = Arc::clone(target);
         Ok(Self { target, leaf, effort, number, skip, failure: None, has_ended: false })
     }
@@ -59,7 +65,11 @@ impl<T: Send + 'static> UndecodedPage<T> {
     }
 
     pub(super) fn has_items(&self) -> bool {
-        self.leaf.has_items()
+        !self.list().is_empty()
+    }
+
+    pub(super) fn list(&self) -> &List {
+        self.leaf.list()
     }
 
     /// How many items were built.
@@ -125,9 +135,11 @@ impl<T: Send + 'static> UndecodedPage<T> {
 
     /// How many items there are and what the page says about the set.
     pub(super) fn survey(&self) -> Result<(usize, Meta), Error> {
-        let survey = self.leaf.survey(&self.target.envelope);
-        let Survey { items, meta, .. } = survey.map_err(|error| self.effort.of(error))?;
-        Ok((items, self.with_headers(meta)))
+        let survey = self.leaf.pass_over().and_then(|taken| {
+            let survey = self.leaf.survey(&self.target.envelope, None, taken)?;
+            Ok((taken.count, self.with_headers(survey.meta)))
+        });
+        survey.map_err(|error| self.effort.of(error))
     }
 
     /// What the page says about the set, when every item was built.

@@ -8,19 +8,19 @@ use std::{
     task::{Context, Poll, ready},
 };
 
-use bytes::Bytes;
 use tokio::sync::OwnedSemaphorePermit;
 
 use super::{
     ahead::{Delivery, Reach},
-    decode::same_items,
+    content::same_items,
     facts::Meta,
     judge::Judge,
+    list::List,
     page::UndecodedPage,
     restart::Restart,
     source::Source,
     strategy::{Address, Plan, Verdict, Way},
-    target::{Arrival, ReadAhead, Target},
+    target::{ReadAhead, Target},
     token::Position,
 };
 use crate::{
@@ -51,8 +51,8 @@ pub(super) struct Reader<T: Send + 'static> {
     restart: Restart<T>,
     /// The place in the window of the page at hand, which is free when it is consumed.
     held: Option<OwnedSemaphorePermit>,
-    /// The body of the last page.
-    previous: Option<Bytes>,
+    /// The items of the last page.
+    previous: Option<List>,
     /// Why the read cannot be whole, when the page at hand is consumed.
     failure: Option<Error>,
     /// How many items the last page had.
@@ -285,12 +285,14 @@ impl<T: Send + 'static> Reader<T> {
             self.held = place.take();
         }
         let read = arrival.read.take();
-        let repeats = self.repeats(&arrival);
         let number = self.judge.plan.paging().number(self.index);
         let items = read.as_ref().map_or(0, |read| read.items);
+        let list = read.as_ref().map(|read| read.list.clone());
         let skip = mem::take(&mut self.skip) + self.restart.pass_over(items);
         self.arrive(address);
-        let page = UndecodedPage::open(&self.target, arrival, number, skip)?;
+        let page = UndecodedPage::open(&self.target, arrival, list, number, skip)?;
+        let previous = self.previous.replace(page.list().clone());
+        let repeats = previous.is_some_and(|previous| same_items(&previous, page.list()));
         if !repeats && page.has_items() && self.judge.plan.is_promised(self.index) {
             self.page = Some((page, Judged::AtItsEnd));
             return Ok(());
@@ -333,13 +335,6 @@ impl<T: Send + 'static> Reader<T> {
         Ok(())
     }
 
-    /// Whether a page has the items of the one before it.
-    fn repeats(&mut self, arrival: &Arrival) -> bool {
-        let body = arrival.response.body();
-        let is_same = |previous: Bytes| same_items(&self.target.envelope, &previous, body);
-        self.previous.replace(body.clone()).is_some_and(is_same)
-    }
-
     /// Judges the page whose turn it was. `next` is what it names as the next page, where
     /// pages do.
     fn conclude(
@@ -356,7 +351,7 @@ impl<T: Send + 'static> Reader<T> {
             None if self.target.paging.is_paged() => Way::Computed,
             None => Way::Nowhere,
         };
-        let body = self.previous.as_deref().unwrap_or_default();
+        let body = self.previous.as_ref().map_or("", List::text);
         let verdict = self.judge.judge(self.index, items, meta, repeats, way, body)?;
         if verdict == Verdict::Last {
             self.source = None;

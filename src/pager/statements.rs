@@ -60,7 +60,7 @@ impl Words<'_> {
 
     /// Why a read cannot go on though `more` says that more pages follow. `body` is that of
     /// the page.
-    pub(super) fn stuck(&self, more: Statement, body: &[u8]) -> String {
+    pub(super) fn stuck(&self, more: Statement, body: &str) -> String {
         let more = self.describe(more);
         let has = || keys(body).map_or_else(String::new, |keys| format!("; the page has {keys}"));
         if !self.paging.is_paged() {
@@ -116,8 +116,8 @@ impl Words<'_> {
 }
 
 /// The names of what is in a page that is an object.
-fn keys(body: &[u8]) -> Option<String> {
-    let fields: BTreeMap<Key<'_>, IgnoredAny> = serde_json::from_slice(body).ok()?;
+fn keys(body: &str) -> Option<String> {
+    let fields: BTreeMap<Key<'_>, IgnoredAny> = serde_json::from_str(body).ok()?;
     let mut names: Vec<_> =
         fields.keys().take(MOST_KEYS).map(|Key(key)| format!("`{key}`")).collect();
     if fields.len() > MOST_KEYS {

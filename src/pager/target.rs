@@ -13,6 +13,7 @@ use super::{
     decode::{ItemDecoder, Leaf, Page, PageDecoder, Survey, Typed},
     envelope::Envelope,
     facts::Meta,
+    list::List,
     mode::ReadMode,
     next_url,
     page::UndecodedPage,
@@ -55,6 +56,7 @@ pub(super) struct Arrival {
 
 /// What was read of a page before its turn.
 pub(super) struct ReadAhead {
+    pub(super) list: List,
     pub(super) items: usize,
     pub(super) meta: Meta,
     /// Where the next page is, if it names one.
@@ -114,18 +116,15 @@ impl<T: Send + 'static> Target<T> {
         async move {
             let request = target.request_of(&caller, &address, size).await?;
             let request = request.priority(target.priority.unwrap_or_default());
-            let is_chained = target.paging.is_chained();
-            let url = is_chained.then(|| caller.dispatcher.url(&request)).transpose()?;
             let (response, effort) = caller.measured(request).await?;
             if response.is_moved() {
                 target.follow_move(&caller.dispatcher.config.base, &address, size, &response);
             }
-            let read = match url {
-                Some(url) => {
-                    let read = target.follow(&caller, url, index, &address, &response).await;
-                    Some(Box::new(read.map_err(|error| effort.of(error))?))
-                }
-                None => None,
+            let read = if target.paging.is_chained() {
+                let read = target.follow(&caller, index, &address, &response).await;
+                Some(Box::new(read.map_err(|error| effort.of(error))?))
+            } else {
+                None
             };
             Ok(Arrival { response, effort, read })
         }
@@ -175,17 +174,16 @@ impl<T: Send + 'static> Target<T> {
     async fn follow(
         self: &Arc<Self>,
         caller: &Caller,
-        url: Uri,
         index: u64,
         address: &Address,
         response: &Response,
     ) -> Result<ReadAhead, Error> {
         let Some(custom) = self.paging.strategy() else {
-            return self.read_ahead(&url, index, address, response);
+            return self.read_ahead(index, address, response);
         };
         let dispatcher = &caller.dispatcher;
         let (target, address, response) = (Arc::clone(self), address.clone(), response.clone());
-        let next = move || target.read_ahead(&url, index, &address, &response);
+        let next = move || target.read_ahead(index, &address, &response);
         let limit = dispatcher.callback_timeout();
         dispatcher.aside().run(custom.lane(), custom.name(), limit, next).await?
     }
@@ -244,17 +242,18 @@ impl<T: Send + 'static> Target<T> {
         })
     }
 
-    /// Reads of a page, which was asked for at `url`, where the next one is.
+    /// Reads of a page where the next one is.
     fn read_ahead(
         &self,
-        url: &Uri,
         index: u64,
         address: &Address,
         response: &Response,
     ) -> Result<ReadAhead, Error> {
         let leaf = Leaf::open(&self.envelope, response.clone())?;
-        let survey = leaf.survey_of_link(&self.envelope, self.paging.pointer())?;
-        let Survey { items, mut meta, pointer, content } = survey;
+        let taken = leaf.pass_over()?;
+        let survey = leaf.survey(&self.envelope, self.paging.pointer(), taken)?;
+        let Survey { mut meta, pointer } = survey;
+        let items = taken.count;
         self.paging.read_headers(response.headers(), &mut meta);
         let first;
         let request = match address {
@@ -265,8 +264,7 @@ impl<T: Send + 'static> Target<T> {
             }
         };
         let view = PageView { index, rows: items, total: meta.total, request, response };
-        let url = response.url().unwrap_or(url);
-        let next = self.paging.follow(&Foot { url, pointer, view })?;
+        let next = self.paging.follow(&Foot { pointer, view })?;
         let way = match &next {
             None => Way::Nowhere,
             Some(next) if next == address => Way::Itself,
@@ -274,7 +272,9 @@ impl<T: Send + 'static> Target<T> {
         };
         let is_over = self.envelope.has_flag() && meta.has_next == Some(false);
         let goes_on = next.is_some() && !is_over && !(items == 0 && way == Way::Itself);
-        Ok(ReadAhead { items, meta, next, way, goes_on, content: content.unwrap_or_default() })
+        let list = leaf.list().clone();
+        let content = list.content(taken);
+        Ok(ReadAhead { list, items, meta, next, way, goes_on, content })
     }
 
     /// How many places the window has.
@@ -316,7 +316,8 @@ pub(crate) async fn fetch_page<D: ItemDecoder>(
     let target = Arc::new(target);
     let control = pool.into().0.connect().await?;
     let page = target.fetch(&Caller::of(&*control), index, address, size).await;
-    let page = page.and_then(|arrival| UndecodedPage::open(&target, arrival, number, 0)?.whole());
+    let page =
+        page.and_then(|arrival| UndecodedPage::open(&target, arrival, None, number, 0)?.whole());
     page.map_err(|error| error.with_page(number))
 }
 

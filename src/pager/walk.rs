@@ -1,5 +1,5 @@
 //! [pure] One walk through the JSON of a page, along every path of keys at once: notes what
-//! stands at their ends, and counts the items.
+//! stands at their ends, and counts the lists of items.
 
 use std::fmt;
 
@@ -10,7 +10,6 @@ use serde::{
 use serde_json::value::RawValue;
 
 use super::{
-    content::ContentHash,
     envelope::{Envelope, Key},
     facts::{Fact, HINTS, Meta, Place},
     pagination::Pagination,
@@ -62,14 +61,13 @@ pub(super) fn routes<'a>(envelope: &'a Envelope, pointer: Option<&'a Path>) -> V
 /// As many as a mask has bits.
 const MOST_ROUTES: usize = 128;
 
+#[derive(Default)]
 pub(super) struct Found<'p> {
     pub(super) stops_at_item: bool,
     pub(super) is_at_item: bool,
     pub(super) lists: usize,
-    pub(super) items: usize,
     /// The route that has led to the items.
     pub(super) items_by: Option<usize>,
-    pub(super) content: Option<ContentHash>,
     /// What the `pagination` object says.
     pub(super) hints: Meta,
     /// What was found at the end of a route.
@@ -77,19 +75,6 @@ pub(super) struct Found<'p> {
 }
 
 impl<'p> Found<'p> {
-    pub(super) fn new() -> Self {
-        Self {
-            stops_at_item: false,
-            is_at_item: false,
-            lists: 0,
-            items: 0,
-            items_by: None,
-            content: None,
-            hints: Meta::default(),
-            values: Vec::new(),
-        }
-    }
-
     /// Takes in what stands at the end of these routes.
     fn take(&mut self, mut ending: u128, value: &'p str) {
         while ending != 0 {
@@ -172,8 +157,7 @@ impl<'a, 'p> Walk<'a, 'p> {
         let index = (0..self.routes.len()).find(is_items)?;
         let found = &mut *self.found;
         if found.items_by.is_none_or(|by| index < by) {
-            (found.lists, found.items, found.items_by) = (0, 0, Some(index));
-            found.content = found.content.take().map(|_| ContentHash::default());
+            (found.lists, found.items_by) = (0, Some(index));
         }
         let is_beaten = found.items_by != Some(index);
         Some(List { found, null_is_empty: self.envelope.null_is_empty, is_beaten })
@@ -307,17 +291,7 @@ impl<'p> Visitor<'p> for List<'_, 'p> {
         if found.stops_at_item {
             return seq.next_element_seed(Untouched(&mut found.is_at_item)).map(drop);
         }
-        let Some(content) = &mut found.content else {
-            while seq.next_element::<IgnoredAny>()?.is_some() {
-                found.items += 1;
-            }
-            return Ok(());
-        };
-        while let Some(item) = seq.next_element::<&RawValue>()? {
-            content.add(item.get());
-            found.items += 1;
-        }
-        Ok(())
+        IgnoredAny.visit_seq(seq).map(drop)
     }
 }
 

@@ -1,7 +1,7 @@
 //! The loop of one call on its worker: gates, one attempt, a decision, and again
 //! until there is an answer. What may be repeated is decided in `retry`.
 
-use std::{borrow::Cow, pin::pin, rc::Rc, sync::Arc, time::Instant};
+use std::{pin::pin, rc::Rc, sync::Arc, time::Instant};
 
 use http::{StatusCode, Uri};
 use tracing::Instrument;
@@ -34,7 +34,7 @@ use exchange::exchange;
 pub(super) async fn run(kit: Rc<Kit>, Job { seat, ticket }: Job) {
     let Some(call) = ticket.call().cloned() else { return };
     let slot = Slot::new(Arc::clone(&seat), kit.dispatcher.tally());
-    let url = Cow::Borrowed(&call.url);
+    let url = Arc::clone(&call.url);
     let origin = call.request.foreign_base(&kit.config.base).map(|base| kit.origins.of(base));
     let api = origin.as_ref().map_or_else(|| kit.api(), |origin| origin.api());
     let (redirects, past) = (Redirects::default(), Past::default());
@@ -66,7 +66,7 @@ pub(super) struct Attempts<'a> {
     pub(super) call: &'a Call,
     pub(super) api: Api<'a>,
     pub(super) slot: Slot<'a>,
-    url: Cow<'a, Uri>,
+    url: Arc<Uri>,
     /// What led to that URL.
     redirects: Redirects,
     /// The attempt that was made last.
@@ -248,7 +248,7 @@ impl<'a> Attempts<'a> {
         let base = request.other_base().map_or(&self.kit.config.base, Arc::as_ref);
         match self.redirects.follow(request, base, &self.url, response) {
             Ok(url) => {
-                self.url = Cow::Owned(url);
+                self.url = Arc::new(url);
                 Next::Replay
             }
             Err(error) => Next::Fail(error),

@@ -223,7 +223,7 @@ impl Kit {
             value.set_sensitive(true);
         }
         // A token may go into the query.
-        let is_same = match *url == call.url {
+        let is_same = match *url == *call.url {
             true => request.target() == call.request.target(),
             false => *request.target() == *url.to_string(),
         };
@@ -239,7 +239,7 @@ impl Kit {
 /// The request before a token is in it. After a redirect the token goes into the new query.
 fn without_token(call: &Call, url: &Uri) -> Request {
     let mut request = call.request.clone();
-    if *url != call.url {
+    if *url != *call.url {
         request.set_target(url.to_string());
     }
     request

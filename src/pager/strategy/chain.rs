@@ -43,8 +43,6 @@ impl Pointer {
 
 /// Everything by which a page can tell where the next one is.
 pub(in crate::pager) struct Foot<'a> {
-    /// Where the page itself is.
-    pub(in crate::pager) url: &'a Uri,
     pub(in crate::pager) pointer: Pointer,
     pub(in crate::pager) view: PageView<'a>,
 }
@@ -72,7 +70,7 @@ impl Paging {
             }
             Mode::NextUrl(_) => foot.name()?.map(|url| foot.resolve(url)).transpose(),
             Mode::Link => {
-                let page = Url::parse(&foot.url.to_string()).ok();
+                let page = foot.url().ok();
                 match self.link(foot.view.headers(), "next", page.as_ref()) {
                     link::Found::Target(url) => foot.resolve(&url).map(Some),
                     link::Found::Absent => Ok(None),
@@ -143,9 +141,14 @@ impl Foot<'_> {
         }
     }
 
+    /// Where the page itself is.
+    fn url(&self) -> Result<Url, url::ParseError> {
+        Url::parse(&self.view.response.url().map(Uri::to_string).unwrap_or_default())
+    }
+
     /// The absolute form of a URL that the page holds (RFC 3986 section 5).
     fn resolve(&self, reference: &str) -> Result<Address, Error> {
-        let resolved = Url::parse(&self.url.to_string()).and_then(|url| url.join(reference));
+        let resolved = self.url().and_then(|url| url.join(reference));
         let mut url = resolved
             .map_err(|source| self.strange("the next page has no valid URL").with_source(source))?;
         url.set_fragment(None);
@@ -159,6 +162,8 @@ impl Foot<'_> {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use http::StatusCode;
 
     use super::{super::PageRequest, *};
@@ -171,7 +176,8 @@ mod tests {
         pointer: Option<&str>,
         links: &[&str],
     ) -> Result<Option<Address>, Error> {
-        let mut response = Response::new(StatusCode::OK, "");
+        let url = Arc::new(Uri::from_static("https://api.example/v1/rows?page=1"));
+        let mut response = Response::new(StatusCode::OK, "").with_url(&url, false);
         for link in links {
             response.headers_mut().append(LINK, link.parse().unwrap());
         }
@@ -179,8 +185,7 @@ mod tests {
         let request = PageRequest::new();
         let (request, response) = (&request, &response);
         let view = PageView { index: 0, rows: 1, total: None, request, response };
-        let url = &Uri::from_static("https://api.example/v1/rows?page=1");
-        paging.follow(&Foot { url, pointer, view })
+        paging.follow(&Foot { pointer, view })
     }
 
     fn url(text: &str) -> Option<Address> {

@@ -38,7 +38,7 @@ impl Attempts<'_> {
             let base = self.call.request.other_base();
             let base = base.map_or(&self.kit.config.base, std::sync::Arc::as_ref);
             match base.follow(&self.url, location) {
-                Ok(url) => self.url = std::borrow::Cow::Owned(url),
+                Ok(url) => self.url = std::sync::Arc::new(url),
                 Err(error) => return Ok(Next::Fail(error.with_response(response))),
             }
         }
