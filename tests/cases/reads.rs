@@ -89,7 +89,7 @@ impl Respond for Set {
 }
 
 async fn serve(answer: impl Respond + 'static) -> MockServer {
-    let server = MockServer::start().await;
+    let server = MockServer::builder().start().await;
     Mock::given(method("GET")).respond_with(answer).mount(&server).await;
     server
 }
@@ -576,7 +576,7 @@ async fn case_49_the_slash_at_the_end_of_a_path_is_kept_for_its_items() {
 
 #[tokio::test]
 async fn case_49_writes_keep_the_slash() {
-    let server = MockServer::start().await;
+    let server = MockServer::builder().start().await;
     let answer = ResponseTemplate::new(200).set_body_json(json!({ "id": 7, "n": 1 }));
     Mock::given(any()).respond_with(answer).mount(&server).await;
     let table = ApiTable::new().path("page/").writes(Writes::rest());

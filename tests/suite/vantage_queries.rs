@@ -397,6 +397,8 @@ fn api() -> impl Strategy<Value = Api> {
         // A repeated parameter is how this server takes lists in its plain dialect.
         let lists = match (dialect, lists) {
             (Dialect::Equality | Dialect::Plural, Lists::Joined(_)) => Lists::Repeated,
+            // In this one a comma in a value makes a list of it.
+            (Dialect::Brackets, _) => Lists::Joined(",".into()),
             (_, lists) => lists,
         };
         let ignores_filters =
