@@ -109,6 +109,15 @@ impl Request {
         Ok(self)
     }
 
+    /// The same as a POST with this JSON, which only asks for something.
+    pub(crate) fn into_query(mut self, json: String) -> Self {
+        self.method = Method::POST;
+        self.body = Some(json.into());
+        self.headers
+            .insert(http::header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        self.repeatable(true)
+    }
+
     /// Sets the body to bytes as they are.
     #[must_use]
     pub fn body(mut self, body: impl Into<Bytes>) -> Self {

@@ -213,6 +213,9 @@ impl<T: Send + 'static> Target<T> {
             Some(url) => self.request_to(base, url)?,
             None => Request::get(self.endpoint()),
         };
+        if let Some(json) = &page.body {
+            request = request.into_query(json.clone());
+        }
         for (name, value) in &page.headers {
             request = request.header(name, value)?;
         }

@@ -163,12 +163,13 @@ fn reconnect_in(policy: &Policy, unreached: Unreached, jitter: f64) -> Duration 
 }
 
 /// Whether the API was not reached by an attempt, as far as is known: it did not begin to
-/// answer. A host whose name is not known is mistaken, unless the API `has_answered` before; one
-/// that is not who it claims to be is no such case.
+/// answer. A host whose name is not known, or with which no secure connection comes about, is
+/// mistaken, unless the API `has_answered` before; one that is not who it claims to be always is.
 pub(crate) fn is_unreached(error: &Error, has_answered: bool) -> bool {
     match (error.kind(), error.delivery()) {
         (ErrorKind::Connect, Delivery::NotSent) => true,
         (ErrorKind::Resolve, Delivery::NotSent) => has_answered,
+        (ErrorKind::Tls, Delivery::NotSent) => has_answered && error.is_retryable(),
         (ErrorKind::Disconnected, delivery) => delivery != Delivery::Answered,
         _ => false,
     }
@@ -449,8 +450,11 @@ mod tests {
         ] {
             assert_eq!(is_unreached(&failure(kind, delivery), false), expected, "{kind:?}");
         }
-        let unknown = failure(ErrorKind::Resolve, NotSent);
-        assert!(is_unreached(&unknown, true), "it had a name before");
+        for kind in [ErrorKind::Resolve, ErrorKind::Tls] {
+            assert!(is_unreached(&failure(kind, NotSent), true), "{kind:?}: it answered before");
+        }
+        let misnamed = failure(ErrorKind::Tls, NotSent).lasting(true);
+        assert!(!is_unreached(&misnamed, true));
     }
 
     #[test]

@@ -15,6 +15,7 @@ use vantage_api_pool::{
 };
 
 use crate::support::{
+    authority::authority,
     raw_server::{Peer, RawServer},
     soon,
 };
@@ -550,6 +551,41 @@ async fn case_41_a_server_that_restarts_costs_no_read() {
     let (reads, _api) = in_time("the reads", async { tokio::join!(reads, restart) }).await;
     for rows in reads {
         assert_eq!(rows.unwrap(), (1..=10).collect::<Vec<_>>());
+    }
+}
+
+/// An API behind TLS that, after its first connection, cuts the handshakes of `cuts` more.
+async fn behind_cut_handshakes(cuts: usize) -> (Vec<u8>, String, RawServer) {
+    let (pem, config) = authority("localhost");
+    let server = RawServer::start_tls(config, |mut peer| async move {
+        if peer.request().await.is_some() {
+            let close = "HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-length: 2\r\n\r\n[]";
+            peer.write(close.as_bytes()).await;
+        }
+    });
+    let to = server.address();
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let base = format!("https://localhost:{}", listener.local_addr().unwrap().port());
+    tokio::spawn(async move {
+        for number in 0.. {
+            let Ok((mut client, _)) = listener.accept().await else { return };
+            if !(1..=cuts).contains(&number) {
+                tokio::spawn(async move {
+                    let mut server = tokio::net::TcpStream::connect(to).await?;
+                    tokio::io::copy_bidirectional(&mut client, &mut server).await
+                });
+            }
+        }
+    });
+    (pem, base, server)
+}
+
+#[tokio::test]
+async fn case_41_a_handshake_that_a_restart_cuts_costs_no_read() {
+    let (pem, base, _server) = behind_cut_handshakes(8).await;
+    let pool = AwwPool::builder(&base).workers(1).root_certificate(pem).build().unwrap();
+    for _ in 0..2 {
+        in_time("the read", pool.get("/rows")).await.unwrap();
     }
 }
 

@@ -1,10 +1,15 @@
 //! Rows and values as real servers give them, read through Vantage.
 
-use std::{collections::HashMap, future::Future, net::IpAddr};
+use std::{
+    collections::HashMap,
+    future::Future,
+    net::IpAddr,
+    sync::atomic::{AtomicBool, Ordering::SeqCst},
+};
 
 use ciborium::Value;
 use serde::{Deserialize, Serialize};
-use serde_json::json;
+use serde_json::{Value as Json, json};
 use uuid::Uuid;
 use vantage_api_pool::{
     ApiCondition, ApiTable, AwwPool, Combined, Envelope, Filtering, Filters, Lists, Operator,
@@ -914,6 +919,53 @@ async fn case_51_pages_are_asked_for_by_headers() {
     let table = Rows::new("rows", api.clone()).with_id_column("id");
     assert_eq!(within(table.list_values()).await.unwrap().len(), 95);
     assert_eq!(paths(&server).await.len(), 10);
+}
+
+/// Asks by bodies, each with the cursor of the page before.
+struct ByBody;
+
+impl ByBody {
+    fn after(cursor: &Json) -> PageRequest {
+        PageRequest::new().post(&json!({ "filter": { "done": false }, "start_cursor": cursor }))
+    }
+}
+
+impl PageStrategy for ByBody {
+    fn first(&self) -> PageRequest {
+        Self::after(&Json::Null)
+    }
+
+    fn next(
+        &self,
+        page: &PageView<'_>,
+    ) -> std::result::Result<Option<PageRequest>, Box<dyn std::error::Error + Send + Sync>> {
+        let next = &page.json::<Json>()?["next_cursor"];
+        Ok((!next.is_null()).then(|| Self::after(next)))
+    }
+}
+
+#[tokio::test]
+async fn case_51_pages_are_asked_for_by_bodies() {
+    let failed = AtomicBool::new(false);
+    let answer = move |request: &Request| {
+        let asked: Json = request.body_json().unwrap();
+        assert_eq!((request.method.as_str(), &asked["filter"]["done"]), ("POST", &json!(false)));
+        assert_eq!(request.headers["content-type"], "application/json");
+        let first = asked["start_cursor"].as_str().map_or(0, |at| at.parse().unwrap());
+        // As repeatable as a GET.
+        if first == 4 && !failed.swap(true, SeqCst) {
+            return ResponseTemplate::new(503);
+        }
+        let next = (first < 6).then(|| (first + 2).to_string());
+        let rows: Vec<_> = (first..first + 2).map(|id| json!({ "id": id })).collect();
+        ResponseTemplate::new(200).set_body_json(json!({ "data": rows, "next_cursor": next }))
+    };
+    let server = MockServer::builder().start().await;
+    Mock::given(method("POST")).respond_with(answer).mount(&server).await;
+    let api = api(&server).paging(Paging::custom(ByBody));
+    let table = Rows::new("rows", api).with_id_column("id");
+    assert_eq!(within(table.list_values()).await.unwrap().len(), 8);
+    assert_eq!(paths(&server).await.len(), 5);
 }
 
 #[tokio::test]

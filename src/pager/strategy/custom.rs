@@ -81,13 +81,17 @@ pub trait PageStrategy: Send + Sync + 'static {
     }
 }
 
-/// What to ask for to get a page: parameters for the endpoint, or another URL, and headers.
+/// What to ask for to get a page: parameters for the endpoint, or another URL, headers, and for
+/// an API that takes its queries so, a body.
 #[derive(Clone, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct PageRequest {
     pub(crate) url: Option<String>,
     pub(crate) params: Vec<(String, String)>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(crate) headers: Vec<(String, String)>,
+    /// JSON to be sent by POST.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) body: Option<String>,
 }
 
 impl PageRequest {
@@ -112,6 +116,21 @@ impl PageRequest {
         self
     }
 
+    /// The same as a POST with this JSON as its body, for an API that takes queries so. It reads
+    /// only, so that it is repeated like a GET.
+    ///
+    /// ```
+    /// use serde_json::json;
+    /// use vantage_api_pool::PageRequest;
+    ///
+    /// let page = PageRequest::new().post(&json!({ "start_cursor": "c2", "page_size": 100 }));
+    /// # let _ = page;
+    /// ```
+    #[must_use]
+    pub fn post(self, body: &serde_json::Value) -> Self {
+        Self { body: Some(body.to_string()), ..self }
+    }
+
     /// The same with one more query parameter, which is encoded.
     #[must_use]
     pub fn param(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
@@ -127,6 +146,7 @@ impl fmt::Debug for PageRequest {
             .field("has_url", &self.url.is_some())
             .field("params", &self.params.iter().map(|(name, _)| name).collect::<Vec<_>>())
             .field("headers", &self.headers.iter().map(|(name, _)| name).collect::<Vec<_>>())
+            .field("has_body", &self.body.is_some())
             .finish()
     }
 }
