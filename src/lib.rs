@@ -46,6 +46,7 @@ mod events;
 pub mod fuzzing;
 mod http;
 mod pager;
+mod path;
 mod pool;
 mod priority;
 mod rate_limit;

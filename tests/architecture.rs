@@ -65,7 +65,7 @@ const PURE: &[&str] = &[
     "pager/next_url.rs",
     "pager/outline.rs",
     "pager/pagination.rs",
-    "pager/path.rs",
+    "path.rs",
     "pager/reorder.rs",
     "pager/statements.rs",
     "pager/strategy/",

@@ -12,7 +12,7 @@ pub(super) fn same_items(one: &List, other: &List) -> bool {
     if one.text() == other.text() {
         return true;
     }
-    if let (Some(one), Some(other)) = (one.from_first(), other.from_first())
+    if let (Some(one), Some(other)) = (one.text_of_items(), other.text_of_items())
         && differ_in_the_first(one, other)
     {
         return false;
@@ -57,6 +57,8 @@ mod tests {
     };
     use crate::http::Response;
 
+    // So that a literal can be given.
+    #[allow(clippy::needless_pass_by_value)]
     fn same(one: impl ToString, other: impl ToString) -> bool {
         let open = |body: String| {
             Leaf::open(&Envelope::default(), Response::new(StatusCode::OK, body)).unwrap()

@@ -14,13 +14,13 @@ use super::{
     lines,
     list::{List, Taken},
     outline::{Outline, outline},
-    path::Path,
     strategy::Pointer,
     text::text,
 };
 use crate::{
     error::{Error, ErrorKind},
     http::{Mismatch, Response},
+    path::Path,
 };
 
 /// One decoded page.

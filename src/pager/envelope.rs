@@ -1,14 +1,8 @@
 //! [pure] Where the items, the totals and the end are in a page. How a page is
 //! taken apart is `decode`'s business.
 
-use std::borrow::Cow;
-
-use serde::Deserialize;
-
-use super::{
-    facts::{Fact, HINTS, Named, Place},
-    path::Path,
-};
+use super::facts::{Fact, HINTS, Named, Place};
+use crate::path::Path;
 
 /// Where a page holds its items and what it says about the set.
 ///
@@ -37,7 +31,8 @@ use super::{
 /// A path is a list of keys joined by dots, such as `result.rows`.
 ///
 /// - A key that exists as it is written wins, so that `@odata.count` is found with the dot in
-///   it; `\.` is a dot that is part of a key in any case.
+///   it; `\.` is a dot that is part of a key in any case, and so is one in `['odata.count']`.
+///   `$` may stand before it all (`$.result.rows`).
 /// - A path that begins with `/` is a JSON Pointer (RFC 6901): `/result/rows`, `/links/0`.
 /// - `errors[0]` is an element of a list, `errors[-1]` the last one, `links[rel=next].href`
 ///   the one that is an object with this value, and `groups[].members[]` every one: items may
@@ -255,8 +250,3 @@ impl Envelope {
 fn hints(pagination: &Path) -> [Path; HINTS.len()] {
     HINTS.map(|(key, _)| pagination.join(key))
 }
-
-/// The key of a field, borrowed from the page where it stands there as it is.
-#[derive(PartialEq, Eq, PartialOrd, Ord, Deserialize)]
-#[serde(transparent)]
-pub(super) struct Key<'a>(#[serde(borrow)] pub(super) Cow<'a, str>);

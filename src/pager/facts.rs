@@ -3,11 +3,11 @@
 
 use std::borrow::Cow;
 
-use super::{
-    envelope::{Envelope, Key},
-    path::Path,
+use super::envelope::Envelope;
+use crate::{
+    http::{Mismatch, header_text},
+    path::{Key, Path},
 };
-use crate::http::{Mismatch, header_text};
 use http::{HeaderMap, StatusCode, header::CONTENT_RANGE};
 
 /// Something that a page can say about the set.

@@ -173,8 +173,8 @@ impl List {
         content_of(places.iter().filter_map(|place| self.text.get(place.clone())))
     }
 
-    /// The page from its first item on.
-    pub(super) fn from_first(&self) -> Option<&str> {
+    /// The text of the page from its first item on.
+    pub(super) fn text_of_items(&self) -> Option<&str> {
         Some(self.text.get(self.first?..)?.trim_start_matches(WHITE_SPACE))
     }
 

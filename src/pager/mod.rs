@@ -20,7 +20,6 @@ mod next_url;
 mod outline;
 mod page;
 mod pagination;
-mod path;
 mod reader;
 mod reorder;
 mod restart;

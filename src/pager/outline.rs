@@ -8,11 +8,13 @@ use super::{
     envelope::Envelope,
     facts::{HINTS, Meta, Named, Place, Remarks, unreadable},
     pagination::{Pagination, take_hint},
-    path::{Path, Step},
     strategy::Pointer,
     walk::{Found, Route, Target, Walk, routes},
 };
-use crate::http::Mismatch;
+use crate::{
+    http::Mismatch,
+    path::{Gaps, Path, Step},
+};
 
 /// What a page says beside its items.
 #[derive(Default)]
@@ -101,7 +103,7 @@ impl<'p> Sources<'_, 'p> {
         mut take: impl FnMut(&mut Meta, &'p str) -> Result<(), Mismatch>,
     ) -> Result<(), Mismatch> {
         if !path.is_plain() {
-            let texts = path.find(self.page, true)?.unwrap_or_default();
+            let texts = path.find(self.page, Gaps::NullIsEmpty)?.unwrap_or_default();
             return texts.into_iter().try_for_each(|text| take(meta, text));
         }
         let of_target = |(index, _): &&(usize, &str)| {
@@ -139,11 +141,12 @@ pub(super) fn items_along<'p>(
     page: &'p str,
 ) -> Result<Option<Vec<&'p str>>, Mismatch> {
     let path = &envelope.items;
-    let found = path.find(page, envelope.null_is_empty)?;
+    let gaps = if envelope.null_is_empty { Gaps::NullIsEmpty } else { Gaps::Refused };
+    let found = path.find(page, gaps)?;
     match found {
         Some(found) if !path.is_spread() => match found.as_slice() {
             ["null"] if envelope.null_is_empty => Ok(Some(Vec::new())),
-            [list] => Path::parse("[]").find(list, false),
+            [list] => Path::parse("[]").find(list, Gaps::Refused),
             _ => Ok(None),
         },
         found => Ok(found),

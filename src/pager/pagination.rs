@@ -8,10 +8,8 @@ use serde::{
 };
 use serde_json::value::RawValue;
 
-use super::{
-    envelope::Key,
-    facts::{Fact, HINTS, Meta, Remarks},
-};
+use super::facts::{Fact, HINTS, Meta, Remarks};
+use crate::path::Key;
 
 /// The object, whose content goes into the meta. Anything else in its place says nothing.
 pub(super) struct Pagination<'a>(pub(super) &'a mut Meta);

@@ -6,10 +6,11 @@ use http::header::CONTENT_RANGE;
 use serde::de::IgnoredAny;
 
 use super::{
-    envelope::{Envelope, Key},
+    envelope::Envelope,
     facts::{Fact, Meta, Remarks},
     strategy::{Paging, Statement},
 };
+use crate::path::Key;
 
 /// So many keys of a page are named in an error.
 const MOST_KEYS: usize = 12;

@@ -10,11 +10,11 @@ use serde::{
 use serde_json::value::RawValue;
 
 use super::{
-    envelope::{Envelope, Key},
+    envelope::Envelope,
     facts::{Fact, HINTS, Meta, Place},
     pagination::Pagination,
-    path::{Path, Step},
 };
+use crate::path::{Key, Path, Step};
 
 /// What a walk looks for.
 #[derive(Clone, Copy, PartialEq, Eq)]

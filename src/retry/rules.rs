@@ -13,7 +13,6 @@ use crate::{
 
 mod block;
 mod judge;
-mod place;
 
 use block::RuleBlock;
 use judge::Judge;
@@ -58,13 +57,11 @@ use judge::Judge;
 ///
 /// # Paths
 ///
-/// A path that starts with `/` is a JSON Pointer (RFC 6901), such as `/errors/0/code`. Any
-/// other is keys joined by dots, in which `\.` is a dot within a key, `[0]` and `[-1]` are the
-/// first and the last of a list, and `[]` or `[*]` is each of a list or of an object: a condition
-/// holds if it does for one of them. `['a.b']` is a key, and a `$` before it all is the root, as
-/// in JSONPath (RFC 9535), of which there is no more. A key that is what the rest of the path
-/// says is taken too, so that `@odata.error` needs no escape. The empty path is the whole body. In a body of several JSON values (NDJSON) each is
-/// looked at. A body that is no JSON has nothing anywhere.
+/// A path is read as [those of an envelope](crate::Envelope#paths) are, such as
+/// `errors[0].code`, `@odata.error` or `/errors/0/code`; `$` before it all is the root. `[]` is
+/// each element of a list, or value of an object: a condition holds if it does for one of them.
+/// The empty path is the whole body. In a body of several JSON values (NDJSON) each is looked at.
+/// A body that is no JSON has nothing anywhere.
 ///
 /// # In YAML
 ///

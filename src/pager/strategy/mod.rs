@@ -23,10 +23,10 @@ pub(super) use evidence::{Statement, Way};
 pub(super) use plan::{Missing, Plan, Sight, Start, Steps, Verdict};
 pub(super) use seen::Seen;
 
-use super::path::Path;
 use crate::{
     error::{Error, ErrorKind},
     http::BaseUrl,
+    path::Path,
 };
 
 /// How an API hands its set out page by page.

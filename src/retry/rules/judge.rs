@@ -5,8 +5,11 @@ use std::{borrow::Cow, ops::RangeInclusive, time::Duration};
 use http::{HeaderName, StatusCode};
 use serde_json::Value;
 
-use super::{HeaderTest, PlaceTest, ResponseRule, place::Place};
-use crate::http::{Action, Response, Ruling};
+use super::{HeaderTest, PlaceTest, ResponseRule};
+use crate::{
+    http::{Action, Response, Ruling},
+    path::Path,
+};
 
 /// The most characters of a body that are quoted.
 const MOST_QUOTED: usize = 200;
@@ -20,9 +23,9 @@ pub(super) struct Judge {
     statuses: Vec<RangeInclusive<u16>>,
     headers: Vec<(HeaderName, HeaderTest)>,
     texts: Vec<String>,
-    places: Vec<(Place, PlaceTest)>,
-    message_at: Vec<Place>,
-    retry_after_at: Vec<Place>,
+    places: Vec<(Path, PlaceTest)>,
+    message_at: Vec<Path>,
+    retry_after_at: Vec<Path>,
     retry_after: Option<Duration>,
 }
 
@@ -35,8 +38,9 @@ impl Judge {
             Ok(name) => Ok((name, test.clone())),
             Err(_) => Err(format!("`{name}` is not the name of a header")),
         };
-        let place =
-            |path: &String| Place::parse(path).map_err(|what| format!("the path `{path}`: {what}"));
+        let place = |path: &String| {
+            Path::parse_strictly(path).map_err(|what| format!("the path `{path}`: {what}"))
+        };
         let test = |(path, test): &(String, PlaceTest)| Ok((place(path)?, test.clone()));
         let action = match rule.action {
             Action::Poll { .. } => Action::Poll { follow_location: rule.follow_location },
@@ -204,7 +208,7 @@ impl<'a> Body<'a> {
 }
 
 /// What `read` makes of the first place that it can read.
-fn first<T>(places: &[Place], text: &str, read: impl Fn(&str) -> Option<T>) -> Option<T> {
+fn first<T>(places: &[Path], text: &str, read: impl Fn(&str) -> Option<T>) -> Option<T> {
     let mut found = None;
     let _ = places.iter().any(|place| {
         place.any(text, |value| {

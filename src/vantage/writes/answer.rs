@@ -9,8 +9,8 @@ use serde_json::{Value as Json, value::RawValue};
 use crate::{
     http::Response,
     pager::{Envelope, ItemDecoder, decode_item},
+    path::{Gaps, Path},
     vantage::{
-        alias,
         path::ItemPath,
         record::{Row, RowDecoder},
     },
@@ -109,12 +109,10 @@ fn under<'a>(json: &'a RawValue, place: &[String]) -> Option<&'a RawValue> {
     })
 }
 
-/// What is at `place` of a body: under that key, or down the keys that it joins by dots.
+/// What is at `place`, a path, of a body.
 pub(super) fn at(body: &[u8], place: &str) -> Option<Json> {
-    let body: &RawValue = serde_json::from_slice(body).ok()?;
-    let key = [place.to_owned()];
-    let found = under(body, &key).or_else(|| under(body, &alias::parse(place)?))?;
-    serde_json::from_str(found.get()).ok()
+    let found = Path::parse(place).find(str::from_utf8(body).ok()?, Gaps::Refused).ok()??;
+    serde_json::from_str(found.first()?).ok()
 }
 
 /// The object that is the only element of a list, or those one level down in an object.
