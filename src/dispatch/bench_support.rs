@@ -38,7 +38,7 @@ impl Permits {
             Errand::Call,
             Request::get("/"),
             None,
-            url,
+            Arc::new(url),
             Instant::now(),
             hour,
             oneshot::channel().0,
