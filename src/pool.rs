@@ -9,7 +9,7 @@ use tokio::sync::{OnceCell, broadcast};
 
 use crate::{
     config::PoolConfig,
-    error::Error,
+    error::{Error, ErrorKind},
     events::{Event, Events},
     http::{Request, Response},
     retry::CircuitBreaker,
@@ -118,7 +118,7 @@ impl AwwPool {
     /// # Errors
     /// [`ErrorKind::ShuttingDown`](crate::ErrorKind::ShuttingDown) when the pool has ended.
     pub async fn stats(&self) -> Result<Stats, Error> {
-        self.supervisor().await?.send(GetStats).await.map_err(|_| Error::gone())?
+        self.address().await?.send(GetStats).await.map_err(|_| Error::gone())?
     }
 
     /// What happens in the pool from here on. It works before the first use, does not start
@@ -147,11 +147,21 @@ impl AwwPool {
     }
 
     /// The address of the pool's supervisor, for an actix application that sends
-    /// [`messages`](crate::messages).
+    /// [`messages`](crate::messages). What is sent there goes out with the pool's own tokens.
     ///
     /// # Errors
-    /// A setting that is invalid.
+    /// A setting that is invalid; [`ErrorKind::Config`](crate::ErrorKind::Config) for a handle
+    /// with [credentials of its own](Self::with_credentials), which that address does not have.
     pub async fn supervisor(&self) -> Result<Addr<Supervisor>, Error> {
+        if self.tokens.is_some() {
+            let what = "supervisor: it does not have the credentials of this handle; make its \
+                        calls by the handle itself";
+            return Err(Error::new(ErrorKind::Config, what));
+        }
+        self.address().await
+    }
+
+    async fn address(&self) -> Result<Addr<Supervisor>, Error> {
         Ok(self.core().await?.started.supervisor.clone())
     }
 
@@ -272,6 +282,10 @@ setters! {
     max_lifetime: Duration;
     /// The largest body that is read, after decompression: 10 MiB by default.
     max_body_bytes: usize;
+    /// The most that is read of the body of an error (4xx and 5xx), after decompression: 64 KiB
+    /// by default. What is longer is cut there, and its connection is closed: a call keeps that
+    /// body while it waits to be repeated.
+    max_error_body_bytes: usize;
     /// How often a call is attempted, the first time included: 3 by default. Attempts that do
     /// not count are those after which the API asked for a wait, which the call's timeout alone
     /// bounds, and those that did not reach it, see

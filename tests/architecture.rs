@@ -130,6 +130,7 @@ const PURE: &[&str] = &[
     "vantage/value.rs",
     "vantage/vista/block.rs",
     "vantage/vista/block/",
+    "vantage/vista/bounds.rs",
     "vantage/vista/narrowing.rs",
     "vantage/vista/spec.rs",
     "vantage/window.rs",

@@ -32,6 +32,7 @@ impl ValidConfig {
             idle_timeout: settings.idle_timeout,
             max_lifetime: settings.max_lifetime,
             max_body_bytes: settings.max_body_bytes,
+            max_error_body_bytes: settings.max_error_body_bytes,
             // The permits bound what is on the wire, and their number may grow.
             kept_connections: kept..=settings.connections_per_worker,
             proxy: self.proxy.clone(),

@@ -60,6 +60,7 @@ pub(crate) struct Call {
     pub(crate) patience: Patience,
     pub(crate) priority: Priority,
     attempts: AtomicU32,
+    has_run: AtomicBool,
     losses: AtomicU32,
     on_the_wire: AtomicBool,
     cancelled: AtomicBool,
@@ -94,6 +95,7 @@ impl Call {
                 .unwrap_or(now + Duration::from_secs(u32::MAX.into())),
             span: tracing::Span::current(),
             attempts: AtomicU32::new(0),
+            has_run: AtomicBool::new(false),
             losses: AtomicU32::new(0),
             on_the_wire: AtomicBool::new(false),
             cancelled: AtomicBool::new(false),
@@ -114,6 +116,12 @@ impl Call {
         };
         // Whoever has gone needs no answer.
         let _ = reply.send(answer);
+    }
+
+    /// Whether a worker runs it for the first time: one that does not answer in time loses its
+    /// calls to others.
+    pub(crate) fn is_run_first(&self) -> bool {
+        !self.has_run.swap(true, Ordering::Relaxed)
     }
 
     /// Notes where the call is from here on.

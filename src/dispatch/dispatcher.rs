@@ -32,6 +32,9 @@ use crate::{
     token_manager::TokenSet,
 };
 
+/// The longest rate key, in bytes: it is kept as it is.
+const LONGEST_RATE_KEY: usize = 1_024;
+
 /// Shared by every handle of a pool and by its actors.
 pub(crate) struct Dispatcher {
     pub(crate) config: Arc<ValidConfig>,
@@ -128,6 +131,10 @@ impl Dispatcher {
         reply: oneshot::Sender<Answer>,
     ) -> Result<Entered<'_>, Error> {
         let url = Arc::new(self.url(&request)?);
+        if request.own_rate_key().is_some_and(|key| key.len() > LONGEST_RATE_KEY) {
+            let what = "the rate key has more than 1,024 bytes";
+            return Err(Error::new(ErrorKind::InvalidRequest, what));
+        }
         let hedge = request.own_hedge().flatten();
         hedge.map_or(Ok(()), |hedge| hedge.check(ErrorKind::InvalidRequest))?;
         let elsewhere = request.foreign_base(&self.config.base);

@@ -20,8 +20,18 @@ const PIECE: usize = 1024;
 /// How much is decoded before other tasks get a turn, in bytes: about a millisecond.
 const TURN: usize = 256 * 1024;
 
+/// The most members of gzip data. Each costs a new decompressor, however little it holds.
+const MOST_MEMBERS: u32 = 1_000;
+
 /// The first of the two bytes that begin each member of gzip data (RFC 1952 section 2.3.1).
 const FIRST_OF_A_MEMBER: u8 = 0x1f;
+
+/// The most that is read of a body, and whether a longer one is cut there instead of refused.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Limit {
+    pub(super) bytes: usize,
+    pub(super) cuts: bool,
+}
 
 /// How a body is encoded (RFC 9110 section 8.4).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -57,21 +67,21 @@ impl Encoding {
 /// no longer true of the decoded body. An empty body is never decoded.
 ///
 /// # Errors
-/// [`ErrorKind::BodyTooLarge`] when the declared length, the body or the
-/// decoded body is over `limit` bytes; [`ErrorKind::Truncated`] when gzip data
+/// [`ErrorKind::BodyTooLarge`] when the declared length, the body as it comes or the
+/// decoded body is over the limit and it is not cut; [`ErrorKind::Truncated`] when gzip data
 /// ends early or its last checksum is wrong, which look alike;
 /// [`ErrorKind::Framing`] when it is corrupt before its end; else the payload's
 /// own errors.
 pub(super) async fn read(
     mut payload: impl Stream<Item = Result<Bytes, Error>> + Unpin,
     headers: &mut HeaderMap,
-    limit: usize,
+    limit: Limit,
 ) -> Result<Bytes, Error> {
     let encoding = Encoding::of(headers)?;
     let declared = headers
         .get(CONTENT_LENGTH)
         .and_then(|value| value.to_str().ok()?.trim().parse::<u64>().ok());
-    if declared.is_some_and(|declared| declared > limit as u64) {
+    if !limit.cuts && declared.is_some_and(|declared| declared > limit.bytes as u64) {
         return Err(too_large());
     }
     let Some(first) = payload.next().await.transpose()? else { return Ok(Bytes::new()) };
@@ -81,43 +91,63 @@ pub(super) async fn read(
         headers.remove(CONTENT_LENGTH);
         return Ok(body);
     }
-    if first.len() > limit {
-        return Err(too_large());
+    let mut body = Bounded::new(limit);
+    if first.len() > limit.bytes {
+        return body.add(&first).or_else(|error| limit.cut(error)).map(|()| body.bytes.into());
     }
     let Some(second) = payload.next().await.transpose()? else { return Ok(first) };
-    let mut body = Bounded::new(limit);
     let declared = declared.and_then(|declared| usize::try_from(declared).ok());
     body.make_room(declared.unwrap_or_default().min(FIRST_ROOM));
     body.add(&first)?;
     drop(first);
-    body.add(&second)?;
+    let mut added = body.add(&second);
     drop(second);
-    while let Some(chunk) = payload.next().await.transpose()? {
-        body.add(&chunk)?;
+    while added.is_ok() {
+        let Some(chunk) = payload.next().await.transpose()? else { break };
+        added = body.add(&chunk);
     }
+    added.or_else(|error| limit.cut(error))?;
     Ok(body.bytes.into())
+}
+
+impl Limit {
+    /// A body that is too long is no error where it is cut.
+    fn cut(self, error: Error) -> Result<(), Error> {
+        if self.cuts && error.kind() == ErrorKind::BodyTooLarge { Ok(()) } else { Err(error) }
+    }
 }
 
 async fn gunzip(
     first: Bytes,
     mut payload: impl Stream<Item = Result<Bytes, Error>> + Unpin,
-    limit: usize,
+    limit: Limit,
 ) -> Result<Bytes, Error> {
     let mut decoder = Members::new(limit);
-    let mut turn = 0;
+    let (mut turn, mut came) = (0, 0);
     let mut chunk = Some(first);
     while let Some(bytes) = chunk {
         for piece in bytes.chunks(PIECE) {
-            decoder.write(piece).map_err(undecodable)?;
-            if decoder.len() - turn > TURN {
-                turn = decoder.len();
+            came += piece.len();
+            // What decodes to nothing is no less to read; what is not compressible takes a
+            // little more than it decodes to.
+            let is_left = came <= limit.bytes.saturating_add(limit.bytes / 8 + PIECE);
+            let written =
+                if is_left { decoder.write(piece) } else { Err(io::Error::other(too_large())) };
+            if let Err(error) = written {
+                return limit.cut(undecodable(error)).map(|()| decoder.into_bytes());
+            }
+            if came + decoder.len() - turn > TURN {
+                turn = came + decoder.len();
                 tokio::task::yield_now().await;
             }
         }
         chunk = payload.next().await.transpose()?;
     }
     match decoder.finish() {
-        Ok(body) => Ok(body.bytes.into()),
+        Ok(()) => Ok(decoder.into_bytes()),
+        Err(source) if is_own(&source) => {
+            limit.cut(undecodable(source)).map(|()| decoder.into_bytes())
+        }
         Err(source) => Err(Error::new(
             ErrorKind::Truncated,
             "the gzip data is cut short or does not match its checksum",
@@ -129,57 +159,81 @@ async fn gunzip(
 
 /// Gzip data: members one after another (RFC 1952 section 2.2), and perhaps padding behind the
 /// last, which is no data: zeros, as gzip itself ignores them, or the end of a line.
-enum Members {
+struct Members {
+    /// How many there were.
+    count: u32,
+    place: InMembers,
+}
+
+enum InMembers {
     Member(GzDecoder<Bounded>),
     Padding(Bounded),
 }
 
 impl Members {
-    fn new(limit: usize) -> Self {
-        Self::Member(GzDecoder::new(Bounded::new(limit)))
+    fn new(limit: Limit) -> Self {
+        Self { count: 1, place: InMembers::Member(GzDecoder::new(Bounded::new(limit))) }
     }
 
     /// How much was decoded, in bytes.
     fn len(&self) -> usize {
-        match self {
-            Self::Member(decoder) => decoder.get_ref().bytes.len(),
-            Self::Padding(body) => body.bytes.len(),
+        match &self.place {
+            InMembers::Member(decoder) => decoder.get_ref().bytes.len(),
+            InMembers::Padding(body) => body.bytes.len(),
         }
     }
 
     fn write(&mut self, mut bytes: &[u8]) -> io::Result<()> {
         while let Some(next) = bytes.first() {
-            match self {
-                Self::Member(decoder) => match decoder.write(bytes)? {
+            match &mut self.place {
+                InMembers::Member(decoder) => match decoder.write(bytes)? {
                     0 => {
                         decoder.try_finish()?;
                         let limit = decoder.get_ref().limit;
                         let body = std::mem::replace(decoder.get_mut(), Bounded::new(limit));
-                        *self = match *next {
-                            FIRST_OF_A_MEMBER => Self::Member(GzDecoder::new(body)),
-                            next if is_padding(next) => Self::Padding(body),
+                        self.count += 1;
+                        self.place = match *next {
+                            FIRST_OF_A_MEMBER if self.count <= MOST_MEMBERS => {
+                                InMembers::Member(GzDecoder::new(body))
+                            }
+                            FIRST_OF_A_MEMBER => return Err(io::Error::other(too_large())),
+                            next if is_padding(next) => InMembers::Padding(body),
                             _ => return Err(io::ErrorKind::InvalidData.into()),
                         };
                     }
                     taken => bytes = &bytes[taken..],
                 },
-                Self::Padding(_) if bytes.iter().copied().all(is_padding) => return Ok(()),
-                Self::Padding(_) => return Err(io::ErrorKind::InvalidData.into()),
+                InMembers::Padding(_) if bytes.iter().copied().all(is_padding) => return Ok(()),
+                InMembers::Padding(_) => return Err(io::ErrorKind::InvalidData.into()),
             }
         }
         Ok(())
     }
 
-    fn finish(self) -> io::Result<Bounded> {
-        match self {
-            Self::Member(decoder) => decoder.finish(),
-            Self::Padding(body) => Ok(body),
+    /// What was decoded.
+    fn into_bytes(self) -> Bytes {
+        match self.place {
+            InMembers::Member(mut decoder) => std::mem::take(&mut decoder.get_mut().bytes).into(),
+            InMembers::Padding(body) => body.bytes.into(),
+        }
+    }
+
+    /// Whether the last member is whole.
+    fn finish(&mut self) -> io::Result<()> {
+        match &mut self.place {
+            InMembers::Member(decoder) => decoder.try_finish(),
+            InMembers::Padding(_) => Ok(()),
         }
     }
 }
 
 fn is_padding(byte: u8) -> bool {
     matches!(byte, 0 | b'\r' | b'\n')
+}
+
+/// Whether an error of the decoder is one of where it writes to.
+fn is_own(error: &io::Error) -> bool {
+    error.get_ref().is_some_and(|inner| inner.downcast_ref::<Error>().is_some())
 }
 
 fn undecodable(source: io::Error) -> Error {
@@ -199,28 +253,31 @@ fn answered(kind: ErrorKind, what: impl Into<std::borrow::Cow<'static, str>>) ->
 /// Bytes that never grow beyond a limit, and never take much more room than that.
 struct Bounded {
     bytes: Vec<u8>,
-    limit: usize,
+    limit: Limit,
 }
 
 impl Bounded {
-    fn new(limit: usize) -> Self {
+    fn new(limit: Limit) -> Self {
         Self { bytes: Vec::new(), limit }
     }
 
     fn make_room(&mut self, room: usize) {
-        self.bytes.reserve_exact(room.min(self.limit).saturating_sub(self.bytes.len()));
+        self.bytes.reserve_exact(room.min(self.limit.bytes).saturating_sub(self.bytes.len()));
     }
 
-    fn add(&mut self, more: &[u8]) -> Result<(), Error> {
-        let len = self.bytes.len() + more.len();
-        if len > self.limit {
-            return Err(too_large());
+    /// Takes more in; where the body is cut, as much as there is room for.
+    fn add(&mut self, mut more: &[u8]) -> Result<(), Error> {
+        let left = self.limit.bytes - self.bytes.len();
+        let is_too_large = more.len() > left;
+        if is_too_large {
+            more = if self.limit.cuts { &more[..left] } else { &[] };
         }
+        let len = self.bytes.len() + more.len();
         if len > self.bytes.capacity() {
             self.make_room(len.max(self.bytes.capacity().saturating_mul(2)));
         }
         self.bytes.extend_from_slice(more);
-        Ok(())
+        if is_too_large { Err(too_large()) } else { Ok(()) }
     }
 }
 

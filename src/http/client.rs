@@ -52,6 +52,7 @@ pub(crate) struct Settings {
     pub(crate) idle_timeout: Duration,
     pub(crate) max_lifetime: Duration,
     pub(crate) max_body_bytes: usize,
+    pub(crate) max_error_body_bytes: usize,
     /// How many connections are kept open, without use and after use.
     pub(crate) kept_connections: RangeInclusive<usize>,
     pub(crate) proxy: Option<Arc<Proxy>>,
@@ -77,6 +78,7 @@ pub(crate) struct Client {
     read_idle: Duration,
     headers: Result<Vec<(WireName, WireValue)>, Error>,
     max_body_bytes: usize,
+    max_error_body_bytes: usize,
     /// What the last answer took, since many are as large as the one before.
     room: Cell<usize>,
 }
@@ -97,6 +99,7 @@ impl Client {
             read_idle: settings.read_idle_timeout,
             headers: wire::default_headers(&settings.base, &settings.headers, settings.gzip),
             max_body_bytes: settings.max_body_bytes,
+            max_error_body_bytes: settings.max_error_body_bytes,
             room: Cell::new(*ROOM.start()),
         }
     }
@@ -158,7 +161,7 @@ impl Client {
             let mut taken = HEAD;
             let payload = (&mut payload).inspect_ok(|bytes| taken += bytes.len());
             let payload = pin!(payload.map_err(|error| payload_fault(error).error));
-            let body = body::read(payload, &mut headers, self.max_body_bytes).await?;
+            let body = body::read(payload, &mut headers, self.limit_for(status)).await?;
             self.room.set(taken.clamp(*ROOM.start(), *ROOM.end()));
             body
         } else {
@@ -174,6 +177,12 @@ impl Client {
             }
         }
         Ok(response)
+    }
+
+    fn limit_for(&self, status: StatusCode) -> body::Limit {
+        let cuts = status.is_client_error() || status.is_server_error();
+        let bytes = if cuts { self.max_error_body_bytes } else { usize::MAX };
+        body::Limit { bytes: bytes.min(self.max_body_bytes), cuts }
     }
 
     /// A connection for one exchange: the one that was used last, or a new one.

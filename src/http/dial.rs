@@ -118,10 +118,15 @@ impl Dial {
         };
         io.write_all(&proxy.request(&self.authority)).await.map_err(broken)?;
         io.flush().await.map_err(broken)?;
-        let mut answer = BytesMut::new();
+        let (mut answer, mut came) = (BytesMut::new(), 0);
         while !proxy::is_open(&mut answer)? {
-            if io.read_buf(&mut answer).await.map_err(broken)? == 0 {
-                return Err(broken(io::ErrorKind::UnexpectedEof.into()));
+            match io.read_buf(&mut answer).await.map_err(broken)? {
+                0 => return Err(broken(io::ErrorKind::UnexpectedEof.into())),
+                bytes => came += bytes,
+            }
+            if came > proxy::MAX_ANSWERS {
+                let what = "the proxy sends more than 32 KiB before the tunnel is open";
+                return Err(Error::new(ErrorKind::Proxy, what));
             }
         }
         Ok(())

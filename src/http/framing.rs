@@ -1,7 +1,8 @@
 //! [pure] Counts what is left of an answer's body, so that its end is known to
 //! the byte: a length, chunks (RFC 9112 section 7.1), or until the close.
 
-/// The largest chunk-size line, and the largest trailer section, in bytes.
+/// The largest chunk-size line, the largest trailer section, and the most of chunk extensions in
+/// one body, in bytes.
 const MAX_LINE: u32 = 16 * 1024;
 
 /// What of a chunked body breaks the rules.
@@ -9,6 +10,8 @@ const MAX_LINE: u32 = 16 * 1024;
 pub(super) struct BadChunk(pub(super) &'static str);
 
 const NO_CHUNK: BadChunk = BadChunk("the answer is malformed: not a valid chunk");
+const EXTENDED: BadChunk =
+    BadChunk("the answer is malformed: its chunks have more than 16 KiB of extensions");
 const NO_TRAILER: BadChunk =
     BadChunk("the answer is malformed: what follows its last chunk is no field line");
 
@@ -16,7 +19,11 @@ const NO_TRAILER: BadChunk =
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Remaining {
     Length(u64),
-    Chunks(ChunkState),
+    Chunks {
+        state: ChunkState,
+        /// How many bytes of extensions came.
+        extensions: u32,
+    },
     UntilClose,
 }
 
@@ -72,12 +79,13 @@ pub(super) enum Place {
 
 impl Remaining {
     pub(super) fn chunked() -> Self {
-        Self::Chunks(ChunkState::Size { size: 0, digits: false, line: 0 })
+        let state = ChunkState::Size { size: 0, digits: false, line: 0 };
+        Self::Chunks { state, extensions: 0 }
     }
 
     /// Whether nothing is left. A body that lasts until the close is never done.
     pub(super) fn is_done(&self) -> bool {
-        matches!(self, Self::Length(0) | Self::Chunks(ChunkState::Done))
+        matches!(self, Self::Length(0) | Self::Chunks { state: ChunkState::Done, .. })
     }
 
     /// Takes the bytes that came and returns how many of them belong to the body.
@@ -89,9 +97,13 @@ impl Remaining {
                 *left -= taken as u64;
                 Ok(taken)
             }
-            Self::Chunks(state) => {
+            Self::Chunks { state, extensions } => {
                 let mut at = 0;
                 while at < bytes.len() && *state != ChunkState::Done {
+                    *extensions += u32::from(matches!(state, ChunkState::Extension { .. }));
+                    if *extensions > MAX_LINE {
+                        return Err(EXTENDED);
+                    }
                     at += state.step(&bytes[at..])?;
                 }
                 Ok(at)

@@ -80,6 +80,7 @@ fn parse(bytes: &[u8], answers_head: bool) -> Result<Verdict, Refusal> {
     let old = response.version == Some(0);
     let declared = declared_body(response.headers, old)?;
     let persists = persists(response.headers, old);
+    let declares_body = matches!(declared, Remaining::Length(1..) | Remaining::Chunks { .. });
     let bodyless = answers_head || status == 204 || status == 304;
     let blank_lines = bytes.iter().take_while(|byte| matches!(byte, b'\r' | b'\n')).count();
     Ok(Verdict::Final(Head {
@@ -88,7 +89,8 @@ fn parse(bytes: &[u8], answers_head: bool) -> Result<Verdict, Refusal> {
         body: if bodyless { Remaining::Length(0) } else { declared },
         version_at: blank_lines + "HTTP/1.".len(),
         old,
-        persists,
+        // What follows a 204 that declares a body may be that body (RFC 9110 section 8.6).
+        persists: persists && !(status == 204 && declares_body),
     }))
 }
 

@@ -40,7 +40,7 @@ pub(crate) use client::{Client, Settings};
 pub(crate) use dial::SocketOptions;
 pub(crate) use gauge::Gauge;
 pub(crate) use mismatch::Mismatch;
-pub(crate) use octets::{header_text, header_url, without_query};
+pub(crate) use octets::{RequestTarget, header_text, header_url, without_query};
 pub(crate) use proxy::Proxy;
 pub use request::Request;
 pub(crate) use request::header;

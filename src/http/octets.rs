@@ -1,7 +1,7 @@
 //! [pure] Field values as text. They are octets (RFC 9110 section 5.5), of which the
 //! [`http`] crate's `to_str` reads ASCII alone.
 
-use std::borrow::Cow;
+use std::{borrow::Cow, fmt};
 
 use http::HeaderValue;
 use percent_encoding::{CONTROLS, percent_encode};
@@ -36,6 +36,16 @@ pub(crate) fn without_query(url: &str) -> String {
     let path_at = rest.find('/').unwrap_or(rest.len());
     let host_at = rest[..path_at].rfind('@').map_or(0, |at| at + 1);
     format!("{scheme}{}", &rest[host_at..]).chars().take(MOST_SHOWN).collect()
+}
+
+/// Where a request goes (RFC 9112 section 3.2), which is not shown beyond its path.
+#[derive(Clone, PartialEq, Eq)]
+pub(crate) struct RequestTarget(pub(crate) String);
+
+impl fmt::Debug for RequestTarget {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:?}", without_query(&self.0))
+    }
 }
 
 #[cfg(test)]

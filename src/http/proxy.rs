@@ -15,6 +15,8 @@ use crate::error::{Error, ErrorKind};
 
 /// The most that a proxy may say before the tunnel is open, in bytes.
 const MAX_ANSWER: usize = 16 * 1024;
+/// The same for all of its answers together: interim ones may come before the last.
+pub(super) const MAX_ANSWERS: usize = 2 * MAX_ANSWER;
 const MAX_FIELDS: usize = 64;
 
 /// A checked HTTP proxy.

@@ -202,7 +202,8 @@ impl Request {
     }
 
     /// Counts the request under `key`, such as a tenant, where the pool has a
-    /// [`rate_limit_per_key`](crate::PoolBuilder::rate_limit_per_key). The key is not sent.
+    /// [`rate_limit_per_key`](crate::PoolBuilder::rate_limit_per_key). The key is not sent. One of
+    /// more than 1,024 bytes fails the call with [`ErrorKind::InvalidRequest`].
     #[must_use]
     pub fn rate_key(mut self, key: impl Into<Arc<str>>) -> Self {
         self.rate_key = Some(key.into());

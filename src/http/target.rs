@@ -1,11 +1,11 @@
 //! [pure] Keeps every URL under the base URL: parses the base, joins targets to
 //! it, appends queries. Knows nothing of requests or connections.
 
-use std::{borrow::Cow, fmt, iter::once};
+use std::{borrow::Cow, fmt};
 
 use bytes::Bytes;
 use http::Uri;
-use percent_encoding::percent_decode_str;
+use percent_encoding::percent_decode;
 use serde::Serialize;
 use url::{Url, form_urlencoded};
 
@@ -310,18 +310,45 @@ fn encode(text: &str) -> String {
     encoded
 }
 
-/// Whether a segment of the path is `.` or `..` once decoded. Encoded slashes
-/// and backslashes count as slashes, since some servers read them so.
+/// How often a path is decoded at most. Some servers do it twice.
+const MOST_DECODINGS: usize = 3;
+
+/// Whether a segment of the path is `.` or `..` to any server: once decoded, as often as that
+/// changes anything; with backslashes for slashes; without its parameters (RFC 3986 section 3.3),
+/// what is behind a NUL, and white space around it; and with characters that take more octets
+/// than they need (RFC 3629 section 3).
 fn has_dot_segment(target: &str) -> bool {
-    let path = target.split('?').next().unwrap_or_default();
-    let mut dots = Some(0_usize);
-    for byte in percent_decode_str(path).chain(once(b'/')) {
-        match byte {
-            b'/' | b'\\' if matches!(dots, Some(1 | 2)) => return true,
-            b'/' | b'\\' => dots = Some(0),
-            b'.' => dots = dots.map(|dots| dots + 1),
-            _ => dots = None,
+    let mut path = target.split('?').next().unwrap_or_default().as_bytes().to_vec();
+    for _ in 0..MOST_DECODINGS {
+        let decoded: Vec<u8> = percent_decode(&path).collect();
+        if decoded == path {
+            break;
         }
+        path = decoded;
     }
-    false
+    let path = shortened(&path);
+    path.split(|byte| matches!(byte, b'/' | b'\\')).any(|segment| {
+        let end = segment.iter().position(|byte| matches!(byte, b';' | 0));
+        let segment = segment.get(..end.unwrap_or(segment.len())).unwrap_or_default();
+        let is_blank = |byte: &u8| *byte <= b' ' || *byte == 0x7f;
+        let begin = segment.iter().take_while(|byte| is_blank(byte)).count();
+        let behind = segment.iter().rev().take_while(|byte| is_blank(byte)).count();
+        matches!(segment.get(begin..segment.len() - behind), Some(b"." | b".."))
+    })
+}
+
+/// The same bytes with an ASCII character where one is written in two or three octets.
+fn shortened(bytes: &[u8]) -> Vec<u8> {
+    let mut short = Vec::with_capacity(bytes.len());
+    let mut rest = bytes;
+    while let Some((&first, after)) = rest.split_first() {
+        let (byte, length) = match rest {
+            [0xc0 | 0xc1, low @ 0x80..=0xbf, ..] => ((first & 1) << 6 | low & 0x3f, 2),
+            [0xe0, mid @ 0x80..=0x81, low @ 0x80..=0xbf, ..] => ((mid & 1) << 6 | low & 0x3f, 3),
+            _ => (first, 1),
+        };
+        short.push(byte);
+        rest = after.get(length - 1..).unwrap_or_default();
+    }
+    short
 }

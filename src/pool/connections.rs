@@ -39,7 +39,7 @@ impl AwwPool {
     /// That of the first connection that does not open; the pool goes on trying in the
     /// background.
     pub async fn warm_up(&self) -> Result<(), Error> {
-        self.supervisor().await?.send(WarmUp).await.map_err(|_| Error::gone())?
+        self.address().await?.send(WarmUp).await.map_err(|_| Error::gone())?
     }
 }
 

@@ -27,7 +27,7 @@ impl AwwPool {
     /// [`ErrorKind::ShuttingDown`](crate::ErrorKind::ShuttingDown) when the pool has ended.
     pub async fn set_rate(&self, requests_per_second: Option<Decimal>) -> Result<(), Error> {
         let set = SetRate(requests_per_second);
-        self.supervisor().await?.send(set).await.map_err(|_| Error::gone())?
+        self.address().await?.send(set).await.map_err(|_| Error::gone())?
     }
 }
 

@@ -22,7 +22,7 @@ impl AwwPool {
     /// [`ErrorKind::Config`](crate::ErrorKind::Config) for a number out of range,
     /// [`ErrorKind::ShuttingDown`](crate::ErrorKind::ShuttingDown) when the pool has ended.
     pub async fn resize(&self, workers: usize) -> Result<(), Error> {
-        self.supervisor().await?.send(Resize(workers)).await.map_err(|_| Error::gone())?
+        self.address().await?.send(Resize(workers)).await.map_err(|_| Error::gone())?
     }
 }
 

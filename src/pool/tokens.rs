@@ -97,7 +97,7 @@ impl AwwPool {
     /// [`ErrorKind::Config`] when there is no such token, [`ErrorKind::ShuttingDown`] when the
     /// pool has ended.
     pub async fn invalidate_token(&self, slot: usize) -> Result<(), Error> {
-        let supervisor = self.supervisor().await?;
+        let supervisor = self.address().await?;
         if let Some(own) = &self.tokens {
             return if supervisor.connected() { own.invalidate(slot) } else { Err(Error::gone()) };
         }

@@ -252,7 +252,7 @@ impl Handler<OpenStream> for Supervisor {
     fn handle(&mut self, open: OpenStream, ctx: &mut Self::Context) -> Self::Result {
         let started =
             Started { dispatcher: Arc::clone(&self.dispatcher), supervisor: ctx.address() };
-        let mut stream = PaginatedStream::get(PoolLink(Arc::new(started)), open.endpoint);
+        let mut stream = PaginatedStream::get(PoolLink(Arc::new(started)), open.endpoint.0);
         if let Some(pages) = open.prefetch {
             stream = stream.prefetch(pages);
         }

@@ -8,7 +8,7 @@ use rust_decimal::Decimal;
 use crate::{
     error::Error,
     events::Event,
-    http::{Request, Response},
+    http::{Request, RequestTarget, Response},
     pager::{Envelope, PaginatedStream, Paging},
     priority::Priority,
     stats::Stats,
@@ -34,7 +34,7 @@ pub struct Fetch(pub Request);
 #[derive(Debug, Clone, Message)]
 #[rtype(result = "PaginatedStream")]
 pub struct OpenStream {
-    pub(super) endpoint: String,
+    pub(super) endpoint: RequestTarget,
     pub(super) prefetch: Option<usize>,
     pub(super) paging: Option<Paging>,
     pub(super) envelope: Option<Envelope>,
@@ -45,7 +45,7 @@ impl OpenStream {
     /// A stream over `endpoint`.
     pub fn new(endpoint: impl Into<String>) -> Self {
         Self {
-            endpoint: endpoint.into(),
+            endpoint: RequestTarget(endpoint.into()),
             prefetch: None,
             paging: None,
             envelope: None,

@@ -20,7 +20,7 @@ impl Aliases {
     ///
     /// # Errors
     /// `IncorrectUsage` that names the column, when the table does not declare it,
-    /// the path has an empty key, or another column is at, above or below it.
+    /// the path has an empty key or more than 64, or another column is at, above or below it.
     pub(super) fn new(
         aliases: &IndexMap<String, String>,
         is_declared: impl Fn(&str) -> bool,
@@ -31,8 +31,9 @@ impl Aliases {
             if !is_declared(column) {
                 return Err(wrong("an alias is for a column that the table does not have", column));
             }
-            let path = parse(text)
-                .ok_or_else(|| wrong("the path of an alias has an empty key", column))?;
+            let path = parse(text).ok_or_else(|| {
+                wrong("the path of an alias has an empty key, or more than 64", column)
+            })?;
             let meets = |other: &Path| other.iter().zip(&path).all(|(one, other)| one == other);
             if paths.values().any(meets) {
                 return Err(wrong("two aliases are for one place", column));
@@ -74,7 +75,10 @@ impl Aliases {
     }
 }
 
-/// The keys of a dotted path; `None` when one is empty.
+/// The most keys of a path. JSON is read to 128 levels.
+const MOST_KEYS: usize = 64;
+
+/// The keys of a dotted path; `None` when one is empty, or there are more than 64.
 pub(super) fn parse(text: &str) -> Option<Path> {
     let mut path = vec![String::new()];
     let mut characters = text.chars();
@@ -88,7 +92,8 @@ pub(super) fn parse(text: &str) -> Option<Path> {
             _ => path.push(String::new()),
         }
     }
-    path.iter().all(|key| !key.is_empty()).then_some(path)
+    let is_path = path.len() <= MOST_KEYS && path.iter().all(|key| !key.is_empty());
+    is_path.then_some(path)
 }
 
 /// The keys of a dotted path joined by dots, as parameters name them.

@@ -18,7 +18,7 @@ use super::{
     filter::{Filter, Leaf, Test},
     kind::Kind,
     path::{Wanted, refused},
-    value::{SortKey, is_numeric, same},
+    value::{LONGEST_PATTERN, SortKey, is_numeric, same},
 };
 
 /// What a table declares about its columns.
@@ -159,6 +159,12 @@ fn rough_key(value: &Value) -> SortKey {
     }
 }
 
+/// Whether a pattern takes long to look for.
+fn is_long(pattern: &Value) -> bool {
+    let text = pattern.as_text().unwrap_or_default();
+    text.chars().nth(LONGEST_PATTERN).is_some()
+}
+
 /// Whether the leaf says which values a field may hold.
 pub(super) fn is_equality(leaf: &Leaf) -> bool {
     matches!(leaf.operator, Operator::Eq | Operator::In)
@@ -183,6 +189,9 @@ fn test(
         ApiCondition::Compare { field, operator, value } => match operator {
             Operator::IsNull => leaf(field, Operator::Eq, &[Value::Null]),
             Operator::IsNotNull => leaf(field, Operator::Ne, &[Value::Null]),
+            Operator::Like if is_long(value) => {
+                Err(refused("a pattern has more than 1,000 characters", field))
+            }
             operator => leaf(field, *operator, std::slice::from_ref(value)),
         },
         ApiCondition::All(all) if negated => several(all).map(any_of),

@@ -132,7 +132,7 @@ impl Read {
                 let row = keys.row(position, row)?;
                 self.api.repeated.fetch_add(keys.take_repeated(), Ordering::Relaxed);
                 rows.extend(row.map(|(key, row)| (key, self.finished(row.record))));
-                position += 1;
+                position = position.saturating_add(1);
             }
         }
         let token = stream.resume_token();

@@ -1,5 +1,7 @@
 //! [pure] Conditions combined: `&`, `|` and `!`, and conjunctions taken apart.
 
+use vantage_core::{Result, error};
+
 use super::condition::ApiCondition;
 
 /// The same conditions with the parts of each [`ApiCondition::All`] on their own.
@@ -27,6 +29,28 @@ impl std::ops::BitAnd for ApiCondition {
 }
 
 /// One of both holds.
+/// The most levels of a condition: what reads one goes down all of them at once.
+const DEEPEST: u32 = 128;
+
+/// # Errors
+/// `IncorrectUsage` for a condition that has more than 128 levels.
+pub(super) fn check_depth(condition: &ApiCondition) -> Result<()> {
+    let mut left = vec![(condition, 1)];
+    while let Some((condition, level)) = left.pop() {
+        if level > DEEPEST {
+            return Err(error!("a condition has more than 128 levels").mark_incorrect_usage());
+        }
+        match condition {
+            ApiCondition::All(several) | ApiCondition::Any(several) => {
+                left.extend(several.iter().map(|condition| (condition, level + 1)));
+            }
+            ApiCondition::Not(condition) => left.push((condition, level + 1)),
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
 impl std::ops::BitOr for ApiCondition {
     type Output = Self;
 

@@ -13,8 +13,9 @@ use super::{
 
 /// What a list of a table would send, and what it would do itself.
 ///
-/// Credentials in parameters are masked: those whose name is that of a key, a token, a
-/// secret, a password, a signature or a session.
+/// What may be a credential in a parameter is masked: the values that the table's path brings
+/// along, and those of a name that is that of a key, a token, a secret, a password, a signature
+/// or a session.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Preview {
@@ -59,7 +60,9 @@ impl Read {
         }
         for (_, query) in &queries {
             for walk in query.targets().into_iter().map(|target| self.walk(target, &query.filter)) {
-                preview.requests.extend(walk.first_url()?.map(|url| masked(&url.to_string())));
+                preview
+                    .requests
+                    .extend(walk.first_url()?.map(|url| masked(&url.to_string(), &query.fixed)));
             }
         }
         if let Some((_, query)) = queries.first() {
@@ -114,11 +117,15 @@ fn shown(test: &Test) -> ApiCondition {
 
 const MASK: &str = "***";
 
-/// `url` with the values of secret parameters masked.
-fn masked(url: &str) -> String {
+/// `url` with the values of secret parameters masked, and of those that are `fixed`.
+fn masked(url: &str, fixed: &str) -> String {
     let Some((path, query)) = url.split_once('?') else { return url.to_owned() };
+    let name_of = |pair: &str| pair.split('=').next().unwrap_or_default().to_owned();
+    let fixed: Vec<_> = fixed.split('&').map(name_of).collect();
     let pairs = query.split('&').map(|pair| match pair.split_once('=') {
-        Some((name, _)) if is_secret(name) => format!("{name}={MASK}"),
+        Some((name, _)) if is_secret(name) || fixed.iter().any(|fixed| fixed == name) => {
+            format!("{name}={MASK}")
+        }
         _ => pair.to_owned(),
     });
     format!("{path}?{}", pairs.collect::<Vec<_>>().join("&"))
@@ -154,9 +161,15 @@ mod tests {
         let url = "http://h/a?api_key=s&page=2&X-Auth-Token=s&sig=s&monkey=1&clientSecret=s";
         let shown =
             "http://h/a?api_key=***&page=2&X-Auth-Token=***&sig=***&monkey=1&clientSecret=***";
-        assert_eq!(masked(url), shown);
-        assert_eq!(masked("http://h/a"), "http://h/a");
-        assert_eq!(masked("http://h/a?%61pi%5Fkey=s"), "http://h/a?%61pi%5Fkey=***");
+        assert_eq!(masked(url, ""), shown);
+        assert_eq!(masked("http://h/a", ""), "http://h/a");
+        assert_eq!(masked("http://h/a?%61pi%5Fkey=s", ""), "http://h/a?%61pi%5Fkey=***");
+    }
+
+    #[test]
+    fn security_17_what_a_path_brings_along_is_masked_whatever_its_name() {
+        let shown = masked("http://h/a?appid=s&code=s&page=2&n=7", "appid=s&code=s");
+        assert_eq!(shown, "http://h/a?appid=***&code=***&page=2&n=7");
     }
 
     #[test]

@@ -44,7 +44,7 @@ pub(super) struct Query {
     /// The path below the base URL, encoded.
     path: String,
     /// What the table's path brought after its `?`, as it was written.
-    fixed: String,
+    pub(super) fixed: String,
     /// Parameters of every request, encoded.
     params: Vec<String>,
     /// Parameters of each single request, when there are several.

@@ -23,7 +23,7 @@ use super::{
     filter::Filter,
     keyed::{Keyed, KeyedPages, Sorting},
     keys::{Keys, is_synthetic},
-    logic::flattened,
+    logic::{check_depth, flattened},
     order::Ordered,
     pages::{STREAMED_AT_ONCE, Walk},
     query::{Query, lower, lower_item},
@@ -65,9 +65,10 @@ enum Item {
 
 impl Read {
     /// # Errors
-    /// `Unsupported` for a table with an order that the API cannot be asked for and that
-    /// is not made on the rows.
+    /// `Unsupported` for an order that is made neither by the API nor on the rows;
+    /// `IncorrectUsage` for a condition that is nested too deeply.
     pub(super) fn of<E: Entity<Value>>(api: &PoolApi, table: &Table<PoolApi, E>) -> Result<Self> {
+        table.conditions().try_for_each(check_depth)?;
         let settings = api.settings.settings_of(table.table_name());
         let declared = Declared::of(table);
         let orders = table.orders().map(|(condition, direction)| (condition, *direction));
@@ -78,11 +79,8 @@ impl Read {
         )?;
         let id_field = table.id_field().map(|column| column.name().to_owned());
         let types = table.columns().iter();
-        let columns = Columns::new(
-            id_field.clone(),
-            types.map(|(name, column)| (name.as_str(), column.get_type())),
-            &settings.aliases,
-        )?;
+        let types = types.map(|(name, column)| (name.as_str(), column.get_type()));
+        let columns = Columns::new(id_field.clone(), types, &settings.aliases)?;
         Ok(Self {
             api: api.clone(),
             name: table.table_name().to_owned(),

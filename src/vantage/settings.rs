@@ -6,7 +6,10 @@ use std::{borrow::Cow, collections::HashMap};
 use indexmap::IndexMap;
 
 use super::{alias, dialect::Filters, order::Ordering, path, query::Filtering, writes::Writes};
-use crate::pager::{Envelope, Paging};
+use crate::{
+    http::RequestTarget,
+    pager::{Envelope, Paging},
+};
 
 /// How one table of an API is asked for. What is not set is as for the whole API.
 ///
@@ -26,7 +29,7 @@ use crate::pager::{Envelope, Paging};
 #[derive(Clone, Debug, Default)]
 #[must_use]
 pub struct ApiTable {
-    path: Option<String>,
+    path: Option<RequestTarget>,
     item: Option<ItemEndpoint>,
     paging: Option<Paging>,
     envelope: Option<Envelope>,
@@ -44,7 +47,7 @@ enum ItemEndpoint {
     Absent,
     /// Below the table.
     BelowTable,
-    At(String),
+    At(RequestTarget),
 }
 
 impl ApiTable {
@@ -56,7 +59,7 @@ impl ApiTable {
     /// Where the table is, below the pool's base URL; its name by default.
     /// `{placeholders}` are filled from conditions, and a query is sent as it is.
     pub fn path(mut self, path: impl Into<String>) -> Self {
-        self.path = Some(path.into());
+        self.path = Some(RequestTarget(path.into()));
         self
     }
 
@@ -64,7 +67,7 @@ impl ApiTable {
     /// for the id, whatever its name; the others are filled from conditions. The id may have
     /// text around it, as in `items/{id}.json` or `Products({id})`.
     pub fn item_path(mut self, path: impl Into<String>) -> Self {
-        self.item = Some(ItemEndpoint::At(path.into()));
+        self.item = Some(ItemEndpoint::At(RequestTarget(path.into())));
         self
     }
 
@@ -179,7 +182,7 @@ impl Settings {
     pub(super) fn settings_of(&self, table: &str) -> TableSettings {
         let (name, query) = table.split_once('?').unwrap_or((table, ""));
         let own = self.tables.get(name).cloned().unwrap_or_default();
-        let path = match own.path {
+        let path = match own.path.map(|RequestTarget(path)| path) {
             Some(path) if query.is_empty() => path,
             Some(path) if path.contains('?') => format!("{path}&{query}"),
             Some(path) => format!("{path}?{query}"),
@@ -191,7 +194,7 @@ impl Settings {
             key.map_or(envelope.clone(), |key| envelope.with_items_under(key))
         });
         let item_path = match own.item {
-            Some(ItemEndpoint::At(path)) => Some(path),
+            Some(ItemEndpoint::At(RequestTarget(path))) => Some(path),
             Some(ItemEndpoint::BelowTable) => Some(path::below(&path)),
             None if self.item_endpoints => Some(path::below(&path)),
             None | Some(ItemEndpoint::Absent) => None,

@@ -81,33 +81,40 @@ pub(super) enum Matching {
     Like,
 }
 
-/// The pattern of SQL: `%` is any text, `_` any character. Goes back to the last `%`
-/// alone, so that no pattern takes long.
+/// The most characters of a pattern of SQL.
+pub(super) const LONGEST_PATTERN: usize = 1_000;
+
+/// The pattern of SQL: `%` is any text, `_` any character. Each piece between `%` is looked for
+/// once, from where the one before it ends, so that no pattern takes long.
 fn like(text: &str, pattern: &str) -> bool {
-    let (text, pattern): (Vec<char>, Vec<char>) =
-        (text.chars().collect(), pattern.chars().collect());
-    let (mut at, mut wanted) = (0, 0);
-    let mut retry: Option<(usize, usize)> = None;
-    while at < text.len() {
-        match pattern.get(wanted) {
-            Some('%') => {
-                retry = Some((wanted + 1, at));
-                wanted += 1;
-            }
-            Some(c) if *c == '_' || *c == text[at] => {
-                at += 1;
-                wanted += 1;
-            }
-            _ => match retry {
-                Some((after, from)) => {
-                    retry = Some((after, from + 1));
-                    (wanted, at) = (after, from + 1);
-                }
-                None => return false,
-            },
-        }
+    let mut pieces: Vec<&str> = pattern.split('%').collect();
+    let last = pieces.pop().unwrap_or_default();
+    let mut pieces = pieces.into_iter();
+    let Some(first) = pieces.next() else { return behind(text, last) == Some("") };
+    let rest = behind(text, first);
+    let Some(rest) = pieces.fold(rest, |rest, piece| search(rest?, piece)) else { return false };
+    let length = last.chars().count();
+    let at = match length.checked_sub(1) {
+        None => Some(rest.len()),
+        Some(back) => rest.char_indices().nth_back(back).map(|(at, _)| at),
+    };
+    at.is_some_and(|at| behind(&rest[at..], last) == Some(""))
+}
+
+/// What follows `piece`, in which `_` is any character, at the start of `text`.
+fn behind<'a>(text: &'a str, piece: &str) -> Option<&'a str> {
+    let mut text = text.chars();
+    let is_met =
+        piece.chars().all(|wanted| text.next().is_some_and(|c| wanted == '_' || c == wanted));
+    is_met.then_some(text.as_str())
+}
+
+/// What follows the first `piece` in `text`.
+fn search<'a>(text: &'a str, piece: &str) -> Option<&'a str> {
+    if !piece.contains('_') {
+        return text.find(piece).and_then(|at| text.get(at + piece.len()..));
     }
-    pattern[wanted..].iter().all(|c| *c == '%')
+    text.char_indices().find_map(|(at, _)| behind(text.get(at..)?, piece))
 }
 
 /// The place of a value in an order. Booleans come before numbers, those before dates,

@@ -76,7 +76,9 @@ pub(super) struct Attempts<'a> {
 
 impl<'a> Attempts<'a> {
     async fn run(mut self) -> Result<Response, Error> {
-        self.api.budget(|budget| budget.deposit(Instant::now()));
+        if self.call.is_run_first() {
+            self.api.budget(|budget| budget.deposit(Instant::now()));
+        }
         let mut token = None;
         let mut has_renewed = false;
         let mut last = None;

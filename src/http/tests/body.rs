@@ -10,10 +10,14 @@ use proptest::prelude::*;
 
 use crate::{
     error::{Delivery, Error, ErrorKind},
-    http::body::read,
+    http::body::{Limit, read},
 };
 
 const LIMIT: usize = 64 * 1024;
+
+fn most(bytes: usize) -> Limit {
+    Limit { bytes, cuts: false }
+}
 
 fn gzip(data: &[u8]) -> Vec<u8> {
     let mut encoder = GzEncoder::new(Vec::new(), Compression::best());
@@ -35,14 +39,14 @@ fn block_on<F: Future>(future: F) -> F::Output {
 /// Reads `data`, in pieces of `size` bytes, under [`LIMIT`].
 fn read_pieces(data: &[u8], size: usize, headers: &mut HeaderMap) -> Result<Bytes, Error> {
     let pieces: Vec<_> = data.chunks(size).map(|piece| Ok(Bytes::copy_from_slice(piece))).collect();
-    block_on(read(stream::iter(pieces), headers, LIMIT))
+    block_on(read(stream::iter(pieces), headers, most(LIMIT)))
 }
 
 #[test]
 fn a_body_in_one_piece_is_not_copied() {
     let data = Bytes::from(vec![1; 100]);
     let payload = stream::iter([Ok(data.clone())]);
-    let body = block_on(read(payload, &mut HeaderMap::new(), LIMIT)).unwrap();
+    let body = block_on(read(payload, &mut HeaderMap::new(), most(LIMIT))).unwrap();
     assert_eq!(body.as_ptr(), data.as_ptr());
 }
 
@@ -57,11 +61,32 @@ fn a_body_over_the_limit_is_refused_whatever_its_pieces() {
 }
 
 #[test]
+fn security_04_the_body_of_an_error_is_cut_at_its_limit() {
+    let limit = Limit { bytes: 1_000, cuts: true };
+    for length in [0, 999, 1_000, 1_001, 100_000] {
+        let data: Vec<u8> = (0..length).map(|n| n as u8).collect();
+        let plain = (data.clone(), HeaderMap::new());
+        for (sent, mut headers) in [plain, (gzip(&data), encoded("gzip"))] {
+            for size in [7, 100_000] {
+                let mut headers = headers.clone();
+                let pieces = sent.chunks(size).map(|piece| Ok(Bytes::copy_from_slice(piece)));
+                let pieces: Vec<_> = pieces.collect();
+                let body = block_on(read(stream::iter(pieces), &mut headers, limit)).unwrap();
+                assert_eq!(body, data[..length.min(1_000)], "{length} in pieces of {size}");
+            }
+            headers.insert("content-length", length.into());
+            let declared = stream::iter([Ok(Bytes::from(sent.clone()))]);
+            assert!(block_on(read(declared, &mut headers, limit)).is_ok());
+        }
+    }
+}
+
+#[test]
 fn a_declared_length_over_the_limit_is_refused_before_anything_is_read() {
     let mut headers = HeaderMap::new();
     headers.insert("content-length", HeaderValue::from(LIMIT + 1));
     let payload = stream::poll_fn(|_| panic!("the payload was read"));
-    let error = block_on(read(payload, &mut headers, LIMIT)).unwrap_err();
+    let error = block_on(read(payload, &mut headers, most(LIMIT))).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::BodyTooLarge);
 }
 
@@ -147,7 +172,7 @@ fn another_encoding_is_refused_by_name_before_anything_is_read() {
         let Ok(value) = HeaderValue::from_str(name) else { continue };
         headers.insert("content-encoding", value);
         let payload = stream::poll_fn(|_| panic!("the payload was read"));
-        let error = block_on(read(payload, &mut headers, LIMIT)).unwrap_err();
+        let error = block_on(read(payload, &mut headers, most(LIMIT))).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Framing);
         assert!(error.to_string().contains(name), "{error}");
     }
@@ -177,7 +202,7 @@ fn a_long_decompression_gives_other_tasks_their_turns() {
         tokio::select! {
             biased;
             () = others => {}
-            body = read(payload, &mut headers, DECODED) => {
+            body = read(payload, &mut headers, most(DECODED)) => {
                 assert_eq!(body.unwrap().len(), DECODED);
             }
         }

@@ -51,6 +51,7 @@ fn settings() -> Settings {
         idle_timeout: Duration::from_secs(15),
         max_lifetime: Duration::from_secs(300),
         max_body_bytes: 1024 * 1024,
+        max_error_body_bytes: 64 * 1024,
         kept_connections: 0..=8,
         proxy: None,
         socket: SocketOptions {

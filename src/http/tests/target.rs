@@ -44,6 +44,36 @@ fn a_base_url_that_cannot_work_is_a_config_error_that_echoes_nothing() {
 }
 
 #[test]
+fn security_07_the_base_path_is_not_left_on_any_server() {
+    for out in [
+        "..;",
+        "%2e%2e;x=1",
+        ".%2e%3b",
+        "..%00",
+        "..%20",
+        "..%0d",
+        "%09..",
+        "%252e%252e",
+        "..%5c",
+        "%25252e.",
+        "..%c0%af..",
+        "%c0%ae%c0%ae",
+        "%e0%80%ae.",
+        ".;a",
+        "..;/..;",
+        "x%2f..;y",
+    ] {
+        for target in [format!("/v1/{out}/admin"), format!("http://h/v1/{out}/admin")] {
+            assert!(join("http://h/v1", &target).is_err(), "{target}");
+        }
+    }
+    for below in ["...", "a..b", "..a", "%2e%2e%2e", "a;..", "caf%e9", "%c3%a9.", "a%00b", "v1.0"] {
+        let target = format!("/{below}/rows");
+        assert_eq!(join("http://h/v1", &target), Ok(format!("http://h/v1{target}")), "{target}");
+    }
+}
+
+#[test]
 fn a_target_joins_the_base_with_or_without_slashes() {
     for base in ["http://Host:8080/api", "http://host:8080/api/"] {
         for (target, url) in [

@@ -6,7 +6,10 @@ use std::{collections::BTreeSet, time::Duration};
 use http::StatusCode;
 
 use super::Health;
-use crate::error::{Error, ErrorKind};
+use crate::{
+    error::{Error, ErrorKind},
+    http::RequestTarget,
+};
 
 /// When a pool stops to call an API that fails, and how it finds out that it is back.
 ///
@@ -58,7 +61,7 @@ pub struct CircuitBreaker {
     growth: f64,
     max_open_time: Duration,
     failure_statuses: BTreeSet<u16>,
-    health_check: Option<String>,
+    health_check: Option<RequestTarget>,
 }
 
 impl Default for CircuitBreaker {
@@ -137,7 +140,7 @@ impl CircuitBreaker {
     /// Any answer but a failure is good, as for every attempt. The check is not repeated but
     /// by the next one, and is counted like a call.
     pub fn health_check(mut self, target: impl Into<String>) -> Self {
-        self.health_check = Some(target.into());
+        self.health_check = Some(RequestTarget(target.into()));
         self
     }
 
@@ -148,7 +151,7 @@ impl CircuitBreaker {
 
     /// The target of the health check, if there is one.
     pub(crate) fn health_check_target(&self) -> Option<&str> {
-        self.health_check.as_deref()
+        self.health_check.as_ref().map(|target| target.0.as_str())
     }
 
     pub(crate) fn validate(&self) -> Result<(), Error> {

@@ -7,6 +7,7 @@
 //! a table is read: that is the table's source.
 
 mod block;
+mod bounds;
 mod factory;
 mod narrowing;
 mod shell;

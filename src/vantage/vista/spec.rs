@@ -8,7 +8,7 @@ use vantage_core::{Result, VantageError, error};
 use vantage_table::column::core::Column;
 use vantage_vista::{ColumnSpec, NoExtras, VistaSpec};
 
-use super::block::ApiBlock;
+use super::{block::ApiBlock, bounds};
 use crate::vantage::ApiTable;
 
 /// A table of the API in YAML.
@@ -83,8 +83,10 @@ const FLAGS: &[&str] = &[
 /// The tables that `yaml` describes, one in each document.
 ///
 /// # Errors
-/// `IncorrectUsage` that names a key, a flag or a value that is not known.
+/// `IncorrectUsage` that names a key, a flag or a value that is not known, or a text that would
+/// take long to read.
 pub(super) fn parse(yaml: &str) -> Result<Vec<ApiVistaSpec>> {
+    bounds::check(yaml)?;
     serde_yaml_ng::Deserializer::from_str(yaml)
         .map(|document| {
             let document = Yaml::deserialize(document).map_err(|error| unreadable(&error))?;

@@ -308,19 +308,55 @@ impl Writes {
     /// The header for the key of a request with `method`, if it carries one.
     ///
     /// # Errors
-    /// `IncorrectUsage` when the name is not legal in HTTP.
+    /// `IncorrectUsage` when the name is not legal in HTTP, or that of a field that says who asks,
+    /// of whom, or how the request is framed.
     pub(super) fn key_header(&self, method: &Method) -> Result<Option<HeaderName>, VantageError> {
         let name = self.idempotency_header.as_ref().filter(|_| !method.is_idempotent());
         let parse = |name: &String| HeaderName::from_bytes(name.as_bytes());
-        name.map(parse).transpose().map_err(|_| {
+        let header = name.map(parse).transpose().map_err(|_| {
             error!("the header for idempotency keys is not legal in HTTP").mark_incorrect_usage()
-        })
+        })?;
+        if let Some(header) = header.as_ref().filter(|header| has_a_meaning(header)) {
+            let what = "the header for idempotency keys has a meaning of its own";
+            return Err(error!(what, header = header).mark_incorrect_usage());
+        }
+        Ok(header)
     }
+}
+
+/// Whether a header says who asks, of whom, or how the request is framed.
+fn has_a_meaning(name: &HeaderName) -> bool {
+    use http::header;
+
+    let meant = [
+        header::AUTHORIZATION,
+        header::CONNECTION,
+        header::CONTENT_ENCODING,
+        header::CONTENT_LENGTH,
+        header::CONTENT_TYPE,
+        header::COOKIE,
+        header::EXPECT,
+        header::HOST,
+        header::TE,
+        header::TRAILER,
+        header::TRANSFER_ENCODING,
+        header::UPGRADE,
+    ];
+    meant.contains(name) || name.as_str().starts_with("proxy-")
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn security_22_keys_are_sent_in_no_header_that_means_something_else() {
+        for header in ["host", "Authorization", "cookie", "Proxy-Authorization", "content-length"] {
+            let writes = Writes::rest().idempotency_keys(header);
+            let error = writes.key_header(&Method::POST).unwrap_err().to_string();
+            assert!(error.contains("meaning of its own"), "{error}");
+        }
+    }
 
     #[test]
     fn nothing_is_written_by_default() {

@@ -1,0 +1,71 @@
+//! [pure] What a text of YAML may cost before it is parsed: the parser takes time by the square
+//! of its nesting, and by all that its aliases stand for.
+
+use vantage_core::{Result, error};
+
+/// The longest text, in bytes.
+const LONGEST: usize = 256 * 1024;
+/// The most levels of nesting.
+const DEEPEST: usize = 64;
+/// The most places at which aliases stand.
+const MOST_ALIASES: usize = 100;
+
+/// # Errors
+/// `IncorrectUsage` that says what there is too much of.
+pub(super) fn check(yaml: &str) -> Result<()> {
+    let what = if yaml.len() > LONGEST {
+        format!("the YAML has more than {LONGEST} bytes")
+    } else if yaml.lines().any(|line| dashes(line) > DEEPEST) || brackets(yaml) > DEEPEST {
+        format!("the YAML has more than {DEEPEST} levels")
+    } else if aliases(yaml) > MOST_ALIASES {
+        format!("the YAML has more than {MOST_ALIASES} aliases")
+    } else {
+        return Ok(());
+    };
+    Err(error!(what).mark_incorrect_usage())
+}
+
+/// How many lists begin at the start of a line, each in the one before it.
+fn dashes(line: &str) -> usize {
+    line.split_ascii_whitespace().take_while(|word| matches!(*word, "-" | "?")).count()
+}
+
+/// How deep brackets are nested, those in texts and remarks among them.
+fn brackets(yaml: &str) -> usize {
+    let (mut depth, mut deepest) = (0_usize, 0);
+    for byte in yaml.bytes() {
+        match byte {
+            b'[' | b'{' => depth += 1,
+            b']' | b'}' => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+        deepest = deepest.max(depth);
+    }
+    deepest
+}
+
+/// How many words look like an alias.
+fn aliases(yaml: &str) -> usize {
+    let words = yaml.split([' ', '\t', '\r', '\n', ',', '[', '{']);
+    words.filter(|word| word.len() > 1 && word.starts_with('*')).count()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn security_06_what_would_take_long_is_refused_by_name() {
+        for (yaml, what) in [
+            ("[".repeat(100_000), "levels"),
+            ("- ".repeat(100), "levels"),
+            (format!("name: {}", "x".repeat(300_000)), "bytes"),
+            (format!("x: &x [1]\ny: [{}]", "*x, ".repeat(20_000)), "aliases"),
+        ] {
+            let error = check(&yaml).unwrap_err().to_string();
+            assert!(error.contains(what), "{error}");
+        }
+        let usual = "name: a\ncolumns: { id: { type: int, flags: [id] } }\nx: '*'\n- - a\n";
+        assert!(check(usual).is_ok());
+    }
+}

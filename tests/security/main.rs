@@ -1,0 +1,12 @@
+//! Faults that a review of the security found, each with its input: a test named
+//! `security_NN_…` for each.
+
+#![cfg(test)]
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod bytes;
+mod conditions;
+mod secrets;
+mod tenants;
