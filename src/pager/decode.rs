@@ -113,12 +113,8 @@ impl Leaf {
     /// # Errors
     /// [`ErrorKind::Decode`] when the body is not text.
     pub(crate) fn open(envelope: &Envelope, response: Response) -> Result<Self, Error> {
-        let text = text(response.body(), envelope.lossy_text);
-        let text = text.map_err(|source| mismatch(&response, source))?;
-        if envelope.is_lines {
-            lines::check(&response).map_err(|what| mismatch(&response, what))?;
-        }
-        Ok(Self::of(response, List::find(envelope, text)))
+        let list = List::of(envelope, &response)?;
+        Ok(Self::of(response, list))
     }
 
     /// A page whose items were found before.
@@ -141,20 +137,55 @@ impl Leaf {
         Some(item.map_err(|source| mismatch(&self.response, source)))
     }
 
-    /// How far its items reach, of which none is built.
+    /// How many items there are and what the page says about the set, without building any.
     ///
     /// # Errors
-    /// [`ErrorKind::Decode`] when one of them is none.
-    pub(super) fn pass_over(&self) -> Result<Taken, Error> {
-        self.list.pass_over().map_err(|source| mismatch(&self.response, source))
+    /// Those of [`List::survey`].
+    pub(super) fn survey(&self, envelope: &Envelope) -> Result<(usize, Meta), Error> {
+        let (taken, survey) = self.list.survey_all(&self.response, envelope, None)?;
+        Ok((taken.count, survey.meta))
     }
 
     /// What the page says about the set, when every item was taken.
     ///
     /// # Errors
-    /// Those of [`survey`](Self::survey).
+    /// Those of [`List::survey`].
     pub(crate) fn meta(&self, envelope: &Envelope) -> Result<Meta, Error> {
-        self.survey(envelope, None, self.taken).map(|survey| survey.meta)
+        let survey = self.list.survey(&self.response, envelope, None, self.taken);
+        survey.map(|survey| survey.meta)
+    }
+
+    pub(super) fn response(&self) -> &Response {
+        &self.response
+    }
+}
+
+impl List {
+    /// Finds the items of an answer.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Decode`] when its body is not text.
+    pub(super) fn of(envelope: &Envelope, response: &Response) -> Result<Self, Error> {
+        let text = text(response.body(), envelope.lossy_text);
+        let text = text.map_err(|source| mismatch(response, source))?;
+        if envelope.is_lines {
+            lines::check(response).map_err(|what| mismatch(response, what))?;
+        }
+        Ok(Self::find(envelope, text))
+    }
+
+    /// How far its items reach, of which none is built, and what the page says beside them.
+    ///
+    /// # Errors
+    /// Those of [`survey`](Self::survey), and when an item is none.
+    pub(super) fn survey_all(
+        &self,
+        response: &Response,
+        envelope: &Envelope,
+        pointer: Option<&Path>,
+    ) -> Result<(Taken, Survey), Error> {
+        let taken = self.pass_over().map_err(|source| mismatch(response, source))?;
+        Ok((taken, self.survey(response, envelope, pointer, taken)?))
     }
 
     /// What the page says about the set, and has at `pointer`, beside its items, which were
@@ -163,24 +194,24 @@ impl Leaf {
     /// # Errors
     /// [`ErrorKind::Decode`] when there is no list of items, more than one, or anything is
     /// not as it should be.
-    pub(super) fn survey(
+    fn survey(
         &self,
+        response: &Response,
         envelope: &Envelope,
         pointer: Option<&Path>,
         taken: Taken,
     ) -> Result<Survey, Error> {
-        let response = &self.response;
         let status = response.counts_as();
-        if self.list.is_empty() && status == StatusCode::ACCEPTED {
+        if self.is_empty() && status == StatusCode::ACCEPTED {
             return Err(mismatch(response, "a 202 (Accepted) has no items yet"));
         }
-        let is_blank = status == StatusCode::NO_CONTENT
-            || status == StatusCode::OK && self.list.text().is_empty();
+        let is_blank =
+            status == StatusCode::NO_CONTENT || status == StatusCode::OK && self.text().is_empty();
         let Outline { lists, mut meta, pointer } =
             if envelope.is_lines || is_blank && envelope.no_content_is_empty {
                 Outline { lists: 1, ..Outline::default() }
             } else {
-                let page = self.list.without(taken);
+                let page = self.without(taken);
                 let outlined = outline(envelope, pointer, response.headers(), &page);
                 outlined.map_err(|source| mismatch(response, source))?
             };
@@ -195,10 +226,6 @@ impl Leaf {
         }
         meta.take_part(response.status(), response.headers());
         Ok(Survey { meta, pointer })
-    }
-
-    pub(super) fn response(&self) -> &Response {
-        &self.response
     }
 }
 
@@ -357,10 +384,9 @@ mod tests {
         let body = r#"{"data":[1,{"a":[2]},"x"],"pagination":{"total":9}}"#;
         let response = Response::new(StatusCode::OK, body);
         let surveyed = Leaf::open(&Envelope::default(), response.clone()).unwrap();
-        let taken = surveyed.pass_over().unwrap();
-        let Survey { meta, .. } = surveyed.survey(&Envelope::default(), None, taken).unwrap();
+        let survey = surveyed.survey(&Envelope::default()).unwrap();
         let read = read(&Envelope::default(), response).unwrap();
-        assert_eq!((taken.count, meta), (read.items.len(), read.meta));
+        assert_eq!(survey, (read.items.len(), read.meta));
     }
 
     #[test]

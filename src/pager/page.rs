@@ -135,11 +135,9 @@ impl<T: Send + 'static> UndecodedPage<T> {
 
     /// How many items there are and what the page says about the set.
     pub(super) fn survey(&self) -> Result<(usize, Meta), Error> {
-        let survey = self.leaf.pass_over().and_then(|taken| {
-            let survey = self.leaf.survey(&self.target.envelope, None, taken)?;
-            Ok((taken.count, self.with_headers(survey.meta)))
-        });
-        survey.map_err(|error| self.effort.of(error))
+        let survey = self.leaf.survey(&self.target.envelope);
+        let (items, meta) = survey.map_err(|error| self.effort.of(error))?;
+        Ok((items, self.with_headers(meta)))
     }
 
     /// What the page says about the set, when every item was built.

@@ -10,7 +10,7 @@ use http::Uri;
 use serde::de::IgnoredAny;
 
 use super::{
-    decode::{ItemDecoder, Leaf, Page, PageDecoder, Survey, Typed},
+    decode::{ItemDecoder, Page, PageDecoder, Survey, Typed},
     envelope::Envelope,
     facts::Meta,
     list::List,
@@ -252,9 +252,8 @@ impl<T: Send + 'static> Target<T> {
         address: &Address,
         response: &Response,
     ) -> Result<ReadAhead, Error> {
-        let leaf = Leaf::open(&self.envelope, response.clone())?;
-        let taken = leaf.pass_over()?;
-        let survey = leaf.survey(&self.envelope, self.paging.pointer(), taken)?;
+        let list = List::of(&self.envelope, response)?;
+        let (taken, survey) = list.survey_all(response, &self.envelope, self.paging.pointer())?;
         let Survey { mut meta, pointer } = survey;
         let items = taken.count;
         self.paging.read_headers(response.headers(), &mut meta);
@@ -275,7 +274,6 @@ impl<T: Send + 'static> Target<T> {
         };
         let is_over = self.envelope.has_flag() && meta.has_next == Some(false);
         let goes_on = next.is_some() && !is_over && !(items == 0 && way == Way::Itself);
-        let list = leaf.list().clone();
         let content = list.content(taken);
         Ok(ReadAhead { list, items, meta, next, way, goes_on, content })
     }
