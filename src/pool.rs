@@ -284,7 +284,8 @@ setters! {
     max_body_bytes: usize;
     /// The most that is read of the body of an error (4xx and 5xx), after decompression: 64 KiB
     /// by default. What is longer is cut there, and its connection is closed: a call keeps that
-    /// body while it waits to be repeated.
+    /// body while it waits to be repeated. No [`ResponseRule`](crate::ResponseRule) sees more
+    /// either, and one that accepts such an answer does not make its rows a whole page.
     max_error_body_bytes: usize;
     /// How often a call is attempted, the first time included: 3 by default. Attempts that do
     /// not count are those after which the API asked for a wait, which the call's timeout alone

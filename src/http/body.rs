@@ -196,7 +196,13 @@ impl Members {
                             FIRST_OF_A_MEMBER if self.count <= MOST_MEMBERS => {
                                 InMembers::Member(GzDecoder::new(body))
                             }
-                            FIRST_OF_A_MEMBER => return Err(io::Error::other(too_large())),
+                            FIRST_OF_A_MEMBER => {
+                                let what = "the body has more than 1,000 gzip members";
+                                return Err(io::Error::other(answered(
+                                    ErrorKind::BodyTooLarge,
+                                    what,
+                                )));
+                            }
                             next if is_padding(next) => InMembers::Padding(body),
                             _ => return Err(io::ErrorKind::InvalidData.into()),
                         };

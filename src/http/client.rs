@@ -157,17 +157,20 @@ impl Client {
         let (status, mut headers) = wire::answer_head(&head)?;
         let bodyless = request.method() == Method::HEAD
             || matches!(status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED);
+        let mut is_cut = false;
         let body = if payload.is_some() && !bodyless {
             let mut taken = HEAD;
             let payload = (&mut payload).inspect_ok(|bytes| taken += bytes.len());
             let payload = pin!(payload.map_err(|error| payload_fault(error).error));
-            let body = body::read(payload, &mut headers, self.limit_for(status)).await?;
+            let limit = self.limit_for(status);
+            let body = body::read(payload, &mut headers, limit).await?;
+            is_cut = limit.cuts && body.len() == limit.bytes;
             self.room.set(taken.clamp(*ROOM.start(), *ROOM.end()));
             body
         } else {
             Bytes::new()
         };
-        let overruns = payload.io().overruns();
+        let overruns = is_cut || payload.io().overruns();
         let response = Response::from_parts(status, headers, body).overrunning(overruns);
         if status == StatusCode::PARTIAL_CONTENT && is_part_of_bytes(response.headers()) {
             let mut names = defaults.iter().map(|(name, _)| name.as_str());

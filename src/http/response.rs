@@ -47,13 +47,14 @@ impl Response {
         Self { status, headers, body, url, ruling, is_moved: false, overruns: false, secret }
     }
 
-    /// The same answer, as one that went on behind the end that it had declared, or did not.
+    /// The same answer, as one that may lack an end: more came behind the one that it declared,
+    /// or the rest was not read.
     pub(crate) fn overrunning(mut self, overruns: bool) -> Self {
         self.overruns = overruns;
         self
     }
 
-    /// Whether more bytes came behind the declared end of the body, so that it may be cut.
+    /// Whether the body may be cut.
     pub(crate) fn overruns(&self) -> bool {
         self.overruns
     }
@@ -165,7 +166,7 @@ impl Response {
         let text = str::from_utf8(&self.body)?;
         // The end of any other document shows that it is whole.
         if self.overruns && text.trim_end().ends_with(|last: char| last.is_ascii_digit()) {
-            return Err(Mismatch::from("the body goes on behind its declared end"));
+            return Err(Mismatch::from("the body may go on behind its end"));
         }
         Ok(text.strip_prefix(BYTE_ORDER_MARK).unwrap_or(text))
     }

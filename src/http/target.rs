@@ -318,7 +318,11 @@ const MOST_DECODINGS: usize = 3;
 /// what is behind a NUL, and white space around it; and with characters that take more octets
 /// than they need (RFC 3629 section 3).
 fn has_dot_segment(target: &str) -> bool {
-    let mut path = target.split('?').next().unwrap_or_default().as_bytes().to_vec();
+    let path = target.split('?').next().unwrap_or_default();
+    if !path.contains(['.', '%']) {
+        return false;
+    }
+    let mut path = path.as_bytes().to_vec();
     for _ in 0..MOST_DECODINGS {
         let decoded: Vec<u8> = percent_decode(&path).collect();
         if decoded == path {

@@ -55,8 +55,8 @@ impl AwwPool {
     /// its own: a 401, a failed acquire or an [invalidated](Self::invalidate_token) token
     /// concerns no other handle, and nor does a 429 with `Retry-After` or a quota that is used
     /// up, even if it has one token. When the last clone and its last call are gone, the
-    /// tokens are forgotten. [`messages`](crate::messages) to the supervisor go out with the
-    /// pool's own credentials, whichever handle its address came from.
+    /// tokens are forgotten. It hands out no [`supervisor`](Self::supervisor) address: what is
+    /// sent there goes out with the pool's own credentials.
     ///
     /// ```
     /// use vantage_api_pool::{AwwPool, Credentials, tokens::{FileTokens, bearer}};

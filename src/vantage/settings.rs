@@ -113,8 +113,8 @@ impl ApiTable {
     /// there and written there, and parameters that are about the column name that
     /// path. What an item has under the column's own name is not read.
     ///
-    /// A column that the table does not declare, a path with an empty key, and two
-    /// columns at one place are `IncorrectUsage` when the table is used.
+    /// A column that the table does not declare, a path with an empty key or more than 64, and
+    /// two columns at one place are `IncorrectUsage` when the table is used.
     pub fn alias(mut self, column: impl Into<String>, path: impl Into<String>) -> Self {
         self.aliases.insert(column.into(), path.into());
         self

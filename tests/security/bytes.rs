@@ -2,7 +2,10 @@
 
 use std::{sync::Arc, time::Duration};
 
-use vantage_api_pool::{AwwPool, Error, ErrorKind, Request};
+use futures::TryStreamExt;
+use vantage_api_pool::{
+    AwwPool, Envelope, Error, ErrorKind, PaginatedStream, Paging, Request, ResponseRule,
+};
 
 use crate::support::{raw_server::RawServer, soon};
 
@@ -103,6 +106,24 @@ async fn security_04_bodies_of_errors_are_cut_and_the_call_goes_on() {
     let error = soon("the call", pool.get("/rows")).await.unwrap_err();
     assert_eq!((error.status().unwrap().as_u16(), error.attempts()), (500, 3));
     assert_eq!(error.response().unwrap().body().len(), 64 * 1024);
+}
+
+#[tokio::test]
+async fn security_04_a_body_that_is_cut_is_no_whole_page() {
+    let rows = "{\"id\":1}\n".repeat(10_000);
+    let head = format!("HTTP/1.1 500 No\r\ncontent-length: {}\r\n\r\n{rows}", rows.len());
+    let server = RawServer::answering(head);
+    let accept = ResponseRule::accept().status(500);
+    for (limit, is_whole) in [(9 * 7_000, false), (90_001, true)] {
+        let pool = AwwPool::builder(server.url()).response_rule(accept.clone());
+        let pool = pool.max_error_body_bytes(limit).build().unwrap();
+        let stream = PaginatedStream::get(pool, "/rows").paging(Paging::none());
+        let read = stream.envelope(Envelope::ndjson()).try_collect::<Vec<serde_json::Value>>();
+        match soon("the rows", read).await {
+            Ok(rows) => assert!(is_whole && rows.len() == 10_000, "{limit}"),
+            Err(error) => assert!(!is_whole && error.kind() == ErrorKind::Decode, "{error}"),
+        }
+    }
 }
 
 #[tokio::test]
