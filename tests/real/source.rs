@@ -21,6 +21,9 @@ use crate::rows::{self, assert_same, fields_of};
 
 pub type Rows = Table<PoolApi, EmptyEntity>;
 
+/// How many pages a read fetches ahead unless told otherwise.
+const AHEAD: u64 = 3;
+
 /// Waits for something that must happen, however busy the machine is.
 pub async fn within<T>(what: &str, work: impl Future<Output = T>) -> T {
     let limit = Duration::from_secs(120);
@@ -226,7 +229,9 @@ pub async fn windows_bring_the_total(source: &Source) {
         let page = within("a window", vista.fetch_window(offset, limit)).await.unwrap();
         assert_eq!(page.total, Some(rows::COUNT), "the window {offset}+{limit}");
         let attempts = within("the counts", pool.stats()).await.unwrap().attempts;
-        assert!(offset < 3_000 || attempts <= 2, "{attempts} requests for {offset}+{limit}");
+        // One page says that the set ends before the window. Those after it may be under way.
+        let most = 1 + AHEAD;
+        assert!(offset < 3_000 || attempts <= most, "{attempts} requests for {offset}+{limit}");
     }
 }
 
