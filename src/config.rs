@@ -16,6 +16,7 @@ use crate::{
     http::{BaseUrl, Proxy, Request, check_headers, header, tls},
     rate_limit::{AnswerRules, KeyedRateLimiter, SLOWEST, default_burst},
     retry::{self, CircuitBreaker, Earnings, Hedge, ResponseRule, ResponseRules},
+    signer::Signer,
     token_manager::{Credentials, TokenSet},
 };
 
@@ -97,6 +98,8 @@ pub(crate) struct PoolConfig {
     pub(crate) default_headers: Vec<(String, String)>,
     pub(crate) root_certificates: Vec<Vec<u8>>,
     pub(crate) credentials: Option<Credentials>,
+    /// `None` after a key that is too short.
+    pub(crate) signer: Option<Signer>,
     #[cfg(feature = "metrics")]
     pub(crate) metrics_label: Option<String>,
 }
@@ -149,6 +152,7 @@ impl PoolConfig {
             default_headers: Vec::new(),
             root_certificates: Vec::new(),
             credentials: None,
+            signer: Some(Signer::of_this_process()),
             #[cfg(feature = "metrics")]
             metrics_label: None,
         }
@@ -198,6 +202,9 @@ impl PoolConfig {
         self.hedge.map_or(Ok(()), |hedge| hedge.check(ErrorKind::Config))?;
         if self.max_body_bytes == 0 {
             return invalid("max_body_bytes: must be at least 1");
+        }
+        if self.signer.is_none() {
+            return invalid("signing_key: must have at least 32 bytes");
         }
         for (timeout, what) in [
             (self.call_timeout, "call_timeout: must be above zero"),
@@ -253,6 +260,11 @@ impl PoolConfig {
             rules: ResponseRules::new(&self.response_rules)?,
             settings: self.clone(),
         })
+    }
+
+    /// What signs cursors and resume tokens.
+    pub(crate) fn signer(&self) -> Signer {
+        self.signer.clone().unwrap_or_else(Signer::of_this_process)
     }
 
     /// The tokens that come of `credentials`.

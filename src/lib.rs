@@ -52,6 +52,7 @@ mod priority;
 mod rate_limit;
 mod retry;
 mod seats;
+mod signer;
 mod stats;
 mod supervisor;
 mod token_manager;

@@ -13,6 +13,7 @@ use crate::{
     events::{Event, Events},
     http::{Request, Response},
     retry::CircuitBreaker,
+    signer::Signer,
     stats::Stats,
     supervisor::{self, Core, Supervisor, messages::GetStats},
     token_manager::TokenSet,
@@ -108,6 +109,11 @@ impl AwwPool {
         self.core().await?.started.dispatcher.call(request, self.tokens.clone()).await
     }
 
+    /// What signs the cursors of its tables.
+    pub(crate) fn signer(&self) -> Signer {
+        self.inner.config.signer()
+    }
+
     /// Whether each request that does not set this header itself goes with one.
     pub(crate) fn has_default_header(&self, name: &str) -> bool {
         self.inner.config.default_headers.iter().any(|(own, _)| own.eq_ignore_ascii_case(name))
@@ -147,15 +153,18 @@ impl AwwPool {
     }
 
     /// The address of the pool's supervisor, for an actix application that sends
-    /// [`messages`](crate::messages). What is sent there goes out with the pool's own tokens.
+    /// [`messages`](crate::messages). [`Fetch`](crate::messages::Fetch) and
+    /// [`OpenStream`](crate::messages::OpenStream) go out with the pool's own tokens;
+    /// [`FetchBy`](crate::messages::FetchBy) and
+    /// [`OpenStream::by`](crate::messages::OpenStream::by) with those of a handle.
     ///
     /// # Errors
     /// A setting that is invalid; [`ErrorKind::Config`](crate::ErrorKind::Config) for a handle
     /// with [credentials of its own](Self::with_credentials), which that address does not have.
     pub async fn supervisor(&self) -> Result<Addr<Supervisor>, Error> {
         if self.tokens.is_some() {
-            let what = "supervisor: it does not have the credentials of this handle; make its \
-                        calls by the handle itself";
+            let what = "supervisor: it does not have the credentials of this handle; send \
+                        FetchBy and OpenStream::by to that of the pool";
             return Err(Error::new(ErrorKind::Config, what));
         }
         self.address().await
@@ -327,6 +336,15 @@ impl PoolBuilder {
     /// Trusts another root certificate, in PEM, besides those of the web.
     pub fn root_certificate(mut self, pem: impl Into<Vec<u8>>) -> Self {
         self.config.root_certificates.push(pem.into());
+        self
+    }
+
+    /// The key that signs [resume tokens](crate::ResumeToken) and the cursors of Vistas, at
+    /// least 32 random bytes. Only what the same key has signed is taken. By default it is a
+    /// random one of this process: what is to be taken by another process, or after a restart,
+    /// needs a key that is kept as a secret.
+    pub fn signing_key(mut self, key: impl AsRef<[u8]>) -> Self {
+        self.config.signer = Signer::new(key.as_ref());
         self
     }
 

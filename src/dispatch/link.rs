@@ -7,7 +7,7 @@ use futures::future::BoxFuture;
 use tokio::sync::watch;
 
 use super::Dispatcher;
-use crate::{error::Error, token_manager::TokenSet};
+use crate::{error::Error, signer::Signer, token_manager::TokenSet};
 
 /// Starts a pager on the thread that it is called on, and gives it what it keeps till its end.
 pub(crate) type StartPager = Box<dyn FnOnce(Keeper) + Send>;
@@ -37,6 +37,9 @@ pub(crate) trait Control: Send + Sync {
 
 /// A handle of a pool that starts on first use.
 pub(crate) trait Connect: Send + Sync {
+    /// What signs the resume tokens of its streams.
+    fn signer(&self) -> Signer;
+
     fn connect(self: Arc<Self>) -> BoxFuture<'static, Result<Arc<dyn Control>, Error>>;
 }
 

@@ -20,7 +20,7 @@ use super::{
     target::Target,
     token::{Origin, Position, ResumeToken},
 };
-use crate::{dispatch::PoolLink, error::Error, priority::Priority};
+use crate::{dispatch::PoolLink, error::Error, priority::Priority, signer::Signer};
 
 /// The items of a paged endpoint, in server order.
 ///
@@ -49,6 +49,7 @@ use crate::{dispatch::PoolLink, error::Error, priority::Priority};
 /// ```
 pub struct PaginatedStream<T: Send + 'static = serde_json::Value> {
     state: State<T>,
+    signer: Signer,
     /// The total that was told, once the stream has ended.
     told: Option<u64>,
 }
@@ -59,11 +60,11 @@ enum State<T: Send + 'static> {
     Idle { link: PoolLink, target: Box<Target<T>>, resumed: Option<Resumed> },
     /// The pool starts, if it has not yet, and then the pager. A failure is
     /// yielded, then the stream is done.
-    Opening { opening: BoxFuture<'static, Result<Reader<T>, Error>>, start: ResumeToken },
+    Opening { opening: BoxFuture<'static, Result<Reader<T>, Error>>, place: Place },
     /// Pages come in.
     Reading(Box<Reader<T>>, Origin),
     /// The last item or the one error was yielded.
-    Done(ResumeToken),
+    Done(Place),
 }
 
 /// Where a stream begins that does not begin with its set.
@@ -71,6 +72,15 @@ enum Resumed {
     At(Position),
     /// Where another read stood.
     By(ResumeToken),
+}
+
+/// A place in a set.
+#[derive(Clone)]
+enum Place {
+    /// This stream has been there.
+    Own(Position, Origin),
+    /// A token says so, which may not be true.
+    Told(ResumeToken),
 }
 
 impl PaginatedStream<serde_json::Value> {
@@ -89,9 +99,9 @@ impl PaginatedStream<serde_json::Value> {
                 target: Box::new(target.decoded_by(Typed::<T>::new())),
                 resumed,
             },
-            state => State::Done(state.token()),
+            state => State::Done(state.place()),
         };
-        PaginatedStream { state, told: None }
+        PaginatedStream { state, signer: self.signer, told: None }
     }
 }
 
@@ -103,7 +113,9 @@ impl<T: Send + 'static> PaginatedStream<T> {
         decoder: D,
     ) -> Self {
         let target = Box::new(Target::new(endpoint.into(), decoder));
-        Self { state: State::Idle { link: pool.into(), target, resumed: None }, told: None }
+        let link = pool.into();
+        let signer = link.0.signer();
+        Self { state: State::Idle { link, target, resumed: None }, signer, told: None }
     }
 
     /// The rows from this page on, which begins with that row of the set.
@@ -159,13 +171,15 @@ impl<T: Send + 'static> PaginatedStream<T> {
     /// Goes on where the stream stood that handed `token` out. A token of a read of another
     /// endpoint (its query is part of it), with another [`Paging`] or another [`Envelope`], is
     /// an [`ErrorKind::Config`](crate::ErrorKind::Config) when the stream is polled, which
-    /// says what differs. Nothing is sent then.
+    /// says what differs; so is one that was not signed with the
+    /// [key](crate::PoolBuilder::signing_key) of this pool. Nothing is sent then.
     ///
     /// ```no_run
     /// use futures::StreamExt;
     /// use vantage_api_pool::{AwwPool, PaginatedStream, ResumeToken};
     ///
-    /// # async fn demo(pool: AwwPool) -> Result<(), Box<dyn std::error::Error>> {
+    /// # async fn demo(key: &[u8]) -> Result<(), Box<dyn std::error::Error>> {
+    /// let pool = AwwPool::builder("https://api.example.com").signing_key(key).build()?;
     /// let mut rows = PaginatedStream::get(&pool, "/rows");
     /// rows.next().await;
     /// let kept: String = rows.resume_token().to_text();
@@ -191,7 +205,10 @@ impl<T: Send + 'static> PaginatedStream<T> {
     /// The page that the stream was in is fetched again.
     #[must_use]
     pub fn resume_token(&self) -> ResumeToken {
-        self.state.token()
+        match self.state.place() {
+            Place::Own(position, origin) => ResumeToken::signed(position, origin, &self.signer),
+            Place::Told(token) => token,
+        }
     }
 
     /// Which page of the read the item was of that was yielded last.
@@ -279,48 +296,61 @@ impl<T: Send + 'static> PaginatedStream<T> {
                     self.told = reader.told_total();
                     break next;
                 }
-                State::Opening { opening, start } => match ready!(opening.as_mut().poll(cx)) {
+                State::Opening { opening, place } => match ready!(opening.as_mut().poll(cx)) {
                     Ok(reader) => {
-                        self.state = State::Reading(Box::new(reader), start.origin.clone());
+                        self.state = State::Reading(Box::new(reader), place.origin().clone());
                     }
                     Err(error) => break Some(Err(error)),
                 },
                 State::Idle { .. } => {
-                    let start = self.state.token();
-                    let done = State::Done(start.clone());
+                    let place = self.state.place();
+                    let done = State::Done(place.clone());
                     if let State::Idle { link, target, .. } =
                         std::mem::replace(&mut self.state, done)
                     {
-                        if let Err(error) = start.check(&target.origin()) {
-                            return Poll::Ready(Some(Err(error)));
-                        }
-                        let opening = Reader::open(link, *target, start.position.clone());
-                        self.state = State::Opening { opening: Box::pin(opening), start };
+                        let position = match &place {
+                            Place::Own(position, _) => position.clone(),
+                            Place::Told(token) => {
+                                if let Err(error) = token.check(&target.origin(), &self.signer) {
+                                    return Poll::Ready(Some(Err(error)));
+                                }
+                                token.position.clone()
+                            }
+                        };
+                        let opening = Box::pin(Reader::open(link, *target, position));
+                        self.state = State::Opening { opening, place };
                     }
                 }
                 State::Done(_) => return Poll::Ready(None),
             }
         };
-        self.state = State::Done(self.state.token());
+        self.state = State::Done(self.state.place());
         Poll::Ready(end)
     }
 }
 
-impl<T: Send + 'static> State<T> {
-    fn token(&self) -> ResumeToken {
+impl Place {
+    fn origin(&self) -> &Origin {
         match self {
-            Self::Idle { resumed: Some(Resumed::By(token)), .. } => token.clone(),
+            Self::Own(_, origin) => origin,
+            Self::Told(token) => &token.origin,
+        }
+    }
+}
+
+impl<T: Send + 'static> State<T> {
+    fn place(&self) -> Place {
+        match self {
+            Self::Idle { resumed: Some(Resumed::By(token)), .. } => Place::Told(token.clone()),
             Self::Idle { target, resumed, .. } => {
                 let position = match resumed {
                     Some(Resumed::At(position)) => position.clone(),
                     _ => Position::of(target.start()),
                 };
-                ResumeToken { position, origin: target.origin() }
+                Place::Own(position, target.origin())
             }
-            Self::Reading(reader, origin) => {
-                ResumeToken { position: reader.position(), origin: origin.clone() }
-            }
-            Self::Opening { start, .. } | Self::Done(start) => start.clone(),
+            Self::Reading(reader, origin) => Place::Own(reader.position(), origin.clone()),
+            Self::Opening { place, .. } | Self::Done(place) => place.clone(),
         }
     }
 }

@@ -6,13 +6,17 @@ use std::{
 };
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
+use ring::digest::{SHA256, digest};
 use serde::{Deserialize, Serialize};
 
 use super::{
     envelope::Envelope,
     strategy::{Address, Paging, Start},
 };
-use crate::error::{Error, ErrorKind};
+use crate::{
+    error::{Error, ErrorKind},
+    signer::{Signer, UNSIGNED},
+};
 
 /// The form of a token, which is its first byte.
 const VERSION: u8 = 1;
@@ -61,12 +65,12 @@ impl Position {
 }
 
 /// Which read a place belongs to: what was read and how, by hashes that are the same in every
-/// process of one release of this crate.
+/// process of one release of this crate, and that nobody makes for another read.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Origin {
-    endpoint: u64,
-    paging: u64,
-    envelope: u64,
+    endpoint: String,
+    paging: String,
+    envelope: String,
     release: String,
 }
 
@@ -102,10 +106,10 @@ impl Origin {
     }
 }
 
-/// FNV-1a, whose outcome no release of a library changes.
-fn hash(text: &str) -> u64 {
-    let step = |hash: u64, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
-    text.bytes().fold(0xcbf2_9ce4_8422_2325, step)
+/// Half of a SHA-256, as text.
+fn hash(text: &str) -> String {
+    let digest = digest(&SHA256, text.as_bytes());
+    URL_SAFE_NO_PAD.encode(digest.as_ref().split_at(16).0)
 }
 
 /// Where a [`PaginatedStream`](crate::PaginatedStream) stands, for another one that goes on
@@ -117,29 +121,47 @@ fn hash(text: &str) -> u64 {
 /// It also holds which read it is of, as hashes of the endpoint with its query, of the
 /// [`Paging`](crate::Paging) and of the [`Envelope`](crate::Envelope). The pool's base URL is
 /// not among them: the same set may be reached elsewhere later.
+///
+/// It is signed, and taken only where the key is the same. That is one of the process unless
+/// [`PoolBuilder::signing_key`](crate::PoolBuilder::signing_key) sets it.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(into = "String", try_from = "String")]
 pub struct ResumeToken {
     pub(super) position: Position,
     pub(super) origin: Origin,
+    signature: String,
 }
 
 /// What stands in a token's text, after its version.
 #[derive(Serialize, Deserialize)]
-struct Content<P, O> {
+struct Content<P, O, S> {
     at: P,
     of: O,
+    /// The signature of the rest; empty where nobody has signed.
+    #[serde(default)]
+    by: S,
 }
 
 impl ResumeToken {
-    /// The token as one word of letters, digits, `-` and `_`.
-    #[must_use]
-    pub fn to_text(&self) -> String {
-        let content = Content { at: &self.position, of: &self.origin };
+    pub(super) fn signed(position: Position, origin: Origin, signer: &Signer) -> Self {
+        let mut token = Self { position, origin, signature: String::new() };
+        token.signature = signer.sign(&token.bytes(""));
+        token
+    }
+
+    /// With another signature than its own. What is signed has an empty one.
+    fn bytes(&self, signature: &str) -> Vec<u8> {
+        let content = Content { at: &self.position, of: &self.origin, by: signature };
         let mut bytes = vec![VERSION];
         // A value of numbers and text always serializes.
         bytes.extend(serde_json::to_vec(&content).unwrap_or_default());
-        URL_SAFE_NO_PAD.encode(bytes)
+        bytes
+    }
+
+    /// The token as one word of letters, digits, `-` and `_`.
+    #[must_use]
+    pub fn to_text(&self) -> String {
+        URL_SAFE_NO_PAD.encode(self.bytes(&self.signature))
     }
 
     /// Whether the read has ended.
@@ -149,11 +171,18 @@ impl ResumeToken {
     }
 
     /// # Errors
-    /// [`ErrorKind::Config`] for a token of another read than `own`, which says what differs.
-    pub(super) fn check(&self, own: &Origin) -> Result<(), Error> {
-        let Some(difference) = self.origin.difference(own) else { return Ok(()) };
-        let what = format!("resume_from: the token is of a read with {difference}");
-        Err(Error::new(ErrorKind::Config, what))
+    /// [`ErrorKind::Config`] for a token of another read than `own`, which says what differs,
+    /// and for one that `signer` has not signed.
+    pub(super) fn check(&self, own: &Origin, signer: &Signer) -> Result<(), Error> {
+        let refused =
+            |what: &str| Err(Error::new(ErrorKind::Config, format!("resume_from: {what}")));
+        if let Some(difference) = self.origin.difference(own) {
+            return refused(&format!("the token is of a read with {difference}"));
+        }
+        if !signer.has_signed(&self.bytes(""), &self.signature) {
+            return refused(UNSIGNED);
+        }
+        Ok(())
     }
 }
 
@@ -179,9 +208,9 @@ impl FromStr for ResumeToken {
             }
             _ => None,
         };
-        let Content { at: position, of: origin } =
+        let Content { at: position, of: origin, by: signature } =
             content.ok_or_else(|| invalid("the text is no resume token".into()))?;
-        Ok(Self { position, origin })
+        Ok(Self { position, origin, signature })
     }
 }
 
@@ -217,7 +246,12 @@ mod tests {
         let paging = Paging::page_number();
         let origin = Origin::of("/rows?a=1", &paging, &Envelope::default());
         let start = Start { index: 3, address: Address::Page(3), full: 10, rows: 30 };
-        ResumeToken { position: Position::of(start), origin }
+        ResumeToken::signed(Position::of(start), origin, &Signer::of_this_process())
+    }
+
+    fn refusal(token: &ResumeToken, own: &Origin) -> Option<String> {
+        let refused = token.check(own, &Signer::of_this_process());
+        refused.err().map(|error| error.to_string())
     }
 
     #[test]
@@ -233,15 +267,41 @@ mod tests {
             ("/x", &sized, &envelope, Some("another endpoint and another paging")),
         ] {
             let own = Origin::of(endpoint, paging, envelope);
-            let error = token().check(&own).err().map(|error| error.to_string());
+            let error = refusal(&token(), &own);
             assert_eq!(error.is_some(), what.is_some());
             assert!(error.unwrap_or_default().ends_with(what.unwrap_or_default()), "{what:?}");
         }
         let mut elder = token();
         elder.origin.release = "0.1.0".into();
-        assert!(elder.check(&token().origin).is_ok());
+        let elder = ResumeToken::signed(elder.position, elder.origin, &Signer::of_this_process());
+        assert_eq!(refusal(&elder, &token().origin), None);
         let own = Origin::of("/x", &paging, &envelope);
-        assert!(elder.check(&own).unwrap_err().to_string().contains("0.1.0"));
+        assert!(refusal(&elder, &own).unwrap().contains("0.1.0"));
+    }
+
+    #[test]
+    fn security_02_whatever_is_changed_in_a_token_its_signature_is_of_another_one() {
+        let own = token().origin;
+        let moved = |change: fn(&mut Position)| {
+            let mut token = token();
+            change(&mut token.position);
+            token
+        };
+        for forged in [
+            moved(|position| position.taken += 1),
+            moved(|position| position.index = 4),
+            moved(|position| position.full = u64::MAX),
+            moved(|position| position.rows = 0),
+            moved(|position| position.address = None),
+            moved(|position| position.address = Some(Address::Page(4))),
+            ResumeToken { signature: String::new(), ..token() },
+            ResumeToken { signature: "AAAA".into(), ..token() },
+            ResumeToken::signed(token().position, own.clone(), &Signer::new(&[1; 32]).unwrap()),
+        ] {
+            let kept = forged.to_text().parse::<ResumeToken>().unwrap();
+            assert!(refusal(&kept, &own).unwrap().contains("not signed with the key"));
+        }
+        assert_eq!(refusal(&token().to_text().parse().unwrap(), &own), None);
     }
 
     #[test]
@@ -263,6 +323,6 @@ mod tests {
 
     #[test]
     fn a_hash_is_the_same_in_every_process() {
-        assert_eq!(hash("foobar"), 0x8594_4171_f739_67e8);
+        assert_eq!(hash("foobar"), "w6uP8Tcg6K2QR905Rms8iQ");
     }
 }

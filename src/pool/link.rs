@@ -8,6 +8,7 @@ use super::AwwPool;
 use crate::{
     dispatch::{Connect, Control, Dispatcher, Lifeline, PoolLink, StartPager},
     error::Error,
+    signer::Signer,
     supervisor::Core,
     token_manager::TokenSet,
 };
@@ -37,6 +38,10 @@ impl Control for Connected {
 }
 
 impl Connect for AwwPool {
+    fn signer(&self) -> Signer {
+        self.signer()
+    }
+
     fn connect(self: Arc<Self>) -> BoxFuture<'static, Result<Arc<dyn Control>, Error>> {
         Box::pin(async move {
             let core = Arc::clone(self.core().await?);

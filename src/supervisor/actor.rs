@@ -19,7 +19,7 @@ use super::{
     health,
     heartbeat::Rounds,
     host::Started,
-    messages::{Fetch, GetStats, InvalidateToken, OpenStream, WarmUp},
+    messages::{Fetch, FetchBy, GetStats, InvalidateToken, OpenStream, WarmUp},
     pagers::OwnThreads,
     threads::Threads,
 };
@@ -246,13 +246,30 @@ impl Handler<Fetch> for Supervisor {
     }
 }
 
+impl Handler<FetchBy> for Supervisor {
+    type Result = WhileAwaited<Result<Response, Error>>;
+
+    fn handle(
+        &mut self,
+        FetchBy { handle, request }: FetchBy,
+        _: &mut Self::Context,
+    ) -> Self::Result {
+        WhileAwaited(Box::pin(async move {
+            let handle = handle.0.connect().await?;
+            handle.dispatcher().call(request, handle.tokens().cloned()).await
+        }))
+    }
+}
+
 impl Handler<OpenStream> for Supervisor {
     type Result = MessageResult<OpenStream>;
 
     fn handle(&mut self, open: OpenStream, ctx: &mut Self::Context) -> Self::Result {
-        let started =
-            Started { dispatcher: Arc::clone(&self.dispatcher), supervisor: ctx.address() };
-        let mut stream = PaginatedStream::get(PoolLink(Arc::new(started)), open.endpoint.0);
+        let handle = open.handle.unwrap_or_else(|| {
+            let dispatcher = Arc::clone(&self.dispatcher);
+            PoolLink(Arc::new(Started { dispatcher, supervisor: ctx.address() }))
+        });
+        let mut stream = PaginatedStream::get(handle, open.endpoint.0);
         if let Some(pages) = open.prefetch {
             stream = stream.prefetch(pages);
         }

@@ -25,6 +25,7 @@ use crate::{
     dispatch::{Connect, Control, Dispatcher, Lifeline, Routes, StartPager},
     error::{Error, ErrorKind},
     events::Events,
+    signer::Signer,
     token_manager::TokenSet,
 };
 
@@ -204,6 +205,10 @@ impl Control for Started {
 }
 
 impl Connect for Started {
+    fn signer(&self) -> Signer {
+        self.dispatcher.config.settings.signer()
+    }
+
     fn connect(self: Arc<Self>) -> BoxFuture<'static, Result<Arc<dyn Control>, Error>> {
         let control: Arc<dyn Control> = self;
         Box::pin(async { Ok(control) })

@@ -6,6 +6,7 @@ use actix::{Message, Recipient};
 use rust_decimal::Decimal;
 
 use crate::{
+    dispatch::PoolLink,
     error::Error,
     events::Event,
     http::{Request, RequestTarget, Response},
@@ -29,11 +30,39 @@ use crate::{
 #[rtype(result = "Result<Response, Error>")]
 pub struct Fetch(pub Request);
 
+/// Makes one call by a handle, with the credentials of that handle: what [`Fetch`] is for the
+/// pool's own.
+///
+/// ```no_run
+/// # async fn demo(pool: vantage_api_pool::AwwPool, tenant: vantage_api_pool::AwwPool)
+/// # -> Result<(), Box<dyn std::error::Error>> {
+/// use vantage_api_pool::{Request, messages::FetchBy};
+///
+/// let supervisor = pool.supervisor().await?;
+/// let orders = FetchBy::new(&tenant, Request::get("/orders"));
+/// let response = supervisor.send(orders).await??;
+/// # Ok(()) }
+/// ```
+#[derive(Debug, Clone, Message)]
+#[rtype(result = "Result<Response, Error>")]
+pub struct FetchBy {
+    pub(super) handle: PoolLink,
+    pub(super) request: Request,
+}
+
+impl FetchBy {
+    /// A call by `handle`.
+    pub fn new(handle: impl Into<PoolLink>, request: Request) -> Self {
+        Self { handle: handle.into(), request }
+    }
+}
+
 /// Opens a paged stream of JSON values. It takes the same settings as
 /// [`PaginatedStream`], with the same defaults.
 #[derive(Debug, Clone, Message)]
 #[rtype(result = "PaginatedStream")]
 pub struct OpenStream {
+    pub(super) handle: Option<PoolLink>,
     pub(super) endpoint: RequestTarget,
     pub(super) prefetch: Option<usize>,
     pub(super) paging: Option<Paging>,
@@ -45,12 +74,21 @@ impl OpenStream {
     /// A stream over `endpoint`.
     pub fn new(endpoint: impl Into<String>) -> Self {
         Self {
+            handle: None,
             endpoint: RequestTarget(endpoint.into()),
             prefetch: None,
             paging: None,
             envelope: None,
             priority: Priority::of_scope(),
         }
+    }
+
+    /// Asks for the pages by a handle, with the credentials of that handle. The default are
+    /// those of the pool.
+    #[must_use]
+    pub fn by(mut self, handle: impl Into<PoolLink>) -> Self {
+        self.handle = Some(handle.into());
+        self
     }
 
     /// See [`PaginatedStream::prefetch`].

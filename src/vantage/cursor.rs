@@ -9,7 +9,10 @@ use vantage_core::{Result, error};
 use vantage_table::pagination::Pagination;
 
 use super::{filter::Filter, keyed::Keyed, keys::Keys, query::Query, reads::Read, window::Window};
-use crate::pager::{Origin, PaginatedStream, ReadMode, ResumeToken};
+use crate::{
+    pager::{Origin, PaginatedStream, ReadMode, ResumeToken},
+    signer::{Signer, UNSIGNED},
+};
 
 /// The form of a token, which is its first part.
 const VERSION: u64 = 1;
@@ -26,8 +29,8 @@ enum Place {
 impl Place {
     /// # Errors
     /// `IncorrectUsage` for a value that [`value`](Self::value) did not make, or made for
-    /// another read than the one by `own`.
-    fn of(value: &Value, own: &Origin) -> Result<Self> {
+    /// another read than the one by `own`, or with another key.
+    fn of(value: &Value, own: &Origin, signer: &Signer) -> Result<Self> {
         let wrong = |what: String| error!(what).mark_incorrect_usage();
         let foreign = || wrong("the token is not one of this source".into());
         let number = |value: &Value| u64::try_from(i128::from(value.as_integer()?)).ok();
@@ -36,10 +39,15 @@ impl Place {
         if version != VERSION {
             return Err(wrong(format!("the token is of version {version}, not of {VERSION}")));
         }
-        let [_, origin, token, row] = parts.as_slice() else { return Err(foreign()) };
+        let [signed @ .., signature] = parts.as_slice() else { return Err(foreign()) };
+        let [_, origin, token, row] = signed else { return Err(foreign()) };
         let origin = origin.as_text().and_then(|text| serde_json::from_str::<Origin>(text).ok());
         if let Some(difference) = origin.ok_or_else(foreign)?.difference(own) {
             return Err(wrong(format!("the token is of a read with {difference}")));
+        }
+        let is_own = signature.as_text().is_some_and(|by| signer.has_signed(&bytes(signed), by));
+        if !is_own {
+            return Err(wrong(UNSIGNED.into()));
         }
         let row = number(row).ok_or_else(foreign)?;
         match token {
@@ -52,15 +60,25 @@ impl Place {
     }
 
     /// The token of this place in the read by `own`.
-    fn value(&self, own: &Origin) -> Value {
+    fn value(&self, own: &Origin, signer: &Signer) -> Value {
         let (token, row) = match self {
             Self::Row(row) => (Value::Null, *row),
             Self::Token(token, row) => (token.to_text().into(), *row),
         };
         // A value of numbers and text always serializes.
         let origin = serde_json::to_string(own).unwrap_or_default();
-        Value::Array(vec![VERSION.into(), origin.into(), token, row.into()])
+        let mut parts = vec![VERSION.into(), origin.into(), token, row.into()];
+        parts.push(signer.sign(&bytes(&parts)).into());
+        Value::Array(parts)
     }
+}
+
+/// What is signed of a token.
+fn bytes(parts: &[Value]) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    // Numbers and texts always serialize, and a vector takes them.
+    let _ = ciborium::into_writer(parts, &mut bytes);
+    bytes
 }
 
 impl Read {
@@ -68,8 +86,8 @@ impl Read {
     /// the token for the next ones; without one at the end of the set.
     ///
     /// # Errors
-    /// Those of a list, and `IncorrectUsage` for a token that this source did not make, or
-    /// made under another path, other conditions, another order or other settings of pages.
+    /// Those of a list, and `IncorrectUsage` for a token that this source did not sign, or
+    /// signed under another path, other conditions, another order or other settings of pages.
     pub(super) async fn piece(
         mut self,
         token: Option<&Value>,
@@ -78,9 +96,10 @@ impl Read {
         let mut queries = self.queries()?;
         let read = format!("{queries:?}");
         let own = Origin::of(&read, &self.settings.paging, &self.settings.envelope);
-        let place = token.map_or(Ok(Place::Row(0)), |token| Place::of(token, &own))?;
+        let signer = self.api.pool.signer();
+        let place = token.map_or(Ok(Place::Row(0)), |token| Place::of(token, &own, &signer))?;
         if limit == 0 {
-            return Ok((Vec::new(), Some(place.value(&own))));
+            return Ok((Vec::new(), Some(place.value(&own, &signer))));
         }
         if !self.settings.paging.is_chained() {
             queries.clear();
@@ -100,7 +119,7 @@ impl Read {
                 Err(error!("the token is of a read under other conditions").mark_incorrect_usage())
             }
         }?;
-        Ok((rows, next.map(|next| next.value(&own))))
+        Ok((rows, next.map(|next| next.value(&own, &signer))))
     }
 
     /// The rows from where the API said on.
@@ -163,14 +182,15 @@ mod tests {
     #[test]
     fn only_a_token_of_this_source_is_a_place() {
         let of = |what: &str| Origin::of(what, &Paging::page_number(), &Envelope::default());
-        let own = of("/rows");
-        let kept = Place::Row(7).value(&own);
-        assert!(Place::of(&kept, &own).is_ok_and(|place| place == Place::Row(7)));
+        let (own, signer) = (of("/rows"), Signer::of_this_process());
+        let kept = Place::Row(7).value(&own, &signer);
+        assert!(Place::of(&kept, &own, &signer).is_ok_and(|place| place == Place::Row(7)));
         let with = |at: usize, part: Value| {
             let mut parts = kept.as_array().cloned().unwrap();
             parts[at] = part;
             Value::Array(parts)
         };
+        let other = Signer::new(&[1; 32]).unwrap();
         for (foreign, what) in [
             (Value::Null, "of this source"),
             (Value::from(7), "of this source"),
@@ -178,12 +198,16 @@ mod tests {
             (Value::Array(vec![]), "of this source"),
             (Value::Array(vec!["no token".into(), 7.into()]), "of this source"),
             (with(1, "{}".into()), "of this source"),
-            (with(2, "x".into()), "of this source"),
-            (with(3, (-1).into()), "of this source"),
+            (with(2, "x".into()), "not signed"),
+            (with(3, (-1).into()), "not signed"),
+            (with(3, 8.into()), "not signed"),
+            (with(4, Value::Null), "not signed"),
+            (Value::Array(kept.as_array().unwrap()[..4].to_vec()), "of this source"),
+            (Place::Row(7).value(&own, &other), "not signed"),
             (with(0, 2.into()), "of version 2"),
-            (Place::Row(7).value(&of("/others")), "another endpoint"),
+            (Place::Row(7).value(&of("/others"), &signer), "another endpoint"),
         ] {
-            let error = Place::of(&foreign, &own).err().unwrap();
+            let error = Place::of(&foreign, &own, &signer).err().unwrap();
             assert!(error.is_incorrect_usage() && error.to_string().contains(what), "{error}");
         }
     }

@@ -8,5 +8,6 @@ mod support;
 
 mod bytes;
 mod conditions;
+mod handed_out;
 mod secrets;
 mod tenants;
