@@ -3,9 +3,11 @@
 //! Not a part of the crate as it is published.
 
 pub use crate::{
-    http::fuzzing::{answer, link},
-    pager::fuzzing::page,
+    http::fuzzing::{answer, head, link},
+    pager::fuzzing::{page, token},
+    path::fuzzing::path,
     rate_limit::fuzzing::{quotas, wait},
+    vantage::fuzzing::{cursor, yaml},
 };
 
 /// Cuts `bytes` into pieces of these lengths; what is left is the last one.

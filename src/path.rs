@@ -11,6 +11,9 @@ use serde_json::value::RawValue;
 
 use crate::http::Mismatch;
 
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzzing;
+
 /// A path is read in so many ways at most.
 const MOST_READINGS: usize = 8;
 

@@ -19,6 +19,7 @@ use url::Url;
 
 use super::{
     BaseUrl, h1,
+    head::{self, MAX_HEAD, Verdict},
     strict_io::{Loan, StrictIo},
     wire,
 };
@@ -95,6 +96,28 @@ fn meant(mut wire: &[u8], broken: bool) -> Option<Whole> {
         };
         return Some((status, body?));
     }
+}
+
+/// Reads the head at the start of `bytes`.
+///
+/// # Panics
+/// When it is longer than what came, when what follows it changes what it says, or when a head
+/// that lacks its last byte is complete.
+pub fn head(bytes: &[u8]) {
+    let whole = inspected(bytes);
+    let length = match &whole {
+        Ok(Verdict::Final(head)) => head.len,
+        Ok(Verdict::Interim(length)) => *length,
+        Ok(Verdict::Partial) | Err(_) => return,
+    };
+    assert!((1..=bytes.len().min(MAX_HEAD)).contains(&length), "no such length: {length}");
+    assert_eq!(inspected(&bytes[..length]), whole, "it depends on what follows");
+    let cut = inspected(&bytes[..length - 1]);
+    assert!(matches!(cut, Ok(Verdict::Partial) | Err(_)), "complete without its end");
+}
+
+fn inspected(bytes: &[u8]) -> Result<Verdict, head::Refusal> {
+    head::inspect(&mut bytes.to_vec(), false)
 }
 
 /// Takes a head from the start of `wire`, with each field in a line of its own.
@@ -321,6 +344,7 @@ mod tests {
             broken in any::<bool>(),
         ) {
             super::answer(&cuts, &wire, broken);
+            super::head(&wire);
         }
 
         #[test]

@@ -9,8 +9,9 @@ use super::{
     decode::{Leaf, PageDecoder, Typed},
     envelope::Envelope,
     facts::{Fact, Meta, Remarks, Said},
+    token::ResumeToken,
 };
-use crate::http::Response;
+use crate::{http::Response, signer::Signer};
 
 /// Decodes `body` as a page of the standard envelope.
 ///
@@ -37,6 +38,17 @@ pub fn page(body: &[u8]) {
             assert_eq!(meta, hints(&tree), "other hints");
         }
     }
+}
+
+/// Reads `text` as a resume token.
+///
+/// # Panics
+/// When a token is another one after it was written, or taken though nobody has signed it.
+pub fn token(text: &str) {
+    let Ok(token) = text.parse::<ResumeToken>() else { return };
+    assert!(token.to_text().parse().is_ok_and(|again: ResumeToken| again == token));
+    let forged = token.check(&token.origin, &Signer::of_this_process());
+    assert!(forged.is_err(), "nobody has signed it");
 }
 
 fn decoded(body: &[u8]) -> Option<(Vec<Value>, Meta)> {
@@ -82,6 +94,18 @@ mod tests {
     use proptest::prelude::*;
 
     proptest! {
+        #[test]
+        fn a_token_that_nobody_has_signed_is_not_taken(
+            at in "\\{\"index\":[0-9]{1,20},\"address\":(null|\\{\"page\":[0-9]{1,20}\\}),\"taken\":0,\"full\":1\\}",
+            by in "[A-Za-z0-9_-]{0,44}",
+        ) {
+            use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
+
+            let of = r#"{"endpoint":"","paging":"","envelope":"","release":"2"}"#;
+            let token = format!("\u{1}{{\"at\":{at},\"of\":{of},\"by\":\"{by}\"}}");
+            super::token(&URL_SAFE_NO_PAD.encode(token));
+        }
+
         #[test]
         fn a_page_holds_what_its_tree_holds(
             parts in prop::collection::vec(

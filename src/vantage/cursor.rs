@@ -19,7 +19,7 @@ const VERSION: u64 = 1;
 
 /// Where a piece begins.
 #[derive(PartialEq)]
-enum Place {
+pub(super) enum Place {
     /// At this row of the set, counted from 0.
     Row(u64),
     /// Where the API said, which is at this row.
@@ -30,7 +30,7 @@ impl Place {
     /// # Errors
     /// `IncorrectUsage` for a value that [`value`](Self::value) did not make, or made for
     /// another read than the one by `own`, or with another key.
-    fn of(value: &Value, own: &Origin, signer: &Signer) -> Result<Self> {
+    pub(super) fn of(value: &Value, own: &Origin, signer: &Signer) -> Result<Self> {
         let wrong = |what: String| error!(what).mark_incorrect_usage();
         let foreign = || wrong("the token is not one of this source".into());
         let number = |value: &Value| u64::try_from(i128::from(value.as_integer()?)).ok();

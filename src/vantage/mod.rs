@@ -53,6 +53,8 @@ mod fan_out;
 mod filter;
 mod fit;
 mod fluent;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzzing;
 mod json;
 mod keyed;
 mod keys;
