@@ -368,7 +368,7 @@ async fn case_27_an_apply_that_panics_or_fails_ends_its_own_calls_alone() {
 #[tokio::test]
 async fn case_27_acquires_that_never_return_hold_up_their_own_calls_alone() {
     let api = Hostile::new(35).start();
-    let pool = builder(&api).acquire_timeout(Duration::from_millis(300)).build().unwrap();
+    let pool = builder(&api).acquire_timeout(Duration::from_secs(1)).build().unwrap();
     let opens = Opens::new();
     // More than one manager after another may be given up.
     let culprits: Vec<_> = (0..6)
@@ -395,7 +395,7 @@ async fn case_27_acquires_that_never_return_hold_up_their_own_calls_alone() {
 #[tokio::test]
 async fn case_27_an_acquire_that_blocks_again_and_again_is_not_called_until_it_is_back() {
     let api = Hostile::new(35).start();
-    let pool = builder(&api).acquire_timeout(Duration::from_millis(300)).build().unwrap();
+    let pool = builder(&api).acquire_timeout(Duration::from_secs(1)).build().unwrap();
     let opens = Opens::new();
     let barrier = opens.barrier();
     let blocked = pool.with_credentials(credentials(move || barrier.hold(), |_| ())).unwrap();

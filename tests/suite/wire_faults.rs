@@ -20,7 +20,7 @@ fn patient(server: &RawServer) -> PoolBuilder {
         .workers(1)
         .backoff_base(Duration::from_millis(1))
         .max_body_bytes(1024 * 1024)
-        .read_idle_timeout(Duration::from_millis(500))
+        .read_idle_timeout(Duration::from_secs(2))
 }
 
 async fn get(pool: &AwwPool) -> Result<Response, Error> {
