@@ -8,6 +8,7 @@
 pub(crate) mod actor;
 mod credentials;
 mod inside;
+mod refusals;
 mod ring;
 mod set;
 mod shelf;

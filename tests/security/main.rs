@@ -10,3 +10,4 @@ mod bytes;
 mod conditions;
 mod secrets;
 mod tenants;
+mod token_source;
