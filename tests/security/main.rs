@@ -8,6 +8,7 @@ mod support;
 
 mod bytes;
 mod conditions;
+mod origins;
 mod secrets;
 mod tenants;
 mod token_source;
