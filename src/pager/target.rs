@@ -350,6 +350,7 @@ pub(crate) async fn fetch_page<D: ItemDecoder>(
     target.envelope = Arc::new(envelope.clone());
     let target = Arc::new(target);
     let control = pool.into().0.connect().await?;
+    paging.check_origins(&control.dispatcher().config)?;
     let page = target.fetch(&Caller::of(&*control), index, address, size).await;
     let page =
         page.and_then(|arrival| UndecodedPage::open(&target, arrival, None, number, 0)?.whole());

@@ -9,6 +9,7 @@ mod support;
 mod bytes;
 mod conditions;
 mod origins;
+mod schemes;
 mod secrets;
 mod tenants;
 mod token_source;
