@@ -43,8 +43,8 @@ impl Refusals {
         Self((0..slots).map(|_| Slot::default()).collect())
     }
 
-    /// Takes in that the API refused `token` at `now`. Says whether it is to be replaced, which
-    /// a `replay` with another token is not a reason for.
+    /// Takes in that the API refused `token` at `now`. Says whether it is to be replaced, which it
+    /// never is for a call that was sent again with another one already.
     pub(crate) fn refused(&self, token: &Issued, is_replay: bool, now: Instant) -> bool {
         let Some(slot) = self.0.get(token.slot) else { return false };
         let mut record = slot.record();

@@ -15,7 +15,7 @@ use vantage_vista::VistaFactory;
 use crate::support::{authority::authority, raw_server::RawServer, soon};
 
 /// A page with one row, which names the next one if there is one.
-fn naming(next: Option<String>) -> String {
+fn naming(next: Option<&str>) -> String {
     let rows = [serde_json::json!({ "id": if next.is_some() { 1 } else { 2 } })];
     let body = serde_json::json!({ "data": rows, "website": next }).to_string();
     format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n{body}", body.len())
@@ -41,7 +41,7 @@ fn factory(pool: &PoolBuilder) -> PoolVistaFactory {
 #[tokio::test]
 async fn security_09_yaml_names_no_origin_that_the_program_does_not_allow() {
     let internal = RawServer::answering(naming(None));
-    let api = RawServer::answering(naming(Some(format!("{}/secrets", internal.url()))));
+    let api = RawServer::answering(naming(Some(&format!("{}/secrets", internal.url()))));
     let (url, pool) = (internal.url(), AwwPool::builder(api.url()));
     let (allows_less, allows) = (format!("{url}/exports"), url.clone());
     let loads = |factory: PoolVistaFactory, origin: &str| factory.with_yaml(&yaml(origin));
@@ -105,7 +105,7 @@ async fn read(pool: &PoolBuilder, paging: Paging) -> std::result::Result<Vec<Val
 #[tokio::test]
 async fn security_09_an_api_with_tls_has_no_pages_without_it_unless_that_is_said() {
     let plain = RawServer::answering(naming(None));
-    let (api, pool) = secured(naming(Some(format!("{}/2", plain.url()))));
+    let (api, pool) = secured(naming(Some(&format!("{}/2", plain.url()))));
     let paging = Paging::next_url("website").allow_origin(plain.url());
     let error = read(&pool, paging.clone()).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Config);
@@ -144,7 +144,7 @@ fn security_09_https_only_takes_no_base_url_without_tls() {
 #[tokio::test]
 async fn security_09_https_only_follows_nothing_without_tls() {
     let plain = RawServer::answering(naming(None));
-    let (api, pool) = secured(naming(Some(format!("{}/2", plain.url()))));
+    let (api, pool) = secured(naming(Some(&format!("{}/2", plain.url()))));
     let pool = pool.https_only(true);
     let error = read(&pool, Paging::next_url("website").allow_origin(plain.url())).await;
     let error = error.unwrap_err();
