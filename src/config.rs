@@ -77,6 +77,8 @@ pub(crate) struct PoolConfig {
     pub(crate) tcp_keepalive_interval: Option<Duration>,
     pub(crate) tcp_keepalive_retries: Option<u32>,
     pub(crate) proxy: Option<SecretString>,
+    pub(crate) https_only: bool,
+    pub(crate) allow_http_origins: bool,
     pub(crate) max_body_bytes: usize,
     pub(crate) max_error_body_bytes: usize,
     pub(crate) max_attempts: u32,
@@ -131,6 +133,8 @@ impl PoolConfig {
             tcp_keepalive_interval: None,
             tcp_keepalive_retries: None,
             proxy: None,
+            https_only: false,
+            allow_http_origins: false,
             max_body_bytes: 10 * 1024 * 1024,
             max_error_body_bytes: 64 * 1024,
             max_attempts: 3,
@@ -244,6 +248,7 @@ impl PoolConfig {
         }
         let proxy = self.proxy.as_ref().map(|proxy| Proxy::parse(proxy.expose_secret()));
         let base = BaseUrl::parse(&self.base_url)?;
+        self.check_schemes(&base)?;
         let breaker = self.circuit_breaker.as_ref();
         if let Some(target) = breaker.and_then(CircuitBreaker::health_check_target) {
             base.join(target).map_err(|error| {
@@ -265,6 +270,34 @@ impl PoolConfig {
     /// What signs cursors and resume tokens.
     pub(crate) fn signer(&self) -> Signer {
         self.signer.clone().unwrap_or_else(Signer::of_this_process)
+    }
+
+    /// Checks what concerns requests that go out in the clear.
+    fn check_schemes(&self, base: &BaseUrl) -> Result<(), Error> {
+        let invalid = |what: &'static str| Err(Error::new(ErrorKind::Config, what));
+        if self.https_only && !base.is_https() {
+            return invalid("https_only: the base URL is not https");
+        }
+        if self.https_only && self.allow_http_origins {
+            return invalid("allow_http_origins: contradicts https_only");
+        }
+        Ok(())
+    }
+
+    /// Checks whether pages of the API at `base` may be at `other`.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Config`], naming the setting.
+    pub(crate) fn check_origin(&self, base: &BaseUrl, other: &BaseUrl) -> Result<(), Error> {
+        if other.is_https() || !base.is_https() || self.allow_http_origins {
+            return Ok(());
+        }
+        let what = match self.https_only {
+            true => "https_only allows no origin without https",
+            false => "an API with https needs PoolBuilder::allow_http_origins for that",
+        };
+        let what = format!("allow_origin: {} is not https; {what}", other.origin());
+        Err(Error::new(ErrorKind::Config, what))
     }
 
     /// The tokens that come of `credentials`.

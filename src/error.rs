@@ -72,7 +72,8 @@ pub enum ErrorKind {
     /// [`PoolBuilder::limit_statuses`](crate::PoolBuilder::limit_statuses) and
     /// [`retry_after_statuses`](crate::PoolBuilder::retry_after_statuses).
     Status,
-    /// A 401 that one token refresh did not cure. Final.
+    /// A 401 that one token refresh did not cure, or that none is likely to cure (see
+    /// [`TokenSource`](crate::TokenSource)). Final.
     Unauthorized,
     /// The API asked for a wait that is longer than the pool accepts. Final;
     /// [`Error::wait`] says how long.

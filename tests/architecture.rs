@@ -96,6 +96,7 @@ const PURE: &[&str] = &[
     "supervisor/heartbeat.rs",
     "supervisor/restart.rs",
     "token_manager/credentials.rs",
+    "token_manager/refusals.rs",
     "token_manager/ring.rs",
     "token_manager/token.rs",
     "tokens/bearer.rs",

@@ -128,6 +128,10 @@ impl BaseUrl {
         &self.origin
     }
 
+    pub(crate) fn is_https(&self) -> bool {
+        self.url.scheme() == "https"
+    }
+
     /// The base URL itself.
     pub(crate) fn as_uri(&self) -> Result<Uri, Error> {
         self.uri("")

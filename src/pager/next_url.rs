@@ -1,6 +1,7 @@
 //! [pure] What of the URL of a next page is followed, and how it is shown.
 
-use url::Url;
+use http::Uri;
+use url::{Url, form_urlencoded};
 
 use super::strategy::UrlPart;
 use crate::http::BaseUrl;
@@ -22,6 +23,19 @@ pub(super) fn secured(url: &str, base: &BaseUrl) -> Option<String> {
     let mut url = Url::parse(url).ok().filter(|url| url.scheme() == "http")?;
     url.set_scheme("https").ok()?;
     (url.origin() == base.origin()).then(|| url.into())
+}
+
+/// Whether `url` is that of `endpoint` with nothing but more parameters: its path, and each of
+/// its own parameters as it is. Some servers read names without regard to case.
+pub(super) fn is_of(url: &Uri, endpoint: &Uri) -> bool {
+    let parameters = |url: &Uri| -> Vec<(String, String)> {
+        form_urlencoded::parse(url.query().unwrap_or_default().as_bytes()).into_owned().collect()
+    };
+    let own = parameters(endpoint);
+    let is_own = |name: &str| own.iter().any(|(other, _)| other.eq_ignore_ascii_case(name));
+    let mut named = parameters(url);
+    named.retain(|(name, _)| is_own(name));
+    url.path() == endpoint.path() && named == own
 }
 
 /// A URL without what may be a secret.
@@ -67,6 +81,32 @@ mod tests {
         assert_eq!(query.as_deref(), Some("/api/rows?page=2&size=5"));
         let path = followed(url, UrlPart::PathAndQuery, "/rows");
         assert_eq!(path.as_deref(), Some("/prefix/rows?page=2&size=5"));
+    }
+
+    #[test]
+    fn what_is_of_the_endpoint_has_its_path_and_its_own_parameters() {
+        let is_of = |url: &str, endpoint: &str| {
+            let uri = |target: &str| BaseUrl::parse("http://h.example").unwrap().join(target);
+            super::is_of(&uri(url).unwrap(), &uri(endpoint).unwrap())
+        };
+        for url in ["/rows?a=1&b=2", "/rows?page=2&a=1&b=2", "/rows?a=1&page=2&b=2&c"] {
+            assert!(is_of(url, "/rows?a=1&b=2"), "{url}");
+        }
+        for url in [
+            "/rows",
+            "/rows?a=1",
+            "/rows?b=2&a=1",
+            "/rows?a=1&b=3",
+            "/rows?a=1&b=2&b=3",
+            "/rows?a=1&b=2&B=3",
+            "/rows?a=1&b=2&%61=3",
+            "/rows/?a=1&b=2",
+            "/rows/7?a=1&b=2",
+            "/rows;x?a=1&b=2",
+        ] {
+            assert!(!is_of(url, "/rows?a=1&b=2"), "{url}");
+        }
+        assert!(is_of("/rows?page=2", "/rows") && !is_of("/row?page=2", "/rows"));
     }
 
     #[test]

@@ -87,6 +87,7 @@ impl<T: Send + 'static> Reader<T> {
         target.priority = target.priority.or_else(Priority::of_scope);
         let start = position.start(&target.paging)?;
         let control = link.0.connect().await?;
+        target.paging.check_origins(&control.dispatcher().config)?;
         let target = Arc::new(target);
         let plan = Plan::new(target.paging.clone(), start.as_ref().unwrap_or(&target.start()));
         let source = match &start {

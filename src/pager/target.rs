@@ -116,13 +116,19 @@ impl<T: Send + 'static> Target<T> {
         async move {
             let request = target.request_of(&caller, &address, size).await?;
             let request = request.priority(target.priority.unwrap_or_default());
+            let is_foreign = request.other_base().is_some();
             let (response, effort) = caller.measured(request).await?;
             if response.is_moved() {
                 target.follow_move(&caller.dispatcher.config.base, &address, size, &response);
             }
             let read = if target.paging.is_chained() {
                 let read = target.follow(&caller, index, &address, &response).await;
-                Some(Box::new(read.map_err(|error| effort.of(error))?))
+                let mut read = read.map_err(|error| effort.of(error))?;
+                if is_foreign {
+                    let base = &caller.dispatcher.config.base;
+                    read.next = read.next.map(|next| target.as_foreign(base, next));
+                }
+                Some(Box::new(read))
             } else {
                 None
             };
@@ -197,6 +203,7 @@ impl<T: Send + 'static> Target<T> {
     ) -> Result<Request, Error> {
         match address {
             Address::Url(url) => return self.request_to(base, url),
+            Address::Misled(url) => return Err(misled(url)),
             Address::Custom(page) => return self.custom_request(base, page),
             Address::Start => {
                 if let Some(page) = self.paging.first_request()? {
@@ -206,6 +213,23 @@ impl<T: Send + 'static> Target<T> {
             Address::Page(_) | Address::Offset(_) | Address::Cursor(_) => {}
         }
         Request::get(self.endpoint()).query(&self.paging.query(address, size))
+    }
+
+    /// Where `next` leads that a page names which came without credentials: to other such pages,
+    /// and else to the endpoint itself. Whoever controls that page chooses nothing else that is
+    /// asked for with the pool's credentials.
+    fn as_foreign(&self, base: &BaseUrl, next: Address) -> Address {
+        // What cannot be asked for is an error when it is.
+        let Ok(request) = self.request(base, &next, None) else { return next };
+        if request.other_base().is_some() {
+            return next;
+        }
+        let (url, endpoint) = (base.join(request.target()), base.join(self.endpoint()));
+        match (url, endpoint) {
+            (Ok(url), Ok(endpoint)) if next_url::is_of(&url, &endpoint) => next,
+            (Ok(url), _) => Address::Misled(url.to_string()),
+            (Err(_), _) => next,
+        }
     }
 
     fn custom_request(&self, base: &BaseUrl, page: &PageRequest) -> Result<Request, Error> {
@@ -298,6 +322,16 @@ impl<T: Send + 'static> Target<T> {
     }
 }
 
+/// The error of a URL that was named by a page which came without credentials.
+fn misled(url: &str) -> Error {
+    let what = format!(
+        "the next page is at {}, as a page of another origin says; such a page leads to no others \
+         of the pool's API than those of the endpoint itself, with its query parameters unchanged",
+        next_url::shown(url)
+    );
+    Error::new(ErrorKind::ForeignOrigin, what)
+}
+
 /// Fetches one page on its own, asking for `size` items if the API takes a size.
 pub(crate) async fn fetch_page<D: ItemDecoder>(
     pool: impl Into<PoolLink>,
@@ -316,6 +350,7 @@ pub(crate) async fn fetch_page<D: ItemDecoder>(
     target.envelope = Arc::new(envelope.clone());
     let target = Arc::new(target);
     let control = pool.into().0.connect().await?;
+    paging.check_origins(&control.dispatcher().config)?;
     let page = target.fetch(&Caller::of(&*control), index, address, size).await;
     let page =
         page.and_then(|arrival| UndecodedPage::open(&target, arrival, None, number, 0)?.whole());

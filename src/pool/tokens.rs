@@ -25,7 +25,8 @@ impl AwwPool {
     /// thread aside, for at most
     /// [`replace_blocked_after`](PoolBuilder::replace_blocked_after), of which the `apply` of
     /// one handle has eight at a time. A 401 leads to one new token and one repeat; a second 401 is
-    /// the call's error.
+    /// the call's error. So is the first where a new token is not likely to help, see
+    /// [`TokenSource`].
     ///
     /// Of several tokens the one with the most quota left goes out, as the API's headers tell
     /// it, in turn where that is even. A 429 with `Retry-After`, or a quota that is used up,

@@ -30,6 +30,15 @@ type AcquireError = Box<dyn StdError + Send + Sync>;
 /// waits hears, the slot rests for 0.2 s, doubled with each further one up to 60 s, of which a
 /// random part of up to a half is cut; the other slots serve on.
 ///
+/// An API that answers with 401 whatever the token does not drive the source. A 401 is the
+/// call's error, and the token stays in use,
+/// - for 10 s after a second new token in a row was refused before it had served any call; this
+///   doubles with each further one, up to 60 s;
+/// - while the token has served other calls since it was refused first, for at most 60 s after
+///   it came;
+/// - for 10 s after the token came, if five such tokens were replaced already. Each 25 answers
+///   with success make room for one more.
+///
 /// ```
 /// use futures::future::{LocalBoxFuture, ready};
 /// use vantage_api_pool::{AwwPool, Token, TokenSource, tokens::bearer};

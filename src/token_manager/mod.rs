@@ -2,12 +2,13 @@
 //!
 //! `token` is what sources hand out and `credentials` what a pool or a handle is given; a `set`
 //! is what becomes of that: `ring` decides when a slot of it is renewed, `actor` runs its
-//! source, and workers find what that got on its `shelf`. Which token serves is decided in
-//! `rate_limit`.
+//! source, workers find what that got on its `shelf`, and `refusals` say for which 401s there is
+//! another one. Which token serves is decided in `rate_limit`.
 
 pub(crate) mod actor;
 mod credentials;
 mod inside;
+mod refusals;
 mod ring;
 mod set;
 mod shelf;

@@ -35,6 +35,8 @@ pub(crate) struct Issued {
     pub(crate) secret: Arc<SecretString>,
     /// How often the token of this slot had been declared void when its acquire began.
     pub(crate) epoch: u64,
+    /// When it came.
+    pub(crate) since: Instant,
     /// `None` for a token that does not expire by time.
     pub(crate) expires_at: Option<Instant>,
     /// The end of its use, [`MARGIN`] before it expires.
@@ -226,6 +228,7 @@ impl Ring {
             generation: slot.generation,
             epoch,
             secret: Arc::new(token.secret),
+            since: now,
             expires_at: life.map(|(_, end)| end),
             good_until,
         };

@@ -11,7 +11,7 @@ use std::{
 
 use rust_decimal::Decimal;
 
-use super::{Credentials, inside::Marks, shelf::Shelf};
+use super::{Credentials, inside::Marks, refusals::Refusals, shelf::Shelf};
 use crate::{
     aside::Lane,
     error::{Error, ErrorKind},
@@ -28,6 +28,7 @@ pub(crate) struct TokenSet {
     pub(crate) credentials: Credentials,
     pub(crate) board: Arc<Board>,
     pub(crate) shelf: Shelf,
+    pub(crate) refusals: Refusals,
     pub(crate) marks: Arc<Marks>,
     /// Where its `apply` runs once a callback of the pool was seen to block.
     pub(crate) lane: Arc<Lane>,
@@ -46,6 +47,7 @@ impl TokenSet {
             id: NEXT_ID.fetch_add(1, Ordering::Relaxed),
             board: Arc::new(Board::new(credentials.slots, rate, longest, now)),
             shelf: Shelf::new(credentials.slots),
+            refusals: Refusals::new(credentials.slots),
             marks: Arc::new(Marks::new(credentials.slots)),
             lane: Arc::default(),
             credentials,

@@ -90,7 +90,8 @@ impl<'a> Attempts<'a> {
                 Ok(response) if self.has_to_wait(&response) => self.poll(response).await?,
                 Ok(response) if response.counts_as().is_success() => return Ok(response),
                 Ok(response)
-                    if response.counts_as() == StatusCode::UNAUTHORIZED && !has_renewed =>
+                    if response.counts_as() == StatusCode::UNAUTHORIZED
+                        && self.may_renew(token.as_ref(), has_renewed) =>
                 {
                     has_renewed = true;
                     self.renew(&mut token, response).await
@@ -192,7 +193,8 @@ impl<'a> Attempts<'a> {
             slot.go_on_to(Stage::Applying)?;
             kit.prepare(call, url, token)?
         };
-        if call.remaining(Instant::now()).is_zero() {
+        let began = Instant::now();
+        if call.remaining(began).is_zero() {
             return Err(Error::new(ErrorKind::DeadlineExceeded, "the call's deadline passed"));
         }
         let other = kit.other_client(&call.request)?;
@@ -217,13 +219,22 @@ impl<'a> Attempts<'a> {
             }
         };
         *latest = Some(attempt);
-        if let (Some(tokens), Some(token), Ok(response)) = (kit.tokens_for(call), token, &outcome)
-            && let Some(wait) = tokens.heed(token, response, |answer| kit.hear(answer))
-        {
-            kit.events().emit(|| Event::TokenHeld { slot: token.slot, wait });
+        if let (Some(tokens), Some(token), Ok(response)) = (kit.tokens_for(call), token, &outcome) {
+            if response.counts_as().is_success() {
+                tokens.served(token, began);
+            }
+            if let Some(wait) = tokens.heed(token, response, |answer| kit.hear(answer)) {
+                kit.events().emit(|| Event::TokenHeld { slot: token.slot, wait });
+            }
         }
         let secret = token.map(|token| &token.secret);
         outcome.map(|response| response.with_url(url, redirects.is_moved).with_secret(secret))
+    }
+
+    /// Whether a 401 to `token` leads to another one: once in a call, and where that may help.
+    fn may_renew(&self, token: Option<&Issued>, has_renewed: bool) -> bool {
+        let tokens = self.kit.tokens_for(self.call);
+        tokens.zip(token).is_some_and(|(tokens, token)| tokens.refused(token, has_renewed))
     }
 
     /// Gets another token after a 401; without tokens to renew the 401 is final.

@@ -139,6 +139,22 @@ impl TokensOf<'_> {
         self.set.board.is_limited()
     }
 
+    /// Takes in that an attempt with `token` which began at `began` was answered with success.
+    pub(super) fn served(&self, token: &Issued, began: Instant) {
+        self.set.refusals.served(token, began);
+    }
+
+    /// Takes in that the API refused `token`. Says whether the call gets another one, which a
+    /// `replay` does not.
+    pub(super) fn refused(&self, token: &Issued, is_replay: bool) -> bool {
+        let newer = self.set.shelf.get(token.slot);
+        let has_newer = newer.is_some_and(|newer| newer.generation > token.generation);
+        if has_newer || !self.set.board.stands_by(token.slot, token.epoch) {
+            return !is_replay;
+        }
+        self.set.refusals.refused(token, is_replay, Instant::now())
+    }
+
     /// A token in place of one that the API refused.
     pub(super) async fn renew(
         &self,

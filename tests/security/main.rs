@@ -9,5 +9,8 @@ mod support;
 mod bytes;
 mod conditions;
 mod handed_out;
+mod origins;
+mod schemes;
 mod secrets;
 mod tenants;
+mod token_source;

@@ -19,6 +19,9 @@ pub(crate) enum Address {
     Offset(u64),
     Cursor(String),
     Url(String),
+    /// A URL of the pool's API that a page names which came without credentials. It is not
+    /// asked for.
+    Misled(String),
     /// What a custom strategy asks for.
     Custom(PageRequest),
 }
@@ -49,6 +52,7 @@ impl fmt::Debug for Address {
             Self::Offset(row) => write!(f, "Offset({row})"),
             Self::Cursor(_) => f.write_str("Cursor(…)"),
             Self::Url(_) => f.write_str("Url(…)"),
+            Self::Misled(_) => f.write_str("Misled(…)"),
             Self::Custom(_) => f.write_str("Custom(…)"),
         }
     }

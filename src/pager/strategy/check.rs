@@ -1,7 +1,10 @@
 //! [pure] Which settings of paging make no sense together.
 
 use super::{Mode, Paging, UrlPart};
-use crate::error::{Error, ErrorKind};
+use crate::{
+    config::ValidConfig,
+    error::{Error, ErrorKind},
+};
 
 impl Paging {
     /// Checks the settings.
@@ -54,5 +57,14 @@ impl Paging {
         }
         self.ends.check(&self.mode)?;
         self.allowed().map(drop)
+    }
+
+    /// Checks whether a pool with these settings may ask for pages at what is allowed by name.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Config`], naming the setting.
+    pub(in crate::pager) fn check_origins(&self, config: &ValidConfig) -> Result<(), Error> {
+        let mut allowed = self.allowed()?.into_iter();
+        allowed.try_for_each(|origin| config.settings.check_origin(&config.base, &origin))
     }
 }

@@ -265,6 +265,12 @@ impl Paging {
     /// `User-Agent` and those that begin with `Accept`. Another origin has a hold, a rate limit,
     /// a dampener, a circuit breaker and a retry budget of its own, with the pool's settings:
     /// nothing that it answers holds the API.
+    ///
+    /// A page from there leads to further such pages, and back to the pool's API only at the
+    /// endpoint itself with its own query parameters unchanged; another URL of the API is
+    /// [`ErrorKind::ForeignOrigin`]. An `http://` URL for an API with `https://` needs
+    /// [`PoolBuilder::allow_http_origins`](crate::PoolBuilder::allow_http_origins), without
+    /// which the read fails with [`ErrorKind::Config`] and sends nothing.
     #[must_use]
     pub fn allow_origin(mut self, base_url: impl Into<String>) -> Self {
         self.origins.0.push(base_url.into());

@@ -47,6 +47,11 @@ enum ItemEndpoint {
 }
 
 impl ApiBlock {
+    /// The other origins that pages may be at.
+    pub(super) fn origins(&self) -> &[String] {
+        self.paging.as_ref().map(PagingBlock::origins).unwrap_or_default()
+    }
+
     /// # Errors
     /// `IncorrectUsage` for settings that lack their other half.
     pub(super) fn settings(&self) -> Result<ApiTable> {

@@ -26,7 +26,8 @@ impl PoolApi {
     /// Builds [`Vista`]s over this API.
     #[must_use]
     pub fn vista_factory(&self) -> PoolVistaFactory {
-        PoolVistaFactory { api: self.clone(), specs: Arc::default(), resolver: None }
+        let (specs, origins) = (Arc::default(), Arc::default());
+        PoolVistaFactory { api: self.clone(), specs, origins, resolver: None }
     }
 }
 
@@ -68,22 +69,35 @@ impl PoolApi {
 pub struct PoolVistaFactory {
     api: PoolApi,
     specs: Arc<IndexMap<String, ApiVistaSpec>>,
+    /// The base URLs that YAML may name.
+    origins: Arc<Vec<String>>,
     resolver: Option<Arc<dyn VistaResolver>>,
 }
 
 impl PoolVistaFactory {
+    /// Lets the YAML that is added from here on name `base_url`, such as
+    /// `https://cdn.example.com`, or a URL below it, in the `allow_origins` of its paging: pages
+    /// that are led there are read without credentials, see
+    /// [`Paging::allow_origin`](crate::Paging::allow_origin). By default none may be named, so
+    /// that whoever supplies YAML cannot have the program ask other servers.
+    #[must_use]
+    pub fn allow_origin(mut self, base_url: impl Into<String>) -> Self {
+        Arc::make_mut(&mut self.origins).push(base_url.into());
+        self
+    }
+
     /// Adds the models that `yaml` describes: one in each of its documents. Each
     /// is named by its `name`; a later one of the same name takes the place of
     /// an earlier one.
     ///
     /// # Errors
     /// `IncorrectUsage` that names a key, a column type or a setting that is not
-    /// known, or a model without its id column.
+    /// known, or an origin that is not [allowed](Self::allow_origin), or a model without its id
+    /// column.
     pub fn with_yaml(mut self, yaml: &str) -> Result<Self> {
-        let specs = Arc::make_mut(&mut self.specs);
         for spec in spec::parse(yaml)? {
-            table_of(&self.api, &spec)?;
-            specs.insert(spec.name.clone(), spec);
+            self.table_of(&spec)?;
+            Arc::make_mut(&mut self.specs).insert(spec.name.clone(), spec);
         }
         Ok(self)
     }
@@ -124,6 +138,22 @@ impl PoolVistaFactory {
         shell.resolver.clone_from(&self.resolver);
         Ok(named(shell))
     }
+
+    /// The table that `spec` describes, by its name; the settings of the YAML take the place of
+    /// those that the API has for a table of that name.
+    fn table_of(&self, spec: &ApiVistaSpec) -> Result<Table<PoolApi, EmptyEntity>> {
+        let api = match spec::settings(spec)? {
+            Some(settings) => self.api.clone().table(&spec.name, settings),
+            None => self.api.clone(),
+        };
+        for origin in spec::origins(spec) {
+            let checked = self.api.pool.check_origin(origin, &self.origins);
+            checked.map_err(|refusal| {
+                error!(format!("the `api` of the YAML: {refusal}")).mark_incorrect_usage()
+            })?;
+        }
+        described(api, spec)
+    }
 }
 
 impl VistaFactory for PoolVistaFactory {
@@ -132,7 +162,7 @@ impl VistaFactory for PoolVistaFactory {
     type ReferenceExtras = NoExtras;
 
     fn build_from_spec(&self, spec: ApiVistaSpec) -> Result<Vista> {
-        let mut shell = shell_of(table_of(&self.api, &spec)?)?;
+        let mut shell = shell_of(self.table_of(&spec)?)?;
         for reference in spec_references(&spec, &spec.resolve_id_column("id"))? {
             shell.metadata = shell.metadata.with_reference(reference);
         }
@@ -253,13 +283,8 @@ fn metadata_of(table: &Table<PoolApi, EmptyEntity>) -> VistaMetadata {
     metadata
 }
 
-/// The table that `spec` describes, by its name; the settings of the YAML take
-/// the place of those that the API has for a table of that name.
-fn table_of(api: &PoolApi, spec: &ApiVistaSpec) -> Result<Table<PoolApi, EmptyEntity>> {
-    let api = match spec::settings(spec)? {
-        Some(settings) => api.clone().table(&spec.name, settings),
-        None => api.clone(),
-    };
+/// The table that `spec` describes over `api`, which has its settings.
+fn described(api: PoolApi, spec: &ApiVistaSpec) -> Result<Table<PoolApi, EmptyEntity>> {
     let mut table = Table::new(&spec.name, api);
     table.add_spec_columns(&spec.columns, spec::column)?;
     let id = spec.resolve_id_column("id");

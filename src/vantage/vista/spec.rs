@@ -41,6 +41,10 @@ use crate::vantage::ApiTable;
 /// place), `read_back`, `etags`, `etags_required`, `etag_at`, `check_then_write` and
 /// `idempotency_keys` (the name of the header).
 ///
+/// `paging` may name, in `allow_origins`, base URLs that next pages may be at besides the API's
+/// own: those that the program allows by
+/// [`PoolVistaFactory::allow_origin`](crate::PoolVistaFactory::allow_origin), and no others.
+///
 /// The types of columns are `int` (or `integer`, `i64`, `i32`), `u64`, `float`
 /// (`double`, `f64`, `f32`), `bool` (`boolean`), `string` (`text`, `str`; the
 /// default) and `json` (`any`). The id is `id_column`, or the column with the
@@ -164,6 +168,11 @@ pub(super) fn settings(spec: &ApiVistaSpec) -> Result<Option<ApiTable>> {
     }
     let table = block.map_or(Ok(ApiTable::new()), ApiBlock::settings)?;
     Ok(Some(paths.into_iter().fold(table, |table, (column, path)| table.alias(column, path))))
+}
+
+/// The other origins than the API's own that the table names.
+pub(super) fn origins(spec: &ApiVistaSpec) -> &[String] {
+    spec.driver.api.as_ref().map(ApiBlock::origins).unwrap_or_default()
 }
 
 /// A column of the table.

@@ -64,6 +64,10 @@ enum By {
 }
 
 impl PagingBlock {
+    pub(super) fn origins(&self) -> &[String] {
+        &self.allow_origins
+    }
+
     /// # Errors
     /// `IncorrectUsage` for a setting that this way of paging lacks or does not have.
     pub(super) fn settings(&self) -> Result<Paging> {
