@@ -8,5 +8,6 @@ mod support;
 
 mod bytes;
 mod conditions;
+mod enforcer;
 mod secrets;
 mod tenants;
