@@ -45,6 +45,22 @@ fn a_million_keys_that_are_all_in_use_take_the_bound() {
 }
 
 #[test]
+fn security_23_a_key_costs_the_same_however_long_it_is() {
+    alone(async {
+        let limiter = limiter("0.001");
+        let peak = Peak::from_here();
+        for n in 0..5_000 {
+            let key = format!("{n} {}", "k".repeat(100_000));
+            assert!(limiter.try_acquire(&key[..]).is_ok() && limiter.try_acquire(&key).is_err());
+        }
+        let cost = peak.bytes();
+        assert_eq!(limiter.len(), 5_000);
+        assert!(cost < 8 * MIB, "{} KiB for keys of 500 MB", cost / 1024);
+        black_box(limiter);
+    });
+}
+
+#[test]
 fn many_clients_of_an_enforcer_take_the_bound() {
     alone(async {
         let enforcer = RateLimitPolicyEnforcer::new([
