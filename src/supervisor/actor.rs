@@ -95,7 +95,7 @@ impl Supervisor {
             dispatcher: Arc::clone(&dispatcher),
             limiter,
             pacer,
-            keys: dispatcher.config.keys().map(Arc::new),
+            keys: dispatcher.config.settings.keys().map(Arc::new),
             tokens,
             stats,
             hold: Arc::new(Hold::new()),

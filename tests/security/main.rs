@@ -9,5 +9,6 @@ mod support;
 mod bytes;
 mod conditions;
 mod enforcer;
+mod handles;
 mod secrets;
 mod tenants;
