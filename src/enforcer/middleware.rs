@@ -63,8 +63,8 @@ impl RateLimitPolicyEnforcer {
     /// in any case of its name, such as `Authorization` or `X-Api-Key`; those that do not send
     /// it are told apart by their networks.
     ///
-    /// Whoever can send any value can be any client, with a quota for each, and crowd the
-    /// others out, so the middleware belongs behind the one that checks the header.
+    /// Whoever can send any value can be any client, with a quota for each, so the middleware
+    /// belongs behind the one that checks the header.
     #[must_use]
     pub fn client_by_header(mut self, name: impl Into<String>) -> Self {
         let name = name.into();

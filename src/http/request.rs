@@ -300,8 +300,8 @@ impl Request {
     /// Whether a default header of this name goes with it.
     pub(super) fn wants_default(&self, name: &str) -> bool {
         let authenticates = || [AUTHORIZATION, COOKIE].iter().any(|header| header == name);
-        !self.headers.contains_key(name)
-            && !(self.is_without_default_credentials && authenticates())
+        let is_left_out = self.is_without_default_credentials && authenticates();
+        !is_left_out && !self.headers.contains_key(name)
     }
 
     pub(crate) fn own_rate_key(&self) -> Option<&Arc<str>> {
