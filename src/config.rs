@@ -305,6 +305,13 @@ impl PoolConfig {
         TokenSet::new(credentials, self.rate_limit_per_token, self.max_retry_after, now)
     }
 
+    /// The limits of a handle's calls that have a rate key.
+    pub(crate) fn keys(&self) -> Option<KeyedRateLimiter<Arc<str>>> {
+        let Self { rate_limit_per_key, burst_per_key, .. } = self;
+        let rate = (*rate_limit_per_key)?;
+        KeyedRateLimiter::new(rate, burst_per_key.unwrap_or_else(|| default_burst(rate))).ok()
+    }
+
     /// Checks what concerns the connections kept open and their sockets.
     fn check_connections(&self) -> Result<(), Error> {
         let invalid = |what: &'static str| Err(Error::new(ErrorKind::Config, what));
@@ -338,13 +345,6 @@ impl ValidConfig {
     /// The base URL of `request` if it goes to another origin than that of the pool's API.
     pub(crate) fn elsewhere<'a>(&self, request: &'a Request) -> Option<&'a Arc<BaseUrl>> {
         request.other_base().filter(|base| base.origin() != self.base.origin())
-    }
-
-    /// The limits of the calls that have a rate key.
-    pub(crate) fn keys(&self) -> Option<KeyedRateLimiter<Arc<str>>> {
-        let PoolConfig { rate_limit_per_key, burst_per_key, .. } = self.settings;
-        let rate = rate_limit_per_key?;
-        KeyedRateLimiter::new(rate, burst_per_key.unwrap_or_else(|| default_burst(rate))).ok()
     }
 
     /// How many requests may be on the wire at a time in a pool of the size it starts with.

@@ -9,6 +9,7 @@ use tokio::sync::{OnceCell, broadcast};
 
 use crate::{
     config::PoolConfig,
+    dispatch::Tenant,
     error::{Error, ErrorKind},
     events::{Event, Events},
     http::{Request, Response},
@@ -16,7 +17,6 @@ use crate::{
     signer::Signer,
     stats::Stats,
     supervisor::{self, Core, Supervisor, messages::GetStats},
-    token_manager::TokenSet,
 };
 
 mod connections;
@@ -50,8 +50,8 @@ mod tokens;
 #[derive(Clone)]
 pub struct AwwPool {
     inner: Arc<Inner>,
-    /// Those of this handle, if it has credentials of its own.
-    tokens: Option<Arc<TokenSet>>,
+    /// This handle, if it has credentials of its own.
+    tenant: Option<Arc<Tenant>>,
 }
 
 struct Inner {
@@ -87,7 +87,7 @@ impl AwwPool {
 
     fn with_config(config: PoolConfig) -> Self {
         let inner = Inner { config, events: Arc::default(), core: OnceCell::new() };
-        Self { inner: Arc::new(inner), tokens: None }
+        Self { inner: Arc::new(inner), tenant: None }
     }
 
     /// GETs `target`: a path below the base URL with an optional query, or an
@@ -106,7 +106,7 @@ impl AwwPool {
     /// and method allow, and every failure to get an answer. See
     /// [`ErrorKind`](crate::ErrorKind).
     pub async fn request(&self, request: Request) -> Result<Response, Error> {
-        self.core().await?.started.dispatcher.call(request, self.tokens.clone()).await
+        self.core().await?.started.dispatcher.call(request, self.tenant.clone()).await
     }
 
     /// What signs the cursors of its tables.
@@ -162,7 +162,7 @@ impl AwwPool {
     /// A setting that is invalid; [`ErrorKind::Config`](crate::ErrorKind::Config) for a handle
     /// with [credentials of its own](Self::with_credentials), which that address does not have.
     pub async fn supervisor(&self) -> Result<Addr<Supervisor>, Error> {
-        if self.tokens.is_some() {
+        if self.tenant.is_some() {
             let what = "supervisor: it does not have the credentials of this handle; send \
                         FetchBy and OpenStream::by to that of the pool";
             return Err(Error::new(ErrorKind::Config, what));
@@ -180,7 +180,14 @@ impl AwwPool {
     /// the pool's threads have ended; one that a callback blocks is left behind after
     /// 2 seconds. A pool that was never used ends at once and does not start any more.
     /// Of several shutdowns at a time the shortest drain counts, and each waits for the end.
+    ///
+    /// For a handle with [credentials of its own](Self::with_credentials) it ends the calls of
+    /// that handle and its clones in the same way, and refuses further ones; the pool and all
+    /// other handles go on.
     pub async fn shutdown(&self, drain: Duration) {
+        if let Some(tenant) = &self.tenant {
+            return self.end_tenant(tenant, drain).await;
+        }
         if let Some(core) = self.inner.core.get_or_init(async || None).await {
             core.shutdown(drain).await;
         }
@@ -188,7 +195,7 @@ impl AwwPool {
 
     async fn core(&self) -> Result<&Arc<Core>, Error> {
         let core = self.inner.core().await?;
-        if self.tokens.is_some() {
+        if self.tenant.is_some() {
             core.need_tokens().await?;
         }
         Ok(core)
@@ -269,7 +276,9 @@ setters! {
     /// Calls that may be under way beyond those that the connections can carry, be it
     /// that they wait for a connection, the rate limit, a token or a repeat: 16,384 by
     /// default. The next one fails with
-    /// [`ErrorKind::QueueFull`](crate::ErrorKind::QueueFull).
+    /// [`ErrorKind::QueueFull`](crate::ErrorKind::QueueFull). A handle with [credentials of its
+    /// own](AwwPool::with_credentials) has a share of that: it may have no more calls under way
+    /// than there is room for others at the moment.
     max_queued: usize;
     /// How long a call may take as a whole, queueing, waits and repeats included,
     /// unless the request sets its own deadline: 120 s by default.
@@ -312,7 +321,8 @@ setters! {
     ///
     /// A wait is what `Retry-After` says (whole or decimal seconds, a date, a moment since 1970;
     /// of several the longest), or else the reset of a quota that is used up, of a 429, a 503 or
-    /// another limit. After a 429, a 503 or another limit the whole API is held for so long;
+    /// another limit. After a 429, a 503 or another limit the whole API is held for so long, or
+    /// one [handle](AwwPool::with_credentials) or token;
     /// after any other status that is repeated, the call waits. When a hold is over one request
     /// goes first, and more as they are served, all within two seconds. A wait that is over or
     /// below 10 ms is none: the call backs off as it does without.
@@ -348,7 +358,7 @@ impl PoolBuilder {
         self
     }
 
-    /// A circuit breaker for the whole API: while it is open, calls fail at once with
+    /// A circuit breaker for the API: while it is open, calls fail at once with
     /// [`ErrorKind::CircuitOpen`](crate::ErrorKind::CircuitOpen). None by default.
     pub fn circuit_breaker(mut self, breaker: CircuitBreaker) -> Self {
         self.config.circuit_breaker = Some(breaker);

@@ -16,14 +16,13 @@ use futures::task::AtomicWaker;
 use http::Uri;
 use tokio::sync::oneshot;
 
-use super::admission::Patience;
+use super::{Tenant, admission::Patience};
 use crate::{
     error::{Delivery, Error},
     http::{Request, Response},
     priority::Priority,
     retry::Errand,
     seats::Seat,
-    token_manager::TokenSet,
 };
 
 /// Numbers the calls of this process.
@@ -51,8 +50,8 @@ pub(crate) struct Call {
     pub(crate) id: u64,
     pub(crate) errand: Errand,
     pub(crate) request: Request,
-    /// The tokens of the handle that made it; `None` for those of the pool.
-    pub(crate) tokens: Option<Arc<TokenSet>>,
+    /// The handle that made it, if that has credentials of its own.
+    pub(crate) tenant: Option<Arc<Tenant>>,
     pub(crate) url: Arc<Uri>,
     pub(crate) started: Instant,
     pub(crate) deadline: Instant,
@@ -74,7 +73,7 @@ impl Call {
     pub(crate) fn new(
         errand: Errand,
         request: Request,
-        tokens: Option<Arc<TokenSet>>,
+        tenant: Option<Arc<Tenant>>,
         url: Arc<Uri>,
         now: Instant,
         timeout: Duration,
@@ -86,7 +85,7 @@ impl Call {
             patience: Patience::new(request.own_queue_timeout()),
             priority: request.own_priority(),
             request,
-            tokens,
+            tenant,
             url,
             started: now,
             // A deadline beyond the clock's range is one that never comes.

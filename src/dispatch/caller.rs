@@ -3,25 +3,25 @@
 
 use std::{future::Future, sync::Arc};
 
-use super::{Answer, Control, Dispatcher};
-use crate::{http::Request, token_manager::TokenSet};
+use super::{Answer, Control, Dispatcher, Tenant};
+use crate::http::Request;
 
 /// The way of a handle's calls.
 #[derive(Clone)]
 pub(crate) struct Caller {
     pub(crate) dispatcher: Arc<Dispatcher>,
-    tokens: Option<Arc<TokenSet>>,
+    tenant: Option<Arc<Tenant>>,
 }
 
 impl Caller {
     /// The way of the handle that `control` came from.
     pub(crate) fn of(control: &dyn Control) -> Self {
-        Self { dispatcher: Arc::clone(control.dispatcher()), tokens: control.tokens().cloned() }
+        Self { dispatcher: Arc::clone(control.dispatcher()), tenant: control.tenant().cloned() }
     }
 
     /// Runs `request` on a worker, and says what the call has cost. Dropping the future cancels
     /// the call.
     pub(crate) fn measured(&self, request: Request) -> impl Future<Output = Answer> {
-        self.dispatcher.measured(request, self.tokens.clone())
+        self.dispatcher.measured(request, self.tenant.clone())
     }
 }

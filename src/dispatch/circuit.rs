@@ -1,4 +1,4 @@
-//! The one circuit breaker of a pool, shared by everyone who makes or admits calls: the
+//! A circuit breaker of a pool, shared by everyone who makes or admits its calls: the
 //! shell of the state machine in `retry`, with the lock, the listeners and the counts.
 //! Knows neither calls nor workers.
 
@@ -15,7 +15,7 @@ use std::{
 use tokio::sync::{Notify, futures::Notified};
 
 use crate::{
-    config::ValidConfig,
+    config::{PoolConfig, ValidConfig},
     error::{Error, ErrorKind},
     events::{Event, Events},
     http::Response,
@@ -42,17 +42,23 @@ impl Circuit {
     /// The breaker of a pool that is configured to have one. A probe that has not come back
     /// in twice the time that an attempt may take is on a thread that is blocked.
     pub(super) fn of(config: &ValidConfig, events: &Arc<Events>) -> Option<Self> {
-        Some(Self::new(config.settings.circuit_breaker.clone()?, config, events))
+        Some(Self::new(config.settings.circuit_breaker.clone()?, &config.settings, events))
+    }
+
+    /// The breaker of a tenant, if each has its own. Its calls are the probes.
+    pub(super) fn of_tenant(config: &PoolConfig) -> Option<Self> {
+        let settings = config.circuit_breaker.clone().filter(CircuitBreaker::is_per_handle)?;
+        Some(Self::new(settings.without_health_check(), config, &Arc::default()))
     }
 
     /// The breaker of another origin, which nobody asks for its health.
     pub(crate) fn elsewhere(config: &ValidConfig) -> Option<Self> {
         let settings = config.settings.circuit_breaker.clone()?.without_health_check();
-        Some(Self::new(settings, config, &Arc::default()))
+        Some(Self::new(settings, &config.settings, &Arc::default()))
     }
 
-    fn new(settings: CircuitBreaker, config: &ValidConfig, events: &Arc<Events>) -> Self {
-        let probe_limit = config.settings.request_timeout.saturating_mul(2);
+    fn new(settings: CircuitBreaker, config: &PoolConfig, events: &Arc<Events>) -> Self {
+        let probe_limit = config.request_timeout.saturating_mul(2);
         let breaker = Breaker::new(settings.clone(), probe_limit, Instant::now());
         Self {
             standing: AtomicU64::new(standing(&breaker)),

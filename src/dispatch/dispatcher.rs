@@ -16,7 +16,7 @@ use http::Uri;
 use tokio::sync::{Notify, mpsc, oneshot, watch};
 
 use super::{
-    Answer, Call, Circuit, Job, Lost, Routes, Tally,
+    Answer, Call, Circuit, Job, Lost, Routes, Tally, Tenant,
     admission::{Ends, permit, too_long},
     jobs::{End, JobTable, Loss, Refusal},
 };
@@ -29,7 +29,6 @@ use crate::{
     retry::Errand,
     seats::{Capacity, Permit, Permits, Seat},
     stats::Stats,
-    token_manager::TokenSet,
 };
 
 /// The longest rate key, in bytes: it is kept as it is.
@@ -79,23 +78,23 @@ impl Dispatcher {
         Self::new(Arc::clone(&self.config), Arc::clone(&self.events), routes, self.lost.clone())
     }
 
-    /// Runs `request` on a worker, with one of `tokens` or else of the pool's own. Dropping the
-    /// future cancels the call.
+    /// Runs `request` of `tenant` on a worker, or of a handle with the pool's own credentials.
+    /// Dropping the future cancels the call.
     pub(crate) fn call(
         &self,
         request: Request,
-        tokens: Option<Arc<TokenSet>>,
+        tenant: Option<Arc<Tenant>>,
     ) -> impl Future<Output = Result<Response, Error>> {
-        self.measured(request, tokens).map_ok(|(response, _)| response)
+        self.measured(request, tenant).map_ok(|(response, _)| response)
     }
 
     /// As [`call`](Self::call), and says what the call has cost.
     pub(super) fn measured(
         &self,
         request: Request,
-        tokens: Option<Arc<TokenSet>>,
+        tenant: Option<Arc<Tenant>>,
     ) -> impl Future<Output = Answer> {
-        self.make(Errand::Call, request, tokens)
+        self.make(Errand::Call, request, tenant)
     }
 
     /// Asks for `target` to see whether the API is back.
@@ -109,11 +108,11 @@ impl Dispatcher {
         &self,
         errand: Errand,
         request: Request,
-        tokens: Option<Arc<TokenSet>>,
+        tenant: Option<Arc<Tenant>>,
     ) -> impl Future<Output = Answer> {
         let (reply, answer) = oneshot::channel();
         // Before the future is made, which has no room for the request then.
-        let accepted = self.accept(errand, request, tokens, reply);
+        let accepted = self.accept(errand, request, tenant, reply);
         async move {
             let mut job = accepted?;
             let answer = self.run(&job, answer).await.unwrap_or_else(|_| Err(Error::gone()));
@@ -127,7 +126,7 @@ impl Dispatcher {
         &self,
         errand: Errand,
         request: Request,
-        tokens: Option<Arc<TokenSet>>,
+        tenant: Option<Arc<Tenant>>,
         reply: oneshot::Sender<Answer>,
     ) -> Result<Entered<'_>, Error> {
         let url = Arc::new(self.url(&request)?);
@@ -138,19 +137,20 @@ impl Dispatcher {
         let hedge = request.own_hedge().flatten();
         hedge.map_or(Ok(()), |hedge| hedge.check(ErrorKind::InvalidRequest))?;
         let elsewhere = request.foreign_base(&self.config.base);
-        if let (Errand::Call, Some(circuit), None) = (errand, &self.circuit, elsewhere) {
+        let circuit = self.circuit_of(tenant.as_deref());
+        if let (Errand::Call, Some(circuit), None) = (errand, circuit, elsewhere) {
             circuit.invite()?;
         }
         let timeout = request.own_deadline().unwrap_or(self.config.settings.call_timeout);
         let request = request.or_queue_timeout(self.config.settings.queue_timeout);
         let call =
-            Arc::new(Call::new(errand, request, tokens, url, Instant::now(), timeout, reply));
+            Arc::new(Call::new(errand, request, tenant, url, Instant::now(), timeout, reply));
         let entered = self.jobs().enter(Arc::clone(&call), self.max_calls());
         let key = entered.map_err(|refusal| match refusal {
             Refusal::Closed => Error::shutting_down(),
-            Refusal::Full => {
+            Refusal::Full(what) => {
                 self.tally.refuse();
-                Error::new(ErrorKind::QueueFull, "as many calls wait as max_queued allows")
+                Error::new(ErrorKind::QueueFull, what)
             }
         })?;
         call.patience.enrol(&self.ends, key);
@@ -281,8 +281,14 @@ impl Dispatcher {
         &self.events
     }
 
+    /// The breaker of the pool's own calls, and of all others that have none of their own.
     pub(crate) fn circuit(&self) -> Option<&Circuit> {
         self.circuit.as_ref()
+    }
+
+    /// The breaker of a tenant's calls, or of the pool's own.
+    pub(crate) fn circuit_of<'a>(&'a self, tenant: Option<&'a Tenant>) -> Option<&'a Circuit> {
+        tenant.and_then(|tenant| tenant.circuit.as_ref()).or(self.circuit.as_ref())
     }
 
     /// Refuses new calls.
@@ -290,14 +296,28 @@ impl Dispatcher {
         self.jobs().close();
     }
 
-    /// Resolves when no accepted call is left.
-    pub(crate) async fn drained(&self) {
+    /// Resolves when no accepted call is left, or none of `tenant`.
+    pub(crate) async fn drained(&self, tenant: Option<&Tenant>) {
         loop {
             let emptied = self.emptied.notified();
-            if self.jobs().is_empty() {
+            if self.jobs().has_none_of(tenant) {
                 return;
             }
             emptied.await;
+        }
+    }
+
+    /// Lets the calls of a tenant that was closed finish for at most `drain`, and answers the
+    /// rest.
+    pub(crate) async fn drain(&self, tenant: &Arc<Tenant>, drain: Duration) {
+        if tokio::time::timeout(drain, self.drained(Some(tenant))).await.is_ok() {
+            return;
+        }
+        let mut left = self.jobs().all();
+        left.retain(|call| call.tenant.as_ref().is_some_and(|own| Arc::ptr_eq(own, tenant)));
+        for call in left {
+            call.fail(Error::shutting_down());
+            call.cancel();
         }
     }
 
@@ -352,7 +372,8 @@ impl Drop for Entered<'_> {
         self.call.cancel();
         let mut jobs = self.dispatcher.jobs();
         jobs.leave(self.key, self.end, self.call.seat());
-        if jobs.is_empty() {
+        let tenant = self.call.tenant.as_deref();
+        if jobs.is_empty() || tenant.is_some() && jobs.has_none_of(tenant) {
             self.dispatcher.emptied.notify_waiters();
         }
     }

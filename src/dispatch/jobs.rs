@@ -10,7 +10,7 @@ use std::{
 
 use slab::Slab;
 
-use super::call::Call;
+use super::{Tenant, call::Call};
 use crate::{seats::Seat, stats::Stats};
 
 /// How often a call may lose its worker through no fault of its own.
@@ -49,17 +49,28 @@ pub(super) enum End {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Refusal {
     Closed,
-    Full,
+    /// For this reason.
+    Full(&'static str),
 }
 
 impl JobTable {
-    /// Enters a call, unless the table is closed or holds `most` already.
+    /// Enters a call, unless the table or its tenant is closed, or there are `most` already. A tenant may have as
+    /// many calls as there is room for others: so however many tenants ask for more than their
+    /// share, room is left for the next (the "dynamic threshold" of Choudhury and Hahne, 1998).
     pub(super) fn enter(&mut self, call: Arc<Call>, most: usize) -> Result<usize, Refusal> {
-        if self.closed {
-            Err(Refusal::Closed)
-        } else if self.calls.len() >= most {
-            Err(Refusal::Full)
+        let tenant = call.tenant.as_ref();
+        if self.closed || tenant.is_some_and(|tenant| tenant.is_closed()) {
+            return Err(Refusal::Closed);
+        }
+        let room = most.saturating_sub(self.calls.len());
+        if room == 0 {
+            Err(Refusal::Full("as many calls wait as max_queued allows"))
+        } else if tenant.is_some_and(|tenant| tenant.calls() >= room) {
+            Err(Refusal::Full("as many calls of this handle wait as its share of max_queued"))
         } else {
+            if let Some(tenant) = tenant {
+                tenant.enter();
+            }
             let deadline = call.deadline;
             let key = self.calls.insert(call);
             self.deadlines.insert((deadline, key));
@@ -71,6 +82,9 @@ impl JobTable {
     pub(super) fn leave(&mut self, key: usize, end: End, seat: Weak<Seat>) {
         if let Some(call) = self.calls.try_remove(key) {
             self.deadlines.remove(&(call.deadline, key));
+            if let Some(tenant) = &call.tenant {
+                tenant.leave();
+            }
         }
         let count = match end {
             End::Ok => &mut self.ended.ok,
@@ -106,6 +120,11 @@ impl JobTable {
 
     pub(super) fn is_empty(&self) -> bool {
         self.calls.is_empty()
+    }
+
+    /// Whether there is no call, or none of `tenant`.
+    pub(super) fn has_none_of(&self, tenant: Option<&Tenant>) -> bool {
+        tenant.map_or(self.calls.len(), Tenant::calls) == 0
     }
 
     /// Every call in the table. They stay until those who wait for them leave.
@@ -193,7 +212,7 @@ mod tests {
         let mut table = JobTable::default();
         let enter = |table: &mut JobTable| table.enter(call(Request::get("/"), Duration::ZERO), 1);
         let key = enter(&mut table).unwrap();
-        assert_eq!(enter(&mut table), Err(Refusal::Full));
+        assert!(matches!(enter(&mut table), Err(Refusal::Full(_))));
         table.leave(key, End::Cancelled, Weak::new());
         assert!(table.is_empty());
         table.close();

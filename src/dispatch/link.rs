@@ -6,8 +6,8 @@ use std::{fmt, sync::Arc};
 use futures::future::BoxFuture;
 use tokio::sync::watch;
 
-use super::Dispatcher;
-use crate::{error::Error, signer::Signer, token_manager::TokenSet};
+use super::{Dispatcher, Tenant};
+use crate::{error::Error, signer::Signer};
 
 /// Starts a pager on the thread that it is called on, and gives it what it keeps till its end.
 pub(crate) type StartPager = Box<dyn FnOnce(Keeper) + Send>;
@@ -23,8 +23,8 @@ pub(crate) type Lifeline = watch::Receiver<()>;
 pub(crate) trait Control: Send + Sync {
     fn dispatcher(&self) -> &Arc<Dispatcher>;
 
-    /// The tokens of the handle's calls; `None` for those of the pool.
-    fn tokens(&self) -> Option<&Arc<TokenSet>>;
+    /// The handle, if it has credentials of its own.
+    fn tenant(&self) -> Option<&Arc<Tenant>>;
 
     /// Runs `start` on a thread of its `own`, which ends with the pager, or else on the thread
     /// of a living worker, or on the control thread if there is none.

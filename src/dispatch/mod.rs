@@ -12,6 +12,7 @@ mod dispatcher;
 pub(crate) mod jobs;
 mod link;
 mod tally;
+mod tenant;
 mod ticket;
 
 pub(crate) use call::{Answer, Call, Effort};
@@ -21,4 +22,5 @@ pub(crate) use dispatcher::Dispatcher;
 pub use link::PoolLink;
 pub(crate) use link::{Connect, Control, Keeper, Lifeline, StartPager};
 pub(crate) use tally::{Tally, Waiting};
+pub(crate) use tenant::Tenant;
 pub(crate) use ticket::{Job, Lost, Route, Routes};

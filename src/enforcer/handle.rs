@@ -10,16 +10,23 @@ use std::{
 
 #[cfg(feature = "actix-web")]
 use super::middleware::ClientOf;
-use super::{decision::RateLimitDecision, ledger::Ledger, policy::RateLimitPolicy};
+use super::{
+    decision::RateLimitDecision,
+    ledger::{Client, Ledger},
+    policy::RateLimitPolicy,
+};
 use crate::error::{Error, ErrorKind};
 
 /// Holds the clients of a server to rate-limit policies, and tells them how they stand.
 ///
 /// All clones count together. A client is known by a keyed hash of what it is told apart by,
 /// so that no secret is kept. One that has its whole quota again takes no memory for long; one
-/// that has not takes about 100 bytes for each policy. At most 100,000 clients are told apart
-/// at a time, or [`max_clients`](Self::max_clients); further ones have one quota in common
-/// until there is room.
+/// that has not takes about 200 bytes and 100 for each policy (measured by `cargo test --test
+/// process keys::`). At most 100,000 clients are told apart at a time, or
+/// [`max_clients`](Self::max_clients). A further one takes the place of the one that used
+/// least, and begins with no less than that one had used: in a crowd of clients that made one
+/// request each, it has its quota but for one or two. Where those with the least have nothing
+/// left either, further clients have one quota in common until there is room.
 ///
 /// ```
 /// use std::time::Duration;
@@ -53,9 +60,10 @@ let app = App::new().wrap(enforcer.clone()).route(\"/\", web::get().to(async || 
 
 A request that is refused is answered with 429, `Retry-After` and a body of type
 `application/problem+json`. Every answer of the application carries the header fields, but for
-the errors of middlewares within. A client is the address of the peer, of which 64 bits count in
-IPv6, unless [`client_by_header`](Self::client_by_header) or [`client_by`](Self::client_by) says
-otherwise. Behind a reverse proxy all clients have the proxy's address, so it must be said there
+the errors of middlewares within. A client is the address of the peer unless
+[`client_by_header`](Self::client_by_header) or [`client_by`](Self::client_by) says otherwise. In
+IPv6 a client is a /64; beside it, a /56 as a whole has 8 times the quota and a /48 has 32 times,
+and both take a place among the clients. Behind a reverse proxy all clients have the proxy's address, so it must be said there
 by what the proxy tells of them, such as
 `client_by(|request| request.connection_info().realip_remote_addr().map(str::to_owned))`, as
 long as the proxy sets the field anew and nobody gets past it."
@@ -120,11 +128,12 @@ impl RateLimitPolicyEnforcer {
         self.decide(self.hasher.hash_one(client), Instant::now())
     }
 
-    pub(super) fn decide(&self, client: u64, now: Instant) -> RateLimitDecision {
+    pub(super) fn decide(&self, client: impl Into<Client>, now: Instant) -> RateLimitDecision {
+        let client = client.into();
         RateLimitDecision {
             standings: self.ledger().decide(&self.policies, client, now),
             policies: Arc::clone(&self.policies),
-            client,
+            client: client.id,
             has_legacy_headers: self.has_legacy_headers,
         }
     }

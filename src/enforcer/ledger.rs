@@ -1,16 +1,49 @@
 //! What every client has used of every policy, in bounded memory, and the decision about a
 //! request. Knows no clock but the time it is given, and clients by numbers only.
 
-use std::time::{Duration, Instant};
+use std::{
+    cmp::Reverse,
+    collections::{BTreeSet, HashMap},
+    time::{Duration, Instant},
+};
 
 use super::policy::{Meter, RateLimitPolicy};
-use crate::rate_limit::KeyTable;
 
 /// How many clients are told apart at a time unless it is said otherwise.
 const MAX_CLIENTS: usize = 100_000;
 
+/// How many clients are looked at for each one that comes in.
+const LOOKS: usize = 4;
+
+/// The rank of one whose first request is about to be counted: it is forgotten last.
+const UNCOUNTED: Duration = Duration::MAX;
+
+/// Up to how many clients memory is not given back.
+const KEPT: usize = 1024;
+
 /// One meter for each policy, in their order.
 type Meters = Box<[Meter]>;
+
+/// Whom a request counts for.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Client {
+    pub(super) id: u64,
+    /// The networks around it, the widest first, each with how often it has the quota.
+    pub(super) networks: Option<[(u64, u32); 2]>,
+}
+
+impl Client {
+    fn networks(self) -> impl Iterator<Item = (u64, u32)> {
+        self.networks.into_iter().flatten()
+    }
+}
+
+impl From<u64> for Client {
+    /// One with no network around it.
+    fn from(id: u64) -> Self {
+        Self { id, networks: None }
+    }
+}
 
 /// What one policy says after a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -21,72 +54,193 @@ pub(super) struct Standing {
     pub(super) more_in: Option<Duration>,
 }
 
+impl Standing {
+    /// That of one that has used nothing.
+    fn free(quota: u32) -> Self {
+        Self { is_violated: false, remaining: quota, more_in: None }
+    }
+
+    /// Counts a request in `meter` if it is admitted, and takes on what that says if it is less.
+    fn tighten(&mut self, meter: &mut Meter, is_admitted: bool, now: Instant) {
+        self.is_violated |= meter.remaining(now) == 0;
+        if is_admitted {
+            meter.take(now);
+        }
+        let (remaining, more_in) = (meter.remaining(now), meter.more_in(now));
+        if (remaining, Reverse(more_in)) < (self.remaining, Reverse(self.more_in)) {
+            (self.remaining, self.more_in) = (remaining, more_in);
+        }
+    }
+}
+
+/// The count of one client, or of a network.
+struct Account {
+    meters: Meters,
+    /// Its place in the order in which accounts are forgotten.
+    rank: Duration,
+    /// How often it has the quota: 1 for a client.
+    times: u32,
+}
+
 /// The counts of all clients.
+///
+/// When there is no room, a newcomer takes the place of the client that used least, and begins
+/// with no less than that one had used, so that nobody gains by being forgotten (the algorithm
+/// "Space-Saving" of Metwally, Agrawal and El Abbadi, 2005).
 pub(super) struct Ledger {
-    clients: KeyTable<u64, Meters>,
-    /// For clients for which there is no room.
+    accounts: HashMap<u64, Account>,
+    /// When each would have its quota again if that came back evenly since its last request.
+    /// The first is who used least.
+    order: BTreeSet<(Duration, u64)>,
+    most: usize,
+    /// For clients for which there is no room, and no less than any one used that was forgotten.
     common: Meters,
     origin: Instant,
 }
 
 impl Ledger {
     pub(super) fn new(policies: &[RateLimitPolicy], now: Instant) -> Self {
-        let common = meters(policies, now, 0, now);
-        Self { clients: KeyTable::new(MAX_CLIENTS), common, origin: now }
+        Self {
+            accounts: HashMap::new(),
+            order: BTreeSet::new(),
+            most: MAX_CLIENTS,
+            common: meters(policies, now, 0, 1, now),
+            origin: now,
+        }
     }
 
     pub(super) fn set_max_clients(&mut self, clients: usize) {
-        self.clients.set_most(clients);
+        self.most = clients;
     }
 
     pub(super) fn clients(&self) -> usize {
-        self.clients.len()
+        self.accounts.len()
     }
 
     /// Admits a request of `client`, which then counts under every policy, or refuses it
-    /// when any has nothing left; then it counts under none.
+    /// when any has nothing left, for the client or a network around it; then it counts under
+    /// none.
     pub(super) fn decide(
         &mut self,
         policies: &[RateLimitPolicy],
-        client: u64,
+        client: impl Into<Client>,
         now: Instant,
     ) -> Vec<Standing> {
-        let meters = self.meters(policies, client, now);
-        let has_quota = |meter: &Meter| meter.remaining(now) > 0;
-        let is_admitted = meters.iter().all(has_quota);
-        let count = |meter: &mut Meter| {
-            let is_violated = !has_quota(meter);
-            if is_admitted {
-                meter.take(now);
-            }
-            let (remaining, more_in) = (meter.remaining(now), meter.more_in(now));
-            Standing { is_violated, remaining, more_in }
+        let client = client.into();
+        // First those around it: where they have nothing left, it takes no place.
+        let networks_admit = client.networks().all(|(id, times)| {
+            self.enter(policies, id, times, now);
+            self.accounts.get(&id).is_none_or(|network| has_quota(&network.meters, now))
+        });
+        let is_admitted = networks_admit && {
+            self.enter(policies, client.id, 1, now);
+            let own = self.accounts.get(&client.id).map_or(&self.common, |own| &own.meters);
+            has_quota(own, now)
         };
-        meters.iter_mut().map(count).collect()
+        let mut standings: Vec<_> = policies.iter().map(|p| Standing::free(p.quota)).collect();
+        for (id, times) in client.networks().chain([(client.id, 1)]) {
+            let meters = match self.accounts.get_mut(&id) {
+                Some(account) => &mut account.meters,
+                None if times == 1 && networks_admit => &mut self.common,
+                None => continue,
+            };
+            for (standing, meter) in standings.iter_mut().zip(meters) {
+                standing.tighten(meter, is_admitted, now);
+            }
+            self.rank(id, now);
+        }
+        standings
     }
 
-    fn meters(&mut self, policies: &[RateLimitPolicy], client: u64, now: Instant) -> &mut Meters {
-        let Self { clients, common, origin } = self;
-        let is_new = clients.get_mut(&client).is_none();
-        if is_new && clients.make_room(|meters| meters.iter().all(|meter| meter.is_spent(now))) {
-            let mut own = meters(policies, *origin, client, now);
-            for (own, common) in own.iter_mut().zip(&*common) {
+    /// Has an account of `id`, if there is room for it.
+    fn enter(&mut self, policies: &[RateLimitPolicy], id: u64, times: u32, now: Instant) {
+        if self.accounts.contains_key(&id) {
+            return;
+        }
+        self.sweep(now);
+        if self.accounts.len() >= self.most && !self.forget_one(now) {
+            return;
+        }
+        let mut own = meters(policies, self.origin, id, times, now);
+        if times == 1 {
+            for (own, common) in own.iter_mut().zip(&self.common) {
                 // Any part of what was used in common may be this client's.
                 if !common.is_spent(now) {
                     own.clone_from(common);
                 }
             }
-            clients.insert(client, own);
         }
-        clients.get_mut(&client).unwrap_or(common)
+        let rank = UNCOUNTED;
+        self.accounts.insert(id, Account { meters: own, rank, times });
+        self.order.insert((rank, id));
+    }
+
+    /// Forgets some of those that say no more than a new one.
+    fn sweep(&mut self, now: Instant) {
+        for _ in 0..LOOKS {
+            // But for those whose first request is about to be counted.
+            let first = self.order.first().filter(|(rank, _)| *rank < UNCOUNTED);
+            let Some(&(_, first)) = first else { break };
+            let account = self.accounts.get(&first);
+            if !account.is_none_or(|first| first.meters.iter().all(|meter| meter.is_spent(now))) {
+                break;
+            }
+            self.remove(first);
+        }
+        if self.accounts.capacity() > KEPT.max(self.accounts.len() * 4) {
+            self.accounts.shrink_to(self.accounts.len() * 2);
+        }
+    }
+
+    /// Forgets who used least, if anything is left of its quota: a newcomer begins with what
+    /// is left.
+    fn forget_one(&mut self, now: Instant) -> bool {
+        let account = |id: &u64| self.accounts.get(id);
+        let may_go = |id: &u64| account(id).is_some_and(|a| has_quota(&a.meters, now));
+        let least = self.order.iter().map(|(_, id)| *id).take(LOOKS).find(may_go);
+        let Some(least) = least.filter(|_| has_quota(&self.common, now)) else { return false };
+        if let Some(account) = self.remove(least).filter(|account| account.times == 1) {
+            for (common, own) in self.common.iter_mut().zip(&account.meters) {
+                common.fold(own, now);
+            }
+        }
+        true
+    }
+
+    fn remove(&mut self, id: u64) -> Option<Account> {
+        let account = self.accounts.remove(&id)?;
+        self.order.remove(&(account.rank, id));
+        Some(account)
+    }
+
+    /// Puts the account of `id`, if it has one, where it belongs after a request at `now`.
+    fn rank(&mut self, id: u64, now: Instant) {
+        let Some(account) = self.accounts.get_mut(&id) else { return };
+        let used = account.meters.iter().map(|meter| meter.worth(now)).max().unwrap_or_default();
+        // A network counts for the requests that it made, whatever part of its quota they are.
+        let used = used.saturating_mul(account.times);
+        let rank = now.saturating_duration_since(self.origin).saturating_add(used);
+        self.order.remove(&(account.rank, id));
+        self.order.insert((rank, id));
+        account.rank = rank;
     }
 }
 
+fn has_quota(meters: &Meters, now: Instant) -> bool {
+    meters.iter().all(|meter| meter.remaining(now) > 0)
+}
+
 /// The meters of a new client. Its number decides when its windows begin.
-fn meters(policies: &[RateLimitPolicy], origin: Instant, client: u64, now: Instant) -> Meters {
+fn meters(
+    policies: &[RateLimitPolicy],
+    origin: Instant,
+    client: u64,
+    times: u32,
+    now: Instant,
+) -> Meters {
     let meter = |policy: &RateLimitPolicy| {
         let offset = (policy.window.as_nanos() * u128::from(client)) >> u64::BITS;
-        policy.meter(origin, Duration::from_nanos_u128(offset), now)
+        policy.meter(origin, Duration::from_nanos_u128(offset), times, now)
     };
     policies.iter().map(meter).collect()
 }

@@ -18,18 +18,21 @@ use actix_web::{
 };
 use futures::future::LocalBoxFuture;
 
-use super::{RateLimitDecision, RateLimitPolicyEnforcer};
+use super::{RateLimitDecision, RateLimitPolicyEnforcer, ledger::Client};
+
+/// How often a /48 and a /56 of IPv6 have the quota of one client, which is a /64.
+const NETWORKS: [(u32, u32); 2] = [(48, 32), (56, 8)];
 
 /// Tells the clients of an application apart.
 #[derive(Clone)]
 pub(super) struct ClientOf(Arc<HashClient>);
 
-type HashClient = dyn Fn(&ServiceRequest, &RandomState) -> u64 + Send + Sync;
+type HashClient = dyn Fn(&ServiceRequest, &RandomState) -> Client + Send + Sync;
 
 impl Default for ClientOf {
     /// By what the client cannot make up: its network.
     fn default() -> Self {
-        Self(Arc::new(|request, hasher| hasher.hash_one(peer(request))))
+        Self(Arc::new(peer))
     }
 }
 
@@ -52,7 +55,7 @@ impl RateLimitPolicyEnforcer {
         client: impl Fn(&ServiceRequest) -> K + Send + Sync + 'static,
     ) -> Self {
         self.client_of =
-            ClientOf(Arc::new(move |request, hasher| hasher.hash_one(client(request))));
+            ClientOf(Arc::new(move |request, hasher| hasher.hash_one(client(request)).into()));
         self
     }
 
@@ -60,8 +63,8 @@ impl RateLimitPolicyEnforcer {
     /// in any case of its name, such as `Authorization` or `X-Api-Key`; those that do not send
     /// it are told apart by their networks.
     ///
-    /// Whoever can send any value can be any client, with a quota for each, and crowd the
-    /// others out, so the middleware belongs behind the one that checks the header.
+    /// Whoever can send any value can be any client, with a quota for each, so the middleware
+    /// belongs behind the one that checks the header.
     #[must_use]
     pub fn client_by_header(mut self, name: impl Into<String>) -> Self {
         let name = name.into();
@@ -69,24 +72,31 @@ impl RateLimitPolicyEnforcer {
             // A name that is not legal is in no request.
             let mut values = request.headers().get_all(name.as_str()).peekable();
             match values.peek() {
-                None => hasher.hash_one(peer(request)),
-                Some(_) => hasher.hash_one(values.map(HeaderValue::as_bytes).collect::<Vec<_>>()),
+                None => peer(request, hasher),
+                Some(_) => {
+                    hasher.hash_one(values.map(HeaderValue::as_bytes).collect::<Vec<_>>()).into()
+                }
             }
         }));
         self
     }
 }
 
-/// The network of the peer; `None` where it has no address, as over a Unix socket.
-fn peer(request: &ServiceRequest) -> Option<IpAddr> {
-    request.peer_addr().map(|address| network(address.ip()))
+/// The peer of a request; all that have no address are one, as over a Unix socket.
+fn peer(request: &ServiceRequest, hasher: &RandomState) -> Client {
+    client_at(request.peer_addr().map(|address| address.ip()), hasher)
 }
 
-/// The part of an address that one client cannot change at will.
-fn network(address: IpAddr) -> IpAddr {
-    match address.to_canonical() {
-        IpAddr::V6(address) => IpAddr::V6((u128::from(address) >> 64 << 64).into()),
-        address => address,
+/// Who is at an address: in IPv6 the part of it that one client cannot change at will, and the
+/// networks around, which may be one client's too.
+fn client_at(address: Option<IpAddr>, hasher: &RandomState) -> Client {
+    match address.map(|address| address.to_canonical()) {
+        Some(IpAddr::V6(address)) => {
+            let network = |bits: u32| hasher.hash_one((bits, u128::from(address) >> (128 - bits)));
+            let networks = NETWORKS.map(|(bits, times)| (network(bits), times));
+            Client { id: network(64), networks: Some(networks) }
+        }
+        address => hasher.hash_one(address).into(),
     }
 }
 
@@ -162,10 +172,17 @@ mod tests {
 
     #[test]
     fn addresses_of_one_network_are_one_client() {
-        let same =
-            |one: &str, two: &str| network(one.parse().unwrap()) == network(two.parse().unwrap());
+        let hasher = RandomState::new();
+        let client = |address: &str| client_at(address.parse().ok(), &hasher);
+        let same = |one: &str, two: &str| client(one).id == client(two).id;
         assert!(same("2001:db8:1:2::1", "2001:db8:1:2:ffff::9"));
         assert!(!same("2001:db8:1:2::1", "2001:db8:1:3::1"));
         assert!(same("::ffff:192.0.2.1", "192.0.2.1") && !same("192.0.2.1", "192.0.2.2"));
+        let networks = |address: &str| client(address).networks.unwrap();
+        assert_eq!(networks("2001:db8:1:200::1"), networks("2001:db8:1:2ff::1"));
+        let (one, two) = (networks("2001:db8:1:200::1"), networks("2001:db8:1:300::1"));
+        assert!(one[0] == two[0] && one[1] != two[1]);
+        assert_ne!(one[0], networks("2001:db8:2:200::1")[0]);
+        assert!(client("192.0.2.1").networks.is_none());
     }
 }

@@ -28,7 +28,7 @@ impl RateLimitPolicy {
     /// At most `quota` requests (at least 1) in each window of time, of whole seconds. The
     /// windows of different clients begin at different moments, so that they do not all come
     /// back at once. Around the end of a window a client may make up to twice the quota
-    /// within less than a window.
+    /// within less than a window, or three times if it was forgotten meanwhile to make room.
     #[must_use]
     pub fn fixed_window(name: impl Into<String>, quota: u32, window: Duration) -> Self {
         let name = name.into();
@@ -71,19 +71,26 @@ impl RateLimitPolicy {
         Err(Error::new(ErrorKind::Config, what))
     }
 
-    /// The count of a client of which nothing is known. Its windows begin `offset` earlier
-    /// than those that are counted from `origin`.
-    pub(super) fn meter(&self, origin: Instant, offset: Duration, now: Instant) -> Meter {
+    /// The count of a client of which nothing is known, or of a network that has the quota so
+    /// many `times`. Its windows begin `offset` earlier than those that are counted from `origin`.
+    pub(super) fn meter(
+        &self,
+        origin: Instant,
+        offset: Duration,
+        times: u32,
+        now: Instant,
+    ) -> Meter {
+        let quota = self.quota.saturating_mul(times);
         match self.kind {
             Kind::FixedWindow => Meter::Window(Window {
                 origin,
                 offset,
                 length: self.window,
-                quota: self.quota,
+                quota,
                 index: 0,
                 used: 0,
             }),
-            Kind::TokenBucket => Meter::Bucket(Bucket::refilling(self.quota, self.window, now)),
+            Kind::TokenBucket => Meter::Bucket(Bucket::refilling(quota, self.window, now)),
         }
     }
 }
@@ -121,6 +128,25 @@ impl Meter {
             Self::Bucket(bucket) => {
                 bucket.take(now, 1);
             }
+        }
+    }
+
+    /// How long it would take until what is used is there again, if it came back evenly.
+    pub(super) fn worth(&self, now: Instant) -> Duration {
+        match self {
+            Self::Window(window) => window.worth(now),
+            Self::Bucket(bucket) => bucket.full_in(now),
+        }
+    }
+
+    /// From now on no less is used here than in `other`, of the same policy.
+    pub(super) fn fold(&mut self, other: &Self, now: Instant) {
+        match (self, other) {
+            (Self::Window(own), Self::Window(other)) => own.fold(other, now),
+            (Self::Bucket(own), Self::Bucket(other)) if other.full_in(now) > own.full_in(now) => {
+                own.clone_from(other);
+            }
+            _ => {}
         }
     }
 
@@ -173,6 +199,18 @@ impl Window {
     fn take(&mut self, now: Instant) {
         self.used = self.used_at(now).saturating_add(1);
         self.index = self.index_at(now);
+    }
+
+    fn worth(&self, now: Instant) -> Duration {
+        let used = self.length.as_nanos() * u128::from(self.used_at(now));
+        Duration::from_nanos_u128(used / u128::from(self.quota.max(1)))
+    }
+
+    fn fold(&mut self, other: &Self, now: Instant) {
+        let used = other.used_at(now);
+        if used > self.used_at(now) {
+            (self.index, self.used) = (self.index_at(now), used);
+        }
     }
 
     /// What was used counts for one window more: those that come in place of these may begin

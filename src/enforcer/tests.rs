@@ -9,7 +9,10 @@ use std::{
 use proptest::prelude::*;
 use sfv::{ListEntry, Parser};
 
-use super::{RateLimitPolicy, RateLimitPolicyEnforcer, ledger::Ledger};
+use super::{
+    RateLimitPolicy, RateLimitPolicyEnforcer,
+    ledger::{Client, Ledger},
+};
 use crate::error::ErrorKind;
 
 fn secs(n: u64) -> Duration {
@@ -76,10 +79,13 @@ proptest! {
         for (client, admitted) in admitted {
             for policy in &policies {
                 let window = policy.window.as_nanos();
-                // Both kinds: in one window up to twice the quota, whatever its place.
+                // Both kinds: in one window up to twice the quota, whatever its place, and
+                // three times where windows changed since it was forgotten.
+                let is_safe = !policy.is_fixed_window() || max_clients >= clients.len();
+                let most = if is_safe { 2 } else { 3 } * policy.quota as usize;
                 for (n, first) in admitted.iter().enumerate() {
                     let within = admitted[n..].iter().filter(|at| **at - *first < policy.window);
-                    prop_assert!(within.count() <= 2 * policy.quota as usize, "{}", policy.name);
+                    prop_assert!(within.count() <= most, "{}", policy.name);
                 }
                 if policy.is_fixed_window() && max_clients < clients.len() {
                     // Its windows may have been those of the others for a while.
@@ -108,19 +114,27 @@ proptest! {
 }
 
 #[test]
-fn a_client_that_gives_way_to_others_has_no_third_quota_in_one_window() {
+fn a_client_that_gives_way_to_others_has_no_fourth_quota_in_one_window() {
     let policies = [RateLimitPolicy::fixed_window("p", 1, secs(20))];
     let start = Instant::now();
     let mut ledger = Ledger::new(&policies, start);
     ledger.set_max_clients(1);
     // Its own windows end after 8 s, 28 s and so on; those in common after 20 s.
     let (client, other) = (u64::MAX / 5 * 3, 0);
-    let times = [(client, 100), (other, 8_001), (client, 8_001), (client, 20_000)];
+    let times = [
+        (client, 100),
+        (other, 8_001),
+        (client, 8_001),
+        (client, 20_000),
+        (client, 20_050),
+        (client, 28_001),
+        (client, 39_999),
+    ];
     let is_admitted = |(who, millis)| {
         let now = start + Duration::from_millis(millis);
         !ledger.decide(&policies, who, now)[0].is_violated
     };
-    assert_eq!(times.map(is_admitted), [true, true, true, false]);
+    assert_eq!(times.map(is_admitted), [true, true, true, true, false, false, false]);
 }
 
 #[test]
@@ -239,17 +253,94 @@ fn many_clients_leave_no_more_than_those_with_less_than_their_quota() {
 }
 
 #[test]
-fn clients_beyond_the_bound_have_one_quota_in_common() {
+fn clients_beyond_the_bound_have_one_quota_in_common_when_all_have_used_theirs() {
     let enforcer = enforcer(&[RateLimitPolicy::token_bucket("p", 2, secs(60))]).max_clients(10);
     let now = Instant::now();
-    (0..10).for_each(|client| assert!(enforcer.decide(client, now).is_admitted()));
+    for _ in 0..2 {
+        (0..10).for_each(|client| assert!(enforcer.decide(client, now).is_admitted()));
+    }
     assert!(enforcer.decide(10, now).is_admitted() && enforcer.decide(11, now).is_admitted());
     assert!(!enforcer.decide(12, now).is_admitted());
-    (0..10).for_each(|client| assert!(enforcer.decide(client, now).is_admitted()));
     // When there is room, what was used in common counts for who may have used it.
     let later = now + secs(60);
     assert!(enforcer.decide(12, later).is_admitted() && enforcer.decide(12, later).is_admitted());
     assert!(!enforcer.decide(12, later).is_admitted());
+}
+
+#[test]
+fn security_16_made_up_clients_shut_no_newcomer_out() {
+    for make in [RateLimitPolicy::fixed_window, RateLimitPolicy::token_bucket] {
+        let policies = [make("daily", 1_000, secs(86_400))];
+        let start = Instant::now();
+        let mut ledger = Ledger::new(&policies, start);
+        let mut admitted = |client: u64, requests: usize| {
+            let client = client.wrapping_mul(0x9e37_79b9_7f4a_7c15);
+            let is_admitted = |_: &usize| !ledger.decide(&policies, client, start)[0].is_violated;
+            (0..requests).filter(is_admitted).count()
+        };
+        assert_eq!((admitted(1, 1_000), admitted(2, 900)), (1_000, 900));
+        assert!((1_000..101_000).all(|client| admitted(client, 1) == 1));
+        assert!((200_000..205_000).all(|client| admitted(client, 1) == 1));
+        // Another one has nearly its whole quota.
+        assert!(admitted(300_000, 1_000) >= 990);
+        // Who used much is remembered.
+        assert_eq!((admitted(1, 10), admitted(2, 200)), (0, 100));
+        assert!(ledger.clients() <= 100_000);
+    }
+}
+
+#[test]
+fn security_16_who_used_least_is_forgotten_whatever_else_is_in_the_table() {
+    for make in [RateLimitPolicy::fixed_window, RateLimitPolicy::token_bucket] {
+        let policies = [make("p", 3, secs(600))];
+        let now = Instant::now();
+        let mut ledger = Ledger::new(&policies, now);
+        ledger.set_max_clients(1_000);
+        let mut admitted = |client: u64, requests: usize| {
+            let is_admitted = |_: &usize| !ledger.decide(&policies, client, now)[0].is_violated;
+            (0..requests).filter(is_admitted).count()
+        };
+        assert_eq!(admitted(500, 1), 1);
+        assert!((0..1_000).filter(|client| *client != 500).all(|client| admitted(client, 3) == 3));
+        // It begins with what the one had used that it came for, and the next one likewise.
+        assert_eq!((admitted(5_000, 1), admitted(5_001, 3)), (1, 1));
+        // Now all have used their quotas, and what is left is one in common.
+        assert_eq!((admitted(5_002, 2), admitted(5_003, 2)), (1, 0));
+        assert!((0..1_000).filter(|client| *client != 500).all(|client| admitted(client, 1) == 0));
+    }
+}
+
+#[test]
+fn security_16_who_comes_back_gets_no_more_than_before_where_quotas_flow_back() {
+    let policies = [RateLimitPolicy::token_bucket("p", 10, secs(1_000))];
+    let now = Instant::now();
+    let mut ledger = Ledger::new(&policies, now);
+    ledger.set_max_clients(50);
+    let mut admitted = 0;
+    for round in 0..2_000u64 {
+        admitted += usize::from(!ledger.decide(&policies, u64::MAX, now)[0].is_violated);
+        ledger.decide(&policies, round, now);
+    }
+    assert!(admitted <= 10, "{admitted}");
+}
+
+#[test]
+fn security_16_networks_are_limited_in_a_full_table_too() {
+    let policies = [RateLimitPolicy::fixed_window("p", 10, secs(86_400))];
+    let start = Instant::now();
+    let mut ledger = Ledger::new(&policies, start);
+    ledger.set_max_clients(100);
+    let crowd = (0..100u64).map(|id| (Client::from(id), 1));
+    let network = |id| Client { id, networks: Some([(1_000, 32), (1_001 + id % 256, 8)]) };
+    let attack = (2_000..6_000u64).map(|id| (network(id), 0));
+    let mut admitted = [0, 0];
+    for (n, (client, who)) in crowd.chain(attack).enumerate() {
+        let now = start + Duration::from_millis(n as u64);
+        admitted[who] += u32::from(!ledger.decide(&policies, client, now)[0].is_violated);
+        assert!(ledger.clients() <= 100);
+    }
+    assert_eq!(admitted[1], 100);
+    assert!((300..=321).contains(&admitted[0]), "{admitted:?}");
 }
 
 #[test]

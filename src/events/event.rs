@@ -68,7 +68,7 @@ pub enum Event {
         /// value of the page.
         message: String,
     },
-    /// The circuit breaker changed its state.
+    /// The circuit breaker of the pool's own calls changed its state, or the one for all.
     #[non_exhaustive]
     BreakerChanged {
         /// The state before.
@@ -79,7 +79,7 @@ pub enum Event {
         open_for: Option<Duration>,
     },
     /// The API asked for a wait, and nothing is sent to it for so long. Told only when
-    /// that is longer than an earlier hold still lasts.
+    /// that is longer than an earlier hold still lasts, and not where one handle waits alone.
     #[non_exhaustive]
     HoldSet {
         /// How long, from now.

@@ -3,7 +3,10 @@
 use std::{fmt, sync::Arc, time::Duration};
 
 use bytes::Bytes;
-use http::{HeaderMap, HeaderName, HeaderValue, Method};
+use http::{
+    HeaderMap, HeaderName, HeaderValue, Method,
+    header::{AUTHORIZATION, COOKIE},
+};
 use serde::Serialize;
 
 use super::{BaseUrl, target};
@@ -43,6 +46,8 @@ pub struct Request {
     hedge: Option<Option<Hedge>>,
     /// Where the request goes, if not to the pool's API.
     elsewhere: Option<Arc<BaseUrl>>,
+    /// Whether it has credentials of its own, besides which no default ones are to go out.
+    is_without_default_credentials: bool,
 }
 
 impl Request {
@@ -61,6 +66,7 @@ impl Request {
             priority: Priority::of_scope(),
             hedge: None,
             elsewhere: None,
+            is_without_default_credentials: false,
         }
     }
 
@@ -284,6 +290,18 @@ impl Request {
     pub(crate) fn or_queue_timeout(mut self, default: Option<Duration>) -> Self {
         self.queue_timeout = self.queue_timeout.or(default);
         self
+    }
+
+    /// From here on no default header that authenticates goes with it.
+    pub(crate) fn go_without_default_credentials(&mut self) {
+        self.is_without_default_credentials = true;
+    }
+
+    /// Whether a default header of this name goes with it.
+    pub(super) fn wants_default(&self, name: &str) -> bool {
+        let authenticates = || [AUTHORIZATION, COOKIE].iter().any(|header| header == name);
+        let is_left_out = self.is_without_default_credentials && authenticates();
+        !is_left_out && !self.headers.contains_key(name)
     }
 
     pub(crate) fn own_rate_key(&self) -> Option<&Arc<str>> {

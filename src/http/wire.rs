@@ -48,7 +48,7 @@ pub(super) fn request_head(
         head.headers.append(name, value);
     }
     for (name, value) in defaults {
-        if !request.headers().contains_key(name.as_str()) {
+        if request.wants_default(name.as_str()) {
             head.headers.append(name.clone(), value.clone());
         }
     }

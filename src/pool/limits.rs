@@ -23,9 +23,11 @@ impl AwwPool {
     /// ```
     ///
     /// # Errors
-    /// [`ErrorKind::Config`](crate::ErrorKind::Config) for a rate that is not above zero,
+    /// [`ErrorKind::Config`](crate::ErrorKind::Config) for a rate that is not above zero and for
+    /// a handle with [credentials of its own](Self::with_credentials),
     /// [`ErrorKind::ShuttingDown`](crate::ErrorKind::ShuttingDown) when the pool has ended.
     pub async fn set_rate(&self, requests_per_second: Option<Decimal>) -> Result<(), Error> {
+        self.for_the_pool("set_rate: it concerns the whole pool, not one handle")?;
         let set = SetRate(requests_per_second);
         self.address().await?.send(set).await.map_err(|_| Error::gone())?
     }

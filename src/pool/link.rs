@@ -6,17 +6,16 @@ use futures::future::BoxFuture;
 
 use super::AwwPool;
 use crate::{
-    dispatch::{Connect, Control, Dispatcher, Lifeline, PoolLink, StartPager},
+    dispatch::{Connect, Control, Dispatcher, Lifeline, PoolLink, StartPager, Tenant},
     error::Error,
     signer::Signer,
     supervisor::Core,
-    token_manager::TokenSet,
 };
 
 /// A handle of a pool that has started.
 struct Connected {
     core: Arc<Core>,
-    tokens: Option<Arc<TokenSet>>,
+    tenant: Option<Arc<Tenant>>,
 }
 
 impl Control for Connected {
@@ -24,8 +23,8 @@ impl Control for Connected {
         &self.core.started.dispatcher
     }
 
-    fn tokens(&self) -> Option<&Arc<TokenSet>> {
-        self.tokens.as_ref()
+    fn tenant(&self) -> Option<&Arc<Tenant>> {
+        self.tenant.as_ref()
     }
 
     fn start_pager(
@@ -46,7 +45,7 @@ impl Connect for AwwPool {
         Box::pin(async move {
             let core = Arc::clone(self.core().await?);
             let control: Arc<dyn Control> =
-                Arc::new(Connected { core, tokens: self.tokens.clone() });
+                Arc::new(Connected { core, tenant: self.tenant.clone() });
             Ok(control)
         })
     }

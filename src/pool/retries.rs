@@ -14,7 +14,8 @@ impl PoolBuilder {
     ///
     /// Three attempts per call treble the load of an API at the moment when it fails under
     /// load; the budget bounds what all calls together add, and lets single failures be
-    /// repeated freely.
+    /// repeated freely. A handle with [credentials of its own](crate::AwwPool::with_credentials)
+    /// has a budget of its own.
     pub fn retry_budget(mut self, share_of_calls: f64, per_second: u32) -> Self {
         self.config.retry_budget = Earnings { per_call: share_of_calls, per_second };
         self

@@ -19,9 +19,11 @@ impl AwwPool {
     /// unused.
     ///
     /// # Errors
-    /// [`ErrorKind::Config`](crate::ErrorKind::Config) for a number out of range,
+    /// [`ErrorKind::Config`](crate::ErrorKind::Config) for a number out of range and for a handle
+    /// with [credentials of its own](Self::with_credentials),
     /// [`ErrorKind::ShuttingDown`](crate::ErrorKind::ShuttingDown) when the pool has ended.
     pub async fn resize(&self, workers: usize) -> Result<(), Error> {
+        self.for_the_pool("resize: it concerns the whole pool, not one handle")?;
         self.address().await?.send(Resize(workers)).await.map_err(|_| Error::gone())?
     }
 }

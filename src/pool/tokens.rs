@@ -1,13 +1,18 @@
 //! What a pool's handle and its builder say of tokens: where they come from, how they get
 //! into a request, and when one is to be renewed. Knows nothing of how they are kept.
 
-use std::{future::Future, sync::Arc, time::Instant};
+use std::{
+    future::Future,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use rust_decimal::Decimal;
 
 use super::{AwwPool, PoolBuilder};
 use crate::{
     config::PoolConfig,
+    dispatch::Tenant,
     error::{Error, ErrorKind},
     http::Request,
     supervisor::messages::InvalidateToken,
@@ -51,13 +56,29 @@ impl AwwPool {
     /// A handle of the same pool with credentials of its own, as for a tenant: what it and its
     /// clones ask for, streams included, goes out with its tokens and never with others.
     ///
-    /// Workers, connections, the rate limit, the circuit breaker, statistics and events are
-    /// those of the pool, and [`shutdown`](Self::shutdown) ends it for all. Its tokens are
-    /// its own: a 401, a failed acquire or an [invalidated](Self::invalidate_token) token
-    /// concerns no other handle, and nor does a 429 with `Retry-After` or a quota that is used
-    /// up, even if it has one token. When the last clone and its last call are gone, the
-    /// tokens are forgotten. It hands out no [`supervisor`](Self::supervisor) address: what is
-    /// sent there goes out with the pool's own credentials.
+    /// No handle can hold, fill or end what another one uses. Its own are:
+    ///
+    /// - its tokens. A 401, a failed acquire or an [invalidated](Self::invalidate_token) token
+    ///   concerns no other handle. When the last clone and its last call are gone, the tokens
+    ///   are forgotten;
+    /// - its holds. A 429 or a 503 with `Retry-After` or a used-up quota makes this handle wait
+    ///   alone, even if it has one token. A 503 that two handles are told at a time holds all;
+    /// - its [circuit breaker](crate::CircuitBreaker::per_handle), unless that is set to be one
+    ///   for all, and its [retry budget](PoolBuilder::retry_budget);
+    /// - its [rate keys](Request::rate_key), 65,536 at a time, which are none of another's;
+    /// - a share of [`max_queued`](PoolBuilder::max_queued);
+    /// - [`shutdown`](Self::shutdown), which ends its calls and no others.
+    ///
+    /// All handles share workers and connections, so that calls of one wait for those of others
+    /// by their priority, the [rate limit](PoolBuilder::rate_limit), the
+    /// [dampener](PoolBuilder::use_dampener) and what is known of other origins that pages lead
+    /// to, and they see the statistics and events of all. What
+    /// concerns the whole pool is refused to it: [`resize`](Self::resize),
+    /// [`set_rate`](Self::set_rate) and the [`supervisor`](Self::supervisor) address, where
+    /// messages go out with the pool's own credentials unless they name the handle
+    /// ([`FetchBy`](crate::messages::FetchBy)). A default `Authorization` or `Cookie`
+    /// header is the pool's own too and does not go out with its calls; all other default headers
+    /// do, so none of them should identify anybody.
     ///
     /// ```
     /// use vantage_api_pool::{AwwPool, Credentials, tokens::{FileTokens, bearer}};
@@ -85,8 +106,25 @@ impl AwwPool {
             return Err(Error::new(ErrorKind::Config, what));
         }
         credentials.validate()?;
-        let tokens = Arc::new(config.token_set(credentials, Instant::now()));
-        Ok(Self { inner: Arc::clone(&self.inner), tokens: Some(tokens) })
+        let tenant = Arc::new(Tenant::new(config, credentials, Instant::now()));
+        Ok(Self { inner: Arc::clone(&self.inner), tenant: Some(tenant) })
+    }
+
+    /// Ends the calls of the tenant that has this handle.
+    pub(super) async fn end_tenant(&self, tenant: &Arc<Tenant>, drain: Duration) {
+        tenant.close();
+        if let Some(Some(core)) = self.inner.core.get() {
+            core.drain(Arc::clone(tenant), drain).await;
+        }
+    }
+
+    /// Refuses, as `what` says, what concerns the whole pool to a handle with credentials of
+    /// its own.
+    pub(super) fn for_the_pool(&self, what: &'static str) -> Result<(), Error> {
+        match self.tenant {
+            Some(_) => Err(Error::new(ErrorKind::Config, what)),
+            None => Ok(()),
+        }
     }
 
     /// Has the token of `slot`, counted from 0, renewed before it is used again, as when it is
@@ -96,11 +134,12 @@ impl AwwPool {
     ///
     /// # Errors
     /// [`ErrorKind::Config`] when there is no such token, [`ErrorKind::ShuttingDown`] when the
-    /// pool has ended.
+    /// pool or the handle has ended.
     pub async fn invalidate_token(&self, slot: usize) -> Result<(), Error> {
         let supervisor = self.address().await?;
-        if let Some(own) = &self.tokens {
-            return if supervisor.connected() { own.invalidate(slot) } else { Err(Error::gone()) };
+        if let Some(tenant) = &self.tenant {
+            let is_over = tenant.is_closed() || !supervisor.connected();
+            return if is_over { Err(Error::gone()) } else { tenant.tokens.invalidate(slot) };
         }
         supervisor.send(InvalidateToken(slot)).await.map_err(|_| Error::gone())?
     }

@@ -111,6 +111,12 @@ impl Bucket {
             .saturating_sub(now.saturating_duration_since(self.at))
     }
 
+    /// How long until it is full.
+    pub(crate) fn full_in(&self, now: Instant) -> Duration {
+        let tokens = u64::try_from(self.full / self.price).unwrap_or(u64::MAX);
+        self.ready_in(now, tokens.saturating_sub(1))
+    }
+
     fn refill(&mut self, now: Instant) {
         let nanos = now.saturating_duration_since(self.at).as_nanos();
         self.at = self.at.max(now);

@@ -19,6 +19,8 @@ pub(crate) struct Hold {
     is_open: AtomicBool,
     reopening: Mutex<Reopening>,
     freed: Notify,
+    /// Which handle was asked last to wait by itself, and until when.
+    asked: Mutex<Option<(u64, Instant)>>,
 }
 
 impl Hold {
@@ -27,7 +29,17 @@ impl Hold {
             is_open: AtomicBool::new(true),
             reopening: Mutex::new(Reopening::new()),
             freed: Notify::new(),
+            asked: Mutex::default(),
         }
+    }
+
+    /// Notes that the API is not available to `handle` for `wait` from `now`, and says whether
+    /// it is not to another one either at the moment: then it seems to be to nobody.
+    pub(crate) fn is_for_all(&self, handle: u64, now: Instant, wait: Duration) -> bool {
+        let mut asked = self.asked.lock().unwrap_or_else(PoisonError::into_inner);
+        let others = asked.is_some_and(|(other, until)| other != handle && until > now);
+        *asked = Some((handle, later(now, wait)));
+        others
     }
 
     /// Holds everything for `wait` from `now`, unless it is held for longer already.
@@ -163,6 +175,19 @@ mod tests {
         let two = (hold.admit(end), hold.admit(end));
         assert!(two.0.is_some() && two.1.is_some() && hold.admit(end).is_none());
         assert!(hold.admit(end + Duration::from_secs(2)).is_some() && hold.is_open());
+    }
+
+    #[test]
+    fn security_10_what_two_handles_are_told_at_a_time_is_told_to_all() {
+        let start = Instant::now();
+        let hold = Hold::new();
+        let told = |handle, after, wait| {
+            let now = start + Duration::from_secs(after);
+            hold.is_for_all(handle, now, Duration::from_secs(wait))
+        };
+        assert!(!told(1, 0, 8) && !told(1, 1, 8));
+        assert!(told(2, 8, 2), "the first one waits still");
+        assert!(!told(1, 10, 8), "the second one waits no more");
     }
 
     #[test]

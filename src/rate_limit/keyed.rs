@@ -4,7 +4,8 @@
 use std::{
     borrow::Borrow,
     fmt,
-    hash::Hash,
+    hash::{BuildHasher, Hash, RandomState},
+    marker::PhantomData,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
@@ -23,9 +24,10 @@ const MAX_KEYS: usize = 65_536;
 /// The same rate limit for each key by itself, such as a tenant or a host.
 ///
 /// A key that was not used until its burst is whole again takes no memory for long: such keys are
-/// swept, some with each new key. One that is in use takes about 300 bytes and the key itself
-/// (measured by `cargo test --test process keys::`). At most 65,536 keys are told apart at a time,
-/// or [`max_keys`](Self::max_keys). Beyond them, further keys have one limit in common until there
+/// swept, some with each new key. One that is in use takes about 300 bytes, however long it is
+/// (measured by `cargo test --test process keys::`): a key is known by a keyed hash of 128 bits of
+/// what its [`Hash`] feeds, and is not kept. At most 65,536 keys are told apart at a time, or
+/// [`max_keys`](Self::max_keys). Beyond them, further keys have one limit in common until there
 /// is room and nobody waits for that limit. So no key ever gets more than its rate; one that comes
 /// when there is no room may get less.
 ///
@@ -39,11 +41,14 @@ const MAX_KEYS: usize = 65_536;
 /// # Ok(()) }
 /// ```
 pub struct KeyedRateLimiter<K> {
-    state: Mutex<State<K>>,
+    state: Mutex<State>,
+    /// Two halves of the hash that stands for a key.
+    hashers: [RandomState; 2],
+    _key: PhantomData<fn(&K)>,
 }
 
-struct State<K> {
-    limiters: KeyTable<K, Arc<RateLimiter>>,
+struct State {
+    limiters: KeyTable<u128, Arc<RateLimiter>>,
     /// For keys for which there is no room, and what new limiters are made from: so what a
     /// key got in common with others counts when it gets a limiter of its own.
     common: Arc<RateLimiter>,
@@ -57,7 +62,11 @@ impl<K: Hash + Eq> KeyedRateLimiter<K> {
     /// As [`RateLimiter::new`].
     pub fn new(rate: Decimal, burst: u32) -> Result<Self, Error> {
         let common = Arc::new(RateLimiter::new(rate, burst)?);
-        Ok(Self { state: Mutex::new(State { limiters: KeyTable::new(MAX_KEYS), common }) })
+        Ok(Self {
+            state: Mutex::new(State { limiters: KeyTable::new(MAX_KEYS), common }),
+            hashers: Default::default(),
+            _key: PhantomData,
+        })
     }
 
     /// How many keys are told apart at a time: 65,536 by default. With zero all have one
@@ -121,8 +130,10 @@ impl<K: Hash + Eq> KeyedRateLimiter<K> {
         K: Borrow<Q>,
         Q: Hash + Eq + ToOwned<Owned = K> + ?Sized,
     {
+        let [high, low] = self.hashers.each_ref().map(|hasher| hasher.hash_one(key));
+        let key = u128::from(high) << u64::BITS | u128::from(low);
         let State { limiters, common } = &mut *self.state();
-        if let Some(limiter) = limiters.get_mut(key) {
+        if let Some(limiter) = limiters.get_mut(&key) {
             return Arc::clone(limiter);
         }
         let now = now();
@@ -133,13 +144,13 @@ impl<K: Hash + Eq> KeyedRateLimiter<K> {
             return Arc::clone(common);
         }
         let limiter = Arc::new(common.fork());
-        limiters.insert(key.to_owned(), Arc::clone(&limiter));
+        limiters.insert(key, Arc::clone(&limiter));
         limiter
     }
 }
 
 impl<K> KeyedRateLimiter<K> {
-    fn state(&self) -> MutexGuard<'_, State<K>> {
+    fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

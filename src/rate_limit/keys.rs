@@ -1,7 +1,7 @@
 //! Values by key in bounded memory: those that say no more than a new one would are
 //! swept, a few each time that a key comes in, so that no call pays for all of them.
 
-use std::{borrow::Borrow, hash::Hash};
+use std::hash::Hash;
 
 use indexmap::IndexMap;
 
@@ -35,11 +35,7 @@ impl<K: Hash + Eq, V> KeyTable<K, V> {
         self.most = most;
     }
 
-    pub(crate) fn get_mut<Q>(&mut self, key: &Q) -> Option<&mut V>
-    where
-        K: Borrow<Q>,
-        Q: Hash + Eq + ?Sized,
-    {
+    pub(crate) fn get_mut(&mut self, key: &K) -> Option<&mut V> {
         self.entries.get_mut(key)
     }
 

@@ -46,7 +46,6 @@ pub(crate) use dampener::Slower;
 pub(crate) use heard::{AnswerRules, Heard, Ruled, hear};
 pub(crate) use hold::{Departure, Hold, Wait};
 pub use keyed::KeyedRateLimiter;
-pub(crate) use keys::KeyTable;
 pub use limiter::RateLimiter;
 pub(crate) use limiter::{Place, SLOWEST, now};
 pub(crate) use pace::Reason;

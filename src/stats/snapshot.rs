@@ -80,7 +80,8 @@ pub struct Stats {
     /// the dampener found, and what the API's quotas leave. `None` without a bound. Of an
     /// interval, at its end.
     pub rate: Option<Decimal>,
-    /// What the circuit breaker does at the moment; closed where there is none.
+    /// What the circuit breaker does at the moment; closed where there is none. Here and below
+    /// that of the pool's own calls, see [`per_handle`](crate::CircuitBreaker::per_handle).
     pub breaker: BreakerState,
     /// How often the circuit breaker opened. Moves when it does.
     pub breaker_openings: u64,

@@ -95,7 +95,7 @@ impl Supervisor {
             dispatcher: Arc::clone(&dispatcher),
             limiter,
             pacer,
-            keys: dispatcher.config.keys().map(Arc::new),
+            keys: dispatcher.config.settings.keys().map(Arc::new),
             tokens,
             stats,
             hold: Arc::new(Hold::new()),
@@ -256,7 +256,7 @@ impl Handler<FetchBy> for Supervisor {
     ) -> Self::Result {
         WhileAwaited(Box::pin(async move {
             let handle = handle.0.connect().await?;
-            handle.dispatcher().call(request, handle.tokens().cloned()).await
+            handle.dispatcher().call(request, handle.tenant().cloned()).await
         }))
     }
 }

@@ -22,11 +22,10 @@ use super::{actor::Supervisor, messages::Shutdown, pagers::Start, succession::Ne
 use crate::{
     aside::claim_this_thread,
     config::ValidConfig,
-    dispatch::{Connect, Control, Dispatcher, Lifeline, Routes, StartPager},
+    dispatch::{Connect, Control, Dispatcher, Lifeline, Routes, StartPager, Tenant},
     error::{Error, ErrorKind},
     events::Events,
     signer::Signer,
-    token_manager::TokenSet,
 };
 
 /// The way to a pool that runs. It does not keep the pool alive.
@@ -54,6 +53,14 @@ enum Exit {
 }
 
 impl Exit {
+    /// The control thread.
+    fn arbiter(&self) -> ArbiterHandle {
+        match self {
+            Self::System(system) => system.arbiter().clone(),
+            Self::Arbiter(arbiter) => arbiter.clone(),
+        }
+    }
+
     fn stop(&self) {
         match self {
             Self::System(system) => system.stop(),
@@ -132,11 +139,7 @@ pub(super) fn no_thread(source: std::io::Error) -> Error {
 
 /// Shuts down in the background, on the control thread.
 fn end(supervisor: Addr<Supervisor>, exit: Exit) {
-    let arbiter = match &exit {
-        Exit::System(system) => system.arbiter().clone(),
-        Exit::Arbiter(arbiter) => arbiter.clone(),
-    };
-    arbiter.spawn(async move {
+    exit.arbiter().spawn(async move {
         let _ = supervisor.send(Shutdown { drain: Duration::ZERO }).await;
         exit.stop();
     });
@@ -177,6 +180,19 @@ impl Core {
         self.exit.stop();
         let _ = self.ended.clone().await;
     }
+
+    /// Waits for at most `drain` until the calls of a tenant that was closed have ended, and
+    /// ends the rest.
+    pub(crate) async fn drain(&self, tenant: Arc<Tenant>, drain: Duration) {
+        let dispatcher = Arc::clone(&self.started.dispatcher);
+        let (done, ended) = oneshot::channel::<()>();
+        self.exit.arbiter().spawn(async move {
+            dispatcher.drain(&tenant, drain).await;
+            drop(done);
+        });
+        // The sender goes at the end, or with the thread.
+        let _ = ended.await;
+    }
 }
 
 impl Drop for Core {
@@ -190,7 +206,7 @@ impl Control for Started {
         &self.dispatcher
     }
 
-    fn tokens(&self) -> Option<&Arc<TokenSet>> {
+    fn tenant(&self) -> Option<&Arc<Tenant>> {
         None
     }
 

@@ -22,7 +22,7 @@ impl Handler<Shutdown> for Supervisor {
         let supervisor = ctx.address();
         dispatcher.close_intake();
         Box::pin(async move {
-            if tokio::time::timeout(drain, dispatcher.drained()).await.is_err() {
+            if tokio::time::timeout(drain, dispatcher.drained(None)).await.is_err() {
                 tracing::warn!("calls were still running at the end of the drain");
             }
             dispatcher.fail_all(Error::shutting_down);

@@ -27,13 +27,13 @@ use super::{
 use crate::{
     actors::{Die, Line, line, mortal},
     config::{PoolConfig, ValidConfig},
-    dispatch::{Dispatcher, Lost, Route, Routes, jobs::Loss},
+    dispatch::{Dispatcher, Lost, Route, Routes, Tenant, jobs::Loss},
     error::ErrorKind,
     http::Request,
     rate_limit::{Hold, Pacer},
     retry::{Budget, Earnings},
     stats::{Ledger, Stats, StatsCollector},
-    token_manager::{Credentials, TokenSet},
+    token_manager::Credentials,
     worker::{Origins, TokenLines, WorkerParts},
 };
 
@@ -320,10 +320,10 @@ async fn accept_65_sets_of_handles_outlive_the_token_manager() {
         };
         let apply = |request: Request, _: &str| request;
         let credentials = Credentials::from_callback(1, acquire, apply);
-        Arc::new(PoolConfig::new("").token_set(credentials, Instant::now()))
+        Arc::new(Tenant::new(&PoolConfig::new(""), credentials, Instant::now()))
     };
     let sets = [set(), set()];
-    let call = async |set: &Arc<TokenSet>| {
+    let call = async |set: &Arc<Tenant>| {
         let call = core.started.dispatcher.call(Request::get("/"), Some(Arc::clone(set)));
         timeout(LIMIT, call).await.expect("a call hangs")
     };
@@ -334,7 +334,7 @@ async fn accept_65_sets_of_handles_outlive_the_token_manager() {
         for set in &sets {
             call(set).await.unwrap();
             // The next call needs another token.
-            set.invalidate(0).unwrap();
+            set.tokens.invalidate(0).unwrap();
         }
         assert_eq!(acquired.load(Ordering::SeqCst), 2 * round);
         kill(&core, Role::Tokens).await;

@@ -54,6 +54,11 @@ impl TokenSet {
         }
     }
 
+    /// A number that no other set has.
+    pub(crate) fn id(&self) -> u64 {
+        self.id
+    }
+
     /// Declares the token of `slot` void, and whatever an acquire that is under way brings.
     ///
     /// # Errors

@@ -6,13 +6,16 @@ use std::time::{Duration, Instant, SystemTime};
 
 use http::HeaderName;
 
-use super::{kit::Kit, origin::Api};
+use super::{
+    kit::Kit,
+    origin::{Api, Departures},
+};
 use crate::{
     dispatch::{Call, Passage},
     error::Error,
     events::{Attempt, Event, Outcome},
     http::Response,
-    rate_limit::{Departure, Heard, InFlight, Slower, quota},
+    rate_limit::{Heard, InFlight, Slower, quota},
     seats::{Permit, Seat},
     stats::Counters,
 };
@@ -20,7 +23,7 @@ use crate::{
 /// The permission to make one attempt now, of those who watch over the API.
 pub(super) struct Leave<'a> {
     pub(super) passage: Option<Passage<'a>>,
-    pub(super) departure: Departure<'a>,
+    pub(super) departures: Departures<'a>,
 }
 
 /// An attempt that is under way. Dropped before its end, it is counted and told as
@@ -101,7 +104,7 @@ impl<'a> Running<'a> {
 
     /// Tells those who gave leave what the attempt showed.
     fn settle(&mut self, outcome: &Result<Response, Error>, heard: Option<&Heard>) {
-        let Some(Leave { passage, departure }) = self.leave.take() else { return };
+        let Some(Leave { passage, departures }) = self.leave.take() else { return };
         let is_limit = heard.is_some_and(|heard| heard.is_limit);
         if let Some(passage) = passage {
             let waits = heard.is_some_and(|heard| heard.holds && heard.asks_to_wait());
@@ -109,7 +112,11 @@ impl<'a> Running<'a> {
         }
         let is_served = |answer: &Response| !is_limit && !answer.counts_as().is_server_error();
         if outcome.as_ref().is_ok_and(is_served) {
-            departure.served();
+            let (by_api, by_handle) = departures;
+            by_api.served();
+            if let Some(by_handle) = by_handle {
+                by_handle.served();
+            }
         }
     }
 
@@ -130,8 +137,9 @@ impl<'a> Running<'a> {
         // The quota of one token among several says nothing about the API, and a refusal that
         // holds the token leaves the others as they are. One that holds none is the API's.
         let is_of_one = self.kit.tokens_for(self.call).is_some_and(|tokens| tokens.are_several());
+        let is_of_tenant = self.call.tenant.is_some();
         let holds_token = |heard: &Heard| {
-            heard.is_limit
+            (heard.is_limit || is_of_tenant && heard.holds)
                 && (heard.asks_to_wait() || told.is_some_and(|quota| quota.remaining == 0))
         };
         if is_of_one && heard.is_some_and(holds_token) {

@@ -8,7 +8,7 @@ use tracing::Instrument;
 
 use super::{
     attempt::{Leave, Running},
-    gates::{Slot, limit_of_key, pass_circuit, pass_hold, pass_key},
+    gates::{Slot, pass_circuit, pass_hold, pass_key},
     hedge,
     kit::Kit,
     origin::Api,
@@ -36,7 +36,7 @@ pub(super) async fn run(kit: Rc<Kit>, Job { seat, ticket }: Job) {
     let slot = Slot::new(Arc::clone(&seat), kit.dispatcher.tally());
     let url = Arc::clone(&call.url);
     let origin = call.request.foreign_base(&kit.config.base).map(|base| kit.origins.of(base));
-    let api = origin.as_ref().map_or_else(|| kit.api(), |origin| origin.api());
+    let api = origin.as_ref().map_or_else(|| kit.api(&call), |origin| origin.api());
     let (redirects, past) = (Redirects::default(), Past::default());
     let latest = None;
     let attempts = Attempts { kit: &kit, call: &call, api, slot, url, redirects, latest, past };
@@ -121,13 +121,15 @@ impl<'a> Attempts<'a> {
         reason: Reason,
     ) -> Result<Leave<'a>, Error> {
         let Self { kit, call, slot, .. } = self;
-        let Api { hold, circuit, elsewhere, .. } = self.api;
+        let Api { hold, own_hold, circuit, elsewhere, .. } = self.api;
         let tokens = kit.tokens_for(call);
-        let limit_of_key = limit_of_key(kit.keys.as_deref(), call);
+        let limit_of_key = kit.limit_of_key(call);
         let limit_of_origin = elsewhere.and_then(|origin| origin.limit.as_ref());
         let (mut place, mut place_there) = (None, None);
         loop {
-            pass_hold(hold, call, slot).await?;
+            for hold in [Some(hold), own_hold].into_iter().flatten() {
+                pass_hold(hold, call, slot).await?;
+            }
             if let Some(circuit) = circuit {
                 pass_circuit(circuit, call, slot).await?;
             }
@@ -159,7 +161,7 @@ impl<'a> Attempts<'a> {
                 }
             }
             let now = Instant::now();
-            let Some(departure) = hold.admit(now) else { continue };
+            let Some(departures) = self.api.depart(now) else { continue };
             if let (Some(tokens), Some(held)) = (tokens, &token)
                 && tokens.is_held(held, now)
             {
@@ -173,7 +175,7 @@ impl<'a> Attempts<'a> {
             };
             let may_take = |place: &Option<Place<'_>>| place.as_ref().is_none_or(|at| at.take(now));
             if may_take(&place) && may_take(&place_there) {
-                return Ok(Leave { passage, departure });
+                return Ok(Leave { passage, departures });
             }
         }
     }

@@ -16,8 +16,8 @@ use crate::{
     dispatch::{Call, Circuit, Tally, Waiting, admission},
     error::{Error, ErrorKind},
     rate_limit::{
-        Acquire, Bucket, Hold, KeyedRateLimiter, Lease, Limiter, Pacer, Place, RateLimiter, Reason,
-        TokenWish, Wait, default_burst, now,
+        Acquire, Bucket, Hold, Lease, Limiter, Pacer, Place, RateLimiter, Reason, TokenWish, Wait,
+        default_burst, now,
     },
     retry::Refusal,
     seats::{Capacity, Seat, Stage},
@@ -250,14 +250,6 @@ impl Throttle {
         self.lease.set(self.lease.get().map(|lease| Lease { spare, ..lease }));
         true
     }
-}
-
-/// The limit that `call` is counted under, if it has a key and the pool a limit per key.
-pub(super) fn limit_of_key(
-    keys: Option<&KeyedRateLimiter<Arc<str>>>,
-    call: &Call,
-) -> Option<Arc<RateLimiter>> {
-    Some(keys?.limiter(call.request.own_rate_key()?))
 }
 
 /// Waits, in `place`, until the call is the first of its key and its key has a permit. It is

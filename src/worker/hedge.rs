@@ -10,7 +10,7 @@ use std::{
 use futures::future::{Either, select};
 use http::Method;
 
-use super::{attempt::Leave, gates::limit_of_key, kit::Kit, origin::Api, tokens::TokensOf};
+use super::{attempt::Leave, kit::Kit, origin::Api, tokens::TokensOf};
 use crate::{
     dispatch::Call,
     error::Error,
@@ -82,18 +82,18 @@ pub(super) fn second<'a>(
     let mut hedging = kit.hedging.borrow_mut();
     let holds = |(tokens, token): (TokensOf<'_>, &Issued)| tokens.is_held(token, now);
     if !hedging.budget.covers_one()
-        || !api.hold.is_open()
+        || !api.is_open()
         || kit.tokens_for(call).zip(token).is_some_and(holds)
     {
         return None;
     }
-    let departure = api.hold.admit(now)?;
+    let departures = api.depart(now)?;
     let passage = match api.circuit {
         Some(circuit) => Some(circuit.admit_if_closed()?),
         None => None,
     };
     let permit = seat.permits().try_acquire().ok()?;
-    let limiter = limit_of_key(kit.keys.as_deref(), call);
+    let limiter = kit.limit_of_key(call);
     let may_leave = match api.elsewhere {
         Some(origin) => origin.try_second(),
         None => kit.throttle.try_second(),
@@ -105,7 +105,7 @@ pub(super) fn second<'a>(
         return None;
     }
     hedging.budget.pay_for_one();
-    Some((permit, Leave { passage, departure }))
+    Some((permit, Leave { passage, departures }))
 }
 
 /// The first good answer of the attempt `first` and of the one that `second` begins when

@@ -29,7 +29,7 @@ use crate::{
     error::{Error, ErrorKind},
     events::Events,
     http::{Action, Client, Request, Response, header_text},
-    rate_limit::{Heard, Hold, KeyedRateLimiter, Limiter, Pacer, Ruled, hear},
+    rate_limit::{Heard, Hold, KeyedRateLimiter, Limiter, Pacer, RateLimiter, Ruled, hear},
     retry::{self, Budget},
     stats::{Counted, Counters, StatsCollector},
     token_manager::Issued,
@@ -59,7 +59,7 @@ pub(super) struct Kit {
     elsewhere: Elsewhere,
     pub(super) throttle: Throttle,
     pacer: Arc<Pacer>,
-    pub(super) keys: Option<Arc<KeyedRateLimiter<Arc<str>>>>,
+    keys: Option<Arc<KeyedRateLimiter<Arc<str>>>>,
     pub(super) tokens: Tokens,
     hold: Arc<Hold>,
     pub(super) origins: Arc<Origins>,
@@ -124,9 +124,22 @@ impl Kit {
         self.dispatcher.events()
     }
 
-    /// What is shared about the pool's own API.
-    pub(super) fn api(&self) -> Api<'_> {
-        Api::own(&self.hold, &self.pacer, self.dispatcher.circuit(), &self.budget)
+    /// What is shared about the pool's own API among the calls that `call` is one of.
+    pub(super) fn api<'a>(&'a self, call: &'a Call) -> Api<'a> {
+        let tenant = call.tenant.as_deref();
+        let circuit = self.dispatcher.circuit_of(tenant);
+        Api::own(&self.hold, &self.pacer, circuit, &self.budget, tenant)
+    }
+
+    /// The limit that `call` is counted under, if it has a key and there is a limit per key:
+    /// each handle with credentials of its own has its own keys.
+    pub(super) fn limit_of_key(&self, call: &Call) -> Option<Arc<RateLimiter>> {
+        let key = call.request.own_rate_key()?;
+        let keys = match &call.tenant {
+            Some(tenant) => tenant.keys.as_ref(),
+            None => self.keys.as_deref(),
+        };
+        Some(keys?.limiter(key))
     }
 
     /// What an answer that is no success asks for, or one whose result is not ready.
@@ -221,6 +234,9 @@ impl Kit {
     ) -> Result<(Cow<'a, Request>, Cow<'a, Uri>), Error> {
         for value in request.headers_mut().values_mut() {
             value.set_sensitive(true);
+        }
+        if call.tenant.is_some() {
+            request.go_without_default_credentials();
         }
         // A token may go into the query.
         let is_same = match *url == *call.url {

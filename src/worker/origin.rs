@@ -10,10 +10,10 @@ use std::{
 use super::gates::{Slot, pause};
 use crate::{
     config::ValidConfig,
-    dispatch::{Call, Circuit},
+    dispatch::{Call, Circuit, Tenant},
     error::Error,
     http::BaseUrl,
-    rate_limit::{Hold, Pacer, RateLimiter, Reason, default_burst},
+    rate_limit::{Departure, Hold, Pacer, RateLimiter, Reason, default_burst},
     retry::Budget,
     stats::WaitCause,
 };
@@ -21,10 +21,15 @@ use crate::{
 /// So many origins are known at a time. In place of the oldest, another one begins anew.
 const MOST_ORIGINS: usize = 64;
 
+/// The leave of one attempt by the holds that it is subject to.
+pub(super) type Departures<'a> = (Departure<'a>, Option<Departure<'a>>);
+
 /// What is shared about the API that a call goes to.
 #[derive(Clone, Copy)]
 pub(super) struct Api<'a> {
     pub(super) hold: &'a Hold,
+    /// Of the handle alone that makes the call, if it has credentials of its own.
+    pub(super) own_hold: Option<&'a Hold>,
     pub(super) pacer: &'a Pacer,
     pub(super) circuit: Option<&'a Circuit>,
     budget: &'a Mutex<Budget>,
@@ -33,14 +38,31 @@ pub(super) struct Api<'a> {
 }
 
 impl<'a> Api<'a> {
-    /// The pool's own.
+    /// The pool's own, for calls of `tenant`.
     pub(super) fn own(
         hold: &'a Hold,
         pacer: &'a Pacer,
         circuit: Option<&'a Circuit>,
         budget: &'a Mutex<Budget>,
+        tenant: Option<&'a Tenant>,
     ) -> Self {
-        Self { hold, pacer, circuit, budget, elsewhere: None }
+        let own_hold = tenant.map(|tenant| &tenant.hold);
+        let budget = tenant.map_or(budget, |tenant| &tenant.budget);
+        Self { hold, own_hold, pacer, circuit, budget, elsewhere: None }
+    }
+
+    /// Whether there is no hold.
+    pub(super) fn is_open(&self) -> bool {
+        self.hold.is_open() && self.own_hold.is_none_or(Hold::is_open)
+    }
+
+    /// Lets an attempt leave at `now`, if no hold is in its way.
+    pub(super) fn depart(&self, now: Instant) -> Option<Departures<'a>> {
+        let by_handle = match self.own_hold {
+            Some(own) => Some(own.admit(now)?),
+            None => None,
+        };
+        Some((self.hold.admit(now)?, by_handle))
     }
 
     pub(super) fn budget<T>(&self, with: impl FnOnce(&mut Budget) -> T) -> T {
@@ -90,6 +112,7 @@ impl Origin {
     pub(super) fn api(&self) -> Api<'_> {
         Api {
             hold: &self.hold,
+            own_hold: None,
             pacer: &self.pacer,
             circuit: self.circuit.as_ref(),
             budget: &self.budget,

@@ -139,10 +139,20 @@ impl Attempts<'_> {
         answer.and_then(|answer| self.kit.hear(answer)).unwrap_or_default()
     }
 
-    /// Holds the whole API for as long as it asked.
+    /// Holds the whole API for as long as it asked, or the one handle with credentials of its
+    /// own to which it said so: what it says to one may be of that one's making.
     fn hold(&self, now: Instant, wait: Duration, heard: &Heard) {
         let wait = wait.min(self.kit.policy.max_retry_after);
-        if heard.holds && self.api.hold.extend(now, wait) {
+        if !heard.holds {
+            return;
+        }
+        if let (Some(own_hold), Some(tenant)) = (self.api.own_hold, &self.call.tenant) {
+            own_hold.extend(now, wait);
+            if !self.api.hold.is_for_all(tenant.tokens.id(), now, wait) {
+                return;
+            }
+        }
+        if self.api.hold.extend(now, wait) {
             self.kit.events().emit(|| match self.api.elsewhere {
                 None => Event::HoldSet { wait },
                 Some(origin) => Event::OriginHeld { origin: origin.name().to_owned(), wait },

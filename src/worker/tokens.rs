@@ -63,7 +63,7 @@ impl Tokens {
     /// The tokens of `call`, if it has any.
     pub(super) fn of<'a>(&'a self, call: &'a Call) -> Option<TokensOf<'a>> {
         let TokenLines { manager, own } = &self.lines;
-        match (&call.tokens, own) {
+        match (call.tenant.as_ref().map(|tenant| &tenant.tokens), own) {
             (Some(set), _) => Some(TokensOf { manager, set, known: None }),
             (None, Some(set)) => Some(TokensOf { manager, set, known: Some(&self.known) }),
             (None, None) => None,

@@ -8,7 +8,9 @@ mod support;
 
 mod bytes;
 mod conditions;
+mod enforcer;
 mod handed_out;
+mod handles;
 mod origins;
 mod schemes;
 mod secrets;

@@ -195,8 +195,8 @@ async fn accept_65_clones_with_their_own_credentials_share_one_pool() {
     assert!(api.log(|log| log.max_in_flight) <= 4, "they share the connections");
     let stats = soon("the statistics", parties[1].1.stats()).await.unwrap();
     assert_eq!((stats.calls_ok, stats.token_refreshes), (180, 3));
-    soon("the end", parties[2].1.shutdown(Duration::ZERO)).await;
-    let late = parties[0].1.get("/rows?of=pool").await;
+    soon("the end", parties[0].1.shutdown(Duration::ZERO)).await;
+    let late = parties[2].1.get("/rows?of=green").await;
     assert_eq!(late.unwrap_err().kind(), ErrorKind::ShuttingDown);
 }
 

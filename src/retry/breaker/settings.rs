@@ -32,9 +32,10 @@ use crate::{
 /// answer that is cut short or no HTTP, an attempt that takes longer than the request
 /// timeout. Any other answer is good, 4xx and 429 included, and so is one with a status of
 /// [`limit_statuses`](crate::PoolBuilder::limit_statuses). No judgement is passed on a
-/// 503 or 529 that names a wait, which holds the whole pool anyway, nor on an attempt that its
+/// 503 or 529 that names a wait, which holds the calls anyway, nor on an attempt that its
 /// caller's deadline cuts short. Other origins that pages lead to have a breaker each, with
-/// these settings and without the health check.
+/// these settings and without the health check, and so have handles with credentials of their
+/// own unless it is said [otherwise](Self::per_handle).
 ///
 /// While it does not let calls through, a new call fails at once with
 /// [`ErrorKind::CircuitOpen`](crate::ErrorKind::CircuitOpen); its
@@ -62,6 +63,7 @@ pub struct CircuitBreaker {
     max_open_time: Duration,
     failure_statuses: BTreeSet<u16>,
     health_check: Option<RequestTarget>,
+    is_per_handle: bool,
 }
 
 impl Default for CircuitBreaker {
@@ -75,6 +77,7 @@ impl Default for CircuitBreaker {
             max_open_time: Duration::from_secs(60),
             failure_statuses: (500..600).filter(|status| *status != 501).collect(),
             health_check: None,
+            is_per_handle: true,
         }
     }
 }
@@ -142,6 +145,23 @@ impl CircuitBreaker {
     pub fn health_check(mut self, target: impl Into<String>) -> Self {
         self.health_check = Some(RequestTarget(target.into()));
         self
+    }
+
+    /// Whether each handle with [credentials of its own](crate::AwwPool::with_credentials) has
+    /// a breaker for itself: `true` by default, so that no tenant's failures make the calls of
+    /// another fail. With `false` one breaker is for all calls of the pool, whoever makes them,
+    /// which finds out sooner that the API is down.
+    ///
+    /// The breaker of a handle has these settings but the [health check](Self::health_check),
+    /// which goes out with the pool's own credentials: the handle's first call is its probe.
+    /// Events and statistics tell of the pool's own breaker.
+    pub fn per_handle(mut self, per_handle: bool) -> Self {
+        self.is_per_handle = per_handle;
+        self
+    }
+
+    pub(crate) fn is_per_handle(&self) -> bool {
+        self.is_per_handle
     }
 
     /// The same without a health check.
