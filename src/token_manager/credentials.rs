@@ -36,7 +36,7 @@ type AcquireError = Box<dyn StdError + Send + Sync>;
 ///   doubles with each further one, up to 60 s;
 /// - while the token has served other calls since it was refused first, for at most 60 s after
 ///   it came;
-/// - for 10 s after the token came, if five such tokens were replaced already. Each 25 answers
+/// - for 10 s after the token came, if five such tokens were replaced already. Each 10 answers
 ///   with success make room for one more.
 ///
 /// ```

@@ -16,7 +16,7 @@ use crate::retry::backoff;
 /// A token that came less than this ago is replaced early.
 const YOUNG: Duration = Duration::from_secs(10);
 /// So many answers with success pay for one early replacement.
-const PRICE: u32 = 25;
+const PRICE: u32 = 10;
 /// So many early replacements may follow each other at once.
 const MOST_EARLY: u32 = 5;
 /// For so many refusals in a row nobody takes a token for good that has served others.

@@ -112,7 +112,7 @@ async fn security_11_a_server_that_refuses_each_token_now_and_then_does_not_driv
         // Which of them are refused depends on where the last replay left off.
         let _ = soon("an answer", pool.get("/rows")).await;
     }
-    let most = 7 + 300 / 25 + (since.elapsed().as_secs() / 10) as usize;
+    let most = 7 + 300 / 10 + (since.elapsed().as_secs() / 10) as usize;
     assert!(source.acquired() <= most, "{} tokens", source.acquired());
 }
 
