@@ -31,6 +31,7 @@ mod target;
 mod text;
 mod token;
 mod walk;
+mod window;
 
 pub(crate) use decode::{ItemDecoder, Page, Typed, decode_item, decode_only_item};
 pub use envelope::Envelope;

@@ -8,8 +8,6 @@ use std::{
     task::{Context, Poll, ready},
 };
 
-use tokio::sync::OwnedSemaphorePermit;
-
 use super::{
     ahead::{Delivery, Reach},
     content::same_items,
@@ -22,6 +20,7 @@ use super::{
     strategy::{Address, Plan, Verdict, Way},
     target::{ReadAhead, Target},
     token::Position,
+    window::Place,
 };
 use crate::{
     dispatch::PoolLink,
@@ -50,7 +49,7 @@ pub(super) struct Reader<T: Send + 'static> {
     /// Begins the read again where that is set.
     restart: Restart<T>,
     /// The place in the window of the page at hand, which is free when it is consumed.
-    held: Option<OwnedSemaphorePermit>,
+    held: Option<Place>,
     /// The items of the last page.
     previous: Option<List>,
     /// Why the read cannot be whole, when the page at hand is consumed.

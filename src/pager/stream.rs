@@ -123,8 +123,10 @@ impl<T: Send + 'static> PaginatedStream<T> {
     }
 
     /// At most about this many bytes of pages are in memory, the page that is being consumed
-    /// among them: 64 MiB by default. Pages so large that `prefetch` of them would exceed it
-    /// are fetched fewer at a time, but always one.
+    /// among them: 64 MiB by default. What has come counts as what it is, and a page under way
+    /// as the largest that has come; one page is always fetched. As many pages are under way as
+    /// fit if each had [`max_body_bytes`](crate::PoolBuilder::max_body_bytes), and beyond that
+    /// no more than have come, so that pages which grow at once exceed it by little.
     #[must_use]
     pub fn byte_budget(self, bytes: usize) -> Self {
         self.set(|target| target.byte_budget = bytes)

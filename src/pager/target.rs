@@ -1,5 +1,5 @@
 //! What a paged read reads, and how: the settings of a stream, the request for one
-//! page, and the share of the window that a page takes. Knows no order and no end.
+//! page, and how far the read may run ahead. Knows no order and no end.
 
 use std::{
     future::Future,
@@ -288,14 +288,6 @@ impl<T: Send + 'static> Target<T> {
     pub(super) fn counts_the_page_at_hand(&self) -> bool {
         self.mode == ReadMode::Sequential || self.prefetch > 1
     }
-
-    /// How many places in the window a page of this size takes, so that as many
-    /// pages as fit stay within the byte budget.
-    pub(super) fn cost(&self, page_bytes: usize) -> u32 {
-        let window = self.window();
-        let fitting = self.byte_budget.checked_div(page_bytes).unwrap_or(window).clamp(1, window);
-        u32::try_from(window.div_ceil(fitting)).unwrap_or(u32::MAX)
-    }
 }
 
 /// Fetches one page on its own, asking for `size` items if the API takes a size.
@@ -335,22 +327,4 @@ pub(crate) fn page_url(
     target.paging = paging.clone();
     let request = target.request(base, address, size)?;
     request.other_base().map_or(base, Arc::as_ref).join(request.target())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::{super::decode::Typed, *};
-
-    fn target(prefetch: usize, byte_budget: usize) -> Target<()> {
-        Target { prefetch, byte_budget, ..Target::new(String::new(), Typed::new()) }
-    }
-
-    #[test]
-    fn large_pages_take_more_of_the_window_and_one_always_fits() {
-        assert_eq!(target(8, 1000).cost(100), 1);
-        assert_eq!(target(8, 1000).cost(250), 2);
-        assert_eq!(target(8, 1000).cost(1001), 8);
-        assert_eq!(target(8, 1000).cost(0), 1);
-        assert_eq!(target(1, 1).cost(usize::MAX), 1);
-    }
 }
