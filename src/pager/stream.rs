@@ -1,5 +1,7 @@
 //! The consumer's end of a paged read: settings before it starts, items while it runs.
 
+mod limits;
+
 use std::{
     fmt,
     pin::Pin,
@@ -222,11 +224,11 @@ impl<T: Send + 'static> PaginatedStream<T> {
     /// The rest of the current page, or the next page as a whole, in order. An
     /// empty page is skipped. `None` after the last page and after an error.
     pub async fn next_page(&mut self) -> Option<Result<Vec<T>, Error>> {
-        self.next_items(usize::MAX).await
+        std::future::poll_fn(|cx| self.poll(cx, Reader::poll_page)).await
     }
 
-    /// As [`next_page`](Self::next_page), but at most `most` items at a time. What is built is
-    /// consumed while it is in the caches, and its memory serves the next.
+    /// Some items of one page, at most `most` at a time. What is built is consumed while it is in
+    /// the caches, and its memory serves the next.
     pub(crate) async fn next_items(&mut self, most: usize) -> Option<Result<Vec<T>, Error>> {
         let next = |reader: &mut Reader<T>, cx: &mut Context<'_>| reader.poll_items(most, cx);
         std::future::poll_fn(|cx| self.poll(cx, next)).await

@@ -4,12 +4,14 @@
 use std::{
     future::Future,
     sync::{Arc, OnceLock},
+    time::Instant,
 };
 
 use http::Uri;
 use serde::de::IgnoredAny;
 
 use super::{
+    bounds::Bounds,
     decode::{ItemDecoder, Page, PageDecoder, Survey, Typed},
     envelope::Envelope,
     facts::Meta,
@@ -32,6 +34,9 @@ const DEFAULT_PREFETCH: usize = 3;
 /// Bytes of pages ahead of the consumer unless set otherwise.
 const DEFAULT_BYTE_BUDGET: usize = 64 * 1024 * 1024;
 
+/// A page of so many bytes is looked through aside, since one pass takes a while.
+pub(super) const LONG: usize = 1024 * 1024;
+
 /// What to read, and how.
 pub(super) struct Target<T> {
     endpoint: String,
@@ -40,6 +45,7 @@ pub(super) struct Target<T> {
     pub(super) priority: Option<Priority>,
     pub(super) prefetch: usize,
     pub(super) byte_budget: usize,
+    pub(super) bounds: Bounds,
     pub(super) paging: Paging,
     pub(super) envelope: Arc<Envelope>,
     pub(super) mode: ReadMode,
@@ -50,7 +56,8 @@ pub(super) struct Target<T> {
 pub(super) struct Arrival {
     pub(super) response: Response,
     pub(super) effort: Effort,
-    /// What it says, where pages name each other: it was read to find the next one.
+    /// What it says, where pages name each other, since it was read to find the next one, and
+    /// of a page that is long.
     pub(super) read: Option<Box<ReadAhead>>,
 }
 
@@ -77,6 +84,7 @@ impl<T: Send + 'static> Target<T> {
             priority: Priority::of_scope(),
             prefetch: DEFAULT_PREFETCH,
             byte_budget: DEFAULT_BYTE_BUDGET,
+            bounds: Bounds::NONE,
             paging: Paging::default(),
             envelope: Arc::default(),
             mode: ReadMode::default(),
@@ -96,11 +104,18 @@ impl<T: Send + 'static> Target<T> {
 
     /// The same target with items built by another decoder.
     pub(super) fn decoded_by<D: ItemDecoder>(self, decoder: D) -> Target<D::Item> {
-        let decoder = Arc::new(decoder);
-        let Self {
-            endpoint, moved, priority, prefetch, byte_budget, paging, envelope, mode, ..
-        } = self;
-        Target { endpoint, moved, priority, prefetch, byte_budget, paging, envelope, mode, decoder }
+        Target {
+            endpoint: self.endpoint,
+            moved: self.moved,
+            priority: self.priority,
+            prefetch: self.prefetch,
+            byte_budget: self.byte_budget,
+            bounds: self.bounds,
+            paging: self.paging,
+            envelope: self.envelope,
+            mode: self.mode,
+            decoder: Arc::new(decoder),
+        }
     }
 
     /// Fetches one page.
@@ -115,12 +130,17 @@ impl<T: Send + 'static> Target<T> {
         let target = Arc::clone(self);
         async move {
             let request = target.request_of(&caller, &address, size).await?;
-            let request = request.priority(target.priority.unwrap_or_default());
+            let mut request = request.priority(target.priority.unwrap_or_default());
+            if let Some(left) = target.bounds.left(Instant::now) {
+                let call_timeout = caller.dispatcher.config.settings.call_timeout;
+                request = request.deadline(left.min(call_timeout));
+            }
             let (response, effort) = caller.measured(request).await?;
             if response.is_moved() {
                 target.follow_move(&caller.dispatcher.config.base, &address, size, &response);
             }
-            let read = if target.paging.is_chained() {
+            let is_long = response.body().len() >= LONG;
+            let read = if is_long || target.paging.is_chained() {
                 let read = target.follow(&caller, index, &address, &response).await;
                 Some(Box::new(read.map_err(|error| effort.of(error))?))
             } else {
@@ -170,7 +190,8 @@ impl<T: Send + 'static> Target<T> {
         dispatcher.aside().run(custom.lane(), custom.name(), limit, first).await?
     }
 
-    /// As [`read_ahead`](Self::read_ahead), aside if a user's strategy has a say in it.
+    /// As [`read_ahead`](Self::read_ahead), aside if a user's strategy has a say in it, or if it
+    /// takes long.
     async fn follow(
         self: &Arc<Self>,
         caller: &Caller,
@@ -178,12 +199,14 @@ impl<T: Send + 'static> Target<T> {
         address: &Address,
         response: &Response,
     ) -> Result<ReadAhead, Error> {
-        let Some(custom) = self.paging.strategy() else {
+        let custom = self.paging.strategy();
+        if custom.is_none() && response.body().len() < LONG {
             return self.read_ahead(index, address, response);
-        };
+        }
         let dispatcher = &caller.dispatcher;
         let (target, address, response) = (Arc::clone(self), address.clone(), response.clone());
         let next = move || target.read_ahead(index, &address, &response);
+        let Some(custom) = custom else { return dispatcher.aside().work(next).await? };
         let limit = dispatcher.callback_timeout();
         dispatcher.aside().run(custom.lane(), custom.name(), limit, next).await?
     }
@@ -266,7 +289,8 @@ impl<T: Send + 'static> Target<T> {
             }
         };
         let view = PageView { index, rows: items, total: meta.total, request, response };
-        let next = self.paging.follow(&Foot { pointer, view })?;
+        let foot = Foot { pointer, view };
+        let next = if self.paging.is_chained() { self.paging.follow(&foot)? } else { None };
         let way = match &next {
             None => Way::Nowhere,
             Some(next) if next == address => Way::Itself,
@@ -290,15 +314,16 @@ impl<T: Send + 'static> Target<T> {
     }
 }
 
-/// Fetches one page on its own, asking for `size` items if the API takes a size.
+/// Fetches one page on its own, within `bounds`, asking for so many items if the API takes a
+/// size.
 pub(crate) async fn fetch_page<D: ItemDecoder>(
     pool: impl Into<PoolLink>,
     endpoint: &str,
     paging: &Paging,
     envelope: &Envelope,
     decoder: D,
-    address: Address,
-    size: Option<u64>,
+    (address, size): (Address, Option<u64>),
+    bounds: Bounds,
 ) -> Result<Page<D::Item>, Error> {
     paging.check()?;
     let index = if let Address::Page(index) = address { index } else { 0 };
@@ -306,12 +331,19 @@ pub(crate) async fn fetch_page<D: ItemDecoder>(
     let mut target = Target::new(endpoint.to_owned(), decoder);
     target.paging = paging.clone();
     target.envelope = Arc::new(envelope.clone());
+    target.bounds = bounds.begun(Instant::now());
     let target = Arc::new(target);
     let control = pool.into().0.connect().await?;
-    let page = target.fetch(&Caller::of(&*control), index, address, size).await;
-    let page =
-        page.and_then(|arrival| UndecodedPage::open(&target, arrival, None, number, 0)?.whole());
-    page.map_err(|error| error.with_page(number))
+    let page = async {
+        let mut arrival = target.fetch(&Caller::of(&*control), index, address, size).await?;
+        let read = arrival.read.take();
+        if let Some(read) = &read {
+            bounds.check_items(read.items as u64)?;
+        }
+        let (list, meta) = read.map(|read| (read.list, read.meta)).unzip();
+        UndecodedPage::open(&target, arrival, list, number, 0, 0)?.whole(meta).await
+    };
+    page.await.map_err(|error| error.with_page(number))
 }
 
 /// The URL of one page, which is not asked for.
