@@ -195,6 +195,94 @@ async fn security_03_a_list_gives_the_thread_back_within_a_page() {
     assert!(list >= fewest && counted >= fewest, "{list} and {counted} turns");
 }
 
+#[tokio::test]
+async fn security_03_rows_that_are_ordered_left_out_or_passed_over_give_the_thread_back() {
+    const ROWS: usize = 100_000;
+    let server = paged(|_| {
+        let rows: Vec<_> = (0..ROWS).rev().map(|id| format!(r#"{{"id":{id}}}"#)).collect();
+        format!("[{}]", rows.join(","))
+    });
+    let pool = pool_of(&server);
+    let api = PoolApi::new(pool.clone()).paging(Paging::none()).filtering(Filtering::Local);
+    let api = api.order(TableOrder::none().on_rows(true));
+    let table = Table::<PoolApi, Numbered>::new("rows?page=1", api).with_id_column("id");
+    let fewest = ROWS / MOST_IN_A_TURN;
+
+    let mut sorted = table.clone();
+    sorted.add_order(OrderBy::ascending(ApiCondition::column("id")));
+    let (rows, longest) = turns(sorted.stream_values()).await;
+    assert_eq!(rows, ROWS);
+    assert!(longest <= MOST_IN_A_TURN, "{longest} rows in one turn");
+    let window = soon("a window", sorted.list_window(7, 2)).await.unwrap();
+    assert_eq!(window.keys().collect::<Vec<_>>(), ["7", "8"]);
+
+    let mut narrowed = table.clone();
+    narrowed.add_condition(ApiCondition::eq("id", 7));
+    let (rows, turns) = polls(narrowed.list_values()).await;
+    assert_eq!(rows.unwrap().len(), 1);
+    assert!(turns >= fewest, "{turns} turns");
+
+    let stream = || PaginatedStream::get(&pool, "/rows?page=1").paging(Paging::none());
+    let mut read = stream();
+    for _ in 0..ROWS - 1 {
+        soon("a row", read.next()).await.unwrap().unwrap();
+    }
+    let rest = stream().resume_from(read.resume_token());
+    let (rest, turns) = polls(rest.try_collect::<Vec<_>>()).await;
+    assert_eq!(rest.unwrap(), [serde_json::json!({ "id": 0 })]);
+    assert!(turns >= fewest, "{turns} turns");
+}
+
+/// A page that is being put together is there in whole though its reader was interrupted.
+#[tokio::test]
+async fn security_03_a_page_that_takes_several_turns_loses_nothing() {
+    const ROWS: usize = 100_000;
+    let server = paged(|_| format!("[{}]", vec!["7"; ROWS].join(",")));
+    let pool = pool_of(&server);
+    let mut stream = PaginatedStream::get(&pool, "/rows?page=1").paging(Paging::none());
+    let mut turns = 0;
+    let page = loop {
+        let mut next = Box::pin(stream.next_page());
+        let polled = poll_fn(|cx| Poll::Ready(next.as_mut().poll(cx))).await;
+        drop(next);
+        match polled {
+            Poll::Ready(page) => break page.unwrap().unwrap(),
+            Poll::Pending => tokio::task::yield_now().await,
+        }
+        turns += 1;
+    };
+    assert!(turns >= ROWS / MOST_IN_A_TURN, "{turns} turns");
+    assert_eq!(page.len(), ROWS);
+    assert!(soon("the end", stream.next()).await.is_none());
+}
+
+#[tokio::test]
+async fn security_03_long_pages_are_judged_as_others_are() {
+    for rows in [2, 200_000] {
+        let row = r#"{"id":7}"#;
+        let rows = vec![row; rows].join(",");
+        let again = paged(move |number| format!(r#"{{"data":[{rows}],"at":{number}}}"#));
+        let read = PaginatedStream::get(pool_of(&again), "/rows").items_as::<Numbered>();
+        let error = soon("a loop", read.try_collect::<Vec<_>>()).await.err().unwrap();
+        assert_eq!((error.kind(), error.page()), (ErrorKind::PaginationMissing, Some(2)));
+    }
+    let long = "x".repeat(2_000_000);
+    let server = paged(move |number| {
+        let rows = if number > 3 { "" } else { &format!(r#"{{"id":{number},"t":"{long}"}}"#) };
+        format!(r#"{{"data":[{rows}],"next":"{}"}}"#, number + 1)
+    });
+    let stream = |paging| {
+        let stream = PaginatedStream::get(pool_of(&server), "/rows?page=1").paging(paging);
+        stream.items_as::<Numbered>()
+    };
+    let rows = stream(by_cursor()).take(3).try_collect::<Vec<_>>();
+    assert_eq!(soon("the rows", rows).await.unwrap().len(), 3);
+    let broken = paged(|_| format!(r#"{{"data":[{{"id":1}},{}"#, "7,".repeat(1_000_000)));
+    let read = PaginatedStream::get(pool_of(&broken), "/rows").items_as::<Numbered>();
+    let error = soon("an error", read.try_collect::<Vec<_>>()).await.err().unwrap();
+    assert_eq!((error.kind(), error.page()), (ErrorKind::Decode, Some(1)));
+}
+
 /// Pages without end, each with so many rows and a cursor that is new.
 fn endless(rows: usize) -> RawServer {
     paged(move |number| {
