@@ -93,6 +93,9 @@ pub enum ErrorKind {
     PaginationMissing,
     /// The set changed while it was read, and the stream was told to fail then. Final.
     SetChanged,
+    /// The set has more rows or pages, or one of its pages more items, than the read may take:
+    /// see `max_rows`, `max_pages` and `max_page_items`, of which the message names one. Final.
+    SetTooLarge,
     /// The cursor or the URL of the next page is not valid any more. A read that begins again may
     /// see another state of the set. Final.
     CursorExpired,
@@ -140,6 +143,7 @@ impl ErrorKind {
             Self::PaginationMissing => "pagination_missing",
             Self::SetChanged => "set_changed",
             Self::Incomplete => "incomplete",
+            Self::SetTooLarge => "set_too_large",
             Self::CursorExpired => "cursor_expired",
             Self::ApiError => "api_error",
         }

@@ -57,6 +57,7 @@ mod stats;
 mod supervisor;
 mod token_manager;
 pub mod tokens;
+mod turn;
 mod vantage;
 mod worker;
 

@@ -161,6 +161,8 @@ pub(crate) struct Aside {
     state: Mutex<State>,
     /// Whether a callback was seen that blocks the thread it is on.
     is_wary: AtomicBool,
+    /// For the work of the pool itself.
+    own: Arc<Lane>,
 }
 
 #[derive(Default)]
@@ -209,6 +211,24 @@ impl Aside {
         };
         drop(waiting);
         outcome
+    }
+
+    /// Runs long work of the pool's own aside. It is not cut short, only left undone if nobody
+    /// waits for it any more when its turn comes.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Callback`] when there is no thread.
+    pub(crate) async fn work<R: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> R + Send + 'static,
+    ) -> Result<R, Error> {
+        let (sender, outcome) = oneshot::channel();
+        self.own.enter(Box::new(move || {
+            if !sender.is_closed() {
+                let _ = sender.send(work());
+            }
+        }));
+        outcome.await.map_err(|_| Error::new(ErrorKind::Callback, "there is no thread aside"))
     }
 
     /// Tells those whose wait was over before `now`.

@@ -48,6 +48,17 @@ pub(crate) trait Connect: Send + Sync {
 #[derive(Clone)]
 pub struct PoolLink(pub(crate) Arc<dyn Connect>);
 
+impl PoolLink {
+    /// Runs long work on a thread that nobody waits on.
+    pub(crate) async fn aside<R: Send + 'static>(
+        self,
+        work: impl FnOnce() -> R + Send + 'static,
+    ) -> Result<R, Error> {
+        let control = self.0.connect().await?;
+        control.dispatcher().aside().work(work).await
+    }
+}
+
 impl fmt::Debug for PoolLink {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_tuple("PoolLink").finish_non_exhaustive()

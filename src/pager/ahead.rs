@@ -12,13 +12,14 @@ use futures::{
     future::BoxFuture,
     stream::{BoxStream, FuturesUnordered, unfold},
 };
-use tokio::sync::{AcquireError, OwnedSemaphorePermit, Semaphore, mpsc, watch};
+use tokio::sync::{mpsc, watch};
 
 use super::{
     mode::ReadMode,
     reorder::Reorder,
     strategy::{Address, Seen, Start, Steps, is_zero},
     target::{Arrival, Target},
+    window::{Place, Window},
 };
 use crate::{
     dispatch::Caller,
@@ -30,14 +31,14 @@ pub(super) struct Delivery {
     pub(super) page: Result<Arrival, Error>,
     /// Where it is; `None` for what is an error without a request.
     pub(super) address: Option<Address>,
-    pub(super) place: Option<OwnedSemaphorePermit>,
+    pub(super) place: Option<Place>,
 }
 
 /// The reader's end: pages in order, several at a time where several are there.
 pub(super) struct Feed {
     pub(super) pages: mpsc::UnboundedReceiver<Vec<Delivery>>,
     reach: watch::Sender<Reach>,
-    window: Arc<Semaphore>,
+    window: Arc<Window>,
 }
 
 impl Drop for Feed {
@@ -104,15 +105,14 @@ pub(super) struct Ahead<T: Send + 'static> {
     reach: Reach,
     /// News of the reach. It ends when the reader has gone.
     news: BoxStream<'static, Reach>,
-    /// One permit for each page that may be under way or in memory.
-    window: Arc<Semaphore>,
-    /// The wait for room in the window.
-    room: Option<BoxFuture<'static, Result<OwnedSemaphorePermit, AcquireError>>>,
+    /// A place for each page that may be under way or in memory.
+    window: Arc<Window>,
     fetches: FuturesUnordered<BoxFuture<'static, (u64, Delivery)>>,
     arrived: Reorder<Delivery>,
-    /// How many permits a page takes: more than one for pages so large that the
-    /// byte budget binds before the prefetch does.
-    cost: u32,
+    /// How many pages have come.
+    come: usize,
+    /// How many bytes the largest of them has; each that is under way is taken for as large.
+    largest: usize,
     /// Bounded by the window: each page in it holds its place.
     pages: mpsc::UnboundedSender<Vec<Delivery>>,
 }
@@ -132,7 +132,7 @@ impl<T: Send + 'static> Ahead<T> {
             let reach = *news.borrow_and_update();
             Some((reach, news))
         });
-        let window = Arc::new(Semaphore::new(target.window()));
+        let window = Window::new(target.window(), target.byte_budget);
         let feed = Feed { pages: delivered, reach: set_reach, window: Arc::clone(&window) };
         let ahead = Self {
             window,
@@ -143,10 +143,10 @@ impl<T: Send + 'static> Ahead<T> {
             next: start.index,
             reach,
             news: news.boxed(),
-            room: None,
             fetches: FuturesUnordered::new(),
             arrived: Reorder::from(start.index),
-            cost: 1,
+            come: 0,
+            largest: 0,
             pages,
         };
         (ahead, feed)
@@ -188,6 +188,7 @@ impl<T: Send + 'static> Ahead<T> {
         }
         loop {
             while let Poll::Ready(Some((index, mut delivery))) = self.fetches.poll_next_unpin(cx) {
+                self.charge(&mut delivery);
                 self.follow(&mut delivery);
                 self.arrived.insert(index, delivery);
             }
@@ -204,12 +205,22 @@ impl<T: Send + 'static> Ahead<T> {
     fn hand_over(&mut self) -> Result<(), mpsc::error::SendError<Vec<Delivery>>> {
         let pages = self.arrived.take_ready();
         match pages.last().map(|last| &last.page) {
-            Some(Ok(arrival)) => self.cost = self.target.cost(arrival.response.body().len()),
             // Nothing after an error is read.
             Some(Err(_)) => self.next = u64::MAX,
+            Some(Ok(_)) => {}
             None => return Ok(()),
         }
         self.pages.send(pages)
+    }
+
+    /// Charges a page what it is, before another is asked for.
+    fn charge(&mut self, Delivery { page, place, .. }: &mut Delivery) {
+        let bytes = page.as_ref().map_or(0, |arrival| arrival.response.body().len());
+        self.come = self.come.saturating_add(1);
+        self.largest = self.largest.max(bytes);
+        if let Some(place) = place {
+            place.charge(bytes);
+        }
     }
 
     /// Takes note of where the page after this one is. A page from where the read has been,
@@ -238,7 +249,8 @@ impl<T: Send + 'static> Ahead<T> {
     fn ask(&mut self, cx: &mut Context<'_>) -> bool {
         let first = self.next;
         while self.next < self.reach.horizon && self.may_ask() {
-            let Some(place) = self.place(cx) else { break };
+            let to_come = self.largest.saturating_mul(self.fetches.len() + 1);
+            let Some(place) = self.window.poll_place(to_come, cx) else { break };
             let index = self.next;
             let Some(address) = self.course.turn_to(index, &self.reach) else { break };
             let page = self.target.fetch(&self.caller, index, address.clone(), None);
@@ -252,21 +264,17 @@ impl<T: Send + 'static> Ahead<T> {
 
     /// Whether it is known where the next page is, and the mode allows to ask for it.
     fn may_ask(&self) -> bool {
-        let is_free = self.target.mode != ReadMode::Overlap || self.fetches.is_empty();
-        is_free && self.course.is_known()
+        let under_way = self.fetches.len();
+        let is_free = self.target.mode != ReadMode::Overlap || under_way == 0;
+        is_free && self.course.is_known() && under_way < self.width()
     }
 
-    /// A place in the window, or `None` until there is room.
-    fn place(&mut self, cx: &mut Context<'_>) -> Option<OwnedSemaphorePermit> {
-        if self.room.is_none() {
-            if let Ok(place) = Arc::clone(&self.window).try_acquire_many_owned(self.cost) {
-                return Some(place);
-            }
-            self.room = Some(Box::pin(Arc::clone(&self.window).acquire_many_owned(self.cost)));
-        }
-        let Poll::Ready(place) = self.room.as_mut()?.as_mut().poll(cx) else { return None };
-        self.room = None;
-        place.ok()
+    /// So many pages may be under way: as many as fit however large they are, and beyond that no
+    /// more than have come, since the next ones may be larger.
+    fn width(&self) -> usize {
+        let largest_body = self.caller.dispatcher.config.settings.max_body_bytes;
+        let fitting = self.target.byte_budget.checked_div(largest_body).unwrap_or(usize::MAX);
+        self.come.max(fitting).max(1)
     }
 }
 

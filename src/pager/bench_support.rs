@@ -37,7 +37,10 @@ impl<T: Send + 'static> Pages<T> {
     /// # Errors
     /// When it is no page.
     pub fn whole(&self, body: &Bytes) -> Result<Vec<T>, Error> {
-        self.page(body)?.whole().map(|page| page.items)
+        let mut page = self.page(body)?;
+        while page.gather(0) {}
+        page.meta()?;
+        page.take_gathered()
     }
 
     /// Hands out the items of a page as a stream does that is read item by item.
@@ -63,7 +66,7 @@ impl<T: Send + 'static> Pages<T> {
     fn page(&self, body: &Bytes) -> Result<UndecodedPage<T>, Error> {
         let effort = Effort { attempts: 1, elapsed: Duration::ZERO };
         let response = Response::new(StatusCode::OK, body.clone());
-        UndecodedPage::open(&self.0, Arrival { response, effort, read: None }, None, 1, 0)
+        UndecodedPage::open(&self.0, Arrival { response, effort, read: None }, None, 1, 0, 0)
     }
 }
 

@@ -131,6 +131,11 @@ impl Leaf {
         self.taken.count
     }
 
+    /// How much of the text was taken so far, with what stands before the items.
+    pub(super) fn at(&self) -> usize {
+        self.taken.at
+    }
+
     /// Builds the next item, or returns `None` at the end of the list.
     fn next<D: ItemDecoder>(&mut self, decoder: &D) -> Option<Result<D::Item, Error>> {
         let item = self.list.next(&mut self.taken, decoder)?;

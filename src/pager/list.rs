@@ -38,7 +38,7 @@ pub(super) struct Taken {
     /// How many items.
     pub(super) count: usize,
     /// Where to go on: at an item, or at the end of the list.
-    at: usize,
+    pub(super) at: usize,
 }
 
 impl List {

@@ -6,6 +6,7 @@ mod actor;
 mod ahead;
 #[cfg(vantage_bench)]
 pub(crate) mod bench_support;
+mod bounds;
 mod content;
 mod decode;
 mod envelope;
@@ -31,7 +32,9 @@ mod target;
 mod text;
 mod token;
 mod walk;
+mod window;
 
+pub(crate) use bounds::Bounds;
 pub(crate) use decode::{ItemDecoder, Page, Typed, decode_item, decode_only_item};
 pub use envelope::Envelope;
 pub(crate) use facts::Meta;

@@ -1,6 +1,7 @@
 //! One page of a read, whose items are built as they are wanted, on the thread that wants them.
 
 use std::{
+    collections::VecDeque,
     fmt, mem,
     panic::{AssertUnwindSafe, catch_unwind},
     sync::Arc,
@@ -15,6 +16,7 @@ use super::{
 use crate::{
     dispatch::Effort,
     error::{Error, ErrorKind},
+    turn::{ITEM, Turn, UNLOOKED, drop_all},
 };
 
 /// One page of a [`PaginatedStream`](crate::PaginatedStream), from
@@ -31,14 +33,22 @@ pub struct UndecodedPage<T: Send + 'static> {
     number: u64,
     /// How many of the next items to be built were taken before the read was resumed.
     skip: u64,
+    /// How many items were passed over for that.
+    passed: u64,
+    /// How many items may be handed out.
+    most: u64,
+    /// Whether the last item that was built is one too many.
+    is_over: bool,
+    /// What was built to be handed out with the rest.
+    gathered: VecDeque<T>,
     /// What failed after items that were handed out together.
     failure: Option<Error>,
     has_ended: bool,
 }
 
 impl<T: Send + 'static> UndecodedPage<T> {
-    /// Page `number`, of whose items the first `skip` were taken before. They are in `list` if
-    /// they were looked for before.
+    /// Page `number`, of whose items the first `skip` were taken before, in a read that has had
+    /// so many `rows`. They are in `list` if they were looked for before.
     ///
     /// # Errors
     /// [`ErrorKind::Decode`] when the body is not text.
@@ -48,13 +58,27 @@ impl<T: Send + 'static> UndecodedPage<T> {
         list: Option<List>,
         number: u64,
         skip: u64,
+        rows: u64,
     ) -> Result<Self, Error> {
         let leaf = match list {
             Some(list) => Leaf::of(response, list),
             None => Leaf::open(&target.envelope, response).map_err(|error| effort.of(error))?,
         };
+        let most = target.bounds.next_items(rows);
         let target = Arc::clone(target);
-        Ok(Self { target, leaf, effort, number, skip, failure: None, has_ended: false })
+        Ok(Self {
+            target,
+            leaf,
+            effort,
+            number,
+            skip,
+            passed: 0,
+            most,
+            is_over: false,
+            gathered: VecDeque::new(),
+            failure: None,
+            has_ended: false,
+        })
     }
 
     /// The number of the page as the API counts it, from 1 unless set otherwise, or its place
@@ -79,47 +103,92 @@ impl<T: Send + 'static> UndecodedPage<T> {
 
     /// How many items were taken.
     pub(super) fn taken(&self) -> u64 {
-        self.built() as u64 + self.skip
+        self.handed_out() + self.passed + self.skip
+    }
+
+    /// How many items were handed out.
+    pub(super) fn handed_out(&self) -> u64 {
+        let kept = self.gathered.len() as u64 + u64::from(self.is_over);
+        self.built() as u64 - self.passed - kept
+    }
+
+    /// How much work was done on the page.
+    pub(super) fn work(&self) -> usize {
+        self.leaf.at() + self.built() * ITEM
+    }
+
+    /// Whether items are to be passed over before the next one.
+    pub(super) fn is_behind(&self) -> bool {
+        self.skip > 0 && !self.has_ended
+    }
+
+    /// Passes over some of the items that were taken before.
+    pub(super) fn pass_over_some(&mut self) {
+        let enough = self.work() + UNLOOKED;
+        while self.is_behind() && self.work() < enough {
+            match self.build() {
+                Some(Ok(_)) => {
+                    self.skip -= 1;
+                    self.passed += 1;
+                }
+                Some(Err(error)) => self.failure = Some(error),
+                // It may have fewer items than were taken of it.
+                None => self.skip = 0,
+            }
+        }
     }
 
     /// The next item, or what failed. `None` after either.
     pub(super) fn next_item(&mut self) -> Option<Result<T, Error>> {
+        while self.is_behind() {
+            self.pass_over_some();
+        }
+        if let Some(item) = self.gathered.pop_front() {
+            return Some(Ok(item));
+        }
+        self.next_built()
+    }
+
+    fn next_built(&mut self) -> Option<Result<T, Error>> {
         if let Some(failure) = self.failure.take() {
             return Some(Err(failure));
         }
-        while !self.has_ended {
-            // The code that builds an item may be a user's.
-            let build = AssertUnwindSafe(|| self.target.decoder.next(&mut self.leaf));
-            let panicked = |payload| {
-                // Its end is a user's code too, which may panic again.
-                mem::forget(payload);
-                let what = "building the items panicked";
-                Some(Err(Error::new(ErrorKind::Callback, what)))
-            };
-            let next = catch_unwind(build).unwrap_or_else(panicked);
-            match next {
-                Some(Ok(_)) if self.skip > 0 => self.skip -= 1,
-                Some(Ok(_)) => return next,
-                Some(Err(error)) => {
-                    self.has_ended = true;
-                    return Some(Err(self.effort.of(error).with_page(self.number)));
-                }
-                None => {
-                    self.has_ended = true;
-                    // It may have fewer items than were taken of it.
-                    self.skip = 0;
-                }
-            }
+        let next = self.build();
+        if matches!(next, Some(Ok(_))) && self.built() as u64 - self.passed > self.most {
+            (self.is_over, self.has_ended) = (true, true);
+            let error = self.target.bounds.passed_by(self.built() as u64);
+            return Some(Err(error.with_page(self.number)));
         }
-        None
+        next
     }
 
-    /// At most `most` of the items that are left, up to what failed; none at the end. `expected`
-    /// is how many the page may have.
+    fn build(&mut self) -> Option<Result<T, Error>> {
+        if self.has_ended {
+            return None;
+        }
+        // The code that builds an item may be a user's.
+        let build = AssertUnwindSafe(|| self.target.decoder.next(&mut self.leaf));
+        let panicked = |payload| {
+            // Its end is a user's code too, which may panic again.
+            mem::forget(payload);
+            Some(Err(Error::new(ErrorKind::Callback, "building the items panicked")))
+        };
+        let next = catch_unwind(build).unwrap_or_else(panicked);
+        if matches!(next, Some(Ok(_))) {
+            return next;
+        }
+        self.has_ended = true;
+        let failed = next?.map_err(|error| self.effort.of(error).with_page(self.number));
+        Some(failed)
+    }
+
+    /// Some of the items that are left, at most `most` and up to what failed, and no more than
+    /// can be built in a short time; none at the end. `expected` is how many the page may have.
     pub(super) fn next_items(&mut self, most: usize, expected: usize) -> Result<Vec<T>, Error> {
         let left = expected.saturating_sub(self.built());
-        let mut items = Vec::with_capacity(left.min(most));
-        while items.len() < most {
+        let enough = self.work() + UNLOOKED;
+        let mut items = Vec::with_capacity(left.min(most).min(UNLOOKED / ITEM));
+        while items.len() < most && self.work() < enough {
             match self.next_item() {
                 Some(Ok(item)) => items.push(item),
                 Some(Err(error)) if items.is_empty() => return Err(error),
@@ -131,6 +200,32 @@ impl<T: Send + 'static> UndecodedPage<T> {
             }
         }
         Ok(items)
+    }
+
+    /// Builds some of the items that are left, to be handed out with the rest. False at the end
+    /// and before what fails.
+    pub(super) fn gather(&mut self, expected: usize) -> bool {
+        let enough = self.work() + UNLOOKED;
+        self.gathered.reserve(expected.saturating_sub(self.built()).min(UNLOOKED / ITEM));
+        while self.work() < enough {
+            match self.next_built() {
+                Some(Ok(item)) => self.gathered.push_back(item),
+                Some(Err(error)) => {
+                    self.failure = Some(error);
+                    return false;
+                }
+                None => return false,
+            }
+        }
+        true
+    }
+
+    /// What was gathered.
+    pub(super) fn take_gathered(&mut self) -> Result<Vec<T>, Error> {
+        match self.failure.take_if(|_| self.gathered.is_empty()) {
+            Some(failure) => Err(failure),
+            None => Ok(mem::take(&mut self.gathered).into()),
+        }
     }
 
     /// How many items there are and what the page says about the set.
@@ -146,13 +241,21 @@ impl<T: Send + 'static> UndecodedPage<T> {
         Ok(self.with_headers(meta))
     }
 
-    /// Takes the whole page apart.
-    pub(super) fn whole(mut self) -> Result<Page<T>, Error> {
-        let items = self.next_items(usize::MAX, 0)?;
-        match self.failure.take() {
-            Some(error) => Err(error),
-            None => Ok(Page { items, meta: self.meta()? }),
+    /// Takes the whole page apart, turn by turn. What it says about the set may be known.
+    pub(super) async fn whole(mut self, known: Option<Meta>) -> Result<Page<T>, Error> {
+        let mut turn = Turn::default();
+        while self.gather(0) {
+            turn.work(UNLOOKED);
+            turn.pause().await;
         }
+        let meta = match self.failure.take() {
+            Some(error) => Err(error),
+            None => known.map_or_else(|| self.meta(), Ok),
+        };
+        if meta.is_err() {
+            drop_all(|| self.gathered.pop_front()).await;
+        }
+        Ok(Page { meta: meta?, items: self.take_gathered()? })
     }
 
     fn with_headers(&self, mut meta: Meta) -> Meta {

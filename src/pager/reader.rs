@@ -2,13 +2,15 @@
 //! builds their items as they are wanted, lets the plan judge each page in its turn, and
 //! tells the pager how far the set reaches.
 
+mod items;
+mod undecoded;
+
 use std::{
     mem,
     sync::Arc,
     task::{Context, Poll, ready},
+    time::Instant,
 };
-
-use tokio::sync::OwnedSemaphorePermit;
 
 use super::{
     ahead::{Delivery, Reach},
@@ -20,13 +22,15 @@ use super::{
     restart::Restart,
     source::Source,
     strategy::{Address, Plan, Verdict, Way},
-    target::{ReadAhead, Target},
+    target::{LONG, ReadAhead, Target},
     token::Position,
+    window::Place,
 };
 use crate::{
     dispatch::PoolLink,
     error::{Error, ErrorKind},
     priority::Priority,
+    turn::Turn,
 };
 
 /// Reads one paged endpoint in order.
@@ -50,15 +54,19 @@ pub(super) struct Reader<T: Send + 'static> {
     /// Begins the read again where that is set.
     restart: Restart<T>,
     /// The place in the window of the page at hand, which is free when it is consumed.
-    held: Option<OwnedSemaphorePermit>,
-    /// The items of the last page.
-    previous: Option<List>,
+    held: Option<Place>,
+    /// The items of the last page, and what they are if that is known.
+    previous: Option<(List, Option<u64>)>,
+    turn: Turn,
     /// Why the read cannot be whole, when the page at hand is consumed.
     failure: Option<Error>,
     /// How many items the last page had.
     expected: usize,
     /// How many items the set has, as a page told last.
     told: Option<u64>,
+    /// How many pages were judged, and how many rows were handed out of those that were left.
+    pages: u64,
+    rows: u64,
 }
 
 /// What a page names as the next one.
@@ -85,13 +93,17 @@ impl<T: Send + 'static> Reader<T> {
     ) -> Result<Self, Error> {
         target.paging.check()?;
         target.priority = target.priority.or_else(Priority::of_scope);
+        target.bounds = target.bounds.begun(Instant::now());
         let start = position.start(&target.paging)?;
         let control = link.0.connect().await?;
         target.paging.check_origins(&control.dispatcher().config)?;
         let target = Arc::new(target);
         let plan = Plan::new(target.paging.clone(), start.as_ref().unwrap_or(&target.start()));
         let source = match &start {
-            Some(start) => Some(Source::open(&control, &target, start, reach(&plan)).await?),
+            Some(start) => {
+                let reach = reach(&plan, start.index, target.bounds.max_pages);
+                Some(Source::open(&control, &target, start, reach).await?)
+            }
             None => None,
         };
         Ok(Self {
@@ -105,9 +117,12 @@ impl<T: Send + 'static> Reader<T> {
             following: None,
             held: None,
             previous: None,
+            turn: Turn::default(),
             failure: None,
             expected: 0,
             told: None,
+            pages: 0,
+            rows: 0,
             source,
             target,
         })
@@ -129,85 +144,12 @@ impl<T: Send + 'static> Reader<T> {
         self.told
     }
 
-    /// The next item. `None` after the last.
-    pub(super) fn poll_item(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<T, Error>>> {
-        loop {
-            let next = self.page.as_mut().and_then(|(page, _)| page.next_item());
-            match next {
-                Some(Ok(_)) => return Poll::Ready(next),
-                Some(Err(error)) => return Poll::Ready(Some(Err(self.leave_page(error)))),
-                None => {}
-            }
-            if let Err(end) = ready!(self.poll_turn(cx)) {
-                return Poll::Ready(end.map(Err));
-            }
-        }
-    }
-
-    /// At most `most` of the items that are left of a page, or else of those of the next page
-    /// that has some. `None` after the last.
-    pub(super) fn poll_items(
-        &mut self,
-        most: usize,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Vec<T>, Error>>> {
-        loop {
-            let expected = self.expected;
-            let items = self.page.as_mut().map(|(page, _)| page.next_items(most, expected));
-            match items {
-                Some(Ok(items)) if !items.is_empty() => return Poll::Ready(Some(Ok(items))),
-                Some(Err(error)) => return Poll::Ready(Some(Err(self.leave_page(error)))),
-                _ => {}
-            }
-            if let Err(end) = ready!(self.poll_turn(cx)) {
-                return Poll::Ready(end.map(Err));
-            }
-        }
-    }
-
-    /// What is left of a page that was begun, or else the next page that has items, as it is.
-    /// `None` after the last.
-    pub(super) fn poll_undecoded(
-        &mut self,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<UndecodedPage<T>, Error>>> {
-        loop {
-            if let Some((page, judged)) = self.page.take_if(|(page, _)| page.has_items()) {
-                return Poll::Ready(Some(self.part_with(page, &judged)));
-            }
-            if let Err(end) = ready!(self.poll_turn(cx)) {
-                return Poll::Ready(end.map(Err));
-            }
-        }
-    }
-
-    /// Judges a page now that it is not read here.
-    fn part_with(
-        &mut self,
-        page: UndecodedPage<T>,
-        judged: &Judged,
-    ) -> Result<UndecodedPage<T>, Error> {
-        self.held = None;
-        if matches!(judged, Judged::AtItsEnd) {
-            let survey = page.survey();
-            let concluded =
-                survey.and_then(|(items, meta)| self.conclude(items, &meta, false, None));
-            match concluded {
-                Err(error) if error.kind() == ErrorKind::Incomplete => self.failure = Some(error),
-                concluded => concluded.map_err(|error| self.on_page(error))?,
-            }
-        }
-        if self.failure.is_none() {
-            self.go_to_the_next();
-        }
-        Ok(page)
-    }
-
     /// Leaves the page at hand, of which no more can be read, and returns why.
     fn leave_page(&mut self, error: Error) -> Error {
         self.held = None;
         if let Some((page, _)) = self.page.take() {
             self.position.taken = page.taken();
+            self.rows += page.handed_out();
         }
         self.on_page(error)
     }
@@ -221,6 +163,7 @@ impl<T: Send + 'static> Reader<T> {
             None => Ok(()),
             Some((page, judged)) => {
                 self.position.taken = page.taken();
+                self.rows += page.handed_out();
                 match judged {
                     Judged::Already => Ok(()),
                     Judged::AtItsEnd => {
@@ -259,7 +202,13 @@ impl<T: Send + 'static> Reader<T> {
             None => {}
         }
         match &mut self.source {
-            Some(source) => source.poll(cx).map(Some),
+            Some(source) => {
+                let page = source.poll(cx);
+                if page.is_pending() {
+                    self.turn.end();
+                }
+                page.map(Some)
+            }
             None => Poll::Ready(None),
         }
     }
@@ -269,6 +218,7 @@ impl<T: Send + 'static> Reader<T> {
     /// consumed.
     fn take(&mut self, Delivery { page, address, mut place }: Delivery) -> Result<(), Error> {
         self.at_hand = self.index;
+        self.target.bounds.check_time(Instant::now)?;
         let mut arrival = match page {
             Err(error) if self.judge.has_expired(address.as_ref(), &error) => {
                 return self.begin_again(error);
@@ -291,23 +241,28 @@ impl<T: Send + 'static> Reader<T> {
         let list = read.as_ref().map(|read| read.list.clone());
         let skip = mem::take(&mut self.skip) + self.restart.pass_over(items);
         self.arrive(address);
-        let page = UndecodedPage::open(&self.target, arrival, list, number, skip)?;
-        let previous = self.previous.replace(page.list().clone());
-        let repeats = previous.is_some_and(|previous| same_items(&previous, page.list()));
-        if !repeats && page.has_items() && self.judge.plan.is_promised(self.index) {
+        let page = UndecodedPage::open(&self.target, arrival, list, number, skip, self.rows)?;
+        let content = read.as_ref().map(|read| read.content);
+        let previous = self.previous.replace((page.list().clone(), content));
+        let repeats = previous
+            .is_some_and(|previous| same((&previous.0, previous.1), (page.list(), content)));
+        let is_promised = self.judge.plan.is_promised(self.index);
+        if !repeats && page.has_items() && is_promised && read.is_none() {
             self.page = Some((page, Judged::AtItsEnd));
             return Ok(());
         }
         let (items, meta, next) = match read {
             Some(read) => {
                 let ReadAhead { items, meta, next, way, goes_on, .. } = *read;
-                (items, meta, Some(Next { address: next, way, is_asked_for: goes_on }))
+                let next = Next { address: next, way, is_asked_for: goes_on };
+                (items, meta, Some(next).filter(|_| self.target.paging.is_chained()))
             }
             None => {
                 let (items, meta) = page.survey()?;
                 (items, meta, None)
             }
         };
+        self.target.bounds.check_items(items as u64)?;
         match self.conclude(items, &meta, repeats, next) {
             // Its own rows are of the set all the same.
             Err(error) if error.kind() == ErrorKind::Incomplete => self.failure = Some(error),
@@ -328,7 +283,8 @@ impl<T: Send + 'static> Reader<T> {
     fn begin_again(&mut self, error: Error) -> Result<(), Error> {
         let plan = Plan::new(self.target.paging.clone(), &self.target.start());
         let rows = self.judge.plan.rows();
-        if !self.restart.begin(self.judge.control(), &self.target, reach(&plan), rows) {
+        let reach = reach(&plan, 0, self.pages_left());
+        if !self.restart.begin(self.judge.control(), &self.target, reach, rows) {
             return Err(expired(error));
         }
         self.judge.begin_again(plan, rows);
@@ -352,12 +308,17 @@ impl<T: Send + 'static> Reader<T> {
             None if self.target.paging.is_paged() => Way::Computed,
             None => Way::Nowhere,
         };
-        let body = self.previous.as_ref().map_or("", List::text);
+        let body = self.previous.as_ref().map_or("", |(list, _)| list.text());
+        // In a long page no words are looked for.
+        let body = if body.len() < LONG { body } else { "" };
         let verdict = self.judge.judge(self.index, items, meta, repeats, way, body)?;
+        self.pages += 1;
         if verdict == Verdict::Last {
             self.source = None;
+        } else if let Err(error) = self.target.bounds.check_pages(self.pages.saturating_add(1)) {
+            (self.source, self.failure) = (None, Some(error));
         } else {
-            let reach = reach(&self.judge.plan);
+            let reach = reach(&self.judge.plan, self.index + 1, self.pages_left());
             let is_asked_for = next.as_ref().is_none_or(|next| next.is_asked_for);
             let named = next.and_then(|next| next.address);
             self.following = named.or_else(|| self.judge.plan.address(self.index + 1));
@@ -371,6 +332,10 @@ impl<T: Send + 'static> Reader<T> {
         }
         self.index += 1;
         Ok(())
+    }
+
+    fn pages_left(&self) -> u64 {
+        self.target.bounds.max_pages.saturating_sub(self.pages)
     }
 
     fn on_page(&self, error: Error) -> Error {
@@ -387,6 +352,17 @@ fn expired(error: Error) -> Error {
     response.into_iter().fold(expired, Error::with_response)
 }
 
-fn reach(plan: &Plan) -> Reach {
-    Reach { horizon: plan.horizon(), steps: plan.steps() }
+/// Whether two pages hold the same items. Long ones are compared by what they are.
+fn same((one, this): (&List, Option<u64>), (other, that): (&List, Option<u64>)) -> bool {
+    match (this, that) {
+        (Some(this), Some(that)) if one.text().len().min(other.text().len()) >= LONG => {
+            this == that
+        }
+        _ => same_items(one, other),
+    }
+}
+
+/// What may be asked for by the plan, of so many pages at most from page `next` on.
+fn reach(plan: &Plan, next: u64, left: u64) -> Reach {
+    Reach { horizon: plan.horizon().min(next.saturating_add(left)), steps: plan.steps() }
 }

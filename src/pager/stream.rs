@@ -1,5 +1,7 @@
 //! The consumer's end of a paged read: settings before it starts, items while it runs.
 
+mod limits;
+
 use std::{
     fmt,
     pin::Pin,
@@ -135,8 +137,10 @@ impl<T: Send + 'static> PaginatedStream<T> {
     }
 
     /// At most about this many bytes of pages are in memory, the page that is being consumed
-    /// among them: 64 MiB by default. Pages so large that `prefetch` of them would exceed it
-    /// are fetched fewer at a time, but always one.
+    /// among them: 64 MiB by default. What has come counts as what it is, and a page under way
+    /// as the largest that has come; one page is always fetched. As many pages are under way as
+    /// fit if each had [`max_body_bytes`](crate::PoolBuilder::max_body_bytes), and beyond that
+    /// no more than have come, so that pages which grow at once exceed it by little.
     #[must_use]
     pub fn byte_budget(self, bytes: usize) -> Self {
         self.set(|target| target.byte_budget = bytes)
@@ -237,11 +241,11 @@ impl<T: Send + 'static> PaginatedStream<T> {
     /// The rest of the current page, or the next page as a whole, in order. An
     /// empty page is skipped. `None` after the last page and after an error.
     pub async fn next_page(&mut self) -> Option<Result<Vec<T>, Error>> {
-        self.next_items(usize::MAX).await
+        std::future::poll_fn(|cx| self.poll(cx, Reader::poll_page)).await
     }
 
-    /// As [`next_page`](Self::next_page), but at most `most` items at a time. What is built is
-    /// consumed while it is in the caches, and its memory serves the next.
+    /// Some items of one page, at most `most` at a time. What is built is consumed while it is in
+    /// the caches, and its memory serves the next.
     pub(crate) async fn next_items(&mut self, most: usize) -> Option<Result<Vec<T>, Error>> {
         let next = |reader: &mut Reader<T>, cx: &mut Context<'_>| reader.poll_items(most, cx);
         std::future::poll_fn(|cx| self.poll(cx, next)).await

@@ -1,15 +1,17 @@
 //! What a paged read reads, and how: the settings of a stream, the request for one
-//! page, and the share of the window that a page takes. Knows no order and no end.
+//! page, and how far the read may run ahead. Knows no order and no end.
 
 use std::{
     future::Future,
     sync::{Arc, OnceLock},
+    time::Instant,
 };
 
 use http::Uri;
 use serde::de::IgnoredAny;
 
 use super::{
+    bounds::Bounds,
     decode::{ItemDecoder, Page, PageDecoder, Survey, Typed},
     envelope::Envelope,
     facts::Meta,
@@ -32,6 +34,9 @@ const DEFAULT_PREFETCH: usize = 3;
 /// Bytes of pages ahead of the consumer unless set otherwise.
 const DEFAULT_BYTE_BUDGET: usize = 64 * 1024 * 1024;
 
+/// A page of so many bytes is looked through aside, since one pass takes a while.
+pub(super) const LONG: usize = 1024 * 1024;
+
 /// What to read, and how.
 pub(super) struct Target<T> {
     endpoint: String,
@@ -40,6 +45,7 @@ pub(super) struct Target<T> {
     pub(super) priority: Option<Priority>,
     pub(super) prefetch: usize,
     pub(super) byte_budget: usize,
+    pub(super) bounds: Bounds,
     pub(super) paging: Paging,
     pub(super) envelope: Arc<Envelope>,
     pub(super) mode: ReadMode,
@@ -50,7 +56,8 @@ pub(super) struct Target<T> {
 pub(super) struct Arrival {
     pub(super) response: Response,
     pub(super) effort: Effort,
-    /// What it says, where pages name each other: it was read to find the next one.
+    /// What it says, where pages name each other, since it was read to find the next one, and
+    /// of a page that is long.
     pub(super) read: Option<Box<ReadAhead>>,
 }
 
@@ -77,6 +84,7 @@ impl<T: Send + 'static> Target<T> {
             priority: Priority::of_scope(),
             prefetch: DEFAULT_PREFETCH,
             byte_budget: DEFAULT_BYTE_BUDGET,
+            bounds: Bounds::NONE,
             paging: Paging::default(),
             envelope: Arc::default(),
             mode: ReadMode::default(),
@@ -96,11 +104,18 @@ impl<T: Send + 'static> Target<T> {
 
     /// The same target with items built by another decoder.
     pub(super) fn decoded_by<D: ItemDecoder>(self, decoder: D) -> Target<D::Item> {
-        let decoder = Arc::new(decoder);
-        let Self {
-            endpoint, moved, priority, prefetch, byte_budget, paging, envelope, mode, ..
-        } = self;
-        Target { endpoint, moved, priority, prefetch, byte_budget, paging, envelope, mode, decoder }
+        Target {
+            endpoint: self.endpoint,
+            moved: self.moved,
+            priority: self.priority,
+            prefetch: self.prefetch,
+            byte_budget: self.byte_budget,
+            bounds: self.bounds,
+            paging: self.paging,
+            envelope: self.envelope,
+            mode: self.mode,
+            decoder: Arc::new(decoder),
+        }
     }
 
     /// Fetches one page.
@@ -115,13 +130,18 @@ impl<T: Send + 'static> Target<T> {
         let target = Arc::clone(self);
         async move {
             let request = target.request_of(&caller, &address, size).await?;
-            let request = request.priority(target.priority.unwrap_or_default());
+            let mut request = request.priority(target.priority.unwrap_or_default());
             let is_foreign = request.other_base().is_some();
+            if let Some(left) = target.bounds.left(Instant::now) {
+                let call_timeout = caller.dispatcher.config.settings.call_timeout;
+                request = request.deadline(left.min(call_timeout));
+            }
             let (response, effort) = caller.measured(request).await?;
             if response.is_moved() {
                 target.follow_move(&caller.dispatcher.config.base, &address, size, &response);
             }
-            let read = if target.paging.is_chained() {
+            let is_long = response.body().len() >= LONG;
+            let read = if is_long || target.paging.is_chained() {
                 let read = target.follow(&caller, index, &address, &response).await;
                 let mut read = read.map_err(|error| effort.of(error))?;
                 if is_foreign {
@@ -176,7 +196,8 @@ impl<T: Send + 'static> Target<T> {
         dispatcher.aside().run(custom.lane(), custom.name(), limit, first).await?
     }
 
-    /// As [`read_ahead`](Self::read_ahead), aside if a user's strategy has a say in it.
+    /// As [`read_ahead`](Self::read_ahead), aside if a user's strategy has a say in it, or if it
+    /// takes long.
     async fn follow(
         self: &Arc<Self>,
         caller: &Caller,
@@ -184,12 +205,14 @@ impl<T: Send + 'static> Target<T> {
         address: &Address,
         response: &Response,
     ) -> Result<ReadAhead, Error> {
-        let Some(custom) = self.paging.strategy() else {
+        let custom = self.paging.strategy();
+        if custom.is_none() && response.body().len() < LONG {
             return self.read_ahead(index, address, response);
-        };
+        }
         let dispatcher = &caller.dispatcher;
         let (target, address, response) = (Arc::clone(self), address.clone(), response.clone());
         let next = move || target.read_ahead(index, &address, &response);
+        let Some(custom) = custom else { return dispatcher.aside().work(next).await? };
         let limit = dispatcher.callback_timeout();
         dispatcher.aside().run(custom.lane(), custom.name(), limit, next).await?
     }
@@ -290,7 +313,8 @@ impl<T: Send + 'static> Target<T> {
             }
         };
         let view = PageView { index, rows: items, total: meta.total, request, response };
-        let next = self.paging.follow(&Foot { pointer, view })?;
+        let foot = Foot { pointer, view };
+        let next = if self.paging.is_chained() { self.paging.follow(&foot)? } else { None };
         let way = match &next {
             None => Way::Nowhere,
             Some(next) if next == address => Way::Itself,
@@ -312,14 +336,6 @@ impl<T: Send + 'static> Target<T> {
     pub(super) fn counts_the_page_at_hand(&self) -> bool {
         self.mode == ReadMode::Sequential || self.prefetch > 1
     }
-
-    /// How many places in the window a page of this size takes, so that as many
-    /// pages as fit stay within the byte budget.
-    pub(super) fn cost(&self, page_bytes: usize) -> u32 {
-        let window = self.window();
-        let fitting = self.byte_budget.checked_div(page_bytes).unwrap_or(window).clamp(1, window);
-        u32::try_from(window.div_ceil(fitting)).unwrap_or(u32::MAX)
-    }
 }
 
 /// The error of a URL that was named by a page which came without credentials.
@@ -332,15 +348,16 @@ fn misled(url: &str) -> Error {
     Error::new(ErrorKind::ForeignOrigin, what)
 }
 
-/// Fetches one page on its own, asking for `size` items if the API takes a size.
+/// Fetches one page on its own, within `bounds`, asking for so many items if the API takes a
+/// size.
 pub(crate) async fn fetch_page<D: ItemDecoder>(
     pool: impl Into<PoolLink>,
     endpoint: &str,
     paging: &Paging,
     envelope: &Envelope,
     decoder: D,
-    address: Address,
-    size: Option<u64>,
+    (address, size): (Address, Option<u64>),
+    bounds: Bounds,
 ) -> Result<Page<D::Item>, Error> {
     paging.check()?;
     let index = if let Address::Page(index) = address { index } else { 0 };
@@ -348,13 +365,20 @@ pub(crate) async fn fetch_page<D: ItemDecoder>(
     let mut target = Target::new(endpoint.to_owned(), decoder);
     target.paging = paging.clone();
     target.envelope = Arc::new(envelope.clone());
+    target.bounds = bounds.begun(Instant::now());
     let target = Arc::new(target);
     let control = pool.into().0.connect().await?;
     paging.check_origins(&control.dispatcher().config)?;
-    let page = target.fetch(&Caller::of(&*control), index, address, size).await;
-    let page =
-        page.and_then(|arrival| UndecodedPage::open(&target, arrival, None, number, 0)?.whole());
-    page.map_err(|error| error.with_page(number))
+    let page = async {
+        let mut arrival = target.fetch(&Caller::of(&*control), index, address, size).await?;
+        let read = arrival.read.take();
+        if let Some(read) = &read {
+            bounds.check_items(read.items as u64)?;
+        }
+        let (list, meta) = read.map(|read| (read.list, read.meta)).unzip();
+        UndecodedPage::open(&target, arrival, list, number, 0, 0)?.whole(meta).await
+    };
+    page.await.map_err(|error| error.with_page(number))
 }
 
 /// The URL of one page, which is not asked for.
@@ -370,22 +394,4 @@ pub(crate) fn page_url(
     target.paging = paging.clone();
     let request = target.request(base, address, size)?;
     request.other_base().map_or(base, Arc::as_ref).join(request.target())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::{super::decode::Typed, *};
-
-    fn target(prefetch: usize, byte_budget: usize) -> Target<()> {
-        Target { prefetch, byte_budget, ..Target::new(String::new(), Typed::new()) }
-    }
-
-    #[test]
-    fn large_pages_take_more_of_the_window_and_one_always_fits() {
-        assert_eq!(target(8, 1000).cost(100), 1);
-        assert_eq!(target(8, 1000).cost(250), 2);
-        assert_eq!(target(8, 1000).cost(1001), 8);
-        assert_eq!(target(8, 1000).cost(0), 1);
-        assert_eq!(target(1, 1).cost(usize::MAX), 1);
-    }
 }

@@ -314,6 +314,7 @@ mod tests {
             ErrorKind::PageLoop,
             ErrorKind::PaginationMissing,
             ErrorKind::SetChanged,
+            ErrorKind::SetTooLarge,
             ErrorKind::Incomplete,
             ErrorKind::CursorExpired,
         ] {

@@ -3,13 +3,14 @@
 //! one id in two of them means.
 
 use std::{
-    collections::{HashMap, HashSet, VecDeque},
+    collections::{HashSet, VecDeque},
     hash::{DefaultHasher, Hasher as _},
     io,
     sync::Arc,
 };
 
 use ciborium::Value;
+use indexmap::IndexMap;
 use vantage_core::{Result, error};
 
 use super::{
@@ -98,7 +99,7 @@ fn choices(field: &str, conditions: &[ApiCondition]) -> Vec<ApiCondition> {
 #[derive(Debug, Default)]
 pub(super) struct Fingerprints {
     /// For each id the number of its set and the hash of its row.
-    seen: HashMap<Arc<str>, (u64, u64)>,
+    seen: IndexMap<Arc<str>, (u64, u64)>,
     order: VecDeque<Arc<str>>,
     limit: Option<usize>,
 }
@@ -128,7 +129,7 @@ impl Fingerprints {
             if self.order.len() >= limit
                 && let Some(oldest) = self.order.pop_front()
             {
-                self.seen.remove(&oldest);
+                self.seen.swap_remove(&oldest);
             }
             self.order.push_back(Arc::clone(&id));
         }

@@ -133,6 +133,7 @@ impl Read {
         let mut stream = PaginatedStream::decoded_by(&self.api.pool, target, self.decoder.clone())
             .paging(self.settings.paging.clone())
             .envelope(self.settings.envelope.clone())
+            .within(self.bounds.of_any_rows())
             .mode(ReadMode::Sequential);
         let mut position = 0;
         if let Some((token, row)) = place {

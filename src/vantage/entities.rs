@@ -20,7 +20,7 @@ use super::{
     reads::Read,
     record::Row,
 };
-use crate::pager::PaginatedStream;
+use crate::{pager::PaginatedStream, turn::drop_all};
 
 /// The rows of `table` with their keys, as a list has them.
 pub(super) async fn list<E>(table: &Table<PoolApi, E>) -> Result<IndexMap<String, E>>
@@ -30,7 +30,13 @@ where
     let mut entities = IndexMap::new();
     let mut pages = Pages::of(table, Keys::exact(), usize::MAX).await?;
     while let Some(page) = pages.next().await {
-        entities.extend(page?);
+        match page {
+            Ok(page) => entities.extend(page),
+            Err(error) => {
+                drop_all(|| entities.pop()).await;
+                return Err(error);
+            }
+        }
     }
     Ok(entities)
 }
@@ -84,7 +90,10 @@ impl<E: Entity<Value> + DeserializeOwned + 'static> Pages<E> {
                 error!("a column is computed from records", column = column).mark_unsupported()
             );
         }
-        let read = Read::of(table.data_source(), table)?.resolved().await?;
+        let mut read = Read::of(table.data_source(), table)?.resolved().await?;
+        if at_once == STREAMED_AT_ONCE {
+            read = read.streamed();
+        }
         let rows = match read.only_target()?.filter(|_| read.window.is_none()) {
             Some(target) => {
                 let settings = &read.settings;
@@ -92,6 +101,7 @@ impl<E: Entity<Value> + DeserializeOwned + 'static> Pages<E> {
                 let stream = PaginatedStream::decoded_by(&read.api.pool, target, decoder)
                     .paging(settings.paging.clone())
                     .envelope(settings.envelope.clone())
+                    .within(read.bounds)
                     .prefetch(settings.prefetch);
                 Rows::Direct(Box::new(Direct { stream, keys, at_once, page: None, position: 0 }))
             }

@@ -1,7 +1,7 @@
 //! The rows of a read with their keys, page by page, from one request target or several,
 //! in the order that is asked for.
 
-use std::sync::atomic::Ordering;
+use std::{sync::atomic::Ordering, vec};
 
 use ciborium::Value;
 use vantage_core::Result;
@@ -17,8 +17,18 @@ use super::{
     record::Row,
     window::Window,
 };
+use crate::{
+    dispatch::PoolLink,
+    turn::{ITEM, Turn, drop_all},
+};
 
 pub(super) type Keyed = (String, Record<Value>);
+
+/// So many rows that are held are handed out at a time.
+const HELD_AT_ONCE: usize = 512;
+
+/// So many rows are ordered where they are, and more aside.
+const FEW: usize = 2_000;
 
 /// The pages of a read with the keys of their rows.
 pub(super) struct KeyedPages {
@@ -30,8 +40,13 @@ pub(super) struct KeyedPages {
     page: (u64, u64),
     /// How many rows were left out of their place because their id was on an earlier page.
     left_out: u64,
+    /// How many rows there were.
+    count: u64,
     /// The order that is still to be made.
     sorting: Option<Sorting>,
+    /// What has been ordered.
+    ordered: vec::IntoIter<Keyed>,
+    turn: Turn,
 }
 
 /// An order that is made on the rows.
@@ -62,7 +77,9 @@ impl KeyedPages {
                 Some(Rows::Many(Box::new(rows)))
             }
         };
-        Self { read, rows, keys, page: (0, 0), left_out: 0, sorting }
+        let (page, left_out, count) = ((0, 0), 0, 0);
+        let (ordered, turn) = (Vec::new().into_iter(), Turn::default());
+        Self { read, rows, keys, page, left_out, count, sorting, ordered, turn }
     }
 
     /// The next rows. `None` at the end and after an error.
@@ -77,22 +94,39 @@ impl KeyedPages {
     /// The same before they get the values that types are read from, by which they are
     /// compared.
     pub(super) async fn next_unfinished(&mut self) -> Option<Result<Vec<Keyed>>> {
-        let Some(Sorting { by, window }) = self.sorting.take() else {
+        if let Some(sorting) = self.sorting.take() {
+            match self.ordered(sorting).await {
+                Ok(rows) => self.ordered = rows.into_iter(),
+                Err(error) => return Some(Err(error)),
+            }
+        }
+        let rows: Vec<_> = self.ordered.by_ref().take(HELD_AT_ONCE).collect();
+        if rows.is_empty() {
             return self.next_in_order().await;
-        };
+        }
+        self.turn.work(rows.len() * ITEM);
+        self.turn.pause().await;
+        Some(Ok(rows))
+    }
+
+    /// All rows in an order that is made on them, or of them those in a window.
+    async fn ordered(&mut self, Sorting { by, window }: Sorting) -> Result<Vec<Keyed>> {
         let mut rows = Vec::new();
         while let Some(page) = self.next_in_order().await {
             match page {
                 Ok(page) => rows.extend(page),
-                Err(error) => return Some(Err(error)),
+                Err(error) => {
+                    drop_all(|| rows.pop()).await;
+                    return Err(error);
+                }
             }
         }
-        sort(&mut rows, &by, |(_, record)| record);
-        if let Some(mut window) = window {
-            let rows_in_window = window.cut((0..).zip(rows).collect());
-            rows = rows_in_window.into_iter().map(|(_, row)| row).collect();
+        if rows.len() <= FEW {
+            return Ok(in_order(rows, &by, window));
         }
-        (!rows.is_empty()).then_some(Ok(rows))
+        let link = PoolLink::from(&self.read.api.pool);
+        let rows = link.aside(move || in_order(rows, &by, window)).await;
+        rows.map_err(|error| self.read.failed(error))
     }
 
     /// The next rows as they come.
@@ -138,6 +172,15 @@ impl KeyedPages {
         let repeated = self.keys.take_repeated();
         self.left_out += repeated;
         self.read.api.repeated.fetch_add(repeated, Ordering::Relaxed);
+        self.count += keyed.len() as u64;
+        self.read.bounds.check_rows(self.count).map_err(|error| self.read.failed(error))?;
         Ok(keyed.into_iter().map(|(key, row)| (key, row.record)).collect())
     }
+}
+
+fn in_order(mut rows: Vec<Keyed>, by: &[SortBy], window: Option<Window>) -> Vec<Keyed> {
+    sort(&mut rows, by, |(_, record)| record);
+    let Some(mut window) = window else { return rows };
+    let rows = window.cut((0..).zip(rows).collect());
+    rows.into_iter().map(|(_, row)| row).collect()
 }

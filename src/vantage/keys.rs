@@ -1,12 +1,10 @@
 //! [pure] The keys of rows: real ids, synthetic ones, and what happens when an
 //! id comes twice.
 
-use std::{
-    collections::{HashMap, VecDeque},
-    sync::Arc,
-};
+use std::{collections::VecDeque, ops::Range, sync::Arc};
 
-use vantage_core::{Result, error};
+use indexmap::IndexMap;
+use vantage_core::{Result, VantageError, error};
 
 use super::record::Row;
 
@@ -22,7 +20,12 @@ fn synthetic(position: u64) -> String {
 
 /// Whether `key` has the form of a key that was made up for a row without an id.
 pub(super) fn is_synthetic(key: &str) -> bool {
-    key.strip_prefix(SYNTHETIC).is_some_and(|position| position.parse::<u64>().is_ok())
+    position_in(key).is_some()
+}
+
+/// The position for which `key` may have been made up.
+fn position_in(key: &str) -> Option<u64> {
+    key.strip_prefix(SYNTHETIC)?.parse().ok()
 }
 
 /// Gives rows their keys, page by page.
@@ -32,8 +35,13 @@ pub(super) fn is_synthetic(key: &str) -> bool {
 /// read: the first one stays, the later one is left out and counted.
 #[derive(Debug, Default)]
 pub(super) struct Keys {
-    /// The ids, each with the number of the page that it was on last.
-    seen: HashMap<Arc<str>, u64>,
+    /// The ids, each with the number of the page that it was on last. The hashes are kept, so
+    /// that many ids take no longer to make room for.
+    seen: IndexMap<Arc<str>, u64>,
+    /// The positions for which keys were made up.
+    made_up: VecDeque<Range<u64>>,
+    /// Whether an id has had the form of a made-up key.
+    has_confusing: bool,
     pages: u64,
     order: VecDeque<Arc<str>>,
     limit: Option<usize>,
@@ -83,12 +91,22 @@ impl Keys {
         position: u64,
         mut row: Row<T>,
     ) -> Result<Option<(String, Row<T>)>> {
-        let id = row.id.take().unwrap_or_else(|| synthetic(position));
+        let Some(id) = row.id.take() else {
+            let key = synthetic(position);
+            if self.has_confusing && self.seen.contains_key(key.as_str()) {
+                return Err(shared(&key));
+            }
+            self.make_up(position);
+            return Ok(Some((key, row)));
+        };
+        let made_up_for = position_in(&id);
+        self.has_confusing |= made_up_for.is_some();
+        if made_up_for.is_some_and(|position| self.is_made_up(position)) {
+            return Err(shared(&id));
+        }
         match self.seen.get_mut(id.as_str()) {
             // A made-up key never stands for a row that moved.
-            Some(page) if *page == self.pages || is_synthetic(&id) => {
-                Err(error!("two rows share one id", id = id))
-            }
+            Some(page) if *page == self.pages || made_up_for.is_some() => Err(shared(&id)),
             Some(page) => {
                 *page = self.pages;
                 self.repeated += 1;
@@ -106,17 +124,39 @@ impl Keys {
         std::mem::take(&mut self.repeated)
     }
 
+    /// Remembers that the row at `position`, which is behind those before it, has no id.
+    fn make_up(&mut self, position: u64) {
+        match self.made_up.back_mut() {
+            Some(last) if last.end == position => last.end += 1,
+            _ => {
+                if self.limit.is_some_and(|limit| self.made_up.len() >= limit) {
+                    self.made_up.pop_front();
+                }
+                self.made_up.push_back(position..position + 1);
+            }
+        }
+    }
+
+    fn is_made_up(&self, position: u64) -> bool {
+        let at = self.made_up.partition_point(|made_up| made_up.end <= position);
+        self.made_up.get(at).is_some_and(|made_up| made_up.contains(&position))
+    }
+
     fn remember(&mut self, key: Arc<str>) {
         if let Some(limit) = self.limit {
             if self.order.len() == limit
                 && let Some(oldest) = self.order.pop_front()
             {
-                self.seen.remove(&oldest);
+                self.seen.swap_remove(&oldest);
             }
             self.order.push_back(Arc::clone(&key));
         }
         self.seen.insert(key, self.pages);
     }
+}
+
+fn shared(id: &str) -> VantageError {
+    error!("two rows share one id", id = id)
 }
 
 #[cfg(test)]
@@ -179,6 +219,13 @@ mod tests {
         assert_eq!(keys(&mut all, 0, &[""]), ["~row:0"]);
         assert!(all.page(rows(1, &["~row:0"])).is_err());
         assert!(Keys::exact().page(rows(0, &["~row:1", ""])).is_err());
+        let mut gaps = Keys::exact();
+        let made = keys(&mut gaps, 0, &["", "a", "", "", "b", "~row:4"]);
+        assert_eq!(made, ["~row:0", "a", "~row:2", "~row:3", "b", "~row:4"]);
+        for taken in ["~row:0", "~row:2", "~row:3", "~row:4"] {
+            assert!(gaps.page(rows(9, &[taken])).is_err(), "{taken}");
+        }
+        assert_eq!(keys(&mut gaps, 10, &["~row:1"]), ["~row:1"]);
     }
 
     #[test]

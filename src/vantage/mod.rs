@@ -60,6 +60,7 @@ mod keyed;
 mod keys;
 mod kind;
 mod lenient;
+mod limits;
 mod logic;
 mod map_key;
 mod number;

@@ -10,8 +10,11 @@ use super::{
 };
 use crate::{
     error::Error,
-    pager::{Address, Envelope, Page, PaginatedStream, Paging, ReadMode, fetch_page, page_url},
+    pager::{
+        Address, Bounds, Envelope, Page, PaginatedStream, Paging, ReadMode, fetch_page, page_url,
+    },
     pool::AwwPool,
+    turn::drop_all,
 };
 
 /// So many rows are built at a time where they are consumed one by one: they lie in memory that
@@ -32,6 +35,7 @@ pub(super) struct Walk {
     pub(super) window: Option<Window>,
     /// How many rows are built at a time, at most.
     pub(super) at_once: usize,
+    pub(super) bounds: Bounds,
 }
 
 /// The pages of a walk.
@@ -142,8 +146,8 @@ impl Walk {
     /// One page alone.
     async fn fetch(&self, address: Address, size: Option<u64>) -> Result<Page<Row>, Error> {
         let decoder = self.decoder.clone();
-        let (paging, envelope) = (&self.paging, &self.envelope);
-        fetch_page(&self.pool, &self.endpoint, paging, envelope, decoder, address, size).await
+        let (paging, envelope, at) = (&self.paging, &self.envelope, (address, size));
+        fetch_page(&self.pool, &self.endpoint, paging, envelope, decoder, at, self.bounds).await
     }
 
     fn stream(&self) -> Box<PaginatedStream<Row>> {
@@ -159,6 +163,7 @@ impl Walk {
             PaginatedStream::decoded_by(&self.pool, self.endpoint.clone(), self.decoder.clone())
                 .paging(paging)
                 .envelope(self.envelope.clone())
+                .within(self.bounds)
                 .prefetch(self.prefetch.min(pages));
         // After the only page that is wanted nothing is asked for while it is read.
         if pages <= 1 { stream.mode(ReadMode::Sequential) } else { stream }
@@ -239,7 +244,7 @@ impl Pages {
     }
 
     async fn addressed(&mut self, span: Span) -> Result<Vec<(u64, Row)>, Error> {
-        let page = match self.walk.fetch(Address::Page(span.index), Some(span.size)).await {
+        let mut page = match self.walk.fetch(Address::Page(span.index), Some(span.size)).await {
             Ok(page) => page,
             Err(error) if is_no_page(&error) => {
                 self.state = self.after_not_found(span, error).await?;
@@ -255,6 +260,7 @@ impl Pages {
             Verdict::Last => State::Done,
             Verdict::Doubtful => {
                 self.state = State::Streaming(walk.stream());
+                drop_all(|| page.items.pop()).await;
                 return Ok(Vec::new());
             }
         };

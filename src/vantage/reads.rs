@@ -1,13 +1,14 @@
 //! Lists, streams, gets and counts of one table: what each asks for, and what
 //! its answer means. Knows the table's shape, not its entity.
 
-use std::borrow::Cow;
+mod one;
+
+use std::{borrow::Cow, time::Instant};
 
 use ciborium::Value;
-use futures::{StreamExt, TryStreamExt, stream};
 use indexmap::IndexMap;
 use serde::de::IgnoredAny;
-use vantage_core::{Result, error};
+use vantage_core::Result;
 use vantage_table::{table::Table, traits::column_like::ColumnLike};
 use vantage_types::{Entity, Record};
 
@@ -18,15 +19,15 @@ use super::{
     clauses::Declared,
     columns::Columns,
     condition::ApiCondition,
-    error::{of_read, refuse_unready},
+    error::of_read,
     fan_out::Branch,
     filter::Filter,
     keyed::{Keyed, KeyedPages, Sorting},
-    keys::{Keys, is_synthetic},
+    keys::Keys,
     logic::{check_depth, flattened},
     order::Ordered,
     pages::{STREAMED_AT_ONCE, Walk},
-    query::{Query, lower, lower_item},
+    query::{Query, lower},
     record::RowDecoder,
     relations,
     settings::TableSettings,
@@ -34,7 +35,8 @@ use super::{
 };
 use crate::{
     error::Error,
-    pager::{ItemDecoder, Page, Typed, fetch_page},
+    pager::{Bounds, ItemDecoder, Page, Typed, fetch_page},
+    turn::drop_all,
 };
 
 /// A table as a read sees it.
@@ -53,14 +55,8 @@ pub(super) struct Read {
     pub(super) window: Option<Window>,
     /// How many rows are built at a time, at most.
     at_once: usize,
-}
-
-/// What an item endpoint says about a row of the table's set.
-enum Item {
-    Found(Record<Value>),
-    Absent,
-    /// The row lacks a field that a condition is about or has none, or its id has no URL.
-    Unclear,
+    /// What a read of the whole set may take.
+    pub(super) bounds: Bounds,
 }
 
 impl Read {
@@ -84,6 +80,7 @@ impl Read {
         Ok(Self {
             api: api.clone(),
             name: table.table_name().to_owned(),
+            bounds: settings.bounds.begun(Instant::now()),
             settings,
             conditions: table.conditions().cloned().collect(),
             order,
@@ -120,7 +117,13 @@ impl Read {
         let mut rows = IndexMap::new();
         let mut pages = self.keyed(Keys::exact())?;
         while let Some(page) = pages.next().await {
-            rows.extend(page?);
+            match page {
+                Ok(page) => rows.extend(page),
+                Err(error) => {
+                    drop_all(|| rows.pop()).await;
+                    return Err(error);
+                }
+            }
         }
         Ok(rows)
     }
@@ -130,122 +133,30 @@ impl Read {
         let mut rows = Vec::new();
         let mut pages = self.keyed(Keys::exact())?;
         while let Some(page) = pages.next().await {
-            rows.extend(page?);
+            match page {
+                Ok(page) => rows.extend(page),
+                Err(error) => {
+                    drop_all(|| rows.pop()).await;
+                    return Err(error);
+                }
+            }
         }
         Ok((rows, pages.total()))
     }
 
     /// The rows a few at a time, for a stream.
-    pub(super) fn pages(mut self) -> Result<KeyedPages> {
+    pub(super) fn pages(self) -> Result<KeyedPages> {
+        self.streamed().keyed(Keys::recent())
+    }
+
+    /// The same read for a consumer that takes row by row: there is no bound but where the rows
+    /// are held to be ordered.
+    pub(super) fn streamed(mut self) -> Self {
         self.at_once = STREAMED_AT_ONCE;
-        self.keyed(Keys::recent())
-    }
-
-    /// The row with `id`, whatever the window. A 404 or 410 to a question for that id
-    /// means that there is none.
-    pub(super) async fn get(self, id: &str) -> Result<Option<Record<Value>>> {
-        let mut read = self.unordered();
-        read.window = None;
-        read.get_any(id).await
-    }
-
-    async fn get_any(mut self, id: &str) -> Result<Option<Record<Value>>> {
-        let has_meaning = self.id_field.is_some() && !is_synthetic(id);
-        let Some(Branches { each, common }) = self.branches().filter(|_| has_meaning) else {
-            return self.get_one(id).await;
-        };
-        self.conditions = common;
-        // The row of the first set that has it.
-        let at_once = self.settings.prefetch;
-        let gets = each.into_iter().map(|branch| {
-            let mut read = self.clone();
-            read.conditions.extend(branch);
-            read.get_one(id)
-        });
-        let mut found = stream::iter(gets).buffered(at_once).boxed();
-        while let Some(row) = found.try_next().await? {
-            if row.is_some() {
-                return Ok(row);
-            }
+        if self.order.made_on_rows().is_none() {
+            self.bounds = Bounds::NONE;
         }
-        Ok(None)
-    }
-
-    async fn get_one(mut self, id: &str) -> Result<Option<Record<Value>>> {
-        // A made-up key, and any key of a table without an id, means nothing to the API.
-        if let Some(item_path) = self.settings.item_path.as_ref().filter(|_| !is_synthetic(id)) {
-            match self.get_item(item_path, id).await? {
-                Item::Found(row) => return Ok(Some(row)),
-                Item::Absent => return Ok(None),
-                Item::Unclear => {}
-            }
-        }
-        let by_id = self.id_field.as_deref().filter(|_| !is_synthetic(id));
-        let by_id = by_id.map(|field| ApiCondition::eq(field, self.columns.id_value(id)));
-        let by_id = match self.query(by_id.as_slice()) {
-            // The set can be read, if not by its ids.
-            Err(error) if error.is_unsupported() => None,
-            _ => by_id,
-        };
-        let is_asked_by_id = by_id.is_some();
-        self.conditions.extend(by_id);
-        self.settings.prefetch = 1;
-        let mut pages = self.keyed(Keys::exact())?;
-        while let Some(page) = pages.next().await {
-            let rows = match page {
-                Err(error) if is_asked_by_id && error.is_not_found() => return Ok(None),
-                page => page?,
-            };
-            if let Some((_, row)) = rows.into_iter().find(|(key, _)| key == id) {
-                return Ok(Some(row));
-            }
-        }
-        Ok(None)
-    }
-
-    async fn get_item(&self, item_path: &str, id: &str) -> Result<Item> {
-        let query = lower_item(item_path, &self.declared, self.conditions())?;
-        let Some(query) = query else { return Ok(Item::Absent) };
-        let Some(target) = query.path.of(id) else { return Ok(Item::Unclear) };
-        let response = match self.api.pool.get(target).await {
-            Ok(response) => response,
-            Err(error) => {
-                let error = self.failed(error);
-                return if error.is_not_found() { Ok(Item::Absent) } else { Err(error) };
-            }
-        };
-        let row = self.decoder.single(&self.settings.envelope, &response, id);
-        let row = row.map_err(|error| self.failed(error))?;
-        refuse_unready(&response, row.id.is_some()).map_err(|error| self.failed(error))?;
-        if row.id.as_ref().is_some_and(|own| own != id) {
-            return Err(error!("the item endpoint answered with another id", id = id));
-        }
-        Ok(match query.filter.admits(&row.record) {
-            _ if row.record.is_empty() => Item::Unclear,
-            Some(true) => Item::Found(self.finished(row.record)),
-            Some(false) => Item::Absent,
-            None => Item::Unclear,
-        })
-    }
-
-    /// The first row, from one request for one row where that can tell.
-    pub(super) async fn some(mut self) -> Result<Option<Keyed>> {
-        if self.window.is_none()
-            && let Some(target) = self.only_target()?
-        {
-            let page = self.first_page(&target, self.decoder.clone()).await?;
-            // Where pages name each other, an empty one may have a next one.
-            let is_led = self.settings.paging.is_chained();
-            let has_more = page.meta.total.map_or(is_led, |total| total > 0);
-            if !page.items.is_empty() || !has_more {
-                let first = page.items.into_iter().next();
-                let first = first.map(|row| Keys::exact().row(0, row)).transpose()?.flatten();
-                return Ok(first.map(|(key, row)| (key, self.finished(row.record))));
-            }
-        }
-        self.settings.prefetch = 1;
-        let mut pages = self.keyed(Keys::exact())?;
-        Ok(pages.next().await.transpose()?.and_then(|rows| rows.into_iter().next()))
+        self
     }
 
     /// How many rows the set has, whatever the window. Several sets may share rows, so they
@@ -295,8 +206,8 @@ impl Read {
             &self.settings.paging,
             &self.settings.envelope,
             decoder,
-            self.settings.paging.start(),
-            Some(1),
+            (self.settings.paging.start(), Some(1)),
+            self.bounds,
         )
         .await
         .map_err(|error| self.failed(error))
@@ -340,6 +251,8 @@ impl Read {
             filter: filter.clone(),
             window: self.window,
             at_once: self.at_once,
+            // Rows count that are kept, of all walks together.
+            bounds: self.bounds.of_any_rows(),
         }
     }
 

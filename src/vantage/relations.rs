@@ -2,10 +2,11 @@
 //! values are read when the narrowed table is read, all of them, before anything
 //! of the narrowed table is asked for.
 
-use std::{collections::HashSet, fmt, sync::Arc};
+use std::{fmt, sync::Arc};
 
 use ciborium::Value;
 use futures::TryStreamExt;
+use indexmap::IndexSet;
 use vantage_core::{Result, VantageError, error};
 use vantage_dataset::traits::ReadableValueSet;
 use vantage_table::table::Table;
@@ -78,10 +79,14 @@ impl Related {
 
     async fn values(&self) -> Result<Vec<Value>> {
         let mut rows = self.source.stream_values();
-        let (mut values, mut seen) = (Vec::new(), HashSet::new());
+        let settings = &self.source.data_source().settings;
+        let (bounds, mut count) = (settings.settings_of(self.source.table_name()).bounds, 0);
+        let (mut values, mut seen) = (Vec::new(), IndexSet::new());
         let (mut has_rows, mut has_column) = (false, false);
         while let Some((_, mut row)) = rows.try_next().await? {
             has_rows = true;
+            count += 1;
+            bounds.check_rows(count)?;
             let Some(value) = row.swap_remove(&self.column) else { continue };
             has_column = true;
             if value.is_null() {

@@ -5,10 +5,13 @@ use std::{borrow::Cow, collections::HashMap};
 
 use indexmap::IndexMap;
 
-use super::{alias, dialect::Filters, order::Ordering, path, query::Filtering, writes::Writes};
+use super::{
+    alias, dialect::Filters, limits::OwnBounds, order::Ordering, path, query::Filtering,
+    writes::Writes,
+};
 use crate::{
     http::RequestTarget,
-    pager::{Envelope, Paging},
+    pager::{Bounds, Envelope, Paging},
 };
 
 /// How one table of an API is asked for. What is not set is as for the whole API.
@@ -38,6 +41,7 @@ pub struct ApiTable {
     ordering: Option<Ordering>,
     aliases: IndexMap<String, String>,
     writes: Option<Writes>,
+    pub(super) bounds: OwnBounds,
 }
 
 /// Where one row can be asked for.
@@ -139,6 +143,7 @@ pub(super) struct Settings {
     pub(super) writes: Writes,
     pub(super) filters: Filters,
     pub(super) ordering: Ordering,
+    pub(super) bounds: Bounds,
     pub(super) tables: HashMap<String, ApiTable>,
 }
 
@@ -154,6 +159,7 @@ impl Default for Settings {
             writes: Writes::none(),
             filters: Filters::default(),
             ordering: Ordering::default(),
+            bounds: Bounds::OF_TABLES,
             tables: HashMap::new(),
         }
     }
@@ -174,6 +180,8 @@ pub(super) struct TableSettings {
     pub(super) ordering: Ordering,
     pub(super) aliases: IndexMap<String, String>,
     pub(super) writes: Writes,
+    /// Of what reads a whole set.
+    pub(super) bounds: Bounds,
 }
 
 impl Settings {
@@ -210,6 +218,7 @@ impl Settings {
             ordering: own.ordering.unwrap_or_else(|| self.ordering.clone()),
             aliases: own.aliases,
             writes: own.writes.unwrap_or_else(|| self.writes.clone()),
+            bounds: own.bounds.or(self.bounds),
         }
     }
 

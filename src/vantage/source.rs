@@ -27,6 +27,7 @@ use super::{
     PoolApi, aggregate::Aggregate, condition::ApiCondition, fit::Fit, reads::Read,
     relations::Related, writes::Write,
 };
+use crate::turn::{ITEM, Turn};
 
 type Rows = IndexMap<String, Record<Value>>;
 
@@ -172,7 +173,12 @@ impl TableSource for PoolApi {
         let mut fitted = Fitted::<E>::of(&read);
         let mut rows = read.list().await?;
         if fitted.fit.is_some() {
-            rows.values_mut().for_each(|row| fitted.fit(row));
+            let mut turn = Turn::default();
+            for row in rows.values_mut() {
+                fitted.fit(row);
+                turn.work((1 + row.len()) * ITEM);
+                turn.pause().await;
+            }
         }
         Ok(rows)
     }
@@ -231,8 +237,13 @@ impl TableSource for PoolApi {
             let (api, table, column) = (api.clone(), table.clone(), column.clone());
             Box::pin(async move {
                 let rows = api.list_table_values(&table).await?;
-                let values = rows.into_values().filter_map(|mut row| row.swap_remove(&column));
-                Ok(ExpressiveEnum::Scalar(Value::Array(values.collect())))
+                let (mut values, mut turn) = (Vec::new(), Turn::default());
+                for mut row in rows.into_values() {
+                    values.extend(row.swap_remove(&column));
+                    turn.work((1 + row.len()) * ITEM);
+                    turn.pause().await;
+                }
+                Ok(ExpressiveEnum::Scalar(Value::Array(values)))
             })
         });
         let expression = Expression::new("{}", vec![ExpressiveEnum::Deferred(values)]);

@@ -6,6 +6,7 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod budgets;
 mod bytes;
 mod conditions;
 mod enforcer;

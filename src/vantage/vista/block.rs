@@ -7,6 +7,8 @@ mod filters;
 mod paging;
 mod writes;
 
+use std::{num::NonZeroU64, time::Duration};
+
 use serde::{Deserialize, Serialize};
 use vantage_core::{Result, VantageError, error};
 
@@ -36,6 +38,14 @@ pub(super) struct ApiBlock {
     order: Option<OrderBlock>,
     #[serde(skip_serializing_if = "Option::is_none")]
     writes: Option<WritesBlock>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    max_rows: Option<NonZeroU64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    max_pages: Option<NonZeroU64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    max_page_items: Option<NonZeroU64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    deadline_seconds: Option<NonZeroU64>,
 }
 
 /// `true` for `<endpoint>/<id>`, `false` for nowhere, or a path.
@@ -81,6 +91,18 @@ impl ApiBlock {
         }
         if let Some(filtering) = self.filtering {
             table = table.filtering(filtering);
+        }
+        if let Some(rows) = self.max_rows {
+            table = table.max_rows(rows.get());
+        }
+        if let Some(pages) = self.max_pages {
+            table = table.max_pages(pages.get());
+        }
+        if let Some(items) = self.max_page_items {
+            table = table.max_page_items(items.get());
+        }
+        if let Some(seconds) = self.deadline_seconds {
+            table = table.deadline(Duration::from_secs(seconds.get()));
         }
         Ok(table)
     }

@@ -45,6 +45,9 @@ use crate::vantage::ApiTable;
 /// own: those that the program allows by
 /// [`PoolVistaFactory::allow_origin`](crate::PoolVistaFactory::allow_origin), and no others.
 ///
+/// `max_rows`, `max_pages`, `max_page_items` and `deadline_seconds`, each a whole number of at
+/// least 1, bound what reads the whole set: see [`ApiTable::max_rows`] and its siblings.
+///
 /// The types of columns are `int` (or `integer`, `i64`, `i32`), `u64`, `float`
 /// (`double`, `f64`, `f32`), `bool` (`boolean`), `string` (`text`, `str`; the
 /// default) and `json` (`any`). The id is `id_column`, or the column with the
@@ -237,6 +240,10 @@ mod tests {
             ("name: a\ncolumns: {}\napi: { paging: { by: page, siez: 7 } }", "siez"),
             ("name: a\ncolumns: {}\napi: { paging: { by: magic } }", "magic"),
             ("name: a\ncolumns: {}\napi: { filters: { stile: none } }", "stile"),
+            ("name: a\ncolumns: {}\napi: { max_rows: 0 }", "nonzero"),
+            ("name: a\ncolumns: {}\napi: { max_pages: -1 }", "nonzero"),
+            ("name: a\ncolumns: {}\napi: { max_page_items: many }", "nonzero"),
+            ("name: a\ncolumns: {}\napi: { deadline_seconds: 1.5 }", "nonzero"),
             ("name: a\ncolumns: {}\napi: { filters: { operators: { gtt: x } } }", "gtt"),
             ("name: a\ncolumns: {}\napi: { order: { style: prefixed, parm: x } }", "parm"),
             (
@@ -330,6 +337,7 @@ mod tests {
             "order: { style: suffixed, param: sort, between: ' ', words: [up, down] }",
             "order: { style: separate, param: by, direction_param: dir, on_rows: true }",
             "paging: { by: none }",
+            "max_rows: 1, max_pages: 2, max_page_items: 3, deadline_seconds: 4",
             "paging: { by: offset, param: skip, size_param: take, size: 50 }",
             "paging: { by: cursor, param: after, next: paging.next, size_param: n, size: 5 }",
             "paging: { by: next_url, next: next, allow_origins: ['https://b.example'] }",

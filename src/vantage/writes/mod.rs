@@ -11,7 +11,13 @@ use vantage_core::{Result, VantageError, error};
 use vantage_table::table::Table;
 use vantage_types::{Entity, Record};
 
-use super::{PoolApi, filter::Filter, keys::is_synthetic, reads::Read, record::id_text};
+use super::{
+    PoolApi,
+    filter::Filter,
+    keys::{Keys, is_synthetic},
+    reads::Read,
+    record::id_text,
+};
 use body::Shape;
 use etag::Precondition;
 use item::Stored;
@@ -252,7 +258,7 @@ impl Write {
         let Some(query) = self.item_query()? else { return Ok(()) };
         self.require_guard(&query.filter)?;
         let mut ids = Vec::new();
-        let mut pages = self.read.clone().pages()?;
+        let mut pages = self.read.clone().keyed(Keys::recent())?;
         while let Some(page) = pages.next().await {
             ids.extend(page?.into_iter().map(|(id, _)| id));
         }

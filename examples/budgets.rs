@@ -1,0 +1,257 @@
+//! What hostile sizes cost: how long a page of millions of rows holds up another task of the
+//! same thread, how much memory pages take that grow at once, and how much the bodies of errors.
+//! Each figure is of a process of its own; memory is told on Linux alone.
+//!
+//! ```text
+//! cargo run --release --example budgets
+//! ```
+
+#![allow(clippy::print_stdout)]
+
+use std::{
+    convert::Infallible,
+    env,
+    error::Error,
+    fs,
+    future::Future,
+    io::Write,
+    process::Command,
+    sync::Arc,
+    thread,
+    time::{Duration, Instant},
+};
+
+use futures::{StreamExt, TryStreamExt, future::join_all};
+use serde::Deserialize;
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::{TcpListener, TcpStream},
+    runtime::Builder,
+    time::sleep,
+};
+use vantage_api_pool::{AwwPool, Envelope, PaginatedStream, Paging, PoolApi};
+use vantage_dataset::prelude::*;
+use vantage_table::table::Table;
+use vantage_types::EmptyEntity;
+
+type Outcome<T> = std::result::Result<T, Box<dyn Error>>;
+
+const MIB: usize = 1024 * 1024;
+/// So many rows without fields are 10 MiB.
+const ROWS: usize = 10 * MIB / 3 - 10;
+const FIGURES: [&str; 8] =
+    ["nothing", "values", "typed", "table_stream", "list", "unbounded_list", "prefetch", "errors"];
+
+fn main() -> Outcome<()> {
+    if let Some(figure) = env::args().nth(1) {
+        let runtime = Builder::new_current_thread().enable_all().build()?;
+        return runtime.block_on(tell(&figure));
+    }
+    for figure in FIGURES {
+        Command::new(env::current_exe()?).arg(figure).status()?;
+    }
+    Ok(())
+}
+
+async fn tell(figure: &str) -> Outcome<()> {
+    match figure {
+        "prefetch" => return prefetch().await,
+        "errors" => return errors().await,
+        _ => {}
+    }
+    let page: Arc<[u8]> = format!("[{}{{}}]", "{},".repeat(ROWS - 1)).into_bytes().into();
+    let pool = AwwPool::builder(serve(move |_| Answer {
+        status: 200,
+        gzip: false,
+        body: Arc::clone(&page),
+    })?);
+    let pool = pool.build()?;
+    // The pool has started, and its buffers are there.
+    pool.get("/rows").await?;
+    let stream = || {
+        let stream = PaginatedStream::get(&pool, "/rows").paging(Paging::none());
+        stream.envelope(Envelope::bare_array())
+    };
+    let table = |api: PoolApi| Table::<PoolApi, EmptyEntity>::new("rows", api).with_id_column("id");
+    let api = PoolApi::new(pool.clone()).paging(Paging::none());
+    let unbounded = api.clone().max_rows(u64::MAX).max_page_items(u64::MAX);
+    let before = memory("VmRSS:");
+    match figure {
+        "nothing" => {
+            delay("nothing", async { Ok::<_, Infallible>(sleep(Duration::from_secs(1)).await) })
+                .await;
+        }
+        "values" => {
+            delay("a stream of values", count(stream())).await;
+        }
+        "typed" => {
+            delay("a typed stream", count(stream().items_as::<Nothing>())).await;
+        }
+        "table_stream" => {
+            delay("a stream of a table", count(table(api).stream_values())).await;
+        }
+        "list" => {
+            delay("list_values", table(api).list_values()).await;
+        }
+        _ => {
+            let rows = delay("list_values without bounds", table(unbounded).list_values()).await;
+            println!("  {} MiB for {} rows", since(before), rows.map_or(0, |rows| rows.len()));
+            return Ok(());
+        }
+    }
+    println!("  {} MiB at the most", since(before));
+    Ok(())
+}
+
+#[derive(Deserialize)]
+struct Nothing {}
+
+async fn count<T, E>(
+    rows: impl futures::Stream<Item = std::result::Result<T, E>>,
+) -> std::result::Result<usize, E> {
+    rows.try_fold(0, async |count, _| Ok(count + 1)).await
+}
+
+/// Runs `read` beside a task that sleeps for a millisecond again and again, and tells by how
+/// much its timer was late at most, and for how long the thread ran without it.
+async fn delay<T, E: std::fmt::Display>(
+    what: &str,
+    read: impl Future<Output = std::result::Result<T, E>>,
+) -> Option<T> {
+    let ticks = async {
+        let (mut late, mut busy) = (Duration::ZERO, Duration::ZERO);
+        loop {
+            let (now, used) = (Instant::now(), thread_time());
+            sleep(Duration::from_millis(1)).await;
+            late = late.max(now.elapsed().saturating_sub(Duration::from_millis(1)));
+            busy = busy.max(thread_time().saturating_sub(used));
+            TICKS.set((late, busy));
+        }
+    };
+    let started = Instant::now();
+    let outcome = tokio::select! {
+        biased;
+        () = ticks => None,
+        outcome = read => Some(outcome),
+    };
+    let (late, busy) = TICKS.get();
+    println!(
+        "{what}: the timer was late by {late:.1?} at most, the thread was busy for {busy:.1?} at a time, {:.1?} in all",
+        started.elapsed()
+    );
+    match outcome? {
+        Ok(value) => Some(value),
+        Err(error) => {
+            println!("  {error}");
+            None
+        }
+    }
+}
+
+std::thread_local! {
+    static TICKS: std::cell::Cell<(Duration, Duration)> =
+        const { std::cell::Cell::new((Duration::ZERO, Duration::ZERO)) };
+}
+
+/// Page 1 is small and all others have 9 MB; 48 of them may be prefetched within 64 MiB, and
+/// nobody takes them.
+async fn prefetch() -> Outcome<()> {
+    let page = |text: usize| -> Arc<[u8]> {
+        let body = format!(
+            r#"{{"data":[{{"t":"{}"}}],"pagination":{{"total_pages":100}}}}"#,
+            "x".repeat(text)
+        );
+        body.into_bytes().into()
+    };
+    let (small, large) = (page(1), page(9_000_000));
+    let url = serve(move |head| {
+        let body = if head.contains("page=1 ") { &small } else { &large };
+        Answer { status: 200, gzip: false, body: Arc::clone(body) }
+    })?;
+    let pool = AwwPool::builder(url).build()?;
+    let before = memory("VmRSS:");
+    let mut stream = PaginatedStream::get(&pool, "/rows").prefetch(48).byte_budget(64 * MIB);
+    stream.next().await.transpose()?;
+    sleep(Duration::from_secs(5)).await;
+    println!("prefetch(48) within 64 MiB: {} MiB at the most", since(before));
+    Ok(())
+}
+
+/// 1,000 calls that fail with 9.5 MB in 9 KB of gzip, with every setting at its default.
+async fn errors() -> Outcome<()> {
+    let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::best());
+    gzip.write_all(&vec![b'x'; 9_500_000])?;
+    let body: Arc<[u8]> = gzip.finish()?.into();
+    let url = serve(move |_| Answer { status: 500, gzip: true, body: Arc::clone(&body) })?;
+    let pool = AwwPool::builder(url).build()?;
+    let failed = join_all((0..1_000).map(|_| pool.get("/rows"))).await;
+    let failed = failed.iter().filter(|answer| answer.is_err()).count();
+    println!("{failed} calls against errors of 9.5 MB: {} MiB in all", memory("VmHWM:") / MIB);
+    Ok(())
+}
+
+struct Answer {
+    status: u16,
+    gzip: bool,
+    body: Arc<[u8]>,
+}
+
+/// A server on a thread of its own, and where it is.
+fn serve(answer: impl Fn(&str) -> Answer + Send + Sync + 'static) -> Outcome<String> {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0")?;
+    listener.set_nonblocking(true)?;
+    let address = listener.local_addr()?;
+    let answer = Arc::new(answer);
+    let runtime = Builder::new_current_thread().enable_all().build()?;
+    thread::spawn(move || {
+        runtime.block_on(async {
+            let Ok(listener) = TcpListener::from_std(listener) else { return };
+            while let Ok((stream, _)) = listener.accept().await {
+                let answer = Arc::clone(&answer);
+                tokio::spawn(async move { converse(stream, &*answer).await });
+            }
+        });
+    });
+    Ok(format!("http://{address}"))
+}
+
+async fn converse(mut stream: TcpStream, answer: &(impl Fn(&str) -> Answer + Sync)) {
+    let mut head = Vec::new();
+    while stream.read_buf(&mut head).await.is_ok_and(|read| read > 0) {
+        if !head.ends_with(b"\r\n\r\n") {
+            continue;
+        }
+        let Answer { status, gzip, body } = answer(&String::from_utf8_lossy(&head));
+        head.clear();
+        let encoding = if gzip { "content-encoding: gzip\r\n" } else { "" };
+        let length = body.len();
+        let first = format!("HTTP/1.1 {status} X\r\n{encoding}content-length: {length}\r\n\r\n");
+        let sent = async {
+            stream.write_all(first.as_bytes()).await?;
+            stream.write_all(&body).await
+        };
+        if sent.await.is_err() {
+            return;
+        }
+    }
+}
+
+/// How far the peak of this process is above `before`, in MiB.
+fn since(before: usize) -> usize {
+    memory("VmHWM:").saturating_sub(before) / MIB
+}
+
+/// A line of `/proc/self/status`, in bytes.
+fn memory(name: &str) -> usize {
+    let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let line = status.lines().find_map(|line| line.strip_prefix(name)).unwrap_or_default();
+    let digits = line.trim_matches(|c: char| !c.is_ascii_digit());
+    digits.parse::<usize>().unwrap_or_default() * 1024
+}
+
+/// For how long this thread has run, without what it waited for the processor.
+fn thread_time() -> Duration {
+    let line = fs::read_to_string("/proc/thread-self/schedstat").unwrap_or_default();
+    let nanoseconds = line.split(' ').next().and_then(|first| first.parse().ok());
+    Duration::from_nanos(nanoseconds.unwrap_or_default())
+}

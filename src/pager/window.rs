@@ -1,0 +1,124 @@
+//! What one read may hold at a time, under way or in memory: so many pages, and so many bytes
+//! of them. Knows nothing of what pages are.
+
+use std::{
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    task::Context,
+};
+
+use futures::task::AtomicWaker;
+
+/// The window of one read.
+pub(super) struct Window {
+    pages: usize,
+    bytes: usize,
+    held: Mutex<Held>,
+    /// Waits for room.
+    waiting: AtomicWaker,
+}
+
+#[derive(Default)]
+struct Held {
+    pages: usize,
+    bytes: usize,
+    is_closed: bool,
+}
+
+/// The place of one page in the window, which is free again when this is dropped.
+pub(super) struct Place {
+    window: Arc<Window>,
+    bytes: usize,
+}
+
+impl Window {
+    pub(super) fn new(pages: usize, bytes: usize) -> Arc<Self> {
+        let (held, waiting) = (Mutex::default(), AtomicWaker::new());
+        Arc::new(Self { pages, bytes, held, waiting })
+    }
+
+    /// A place for a page with which so many bytes may come, those of the pages under way
+    /// included; `None` until there is room. One page always fits.
+    pub(super) fn poll_place(
+        self: &Arc<Self>,
+        to_come: usize,
+        cx: &mut Context<'_>,
+    ) -> Option<Place> {
+        self.place(to_come).or_else(|| {
+            self.waiting.register(cx.waker());
+            // A place may have become free before anybody waited for it.
+            self.place(to_come)
+        })
+    }
+
+    fn place(self: &Arc<Self>, to_come: usize) -> Option<Place> {
+        let mut held = self.held();
+        let fits = held.pages < self.pages && held.bytes.saturating_add(to_come) <= self.bytes;
+        if held.is_closed || held.pages > 0 && !fits {
+            return None;
+        }
+        held.pages += 1;
+        Some(Place { window: Arc::clone(self), bytes: 0 })
+    }
+
+    /// There are no places any more.
+    pub(super) fn close(&self) {
+        self.held().is_closed = true;
+    }
+
+    fn held(&self) -> MutexGuard<'_, Held> {
+        self.held.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Place {
+    /// The page has come, with so many bytes.
+    pub(super) fn charge(&mut self, bytes: usize) {
+        self.window.held().bytes += bytes;
+        self.bytes += bytes;
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        let mut held = self.window.held();
+        held.pages -= 1;
+        held.bytes -= self.bytes;
+        drop(held);
+        self.window.waiting.wake();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::task::Waker;
+
+    use super::*;
+
+    fn place(window: &Arc<Window>, bytes: usize) -> Option<Place> {
+        window.poll_place(bytes, &mut Context::from_waker(Waker::noop()))
+    }
+
+    #[test]
+    fn pages_and_bytes_bind_and_one_page_always_fits() {
+        let window = Window::new(3, 100);
+        let mut first = place(&window, 1_000).unwrap();
+        first.charge(40);
+        assert!(place(&window, 61).is_none());
+        let mut second = place(&window, 60).unwrap();
+        second.charge(70);
+        assert!(place(&window, 0).is_none());
+        drop(first);
+        let third = place(&window, 30).unwrap();
+        let fourth = place(&window, 0).unwrap();
+        assert!(place(&window, 0).is_none());
+        drop((second, third, fourth));
+        assert!(place(&window, usize::MAX).is_some());
+    }
+
+    #[test]
+    fn a_window_that_is_closed_has_no_places() {
+        let window = Window::new(9, 100);
+        window.close();
+        assert!(place(&window, 0).is_none());
+    }
+}
