@@ -23,7 +23,7 @@ pub(super) enum Place {
     /// At this row of the set, counted from 0.
     Row(u64),
     /// Where the API said, which is at this row.
-    Token(ResumeToken, u64),
+    Token(Box<ResumeToken>, u64),
 }
 
 impl Place {
@@ -54,7 +54,7 @@ impl Place {
             Value::Null => Ok(Self::Row(row)),
             token => {
                 let token = token.as_text().and_then(|text| text.parse().ok());
-                Ok(Self::Token(token.ok_or_else(foreign)?, row))
+                Ok(Self::Token(Box::new(token.ok_or_else(foreign)?), row))
             }
         }
     }
@@ -112,7 +112,7 @@ impl Read {
                 self.followed(target, &query.filter, None, limit).await
             }
             (Some(query), [target], Place::Token(token, row)) => {
-                self.followed(target, &query.filter, Some((token, row)), limit).await
+                self.followed(target, &query.filter, Some((*token, row)), limit).await
             }
             (_, _, Place::Row(row)) => self.counted(row, limit).await,
             (_, _, Place::Token(..)) => {
@@ -156,7 +156,7 @@ impl Read {
             }
         }
         let token = stream.resume_token();
-        let next = (!token.is_end()).then_some(Place::Token(token, position));
+        let next = (!token.is_end()).then(|| Place::Token(Box::new(token), position));
         Ok((rows, next))
     }
 
