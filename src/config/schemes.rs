@@ -1,0 +1,37 @@
+//! Which requests may go out in the clear.
+
+use super::PoolConfig;
+use crate::{
+    error::{Error, ErrorKind},
+    http::BaseUrl,
+};
+
+impl PoolConfig {
+    /// Checks what concerns requests that go out in the clear.
+    pub(super) fn check_schemes(&self, base: &BaseUrl) -> Result<(), Error> {
+        let invalid = |what: &'static str| Err(Error::new(ErrorKind::Config, what));
+        if self.https_only && !base.is_https() {
+            return invalid("https_only: the base URL is not https");
+        }
+        if self.https_only && self.allow_http_origins {
+            return invalid("allow_http_origins: contradicts https_only");
+        }
+        Ok(())
+    }
+
+    /// Checks whether pages of the API at `base` may be at `other`.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Config`], naming the setting.
+    pub(crate) fn check_origin(&self, base: &BaseUrl, other: &BaseUrl) -> Result<(), Error> {
+        if other.is_https() || !base.is_https() || self.allow_http_origins {
+            return Ok(());
+        }
+        let what = match self.https_only {
+            true => "https_only allows no origin without https",
+            false => "an API with https needs PoolBuilder::allow_http_origins for that",
+        };
+        let what = format!("allow_origin: {} is not https; {what}", other.origin());
+        Err(Error::new(ErrorKind::Config, what))
+    }
+}
