@@ -16,7 +16,10 @@ use std::{
     future::Future,
     io::Write,
     process::Command,
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
     thread,
     time::{Duration, Instant},
 };
@@ -164,7 +167,9 @@ async fn prefetch() -> Outcome<()> {
         body.into_bytes().into()
     };
     let (small, large) = (page(1), page(9_000_000));
+    static ASKED_FOR: AtomicUsize = AtomicUsize::new(0);
     let url = serve(move |head| {
+        ASKED_FOR.fetch_add(1, Ordering::Relaxed);
         let body = if head.contains("page=1 ") { &small } else { &large };
         Answer { status: 200, gzip: false, body: Arc::clone(body) }
     })?;
@@ -173,7 +178,12 @@ async fn prefetch() -> Outcome<()> {
     let mut stream = PaginatedStream::get(&pool, "/rows").prefetch(48).byte_budget(64 * MIB);
     stream.next().await.transpose()?;
     sleep(Duration::from_secs(5)).await;
-    println!("prefetch(48) within 64 MiB: {} MiB at the most", since(before));
+    let pages = ASKED_FOR.load(Ordering::Relaxed);
+    let held = memory("VmRSS:").saturating_sub(before) / MIB;
+    println!(
+        "prefetch(48) within 64 MiB: {pages} pages, {held} MiB, {} MiB at the most",
+        since(before)
+    );
     Ok(())
 }
 

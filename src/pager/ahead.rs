@@ -269,12 +269,12 @@ impl<T: Send + 'static> Ahead<T> {
         is_free && self.course.is_known() && under_way < self.width()
     }
 
-    /// So many pages may be under way: as many as fit however large they are, and beyond that no
-    /// more than have come, since the next ones may be larger.
+    /// So many pages may be under way: as many as fill the byte budget however large they are,
+    /// for each that has come. What comes next may be larger, so it is not all at once.
     fn width(&self) -> usize {
         let largest_body = self.caller.dispatcher.config.settings.max_body_bytes;
-        let fitting = self.target.byte_budget.checked_div(largest_body).unwrap_or(usize::MAX);
-        self.come.max(fitting).max(1)
+        let filling = self.target.byte_budget.div_ceil(largest_body.max(1)).max(1);
+        filling.saturating_mul(self.come.max(1))
     }
 }
 

@@ -137,10 +137,12 @@ impl<T: Send + 'static> PaginatedStream<T> {
     }
 
     /// At most about this many bytes of pages are in memory, the page that is being consumed
-    /// among them: 64 MiB by default. What has come counts as what it is, and a page under way
-    /// as the largest that has come; one page is always fetched. As many pages are under way as
-    /// fit if each had [`max_body_bytes`](crate::PoolBuilder::max_body_bytes), and beyond that
-    /// no more than have come, so that pages which grow at once exceed it by little.
+    /// among them: 64 MiB by default. A page that has come counts as what it is, and one under
+    /// way as the largest that has come; one is always fetched. Before it is known how large
+    /// pages are, as many are under way as fill this if each has
+    /// [`max_body_bytes`](crate::PoolBuilder::max_body_bytes), and then that many for each that
+    /// has come. Pages that are far larger than all before them may exceed it by those that are
+    /// under way then.
     #[must_use]
     pub fn byte_budget(self, bytes: usize) -> Self {
         self.set(|target| target.byte_budget = bytes)
