@@ -81,8 +81,11 @@ async fn tell(figure: &str) -> Outcome<()> {
     let before = memory("VmRSS:");
     match figure {
         "nothing" => {
-            delay("nothing", async { Ok::<_, Infallible>(sleep(Duration::from_secs(1)).await) })
-                .await;
+            let nothing = async {
+                sleep(Duration::from_secs(1)).await;
+                Ok::<_, Infallible>(())
+            };
+            delay("nothing", nothing).await;
         }
         "values" => {
             delay("a stream of values", count(stream())).await;
