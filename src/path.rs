@@ -29,7 +29,7 @@ pub(crate) struct Path {
     /// The ways to read it, the one with the longest keys first: a key that exists as it is
     /// written wins.
     readings: Vec<Vec<Step>>,
-    /// Whether it leads through keys alone.
+    /// Whether it leads through keys alone, none of which may be the number of an element.
     is_plain: bool,
 }
 
@@ -86,9 +86,7 @@ impl Path {
     }
 
     fn of(text: String, readings: Vec<Vec<Step>>) -> Self {
-        let is_pointer = text.starts_with('/');
-        let is_key =
-            |step: &Step| matches!(step, Step::Key(key) if !is_pointer || index(key).is_none());
+        let is_key = |step: &Step| matches!(step, Step::Key(key) if index(key).is_none());
         let is_plain = readings.iter().flatten().all(is_key);
         Self { text, readings, is_plain }
     }
