@@ -97,7 +97,8 @@ pub(super) async fn read(
     }
     let Some(second) = payload.next().await.transpose()? else { return Ok(first) };
     let declared = declared.and_then(|declared| usize::try_from(declared).ok());
-    body.make_room(declared.unwrap_or_default().min(FIRST_ROOM));
+    body.expected = declared.unwrap_or_default();
+    body.make_room(body.expected.min(FIRST_ROOM));
     body.add(&first)?;
     drop(first);
     let mut added = body.add(&second);
@@ -260,11 +261,14 @@ fn answered(kind: ErrorKind, what: impl Into<std::borrow::Cow<'static, str>>) ->
 struct Bounded {
     bytes: Vec<u8>,
     limit: Limit,
+    /// How many there will be, as far as is known: once the first have come, room for all of them
+    /// is made in one piece, since pieces that double leave holes as large as themselves.
+    expected: usize,
 }
 
 impl Bounded {
     fn new(limit: Limit) -> Self {
-        Self { bytes: Vec::new(), limit }
+        Self { bytes: Vec::new(), limit, expected: 0 }
     }
 
     fn make_room(&mut self, room: usize) {
@@ -280,7 +284,8 @@ impl Bounded {
         }
         let len = self.bytes.len() + more.len();
         if len > self.bytes.capacity() {
-            self.make_room(len.max(self.bytes.capacity().saturating_mul(2)));
+            let doubled = self.bytes.capacity().saturating_mul(2);
+            self.make_room(len.max(doubled).max(self.expected));
         }
         self.bytes.extend_from_slice(more);
         if is_too_large { Err(too_large()) } else { Ok(()) }
