@@ -177,8 +177,36 @@ impl Read {
 
 #[cfg(test)]
 mod tests {
+    use vantage_vista::VistaFactory;
+    use wiremock::{Mock, MockServer, ResponseTemplate, matchers::method};
+
     use super::*;
-    use crate::pager::{Envelope, Paging};
+    use crate::{
+        PoolApi,
+        pager::{Envelope, Paging},
+        pool::AwwPool,
+    };
+
+    #[tokio::test]
+    async fn security_19_no_row_is_behind_the_end_of_the_numbers() {
+        let server = MockServer::builder().start().await;
+        let page = ResponseTemplate::new(200).set_body_string(r#"[{"id":1},{"id":2}]"#);
+        Mock::given(method("GET")).respond_with(page).mount(&server).await;
+        let paging = Paging::next_url("next");
+        let api = PoolApi::new(AwwPool::new(1, None, false, server.uri())).paging(paging);
+        let yaml = "name: rows\ncolumns: { id: { type: int, flags: [id] } }";
+        let vista = api.vista_factory().from_yaml(yaml).unwrap();
+        let (_, start) = vista.fetch_cursor(None, 0).await.unwrap();
+        let mut parts = start.unwrap().into_array().unwrap();
+        parts.truncate(3);
+        parts.push(u64::MAX.into());
+        parts.push(Signer::of_this_process().sign(&bytes(&parts)).into());
+        for limit in [1, 10, usize::MAX] {
+            let last = Value::Array(parts.clone());
+            let (page, next) = vista.fetch_cursor(Some(last), limit).await.unwrap();
+            assert!(page.rows.is_empty() && next.is_none());
+        }
+    }
 
     #[test]
     fn only_a_token_of_this_source_is_a_place() {

@@ -7,7 +7,7 @@ use std::{
         Arc, Mutex, Weak,
         atomic::{AtomicBool, AtomicUsize, Ordering},
     },
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use crate::support::{
@@ -294,13 +294,17 @@ async fn accept_65_an_acquire_that_fails_hangs_or_panics_is_an_error_of_its_own_
         };
         let credentials = Credentials::from_callback(1, acquire, bearer);
         let broken = parties[0].1.with_credentials(credentials).unwrap();
+        let start = Instant::now();
         let failing = join_all((0..50).map(|_| broken.get("/rows?of=broken")));
         let (failed, ()) = soon("all answers", join(failing, calls(&parties, 20))).await;
         for answer in failed {
             let error = answer.unwrap_err();
             assert_eq!(error.kind(), ErrorKind::Token, "{trouble:?}: {error}");
         }
-        assert_eq!(acquired.load(Ordering::SeqCst), 1, "{trouble:?}: one acquire, then a rest");
+        // The shortest rest is 100 ms, and those who come after it ask again.
+        let most = 1 + start.elapsed().as_millis() as usize / 100;
+        let acquired = acquired.load(Ordering::SeqCst);
+        assert!((1..=most).contains(&acquired), "{trouble:?}: {acquired}: one, then a rest");
     }
     assert!(parties.iter().all(|(party, _)| party.acquired() == 1));
     assert_eq!(tokens_at(&api).values().sum::<usize>(), 3 * 3 * 20);
