@@ -42,8 +42,17 @@ type Outcome<T> = std::result::Result<T, Box<dyn Error>>;
 const MIB: usize = 1024 * 1024;
 /// So many rows without fields are 10 MiB.
 const ROWS: usize = 10 * MIB / 3 - 10;
-const FIGURES: [&str; 8] =
-    ["nothing", "values", "typed", "table_stream", "list", "unbounded_list", "prefetch", "errors"];
+const FIGURES: [&str; 9] = [
+    "nothing",
+    "values",
+    "typed",
+    "table_stream",
+    "list",
+    "unbounded_list",
+    "million",
+    "prefetch",
+    "errors",
+];
 
 fn main() -> Outcome<()> {
     if let Some(figure) = env::args().nth(1) {
@@ -58,6 +67,7 @@ fn main() -> Outcome<()> {
 
 async fn tell(figure: &str) -> Outcome<()> {
     match figure {
+        "million" => return million().await,
         "prefetch" => return prefetch().await,
         "errors" => return errors().await,
         _ => {}
@@ -157,6 +167,29 @@ async fn delay<T, E: std::fmt::Display>(
 std::thread_local! {
     static TICKS: std::cell::Cell<(Duration, Duration)> =
         const { std::cell::Cell::new((Duration::ZERO, Duration::ZERO)) };
+}
+
+/// As many rows as a list may have by default, with ids, in ten pages.
+async fn million() -> Outcome<()> {
+    let pages: Vec<Arc<[u8]>> = (0..10)
+        .map(|page| {
+            let ids = page * 100_000..(page + 1) * 100_000;
+            let rows: Vec<_> = ids.map(|id| format!(r#"{{"id":{id}}}"#)).collect();
+            let rows = rows.join(",");
+            format!(r#"{{"data":[{rows}],"pagination":{{"total_pages":10}}}}"#).into_bytes().into()
+        })
+        .collect();
+    let url = serve(move |head| {
+        let number = |page: &&str| page.parse::<usize>().ok();
+        let page = head.split(['=', ' ', '&']).find_map(|part| number(&part)).unwrap_or(1);
+        Answer { status: 200, gzip: false, body: Arc::clone(&pages[(page - 1) % pages.len()]) }
+    })?;
+    let api = PoolApi::new(AwwPool::builder(url).build()?);
+    let table = Table::<PoolApi, EmptyEntity>::new("rows", api).with_id_column("id");
+    let before = memory("VmRSS:");
+    let rows = delay("list_values", table.list_values()).await;
+    println!("  {} MiB for {} rows", since(before), rows.map_or(0, |rows| rows.len()));
+    Ok(())
 }
 
 /// Page 1 is small and all others have 9 MB; 48 of them may be prefetched within 64 MiB, and

@@ -37,6 +37,7 @@ mod aside;
 #[doc(hidden)]
 pub mod bench_support;
 mod config;
+mod coop;
 mod dispatch;
 mod enforcer;
 mod error;
@@ -57,7 +58,6 @@ mod stats;
 mod supervisor;
 mod token_manager;
 pub mod tokens;
-mod turn;
 mod vantage;
 mod worker;
 

@@ -54,9 +54,10 @@ pub(super) enum Refusal {
 }
 
 impl JobTable {
-    /// Enters a call, unless the table or its tenant is closed, or there are `most` already. A tenant may have as
-    /// many calls as there is room for others: so however many tenants ask for more than their
-    /// share, room is left for the next (the "dynamic threshold" of Choudhury and Hahne, 1998).
+    /// Enters a call, unless the table or its tenant is closed, or there are `most` already. A
+    /// tenant may have as many calls as there is room for others: so however many tenants ask for
+    /// more than their share, room is left for the next (the "dynamic threshold" of Choudhury and
+    /// Hahne, 1998).
     pub(super) fn enter(&mut self, call: Arc<Call>, most: usize) -> Result<usize, Refusal> {
         let tenant = call.tenant.as_ref();
         if self.closed || tenant.is_some_and(|tenant| tenant.is_closed()) {

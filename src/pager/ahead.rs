@@ -19,19 +19,19 @@ use super::{
     reorder::Reorder,
     strategy::{Address, Seen, Start, Steps, is_zero},
     target::{Arrival, Target},
-    window::{Place, Window},
+    window::{PagePermit, Window},
 };
 use crate::{
     dispatch::Caller,
     error::{Error, ErrorKind},
 };
 
-/// A page on its way to the reader, with its place in the window.
+/// A page on its way to the reader, with its permit of the window.
 pub(super) struct Delivery {
     pub(super) page: Result<Arrival, Error>,
     /// Where it is; `None` for what is an error without a request.
     pub(super) address: Option<Address>,
-    pub(super) place: Option<Place>,
+    pub(super) permit: Option<PagePermit>,
 }
 
 /// The reader's end: pages in order, several at a time where several are there.
@@ -43,7 +43,7 @@ pub(super) struct Feed {
 
 impl Drop for Feed {
     fn drop(&mut self) {
-        // What is left unread frees its places, for which no other page is to be asked for.
+        // What is left unread frees its permits, for which no other page is to be asked for.
         self.window.close();
     }
 }
@@ -105,7 +105,7 @@ pub(super) struct Ahead<T: Send + 'static> {
     reach: Reach,
     /// News of the reach. It ends when the reader has gone.
     news: BoxStream<'static, Reach>,
-    /// A place for each page that may be under way or in memory.
+    /// A permit for each page that may be under way or in memory.
     window: Arc<Window>,
     fetches: FuturesUnordered<BoxFuture<'static, (u64, Delivery)>>,
     arrived: Reorder<Delivery>,
@@ -113,7 +113,7 @@ pub(super) struct Ahead<T: Send + 'static> {
     come: usize,
     /// How many bytes the largest of them has; each that is under way is taken for as large.
     largest: usize,
-    /// Bounded by the window: each page in it holds its place.
+    /// Bounded by the window: each page in it holds its permit.
     pages: mpsc::UnboundedSender<Vec<Delivery>>,
 }
 
@@ -214,12 +214,12 @@ impl<T: Send + 'static> Ahead<T> {
     }
 
     /// Charges a page what it is, before another is asked for.
-    fn charge(&mut self, Delivery { page, place, .. }: &mut Delivery) {
+    fn charge(&mut self, Delivery { page, permit, .. }: &mut Delivery) {
         let bytes = page.as_ref().map_or(0, |arrival| arrival.response.body().len());
         self.come = self.come.saturating_add(1);
         self.largest = self.largest.max(bytes);
-        if let Some(place) = place {
-            place.charge(bytes);
+        if let Some(permit) = permit {
+            permit.charge(bytes);
         }
     }
 
@@ -245,17 +245,18 @@ impl<T: Send + 'static> Ahead<T> {
     }
 
     /// Asks for as many pages as the reach and the window allow, and returns whether
-    /// it asked for any. A place in the window is taken before the request is made.
+    /// it asked for any. A permit of the window is taken before the request is made.
     fn ask(&mut self, cx: &mut Context<'_>) -> bool {
         let first = self.next;
         while self.next < self.reach.horizon && self.may_ask() {
             let to_come = self.largest.saturating_mul(self.fetches.len() + 1);
-            let Some(place) = self.window.poll_place(to_come, cx) else { break };
+            let Some(permit) = self.window.poll_acquire(to_come, cx) else { break };
             let index = self.next;
             let Some(address) = self.course.turn_to(index, &self.reach) else { break };
             let page = self.target.fetch(&self.caller, index, address.clone(), None);
-            let deliver =
-                move |page| (index, Delivery { page, address: Some(address), place: Some(place) });
+            let deliver = move |page| {
+                (index, Delivery { page, address: Some(address), permit: Some(permit) })
+            };
             self.fetches.push(page.map(deliver).boxed());
             self.next += 1;
         }

@@ -14,9 +14,9 @@ use super::{
     target::{Arrival, Target},
 };
 use crate::{
+    coop::{CHECKED_EVERY, CoopBudget, ITEM_COST, drop_all},
     dispatch::Effort,
     error::{Error, ErrorKind},
-    turn::{ITEM, Turn, UNLOOKED, drop_all},
 };
 
 /// One page of a [`PaginatedStream`](crate::PaginatedStream), from
@@ -114,7 +114,7 @@ impl<T: Send + 'static> UndecodedPage<T> {
 
     /// How much work was done on the page.
     pub(super) fn work(&self) -> usize {
-        self.leaf.at() + self.built() * ITEM
+        self.leaf.at() + self.built() * ITEM_COST
     }
 
     /// Whether items are to be passed over before the next one.
@@ -124,7 +124,7 @@ impl<T: Send + 'static> UndecodedPage<T> {
 
     /// Passes over some of the items that were taken before.
     pub(super) fn pass_over_some(&mut self) {
-        let enough = self.work() + UNLOOKED;
+        let enough = self.work() + CHECKED_EVERY;
         while self.is_behind() && self.work() < enough {
             match self.build() {
                 Some(Ok(_)) => {
@@ -186,8 +186,8 @@ impl<T: Send + 'static> UndecodedPage<T> {
     /// can be built in a short time; none at the end. `expected` is how many the page may have.
     pub(super) fn next_items(&mut self, most: usize, expected: usize) -> Result<Vec<T>, Error> {
         let left = expected.saturating_sub(self.built());
-        let enough = self.work() + UNLOOKED;
-        let mut items = Vec::with_capacity(left.min(most).min(UNLOOKED / ITEM));
+        let enough = self.work() + CHECKED_EVERY;
+        let mut items = Vec::with_capacity(left.min(most).min(CHECKED_EVERY / ITEM_COST));
         while items.len() < most && self.work() < enough {
             match self.next_item() {
                 Some(Ok(item)) => items.push(item),
@@ -205,8 +205,8 @@ impl<T: Send + 'static> UndecodedPage<T> {
     /// Builds some of the items that are left, to be handed out with the rest. False at the end
     /// and before what fails.
     pub(super) fn gather(&mut self, expected: usize) -> bool {
-        let enough = self.work() + UNLOOKED;
-        self.gathered.reserve(expected.saturating_sub(self.built()).min(UNLOOKED / ITEM));
+        let enough = self.work() + CHECKED_EVERY;
+        self.gathered.reserve(expected.saturating_sub(self.built()).min(CHECKED_EVERY / ITEM_COST));
         while self.work() < enough {
             match self.next_built() {
                 Some(Ok(item)) => self.gathered.push_back(item),
@@ -241,12 +241,12 @@ impl<T: Send + 'static> UndecodedPage<T> {
         Ok(self.with_headers(meta))
     }
 
-    /// Takes the whole page apart, turn by turn. What it says about the set may be known.
+    /// Takes the whole page apart, and yields now and then. What it says about the set may be known.
     pub(super) async fn whole(mut self, known: Option<Meta>) -> Result<Page<T>, Error> {
-        let mut turn = Turn::default();
+        let mut coop = CoopBudget::default();
         while self.gather(0) {
-            turn.work(UNLOOKED);
-            turn.pause().await;
+            coop.spend(CHECKED_EVERY);
+            coop.yield_if_spent().await;
         }
         let meta = match self.failure.take() {
             Some(error) => Err(error),

@@ -24,19 +24,19 @@ use super::{
     strategy::{Address, Plan, Verdict, Way},
     target::{LONG, ReadAhead, Target},
     token::Position,
-    window::Place,
+    window::PagePermit,
 };
 use crate::{
+    coop::CoopBudget,
     dispatch::PoolLink,
     error::{Error, ErrorKind},
     priority::Priority,
-    turn::Turn,
 };
 
 /// Reads one paged endpoint in order.
 pub(super) struct Reader<T: Send + 'static> {
     target: Arc<Target<T>>,
-    /// `None` when the last page was taken. Dropped before any page that keeps a place.
+    /// `None` when the last page was taken. Dropped before any page that keeps a permit.
     source: Option<Source<T>>,
     judge: Judge<T>,
     /// The page whose turn it is.
@@ -53,11 +53,11 @@ pub(super) struct Reader<T: Send + 'static> {
     skip: u64,
     /// Begins the read again where that is set.
     restart: Restart<T>,
-    /// The place in the window of the page at hand, which is free when it is consumed.
-    held: Option<Place>,
+    /// The permit of the window of the page at hand, which is free when it is consumed.
+    held: Option<PagePermit>,
     /// The items of the last page, and what they are if that is known.
     previous: Option<(List, Option<u64>)>,
-    turn: Turn,
+    coop: CoopBudget,
     /// Why the read cannot be whole, when the page at hand is consumed.
     failure: Option<Error>,
     /// How many items the last page had.
@@ -117,7 +117,7 @@ impl<T: Send + 'static> Reader<T> {
             following: None,
             held: None,
             previous: None,
-            turn: Turn::default(),
+            coop: CoopBudget::default(),
             failure: None,
             expected: 0,
             told: None,
@@ -205,7 +205,7 @@ impl<T: Send + 'static> Reader<T> {
             Some(source) => {
                 let page = source.poll(cx);
                 if page.is_pending() {
-                    self.turn.end();
+                    self.coop.renew();
                 }
                 page.map(Some)
             }
@@ -213,10 +213,10 @@ impl<T: Send + 'static> Reader<T> {
         }
     }
 
-    /// Takes in the page whose turn it is. Its place is free again once the page is judged, so
+    /// Takes in the page whose turn it is. Its permit is free again once the page is judged, so
     /// that none is asked for in its stead if it is the last, and, where there are several,
     /// consumed.
-    fn take(&mut self, Delivery { page, address, mut place }: Delivery) -> Result<(), Error> {
+    fn take(&mut self, Delivery { page, address, mut permit }: Delivery) -> Result<(), Error> {
         self.at_hand = self.index;
         self.target.bounds.check_time(Instant::now)?;
         let mut arrival = match page {
@@ -233,7 +233,7 @@ impl<T: Send + 'static> Reader<T> {
             Ok(arrival) => arrival,
         };
         if self.target.counts_the_page_at_hand() {
-            self.held = place.take();
+            self.held = permit.take();
         }
         let read = arrival.read.take();
         let number = self.judge.plan.paging().number(self.index);

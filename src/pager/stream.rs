@@ -62,11 +62,11 @@ enum State<T: Send + 'static> {
     Idle { link: PoolLink, target: Box<Target<T>>, resumed: Option<Resumed> },
     /// The pool starts, if it has not yet, and then the pager. A failure is
     /// yielded, then the stream is done.
-    Opening { opening: BoxFuture<'static, Result<Reader<T>, Error>>, place: Place },
+    Opening { opening: BoxFuture<'static, Result<Reader<T>, Error>>, place: ResumePoint },
     /// Pages come in.
     Reading(Box<Reader<T>>, Origin),
     /// The last item or the one error was yielded.
-    Done(Place),
+    Done(ResumePoint),
 }
 
 /// Where a stream begins that does not begin with its set.
@@ -76,13 +76,13 @@ enum Resumed {
     By(ResumeToken),
 }
 
-/// A place in a set.
+/// Where a stream stands or begins.
 #[derive(Clone)]
-enum Place {
-    /// This stream has been there.
+enum ResumePoint {
+    /// It has been there.
     Own(Position, Origin),
-    /// A token says so, which may not be true.
-    Told(ResumeToken),
+    /// A token says so, whose signature may be wrong.
+    Unverified(ResumeToken),
 }
 
 impl PaginatedStream<serde_json::Value> {
@@ -212,8 +212,10 @@ impl<T: Send + 'static> PaginatedStream<T> {
     #[must_use]
     pub fn resume_token(&self) -> ResumeToken {
         match self.state.place() {
-            Place::Own(position, origin) => ResumeToken::signed(position, origin, &self.signer),
-            Place::Told(token) => token,
+            ResumePoint::Own(position, origin) => {
+                ResumeToken::signed(position, origin, &self.signer)
+            }
+            ResumePoint::Unverified(token) => token,
         }
     }
 
@@ -315,8 +317,8 @@ impl<T: Send + 'static> PaginatedStream<T> {
                         std::mem::replace(&mut self.state, done)
                     {
                         let position = match &place {
-                            Place::Own(position, _) => position.clone(),
-                            Place::Told(token) => {
+                            ResumePoint::Own(position, _) => position.clone(),
+                            ResumePoint::Unverified(token) => {
                                 if let Err(error) = token.check(&target.origin(), &self.signer) {
                                     return Poll::Ready(Some(Err(error)));
                                 }
@@ -335,27 +337,29 @@ impl<T: Send + 'static> PaginatedStream<T> {
     }
 }
 
-impl Place {
+impl ResumePoint {
     fn origin(&self) -> &Origin {
         match self {
             Self::Own(_, origin) => origin,
-            Self::Told(token) => &token.origin,
+            Self::Unverified(token) => &token.origin,
         }
     }
 }
 
 impl<T: Send + 'static> State<T> {
-    fn place(&self) -> Place {
+    fn place(&self) -> ResumePoint {
         match self {
-            Self::Idle { resumed: Some(Resumed::By(token)), .. } => Place::Told(token.clone()),
+            Self::Idle { resumed: Some(Resumed::By(token)), .. } => {
+                ResumePoint::Unverified(token.clone())
+            }
             Self::Idle { target, resumed, .. } => {
                 let position = match resumed {
                     Some(Resumed::At(position)) => position.clone(),
                     _ => Position::of(target.start()),
                 };
-                Place::Own(position, target.origin())
+                ResumePoint::Own(position, target.origin())
             }
-            Self::Reading(reader, origin) => Place::Own(reader.position(), origin.clone()),
+            Self::Reading(reader, origin) => ResumePoint::Own(reader.position(), origin.clone()),
             Self::Opening { place, .. } | Self::Done(place) => place.clone(),
         }
     }

@@ -226,7 +226,7 @@ impl<T: Send + 'static> Target<T> {
     ) -> Result<Request, Error> {
         match address {
             Address::Url(url) => return self.request_to(base, url),
-            Address::Misled(url) => return Err(misled(url)),
+            Address::Untrusted(url) => return Err(untrusted(url)),
             Address::Custom(page) => return self.custom_request(base, page),
             Address::Start => {
                 if let Some(page) = self.paging.first_request()? {
@@ -250,7 +250,7 @@ impl<T: Send + 'static> Target<T> {
         let (url, endpoint) = (base.join(request.target()), base.join(self.endpoint()));
         match (url, endpoint) {
             (Ok(url), Ok(endpoint)) if next_url::is_of(&url, &endpoint) => next,
-            (Ok(url), _) => Address::Misled(url.to_string()),
+            (Ok(url), _) => Address::Untrusted(url.to_string()),
             (Err(_), _) => next,
         }
     }
@@ -339,7 +339,7 @@ impl<T: Send + 'static> Target<T> {
 }
 
 /// The error of a URL that was named by a page which came without credentials.
-fn misled(url: &str) -> Error {
+fn untrusted(url: &str) -> Error {
     let what = format!(
         "the next page is at {}, as a page of another origin says; such a page leads to no others \
          of the pool's API than those of the endpoint itself, with its query parameters unchanged",

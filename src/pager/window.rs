@@ -24,8 +24,8 @@ struct Held {
     is_closed: bool,
 }
 
-/// The place of one page in the window, which is free again when this is dropped.
-pub(super) struct Place {
+/// The permit of one page to be in the window, which is free again when this is dropped.
+pub(super) struct PagePermit {
     window: Arc<Window>,
     bytes: usize,
 }
@@ -36,31 +36,31 @@ impl Window {
         Arc::new(Self { pages, bytes, held, waiting })
     }
 
-    /// A place for a page with which so many bytes may come, those of the pages under way
+    /// The permit for a page with which so many bytes may come, those of the pages under way
     /// included; `None` until there is room. One page always fits.
-    pub(super) fn poll_place(
+    pub(super) fn poll_acquire(
         self: &Arc<Self>,
         to_come: usize,
         cx: &mut Context<'_>,
-    ) -> Option<Place> {
-        self.place(to_come).or_else(|| {
+    ) -> Option<PagePermit> {
+        self.try_acquire(to_come).or_else(|| {
             self.waiting.register(cx.waker());
-            // A place may have become free before anybody waited for it.
-            self.place(to_come)
+            // One may have become free before anybody waited for it.
+            self.try_acquire(to_come)
         })
     }
 
-    fn place(self: &Arc<Self>, to_come: usize) -> Option<Place> {
+    fn try_acquire(self: &Arc<Self>, to_come: usize) -> Option<PagePermit> {
         let mut held = self.held();
         let fits = held.pages < self.pages && held.bytes.saturating_add(to_come) <= self.bytes;
         if held.is_closed || held.pages > 0 && !fits {
             return None;
         }
         held.pages += 1;
-        Some(Place { window: Arc::clone(self), bytes: 0 })
+        Some(PagePermit { window: Arc::clone(self), bytes: 0 })
     }
 
-    /// There are no places any more.
+    /// There are no permits any more.
     pub(super) fn close(&self) {
         self.held().is_closed = true;
     }
@@ -70,7 +70,7 @@ impl Window {
     }
 }
 
-impl Place {
+impl PagePermit {
     /// The page has come, with so many bytes.
     pub(super) fn charge(&mut self, bytes: usize) {
         self.window.held().bytes += bytes;
@@ -78,7 +78,7 @@ impl Place {
     }
 }
 
-impl Drop for Place {
+impl Drop for PagePermit {
     fn drop(&mut self) {
         let mut held = self.window.held();
         held.pages -= 1;
@@ -94,31 +94,31 @@ mod tests {
 
     use super::*;
 
-    fn place(window: &Arc<Window>, bytes: usize) -> Option<Place> {
-        window.poll_place(bytes, &mut Context::from_waker(Waker::noop()))
+    fn acquire(window: &Arc<Window>, bytes: usize) -> Option<PagePermit> {
+        window.poll_acquire(bytes, &mut Context::from_waker(Waker::noop()))
     }
 
     #[test]
     fn pages_and_bytes_bind_and_one_page_always_fits() {
         let window = Window::new(3, 100);
-        let mut first = place(&window, 1_000).unwrap();
+        let mut first = acquire(&window, 1_000).unwrap();
         first.charge(40);
-        assert!(place(&window, 61).is_none());
-        let mut second = place(&window, 60).unwrap();
+        assert!(acquire(&window, 61).is_none());
+        let mut second = acquire(&window, 60).unwrap();
         second.charge(70);
-        assert!(place(&window, 0).is_none());
+        assert!(acquire(&window, 0).is_none());
         drop(first);
-        let third = place(&window, 30).unwrap();
-        let fourth = place(&window, 0).unwrap();
-        assert!(place(&window, 0).is_none());
+        let third = acquire(&window, 30).unwrap();
+        let fourth = acquire(&window, 0).unwrap();
+        assert!(acquire(&window, 0).is_none());
         drop((second, third, fourth));
-        assert!(place(&window, usize::MAX).is_some());
+        assert!(acquire(&window, usize::MAX).is_some());
     }
 
     #[test]
-    fn a_window_that_is_closed_has_no_places() {
+    fn a_window_that_is_closed_has_no_permits() {
         let window = Window::new(9, 100);
         window.close();
-        assert!(place(&window, 0).is_none());
+        assert!(acquire(&window, 0).is_none());
     }
 }

@@ -20,7 +20,7 @@ use super::{
     reads::Read,
     record::Row,
 };
-use crate::{pager::PaginatedStream, turn::drop_all};
+use crate::{coop::drop_all, pager::PaginatedStream};
 
 /// The rows of `table` with their keys, as a list has them.
 pub(super) async fn list<E>(table: &Table<PoolApi, E>) -> Result<IndexMap<String, E>>

@@ -18,8 +18,8 @@ use super::{
     window::Window,
 };
 use crate::{
+    coop::{CoopBudget, ITEM_COST, drop_all},
     dispatch::PoolLink,
-    turn::{ITEM, Turn, drop_all},
 };
 
 pub(super) type Keyed = (String, Record<Value>);
@@ -46,7 +46,7 @@ pub(super) struct KeyedPages {
     sorting: Option<Sorting>,
     /// What has been ordered.
     ordered: vec::IntoIter<Keyed>,
-    turn: Turn,
+    coop: CoopBudget,
 }
 
 /// An order that is made on the rows.
@@ -78,8 +78,8 @@ impl KeyedPages {
             }
         };
         let (page, left_out, count) = ((0, 0), 0, 0);
-        let (ordered, turn) = (Vec::new().into_iter(), Turn::default());
-        Self { read, rows, keys, page, left_out, count, sorting, ordered, turn }
+        let (ordered, coop) = (Vec::new().into_iter(), CoopBudget::default());
+        Self { read, rows, keys, page, left_out, count, sorting, ordered, coop }
     }
 
     /// The next rows. `None` at the end and after an error.
@@ -104,8 +104,8 @@ impl KeyedPages {
         if rows.is_empty() {
             return self.next_in_order().await;
         }
-        self.turn.work(rows.len() * ITEM);
-        self.turn.pause().await;
+        self.coop.spend(rows.len() * ITEM_COST);
+        self.coop.yield_if_spent().await;
         Some(Ok(rows))
     }
 

@@ -1,7 +1,7 @@
 //! [pure] The keys of rows: real ids, synthetic ones, and what happens when an
 //! id comes twice.
 
-use std::{collections::VecDeque, ops::Range, sync::Arc};
+use std::{collections::VecDeque, hash::BuildHasher, ops::Range, sync::Arc};
 
 use indexmap::IndexMap;
 use vantage_core::{Result, VantageError, error};
@@ -35,9 +35,7 @@ fn position_in(key: &str) -> Option<u64> {
 /// read: the first one stays, the later one is left out and counted.
 #[derive(Debug, Default)]
 pub(super) struct Keys {
-    /// The ids, each with the number of the page that it was on last. The hashes are kept, so
-    /// that many ids take no longer to make room for.
-    seen: IndexMap<Arc<str>, u64>,
+    seen: Seen,
     /// The positions for which keys were made up.
     made_up: VecDeque<Range<u64>>,
     /// Whether an id has had the form of a made-up key.
@@ -93,7 +91,7 @@ impl Keys {
     ) -> Result<Option<(String, Row<T>)>> {
         let Some(id) = row.id.take() else {
             let key = synthetic(position);
-            if self.has_confusing && self.seen.contains_key(key.as_str()) {
+            if self.has_confusing && self.seen.of(&key).contains_key(key.as_str()) {
                 return Err(shared(&key));
             }
             self.make_up(position);
@@ -104,7 +102,7 @@ impl Keys {
         if made_up_for.is_some_and(|position| self.is_made_up(position)) {
             return Err(shared(&id));
         }
-        match self.seen.get_mut(id.as_str()) {
+        match self.seen.of(&id).get_mut(id.as_str()) {
             // A made-up key never stands for a row that moved.
             Some(page) if *page == self.pages || made_up_for.is_some() => Err(shared(&id)),
             Some(page) => {
@@ -147,11 +145,27 @@ impl Keys {
             if self.order.len() == limit
                 && let Some(oldest) = self.order.pop_front()
             {
-                self.seen.swap_remove(&oldest);
+                self.seen.of(&oldest).swap_remove(&oldest);
             }
             self.order.push_back(Arc::clone(&key));
         }
-        self.seen.insert(key, self.pages);
+        self.seen.of(&key).insert(key, self.pages);
+    }
+}
+
+/// Ids, each with the number of the page that it was on last. They are spread over several maps,
+/// which keep the hashes, since one that is large takes long at a time to grow.
+#[derive(Debug, Default)]
+struct Seen {
+    maps: [IndexMap<Arc<str>, u64>; 16],
+    hasher: foldhash::fast::FixedState,
+}
+
+impl Seen {
+    /// The map that `id` is in, if it is in any.
+    fn of(&mut self, id: &str) -> &mut IndexMap<Arc<str>, u64> {
+        let number = self.hasher.hash_one(id) as usize % self.maps.len();
+        &mut self.maps[number]
     }
 }
 
@@ -234,7 +248,7 @@ mod tests {
         let many: Vec<String> = (0..=REMEMBERED).map(|id| id.to_string()).collect();
         let many: Vec<&str> = many.iter().map(String::as_str).collect();
         assert_eq!(keys(&mut recent, 0, &many).len(), REMEMBERED + 1);
-        assert_eq!(recent.seen.len(), REMEMBERED);
+        assert_eq!(recent.seen.maps.iter().map(IndexMap::len).sum::<usize>(), REMEMBERED);
         assert_eq!(keys(&mut recent, 20_000, &["0", "10000"]), ["0"]);
     }
 

@@ -9,12 +9,12 @@ use super::{
     window::{Span, Verdict, Window},
 };
 use crate::{
+    coop::drop_all,
     error::Error,
     pager::{
         Address, Bounds, Envelope, Page, PaginatedStream, Paging, ReadMode, fetch_page, page_url,
     },
     pool::AwwPool,
-    turn::drop_all,
 };
 
 /// So many rows are built at a time where they are consumed one by one: they lie in memory that

@@ -34,9 +34,9 @@ use super::{
     window::Window,
 };
 use crate::{
+    coop::{CoopBudget, ITEM_COST, drop_all},
     error::Error,
     pager::{Bounds, ItemDecoder, Page, Typed, fetch_page},
-    turn::drop_all,
 };
 
 /// A table as a read sees it.
@@ -114,16 +114,25 @@ impl Read {
     }
 
     pub(super) async fn list(self) -> Result<IndexMap<String, Record<Value>>> {
-        let mut rows = IndexMap::new();
+        let mut pieces = Vec::new();
         let mut pages = self.keyed(Keys::exact())?;
-        while let Some(page) = pages.next().await {
-            match page {
-                Ok(page) => rows.extend(page),
+        while let Some(piece) = pages.next().await {
+            match piece {
+                Ok(piece) => pieces.push(piece),
                 Err(error) => {
-                    drop_all(|| rows.pop()).await;
+                    let mut rows = pieces.into_iter().flatten();
+                    drop_all(|| rows.next()).await;
                     return Err(error);
                 }
             }
+        }
+        // A large map that has to grow takes long at a time.
+        let mut rows = IndexMap::with_capacity(pieces.iter().map(Vec::len).sum());
+        let mut coop = CoopBudget::default();
+        for piece in pieces {
+            coop.spend(piece.len() * ITEM_COST);
+            rows.extend(piece);
+            coop.yield_if_spent().await;
         }
         Ok(rows)
     }

@@ -27,7 +27,7 @@ use super::{
     PoolApi, aggregate::Aggregate, condition::ApiCondition, fit::Fit, reads::Read,
     relations::Related, writes::Write,
 };
-use crate::turn::{ITEM, Turn};
+use crate::coop::{CoopBudget, ITEM_COST};
 
 type Rows = IndexMap<String, Record<Value>>;
 
@@ -173,11 +173,11 @@ impl TableSource for PoolApi {
         let mut fitted = Fitted::<E>::of(&read);
         let mut rows = read.list().await?;
         if fitted.fit.is_some() {
-            let mut turn = Turn::default();
+            let mut coop = CoopBudget::default();
             for row in rows.values_mut() {
                 fitted.fit(row);
-                turn.work((1 + row.len()) * ITEM);
-                turn.pause().await;
+                coop.spend((1 + row.len()) * ITEM_COST);
+                coop.yield_if_spent().await;
             }
         }
         Ok(rows)
@@ -237,11 +237,11 @@ impl TableSource for PoolApi {
             let (api, table, column) = (api.clone(), table.clone(), column.clone());
             Box::pin(async move {
                 let rows = api.list_table_values(&table).await?;
-                let (mut values, mut turn) = (Vec::new(), Turn::default());
+                let (mut values, mut coop) = (Vec::new(), CoopBudget::default());
                 for mut row in rows.into_values() {
                     values.extend(row.swap_remove(&column));
-                    turn.work((1 + row.len()) * ITEM);
-                    turn.pause().await;
+                    coop.spend((1 + row.len()) * ITEM_COST);
+                    coop.yield_if_spent().await;
                 }
                 Ok(ExpressiveEnum::Scalar(Value::Array(values)))
             })

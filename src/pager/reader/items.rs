@@ -1,33 +1,18 @@
-//! Hands out the items of the pages: one, some, or those of a page. The thread is given back
-//! whenever that has taken a while.
+//! Hands out the items of the pages: one, some, or those of a page, and yields whenever that has
+//! taken a while.
 
 use std::task::{Context, Poll, ready};
 
 use super::Reader;
-use crate::{error::Error, turn::UNLOOKED};
+use crate::{coop::CHECKED_EVERY, error::Error, pager::page::UndecodedPage};
+
+/// Items, or what failed. `None` at the end of a page, or of the set.
+type Items<I> = Option<Result<I, Error>>;
 
 impl<T: Send + 'static> Reader<T> {
     /// The next item. `None` after the last.
-    pub(in crate::pager) fn poll_item(
-        &mut self,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<T, Error>>> {
-        loop {
-            ready!(self.poll_to_go_on(cx));
-            if let Some((page, _)) = &mut self.page {
-                let before = page.work();
-                let next = page.next_item();
-                self.turn.work(page.work().saturating_sub(before));
-                match next {
-                    Some(Ok(_)) => return Poll::Ready(next),
-                    Some(Err(error)) => return Poll::Ready(Some(Err(self.leave_page(error)))),
-                    None => {}
-                }
-            }
-            if let Err(end) = ready!(self.poll_turn(cx)) {
-                return Poll::Ready(end.map(Err));
-            }
-        }
+    pub(in crate::pager) fn poll_item(&mut self, cx: &mut Context<'_>) -> Poll<Items<T>> {
+        self.poll_read(cx, |page, _| Poll::Ready(page.next_item()))
     }
 
     /// At most `most` of the items that are left of a page, or else of those of the next page
@@ -36,44 +21,41 @@ impl<T: Send + 'static> Reader<T> {
         &mut self,
         most: usize,
         cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Vec<T>, Error>>> {
-        loop {
-            ready!(self.poll_to_go_on(cx));
-            if let Some((page, _)) = &mut self.page {
-                let before = page.work();
-                let items = page.next_items(most, self.expected);
-                self.turn.work(page.work().saturating_sub(before));
-                match items {
-                    Ok(items) if !items.is_empty() => return Poll::Ready(Some(Ok(items))),
-                    Err(error) => return Poll::Ready(Some(Err(self.leave_page(error)))),
-                    Ok(_) => {}
-                }
-            }
-            if let Err(end) = ready!(self.poll_turn(cx)) {
-                return Poll::Ready(end.map(Err));
-            }
-        }
+    ) -> Poll<Items<Vec<T>>> {
+        self.poll_read(cx, |page, expected| {
+            Poll::Ready(unless_empty(page.next_items(most, expected)))
+        })
     }
 
     /// All items that are left of a page, or else those of the next page that has some. `None`
     /// after the last.
-    pub(in crate::pager) fn poll_page(
+    pub(in crate::pager) fn poll_page(&mut self, cx: &mut Context<'_>) -> Poll<Items<Vec<T>>> {
+        self.poll_read(cx, |page, expected| match page.gather(expected) {
+            true => Poll::Pending,
+            false => Poll::Ready(unless_empty(page.take_gathered())),
+        })
+    }
+
+    /// What `read` gets of the page at hand, or else of the next one. It is given how many items
+    /// the page may have, and is called again, perhaps after a yield, while it is pending.
+    fn poll_read<I>(
         &mut self,
         cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Vec<T>, Error>>> {
+        mut read: impl FnMut(&mut UndecodedPage<T>, usize) -> Poll<Items<I>>,
+    ) -> Poll<Items<I>> {
         loop {
             ready!(self.poll_to_go_on(cx));
             if let Some((page, _)) = &mut self.page {
                 let before = page.work();
-                let goes_on = page.gather(self.expected);
-                self.turn.work(page.work().saturating_sub(before));
-                if goes_on {
-                    continue;
-                }
-                match page.take_gathered() {
-                    Ok(items) if !items.is_empty() => return Poll::Ready(Some(Ok(items))),
-                    Err(error) => return Poll::Ready(Some(Err(self.leave_page(error)))),
-                    Ok(_) => {}
+                let items = read(page, self.expected);
+                self.coop.spend(page.work().saturating_sub(before));
+                match items {
+                    Poll::Ready(Some(Err(error))) => {
+                        return Poll::Ready(Some(Err(self.leave_page(error))));
+                    }
+                    Poll::Ready(Some(Ok(_))) => return items,
+                    Poll::Ready(None) => {}
+                    Poll::Pending => continue,
                 }
             }
             if let Err(end) = ready!(self.poll_turn(cx)) {
@@ -82,16 +64,22 @@ impl<T: Send + 'static> Reader<T> {
         }
     }
 
-    /// Ready as long as the thread is not to be given back, with the page at hand where it is to
-    /// be read on.
+    /// Ready unless it is time to yield, with the page at hand where it is to be read on.
     fn poll_to_go_on(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         loop {
-            ready!(self.turn.poll(cx));
+            ready!(self.coop.poll_proceed(cx));
             match &mut self.page {
                 Some((page, _)) if page.is_behind() => page.pass_over_some(),
                 _ => return Poll::Ready(()),
             }
-            self.turn.work(UNLOOKED);
+            self.coop.spend(CHECKED_EVERY);
         }
+    }
+}
+
+fn unless_empty<T>(items: Result<Vec<T>, Error>) -> Items<Vec<T>> {
+    match items {
+        Ok(items) if items.is_empty() => None,
+        items => Some(items),
     }
 }

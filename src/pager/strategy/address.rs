@@ -21,7 +21,7 @@ pub(crate) enum Address {
     Url(String),
     /// A URL of the pool's API that a page names which came without credentials. It is not
     /// asked for.
-    Misled(String),
+    Untrusted(String),
     /// What a custom strategy asks for.
     Custom(PageRequest),
 }
@@ -52,7 +52,7 @@ impl fmt::Debug for Address {
             Self::Offset(row) => write!(f, "Offset({row})"),
             Self::Cursor(_) => f.write_str("Cursor(…)"),
             Self::Url(_) => f.write_str("Url(…)"),
-            Self::Misled(_) => f.write_str("Misled(…)"),
+            Self::Untrusted(_) => f.write_str("Untrusted(…)"),
             Self::Custom(_) => f.write_str("Custom(…)"),
         }
     }

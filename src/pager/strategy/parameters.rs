@@ -32,7 +32,7 @@ impl Paging {
     /// Whether a read by this paging comes to such a place.
     pub(in crate::pager) fn leads_to(&self, address: &Address) -> bool {
         match (&self.mode, address) {
-            (_, Address::Misled(_)) => self.is_led_by_urls(),
+            (_, Address::Untrusted(_)) => self.is_led_by_urls(),
             (Mode::Number(_), Address::Page(_))
             | (Mode::Offset(_), Address::Offset(_))
             | (Mode::Cursor(..), Address::Cursor(_))
