@@ -305,6 +305,14 @@ setters! {
     /// body while it waits to be repeated. No [`ResponseRule`](crate::ResponseRule) sees more
     /// either, and one that accepts such an answer does not make its rows a whole page.
     max_error_body_bytes: usize;
+    /// At most about this many bytes of pages are in memory for all streams and tables of the pool
+    /// together: 256 MiB by default. Each has a
+    /// [`byte_budget`](crate::PaginatedStream::byte_budget) of its own besides. When this one is
+    /// used up, no stream waits for another: each goes on with one page at a time, which is more
+    /// than the budget if there are that many streams, and reads ahead again when there is room.
+    /// A handle [with credentials of its own](AwwPool::with_credentials) reads ahead as long as it
+    /// holds no more than what is free for others.
+    page_byte_budget: usize;
     /// How often a call is attempted, the first time included: 3 by default. Attempts that do
     /// not count are those after which the API asked for a wait, which the call's timeout alone
     /// bounds, and those that did not reach it, see

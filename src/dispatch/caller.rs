@@ -3,7 +3,7 @@
 
 use std::{future::Future, sync::Arc};
 
-use super::{Answer, Control, Dispatcher, Tenant};
+use super::{Answer, ByteBudget, Control, Dispatcher, Tenant};
 use crate::http::Request;
 
 /// The way of a handle's calls.
@@ -23,5 +23,13 @@ impl Caller {
     /// the call.
     pub(crate) fn measured(&self, request: Request) -> impl Future<Output = Answer> {
         self.dispatcher.measured(request, self.tenant.clone())
+    }
+
+    /// What the handle's streams may have of pages in memory.
+    pub(crate) fn page_bytes(&self) -> ByteBudget {
+        let budget = &self.dispatcher.page_bytes;
+        self.tenant
+            .as_ref()
+            .map_or_else(|| budget.clone(), |tenant| budget.share_of(&tenant.page_bytes))
     }
 }

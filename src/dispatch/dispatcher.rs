@@ -16,7 +16,7 @@ use http::Uri;
 use tokio::sync::{Notify, mpsc, oneshot, watch};
 
 use super::{
-    Answer, Call, Circuit, Job, Lost, Routes, Tally, Tenant,
+    Answer, ByteBudget, Call, Circuit, Job, Lost, Routes, Tally, Tenant,
     admission::{Ends, permit, too_long},
     jobs::{End, JobTable, Loss, Refusal},
 };
@@ -39,6 +39,8 @@ pub(crate) struct Dispatcher {
     pub(crate) config: Arc<ValidConfig>,
     capacity: Arc<Capacity>,
     tally: Tally,
+    /// Of the pages that streams have in memory.
+    pub(super) page_bytes: ByteBudget,
     events: Arc<Events>,
     circuit: Option<Circuit>,
     jobs: Mutex<JobTable>,
@@ -61,6 +63,7 @@ impl Dispatcher {
             circuit: Circuit::of(&config, &events),
             events,
             capacity: Arc::new(Capacity::new(config.max_connections())),
+            page_bytes: ByteBudget::new(config.settings.page_byte_budget),
             config,
             tally: Tally::default(),
             jobs: Mutex::default(),

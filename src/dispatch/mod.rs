@@ -5,6 +5,7 @@
 pub(crate) mod admission;
 #[cfg(vantage_bench)]
 pub(crate) mod bench_support;
+mod byte_budget;
 mod call;
 mod caller;
 mod circuit;
@@ -15,6 +16,7 @@ mod tally;
 mod tenant;
 mod ticket;
 
+pub(crate) use byte_budget::{ByteBudget, HeldBytes};
 pub(crate) use call::{Answer, Call, Effort};
 pub(crate) use caller::Caller;
 pub(crate) use circuit::{Circuit, Passage};

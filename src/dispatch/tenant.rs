@@ -26,6 +26,8 @@ pub(crate) struct Tenant {
     /// `None` where the pool has none, or one for all.
     pub(crate) circuit: Option<Circuit>,
     pub(crate) budget: Mutex<Budget>,
+    /// The bytes of pages that its streams have in memory.
+    pub(super) page_bytes: Arc<AtomicUsize>,
     /// The limits of its calls that have a rate key.
     pub(crate) keys: Option<KeyedRateLimiter<Arc<str>>>,
     calls: AtomicUsize,
@@ -39,6 +41,7 @@ impl Tenant {
             hold: Hold::new(),
             circuit: Circuit::of_tenant(config),
             budget: Mutex::new(Budget::new(config.retry_budget, now)),
+            page_bytes: Arc::default(),
             keys: config.keys(),
             calls: AtomicUsize::new(0),
             is_closed: AtomicBool::new(false),

@@ -132,7 +132,7 @@ impl<T: Send + 'static> Ahead<T> {
             let reach = *news.borrow_and_update();
             Some((reach, news))
         });
-        let window = Window::new(target.window(), target.byte_budget);
+        let window = Window::new(target.window(), target.byte_budget, caller.page_bytes());
         let feed = Feed { pages: delivered, reach: set_reach, window: Arc::clone(&window) };
         let ahead = Self {
             window,
@@ -250,7 +250,9 @@ impl<T: Send + 'static> Ahead<T> {
         let first = self.next;
         while self.next < self.reach.horizon && self.may_ask() {
             let to_come = self.largest.saturating_mul(self.fetches.len() + 1);
-            let Some(permit) = self.window.poll_acquire(to_come, cx) else { break };
+            let Some(permit) = self.window.poll_acquire(self.expected(), to_come, cx) else {
+                break;
+            };
             let index = self.next;
             let Some(address) = self.course.turn_to(index, &self.reach) else { break };
             let page = self.target.fetch(&self.caller, index, address.clone(), None);
@@ -270,11 +272,19 @@ impl<T: Send + 'static> Ahead<T> {
         is_free && self.course.is_known() && under_way < self.width()
     }
 
+    /// How large the next page is, as far as one knows.
+    fn expected(&self) -> usize {
+        if self.come == 0 { self.largest_body() } else { self.largest }
+    }
+
+    fn largest_body(&self) -> usize {
+        self.caller.dispatcher.config.settings.max_body_bytes
+    }
+
     /// So many pages may be under way: as many as fill the byte budget however large they are,
     /// for each that has come. What comes next may be larger, so it is not all at once.
     fn width(&self) -> usize {
-        let largest_body = self.caller.dispatcher.config.settings.max_body_bytes;
-        let filling = self.target.byte_budget.div_ceil(largest_body.max(1)).max(1);
+        let filling = self.target.byte_budget.div_ceil(self.largest_body().max(1)).max(1);
         filling.saturating_mul(self.come.max(1))
     }
 }

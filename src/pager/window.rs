@@ -8,10 +8,14 @@ use std::{
 
 use futures::task::AtomicWaker;
 
+use crate::dispatch::{ByteBudget, HeldBytes};
+
 /// The window of one read.
 pub(super) struct Window {
     pages: usize,
     bytes: usize,
+    /// What all reads of the pool may hold together.
+    shared: ByteBudget,
     held: Mutex<Held>,
     /// Waits for room.
     waiting: AtomicWaker,
@@ -28,36 +32,44 @@ struct Held {
 pub(super) struct PagePermit {
     window: Arc<Window>,
     bytes: usize,
+    shared: HeldBytes,
 }
 
 impl Window {
-    pub(super) fn new(pages: usize, bytes: usize) -> Arc<Self> {
+    pub(super) fn new(pages: usize, bytes: usize, shared: ByteBudget) -> Arc<Self> {
         let (held, waiting) = (Mutex::default(), AtomicWaker::new());
-        Arc::new(Self { pages, bytes, held, waiting })
+        Arc::new(Self { pages, bytes, shared, held, waiting })
     }
 
-    /// The permit for a page with which so many bytes may come, those of the pages under way
-    /// included; `None` until there is room. One page always fits.
+    /// The permit for a page of about `expected` bytes, with which `to_come` may come, those of
+    /// the pages under way included; `None` until there is room. One page always fits.
     pub(super) fn poll_acquire(
         self: &Arc<Self>,
+        expected: usize,
         to_come: usize,
         cx: &mut Context<'_>,
     ) -> Option<PagePermit> {
-        self.try_acquire(to_come).or_else(|| {
+        self.try_acquire(expected, to_come).or_else(|| {
             self.waiting.register(cx.waker());
             // One may have become free before anybody waited for it.
-            self.try_acquire(to_come)
+            self.try_acquire(expected, to_come)
         })
     }
 
-    fn try_acquire(self: &Arc<Self>, to_come: usize) -> Option<PagePermit> {
+    /// When other reads use up what is shared, nothing says when it is free again: the next
+    /// permit of this window that is dropped has the pager look again.
+    fn try_acquire(self: &Arc<Self>, expected: usize, to_come: usize) -> Option<PagePermit> {
         let mut held = self.held();
         let fits = held.pages < self.pages && held.bytes.saturating_add(to_come) <= self.bytes;
         if held.is_closed || held.pages > 0 && !fits {
             return None;
         }
+        let shared = match held.pages {
+            0 => self.shared.hold(expected),
+            _ => self.shared.try_hold(expected)?,
+        };
         held.pages += 1;
-        Some(PagePermit { window: Arc::clone(self), bytes: 0 })
+        Some(PagePermit { window: Arc::clone(self), bytes: 0, shared })
     }
 
     /// There are no permits any more.
@@ -75,6 +87,7 @@ impl PagePermit {
     pub(super) fn charge(&mut self, bytes: usize) {
         self.window.held().bytes += bytes;
         self.bytes += bytes;
+        self.shared.resize(self.bytes);
     }
 }
 
@@ -95,12 +108,12 @@ mod tests {
     use super::*;
 
     fn acquire(window: &Arc<Window>, bytes: usize) -> Option<PagePermit> {
-        window.poll_acquire(bytes, &mut Context::from_waker(Waker::noop()))
+        window.poll_acquire(bytes, bytes, &mut Context::from_waker(Waker::noop()))
     }
 
     #[test]
     fn pages_and_bytes_bind_and_one_page_always_fits() {
-        let window = Window::new(3, 100);
+        let window = Window::new(3, 100, ByteBudget::new(usize::MAX));
         let mut first = acquire(&window, 1_000).unwrap();
         first.charge(40);
         assert!(acquire(&window, 61).is_none());
@@ -116,8 +129,21 @@ mod tests {
     }
 
     #[test]
+    fn security_05_one_page_fits_however_much_other_reads_hold() {
+        let shared = ByteBudget::new(100);
+        let [one, other] = [(); 2].map(|()| Window::new(9, 1_000, shared.clone()));
+        let held = [acquire(&one, 60).unwrap(), acquire(&one, 40).unwrap()];
+        assert!(acquire(&one, 1).is_none());
+        let first = acquire(&other, 500).unwrap();
+        assert!(acquire(&other, 1).is_none());
+        drop(first);
+        drop(held);
+        assert!(acquire(&other, 60).is_some());
+    }
+
+    #[test]
     fn a_window_that_is_closed_has_no_permits() {
-        let window = Window::new(9, 100);
+        let window = Window::new(9, 100, ByteBudget::new(usize::MAX));
         window.close();
         assert!(acquire(&window, 0).is_none());
     }

@@ -66,7 +66,8 @@ impl AwwPool {
     /// - its [circuit breaker](crate::CircuitBreaker::per_handle), unless that is set to be one
     ///   for all, and its [retry budget](PoolBuilder::retry_budget);
     /// - its [rate keys](Request::rate_key), 65,536 at a time, which are none of another's;
-    /// - a share of [`max_queued`](PoolBuilder::max_queued);
+    /// - a share of [`max_queued`](PoolBuilder::max_queued) and of
+    ///   [`page_byte_budget`](PoolBuilder::page_byte_budget);
     /// - [`shutdown`](Self::shutdown), which ends its calls and no others.
     ///
     /// All handles share workers and connections, so that calls of one wait for those of others

@@ -89,6 +89,33 @@ async fn security_05_the_byte_budget_counts_what_came() {
     assert!((6..=8).contains(&most), "{most} pages at a time");
 }
 
+/// However much one stream holds, each other goes on, and reads ahead when there is room again.
+#[tokio::test]
+async fn security_05_the_streams_of_a_pool_share_a_budget_and_none_waits_for_another() {
+    const PAGES: usize = 12;
+    const SIZE: usize = 100_000;
+    let server = paged(|number| {
+        let row = format!(r#"{{"id":{number},"t":"{}"}}"#, "x".repeat(SIZE));
+        format!(r#"{{"data":[{row}],"pagination":{{"total_pages":{PAGES}}}}}"#)
+    });
+    let pool = AwwPool::builder(server.url()).workers(1).page_byte_budget(5 * SIZE);
+    let pool = pool.build().unwrap();
+    let open = || PaginatedStream::get(&pool, "/rows").items_as::<Numbered>().prefetch(PAGES);
+    let mut idle = open();
+    assert_eq!(soon("the first row", idle.next()).await.unwrap().unwrap().id, 1);
+    server.wait_for(|seen| seen.heads.len() >= 4).await;
+    let rows: Vec<Numbered> = soon("the rows", open().try_collect()).await.unwrap();
+    assert_eq!(rows.len(), PAGES);
+    let by_idle = pages_asked_for(&server) - PAGES;
+    assert!((4..=5).contains(&by_idle), "{by_idle} pages read ahead");
+    drop(idle);
+    let before = pages_asked_for(&server);
+    let mut last = open();
+    assert_eq!(soon("the first row", last.next()).await.unwrap().unwrap().id, 1);
+    server.wait_for(|seen| seen.heads.len() >= before + 4).await;
+    assert_eq!(soon("the rest", last.count()).await, PAGES - 1);
+}
+
 /// Small pages are fetched as far ahead as the prefetch allows, for all that their size is not
 /// known beforehand.
 #[tokio::test]
