@@ -12,12 +12,14 @@ use rust_decimal::Decimal;
 use secrecy::{ExposeSecret, SecretString};
 
 use crate::{
+    base_url::BaseUrl,
     error::{Error, ErrorKind},
-    http::{BaseUrl, Proxy, Request, check_headers, header, tls},
     rate_limit::{AnswerRules, KeyedRateLimiter, SLOWEST, default_burst},
+    request::{Request, header},
     retry::{self, CircuitBreaker, Earnings, Hedge, ResponseRule, ResponseRules},
     signer::Signer,
     token_manager::{Credentials, TokenSet},
+    transport::{Proxy, check_headers, tls},
 };
 
 mod schemes;

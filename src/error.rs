@@ -6,7 +6,7 @@ use std::{borrow::Cow, error::Error as StdError, sync::Arc, time::Duration};
 use http::StatusCode;
 use secrecy::SecretString;
 
-use crate::{aside::Outside, http::Response};
+use crate::{aside::Outside, response::Response};
 
 mod answer;
 mod excerpt;
@@ -385,7 +385,7 @@ impl StdError for Error {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::http::Response;
+    use crate::response::Response;
 
     #[test]
     fn display_holds_neither_body_nor_headers() {

@@ -3,10 +3,10 @@
 //! Not a part of the crate as it is published.
 
 pub use crate::{
-    http::fuzzing::{answer, head, link},
     pager::fuzzing::{page, token},
     path::fuzzing::path,
     rate_limit::fuzzing::{quotas, wait},
+    transport::fuzzing::{answer, head, link},
     vantage::fuzzing::{cursor, yaml},
 };
 

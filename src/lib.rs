@@ -33,6 +33,7 @@
 
 mod actors;
 mod aside;
+mod base_url;
 #[cfg(vantage_bench)]
 #[doc(hidden)]
 pub mod bench_support;
@@ -45,12 +46,14 @@ mod events;
 #[cfg(any(test, fuzzing))]
 #[doc(hidden)]
 pub mod fuzzing;
-mod http;
+mod header_value;
 mod pager;
 mod path;
 mod pool;
 mod priority;
 mod rate_limit;
+mod request;
+mod response;
 mod retry;
 mod seats;
 mod signer;
@@ -58,6 +61,7 @@ mod stats;
 mod supervisor;
 mod token_manager;
 pub mod tokens;
+mod transport;
 mod vantage;
 mod worker;
 
@@ -65,7 +69,6 @@ pub use dispatch::PoolLink;
 pub use enforcer::{RateLimitDecision, RateLimitPolicy, RateLimitPolicyEnforcer};
 pub use error::{Delivery, Error, ErrorKind};
 pub use events::{Attempt, Event, Outcome, RateCause};
-pub use http::{Request, Response};
 pub use pager::{
     Envelope, PageRequest, PageStrategy, PageView, PaginatedStream, Paging, ReadMode, ResumeToken,
     UndecodedPage, UrlPart,
@@ -73,6 +76,8 @@ pub use pager::{
 pub use pool::{AwwPool, PoolBuilder};
 pub use priority::Priority;
 pub use rate_limit::{KeyedRateLimiter, RateLimiter};
+pub use request::Request;
+pub use response::Response;
 pub use retry::{BreakerState, CircuitBreaker, Hedge, ResponseRule};
 pub use stats::{Durations, Latency, Stats, WaitCause, Waits, WorkerStats};
 pub use supervisor::{Supervisor, messages};

@@ -9,7 +9,7 @@ use serde::{
 };
 use serde_json::value::RawValue;
 
-use crate::http::Mismatch;
+use crate::response::Mismatch;
 
 #[cfg(any(test, fuzzing))]
 pub(crate) mod fuzzing;

@@ -31,7 +31,7 @@ const ACTOR_ROOMS: [&str; 9] = [
 const TRANSPORT_PARTS: [&str; 3] = ["actix_codec", "actix_http", "actix_rt"];
 
 /// Where a request passes. `do_send` never refuses, so a queue filled by it has no bound.
-const REQUEST_PATH: [&str; 3] = ["pool.rs", "worker/", "http/"];
+const REQUEST_PATH: [&str; 3] = ["pool.rs", "worker/", "transport/"];
 
 /// Files that decide and cause nothing. Those that do not exist are passed over.
 const PURE: &[&str] = &[
@@ -44,17 +44,17 @@ const PURE: &[&str] = &[
     "error.rs",
     "error/",
     "events/event.rs",
-    "http/exchange.rs",
-    "http/fault.rs",
-    "http/framing.rs",
-    "http/head.rs",
-    "http/mismatch.rs",
-    "http/outage.rs",
-    "http/proxy.rs",
-    "http/ruling.rs",
-    "http/stack.rs",
-    "http/target.rs",
-    "http/tls.rs",
+    "transport/exchange.rs",
+    "transport/fault.rs",
+    "transport/framing.rs",
+    "transport/head.rs",
+    "response/mismatch.rs",
+    "transport/outage.rs",
+    "transport/proxy.rs",
+    "response/ruling.rs",
+    "transport/stack.rs",
+    "base_url.rs",
+    "transport/tls.rs",
     "pager/bounds.rs",
     "pager/decode.rs",
     "pager/envelope.rs",
@@ -148,7 +148,7 @@ const PURE: &[&str] = &[
 fn only_the_transport_names_the_codec() {
     let is_codec = |name: &str| matches!(name, "actix_codec" | "actix_http");
     check("names the codec outside src/http", |file, line| {
-        !file.is_in(&["http/"]) && line.identifiers().any(is_codec)
+        !file.is_in(&["transport/"]) && line.identifiers().any(is_codec)
     });
     check("names awc", |_, line| line.identifiers().any(|name| name == "awc"));
 }
@@ -157,7 +157,8 @@ fn only_the_transport_names_the_codec() {
 fn only_actors_and_their_hosts_name_actix() {
     check("names actix outside the rooms of the actors", |file, line| {
         let allowed = |name: &str| {
-            file.is_in(&ACTOR_ROOMS) || file.is_in(&["http/"]) && TRANSPORT_PARTS.contains(&name)
+            file.is_in(&ACTOR_ROOMS)
+                || file.is_in(&["transport/"]) && TRANSPORT_PARTS.contains(&name)
         };
         line.identifiers().any(|name| name.starts_with("actix") && !allowed(name))
     });

@@ -6,8 +6,9 @@ use http::{HeaderName, header::USER_AGENT};
 
 use super::{PoolConfig, ValidConfig};
 use crate::{
+    base_url::BaseUrl,
     error::Error,
-    http::{BaseUrl, Gauge, Settings, SocketOptions},
+    transport::{Gauge, Settings, SocketOptions},
 };
 
 impl ValidConfig {

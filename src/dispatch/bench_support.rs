@@ -13,7 +13,7 @@ use tokio::sync::oneshot;
 use super::{Call, Tally, admission};
 use crate::{
     error::Error,
-    http::Request,
+    request::Request,
     retry::Errand,
     seats::{Capacity, Seat},
 };

@@ -19,8 +19,9 @@ use tokio::sync::oneshot;
 use super::{Tenant, admission::Patience};
 use crate::{
     error::{Delivery, Error},
-    http::{Request, Response},
     priority::Priority,
+    request::Request,
+    response::Response,
     retry::Errand,
     seats::Seat,
 };

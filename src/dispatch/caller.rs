@@ -4,7 +4,7 @@
 use std::{future::Future, sync::Arc};
 
 use super::{Answer, ByteBudget, Control, Dispatcher, Tenant};
-use crate::http::Request;
+use crate::request::Request;
 
 /// The way of a handle's calls.
 #[derive(Clone)]

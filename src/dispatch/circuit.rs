@@ -18,7 +18,7 @@ use crate::{
     config::{PoolConfig, ValidConfig},
     error::{Error, ErrorKind},
     events::{Event, Events},
-    http::Response,
+    response::Response,
     retry::{Breaker, Change, CircuitBreaker, Errand, Health, Pass, Refusal},
     stats::Stats,
 };

@@ -193,7 +193,7 @@ mod tests {
     use tokio::sync::oneshot;
 
     use super::*;
-    use crate::{http::Request, retry::Errand, seats::Capacity};
+    use crate::{request::Request, retry::Errand, seats::Capacity};
 
     fn call(request: Request, timeout: Duration) -> Arc<Call> {
         let url = http::Uri::from_static("http://localhost/");

@@ -9,8 +9,8 @@ use std::{
 };
 
 use crate::{
-    http::Gauge,
     stats::{Stats, WaitCause, Waits},
+    transport::Gauge,
 };
 
 /// Counts of the queue, of the pages, of the connections and of what calls wait for.

@@ -78,7 +78,7 @@ mod tests {
     use std::future::ready;
 
     use super::*;
-    use crate::http::Request;
+    use crate::request::Request;
 
     #[test]
     fn security_10_the_keys_of_a_handle_crowd_out_none_of_another() {

@@ -11,7 +11,7 @@ use tokio::sync::mpsc;
 use super::{Call, jobs::Loss};
 use crate::{
     error::Error,
-    http::Response,
+    response::Response,
     seats::{Capacity, Permit, Seat, Stage},
 };
 

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use http::StatusCode;
 
 use super::{Error, ErrorKind, text};
-use crate::http::{Action, Response, Ruling};
+use crate::response::{Action, Response, Ruling};
 
 impl Error {
     /// An answer whose status is no success, or which a rule takes for none.

@@ -64,7 +64,7 @@ mod tests {
     use http::StatusCode;
 
     use super::*;
-    use crate::http::Response;
+    use crate::response::Response;
 
     #[test]
     fn the_start_of_a_body_ends_on_a_character_boundary() {

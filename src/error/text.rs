@@ -5,7 +5,7 @@ use std::{borrow::Cow, error::Error as _, fmt};
 use http::header::LOCATION;
 
 use super::Error;
-use crate::http::Response;
+use crate::response::Response;
 
 /// How much of the target of a redirect is shown, in characters.
 const SHOWN: usize = 200;

@@ -14,7 +14,7 @@ use super::{
     reorder::Reorder,
     target::{Arrival, Target},
 };
-use crate::{dispatch::Effort, error::Error, http::Response};
+use crate::{dispatch::Effort, error::Error, response::Response};
 
 /// Takes pages of the standard envelope apart.
 pub struct Pages<T>(Arc<Target<T>>);

@@ -55,7 +55,7 @@ mod tests {
         super::{decode::Leaf, envelope::Envelope},
         *,
     };
-    use crate::http::Response;
+    use crate::response::Response;
 
     // So that a literal can be given.
     #[allow(clippy::needless_pass_by_value)]

@@ -19,8 +19,8 @@ use super::{
 };
 use crate::{
     error::{Error, ErrorKind},
-    http::{Mismatch, Response},
     path::Path,
+    response::{Mismatch, Response},
 };
 
 /// One decoded page.

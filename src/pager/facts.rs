@@ -5,8 +5,9 @@ use std::borrow::Cow;
 
 use super::envelope::Envelope;
 use crate::{
-    http::{Mismatch, header_text},
+    header_value::header_text,
     path::{Key, Path},
+    response::Mismatch,
 };
 use http::{HeaderMap, StatusCode, header::CONTENT_RANGE};
 

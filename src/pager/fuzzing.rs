@@ -11,7 +11,7 @@ use super::{
     facts::{Fact, Meta, Remarks, Said},
     token::ResumeToken,
 };
-use crate::{http::Response, signer::Signer};
+use crate::{response::Response, signer::Signer};
 
 /// Decodes `body` as a page of the standard envelope.
 ///

@@ -15,7 +15,7 @@ use crate::{
     dispatch::Control,
     error::{Error, ErrorKind},
     events::Event,
-    http::Response,
+    response::Response,
 };
 
 /// The judge of one read.

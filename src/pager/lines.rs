@@ -3,7 +3,10 @@
 
 use http::{HeaderMap, header::CONTENT_TYPE};
 
-use crate::http::{BYTE_ORDER_MARK, Mismatch, Response, header_text};
+use crate::{
+    header_value::header_text,
+    response::{BYTE_ORDER_MARK, Mismatch, Response},
+};
 
 /// What may stand before an item: the white space of JSON (RFC 8259 section 2), and the mark
 /// with which each of several files begins.

@@ -16,7 +16,7 @@ use super::{
     lines,
     outline::{first_item, items_along},
 };
-use crate::http::Mismatch;
+use crate::response::Mismatch;
 
 /// What may stand between the items of a list: the white space of JSON (RFC 8259 section 2).
 const WHITE_SPACE: [char; 4] = [' ', '\t', '\n', '\r'];

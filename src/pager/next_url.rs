@@ -4,7 +4,7 @@ use http::Uri;
 use url::{Url, form_urlencoded};
 
 use super::strategy::UrlPart;
-use crate::http::BaseUrl;
+use crate::base_url::BaseUrl;
 
 /// The part of a next URL that is followed in a read of `endpoint`, unless it is the whole.
 pub(super) fn followed(url: &str, part: UrlPart, endpoint: &str) -> Option<String> {

@@ -12,8 +12,8 @@ use super::{
     walk::{Found, Route, Target, Walk, routes},
 };
 use crate::{
-    http::Mismatch,
     path::{Gaps, Path, Step},
+    response::Mismatch,
 };
 
 /// What a page says beside its items.

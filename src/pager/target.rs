@@ -23,10 +23,12 @@ use super::{
     token::Origin,
 };
 use crate::{
+    base_url::BaseUrl,
     dispatch::{Caller, Effort, PoolLink},
     error::{Error, ErrorKind},
-    http::{BaseUrl, Request, Response},
     priority::Priority,
+    request::Request,
+    response::Response,
 };
 
 /// Pages ahead of the consumer unless set otherwise.

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use bytestring::ByteString;
 
-use crate::http::{BYTE_ORDER_MARK, Mismatch};
+use crate::response::{BYTE_ORDER_MARK, Mismatch};
 
 /// What an unpaired surrogate becomes (Unicode section 3.9, U+FFFD), as JSON escapes it behind
 /// the backslash and the `u`.

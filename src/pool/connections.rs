@@ -5,11 +5,7 @@
 use std::time::Duration;
 
 use super::{AwwPool, PoolBuilder};
-use crate::{
-    error::Error,
-    http::{Request, Response},
-    supervisor::messages::WarmUp,
-};
+use crate::{error::Error, request::Request, response::Response, supervisor::messages::WarmUp};
 
 impl AwwPool {
     /// As [`get`](Self::get), but never waits for a connection, see

@@ -2,8 +2,8 @@
 
 use super::{AwwPool, PoolBuilder};
 use crate::{
+    base_url::BaseUrl,
     error::{Error, ErrorKind},
-    http::BaseUrl,
 };
 
 impl AwwPool {

@@ -14,7 +14,7 @@ use crate::{
     config::PoolConfig,
     dispatch::Tenant,
     error::{Error, ErrorKind},
-    http::Request,
+    request::Request,
     supervisor::messages::InvalidateToken,
     token_manager::{Credentials, Token, TokenSource},
 };

@@ -217,7 +217,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::http::Response;
+    use crate::response::Response;
 
     const POLICY: Policy = Policy {
         max_attempts: 3,

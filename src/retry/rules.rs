@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use crate::{
     error::{Error, ErrorKind},
-    http::{Action, Response},
+    response::{Action, Response},
 };
 
 mod block;

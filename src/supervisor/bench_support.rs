@@ -13,7 +13,8 @@ use crate::{
     config::PoolConfig,
     dispatch::{Dispatcher, Lost, Routes},
     error::Error,
-    http::{Request, Response},
+    request::Request,
+    response::Response,
     worker::{
         Run,
         bench_support::{Thread, host},

@@ -6,12 +6,14 @@ use actix::{Message, Recipient};
 use rust_decimal::Decimal;
 
 use crate::{
+    base_url::RequestTarget,
     dispatch::PoolLink,
     error::Error,
     events::Event,
-    http::{Request, RequestTarget, Response},
     pager::{Envelope, PaginatedStream, Paging},
     priority::Priority,
+    request::Request,
+    response::Response,
     stats::Stats,
 };
 

@@ -297,7 +297,7 @@ crate::actors::mortal!(TokenManager);
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{actors::line, http::Request as Asked, token_manager::Credentials};
+    use crate::{actors::line, request::Request as Asked, token_manager::Credentials};
 
     #[actix::test]
     async fn accept_65_the_tokens_of_a_set_that_nobody_has_are_dropped() {

@@ -9,7 +9,7 @@ use super::Token;
 use crate::{
     aside::Outside,
     error::{Error, ErrorKind},
-    http::Request,
+    request::Request,
 };
 
 /// The most tokens that a pool keeps.

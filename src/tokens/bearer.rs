@@ -4,7 +4,7 @@ use http::{HeaderValue, header::AUTHORIZATION};
 
 use crate::{
     error::{Error, ErrorKind},
-    http::Request,
+    request::Request,
 };
 
 /// Puts a token into a request as `Authorization: Bearer …`, kept out of every `Debug` output.

@@ -15,8 +15,9 @@ use secrecy::{ExposeSecret, SecretString};
 use super::grant;
 use crate::{
     error::{Error, ErrorKind},
-    http::{Request, Response},
     pool::AwwPool,
+    request::Request,
+    response::Response,
     token_manager::{Token, TokenSource},
 };
 

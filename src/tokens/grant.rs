@@ -9,7 +9,7 @@ use serde_json::value::RawValue;
 
 use crate::{
     error::{Error, ErrorKind},
-    http::Response,
+    response::Response,
     token_manager::Token,
 };
 

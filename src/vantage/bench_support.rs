@@ -9,8 +9,8 @@ use super::{
 };
 use crate::{
     error::Error,
-    http::Response,
     pager::{Envelope, bench_support::Pages, decode_item},
+    response::Response,
 };
 
 /// Pages of rows with an integer `id` and a float `score`.

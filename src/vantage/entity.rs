@@ -19,7 +19,7 @@ use super::{
     map_key::{Key, read_key},
     record::{Row, RowDecoder, id_of_json},
 };
-use crate::{http::Mismatch, pager::ItemDecoder};
+use crate::{pager::ItemDecoder, response::Mismatch};
 
 /// Reads rows of one table as `E`.
 pub(super) struct EntityDecoder<E> {

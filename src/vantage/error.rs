@@ -7,7 +7,7 @@ use vantage_core::{Context, VantageError};
 
 use crate::{
     error::{Error, ErrorKind},
-    http::Response,
+    response::Response,
 };
 
 /// Says the reason first, puts `kind` and, when known, `status`, `attempts` and `page` into

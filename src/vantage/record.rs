@@ -24,8 +24,8 @@ use super::{
 };
 use crate::{
     error::Error as CallError,
-    http::Response,
     pager::{Envelope, ItemDecoder, decode_item, decode_only_item},
+    response::Response,
 };
 
 /// From here on a float may be an integer beyond 64 bits.

@@ -10,7 +10,7 @@ use super::{
     writes::Writes,
 };
 use crate::{
-    http::RequestTarget,
+    base_url::RequestTarget,
     pager::{Bounds, Envelope, Paging},
 };
 

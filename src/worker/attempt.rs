@@ -14,8 +14,8 @@ use crate::{
     dispatch::{Call, Passage},
     error::Error,
     events::{Attempt, Event, Outcome},
-    http::Response,
     rate_limit::{Heard, InFlight, Slower, quota},
+    response::Response,
     seats::{Permit, Seat},
     stats::Counters,
 };

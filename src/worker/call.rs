@@ -19,8 +19,8 @@ use crate::{
     dispatch::{Call, Job},
     error::{Delivery, Error, ErrorKind},
     events::{Attempt, Event},
-    http::Response,
     rate_limit::{Place, Reason, TokenWish},
+    response::Response,
     seats::Stage,
     token_manager::Issued,
 };

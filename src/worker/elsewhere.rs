@@ -4,10 +4,7 @@
 use std::{cell::RefCell, rc::Rc};
 
 use crate::{
-    config::ValidConfig,
-    dispatch::Dispatcher,
-    error::Error,
-    http::{BaseUrl, Client},
+    base_url::BaseUrl, config::ValidConfig, dispatch::Dispatcher, error::Error, transport::Client,
 };
 
 /// So many clients are kept. In place of the oldest, another one is made when it is needed.

@@ -28,11 +28,14 @@ use crate::{
     dispatch::{Call, Dispatcher},
     error::{Error, ErrorKind},
     events::Events,
-    http::{Action, Client, Request, Response, header_text},
+    header_value::header_text,
     rate_limit::{Heard, Hold, KeyedRateLimiter, Limiter, Pacer, RateLimiter, Ruled, hear},
+    request::Request,
+    response::{Action, Response},
     retry::{self, Budget},
     stats::{Counted, Counters, StatsCollector},
     token_manager::Issued,
+    transport::Client,
 };
 
 /// What a worker is made of. Shared with the other workers but for the HTTP client.

@@ -9,10 +9,10 @@ use std::{
 
 use super::gates::{Slot, pause};
 use crate::{
+    base_url::BaseUrl,
     config::ValidConfig,
     dispatch::{Call, Circuit, Tenant},
     error::Error,
-    http::BaseUrl,
     rate_limit::{Departure, Hold, Pacer, RateLimiter, Reason, default_burst},
     retry::Budget,
     stats::WaitCause,

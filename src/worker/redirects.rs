@@ -4,8 +4,11 @@
 use http::{Uri, header::LOCATION};
 
 use crate::{
+    base_url::{BaseUrl, without_query},
     error::{Error, ErrorKind},
-    http::{BaseUrl, Request, Response, header_url, without_query},
+    header_value::header_url,
+    request::Request,
+    response::Response,
 };
 
 /// How many redirects one call follows, each on the pool's own origin.

@@ -10,8 +10,8 @@ use super::{
 use crate::{
     error::{Error, ErrorKind},
     events::Event,
-    http::Action,
     rate_limit::Heard,
+    response::Action,
     retry::{self, Decision, Errand, Unreached, is_unreached},
     seats::Stage,
     stats::WaitCause,

@@ -13,8 +13,9 @@ use crate::{
     aside::Aside,
     dispatch::Call,
     error::{Error, ErrorKind},
-    http::{Request, Response},
     rate_limit::{Heard, quota},
+    request::Request,
+    response::Response,
     stats::WaitCause,
     token_manager::{Issue, Issued, TokenManager, TokenSet},
 };

@@ -167,7 +167,7 @@ mod tests {
     use http::StatusCode;
 
     use super::{super::PageRequest, *};
-    use crate::http::Response;
+    use crate::response::Response;
 
     /// Where `paging` goes on after a page at `/v1/rows` with this pointer, in JSON, and these
     /// fields.

@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use crate::{
     aside::{Lane, Outside},
     error::{Error, ErrorKind},
-    http::Response,
+    response::Response,
 };
 
 /// A way to hand out a set page by page that the API has for itself: says what to ask for

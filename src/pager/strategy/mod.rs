@@ -24,8 +24,8 @@ pub(super) use plan::{Missing, Plan, Sight, Start, Steps, Verdict};
 pub(super) use seen::Seen;
 
 use crate::{
+    base_url::BaseUrl,
     error::{Error, ErrorKind},
-    http::BaseUrl,
     path::Path,
 };
 

@@ -7,8 +7,8 @@ use http::StatusCode;
 
 use super::Health;
 use crate::{
+    base_url::RequestTarget,
     error::{Error, ErrorKind},
-    http::RequestTarget,
 };
 
 /// When a pool stops to call an API that fails, and how it finds out that it is back.

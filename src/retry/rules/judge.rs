@@ -7,8 +7,8 @@ use serde_json::Value;
 
 use super::{HeaderTest, PlaceTest, ResponseRule};
 use crate::{
-    http::{Action, Response, Ruling},
     path::Path,
+    response::{Action, Response, Ruling},
 };
 
 /// The most characters of a body that are quoted.

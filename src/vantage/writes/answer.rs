@@ -7,9 +7,9 @@ use percent_encoding::percent_decode;
 use serde_json::{Value as Json, value::RawValue};
 
 use crate::{
-    http::Response,
     pager::{Envelope, ItemDecoder, decode_item},
     path::{Gaps, Path},
+    response::Response,
     vantage::{
         path::ItemPath,
         record::{Row, RowDecoder},

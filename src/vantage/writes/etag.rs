@@ -5,7 +5,7 @@ use serde_json::Value as Json;
 use vantage_core::{VantageError, error};
 
 use super::answer::at;
-use crate::http::Response;
+use crate::response::Response;
 
 /// What the row must be like for a write to go ahead.
 #[derive(Clone, Debug, Default, PartialEq)]

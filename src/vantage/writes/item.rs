@@ -12,7 +12,8 @@ use super::{
     refusal::{after_write, is_gone, stored_elsewhere, unmade, unsupported},
 };
 use crate::{
-    http::{Request, Response},
+    request::Request,
+    response::Response,
     vantage::{
         filter::Filter,
         keys::is_synthetic,

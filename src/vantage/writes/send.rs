@@ -12,7 +12,8 @@ use super::{
     refusal::{outside, unsupported},
 };
 use crate::{
-    http::{Request, Response},
+    request::Request,
+    response::Response,
     vantage::query::{Place, lower_path},
 };
 

@@ -8,8 +8,9 @@ use http::Uri;
 use crate::{
     dispatch::Call,
     error::{Delivery, Error, ErrorKind},
-    http::{Client, Request},
+    request::Request,
     token_manager::Issued,
+    transport::Client,
     worker::{attempt::Running, hedge::Outcome, kit::Kit},
 };
 

@@ -8,7 +8,7 @@ use super::{Attempts, Next, after};
 use crate::{
     error::{Error, ErrorKind},
     events::Event,
-    http::{Action, Response, Ruling},
+    response::{Action, Response, Ruling},
     seats::Stage,
     stats::WaitCause,
     worker::gates::pause,

@@ -16,8 +16,8 @@ use super::*;
 use crate::{
     actors::line,
     events::Events,
-    http::Request,
     rate_limit::{Board, SetLimit},
+    request::Request,
     retry::Errand,
 };
 

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use proptest::prelude::*;
 
-use crate::http::outage::Outage;
+use crate::transport::outage::Outage;
 
 /// How long the next attempt waits.
 fn wait(outage: &Outage, now: Instant) -> Duration {

@@ -7,7 +7,7 @@ use std::{
 
 use proptest::prelude::*;
 
-use crate::http::stack::{Limits, Stack};
+use crate::transport::stack::{Limits, Stack};
 
 const IDLE: Duration = Duration::from_secs(10);
 const LIFE: Duration = Duration::from_secs(100);

@@ -7,7 +7,7 @@ use socket2::SockRef;
 use super::{RawServer, bounded};
 use crate::{
     config::PoolConfig,
-    http::{dial::Dial, stream::Stream},
+    transport::{dial::Dial, stream::Stream},
 };
 
 /// The connection that a pool of these settings opens.

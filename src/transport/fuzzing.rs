@@ -18,11 +18,12 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use url::Url;
 
 use super::{
-    BaseUrl, h1,
+    h1,
     head::{self, MAX_HEAD, Verdict},
     strict_io::{Loan, StrictIo},
     wire,
 };
+use crate::base_url::BaseUrl;
 
 /// Longer than a fuzzer lets anything last.
 const IDLE: Duration = Duration::from_secs(3600);

@@ -10,7 +10,7 @@ use proptest::prelude::*;
 
 use crate::{
     error::{Delivery, Error, ErrorKind},
-    http::body::{Limit, read},
+    transport::body::{Limit, read},
 };
 
 const LIMIT: usize = 64 * 1024;

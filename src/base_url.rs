@@ -9,6 +9,9 @@ use percent_encoding::percent_decode;
 use serde::Serialize;
 use url::{Url, form_urlencoded};
 
+#[cfg(test)]
+mod tests;
+
 use crate::error::{Error, ErrorKind};
 
 /// The longest URL that `http` takes, in bytes.
@@ -359,4 +362,27 @@ fn shortened(bytes: &[u8]) -> Vec<u8> {
         rest = after.get(length - 1..).unwrap_or_default();
     }
     short
+}
+
+/// The most of a URL that is shown, in characters.
+const MOST_SHOWN: usize = 200;
+
+/// What of a URL may be shown: neither its query nor its fragment, nor who asks.
+pub(crate) fn without_query(url: &str) -> String {
+    let url = url.split(['?', '#']).next().unwrap_or_default();
+    let authority_at = url.find("//").map_or(url.len(), |at| at + 2);
+    let (scheme, rest) = url.split_at(authority_at);
+    let path_at = rest.find('/').unwrap_or(rest.len());
+    let host_at = rest[..path_at].rfind('@').map_or(0, |at| at + 1);
+    format!("{scheme}{}", &rest[host_at..]).chars().take(MOST_SHOWN).collect()
+}
+
+/// Where a request goes (RFC 9112 section 3.2), which is not shown beyond its path.
+#[derive(Clone, PartialEq, Eq)]
+pub(crate) struct RequestTarget(pub(crate) String);
+
+impl fmt::Debug for RequestTarget {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:?}", without_query(&self.0))
+    }
 }

@@ -4,7 +4,7 @@ use proptest::prelude::*;
 
 use crate::{
     error::{Delivery, ErrorKind},
-    http::exchange::Exchange,
+    transport::exchange::Exchange,
 };
 
 /// An exchange whose request was written.

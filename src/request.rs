@@ -9,8 +9,8 @@ use http::{
 };
 use serde::Serialize;
 
-use super::{BaseUrl, target};
 use crate::{
+    base_url::{self, BaseUrl},
     error::{Error, ErrorKind},
     priority::Priority,
     retry::Hedge,
@@ -147,7 +147,7 @@ impl Request {
     /// # Errors
     /// [`ErrorKind::InvalidRequest`] when `params` is not a flat set of fields.
     pub fn query<T: Serialize + ?Sized>(mut self, params: &T) -> Result<Self, Error> {
-        target::set_query(&mut self.target, params)?;
+        base_url::set_query(&mut self.target, params)?;
         Ok(self)
     }
 
@@ -156,7 +156,7 @@ impl Request {
     /// # Errors
     /// [`ErrorKind::InvalidRequest`] when `params` is not a flat set of fields.
     pub fn add_query<T: Serialize + ?Sized>(mut self, params: &T) -> Result<Self, Error> {
-        target::append_query(&mut self.target, params)?;
+        base_url::append_query(&mut self.target, params)?;
         Ok(self)
     }
 

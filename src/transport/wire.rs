@@ -10,8 +10,8 @@ use http::{
     header::{ACCEPT_ENCODING, HOST},
 };
 
-use super::Request;
 use crate::error::{Error, ErrorKind};
+use crate::request::Request;
 
 const GZIP: HeaderValue = HeaderValue::from_static("gzip");
 

@@ -25,19 +25,23 @@ use http::{
 };
 
 use super::{
-    Request, Response, body,
+    body,
     dial::{Dial, SocketOptions},
     fault::Fault,
     gauge::Gauge,
     h1::{self, Failure},
-    octets::header_text,
     proxy::Proxy,
     reserve::Reserve,
     stack::Limits,
     strict_io::StrictIo,
     wire,
 };
-use crate::error::{Delivery, Error, ErrorKind};
+use crate::{
+    error::{Delivery, Error, ErrorKind},
+    header_value::header_text,
+    request::Request,
+    response::Response,
+};
 
 /// What the transport needs to know of the pool's settings.
 #[derive(Clone)]

@@ -2,7 +2,7 @@
 
 use proptest::prelude::*;
 
-use crate::http::{
+use crate::transport::{
     framing::Remaining,
     head::{Head, HeadReader, MAX_HEAD, Refusal, Verdict, inspect},
 };

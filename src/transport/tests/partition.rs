@@ -16,7 +16,7 @@ use turmoil::net::{TcpListener, TcpStream};
 
 use crate::{
     error::ErrorKind,
-    http::{
+    transport::{
         fault::Fault,
         h1::{self, Failure},
         strict_io::{Loan, StrictIo},

@@ -7,7 +7,12 @@ use http::{HeaderMap, StatusCode, Uri, header::RETRY_AFTER};
 use secrecy::SecretString;
 use serde::de::DeserializeOwned;
 
-use super::{Action, Mismatch, Ruling};
+mod mismatch;
+mod ruling;
+
+pub(crate) use mismatch::Mismatch;
+pub(crate) use ruling::{Action, Ruling};
+
 use crate::error::{Error, ErrorKind};
 
 /// What some servers put before a text (RFC 8259 section 8.1 allows to ignore it).

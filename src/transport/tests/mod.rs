@@ -11,15 +11,15 @@ mod head;
 mod outage;
 mod partition;
 mod stack;
-mod target;
 mod wire;
 
 use std::{cell::OnceCell, future::Future, sync::Arc, time::Duration};
 
 use raw_server::{LIMIT, RawServer};
 
-use super::{BaseUrl, Request, Response, Settings, SocketOptions, tls};
+use super::{Settings, SocketOptions, tls};
 use crate::error::Error;
+use crate::{base_url::BaseUrl, request::Request, response::Response};
 
 /// A client of the server that it first sends to.
 struct Client {

@@ -1,7 +1,7 @@
 //! [pure] Field values as text. They are octets (RFC 9110 section 5.5), of which the
 //! [`http`] crate's `to_str` reads ASCII alone.
 
-use std::{borrow::Cow, fmt};
+use std::borrow::Cow;
 
 use http::HeaderValue;
 use percent_encoding::{CONTROLS, percent_encode};
@@ -25,29 +25,6 @@ pub(crate) fn header_url(value: &HeaderValue) -> Cow<'_, str> {
     }
 }
 
-/// The most of a URL that is shown, in characters.
-const MOST_SHOWN: usize = 200;
-
-/// What of a URL may be shown: neither its query nor its fragment, nor who asks.
-pub(crate) fn without_query(url: &str) -> String {
-    let url = url.split(['?', '#']).next().unwrap_or_default();
-    let authority_at = url.find("//").map_or(url.len(), |at| at + 2);
-    let (scheme, rest) = url.split_at(authority_at);
-    let path_at = rest.find('/').unwrap_or(rest.len());
-    let host_at = rest[..path_at].rfind('@').map_or(0, |at| at + 1);
-    format!("{scheme}{}", &rest[host_at..]).chars().take(MOST_SHOWN).collect()
-}
-
-/// Where a request goes (RFC 9112 section 3.2), which is not shown beyond its path.
-#[derive(Clone, PartialEq, Eq)]
-pub(crate) struct RequestTarget(pub(crate) String);
-
-impl fmt::Debug for RequestTarget {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:?}", without_query(&self.0))
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -63,20 +40,6 @@ mod tests {
         ] {
             assert_eq!(header_text(&HeaderValue::from_bytes(octets).unwrap()), text);
         }
-    }
-
-    #[test]
-    fn a_url_is_shown_without_what_may_be_secret() {
-        for (url, shown) in [
-            ("/rows/7/?key=x#y", "/rows/7/"),
-            ("https://user:pw@host:8/a@b/?key=x", "https://host:8/a@b/"),
-            ("//u@host", "//host"),
-            ("rows/@me#?", "rows/@me"),
-            ("?key=x", ""),
-        ] {
-            assert_eq!(without_query(url), shown);
-        }
-        assert_eq!(without_query(&"\u{e9}".repeat(300)).chars().count(), MOST_SHOWN);
     }
 
     #[test]
