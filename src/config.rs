@@ -70,7 +70,7 @@ pub(crate) struct PoolConfig {
     pub(crate) use_dampener: bool,
     pub(crate) queue_timeout: Option<Duration>,
     pub(crate) call_timeout: Duration,
-    pub(crate) request_timeout: Duration,
+    pub(crate) attempt_timeout: Duration,
     pub(crate) connect_timeout: Duration,
     pub(crate) read_idle_timeout: Duration,
     pub(crate) idle_timeout: Duration,
@@ -127,7 +127,7 @@ impl PoolConfig {
             use_dampener: false,
             queue_timeout: None,
             call_timeout: Duration::from_secs(120),
-            request_timeout: Duration::from_secs(30),
+            attempt_timeout: Duration::from_secs(30),
             connect_timeout: Duration::from_secs(5),
             read_idle_timeout: Duration::from_secs(10),
             idle_timeout: Duration::from_secs(15),
@@ -217,7 +217,7 @@ impl PoolConfig {
         }
         for (timeout, what) in [
             (self.call_timeout, "call_timeout: must be above zero"),
-            (self.request_timeout, "request_timeout: must be above zero"),
+            (self.attempt_timeout, "attempt_timeout: must be above zero"),
             (self.connect_timeout, "connect_timeout: must be above zero"),
             (self.queue_timeout.unwrap_or(Duration::MAX), "queue_timeout: must be above zero"),
             (self.read_idle_timeout, "read_idle_timeout: must be above zero"),

@@ -12,7 +12,7 @@ mod answer;
 mod excerpt;
 mod text;
 
-/// What went wrong. Each variant says whether the pool repeats the call by itself.
+/// What went wrong. Each variant says whether the pool retries the call by itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum ErrorKind {
@@ -26,12 +26,12 @@ pub enum ErrorKind {
     QueueFull,
     /// Every connection is in use, and the call does not wait for one, or has waited for as
     /// long as its queue timeout allows. Final.
-    Exhausted,
+    PoolTimeout,
     /// The call's deadline passed, or a wait would have passed it. Final.
     DeadlineExceeded,
     /// The pool is shutting down, or its actors are gone. Final.
     ShuttingDown,
-    /// The worker running the call died, and the call may not or must no longer be repeated. Final.
+    /// The worker running the call died, and the call may not or must no longer be retried. Final.
     WorkerCrashed,
     /// Workers died so often that the pool has given up on each of them. Final;
     /// [`AwwPool::resize`](crate::AwwPool::resize) starts workers again.
@@ -39,26 +39,26 @@ pub enum ErrorKind {
     /// A callback given to the pool panicked, did not return for too long or returned
     /// something unusable. Final.
     Callback,
-    /// The host name did not resolve. Never sent, so any method is repeated.
+    /// The host name did not resolve. Never sent, so any method is retried.
     Resolve,
     /// The connection was refused or not established in time. Never sent, so any method is
-    /// repeated.
+    /// retried.
     Connect,
     /// The proxy refused the tunnel, for its credentials or else, or is none. A proxy that is
     /// not reached or does not reach the host is `Connect`. Nothing was sent; final.
     Proxy,
-    /// The TLS handshake failed. Never sent, so any method is repeated, unless a certificate or
+    /// The TLS handshake failed. Never sent, so any method is retried, unless a certificate or
     /// another setting of either side is why: that would fail again, and is final.
     Tls,
-    /// The connection broke before the whole answer was read. Repeated for safe methods,
+    /// The connection broke before the whole answer was read. Retried for safe methods,
     /// and for any method when nothing of the request was written.
     Disconnected,
-    /// One attempt took longer than the request timeout. Repeated for safe methods.
+    /// One attempt took longer than the attempt timeout. Retried for safe methods.
     Timeout,
     /// The body of the answer stopped arriving for longer than the read-idle timeout.
-    /// Repeated for safe methods.
+    /// Retried for safe methods.
     Stalled,
-    /// The body ended before its declared length or its last chunk. Repeated for safe methods.
+    /// The body ended before its declared length or its last chunk. Retried for safe methods.
     Truncated,
     /// The answer is not valid HTTP/1.1, or a body does not decode as its content encoding. Final.
     Framing,
@@ -67,7 +67,7 @@ pub enum ErrorKind {
     /// The body, after decompression, is larger than the body limit. Final.
     BodyTooLarge,
     /// The server answered with a status that is not a success. 408, 429 and 5xx but 501 are
-    /// repeated for safe methods (429, 425 and a 403 that is a limit for any method); others
+    /// retried for safe methods (429, 425 and a 403 that is a limit for any method); others
     /// are final, but for the statuses of
     /// [`PoolBuilder::limit_statuses`](crate::PoolBuilder::limit_statuses) and
     /// [`retry_after_statuses`](crate::PoolBuilder::retry_after_statuses).
@@ -76,10 +76,10 @@ pub enum ErrorKind {
     /// [`TokenSource`](crate::TokenSource)). Final.
     Unauthorized,
     /// The API asked for a wait that is longer than the pool accepts. Final;
-    /// [`Error::wait`] says how long.
+    /// [`Error::retry_after`] says how long.
     RateLimited,
     /// The circuit breaker is open, so nothing was sent. A call that was attempted before
-    /// has the error of its last attempt as the source. Final; [`Error::wait`] is the
+    /// has the error of its last attempt as the source. Final; [`Error::retry_after`] is the
     /// longest time until the next probe.
     CircuitOpen,
     /// The token callback failed, timed out or panicked. Final for this call.
@@ -103,7 +103,7 @@ pub enum ErrorKind {
     /// those which were read are all. The message names what says so. Final.
     Incomplete,
     /// A [`ResponseRule`](crate::ResponseRule) takes an answer for a failure though its status
-    /// is a success (2xx). Repeated if the rule says so.
+    /// is a success (2xx). Retried if the rule says so.
     ApiError,
 }
 
@@ -116,7 +116,7 @@ impl ErrorKind {
             Self::InvalidRequest => "invalid_request",
             Self::ForeignOrigin => "foreign_origin",
             Self::QueueFull => "queue_full",
-            Self::Exhausted => "exhausted",
+            Self::PoolTimeout => "pool_timeout",
             Self::DeadlineExceeded => "deadline_exceeded",
             Self::ShuttingDown => "shutting_down",
             Self::WorkerCrashed => "worker_crashed",
@@ -151,7 +151,7 @@ impl ErrorKind {
 }
 
 /// What is known about whether the server has seen the request. It decides
-/// whether a method that is not safe to repeat may be sent again.
+/// whether a method that is not safe to retry may be sent again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Delivery {
     /// No byte of the request left this process.
@@ -337,18 +337,18 @@ impl Error {
     /// The wait that the API, the rate limit or the circuit breaker asked for and that was
     /// not accepted.
     #[must_use]
-    pub fn wait(&self) -> Option<Duration> {
+    pub fn retry_after(&self) -> Option<Duration> {
         self.0.wait
     }
 
     /// Whether the same call may succeed when it is made again later. The pool
-    /// has already repeated what it may repeat.
+    /// has already retried what it may retry.
     #[must_use]
     pub fn is_retryable(&self) -> bool {
         match self.0.kind {
             _ if self.0.is_lasting => false,
             ErrorKind::QueueFull
-            | ErrorKind::Exhausted
+            | ErrorKind::PoolTimeout
             | ErrorKind::DeadlineExceeded
             | ErrorKind::WorkerCrashed
             | ErrorKind::Resolve

@@ -84,8 +84,8 @@ pub use supervisor::{Supervisor, messages};
 pub use token_manager::{Credentials, Token, TokenSource};
 pub use vantage::{
     ApiColumnExtras, ApiCondition, ApiTable, ApiTableExtras, ApiVistaSpec, ColumnConditions,
-    Combined, Comparison, Filtering, Filters, Lists, Operator, Ordering, PoolApi, PoolTableExt,
-    PoolVistaFactory, Preview, Related, Writes,
+    Combined, Comparison, Filtering, Filters, Lists, Operator, PoolApi, PoolTableExt,
+    PoolVistaFactory, Preview, Related, Sorting, Writes,
 };
 
 /// The examples of the README, compiled as tests.

@@ -103,7 +103,7 @@ impl AwwPool {
     /// Makes a call and waits for its answer. Dropping the future cancels the call.
     ///
     /// # Errors
-    /// Every answer that is not a success (2xx), after the repeats that its status
+    /// Every answer that is not a success (2xx), after the retries that its status
     /// and method allow, and every failure to get an answer. See
     /// [`ErrorKind`](crate::ErrorKind).
     pub async fn request(&self, request: Request) -> Result<Response, Error> {
@@ -242,7 +242,7 @@ impl fmt::Debug for AwwPool {
 /// let pool = AwwPool::builder("https://api.example.com/v1")
 ///     .workers(4)
 ///     .rate_limit("2.5".parse().unwrap())
-///     .request_timeout(Duration::from_secs(10))
+///     .attempt_timeout(Duration::from_secs(10))
 ///     .default_header("x-tenant", "blue")
 ///     .build()?;
 /// # Ok::<(), vantage_api_pool::Error>(())
@@ -275,18 +275,18 @@ setters! {
     /// has more than its share in use, idle ones of others stay open beside them.
     connections_per_worker: usize;
     /// Calls that may be under way beyond those that the connections can carry, be it
-    /// that they wait for a connection, the rate limit, a token or a repeat: 16,384 by
+    /// that they wait for a connection, the rate limit, a token or a retry: 16,384 by
     /// default. The next one fails with
     /// [`ErrorKind::QueueFull`](crate::ErrorKind::QueueFull). A handle with [credentials of its
     /// own](AwwPool::with_credentials) has a share of that: it may have no more calls under way
     /// than there is room for others at the moment.
     max_queued: usize;
-    /// How long a call may take as a whole, queueing, waits and repeats included,
+    /// How long a call may take as a whole, queueing, waits and retries included,
     /// unless the request sets its own deadline: 120 s by default.
     call_timeout: Duration;
     /// How long one attempt may take, from its first byte to the end of the body:
     /// 30 s by default.
-    request_timeout: Duration;
+    attempt_timeout: Duration;
     /// How long a connection may take to be established, TLS included: 5 s by default.
     connect_timeout: Duration;
     /// How long the body of an answer may stand still: 10 s by default.
@@ -303,7 +303,7 @@ setters! {
     max_body_bytes: usize;
     /// The most that is read of the body of an error (4xx and 5xx), after decompression: 64 KiB
     /// by default. What is longer is cut there, and its connection is closed: a call keeps that
-    /// body while it waits to be repeated. No [`ResponseRule`](crate::ResponseRule) sees more
+    /// body while it waits to be retried. No [`ResponseRule`](crate::ResponseRule) sees more
     /// either, and one that accepts such an answer does not make its rows a whole page.
     max_error_body_bytes: usize;
     /// At most about this many bytes of pages are in memory for all streams and tables of the pool
@@ -317,12 +317,12 @@ setters! {
     /// How often a call is attempted, the first time included: 3 by default. Attempts that do
     /// not count are those after which the API asked for a wait, which the call's timeout alone
     /// bounds, and those that did not reach it, see
-    /// [`reconnect_timeout`](Self::reconnect_timeout). With 1 nothing is repeated.
+    /// [`reconnect_timeout`](Self::reconnect_timeout). With 1 nothing is retried.
     max_attempts: u32;
-    /// The wait before the first repeat is random between zero and this, and the
+    /// The wait before the first retry is random between zero and this, and the
     /// bound doubles for each further one: 100 ms by default. With zero there is no wait.
     backoff_base: Duration;
-    /// The bound on the wait before a repeat: 20 s by default. It may be zero.
+    /// The bound on the wait before a retry: 20 s by default. It may be zero.
     backoff_cap: Duration;
     /// The longest wait that an API may ask for: 300 s by default. A
     /// longer one fails the call with [`ErrorKind::RateLimited`](crate::ErrorKind::RateLimited),
@@ -332,7 +332,7 @@ setters! {
     /// of several the longest), or else the reset of a quota that is used up, of a 429, a 503 or
     /// another limit. After a 429, a 503 or another limit the whole API is held for so long, or
     /// one [handle](AwwPool::with_credentials) or token;
-    /// after any other status that is repeated, the call waits. When a hold is over one request
+    /// after any other status that is retried, the call waits. When a hold is over one request
     /// goes first, and more as they are served, all within two seconds. A wait that is over or
     /// below 10 ms is none: the call backs off as it does without.
     max_retry_after: Duration;

@@ -39,7 +39,7 @@ pub struct Request {
     body: Option<Bytes>,
     deadline: Option<Duration>,
     queue_timeout: Option<Duration>,
-    repeatable: Option<bool>,
+    idempotent: Option<bool>,
     rate_key: Option<Arc<str>>,
     priority: Option<Priority>,
     /// `Some(None)` says that there is none, whatever the pool says.
@@ -61,7 +61,7 @@ impl Request {
             body: None,
             deadline: None,
             queue_timeout: None,
-            repeatable: None,
+            idempotent: None,
             rate_key: None,
             priority: Priority::of_scope(),
             hedge: None,
@@ -121,7 +121,7 @@ impl Request {
         self.body = Some(json.into());
         self.headers
             .insert(http::header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
-        self.repeatable(true)
+        self.idempotent(true)
     }
 
     /// Sets the body to bytes as they are.
@@ -173,14 +173,14 @@ impl Request {
     }
 
     /// Ends the call with [`ErrorKind::DeadlineExceeded`] when it has no answer after `timeout`,
-    /// queueing, waits and repeats included. The default is the pool's call timeout.
+    /// queueing, waits and retries included. The default is the pool's call timeout.
     #[must_use]
-    pub fn deadline(mut self, timeout: Duration) -> Self {
+    pub fn timeout(mut self, timeout: Duration) -> Self {
         self.deadline = Some(timeout);
         self
     }
 
-    /// Ends the call with [`ErrorKind::Exhausted`] when it waits longer than `timeout` for a
+    /// Ends the call with [`ErrorKind::PoolTimeout`] when it waits longer than `timeout` for a
     /// connection that is not in use; with zero it never waits. The default is the pool's
     /// queue timeout.
     #[must_use]
@@ -189,21 +189,21 @@ impl Request {
         self
     }
 
-    /// Sends `Idempotency-Key` and thereby allows the pool to repeat the
+    /// Sends `Idempotency-Key` and thereby allows the pool to retry the
     /// request after an ambiguous failure, whatever its method.
     ///
     /// # Errors
     /// [`ErrorKind::InvalidRequest`] when `key` is not a legal header value.
     pub fn idempotency_key(self, key: &str) -> Result<Self, Error> {
-        Ok(self.header("idempotency-key", key)?.repeatable(true))
+        Ok(self.header("idempotency-key", key)?.idempotent(true))
     }
 
-    /// Says whether the request may be repeated after an ambiguous failure.
+    /// Says whether the request may be retried after an ambiguous failure.
     /// The default is the rule of RFC 9110 section 9.2.2: GET, HEAD, OPTIONS,
     /// TRACE, PUT and DELETE may, POST and PATCH may not.
     #[must_use]
-    pub fn repeatable(mut self, repeatable: bool) -> Self {
-        self.repeatable = Some(repeatable);
+    pub fn idempotent(mut self, idempotent: bool) -> Self {
+        self.idempotent = Some(idempotent);
         self
     }
 
@@ -322,8 +322,8 @@ impl Request {
     }
 
     /// Whether the request may be sent again when the first one may have been acted upon.
-    pub(crate) fn is_repeatable(&self) -> bool {
-        self.repeatable.unwrap_or(self.method.is_idempotent())
+    pub(crate) fn is_idempotent(&self) -> bool {
+        self.idempotent.unwrap_or(self.method.is_idempotent())
     }
 }
 

@@ -92,7 +92,7 @@ async fn faults_34_a_clock_that_jumps_a_day_changes_no_wait_and_no_token() {
         // A deadline.
         let api = Hostile::new(5).closed().start();
         let pool = AwwPool::new(1, None, false, api.url());
-        let request = Request::get("/rows?page=1").deadline(millis(700));
+        let request = Request::get("/rows?page=1").timeout(millis(700));
         let started = Instant::now();
         while_the_clock_jumps(days, pool.request(request)).await.unwrap_err();
         let took = started.elapsed();

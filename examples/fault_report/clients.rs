@@ -127,7 +127,7 @@ impl Kind for Pool {
     fn client(&self, url: &str) -> Result<PoolClient, String> {
         let builder = AwwPool::builder(url)
             .workers(1)
-            .request_timeout(LIMIT)
+            .attempt_timeout(LIMIT)
             .read_idle_timeout(LIMIT / 2)
             .default_header("x-api-key", "secret");
         builder.build().map(PoolClient).map_err(|error| said(&error))

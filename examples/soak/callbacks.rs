@@ -88,7 +88,7 @@ impl Fate {
             Self::Naps => "naps",
             Self::Plain | Self::Panics | Self::Poison | Self::Cancelled => return request,
         };
-        let request = if self == Self::Blocks { request.deadline(BLOCKED / 2) } else { request };
+        let request = if self == Self::Blocks { request.timeout(BLOCKED / 2) } else { request };
         request.clone().header(MARK, mark).unwrap_or(request)
     }
 

@@ -369,7 +369,7 @@ async fn caller(pools: Arc<Pools>, next: Arc<AtomicU64>, calls: u64) -> Tally {
             }
             Err(error) => {
                 tally.failed(number, &error, is_expected(&error, fate, is_order));
-                if let (ErrorKind::Token, Some(wait)) = (error.kind(), error.wait()) {
+                if let (ErrorKind::Token, Some(wait)) = (error.kind(), error.retry_after()) {
                     tokio::time::sleep(wait).await;
                 }
             }

@@ -111,7 +111,7 @@ impl Drop for Waiting<'_> {
 /// A permit for `call`, at once if one is free and nobody waits for it.
 ///
 /// # Errors
-/// [`ErrorKind::Exhausted`] at once when none is free and the call does not wait;
+/// [`ErrorKind::PoolTimeout`] at once when none is free and the call does not wait;
 /// [`ErrorKind::ShuttingDown`] when there are no more permits. That a wait took too long is
 /// found out by others, see [`Patience::is_over`].
 pub(crate) async fn permit(
@@ -126,7 +126,7 @@ pub(crate) async fn permit(
     }
     if call.patience.limit == Some(Duration::ZERO) {
         let what = "every connection of the pool is in use";
-        return Err(Error::new(ErrorKind::Exhausted, what));
+        return Err(Error::new(ErrorKind::PoolTimeout, what));
     }
     let _waiting = (call.patience.begin(), tally.waiting(WaitCause::Queue));
     permits.acquire(call.priority).await.map_err(|_| Error::shutting_down())
@@ -134,7 +134,7 @@ pub(crate) async fn permit(
 
 /// Why a call whose [`Patience`] is over ends.
 pub(super) fn too_long() -> Error {
-    Error::new(ErrorKind::Exhausted, "no connection was free within queue_timeout")
+    Error::new(ErrorKind::PoolTimeout, "no connection was free within queue_timeout")
 }
 
 #[cfg(test)]

@@ -58,7 +58,7 @@ impl Circuit {
     }
 
     fn new(settings: CircuitBreaker, config: &PoolConfig, events: &Arc<Events>) -> Self {
-        let probe_limit = config.request_timeout.saturating_mul(2);
+        let probe_limit = config.attempt_timeout.saturating_mul(2);
         let breaker = Breaker::new(settings.clone(), probe_limit, Instant::now());
         Self {
             standing: AtomicU64::new(standing(&breaker)),

@@ -103,8 +103,8 @@ impl Dispatcher {
 
     /// Asks for `target` to see whether the API is back.
     pub(crate) async fn check_health(&self, target: &str) -> Result<Response, Error> {
-        let limit = self.config.settings.request_timeout;
-        let request = Request::get(target).deadline(limit);
+        let limit = self.config.settings.attempt_timeout;
+        let request = Request::get(target).timeout(limit);
         self.make(Errand::HealthCheck, request, None).await.map(|(response, _)| response)
     }
 
@@ -274,7 +274,7 @@ impl Dispatcher {
     /// How long a callback may take that runs aside.
     pub(crate) fn callback_timeout(&self) -> Duration {
         let settings = &self.config.settings;
-        settings.request_timeout.min(settings.call_timeout)
+        settings.attempt_timeout.min(settings.call_timeout)
     }
 
     pub(crate) fn tally(&self) -> &Tally {

@@ -170,7 +170,7 @@ pub(crate) enum Fate {
 }
 
 /// Decides about a lost call. A call that was not on the wire runs again, whatever
-/// its method; one that was runs again if it is repeatable. A panic costs an
+/// its method; one that was runs again if it is idempotent. A panic costs an
 /// attempt, so a call that always panics ends; a bystander pays nothing, within a
 /// bound that stops a call which kills its worker by other means.
 pub(crate) fn fate(call: &Call, loss: Loss, max_attempts: u32) -> Fate {
@@ -178,12 +178,12 @@ pub(crate) fn fate(call: &Call, loss: Loss, max_attempts: u32) -> Fate {
         return Fate::Rerun;
     }
     let losses = call.lose();
-    let may_repeat = call.request.is_repeatable() || !call.is_on_the_wire();
+    let may_retry = call.request.is_idempotent() || !call.is_on_the_wire();
     let has_attempts = match loss {
         Loss::Panicked => losses.max(call.attempts()) < max_attempts,
         Loss::Dropped | Loss::Unplaced => losses < MAX_LOSSES,
     };
-    if may_repeat && has_attempts { Fate::Rerun } else { Fate::Crashed }
+    if may_retry && has_attempts { Fate::Rerun } else { Fate::Crashed }
 }
 
 #[cfg(test)]

@@ -136,7 +136,7 @@ impl<T: Send + 'static> Target<T> {
             let is_foreign = request.other_base().is_some();
             if let Some(left) = target.bounds.left(Instant::now) {
                 let call_timeout = caller.dispatcher.config.settings.call_timeout;
-                request = request.deadline(left.min(call_timeout));
+                request = request.timeout(left.min(call_timeout));
             }
             let (response, effort) = caller.measured(request).await?;
             if response.is_moved() {

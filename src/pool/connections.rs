@@ -22,7 +22,7 @@ impl AwwPool {
     /// and for the rate limit.
     ///
     /// # Errors
-    /// [`ErrorKind::Exhausted`](crate::ErrorKind::Exhausted) when no connection is free;
+    /// [`ErrorKind::PoolTimeout`](crate::ErrorKind::PoolTimeout) when no connection is free;
     /// else as [`request`](Self::request).
     pub async fn try_request(&self, request: Request) -> Result<Response, Error> {
         self.request(request.queue_timeout(Duration::ZERO)).await
@@ -60,7 +60,7 @@ impl PoolBuilder {
     }
 
     /// How long a call may wait at a time for a connection that is not in use, to within
-    /// 100 ms, before it fails with [`ErrorKind::Exhausted`](crate::ErrorKind::Exhausted),
+    /// 100 ms, before it fails with [`ErrorKind::PoolTimeout`](crate::ErrorKind::PoolTimeout),
     /// unless the request says otherwise. By default as long as its deadline allows. The call
     /// timeout bounds the call as a whole; this bounds one part of it. What a call waits for
     /// the rate limit does not count.

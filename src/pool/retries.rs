@@ -7,14 +7,14 @@ use super::PoolBuilder;
 use crate::retry::{Earnings, Hedge};
 
 impl PoolBuilder {
-    /// How many repeats the API is asked to bear: a share of the calls, from 0 to 1, plus so
-    /// many per second, 0.2 and 10 by default. A call whose repeat is not covered ends with the
+    /// How many retries the API is asked to bear: a share of the calls, from 0 to 1, plus so
+    /// many per second, 0.2 and 10 by default. A call whose retry is not covered ends with the
     /// error of its last attempt. The pool begins with what ten seconds earn, at least ten
-    /// repeats, and saves up what a hundred seconds earn, at least a hundred.
+    /// retries, and saves up what a hundred seconds earn, at least a hundred.
     ///
     /// Three attempts per call treble the load of an API at the moment when it fails under
     /// load; the budget bounds what all calls together add, and lets single failures be
-    /// repeated freely. A handle with [credentials of its own](crate::AwwPool::with_credentials)
+    /// retried freely. A handle with [credentials of its own](crate::AwwPool::with_credentials)
     /// has a budget of its own.
     pub fn retry_budget(mut self, share_of_calls: f64, per_second: u32) -> Self {
         self.config.retry_budget = Earnings { per_call: share_of_calls, per_second };
@@ -38,7 +38,7 @@ impl PoolBuilder {
     }
 
     /// Further statuses that are a limit: the request was not processed since there were too
-    /// many, so that it is repeated whatever its method, the API is held if a wait is named,
+    /// many, so that it is retried whatever its method, the API is held if a wait is named,
     /// and the dampener counts it. 429 always is one, and so is a 403 with a `Retry-After` or
     /// with a quota that is used up (`X-RateLimit-Remaining: 0` and the like). None by default;
     /// 400, 403, 420 and 509 occur. Each from 400 to 599.
@@ -75,7 +75,7 @@ impl PoolBuilder {
 
     /// Whether `x-should-retry` is heeded: `false` by default. `false` in it makes an answer
     /// final. `true` makes any status worth another attempt, within
-    /// [`max_attempts`](Self::max_attempts), for a request that may be repeated.
+    /// [`max_attempts`](Self::max_attempts), for a request that may be retried.
     pub fn should_retry_header(mut self, is_heeded: bool) -> Self {
         self.config.answers.reads_should_retry = is_heeded;
         self

@@ -29,7 +29,7 @@ impl AwwPool {
     /// kept it from making one. Once a callback of the pool has blocked a worker, it runs on a
     /// thread aside, for at most
     /// [`replace_blocked_after`](PoolBuilder::replace_blocked_after), of which the `apply` of
-    /// one handle has eight at a time. A 401 leads to one new token and one repeat; a second 401 is
+    /// one handle has eight at a time. A 401 leads to one new token and one retry; a second 401 is
     /// the call's error. So is the first where a new token is not likely to help, see
     /// [`TokenSource`].
     ///

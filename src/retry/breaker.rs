@@ -2,9 +2,9 @@
 //! and what its outcome changes. Pure: it knows neither sockets nor calls, and the time
 //! is passed in.
 //!
-//! # Why a breaker besides the budget of repeats?
+//! # Why a breaker besides the budget of retries?
 //!
-//! The [`Budget`](super::Budget) bounds what repeats add to the load of an API that is
+//! The [`Budget`](super::Budget) bounds what retries add to the load of an API that is
 //! down; each call still makes its first attempt and waits for its failure. The breaker
 //! spares both sides that attempt: after enough failures it lets one probe through at a
 //! time, and only when that one is answered the others follow.

@@ -1,20 +1,20 @@
-//! How many repeats an API is asked to bear, whatever the number of calls that fail.
+//! How many retries an API is asked to bear, whatever the number of calls that fail.
 
 use std::time::{Duration, Instant};
 
-/// What one repeat costs.
-const REPEAT: u64 = 1_000_000;
-/// The balance at the start, in seconds of what time earns, and at least ten repeats.
+/// What one retry costs.
+const RETRY: u64 = 1_000_000;
+/// The balance at the start, in seconds of what time earns, and at least ten retries.
 const START_SECONDS: u64 = 10;
-/// The most that is saved, in seconds of what time earns, and at least a hundred repeats.
+/// The most that is saved, in seconds of what time earns, and at least a hundred retries.
 const MOST_SECONDS: u64 = 100;
 
 /// What a budget earns.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Earnings {
-    /// Repeats per call, from 0 to 1.
+    /// Retries per call, from 0 to 1.
     pub(crate) per_call: f64,
-    /// Repeats per second.
+    /// Retries per second.
     pub(crate) per_second: u32,
 }
 
@@ -26,18 +26,18 @@ impl Default for Earnings {
 
 impl Earnings {
     fn start(self) -> u64 {
-        (START_SECONDS * u64::from(self.per_second)).max(10) * REPEAT
+        (START_SECONDS * u64::from(self.per_second)).max(10) * RETRY
     }
 
     fn most(self) -> u64 {
-        (MOST_SECONDS * u64::from(self.per_second)).max(100) * REPEAT
+        (MOST_SECONDS * u64::from(self.per_second)).max(100) * RETRY
     }
 }
 
-/// A balance of repeats: 20 % of the calls plus ten per second unless set otherwise, at most
+/// A balance of retries: 20 % of the calls plus ten per second unless set otherwise, at most
 /// 1,000 saved.
 ///
-/// Over any window the repeats are at most 1,000 + 10 per second + 0.2 per call.
+/// Over any window the retries are at most 1,000 + 10 per second + 0.2 per call.
 #[derive(Clone, Debug)]
 pub(crate) struct Budget {
     earnings: Earnings,
@@ -49,10 +49,10 @@ pub(crate) struct Budget {
 }
 
 impl Budget {
-    /// A budget for what ten seconds earn: 100 repeats.
+    /// A budget for what ten seconds earn: 100 retries.
     pub(crate) fn new(earnings: Earnings, now: Instant) -> Self {
-        // Not negative and at most one repeat.
-        let call = (earnings.per_call * REPEAT as f64) as u64;
+        // Not negative and at most one retry.
+        let call = (earnings.per_call * RETRY as f64) as u64;
         Self { earnings, call, balance: earnings.start(), at: now }
     }
 
@@ -61,10 +61,10 @@ impl Budget {
         self.credit(now, self.call);
     }
 
-    /// Pays for one repeat; `false` when the balance does not cover it.
+    /// Pays for one retry; `false` when the balance does not cover it.
     pub(crate) fn withdraw(&mut self, now: Instant) -> bool {
         self.credit(now, 0);
-        match self.balance.checked_sub(REPEAT) {
+        match self.balance.checked_sub(RETRY) {
             Some(rest) => {
                 self.balance = rest;
                 true
@@ -100,13 +100,13 @@ mod tests {
     }
 
     #[test]
-    fn starts_with_a_hundred_repeats() {
+    fn starts_with_a_hundred_retries() {
         let now = Instant::now();
         assert_eq!(spend_all(&mut budget(now), now), 100);
     }
 
     #[test]
-    fn earns_ten_repeats_per_second() {
+    fn earns_ten_retries_per_second() {
         let now = Instant::now();
         let mut budget = budget(now);
         spend_all(&mut budget, now);
@@ -114,7 +114,7 @@ mod tests {
     }
 
     #[test]
-    fn five_calls_earn_one_repeat() {
+    fn five_calls_earn_one_retry() {
         let now = Instant::now();
         let mut budget = budget(now);
         spend_all(&mut budget, now);
@@ -163,22 +163,22 @@ mod tests {
 
     proptest! {
         #[test]
-        fn repeats_never_exceed_what_was_earned(
+        fn retries_never_exceed_what_was_earned(
             steps in prop::collection::vec((0..500u64, any::<bool>()), 1..400)
         ) {
             let start = Instant::now();
             let (mut budget, mut now) = (budget(start), start);
-            let (mut calls, mut repeats) = (0u32, 0u32);
+            let (mut calls, mut retries) = (0u32, 0u32);
             for (millis, is_call) in steps {
                 now += Duration::from_millis(millis);
                 if is_call {
                     budget.deposit(now);
                     calls += 1;
                 } else if budget.withdraw(now) {
-                    repeats += 1;
+                    retries += 1;
                 }
-                let earned = (now - start).as_micros() as u64 * 10 + u64::from(calls) * REPEAT / 5;
-                prop_assert!(u64::from(repeats) * REPEAT <= 100 * REPEAT + earned);
+                let earned = (now - start).as_micros() as u64 * 10 + u64::from(calls) * RETRY / 5;
+                prop_assert!(u64::from(retries) * RETRY <= 100 * RETRY + earned);
             }
         }
     }

@@ -20,7 +20,7 @@ const MOST_SAVED: f64 = 10.0;
 /// a wait, in all or with the call's token, or for a pace that the dampener keeps, while the
 /// circuit breaker is not closed, when no connection is free, or when the rate limit has
 /// nothing to spare at that moment. A request that was marked as not
-/// [`repeatable`](crate::Request::repeatable) is never hedged.
+/// [`idempotent`](crate::Request::idempotent) is never hedged.
 ///
 /// ```
 /// use std::time::Duration;

@@ -1,6 +1,6 @@
-//! Whether a failed attempt is repeated, and when.
+//! Whether a failed attempt is retried, and when.
 //!
-//! One rule table, [`may_repeat`], decides by what is known about delivery;
+//! One rule table, [`may_retry`], decides by what is known about delivery;
 //! [`decide`] adds the limits: the number of attempts, the server's
 //! Retry-After, the deadline, the budget. Pure: no actors, no clock and no
 //! randomness but what is passed in. The replay that follows a refreshed token
@@ -9,8 +9,8 @@
 //! # Why a budget and not only a number of attempts?
 //!
 //! Three attempts per call treble the load of an API at the very moment when it
-//! fails under load. The [`Budget`] lets single failures be repeated freely and
-//! holds what repeats add during an outage to a fifth of the calls, unless set otherwise.
+//! fails under load. The [`Budget`] lets single failures be retried freely and
+//! holds what retries add during an outage to a fifth of the calls, unless set otherwise.
 
 use std::time::Duration;
 
@@ -37,7 +37,7 @@ const RECONNECT_CAP: Duration = Duration::from_secs(1);
 /// The lower bound of what those waits begin with.
 const RECONNECT_BASE: Duration = Duration::from_millis(10);
 
-/// The limits of repeating.
+/// The limits of retrying.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Policy {
     /// The most attempts one call makes, the first included; at least 1.
@@ -69,7 +69,7 @@ pub(crate) struct Attempt<'a> {
     pub(crate) attempts: u32,
     /// Whether the request may be sent again though it may have been acted
     /// upon: by its method (RFC 9110 section 9.2.2) or by the caller's word.
-    pub(crate) repeatable: bool,
+    pub(crate) idempotent: bool,
     pub(crate) error: &'a Error,
     /// Whether the answer is a limit, or worth one wait, so that the request was not processed.
     pub(crate) is_refusal: bool,
@@ -112,7 +112,7 @@ pub(crate) enum Decision {
 /// attempt is all there may be, it is all there is.
 ///
 /// `withdraw` takes one retry from the budget and says whether there was one. It
-/// is asked last and at most once, so that nothing is taken for a repeat that
+/// is asked last and at most once, so that nothing is taken for a retry that
 /// another limit forbids. What the server asked for and what was never sent costs nothing.
 pub(crate) fn decide(
     policy: &Policy,
@@ -179,13 +179,13 @@ pub(crate) fn is_unreached(error: &Error, has_answered: bool) -> bool {
 fn may_follow(attempt: &Attempt<'_>) -> bool {
     match attempt.should_retry {
         Some(false) => false,
-        Some(true) if attempt.repeatable => true,
-        _ => attempt.is_refusal || may_repeat(attempt.error, attempt.repeatable),
+        Some(true) if attempt.idempotent => true,
+        _ => attempt.is_refusal || may_retry(attempt.error, attempt.idempotent),
     }
 }
 
 /// The rule table: whether sending the request again can do no harm and may help.
-fn may_repeat(error: &Error, repeatable: bool) -> bool {
+fn may_retry(error: &Error, idempotent: bool) -> bool {
     use Delivery::NotSent;
     use ErrorKind as Kind;
 
@@ -195,13 +195,13 @@ fn may_repeat(error: &Error, repeatable: bool) -> bool {
         // The server cannot have acted upon what was never written.
         (Kind::Resolve | Kind::Connect | Kind::Tls | Kind::Disconnected, NotSent) => true,
         // The request may have been acted upon, and only its answer lost.
-        (Kind::Resolve | Kind::Connect | Kind::Tls | Kind::Disconnected, _) => repeatable,
-        (Kind::Timeout | Kind::Stalled | Kind::Truncated, _) => repeatable,
+        (Kind::Resolve | Kind::Connect | Kind::Tls | Kind::Disconnected, _) => idempotent,
+        (Kind::Timeout | Kind::Stalled | Kind::Truncated, _) => idempotent,
         (Kind::Status | Kind::ApiError, _) => match error.counts_as() {
             // "Not processed": RFC 6585 section 4 and RFC 8470 section 5.2.
             Some(StatusCode::TOO_MANY_REQUESTS | StatusCode::TOO_EARLY) => true,
             // 408 and 5xx but 501: a passing condition, met at an unknown point of the work.
-            Some(status) if is_transient(status) => repeatable,
+            Some(status) if is_transient(status) => idempotent,
             // Any other status is what the server has to say, and it will say it again.
             _ => false,
         },
@@ -238,7 +238,7 @@ mod tests {
     fn after(error: &Error) -> Attempt<'_> {
         Attempt {
             attempts: 1,
-            repeatable: true,
+            idempotent: true,
             error,
             is_refusal: false,
             should_retry: None,
@@ -252,7 +252,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_not_processed_is_repeated_whatever_the_method() {
+    fn what_was_not_processed_is_retried_whatever_the_method() {
         let never_sent = [
             failure(ErrorKind::Resolve, Delivery::NotSent),
             failure(ErrorKind::Connect, Delivery::NotSent),
@@ -262,13 +262,13 @@ mod tests {
             status(425),
         ];
         for error in &never_sent {
-            assert!(may_repeat(error, false), "{error}");
-            assert!(may_repeat(error, true), "{error}");
+            assert!(may_retry(error, false), "{error}");
+            assert!(may_retry(error, true), "{error}");
         }
     }
 
     #[test]
-    fn what_may_have_been_acted_upon_is_repeated_only_when_that_is_harmless() {
+    fn what_may_have_been_acted_upon_is_retried_only_when_that_is_harmless() {
         let ambiguous = [
             failure(ErrorKind::Connect, Delivery::Unknown),
             failure(ErrorKind::Disconnected, Delivery::Unknown),
@@ -284,15 +284,15 @@ mod tests {
             status(504),
         ];
         for error in &ambiguous {
-            assert!(!may_repeat(error, false), "{error}");
-            assert!(may_repeat(error, true), "{error}");
+            assert!(!may_retry(error, false), "{error}");
+            assert!(may_retry(error, true), "{error}");
         }
     }
 
     #[test]
     fn everything_else_is_final() {
         for code in [300, 400, 401, 403, 404, 405, 409, 410, 412, 413, 422, 501] {
-            assert!(!may_repeat(&status(code), true), "{code}");
+            assert!(!may_retry(&status(code), true), "{code}");
         }
         for kind in [
             ErrorKind::Config,
@@ -318,12 +318,12 @@ mod tests {
             ErrorKind::Incomplete,
             ErrorKind::CursorExpired,
         ] {
-            assert!(!may_repeat(&failure(kind, Delivery::NotSent), true), "{kind:?}");
+            assert!(!may_retry(&failure(kind, Delivery::NotSent), true), "{kind:?}");
         }
     }
 
     #[test]
-    fn the_last_attempt_is_not_repeated() {
+    fn the_last_attempt_is_not_retried() {
         let error = status(503);
         let last = Attempt { attempts: 3, ..after(&error) };
         assert_eq!(decide(&POLICY, &last, || true), Decision::GiveUp);
@@ -392,9 +392,9 @@ mod tests {
             |attempt: &Attempt<'_>| decide(&POLICY, attempt, || true) == Decision::GiveUp;
         assert!(gives_up(&says(&passing, Some(false))));
         assert!(!gives_up(&says(&final_one, Some(true))));
-        assert!(gives_up(&Attempt { repeatable: false, ..says(&final_one, Some(true)) }));
+        assert!(gives_up(&Attempt { idempotent: false, ..says(&final_one, Some(true)) }));
         assert!(gives_up(&says(&final_one, None)));
-        let refusal = Attempt { is_refusal: true, repeatable: false, ..after(&final_one) };
+        let refusal = Attempt { is_refusal: true, idempotent: false, ..after(&final_one) };
         assert!(!gives_up(&refusal), "it was not processed");
     }
 
@@ -423,11 +423,11 @@ mod tests {
         assert_eq!(decide(&counted, &unreached(1, 0), || true), Decision::GiveUp);
         let once = Policy { max_attempts: 1, ..POLICY };
         assert_eq!(decide(&once, &unreached(1, 0), || true), Decision::GiveUp);
-        // What may have been sent has its price, and a request that must not be repeated is not.
+        // What may have been sent has its price, and a request that must not be retried is not.
         let reset = failure(ErrorKind::Disconnected, Delivery::Unknown);
         let reset = Attempt { error: &reset, ..unreached(1, 0) };
         assert_eq!(decide(&POLICY, &reset, || false), Decision::GiveUp);
-        let post = Attempt { repeatable: false, ..reset };
+        let post = Attempt { idempotent: false, ..reset };
         assert_eq!(decide(&POLICY, &post, || true), Decision::GiveUp);
         let hasty = Policy { base: Duration::ZERO, cap: Duration::ZERO, ..POLICY };
         let Decision::RetryUncounted(wait) = decide(&hasty, &unreached(5, 0), || true) else {
@@ -462,7 +462,7 @@ mod tests {
     fn a_final_error_stays_final_though_the_server_names_a_wait() {
         let error = status(503);
         let attempt = Attempt {
-            repeatable: false,
+            idempotent: false,
             retry_after: Some(Duration::from_secs(1)),
             ..after(&error)
         };
@@ -486,9 +486,9 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_repeat_stays_within_every_limit_and_pays_once(
+        fn a_retry_stays_within_every_limit_and_pays_once(
             attempts in 0..10u32,
-            repeatable: bool,
+            idempotent: bool,
             is_refusal: bool,
             code in prop::sample::select(vec![200u16, 400, 404, 408, 425, 429, 500, 501, 503]),
             retry_after in prop::option::of(0..1_000u64),
@@ -499,7 +499,7 @@ mod tests {
             let error = status(code);
             let attempt = Attempt {
                 attempts,
-                repeatable,
+                idempotent,
                 is_refusal,
                 is_asked: retry_after.is_some_and(|secs| secs > 0),
                 retry_after: retry_after.map(Duration::from_secs),
@@ -514,12 +514,12 @@ mod tests {
                 Decision::RetryIn(wait) => {
                     prop_assert!(asked == 1 && funds && !attempt.is_asked);
                     prop_assert!(attempts < POLICY.max_attempts);
-                    prop_assert!(is_refusal || may_repeat(&error, repeatable));
+                    prop_assert!(is_refusal || may_retry(&error, idempotent));
                     prop_assert!(wait < attempt.remaining && wait <= POLICY.cap);
                 }
                 Decision::RetryUncounted(wait) => {
                     prop_assert!(asked == 0 && attempt.is_asked);
-                    prop_assert!(is_refusal || may_repeat(&error, repeatable));
+                    prop_assert!(is_refusal || may_retry(&error, idempotent));
                     prop_assert!(wait < attempt.remaining && Some(wait) >= attempt.retry_after);
                 }
                 Decision::TooLate(wait) => {

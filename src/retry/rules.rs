@@ -144,7 +144,7 @@ impl ResponseRule {
         Self::new(Action::Retry)
     }
 
-    /// The API has refused the token: as after a 401 there is one new token and one repeat,
+    /// The API has refused the token: as after a 401 there is one new token and one retry,
     /// and a second refusal is the call's [`ErrorKind::Unauthorized`]. Without tokens to renew
     /// it is so at once.
     pub fn renew_token() -> Self {
@@ -172,7 +172,7 @@ impl ResponseRule {
     }
 
     /// The call has failed for good: with [`ErrorKind::ApiError`] where the status is a success,
-    /// else with [`ErrorKind::Status`]. Nothing is repeated, not even after a 429 or a 503.
+    /// else with [`ErrorKind::Status`]. Nothing is retried, not even after a 429 or a 503.
     pub fn fail() -> Self {
         Self::new(Action::Fail)
     }

@@ -30,7 +30,7 @@ const COUNTERS: [Number<u64>; 22] = [
     ("attempts_total", Some(("outcome", "no_answer")), ATTEMPTS, |stats| stats.transport_errors),
     ("attempts_total", Some(("outcome", "cancelled")), ATTEMPTS, |stats| stats.cancelled),
     ("retries_total", None, "Attempts after a failed one.", |stats| stats.retries),
-    ("retries_denied_total", None, "Repeats beyond the retry budget.", |s| s.retries_denied),
+    ("retries_denied_total", None, "Retries beyond the retry budget.", |s| s.retries_denied),
     ("hedges_total", None, "Attempts made beside another one.", |stats| stats.hedges),
     ("hedges_won_total", None, "Hedges that brought the answer.", |stats| stats.hedges_won),
     ("rate_limited_total", None, "Answers with status 429.", |stats| stats.rate_limited),

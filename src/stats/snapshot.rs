@@ -43,7 +43,7 @@ pub struct Stats {
     pub attempts: u64,
     /// Attempts after the first of a call. Moves when such an attempt begins.
     pub retries: u64,
-    /// Repeats that were due and not made, since the retry budget was used up. Moves when the
+    /// Retries that were due and not made, since the retry budget was used up. Moves when the
     /// call ends for that.
     pub retries_denied: u64,
     /// Attempts that were made beside another one of the same call, see
@@ -285,7 +285,7 @@ impl fmt::Display for Stats {
         write!(
             f,
             "{:.1?}: {} calls ok, {} failed, {} cancelled, {} refused, {} open; {} attempts, \
-             {} repeats, {} denied, {} hedges, 2xx {}, 3xx {}, 4xx {} \
+             {} retries, {} denied, {} hedges, 2xx {}, 3xx {}, 4xx {} \
              (429 {}), 5xx {}, no answer {}, cancelled {}; latency {}; {} pages, {} items, {} bytes; \
              {} connections opened, {} open; {} tokens, {} restarts, {} of {} workers serve; \
              breaker {}, {} openings, {} refusals",

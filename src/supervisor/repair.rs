@@ -211,7 +211,7 @@ impl Supervisor {
             Stage::Applying => blocked("the apply callback blocked its worker for too long"),
             Stage::Answering => blocked("building the items blocked the worker for too long"),
             // Its answer may have come just as it was taken away.
-            Stage::Sent if !call.request.is_repeatable() => call.fail(crashed()),
+            Stage::Sent if !call.request.is_idempotent() => call.fail(crashed()),
             Stage::Sent | Stage::Returned => self.settle(call, Loss::Dropped),
         }
     }

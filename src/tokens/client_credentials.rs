@@ -33,7 +33,7 @@ const MOST_BYTES: usize = 64 * 1024;
 /// refuses it. An `error` is a refusal whatever the status (RFC 6749 section 5.2).
 ///
 /// The endpoint is asked over a pool of its own with one worker, which starts with the first
-/// request, repeats what failed in passing, and knows nothing of the tokens it gets; or over
+/// request, retries what failed in passing, and knows nothing of the tokens it gets; or over
 /// one that is [given](Self::through). Neither secret nor token is in any `Debug` output,
 /// error or log.
 ///
@@ -132,7 +132,7 @@ impl ClientCredentials {
     /// Sends a request of the protocol, and returns what the protocol has a word for.
     async fn send(&self, request: HttpRequest) -> Result<Response, Error> {
         let (parts, body) = request.into_parts();
-        let mut outgoing = Request::new(parts.method, &self.token_url).body(body).repeatable(true);
+        let mut outgoing = Request::new(parts.method, &self.token_url).body(body).idempotent(true);
         *outgoing.headers_mut() = parts.headers;
         for value in outgoing.headers_mut().values_mut() {
             value.set_sensitive(true);

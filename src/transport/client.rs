@@ -1,5 +1,5 @@
 //! The HTTP client of one worker, which makes one attempt: what goes out, what comes back,
-//! and what an error says about delivery. Decides nothing about repeating but the one case
+//! and what an error says about delivery. Decides nothing about retrying but the one case
 //! that only the transport can see.
 
 use std::{
@@ -131,7 +131,7 @@ impl Client {
     /// caller bounds the attempt. Dropping the future closes the connection.
     ///
     /// A reused connection that turns out to be closed before it answers is not
-    /// an attempt, if the request may be repeated: another connection serves it,
+    /// an attempt, if the request may be retried: another connection serves it,
     /// at most [`MAX_STALE`] times in a row.
     pub(crate) async fn send(&self, request: &Request, url: &Uri) -> Result<Response, Error> {
         let mut stale_left = MAX_STALE;
@@ -140,7 +140,7 @@ impl Client {
                 Ok(response) => return Ok(response),
                 Err(fault) => fault,
             };
-            let harmless = request.is_repeatable() || error.delivery() == Delivery::NotSent;
+            let harmless = request.is_idempotent() || error.delivery() == Delivery::NotSent;
             if !stale || !harmless || stale_left == 0 {
                 return Err(error);
             }

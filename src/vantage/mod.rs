@@ -85,7 +85,7 @@ pub use combined::{Combined, Comparison};
 pub use condition::{ApiCondition, Operator};
 pub use dialect::{Filters, Lists};
 pub use fluent::ColumnConditions;
-pub use order::Ordering;
+pub use order::Sorting;
 pub use preview::Preview;
 pub use query::Filtering;
 pub use relations::Related;
@@ -160,9 +160,9 @@ pub use writes::Writes;
 /// [page size](Paging::page_size) it is read from the page that holds its first
 /// row, as long as the answers prove that the API numbers pages of that size, and
 /// otherwise from the start of the set. A count counts the set, not the window.
-/// Conditions and searches are sent as [`Filters`] says, orders as [`Ordering`]
+/// Conditions and searches are sent as [`Filters`] says, orders as [`Sorting`]
 /// does. What the API cannot be asked for is evaluated on the rows where
-/// [`Filtering`] and [`Ordering::on_rows`] allow it, and otherwise `Unsupported`
+/// [`Filtering`] and [`Sorting::on_rows`] allow it, and otherwise `Unsupported`
 /// when read. A list of values that takes [several requests](Lists) is asked for
 /// with as many in parallel as pages are prefetched; its rows come in the order of
 /// the values.
@@ -242,8 +242,8 @@ impl PoolApi {
 
     /// How the API takes orders, and which: none by default.
     #[must_use]
-    pub fn order(self, ordering: Ordering) -> Self {
-        self.with(|settings| settings.ordering = ordering)
+    pub fn sorting(self, sorting: Sorting) -> Self {
+        self.with(|settings| settings.sorting = sorting)
     }
 
     /// How the table named `name` differs: its name in Vantage, which is its

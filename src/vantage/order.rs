@@ -15,21 +15,21 @@ use super::{condition::ApiCondition, dialect::Parameters, path::refused, value::
 /// By default it takes none, and a table with an order is `Unsupported` when it is read.
 ///
 /// ```
-/// use vantage_api_pool::Ordering;
+/// use vantage_api_pool::Sorting;
 ///
-/// let prefixed = Ordering::prefixed("sort"); // `sort=name,-population`
-/// let suffixed = Ordering::suffixed("sort", ":"); // `sort=name:asc,population:desc`
-/// let separate = Ordering::separate("order_by", "order"); // `order_by=name&order=desc`
+/// let prefixed = Sorting::prefixed("sort"); // `sort=name,-population`
+/// let suffixed = Sorting::suffixed("sort", ":"); // `sort=name:asc,population:desc`
+/// let separate = Sorting::separate("order_by", "order"); // `order_by=name&order=desc`
 /// let some = prefixed.only(["name"]).on_rows(true);
-/// let lists = Ordering::separate("_sort", "_order").joined(","); // `_sort=a,b&_order=asc,desc`
-/// let one = Ordering::by_direction("_sort", "_sort_desc"); // `_sort_desc=name`
+/// let lists = Sorting::separate("_sort", "_order").joined(","); // `_sort=a,b&_order=asc,desc`
+/// let one = Sorting::by_direction("_sort", "_sort_desc"); // `_sort_desc=name`
 /// // `sort=[["name","asc"],["population","desc"]]`
-/// let json = Ordering::template("sort=[{columns}]", r#"["{column}","{direction}"]"#, ",");
+/// let json = Sorting::template("sort=[{columns}]", r#"["{column}","{direction}"]"#, ",");
 /// # let _ = (suffixed, separate, some, lists, one, json);
 /// ```
 #[derive(Clone, Debug, Default)]
 #[must_use]
-pub struct Ordering {
+pub struct Sorting {
     form: Option<Form>,
     words: Option<[String; 2]>,
     only: Option<Vec<String>>,
@@ -58,7 +58,7 @@ impl fmt::Debug for Custom {
     }
 }
 
-impl Ordering {
+impl Sorting {
     /// The API takes no orders.
     pub fn none() -> Self {
         Self::default()
@@ -339,7 +339,7 @@ pub(super) fn sort<T>(rows: &mut Vec<T>, by: &[SortBy], record: impl Fn(&T) -> &
 mod tests {
     use super::*;
 
-    fn lowered(ordering: &Ordering, by: &[(&str, bool)]) -> Result<Ordered, VantageError> {
+    fn lowered(sorting: &Sorting, by: &[(&str, bool)]) -> Result<Ordered, VantageError> {
         let conditions: Vec<_> = by
             .iter()
             .map(|(column, is_descending)| {
@@ -351,11 +351,11 @@ mod tests {
             })
             .collect();
         let orders = conditions.iter().map(|(condition, direction)| (condition, *direction));
-        ordering.lower(orders, str::to_owned, |_| false)
+        sorting.lower(orders, str::to_owned, |_| false)
     }
 
-    fn sent(ordering: &Ordering, by: &[(&str, bool)]) -> String {
-        let parameters = lowered(ordering, by).unwrap().parameters;
+    fn sent(sorting: &Sorting, by: &[(&str, bool)]) -> String {
+        let parameters = lowered(sorting, by).unwrap().parameters;
         let shown: Vec<_> =
             parameters.iter().map(|(name, value)| format!("{name}={value}")).collect();
         shown.join("&")
@@ -364,60 +364,60 @@ mod tests {
     #[test]
     fn each_form_says_the_columns_and_the_directions() {
         let both = [("a", false), ("b", true)];
-        assert_eq!(sent(&Ordering::prefixed("sort"), &both), "sort=a,-b");
-        assert_eq!(sent(&Ordering::suffixed("s", ":"), &both), "s=a:asc,b:desc");
-        let separate = Ordering::separate("by", "dir").words("up", "down");
+        assert_eq!(sent(&Sorting::prefixed("sort"), &both), "sort=a,-b");
+        assert_eq!(sent(&Sorting::suffixed("s", ":"), &both), "s=a:asc,b:desc");
+        let separate = Sorting::separate("by", "dir").words("up", "down");
         assert_eq!(sent(&separate, &both[1..]), "by=b&dir=down");
         assert!(lowered(&separate, &both).unwrap_err().is_unsupported());
-        let joined = Ordering::separate("_sort", "_order").joined(",");
+        let joined = Sorting::separate("_sort", "_order").joined(",");
         assert_eq!(sent(&joined, &both), "_sort=a,b&_order=asc,desc");
-        let either = Ordering::by_direction("_sort", "_sort_desc");
+        let either = Sorting::by_direction("_sort", "_sort_desc");
         assert_eq!(sent(&either, &both[..1]), "_sort=a");
         assert_eq!(sent(&either, &both[1..]), "_sort_desc=b");
         assert!(lowered(&either, &both).unwrap_err().is_unsupported());
-        let json = Ordering::template("sort={{columns}}", r#""{column}":{direction}"#, ",");
+        let json = Sorting::template("sort={{columns}}", r#""{column}":{direction}"#, ",");
         assert_eq!(sent(&json.words("1", "-1"), &both), r#"sort={"a":1,"b":-1}"#);
-        let custom = Ordering::custom(|columns| {
+        let custom = Sorting::custom(|columns| {
             let (name, _) = columns.first().filter(|_| columns.len() == 1)?;
             Some(vec![("by".to_owned(), format!("-{name}"))])
         });
         assert_eq!(sent(&custom, &both[1..]), "by=-b");
         assert!(lowered(&custom, &both).unwrap_err().is_unsupported());
-        let named = Ordering::prefixed("sort").parameter("a", "x.a");
+        let named = Sorting::prefixed("sort").parameter("a", "x.a");
         assert_eq!(sent(&named, &both), "sort=x.a,-b");
     }
 
     #[test]
     fn what_the_api_does_not_take_is_refused_or_made_on_the_rows() {
-        let some = Ordering::prefixed("sort").only(["a"]);
+        let some = Sorting::prefixed("sort").only(["a"]);
         assert!(lowered(&some, &[("a", false), ("b", false)]).unwrap_err().is_unsupported());
-        assert!(lowered(&Ordering::none(), &[("a", false)]).unwrap_err().is_unsupported());
+        assert!(lowered(&Sorting::none(), &[("a", false)]).unwrap_err().is_unsupported());
         for name in ["", "a,b", "-a"] {
-            let named = Ordering::prefixed("sort").parameter("a", name);
+            let named = Sorting::prefixed("sort").parameter("a", name);
             assert!(lowered(&named, &[("a", false)]).unwrap_err().is_unsupported(), "{name}");
         }
         let on_rows = lowered(&some.on_rows(true), &[("b", true)]).unwrap();
         assert_eq!(on_rows.parameters, []);
         assert_eq!(on_rows.made_on_rows().map(<[_]>::len), Some(1));
-        let sent = lowered(&Ordering::prefixed("sort").on_rows(true), &[("a", false)]).unwrap();
+        let sent = lowered(&Sorting::prefixed("sort").on_rows(true), &[("a", false)]).unwrap();
         assert_eq!(sent.made_on_rows(), None);
-        assert!(lowered(&Ordering::none(), &[]).unwrap().by.is_empty());
+        assert!(lowered(&Sorting::none(), &[]).unwrap().by.is_empty());
     }
 
     #[test]
     fn an_order_is_by_a_column() {
         let condition = ApiCondition::eq("a", 1);
         let orders = [(&condition, SortDirection::Ascending)];
-        let ordering = Ordering::prefixed("sort").on_rows(true);
-        assert!(ordering.lower(orders, str::to_owned, |_| false).unwrap_err().is_unsupported());
+        let sorting = Sorting::prefixed("sort").on_rows(true);
+        assert!(sorting.lower(orders, str::to_owned, |_| false).unwrap_err().is_unsupported());
     }
 
     #[test]
     fn the_rows_of_several_requests_are_ordered_here_or_not_at_all() {
-        let order = |ordering: Ordering| lowered(&ordering, &[("a", false)]).unwrap();
-        let sent = order(Ordering::prefixed("sort"));
+        let order = |sorting: Sorting| lowered(&sorting, &[("a", false)]).unwrap();
+        let sent = order(Sorting::prefixed("sort"));
         assert!(sent.of_several_requests().unwrap_err().is_unsupported());
-        let here = order(Ordering::prefixed("sort").on_rows(true)).of_several_requests().unwrap();
+        let here = order(Sorting::prefixed("sort").on_rows(true)).of_several_requests().unwrap();
         assert!(here.parameters.is_empty() && here.made_on_rows().is_some());
         assert_eq!(Ordered::default().of_several_requests().unwrap(), Ordered::default());
     }

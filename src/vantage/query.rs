@@ -360,7 +360,7 @@ mod tests {
     #[test]
     fn a_condition_takes_no_parameter_of_the_order() {
         let by = ApiCondition::column("n");
-        let order = crate::Ordering::prefixed("sort").lower(
+        let order = crate::Sorting::prefixed("sort").lower(
             [(&by, vantage_table::sorting::SortDirection::Ascending)],
             str::to_owned,
             |_| true,

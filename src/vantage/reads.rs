@@ -68,7 +68,7 @@ impl Read {
         let settings = api.settings.settings_of(table.table_name());
         let declared = Declared::of(table);
         let orders = table.orders().map(|(condition, direction)| (condition, *direction));
-        let order = settings.ordering.lower(
+        let order = settings.sorting.lower(
             orders,
             |column| settings.field_of(column).into_owned(),
             |column| declared.numeric.contains(column),

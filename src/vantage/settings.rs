@@ -6,7 +6,7 @@ use std::{borrow::Cow, collections::HashMap};
 use indexmap::IndexMap;
 
 use super::{
-    alias, dialect::Filters, limits::OwnBounds, order::Ordering, path, query::Filtering,
+    alias, dialect::Filters, limits::OwnBounds, order::Sorting, path, query::Filtering,
     writes::Writes,
 };
 use crate::{
@@ -38,7 +38,7 @@ pub struct ApiTable {
     envelope: Option<Envelope>,
     filtering: Option<Filtering>,
     filters: Option<Filters>,
-    ordering: Option<Ordering>,
+    sorting: Option<Sorting>,
     aliases: IndexMap<String, String>,
     writes: Option<Writes>,
     pub(super) bounds: OwnBounds,
@@ -107,8 +107,8 @@ impl ApiTable {
     }
 
     /// How the API takes orders of the table, and which.
-    pub fn order(mut self, ordering: Ordering) -> Self {
-        self.ordering = Some(ordering);
+    pub fn sorting(mut self, sorting: Sorting) -> Self {
+        self.sorting = Some(sorting);
         self
     }
 
@@ -142,7 +142,7 @@ pub(super) struct Settings {
     pub(super) filtering: Filtering,
     pub(super) writes: Writes,
     pub(super) filters: Filters,
-    pub(super) ordering: Ordering,
+    pub(super) sorting: Sorting,
     pub(super) bounds: Bounds,
     pub(super) tables: HashMap<String, ApiTable>,
 }
@@ -158,7 +158,7 @@ impl Default for Settings {
             filtering: Filtering::default(),
             writes: Writes::none(),
             filters: Filters::default(),
-            ordering: Ordering::default(),
+            sorting: Sorting::default(),
             bounds: Bounds::OF_TABLES,
             tables: HashMap::new(),
         }
@@ -177,7 +177,7 @@ pub(super) struct TableSettings {
     pub(super) prefetch: usize,
     pub(super) filtering: Filtering,
     pub(super) filters: Filters,
-    pub(super) ordering: Ordering,
+    pub(super) sorting: Sorting,
     pub(super) aliases: IndexMap<String, String>,
     pub(super) writes: Writes,
     /// Of what reads a whole set.
@@ -215,7 +215,7 @@ impl Settings {
             prefetch: self.prefetch,
             filtering: own.filtering.unwrap_or(self.filtering),
             filters: own.filters.unwrap_or_else(|| self.filters.clone()),
-            ordering: own.ordering.unwrap_or_else(|| self.ordering.clone()),
+            sorting: own.sorting.unwrap_or_else(|| self.sorting.clone()),
             aliases: own.aliases,
             writes: own.writes.unwrap_or_else(|| self.writes.clone()),
             bounds: own.bounds.or(self.bounds),

@@ -1,5 +1,5 @@
 //! The loop of one call on its worker: gates, one attempt, a decision, and again
-//! until there is an answer. What may be repeated is decided in `retry`.
+//! until there is an answer. What may be retried is decided in `retry`.
 
 use std::{pin::pin, rc::Rc, sync::Arc, time::Instant};
 
@@ -13,7 +13,7 @@ use super::{
     kit::Kit,
     origin::Api,
     redirects::Redirects,
-    repeat::Past,
+    retry::Past,
 };
 use crate::{
     dispatch::{Call, Job},

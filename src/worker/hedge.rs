@@ -66,7 +66,7 @@ impl Hedging {
 pub(super) fn delay(kit: &Kit, call: &Call) -> Option<Duration> {
     let hedge = call.request.own_hedge().unwrap_or(kit.config.settings.hedge)?;
     let is_call = matches!(call.errand, Errand::Call);
-    let may_hedge = is_call && call.request.method() == Method::GET && call.request.is_repeatable();
+    let may_hedge = is_call && call.request.method() == Method::GET && call.request.is_idempotent();
     may_hedge.then(|| kit.hedging.borrow_mut().delay(&hedge)).flatten()
 }
 

@@ -11,7 +11,7 @@ mod hedge;
 mod kit;
 mod origin;
 mod redirects;
-mod repeat;
+mod retry;
 mod tokens;
 
 pub(crate) use actor::{Fill, Flush, Keep, Run, Worker};

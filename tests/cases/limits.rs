@@ -442,7 +442,7 @@ async fn case_39_waits_that_are_asked_for_count_against_the_timeout_alone() {
     // The timeout holds, and what else goes wrong counts.
     let api = at_first(usize::MAX, too_many("retry-after: 1"));
     let hasty = builder(&api).build().unwrap();
-    let call = hasty.request(Request::get("/rows").deadline(millis(2_500)));
+    let call = hasty.request(Request::get("/rows").timeout(millis(2_500)));
     let error = soon("an error", call).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::DeadlineExceeded);
     assert!(api.requests() <= 3, "{}", api.requests());
@@ -641,7 +641,7 @@ async fn case_41_an_api_that_never_answers_is_an_error_after_the_reconnect_timeo
     assert_eq!((error.kind(), error.attempts()), (ErrorKind::Connect, 3));
     // Never beyond the timeout of the call, and once is once.
     let pool = AwwPool::builder(&url).build().unwrap();
-    let call = pool.request(Request::get("/rows").deadline(millis(600)));
+    let call = pool.request(Request::get("/rows").timeout(millis(600)));
     let error = soon("an error", call).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::DeadlineExceeded, "{error}");
     let pool = AwwPool::builder(&url).max_attempts(1).build().unwrap();
@@ -928,6 +928,6 @@ mod reports {
         let api = at_first(9, too_many("x-ratelimit-remaining: 0\r\nx-ratelimit-reset: 3600"));
         let error = get(&pool(&api)).await.unwrap_err();
         assert_eq!((error.kind(), api.requests()), (ErrorKind::RateLimited, 1));
-        assert_eq!(error.wait(), Some(Duration::from_secs(3_600)));
+        assert_eq!(error.retry_after(), Some(Duration::from_secs(3_600)));
     }
 }

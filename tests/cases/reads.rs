@@ -13,7 +13,7 @@ use serde_json::{Value as Json, json};
 use uuid::Uuid;
 use vantage_api_pool::{
     ApiCondition, ApiTable, AwwPool, Combined, Envelope, Filtering, Filters, Lists, Operator,
-    Ordering, PageRequest, PageStrategy, PageView, Paging, PoolApi, PoolTableExt, Writes,
+    PageRequest, PageStrategy, PageView, Paging, PoolApi, PoolTableExt, Sorting, Writes,
 };
 use vantage_dataset::prelude::*;
 use vantage_table::{sorting::OrderBy, table::Table};
@@ -776,22 +776,22 @@ async fn case_42_booleans_are_sent_in_the_words_of_the_api() {
 #[tokio::test]
 async fn case_48_orders_have_the_form_of_the_api() {
     let server = taker().await;
-    for (ordering, asked) in [
-        (Ordering::by_direction("_sort", "_sort_desc"), "_sort_desc=n"),
-        (Ordering::separate("_sort", "_order").joined(","), "_sort=n,name&_order=desc,asc"),
+    for (sorting, asked) in [
+        (Sorting::by_direction("_sort", "_sort_desc"), "_sort_desc=n"),
+        (Sorting::separate("_sort", "_order").joined(","), "_sort=n,name&_order=desc,asc"),
         (
-            Ordering::template("sort=[{columns}]", r#"["{column}","{direction}"]"#, ","),
+            Sorting::template("sort=[{columns}]", r#"["{column}","{direction}"]"#, ","),
             r#"sort=[["n","desc"],["name","asc"]]"#,
         ),
         (
-            Ordering::custom(|columns| {
+            Sorting::custom(|columns| {
                 let shown = columns.iter().map(|(name, direction)| format!("{name} {direction:?}"));
                 Some(vec![("$orderby".to_owned(), shown.collect::<Vec<_>>().join(", "))])
             }),
             "$orderby=n Descending, name Ascending",
         ),
     ] {
-        let table = Rows::new("rows", api(&server).paging(Paging::none()).order(ordering))
+        let table = Rows::new("rows", api(&server).paging(Paging::none()).sorting(sorting))
             .with_id_column("id")
             .with_order(OrderBy::descending(ApiCondition::column("n")));
         let table = match asked {
@@ -952,7 +952,7 @@ async fn case_51_pages_are_asked_for_by_bodies() {
         assert_eq!((request.method.as_str(), &asked["filter"]["done"]), ("POST", &json!(false)));
         assert_eq!(request.headers["content-type"], "application/json");
         let first = asked["start_cursor"].as_str().map_or(0, |at| at.parse().unwrap());
-        // As repeatable as a GET.
+        // As idempotent as a GET.
         if first == 4 && !failed.swap(true, SeqCst) {
             return ResponseTemplate::new(503);
         }
@@ -1061,8 +1061,8 @@ async fn words_of_flags_and_directions_are_those_of_the_server() {
         within(django.clone().with_condition(condition).list_values()).await.unwrap();
         assert_eq!(last_query(&server).await, asked);
     }
-    let ordering = Ordering::separate("_sort", "_order").joined(",").words("ASC", "DESC");
-    let table = Rows::new("rows", api(&server).paging(Paging::none()).order(ordering))
+    let sorting = Sorting::separate("_sort", "_order").joined(",").words("ASC", "DESC");
+    let table = Rows::new("rows", api(&server).paging(Paging::none()).sorting(sorting))
         .with_id_column("id")
         .with_order(OrderBy::ascending(ApiCondition::column("id")))
         .with_order(OrderBy::descending(ApiCondition::column("n")));

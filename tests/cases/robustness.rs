@@ -234,7 +234,7 @@ async fn case_27_a_strategy_that_takes_longer_than_a_request_may_is_an_error_tha
         let limit = Duration::from_millis(400);
         let pool = match call_timeout {
             true => builder(&api).call_timeout(limit),
-            false => builder(&api).request_timeout(limit),
+            false => builder(&api).attempt_timeout(limit),
         };
         let pool = pool.build().unwrap();
         let opens = Opens::new();
@@ -713,7 +713,7 @@ async fn case_30_calls_beyond_their_deadline_or_patience_are_answered_among_thou
     let pool = AwwPool::builder(server.url()).workers(1).connections_per_worker(2);
     let pool = pool.max_queued(10_000).build().unwrap();
     let request = |n: u64| match n % 4 {
-        0 => Request::get("/rows").deadline(Duration::from_millis(200 + n)),
+        0 => Request::get("/rows").timeout(Duration::from_millis(200 + n)),
         1 => Request::get("/rows").queue_timeout(Duration::from_millis(200 + n)),
         _ => Request::get("/rows").queue_timeout(Duration::from_secs(3_600)),
     };
@@ -731,7 +731,7 @@ async fn case_30_calls_beyond_their_deadline_or_patience_are_answered_among_thou
         let kind = answer.map(drop).map_err(|error| error.kind());
         let expected = match n % 4 {
             0 => Err(ErrorKind::DeadlineExceeded),
-            1 => Err(ErrorKind::Exhausted),
+            1 => Err(ErrorKind::PoolTimeout),
             _ => Ok(()),
         };
         assert_eq!(kind, expected, "{n}");

@@ -318,7 +318,7 @@ fn pool(url: String, chaos: &Arc<Chaos>, callbacks: &Arc<Callbacks>) -> AwwPool 
         .backoff_base(Duration::from_millis(1))
         .backoff_cap(Duration::from_millis(20))
         .read_idle_timeout(Duration::from_millis(300))
-        .request_timeout(Duration::from_secs(3))
+        .attempt_timeout(Duration::from_secs(3))
         .with_auth_callback(1, acquire, apply)
         .build()
         .unwrap()

@@ -4,8 +4,8 @@
 use futures::TryStreamExt;
 use serde_json::{Value, json};
 use vantage_api_pool::{
-    ApiCondition, ApiTable, Envelope, ErrorKind, Filtering, Filters, Lists, Operator, Ordering,
-    Paging, PoolTableExt,
+    ApiCondition, ApiTable, Envelope, ErrorKind, Filtering, Filters, Lists, Operator, Paging,
+    PoolTableExt, Sorting,
 };
 use vantage_dataset::prelude::*;
 use vantage_table::prelude::OrderBy;
@@ -46,7 +46,7 @@ fn by_token() -> Source {
         .blank_texts(true);
     let table = ApiTable::new()
         .filters(filters)
-        .order(Ordering::by_direction("_sort", "_sort_desc").on_rows(true));
+        .sorting(Sorting::by_direction("_sort", "_sort_desc").on_rows(true));
     let paging = Paging::cursor("_next", "next").page_size("_size", 100);
     let envelope = Envelope::items_at("rows").total_at("filtered_table_rows_count");
     let url = Server::shared(Program::Datasette).url();

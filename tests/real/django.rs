@@ -3,8 +3,8 @@
 use futures::TryStreamExt;
 use serde_json::Value;
 use vantage_api_pool::{
-    ApiCondition, ApiTable, Envelope, ErrorKind, Filtering, Filters, Ordering, Paging, PoolApi,
-    PoolTableExt,
+    ApiCondition, ApiTable, Envelope, ErrorKind, Filtering, Filters, Paging, PoolApi, PoolTableExt,
+    Sorting,
 };
 use vantage_dataset::prelude::*;
 use vantage_types::EmptyEntity;
@@ -26,7 +26,7 @@ pub fn settings(item: &str) -> ApiTable {
     ApiTable::new()
         .item_path(item)
         .filters(Filters::suffixes().only(columns).search_param("search"))
-        .order(Ordering::prefixed("ordering"))
+        .sorting(Sorting::prefixed("ordering"))
 }
 
 pub fn by_page(server: &Server) -> Source {
@@ -47,7 +47,7 @@ pub fn by_cursor(server: &Server) -> Source {
     let paging = Paging::next_url("next").page_size("page_size", 80);
     let source = Source::new(server.url(), "api/cursor/", paging, Envelope::items_at("results"));
     // The order is the cursor's.
-    Source { table: settings("api/cursor/{id}/").order(Ordering::none()), ..source }
+    Source { table: settings("api/cursor/{id}/").sorting(Sorting::none()), ..source }
 }
 
 /// The pages by their number, but led by the URLs in them.

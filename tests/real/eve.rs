@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 use vantage_api_pool::{
-    ApiCondition, ApiTable, Combined, Envelope, Filtering, Filters, Operator, Ordering, Paging,
+    ApiCondition, ApiTable, Combined, Envelope, Filtering, Filters, Operator, Paging, Sorting,
 };
 use vantage_vista::{FilterOp, SortDirection};
 
@@ -41,7 +41,7 @@ fn one_at_a_time() -> Filters {
 fn by_page() -> Source {
     let filters = Filters::none().combined(Combined::json("where"));
     let table =
-        ApiTable::new().item_endpoint(true).filters(filters).order(Ordering::prefixed("sort"));
+        ApiTable::new().item_endpoint(true).filters(filters).sorting(Sorting::prefixed("sort"));
     let paging = Paging::page_number().page_size("max_results", 400);
     let envelope = Envelope::items_at("_items").total_at("_meta.total");
     let url = Server::shared(Program::Eve).url();

@@ -1,6 +1,6 @@
 //! fastapi-pagination: pages, limit and offset, cursors, and links. It filters by `team`.
 
-use vantage_api_pool::{ApiCondition, ApiTable, Envelope, Filtering, Filters, Ordering, Paging};
+use vantage_api_pool::{ApiCondition, ApiTable, Envelope, Filtering, Filters, Paging, Sorting};
 use vantage_vista::{FilterOp, SortDirection};
 
 use crate::{
@@ -83,7 +83,7 @@ async fn the_condition_that_it_takes_finds_its_rows_and_others_are_evaluated_on_
 
 #[tokio::test]
 async fn orders_that_it_does_not_take_are_made_on_the_rows() {
-    let table = shared().table.order(Ordering::none().on_rows(true));
+    let table = shared().table.sorting(Sorting::none().on_rows(true));
     let source = Source { table, ..shared() };
     orders(&source, "big", SortDirection::Descending, |row| row["big"].as_i64()).await;
     orders(&source, "team", SortDirection::Descending, |row| row["team"].as_i64()).await;

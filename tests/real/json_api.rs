@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use vantage_api_pool::{
-    ApiCondition, ApiTable, Envelope, Filters, Lists, Operator, Ordering, Paging,
+    ApiCondition, ApiTable, Envelope, Filters, Lists, Operator, Paging, Sorting,
 };
 use vantage_vista::{FilterOp, SortDirection};
 
@@ -47,18 +47,18 @@ fn by_page() -> Source {
         .operator(Operator::Contains, "filter[{field}.icontains]={value}")
         .lists(Lists::Joined(",".into()))
         .only(["id", "name", "team"]);
-    let mut ordering = Ordering::prefixed("sort").only(["id", "name", "team"]);
+    let mut sorting = Sorting::prefixed("sort").only(["id", "name", "team"]);
     let mut table = ApiTable::new().item_endpoint(true);
     for column in COLUMNS {
         table = table.alias(column, format!("attributes.{column}"));
         filters = filters.parameter(column, column);
-        ordering = ordering.parameter(column, column);
+        sorting = sorting.parameter(column, column);
     }
     let paging = Paging::page_number().page_param("page[number]").page_size("page[size]", 100);
     let envelope = Envelope::items_at("data").total_at("meta.pagination.count");
     let url = Server::shared(Program::Django).url();
     Source {
-        table: table.filters(filters).order(ordering),
+        table: table.filters(filters).sorting(sorting),
         item: |row| {
             let mut attributes = row.as_object().unwrap().clone();
             let id = attributes.remove("id").unwrap().to_string();

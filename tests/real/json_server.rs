@@ -3,7 +3,7 @@
 
 use serde_json::{Value, json};
 use vantage_api_pool::{
-    ApiCondition, ApiTable, Envelope, Filtering, Filters, Lists, Operator, Ordering, Paging,
+    ApiCondition, ApiTable, Envelope, Filtering, Filters, Lists, Operator, Paging, Sorting,
 };
 use vantage_dataset::prelude::*;
 use vantage_table::prelude::OrderBy;
@@ -39,7 +39,7 @@ fn by_page() -> Source {
     let table = ApiTable::new()
         .item_endpoint(true)
         .filters(filters)
-        .order(Ordering::separate("_sort", "_order").joined(","));
+        .sorting(Sorting::separate("_sort", "_order").joined(","));
     let paging = Paging::page_number().page_param("_page").page_size("_limit", 100);
     let envelope = Envelope::bare_array().total_in_header("x-total-count");
     let url = Server::shared(Program::JsonServer).url();

@@ -120,7 +120,7 @@ fn builder(url: String) -> PoolBuilder {
     AwwPool::builder(url)
         .workers(1)
         .default_header("x-default", CANARY)
-        .request_timeout(Duration::from_millis(1_500))
+        .attempt_timeout(Duration::from_millis(1_500))
         .read_idle_timeout(Duration::from_millis(500))
         .max_retry_after(Duration::from_millis(1))
         .backoff_base(Duration::from_millis(1))
@@ -172,7 +172,7 @@ async fn bad_answers(printed: &Printed, pool: &AwwPool) {
         assert_eq!(error.kind(), kind, "{trouble}: {error:?}");
         printed.error(&error);
     }
-    let late = Request::get("/slow").deadline(Duration::from_millis(50));
+    let late = Request::get("/slow").timeout(Duration::from_millis(50));
     printed.error(&soon("a deadline", pool.request(late)).await.unwrap_err());
 }
 

@@ -14,8 +14,8 @@ use std::{
 use futures::{Stream, StreamExt, TryStreamExt};
 use serde::{Deserialize, Serialize};
 use vantage_api_pool::{
-    ApiCondition, ApiTable, AwwPool, Envelope, ErrorKind, Filtering, Ordering as TableOrder,
-    PaginatedStream, Paging, PoolApi, PoolTableExt, Writes,
+    ApiCondition, ApiTable, AwwPool, Envelope, ErrorKind, Filtering, PaginatedStream, Paging,
+    PoolApi, PoolTableExt, Sorting, Writes,
 };
 use vantage_dataset::prelude::*;
 use vantage_table::{prelude::OrderBy, table::Table};
@@ -231,7 +231,7 @@ async fn security_03_rows_that_are_ordered_left_out_or_passed_over_give_the_thre
     });
     let pool = pool_of(&server);
     let api = PoolApi::new(pool.clone()).paging(Paging::none()).filtering(Filtering::Local);
-    let api = api.order(TableOrder::none().on_rows(true));
+    let api = api.sorting(Sorting::none().on_rows(true));
     let table = Table::<PoolApi, Numbered>::new("rows?page=1", api).with_id_column("id");
     let fewest = ROWS / MOST_IN_A_TURN;
 
@@ -412,7 +412,7 @@ async fn security_12_a_table_is_read_as_a_whole_within_bounds() {
     let server = endless(10);
     let api = PoolApi::new(pool_of(&server)).paging(by_cursor()).filtering(Filtering::Local);
     let table = |settings: ApiTable| {
-        let settings = settings.order(TableOrder::none().on_rows(true));
+        let settings = settings.sorting(Sorting::none().on_rows(true));
         let api = api.clone().table("rows", settings.path("rows?page=1").writes(Writes::rest()));
         Table::<PoolApi, Numbered>::new("rows", api).with_id_column("id")
     };

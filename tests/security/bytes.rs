@@ -24,7 +24,7 @@ async fn answered_without_end(head: Vec<u8>, piece: Vec<u8>) -> Error {
         }
     });
     let pool = AwwPool::builder(server.url()).max_attempts(1).max_body_bytes(1024 * 1024);
-    let pool = pool.request_timeout(Duration::from_secs(50)).build().unwrap();
+    let pool = pool.attempt_timeout(Duration::from_secs(50)).build().unwrap();
     soon("the call", pool.get("/rows")).await.unwrap_err()
 }
 

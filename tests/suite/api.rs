@@ -4,8 +4,8 @@
 use futures::StreamExt;
 use vantage_api_pool::{
     ApiCondition, ApiTable, AwwPool, Delivery, Envelope, Error, ErrorKind, Filtering, Filters,
-    Latency, Ordering, PaginatedStream, Paging, PoolApi, PoolBuilder, PoolLink, Preview, Request,
-    Response, Stats, Supervisor, Token, WorkerStats, messages,
+    Latency, PaginatedStream, Paging, PoolApi, PoolBuilder, PoolLink, Preview, Request, Response,
+    Sorting, Stats, Supervisor, Token, WorkerStats, messages,
 };
 
 fn is_send<T: Send>() {}
@@ -36,7 +36,7 @@ fn handles_and_values_are_shared_between_threads() {
     is_shared::<ApiCondition>();
     is_shared::<ApiTable>();
     is_shared::<Filters>();
-    is_shared::<Ordering>();
+    is_shared::<Sorting>();
     is_shared::<Preview>();
     is_shared::<Stats>();
     is_shared::<WorkerStats>();

@@ -118,7 +118,7 @@ async fn faults_05_while_a_worker_is_blocked_calls_go_elsewhere_and_its_own_ends
     let (pool, barrier) = blocking(api.url());
     let pool = pool.workers(2).build().unwrap();
     let began = Instant::now();
-    let blocked = ask(&pool, marked().deadline(Duration::from_secs(3)));
+    let blocked = ask(&pool, marked().timeout(Duration::from_secs(3)));
     barrier.0.holds(1).await;
     // Half of them are placed on the worker that does not answer.
     let answers = soon("healthy answers", join_all((0..60).map(|_| pool.get("/rows")))).await;
@@ -298,7 +298,7 @@ async fn with_a_long_heartbeat_timeout_calls_wait_for_the_worker_that_they_are_o
     let pool = pool.workers(2).heartbeat_timeout(NEVER).build().unwrap();
     let blocked = ask(&pool, marked());
     barrier.0.holds(1).await;
-    let in_time = || pool.request(Request::get("/rows").deadline(Duration::from_millis(1_200)));
+    let in_time = || pool.request(Request::get("/rows").timeout(Duration::from_millis(1_200)));
     let answers = soon("answers", join_all((0..20).map(|_| in_time()))).await;
     let late: Vec<_> = answers.iter().filter_map(|answer| answer.as_ref().err()).collect();
     assert!(!late.is_empty() && late.len() < answers.len(), "{} of them late", late.len());
@@ -338,7 +338,7 @@ async fn what_happens_to_a_blocked_worker_is_told_and_each_attempt_on_it_has_its
     // One waits for its answer, one ends at its deadline, and one is dropped, all long before
     // the worker is given up.
     let held = ask(&pool, Request::post("/held"));
-    let late = ask(&pool, Request::post("/held").deadline(Duration::from_millis(300)));
+    let late = ask(&pool, Request::post("/held").timeout(Duration::from_millis(300)));
     let dropped = ask(&pool, Request::get("/held"));
     server.wait_for(|seen| seen.heads.len() == 3).await;
     let culprit = ask(&pool, marked());

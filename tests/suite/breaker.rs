@@ -64,7 +64,7 @@ async fn open(pool: &AwwPool) -> usize {
 
 /// Waits until the open time of a breaker is over that refused with `error`.
 async fn until_probe(error: &Error) {
-    tokio::time::sleep(error.wait().expect("a wait is named")).await;
+    tokio::time::sleep(error.retry_after().expect("a wait is named")).await;
 }
 
 /// Waits until so many events of a kind were told.
@@ -143,7 +143,7 @@ async fn faults_45_an_open_breaker_sends_nothing_then_exactly_one_probe_and_clos
     let mut last = None;
     for error in refused.into_iter().filter_map(Result::err) {
         assert_eq!((error.kind(), error.delivery()), (ErrorKind::CircuitOpen, Delivery::NotSent));
-        assert!(error.wait().is_some_and(|wait| wait <= millis(2_000)), "{error}");
+        assert!(error.retry_after().is_some_and(|wait| wait <= millis(2_000)), "{error}");
         assert!(error.attempts() == 0 && error.is_retryable(), "{error}");
         last = Some(error);
     }
@@ -321,7 +321,7 @@ async fn accept_61_failures_of_the_transport_and_timeouts_open_the_breaker() {
         format!("http://{}", listener.local_addr().unwrap())
     };
     for url in [closing.url(), truncating.url(), silent.server.url(), refusing] {
-        let pool = guarded(url, eager()).request_timeout(millis(50)).build().unwrap();
+        let pool = guarded(url, eager()).attempt_timeout(millis(50)).build().unwrap();
         assert_eq!(open(&pool).await, 4);
     }
 }
@@ -331,7 +331,7 @@ async fn attempts_that_their_callers_cut_short_say_nothing_about_the_api() {
     let api = Moody::start(Mood::Silent);
     let pool = guarded(api.server.url(), eager()).build().unwrap();
     for _ in 0..8 {
-        let hasty = pool.request(Request::get("/rows").deadline(millis(20)));
+        let hasty = pool.request(Request::get("/rows").timeout(millis(20)));
         assert_eq!(soon("an answer", hasty).await.unwrap_err().kind(), ErrorKind::DeadlineExceeded);
     }
     let mut events = pool.events();
@@ -372,11 +372,11 @@ async fn a_call_that_was_attempted_does_not_wait_past_its_deadline() {
     let breaker = breaker.max_open_time(millis(200_000));
     let pool = guarded(api.server.url(), breaker).max_attempts(3).backoff_base(millis(1));
     let pool = pool.build().unwrap();
-    let call = pool.request(Request::get("/rows").deadline(millis(100_000)));
+    let call = pool.request(Request::get("/rows").timeout(millis(100_000)));
     let error = soon("an answer", call).await.unwrap_err();
     assert_eq!((error.kind(), error.attempts()), (ErrorKind::CircuitOpen, 1));
     assert_eq!((error.delivery(), error.status().unwrap().as_u16()), (Delivery::Answered, 500));
-    let wait = error.wait().unwrap();
+    let wait = error.retry_after().unwrap();
     assert!(wait > millis(100_000) && wait <= millis(200_000), "{error}");
     let cause = std::error::Error::source(&error).unwrap().downcast_ref::<Error>().unwrap();
     assert_eq!(cause.kind(), ErrorKind::Status);

@@ -13,7 +13,7 @@ use vantage_api_pool::{AwwPool, ErrorKind, PoolBuilder, Request};
 /// A pool with no timeout that could end what a dropped call should.
 fn patient(url: String) -> PoolBuilder {
     let never = Duration::from_secs(3_600);
-    AwwPool::builder(url).workers(1).request_timeout(never).read_idle_timeout(never)
+    AwwPool::builder(url).workers(1).attempt_timeout(never).read_idle_timeout(never)
 }
 
 #[tokio::test]
@@ -66,7 +66,7 @@ async fn a_queued_call_that_is_dropped_is_never_sent() {
         async move { pool.get("/rows?page=1").await }
     });
     api.wait_for("the first on the wire", |log| log.in_flight == 1).await;
-    let queued = pool.request(Request::get("/rows?page=2").deadline(Duration::from_secs(5)));
+    let queued = pool.request(Request::get("/rows?page=2").timeout(Duration::from_secs(5)));
     assert!(tokio::time::timeout(Duration::from_millis(50), queued).await.is_err());
     api.open_all();
     assert!(soon("the first answer", first).await.unwrap().is_ok());
@@ -83,7 +83,7 @@ async fn faults_43_a_call_in_the_queue_ends_at_its_deadline() {
         async move { pool.get("/rows?page=1").await }
     });
     api.wait_for("the first on the wire", |log| log.in_flight == 1).await;
-    let queued = pool.request(Request::get("/rows?page=2").deadline(Duration::from_millis(100)));
+    let queued = pool.request(Request::get("/rows?page=2").timeout(Duration::from_millis(100)));
     let error = soon("an answer", queued).await.unwrap_err();
     assert_eq!((error.kind(), error.attempts()), (ErrorKind::DeadlineExceeded, 0));
     assert!(error.elapsed() >= Duration::from_millis(100), "{error}");

@@ -416,7 +416,7 @@ async fn queue_timeout_bounds_the_wait_for_a_connection_and_nothing_else() {
     });
     api.wait_for("the first request", |log| log.in_flight == 1).await;
     let error = get(&pool).await.unwrap_err();
-    assert_eq!((error.kind(), error.delivery()), (ErrorKind::Exhausted, Delivery::NotSent));
+    assert_eq!((error.kind(), error.delivery()), (ErrorKind::PoolTimeout, Delivery::NotSent));
     assert!(error.to_string().contains("queue_timeout"), "{error}");
     assert!(error.elapsed() >= millis(200), "{error}");
     // A request may be more patient than the pool.
@@ -443,7 +443,7 @@ async fn a_try_is_exhausted_at_once_and_never_overtakes_a_patient_call() {
     api.wait_for("the first request", |log| log.in_flight == 1).await;
     for _ in 0..100 {
         let error = soon("an error", pool.try_get("/rows?page=9")).await.unwrap_err();
-        assert_eq!((error.kind(), error.kind_name()), (ErrorKind::Exhausted, "exhausted"));
+        assert_eq!((error.kind(), error.kind_name()), (ErrorKind::PoolTimeout, "pool_timeout"));
         assert_eq!((error.delivery(), error.attempts()), (Delivery::NotSent, 0));
         assert!(error.is_retryable(), "{error}");
     }
@@ -493,7 +493,7 @@ async fn a_try_that_would_have_to_wait_for_its_repeat_says_why_it_failed_before(
     assert!(futures::poll!(&mut patient).is_pending());
     queued.notify_one();
     let error = soon("an error", trying).await.unwrap().unwrap_err();
-    assert_eq!((error.kind(), error.status().unwrap().as_u16()), (ErrorKind::Exhausted, 503));
+    assert_eq!((error.kind(), error.status().unwrap().as_u16()), (ErrorKind::PoolTimeout, 503));
     assert!(error.source().unwrap().to_string().contains("status: "), "{error:?}");
 }
 

@@ -238,12 +238,12 @@ async fn accept_65_a_429_holds_the_tokens_of_its_own_handle_and_no_others() {
     });
     let parties = three(builder(api.url()), 1);
     let mut events = parties[0].1.events();
-    let hasty = Request::get("/rows?of=blue").deadline(Duration::from_secs(100));
+    let hasty = Request::get("/rows?of=blue").timeout(Duration::from_secs(100));
     let error = soon("an answer", parties[1].1.request(hasty.clone())).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::DeadlineExceeded);
     calls(&[parties[0].clone(), parties[2].clone()], 20).await;
     let error = soon("an answer", parties[1].1.request(hasty)).await.unwrap_err();
-    assert!(error.wait().unwrap() > Duration::from_secs(100), "{error}");
+    assert!(error.retry_after().unwrap() > Duration::from_secs(100), "{error}");
     let expected = expected([("pool.1", 20), ("blue.1", 1), ("green.1", 20)]);
     assert_eq!(tokens_at(&api), expected, "nothing is sent while it is held");
     let told = std::iter::from_fn(|| events.try_recv().ok());
@@ -260,7 +260,7 @@ async fn accept_65_a_429_that_asks_for_too_long_ends_a_call_of_any_handle_at_onc
         let parties = three(builder(api.url()).max_retry_after(longest), 1);
         for (party, pool) in parties.iter().rev() {
             let error = soon("an answer", pool.get(party.target("/rows"))).await.unwrap_err();
-            let told = (error.kind(), error.attempts(), error.wait());
+            let told = (error.kind(), error.attempts(), error.retry_after());
             let expected = (ErrorKind::RateLimited, 1, Some(Duration::from_secs(9)));
             assert_eq!(told, expected, "{longest:?}: {error}");
         }

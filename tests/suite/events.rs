@@ -445,7 +445,7 @@ async fn changes_of_the_breaker_come_in_order_with_the_attempts_around_them() {
     let refused = async {
         assert_eq!(pool.get("/x").await.unwrap_err().kind(), ErrorKind::Status);
         let refused = pool.get("/x").await.unwrap_err();
-        tokio::time::sleep(refused.wait().unwrap()).await;
+        tokio::time::sleep(refused.retry_after().unwrap()).await;
         pool.get("/x").await.unwrap_err()
     };
     soon("the probe", refused).await;

@@ -71,7 +71,7 @@ async fn faults_32_a_partition_ends_reads_on_time_and_sends_a_write_once() {
         }
     });
     let relay = Relay::to(server.address());
-    let pool = once(relay.url()).request_timeout(millis(2_000)).build().unwrap();
+    let pool = once(relay.url()).attempt_timeout(millis(2_000)).build().unwrap();
     soon("a call", pool.get("/before")).await.unwrap();
     relay.partition();
     for request in [Request::get("/rows"), Request::post("/orders").body("x")] {
@@ -95,7 +95,7 @@ async fn faults_32_a_read_of_pages_across_partitions_misses_no_row_and_doubles_n
         .max_attempts(20)
         .backoff_base(millis(1))
         .backoff_cap(millis(50))
-        .request_timeout(millis(1_000))
+        .attempt_timeout(millis(1_000))
         .build()
         .unwrap();
     let mut stream = PaginatedStream::get(&pool, "/rows").prefetch(4);

@@ -139,7 +139,7 @@ async fn only_a_get_is_hedged_and_a_request_may_say_otherwise() {
     let requests = [
         Request::post("/post").idempotency_key("k").unwrap(),
         Request::delete("/delete"),
-        Request::get("/get").repeatable(false),
+        Request::get("/get").idempotent(false),
         Request::get("/not").hedge(None),
     ];
     let calls = requests.map(|request| pool.request(request));

@@ -57,7 +57,7 @@ async fn the_rate_limit_holds_in_a_storm_and_is_used() {
     let api = Hostile::new(10).start();
     let pool = limited(api.url(), "100").workers(2).build().unwrap();
     let start = Instant::now();
-    let call = |_| pool.request(Request::get("/rows/1").deadline(Duration::from_secs(2)));
+    let call = |_| pool.request(Request::get("/rows/1").timeout(Duration::from_secs(2)));
     let answers = soon("all answers", join_all((0..5000).map(call))).await;
     let served = answers.iter().filter(|answer| answer.is_ok()).count();
     // Each call has two seconds from when it is made, and a busy machine takes its time to

@@ -121,7 +121,7 @@ async fn backoff_base_and_backoff_cap_bound_the_wait_before_a_repeat() {
     // A wait that would pass the deadline is the error; any other leads to three attempts.
     let long = get(&pool(LONG, LONG)).await.unwrap_err();
     assert_eq!((long.kind(), long.attempts()), (ErrorKind::DeadlineExceeded, 1));
-    assert!(long.wait().unwrap() <= LONG);
+    assert!(long.retry_after().unwrap() <= LONG);
     for (base, cap) in [(millis(1), LONG), (LONG, millis(1)), (Duration::ZERO, Duration::ZERO)] {
         let error = get(&pool(base, cap)).await.unwrap_err();
         assert_eq!((error.kind(), error.attempts()), (ErrorKind::Status, 3));
@@ -144,7 +144,7 @@ async fn max_retry_after_of_zero_waits_for_nobody() {
     let api = Hostile::new(10).on_any(Answer::TooMany("1".into())).start();
     let pool = AwwPool::builder(api.url()).max_retry_after(Duration::ZERO).build().unwrap();
     let error = get(&pool).await.unwrap_err();
-    assert_eq!((error.kind(), error.wait()), (ErrorKind::RateLimited, Some(millis(1_000))));
+    assert_eq!((error.kind(), error.retry_after()), (ErrorKind::RateLimited, Some(millis(1_000))));
 }
 
 #[tokio::test]

@@ -254,7 +254,7 @@ async fn faults_30_dropping_a_stream_cancels_its_pages_and_asks_for_no_more() {
     api.open(1);
     // No timeout ends them.
     let never = Duration::from_secs(3_600);
-    let pool = AwwPool::builder(api.url()).request_timeout(never).read_idle_timeout(never);
+    let pool = AwwPool::builder(api.url()).attempt_timeout(never).read_idle_timeout(never);
     let mut stream = PaginatedStream::get(pool.build().unwrap(), "/rows").prefetch(4);
     soon("the first row", stream.next()).await.unwrap().unwrap();
     api.wait_for("pages under way", |log| log.in_flight == 3).await;

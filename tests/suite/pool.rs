@@ -246,7 +246,7 @@ async fn shutdown_lets_accepted_calls_finish_and_refuses_new_ones() {
     });
     soon("new calls are refused", async {
         while pool
-            .request(Request::get("/x").deadline(Duration::from_millis(20)))
+            .request(Request::get("/x").timeout(Duration::from_millis(20)))
             .await
             .unwrap_err()
             .kind()

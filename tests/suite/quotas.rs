@@ -65,10 +65,10 @@ async fn a_quota_that_is_used_up_holds_the_calls_until_its_reset() {
         });
         let pool = AwwPool::new(2, limit, dampener, api.url());
         soon("the first answer", pool.get("/rows")).await.unwrap();
-        let late = pool.request(Request::get("/rows").deadline(Duration::from_millis(500)));
+        let late = pool.request(Request::get("/rows").timeout(Duration::from_millis(500)));
         let error = soon("an error", late).await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::DeadlineExceeded, "{name}");
-        assert!(error.wait().is_some_and(|wait| wait > secs(1)), "{name}: {error:?}");
+        assert!(error.retry_after().is_some_and(|wait| wait > secs(1)), "{name}: {error:?}");
         soon("the second answer", pool.get("/rows")).await.unwrap();
         let arrivals = api.arrivals();
         let gap = arrivals[1].at - arrivals[0].at;

@@ -45,7 +45,7 @@ async fn calls_that_wait_for_their_key_hold_up_no_others() {
     let api = api(&["seven", "free"]);
     // Nobody waits for the second permit of the key.
     let pool = limited(&api, "0.001").workers(3).connections_per_worker(2).build().unwrap();
-    let patient = || of("seven").deadline(Duration::from_secs(100_000));
+    let patient = || of("seven").timeout(Duration::from_secs(100_000));
     let mut waiting: FuturesUnordered<_> = (0..31).map(|_| pool.request(patient())).collect();
     soon("the first answer", waiting.next()).await.unwrap().unwrap();
     let free = join_all((0..200).map(|_| pool.get("/free/rows")));
@@ -149,10 +149,10 @@ async fn a_call_whose_key_would_pass_its_deadline_fails_at_once_and_says_how_lon
         soon("an answer", pool.request(of("k"))).await.unwrap();
     }
     // Longer than the error is waited for.
-    let call = pool.request(of("k").deadline(Duration::from_secs(300)));
+    let call = pool.request(of("k").timeout(Duration::from_secs(300)));
     let error = soon("an error", call).await.unwrap_err();
     assert_eq!((error.kind(), error.attempts()), (ErrorKind::DeadlineExceeded, 0));
-    let wait = error.wait().unwrap();
+    let wait = error.retry_after().unwrap();
     assert!(wait > Duration::from_secs(300) && wait <= Duration::from_secs(1_000), "{wait:?}");
     // Another key is none the worse for it.
     soon("an answer", pool.request(Request::get("/k/rows").rate_key("other"))).await.unwrap();

@@ -125,10 +125,10 @@ async fn a_wait_that_would_pass_the_deadline_fails_at_once_and_says_how_long_it_
     let pool = limited(&api, "0.001").build().unwrap();
     pool.get("/rows").await.unwrap();
     // Longer than the error is waited for.
-    let call = pool.request(Request::get("/rows").deadline(millis(300_000)));
+    let call = pool.request(Request::get("/rows").timeout(millis(300_000)));
     let error = soon("an error", call).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::DeadlineExceeded);
-    let wait = error.wait().unwrap();
+    let wait = error.retry_after().unwrap();
     assert!(wait > millis(300_000) && wait <= millis(1_000_000), "{wait:?}");
     assert_eq!((error.attempts(), api.log(|log| log.seen.len())), (0, 1));
 }
@@ -235,7 +235,7 @@ async fn faults_13_a_wait_beyond_the_bound_fails_at_once_and_says_how_long_it_is
         let pool = AwwPool::builder(api.url()).max_retry_after(millis(100_000)).build().unwrap();
         let error = soon("an error", pool.get("/rows")).await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::RateLimited, "{asked}");
-        assert_eq!(error.wait(), Some(Duration::from_secs(seconds)));
+        assert_eq!(error.retry_after(), Some(Duration::from_secs(seconds)));
         assert_eq!((error.status().unwrap().as_u16(), error.attempts()), (429, 1));
     }
 }
@@ -246,7 +246,7 @@ async fn faults_13_a_wait_beyond_the_bound_holds_the_api_up_to_the_bound() {
     let pool = AwwPool::builder(api.url()).max_retry_after(millis(1_000)).build().unwrap();
     let error = pool.get("/rows").await.unwrap_err();
     assert_eq!(
-        (error.kind(), error.wait()),
+        (error.kind(), error.retry_after()),
         (ErrorKind::RateLimited, Some(Duration::from_secs(100_000)))
     );
     soon("the held call", pool.get("/rows")).await.unwrap();
@@ -289,12 +289,12 @@ async fn a_hold_beyond_the_deadline_fails_at_once_and_says_how_long_it_is() {
     let api = Hostile::new(5).on_any(Answer::TooMany("290".into()).times(1)).start();
     let pool = AwwPool::builder(api.url()).build().unwrap();
     // Longer than the errors are waited for.
-    let request = || pool.request(Request::get("/rows").deadline(millis(100_000)));
+    let request = || pool.request(Request::get("/rows").timeout(millis(100_000)));
     let first = soon("an error", request()).await.unwrap_err();
     let held = soon("an error", request()).await.unwrap_err();
     for error in [&first, &held] {
         assert_eq!(error.kind(), ErrorKind::DeadlineExceeded);
-        let wait = error.wait().unwrap();
+        let wait = error.retry_after().unwrap();
         assert!(wait > millis(100_000) && wait <= millis(290_000), "{wait:?}");
     }
     assert_eq!(first.status().unwrap(), 429, "the answer that led to it is kept");

@@ -134,12 +134,12 @@ async fn faults_44_what_may_have_been_acted_upon_is_sent_exactly_once() {
     let requests = [
         || Request::post("/orders").json("tea").unwrap(),
         || Request::patch("/orders/1").json("tea").unwrap(),
-        || Request::put("/orders/1").repeatable(false),
+        || Request::put("/orders/1").idempotent(false),
     ];
     for (trouble, kind) in TROUBLES {
         for request in requests {
             let api = trouble.server(99);
-            let pool = builder(api.url()).request_timeout(trouble.timeout()).build().unwrap();
+            let pool = builder(api.url()).attempt_timeout(trouble.timeout()).build().unwrap();
             let error = soon("an error", pool.request(request())).await.unwrap_err();
             assert_eq!(error.kind(), kind, "{trouble:?}: {error:?}");
             assert_ne!(error.delivery(), Delivery::NotSent, "{trouble:?}");
@@ -160,12 +160,12 @@ async fn what_does_no_harm_when_repeated_is_repeated() {
         || Request::put("/orders/1").json("tea").unwrap(),
         || Request::delete("/orders/1"),
         || Request::post("/orders").idempotency_key("order-7").unwrap(),
-        || Request::patch("/orders/1").repeatable(true),
+        || Request::patch("/orders/1").idempotent(true),
     ];
     for (trouble, _) in TROUBLES {
         for request in requests {
             let api = trouble.server(2);
-            let pool = builder(api.url()).request_timeout(trouble.timeout()).build().unwrap();
+            let pool = builder(api.url()).attempt_timeout(trouble.timeout()).build().unwrap();
             let response = soon("an answer", pool.request(request())).await.unwrap();
             assert_eq!(response.body().as_ref(), b"ok");
             let heads = api.seen().heads;
@@ -232,9 +232,9 @@ async fn a_server_that_restarts_is_found_again() {
 }
 
 #[tokio::test]
-async fn accept_67_a_slow_answer_is_cut_by_the_request_timeout() {
+async fn accept_67_a_slow_answer_is_cut_by_the_attempt_timeout() {
     let api = Trouble::Silence.server(99);
-    let pool = builder(api.url()).request_timeout(millis(200)).build().unwrap();
+    let pool = builder(api.url()).attempt_timeout(millis(200)).build().unwrap();
     let error = soon("an error", pool.get("/rows")).await.unwrap_err();
     assert_eq!((error.kind(), error.attempts()), (ErrorKind::Timeout, 3));
     assert!(error.elapsed() >= millis(600), "{error}");
@@ -245,7 +245,7 @@ async fn accept_67_a_slow_answer_is_cut_by_the_request_timeout() {
 /// A call with this deadline ends in time, and says that this is why.
 async fn ends_in_time(phase: &str, pool: &AwwPool) -> Error {
     let deadline = millis(400);
-    let request = Request::get("/rows").deadline(deadline);
+    let request = Request::get("/rows").timeout(deadline);
     let error = soon(phase, pool.request(request)).await.unwrap_err();
     // What each phase waits for does not come at all.
     assert_eq!(error.kind(), ErrorKind::DeadlineExceeded, "{phase}: {error:?}");
@@ -286,7 +286,7 @@ async fn no_call_outlives_its_deadline_in_whatever_phase() {
         .build()
         .unwrap();
     let error = ends_in_time("the back-off", &patient).await;
-    assert!(error.wait().unwrap() > millis(300), "{error}");
+    assert!(error.retry_after().unwrap() > millis(300), "{error}");
     assert_eq!((error.status().unwrap().as_u16(), error.attempts()), (503, 1));
 
     let acquire = std::future::pending::<Result<String, Error>>;
@@ -311,7 +311,7 @@ async fn no_call_outlives_its_deadline_in_whatever_phase() {
 #[tokio::test]
 async fn a_deadline_of_nothing_sends_nothing() {
     let api = Hostile::new(5).start();
-    let request = Request::get("/rows").deadline(Duration::ZERO);
+    let request = Request::get("/rows").timeout(Duration::ZERO);
     let error = soon("an error", pool(api.url()).request(request)).await.unwrap_err();
     assert_eq!((error.kind(), requests(&api)), (ErrorKind::DeadlineExceeded, 0));
 }

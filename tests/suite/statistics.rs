@@ -66,10 +66,10 @@ async fn every_call_ends_ok_failed_or_cancelled_wherever_it_ends() {
         server.wait_for(|seen| seen.heads.len() == 4 + 3).await;
         assert_eq!(stats(&pool).await.calls_open, 3);
         dropped.abort();
-        let in_queue = pool.request(Request::get("/ok").deadline(Duration::ZERO));
+        let in_queue = pool.request(Request::get("/ok").timeout(Duration::ZERO));
         assert_eq!(in_queue.await.unwrap_err().kind(), ErrorKind::DeadlineExceeded);
         let poison = Request::post("/orders").header("x-poison", "1").unwrap();
-        drop(pool.request(poison.deadline(Duration::from_secs(5))).await);
+        drop(pool.request(poison.timeout(Duration::from_secs(5))).await);
     };
     let (held, ()) = soon("all answers", join(held, poison)).await;
     for answer in held {

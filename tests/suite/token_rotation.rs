@@ -157,11 +157,11 @@ async fn a_call_that_finds_all_tokens_held_for_too_long_fails_at_once() {
     let api = Api::start(|_, _| too_many(290));
     let pool = api.pool(&["a", "b"]).build().unwrap();
     // Longer than the answer is waited for.
-    let hasty = || Request::get("/").deadline(Duration::from_secs(100));
+    let hasty = || Request::get("/").timeout(Duration::from_secs(100));
     for _ in 0..3 {
         let error = soon("an answer", pool.request(hasty())).await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::DeadlineExceeded);
-        let wait = error.wait().unwrap();
+        let wait = error.retry_after().unwrap();
         assert!(wait > millis(100_000) && wait <= millis(290_000), "{error}");
     }
     assert_eq!(api.tokens(), ["a", "b"], "nothing is sent while they are held");
@@ -173,7 +173,7 @@ async fn a_hold_beyond_what_is_accepted_is_an_error_when_it_is_that_of_all_token
     let pool = api.pool(&["a", "b"]).build().unwrap();
     let error = soon("an answer", pool.get("/")).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::RateLimited, "{error}");
-    assert_eq!(error.wait(), Some(Duration::from_secs(3_600)));
+    assert_eq!(error.retry_after(), Some(Duration::from_secs(3_600)));
     assert_eq!(api.tokens(), ["a", "b"]);
 }
 
@@ -222,10 +222,10 @@ async fn a_token_whose_quota_is_used_up_is_left_alone_until_the_reset() {
     for _ in 0..9 {
         soon("an answer", pool.get("/")).await.unwrap();
     }
-    let hasty = Request::get("/").deadline(Duration::from_secs(10));
+    let hasty = Request::get("/").timeout(Duration::from_secs(10));
     let error = soon("an answer", pool.request(hasty)).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::DeadlineExceeded);
-    assert!(error.wait().unwrap() > Duration::from_secs(150), "{error}");
+    assert!(error.retry_after().unwrap() > Duration::from_secs(150), "{error}");
     assert_eq!(api.counts(), BTreeMap::from([("a".into(), 6), ("b".into(), 3)]));
     let mut holds = holds(&mut events);
     holds.sort_unstable();
@@ -300,7 +300,7 @@ async fn a_call_goes_out_with_the_token_that_may_be_sent_at_once() {
         soon("an answer", pool.get("/")).await.unwrap();
     }
     assert_eq!(api.tokens(), ["a", "b", "c", "d"]);
-    let hasty = Request::get("/").deadline(millis(200));
+    let hasty = Request::get("/").timeout(millis(200));
     let error = soon("an answer", pool.request(hasty)).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::DeadlineExceeded);
     assert_eq!(api.tokens().len(), 4);

@@ -272,7 +272,7 @@ async fn faults_10_an_acquire_that_fails_panics_or_hangs_is_every_waiters_error_
         soon("the recovery", async {
             while let Err(error) = pool.get("/rows").await {
                 assert_eq!(error.kind(), ErrorKind::Token, "{trouble:?}: {error}");
-                tokio::time::sleep(error.wait().unwrap_or(limit)).await;
+                tokio::time::sleep(error.retry_after().unwrap_or(limit)).await;
             }
         })
         .await;

@@ -12,7 +12,7 @@ use rust_decimal::Decimal;
 use serde_json::json;
 use vantage_api_pool::{
     ApiCondition, ApiTable, AwwPool, ColumnConditions, Envelope, Filtering, Filters, Lists,
-    Operator, Ordering, PageRequest, PageStrategy, PageView, Paging, PoolApi, PoolTableExt,
+    Operator, PageRequest, PageStrategy, PageView, Paging, PoolApi, PoolTableExt, Sorting,
 };
 use vantage_core::VantageError;
 use vantage_dataset::prelude::*;
@@ -140,11 +140,11 @@ async fn accept_27_a_list_is_sent_in_the_form_of_the_api() {
 async fn accept_27_a_long_list_takes_several_requests_in_the_order_of_its_values() {
     let server = Hostile::new(95).dialect(Dialect::Suffixes).start();
     let filters = Filters::suffixes().max_in_values(2);
-    let in_wanted = |ordering: Ordering| {
-        let table = rows(api(server.url()).filters(filters.clone()).order(ordering));
+    let in_wanted = |sorting: Sorting| {
+        let table = rows(api(server.url()).filters(filters.clone()).sorting(sorting));
         table.clone().with_condition(table["n"].in_list([94, 3, 57, 3, 12, 200, 0]))
     };
-    let table = in_wanted(Ordering::none());
+    let table = in_wanted(Sorting::none());
     assert_eq!(listed(&table).await, ids([3, 94, 12, 57, 0]));
     let mut sent = queries(&server);
     sent.sort();
@@ -156,13 +156,13 @@ async fn accept_27_a_long_list_takes_several_requests_in_the_order_of_its_values
     assert_eq!(window.into_keys().collect::<Vec<_>>(), ["94", "12", "57"]);
 
     // An order among the rows of several requests is made on them, or refused.
-    let ordered = |ordering| {
-        let table = in_wanted(ordering);
+    let ordered = |sorting| {
+        let table = in_wanted(sorting);
         table.clone().with_order(table["n"].descending())
     };
-    let error = within(ordered(Ordering::prefixed("sort")).list_values()).await.unwrap_err();
+    let error = within(ordered(Sorting::prefixed("sort")).list_values()).await.unwrap_err();
     assert!(error.is_unsupported(), "{error}");
-    let here = ordered(Ordering::prefixed("sort").on_rows(true));
+    let here = ordered(Sorting::prefixed("sort").on_rows(true));
     assert_eq!(listed(&here).await, ids([94, 57, 12, 3, 0]));
 }
 
@@ -204,13 +204,13 @@ async fn accept_33_a_search_is_sent_in_its_parameter() {
 async fn accept_34_an_order_reaches_the_wire_in_the_form_of_the_api() {
     let descending: Vec<String> = ids((0..95).rev());
     let forms = [
-        (Sorts::Prefixed, Ordering::prefixed("sort"), "sort=-n"),
-        (Sorts::Suffixed, Ordering::suffixed("sort", ":"), "sort=n:desc"),
-        (Sorts::Separate, Ordering::separate("order_by", "order"), "order_by=n&order=desc"),
+        (Sorts::Prefixed, Sorting::prefixed("sort"), "sort=-n"),
+        (Sorts::Suffixed, Sorting::suffixed("sort", ":"), "sort=n:desc"),
+        (Sorts::Separate, Sorting::separate("order_by", "order"), "order_by=n&order=desc"),
     ];
-    for (sorts, ordering, sent) in forms {
+    for (sorts, sorting, sent) in forms {
         let server = Hostile::new(95).sorts(sorts).start();
-        let table = rows(api(server.url()).order(ordering));
+        let table = rows(api(server.url()).sorting(sorting));
         let table = table.clone().with_order(table["n"].descending());
         assert_eq!(listed(&table).await, descending);
         let some = within(table.get_some_value()).await.unwrap().unwrap();
@@ -222,14 +222,14 @@ async fn accept_34_an_order_reaches_the_wire_in_the_form_of_the_api() {
 #[tokio::test]
 async fn accept_34_an_order_that_the_api_does_not_take_is_made_on_the_rows_or_refused() {
     let server = Hostile::new(25).sorts(Sorts::Prefixed).start();
-    let ordering = Ordering::prefixed("sort").only(["name"]);
-    let ordered = |ordering: Ordering| {
-        let table = rows(api(server.url()).order(ordering));
+    let sorting = Sorting::prefixed("sort").only(["name"]);
+    let ordered = |sorting: Sorting| {
+        let table = rows(api(server.url()).sorting(sorting));
         table.clone().with_order(table["n"].descending())
     };
-    let error = within(ordered(ordering.clone()).list_values()).await.unwrap_err();
+    let error = within(ordered(sorting.clone()).list_values()).await.unwrap_err();
     assert!(error.is_unsupported() && server.log(|log| log.seen.is_empty()), "{error}");
-    let table = ordered(ordering.on_rows(true));
+    let table = ordered(sorting.on_rows(true));
     assert_eq!(listed(&table).await, ids((0..25).rev()));
     let window = within(table.list_window(3, 2)).await.unwrap();
     assert_eq!(window.into_keys().collect::<Vec<_>>(), ["21", "20"]);
@@ -358,7 +358,7 @@ async fn a_table_may_differ_from_its_api_in_everything() {
         .item_path("/v2/list/{key}")
         .envelope(Envelope::items_at("result.rows"))
         .filters(Filters::suffixes())
-        .order(Ordering::prefixed("sort"))
+        .sorting(Sorting::prefixed("sort"))
         .paging(Paging::page_number().page_size("per_page", 5));
     let api = api(server.url()).table("rows", differing);
     let table = rows(api.clone());
@@ -436,7 +436,7 @@ async fn accept_74_a_preview_is_what_a_read_sends_and_sends_nothing() {
     let api = api(server.url())
         .filters(filters)
         .filtering(Filtering::Mixed)
-        .order(Ordering::prefixed("sort"))
+        .sorting(Sorting::prefixed("sort"))
         .paging(Paging::page_number().page_size("per_page", 10));
     let table = rows(api.clone());
     let aligned = table

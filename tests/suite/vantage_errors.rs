@@ -171,7 +171,7 @@ async fn accept_51_no_answer_is_a_transport_error_that_says_so() {
         (silent.url(), "timeout", Duration::from_millis(200)),
         (plain.url().replace("http://", "https://"), "tls", patience),
     ] {
-        let pool = AwwPool::builder(url).request_timeout(timeout).build();
+        let pool = AwwPool::builder(url).attempt_timeout(timeout).build();
         let error = list_error(&rows(PoolApi::new(pool.unwrap()))).await;
         assert_eq!(error.kind(), ErrorKind::Generic);
         assert_eq!(error.context["kind"], kind, "{error}");

@@ -8,8 +8,8 @@ use ciborium::Value;
 use proptest::{prelude::*, sample::select, test_runner::TestRunner};
 use serde_json::json;
 use vantage_api_pool::{
-    ApiCondition, AwwPool, Envelope, Filtering, Filters, Lists, Operator, Ordering as ApiOrdering,
-    Paging, PoolApi, PoolTableExt,
+    ApiCondition, AwwPool, Envelope, Filtering, Filters, Lists, Operator, Paging, PoolApi,
+    PoolTableExt, Sorting,
 };
 use vantage_core::VantageError;
 use vantage_dataset::prelude::*;
@@ -185,11 +185,11 @@ impl Case {
             Dialect::Suffixes => Filters::suffixes(),
             Dialect::Brackets => Filters::brackets("filter"),
         };
-        let ordering = match api.sorts {
-            Sorts::Never => ApiOrdering::none(),
-            Sorts::Prefixed => ApiOrdering::prefixed("sort"),
-            Sorts::Suffixed => ApiOrdering::suffixed("sort", ":"),
-            Sorts::Separate => ApiOrdering::separate("order_by", "order"),
+        let sorting = match api.sorts {
+            Sorts::Never => Sorting::none(),
+            Sorts::Prefixed => Sorting::prefixed("sort"),
+            Sorts::Suffixed => Sorting::suffixed("sort", ":"),
+            Sorts::Separate => Sorting::separate("order_by", "order"),
         };
         let envelope = match api.shape {
             Shape::Bare => Envelope::bare_array(),
@@ -204,7 +204,7 @@ impl Case {
         };
         let source = PoolApi::new(AwwPool::builder(url).build().unwrap())
             .filters(filters.lists(api.lists.clone()).max_in_values(api.most).search_param("q"))
-            .order(ordering.on_rows(true))
+            .sorting(sorting.on_rows(true))
             .filtering(api.filtering)
             .paging(api.paging())
             .envelope(envelope)

@@ -9,8 +9,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 use uuid::Uuid;
 use vantage_api_pool::{
-    ApiCondition, ApiTable, AwwPool, ColumnConditions, Envelope, Filtering, Ordering, Paging,
-    PoolApi, PoolTableExt, Writes,
+    ApiCondition, ApiTable, AwwPool, ColumnConditions, Envelope, Filtering, Paging, PoolApi,
+    PoolTableExt, Sorting, Writes,
 };
 use vantage_dataset::prelude::*;
 use vantage_expressions::Expression;
@@ -193,7 +193,7 @@ async fn accept_43_a_condition_on_an_aliased_column_names_its_place_and_filters_
 #[tokio::test]
 async fn accept_43_an_order_of_an_aliased_column_names_its_place() {
     let server = Hostile::with_rows(vec![country("a", 7)]).start();
-    let api = api(&server).order(Ordering::prefixed("sort"));
+    let api = api(&server).sorting(Sorting::prefixed("sort"));
     for (column, place) in [("population", "-stats.people.total"), ("capital", "-cities.first")] {
         let order = OrderBy::descending(Expression::new(column, vec![]).into());
         let table = countries(api.clone()).with_order(order);
@@ -300,7 +300,7 @@ async fn entities_are_those_of_the_records_whatever_narrows_orders_and_windows_t
         (plain(api(&server)).with_condition(ApiCondition::is_in("n", [""; 0])), 0),
         (window, 9),
         (plain(api(&server).table("rows", aliased)), 45),
-        (plain(api(&server).order(Ordering::none().on_rows(true))).with_order(descending), 45),
+        (plain(api(&server).sorting(Sorting::none().on_rows(true))).with_order(descending), 45),
     ];
     for (index, (table, length)) in tables.into_iter().enumerate() {
         let records: Vec<_> = within(table.list()).await.unwrap().into_iter().collect();
@@ -367,7 +367,7 @@ async fn rows_are_ordered_and_compared_by_what_the_api_sends() {
     let addresses = ["10.0.0.8", "10.0.0.9", "10.0.0.7"];
     let row = |(id, address): (usize, &&str)| json!({ "id": id, "address": address });
     let server = Hostile::with_rows(addresses.iter().enumerate().map(row).collect()).start();
-    let table = Rows::new("rows", api(&server).order(Ordering::none().on_rows(true)))
+    let table = Rows::new("rows", api(&server).sorting(Sorting::none().on_rows(true)))
         .with_id_column("id")
         .with_column_of::<IpAddr>("address");
     let address = table["address"].clone();

@@ -11,7 +11,7 @@ use async_trait::async_trait;
 use ciborium::Value;
 use serde_json::json;
 use vantage_api_pool::{
-    ApiCondition, AwwPool, Filtering, Filters, Lists, Ordering, Paging, PoolApi, PoolVistaFactory,
+    ApiCondition, AwwPool, Filtering, Filters, Lists, Paging, PoolApi, PoolVistaFactory, Sorting,
 };
 use vantage_dataset::prelude::*;
 use vantage_table::{pagination::Pagination, prelude::Hook, table::Table};
@@ -242,7 +242,7 @@ async fn accept_73_operators_are_evaluated_on_the_rows_where_the_settings_say_so
 #[tokio::test]
 async fn accept_73_an_order_is_set_replaced_and_taken_back() {
     let server = geography().start();
-    let api = api(&server).order(Ordering::none().on_rows(true));
+    let api = api(&server).sorting(Sorting::none().on_rows(true));
     let factory = api.vista_factory().with_yaml(YAML).unwrap();
     let mut countries = factory.build("countries").unwrap();
     contract::check_advertised(&countries).await;
@@ -266,7 +266,7 @@ async fn accept_73_an_api_that_filters_sorts_and_searches_is_asked_to() {
         .start();
     let api = api(&server)
         .filters(Filters::suffixes().search_param("q"))
-        .order(Ordering::prefixed("sort").only(["id", "name"]));
+        .sorting(Sorting::prefixed("sort").only(["id", "name"]));
     let countries = api.vista_factory().with_yaml(YAML).unwrap().build("countries").unwrap();
     for capability in [Capability::FilterOps, Capability::Order, Capability::Search] {
         assert!(countries.capabilities().has(capability), "{capability}");

@@ -158,7 +158,7 @@ async fn faults_28_a_flood_of_headers_and_an_endless_head_are_refused() {
 }
 
 #[tokio::test]
-async fn faults_29_a_slow_head_ends_at_the_request_timeout() {
+async fn faults_29_a_slow_head_ends_at_the_attempt_timeout() {
     let server = RawServer::start(|mut peer| async move {
         peer.request().await;
         for byte in OK.chunks(1) {
@@ -167,7 +167,7 @@ async fn faults_29_a_slow_head_ends_at_the_request_timeout() {
         }
         peer.closed().await;
     });
-    let pool = once(&server).request_timeout(Duration::from_millis(400)).build().unwrap();
+    let pool = once(&server).attempt_timeout(Duration::from_millis(400)).build().unwrap();
     let started = Instant::now();
     let error = get(&pool).await.unwrap_err();
     assert_eq!((error.kind(), error.delivery()), (ErrorKind::Timeout, Delivery::Unknown));
@@ -285,7 +285,7 @@ async fn a_dropped_call_is_closed_on_the_wire_within_a_moment() {
     });
     // No timeout closes it.
     let never = Duration::from_secs(3_600);
-    let pool = once(&server).request_timeout(never).read_idle_timeout(never).build().unwrap();
+    let pool = once(&server).attempt_timeout(never).read_idle_timeout(never).build().unwrap();
     tokio::select! {
         _ = pool.get("/rows") => panic!("there was no answer"),
         _ = server.wait_for(|seen| seen.heads.len() == 1) => {}

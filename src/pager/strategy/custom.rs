@@ -24,7 +24,7 @@ use crate::{
 /// A strategy holds no state: what it needs to know it reads off the page, so that a read
 /// can be resumed anywhere. It runs when a page has arrived, before the page is consumed, on
 /// threads that do nothing else, at most eight at a time. One that panics, or that has not
-/// returned within [`request_timeout`](crate::PoolBuilder::request_timeout) (or
+/// returned within [`attempt_timeout`](crate::PoolBuilder::attempt_timeout) (or
 /// [`call_timeout`](crate::PoolBuilder::call_timeout) if that is shorter), ends the read with
 /// [`ErrorKind::Callback`](crate::ErrorKind::Callback), which names its type. Nothing but the
 /// reads by that strategy waits for it.

@@ -15,7 +15,7 @@ use crate::{
 ///
 /// A pool has none unless [`PoolBuilder::circuit_breaker`](crate::PoolBuilder::circuit_breaker)
 /// gives it one: a breaker makes calls fail that might have succeeded, such as those to
-/// the healthy endpoints of an API that has a sick one, and the budget of repeats
+/// the healthy endpoints of an API that has a sick one, and the budget of retries
 /// protects the API without it.
 ///
 /// **Closed**, it counts attempts. When at least [`minimum_calls`](Self::minimum_calls) of
@@ -39,7 +39,7 @@ use crate::{
 ///
 /// While it does not let calls through, a new call fails at once with
 /// [`ErrorKind::CircuitOpen`](crate::ErrorKind::CircuitOpen); its
-/// [`wait`](crate::Error::wait) is the longest time until the next probe, and a stream that
+/// [`retry_after`](crate::Error::retry_after) is the longest time until the next probe, and a stream that
 /// asks for a page ends with it. A call that has made an attempt already waits for its turn:
 /// for the open time unless that would pass its deadline, and for the outcome of a probe
 /// until its deadline.
@@ -113,7 +113,7 @@ impl CircuitBreaker {
     }
 
     /// By how much the open time is multiplied with every probe that fails, until one is
-    /// answered: 2 by default, as the waits before repeats. At least 1.
+    /// answered: 2 by default, as the waits before retries. At least 1.
     pub fn growth(mut self, factor: f64) -> Self {
         self.growth = factor;
         self
@@ -136,11 +136,11 @@ impl CircuitBreaker {
 
     /// Where the pool asks for itself whether the API is back: with a `GET` for this target,
     /// such as `/health`, that is sent as the probe when the open time is over, with the
-    /// pool's headers and token and within the request timeout. Calls are then never the
+    /// pool's headers and token and within the attempt timeout. Calls are then never the
     /// probe: they wait or fail until a health check is answered. By default there is none,
     /// and the first call is the probe.
     ///
-    /// Any answer but a failure is good, as for every attempt. The check is not repeated but
+    /// Any answer but a failure is good, as for every attempt. The check is not retried but
     /// by the next one, and is counted like a call.
     pub fn health_check(mut self, target: impl Into<String>) -> Self {
         self.health_check = Some(RequestTarget(target.into()));

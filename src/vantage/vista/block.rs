@@ -84,7 +84,7 @@ impl ApiBlock {
             table = table.filters(filters.settings()?);
         }
         if let Some(order) = &self.order {
-            table = table.order(order.settings()?);
+            table = table.sorting(order.settings()?);
         }
         if let Some(writes) = &self.writes {
             table = table.writes(writes.settings());

@@ -122,7 +122,7 @@ pub(super) fn writes(table: &Table<PoolApi, EmptyEntity>) -> Vec<Capability> {
     all.into_iter().filter_map(|(does, what)| does.then_some(what)).collect()
 }
 
-/// Whether rows come in this order, from the API or by ordering them here.
+/// Whether rows come in this order, from the API or by sorting them here.
 ///
 /// # Errors
 /// `Unsupported` when they do not.
@@ -134,7 +134,7 @@ pub(super) fn orders_by(
     let declared = Declared::of(table);
     let orders = [(&order.expression, order.direction)];
     let name_of = |column: &str| settings.field_of(column).into_owned();
-    settings.ordering.lower(orders, name_of, |column| declared.numeric.contains(column)).map(drop)
+    settings.sorting.lower(orders, name_of, |column| declared.numeric.contains(column)).map(drop)
 }
 
 pub(super) fn settings(table: &Table<PoolApi, EmptyEntity>) -> TableSettings {

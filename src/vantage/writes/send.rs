@@ -100,7 +100,7 @@ impl Write {
         let Some(name) = key_header else { return Ok(request) };
         let key = uuid::Builder::from_random_bytes(fastrand::u128(..).to_be_bytes());
         let request = request.header(name.as_str(), &key.into_uuid().to_string())?;
-        Ok(request.repeatable(true))
+        Ok(request.idempotent(true))
     }
 
     pub(super) async fn call(&self, request: Request) -> Result<Response> {

@@ -25,7 +25,7 @@ pub(super) async fn exchange(
     url: &Uri,
 ) -> Outcome {
     let remaining = call.remaining(running.started());
-    let limit = remaining.min(kit.config.settings.request_timeout);
+    let limit = remaining.min(kit.config.settings.attempt_timeout);
     let answer = pin!(client.send(request, url));
     let outcome = tokio::time::timeout(limit, answer).await;
     let outcome = outcome.unwrap_or_else(|_| {
@@ -33,7 +33,7 @@ pub(super) async fn exchange(
             let what = "the call's deadline passed before the answer came";
             Error::new(ErrorKind::DeadlineExceeded, what)
         } else {
-            Error::new(ErrorKind::Timeout, "the answer took longer than request_timeout")
+            Error::new(ErrorKind::Timeout, "the answer took longer than attempt_timeout")
         }
         .with_delivery(Delivery::Unknown))
     });

@@ -133,7 +133,7 @@ async fn case_59_a_limit_that_is_longer_than_the_pool_waits_fails_by_name() {
     let rule = ResponseRule::rate_limited().json("e", "quota").retry_after_at("seconds");
     let error = get(&rules(&server, [rule])).await.unwrap_err();
     assert_eq!((error.kind(), requests(&server)), (ErrorKind::RateLimited, 1));
-    assert_eq!(error.wait(), Some(Duration::from_secs(86_400)));
+    assert_eq!(error.retry_after(), Some(Duration::from_secs(86_400)));
 }
 
 #[tokio::test]

@@ -167,7 +167,7 @@ async fn case_13_a_wait_that_would_pass_the_timeout_is_an_error_that_says_202() 
     assert_eq!((error.kind(), requests(&server)), (ErrorKind::DeadlineExceeded, 1));
     let text = error.to_string();
     assert!(text.contains("not ready") && text.contains("status 202"), "{text}");
-    assert_eq!(error.wait(), Some(Duration::from_secs(3600)));
+    assert_eq!(error.retry_after(), Some(Duration::from_secs(3600)));
     // The interval alone.
     let pending = self::server([answer("202 Accepted", "")]);
     let rule = ResponseRule::poll(Duration::from_secs(3_600)).status(202);
@@ -177,7 +177,7 @@ async fn case_13_a_wait_that_would_pass_the_timeout_is_an_error_that_says_202() 
     assert!(error.to_string().contains("status 202"), "{error}");
     // One that is never ready.
     let never = self::server([answer("202 Accepted", "")]);
-    let call = Request::get("/report").deadline(Duration::from_millis(200));
+    let call = Request::get("/report").timeout(Duration::from_millis(200));
     let error = soon("an answer", polling(&never).request(call)).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::DeadlineExceeded);
 }

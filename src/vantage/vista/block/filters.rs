@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use vantage_core::Result;
 
 use super::incorrect;
-use crate::vantage::{Combined, Filters, Lists, Operator, Ordering};
+use crate::vantage::{Combined, Filters, Lists, Operator, Sorting};
 
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -232,29 +232,29 @@ enum OrderStyle {
 impl OrderBlock {
     /// # Errors
     /// `IncorrectUsage` for a setting that the style lacks or does not have.
-    pub(super) fn settings(&self) -> Result<Ordering> {
+    pub(super) fn settings(&self) -> Result<Sorting> {
         let param = || self.param.clone().ok_or_else(|| incorrect("`order` has no `param`"));
-        let mut ordering = match self.style {
-            OrderStyle::None => Ordering::none(),
-            OrderStyle::Prefixed => Ordering::prefixed(param()?),
+        let mut sorting = match self.style {
+            OrderStyle::None => Sorting::none(),
+            OrderStyle::Prefixed => Sorting::prefixed(param()?),
             OrderStyle::Suffixed => {
-                Ordering::suffixed(param()?, self.between.as_deref().unwrap_or(":"))
+                Sorting::suffixed(param()?, self.between.as_deref().unwrap_or(":"))
             }
             OrderStyle::Separate => {
                 let direction = self.direction_param.as_deref();
                 let direction = direction
                     .ok_or_else(|| incorrect("the order `separate` has no `direction_param`"))?;
-                let ordering = Ordering::separate(param()?, direction);
+                let sorting = Sorting::separate(param()?, direction);
                 match &self.joined {
-                    Some(between) => ordering.joined(between),
-                    None => ordering,
+                    Some(between) => sorting.joined(between),
+                    None => sorting,
                 }
             }
             OrderStyle::ByDirection => {
                 let descending = self.descending_param.as_deref().ok_or_else(|| {
                     incorrect("the order `by_direction` has no `descending_param`")
                 })?;
-                Ordering::by_direction(param()?, descending)
+                Sorting::by_direction(param()?, descending)
             }
             OrderStyle::Template => {
                 let form = self.form.as_deref().filter(|form| {
@@ -267,7 +267,7 @@ impl OrderBlock {
                 let column = column.ok_or_else(|| {
                     incorrect("the order `template` has no `column` with `{column}`")
                 })?;
-                Ordering::template(form, column, self.between.as_deref().unwrap_or(","))
+                Sorting::template(form, column, self.between.as_deref().unwrap_or(","))
             }
         };
         let style = self.style;
@@ -286,15 +286,15 @@ impl OrderBlock {
         let has_words = is_separate || is_template || style == OrderStyle::Suffixed;
         self.only_with(has_words, self.words.is_some(), "words")?;
         if let Some((ascending, descending)) = &self.words {
-            ordering = ordering.words(ascending, descending);
+            sorting = sorting.words(ascending, descending);
         }
         if let Some(columns) = &self.only {
-            ordering = ordering.only(columns.iter().cloned());
+            sorting = sorting.only(columns.iter().cloned());
         }
         for (column, name) in &self.parameters {
-            ordering = ordering.parameter(column, name);
+            sorting = sorting.parameter(column, name);
         }
-        Ok(ordering.on_rows(self.on_rows))
+        Ok(sorting.on_rows(self.on_rows))
     }
 
     fn only_with(&self, has_style: bool, is_set: bool, setting: &str) -> Result<()> {

@@ -1,5 +1,5 @@
 //! What follows a failed attempt: the holds that its answer asks for, and the wait before the
-//! next one or the error that ends the call. What may be repeated is decided in `retry`.
+//! next one or the error that ends the call. What may be retried is decided in `retry`.
 
 use std::time::{Duration, Instant};
 
@@ -71,7 +71,7 @@ impl Attempts<'_> {
         let is_held = heard.holds && retry_after.is_some();
         let attempt = retry::Attempt {
             attempts: self.call.attempts().saturating_sub(self.past.uncounted),
-            repeatable: self.call.request.is_repeatable(),
+            idempotent: self.call.request.is_idempotent(),
             error: &error,
             is_refusal: heard.is_limit || is_worth_a_wait,
             should_retry: heard.should_retry,
@@ -160,7 +160,7 @@ impl Attempts<'_> {
         }
     }
 
-    /// A health check is repeated by the next one.
+    /// A health check is retried by the next one.
     fn policy(&self) -> retry::Policy {
         let max_attempts = match self.call.errand {
             Errand::Call => self.kit.policy.max_attempts,
