@@ -304,9 +304,11 @@ fn pool(url: String, chaos: &Arc<Chaos>, callbacks: &Arc<Callbacks>) -> AwwPool 
         move |request: Request, token: &str| {
             let attempt = callbacks.attempts.fetch_add(1, Ordering::SeqCst) + 1;
             let every = callbacks.kill_every.load(Ordering::SeqCst);
-            if every > 0 && attempt.is_multiple_of(every) {
+            // There is none on a thread aside, which callbacks run on when a worker seems blocked.
+            let arbiter = actix::Arbiter::try_current();
+            if let Some(worker) = arbiter.filter(|_| every > 0 && attempt.is_multiple_of(every)) {
                 callbacks.kills.fetch_add(1, Ordering::SeqCst);
-                actix::Arbiter::current().stop();
+                worker.stop();
             }
             request.header("authorization", token).unwrap()
         }

@@ -172,6 +172,8 @@ fn workers_that_died_leave_no_thread() {
         let before = Held::now();
         let pool = AwwPool::builder(api.url())
             .workers(2)
+            // A worker that seems to be blocked would take the callback off its thread.
+            .heartbeat_timeout(Duration::from_secs(10))
             .with_auth_callback(
                 1,
                 || async { Ok::<_, std::io::Error>("token") },

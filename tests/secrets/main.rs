@@ -119,6 +119,8 @@ async fn acquire() -> Result<Token, Error> {
 fn builder(url: String) -> PoolBuilder {
     AwwPool::builder(url)
         .workers(1)
+        // A worker that seems to be blocked would take the callbacks off its thread.
+        .heartbeat_timeout(Duration::from_secs(10))
         .default_header("x-default", CANARY)
         .attempt_timeout(Duration::from_millis(1_500))
         .read_idle_timeout(Duration::from_millis(500))

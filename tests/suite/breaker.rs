@@ -258,6 +258,8 @@ async fn a_probe_whose_worker_dies_frees_its_place() {
     let is_deadly = Arc::new(AtomicUsize::new(0));
     let deaths = Arc::clone(&is_deadly);
     let pool = guarded(api.server.url(), eager())
+        // A worker that seems to be blocked would take the callback off its thread.
+        .heartbeat_timeout(Duration::from_secs(10))
         .with_auth_callback(
             1,
             || async { Ok::<_, std::io::Error>("token") },

@@ -39,7 +39,8 @@ fn millis(n: u64) -> Duration {
 }
 
 fn builder(url: String) -> PoolBuilder {
-    AwwPool::builder(url).backoff_base(millis(1))
+    // A worker that seems to be blocked would take the callbacks off its thread.
+    AwwPool::builder(url).heartbeat_timeout(millis(10_000)).backoff_base(millis(1))
 }
 
 /// Puts a token into a request. The worker dies of each new mark on one.

@@ -92,9 +92,10 @@ async fn settled(pool: &AwwPool, attempts: u64) -> Stats {
     .await
 }
 
-/// A pool whose workers die of the requests that carry `x-poison`.
+/// A pool whose workers die of the requests that carry `x-poison`, and seem blocked never.
 fn mortal(url: String) -> PoolBuilder {
-    AwwPool::builder(url).backoff_base(millis(1)).with_auth_callback(
+    let builder = AwwPool::builder(url).heartbeat_timeout(millis(10_000));
+    builder.backoff_base(millis(1)).with_auth_callback(
         1,
         || async { Ok::<_, std::io::Error>("canary-token") },
         |mut request, token| {

@@ -77,19 +77,22 @@ async fn idle_timeout_closes_a_connection_that_is_not_used() {
 
 #[tokio::test]
 async fn max_lifetime_replaces_a_connection_that_is_used_all_the_time() {
-    let connections = async |pool: PoolBuilder, server: RawServer| {
-        let pool = pool.workers(1).build().unwrap();
-        let started = Instant::now();
-        while started.elapsed() < millis(250) {
-            get(&pool).await.unwrap();
+    let server = RawServer::answering(OK);
+    let mortal = AwwPool::builder(server.url()).workers(1).max_lifetime(millis(50));
+    let mortal = mortal.build().unwrap();
+    soon("the third connection", async {
+        while server.seen().connections < 3 {
+            get(&mortal).await.unwrap();
         }
-        server.seen().connections
-    };
-    let server = RawServer::answering(OK);
-    assert_eq!(connections(AwwPool::builder(server.url()), server).await, 1);
-    let server = RawServer::answering(OK);
-    let mortal = AwwPool::builder(server.url()).max_lifetime(millis(50));
-    assert!(connections(mortal, server).await >= 2);
+    })
+    .await;
+    let other = RawServer::answering(OK);
+    let pool = AwwPool::builder(other.url()).workers(1).build().unwrap();
+    let lasting = Instant::now();
+    while lasting.elapsed() < millis(250) {
+        get(&pool).await.unwrap();
+    }
+    assert_eq!(other.seen().connections, 1);
     let server = RawServer::answering(OK);
     let pool = AwwPool::builder(server.url()).workers(1).max_lifetime(Duration::ZERO);
     let pool = pool.build().unwrap();

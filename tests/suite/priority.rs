@@ -222,6 +222,8 @@ async fn a_call_keeps_its_priority_through_a_repeat_and_the_death_of_its_worker(
         .workers(1)
         .connections_per_worker(1)
         .backoff_base(Duration::from_millis(1))
+        // A worker that seems to be blocked would take the callback off its thread.
+        .heartbeat_timeout(Duration::from_secs(10))
         .with_auth_callback(
             1,
             || async { Ok::<_, std::io::Error>("token") },

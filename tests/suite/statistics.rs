@@ -41,6 +41,8 @@ async fn every_call_ends_ok_failed_or_cancelled_wherever_it_ends() {
     let pool = AwwPool::builder(server.url())
         .workers(1)
         .connections_per_worker(4)
+        // A worker that seems to be blocked would take the callback off its thread.
+        .heartbeat_timeout(Duration::from_secs(10))
         .with_auth_callback(
             1,
             || async { Ok::<_, std::io::Error>("token") },

@@ -20,12 +20,14 @@ use vantage_api_pool::{
 };
 
 /// A pool whose workers die when `should_die` says so about a request. The token
-/// callback runs on the worker, so it can stop the worker's Arbiter from within.
+/// callback runs on the worker, so it can stop the worker's Arbiter from within. After a worker
+/// that seems to be blocked it would not, and on a busy machine each does.
 fn mortal(
     url: String,
     should_die: impl Fn(&Request) -> bool + Send + Sync + 'static,
 ) -> PoolBuilder {
-    AwwPool::builder(url).backoff_base(Duration::from_millis(1)).with_auth_callback(
+    let builder = AwwPool::builder(url).heartbeat_timeout(Duration::from_secs(10));
+    builder.backoff_base(Duration::from_millis(1)).with_auth_callback(
         1,
         || async { Ok::<_, std::io::Error>("token") },
         move |request, _| {
