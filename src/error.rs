@@ -177,10 +177,14 @@ pub enum Delivery {
 /// assert_eq!(error.kind(), ErrorKind::Config);
 /// assert!(!error.is_retryable());
 /// ```
-#[derive(Clone)]
+#[derive(Clone, thiserror::Error)]
+#[error(transparent)]
 pub struct Error(Box<Inner>);
 
-#[derive(Clone)]
+/// A box in an `Arc`, so that the error can be cloned and its source is still what it was made of.
+type Source = Arc<Box<dyn StdError + Send + Sync>>;
+
+#[derive(Clone, Debug, thiserror::Error)]
 struct Inner {
     kind: ErrorKind,
     message: Cow<'static, str>,
@@ -190,7 +194,8 @@ struct Inner {
     elapsed: Duration,
     wait: Option<Duration>,
     page: Option<u64>,
-    source: Option<Arc<dyn StdError + Send + Sync>>,
+    #[source]
+    source: Option<Source>,
     /// Whether another error, whose source this is, says what went wrong and where.
     is_told: bool,
     /// Whether the same would happen again, though its kind may pass.
@@ -234,13 +239,13 @@ impl Error {
         mut self,
         source: impl Into<Box<dyn StdError + Send + Sync>>,
     ) -> Self {
-        self.0.source = Some(Arc::from(source.into()));
+        self.0.source = Some(Arc::new(source.into()));
         self
     }
 
     /// As [`with_source`](Self::with_source), for an error that a user's code made.
     pub(crate) fn with_users_source(mut self, source: Box<dyn StdError + Send + Sync>) -> Self {
-        let source: Arc<dyn StdError + Send + Sync> = Arc::from(source);
+        let source = Arc::new(source);
         self.0.end_of_source = Some(Arc::new(Outside::keep(Arc::clone(&source))));
         self.0.source = Some(source);
         self
@@ -345,8 +350,14 @@ impl Error {
     /// has already retried what it may retry.
     #[must_use]
     pub fn is_retryable(&self) -> bool {
-        match self.0.kind {
-            _ if self.0.is_lasting => false,
+        self.0.is_retryable()
+    }
+}
+
+impl Inner {
+    fn is_retryable(&self) -> bool {
+        match self.kind {
+            _ if self.is_lasting => false,
             ErrorKind::QueueFull
             | ErrorKind::PoolTimeout
             | ErrorKind::DeadlineExceeded
@@ -361,7 +372,9 @@ impl Error {
             | ErrorKind::RateLimited
             | ErrorKind::CircuitOpen
             | ErrorKind::Token => true,
-            ErrorKind::Status | ErrorKind::ApiError => self.counts_as().is_some_and(is_transient),
+            ErrorKind::Status | ErrorKind::ApiError => {
+                self.response.as_ref().is_some_and(|response| is_transient(response.counts_as()))
+            }
             _ => false,
         }
     }
@@ -374,12 +387,6 @@ pub(crate) fn is_transient(status: StatusCode) -> bool {
             status,
             StatusCode::REQUEST_TIMEOUT | StatusCode::TOO_EARLY | StatusCode::TOO_MANY_REQUESTS
         )
-}
-
-impl StdError for Error {
-    fn source(&self) -> Option<&(dyn StdError + 'static)> {
-        self.0.source.as_deref().map(|source| source as _)
-    }
 }
 
 #[cfg(test)]

@@ -4,38 +4,36 @@ use std::{borrow::Cow, error::Error as _, fmt};
 
 use http::header::LOCATION;
 
-use super::Error;
+use super::{Error, Inner};
 use crate::response::Response;
 
 /// How much of the target of a redirect is shown, in characters.
 const SHOWN: usize = 200;
 
-impl fmt::Display for Error {
+impl fmt::Display for Inner {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let inner = &self.0;
-        let is_told = inner.is_told && !f.alternate();
+        let is_told = self.is_told && !f.alternate();
         if is_told {
             f.write_str(if self.is_retryable() { "retryable" } else { "final" })?;
         } else {
-            write!(f, "{}: {}", inner.kind.name(), inner.message)?;
-            let status = self.status().map(|status| status.as_u16());
-            if let Some(status) =
-                status.filter(|code| !inner.message.ends_with(&format!(" {code}")))
+            write!(f, "{}: {}", self.kind.name(), self.message)?;
+            let status = self.response.as_ref().map(|response| response.status().as_u16());
+            if let Some(status) = status.filter(|code| !self.message.ends_with(&format!(" {code}")))
             {
                 write!(f, " (status {status})")?;
             }
-            if let Some(page) = inner.page {
+            if let Some(page) = self.page {
                 write!(f, " on page {page}")?;
             }
         }
-        if let Some(wait) = inner.wait {
+        if let Some(wait) = self.wait {
             write!(f, ", the wait would be {wait:.1?}")?;
         }
-        match inner.attempts {
+        match self.attempts {
             0 => Ok(()),
-            _ if is_told => write!(f, " after {:.1?}", inner.elapsed),
-            1 => write!(f, " after 1 attempt in {:.1?}", inner.elapsed),
-            attempts => write!(f, " after {attempts} attempts in {:.1?}", inner.elapsed),
+            _ if is_told => write!(f, " after {:.1?}", self.elapsed),
+            1 => write!(f, " after 1 attempt in {:.1?}", self.elapsed),
+            attempts => write!(f, " after {attempts} attempts in {:.1?}", self.elapsed),
         }
     }
 }

@@ -13,7 +13,7 @@ use std::{
 
 use crate::support::{
     hostile::{Answer, Hostile, HostileServer},
-    raw_server::RawServer,
+    raw_server::{LIMIT, RawServer},
     soon,
 };
 use futures::future::join_all;
@@ -122,7 +122,10 @@ async fn faults_08_a_thousand_simultaneous_401s_refresh_once_and_each_call_is_re
             }
         });
         let issuer = Issuer::default();
-        let pool = issuer.pool(slots, builder(api.url()).workers(4).connections_per_worker(250));
+        // However long it takes until all have arrived, none is asked again.
+        let patient = builder(api.url()).attempt_timeout(LIMIT).heartbeat_timeout(LIMIT);
+        let patient = patient.replace_blocked_after(LIMIT).call_timeout(LIMIT);
+        let pool = issuer.pool(slots, patient.workers(4).connections_per_worker(250));
         for _ in 0..slots {
             pool.get("/warm-up").await.unwrap();
         }

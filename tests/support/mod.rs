@@ -30,7 +30,7 @@ pub mod rest;
 /// # Panics
 /// When it takes longer than a minute; the message names `what`.
 pub async fn soon<T>(what: &str, future: impl std::future::Future<Output = T>) -> T {
-    let limit = std::time::Duration::from_secs(60);
+    let limit = std::time::Duration::from_secs(180);
     match tokio::time::timeout(limit, future).await {
         Ok(value) => value,
         Err(_) => panic!("{what}: not within {limit:?}"),
