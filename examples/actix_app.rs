@@ -7,8 +7,6 @@
 
 #![allow(clippy::print_stdout)]
 
-mod demo_api;
-
 use std::{error::Error, time::Duration};
 
 use actix::Addr;

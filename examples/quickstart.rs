@@ -10,8 +10,6 @@
 
 #![allow(clippy::print_stdout)]
 
-mod demo_api;
-
 use std::{
     error::Error,
     io::{self, IsTerminal, Write},

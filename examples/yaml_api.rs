@@ -8,8 +8,6 @@
 
 #![allow(clippy::print_stdout)]
 
-mod demo_api;
-
 use std::{error::Error, time::Duration};
 
 use serde::Deserialize;

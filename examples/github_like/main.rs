@@ -9,8 +9,6 @@
 
 #![allow(clippy::print_stdout, unreachable_pub)]
 
-#[path = "../demo_api/embedded.rs"]
-mod embedded;
 mod replica;
 
 use std::{error::Error, time::Duration};

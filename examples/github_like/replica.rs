@@ -33,7 +33,7 @@ use actix_web::{
 };
 use serde_json::{Value, json};
 
-use crate::embedded::Embedded;
+use demo_api::Embedded;
 
 /// The only token that is let in.
 pub const TOKEN: &str = "ghp_replica";

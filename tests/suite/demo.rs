@@ -1,8 +1,5 @@
 //! The demo API of the examples, read through the pool.
 
-#[path = "../../examples/demo_api/mod.rs"]
-mod demo_api;
-
 use std::{
     convert::Infallible,
     time::{Duration, Instant},

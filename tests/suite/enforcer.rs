@@ -16,7 +16,8 @@ use vantage_api_pool::{
     AwwPool, PaginatedStream, RateLimitPolicy, RateLimitPolicyEnforcer, Request,
 };
 
-use crate::support::{embedded::Embedded, soon};
+use crate::support::soon;
+use demo_api::Embedded;
 
 fn secs(n: u64) -> Duration {
     Duration::from_secs(n)

@@ -13,8 +13,9 @@ use std::{
     time::Duration,
 };
 
-use crate::support::{embedded::Embedded, hostile::Hostile, raw_server::RawServer, soon};
+use crate::support::{hostile::Hostile, raw_server::RawServer, soon};
 use actix_web::{App, HttpRequest, HttpResponse, HttpServer, web};
+use demo_api::Embedded;
 use futures::future::LocalBoxFuture;
 use vantage_api_pool::{
     AwwPool, Error, ErrorKind, PoolBuilder, Request, Token, TokenSource,

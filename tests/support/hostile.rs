@@ -29,7 +29,7 @@ pub use knobs::{Form, Hostile, Shape, Style, Total};
 pub use log::{Log, Outcome, Seen};
 pub use script::{Answer, Scripted};
 
-use super::embedded::Embedded;
+use demo_api::Embedded;
 use gate::Gate;
 use log::Recorder;
 use serve::Shared;

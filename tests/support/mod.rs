@@ -13,10 +13,6 @@
 )]
 
 pub mod authority;
-// The demo API has it too, and some programs use both.
-#[allow(clippy::duplicate_mod)]
-#[path = "../../examples/demo_api/embedded.rs"]
-pub mod embedded;
 pub mod held;
 pub mod hostile;
 pub mod limited;

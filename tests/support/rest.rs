@@ -19,7 +19,7 @@ use actix_web::{
 use serde_json::{Value, json};
 use tokio::sync::Barrier;
 
-use super::embedded::Embedded;
+use demo_api::Embedded;
 
 const PAGE: usize = 2;
 

@@ -16,7 +16,8 @@ use futures::{FutureExt, future::join_all};
 use tokio::sync::oneshot;
 use vantage_api_pool::{KeyedRateLimiter, RateLimitPolicy, RateLimitPolicyEnforcer, RateLimiter};
 
-use crate::support::{embedded::Embedded, soon};
+use crate::support::soon;
+use demo_api::Embedded;
 
 #[test]
 fn case_36_no_dependency_is_pinned_to_one_version() {

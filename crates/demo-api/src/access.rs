@@ -26,7 +26,7 @@ use serde_json::json;
 use super::DemoOptions;
 
 /// What all requests share about access.
-pub struct Access {
+pub(crate) struct Access {
     state: Mutex<State>,
     requests: AtomicU64,
     throttled: AtomicU64,
@@ -39,7 +39,7 @@ struct State {
 }
 
 impl Access {
-    pub fn new(options: &DemoOptions) -> Self {
+    pub(crate) fn new(options: &DemoOptions) -> Self {
         Self {
             state: Mutex::new(State {
                 tokens: HashMap::new(),
@@ -50,11 +50,11 @@ impl Access {
         }
     }
 
-    pub fn requests(&self) -> u64 {
+    pub(crate) fn requests(&self) -> u64 {
         self.requests.load(Ordering::Relaxed)
     }
 
-    pub fn throttled(&self) -> u64 {
+    pub(crate) fn throttled(&self) -> u64 {
         self.throttled.load(Ordering::Relaxed)
     }
 
@@ -78,7 +78,10 @@ impl Access {
 }
 
 /// `POST /token`, in the form of RFC 6749 section 5.1.
-pub async fn issue(access: web::Data<Access>, options: web::Data<DemoOptions>) -> HttpResponse {
+pub(crate) async fn issue(
+    access: web::Data<Access>,
+    options: web::Data<DemoOptions>,
+) -> HttpResponse {
     HttpResponse::Ok().json(json!({
         "access_token": access.new_token(options.token_lifetime),
         "token_type": "Bearer",
@@ -87,7 +90,7 @@ pub async fn issue(access: web::Data<Access>, options: web::Data<DemoOptions>) -
 }
 
 /// Lets a request pass that has a token, and counts it.
-pub async fn guard(
+pub(crate) async fn guard(
     access: web::Data<Access>,
     options: web::Data<DemoOptions>,
     request: ServiceRequest,
@@ -107,7 +110,7 @@ pub async fn guard(
 }
 
 /// Answers some requests with 503.
-pub async fn fail_some(
+pub(crate) async fn fail_some(
     access: web::Data<Access>,
     options: web::Data<DemoOptions>,
     request: ServiceRequest,

@@ -13,15 +13,13 @@
 //! has_next, has_prev}}`. `page` and `per_page` choose it, and any other
 //! parameter filters by the field of that name.
 
-#![allow(dead_code, unreachable_pub)]
-
 mod access;
 mod data;
 mod embedded;
 mod notes;
 mod routes;
 
-use std::{io, sync::Arc, time::Duration};
+use std::{fmt, io, sync::Arc, time::Duration};
 
 use actix_web::{App, HttpServer, middleware::from_fn, web};
 use serde_json::Value;
@@ -29,11 +27,11 @@ use vantage_api_pool::{RateLimitPolicy, RateLimitPolicyEnforcer};
 
 use access::{Access, fail_some, guard};
 use data::Data;
-use embedded::Embedded;
+pub use embedded::Embedded;
 use notes::Notes;
 
 /// How the API behaves.
-#[derive(Debug, Clone)]
+#[derive(Clone, Debug)]
 pub struct DemoOptions {
     /// How long each answer takes at least.
     pub latency: Duration,
@@ -147,5 +145,11 @@ impl DemoApi {
     /// How many of them were answered with 429.
     pub fn throttled(&self) -> u64 {
         self.access.throttled()
+    }
+}
+
+impl fmt::Debug for DemoApi {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("DemoApi").field("server", &self.server).finish_non_exhaustive()
     }
 }

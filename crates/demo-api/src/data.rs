@@ -6,15 +6,15 @@ use serde_json::{Value, json};
 const CITIES_PER_COUNTRY: usize = 64;
 const SEED: u64 = 1815;
 
-pub struct Data {
+pub(crate) struct Data {
     /// `{name, code, capital, continent, population}`, by name.
-    pub countries: Vec<Value>,
+    pub(crate) countries: Vec<Value>,
     /// `{id, name, country, population, is_capital}`, by id.
-    pub cities: Vec<Value>,
+    pub(crate) cities: Vec<Value>,
 }
 
 impl Data {
-    pub fn generate() -> Self {
+    pub(crate) fn generate() -> Self {
         let countries = COUNTRIES.map(|(name, code, capital, continent, thousands)| {
             json!({
                 "name": name,

@@ -5,10 +5,10 @@ use serde_json::{Value, json};
 
 use super::{DemoOptions, data::Data, notes};
 
-pub type Query = web::Query<Vec<(String, String)>>;
+pub(crate) type Query = web::Query<Vec<(String, String)>>;
 
 /// Everything under `/v1`.
-pub fn configure(app: &mut web::ServiceConfig) {
+pub(crate) fn configure(app: &mut web::ServiceConfig) {
     app.route("/countries", web::get().to(countries))
         .route("/countries/{name}", web::get().to(country))
         .route("/countries/{country}/cities", web::get().to(cities_of))
@@ -63,7 +63,11 @@ fn row(rows: &[Value], key: &str, wanted: &str) -> HttpResponse {
 }
 
 /// One page of the rows that `query` asks for.
-pub fn list(rows: &[Value], options: &DemoOptions, query: Vec<(String, String)>) -> HttpResponse {
+pub(crate) fn list(
+    rows: &[Value],
+    options: &DemoOptions,
+    query: Vec<(String, String)>,
+) -> HttpResponse {
     let (mut page, mut per_page) = (1, options.per_page);
     let mut filters = Vec::new();
     for (name, value) in query {
@@ -103,7 +107,7 @@ fn is(value: &Value, wanted: &str) -> bool {
     }
 }
 
-pub fn not_found() -> HttpResponse {
+pub(crate) fn not_found() -> HttpResponse {
     HttpResponse::NotFound().json(json!({ "error": "not found" }))
 }
 

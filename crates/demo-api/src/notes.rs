@@ -16,7 +16,7 @@ type Fields = web::Json<Map<String, Value>>;
 
 /// All notes.
 #[derive(Default)]
-pub struct Notes(Mutex<Store>);
+pub(crate) struct Notes(Mutex<Store>);
 
 #[derive(Default)]
 struct Store {
@@ -31,7 +31,7 @@ impl Notes {
     }
 }
 
-pub fn configure(app: &mut web::ServiceConfig) {
+pub(crate) fn configure(app: &mut web::ServiceConfig) {
     app.route("/notes", web::get().to(list))
         .route("/notes", web::post().to(insert))
         .route("/notes/{id}", web::get().to(get))
