@@ -20,6 +20,7 @@ use crate::{
     supervisor::{self, Core, Supervisor, messages::GetStats},
 };
 
+mod calls;
 mod connections;
 mod limits;
 mod limits_per_key;

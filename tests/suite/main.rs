@@ -9,6 +9,7 @@ mod support;
 mod api;
 mod blocked;
 mod breaker;
+mod calls;
 mod cancellation;
 mod connections;
 mod credentials;
