@@ -1,7 +1,7 @@
 //! A supervised, actor-based client pool for paginated REST APIs, and a
 //! [Vantage](https://crates.io/crates/vantage-table) data source on top of it.
 //!
-//! - [`AwwPool`] makes calls: queued, throttled, authorised, repeated where that can
+//! - [`AwwPool`] makes calls: queued, throttled, authorised, retried where that can
 //!   do no harm, and each with exactly one answer. [`PoolBuilder`] has every setting.
 //! - [`tokens`] has sources of tokens ready-made; [`TokenSource`] makes others. A handle may
 //!   have [`Credentials`] of its own.
@@ -13,16 +13,17 @@
 //! - [`RateLimiter`] and [`KeyedRateLimiter`] limit anything; [`RateLimitPolicyEnforcer`]
 //!   holds the clients of a server to its policies.
 //! - [`Error`] says what went wrong, and [`ErrorKind`] what the pool did about it.
+//! - The [`guide`] goes through all of it by subject.
 //!
 //! ```no_run
-//! use futures::StreamExt;
-//! use vantage_api_pool::{AwwPool, PaginatedStream};
+//! use futures::TryStreamExt;
+//! use vantage_api_pool::AwwPool;
 //!
 //! # async fn demo() -> Result<(), vantage_api_pool::Error> {
 //! let pool = AwwPool::new(3, None, false, "https://api.example.com/v1");
-//! let mut countries = PaginatedStream::get(&pool, "/countries").prefetch(8);
-//! while let Some(country) = countries.next().await {
-//!     println!("{}", country?["name"]);
+//! let mut countries = pool.stream("/countries").prefetch(8);
+//! while let Some(country) = countries.try_next().await? {
+//!     println!("{}", country["name"]);
 //! }
 //! # Ok(()) }
 //! ```
@@ -46,6 +47,7 @@ mod events;
 #[cfg(any(test, fuzzing))]
 #[doc(hidden)]
 pub mod fuzzing;
+pub mod guide;
 mod header_value;
 mod pager;
 mod path;
