@@ -17,6 +17,7 @@ use serde_json::Value;
 use vantage_api_pool::{
     AwwPool, Request, Supervisor,
     messages::{Fetch, GetStats, OpenStream},
+    tokens::bearer,
 };
 
 use demo_api::{DemoApi, DemoOptions};
@@ -64,12 +65,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let pool = AwwPool::new(2, None, false, demo.base_url()).with_auth_callback(
         1,
         move || fetch_token(login.clone()),
-        |mut request, token| {
-            if let Ok(value) = format!("Bearer {token}").parse() {
-                request.headers_mut().insert("authorization", value);
-            }
-            request
-        },
+        bearer,
     );
 
     let exporter = web::Data::new(PrometheusBuilder::new().install_recorder()?);

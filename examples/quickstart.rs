@@ -20,6 +20,7 @@ use std::{
 use serde::{Deserialize, Serialize};
 use vantage_api_pool::{
     ApiCondition, AwwPool, PaginatedStream, PoolApi, PoolTableExt, Request, Stats, Token,
+    tokens::bearer,
 };
 use vantage_cli_util::print_table;
 use vantage_dataset::prelude::ReadableDataSet;
@@ -53,12 +54,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let pool = Arc::new(AwwPool::new(3, None, false, demo.base_url()).with_auth_callback(
         1,
         move || fetch_token(login.clone()),
-        |mut request, token| {
-            if let Ok(value) = format!("Bearer {token}").parse() {
-                request.headers_mut().insert("authorization", value);
-            }
-            request
-        },
+        bearer,
     ));
     let api = PoolApi::new(&pool).prefetch(8).item_endpoints(true);
 

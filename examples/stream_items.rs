@@ -11,7 +11,7 @@ use std::{error::Error, time::Duration};
 
 use futures::{StreamExt, TryStreamExt};
 use serde::Deserialize;
-use vantage_api_pool::{AwwPool, PaginatedStream, Request};
+use vantage_api_pool::{AwwPool, PaginatedStream, Request, tokens::bearer};
 
 use demo_api::{DemoApi, DemoOptions};
 
@@ -34,12 +34,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
             let login = AwwPool::new(1, None, false, demo.origin());
             move || fetch_token(login.clone())
         },
-        |mut request, token| {
-            if let Ok(value) = format!("Bearer {token}").parse() {
-                request.headers_mut().insert("authorization", value);
-            }
-            request
-        },
+        bearer,
     );
 
     // Items as JSON values, in server order, with up to eight pages under way.

@@ -11,7 +11,7 @@ use std::error::Error;
 
 use serde::{Deserialize, Serialize};
 use vantage_api_pool::{
-    ApiCondition, ApiTable, AwwPool, PoolApi, PoolTableExt, Request, Token, Writes,
+    ApiCondition, ApiTable, AwwPool, PoolApi, PoolTableExt, Request, Token, Writes, tokens::bearer,
 };
 use vantage_cli_util::print_table;
 use vantage_dataset::prelude::{
@@ -36,10 +36,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let pool = AwwPool::new(3, None, false, demo.base_url()).with_auth_callback(
         1,
         move || fetch_token(login.clone()),
-        |request, token| {
-            let authorized = request.clone().header("authorization", &format!("Bearer {token}"));
-            authorized.unwrap_or(request)
-        },
+        bearer,
     );
     let notes = ApiTable::new()
         .alias("author", "meta.author")

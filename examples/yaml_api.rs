@@ -11,7 +11,7 @@
 use std::{error::Error, time::Duration};
 
 use serde::Deserialize;
-use vantage_api_pool::{AwwPool, PoolApi, Request, Token};
+use vantage_api_pool::{AwwPool, PoolApi, Request, Token, tokens::bearer};
 use vantage_cli_util::render_records_columns;
 use vantage_dataset::prelude::ReadableValueSet;
 use vantage_vista::{Column, ColumnFamily, FilterOp, Vista};
@@ -25,12 +25,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let pool = AwwPool::new(3, None, false, demo.base_url()).with_auth_callback(
         1,
         move || fetch_token(login.clone()),
-        |mut request, token| {
-            if let Ok(value) = format!("Bearer {token}").parse() {
-                request.headers_mut().insert("authorization", value);
-            }
-            request
-        },
+        bearer,
     );
     let factory = PoolApi::new(&pool).vista_factory().with_yaml(include_str!("yaml_api.yaml"))?;
     for model in factory.models() {

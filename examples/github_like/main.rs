@@ -14,7 +14,9 @@ mod replica;
 use std::{error::Error, time::Duration};
 
 use serde::{Deserialize, Serialize};
-use vantage_api_pool::{ApiCondition, ApiTable, AwwPool, Envelope, Paging, PoolApi, PoolTableExt};
+use vantage_api_pool::{
+    ApiCondition, ApiTable, AwwPool, Envelope, Paging, PoolApi, PoolTableExt, tokens::bearer,
+};
 use vantage_cli_util::print_table;
 use vantage_dataset::prelude::ReadableDataSet;
 use vantage_table::{pagination::Pagination, table::Table};
@@ -80,12 +82,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let pool = AwwPool::new(3, None, false, replica.url()).with_auth_callback(
         1,
         || async { Ok::<_, std::io::Error>(TOKEN.to_owned()) },
-        |mut request, token| {
-            if let Ok(value) = format!("Bearer {token}").parse() {
-                request.headers_mut().insert("authorization", value);
-            }
-            request
-        },
+        bearer,
     );
     let api = adapter(&pool, OWNER);
 
