@@ -20,6 +20,7 @@ pub mod embedded;
 pub mod held;
 pub mod hostile;
 pub mod limited;
+pub mod mock;
 pub mod proxy;
 pub mod raw_server;
 pub mod relay;
