@@ -15,9 +15,9 @@ use vantage_api_pool::{
     PaginatedStream, Paging, PoolApi, UrlPart,
 };
 use vantage_dataset::prelude::*;
-use wiremock::{Mock, MockServer, Request, ResponseTemplate, matchers::any};
+use wiremock::{MockServer, Request, ResponseTemplate};
 
-use crate::support::soon;
+use crate::support::{mock, soon};
 
 /// What was asked for.
 struct Asked {
@@ -39,16 +39,13 @@ impl Asked {
 }
 
 async fn api(answer: impl Fn(&Asked) -> ResponseTemplate + Send + Sync + 'static) -> MockServer {
-    // One of its own: `start` alone lends one that a late request of another test may reach.
-    let server = MockServer::builder().start().await;
     let count = AtomicU64::new(0);
     let respond = move |request: &Request| {
         let before = count.fetch_add(1, Ordering::SeqCst);
         let params = request.url.query_pairs().into_owned().collect();
         answer(&Asked { path: request.url.path().to_owned(), params, before })
     };
-    Mock::given(any()).respond_with(respond).mount(&server).await;
-    server
+    mock::answering(respond).await
 }
 
 // So that a literal can be given.

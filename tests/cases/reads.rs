@@ -24,7 +24,10 @@ use wiremock::{
     matchers::{any, method},
 };
 
-use crate::support::soon;
+use crate::support::{
+    mock::{self, param},
+    soon,
+};
 
 type Rows = Table<PoolApi, EmptyEntity>;
 
@@ -60,13 +63,8 @@ impl Set {
     }
 }
 
-fn asked(request: &Request, name: &str) -> Option<String> {
-    let mut pairs = request.url.query_pairs();
-    pairs.find(|(key, _)| key == name).map(|(_, value)| value.into_owned())
-}
-
 fn number(request: &Request, name: &str) -> Option<usize> {
-    asked(request, name)?.parse().ok()
+    param(request, name)?.parse().ok()
 }
 
 impl Respond for Set {
@@ -94,7 +92,7 @@ impl Respond for Set {
 }
 
 async fn serve(answer: impl Respond + 'static) -> MockServer {
-    let server = MockServer::builder().start().await;
+    let server = mock::server().await;
     Mock::given(method("GET")).respond_with(answer).mount(&server).await;
     server
 }
@@ -106,7 +104,7 @@ fn api(server: &MockServer) -> PoolApi {
 }
 
 async fn paths(server: &MockServer) -> Vec<String> {
-    let requests = server.received_requests().await.unwrap();
+    let requests = mock::received(server).await;
     let path = |request: &Request| match request.url.query() {
         Some(query) => format!("{}?{query}", request.url.path()),
         None => request.url.path().to_owned(),
@@ -213,7 +211,7 @@ async fn case_25_ids_join_tables_by_all_their_digits() {
             }
             _ => format!(
                 r#"{{"data":[{{"id":1,"parent":{0}}}],"total":1}}"#,
-                asked(request, "parent").unwrap()
+                param(request, "parent").unwrap()
             ),
         };
         ResponseTemplate::new(200).set_body_raw(body, "application/json")
@@ -581,7 +579,7 @@ async fn case_49_the_slash_at_the_end_of_a_path_is_kept_for_its_items() {
 
 #[tokio::test]
 async fn case_49_writes_keep_the_slash() {
-    let server = MockServer::builder().start().await;
+    let server = mock::server().await;
     let answer = ResponseTemplate::new(200).set_body_json(json!({ "id": 7, "n": 1 }));
     Mock::given(any()).respond_with(answer).mount(&server).await;
     let table = ApiTable::new().path("page/").writes(Writes::rest());
@@ -631,9 +629,8 @@ fn filtered(server: &MockServer, filters: Filters) -> Rows {
 }
 
 async fn last_query(server: &MockServer) -> String {
-    let requests = server.received_requests().await.unwrap();
-    let url = &requests.last().unwrap().url;
-    let pairs = url.query_pairs().map(|(name, value)| format!("{name}={value}"));
+    let query = mock::query(&mock::last(server).await).into_iter();
+    let pairs = query.map(|(name, value)| format!("{name}={value}"));
     pairs.collect::<Vec<_>>().join("&")
 }
 
@@ -751,7 +748,7 @@ async fn case_48_a_long_list_among_combined_conditions_takes_several_requests() 
         .with_condition(ApiCondition::eq("name", "x"));
     within(table.list_values()).await.unwrap();
     let requests = server.received_requests().await.unwrap();
-    let asked: Vec<_> = requests.iter().filter_map(|request| asked(request, "where")).collect();
+    let asked: Vec<_> = requests.iter().filter_map(|request| param(request, "where")).collect();
     assert_eq!(asked.len(), 2, "{asked:?}");
     for part in [r#"{"n":{"$in":[1,2]},"name":"x"}"#, r#"{"n":{"$in":[3]},"name":"x"}"#] {
         assert!(asked.iter().any(|asked| asked == part), "{asked:?}");
@@ -960,7 +957,7 @@ async fn case_51_pages_are_asked_for_by_bodies() {
         let rows: Vec<_> = (first..first + 2).map(|id| json!({ "id": id })).collect();
         ResponseTemplate::new(200).set_body_json(json!({ "data": rows, "next_cursor": next }))
     };
-    let server = MockServer::builder().start().await;
+    let server = mock::server().await;
     Mock::given(method("POST")).respond_with(answer).mount(&server).await;
     let api = api(&server).paging(Paging::custom(ByBody));
     let table = Rows::new("rows", api).with_id_column("id");

@@ -10,28 +10,23 @@ use vantage_dataset::prelude::*;
 use vantage_table::table::Table;
 use vantage_types::{EmptyEntity, Record};
 use vantage_vista::{FilterOp, VistaFactory};
-use wiremock::{Mock, MockServer, Request, ResponseTemplate, matchers::any};
+use wiremock::{MockServer, Request, ResponseTemplate};
 
-use crate::support::soon;
+use crate::support::{
+    mock::{self, param},
+    soon,
+};
 
 type Rows = Table<PoolApi, EmptyEntity>;
 
 async fn serve(
     answer: impl Fn(&Request) -> ResponseTemplate + Send + Sync + 'static,
 ) -> MockServer {
-    // One of its own: `start` alone lends one that a late request of another test may reach.
-    let server = MockServer::builder().start().await;
-    Mock::given(any()).respond_with(answer).mount(&server).await;
-    server
-}
-
-fn asked(request: &Request, name: &str) -> Option<String> {
-    let mut pairs = request.url.query_pairs();
-    pairs.find(|(key, _)| key == name).map(|(_, value)| value.into_owned())
+    mock::answering(answer).await
 }
 
 fn number(request: &Request, name: &str) -> Option<usize> {
-    asked(request, name)?.parse().ok()
+    param(request, name)?.parse().ok()
 }
 
 fn pool(server: &MockServer) -> AwwPool {
@@ -43,14 +38,10 @@ fn rows(server: &MockServer, settings: ApiTable) -> Rows {
     Rows::new("rows", api).with_id_column("id").with_column_of::<String>("name")
 }
 
-async fn count_of_requests(server: &MockServer) -> usize {
-    server.received_requests().await.unwrap().len()
-}
-
 /// Takes `name=` for no condition, as django-filter does, and trims texts.
 async fn lenient() -> MockServer {
     serve(|request| {
-        let name = asked(request, "name").map(|name| name.trim().to_owned());
+        let name = param(request, "name").map(|name| name.trim().to_owned());
         let name = name.filter(|name| !name.is_empty());
         let all = ["a", "", " a ", "b", "  "].into_iter().enumerate();
         let found: Vec<Json> = all
@@ -161,7 +152,7 @@ async fn a_window_behind_the_last_page_is_empty_and_asks_for_no_more_than_one_pa
                 let table = rows(&server, table.clone());
                 let window = soon("the window", table.list_window(offset, limit)).await.unwrap();
                 assert!(window.is_empty(), "{paging:?} {offset}+{limit}");
-                let asked = count_of_requests(&server).await;
+                let asked = mock::count(&server).await;
                 assert!((2..=most).contains(&asked), "{asked}: {paging:?} {offset}+{limit}");
             }
             let server = strict(37, 100, tells_total).await;
@@ -243,7 +234,7 @@ async fn a_link_to_a_last_page_that_repeats_the_parameter_ends_no_read() {
     // It pages by `p`, and its links repeat what else is asked for.
     let server = serve(|request| {
         let p = number(request, "p").unwrap_or(1);
-        let page = asked(request, "page").unwrap_or_default();
+        let page = param(request, "page").unwrap_or_default();
         let found: Vec<Json> = ((p - 1) * 5..p * 5).map(|id| json!({ "id": id })).collect();
         let links = format!(
             "</rows?page={page}&p={}>; rel=\"next\", </rows?page={page}&p=4>; rel=\"last\"",
@@ -290,6 +281,6 @@ async fn a_single_row_may_be_the_page_of_a_list_of_one() {
         let table = rows(&server, settings);
         let row = soon("the row", table.get_value("7")).await.unwrap().unwrap();
         assert_eq!((&row["id"], &row["name"]), (&7.into(), &"x".into()));
-        assert_eq!(count_of_requests(&server).await, 1);
+        assert_eq!(mock::count(&server).await, 1);
     }
 }

@@ -1,6 +1,6 @@
 //! The short ways to a call, against a server that expects what they say.
 
-use crate::support::soon;
+use crate::support::{mock, soon};
 use futures::TryStreamExt;
 use serde_json::{Value, json};
 use vantage_api_pool::{AwwPool, ErrorKind};
@@ -10,7 +10,7 @@ use wiremock::{
 };
 
 async fn serving(verb: &str, sent: Option<Value>) -> (MockServer, AwwPool) {
-    let server = MockServer::start().await;
+    let server = mock::server().await;
     let mock = Mock::given(method(verb)).and(path("/rows/7"));
     let mock = match &sent {
         Some(body) => mock.and(body_json(body)).and(header("content-type", "application/json")),
@@ -47,7 +47,7 @@ async fn get_json_reads_the_type_that_is_asked_for_or_says_that_it_is_none() {
 
 #[tokio::test]
 async fn a_value_that_is_no_json_is_refused_before_anything_is_sent() {
-    let server = MockServer::start().await;
+    let server = mock::server().await;
     let pool = AwwPool::builder(server.uri()).workers(1).build().unwrap();
     let no_json = std::collections::HashMap::from([((1, 2), 3)]);
     let error = soon("an answer", pool.post("/rows", &no_json)).await.unwrap_err();
@@ -57,7 +57,7 @@ async fn a_value_that_is_no_json_is_refused_before_anything_is_sent() {
 
 #[tokio::test]
 async fn stream_reads_the_items_of_all_pages() {
-    let server = MockServer::start().await;
+    let server = mock::server().await;
     let page = |rows: Value| ResponseTemplate::new(200).set_body_json(rows);
     let pages = json!({"data": [1, 2], "pagination": {"total_pages": 1}});
     Mock::given(path("/rows")).respond_with(page(pages)).mount(&server).await;

@@ -3,14 +3,20 @@
 use std::time::{Duration, Instant};
 
 use crate::support::{
-    hostile::{Answer, Hostile, HostileServer, Log, Shape, Total},
-    raw_server::{RawServer, Seen},
+    hostile::{Hostile, Shape},
+    mock::{self, header, json_text, numbered, param, refusal},
+    raw_server::RawServer,
     soon,
 };
 use futures::StreamExt;
+use serde_json::json;
 use vantage_api_pool::{
     AwwPool, Envelope, Error, ErrorKind, PaginatedStream, Paging, PoolBuilder, Request, Response,
     messages::OpenStream,
+};
+use wiremock::{
+    Mock, Request as Received, Respond, ResponseTemplate,
+    matchers::{body_bytes, method, path},
 };
 
 const OK: &str = "HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok";
@@ -25,21 +31,23 @@ async fn get(pool: &AwwPool) -> Result<Response, Error> {
     soon("an answer", pool.get("/rows")).await
 }
 
-/// The head of the one request that a pool of these settings makes.
-async fn head_sent(settings: impl FnOnce(PoolBuilder) -> PoolBuilder) -> String {
-    let server = RawServer::answering(OK);
-    let pool = settings(AwwPool::builder(server.url())).build().unwrap();
+/// The one request that a pool of these settings makes.
+async fn sent(settings: impl FnOnce(PoolBuilder) -> PoolBuilder) -> Received {
+    let server = mock::answering(ResponseTemplate::new(200)).await;
+    let pool = settings(AwwPool::builder(server.uri())).build().unwrap();
     get(&pool).await.unwrap();
-    server.seen().heads[0].1.to_ascii_lowercase()
+    assert_eq!(mock::count(&server).await, 1);
+    mock::last(&server).await
 }
 
-/// The pages that are asked for to read all rows of `api`.
-async fn pages_read(api: &HostileServer, envelope: Envelope) -> Vec<u64> {
-    let pool = AwwPool::new(1, None, false, api.url());
+/// The pages that are asked for to read three full ones.
+async fn pages_read(answer: impl Respond + 'static, envelope: Envelope) -> Vec<String> {
+    let api = mock::answering(answer).await;
+    let pool = AwwPool::new(1, None, false, api.uri());
     let stream = PaginatedStream::get(pool, "/rows").envelope(envelope).prefetch(1);
     let rows: Vec<_> = soon("all rows", stream.map(Result::unwrap).collect()).await;
-    assert_eq!(rows, api.rows());
-    api.log(Log::pages)
+    assert_eq!(rows, numbered(0..30));
+    mock::received(&api).await.iter().filter_map(|request| param(request, "page")).collect()
 }
 
 #[tokio::test]
@@ -104,17 +112,18 @@ async fn max_lifetime_replaces_a_connection_that_is_used_all_the_time() {
 
 #[tokio::test]
 async fn max_body_bytes_is_the_most_that_is_read() {
-    let server = RawServer::answering(OK);
-    let limited = |bytes| AwwPool::builder(server.url()).max_body_bytes(bytes).build().unwrap();
+    let ok = ResponseTemplate::new(200).set_body_string("ok");
+    let server = mock::answering(ok).await;
+    let limited = |bytes| AwwPool::builder(server.uri()).max_body_bytes(bytes).build().unwrap();
     assert_eq!(get(&limited(2)).await.unwrap().text().unwrap(), "ok");
     assert_eq!(get(&limited(1)).await.unwrap_err().kind(), ErrorKind::BodyTooLarge);
 }
 
 #[tokio::test]
 async fn backoff_base_and_backoff_cap_bound_the_wait_before_a_repeat() {
-    let api = Hostile::new(10).on_any(Answer::Status(503)).start();
+    let api = mock::answering(refusal(503)).await;
     let pool = |base, cap| {
-        AwwPool::builder(api.url())
+        AwwPool::builder(api.uri())
             .backoff_base(base)
             .backoff_cap(cap)
             .call_timeout(millis(3_000))
@@ -134,34 +143,38 @@ async fn backoff_base_and_backoff_cap_bound_the_wait_before_a_repeat() {
 #[tokio::test]
 async fn max_attempts_counts_the_first_one() {
     for attempts in [1, 2, 5] {
-        let api = Hostile::new(10).on_any(Answer::Status(503)).start();
-        let pool = AwwPool::builder(api.url()).backoff_base(millis(1)).max_attempts(attempts);
+        let api = mock::answering(refusal(503)).await;
+        let pool = AwwPool::builder(api.uri()).backoff_base(millis(1)).max_attempts(attempts);
         let error = get(&pool.build().unwrap()).await.unwrap_err();
         assert_eq!(error.attempts(), attempts);
-        assert_eq!(api.log(|log| log.seen.len()), attempts as usize);
+        assert_eq!(mock::count(&api).await, attempts as usize);
     }
 }
 
 #[tokio::test]
 async fn max_retry_after_of_zero_waits_for_nobody() {
-    let api = Hostile::new(10).on_any(Answer::TooMany("1".into())).start();
-    let pool = AwwPool::builder(api.url()).max_retry_after(Duration::ZERO).build().unwrap();
+    let api = mock::answering(refusal(429).insert_header("retry-after", "1")).await;
+    let pool = AwwPool::builder(api.uri()).max_retry_after(Duration::ZERO).build().unwrap();
     let error = get(&pool).await.unwrap_err();
     assert_eq!((error.kind(), error.retry_after()), (ErrorKind::RateLimited, Some(millis(1_000))));
+    assert_eq!(mock::count(&api).await, 1);
 }
 
 #[tokio::test]
 async fn gzip_is_asked_for_unless_it_is_turned_off() {
-    assert!(head_sent(|pool| pool).await.contains("accept-encoding: gzip"));
-    assert!(!head_sent(|pool| pool.gzip(false)).await.contains("accept-encoding"));
+    let plain = sent(|pool| pool).await;
+    assert!(header(&plain, "accept-encoding").unwrap().contains("gzip"));
+    assert_eq!(header(&sent(|pool| pool.gzip(false)).await, "accept-encoding"), None);
 }
 
 #[tokio::test]
 async fn a_default_header_may_replace_the_pools_user_agent() {
-    let own = head_sent(|pool| pool).await;
-    assert!(own.contains("user-agent: vantage-api-pool/"), "{own}");
-    let other = head_sent(|pool| pool.default_header("User-Agent", "tea/1")).await;
-    assert!(other.contains("user-agent: tea/1") && !other.contains("vantage"), "{other}");
+    let own = sent(|pool| pool).await;
+    assert!(header(&own, "user-agent").unwrap().starts_with("vantage-api-pool/"));
+    let other = sent(|pool| pool.default_header("User-Agent", "tea/1")).await;
+    let agents: Vec<_> = other.headers.get_all("user-agent").iter().collect();
+    assert_eq!(agents, ["tea/1"]);
+    assert!(!format!("{:?}", other.headers).contains("vantage"));
 }
 
 #[tokio::test]
@@ -179,12 +192,18 @@ async fn the_rate_limit_of_new_is_in_requests_per_second() {
 
 #[tokio::test]
 async fn a_body_is_sent_as_it_is() {
-    let api = Hostile::new(10).start();
-    let pool = AwwPool::new(1, None, false, api.url());
-    let request = Request::post("/rows").body(b"\x00tea\xff".to_vec());
-    let _ = soon("an answer", pool.request(request)).await;
-    let seen = api.log(|log| log.seen[0].clone());
-    assert_eq!((&seen.body[..], seen.header("content-type")), (&b"\x00tea\xff"[..], None));
+    let api = mock::server().await;
+    let bytes = b"\x00tea\xff".to_vec();
+    Mock::given(method("POST"))
+        .and(path("/rows"))
+        .and(body_bytes(bytes.clone()))
+        .respond_with(ResponseTemplate::new(201))
+        .expect(1)
+        .mount(&api)
+        .await;
+    let pool = AwwPool::new(1, None, false, api.uri());
+    soon("an answer", pool.request(Request::post("/rows").body(bytes))).await.unwrap();
+    assert_eq!(header(&mock::last(&api).await, "content-type"), None);
 }
 
 #[tokio::test]
@@ -210,27 +229,36 @@ async fn a_stream_opened_by_message_takes_its_settings() {
 #[tokio::test]
 async fn an_envelope_finds_the_total_where_it_is_said_to_be() {
     // Three full pages: without the total a fourth one is asked for.
-    let bare = || Hostile::new(30).without_pagination();
-    let at = bare().total(Total::At("meta.count")).start();
-    assert_eq!(pages_read(&at, Envelope::default()).await.len(), 4);
-    let at = bare().total(Total::At("meta.count")).start();
-    assert_eq!(pages_read(&at, Envelope::default().total_at("meta.count")).await, [1, 2, 3]);
-    let header = bare().total(Total::InHeader("x-total")).start();
+    let page = |request: &Received| {
+        let first = 10 * (param(request, "page").unwrap().parse::<u64>().unwrap() - 1);
+        numbered((0..30).skip(first as usize).take(10))
+    };
+    let below = move |request: &Received| {
+        let body = json!({ "data": page(request), "meta": { "count": 30 } });
+        ResponseTemplate::new(200).set_body_json(body)
+    };
+    let in_header = move |request: &Received| {
+        let answer = ResponseTemplate::new(200).insert_header("x-total", "30");
+        answer.set_body_json(json!({ "data": page(request) }))
+    };
+    assert_eq!(pages_read(below, Envelope::default()).await.len(), 4);
+    assert_eq!(
+        pages_read(below, Envelope::default().total_at("meta.count")).await,
+        ["1", "2", "3"]
+    );
     let envelope = Envelope::default().total_in_header("X-Total");
-    assert_eq!(pages_read(&header, envelope).await, [1, 2, 3]);
+    assert_eq!(pages_read(in_header, envelope).await, ["1", "2", "3"]);
 }
 
 #[tokio::test]
 async fn an_envelope_finds_the_pagination_where_it_is_said_to_be() {
     let body = r#"{"data":[1],"meta":{"paging":{"total_pages":1}}}"#;
-    let answer = format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n{body}", body.len());
     let asked = async |envelope| {
-        let server = RawServer::answering(answer.clone());
-        let pool = AwwPool::new(1, None, false, server.url());
+        let server = mock::answering(json_text(body)).await;
+        let pool = AwwPool::new(1, None, false, server.uri());
         let stream = PaginatedStream::get(pool, "/rows").envelope(envelope);
         let items: Vec<_> = soon("the end", stream.collect::<Vec<_>>()).await;
-        let Seen { heads, .. } = server.seen();
-        (items.iter().all(Result::is_ok), heads.len() == 1)
+        (items.iter().all(Result::is_ok), mock::count(&server).await == 1)
     };
     assert_eq!(asked(Envelope::default().pagination_at("meta.paging")).await, (true, true));
     assert_eq!(asked(Envelope::default()).await, (false, false));

@@ -3,7 +3,8 @@
 use std::{sync::Arc, time::Duration};
 
 use crate::support::{
-    hostile::{Answer, Hostile},
+    hostile::Hostile,
+    mock::{self, numbered, refusal},
     soon,
 };
 use futures::{StreamExt, future::join_all};
@@ -11,11 +12,26 @@ use vantage_api_pool::{
     AwwPool, ErrorKind, PaginatedStream, Request,
     messages::{Fetch, GetStats, OpenStream, Shutdown},
 };
+use wiremock::{
+    Mock, MockServer, ResponseTemplate,
+    matchers::{any, body_json, header, method, path, query_param},
+};
+
+/// So many rows at `/rows`, and each at its id below.
+async fn serving(rows: u64) -> MockServer {
+    let api = mock::serving(rows).await;
+    for row in numbered(0..rows) {
+        let place = format!("/rows/{}", row["id"]);
+        let answer = ResponseTemplate::new(200).set_body_json(row);
+        Mock::given(path(place)).respond_with(answer).mount(&api).await;
+    }
+    api
+}
 
 #[tokio::test]
 async fn a_call_returns_status_headers_and_body() {
-    let api = Hostile::new(10).start();
-    let pool = AwwPool::new(3, None, false, api.url());
+    let api = serving(10).await;
+    let pool = AwwPool::new(3, None, false, api.uri());
     let response = soon("an answer", pool.get("/rows/7")).await.unwrap();
     assert_eq!(response.status(), 200);
     assert!(response.headers()["content-type"].to_str().unwrap().starts_with("application/json"));
@@ -25,33 +41,45 @@ async fn a_call_returns_status_headers_and_body() {
 
 #[tokio::test]
 async fn query_headers_and_default_headers_reach_the_server() {
-    let api = Hostile::new(10).start();
-    let pool = AwwPool::builder(api.url()).default_header("x-tenant", "blue").build().unwrap();
+    let api = mock::server().await;
+    Mock::given(method("GET"))
+        .and(path("/rows"))
+        .and(query_param("b", "ä & ö"))
+        .and(header("x-tenant", "blue"))
+        .and(header("x-own", "1"))
+        .respond_with(ResponseTemplate::new(200))
+        .expect(1)
+        .mount(&api)
+        .await;
+    let pool = AwwPool::builder(api.uri()).default_header("x-tenant", "blue").build().unwrap();
     let request = Request::get("/rows?a=1")
         .query(&[("b", "ä & ö"), ("c", "")])
         .unwrap()
         .header("x-own", "1")
         .unwrap();
     soon("an answer", pool.request(request)).await.unwrap();
-    let seen = api.log(|log| log.seen[0].clone());
-    let query: Vec<_> =
-        seen.query.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
-    assert_eq!(query, [("a", "1"), ("b", "ä & ö"), ("c", "")]);
-    assert_eq!((seen.header("x-tenant"), seen.header("x-own")), (Some("blue"), Some("1")));
-    assert!(seen.header("user-agent").unwrap().starts_with("vantage-api-pool/"));
-    assert_eq!(seen.header("content-length"), None);
+    let seen = mock::last(&api).await;
+    let query = [("a", "1"), ("b", "ä & ö"), ("c", "")];
+    assert_eq!(mock::query(&seen), query.map(|(name, value)| (name.to_owned(), value.to_owned())));
+    assert!(mock::header(&seen, "user-agent").unwrap().starts_with("vantage-api-pool/"));
+    assert_eq!(mock::header(&seen, "content-length"), None);
 }
 
 #[tokio::test]
 async fn a_body_is_sent_as_json() {
-    let api = Hostile::new(10).start();
-    let pool = AwwPool::new(1, None, false, api.url());
+    let api = mock::server().await;
+    let pool = AwwPool::new(1, None, false, api.uri());
     for request in [Request::post("/rows"), Request::put("/rows/1"), Request::patch("/rows/1")] {
-        let method = request.method().clone();
-        let _ = soon("an answer", pool.request(request.json(&["tea"]).unwrap())).await;
-        let seen = api.log(|log| log.seen.last().unwrap().clone());
-        assert_eq!((seen.method.as_str(), &seen.body[..]), (method.as_str(), &b"[\"tea\"]"[..]));
-        assert_eq!(seen.header("content-type"), Some("application/json"));
+        Mock::given(method(request.method().as_str()))
+            .and(header("content-type", "application/json"))
+            .and(body_json(["tea"]))
+            .respond_with(ResponseTemplate::new(200))
+            .expect(1)
+            .mount(&api)
+            .await;
+        let response = soon("an answer", pool.request(request.json(&["tea"]).unwrap())).await;
+        assert_eq!(response.unwrap().status(), 200);
+        assert_eq!(mock::last(&api).await.body, br#"["tea"]"#);
     }
 }
 
@@ -156,27 +184,26 @@ async fn faults_43_a_full_queue_refuses_at_once_and_counts_it() {
 
 #[test]
 fn it_works_without_any_runtime() {
-    let api = Hostile::new(25).start();
-    let pool = AwwPool::new(2, None, false, api.url());
+    let api = tokio::runtime::Runtime::new().unwrap().block_on(serving(25));
     let items = futures::executor::block_on(async {
+        let pool = AwwPool::new(2, None, false, api.uri());
         pool.get("/rows").await.unwrap();
         PaginatedStream::get(&pool, "/rows").map(Result::unwrap).collect::<Vec<_>>().await
     });
-    assert_eq!(items, api.rows());
+    assert_eq!(items, numbered(0..25));
 }
 
 #[test]
 fn it_works_inside_an_actix_system_and_uses_its_arbiters() {
-    let api = Hostile::new(25).start();
-    let url = api.url();
-    let items = actix::System::new().block_on(async move {
-        let pool = AwwPool::new(2, None, false, url);
+    let items = actix::System::new().block_on(async {
+        let api = serving(25).await;
+        let pool = AwwPool::new(2, None, false, api.uri());
         let items = PaginatedStream::get(&pool, "/rows").map(Result::unwrap).collect::<Vec<_>>();
         let items = soon("all items", items).await;
         soon("the end", pool.shutdown(Duration::from_secs(1))).await;
         items
     });
-    assert_eq!(items, api.rows());
+    assert_eq!(items, numbered(0..25));
 }
 
 #[test]
@@ -212,8 +239,8 @@ fn faults_36_when_the_host_application_stops_its_system_calls_end_with_an_error(
 
 #[tokio::test]
 async fn an_actix_application_talks_to_the_supervisor_by_messages() {
-    let api = Hostile::new(25).start();
-    let pool = AwwPool::new(2, None, false, api.url());
+    let api = serving(25).await;
+    let pool = AwwPool::new(2, None, false, api.uri());
     let supervisor = pool.supervisor().await.unwrap();
     let response =
         soon("an answer", supervisor.send(Fetch(Request::get("/rows/3")))).await.unwrap().unwrap();
@@ -221,7 +248,7 @@ async fn an_actix_application_talks_to_the_supervisor_by_messages() {
     let stream =
         soon("a stream", supervisor.send(OpenStream::new("/rows").prefetch(2))).await.unwrap();
     let items: Vec<_> = soon("all items", stream.map(Result::unwrap).collect()).await;
-    assert_eq!(items, api.rows());
+    assert_eq!(items, numbered(0..25));
     let stats = soon("statistics", supervisor.send(GetStats)).await.unwrap().unwrap();
     assert_eq!((stats.calls_ok, stats.pages, stats.items), (4, 3, 25));
     soon("the end", supervisor.send(Shutdown { drain: Duration::from_secs(1) })).await.unwrap();
@@ -280,8 +307,8 @@ async fn accept_53_shutdown_ends_what_is_left_after_the_drain_and_joins_every_th
 
 #[tokio::test]
 async fn dropping_the_last_handle_ends_the_pool_without_blocking() {
-    let api = Hostile::new(10).start();
-    let pool = AwwPool::new(2, None, false, api.url());
+    let api = serving(10).await;
+    let pool = AwwPool::new(2, None, false, api.uri());
     soon("an answer", pool.get("/rows")).await.unwrap();
     let supervisor = pool.supervisor().await.unwrap();
     assert!(supervisor.connected());
@@ -296,8 +323,11 @@ async fn dropping_the_last_handle_ends_the_pool_without_blocking() {
 
 #[tokio::test]
 async fn statistics_count_calls_attempts_retries_and_latency() {
-    let api = Hostile::new(10).on_item(Answer::Status(503).times(1)).start();
-    let pool = AwwPool::builder(api.url()).backoff_base(Duration::from_millis(1)).build().unwrap();
+    let api = mock::server().await;
+    let once = Mock::given(any()).respond_with(refusal(503)).up_to_n_times(1);
+    once.expect(1).mount(&api).await;
+    Mock::given(path("/rows/1")).respond_with(ResponseTemplate::new(200)).mount(&api).await;
+    let pool = AwwPool::builder(api.uri()).backoff_base(Duration::from_millis(1)).build().unwrap();
     soon("an answer", pool.get("/rows/1")).await.unwrap();
     soon("an error", pool.get("/rows/404")).await.unwrap_err();
     let stats = soon("statistics", pool.stats()).await.unwrap();

@@ -7,12 +7,16 @@ use std::{
 };
 
 use crate::support::{
-    hostile::{Answer, Hostile, HostileServer},
+    mock::{self, refusal},
     raw_server::{Peer, RawServer},
     soon,
 };
 use futures::{StreamExt, future::join_all, stream};
 use vantage_api_pool::{AwwPool, Delivery, Error, ErrorKind, PoolBuilder, Request};
+use wiremock::{
+    Mock, MockServer, ResponseTemplate,
+    matchers::{any, body_string, method, path},
+};
 
 const OK: &[u8] = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok";
 const TRUNCATED: &[u8] = b"HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\nok";
@@ -30,8 +34,13 @@ fn pool(url: String) -> AwwPool {
     builder(url).build().unwrap()
 }
 
-fn requests(api: &HostileServer) -> usize {
-    api.log(|log| log.seen.len())
+/// Answers the first `times` requests with this status, and the others well.
+async fn failing(times: u64, status: u16) -> MockServer {
+    let api = mock::server().await;
+    let first = Mock::given(any()).respond_with(refusal(status)).up_to_n_times(times);
+    first.expect(times).mount(&api).await;
+    Mock::given(any()).respond_with(ResponseTemplate::new(200)).mount(&api).await;
+    api
 }
 
 /// A URL at which nobody listens.
@@ -95,21 +104,23 @@ impl Trouble {
 #[tokio::test]
 async fn accept_54_a_passing_failure_is_repeated_until_it_has_passed() {
     for status in [500, 502, 503, 504, 408, 425, 429] {
-        let api = Hostile::new(5).on_any(Answer::Status(status).times(2)).start();
-        let response = pool(api.url()).get("/rows").await.unwrap();
-        assert_eq!((response.status().as_u16(), requests(&api)), (200, 3), "{status}");
+        let api = failing(2, status).await;
+        let response = soon("an answer", pool(api.uri()).get("/rows")).await.unwrap();
+        let requests = mock::count(&api).await;
+        assert_eq!((response.status().as_u16(), requests), (200, 3), "{status}");
     }
 }
 
 #[tokio::test]
 async fn accept_54_a_lasting_failure_ends_after_max_attempts_with_the_last_answer() {
     for max_attempts in [1, 3, 5] {
-        let api = Hostile::new(5).on_any(Answer::Status(503)).start();
-        let pool = builder(api.url()).max_attempts(max_attempts).build().unwrap();
+        let api = mock::answering(refusal(503)).await;
+        let pool = builder(api.uri()).max_attempts(max_attempts).build().unwrap();
         let started = Instant::now();
         let error = pool.get("/rows").await.unwrap_err();
         assert_eq!((error.kind(), error.status().unwrap().as_u16()), (ErrorKind::Status, 503));
-        assert_eq!((error.attempts(), requests(&api)), (max_attempts, max_attempts as usize));
+        assert_eq!(error.attempts(), max_attempts);
+        assert_eq!(mock::count(&api).await, max_attempts as usize);
         assert!(error.elapsed() > Duration::ZERO && error.elapsed() <= started.elapsed());
         assert_eq!(error.body_start().unwrap(), r#"{"error":"Service Unavailable"}"#);
         assert_eq!(error.delivery(), Delivery::Answered);
@@ -120,10 +131,10 @@ async fn accept_54_a_lasting_failure_ends_after_max_attempts_with_the_last_answe
 #[tokio::test]
 async fn a_final_answer_is_not_asked_for_again() {
     for status in [400, 404, 405, 409, 410, 412, 413, 422, 501] {
-        let api = Hostile::new(5).on_any(Answer::Status(status)).start();
-        let error = pool(api.url()).get("/rows").await.unwrap_err();
+        let api = mock::answering(refusal(status)).await;
+        let error = pool(api.uri()).get("/rows").await.unwrap_err();
         assert_eq!(error.status().unwrap().as_u16(), status);
-        assert_eq!((error.attempts(), requests(&api)), (1, 1), "{status}");
+        assert_eq!((error.attempts(), mock::count(&api).await), (1, 1), "{status}");
         assert!(error.body_start().is_some_and(|body| body.contains("error")), "{status}");
         assert!(!error.is_retryable(), "{status}");
     }
@@ -179,13 +190,15 @@ async fn what_does_no_harm_when_repeated_is_repeated() {
 #[tokio::test]
 async fn a_post_that_was_not_processed_is_repeated() {
     for status in [429, 425] {
-        let answer = Answer::Status(status).times(1);
-        let api = Hostile::new(5).on_any(answer).on_any(Answer::Body("{}".into())).start();
+        let api = mock::server().await;
+        let orders =
+            || Mock::given(method("POST")).and(path("/orders")).and(body_string("\"tea\""));
+        let refused = orders().respond_with(refusal(status)).up_to_n_times(1);
+        refused.expect(1).mount(&api).await;
+        orders().respond_with(ResponseTemplate::new(201)).expect(1).mount(&api).await;
         let post = Request::post("/orders").json("tea").unwrap();
-        pool(api.url()).request(post).await.unwrap();
-        let bodies = api.log(|log| log.seen.iter().map(|seen| seen.body.clone()).collect());
-        let bodies: Vec<_> = bodies;
-        assert_eq!(bodies, ["\"tea\"", "\"tea\""], "{status}");
+        let response = soon("an answer", pool(api.uri()).request(post)).await.unwrap();
+        assert_eq!((response.status().as_u16(), mock::count(&api).await), (201, 2), "{status}");
     }
 }
 
@@ -279,8 +292,8 @@ async fn no_call_outlives_its_deadline_in_whatever_phase() {
         () = queued => {}
     }
 
-    let failing = Hostile::new(5).on_any(Answer::Status(503)).start();
-    let patient = AwwPool::builder(failing.url())
+    let failing = mock::answering(refusal(503)).await;
+    let patient = AwwPool::builder(failing.uri())
         .backoff_base(Duration::from_secs(u32::MAX.into()))
         .backoff_cap(Duration::from_secs(u32::MAX.into()))
         .build()
@@ -290,7 +303,7 @@ async fn no_call_outlives_its_deadline_in_whatever_phase() {
     assert_eq!((error.status().unwrap().as_u16(), error.attempts()), (503, 1));
 
     let acquire = std::future::pending::<Result<String, Error>>;
-    let locked = builder(failing.url()).with_auth_callback(1, acquire, |request, _| request);
+    let locked = builder(failing.uri()).with_auth_callback(1, acquire, |request, _| request);
     let error = ends_in_time("a token", &locked.build().unwrap()).await;
     assert_eq!(error.attempts(), 0);
 
@@ -298,7 +311,7 @@ async fn no_call_outlives_its_deadline_in_whatever_phase() {
         std::thread::sleep(Duration::from_secs(2));
         std::future::ready(Ok::<_, Error>("late"))
     };
-    let blocked = builder(failing.url()).with_auth_callback(1, acquire, |request, _| request);
+    let blocked = builder(failing.uri()).with_auth_callback(1, acquire, |request, _| request);
     ends_in_time("a callback that blocks its thread", &blocked.build().unwrap()).await;
 
     let error = ends_in_time("refused connections", &{
@@ -310,10 +323,10 @@ async fn no_call_outlives_its_deadline_in_whatever_phase() {
 
 #[tokio::test]
 async fn a_deadline_of_nothing_sends_nothing() {
-    let api = Hostile::new(5).start();
+    let api = mock::answering(ResponseTemplate::new(200)).await;
     let request = Request::get("/rows").timeout(Duration::ZERO);
-    let error = soon("an error", pool(api.url()).request(request)).await.unwrap_err();
-    assert_eq!((error.kind(), requests(&api)), (ErrorKind::DeadlineExceeded, 0));
+    let error = soon("an error", pool(api.uri()).request(request)).await.unwrap_err();
+    assert_eq!((error.kind(), mock::count(&api).await), (ErrorKind::DeadlineExceeded, 0));
 }
 
 /// Closes each connection after `per_connection` answers, in the moment in which the next
@@ -363,14 +376,14 @@ async fn faults_18_a_post_on_a_connection_that_closes_while_idle_is_sent_once() 
 
 #[tokio::test]
 async fn a_storm_of_failures_is_repeated_no_more_than_the_budget_allows() {
-    let api = Hostile::new(5).on_any(Answer::Status(500)).start();
-    let pool = pool(api.url());
+    let api = mock::answering(refusal(500)).await;
+    let pool = pool(api.uri());
     let started = Instant::now();
     let errors = soon("the storm", join_all((0..1_000).map(|_| pool.get("/rows")))).await;
     let seconds = started.elapsed().as_secs() as usize + 1;
     assert!(errors.into_iter().all(|answer| answer.unwrap_err().kind() == ErrorKind::Status));
     // A hundred to begin with, a fifth of the calls, and ten per second.
-    let repeats = requests(&api) - 1_000;
+    let repeats = mock::count(&api).await - 1_000;
     let stats = pool.stats().await.unwrap();
     let most = 100 + 200 + 10 * seconds;
     assert!((100..=most).contains(&repeats), "{repeats} repeats, at most {most}: {stats:?}");

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use crate::support::{
     hostile::{Answer, Form, Hostile, HostileServer, Log, Shape, Style, Total},
+    mock::{self, Pages, numbered, param, refusal},
     soon,
 };
 use futures::StreamExt;
@@ -13,6 +14,10 @@ use vantage_api_pool::{
     AwwPool, Envelope, Error, ErrorKind, Event, PageRequest, PageStrategy, PageView,
     PaginatedStream, Paging, ReadMode,
 };
+use wiremock::{
+    Mock, MockServer, ResponseTemplate,
+    matchers::{any, path, query_param},
+};
 
 fn pool(api: &HostileServer) -> AwwPool {
     AwwPool::builder(api.url()).backoff_base(Duration::from_millis(1)).build().unwrap()
@@ -20,6 +25,12 @@ fn pool(api: &HostileServer) -> AwwPool {
 
 fn rows_by(api: &HostileServer, paging: Paging) -> PaginatedStream {
     PaginatedStream::get(pool(api), "/rows").paging(paging)
+}
+
+/// The same from a mock.
+fn mocked(api: &MockServer, paging: Paging) -> PaginatedStream {
+    let pool = AwwPool::builder(api.uri()).backoff_base(Duration::from_millis(1));
+    PaginatedStream::get(pool.build().unwrap(), "/rows").paging(paging)
 }
 
 /// Reads to the end: the items before the end, and the error that was the end.
@@ -41,12 +52,6 @@ async fn read_all(stream: PaginatedStream) -> Vec<Value> {
     let (items, error) = read(stream).await;
     assert!(error.is_none(), "{error:?}");
     items
-}
-
-/// The values of the parameter `name`, in the order in which they arrived.
-fn sent(api: &HostileServer, name: &str) -> Vec<Option<String>> {
-    let param = |log: &Log| log.seen.iter().map(|seen| seen.param(name).map(Into::into)).collect();
-    api.log(param)
 }
 
 fn by_offset() -> Hostile {
@@ -174,12 +179,11 @@ async fn accept_21_the_next_page_is_asked_for_when_a_page_arrives_and_no_further
 
 #[tokio::test]
 async fn accept_23_an_api_that_does_not_page_gets_no_parameters() {
-    let api = Hostile::new(10).page_size(10, 10).start();
-    assert_eq!(read_all(rows_by(&api, Paging::none())).await, api.rows());
-    assert_eq!(
-        api.log(|log| log.seen.iter().map(|seen| seen.query.len()).collect::<Vec<_>>()),
-        [0]
-    );
+    let api = mock::server().await;
+    let rows = Mock::given(path("/rows")).respond_with(Pages(numbered(0..10)));
+    rows.expect(1).mount(&api).await;
+    assert_eq!(read_all(mocked(&api, Paging::none())).await, numbered(0..10));
+    assert_eq!(mock::last(&api).await.url.query(), None);
 }
 
 #[tokio::test]
@@ -250,19 +254,30 @@ async fn accept_14_a_next_page_that_was_there_before_is_a_loop() {
 
 #[tokio::test]
 async fn accept_14_a_server_that_ignores_the_cursor_is_a_loop() {
-    let api = Hostile::new(95).style(Style::Cursor("next")).params("after", "limit");
-    let api = api.ignores_page().start();
-    let (items, error) = read(rows_by(&api, Paging::cursor("after", "next"))).await;
+    let body = json!({ "data": numbered(0..10), "next": "c10" });
+    let api = mock::answering(ResponseTemplate::new(200).set_body_json(body)).await;
+    let (items, error) = read(mocked(&api, Paging::cursor("after", "next"))).await;
     assert_eq!((items.len(), error.unwrap().kind()), (10, ErrorKind::PageLoop));
 }
 
 #[tokio::test]
 async fn accept_16_offset_paging_sends_offsets_verbatim() {
-    let api = by_offset().start();
-    assert_eq!(read_all(rows_by(&api, offsets(10)).prefetch(1)).await, api.rows());
-    let expected: Vec<_> = (0..10).map(|page| Some((page * 10).to_string())).collect();
-    assert_eq!(sent(&api, "offset"), expected);
-    assert!(sent(&api, "limit").iter().all(|limit| limit.as_deref() == Some("10")));
+    let api = mock::server().await;
+    for offset in (0..95).step_by(10) {
+        let body =
+            json!({ "data": numbered(offset..95.min(offset + 10)), "pagination": { "total": 95 } });
+        Mock::given(path("/rows"))
+            .and(query_param("offset", offset.to_string()))
+            .and(query_param("limit", "10"))
+            .respond_with(ResponseTemplate::new(200).set_body_json(body))
+            .expect(1)
+            .mount(&api)
+            .await;
+    }
+    assert_eq!(read_all(mocked(&api, offsets(10)).prefetch(1)).await, numbered(0..95));
+    let requests = mock::received(&api).await;
+    let sent: Vec<_> = requests.iter().filter_map(|request| param(request, "offset")).collect();
+    assert_eq!(sent, (0..10).map(|page| (page * 10).to_string()).collect::<Vec<_>>());
 }
 
 #[tokio::test]
@@ -490,21 +505,26 @@ async fn a_read_is_resumed_after_any_row_and_loses_and_doubles_none() {
 
 #[tokio::test]
 async fn a_read_that_has_ended_is_resumed_as_an_empty_one_that_asks_for_nothing() {
-    let api = Hostile::new(25).start();
-    let pool = pool(&api);
-    let mut stream = PaginatedStream::get(&pool, "/rows");
+    let api = mock::serving(25).await;
+    let mut stream = mocked(&api, Paging::default());
     soon("the end", async { while stream.next().await.is_some() {} }).await;
     let token = stream.resume_token();
     assert!(token.is_end());
-    assert!(read_all(PaginatedStream::get(&pool, "/rows").resume_from(token)).await.is_empty());
-    assert_eq!(api.log(|log| log.pages().len()), 3);
+    assert!(read_all(mocked(&api, Paging::default()).resume_from(token)).await.is_empty());
+    assert_eq!(mock::count(&api).await, 3);
 }
 
 #[tokio::test]
 async fn a_read_that_failed_is_resumed_with_the_page_that_failed() {
-    let api = Hostile::new(95).on_page(4, Answer::Status(400).times(1)).start();
-    let pool = pool(&api);
-    let mut stream = PaginatedStream::get(&pool, "/rows");
+    let api = mock::server().await;
+    Mock::given(query_param("page", "4"))
+        .respond_with(refusal(400))
+        .up_to_n_times(1)
+        .expect(1)
+        .mount(&api)
+        .await;
+    Mock::given(path("/rows")).respond_with(Pages(numbered(0..95))).mount(&api).await;
+    let mut stream = mocked(&api, Paging::default());
     let error = soon("the error", async {
         loop {
             if let Some(Err(error)) = stream.next().await {
@@ -515,8 +535,8 @@ async fn a_read_that_failed_is_resumed_with_the_page_that_failed() {
     .await;
     assert_eq!(error.page(), Some(4));
     let token = stream.resume_token();
-    let rest = read_all(PaginatedStream::get(&pool, "/rows").resume_from(token)).await;
-    assert_eq!(rest, api.rows()[30..]);
+    let rest = read_all(mocked(&api, Paging::default()).resume_from(token)).await;
+    assert_eq!(rest, numbered(30..95));
 }
 
 #[tokio::test]
@@ -583,9 +603,11 @@ impl PageStrategy for ByNumber {
 
 #[tokio::test]
 async fn a_custom_strategy_says_what_to_ask_for() {
-    let api = Hostile::new(95).strict().start();
-    assert_eq!(read_all(rows_by(&api, Paging::custom(ByNumber))).await, api.rows());
-    assert_eq!(api.log(Log::pages), (1..=10).collect::<Vec<_>>());
+    let api = mock::serving(95).await;
+    assert_eq!(read_all(mocked(&api, Paging::custom(ByNumber))).await, numbered(0..95));
+    let requests = mock::received(&api).await;
+    let sent: Vec<_> = requests.iter().map(|request| request.url.query().unwrap()).collect();
+    assert_eq!(sent, (1..=10).map(|page| format!("page={page}")).collect::<Vec<_>>());
 }
 
 /// Fails, or panics, after the second page.
@@ -608,12 +630,12 @@ impl PageStrategy for Breaks {
 
 #[tokio::test]
 async fn a_custom_strategy_that_fails_or_panics_ends_the_read_with_its_error() {
-    let api = Hostile::new(95).start();
+    let api = mock::serving(95).await;
     for (panics, kind) in [(false, ErrorKind::Decode), (true, ErrorKind::Callback)] {
-        let (items, error) = read(rows_by(&api, Paging::custom(Breaks { panics }))).await;
+        let (items, error) = read(mocked(&api, Paging::custom(Breaks { panics }))).await;
         let error = error.unwrap();
         assert_eq!((error.kind(), error.page()), (kind, Some(2)));
-        assert_eq!(items, api.rows()[..10]);
+        assert_eq!(items, numbered(0..10));
     }
 }
 
@@ -646,14 +668,14 @@ async fn settings_that_make_no_sense_are_refused_before_anything_is_sent() {
 #[tokio::test]
 async fn a_flag_at_a_place_of_its_own_ends_a_read_by_cursors() {
     let body = |ids: [u64; 2], has_more: bool| {
-        json!({ "data": ids, "has_more": has_more, "next": "again" }).to_string()
+        let body = json!({ "data": ids, "has_more": has_more, "next": "again" });
+        ResponseTemplate::new(200).set_body_json(body)
     };
-    let api = Hostile::new(1)
-        .style(Style::Cursor("next"))
-        .on_any(Answer::Body(body([1, 2], true)).times(1))
-        .on_any(Answer::Body(body([3, 4], false)))
-        .start();
-    let stream = rows_by(&api, Paging::cursor("after", "next"))
+    let api = mock::server().await;
+    let again = Mock::given(query_param("after", "again"));
+    again.respond_with(body([3, 4], false)).expect(1).mount(&api).await;
+    Mock::given(any()).respond_with(body([1, 2], true)).expect(1).mount(&api).await;
+    let stream = mocked(&api, Paging::cursor("after", "next"))
         .envelope(Envelope::default().has_next_at("has_more"));
     assert_eq!(read_all(stream).await, [1, 2, 3, 4].map(Value::from));
 }

@@ -2,7 +2,6 @@
 //! secret is in it.
 
 use std::{
-    collections::BTreeSet,
     error::Error as StdError,
     fs,
     path::PathBuf,
@@ -13,13 +12,19 @@ use std::{
     time::Duration,
 };
 
-use crate::support::{hostile::Hostile, raw_server::RawServer, soon};
-use actix_web::{App, HttpRequest, HttpResponse, HttpServer, web};
-use demo_api::Embedded;
+use crate::support::{
+    mock::{self, header},
+    raw_server::RawServer,
+    soon,
+};
 use futures::future::LocalBoxFuture;
 use vantage_api_pool::{
-    AwwPool, Error, ErrorKind, PoolBuilder, Request, Token, TokenSource,
+    AwwPool, Error, ErrorKind, PoolBuilder, Request, Response, Token, TokenSource,
     tokens::{ClientCredentials, EnvTokens, FileTokens, StaticTokens, bearer},
+};
+use wiremock::{
+    Mock, MockServer, Request as Received, Respond, ResponseTemplate,
+    matchers::{bearer_token, method, path},
 };
 
 const CANARY: &str = "canary-3e7a";
@@ -28,28 +33,22 @@ fn builder(url: String) -> PoolBuilder {
     AwwPool::builder(url).backoff_base(Duration::from_millis(1))
 }
 
-/// An API that takes one token at a time and notes which it saw.
+/// An API that takes one token at a time.
 struct Api {
-    server: RawServer,
+    server: MockServer,
     valid: Arc<Mutex<String>>,
 }
 
 impl Api {
-    fn taking(token: &str) -> Self {
+    async fn taking(token: &str) -> Self {
         let valid = Arc::new(Mutex::new(token.to_owned()));
         let current = Arc::clone(&valid);
-        let server = RawServer::start(move |mut peer| {
-            let current = Arc::clone(&current);
-            async move {
-                while let Some(head) = peer.head().await {
-                    let line = format!("authorization: Bearer {}\r\n", current.lock().unwrap());
-                    let status = if head.contains(&line) { "200 OK" } else { "401 Unauthorized" };
-                    let answer = format!("HTTP/1.1 {status}\r\ncontent-length: 0\r\n\r\n");
-                    peer.write(answer.as_bytes()).await;
-                }
-            }
-        });
-        Self { server, valid }
+        let answer = move |request: &Received| {
+            let bearer = format!("Bearer {}", current.lock().unwrap());
+            let is_valid = header(request, "authorization") == Some(bearer.as_str());
+            ResponseTemplate::new(if is_valid { 200 } else { 401 })
+        };
+        Self { server: mock::answering(answer).await, valid }
     }
 
     fn take_only(&self, token: &str) {
@@ -57,12 +56,17 @@ impl Api {
     }
 
     fn pool(&self, source: impl TokenSource) -> AwwPool {
-        builder(self.server.url()).token_source(1, source, bearer).build().unwrap()
+        builder(self.server.uri()).token_source(1, source, bearer).build().unwrap()
     }
 
-    fn requests(&self) -> usize {
-        self.server.seen().heads.len()
+    async fn requests(&self) -> usize {
+        mock::count(&self.server).await
     }
+}
+
+/// An API that takes any token.
+async fn open_api() -> MockServer {
+    mock::answering(ResponseTemplate::new(200)).await
 }
 
 /// Every word of an error and of what led to it.
@@ -83,20 +87,22 @@ fn file(name: &str) -> PathBuf {
 
 #[tokio::test]
 async fn static_tokens_are_one_for_each_slot() {
-    let api = Hostile::new(5).start();
+    let api = mock::server().await;
+    for token in ["one", "two"] {
+        let rows = Mock::given(path("/rows")).and(bearer_token(token));
+        rows.respond_with(ResponseTemplate::new(200)).expect(2).mount(&api).await;
+    }
     let tokens = StaticTokens::new(["one", "two"]);
-    let pool = builder(api.url()).token_source(2, tokens, bearer).build().unwrap();
+    let pool = builder(api.uri()).token_source(2, tokens, bearer).build().unwrap();
     for _ in 0..4 {
         pool.get("/rows").await.unwrap();
     }
-    let seen: BTreeSet<_> = api.log(|log| {
-        log.seen.iter().map(|seen| seen.header("authorization").unwrap().to_owned()).collect()
-    });
-    assert_eq!(seen, BTreeSet::from(["Bearer one".into(), "Bearer two".into()]));
+    let used = mock::bearers(&api).await.into_iter().collect::<Vec<_>>();
+    assert_eq!(used, [("one".into(), 2), ("two".into(), 2)]);
 
-    let other = Api::taking("another");
+    let other = Api::taking("another").await;
     let error = other.pool(StaticTokens::new(["one"])).get("/").await.unwrap_err();
-    assert_eq!((error.kind(), other.requests()), (ErrorKind::Unauthorized, 2));
+    assert_eq!((error.kind(), other.requests().await), (ErrorKind::Unauthorized, 2));
 }
 
 #[tokio::test]
@@ -144,7 +150,7 @@ async fn a_source_that_cannot_serve_the_slots_is_refused_when_the_pool_is_built(
 async fn a_token_comes_from_the_environment_and_a_missing_variable_is_named() {
     // Set by cargo, for as long as the test runs.
     let value = std::env::var("CARGO_MANIFEST_DIR").unwrap();
-    let api = Api::taking(&value);
+    let api = Api::taking(&value).await;
     api.pool(EnvTokens::new(["CARGO_MANIFEST_DIR"])).get("/").await.unwrap();
     let pool = api.pool(EnvTokens::new(["VANTAGE_TEST_NOT_SET"]));
     let error = pool.get("/").await.unwrap_err();
@@ -156,22 +162,22 @@ async fn a_token_comes_from_the_environment_and_a_missing_variable_is_named() {
 async fn a_token_file_is_trimmed_and_read_again_after_a_401() {
     let path = file("token-after-401");
     fs::write(&path, "  first\r\n").unwrap();
-    let api = Api::taking("first");
+    let api = Api::taking("first").await;
     let pool = api.pool(FileTokens::new([&path]));
     pool.get("/").await.unwrap();
     fs::write(&path, "second\n").unwrap();
     pool.get("/").await.unwrap();
-    assert_eq!(api.requests(), 2, "it is not read again without need");
+    assert_eq!(api.requests().await, 2, "it is not read again without need");
     api.take_only("second");
     pool.get("/").await.unwrap();
-    assert_eq!(api.requests(), 4, "one 401, one repeat");
+    assert_eq!(api.requests().await, 4, "one 401, one repeat");
 }
 
 #[tokio::test]
 async fn a_token_file_is_read_again_in_time() {
     let path = file("token-in-time");
     fs::write(&path, "first").unwrap();
-    let api = Api::taking("first");
+    let api = Api::taking("first").await;
     let pool = api.pool(FileTokens::new([&path]).reread_every(Duration::from_millis(600)));
     pool.get("/").await.unwrap();
     fs::write(&path, "second").unwrap();
@@ -180,7 +186,7 @@ async fn a_token_file_is_read_again_in_time() {
     soon("the file is read again", renewed).await;
     api.take_only("second");
     pool.get("/").await.unwrap();
-    assert_eq!(api.requests(), 2, "no 401");
+    assert_eq!(api.requests().await, 2, "no 401");
 }
 
 #[tokio::test]
@@ -191,7 +197,7 @@ async fn a_token_file_that_holds_no_token_is_named_and_not_quoted() {
         ("token-large", Some(CANARY.repeat(10_000).into_bytes()), "is larger than 64 KiB"),
         ("token-binary", Some([CANARY.as_bytes(), &[0xff, 0xfe]].concat()), "is not UTF-8"),
     ];
-    let api = Api::taking("none");
+    let api = Api::taking("none").await;
     for (name, content, what) in contents {
         let path = file(name);
         if let Some(content) = content {
@@ -206,23 +212,23 @@ async fn a_token_file_that_holds_no_token_is_named_and_not_quoted() {
     let folder = api.pool(FileTokens::new([env!("CARGO_TARGET_TMPDIR")]));
     let error = soon("a folder", folder.get("/")).await.unwrap_err();
     assert!(error.to_string().contains("cannot be read"), "{error}");
-    assert_eq!(api.requests(), 0);
+    assert_eq!(api.requests().await, 0);
 }
 
 #[tokio::test]
 async fn a_token_that_no_header_can_hold_is_an_error_and_is_not_quoted() {
-    let api = Api::taking("none");
+    let api = Api::taking("none").await;
     let token = format!("{CANARY}\r\nx-evil: 1");
     let error = api.pool(StaticTokens::new([&token])).get("/").await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Token);
     assert!(!words(&error).contains(CANARY));
     // A callback may return its error, too.
     let apply = |request: Request, token: &str| request.header("x-api-key", token);
-    let pool = builder(api.server.url()).token_source(1, StaticTokens::new([&token]), apply);
+    let pool = builder(api.server.uri()).token_source(1, StaticTokens::new([&token]), apply);
     let error = pool.build().unwrap().get("/").await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::InvalidRequest);
     assert!(!words(&error).contains(CANARY));
-    assert_eq!(api.requests(), 0);
+    assert_eq!(api.requests().await, 0);
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -265,10 +271,10 @@ impl TokenSource for Troubled {
 async fn faults_10_the_other_slots_serve_on_whatever_the_trouble_with_one() {
     let troubles = [Trouble::Error, Trouble::Panic, Trouble::Hang, Trouble::Block];
     futures::future::join_all(troubles.map(async |trouble| {
-        let api = Hostile::new(5).start();
+        let api = open_api().await;
         let is_well = Arc::new(AtomicBool::new(true));
         let source = Troubled { trouble, is_well: Arc::clone(&is_well) };
-        let pool = builder(api.url())
+        let pool = builder(api.uri())
             .acquire_timeout(Duration::from_secs(2))
             .token_source(3, source, bearer)
             .build()
@@ -294,16 +300,15 @@ async fn faults_10_the_other_slots_serve_on_whatever_the_trouble_with_one() {
             }
         }
         is_well.store(true, Ordering::SeqCst);
-        let before = api.log(|log| log.seen.len());
+        // From here on the first slot's token has an answer of its own.
+        let back = Mock::given(bearer_token("of-slot-0"));
+        let back = back.respond_with(ResponseTemplate::new(200).set_body_string("back"));
+        back.with_priority(1).mount(&api).await;
         soon("the slot serves again", async {
-            let back = "Bearer of-slot-0";
-            let serves = || {
-                api.log(|log| {
-                    log.seen[before..].iter().any(|s| s.header("authorization") == Some(back))
-                })
+            let is_back = |answer: Result<Response, Error>| {
+                answer.is_ok_and(|answer| answer.body().as_ref() == b"back")
             };
-            while !serves() {
-                let _ = pool.get("/rows").await;
+            while !is_back(pool.get("/rows").await) {
                 tokio::time::sleep(Duration::from_millis(5)).await;
             }
         })
@@ -312,75 +317,60 @@ async fn faults_10_the_other_slots_serve_on_whatever_the_trouble_with_one() {
     .await;
 }
 
-/// A token endpoint, and what it was asked: the `Authorization` and the body.
-struct Endpoint {
-    server: Embedded,
-    asked: Arc<Mutex<Vec<(String, String)>>>,
-}
+/// A token endpoint.
+struct Endpoint(MockServer);
 
 impl Endpoint {
-    /// Gives the answer of `answer` to the n-th request, from 1.
-    fn start<F>(answer: F) -> Self
-    where
-        F: Fn(usize) -> HttpResponse + Send + Sync + 'static,
-    {
-        let asked: Arc<Mutex<Vec<(String, String)>>> = Arc::default();
-        let (noted, answer) = (Arc::clone(&asked), Arc::new(answer));
-        let server = Embedded::start(move |listener| {
-            let server = HttpServer::new(move || {
-                let (noted, answer) = (Arc::clone(&noted), Arc::clone(&answer));
-                let handle = move |request: HttpRequest, body: String| {
-                    let header = request.headers().get("authorization");
-                    let header = header.map_or("none", |value| value.to_str().unwrap()).to_owned();
-                    let mut noted = noted.lock().unwrap();
-                    noted.push((header, body));
-                    std::future::ready(answer(noted.len()))
-                };
-                App::new().route("/oauth/token", web::post().to(handle))
-            });
-            Ok(server.workers(1).disable_signals().listen(listener)?.run())
-        });
-        Self { server: server.unwrap(), asked }
+    async fn answering(answer: impl Respond + 'static) -> Self {
+        let server = mock::server().await;
+        let tokens = Mock::given(method("POST")).and(path("/oauth/token"));
+        tokens.respond_with(answer).mount(&server).await;
+        Self(server)
     }
 
     /// Hands out `token-1`, `token-2` and so on, the n-th for `lifetime(n)` seconds.
-    fn issuing(lifetime: impl Fn(usize) -> u64 + Send + Sync + 'static) -> Self {
-        Self::start(move |n| grant(&format!("token-{n}"), lifetime(n)))
+    async fn issuing(lifetime: impl Fn(usize) -> u64 + Send + Sync + 'static) -> Self {
+        let issued = AtomicUsize::new(0);
+        Self::answering(move |_: &Received| {
+            let n = issued.fetch_add(1, Ordering::SeqCst) + 1;
+            grant(&format!("token-{n}"), lifetime(n))
+        })
+        .await
     }
 
     fn source(&self) -> ClientCredentials {
-        let url = format!("http://{}/oauth/token", self.server.address());
-        ClientCredentials::new(url, "the id", CANARY)
+        ClientCredentials::new(format!("{}/oauth/token", self.0.uri()), "the id", CANARY)
     }
 
-    fn requests(&self) -> usize {
-        self.asked.lock().unwrap().len()
+    /// The `Authorization` and the body of each request.
+    async fn asked(&self) -> Vec<(String, String)> {
+        let requests = mock::received(&self.0).await.into_iter();
+        let asked = requests.map(|request| {
+            let authorization = header(&request, "authorization").unwrap_or("none").to_owned();
+            (authorization, String::from_utf8(request.body).unwrap())
+        });
+        asked.collect()
     }
 }
 
-fn grant(token: &str, lifetime: u64) -> HttpResponse {
-    let body = serde_json::json!({
+fn grant(token: &str, lifetime: u64) -> ResponseTemplate {
+    ResponseTemplate::new(200).set_body_json(serde_json::json!({
         "access_token": token, "token_type": "Bearer", "expires_in": lifetime,
-    });
-    HttpResponse::Ok().content_type("application/json").body(body.to_string())
+    }))
 }
 
 #[tokio::test]
 async fn client_credentials_bring_a_token_for_each_slot() {
-    let (api, endpoint) = (Hostile::new(5).start(), Endpoint::issuing(|_| 3_600));
+    let (api, endpoint) = (open_api().await, Endpoint::issuing(|_| 3_600).await);
     let source = endpoint.source().scope("read").scope("write").param("audience", "rows");
     assert!(!format!("{source:?}").contains(CANARY));
-    let pool = builder(api.url()).token_source(2, source, bearer).build().unwrap();
+    let pool = builder(api.uri()).token_source(2, source, bearer).build().unwrap();
     for _ in 0..6 {
         pool.get("/rows").await.unwrap();
     }
-    let count = |token: &str| {
-        let bearer = format!("Bearer {token}");
-        let has = |value: Option<&str>| value == Some(bearer.as_str());
-        api.log(|log| log.seen.iter().filter(|seen| has(seen.header("authorization"))).count())
-    };
-    assert_eq!((count("token-1"), count("token-2")), (3, 3));
-    let asked = endpoint.asked.lock().unwrap().clone();
+    let used = mock::bearers(&api).await.into_iter().collect::<Vec<_>>();
+    assert_eq!(used, [("token-1".into(), 3), ("token-2".into(), 3)]);
+    let asked = endpoint.asked().await;
     assert_eq!(asked.len(), 2);
     for (authorization, body) in asked {
         // `the+id:canary-3e7a`, encoded as in a form first (RFC 6749 section 2.3.1).
@@ -393,12 +383,12 @@ async fn client_credentials_bring_a_token_for_each_slot() {
 
 #[tokio::test]
 async fn client_credentials_can_go_into_the_body_and_over_a_pool_of_the_callers() {
-    let (api, endpoint) = (Hostile::new(5).start(), Endpoint::issuing(|_| 3_600));
-    let own = AwwPool::new(1, None, false, format!("http://{}", endpoint.server.address()));
+    let (api, endpoint) = (open_api().await, Endpoint::issuing(|_| 3_600).await);
+    let own = AwwPool::new(1, None, false, endpoint.0.uri());
     let source = endpoint.source().credentials_in_body().through(own.clone());
-    let pool = builder(api.url()).token_source(1, source, bearer).build().unwrap();
+    let pool = builder(api.uri()).token_source(1, source, bearer).build().unwrap();
     pool.get("/rows").await.unwrap();
-    let (authorization, body) = endpoint.asked.lock().unwrap()[0].clone();
+    let (authorization, body) = endpoint.asked().await[0].clone();
     assert_eq!(authorization, "none");
     assert!(body.contains("client_id=the+id") && body.contains(CANARY), "{body}");
     assert_eq!(own.stats().await.unwrap().calls_ok, 1);
@@ -407,31 +397,24 @@ async fn client_credentials_can_go_into_the_body_and_over_a_pool_of_the_callers(
 #[tokio::test]
 async fn a_token_of_an_endpoint_is_renewed_before_it_expires() {
     let lifetime = |n| if n == 1 { 4 } else { 3_600 };
-    let (api, endpoint) = (Hostile::new(5).start(), Endpoint::issuing(lifetime));
-    let pool = builder(api.url()).token_source(1, endpoint.source(), bearer).build().unwrap();
+    let (api, endpoint) = (open_api().await, Endpoint::issuing(lifetime).await);
+    let pool = builder(api.uri()).token_source(1, endpoint.source(), bearer).build().unwrap();
     pool.get("/rows").await.unwrap();
     // Nobody calls meanwhile.
     let renewed = async { while pool.stats().await.unwrap().token_refreshes < 2 {} };
     soon("the renewal", renewed).await;
     // The old one may serve until its margin, and no call is refused.
-    let next = Some("Bearer token-2");
-    let uses_next =
-        || api.log(|log| log.seen.last().is_some_and(|seen| seen.header("authorization") == next));
     soon("the new token is used", async {
-        while !uses_next() {
+        while !mock::bearers(&api).await.contains_key("token-2") {
             pool.get("/rows").await.unwrap();
         }
     })
     .await;
-    assert_eq!(endpoint.requests(), 2);
+    assert_eq!(endpoint.asked().await.len(), 2);
 }
 
 #[tokio::test]
 async fn an_endpoint_that_fails_is_a_clear_error_without_a_secret() {
-    let json = |status: u16, body: &str| {
-        let status = actix_web::http::StatusCode::from_u16(status).unwrap();
-        HttpResponse::build(status).content_type("application/json").body(body.to_owned())
-    };
     let echo = format!("{{\"error\":\"{CANARY}\",\"error_description\":\"{CANARY}\"}}");
     let refusal = r#"{"error":"invalid_client"}"#;
     let cut = format!("{{\"access_token\":\"{CANARY}\"");
@@ -445,18 +428,20 @@ async fn an_endpoint_that_fails_is_a_clear_error_without_a_secret() {
         ("html", 200, format!("<html>{CANARY}</html>"), "no token response"),
         ("empty", 200, empty.into(), "empty token"),
     ];
-    let api = Hostile::new(5).start();
+    let api = open_api().await;
     for (name, status, body, what) in cases {
-        let endpoint = Endpoint::start(move |_| json(status, &body));
-        let pool = builder(api.url()).token_source(1, endpoint.source(), bearer).build().unwrap();
+        let answer = ResponseTemplate::new(status).set_body_raw(body, "application/json");
+        let endpoint = Endpoint::answering(answer).await;
+        let pool = builder(api.uri()).token_source(1, endpoint.source(), bearer).build().unwrap();
         let error = soon(name, pool.get("/rows")).await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Token, "{name}: {error}");
         let words = words(&error);
         assert!(words.contains(what), "{name}: {words}");
         assert!(!words.contains(CANARY), "{name}: {words}");
-        assert!((1..=3).contains(&endpoint.requests()), "{name}: {}", endpoint.requests());
+        let asked = endpoint.asked().await.len();
+        assert!((1..=3).contains(&asked), "{name}: {asked}");
     }
-    assert_eq!(api.log(|log| log.seen.len()), 0);
+    assert_eq!(mock::count(&api).await, 0);
 }
 
 #[tokio::test]
@@ -465,10 +450,10 @@ async fn an_endpoint_that_is_slow_is_waited_for_as_long_as_is_allowed() {
         peer.head().await;
         peer.closed().await;
     });
-    let api = Hostile::new(5).start();
+    let api = open_api().await;
     let source = ClientCredentials::new(format!("{}/token", silent.url()), "id", CANARY);
     let limit = Duration::from_millis(300);
-    let pool = builder(api.url()).acquire_timeout(limit).token_source(1, source, bearer);
+    let pool = builder(api.uri()).acquire_timeout(limit).token_source(1, source, bearer);
     let error = soon("an answer", pool.build().unwrap().get("/rows")).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Token);
     assert!(error.to_string().contains("acquire_timeout"), "{error}");
@@ -476,16 +461,16 @@ async fn an_endpoint_that_is_slow_is_waited_for_as_long_as_is_allowed() {
 
 #[tokio::test]
 async fn the_other_slots_serve_on_when_the_endpoint_fails() {
-    let granted = AtomicUsize::new(0);
-    let endpoint = Endpoint::start(move |_| match granted.fetch_add(1, Ordering::SeqCst) {
-        0 => grant("token-1", 3_600),
-        _ => HttpResponse::InternalServerError().finish(),
-    });
-    let api = Hostile::new(5).start();
-    let pool = builder(api.url()).token_source(2, endpoint.source(), bearer).build().unwrap();
+    let endpoint = Endpoint::answering(ResponseTemplate::new(500)).await;
+    let once = Mock::given(path("/oauth/token")).respond_with(grant("token-1", 3_600));
+    once.up_to_n_times(1).with_priority(1).mount(&endpoint.0).await;
+    let api = open_api().await;
+    let pool = builder(api.uri()).token_source(2, endpoint.source(), bearer).build().unwrap();
     pool.get("/rows").await.unwrap();
     assert_eq!(pool.get("/rows").await.unwrap_err().kind(), ErrorKind::Token);
     for _ in 0..100 {
         soon("a call", pool.get("/rows")).await.unwrap();
     }
+    let used = mock::bearers(&api).await.into_iter().collect::<Vec<_>>();
+    assert_eq!(used, [("token-1".into(), 101)]);
 }

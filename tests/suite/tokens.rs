@@ -12,7 +12,7 @@ use std::{
 };
 
 use crate::support::{
-    hostile::{Answer, Hostile, HostileServer},
+    mock::{self, Pages, bearers, numbered, refusal},
     raw_server::{LIMIT, RawServer},
     soon,
 };
@@ -20,6 +20,10 @@ use futures::future::join_all;
 use tokio::sync::{Barrier, Notify, watch};
 use vantage_api_pool::{
     AwwPool, Error, ErrorKind, PoolBuilder, Request, Response, Token, messages::InvalidateToken,
+};
+use wiremock::{
+    Mock, MockServer, Request as Received, ResponseTemplate,
+    matchers::{any, path as path_of, query_param},
 };
 
 const OK: &[u8] = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok";
@@ -58,16 +62,9 @@ async fn get_many(pool: &AwwPool, calls: usize) -> Vec<Result<Response, Error>> 
     soon("every call is answered", join_all((0..calls).map(|_| pool.get("/rows")))).await
 }
 
-/// How often each `Authorization` was seen.
-fn authorizations(api: &HostileServer) -> BTreeMap<String, usize> {
-    api.log(|log| {
-        let mut counts = BTreeMap::new();
-        for seen in &log.seen {
-            let token = seen.header("authorization").unwrap_or("none").replace("Bearer ", "");
-            *counts.entry(token).or_default() += 1;
-        }
-        counts
-    })
+/// An API that takes any token.
+async fn open_api() -> MockServer {
+    mock::answering(ResponseTemplate::new(200)).await
 }
 
 fn has_token(head: &str, token: &str) -> bool {
@@ -81,7 +78,7 @@ fn path(head: &str) -> &str {
 #[tokio::test]
 async fn a_thousand_first_calls_acquire_each_token_once() {
     for slots in [1, 3] {
-        let api = Hostile::new(5).start();
+        let api = open_api().await;
         let issuer = Issuer::default();
         let acquire = {
             let issuer = issuer.clone();
@@ -93,11 +90,11 @@ async fn a_thousand_first_calls_acquire_each_token_once() {
                 }
             }
         };
-        let pool = builder(api.url()).with_auth_callback(slots, acquire, bearer).build().unwrap();
+        let pool = builder(api.uri()).with_auth_callback(slots, acquire, bearer).build().unwrap();
         let answers = get_many(&pool, 1_000).await;
         assert!(answers.iter().all(Result::is_ok));
         assert_eq!(issuer.count(), slots);
-        let tokens = authorizations(&api);
+        let tokens = bearers(&api).await;
         assert_eq!((tokens.len(), tokens.values().sum::<usize>()), (slots, 1_000));
         assert_eq!(pool.stats().await.unwrap().token_refreshes, slots as u64);
     }
@@ -177,46 +174,50 @@ async fn faults_09_a_late_401_of_an_old_token_refreshes_nothing() {
 
 #[tokio::test]
 async fn faults_11_a_401_for_ever_is_final_after_one_refresh_and_one_replay() {
-    let api = Hostile::new(5).on_any(Answer::Status(401)).start();
+    let api = mock::answering(refusal(401)).await;
     let issuer = Issuer::default();
-    let error = issuer.pool(1, builder(api.url())).get("/rows").await.unwrap_err();
+    let error = issuer.pool(1, builder(api.uri())).get("/rows").await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Unauthorized);
     assert_eq!((error.status().unwrap().as_u16(), error.attempts()), (401, 2));
     assert_eq!(issuer.count(), 2);
-    assert_eq!(
-        authorizations(&api),
-        BTreeMap::from([("token-1".into(), 1), ("token-2".into(), 1)])
-    );
+    assert_eq!(bearers(&api).await, BTreeMap::from([("token-1".into(), 1), ("token-2".into(), 1)]));
 }
 
 #[tokio::test]
 async fn a_403_refreshes_nothing() {
-    let api = Hostile::new(5).on_any(Answer::Status(403)).start();
+    let api = mock::answering(refusal(403)).await;
     let issuer = Issuer::default();
-    let error = issuer.pool(1, builder(api.url())).get("/rows").await.unwrap_err();
+    let error = issuer.pool(1, builder(api.uri())).get("/rows").await.unwrap_err();
     assert_eq!((error.kind(), error.status().unwrap().as_u16()), (ErrorKind::Status, 403));
-    assert_eq!((issuer.count(), api.log(|log| log.seen.len())), (1, 1));
+    assert_eq!((issuer.count(), mock::count(&api).await), (1, 1));
 }
 
 #[tokio::test]
 async fn without_tokens_a_401_is_final_at_once() {
-    let api = Hostile::new(5).wants_token().start();
-    let error = builder(api.url()).build().unwrap().get("/rows").await.unwrap_err();
+    let api = mock::answering(refusal(401)).await;
+    let error = builder(api.uri()).build().unwrap().get("/rows").await.unwrap_err();
     assert_eq!((error.kind(), error.attempts()), (ErrorKind::Unauthorized, 1));
 }
 
 #[tokio::test]
 async fn accept_64_tokens_that_are_revoked_under_load_cost_no_call() {
-    let api = Arc::new(Hostile::new(5).wants_token().start());
-    let server = Arc::clone(&api);
-    let acquire = move || std::future::ready(Ok::<_, Error>(server.issue_token()));
-    let pool = builder(api.url()).with_auth_callback(1, acquire, bearer).build().unwrap();
+    let valid = Arc::new(AtomicUsize::new(1));
+    let current = Arc::clone(&valid);
+    let api = mock::answering(move |request: &Received| {
+        let bearer = format!("Bearer token-{}", current.load(Ordering::SeqCst));
+        let is_valid = mock::header(request, "authorization") == Some(bearer.as_str());
+        if is_valid { ResponseTemplate::new(200) } else { refusal(401) }
+    })
+    .await;
+    let issuer = Issuer::default();
+    let pool = issuer.pool(1, builder(api.uri()));
     pool.get("/rows").await.unwrap();
     for round in 2..=5 {
-        api.revoke();
+        // Only the token that is issued next holds from now on.
+        valid.store(round, Ordering::SeqCst);
         let answers = get_many(&pool, 300).await;
         assert!(answers.iter().all(Result::is_ok));
-        assert_eq!(api.tokens_issued(), round);
+        assert_eq!(issuer.count(), round);
     }
 }
 
@@ -233,7 +234,7 @@ async fn faults_10_an_acquire_that_fails_panics_or_hangs_is_every_waiters_error_
 {
     let troubles = [Trouble::Error, Trouble::Panic, Trouble::PanicBeforeTheFuture, Trouble::Hang];
     join_all(troubles.map(async |trouble| {
-        let api = Hostile::new(5).start();
+        let api = open_api().await;
         let (issuer, healthy) = (Issuer::default(), Arc::new(AtomicBool::new(false)));
         let acquire = {
             let (issuer, healthy) = (issuer.clone(), Arc::clone(&healthy));
@@ -251,7 +252,7 @@ async fn faults_10_an_acquire_that_fails_panics_or_hangs_is_every_waiters_error_
             }
         };
         let limit = Duration::from_millis(200);
-        let pool = builder(api.url())
+        let pool = builder(api.uri())
             .acquire_timeout(limit)
             .with_auth_callback(1, acquire, bearer)
             .build()
@@ -269,7 +270,7 @@ async fn faults_10_an_acquire_that_fails_panics_or_hangs_is_every_waiters_error_
         }
         let doublings = (started.elapsed().as_secs_f64() / 0.1).log2() as usize;
         assert!(issuer.count() <= 2 + doublings, "{trouble:?}: {} acquires", issuer.count());
-        assert_eq!(api.log(|log| log.seen.len()), 0);
+        assert_eq!(mock::count(&api).await, 0);
 
         healthy.store(true, Ordering::SeqCst);
         soon("the recovery", async {
@@ -285,7 +286,7 @@ async fn faults_10_an_acquire_that_fails_panics_or_hangs_is_every_waiters_error_
 
 #[tokio::test]
 async fn another_slot_serves_while_one_cools_down() {
-    let api = Hostile::new(5).start();
+    let api = open_api().await;
     let issuer = Issuer::default();
     let acquire = {
         let issuer = issuer.clone();
@@ -295,7 +296,7 @@ async fn another_slot_serves_while_one_cools_down() {
             std::future::ready(result)
         }
     };
-    let pool = builder(api.url()).with_auth_callback(2, acquire, bearer).build().unwrap();
+    let pool = builder(api.uri()).with_auth_callback(2, acquire, bearer).build().unwrap();
     assert_eq!(pool.get("/rows").await.unwrap_err().kind(), ErrorKind::Token);
     // For longer than the rest, after which the slot is tried again and fails again.
     let started = Instant::now();
@@ -305,12 +306,12 @@ async fn another_slot_serves_while_one_cools_down() {
             panic!("after {:?}: {error}", started.elapsed());
         }
     }
-    assert_eq!(authorizations(&api).into_keys().collect::<Vec<_>>(), ["token-2"]);
+    assert_eq!(bearers(&api).await.into_keys().collect::<Vec<_>>(), ["token-2"]);
 }
 
 #[tokio::test]
 async fn accept_59_a_call_that_waits_for_its_token_holds_no_connection() {
-    let api = Hostile::new(5).start();
+    let api = open_api().await;
     let issuer = Issuer::default();
     let (acquiring, mut acquired) = watch::channel(0);
     let acquire = {
@@ -326,7 +327,7 @@ async fn accept_59_a_call_that_waits_for_its_token_holds_no_connection() {
             }
         }
     };
-    let pool = builder(api.url())
+    let pool = builder(api.uri())
         .workers(1)
         .connections_per_worker(1)
         .with_auth_callback(2, acquire, bearer)
@@ -346,28 +347,31 @@ async fn accept_59_a_call_that_waits_for_its_token_holds_no_connection() {
 #[tokio::test]
 async fn three_tokens_serve_in_turn_whatever_the_number_of_workers() {
     for workers in [1, 3] {
-        let api = Hostile::new(5).start();
+        let api = open_api().await;
         let issuer = Issuer::default();
-        let pool = issuer.pool(3, builder(api.url()).workers(workers));
+        let pool = issuer.pool(3, builder(api.uri()).workers(workers));
         for _ in 0..9 {
             pool.get("/rows").await.unwrap();
         }
-        let counts = authorizations(&api).into_values().collect::<Vec<_>>();
+        let counts = bearers(&api).await.into_values().collect::<Vec<_>>();
         assert_eq!((counts, issuer.count()), (vec![3, 3, 3], 3), "{workers} workers");
     }
 }
 
 #[tokio::test]
 async fn accept_65_each_attempt_asks_for_the_current_token_again() {
-    let api = Hostile::new(5).on_any(Answer::Status(503).times(1)).start();
-    let pool = Issuer::default().pool(2, builder(api.url()));
+    let api = mock::server().await;
+    let once = Mock::given(any()).respond_with(refusal(503)).up_to_n_times(1);
+    once.expect(1).mount(&api).await;
+    Mock::given(any()).respond_with(ResponseTemplate::new(200)).expect(1).mount(&api).await;
+    let pool = Issuer::default().pool(2, builder(api.uri()));
     pool.get("/rows").await.unwrap();
-    assert_eq!(authorizations(&api).into_keys().collect::<Vec<_>>(), ["token-1", "token-2"]);
+    assert_eq!(bearers(&api).await.into_keys().collect::<Vec<_>>(), ["token-1", "token-2"]);
 }
 
 #[tokio::test]
 async fn a_token_is_renewed_before_it_expires_and_no_call_waits_for_that() {
-    let api = Hostile::new(5).start();
+    let api = open_api().await;
     let issuer = Issuer::default();
     let (acquiring, mut acquires) = watch::channel(0);
     let release = Arc::new(Notify::new());
@@ -385,15 +389,15 @@ async fn a_token_is_renewed_before_it_expires_and_no_call_waits_for_that() {
             }
         }
     };
-    let pool = builder(api.url()).with_auth_callback(1, acquire, bearer).build().unwrap();
+    let pool = builder(api.uri()).with_auth_callback(1, acquire, bearer).build().unwrap();
     pool.get("/rows").await.unwrap();
     // Nobody calls meanwhile.
     soon("the renewal begins", acquires.wait_for(|&count| count == 2)).await.unwrap();
     soon("a call during the renewal", pool.get("/rows")).await.unwrap();
-    assert_eq!(authorizations(&api), BTreeMap::from([("token-1".into(), 2)]));
+    assert_eq!(bearers(&api).await, BTreeMap::from([("token-1".into(), 2)]));
     release.notify_one();
     soon("the new token is used", async {
-        while !authorizations(&api).contains_key("token-2") {
+        while !bearers(&api).await.contains_key("token-2") {
             pool.get("/rows").await.unwrap();
         }
     })
@@ -403,20 +407,20 @@ async fn a_token_is_renewed_before_it_expires_and_no_call_waits_for_that() {
 
 #[tokio::test]
 async fn the_future_of_acquire_need_not_be_send() {
-    let api = Hostile::new(5).start();
+    let api = open_api().await;
     let acquire = || async {
         let token = Rc::new("local".to_owned());
         tokio::task::yield_now().await;
         Ok::<_, Error>(token.as_str().to_owned())
     };
-    let pool = builder(api.url()).with_auth_callback(1, acquire, bearer).build().unwrap();
+    let pool = builder(api.uri()).with_auth_callback(1, acquire, bearer).build().unwrap();
     pool.get("/rows").await.unwrap();
-    assert_eq!(authorizations(&api), BTreeMap::from([("local".into(), 1)]));
+    assert_eq!(bearers(&api).await, BTreeMap::from([("local".into(), 1)]));
 }
 
 #[tokio::test]
 async fn an_apply_that_panics_fails_its_call_and_the_pool_lives_on() {
-    let api = Hostile::new(5).start();
+    let api = open_api().await;
     let broken = Arc::new(AtomicBool::new(true));
     let is_broken = Arc::clone(&broken);
     let apply = move |request: Request, token: &str| {
@@ -424,11 +428,11 @@ async fn an_apply_that_panics_fails_its_call_and_the_pool_lives_on() {
         bearer(request, token)
     };
     let acquire = || std::future::ready(Ok::<_, Error>("token"));
-    let pool = builder(api.url()).with_auth_callback(1, acquire, apply).build().unwrap();
+    let pool = builder(api.uri()).with_auth_callback(1, acquire, apply).build().unwrap();
     for answer in get_many(&pool, 20).await {
         assert_eq!(answer.unwrap_err().kind(), ErrorKind::Callback);
     }
-    assert_eq!(api.log(|log| log.seen.len()), 0);
+    assert_eq!(mock::count(&api).await, 0);
     broken.store(false, Ordering::SeqCst);
     assert!(get_many(&pool, 20).await.iter().all(Result::is_ok));
     assert_eq!(pool.stats().await.unwrap().worker_restarts, 0);
@@ -436,49 +440,56 @@ async fn an_apply_that_panics_fails_its_call_and_the_pool_lives_on() {
 
 #[tokio::test]
 async fn an_apply_cannot_lead_a_request_elsewhere() {
-    let (api, elsewhere) = (Hostile::new(5).start(), RawServer::answering(OK));
+    let (api, elsewhere) = (open_api().await, RawServer::answering(OK));
     let url = elsewhere.url();
     let apply = move |_: Request, token: &str| bearer(Request::get(format!("{url}/rows")), token);
     let acquire = || std::future::ready(Ok::<_, Error>("token"));
-    let pool = builder(api.url()).with_auth_callback(1, acquire, apply).build().unwrap();
+    let pool = builder(api.uri()).with_auth_callback(1, acquire, apply).build().unwrap();
     assert_eq!(pool.get("/rows").await.unwrap_err().kind(), ErrorKind::ForeignOrigin);
     assert_eq!(elsewhere.seen().connections, 0);
 }
 
 #[tokio::test]
 async fn a_token_may_go_into_the_query() {
-    let api = Hostile::new(30).start();
+    let api = mock::server().await;
+    Mock::given(path_of("/rows"))
+        .and(query_param("page", "2"))
+        .and(query_param("key", "a b&c=d"))
+        .respond_with(Pages(numbered(0..30)))
+        .expect(1)
+        .mount(&api)
+        .await;
     let acquire = || std::future::ready(Ok::<_, Error>("a b&c=d"));
     let apply = |request: Request, token: &str| request.query(&[("key", token)]).unwrap();
-    let pool = builder(api.url()).with_auth_callback(1, acquire, apply).build().unwrap();
+    let pool = builder(api.uri()).with_auth_callback(1, acquire, apply).build().unwrap();
     pool.get("/rows?page=2").await.unwrap();
-    let query = api.log(|log| log.seen[0].query.clone());
+    let query = mock::query(&mock::last(&api).await);
     assert_eq!(query, [("page".into(), "2".into()), ("key".into(), "a b&c=d".into())]);
 }
 
 #[tokio::test]
 async fn a_token_that_was_declared_void_is_renewed_before_its_next_use() {
-    let api = Hostile::new(5).start();
+    let api = open_api().await;
     let issuer = Issuer::default();
-    let pool = issuer.pool(2, builder(api.url()).workers(3));
+    let pool = issuer.pool(2, builder(api.uri()).workers(3));
     assert!(get_many(&pool, 60).await.iter().all(Result::is_ok));
-    let before = authorizations(&api);
+    let before = bearers(&api).await;
     pool.invalidate_token(0).await.unwrap();
     assert_eq!(issuer.count(), 2, "nothing is acquired before it is needed");
     assert!(get_many(&pool, 60).await.iter().all(Result::is_ok));
     // The tokens are acquired in any order: one is as before, the other one is gone.
-    let after = authorizations(&api);
+    let after = bearers(&api).await;
     let stopped = before.iter().filter(|(token, count)| after[*token] == **count).count();
     assert_eq!((issuer.count(), after.len(), stopped), (3, 3, 1), "{before:?} {after:?}");
 
     pool.supervisor().await.unwrap().send(InvalidateToken(1)).await.unwrap().unwrap();
     assert!(get_many(&pool, 60).await.iter().all(Result::is_ok));
-    assert_eq!((issuer.count(), authorizations(&api).len()), (4, 4));
+    assert_eq!((issuer.count(), bearers(&api).await.len()), (4, 4));
 }
 
 #[tokio::test]
 async fn a_token_that_is_declared_void_while_it_is_acquired_is_never_sent() {
-    let api = Hostile::new(5).start();
+    let api = open_api().await;
     let issuer = Issuer::default();
     let (acquiring, mut acquires) = watch::channel(0);
     let release = Arc::new(Notify::new());
@@ -495,7 +506,7 @@ async fn a_token_that_is_declared_void_while_it_is_acquired_is_never_sent() {
             }
         }
     };
-    let pool = builder(api.url()).with_auth_callback(1, acquire, bearer).build().unwrap();
+    let pool = builder(api.uri()).with_auth_callback(1, acquire, bearer).build().unwrap();
     let void = async {
         soon("the acquire", acquires.wait_for(|&count| count == 1)).await.unwrap();
         pool.invalidate_token(0).await.unwrap();
@@ -503,15 +514,15 @@ async fn a_token_that_is_declared_void_while_it_is_acquired_is_never_sent() {
     };
     let (answers, ()) = tokio::join!(get_many(&pool, 20), void);
     assert!(answers.iter().all(Result::is_ok));
-    assert_eq!(authorizations(&api), BTreeMap::from([("token-2".into(), 20)]));
+    assert_eq!(bearers(&api).await, BTreeMap::from([("token-2".into(), 20)]));
     assert_eq!(issuer.count(), 2);
 }
 
 #[tokio::test]
 async fn only_a_token_that_the_pool_has_can_be_declared_void() {
-    let api = Hostile::new(5).start();
-    let with = Issuer::default().pool(2, builder(api.url()));
-    let without = builder(api.url()).build().unwrap();
+    let api = open_api().await;
+    let with = Issuer::default().pool(2, builder(api.uri()));
+    let without = builder(api.uri()).build().unwrap();
     for (pool, slot) in [(with, 2), (without, 0)] {
         let error = pool.invalidate_token(slot).await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Config);

@@ -1,11 +1,11 @@
 //! Conditions, orders and searches as APIs take them, and what is done on the rows where
 //! they do not; shapes of bodies; settings of single tables; previews and aggregates.
 
-use std::{future::Future, time::Duration};
+use std::future::Future;
 
 use crate::support::{
-    hostile::{Answer, Dialect, Hostile, HostileServer, Log, Shape, Sorts, Total},
-    raw_server::RawServer,
+    mock::{self, Pages, json_text, numbered, param},
+    soon,
 };
 use ciborium::Value;
 use rust_decimal::Decimal;
@@ -18,6 +18,10 @@ use vantage_core::VantageError;
 use vantage_dataset::prelude::*;
 use vantage_table::{pagination::Pagination, table::Table};
 use vantage_types::EmptyEntity;
+use wiremock::{
+    Mock, MockServer, Request, ResponseTemplate,
+    matchers::{path, query_param},
+};
 
 type Rows = Table<PoolApi, EmptyEntity>;
 
@@ -33,7 +37,7 @@ fn rows(api: PoolApi) -> Rows {
 }
 
 async fn within<T>(work: impl Future<Output = T>) -> T {
-    tokio::time::timeout(Duration::from_secs(60), work).await.expect("no wait lasts for ever")
+    soon("a read", work).await
 }
 
 async fn listed(table: &Rows) -> Vec<String> {
@@ -45,45 +49,64 @@ fn ids(of: impl IntoIterator<Item = u64>) -> Vec<String> {
 }
 
 /// The queries of all requests so far, without the page.
-fn queries(server: &HostileServer) -> Vec<String> {
-    let shown = |query: &[(String, String)]| {
-        let pairs = query.iter().filter(|(name, _)| name != "page" && name != "per_page");
+async fn queries(server: &MockServer) -> Vec<String> {
+    let shown = |request: &Request| {
+        let query = mock::query(request).into_iter();
+        let pairs = query.filter(|(name, _)| name != "page" && name != "per_page");
         pairs.map(|(name, value)| format!("{name}={value}")).collect::<Vec<_>>().join("&")
     };
-    server.log(|log| log.seen.iter().map(|seen| shown(&seen.query)).collect())
+    mock::received(server).await.iter().map(shown).collect()
+}
+
+/// The rows with these numbers, for whoever asks with the parameter `name` of this value.
+async fn mount_where(server: &MockServer, name: &str, value: &str, rows: &[u64]) {
+    Mock::given(path("/rows"))
+        .and(query_param(name, value))
+        .respond_with(Pages(numbered(rows.iter().copied())))
+        .mount(server)
+        .await;
 }
 
 #[tokio::test]
 async fn accept_26_operators_are_sent_as_the_dialect_has_them() {
-    let dialects = [
-        (Dialect::Suffixes, Filters::suffixes(), "n__gte=90&name__istartswith=ROW 9"),
-        (Dialect::Brackets, Filters::brackets("filter"), "filter[n][gte]=90&filter[n][ne]=93"),
+    let starts = |table: &Rows| table["name"].starts_with("ROW 9");
+    let differs = |table: &Rows| table["n"].ne(93);
+    let suffixes = [("n__gte", "90"), ("name__istartswith", "ROW 9")];
+    let brackets = [("filter[n][gte]", "90"), ("filter[n][ne]", "93")];
+    type Second<'a> = &'a dyn Fn(&Rows) -> ApiCondition;
+    let dialects: [(_, _, Second<'_>); 2] = [
+        (Filters::suffixes(), suffixes, &starts),
+        (Filters::brackets("filter"), brackets, &differs),
     ];
-    for (dialect, filters, sent) in dialects {
-        let server = Hostile::new(95).dialect(dialect).start();
-        let table = rows(api(server.url()).filters(filters));
-        let (second, expected) = match dialect {
-            Dialect::Suffixes => (table["name"].starts_with("ROW 9"), vec![90, 91, 92, 93, 94]),
-            _ => (table["n"].ne(93), vec![90, 91, 92, 94]),
-        };
-        let condition = table["n"].gte(90) & second;
+    for (filters, [first, second], condition) in dialects {
+        let server = mock::server().await;
+        Mock::given(path("/rows"))
+            .and(query_param(first.0, first.1))
+            .and(query_param(second.0, second.1))
+            .respond_with(Pages(numbered([90, 91, 92, 94])))
+            .expect(2)
+            .mount(&server)
+            .await;
+        let table = rows(api(server.uri()).filters(filters));
+        let condition = table["n"].gte(90) & condition(&table);
         let table = table.with_condition(condition);
-        assert_eq!(listed(&table).await, ids(expected.clone()));
-        assert_eq!(within(table.get_count()).await.unwrap(), expected.len() as i64);
-        assert!(queries(&server).iter().all(|query| query == sent), "{:?}", queries(&server));
+        assert_eq!(listed(&table).await, ids([90, 91, 92, 94]));
+        assert_eq!(within(table.get_count()).await.unwrap(), 4);
+        let sent = format!("{}={}&{}={}", first.0, first.1, second.0, second.1);
+        assert_eq!(queries(&server).await, [sent.clone(), sent]);
     }
 }
 
 #[tokio::test]
 async fn accept_26_what_is_not_sent_is_evaluated_on_the_rows_where_that_is_allowed() {
-    let server = Hostile::with_rows(vec![
+    let server = mock::answering(Pages(vec![
         json!({ "id": "a", "n": 1, "at": "2024-05-01T12:00:00Z" }),
         json!({ "id": "b", "n": null, "at": "2024-05-01T14:30:00+02:00" }),
         json!({ "id": "c", "n": 9_007_199_254_740_993_u64, "at": "2024-05-01T14:00:00+02:00" }),
-    ])
-    .start();
+    ]))
+    .await;
     let table =
-        || rows(api(server.url()).filtering(Filtering::Mixed)).with_column_of::<String>("at");
+        || rows(api(server.uri()).filtering(Filtering::Mixed)).with_column_of::<String>("at");
     let cases = [
         (table()["n"].gt(9_007_199_254_740_992_u64), &["c"][..]),
         (!table()["n"].eq(1), &["c"]),
@@ -100,21 +123,21 @@ async fn accept_26_what_is_not_sent_is_evaluated_on_the_rows_where_that_is_allow
         assert_eq!(listed(&table).await, expected, "{shown}");
         assert_eq!(within(table.get_count()).await.unwrap(), expected.len() as i64, "{shown}");
     }
-    let sent = queries(&server);
+    let sent = queries(&server).await;
     let equality = "at=2024-05-01T12:00:00.0Z";
     assert!(sent.iter().all(|query| query.is_empty() || query == equality), "{sent:?}");
 }
 
 #[tokio::test]
 async fn accept_05_a_count_trusts_the_total_only_if_all_conditions_were_sent() {
-    let server = Hostile::new(95).start();
-    let table = rows(api(server.url()).filtering(Filtering::Mixed));
+    let server = mock::serving(95).await;
+    let table = rows(api(server.uri()).filtering(Filtering::Mixed));
     let all_sent = table.clone().with_condition(table["n"].eq(7));
     assert_eq!(within(all_sent.get_count()).await.unwrap(), 1);
-    assert_eq!(server.log(|log| log.seen.len()), 1);
+    assert_eq!(queries(&server).await, ["n=7"]);
     let on_rows = table.clone().with_condition(table["n"].lt(57));
     assert_eq!(within(on_rows.get_count()).await.unwrap(), 57);
-    assert!(server.log(|log| log.seen.len()) > 5, "the set is read");
+    assert!(mock::count(&server).await > 5, "the set is read");
 }
 
 #[tokio::test]
@@ -122,31 +145,35 @@ async fn accept_27_a_list_is_sent_in_the_form_of_the_api() {
     let plural =
         Filters::equality().operator(Operator::In, "{field}[]={value}").lists(Lists::Repeated);
     let forms = [
-        (Dialect::Suffixes, Filters::suffixes(), "n__in=3,57,94"),
-        (Dialect::Brackets, Filters::brackets("filter"), "filter[n]=3,57,94"),
-        (Dialect::Equality, Filters::equality().lists(Lists::Repeated), "n=3&n=57&n=94"),
-        (Dialect::Plural, plural, "n[]=3&n[]=57&n[]=94"),
+        (Filters::suffixes(), "n__in=3,57,94"),
+        (Filters::brackets("filter"), "filter[n]=3,57,94"),
+        (Filters::equality().lists(Lists::Repeated), "n=3&n=57&n=94"),
+        (plural, "n[]=3&n[]=57&n[]=94"),
     ];
-    for (dialect, filters, sent) in forms {
-        let server = Hostile::new(95).dialect(dialect).start();
-        let table = rows(api(server.url()).filters(filters));
+    for (filters, sent) in forms {
+        let found = Pages(numbered([3, 57, 94])).whole();
+        let server = mock::answering(found).await;
+        let table = rows(api(server.uri()).filters(filters));
         let table = table.clone().with_condition(table["n"].in_list([3, 57, 94]));
         assert_eq!(listed(&table).await, ["3", "57", "94"]);
-        assert_eq!(queries(&server), [sent]);
+        assert_eq!(queries(&server).await, [sent]);
     }
 }
 
 #[tokio::test]
 async fn accept_27_a_long_list_takes_several_requests_in_the_order_of_its_values() {
-    let server = Hostile::new(95).dialect(Dialect::Suffixes).start();
+    let server = mock::server().await;
+    for (values, found) in [("94,3", &[3, 94][..]), ("57,12", &[12, 57]), ("200,0", &[0])] {
+        mount_where(&server, "n__in", values, found).await;
+    }
     let filters = Filters::suffixes().max_in_values(2);
     let in_wanted = |sorting: Sorting| {
-        let table = rows(api(server.url()).filters(filters.clone()).sorting(sorting));
+        let table = rows(api(server.uri()).filters(filters.clone()).sorting(sorting));
         table.clone().with_condition(table["n"].in_list([94, 3, 57, 3, 12, 200, 0]))
     };
     let table = in_wanted(Sorting::none());
     assert_eq!(listed(&table).await, ids([3, 94, 12, 57, 0]));
-    let mut sent = queries(&server);
+    let mut sent = queries(&server).await;
     sent.sort();
     assert_eq!(sent, ["n__in=200,0", "n__in=57,12", "n__in=94,3"]);
     assert_eq!(within(table.get_count()).await.unwrap(), 5);
@@ -168,17 +195,17 @@ async fn accept_27_a_long_list_takes_several_requests_in_the_order_of_its_values
 
 #[tokio::test]
 async fn accept_27_an_api_without_lists_is_asked_for_each_value_or_not_at_all() {
-    let server = Hostile::new(95).start();
+    let server = mock::serving(95).await;
     let asked = |lists, filtering| {
         let filters = Filters::equality().lists(lists);
-        let table = rows(api(server.url()).filters(filters).filtering(filtering));
+        let table = rows(api(server.uri()).filters(filters).filtering(filtering));
         table.clone().with_condition(table["n"].in_list([57, 3]))
     };
     let refused = asked(Lists::Unsent, Filtering::Server);
     assert!(within(refused.list_values()).await.unwrap_err().is_unsupported());
-    assert_eq!(server.log(|log| log.seen.len()), 0);
+    assert_eq!(mock::count(&server).await, 0);
     assert_eq!(listed(&asked(Lists::Requests, Filtering::Server)).await, ["57", "3"]);
-    let mut sent = queries(&server);
+    let mut sent = queries(&server).await;
     sent.sort();
     assert_eq!(sent, ["n=3", "n=57"]);
     assert_eq!(listed(&asked(Lists::Unsent, Filtering::Mixed)).await, ["3", "57"]);
@@ -186,10 +213,11 @@ async fn accept_27_an_api_without_lists_is_asked_for_each_value_or_not_at_all() 
 
 #[tokio::test]
 async fn accept_33_a_search_is_sent_in_its_parameter() {
-    let server = Hostile::new(95).searches("q").start();
+    let server = mock::server().await;
+    mount_where(&server, "q", "row 9", &[9, 90, 91, 92, 93, 94]).await;
     let filters = Filters::default().search_param("q");
     for filtering in [Filtering::Server, Filtering::Local] {
-        let api = api(server.url()).filters(filters.clone()).filtering(filtering);
+        let api = api(server.uri()).filters(filters.clone()).filtering(filtering);
         let table = rows(api).with_search("row 9");
         assert_eq!(listed(&table).await, ids([9, 90, 91, 92, 93, 94]));
         assert_eq!(within(table.get_count()).await.unwrap(), 6);
@@ -197,109 +225,118 @@ async fn accept_33_a_search_is_sent_in_its_parameter() {
         let two = table.with_search("row 8");
         assert!(within(two.list_values()).await.unwrap_err().is_unsupported());
     }
-    assert!(queries(&server).iter().all(|query| query.contains("q=row 9")));
+    assert!(queries(&server).await.iter().all(|query| query.contains("q=row 9")));
 }
 
 #[tokio::test]
 async fn accept_34_an_order_reaches_the_wire_in_the_form_of_the_api() {
-    let descending: Vec<String> = ids((0..95).rev());
     let forms = [
-        (Sorts::Prefixed, Sorting::prefixed("sort"), "sort=-n"),
-        (Sorts::Suffixed, Sorting::suffixed("sort", ":"), "sort=n:desc"),
-        (Sorts::Separate, Sorting::separate("order_by", "order"), "order_by=n&order=desc"),
+        (Sorting::prefixed("sort"), "sort=-n"),
+        (Sorting::suffixed("sort", ":"), "sort=n:desc"),
+        (Sorting::separate("order_by", "order"), "order_by=n&order=desc"),
     ];
-    for (sorts, sorting, sent) in forms {
-        let server = Hostile::new(95).sorts(sorts).start();
-        let table = rows(api(server.url()).sorting(sorting));
+    for (sorting, sent) in forms {
+        let server = mock::answering(Pages(numbered((0..95).rev()))).await;
+        let table = rows(api(server.uri()).sorting(sorting));
         let table = table.clone().with_order(table["n"].descending());
-        assert_eq!(listed(&table).await, descending);
+        assert_eq!(listed(&table).await, ids((0..95).rev()));
         let some = within(table.get_some_value()).await.unwrap().unwrap();
         assert_eq!(some.0, "94");
-        assert!(queries(&server).iter().all(|query| query == sent), "{:?}", queries(&server));
+        let queries = queries(&server).await;
+        assert!(queries.len() > 10 && queries.iter().all(|query| query == sent), "{queries:?}");
     }
 }
 
 #[tokio::test]
 async fn accept_34_an_order_that_the_api_does_not_take_is_made_on_the_rows_or_refused() {
-    let server = Hostile::new(25).sorts(Sorts::Prefixed).start();
+    let server = mock::serving(25).await;
     let sorting = Sorting::prefixed("sort").only(["name"]);
     let ordered = |sorting: Sorting| {
-        let table = rows(api(server.url()).sorting(sorting));
+        let table = rows(api(server.uri()).sorting(sorting));
         table.clone().with_order(table["n"].descending())
     };
     let error = within(ordered(sorting.clone()).list_values()).await.unwrap_err();
-    assert!(error.is_unsupported() && server.log(|log| log.seen.is_empty()), "{error}");
+    assert!(error.is_unsupported() && mock::count(&server).await == 0, "{error}");
     let table = ordered(sorting.on_rows(true));
     assert_eq!(listed(&table).await, ids((0..25).rev()));
     let window = within(table.list_window(3, 2)).await.unwrap();
     assert_eq!(window.into_keys().collect::<Vec<_>>(), ["21", "20"]);
-    assert!(queries(&server).iter().all(String::is_empty));
+    assert!(queries(&server).await.iter().all(String::is_empty));
 }
 
 #[tokio::test]
 async fn accept_19_a_window_without_a_total_is_served_and_a_short_page_marks_the_end() {
-    let server = Hostile::new(25).total(Total::Absent).without_pagination().start();
-    let api = api(server.url()).paging(Paging::page_number().page_size("per_page", 10));
+    let server = mock::server().await;
+    for (page, of) in [("1", 0..10), ("2", 10..20), ("3", 20..25)] {
+        Mock::given(path("/rows"))
+            .and(query_param("page", page))
+            .respond_with(json_text(json!({ "data": numbered(of) }).to_string()))
+            .mount(&server)
+            .await;
+    }
+    Mock::given(path("/rows")).respond_with(json_text(r#"{"data":[]}"#)).mount(&server).await;
+    let api = api(server.uri()).paging(Paging::page_number().page_size("per_page", 10));
     let window = |skip, limit| {
         rows(api.clone()).with(|table| table.set_pagination(Some(Pagination::window(skip, limit))))
     };
     assert_eq!(listed(&window(10, 10)).await, ids(10..20));
-    assert_eq!(server.log(Log::pages), [2]);
+    assert_eq!(param(&mock::last(&server).await, "page").as_deref(), Some("2"));
+    assert_eq!(mock::count(&server).await, 1);
     assert_eq!(listed(&window(20, 10)).await, ids(20..25));
 }
 
 #[tokio::test]
 async fn accept_20_a_window_without_rows_returns_none_and_sends_nothing() {
-    let server = Hostile::new(25).start();
-    let window = within(rows(api(server.url())).list_window(5, 0)).await.unwrap();
+    let server = mock::serving(25).await;
+    let window = within(rows(api(server.uri())).list_window(5, 0)).await.unwrap();
     assert!(window.is_empty());
-    assert_eq!(server.log(|log| log.seen.len()), 0);
+    assert_eq!(mock::count(&server).await, 0);
 }
 
 #[tokio::test]
 async fn accept_23_an_api_that_does_not_page_gets_no_page_parameters() {
-    let server = Hostile::new(25).page_size(100, 100).strict().start();
-    let table = rows(api(server.url()).paging(Paging::none()));
+    let all = json_text(json!({ "data": numbered(0..25) }).to_string());
+    let server = mock::answering(all).await;
+    let table = rows(api(server.uri()).paging(Paging::none()));
     assert_eq!(listed(&table).await.len(), 25);
     assert_eq!(within(table.get_count()).await.unwrap(), 25);
     assert_eq!(
         within(table.list_window(7, 3)).await.unwrap().into_keys().collect::<Vec<_>>(),
         ["7", "8", "9"]
     );
-    assert!(server.log(|log| log.seen.iter().all(|seen| seen.query.is_empty())));
+    assert!(mock::received(&server).await.iter().all(|request| request.url.query().is_none()));
 }
 
 #[tokio::test]
 async fn accept_24_a_count_takes_the_total_from_a_nested_key_or_a_header() {
-    for (total, envelope) in [
-        (Total::At("result.count"), Envelope::default().total_at("result.count")),
-        (Total::InHeader("x-total-count"), Envelope::default().total_in_header("X-Total-Count")),
+    let (rows_of, bare) = (numbered(0..10), ResponseTemplate::new(200));
+    let nested = json!({ "data": rows_of, "result": { "count": 95 } });
+    let plain = bare.clone().insert_header("x-total-count", "95");
+    for (answer, envelope) in [
+        (bare.set_body_json(nested), Envelope::default().total_at("result.count")),
+        (
+            plain.set_body_json(json!({ "data": rows_of })),
+            Envelope::default().total_in_header("X-Total-Count"),
+        ),
     ] {
-        let server = Hostile::new(95).total(total).without_pagination().start();
-        let table = rows(api(server.url()).envelope(envelope));
+        let server = mock::answering(answer).await;
+        let table = rows(api(server.uri()).envelope(envelope));
         assert_eq!(within(table.get_count()).await.unwrap(), 95);
-        assert_eq!(server.log(|log| log.seen.len()), 1);
+        assert_eq!(mock::count(&server).await, 1);
     }
 }
 
-/// Answers every request with this body.
-async fn serving(content_type: &'static str, body: &'static str) -> RawServer {
-    RawServer::start(move |mut peer| async move {
-        while peer.head().await.is_some() {
-            let length = body.len();
-            let head = format!(
-                "HTTP/1.1 200 OK\r\ncontent-type: {content_type}\r\nx-total-count: 3\r\ncontent-length: {length}\r\n\r\n"
-            );
-            peer.write((head + body).as_bytes()).await;
-        }
-    })
+/// A server that answers every request with this body.
+async fn holding(content_type: &str, body: &str) -> MockServer {
+    let answer = ResponseTemplate::new(200).insert_header("x-total-count", "3");
+    mock::answering(answer.set_body_raw(body, content_type)).await
 }
 
 #[tokio::test]
 async fn accept_38_a_body_of_lines_is_read_item_by_item() {
     let body = "{\"id\":1,\"n\":1}\n\n{\"id\":2,\"n\":18446744073709551615}\r\n  {\"id\":3}";
-    let server = serving("application/x-ndjson", body).await;
-    let api = api(server.url())
+    let server = holding("application/x-ndjson", body).await;
+    let api = api(server.uri())
         .envelope(Envelope::ndjson().total_in_header("x-total-count"))
         .paging(Paging::none());
     let table = rows(api);
@@ -307,8 +344,8 @@ async fn accept_38_a_body_of_lines_is_read_item_by_item() {
     assert_eq!(list.keys().collect::<Vec<_>>(), ["1", "2", "3"]);
     assert_eq!(list["2"]["n"], Value::from(u64::MAX));
     assert_eq!(within(table.get_count()).await.unwrap(), 3);
-    let empty = serving("application/x-ndjson", "\n").await;
-    let table = rows(super::vantage_dialects::api(empty.url()).envelope(Envelope::ndjson()));
+    let empty = holding("application/x-ndjson", "\n").await;
+    let table = rows(super::vantage_dialects::api(empty.uri()).envelope(Envelope::ndjson()));
     assert_eq!(listed(&table).await.len(), 0);
 }
 
@@ -319,8 +356,8 @@ async fn accept_39_a_cut_line_and_a_document_are_errors_and_no_rows() {
         ("application/json", "{\"error\":\"it went wrong\"}"),
         ("text/html", "<html></html>"),
     ] {
-        let server = serving(content_type, body).await;
-        let api = api(server.url()).envelope(Envelope::ndjson()).paging(Paging::none());
+        let server = holding(content_type, body).await;
+        let api = api(server.uri()).envelope(Envelope::ndjson()).paging(Paging::none());
         let error = within(rows(api).list_values()).await.unwrap_err();
         assert_eq!(error.context["kind"], "decode", "{content_type}");
         let source = std::error::Error::source(&error).and_then(std::error::Error::source).unwrap();
@@ -332,27 +369,41 @@ async fn accept_39_a_cut_line_and_a_document_are_errors_and_no_rows() {
 
 #[tokio::test]
 async fn accept_39_a_body_of_another_shape_is_an_error_and_no_rows() {
-    for answer in [Answer::ErrorEnvelope, Answer::Html, Answer::Empty, Answer::NoContent] {
-        let server = Hostile::new(25).on_any(answer.clone()).start();
-        let table = rows(api(server.url()));
+    for (answer, is_empty) in [
+        (json_text(r#"{"error":"it went wrong"}"#), false),
+        (mock::html(), false),
+        (ResponseTemplate::new(200), true),
+        (ResponseTemplate::new(204), true),
+    ] {
+        let server = mock::answering(answer).await;
+        let table = rows(api(server.uri()));
         assert!(within(table.list_values()).await.is_err());
         assert!(within(table.get_count()).await.is_err());
         assert!(within(table.get_value("7")).await.is_err());
-        let is_empty = matches!(answer, Answer::Empty | Answer::NoContent);
         let lenient =
-            rows(api(server.url()).envelope(Envelope::default().no_content_is_empty(true)));
+            rows(api(server.uri()).envelope(Envelope::default().no_content_is_empty(true)));
         assert_eq!(within(lenient.list_values()).await.is_ok(), is_empty);
     }
 }
 
 #[tokio::test]
 async fn a_table_may_differ_from_its_api_in_everything() {
-    let server = Hostile::new(25)
-        .at("/v2/list")
-        .shape(Shape::At("result.rows"))
-        .dialect(Dialect::Suffixes)
-        .sorts(Sorts::Prefixed)
-        .start();
+    let server = mock::server().await;
+    let above = numbered((21..25).rev());
+    let body = json!({ "result": { "rows": above }, "pagination": { "total": 4 } });
+    Mock::given(path("/v2/list"))
+        .and(query_param("n__gt", "20"))
+        .and(query_param("sort", "-n"))
+        .and(query_param("per_page", "5"))
+        .respond_with(json_text(body.to_string()))
+        .expect(1)
+        .mount(&server)
+        .await;
+    Mock::given(path("/v2/list/22"))
+        .respond_with(json_text(above[2].to_string()))
+        .expect(1)
+        .mount(&server)
+        .await;
     let differing = ApiTable::new()
         .path("/v2/list")
         .item_path("/v2/list/{key}")
@@ -360,47 +411,52 @@ async fn a_table_may_differ_from_its_api_in_everything() {
         .filters(Filters::suffixes())
         .sorting(Sorting::prefixed("sort"))
         .paging(Paging::page_number().page_size("per_page", 5));
-    let api = api(server.url()).table("rows", differing);
+    let api = api(server.uri()).table("rows", differing);
     let table = rows(api.clone());
     let table = table.clone().with_condition(table["n"].gt(20)).with_order(table["n"].descending());
     assert_eq!(listed(&table).await, ids([24, 23, 22, 21]));
     assert!(within(table.get_value("22")).await.unwrap().is_some());
-    assert_eq!(server.log(|log| log.to("/v2/list/22").len()), 1);
     let other = Rows::new("others", api);
     assert!(within(other.list_values()).await.unwrap_err().is_not_found());
 }
 
 #[tokio::test]
 async fn a_form_of_the_users_own_is_asked_first() {
-    let server = Hostile::new(25).dialect(Dialect::Suffixes).start();
+    let server = mock::server().await;
+    mount_where(&server, "n__gte", "23", &[23, 24]).await;
     let filters = Filters::equality().custom(|field, operator, values| {
         let between = operator == Operator::Gte;
         between.then(|| vec![(format!("{field}__gte"), values.concat())])
     });
-    let table = rows(api(server.url()).filters(filters));
+    let table = rows(api(server.uri()).filters(filters));
     let table = table.clone().with_condition(table["n"].gte(23));
     assert_eq!(listed(&table).await, ["23", "24"]);
+    assert_eq!(queries(&server).await, ["n__gte=23"]);
     let silent = Filters::equality().custom(|_, _, _| Some(Vec::new()));
-    let table = rows(api(server.url()).filters(silent));
+    let table = rows(api(server.uri()).filters(silent));
     let error = within(table.clone().with_condition(table["n"].eq(3)).list_values()).await;
     assert!(error.unwrap_err().is_unsupported(), "no condition is dropped");
     let wrong = Filters::none().operator(Operator::Eq, "no parameter");
-    let table = rows(api(server.url()).filters(wrong));
+    let table = rows(api(server.uri()).filters(wrong));
     let error = within(table.list_values()).await.unwrap_err();
     assert!(error.is_incorrect_usage() && error.to_string().contains("form"), "{error}");
+    assert_eq!(mock::count(&server).await, 1, "nothing else is sent");
 }
 
 #[tokio::test]
 async fn sums_and_extremes_are_those_of_the_whole_narrowed_set() {
-    let server = Hostile::with_rows(vec![
-        json!({ "id": 1, "n": 7, "price": "0.10" }),
-        json!({ "id": 2, "n": null, "price": "0.20" }),
-        json!({ "id": 3, "n": -2, "price": "10.00" }),
-    ])
-    .page_size(1, 1)
-    .start();
+    let server = mock::server().await;
+    for (page, row) in [
+        ("1", json!({ "id": 1, "n": 7, "price": "0.10" })),
+        ("2", json!({ "id": 2, "n": null, "price": "0.20" })),
+        ("3", json!({ "id": 3, "n": -2, "price": "10.00" })),
+    ] {
+        let body = json!({ "data": [row], "pagination": { "total": 3, "total_pages": 3 } });
+        let page = Mock::given(path("/rows")).and(query_param("page", page));
+        page.respond_with(json_text(body.to_string())).mount(&server).await;
+    }
     let table =
-        rows(api(server.url()).filtering(Filtering::Local)).with_column_of::<Decimal>("price");
+        rows(api(server.uri()).filtering(Filtering::Local)).with_column_of::<Decimal>("price");
     let n = table["n"].clone();
     assert_eq!(within(table.get_sum(&n)).await.unwrap(), Value::from(5));
     assert_eq!(within(table.get_max(&n)).await.unwrap(), Value::from(7));
@@ -431,9 +487,17 @@ type Next = std::result::Result<Option<PageRequest>, Box<dyn std::error::Error +
 
 #[tokio::test]
 async fn accept_74_a_preview_is_what_a_read_sends_and_sends_nothing() {
-    let server = Hostile::new(95).dialect(Dialect::Suffixes).sorts(Sorts::Prefixed).start();
+    let server = mock::server().await;
+    Mock::given(path("/rows"))
+        .and(query_param("n__gte", "50"))
+        .and(query_param("sort", "-n"))
+        .respond_with(Pages(numbered((50..95).rev())))
+        .mount(&server)
+        .await;
+    mount_where(&server, "n__in", "1,2", &[1, 2]).await;
+    mount_where(&server, "n__in", "3", &[3]).await;
     let filters = Filters::suffixes().max_in_values(2);
-    let api = api(server.url())
+    let api = api(server.uri())
         .filters(filters)
         .filtering(Filtering::Mixed)
         .sorting(Sorting::prefixed("sort"))
@@ -450,24 +514,23 @@ async fn accept_74_a_preview_is_what_a_read_sends_and_sends_nothing() {
         .with_condition(table["name"].like("%w 2") | table["n"].eq(3))
         .with_condition(ApiCondition::eq("api_key", "canary"));
     for (table, rows_read) in [(aligned, 10), (split, 2)] {
-        let before = server.log(|log| log.seen.len());
+        let before = mock::count(&server).await;
         let preview = table.preview();
-        assert_eq!(server.log(|log| log.seen.len()), before, "a preview sends nothing");
+        assert_eq!(mock::count(&server).await, before, "a preview sends nothing");
         assert!(preview.unresolved.is_empty(), "{preview}");
         assert!(!preview.to_string().contains("canary"), "{preview}");
         assert_eq!(listed(&table).await.len(), rows_read);
-        let mut sent = server.log(|log| {
-            let url = |seen: &crate::support::hostile::Seen| {
-                let pairs = seen.query.iter().map(|(name, value)| format!("{name}={value}"));
-                format!("{}?{}", seen.path, pairs.collect::<Vec<_>>().join("&"))
-            };
-            log.seen[before..].iter().map(url).collect::<Vec<_>>()
-        });
+        let url = |request: &Request| {
+            let query = mock::query(request).into_iter();
+            let pairs = query.map(|(name, value)| format!("{name}={value}"));
+            format!("{}?{}", request.url.path(), pairs.collect::<Vec<_>>().join("&"))
+        };
+        let mut sent: Vec<_> = mock::received(&server).await[before..].iter().map(url).collect();
         let mut shown: Vec<String> = preview
             .requests
             .iter()
             .map(|url| {
-                let path = url.strip_prefix(&server.url()).unwrap();
+                let path = url.strip_prefix(&server.uri()).unwrap();
                 percent_encoding::percent_decode_str(path).decode_utf8().unwrap().into_owned()
             })
             .collect();
@@ -478,7 +541,7 @@ async fn accept_74_a_preview_is_what_a_read_sends_and_sends_nothing() {
     }
     let first = PageRequest::new().param("starting_after", "none");
     let custom = rows(api.clone().paging(Paging::custom(OnePage(first)))).preview();
-    assert_eq!(custom.requests, [format!("{}/rows?starting_after=none", server.url())]);
+    assert_eq!(custom.requests, [format!("{}/rows?starting_after=none", server.uri())]);
     let elsewhere = Paging::custom(OnePage(PageRequest::to("https://cdn.example/rows")))
         .allow_origin("https://cdn.example");
     let elsewhere = rows(api.clone().paging(elsewhere)).preview();
@@ -494,10 +557,10 @@ async fn accept_74_a_preview_is_what_a_read_sends_and_sends_nothing() {
 
 #[tokio::test]
 async fn a_get_reads_the_set_when_ids_cannot_be_asked_for() {
-    let server = Hostile::new(25).without_item_endpoint().start();
-    let table = rows(api(server.url()).filters(Filters::default().only(["n"])));
+    let server = mock::serving(25).await;
+    let table = rows(api(server.uri()).filters(Filters::default().only(["n"])));
     assert!(within(table.get_value("17")).await.unwrap().is_some());
-    assert!(queries(&server).iter().all(String::is_empty));
+    assert!(queries(&server).await.iter().all(String::is_empty));
     let error: VantageError =
         within(table.with_condition(ApiCondition::eq("name", "x")).list_values())
             .await

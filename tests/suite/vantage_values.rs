@@ -17,16 +17,21 @@ use vantage_expressions::Expression;
 use vantage_table::{column::core::Column, sorting::OrderBy, table::Table};
 use vantage_types::EmptyEntity;
 
+use wiremock::{
+    Mock, MockServer,
+    matchers::{path, query_param},
+};
+
 use crate::support::{
-    hostile::{Answer, Hostile, HostileServer},
+    mock::{self, Pages, json_text, numbered, param},
     rest::{Habits, RestServer},
     soon,
 };
 
 type Rows = Table<PoolApi, EmptyEntity>;
 
-fn api(server: &HostileServer) -> PoolApi {
-    PoolApi::new(AwwPool::builder(server.url()).build().unwrap())
+fn api(server: &MockServer) -> PoolApi {
+    PoolApi::new(AwwPool::builder(server.uri()).build().unwrap())
 }
 
 async fn within<T>(work: impl Future<Output = T>) -> T {
@@ -91,7 +96,7 @@ fn host_page() -> String {
 
 #[tokio::test]
 async fn accept_42_fields_of_every_declared_type_read_what_json_has() {
-    let server = Hostile::new(1).on_any(Answer::Body(host_page())).start();
+    let server = mock::answering(json_text(host_page())).await;
     for filtering in [Filtering::Server, Filtering::Checked] {
         let table = hosts(api(&server).filtering(filtering));
         let expected = host();
@@ -107,7 +112,7 @@ async fn accept_42_fields_of_every_declared_type_read_what_json_has() {
 
 #[tokio::test]
 async fn accept_42_fields_of_every_declared_type_are_written_as_json_has_them() {
-    let server = RestServer::start(Habits::default(), Vec::new());
+    let server = RestServer::start(Habits::default(), Vec::new()).await;
     let pool = AwwPool::builder(server.url()).build().unwrap();
     let table = hosts(PoolApi::new(pool).writes(Writes::rest()));
     let stored = within(table.insert(ID, &host())).await.unwrap();
@@ -123,7 +128,7 @@ async fn accept_42_fields_of_every_declared_type_are_written_as_json_has_them() 
 async fn accept_41_integers_keep_their_digits_up_to_64_bits() {
     let rows =
         vec![json!({ "id": u64::MAX, "n": i64::MIN }), json!({ "id": 1, "n": (1_u64 << 53) + 1 })];
-    let server = Hostile::with_rows(rows).start();
+    let server = mock::answering(Pages(rows)).await;
     let rows = within(Rows::new("rows", api(&server)).with_id_column("id").list_values()).await;
     let rows = rows.unwrap();
     assert_eq!(rows["18446744073709551615"]["id"], Value::from(u64::MAX));
@@ -165,7 +170,8 @@ async fn accept_43_an_aliased_column_is_read_from_its_place_in_the_item() {
     let server = RestServer::start(
         Habits::default(),
         vec![country("a", 7), country("b", 8), country("c", 9)],
-    );
+    )
+    .await;
     let pool = AwwPool::builder(server.url()).build().unwrap();
     let table = countries(PoolApi::new(pool));
     let list = within(table.list()).await.unwrap();
@@ -179,7 +185,8 @@ async fn accept_43_a_condition_on_an_aliased_column_names_its_place_and_filters_
     let server = RestServer::start(
         Habits::default(),
         vec![country("a", 7), country("b", 8), country("c", 9)],
-    );
+    )
+    .await;
     for filtering in [Filtering::Server, Filtering::Checked, Filtering::Local] {
         let pool = AwwPool::builder(server.url()).build().unwrap();
         let table = countries(PoolApi::new(pool).filtering(filtering));
@@ -192,20 +199,20 @@ async fn accept_43_a_condition_on_an_aliased_column_names_its_place_and_filters_
 
 #[tokio::test]
 async fn accept_43_an_order_of_an_aliased_column_names_its_place() {
-    let server = Hostile::with_rows(vec![country("a", 7)]).start();
+    let server = mock::answering(Pages(vec![country("a", 7)])).await;
     let api = api(&server).sorting(Sorting::prefixed("sort"));
     for (column, place) in [("population", "-stats.people.total"), ("capital", "-cities.first")] {
         let order = OrderBy::descending(Expression::new(column, vec![]).into());
         let table = countries(api.clone()).with_order(order);
         assert_eq!(within(table.list()).await.unwrap()["a"].population, 7);
-        let sort = server.log(|log| log.seen.last().unwrap().param("sort").map(str::to_owned));
+        let sort = param(&mock::last(&server).await, "sort");
         assert_eq!(sort.as_deref(), Some(place));
     }
 }
 
 #[tokio::test]
 async fn accept_43_an_aliased_column_is_written_to_its_place_in_the_item() {
-    let server = RestServer::start(Habits::default(), vec![country("a", 7)]);
+    let server = RestServer::start(Habits::default(), vec![country("a", 7)]).await;
     let pool = AwwPool::builder(server.url()).build().unwrap();
     let table = countries(PoolApi::new(pool));
     let patch = [("population".to_owned(), Value::from(70))].into_iter().collect();
@@ -223,7 +230,7 @@ async fn accept_43_an_aliased_column_is_written_to_its_place_in_the_item() {
 
 #[tokio::test]
 async fn accept_43_a_mistake_in_an_alias_is_loud_before_any_request() {
-    let server = Hostile::new(5).start();
+    let server = mock::serving(5).await;
     for (column, path) in [("nn", "stats.n"), ("n", "stats..n"), ("n", "")] {
         let api = api(&server).table("rows", ApiTable::new().alias(column, path));
         let table = Rows::new("rows", api).with_id_column("id").with_column_of::<i64>("n");
@@ -231,16 +238,16 @@ async fn accept_43_a_mistake_in_an_alias_is_loud_before_any_request() {
         assert!(error.is_incorrect_usage(), "{column}: {error}");
         assert!(error.to_string().contains(column), "{error}");
     }
-    assert_eq!(server.log(|log| log.seen.len()), 0);
+    assert_eq!(mock::count(&server).await, 0);
 }
 
 #[tokio::test]
 async fn accept_44_a_large_body_is_read_up_to_the_limit_and_refused_beyond_it() {
     let rows: Vec<_> =
         (0..4).map(|id| json!({ "id": id, "text": "x".repeat(1_500_000) })).collect();
-    let server = Hostile::with_rows(rows).start();
+    let server = mock::answering(Pages(rows)).await;
     let table = |limit: usize| {
-        let pool = AwwPool::builder(server.url()).max_body_bytes(limit).build().unwrap();
+        let pool = AwwPool::builder(server.uri()).max_body_bytes(limit).build().unwrap();
         let api = PoolApi::new(pool).paging(Paging::page_number());
         Rows::new("rows", api.envelope(Envelope::default())).with_id_column("id")
     };
@@ -259,7 +266,7 @@ where
 
 #[tokio::test]
 async fn entities_are_read_from_json_without_declared_columns() {
-    let server = Hostile::new(1).on_any(Answer::Body(host_page())).start();
+    let server = mock::answering(json_text(host_page())).await;
     #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
     struct Undeclared {
         id: Uuid,
@@ -283,7 +290,7 @@ struct Entry {
 
 #[tokio::test]
 async fn entities_are_those_of_the_records_whatever_narrows_orders_and_windows_the_table() {
-    let server = Hostile::new(45).start();
+    let server = mock::serving(45).await;
     let plain = |api: PoolApi| {
         Table::<PoolApi, Entry>::new("rows", api).with_id_column("id").with_column_of::<i64>("n")
     };
@@ -311,25 +318,33 @@ async fn entities_are_those_of_the_records_whatever_narrows_orders_and_windows_t
     }
 }
 
+/// Rows of which the one at `index` has the id of the one before it.
+fn with_id_twice(index: usize) -> Vec<serde_json::Value> {
+    let mut rows = numbered(0..25);
+    rows[index]["id"] = rows[index - 1]["id"].clone();
+    rows
+}
+
 #[tokio::test]
 async fn accept_40_entities_get_keys_and_are_counted_like_records() {
     #[derive(Clone, Debug, Serialize, Deserialize)]
     struct Named {
         name: String,
     }
-    let table = |server: &HostileServer| {
+    let table = |server: &MockServer| {
         Table::<PoolApi, Named>::new("rows", api(server)).with_id_column("id")
     };
-    let server = Hostile::new(25).without_ids().start();
+    let nameless = (0..25).map(|n| json!({ "name": format!("row {n}") })).collect();
+    let server = mock::answering(Pages(nameless)).await;
     let keys: Vec<String> =
         within(table(&server).list_direct()).await.unwrap().into_keys().collect();
     assert_eq!(keys, (0..25).map(|position| format!("~row:{position}")).collect::<Vec<_>>());
 
-    let server = Hostile::new(25).duplicate_id(15).start();
+    let server = mock::answering(Pages(with_id_twice(15))).await;
     let error = within(table(&server).list_direct()).await.unwrap_err();
     assert!(error.to_string().contains("\"14\""), "{error}");
 
-    let server = Hostile::new(25).duplicate_id(10).start();
+    let server = mock::answering(Pages(with_id_twice(10))).await;
     let table = table(&server);
     assert_eq!(within(table.list()).await.unwrap()["9"].name, "row 9");
     assert_eq!(table.data_source().repeated_rows(), 1);
@@ -339,15 +354,20 @@ async fn accept_40_entities_get_keys_and_are_counted_like_records() {
 
 #[tokio::test]
 async fn entities_end_with_the_error_of_their_page_and_respect_hooks() {
-    let server =
-        Hostile::new(45).on_page(3, Answer::Body("{\"data\":[{\"id\":[]}]}".into())).start();
+    let server = mock::server().await;
+    Mock::given(path("/rows"))
+        .and(query_param("page", "3"))
+        .respond_with(json_text(r#"{"data":[{"id":[]}]}"#))
+        .mount(&server)
+        .await;
+    Mock::given(path("/rows")).respond_with(Pages(numbered(0..45))).mount(&server).await;
     let table = Table::<PoolApi, Entry>::new("rows", api(&server)).with_id_column("id");
     let items: Vec<_> = within(futures::StreamExt::collect::<Vec<_>>(table.stream_direct())).await;
     assert_eq!(items.len(), 21);
     let error = items.into_iter().next_back().unwrap().unwrap_err();
     assert_eq!((error.context["kind"].as_str(), error.context["page"].as_str()), ("decode", "3"));
 
-    let server = Hostile::new(5).start();
+    let server = mock::serving(5).await;
     let refuse = vantage_table::table::select_hook(|_| {
         Box::pin(async { Err(vantage_core::VantageError::other("not now")) })
     });
@@ -359,14 +379,14 @@ async fn entities_end_with_the_error_of_their_page_and_respect_hooks() {
         .with_id_column("id")
         .with_lazy_expression("twice", |_| async { Ok(Value::from(2)) });
     assert!(within(lazy.list_direct()).await.unwrap_err().is_unsupported());
-    assert_eq!(server.log(|log| log.seen.len()), 0);
+    assert_eq!(mock::count(&server).await, 0);
 }
 
 #[tokio::test]
 async fn rows_are_ordered_and_compared_by_what_the_api_sends() {
     let addresses = ["10.0.0.8", "10.0.0.9", "10.0.0.7"];
     let row = |(id, address): (usize, &&str)| json!({ "id": id, "address": address });
-    let server = Hostile::with_rows(addresses.iter().enumerate().map(row).collect()).start();
+    let server = mock::answering(Pages(addresses.iter().enumerate().map(row).collect())).await;
     let table = Rows::new("rows", api(&server).sorting(Sorting::none().on_rows(true)))
         .with_id_column("id")
         .with_column_of::<IpAddr>("address");

@@ -419,18 +419,18 @@ api:
 #[tokio::test]
 async fn accept_73_a_writable_table_is_a_writable_vista() {
     let habits = Habits { etags: true, ..Habits::default() };
-    let start = || {
+    let start = async || {
         let row = |id: &str, parent: &str| json!({ "id": id, "name": id, "parent": parent });
-        RestServer::start(habits, vec![row("a", "p"), row("b", "q"), row("c", "p")])
+        RestServer::start(habits, vec![row("a", "p"), row("b", "q"), row("c", "p")]).await
     };
     let rows = |server: &RestServer| {
         let pool = AwwPool::builder(server.url()).build().unwrap();
         PoolApi::new(pool).vista_factory().from_yaml(WRITABLE).unwrap()
     };
-    let server = start();
+    let server = start().await;
     contract::check_advertised_writes(&rows(&server)).await;
 
-    let server = start();
+    let server = start().await;
     let rows = rows(&server);
     for capability in [
         Capability::Insert,

@@ -1,10 +1,16 @@
 //! Writes through Vantage tables, to a REST server that keeps what it is sent.
 
-use std::future::Future;
+use std::{
+    future::Future,
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicBool, Ordering::SeqCst},
+    },
+};
 
-use actix_web::http::Method;
 use ciborium::Value;
 use serde_json::json;
+use tokio::sync::Barrier;
 use vantage_api_pool::{ApiCondition, ApiTable, AwwPool, ColumnConditions, PoolApi, Writes};
 use vantage_core::{ErrorKind, VantageError};
 use vantage_dataset::{
@@ -16,8 +22,13 @@ use vantage_dataset::{
 };
 use vantage_table::{column::core::Column, table::Table};
 use vantage_types::{EmptyEntity, Record};
+use wiremock::{
+    Mock, ResponseTemplate,
+    matchers::{method, path},
+};
 
 use crate::support::{
+    mock::{self, header, refusal},
     raw_server::RawServer,
     rest::{Habits, RestServer},
     soon,
@@ -48,11 +59,11 @@ fn narrowed(all: &Rows) -> Rows {
 }
 
 /// A server with a row inside the set of `narrowed` and one outside.
-fn seeded(habits: Habits) -> RestServer {
+async fn seeded(habits: Habits) -> RestServer {
     let inside = json!({ "id": "in1", "name": "a", "parent": "p1" });
     let outside = json!({ "id": "out1", "name": "b", "parent": "p2" });
     let other = |n| json!({ "id": format!("other{n}"), "name": "o", "parent": "p3" });
-    RestServer::start(habits, vec![other(1), other(2), inside, other(3), outside])
+    RestServer::start(habits, vec![other(1), other(2), inside, other(3), outside]).await
 }
 
 fn record(fields: &[(&str, Value)]) -> Record<Value> {
@@ -89,9 +100,9 @@ async fn accept_68_the_contract_of_writable_sets_holds_over_http() {
 }
 
 async fn check_contract(habits: Habits, writes: &Writes) {
-    check_unnarrowed(&table(&seeded(habits), writes.clone()), id, text).await;
+    check_unnarrowed(&table(&seeded(habits).await, writes.clone()), id, text).await;
     for check in 0..5 {
-        let server = seeded(habits);
+        let server = seeded(habits).await;
         let all = table(&server, writes.clone());
         let set = narrowed(&all);
         let fixture = Fixture { all: &all, set: &set, id, text, detects_outside: true };
@@ -104,13 +115,13 @@ async fn check_contract(habits: Habits, writes: &Writes) {
         }
     }
     let prices = vec![json!({ "id": "cheap", "price": 5 }), json!({ "id": "dear", "price": 20 })];
-    let server = RestServer::start(habits, prices);
+    let server = RestServer::start(habits, prices).await;
     let all = table(&server, writes.clone());
     let set = all.clone().with_condition(Column::<i64>::new("price").gt(10));
     let fixture = OpFixture { all: &all, set: &set, id, text, int: |number| number.into() };
     check_operator_condition(&fixture).await;
 
-    let server = seeded(habits);
+    let server = seeded(habits).await;
     let all = table(&server, writes.clone());
     for unanswerable in [unanswerable(), ApiCondition::Search { text: "x".into() }] {
         check_refused(&all.clone().with_condition(unanswerable), id, text).await;
@@ -125,7 +136,7 @@ fn unanswerable() -> ApiCondition {
 
 #[tokio::test]
 async fn accept_70_nothing_is_written_by_default_and_nothing_sent() {
-    let server = seeded(ETAGS);
+    let server = seeded(ETAGS).await;
     let set = table(&server, Writes::none());
     for set in [narrowed(&set), set] {
         let row = record(&[("name", text("x"))]);
@@ -146,7 +157,7 @@ async fn accept_70_nothing_is_written_by_default_and_nothing_sent() {
 
 #[tokio::test]
 async fn accept_70_a_table_has_just_the_writes_that_are_set() {
-    let server = seeded(ETAGS);
+    let server = seeded(ETAGS).await;
     let api = PoolApi::new(pool(server.url()))
         .writes(Writes::rest())
         .table("rows", ApiTable::new().writes(Writes::none().patch_by_patch()));
@@ -162,7 +173,7 @@ async fn accept_70_a_table_has_just_the_writes_that_are_set() {
 
 #[tokio::test]
 async fn accept_70_a_narrowed_table_whose_writes_cannot_be_confined_is_refused() {
-    let server = seeded(Habits::default());
+    let server = seeded(Habits::default()).await;
     let all = table(&server, Writes::rest());
     let set = narrowed(&all);
     let row = record(&[("name", text("x"))]);
@@ -190,7 +201,7 @@ async fn accept_70_a_narrowed_table_whose_writes_cannot_be_confined_is_refused()
 
 #[tokio::test]
 async fn accept_70_a_placeholder_of_the_path_confines_by_itself_and_stays_out_of_the_body() {
-    let server = seeded(Habits::default());
+    let server = seeded(Habits::default()).await;
     let api = PoolApi::new(pool(server.url())).table(
         "things",
         ApiTable::new().path("{kind}").item_path("{kind}/{id}").writes(Writes::rest()),
@@ -215,7 +226,7 @@ async fn accept_69_a_new_id_is_read_from_the_body_or_from_the_location() {
         (Habits { wrapped: true, ..ETAGS }, Writes::rest().wrapped_in("row")),
         (Habits { wrapped: true, silent: true, ..ETAGS }, Writes::rest().wrapped_in("row")),
     ] {
-        let server = seeded(habits);
+        let server = seeded(habits).await;
         let row = record(&[("name", text("n"))]);
         let new = within(table(&server, writes).insert_return_id_value(&row)).await.unwrap();
         assert_eq!(new, "made/1", "{habits:?}");
@@ -226,7 +237,7 @@ async fn accept_69_a_new_id_is_read_from_the_body_or_from_the_location() {
 
 #[tokio::test]
 async fn accept_69_a_new_id_is_read_where_its_alias_says() {
-    let server = seeded(Habits::default());
+    let server = seeded(Habits::default()).await;
     let api = PoolApi::new(pool(server.url()))
         .table("rows", ApiTable::new().writes(Writes::rest()).alias("key", "id"));
     let rows = Rows::new("rows", api).with_id_column("key");
@@ -238,18 +249,24 @@ async fn accept_69_a_new_id_is_read_where_its_alias_says() {
 
 #[tokio::test]
 async fn accept_69_an_answer_without_an_id_is_an_error_that_says_that_the_row_is_stored() {
-    let server = RawServer::answering("HTTP/1.1 201 Created\r\ncontent-length: 2\r\n\r\n{}");
-    let rows = Rows::new("rows", PoolApi::new(pool(server.url())).writes(Writes::rest()))
+    let server = mock::server().await;
+    Mock::given(method("POST"))
+        .and(path("/rows"))
+        .respond_with(ResponseTemplate::new(201).set_body_json(json!({})))
+        .expect(1)
+        .mount(&server)
+        .await;
+    let rows = Rows::new("rows", PoolApi::new(pool(server.uri())).writes(Writes::rest()))
         .with_id_column("id");
     let error = within(rows.insert_return_id_value(&record(&[]))).await.unwrap_err();
     assert!(error.to_string().contains("the row was stored"), "{error}");
-    assert_eq!(server.seen().heads.len(), 1);
+    assert_eq!(mock::count(&server).await, 1);
 }
 
 #[tokio::test]
 async fn accept_71_a_missing_row_is_no_error_when_deleted_and_not_found_when_patched() {
     for gone in [false, true] {
-        let server = seeded(Habits { gone, ..ETAGS });
+        let server = seeded(Habits { gone, ..ETAGS }).await;
         let all = table(&server, Writes::rest().etags(true));
         for set in [narrowed(&all), all] {
             within(set.delete("ghost")).await.unwrap();
@@ -263,7 +280,7 @@ async fn accept_71_a_missing_row_is_no_error_when_deleted_and_not_found_when_pat
 #[tokio::test]
 async fn accept_72_a_concurrent_change_makes_a_confined_write_a_conflict() {
     for writes in [Writes::rest().etags(true), Writes::rest().patch_by_put().etags(true)] {
-        let server = seeded(ETAGS);
+        let server = seeded(ETAGS).await;
         let set = narrowed(&table(&server, writes.clone()));
         let row = record(&[("name", text("mine"))]);
         let change = |rows: &mut Vec<serde_json::Value>| rows[2]["name"] = "theirs".into();
@@ -274,7 +291,7 @@ async fn accept_72_a_concurrent_change_makes_a_confined_write_a_conflict() {
         assert_conflict(&within(set.replace_value("in1", &row)).await.unwrap_err());
         assert_eq!(server.row("in1").unwrap()["parent"], "p9");
     }
-    let server = seeded(ETAGS);
+    let server = seeded(ETAGS).await;
     let set = narrowed(&table(&server, Writes::rest().etags(true)));
     server.after_next_get(|rows| change_owner(rows));
     assert_conflict(&within(set.delete("in1")).await.unwrap_err());
@@ -290,11 +307,55 @@ fn assert_conflict(error: &VantageError) {
     assert_eq!(error.context["status"], "412");
 }
 
+/// A server of one row, which carries a tag, that keeps each PUT until two have come.
+fn meeting(row: Option<serde_json::Value>) -> (RawServer, Arc<Mutex<Option<serde_json::Value>>>) {
+    let stored = Arc::new(Mutex::new(row));
+    let (shared, both) = (Arc::clone(&stored), Arc::new(Barrier::new(2)));
+    let server = RawServer::start(move |mut peer| {
+        let (stored, both) = (Arc::clone(&shared), Arc::clone(&both));
+        async move {
+            while let Some((head, body)) = peer.head_and_body().await {
+                let is_put = head.starts_with("PUT ");
+                if is_put {
+                    both.wait().await;
+                }
+                let answer = {
+                    let mut row = stored.lock().unwrap();
+                    let tag =
+                        |row: &serde_json::Value| format!("\"{}\"", row["name"].as_str().unwrap());
+                    let condition = match &*row {
+                        Some(row) => format!("if-match: {}\r\n", tag(row)),
+                        None => "if-none-match: *\r\n".to_owned(),
+                    };
+                    let status = match (is_put, row.is_some()) {
+                        (true, _) if !head.contains(&condition) => "412 Precondition Failed",
+                        (false, false) => "404 Not Found",
+                        _ => "200 OK",
+                    };
+                    if is_put && status == "200 OK" {
+                        *row = Some(serde_json::from_slice(&body).unwrap());
+                    }
+                    let (tag, body) = row
+                        .as_ref()
+                        .map_or_else(Default::default, |row| (tag(row), row.to_string()));
+                    format!(
+                        "HTTP/1.1 {status}\r\netag: {tag}\r\ncontent-length: {}\r\n\r\n{body}",
+                        body.len()
+                    )
+                };
+                peer.write(answer.as_bytes()).await;
+            }
+        }
+    });
+    (server, stored)
+}
+
 #[tokio::test]
 async fn accept_72_of_two_inserts_of_one_id_by_put_the_first_stays_and_is_what_both_return() {
-    let server = seeded(ETAGS);
-    server.puts_meet(2);
-    let rows = table(&server, Writes::rest().insert_by_put().etags(true));
+    let (server, stored) = meeting(None);
+    let writes = Writes::rest().insert_by_put().etags(true);
+    let rows =
+        Rows::new("rows", PoolApi::new(pool(server.url())).writes(writes)).with_id_column("id");
     let [one, other] = ["one", "other"].map(|name| record(&[("name", text(name))]));
     let (one, other) = within(async {
         tokio::join!(rows.insert_value("new", &one), rows.insert_value("new", &other))
@@ -302,20 +363,23 @@ async fn accept_72_of_two_inserts_of_one_id_by_put_the_first_stays_and_is_what_b
     .await;
     let (one, other) = (one.unwrap(), other.unwrap());
     assert_eq!(one, other);
-    assert_eq!(server.row("new").unwrap()["name"], *one["name"].as_text().unwrap());
-    let asked = server.take_asked();
-    let puts: Vec<_> = asked.iter().filter(|asked| asked.method == "PUT").collect();
+    let stored = stored.lock().unwrap().clone().unwrap();
+    assert_eq!(stored["name"], *one["name"].as_text().unwrap());
+    let heads = server.seen().heads;
+    let puts: Vec<_> = heads.iter().filter(|(_, head)| head.starts_with("PUT ")).collect();
     assert_eq!(puts.len(), 2);
-    for put in puts {
-        assert_eq!((put.header("if-none-match"), put.header("if-match")), (Some("*"), None));
+    for (_, head) in puts {
+        assert!(head.contains("if-none-match: *\r\n") && !head.contains("if-match:"), "{head}");
     }
 }
 
 #[tokio::test]
 async fn accept_72_of_two_writers_who_read_the_same_row_one_writes_and_one_conflicts() {
-    let server = seeded(ETAGS);
-    server.puts_meet(2);
-    let set = narrowed(&table(&server, Writes::rest().patch_by_put().etags(true)));
+    let (server, stored) = meeting(Some(json!({ "id": "in1", "name": "a", "parent": "p1" })));
+    let writes = Writes::rest().patch_by_put().etags(true);
+    let rows =
+        Rows::new("rows", PoolApi::new(pool(server.url())).writes(writes)).with_id_column("id");
+    let set = narrowed(&rows);
     let [one, other] = ["one", "other"].map(|name| record(&[("name", text(name))]));
     let both = within(async {
         tokio::join!(set.patch_value("in1", &one), set.patch_value("in1", &other))
@@ -326,24 +390,25 @@ async fn accept_72_of_two_writers_who_read_the_same_row_one_writes_and_one_confl
         both => panic!("one of two wins: {both:?}"),
     };
     assert_conflict(&loser);
-    assert_eq!(server.row("in1").unwrap()["name"], *winner["name"].as_text().unwrap());
+    let stored = stored.lock().unwrap().clone().unwrap();
+    assert_eq!(stored["name"], *winner["name"].as_text().unwrap());
 }
 
 #[tokio::test]
 async fn accept_72_a_confined_replace_of_a_row_that_is_not_there_overwrites_none() {
-    let server = seeded(ETAGS);
+    let server = seeded(ETAGS).await;
     let set = narrowed(&table(&server, Writes::rest().etags(true)));
     let row = record(&[("name", text("n")), ("parent", text("p1"))]);
     within(set.replace_value("new", &row)).await.unwrap();
     let asked = server.take_asked();
     let put = asked.iter().find(|asked| asked.method == "PUT").unwrap();
-    assert_eq!(put.header("if-none-match"), Some("*"));
+    assert_eq!(header(put, "if-none-match"), Some("*"));
 }
 
 #[tokio::test]
 async fn accept_72_an_api_without_strong_tags_is_refused_before_the_write() {
     for habits in [Habits::default(), Habits { weak: true, ..ETAGS }] {
-        let server = seeded(habits);
+        let server = seeded(habits).await;
         let set = narrowed(&table(&server, Writes::rest().etags(true)));
         let row = record(&[("name", text("x"))]);
         assert!(within(set.patch_value("in1", &row)).await.unwrap_err().is_unsupported());
@@ -354,7 +419,7 @@ async fn accept_72_an_api_without_strong_tags_is_refused_before_the_write() {
 
 #[tokio::test]
 async fn accept_37_an_insert_through_a_narrowed_table_is_stamped_with_its_equality() {
-    let server = seeded(Habits::default());
+    let server = seeded(Habits::default()).await;
     let all = table(&server, Writes::rest());
     let set = narrowed(&all).with_condition(ApiCondition::eq("level", 7));
     let row = record(&[("name", text("n"))]);
@@ -379,9 +444,11 @@ async fn accept_49_the_status_of_a_refused_write_becomes_the_kind_that_it_means(
         (422, ErrorKind::Generic),
         (501, ErrorKind::Unsupported),
     ] {
-        let server = seeded(ETAGS);
-        for method in [Method::POST, Method::PUT, Method::PATCH, Method::DELETE] {
-            server.refuse(method, status);
+        let server = seeded(ETAGS).await;
+        for name in ["POST", "PUT", "PATCH", "DELETE"] {
+            // Before what the server does of itself.
+            let refused = Mock::given(method(name)).respond_with(refusal(status));
+            refused.with_priority(1).mount(&server.server).await;
         }
         let rows = table(&server, Writes::rest());
         let row = record(&[("name", text("x"))]);
@@ -403,13 +470,12 @@ async fn accept_49_the_status_of_a_refused_write_becomes_the_kind_that_it_means(
 
 /// Reads each request, does not answer the first with `method`, and answers the others with `row`.
 fn losing(method: &'static str, row: &'static str) -> RawServer {
-    let lost = std::sync::Arc::new(std::sync::atomic::AtomicBool::new(false));
+    let lost = Arc::new(AtomicBool::new(false));
     RawServer::start(move |mut peer| {
-        let lost = std::sync::Arc::clone(&lost);
+        let lost = Arc::clone(&lost);
         async move {
             while let Some((head, _)) = peer.head_and_body().await {
-                if head.starts_with(method) && !lost.swap(true, std::sync::atomic::Ordering::SeqCst)
-                {
+                if head.starts_with(method) && !lost.swap(true, SeqCst) {
                     return;
                 }
                 let answer = if head.starts_with("GET /rows/new ") {
@@ -459,7 +525,7 @@ async fn accept_56_post_and_patch_are_sent_again_only_with_an_idempotency_key() 
 
 #[tokio::test]
 async fn each_write_has_a_key_of_its_own() {
-    let server = seeded(Habits::default());
+    let server = seeded(Habits::default()).await;
     let rows = table(&server, Writes::rest().idempotency_keys("X-Request-Key"));
     let row = record(&[("name", text("n"))]);
     for _ in 0..2 {
@@ -469,7 +535,7 @@ async fn each_write_has_a_key_of_its_own() {
     let keys: std::collections::HashSet<String> = server
         .take_asked()
         .iter()
-        .map(|asked| asked.header("x-request-key").unwrap().to_owned())
+        .map(|asked| header(asked, "x-request-key").unwrap().to_owned())
         .collect();
     assert_eq!(keys.len(), 4);
     let illegal = table(&server, Writes::rest().idempotency_keys("a b"));
@@ -481,17 +547,17 @@ async fn each_write_has_a_key_of_its_own() {
 /// A server that acts on the first conditional request and loses its answer: the
 /// repeat meets a row with another tag.
 fn acts_and_loses(method: &'static str, after: &'static str) -> RawServer {
-    let acted = std::sync::Arc::new(std::sync::atomic::AtomicBool::new(false));
+    let acted = Arc::new(AtomicBool::new(false));
     RawServer::start(move |mut peer| {
-        let acted = std::sync::Arc::clone(&acted);
+        let acted = Arc::clone(&acted);
         async move {
             while let Some((head, _)) = peer.head_and_body().await {
-                let has_acted = acted.load(std::sync::atomic::Ordering::SeqCst);
+                let has_acted = acted.load(SeqCst);
                 let body =
                     if has_acted { after } else { r#"{"id":"in1","parent":"p1","name":"a"}"# };
                 let status = match (head.starts_with(method), has_acted) {
                     (true, false) => {
-                        acted.store(true, std::sync::atomic::Ordering::SeqCst);
+                        acted.store(true, SeqCst);
                         return;
                     }
                     (true, true) => "412 Precondition Failed",
@@ -528,7 +594,7 @@ async fn a_repeat_that_meets_what_the_first_attempt_stored_is_no_conflict() {
 
 #[tokio::test]
 async fn a_replace_creates_the_row_also_where_put_does_not() {
-    let server = seeded(Habits { no_upsert: true, ..ETAGS });
+    let server = seeded(Habits { no_upsert: true, ..ETAGS }).await;
     let row = record(&[("name", text("n"))]);
     let rows = table(&server, Writes::rest());
     let stored = within(rows.replace_value("new", &row)).await.unwrap();
@@ -540,7 +606,7 @@ async fn a_replace_creates_the_row_also_where_put_does_not() {
 
 #[tokio::test]
 async fn a_patch_is_of_the_configured_type_and_holds_only_what_is_patched() {
-    let server = seeded(Habits::default());
+    let server = seeded(Habits::default()).await;
     let patch = record(&[("name", text("p"))]);
     for (writes, content_type) in [
         (Writes::rest(), "application/json"),
@@ -549,14 +615,14 @@ async fn a_patch_is_of_the_configured_type_and_holds_only_what_is_patched() {
         let row = within(table(&server, writes).patch_value("in1", &patch)).await.unwrap();
         assert_eq!(row["parent"], text("p1"));
         let asked = server.take_asked().pop().unwrap();
-        assert_eq!(asked.header("content-type"), Some(content_type));
-        assert_eq!(asked.body, r#"{"name":"p"}"#);
+        assert_eq!(header(&asked, "content-type"), Some(content_type));
+        assert_eq!(asked.body, br#"{"name":"p"}"#);
     }
 }
 
 #[tokio::test]
 async fn what_cannot_be_written_is_refused_before_anything_is_sent() {
-    let server = seeded(Habits::default());
+    let server = seeded(Habits::default()).await;
     let rows = table(&server, Writes::rest());
     let row = record(&[("name", text("n"))]);
     let other = record(&[("id", text("other"))]);
@@ -580,17 +646,14 @@ async fn what_cannot_be_written_is_refused_before_anything_is_sent() {
 
 #[tokio::test]
 async fn a_row_that_is_stored_under_another_id_is_an_error_that_names_it() {
-    let server = RawServer::start(|mut peer| async move {
-        while let Some((head, _)) = peer.head_and_body().await {
-            let answer: &[u8] = if head.starts_with("GET") {
-                b"HTTP/1.1 404 Not Found\r\ncontent-length: 0\r\n\r\n"
-            } else {
-                b"HTTP/1.1 201 Created\r\ncontent-length: 10\r\n\r\n{\"id\":777}"
-            };
-            peer.write(answer).await;
-        }
-    });
-    let rows = Rows::new("rows", PoolApi::new(pool(server.url())).writes(Writes::rest()))
+    let server = mock::server().await;
+    Mock::given(method("GET")).respond_with(refusal(404)).mount(&server).await;
+    Mock::given(method("POST"))
+        .respond_with(ResponseTemplate::new(201).set_body_json(json!({ "id": 777 })))
+        .expect(1)
+        .mount(&server)
+        .await;
+    let rows = Rows::new("rows", PoolApi::new(pool(server.uri())).writes(Writes::rest()))
         .with_id_column("id");
     let error = within(rows.insert_value("new", &record(&[]))).await.unwrap_err();
     assert!(error.to_string().contains("777"), "{error}");
@@ -600,7 +663,7 @@ async fn a_row_that_is_stored_under_another_id_is_an_error_that_names_it() {
 async fn deleting_a_set_deletes_every_page_of_it_and_nothing_else() {
     let rows =
         (0..9).map(|n| json!({ "id": format!("r{n}"), "parent": format!("p{}", n % 2) })).collect();
-    let server = RestServer::start(ETAGS, rows);
+    let server = RestServer::start(ETAGS, rows).await;
     let all = table(&server, Writes::rest().etags(true));
     within(narrowed(&all).delete_all()).await.unwrap();
     let left: Vec<_> = server.rows().iter().map(|row| row["id"].clone()).collect();

@@ -16,6 +16,7 @@ pub mod authority;
 pub mod held;
 pub mod hostile;
 pub mod limited;
+pub mod mock;
 pub mod proxy;
 pub mod raw_server;
 pub mod relay;

@@ -1,4 +1,4 @@
-//! A small REST server with rows in memory: lists in pages of two, and every write.
+//! A small REST server on wiremock with rows in memory: lists in pages of two, and every write.
 //!
 //! | request | answer |
 //! |---|---|
@@ -11,15 +11,10 @@
 
 use std::sync::{Arc, Mutex, MutexGuard};
 
-use actix_web::{
-    App, HttpRequest, HttpResponse, HttpResponseBuilder, HttpServer,
-    http::{Method, StatusCode},
-    web::{self, Bytes},
-};
 use serde_json::{Value, json};
-use tokio::sync::Barrier;
+use wiremock::{MockServer, Request, Respond, ResponseTemplate};
 
-use demo_api::Embedded;
+use super::mock::{self, header, query, refusal};
 
 const PAGE: usize = 2;
 
@@ -42,65 +37,31 @@ pub struct Habits {
     pub gone: bool,
 }
 
-/// One request.
-#[derive(Debug, Clone)]
-pub struct Asked {
-    pub method: String,
-    pub path: String,
-    pub headers: Vec<(String, String)>,
-    pub body: String,
-}
-
-impl Asked {
-    /// The first value of the header `name`, given in lower case.
-    pub fn header(&self, name: &str) -> Option<&str> {
-        self.headers.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str())
-    }
-}
-
 type Between = Box<dyn FnMut(&mut Vec<Value>) + Send>;
 
 struct State {
     rows: Vec<Value>,
-    asked: Vec<Asked>,
+    asked: Vec<Request>,
     made: u64,
-    refusals: Vec<(Method, u16)>,
     after_get: Option<Between>,
-    meeting: Option<Arc<Barrier>>,
 }
 
 /// A running server. It stops when it is dropped.
 pub struct RestServer {
-    server: Embedded,
+    pub server: MockServer,
     state: Arc<Mutex<State>>,
 }
 
 impl RestServer {
-    pub fn start(habits: Habits, rows: Vec<Value>) -> Self {
-        let state = State {
-            rows,
-            asked: Vec::new(),
-            made: 0,
-            refusals: Vec::new(),
-            after_get: None,
-            meeting: None,
-        };
+    pub async fn start(habits: Habits, rows: Vec<Value>) -> Self {
+        let state = State { rows, asked: Vec::new(), made: 0, after_get: None };
         let state = Arc::new(Mutex::new(state));
-        let data = web::Data::from(Arc::clone(&state));
-        let server = Embedded::start(move |listener| {
-            let server = HttpServer::new(move || {
-                App::new()
-                    .app_data(data.clone())
-                    .app_data(web::Data::new(habits))
-                    .default_service(web::to(answer))
-            });
-            Ok(server.workers(1).disable_signals().listen(listener)?.run())
-        });
-        Self { server: server.unwrap(), state }
+        let rest = Rest { habits, state: Arc::clone(&state) };
+        Self { server: mock::answering(rest).await, state }
     }
 
     pub fn url(&self) -> String {
-        format!("http://{}", self.server.address())
+        self.server.uri()
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -118,24 +79,14 @@ impl RestServer {
     }
 
     /// What was asked for since the last call.
-    pub fn take_asked(&self) -> Vec<Asked> {
+    pub fn take_asked(&self) -> Vec<Request> {
         std::mem::take(&mut self.state().asked)
     }
 
     /// Methods and paths asked for since the last call.
     pub fn take_lines(&self) -> Vec<String> {
-        let line = |asked: Asked| format!("{} {}", asked.method, asked.path);
+        let line = |asked: Request| format!("{} {}", asked.method, asked.url.path());
         self.take_asked().into_iter().map(line).collect()
-    }
-
-    /// Answers all requests with `method` with `status`, instead of doing what they ask for.
-    pub fn refuse(&self, method: Method, status: u16) {
-        self.state().refusals.push((method, status));
-    }
-
-    /// Keeps each PUT until as many as `writers` have come.
-    pub fn puts_meet(&self, writers: usize) {
-        self.state().meeting = Some(Arc::new(Barrier::new(writers)));
     }
 
     /// Changes the rows once, after the next single row was handed out.
@@ -144,109 +95,94 @@ impl RestServer {
     }
 }
 
-async fn answer(
-    request: HttpRequest,
-    body: Bytes,
-    state: web::Data<Mutex<State>>,
-    habits: web::Data<Habits>,
-) -> HttpResponse {
-    let meeting = state.lock().unwrap().meeting.clone();
-    if let Some(meeting) = meeting.filter(|_| *request.method() == Method::PUT) {
-        meeting.wait().await;
-    }
-    let mut state = state.lock().unwrap();
-    let text = |value: &actix_web::http::header::HeaderValue| value.to_str().unwrap().to_owned();
-    state.asked.push(Asked {
-        method: request.method().to_string(),
-        path: request.path().to_owned(),
-        headers: request
-            .headers()
-            .iter()
-            .map(|(name, value)| (name.to_string(), text(value)))
-            .collect(),
-        body: String::from_utf8(body.to_vec()).unwrap(),
-    });
-    let refused = state.refusals.iter().find(|(method, _)| method == request.method());
-    if let Some((_, status)) = refused {
-        return refusal(*status);
-    }
-    let id = match request.path().strip_prefix("/rows") {
-        Some("") => None,
-        Some(rest) => {
-            let id = percent_encoding::percent_decode_str(rest.trim_matches('/'));
-            Some(id.decode_utf8().unwrap().into_owned())
+struct Rest {
+    habits: Habits,
+    state: Arc<Mutex<State>>,
+}
+
+impl Respond for Rest {
+    fn respond(&self, request: &Request) -> ResponseTemplate {
+        let (mut state, habits) = (self.state.lock().unwrap(), &self.habits);
+        state.asked.push(request.clone());
+        let id = match request.url.path().strip_prefix("/rows") {
+            Some("") => None,
+            Some(rest) => {
+                let id = percent_encoding::percent_decode_str(rest.trim_matches('/'));
+                Some(id.decode_utf8().unwrap().into_owned())
+            }
+            None => return refusal(404),
+        };
+        let sent = || {
+            let body: Value = request.body_json().ok()?;
+            let row = if habits.wrapped { body.get("row")?.clone() } else { body };
+            row.is_object().then_some(row)
+        };
+        let at =
+            id.as_ref().and_then(|id| state.rows.iter().position(|row| text_of(&row["id"]) == *id));
+        let missing = if habits.gone { 410 } else { 404 };
+        if !is_met(request, habits, at.map(|at| &state.rows[at])) {
+            return refusal(412);
         }
-        None => return refusal(404),
-    };
-    let sent = || {
-        let body: Value = serde_json::from_slice(&body).ok()?;
-        let row = if habits.wrapped { body.get("row")?.clone() } else { body };
-        row.is_object().then_some(row)
-    };
-    let at =
-        id.as_ref().and_then(|id| state.rows.iter().position(|row| text_of(&row["id"]) == *id));
-    let missing = if habits.gone { 410 } else { 404 };
-    if !is_met(&request, &habits, at.map(|at| &state.rows[at])) {
-        return refusal(412);
-    }
-    match (request.method(), id, at) {
-        (&Method::GET, None, _) => list(&request, &state.rows),
-        (&Method::GET, Some(_), Some(at)) => {
-            let found = found(&habits, HttpResponse::Ok(), &state.rows[at], false);
-            if let Some(mut change) = state.after_get.take() {
-                change(&mut state.rows);
-            }
-            found
-        }
-        (&Method::POST, None, _) => {
-            let Some(mut row) = sent() else { return refusal(400) };
-            if row.get("id").is_none() {
-                state.made += 1;
-                row["id"] = format!("made/{}", state.made).into();
-            }
-            if state.rows.iter().any(|other| other["id"] == row["id"]) {
-                return refusal(409);
-            }
-            state.rows.push(row.clone());
-            let mut response = HttpResponse::Created();
-            let id = text_of(&row["id"]).replace('/', "%2F");
-            response.insert_header(("location", format!("/rows/{id}")));
-            found(&habits, response, &row, habits.silent || habits.locates)
-        }
-        (&Method::PUT, Some(id), at) => {
-            let Some(mut row) = sent() else { return refusal(400) };
-            if row.get("id").is_none() {
-                row["id"] = id.into();
-            }
-            let mut response = HttpResponse::Ok();
-            match at {
-                Some(at) => state.rows[at] = row.clone(),
-                None if habits.no_upsert => return refusal(missing),
-                None => {
-                    state.rows.push(row.clone());
-                    response.status(StatusCode::CREATED);
+        match (request.method.as_str(), id, at) {
+            ("GET", None, _) => list(request, &state.rows),
+            ("GET", Some(_), Some(at)) => {
+                let found = found(habits, 200, &state.rows[at], false);
+                if let Some(mut change) = state.after_get.take() {
+                    change(&mut state.rows);
                 }
+                found
             }
-            found(&habits, response, &row, habits.silent)
+            ("POST", None, _) => {
+                let Some(mut row) = sent() else { return refusal(400) };
+                if row.get("id").is_none() {
+                    state.made += 1;
+                    row["id"] = format!("made/{}", state.made).into();
+                }
+                if state.rows.iter().any(|other| other["id"] == row["id"]) {
+                    return refusal(409);
+                }
+                state.rows.push(row.clone());
+                let id = text_of(&row["id"]).replace('/', "%2F");
+                found(habits, 201, &row, habits.silent || habits.locates)
+                    .insert_header("location", format!("/rows/{id}"))
+            }
+            ("PUT", Some(id), at) => {
+                let Some(mut row) = sent() else { return refusal(400) };
+                if row.get("id").is_none() {
+                    row["id"] = id.into();
+                }
+                let status = match at {
+                    Some(at) => {
+                        state.rows[at] = row.clone();
+                        200
+                    }
+                    None if habits.no_upsert => return refusal(missing),
+                    None => {
+                        state.rows.push(row.clone());
+                        201
+                    }
+                };
+                found(habits, status, &row, habits.silent)
+            }
+            ("PATCH", Some(_), Some(at)) => {
+                let Some(patch) = sent() else { return refusal(400) };
+                merge(&mut state.rows[at], &patch);
+                found(habits, 200, &state.rows[at], habits.silent)
+            }
+            ("DELETE", Some(_), Some(at)) => {
+                state.rows.remove(at);
+                ResponseTemplate::new(204)
+            }
+            ("GET" | "PATCH" | "DELETE", Some(_), None) => refusal(missing),
+            _ => refusal(405),
         }
-        (&Method::PATCH, Some(_), Some(at)) => {
-            let Some(patch) = sent() else { return refusal(400) };
-            merge(&mut state.rows[at], &patch);
-            found(&habits, HttpResponse::Ok(), &state.rows[at], habits.silent)
-        }
-        (&Method::DELETE, Some(_), Some(at)) => {
-            state.rows.remove(at);
-            HttpResponse::NoContent().finish()
-        }
-        (&Method::GET | &Method::PATCH | &Method::DELETE, Some(_), None) => refusal(missing),
-        _ => refusal(405),
     }
 }
 
-fn list(request: &HttpRequest, rows: &[Value]) -> HttpResponse {
+fn list(request: &Request, rows: &[Value]) -> ResponseTemplate {
     let mut page = 1;
     let mut rows: Vec<&Value> = rows.iter().collect();
-    for (name, value) in url::form_urlencoded::parse(request.query_string().as_bytes()) {
+    for (name, value) in query(request) {
         match &*name {
             "page" => page = value.parse().unwrap(),
             "per_page" => {}
@@ -258,31 +194,27 @@ fn list(request: &HttpRequest, rows: &[Value]) -> HttpResponse {
     }
     let items: Vec<&Value> = rows.iter().skip((page - 1) * PAGE).take(PAGE).copied().collect();
     let pagination = json!({ "page": page, "per_page": PAGE, "total": rows.len() });
-    HttpResponse::Ok().json(json!({ "data": items, "pagination": pagination }))
+    ResponseTemplate::new(200).set_body_json(json!({ "data": items, "pagination": pagination }))
 }
 
-fn found(
-    habits: &Habits,
-    mut response: HttpResponseBuilder,
-    row: &Value,
-    silent: bool,
-) -> HttpResponse {
+fn found(habits: &Habits, status: u16, row: &Value, silent: bool) -> ResponseTemplate {
+    let mut response = ResponseTemplate::new(status);
     if habits.etags {
         let weak = if habits.weak { "W/" } else { "" };
-        response.insert_header(("etag", format!("{weak}{}", tag(row))));
+        response = response.insert_header("etag", format!("{weak}{}", tag(row)));
     }
     match (silent, habits.wrapped) {
-        (true, _) => response.finish(),
-        (false, true) => response.json(json!({ "row": row })),
-        (false, false) => response.json(row),
+        (true, _) => response,
+        (false, true) => response.set_body_json(json!({ "row": row })),
+        (false, false) => response.set_body_json(row),
     }
 }
 
 /// Whether the preconditions of a request hold.
-fn is_met(request: &HttpRequest, habits: &Habits, row: Option<&Value>) -> bool {
-    let header = |name: &str| Some(request.headers().get(name)?.to_str().unwrap());
-    let matches = header("if-match").is_none_or(|wanted| row.is_some_and(|row| tag(row) == wanted));
-    let is_new = header("if-none-match").is_none_or(|_| row.is_none());
+fn is_met(request: &Request, habits: &Habits, row: Option<&Value>) -> bool {
+    let matches =
+        header(request, "if-match").is_none_or(|wanted| row.is_some_and(|row| tag(row) == wanted));
+    let is_new = header(request, "if-none-match").is_none_or(|_| row.is_none());
     !habits.etags || matches && is_new
 }
 
@@ -313,9 +245,4 @@ fn merge(target: &mut Value, patch: &Value) {
 
 fn text_of(value: &Value) -> String {
     value.as_str().map_or_else(|| value.to_string(), str::to_owned)
-}
-
-fn refusal(status: u16) -> HttpResponse {
-    let status = StatusCode::from_u16(status).unwrap();
-    HttpResponse::build(status).json(json!({ "error": status.canonical_reason() }))
 }

@@ -40,7 +40,6 @@ pub struct Hostile {
     pub(super) dialect: Dialect,
     pub(super) sorts: Sorts,
     pub(super) search: Option<&'static str>,
-    pub(super) items: bool,
     pub(super) strict: bool,
     pub(super) auth: bool,
     pub(super) token_lifetime: Option<Duration>,
@@ -157,7 +156,6 @@ impl Hostile {
             dialect: Dialect::Equality,
             sorts: Sorts::Never,
             search: None,
-            items: true,
             strict: false,
             auth: false,
             token_lifetime: None,
@@ -313,12 +311,6 @@ impl Hostile {
         self
     }
 
-    /// Answers 404 to every request for one row.
-    pub fn without_item_endpoint(mut self) -> Self {
-        self.items = false;
-        self
-    }
-
     /// Answers 400 to parameters it does not know, instead of only recording them.
     pub fn strict(mut self) -> Self {
         self.strict = true;
@@ -357,11 +349,6 @@ impl Hostile {
     /// Gives this answer to requests for one row.
     pub fn on_item(self, answer: impl Into<Scripted>) -> Self {
         self.on(On::Item, answer)
-    }
-
-    /// Gives this answer to token requests.
-    pub fn on_token(self, answer: impl Into<Scripted>) -> Self {
-        self.on(On::Token, answer)
     }
 
     /// Gives this answer to all but token requests.

@@ -60,5 +60,4 @@ pub(super) enum On {
     Any,
     Page(u64),
     Item,
-    Token,
 }

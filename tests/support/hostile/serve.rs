@@ -62,7 +62,7 @@ impl Shared {
                 return Target::List(collection, bound, self.page(params));
             }
             let item_path = format!("{}/{{}}", collection.path);
-            if let Some(mut bound) = bind(&item_path, request.path()).filter(|_| self.knobs.items) {
+            if let Some(mut bound) = bind(&item_path, request.path()) {
                 let id = bound.pop().map(|(_, id)| id).unwrap_or_default();
                 return Target::Item(collection, bound, id);
             }
@@ -133,16 +133,15 @@ impl Shared {
     /// The first scripted answer for `target`, counted down.
     fn script(&self, target: &Target<'_>) -> Option<&Answer> {
         let on = match target {
-            Target::Token => On::Token,
+            Target::Token => return None,
             Target::List(_, _, page) => On::Page(*page),
             Target::Item(..) => On::Item,
             Target::Unknown => On::Any,
         };
-        let concerns = |wanted: On| wanted == on || (wanted == On::Any && on != On::Token);
         self.knobs
             .scripts
             .iter()
-            .find(|(wanted, script)| concerns(*wanted) && script.applies())
+            .find(|(wanted, script)| (*wanted == on || *wanted == On::Any) && script.applies())
             .map(|(_, script)| &script.answer)
     }
 
