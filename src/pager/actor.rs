@@ -10,12 +10,12 @@ use std::{
 use actix::prelude::*;
 use tokio::sync::oneshot;
 
-use super::ahead::Ahead;
+use super::prefetcher::Prefetcher;
 use crate::dispatch::Keeper;
 
 /// Drives the fetching of pages for one stream.
 struct Pager<T: Send + 'static> {
-    ahead: Arc<Mutex<Ahead<T>>>,
+    prefetcher: Arc<Mutex<Prefetcher<T>>>,
     number: u64,
     /// Dropped with the pager, however it ends.
     _alive: oneshot::Sender<()>,
@@ -25,12 +25,12 @@ struct Pager<T: Send + 'static> {
 
 /// Starts a pager on the current thread. It ends by itself with the read.
 pub(super) fn start<T: Send + 'static>(
-    ahead: Arc<Mutex<Ahead<T>>>,
+    prefetcher: Arc<Mutex<Prefetcher<T>>>,
     alive: oneshot::Sender<()>,
     keeper: Keeper,
 ) {
-    let number = ahead.lock().unwrap_or_else(PoisonError::into_inner).next_pager();
-    Pager { ahead, number, _alive: alive, _keeper: keeper }.start();
+    let number = prefetcher.lock().unwrap_or_else(PoisonError::into_inner).next_pager();
+    Pager { prefetcher, number, _alive: alive, _keeper: keeper }.start();
 }
 
 impl<T: Send + 'static> Actor for Pager<T> {
@@ -53,8 +53,8 @@ impl<T: Send + 'static> ActorFuture<Pager<T>> for Fetching {
         ctx: &mut Context<Pager<T>>,
         task: &mut Waking<'_>,
     ) -> Poll<()> {
-        let mut ahead = pager.ahead.lock().unwrap_or_else(PoisonError::into_inner);
-        let ended = ahead.poll(pager.number, task);
+        let mut prefetcher = pager.prefetcher.lock().unwrap_or_else(PoisonError::into_inner);
+        let ended = prefetcher.poll(pager.number, task);
         if ended.is_ready() {
             ctx.stop();
         }

@@ -52,7 +52,7 @@ mod tests {
     use serde_json::json;
 
     use super::{
-        super::{decode::Leaf, envelope::Envelope},
+        super::{decode::PageCursor, envelope::Envelope},
         *,
     };
     use crate::response::Response;
@@ -61,7 +61,7 @@ mod tests {
     #[allow(clippy::needless_pass_by_value)]
     fn same(one: impl ToString, other: impl ToString) -> bool {
         let open = |body: String| {
-            Leaf::open(&Envelope::default(), Response::new(StatusCode::OK, body)).unwrap()
+            PageCursor::open(&Envelope::default(), Response::new(StatusCode::OK, body)).unwrap()
         };
         same_items(open(one.to_string()).list(), open(other.to_string()).list())
     }

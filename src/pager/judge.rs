@@ -6,10 +6,10 @@ use std::sync::Arc;
 use http::{StatusCode, header::CONTENT_RANGE};
 
 use super::{
-    facts::{Meta, Named, Place, Remarks, complete_length},
+    endpoint::Endpoint,
+    facts::{Location, Named, PageInfo, Remarks, complete_length},
     statements::{Words, never_there},
-    strategy::{Address, Missing, Plan, Sight, Statement, Verdict, Way},
-    target::Target,
+    strategy::{Continuation, Missing, Observation, PageAddress, Plan, Statement, Verdict},
 };
 use crate::{
     dispatch::Control,
@@ -21,12 +21,12 @@ use crate::{
 /// The judge of one read.
 pub(super) struct Judge<T: Send + 'static> {
     control: Arc<dyn Control>,
-    target: Arc<Target<T>>,
+    endpoint: Arc<Endpoint<T>>,
     pub(super) plan: Plan,
     /// The page that is judged, and what it said.
     index: u64,
     items: usize,
-    said: Meta,
+    said: PageInfo,
     /// What any page of the read has had.
     had: Remarks,
     /// What was told already.
@@ -42,21 +42,21 @@ enum Doubt {
 }
 
 impl<T: Send + 'static> Judge<T> {
-    pub(super) fn new(control: Arc<dyn Control>, target: Arc<Target<T>>, plan: Plan) -> Self {
+    pub(super) fn new(control: Arc<dyn Control>, endpoint: Arc<Endpoint<T>>, plan: Plan) -> Self {
         Self {
             control,
-            target,
+            endpoint,
             plan,
             index: 0,
             items: 0,
-            said: Meta::default(),
+            said: PageInfo::default(),
             had: Remarks::default(),
             told: Vec::new(),
         }
     }
 
     /// Judges page `index` in its turn, which has so many items, says `meta` and names the next
-    /// page in this `way`.
+    /// page as `continuation` says.
     ///
     /// # Errors
     /// What makes the set incomplete or endless, with words from its `body`.
@@ -64,19 +64,19 @@ impl<T: Send + 'static> Judge<T> {
         &mut self,
         index: u64,
         items: usize,
-        meta: &Meta,
+        info: &PageInfo,
         repeats: bool,
-        way: Way,
+        continuation: Continuation,
         body: &str,
     ) -> Result<Verdict, Error> {
-        (self.index, self.items, self.said) = (index, items, *meta);
+        (self.index, self.items, self.said) = (index, items, *info);
         let dispatcher = self.control.dispatcher();
         dispatcher.tally().page(items);
         let page = self.number();
         dispatcher.events().emit(|| Event::PageRead { page, rows: items as u64 });
-        let is_flag_named = self.target.envelope.has_flag();
-        let sight = Sight { index, items, meta, repeats, way, is_flag_named };
-        let verdict = self.plan.observe(&sight);
+        let is_flag_named = self.endpoint.envelope.has_flag();
+        let observation = Observation { index, items, info, repeats, continuation, is_flag_named };
+        let verdict = self.plan.observe(&observation);
         if let Some(error) = self.failure(verdict, body) {
             return Err(error);
         }
@@ -119,13 +119,13 @@ impl<T: Send + 'static> Judge<T> {
     }
 
     /// Whether an error means that the place of a page, which an earlier one named, is gone.
-    pub(super) fn has_expired(&self, address: Option<&Address>, error: &Error) -> bool {
-        let is_named = address.is_some_and(|address| *address != Address::Start);
+    pub(super) fn has_expired(&self, address: Option<&PageAddress>, error: &Error) -> bool {
+        let is_named = address.is_some_and(|address| *address != PageAddress::Start);
         let body = || error.response().map(Response::body);
         is_named
-            && self.target.paging.is_chained()
+            && self.endpoint.paging.is_chained()
             && error.status().is_some_and(|status| {
-                self.target.paging.expires_with(status, body().map_or(&[], |body| body))
+                self.endpoint.paging.expires_with(status, body().map_or(&[], |body| body))
             })
     }
 
@@ -165,8 +165,8 @@ impl<T: Send + 'static> Judge<T> {
     fn words(&self) -> Words<'_> {
         Words {
             paging: self.plan.paging(),
-            envelope: &self.target.envelope,
-            meta: &self.said,
+            envelope: &self.endpoint.envelope,
+            info: &self.said,
             rows: self.plan.rows(),
             items: self.items,
             number: self.index + 1,
@@ -220,14 +220,14 @@ impl<T: Send + 'static> Judge<T> {
         if self.plan.is_untouched() {
             return;
         }
-        let envelope = &self.target.envelope;
+        let envelope = &self.endpoint.envelope;
         for (index, Named { place, .. }) in envelope.named.iter().enumerate() {
-            let is_looked_for = !envelope.is_lines || matches!(place, Place::Header(_));
+            let is_looked_for = !envelope.is_lines || matches!(place, Location::Header(_));
             if is_looked_for && !self.had.has(Remarks::place(index)) {
                 self.warn(never_there(&place.name()));
             }
         }
-        if let Some(path) = self.target.paging.pointer()
+        if let Some(path) = self.endpoint.paging.pointer()
             && !self.had.has(Remarks::POINTER)
         {
             self.warn(never_there(&path.to_string()));

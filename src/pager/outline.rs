@@ -6,26 +6,15 @@ use serde::de::{DeserializeSeed, IgnoredAny};
 
 use super::{
     envelope::Envelope,
-    facts::{HINTS, Meta, Named, Place, Remarks, unreadable},
+    facts::{HINTS, Location, Named, PageInfo, Remarks, unreadable},
     pagination::{Pagination, take_hint},
-    strategy::Pointer,
-    walk::{Found, Route, Target, Walk, routes},
+    strategy::{PageTrailer, Pointer},
+    walk::{Found, Lookup, Target, Walk, lookups},
 };
 use crate::{
     path::{Gaps, Path, Step},
     response::Mismatch,
 };
-
-/// What a page says beside its items.
-#[derive(Default)]
-pub(super) struct Outline {
-    /// How many lists are at the place of the items.
-    pub(super) lists: usize,
-    /// What it says about the set.
-    pub(super) meta: Meta,
-    /// What names the next page.
-    pub(super) pointer: Pointer,
-}
 
 /// Walks through `page`, which may have been relieved of its items. The next page is named at
 /// `pointer`, if anywhere. What header fields say outweighs the `pagination` object.
@@ -37,58 +26,58 @@ pub(super) fn outline(
     pointer: Option<&Path>,
     headers: &HeaderMap,
     page: &str,
-) -> Result<Outline, Mismatch> {
-    let routes = routes(envelope, pointer);
+) -> Result<PageTrailer, Mismatch> {
+    let lookups = lookups(envelope, pointer);
     let mut found = Found::default();
     let mut json = serde_json::Deserializer::from_str(page);
-    Walk::new(&routes, envelope, &mut found).deserialize(&mut json)?;
+    Walk::new(&lookups, envelope, &mut found).deserialize(&mut json)?;
     json.end()?;
-    let mut outline = Outline { lists: found.lists, ..Outline::default() };
+    let mut trailer = PageTrailer { lists: found.lists, ..PageTrailer::default() };
     if !envelope.items.is_plain() {
-        outline.lists = usize::from(items_along(envelope, page)?.is_some());
+        trailer.lists = usize::from(items_along(envelope, page)?.is_some());
     }
-    let mut meta = Meta::default();
-    let sources = Sources { page, routes: &routes, found: &found };
+    let mut info = PageInfo::default();
+    let sources = Sources { page, lookups: &lookups, found: &found };
     for (index, Named { fact, place }) in envelope.named.iter().enumerate() {
-        let Place::Body(path) = place else { continue };
-        sources.texts(Target::Named(index), path, &mut meta, |meta, text| {
-            meta.remarks.add(Remarks::place(index));
+        let Location::Body(path) = place else { continue };
+        sources.texts(Target::Named(index), path, &mut info, |info, text| {
+            info.remarks.add(Remarks::place(index));
             let said = fact.read(text).map_err(|_| unreadable(*fact, &place.name()))?;
-            meta.take(*fact, said);
+            info.take(*fact, said);
             Ok(())
         })?;
     }
-    envelope.read_headers(headers, &mut meta)?;
+    envelope.read_headers(headers, &mut info)?;
     if let Some(path) = pointer {
-        sources.texts(Target::Pointer, path, &mut meta, |meta, text| {
-            meta.remarks.add(Remarks::POINTER);
-            if outline.pointer == Pointer::Absent {
-                outline.pointer = Pointer::read(text);
+        sources.texts(Target::Pointer, path, &mut info, |info, text| {
+            info.remarks.add(Remarks::POINTER);
+            if trailer.pointer == Pointer::Absent {
+                trailer.pointer = Pointer::read(text);
             }
             Ok(())
         })?;
     }
     if envelope.has_pagination_object() {
-        meta.fill_up(&found.hints);
-        sources.texts(Target::Pagination, &envelope.pagination, &mut meta, |meta, text| {
-            Ok(Pagination(meta).deserialize(&mut serde_json::Deserializer::from_str(text))?)
+        info.fill_up(&found.hints);
+        sources.texts(Target::Pagination, &envelope.pagination, &mut info, |info, text| {
+            Ok(Pagination(info).deserialize(&mut serde_json::Deserializer::from_str(text))?)
         })?;
     } else {
         for (path, (_, fact)) in envelope.hints.iter().zip(HINTS) {
-            sources.texts(Target::Hint(fact), path, &mut meta, |meta, text| {
-                take_hint(meta, fact, text);
+            sources.texts(Target::Hint(fact), path, &mut info, |info, text| {
+                take_hint(info, fact, text);
                 Ok(())
             })?;
         }
     }
-    outline.meta = meta;
-    Ok(outline)
+    trailer.info = info;
+    Ok(trailer)
 }
 
 /// What a walk has found, and the page for those paths that it did not look for.
 struct Sources<'a, 'p> {
     page: &'p str,
-    routes: &'a [Route<'a>],
+    lookups: &'a [Lookup<'a>],
     found: &'a Found<'p>,
 }
 
@@ -99,26 +88,26 @@ impl<'p> Sources<'_, 'p> {
         &self,
         target: Target,
         path: &Path,
-        meta: &mut Meta,
-        mut take: impl FnMut(&mut Meta, &'p str) -> Result<(), Mismatch>,
+        info: &mut PageInfo,
+        mut take: impl FnMut(&mut PageInfo, &'p str) -> Result<(), Mismatch>,
     ) -> Result<(), Mismatch> {
         if !path.is_plain() {
             let texts = path.find(self.page, Gaps::NullIsEmpty)?.unwrap_or_default();
-            return texts.into_iter().try_for_each(|text| take(meta, text));
+            return texts.into_iter().try_for_each(|text| take(info, text));
         }
         let of_target = |(index, _): &&(usize, &str)| {
-            self.routes.get(*index).is_some_and(|route| route.target == target)
+            self.lookups.get(*index).is_some_and(|lookup| lookup.target == target)
         };
         let found = || self.found.values.iter().filter(of_target);
-        // The first route is the one with the longest keys.
+        // The first lookup is the one with the longest keys.
         let Some(index) = found().map(|(index, _)| *index).min() else { return Ok(()) };
         let found = || found().filter(|(of, _)| *of == index).map(|(_, text)| *text);
         let mut all = found();
         let first = all.next().unwrap_or_default();
         if all.all(|text| text == first) {
-            return take(meta, first);
+            return take(info, first);
         }
-        meta.remarks.add(Remarks::TWICE);
+        info.remarks.add(Remarks::TWICE);
         let mut texts: Vec<&str> = found().collect();
         // What says that more follow is heard first: a name, a larger number, a flag that is
         // set. Nothing, or no, is heard last.
@@ -127,7 +116,7 @@ impl<'p> Sources<'_, 'p> {
             let count: u64 = text.trim_matches('"').parse().unwrap_or_default();
             (is_little, std::cmp::Reverse(count))
         });
-        texts.into_iter().try_for_each(|text| take(meta, text))
+        texts.into_iter().try_for_each(|text| take(info, text))
     }
 }
 
@@ -173,11 +162,11 @@ pub(super) fn first_item(envelope: &Envelope, page: &str) -> Option<usize> {
 
 /// Whether there is a list along `steps`, and the offset of its first item.
 fn first_item_along(steps: &[Step], envelope: &Envelope, page: &str) -> (bool, Option<usize>) {
-    let routes = [Route { target: Target::Items, steps }];
+    let lookups = [Lookup { target: Target::Items, steps }];
     let mut found = Found { stops_at_item: true, ..Found::default() };
     let mut json = serde_json::Deserializer::from_str(page);
     // Ends with an error when it is found, since nothing is taken of it.
-    let _ = Walk::new(&routes, envelope, &mut found).deserialize(&mut json);
+    let _ = Walk::new(&lookups, envelope, &mut found).deserialize(&mut json);
     let at = json.into_iter::<IgnoredAny>().byte_offset();
     // What cannot begin an item may have been taken for the end of something.
     let before = page.get(..at).filter(|_| found.is_at_item);

@@ -7,7 +7,7 @@ use serde::de::IgnoredAny;
 
 use super::{
     envelope::Envelope,
-    facts::{Fact, Meta, Remarks},
+    facts::{Fact, PageInfo, Remarks},
     strategy::{Paging, Statement},
 };
 use crate::path::Key;
@@ -19,7 +19,7 @@ const MOST_KEYS: usize = 12;
 pub(super) struct Words<'a> {
     pub(super) paging: &'a Paging,
     pub(super) envelope: &'a Envelope,
-    pub(super) meta: &'a Meta,
+    pub(super) info: &'a PageInfo,
     /// How many rows were read, those of the page among them.
     pub(super) rows: u64,
     /// How many the page has.
@@ -32,28 +32,28 @@ impl Words<'_> {
     /// What is said, as it stands in the page.
     pub(super) fn describe(&self, statement: Statement) -> String {
         let at = |fact| self.envelope.name_of(fact);
-        let (meta, number) = (self.meta, self.number);
+        let (info, number) = (self.info, self.number);
         match statement {
-            Statement::Flag => match meta.has_next {
+            Statement::Flag => match info.has_next {
                 Some(true) => format!("`{}` says that more pages follow", at(Fact::HasNext)),
                 _ => format!("`{}` says that this is the last page", at(Fact::HasNext)),
             },
-            Statement::NextPage => match meta.next_page {
+            Statement::NextPage => match info.next_page {
                 Some(true) => format!("`{}` names a next page", at(Fact::NextPage)),
                 _ => format!("`{}` names no next page", at(Fact::NextPage)),
             },
             Statement::Link => "the `Link` header names a next page".into(),
             Statement::Pointer => format!("{} names a next page", self.paging.pointer_name()),
             Statement::Rows => {
-                let total = meta.total.unwrap_or_default();
-                let at = match meta.remarks.has(Remarks::PART) {
+                let total = info.total.unwrap_or_default();
+                let at = match info.remarks.has(Remarks::PART) {
                     true => CONTENT_RANGE.as_str().to_owned(),
                     false => at(Fact::Total),
                 };
                 format!("`{at}` is {total}, and {} rows were read", self.rows)
             }
             Statement::Pages => {
-                let pages = meta.total_pages.unwrap_or_default();
+                let pages = info.total_pages.unwrap_or_default();
                 format!("`{}` is {pages}, and this is page {number}", at(Fact::TotalPages))
             }
         }

@@ -14,12 +14,12 @@ use serde::de::DeserializeOwned;
 
 use super::{
     decode::{ItemDecoder, Typed},
+    endpoint::Endpoint,
     envelope::Envelope,
     mode::ReadMode,
     page::UndecodedPage,
     reader::Reader,
-    strategy::{Address, Paging, Start},
-    target::Target,
+    strategy::{PageAddress, Paging, Start},
     token::{Origin, Position, ResumeToken},
 };
 use crate::{dispatch::PoolLink, error::Error, priority::Priority, signer::Signer};
@@ -50,16 +50,16 @@ use crate::{dispatch::PoolLink, error::Error, priority::Priority, signer::Signer
 /// # Ok(()) }
 /// ```
 pub struct PaginatedStream<T: Send + 'static = serde_json::Value> {
-    state: State<T>,
+    state: StreamState<T>,
     signer: Signer,
     /// The total that was told, once the stream has ended.
     told: Option<u64>,
 }
 
 /// Where a stream stands.
-enum State<T: Send + 'static> {
+enum StreamState<T: Send + 'static> {
     /// Not polled yet.
-    Idle { link: PoolLink, target: Box<Target<T>>, resumed: Option<Resumed> },
+    Idle { link: PoolLink, endpoint: Box<Endpoint<T>>, resumed: Option<Resumed> },
     /// The pool starts, if it has not yet, and then the pager. A failure is
     /// yielded, then the stream is done.
     Opening { opening: BoxFuture<'static, Result<Reader<T>, Error>>, place: ResumePoint },
@@ -96,12 +96,12 @@ impl PaginatedStream<serde_json::Value> {
     #[must_use]
     pub fn items_as<T: DeserializeOwned + Send + 'static>(self) -> PaginatedStream<T> {
         let state = match self.state {
-            State::Idle { link, target, resumed } => State::Idle {
+            StreamState::Idle { link, endpoint, resumed } => StreamState::Idle {
                 link,
-                target: Box::new(target.decoded_by(Typed::<T>::new())),
+                endpoint: Box::new(endpoint.decoded_by(Typed::<T>::new())),
                 resumed,
             },
-            state => State::Done(state.place()),
+            state => StreamState::Done(state.place()),
         };
         PaginatedStream { state, signer: self.signer, told: None }
     }
@@ -114,15 +114,15 @@ impl<T: Send + 'static> PaginatedStream<T> {
         endpoint: impl Into<String>,
         decoder: D,
     ) -> Self {
-        let target = Box::new(Target::new(endpoint.into(), decoder));
+        let endpoint = Box::new(Endpoint::new(endpoint.into(), decoder));
         let link = pool.into();
         let signer = link.0.signer();
-        Self { state: State::Idle { link, target, resumed: None }, signer, told: None }
+        Self { state: StreamState::Idle { link, endpoint, resumed: None }, signer, told: None }
     }
 
     /// The rows from this page on, which begins with that row of the set.
-    pub(crate) fn beginning_at(mut self, address: Address, row: u64) -> Self {
-        if let State::Idle { resumed, .. } = &mut self.state {
+    pub(crate) fn beginning_at(mut self, address: PageAddress, row: u64) -> Self {
+        if let StreamState::Idle { resumed, .. } = &mut self.state {
             *resumed = Some(Resumed::At(Position::of(Start::at(address, row))));
         }
         self
@@ -133,7 +133,7 @@ impl<T: Send + 'static> PaginatedStream<T> {
     /// effect once the stream was polled.
     #[must_use]
     pub fn prefetch(self, pages: usize) -> Self {
-        self.set(|target| target.prefetch = pages.clamp(1, u32::MAX as usize >> 3))
+        self.set(|endpoint| endpoint.prefetch = pages.clamp(1, u32::MAX as usize >> 3))
     }
 
     /// At most about this many bytes of pages are in memory, the page that is being consumed
@@ -145,33 +145,33 @@ impl<T: Send + 'static> PaginatedStream<T> {
     /// under way then.
     #[must_use]
     pub fn byte_budget(self, bytes: usize) -> Self {
-        self.set(|target| target.byte_budget = bytes)
+        self.set(|endpoint| endpoint.byte_budget = bytes)
     }
 
     /// How the API pages: by page number from 1, unless set otherwise.
     #[must_use]
     pub fn paging(self, paging: Paging) -> Self {
-        self.set(|target| target.paging = paging)
+        self.set(|endpoint| endpoint.paging = paging)
     }
 
     /// The place of the pages among calls that wait. The default is that of the Vantage scope
     /// in which the stream is made or first polled, see [`Priority`].
     #[must_use]
     pub fn priority(self, priority: Priority) -> Self {
-        self.set(|target| target.priority = Some(priority))
+        self.set(|endpoint| endpoint.priority = Some(priority))
     }
 
     /// Where a page holds its items: the standard envelope, unless set otherwise.
     #[must_use]
     pub fn envelope(self, envelope: Envelope) -> Self {
-        self.set(|target| target.envelope = Arc::new(envelope))
+        self.set(|endpoint| endpoint.envelope = Arc::new(envelope))
     }
 
     /// How far the read runs ahead of its consumer, and where: in parallel, unless set
     /// otherwise.
     #[must_use]
     pub fn mode(self, mode: ReadMode) -> Self {
-        self.set(|target| target.mode = mode)
+        self.set(|endpoint| endpoint.mode = mode)
     }
 
     /// Goes on where the stream stood that handed `token` out. A token of a read of another
@@ -197,7 +197,7 @@ impl<T: Send + 'static> PaginatedStream<T> {
     /// ```
     #[must_use]
     pub fn resume_from(mut self, token: ResumeToken) -> Self {
-        if let State::Idle { resumed, .. } = &mut self.state {
+        if let StreamState::Idle { resumed, .. } = &mut self.state {
             *resumed = Some(Resumed::By(token));
         }
         self
@@ -222,7 +222,7 @@ impl<T: Send + 'static> PaginatedStream<T> {
     /// Which page of the read the item was of that was yielded last.
     pub(crate) fn page_at_hand(&self) -> Option<u64> {
         match &self.state {
-            State::Reading(reader, _) => Some(reader.page_at_hand()),
+            StreamState::Reading(reader, _) => Some(reader.page_at_hand()),
             _ => None,
         }
     }
@@ -230,14 +230,14 @@ impl<T: Send + 'static> PaginatedStream<T> {
     /// How many items the set has, as the pages that were read told last.
     pub(crate) fn told_total(&self) -> Option<u64> {
         match &self.state {
-            State::Reading(reader, _) => reader.told_total(),
+            StreamState::Reading(reader, _) => reader.told_total(),
             _ => self.told,
         }
     }
 
-    fn set(mut self, change: impl FnOnce(&mut Target<T>)) -> Self {
-        if let State::Idle { target, .. } = &mut self.state {
-            change(target);
+    fn set(mut self, change: impl FnOnce(&mut Endpoint<T>)) -> Self {
+        if let StreamState::Idle { endpoint, .. } = &mut self.state {
+            change(endpoint);
         }
         self
     }
@@ -296,7 +296,7 @@ impl<T: Send + 'static> PaginatedStream<T> {
     ) -> Poll<Option<Result<I, Error>>> {
         let end = loop {
             match &mut self.state {
-                State::Reading(reader, _) => {
+                StreamState::Reading(reader, _) => {
                     let next = ready!(read(reader, cx));
                     if matches!(next, Some(Ok(_))) {
                         return Poll::Ready(next);
@@ -304,35 +304,38 @@ impl<T: Send + 'static> PaginatedStream<T> {
                     self.told = reader.told_total();
                     break next;
                 }
-                State::Opening { opening, place } => match ready!(opening.as_mut().poll(cx)) {
-                    Ok(reader) => {
-                        self.state = State::Reading(Box::new(reader), place.origin().clone());
+                StreamState::Opening { opening, place } => {
+                    match ready!(opening.as_mut().poll(cx)) {
+                        Ok(reader) => {
+                            self.state =
+                                StreamState::Reading(Box::new(reader), place.origin().clone());
+                        }
+                        Err(error) => break Some(Err(error)),
                     }
-                    Err(error) => break Some(Err(error)),
-                },
-                State::Idle { .. } => {
+                }
+                StreamState::Idle { .. } => {
                     let place = self.state.place();
-                    let done = State::Done(place.clone());
-                    if let State::Idle { link, target, .. } =
+                    let done = StreamState::Done(place.clone());
+                    if let StreamState::Idle { link, endpoint, .. } =
                         std::mem::replace(&mut self.state, done)
                     {
                         let position = match &place {
                             ResumePoint::Own(position, _) => position.clone(),
                             ResumePoint::Unverified(token) => {
-                                if let Err(error) = token.check(&target.origin(), &self.signer) {
+                                if let Err(error) = token.check(&endpoint.origin(), &self.signer) {
                                     return Poll::Ready(Some(Err(error)));
                                 }
                                 token.position.clone()
                             }
                         };
-                        let opening = Box::pin(Reader::open(link, *target, position));
-                        self.state = State::Opening { opening, place };
+                        let opening = Box::pin(Reader::open(link, *endpoint, position));
+                        self.state = StreamState::Opening { opening, place };
                     }
                 }
-                State::Done(_) => return Poll::Ready(None),
+                StreamState::Done(_) => return Poll::Ready(None),
             }
         };
-        self.state = State::Done(self.state.place());
+        self.state = StreamState::Done(self.state.place());
         Poll::Ready(end)
     }
 }
@@ -346,18 +349,18 @@ impl ResumePoint {
     }
 }
 
-impl<T: Send + 'static> State<T> {
+impl<T: Send + 'static> StreamState<T> {
     fn place(&self) -> ResumePoint {
         match self {
             Self::Idle { resumed: Some(Resumed::By(token)), .. } => {
                 ResumePoint::Unverified(token.clone())
             }
-            Self::Idle { target, resumed, .. } => {
+            Self::Idle { endpoint, resumed, .. } => {
                 let position = match resumed {
                     Some(Resumed::At(position)) => position.clone(),
-                    _ => Position::of(target.start()),
+                    _ => Position::of(endpoint.start()),
                 };
-                ResumePoint::Own(position, target.origin())
+                ResumePoint::Own(position, endpoint.origin())
             }
             Self::Reading(reader, origin) => ResumePoint::Own(reader.position(), origin.clone()),
             Self::Opening { place, .. } | Self::Done(place) => place.clone(),
@@ -379,10 +382,10 @@ impl<T: Send + 'static> Unpin for PaginatedStream<T> {}
 impl<T: Send + 'static> fmt::Debug for PaginatedStream<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let state = match &self.state {
-            State::Idle { .. } => "idle",
-            State::Opening { .. } => "opening",
-            State::Reading(..) => "reading",
-            State::Done(_) => "done",
+            StreamState::Idle { .. } => "idle",
+            StreamState::Opening { .. } => "opening",
+            StreamState::Reading(..) => "reading",
+            StreamState::Done(_) => "done",
         };
         f.debug_struct("PaginatedStream").field("state", &state).finish_non_exhaustive()
     }

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     envelope::Envelope,
-    strategy::{Address, Paging, Start},
+    strategy::{PageAddress, Paging, Start},
 };
 use crate::{
     error::{Error, ErrorKind},
@@ -31,7 +31,7 @@ pub(super) struct Position {
     /// Which page it is, from 0.
     pub(super) index: u64,
     /// Where it is; `None` after the last page.
-    pub(super) address: Option<Address>,
+    pub(super) address: Option<PageAddress>,
     pub(super) taken: u64,
     /// How many items a full page has; 0 where that is not known.
     pub(super) full: u64,
@@ -46,7 +46,7 @@ impl Position {
     }
 
     /// Moves to the start of another page, or to the end.
-    pub(super) fn go_to(&mut self, index: u64, address: Option<Address>, rows: u64) {
+    pub(super) fn go_to(&mut self, index: u64, address: Option<PageAddress>, rows: u64) {
         (self.index, self.address, self.taken, self.rows) = (index, address, 0, rows);
     }
 
@@ -245,7 +245,7 @@ mod tests {
     fn token() -> ResumeToken {
         let paging = Paging::page_number();
         let origin = Origin::of("/rows?a=1", &paging, &Envelope::default());
-        let start = Start { index: 3, address: Address::Page(3), full: 10, rows: 30 };
+        let start = Start { index: 3, address: PageAddress::Page(3), full: 10, rows: 30 };
         ResumeToken::signed(Position::of(start), origin, &Signer::of_this_process())
     }
 
@@ -293,7 +293,7 @@ mod tests {
             moved(|position| position.full = u64::MAX),
             moved(|position| position.rows = 0),
             moved(|position| position.address = None),
-            moved(|position| position.address = Some(Address::Page(4))),
+            moved(|position| position.address = Some(PageAddress::Page(4))),
             ResumeToken { signature: String::new(), ..token() },
             ResumeToken { signature: "AAAA".into(), ..token() },
             ResumeToken::signed(token().position, own.clone(), &Signer::new(&[1; 32]).unwrap()),

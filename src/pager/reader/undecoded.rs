@@ -32,12 +32,12 @@ impl<T: Send + 'static> Reader<T> {
         judged: &Judged,
     ) -> Result<UndecodedPage<T>, Error> {
         self.held = None;
-        let bounds = self.target.bounds;
+        let bounds = self.endpoint.bounds;
         if matches!(judged, Judged::AtItsEnd) {
             let survey = page.survey();
-            let concluded = survey.and_then(|(items, meta)| {
+            let concluded = survey.and_then(|(items, info)| {
                 bounds.check_items(items as u64)?;
-                self.conclude(items, &meta, false, None)
+                self.conclude(items, &info, false, None)
             });
             match concluded {
                 Err(error) if error.kind() == ErrorKind::Incomplete => self.failure = Some(error),
