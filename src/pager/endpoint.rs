@@ -12,10 +12,9 @@ use serde::de::IgnoredAny;
 
 use super::{
     bounds::Bounds,
-    decode::{DecodedPage, ItemDecoder, PageDecoder, Typed},
     envelope::Envelope,
     facts::PageInfo,
-    list::List,
+    format::{DecodedPage, ErasedDecoder, ItemDecoder, ItemList, Typed},
     mode::ReadMode,
     next_url,
     page::UndecodedPage,
@@ -51,7 +50,7 @@ pub(super) struct Endpoint<T> {
     pub(super) paging: Paging,
     pub(super) envelope: Arc<Envelope>,
     pub(super) mode: ReadMode,
-    pub(super) decoder: Arc<dyn PageDecoder<T>>,
+    pub(super) decoder: Arc<dyn ErasedDecoder<T>>,
 }
 
 /// A page as the server sent it, and what it cost.
@@ -65,7 +64,7 @@ pub(super) struct FetchedPage {
 
 /// What was read of a page before its turn.
 pub(super) struct ReadAhead {
-    pub(super) list: List,
+    pub(super) list: ItemList,
     pub(super) items: usize,
     pub(super) info: PageInfo,
     /// Where the next page is, if it names one.
@@ -301,7 +300,7 @@ impl<T: Send + 'static> Endpoint<T> {
         address: &PageAddress,
         response: &Response,
     ) -> Result<ReadAhead, Error> {
-        let list = List::of(&self.envelope, response)?;
+        let list = ItemList::of(&self.envelope, response)?;
         let (taken, trailer) = list.survey_all(response, &self.envelope, self.paging.pointer())?;
         let PageTrailer { mut info, pointer, .. } = trailer;
         let items = taken.count;

@@ -101,6 +101,10 @@ impl Envelope {
     /// item is an [`ErrorKind::Decode`](crate::ErrorKind::Decode) that names it, and so is an
     /// answer whose content type is that of a JSON document, of HTML or of XML. Only
     /// headers can tell of the set.
+    ///
+    /// The [default](Self::default) envelope and a [bare array](Self::bare_array) read an answer
+    /// so that calls itself lines: `application/x-ndjson`, `application/jsonl`,
+    /// `application/ndjson`, `application/x-jsonlines`.
     #[must_use]
     pub fn ndjson() -> Self {
         Self { is_lines: true, ..Self::items_at("") }

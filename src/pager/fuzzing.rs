@@ -6,9 +6,9 @@ use http::StatusCode;
 use serde_json::Value;
 
 use super::{
-    decode::{PageCursor, PageDecoder, Typed},
     envelope::Envelope,
     facts::{Fact, PageInfo, Remarks, Said},
+    format::{ErasedDecoder, PageCursor, Typed},
     token::ResumeToken,
 };
 use crate::{response::Response, signer::Signer};

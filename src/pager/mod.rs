@@ -4,22 +4,17 @@
 
 mod actor;
 mod bounds;
-mod content;
-mod decode;
 mod endpoint;
 mod envelope;
 mod facts;
 mod feed;
+mod format;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod fuzzing;
 mod judge;
-mod lines;
-mod list;
 mod mode;
 mod next_url;
-mod outline;
 mod page;
-mod pagination;
 mod prefetcher;
 mod reader;
 mod reorder;
@@ -27,16 +22,14 @@ mod restart;
 mod statements;
 mod strategy;
 mod stream;
-mod text;
 mod token;
-mod walk;
 mod window;
 
 pub(crate) use bounds::Bounds;
-pub(crate) use decode::{DecodedPage, ItemDecoder, Typed, decode_item, decode_only_item};
 pub(crate) use endpoint::{fetch_page, page_url};
 pub use envelope::Envelope;
 pub(crate) use facts::PageInfo;
+pub(crate) use format::{DecodedPage, ItemDecoder, Typed, decode_item, decode_only_item};
 pub use mode::ReadMode;
 pub use page::UndecodedPage;
 pub(crate) use strategy::PageAddress;

@@ -8,10 +8,9 @@ use std::{
 };
 
 use super::{
-    decode::{DecodedPage, PageCursor},
     endpoint::{Endpoint, FetchedPage},
     facts::PageInfo,
-    list::List,
+    format::{DecodedPage, ItemList, PageCursor},
 };
 use crate::{
     coop::{CHECKED_EVERY, CoopBudget, ITEM_COST, drop_all},
@@ -55,7 +54,7 @@ impl<T: Send + 'static> UndecodedPage<T> {
     pub(super) fn open(
         endpoint: &Arc<Endpoint<T>>,
         FetchedPage { response, effort, .. }: FetchedPage,
-        list: Option<List>,
+        list: Option<ItemList>,
         number: u64,
         skip: u64,
         rows: u64,
@@ -94,7 +93,7 @@ impl<T: Send + 'static> UndecodedPage<T> {
         !self.list().is_empty()
     }
 
-    pub(super) fn list(&self) -> &List {
+    pub(super) fn list(&self) -> &ItemList {
         self.cursor.list()
     }
 

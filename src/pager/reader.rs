@@ -13,12 +13,11 @@ use std::{
 };
 
 use super::{
-    content::same_items,
     endpoint::{Endpoint, LONG, ReadAhead},
     facts::PageInfo,
     feed::Feed,
+    format::{ItemList, same_items},
     judge::Judge,
-    list::List,
     page::UndecodedPage,
     prefetcher::{Horizon, QueuedPage},
     restart::Restart,
@@ -56,7 +55,7 @@ pub(super) struct Reader<T: Send + 'static> {
     /// The permit of the window of the page at hand, which is free when it is consumed.
     held: Option<PagePermit>,
     /// The items of the last page, and what they are if that is known.
-    previous: Option<(List, Option<u64>)>,
+    previous: Option<(ItemList, Option<u64>)>,
     coop: CoopBudget,
     /// Why the read cannot be whole, when the page at hand is consumed.
     failure: Option<Error>,
@@ -353,7 +352,7 @@ fn expired(error: Error) -> Error {
 }
 
 /// Whether two pages hold the same items. Long ones are compared by what they are.
-fn same((one, this): (&List, Option<u64>), (other, that): (&List, Option<u64>)) -> bool {
+fn same((one, this): (&ItemList, Option<u64>), (other, that): (&ItemList, Option<u64>)) -> bool {
     match (this, that) {
         (Some(this), Some(that)) if one.text().len().min(other.text().len()) >= LONG => {
             this == that

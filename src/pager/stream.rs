@@ -13,9 +13,9 @@ use futures::{Stream, future::BoxFuture, stream};
 use serde::de::DeserializeOwned;
 
 use super::{
-    decode::{ItemDecoder, Typed},
     endpoint::Endpoint,
     envelope::Envelope,
+    format::{ItemDecoder, Typed},
     mode::ReadMode,
     page::UndecodedPage,
     reader::Reader,

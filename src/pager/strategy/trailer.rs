@@ -10,7 +10,8 @@ use url::Url;
 use super::{Mode, PageAddress, PageView, Paging, Path, link};
 use crate::{
     error::{Error, ErrorKind},
-    pager::facts::PageInfo,
+    pager::{envelope::Envelope, facts::PageInfo},
+    response::Mismatch,
 };
 
 /// What stands in a page where the next one is to be named.
@@ -50,6 +51,21 @@ pub(in crate::pager) struct PageTrailer {
     pub(in crate::pager) info: PageInfo,
     /// What names the next page.
     pub(in crate::pager) pointer: Pointer,
+}
+
+impl PageTrailer {
+    /// Of a page that is nothing but its items.
+    ///
+    /// # Errors
+    /// When a header field that the envelope names cannot be read.
+    pub(in crate::pager) fn of_headers(
+        envelope: &Envelope,
+        headers: &HeaderMap,
+    ) -> Result<Self, Mismatch> {
+        let mut trailer = Self { lists: 1, ..Self::default() };
+        envelope.read_headers(headers, &mut trailer.info)?;
+        Ok(trailer)
+    }
 }
 
 impl Paging {

@@ -9,16 +9,13 @@ use serde::de::{DeserializeOwned, Deserializer, IgnoredAny};
 use serde_json::value::RawValue;
 
 use super::{
-    envelope::Envelope,
-    facts::PageInfo,
-    lines,
-    list::{List, Taken},
-    outline::outline,
-    strategy::PageTrailer,
+    items::{ItemList, Taken},
+    page_format::format_of,
     text::text,
 };
 use crate::{
     error::{Error, ErrorKind},
+    pager::{envelope::Envelope, facts::PageInfo, strategy::PageTrailer},
     path::Path,
     response::{Mismatch, Response},
 };
@@ -83,21 +80,21 @@ impl<T: DeserializeOwned + Send + 'static> ItemDecoder for Typed<T> {
 }
 
 /// [`ItemDecoder`] as an object.
-pub(crate) trait PageDecoder<T>: Send + Sync {
+pub(in crate::pager) trait ErasedDecoder<T>: Send + Sync {
     /// The next item of a page, or `None` after the last.
     fn next(&self, cursor: &mut PageCursor) -> Option<Result<T, Error>>;
 }
 
-impl<D: ItemDecoder> PageDecoder<D::Item> for D {
+impl<D: ItemDecoder> ErasedDecoder<D::Item> for D {
     fn next(&self, cursor: &mut PageCursor) -> Option<Result<D::Item, Error>> {
         cursor.next(self)
     }
 }
 
 /// A page whose items are taken one at a time.
-pub(crate) struct PageCursor {
+pub(in crate::pager) struct PageCursor {
     response: Response,
-    list: List,
+    list: ItemList,
     taken: Taken,
 }
 
@@ -107,16 +104,16 @@ impl PageCursor {
     /// # Errors
     /// [`ErrorKind::Decode`] when the body is not text.
     pub(crate) fn open(envelope: &Envelope, response: Response) -> Result<Self, Error> {
-        let list = List::of(envelope, &response)?;
+        let list = ItemList::of(envelope, &response)?;
         Ok(Self::of(response, list))
     }
 
     /// A page whose items were found before.
-    pub(super) fn of(response: Response, list: List) -> Self {
+    pub(in crate::pager) fn of(response: Response, list: ItemList) -> Self {
         Self { response, taken: list.start(), list }
     }
 
-    pub(super) fn list(&self) -> &List {
+    pub(in crate::pager) fn list(&self) -> &ItemList {
         &self.list
     }
 
@@ -126,7 +123,7 @@ impl PageCursor {
     }
 
     /// How much of the text was taken so far, with what stands before the items.
-    pub(super) fn at(&self) -> usize {
+    pub(in crate::pager) fn at(&self) -> usize {
         self.taken.at
     }
 
@@ -139,8 +136,8 @@ impl PageCursor {
     /// How many items there are and what the page says about the set, without building any.
     ///
     /// # Errors
-    /// Those of [`List::survey`].
-    pub(super) fn survey(&self, envelope: &Envelope) -> Result<(usize, PageInfo), Error> {
+    /// Those of [`ItemList::survey`].
+    pub(in crate::pager) fn survey(&self, envelope: &Envelope) -> Result<(usize, PageInfo), Error> {
         let (taken, trailer) = self.list.survey_all(&self.response, envelope, None)?;
         Ok((taken.count, trailer.info))
     }
@@ -148,36 +145,33 @@ impl PageCursor {
     /// What the page says about the set, when every item was taken.
     ///
     /// # Errors
-    /// Those of [`List::survey`].
+    /// Those of [`ItemList::survey`].
     pub(crate) fn info(&self, envelope: &Envelope) -> Result<PageInfo, Error> {
         let trailer = self.list.survey(&self.response, envelope, None, self.taken);
         trailer.map(|trailer| trailer.info)
     }
 
-    pub(super) fn response(&self) -> &Response {
+    pub(in crate::pager) fn response(&self) -> &Response {
         &self.response
     }
 }
 
-impl List {
+impl ItemList {
     /// Finds the items of an answer.
     ///
     /// # Errors
     /// [`ErrorKind::Decode`] when its body is not text.
-    pub(super) fn of(envelope: &Envelope, response: &Response) -> Result<Self, Error> {
-        let text = text(response.body(), envelope.lossy_text);
-        let text = text.map_err(|source| mismatch(response, source))?;
-        if envelope.is_lines {
-            lines::check(response).map_err(|what| mismatch(response, what))?;
-        }
-        Ok(Self::find(envelope, text))
+    pub(in crate::pager) fn of(envelope: &Envelope, response: &Response) -> Result<Self, Error> {
+        let format = format_of(envelope, response);
+        let text = format.text(envelope, response);
+        Ok(format.find(envelope, text.map_err(|source| mismatch(response, source))?))
     }
 
     /// How far its items reach, of which none is built, and what the page says beside them.
     ///
     /// # Errors
     /// Those of [`survey`](Self::survey), and when an item is none.
-    pub(super) fn survey_all(
+    pub(in crate::pager) fn survey_all(
         &self,
         response: &Response,
         envelope: &Envelope,
@@ -206,23 +200,18 @@ impl List {
         }
         let is_blank =
             status == StatusCode::NO_CONTENT || status == StatusCode::OK && self.text().is_empty();
-        let mut trailer = if envelope.is_lines || is_blank && envelope.no_content_is_empty {
-            PageTrailer { lists: 1, ..PageTrailer::default() }
-        } else {
-            let page = self.without(taken);
-            let outlined = outline(envelope, pointer, response.headers(), &page);
-            outlined.map_err(|source| mismatch(response, source))?
+        let headers = response.headers();
+        let trailer = match is_blank && envelope.no_content_is_empty {
+            true => PageTrailer::of_headers(envelope, headers),
+            false => self.format().trailer(envelope, pointer, headers, self, taken),
         };
+        let mut trailer = trailer.map_err(|source| mismatch(response, source))?;
         if trailer.lists != 1 {
             let number = if trailer.lists == 0 { "no" } else { "more than one" };
             let path = &envelope.items;
             return Err(mismatch(response, format!("there is {number} list at `{path}`")));
         }
-        if envelope.is_lines || is_blank {
-            let read = envelope.read_headers(response.headers(), &mut trailer.info);
-            read.map_err(|source| mismatch(response, source))?;
-        }
-        trailer.info.take_part(response.status(), response.headers());
+        trailer.info.take_part(response.status(), headers);
         Ok(trailer)
     }
 }

@@ -1,27 +1,100 @@
-//! [pure] Where the list of items is in a page, and what stands around it: one walk along
+//! [pure] Pages of JSON: where the list of items is, and what stands around it, by one walk along
 //! the paths that the envelope names. Builds no item.
 
+use std::{ops::Range, sync::Arc};
+
+use bytestring::ByteString;
 use http::HeaderMap;
-use serde::de::{DeserializeSeed, IgnoredAny};
+use serde::de::{Deserialize, DeserializeSeed, IgnoredAny};
 
 use super::{
-    envelope::Envelope,
-    facts::{HINTS, Location, Named, PageInfo, Remarks, unreadable},
+    items::{ItemList, Taken, WHITE_SPACE},
+    page_format::PageFormat,
     pagination::{Pagination, take_hint},
-    strategy::{PageTrailer, Pointer},
     walk::{Found, Lookup, Target, Walk, lookups},
 };
 use crate::{
+    pager::{
+        envelope::Envelope,
+        facts::{HINTS, Location, Named, PageInfo, Remarks, unreadable},
+        strategy::{PageTrailer, Pointer},
+    },
     path::{Gaps, Path, Step},
     response::Mismatch,
 };
+
+/// One document, with the items in a list, or with each at a place of its own.
+#[derive(Debug)]
+pub(super) struct Json;
+
+impl PageFormat for Json {
+    fn find(&self, envelope: &Envelope, text: ByteString) -> ItemList {
+        if envelope.items.is_plain() {
+            let first = first_item(envelope, &text);
+            return ItemList::new(text, first, None, &Self);
+        }
+        let items = items_along(envelope, &text).ok().flatten().unwrap_or_default();
+        let places: Arc<[_]> = items.into_iter().map(|item| place(&text, item)).collect();
+        let first = places.first().map(|place| place.start);
+        ItemList::new(text, first, Some(places), &Self)
+    }
+
+    fn next(
+        &self,
+        items: &ItemList,
+        taken: Taken,
+    ) -> Option<Result<(usize, Option<usize>), Mismatch>> {
+        if let Some(places) = items.places() {
+            return places.get(taken.count).map(|place| Ok((place.start, Some(place.end))));
+        }
+        if taken.count == 0 {
+            return Some(Ok((taken.at, None)));
+        }
+        match items.text().as_bytes().get(taken.at) {
+            Some(b',') => Some(Ok((taken.at + 1, None))),
+            Some(b']') => None,
+            _ => Some(Err("an item is followed by neither `,` nor `]`".into())),
+        }
+    }
+
+    fn locate(&self, mismatch: Mismatch, _: &ItemList, taken: Taken) -> Mismatch {
+        mismatch.in_item(taken.count)
+    }
+
+    fn take_all(&self, items: &ItemList) -> Option<Taken> {
+        let before = items.text().get(..items.first().filter(|_| items.places().is_none())?)?;
+        let bracket = before.trim_end_matches(WHITE_SPACE).len().checked_sub(1)?;
+        let mut json = serde_json::Deserializer::from_str(items.text().get(bracket..)?);
+        // Takes no memory: there is nothing in what is ignored.
+        let count = Vec::<IgnoredAny>::deserialize(&mut json).ok()?.len();
+        let length = json.into_iter::<IgnoredAny>().byte_offset();
+        Some(Taken { count, at: bracket + length.checked_sub(1)? })
+    }
+
+    fn trailer(
+        &self,
+        envelope: &Envelope,
+        pointer: Option<&Path>,
+        headers: &HeaderMap,
+        items: &ItemList,
+        taken: Taken,
+    ) -> Result<PageTrailer, Mismatch> {
+        outline(envelope, pointer, headers, &items.without(taken))
+    }
+}
+
+/// Where a part of `text` is in it.
+fn place(text: &str, part: &str) -> Range<usize> {
+    let start = part.as_ptr().addr() - text.as_ptr().addr();
+    start..start + part.len()
+}
 
 /// Walks through `page`, which may have been relieved of its items. The next page is named at
 /// `pointer`, if anywhere. What header fields say outweighs the `pagination` object.
 ///
 /// # Errors
 /// When the page is no JSON, or a place that the envelope names holds something else.
-pub(super) fn outline(
+fn outline(
     envelope: &Envelope,
     pointer: Option<&Path>,
     headers: &HeaderMap,
@@ -125,10 +198,7 @@ impl<'p> Sources<'_, 'p> {
 ///
 /// # Errors
 /// When the page is no JSON, or its path leads to something else than it should.
-pub(super) fn items_along<'p>(
-    envelope: &Envelope,
-    page: &'p str,
-) -> Result<Option<Vec<&'p str>>, Mismatch> {
+fn items_along<'p>(envelope: &Envelope, page: &'p str) -> Result<Option<Vec<&'p str>>, Mismatch> {
     let path = &envelope.items;
     let gaps = if envelope.null_is_empty { Gaps::NullIsEmpty } else { Gaps::Refused };
     let found = path.find(page, gaps)?;
@@ -143,7 +213,7 @@ pub(super) fn items_along<'p>(
 }
 
 /// The offset of the first item in `page`. `None` where there is none, whatever the reason.
-pub(super) fn first_item(envelope: &Envelope, page: &str) -> Option<usize> {
+fn first_item(envelope: &Envelope, page: &str) -> Option<usize> {
     let mut readings = envelope.items.readings();
     // Longer keys win, if they are there at all.
     let last = readings.next_back()?;

@@ -9,12 +9,14 @@ use serde::{
 };
 use serde_json::value::RawValue;
 
-use super::{
-    envelope::Envelope,
-    facts::{Fact, HINTS, Location, PageInfo},
-    pagination::Pagination,
+use super::pagination::Pagination;
+use crate::{
+    pager::{
+        envelope::Envelope,
+        facts::{Fact, HINTS, Location, PageInfo},
+    },
+    path::{Key, Path, Step},
 };
-use crate::path::{Key, Path, Step};
 
 /// What a walk looks for.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -150,7 +152,7 @@ impl<'a, 'p> Walk<'a, 'p> {
 
     /// The list of items by which the lookups in `ending` end, unless one with longer keys was
     /// found.
-    fn list(&mut self, ending: u128) -> Option<List<'_, 'p>> {
+    fn list(&mut self, ending: u128) -> Option<ListVisitor<'_, 'p>> {
         let is_items = |index: &usize| {
             ending & (1 << index) != 0 && self.lookups[*index].target == Target::Items
         };
@@ -160,7 +162,7 @@ impl<'a, 'p> Walk<'a, 'p> {
             (found.lists, found.items_by) = (0, Some(index));
         }
         let is_beaten = found.items_by != Some(index);
-        Some(List { found, null_is_empty: self.envelope.null_is_empty, is_beaten })
+        Some(ListVisitor { found, null_is_empty: self.envelope.null_is_empty, is_beaten })
     }
 }
 
@@ -185,7 +187,7 @@ impl<'p> Visitor<'p> for Walk<'_, 'p> {
 
     fn visit_seq<S: SeqAccess<'p>>(self, seq: S) -> Result<(), S::Error> {
         if self.depth == 0 && self.envelope.accepts_bare_array {
-            let list = List { found: self.found, null_is_empty: false, is_beaten: false };
+            let list = ListVisitor { found: self.found, null_is_empty: false, is_beaten: false };
             return list.visit_seq(seq);
         }
         self.end(de::Unexpected::Seq)?;
@@ -252,14 +254,14 @@ impl<'p> Visitor<'p> for Walk<'_, 'p> {
 }
 
 /// The list of items.
-struct List<'a, 'p> {
+struct ListVisitor<'a, 'p> {
     found: &'a mut Found<'p>,
     null_is_empty: bool,
     /// Another list, under longer keys, is the one.
     is_beaten: bool,
 }
 
-impl<'p> DeserializeSeed<'p> for List<'_, 'p> {
+impl<'p> DeserializeSeed<'p> for ListVisitor<'_, 'p> {
     type Value = ();
 
     fn deserialize<I: Deserializer<'p>>(self, input: I) -> Result<(), I::Error> {
@@ -270,7 +272,7 @@ impl<'p> DeserializeSeed<'p> for List<'_, 'p> {
     }
 }
 
-impl<'p> Visitor<'p> for List<'_, 'p> {
+impl<'p> Visitor<'p> for ListVisitor<'_, 'p> {
     type Value = ();
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -8,8 +8,10 @@ use serde::{
 };
 use serde_json::value::RawValue;
 
-use super::facts::{Fact, HINTS, PageInfo, Remarks};
-use crate::path::Key;
+use crate::{
+    pager::facts::{Fact, HINTS, PageInfo, Remarks},
+    path::Key,
+};
 
 /// The object, whose content goes into the page info. Anything else in its place says nothing.
 pub(super) struct Pagination<'a>(pub(super) &'a mut PageInfo);
