@@ -2,9 +2,8 @@
 //! It holds nothing that is lost with it; another one goes on where it stood.
 
 use std::{
-    pin::Pin,
+    future::poll_fn,
     sync::{Arc, Mutex, PoisonError},
-    task::{Context as Waking, Poll},
 };
 
 use actix::prelude::*;
@@ -37,27 +36,10 @@ impl<T: Send + 'static> Actor for Pager<T> {
     type Context = Context<Self>;
 
     fn started(&mut self, ctx: &mut Self::Context) {
-        ctx.spawn(Fetching);
-    }
-}
-
-/// The pager's one activity.
-struct Fetching;
-
-impl<T: Send + 'static> ActorFuture<Pager<T>> for Fetching {
-    type Output = ();
-
-    fn poll(
-        self: Pin<&mut Self>,
-        pager: &mut Pager<T>,
-        ctx: &mut Context<Pager<T>>,
-        task: &mut Waking<'_>,
-    ) -> Poll<()> {
-        let mut prefetcher = pager.prefetcher.lock().unwrap_or_else(PoisonError::into_inner);
-        let ended = prefetcher.poll(pager.number, task);
-        if ended.is_ready() {
-            ctx.stop();
-        }
-        ended
+        let (prefetcher, number) = (Arc::clone(&self.prefetcher), self.number);
+        let fetching = poll_fn(move |cx| {
+            prefetcher.lock().unwrap_or_else(PoisonError::into_inner).poll(number, cx)
+        });
+        ctx.spawn(fetching.into_actor(self).map(|(), _, ctx| ctx.stop()));
     }
 }

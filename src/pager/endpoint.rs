@@ -17,9 +17,9 @@ use super::{
     format::{DecodedPage, ErasedDecoder, ItemDecoder, ItemList, Typed},
     mode::ReadMode,
     next_url,
-    page::UndecodedPage,
-    strategy::{Continuation, PageAddress, PageRequest, PageTrailer, PageView, Paging, Start},
-    token::Origin,
+    page::OpenPage,
+    strategy::{Continuation, PageAddress, PageRequest, PageTrailer, PageView, Paging},
+    token::{Origin, Position},
 };
 use crate::{
     base_url::BaseUrl,
@@ -59,11 +59,11 @@ pub(super) struct FetchedPage {
     pub(super) effort: Effort,
     /// What it says, where pages name each other, since it was read to find the next one, and
     /// of a page that is long.
-    pub(super) read: Option<Box<ReadAhead>>,
+    pub(super) scan: Option<Box<PageScan>>,
 }
 
 /// What was read of a page before its turn.
-pub(super) struct ReadAhead {
+pub(super) struct PageScan {
     pub(super) list: ItemList,
     pub(super) items: usize,
     pub(super) info: PageInfo,
@@ -99,8 +99,8 @@ impl<T: Send + 'static> Endpoint<T> {
     }
 
     /// Where the set begins.
-    pub(super) fn start(&self) -> Start {
-        Start { index: 0, address: self.paging.start(), full: 0, rows: 0 }
+    pub(super) fn start(&self) -> Position {
+        Position::at(self.paging.start(), 0)
     }
 
     /// The same read with items built by another decoder.
@@ -142,18 +142,18 @@ impl<T: Send + 'static> Endpoint<T> {
                 endpoint.follow_move(&caller.dispatcher.config.base, &address, size, &response);
             }
             let is_long = response.body().len() >= LONG;
-            let read = if is_long || endpoint.paging.is_chained() {
-                let read = endpoint.follow(&caller, index, &address, &response).await;
-                let mut read = read.map_err(|error| effort.of(error))?;
+            let scan = if is_long || endpoint.paging.is_chained() {
+                let scan = endpoint.follow(&caller, index, &address, &response).await;
+                let mut scan = scan.map_err(|error| effort.of(error))?;
                 if is_foreign {
                     let base = &caller.dispatcher.config.base;
-                    read.next = read.next.map(|next| endpoint.as_foreign(base, next));
+                    scan.next = scan.next.map(|next| endpoint.as_foreign(base, next));
                 }
-                Some(Box::new(read))
+                Some(Box::new(scan))
             } else {
                 None
             };
-            Ok(FetchedPage { response, effort, read })
+            Ok(FetchedPage { response, effort, scan })
         }
     }
 
@@ -197,7 +197,7 @@ impl<T: Send + 'static> Endpoint<T> {
         dispatcher.aside().run(custom.lane(), custom.name(), limit, first).await?
     }
 
-    /// As [`read_ahead`](Self::read_ahead), aside if a user's strategy has a say in it, or if it
+    /// As [`scan`](Self::scan), aside if a user's strategy has a say in it, or if it
     /// takes long.
     async fn follow(
         self: &Arc<Self>,
@@ -205,14 +205,14 @@ impl<T: Send + 'static> Endpoint<T> {
         index: u64,
         address: &PageAddress,
         response: &Response,
-    ) -> Result<ReadAhead, Error> {
+    ) -> Result<PageScan, Error> {
         let custom = self.paging.strategy();
         if custom.is_none() && response.body().len() < LONG {
-            return self.read_ahead(index, address, response);
+            return self.scan(index, address, response);
         }
         let dispatcher = &caller.dispatcher;
         let (endpoint, address, response) = (Arc::clone(self), address.clone(), response.clone());
-        let next = move || endpoint.read_ahead(index, &address, &response);
+        let next = move || endpoint.scan(index, &address, &response);
         let Some(custom) = custom else { return dispatcher.aside().work(next).await? };
         let limit = dispatcher.callback_timeout();
         dispatcher.aside().run(custom.lane(), custom.name(), limit, next).await?
@@ -294,12 +294,12 @@ impl<T: Send + 'static> Endpoint<T> {
     }
 
     /// Reads of a page where the next one is.
-    fn read_ahead(
+    fn scan(
         &self,
         index: u64,
         address: &PageAddress,
         response: &Response,
-    ) -> Result<ReadAhead, Error> {
+    ) -> Result<PageScan, Error> {
         let list = ItemList::of(&self.envelope, response)?;
         let (taken, trailer) = list.survey_all(response, &self.envelope, self.paging.pointer())?;
         let PageTrailer { mut info, pointer, .. } = trailer;
@@ -325,7 +325,7 @@ impl<T: Send + 'static> Endpoint<T> {
         let goes_on =
             next.is_some() && !is_over && !(items == 0 && continuation == Continuation::Itself);
         let content = list.content(taken);
-        Ok(ReadAhead { list, items, info, next, continuation, goes_on, content })
+        Ok(PageScan { list, items, info, next, continuation, goes_on, content })
     }
 
     /// How many places the window has.
@@ -373,12 +373,12 @@ pub(crate) async fn fetch_page<D: ItemDecoder>(
     paging.check_origins(&control.dispatcher().config)?;
     let page = async {
         let mut fetched = endpoint.fetch(&Caller::of(&*control), index, address, size).await?;
-        let read = fetched.read.take();
-        if let Some(read) = &read {
-            bounds.check_items(read.items as u64)?;
+        let scan = fetched.scan.take();
+        if let Some(scan) = &scan {
+            bounds.check_items(scan.items as u64)?;
         }
-        let (list, info) = read.map(|read| (read.list, read.info)).unzip();
-        UndecodedPage::open(&endpoint, fetched, list, number, 0, 0)?.whole(info).await
+        let (list, info) = scan.map(|scan| (scan.list, scan.info)).unzip();
+        OpenPage::open(&endpoint, fetched, list, number, 0, 0)?.whole(info).await
     };
     page.await.map_err(|error| error.with_page(number))
 }

@@ -1,5 +1,5 @@
 //! [pure] Where the items, the totals and the end are in a page. How a page is
-//! taken apart is `decode`'s business.
+//! taken apart is the business of `format`.
 
 use super::facts::{Fact, HINTS, Location, Named};
 use crate::path::Path;

@@ -16,7 +16,8 @@ use super::{
     endpoint::Endpoint,
     mode::ReadMode,
     prefetcher::{Horizon, Prefetcher, QueuedPage},
-    strategy::{PageAddress, Start},
+    strategy::PageAddress,
+    token::Position,
     window::Window,
 };
 use crate::{
@@ -58,7 +59,7 @@ impl<T: Send + 'static> Feed<T> {
     pub(super) async fn open(
         control: &Arc<dyn Control>,
         endpoint: &Arc<Endpoint<T>>,
-        start: &Start,
+        start: &Position,
         horizon: Horizon,
     ) -> Result<Self, Error> {
         let caller = Caller::of(&**control);

@@ -9,7 +9,7 @@ use super::{
     endpoint::Endpoint,
     facts::{Location, Named, PageInfo, Remarks, complete_length},
     statements::{Words, never_there},
-    strategy::{Continuation, Missing, Observation, PageAddress, Plan, Statement, Verdict},
+    strategy::{Continuation, Observation, PageAddress, Plan, Statement, Verdict},
 };
 use crate::{
     dispatch::Control,
@@ -94,7 +94,7 @@ impl<T: Send + 'static> Judge<T> {
         let missing = match error.status() {
             Some(StatusCode::NOT_FOUND) => self.plan.miss(index, false),
             Some(StatusCode::RANGE_NOT_SATISFIABLE) => self.plan.miss(index, true),
-            _ => Missing::Error,
+            _ => None,
         };
         // A 416 may tell how long the set is (RFC 9110 section 15.5.17).
         let length = error.response().and_then(|response| {
@@ -102,13 +102,13 @@ impl<T: Send + 'static> Judge<T> {
             complete_length(value).ok()?
         });
         let more = match missing {
-            Missing::Error => return Err(error),
-            Missing::Stuck(more) => more,
-            Missing::End if length.is_some_and(|length| length > self.plan.rows()) => {
+            None => return Err(error),
+            Some(Verdict::Stuck(more)) => more,
+            Some(_) if length.is_some_and(|length| length > self.plan.rows()) => {
                 self.said.total = length;
                 Statement::Rows
             }
-            Missing::End => {
+            Some(_) => {
                 self.tell_what_was_overruled(true);
                 self.end();
                 return Ok(());

@@ -2,10 +2,12 @@
 
 use std::{
     collections::VecDeque,
-    fmt, mem,
+    mem,
     panic::{AssertUnwindSafe, catch_unwind},
     sync::Arc,
 };
+
+use bytes::Bytes;
 
 use super::{
     endpoint::{Endpoint, FetchedPage},
@@ -18,14 +20,8 @@ use crate::{
     error::{Error, ErrorKind},
 };
 
-/// One page of a [`PaginatedStream`](crate::PaginatedStream), from
-/// [`undecoded`](crate::PaginatedStream::undecoded): an iterator that builds its items as they
-/// are taken.
-///
-/// It can be sent to another thread, so that several pages are decoded at a time. An item that
-/// is not what was asked for is an [`ErrorKind::Decode`] with the number of the page, and the
-/// last that the iterator yields; one whose building panics is an [`ErrorKind::Callback`].
-pub struct UndecodedPage<T: Send + 'static> {
+/// A page of which items are taken, one by one or several at a time.
+pub(super) struct OpenPage<T: Send + 'static> {
     endpoint: Arc<Endpoint<T>>,
     cursor: PageCursor,
     effort: Effort,
@@ -45,7 +41,7 @@ pub struct UndecodedPage<T: Send + 'static> {
     has_ended: bool,
 }
 
-impl<T: Send + 'static> UndecodedPage<T> {
+impl<T: Send + 'static> OpenPage<T> {
     /// Page `number`, of whose items the first `skip` were taken before, in a read that has had
     /// so many `rows`. They are in `list` if they were looked for before.
     ///
@@ -82,10 +78,7 @@ impl<T: Send + 'static> UndecodedPage<T> {
         })
     }
 
-    /// The number of the page as the API counts it, from 1 unless set otherwise, or its place
-    /// in the read where the API does not number its pages.
-    #[must_use]
-    pub fn number(&self) -> u64 {
+    pub(super) fn number(&self) -> u64 {
         self.number
     }
 
@@ -111,6 +104,17 @@ impl<T: Send + 'static> UndecodedPage<T> {
     pub(super) fn handed_out(&self) -> u64 {
         let kept = self.gathered.len() as u64 + u64::from(self.is_over);
         self.built() as u64 - self.passed - kept
+    }
+
+    /// How many of so many items were taken when all were that it may hand out.
+    pub(super) fn taken_at_its_end(&self, items: u64) -> u64 {
+        let before = self.skip + self.passed;
+        before + items.saturating_sub(before).min(self.most)
+    }
+
+    /// The body as it came.
+    pub(super) fn bytes(&self) -> &Bytes {
+        self.cursor.response().body()
     }
 
     /// How much work was done on the page.
@@ -263,19 +267,5 @@ impl<T: Send + 'static> UndecodedPage<T> {
     fn with_headers(&self, mut info: PageInfo) -> PageInfo {
         self.endpoint.paging.read_headers(self.cursor.response().headers(), &mut info);
         info
-    }
-}
-
-impl<T: Send + 'static> Iterator for UndecodedPage<T> {
-    type Item = Result<T, Error>;
-
-    fn next(&mut self) -> Option<Self::Item> {
-        self.next_item()
-    }
-}
-
-impl<T: Send + 'static> fmt::Debug for UndecodedPage<T> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("UndecodedPage").field("number", &self.number).finish_non_exhaustive()
     }
 }

@@ -18,7 +18,8 @@ use super::{
     endpoint::{Endpoint, FetchedPage},
     mode::ReadMode,
     reorder::Reorder,
-    strategy::{PageAddress, Seen, Start, Stride, is_zero},
+    strategy::{PageAddress, Seen, Stride, is_zero},
+    token::Position,
     window::{PagePermit, Window},
 };
 use crate::{
@@ -94,7 +95,7 @@ impl<T: Send + 'static> Prefetcher<T> {
     pub(super) fn new(
         caller: Caller,
         endpoint: Arc<Endpoint<T>>,
-        start: &Start,
+        start: &Position,
         horizon: Horizon,
     ) -> (Self, mpsc::UnboundedReceiver<Vec<QueuedPage>>, watch::Sender<Horizon>) {
         let (pages, delivered) = mpsc::unbounded_channel();
@@ -202,18 +203,18 @@ impl<T: Send + 'static> Prefetcher<T> {
     /// with what it got there, is a loop.
     fn follow(&mut self, queued: &mut QueuedPage) {
         let Route::Chained { next, seen, first } = &mut self.route else { return };
-        let Ok(FetchedPage { read: Some(read), .. }) = &queued.page else { return };
-        let is_first_again = first.is_some_and(|first| first == read.content && read.items > 0);
-        first.get_or_insert(read.content);
+        let Ok(FetchedPage { scan: Some(scan), .. }) = &queued.page else { return };
+        let is_first_again = first.is_some_and(|first| first == scan.content && scan.items > 0);
+        first.get_or_insert(scan.content);
         let at_zero =
             matches!(&queued.address, Some(PageAddress::Cursor(cursor)) if is_zero(cursor));
         let what = if is_first_again && at_zero {
             "the cursor 0 leads to the first page again; if it means the end, set \
              Paging::zero_cursor_ends"
-        } else if seen.returns_to(&(&queued.address, read.content)) {
+        } else if seen.returns_to(&(&queued.address, scan.content)) {
             "a page leads back to where the read has been"
         } else {
-            *next = read.next.clone().filter(|_| read.goes_on);
+            *next = scan.next.clone().filter(|_| scan.goes_on);
             return;
         };
         *next = None;
@@ -266,14 +267,12 @@ impl<T: Send + 'static> Prefetcher<T> {
 }
 
 impl Route {
-    fn of<T: Send + 'static>(endpoint: &Endpoint<T>, start: &Start) -> Self {
+    fn of<T: Send + 'static>(endpoint: &Endpoint<T>, start: &Position) -> Self {
         match &start.address {
-            PageAddress::Page(_) => Self::Numbered,
-            PageAddress::Offset(_) => Self::ByRow,
-            PageAddress::Start if !endpoint.paging.is_paged() => Self::Once,
-            first => {
-                Self::Chained { next: Some(first.clone()), seen: Seen::default(), first: None }
-            }
+            Some(PageAddress::Page(_)) => Self::Numbered,
+            Some(PageAddress::Offset(_)) => Self::ByRow,
+            Some(PageAddress::Start) if !endpoint.paging.is_paged() => Self::Once,
+            first => Self::Chained { next: first.clone(), seen: Seen::default(), first: None },
         }
     }
 

@@ -3,7 +3,7 @@
 //! tells the pager how far the set reaches.
 
 mod items;
-mod undecoded;
+mod pages;
 
 use std::{
     mem,
@@ -13,12 +13,12 @@ use std::{
 };
 
 use super::{
-    endpoint::{Endpoint, LONG, ReadAhead},
+    endpoint::{Endpoint, LONG, PageScan},
     facts::PageInfo,
     feed::Feed,
     format::{ItemList, same_items},
     judge::Judge,
-    page::UndecodedPage,
+    page::OpenPage,
     prefetcher::{Horizon, QueuedPage},
     restart::Restart,
     strategy::{Continuation, PageAddress, Plan, Verdict},
@@ -41,7 +41,10 @@ pub(super) struct Reader<T: Send + 'static> {
     /// The page whose turn it is.
     index: u64,
     /// The page at hand.
-    page: Option<(UndecodedPage<T>, Judged)>,
+    page: Option<OpenPage<T>>,
+    /// Whether it was judged already. A page that has its place in the set in any case is judged
+    /// when its items were built.
+    is_judged: bool,
     /// The index of the page that came last.
     at_hand: u64,
     /// Where the stream stands, but for the items taken of the page at hand.
@@ -68,21 +71,6 @@ pub(super) struct Reader<T: Send + 'static> {
     rows: u64,
 }
 
-/// What a page names as the next one.
-struct Next {
-    address: Option<PageAddress>,
-    continuation: Continuation,
-    /// Whether the pager has asked for it already.
-    is_asked_for: bool,
-}
-
-/// When a page whose items are being built is judged.
-enum Judged {
-    Already,
-    /// It has its place in the set in any case.
-    AtItsEnd,
-}
-
 impl<T: Send + 'static> Reader<T> {
     /// Starts the pool, if it has not started, and a pager, and goes on at `position`.
     pub(super) async fn open(
@@ -93,22 +81,23 @@ impl<T: Send + 'static> Reader<T> {
         endpoint.paging.check()?;
         endpoint.priority = endpoint.priority.or_else(Priority::of_scope);
         endpoint.bounds = endpoint.bounds.begun(Instant::now());
-        let start = position.start(&endpoint.paging)?;
+        position.check(&endpoint.paging)?;
         let control = link.0.connect().await?;
         endpoint.paging.check_origins(&control.dispatcher().config)?;
         let endpoint = Arc::new(endpoint);
-        let plan = Plan::new(endpoint.paging.clone(), start.as_ref().unwrap_or(&endpoint.start()));
-        let feed = match &start {
-            Some(start) => {
-                let horizon = horizon(&plan, start.index, endpoint.bounds.max_pages);
-                Some(Feed::open(&control, &endpoint, start, horizon).await?)
+        let plan = Plan::new(endpoint.paging.clone(), &position);
+        let feed = match &position.address {
+            Some(_) => {
+                let horizon = horizon(&plan, position.index, endpoint.bounds.max_pages);
+                Some(Feed::open(&control, &endpoint, &position, horizon).await?)
             }
             None => None,
         };
         Ok(Self {
             judge: Judge::new(control, Arc::clone(&endpoint), plan),
-            index: start.map_or(0, |start| start.index),
+            index: position.index,
             page: None,
+            is_judged: false,
             at_hand: 0,
             skip: position.taken,
             restart: Restart::new(endpoint.paging.restarts()),
@@ -129,7 +118,7 @@ impl<T: Send + 'static> Reader<T> {
 
     /// Where the stream stands: after the last item that it has handed out.
     pub(super) fn position(&self) -> Position {
-        let taken = self.page.as_ref().map_or(self.position.taken, |(page, _)| page.taken());
+        let taken = self.page.as_ref().map_or(self.position.taken, OpenPage::taken);
         Position { taken, full: self.judge.plan.full(), ..self.position.clone() }
     }
 
@@ -146,7 +135,7 @@ impl<T: Send + 'static> Reader<T> {
     /// Leaves the page at hand, of which no more can be read, and returns why.
     fn leave_page(&mut self, error: Error) -> Error {
         self.held = None;
-        if let Some((page, _)) = self.page.take() {
+        if let Some(page) = self.page.take() {
             self.position.taken = page.taken();
             self.rows += page.handed_out();
         }
@@ -160,12 +149,12 @@ impl<T: Send + 'static> Reader<T> {
         let is_consumed = self.page.is_some();
         let concluded = match self.page.take() {
             None => Ok(()),
-            Some((page, judged)) => {
+            Some(page) => {
                 self.position.taken = page.taken();
                 self.rows += page.handed_out();
-                match judged {
-                    Judged::Already => Ok(()),
-                    Judged::AtItsEnd => {
+                match self.is_judged {
+                    true => Ok(()),
+                    false => {
                         page.info().and_then(|info| self.conclude(page.built(), &info, false, None))
                     }
                 }
@@ -234,40 +223,35 @@ impl<T: Send + 'static> Reader<T> {
         if self.endpoint.counts_the_page_at_hand() {
             self.held = permit.take();
         }
-        let read = fetched.read.take();
+        let scan = fetched.scan.take();
         let number = self.judge.plan.paging().number(self.index);
-        let items = read.as_ref().map_or(0, |read| read.items);
-        let list = read.as_ref().map(|read| read.list.clone());
+        let items = scan.as_ref().map_or(0, |scan| scan.items);
+        let list = scan.as_ref().map(|scan| scan.list.clone());
         let skip = mem::take(&mut self.skip) + self.restart.pass_over(items);
         self.arrive(address);
-        let page = UndecodedPage::open(&self.endpoint, fetched, list, number, skip, self.rows)?;
-        let content = read.as_ref().map(|read| read.content);
+        let page = OpenPage::open(&self.endpoint, fetched, list, number, skip, self.rows)?;
+        let content = scan.as_ref().map(|scan| scan.content);
         let previous = self.previous.replace((page.list().clone(), content));
         let repeats = previous
             .is_some_and(|previous| same((&previous.0, previous.1), (page.list(), content)));
         let is_promised = self.judge.plan.is_promised(self.index);
-        if !repeats && page.has_items() && is_promised && read.is_none() {
-            self.page = Some((page, Judged::AtItsEnd));
+        self.is_judged = repeats || !page.has_items() || !is_promised || scan.is_some();
+        if !self.is_judged {
+            self.page = Some(page);
             return Ok(());
         }
-        let (items, info, next) = match read {
-            Some(read) => {
-                let ReadAhead { items, info, next, continuation, goes_on, .. } = *read;
-                let next = Next { address: next, continuation, is_asked_for: goes_on };
-                (items, info, Some(next).filter(|_| self.endpoint.paging.is_chained()))
-            }
-            None => {
-                let (items, info) = page.survey()?;
-                (items, info, None)
-            }
+        let (items, info) = match &scan {
+            Some(scan) => (scan.items, scan.info),
+            None => page.survey()?,
         };
         self.endpoint.bounds.check_items(items as u64)?;
-        match self.conclude(items, &info, repeats, next) {
+        let named = scan.filter(|_| self.endpoint.paging.is_chained());
+        match self.conclude(items, &info, repeats, named) {
             // Its own rows are of the set all the same.
             Err(error) if error.kind() == ErrorKind::Incomplete => self.failure = Some(error),
             concluded => concluded?,
         }
-        self.page = Some((page, Judged::Already));
+        self.page = Some(page);
         Ok(())
     }
 
@@ -291,19 +275,19 @@ impl<T: Send + 'static> Reader<T> {
         Ok(())
     }
 
-    /// Judges the page whose turn it was. `next` is what it names as the next page, where
-    /// pages do.
+    /// Judges the page whose turn it was. `named` is what was read of it when it came, where it
+    /// names the next page.
     fn conclude(
         &mut self,
         items: usize,
         info: &PageInfo,
         repeats: bool,
-        next: Option<Next>,
+        named: Option<Box<PageScan>>,
     ) -> Result<(), Error> {
         self.expected = items;
         self.told = info.total.or(self.told);
-        let continuation = match &next {
-            Some(next) => next.continuation,
+        let continuation = match &named {
+            Some(scan) => scan.continuation,
             None if self.endpoint.paging.is_paged() => Continuation::Computed,
             None => Continuation::Nowhere,
         };
@@ -318,8 +302,8 @@ impl<T: Send + 'static> Reader<T> {
             (self.feed, self.failure) = (None, Some(error));
         } else {
             let horizon = horizon(&self.judge.plan, self.index + 1, self.pages_left());
-            let is_asked_for = next.as_ref().is_none_or(|next| next.is_asked_for);
-            let named = next.and_then(|next| next.address);
+            let is_asked_for = named.as_ref().is_none_or(|scan| scan.goes_on);
+            let named = named.and_then(|scan| scan.next);
             self.following = named.or_else(|| self.judge.plan.address(self.index + 1));
             if let Some(feed) = &mut self.feed {
                 match (verdict, &self.following) {

@@ -1,6 +1,9 @@
 //! The consumer's end of a paged read: settings before it starts, items while it runs.
 
 mod limits;
+mod page;
+
+pub use page::Page;
 
 use std::{
     fmt,
@@ -17,9 +20,8 @@ use super::{
     envelope::Envelope,
     format::{ItemDecoder, Typed},
     mode::ReadMode,
-    page::UndecodedPage,
     reader::Reader,
-    strategy::{PageAddress, Paging, Start},
+    strategy::{PageAddress, Paging},
     token::{Origin, Position, ResumeToken},
 };
 use crate::{dispatch::PoolLink, error::Error, priority::Priority, signer::Signer};
@@ -59,7 +61,14 @@ pub struct PaginatedStream<T: Send + 'static = serde_json::Value> {
 /// Where a stream stands.
 enum StreamState<T: Send + 'static> {
     /// Not polled yet.
-    Idle { link: PoolLink, endpoint: Box<Endpoint<T>>, resumed: Option<Resumed> },
+    Idle {
+        link: PoolLink,
+        endpoint: Box<Endpoint<T>>,
+        /// Where it begins, unless with its set.
+        start: Option<Position>,
+        /// Where another read stood, which it goes on from.
+        token: Option<ResumeToken>,
+    },
     /// The pool starts, if it has not yet, and then the pager. A failure is
     /// yielded, then the stream is done.
     Opening { opening: BoxFuture<'static, Result<Reader<T>, Error>>, place: ResumePoint },
@@ -67,13 +76,6 @@ enum StreamState<T: Send + 'static> {
     Reading(Box<Reader<T>>, Origin),
     /// The last item or the one error was yielded.
     Done(ResumePoint),
-}
-
-/// Where a stream begins that does not begin with its set.
-enum Resumed {
-    At(Position),
-    /// Where another read stood.
-    By(ResumeToken),
 }
 
 /// Where a stream stands or begins.
@@ -96,10 +98,11 @@ impl PaginatedStream<serde_json::Value> {
     #[must_use]
     pub fn items_as<T: DeserializeOwned + Send + 'static>(self) -> PaginatedStream<T> {
         let state = match self.state {
-            StreamState::Idle { link, endpoint, resumed } => StreamState::Idle {
+            StreamState::Idle { link, endpoint, start, token } => StreamState::Idle {
                 link,
                 endpoint: Box::new(endpoint.decoded_by(Typed::<T>::new())),
-                resumed,
+                start,
+                token,
             },
             state => StreamState::Done(state.place()),
         };
@@ -117,13 +120,14 @@ impl<T: Send + 'static> PaginatedStream<T> {
         let endpoint = Box::new(Endpoint::new(endpoint.into(), decoder));
         let link = pool.into();
         let signer = link.0.signer();
-        Self { state: StreamState::Idle { link, endpoint, resumed: None }, signer, told: None }
+        let state = StreamState::Idle { link, endpoint, start: None, token: None };
+        Self { state, signer, told: None }
     }
 
     /// The rows from this page on, which begins with that row of the set.
     pub(crate) fn beginning_at(mut self, address: PageAddress, row: u64) -> Self {
-        if let StreamState::Idle { resumed, .. } = &mut self.state {
-            *resumed = Some(Resumed::At(Position::of(Start::at(address, row))));
+        if let StreamState::Idle { start, .. } = &mut self.state {
+            *start = Some(Position::at(address, row));
         }
         self
     }
@@ -197,8 +201,8 @@ impl<T: Send + 'static> PaginatedStream<T> {
     /// ```
     #[must_use]
     pub fn resume_from(mut self, token: ResumeToken) -> Self {
-        if let StreamState::Idle { resumed, .. } = &mut self.state {
-            *resumed = Some(Resumed::By(token));
+        if let StreamState::Idle { token: kept, .. } = &mut self.state {
+            *kept = Some(token);
         }
         self
     }
@@ -255,24 +259,24 @@ impl<T: Send + 'static> PaginatedStream<T> {
         std::future::poll_fn(|cx| self.poll(cx, next)).await
     }
 
-    /// The pages as they came, in order and without the empty ones, for a consumer that takes
-    /// several apart at a time because one thread cannot keep up with the API.
+    /// The pages, in order and without the empty ones: each with its bytes, its items and the
+    /// [`ResumeToken`] after it. For consumers that keep how far they have come, and for those
+    /// that take several pages apart at a time because one thread cannot keep up with the API.
     ///
-    /// Each has been looked through and judged: it is JSON, and the set goes on or ends with
+    /// Each has been looked through and judged: it is a page, and the set goes on or ends with
     /// it. Whether its items are of the type asked for shows when they are built. The rest of
-    /// a page that was begun, which may be nothing, comes first. The
-    /// [resume token](Self::resume_token) is gone with the stream.
+    /// a page that was begun, which may be nothing, comes first.
     ///
     /// ```no_run
     /// use futures::StreamExt;
-    /// use vantage_api_pool::{AwwPool, Error, PaginatedStream, UndecodedPage};
+    /// use vantage_api_pool::{AwwPool, Error, Page, PaginatedStream};
     ///
-    /// fn population(page: UndecodedPage<serde_json::Value>) -> Result<u64, Error> {
+    /// fn population(page: Page<serde_json::Value>) -> Result<u64, Error> {
     ///     page.map(|row| Ok(row?["population"].as_u64().unwrap_or_default())).sum()
     /// }
     ///
     /// # async fn demo(pool: AwwPool) -> Result<(), Box<dyn std::error::Error>> {
-    /// let pages = PaginatedStream::get(&pool, "/countries").prefetch(16).undecoded();
+    /// let pages = PaginatedStream::get(&pool, "/countries").prefetch(16).pages();
     /// let mut sums = pages
     ///     .map(|page| tokio::spawn(async { population(page?) }))
     ///     .buffered(4); // four at a time, in order
@@ -282,10 +286,13 @@ impl<T: Send + 'static> PaginatedStream<T> {
     /// }
     /// # Ok(()) }
     /// ```
-    pub fn undecoded(
-        mut self,
-    ) -> impl Stream<Item = Result<UndecodedPage<T>, Error>> + Send + Unpin {
-        stream::poll_fn(move |cx| self.poll(cx, Reader::poll_undecoded))
+    pub fn pages(mut self) -> impl Stream<Item = Result<Page<T>, Error>> + Send + Unpin {
+        let read = Arc::new((self.state.place().origin().clone(), self.signer.clone()));
+        stream::poll_fn(move |cx| {
+            let next = ready!(self.poll(cx, Reader::poll_whole));
+            let page = |(page, after)| Page { page, after, read: Arc::clone(&read) };
+            Poll::Ready(next.map(|next| next.map(page)))
+        })
     }
 
     /// Polls the reader, once there is one.
@@ -352,14 +359,9 @@ impl ResumePoint {
 impl<T: Send + 'static> StreamState<T> {
     fn place(&self) -> ResumePoint {
         match self {
-            Self::Idle { resumed: Some(Resumed::By(token)), .. } => {
-                ResumePoint::Unverified(token.clone())
-            }
-            Self::Idle { endpoint, resumed, .. } => {
-                let position = match resumed {
-                    Some(Resumed::At(position)) => position.clone(),
-                    _ => Position::of(endpoint.start()),
-                };
+            Self::Idle { token: Some(token), .. } => ResumePoint::Unverified(token.clone()),
+            Self::Idle { endpoint, start, .. } => {
+                let position = start.clone().unwrap_or_else(|| endpoint.start());
                 ResumePoint::Own(position, endpoint.origin())
             }
             Self::Reading(reader, origin) => ResumePoint::Own(reader.position(), origin.clone()),

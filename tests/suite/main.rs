@@ -24,6 +24,8 @@ mod hostile;
 mod lifecycle;
 mod limits;
 mod options;
+mod page_formats;
+mod pages;
 mod pagination;
 mod panics;
 mod pool;

@@ -20,7 +20,7 @@ use custom::Custom;
 pub use custom::{PageRequest, PageStrategy, PageView};
 use ends::Ends;
 pub(super) use evidence::{Continuation, Statement};
-pub(super) use plan::{Missing, Observation, Plan, Start, Stride, Verdict};
+pub(super) use plan::{Observation, Plan, Stride, Verdict};
 pub(super) use seen::Seen;
 pub(super) use trailer::{PageTrailer, Pointer, is_zero};
 

@@ -6,7 +6,7 @@ use super::{
     PageAddress, Paging,
     evidence::{Conclusion, Continuation, Evidence, Length, Statement},
 };
-use crate::pager::facts::PageInfo;
+use crate::pager::{facts::PageInfo, token::Position};
 
 mod measure;
 
@@ -32,17 +32,6 @@ pub(in crate::pager) enum Verdict {
     Empty(u32, Statement),
     /// The API hands out no more rows than were read, and nothing says that these are all.
     Capped,
-}
-
-/// What an answer means that there is no such page.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::pager) enum Missing {
-    /// It is the end of the set.
-    End,
-    /// The page before said that more follow.
-    Stuck(Statement),
-    /// It is an error like any other.
-    Error,
 }
 
 /// A page in its turn.
@@ -77,24 +66,6 @@ impl Stride {
     }
 }
 
-/// Where a read begins: at the start of the set, or where another one stood.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(in crate::pager) struct Start {
-    pub(in crate::pager) index: u64,
-    pub(in crate::pager) address: PageAddress,
-    /// How many items a full page has; 0 where that is not known.
-    pub(in crate::pager) full: u64,
-    /// How many rows of the set lie before.
-    pub(in crate::pager) rows: u64,
-}
-
-impl Start {
-    /// At a page in the middle of a set, which begins with this row.
-    pub(in crate::pager) fn at(address: PageAddress, rows: u64) -> Self {
-        Self { index: 0, address, full: 0, rows }
-    }
-}
-
 /// The progress of one read.
 pub(in crate::pager) struct Plan {
     paging: Paging,
@@ -123,8 +94,8 @@ pub(in crate::pager) struct Plan {
 }
 
 impl Plan {
-    pub(in crate::pager) fn new(paging: Paging, start: &Start) -> Self {
-        let row = if let PageAddress::Offset(row) = start.address { row } else { 0 };
+    pub(in crate::pager) fn new(paging: Paging, start: &Position) -> Self {
+        let row = if let Some(PageAddress::Offset(row)) = start.address { row } else { 0 };
         let rows_each = if start.full > 0 { start.full } else { paging.size().unwrap_or_default() };
         Self {
             paging,
@@ -217,34 +188,67 @@ impl Plan {
     }
 
     /// What it means that there is no page at this index: a 404, or where `is_range`, a 416,
-    /// which says nothing else (RFC 9110 section 15.5.17).
-    pub(in crate::pager) fn miss(&mut self, index: u64, is_range: bool) -> Missing {
+    /// which says nothing else (RFC 9110 section 15.5.17). `None` where it is an error like any
+    /// other.
+    pub(in crate::pager) fn miss(&mut self, index: u64, is_range: bool) -> Option<Verdict> {
         let ends = &self.paging.ends;
-        if index == 0 && self.is_whole {
-            return if ends.not_found_is_empty && !is_range {
-                Missing::End
-            } else {
-                Missing::Error
-            };
-        }
-        if !is_range && !ends.not_found_ends {
-            return Missing::Error;
+        let is_end = match index == 0 && self.is_whole {
+            true => ends.not_found_is_empty && !is_range,
+            false => ends.not_found_ends || is_range,
+        };
+        if !is_end || index == 0 && self.is_whole {
+            return is_end.then_some(Verdict::Last);
         }
         match self.more {
             Some(Statement::Rows | Statement::Pages) if ends.totals_are_estimates => {
                 self.overruled = self.more;
-                Missing::End
+                Some(Verdict::Last)
             }
             // It said where the next page is, and no more.
-            Some(Statement::Pointer) | None => Missing::End,
-            Some(more) => Missing::Stuck(more),
+            Some(Statement::Pointer) | None => Some(Verdict::Last),
+            Some(more) => Some(Verdict::Stuck(more)),
         }
     }
 
     /// Judges a page in its turn.
+    ///
+    /// The order of the questions is forced. A set that has changed comes first, since nothing
+    /// else that the page says is of the set that was asked for. Rows and strides are counted
+    /// before a loop is looked for, since a page that misnames itself is one only where no total
+    /// says where the end is. A loop comes before the evidence: a page that is sent again says
+    /// that more follow as often as it is sent. The cap comes before the conclusion: after the
+    /// last row that the API hands out, more cannot be asked for, and an end is believed only
+    /// where a total says so.
     pub(in crate::pager) fn observe(&mut self, observation: &Observation<'_>) -> Verdict {
-        let &Observation { index, info, repeats, .. } = observation;
+        let &Observation { index, info, .. } = observation;
         let count = observation.items as u64;
+        let is_first = self.begins_with(info, count);
+        if self.has_changed(info) && self.paging.fail_on_change {
+            return Verdict::Changed;
+        }
+        let expected = self.stride.row_of(index + 1);
+        let stride = self.stride_after(index, count);
+        let has_moved = !is_first && self.paging.is_by_offset() && stride.row != expected;
+        self.rows = self.rows.saturating_add(count);
+        if !self.paging.is_chained() {
+            self.known = self.measure(index, info, stride);
+        }
+        if !is_first && let Some(verdict) = self.repetition(observation) {
+            return verdict;
+        }
+        let evidence = self.evidence(observation, is_first, stride);
+        self.more = evidence.says_more();
+        if self.is_capped(&evidence) {
+            return Verdict::Capped;
+        }
+        self.empty_in_a_row = if count == 0 { self.empty_in_a_row + 1 } else { 0 };
+        self.stride = stride;
+        self.decide(index, &evidence, has_moved)
+    }
+
+    /// Takes note of what the first page shows: what the API calls it, and how many items a full
+    /// one has. Returns whether it is this one.
+    fn begins_with(&mut self, info: &PageInfo, count: u64) -> bool {
         let is_first = !self.has_begun;
         if is_first {
             self.has_begun = true;
@@ -253,45 +257,37 @@ impl Plan {
         if self.full == 0 {
             self.full = count;
         }
-        if self.has_changed(info) && self.paging.fail_on_change {
-            return Verdict::Changed;
-        }
-        let expected = self.stride.row_of(index + 1);
-        let stride = self.stride_after(index, count);
-        let moved = !is_first && self.paging.is_by_offset() && stride.row != expected;
-        self.rows = self.rows.saturating_add(count);
-        if !self.paging.is_chained() {
-            self.known = self.measure(index, info, stride);
-        }
+        is_first
+    }
+
+    /// What it means that a page is one that was read before, if it is.
+    fn repetition(&self, observation: &Observation<'_>) -> Option<Verdict> {
+        let &Observation { index, info, .. } = observation;
         // With a total to go by, a page that only misnames itself does no harm.
         let is_another = self.known.is_none() && self.is_echo_of_another(index, info);
-        if !is_first && count > 0 && (repeats || is_another) {
-            let is_unpaged =
-                info.is_silent() && index == self.start + 1 && !self.paging.is_chained();
-            return if is_unpaged { Verdict::Unpaged } else { Verdict::Loop };
+        if observation.items == 0 || !(observation.repeats || is_another) {
+            return None;
         }
-        let evidence = self.evidence(observation, is_first, stride);
-        let conclusion = evidence.conclude();
-        self.more = evidence.says_more();
-        if self.is_capped(&evidence) {
-            return Verdict::Capped;
-        }
-        self.empty_in_a_row = if count == 0 { self.empty_in_a_row + 1 } else { 0 };
-        self.stride = stride;
-        match conclusion {
+        let is_unpaged = info.is_silent() && index == self.start + 1 && !self.paging.is_chained();
+        Some(if is_unpaged { Verdict::Unpaged } else { Verdict::Loop })
+    }
+
+    /// What follows from the evidence, and what was decided against.
+    fn decide(&mut self, index: u64, evidence: &Evidence, has_moved: bool) -> Verdict {
+        match evidence.conclude() {
             Conclusion::Stuck(more) => Verdict::Stuck(more),
             Conclusion::Last { against } => {
-                self.overruled = against.or(self.disproved(&evidence));
+                self.overruled = against.or(self.disproved(evidence));
                 Verdict::Last
             }
             Conclusion::More { against } => {
-                self.overruled = against.or(self.disproved(&evidence));
+                self.overruled = against.or(self.disproved(evidence));
                 let most = self.paging.ends.max_empty_pages;
                 if let Some(more) = self.more.filter(|_| self.empty_in_a_row > most) {
                     return Verdict::Empty(self.empty_in_a_row, more);
                 }
                 self.known = self.known.map(|known| known.max(index + 2));
-                if moved { Verdict::Elsewhere } else { Verdict::More }
+                if has_moved { Verdict::Elsewhere } else { Verdict::More }
             }
         }
     }
@@ -383,15 +379,9 @@ mod tests {
 
     use super::{super::ParamValue, *};
 
-    impl Start {
-        fn of(paging: &Paging) -> Self {
-            Self { index: 0, address: paging.start(), full: 0, rows: 0 }
-        }
-    }
-
     impl Plan {
         fn of(paging: Paging) -> Self {
-            let start = Start::of(&paging);
+            let start = Position::at(paging.start(), 0);
             Self::new(paging, &start)
         }
 
@@ -512,14 +502,14 @@ mod tests {
             plan.sees(0, 10, info, false);
             plan
         };
-        assert_eq!(begun(&PageInfo::default()).miss(1, false), Missing::End);
-        assert_eq!(begun(&total(20)).miss(1, false), Missing::Stuck(Statement::Rows));
-        assert_eq!(begun(&PageInfo::default()).miss(0, false), Missing::Error);
+        assert_eq!(begun(&PageInfo::default()).miss(1, false), Some(Verdict::Last));
+        assert_eq!(begun(&total(20)).miss(1, false), Some(Verdict::Stuck(Statement::Rows)));
+        assert_eq!(begun(&PageInfo::default()).miss(0, false), None);
         let mut plain = plan();
         plain.sees(0, 10, &PageInfo::default(), false);
-        assert_eq!([false, true].map(|r| plain.miss(1, r)), [Missing::Error, Missing::End]);
+        assert_eq!([false, true].map(|r| plain.miss(1, r)), [None, Some(Verdict::Last)]);
         let mut empty = Plan::of(Paging::default().not_found_is_empty(true));
-        assert_eq!(empty.miss(0, false), Missing::End);
+        assert_eq!(empty.miss(0, false), Some(Verdict::Last));
     }
 
     #[test]
@@ -668,12 +658,14 @@ mod tests {
 
     #[test]
     fn a_read_that_goes_on_in_the_middle_asks_for_that_page_first() {
-        let start = Start { index: 4, address: PageAddress::Offset(80), full: 20, rows: 80 };
+        let start =
+            Position { index: 4, taken: 0, full: 20, ..Position::at(PageAddress::Offset(80), 80) };
         let mut plan = Plan::new(Paging::offset_limit("offset", "limit", 100), &start);
         assert_eq!((plan.horizon(), plan.address(4)), (5, Some(PageAddress::Offset(80))));
         assert_eq!(plan.sees(4, 15, &PageInfo::default(), false), Verdict::More);
         assert_eq!(plan.address(5), Some(PageAddress::Offset(95)));
-        let start = Start { index: 4, address: PageAddress::Page(4), full: 20, rows: 80 };
+        let start =
+            Position { index: 4, taken: 0, full: 20, ..Position::at(PageAddress::Page(4), 80) };
         let mut plan = Plan::new(Paging::default(), &start);
         let echo = PageInfo { page: Some(5), has_next: Some(true), ..PageInfo::default() };
         assert_eq!(plan.sees(4, 20, &echo, false), Verdict::More);
