@@ -63,7 +63,7 @@ const PURE: &[&str] = &[
     "pager/next_url.rs",
     "path.rs",
     "pager/reorder.rs",
-    "pager/statements.rs",
+    "pager/judge/wording.rs",
     "pager/strategy/",
     "pager/token.rs",
     "rate_limit/bucket.rs",

@@ -13,8 +13,8 @@ use super::prefetcher::Prefetcher;
 use crate::dispatch::Keeper;
 
 /// Drives the fetching of pages for one stream.
-struct Pager<T: Send + 'static> {
-    prefetcher: Arc<Mutex<Prefetcher<T>>>,
+struct Pager {
+    prefetcher: Arc<Mutex<Prefetcher>>,
     number: u64,
     /// Dropped with the pager, however it ends.
     _alive: oneshot::Sender<()>,
@@ -23,8 +23,8 @@ struct Pager<T: Send + 'static> {
 }
 
 /// Starts a pager on the current thread. It ends by itself with the read.
-pub(super) fn start<T: Send + 'static>(
-    prefetcher: Arc<Mutex<Prefetcher<T>>>,
+pub(super) fn start(
+    prefetcher: Arc<Mutex<Prefetcher>>,
     alive: oneshot::Sender<()>,
     keeper: Keeper,
 ) {
@@ -32,7 +32,7 @@ pub(super) fn start<T: Send + 'static>(
     Pager { prefetcher, number, _alive: alive, _keeper: keeper }.start();
 }
 
-impl<T: Send + 'static> Actor for Pager<T> {
+impl Actor for Pager {
     type Context = Context<Self>;
 
     fn started(&mut self, ctx: &mut Self::Context) {

@@ -8,13 +8,12 @@ use std::{
 };
 
 use http::Uri;
-use serde::de::IgnoredAny;
 
 use super::{
     bounds::Bounds,
     envelope::Envelope,
     facts::PageInfo,
-    format::{DecodedPage, ErasedDecoder, ItemDecoder, ItemList, Typed},
+    format::{DecodedPage, ErasedDecoder, ItemDecoder, ItemList},
     mode::ReadMode,
     next_url,
     page::OpenPage,
@@ -39,7 +38,7 @@ const DEFAULT_BYTE_BUDGET: usize = 64 * 1024 * 1024;
 pub(super) const LONG: usize = 1024 * 1024;
 
 /// What to read, and how.
-pub(super) struct Endpoint<T> {
+pub(super) struct Endpoint {
     path: String,
     /// Where the endpoint has moved to for good, as a page was told.
     moved: OnceLock<String>,
@@ -50,7 +49,6 @@ pub(super) struct Endpoint<T> {
     pub(super) paging: Paging,
     pub(super) envelope: Arc<Envelope>,
     pub(super) mode: ReadMode,
-    pub(super) decoder: Arc<dyn ErasedDecoder<T>>,
 }
 
 /// A page as the server sent it, and what it cost.
@@ -76,9 +74,9 @@ pub(super) struct PageScan {
     pub(super) content: u64,
 }
 
-impl<T: Send + 'static> Endpoint<T> {
-    /// The items of `endpoint` as `decoder` builds them, with every setting at its default.
-    pub(super) fn new<D: ItemDecoder<Item = T>>(path: String, decoder: D) -> Self {
+impl Endpoint {
+    /// What is at `path`, with every setting at its default.
+    pub(super) fn new(path: String) -> Self {
         Self {
             path,
             moved: OnceLock::new(),
@@ -89,7 +87,6 @@ impl<T: Send + 'static> Endpoint<T> {
             paging: Paging::default(),
             envelope: Arc::default(),
             mode: ReadMode::default(),
-            decoder: Arc::new(decoder),
         }
     }
 
@@ -103,22 +100,6 @@ impl<T: Send + 'static> Endpoint<T> {
         Position::at(self.paging.start(), 0)
     }
 
-    /// The same read with items built by another decoder.
-    pub(super) fn decoded_by<D: ItemDecoder>(self, decoder: D) -> Endpoint<D::Item> {
-        Endpoint {
-            path: self.path,
-            moved: self.moved,
-            priority: self.priority,
-            prefetch: self.prefetch,
-            byte_budget: self.byte_budget,
-            bounds: self.bounds,
-            paging: self.paging,
-            envelope: self.envelope,
-            mode: self.mode,
-            decoder: Arc::new(decoder),
-        }
-    }
-
     /// Fetches one page.
     pub(super) fn fetch(
         self: &Arc<Self>,
@@ -126,7 +107,7 @@ impl<T: Send + 'static> Endpoint<T> {
         index: u64,
         address: PageAddress,
         size: Option<u64>,
-    ) -> impl Future<Output = Result<FetchedPage, Error>> + Send + use<T> {
+    ) -> impl Future<Output = Result<FetchedPage, Error>> + Send + use<> {
         let caller = caller.clone();
         let endpoint = Arc::clone(self);
         async move {
@@ -364,11 +345,12 @@ pub(crate) async fn fetch_page<D: ItemDecoder>(
     paging.check()?;
     let index = if let PageAddress::Page(index) = address { index } else { 0 };
     let number = paging.number(index);
-    let mut endpoint = Endpoint::new(endpoint.to_owned(), decoder);
+    let mut endpoint = Endpoint::new(endpoint.to_owned());
     endpoint.paging = paging.clone();
     endpoint.envelope = Arc::new(envelope.clone());
     endpoint.bounds = bounds.begun(Instant::now());
     let endpoint = Arc::new(endpoint);
+    let decoder: Arc<dyn ErasedDecoder<D::Item>> = Arc::new(decoder);
     let control = pool.into().0.connect().await?;
     paging.check_origins(&control.dispatcher().config)?;
     let page = async {
@@ -378,7 +360,7 @@ pub(crate) async fn fetch_page<D: ItemDecoder>(
             bounds.check_items(scan.items as u64)?;
         }
         let (list, info) = scan.map(|scan| (scan.list, scan.info)).unzip();
-        OpenPage::open(&endpoint, fetched, list, number, 0, 0)?.whole(info).await
+        OpenPage::open(&endpoint, &decoder, fetched, list, number, 0, 0)?.whole(info).await
     };
     page.await.map_err(|error| error.with_page(number))
 }
@@ -392,7 +374,7 @@ pub(crate) fn page_url(
     size: Option<u64>,
 ) -> Result<Uri, Error> {
     paging.check()?;
-    let mut endpoint = Endpoint::new(endpoint.to_owned(), Typed::<IgnoredAny>::new());
+    let mut endpoint = Endpoint::new(endpoint.to_owned());
     endpoint.paging = paging.clone();
     let request = endpoint.request(base, address, size)?;
     request.other_base().map_or(base, Arc::as_ref).join(request.target())

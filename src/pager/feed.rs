@@ -8,7 +8,10 @@ use std::{
     vec,
 };
 
-use futures::future::{BoxFuture, select};
+use futures::{
+    FutureExt,
+    future::{BoxFuture, select},
+};
 use tokio::sync::{mpsc, oneshot, watch};
 
 use super::{
@@ -30,35 +33,29 @@ use crate::{
 const MAX_DEATHS: u32 = 100;
 
 /// Where pages come from.
-pub(super) struct Feed<T: Send + 'static> {
+pub(super) struct Feed {
     control: Arc<dyn Control>,
-    prefetcher: Arc<Mutex<Prefetcher<T>>>,
+    prefetcher: Arc<Mutex<Prefetcher>>,
     /// Pages in order, several at a time where several are there.
     pages: mpsc::UnboundedReceiver<Vec<QueuedPage>>,
     horizon: watch::Sender<Horizon>,
     window: Arc<Window>,
     /// What has been taken from the pages.
     batch: vec::IntoIter<QueuedPage>,
-    driver: Driver,
+    /// Drives the fetching. Resolves when the pager is gone, or stuck on a thread that is given up:
+    /// then another one starts.
+    driver: BoxFuture<'static, Result<(), Error>>,
     /// Whether the pager has a thread of its own.
     is_alone: bool,
     /// How many pagers have died since the last page.
     deaths: u32,
 }
 
-/// Who drives the fetching.
-enum Driver {
-    /// Another one starts in place of a dead one.
-    Starting(BoxFuture<'static, Result<BoxFuture<'static, ()>, Error>>),
-    /// Resolves when the pager is gone, or stuck on a thread that is given up.
-    Running(BoxFuture<'static, ()>),
-}
-
-impl<T: Send + 'static> Feed<T> {
+impl Feed {
     /// The pages from `start` on, and a pager that fetches them.
     pub(super) async fn open(
         control: &Arc<dyn Control>,
-        endpoint: &Arc<Endpoint<T>>,
+        endpoint: &Arc<Endpoint>,
         start: &Position,
         horizon: Horizon,
     ) -> Result<Self, Error> {
@@ -76,7 +73,7 @@ impl<T: Send + 'static> Feed<T> {
             horizon: news,
             window,
             batch: Vec::new().into_iter(),
-            driver: Driver::Running(running),
+            driver: Box::pin(running.map(Ok)),
             is_alone,
             deaths: 0,
         })
@@ -93,23 +90,19 @@ impl<T: Send + 'static> Feed<T> {
                 self.batch = pages.into_iter();
                 continue;
             }
-            match &mut self.driver {
-                Driver::Starting(starting) => match ready!(starting.as_mut().poll(cx)) {
-                    Ok(running) => self.driver = Driver::Running(running),
-                    Err(error) => return Poll::Ready(Err(error)),
-                },
-                Driver::Running(running) => {
-                    ready!(running.as_mut().poll(cx));
-                    self.deaths += 1;
-                    if self.deaths > MAX_DEATHS {
-                        return Poll::Ready(Err(Error::gone()));
-                    }
-                    let (control, prefetcher) =
-                        (Arc::clone(&self.control), Arc::clone(&self.prefetcher));
-                    self.driver =
-                        Driver::Starting(Box::pin(run(control, prefetcher, self.is_alone)));
-                }
+            if let Err(error) = ready!(self.driver.as_mut().poll(cx)) {
+                return Poll::Ready(Err(error));
             }
+            self.deaths += 1;
+            if self.deaths > MAX_DEATHS {
+                return Poll::Ready(Err(Error::gone()));
+            }
+            let (control, prefetcher) = (Arc::clone(&self.control), Arc::clone(&self.prefetcher));
+            let another = run(control, prefetcher, self.is_alone);
+            self.driver = Box::pin(async move {
+                another.await?.await;
+                Ok(())
+            });
         }
     }
 
@@ -139,7 +132,7 @@ impl<T: Send + 'static> Feed<T> {
     }
 }
 
-impl<T: Send + 'static> Drop for Feed<T> {
+impl Drop for Feed {
     fn drop(&mut self) {
         // What is left unread frees its permits, for which no other page is to be asked for.
         self.window.close();
@@ -148,9 +141,9 @@ impl<T: Send + 'static> Drop for Feed<T> {
 
 /// Starts a pager, on a thread of its own or with others, and returns what resolves when it
 /// is lost.
-async fn run<T: Send + 'static>(
+async fn run(
     control: Arc<dyn Control>,
-    prefetcher: Arc<Mutex<Prefetcher<T>>>,
+    prefetcher: Arc<Mutex<Prefetcher>>,
     is_alone: bool,
 ) -> Result<BoxFuture<'static, ()>, Error> {
     let (alive, gone) = oneshot::channel();

@@ -1,14 +1,17 @@
 //! Judges the pages of one read, each in its turn: what the plan concludes from a page, in
 //! errors, warnings and counts. Reads no page and asks for none.
 
+mod wording;
+
 use std::sync::Arc;
 
 use http::{StatusCode, header::CONTENT_RANGE};
 
+use wording::never_there;
+
 use super::{
     endpoint::Endpoint,
     facts::{Location, Named, PageInfo, Remarks, complete_length},
-    statements::{Words, never_there},
     strategy::{Continuation, Observation, PageAddress, Plan, Statement, Verdict},
 };
 use crate::{
@@ -19,9 +22,9 @@ use crate::{
 };
 
 /// The judge of one read.
-pub(super) struct Judge<T: Send + 'static> {
+pub(super) struct Judge {
     control: Arc<dyn Control>,
-    endpoint: Arc<Endpoint<T>>,
+    endpoint: Arc<Endpoint>,
     pub(super) plan: Plan,
     /// The page that is judged, and what it said.
     index: u64,
@@ -41,8 +44,8 @@ enum Doubt {
     Unreadable,
 }
 
-impl<T: Send + 'static> Judge<T> {
-    pub(super) fn new(control: Arc<dyn Control>, endpoint: Arc<Endpoint<T>>, plan: Plan) -> Self {
+impl Judge {
+    pub(super) fn new(control: Arc<dyn Control>, endpoint: Arc<Endpoint>, plan: Plan) -> Self {
         Self {
             control,
             endpoint,
@@ -114,7 +117,7 @@ impl<T: Send + 'static> Judge<T> {
                 return Ok(());
             }
         };
-        let what = self.words().missing(more);
+        let what = self.missing(more);
         Err(Error::new(ErrorKind::Incomplete, what).with_source(error))
     }
 
@@ -146,7 +149,7 @@ impl<T: Send + 'static> Judge<T> {
     fn failure(&self, verdict: Verdict, body: &str) -> Option<Error> {
         let (kind, what) = match verdict {
             Verdict::More | Verdict::Elsewhere | Verdict::Last => return None,
-            Verdict::Loop => (ErrorKind::PageLoop, self.words().repeated()),
+            Verdict::Loop => (ErrorKind::PageLoop, self.repeated()),
             Verdict::Unpaged => {
                 let what = "every page is the same; if the API does not page, use Paging::none()";
                 (ErrorKind::PaginationMissing, what.into())
@@ -155,22 +158,11 @@ impl<T: Send + 'static> Judge<T> {
                 let what = "the page names another total than those before it";
                 (ErrorKind::SetChanged, what.into())
             }
-            Verdict::Stuck(more) => (ErrorKind::Incomplete, self.words().stuck(more, body)),
-            Verdict::Empty(pages, more) => (ErrorKind::Incomplete, self.words().empty(pages, more)),
-            Verdict::Capped => (ErrorKind::Incomplete, self.words().capped()),
+            Verdict::Stuck(more) => (ErrorKind::Incomplete, self.stuck(more, body)),
+            Verdict::Empty(pages, more) => (ErrorKind::Incomplete, self.empty(pages, more)),
+            Verdict::Capped => (ErrorKind::Incomplete, self.capped()),
         };
         Some(Error::new(kind, what))
-    }
-
-    fn words(&self) -> Words<'_> {
-        Words {
-            paging: self.plan.paging(),
-            envelope: &self.endpoint.envelope,
-            info: &self.said,
-            rows: self.plan.rows(),
-            items: self.items,
-            number: self.index + 1,
-        }
     }
 
     fn number(&self) -> u64 {
@@ -194,7 +186,7 @@ impl<T: Send + 'static> Judge<T> {
     /// Tells what a page said that was decided otherwise.
     fn tell_what_was_overruled(&mut self, is_last: bool) {
         let Some(statement) = self.plan.take_overruled() else { return };
-        let said = self.words().describe(statement);
+        let said = self.describe(statement);
         let decided = if is_last { "the read ends" } else { "more pages follow" };
         self.warn_once(Doubt::Overruled(statement), format!("{said}, but {decided}"));
     }

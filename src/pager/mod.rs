@@ -19,7 +19,6 @@ mod prefetcher;
 mod reader;
 mod reorder;
 mod restart;
-mod statements;
 mod strategy;
 mod stream;
 mod token;

@@ -12,7 +12,7 @@ use bytes::Bytes;
 use super::{
     endpoint::{Endpoint, FetchedPage},
     facts::PageInfo,
-    format::{DecodedPage, ItemList, PageCursor},
+    format::{DecodedPage, ErasedDecoder, ItemList, PageCursor},
 };
 use crate::{
     coop::{CHECKED_EVERY, CoopBudget, ITEM_COST, drop_all},
@@ -22,7 +22,8 @@ use crate::{
 
 /// A page of which items are taken, one by one or several at a time.
 pub(super) struct OpenPage<T: Send + 'static> {
-    endpoint: Arc<Endpoint<T>>,
+    endpoint: Arc<Endpoint>,
+    decoder: Arc<dyn ErasedDecoder<T>>,
     cursor: PageCursor,
     effort: Effort,
     number: u64,
@@ -48,7 +49,8 @@ impl<T: Send + 'static> OpenPage<T> {
     /// # Errors
     /// [`ErrorKind::Decode`] when the body is not text.
     pub(super) fn open(
-        endpoint: &Arc<Endpoint<T>>,
+        endpoint: &Arc<Endpoint>,
+        decoder: &Arc<dyn ErasedDecoder<T>>,
         FetchedPage { response, effort, .. }: FetchedPage,
         list: Option<ItemList>,
         number: u64,
@@ -62,9 +64,9 @@ impl<T: Send + 'static> OpenPage<T> {
             }
         };
         let most = endpoint.bounds.next_items(rows);
-        let endpoint = Arc::clone(endpoint);
         Ok(Self {
-            endpoint,
+            endpoint: Arc::clone(endpoint),
+            decoder: Arc::clone(decoder),
             cursor,
             effort,
             number,
@@ -172,7 +174,7 @@ impl<T: Send + 'static> OpenPage<T> {
             return None;
         }
         // The code that builds an item may be a user's.
-        let build = AssertUnwindSafe(|| self.endpoint.decoder.next(&mut self.cursor));
+        let build = AssertUnwindSafe(|| self.decoder.next(&mut self.cursor));
         let panicked = |payload| {
             // Its end is a user's code too, which may panic again.
             mem::forget(payload);

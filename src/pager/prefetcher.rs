@@ -65,9 +65,9 @@ enum Route {
 }
 
 /// The pages that are fetched ahead for one stream. It outlives the pager that looks after it.
-pub(super) struct Prefetcher<T: Send + 'static> {
+pub(super) struct Prefetcher {
     caller: Caller,
-    endpoint: Arc<Endpoint<T>>,
+    endpoint: Arc<Endpoint>,
     /// Counts the pagers. Only the last one drives: an earlier one may come back to life on
     /// a thread that was given up.
     pagers: u64,
@@ -89,12 +89,12 @@ pub(super) struct Prefetcher<T: Send + 'static> {
     pages: mpsc::UnboundedSender<Vec<QueuedPage>>,
 }
 
-impl<T: Send + 'static> Prefetcher<T> {
+impl Prefetcher {
     /// Nothing fetched yet, and the ends that the reader holds: what comes, and how far it may
     /// go.
     pub(super) fn new(
         caller: Caller,
-        endpoint: Arc<Endpoint<T>>,
+        endpoint: Arc<Endpoint>,
         start: &Position,
         horizon: Horizon,
     ) -> (Self, mpsc::UnboundedReceiver<Vec<QueuedPage>>, watch::Sender<Horizon>) {
@@ -267,7 +267,7 @@ impl<T: Send + 'static> Prefetcher<T> {
 }
 
 impl Route {
-    fn of<T: Send + 'static>(endpoint: &Endpoint<T>, start: &Position) -> Self {
+    fn of(endpoint: &Endpoint, start: &Position) -> Self {
         match &start.address {
             Some(PageAddress::Page(_)) => Self::Numbered,
             Some(PageAddress::Offset(_)) => Self::ByRow,

@@ -16,7 +16,7 @@ use super::{
     endpoint::{Endpoint, LONG, PageScan},
     facts::PageInfo,
     feed::Feed,
-    format::{ItemList, same_items},
+    format::{ErasedDecoder, ItemList, same_items},
     judge::Judge,
     page::OpenPage,
     prefetcher::{Horizon, QueuedPage},
@@ -34,10 +34,11 @@ use crate::{
 
 /// Reads one paged endpoint in order.
 pub(super) struct Reader<T: Send + 'static> {
-    endpoint: Arc<Endpoint<T>>,
+    endpoint: Arc<Endpoint>,
+    decoder: Arc<dyn ErasedDecoder<T>>,
     /// `None` when the last page was taken. Dropped before any page that keeps a permit.
-    feed: Option<Feed<T>>,
-    judge: Judge<T>,
+    feed: Option<Feed>,
+    judge: Judge,
     /// The page whose turn it is.
     index: u64,
     /// The page at hand.
@@ -54,7 +55,7 @@ pub(super) struct Reader<T: Send + 'static> {
     /// How many items of the first page were taken before the read was resumed.
     skip: u64,
     /// Begins the read again where that is set.
-    restart: Restart<T>,
+    restart: Restart,
     /// The permit of the window of the page at hand, which is free when it is consumed.
     held: Option<PagePermit>,
     /// The items of the last page, and what they are if that is known.
@@ -75,7 +76,8 @@ impl<T: Send + 'static> Reader<T> {
     /// Starts the pool, if it has not started, and a pager, and goes on at `position`.
     pub(super) async fn open(
         link: PoolLink,
-        mut endpoint: Endpoint<T>,
+        mut endpoint: Endpoint,
+        decoder: Arc<dyn ErasedDecoder<T>>,
         position: Position,
     ) -> Result<Self, Error> {
         endpoint.paging.check()?;
@@ -113,6 +115,7 @@ impl<T: Send + 'static> Reader<T> {
             rows: 0,
             feed,
             endpoint,
+            decoder,
         })
     }
 
@@ -229,12 +232,16 @@ impl<T: Send + 'static> Reader<T> {
         let list = scan.as_ref().map(|scan| scan.list.clone());
         let skip = mem::take(&mut self.skip) + self.restart.pass_over(items);
         self.arrive(address);
-        let page = OpenPage::open(&self.endpoint, fetched, list, number, skip, self.rows)?;
+        let page =
+            OpenPage::open(&self.endpoint, &self.decoder, fetched, list, number, skip, self.rows)?;
         let content = scan.as_ref().map(|scan| scan.content);
         let previous = self.previous.replace((page.list().clone(), content));
         let repeats = previous
             .is_some_and(|previous| same((&previous.0, previous.1), (page.list(), content)));
         let is_promised = self.judge.plan.is_promised(self.index);
+        // What may be the last page, or no page of the set, is judged before its items are handed
+        // out, which costs a look through it. A promised one is of the set whatever it says, so
+        // that it is judged by what was built of it.
         self.is_judged = repeats || !page.has_items() || !is_promised || scan.is_some();
         if !self.is_judged {
             self.page = Some(page);

@@ -12,15 +12,15 @@ use super::{endpoint::Endpoint, feed::Feed, prefetcher::Horizon};
 use crate::{dispatch::Control, error::Error};
 
 /// How a read begins again.
-pub(super) struct Restart<T: Send + 'static> {
+pub(super) struct Restart {
     /// How often it still may.
     left: u32,
     /// How many rows were read before and are still to be passed over.
     skip: u64,
-    opening: Option<BoxFuture<'static, Result<Feed<T>, Error>>>,
+    opening: Option<BoxFuture<'static, Result<Feed, Error>>>,
 }
 
-impl<T: Send + 'static> Restart<T> {
+impl Restart {
     pub(super) fn new(times: u32) -> Self {
         Self { left: times, skip: 0, opening: None }
     }
@@ -29,7 +29,7 @@ impl<T: Send + 'static> Restart<T> {
     pub(super) fn begin(
         &mut self,
         control: &Arc<dyn Control>,
-        endpoint: &Arc<Endpoint<T>>,
+        endpoint: &Arc<Endpoint>,
         horizon: Horizon,
         rows: u64,
     ) -> bool {
@@ -43,7 +43,7 @@ impl<T: Send + 'static> Restart<T> {
     }
 
     /// The pages from the start on, if the read has just begun again.
-    pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Feed<T>, Error>>> {
+    pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Feed, Error>>> {
         let Some(opening) = &mut self.opening else { return Poll::Ready(None) };
         let feed = ready!(opening.as_mut().poll(cx));
         self.opening = None;

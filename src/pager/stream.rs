@@ -18,7 +18,7 @@ use serde::de::DeserializeOwned;
 use super::{
     endpoint::Endpoint,
     envelope::Envelope,
-    format::{ItemDecoder, Typed},
+    format::{ErasedDecoder, ItemDecoder, Typed},
     mode::ReadMode,
     reader::Reader,
     strategy::{PageAddress, Paging},
@@ -63,7 +63,8 @@ enum StreamState<T: Send + 'static> {
     /// Not polled yet.
     Idle {
         link: PoolLink,
-        endpoint: Box<Endpoint<T>>,
+        endpoint: Box<Endpoint>,
+        decoder: Arc<dyn ErasedDecoder<T>>,
         /// Where it begins, unless with its set.
         start: Option<Position>,
         /// Where another read stood, which it goes on from.
@@ -98,12 +99,10 @@ impl PaginatedStream<serde_json::Value> {
     #[must_use]
     pub fn items_as<T: DeserializeOwned + Send + 'static>(self) -> PaginatedStream<T> {
         let state = match self.state {
-            StreamState::Idle { link, endpoint, start, token } => StreamState::Idle {
-                link,
-                endpoint: Box::new(endpoint.decoded_by(Typed::<T>::new())),
-                start,
-                token,
-            },
+            StreamState::Idle { link, endpoint, start, token, .. } => {
+                let decoder = Arc::new(Typed::<T>::new());
+                StreamState::Idle { link, endpoint, decoder, start, token }
+            }
             state => StreamState::Done(state.place()),
         };
         PaginatedStream { state, signer: self.signer, told: None }
@@ -117,10 +116,11 @@ impl<T: Send + 'static> PaginatedStream<T> {
         endpoint: impl Into<String>,
         decoder: D,
     ) -> Self {
-        let endpoint = Box::new(Endpoint::new(endpoint.into(), decoder));
+        let endpoint = Box::new(Endpoint::new(endpoint.into()));
         let link = pool.into();
         let signer = link.0.signer();
-        let state = StreamState::Idle { link, endpoint, start: None, token: None };
+        let decoder = Arc::new(decoder);
+        let state = StreamState::Idle { link, endpoint, decoder, start: None, token: None };
         Self { state, signer, told: None }
     }
 
@@ -239,7 +239,7 @@ impl<T: Send + 'static> PaginatedStream<T> {
         }
     }
 
-    fn set(mut self, change: impl FnOnce(&mut Endpoint<T>)) -> Self {
+    fn set(mut self, change: impl FnOnce(&mut Endpoint)) -> Self {
         if let StreamState::Idle { endpoint, .. } = &mut self.state {
             change(endpoint);
         }
@@ -323,7 +323,7 @@ impl<T: Send + 'static> PaginatedStream<T> {
                 StreamState::Idle { .. } => {
                     let place = self.state.place();
                     let done = StreamState::Done(place.clone());
-                    if let StreamState::Idle { link, endpoint, .. } =
+                    if let StreamState::Idle { link, endpoint, decoder, .. } =
                         std::mem::replace(&mut self.state, done)
                     {
                         let position = match &place {
@@ -335,7 +335,7 @@ impl<T: Send + 'static> PaginatedStream<T> {
                                 token.position.clone()
                             }
                         };
-                        let opening = Box::pin(Reader::open(link, *endpoint, position));
+                        let opening = Box::pin(Reader::open(link, *endpoint, decoder, position));
                         self.state = StreamState::Opening { opening, place };
                     }
                 }

@@ -109,6 +109,8 @@ fn outline(
     if !envelope.items.is_plain() {
         trailer.lists = usize::from(items_along(envelope, page)?.is_some());
     }
+    // What is known stays, so the order is that of trust: places that a setting names, header
+    // fields, the `pagination` object.
     let mut info = PageInfo::default();
     let sources = Sources { page, lookups: &lookups, found: &found };
     for (index, Named { fact, place }) in envelope.named.iter().enumerate() {

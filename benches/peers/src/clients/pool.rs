@@ -77,7 +77,7 @@ pub fn pages(job: &Job) -> anyhow::Result<Outcome> {
 }
 
 /// Every page is read by a task of its own, item by item, and what it saw is put in order.
-pub fn undecoded(job: &Job) -> anyhow::Result<Outcome> {
+pub fn tasks(job: &Job) -> anyhow::Result<Outcome> {
     with_pool(job, async |pool, set, consumer| {
         let pages = stream(pool, &set.path, job.in_flight).pages();
         let look = |page: Page<Value>| -> Result<Vec<_>, Error> {
