@@ -21,9 +21,6 @@ use tokio::{
 use vantage_api_pool::{AwwPool, PaginatedStream, ReadMode, Request};
 
 #[cfg(vantage_bench)]
-#[path = "parts/pages.rs"]
-mod pages;
-#[cfg(vantage_bench)]
 #[path = "parts/permits.rs"]
 mod permits;
 #[cfg(vantage_bench)]
@@ -146,16 +143,7 @@ fn page_of(size: u64, page: u64) -> String {
 
 criterion_group!(parts, one_call, stream_of_pages, modes);
 #[cfg(vantage_bench)]
-criterion_group!(
-    below,
-    permits::alone,
-    permits::contended,
-    pages::decoding,
-    pages::one_row,
-    pages::order,
-    threads::hop,
-    threads::lease,
-);
+criterion_group!(below, permits::alone, permits::contended, threads::hop, threads::lease,);
 
 #[cfg(vantage_bench)]
 criterion_main!(below, parts);

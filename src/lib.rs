@@ -72,8 +72,8 @@ pub use enforcer::{RateLimitDecision, RateLimitPolicy, RateLimitPolicyEnforcer};
 pub use error::{Delivery, Error, ErrorKind};
 pub use events::{Attempt, Event, Outcome, RateCause};
 pub use pager::{
-    Envelope, PageRequest, PageStrategy, PageView, PaginatedStream, Paging, ReadMode, ResumeToken,
-    UndecodedPage, UrlPart,
+    Envelope, Page, PageRequest, PageStrategy, PageView, PaginatedStream, Paging, ReadMode,
+    ResumeToken, UrlPart,
 };
 pub use pool::{AwwPool, PoolBuilder};
 pub use priority::Priority;

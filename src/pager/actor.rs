@@ -2,20 +2,19 @@
 //! It holds nothing that is lost with it; another one goes on where it stood.
 
 use std::{
-    pin::Pin,
+    future::poll_fn,
     sync::{Arc, Mutex, PoisonError},
-    task::{Context as Waking, Poll},
 };
 
 use actix::prelude::*;
 use tokio::sync::oneshot;
 
-use super::ahead::Ahead;
+use super::prefetcher::Prefetcher;
 use crate::dispatch::Keeper;
 
 /// Drives the fetching of pages for one stream.
-struct Pager<T: Send + 'static> {
-    ahead: Arc<Mutex<Ahead<T>>>,
+struct Pager {
+    prefetcher: Arc<Mutex<Prefetcher>>,
     number: u64,
     /// Dropped with the pager, however it ends.
     _alive: oneshot::Sender<()>,
@@ -24,40 +23,23 @@ struct Pager<T: Send + 'static> {
 }
 
 /// Starts a pager on the current thread. It ends by itself with the read.
-pub(super) fn start<T: Send + 'static>(
-    ahead: Arc<Mutex<Ahead<T>>>,
+pub(super) fn start(
+    prefetcher: Arc<Mutex<Prefetcher>>,
     alive: oneshot::Sender<()>,
     keeper: Keeper,
 ) {
-    let number = ahead.lock().unwrap_or_else(PoisonError::into_inner).next_pager();
-    Pager { ahead, number, _alive: alive, _keeper: keeper }.start();
+    let number = prefetcher.lock().unwrap_or_else(PoisonError::into_inner).next_pager();
+    Pager { prefetcher, number, _alive: alive, _keeper: keeper }.start();
 }
 
-impl<T: Send + 'static> Actor for Pager<T> {
+impl Actor for Pager {
     type Context = Context<Self>;
 
     fn started(&mut self, ctx: &mut Self::Context) {
-        ctx.spawn(Fetching);
-    }
-}
-
-/// The pager's one activity.
-struct Fetching;
-
-impl<T: Send + 'static> ActorFuture<Pager<T>> for Fetching {
-    type Output = ();
-
-    fn poll(
-        self: Pin<&mut Self>,
-        pager: &mut Pager<T>,
-        ctx: &mut Context<Pager<T>>,
-        task: &mut Waking<'_>,
-    ) -> Poll<()> {
-        let mut ahead = pager.ahead.lock().unwrap_or_else(PoisonError::into_inner);
-        let ended = ahead.poll(pager.number, task);
-        if ended.is_ready() {
-            ctx.stop();
-        }
-        ended
+        let (prefetcher, number) = (Arc::clone(&self.prefetcher), self.number);
+        let fetching = poll_fn(move |cx| {
+            prefetcher.lock().unwrap_or_else(PoisonError::into_inner).poll(number, cx)
+        });
+        ctx.spawn(fetching.into_actor(self).map(|(), _, ctx| ctx.stop()));
     }
 }

@@ -1,7 +1,7 @@
 //! [pure] Where the items, the totals and the end are in a page. How a page is
-//! taken apart is `decode`'s business.
+//! taken apart is the business of `format`.
 
-use super::facts::{Fact, HINTS, Named, Place};
+use super::facts::{Fact, HINTS, Location, Named};
 use crate::path::Path;
 
 /// Where a page holds its items and what it says about the set.
@@ -101,6 +101,10 @@ impl Envelope {
     /// item is an [`ErrorKind::Decode`](crate::ErrorKind::Decode) that names it, and so is an
     /// answer whose content type is that of a JSON document, of HTML or of XML. Only
     /// headers can tell of the set.
+    ///
+    /// The [default](Self::default) envelope and a [bare array](Self::bare_array) read an answer
+    /// so that calls itself lines: `application/x-ndjson`, `application/jsonl`,
+    /// `application/ndjson`, `application/x-jsonlines`.
     #[must_use]
     pub fn ndjson() -> Self {
         Self { is_lines: true, ..Self::items_at("") }
@@ -120,7 +124,7 @@ impl Envelope {
     /// `pagination` object.
     #[must_use]
     pub fn total_at(self, path: &str) -> Self {
-        self.with(Fact::Total, Place::Body(Path::parse(path)))
+        self.with(Fact::Total, Location::Body(Path::parse(path)))
     }
 
     /// The response header that holds the number of items in the whole set: a number, or
@@ -128,33 +132,33 @@ impl Envelope {
     /// where `*` is unknown. A range of bytes says nothing about items.
     #[must_use]
     pub fn total_in_header(self, name: &str) -> Self {
-        self.with(Fact::Total, Place::header(name))
+        self.with(Fact::Total, Location::header(name))
     }
 
     /// Where the number of pages is, such as `meta.last_page`, when it is not `total_pages`
     /// in the `pagination` object.
     #[must_use]
     pub fn total_pages_at(self, path: &str) -> Self {
-        self.with(Fact::TotalPages, Place::Body(Path::parse(path)))
+        self.with(Fact::TotalPages, Location::Body(Path::parse(path)))
     }
 
     /// The response header that holds the number of pages, such as `X-Total-Pages`.
     #[must_use]
     pub fn total_pages_in_header(self, name: &str) -> Self {
-        self.with(Fact::TotalPages, Place::header(name))
+        self.with(Fact::TotalPages, Location::header(name))
     }
 
     /// Where the number of items on a full page is, when it is not `per_page` in the
     /// `pagination` object.
     #[must_use]
     pub fn page_size_at(self, path: &str) -> Self {
-        self.with(Fact::PerPage, Place::Body(Path::parse(path)))
+        self.with(Fact::PerPage, Location::Body(Path::parse(path)))
     }
 
     /// Where the number of the page is, when it is not `page` in the `pagination` object.
     #[must_use]
     pub fn page_at(self, path: &str) -> Self {
-        self.with(Fact::Page, Place::Body(Path::parse(path)))
+        self.with(Fact::Page, Location::Body(Path::parse(path)))
     }
 
     /// Where a flag says whether further pages follow, such as `has_more`, when it is not
@@ -162,21 +166,21 @@ impl Envelope {
     /// and a cursor or a URL beside it only says where the next page is.
     #[must_use]
     pub fn has_next_at(self, path: &str) -> Self {
-        self.with(Fact::HasNext, Place::Body(Path::parse(path)))
+        self.with(Fact::HasNext, Location::Body(Path::parse(path)))
     }
 
     /// The response header with a flag that says whether further pages follow, as
     /// [`has_next_at`](Self::has_next_at).
     #[must_use]
     pub fn has_next_in_header(self, name: &str) -> Self {
-        self.with(Fact::HasNext, Place::header(name))
+        self.with(Fact::HasNext, Location::header(name))
     }
 
     /// Where a flag says that a page is the last one, such as `end_of_stream`: the opposite of
     /// [`has_next_at`](Self::has_next_at).
     #[must_use]
     pub fn is_last_at(self, path: &str) -> Self {
-        self.with(Fact::IsLast, Place::Body(Path::parse(path)))
+        self.with(Fact::IsLast, Location::Body(Path::parse(path)))
     }
 
     /// Where something names the next page, such as its number at `meta.next_page`, which is
@@ -184,14 +188,14 @@ impl Envelope {
     /// for is set by [`Paging`](crate::Paging).
     #[must_use]
     pub fn next_page_at(self, path: &str) -> Self {
-        self.with(Fact::NextPage, Place::Body(Path::parse(path)))
+        self.with(Fact::NextPage, Location::Body(Path::parse(path)))
     }
 
     /// The response header that names the next page, such as `X-Next-Page`, as
     /// [`next_page_at`](Self::next_page_at).
     #[must_use]
     pub fn next_page_in_header(self, name: &str) -> Self {
-        self.with(Fact::NextPage, Place::header(name))
+        self.with(Fact::NextPage, Location::header(name))
     }
 
     /// Reads a 204, and a 200 with an empty body, as a page without items. By default they are
@@ -228,7 +232,7 @@ impl Envelope {
     }
 
     /// The same with one more place, which replaces an earlier one of its kind.
-    fn with(mut self, fact: Fact, place: Place) -> Self {
+    fn with(mut self, fact: Fact, place: Location) -> Self {
         let is_same = |named: &Named| {
             named.fact.is_flag() == fact.is_flag()
                 && (named.fact == fact || fact.is_flag())

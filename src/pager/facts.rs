@@ -38,11 +38,11 @@ pub(super) const HINTS: [(&str, Fact); 5] = [
 #[derive(Clone, Debug)]
 pub(super) struct Named {
     pub(super) fact: Fact,
-    pub(super) place: Place,
+    pub(super) place: Location,
 }
 
 #[derive(Clone, Debug)]
-pub(super) enum Place {
+pub(super) enum Location {
     Body(Path),
     /// The name of a header field, in lower case.
     Header(String),
@@ -51,7 +51,7 @@ pub(super) enum Place {
 /// What a page says about the set, as far as it can be read. Every field is what the server
 /// claims.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Meta {
+pub(crate) struct PageInfo {
     pub(crate) page: Option<u64>,
     pub(crate) per_page: Option<u64>,
     pub(crate) total: Option<u64>,
@@ -93,14 +93,14 @@ impl Remarks {
     }
 }
 
-impl Meta {
+impl PageInfo {
     /// Whether it says nothing at all about pages.
     pub(super) fn is_silent(&self) -> bool {
         Self { remarks: Remarks::default(), ..*self } == Self::default()
     }
 }
 
-impl Place {
+impl Location {
     pub(super) fn header(name: &str) -> Self {
         Self::Header(name.to_ascii_lowercase())
     }
@@ -149,7 +149,7 @@ pub(super) enum Said {
 #[derive(Debug)]
 pub(super) struct Unreadable;
 
-impl Meta {
+impl PageInfo {
     /// Takes in what another place says of what is not said yet.
     pub(super) fn fill_up(&mut self, other: &Self) {
         self.page = self.page.or(other.page);
@@ -160,7 +160,7 @@ impl Meta {
         self.remarks.add(other.remarks);
     }
 
-    /// Takes in what a place says. What is in the meta already stays.
+    /// Takes in what a place says. What is known already stays.
     pub(super) fn take(&mut self, fact: Fact, said: Said) {
         match (fact, said) {
             (Fact::Page, Said::Count(page)) => self.page = self.page.or(page),
@@ -201,13 +201,13 @@ impl Envelope {
     pub(super) fn read_headers(
         &self,
         headers: &HeaderMap,
-        meta: &mut Meta,
+        info: &mut PageInfo,
     ) -> Result<(), Mismatch> {
         for (index, Named { fact, place }) in self.named.iter().enumerate() {
-            let Place::Header(name) = place else { continue };
+            let Location::Header(name) = place else { continue };
             let mut latest: Option<Said> = None;
             for value in headers.get_all(name) {
-                meta.remarks.add(Remarks::place(index));
+                info.remarks.add(Remarks::place(index));
                 let text = header_text(value);
                 let said = match *fact {
                     Fact::Total if name == CONTENT_RANGE.as_str() => {
@@ -223,14 +223,14 @@ impl Envelope {
                 latest = Some(said);
             }
             if let Some(said) = latest {
-                meta.take(*fact, said);
+                info.take(*fact, said);
             }
         }
         Ok(())
     }
 }
 
-impl Meta {
+impl PageInfo {
     /// Takes in what an answer says of the whole set that calls itself a part of it (RFC 9110
     /// section 15.3.7), if nothing else does.
     pub(super) fn take_part(&mut self, status: StatusCode, headers: &HeaderMap) {
@@ -405,8 +405,8 @@ mod tests {
             for value in values {
                 headers.append("x-total", value.parse().unwrap());
             }
-            let mut meta = Meta::default();
-            envelope.read_headers(&headers, &mut meta).map(|()| meta.total)
+            let mut info = PageInfo::default();
+            envelope.read_headers(&headers, &mut info).map(|()| info.total)
         };
         assert_eq!(read(&["6"]).unwrap(), Some(6));
         assert_eq!(read(&["6", "6"]).unwrap(), Some(6));

@@ -6,9 +6,9 @@ use http::StatusCode;
 use serde_json::Value;
 
 use super::{
-    decode::{Leaf, PageDecoder, Typed},
     envelope::Envelope,
-    facts::{Fact, Meta, Remarks, Said},
+    facts::{Fact, PageInfo, Remarks, Said},
+    format::{ErasedDecoder, PageCursor, Typed},
     token::ResumeToken,
 };
 use crate::{response::Response, signer::Signer};
@@ -30,12 +30,12 @@ pub fn page(body: &[u8]) {
     // A key that occurs twice may have had another value at first.
     let is_clear = items.is_some() && !occurs_twice(body, "data");
     assert!(page.is_some() || !is_clear, "a page was refused");
-    if let (Some((page, meta)), Some(items)) = (page, items) {
+    if let (Some((page, info)), Some(items)) = (page, items) {
         assert_eq!(page, *items, "other items");
         // A key that occurs twice says what says most.
-        if !meta.remarks.has(Remarks::TWICE) {
-            let meta = Meta { remarks: Remarks::default(), ..meta };
-            assert_eq!(meta, hints(&tree), "other hints");
+        if !info.remarks.has(Remarks::TWICE) {
+            let info = PageInfo { remarks: Remarks::default(), ..info };
+            assert_eq!(info, hints(&tree), "other hints");
         }
     }
 }
@@ -51,15 +51,15 @@ pub fn token(text: &str) {
     assert!(forged.is_err(), "nobody has signed it");
 }
 
-fn decoded(body: &[u8]) -> Option<(Vec<Value>, Meta)> {
+fn decoded(body: &[u8]) -> Option<(Vec<Value>, PageInfo)> {
     let envelope = Envelope::default();
     let response = Response::new(StatusCode::OK, Bytes::copy_from_slice(body));
-    let mut leaf = Leaf::open(&envelope, response).ok()?;
+    let mut cursor = PageCursor::open(&envelope, response).ok()?;
     let mut items = Vec::new();
-    while let Some(item) = Typed::new().next(&mut leaf) {
+    while let Some(item) = Typed::new().next(&mut cursor) {
         items.push(item.ok()?);
     }
-    Some((items, leaf.meta(&envelope).ok()?))
+    Some((items, cursor.info(&envelope).ok()?))
 }
 
 /// Whether `key` may be in `body` more than once, escapes included.
@@ -68,7 +68,7 @@ fn occurs_twice(body: &[u8], key: &str) -> bool {
     text.matches(key).count() > 1 || text.contains("\\u")
 }
 
-fn hints(tree: &Value) -> Meta {
+fn hints(tree: &Value) -> PageInfo {
     let hint = |name: &str| tree.get("pagination").filter(|value| value.is_object())?.get(name);
     let said = |name, fact: Fact| fact.read(&hint(name)?.to_string()).ok();
     let number = |name| match said(name, Fact::Total) {
@@ -79,13 +79,13 @@ fn hints(tree: &Value) -> Meta {
         Some(Said::Flag(flag)) => flag,
         _ => None,
     };
-    Meta {
+    PageInfo {
         page: number("page"),
         per_page: number("per_page"),
         total: number("total"),
         total_pages: number("total_pages"),
         has_next,
-        ..Meta::default()
+        ..PageInfo::default()
     }
 }
 

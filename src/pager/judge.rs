@@ -1,15 +1,18 @@
 //! Judges the pages of one read, each in its turn: what the plan concludes from a page, in
 //! errors, warnings and counts. Reads no page and asks for none.
 
+mod wording;
+
 use std::sync::Arc;
 
 use http::{StatusCode, header::CONTENT_RANGE};
 
+use wording::never_there;
+
 use super::{
-    facts::{Meta, Named, Place, Remarks, complete_length},
-    statements::{Words, never_there},
-    strategy::{Address, Missing, Plan, Sight, Statement, Verdict, Way},
-    target::Target,
+    endpoint::Endpoint,
+    facts::{Location, Named, PageInfo, Remarks, complete_length},
+    strategy::{Continuation, Observation, PageAddress, Plan, Statement, Verdict},
 };
 use crate::{
     dispatch::Control,
@@ -19,14 +22,14 @@ use crate::{
 };
 
 /// The judge of one read.
-pub(super) struct Judge<T: Send + 'static> {
+pub(super) struct Judge {
     control: Arc<dyn Control>,
-    target: Arc<Target<T>>,
+    endpoint: Arc<Endpoint>,
     pub(super) plan: Plan,
     /// The page that is judged, and what it said.
     index: u64,
     items: usize,
-    said: Meta,
+    said: PageInfo,
     /// What any page of the read has had.
     had: Remarks,
     /// What was told already.
@@ -41,22 +44,22 @@ enum Doubt {
     Unreadable,
 }
 
-impl<T: Send + 'static> Judge<T> {
-    pub(super) fn new(control: Arc<dyn Control>, target: Arc<Target<T>>, plan: Plan) -> Self {
+impl Judge {
+    pub(super) fn new(control: Arc<dyn Control>, endpoint: Arc<Endpoint>, plan: Plan) -> Self {
         Self {
             control,
-            target,
+            endpoint,
             plan,
             index: 0,
             items: 0,
-            said: Meta::default(),
+            said: PageInfo::default(),
             had: Remarks::default(),
             told: Vec::new(),
         }
     }
 
     /// Judges page `index` in its turn, which has so many items, says `meta` and names the next
-    /// page in this `way`.
+    /// page as `continuation` says.
     ///
     /// # Errors
     /// What makes the set incomplete or endless, with words from its `body`.
@@ -64,19 +67,19 @@ impl<T: Send + 'static> Judge<T> {
         &mut self,
         index: u64,
         items: usize,
-        meta: &Meta,
+        info: &PageInfo,
         repeats: bool,
-        way: Way,
+        continuation: Continuation,
         body: &str,
     ) -> Result<Verdict, Error> {
-        (self.index, self.items, self.said) = (index, items, *meta);
+        (self.index, self.items, self.said) = (index, items, *info);
         let dispatcher = self.control.dispatcher();
         dispatcher.tally().page(items);
         let page = self.number();
         dispatcher.events().emit(|| Event::PageRead { page, rows: items as u64 });
-        let is_flag_named = self.target.envelope.has_flag();
-        let sight = Sight { index, items, meta, repeats, way, is_flag_named };
-        let verdict = self.plan.observe(&sight);
+        let is_flag_named = self.endpoint.envelope.has_flag();
+        let observation = Observation { index, items, info, repeats, continuation, is_flag_named };
+        let verdict = self.plan.observe(&observation);
         if let Some(error) = self.failure(verdict, body) {
             return Err(error);
         }
@@ -94,7 +97,7 @@ impl<T: Send + 'static> Judge<T> {
         let missing = match error.status() {
             Some(StatusCode::NOT_FOUND) => self.plan.miss(index, false),
             Some(StatusCode::RANGE_NOT_SATISFIABLE) => self.plan.miss(index, true),
-            _ => Missing::Error,
+            _ => None,
         };
         // A 416 may tell how long the set is (RFC 9110 section 15.5.17).
         let length = error.response().and_then(|response| {
@@ -102,30 +105,30 @@ impl<T: Send + 'static> Judge<T> {
             complete_length(value).ok()?
         });
         let more = match missing {
-            Missing::Error => return Err(error),
-            Missing::Stuck(more) => more,
-            Missing::End if length.is_some_and(|length| length > self.plan.rows()) => {
+            None => return Err(error),
+            Some(Verdict::Stuck(more)) => more,
+            Some(_) if length.is_some_and(|length| length > self.plan.rows()) => {
                 self.said.total = length;
                 Statement::Rows
             }
-            Missing::End => {
+            Some(_) => {
                 self.tell_what_was_overruled(true);
                 self.end();
                 return Ok(());
             }
         };
-        let what = self.words().missing(more);
+        let what = self.missing(more);
         Err(Error::new(ErrorKind::Incomplete, what).with_source(error))
     }
 
     /// Whether an error means that the place of a page, which an earlier one named, is gone.
-    pub(super) fn has_expired(&self, address: Option<&Address>, error: &Error) -> bool {
-        let is_named = address.is_some_and(|address| *address != Address::Start);
+    pub(super) fn has_expired(&self, address: Option<&PageAddress>, error: &Error) -> bool {
+        let is_named = address.is_some_and(|address| *address != PageAddress::Start);
         let body = || error.response().map(Response::body);
         is_named
-            && self.target.paging.is_chained()
+            && self.endpoint.paging.is_chained()
             && error.status().is_some_and(|status| {
-                self.target.paging.expires_with(status, body().map_or(&[], |body| body))
+                self.endpoint.paging.expires_with(status, body().map_or(&[], |body| body))
             })
     }
 
@@ -146,7 +149,7 @@ impl<T: Send + 'static> Judge<T> {
     fn failure(&self, verdict: Verdict, body: &str) -> Option<Error> {
         let (kind, what) = match verdict {
             Verdict::More | Verdict::Elsewhere | Verdict::Last => return None,
-            Verdict::Loop => (ErrorKind::PageLoop, self.words().repeated()),
+            Verdict::Loop => (ErrorKind::PageLoop, self.repeated()),
             Verdict::Unpaged => {
                 let what = "every page is the same; if the API does not page, use Paging::none()";
                 (ErrorKind::PaginationMissing, what.into())
@@ -155,22 +158,11 @@ impl<T: Send + 'static> Judge<T> {
                 let what = "the page names another total than those before it";
                 (ErrorKind::SetChanged, what.into())
             }
-            Verdict::Stuck(more) => (ErrorKind::Incomplete, self.words().stuck(more, body)),
-            Verdict::Empty(pages, more) => (ErrorKind::Incomplete, self.words().empty(pages, more)),
-            Verdict::Capped => (ErrorKind::Incomplete, self.words().capped()),
+            Verdict::Stuck(more) => (ErrorKind::Incomplete, self.stuck(more, body)),
+            Verdict::Empty(pages, more) => (ErrorKind::Incomplete, self.empty(pages, more)),
+            Verdict::Capped => (ErrorKind::Incomplete, self.capped()),
         };
         Some(Error::new(kind, what))
-    }
-
-    fn words(&self) -> Words<'_> {
-        Words {
-            paging: self.plan.paging(),
-            envelope: &self.target.envelope,
-            meta: &self.said,
-            rows: self.plan.rows(),
-            items: self.items,
-            number: self.index + 1,
-        }
     }
 
     fn number(&self) -> u64 {
@@ -194,7 +186,7 @@ impl<T: Send + 'static> Judge<T> {
     /// Tells what a page said that was decided otherwise.
     fn tell_what_was_overruled(&mut self, is_last: bool) {
         let Some(statement) = self.plan.take_overruled() else { return };
-        let said = self.words().describe(statement);
+        let said = self.describe(statement);
         let decided = if is_last { "the read ends" } else { "more pages follow" };
         self.warn_once(Doubt::Overruled(statement), format!("{said}, but {decided}"));
     }
@@ -220,14 +212,14 @@ impl<T: Send + 'static> Judge<T> {
         if self.plan.is_untouched() {
             return;
         }
-        let envelope = &self.target.envelope;
+        let envelope = &self.endpoint.envelope;
         for (index, Named { place, .. }) in envelope.named.iter().enumerate() {
-            let is_looked_for = !envelope.is_lines || matches!(place, Place::Header(_));
+            let is_looked_for = !envelope.is_lines || matches!(place, Location::Header(_));
             if is_looked_for && !self.had.has(Remarks::place(index)) {
                 self.warn(never_there(&place.name()));
             }
         }
-        if let Some(path) = self.target.paging.pointer()
+        if let Some(path) = self.endpoint.paging.pointer()
             && !self.had.has(Remarks::POINTER)
         {
             self.warn(never_there(&path.to_string()));

@@ -3,46 +3,35 @@
 //! built once, straight from the bytes of its page into what the consumer asked for.
 
 mod actor;
-mod ahead;
-#[cfg(vantage_bench)]
-pub(crate) mod bench_support;
 mod bounds;
-mod content;
-mod decode;
+mod endpoint;
 mod envelope;
 mod facts;
+mod feed;
+mod format;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod fuzzing;
 mod judge;
-mod lines;
-mod list;
 mod mode;
 mod next_url;
-mod outline;
 mod page;
-mod pagination;
+mod prefetcher;
 mod reader;
 mod reorder;
 mod restart;
-mod source;
-mod statements;
 mod strategy;
 mod stream;
-mod target;
-mod text;
 mod token;
-mod walk;
 mod window;
 
 pub(crate) use bounds::Bounds;
-pub(crate) use decode::{ItemDecoder, Page, Typed, decode_item, decode_only_item};
+pub(crate) use endpoint::{fetch_page, page_url};
 pub use envelope::Envelope;
-pub(crate) use facts::Meta;
+pub(crate) use facts::PageInfo;
+pub(crate) use format::{DecodedPage, ItemDecoder, Typed, decode_item, decode_only_item};
 pub use mode::ReadMode;
-pub use page::UndecodedPage;
-pub(crate) use strategy::Address;
+pub(crate) use strategy::PageAddress;
 pub use strategy::{PageRequest, PageStrategy, PageView, Paging, UrlPart};
-pub use stream::PaginatedStream;
-pub(crate) use target::{fetch_page, page_url};
+pub use stream::{Page, PaginatedStream};
 pub(crate) use token::Origin;
 pub use token::ResumeToken;

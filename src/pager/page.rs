@@ -2,16 +2,17 @@
 
 use std::{
     collections::VecDeque,
-    fmt, mem,
+    mem,
     panic::{AssertUnwindSafe, catch_unwind},
     sync::Arc,
 };
 
+use bytes::Bytes;
+
 use super::{
-    decode::{Leaf, Page},
-    facts::Meta,
-    list::List,
-    target::{Arrival, Target},
+    endpoint::{Endpoint, FetchedPage},
+    facts::PageInfo,
+    format::{DecodedPage, ErasedDecoder, ItemList, PageCursor},
 };
 use crate::{
     coop::{CHECKED_EVERY, CoopBudget, ITEM_COST, drop_all},
@@ -19,16 +20,11 @@ use crate::{
     error::{Error, ErrorKind},
 };
 
-/// One page of a [`PaginatedStream`](crate::PaginatedStream), from
-/// [`undecoded`](crate::PaginatedStream::undecoded): an iterator that builds its items as they
-/// are taken.
-///
-/// It can be sent to another thread, so that several pages are decoded at a time. An item that
-/// is not what was asked for is an [`ErrorKind::Decode`] with the number of the page, and the
-/// last that the iterator yields; one whose building panics is an [`ErrorKind::Callback`].
-pub struct UndecodedPage<T: Send + 'static> {
-    target: Arc<Target<T>>,
-    leaf: Leaf,
+/// A page of which items are taken, one by one or several at a time.
+pub(super) struct OpenPage<T: Send + 'static> {
+    endpoint: Arc<Endpoint>,
+    decoder: Arc<dyn ErasedDecoder<T>>,
+    cursor: PageCursor,
     effort: Effort,
     number: u64,
     /// How many of the next items to be built were taken before the read was resumed.
@@ -46,29 +42,32 @@ pub struct UndecodedPage<T: Send + 'static> {
     has_ended: bool,
 }
 
-impl<T: Send + 'static> UndecodedPage<T> {
+impl<T: Send + 'static> OpenPage<T> {
     /// Page `number`, of whose items the first `skip` were taken before, in a read that has had
     /// so many `rows`. They are in `list` if they were looked for before.
     ///
     /// # Errors
     /// [`ErrorKind::Decode`] when the body is not text.
     pub(super) fn open(
-        target: &Arc<Target<T>>,
-        Arrival { response, effort, .. }: Arrival,
-        list: Option<List>,
+        endpoint: &Arc<Endpoint>,
+        decoder: &Arc<dyn ErasedDecoder<T>>,
+        FetchedPage { response, effort, .. }: FetchedPage,
+        list: Option<ItemList>,
         number: u64,
         skip: u64,
         rows: u64,
     ) -> Result<Self, Error> {
-        let leaf = match list {
-            Some(list) => Leaf::of(response, list),
-            None => Leaf::open(&target.envelope, response).map_err(|error| effort.of(error))?,
+        let cursor = match list {
+            Some(list) => PageCursor::of(response, list),
+            None => {
+                PageCursor::open(&endpoint.envelope, response).map_err(|error| effort.of(error))?
+            }
         };
-        let most = target.bounds.next_items(rows);
-        let target = Arc::clone(target);
+        let most = endpoint.bounds.next_items(rows);
         Ok(Self {
-            target,
-            leaf,
+            endpoint: Arc::clone(endpoint),
+            decoder: Arc::clone(decoder),
+            cursor,
             effort,
             number,
             skip,
@@ -81,10 +80,7 @@ impl<T: Send + 'static> UndecodedPage<T> {
         })
     }
 
-    /// The number of the page as the API counts it, from 1 unless set otherwise, or its place
-    /// in the read where the API does not number its pages.
-    #[must_use]
-    pub fn number(&self) -> u64 {
+    pub(super) fn number(&self) -> u64 {
         self.number
     }
 
@@ -92,13 +88,13 @@ impl<T: Send + 'static> UndecodedPage<T> {
         !self.list().is_empty()
     }
 
-    pub(super) fn list(&self) -> &List {
-        self.leaf.list()
+    pub(super) fn list(&self) -> &ItemList {
+        self.cursor.list()
     }
 
     /// How many items were built.
     pub(super) fn built(&self) -> usize {
-        self.leaf.taken()
+        self.cursor.taken()
     }
 
     /// How many items were taken.
@@ -112,9 +108,20 @@ impl<T: Send + 'static> UndecodedPage<T> {
         self.built() as u64 - self.passed - kept
     }
 
+    /// How many of so many items were taken when all were that it may hand out.
+    pub(super) fn taken_at_its_end(&self, items: u64) -> u64 {
+        let before = self.skip + self.passed;
+        before + items.saturating_sub(before).min(self.most)
+    }
+
+    /// The body as it came.
+    pub(super) fn bytes(&self) -> &Bytes {
+        self.cursor.response().body()
+    }
+
     /// How much work was done on the page.
     pub(super) fn work(&self) -> usize {
-        self.leaf.at() + self.built() * ITEM_COST
+        self.cursor.at() + self.built() * ITEM_COST
     }
 
     /// Whether items are to be passed over before the next one.
@@ -156,7 +163,7 @@ impl<T: Send + 'static> UndecodedPage<T> {
         let next = self.build();
         if matches!(next, Some(Ok(_))) && self.built() as u64 - self.passed > self.most {
             (self.is_over, self.has_ended) = (true, true);
-            let error = self.target.bounds.passed_by(self.built() as u64);
+            let error = self.endpoint.bounds.passed_by(self.built() as u64);
             return Some(Err(error.with_page(self.number)));
         }
         next
@@ -167,7 +174,7 @@ impl<T: Send + 'static> UndecodedPage<T> {
             return None;
         }
         // The code that builds an item may be a user's.
-        let build = AssertUnwindSafe(|| self.target.decoder.next(&mut self.leaf));
+        let build = AssertUnwindSafe(|| self.decoder.next(&mut self.cursor));
         let panicked = |payload| {
             // Its end is a user's code too, which may panic again.
             mem::forget(payload);
@@ -229,51 +236,38 @@ impl<T: Send + 'static> UndecodedPage<T> {
     }
 
     /// How many items there are and what the page says about the set.
-    pub(super) fn survey(&self) -> Result<(usize, Meta), Error> {
-        let survey = self.leaf.survey(&self.target.envelope);
-        let (items, meta) = survey.map_err(|error| self.effort.of(error))?;
-        Ok((items, self.with_headers(meta)))
+    pub(super) fn survey(&self) -> Result<(usize, PageInfo), Error> {
+        let survey = self.cursor.survey(&self.endpoint.envelope);
+        let (items, info) = survey.map_err(|error| self.effort.of(error))?;
+        Ok((items, self.with_headers(info)))
     }
 
     /// What the page says about the set, when every item was built.
-    pub(super) fn meta(&self) -> Result<Meta, Error> {
-        let meta = self.leaf.meta(&self.target.envelope).map_err(|error| self.effort.of(error))?;
-        Ok(self.with_headers(meta))
+    pub(super) fn info(&self) -> Result<PageInfo, Error> {
+        let info =
+            self.cursor.info(&self.endpoint.envelope).map_err(|error| self.effort.of(error))?;
+        Ok(self.with_headers(info))
     }
 
     /// Takes the whole page apart, and yields now and then. What it says about the set may be known.
-    pub(super) async fn whole(mut self, known: Option<Meta>) -> Result<Page<T>, Error> {
+    pub(super) async fn whole(mut self, known: Option<PageInfo>) -> Result<DecodedPage<T>, Error> {
         let mut coop = CoopBudget::default();
         while self.gather(0) {
             coop.spend(CHECKED_EVERY);
             coop.yield_if_spent().await;
         }
-        let meta = match self.failure.take() {
+        let info = match self.failure.take() {
             Some(error) => Err(error),
-            None => known.map_or_else(|| self.meta(), Ok),
+            None => known.map_or_else(|| self.info(), Ok),
         };
-        if meta.is_err() {
+        if info.is_err() {
             drop_all(|| self.gathered.pop_front()).await;
         }
-        Ok(Page { meta: meta?, items: self.take_gathered()? })
+        Ok(DecodedPage { info: info?, items: self.take_gathered()? })
     }
 
-    fn with_headers(&self, mut meta: Meta) -> Meta {
-        self.target.paging.read_headers(self.leaf.response().headers(), &mut meta);
-        meta
-    }
-}
-
-impl<T: Send + 'static> Iterator for UndecodedPage<T> {
-    type Item = Result<T, Error>;
-
-    fn next(&mut self) -> Option<Self::Item> {
-        self.next_item()
-    }
-}
-
-impl<T: Send + 'static> fmt::Debug for UndecodedPage<T> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("UndecodedPage").field("number", &self.number).finish_non_exhaustive()
+    fn with_headers(&self, mut info: PageInfo) -> PageInfo {
+        self.endpoint.paging.read_headers(self.cursor.response().headers(), &mut info);
+        info
     }
 }

@@ -3,7 +3,7 @@
 //! tells the pager how far the set reaches.
 
 mod items;
-mod undecoded;
+mod pages;
 
 use std::{
     mem,
@@ -13,16 +13,15 @@ use std::{
 };
 
 use super::{
-    ahead::{Delivery, Reach},
-    content::same_items,
-    facts::Meta,
+    endpoint::{Endpoint, LONG, PageScan},
+    facts::PageInfo,
+    feed::Feed,
+    format::{ErasedDecoder, ItemList, same_items},
     judge::Judge,
-    list::List,
-    page::UndecodedPage,
+    page::OpenPage,
+    prefetcher::{Horizon, QueuedPage},
     restart::Restart,
-    source::Source,
-    strategy::{Address, Plan, Verdict, Way},
-    target::{LONG, ReadAhead, Target},
+    strategy::{Continuation, PageAddress, Plan, Verdict},
     token::Position,
     window::PagePermit,
 };
@@ -35,28 +34,32 @@ use crate::{
 
 /// Reads one paged endpoint in order.
 pub(super) struct Reader<T: Send + 'static> {
-    target: Arc<Target<T>>,
+    endpoint: Arc<Endpoint>,
+    decoder: Arc<dyn ErasedDecoder<T>>,
     /// `None` when the last page was taken. Dropped before any page that keeps a permit.
-    source: Option<Source<T>>,
-    judge: Judge<T>,
+    feed: Option<Feed>,
+    judge: Judge,
     /// The page whose turn it is.
     index: u64,
     /// The page at hand.
-    page: Option<(UndecodedPage<T>, Judged)>,
+    page: Option<OpenPage<T>>,
+    /// Whether it was judged already. A page that has its place in the set in any case is judged
+    /// when its items were built.
+    is_judged: bool,
     /// The index of the page that came last.
     at_hand: u64,
     /// Where the stream stands, but for the items taken of the page at hand.
     position: Position,
     /// Where the page after the one at hand is; `None` after the last.
-    following: Option<Address>,
+    following: Option<PageAddress>,
     /// How many items of the first page were taken before the read was resumed.
     skip: u64,
     /// Begins the read again where that is set.
-    restart: Restart<T>,
+    restart: Restart,
     /// The permit of the window of the page at hand, which is free when it is consumed.
     held: Option<PagePermit>,
     /// The items of the last page, and what they are if that is known.
-    previous: Option<(List, Option<u64>)>,
+    previous: Option<(ItemList, Option<u64>)>,
     coop: CoopBudget,
     /// Why the read cannot be whole, when the page at hand is consumed.
     failure: Option<Error>,
@@ -69,50 +72,37 @@ pub(super) struct Reader<T: Send + 'static> {
     rows: u64,
 }
 
-/// What a page names as the next one.
-struct Next {
-    address: Option<Address>,
-    way: Way,
-    /// Whether the pager has asked for it already.
-    is_asked_for: bool,
-}
-
-/// When a page whose items are being built is judged.
-enum Judged {
-    Already,
-    /// It has its place in the set in any case.
-    AtItsEnd,
-}
-
 impl<T: Send + 'static> Reader<T> {
     /// Starts the pool, if it has not started, and a pager, and goes on at `position`.
     pub(super) async fn open(
         link: PoolLink,
-        mut target: Target<T>,
+        mut endpoint: Endpoint,
+        decoder: Arc<dyn ErasedDecoder<T>>,
         position: Position,
     ) -> Result<Self, Error> {
-        target.paging.check()?;
-        target.priority = target.priority.or_else(Priority::of_scope);
-        target.bounds = target.bounds.begun(Instant::now());
-        let start = position.start(&target.paging)?;
+        endpoint.paging.check()?;
+        endpoint.priority = endpoint.priority.or_else(Priority::of_scope);
+        endpoint.bounds = endpoint.bounds.begun(Instant::now());
+        position.check(&endpoint.paging)?;
         let control = link.0.connect().await?;
-        target.paging.check_origins(&control.dispatcher().config)?;
-        let target = Arc::new(target);
-        let plan = Plan::new(target.paging.clone(), start.as_ref().unwrap_or(&target.start()));
-        let source = match &start {
-            Some(start) => {
-                let reach = reach(&plan, start.index, target.bounds.max_pages);
-                Some(Source::open(&control, &target, start, reach).await?)
+        endpoint.paging.check_origins(&control.dispatcher().config)?;
+        let endpoint = Arc::new(endpoint);
+        let plan = Plan::new(endpoint.paging.clone(), &position);
+        let feed = match &position.address {
+            Some(_) => {
+                let horizon = horizon(&plan, position.index, endpoint.bounds.max_pages);
+                Some(Feed::open(&control, &endpoint, &position, horizon).await?)
             }
             None => None,
         };
         Ok(Self {
-            judge: Judge::new(control, Arc::clone(&target), plan),
-            index: start.map_or(0, |start| start.index),
+            judge: Judge::new(control, Arc::clone(&endpoint), plan),
+            index: position.index,
             page: None,
+            is_judged: false,
             at_hand: 0,
             skip: position.taken,
-            restart: Restart::new(target.paging.restarts()),
+            restart: Restart::new(endpoint.paging.restarts()),
             position,
             following: None,
             held: None,
@@ -123,14 +113,15 @@ impl<T: Send + 'static> Reader<T> {
             told: None,
             pages: 0,
             rows: 0,
-            source,
-            target,
+            feed,
+            endpoint,
+            decoder,
         })
     }
 
     /// Where the stream stands: after the last item that it has handed out.
     pub(super) fn position(&self) -> Position {
-        let taken = self.page.as_ref().map_or(self.position.taken, |(page, _)| page.taken());
+        let taken = self.page.as_ref().map_or(self.position.taken, OpenPage::taken);
         Position { taken, full: self.judge.plan.full(), ..self.position.clone() }
     }
 
@@ -147,7 +138,7 @@ impl<T: Send + 'static> Reader<T> {
     /// Leaves the page at hand, of which no more can be read, and returns why.
     fn leave_page(&mut self, error: Error) -> Error {
         self.held = None;
-        if let Some((page, _)) = self.page.take() {
+        if let Some(page) = self.page.take() {
             self.position.taken = page.taken();
             self.rows += page.handed_out();
         }
@@ -161,13 +152,13 @@ impl<T: Send + 'static> Reader<T> {
         let is_consumed = self.page.is_some();
         let concluded = match self.page.take() {
             None => Ok(()),
-            Some((page, judged)) => {
+            Some(page) => {
                 self.position.taken = page.taken();
                 self.rows += page.handed_out();
-                match judged {
-                    Judged::Already => Ok(()),
-                    Judged::AtItsEnd => {
-                        page.meta().and_then(|meta| self.conclude(page.built(), &meta, false, None))
+                match self.is_judged {
+                    true => Ok(()),
+                    false => {
+                        page.info().and_then(|info| self.conclude(page.built(), &info, false, None))
                     }
                 }
             }
@@ -176,13 +167,13 @@ impl<T: Send + 'static> Reader<T> {
         if is_consumed && concluded.is_ok() {
             self.go_to_the_next();
         }
-        let Some(delivery) = (match concluded {
-            Ok(()) => ready!(self.poll_delivery(cx)).transpose().map_err(Some)?,
+        let Some(queued) = (match concluded {
+            Ok(()) => ready!(self.poll_queued(cx)).transpose().map_err(Some)?,
             Err(error) => return Poll::Ready(Err(Some(self.on_page(error)))),
         }) else {
             return Poll::Ready(Err(None));
         };
-        Poll::Ready(self.take(delivery).map_err(|error| Some(self.on_page(error))))
+        Poll::Ready(self.take(queued).map_err(|error| Some(self.on_page(error))))
     }
 
     /// The stream stands before the next page, or at the end.
@@ -195,15 +186,15 @@ impl<T: Send + 'static> Reader<T> {
     }
 
     /// The page whose turn it is. `None` after the last.
-    fn poll_delivery(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Delivery, Error>>> {
+    fn poll_queued(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<QueuedPage, Error>>> {
         match ready!(self.restart.poll(cx)) {
-            Some(Ok(source)) => self.source = Some(source),
+            Some(Ok(feed)) => self.feed = Some(feed),
             Some(Err(error)) => return Poll::Ready(Some(Err(error))),
             None => {}
         }
-        match &mut self.source {
-            Some(source) => {
-                let page = source.poll(cx);
+        match &mut self.feed {
+            Some(feed) => {
+                let page = feed.poll(cx);
                 if page.is_pending() {
                     self.coop.renew();
                 }
@@ -216,64 +207,63 @@ impl<T: Send + 'static> Reader<T> {
     /// Takes in the page whose turn it is. Its permit is free again once the page is judged, so
     /// that none is asked for in its stead if it is the last, and, where there are several,
     /// consumed.
-    fn take(&mut self, Delivery { page, address, mut permit }: Delivery) -> Result<(), Error> {
+    fn take(&mut self, QueuedPage { page, address, mut permit }: QueuedPage) -> Result<(), Error> {
         self.at_hand = self.index;
-        self.target.bounds.check_time(Instant::now)?;
-        let mut arrival = match page {
+        self.endpoint.bounds.check_time(Instant::now)?;
+        let mut fetched = match page {
             Err(error) if self.judge.has_expired(address.as_ref(), &error) => {
                 return self.begin_again(error);
             }
             Err(error) => {
                 self.arrive(address);
                 self.judge.miss(self.index, error)?;
-                self.source = None;
+                self.feed = None;
                 self.position.go_to(self.index, None, self.judge.plan.rows());
                 return Ok(());
             }
-            Ok(arrival) => arrival,
+            Ok(fetched) => fetched,
         };
-        if self.target.counts_the_page_at_hand() {
+        if self.endpoint.counts_the_page_at_hand() {
             self.held = permit.take();
         }
-        let read = arrival.read.take();
+        let scan = fetched.scan.take();
         let number = self.judge.plan.paging().number(self.index);
-        let items = read.as_ref().map_or(0, |read| read.items);
-        let list = read.as_ref().map(|read| read.list.clone());
+        let items = scan.as_ref().map_or(0, |scan| scan.items);
+        let list = scan.as_ref().map(|scan| scan.list.clone());
         let skip = mem::take(&mut self.skip) + self.restart.pass_over(items);
         self.arrive(address);
-        let page = UndecodedPage::open(&self.target, arrival, list, number, skip, self.rows)?;
-        let content = read.as_ref().map(|read| read.content);
+        let page =
+            OpenPage::open(&self.endpoint, &self.decoder, fetched, list, number, skip, self.rows)?;
+        let content = scan.as_ref().map(|scan| scan.content);
         let previous = self.previous.replace((page.list().clone(), content));
         let repeats = previous
             .is_some_and(|previous| same((&previous.0, previous.1), (page.list(), content)));
         let is_promised = self.judge.plan.is_promised(self.index);
-        if !repeats && page.has_items() && is_promised && read.is_none() {
-            self.page = Some((page, Judged::AtItsEnd));
+        // What may be the last page, or no page of the set, is judged before its items are handed
+        // out, which costs a look through it. A promised one is of the set whatever it says, so
+        // that it is judged by what was built of it.
+        self.is_judged = repeats || !page.has_items() || !is_promised || scan.is_some();
+        if !self.is_judged {
+            self.page = Some(page);
             return Ok(());
         }
-        let (items, meta, next) = match read {
-            Some(read) => {
-                let ReadAhead { items, meta, next, way, goes_on, .. } = *read;
-                let next = Next { address: next, way, is_asked_for: goes_on };
-                (items, meta, Some(next).filter(|_| self.target.paging.is_chained()))
-            }
-            None => {
-                let (items, meta) = page.survey()?;
-                (items, meta, None)
-            }
+        let (items, info) = match &scan {
+            Some(scan) => (scan.items, scan.info),
+            None => page.survey()?,
         };
-        self.target.bounds.check_items(items as u64)?;
-        match self.conclude(items, &meta, repeats, next) {
+        self.endpoint.bounds.check_items(items as u64)?;
+        let named = scan.filter(|_| self.endpoint.paging.is_chained());
+        match self.conclude(items, &info, repeats, named) {
             // Its own rows are of the set all the same.
             Err(error) if error.kind() == ErrorKind::Incomplete => self.failure = Some(error),
             concluded => concluded?,
         }
-        self.page = Some((page, Judged::Already));
+        self.page = Some(page);
         Ok(())
     }
 
     /// The stream stands at the page that has come.
-    fn arrive(&mut self, address: Option<Address>) {
+    fn arrive(&mut self, address: Option<PageAddress>) {
         if address.is_some() && !self.restart.is_behind() {
             self.position.go_to(self.index, address, self.judge.plan.rows());
         }
@@ -281,52 +271,52 @@ impl<T: Send + 'static> Reader<T> {
 
     /// Begins again where the place of the next page has expired, if that is set.
     fn begin_again(&mut self, error: Error) -> Result<(), Error> {
-        let plan = Plan::new(self.target.paging.clone(), &self.target.start());
+        let plan = Plan::new(self.endpoint.paging.clone(), &self.endpoint.start());
         let rows = self.judge.plan.rows();
-        let reach = reach(&plan, 0, self.pages_left());
-        if !self.restart.begin(self.judge.control(), &self.target, reach, rows) {
+        let horizon = horizon(&plan, 0, self.pages_left());
+        if !self.restart.begin(self.judge.control(), &self.endpoint, horizon, rows) {
             return Err(expired(error));
         }
         self.judge.begin_again(plan, rows);
-        (self.source, self.previous, self.following, self.index) = (None, None, None, 0);
+        (self.feed, self.previous, self.following, self.index) = (None, None, None, 0);
         Ok(())
     }
 
-    /// Judges the page whose turn it was. `next` is what it names as the next page, where
-    /// pages do.
+    /// Judges the page whose turn it was. `named` is what was read of it when it came, where it
+    /// names the next page.
     fn conclude(
         &mut self,
         items: usize,
-        meta: &Meta,
+        info: &PageInfo,
         repeats: bool,
-        next: Option<Next>,
+        named: Option<Box<PageScan>>,
     ) -> Result<(), Error> {
         self.expected = items;
-        self.told = meta.total.or(self.told);
-        let way = match &next {
-            Some(next) => next.way,
-            None if self.target.paging.is_paged() => Way::Computed,
-            None => Way::Nowhere,
+        self.told = info.total.or(self.told);
+        let continuation = match &named {
+            Some(scan) => scan.continuation,
+            None if self.endpoint.paging.is_paged() => Continuation::Computed,
+            None => Continuation::Nowhere,
         };
         let body = self.previous.as_ref().map_or("", |(list, _)| list.text());
         // In a long page no words are looked for.
         let body = if body.len() < LONG { body } else { "" };
-        let verdict = self.judge.judge(self.index, items, meta, repeats, way, body)?;
+        let verdict = self.judge.judge(self.index, items, info, repeats, continuation, body)?;
         self.pages += 1;
         if verdict == Verdict::Last {
-            self.source = None;
-        } else if let Err(error) = self.target.bounds.check_pages(self.pages.saturating_add(1)) {
-            (self.source, self.failure) = (None, Some(error));
+            self.feed = None;
+        } else if let Err(error) = self.endpoint.bounds.check_pages(self.pages.saturating_add(1)) {
+            (self.feed, self.failure) = (None, Some(error));
         } else {
-            let reach = reach(&self.judge.plan, self.index + 1, self.pages_left());
-            let is_asked_for = next.as_ref().is_none_or(|next| next.is_asked_for);
-            let named = next.and_then(|next| next.address);
+            let horizon = horizon(&self.judge.plan, self.index + 1, self.pages_left());
+            let is_asked_for = named.as_ref().is_none_or(|scan| scan.goes_on);
+            let named = named.and_then(|scan| scan.next);
             self.following = named.or_else(|| self.judge.plan.address(self.index + 1));
-            if let Some(source) = &mut self.source {
+            if let Some(feed) = &mut self.feed {
                 match (verdict, &self.following) {
-                    (Verdict::Elsewhere, _) => source.begin_again(self.index + 1, reach),
-                    (_, Some(address)) if !is_asked_for => source.go_on(address.clone(), reach),
-                    _ => source.set_reach(reach),
+                    (Verdict::Elsewhere, _) => feed.begin_again(self.index + 1, horizon),
+                    (_, Some(address)) if !is_asked_for => feed.go_on(address.clone(), horizon),
+                    _ => feed.set_horizon(horizon),
                 }
             }
         }
@@ -335,7 +325,7 @@ impl<T: Send + 'static> Reader<T> {
     }
 
     fn pages_left(&self) -> u64 {
-        self.target.bounds.max_pages.saturating_sub(self.pages)
+        self.endpoint.bounds.max_pages.saturating_sub(self.pages)
     }
 
     fn on_page(&self, error: Error) -> Error {
@@ -353,7 +343,7 @@ fn expired(error: Error) -> Error {
 }
 
 /// Whether two pages hold the same items. Long ones are compared by what they are.
-fn same((one, this): (&List, Option<u64>), (other, that): (&List, Option<u64>)) -> bool {
+fn same((one, this): (&ItemList, Option<u64>), (other, that): (&ItemList, Option<u64>)) -> bool {
     match (this, that) {
         (Some(this), Some(that)) if one.text().len().min(other.text().len()) >= LONG => {
             this == that
@@ -363,6 +353,6 @@ fn same((one, this): (&List, Option<u64>), (other, that): (&List, Option<u64>)) 
 }
 
 /// What may be asked for by the plan, of so many pages at most from page `next` on.
-fn reach(plan: &Plan, next: u64, left: u64) -> Reach {
-    Reach { horizon: plan.horizon().min(next.saturating_add(left)), steps: plan.steps() }
+fn horizon(plan: &Plan, next: u64, left: u64) -> Horizon {
+    Horizon { pages: plan.horizon().min(next.saturating_add(left)), stride: plan.stride() }
 }

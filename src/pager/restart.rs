@@ -8,19 +8,19 @@ use std::{
 
 use futures::future::BoxFuture;
 
-use super::{ahead::Reach, source::Source, target::Target};
+use super::{endpoint::Endpoint, feed::Feed, prefetcher::Horizon};
 use crate::{dispatch::Control, error::Error};
 
 /// How a read begins again.
-pub(super) struct Restart<T: Send + 'static> {
+pub(super) struct Restart {
     /// How often it still may.
     left: u32,
     /// How many rows were read before and are still to be passed over.
     skip: u64,
-    opening: Option<BoxFuture<'static, Result<Source<T>, Error>>>,
+    opening: Option<BoxFuture<'static, Result<Feed, Error>>>,
 }
 
-impl<T: Send + 'static> Restart<T> {
+impl Restart {
     pub(super) fn new(times: u32) -> Self {
         Self { left: times, skip: 0, opening: None }
     }
@@ -29,25 +29,25 @@ impl<T: Send + 'static> Restart<T> {
     pub(super) fn begin(
         &mut self,
         control: &Arc<dyn Control>,
-        target: &Arc<Target<T>>,
-        reach: Reach,
+        endpoint: &Arc<Endpoint>,
+        horizon: Horizon,
         rows: u64,
     ) -> bool {
         let Some(left) = self.left.checked_sub(1) else { return false };
-        let (control, target) = (Arc::clone(control), Arc::clone(target));
-        let start = target.start();
-        let opening = async move { Source::open(&control, &target, &start, reach).await };
+        let (control, endpoint) = (Arc::clone(control), Arc::clone(endpoint));
+        let start = endpoint.start();
+        let opening = async move { Feed::open(&control, &endpoint, &start, horizon).await };
         self.opening = Some(Box::pin(opening));
         (self.left, self.skip) = (left, rows);
         true
     }
 
     /// The pages from the start on, if the read has just begun again.
-    pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Source<T>, Error>>> {
+    pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Feed, Error>>> {
         let Some(opening) = &mut self.opening else { return Poll::Ready(None) };
-        let source = ready!(opening.as_mut().poll(cx));
+        let feed = ready!(opening.as_mut().poll(cx));
         self.opening = None;
-        Poll::Ready(Some(source))
+        Poll::Ready(Some(feed))
     }
 
     /// How many of the items of the next page, which has so many, are passed over.

@@ -1,6 +1,9 @@
 //! The consumer's end of a paged read: settings before it starts, items while it runs.
 
 mod limits;
+mod page;
+
+pub use page::Page;
 
 use std::{
     fmt,
@@ -13,13 +16,12 @@ use futures::{Stream, future::BoxFuture, stream};
 use serde::de::DeserializeOwned;
 
 use super::{
-    decode::{ItemDecoder, Typed},
+    endpoint::Endpoint,
     envelope::Envelope,
+    format::{ErasedDecoder, ItemDecoder, Typed},
     mode::ReadMode,
-    page::UndecodedPage,
     reader::Reader,
-    strategy::{Address, Paging, Start},
-    target::Target,
+    strategy::{PageAddress, Paging},
     token::{Origin, Position, ResumeToken},
 };
 use crate::{dispatch::PoolLink, error::Error, priority::Priority, signer::Signer};
@@ -50,16 +52,24 @@ use crate::{dispatch::PoolLink, error::Error, priority::Priority, signer::Signer
 /// # Ok(()) }
 /// ```
 pub struct PaginatedStream<T: Send + 'static = serde_json::Value> {
-    state: State<T>,
+    state: StreamState<T>,
     signer: Signer,
     /// The total that was told, once the stream has ended.
     told: Option<u64>,
 }
 
 /// Where a stream stands.
-enum State<T: Send + 'static> {
+enum StreamState<T: Send + 'static> {
     /// Not polled yet.
-    Idle { link: PoolLink, target: Box<Target<T>>, resumed: Option<Resumed> },
+    Idle {
+        link: PoolLink,
+        endpoint: Box<Endpoint>,
+        decoder: Arc<dyn ErasedDecoder<T>>,
+        /// Where it begins, unless with its set.
+        start: Option<Position>,
+        /// Where another read stood, which it goes on from.
+        token: Option<ResumeToken>,
+    },
     /// The pool starts, if it has not yet, and then the pager. A failure is
     /// yielded, then the stream is done.
     Opening { opening: BoxFuture<'static, Result<Reader<T>, Error>>, place: ResumePoint },
@@ -67,13 +77,6 @@ enum State<T: Send + 'static> {
     Reading(Box<Reader<T>>, Origin),
     /// The last item or the one error was yielded.
     Done(ResumePoint),
-}
-
-/// Where a stream begins that does not begin with its set.
-enum Resumed {
-    At(Position),
-    /// Where another read stood.
-    By(ResumeToken),
 }
 
 /// Where a stream stands or begins.
@@ -96,12 +99,11 @@ impl PaginatedStream<serde_json::Value> {
     #[must_use]
     pub fn items_as<T: DeserializeOwned + Send + 'static>(self) -> PaginatedStream<T> {
         let state = match self.state {
-            State::Idle { link, target, resumed } => State::Idle {
-                link,
-                target: Box::new(target.decoded_by(Typed::<T>::new())),
-                resumed,
-            },
-            state => State::Done(state.place()),
+            StreamState::Idle { link, endpoint, start, token, .. } => {
+                let decoder = Arc::new(Typed::<T>::new());
+                StreamState::Idle { link, endpoint, decoder, start, token }
+            }
+            state => StreamState::Done(state.place()),
         };
         PaginatedStream { state, signer: self.signer, told: None }
     }
@@ -114,16 +116,18 @@ impl<T: Send + 'static> PaginatedStream<T> {
         endpoint: impl Into<String>,
         decoder: D,
     ) -> Self {
-        let target = Box::new(Target::new(endpoint.into(), decoder));
+        let endpoint = Box::new(Endpoint::new(endpoint.into()));
         let link = pool.into();
         let signer = link.0.signer();
-        Self { state: State::Idle { link, target, resumed: None }, signer, told: None }
+        let decoder = Arc::new(decoder);
+        let state = StreamState::Idle { link, endpoint, decoder, start: None, token: None };
+        Self { state, signer, told: None }
     }
 
     /// The rows from this page on, which begins with that row of the set.
-    pub(crate) fn beginning_at(mut self, address: Address, row: u64) -> Self {
-        if let State::Idle { resumed, .. } = &mut self.state {
-            *resumed = Some(Resumed::At(Position::of(Start::at(address, row))));
+    pub(crate) fn beginning_at(mut self, address: PageAddress, row: u64) -> Self {
+        if let StreamState::Idle { start, .. } = &mut self.state {
+            *start = Some(Position::at(address, row));
         }
         self
     }
@@ -133,7 +137,7 @@ impl<T: Send + 'static> PaginatedStream<T> {
     /// effect once the stream was polled.
     #[must_use]
     pub fn prefetch(self, pages: usize) -> Self {
-        self.set(|target| target.prefetch = pages.clamp(1, u32::MAX as usize >> 3))
+        self.set(|endpoint| endpoint.prefetch = pages.clamp(1, u32::MAX as usize >> 3))
     }
 
     /// At most about this many bytes of pages are in memory, the page that is being consumed
@@ -145,33 +149,33 @@ impl<T: Send + 'static> PaginatedStream<T> {
     /// under way then.
     #[must_use]
     pub fn byte_budget(self, bytes: usize) -> Self {
-        self.set(|target| target.byte_budget = bytes)
+        self.set(|endpoint| endpoint.byte_budget = bytes)
     }
 
     /// How the API pages: by page number from 1, unless set otherwise.
     #[must_use]
     pub fn paging(self, paging: Paging) -> Self {
-        self.set(|target| target.paging = paging)
+        self.set(|endpoint| endpoint.paging = paging)
     }
 
     /// The place of the pages among calls that wait. The default is that of the Vantage scope
     /// in which the stream is made or first polled, see [`Priority`].
     #[must_use]
     pub fn priority(self, priority: Priority) -> Self {
-        self.set(|target| target.priority = Some(priority))
+        self.set(|endpoint| endpoint.priority = Some(priority))
     }
 
     /// Where a page holds its items: the standard envelope, unless set otherwise.
     #[must_use]
     pub fn envelope(self, envelope: Envelope) -> Self {
-        self.set(|target| target.envelope = Arc::new(envelope))
+        self.set(|endpoint| endpoint.envelope = Arc::new(envelope))
     }
 
     /// How far the read runs ahead of its consumer, and where: in parallel, unless set
     /// otherwise.
     #[must_use]
     pub fn mode(self, mode: ReadMode) -> Self {
-        self.set(|target| target.mode = mode)
+        self.set(|endpoint| endpoint.mode = mode)
     }
 
     /// Goes on where the stream stood that handed `token` out. A token of a read of another
@@ -197,8 +201,8 @@ impl<T: Send + 'static> PaginatedStream<T> {
     /// ```
     #[must_use]
     pub fn resume_from(mut self, token: ResumeToken) -> Self {
-        if let State::Idle { resumed, .. } = &mut self.state {
-            *resumed = Some(Resumed::By(token));
+        if let StreamState::Idle { token: kept, .. } = &mut self.state {
+            *kept = Some(token);
         }
         self
     }
@@ -222,7 +226,7 @@ impl<T: Send + 'static> PaginatedStream<T> {
     /// Which page of the read the item was of that was yielded last.
     pub(crate) fn page_at_hand(&self) -> Option<u64> {
         match &self.state {
-            State::Reading(reader, _) => Some(reader.page_at_hand()),
+            StreamState::Reading(reader, _) => Some(reader.page_at_hand()),
             _ => None,
         }
     }
@@ -230,14 +234,14 @@ impl<T: Send + 'static> PaginatedStream<T> {
     /// How many items the set has, as the pages that were read told last.
     pub(crate) fn told_total(&self) -> Option<u64> {
         match &self.state {
-            State::Reading(reader, _) => reader.told_total(),
+            StreamState::Reading(reader, _) => reader.told_total(),
             _ => self.told,
         }
     }
 
-    fn set(mut self, change: impl FnOnce(&mut Target<T>)) -> Self {
-        if let State::Idle { target, .. } = &mut self.state {
-            change(target);
+    fn set(mut self, change: impl FnOnce(&mut Endpoint)) -> Self {
+        if let StreamState::Idle { endpoint, .. } = &mut self.state {
+            change(endpoint);
         }
         self
     }
@@ -255,24 +259,24 @@ impl<T: Send + 'static> PaginatedStream<T> {
         std::future::poll_fn(|cx| self.poll(cx, next)).await
     }
 
-    /// The pages as they came, in order and without the empty ones, for a consumer that takes
-    /// several apart at a time because one thread cannot keep up with the API.
+    /// The pages, in order and without the empty ones: each with its bytes, its items and the
+    /// [`ResumeToken`] after it. For consumers that keep how far they have come, and for those
+    /// that take several pages apart at a time because one thread cannot keep up with the API.
     ///
-    /// Each has been looked through and judged: it is JSON, and the set goes on or ends with
+    /// Each has been looked through and judged: it is a page, and the set goes on or ends with
     /// it. Whether its items are of the type asked for shows when they are built. The rest of
-    /// a page that was begun, which may be nothing, comes first. The
-    /// [resume token](Self::resume_token) is gone with the stream.
+    /// a page that was begun, which may be nothing, comes first.
     ///
     /// ```no_run
     /// use futures::StreamExt;
-    /// use vantage_api_pool::{AwwPool, Error, PaginatedStream, UndecodedPage};
+    /// use vantage_api_pool::{AwwPool, Error, Page, PaginatedStream};
     ///
-    /// fn population(page: UndecodedPage<serde_json::Value>) -> Result<u64, Error> {
+    /// fn population(page: Page<serde_json::Value>) -> Result<u64, Error> {
     ///     page.map(|row| Ok(row?["population"].as_u64().unwrap_or_default())).sum()
     /// }
     ///
     /// # async fn demo(pool: AwwPool) -> Result<(), Box<dyn std::error::Error>> {
-    /// let pages = PaginatedStream::get(&pool, "/countries").prefetch(16).undecoded();
+    /// let pages = PaginatedStream::get(&pool, "/countries").prefetch(16).pages();
     /// let mut sums = pages
     ///     .map(|page| tokio::spawn(async { population(page?) }))
     ///     .buffered(4); // four at a time, in order
@@ -282,10 +286,13 @@ impl<T: Send + 'static> PaginatedStream<T> {
     /// }
     /// # Ok(()) }
     /// ```
-    pub fn undecoded(
-        mut self,
-    ) -> impl Stream<Item = Result<UndecodedPage<T>, Error>> + Send + Unpin {
-        stream::poll_fn(move |cx| self.poll(cx, Reader::poll_undecoded))
+    pub fn pages(mut self) -> impl Stream<Item = Result<Page<T>, Error>> + Send + Unpin {
+        let read = Arc::new((self.state.place().origin().clone(), self.signer.clone()));
+        stream::poll_fn(move |cx| {
+            let next = ready!(self.poll(cx, Reader::poll_whole));
+            let page = |(page, after)| Page { page, after, read: Arc::clone(&read) };
+            Poll::Ready(next.map(|next| next.map(page)))
+        })
     }
 
     /// Polls the reader, once there is one.
@@ -296,7 +303,7 @@ impl<T: Send + 'static> PaginatedStream<T> {
     ) -> Poll<Option<Result<I, Error>>> {
         let end = loop {
             match &mut self.state {
-                State::Reading(reader, _) => {
+                StreamState::Reading(reader, _) => {
                     let next = ready!(read(reader, cx));
                     if matches!(next, Some(Ok(_))) {
                         return Poll::Ready(next);
@@ -304,35 +311,38 @@ impl<T: Send + 'static> PaginatedStream<T> {
                     self.told = reader.told_total();
                     break next;
                 }
-                State::Opening { opening, place } => match ready!(opening.as_mut().poll(cx)) {
-                    Ok(reader) => {
-                        self.state = State::Reading(Box::new(reader), place.origin().clone());
+                StreamState::Opening { opening, place } => {
+                    match ready!(opening.as_mut().poll(cx)) {
+                        Ok(reader) => {
+                            self.state =
+                                StreamState::Reading(Box::new(reader), place.origin().clone());
+                        }
+                        Err(error) => break Some(Err(error)),
                     }
-                    Err(error) => break Some(Err(error)),
-                },
-                State::Idle { .. } => {
+                }
+                StreamState::Idle { .. } => {
                     let place = self.state.place();
-                    let done = State::Done(place.clone());
-                    if let State::Idle { link, target, .. } =
+                    let done = StreamState::Done(place.clone());
+                    if let StreamState::Idle { link, endpoint, decoder, .. } =
                         std::mem::replace(&mut self.state, done)
                     {
                         let position = match &place {
                             ResumePoint::Own(position, _) => position.clone(),
                             ResumePoint::Unverified(token) => {
-                                if let Err(error) = token.check(&target.origin(), &self.signer) {
+                                if let Err(error) = token.check(&endpoint.origin(), &self.signer) {
                                     return Poll::Ready(Some(Err(error)));
                                 }
                                 token.position.clone()
                             }
                         };
-                        let opening = Box::pin(Reader::open(link, *target, position));
-                        self.state = State::Opening { opening, place };
+                        let opening = Box::pin(Reader::open(link, *endpoint, decoder, position));
+                        self.state = StreamState::Opening { opening, place };
                     }
                 }
-                State::Done(_) => return Poll::Ready(None),
+                StreamState::Done(_) => return Poll::Ready(None),
             }
         };
-        self.state = State::Done(self.state.place());
+        self.state = StreamState::Done(self.state.place());
         Poll::Ready(end)
     }
 }
@@ -346,18 +356,13 @@ impl ResumePoint {
     }
 }
 
-impl<T: Send + 'static> State<T> {
+impl<T: Send + 'static> StreamState<T> {
     fn place(&self) -> ResumePoint {
         match self {
-            Self::Idle { resumed: Some(Resumed::By(token)), .. } => {
-                ResumePoint::Unverified(token.clone())
-            }
-            Self::Idle { target, resumed, .. } => {
-                let position = match resumed {
-                    Some(Resumed::At(position)) => position.clone(),
-                    _ => Position::of(target.start()),
-                };
-                ResumePoint::Own(position, target.origin())
+            Self::Idle { token: Some(token), .. } => ResumePoint::Unverified(token.clone()),
+            Self::Idle { endpoint, start, .. } => {
+                let position = start.clone().unwrap_or_else(|| endpoint.start());
+                ResumePoint::Own(position, endpoint.origin())
             }
             Self::Reading(reader, origin) => ResumePoint::Own(reader.position(), origin.clone()),
             Self::Opening { place, .. } | Self::Done(place) => place.clone(),
@@ -379,10 +384,10 @@ impl<T: Send + 'static> Unpin for PaginatedStream<T> {}
 impl<T: Send + 'static> fmt::Debug for PaginatedStream<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let state = match &self.state {
-            State::Idle { .. } => "idle",
-            State::Opening { .. } => "opening",
-            State::Reading(..) => "reading",
-            State::Done(_) => "done",
+            StreamState::Idle { .. } => "idle",
+            StreamState::Opening { .. } => "opening",
+            StreamState::Reading(..) => "reading",
+            StreamState::Done(_) => "done",
         };
         f.debug_struct("PaginatedStream").field("state", &state).finish_non_exhaustive()
     }

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     envelope::Envelope,
-    strategy::{Address, Paging, Start},
+    strategy::{PageAddress, Paging},
 };
 use crate::{
     error::{Error, ErrorKind},
@@ -31,7 +31,7 @@ pub(super) struct Position {
     /// Which page it is, from 0.
     pub(super) index: u64,
     /// Where it is; `None` after the last page.
-    pub(super) address: Option<Address>,
+    pub(super) address: Option<PageAddress>,
     pub(super) taken: u64,
     /// How many items a full page has; 0 where that is not known.
     pub(super) full: u64,
@@ -41,26 +41,25 @@ pub(super) struct Position {
 }
 
 impl Position {
-    pub(super) fn of(Start { index, address, full, rows }: Start) -> Self {
-        Self { index, address: Some(address), taken: 0, full, rows }
+    /// At a page which begins with this row of the set.
+    pub(super) fn at(address: PageAddress, rows: u64) -> Self {
+        Self { index: 0, address: Some(address), taken: 0, full: 0, rows }
     }
 
     /// Moves to the start of another page, or to the end.
-    pub(super) fn go_to(&mut self, index: u64, address: Option<Address>, rows: u64) {
+    pub(super) fn go_to(&mut self, index: u64, address: Option<PageAddress>, rows: u64) {
         (self.index, self.address, self.taken, self.rows) = (index, address, 0, rows);
     }
 
-    /// The page where a read by `paging` goes on; `None` at the end.
-    ///
     /// # Errors
-    /// [`ErrorKind::Config`] for a position that such a read cannot be at.
-    pub(super) fn start(&self, paging: &Paging) -> Result<Option<Start>, Error> {
-        let Some(address) = self.address.clone() else { return Ok(None) };
-        if self.index > MAX_INDEX || !paging.leads_to(&address) {
-            let what = "resume_from: the token is of a read with another paging";
-            return Err(Error::new(ErrorKind::Config, what));
+    /// [`ErrorKind::Config`] for a position that a read by `paging` cannot be at.
+    pub(super) fn check(&self, paging: &Paging) -> Result<(), Error> {
+        let leads_there = |address| self.index <= MAX_INDEX && paging.leads_to(address);
+        if self.address.as_ref().is_none_or(leads_there) {
+            return Ok(());
         }
-        Ok(Some(Start { index: self.index, address, full: self.full, rows: self.rows }))
+        let what = "resume_from: the token is of a read with another paging";
+        Err(Error::new(ErrorKind::Config, what))
     }
 }
 
@@ -245,8 +244,8 @@ mod tests {
     fn token() -> ResumeToken {
         let paging = Paging::page_number();
         let origin = Origin::of("/rows?a=1", &paging, &Envelope::default());
-        let start = Start { index: 3, address: Address::Page(3), full: 10, rows: 30 };
-        ResumeToken::signed(Position::of(start), origin, &Signer::of_this_process())
+        let at = Position { index: 3, full: 10, ..Position::at(PageAddress::Page(3), 30) };
+        ResumeToken::signed(at, origin, &Signer::of_this_process())
     }
 
     fn refusal(token: &ResumeToken, own: &Origin) -> Option<String> {
@@ -293,7 +292,7 @@ mod tests {
             moved(|position| position.full = u64::MAX),
             moved(|position| position.rows = 0),
             moved(|position| position.address = None),
-            moved(|position| position.address = Some(Address::Page(4))),
+            moved(|position| position.address = Some(PageAddress::Page(4))),
             ResumeToken { signature: String::new(), ..token() },
             ResumeToken { signature: "AAAA".into(), ..token() },
             ResumeToken::signed(token().position, own.clone(), &Signer::new(&[1; 32]).unwrap()),

@@ -35,8 +35,6 @@ use vantage_types::Entity;
 mod aggregate;
 mod alias;
 mod among;
-#[cfg(vantage_bench)]
-pub(crate) mod bench_support;
 mod blank;
 mod branches;
 mod clauses;

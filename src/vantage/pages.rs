@@ -12,7 +12,8 @@ use crate::{
     coop::drop_all,
     error::Error,
     pager::{
-        Address, Bounds, Envelope, Page, PaginatedStream, Paging, ReadMode, fetch_page, page_url,
+        Bounds, DecodedPage, Envelope, PageAddress, PaginatedStream, Paging, ReadMode, fetch_page,
+        page_url,
     },
     pool::AwwPool,
 };
@@ -59,7 +60,7 @@ enum Begin {
     /// With the page that holds the first row of the window.
     Page(Span),
     /// With the page that a strategy has for it, and its first row.
-    Place(Address, u64),
+    Place(PageAddress, u64),
     /// With the first page of the set.
     Start,
 }
@@ -88,8 +89,12 @@ impl Walk {
             return Ok(None);
         }
         let (paging, address, size) = match self.begin_at() {
-            Begin::Row(window) => (self.paging_of(&window), Address::Offset(window.start()), None),
-            Begin::Page(span) => (self.paging.clone(), Address::Page(span.index), Some(span.size)),
+            Begin::Row(window) => {
+                (self.paging_of(&window), PageAddress::Offset(window.start()), None)
+            }
+            Begin::Page(span) => {
+                (self.paging.clone(), PageAddress::Page(span.index), Some(span.size))
+            }
             Begin::Place(address, _) => (self.paging.clone(), address, None),
             Begin::Start => (self.paging.clone(), self.paging.start(), None),
         };
@@ -139,12 +144,16 @@ impl Walk {
     fn stream_of(&self, window: &Window) -> Box<PaginatedStream<Row>> {
         let paging = self.paging_of(window);
         let pages = window.len().div_ceil(paging.size().unwrap_or(1).max(1));
-        let start = Address::Offset(window.start());
+        let start = PageAddress::Offset(window.start());
         Box::new(self.read(paging, Some(pages)).beginning_at(start, window.start()))
     }
 
     /// One page alone.
-    async fn fetch(&self, address: Address, size: Option<u64>) -> Result<Page<Row>, Error> {
+    async fn fetch(
+        &self,
+        address: PageAddress,
+        size: Option<u64>,
+    ) -> Result<DecodedPage<Row>, Error> {
         let decoder = self.decoder.clone();
         let (paging, envelope, at) = (&self.paging, &self.envelope, (address, size));
         fetch_page(&self.pool, &self.endpoint, paging, envelope, decoder, at, self.bounds).await
@@ -244,7 +253,7 @@ impl Pages {
     }
 
     async fn addressed(&mut self, span: Span) -> Result<Vec<(u64, Row)>, Error> {
-        let mut page = match self.walk.fetch(Address::Page(span.index), Some(span.size)).await {
+        let mut page = match self.walk.fetch(PageAddress::Page(span.index), Some(span.size)).await {
             Ok(page) => page,
             Err(error) if is_no_page(&error) => {
                 self.state = self.after_not_found(span, error).await?;
@@ -253,9 +262,9 @@ impl Pages {
             Err(error) => return Err(error),
         };
         let walk = &self.walk;
-        self.total = page.meta.total;
+        self.total = page.info.total;
         let number = walk.paging.number(span.index);
-        self.state = match span.judge(number, &page.meta, page.items.len()) {
+        self.state = match span.judge(number, &page.info, page.items.len()) {
             Verdict::Full => State::Addressed(Span { index: span.index + 1, ..span }),
             Verdict::Last => State::Done,
             Verdict::Doubtful => {
@@ -275,17 +284,17 @@ impl Pages {
         if span.index == 0 {
             return if is_the_end { Ok(from_the_start) } else { Err(error) };
         }
-        let first = match self.walk.fetch(Address::Page(0), Some(span.size)).await {
+        let first = match self.walk.fetch(PageAddress::Page(0), Some(span.size)).await {
             Ok(first) => first,
             Err(first) if is_no_page(&first) && !is_the_end => return Err(error),
             // The read from the start meets the same, and knows what it means.
             Err(_) => return Ok(from_the_start),
         };
         let number = self.walk.paging.number(0);
-        if !span.is_behind_the_end(number, &first.meta, first.items.len()) {
+        if !span.is_behind_the_end(number, &first.info, first.items.len()) {
             return Ok(from_the_start);
         }
-        self.total = first.meta.total;
+        self.total = first.info.total;
         Ok(State::Done)
     }
 
@@ -295,8 +304,8 @@ impl Pages {
         let Some(start) = self.walk.begins_at_row().filter(|_| is_no_page(error)) else {
             return false;
         };
-        let Ok(first) = self.walk.fetch(Address::Offset(0), None).await else { return false };
-        self.total = first.meta.total;
+        let Ok(first) = self.walk.fetch(PageAddress::Offset(0), None).await else { return false };
+        self.total = first.info.total;
         self.total.is_none_or(|total| total <= start)
     }
 

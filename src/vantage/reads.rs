@@ -36,7 +36,7 @@ use super::{
 use crate::{
     coop::{CoopBudget, ITEM_COST, drop_all},
     error::Error,
-    pager::{Bounds, ItemDecoder, Page, Typed, fetch_page},
+    pager::{Bounds, DecodedPage, ItemDecoder, Typed, fetch_page},
 };
 
 /// A table as a read sees it.
@@ -181,7 +181,7 @@ impl Read {
             && let Some(target) = self.only_target()?
         {
             let page = self.first_page(&target, Typed::<IgnoredAny>::new()).await?;
-            if let Some(total) = page.meta.total {
+            if let Some(total) = page.info.total {
                 return Ok(total);
             }
         }
@@ -208,7 +208,11 @@ impl Read {
         Ok(read.finished(result).swap_remove(column).unwrap_or(Value::Null))
     }
 
-    async fn first_page<D: ItemDecoder>(&self, target: &str, decoder: D) -> Result<Page<D::Item>> {
+    async fn first_page<D: ItemDecoder>(
+        &self,
+        target: &str,
+        decoder: D,
+    ) -> Result<DecodedPage<D::Item>> {
         fetch_page(
             &self.api.pool,
             target,

@@ -3,7 +3,7 @@
 
 use vantage_table::pagination::Pagination;
 
-use crate::pager::Meta;
+use crate::pager::PageInfo;
 
 /// The rows of a set from `start` up to and without `end`, counted from 0. The
 /// start moves on with the rows that were handed out.
@@ -89,7 +89,7 @@ impl Span {
     /// Whether the page of which the API says that there is none lies behind the end of the set,
     /// by the first page: `meta` and `len` rows, asked for with the same size and as the page
     /// with this `number`.
-    pub(super) fn is_behind_the_end(&self, number: u64, meta: &Meta, len: usize) -> bool {
+    pub(super) fn is_behind_the_end(&self, number: u64, meta: &PageInfo, len: usize) -> bool {
         let len = len as u64;
         let is_other_page = meta.page.is_some_and(|page| page != number);
         let is_other_size = meta.per_page.is_some_and(|size| size != self.size);
@@ -104,7 +104,7 @@ impl Span {
 
     /// Judges an answer with `len` rows to the request for page `number`, as
     /// the API counts.
-    pub(super) fn judge(&self, number: u64, meta: &Meta, len: usize) -> Verdict {
+    pub(super) fn judge(&self, number: u64, meta: &PageInfo, len: usize) -> Verdict {
         let len = len as u64;
         let end = self.first_row().saturating_add(len);
         let is_other_page = meta.page.is_some_and(|page| page != number);
@@ -146,7 +146,7 @@ mod tests {
     #[test]
     fn a_page_that_is_not_there_is_behind_the_end_if_the_first_one_does_not_contradict() {
         let span = Span { index: 3, size: 5 };
-        let said = |total| Meta { total, ..Meta::default() };
+        let said = |total| PageInfo { total, ..PageInfo::default() };
         for (meta, len, is_behind) in [
             (said(Some(15)), 5, true),
             (said(Some(2)), 2, true),
@@ -155,9 +155,9 @@ mod tests {
             // The API may have a smaller size of its own.
             (said(None), 2, false),
             (said(Some(15)), 9, false),
-            (Meta { per_page: Some(2), ..said(None) }, 5, false),
-            (Meta { page: Some(2), ..said(None) }, 5, false),
-            (Meta { page: Some(1), per_page: Some(5), ..said(None) }, 5, true),
+            (PageInfo { per_page: Some(2), ..said(None) }, 5, false),
+            (PageInfo { page: Some(2), ..said(None) }, 5, false),
+            (PageInfo { page: Some(1), per_page: Some(5), ..said(None) }, 5, true),
         ] {
             assert_eq!(span.is_behind_the_end(1, &meta, len), is_behind, "{meta:?} {len}");
         }
@@ -181,13 +181,13 @@ mod tests {
     #[test]
     fn only_an_answer_that_must_be_the_page_is_trusted() {
         let span = Span { index: 2, size: 10 };
-        let total = |total| Meta { total: Some(total), ..Meta::default() };
-        let cap = |per_page| Meta { per_page: Some(per_page), ..Meta::default() };
-        let last = |per_page| Meta { has_next: Some(false), ..per_page };
+        let total = |total| PageInfo { total: Some(total), ..PageInfo::default() };
+        let cap = |per_page| PageInfo { per_page: Some(per_page), ..PageInfo::default() };
+        let last = |per_page| PageInfo { has_next: Some(false), ..per_page };
         for (meta, len, verdict) in [
-            (Meta::default(), 10, Verdict::Full),
-            (Meta::default(), 7, Verdict::Doubtful),
-            (Meta::default(), 11, Verdict::Doubtful),
+            (PageInfo::default(), 10, Verdict::Full),
+            (PageInfo::default(), 7, Verdict::Doubtful),
+            (PageInfo::default(), 11, Verdict::Doubtful),
             (total(95), 10, Verdict::Full),
             (total(95), 5, Verdict::Doubtful),
             (total(25), 5, Verdict::Last),
@@ -195,12 +195,12 @@ mod tests {
             (total(12), 0, Verdict::Last),
             (total(10), 10, Verdict::Doubtful),
             (total(31), 11, Verdict::Doubtful),
-            (Meta { total: Some(25), ..cap(5) }, 5, Verdict::Doubtful),
+            (PageInfo { total: Some(25), ..cap(5) }, 5, Verdict::Doubtful),
             (cap(5), 5, Verdict::Doubtful),
             (cap(10), 10, Verdict::Full),
             (last(cap(10)), 3, Verdict::Last),
-            (last(Meta::default()), 3, Verdict::Doubtful),
-            (Meta { page: Some(1), ..Meta::default() }, 10, Verdict::Doubtful),
+            (last(PageInfo::default()), 3, Verdict::Doubtful),
+            (PageInfo { page: Some(1), ..PageInfo::default() }, 10, Verdict::Doubtful),
         ] {
             assert_eq!(span.judge(3, &meta, len), verdict, "{meta:?} with {len} rows");
         }

@@ -365,7 +365,7 @@ async fn security_12_a_set_that_is_as_large_as_it_may_be_is_read_and_no_page_beh
     let error = stream().max_pages(2).try_collect::<Vec<_>>();
     assert_eq!(soon("an error", error).await.err().unwrap().kind(), ErrorKind::SetTooLarge);
     assert_eq!(pages_asked_for(&server) - asked_for, 2);
-    let pages = soon("the pages", stream().max_rows(2).undecoded().collect::<Vec<_>>()).await;
+    let pages = soon("the pages", stream().max_rows(2).pages().collect::<Vec<_>>()).await;
     assert_eq!(pages.last().unwrap().as_ref().err().unwrap().kind(), ErrorKind::SetTooLarge);
     let rows = pages.into_iter().flatten().flatten().filter_map(std::result::Result::ok);
     assert_eq!(rows.count(), 2);

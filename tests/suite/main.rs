@@ -25,6 +25,8 @@ mod hostile;
 mod lifecycle;
 mod limits;
 mod options;
+mod page_formats;
+mod pages;
 mod pagination;
 mod panics;
 mod pool;

@@ -9,9 +9,7 @@ use crate::support::{
 use futures::StreamExt;
 use serde::Deserialize;
 use serde_json::{Value, json};
-use vantage_api_pool::{
-    AwwPool, Envelope, Error, ErrorKind, PaginatedStream, Paging, UndecodedPage,
-};
+use vantage_api_pool::{AwwPool, Envelope, Error, ErrorKind, Page, PaginatedStream, Paging};
 
 fn pool(api: &HostileServer) -> AwwPool {
     AwwPool::builder(api.url()).backoff_base(Duration::from_millis(1)).build().unwrap()
@@ -277,9 +275,8 @@ async fn with_a_prefetch_of_one_the_next_page_comes_while_one_is_consumed() {
 async fn taken_apart<T: Send + 'static>(
     stream: PaginatedStream<T>,
 ) -> Vec<(u64, Vec<Result<T, Error>>)> {
-    let take_apart =
-        |page: UndecodedPage<T>| (page.number(), std::thread::spawn(|| page.collect()).join());
-    let pages = stream.undecoded().map(|page| take_apart(page.unwrap()));
+    let take_apart = |page: Page<T>| (page.number(), std::thread::spawn(|| page.collect()).join());
+    let pages = stream.pages().map(|page| take_apart(page.unwrap()));
     let pages = soon("the end", pages.collect::<Vec<_>>()).await;
     pages.into_iter().map(|(number, items)| (number, items.unwrap())).collect()
 }
@@ -335,7 +332,7 @@ async fn an_item_that_cannot_be_built_is_the_last_of_its_page_and_the_other_page
 #[tokio::test]
 async fn a_server_that_repeats_one_page_is_reported_to_who_takes_pages_apart_elsewhere() {
     let api = Hostile::new(95).ignores_page().start();
-    let pages = PaginatedStream::get(pool(&api), "/rows").undecoded();
+    let pages = PaginatedStream::get(pool(&api), "/rows").pages();
     let mut pages: Vec<_> = soon("the end", pages.collect()).await;
     assert_eq!(pages.pop().unwrap().unwrap_err().kind(), ErrorKind::PageLoop);
     assert_eq!(pages.len(), 1);

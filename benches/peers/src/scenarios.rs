@@ -77,7 +77,7 @@ pub fn prefetch(server: &Server, rounds: usize) -> anyhow::Result<Vec<Target>> {
 /// Two client cores against one.
 pub fn cores(server: &Server, effort: Effort) -> anyhow::Result<Vec<Target>> {
     let clients =
-        [Client::PoolValues, Client::PoolUndecoded, Client::PoolTyped, Client::HyperValues];
+        [Client::PoolValues, Client::PoolTasks, Client::PoolTyped, Client::HyperValues];
     let setting = |cores| Setting { shape: Shape::A, in_flight: 32, latency: 0, cores };
     let mut results = Results::default();
     // In turns, so that what the machine does meanwhile befalls both.
@@ -102,8 +102,8 @@ pub fn cores(server: &Server, effort: Effort) -> anyhow::Result<Vec<Target>> {
         );
     }
     Ok(vec![Target {
-        what: "items/s of pool-undecoded on two client cores ÷ pool-values on one, shape A".into(),
-        measured: times(Client::PoolUndecoded, Client::PoolValues),
+        what: "items/s of pool-tasks on two client cores ÷ pool-values on one, shape A".into(),
+        measured: times(Client::PoolTasks, Client::PoolValues),
         bound: Bound::AtLeast(1.6),
     }])
 }

@@ -4,7 +4,7 @@
 use std::task::{Context, Poll, ready};
 
 use super::Reader;
-use crate::{coop::CHECKED_EVERY, error::Error, pager::page::UndecodedPage};
+use crate::{coop::CHECKED_EVERY, error::Error, pager::page::OpenPage};
 
 /// Items, or what failed. `None` at the end of a page, or of the set.
 type Items<I> = Option<Result<I, Error>>;
@@ -41,11 +41,11 @@ impl<T: Send + 'static> Reader<T> {
     fn poll_read<I>(
         &mut self,
         cx: &mut Context<'_>,
-        mut read: impl FnMut(&mut UndecodedPage<T>, usize) -> Poll<Items<I>>,
+        mut read: impl FnMut(&mut OpenPage<T>, usize) -> Poll<Items<I>>,
     ) -> Poll<Items<I>> {
         loop {
             ready!(self.poll_to_go_on(cx));
-            if let Some((page, _)) = &mut self.page {
+            if let Some(page) = &mut self.page {
                 let before = page.work();
                 let items = read(page, self.expected);
                 self.coop.spend(page.work().saturating_sub(before));
@@ -69,7 +69,7 @@ impl<T: Send + 'static> Reader<T> {
         loop {
             ready!(self.coop.poll_proceed(cx));
             match &mut self.page {
-                Some((page, _)) if page.is_behind() => page.pass_over_some(),
+                Some(page) if page.is_behind() => page.pass_over_some(),
                 _ => return Poll::Ready(()),
             }
             self.coop.spend(CHECKED_EVERY);

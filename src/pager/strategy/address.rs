@@ -10,7 +10,7 @@ use super::PageRequest;
 /// Where one page of a read is.
 #[derive(Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub(crate) enum Address {
+pub(crate) enum PageAddress {
     /// Where a read begins of which each page names the next one.
     Start,
     /// The page with this index, counted from 0.
@@ -29,7 +29,7 @@ pub(crate) enum Address {
 /// The value of a query parameter.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(untagged)]
-pub(crate) enum Term<'a> {
+pub(crate) enum ParamValue<'a> {
     Number(u64),
     Text(&'a str),
 }
@@ -44,7 +44,7 @@ impl fmt::Debug for Origins {
     }
 }
 
-impl fmt::Debug for Address {
+impl fmt::Debug for PageAddress {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Start => f.write_str("Start"),

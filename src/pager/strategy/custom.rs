@@ -207,53 +207,49 @@ impl PageView<'_> {
     }
 }
 
-/// A strategy of a user. It equals its clones only.
+/// A strategy of a user, and what the pool knows of it. It equals its clones only.
 #[derive(Clone)]
-pub(in crate::pager) struct Custom(Arc<Kept>);
-
-/// A strategy and what the pool knows of it.
-struct Kept {
+pub(in crate::pager) struct Custom {
     strategy: Arc<dyn PageStrategy>,
     /// What errors call it.
-    name: String,
+    name: Arc<str>,
     lane: Arc<Lane>,
     /// The last to be dropped.
-    _end: Outside,
+    _end: Arc<Outside>,
 }
 
 impl Custom {
     pub(super) fn of<S: PageStrategy>(strategy: S) -> Self {
         let strategy = Arc::new(strategy);
-        let name = format!("the custom paging strategy `{}`", type_name::<S>());
-        let end = Outside::keep(Arc::clone(&strategy));
-        Self(Arc::new(Kept { strategy, name, lane: Arc::default(), _end: end }))
+        let name = format!("the custom paging strategy `{}`", type_name::<S>()).into();
+        let end = Arc::new(Outside::keep(Arc::clone(&strategy)));
+        Self { strategy, name, lane: Arc::default(), _end: end }
     }
 
     /// Where it runs.
     pub(in crate::pager) fn lane(&self) -> &Arc<Lane> {
-        &self.0.lane
+        &self.lane
     }
 
     pub(in crate::pager) fn name(&self) -> &str {
-        &self.0.name
+        &self.name
     }
 
     pub(super) fn first(&self) -> Result<PageRequest, Error> {
-        let first = catch_unwind(AssertUnwindSafe(|| self.0.strategy.first()));
+        let first = catch_unwind(AssertUnwindSafe(|| self.strategy.first()));
         first.map_err(|payload| self.panicked(payload))
     }
 
     /// The page with a row, if it can be computed. What panics cannot.
     pub(super) fn page_with_row(&self, row: u64) -> Option<(PageRequest, u64)> {
-        let found =
-            catch_unwind(AssertUnwindSafe(|| self.0.strategy.page_with_row(row))).ok()??;
+        let found = catch_unwind(AssertUnwindSafe(|| self.strategy.page_with_row(row))).ok()??;
         Some(found).filter(|(_, first)| *first <= row)
     }
 
     /// # Errors
     /// [`ErrorKind::Callback`] when it panics, [`ErrorKind::Decode`] when it fails.
     pub(super) fn next(&self, page: &PageView<'_>) -> Result<Option<PageRequest>, Error> {
-        let next = catch_unwind(AssertUnwindSafe(|| self.0.strategy.next(page)));
+        let next = catch_unwind(AssertUnwindSafe(|| self.strategy.next(page)));
         let next = next.map_err(|payload| self.panicked(payload))?;
         next.map_err(|source| {
             Error::new(ErrorKind::Decode, format!("{} failed", self.name()))
@@ -271,7 +267,7 @@ impl Custom {
 
 impl PartialEq for Custom {
     fn eq(&self, other: &Self) -> bool {
-        Arc::ptr_eq(&self.0, &other.0)
+        Arc::ptr_eq(&self.lane, &other.lane)
     }
 }
 

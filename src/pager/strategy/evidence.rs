@@ -6,7 +6,7 @@ use std::cmp::Ordering;
 /// What a page, seen in its turn, says about the pages after it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::pager) struct Evidence {
-    pub(in crate::pager) way: Way,
+    pub(in crate::pager) continuation: Continuation,
     /// A flag: whether further pages follow.
     pub(in crate::pager) flag: Option<bool>,
     /// Whether a setting names the place of the flag.
@@ -31,7 +31,7 @@ pub(in crate::pager) struct Evidence {
 
 /// How to come to the next page.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::pager) enum Way {
+pub(in crate::pager) enum Continuation {
     /// Its place can be computed.
     Computed,
     /// The page names it.
@@ -76,9 +76,9 @@ pub(in crate::pager) enum Conclusion {
 
 impl Evidence {
     /// A page that says nothing, after which others may lie or be named.
-    pub(in crate::pager) fn silent(way: Way, length: Length) -> Self {
+    pub(in crate::pager) fn silent(continuation: Continuation, length: Length) -> Self {
         Self {
-            way,
+            continuation,
             flag: None,
             is_flag_named: false,
             next_page: None,
@@ -87,7 +87,7 @@ impl Evidence {
             pages: None,
             are_totals_estimates: false,
             length,
-            short_ends: way == Way::Computed,
+            short_ends: continuation == Continuation::Computed,
             is_exhausted: false,
         }
     }
@@ -107,7 +107,7 @@ impl Evidence {
 
     /// The first thing that says that this is the last page.
     fn says_last(&self) -> Option<Statement> {
-        let is_pointed_nowhere = self.way == Way::Nowhere && !self.is_flag_named;
+        let is_pointed_nowhere = self.continuation == Continuation::Nowhere && !self.is_flag_named;
         let says = [
             (self.flag == Some(false), Statement::Flag),
             (self.next_page == Some(false), Statement::NextPage),
@@ -122,21 +122,21 @@ impl Evidence {
     fn is_pointed(&self) -> bool {
         let is_place_only = self.is_flag_named && self.flag == Some(false)
             || self.short_ends && self.length != Length::Full;
-        match self.way {
-            Way::Named => !is_place_only,
+        match self.continuation {
+            Continuation::Named => !is_place_only,
             // A scroll has one cursor for all its pages, and ends with an empty one.
-            Way::Itself => !is_place_only && self.length != Length::Empty,
-            Way::Computed | Way::Nowhere => false,
+            Continuation::Itself => !is_place_only && self.length != Length::Empty,
+            Continuation::Computed | Continuation::Nowhere => false,
         }
     }
 
     pub(in crate::pager) fn conclude(&self) -> Conclusion {
         let Some(more) = self.says_more() else { return self.conclude_without_a_word() };
         let is_of_totals = matches!(more, Statement::Rows | Statement::Pages);
-        let has_a_way = match self.way {
-            Way::Computed => !(more == Statement::Rows && self.is_exhausted),
-            Way::Named | Way::Itself => true,
-            Way::Nowhere => false,
+        let has_a_way = match self.continuation {
+            Continuation::Computed => !(more == Statement::Rows && self.is_exhausted),
+            Continuation::Named | Continuation::Itself => true,
+            Continuation::Nowhere => false,
         };
         match has_a_way {
             true => Conclusion::More { against: self.says_last() },
@@ -149,8 +149,8 @@ impl Evidence {
 
     /// Nothing says that more follow.
     fn conclude_without_a_word(&self) -> Conclusion {
-        let is_last = match self.way {
-            Way::Computed => {
+        let is_last = match self.continuation {
+            Continuation::Computed => {
                 let ends = match self.length {
                     Length::Empty => true,
                     Length::Short => self.short_ends,
@@ -158,7 +158,7 @@ impl Evidence {
                 };
                 ends || self.says_last().is_some()
             }
-            Way::Named | Way::Itself | Way::Nowhere => true,
+            Continuation::Named | Continuation::Itself | Continuation::Nowhere => true,
         };
         match is_last {
             true => Conclusion::Last { against: None },
@@ -182,7 +182,12 @@ mod tests {
     }
 
     fn evidence() -> impl Strategy<Value = Evidence> {
-        let ways = vec![Way::Computed, Way::Named, Way::Itself, Way::Nowhere];
+        let ways = vec![
+            Continuation::Computed,
+            Continuation::Named,
+            Continuation::Itself,
+            Continuation::Nowhere,
+        ];
         let lengths = vec![Length::Empty, Length::Short, Length::Full];
         let said = (
             prop::option::of(any::<bool>()),
@@ -201,9 +206,10 @@ mod tests {
         );
         (said, circumstances).prop_map(|(said, circumstances)| {
             let (flag, is_flag_named, next_page, link, rows, pages) = said;
-            let (way, length, are_totals_estimates, short_ends, is_exhausted) = circumstances;
+            let (continuation, length, are_totals_estimates, short_ends, is_exhausted) =
+                circumstances;
             Evidence {
-                way,
+                continuation,
                 flag,
                 is_flag_named,
                 next_page,
@@ -232,14 +238,14 @@ mod tests {
                 prop_assert!(!matches!(conclusion, Conclusion::Last { .. }), "{conclusion:?}");
             }
             // A page that names the next one is the last one only by what was set.
-            if evidence.way == Way::Named && !evidence.is_flag_named && !evidence.short_ends {
+            if evidence.continuation == Continuation::Named && !evidence.is_flag_named && !evidence.short_ends {
                 prop_assert!(matches!(conclusion, Conclusion::More { .. }), "{conclusion:?}");
             }
         }
 
         #[test]
         fn nothing_is_asked_for_without_a_way_to_it(evidence in evidence()) {
-            let evidence = Evidence { way: Way::Nowhere, ..evidence };
+            let evidence = Evidence { continuation: Continuation::Nowhere, ..evidence };
             let goes_on = matches!(evidence.conclude(), Conclusion::More { .. });
             prop_assert!(!goes_on);
         }
@@ -260,18 +266,18 @@ mod tests {
             (Length::Short, Conclusion::Last { against: None }),
             (Length::Full, Conclusion::More { against: None }),
         ] {
-            assert_eq!(Evidence::silent(Way::Computed, length).conclude(), conclusion);
+            assert_eq!(Evidence::silent(Continuation::Computed, length).conclude(), conclusion);
         }
     }
 
     #[test]
     fn what_is_against_the_conclusion_is_told() {
-        let silent = Evidence::silent(Way::Computed, Length::Short);
+        let silent = Evidence::silent(Continuation::Computed, Length::Short);
         let doubtful =
             Evidence { flag: Some(true), rows: Some(Ordering::Equal), ..silent }.conclude();
         assert_eq!(doubtful, Conclusion::More { against: Some(Statement::Rows) });
         let estimated = Evidence {
-            way: Way::Nowhere,
+            continuation: Continuation::Nowhere,
             rows: Some(Ordering::Less),
             are_totals_estimates: true,
             ..silent
@@ -282,7 +288,7 @@ mod tests {
 
     #[test]
     fn a_named_flag_makes_a_pointer_a_mere_place() {
-        let silent = Evidence::silent(Way::Named, Length::Full);
+        let silent = Evidence::silent(Continuation::Named, Length::Full);
         let over = Evidence { flag: Some(false), ..silent };
         let named = Evidence { is_flag_named: true, ..over };
         assert_eq!(over.conclude(), Conclusion::More { against: Some(Statement::Flag) });
@@ -293,9 +299,9 @@ mod tests {
 
     #[test]
     fn a_scroll_ends_with_an_empty_page() {
-        let full = Evidence::silent(Way::Itself, Length::Full);
+        let full = Evidence::silent(Continuation::Itself, Length::Full);
         assert!(matches!(full.conclude(), Conclusion::More { .. }));
-        let empty = Evidence::silent(Way::Itself, Length::Empty);
+        let empty = Evidence::silent(Continuation::Itself, Length::Empty);
         assert_eq!(empty.conclude(), Conclusion::Last { against: None });
     }
 }

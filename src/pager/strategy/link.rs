@@ -6,7 +6,7 @@ use url::Url;
 
 /// What header fields say about one relation.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Found {
+pub(super) enum LinkTarget {
     Target(String),
     Absent,
     /// There may be such a link in what cannot be read.
@@ -21,7 +21,7 @@ pub(super) fn find<'a>(
     wanted: &str,
     page: Option<&Url>,
     but: Option<&(String, String)>,
-) -> Found {
+) -> LinkTarget {
     let mut is_readable = true;
     for field in fields {
         // Fields are octets (RFC 9110 section 5.5).
@@ -38,11 +38,11 @@ pub(super) fn find<'a>(
             });
             let is_none = but.is_some_and(|(name, value)| link.has(name, value));
             if is_of_page && link.is(wanted) && !is_none {
-                return Found::Target(link.target.to_owned());
+                return LinkTarget::Target(link.target.to_owned());
             }
         }
     }
-    if is_readable { Found::Absent } else { Found::Unreadable }
+    if is_readable { LinkTarget::Absent } else { LinkTarget::Unreadable }
 }
 
 /// Whether text that is no link has the name of a relation in it.
@@ -140,15 +140,15 @@ mod tests {
 
     use super::*;
 
-    fn found(fields: &[&str]) -> Found {
+    fn found(fields: &[&str]) -> LinkTarget {
         let page = Url::parse("https://api.example/rows?page=1").unwrap();
         find(fields.iter().map(|field| field.as_bytes()), "next", Some(&page), None)
     }
 
     fn next(field: &str) -> Option<String> {
         match found(&[field]) {
-            Found::Target(target) => Some(target),
-            Found::Absent | Found::Unreadable => None,
+            LinkTarget::Target(target) => Some(target),
+            LinkTarget::Absent | LinkTarget::Unreadable => None,
         }
     }
 
@@ -170,7 +170,7 @@ mod tests {
         ] {
             assert_eq!(next(field).as_deref(), Some("/2"), "{field}");
         }
-        let second = Found::Target("/2".into());
+        let second = LinkTarget::Target("/2".into());
         assert_eq!(found(&["</1>; rel=prev", "</2>; rel=next"]), second);
         assert_eq!(found(&["<2; rel=next", "</2>; rel=next"]), second);
     }
@@ -195,7 +195,7 @@ mod tests {
             "junk",
             "</2; rel=prev",
         ] {
-            assert_eq!(found(&[field]), Found::Absent, "{field}");
+            assert_eq!(found(&[field]), LinkTarget::Absent, "{field}");
         }
     }
 
@@ -208,14 +208,14 @@ mod tests {
             "junk, </2>; rel=next",
             "</1>; title=\"open, </2>; rel=\"next",
         ] {
-            assert_eq!(found(&[field]), Found::Unreadable, "{field}");
+            assert_eq!(found(&[field]), LinkTarget::Unreadable, "{field}");
         }
     }
 
     #[test]
     fn fields_are_octets() {
         let field = b"</1>; rel=prev; title=\"caf\xe9\", </2>; rel=next; title=\"\xff\"";
-        assert_eq!(find([&field[..]], "next", None, None), Found::Target("/2".into()));
+        assert_eq!(find([&field[..]], "next", None, None), LinkTarget::Target("/2".into()));
     }
 
     #[test]
@@ -233,8 +233,8 @@ mod tests {
         let link = |results: &str| {
             format!("</2>; rel=\"next\"; results=\"{results}\"; cursor=\"0:100:0\"")
         };
-        assert_eq!(found(&link("true")), Found::Target("/2".into()));
-        assert_eq!(found(&link("false")), Found::Absent);
+        assert_eq!(found(&link("true")), LinkTarget::Target("/2".into()));
+        assert_eq!(found(&link("false")), LinkTarget::Absent);
     }
 
     proptest! {

@@ -1,9 +1,9 @@
 //! [pure] How an API hands its set out page by page: the settings of every strategy, and
 //! the parameters that they become. `address` says where a page is, `plan` where the next
-//! one is and when the set has ended, `chain` what a page says about the one after it.
+//! one is and when the set has ended, `trailer` what a page says about the one after it.
 
 mod address;
-mod chain;
+
 mod check;
 mod custom;
 mod ends;
@@ -12,16 +12,17 @@ mod link;
 mod parameters;
 mod plan;
 mod seen;
+mod trailer;
 
 use address::Origins;
-pub(crate) use address::{Address, Term};
-pub(super) use chain::{Foot, Pointer, is_zero};
+pub(crate) use address::{PageAddress, ParamValue};
 use custom::Custom;
 pub use custom::{PageRequest, PageStrategy, PageView};
 use ends::Ends;
-pub(super) use evidence::{Statement, Way};
-pub(super) use plan::{Missing, Plan, Sight, Start, Steps, Verdict};
+pub(super) use evidence::{Continuation, Statement};
+pub(super) use plan::{Observation, Plan, Stride, Verdict};
 pub(super) use seen::Seen;
+pub(super) use trailer::{PageTrailer, Pointer, is_zero};
 
 use crate::{
     base_url::BaseUrl,
@@ -355,8 +356,8 @@ impl Paging {
         }
     }
     /// Where a custom strategy has the page with this row, and the first row of the page.
-    pub(crate) fn page_with_row(&self, row: u64) -> Option<(Address, u64)> {
+    pub(crate) fn page_with_row(&self, row: u64) -> Option<(PageAddress, u64)> {
         let Mode::Custom(custom) = &self.mode else { return None };
-        custom.page_with_row(row).map(|(page, first)| (Address::Custom(page), first))
+        custom.page_with_row(row).map(|(page, first)| (PageAddress::Custom(page), first))
     }
 }

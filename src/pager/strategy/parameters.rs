@@ -1,6 +1,6 @@
 //! [pure] The query parameters that ask for a page, and where a read begins.
 
-use super::{Address, Mode, PageRequest, Paging, Term};
+use super::{Mode, PageAddress, PageRequest, Paging, ParamValue};
 use crate::error::Error;
 
 impl Paging {
@@ -21,24 +21,24 @@ impl Paging {
     }
 
     /// Where the first page is.
-    pub(crate) fn start(&self) -> Address {
+    pub(crate) fn start(&self) -> PageAddress {
         match &self.mode {
-            Mode::Number(_) => Address::Page(0),
-            Mode::Offset(_) => Address::Offset(0),
-            _ => Address::Start,
+            Mode::Number(_) => PageAddress::Page(0),
+            Mode::Offset(_) => PageAddress::Offset(0),
+            _ => PageAddress::Start,
         }
     }
 
     /// Whether a read by this paging comes to such a place.
-    pub(in crate::pager) fn leads_to(&self, address: &Address) -> bool {
+    pub(in crate::pager) fn leads_to(&self, address: &PageAddress) -> bool {
         match (&self.mode, address) {
-            (_, Address::Untrusted(_)) => self.is_led_by_urls(),
-            (Mode::Number(_), Address::Page(_))
-            | (Mode::Offset(_), Address::Offset(_))
-            | (Mode::Cursor(..), Address::Cursor(_))
-            | (Mode::NextUrl(_) | Mode::Link, Address::Url(_))
-            | (Mode::Custom(_), Address::Custom(_)) => true,
-            (_, address) => *address == Address::Start && *address == self.start(),
+            (_, PageAddress::Untrusted(_)) => self.is_led_by_urls(),
+            (Mode::Number(_), PageAddress::Page(_))
+            | (Mode::Offset(_), PageAddress::Offset(_))
+            | (Mode::Cursor(..), PageAddress::Cursor(_))
+            | (Mode::NextUrl(_) | Mode::Link, PageAddress::Url(_))
+            | (Mode::Custom(_), PageAddress::Custom(_)) => true,
+            (_, address) => *address == PageAddress::Start && *address == self.start(),
         }
     }
 
@@ -54,23 +54,23 @@ impl Paging {
     /// The query parameters that ask for a page, with another size if `size` is given.
     pub(crate) fn query<'a>(
         &'a self,
-        address: &'a Address,
+        address: &'a PageAddress,
         size: Option<u64>,
-    ) -> Vec<(&'a str, Term<'a>)> {
+    ) -> Vec<(&'a str, ParamValue<'a>)> {
         let place = match (&self.mode, address) {
-            (Mode::Number(param), Address::Page(index)) => {
-                Some((param.as_str(), Term::Number(self.number(*index))))
+            (Mode::Number(param), PageAddress::Page(index)) => {
+                Some((param.as_str(), ParamValue::Number(self.number(*index))))
             }
-            (Mode::Offset(param), Address::Offset(row)) => {
-                Some((param.as_str(), Term::Number(*row)))
+            (Mode::Offset(param), PageAddress::Offset(row)) => {
+                Some((param.as_str(), ParamValue::Number(*row)))
             }
-            (Mode::Cursor(param, _), Address::Cursor(cursor)) => {
-                Some((param.as_str(), Term::Text(cursor)))
+            (Mode::Cursor(param, _), PageAddress::Cursor(cursor)) => {
+                Some((param.as_str(), ParamValue::Text(cursor)))
             }
             _ => None,
         };
         let own = self.size.as_ref().filter(|_| self.is_paged());
-        let own = own.map(|(name, own)| (name.as_str(), Term::Number(size.unwrap_or(*own))));
+        let own = own.map(|(name, own)| (name.as_str(), ParamValue::Number(size.unwrap_or(*own))));
         place.into_iter().chain(own).collect()
     }
 }

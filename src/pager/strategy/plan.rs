@@ -3,10 +3,10 @@
 use std::cmp::Ordering;
 
 use super::{
-    Address, Paging,
-    evidence::{Conclusion, Evidence, Length, Statement, Way},
+    PageAddress, Paging,
+    evidence::{Conclusion, Continuation, Evidence, Length, Statement},
 };
-use crate::pager::facts::Meta;
+use crate::pager::{facts::PageInfo, token::Position};
 
 mod measure;
 
@@ -34,64 +34,35 @@ pub(in crate::pager) enum Verdict {
     Capped,
 }
 
-/// What an answer means that there is no such page.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::pager) enum Missing {
-    /// It is the end of the set.
-    End,
-    /// The page before said that more follow.
-    Stuck(Statement),
-    /// It is an error like any other.
-    Error,
-}
-
 /// A page in its turn.
-pub(in crate::pager) struct Sight<'a> {
+pub(in crate::pager) struct Observation<'a> {
     pub(in crate::pager) index: u64,
     /// How many items it has.
     pub(in crate::pager) items: usize,
-    pub(in crate::pager) meta: &'a Meta,
+    pub(in crate::pager) info: &'a PageInfo,
     /// Its items are those of the page before it.
     pub(in crate::pager) repeats: bool,
     /// What it names as the next page, where pages do.
-    pub(in crate::pager) way: Way,
+    pub(in crate::pager) continuation: Continuation,
     /// Whether a setting names the place of its flag.
     pub(in crate::pager) is_flag_named: bool,
 }
 
 /// Where pages begin that are asked for by their first row.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::pager) struct Steps {
+pub(in crate::pager) struct Stride {
     /// The page that begins with row `row`.
     pub(in crate::pager) index: u64,
     pub(in crate::pager) row: u64,
     /// How many rows later each next page begins.
-    pub(in crate::pager) stride: u64,
+    pub(in crate::pager) rows_each: u64,
 }
 
-impl Steps {
+impl Stride {
     /// The first row of a page, the one at `index` or a later one.
     pub(in crate::pager) fn row_of(&self, index: u64) -> u64 {
         let pages = index.saturating_sub(self.index);
-        self.row.saturating_add(pages.saturating_mul(self.stride))
-    }
-}
-
-/// Where a read begins: at the start of the set, or where another one stood.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(in crate::pager) struct Start {
-    pub(in crate::pager) index: u64,
-    pub(in crate::pager) address: Address,
-    /// How many items a full page has; 0 where that is not known.
-    pub(in crate::pager) full: u64,
-    /// How many rows of the set lie before.
-    pub(in crate::pager) rows: u64,
-}
-
-impl Start {
-    /// At a page in the middle of a set, which begins with this row.
-    pub(in crate::pager) fn at(address: Address, rows: u64) -> Self {
-        Self { index: 0, address, full: 0, rows }
+        self.row.saturating_add(pages.saturating_mul(self.rows_each))
     }
 }
 
@@ -110,7 +81,7 @@ pub(in crate::pager) struct Plan {
     full: u64,
     /// How many rows of the set were read, those before the read among them.
     rows: u64,
-    steps: Steps,
+    stride: Stride,
     /// What the API calls the first page of the read in its own envelope.
     first_echo: Option<u64>,
     empty_in_a_row: u32,
@@ -123,9 +94,9 @@ pub(in crate::pager) struct Plan {
 }
 
 impl Plan {
-    pub(in crate::pager) fn new(paging: Paging, start: &Start) -> Self {
-        let row = if let Address::Offset(row) = start.address { row } else { 0 };
-        let stride = if start.full > 0 { start.full } else { paging.size().unwrap_or_default() };
+    pub(in crate::pager) fn new(paging: Paging, start: &Position) -> Self {
+        let row = if let Some(PageAddress::Offset(row)) = start.address { row } else { 0 };
+        let rows_each = if start.full > 0 { start.full } else { paging.size().unwrap_or_default() };
         Self {
             paging,
             start: start.index,
@@ -134,7 +105,7 @@ impl Plan {
             known: None,
             full: start.full,
             rows: start.rows,
-            steps: Steps { index: start.index, row, stride },
+            stride: Stride { index: start.index, row, rows_each },
             first_echo: None,
             empty_in_a_row: 0,
             totals: (None, None),
@@ -168,18 +139,18 @@ impl Plan {
     }
 
     /// Where pages begin, if they are asked for by their first row.
-    pub(in crate::pager) fn steps(&self) -> Steps {
-        self.steps
+    pub(in crate::pager) fn stride(&self) -> Stride {
+        self.stride
     }
 
     /// Where a page is, unless the one before it names it.
-    pub(in crate::pager) fn address(&self, index: u64) -> Option<Address> {
+    pub(in crate::pager) fn address(&self, index: u64) -> Option<PageAddress> {
         if self.paging.is_chained() {
             return None;
         }
         Some(match self.paging.start() {
-            Address::Page(_) => Address::Page(index),
-            Address::Offset(_) => Address::Offset(self.steps.row_of(index)),
+            PageAddress::Page(_) => PageAddress::Page(index),
+            PageAddress::Offset(_) => PageAddress::Offset(self.stride.row_of(index)),
             start => start,
         })
     }
@@ -198,15 +169,15 @@ impl Plan {
     /// How many pages begin below the number of rows that the API hands out.
     fn pages_below_the_cap(&self) -> u64 {
         let Some(cap) = self.paging.ends.row_cap else { return u64::MAX };
-        let Steps { index, row, stride } = self.steps;
-        let (first, row, stride) = match self.paging.is_by_offset() {
-            true => (index, row, stride),
+        let Stride { index, row, rows_each } = self.stride;
+        let (first, row, rows_each) = match self.paging.is_by_offset() {
+            true => (index, row, rows_each),
             false => (0, 0, self.full),
         };
-        let Some(left) = cap.saturating_sub(row).checked_add(stride.saturating_sub(1)) else {
+        let Some(left) = cap.saturating_sub(row).checked_add(rows_each.saturating_sub(1)) else {
             return u64::MAX;
         };
-        left.checked_div(stride).map_or(u64::MAX, |pages| first.saturating_add(pages))
+        left.checked_div(rows_each).map_or(u64::MAX, |pages| first.saturating_add(pages))
     }
 
     /// Whether a page is of the set whatever it says of itself, if it does not repeat the
@@ -217,109 +188,134 @@ impl Plan {
     }
 
     /// What it means that there is no page at this index: a 404, or where `is_range`, a 416,
-    /// which says nothing else (RFC 9110 section 15.5.17).
-    pub(in crate::pager) fn miss(&mut self, index: u64, is_range: bool) -> Missing {
+    /// which says nothing else (RFC 9110 section 15.5.17). `None` where it is an error like any
+    /// other.
+    pub(in crate::pager) fn miss(&mut self, index: u64, is_range: bool) -> Option<Verdict> {
         let ends = &self.paging.ends;
-        if index == 0 && self.is_whole {
-            return if ends.not_found_is_empty && !is_range {
-                Missing::End
-            } else {
-                Missing::Error
-            };
-        }
-        if !is_range && !ends.not_found_ends {
-            return Missing::Error;
+        let is_end = match index == 0 && self.is_whole {
+            true => ends.not_found_is_empty && !is_range,
+            false => ends.not_found_ends || is_range,
+        };
+        if !is_end || index == 0 && self.is_whole {
+            return is_end.then_some(Verdict::Last);
         }
         match self.more {
             Some(Statement::Rows | Statement::Pages) if ends.totals_are_estimates => {
                 self.overruled = self.more;
-                Missing::End
+                Some(Verdict::Last)
             }
             // It said where the next page is, and no more.
-            Some(Statement::Pointer) | None => Missing::End,
-            Some(more) => Missing::Stuck(more),
+            Some(Statement::Pointer) | None => Some(Verdict::Last),
+            Some(more) => Some(Verdict::Stuck(more)),
         }
     }
 
     /// Judges a page in its turn.
-    pub(in crate::pager) fn observe(&mut self, sight: &Sight<'_>) -> Verdict {
-        let &Sight { index, meta, repeats, .. } = sight;
-        let count = sight.items as u64;
-        let is_first = !self.has_begun;
-        if is_first {
-            self.has_begun = true;
-            self.first_echo = meta.page;
-        }
-        if self.full == 0 {
-            self.full = count;
-        }
-        if self.has_changed(meta) && self.paging.fail_on_change {
+    ///
+    /// The order of the questions is forced. A set that has changed comes first, since nothing
+    /// else that the page says is of the set that was asked for. Rows and strides are counted
+    /// before a loop is looked for, since a page that misnames itself is one only where no total
+    /// says where the end is. A loop comes before the evidence: a page that is sent again says
+    /// that more follow as often as it is sent. The cap comes before the conclusion: after the
+    /// last row that the API hands out, more cannot be asked for, and an end is believed only
+    /// where a total says so.
+    pub(in crate::pager) fn observe(&mut self, observation: &Observation<'_>) -> Verdict {
+        let &Observation { index, info, .. } = observation;
+        let count = observation.items as u64;
+        let is_first = self.begins_with(info, count);
+        if self.has_changed(info) && self.paging.fail_on_change {
             return Verdict::Changed;
         }
-        let expected = self.steps.row_of(index + 1);
-        let steps = self.step(index, count);
-        let moved = !is_first && self.paging.is_by_offset() && steps.row != expected;
+        let expected = self.stride.row_of(index + 1);
+        let stride = self.stride_after(index, count);
+        let has_moved = !is_first && self.paging.is_by_offset() && stride.row != expected;
         self.rows = self.rows.saturating_add(count);
         if !self.paging.is_chained() {
-            self.known = self.measure(index, meta, steps);
+            self.known = self.measure(index, info, stride);
         }
-        // With a total to go by, a page that only misnames itself does no harm.
-        let is_another = self.known.is_none() && self.is_echo_of_another(index, meta);
-        if !is_first && count > 0 && (repeats || is_another) {
-            let is_unpaged =
-                meta.is_silent() && index == self.start + 1 && !self.paging.is_chained();
-            return if is_unpaged { Verdict::Unpaged } else { Verdict::Loop };
+        if !is_first && let Some(verdict) = self.repetition(observation) {
+            return verdict;
         }
-        let evidence = self.evidence(sight, is_first, steps);
-        let conclusion = evidence.conclude();
+        let evidence = self.evidence(observation, is_first, stride);
         self.more = evidence.says_more();
         if self.is_capped(&evidence) {
             return Verdict::Capped;
         }
         self.empty_in_a_row = if count == 0 { self.empty_in_a_row + 1 } else { 0 };
-        self.steps = steps;
-        match conclusion {
+        self.stride = stride;
+        self.decide(index, &evidence, has_moved)
+    }
+
+    /// Takes note of what the first page shows: what the API calls it, and how many items a full
+    /// one has. Returns whether it is this one.
+    fn begins_with(&mut self, info: &PageInfo, count: u64) -> bool {
+        let is_first = !self.has_begun;
+        if is_first {
+            self.has_begun = true;
+            self.first_echo = info.page;
+        }
+        if self.full == 0 {
+            self.full = count;
+        }
+        is_first
+    }
+
+    /// What it means that a page is one that was read before, if it is.
+    fn repetition(&self, observation: &Observation<'_>) -> Option<Verdict> {
+        let &Observation { index, info, .. } = observation;
+        // With a total to go by, a page that only misnames itself does no harm.
+        let is_another = self.known.is_none() && self.is_echo_of_another(index, info);
+        if observation.items == 0 || !(observation.repeats || is_another) {
+            return None;
+        }
+        let is_unpaged = info.is_silent() && index == self.start + 1 && !self.paging.is_chained();
+        Some(if is_unpaged { Verdict::Unpaged } else { Verdict::Loop })
+    }
+
+    /// What follows from the evidence, and what was decided against.
+    fn decide(&mut self, index: u64, evidence: &Evidence, has_moved: bool) -> Verdict {
+        match evidence.conclude() {
             Conclusion::Stuck(more) => Verdict::Stuck(more),
             Conclusion::Last { against } => {
-                self.overruled = against.or(self.disproved(&evidence));
+                self.overruled = against.or(self.disproved(evidence));
                 Verdict::Last
             }
             Conclusion::More { against } => {
-                self.overruled = against.or(self.disproved(&evidence));
+                self.overruled = against.or(self.disproved(evidence));
                 let most = self.paging.ends.max_empty_pages;
                 if let Some(more) = self.more.filter(|_| self.empty_in_a_row > most) {
                     return Verdict::Empty(self.empty_in_a_row, more);
                 }
                 self.known = self.known.map(|known| known.max(index + 2));
-                if moved { Verdict::Elsewhere } else { Verdict::More }
+                if has_moved { Verdict::Elsewhere } else { Verdict::More }
             }
         }
     }
 
     /// All that a page says about those after it.
-    fn evidence(&self, sight: &Sight<'_>, is_first: bool, next: Steps) -> Evidence {
-        let &Sight { index, meta, way, is_flag_named, .. } = sight;
-        let length = match sight.items as u64 {
+    fn evidence(&self, observation: &Observation<'_>, is_first: bool, next: Stride) -> Evidence {
+        let &Observation { index, info, continuation, is_flag_named, .. } = observation;
+        let length = match observation.items as u64 {
             0 => Length::Empty,
             count if !is_first && count < self.full => Length::Short,
             _ => Length::Full,
         };
-        let size = self.size(meta);
-        let is_exhausted = meta.total.is_some_and(|total| match self.paging.is_by_offset() {
+        let size = self.size(info);
+        let is_exhausted = info.total.is_some_and(|total| match self.paging.is_by_offset() {
             true => next.row >= total,
             false => length == Length::Empty && index + 1 >= total.div_ceil(size.unwrap_or(1)),
         });
         Evidence {
-            flag: meta.has_next,
+            flag: info.has_next,
             is_flag_named,
-            next_page: meta.next_page,
-            link: meta.has_next_link && !self.paging.is_link(),
-            rows: meta.total.map(|total| self.rows.cmp(&total)),
-            pages: self.pages(meta).map(|pages| (index + 1).cmp(&pages)),
+            next_page: info.next_page,
+            link: info.has_next_link && !self.paging.is_link(),
+            rows: info.total.map(|total| self.rows.cmp(&total)),
+            pages: self.pages(info).map(|pages| (index + 1).cmp(&pages)),
             are_totals_estimates: self.paging.ends.totals_are_estimates,
             short_ends: self.paging.ends.short_page_ends.unwrap_or(!self.paging.is_chained()),
             is_exhausted,
-            ..Evidence::silent(way, length)
+            ..Evidence::silent(continuation, length)
         }
     }
 
@@ -342,31 +338,31 @@ impl Plan {
     }
 
     /// Where the pages after this one begin.
-    fn step(&self, index: u64, count: u64) -> Steps {
-        let stride = match (self.full, self.steps.stride) {
-            (0, stride) => stride.max(1),
+    fn stride_after(&self, index: u64, count: u64) -> Stride {
+        let rows_each = match (self.full, self.stride.rows_each) {
+            (0, rows_each) => rows_each.max(1),
             (full, _) => full,
         };
         // A page without rows may have been relieved of them.
-        let rows = if count > 0 { count } else { stride };
-        let row = self.steps.row_of(index).saturating_add(rows);
-        Steps { index: index + 1, row, stride }
+        let rows = if count > 0 { count } else { rows_each };
+        let row = self.stride.row_of(index).saturating_add(rows);
+        Stride { index: index + 1, row, rows_each }
     }
 
     /// Whether a page names other totals than those before it.
-    fn has_changed(&mut self, meta: &Meta) -> bool {
+    fn has_changed(&mut self, info: &PageInfo) -> bool {
         let (items, pages) = self.totals;
-        self.totals = (meta.total.or(items), meta.total_pages.or(pages));
+        self.totals = (info.total.or(items), info.total_pages.or(pages));
         let differ = |one: Option<u64>, other: Option<u64>| {
             one.zip(other).is_some_and(|(one, other)| one != other)
         };
-        differ(items, meta.total) || differ(pages, meta.total_pages)
+        differ(items, info.total) || differ(pages, info.total_pages)
     }
 
     /// Whether the page says of itself that it is another one than was asked for.
-    fn is_echo_of_another(&self, index: u64, meta: &Meta) -> bool {
+    fn is_echo_of_another(&self, index: u64, info: &PageInfo) -> bool {
         let read = index.saturating_sub(self.start);
-        match (self.first_echo, meta.page) {
+        match (self.first_echo, info.page) {
             (Some(first), Some(page)) if !self.paging.is_by_offset() => {
                 page < first.saturating_add(read)
             }
@@ -381,23 +377,25 @@ mod tests {
 
     use proptest::prelude::*;
 
-    use super::{super::Term, *};
-
-    impl Start {
-        fn of(paging: &Paging) -> Self {
-            Self { index: 0, address: paging.start(), full: 0, rows: 0 }
-        }
-    }
+    use super::{super::ParamValue, *};
 
     impl Plan {
         fn of(paging: Paging) -> Self {
-            let start = Start::of(&paging);
+            let start = Position::at(paging.start(), 0);
             Self::new(paging, &start)
         }
 
-        fn sees(&mut self, index: u64, items: usize, meta: &Meta, repeats: bool) -> Verdict {
-            let way = if self.paging.is_paged() { Way::Computed } else { Way::Nowhere };
-            self.observe(&Sight { index, items, meta, repeats, way, is_flag_named: false })
+        fn sees(&mut self, index: u64, items: usize, info: &PageInfo, repeats: bool) -> Verdict {
+            let continuation =
+                if self.paging.is_paged() { Continuation::Computed } else { Continuation::Nowhere };
+            self.observe(&Observation {
+                index,
+                items,
+                info,
+                repeats,
+                continuation,
+                is_flag_named: false,
+            })
         }
     }
 
@@ -405,8 +403,8 @@ mod tests {
         Plan::of(Paging::default())
     }
 
-    fn meta(total_pages: Option<u64>) -> Meta {
-        Meta { total_pages, ..Meta::default() }
+    fn info(total_pages: Option<u64>) -> PageInfo {
+        PageInfo { total_pages, ..PageInfo::default() }
     }
 
     #[test]
@@ -417,43 +415,43 @@ mod tests {
     #[test]
     fn with_a_known_number_of_pages_none_beyond_it_is_asked_for() {
         let mut plan = plan();
-        assert_eq!(plan.sees(0, 10, &meta(Some(4)), false), Verdict::More);
+        assert_eq!(plan.sees(0, 10, &info(Some(4)), false), Verdict::More);
         assert_eq!(plan.horizon(), 4);
     }
 
     #[test]
     fn with_an_unknown_number_of_pages_any_may_be_asked_for_once_the_first_is_seen() {
         let mut plan = plan();
-        assert_eq!(plan.sees(0, 10, &Meta::default(), false), Verdict::More);
+        assert_eq!(plan.sees(0, 10, &PageInfo::default(), false), Verdict::More);
         assert_eq!(plan.horizon(), u64::MAX);
     }
 
     #[test]
     fn a_total_of_items_gives_the_number_of_pages_by_the_size_that_the_server_really_uses() {
         let mut plan = plan();
-        plan.sees(0, 10, &Meta { total: Some(31), ..Meta::default() }, false);
+        plan.sees(0, 10, &PageInfo { total: Some(31), ..PageInfo::default() }, false);
         assert_eq!(plan.horizon(), 4);
     }
 
     #[test]
     fn a_number_of_pages_that_grows_is_followed_and_one_that_shrinks_ends_with_the_rows() {
         let mut plan = plan();
-        plan.sees(0, 10, &meta(Some(2)), false);
-        assert_eq!(plan.sees(1, 10, &meta(Some(3)), false), Verdict::More);
+        plan.sees(0, 10, &info(Some(2)), false);
+        assert_eq!(plan.sees(1, 10, &info(Some(3)), false), Verdict::More);
         // It has rows behind the end that it names, so that is looked for.
-        assert_eq!(plan.sees(2, 10, &meta(Some(2)), false), Verdict::More);
+        assert_eq!(plan.sees(2, 10, &info(Some(2)), false), Verdict::More);
         assert_eq!(plan.take_overruled(), Some(Statement::Pages));
-        assert_eq!(plan.sees(3, 0, &meta(Some(2)), false), Verdict::Last);
+        assert_eq!(plan.sees(3, 0, &info(Some(2)), false), Verdict::Last);
     }
 
     #[test]
     fn a_total_that_changes_is_an_error_where_it_was_asked_for() {
         let strict = || Plan::of(Paging::default().fail_on_change(true));
-        let items = |total| Meta { total: Some(total), ..Meta::default() };
-        for (first, second) in [(meta(Some(4)), meta(Some(5))), (items(40), items(39))] {
+        let items = |total| PageInfo { total: Some(total), ..PageInfo::default() };
+        for (first, second) in [(info(Some(4)), info(Some(5))), (items(40), items(39))] {
             let mut plan = strict();
             assert_eq!(plan.sees(0, 10, &first, false), Verdict::More);
-            assert_eq!(plan.sees(1, 10, &Meta::default(), false), Verdict::More);
+            assert_eq!(plan.sees(1, 10, &PageInfo::default(), false), Verdict::More);
             let mut plan = strict();
             plan.sees(0, 10, &first, false);
             assert!(!plan.is_promised(1));
@@ -463,22 +461,22 @@ mod tests {
 
     #[test]
     fn an_empty_page_goes_on_only_if_something_says_more() {
-        let flag = Meta { has_next: Some(true), ..Meta::default() };
-        let link = Meta { has_next_link: true, ..Meta::default() };
-        for said in [meta(Some(5)), flag, link] {
+        let flag = PageInfo { has_next: Some(true), ..PageInfo::default() };
+        let link = PageInfo { has_next_link: true, ..PageInfo::default() };
+        for said in [info(Some(5)), flag, link] {
             let mut plan = plan();
             plan.sees(0, 10, &said, false);
             assert_eq!(plan.sees(1, 0, &said, false), Verdict::More);
         }
         let mut silent = plan();
-        silent.sees(0, 10, &Meta::default(), false);
-        assert_eq!(silent.sees(1, 0, &Meta::default(), false), Verdict::Last);
+        silent.sees(0, 10, &PageInfo::default(), false);
+        assert_eq!(silent.sees(1, 0, &PageInfo::default(), false), Verdict::Last);
     }
 
     #[test]
     fn endless_empty_pages_are_an_error() {
         let mut plan = Plan::of(Paging::default().max_empty_pages(3));
-        let said = meta(Some(u64::MAX));
+        let said = info(Some(u64::MAX));
         let verdicts = [0, 1, 2, 3].map(|index| plan.sees(index, 0, &said, false));
         let more = Verdict::More;
         assert_eq!(verdicts, [more, more, more, Verdict::Empty(4, Statement::Pages)]);
@@ -499,19 +497,19 @@ mod tests {
 
     #[test]
     fn a_page_that_is_not_there_is_the_end_unless_one_is_to_be() {
-        let begun = |meta: &Meta| {
+        let begun = |info: &PageInfo| {
             let mut plan = Plan::of(Paging::default().not_found_ends(true));
-            plan.sees(0, 10, meta, false);
+            plan.sees(0, 10, info, false);
             plan
         };
-        assert_eq!(begun(&Meta::default()).miss(1, false), Missing::End);
-        assert_eq!(begun(&total(20)).miss(1, false), Missing::Stuck(Statement::Rows));
-        assert_eq!(begun(&Meta::default()).miss(0, false), Missing::Error);
+        assert_eq!(begun(&PageInfo::default()).miss(1, false), Some(Verdict::Last));
+        assert_eq!(begun(&total(20)).miss(1, false), Some(Verdict::Stuck(Statement::Rows)));
+        assert_eq!(begun(&PageInfo::default()).miss(0, false), None);
         let mut plain = plan();
-        plain.sees(0, 10, &Meta::default(), false);
-        assert_eq!([false, true].map(|r| plain.miss(1, r)), [Missing::Error, Missing::End]);
+        plain.sees(0, 10, &PageInfo::default(), false);
+        assert_eq!([false, true].map(|r| plain.miss(1, r)), [None, Some(Verdict::Last)]);
         let mut empty = Plan::of(Paging::default().not_found_is_empty(true));
-        assert_eq!(empty.miss(0, false), Missing::End);
+        assert_eq!(empty.miss(0, false), Some(Verdict::Last));
     }
 
     #[test]
@@ -522,8 +520,8 @@ mod tests {
         assert_eq!(plan.horizon(), 2);
         assert_eq!(plan.sees(1, 10, &total(50), false), Verdict::Capped);
         let mut silent = capped();
-        silent.sees(0, 10, &Meta::default(), false);
-        assert_eq!(silent.sees(1, 10, &Meta::default(), false), Verdict::Capped);
+        silent.sees(0, 10, &PageInfo::default(), false);
+        assert_eq!(silent.sees(1, 10, &PageInfo::default(), false), Verdict::Capped);
         let mut whole = capped();
         whole.sees(0, 10, &total(20), false);
         assert_eq!(whole.sees(1, 10, &total(20), false), Verdict::Last);
@@ -532,27 +530,28 @@ mod tests {
     #[test]
     fn without_a_total_a_page_shorter_than_the_first_is_the_last() {
         let mut plan = plan();
-        assert_eq!(plan.sees(0, 10, &Meta::default(), false), Verdict::More);
-        assert_eq!(plan.sees(1, 10, &Meta::default(), false), Verdict::More);
-        assert_eq!(plan.sees(2, 9, &Meta::default(), false), Verdict::Last);
+        assert_eq!(plan.sees(0, 10, &PageInfo::default(), false), Verdict::More);
+        assert_eq!(plan.sees(1, 10, &PageInfo::default(), false), Verdict::More);
+        assert_eq!(plan.sees(2, 9, &PageInfo::default(), false), Verdict::Last);
     }
 
     #[test]
     fn a_page_that_repeats_is_a_loop_and_named_for_what_it_is() {
-        let seen = |meta: Meta| {
+        let seen = |info: PageInfo| {
             let mut plan = plan();
-            plan.sees(0, 10, &meta, false);
-            plan.sees(1, 10, &meta, true)
+            plan.sees(0, 10, &info, false);
+            plan.sees(1, 10, &info, true)
         };
-        assert_eq!(seen(Meta::default()), Verdict::Unpaged);
-        assert_eq!(seen(Meta { has_next: Some(true), ..Meta::default() }), Verdict::Loop);
-        assert_eq!(seen(meta(Some(5))), Verdict::Loop);
+        assert_eq!(seen(PageInfo::default()), Verdict::Unpaged);
+        assert_eq!(seen(PageInfo { has_next: Some(true), ..PageInfo::default() }), Verdict::Loop);
+        assert_eq!(seen(info(Some(5))), Verdict::Loop);
     }
 
     #[test]
     fn a_page_that_calls_itself_an_earlier_one_is_a_loop() {
         let mut plan = plan();
-        let echo = |page| Meta { page: Some(page), has_next: Some(true), ..Meta::default() };
+        let echo =
+            |page| PageInfo { page: Some(page), has_next: Some(true), ..PageInfo::default() };
         plan.sees(0, 10, &echo(1), false);
         assert_eq!(plan.sees(1, 10, &echo(2), false), Verdict::More);
         assert_eq!(plan.sees(2, 10, &echo(1), false), Verdict::Loop);
@@ -561,7 +560,7 @@ mod tests {
     #[test]
     fn a_page_that_misnames_itself_is_read_when_the_total_says_where_the_end_is() {
         let mut plan = plan();
-        let misnamed = Meta { page: Some(1), ..meta(Some(3)) };
+        let misnamed = PageInfo { page: Some(1), ..info(Some(3)) };
         let verdicts = [0, 1, 2].map(|index| plan.sees(index, 10, &misnamed, false));
         assert_eq!(verdicts, [Verdict::More, Verdict::More, Verdict::Last]);
     }
@@ -569,21 +568,21 @@ mod tests {
     #[test]
     fn an_api_that_does_not_page_is_asked_once_without_parameters() {
         let mut plan = Plan::of(Paging::none());
-        assert!(plan.paging().query(&Address::Start, None).is_empty());
+        assert!(plan.paging().query(&PageAddress::Start, None).is_empty());
         assert_eq!(plan.horizon(), 1);
-        assert_eq!(plan.sees(0, 10, &meta(Some(1)), false), Verdict::Last);
+        assert_eq!(plan.sees(0, 10, &info(Some(1)), false), Verdict::Last);
         let mut more = Plan::of(Paging::none());
-        let verdict = more.sees(0, 10, &meta(Some(9)), false);
+        let verdict = more.sees(0, 10, &info(Some(9)), false);
         assert_eq!(verdict, Verdict::Stuck(Statement::Pages));
     }
 
     #[test]
     fn the_first_page_and_the_size_are_sent_as_configured() {
         let paging = Paging::default().first_page(0).page_param("p").page_size("n", 50);
-        let number = Term::Number;
-        let query = paging.query(&Address::Page(2), None);
+        let number = ParamValue::Number;
+        let query = paging.query(&PageAddress::Page(2), None);
         assert_eq!(query, [("p", number(2)), ("n", number(50))]);
-        let query = paging.query(&Address::Page(0), Some(1));
+        let query = paging.query(&PageAddress::Page(0), Some(1));
         assert_eq!(query, [("p", number(0)), ("n", number(1))]);
     }
 
@@ -591,18 +590,18 @@ mod tests {
         Plan::of(Paging::offset_limit("offset", "limit", asked))
     }
 
-    fn total(total: u64) -> Meta {
-        Meta { total: Some(total), ..Meta::default() }
+    fn total(total: u64) -> PageInfo {
+        PageInfo { total: Some(total), ..PageInfo::default() }
     }
 
     #[test]
     fn offsets_go_on_by_the_rows_that_the_server_really_gives() {
         let mut plan = by_rows(100);
-        assert_eq!(plan.address(0), Some(Address::Offset(0)));
+        assert_eq!(plan.address(0), Some(PageAddress::Offset(0)));
         assert_eq!(plan.sees(0, 20, &total(95), false), Verdict::More);
         assert_eq!(plan.horizon(), 5);
-        assert_eq!([1, 4].map(|index| plan.steps().row_of(index)), [20, 80]);
-        assert_eq!(plan.address(3), Some(Address::Offset(60)));
+        assert_eq!([1, 4].map(|index| plan.stride().row_of(index)), [20, 80]);
+        assert_eq!(plan.address(3), Some(PageAddress::Offset(60)));
     }
 
     #[test]
@@ -610,7 +609,7 @@ mod tests {
         let mut plan = by_rows(10);
         plan.sees(0, 10, &total(95), false);
         assert_eq!(plan.sees(1, 7, &total(95), false), Verdict::Elsewhere);
-        assert_eq!(plan.address(2), Some(Address::Offset(17)));
+        assert_eq!(plan.address(2), Some(PageAddress::Offset(17)));
         assert_eq!(plan.horizon(), 2 + 8);
         assert_eq!(plan.sees(2, 10, &total(95), false), Verdict::More);
     }
@@ -620,7 +619,7 @@ mod tests {
         let mut plan = by_rows(10);
         plan.sees(0, 10, &total(35), false);
         assert_eq!(plan.sees(1, 0, &total(35), false), Verdict::More);
-        assert_eq!(plan.address(2), Some(Address::Offset(20)));
+        assert_eq!(plan.address(2), Some(PageAddress::Offset(20)));
         assert_eq!(plan.sees(2, 10, &total(35), false), Verdict::More);
         // Ten rows were not shown.
         assert_eq!(plan.sees(3, 5, &total(35), false), Verdict::Stuck(Statement::Rows));
@@ -629,7 +628,7 @@ mod tests {
     #[test]
     fn a_size_that_is_claimed_and_not_given_hides_no_page() {
         let mut plan = plan();
-        let claim = Meta { per_page: Some(100), ..total(95) };
+        let claim = PageInfo { per_page: Some(100), ..total(95) };
         assert_eq!(plan.sees(0, 20, &claim, false), Verdict::More);
         assert_eq!(plan.horizon(), 5);
     }
@@ -638,30 +637,39 @@ mod tests {
     fn where_pages_name_each_other_the_read_ends_when_none_is_named() {
         let mut plan = Plan::of(Paging::cursor("after", "next"));
         assert_eq!((plan.horizon(), plan.address(1)), (u64::MAX, None));
-        let mut sees = |index, items, way, repeats, rows| {
-            let meta = &total(rows);
-            plan.observe(&Sight { index, items, meta, repeats, way, is_flag_named: false })
+        let mut sees = |index, items, continuation, repeats, rows| {
+            let info = &total(rows);
+            plan.observe(&Observation {
+                index,
+                items,
+                info,
+                repeats,
+                continuation,
+                is_flag_named: false,
+            })
         };
-        assert_eq!(sees(0, 10, Way::Named, false, 23), Verdict::More);
-        assert_eq!(sees(1, 0, Way::Named, false, 23), Verdict::More);
-        assert_eq!(sees(2, 3, Way::Named, false, 23), Verdict::More);
-        assert_eq!(sees(3, 10, Way::Nowhere, false, 23), Verdict::Last);
-        assert_eq!(sees(4, 10, Way::Named, true, 23), Verdict::Loop);
-        assert_eq!(sees(5, 10, Way::Nowhere, false, 500), Verdict::Stuck(Statement::Rows));
+        assert_eq!(sees(0, 10, Continuation::Named, false, 23), Verdict::More);
+        assert_eq!(sees(1, 0, Continuation::Named, false, 23), Verdict::More);
+        assert_eq!(sees(2, 3, Continuation::Named, false, 23), Verdict::More);
+        assert_eq!(sees(3, 10, Continuation::Nowhere, false, 23), Verdict::Last);
+        assert_eq!(sees(4, 10, Continuation::Named, true, 23), Verdict::Loop);
+        assert_eq!(sees(5, 10, Continuation::Nowhere, false, 500), Verdict::Stuck(Statement::Rows));
     }
 
     #[test]
     fn a_read_that_goes_on_in_the_middle_asks_for_that_page_first() {
-        let start = Start { index: 4, address: Address::Offset(80), full: 20, rows: 80 };
+        let start =
+            Position { index: 4, taken: 0, full: 20, ..Position::at(PageAddress::Offset(80), 80) };
         let mut plan = Plan::new(Paging::offset_limit("offset", "limit", 100), &start);
-        assert_eq!((plan.horizon(), plan.address(4)), (5, Some(Address::Offset(80))));
-        assert_eq!(plan.sees(4, 15, &Meta::default(), false), Verdict::More);
-        assert_eq!(plan.address(5), Some(Address::Offset(95)));
-        let start = Start { index: 4, address: Address::Page(4), full: 20, rows: 80 };
+        assert_eq!((plan.horizon(), plan.address(4)), (5, Some(PageAddress::Offset(80))));
+        assert_eq!(plan.sees(4, 15, &PageInfo::default(), false), Verdict::More);
+        assert_eq!(plan.address(5), Some(PageAddress::Offset(95)));
+        let start =
+            Position { index: 4, taken: 0, full: 20, ..Position::at(PageAddress::Page(4), 80) };
         let mut plan = Plan::new(Paging::default(), &start);
-        let echo = Meta { page: Some(5), has_next: Some(true), ..Meta::default() };
+        let echo = PageInfo { page: Some(5), has_next: Some(true), ..PageInfo::default() };
         assert_eq!(plan.sees(4, 20, &echo, false), Verdict::More);
-        let echo = Meta { page: Some(6), ..echo };
+        let echo = PageInfo { page: Some(6), ..echo };
         assert_eq!(plan.sees(5, 20, &echo, false), Verdict::More);
         assert_eq!(plan.sees(6, 20, &echo, false), Verdict::Loop);
     }
@@ -679,11 +687,11 @@ mod tests {
 
     impl Api {
         /// The first row of a page, how many it has, and what it says.
-        fn page(&self, address: &Address) -> (u64, u64, Meta) {
+        fn page(&self, address: &PageAddress) -> (u64, u64, PageInfo) {
             let given = self.cap.min(self.asked);
             let (first, size) = match *address {
-                Address::Page(index) => (index * given, given),
-                Address::Offset(row) => {
+                PageAddress::Page(index) => (index * given, given),
+                PageAddress::Offset(row) => {
                     let at = usize::try_from(row).unwrap();
                     let cap = self.uneven.iter().cycle().nth(at % self.uneven.len().max(1));
                     (row, given.min(cap.copied().unwrap_or(given)))
@@ -692,15 +700,15 @@ mod tests {
             };
             let count = self.rows.saturating_sub(first).min(size);
             let has_next = Some(first + count < self.rows);
-            let meta = match self.hint {
-                0 => meta(Some(self.rows.div_ceil(given))),
+            let info = match self.hint {
+                0 => info(Some(self.rows.div_ceil(given))),
                 1 => total(self.rows),
-                2 => Meta { per_page: Some(self.asked), ..total(self.rows) },
-                3 => Meta { has_next, ..Meta::default() },
-                4 => Meta { next_page: has_next, ..Meta::default() },
-                _ => Meta::default(),
+                2 => PageInfo { per_page: Some(self.asked), ..total(self.rows) },
+                3 => PageInfo { has_next, ..PageInfo::default() },
+                4 => PageInfo { next_page: has_next, ..PageInfo::default() },
+                _ => PageInfo::default(),
             };
-            (first, count, meta)
+            (first, count, info)
         }
 
         /// Reads the set, with as many pages fetched ahead as `prefetch` says.
@@ -714,8 +722,8 @@ mod tests {
                     ahead.push_back(self.page(&plan.address(next).unwrap()));
                     next += 1;
                 }
-                let (first, count, meta) = ahead.pop_front().unwrap();
-                let verdict = plan.sees(index, usize::try_from(count).unwrap(), &meta, false);
+                let (first, count, info) = ahead.pop_front().unwrap();
+                let verdict = plan.sees(index, usize::try_from(count).unwrap(), &info, false);
                 rows.extend(first..first + count);
                 index += 1;
                 match verdict {
@@ -736,35 +744,48 @@ mod tests {
     #[derive(Clone, Debug)]
     struct Page {
         items: usize,
-        meta: Meta,
-        way: Way,
+        info: PageInfo,
+        continuation: Continuation,
     }
 
     fn pages() -> impl Strategy<Value = Vec<Page>> {
         let count = || prop::option::weighted(0.4, 0_u64..12);
         let flag = || prop::option::weighted(0.4, any::<bool>());
-        let ways = prop::sample::select(vec![Way::Named, Way::Itself, Way::Nowhere]);
+        let ways = prop::sample::select(vec![
+            Continuation::Named,
+            Continuation::Itself,
+            Continuation::Nowhere,
+        ]);
         let said = (count(), count(), count(), flag(), flag(), any::<bool>(), 0_usize..4, ways);
-        let page =
-            said.prop_map(|(per_page, total, total_pages, has_next, next_page, link, n, way)| {
+        let page = said.prop_map(
+            |(per_page, total, total_pages, has_next, next_page, link, n, continuation)| {
                 let has_next_link = link && n % 2 == 0;
-                let said =
-                    Meta { per_page, total, total_pages, has_next, next_page, ..Meta::default() };
-                Page { items: n, meta: Meta { has_next_link, ..said }, way }
-            });
+                let said = PageInfo {
+                    per_page,
+                    total,
+                    total_pages,
+                    has_next,
+                    next_page,
+                    ..PageInfo::default()
+                };
+                Page { items: n, info: PageInfo { has_next_link, ..said }, continuation }
+            },
+        );
         prop::collection::vec(page, 1..10)
     }
 
     /// Whether a page that was the last one says that more follow.
     fn says_more(page: &Page, rows: u64, index: u64, paging: &Paging) -> bool {
         let is_behind = |count: Option<u64>, at: u64| count.is_some_and(|count| count > at);
-        let Page { meta, way, items } = page;
-        meta.has_next == Some(true)
-            || meta.next_page == Some(true)
-            || meta.has_next_link && !paging.is_link()
-            || is_behind(meta.total, rows)
-            || is_behind(meta.total_pages, index + 1)
-            || paging.is_chained() && (*way == Way::Named || *way == Way::Itself && *items > 0)
+        let Page { info, continuation, items } = page;
+        info.has_next == Some(true)
+            || info.next_page == Some(true)
+            || info.has_next_link && !paging.is_link()
+            || is_behind(info.total, rows)
+            || is_behind(info.total_pages, index + 1)
+            || paging.is_chained()
+                && (*continuation == Continuation::Named
+                    || *continuation == Continuation::Itself && *items > 0)
     }
 
     proptest! {
@@ -791,13 +812,13 @@ mod tests {
                 let last = Page { items: 0, ..pages[pages.len() - 1].clone() };
                 let mut page = pages.get(at).cloned().unwrap_or(last);
                 if !paging.is_chained() {
-                    page.way = if paging.is_paged() { Way::Computed } else { Way::Nowhere };
+                    page.continuation = if paging.is_paged() { Continuation::Computed } else { Continuation::Nowhere };
                 }
                 rows += page.items as u64;
-                let Page { items, ref meta, way } = page;
-                let sight =
-                    Sight { index, items, meta, repeats: false, way, is_flag_named: false };
-                match plan.observe(&sight) {
+                let Page { items, ref info, continuation } = page;
+                let observation =
+                    Observation { index, items, info, repeats: false, continuation, is_flag_named: false };
+                match plan.observe(&observation) {
                     Verdict::More | Verdict::Elsewhere => {}
                     Verdict::Last => {
                         prop_assert!(!says_more(&page, rows, index, &paging), "{page:?}");

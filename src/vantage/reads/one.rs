@@ -119,7 +119,7 @@ impl Read {
             let page = self.first_page(&target, self.decoder.clone()).await?;
             // Where pages name each other, an empty one may have a next one.
             let is_led = self.settings.paging.is_chained();
-            let has_more = page.meta.total.map_or(is_led, |total| total > 0);
+            let has_more = page.info.total.map_or(is_led, |total| total > 0);
             if !page.items.is_empty() || !has_more {
                 let first = page.items.into_iter().next();
                 let first = first.map(|row| Keys::exact().row(0, row)).transpose()?.flatten();

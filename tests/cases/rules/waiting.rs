@@ -79,13 +79,13 @@ async fn case_13_only_a_204_and_a_200_may_be_empty() {
 }
 
 #[tokio::test]
-async fn case_13_a_202_is_no_page_where_pages_are_read_undecoded() {
+async fn case_13_a_202_is_no_page_where_pages_are_read_as_a_whole() {
     let server = server([answer("202 Accepted", "")]);
     let pool = builder(&server).build().unwrap();
     let stream = PaginatedStream::get(&pool, "/rows")
         .envelope(Envelope::default().no_content_is_empty(true))
         .items_as::<Value>();
-    let pages: Vec<_> = soon("the set", stream.undecoded().collect()).await;
+    let pages: Vec<_> = soon("the set", stream.pages().collect()).await;
     let error = pages.into_iter().find_map(Result::err).expect("the end of the set");
     assert!(error.to_string().contains("status 202"), "{error}");
 }

@@ -20,7 +20,7 @@ pub enum Client {
     /// This pool, items as JSON values, one by one.
     PoolPages,
     /// This pool, items as JSON values, each page taken apart and consumed by a task of its own.
-    PoolUndecoded,
+    PoolTasks,
     /// This pool, single calls with `buffered`, the body decoded by the caller as in `awc-inline`.
     PoolCalls,
     /// This pool, items as a struct.
@@ -106,7 +106,7 @@ impl Client {
         match self {
             Self::PoolValues => pool::values(job),
             Self::PoolPages => pool::pages(job),
-            Self::PoolUndecoded => pool::undecoded(job),
+            Self::PoolTasks => pool::tasks(job),
             Self::PoolCalls => pool::calls(job),
             Self::PoolTyped => pool::typed(job),
             Self::PoolRecordsStream => pool::records_stream(job),

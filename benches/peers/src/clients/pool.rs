@@ -4,7 +4,7 @@
 use futures::StreamExt;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
-use vantage_api_pool::{AwwPool, Error, PaginatedStream, PoolApi, UndecodedPage};
+use vantage_api_pool::{AwwPool, Error, PaginatedStream, PoolApi, Page};
 use vantage_dataset::traits::ReadableValueSet;
 use vantage_table::table::Table;
 use vantage_types::EmptyEntity;
@@ -77,10 +77,10 @@ pub fn pages(job: &Job) -> anyhow::Result<Outcome> {
 }
 
 /// Every page is read by a task of its own, item by item, and what it saw is put in order.
-pub fn undecoded(job: &Job) -> anyhow::Result<Outcome> {
+pub fn tasks(job: &Job) -> anyhow::Result<Outcome> {
     with_pool(job, async |pool, set, consumer| {
-        let pages = stream(pool, &set.path, job.in_flight).undecoded();
-        let look = |page: UndecodedPage<Value>| -> Result<Vec<_>, Error> {
+        let pages = stream(pool, &set.path, job.in_flight).pages();
+        let look = |page: Page<Value>| -> Result<Vec<_>, Error> {
             page.map(|item| Ok(Look::at_value(&item?))).collect()
         };
         let mut looks =

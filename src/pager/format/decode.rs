@@ -9,24 +9,21 @@ use serde::de::{DeserializeOwned, Deserializer, IgnoredAny};
 use serde_json::value::RawValue;
 
 use super::{
-    envelope::Envelope,
-    facts::Meta,
-    lines,
-    list::{List, Taken},
-    outline::{Outline, outline},
-    strategy::Pointer,
+    items::{ItemList, Taken},
+    page_format::format_of,
     text::text,
 };
 use crate::{
     error::{Error, ErrorKind},
+    pager::{envelope::Envelope, facts::PageInfo, strategy::PageTrailer},
     path::Path,
     response::{Mismatch, Response},
 };
 
 /// One decoded page.
-pub(crate) struct Page<T> {
+pub(crate) struct DecodedPage<T> {
     pub(crate) items: Vec<T>,
-    pub(crate) meta: Meta,
+    pub(crate) info: PageInfo,
 }
 
 /// Builds one item from its place in the page.
@@ -83,46 +80,40 @@ impl<T: DeserializeOwned + Send + 'static> ItemDecoder for Typed<T> {
 }
 
 /// [`ItemDecoder`] as an object.
-pub(crate) trait PageDecoder<T>: Send + Sync {
+pub(in crate::pager) trait ErasedDecoder<T>: Send + Sync {
     /// The next item of a page, or `None` after the last.
-    fn next(&self, leaf: &mut Leaf) -> Option<Result<T, Error>>;
+    fn next(&self, cursor: &mut PageCursor) -> Option<Result<T, Error>>;
 }
 
-impl<D: ItemDecoder> PageDecoder<D::Item> for D {
-    fn next(&self, leaf: &mut Leaf) -> Option<Result<D::Item, Error>> {
-        leaf.next(self)
+impl<D: ItemDecoder> ErasedDecoder<D::Item> for D {
+    fn next(&self, cursor: &mut PageCursor) -> Option<Result<D::Item, Error>> {
+        cursor.next(self)
     }
 }
 
-/// What a page says beside its items.
-pub(super) struct Survey {
-    pub(super) meta: Meta,
-    pub(super) pointer: Pointer,
-}
-
 /// A page whose items are taken one at a time.
-pub(crate) struct Leaf {
+pub(in crate::pager) struct PageCursor {
     response: Response,
-    list: List,
+    list: ItemList,
     taken: Taken,
 }
 
-impl Leaf {
+impl PageCursor {
     /// Finds the items of a page.
     ///
     /// # Errors
     /// [`ErrorKind::Decode`] when the body is not text.
     pub(crate) fn open(envelope: &Envelope, response: Response) -> Result<Self, Error> {
-        let list = List::of(envelope, &response)?;
+        let list = ItemList::of(envelope, &response)?;
         Ok(Self::of(response, list))
     }
 
     /// A page whose items were found before.
-    pub(super) fn of(response: Response, list: List) -> Self {
+    pub(in crate::pager) fn of(response: Response, list: ItemList) -> Self {
         Self { response, taken: list.start(), list }
     }
 
-    pub(super) fn list(&self) -> &List {
+    pub(in crate::pager) fn list(&self) -> &ItemList {
         &self.list
     }
 
@@ -132,7 +123,7 @@ impl Leaf {
     }
 
     /// How much of the text was taken so far, with what stands before the items.
-    pub(super) fn at(&self) -> usize {
+    pub(in crate::pager) fn at(&self) -> usize {
         self.taken.at
     }
 
@@ -145,50 +136,47 @@ impl Leaf {
     /// How many items there are and what the page says about the set, without building any.
     ///
     /// # Errors
-    /// Those of [`List::survey`].
-    pub(super) fn survey(&self, envelope: &Envelope) -> Result<(usize, Meta), Error> {
-        let (taken, survey) = self.list.survey_all(&self.response, envelope, None)?;
-        Ok((taken.count, survey.meta))
+    /// Those of [`ItemList::survey`].
+    pub(in crate::pager) fn survey(&self, envelope: &Envelope) -> Result<(usize, PageInfo), Error> {
+        let (taken, trailer) = self.list.survey_all(&self.response, envelope, None)?;
+        Ok((taken.count, trailer.info))
     }
 
     /// What the page says about the set, when every item was taken.
     ///
     /// # Errors
-    /// Those of [`List::survey`].
-    pub(crate) fn meta(&self, envelope: &Envelope) -> Result<Meta, Error> {
-        let survey = self.list.survey(&self.response, envelope, None, self.taken);
-        survey.map(|survey| survey.meta)
+    /// Those of [`ItemList::survey`].
+    pub(crate) fn info(&self, envelope: &Envelope) -> Result<PageInfo, Error> {
+        let trailer = self.list.survey(&self.response, envelope, None, self.taken);
+        trailer.map(|trailer| trailer.info)
     }
 
-    pub(super) fn response(&self) -> &Response {
+    pub(in crate::pager) fn response(&self) -> &Response {
         &self.response
     }
 }
 
-impl List {
+impl ItemList {
     /// Finds the items of an answer.
     ///
     /// # Errors
     /// [`ErrorKind::Decode`] when its body is not text.
-    pub(super) fn of(envelope: &Envelope, response: &Response) -> Result<Self, Error> {
-        let text = text(response.body(), envelope.lossy_text);
-        let text = text.map_err(|source| mismatch(response, source))?;
-        if envelope.is_lines {
-            lines::check(response).map_err(|what| mismatch(response, what))?;
-        }
-        Ok(Self::find(envelope, text))
+    pub(in crate::pager) fn of(envelope: &Envelope, response: &Response) -> Result<Self, Error> {
+        let format = format_of(envelope, response);
+        let text = format.text(envelope, response);
+        Ok(format.find(envelope, text.map_err(|source| mismatch(response, source))?))
     }
 
     /// How far its items reach, of which none is built, and what the page says beside them.
     ///
     /// # Errors
     /// Those of [`survey`](Self::survey), and when an item is none.
-    pub(super) fn survey_all(
+    pub(in crate::pager) fn survey_all(
         &self,
         response: &Response,
         envelope: &Envelope,
         pointer: Option<&Path>,
-    ) -> Result<(Taken, Survey), Error> {
+    ) -> Result<(Taken, PageTrailer), Error> {
         let taken = self.pass_over().map_err(|source| mismatch(response, source))?;
         Ok((taken, self.survey(response, envelope, pointer, taken)?))
     }
@@ -205,32 +193,26 @@ impl List {
         envelope: &Envelope,
         pointer: Option<&Path>,
         taken: Taken,
-    ) -> Result<Survey, Error> {
+    ) -> Result<PageTrailer, Error> {
         let status = response.counts_as();
         if self.is_empty() && status == StatusCode::ACCEPTED {
             return Err(mismatch(response, "a 202 (Accepted) has no items yet"));
         }
         let is_blank =
             status == StatusCode::NO_CONTENT || status == StatusCode::OK && self.text().is_empty();
-        let Outline { lists, mut meta, pointer } =
-            if envelope.is_lines || is_blank && envelope.no_content_is_empty {
-                Outline { lists: 1, ..Outline::default() }
-            } else {
-                let page = self.without(taken);
-                let outlined = outline(envelope, pointer, response.headers(), &page);
-                outlined.map_err(|source| mismatch(response, source))?
-            };
-        if lists != 1 {
-            let number = if lists == 0 { "no" } else { "more than one" };
+        let headers = response.headers();
+        let trailer = match is_blank && envelope.no_content_is_empty {
+            true => PageTrailer::of_headers(envelope, headers),
+            false => self.format().trailer(envelope, pointer, headers, self, taken),
+        };
+        let mut trailer = trailer.map_err(|source| mismatch(response, source))?;
+        if trailer.lists != 1 {
+            let number = if trailer.lists == 0 { "no" } else { "more than one" };
             let path = &envelope.items;
             return Err(mismatch(response, format!("there is {number} list at `{path}`")));
         }
-        if envelope.is_lines || is_blank {
-            let read = envelope.read_headers(response.headers(), &mut meta);
-            read.map_err(|source| mismatch(response, source))?;
-        }
-        meta.take_part(response.status(), response.headers());
-        Ok(Survey { meta, pointer })
+        trailer.info.take_part(response.status(), headers);
+        Ok(trailer)
     }
 }
 
@@ -264,9 +246,9 @@ pub(crate) fn decode_only_item<D: ItemDecoder>(
     envelope: &Envelope,
     response: &Response,
 ) -> Option<D::Item> {
-    let mut leaf = Leaf::open(envelope, response.clone()).ok()?;
-    let item = leaf.next(decoder)?.ok()?;
-    leaf.next(decoder).is_none().then_some(item)
+    let mut cursor = PageCursor::open(envelope, response.clone()).ok()?;
+    let item = cursor.next(decoder)?.ok()?;
+    cursor.next(decoder).is_none().then_some(item)
 }
 
 fn mismatch(response: &Response, source: impl Into<Mismatch>) -> Error {
@@ -285,16 +267,16 @@ mod tests {
 
     use super::*;
 
-    fn read(envelope: &Envelope, response: Response) -> Result<Page<Value>, Error> {
-        let mut leaf = Leaf::open(envelope, response)?;
+    fn read(envelope: &Envelope, response: Response) -> Result<DecodedPage<Value>, Error> {
+        let mut cursor = PageCursor::open(envelope, response)?;
         let mut items = Vec::new();
-        while let Some(item) = leaf.next(&Typed::new()) {
+        while let Some(item) = cursor.next(&Typed::new()) {
             items.push(item?);
         }
-        Ok(Page { items, meta: leaf.meta(envelope)? })
+        Ok(DecodedPage { items, info: cursor.info(envelope)? })
     }
 
-    fn page(envelope: &Envelope, body: impl Into<Bytes>) -> Result<Page<Value>, Error> {
+    fn page(envelope: &Envelope, body: impl Into<Bytes>) -> Result<DecodedPage<Value>, Error> {
         read(envelope, Response::new(StatusCode::OK, body))
     }
 
@@ -314,7 +296,7 @@ mod tests {
         let body = r#"{ "pagination": { "page": 3, "none": [], "rows": [ 7, 8 ], "count": 9 } }"#;
         let page = page(&envelope, body).unwrap();
         assert_eq!(page.items, [7, 8]);
-        assert_eq!((page.meta.page, page.meta.total), (Some(3), Some(9)));
+        assert_eq!((page.info.page, page.info.total), (Some(3), Some(9)));
     }
 
     #[test]
@@ -323,15 +305,15 @@ mod tests {
                            "data": [1, { "a": [] }], "other": { "data": [7] } });
         let page = page(&Envelope::default(), body.to_string()).unwrap();
         assert_eq!(page.items, [json!(1), json!({ "a": [] })]);
-        let meta = Meta {
+        let info = PageInfo {
             page: Some(2),
             per_page: Some(10),
             total: Some(95),
             total_pages: Some(10),
             has_next: Some(true),
-            ..Meta::default()
+            ..PageInfo::default()
         };
-        assert_eq!(page.meta, meta);
+        assert_eq!(page.info, info);
     }
 
     #[test]
@@ -346,7 +328,7 @@ mod tests {
         let envelope = Envelope::items_at("result.rows").total_at("result.meta.count");
         let body = r#"{"result":{"meta":{"count":"7"},"rows":[1]},"rows":[9]}"#;
         let page = page(&envelope, body).unwrap();
-        assert_eq!((page.items, page.meta.total), (vec![json!(1)], Some(7)));
+        assert_eq!((page.items, page.info.total), (vec![json!(1)], Some(7)));
     }
 
     #[test]
@@ -354,7 +336,7 @@ mod tests {
         let mut response = Response::new(StatusCode::OK, "[1]");
         response.headers_mut().insert("x-total-count", "42".parse().unwrap());
         let envelope = Envelope::bare_array().total_in_header("X-Total-Count");
-        assert_eq!(read(&envelope, response).unwrap().meta.total, Some(42));
+        assert_eq!(read(&envelope, response).unwrap().info.total, Some(42));
     }
 
     #[test]
@@ -362,10 +344,10 @@ mod tests {
         let mut response =
             Response::new(StatusCode::OK, r#"{"data":[1],"count":3,"pagination":{"total":1}}"#);
         let envelope = Envelope::default().total_in_header("x-total");
-        assert_eq!(read(&envelope, response.clone()).unwrap().meta.total, Some(1));
+        assert_eq!(read(&envelope, response.clone()).unwrap().info.total, Some(1));
         response.headers_mut().insert("x-total", "2".parse().unwrap());
-        assert_eq!(read(&envelope, response.clone()).unwrap().meta.total, Some(2));
-        assert_eq!(read(&envelope.total_at("count"), response).unwrap().meta.total, Some(3));
+        assert_eq!(read(&envelope, response.clone()).unwrap().info.total, Some(2));
+        assert_eq!(read(&envelope.total_at("count"), response).unwrap().info.total, Some(3));
     }
 
     #[test]
@@ -388,10 +370,10 @@ mod tests {
     fn a_survey_tells_what_reading_would() {
         let body = r#"{"data":[1,{"a":[2]},"x"],"pagination":{"total":9}}"#;
         let response = Response::new(StatusCode::OK, body);
-        let surveyed = Leaf::open(&Envelope::default(), response.clone()).unwrap();
+        let surveyed = PageCursor::open(&Envelope::default(), response.clone()).unwrap();
         let survey = surveyed.survey(&Envelope::default()).unwrap();
         let read = read(&Envelope::default(), response).unwrap();
-        assert_eq!(survey, (read.items.len(), read.meta));
+        assert_eq!(survey, (read.items.len(), read.info));
     }
 
     #[test]
@@ -400,7 +382,7 @@ mod tests {
             ["7", "null", "[]", "[1,10,95]", r#"{"total":-1,"page":{},"has_next":"yes"}"#]
         {
             let body = format!(r#"{{"data":[],"pagination":{pagination}}}"#);
-            assert!(page(&Envelope::default(), body).unwrap().meta.is_silent(), "{pagination}");
+            assert!(page(&Envelope::default(), body).unwrap().info.is_silent(), "{pagination}");
         }
     }
 

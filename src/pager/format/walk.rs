@@ -9,12 +9,14 @@ use serde::{
 };
 use serde_json::value::RawValue;
 
-use super::{
-    envelope::Envelope,
-    facts::{Fact, HINTS, Meta, Place},
-    pagination::Pagination,
+use super::pagination::Pagination;
+use crate::{
+    pager::{
+        envelope::Envelope,
+        facts::{Fact, HINTS, Location, PageInfo},
+    },
+    path::{Key, Path, Step},
 };
-use crate::path::{Key, Path, Step};
 
 /// What a walk looks for.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -31,17 +33,17 @@ pub(super) enum Target {
 }
 
 /// The keys that lead to a target.
-pub(super) struct Route<'a> {
+pub(super) struct Lookup<'a> {
     pub(super) target: Target,
     pub(super) steps: &'a [Step],
 }
 
 /// All ways to what the envelope names through keys, for each target those with the longest
 /// keys first.
-pub(super) fn routes<'a>(envelope: &'a Envelope, pointer: Option<&'a Path>) -> Vec<Route<'a>> {
+pub(super) fn lookups<'a>(envelope: &'a Envelope, pointer: Option<&'a Path>) -> Vec<Lookup<'a>> {
     let named = envelope.named.iter().enumerate().filter_map(|(index, named)| match &named.place {
-        Place::Body(path) => Some((Target::Named(index), path)),
-        Place::Header(_) => None,
+        Location::Body(path) => Some((Target::Named(index), path)),
+        Location::Header(_) => None,
     });
     // Where what it holds stands beside other things, each is looked for by itself.
     let object = envelope.has_pagination_object();
@@ -50,32 +52,32 @@ pub(super) fn routes<'a>(envelope: &'a Envelope, pointer: Option<&'a Path>) -> V
     let hints = hints.iter().zip(HINTS).map(|(path, (_, fact))| (Target::Hint(fact), path));
     let all = [(Target::Items, &envelope.items)].into_iter().chain(pagination);
     let all = all.chain(pointer.map(|path| (Target::Pointer, path))).chain(named).chain(hints);
-    let mut routes = Vec::with_capacity(8);
+    let mut lookups = Vec::with_capacity(8);
     for (target, path) in all.filter(|(_, path)| path.is_plain()) {
-        routes.extend(path.readings().map(|steps| Route { target, steps }));
+        lookups.extend(path.readings().map(|steps| Lookup { target, steps }));
     }
-    routes.truncate(MOST_ROUTES);
-    routes
+    lookups.truncate(MOST_LOOKUPS);
+    lookups
 }
 
 /// As many as a mask has bits.
-const MOST_ROUTES: usize = 128;
+const MOST_LOOKUPS: usize = 128;
 
 #[derive(Default)]
 pub(super) struct Found<'p> {
     pub(super) stops_at_item: bool,
     pub(super) is_at_item: bool,
     pub(super) lists: usize,
-    /// The route that has led to the items.
+    /// The lookup that has led to the items.
     pub(super) items_by: Option<usize>,
     /// What the `pagination` object says.
-    pub(super) hints: Meta,
-    /// What was found at the end of a route.
+    pub(super) hints: PageInfo,
+    /// What was found at the end of a lookup.
     pub(super) values: Vec<(usize, &'p str)>,
 }
 
 impl<'p> Found<'p> {
-    /// Takes in what stands at the end of these routes.
+    /// Takes in what stands at the end of these lookups.
     fn take(&mut self, mut ending: u128, value: &'p str) {
         while ending != 0 {
             self.values.push((ending.trailing_zeros() as usize, value));
@@ -86,81 +88,81 @@ impl<'p> Found<'p> {
 
 /// One level of the way from the root to what the envelope names.
 pub(super) struct Walk<'a, 'p> {
-    routes: &'a [Route<'a>],
+    lookups: &'a [Lookup<'a>],
     envelope: &'a Envelope,
     found: &'a mut Found<'p>,
-    /// One bit for each route that has led here so far.
+    /// One bit for each lookup that has led here so far.
     live: u128,
     depth: usize,
 }
 
 impl<'a, 'p> Walk<'a, 'p> {
     pub(super) fn new(
-        routes: &'a [Route<'a>],
+        lookups: &'a [Lookup<'a>],
         envelope: &'a Envelope,
         found: &'a mut Found<'p>,
     ) -> Self {
-        let live = routes.iter().enumerate().fold(0, |live, (index, route)| {
-            if route.steps.is_empty() { live } else { live | 1 << index }
+        let live = lookups.iter().enumerate().fold(0, |live, (index, lookup)| {
+            if lookup.steps.is_empty() { live } else { live | 1 << index }
         });
-        Self { routes, envelope, found, live, depth: 0 }
+        Self { lookups, envelope, found, live, depth: 0 }
     }
 
     /// The way ends before its goal: an error on the only way to the items, and otherwise
     /// something that is not there.
     fn end<E: de::Error>(&self, at: de::Unexpected<'_>) -> Result<(), E> {
-        let mut ways = self.routes.iter().enumerate().filter(|(_, r)| r.target == Target::Items);
+        let mut ways = self.lookups.iter().enumerate().filter(|(_, r)| r.target == Target::Items);
         let is_only_way = match (ways.next(), ways.next()) {
-            (Some((index, route)), None) => {
-                self.live & (1 << index) != 0 || self.depth == 0 && route.steps.is_empty()
+            (Some((index, lookup)), None) => {
+                self.live & (1 << index) != 0 || self.depth == 0 && lookup.steps.is_empty()
             }
             _ => false,
         };
         if is_only_way { Err(E::invalid_type(at, self)) } else { Ok(()) }
     }
 
-    /// The next level, where these routes lead to.
+    /// The next level, where these lookups lead to.
     fn deeper(&mut self, live: u128) -> Walk<'_, 'p> {
-        let Self { routes, envelope, depth, .. } = *self;
-        Walk { routes, envelope, found: &mut *self.found, live, depth: depth + 1 }
+        let Self { lookups, envelope, depth, .. } = *self;
+        Walk { lookups, envelope, found: &mut *self.found, live, depth: depth + 1 }
     }
 
-    /// The routes that end at a key, and those that go on there.
+    /// The lookups that end at a key, and those that go on there.
     fn along(&self, key: &str) -> (u128, u128) {
         let (mut ending, mut going_on) = (0, 0);
         let mut live = self.live;
         while live != 0 {
             let index = live.trailing_zeros() as usize;
             live &= live - 1;
-            let Some(route) = self.routes.get(index) else { continue };
-            if matches!(route.steps.get(self.depth), Some(Step::Key(wanted)) if wanted == key) {
+            let Some(lookup) = self.lookups.get(index) else { continue };
+            if matches!(lookup.steps.get(self.depth), Some(Step::Key(wanted)) if wanted == key) {
                 let mask =
-                    if route.steps.len() == self.depth + 1 { &mut ending } else { &mut going_on };
+                    if lookup.steps.len() == self.depth + 1 { &mut ending } else { &mut going_on };
                 *mask |= 1 << index;
             }
         }
         (ending, going_on)
     }
 
-    /// Whether a single route ends, and leads to the `pagination` object.
+    /// Whether a single lookup ends, and leads to the `pagination` object.
     fn is_pagination(&self, ending: u128) -> bool {
-        let route = self.routes.get(ending.trailing_zeros() as usize);
-        ending.is_power_of_two() && route.is_some_and(|r| r.target == Target::Pagination)
+        let lookup = self.lookups.get(ending.trailing_zeros() as usize);
+        ending.is_power_of_two() && lookup.is_some_and(|r| r.target == Target::Pagination)
     }
 
-    /// The list of items by which the routes in `ending` end, unless one with longer keys was
+    /// The list of items by which the lookups in `ending` end, unless one with longer keys was
     /// found.
-    fn list(&mut self, ending: u128) -> Option<List<'_, 'p>> {
+    fn list(&mut self, ending: u128) -> Option<ListVisitor<'_, 'p>> {
         let is_items = |index: &usize| {
-            ending & (1 << index) != 0 && self.routes[*index].target == Target::Items
+            ending & (1 << index) != 0 && self.lookups[*index].target == Target::Items
         };
-        let index = (0..self.routes.len()).find(is_items)?;
+        let index = (0..self.lookups.len()).find(is_items)?;
         let found = &mut *self.found;
         if found.items_by.is_none_or(|by| index < by) {
             (found.lists, found.items_by) = (0, Some(index));
         }
         let is_beaten = found.items_by != Some(index);
-        Some(List { found, null_is_empty: self.envelope.null_is_empty, is_beaten })
+        Some(ListVisitor { found, null_is_empty: self.envelope.null_is_empty, is_beaten })
     }
 }
 
@@ -185,7 +187,7 @@ impl<'p> Visitor<'p> for Walk<'_, 'p> {
 
     fn visit_seq<S: SeqAccess<'p>>(self, seq: S) -> Result<(), S::Error> {
         if self.depth == 0 && self.envelope.accepts_bare_array {
-            let list = List { found: self.found, null_is_empty: false, is_beaten: false };
+            let list = ListVisitor { found: self.found, null_is_empty: false, is_beaten: false };
             return list.visit_seq(seq);
         }
         self.end(de::Unexpected::Seq)?;
@@ -252,14 +254,14 @@ impl<'p> Visitor<'p> for Walk<'_, 'p> {
 }
 
 /// The list of items.
-struct List<'a, 'p> {
+struct ListVisitor<'a, 'p> {
     found: &'a mut Found<'p>,
     null_is_empty: bool,
     /// Another list, under longer keys, is the one.
     is_beaten: bool,
 }
 
-impl<'p> DeserializeSeed<'p> for List<'_, 'p> {
+impl<'p> DeserializeSeed<'p> for ListVisitor<'_, 'p> {
     type Value = ();
 
     fn deserialize<I: Deserializer<'p>>(self, input: I) -> Result<(), I::Error> {
@@ -270,7 +272,7 @@ impl<'p> DeserializeSeed<'p> for List<'_, 'p> {
     }
 }
 
-impl<'p> Visitor<'p> for List<'_, 'p> {
+impl<'p> Visitor<'p> for ListVisitor<'_, 'p> {
     type Value = ();
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -5,10 +5,10 @@ use std::hash::{BuildHasher, Hasher};
 use foldhash::fast::FixedState;
 use serde::{Deserialize, de::IgnoredAny};
 
-use super::list::List;
+use super::items::ItemList;
 
 /// Whether two pages hold the same list of items.
-pub(super) fn same_items(one: &List, other: &List) -> bool {
+pub(in crate::pager) fn same_items(one: &ItemList, other: &ItemList) -> bool {
     if one.text() == other.text() {
         return true;
     }
@@ -51,17 +51,14 @@ mod tests {
     use http::StatusCode;
     use serde_json::json;
 
-    use super::{
-        super::{decode::Leaf, envelope::Envelope},
-        *,
-    };
-    use crate::response::Response;
+    use super::{super::decode::PageCursor, *};
+    use crate::{pager::envelope::Envelope, response::Response};
 
     // So that a literal can be given.
     #[allow(clippy::needless_pass_by_value)]
     fn same(one: impl ToString, other: impl ToString) -> bool {
         let open = |body: String| {
-            Leaf::open(&Envelope::default(), Response::new(StatusCode::OK, body)).unwrap()
+            PageCursor::open(&Envelope::default(), Response::new(StatusCode::OK, body)).unwrap()
         };
         same_items(open(one.to_string()).list(), open(other.to_string()).list())
     }

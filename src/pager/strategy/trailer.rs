@@ -7,10 +7,11 @@ use http::{
 };
 use url::Url;
 
-use super::{Address, Mode, PageView, Paging, Path, link};
+use super::{Mode, PageAddress, PageView, Paging, Path, link};
 use crate::{
     error::{Error, ErrorKind},
-    pager::facts::Meta,
+    pager::{envelope::Envelope, facts::PageInfo},
+    response::Mismatch,
 };
 
 /// What stands in a page where the next one is to be named.
@@ -41,10 +42,30 @@ impl Pointer {
     }
 }
 
-/// Everything by which a page can tell where the next one is.
-pub(in crate::pager) struct Foot<'a> {
+/// What a page says beside its items.
+#[derive(Default)]
+pub(in crate::pager) struct PageTrailer {
+    /// How many lists are at the place of the items.
+    pub(in crate::pager) lists: usize,
+    /// What it says about the set.
+    pub(in crate::pager) info: PageInfo,
+    /// What names the next page.
     pub(in crate::pager) pointer: Pointer,
-    pub(in crate::pager) view: PageView<'a>,
+}
+
+impl PageTrailer {
+    /// Of a page that is nothing but its items.
+    ///
+    /// # Errors
+    /// When a header field that the envelope names cannot be read.
+    pub(in crate::pager) fn of_headers(
+        envelope: &Envelope,
+        headers: &HeaderMap,
+    ) -> Result<Self, Mismatch> {
+        let mut trailer = Self { lists: 1, ..Self::default() };
+        envelope.read_headers(headers, &mut trailer.info)?;
+        Ok(trailer)
+    }
 }
 
 impl Paging {
@@ -61,57 +82,62 @@ impl Paging {
     /// # Errors
     /// [`ErrorKind::Decode`] when the page names the next one in a way that makes no sense:
     /// what is left out here would be missing at the end of the set.
-    pub(in crate::pager) fn follow(&self, foot: &Foot<'_>) -> Result<Option<Address>, Error> {
+    pub(in crate::pager) fn follow(
+        &self,
+        pointer: &Pointer,
+        page: &PageView<'_>,
+    ) -> Result<Option<PageAddress>, Error> {
         match &self.mode {
             Mode::Cursor(..) => {
-                let cursor =
-                    foot.name()?.filter(|cursor| !self.ends.zero_cursor_ends || !is_zero(cursor));
-                Ok(cursor.map(|cursor| Address::Cursor(cursor.to_owned())))
+                let cursor = page
+                    .name(pointer)?
+                    .filter(|cursor| !self.ends.zero_cursor_ends || !is_zero(cursor));
+                Ok(cursor.map(|cursor| PageAddress::Cursor(cursor.to_owned())))
             }
-            Mode::NextUrl(_) => foot.name()?.map(|url| foot.resolve(url)).transpose(),
+            Mode::NextUrl(_) => page.name(pointer)?.map(|url| page.resolve(url)).transpose(),
             Mode::Link => {
-                let page = foot.url().ok();
-                match self.link(foot.view.headers(), "next", page.as_ref()) {
-                    link::Found::Target(url) => foot.resolve(&url).map(Some),
-                    link::Found::Absent => Ok(None),
-                    link::Found::Unreadable => {
-                        Err(foot
+                let own = page.url().ok();
+                match self.link(page.headers(), "next", own.as_ref()) {
+                    link::LinkTarget::Target(url) => page.resolve(&url).map(Some),
+                    link::LinkTarget::Absent => Ok(None),
+                    link::LinkTarget::Unreadable => {
+                        Err(page
                             .strange("the `Link` header that may name the next page is malformed"))
                     }
                 }
             }
-            Mode::Custom(custom) => Ok(custom.next(&foot.view)?.map(Address::Custom)),
+            Mode::Custom(custom) => Ok(custom.next(page)?.map(PageAddress::Custom)),
             Mode::Number(_) | Mode::Offset(_) | Mode::None => Ok(None),
         }
     }
 
     /// Adds to what a page says about the set what only its `Link` header says.
-    pub(in crate::pager) fn read_headers(&self, headers: &HeaderMap, meta: &mut Meta) {
+    pub(in crate::pager) fn read_headers(&self, headers: &HeaderMap, info: &mut PageInfo) {
         if !headers.contains_key(LINK) {
             return;
         }
         let next = self.link(headers, "next", None);
-        meta.has_next_link = match &next {
-            link::Found::Target(_) => true,
-            link::Found::Absent => false,
+        info.has_next_link = match &next {
+            link::LinkTarget::Target(_) => true,
+            link::LinkTarget::Absent => false,
             // What cannot be read does not say that the set ends.
-            link::Found::Unreadable => self.is_addressable(),
+            link::LinkTarget::Unreadable => self.is_addressable(),
         };
         let Mode::Number(param) = &self.mode else { return };
-        if meta.total.is_some() || meta.total_pages.is_some() {
+        if info.total.is_some() || info.total_pages.is_some() {
             return;
         }
-        let link::Found::Target(last) = self.link(headers, "last", None) else { return };
+        let link::LinkTarget::Target(last) = self.link(headers, "last", None) else { return };
         let Some(last) = number_in(&last, param) else { return };
         // A parameter that only repeats what was asked for says nothing of the last page.
-        let is_echo = matches!(&next, link::Found::Target(next) if number_in(next, param)
+        let is_echo = matches!(&next, link::LinkTarget::Target(next) if number_in(next, param)
             .is_none_or(|next| next <= self.number(0) || next > last));
         if !is_echo {
-            meta.total_pages = last.saturating_add(1).checked_sub(self.number(0));
+            info.total_pages = last.saturating_add(1).checked_sub(self.number(0));
         }
     }
 
-    fn link(&self, headers: &HeaderMap, relation: &str, page: Option<&Url>) -> link::Found {
+    fn link(&self, headers: &HeaderMap, relation: &str, page: Option<&Url>) -> link::LinkTarget {
         let fields = headers.get_all(LINK).into_iter().map(HeaderValue::as_bytes);
         link::find(fields, relation, page, self.ends.link.as_ref())
     }
@@ -130,9 +156,9 @@ pub(in crate::pager) fn is_zero(cursor: &str) -> bool {
     cursor == "0"
 }
 
-impl Foot<'_> {
-    fn name(&self) -> Result<Option<&str>, Error> {
-        match &self.pointer {
+impl PageView<'_> {
+    fn name<'p>(&self, pointer: &'p Pointer) -> Result<Option<&'p str>, Error> {
+        match pointer {
             Pointer::Absent => Ok(None),
             Pointer::Name(name) => Ok(Some(name)),
             Pointer::Other => {
@@ -143,20 +169,20 @@ impl Foot<'_> {
 
     /// Where the page itself is.
     fn url(&self) -> Result<Url, url::ParseError> {
-        Url::parse(&self.view.response.url().map(Uri::to_string).unwrap_or_default())
+        Url::parse(&self.response.url().map(Uri::to_string).unwrap_or_default())
     }
 
     /// The absolute form of a URL that the page holds (RFC 3986 section 5).
-    fn resolve(&self, reference: &str) -> Result<Address, Error> {
+    fn resolve(&self, reference: &str) -> Result<PageAddress, Error> {
         let resolved = self.url().and_then(|url| url.join(reference));
         let mut url = resolved
             .map_err(|source| self.strange("the next page has no valid URL").with_source(source))?;
         url.set_fragment(None);
-        Ok(Address::Url(url.into()))
+        Ok(PageAddress::Url(url.into()))
     }
 
     fn strange(&self, what: &'static str) -> Error {
-        Error::new(ErrorKind::Decode, what).with_response(self.view.response.clone())
+        Error::new(ErrorKind::Decode, what).with_response(self.response.clone())
     }
 }
 
@@ -175,7 +201,7 @@ mod tests {
         paging: &Paging,
         pointer: Option<&str>,
         links: &[&str],
-    ) -> Result<Option<Address>, Error> {
+    ) -> Result<Option<PageAddress>, Error> {
         let url = Arc::new(Uri::from_static("https://api.example/v1/rows?page=1"));
         let mut response = Response::new(StatusCode::OK, "").with_url(&url, false);
         for link in links {
@@ -185,11 +211,11 @@ mod tests {
         let request = PageRequest::new();
         let (request, response) = (&request, &response);
         let view = PageView { index: 0, rows: 1, total: None, request, response };
-        paging.follow(&Foot { pointer, view })
+        paging.follow(&pointer, &view)
     }
 
-    fn url(text: &str) -> Option<Address> {
-        Some(Address::Url(text.into()))
+    fn url(text: &str) -> Option<PageAddress> {
+        Some(PageAddress::Url(text.into()))
     }
 
     #[test]
@@ -203,7 +229,7 @@ mod tests {
             ("18446744073709551616", "18446744073709551616"),
             ("-1.50", "-1.50"),
         ] {
-            assert_eq!(next(json).unwrap(), Some(Address::Cursor(cursor.into())), "{json}");
+            assert_eq!(next(json).unwrap(), Some(PageAddress::Cursor(cursor.into())), "{json}");
         }
         for json in ["null", "false", r#""""#] {
             assert_eq!(next(json).unwrap(), None, "{json}");
@@ -213,7 +239,7 @@ mod tests {
         }
         assert_eq!(after(&paging, None, &[]).unwrap(), None);
         let zero = |paging: Paging| after(&paging, Some("0"), &[]).unwrap();
-        assert_eq!(zero(paging.clone()), Some(Address::Cursor("0".into())));
+        assert_eq!(zero(paging.clone()), Some(PageAddress::Cursor("0".into())));
         assert_eq!(zero(paging.zero_cursor_ends(true)), None);
     }
 
@@ -253,9 +279,9 @@ mod tests {
         let pages = |paging: Paging, link: &str, total| {
             let mut headers = HeaderMap::new();
             headers.insert(LINK, link.parse().unwrap());
-            let mut meta = Meta { total, ..Meta::default() };
-            paging.read_headers(&headers, &mut meta);
-            meta.total_pages
+            let mut info = PageInfo { total, ..PageInfo::default() };
+            paging.read_headers(&headers, &mut info);
+            info.total_pages
         };
         let last = "</rows?per_page=9&page=34#x>; rel=\"last\"";
         assert_eq!(pages(Paging::page_number(), last, None), Some(34));

@@ -5,55 +5,46 @@ use std::collections::BTreeMap;
 use http::header::CONTENT_RANGE;
 use serde::de::IgnoredAny;
 
-use super::{
-    envelope::Envelope,
-    facts::{Fact, Meta, Remarks},
-    strategy::{Paging, Statement},
+use super::Judge;
+use crate::{
+    pager::{
+        facts::{Fact, Remarks},
+        strategy::Statement,
+    },
+    path::Key,
 };
-use crate::path::Key;
 
 /// So many keys of a page are named in an error.
 const MOST_KEYS: usize = 12;
 
-/// One page and where it stands in its read.
-pub(super) struct Words<'a> {
-    pub(super) paging: &'a Paging,
-    pub(super) envelope: &'a Envelope,
-    pub(super) meta: &'a Meta,
-    /// How many rows were read, those of the page among them.
-    pub(super) rows: u64,
-    /// How many the page has.
-    pub(super) items: usize,
-    /// The number of the page in the read, from 1.
-    pub(super) number: u64,
-}
-
-impl Words<'_> {
+impl Judge {
     /// What is said, as it stands in the page.
     pub(super) fn describe(&self, statement: Statement) -> String {
-        let at = |fact| self.envelope.name_of(fact);
-        let (meta, number) = (self.meta, self.number);
+        let at = |fact| self.endpoint.envelope.name_of(fact);
+        let (info, number) = (&self.said, self.index + 1);
         match statement {
-            Statement::Flag => match meta.has_next {
+            Statement::Flag => match info.has_next {
                 Some(true) => format!("`{}` says that more pages follow", at(Fact::HasNext)),
                 _ => format!("`{}` says that this is the last page", at(Fact::HasNext)),
             },
-            Statement::NextPage => match meta.next_page {
+            Statement::NextPage => match info.next_page {
                 Some(true) => format!("`{}` names a next page", at(Fact::NextPage)),
                 _ => format!("`{}` names no next page", at(Fact::NextPage)),
             },
             Statement::Link => "the `Link` header names a next page".into(),
-            Statement::Pointer => format!("{} names a next page", self.paging.pointer_name()),
+            Statement::Pointer => {
+                format!("{} names a next page", self.plan.paging().pointer_name())
+            }
             Statement::Rows => {
-                let total = meta.total.unwrap_or_default();
-                let at = match meta.remarks.has(Remarks::PART) {
+                let total = info.total.unwrap_or_default();
+                let at = match info.remarks.has(Remarks::PART) {
                     true => CONTENT_RANGE.as_str().to_owned(),
                     false => at(Fact::Total),
                 };
-                format!("`{at}` is {total}, and {} rows were read", self.rows)
+                format!("`{at}` is {total}, and {} rows were read", self.plan.rows())
             }
             Statement::Pages => {
-                let pages = meta.total_pages.unwrap_or_default();
+                let pages = info.total_pages.unwrap_or_default();
                 format!("`{}` is {pages}, and this is page {number}", at(Fact::TotalPages))
             }
         }
@@ -64,14 +55,14 @@ impl Words<'_> {
     pub(super) fn stuck(&self, more: Statement, body: &str) -> String {
         let more = self.describe(more);
         let has = || keys(body).map_or_else(String::new, |keys| format!("; the page has {keys}"));
-        if !self.paging.is_paged() {
+        if !self.plan.paging().is_paged() {
             let none = "the endpoint is read as one page by Paging::none()";
             return format!("{more}, but {none}{}", has());
         }
-        if self.paging.is_chained() {
+        if self.plan.paging().is_chained() {
             return format!(
                 "{more}, but {} names no next page{}",
-                self.paging.pointer_name(),
+                self.plan.paging().pointer_name(),
                 has()
             );
         }
@@ -84,7 +75,7 @@ impl Words<'_> {
     /// Why a page that repeats the one before it may do so.
     pub(super) fn repeated(&self) -> String {
         let again = "the server sends the same page again";
-        match self.paging.parameters().first() {
+        match self.plan.paging().parameters().first() {
             Some(param) => {
                 format!("{again}: the parameter `{param}` has no effect, or another name")
             }
@@ -106,7 +97,7 @@ impl Words<'_> {
         format!(
             "{} rows were read, the API hands out no more (Paging::row_cap), and nothing says that \
              these are all",
-            self.rows
+            self.plan.rows()
         )
     }
 

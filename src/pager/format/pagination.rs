@@ -8,17 +8,19 @@ use serde::{
 };
 use serde_json::value::RawValue;
 
-use super::facts::{Fact, HINTS, Meta, Remarks};
-use crate::path::Key;
+use crate::{
+    pager::facts::{Fact, HINTS, PageInfo, Remarks},
+    path::Key,
+};
 
-/// The object, whose content goes into the meta. Anything else in its place says nothing.
-pub(super) struct Pagination<'a>(pub(super) &'a mut Meta);
+/// The object, whose content goes into the page info. Anything else in its place says nothing.
+pub(super) struct Pagination<'a>(pub(super) &'a mut PageInfo);
 
 /// Takes in what stands in the object, as far as it can be read.
-pub(super) fn take_hint(meta: &mut Meta, fact: Fact, text: &str) {
+pub(super) fn take_hint(info: &mut PageInfo, fact: Fact, text: &str) {
     match fact.read(text) {
-        Ok(said) => meta.take(fact, said),
-        Err(_) => meta.remarks.add(Remarks::UNREADABLE),
+        Ok(said) => info.take(fact, said),
+        Err(_) => info.remarks.add(Remarks::UNREADABLE),
     }
 }
 

@@ -8,19 +8,17 @@ use std::{
 };
 
 use http::Uri;
-use serde::de::IgnoredAny;
 
 use super::{
     bounds::Bounds,
-    decode::{ItemDecoder, Page, PageDecoder, Survey, Typed},
     envelope::Envelope,
-    facts::Meta,
-    list::List,
+    facts::PageInfo,
+    format::{DecodedPage, ErasedDecoder, ItemDecoder, ItemList},
     mode::ReadMode,
     next_url,
-    page::UndecodedPage,
-    strategy::{Address, Foot, PageRequest, PageView, Paging, Start, Way},
-    token::Origin,
+    page::OpenPage,
+    strategy::{Continuation, PageAddress, PageRequest, PageTrailer, PageView, Paging},
+    token::{Origin, Position},
 };
 use crate::{
     base_url::BaseUrl,
@@ -40,8 +38,8 @@ const DEFAULT_BYTE_BUDGET: usize = 64 * 1024 * 1024;
 pub(super) const LONG: usize = 1024 * 1024;
 
 /// What to read, and how.
-pub(super) struct Target<T> {
-    endpoint: String,
+pub(super) struct Endpoint {
+    path: String,
     /// Where the endpoint has moved to for good, as a page was told.
     moved: OnceLock<String>,
     pub(super) priority: Option<Priority>,
@@ -51,37 +49,36 @@ pub(super) struct Target<T> {
     pub(super) paging: Paging,
     pub(super) envelope: Arc<Envelope>,
     pub(super) mode: ReadMode,
-    pub(super) decoder: Arc<dyn PageDecoder<T>>,
 }
 
 /// A page as the server sent it, and what it cost.
-pub(super) struct Arrival {
+pub(super) struct FetchedPage {
     pub(super) response: Response,
     pub(super) effort: Effort,
     /// What it says, where pages name each other, since it was read to find the next one, and
     /// of a page that is long.
-    pub(super) read: Option<Box<ReadAhead>>,
+    pub(super) scan: Option<Box<PageScan>>,
 }
 
 /// What was read of a page before its turn.
-pub(super) struct ReadAhead {
-    pub(super) list: List,
+pub(super) struct PageScan {
+    pub(super) list: ItemList,
     pub(super) items: usize,
-    pub(super) meta: Meta,
+    pub(super) info: PageInfo,
     /// Where the next page is, if it names one.
-    pub(super) next: Option<Address>,
-    pub(super) way: Way,
+    pub(super) next: Option<PageAddress>,
+    pub(super) continuation: Continuation,
     /// Whether it is asked for before the page is judged: nothing speaks against it.
     pub(super) goes_on: bool,
     /// What the items are.
     pub(super) content: u64,
 }
 
-impl<T: Send + 'static> Target<T> {
-    /// The items of `endpoint` as `decoder` builds them, with every setting at its default.
-    pub(super) fn new<D: ItemDecoder<Item = T>>(endpoint: String, decoder: D) -> Self {
+impl Endpoint {
+    /// What is at `path`, with every setting at its default.
+    pub(super) fn new(path: String) -> Self {
         Self {
-            endpoint,
+            path,
             moved: OnceLock::new(),
             priority: Priority::of_scope(),
             prefetch: DEFAULT_PREFETCH,
@@ -90,34 +87,17 @@ impl<T: Send + 'static> Target<T> {
             paging: Paging::default(),
             envelope: Arc::default(),
             mode: ReadMode::default(),
-            decoder: Arc::new(decoder),
         }
     }
 
     /// Which read it is.
     pub(super) fn origin(&self) -> Origin {
-        Origin::of(&self.endpoint, &self.paging, &self.envelope)
+        Origin::of(&self.path, &self.paging, &self.envelope)
     }
 
     /// Where the set begins.
-    pub(super) fn start(&self) -> Start {
-        Start { index: 0, address: self.paging.start(), full: 0, rows: 0 }
-    }
-
-    /// The same target with items built by another decoder.
-    pub(super) fn decoded_by<D: ItemDecoder>(self, decoder: D) -> Target<D::Item> {
-        Target {
-            endpoint: self.endpoint,
-            moved: self.moved,
-            priority: self.priority,
-            prefetch: self.prefetch,
-            byte_budget: self.byte_budget,
-            bounds: self.bounds,
-            paging: self.paging,
-            envelope: self.envelope,
-            mode: self.mode,
-            decoder: Arc::new(decoder),
-        }
+    pub(super) fn start(&self) -> Position {
+        Position::at(self.paging.start(), 0)
     }
 
     /// Fetches one page.
@@ -125,36 +105,36 @@ impl<T: Send + 'static> Target<T> {
         self: &Arc<Self>,
         caller: &Caller,
         index: u64,
-        address: Address,
+        address: PageAddress,
         size: Option<u64>,
-    ) -> impl Future<Output = Result<Arrival, Error>> + Send + use<T> {
+    ) -> impl Future<Output = Result<FetchedPage, Error>> + Send + use<> {
         let caller = caller.clone();
-        let target = Arc::clone(self);
+        let endpoint = Arc::clone(self);
         async move {
-            let request = target.request_of(&caller, &address, size).await?;
-            let mut request = request.priority(target.priority.unwrap_or_default());
+            let request = endpoint.request_of(&caller, &address, size).await?;
+            let mut request = request.priority(endpoint.priority.unwrap_or_default());
             let is_foreign = request.other_base().is_some();
-            if let Some(left) = target.bounds.left(Instant::now) {
+            if let Some(left) = endpoint.bounds.left(Instant::now) {
                 let call_timeout = caller.dispatcher.config.settings.call_timeout;
                 request = request.timeout(left.min(call_timeout));
             }
             let (response, effort) = caller.measured(request).await?;
             if response.is_moved() {
-                target.follow_move(&caller.dispatcher.config.base, &address, size, &response);
+                endpoint.follow_move(&caller.dispatcher.config.base, &address, size, &response);
             }
             let is_long = response.body().len() >= LONG;
-            let read = if is_long || target.paging.is_chained() {
-                let read = target.follow(&caller, index, &address, &response).await;
-                let mut read = read.map_err(|error| effort.of(error))?;
+            let scan = if is_long || endpoint.paging.is_chained() {
+                let scan = endpoint.follow(&caller, index, &address, &response).await;
+                let mut scan = scan.map_err(|error| effort.of(error))?;
                 if is_foreign {
                     let base = &caller.dispatcher.config.base;
-                    read.next = read.next.map(|next| target.as_foreign(base, next));
+                    scan.next = scan.next.map(|next| endpoint.as_foreign(base, next));
                 }
-                Some(Box::new(read))
+                Some(Box::new(scan))
             } else {
                 None
             };
-            Ok(Arrival { response, effort, read })
+            Ok(FetchedPage { response, effort, scan })
         }
     }
 
@@ -163,12 +143,12 @@ impl<T: Send + 'static> Target<T> {
     fn follow_move(
         &self,
         base: &BaseUrl,
-        address: &Address,
+        address: &PageAddress,
         size: Option<u64>,
         response: &Response,
     ) -> Option<()> {
         let asked = base.join(self.request(base, address, size).ok()?.target()).ok()?;
-        let endpoint = base.join(self.endpoint()).ok()?;
+        let endpoint = base.join(self.path()).ok()?;
         let url = response.url().filter(|url| url.query() == asked.query())?;
         if asked.path() != endpoint.path() {
             return None;
@@ -177,43 +157,43 @@ impl<T: Send + 'static> Target<T> {
         self.moved.set(format!("{}{}{query}", base.origin(), url.path())).ok()
     }
 
-    fn endpoint(&self) -> &str {
-        self.moved.get().unwrap_or(&self.endpoint)
+    fn path(&self) -> &str {
+        self.moved.get().unwrap_or(&self.path)
     }
 
     /// The request for a page. What a user's strategy has to say about it is said aside.
     async fn request_of(
         self: &Arc<Self>,
         caller: &Caller,
-        address: &Address,
+        address: &PageAddress,
         size: Option<u64>,
     ) -> Result<Request, Error> {
         let dispatcher = &caller.dispatcher;
-        let Some(custom) = self.paging.strategy().filter(|_| *address == Address::Start) else {
+        let Some(custom) = self.paging.strategy().filter(|_| *address == PageAddress::Start) else {
             return self.request(&dispatcher.config.base, address, size);
         };
-        let (target, config) = (Arc::clone(self), Arc::clone(&dispatcher.config));
-        let first = move || target.request(&config.base, &Address::Start, size);
+        let (endpoint, config) = (Arc::clone(self), Arc::clone(&dispatcher.config));
+        let first = move || endpoint.request(&config.base, &PageAddress::Start, size);
         let limit = dispatcher.callback_timeout();
         dispatcher.aside().run(custom.lane(), custom.name(), limit, first).await?
     }
 
-    /// As [`read_ahead`](Self::read_ahead), aside if a user's strategy has a say in it, or if it
+    /// As [`scan`](Self::scan), aside if a user's strategy has a say in it, or if it
     /// takes long.
     async fn follow(
         self: &Arc<Self>,
         caller: &Caller,
         index: u64,
-        address: &Address,
+        address: &PageAddress,
         response: &Response,
-    ) -> Result<ReadAhead, Error> {
+    ) -> Result<PageScan, Error> {
         let custom = self.paging.strategy();
         if custom.is_none() && response.body().len() < LONG {
-            return self.read_ahead(index, address, response);
+            return self.scan(index, address, response);
         }
         let dispatcher = &caller.dispatcher;
-        let (target, address, response) = (Arc::clone(self), address.clone(), response.clone());
-        let next = move || target.read_ahead(index, &address, &response);
+        let (endpoint, address, response) = (Arc::clone(self), address.clone(), response.clone());
+        let next = move || endpoint.scan(index, &address, &response);
         let Some(custom) = custom else { return dispatcher.aside().work(next).await? };
         let limit = dispatcher.callback_timeout();
         dispatcher.aside().run(custom.lane(), custom.name(), limit, next).await?
@@ -223,36 +203,36 @@ impl<T: Send + 'static> Target<T> {
     fn request(
         &self,
         base: &BaseUrl,
-        address: &Address,
+        address: &PageAddress,
         size: Option<u64>,
     ) -> Result<Request, Error> {
         match address {
-            Address::Url(url) => return self.request_to(base, url),
-            Address::Untrusted(url) => return Err(untrusted(url)),
-            Address::Custom(page) => return self.custom_request(base, page),
-            Address::Start => {
+            PageAddress::Url(url) => return self.request_to(base, url),
+            PageAddress::Untrusted(url) => return Err(untrusted(url)),
+            PageAddress::Custom(page) => return self.custom_request(base, page),
+            PageAddress::Start => {
                 if let Some(page) = self.paging.first_request()? {
                     return self.custom_request(base, &page);
                 }
             }
-            Address::Page(_) | Address::Offset(_) | Address::Cursor(_) => {}
+            PageAddress::Page(_) | PageAddress::Offset(_) | PageAddress::Cursor(_) => {}
         }
-        Request::get(self.endpoint()).query(&self.paging.query(address, size))
+        Request::get(self.path()).query(&self.paging.query(address, size))
     }
 
     /// Where `next` leads that a page names which came without credentials: to other such pages,
     /// and else to the endpoint itself. Whoever controls that page chooses nothing else that is
     /// asked for with the pool's credentials.
-    fn as_foreign(&self, base: &BaseUrl, next: Address) -> Address {
+    fn as_foreign(&self, base: &BaseUrl, next: PageAddress) -> PageAddress {
         // What cannot be asked for is an error when it is.
         let Ok(request) = self.request(base, &next, None) else { return next };
         if request.other_base().is_some() {
             return next;
         }
-        let (url, endpoint) = (base.join(request.target()), base.join(self.endpoint()));
+        let (url, endpoint) = (base.join(request.target()), base.join(self.path()));
         match (url, endpoint) {
             (Ok(url), Ok(endpoint)) if next_url::is_of(&url, &endpoint) => next,
-            (Ok(url), _) => Address::Untrusted(url.to_string()),
+            (Ok(url), _) => PageAddress::Untrusted(url.to_string()),
             (Err(_), _) => next,
         }
     }
@@ -260,7 +240,7 @@ impl<T: Send + 'static> Target<T> {
     fn custom_request(&self, base: &BaseUrl, page: &PageRequest) -> Result<Request, Error> {
         let mut request = match &page.url {
             Some(url) => self.request_to(base, url)?,
-            None => Request::get(self.endpoint()),
+            None => Request::get(self.path()),
         };
         if let Some(json) = &page.body {
             request = request.into_query(json.clone());
@@ -274,7 +254,7 @@ impl<T: Send + 'static> Target<T> {
     /// The request to a URL that a page holds. One that was allowed by name goes without
     /// credentials.
     fn request_to(&self, base: &BaseUrl, url: &str) -> Result<Request, Error> {
-        let part = next_url::followed(url, self.paging.followed_part(), &self.endpoint);
+        let part = next_url::followed(url, self.paging.followed_part(), &self.path);
         let part = part.or_else(|| next_url::secured(url, base));
         let url = part.as_deref().unwrap_or(url);
         let refusal = match base.join(url) {
@@ -295,37 +275,38 @@ impl<T: Send + 'static> Target<T> {
     }
 
     /// Reads of a page where the next one is.
-    fn read_ahead(
+    fn scan(
         &self,
         index: u64,
-        address: &Address,
+        address: &PageAddress,
         response: &Response,
-    ) -> Result<ReadAhead, Error> {
-        let list = List::of(&self.envelope, response)?;
-        let (taken, survey) = list.survey_all(response, &self.envelope, self.paging.pointer())?;
-        let Survey { mut meta, pointer } = survey;
+    ) -> Result<PageScan, Error> {
+        let list = ItemList::of(&self.envelope, response)?;
+        let (taken, trailer) = list.survey_all(response, &self.envelope, self.paging.pointer())?;
+        let PageTrailer { mut info, pointer, .. } = trailer;
         let items = taken.count;
-        self.paging.read_headers(response.headers(), &mut meta);
+        self.paging.read_headers(response.headers(), &mut info);
         let first;
         let request = match address {
-            Address::Custom(request) => request,
+            PageAddress::Custom(request) => request,
             _ => {
                 first = self.paging.first_request()?.unwrap_or_default();
                 &first
             }
         };
-        let view = PageView { index, rows: items, total: meta.total, request, response };
-        let foot = Foot { pointer, view };
-        let next = if self.paging.is_chained() { self.paging.follow(&foot)? } else { None };
-        let way = match &next {
-            None => Way::Nowhere,
-            Some(next) if next == address => Way::Itself,
-            Some(_) => Way::Named,
+        let view = PageView { index, rows: items, total: info.total, request, response };
+        let is_chained = self.paging.is_chained();
+        let next = if is_chained { self.paging.follow(&pointer, &view)? } else { None };
+        let continuation = match &next {
+            None => Continuation::Nowhere,
+            Some(next) if next == address => Continuation::Itself,
+            Some(_) => Continuation::Named,
         };
-        let is_over = self.envelope.has_flag() && meta.has_next == Some(false);
-        let goes_on = next.is_some() && !is_over && !(items == 0 && way == Way::Itself);
+        let is_over = self.envelope.has_flag() && info.has_next == Some(false);
+        let goes_on =
+            next.is_some() && !is_over && !(items == 0 && continuation == Continuation::Itself);
         let content = list.content(taken);
-        Ok(ReadAhead { list, items, meta, next, way, goes_on, content })
+        Ok(PageScan { list, items, info, next, continuation, goes_on, content })
     }
 
     /// How many places the window has.
@@ -358,27 +339,28 @@ pub(crate) async fn fetch_page<D: ItemDecoder>(
     paging: &Paging,
     envelope: &Envelope,
     decoder: D,
-    (address, size): (Address, Option<u64>),
+    (address, size): (PageAddress, Option<u64>),
     bounds: Bounds,
-) -> Result<Page<D::Item>, Error> {
+) -> Result<DecodedPage<D::Item>, Error> {
     paging.check()?;
-    let index = if let Address::Page(index) = address { index } else { 0 };
+    let index = if let PageAddress::Page(index) = address { index } else { 0 };
     let number = paging.number(index);
-    let mut target = Target::new(endpoint.to_owned(), decoder);
-    target.paging = paging.clone();
-    target.envelope = Arc::new(envelope.clone());
-    target.bounds = bounds.begun(Instant::now());
-    let target = Arc::new(target);
+    let mut endpoint = Endpoint::new(endpoint.to_owned());
+    endpoint.paging = paging.clone();
+    endpoint.envelope = Arc::new(envelope.clone());
+    endpoint.bounds = bounds.begun(Instant::now());
+    let endpoint = Arc::new(endpoint);
+    let decoder: Arc<dyn ErasedDecoder<D::Item>> = Arc::new(decoder);
     let control = pool.into().0.connect().await?;
     paging.check_origins(&control.dispatcher().config)?;
     let page = async {
-        let mut arrival = target.fetch(&Caller::of(&*control), index, address, size).await?;
-        let read = arrival.read.take();
-        if let Some(read) = &read {
-            bounds.check_items(read.items as u64)?;
+        let mut fetched = endpoint.fetch(&Caller::of(&*control), index, address, size).await?;
+        let scan = fetched.scan.take();
+        if let Some(scan) = &scan {
+            bounds.check_items(scan.items as u64)?;
         }
-        let (list, meta) = read.map(|read| (read.list, read.meta)).unzip();
-        UndecodedPage::open(&target, arrival, list, number, 0, 0)?.whole(meta).await
+        let (list, info) = scan.map(|scan| (scan.list, scan.info)).unzip();
+        OpenPage::open(&endpoint, &decoder, fetched, list, number, 0, 0)?.whole(info).await
     };
     page.await.map_err(|error| error.with_page(number))
 }
@@ -388,12 +370,12 @@ pub(crate) fn page_url(
     base: &BaseUrl,
     endpoint: &str,
     paging: &Paging,
-    address: &Address,
+    address: &PageAddress,
     size: Option<u64>,
 ) -> Result<Uri, Error> {
     paging.check()?;
-    let mut target = Target::new(endpoint.to_owned(), Typed::<IgnoredAny>::new());
-    target.paging = paging.clone();
-    let request = target.request(base, address, size)?;
+    let mut endpoint = Endpoint::new(endpoint.to_owned());
+    endpoint.paging = paging.clone();
+    let request = endpoint.request(base, address, size)?;
     request.other_base().map_or(base, Arc::as_ref).join(request.target())
 }

@@ -1,5 +1,5 @@
 //! What is fetched ahead for one stream: which pages, as far as the window and the horizon
-//! reach, and in which order they are handed over. What a page means, and where the set
+//! horizon, and in which order they are handed over. What a page means, and where the set
 //! ends, is decided by the reader. Knows no actor: whoever polls it drives it.
 
 use std::{
@@ -15,10 +15,11 @@ use futures::{
 use tokio::sync::{mpsc, watch};
 
 use super::{
+    endpoint::{Endpoint, FetchedPage},
     mode::ReadMode,
     reorder::Reorder,
-    strategy::{Address, Seen, Start, Steps, is_zero},
-    target::{Arrival, Target},
+    strategy::{PageAddress, Seen, Stride, is_zero},
+    token::Position,
     window::{PagePermit, Window},
 };
 use crate::{
@@ -27,121 +28,92 @@ use crate::{
 };
 
 /// A page on its way to the reader, with its permit of the window.
-pub(super) struct Delivery {
-    pub(super) page: Result<Arrival, Error>,
+pub(super) struct QueuedPage {
+    pub(super) page: Result<FetchedPage, Error>,
     /// Where it is; `None` for what is an error without a request.
-    pub(super) address: Option<Address>,
+    pub(super) address: Option<PageAddress>,
     pub(super) permit: Option<PagePermit>,
-}
-
-/// The reader's end: pages in order, several at a time where several are there.
-pub(super) struct Feed {
-    pub(super) pages: mpsc::UnboundedReceiver<Vec<Delivery>>,
-    reach: watch::Sender<Reach>,
-    window: Arc<Window>,
-}
-
-impl Drop for Feed {
-    fn drop(&mut self) {
-        // What is left unread frees its permits, for which no other page is to be asked for.
-        self.window.close();
-    }
-}
-
-impl Feed {
-    pub(super) fn set_reach(&self, reach: Reach) {
-        self.reach.send_if_modified(|told| {
-            let is_news = !told.covers(&reach);
-            *told = reach;
-            is_news
-        });
-    }
-
-    /// As [`set_reach`](Self::set_reach), and wakes the pager in any case.
-    pub(super) fn begin_again(&self, reach: Reach) {
-        self.reach.send_replace(reach);
-    }
 }
 
 /// Which pages of the set may be asked for.
 #[derive(Clone, Copy)]
-pub(super) struct Reach {
+pub(super) struct Horizon {
     /// How many, from the first of the set on.
-    pub(super) horizon: u64,
+    pub(super) pages: u64,
     /// Where they begin, if they are asked for by their first row.
-    pub(super) steps: Steps,
+    pub(super) stride: Stride,
 }
 
-impl Reach {
-    /// Whether the other one says nothing else. The steps of a read lie on one line, until it
+impl Horizon {
+    /// Whether the other one says nothing else. The strides of a read lie on one line, until it
     /// begins again elsewhere.
-    fn covers(&self, other: &Self) -> bool {
-        self.horizon == other.horizon && self.steps.stride == other.steps.stride
+    pub(super) fn covers(&self, other: &Self) -> bool {
+        self.pages == other.pages && self.stride.rows_each == other.stride.rows_each
     }
 }
 
 /// Where the pages are that are asked for.
-enum Course {
+enum Route {
     /// Where their place in the set says.
     Numbered,
-    /// Where the reach says.
+    /// Where the horizon says.
     ByRow,
     /// The API does not page.
     Once,
     /// Where the page before says: here is the next one, once that is known.
-    Chained { next: Option<Address>, seen: Seen, first: Option<u64> },
+    Chained { next: Option<PageAddress>, seen: Seen, first: Option<u64> },
 }
 
 /// The pages that are fetched ahead for one stream. It outlives the pager that looks after it.
-pub(super) struct Ahead<T: Send + 'static> {
+pub(super) struct Prefetcher {
     caller: Caller,
-    target: Arc<Target<T>>,
+    endpoint: Arc<Endpoint>,
     /// Counts the pagers. Only the last one drives: an earlier one may come back to life on
     /// a thread that was given up.
     pagers: u64,
     /// The page to ask for next.
     next: u64,
-    course: Course,
-    reach: Reach,
-    /// News of the reach. It ends when the reader has gone.
-    news: BoxStream<'static, Reach>,
+    route: Route,
+    horizon: Horizon,
+    /// News of the horizon. It ends when the reader has gone.
+    news: BoxStream<'static, Horizon>,
     /// A permit for each page that may be under way or in memory.
     window: Arc<Window>,
-    fetches: FuturesUnordered<BoxFuture<'static, (u64, Delivery)>>,
-    arrived: Reorder<Delivery>,
+    fetches: FuturesUnordered<BoxFuture<'static, (u64, QueuedPage)>>,
+    arrived: Reorder<QueuedPage>,
     /// How many pages have come.
     come: usize,
     /// How many bytes the largest of them has; each that is under way is taken for as large.
     largest: usize,
     /// Bounded by the window: each page in it holds its permit.
-    pages: mpsc::UnboundedSender<Vec<Delivery>>,
+    pages: mpsc::UnboundedSender<Vec<QueuedPage>>,
 }
 
-impl<T: Send + 'static> Ahead<T> {
-    /// Nothing fetched yet, and the end that the reader holds.
+impl Prefetcher {
+    /// Nothing fetched yet, and the ends that the reader holds: what comes, and how far it may
+    /// go.
     pub(super) fn new(
         caller: Caller,
-        target: Arc<Target<T>>,
-        start: &Start,
-        reach: Reach,
-    ) -> (Self, Feed) {
+        endpoint: Arc<Endpoint>,
+        start: &Position,
+        horizon: Horizon,
+    ) -> (Self, mpsc::UnboundedReceiver<Vec<QueuedPage>>, watch::Sender<Horizon>) {
         let (pages, delivered) = mpsc::unbounded_channel();
-        let (set_reach, news) = watch::channel(reach);
+        let (set_horizon, news) = watch::channel(horizon);
         let news = unfold(news, async |mut news| {
             news.changed().await.ok()?;
-            let reach = *news.borrow_and_update();
-            Some((reach, news))
+            let horizon = *news.borrow_and_update();
+            Some((horizon, news))
         });
-        let window = Window::new(target.window(), target.byte_budget, caller.page_bytes());
-        let feed = Feed { pages: delivered, reach: set_reach, window: Arc::clone(&window) };
-        let ahead = Self {
+        let window = Window::new(endpoint.window(), endpoint.byte_budget, caller.page_bytes());
+        let prefetcher = Self {
             window,
-            course: Course::of(&target, start),
+            route: Route::of(&endpoint, start),
             caller,
-            target,
+            endpoint,
             pagers: 0,
             next: start.index,
-            reach,
+            horizon,
             news: news.boxed(),
             fetches: FuturesUnordered::new(),
             arrived: Reorder::from(start.index),
@@ -149,21 +121,25 @@ impl<T: Send + 'static> Ahead<T> {
             largest: 0,
             pages,
         };
-        (ahead, feed)
+        (prefetcher, delivered, set_horizon)
+    }
+
+    pub(super) fn window(&self) -> &Arc<Window> {
+        &self.window
     }
 
     /// Forgets what was fetched from page `index` on, and what is under way is cancelled. The
     /// pager goes on there when it is woken.
-    pub(super) fn begin_again(&mut self, index: u64, reach: Reach) {
+    pub(super) fn begin_again(&mut self, index: u64, horizon: Horizon) {
         self.fetches.clear();
         self.arrived = Reorder::from(index);
         self.next = index;
-        self.reach = reach;
+        self.horizon = horizon;
     }
 
     /// Goes on at `address`, where the page that came last was not followed to.
-    pub(super) fn go_on(&mut self, address: Address) {
-        if let Course::Chained { next, .. } = &mut self.course {
+    pub(super) fn go_on(&mut self, address: PageAddress) {
+        if let Route::Chained { next, .. } = &mut self.route {
             *next = Some(address);
         }
     }
@@ -182,15 +158,15 @@ impl<T: Send + 'static> Ahead<T> {
         }
         while let Poll::Ready(news) = self.news.poll_next_unpin(cx) {
             match news {
-                Some(reach) => self.reach = reach,
+                Some(horizon) => self.horizon = horizon,
                 None => return Poll::Ready(()),
             }
         }
         loop {
-            while let Poll::Ready(Some((index, mut delivery))) = self.fetches.poll_next_unpin(cx) {
-                self.charge(&mut delivery);
-                self.follow(&mut delivery);
-                self.arrived.insert(index, delivery);
+            while let Poll::Ready(Some((index, mut queued))) = self.fetches.poll_next_unpin(cx) {
+                self.charge(&mut queued);
+                self.follow(&mut queued);
+                self.arrived.insert(index, queued);
             }
             if self.hand_over().is_err() {
                 return Poll::Ready(());
@@ -202,7 +178,7 @@ impl<T: Send + 'static> Ahead<T> {
     }
 
     /// Hands over all that is in order in one go, so that the reader wakes once.
-    fn hand_over(&mut self) -> Result<(), mpsc::error::SendError<Vec<Delivery>>> {
+    fn hand_over(&mut self) -> Result<(), mpsc::error::SendError<Vec<QueuedPage>>> {
         let pages = self.arrived.take_ready();
         match pages.last().map(|last| &last.page) {
             // Nothing after an error is read.
@@ -214,8 +190,8 @@ impl<T: Send + 'static> Ahead<T> {
     }
 
     /// Charges a page what it is, before another is asked for.
-    fn charge(&mut self, Delivery { page, permit, .. }: &mut Delivery) {
-        let bytes = page.as_ref().map_or(0, |arrival| arrival.response.body().len());
+    fn charge(&mut self, QueuedPage { page, permit, .. }: &mut QueuedPage) {
+        let bytes = page.as_ref().map_or(0, |fetched| fetched.response.body().len());
         self.come = self.come.saturating_add(1);
         self.largest = self.largest.max(bytes);
         if let Some(permit) = permit {
@@ -225,39 +201,40 @@ impl<T: Send + 'static> Ahead<T> {
 
     /// Takes note of where the page after this one is. A page from where the read has been,
     /// with what it got there, is a loop.
-    fn follow(&mut self, delivery: &mut Delivery) {
-        let Course::Chained { next, seen, first } = &mut self.course else { return };
-        let Ok(Arrival { read: Some(read), .. }) = &delivery.page else { return };
-        let is_first_again = first.is_some_and(|first| first == read.content && read.items > 0);
-        first.get_or_insert(read.content);
-        let at_zero = matches!(&delivery.address, Some(Address::Cursor(cursor)) if is_zero(cursor));
+    fn follow(&mut self, queued: &mut QueuedPage) {
+        let Route::Chained { next, seen, first } = &mut self.route else { return };
+        let Ok(FetchedPage { scan: Some(scan), .. }) = &queued.page else { return };
+        let is_first_again = first.is_some_and(|first| first == scan.content && scan.items > 0);
+        first.get_or_insert(scan.content);
+        let at_zero =
+            matches!(&queued.address, Some(PageAddress::Cursor(cursor)) if is_zero(cursor));
         let what = if is_first_again && at_zero {
             "the cursor 0 leads to the first page again; if it means the end, set \
              Paging::zero_cursor_ends"
-        } else if seen.returns_to(&(&delivery.address, read.content)) {
+        } else if seen.returns_to(&(&queued.address, scan.content)) {
             "a page leads back to where the read has been"
         } else {
-            *next = read.next.clone().filter(|_| read.goes_on);
+            *next = scan.next.clone().filter(|_| scan.goes_on);
             return;
         };
         *next = None;
-        delivery.page = Err(Error::new(ErrorKind::PageLoop, what));
+        queued.page = Err(Error::new(ErrorKind::PageLoop, what));
     }
 
-    /// Asks for as many pages as the reach and the window allow, and returns whether
+    /// Asks for as many pages as the horizon and the window allow, and returns whether
     /// it asked for any. A permit of the window is taken before the request is made.
     fn ask(&mut self, cx: &mut Context<'_>) -> bool {
         let first = self.next;
-        while self.next < self.reach.horizon && self.may_ask() {
+        while self.next < self.horizon.pages && self.may_ask() {
             let to_come = self.largest.saturating_mul(self.fetches.len() + 1);
             let Some(permit) = self.window.poll_acquire(self.expected(), to_come, cx) else {
                 break;
             };
             let index = self.next;
-            let Some(address) = self.course.turn_to(index, &self.reach) else { break };
-            let page = self.target.fetch(&self.caller, index, address.clone(), None);
+            let Some(address) = self.route.turn_to(index, &self.horizon) else { break };
+            let page = self.endpoint.fetch(&self.caller, index, address.clone(), None);
             let deliver = move |page| {
-                (index, Delivery { page, address: Some(address), permit: Some(permit) })
+                (index, QueuedPage { page, address: Some(address), permit: Some(permit) })
             };
             self.fetches.push(page.map(deliver).boxed());
             self.next += 1;
@@ -268,8 +245,8 @@ impl<T: Send + 'static> Ahead<T> {
     /// Whether it is known where the next page is, and the mode allows to ask for it.
     fn may_ask(&self) -> bool {
         let under_way = self.fetches.len();
-        let is_free = self.target.mode != ReadMode::Overlap || under_way == 0;
-        is_free && self.course.is_known() && under_way < self.width()
+        let is_free = self.endpoint.mode != ReadMode::Overlap || under_way == 0;
+        is_free && self.route.is_known() && under_way < self.width()
     }
 
     /// How large the next page is, as far as one knows.
@@ -284,20 +261,18 @@ impl<T: Send + 'static> Ahead<T> {
     /// So many pages may be under way: as many as fill the byte budget however large they are,
     /// for each that has come. What comes next may be larger, so it is not all at once.
     fn width(&self) -> usize {
-        let filling = self.target.byte_budget.div_ceil(self.largest_body().max(1)).max(1);
+        let filling = self.endpoint.byte_budget.div_ceil(self.largest_body().max(1)).max(1);
         filling.saturating_mul(self.come.max(1))
     }
 }
 
-impl Course {
-    fn of<T: Send + 'static>(target: &Target<T>, start: &Start) -> Self {
+impl Route {
+    fn of(endpoint: &Endpoint, start: &Position) -> Self {
         match &start.address {
-            Address::Page(_) => Self::Numbered,
-            Address::Offset(_) => Self::ByRow,
-            Address::Start if !target.paging.is_paged() => Self::Once,
-            first => {
-                Self::Chained { next: Some(first.clone()), seen: Seen::default(), first: None }
-            }
+            Some(PageAddress::Page(_)) => Self::Numbered,
+            Some(PageAddress::Offset(_)) => Self::ByRow,
+            Some(PageAddress::Start) if !endpoint.paging.is_paged() => Self::Once,
+            first => Self::Chained { next: first.clone(), seen: Seen::default(), first: None },
         }
     }
 
@@ -306,11 +281,11 @@ impl Course {
     }
 
     /// Where page `index` is, which is the next one.
-    fn turn_to(&mut self, index: u64, reach: &Reach) -> Option<Address> {
+    fn turn_to(&mut self, index: u64, horizon: &Horizon) -> Option<PageAddress> {
         match self {
-            Self::Numbered => Some(Address::Page(index)),
-            Self::ByRow => Some(Address::Offset(reach.steps.row_of(index))),
-            Self::Once => Some(Address::Start),
+            Self::Numbered => Some(PageAddress::Page(index)),
+            Self::ByRow => Some(PageAddress::Offset(horizon.stride.row_of(index))),
+            Self::Once => Some(PageAddress::Start),
             Self::Chained { next, .. } => next.take(),
         }
     }

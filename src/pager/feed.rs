@@ -1,0 +1,156 @@
+//! The reader's end of what is fetched ahead: pages in their order, and a pager that fetches
+//! them. If the pager dies with its thread, another one starts where it stood.
+
+use std::{
+    pin::pin,
+    sync::{Arc, Mutex, PoisonError},
+    task::{Context, Poll, ready},
+    vec,
+};
+
+use futures::{
+    FutureExt,
+    future::{BoxFuture, select},
+};
+use tokio::sync::{mpsc, oneshot, watch};
+
+use super::{
+    actor,
+    endpoint::Endpoint,
+    mode::ReadMode,
+    prefetcher::{Horizon, Prefetcher, QueuedPage},
+    strategy::PageAddress,
+    token::Position,
+    window::Window,
+};
+use crate::{
+    dispatch::{Caller, Control},
+    error::Error,
+};
+
+/// So many pagers in a row may die without a page, which bounds those that die of themselves:
+/// a call that kills its worker is bounded before.
+const MAX_DEATHS: u32 = 100;
+
+/// Where pages come from.
+pub(super) struct Feed {
+    control: Arc<dyn Control>,
+    prefetcher: Arc<Mutex<Prefetcher>>,
+    /// Pages in order, several at a time where several are there.
+    pages: mpsc::UnboundedReceiver<Vec<QueuedPage>>,
+    horizon: watch::Sender<Horizon>,
+    window: Arc<Window>,
+    /// What has been taken from the pages.
+    batch: vec::IntoIter<QueuedPage>,
+    /// Drives the fetching. Resolves when the pager is gone, or stuck on a thread that is given up:
+    /// then another one starts.
+    driver: BoxFuture<'static, Result<(), Error>>,
+    /// Whether the pager has a thread of its own.
+    is_alone: bool,
+    /// How many pagers have died since the last page.
+    deaths: u32,
+}
+
+impl Feed {
+    /// The pages from `start` on, and a pager that fetches them.
+    pub(super) async fn open(
+        control: &Arc<dyn Control>,
+        endpoint: &Arc<Endpoint>,
+        start: &Position,
+        horizon: Horizon,
+    ) -> Result<Self, Error> {
+        let caller = Caller::of(&**control);
+        let (prefetcher, pages, news) =
+            Prefetcher::new(caller, Arc::clone(endpoint), start, horizon);
+        let window = Arc::clone(prefetcher.window());
+        let prefetcher = Arc::new(Mutex::new(prefetcher));
+        let is_alone = endpoint.mode == ReadMode::DedicatedThread;
+        let running = run(Arc::clone(control), Arc::clone(&prefetcher), is_alone).await?;
+        Ok(Self {
+            control: Arc::clone(control),
+            prefetcher,
+            pages,
+            horizon: news,
+            window,
+            batch: Vec::new().into_iter(),
+            driver: Box::pin(running.map(Ok)),
+            is_alone,
+            deaths: 0,
+        })
+    }
+
+    /// The page whose turn it is.
+    pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<QueuedPage, Error>> {
+        loop {
+            if let Some(queued) = self.batch.next() {
+                self.deaths = 0;
+                return Poll::Ready(Ok(queued));
+            }
+            if let Poll::Ready(Some(pages)) = self.pages.poll_recv(cx) {
+                self.batch = pages.into_iter();
+                continue;
+            }
+            if let Err(error) = ready!(self.driver.as_mut().poll(cx)) {
+                return Poll::Ready(Err(error));
+            }
+            self.deaths += 1;
+            if self.deaths > MAX_DEATHS {
+                return Poll::Ready(Err(Error::gone()));
+            }
+            let (control, prefetcher) = (Arc::clone(&self.control), Arc::clone(&self.prefetcher));
+            let another = run(control, prefetcher, self.is_alone);
+            self.driver = Box::pin(async move {
+                another.await?.await;
+                Ok(())
+            });
+        }
+    }
+
+    /// Tells the pager what may be asked for.
+    pub(super) fn set_horizon(&self, horizon: Horizon) {
+        self.horizon.send_if_modified(|told| {
+            let is_news = !told.covers(&horizon);
+            *told = horizon;
+            is_news
+        });
+    }
+
+    /// Goes on at `address`, though the page that came last speaks against it.
+    pub(super) fn go_on(&mut self, address: PageAddress, horizon: Horizon) {
+        self.prefetcher.lock().unwrap_or_else(PoisonError::into_inner).go_on(address);
+        self.horizon.send_replace(horizon);
+    }
+
+    /// Forgets what was fetched from page `index` on, which is elsewhere than it was expected.
+    pub(super) fn begin_again(&mut self, index: u64, horizon: Horizon) {
+        // While the lock is held no page comes, and no older horizon is taken for news.
+        let mut prefetcher = self.prefetcher.lock().unwrap_or_else(PoisonError::into_inner);
+        prefetcher.begin_again(index, horizon);
+        while self.pages.try_recv().is_ok() {}
+        self.horizon.send_replace(horizon);
+        self.batch = Vec::new().into_iter();
+    }
+}
+
+impl Drop for Feed {
+    fn drop(&mut self) {
+        // What is left unread frees its permits, for which no other page is to be asked for.
+        self.window.close();
+    }
+}
+
+/// Starts a pager, on a thread of its own or with others, and returns what resolves when it
+/// is lost.
+async fn run(
+    control: Arc<dyn Control>,
+    prefetcher: Arc<Mutex<Prefetcher>>,
+    is_alone: bool,
+) -> Result<BoxFuture<'static, ()>, Error> {
+    let (alive, gone) = oneshot::channel();
+    let pager = Box::new(move |keeper| actor::start(prefetcher, alive, keeper));
+    let mut lifeline = control.start_pager(pager, is_alone).await?;
+    Ok(Box::pin(async move {
+        let given_up = async { while lifeline.changed().await.is_ok() {} };
+        select(pin!(given_up), gone).await;
+    }))
+}

@@ -1,0 +1,210 @@
+//! [pure] The items of a page, taken one after another from its text.
+
+use std::{borrow::Cow, iter, ops::Range, sync::Arc};
+
+use bytestring::ByteString;
+use serde::de::IgnoredAny;
+use serde_json::value::RawValue;
+
+use super::{
+    content::content_of,
+    decode::{ItemDecoder, Typed},
+    page_format::PageFormat,
+};
+use crate::response::Mismatch;
+
+/// What may stand between the items of a list: the white space of JSON (RFC 8259 section 2).
+pub(super) const WHITE_SPACE: [char; 4] = [' ', '\t', '\n', '\r'];
+
+/// Where the items of a page are.
+#[derive(Clone)]
+pub(in crate::pager) struct ItemList {
+    text: ByteString,
+    /// Where the first item is, if there is one.
+    first: Option<usize>,
+    /// Where each item is, from where to where, if they are not one list.
+    places: Option<Arc<[Range<usize>]>>,
+    format: &'static dyn PageFormat,
+}
+
+/// What was taken of a list.
+#[derive(Clone, Copy, Default)]
+pub(in crate::pager) struct Taken {
+    /// How many items.
+    pub(in crate::pager) count: usize,
+    /// Where to go on: at an item, or at the end of the list.
+    pub(in crate::pager) at: usize,
+}
+
+impl ItemList {
+    pub(super) fn new(
+        text: ByteString,
+        first: Option<usize>,
+        places: Option<Arc<[Range<usize>]>>,
+        format: &'static dyn PageFormat,
+    ) -> Self {
+        Self { text, first, places, format }
+    }
+
+    pub(super) fn format(&self) -> &'static dyn PageFormat {
+        self.format
+    }
+
+    /// Where the first item is, if there is one.
+    pub(super) fn first(&self) -> Option<usize> {
+        self.first
+    }
+
+    /// Where each item is, if they are not one list.
+    pub(super) fn places(&self) -> Option<&[Range<usize>]> {
+        self.places.as_deref()
+    }
+
+    /// The text of the whole page.
+    pub(in crate::pager) fn text(&self) -> &str {
+        &self.text
+    }
+
+    pub(in crate::pager) fn is_empty(&self) -> bool {
+        self.first.is_none()
+    }
+
+    /// Nothing yet.
+    pub(in crate::pager) fn start(&self) -> Taken {
+        Taken { count: 0, at: self.first.unwrap_or_default() }
+    }
+
+    /// Builds the next item, or returns `None` at the end of the list. What fails is not taken.
+    pub(in crate::pager) fn next<D: ItemDecoder>(
+        &self,
+        taken: &mut Taken,
+        decoder: &D,
+    ) -> Option<Result<D::Item, Mismatch>> {
+        self.first?;
+        let (start, end) = match self.format.next(self, *taken)? {
+            Ok(place) => place,
+            Err(mismatch) => return Some(Err(mismatch)),
+        };
+        let text = self.text.get(start..end.unwrap_or(self.text.len())).unwrap_or_default();
+        let built = match end {
+            Some(end) => decoder.decode_whole(text).map(|item| (item, end)),
+            None => decoder.decode_text(text).map(|(item, length)| {
+                let rest = text[length..].trim_start_matches(WHITE_SPACE);
+                (item, self.text.len() - rest.len())
+            }),
+        };
+        Some(match built {
+            Ok((item, at)) => {
+                *taken = Taken { count: taken.count + 1, at };
+                Ok(item)
+            }
+            Err(source) => Err(self.format.locate(source.into(), self, *taken)),
+        })
+    }
+
+    /// Takes all items without building any.
+    ///
+    /// # Errors
+    /// When one of them is none.
+    pub(in crate::pager) fn pass_over(&self) -> Result<Taken, Mismatch> {
+        if let Some(taken) = self.format.take_all(self) {
+            return Ok(taken);
+        }
+        let mut taken = self.start();
+        while let Some(item) = self.next(&mut taken, &Typed::<IgnoredAny>::new()) {
+            item?;
+        }
+        Ok(taken)
+    }
+
+    /// The page without what was `taken` of it, where that is one piece.
+    pub(in crate::pager) fn without(&self, taken: Taken) -> Cow<'_, str> {
+        match self.first {
+            Some(first) if self.places.is_none() => {
+                [&self.text[..first], &self.text[taken.at..]].concat().into()
+            }
+            _ => Cow::Borrowed(&self.text),
+        }
+    }
+
+    /// What the items are that were `taken`, as one number.
+    pub(in crate::pager) fn content(&self, taken: Taken) -> u64 {
+        let listed = self.first.map(|first| first..taken.at);
+        let places = match &self.places {
+            Some(places) => &**places,
+            None => listed.as_slice(),
+        };
+        content_of(places.iter().filter_map(|place| self.text.get(place.clone())))
+    }
+
+    /// The text of the page from its first item on.
+    pub(in crate::pager) fn text_of_items(&self) -> Option<&str> {
+        Some(self.text.get(self.first?..)?.trim_start_matches(WHITE_SPACE))
+    }
+
+    /// The text of each item.
+    pub(in crate::pager) fn items(&self) -> impl Iterator<Item = Option<Box<RawValue>>> {
+        let mut taken = self.start();
+        let decoder = Typed::new();
+        iter::from_fn(move || self.next(&mut taken, &decoder).map(Result::ok))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{super::page_format::format_of, *};
+    use crate::{pager::envelope::Envelope, response::Response};
+
+    fn list(envelope: &Envelope, text: &str) -> ItemList {
+        let response = Response::new(http::StatusCode::OK, text.to_owned());
+        format_of(envelope, &response).find(envelope, text.to_owned().into())
+    }
+
+    fn pass_over(lines: &str) -> Result<Taken, Mismatch> {
+        list(&Envelope::ndjson(), lines).pass_over()
+    }
+
+    #[test]
+    fn blank_lines_are_skipped_and_the_last_line_may_lack_its_end() {
+        for (text, items) in [
+            ("", 0),
+            ("\n \r\n", 0),
+            ("{}", 1),
+            ("{}\n", 1),
+            ("\n{}\r\n\n\n[1]\n  7", 3),
+            ("{\"a\":\"\\n\"}\n{}", 2),
+            ("\u{feff}{}\n\u{feff}{}\n\u{feff}", 2),
+        ] {
+            assert_eq!(pass_over(text).unwrap().count, items, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn a_line_that_is_cut_or_holds_more_than_an_item_is_named() {
+        for (text, line) in [("{}\n{\"a\":", 2), ("{}\n\n{} {}\n", 3), ("<html>", 1), ("{\n}", 1)] {
+            let error = pass_over(text).err().unwrap().to_string();
+            assert!(error.contains(&format!("line {line} ")), "{text:?}: {error}");
+        }
+    }
+
+    #[test]
+    fn the_content_is_that_of_the_items_alone() {
+        let content = |envelope: &Envelope, text: &str| {
+            let list = list(envelope, text);
+            list.content(list.pass_over().unwrap())
+        };
+        let spread = Envelope::items_at("data[].rows[]");
+        for (envelope, before, behind) in
+            [(Envelope::default(), "", ""), (spread, "{\"rows\":[", "]}")]
+        {
+            let page = |page: u32, items: &str| {
+                format!("{{\"data\":[{before}{items}{behind}],\"page\":{page}}}")
+            };
+            let of = |number, items| content(&envelope, &page(number, items));
+            assert_eq!(of(1, "1,{}"), of(2, "1,{}"));
+            assert_eq!(of(1, ""), of(2, ""));
+            assert_ne!(of(1, "1,{}"), of(1, "2,{}"));
+            assert_ne!(of(1, "1"), of(1, "1,1"));
+        }
+    }
+}

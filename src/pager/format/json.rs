@@ -1,0 +1,247 @@
+//! [pure] Pages of JSON: where the list of items is, and what stands around it, by one walk along
+//! the paths that the envelope names. Builds no item.
+
+use std::{ops::Range, sync::Arc};
+
+use bytestring::ByteString;
+use http::HeaderMap;
+use serde::de::{Deserialize, DeserializeSeed, IgnoredAny};
+
+use super::{
+    items::{ItemList, Taken, WHITE_SPACE},
+    page_format::PageFormat,
+    pagination::{Pagination, take_hint},
+    walk::{Found, Lookup, Target, Walk, lookups},
+};
+use crate::{
+    pager::{
+        envelope::Envelope,
+        facts::{HINTS, Location, Named, PageInfo, Remarks, unreadable},
+        strategy::{PageTrailer, Pointer},
+    },
+    path::{Gaps, Path, Step},
+    response::Mismatch,
+};
+
+/// One document, with the items in a list, or with each at a place of its own.
+#[derive(Debug)]
+pub(super) struct Json;
+
+impl PageFormat for Json {
+    fn find(&self, envelope: &Envelope, text: ByteString) -> ItemList {
+        if envelope.items.is_plain() {
+            let first = first_item(envelope, &text);
+            return ItemList::new(text, first, None, &Self);
+        }
+        let items = items_along(envelope, &text).ok().flatten().unwrap_or_default();
+        let places: Arc<[_]> = items.into_iter().map(|item| place(&text, item)).collect();
+        let first = places.first().map(|place| place.start);
+        ItemList::new(text, first, Some(places), &Self)
+    }
+
+    fn next(
+        &self,
+        items: &ItemList,
+        taken: Taken,
+    ) -> Option<Result<(usize, Option<usize>), Mismatch>> {
+        if let Some(places) = items.places() {
+            return places.get(taken.count).map(|place| Ok((place.start, Some(place.end))));
+        }
+        if taken.count == 0 {
+            return Some(Ok((taken.at, None)));
+        }
+        match items.text().as_bytes().get(taken.at) {
+            Some(b',') => Some(Ok((taken.at + 1, None))),
+            Some(b']') => None,
+            _ => Some(Err("an item is followed by neither `,` nor `]`".into())),
+        }
+    }
+
+    fn locate(&self, mismatch: Mismatch, _: &ItemList, taken: Taken) -> Mismatch {
+        mismatch.in_item(taken.count)
+    }
+
+    fn take_all(&self, items: &ItemList) -> Option<Taken> {
+        let before = items.text().get(..items.first().filter(|_| items.places().is_none())?)?;
+        let bracket = before.trim_end_matches(WHITE_SPACE).len().checked_sub(1)?;
+        let mut json = serde_json::Deserializer::from_str(items.text().get(bracket..)?);
+        // Takes no memory: there is nothing in what is ignored.
+        let count = Vec::<IgnoredAny>::deserialize(&mut json).ok()?.len();
+        let length = json.into_iter::<IgnoredAny>().byte_offset();
+        Some(Taken { count, at: bracket + length.checked_sub(1)? })
+    }
+
+    fn trailer(
+        &self,
+        envelope: &Envelope,
+        pointer: Option<&Path>,
+        headers: &HeaderMap,
+        items: &ItemList,
+        taken: Taken,
+    ) -> Result<PageTrailer, Mismatch> {
+        outline(envelope, pointer, headers, &items.without(taken))
+    }
+}
+
+/// Where a part of `text` is in it.
+fn place(text: &str, part: &str) -> Range<usize> {
+    let start = part.as_ptr().addr() - text.as_ptr().addr();
+    start..start + part.len()
+}
+
+/// Walks through `page`, which may have been relieved of its items. The next page is named at
+/// `pointer`, if anywhere. What header fields say outweighs the `pagination` object.
+///
+/// # Errors
+/// When the page is no JSON, or a place that the envelope names holds something else.
+fn outline(
+    envelope: &Envelope,
+    pointer: Option<&Path>,
+    headers: &HeaderMap,
+    page: &str,
+) -> Result<PageTrailer, Mismatch> {
+    let lookups = lookups(envelope, pointer);
+    let mut found = Found::default();
+    let mut json = serde_json::Deserializer::from_str(page);
+    Walk::new(&lookups, envelope, &mut found).deserialize(&mut json)?;
+    json.end()?;
+    let mut trailer = PageTrailer { lists: found.lists, ..PageTrailer::default() };
+    if !envelope.items.is_plain() {
+        trailer.lists = usize::from(items_along(envelope, page)?.is_some());
+    }
+    // What is known stays, so the order is that of trust: places that a setting names, header
+    // fields, the `pagination` object.
+    let mut info = PageInfo::default();
+    let sources = Sources { page, lookups: &lookups, found: &found };
+    for (index, Named { fact, place }) in envelope.named.iter().enumerate() {
+        let Location::Body(path) = place else { continue };
+        sources.texts(Target::Named(index), path, &mut info, |info, text| {
+            info.remarks.add(Remarks::place(index));
+            let said = fact.read(text).map_err(|_| unreadable(*fact, &place.name()))?;
+            info.take(*fact, said);
+            Ok(())
+        })?;
+    }
+    envelope.read_headers(headers, &mut info)?;
+    if let Some(path) = pointer {
+        sources.texts(Target::Pointer, path, &mut info, |info, text| {
+            info.remarks.add(Remarks::POINTER);
+            if trailer.pointer == Pointer::Absent {
+                trailer.pointer = Pointer::read(text);
+            }
+            Ok(())
+        })?;
+    }
+    if envelope.has_pagination_object() {
+        info.fill_up(&found.hints);
+        sources.texts(Target::Pagination, &envelope.pagination, &mut info, |info, text| {
+            Ok(Pagination(info).deserialize(&mut serde_json::Deserializer::from_str(text))?)
+        })?;
+    } else {
+        for (path, (_, fact)) in envelope.hints.iter().zip(HINTS) {
+            sources.texts(Target::Hint(fact), path, &mut info, |info, text| {
+                take_hint(info, fact, text);
+                Ok(())
+            })?;
+        }
+    }
+    trailer.info = info;
+    Ok(trailer)
+}
+
+/// What a walk has found, and the page for those paths that it did not look for.
+struct Sources<'a, 'p> {
+    page: &'p str,
+    lookups: &'a [Lookup<'a>],
+    found: &'a Found<'p>,
+}
+
+impl<'p> Sources<'_, 'p> {
+    /// Hands out what is at the place of a target: what stands there under the longest keys,
+    /// and what stands there once more. What says most comes first.
+    fn texts(
+        &self,
+        target: Target,
+        path: &Path,
+        info: &mut PageInfo,
+        mut take: impl FnMut(&mut PageInfo, &'p str) -> Result<(), Mismatch>,
+    ) -> Result<(), Mismatch> {
+        if !path.is_plain() {
+            let texts = path.find(self.page, Gaps::NullIsEmpty)?.unwrap_or_default();
+            return texts.into_iter().try_for_each(|text| take(info, text));
+        }
+        let of_target = |(index, _): &&(usize, &str)| {
+            self.lookups.get(*index).is_some_and(|lookup| lookup.target == target)
+        };
+        let found = || self.found.values.iter().filter(of_target);
+        // The first lookup is the one with the longest keys.
+        let Some(index) = found().map(|(index, _)| *index).min() else { return Ok(()) };
+        let found = || found().filter(|(of, _)| *of == index).map(|(_, text)| *text);
+        let mut all = found();
+        let first = all.next().unwrap_or_default();
+        if all.all(|text| text == first) {
+            return take(info, first);
+        }
+        info.remarks.add(Remarks::TWICE);
+        let mut texts: Vec<&str> = found().collect();
+        // What says that more follow is heard first: a name, a larger number, a flag that is
+        // set. Nothing, or no, is heard last.
+        texts.sort_by_key(|text| {
+            let is_little = matches!(*text, "null" | "false" | "0" | "\"\"");
+            let count: u64 = text.trim_matches('"').parse().unwrap_or_default();
+            (is_little, std::cmp::Reverse(count))
+        });
+        texts.into_iter().try_for_each(|text| take(info, text))
+    }
+}
+
+/// The items of an envelope whose path does more than to name keys. `None` where it leads
+/// nowhere.
+///
+/// # Errors
+/// When the page is no JSON, or its path leads to something else than it should.
+fn items_along<'p>(envelope: &Envelope, page: &'p str) -> Result<Option<Vec<&'p str>>, Mismatch> {
+    let path = &envelope.items;
+    let gaps = if envelope.null_is_empty { Gaps::NullIsEmpty } else { Gaps::Refused };
+    let found = path.find(page, gaps)?;
+    match found {
+        Some(found) if !path.is_spread() => match found.as_slice() {
+            ["null"] if envelope.null_is_empty => Ok(Some(Vec::new())),
+            [list] => Path::parse("[]").find(list, Gaps::Refused),
+            _ => Ok(None),
+        },
+        found => Ok(found),
+    }
+}
+
+/// The offset of the first item in `page`. `None` where there is none, whatever the reason.
+fn first_item(envelope: &Envelope, page: &str) -> Option<usize> {
+    let mut readings = envelope.items.readings();
+    // Longer keys win, if they are there at all.
+    let last = readings.next_back()?;
+    let exist = |steps: &[Step]| {
+        steps.iter().all(|step| match step {
+            Step::Key(key) => !key.contains('.') || page.contains(&format!("\"{key}\"")),
+            _ => false,
+        })
+    };
+    let earlier = readings.filter(|steps| exist(steps));
+    earlier.chain([last]).find_map(|steps| match first_item_along(steps, envelope, page) {
+        (true, at) => Some(at),
+        (false, _) => None,
+    })?
+}
+
+/// Whether there is a list along `steps`, and the offset of its first item.
+fn first_item_along(steps: &[Step], envelope: &Envelope, page: &str) -> (bool, Option<usize>) {
+    let lookups = [Lookup { target: Target::Items, steps }];
+    let mut found = Found { stops_at_item: true, ..Found::default() };
+    let mut json = serde_json::Deserializer::from_str(page);
+    // Ends with an error when it is found, since nothing is taken of it.
+    let _ = Walk::new(&lookups, envelope, &mut found).deserialize(&mut json);
+    let at = json.into_iter::<IgnoredAny>().byte_offset();
+    // What cannot begin an item may have been taken for the end of something.
+    let before = page.get(..at).filter(|_| found.is_at_item);
+    let at = before.and_then(|before| before.trim_end().ends_with('[').then_some(at));
+    (found.lists > 0, at)
+}

@@ -1,0 +1,83 @@
+//! One page of a stream: its bytes, its items, and where the stream goes on after it.
+
+use std::{fmt, sync::Arc};
+
+use bytes::Bytes;
+
+use crate::{
+    error::Error,
+    pager::{
+        page::OpenPage,
+        token::{Origin, Position, ResumeToken},
+    },
+    signer::Signer,
+};
+
+/// One page of a [`PaginatedStream`](crate::PaginatedStream), from
+/// [`pages`](crate::PaginatedStream::pages): an iterator that builds its items as they are
+/// taken.
+///
+/// It can be sent to another thread, so that several pages are decoded at a time. An item that
+/// is not what was asked for is an [`ErrorKind::Decode`](crate::ErrorKind::Decode) with the
+/// number of the page, and the last that the iterator yields; one whose building panics is an
+/// [`ErrorKind::Callback`](crate::ErrorKind::Callback).
+///
+/// ```no_run
+/// use futures::StreamExt;
+/// use vantage_api_pool::{AwwPool, PaginatedStream, ResumeToken};
+///
+/// # async fn demo(pool: AwwPool, kept: ResumeToken) -> Result<(), vantage_api_pool::Error> {
+/// let mut pages = PaginatedStream::get(&pool, "/rows").resume_from(kept).pages();
+/// while let Some(page) = pages.next().await {
+///     let page = page?;
+///     let after = page.resume_token();
+///     let rows: Vec<_> = page.collect::<Result<_, _>>()?;
+///     // … the rows and `after` go into one transaction …
+/// #   drop((rows, after));
+/// }
+/// # Ok(()) }
+/// ```
+pub struct Page<T: Send + 'static> {
+    pub(super) page: OpenPage<T>,
+    pub(super) after: Position,
+    /// Which read it is of, and who signs its tokens.
+    pub(super) read: Arc<(Origin, Signer)>,
+}
+
+impl<T: Send + 'static> Page<T> {
+    /// The number of the page as the API counts it, from 1 unless set otherwise, or its place
+    /// in the read where the API does not number its pages.
+    #[must_use]
+    pub fn number(&self) -> u64 {
+        self.page.number()
+    }
+
+    /// The body as it came. Of a page that was begun before, what was taken is in it too.
+    #[must_use]
+    pub fn bytes(&self) -> &Bytes {
+        self.page.bytes()
+    }
+
+    /// Where the stream stands after all items of this page, whether they were taken or not. It
+    /// is to be kept when they were: a stream that [resumes](crate::PaginatedStream::resume_from)
+    /// there begins with the page after this one.
+    #[must_use]
+    pub fn resume_token(&self) -> ResumeToken {
+        let (origin, signer) = &*self.read;
+        ResumeToken::signed(self.after.clone(), origin.clone(), signer)
+    }
+}
+
+impl<T: Send + 'static> Iterator for Page<T> {
+    type Item = Result<T, Error>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        self.page.next_item()
+    }
+}
+
+impl<T: Send + 'static> fmt::Debug for Page<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Page").field("number", &self.number()).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,96 @@
+//! Pages of lines (NDJSON, JSON Lines), byte by byte: which answers are read so, which lines are
+//! items, and that a body which was cut is no page.
+
+use crate::support::{raw_server::RawServer, soon};
+
+use futures::TryStreamExt;
+use serde_json::{Value, json};
+use vantage_api_pool::{AwwPool, Envelope, Error, ErrorKind, PaginatedStream, Paging};
+
+fn pool(server: &RawServer) -> AwwPool {
+    AwwPool::builder(server.url()).max_attempts(1).build().unwrap()
+}
+
+async fn items(
+    server: &RawServer,
+    envelope: Envelope,
+    paging: Paging,
+) -> Result<Vec<Value>, Error> {
+    let stream = PaginatedStream::get(pool(server), "/rows").envelope(envelope).paging(paging);
+    soon("the items", stream.try_collect()).await
+}
+
+fn lines(head: &str, body: &str) -> String {
+    format!("HTTP/1.1 200 OK\r\n{head}content-length: {}\r\n\r\n{body}", body.len())
+}
+
+#[tokio::test]
+async fn an_answer_that_calls_itself_lines_is_read_line_by_line() {
+    let body = "{\"id\":1}\n\n  \r\n{\"id\":2}\r\n[3]\n{\"id\":4}";
+    let rows = [json!({"id": 1}), json!({"id": 2}), json!([3]), json!({"id": 4})];
+    for name in ["application/x-ndjson", "application/jsonl; charset=utf-8", "Application/NDJSON"] {
+        let server = RawServer::answering(lines(&format!("content-type: {name}\r\n"), body));
+        for envelope in [Envelope::default(), Envelope::bare_array(), Envelope::ndjson()] {
+            assert_eq!(items(&server, envelope, Paging::none()).await.unwrap(), rows, "{name}");
+        }
+        // Nothing stands at a path in lines.
+        let error = items(&server, Envelope::items_at("rows"), Paging::none()).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Decode, "{name}");
+    }
+    let server = RawServer::answering(lines("content-type: application/json\r\n", body));
+    let error = items(&server, Envelope::default(), Paging::none()).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Decode);
+}
+
+#[tokio::test]
+async fn a_line_that_is_no_json_is_an_error_with_its_number() {
+    for (body, number) in
+        [("{}\n{\"a\"\n{}\n", 2), ("{}\n\n\n{} {}\n", 4), ("<html>\n", 1), ("{}\nnull\n{\"a\":", 3)]
+    {
+        let server = RawServer::answering(lines("content-type: application/jsonl\r\n", body));
+        let error = items(&server, Envelope::default(), Paging::none()).await.unwrap_err();
+        assert_eq!((error.kind(), error.page()), (ErrorKind::Decode, Some(1)), "{body:?}");
+        let source = std::error::Error::source(&error).unwrap().to_string();
+        assert!(source.contains(&format!("line {number} ")), "{body:?}: {source}");
+    }
+}
+
+#[tokio::test]
+async fn what_comes_after_lines_is_told_by_header_fields() {
+    let server = RawServer::start(async |mut peer| {
+        while let Some(head) = peer.head().await {
+            let (id, link) = match head.contains("after=1") {
+                false => (1, "link: </rows?after=1>; rel=\"next\"\r\n"),
+                true => (2, ""),
+            };
+            let head = format!("content-type: application/x-ndjson\r\nx-total: 2\r\n{link}");
+            peer.write(lines(&head, &format!("{{\"id\":{id}}}\n")).as_bytes()).await;
+        }
+    });
+    let rows = [json!({"id": 1}), json!({"id": 2})];
+    let total = || Envelope::default().total_in_header("x-total");
+    let numbered = items(&server, total(), Paging::page_number().page_param("after").first_page(0));
+    assert_eq!(numbered.await.unwrap(), rows);
+    assert_eq!(items(&server, total(), Paging::link_header()).await.unwrap(), rows);
+    // The total says that a row is missing.
+    let error = items(&server, total(), Paging::none()).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Incomplete);
+}
+
+#[tokio::test]
+async fn a_body_of_lines_that_ends_before_its_length_is_truncated_wherever_it_was_cut() {
+    let body = "{\"id\":1}\n{\"id\":2}\n{\"id\":3}\n";
+    let head = "HTTP/1.1 200 OK\r\ncontent-type: application/x-ndjson\r\n";
+    for cut in [1, 8, 9, 13, 17, 18, 26] {
+        let part = &body[..cut];
+        for answer in [
+            format!("{head}content-length: {}\r\n\r\n{part}", body.len()),
+            format!("{head}transfer-encoding: chunked\r\n\r\n{:x}\r\n{part}", body.len()),
+            format!("{head}transfer-encoding: chunked\r\n\r\n{cut:x}\r\n{part}\r\n"),
+        ] {
+            let server = RawServer::answering_once(&[answer.as_bytes()]);
+            let error = items(&server, Envelope::default(), Paging::none()).await.unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::Truncated, "{answer}");
+        }
+    }
+}
