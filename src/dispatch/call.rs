@@ -22,7 +22,7 @@ use crate::{
     priority::Priority,
     request::Request,
     response::Response,
-    retry::Errand,
+    retry::CallKind,
     seats::Seat,
 };
 
@@ -49,7 +49,7 @@ pub(crate) type Answer = Result<(Response, Effort), Error>;
 /// One accepted call.
 pub(crate) struct Call {
     pub(crate) id: u64,
-    pub(crate) errand: Errand,
+    pub(crate) kind: CallKind,
     pub(crate) request: Request,
     /// The handle that made it, if that has credentials of its own.
     pub(crate) tenant: Option<Arc<Tenant>>,
@@ -72,7 +72,7 @@ pub(crate) struct Call {
 
 impl Call {
     pub(crate) fn new(
-        errand: Errand,
+        kind: CallKind,
         request: Request,
         tenant: Option<Arc<Tenant>>,
         url: Arc<Uri>,
@@ -82,7 +82,7 @@ impl Call {
     ) -> Self {
         Self {
             id: NEXT_ID.fetch_add(1, Ordering::Relaxed),
-            errand,
+            kind,
             patience: Patience::new(request.own_queue_timeout()),
             priority: request.own_priority(),
             request,

@@ -19,7 +19,7 @@ use crate::{
     error::{Error, ErrorKind},
     events::{Event, Events},
     response::Response,
-    retry::{Breaker, Change, CircuitBreaker, Errand, Health, Pass, Refusal},
+    retry::{Breaker, CallKind, Change, CircuitBreaker, Health, Pass, Refusal},
     stats::Stats,
 };
 
@@ -73,34 +73,34 @@ impl Circuit {
 
     /// Fails at once for a new call that would not be let through now.
     pub(super) fn invite(&self) -> Result<(), Error> {
-        self.check(Errand::Call, Instant::now()).map_err(|refusal| self.refuse(refusal))
+        self.check(CallKind::Call, Instant::now()).map_err(|refusal| self.refuse(refusal))
     }
 
     /// Whether an attempt would be let through now.
-    pub(crate) fn check(&self, errand: Errand, now: Instant) -> Result<(), Refusal> {
+    pub(crate) fn check(&self, kind: CallKind, now: Instant) -> Result<(), Refusal> {
         if self.standing.load(Ordering::Acquire) != NONE {
             return Ok(());
         }
-        self.breaker().check(errand, now)
+        self.breaker().check(kind, now)
     }
 
     /// Lets an attempt through, or answers as [`check`](Self::check). To be asked last, with
     /// all in hand that the attempt needs: the pass may be the place of the only probe.
-    pub(crate) fn admit(&self, errand: Errand, now: Instant) -> Result<Passage<'_>, Refusal> {
-        if let Some(passage) = self.admit_if_closed() {
-            return Ok(passage);
+    pub(crate) fn admit(&self, kind: CallKind, now: Instant) -> Result<BreakerPermit<'_>, Refusal> {
+        if let Some(permit) = self.admit_if_closed() {
+            return Ok(permit);
         }
         let mut breaker = self.breaker();
-        let (pass, change) = breaker.admit(errand, now)?;
+        let (pass, change) = breaker.admit(kind, now)?;
         self.follow(&breaker, change);
-        Ok(Passage { circuit: self, pass: Some(pass) })
+        Ok(BreakerPermit { circuit: self, pass: Some(pass) })
     }
 
     /// Lets an attempt through if the breaker is closed.
-    pub(crate) fn admit_if_closed(&self) -> Option<Passage<'_>> {
+    pub(crate) fn admit_if_closed(&self) -> Option<BreakerPermit<'_>> {
         let standing = self.standing.load(Ordering::Acquire);
         let pass = (standing != NONE).then_some(Pass { epoch: standing });
-        pass.is_some().then_some(Passage { circuit: self, pass })
+        pass.is_some().then_some(BreakerPermit { circuit: self, pass })
     }
 
     /// Resolves with the next change of the breaker, or when a probe's place is free again.
@@ -115,7 +115,7 @@ impl Circuit {
         loop {
             // Made before the check, so that no change is missed between the two.
             let changed = self.changed();
-            let wait = self.check(Errand::HealthCheck, Instant::now());
+            let wait = self.check(CallKind::HealthCheck, Instant::now());
             match wait.map_err(Refusal::wait) {
                 Ok(()) if self.standing.load(Ordering::Acquire) == NONE => return target,
                 Ok(()) => changed.await,
@@ -149,7 +149,7 @@ impl Circuit {
         }
         let now = Instant::now();
         let mut breaker = self.breaker();
-        let check = |breaker: &Breaker| breaker.check(Errand::HealthCheck, now);
+        let check = |breaker: &Breaker| breaker.check(CallKind::HealthCheck, now);
         let before = check(&breaker);
         let change = breaker.record(pass, health, now);
         self.follow(&breaker, change);
@@ -179,12 +179,12 @@ fn standing(breaker: &Breaker) -> u64 {
 /// The permission to make one attempt. Dropped without a verdict it says nothing about the
 /// API, and the place of a probe is free again.
 #[must_use]
-pub(crate) struct Passage<'a> {
+pub(crate) struct BreakerPermit<'a> {
     circuit: &'a Circuit,
     pass: Option<Pass>,
 }
 
-impl Passage<'_> {
+impl BreakerPermit<'_> {
     /// Takes in the answer or the failure of the attempt. `is_limit` is whether an answer
     /// refuses for nothing but a limit, `asks_to_wait` whether it names a wait that the hold
     /// observes.
@@ -206,7 +206,7 @@ impl Passage<'_> {
     }
 }
 
-impl Drop for Passage<'_> {
+impl Drop for BreakerPermit<'_> {
     fn drop(&mut self) {
         if let Some(pass) = self.pass.take() {
             self.circuit.settle(pass, Health::Unknown);

@@ -193,12 +193,12 @@ mod tests {
     use tokio::sync::oneshot;
 
     use super::*;
-    use crate::{request::Request, retry::Errand, seats::Capacity};
+    use crate::{request::Request, retry::CallKind, seats::Capacity};
 
     fn call(request: Request, timeout: Duration) -> Arc<Call> {
         let url = http::Uri::from_static("http://localhost/");
         Arc::new(Call::new(
-            Errand::Call,
+            CallKind::Call,
             request,
             None,
             Arc::new(url),

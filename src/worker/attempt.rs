@@ -11,7 +11,7 @@ use super::{
     origin::{Api, Departures},
 };
 use crate::{
-    dispatch::{Call, Passage},
+    dispatch::{BreakerPermit, Call},
     error::Error,
     events::{Attempt, Event, Outcome},
     rate_limit::{Heard, InFlight, Slower, quota},
@@ -22,7 +22,7 @@ use crate::{
 
 /// The permission to make one attempt now, of those who watch over the API.
 pub(super) struct Leave<'a> {
-    pub(super) passage: Option<Passage<'a>>,
+    pub(super) breaker: Option<BreakerPermit<'a>>,
     pub(super) departures: Departures<'a>,
 }
 
@@ -104,11 +104,11 @@ impl<'a> Running<'a> {
 
     /// Tells those who gave leave what the attempt showed.
     fn settle(&mut self, outcome: &Result<Response, Error>, heard: Option<&Heard>) {
-        let Some(Leave { passage, departures }) = self.leave.take() else { return };
+        let Some(Leave { breaker, departures }) = self.leave.take() else { return };
         let is_limit = heard.is_some_and(|heard| heard.is_limit);
-        if let Some(passage) = passage {
+        if let Some(breaker) = breaker {
             let waits = heard.is_some_and(|heard| heard.holds && heard.asks_to_wait());
-            passage.settle(outcome, is_limit, waits);
+            breaker.settle(outcome, is_limit, waits);
         }
         let is_served = |answer: &Response| !is_limit && !answer.counts_as().is_server_error();
         if outcome.as_ref().is_ok_and(is_served) {

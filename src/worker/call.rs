@@ -169,13 +169,13 @@ impl<'a> Attempts<'a> {
                 continue;
             }
             // Else another call is the probe.
-            let Ok(passage) = circuit.map(|circuit| circuit.admit(call.errand, now)).transpose()
+            let Ok(breaker) = circuit.map(|circuit| circuit.admit(call.kind, now)).transpose()
             else {
                 continue;
             };
             let may_take = |place: &Option<Place<'_>>| place.as_ref().is_none_or(|at| at.take(now));
             if may_take(&place) && may_take(&place_there) {
-                return Ok(Leave { passage, departures });
+                return Ok(Leave { breaker, departures });
             }
         }
     }

@@ -309,7 +309,7 @@ pub(super) async fn pass_circuit(
         // Made before the check, so that no change is missed between the two.
         let changed = circuit.changed();
         let now = now();
-        let Err(refusal) = circuit.check(call.errand, now) else { return Ok(()) };
+        let Err(refusal) = circuit.check(call.kind, now) else { return Ok(()) };
         let remaining = call.remaining(now);
         let wait = match refusal {
             Refusal::OpenFor(wait) => Some(wait).filter(|wait| *wait < remaining),

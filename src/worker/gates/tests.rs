@@ -18,7 +18,7 @@ use crate::{
     events::Events,
     rate_limit::{Board, SetLimit},
     request::Request,
-    retry::Errand,
+    retry::CallKind,
 };
 
 /// Longer than any test takes, on any clock.
@@ -114,7 +114,7 @@ impl Setting {
 fn call() -> Call {
     let url = Uri::from_static("http://localhost/");
     let reply = oneshot::channel().0;
-    Call::new(Errand::Call, Request::get("/"), None, Arc::new(url), now(), EVER, reply)
+    Call::new(CallKind::Call, Request::get("/"), None, Arc::new(url), now(), EVER, reply)
 }
 
 /// Runs `test` where actors can live.
