@@ -23,12 +23,6 @@ use vantage_api_pool::{AwwPool, PaginatedStream, ReadMode, Request};
 #[cfg(vantage_bench)]
 #[path = "parts/pages.rs"]
 mod pages;
-#[cfg(vantage_bench)]
-#[path = "parts/permits.rs"]
-mod permits;
-#[cfg(vantage_bench)]
-#[path = "parts/threads.rs"]
-mod threads;
 
 const PAGES: u64 = 50;
 
@@ -146,16 +140,7 @@ fn page_of(size: u64, page: u64) -> String {
 
 criterion_group!(parts, one_call, stream_of_pages, modes);
 #[cfg(vantage_bench)]
-criterion_group!(
-    below,
-    permits::alone,
-    permits::contended,
-    pages::decoding,
-    pages::one_row,
-    pages::order,
-    threads::hop,
-    threads::lease,
-);
+criterion_group!(below, pages::decoding, pages::one_row, pages::order,);
 
 #[cfg(vantage_bench)]
 criterion_main!(below, parts);

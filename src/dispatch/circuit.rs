@@ -41,7 +41,7 @@ pub(crate) struct Circuit {
 impl Circuit {
     /// The breaker of a pool that is configured to have one. A probe that has not come back
     /// in twice the time that an attempt may take is on a thread that is blocked.
-    pub(super) fn of(config: &ValidConfig, events: &Arc<Events>) -> Option<Self> {
+    pub(super) fn of_pool(config: &ValidConfig, events: &Arc<Events>) -> Option<Self> {
         Some(Self::new(config.settings.circuit_breaker.clone()?, &config.settings, events))
     }
 
@@ -52,7 +52,7 @@ impl Circuit {
     }
 
     /// The breaker of another origin, which nobody asks for its health.
-    pub(crate) fn elsewhere(config: &ValidConfig) -> Option<Self> {
+    pub(crate) fn of_foreign_origin(config: &ValidConfig) -> Option<Self> {
         let settings = config.settings.circuit_breaker.clone()?.without_health_check();
         Some(Self::new(settings, &config.settings, &Arc::default()))
     }
@@ -142,7 +142,7 @@ impl Circuit {
         stats.breaker_refusals = self.refusals.load(Ordering::Relaxed);
     }
 
-    fn settle(&self, pass: Pass, health: Health) {
+    fn record(&self, pass: Pass, health: Health) {
         // What is no verdict changes nothing in a closed breaker.
         if health == Health::Unknown && self.standing.load(Ordering::Acquire) != NONE {
             return;
@@ -188,7 +188,7 @@ impl BreakerPermit<'_> {
     /// Takes in the answer or the failure of the attempt. `is_limit` is whether an answer
     /// refuses for nothing but a limit, `asks_to_wait` whether it names a wait that the hold
     /// observes.
-    pub(crate) fn settle(
+    pub(crate) fn record(
         mut self,
         outcome: &Result<Response, Error>,
         is_limit: bool,
@@ -201,7 +201,7 @@ impl BreakerPermit<'_> {
             Err(error) => settings.judge_failure(error.kind()),
         };
         if let Some(pass) = self.pass.take() {
-            self.circuit.settle(pass, health);
+            self.circuit.record(pass, health);
         }
     }
 }
@@ -209,7 +209,7 @@ impl BreakerPermit<'_> {
 impl Drop for BreakerPermit<'_> {
     fn drop(&mut self) {
         if let Some(pass) = self.pass.take() {
-            self.circuit.settle(pass, Health::Unknown);
+            self.circuit.record(pass, Health::Unknown);
         }
     }
 }

@@ -11,7 +11,7 @@ use actix::prelude::*;
 use tokio::sync::oneshot;
 
 use super::ahead::Ahead;
-use crate::dispatch::Keeper;
+use crate::dispatch::PagerGuard;
 
 /// Drives the fetching of pages for one stream.
 struct Pager<T: Send + 'static> {
@@ -20,17 +20,17 @@ struct Pager<T: Send + 'static> {
     /// Dropped with the pager, however it ends.
     _alive: oneshot::Sender<()>,
     /// Dropped with it too: ends the thread, if that is the pager's own.
-    _keeper: Keeper,
+    _guard: PagerGuard,
 }
 
 /// Starts a pager on the current thread. It ends by itself with the read.
 pub(super) fn start<T: Send + 'static>(
     ahead: Arc<Mutex<Ahead<T>>>,
     alive: oneshot::Sender<()>,
-    keeper: Keeper,
+    guard: PagerGuard,
 ) {
     let number = ahead.lock().unwrap_or_else(PoisonError::into_inner).next_pager();
-    Pager { ahead, number, _alive: alive, _keeper: keeper }.start();
+    Pager { ahead, number, _alive: alive, _guard: guard }.start();
 }
 
 impl<T: Send + 'static> Actor for Pager<T> {

@@ -12,7 +12,7 @@ use super::{
     target::Target,
 };
 use crate::{
-    dispatch::Control,
+    dispatch::Connected,
     error::{Error, ErrorKind},
     events::Event,
     response::Response,
@@ -20,7 +20,7 @@ use crate::{
 
 /// The judge of one read.
 pub(super) struct Judge<T: Send + 'static> {
-    control: Arc<dyn Control>,
+    connected: Arc<Connected>,
     target: Arc<Target<T>>,
     pub(super) plan: Plan,
     /// The page that is judged, and what it said.
@@ -42,9 +42,9 @@ enum Doubt {
 }
 
 impl<T: Send + 'static> Judge<T> {
-    pub(super) fn new(control: Arc<dyn Control>, target: Arc<Target<T>>, plan: Plan) -> Self {
+    pub(super) fn new(connected: Arc<Connected>, target: Arc<Target<T>>, plan: Plan) -> Self {
         Self {
-            control,
+            connected,
             target,
             plan,
             index: 0,
@@ -70,8 +70,8 @@ impl<T: Send + 'static> Judge<T> {
         body: &str,
     ) -> Result<Verdict, Error> {
         (self.index, self.items, self.said) = (index, items, *meta);
-        let dispatcher = self.control.dispatcher();
-        dispatcher.tally().page(items);
+        let dispatcher = &self.connected.caller.dispatcher;
+        dispatcher.counters().page(items);
         let page = self.number();
         dispatcher.events().emit(|| Event::PageRead { page, rows: items as u64 });
         let is_flag_named = self.target.envelope.has_flag();
@@ -138,8 +138,8 @@ impl<T: Send + 'static> Judge<T> {
         self.plan = plan;
     }
 
-    pub(super) fn control(&self) -> &Arc<dyn Control> {
-        &self.control
+    pub(super) fn connected(&self) -> &Arc<Connected> {
+        &self.connected
     }
 
     /// The error that a verdict is.
@@ -208,9 +208,9 @@ impl<T: Send + 'static> Judge<T> {
 
     /// Tells something strange about the page that was judged last.
     pub(super) fn warn(&self, message: String) {
-        let dispatcher = self.control.dispatcher();
+        let dispatcher = &self.connected.caller.dispatcher;
         let page = self.number();
-        dispatcher.tally().warn_of_paging();
+        dispatcher.counters().warn_of_paging();
         tracing::warn!(page, %message, "a page contradicts what was decided");
         dispatcher.events().emit(|| Event::PagingWarning { page, message });
     }

@@ -62,7 +62,9 @@ impl<T: Send + 'static> UndecodedPage<T> {
     ) -> Result<Self, Error> {
         let leaf = match list {
             Some(list) => Leaf::of(response, list),
-            None => Leaf::open(&target.envelope, response).map_err(|error| effort.of(error))?,
+            None => {
+                Leaf::open(&target.envelope, response).map_err(|error| effort.attach_to(error))?
+            }
         };
         let most = target.bounds.next_items(rows);
         let target = Arc::clone(target);
@@ -178,7 +180,7 @@ impl<T: Send + 'static> UndecodedPage<T> {
             return next;
         }
         self.has_ended = true;
-        let failed = next?.map_err(|error| self.effort.of(error).with_page(self.number));
+        let failed = next?.map_err(|error| self.effort.attach_to(error).with_page(self.number));
         Some(failed)
     }
 
@@ -231,13 +233,14 @@ impl<T: Send + 'static> UndecodedPage<T> {
     /// How many items there are and what the page says about the set.
     pub(super) fn survey(&self) -> Result<(usize, Meta), Error> {
         let survey = self.leaf.survey(&self.target.envelope);
-        let (items, meta) = survey.map_err(|error| self.effort.of(error))?;
+        let (items, meta) = survey.map_err(|error| self.effort.attach_to(error))?;
         Ok((items, self.with_headers(meta)))
     }
 
     /// What the page says about the set, when every item was built.
     pub(super) fn meta(&self) -> Result<Meta, Error> {
-        let meta = self.leaf.meta(&self.target.envelope).map_err(|error| self.effort.of(error))?;
+        let meta =
+            self.leaf.meta(&self.target.envelope).map_err(|error| self.effort.attach_to(error))?;
         Ok(self.with_headers(meta))
     }
 

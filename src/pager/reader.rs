@@ -95,19 +95,19 @@ impl<T: Send + 'static> Reader<T> {
         target.priority = target.priority.or_else(Priority::of_scope);
         target.bounds = target.bounds.begun(Instant::now());
         let start = position.start(&target.paging)?;
-        let control = link.0.connect().await?;
-        target.paging.check_origins(&control.dispatcher().config)?;
+        let connected = link.0.connect().await?;
+        target.paging.check_origins(&connected.caller.dispatcher.config)?;
         let target = Arc::new(target);
         let plan = Plan::new(target.paging.clone(), start.as_ref().unwrap_or(&target.start()));
         let source = match &start {
             Some(start) => {
                 let reach = reach(&plan, start.index, target.bounds.max_pages);
-                Some(Source::open(&control, &target, start, reach).await?)
+                Some(Source::open(&connected, &target, start, reach).await?)
             }
             None => None,
         };
         Ok(Self {
-            judge: Judge::new(control, Arc::clone(&target), plan),
+            judge: Judge::new(connected, Arc::clone(&target), plan),
             index: start.map_or(0, |start| start.index),
             page: None,
             at_hand: 0,
@@ -284,7 +284,7 @@ impl<T: Send + 'static> Reader<T> {
         let plan = Plan::new(self.target.paging.clone(), &self.target.start());
         let rows = self.judge.plan.rows();
         let reach = reach(&plan, 0, self.pages_left());
-        if !self.restart.begin(self.judge.control(), &self.target, reach, rows) {
+        if !self.restart.begin(self.judge.connected(), &self.target, reach, rows) {
             return Err(expired(error));
         }
         self.judge.begin_again(plan, rows);

@@ -9,7 +9,7 @@ use std::{
 use futures::future::BoxFuture;
 
 use super::{ahead::Reach, source::Source, target::Target};
-use crate::{dispatch::Control, error::Error};
+use crate::{dispatch::Connected, error::Error};
 
 /// How a read begins again.
 pub(super) struct Restart<T: Send + 'static> {
@@ -28,15 +28,15 @@ impl<T: Send + 'static> Restart<T> {
     /// Begins again at the start of the set, after so many rows of it. False if it may not.
     pub(super) fn begin(
         &mut self,
-        control: &Arc<dyn Control>,
+        connected: &Arc<Connected>,
         target: &Arc<Target<T>>,
         reach: Reach,
         rows: u64,
     ) -> bool {
         let Some(left) = self.left.checked_sub(1) else { return false };
-        let (control, target) = (Arc::clone(control), Arc::clone(target));
+        let (connected, target) = (Arc::clone(connected), Arc::clone(target));
         let start = target.start();
-        let opening = async move { Source::open(&control, &target, &start, reach).await };
+        let opening = async move { Source::open(&connected, &target, &start, reach).await };
         self.opening = Some(Box::pin(opening));
         (self.left, self.skip) = (left, rows);
         true

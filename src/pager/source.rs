@@ -18,10 +18,7 @@ use super::{
     strategy::{Address, Start},
     target::Target,
 };
-use crate::{
-    dispatch::{Caller, Control},
-    error::Error,
-};
+use crate::{dispatch::Connected, error::Error};
 
 /// So many pagers in a row may die without a page, which bounds those that die of themselves:
 /// a call that kills its worker is bounded before.
@@ -29,7 +26,7 @@ const MAX_DEATHS: u32 = 100;
 
 /// Where pages come from.
 pub(super) struct Source<T: Send + 'static> {
-    control: Arc<dyn Control>,
+    connected: Arc<Connected>,
     ahead: Arc<Mutex<Ahead<T>>>,
     feed: Feed,
     /// What has been taken from the feed.
@@ -52,18 +49,18 @@ enum Pager {
 impl<T: Send + 'static> Source<T> {
     /// The pages from `start` on, and a pager that fetches them.
     pub(super) async fn open(
-        control: &Arc<dyn Control>,
+        connected: &Arc<Connected>,
         target: &Arc<Target<T>>,
         start: &Start,
         reach: Reach,
     ) -> Result<Self, Error> {
-        let caller = Caller::of(&**control);
+        let caller = connected.caller.clone();
         let (ahead, feed) = Ahead::new(caller, Arc::clone(target), start, reach);
         let ahead = Arc::new(Mutex::new(ahead));
         let is_alone = target.mode == ReadMode::DedicatedThread;
-        let running = run(Arc::clone(control), Arc::clone(&ahead), is_alone).await?;
+        let running = run(Arc::clone(connected), Arc::clone(&ahead), is_alone).await?;
         Ok(Self {
-            control: Arc::clone(control),
+            connected: Arc::clone(connected),
             ahead,
             feed,
             batch: Vec::new().into_iter(),
@@ -95,8 +92,8 @@ impl<T: Send + 'static> Source<T> {
                     if self.deaths > MAX_DEATHS {
                         return Poll::Ready(Err(Error::gone()));
                     }
-                    let (control, ahead) = (Arc::clone(&self.control), Arc::clone(&self.ahead));
-                    self.pager = Pager::Starting(Box::pin(run(control, ahead, self.is_alone)));
+                    let (connected, ahead) = (Arc::clone(&self.connected), Arc::clone(&self.ahead));
+                    self.pager = Pager::Starting(Box::pin(run(connected, ahead, self.is_alone)));
                 }
             }
         }
@@ -127,15 +124,15 @@ impl<T: Send + 'static> Source<T> {
 /// Starts a pager, on a thread of its own or with others, and returns what resolves when it
 /// is lost.
 async fn run<T: Send + 'static>(
-    control: Arc<dyn Control>,
+    connected: Arc<Connected>,
     ahead: Arc<Mutex<Ahead<T>>>,
     is_alone: bool,
 ) -> Result<BoxFuture<'static, ()>, Error> {
     let (alive, gone) = oneshot::channel();
-    let pager = Box::new(move |keeper| actor::start(ahead, alive, keeper));
-    let mut lifeline = control.start_pager(pager, is_alone).await?;
+    let pager = Box::new(move |guard| actor::start(ahead, alive, guard));
+    let mut cancellation = connected.caller.start_pager(pager, is_alone).await?;
     Ok(Box::pin(async move {
-        let given_up = async { while lifeline.changed().await.is_ok() {} };
+        let given_up = async { while cancellation.changed().await.is_ok() {} };
         select(pin!(given_up), gone).await;
     }))
 }

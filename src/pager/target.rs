@@ -145,7 +145,7 @@ impl<T: Send + 'static> Target<T> {
             let is_long = response.body().len() >= LONG;
             let read = if is_long || target.paging.is_chained() {
                 let read = target.follow(&caller, index, &address, &response).await;
-                let mut read = read.map_err(|error| effort.of(error))?;
+                let mut read = read.map_err(|error| effort.attach_to(error))?;
                 if is_foreign {
                     let base = &caller.dispatcher.config.base;
                     read.next = read.next.map(|next| target.as_foreign(base, next));
@@ -195,7 +195,7 @@ impl<T: Send + 'static> Target<T> {
         let (target, config) = (Arc::clone(self), Arc::clone(&dispatcher.config));
         let first = move || target.request(&config.base, &Address::Start, size);
         let limit = dispatcher.callback_timeout();
-        dispatcher.aside().run(custom.lane(), custom.name(), limit, first).await?
+        dispatcher.blocking().run(custom.threads(), custom.name(), limit, first).await?
     }
 
     /// As [`read_ahead`](Self::read_ahead), aside if a user's strategy has a say in it, or if it
@@ -214,9 +214,9 @@ impl<T: Send + 'static> Target<T> {
         let dispatcher = &caller.dispatcher;
         let (target, address, response) = (Arc::clone(self), address.clone(), response.clone());
         let next = move || target.read_ahead(index, &address, &response);
-        let Some(custom) = custom else { return dispatcher.aside().work(next).await? };
+        let Some(custom) = custom else { return dispatcher.blocking().work(next).await? };
         let limit = dispatcher.callback_timeout();
-        dispatcher.aside().run(custom.lane(), custom.name(), limit, next).await?
+        dispatcher.blocking().run(custom.threads(), custom.name(), limit, next).await?
     }
 
     /// The request for a page.
@@ -369,10 +369,10 @@ pub(crate) async fn fetch_page<D: ItemDecoder>(
     target.envelope = Arc::new(envelope.clone());
     target.bounds = bounds.begun(Instant::now());
     let target = Arc::new(target);
-    let control = pool.into().0.connect().await?;
-    paging.check_origins(&control.dispatcher().config)?;
+    let connected = pool.into().0.connect().await?;
+    paging.check_origins(&connected.caller.dispatcher.config)?;
     let page = async {
-        let mut arrival = target.fetch(&Caller::of(&*control), index, address, size).await?;
+        let mut arrival = target.fetch(&connected.caller, index, address, size).await?;
         let read = arrival.read.take();
         if let Some(read) = &read {
             bounds.check_items(read.items as u64)?;

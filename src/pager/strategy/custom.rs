@@ -13,7 +13,7 @@ use http::HeaderMap;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 use crate::{
-    aside::{Lane, Outside},
+    blocking::{CallbackThreads, UserValue},
     error::{Error, ErrorKind},
     response::Response,
 };
@@ -216,22 +216,22 @@ struct Kept {
     strategy: Arc<dyn PageStrategy>,
     /// What errors call it.
     name: String,
-    lane: Arc<Lane>,
+    threads: Arc<CallbackThreads>,
     /// The last to be dropped.
-    _end: Outside,
+    _end: UserValue,
 }
 
 impl Custom {
     pub(super) fn of<S: PageStrategy>(strategy: S) -> Self {
         let strategy = Arc::new(strategy);
         let name = format!("the custom paging strategy `{}`", type_name::<S>());
-        let end = Outside::keep(Arc::clone(&strategy));
-        Self(Arc::new(Kept { strategy, name, lane: Arc::default(), _end: end }))
+        let end = UserValue::keep(Arc::clone(&strategy));
+        Self(Arc::new(Kept { strategy, name, threads: Arc::default(), _end: end }))
     }
 
     /// Where it runs.
-    pub(in crate::pager) fn lane(&self) -> &Arc<Lane> {
-        &self.0.lane
+    pub(in crate::pager) fn threads(&self) -> &Arc<CallbackThreads> {
+        &self.0.threads
     }
 
     pub(in crate::pager) fn name(&self) -> &str {
