@@ -13,7 +13,7 @@ const MAILBOX: usize = 1024;
 /// What one worker counted since it last reported.
 #[derive(Message)]
 #[rtype(result = "()")]
-pub(crate) struct Counted {
+pub(crate) struct WorkerReport {
     pub(crate) worker: usize,
     pub(crate) counters: Counters,
 }
@@ -61,10 +61,10 @@ impl Actor for StatsCollector {
     }
 }
 
-impl Handler<Counted> for StatsCollector {
+impl Handler<WorkerReport> for StatsCollector {
     type Result = ();
 
-    fn handle(&mut self, Counted { worker, counters }: Counted, _: &mut Self::Context) {
+    fn handle(&mut self, WorkerReport { worker, counters }: WorkerReport, _: &mut Self::Context) {
         self.stats().absorb(worker, counters);
     }
 }

@@ -373,9 +373,9 @@ mod tests {
             ),
             Event::Unanswered => counters.unanswered(),
             Event::Cancelled => counters.cancelled(),
-            Event::Retried => counters.retried(),
-            Event::Denied => counters.denied(),
-            Event::Hedged => counters.hedged(),
+            Event::Retried => counters.retries += 1,
+            Event::Denied => counters.retries_denied += 1,
+            Event::Hedged => counters.hedges += 1,
             Event::Ended(ok) => counters.call_ended(ok),
         }
     }

@@ -155,7 +155,7 @@ impl<'a> Running<'a> {
         if unread.is_empty() {
             return;
         }
-        self.count(|counters| counters.limits_read(unread.len() as u32));
+        self.count(|counters| counters.malformed_limit_headers += unread.len() as u64);
         for field in unread {
             tracing::debug!(%field, "a header about limits is not understood");
             self.worker.events().emit(|| Event::LimitUnread { field });

@@ -198,13 +198,7 @@ impl<'a> Attempts<'a> {
         leave: Leave<'a>,
     ) -> Result<Response, Error> {
         let Self { worker, call, api, permit, url, redirects, latest, past } = self;
-        let (request, to) = if worker.dispatcher.blocking().is_wary() {
-            // Boxed, so that pools whose callbacks behave have no room for it.
-            Box::pin(worker.prepare_blocking(call, url, token)).await?
-        } else {
-            permit.go_on_to(Stage::Applying)?;
-            worker.prepare(call, url, token)?
-        };
+        let (request, to) = worker.prepare(call, url, token, permit).await?;
         let began = Instant::now();
         if call.remaining(began).is_zero() {
             return Err(Error::new(ErrorKind::DeadlineExceeded, "the call's deadline passed"));

@@ -18,7 +18,7 @@ use secrecy::SecretString;
 
 use super::{
     foreign_clients::ForeignClients,
-    gates::Throttle,
+    gates::{CallPermit, Throttle},
     hedge::Hedging,
     origin::{Api, Origins},
     tokens::{KnownTokens, TokensOf},
@@ -30,11 +30,12 @@ use crate::{
     error::{Error, ErrorKind},
     events::Events,
     header_value::header_text,
+    permits::Stage,
     rate_limit::{Heard, Hold, KeyedRateLimiter, Limiter, Pacer, RateLimiter, Ruled, hear},
     request::Request,
     response::{Action, Response},
     retry::{self, Budget},
-    stats::{Counted, Counters, StatsCollector},
+    stats::{Counters, StatsCollector, WorkerReport},
     token_manager::{Issued, TokenManager, TokenSet},
     transport::Client,
 };
@@ -120,7 +121,7 @@ impl WorkerContext {
             hedging.observe(&counters.latencies);
         }
         let Some(stats) = self.stats.actor() else { return };
-        let report = Counted { worker: self.slot, counters: counters.take() };
+        let report = WorkerReport { worker: self.slot, counters: counters.take() };
         if let Err(SendError::Full(report) | SendError::Closed(report)) = stats.try_send(report) {
             *counters = report.counters;
         }
@@ -202,49 +203,37 @@ impl WorkerContext {
     }
 
     /// The request as it goes out with `token`, and where it goes.
-    pub(super) fn prepare<'a>(
+    pub(super) async fn prepare<'a>(
         &self,
         call: &'a Call,
         url: &'a Uri,
         token: Option<&Issued>,
+        permit: &CallPermit<'_>,
     ) -> Result<(Cow<'a, Request>, Cow<'a, Uri>), Error> {
         let (Some(token), Some(tokens)) = (token, self.tokens_for(call)) else {
             return Ok((Cow::Borrowed(&call.request), Cow::Borrowed(url)));
         };
-        let request = without_token(call, url);
-        let apply = || tokens.apply(request, token);
-        let request = catch_unwind(AssertUnwindSafe(apply)).map_err(|payload| {
-            // Its end is a user's code too, which may panic again.
-            mem::forget(payload);
-            Error::new(ErrorKind::Callback, "the apply callback panicked")
-        })??;
-        self.with_token(call, request, url)
-    }
-
-    /// As [`prepare`](Self::prepare), with the callback on a thread where it may block.
-    pub(super) async fn prepare_blocking<'a>(
-        &self,
-        call: &'a Call,
-        url: &'a Uri,
-        token: Option<&Issued>,
-    ) -> Result<(Cow<'a, Request>, Cow<'a, Uri>), Error> {
-        let (Some(token), Some(tokens)) = (token, self.tokens_for(call)) else {
-            return self.prepare(call, url, None);
-        };
+        let mut request = call.request.clone();
+        // After a redirect the token goes into the new query.
+        if *url != *call.url {
+            request.set_target(url.to_string());
+        }
+        let (set, token) = (Arc::clone(tokens.set), token.clone());
+        let apply = move || (set.credentials.apply)(request, token.expose());
         let blocking = self.dispatcher.blocking();
-        let limit = self.config().settings.replace_blocked_after;
-        let request = without_token(call, url);
-        let request = tokens.apply_blocking(blocking, limit, request, token).await?;
-        self.with_token(call, request, url)
-    }
-
-    /// What `apply` made of the request, and where it goes.
-    fn with_token<'a>(
-        &self,
-        call: &'a Call,
-        mut request: Request,
-        url: &'a Uri,
-    ) -> Result<(Cow<'a, Request>, Cow<'a, Uri>), Error> {
+        let mut request = if blocking.is_wary() {
+            let limit = self.config().settings.replace_blocked_after;
+            let threads = &tokens.set.threads;
+            // Boxed, so that pools whose callbacks behave have no room for it.
+            Box::pin(blocking.run(threads, "the apply callback", limit, apply)).await??
+        } else {
+            permit.go_on_to(Stage::Applying)?;
+            catch_unwind(AssertUnwindSafe(apply)).map_err(|payload| {
+                // Its end is a user's code too, which may panic again.
+                mem::forget(payload);
+                Error::new(ErrorKind::Callback, "the apply callback panicked")
+            })??
+        };
         for value in request.headers_mut().values_mut() {
             value.set_sensitive(true);
         }
@@ -263,15 +252,6 @@ impl WorkerContext {
         };
         Ok((Cow::Owned(request), url))
     }
-}
-
-/// The request before a token is in it. After a redirect the token goes into the new query.
-fn without_token(call: &Call, url: &Uri) -> Request {
-    let mut request = call.request.clone();
-    if *url != *call.url {
-        request.set_target(url.to_string());
-    }
-    request
 }
 
 impl Drop for WorkerContext {

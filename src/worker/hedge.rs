@@ -120,7 +120,7 @@ pub(super) async fn race<F: Future<Output = Outcome>>(
     }
     let Some(second) = second().transpose()? else { return Ok(first.await) };
     let second = pin!(second);
-    worker.counters.borrow_mut().hedged();
+    worker.counters.borrow_mut().hedges += 1;
     let (outcome, has_won) = match select(first, second).await {
         Either::Left((outcome, second)) if !is_good(worker, &outcome.1) => (second.await, true),
         Either::Right((outcome, first)) if !is_good(worker, &outcome.1) => (first.await, false),
@@ -128,7 +128,7 @@ pub(super) async fn race<F: Future<Output = Outcome>>(
         Either::Right((outcome, _)) => (outcome, true),
     };
     if has_won && is_good(worker, &outcome.1) {
-        worker.counters.borrow_mut().hedge_won();
+        worker.counters.borrow_mut().hedges_won += 1;
     }
     Ok(outcome)
 }

@@ -85,7 +85,7 @@ impl Attempts<'_> {
         let withdraw = || {
             let is_covered = self.api.budget(|budget| budget.withdraw(now));
             if !is_covered {
-                worker.counters.borrow_mut().denied();
+                worker.counters.borrow_mut().retries_denied += 1;
             }
             is_covered
         };
@@ -117,7 +117,7 @@ impl Attempts<'_> {
             wait_ms = wait.as_millis() as u64,
             "retrying"
         );
-        worker.counters.borrow_mut().retried();
+        worker.counters.borrow_mut().retries += 1;
         if let Some(attempt) = self.latest {
             let (reason, status) = (error.kind(), error.status());
             worker.events().emit(|| Event::RetryScheduled { attempt, wait, reason, status });

@@ -10,11 +10,9 @@ use std::{
 use super::gates::{CallPermit, pause, within_deadline};
 use crate::{
     actors::{ActorRef, Unanswered},
-    blocking::BlockingPool,
     dispatch::Call,
     error::{Error, ErrorKind},
     rate_limit::{Heard, quota},
-    request::Request,
     response::Response,
     stats::WaitCause,
     token_manager::{Issue, Issued, TokenManager, TokenSet},
@@ -37,29 +35,7 @@ pub(super) struct TokensOf<'a> {
     pub(super) known: Option<&'a KnownTokens>,
 }
 
-fn apply(set: &TokenSet, request: Request, token: &Issued) -> Result<Request, Error> {
-    (set.credentials.apply)(request, token.expose())
-}
-
 impl TokensOf<'_> {
-    /// Puts `token` into a request.
-    pub(super) fn apply(&self, request: Request, token: &Issued) -> Result<Request, Error> {
-        apply(self.set, request, token)
-    }
-
-    /// As [`apply`](Self::apply), on a thread where it may block.
-    pub(super) async fn apply_blocking(
-        &self,
-        blocking: &BlockingPool,
-        limit: Duration,
-        request: Request,
-        token: &Issued,
-    ) -> Result<Request, Error> {
-        let (set, token) = (Arc::clone(self.set), token.clone());
-        let run = move || apply(&set, request, &token);
-        blocking.run(&self.set.threads, "the apply callback", limit, run).await?
-    }
-
     /// The next token in turn. While the API holds all of them it waits for the first.
     pub(super) async fn next(
         &self,
