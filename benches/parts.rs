@@ -1,10 +1,8 @@
-//! What the parts of a read cost: a call and a stream of pages through the public API, and
-//! under `cfg(vantage_bench)` what lies below it. The comparison with other clients is in
-//! `peers`.
+//! What the parts of a read cost: a call and a stream of pages. The comparison with other clients
+//! is in `peers`.
 //!
 //! ```text
 //! cargo bench --bench parts
-//! RUSTFLAGS="--cfg vantage_bench" cargo bench --bench parts
 //! ```
 
 #![allow(missing_docs, clippy::unwrap_used)]
@@ -19,13 +17,6 @@ use tokio::{
     runtime::{Builder, Runtime},
 };
 use vantage_api_pool::{AwwPool, PaginatedStream, ReadMode, Request};
-
-#[cfg(vantage_bench)]
-#[path = "parts/permits.rs"]
-mod permits;
-#[cfg(vantage_bench)]
-#[path = "parts/threads.rs"]
-mod threads;
 
 const PAGES: u64 = 50;
 
@@ -142,10 +133,4 @@ fn page_of(size: u64, page: u64) -> String {
 }
 
 criterion_group!(parts, one_call, stream_of_pages, modes);
-#[cfg(vantage_bench)]
-criterion_group!(below, permits::alone, permits::contended, threads::hop, threads::lease,);
-
-#[cfg(vantage_bench)]
-criterion_main!(below, parts);
-#[cfg(not(vantage_bench))]
 criterion_main!(parts);

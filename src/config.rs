@@ -15,7 +15,7 @@ use crate::{
     base_url::BaseUrl,
     error::{Error, ErrorKind},
     rate_limit::{AnswerRules, KeyedRateLimiter, SLOWEST, default_burst},
-    request::{Request, header},
+    request::header,
     retry::{self, CircuitBreaker, Earnings, Hedge, ResponseRule, ResponseRules},
     signer::Signer,
     token_manager::{Credentials, TokenSet},
@@ -319,11 +319,6 @@ impl PoolConfig {
 }
 
 impl ValidConfig {
-    /// The base URL of `request` if it goes to another origin than that of the pool's API.
-    pub(crate) fn elsewhere<'a>(&self, request: &'a Request) -> Option<&'a Arc<BaseUrl>> {
-        request.other_base().filter(|base| base.origin() != self.base.origin())
-    }
-
     /// How many requests may be on the wire at a time in a pool of the size it starts with.
     pub(crate) fn max_connections(&self) -> usize {
         self.settings.workers * self.settings.connections_per_worker

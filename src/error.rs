@@ -6,7 +6,7 @@ use std::{borrow::Cow, error::Error as StdError, sync::Arc, time::Duration};
 use http::StatusCode;
 use secrecy::SecretString;
 
-use crate::{aside::Outside, response::Response};
+use crate::{blocking::UserValue, response::Response};
 
 mod answer;
 mod excerpt;
@@ -203,7 +203,7 @@ struct Inner {
     /// What the request held, beside its token, that is not to be shown.
     secrets: Vec<Arc<SecretString>>,
     /// Of a source that is a user's; the last to be dropped.
-    end_of_source: Option<Arc<Outside>>,
+    end_of_source: Option<Arc<UserValue>>,
 }
 
 impl Error {
@@ -246,7 +246,7 @@ impl Error {
     /// As [`with_source`](Self::with_source), for an error that a user's code made.
     pub(crate) fn with_users_source(mut self, source: Box<dyn StdError + Send + Sync>) -> Self {
         let source = Arc::new(source);
-        self.0.end_of_source = Some(Arc::new(Outside::keep(Arc::clone(&source))));
+        self.0.end_of_source = Some(Arc::new(UserValue::keep(Arc::clone(&source))));
         self.0.source = Some(source);
         self
     }

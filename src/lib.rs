@@ -33,11 +33,8 @@
 //! any executor, with or without a tokio runtime.
 
 mod actors;
-mod aside;
 mod base_url;
-#[cfg(vantage_bench)]
-#[doc(hidden)]
-pub mod bench_support;
+mod blocking;
 mod config;
 mod coop;
 mod dispatch;
@@ -51,16 +48,17 @@ pub mod guide;
 mod header_value;
 mod pager;
 mod path;
+mod permits;
 mod pool;
 mod priority;
 mod rate_limit;
 mod request;
 mod response;
 mod retry;
-mod seats;
 mod signer;
 mod stats;
 mod supervisor;
+mod timers;
 mod token_manager;
 pub mod tokens;
 mod transport;
@@ -81,7 +79,7 @@ pub use rate_limit::{KeyedRateLimiter, RateLimiter};
 pub use request::Request;
 pub use response::Response;
 pub use retry::{BreakerState, CircuitBreaker, Hedge, ResponseRule};
-pub use stats::{Durations, Latency, Stats, WaitCause, Waits, WorkerStats};
+pub use stats::{Durations, Stats, WaitCause, Waits, WorkerStats};
 pub use supervisor::{Supervisor, messages};
 pub use token_manager::{Credentials, Token, TokenSource};
 pub use vantage::{

@@ -42,7 +42,7 @@ pub struct Response {
 }
 
 impl Response {
-    #[cfg(any(test, vantage_bench, fuzzing))]
+    #[cfg(any(test, fuzzing))]
     pub(crate) fn new(status: StatusCode, body: impl Into<Bytes>) -> Self {
         Self::from_parts(status, HeaderMap::new(), body.into())
     }

@@ -1,11 +1,11 @@
-//! What actors have of one another: a line to one that may be replaced, and the pulse
+//! What actors have of one another: a reference to one that may be replaced, and the heartbeat
 //! by which one that hangs is told from one that works.
 
-mod line;
-mod pulse;
+mod actor_ref;
+mod heartbeat;
 
-pub(crate) use line::{Line, Switch, Unanswered, line};
-pub(crate) use pulse::{BEAT_EVERY, Pulse};
+pub(crate) use actor_ref::{ActorCell, ActorRef, Unanswered};
+pub(crate) use heartbeat::{BEAT_EVERY, Heartbeat};
 
 /// Makes an actor panic, as a fault of its own would.
 #[cfg(test)]

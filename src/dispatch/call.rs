@@ -16,14 +16,15 @@ use futures::task::AtomicWaker;
 use http::Uri;
 use tokio::sync::oneshot;
 
-use super::{Tenant, admission::Patience};
+use super::Tenant;
 use crate::{
     error::{Delivery, Error},
+    permits::InFlight,
     priority::Priority,
     request::Request,
     response::Response,
-    retry::Errand,
-    seats::Seat,
+    retry::CallKind,
+    timers,
 };
 
 /// Numbers the calls of this process.
@@ -38,7 +39,7 @@ pub(crate) struct Effort {
 
 impl Effort {
     /// The error of a call that has cost this.
-    pub(crate) fn of(self, error: Error) -> Error {
+    pub(crate) fn attach_to(self, error: Error) -> Error {
         error.with_effort(self.attempts, self.elapsed)
     }
 }
@@ -49,7 +50,7 @@ pub(crate) type Answer = Result<(Response, Effort), Error>;
 /// One accepted call.
 pub(crate) struct Call {
     pub(crate) id: u64,
-    pub(crate) errand: Errand,
+    pub(crate) kind: CallKind,
     pub(crate) request: Request,
     /// The handle that made it, if that has credentials of its own.
     pub(crate) tenant: Option<Arc<Tenant>>,
@@ -57,7 +58,6 @@ pub(crate) struct Call {
     pub(crate) started: Instant,
     pub(crate) deadline: Instant,
     pub(crate) span: tracing::Span,
-    pub(crate) patience: Patience,
     pub(crate) priority: Priority,
     attempts: AtomicU32,
     has_run: AtomicBool,
@@ -66,13 +66,13 @@ pub(crate) struct Call {
     cancelled: AtomicBool,
     cancel_waker: AtomicWaker,
     /// Where it is at the moment.
-    seat: Mutex<Weak<Seat>>,
+    in_flight: Mutex<Weak<InFlight>>,
     reply: Mutex<Option<oneshot::Sender<Answer>>>,
 }
 
 impl Call {
     pub(crate) fn new(
-        errand: Errand,
+        kind: CallKind,
         request: Request,
         tenant: Option<Arc<Tenant>>,
         url: Arc<Uri>,
@@ -82,17 +82,13 @@ impl Call {
     ) -> Self {
         Self {
             id: NEXT_ID.fetch_add(1, Ordering::Relaxed),
-            errand,
-            patience: Patience::new(request.own_queue_timeout()),
+            kind,
             priority: request.own_priority(),
             request,
             tenant,
             url,
             started: now,
-            // A deadline beyond the clock's range is one that never comes.
-            deadline: now
-                .checked_add(timeout)
-                .unwrap_or(now + Duration::from_secs(u32::MAX.into())),
+            deadline: timers::deadline(now, timeout),
             span: tracing::Span::current(),
             attempts: AtomicU32::new(0),
             has_run: AtomicBool::new(false),
@@ -100,7 +96,7 @@ impl Call {
             on_the_wire: AtomicBool::new(false),
             cancelled: AtomicBool::new(false),
             cancel_waker: AtomicWaker::new(),
-            seat: Mutex::default(),
+            in_flight: Mutex::default(),
             reply: Mutex::new(Some(reply)),
         }
     }
@@ -125,13 +121,13 @@ impl Call {
     }
 
     /// Notes where the call is from here on.
-    pub(super) fn sit_on(&self, seat: &Arc<Seat>) {
-        *self.seat.lock().unwrap_or_else(PoisonError::into_inner) = Arc::downgrade(seat);
+    pub(super) fn move_to(&self, in_flight: &Arc<InFlight>) {
+        *self.in_flight.lock().unwrap_or_else(PoisonError::into_inner) = Arc::downgrade(in_flight);
     }
 
-    /// The seat of the call, as long as it is on a worker.
-    pub(super) fn seat(&self) -> Weak<Seat> {
-        self.seat.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    /// The stay of the call, as long as it is on a worker.
+    pub(super) fn in_flight(&self) -> Weak<InFlight> {
+        self.in_flight.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Answers the call with an error that comes from outside its worker. Such an error

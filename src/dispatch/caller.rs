@@ -3,8 +3,12 @@
 
 use std::{future::Future, sync::Arc};
 
-use super::{Answer, ByteBudget, Control, Dispatcher, Tenant};
-use crate::request::Request;
+use tokio::sync::oneshot;
+
+use super::{
+    Answer, ByteBudget, CancellationToken, Dispatcher, StartPager, SupervisorRequest, Tenant,
+};
+use crate::{error::Error, request::Request, response::Response};
 
 /// The way of a handle's calls.
 #[derive(Clone)]
@@ -14,15 +18,31 @@ pub(crate) struct Caller {
 }
 
 impl Caller {
-    /// The way of the handle that `control` came from.
-    pub(crate) fn of(control: &dyn Control) -> Self {
-        Self { dispatcher: Arc::clone(control.dispatcher()), tenant: control.tenant().cloned() }
+    pub(crate) fn new(dispatcher: Arc<Dispatcher>, tenant: Option<Arc<Tenant>>) -> Self {
+        Self { dispatcher, tenant }
+    }
+
+    /// Runs `request` on a worker. Dropping the future cancels the call.
+    pub(crate) fn call(&self, request: Request) -> impl Future<Output = Result<Response, Error>> {
+        self.dispatcher.call(request, self.tenant.clone())
     }
 
     /// Runs `request` on a worker, and says what the call has cost. Dropping the future cancels
     /// the call.
     pub(crate) fn measured(&self, request: Request) -> impl Future<Output = Answer> {
         self.dispatcher.measured(request, self.tenant.clone())
+    }
+
+    /// Runs `start` on a thread that ends with the pager, if it is to be alone, or else on the
+    /// thread of a living worker, or on the control thread if there is none.
+    pub(crate) async fn start_pager(
+        &self,
+        start: StartPager,
+        is_alone: bool,
+    ) -> Result<CancellationToken, Error> {
+        let (started, token) = oneshot::channel();
+        self.dispatcher.ask_supervisor(SupervisorRequest::StartPager { start, is_alone, started });
+        token.await.map_err(|_| Error::gone())?
     }
 
     /// What the handle's streams may have of pages in memory.

@@ -19,7 +19,7 @@ use crate::{
     error::{Error, ErrorKind},
     events::{Event, Events},
     response::Response,
-    retry::{Breaker, Change, CircuitBreaker, Errand, Health, Pass, Refusal},
+    retry::{Breaker, CallKind, Change, CircuitBreaker, Health, Pass, Refusal},
     stats::Stats,
 };
 
@@ -41,7 +41,7 @@ pub(crate) struct Circuit {
 impl Circuit {
     /// The breaker of a pool that is configured to have one. A probe that has not come back
     /// in twice the time that an attempt may take is on a thread that is blocked.
-    pub(super) fn of(config: &ValidConfig, events: &Arc<Events>) -> Option<Self> {
+    pub(super) fn of_pool(config: &ValidConfig, events: &Arc<Events>) -> Option<Self> {
         Some(Self::new(config.settings.circuit_breaker.clone()?, &config.settings, events))
     }
 
@@ -52,7 +52,7 @@ impl Circuit {
     }
 
     /// The breaker of another origin, which nobody asks for its health.
-    pub(crate) fn elsewhere(config: &ValidConfig) -> Option<Self> {
+    pub(crate) fn of_foreign_origin(config: &ValidConfig) -> Option<Self> {
         let settings = config.settings.circuit_breaker.clone()?.without_health_check();
         Some(Self::new(settings, &config.settings, &Arc::default()))
     }
@@ -73,34 +73,34 @@ impl Circuit {
 
     /// Fails at once for a new call that would not be let through now.
     pub(super) fn invite(&self) -> Result<(), Error> {
-        self.check(Errand::Call, Instant::now()).map_err(|refusal| self.refuse(refusal))
+        self.check(CallKind::Call, Instant::now()).map_err(|refusal| self.refuse(refusal))
     }
 
     /// Whether an attempt would be let through now.
-    pub(crate) fn check(&self, errand: Errand, now: Instant) -> Result<(), Refusal> {
+    pub(crate) fn check(&self, kind: CallKind, now: Instant) -> Result<(), Refusal> {
         if self.standing.load(Ordering::Acquire) != NONE {
             return Ok(());
         }
-        self.breaker().check(errand, now)
+        self.breaker().check(kind, now)
     }
 
     /// Lets an attempt through, or answers as [`check`](Self::check). To be asked last, with
     /// all in hand that the attempt needs: the pass may be the place of the only probe.
-    pub(crate) fn admit(&self, errand: Errand, now: Instant) -> Result<Passage<'_>, Refusal> {
-        if let Some(passage) = self.admit_if_closed() {
-            return Ok(passage);
+    pub(crate) fn admit(&self, kind: CallKind, now: Instant) -> Result<BreakerPermit<'_>, Refusal> {
+        if let Some(permit) = self.admit_if_closed() {
+            return Ok(permit);
         }
         let mut breaker = self.breaker();
-        let (pass, change) = breaker.admit(errand, now)?;
+        let (pass, change) = breaker.admit(kind, now)?;
         self.follow(&breaker, change);
-        Ok(Passage { circuit: self, pass: Some(pass) })
+        Ok(BreakerPermit { circuit: self, pass: Some(pass) })
     }
 
     /// Lets an attempt through if the breaker is closed.
-    pub(crate) fn admit_if_closed(&self) -> Option<Passage<'_>> {
+    pub(crate) fn admit_if_closed(&self) -> Option<BreakerPermit<'_>> {
         let standing = self.standing.load(Ordering::Acquire);
         let pass = (standing != NONE).then_some(Pass { epoch: standing });
-        pass.is_some().then_some(Passage { circuit: self, pass })
+        pass.is_some().then_some(BreakerPermit { circuit: self, pass })
     }
 
     /// Resolves with the next change of the breaker, or when a probe's place is free again.
@@ -115,7 +115,7 @@ impl Circuit {
         loop {
             // Made before the check, so that no change is missed between the two.
             let changed = self.changed();
-            let wait = self.check(Errand::HealthCheck, Instant::now());
+            let wait = self.check(CallKind::HealthCheck, Instant::now());
             match wait.map_err(Refusal::wait) {
                 Ok(()) if self.standing.load(Ordering::Acquire) == NONE => return target,
                 Ok(()) => changed.await,
@@ -142,14 +142,14 @@ impl Circuit {
         stats.breaker_refusals = self.refusals.load(Ordering::Relaxed);
     }
 
-    fn settle(&self, pass: Pass, health: Health) {
+    fn record(&self, pass: Pass, health: Health) {
         // What is no verdict changes nothing in a closed breaker.
         if health == Health::Unknown && self.standing.load(Ordering::Acquire) != NONE {
             return;
         }
         let now = Instant::now();
         let mut breaker = self.breaker();
-        let check = |breaker: &Breaker| breaker.check(Errand::HealthCheck, now);
+        let check = |breaker: &Breaker| breaker.check(CallKind::HealthCheck, now);
         let before = check(&breaker);
         let change = breaker.record(pass, health, now);
         self.follow(&breaker, change);
@@ -179,16 +179,16 @@ fn standing(breaker: &Breaker) -> u64 {
 /// The permission to make one attempt. Dropped without a verdict it says nothing about the
 /// API, and the place of a probe is free again.
 #[must_use]
-pub(crate) struct Passage<'a> {
+pub(crate) struct BreakerPermit<'a> {
     circuit: &'a Circuit,
     pass: Option<Pass>,
 }
 
-impl Passage<'_> {
+impl BreakerPermit<'_> {
     /// Takes in the answer or the failure of the attempt. `is_limit` is whether an answer
     /// refuses for nothing but a limit, `asks_to_wait` whether it names a wait that the hold
     /// observes.
-    pub(crate) fn settle(
+    pub(crate) fn record(
         mut self,
         outcome: &Result<Response, Error>,
         is_limit: bool,
@@ -201,15 +201,15 @@ impl Passage<'_> {
             Err(error) => settings.judge_failure(error.kind()),
         };
         if let Some(pass) = self.pass.take() {
-            self.circuit.settle(pass, health);
+            self.circuit.record(pass, health);
         }
     }
 }
 
-impl Drop for Passage<'_> {
+impl Drop for BreakerPermit<'_> {
     fn drop(&mut self) {
         if let Some(pass) = self.pass.take() {
-            self.circuit.settle(pass, Health::Unknown);
+            self.circuit.record(pass, Health::Unknown);
         }
     }
 }

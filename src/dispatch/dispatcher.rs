@@ -16,19 +16,19 @@ use http::Uri;
 use tokio::sync::{Notify, mpsc, oneshot, watch};
 
 use super::{
-    Answer, ByteBudget, Call, Circuit, Job, Lost, Routes, Tally, Tenant,
-    admission::{Ends, permit, too_long},
-    jobs::{End, JobTable, Loss, Refusal},
+    Admission, Answer, ByteBudget, Call, Circuit, Job, Routes, SharedCounters, SupervisorRequest,
+    Tenant,
+    jobs::{End, JobTable, Loss},
 };
 use crate::{
-    aside::Aside,
+    blocking::BlockingPool,
     config::ValidConfig,
     error::{Error, ErrorKind},
     events::Events,
+    permits::{InFlight, Permit, Semaphore},
     request::Request,
     response::Response,
-    retry::Errand,
-    seats::{Capacity, Permit, Permits, Seat},
+    retry::CallKind,
     stats::Stats,
 };
 
@@ -38,19 +38,16 @@ const LONGEST_RATE_KEY: usize = 1_024;
 /// Shared by every handle of a pool and by its actors.
 pub(crate) struct Dispatcher {
     pub(crate) config: Arc<ValidConfig>,
-    capacity: Arc<Capacity>,
-    tally: Tally,
+    admission: Admission,
     /// Of the pages that streams have in memory.
     pub(super) page_bytes: ByteBudget,
     events: Arc<Events>,
     circuit: Option<Circuit>,
     jobs: Mutex<JobTable>,
-    /// When the waits for a connection end.
-    ends: Arc<Ends>,
     emptied: Notify,
-    aside: Aside,
+    blocking: BlockingPool,
     routes: watch::Receiver<Routes>,
-    lost: mpsc::UnboundedSender<Lost>,
+    supervisor: mpsc::UnboundedSender<SupervisorRequest>,
 }
 
 impl Dispatcher {
@@ -58,28 +55,27 @@ impl Dispatcher {
         config: Arc<ValidConfig>,
         events: Arc<Events>,
         routes: watch::Receiver<Routes>,
-        lost: mpsc::UnboundedSender<Lost>,
+        supervisor: mpsc::UnboundedSender<SupervisorRequest>,
     ) -> Self {
         Self {
-            circuit: Circuit::of(&config, &events),
+            circuit: Circuit::of_pool(&config, &events),
             events,
-            capacity: Arc::new(Capacity::new(config.max_connections())),
+            admission: Admission::new(config.max_connections()),
             page_bytes: ByteBudget::new(config.settings.page_byte_budget),
             config,
-            tally: Tally::default(),
             jobs: Mutex::default(),
-            ends: Arc::default(),
             emptied: Notify::new(),
-            aside: Aside::default(),
+            blocking: BlockingPool::default(),
             routes,
-            lost,
+            supervisor,
         }
     }
 
     /// The same way with other workers.
     #[cfg(test)]
     pub(crate) fn with_routes(&self, routes: watch::Receiver<Routes>) -> Self {
-        Self::new(Arc::clone(&self.config), Arc::clone(&self.events), routes, self.lost.clone())
+        let (config, events) = (Arc::clone(&self.config), Arc::clone(&self.events));
+        Self::new(config, events, routes, self.supervisor.clone())
     }
 
     /// Runs `request` of `tenant` on a worker, or of a handle with the pool's own credentials.
@@ -98,25 +94,25 @@ impl Dispatcher {
         request: Request,
         tenant: Option<Arc<Tenant>>,
     ) -> impl Future<Output = Answer> {
-        self.make(Errand::Call, request, tenant)
+        self.make(CallKind::Call, request, tenant)
     }
 
     /// Asks for `target` to see whether the API is back.
     pub(crate) async fn check_health(&self, target: &str) -> Result<Response, Error> {
         let limit = self.config.settings.attempt_timeout;
         let request = Request::get(target).timeout(limit);
-        self.make(Errand::HealthCheck, request, None).await.map(|(response, _)| response)
+        self.make(CallKind::HealthCheck, request, None).await.map(|(response, _)| response)
     }
 
     fn make(
         &self,
-        errand: Errand,
+        kind: CallKind,
         request: Request,
         tenant: Option<Arc<Tenant>>,
     ) -> impl Future<Output = Answer> {
         let (reply, answer) = oneshot::channel();
         // Before the future is made, which has no room for the request then.
-        let accepted = self.accept(errand, request, tenant, reply);
+        let accepted = self.accept(kind, request, tenant, reply);
         async move {
             let mut job = accepted?;
             let answer = self.run(&job, answer).await.unwrap_or_else(|_| Err(Error::gone()));
@@ -128,7 +124,7 @@ impl Dispatcher {
     /// Checks a request and enters it into the job table.
     fn accept(
         &self,
-        errand: Errand,
+        kind: CallKind,
         request: Request,
         tenant: Option<Arc<Tenant>>,
         reply: oneshot::Sender<Answer>,
@@ -140,24 +136,20 @@ impl Dispatcher {
         }
         let hedge = request.own_hedge().flatten();
         hedge.map_or(Ok(()), |hedge| hedge.check(ErrorKind::InvalidRequest))?;
-        let elsewhere = request.foreign_base(&self.config.base);
+        let foreign = request.foreign_base(&self.config.base);
         let circuit = self.circuit_of(tenant.as_deref());
-        if let (Errand::Call, Some(circuit), None) = (errand, circuit, elsewhere) {
+        if let (CallKind::Call, Some(circuit), None) = (kind, circuit, foreign) {
             circuit.invite()?;
         }
         let timeout = request.own_deadline().unwrap_or(self.config.settings.call_timeout);
         let request = request.or_queue_timeout(self.config.settings.queue_timeout);
-        let call =
-            Arc::new(Call::new(errand, request, tenant, url, Instant::now(), timeout, reply));
+        let call = Arc::new(Call::new(kind, request, tenant, url, Instant::now(), timeout, reply));
         let entered = self.jobs().enter(Arc::clone(&call), self.max_calls());
-        let key = entered.map_err(|refusal| match refusal {
-            Refusal::Closed => Error::shutting_down(),
-            Refusal::Full(what) => {
-                self.tally.refuse();
-                Error::new(ErrorKind::QueueFull, what)
+        let key = entered.inspect_err(|error| {
+            if error.kind() == ErrorKind::QueueFull {
+                self.counters().refuse();
             }
         })?;
-        call.patience.enrol(&self.ends, key);
         Ok(Entered { dispatcher: self, call, key, end: End::Cancelled })
     }
 
@@ -177,9 +169,9 @@ impl Dispatcher {
         job: &Entered<'_>,
         mut answer: oneshot::Receiver<Answer>,
     ) -> Result<Answer, oneshot::error::RecvError> {
-        match self.permits().try_acquire() {
+        match self.semaphore().try_acquire() {
             Ok(permit) => self.place(&job.call, permit),
-            Err(_) => match select(&mut answer, pin!(self.permit(&job.call))).await {
+            Err(_) => match select(&mut answer, pin!(self.admission.permit(&job.call))).await {
                 Either::Left((answer, _)) => return answer,
                 Either::Right((Ok(permit), _)) => self.place(&job.call, permit),
                 Either::Right((Err(error), _)) => job.call.answer(Err(error)),
@@ -191,30 +183,30 @@ impl Dispatcher {
     /// Hands a call to the worker with the fewest in flight. With no worker
     /// alive, the call goes to the supervisor, which places it when there is one.
     fn place(&self, call: &Arc<Call>, permit: Permit) {
-        let mut job = Job::new(call, permit, &self.capacity, &self.lost);
+        let mut job = Job::new(call, permit, &self.supervisor);
         let routes = self.routes.borrow().clone();
         let mut tried = Vec::new();
         while let Some((index, route)) = routes
             .iter()
             .enumerate()
             .filter(|(index, _)| !tried.contains(index))
-            .min_by_key(|(_, route)| route.in_flight())
+            .min_by_key(|(_, route)| route.load())
         {
-            job.ticket.enter(route);
+            job.enter(route);
             match route.deliver(job) {
                 Ok(()) => return,
                 Err(returned) => job = returned,
             }
-            job.ticket.leave_route();
+            job.leave_route();
             tried.push(index);
         }
-        job.ticket.hand_over(Loss::Unplaced);
+        job.hand_over(Loss::Unplaced);
     }
 
     /// Places a lost call again, when a permit is free: what waits on a worker is
     /// lost with it, so nothing waits there that need not.
     pub(crate) async fn requeue(&self, call: &Arc<Call>) {
-        let permit = pin!(self.permit(call));
+        let permit = pin!(self.admission.permit(call));
         match select(pin!(call.cancelled()), permit).await {
             Either::Left(_) => {}
             Either::Right((Ok(permit), _)) => self.place(call, permit),
@@ -222,63 +214,65 @@ impl Dispatcher {
         }
     }
 
-    async fn permit(&self, call: &Call) -> Result<Permit, Error> {
-        permit(self.permits(), call, &self.tally).await
-    }
-
     /// What is known here of what the pool has done.
     pub(crate) fn write(&self, stats: &mut Stats) {
-        self.tally.write(stats);
+        self.counters().write(stats);
         self.jobs().write(stats);
         if let Some(circuit) = &self.circuit {
             circuit.write(stats);
         }
     }
 
-    pub(crate) fn permits(&self) -> &Arc<Permits> {
-        self.capacity.permits()
+    pub(crate) fn admission(&self) -> &Admission {
+        &self.admission
     }
 
-    pub(crate) fn capacity(&self) -> &Arc<Capacity> {
-        &self.capacity
+    pub(crate) fn semaphore(&self) -> &Arc<Semaphore> {
+        &self.admission.semaphore
+    }
+
+    pub(crate) fn ask_supervisor(&self, request: SupervisorRequest) {
+        // Without a supervisor the request ends here, which whoever waits for an answer sees.
+        let _ = self.supervisor.send(request);
     }
 
     /// How many workers there are to be.
     pub(crate) fn workers(&self) -> usize {
-        self.capacity.size() / self.config.settings.connections_per_worker
+        self.semaphore().size() / self.config.settings.connections_per_worker
     }
 
     /// How many calls may be under way at a time, those that wait included.
     fn max_calls(&self) -> usize {
-        self.capacity.size().saturating_add(self.config.settings.max_queued)
+        self.semaphore().size().saturating_add(self.config.settings.max_queued)
     }
 
     /// The calls that are on `worker` at the moment.
-    pub(crate) fn calls_on(&self, worker: u64) -> Vec<(Arc<Call>, Arc<Seat>)> {
+    pub(crate) fn calls_on(&self, worker: u64) -> Vec<(Arc<Call>, Arc<InFlight>)> {
         let calls = self.jobs().all().into_iter();
-        let seated = calls.filter_map(|call| call.seat().upgrade().map(|seat| (call, seat)));
-        seated.filter(|(_, seat)| seat.is_on(worker)).collect()
+        let seated =
+            calls.filter_map(|call| call.in_flight().upgrade().map(|in_flight| (call, in_flight)));
+        seated.filter(|(_, in_flight)| in_flight.is_on(worker)).collect()
     }
 
-    /// The seats on `worker` of calls that have ended by other means than its answer.
-    pub(crate) fn left_on(&self, worker: u64) -> Vec<Arc<Seat>> {
+    /// The stays on `worker` of calls that have ended by other means than its answer.
+    pub(crate) fn left_on(&self, worker: u64) -> Vec<Arc<InFlight>> {
         let left = self.jobs().left().into_iter();
-        left.filter(|seat| seat.is_on(worker)).collect()
+        left.filter(|in_flight| in_flight.is_on(worker)).collect()
     }
 
     /// Where users' code runs that may block.
-    pub(crate) fn aside(&self) -> &Aside {
-        &self.aside
+    pub(crate) fn blocking(&self) -> &BlockingPool {
+        &self.blocking
     }
 
-    /// How long a callback may take that runs aside.
+    /// How long a callback may take that runs there.
     pub(crate) fn callback_timeout(&self) -> Duration {
         let settings = &self.config.settings;
         settings.attempt_timeout.min(settings.call_timeout)
     }
 
-    pub(crate) fn tally(&self) -> &Tally {
-        &self.tally
+    pub(crate) fn counters(&self) -> &SharedCounters {
+        &self.admission.counters
     }
 
     pub(crate) fn events(&self) -> &Arc<Events> {
@@ -327,8 +321,8 @@ impl Dispatcher {
 
     /// Answers every call that has no answer yet.
     pub(crate) fn fail_all(&self, error: impl Fn() -> Error) {
-        self.permits().close();
-        self.aside.end_all_waits();
+        self.semaphore().close();
+        self.blocking.end_all_waits();
         let all = self.jobs().all();
         for call in all {
             call.fail(error());
@@ -339,22 +333,14 @@ impl Dispatcher {
     /// Answers the calls whose deadline, or the end of whose wait for a connection, was before
     /// `now`, and ends the waits for callbacks that have taken too long.
     pub(crate) fn fail_overdue(&self, now: Instant) {
-        self.aside.end_waits(now);
+        self.blocking.end_waits(now);
         self.jobs().forget_free();
         let overdue = self.jobs().overdue(now);
         for call in overdue {
             call.fail(Error::new(ErrorKind::DeadlineExceeded, "the call's deadline passed"));
             call.cancel();
         }
-        let suspects = self.ends.before(now);
-        if suspects.is_empty() {
-            return;
-        }
-        let impatient = self.jobs().impatient(&suspects, now);
-        for call in impatient {
-            call.fail(too_long());
-            call.cancel();
-        }
+        self.admission.fail_overdue(now);
     }
 
     fn jobs(&self) -> MutexGuard<'_, JobTable> {
@@ -375,7 +361,7 @@ impl Drop for Entered<'_> {
     fn drop(&mut self) {
         self.call.cancel();
         let mut jobs = self.dispatcher.jobs();
-        jobs.leave(self.key, self.end, self.call.seat());
+        jobs.leave(self.key, self.end, self.call.in_flight());
         let tenant = self.call.tenant.as_deref();
         if jobs.is_empty() || tenant.is_some() && jobs.has_none_of(tenant) {
             self.dispatcher.emptied.notify_waiters();

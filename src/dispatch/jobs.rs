@@ -11,7 +11,11 @@ use std::{
 use slab::Slab;
 
 use super::{Tenant, call::Call};
-use crate::{seats::Seat, stats::Stats};
+use crate::{
+    error::{Error, ErrorKind},
+    permits::InFlight,
+    stats::Stats,
+};
 
 /// How often a call may lose its worker through no fault of its own.
 const MAX_LOSSES: u32 = 10;
@@ -23,17 +27,10 @@ pub(crate) struct JobTable {
     /// When which call is due, but for those that were told to be overdue.
     deadlines: BTreeSet<(Instant, usize)>,
     closed: bool,
-    ended: Ended,
+    /// How many calls ended, by [`End`].
+    ended: [u64; 3],
     /// Where calls were that ended without a response: a worker that hangs sits there still.
-    left: Vec<Weak<Seat>>,
-}
-
-/// How many calls ended in which way.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-struct Ended {
-    ok: u64,
-    failed: u64,
-    cancelled: u64,
+    left: Vec<Weak<InFlight>>,
 }
 
 /// How a call ended, as whoever made it sees it.
@@ -45,29 +42,25 @@ pub(super) enum End {
     Cancelled,
 }
 
-/// Why a call was not entered.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Refusal {
-    Closed,
-    /// For this reason.
-    Full(&'static str),
-}
-
 impl JobTable {
     /// Enters a call, unless the table or its tenant is closed, or there are `most` already. A
     /// tenant may have as many calls as there is room for others: so however many tenants ask for
     /// more than their share, room is left for the next (the "dynamic threshold" of Choudhury and
     /// Hahne, 1998).
-    pub(super) fn enter(&mut self, call: Arc<Call>, most: usize) -> Result<usize, Refusal> {
+    ///
+    /// # Errors
+    /// [`ErrorKind::ShuttingDown`] and [`ErrorKind::QueueFull`].
+    pub(super) fn enter(&mut self, call: Arc<Call>, most: usize) -> Result<usize, Error> {
+        let full = |what| Err(Error::new(ErrorKind::QueueFull, what));
         let tenant = call.tenant.as_ref();
         if self.closed || tenant.is_some_and(|tenant| tenant.is_closed()) {
-            return Err(Refusal::Closed);
+            return Err(Error::shutting_down());
         }
         let room = most.saturating_sub(self.calls.len());
         if room == 0 {
-            Err(Refusal::Full("as many calls wait as max_queued allows"))
+            full("as many calls wait as max_queued allows")
         } else if tenant.is_some_and(|tenant| tenant.calls() >= room) {
-            Err(Refusal::Full("as many calls of this handle wait as its share of max_queued"))
+            full("as many calls of this handle wait as its share of max_queued")
         } else {
             if let Some(tenant) = tenant {
                 tenant.enter();
@@ -79,38 +72,32 @@ impl JobTable {
         }
     }
 
-    /// Takes a call out that ended like this, and whose last seat was `seat`.
-    pub(super) fn leave(&mut self, key: usize, end: End, seat: Weak<Seat>) {
+    /// Takes a call out that ended like this, and whose last stay on a worker was `in_flight`.
+    pub(super) fn leave(&mut self, key: usize, end: End, in_flight: Weak<InFlight>) {
         if let Some(call) = self.calls.try_remove(key) {
             self.deadlines.remove(&(call.deadline, key));
             if let Some(tenant) = &call.tenant {
                 tenant.leave();
             }
         }
-        let count = match end {
-            End::Ok => &mut self.ended.ok,
-            End::Failed => &mut self.ended.failed,
-            End::Cancelled => &mut self.ended.cancelled,
-        };
-        *count += 1;
-        if end != End::Ok && seat.strong_count() > 0 {
-            self.left.push(seat);
+        self.ended[end as usize] += 1;
+        if end != End::Ok && in_flight.strong_count() > 0 {
+            self.left.push(in_flight);
         }
     }
 
-    /// The seats that calls left and their workers did not.
-    pub(super) fn left(&self) -> Vec<Arc<Seat>> {
+    /// The stays that calls left and their workers did not.
+    pub(super) fn left(&self) -> Vec<Arc<InFlight>> {
         self.left.iter().filter_map(Weak::upgrade).collect()
     }
 
-    /// Forgets the seats that are free by now.
+    /// Forgets the stays that are free by now.
     pub(super) fn forget_free(&mut self) {
-        self.left.retain(|seat| seat.strong_count() > 0);
+        self.left.retain(|in_flight| in_flight.strong_count() > 0);
     }
 
     pub(super) fn write(&self, stats: &mut Stats) {
-        let Ended { ok, failed, cancelled } = self.ended;
-        (stats.calls_ok, stats.calls_failed, stats.calls_cancelled) = (ok, failed, cancelled);
+        [stats.calls_ok, stats.calls_failed, stats.calls_cancelled] = self.ended;
         stats.calls_open = self.calls.len() as u64;
     }
 
@@ -131,13 +118,6 @@ impl JobTable {
     /// Every call in the table. They stay until those who wait for them leave.
     pub(super) fn all(&self) -> Vec<Arc<Call>> {
         self.calls.iter().map(|(_, call)| Arc::clone(call)).collect()
-    }
-
-    /// Those of the calls `suspects` that have waited for a connection for longer than they
-    /// should.
-    pub(super) fn impatient(&self, suspects: &[usize], now: Instant) -> Vec<Arc<Call>> {
-        let over = |call: &&Arc<Call>| call.patience.is_over(now);
-        suspects.iter().filter_map(|key| self.calls.get(*key)).filter(over).cloned().collect()
     }
 
     /// The calls whose deadline was before `now`, each of them once.
@@ -162,20 +142,13 @@ pub(crate) enum Loss {
     Unplaced,
 }
 
-/// What becomes of a call that its worker let go of.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Fate {
-    Rerun,
-    Crashed,
-}
-
-/// Decides about a lost call. A call that was not on the wire runs again, whatever
+/// Whether a lost call runs again. A call that was not on the wire runs again, whatever
 /// its method; one that was runs again if it is idempotent. A panic costs an
 /// attempt, so a call that always panics ends; a bystander pays nothing, within a
 /// bound that stops a call which kills its worker by other means.
-pub(crate) fn fate(call: &Call, loss: Loss, max_attempts: u32) -> Fate {
+pub(crate) fn may_run_again(call: &Call, loss: Loss, max_attempts: u32) -> bool {
     if loss == Loss::Unplaced {
-        return Fate::Rerun;
+        return true;
     }
     let losses = call.lose();
     let may_retry = call.request.is_idempotent() || !call.is_on_the_wire();
@@ -183,7 +156,7 @@ pub(crate) fn fate(call: &Call, loss: Loss, max_attempts: u32) -> Fate {
         Loss::Panicked => losses.max(call.attempts()) < max_attempts,
         Loss::Dropped | Loss::Unplaced => losses < MAX_LOSSES,
     };
-    if may_retry && has_attempts { Fate::Rerun } else { Fate::Crashed }
+    may_retry && has_attempts
 }
 
 #[cfg(test)]
@@ -193,12 +166,12 @@ mod tests {
     use tokio::sync::oneshot;
 
     use super::*;
-    use crate::{request::Request, retry::Errand, seats::Capacity};
+    use crate::{permits::Semaphore, request::Request, retry::CallKind};
 
     fn call(request: Request, timeout: Duration) -> Arc<Call> {
         let url = http::Uri::from_static("http://localhost/");
         Arc::new(Call::new(
-            Errand::Call,
+            CallKind::Call,
             request,
             None,
             Arc::new(url),
@@ -213,11 +186,11 @@ mod tests {
         let mut table = JobTable::default();
         let enter = |table: &mut JobTable| table.enter(call(Request::get("/"), Duration::ZERO), 1);
         let key = enter(&mut table).unwrap();
-        assert!(matches!(enter(&mut table), Err(Refusal::Full(_))));
+        assert_eq!(enter(&mut table).unwrap_err().kind(), ErrorKind::QueueFull);
         table.leave(key, End::Cancelled, Weak::new());
         assert!(table.is_empty());
         table.close();
-        assert_eq!(enter(&mut table), Err(Refusal::Closed));
+        assert_eq!(enter(&mut table).unwrap_err().kind(), ErrorKind::ShuttingDown);
     }
 
     #[test]
@@ -236,17 +209,16 @@ mod tests {
 
     #[test]
     fn a_seat_that_its_worker_keeps_is_known_until_it_is_free() {
-        let capacity = Arc::new(Capacity::new(1));
-        let permit = capacity.permits().try_acquire().ok().unwrap();
-        let seat = Arc::new(Seat::new(capacity, permit));
+        let permit = Arc::new(Semaphore::new(1)).try_acquire().ok().unwrap();
+        let in_flight = Arc::new(InFlight::new(permit));
         let mut table = JobTable::default();
         for end in [End::Ok, End::Failed] {
             let key = table.enter(call(Request::get("/"), Duration::ZERO), 9).unwrap();
-            table.leave(key, end, Arc::downgrade(&seat));
+            table.leave(key, end, Arc::downgrade(&in_flight));
         }
         table.forget_free();
         assert_eq!(table.left().len(), 1);
-        drop(seat);
+        drop(in_flight);
         table.forget_free();
         assert!(table.left.is_empty());
     }
@@ -291,23 +263,23 @@ mod tests {
     #[test]
     fn a_post_runs_again_only_if_it_was_not_on_the_wire() {
         let waiting = call(Request::post("/"), Duration::ZERO);
-        assert_eq!(fate(&waiting, Loss::Dropped, 3), Fate::Rerun);
+        assert!(may_run_again(&waiting, Loss::Dropped, 3));
         let sent = call(Request::post("/"), Duration::ZERO);
         sent.begin_attempt();
-        assert_eq!(fate(&sent, Loss::Dropped, 3), Fate::Crashed);
+        assert!(!may_run_again(&sent, Loss::Dropped, 3));
         let keyed = call(Request::post("/").idempotency_key("k").unwrap(), Duration::ZERO);
         keyed.begin_attempt();
-        assert_eq!(fate(&keyed, Loss::Dropped, 3), Fate::Rerun);
+        assert!(may_run_again(&keyed, Loss::Dropped, 3));
     }
 
     #[test]
     fn a_poison_call_ends_after_its_attempts_and_a_bystander_lives_longer() {
-        let fates = |loss| {
+        let runs = |loss| {
             let call = call(Request::get("/"), Duration::ZERO);
-            (0..99).take_while(|_| fate(&call, loss, 3) == Fate::Rerun).count()
+            (0..99).take_while(|_| may_run_again(&call, loss, 3)).count()
         };
-        assert_eq!(fates(Loss::Panicked), 2);
-        assert_eq!(fates(Loss::Dropped), MAX_LOSSES as usize - 1);
-        assert_eq!(fates(Loss::Unplaced), 99);
+        assert_eq!(runs(Loss::Panicked), 2);
+        assert_eq!(runs(Loss::Dropped), MAX_LOSSES as usize - 1);
+        assert_eq!(runs(Loss::Unplaced), 99);
     }
 }

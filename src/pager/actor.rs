@@ -10,7 +10,7 @@ use actix::prelude::*;
 use tokio::sync::oneshot;
 
 use super::prefetcher::Prefetcher;
-use crate::dispatch::Keeper;
+use crate::dispatch::PagerGuard;
 
 /// Drives the fetching of pages for one stream.
 struct Pager {
@@ -19,17 +19,17 @@ struct Pager {
     /// Dropped with the pager, however it ends.
     _alive: oneshot::Sender<()>,
     /// Dropped with it too: ends the thread, if that is the pager's own.
-    _keeper: Keeper,
+    _guard: PagerGuard,
 }
 
 /// Starts a pager on the current thread. It ends by itself with the read.
 pub(super) fn start(
     prefetcher: Arc<Mutex<Prefetcher>>,
     alive: oneshot::Sender<()>,
-    keeper: Keeper,
+    guard: PagerGuard,
 ) {
     let number = prefetcher.lock().unwrap_or_else(PoisonError::into_inner).next_pager();
-    Pager { prefetcher, number, _alive: alive, _keeper: keeper }.start();
+    Pager { prefetcher, number, _alive: alive, _guard: guard }.start();
 }
 
 impl Actor for Pager {

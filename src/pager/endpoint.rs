@@ -125,7 +125,7 @@ impl Endpoint {
             let is_long = response.body().len() >= LONG;
             let scan = if is_long || endpoint.paging.is_chained() {
                 let scan = endpoint.follow(&caller, index, &address, &response).await;
-                let mut scan = scan.map_err(|error| effort.of(error))?;
+                let mut scan = scan.map_err(|error| effort.attach_to(error))?;
                 if is_foreign {
                     let base = &caller.dispatcher.config.base;
                     scan.next = scan.next.map(|next| endpoint.as_foreign(base, next));
@@ -175,7 +175,7 @@ impl Endpoint {
         let (endpoint, config) = (Arc::clone(self), Arc::clone(&dispatcher.config));
         let first = move || endpoint.request(&config.base, &PageAddress::Start, size);
         let limit = dispatcher.callback_timeout();
-        dispatcher.aside().run(custom.lane(), custom.name(), limit, first).await?
+        dispatcher.blocking().run(custom.threads(), custom.name(), limit, first).await?
     }
 
     /// As [`scan`](Self::scan), aside if a user's strategy has a say in it, or if it
@@ -194,9 +194,9 @@ impl Endpoint {
         let dispatcher = &caller.dispatcher;
         let (endpoint, address, response) = (Arc::clone(self), address.clone(), response.clone());
         let next = move || endpoint.scan(index, &address, &response);
-        let Some(custom) = custom else { return dispatcher.aside().work(next).await? };
+        let Some(custom) = custom else { return dispatcher.blocking().work(next).await? };
         let limit = dispatcher.callback_timeout();
-        dispatcher.aside().run(custom.lane(), custom.name(), limit, next).await?
+        dispatcher.blocking().run(custom.threads(), custom.name(), limit, next).await?
     }
 
     /// The request for a page.
@@ -351,10 +351,10 @@ pub(crate) async fn fetch_page<D: ItemDecoder>(
     endpoint.bounds = bounds.begun(Instant::now());
     let endpoint = Arc::new(endpoint);
     let decoder: Arc<dyn ErasedDecoder<D::Item>> = Arc::new(decoder);
-    let control = pool.into().0.connect().await?;
-    paging.check_origins(&control.dispatcher().config)?;
+    let connected = pool.into().0.connect().await?;
+    paging.check_origins(&connected.caller.dispatcher.config)?;
     let page = async {
-        let mut fetched = endpoint.fetch(&Caller::of(&*control), index, address, size).await?;
+        let mut fetched = endpoint.fetch(&connected.caller, index, address, size).await?;
         let scan = fetched.scan.take();
         if let Some(scan) = &scan {
             bounds.check_items(scan.items as u64)?;

@@ -23,10 +23,7 @@ use super::{
     token::Position,
     window::Window,
 };
-use crate::{
-    dispatch::{Caller, Control},
-    error::Error,
-};
+use crate::{dispatch::Connected, error::Error};
 
 /// So many pagers in a row may die without a page, which bounds those that die of themselves:
 /// a call that kills its worker is bounded before.
@@ -34,7 +31,7 @@ const MAX_DEATHS: u32 = 100;
 
 /// Where pages come from.
 pub(super) struct Feed {
-    control: Arc<dyn Control>,
+    connected: Arc<Connected>,
     prefetcher: Arc<Mutex<Prefetcher>>,
     /// Pages in order, several at a time where several are there.
     pages: mpsc::UnboundedReceiver<Vec<QueuedPage>>,
@@ -54,20 +51,20 @@ pub(super) struct Feed {
 impl Feed {
     /// The pages from `start` on, and a pager that fetches them.
     pub(super) async fn open(
-        control: &Arc<dyn Control>,
+        connected: &Arc<Connected>,
         endpoint: &Arc<Endpoint>,
         start: &Position,
         horizon: Horizon,
     ) -> Result<Self, Error> {
-        let caller = Caller::of(&**control);
+        let caller = connected.caller.clone();
         let (prefetcher, pages, news) =
             Prefetcher::new(caller, Arc::clone(endpoint), start, horizon);
         let window = Arc::clone(prefetcher.window());
         let prefetcher = Arc::new(Mutex::new(prefetcher));
         let is_alone = endpoint.mode == ReadMode::DedicatedThread;
-        let running = run(Arc::clone(control), Arc::clone(&prefetcher), is_alone).await?;
+        let running = run(Arc::clone(connected), Arc::clone(&prefetcher), is_alone).await?;
         Ok(Self {
-            control: Arc::clone(control),
+            connected: Arc::clone(connected),
             prefetcher,
             pages,
             horizon: news,
@@ -97,8 +94,9 @@ impl Feed {
             if self.deaths > MAX_DEATHS {
                 return Poll::Ready(Err(Error::gone()));
             }
-            let (control, prefetcher) = (Arc::clone(&self.control), Arc::clone(&self.prefetcher));
-            let another = run(control, prefetcher, self.is_alone);
+            let (connected, prefetcher) =
+                (Arc::clone(&self.connected), Arc::clone(&self.prefetcher));
+            let another = run(connected, prefetcher, self.is_alone);
             self.driver = Box::pin(async move {
                 another.await?.await;
                 Ok(())
@@ -142,15 +140,15 @@ impl Drop for Feed {
 /// Starts a pager, on a thread of its own or with others, and returns what resolves when it
 /// is lost.
 async fn run(
-    control: Arc<dyn Control>,
+    connected: Arc<Connected>,
     prefetcher: Arc<Mutex<Prefetcher>>,
     is_alone: bool,
 ) -> Result<BoxFuture<'static, ()>, Error> {
     let (alive, gone) = oneshot::channel();
-    let pager = Box::new(move |keeper| actor::start(prefetcher, alive, keeper));
-    let mut lifeline = control.start_pager(pager, is_alone).await?;
+    let pager = Box::new(move |guard| actor::start(prefetcher, alive, guard));
+    let mut cancellation = connected.caller.start_pager(pager, is_alone).await?;
     Ok(Box::pin(async move {
-        let given_up = async { while lifeline.changed().await.is_ok() {} };
+        let given_up = async { while cancellation.changed().await.is_ok() {} };
         select(pin!(given_up), gone).await;
     }))
 }

@@ -15,7 +15,7 @@ use super::{
     strategy::{Continuation, Observation, PageAddress, Plan, Statement, Verdict},
 };
 use crate::{
-    dispatch::Control,
+    dispatch::Connected,
     error::{Error, ErrorKind},
     events::Event,
     response::Response,
@@ -23,7 +23,7 @@ use crate::{
 
 /// The judge of one read.
 pub(super) struct Judge {
-    control: Arc<dyn Control>,
+    connected: Arc<Connected>,
     endpoint: Arc<Endpoint>,
     pub(super) plan: Plan,
     /// The page that is judged, and what it said.
@@ -45,9 +45,9 @@ enum Doubt {
 }
 
 impl Judge {
-    pub(super) fn new(control: Arc<dyn Control>, endpoint: Arc<Endpoint>, plan: Plan) -> Self {
+    pub(super) fn new(connected: Arc<Connected>, endpoint: Arc<Endpoint>, plan: Plan) -> Self {
         Self {
-            control,
+            connected,
             endpoint,
             plan,
             index: 0,
@@ -73,8 +73,8 @@ impl Judge {
         body: &str,
     ) -> Result<Verdict, Error> {
         (self.index, self.items, self.said) = (index, items, *info);
-        let dispatcher = self.control.dispatcher();
-        dispatcher.tally().page(items);
+        let dispatcher = &self.connected.caller.dispatcher;
+        dispatcher.counters().page(items);
         let page = self.number();
         dispatcher.events().emit(|| Event::PageRead { page, rows: items as u64 });
         let is_flag_named = self.endpoint.envelope.has_flag();
@@ -141,8 +141,8 @@ impl Judge {
         self.plan = plan;
     }
 
-    pub(super) fn control(&self) -> &Arc<dyn Control> {
-        &self.control
+    pub(super) fn connected(&self) -> &Arc<Connected> {
+        &self.connected
     }
 
     /// The error that a verdict is.
@@ -200,9 +200,9 @@ impl Judge {
 
     /// Tells something strange about the page that was judged last.
     pub(super) fn warn(&self, message: String) {
-        let dispatcher = self.control.dispatcher();
+        let dispatcher = &self.connected.caller.dispatcher;
         let page = self.number();
-        dispatcher.tally().warn_of_paging();
+        dispatcher.counters().warn_of_paging();
         tracing::warn!(page, %message, "a page contradicts what was decided");
         dispatcher.events().emit(|| Event::PagingWarning { page, message });
     }

@@ -59,9 +59,8 @@ impl<T: Send + 'static> OpenPage<T> {
     ) -> Result<Self, Error> {
         let cursor = match list {
             Some(list) => PageCursor::of(response, list),
-            None => {
-                PageCursor::open(&endpoint.envelope, response).map_err(|error| effort.of(error))?
-            }
+            None => PageCursor::open(&endpoint.envelope, response)
+                .map_err(|error| effort.attach_to(error))?,
         };
         let most = endpoint.bounds.next_items(rows);
         Ok(Self {
@@ -185,7 +184,7 @@ impl<T: Send + 'static> OpenPage<T> {
             return next;
         }
         self.has_ended = true;
-        let failed = next?.map_err(|error| self.effort.of(error).with_page(self.number));
+        let failed = next?.map_err(|error| self.effort.attach_to(error).with_page(self.number));
         Some(failed)
     }
 
@@ -238,14 +237,16 @@ impl<T: Send + 'static> OpenPage<T> {
     /// How many items there are and what the page says about the set.
     pub(super) fn survey(&self) -> Result<(usize, PageInfo), Error> {
         let survey = self.cursor.survey(&self.endpoint.envelope);
-        let (items, info) = survey.map_err(|error| self.effort.of(error))?;
+        let (items, info) = survey.map_err(|error| self.effort.attach_to(error))?;
         Ok((items, self.with_headers(info)))
     }
 
     /// What the page says about the set, when every item was built.
     pub(super) fn info(&self) -> Result<PageInfo, Error> {
-        let info =
-            self.cursor.info(&self.endpoint.envelope).map_err(|error| self.effort.of(error))?;
+        let info = self
+            .cursor
+            .info(&self.endpoint.envelope)
+            .map_err(|error| self.effort.attach_to(error))?;
         Ok(self.with_headers(info))
     }
 

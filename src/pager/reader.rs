@@ -84,19 +84,19 @@ impl<T: Send + 'static> Reader<T> {
         endpoint.priority = endpoint.priority.or_else(Priority::of_scope);
         endpoint.bounds = endpoint.bounds.begun(Instant::now());
         position.check(&endpoint.paging)?;
-        let control = link.0.connect().await?;
-        endpoint.paging.check_origins(&control.dispatcher().config)?;
+        let connected = link.0.connect().await?;
+        endpoint.paging.check_origins(&connected.caller.dispatcher.config)?;
         let endpoint = Arc::new(endpoint);
         let plan = Plan::new(endpoint.paging.clone(), &position);
         let feed = match &position.address {
             Some(_) => {
                 let horizon = horizon(&plan, position.index, endpoint.bounds.max_pages);
-                Some(Feed::open(&control, &endpoint, &position, horizon).await?)
+                Some(Feed::open(&connected, &endpoint, &position, horizon).await?)
             }
             None => None,
         };
         Ok(Self {
-            judge: Judge::new(control, Arc::clone(&endpoint), plan),
+            judge: Judge::new(connected, Arc::clone(&endpoint), plan),
             index: position.index,
             page: None,
             is_judged: false,
@@ -274,7 +274,7 @@ impl<T: Send + 'static> Reader<T> {
         let plan = Plan::new(self.endpoint.paging.clone(), &self.endpoint.start());
         let rows = self.judge.plan.rows();
         let horizon = horizon(&plan, 0, self.pages_left());
-        if !self.restart.begin(self.judge.control(), &self.endpoint, horizon, rows) {
+        if !self.restart.begin(self.judge.connected(), &self.endpoint, horizon, rows) {
             return Err(expired(error));
         }
         self.judge.begin_again(plan, rows);

@@ -9,7 +9,7 @@ use std::{
 use futures::future::BoxFuture;
 
 use super::{endpoint::Endpoint, feed::Feed, prefetcher::Horizon};
-use crate::{dispatch::Control, error::Error};
+use crate::{dispatch::Connected, error::Error};
 
 /// How a read begins again.
 pub(super) struct Restart {
@@ -28,15 +28,15 @@ impl Restart {
     /// Begins again at the start of the set, after so many rows of it. False if it may not.
     pub(super) fn begin(
         &mut self,
-        control: &Arc<dyn Control>,
+        connected: &Arc<Connected>,
         endpoint: &Arc<Endpoint>,
         horizon: Horizon,
         rows: u64,
     ) -> bool {
         let Some(left) = self.left.checked_sub(1) else { return false };
-        let (control, endpoint) = (Arc::clone(control), Arc::clone(endpoint));
+        let (connected, endpoint) = (Arc::clone(connected), Arc::clone(endpoint));
         let start = endpoint.start();
-        let opening = async move { Feed::open(&control, &endpoint, &start, horizon).await };
+        let opening = async move { Feed::open(&connected, &endpoint, &start, horizon).await };
         self.opening = Some(Box::pin(opening));
         (self.left, self.skip) = (left, rows);
         true

@@ -6,47 +6,22 @@ use futures::future::BoxFuture;
 
 use super::AwwPool;
 use crate::{
-    dispatch::{Connect, Control, Dispatcher, Lifeline, PoolLink, StartPager, Tenant},
+    dispatch::{Caller, Connect, Connected, PoolLink},
     error::Error,
     signer::Signer,
-    supervisor::Core,
 };
-
-/// A handle of a pool that has started.
-struct Connected {
-    core: Arc<Core>,
-    tenant: Option<Arc<Tenant>>,
-}
-
-impl Control for Connected {
-    fn dispatcher(&self) -> &Arc<Dispatcher> {
-        &self.core.started.dispatcher
-    }
-
-    fn tenant(&self) -> Option<&Arc<Tenant>> {
-        self.tenant.as_ref()
-    }
-
-    fn start_pager(
-        &self,
-        start: StartPager,
-        own: bool,
-    ) -> BoxFuture<'static, Result<Lifeline, Error>> {
-        self.core.started.start_pager(start, own)
-    }
-}
 
 impl Connect for AwwPool {
     fn signer(&self) -> Signer {
         self.signer()
     }
 
-    fn connect(self: Arc<Self>) -> BoxFuture<'static, Result<Arc<dyn Control>, Error>> {
+    fn connect(self: Arc<Self>) -> BoxFuture<'static, Result<Arc<Connected>, Error>> {
         Box::pin(async move {
             let core = Arc::clone(self.core().await?);
-            let control: Arc<dyn Control> =
-                Arc::new(Connected { core, tenant: self.tenant.clone() });
-            Ok(control)
+            let dispatcher = Arc::clone(&core.started.dispatcher);
+            let caller = Caller::new(dispatcher, self.tenant.clone());
+            Ok(Arc::new(Connected::new(caller, Some(core))))
         })
     }
 }

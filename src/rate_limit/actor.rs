@@ -22,8 +22,8 @@ use super::{
 };
 use crate::{
     error::{Error, ErrorKind},
+    permits::{InFlight, Permit, Queue, Semaphore},
     priority::Priority,
-    seats::{Permit, Permits, Queue, Seat},
 };
 
 /// How long a leased permit that was not used stays good. A worker that falls
@@ -33,15 +33,15 @@ const LEASE_LIFE: Duration = Duration::from_millis(100);
 /// whether a token is there that was missing.
 const LOOK_AGAIN: Duration = Duration::from_millis(50);
 
-/// Asks for permission to send one request before `deadline`. A slot in the asker's `seat`
+/// Asks for permission to send one request before `deadline`. A slot in the asker's `in_flight`
 /// is taken from it, so that it is free while the asker waits; the slot to send with is put
-/// there. Whoever drops the other end of `reply`, or loses the seat, leaves the queue.
+/// there. Whoever drops the other end of `reply`, or loses the call, leaves the queue.
 #[derive(Message)]
 #[rtype(result = "()")]
 pub(crate) struct Acquire {
     pub(crate) deadline: Instant,
     pub(crate) priority: Priority,
-    pub(crate) seat: Arc<Seat>,
+    pub(crate) in_flight: Arc<InFlight>,
     pub(crate) token: TokenWish,
     pub(crate) reason: Reason,
     pub(crate) reply: Reply,
@@ -73,7 +73,7 @@ pub(crate) struct SetLimit(pub(crate) Option<Decimal>);
 /// One who waits for a permit.
 struct Waiting {
     priority: Priority,
-    seat: Arc<Seat>,
+    in_flight: Arc<InFlight>,
     token: TokenWish,
     reason: Reason,
     reply: Reply,
@@ -92,7 +92,7 @@ impl TokenWish {
 
 impl Waiting {
     fn has_left(&self) -> bool {
-        self.reply.is_closed() || self.seat.is_revoked()
+        self.reply.is_closed() || self.in_flight.is_revoked()
     }
 }
 
@@ -131,7 +131,7 @@ pub(crate) struct Limiter {
     leasable: u32,
     /// The most that one lease holds.
     lease_size: u32,
-    slots: Arc<Permits>,
+    slots: Arc<Semaphore>,
     queue: Queue<Waiting>,
     /// Those who want the token of one slot, which are replays. They hold up nobody else.
     replays: Vec<Waiting>,
@@ -150,7 +150,7 @@ impl Limiter {
         pacer: Arc<Pacer>,
         burst: Option<u32>,
         workers: usize,
-        slots: Arc<Permits>,
+        slots: Arc<Semaphore>,
         now: Instant,
         watch: Box<dyn Send>,
     ) -> Self {
@@ -251,10 +251,10 @@ impl Limiter {
     }
 
     /// Gives a permit from the bucket and the pace, which have one, and what the bucket can
-    /// spare to the last in the queue. A slot that has no seat to go to comes back.
+    /// spare to the last in the queue. A slot that has no call to go to comes back.
     fn grant(&mut self, waiting: Waiting, slot: Permit, now: Instant) -> Option<Permit> {
-        let Waiting { seat, token, reason, reply, since, .. } = waiting;
-        if let Err(slot) = seat.fill(slot) {
+        let Waiting { in_flight, token, reason, reply, since, .. } = waiting;
+        if let Err(slot) = in_flight.fill(slot) {
             return Some(slot);
         }
         // A permit for one token is worth nothing later.
@@ -268,7 +268,7 @@ impl Limiter {
         let (expires, epoch) = (now + LEASE_LIFE, self.pacer.epoch());
         let lease = Lease { spare, expires, token, epoch, has_waited: since != now };
         if reply.send(Ok(lease)).is_err() {
-            seat.release();
+            in_flight.release();
         }
         None
     }
@@ -332,10 +332,10 @@ impl Handler<Acquire> for Limiter {
     type Result = ();
 
     fn handle(&mut self, acquire: Acquire, ctx: &mut Self::Context) {
-        let Acquire { deadline, priority, seat, token, reason, reply } = acquire;
-        let slot = seat.take();
+        let Acquire { deadline, priority, in_flight, token, reason, reply } = acquire;
+        let slot = in_flight.take();
         let now = limiter::now();
-        let waiting = Waiting { priority, seat, token, reason, reply, since: now };
+        let waiting = Waiting { priority, in_flight, token, reason, reply, since: now };
         if waiting.has_left() {
             return;
         }

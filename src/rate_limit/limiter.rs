@@ -13,14 +13,14 @@ use tokio::sync::Notify;
 use super::{bucket::Bucket, timer::timer};
 use crate::{
     error::{Error, ErrorKind},
+    permits::{self, InFlight, Queue},
     priority::Priority,
-    seats::{self, Queue, Seat},
 };
 
 /// The lowest rate: one request in 32 years.
 pub(crate) const SLOWEST: Decimal = Decimal::from_parts(1, 0, 0, false, 9);
 
-/// How often one who waits behind others looks whether the first still has its seat.
+/// How often one who waits behind others looks whether the first still has its worker.
 const LOOK: Duration = Duration::from_millis(100);
 
 /// A rate limit for any use, exact and first come, first served.
@@ -56,8 +56,8 @@ struct State {
 
 struct Waiting {
     wake: Arc<Notify>,
-    /// A call that lost its seat waits no longer, though its worker may be unable to say so.
-    seat: Option<Arc<Seat>>,
+    /// A call that lost its worker waits no longer, though its worker may be unable to say so.
+    in_flight: Option<Arc<InFlight>>,
 }
 
 impl RateLimiter {
@@ -122,11 +122,11 @@ impl RateLimiter {
         Ok(())
     }
 
-    /// Joins the queue behind those who are as urgent, for as long as nobody takes `seat` away.
-    pub(crate) fn join(&self, seat: Option<Arc<Seat>>, priority: Priority) -> Place<'_> {
+    /// Joins the queue behind those who are as urgent, for as long as nobody takes `in_flight` away.
+    pub(crate) fn join(&self, in_flight: Option<Arc<InFlight>>, priority: Priority) -> Place<'_> {
         let wake = Arc::new(Notify::new());
-        let has_seat = seat.is_some();
-        let at = self.state().queue.push(priority, Waiting { wake: Arc::clone(&wake), seat });
+        let has_seat = in_flight.is_some();
+        let at = self.state().queue.push(priority, Waiting { wake: Arc::clone(&wake), in_flight });
         Place { limiter: self, at, wake, has_seat }
     }
 
@@ -147,9 +147,10 @@ impl RateLimiter {
 }
 
 impl State {
-    /// Passes over those at the front who lost their seats.
+    /// Passes over those at the front who lost their workers.
     fn pass_over_the_lost(&mut self) {
-        let has_left = |waiting: &Waiting| waiting.seat.as_ref().is_some_and(|s| s.is_revoked());
+        let has_left =
+            |waiting: &Waiting| waiting.in_flight.as_ref().is_some_and(|s| s.is_revoked());
         let mut lost = false;
         while self.queue.first().is_some_and(has_left) {
             self.queue.skip();
@@ -170,7 +171,7 @@ impl State {
 /// A place in the queue; it is left when this is dropped.
 pub(crate) struct Place<'a> {
     limiter: &'a RateLimiter,
-    at: seats::Place,
+    at: permits::Place,
     wake: Arc<Notify>,
     has_seat: bool,
 }
@@ -221,7 +222,7 @@ impl Place<'_> {
     fn outlook(&self, now: Instant) -> (bool, Duration) {
         let mut state = self.limiter.state();
         state.pass_over_the_lost();
-        // One who lost the seat waits until the end of its task.
+        // One who lost its worker waits until the end of its task.
         if state.queue.is_first(self.at) {
             return (true, state.bucket.ready_in(now, 0));
         }
@@ -281,7 +282,7 @@ mod tests {
     use tokio::time::{advance, sleep, timeout};
 
     use super::*;
-    use crate::seats::Capacity;
+    use crate::permits::Semaphore;
 
     fn limiter(rate: &str, burst: u32) -> Arc<RateLimiter> {
         Arc::new(RateLimiter::new(rate.parse().unwrap(), burst).unwrap())
@@ -291,10 +292,9 @@ mod tests {
         Duration::from_millis(n)
     }
 
-    fn seat() -> Arc<Seat> {
-        let capacity = Arc::new(Capacity::new(1));
-        let permit = capacity.permits().try_acquire().unwrap();
-        Arc::new(Seat::new(capacity, permit))
+    fn in_flight() -> Arc<InFlight> {
+        let permit = Arc::new(Semaphore::new(1)).try_acquire().unwrap();
+        Arc::new(InFlight::new(permit))
     }
 
     /// A runtime whose clock moves only when everyone sleeps.
@@ -487,14 +487,14 @@ mod tests {
     async fn one_who_lost_the_seat_without_a_word_is_passed_over() {
         let limiter = limiter("1", 1);
         limiter.acquire().await.unwrap();
-        let stuck = [seat(), seat()];
+        let stuck = [in_flight(), in_flight()];
         // Nobody polls these two, as on a thread that stands still.
-        let join = |seat| limiter.join(Some(seat), Priority::Normal);
+        let join = |in_flight| limiter.join(Some(in_flight), Priority::Normal);
         let places: Vec<_> = stuck.iter().cloned().map(join).collect();
-        let next = join(seat());
+        let next = join(in_flight());
         assert!(timeout(Duration::from_secs(3), next.ready()).await.is_err());
-        for seat in &stuck {
-            seat.revoke_if(|_| true);
+        for in_flight in &stuck {
+            in_flight.revoke_if(|_| true);
         }
         timeout(millis(200), next.ready()).await.unwrap().unwrap();
         assert!(!places[0].take(now()) && next.take(now()));

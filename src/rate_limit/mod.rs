@@ -11,8 +11,6 @@
 //! executor.
 
 mod actor;
-#[cfg(vantage_bench)]
-pub(crate) mod bench_support;
 mod board;
 mod bucket;
 mod counts;

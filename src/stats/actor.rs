@@ -1,10 +1,7 @@
 //! The actor that merges what the other actors counted into one picture. The picture
 //! is in a ledger that outlives it.
 
-use std::{
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::Instant,
-};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use actix::prelude::*;
 
@@ -16,7 +13,7 @@ const MAILBOX: usize = 1024;
 /// What one worker counted since it last reported.
 #[derive(Message)]
 #[rtype(result = "()")]
-pub(crate) struct Counted {
+pub(crate) struct WorkerReport {
     pub(crate) worker: usize,
     pub(crate) counters: Counters,
 }
@@ -36,34 +33,23 @@ pub(crate) enum Happened {
 #[rtype(result = "Stats")]
 pub(crate) struct Snapshot;
 
-/// The merged statistics since the pool started. Only the collector reads and writes
-/// them, so its lock is free but for the moment in which one collector follows another.
-pub(crate) struct Ledger {
-    stats: Mutex<Stats>,
-    started: Instant,
-}
-
-impl Ledger {
-    pub(crate) fn new(now: Instant) -> Self {
-        Self { stats: Mutex::default(), started: now }
-    }
-
-    fn stats(&self) -> MutexGuard<'_, Stats> {
-        self.stats.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
 /// Keeps the merged statistics.
 pub(crate) struct StatsCollector {
-    ledger: Arc<Ledger>,
+    /// Since the pool started. Only the collector reads and writes it, so its lock is free but for
+    /// the moment in which one collector follows another.
+    ledger: Arc<Mutex<Stats>>,
     /// Tells the supervisor when this actor is gone.
     _watch: Box<dyn Send>,
 }
 
 impl StatsCollector {
     /// A collector that goes on where `ledger` ends.
-    pub(crate) fn new(ledger: Arc<Ledger>, watch: Box<dyn Send>) -> Self {
+    pub(crate) fn new(ledger: Arc<Mutex<Stats>>, watch: Box<dyn Send>) -> Self {
         Self { ledger, _watch: watch }
+    }
+
+    fn stats(&self) -> MutexGuard<'_, Stats> {
+        self.ledger.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -75,11 +61,11 @@ impl Actor for StatsCollector {
     }
 }
 
-impl Handler<Counted> for StatsCollector {
+impl Handler<WorkerReport> for StatsCollector {
     type Result = ();
 
-    fn handle(&mut self, Counted { worker, counters }: Counted, _: &mut Self::Context) {
-        self.ledger.stats().absorb(worker, counters);
+    fn handle(&mut self, WorkerReport { worker, counters }: WorkerReport, _: &mut Self::Context) {
+        self.stats().absorb(worker, counters);
     }
 }
 
@@ -88,9 +74,9 @@ impl Handler<Happened> for StatsCollector {
 
     fn handle(&mut self, event: Happened, _: &mut Self::Context) {
         match event {
-            Happened::WorkerRestarted(worker) => self.ledger.stats().worker_restarted(worker),
-            Happened::TokenAcquired => self.ledger.stats().token_refreshed(),
-            Happened::AttemptAbandoned(worker) => self.ledger.stats().attempt_abandoned(worker),
+            Happened::WorkerRestarted(worker) => self.stats().worker_restarted(worker),
+            Happened::TokenAcquired => self.stats().token_refreshed(),
+            Happened::AttemptAbandoned(worker) => self.stats().attempt_abandoned(worker),
         }
     }
 }
@@ -99,9 +85,7 @@ impl Handler<Snapshot> for StatsCollector {
     type Result = MessageResult<Snapshot>;
 
     fn handle(&mut self, _: Snapshot, _: &mut Self::Context) -> Self::Result {
-        let mut stats = self.ledger.stats().clone();
-        stats.elapsed = self.ledger.started.elapsed();
-        MessageResult(stats)
+        MessageResult(self.stats().clone())
     }
 }
 

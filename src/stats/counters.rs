@@ -11,9 +11,13 @@ pub(crate) struct Counters {
     pub(crate) calls_ok: u64,
     pub(crate) calls_failed: u64,
     pub(crate) attempts: u64,
+    /// Attempts after one of the same call that failed.
     pub(crate) retries: u64,
+    /// Those that were due and that the retry budget did not cover.
     pub(crate) retries_denied: u64,
+    /// Attempts beside another one of the same call.
     pub(crate) hedges: u64,
+    /// Those that brought the answer.
     pub(crate) hedges_won: u64,
     pub(crate) status_2xx: u64,
     pub(crate) status_3xx: u64,
@@ -22,6 +26,7 @@ pub(crate) struct Counters {
     pub(crate) transport_errors: u64,
     pub(crate) cancelled: u64,
     pub(crate) rate_limited: u64,
+    /// Headers about limits that make no sense.
     pub(crate) malformed_limit_headers: u64,
     pub(crate) bytes_received: u64,
     /// One per answered attempt, in µs; what is longer than 71 minutes counts as that.
@@ -49,11 +54,6 @@ impl Counters {
         self.rate_limited += u64::from(status == StatusCode::TOO_MANY_REQUESTS);
     }
 
-    /// The headers about limits of an answer were read, and so many made no sense.
-    pub(crate) fn limits_read(&mut self, malformed: u32) {
-        self.malformed_limit_headers += u64::from(malformed);
-    }
-
     /// An attempt ended without a complete answer.
     pub(crate) fn unanswered(&mut self) {
         self.attempts += 1;
@@ -64,26 +64,6 @@ impl Counters {
     pub(crate) fn cancelled(&mut self) {
         self.attempts += 1;
         self.cancelled += 1;
-    }
-
-    /// The next attempt of a call begins because the last one failed.
-    pub(crate) fn retried(&mut self) {
-        self.retries += 1;
-    }
-
-    /// A call is not attempted again since the retry budget is used up.
-    pub(crate) fn denied(&mut self) {
-        self.retries_denied += 1;
-    }
-
-    /// A second attempt begins beside the first.
-    pub(crate) fn hedged(&mut self) {
-        self.hedges += 1;
-    }
-
-    /// A second attempt brought the answer.
-    pub(crate) fn hedge_won(&mut self) {
-        self.hedges_won += 1;
     }
 
     /// A call ended, with a response or with an error.
@@ -143,7 +123,7 @@ mod tests {
         assert!(counters.is_empty());
         counters.answered(status(200), 1, Duration::MAX);
         counters.call_ended(true);
-        counters.retried();
+        counters.retries += 1;
         let taken = counters.take();
         assert!(counters.is_empty());
         assert_eq!(counters, Counters::default());

@@ -2,17 +2,23 @@
 
 use std::{fmt, time::Duration};
 
-/// How long things took: how many there were, their sum, and percentiles that are at most a
-/// quarter too long.
+use hdrhistogram::Histogram;
+
+/// The weight of the newest sample in the running average.
+const WEIGHT: f64 = 0.02;
+
+/// How long things took: how many there were, their mean, a running average, and percentiles.
 ///
-/// The longest that is told apart is 71 minutes. A value takes at most 1 KiB, whatever it
-/// counted.
-#[derive(Clone, Default, PartialEq, Eq)]
+/// The percentiles of [`Stats::latency`](crate::Stats::latency) have three significant digits, all
+/// others are at most an eighth too long. The longest that is told apart is 71 minutes. A value
+/// grows with what is longest in it, whatever it counted: to at most 190 KiB with three digits, and
+/// to 4 KiB else.
+#[derive(Clone, Default, PartialEq)]
 pub struct Durations {
-    count: u64,
+    /// Made at the first sample.
+    histogram: Option<Histogram<u64>>,
     total_micros: u64,
-    /// Four to each doubling. As long as it has to be.
-    buckets: Vec<u64>,
+    average: Option<f64>,
 }
 
 impl Durations {
@@ -21,44 +27,65 @@ impl Durations {
     }
 
     pub(crate) fn record_micros(&mut self, micros: u32) {
-        self.count += 1;
-        self.total_micros = self.total_micros.saturating_add(micros.into());
-        let bucket = bucket_of(micros);
-        if self.buckets.len() <= bucket {
-            self.buckets.resize(bucket + 1, 0);
+        self.record_with(1, micros);
+    }
+
+    /// As [`record_micros`](Self::record_micros), to three digits if it is so from the first on.
+    pub(crate) fn record_exactly(&mut self, micros: u32) {
+        self.record_with(3, micros);
+    }
+
+    fn record_with(&mut self, digits: u8, micros: u32) {
+        if self.histogram.is_none() {
+            self.histogram = Histogram::new(digits).ok();
         }
-        self.buckets[bucket] += 1;
+        if let Some(histogram) = &mut self.histogram {
+            histogram.auto(true);
+            // It grows as it has to.
+            let _ = histogram.record(micros.into());
+        }
+        self.total_micros = self.total_micros.saturating_add(micros.into());
+        let sample = f64::from(micros);
+        self.average =
+            Some(self.average.map_or(sample, |average| average + WEIGHT * (sample - average)));
     }
 
     /// Forgets half of what was recorded, of each length alike.
     pub(crate) fn fade(&mut self) {
-        self.buckets.iter_mut().for_each(|count| *count /= 2);
-        self.count = self.buckets.iter().sum();
+        let Some(histogram) = &mut self.histogram else { return };
+        let all = histogram.clone();
+        histogram.reset();
+        for step in all.iter_recorded() {
+            let _ = histogram.record_n(step.value_iterated_to(), step.count_at_value() / 2);
+        }
         self.total_micros /= 2;
     }
 
-    /// What was recorded since `earlier`.
+    /// What was recorded since `earlier`. The running average stays as it is.
     pub(crate) fn difference(&self, earlier: &Self) -> Self {
-        let before = earlier.buckets.iter().chain(std::iter::repeat(&0));
-        let buckets = self.buckets.iter().zip(before);
-        Self {
-            count: self.count.saturating_sub(earlier.count),
-            total_micros: self.total_micros.saturating_sub(earlier.total_micros),
-            buckets: buckets.map(|(now, before)| now.saturating_sub(*before)).collect(),
+        let mut part = self.clone();
+        part.total_micros = self.total_micros.saturating_sub(earlier.total_micros);
+        if let (Some(histogram), Some(before)) = (&mut part.histogram, &earlier.histogram)
+            && histogram.subtract(before).is_err()
+        {
+            // Not an earlier state of this one.
+            histogram.reset();
         }
+        part
     }
 
-    /// Each length that was recorded, to within a quarter, and how often.
+    /// Each length that was recorded, as exact as the percentiles, and how often.
     #[cfg(feature = "metrics")]
     pub(crate) fn samples(&self) -> impl Iterator<Item = (Duration, u64)> {
-        let all = self.buckets.iter().enumerate().filter(|(_, count)| **count > 0);
-        all.map(|(bucket, count)| (Duration::from_micros(longest_in(bucket)), *count))
+        let recorded = self.histogram.iter().flat_map(|all| all.iter_recorded());
+        recorded
+            .map(|step| (Duration::from_micros(step.value_iterated_to()), step.count_at_value()))
     }
 
     /// How many there were.
     #[must_use]
     pub fn count(&self) -> u64 {
-        self.count
+        self.histogram.as_ref().map_or(0, Histogram::len)
     }
 
     /// How long all of them took together.
@@ -70,39 +97,47 @@ impl Durations {
     /// Their mean; zero where there is none.
     #[must_use]
     pub fn mean(&self) -> Duration {
-        Duration::from_micros(self.total_micros.checked_div(self.count).unwrap_or_default())
+        Duration::from_micros(self.total_micros.checked_div(self.count()).unwrap_or_default())
     }
 
-    /// What a share of them did not exceed: `0.5` is the median, `1.0` the longest. Shares
-    /// outside `[0, 1]` count as the nearer end; zero where there is none.
+    /// The running average: each one moves it by 2 % of the difference, so that half of it comes
+    /// from the latest 34, nine tenths from the latest 114; zero before the first.
+    #[must_use]
+    pub fn average(&self) -> Duration {
+        // Not negative and within the samples, which are microseconds in 32 bits.
+        Duration::from_micros(self.average.unwrap_or_default() as u64)
+    }
+
+    /// What a share of them did not exceed: `0.5` is the median, `0.99` the 99th percentile, `1.0`
+    /// the longest. Shares outside `[0, 1]` count as the nearer end; zero where there is none.
+    ///
+    /// ```
+    /// # let stats = vantage_api_pool::Stats::default();
+    /// let p99 = stats.latency.percentile(0.99);
+    /// assert!(p99 >= stats.latency.percentile(0.5));
+    /// ```
     #[must_use]
     pub fn percentile(&self, share: f64) -> Duration {
-        let wanted = (share.clamp(0.0, 1.0) * self.count as f64).ceil().max(1.0) as u64;
-        let mut passed = 0;
-        let bucket = self.buckets.iter().position(|count| {
-            passed += count;
-            passed >= wanted
-        });
-        bucket.map_or(Duration::ZERO, |bucket| Duration::from_micros(longest_in(bucket)))
+        // Zero would be the lower end of the shortest.
+        let share = share.clamp(f64::MIN_POSITIVE, 1.0);
+        let micros = self.histogram.as_ref().map_or(0, |all| all.value_at_quantile(share));
+        Duration::from_micros(micros)
     }
 }
 
-fn bucket_of(micros: u32) -> usize {
-    let Some(octave @ 2..) = micros.checked_ilog2() else { return micros as usize };
-    let quarter = (micros >> (octave - 2)) & 3;
-    ((octave - 1) * 4 + quarter) as usize
-}
-
-fn longest_in(bucket: usize) -> u64 {
-    let Some(doublings) = (bucket / 4).checked_sub(1) else { return bucket as u64 };
-    (((bucket % 4 + 5) as u64) << doublings) - 1
+impl fmt::Display for Durations {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (mean, p50, p99) = (self.mean(), self.percentile(0.5), self.percentile(0.99));
+        write!(f, "mean {mean:.1?}, p50 {p50:.1?}, p99 {p99:.1?}")
+    }
 }
 
 impl fmt::Debug for Durations {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Durations")
-            .field("count", &self.count)
-            .field("total", &self.total())
+            .field("count", &self.count())
+            .field("mean", &self.mean())
+            .field("average", &self.average())
             .field("p50", &self.percentile(0.5))
             .field("p99", &self.percentile(0.99))
             .finish()
@@ -115,9 +150,15 @@ mod tests {
 
     use super::*;
 
-    fn of(samples: &[u32]) -> Durations {
+    fn coarse(samples: &[u32]) -> Durations {
         let mut durations = Durations::default();
         samples.iter().for_each(|&micros| durations.record_micros(micros));
+        durations
+    }
+
+    fn exact(samples: &[u32]) -> Durations {
+        let mut durations = Durations::default();
+        samples.iter().for_each(|&micros| durations.record_exactly(micros));
         durations
     }
 
@@ -125,40 +166,73 @@ mod tests {
     fn is_zero_before_the_first() {
         let none = Durations::default();
         assert_eq!((none.count(), none.total()), (0, Duration::ZERO));
-        assert_eq!((none.mean(), none.percentile(0.5)), (Duration::ZERO, Duration::ZERO));
+        for value in [none.mean(), none.average(), none.percentile(0.5)] {
+            assert_eq!(value, Duration::ZERO);
+        }
     }
 
     #[test]
-    fn every_length_is_in_a_bucket_that_ends_at_most_a_quarter_above_it() {
-        for micros in (0..100_000).chain([u32::MAX / 3, u32::MAX - 1, u32::MAX]) {
-            let end = longest_in(bucket_of(micros));
-            let micros = u64::from(micros);
-            assert!(end >= micros && end <= micros + micros / 4, "{micros} ends at {end}");
-        }
-        assert!(of(&[u32::MAX]).buckets.len() * size_of::<u64>() <= 1_024);
+    fn the_longest_sample_is_in_range_and_takes_little_room() {
+        let longest = exact(&[u32::MAX]);
+        assert_eq!(longest.percentile(1.0).as_micros(), u128::from(u32::MAX));
+        let room = |durations: &Durations| {
+            durations.histogram.as_ref().unwrap().distinct_values() * size_of::<u64>()
+        };
+        assert!(room(&longest) <= 190 * 1_024, "{}", room(&longest));
+        assert!(room(&coarse(&[u32::MAX])) <= 4 * 1_024);
+    }
+
+    #[test]
+    fn a_share_outside_the_range_is_its_nearer_end() {
+        let durations = exact(&[1_000, 2_000, 3_000]);
+        assert_eq!(durations.percentile(7.0), durations.percentile(1.0));
+        assert_eq!(durations.percentile(-7.0), durations.percentile(0.0));
+        assert!(durations.percentile(f64::NAN) <= durations.percentile(1.0));
     }
 
     #[test]
     fn half_is_forgotten() {
-        let mut durations = of(&[100; 10]);
+        let mut durations = coarse(&[100; 10]);
         durations.record_micros(1_000_000);
         durations.fade();
         assert_eq!((durations.count(), durations.mean()), (5, Duration::from_micros(100_100)));
         assert!(durations.percentile(1.0) < Duration::from_micros(125));
     }
 
+    #[test]
+    fn what_is_no_earlier_state_leaves_nothing() {
+        let earlier = exact(&[1_000; 10]);
+        let later = exact(&[1_000; 15]);
+        assert_eq!(
+            (later.difference(&earlier).count(), earlier.difference(&later).count()),
+            (5, 0)
+        );
+    }
+
+    #[test]
+    fn the_average_follows_a_step_by_half_within_34_samples_and_by_nine_tenths_within_114() {
+        let after = |n| {
+            let samples: Vec<_> = [0].into_iter().chain(std::iter::repeat_n(1_000, n)).collect();
+            coarse(&samples).average().as_micros()
+        };
+        assert!((490..510).contains(&after(34)));
+        assert!((895..905).contains(&after(114)));
+    }
+
     proptest! {
         #[test]
-        fn a_percentile_is_at_most_a_quarter_too_long(
-            mut samples in prop::collection::vec(0..50_000_000u32, 1..300),
+        fn percentiles_are_as_exact_as_promised(
+            mut samples in prop::collection::vec(0..1_000_000_000u32, 1..300),
             share in 0.0..=1.0f64,
         ) {
-            let durations = of(&samples);
+            let (coarse, exact) = (coarse(&samples), exact(&samples));
             samples.sort_unstable();
             let rank = (share * samples.len() as f64).ceil().max(1.0) as usize;
-            let exact = u64::from(samples[rank - 1]);
-            let told = durations.percentile(share).as_micros() as u64;
-            prop_assert!(told >= exact && told <= exact + exact / 4);
+            let truth = u64::from(samples[rank - 1]);
+            let told = coarse.percentile(share).as_micros() as u64;
+            prop_assert!(told >= truth && told <= truth + truth / 8, "{told} for {truth}");
+            let told = exact.percentile(share).as_micros() as u64;
+            prop_assert!(told >= truth && told <= truth + truth / 1_000 + 1, "{told} for {truth}");
         }
 
         #[test]
@@ -166,12 +240,22 @@ mod tests {
             before in prop::collection::vec(any::<u32>(), 0..50),
             after in prop::collection::vec(any::<u32>(), 0..50),
         ) {
-            let interval = of(&[before.clone(), after.clone()].concat()).difference(&of(&before));
-            let alone = of(&after);
-            prop_assert_eq!((interval.count, interval.total_micros), (alone.count, alone.total_micros));
+            let all = coarse(&[before.clone(), after.clone()].concat());
+            let (interval, alone) = (all.difference(&coarse(&before)), coarse(&after));
+            prop_assert_eq!((interval.count(), interval.total()), (alone.count(), alone.total()));
             for share in [0.0, 0.3, 0.9, 1.0] {
                 prop_assert_eq!(interval.percentile(share), alone.percentile(share));
             }
+        }
+
+        #[test]
+        fn the_average_stays_between_the_least_and_the_greatest_sample(
+            samples in prop::collection::vec(any::<u32>(), 1..200)
+        ) {
+            let average = coarse(&samples).average().as_micros() as u64;
+            let least = u64::from(*samples.iter().min().unwrap());
+            let greatest = u64::from(*samples.iter().max().unwrap());
+            prop_assert!((least.saturating_sub(1)..=greatest).contains(&average));
         }
     }
 }

@@ -91,7 +91,7 @@ impl Publisher {
         describe_histogram!(WAITS, Unit::Seconds, "What calls waited for before an attempt.");
         for cause in WaitCause::ALL {
             let waits = histogram!(WAITS, self.labels(Some(("cause", cause.name()))));
-            record(&waits, new.waits.of(cause).samples());
+            record(&waits, new.waits.get(cause).samples());
         }
         self.last = now;
     }

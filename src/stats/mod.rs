@@ -5,19 +5,16 @@
 //! in order to be counted, and a snapshot may lag behind by one flush.
 
 mod actor;
-mod average;
 mod counters;
 mod durations;
-mod latency;
 #[cfg(feature = "metrics")]
 mod metrics;
 mod snapshot;
 mod waits;
 
-pub(crate) use actor::{Counted, Happened, Ledger, Snapshot, StatsCollector};
+pub(crate) use actor::{Happened, Snapshot, StatsCollector, WorkerReport};
 pub(crate) use counters::Counters;
 pub use durations::Durations;
-pub use latency::Latency;
 #[cfg(feature = "metrics")]
 pub(crate) use metrics::Publisher;
 pub use snapshot::{Stats, WorkerStats};

@@ -4,7 +4,7 @@ use std::{fmt, time::Duration};
 
 use rust_decimal::Decimal;
 
-use super::{Counters, Durations, Latency, Waits};
+use super::{Counters, Durations, Waits};
 use crate::retry::BreakerState;
 
 /// What a pool has done since it was built, or within an interval.
@@ -107,8 +107,9 @@ pub struct Stats {
     pub connections_open: u64,
     /// Bytes of the bodies of complete answers, after decompression. Moves when the body was read.
     pub bytes_received: u64,
-    /// How long attempts took. Moves with every complete answer.
-    pub latency: Latency,
+    /// How long attempts took, from the start of writing to the end of the body, without the waits
+    /// before them; percentiles to three digits. Moves with every complete answer.
+    pub latency: Durations,
     /// What calls waited for before their attempts. Moves when a wait ends.
     pub waits: Waits,
     /// How many workers the pool is to have. Moves with a resize.
@@ -121,7 +122,7 @@ pub struct Stats {
 }
 
 /// What one worker has done; a replacement goes on where its predecessor ended.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 #[non_exhaustive]
 pub struct WorkerStats {
     /// Its number, from 0.
@@ -178,7 +179,7 @@ impl Stats {
         self.malformed_limit_headers += malformed_limit_headers;
         self.bytes_received += bytes_received;
         for &micros in &latencies {
-            self.latency.record(micros);
+            self.latency.record_exactly(micros);
         }
         let worker = self.worker(worker);
         latencies.into_iter().for_each(|micros| worker.latency.record_micros(micros));
@@ -321,7 +322,7 @@ impl fmt::Display for Stats {
             self.breaker_refusals,
         )?;
         let Some(cause) = self.waits.longest() else { return f.write_str("; no waits") };
-        let waits = self.waits.of(cause);
+        let waits = self.waits.get(cause);
         let (count, mean, longest) = (waits.count(), waits.mean(), waits.percentile(1.0));
         write!(f, "; waited most for {cause}: {count} times, mean {mean:.1?}, up to {longest:.1?}")
     }
@@ -372,9 +373,9 @@ mod tests {
             ),
             Event::Unanswered => counters.unanswered(),
             Event::Cancelled => counters.cancelled(),
-            Event::Retried => counters.retried(),
-            Event::Denied => counters.denied(),
-            Event::Hedged => counters.hedged(),
+            Event::Retried => counters.retries += 1,
+            Event::Denied => counters.retries_denied += 1,
+            Event::Hedged => counters.hedges += 1,
             Event::Ended(ok) => counters.call_ended(ok),
         }
     }
@@ -471,7 +472,7 @@ mod tests {
         stats.absorb(0, counters);
         (stats.elapsed, stats.calls_ok) = (Duration::from_secs(10), 1);
         assert!(stats.to_string().ends_with("; no waits"));
-        stats.waits.of_mut(WaitCause::Rate).record(Duration::from_millis(30));
+        stats.waits.get_mut(WaitCause::Rate).record(Duration::from_millis(30));
         let line = stats.to_string();
         assert!(line.starts_with("10.0s: 1 calls ok, 0 failed, 0 cancelled, 0 refused"), "{line}");
         assert!(line.contains("waited most for rate: 1 times, mean 30.0ms"), "{line}");

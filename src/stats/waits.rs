@@ -49,7 +49,7 @@ impl fmt::Display for WaitCause {
 
 /// What calls waited for, and how long. Each moves when a wait ends, by whatever; what was
 /// there at once is no wait. A call may wait several times, one thing after the other.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Waits([Durations; WaitCause::ALL.len()]);
 
 impl Waits {
@@ -59,22 +59,22 @@ impl Waits {
     /// use vantage_api_pool::{Stats, WaitCause};
     ///
     /// let stats = Stats::default();
-    /// assert_eq!(stats.waits.of(WaitCause::Queue).count(), 0);
+    /// assert_eq!(stats.waits.get(WaitCause::Queue).count(), 0);
     /// assert!(stats.waits.longest().is_none());
     /// ```
     #[must_use]
-    pub fn of(&self, cause: WaitCause) -> &Durations {
+    pub fn get(&self, cause: WaitCause) -> &Durations {
         &self.0[cause as usize]
     }
 
     /// What all calls together waited for longest; `None` when none waited.
     #[must_use]
     pub fn longest(&self) -> Option<WaitCause> {
-        let waited = WaitCause::ALL.into_iter().filter(|cause| self.of(*cause).count() > 0);
-        waited.max_by_key(|cause| self.of(*cause).total())
+        let waited = WaitCause::ALL.into_iter().filter(|cause| self.get(*cause).count() > 0);
+        waited.max_by_key(|cause| self.get(*cause).total())
     }
 
-    pub(crate) fn of_mut(&mut self, cause: WaitCause) -> &mut Durations {
+    pub(crate) fn get_mut(&mut self, cause: WaitCause) -> &mut Durations {
         &mut self.0[cause as usize]
     }
 
@@ -82,7 +82,7 @@ impl Waits {
     pub(crate) fn difference(&self, earlier: &Self) -> Self {
         let mut waits = Self::default();
         for cause in WaitCause::ALL {
-            *waits.of_mut(cause) = self.of(cause).difference(earlier.of(cause));
+            *waits.get_mut(cause) = self.get(cause).difference(earlier.get(cause));
         }
         waits
     }
@@ -100,14 +100,14 @@ mod tests {
         assert_eq!(waits.longest(), None);
         for (n, cause) in WaitCause::ALL.into_iter().enumerate() {
             assert_eq!(cause as usize, n);
-            waits.of_mut(cause).record(Duration::from_millis(10));
+            waits.get_mut(cause).record(Duration::from_millis(10));
         }
         let earlier = waits.clone();
-        waits.of_mut(WaitCause::Token).record(Duration::from_millis(1));
-        waits.of_mut(WaitCause::Rate).record(Duration::from_millis(5));
+        waits.get_mut(WaitCause::Token).record(Duration::from_millis(1));
+        waits.get_mut(WaitCause::Rate).record(Duration::from_millis(5));
         assert_eq!(waits.longest(), Some(WaitCause::Rate));
         let interval = waits.difference(&earlier);
-        assert_eq!(interval.of(WaitCause::Token).total(), Duration::from_millis(1));
-        assert_eq!(interval.of(WaitCause::Queue).count(), 0);
+        assert_eq!(interval.get(WaitCause::Token).total(), Duration::from_millis(1));
+        assert_eq!(interval.get(WaitCause::Queue).count(), 0);
     }
 }

@@ -1,6 +1,7 @@
 //! The supervisor actor. It knows every other actor; none of them knows it.
 
 use std::{
+    collections::BTreeMap,
     sync::{Arc, Mutex},
     time::{Duration, Instant},
 };
@@ -14,18 +15,16 @@ use tokio::sync::{mpsc, watch};
 
 use super::{
     answer::WhileAwaited,
-    control::{Controls, Lines},
-    crew::Crew,
     health,
-    heartbeat::Rounds,
+    heartbeat::HeartbeatMonitor,
     host::Started,
     messages::{Fetch, FetchBy, GetStats, InvalidateToken, OpenStream, WarmUp},
-    pagers::OwnThreads,
+    roles::Roles,
     threads::Threads,
+    workers::Workers,
 };
 use crate::{
-    actors::Unanswered,
-    dispatch::{Call, Dispatcher, Lost, PoolLink, Routes, jobs::Loss},
+    dispatch::{Call, Dispatcher, PoolLink, Routes, SupervisorRequest, jobs::Loss},
     error::Error,
     pager::PaginatedStream,
     rate_limit::Hold,
@@ -61,16 +60,18 @@ pub(super) type Ended = Shared<BoxFuture<'static, ()>>;
 pub struct Supervisor {
     pub(super) dispatcher: Arc<Dispatcher>,
     pub(super) parts: WorkerParts,
-    pub(super) controls: Controls,
-    pub(super) crew: Crew,
+    pub(super) roles: Roles,
+    pub(super) workers: Workers,
     pub(super) threads: Threads,
-    pub(super) rounds: Rounds,
-    lost: Option<mpsc::UnboundedReceiver<Lost>>,
+    pub(super) monitor: HeartbeatMonitor,
+    requests: Option<mpsc::UnboundedReceiver<SupervisorRequest>>,
     /// Calls that wait for a living worker.
     pub(super) parked: Vec<Arc<Call>>,
-    /// Of the pagers on this thread.
-    pub(super) lifeline: watch::Sender<()>,
-    pub(super) pagers: OwnThreads,
+    /// Cancels the pagers on this thread.
+    pub(super) pagers: watch::Sender<()>,
+    /// The threads that have one pager each, by the number of the pager, and what cancels it.
+    pub(super) pager_threads: BTreeMap<u64, (Arbiter, watch::Sender<()>)>,
+    started: Instant,
     /// Set once all workers are stopped and none is started any more.
     pub(super) retired: Option<Ended>,
     #[cfg(feature = "metrics")]
@@ -83,38 +84,42 @@ impl Supervisor {
     pub(super) fn new(
         dispatcher: Arc<Dispatcher>,
         routes: watch::Sender<Routes>,
-        lost: mpsc::UnboundedReceiver<Lost>,
+        requests: mpsc::UnboundedReceiver<SupervisorRequest>,
         callbacks: Option<Arbiter>,
         ctx: &mut Context<Self>,
     ) -> Self {
         let now = Instant::now();
-        let (controls, Lines { stats, limiter, pacer, tokens }) =
-            Controls::start(Arc::clone(&dispatcher), callbacks, ctx.address().recipient());
-        let earnings = dispatcher.config.settings.retry_budget;
+        let supervisor = ctx.address().recipient();
+        let roles = Roles::start(Arc::clone(&dispatcher), callbacks, supervisor);
+        let settings = &dispatcher.config.settings;
         let parts = WorkerParts {
             dispatcher: Arc::clone(&dispatcher),
-            limiter,
-            pacer,
-            keys: dispatcher.config.settings.keys().map(Arc::new),
-            tokens,
-            stats,
+            limiter: roles.limiter.actor_ref(),
+            pacer: Arc::clone(&roles.pacer),
+            keys: settings.keys().map(Arc::new),
+            token_manager: roles.token_manager.actor_ref(),
+            own_tokens: roles.own_tokens.clone(),
+            stats: roles.stats.actor_ref(),
             hold: Arc::new(Hold::new()),
-            budget: Arc::new(Mutex::new(Budget::new(earnings, now))),
+            budget: Arc::new(Mutex::new(Budget::new(settings.retry_budget, now))),
             origins: Arc::new(Origins::new(Arc::clone(&dispatcher.config))),
         };
         #[cfg(feature = "metrics")]
-        let publishing = super::metrics::Publishing::new(dispatcher.config.metrics_label());
+        let publishing = super::metrics::publishing(dispatcher.config.metrics_label());
+        let (blocked_after, lost_after) =
+            (settings.heartbeat_timeout, settings.replace_blocked_after);
         let mut supervisor = Self {
-            crew: Crew::new(dispatcher.config.settings.workers, routes),
+            workers: Workers::new(settings.workers, routes),
+            monitor: HeartbeatMonitor::new(blocked_after, lost_after, now),
             dispatcher,
             parts,
-            controls,
+            roles,
             threads: Threads::default(),
-            rounds: Rounds::new(now),
-            lost: Some(lost),
+            requests: Some(requests),
             parked: Vec::new(),
-            lifeline: watch::Sender::new(()),
-            pagers: OwnThreads::default(),
+            pagers: watch::Sender::new(()),
+            pager_threads: BTreeMap::new(),
+            started: now,
             retired: None,
             #[cfg(feature = "metrics")]
             publishing,
@@ -126,7 +131,7 @@ impl Supervisor {
 
     /// Gives calls that found no worker another try, once there is one.
     pub(super) fn requeue_parked(&mut self) {
-        if self.crew.serving() == 0 {
+        if self.workers.serving() == 0 {
             return;
         }
         for call in std::mem::take(&mut self.parked) {
@@ -142,19 +147,14 @@ impl Supervisor {
     /// What the pool has done. Every worker is asked to report first, so that what the caller
     /// has seen is counted.
     pub(super) fn stats(&self) -> impl Future<Output = Result<Stats, Error>> + use<> {
-        let reports: Vec<_> = self.crew.workers().map(|worker| worker.send(Flush)).collect();
-        let (size, serving) = (self.crew.size(), self.crew.serving());
-        let (line, dispatcher) = (self.parts.stats.clone(), Arc::clone(&self.dispatcher));
-        let pacer = Arc::clone(&self.parts.pacer);
+        let reports: Vec<_> = self.workers.workers().map(|worker| worker.send(Flush)).collect();
+        let (size, serving) = (self.workers.size(), self.workers.serving());
+        let (collector, dispatcher) = (self.parts.stats.clone(), Arc::clone(&self.dispatcher));
+        let (pacer, started) = (Arc::clone(&self.parts.pacer), self.started);
         async move {
             let _ = tokio::time::timeout(REPORT_LIMIT, join_all(reports)).await;
-            let mut stats = loop {
-                match line.send(Snapshot).await {
-                    Ok(stats) => break stats,
-                    Err(Unanswered::Died | Unanswered::Hung) => {}
-                    Err(Unanswered::Gone) => return Err(Error::gone()),
-                }
-            };
+            let mut stats = collector.ask(|| Snapshot).await?;
+            stats.elapsed = started.elapsed();
             (stats.size, stats.serving) = (size, serving);
             dispatcher.write(&mut stats);
             pacer.write(&mut stats);
@@ -165,14 +165,16 @@ impl Supervisor {
     fn look_after_calls(&mut self) {
         self.dispatcher
             .fail_overdue(Instant::now().checked_sub(GRACE).unwrap_or_else(Instant::now));
-        self.dispatcher.capacity().settle();
+        self.dispatcher.semaphore().forget_owed();
         self.requeue_parked();
     }
 
     /// Takes every actor's thread out.
     fn take_arbiters(&mut self) -> Vec<Arbiter> {
-        let workers = self.crew.take_all().into_iter().map(|occupant| occupant.arbiter);
-        workers.chain(self.controls.take_callbacks()).chain(self.pagers.take_all()).collect()
+        let workers = self.workers.take_all().into_iter().map(|handle| handle.arbiter);
+        let pagers =
+            std::mem::take(&mut self.pager_threads).into_values().map(|(arbiter, _)| arbiter);
+        workers.chain(self.roles.take_callbacks()).chain(pagers).collect()
     }
 }
 
@@ -180,8 +182,8 @@ impl Actor for Supervisor {
     type Context = Context<Self>;
 
     fn started(&mut self, ctx: &mut Self::Context) {
-        if let Some(mut lost) = self.lost.take() {
-            ctx.add_stream(futures::stream::poll_fn(move |cx| lost.poll_recv(cx)));
+        if let Some(mut requests) = self.requests.take() {
+            ctx.add_stream(futures::stream::poll_fn(move |cx| requests.poll_recv(cx)));
         }
         ctx.spawn(health::watch(Arc::clone(&self.dispatcher)).into_actor(self));
         ctx.run_interval(TICK, |supervisor, ctx| {
@@ -200,22 +202,27 @@ impl Drop for Supervisor {
     fn drop(&mut self) {
         self.dispatcher.close_intake();
         self.dispatcher.fail_all(Error::gone);
-        self.dispatcher.aside().close();
+        self.dispatcher.blocking().close();
         for arbiter in self.take_arbiters() {
             arbiter.stop();
         }
     }
 }
 
-impl StreamHandler<Lost> for Supervisor {
-    fn handle(&mut self, Lost { call, loss }: Lost, _: &mut Self::Context) {
-        if call.is_cancelled() {
-            return;
-        }
-        match loss {
-            _ if self.retired.is_some() => call.fail(Error::shutting_down()),
-            Loss::Unplaced if !self.crew.is_given_up() => self.parked.push(call),
-            Loss::Unplaced | Loss::Dropped | Loss::Panicked => self.settle(call, loss),
+impl StreamHandler<SupervisorRequest> for Supervisor {
+    fn handle(&mut self, request: SupervisorRequest, ctx: &mut Self::Context) {
+        match request {
+            SupervisorRequest::Rescue(call, _) if call.is_cancelled() => {}
+            SupervisorRequest::Rescue(call, _) if self.retired.is_some() => {
+                call.fail(Error::shutting_down());
+            }
+            SupervisorRequest::Rescue(call, Loss::Unplaced) if !self.workers.is_given_up() => {
+                self.parked.push(call);
+            }
+            SupervisorRequest::Rescue(call, loss) => self.rescue(call, loss),
+            SupervisorRequest::StartPager { start, is_alone, started } => {
+                let _ = started.send(self.start_pager(start, is_alone, ctx));
+            }
         }
     }
 
@@ -255,8 +262,8 @@ impl Handler<FetchBy> for Supervisor {
         _: &mut Self::Context,
     ) -> Self::Result {
         WhileAwaited(Box::pin(async move {
-            let handle = handle.0.connect().await?;
-            handle.dispatcher().call(request, handle.tenant().cloned()).await
+            let connected = handle.0.connect().await?;
+            connected.caller.call(request).await
         }))
     }
 }
@@ -302,7 +309,7 @@ impl Handler<InvalidateToken> for Supervisor {
         InvalidateToken(slot): InvalidateToken,
         _: &mut Self::Context,
     ) -> Self::Result {
-        match self.controls.own_tokens() {
+        match &self.roles.own_tokens {
             Some(own) => own.invalidate(slot),
             None => Err(no_token(slot, 0)),
         }
@@ -313,7 +320,7 @@ impl Handler<WarmUp> for Supervisor {
     type Result = ResponseFuture<Result<(), Error>>;
 
     fn handle(&mut self, _: WarmUp, _: &mut Self::Context) -> Self::Result {
-        let well = self.crew.well().map(|occupant| &occupant.worker);
+        let well = self.workers.well().map(|handle| &handle.worker);
         let filled: Vec<_> = well.map(|worker| worker.send(Fill)).collect();
         Box::pin(async move {
             let mut filled = join_all(filled).await.into_iter();
@@ -324,6 +331,6 @@ impl Handler<WarmUp> for Supervisor {
 
 impl std::fmt::Debug for Supervisor {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Supervisor").field("workers", &self.crew.size()).finish_non_exhaustive()
+        f.debug_struct("Supervisor").field("workers", &self.workers.size()).finish_non_exhaustive()
     }
 }

@@ -1,16 +1,7 @@
-//! [pure] Whether a worker's thread works, by the signs of life that it gives. A thread
-//! that a callback blocks looks alive in every other way.
+//! [pure] Whether a worker's thread works, by its heartbeat. A thread that a callback blocks looks
+//! alive in every other way.
 
 use std::time::{Duration, Instant};
-
-/// How long a silence is borne.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Patience {
-    /// From here on the worker counts as blocked.
-    pub(super) blocked_after: Duration,
-    /// From here on it is not waited for any longer.
-    pub(super) lost_after: Duration,
-}
 
 /// What a look at a worker brought.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,62 +15,47 @@ pub(super) enum Finding {
     Lost,
 }
 
-/// What is known of one worker.
-#[derive(Default)]
-pub(super) struct Heart {
-    is_blocked: bool,
+/// Whoever looks at the workers, in rounds. If it is late itself, since the whole process stood
+/// still, it blames nobody for that.
+pub(super) struct HeartbeatMonitor {
+    /// From so long a silence on a worker counts as blocked.
+    blocked_after: Duration,
+    /// From so long a silence on it is not waited for any longer.
+    lost_after: Duration,
+    last_round: Instant,
+    /// A silence before this says nothing.
+    pub(super) excused: Instant,
 }
 
-impl Heart {
-    pub(super) fn is_blocked(&self) -> bool {
-        self.is_blocked
+impl HeartbeatMonitor {
+    pub(super) fn new(blocked_after: Duration, lost_after: Duration, now: Instant) -> Self {
+        Self { blocked_after, lost_after, last_round: now, excused: now }
     }
 
-    /// Judges by the last sign of life. A silence before `excused` says nothing.
-    pub(super) fn examine(
-        &mut self,
-        last: Instant,
-        excused: Instant,
-        now: Instant,
-        patience: Patience,
-    ) -> Finding {
+    /// Begins a round. Everybody is excused if it begins late.
+    pub(super) fn begin_round(&mut self, now: Instant) {
+        if now.saturating_duration_since(self.last_round) > self.blocked_after / 2 {
+            self.excused = now;
+        }
+        self.last_round = now;
+    }
+
+    /// Judges a worker by its last heartbeat, and notes whether it is blocked.
+    pub(super) fn examine(&self, is_blocked: &mut bool, last: Instant, now: Instant) -> Finding {
         let silence = now.saturating_duration_since(last);
-        let counted = now.saturating_duration_since(last.max(excused));
-        if silence < patience.blocked_after {
-            let was_blocked = std::mem::take(&mut self.is_blocked);
+        let counted = now.saturating_duration_since(last.max(self.excused));
+        if silence < self.blocked_after {
+            let was_blocked = std::mem::take(is_blocked);
             return if was_blocked { Finding::Back } else { Finding::Unchanged };
         }
-        if counted >= patience.lost_after {
-            self.is_blocked = true;
+        if counted >= self.lost_after {
+            *is_blocked = true;
             return Finding::Lost;
         }
-        if counted >= patience.blocked_after && !std::mem::replace(&mut self.is_blocked, true) {
+        if counted >= self.blocked_after && !std::mem::replace(is_blocked, true) {
             return Finding::Blocked;
         }
         Finding::Unchanged
-    }
-}
-
-/// The rounds of the one who looks. One that is itself late, since the whole process stood
-/// still, blames nobody for it.
-pub(super) struct Rounds {
-    last: Instant,
-    excused: Instant,
-}
-
-impl Rounds {
-    pub(super) fn new(now: Instant) -> Self {
-        Self { last: now, excused: now }
-    }
-
-    /// Begins a round, which is late if it begins more than `late` after the last one.
-    /// Returns up to when everybody is excused.
-    pub(super) fn begin(&mut self, now: Instant, late: Duration) -> Instant {
-        if now.saturating_duration_since(self.last) > late {
-            self.excused = now;
-        }
-        self.last = now;
-        self.excused
     }
 }
 
@@ -89,10 +65,12 @@ mod tests {
 
     use super::*;
 
-    const PATIENCE: Patience = Patience {
-        blocked_after: Duration::from_millis(500),
-        lost_after: Duration::from_millis(2_000),
-    };
+    const BLOCKED_AFTER: Duration = Duration::from_millis(500);
+    const LOST_AFTER: Duration = Duration::from_millis(2_000);
+
+    fn monitor(now: Instant) -> HeartbeatMonitor {
+        HeartbeatMonitor::new(BLOCKED_AFTER, LOST_AFTER, now)
+    }
 
     fn ms(n: u64) -> Duration {
         Duration::from_millis(n)
@@ -101,9 +79,9 @@ mod tests {
     #[test]
     fn a_silent_worker_is_blocked_then_lost_and_one_that_beats_again_is_back() {
         let start = Instant::now();
-        let mut heart = Heart::default();
+        let (monitor, mut is_blocked) = (monitor(start), false);
         let mut look =
-            |last, now| heart.examine(start + ms(last), start, start + ms(now), PATIENCE);
+            |last, now| monitor.examine(&mut is_blocked, start + ms(last), start + ms(now));
         assert_eq!(look(0, 499), Finding::Unchanged);
         assert_eq!(look(0, 500), Finding::Blocked);
         assert_eq!(look(0, 1_999), Finding::Unchanged);
@@ -116,11 +94,10 @@ mod tests {
     #[test]
     fn when_the_whole_process_stood_still_nobody_is_blamed() {
         let start = Instant::now();
-        let mut rounds = Rounds::new(start);
-        let mut heart = Heart::default();
-        rounds.begin(start + ms(50), ms(250));
-        let excused = rounds.begin(start + ms(60_000), ms(250));
-        let mut look = |now| heart.examine(start + ms(40), excused, start + ms(now), PATIENCE);
+        let (mut monitor, mut is_blocked) = (monitor(start), false);
+        monitor.begin_round(start + ms(50));
+        monitor.begin_round(start + ms(60_000));
+        let mut look = |now| monitor.examine(&mut is_blocked, start + ms(40), start + ms(now));
         assert_eq!(look(60_000), Finding::Unchanged);
         assert_eq!(look(60_499), Finding::Unchanged);
         assert_eq!(look(60_500), Finding::Blocked, "it had its time and did not use it");
@@ -132,30 +109,30 @@ mod tests {
         fn findings_follow_the_silence(looks in prop::collection::vec((1..400u64, any::<bool>()), 1..200)) {
             let start = Instant::now();
             let (mut now, mut last, mut blocked) = (start, start, false);
-            let mut heart = Heart::default();
+            let (monitor, mut is_blocked) = (monitor(start), false);
             for (passed, beats) in looks {
                 now += ms(passed);
                 if beats {
                     last = now;
                 }
-                match heart.examine(last, start, now, PATIENCE) {
+                match monitor.examine(&mut is_blocked, last, now) {
                     Finding::Blocked => {
-                        prop_assert!(!blocked && now - last >= PATIENCE.blocked_after);
+                        prop_assert!(!blocked && now - last >= BLOCKED_AFTER);
                         blocked = true;
                     }
                     Finding::Back => {
-                        prop_assert!(blocked && now - last < PATIENCE.blocked_after);
+                        prop_assert!(blocked && now - last < BLOCKED_AFTER);
                         blocked = false;
                     }
                     Finding::Lost => {
-                        prop_assert!(now - last >= PATIENCE.lost_after);
+                        prop_assert!(now - last >= LOST_AFTER);
                         blocked = true;
                     }
                     Finding::Unchanged => {
-                        prop_assert_eq!(blocked, now - last >= PATIENCE.blocked_after);
+                        prop_assert_eq!(blocked, now - last >= BLOCKED_AFTER);
                     }
                 }
-                prop_assert_eq!(heart.is_blocked(), blocked);
+                prop_assert_eq!(is_blocked, blocked);
             }
         }
     }

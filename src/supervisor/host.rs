@@ -18,11 +18,11 @@ use tokio::{
     sync::{OnceCell, mpsc, oneshot, watch},
 };
 
-use super::{actor::Supervisor, messages::Shutdown, pagers::Start, succession::NeedTokens};
+use super::{actor::Supervisor, messages::Shutdown, succession::NeedTokens};
 use crate::{
-    aside::claim_this_thread,
+    blocking::mark_own_thread,
     config::ValidConfig,
-    dispatch::{Connect, Control, Dispatcher, Lifeline, Routes, StartPager, Tenant},
+    dispatch::{Caller, Connect, Connected, Dispatcher, Routes, Tenant},
     error::{Error, ErrorKind},
     events::Events,
     signer::Signer,
@@ -148,17 +148,17 @@ fn end(supervisor: Addr<Supervisor>, exit: Exit) {
 /// Starts every actor: on the current thread, but for the workers and the token
 /// manager, which run users' callbacks on threads of their own.
 fn boot(config: ValidConfig, events: Arc<Events>) -> Result<Started, Error> {
-    claim_this_thread();
+    mark_own_thread();
     let (routes_sender, routes) = watch::channel(Routes::default());
-    let (lost_sender, lost) = mpsc::unbounded_channel();
+    let (ask, requests) = mpsc::unbounded_channel();
     // The acquire callback is a user's: it may block its own thread, not this one.
     let callbacks =
         config.settings.credentials.as_ref().map(|_| Arbiter::try_new().map_err(no_thread));
     let callbacks = callbacks.transpose()?;
-    let dispatcher = Arc::new(Dispatcher::new(Arc::new(config), events, routes, lost_sender));
+    let dispatcher = Arc::new(Dispatcher::new(Arc::new(config), events, routes, ask));
     let own = Arc::clone(&dispatcher);
     let supervisor =
-        Supervisor::create(|ctx| Supervisor::new(own, routes_sender, lost, callbacks, ctx));
+        Supervisor::create(|ctx| Supervisor::new(own, routes_sender, requests, callbacks, ctx));
     Ok(Started { dispatcher, supervisor })
 }
 
@@ -201,32 +201,13 @@ impl Drop for Core {
     }
 }
 
-impl Control for Started {
-    fn dispatcher(&self) -> &Arc<Dispatcher> {
-        &self.dispatcher
-    }
-
-    fn tenant(&self) -> Option<&Arc<Tenant>> {
-        None
-    }
-
-    fn start_pager(
-        &self,
-        start: StartPager,
-        own: bool,
-    ) -> BoxFuture<'static, Result<Lifeline, Error>> {
-        let asked = self.supervisor.send(Start { start, own });
-        Box::pin(async move { asked.await.map_err(|_| Error::gone())? })
-    }
-}
-
 impl Connect for Started {
     fn signer(&self) -> Signer {
         self.dispatcher.config.settings.signer()
     }
 
-    fn connect(self: Arc<Self>) -> BoxFuture<'static, Result<Arc<dyn Control>, Error>> {
-        let control: Arc<dyn Control> = self;
-        Box::pin(async { Ok(control) })
+    fn connect(self: Arc<Self>) -> BoxFuture<'static, Result<Arc<Connected>, Error>> {
+        let caller = Caller::new(Arc::clone(&self.dispatcher), None);
+        Box::pin(async { Ok(Arc::new(Connected::new(caller, None))) })
     }
 }

@@ -1,5 +1,5 @@
 //! Hands the statistics to the `metrics` facade once a second and at the pool's end, on a
-//! thread aside, since the recorder is a user's: no call knows of it, and none waits for it.
+//! thread that may block, since the recorder is a user's: no call knows of it, and none waits for it.
 
 use std::{
     sync::{Arc, Mutex, PoisonError},
@@ -9,7 +9,7 @@ use std::{
 use actix::prelude::*;
 
 use super::actor::Supervisor;
-use crate::{aside::Lane, stats::Publisher};
+use crate::{blocking::CallbackThreads, stats::Publisher};
 
 /// How often what was counted is handed over.
 pub(super) const EVERY: Duration = Duration::from_secs(1);
@@ -24,34 +24,30 @@ pub(super) struct Publish {
     pub(super) last: bool,
 }
 
-/// The way to the recorder.
-pub(super) struct Publishing {
-    publisher: Arc<Mutex<Publisher>>,
-    lane: Arc<Lane>,
-}
+/// The way to the recorder, and the threads on which it is called.
+pub(super) type Publishing = (Arc<Mutex<Publisher>>, Arc<CallbackThreads>);
 
-impl Publishing {
-    pub(super) fn new(label: String) -> Self {
-        Self { publisher: Arc::new(Mutex::new(Publisher::new(label))), lane: Arc::default() }
-    }
+pub(super) fn publishing(label: String) -> Publishing {
+    (Arc::new(Mutex::new(Publisher::new(label))), Arc::default())
 }
 
 impl Handler<Publish> for Supervisor {
     type Result = ResponseFuture<()>;
 
     fn handle(&mut self, Publish { last }: Publish, _: &mut Self::Context) -> Self::Result {
-        let Publishing { publisher, lane } = &self.publishing;
-        if lane.is_busy() && !last {
+        let (publisher, threads) = &self.publishing;
+        if threads.is_busy() && !last {
             return Box::pin(async {});
         }
-        let (publisher, lane) = (Arc::clone(publisher), Arc::clone(lane));
+        let (publisher, threads) = (Arc::clone(publisher), Arc::clone(threads));
         let (stats, dispatcher) = (self.stats(), Arc::clone(&self.dispatcher));
         Box::pin(async move {
             let Ok(stats) = stats.await else { return };
             let publish = move || {
                 publisher.lock().unwrap_or_else(PoisonError::into_inner).publish(stats);
             };
-            let handed = dispatcher.aside().run(&lane, "the metrics recorder", LIMIT, publish);
+            let handed =
+                dispatcher.blocking().run(&threads, "the metrics recorder", LIMIT, publish);
             if let Err(error) = handed.await {
                 tracing::warn!(%error, "the statistics were not handed to the recorder");
             }

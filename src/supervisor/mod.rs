@@ -4,10 +4,7 @@
 
 mod actor;
 mod answer;
-#[cfg(vantage_bench)]
-pub(crate) mod bench_support;
-mod control;
-mod crew;
+mod death_watch;
 mod health;
 mod heartbeat;
 mod host;
@@ -18,12 +15,14 @@ mod observers;
 mod pagers;
 mod repair;
 mod restart;
+mod roles;
 mod shutdown;
-mod slot;
 mod succession;
 #[cfg(test)]
 mod tests;
 mod threads;
+mod worker_handle;
+mod workers;
 
 pub use actor::Supervisor;
 pub(crate) use host::{Core, start};

@@ -2,36 +2,39 @@
 //! hang, moves their calls, changes their number, and gives up on a slot whose workers
 //! cannot live.
 
-use std::{sync::Arc, time::Instant};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use actix::prelude::*;
 
 use super::{
     actor::{Supervisor, TRY_AGAIN},
-    heartbeat::{Finding, Patience},
+    heartbeat::Finding,
     messages::Resize,
-    restart::{Intensity, Repair},
-    slot::{Occupant, State, WorkerDown, worker_arbiter},
+    restart::Repair,
     threads::Place,
+    worker_handle::{WorkerHandle, worker_arbiter},
 };
 use crate::{
     config::check_workers,
     dispatch::{
         Call,
-        jobs::{Fate, Loss, fate},
+        jobs::{Loss, may_run_again},
     },
     error::{Error, ErrorKind},
     events::{Event, Outcome},
+    permits::{InFlight, Stage},
     rate_limit::Share,
-    seats::{Revoked, Seat, Stage},
     stats::Happened,
 };
 
 impl Supervisor {
     /// Starts a worker in a slot that is vacant.
     pub(super) fn occupy(&mut self, index: usize, ctx: &mut Context<Self>) {
-        let is_vacant =
-            self.crew.slots.get(index).is_some_and(|slot| matches!(slot.state, State::Vacant));
+        let slot = self.workers.slots.get(index);
+        let is_vacant = slot.is_some_and(|slot| slot.worker.is_none() && !slot.is_given_up);
         if self.retired.is_some() || !is_vacant {
             return;
         }
@@ -43,37 +46,38 @@ impl Supervisor {
                 return;
             }
         };
-        let id = self.crew.next_id();
+        let id = self.workers.next_id();
         let supervisor = ctx.address().recipient();
-        let occupant = Occupant::start(arbiter, index, id, self.parts.clone(), supervisor);
-        let slot = &mut self.crew.slots[index];
-        slot.state = State::Occupied(occupant);
+        let handle = WorkerHandle::start(arbiter, index, id, self.parts.clone(), supervisor);
+        let slot = &mut self.workers.slots[index];
+        slot.worker = Some(handle);
         if std::mem::replace(&mut slot.was_occupied, true) {
             self.dispatcher.events().emit(|| Event::WorkerRestarted { worker: index });
         }
-        self.crew.publish();
+        self.workers.publish();
         self.requeue_parked();
     }
 
     /// Starts a worker in every slot that is vacant.
     pub(super) fn occupy_all(&mut self, ctx: &mut Context<Self>) {
-        for index in 0..self.crew.size() {
+        for index in 0..self.workers.size() {
             self.occupy(index, ctx);
         }
     }
 
-    pub(super) fn intensity(&self) -> Intensity {
+    /// How many deaths in a row are too many, and within which time.
+    pub(super) fn intensity(&self) -> (u32, Duration) {
         let settings = &self.dispatcher.config.settings;
-        Intensity { deaths: settings.restart_intensity, period: settings.restart_period }
+        (settings.restart_intensity, settings.restart_period)
     }
 
-    /// Replaces `occupant`, who was in slot `index`, or gives up on the slot.
-    fn repair(&mut self, index: usize, occupant: &Occupant, ctx: &mut Context<Self>) {
+    /// Replaces `handle`, who was in slot `index`, or gives up on the slot.
+    fn repair(&mut self, index: usize, handle: &WorkerHandle, ctx: &mut Context<Self>) {
         self.dispatcher.events().emit(|| Event::WorkerDied { worker: index });
         let intensity = self.intensity();
-        let Some(slot) = self.crew.slots.get_mut(index) else { return };
-        let repair = slot.decide(occupant, Instant::now(), intensity);
-        self.crew.publish();
+        let Some(slot) = self.workers.slots.get_mut(index) else { return };
+        let repair = slot.decide(handle, Instant::now(), intensity);
+        self.workers.publish();
         if repair == Repair::GiveUp {
             tracing::error!(slot = index, "its workers die too often: no other is started");
             return self.fail_parked_if_given_up();
@@ -90,7 +94,7 @@ impl Supervisor {
     }
 
     fn fail_parked_if_given_up(&mut self) {
-        if self.crew.is_given_up() {
+        if self.workers.is_given_up() {
             tracing::error!("no worker is left: every call fails until the pool is resized");
             for call in std::mem::take(&mut self.parked) {
                 call.fail(no_workers());
@@ -100,23 +104,18 @@ impl Supervisor {
 
     /// Looks whether the workers give signs of life.
     pub(super) fn look_after_workers(&mut self, ctx: &mut Context<Self>) {
-        let settings = &self.dispatcher.config.settings;
-        let patience = Patience {
-            blocked_after: settings.heartbeat_timeout,
-            lost_after: settings.replace_blocked_after,
-        };
         let now = Instant::now();
-        let excused = self.rounds.begin(now, patience.blocked_after / 2);
-        let findings = self.crew.examine(excused, now, patience);
+        self.monitor.begin_round(now);
+        let findings = self.workers.examine(&self.monitor, now);
         if !findings.is_empty() {
-            self.crew.publish();
+            self.workers.publish();
         }
         for (worker, finding) in findings {
             match finding {
                 Finding::Blocked => {
                     tracing::warn!(worker, "a callback blocks a worker: new calls pass it by");
                     self.tell(worker, |worker| Event::WorkerBlocked { worker });
-                    self.crew.cut_lifeline(worker);
+                    self.workers.cancel_pagers(worker);
                     self.suspect_callbacks(worker);
                     self.move_waiting(worker);
                 }
@@ -132,34 +131,34 @@ impl Supervisor {
             }
         }
         self.end_drained();
-        self.look_after_tokens(excused, now, ctx);
+        self.look_after_tokens(now, ctx);
     }
 
     /// Tells of `worker` by the number of its slot, unless it is to leave.
     fn tell(&self, worker: u64, event: impl FnOnce(usize) -> Event) {
-        if let Some(slot) = self.crew.index_of(worker).flatten() {
+        if let Some(slot) = self.workers.index_of(worker).flatten() {
             self.dispatcher.events().emit(|| event(slot));
         }
     }
 
-    /// Has callbacks run aside from here on if one of them may be what blocks `worker`: what
+    /// Has callbacks run elsewhere from here on if one of them may be what blocks `worker`: what
     /// blocked one may block the next, until none is left.
     fn suspect_callbacks(&self, worker: u64) {
-        if self.dispatcher.aside().is_wary() {
+        if self.dispatcher.blocking().is_wary() {
             return;
         }
-        let seats = self.dispatcher.calls_on(worker).into_iter().map(|(_, seat)| seat);
-        let mut seats = seats.chain(self.dispatcher.left_on(worker));
-        if seats.any(|seat| seat.is_at(Stage::Applying)) {
-            self.dispatcher.aside().be_wary();
+        let stays = self.dispatcher.calls_on(worker).into_iter().map(|(_, in_flight)| in_flight);
+        let mut stays = stays.chain(self.dispatcher.left_on(worker));
+        if stays.any(|in_flight| in_flight.is_at(Stage::Applying)) {
+            self.dispatcher.blocking().be_wary();
         }
     }
 
     /// Gives the calls that wait on `worker` to others. Those that are on the wire may still
     /// finish there, and one whose callback is running may be what blocks it.
     fn move_waiting(&self, worker: u64) {
-        for (call, seat) in self.dispatcher.calls_on(worker) {
-            if seat.revoke_if(|stage| stage == Stage::Waiting).is_some() {
+        for (call, in_flight) in self.dispatcher.calls_on(worker) {
+            if in_flight.revoke_if(|stage| stage == Stage::Unsent).is_some() {
                 self.requeue(call);
             }
         }
@@ -168,31 +167,31 @@ impl Supervisor {
     /// Replaces a worker that does not come back, and leaves its thread to itself. Whatever
     /// that thread does later changes nothing: its calls are no longer its own.
     fn abandon(&mut self, worker: u64, ctx: &mut Context<Self>) {
-        let Some(index) = self.crew.index_of(worker) else { return };
+        let Some(index) = self.workers.index_of(worker) else { return };
         let place = index.map_or(Place::Leaving, Place::Slot);
         if !self.threads.may_abandon(place) {
             return;
         }
-        let Some(occupant) = self.crew.take(worker) else { return };
+        let Some(handle) = self.workers.take(worker) else { return };
         tracing::warn!(worker, "a callback blocks a worker for too long: it is replaced");
-        for (call, seat) in self.dispatcher.calls_on(worker) {
-            if let Some(stage) = self.vacate(&seat) {
-                self.uproot(call, stage);
+        for (call, in_flight) in self.dispatcher.calls_on(worker) {
+            if let Some(stage) = self.take_away(&in_flight) {
+                self.move_away(call, stage);
             }
         }
-        for seat in self.dispatcher.left_on(worker) {
-            self.vacate(&seat);
+        for in_flight in self.dispatcher.left_on(worker) {
+            self.take_away(&in_flight);
         }
         if let Some(index) = index {
-            self.repair(index, &occupant, ctx);
+            self.repair(index, &handle, ctx);
         }
-        self.threads.abandon(occupant.arbiter, place);
+        self.threads.abandon(handle.arbiter, place);
     }
 
-    /// Takes a seat from its worker, and ends the attempts in its place. Says how far the call
+    /// Takes a call from its worker, and ends the attempts in its place. Says how far the call
     /// was there.
-    fn vacate(&self, seat: &Seat) -> Option<Stage> {
-        let Revoked { stage, attempts } = seat.revoke_if(|stage| stage != Stage::Returned)?;
+    fn take_away(&self, in_flight: &InFlight) -> Option<Stage> {
+        let (stage, attempts) = in_flight.revoke_if(|stage| stage != Stage::Returned)?;
         for (attempt, since) in attempts.into_iter().flatten() {
             let (outcome, latency) = (Outcome::Cancelled, since.elapsed());
             self.dispatcher.events().emit(|| Event::AttemptEnded { attempt, outcome, latency });
@@ -204,34 +203,48 @@ impl Supervisor {
     }
 
     /// Decides about a call that was taken from its worker at `stage`.
-    fn uproot(&self, call: Arc<Call>, stage: Stage) {
+    fn move_away(&self, call: Arc<Call>, stage: Stage) {
         let blocked = |what| call.fail(Error::new(ErrorKind::Callback, what));
         match stage {
-            Stage::Waiting => self.requeue(call),
+            Stage::Unsent => self.requeue(call),
             Stage::Applying => blocked("the apply callback blocked its worker for too long"),
             Stage::Answering => blocked("building the items blocked the worker for too long"),
             // Its answer may have come just as it was taken away.
             Stage::Sent if !call.request.is_idempotent() => call.fail(crashed()),
-            Stage::Sent | Stage::Returned => self.settle(call, Loss::Dropped),
+            Stage::Sent | Stage::Returned => self.rescue(call, Loss::Dropped),
         }
     }
 
     /// Decides about a call that its worker let go of, and does it.
-    pub(super) fn settle(&self, call: Arc<Call>, loss: Loss) {
+    pub(super) fn rescue(&self, call: Arc<Call>, loss: Loss) {
         let max_attempts = self.dispatcher.config.settings.max_attempts;
-        match fate(&call, loss, max_attempts) {
-            Fate::Crashed => call.fail(crashed()),
-            Fate::Rerun if self.crew.is_given_up() => call.fail(no_workers()),
-            Fate::Rerun => self.requeue(call),
+        match may_run_again(&call, loss, max_attempts) {
+            false => call.fail(crashed()),
+            true if self.workers.is_given_up() => call.fail(no_workers()),
+            true => self.requeue(call),
         }
     }
 
     /// Ends the workers that were to leave and have no calls left.
     fn end_drained(&mut self) {
-        let drained = self.crew.take_drained();
+        let drained = self.workers.take_drained();
         if !drained.is_empty() {
-            self.threads.end(drained.into_iter().map(|occupant| occupant.arbiter).collect());
+            self.threads.end(drained.into_iter().map(|handle| handle.arbiter).collect());
         }
+    }
+
+    /// Replaces a worker that is gone.
+    pub(super) fn worker_ended(&mut self, id: u64, ctx: &mut Context<Self>) {
+        let index = self.workers.index_of(id).flatten();
+        let Some(handle) = self.workers.take(id) else { return };
+        if self.retired.is_none() {
+            tracing::warn!(worker = id, slot = index, "worker down");
+            if let Some(index) = index {
+                self.repair(index, &handle, ctx);
+            }
+        }
+        // The actor may be gone with its thread still there.
+        self.threads.end(vec![handle.arbiter]);
     }
 }
 
@@ -243,23 +256,6 @@ fn no_workers() -> Error {
     Error::new(ErrorKind::NoWorkers, "every worker died too often, and none is left")
 }
 
-impl Handler<WorkerDown> for Supervisor {
-    type Result = ();
-
-    fn handle(&mut self, down: WorkerDown, ctx: &mut Self::Context) {
-        let index = self.crew.index_of(down.id).flatten();
-        let Some(occupant) = self.crew.take(down.id) else { return };
-        if self.retired.is_none() {
-            tracing::warn!(worker = down.id, slot = index, "worker down");
-            if let Some(index) = index {
-                self.repair(index, &occupant, ctx);
-            }
-        }
-        // The actor may be gone with its thread still there.
-        self.threads.end(vec![occupant.arbiter]);
-    }
-}
-
 impl Handler<Resize> for Supervisor {
     type Result = Result<(), Error>;
 
@@ -269,15 +265,15 @@ impl Handler<Resize> for Supervisor {
             return Err(Error::shutting_down());
         }
         let connections = self.dispatcher.config.settings.connections_per_worker;
-        self.dispatcher.capacity().resize(workers * connections);
+        self.dispatcher.semaphore().resize(workers * connections);
         if let Some(limiter) = self.parts.limiter.actor() {
             limiter.do_send(Share(workers));
         }
-        let leaving = self.crew.resize(workers);
+        let leaving = self.workers.resize(workers);
         self.occupy_all(ctx);
         let config = &self.dispatcher.config;
         if config.settings.min_connections > 0 {
-            self.crew.share_out(|slot| config.kept_connections(slot, workers));
+            self.workers.share_out(|slot| config.kept_connections(slot, workers));
         }
         // Once there are others to go to.
         for worker in leaving {

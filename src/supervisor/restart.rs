@@ -12,16 +12,6 @@ const AT_ONCE: usize = 20;
 const FIRST_DELAY: Duration = Duration::from_millis(10);
 const MAX_DELAY: Duration = Duration::from_secs(1);
 
-/// How often an actor may die before it is given up, in the manner of Erlang/OTP's
-/// supervisors (`intensity` and `period` of `supervisor:sup_flags()`): more than
-/// `deaths` within `period` are too many. Unlike there, only deaths in a row count: an
-/// actor that did some work can live, and what killed it then was the work.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Intensity {
-    pub(super) deaths: u32,
-    pub(super) period: Duration,
-}
-
 /// What to do about a death.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Repair {
@@ -34,23 +24,31 @@ pub(super) enum Repair {
 #[derive(Default)]
 pub(super) struct Restarts {
     recent: VecDeque<Instant>,
-    /// Those since the last life that did some work.
+    /// Those since the last one that did some work.
     in_a_row: VecDeque<Instant>,
 }
 
 impl Restarts {
-    /// Records a death after a life that did some work, or none, and decides: a
+    /// Records a death of one that did some work, or none, and decides: a
     /// replacement at once at first, then after 10 ms doubling up to 1 s, so that what
-    /// cannot live does not occupy a core, and none at all beyond `intensity`.
-    pub(super) fn died(&mut self, now: Instant, has_worked: bool, intensity: Intensity) -> Repair {
+    /// cannot live does not occupy a core, and none at all after more than `most` deaths within
+    /// `period`, in the manner of Erlang/OTP's supervisors (`intensity` and `period` of
+    /// `supervisor:sup_flags()`). Unlike there, only deaths in a row count: an actor that did some
+    /// work can live, and what killed it then was the work.
+    pub(super) fn died(
+        &mut self,
+        now: Instant,
+        has_worked: bool,
+        (most, period): (u32, Duration),
+    ) -> Repair {
         forget(&mut self.recent, now, WINDOW);
         self.recent.push_back(now);
         if has_worked {
             self.in_a_row.clear();
         } else {
-            forget(&mut self.in_a_row, now, intensity.period);
+            forget(&mut self.in_a_row, now, period);
             self.in_a_row.push_back(now);
-            if self.in_a_row.len() as u64 > intensity.deaths.into() {
+            if self.in_a_row.len() as u64 > most.into() {
                 return Repair::GiveUp;
             }
         }
@@ -77,7 +75,7 @@ mod tests {
 
     use super::*;
 
-    const ENDLESS: Intensity = Intensity { deaths: u32::MAX, period: Duration::from_secs(60) };
+    const ENDLESS: (u32, Duration) = (u32::MAX, Duration::from_secs(60));
 
     #[test]
     fn the_first_deaths_are_repaired_at_once_and_a_storm_backs_off() {
@@ -94,7 +92,7 @@ mod tests {
 
     #[test]
     fn with_an_intensity_of_zero_the_first_fruitless_death_is_the_last() {
-        let none = Intensity { deaths: 0, ..ENDLESS };
+        let none = (0, ENDLESS.1);
         let now = Instant::now();
         assert_eq!(Restarts::default().died(now, true, none), Repair::AtOnce);
         assert_eq!(Restarts::default().died(now, false, none), Repair::GiveUp);
@@ -108,7 +106,8 @@ mod tests {
             deaths in 0..12u32,
             period in 1..30_000u64,
         ) {
-            let intensity = Intensity { deaths, period: Duration::from_millis(period) };
+            let period = Duration::from_millis(period);
+            let intensity = (deaths, period);
             let start = Instant::now();
             let mut now = start;
             let mut restarts = Restarts::default();
@@ -116,7 +115,7 @@ mod tests {
             for (lived, has_worked) in lives {
                 now += Duration::from_millis(lived);
                 if has_worked { row.clear() } else { row.push(now) }
-                let close = row.iter().filter(|death| now - **death <= intensity.period).count();
+                let close = row.iter().filter(|death| now - **death <= period).count();
                 let is_too_many = !has_worked && close > deaths as usize;
                 let repair = restarts.died(now, has_worked, intensity);
                 prop_assert_eq!(repair == Repair::GiveUp, is_too_many);
@@ -131,7 +130,7 @@ mod tests {
 
         #[test]
         fn what_dies_at_once_for_ever_is_given_up_and_does_not_spin(deaths in 0..200u32) {
-            let intensity = Intensity { deaths, period: Duration::from_secs(600) };
+            let intensity = (deaths, Duration::from_secs(600));
             let start = Instant::now();
             let (mut now, mut replacements) = (start, 0u32);
             let mut restarts = Restarts::default();

@@ -7,13 +7,13 @@ use actix::prelude::*;
 
 use super::{
     actor::{Supervisor, TRY_AGAIN},
-    control::{Role, RoleVacant},
     host::no_thread,
     messages::SetRate,
     restart::Repair,
+    roles::Role,
     threads::Place,
 };
-use crate::{actors::Unanswered, config::check_rate, error::Error, rate_limit::SetLimit};
+use crate::{config::check_rate, error::Error, rate_limit::SetLimit};
 
 impl Supervisor {
     /// Fills a role that is vacant.
@@ -22,10 +22,10 @@ impl Supervisor {
             return;
         }
         match role {
-            Role::Stats => self.controls.start_stats(),
-            Role::Limiter => self.controls.start_limiter(Instant::now()),
+            Role::Stats => self.roles.start_stats(),
+            Role::Limiter => self.roles.start_limiter(Instant::now()),
             Role::Tokens => match Arbiter::try_new() {
-                Ok(arbiter) => self.controls.start_tokens(arbiter),
+                Ok(arbiter) => self.roles.start_tokens(arbiter),
                 Err(error) => {
                     tracing::warn!(%error, "no thread for the token manager");
                     ctx.run_later(TRY_AGAIN, move |supervisor, ctx| supervisor.fill(role, ctx));
@@ -35,24 +35,42 @@ impl Supervisor {
     }
 
     /// Puts another token manager in the place of one that hangs.
-    pub(super) fn look_after_tokens(
-        &mut self,
-        excused: Instant,
-        now: Instant,
-        ctx: &mut Context<Self>,
-    ) {
-        let hangs = self.controls.token_manager_hangs(excused, now);
-        if hangs && let Some(arbiter) = self.controls.take_callbacks() {
+    pub(super) fn look_after_tokens(&mut self, now: Instant, ctx: &mut Context<Self>) {
+        let hangs = self.roles.token_manager_hangs(self.monitor.excused, now);
+        if hangs && let Some(arbiter) = self.roles.take_callbacks() {
             tracing::warn!("the acquire callback blocks its thread for too long: it is replaced");
             self.threads.abandon(arbiter, Place::TokenManager);
         }
         let may_start = self.threads.may_abandon(Place::TokenManager);
-        let tokens = &mut self.controls.tokens;
         if hangs {
-            tokens.suspend(may_start);
+            self.roles.suspend_tokens(may_start);
         }
-        if may_start && std::mem::take(&mut tokens.is_suspended) {
+        if may_start && std::mem::take(&mut self.roles.is_suspended) {
             self.fill(Role::Tokens, ctx);
+        }
+    }
+
+    /// Fills a role again whose holder is gone, unless another one has it by now.
+    pub(super) fn role_ended(&mut self, role: Role, incarnation: u64, ctx: &mut Context<Self>) {
+        if self.retired.is_some() {
+            return;
+        }
+        let intensity = self.intensity();
+        let Some(repair) = self.roles.decide(role, incarnation, intensity) else { return };
+        if role == Role::Tokens
+            && let Some(callbacks) = self.roles.take_callbacks()
+        {
+            self.threads.end(vec![callbacks]);
+        }
+        tracing::warn!(?role, ?repair, "an actor of the pool is down");
+        match repair {
+            Repair::AtOnce => self.fill(role, ctx),
+            Repair::After(delay) => {
+                ctx.run_later(delay, move |supervisor, ctx| supervisor.fill(role, ctx));
+            }
+            Repair::GiveUp => {
+                tracing::error!(?role, "it dies too often: no other is started");
+            }
         }
     }
 }
@@ -70,8 +88,8 @@ impl Handler<NeedTokens> for Supervisor {
         if self.retired.is_some() {
             return Err(Error::shutting_down());
         }
-        if self.controls.lacks_tokens() {
-            self.controls.start_tokens(Arbiter::try_new().map_err(no_thread)?);
+        if self.roles.lacks_tokens() {
+            self.roles.start_tokens(Arbiter::try_new().map_err(no_thread)?);
         }
         Ok(())
     }
@@ -89,41 +107,7 @@ impl Handler<SetRate> for Supervisor {
             if is_retired {
                 return Err(Error::shutting_down());
             }
-            loop {
-                match limiter.send(SetLimit(rate)).await {
-                    Ok(()) => return Ok(()),
-                    Err(Unanswered::Died | Unanswered::Hung) => {}
-                    Err(Unanswered::Gone) => return Err(Error::gone()),
-                }
-            }
+            limiter.ask(|| SetLimit(rate)).await
         })
-    }
-}
-
-impl Handler<RoleVacant> for Supervisor {
-    type Result = ();
-
-    fn handle(&mut self, vacant: RoleVacant, ctx: &mut Self::Context) {
-        let RoleVacant { role, .. } = vacant;
-        if self.retired.is_some() {
-            return;
-        }
-        let intensity = self.intensity();
-        let Some(repair) = self.controls.decide(vacant, intensity) else { return };
-        if role == Role::Tokens
-            && let Some(callbacks) = self.controls.take_callbacks()
-        {
-            self.threads.end(vec![callbacks]);
-        }
-        tracing::warn!(?role, ?repair, "an actor of the pool is down");
-        match repair {
-            Repair::AtOnce => self.fill(role, ctx),
-            Repair::After(delay) => {
-                ctx.run_later(delay, move |supervisor, ctx| supervisor.fill(role, ctx));
-            }
-            Repair::GiveUp => {
-                tracing::error!(?role, "it dies too often: no other is started");
-            }
-        }
     }
 }

@@ -19,22 +19,23 @@ use tokio::{
 
 use super::{
     Supervisor,
-    control::Role,
+    death_watch::ActorEnded,
     host,
     messages::{GetStats, Resize},
-    slot::{Occupant, WorkerDown},
+    roles::Role,
+    worker_handle::WorkerHandle,
 };
 use crate::{
-    actors::{Die, Line, line, mortal},
+    actors::{ActorCell, ActorRef, Die, mortal},
     config::{PoolConfig, ValidConfig},
-    dispatch::{Dispatcher, Lost, Route, Routes, Tenant, jobs::Loss},
+    dispatch::{Dispatcher, Route, Routes, SupervisorRequest, Tenant, jobs::Loss},
     error::ErrorKind,
     rate_limit::{Hold, Pacer},
     request::Request,
     retry::{Budget, Earnings},
-    stats::{Ledger, Stats, StatsCollector},
+    stats::{Stats, StatsCollector},
     token_manager::Credentials,
-    worker::{Origins, TokenLines, WorkerParts},
+    worker::{Origins, WorkerParts},
 };
 
 const LIMIT: Duration = Duration::from_secs(60);
@@ -49,23 +50,23 @@ impl Actor for Watcher {
     type Context = Context<Self>;
 }
 
-impl Handler<WorkerDown> for Watcher {
+impl Handler<ActorEnded> for Watcher {
     type Result = ();
 
-    fn handle(&mut self, down: WorkerDown, _: &mut Self::Context) {
-        self.0.send(down.id).unwrap();
+    fn handle(&mut self, ended: ActorEnded, _: &mut Self::Context) {
+        let ActorEnded::Worker(id) = ended else { panic!("{ended:?} is no worker") };
+        self.0.send(id).unwrap();
     }
 }
 
-fn stats() -> Line<StatsCollector> {
-    let ledger = Arc::new(Ledger::new(Instant::now()));
-    let (switch, line) = line();
-    switch.lead_to(Some(StatsCollector::new(ledger, Box::new(())).start()), false);
-    line
+fn stats() -> ActorRef<StatsCollector> {
+    let cell = ActorCell::new();
+    cell.set(Some(StatsCollector::new(Arc::default(), Box::new(())).start()), false);
+    cell.actor_ref()
 }
 
-fn parts() -> (WorkerParts, mpsc::UnboundedReceiver<Lost>) {
-    let (lost, losses) = mpsc::unbounded_channel();
+fn parts() -> (WorkerParts, mpsc::UnboundedReceiver<SupervisorRequest>) {
+    let (ask, requests) = mpsc::unbounded_channel();
     let (_, routes) = watch::channel(Routes::default());
     let now = Instant::now();
     let parts = WorkerParts {
@@ -73,25 +74,26 @@ fn parts() -> (WorkerParts, mpsc::UnboundedReceiver<Lost>) {
             Arc::new(config("http://localhost")),
             Arc::default(),
             routes,
-            lost,
+            ask,
         )),
-        limiter: line().1,
+        limiter: ActorCell::new().actor_ref(),
         pacer: Arc::new(Pacer::new(None, false, Duration::ZERO, Arc::default(), now)),
         keys: None,
-        tokens: TokenLines { manager: line().1, own: None },
+        token_manager: ActorCell::new().actor_ref(),
+        own_tokens: None,
         stats: stats(),
         hold: Arc::new(Hold::new()),
         budget: Arc::new(Mutex::new(Budget::new(Earnings::default(), now))),
         origins: Arc::new(Origins::new(Arc::new(config("http://localhost")))),
     };
-    (parts, losses)
+    (parts, requests)
 }
 
 #[actix::test]
 async fn faults_04_the_death_of_an_arbiter_is_noticed_whether_or_not_its_worker_had_started() {
     let (sender, mut deaths) = mpsc::unbounded_channel();
     let watcher = Watcher(sender).start();
-    let (parts, _losses) = parts();
+    let (parts, _requests) = parts();
     for id in 1..=100 {
         let arbiter = Arbiter::new();
         let dies_first = id % 2 == 0;
@@ -99,8 +101,8 @@ async fn faults_04_the_death_of_an_arbiter_is_noticed_whether_or_not_its_worker_
             arbiter.stop();
         }
         let recipient = watcher.clone().recipient();
-        let occupant = Occupant::start(arbiter, 7, id, parts.clone(), recipient);
-        occupant.arbiter.stop();
+        let handle = WorkerHandle::start(arbiter, 7, id, parts.clone(), recipient);
+        handle.arbiter.stop();
         let death = timeout(LIMIT, deaths.recv()).await;
         assert_eq!(death.expect("unnoticed"), Some(id));
     }
@@ -110,18 +112,19 @@ async fn faults_04_the_death_of_an_arbiter_is_noticed_whether_or_not_its_worker_
 async fn a_job_sent_to_a_dead_worker_comes_back() {
     let (sender, mut deaths) = mpsc::unbounded_channel();
     let watcher = Watcher(sender).start();
-    let (parts, mut losses) = parts();
-    let occupant = Occupant::start(Arbiter::new(), 0, 1, parts.clone(), watcher.recipient());
-    occupant.arbiter.stop();
+    let (parts, mut requests) = parts();
+    let handle = WorkerHandle::start(Arbiter::new(), 0, 1, parts.clone(), watcher.recipient());
+    handle.arbiter.stop();
     timeout(LIMIT, deaths.recv()).await.expect("unnoticed");
-    let (_routes, receiver) = watch::channel(Routes::from([occupant.route]));
+    let (_routes, receiver) = watch::channel(Routes::from([handle.route]));
     let dispatcher = parts.dispatcher.with_routes(receiver);
-    let lost = tokio::select! {
+    let request = tokio::select! {
         answer = dispatcher.call(Request::get("/"), None) => panic!("{answer:?}"),
-        lost = timeout(LIMIT, losses.recv()) => lost.expect("it is lost").unwrap(),
+        request = timeout(LIMIT, requests.recv()) => request.expect("it is lost").unwrap(),
     };
     // The watch goes a moment before the mailbox.
-    assert!(matches!(lost.loss, Loss::Unplaced | Loss::Dropped));
+    let SupervisorRequest::Rescue(_, loss) = request else { panic!("it asks for a pager") };
+    assert!(matches!(loss, Loss::Unplaced | Loss::Dropped));
 }
 
 #[tokio::test]
@@ -149,7 +152,7 @@ async fn faults_06_when_the_supervisor_panics_every_waiter_gets_an_error_and_the
 
 #[actix::test]
 async fn a_call_whose_task_panics_is_reported_as_such() {
-    let (parts, mut losses) = parts();
+    let (parts, mut requests) = parts();
     let seen = Arc::new(AtomicUsize::new(0));
     let deliver = {
         let seen = Arc::clone(&seen);
@@ -168,7 +171,8 @@ async fn a_call_whose_task_panics_is_reported_as_such() {
     let call = dispatcher.call(Request::get("/"), None);
     assert!(timeout(Duration::from_millis(50), call).await.is_err());
     assert_eq!(seen.load(Ordering::SeqCst), 1);
-    assert!(losses.try_recv().is_ok_and(|lost| lost.loss == Loss::Panicked));
+    let request = requests.try_recv().unwrap();
+    assert!(matches!(request, SupervisorRequest::Rescue(_, Loss::Panicked)));
 }
 
 mortal!(Supervisor);
@@ -182,7 +186,7 @@ impl Handler<Kill> for Supervisor {
     type Result = ();
 
     fn handle(&mut self, Kill(role): Kill, _: &mut Self::Context) {
-        self.controls.kill(role);
+        self.roles.kill(role);
     }
 }
 

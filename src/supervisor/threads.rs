@@ -22,15 +22,10 @@ pub(super) enum Place {
     TokenManager,
 }
 
-/// Threads that were told to end and may not have done so yet.
+/// Threads that were told to end and may not have done so yet, with the place at which each was
+/// abandoned; the others end soon.
 #[derive(Default)]
-pub(super) struct Threads(Vec<Ending>);
-
-struct Ending {
-    /// Where it was when it was abandoned; other threads end soon.
-    abandoned: Option<Place>,
-    ended: oneshot::Receiver<()>,
-}
+pub(super) struct Threads(Vec<(Option<Place>, oneshot::Receiver<()>)>);
 
 impl Threads {
     /// Ends threads that nothing keeps from it.
@@ -48,12 +43,12 @@ impl Threads {
         self.forget_ended();
         let most =
             if place == Place::TokenManager { MOST_ABANDONED_MANAGERS } else { MOST_ABANDONED };
-        self.0.iter().filter(|ending| ending.abandoned == Some(place)).count() < most
+        self.0.iter().filter(|(abandoned, _)| *abandoned == Some(place)).count() < most
     }
 
     /// Resolves when all threads have ended.
     pub(super) fn ended(&mut self) -> impl Future<Output = ()> + Send + 'static {
-        let all = join_all(std::mem::take(&mut self.0).into_iter().map(|ending| ending.ended));
+        let all = join_all(std::mem::take(&mut self.0).into_iter().map(|(_, ended)| ended));
         async move {
             all.await;
         }
@@ -64,11 +59,11 @@ impl Threads {
         for arbiter in &arbiters {
             arbiter.stop();
         }
-        self.0.push(Ending { abandoned, ended: join(arbiters) });
+        self.0.push((abandoned, join(arbiters)));
     }
 
     fn forget_ended(&mut self) {
-        self.0.retain_mut(|ending| ending.ended.try_recv() == Err(TryRecvError::Empty));
+        self.0.retain_mut(|(_, ended)| ended.try_recv() == Err(TryRecvError::Empty));
     }
 }
 

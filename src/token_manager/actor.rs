@@ -18,8 +18,8 @@ use super::{
     ring::{Issued, Request, Ring},
 };
 use crate::{
-    actors::{BEAT_EVERY, Line},
-    aside::claim_this_thread,
+    actors::{ActorRef, BEAT_EVERY},
+    blocking::mark_own_thread,
     error::{Error, ErrorKind},
     events::{Event, Events},
     stats::{Happened, StatsCollector},
@@ -46,7 +46,7 @@ pub(crate) struct TokenManager {
     generation: u64,
     acquire_timeout: Duration,
     refresh_timer: Option<SpawnHandle>,
-    stats: Line<StatsCollector>,
+    stats: ActorRef<StatsCollector>,
     events: Arc<Events>,
     signs: Arc<Signs>,
     /// Tells the supervisor when this actor is gone.
@@ -86,18 +86,18 @@ impl Drop for Running {
 }
 
 impl TokenManager {
-    /// The manager with number `life`, from 1, among those of a pool, which has the set `own`
+    /// The manager with number `incarnation`, from 1, among those of a pool, which has the set `own`
     /// itself. It knows nothing of the tokens of those before it, and its own are newer.
     pub(crate) fn new(
-        life: u64,
+        incarnation: u64,
         own: Option<&Arc<TokenSet>>,
         acquire_timeout: Duration,
-        stats: Line<StatsCollector>,
+        stats: ActorRef<StatsCollector>,
         events: Arc<Events>,
         signs: Arc<Signs>,
         watch: Box<dyn Send>,
     ) -> Self {
-        let generation = life.saturating_sub(1) << 32;
+        let generation = incarnation.saturating_sub(1) << 32;
         Self {
             kept: own.into_iter().map(|set| (set.id, Kept::new(set, generation))).collect(),
             generation,
@@ -227,9 +227,9 @@ impl Actor for TokenManager {
     type Context = Context<Self>;
 
     fn started(&mut self, ctx: &mut Self::Context) {
-        claim_this_thread();
+        mark_own_thread();
         ctx.run_interval(BEAT_EVERY, |manager, _| {
-            manager.signs.pulse.beat(Instant::now());
+            manager.signs.heartbeat.beat(Instant::now());
             manager.forget_gone();
         });
     }
@@ -297,12 +297,12 @@ crate::actors::mortal!(TokenManager);
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{actors::line, request::Request as Asked, token_manager::Credentials};
+    use crate::{actors::ActorCell, request::Request as Asked, token_manager::Credentials};
 
     #[actix::test]
     async fn accept_65_the_tokens_of_a_set_that_nobody_has_are_dropped() {
         let signs = Arc::new(Signs::new(Instant::now()));
-        let (limit, stats) = (Duration::from_secs(10), line().1);
+        let (limit, stats) = (Duration::from_secs(10), ActorCell::new().actor_ref());
         let manager =
             TokenManager::new(1, None, limit, stats, Arc::default(), signs, Box::new(())).start();
         let set = |number: usize| {

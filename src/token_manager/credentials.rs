@@ -7,7 +7,7 @@ use futures::future::LocalBoxFuture;
 
 use super::Token;
 use crate::{
-    aside::Outside,
+    blocking::UserValue,
     error::{Error, ErrorKind},
     request::Request,
 };
@@ -120,7 +120,7 @@ pub struct Credentials {
     pub(crate) source: Arc<dyn TokenSource>,
     pub(crate) apply: Arc<Apply>,
     /// The last to be dropped.
-    _end: Arc<Outside>,
+    _end: Arc<UserValue>,
 }
 
 impl Credentials {
@@ -133,7 +133,7 @@ impl Credentials {
     {
         let apply = move |request: Request, token: &str| apply(request, token).into();
         let (source, apply) = (Arc::new(source), Arc::new(apply));
-        let end = Outside::keep((Arc::clone(&source), Arc::clone(&apply)));
+        let end = UserValue::keep((Arc::clone(&source), Arc::clone(&apply)));
         Self { slots: tokens, source, apply, _end: Arc::new(end) }
     }
 

@@ -14,7 +14,7 @@ use std::{
 
 use futures::future::LocalBoxFuture;
 
-use crate::actors::Pulse;
+use crate::actors::Heartbeat;
 
 /// So many threads may one token's `acquire` block before it is not called until one is free.
 const MOST_STUCK: u32 = 4;
@@ -50,13 +50,13 @@ impl Marks {
 
 /// What the thread of a manager shows to those who look after it.
 pub(crate) struct Signs {
-    pub(crate) pulse: Pulse,
+    pub(crate) heartbeat: Heartbeat,
     pub(crate) inside: Inside,
 }
 
 impl Signs {
     pub(crate) fn new(now: Instant) -> Self {
-        Self { pulse: Pulse::new(now), inside: Inside::default() }
+        Self { heartbeat: Heartbeat::new(now), inside: Inside::default() }
     }
 }
 

@@ -13,7 +13,7 @@ use rust_decimal::Decimal;
 
 use super::{Credentials, inside::Marks, refusals::Refusals, shelf::Shelf};
 use crate::{
-    aside::Lane,
+    blocking::CallbackThreads,
     error::{Error, ErrorKind},
     rate_limit::Board,
 };
@@ -31,7 +31,7 @@ pub(crate) struct TokenSet {
     pub(crate) refusals: Refusals,
     pub(crate) marks: Arc<Marks>,
     /// Where its `apply` runs once a callback of the pool was seen to block.
-    pub(crate) lane: Arc<Lane>,
+    pub(crate) threads: Arc<CallbackThreads>,
 }
 
 impl TokenSet {
@@ -49,7 +49,7 @@ impl TokenSet {
             shelf: Shelf::new(credentials.slots),
             refusals: Refusals::new(credentials.slots),
             marks: Arc::new(Marks::new(credentials.slots)),
-            lane: Arc::default(),
+            threads: Arc::default(),
             credentials,
         }
     }

@@ -125,7 +125,7 @@ impl KeyedPages {
             return Ok(in_order(rows, &by, window));
         }
         let link = PoolLink::from(&self.read.api.pool);
-        let rows = link.aside(move || in_order(rows, &by, window)).await;
+        let rows = link.blocking(move || in_order(rows, &by, window)).await;
         rows.map_err(|error| self.read.failed(error))
     }
 

@@ -7,10 +7,10 @@ use actix::prelude::*;
 
 use super::{
     call,
-    kit::{Kit, Parts},
+    context::{WorkerContext, WorkerParts},
 };
 use crate::{
-    actors::{BEAT_EVERY, Pulse},
+    actors::{BEAT_EVERY, Heartbeat},
     config::MAX_WORKERS,
     dispatch::Job,
     error::Error,
@@ -38,8 +38,8 @@ pub(crate) struct Keep(pub(crate) usize);
 
 /// One worker. It lives on an Arbiter of its own.
 pub(crate) struct Worker {
-    kit: Rc<Kit>,
-    pulse: Arc<Pulse>,
+    context: Rc<WorkerContext>,
+    heartbeat: Arc<Heartbeat>,
     mailbox: usize,
     /// Tells the supervisor when this worker is gone, however it went.
     _watch: Box<dyn Send>,
@@ -47,11 +47,21 @@ pub(crate) struct Worker {
 
 impl Worker {
     /// `watch` was made outside the Arbiter, so that a worker that never starts is noticed too.
-    pub(crate) fn new(slot: usize, parts: Parts, pulse: Arc<Pulse>, watch: Box<dyn Send>) -> Self {
+    pub(crate) fn new(
+        slot: usize,
+        parts: WorkerParts,
+        heartbeat: Arc<Heartbeat>,
+        watch: Box<dyn Send>,
+    ) -> Self {
         // Every job holds a permit, so this is never full, whatever size the pool gets.
         let settings = &parts.dispatcher.config.settings;
         let mailbox = MAX_WORKERS * settings.connections_per_worker + 1;
-        Self { kit: Rc::new(Kit::new(slot, parts)), pulse, mailbox, _watch: watch }
+        Self {
+            context: Rc::new(WorkerContext::new(slot, parts)),
+            heartbeat,
+            mailbox,
+            _watch: watch,
+        }
     }
 }
 
@@ -61,8 +71,8 @@ impl Actor for Worker {
     fn started(&mut self, ctx: &mut Self::Context) {
         ctx.set_mailbox_capacity(self.mailbox);
         ctx.run_interval(BEAT_EVERY, |worker, _| {
-            worker.pulse.beat(Instant::now());
-            worker.kit.report();
+            worker.heartbeat.beat(Instant::now());
+            worker.context.report();
         });
     }
 }
@@ -72,7 +82,7 @@ impl Handler<Run> for Worker {
 
     fn handle(&mut self, Run(job): Run, _: &mut Self::Context) {
         // Boxed, since a spawned task is moved half a dozen times.
-        actix_rt::spawn(Box::pin(call::run(Rc::clone(&self.kit), job)));
+        actix_rt::spawn(Box::pin(call::run(Rc::clone(&self.context), job)));
     }
 }
 
@@ -80,7 +90,7 @@ impl Handler<Flush> for Worker {
     type Result = ();
 
     fn handle(&mut self, _: Flush, _: &mut Self::Context) {
-        self.kit.report();
+        self.context.report();
     }
 }
 
@@ -88,7 +98,7 @@ impl Handler<Fill> for Worker {
     type Result = ResponseFuture<Result<(), Error>>;
 
     fn handle(&mut self, _: Fill, _: &mut Self::Context) -> Self::Result {
-        Box::pin(self.kit.client.fill())
+        Box::pin(self.context.client.fill())
     }
 }
 
@@ -96,6 +106,6 @@ impl Handler<Keep> for Worker {
     type Result = ();
 
     fn handle(&mut self, Keep(connections): Keep, _: &mut Self::Context) {
-        self.kit.client.keep(connections);
+        self.context.client.keep(connections);
     }
 }

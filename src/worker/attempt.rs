@@ -7,59 +7,59 @@ use std::time::{Duration, Instant, SystemTime};
 use http::HeaderName;
 
 use super::{
-    kit::Kit,
+    context::WorkerContext,
     origin::{Api, Departures},
 };
 use crate::{
-    dispatch::{Call, Passage},
+    dispatch::{BreakerPermit, Call},
     error::Error,
     events::{Attempt, Event, Outcome},
-    rate_limit::{Heard, InFlight, Slower, quota},
+    permits::{InFlight, Permit},
+    rate_limit::{Heard, InFlight as PacedAttempt, Slower, quota},
     response::Response,
-    seats::{Permit, Seat},
     stats::Counters,
 };
 
 /// The permission to make one attempt now, of those who watch over the API.
 pub(super) struct Leave<'a> {
-    pub(super) passage: Option<Passage<'a>>,
+    pub(super) breaker: Option<BreakerPermit<'a>>,
     pub(super) departures: Departures<'a>,
 }
 
 /// An attempt that is under way. Dropped before its end, it is counted and told as
 /// cancelled, and a probe's place in the circuit breaker is free again.
 pub(super) struct Running<'a> {
-    kit: &'a Kit,
+    worker: &'a WorkerContext,
     call: &'a Call,
-    seat: &'a Seat,
+    in_flight: &'a InFlight,
     attempt: Attempt,
     started: Instant,
     has_ended: bool,
     leave: Option<Leave<'a>>,
     /// `None` where the pace does not depend on its end.
-    in_flight: Option<InFlight<'a>>,
+    paced: Option<PacedAttempt<'a>>,
 }
 
 impl<'a> Running<'a> {
     /// Begins an attempt: from here on the server may see the request. One beside another
     /// brings a permit of its own. It fails when the call is no longer this worker's.
     pub(super) fn begin(
-        kit: &'a Kit,
+        worker: &'a WorkerContext,
         api: Api<'a>,
         call: &'a Call,
-        seat: &'a Seat,
+        in_flight: &'a InFlight,
         leave: Leave<'a>,
         second_permit: Option<Permit>,
     ) -> Result<Self, Error> {
         let started = Instant::now();
-        let attempt = seat.begin(started, second_permit, || {
-            let attempt = Attempt::new(call.id, call.begin_attempt(), kit.worker);
-            kit.events().emit(|| Event::AttemptStarted { attempt });
+        let attempt = in_flight.begin(started, second_permit, || {
+            let attempt = Attempt::new(call.id, call.begin_attempt(), worker.slot);
+            worker.events().emit(|| Event::AttemptStarted { attempt });
             attempt
         })?;
-        let in_flight = api.pacer.begin(started);
+        let paced = api.pacer.begin(started);
         let leave = Some(leave);
-        Ok(Self { kit, call, seat, attempt, started, has_ended: false, leave, in_flight })
+        Ok(Self { worker, call, in_flight, attempt, started, has_ended: false, leave, paced })
     }
 
     /// When it began.
@@ -71,16 +71,16 @@ impl<'a> Running<'a> {
     /// back.
     pub(super) fn end(mut self, outcome: &Result<Response, Error>) -> Attempt {
         self.has_ended = true;
-        if !self.seat.end(self.attempt) {
+        if !self.in_flight.end(self.attempt) {
             return self.attempt;
         }
         self.call.end_attempt();
         let answer = outcome.as_ref().ok();
         if answer.is_some() && self.call.request.other_base().is_none() {
-            self.kit.has_answered.set(true);
+            self.worker.has_answered.set(true);
         }
-        let heard = answer.and_then(|answer| self.kit.hear(answer));
-        self.settle(outcome, heard.as_ref());
+        let heard = answer.and_then(|answer| self.worker.hear(answer));
+        self.report_outcome(outcome, heard.as_ref());
         self.pace(answer, heard.as_ref());
         let latency = self.started.elapsed();
         self.count(|counters| match outcome {
@@ -103,12 +103,12 @@ impl<'a> Running<'a> {
     }
 
     /// Tells those who gave leave what the attempt showed.
-    fn settle(&mut self, outcome: &Result<Response, Error>, heard: Option<&Heard>) {
-        let Some(Leave { passage, departures }) = self.leave.take() else { return };
+    fn report_outcome(&mut self, outcome: &Result<Response, Error>, heard: Option<&Heard>) {
+        let Some(Leave { breaker, departures }) = self.leave.take() else { return };
         let is_limit = heard.is_some_and(|heard| heard.is_limit);
-        if let Some(passage) = passage {
+        if let Some(breaker) = breaker {
             let waits = heard.is_some_and(|heard| heard.holds && heard.asks_to_wait());
-            passage.settle(outcome, is_limit, waits);
+            breaker.record(outcome, is_limit, waits);
         }
         let is_served = |answer: &Response| !is_limit && !answer.counts_as().is_server_error();
         if outcome.as_ref().is_ok_and(is_served) {
@@ -123,8 +123,8 @@ impl<'a> Running<'a> {
     /// Tells the pace what the answer says of limits. What an answer that is no success says
     /// of them has been `heard`.
     fn pace(&mut self, answer: Option<&Response>, heard: Option<&Heard>) {
-        let in_flight = self.in_flight.take();
-        let (told, unread) = match (heard, answer, &in_flight) {
+        let paced = self.paced.take();
+        let (told, unread) = match (heard, answer, &paced) {
             (Some(heard), ..) => (heard.quota, heard.unread.clone()),
             (None, Some(answer), Some(_)) => {
                 let reading = quota(answer.headers(), SystemTime::now());
@@ -133,10 +133,11 @@ impl<'a> Running<'a> {
             _ => (None, Vec::new()),
         };
         self.tell_unread(unread);
-        let Some(in_flight) = in_flight else { return };
+        let Some(paced) = paced else { return };
         // The quota of one token among several says nothing about the API, and a refusal that
         // holds the token leaves the others as they are. One that holds none is the API's.
-        let is_of_one = self.kit.tokens_for(self.call).is_some_and(|tokens| tokens.are_several());
+        let is_of_one =
+            self.worker.tokens_for(self.call).is_some_and(|tokens| tokens.are_several());
         let is_of_tenant = self.call.tenant.is_some();
         let holds_token = |heard: &Heard| {
             (heard.is_limit || is_of_tenant && heard.holds)
@@ -146,7 +147,7 @@ impl<'a> Running<'a> {
             return;
         }
         let slower = heard.map_or(Slower::No, |heard| heard.slower);
-        in_flight.end(slower, told.filter(|_| !is_of_one), Instant::now());
+        paced.end(slower, told.filter(|_| !is_of_one), Instant::now());
     }
 
     /// Counts the fields about limits that could not be read, and tells of them.
@@ -154,24 +155,24 @@ impl<'a> Running<'a> {
         if unread.is_empty() {
             return;
         }
-        self.count(|counters| counters.limits_read(unread.len() as u32));
+        self.count(|counters| counters.malformed_limit_headers += unread.len() as u64);
         for field in unread {
             tracing::debug!(%field, "a header about limits is not understood");
-            self.kit.events().emit(|| Event::LimitUnread { field });
+            self.worker.events().emit(|| Event::LimitUnread { field });
         }
     }
 
     /// Nobody holds the counters for longer than this, so they are never missed; and a drop
     /// must not panic.
     fn count(&self, count: impl FnOnce(&mut Counters)) {
-        if let Ok(mut counters) = self.kit.counters.try_borrow_mut() {
+        if let Ok(mut counters) = self.worker.counters.try_borrow_mut() {
             count(&mut counters);
         }
     }
 
     fn tell(&self, latency: Duration, outcome: Outcome) {
         let attempt = self.attempt;
-        self.kit.events().emit(|| Event::AttemptEnded { attempt, outcome, latency });
+        self.worker.events().emit(|| Event::AttemptEnded { attempt, outcome, latency });
     }
 }
 
@@ -179,7 +180,7 @@ impl Drop for Running<'_> {
     fn drop(&mut self) {
         // Whoever hears of the end may be the next probe.
         drop(self.leave.take());
-        if !self.has_ended && self.seat.end(self.attempt) {
+        if !self.has_ended && self.in_flight.end(self.attempt) {
             self.count(Counters::cancelled);
             self.tell(self.started.elapsed(), Outcome::Cancelled);
         }

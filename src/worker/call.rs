@@ -8,9 +8,9 @@ use tracing::Instrument;
 
 use super::{
     attempt::{Leave, Running},
-    gates::{Slot, pass_circuit, pass_hold, pass_key},
+    context::WorkerContext,
+    gates::{CallPermit, pass_circuit, pass_hold, pass_key},
     hedge,
-    kit::Kit,
     origin::Api,
     redirects::Redirects,
     retry::Past,
@@ -19,9 +19,9 @@ use crate::{
     dispatch::{Call, Job},
     error::{Delivery, Error, ErrorKind},
     events::{Attempt, Event},
+    permits::Stage,
     rate_limit::{Place, Reason, TokenWish},
     response::Response,
-    seats::Stage,
     token_manager::Issued,
 };
 
@@ -31,25 +31,28 @@ mod poll;
 use exchange::exchange;
 
 /// Runs a job to its answer, or until nobody waits for it any more.
-pub(super) async fn run(kit: Rc<Kit>, Job { seat, ticket }: Job) {
-    let Some(call) = ticket.call().cloned() else { return };
-    let slot = Slot::new(Arc::clone(&seat), kit.dispatcher.tally());
+pub(super) async fn run(worker: Rc<WorkerContext>, job: Job) {
+    let Some(call) = job.call().cloned() else { return };
+    let in_flight = Arc::clone(job.in_flight());
+    let permit = CallPermit::new(Arc::clone(&in_flight), worker.dispatcher.admission());
     let url = Arc::clone(&call.url);
-    let origin = call.request.foreign_base(&kit.config.base).map(|base| kit.origins.of(base));
-    let api = origin.as_ref().map_or_else(|| kit.api(&call), |origin| origin.api());
+    let origin =
+        call.request.foreign_base(&worker.config().base).map(|base| worker.origins.get(base));
+    let api = origin.as_ref().map_or_else(|| worker.api(&call), |origin| origin.api());
     let (redirects, past) = (Redirects::default(), Past::default());
     let latest = None;
-    let attempts = Attempts { kit: &kit, call: &call, api, slot, url, redirects, latest, past };
+    let attempts =
+        Attempts { worker: &worker, call: &call, api, permit, url, redirects, latest, past };
     // Pinned where they are, here and below: each move would double the room of a call.
     let answer = pin!(attempts.run());
     let answer = answer.instrument(call.span.clone());
     tokio::select! {
         biased;
         () = call.cancelled() => {}
-        () = seat.revoked() => {}
-        result = answer => if ticket.claim() {
-            kit.counters.borrow_mut().call_ended(result.is_ok());
-            ticket.answer(result);
+        () = in_flight.revoked() => {}
+        result = answer => if job.claim() {
+            worker.counters.borrow_mut().call_ended(result.is_ok());
+            job.answer(result);
         }
     }
 }
@@ -62,10 +65,10 @@ enum Next {
 }
 
 pub(super) struct Attempts<'a> {
-    pub(super) kit: &'a Kit,
-    pub(super) call: &'a Call,
+    pub(super) worker: &'a WorkerContext,
+    pub(super) call: &'a Arc<Call>,
     pub(super) api: Api<'a>,
-    pub(super) slot: Slot<'a>,
+    pub(super) permit: CallPermit<'a>,
     url: Arc<Uri>,
     /// What led to that URL.
     redirects: Redirects,
@@ -83,7 +86,7 @@ impl<'a> Attempts<'a> {
         let mut has_renewed = false;
         let mut last = None;
         loop {
-            self.slot.go_on_to(Stage::Waiting)?;
+            self.permit.go_on_to(Stage::Unsent)?;
             let leave = self.pass_gates(&mut token, reason(last.as_ref())).await;
             let leave = leave.map_err(|error| self.cut_short(error, last.take()))?;
             let next = match self.attempt(token.as_ref(), leave).await {
@@ -103,7 +106,7 @@ impl<'a> Attempts<'a> {
             match next {
                 Next::Replay => self.past.replayed(),
                 Next::Fail(error) => {
-                    let error = error.with_secrets(self.kit.secrets_of(self.call));
+                    let error = error.with_secrets(self.worker.secrets_of(self.call));
                     let error = self.retry(error).await?;
                     last = Some(error);
                     token = None;
@@ -112,50 +115,57 @@ impl<'a> Attempts<'a> {
         }
     }
 
-    /// Waits for everything an attempt needs. The slot comes last, together with the rate
-    /// permit; the hold and the circuit breaker are looked at again when all is there, and
-    /// the permit of the call's key is taken.
+    /// Waits for everything an attempt needs.
+    ///
+    /// The order is forced. What may take long comes first and holds nothing; the token comes
+    /// before the rate, since a token that has to be acquired would let a rate permit go stale;
+    /// the permit of the call comes with the rate permit, so that neither idles while the other is
+    /// waited for. Then time has passed: what was passed at first is looked at again, now without
+    /// a wait, and a gate that is shut sends the call back to the start, where it gives its permit
+    /// back. The breaker is asked after the holds, since its permit may be the place of the only
+    /// probe, and a probe must not wait. The permits of the keys are last, since they alone cannot be
+    /// given back.
     async fn pass_gates(
         &mut self,
         token: &mut Option<Issued>,
         reason: Reason,
     ) -> Result<Leave<'a>, Error> {
-        let Self { kit, call, slot, .. } = self;
-        let Api { hold, own_hold, circuit, elsewhere, .. } = self.api;
-        let tokens = kit.tokens_for(call);
-        let limit_of_key = kit.limit_of_key(call);
-        let limit_of_origin = elsewhere.and_then(|origin| origin.limit.as_ref());
+        let Self { worker, call, permit, .. } = self;
+        let Api { hold, own_hold, circuit, foreign, .. } = self.api;
+        let tokens = worker.tokens_for(call);
+        let limit_of_key = worker.limit_of_key(call);
+        let limit_of_origin = foreign.and_then(|origin| origin.limit.as_ref());
         let (mut place, mut place_there) = (None, None);
         loop {
             for hold in [Some(hold), own_hold].into_iter().flatten() {
-                pass_hold(hold, call, slot).await?;
+                pass_hold(hold, call, permit).await?;
             }
             if let Some(circuit) = circuit {
-                pass_circuit(circuit, call, slot).await?;
+                pass_circuit(circuit, call, permit).await?;
             }
             if let Some(limiter) = &limit_of_key {
-                pass_key(limiter, &mut place, call, slot).await?;
+                pass_key(limiter, &mut place, call, permit).await?;
             }
             if let Some(limiter) = limit_of_origin {
-                pass_key(limiter, &mut place_there, call, slot).await?;
+                pass_key(limiter, &mut place_there, call, permit).await?;
             }
             token.take_if(|token| !token.is_good(Instant::now()));
             if let (None, Some(tokens)) = (&token, tokens)
                 && !tokens.are_limited()
             {
-                *token = Some(tokens.next(call, slot).await?);
+                *token = Some(tokens.next(call, permit).await?);
             }
             let wish = match (&token, tokens) {
                 (_, None) => TokenWish::None,
                 (None, _) => TokenWish::Any,
                 (Some(token), _) => TokenWish::Of(token.slot),
             };
-            let chosen = match elsewhere {
-                Some(origin) => origin.pass(call, slot, reason).await.map(|()| None)?,
-                None => kit.throttle.pass(call, slot, reason, wish).await?,
+            let chosen = match foreign {
+                Some(origin) => origin.pass(call, permit, reason).await.map(|()| None)?,
+                None => worker.throttle.pass(call, permit, reason, wish).await?,
             };
             if let (None, Some(chosen), Some(tokens)) = (&token, chosen, tokens) {
-                *token = tokens.chosen(call, slot, chosen).await?;
+                *token = tokens.chosen(call, permit, chosen).await?;
                 if token.is_none() {
                     continue;
                 }
@@ -169,64 +179,61 @@ impl<'a> Attempts<'a> {
                 continue;
             }
             // Else another call is the probe.
-            let Ok(passage) = circuit.map(|circuit| circuit.admit(call.errand, now)).transpose()
+            let Ok(breaker) = circuit.map(|circuit| circuit.admit(call.kind, now)).transpose()
             else {
                 continue;
             };
             let may_take = |place: &Option<Place<'_>>| place.as_ref().is_none_or(|at| at.take(now));
             if may_take(&place) && may_take(&place_there) {
-                return Ok(Leave { passage, departures });
+                return Ok(Leave { breaker, departures });
             }
         }
     }
 
-    /// Makes one attempt, and perhaps another one beside it. The slot is free again when it
+    /// Makes one attempt, and perhaps another one beside it. The permit has gone back when it
     /// returns.
     async fn attempt(
         &mut self,
         token: Option<&Issued>,
         leave: Leave<'a>,
     ) -> Result<Response, Error> {
-        let Self { kit, call, api, slot, url, redirects, latest, past } = self;
-        let (request, to) = if kit.dispatcher.aside().is_wary() {
-            // Boxed, so that pools whose callbacks behave have no room for it.
-            Box::pin(kit.prepare_aside(call, url, token)).await?
-        } else {
-            slot.go_on_to(Stage::Applying)?;
-            kit.prepare(call, url, token)?
-        };
+        let Self { worker, call, api, permit, url, redirects, latest, past } = self;
+        let (request, to) = worker.prepare(call, url, token, permit).await?;
         let began = Instant::now();
         if call.remaining(began).is_zero() {
             return Err(Error::new(ErrorKind::DeadlineExceeded, "the call's deadline passed"));
         }
-        let other = kit.other_client(&call.request)?;
-        let client = other.as_deref().unwrap_or(&kit.client);
-        let running = Running::begin(kit, *api, call, slot.seat(), leave, None)?;
-        let first = pin!(exchange(running, kit, client, call, token, &request, &to));
-        let (attempt, outcome) = match hedge::delay(kit, call) {
+        let other = worker.other_client(&call.request)?;
+        let client = other.as_deref().unwrap_or(&worker.client);
+        let running = Running::begin(worker, *api, call, permit.in_flight(), leave, None)?;
+        let first = pin!(exchange(running, worker, client, call, token, &request, &to));
+        let (attempt, outcome) = match hedge::delay(worker, call) {
             None => first.await,
             // Boxed, so that calls without a hedge have no room for one.
             Some(delay) => {
                 let second = || {
-                    let (permit, leave) = hedge::second(kit, *api, call, slot.seat(), token)?;
-                    let second = Running::begin(kit, *api, call, slot.seat(), leave, Some(permit));
+                    let (beside, leave) = hedge::second(worker, *api, call, token)?;
+                    let second =
+                        Running::begin(worker, *api, call, permit.in_flight(), leave, Some(beside));
                     past.uncounted += 1;
                     Some(
                         second.map(|second| {
-                            exchange(second, kit, client, call, token, &request, &to)
+                            exchange(second, worker, client, call, token, &request, &to)
                         }),
                     )
                 };
-                Box::pin(hedge::race(kit, delay, first, second)).await?
+                Box::pin(hedge::race(worker, delay, first, second)).await?
             }
         };
         *latest = Some(attempt);
-        if let (Some(tokens), Some(token), Ok(response)) = (kit.tokens_for(call), token, &outcome) {
+        if let (Some(tokens), Some(token), Ok(response)) =
+            (worker.tokens_for(call), token, &outcome)
+        {
             if response.counts_as().is_success() {
                 tokens.served(token, began);
             }
-            if let Some(wait) = tokens.heed(token, response, |answer| kit.hear(answer)) {
-                kit.events().emit(|| Event::TokenHeld { slot: token.slot, wait });
+            if let Some(wait) = tokens.heed(token, response, |answer| worker.hear(answer)) {
+                worker.events().emit(|| Event::TokenHeld { slot: token.slot, wait });
             }
         }
         let secret = token.map(|token| &token.secret);
@@ -235,17 +242,18 @@ impl<'a> Attempts<'a> {
 
     /// Whether a 401 to `token` leads to another one: once in a call, and where that may help.
     fn may_renew(&self, token: Option<&Issued>, has_renewed: bool) -> bool {
-        let tokens = self.kit.tokens_for(self.call);
+        let tokens = self.worker.tokens_for(self.call);
         tokens.zip(token).is_some_and(|(tokens, token)| tokens.refused(token, has_renewed))
     }
 
     /// Gets another token after a 401; without tokens to renew the 401 is final.
     async fn renew(&mut self, token: &mut Option<Issued>, response: Response) -> Next {
-        let (Some(tokens), Some(refused)) = (self.kit.tokens_for(self.call), token.as_ref()) else {
+        let (Some(tokens), Some(refused)) = (self.worker.tokens_for(self.call), token.as_ref())
+        else {
             return Next::Fail(Error::status_of(response));
         };
-        let renewed = match self.slot.go_on_to(Stage::Waiting) {
-            Ok(()) => tokens.renew(self.call, &mut self.slot, refused).await,
+        let renewed = match self.permit.go_on_to(Stage::Unsent) {
+            Ok(()) => tokens.renew(self.call, &mut self.permit, refused).await,
             Err(error) => Err(error),
         };
         match renewed {
@@ -260,7 +268,7 @@ impl<'a> Attempts<'a> {
     /// Follows a redirect of a safe method if it stays on the pool's origin and below its base URL.
     fn redirect(&mut self, response: Response) -> Next {
         let request = &self.call.request;
-        let base = request.other_base().map_or(&self.kit.config.base, Arc::as_ref);
+        let base = request.other_base().map_or(&self.worker.config().base, Arc::as_ref);
         match self.redirects.follow(request, base, &self.url, response) {
             Ok(url) => {
                 self.url = Arc::new(url);

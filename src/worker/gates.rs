@@ -1,5 +1,5 @@
-//! What a call passes before each attempt: a slot, the API's hold, the circuit breaker,
-//! the rate limits. Whoever has to wait here gives its slot back first.
+//! What a call passes before each attempt: a permit, the API's hold, the circuit breaker,
+//! the rate limits. Whoever has to wait here gives its permit back first.
 
 use std::{
     cell::{Cell, RefCell},
@@ -12,64 +12,62 @@ use rust_decimal::Decimal;
 use tokio::sync::oneshot;
 
 use crate::{
-    actors::{Line, Unanswered},
-    dispatch::{Call, Circuit, Tally, Waiting, admission},
+    actors::{ActorRef, Unanswered},
+    dispatch::{Admission, Call, Circuit, WaitTimer},
     error::{Error, ErrorKind},
+    permits::{InFlight, Semaphore, Stage},
     rate_limit::{
         Acquire, Bucket, Hold, Lease, Limiter, Pacer, Place, RateLimiter, Reason, TokenWish, Wait,
         default_burst, now,
     },
     retry::Refusal,
-    seats::{Capacity, Seat, Stage},
     stats::WaitCause,
 };
 
-/// The right to have one attempt on the wire. It is kept in the call's seat, where the
+/// The right to have one attempt on the wire. It is kept in the `InFlight` of the call, where the
 /// rate limiter can put it and the supervisor can take it back.
-pub(super) struct Slot<'a> {
-    seat: Arc<Seat>,
-    tally: &'a Tally,
+pub(super) struct CallPermit<'a> {
+    in_flight: Arc<InFlight>,
+    admission: &'a Admission,
 }
 
-impl<'a> Slot<'a> {
-    pub(super) fn new(seat: Arc<Seat>, tally: &'a Tally) -> Self {
-        Self { seat, tally }
+impl<'a> CallPermit<'a> {
+    pub(super) fn new(in_flight: Arc<InFlight>, admission: &'a Admission) -> Self {
+        Self { in_flight, admission }
     }
 
     pub(super) fn release(&mut self) {
-        self.seat.release();
+        self.in_flight.release();
     }
 
     /// Waits for the right, in its turn, unless it is held already.
-    pub(super) async fn hold(&mut self, call: &Call) -> Result<(), Error> {
-        if !self.seat.has_permit() {
-            let permit =
-                within_deadline(call, admission::permit(self.seat.permits(), call, self.tally))
-                    .await?;
-            // A seat that was taken away wants none, and its task ends when it is next polled.
-            let _ = self.seat.fill(permit?);
+    pub(super) async fn hold(&mut self, call: &Arc<Call>) -> Result<(), Error> {
+        if !self.in_flight.has_permit() {
+            let permit = within_deadline(call, self.admission.permit(call)).await?;
+            // One that was taken away wants none, and its task ends when it is next polled.
+            let _ = self.in_flight.fill(permit?);
         }
         Ok(())
     }
 
     /// Begins a wait, which is counted under `cause` until the answer is dropped.
-    pub(super) fn waiting(&self, cause: WaitCause) -> Waiting<'a> {
-        self.tally.waiting(cause)
+    pub(super) fn waiting(&self, cause: WaitCause) -> WaitTimer<'a> {
+        self.admission.counters.waiting(cause)
     }
 
-    pub(super) fn seat(&self) -> &Arc<Seat> {
-        &self.seat
+    pub(super) fn in_flight(&self) -> &Arc<InFlight> {
+        &self.in_flight
     }
 
     /// Notes how far the call is. It fails when the call is no longer this worker's.
     pub(super) fn go_on_to(&self, stage: Stage) -> Result<(), Error> {
-        self.seat.go_on_to(stage)
+        self.in_flight.go_on_to(stage)
     }
 }
 
-impl Drop for Slot<'_> {
+impl Drop for CallPermit<'_> {
     fn drop(&mut self) {
-        self.seat.release();
+        self.in_flight.release();
     }
 }
 
@@ -83,7 +81,7 @@ pub(super) async fn within_deadline<F: Future>(call: &Call, wait: F) -> Result<F
 /// Sleeps for `wait`, for `cause`, or fails at once if that would pass the deadline.
 pub(super) async fn pause(
     call: &Call,
-    slot: &Slot<'_>,
+    permit: &CallPermit<'_>,
     cause: WaitCause,
     wait: Duration,
 ) -> Result<(), Error> {
@@ -91,14 +89,14 @@ pub(super) async fn pause(
         return Err(Error::new(ErrorKind::DeadlineExceeded, "a wait would pass the deadline")
             .with_wait(wait));
     }
-    let _waiting = slot.waiting(cause);
+    let _waiting = permit.waiting(cause);
     tokio::time::sleep(wait).await;
     Ok(())
 }
 
 /// A worker's share of the API's rate limit, and the limit of its own if it has one.
 pub(super) struct Throttle {
-    limiter: Line<Limiter>,
+    limiter: ActorRef<Limiter>,
     pacer: Arc<Pacer>,
     lease: Cell<Option<Lease>>,
     own: Option<Own>,
@@ -110,18 +108,18 @@ pub(super) struct Throttle {
 struct Own {
     bucket: RefCell<Bucket>,
     /// Whose turn it is at the bucket: one call at a time, by priority.
-    turn: Capacity,
+    turn: Arc<Semaphore>,
 }
 
 impl Own {
     /// Waits until there is a permit, and returns the moment since when. The permit stays
     /// where it is, but only who has the turn comes here, so nobody else takes it.
-    async fn ready(&self, call: &Call, slot: &mut Slot<'_>) -> Result<Instant, Error> {
+    async fn ready(&self, call: &Call, permit: &mut CallPermit<'_>) -> Result<Instant, Error> {
         let now = now();
         let wait = self.bucket.borrow().ready_in(now, 0);
         if !wait.is_zero() {
-            slot.release();
-            pause(call, slot, WaitCause::Rate, wait).await?;
+            permit.release();
+            pause(call, permit, WaitCause::Rate, wait).await?;
         }
         Ok(now + wait)
     }
@@ -130,45 +128,44 @@ impl Own {
 impl Throttle {
     /// `rate` is the limit of this worker, in requests per second.
     pub(super) fn new(
-        limiter: Line<Limiter>,
+        limiter: ActorRef<Limiter>,
         pacer: Arc<Pacer>,
         rate: Option<Decimal>,
         is_per_token: bool,
     ) -> Self {
         let own = rate.map(|rate| Own {
             bucket: RefCell::new(Bucket::new(rate, default_burst(rate), now())),
-            turn: Capacity::new(1),
+            turn: Arc::new(Semaphore::new(1)),
         });
         Self { limiter, pacer, lease: Cell::new(None), own, is_per_token }
     }
 
-    /// Waits for a permit and a slot to send with. A permit is taken only with the slot in
-    /// hand, from the lease at hand or by the limiter. Where each token has a limit, it is for
+    /// Waits for a rate permit and the call's permit to send with. A rate permit is taken only with
+    /// the other in hand, from the lease at hand or by the limiter. Where each token has a limit, it is for
     /// the token of the slot that comes back, which is as `token` says.
     pub(super) async fn pass(
         &self,
-        call: &Call,
-        slot: &mut Slot<'_>,
+        call: &Arc<Call>,
+        permit: &mut CallPermit<'_>,
         reason: Reason,
         token: TokenWish,
     ) -> Result<Option<usize>, Error> {
         let Some(own) = &self.own else {
-            return self.pass_shared(call, slot, reason, token).await;
+            return self.pass_shared(call, permit, reason, token).await;
         };
         // The own permit is taken last and by the one who has the turn: if it were put by
         // while the shared limit makes wait, it would go out together with others.
-        let turn = own.turn.permits();
-        let _turn = match turn.try_acquire() {
+        let _turn = match own.turn.try_acquire() {
             Ok(turn) => turn,
             Err(_) => {
-                slot.release();
-                let _waiting = slot.waiting(WaitCause::Rate);
-                let turn = within_deadline(call, turn.acquire(call.priority)).await?;
+                permit.release();
+                let _waiting = permit.waiting(WaitCause::Rate);
+                let turn = within_deadline(call, own.turn.acquire(call.priority)).await?;
                 turn.map_err(|_| Error::gone())?
             }
         };
-        let since = own.ready(call, slot).await?;
-        let chosen = self.pass_shared(call, slot, reason, token).await?;
+        let since = own.ready(call, permit).await?;
+        let chosen = self.pass_shared(call, permit, reason, token).await?;
         // By the moment that was meant: timers fire late, and a full bucket keeps nothing of
         // what flows in meanwhile.
         own.bucket.borrow_mut().take(since, 1);
@@ -191,19 +188,20 @@ impl Throttle {
     /// Waits for what all workers share.
     async fn pass_shared(
         &self,
-        call: &Call,
-        slot: &mut Slot<'_>,
+        call: &Arc<Call>,
+        permit: &mut CallPermit<'_>,
         reason: Reason,
         token: TokenWish,
     ) -> Result<Option<usize>, Error> {
         if self.is_open(token) || self.spare() > 0 {
-            slot.hold(call).await?;
+            permit.hold(call).await?;
             if self.is_open(token) || self.take_spare() {
                 return Ok(None);
             }
         }
-        let waiting = slot.waiting(WaitCause::Rate);
-        let lease = within_deadline(call, self.ask(call, &slot.seat, reason, token)).await??;
+        let waiting = permit.waiting(WaitCause::Rate);
+        let lease =
+            within_deadline(call, self.ask(call, &permit.in_flight, reason, token)).await??;
         if !lease.has_waited {
             waiting.was_none();
         }
@@ -217,15 +215,15 @@ impl Throttle {
     async fn ask(
         &self,
         call: &Call,
-        seat: &Arc<Seat>,
+        in_flight: &Arc<InFlight>,
         reason: Reason,
         token: TokenWish,
     ) -> Result<Lease, Error> {
         loop {
             let (reply, lease) = oneshot::channel();
-            let seat = Arc::clone(seat);
+            let in_flight = Arc::clone(in_flight);
             let Call { deadline, priority, .. } = *call;
-            let question = Acquire { deadline, priority, seat, token, reason, reply };
+            let question = Acquire { deadline, priority, in_flight, token, reason, reply };
             match self.limiter.send(question).await {
                 Ok(()) => {
                     if let Ok(lease) = lease.await {
@@ -258,37 +256,41 @@ pub(super) async fn pass_key<'a>(
     limiter: &'a RateLimiter,
     place: &mut Option<Place<'a>>,
     call: &Call,
-    slot: &mut Slot<'_>,
+    permit: &mut CallPermit<'_>,
 ) -> Result<(), Error> {
-    let place =
-        place.get_or_insert_with(|| limiter.join(Some(Arc::clone(&slot.seat)), call.priority));
+    let place = place
+        .get_or_insert_with(|| limiter.join(Some(Arc::clone(&permit.in_flight)), call.priority));
     let wait = place.wait(now());
     if wait > call.remaining(now()) {
         let what = "the rate limit of the call's key would pass the deadline";
         return Err(Error::new(ErrorKind::DeadlineExceeded, what).with_wait(wait));
     }
     if !place.is_ready(now()) {
-        slot.release();
-        let _waiting = slot.waiting(WaitCause::Rate);
+        permit.release();
+        let _waiting = permit.waiting(WaitCause::Rate);
         within_deadline(call, place.ready()).await??;
     }
     Ok(())
 }
 
 /// Waits until the API's hold is over, and then for the call's turn.
-pub(super) async fn pass_hold(hold: &Hold, call: &Call, slot: &mut Slot<'_>) -> Result<(), Error> {
+pub(super) async fn pass_hold(
+    hold: &Hold,
+    call: &Call,
+    permit: &mut CallPermit<'_>,
+) -> Result<(), Error> {
     while !hold.is_open() {
         // Made before the look, so that no room is missed between the two.
         let freed = hold.freed();
         match hold.wait(now()) {
             None => break,
             Some(Wait::Held(wait)) => {
-                slot.release();
-                pause(call, slot, WaitCause::Hold, wait).await?;
+                permit.release();
+                pause(call, permit, WaitCause::Hold, wait).await?;
             }
             Some(Wait::Turn(wait)) => {
-                slot.release();
-                let _waiting = slot.waiting(WaitCause::Hold);
+                permit.release();
+                let _waiting = permit.waiting(WaitCause::Hold);
                 let turn = tokio::time::timeout(wait, freed);
                 let _ = within_deadline(call, turn).await?;
             }
@@ -303,13 +305,13 @@ pub(super) async fn pass_hold(hold: &Hold, call: &Call, slot: &mut Slot<'_>) -> 
 pub(super) async fn pass_circuit(
     circuit: &Circuit,
     call: &Call,
-    slot: &mut Slot<'_>,
+    permit: &mut CallPermit<'_>,
 ) -> Result<(), Error> {
     loop {
         // Made before the check, so that no change is missed between the two.
         let changed = circuit.changed();
         let now = now();
-        let Err(refusal) = circuit.check(call.errand, now) else { return Ok(()) };
+        let Err(refusal) = circuit.check(call.kind, now) else { return Ok(()) };
         let remaining = call.remaining(now);
         let wait = match refusal {
             Refusal::OpenFor(wait) => Some(wait).filter(|wait| *wait < remaining),
@@ -318,8 +320,8 @@ pub(super) async fn pass_circuit(
         let Some(wait) = wait.filter(|_| call.attempts() > 0) else {
             return Err(circuit.refuse(refusal));
         };
-        slot.release();
-        let _waiting = slot.waiting(WaitCause::Breaker);
+        permit.release();
+        let _waiting = permit.waiting(WaitCause::Breaker);
         let _ = tokio::time::timeout(wait, changed).await;
     }
 }

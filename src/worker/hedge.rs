@@ -10,15 +10,15 @@ use std::{
 use futures::future::{Either, select};
 use http::Method;
 
-use super::{attempt::Leave, kit::Kit, origin::Api, tokens::TokensOf};
+use super::{attempt::Leave, context::WorkerContext, origin::Api, tokens::TokensOf};
 use crate::{
     dispatch::Call,
     error::Error,
     events::Attempt,
+    permits::Permit,
     rate_limit::Heard,
     response::Response,
-    retry::{Errand, Hedge, HedgeBudget, When},
-    seats::{Permit, Seat},
+    retry::{CallKind, Hedge, HedgeBudget, When},
     stats::Durations,
     token_manager::Issued,
 };
@@ -63,40 +63,39 @@ impl Hedging {
 }
 
 /// After how long the attempt of `call` that begins is to be hedged.
-pub(super) fn delay(kit: &Kit, call: &Call) -> Option<Duration> {
-    let hedge = call.request.own_hedge().unwrap_or(kit.config.settings.hedge)?;
-    let is_call = matches!(call.errand, Errand::Call);
+pub(super) fn delay(worker: &WorkerContext, call: &Call) -> Option<Duration> {
+    let hedge = call.request.own_hedge().unwrap_or(worker.config().settings.hedge)?;
+    let is_call = matches!(call.kind, CallKind::Call);
     let may_hedge = is_call && call.request.method() == Method::GET && call.request.is_idempotent();
-    may_hedge.then(|| kit.hedging.borrow_mut().delay(&hedge)).flatten()
+    may_hedge.then(|| worker.hedging.borrow_mut().delay(&hedge)).flatten()
 }
 
 /// Gets all that a second attempt needs, if it is there at once.
 pub(super) fn second<'a>(
-    kit: &'a Kit,
+    worker: &'a WorkerContext,
     api: Api<'a>,
     call: &Call,
-    seat: &Seat,
     token: Option<&Issued>,
 ) -> Option<(Permit, Leave<'a>)> {
     let now = Instant::now();
-    let mut hedging = kit.hedging.borrow_mut();
+    let mut hedging = worker.hedging.borrow_mut();
     let holds = |(tokens, token): (TokensOf<'_>, &Issued)| tokens.is_held(token, now);
     if !hedging.budget.covers_one()
         || !api.is_open()
-        || kit.tokens_for(call).zip(token).is_some_and(holds)
+        || worker.tokens_for(call).zip(token).is_some_and(holds)
     {
         return None;
     }
     let departures = api.depart(now)?;
-    let passage = match api.circuit {
+    let breaker = match api.circuit {
         Some(circuit) => Some(circuit.admit_if_closed()?),
         None => None,
     };
-    let permit = seat.permits().try_acquire().ok()?;
-    let limiter = kit.limit_of_key(call);
-    let may_leave = match api.elsewhere {
+    let permit = worker.dispatcher.semaphore().try_acquire().ok()?;
+    let limiter = worker.limit_of_key(call);
+    let may_leave = match api.foreign {
         Some(origin) => origin.try_second(),
-        None => kit.throttle.try_second(),
+        None => worker.throttle.try_second(),
     };
     if !may_leave
         || limiter.is_some_and(|limiter| limiter.try_acquire().is_err())
@@ -105,13 +104,13 @@ pub(super) fn second<'a>(
         return None;
     }
     hedging.budget.pay_for_one();
-    Some((permit, Leave { passage, departures }))
+    Some((permit, Leave { breaker, departures }))
 }
 
 /// The first good answer of the attempt `first` and of the one that `second` begins when
 /// `delay` has passed, or else what came last. The other one is to be dropped.
 pub(super) async fn race<F: Future<Output = Outcome>>(
-    kit: &Kit,
+    worker: &WorkerContext,
     delay: Duration,
     mut first: Pin<&mut F>,
     second: impl FnOnce() -> Option<Result<F, Error>>,
@@ -121,24 +120,24 @@ pub(super) async fn race<F: Future<Output = Outcome>>(
     }
     let Some(second) = second().transpose()? else { return Ok(first.await) };
     let second = pin!(second);
-    kit.counters.borrow_mut().hedged();
+    worker.counters.borrow_mut().hedges += 1;
     let (outcome, has_won) = match select(first, second).await {
-        Either::Left((outcome, second)) if !is_good(kit, &outcome.1) => (second.await, true),
-        Either::Right((outcome, first)) if !is_good(kit, &outcome.1) => (first.await, false),
+        Either::Left((outcome, second)) if !is_good(worker, &outcome.1) => (second.await, true),
+        Either::Right((outcome, first)) if !is_good(worker, &outcome.1) => (first.await, false),
         Either::Left((outcome, _)) => (outcome, false),
         Either::Right((outcome, _)) => (outcome, true),
     };
-    if has_won && is_good(kit, &outcome.1) {
-        kit.counters.borrow_mut().hedge_won();
+    if has_won && is_good(worker, &outcome.1) {
+        worker.counters.borrow_mut().hedges_won += 1;
     }
     Ok(outcome)
 }
 
 /// Whether the call goes on from here, with an answer or with a wait that it asks for.
-fn is_good(kit: &Kit, outcome: &Result<Response, Error>) -> bool {
+fn is_good(worker: &WorkerContext, outcome: &Result<Response, Error>) -> bool {
     let Ok(answer) = outcome else { return false };
     let holds = |heard: Heard| heard.is_limit || heard.holds && heard.asks_to_wait();
-    !answer.counts_as().is_server_error() || kit.hear(answer).is_some_and(holds)
+    !answer.counts_as().is_server_error() || worker.hear(answer).is_some_and(holds)
 }
 
 #[cfg(test)]

@@ -7,7 +7,7 @@ use std::{
     time::Instant,
 };
 
-use super::gates::{Slot, pause};
+use super::gates::{CallPermit, pause};
 use crate::{
     base_url::BaseUrl,
     config::ValidConfig,
@@ -34,7 +34,7 @@ pub(super) struct Api<'a> {
     pub(super) circuit: Option<&'a Circuit>,
     budget: &'a Mutex<Budget>,
     /// If it is another one than the pool's.
-    pub(super) elsewhere: Option<&'a Origin>,
+    pub(super) foreign: Option<&'a Origin>,
 }
 
 impl<'a> Api<'a> {
@@ -48,7 +48,7 @@ impl<'a> Api<'a> {
     ) -> Self {
         let own_hold = tenant.map(|tenant| &tenant.hold);
         let budget = tenant.map_or(budget, |tenant| &tenant.budget);
-        Self { hold, own_hold, pacer, circuit, budget, elsewhere: None }
+        Self { hold, own_hold, pacer, circuit, budget, foreign: None }
     }
 
     /// Whether there is no hold.
@@ -99,7 +99,7 @@ impl Origin {
                 Arc::default(),
                 now,
             ),
-            circuit: Circuit::elsewhere(config),
+            circuit: Circuit::of_foreign_origin(config),
             budget: Mutex::new(Budget::new(settings.retry_budget, now)),
             limit,
         }
@@ -116,25 +116,25 @@ impl Origin {
             pacer: &self.pacer,
             circuit: self.circuit.as_ref(),
             budget: &self.budget,
-            elsewhere: Some(self),
+            foreign: Some(self),
         }
     }
 
-    /// Waits for a slot, and for a permit of the pace that the origin asked for.
+    /// Waits for a permit, and for one of the pace that the origin asked for.
     pub(super) async fn pass(
         &self,
-        call: &Call,
-        slot: &mut Slot<'_>,
+        call: &Arc<Call>,
+        permit: &mut CallPermit<'_>,
         reason: Reason,
     ) -> Result<(), Error> {
         loop {
-            slot.hold(call).await?;
+            permit.hold(call).await?;
             if self.pacer.is_open() {
                 return Ok(());
             }
             let Err(wait) = self.pacer.try_take(reason, Instant::now()) else { return Ok(()) };
-            slot.release();
-            pause(call, slot, WaitCause::Rate, wait).await?;
+            permit.release();
+            pause(call, permit, WaitCause::Rate, wait).await?;
         }
     }
 
@@ -156,7 +156,7 @@ impl Origins {
     }
 
     /// The origin of `base`.
-    pub(super) fn of(&self, base: &BaseUrl) -> Arc<Origin> {
+    pub(super) fn get(&self, base: &BaseUrl) -> Arc<Origin> {
         let mut known = self.known();
         if let Some(origin) = known.iter().find(|origin| origin.name == base.origin()) {
             return Arc::clone(origin);

@@ -10,10 +10,10 @@ use super::{
 use crate::{
     error::{Error, ErrorKind},
     events::Event,
+    permits::Stage,
     rate_limit::Heard,
     response::Action,
-    retry::{self, Decision, Errand, Unreached, is_unreached},
-    seats::Stage,
+    retry::{self, CallKind, Decision, Unreached, is_unreached},
     stats::WaitCause,
 };
 
@@ -54,19 +54,19 @@ impl Attempts<'_> {
     /// Waits before the next attempt and returns the error that led to it, or ends the call with
     /// it.
     pub(super) async fn retry(&mut self, error: Error) -> Result<Error, Error> {
-        let kit = self.kit;
+        let worker = self.worker;
         let now = Instant::now();
         let heard = self.heard(&error);
-        let retry_after = match kit.tokens_for(self.call) {
+        let retry_after = match worker.tokens_for(self.call) {
             // A limit is about the token, which is held; others may go on.
             Some(tokens) if heard.is_limit && tokens.are_several() => {
-                tokens.wait(now, heard.wait, kit.policy.max_retry_after)
+                tokens.wait(now, heard.wait, worker.policy.max_retry_after)
             }
             _ => heard.wait.inspect(|wait| self.hold(now, *wait, &heard)),
         };
         let is_worth_a_wait = heard.is_worth_a_wait && !self.past.has_waited;
         self.past.has_waited |= is_worth_a_wait;
-        let has_answered = self.api.elsewhere.is_none() && kit.has_answered.get();
+        let has_answered = self.api.foreign.is_none() && worker.has_answered.get();
         let unreached = self.past.unreached(&error, has_answered, now);
         let is_held = heard.holds && retry_after.is_some();
         let attempt = retry::Attempt {
@@ -85,7 +85,7 @@ impl Attempts<'_> {
         let withdraw = || {
             let is_covered = self.api.budget(|budget| budget.withdraw(now));
             if !is_covered {
-                kit.counters.borrow_mut().denied();
+                worker.counters.borrow_mut().retries_denied += 1;
             }
             is_covered
         };
@@ -117,18 +117,18 @@ impl Attempts<'_> {
             wait_ms = wait.as_millis() as u64,
             "retrying"
         );
-        kit.counters.borrow_mut().retried();
+        worker.counters.borrow_mut().retries += 1;
         if let Some(attempt) = self.latest {
             let (reason, status) = (error.kind(), error.status());
-            kit.events().emit(|| Event::RetryScheduled { attempt, wait, reason, status });
+            worker.events().emit(|| Event::RetryScheduled { attempt, wait, reason, status });
         }
         self.wait(wait).await.map_err(|late| after(late, Some(error.clone())))?;
         Ok(error)
     }
 
     async fn wait(&self, wait: Duration) -> Result<(), Error> {
-        self.slot.go_on_to(Stage::Waiting)?;
-        pause(self.call, &self.slot, WaitCause::Backoff, wait).await
+        self.permit.go_on_to(Stage::Unsent)?;
+        pause(self.call, &self.permit, WaitCause::Backoff, wait).await
     }
 
     /// What the answer asks for that is the error.
@@ -136,13 +136,13 @@ impl Attempts<'_> {
         let answer = error
             .response()
             .filter(|_| matches!(error.kind(), ErrorKind::Status | ErrorKind::ApiError));
-        answer.and_then(|answer| self.kit.hear(answer)).unwrap_or_default()
+        answer.and_then(|answer| self.worker.hear(answer)).unwrap_or_default()
     }
 
     /// Holds the whole API for as long as it asked, or the one handle with credentials of its
     /// own to which it said so: what it says to one may be of that one's making.
     fn hold(&self, now: Instant, wait: Duration, heard: &Heard) {
-        let wait = wait.min(self.kit.policy.max_retry_after);
+        let wait = wait.min(self.worker.policy.max_retry_after);
         if !heard.holds {
             return;
         }
@@ -153,7 +153,7 @@ impl Attempts<'_> {
             }
         }
         if self.api.hold.extend(now, wait) {
-            self.kit.events().emit(|| match self.api.elsewhere {
+            self.worker.events().emit(|| match self.api.foreign {
                 None => Event::HoldSet { wait },
                 Some(origin) => Event::OriginHeld { origin: origin.name().to_owned(), wait },
             });
@@ -162,10 +162,10 @@ impl Attempts<'_> {
 
     /// A health check is retried by the next one.
     fn policy(&self) -> retry::Policy {
-        let max_attempts = match self.call.errand {
-            Errand::Call => self.kit.policy.max_attempts,
-            Errand::HealthCheck => 1,
+        let max_attempts = match self.call.kind {
+            CallKind::Call => self.worker.policy.max_attempts,
+            CallKind::HealthCheck => 1,
         };
-        retry::Policy { max_attempts, ..self.kit.policy }
+        retry::Policy { max_attempts, ..self.worker.policy }
     }
 }

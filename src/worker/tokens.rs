@@ -7,14 +7,12 @@ use std::{
     time::{Duration, Instant, SystemTime},
 };
 
-use super::gates::{Slot, pause, within_deadline};
+use super::gates::{CallPermit, pause, within_deadline};
 use crate::{
-    actors::{Line, Unanswered},
-    aside::Aside,
+    actors::{ActorRef, Unanswered},
     dispatch::Call,
     error::{Error, ErrorKind},
     rate_limit::{Heard, quota},
-    request::Request,
     response::Response,
     stats::WaitCause,
     token_manager::{Issue, Issued, TokenManager, TokenSet},
@@ -23,91 +21,42 @@ use crate::{
 /// Whoever waited for a token that was held leaves within this time after the hold.
 const MOST_SPREAD: Duration = Duration::from_millis(500);
 
-/// What a worker needs for tokens.
-#[derive(Clone)]
-pub(crate) struct TokenLines {
-    pub(crate) manager: Line<TokenManager>,
-    /// Those of the pool, if it has any.
-    pub(crate) own: Option<Arc<TokenSet>>,
-}
-
-/// The tokens of a worker's calls.
-pub(super) struct Tokens {
-    lines: TokenLines,
-    /// The pool's tokens that this worker knows of.
-    known: Known,
-}
-
-type Known = RefCell<Vec<Option<Issued>>>;
+/// The pool's tokens that a worker has at hand.
+pub(super) type KnownTokens = RefCell<Vec<Option<Issued>>>;
 
 /// The tokens of one call: those of its handle if that has its own, else those of the pool.
 /// There is no way from here to others.
 #[derive(Clone, Copy)]
 pub(super) struct TokensOf<'a> {
-    manager: &'a Line<TokenManager>,
-    set: &'a Arc<TokenSet>,
+    pub(super) manager: &'a ActorRef<TokenManager>,
+    pub(super) set: &'a Arc<TokenSet>,
     /// `None` for those of a handle, which are looked up on the shelf each time, so that
     /// no worker keeps them.
-    known: Option<&'a Known>,
-}
-
-fn apply(set: &TokenSet, request: Request, token: &Issued) -> Result<Request, Error> {
-    (set.credentials.apply)(request, token.expose())
-}
-
-impl Tokens {
-    pub(super) fn new(lines: TokenLines) -> Self {
-        let slots = lines.own.as_ref().map_or(0, |own| own.board.slots());
-        Self { lines, known: RefCell::new(vec![None; slots]) }
-    }
-
-    /// The tokens of `call`, if it has any.
-    pub(super) fn of<'a>(&'a self, call: &'a Call) -> Option<TokensOf<'a>> {
-        let TokenLines { manager, own } = &self.lines;
-        match (call.tenant.as_ref().map(|tenant| &tenant.tokens), own) {
-            (Some(set), _) => Some(TokensOf { manager, set, known: None }),
-            (None, Some(set)) => Some(TokensOf { manager, set, known: Some(&self.known) }),
-            (None, None) => None,
-        }
-    }
+    pub(super) known: Option<&'a KnownTokens>,
 }
 
 impl TokensOf<'_> {
-    /// Puts `token` into a request.
-    pub(super) fn apply(&self, request: Request, token: &Issued) -> Result<Request, Error> {
-        apply(self.set, request, token)
-    }
-
-    /// As [`apply`](Self::apply), on a thread aside.
-    pub(super) async fn apply_aside(
-        &self,
-        aside: &Aside,
-        limit: Duration,
-        request: Request,
-        token: &Issued,
-    ) -> Result<Request, Error> {
-        let (set, token) = (Arc::clone(self.set), token.clone());
-        let run = move || apply(&set, request, &token);
-        aside.run(&self.set.lane, "the apply callback", limit, run).await?
-    }
-
     /// The next token in turn. While the API holds all of them it waits for the first.
-    pub(super) async fn next(&self, call: &Call, slot: &mut Slot<'_>) -> Result<Issued, Error> {
+    pub(super) async fn next(
+        &self,
+        call: &Call,
+        permit: &mut CallPermit<'_>,
+    ) -> Result<Issued, Error> {
         loop {
             let index = match self.set.board.next(Instant::now()) {
                 Ok(index) => index,
                 Err(wait) => {
-                    slot.release();
+                    permit.release();
                     let spread = MOST_SPREAD.min(wait / 4).mul_f64(fastrand::f64());
                     let spread = spread.min(call.remaining(Instant::now()).saturating_sub(wait));
-                    pause(call, slot, WaitCause::Hold, wait + spread).await?;
+                    pause(call, permit, WaitCause::Hold, wait + spread).await?;
                     continue;
                 }
             };
             if let Some(token) = self.known(index) {
                 return Ok(token);
             }
-            let token = self.ask(call, slot, index, None).await?;
+            let token = self.ask(call, permit, index, None).await?;
             if !self.is_held(&token, Instant::now()) {
                 return Ok(token);
             }
@@ -119,13 +68,13 @@ impl TokensOf<'_> {
     pub(super) async fn chosen(
         &self,
         call: &Call,
-        slot: &mut Slot<'_>,
+        permit: &mut CallPermit<'_>,
         index: usize,
     ) -> Result<Option<Issued>, Error> {
         let known = self.known(index);
         if known.is_none() {
             self.set.board.put_back(index);
-            self.ask(call, slot, index, None).await?;
+            self.ask(call, permit, index, None).await?;
         }
         Ok(known)
     }
@@ -160,10 +109,10 @@ impl TokensOf<'_> {
     pub(super) async fn renew(
         &self,
         call: &Call,
-        slot: &mut Slot<'_>,
+        permit: &mut CallPermit<'_>,
         refused: &Issued,
     ) -> Result<Issued, Error> {
-        self.ask(call, slot, refused.slot, Some(refused.generation)).await
+        self.ask(call, permit, refused.slot, Some(refused.generation)).await
     }
 
     /// Takes in what an answer to `token` says about the use of it, where there are others to
@@ -238,12 +187,12 @@ impl TokensOf<'_> {
     async fn ask(
         &self,
         call: &Call,
-        slot: &mut Slot<'_>,
+        permit: &mut CallPermit<'_>,
         mut index: usize,
         mut stale: Option<u64>,
     ) -> Result<Issued, Error> {
-        slot.release();
-        let _waiting = slot.waiting(WaitCause::Token);
+        permit.release();
+        let _waiting = permit.waiting(WaitCause::Token);
         loop {
             let issued = within_deadline(call, self.issue(index, stale)).await??;
             // It may have been declared void since its acquire began.

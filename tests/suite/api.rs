@@ -4,8 +4,8 @@
 use futures::StreamExt;
 use vantage_api_pool::{
     ApiCondition, ApiTable, AwwPool, Delivery, Envelope, Error, ErrorKind, Filtering, Filters,
-    Latency, PaginatedStream, Paging, PoolApi, PoolBuilder, PoolLink, Preview, Request, Response,
-    Sorting, Stats, Supervisor, Token, WorkerStats, messages,
+    PaginatedStream, Paging, PoolApi, PoolBuilder, PoolLink, Preview, Request, Response, Sorting,
+    Stats, Supervisor, Token, WorkerStats, messages,
 };
 
 fn is_send<T: Send>() {}
@@ -40,7 +40,6 @@ fn handles_and_values_are_shared_between_threads() {
     is_shared::<Preview>();
     is_shared::<Stats>();
     is_shared::<WorkerStats>();
-    is_shared::<Latency>();
     is_shared::<messages::Fetch>();
     is_shared::<messages::OpenStream>();
     is_shared::<messages::GetStats>();

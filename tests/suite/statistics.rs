@@ -24,7 +24,7 @@ async fn stats(pool: &AwwPool) -> Stats {
 /// How often and how long all calls of `pool` waited for `cause`.
 async fn waited(pool: &AwwPool, cause: WaitCause) -> (u64, Duration) {
     let waits = stats(pool).await.waits;
-    (waits.of(cause).count(), waits.of(cause).total())
+    (waits.get(cause).count(), waits.get(cause).total())
 }
 
 #[tokio::test]
@@ -90,14 +90,14 @@ async fn what_a_call_waited_for_is_told_by_its_cause_and_is_no_part_of_the_laten
     let pool = AwwPool::builder(api.url()).workers(1).connections_per_worker(1).build().unwrap();
     soon("answers", join_all((0..3).map(|_| pool.get("/rows")))).await;
     let now = stats(&pool).await;
-    let queue = now.waits.of(WaitCause::Queue);
+    let queue = now.waits.get(WaitCause::Queue);
     assert_eq!((queue.count(), now.waits.longest()), (2, Some(WaitCause::Queue)), "{now:?}");
     assert!(queue.total() >= millis(150) && queue.percentile(1.0) >= millis(100), "{queue:?}");
     assert!(now.latency.mean() < queue.total(), "{now}");
     assert!(now.to_string().contains("; waited most for queue: 2 times"), "{now}");
     soon("an answer", pool.get("/rows")).await.unwrap();
     let interval = stats(&pool).await.difference(&now);
-    assert_eq!((interval.waits.of(WaitCause::Queue).count(), interval.calls_ok), (0, 1));
+    assert_eq!((interval.waits.get(WaitCause::Queue).count(), interval.calls_ok), (0, 1));
 
     let api = Hostile::new(10).start();
     let pool = AwwPool::builder(api.url()).workers(1).rate_limit(4.into()).burst(1);

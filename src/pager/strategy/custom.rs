@@ -13,7 +13,7 @@ use http::HeaderMap;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 use crate::{
-    aside::{Lane, Outside},
+    blocking::{CallbackThreads, UserValue},
     error::{Error, ErrorKind},
     response::Response,
 };
@@ -213,22 +213,22 @@ pub(in crate::pager) struct Custom {
     strategy: Arc<dyn PageStrategy>,
     /// What errors call it.
     name: Arc<str>,
-    lane: Arc<Lane>,
+    threads: Arc<CallbackThreads>,
     /// The last to be dropped.
-    _end: Arc<Outside>,
+    _end: Arc<UserValue>,
 }
 
 impl Custom {
     pub(super) fn of<S: PageStrategy>(strategy: S) -> Self {
         let strategy = Arc::new(strategy);
         let name = format!("the custom paging strategy `{}`", type_name::<S>()).into();
-        let end = Arc::new(Outside::keep(Arc::clone(&strategy)));
-        Self { strategy, name, lane: Arc::default(), _end: end }
+        let end = Arc::new(UserValue::keep(Arc::clone(&strategy)));
+        Self { strategy, name, threads: Arc::default(), _end: end }
     }
 
     /// Where it runs.
-    pub(in crate::pager) fn lane(&self) -> &Arc<Lane> {
-        &self.lane
+    pub(in crate::pager) fn threads(&self) -> &Arc<CallbackThreads> {
+        &self.threads
     }
 
     pub(in crate::pager) fn name(&self) -> &str {
@@ -267,7 +267,7 @@ impl Custom {
 
 impl PartialEq for Custom {
     fn eq(&self, other: &Self) -> bool {
-        Arc::ptr_eq(&self.lane, &other.lane)
+        Arc::ptr_eq(&self.threads, &other.threads)
     }
 }
 

@@ -11,13 +11,13 @@ use crate::{
     request::Request,
     token_manager::Issued,
     transport::Client,
-    worker::{attempt::Running, hedge::Outcome, kit::Kit},
+    worker::{attempt::Running, context::WorkerContext, hedge::Outcome},
 };
 
 /// Sends a request and reads its answer, as the attempt that has begun.
 pub(super) async fn exchange(
     running: Running<'_>,
-    kit: &Kit,
+    worker: &WorkerContext,
     client: &Client,
     call: &Call,
     token: Option<&Issued>,
@@ -25,7 +25,7 @@ pub(super) async fn exchange(
     url: &Uri,
 ) -> Outcome {
     let remaining = call.remaining(running.started());
-    let limit = remaining.min(kit.config.settings.attempt_timeout);
+    let limit = remaining.min(worker.config().settings.attempt_timeout);
     let answer = pin!(client.send(request, url));
     let outcome = tokio::time::timeout(limit, answer).await;
     let outcome = outcome.unwrap_or_else(|_| {
@@ -37,6 +37,6 @@ pub(super) async fn exchange(
         }
         .with_delivery(Delivery::Unknown))
     });
-    let outcome = outcome.map(|answer| kit.ruled(call, answer, token));
+    let outcome = outcome.map(|answer| worker.ruled(call, answer, token));
     (running.end(&outcome), outcome)
 }

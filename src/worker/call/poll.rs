@@ -8,8 +8,8 @@ use super::{Attempts, Next, after};
 use crate::{
     error::{Error, ErrorKind},
     events::Event,
+    permits::Stage,
     response::{Action, Response, Ruling},
-    seats::Stage,
     stats::WaitCause,
     worker::gates::pause,
 };
@@ -29,14 +29,14 @@ impl Attempts<'_> {
     pub(super) async fn poll(&mut self, response: Response) -> Result<Next, Error> {
         let ruling = response.ruling();
         let interval = ruling.and_then(|ruling| ruling.wait).unwrap_or_default();
-        let asked = self.kit.hear(&response).and_then(|heard| heard.wait);
+        let asked = self.worker.hear(&response).and_then(|heard| heard.wait);
         let wait = asked.filter(|wait| !wait.is_zero()).unwrap_or(interval);
         let follows = ruling.map(|ruling| ruling.action);
         if follows == Some(Action::Poll { follow_location: true })
             && let Some(location) = location(&response)
         {
             let base = self.call.request.other_base();
-            let base = base.map_or(&self.kit.config.base, std::sync::Arc::as_ref);
+            let base = base.map_or(&self.worker.config().base, std::sync::Arc::as_ref);
             match base.follow(&self.url, location) {
                 Ok(url) => self.url = std::sync::Arc::new(url),
                 Err(error) => return Ok(Next::Fail(error.with_response(response))),
@@ -50,10 +50,10 @@ impl Attempts<'_> {
         }
         if let Some(attempt) = self.latest {
             let (reason, status) = (pending.kind(), pending.status());
-            self.kit.events().emit(|| Event::RetryScheduled { attempt, wait, reason, status });
+            self.worker.events().emit(|| Event::RetryScheduled { attempt, wait, reason, status });
         }
-        self.slot.go_on_to(Stage::Waiting)?;
-        let waited = pause(self.call, &self.slot, WaitCause::Backoff, wait).await;
+        self.permit.go_on_to(Stage::Unsent)?;
+        let waited = pause(self.call, &self.permit, WaitCause::Backoff, wait).await;
         waited.map_err(|late| after(late, Some(pending)))?;
         Ok(Next::Replay)
     }

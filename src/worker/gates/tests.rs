@@ -14,11 +14,11 @@ use tokio::{
 
 use super::*;
 use crate::{
-    actors::line,
+    actors::ActorCell,
     events::Events,
     rate_limit::{Board, SetLimit},
     request::Request,
-    retry::Errand,
+    retry::CallKind,
 };
 
 /// Longer than any test takes, on any clock.
@@ -44,7 +44,7 @@ struct Setting {
 }
 
 impl Setting {
-    fn of(workers: usize, limit: &str) -> Self {
+    fn new(workers: usize, limit: &str) -> Self {
         Self {
             workers,
             connections: 8,
@@ -71,8 +71,8 @@ impl Setting {
         let start = now();
         let pacer = Pacer::new(self.limit, false, EVER, Arc::new(Events::default()), start);
         let pacer = Arc::new(pacer);
-        let capacity = Arc::new(Capacity::new(self.workers * self.connections));
-        let slots = Arc::clone(capacity.permits());
+        let admission = Admission::new(self.workers * self.connections);
+        let slots = Arc::clone(&admission.semaphore);
         let watch = Box::new(());
         let mut limiter =
             Limiter::new(Arc::clone(&pacer), self.burst, self.workers, slots, start, watch);
@@ -85,21 +85,22 @@ impl Setting {
             Some(_) => (true, TokenWish::Any),
             None => (false, TokenWish::None),
         };
-        let (switch, line) = line();
-        switch.lead_to(Some(limiter.clone()), false);
+        let cell = ActorCell::new();
+        cell.set(Some(limiter.clone()), false);
         let throttles: Vec<_> = (0..self.workers)
-            .map(|_| Throttle::new(line.clone(), Arc::clone(&pacer), self.per_worker, is_per_token))
+            .map(|_| {
+                Throttle::new(cell.actor_ref(), Arc::clone(&pacer), self.per_worker, is_per_token)
+            })
             .collect();
         let left = Rc::new(RefCell::new(Vec::new()));
         let callers = (0..self.callers).map(async |caller| {
             let worker = caller % self.workers;
-            let tally = Tally::default();
             loop {
                 let call = call();
-                let permit = admission::permit(capacity.permits(), &call, &tally).await.unwrap();
-                let seat = Arc::new(Seat::new(Arc::clone(&capacity), permit));
-                let mut slot = Slot::new(seat, &tally);
-                let passed = throttles[worker].pass(&call, &mut slot, Reason::First, wish);
+                let permit = admission.permit(&call).await.unwrap();
+                let in_flight = Arc::new(InFlight::new(permit));
+                let mut permit = CallPermit::new(in_flight, &admission);
+                let passed = throttles[worker].pass(&call, &mut permit, Reason::First, wish);
                 let token = passed.await.unwrap();
                 left.borrow_mut().push((token.unwrap_or(worker), now() - start));
                 sleep(self.on_wire).await;
@@ -111,10 +112,10 @@ impl Setting {
     }
 }
 
-fn call() -> Call {
+fn call() -> Arc<Call> {
     let url = Uri::from_static("http://localhost/");
     let reply = oneshot::channel().0;
-    Call::new(Errand::Call, Request::get("/"), None, Arc::new(url), now(), EVER, reply)
+    Arc::new(Call::new(CallKind::Call, Request::get("/"), None, Arc::new(url), now(), EVER, reply))
 }
 
 /// Runs `test` where actors can live.
@@ -153,7 +154,7 @@ async fn case_37_a_limit_is_exact_and_used_whatever_its_height_and_the_number_of
             let burst = (rate / 100.0).floor().max(1.0);
             let name = format!("{workers} workers, {limit} per second");
             with_actors(async {
-                let left = Setting::of(workers, limit).departures(seconds).await;
+                let left = Setting::new(workers, limit).departures(seconds).await;
                 is_exact_and_used(&left, rate, burst, seconds, &name);
             })
             .await;
@@ -166,7 +167,7 @@ async fn a_burst_leaves_at_once_and_the_rest_is_spaced() {
     for workers in [1, 4] {
         with_actors(async {
             let setting =
-                Setting { burst: Some(20), connections: 20, ..Setting::of(workers, "10") };
+                Setting { burst: Some(20), connections: 20, ..Setting::new(workers, "10") };
             let left = setting.departures(5).await;
             is_exact_and_used(&left, 10.0, 20.0, 5, "a burst of twenty");
             assert!(left[19].1 == Duration::ZERO && left[20].1 >= millis(100), "{left:?}");
@@ -179,7 +180,8 @@ async fn a_burst_leaves_at_once_and_the_rest_is_spaced() {
 async fn calls_one_after_another_use_the_limit_too() {
     for (limit, on_wire) in [("20", 3), ("2.5", 300), ("200", 4)] {
         with_actors(async {
-            let setting = Setting { callers: 1, on_wire: millis(on_wire), ..Setting::of(3, limit) };
+            let setting =
+                Setting { callers: 1, on_wire: millis(on_wire), ..Setting::new(3, limit) };
             let left = setting.departures(20).await;
             let rate: f64 = limit.parse().unwrap();
             is_exact_and_used(&left, rate, (rate / 100.0).max(1.0), 20, limit);
@@ -196,7 +198,7 @@ async fn a_limit_per_worker_holds_for_each_and_is_used_by_each() {
                 limit: shared.map(Decimal::from),
                 per_worker: Some(20.into()),
                 callers: 32,
-                ..Setting::of(workers, "1")
+                ..Setting::new(workers, "1")
             };
             let left = setting.departures(30).await;
             let name = format!("{workers} workers, {shared:?} shared");
@@ -218,7 +220,7 @@ async fn permits_are_not_saved_up_while_calls_wait_for_a_connection() {
     with_actors(async {
         // Four connections, each busy for longer than it takes to save up others.
         let setting =
-            Setting { connections: 4, callers: 16, on_wire: millis(700), ..Setting::of(1, "20") };
+            Setting { connections: 4, callers: 16, on_wire: millis(700), ..Setting::new(1, "20") };
         let left = setting.departures(20).await;
         // What would have been saved up would leave as soon as a connection is free.
         is_exact(&left, 20.0, 1.0, "four connections");
@@ -230,7 +232,7 @@ async fn permits_are_not_saved_up_while_calls_wait_for_a_connection() {
 #[tokio::test(start_paused = true)]
 async fn a_limit_that_changes_is_used_from_then_on() {
     with_actors(async {
-        let setting = Setting { limit: None, ..Setting::of(3, "1") };
+        let setting = Setting { limit: None, ..Setting::new(3, "1") };
         let change = async |limiter: Addr<Limiter>| {
             for (seconds, rate) in [(1, Some(20.into())), (10, Some(100.into())), (10, None)] {
                 sleep(Duration::from_secs(seconds)).await;
@@ -253,16 +255,15 @@ async fn a_limit_that_changes_is_used_from_then_on() {
 #[tokio::test(start_paused = true)]
 async fn a_caller_that_gives_up_leaves_its_permit_to_the_others() {
     with_actors(async {
-        let setting = Setting { callers: 4, ..Setting::of(2, "10") };
+        let setting = Setting { callers: 4, ..Setting::new(2, "10") };
         let leaving = async |limiter: Addr<Limiter>| {
             for _ in 0..200 {
-                let capacity = Arc::new(Capacity::new(1));
-                let permit = capacity.permits().try_acquire().ok().unwrap();
+                let permit = Arc::new(Semaphore::new(1)).try_acquire().ok().unwrap();
                 let (reply, answer) = oneshot::channel();
                 let acquire = Acquire {
                     deadline: now() + EVER,
                     priority: call().priority,
-                    seat: Arc::new(Seat::new(Arc::clone(&capacity), permit)),
+                    in_flight: Arc::new(InFlight::new(permit)),
                     token: TokenWish::None,
                     reason: Reason::First,
                     reply,
@@ -286,7 +287,7 @@ async fn a_limit_per_token_holds_for_each_and_is_used_by_each() {
                 limit: limit.map(Decimal::from),
                 tokens: Some((3, 20.into())),
                 callers: 32,
-                ..Setting::of(workers, "1")
+                ..Setting::new(workers, "1")
             };
             let left = setting.departures(30).await;
             for token in 0..3 {

@@ -7,8 +7,8 @@ use actix::prelude::*;
 use tokio::sync::watch;
 
 use super::{
-    heartbeat::{Finding, Patience},
-    slot::{Occupant, Slot, State},
+    heartbeat::{Finding, HeartbeatMonitor},
+    worker_handle::{Slot, WorkerHandle},
 };
 use crate::{
     dispatch::Routes,
@@ -16,16 +16,16 @@ use crate::{
 };
 
 /// The workers, those that are to stay and those that are to leave.
-pub(super) struct Crew {
+pub(super) struct Workers {
     pub(super) slots: Vec<Slot>,
     /// Workers without a slot that still have calls.
-    draining: Vec<Occupant>,
+    draining: Vec<WorkerHandle>,
     routes: watch::Sender<Routes>,
     /// How many workers were started so far.
     started: u64,
 }
 
-impl Crew {
+impl Workers {
     /// `size` vacant slots.
     pub(super) fn new(size: usize, routes: watch::Sender<Routes>) -> Self {
         let slots = (0..size).map(|_| Slot::default()).collect();
@@ -44,10 +44,10 @@ impl Crew {
 
     /// Whether no worker is left, and none will be.
     pub(super) fn is_given_up(&self) -> bool {
-        self.slots.iter().all(|slot| matches!(slot.state, State::GivenUp))
+        self.slots.iter().all(|slot| slot.is_given_up)
     }
 
-    /// A number for the next worker, from 1.
+    /// A number for the next worker or pager, from 1.
     pub(super) fn next_id(&mut self) -> u64 {
         self.started += 1;
         self.started
@@ -55,63 +55,63 @@ impl Crew {
 
     /// Every worker that was started and is not known to be dead.
     pub(super) fn workers(&self) -> impl Iterator<Item = &Addr<Worker>> {
-        let staying = self.slots.iter().filter_map(Slot::occupant);
-        staying.chain(&self.draining).map(|occupant| &occupant.worker)
+        let staying = self.slots.iter().filter_map(|slot| slot.worker.as_ref());
+        staying.chain(&self.draining).map(|handle| &handle.worker)
     }
 
     /// Tells callers which workers take calls.
     pub(super) fn publish(&self) {
-        self.routes.send_replace(self.well().map(|occupant| occupant.route.clone()).collect());
+        self.routes.send_replace(self.well().map(|handle| handle.route.clone()).collect());
     }
 
     /// The slot of worker `id`, `Some(None)` for one that is to leave.
     pub(super) fn index_of(&self, id: u64) -> Option<Option<usize>> {
-        let is_it = |occupant: &Occupant| occupant.id == id;
-        let index = self.slots.iter().position(|slot| slot.occupant().is_some_and(is_it));
+        let is_it = |handle: &WorkerHandle| handle.id == id;
+        let index = self.slots.iter().position(|slot| slot.worker.as_ref().is_some_and(is_it));
         (index.is_some() || self.draining.iter().any(is_it)).then_some(index)
     }
 
     /// Takes worker `id` out.
-    pub(super) fn take(&mut self, id: u64) -> Option<Occupant> {
+    pub(super) fn take(&mut self, id: u64) -> Option<WorkerHandle> {
         match self.index_of(id)? {
-            Some(index) => self.slots[index].vacate(),
+            Some(index) => self.slots[index].worker.take(),
             None => {
-                let at = self.draining.iter().position(|occupant| occupant.id == id)?;
+                let at = self.draining.iter().position(|handle| handle.id == id)?;
                 Some(self.draining.swap_remove(at))
             }
         }
     }
 
     /// Gives up the pagers on the thread of worker `id`.
-    pub(super) fn cut_lifeline(&mut self, id: u64) {
-        let mut staying = self.slots.iter_mut().filter_map(Slot::occupant_mut);
-        if let Some(occupant) = staying.find(|occupant| occupant.id == id) {
-            occupant.cut_lifeline();
+    pub(super) fn cancel_pagers(&mut self, id: u64) {
+        let mut staying = self.slots.iter_mut().filter_map(|slot| slot.worker.as_mut());
+        if let Some(handle) = staying.find(|handle| handle.id == id) {
+            handle.cancel_pagers();
         }
     }
 
     /// The workers that take new calls.
-    pub(super) fn well(&self) -> impl Iterator<Item = &Occupant> {
-        let staying = self.slots.iter().filter_map(Slot::occupant);
-        staying.filter(|occupant| !occupant.heart.is_blocked())
+    pub(super) fn well(&self) -> impl Iterator<Item = &WorkerHandle> {
+        let staying = self.slots.iter().filter_map(|slot| slot.worker.as_ref());
+        staying.filter(|handle| !handle.is_blocked)
     }
 
     /// The worker whose thread has the fewest pagers, if one takes calls.
-    pub(super) fn least_paging(&self) -> Option<&Occupant> {
-        self.well().min_by_key(|occupant| occupant.lifeline.receiver_count())
+    pub(super) fn least_paging(&self) -> Option<&WorkerHandle> {
+        self.well().min_by_key(|handle| handle.pagers.receiver_count())
     }
 
     /// Takes all workers out.
-    pub(super) fn take_all(&mut self) -> Vec<Occupant> {
-        let staying = self.slots.iter_mut().filter_map(Slot::vacate);
+    pub(super) fn take_all(&mut self) -> Vec<WorkerHandle> {
+        let staying = self.slots.iter_mut().filter_map(|slot| slot.worker.take());
         let all = staying.chain(self.draining.drain(..)).collect();
         self.publish();
         all
     }
 
     /// Takes those out who were to leave and have no calls left.
-    pub(super) fn take_drained(&mut self) -> Vec<Occupant> {
-        let is_done = |occupant: &mut Occupant| occupant.route.in_flight() == 0;
+    pub(super) fn take_drained(&mut self) -> Vec<WorkerHandle> {
+        let is_done = |handle: &mut WorkerHandle| handle.route.load() == 0;
         self.draining.extract_if(.., is_done).collect()
     }
 
@@ -119,12 +119,12 @@ impl Crew {
     /// those who are to leave.
     pub(super) fn resize(&mut self, size: usize) -> Vec<u64> {
         let leaving = self.slots.drain(size.min(self.slots.len())..);
-        let mut leaving: Vec<_> = leaving.filter_map(|mut slot| slot.vacate()).collect();
-        leaving.iter_mut().for_each(Occupant::cut_lifeline);
-        let ids = leaving.iter().map(|occupant| occupant.id).collect();
+        let mut leaving: Vec<_> = leaving.filter_map(|slot| slot.worker).collect();
+        leaving.iter_mut().for_each(WorkerHandle::cancel_pagers);
+        let ids = leaving.iter().map(|handle| handle.id).collect();
         self.draining.extend(leaving);
         for slot in &mut self.slots {
-            if matches!(slot.state, State::GivenUp) {
+            if slot.is_given_up {
                 *slot = Slot::default();
             }
         }
@@ -137,8 +137,8 @@ impl Crew {
     /// says of it, one that is to leave none.
     pub(super) fn share_out(&self, share: impl Fn(usize) -> usize) {
         for (index, slot) in self.slots.iter().enumerate() {
-            if let Some(occupant) = slot.occupant() {
-                occupant.worker.do_send(Keep(share(index)));
+            if let Some(handle) = &slot.worker {
+                handle.worker.do_send(Keep(share(index)));
             }
         }
         for leaving in &self.draining {
@@ -146,17 +146,16 @@ impl Crew {
         }
     }
 
-    /// Looks at every worker's pulse, and returns what has changed.
+    /// Looks at the heartbeat of every worker, and returns what has changed.
     pub(super) fn examine(
         &mut self,
-        excused: Instant,
+        monitor: &HeartbeatMonitor,
         now: Instant,
-        patience: Patience,
     ) -> Vec<(u64, Finding)> {
-        let staying = self.slots.iter_mut().filter_map(Slot::occupant_mut);
-        let findings = staying.chain(&mut self.draining).map(|occupant| {
-            let last = occupant.pulse.last();
-            (occupant.id, occupant.heart.examine(last, excused, now, patience))
+        let staying = self.slots.iter_mut().filter_map(|slot| slot.worker.as_mut());
+        let findings = staying.chain(&mut self.draining).map(|handle| {
+            let last = handle.heartbeat.last();
+            (handle.id, monitor.examine(&mut handle.is_blocked, last, now))
         });
         findings.filter(|(_, finding)| *finding != Finding::Unchanged).collect()
     }

@@ -1,8 +1,8 @@
 //! Where users' code is that must hold nothing up: threads on which it may block for as long
 //! as it likes, and the ends of what users gave.
 
-mod outside;
-mod threads;
+mod pool;
+mod user_value;
 
-pub(crate) use outside::{Outside, claim_this_thread};
-pub(crate) use threads::{Aside, Lane};
+pub(crate) use pool::{BlockingPool, CallbackThreads};
+pub(crate) use user_value::{UserValue, mark_own_thread};

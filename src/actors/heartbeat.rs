@@ -10,13 +10,13 @@ use std::{
 pub(crate) const BEAT_EVERY: Duration = Duration::from_millis(100);
 
 /// When a thread was last seen to work.
-pub(crate) struct Pulse {
+pub(crate) struct Heartbeat {
     origin: Instant,
     last_nanos: AtomicU64,
 }
 
-impl Pulse {
-    /// A pulse that beat at `now`.
+impl Heartbeat {
+    /// A heartbeat that beat at `now`.
     pub(crate) fn new(now: Instant) -> Self {
         Self { origin: now, last_nanos: AtomicU64::new(0) }
     }
@@ -38,10 +38,10 @@ mod tests {
     #[test]
     fn the_last_beat_counts_and_time_does_not_run_back() {
         let start = Instant::now();
-        let pulse = Pulse::new(start);
-        assert_eq!(pulse.last(), start);
-        pulse.beat(start + BEAT_EVERY * 2);
-        pulse.beat(start + BEAT_EVERY);
-        assert_eq!(pulse.last(), start + BEAT_EVERY * 2);
+        let heartbeat = Heartbeat::new(start);
+        assert_eq!(heartbeat.last(), start);
+        heartbeat.beat(start + BEAT_EVERY * 2);
+        heartbeat.beat(start + BEAT_EVERY);
+        assert_eq!(heartbeat.last(), start + BEAT_EVERY * 2);
     }
 }

@@ -1,12 +1,11 @@
-//! Threads aside, where users' code runs that may block and that no thread of the pool may
-//! wait for. Whoever waits for an outcome waits for a time only, on any executor: the
-//! supervisor tells when that is over. Knows nothing of what runs.
+//! Threads for work that may block: users' code, which no other thread of the pool may wait for,
+//! and long work of the pool itself. Whoever waits for an outcome waits for a time only, on any
+//! executor: the supervisor tells when that is over. Knows nothing of what runs.
 
 use std::{
-    collections::{BTreeMap, VecDeque},
+    collections::VecDeque,
     mem,
     panic::{AssertUnwindSafe, catch_unwind},
-    pin::pin,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, AtomicU8, Ordering},
@@ -18,7 +17,10 @@ use std::{
 use futures::future::{Either, select};
 use tokio::sync::oneshot;
 
-use crate::error::{Error, ErrorKind};
+use crate::{
+    error::{Error, ErrorKind},
+    timers::Timers,
+};
 
 /// So many runs of one callback have a thread at a time, those that never return included.
 const MOST_THREADS: usize = 8;
@@ -26,17 +28,9 @@ const MOST_THREADS: usize = 8;
 /// A run that waits for a thread.
 type Run = Box<dyn FnOnce() + Send>;
 
-/// Why a run has no outcome.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Fault {
-    /// It took too long.
-    Late,
-    Closed,
-}
-
-/// The runs of one callback, which share its threads.
+/// The threads of one callback, and the runs that wait for one.
 #[derive(Default)]
-pub(crate) struct Lane(Mutex<Queue>);
+pub(crate) struct CallbackThreads(Mutex<Queue>);
 
 #[derive(Default)]
 struct Queue {
@@ -46,7 +40,7 @@ struct Queue {
     stuck: usize,
 }
 
-impl Lane {
+impl CallbackThreads {
     /// Whether a run is under way or waits for a thread.
     #[cfg(feature = "metrics")]
     pub(crate) fn is_busy(&self) -> bool {
@@ -65,9 +59,9 @@ impl Lane {
         }
         queue.threads += 1;
         drop(queue);
-        let lane = Arc::clone(self);
+        let threads = Arc::clone(self);
         let work = move || {
-            while let Some(run) = lane.next() {
+            while let Some(run) = threads.next() {
                 if let Err(payload) = catch_unwind(AssertUnwindSafe(run)) {
                     // Its end is a user's code too, which may panic again.
                     mem::forget(payload);
@@ -104,116 +98,88 @@ impl Lane {
     }
 }
 
-/// How far a run is.
-#[derive(Default)]
-struct Progress(AtomicU8);
-
-const WAITS: u8 = 0;
-const RUNS: u8 = 1;
+// How far a run is.
+const QUEUED: u8 = 0;
+const RUNNING: u8 = 1;
 const GIVEN_UP: u8 = 2;
 
-impl Progress {
-    /// Begins the run, unless nobody waits for it any more.
-    fn begin(&self) -> bool {
-        self.0.compare_exchange(WAITS, RUNS, Ordering::AcqRel, Ordering::Acquire).is_ok()
-    }
-
-    /// Ends the run, and says whether it was given up.
-    fn end(&self) -> bool {
-        self.0.swap(WAITS, Ordering::AcqRel) == GIVEN_UP
-    }
+/// Whoever waits for a run. What nobody waits for is not begun, and counted as stuck if it was.
+struct Waiter<'a> {
+    threads: &'a CallbackThreads,
+    progress: &'a AtomicU8,
 }
 
-/// Ends a run however it ends, and the wait for it.
-struct Running<'a>(&'a Lane, &'a Progress);
-
-impl Drop for Running<'_> {
+impl Drop for Waiter<'_> {
     fn drop(&mut self) {
-        let mut queue = self.0.queue();
-        if self.1.end() {
-            queue.stuck -= 1;
-        }
-    }
-}
-
-/// Ends the wait for a run: what nobody waits for is not begun, and counted as stuck if it was.
-struct Waiting<'a> {
-    aside: &'a Aside,
-    timer: (Instant, u64),
-    lane: &'a Lane,
-    progress: &'a Progress,
-}
-
-impl Drop for Waiting<'_> {
-    fn drop(&mut self) {
-        self.aside.state().timers.remove(&self.timer);
         // Under the lock, so that the run does not end between the look and the count.
-        let mut queue = self.lane.queue();
-        if self.progress.0.swap(GIVEN_UP, Ordering::AcqRel) == RUNS {
+        let mut queue = self.threads.queue();
+        if self.progress.swap(GIVEN_UP, Ordering::AcqRel) == RUNNING {
             queue.stuck += 1;
         }
     }
 }
 
-/// The waits for what runs aside.
+/// Where work runs that may block, and who waits for it.
 #[derive(Default)]
-pub(crate) struct Aside {
-    state: Mutex<State>,
+pub(crate) struct BlockingPool {
+    /// The ends of the waits; what is sent says that one took too long.
+    waits: Timers<oneshot::Sender<()>>,
     /// Whether a callback was seen that blocks the thread it is on.
     is_wary: AtomicBool,
     /// For the work of the pool itself.
-    own: Arc<Lane>,
+    own: Arc<CallbackThreads>,
 }
 
-#[derive(Default)]
-struct State {
-    is_closed: bool,
-    timers: BTreeMap<(Instant, u64), oneshot::Sender<Fault>>,
-    /// Numbers the timers.
-    next: u64,
-}
-
-impl Aside {
-    /// Runs `work` aside, on a thread of `lane`.
+impl BlockingPool {
+    /// Runs `work` on one of `threads`.
     ///
     /// # Errors
     /// [`ErrorKind::Callback`], which names `what`, when it panics or has not returned within
     /// `limit`, the wait for a thread included; [`ErrorKind::ShuttingDown`] at the pool's end.
     pub(crate) async fn run<R: Send + 'static>(
         &self,
-        lane: &Arc<Lane>,
+        threads: &Arc<CallbackThreads>,
         what: &str,
         limit: Duration,
         work: impl FnOnce() -> R + Send + 'static,
     ) -> Result<R, Error> {
         let failed = |how: String| Err(Error::new(ErrorKind::Callback, format!("{what} {how}")));
-        let Some((timer, over)) = self.timer(limit) else { return Err(Error::shutting_down()) };
-        let progress = Arc::new(Progress::default());
-        let waiting = Waiting { aside: self, timer, lane, progress: &progress };
+        let (end, over) = oneshot::channel();
+        let Some(_timer) = self.waits.start(limit, end) else { return Err(Error::shutting_down()) };
+        let progress = Arc::new(AtomicU8::new(QUEUED));
+        let waiter = Waiter { threads, progress: &progress };
         let (sender, outcome) = oneshot::channel();
-        let (own_lane, own) = (Arc::clone(lane), Arc::clone(&progress));
+        let (own_threads, own) = (Arc::clone(threads), Arc::clone(&progress));
         let run = move || {
-            if own.begin() {
-                let _running = Running(&own_lane, &own);
-                let _ = sender.send(work());
+            if own.compare_exchange(QUEUED, RUNNING, Ordering::AcqRel, Ordering::Acquire).is_err() {
+                return;
+            }
+            let outcome = catch_unwind(AssertUnwindSafe(work));
+            let mut queue = own_threads.queue();
+            if own.swap(QUEUED, Ordering::AcqRel) == GIVEN_UP {
+                queue.stuck -= 1;
+            }
+            drop(queue);
+            match outcome {
+                Ok(outcome) => _ = sender.send(outcome),
+                // Its end is a user's code too, which may panic again.
+                Err(payload) => mem::forget(payload),
             }
         };
-        if !lane.enter(Box::new(run)) {
+        if !threads.enter(Box::new(run)) {
             return failed("is not called: it has not returned from too many calls".into());
         }
-        let outcome = match select(outcome, pin!(over)).await {
+        let outcome = match select(outcome, over).await {
             Either::Left((Ok(outcome), _)) => Ok(outcome),
             Either::Left((Err(_), _)) => failed("panicked".into()),
-            Either::Right((Ok(Fault::Late), _)) => {
-                failed(format!("did not return within {limit:?}"))
-            }
-            Either::Right(_) => Err(Error::shutting_down()),
+            Either::Right((Ok(()), _)) => failed(format!("did not return within {limit:?}")),
+            Either::Right((Err(_), _)) => Err(Error::shutting_down()),
         };
-        drop(waiting);
+        drop(waiter);
         outcome
     }
 
-    /// Runs long work of the pool's own aside. It is not cut short, only left undone if nobody
+    /// Runs long work of the pool itself. It is not cut short, only left undone if nobody
     /// waits for it any more when its turn comes.
     ///
     /// # Errors
@@ -228,62 +194,34 @@ impl Aside {
                 let _ = sender.send(work());
             }
         }));
-        outcome.await.map_err(|_| Error::new(ErrorKind::Callback, "there is no thread aside"))
+        outcome
+            .await
+            .map_err(|_| Error::new(ErrorKind::Callback, "there is no thread for blocking work"))
     }
 
     /// Tells those whose wait was over before `now`.
     pub(crate) fn end_waits(&self, now: Instant) {
-        let mut state = self.state();
-        if state.timers.first_key_value().is_none_or(|((at, _), _)| *at > now) {
-            return;
-        }
-        let later = state.timers.split_off(&(now, u64::MAX));
-        let over = mem::replace(&mut state.timers, later);
-        drop(state);
-        for over in over.into_values() {
-            let _ = over.send(Fault::Late);
+        for over in self.waits.due(now) {
+            let _ = over.send(());
         }
     }
 
     /// Nobody waits any more, and nothing is begun from here on.
     pub(crate) fn close(&self) {
-        self.state().is_closed = true;
-        self.end_all_waits();
+        self.waits.close();
     }
 
     /// Tells everybody that the pool ends.
     pub(crate) fn end_all_waits(&self) {
-        let all = mem::take(&mut self.state().timers);
-        for over in all.into_values() {
-            let _ = over.send(Fault::Closed);
-        }
+        self.waits.clear();
     }
 
-    /// Has callbacks run aside that run on workers as long as they behave.
+    /// Has callbacks run here that run on workers as long as they behave.
     pub(crate) fn be_wary(&self) {
         self.is_wary.store(true, Ordering::Relaxed);
     }
 
     pub(crate) fn is_wary(&self) -> bool {
         self.is_wary.load(Ordering::Relaxed)
-    }
-
-    /// A wait of so long, unless the pool has ended.
-    fn timer(&self, limit: Duration) -> Option<((Instant, u64), oneshot::Receiver<Fault>)> {
-        let now = Instant::now();
-        let at = now.checked_add(limit).unwrap_or(now + Duration::from_secs(u32::MAX.into()));
-        let (end, over) = oneshot::channel();
-        let mut state = self.state();
-        if state.is_closed {
-            return None;
-        }
-        state.next += 1;
-        let timer = (at, state.next);
-        state.timers.insert(timer, end);
-        Some((timer, over))
-    }
-
-    fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -1,11 +1,11 @@
-//! The seat of a call on its worker: the permit it holds there and how far it is. The
-//! supervisor can take the seat away from a worker that gives no sign of life; from then
+//! The stay of a call on its worker: the permit it holds there and how far it is. The
+//! supervisor can take the call away from a worker that gives no sign of life; from then
 //! on nothing that the worker does counts.
 
 use std::{
     future::poll_fn,
     sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
+        Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, AtomicU64, Ordering},
     },
     task::Poll,
@@ -14,7 +14,7 @@ use std::{
 
 use futures::task::AtomicWaker;
 
-use super::{Capacity, Permit, Permits};
+use super::Permit;
 use crate::{
     error::{Error, ErrorKind},
     events::Attempt,
@@ -24,7 +24,7 @@ use crate::{
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Stage {
     /// In the mailbox or before an attempt: nothing that happened so far is in doubt.
-    Waiting,
+    Unsent,
     /// In the user's `apply`, which may be what blocks the worker.
     Applying,
     /// On the wire, or back with an outcome that was not judged yet.
@@ -36,9 +36,15 @@ pub(crate) enum Stage {
 }
 
 /// One stay of a call on one worker.
-pub(crate) struct Seat {
-    capacity: Arc<Capacity>,
-    /// The worker's number; zero before the seat is on one.
+///
+/// A permit is here from before the call is on the worker until its last attempt ends, and not
+/// while the call waits for anything: whoever waits here for a limit gives it back first, and gets
+/// it back together with what it waited for. So no permit idles, and no two things are held while
+/// a third is waited for. It is kept here and not in the call's task since that task may be stuck:
+/// whoever takes the call away gives the permit back in its place, under the same lock under which
+/// an attempt begins. After that no attempt can begin, and none can end twice.
+pub(crate) struct InFlight {
+    /// The worker's number; zero before it is on one.
     worker: AtomicU64,
     state: Mutex<State>,
     /// Set together with `stage`, for those who only look.
@@ -47,7 +53,7 @@ pub(crate) struct Seat {
 }
 
 struct State {
-    /// `None` once the seat was taken away.
+    /// `None` once the call was taken away.
     stage: Option<Stage>,
     permit: Option<Permit>,
     /// Of an attempt that is made beside another one.
@@ -58,15 +64,8 @@ struct State {
 /// The attempts that have begun and not ended, and since when: at most two.
 pub(crate) type UnderWay = [Option<(Attempt, Instant)>; 2];
 
-/// A seat that was taken away.
-pub(crate) struct Revoked {
-    pub(crate) stage: Stage,
-    /// Whoever took it away answers for their end.
-    pub(crate) attempts: UnderWay,
-}
-
 impl State {
-    /// The permits, if the seat is empty, and one of the two as long as an attempt goes on.
+    /// The permits, if it is empty, and one of the two as long as an attempt goes on.
     fn take_spare(&mut self) -> [Option<Permit>; 2] {
         let second = self.second_permit.take();
         let is_idle = self.attempts.iter().all(Option::is_none);
@@ -74,13 +73,12 @@ impl State {
     }
 }
 
-impl Seat {
-    pub(crate) fn new(capacity: Arc<Capacity>, permit: Permit) -> Self {
+impl InFlight {
+    pub(crate) fn new(permit: Permit) -> Self {
         Self {
-            capacity,
             worker: AtomicU64::new(0),
             state: Mutex::new(State {
-                stage: Some(Stage::Waiting),
+                stage: Some(Stage::Unsent),
                 permit: Some(permit),
                 second_permit: None,
                 attempts: [None; 2],
@@ -103,21 +101,16 @@ impl Seat {
         self.worker.load(Ordering::Acquire) == worker
     }
 
-    /// Where its permits come from.
-    pub(crate) fn permits(&self) -> &Arc<Permits> {
-        self.capacity.permits()
-    }
-
     pub(crate) fn has_permit(&self) -> bool {
         self.state().permit.is_some()
     }
 
-    /// Hands out the permit, which leaves the seat.
+    /// Hands out the permit, which leaves it.
     pub(crate) fn take(&self) -> Option<Permit> {
         self.state().permit.take()
     }
 
-    /// Takes in a permit; a seat that was taken away hands it back.
+    /// Takes in a permit; one that was taken away hands it back.
     pub(crate) fn fill(&self, permit: Permit) -> Result<(), Permit> {
         let mut state = self.state();
         if state.stage.is_none() {
@@ -125,17 +118,16 @@ impl Seat {
         }
         let spare = state.permit.replace(permit);
         drop(state);
-        self.give_back(spare);
+        drop(spare);
         Ok(())
     }
 
     /// Gives the permit back.
     pub(crate) fn release(&self) {
-        let permit = self.take();
-        self.give_back(permit);
+        drop(self.take());
     }
 
-    /// Goes on to `stage`, unless the seat was taken away: then the worker has no more
+    /// Goes on to `stage`, unless the call was taken away: then the worker has no more
     /// to do with the call, and the error reaches nobody.
     pub(crate) fn go_on_to(&self, stage: Stage) -> Result<(), Error> {
         match &mut self.state().stage {
@@ -147,7 +139,7 @@ impl Seat {
         }
     }
 
-    /// Begins an attempt, which `tell` says, unless the seat was taken away. One beside
+    /// Begins an attempt, which `tell` says, unless the call was taken away. One beside
     /// another brings a permit of its own.
     pub(crate) fn begin(
         &self,
@@ -157,8 +149,6 @@ impl Seat {
     ) -> Result<Attempt, Error> {
         let mut state = self.state();
         if state.stage.is_none() {
-            drop(state);
-            self.give_back(second_permit);
             return Err(gone());
         }
         // Told under the lock: nobody tells of its end before its start.
@@ -172,48 +162,42 @@ impl Seat {
     }
 
     /// Ends an attempt and gives its permit back. Says whether it is the worker's to tell of
-    /// its end, which it is once, and not after the seat was taken away.
+    /// its end, which it is once, and not after the call was taken away.
     pub(crate) fn end(&self, attempt: Attempt) -> bool {
         let mut state = self.state();
         let is_it = |begun: &mut (Attempt, Instant)| begun.0 == attempt;
         let was_there = state.attempts.iter_mut().any(|begun| begun.take_if(is_it).is_some());
         let spare = if was_there { state.take_spare() } else { [None, None] };
         drop(state);
-        spare.into_iter().for_each(|permit| self.give_back(permit));
+        drop(spare);
         was_there
     }
 
-    /// Takes the seat away if its stage is one that `may` be: its permits come back,
+    /// Takes the call away if its stage is one that `may` be: its permits come back,
     /// and its worker can neither send for the call nor answer it.
-    pub(crate) fn revoke_if(&self, may: impl FnOnce(Stage) -> bool) -> Option<Revoked> {
+    pub(crate) fn revoke_if(&self, may: impl FnOnce(Stage) -> bool) -> Option<(Stage, UnderWay)> {
         let mut state = self.state();
         let stage = state.stage.take_if(|stage| may(*stage))?;
         let attempts = std::mem::take(&mut state.attempts);
         let spare = state.take_spare();
         self.is_revoked.store(true, Ordering::Release);
         drop(state);
-        spare.into_iter().for_each(|permit| self.give_back(permit));
+        drop(spare);
         self.waker.wake();
-        Some(Revoked { stage, attempts })
+        Some((stage, attempts))
     }
 
     pub(crate) fn is_revoked(&self) -> bool {
         self.is_revoked.load(Ordering::Acquire)
     }
 
-    /// Resolves when the seat is taken away. One task at a time may wait.
+    /// Resolves when the call is taken away. One task at a time may wait.
     pub(crate) async fn revoked(&self) {
         poll_fn(|cx| {
             self.waker.register(cx.waker());
             if self.is_revoked() { Poll::Ready(()) } else { Poll::Pending }
         })
         .await;
-    }
-
-    fn give_back(&self, permit: Option<Permit>) {
-        if let Some(permit) = permit {
-            self.capacity.take_back(permit);
-        }
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -225,86 +209,80 @@ fn gone() -> Error {
     Error::new(ErrorKind::WorkerCrashed, "the call went to another worker")
 }
 
-impl Drop for Seat {
-    fn drop(&mut self) {
-        self.release();
-    }
-}
-
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use std::sync::Arc;
 
-    fn seat() -> Seat {
-        let capacity = Arc::new(Capacity::new(1));
-        let permit = capacity.permits().try_acquire().ok().unwrap();
-        Seat::new(capacity, permit)
+    use super::*;
+    use crate::permits::Semaphore;
+
+    fn permit(semaphore: &Arc<Semaphore>) -> Permit {
+        semaphore.try_acquire().ok().unwrap()
     }
 
-    fn free(seat: &Seat) -> usize {
-        seat.capacity.permits().available()
+    /// A stay, and where its permit comes from, the only one.
+    fn in_flight() -> (InFlight, Arc<Semaphore>) {
+        let semaphore = Arc::new(Semaphore::new(1));
+        (InFlight::new(permit(&semaphore)), semaphore)
     }
 
     #[test]
-    fn a_seat_that_is_taken_away_gives_its_permit_back_and_takes_no_other() {
-        let seat = seat();
-        assert_eq!(free(&seat), 0);
-        let revoked = seat.revoke_if(|stage| stage == Stage::Waiting).unwrap();
-        assert_eq!((revoked.stage, revoked.attempts), (Stage::Waiting, [None; 2]));
-        assert_eq!(free(&seat), 1);
-        let permit = seat.capacity.permits().try_acquire().ok().unwrap();
-        assert!(seat.fill(permit).is_err());
-        assert!(seat.go_on_to(Stage::Sent).is_err());
-        assert!(seat.revoke_if(|_| true).is_none(), "a seat is taken away once");
+    fn a_call_that_is_taken_away_gives_its_permit_back_and_takes_no_other() {
+        let (in_flight, semaphore) = in_flight();
+        assert_eq!(semaphore.available(), 0);
+        let revoked = in_flight.revoke_if(|stage| stage == Stage::Unsent);
+        assert_eq!(revoked, Some((Stage::Unsent, [None; 2])));
+        assert_eq!(semaphore.available(), 1);
+        assert!(in_flight.fill(permit(&semaphore)).is_err());
+        assert!(in_flight.go_on_to(Stage::Sent).is_err());
+        assert!(in_flight.revoke_if(|_| true).is_none(), "a call is taken away once");
     }
 
     #[test]
     fn what_is_past_waiting_is_not_taken_for_waiting() {
-        let seat = seat();
+        let (in_flight, _semaphore) = in_flight();
         for stage in [Stage::Applying, Stage::Sent, Stage::Answering] {
-            seat.go_on_to(stage).unwrap();
-            assert!(seat.revoke_if(|stage| stage == Stage::Waiting).is_none());
+            in_flight.go_on_to(stage).unwrap();
+            assert!(in_flight.revoke_if(|stage| stage == Stage::Unsent).is_none());
         }
-        assert!(!seat.is_revoked() && seat.has_permit());
+        assert!(!in_flight.is_revoked() && in_flight.has_permit());
     }
 
     #[test]
     fn a_permit_that_is_released_comes_back_once() {
-        let seat = seat();
-        seat.release();
-        seat.release();
-        let capacity = Arc::clone(&seat.capacity);
-        drop(seat);
-        assert_eq!(capacity.permits().available(), 1);
+        let (in_flight, semaphore) = in_flight();
+        in_flight.release();
+        in_flight.release();
+        drop(in_flight);
+        assert_eq!(semaphore.available(), 1);
     }
 
     #[test]
     fn each_of_two_attempts_ends_once_and_gives_one_permit_back() {
-        let capacity = Arc::new(Capacity::new(2));
-        let permit = || capacity.permits().try_acquire().ok();
-        let seat = Seat::new(Arc::clone(&capacity), permit().unwrap());
+        let semaphore = Arc::new(Semaphore::new(2));
+        let in_flight = InFlight::new(permit(&semaphore));
         let (now, attempt) = (Instant::now(), |number| Attempt::new(7, number, 0));
-        let first = seat.begin(now, None, || attempt(1)).unwrap();
-        let second = seat.begin(now, permit(), || attempt(2)).unwrap();
-        assert_eq!(free(&seat), 0);
-        assert!(seat.end(first) && !seat.end(first));
-        assert_eq!((free(&seat), seat.has_permit()), (1, true));
-        assert!(seat.end(second));
-        assert_eq!((free(&seat), seat.has_permit()), (2, false));
+        let first = in_flight.begin(now, None, || attempt(1)).unwrap();
+        let second = in_flight.begin(now, Some(permit(&semaphore)), || attempt(2)).unwrap();
+        assert_eq!(semaphore.available(), 0);
+        assert!(in_flight.end(first) && !in_flight.end(first));
+        assert_eq!((semaphore.available(), in_flight.has_permit()), (1, true));
+        assert!(in_flight.end(second));
+        assert_eq!((semaphore.available(), in_flight.has_permit()), (2, false));
     }
 
     #[test]
-    fn the_end_of_an_attempt_goes_with_the_seat() {
-        let capacity = Arc::new(Capacity::new(2));
-        let permit = || capacity.permits().try_acquire().ok();
-        let seat = Seat::new(Arc::clone(&capacity), permit().unwrap());
+    fn the_end_of_an_attempt_goes_with_the_call() {
+        let semaphore = Arc::new(Semaphore::new(2));
+        let in_flight = InFlight::new(permit(&semaphore));
         let now = Instant::now();
-        let first = seat.begin(now, None, || Attempt::new(7, 1, 0)).unwrap();
-        let second = seat.begin(now, permit(), || Attempt::new(7, 2, 0)).unwrap();
-        let revoked = seat.revoke_if(|stage| stage == Stage::Sent).unwrap();
-        assert_eq!(revoked.attempts, [Some((first, now)), Some((second, now))]);
-        assert!(!seat.end(first) && !seat.end(second));
-        assert!(seat.begin(now, None, || unreachable!()).is_err());
-        assert_eq!(free(&seat), 2);
+        let first = in_flight.begin(now, None, || Attempt::new(7, 1, 0)).unwrap();
+        let beside = Some(permit(&semaphore));
+        let second = in_flight.begin(now, beside, || Attempt::new(7, 2, 0)).unwrap();
+        let (_, attempts) = in_flight.revoke_if(|stage| stage == Stage::Sent).unwrap();
+        assert_eq!(attempts, [Some((first, now)), Some((second, now))]);
+        assert!(!in_flight.end(first) && !in_flight.end(second));
+        assert!(in_flight.begin(now, None, || unreachable!()).is_err());
+        assert_eq!(semaphore.available(), 2);
     }
 }

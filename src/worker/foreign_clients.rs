@@ -3,31 +3,28 @@
 
 use std::{cell::RefCell, rc::Rc};
 
-use crate::{
-    base_url::BaseUrl, config::ValidConfig, dispatch::Dispatcher, error::Error, transport::Client,
-};
+use crate::{base_url::BaseUrl, dispatch::Dispatcher, error::Error, transport::Client};
 
 /// So many clients are kept. In place of the oldest, another one is made when it is needed.
 const MOST_CLIENTS: usize = 8;
 
 /// The clients, with the origins that they are for.
 #[derive(Default)]
-pub(super) struct Elsewhere(RefCell<Vec<(String, Rc<Client>)>>);
+pub(super) struct ForeignClients(RefCell<Vec<(String, Rc<Client>)>>);
 
-impl Elsewhere {
+impl ForeignClients {
     /// The client for the origin of `base`.
     pub(super) fn client(
         &self,
         base: &BaseUrl,
-        config: &ValidConfig,
         dispatcher: &Dispatcher,
     ) -> Result<Rc<Client>, Error> {
         let mut clients = self.0.borrow_mut();
         if let Some((_, client)) = clients.iter().find(|(origin, _)| origin == base.origin()) {
             return Ok(Rc::clone(client));
         }
-        let gauge = dispatcher.tally().connections();
-        let client = Rc::new(Client::new(&config.transport_to(base, gauge)?));
+        let gauge = dispatcher.counters().connections();
+        let client = Rc::new(Client::new(&dispatcher.config.transport_to(base, gauge)?));
         if clients.len() == MOST_CLIENTS {
             clients.remove(0);
         }

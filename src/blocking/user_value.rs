@@ -8,7 +8,7 @@ thread_local! {
 }
 
 /// From here on no value of a user ends on this thread, which is one of a pool's own.
-pub(crate) fn claim_this_thread() {
+pub(crate) fn mark_own_thread() {
     IS_OWN.set(true);
 }
 
@@ -16,15 +16,15 @@ pub(crate) fn claim_this_thread() {
 /// handed to another one then.
 ///
 /// It keeps a share of what others use: whoever has one drops this last.
-pub(crate) struct Outside(Option<Box<dyn Send + Sync>>);
+pub(crate) struct UserValue(Option<Box<dyn Send + Sync>>);
 
-impl Outside {
+impl UserValue {
     pub(crate) fn keep(value: impl Send + Sync + 'static) -> Self {
         Self(Some(Box::new(value)))
     }
 }
 
-impl Drop for Outside {
+impl Drop for UserValue {
     fn drop(&mut self) {
         let Some(value) = self.0.take().filter(|_| IS_OWN.get()) else { return };
         let ended = thread::Builder::new().name("vantage-api-pool".into());
@@ -34,9 +34,9 @@ impl Drop for Outside {
     }
 }
 
-impl fmt::Debug for Outside {
+impl fmt::Debug for UserValue {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Outside")
+        f.write_str("UserValue")
     }
 }
 
@@ -62,7 +62,7 @@ mod tests {
     fn ends_elsewhere(first: fn()) -> bool {
         let (sender, ended) = mpsc::channel();
         let value = Arc::new(Tells(sender));
-        let kept = Outside::keep(Arc::clone(&value));
+        let kept = UserValue::keep(Arc::clone(&value));
         let dropping = move || {
             first();
             drop(value);
@@ -75,7 +75,7 @@ mod tests {
 
     #[test]
     fn a_users_value_ends_elsewhere_if_the_thread_is_the_pools_and_else_where_it_is_dropped() {
-        assert!(ends_elsewhere(claim_this_thread));
+        assert!(ends_elsewhere(mark_own_thread));
         assert!(!ends_elsewhere(|| {}));
     }
 }

@@ -8,11 +8,15 @@ use std::sync::{
 
 use tokio::sync::mpsc;
 
-use super::{Call, jobs::Loss};
+use super::{
+    Call,
+    jobs::Loss,
+    link::{StartPager, StartedPager},
+};
 use crate::{
     error::Error,
+    permits::{InFlight, Permit, Stage},
     response::Response,
-    seats::{Capacity, Permit, Seat, Stage},
 };
 
 /// Takes a job to one worker's mailbox; a mailbox that is gone hands the job back.
@@ -29,7 +33,7 @@ pub(crate) struct Route {
 /// What a worker has to do and has done.
 #[derive(Default)]
 struct Load {
-    in_flight: AtomicUsize,
+    jobs: AtomicUsize,
     has_answered: AtomicBool,
 }
 
@@ -39,8 +43,8 @@ impl Route {
     }
 
     /// How many jobs this worker has.
-    pub(crate) fn in_flight(&self) -> usize {
-        self.load.in_flight.load(Ordering::Relaxed)
+    pub(crate) fn load(&self) -> usize {
+        self.load.jobs.load(Ordering::Relaxed)
     }
 
     /// Whether this worker has answered a call.
@@ -56,51 +60,40 @@ impl Route {
 /// The living workers.
 pub(crate) type Routes = Arc<[Arc<Route>]>;
 
-/// A call that was lost with its worker.
-pub(crate) struct Lost {
-    pub(crate) call: Arc<Call>,
-    pub(crate) loss: Loss,
+/// What anybody in the pool may ask of the supervisor.
+pub(crate) enum SupervisorRequest {
+    /// To decide about a call that was lost with its worker.
+    Rescue(Arc<Call>, Loss),
+    /// To start a pager on a thread of its own, or with those of others.
+    StartPager { start: StartPager, is_alone: bool, started: StartedPager },
 }
 
-/// What a worker gets: a call's seat with the permit it may run on, and the duty to answer.
+/// A call on its way to a worker and there: its permit, and the duty to answer it. Dropped without
+/// an answer, it tells the supervisor; if there is none any more, it answers by itself. Once the
+/// call is taken away, the duty is another's.
 pub(crate) struct Job {
-    pub(crate) seat: Arc<Seat>,
-    pub(crate) ticket: Ticket,
+    call: Option<Arc<Call>>,
+    in_flight: Arc<InFlight>,
+    supervisor: mpsc::UnboundedSender<SupervisorRequest>,
+    load: Option<Arc<Load>>,
 }
 
 impl Job {
     pub(super) fn new(
         call: &Arc<Call>,
         permit: Permit,
-        capacity: &Arc<Capacity>,
-        lost: &mpsc::UnboundedSender<Lost>,
+        supervisor: &mpsc::UnboundedSender<SupervisorRequest>,
     ) -> Self {
-        let seat = Arc::new(Seat::new(Arc::clone(capacity), permit));
-        call.sit_on(&seat);
-        let ticket = Ticket {
-            call: Some(Arc::clone(call)),
-            seat: Arc::clone(&seat),
-            lost: lost.clone(),
-            load: None,
-        };
-        Self { seat, ticket }
+        let in_flight = Arc::new(InFlight::new(permit));
+        call.move_to(&in_flight);
+        let (call, supervisor) = (Some(Arc::clone(call)), supervisor.clone());
+        Self { call, in_flight, supervisor, load: None }
     }
-}
 
-/// The duty to answer a call. Dropped without an answer, it tells the supervisor;
-/// if there is none any more, it answers by itself. With its seat the duty goes.
-pub(crate) struct Ticket {
-    call: Option<Arc<Call>>,
-    seat: Arc<Seat>,
-    lost: mpsc::UnboundedSender<Lost>,
-    load: Option<Arc<Load>>,
-}
-
-impl Ticket {
-    /// Counts the job with a worker, as long as the ticket lives.
+    /// Counts the job with a worker, as long as it lives.
     pub(super) fn enter(&mut self, route: &Route) {
-        self.seat.place_on(route.worker);
-        route.load.in_flight.fetch_add(1, Ordering::Relaxed);
+        self.in_flight.place_on(route.worker);
+        route.load.jobs.fetch_add(1, Ordering::Relaxed);
         self.load = Some(Arc::clone(&route.load));
     }
 
@@ -108,9 +101,13 @@ impl Ticket {
         self.call.as_ref()
     }
 
+    pub(crate) fn in_flight(&self) -> &Arc<InFlight> {
+        &self.in_flight
+    }
+
     /// Whether the duty is still this worker's. If so, nobody takes it away any more.
     pub(crate) fn claim(&self) -> bool {
-        self.seat.go_on_to(Stage::Answering).is_ok()
+        self.in_flight.go_on_to(Stage::Answering).is_ok()
     }
 
     /// Answers the call.
@@ -123,26 +120,26 @@ impl Ticket {
         }
     }
 
+    /// Leaves the call to the supervisor.
     pub(super) fn hand_over(&mut self, loss: Loss) {
         self.leave_route();
         let Some(call) = self.call.take() else { return };
-        if self.seat.go_on_to(Stage::Returned).is_err() || call.is_cancelled() {
+        if self.in_flight.go_on_to(Stage::Returned).is_err() || call.is_cancelled() {
             return;
         }
-        if let Err(mpsc::error::SendError(Lost { call, .. })) = self.lost.send(Lost { call, loss })
-        {
+        if self.supervisor.send(SupervisorRequest::Rescue(Arc::clone(&call), loss)).is_err() {
             call.fail(Error::gone());
         }
     }
 
     pub(super) fn leave_route(&mut self) {
         if let Some(load) = self.load.take() {
-            load.in_flight.fetch_sub(1, Ordering::Relaxed);
+            load.jobs.fetch_sub(1, Ordering::Relaxed);
         }
     }
 }
 
-impl Drop for Ticket {
+impl Drop for Job {
     fn drop(&mut self) {
         self.hand_over(if std::thread::panicking() { Loss::Panicked } else { Loss::Dropped });
     }

@@ -15,7 +15,7 @@ use crate::{
 
 /// Counts of the queue, of the pages, of the connections and of what calls wait for.
 #[derive(Default)]
-pub(crate) struct Tally {
+pub(crate) struct SharedCounters {
     refused: AtomicU64,
     pages: AtomicU64,
     items: AtomicU64,
@@ -24,7 +24,7 @@ pub(crate) struct Tally {
     waits: Mutex<Waits>,
 }
 
-impl Tally {
+impl SharedCounters {
     /// Counts a call that found the queue full.
     pub(crate) fn refuse(&self) {
         self.refused.fetch_add(1, Ordering::Relaxed);
@@ -47,8 +47,8 @@ impl Tally {
     }
 
     /// Begins a wait for `cause`, which is counted when the answer is dropped.
-    pub(crate) fn waiting(&self, cause: WaitCause) -> Waiting<'_> {
-        Waiting { tally: self, cause, since: Instant::now() }
+    pub(crate) fn waiting(&self, cause: WaitCause) -> WaitTimer<'_> {
+        WaitTimer { counters: self, cause, since: Instant::now() }
     }
 
     pub(super) fn write(&self, stats: &mut Stats) {
@@ -68,21 +68,21 @@ impl Tally {
 
 /// A wait that is under way.
 #[must_use]
-pub(crate) struct Waiting<'a> {
-    tally: &'a Tally,
+pub(crate) struct WaitTimer<'a> {
+    counters: &'a SharedCounters,
     cause: WaitCause,
     since: Instant,
 }
 
-impl Waiting<'_> {
+impl WaitTimer<'_> {
     /// There was nothing to wait for, so nothing is counted.
     pub(crate) fn was_none(self) {
         std::mem::forget(self);
     }
 }
 
-impl Drop for Waiting<'_> {
+impl Drop for WaitTimer<'_> {
     fn drop(&mut self) {
-        self.tally.waits().of_mut(self.cause).record(self.since.elapsed());
+        self.counters.waits().get_mut(self.cause).record(self.since.elapsed());
     }
 }

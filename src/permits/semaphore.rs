@@ -1,6 +1,7 @@
 //! A semaphore whose queue knows priorities. A permit that comes back while somebody waits
 //! goes to whoever is next and to nobody else; one that is free, and that nobody waits for,
-//! is taken and given back without a lock.
+//! is taken and given back without a lock. The number may change while permits are out: what is
+//! too much then is forgotten as it comes back.
 
 use std::{
     future::Future,
@@ -23,11 +24,15 @@ const QUEUED: usize = 2;
 const ONE: usize = 4;
 
 /// A number of permits, and those who wait for one.
-pub(crate) struct Permits {
+pub(crate) struct Semaphore {
     /// How many are free, in units of [`ONE`], and the flags.
     state: AtomicUsize,
     /// While anybody is in it, [`QUEUED`] is set and no permit is free.
     queue: Mutex<Queue<Waker>>,
+    /// How many permits there are to be.
+    size: AtomicUsize,
+    /// Permits that are out or idle and shall not be given again.
+    owed: AtomicUsize,
 }
 
 /// Why there is no permit at once.
@@ -39,9 +44,51 @@ pub(crate) enum NoPermit {
     Closed,
 }
 
-impl Permits {
-    pub(super) fn new(permits: usize) -> Self {
-        Self { state: AtomicUsize::new(permits * ONE), queue: Mutex::default() }
+impl Semaphore {
+    pub(crate) fn new(size: usize) -> Self {
+        Self {
+            state: AtomicUsize::new(size * ONE),
+            queue: Mutex::default(),
+            size: AtomicUsize::new(size),
+            owed: AtomicUsize::new(0),
+        }
+    }
+
+    /// How many permits there are to be.
+    pub(crate) fn size(&self) -> usize {
+        self.size.load(Ordering::Relaxed)
+    }
+
+    /// Changes the number of permits. One caller at a time.
+    pub(crate) fn resize(&self, size: usize) {
+        let before = self.size.swap(size, Ordering::Relaxed);
+        if let Some(fewer) = before.checked_sub(size) {
+            self.owed.fetch_add(fewer, Ordering::AcqRel);
+            self.forget_owed();
+        } else {
+            let more = size - before;
+            let mut kept = 0;
+            self.update_owed(|owed| {
+                kept = owed.min(more);
+                Some(owed - kept)
+            });
+            (kept..more).for_each(|_| self.add_one());
+        }
+    }
+
+    /// Forgets what is owed, as far as permits are idle: one may have come back just as the number
+    /// shrank.
+    pub(crate) fn forget_owed(&self) {
+        if self.owed.load(Ordering::Acquire) == 0 {
+            return;
+        }
+        let owed = self.owed.swap(0, Ordering::AcqRel);
+        let forgotten = self.forget(owed);
+        self.owed.fetch_add(owed - forgotten, Ordering::AcqRel);
+    }
+
+    fn update_owed(&self, update: impl FnMut(usize) -> Option<usize>) -> bool {
+        self.owed.fetch_update(Ordering::AcqRel, Ordering::Acquire, update).is_ok()
     }
 
     /// A permit, if one is free and nobody waits.
@@ -50,7 +97,7 @@ impl Permits {
             (state & (CLOSED | QUEUED) == 0).then(|| state.checked_sub(ONE)).flatten()
         };
         match self.state.fetch_update(Ordering::AcqRel, Ordering::Acquire, take) {
-            Ok(_) => Ok(Permit(Some(Arc::clone(self)))),
+            Ok(_) => Ok(Permit(Arc::clone(self))),
             Err(state) if state & CLOSED != 0 => Err(NoPermit::Closed),
             Err(_) => Err(NoPermit::Busy),
         }
@@ -75,13 +122,8 @@ impl Permits {
         wakers.into_iter().for_each(Waker::wake);
     }
 
-    /// Adds permits.
-    pub(super) fn add(&self, permits: usize) {
-        (0..permits).for_each(|_| self.add_one());
-    }
-
     /// Takes at most so many free permits away for good, and says how many it took.
-    pub(super) fn forget(&self, most: usize) -> usize {
+    fn forget(&self, most: usize) -> usize {
         // Against those who join the queue.
         let _queue = self.queue();
         let mut taken = 0;
@@ -123,19 +165,13 @@ impl Permits {
 
 /// A permit, until it is dropped.
 #[must_use]
-pub(crate) struct Permit(Option<Arc<Permits>>);
-
-impl Permit {
-    /// Takes the permit away for good.
-    pub(super) fn forget(mut self) {
-        self.0 = None;
-    }
-}
+pub(crate) struct Permit(Arc<Semaphore>);
 
 impl Drop for Permit {
     fn drop(&mut self) {
-        if let Some(permits) = &self.0 {
-            permits.add_one();
+        let is_owed = self.0.owed.load(Ordering::Acquire) > 0;
+        if !(is_owed && self.0.update_owed(|owed| owed.checked_sub(1))) {
+            self.0.add_one();
         }
     }
 }
@@ -143,7 +179,7 @@ impl Drop for Permit {
 /// Waits for a permit.
 #[must_use]
 pub(crate) struct Acquire {
-    permits: Arc<Permits>,
+    permits: Arc<Semaphore>,
     priority: Priority,
     /// Where this waits. A place that nobody is in any more was given a permit.
     place: Option<Place>,
@@ -183,7 +219,7 @@ impl Future for Acquire {
         self.place = None;
         permits.unmark(&queue);
         drop(queue);
-        Poll::Ready(answer.map(|()| Permit(Some(permits))))
+        Poll::Ready(answer.map(|()| Permit(permits)))
     }
 }
 
@@ -209,8 +245,8 @@ mod tests {
 
     use super::*;
 
-    fn permits(size: usize) -> Arc<Permits> {
-        Arc::new(Permits::new(size))
+    fn permits(size: usize) -> Arc<Semaphore> {
+        Arc::new(Semaphore::new(size))
     }
 
     #[test]
@@ -262,7 +298,7 @@ mod tests {
     }
 
     /// Takes permits, or gives up waiting for them, and never sees more than three out.
-    fn work(permits: &Arc<Permits>, out: &AtomicUsize, mut random: fastrand::Rng) {
+    fn work(permits: &Arc<Semaphore>, out: &AtomicUsize, mut random: fastrand::Rng) {
         for _ in 0..1_000 {
             let priority = [Priority::Low, Priority::Normal, Priority::High][random.usize(..3)];
             let mut waiting = Box::pin(permits.acquire(priority));
@@ -313,6 +349,53 @@ mod tests {
             waiting.clear();
             out.clear();
             prop_assert_eq!(permits.available(), 2);
+        }
+    }
+
+    #[derive(Clone, Copy, Debug)]
+    enum Step {
+        Take,
+        TakeBack,
+        Resize(usize),
+        Forget,
+    }
+
+    fn step() -> impl Strategy<Value = Step> {
+        prop_oneof![
+            4 => Just(Step::Take),
+            3 => Just(Step::TakeBack),
+            2 => (1..20usize).prop_map(Step::Resize),
+            1 => Just(Step::Forget),
+        ]
+    }
+
+    proptest! {
+        #[test]
+        fn permits_follow_the_size_and_none_is_given_beyond_it(
+            steps in prop::collection::vec(step(), 0..200)
+        ) {
+            let permits = permits(8);
+            let mut out = Vec::new();
+            for step in steps {
+                match step {
+                    Step::Take => {
+                        if let Ok(permit) = permits.try_acquire() {
+                            prop_assert!(out.len() < permits.size());
+                            out.push(permit);
+                        }
+                    }
+                    Step::TakeBack => {
+                        out.pop();
+                    }
+                    Step::Resize(size) => permits.resize(size),
+                    Step::Forget => permits.forget_owed(),
+                }
+                // Whoever may go, may go: nothing is withheld.
+                let free = permits.size().saturating_sub(out.len());
+                prop_assert_eq!(permits.available(), free);
+            }
+            drop(out);
+            prop_assert_eq!(permits.available(), permits.size());
         }
     }
 }

@@ -5,6 +5,7 @@ use std::{
     borrow::Cow,
     cell::{Cell, RefCell},
     mem,
+    ops::Deref,
     panic::{AssertUnwindSafe, catch_unwind},
     rc::Rc,
     sync::{Arc, Mutex},
@@ -16,95 +17,98 @@ use http::{StatusCode, Uri, header::AUTHORIZATION};
 use secrecy::SecretString;
 
 use super::{
-    elsewhere::Elsewhere,
-    gates::Throttle,
+    foreign_clients::ForeignClients,
+    gates::{CallPermit, Throttle},
     hedge::Hedging,
     origin::{Api, Origins},
-    tokens::{TokenLines, Tokens, TokensOf},
+    tokens::{KnownTokens, TokensOf},
 };
 use crate::{
-    actors::Line,
+    actors::ActorRef,
     config::ValidConfig,
     dispatch::{Call, Dispatcher},
     error::{Error, ErrorKind},
     events::Events,
     header_value::header_text,
+    permits::Stage,
     rate_limit::{Heard, Hold, KeyedRateLimiter, Limiter, Pacer, RateLimiter, Ruled, hear},
     request::Request,
     response::{Action, Response},
     retry::{self, Budget},
-    stats::{Counted, Counters, StatsCollector},
-    token_manager::Issued,
+    stats::{Counters, StatsCollector, WorkerReport},
+    token_manager::{Issued, TokenManager, TokenSet},
     transport::Client,
 };
 
-/// What a worker is made of. Shared with the other workers but for the HTTP client.
+/// What all workers of a pool share.
 #[derive(Clone)]
-pub(crate) struct Parts {
+pub(crate) struct WorkerParts {
     pub(crate) dispatcher: Arc<Dispatcher>,
-    pub(crate) limiter: Line<Limiter>,
+    pub(crate) limiter: ActorRef<Limiter>,
     pub(crate) pacer: Arc<Pacer>,
     pub(crate) keys: Option<Arc<KeyedRateLimiter<Arc<str>>>>,
-    pub(crate) tokens: TokenLines,
-    pub(crate) stats: Line<StatsCollector>,
+    pub(crate) token_manager: ActorRef<TokenManager>,
+    /// The pool's own tokens, if it has any.
+    pub(crate) own_tokens: Option<Arc<TokenSet>>,
+    pub(crate) stats: ActorRef<StatsCollector>,
     pub(crate) hold: Arc<Hold>,
     pub(crate) budget: Arc<Mutex<Budget>>,
     pub(crate) origins: Arc<Origins>,
 }
 
 /// What the calls of one worker share.
-pub(super) struct Kit {
+pub(super) struct WorkerContext {
     /// The number of the worker.
-    pub(super) worker: usize,
-    pub(super) config: Arc<ValidConfig>,
-    pub(super) dispatcher: Arc<Dispatcher>,
+    pub(super) slot: usize,
+    parts: WorkerParts,
     pub(super) client: Client,
-    elsewhere: Elsewhere,
+    foreign_clients: ForeignClients,
     pub(super) throttle: Throttle,
-    pacer: Arc<Pacer>,
-    keys: Option<Arc<KeyedRateLimiter<Arc<str>>>>,
-    pub(super) tokens: Tokens,
-    hold: Arc<Hold>,
-    pub(super) origins: Arc<Origins>,
+    /// The pool's tokens that this worker knows of.
+    known_tokens: KnownTokens,
     pub(super) policy: retry::Policy,
-    budget: Arc<Mutex<Budget>>,
     pub(super) counters: RefCell<Counters>,
     pub(super) hedging: RefCell<Hedging>,
     /// Whether the pool's API has ever answered this worker.
     pub(super) has_answered: Cell<bool>,
-    stats: Line<StatsCollector>,
 }
 
-impl Kit {
+impl Deref for WorkerContext {
+    type Target = WorkerParts;
+
+    fn deref(&self) -> &WorkerParts {
+        &self.parts
+    }
+}
+
+impl WorkerContext {
     /// What the worker in `slot` is made of.
-    pub(super) fn new(slot: usize, parts: Parts) -> Self {
-        let config = Arc::clone(&parts.dispatcher.config);
-        let gauge = parts.dispatcher.tally().connections();
-        let kept = config.kept_connections(slot, parts.dispatcher.workers());
+    pub(super) fn new(slot: usize, parts: WorkerParts) -> Self {
+        let dispatcher = &parts.dispatcher;
+        let config = &dispatcher.config;
+        let kept = config.kept_connections(slot, dispatcher.workers());
+        let tokens = parts.own_tokens.as_ref().map_or(0, |own| own.board.slots());
         Self {
-            worker: slot,
-            client: Client::new(&config.transport(kept, gauge)),
-            elsewhere: Elsewhere::default(),
+            slot,
+            client: Client::new(&config.transport(kept, dispatcher.counters().connections())),
+            foreign_clients: ForeignClients::default(),
             throttle: Throttle::new(
-                parts.limiter,
+                parts.limiter.clone(),
                 Arc::clone(&parts.pacer),
                 config.settings.rate_limit_per_worker,
                 config.settings.rate_limit_per_token.is_some(),
             ),
-            pacer: parts.pacer,
-            keys: parts.keys,
-            tokens: Tokens::new(parts.tokens),
+            known_tokens: RefCell::new(vec![None; tokens]),
             policy: config.retry_policy(),
-            config,
-            dispatcher: parts.dispatcher,
-            hold: parts.hold,
-            origins: parts.origins,
-            budget: parts.budget,
             counters: RefCell::default(),
             hedging: RefCell::default(),
             has_answered: Cell::default(),
-            stats: parts.stats,
+            parts,
         }
+    }
+
+    pub(super) fn config(&self) -> &ValidConfig {
+        &self.dispatcher.config
     }
 
     /// Sends off what was counted since the last report.
@@ -117,7 +121,7 @@ impl Kit {
             hedging.observe(&counters.latencies);
         }
         let Some(stats) = self.stats.actor() else { return };
-        let report = Counted { worker: self.worker, counters: counters.take() };
+        let report = WorkerReport { worker: self.slot, counters: counters.take() };
         if let Err(SendError::Full(report) | SendError::Closed(report)) = stats.try_send(report) {
             *counters = report.counters;
         }
@@ -154,16 +158,16 @@ impl Kit {
             default: ruling.wait,
         });
         let is_pending = ruled.is_some() && status == StatusCode::ACCEPTED;
-        let rules = &self.config.settings.answers;
+        let rules = &self.config().settings.answers;
         (status.is_client_error() || status.is_server_error() || is_pending)
             .then(|| hear(rules, status, ruled, answer.headers(), SystemTime::now()))
     }
 
     /// The answer to `call`, which went out with `token`, as the pool's rules take it.
     pub(super) fn ruled(&self, call: &Call, answer: Response, token: Option<&Issued>) -> Response {
-        let rules = &self.config.rules;
+        let rules = &self.config().rules;
         // Another API says things in other ways.
-        if rules.is_empty() || self.config.elsewhere(&call.request).is_some() {
+        if rules.is_empty() || call.request.foreign_base(&self.config().base).is_some() {
             return answer;
         }
         rules.apply(answer, token.map(Issued::expose))
@@ -172,17 +176,24 @@ impl Kit {
     /// The client for a request that goes to another API than the pool's.
     pub(super) fn other_client(&self, request: &Request) -> Result<Option<Rc<Client>>, Error> {
         let Some(base) = request.other_base() else { return Ok(None) };
-        self.elsewhere.client(base, &self.config, &self.dispatcher).map(Some)
+        self.foreign_clients.client(base, &self.dispatcher).map(Some)
     }
 
     /// The tokens that may go out with `call`: none goes to another API.
     pub(super) fn tokens_for<'a>(&'a self, call: &'a Call) -> Option<TokensOf<'a>> {
-        self.tokens.of(call).filter(|_| call.request.other_base().is_none())
+        if call.request.other_base().is_some() {
+            return None;
+        }
+        let (set, known) = match &call.tenant {
+            Some(tenant) => (&tenant.tokens, None),
+            None => (self.own_tokens.as_ref()?, Some(&self.known_tokens)),
+        };
+        Some(TokensOf { manager: &self.token_manager, set, known })
     }
 
     /// The credentials in the headers of a request that do not come from a token.
     pub(super) fn secrets_of(&self, call: &Call) -> Vec<Arc<SecretString>> {
-        let defaults = &self.config.headers;
+        let defaults = &self.config().headers;
         let values = [call.request.headers(), defaults].map(|headers| headers.get(AUTHORIZATION));
         // Behind the name of the scheme.
         let secrets = values.into_iter().flatten().filter_map(|value| {
@@ -192,49 +203,37 @@ impl Kit {
     }
 
     /// The request as it goes out with `token`, and where it goes.
-    pub(super) fn prepare<'a>(
+    pub(super) async fn prepare<'a>(
         &self,
         call: &'a Call,
         url: &'a Uri,
         token: Option<&Issued>,
+        permit: &CallPermit<'_>,
     ) -> Result<(Cow<'a, Request>, Cow<'a, Uri>), Error> {
         let (Some(token), Some(tokens)) = (token, self.tokens_for(call)) else {
             return Ok((Cow::Borrowed(&call.request), Cow::Borrowed(url)));
         };
-        let request = without_token(call, url);
-        let apply = || tokens.apply(request, token);
-        let request = catch_unwind(AssertUnwindSafe(apply)).map_err(|payload| {
-            // Its end is a user's code too, which may panic again.
-            mem::forget(payload);
-            Error::new(ErrorKind::Callback, "the apply callback panicked")
-        })??;
-        self.with_token(call, request, url)
-    }
-
-    /// As [`prepare`](Self::prepare), with the callback on a thread aside.
-    pub(super) async fn prepare_aside<'a>(
-        &self,
-        call: &'a Call,
-        url: &'a Uri,
-        token: Option<&Issued>,
-    ) -> Result<(Cow<'a, Request>, Cow<'a, Uri>), Error> {
-        let (Some(token), Some(tokens)) = (token, self.tokens_for(call)) else {
-            return self.prepare(call, url, None);
+        let mut request = call.request.clone();
+        // After a redirect the token goes into the new query.
+        if *url != *call.url {
+            request.set_target(url.to_string());
+        }
+        let (set, token) = (Arc::clone(tokens.set), token.clone());
+        let apply = move || (set.credentials.apply)(request, token.expose());
+        let blocking = self.dispatcher.blocking();
+        let mut request = if blocking.is_wary() {
+            let limit = self.config().settings.replace_blocked_after;
+            let threads = &tokens.set.threads;
+            // Boxed, so that pools whose callbacks behave have no room for it.
+            Box::pin(blocking.run(threads, "the apply callback", limit, apply)).await??
+        } else {
+            permit.go_on_to(Stage::Applying)?;
+            catch_unwind(AssertUnwindSafe(apply)).map_err(|payload| {
+                // Its end is a user's code too, which may panic again.
+                mem::forget(payload);
+                Error::new(ErrorKind::Callback, "the apply callback panicked")
+            })??
         };
-        let aside = self.dispatcher.aside();
-        let limit = self.config.settings.replace_blocked_after;
-        let request = without_token(call, url);
-        let request = tokens.apply_aside(aside, limit, request, token).await?;
-        self.with_token(call, request, url)
-    }
-
-    /// What `apply` made of the request, and where it goes.
-    fn with_token<'a>(
-        &self,
-        call: &'a Call,
-        mut request: Request,
-        url: &'a Uri,
-    ) -> Result<(Cow<'a, Request>, Cow<'a, Uri>), Error> {
         for value in request.headers_mut().values_mut() {
             value.set_sensitive(true);
         }
@@ -249,24 +248,15 @@ impl Kit {
         let url = if is_same {
             Cow::Borrowed(url)
         } else {
-            Cow::Owned(self.config.base.join(request.target())?)
+            Cow::Owned(self.config().base.join(request.target())?)
         };
         Ok((Cow::Owned(request), url))
     }
 }
 
-/// The request before a token is in it. After a redirect the token goes into the new query.
-fn without_token(call: &Call, url: &Uri) -> Request {
-    let mut request = call.request.clone();
-    if *url != *call.url {
-        request.set_target(url.to_string());
-    }
-    request
-}
-
-impl Drop for Kit {
+impl Drop for WorkerContext {
     /// What was counted is not lost with the worker, nor are the attempts that its end
-    /// cancels: the last one to let go of the kit reports.
+    /// cancels: the last one to let go of this reports.
     fn drop(&mut self) {
         self.report();
     }

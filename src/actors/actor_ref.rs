@@ -1,0 +1,190 @@
+//! The way to an actor that may die and be replaced: those who hold it always find the
+//! one that lives. Knows neither the actor nor who replaces it.
+
+use actix::{dev::ToEnvelope, prelude::*};
+use tokio::sync::watch;
+
+use crate::error::Error;
+
+/// Why a question got no answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Unanswered {
+    /// The actor died; the one in its place may be asked.
+    Died,
+    /// The actor was given up with the question before it, since it gave no sign of life.
+    Hung,
+    /// There is no such actor, and there will be none.
+    Gone,
+}
+
+/// A reference to the living actor of a kind.
+pub(crate) struct ActorRef<A: Actor>(watch::Receiver<Current<A>>);
+
+/// The actor, `None` when there is none and will be none, and whether the one before it was given
+/// up since it hung.
+type Current<A> = (Option<Addr<A>>, bool);
+
+/// Who the references of a kind lead to.
+pub(crate) struct ActorCell<A: Actor>(watch::Sender<Current<A>>);
+
+impl<A: Actor> ActorCell<A> {
+    pub(crate) fn new() -> Self {
+        Self(watch::Sender::new((None, false)))
+    }
+
+    pub(crate) fn actor_ref(&self) -> ActorRef<A> {
+        ActorRef(self.0.subscribe())
+    }
+
+    /// Has the references lead to `actor`, or nowhere for good. `after_hang` tells those who have
+    /// asked the one before it that there is no answer to be had from it.
+    pub(crate) fn set(&self, actor: Option<Addr<A>>, after_hang: bool) {
+        self.0.send_replace((actor, after_hang));
+    }
+
+    #[cfg(test)]
+    pub(crate) fn actor(&self) -> Option<Addr<A>> {
+        self.0.borrow().0.clone()
+    }
+}
+
+impl<A: Actor> ActorRef<A> {
+    /// The actor as it is now; it may be dead.
+    pub(crate) fn actor(&self) -> Option<Addr<A>> {
+        self.0.borrow().0.clone()
+    }
+
+    /// Asks until there is an answer, whoever gives it.
+    ///
+    /// # Errors
+    /// [`ErrorKind::ShuttingDown`](crate::ErrorKind::ShuttingDown) when there is no actor any more.
+    pub(crate) async fn ask<M>(&self, message: impl Fn() -> M) -> Result<M::Result, Error>
+    where
+        M: Message + Send + 'static,
+        M::Result: Send,
+        A: Handler<M>,
+        A::Context: ToEnvelope<A, M>,
+    {
+        loop {
+            match self.send(message()).await {
+                Ok(answer) => return Ok(answer),
+                Err(Unanswered::Died | Unanswered::Hung) => {}
+                Err(Unanswered::Gone) => return Err(Error::gone()),
+            }
+        }
+    }
+
+    /// Sends a message and waits for the answer, or until there is another actor in the
+    /// place of one that cannot answer.
+    pub(crate) async fn send<M>(&self, message: M) -> Result<M::Result, Unanswered>
+    where
+        M: Message + Send + 'static,
+        M::Result: Send,
+        A: Handler<M>,
+        A::Context: ToEnvelope<A, M>,
+    {
+        let mut current = self.0.clone();
+        let actor = current.borrow_and_update().0.clone().ok_or(Unanswered::Gone)?;
+        let replaced = tokio::select! {
+            biased;
+            answer = actor.send(message) => match answer {
+                Ok(answer) => return Ok(answer),
+                Err(_) => current.changed().await,
+            },
+            replaced = current.changed() => replaced,
+        };
+        replaced.map_err(|_| Unanswered::Gone)?;
+        Err(if current.borrow().1 { Unanswered::Hung } else { Unanswered::Died })
+    }
+}
+
+impl<A: Actor> Clone for ActorRef<A> {
+    fn clone(&self) -> Self {
+        Self(self.0.clone())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::actors::{Die, mortal};
+
+    /// Answers with its number, or never.
+    struct Clerk(Option<u32>);
+
+    #[derive(Message)]
+    #[rtype(result = "u32")]
+    struct Ask;
+
+    impl Actor for Clerk {
+        type Context = Context<Self>;
+    }
+
+    impl Handler<Ask> for Clerk {
+        type Result = ResponseFuture<u32>;
+
+        fn handle(&mut self, _: Ask, _: &mut Self::Context) -> Self::Result {
+            let number = self.0;
+            Box::pin(async move {
+                match number {
+                    Some(number) => number,
+                    None => std::future::pending().await,
+                }
+            })
+        }
+    }
+
+    mortal!(Clerk);
+
+    /// What comes of a question to a clerk who is silent while `change` happens.
+    async fn ask_while(
+        change: impl AsyncFnOnce(&ActorCell<Clerk>, Addr<Clerk>),
+    ) -> Result<u32, Unanswered> {
+        let cell = ActorCell::new();
+        let actor_ref = cell.actor_ref();
+        let silent = Clerk(None).start();
+        cell.set(Some(silent.clone()), false);
+        let limit = Duration::from_secs(10);
+        let answer = tokio::time::timeout(limit, actor_ref.send(Ask));
+        futures::future::join(answer, change(&cell, silent)).await.0.expect("it hangs")
+    }
+
+    #[actix::test]
+    async fn who_asked_one_that_died_may_ask_its_successor() {
+        let cell = ActorCell::new();
+        let actor_ref = cell.actor_ref();
+        let first = Clerk(Some(1)).start();
+        cell.set(Some(first.clone()), false);
+        assert_eq!(actor_ref.send(Ask).await, Ok(1));
+        assert!(first.send(Die).await.is_err());
+        let asked = actor_ref.send(Ask);
+        let follow = async { cell.set(Some(Clerk(Some(2)).start()), false) };
+        assert_eq!(futures::future::join(asked, follow).await.0, Err(Unanswered::Died));
+        assert_eq!(actor_ref.send(Ask).await, Ok(2));
+    }
+
+    #[actix::test]
+    async fn a_question_that_hangs_ends_with_the_one_who_hangs() {
+        let lead = async |cell: &ActorCell<Clerk>, after_hang| {
+            cell.set(Some(Clerk(Some(2)).start()), after_hang);
+        };
+        let hung = ask_while(async |cell, _| lead(cell, true).await).await;
+        assert_eq!(hung, Err(Unanswered::Hung));
+        let died = ask_while(async |cell, _| lead(cell, false).await).await;
+        assert_eq!(died, Err(Unanswered::Died));
+    }
+
+    #[actix::test]
+    async fn without_an_actor_and_without_one_to_come_nobody_waits() {
+        let cell = ActorCell::<Clerk>::new();
+        let actor_ref = cell.actor_ref();
+        assert_eq!(actor_ref.send(Ask).await, Err(Unanswered::Gone));
+        let silent = Clerk(None).start();
+        cell.set(Some(silent.clone()), false);
+        assert!(silent.send(Die).await.is_err());
+        drop(cell);
+        assert_eq!(actor_ref.send(Ask).await, Err(Unanswered::Gone));
+    }
+}

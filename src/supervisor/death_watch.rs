@@ -1,0 +1,41 @@
+//! The watch over the end of every actor, however it comes about.
+
+use actix::prelude::*;
+
+use super::{actor::Supervisor, roles::Role};
+
+/// An actor is gone.
+#[derive(Clone, Copy, Debug, Message)]
+#[rtype(result = "()")]
+pub(super) enum ActorEnded {
+    /// The worker with this number, which no other worker has or had.
+    Worker(u64),
+    /// The holder of a role, by its incarnation.
+    Role(Role, u64),
+    /// The pager with this number, which had a thread of its own.
+    Pager(u64),
+}
+
+/// Reports the end of an actor when it is dropped with it.
+pub(super) struct DeathWatch {
+    pub(super) supervisor: Recipient<ActorEnded>,
+    pub(super) news: ActorEnded,
+}
+
+impl Drop for DeathWatch {
+    fn drop(&mut self) {
+        self.supervisor.do_send(self.news);
+    }
+}
+
+impl Handler<ActorEnded> for Supervisor {
+    type Result = ();
+
+    fn handle(&mut self, ended: ActorEnded, ctx: &mut Self::Context) {
+        match ended {
+            ActorEnded::Worker(id) => self.worker_ended(id, ctx),
+            ActorEnded::Role(role, incarnation) => self.role_ended(role, incarnation, ctx),
+            ActorEnded::Pager(id) => self.pager_ended(id),
+        }
+    }
+}

@@ -1,0 +1,237 @@
+//! The actors that the workers ask, as one value: who holds which role, and how a holder
+//! starts. What one knew is rebuilt or kept for the next, whichever holds what they promise.
+
+use std::{
+    sync::{Arc, Mutex},
+    time::{Duration, Instant},
+};
+
+use actix::prelude::*;
+
+use super::{
+    death_watch::{ActorEnded, DeathWatch},
+    restart::{Repair, Restarts},
+};
+use crate::{
+    actors::{ActorCell, ActorRef},
+    dispatch::Dispatcher,
+    rate_limit::{Limiter, Pacer},
+    stats::{Stats, StatsCollector},
+    token_manager::{Signs, TokenManager, TokenSet},
+};
+
+/// One of the actors that the workers ask.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Role {
+    Stats,
+    Limiter,
+    Tokens,
+}
+
+/// A role and who holds it.
+pub(super) struct Supervised<A: Actor> {
+    role: Role,
+    cell: ActorCell<A>,
+    /// Counts the holders, from 1.
+    incarnation: u64,
+    restarts: Restarts,
+    /// Whether the last holder was given up since it hung.
+    has_hung: bool,
+}
+
+impl<A: Actor> Supervised<A> {
+    fn new(role: Role) -> Self {
+        let (cell, restarts) = (ActorCell::new(), Restarts::default());
+        Self { role, cell, incarnation: 0, restarts, has_hung: false }
+    }
+
+    pub(super) fn actor_ref(&self) -> ActorRef<A> {
+        self.cell.actor_ref()
+    }
+
+    /// The watch over the next holder.
+    fn next_watch(&mut self, supervisor: &Recipient<ActorEnded>) -> Box<dyn Send> {
+        self.incarnation += 1;
+        let news = ActorEnded::Role(self.role, self.incarnation);
+        Box::new(DeathWatch { supervisor: supervisor.clone(), news })
+    }
+
+    /// Gives the role to `holder`, or to nobody for good.
+    fn give_to(&mut self, holder: Option<Addr<A>>) {
+        self.cell.set(holder, std::mem::take(&mut self.has_hung));
+    }
+
+    /// Decides about the end of a holder, if it was the last one.
+    fn decide(&mut self, incarnation: u64, intensity: (u32, Duration)) -> Option<Repair> {
+        if incarnation != self.incarnation {
+            return None;
+        }
+        let repair = self.restarts.died(Instant::now(), false, intensity);
+        if repair == Repair::GiveUp {
+            self.give_to(None);
+        }
+        Some(repair)
+    }
+}
+
+/// All roles.
+pub(super) struct Roles {
+    dispatcher: Arc<Dispatcher>,
+    supervisor: Recipient<ActorEnded>,
+    /// What the collectors of statistics hand on to one another.
+    ledger: Arc<Mutex<Stats>>,
+    pub(super) pacer: Arc<Pacer>,
+    /// The pool's own tokens, if it has any.
+    pub(super) own_tokens: Option<Arc<TokenSet>>,
+    pub(super) stats: Supervised<StatsCollector>,
+    pub(super) limiter: Supervised<Limiter>,
+    pub(super) token_manager: Supervised<TokenManager>,
+    /// The thread of the token manager, where the users' `acquire` runs.
+    callbacks: Option<Arbiter>,
+    signs: Arc<Signs>,
+    /// Whether there is no token manager until one of the threads that hang has ended.
+    pub(super) is_suspended: bool,
+}
+
+impl Roles {
+    /// Fills every role: on the current thread, but for the token manager, which gets
+    /// `callbacks`.
+    pub(super) fn start(
+        dispatcher: Arc<Dispatcher>,
+        callbacks: Option<Arbiter>,
+        supervisor: Recipient<ActorEnded>,
+    ) -> Self {
+        let now = Instant::now();
+        let settings = &dispatcher.config.settings;
+        let pacer = Pacer::new(
+            settings.rate_limit,
+            settings.use_dampener,
+            settings.max_retry_after,
+            Arc::clone(dispatcher.events()),
+            now,
+        );
+        let mut roles = Self {
+            own_tokens: dispatcher.config.own_tokens(now).map(Arc::new),
+            dispatcher,
+            supervisor,
+            ledger: Arc::default(),
+            pacer: Arc::new(pacer),
+            stats: Supervised::new(Role::Stats),
+            limiter: Supervised::new(Role::Limiter),
+            token_manager: Supervised::new(Role::Tokens),
+            callbacks: None,
+            signs: Arc::new(Signs::new(now)),
+            is_suspended: false,
+        };
+        roles.start_stats();
+        roles.start_limiter(now);
+        if let Some(callbacks) = callbacks {
+            roles.start_tokens(callbacks);
+        }
+        roles
+    }
+
+    /// A collector goes on with what the last one knew.
+    pub(super) fn start_stats(&mut self) {
+        let watch = self.stats.next_watch(&self.supervisor);
+        let collector = StatsCollector::new(Arc::clone(&self.ledger), watch).start();
+        self.stats.give_to(Some(collector));
+    }
+
+    /// A limiter in the place of another one has nothing saved, so that the limit holds.
+    pub(super) fn start_limiter(&mut self, now: Instant) {
+        let burst = self.dispatcher.config.settings.burst;
+        let watch = self.limiter.next_watch(&self.supervisor);
+        let workers = self.dispatcher.workers();
+        let slots = Arc::clone(self.dispatcher.semaphore());
+        let mut limiter = Limiter::new(Arc::clone(&self.pacer), burst, workers, slots, now, watch);
+        let board = self.own_tokens.as_ref().map(|own| &own.board);
+        if let Some(board) = board.filter(|board| board.is_limited()) {
+            limiter = limiter.with_tokens(Arc::clone(board));
+        }
+        if self.limiter.incarnation > 1 {
+            limiter = limiter.emptied(now);
+        }
+        self.limiter.give_to(Some(limiter.start()));
+    }
+
+    /// A manager in the place of another one gets every token anew.
+    pub(super) fn start_tokens(&mut self, arbiter: Arbiter) {
+        self.signs = Arc::new(Signs::new(Instant::now()));
+        let watch = self.token_manager.next_watch(&self.supervisor);
+        let manager = TokenManager::new(
+            self.token_manager.incarnation,
+            self.own_tokens.as_ref(),
+            self.dispatcher.config.settings.acquire_timeout,
+            self.stats.actor_ref(),
+            Arc::clone(self.dispatcher.events()),
+            Arc::clone(&self.signs),
+            watch,
+        );
+        let manager = TokenManager::start_in_arbiter(&arbiter.handle(), |_| manager);
+        self.callbacks = Some(arbiter);
+        self.token_manager.give_to(Some(manager));
+    }
+
+    /// Has no more to do with the token manager. Unless another one `follows`, there is none
+    /// from here on.
+    pub(super) fn suspend_tokens(&mut self, follows: bool) {
+        self.signs.inside.give_up();
+        // Its end, if it comes to that, is no news any more.
+        self.token_manager.incarnation += 1;
+        self.token_manager.has_hung = true;
+        self.is_suspended = true;
+        if !follows {
+            self.token_manager.give_to(None);
+        }
+    }
+
+    /// Whether there has been no token manager yet.
+    pub(super) fn lacks_tokens(&self) -> bool {
+        self.token_manager.incarnation == 0
+    }
+
+    /// The thread of the token manager, which leaves it without one.
+    pub(super) fn take_callbacks(&mut self) -> Option<Arbiter> {
+        self.callbacks.take()
+    }
+
+    #[cfg(test)]
+    pub(super) fn kill(&self, role: Role) {
+        fn kill<A: Actor + Handler<Die>>(supervised: &Supervised<A>)
+        where
+            A::Context: actix::dev::ToEnvelope<A, Die>,
+        {
+            supervised.cell.actor().unwrap().do_send(Die);
+        }
+        use crate::actors::Die;
+        match role {
+            Role::Stats => kill(&self.stats),
+            Role::Limiter => kill(&self.limiter),
+            Role::Tokens => kill(&self.token_manager),
+        }
+    }
+
+    /// Decides about a role whose holder is gone, unless another one has it by now.
+    pub(super) fn decide(
+        &mut self,
+        role: Role,
+        incarnation: u64,
+        intensity: (u32, Duration),
+    ) -> Option<Repair> {
+        match role {
+            Role::Stats => self.stats.decide(incarnation, intensity),
+            Role::Limiter => self.limiter.decide(incarnation, intensity),
+            Role::Tokens => self.token_manager.decide(incarnation, intensity),
+        }
+    }
+
+    /// Whether the token manager has given no sign of life for longer than any `acquire` may
+    /// take: then that blocks the thread, and its own time limit cannot fire.
+    pub(super) fn token_manager_hangs(&self, excused: Instant, now: Instant) -> bool {
+        let settings = &self.dispatcher.config.settings;
+        let limit = settings.acquire_timeout.saturating_add(settings.heartbeat_timeout);
+        let silence = now.saturating_duration_since(self.signs.heartbeat.last().max(excused));
+        self.callbacks.is_some() && silence >= limit
+    }
+}
