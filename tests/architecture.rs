@@ -58,6 +58,7 @@ const PURE: &[&str] = &[
     "pager/bounds.rs",
     "pager/decode.rs",
     "pager/envelope.rs",
+    "pager/envelope/data.rs",
     "pager/lines.rs",
     "pager/list.rs",
     "pager/content.rs",

@@ -35,7 +35,8 @@ pub(crate) enum Term<'a> {
 }
 
 /// Base URLs as they were given. One that is refused later may hold a password.
-#[derive(Clone, Default, PartialEq, Eq)]
+#[derive(Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
 pub(super) struct Origins(pub(super) Vec<String>);
 
 impl fmt::Debug for Origins {

@@ -51,7 +51,7 @@ impl Paging {
     /// Where in a page the next one is named, if it is in the body.
     pub(in crate::pager) fn pointer(&self) -> Option<&Path> {
         match &self.mode {
-            Mode::Cursor(_, path) | Mode::NextUrl(path) => Some(path),
+            Mode::Cursor { next, .. } | Mode::NextUrl { next } => Some(next),
             _ => None,
         }
     }
@@ -63,13 +63,13 @@ impl Paging {
     /// what is left out here would be missing at the end of the set.
     pub(in crate::pager) fn follow(&self, foot: &Foot<'_>) -> Result<Option<Address>, Error> {
         match &self.mode {
-            Mode::Cursor(..) => {
+            Mode::Cursor { .. } => {
                 let cursor =
                     foot.name()?.filter(|cursor| !self.ends.zero_cursor_ends || !is_zero(cursor));
                 Ok(cursor.map(|cursor| Address::Cursor(cursor.to_owned())))
             }
-            Mode::NextUrl(_) => foot.name()?.map(|url| foot.resolve(url)).transpose(),
-            Mode::Link => {
+            Mode::NextUrl { .. } => foot.name()?.map(|url| foot.resolve(url)).transpose(),
+            Mode::Link {} => {
                 let page = foot.url().ok();
                 match self.link(foot.view.headers(), "next", page.as_ref()) {
                     link::Found::Target(url) => foot.resolve(&url).map(Some),
@@ -81,7 +81,7 @@ impl Paging {
                 }
             }
             Mode::Custom(custom) => Ok(custom.next(&foot.view)?.map(Address::Custom)),
-            Mode::Number(_) | Mode::Offset(_) | Mode::None => Ok(None),
+            Mode::Number { .. } | Mode::Offset { .. } | Mode::None {} => Ok(None),
         }
     }
 
@@ -97,7 +97,7 @@ impl Paging {
             // What cannot be read does not say that the set ends.
             link::Found::Unreadable => self.is_addressable(),
         };
-        let Mode::Number(param) = &self.mode else { return };
+        let Mode::Number { param, .. } = &self.mode else { return };
         if meta.total.is_some() || meta.total_pages.is_some() {
             return;
         }

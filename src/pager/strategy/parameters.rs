@@ -7,24 +7,29 @@ impl Paging {
     /// The names of the query parameters that paging sets.
     pub(crate) fn parameters(&self) -> Vec<&str> {
         let place = match &self.mode {
-            Mode::Number(param) | Mode::Offset(param) | Mode::Cursor(param, _) => Some(param),
-            Mode::NextUrl(_) | Mode::Link | Mode::Custom(_) | Mode::None => None,
+            Mode::Number { param, .. } | Mode::Offset { param } | Mode::Cursor { param, .. } => {
+                Some(param)
+            }
+            Mode::NextUrl { .. } | Mode::Link {} | Mode::Custom(_) | Mode::None {} => None,
         };
-        let size = self.size.as_ref().map(|(name, _)| name);
-        place.into_iter().chain(size).map(String::as_str).collect()
+        place.into_iter().chain(&self.size_param).map(String::as_str).collect()
     }
 
     /// The number by which the API knows the page with this index; where it does not number
     /// them, they count from 1.
     pub(crate) fn number(&self, index: u64) -> u64 {
-        self.first.unwrap_or(1).saturating_add(index)
+        let first = match self.mode {
+            Mode::Number { first: Some(first), .. } => first,
+            _ => 1,
+        };
+        first.saturating_add(index)
     }
 
     /// Where the first page is.
     pub(crate) fn start(&self) -> Address {
         match &self.mode {
-            Mode::Number(_) => Address::Page(0),
-            Mode::Offset(_) => Address::Offset(0),
+            Mode::Number { .. } => Address::Page(0),
+            Mode::Offset { .. } => Address::Offset(0),
             _ => Address::Start,
         }
     }
@@ -33,10 +38,10 @@ impl Paging {
     pub(in crate::pager) fn leads_to(&self, address: &Address) -> bool {
         match (&self.mode, address) {
             (_, Address::Untrusted(_)) => self.is_led_by_urls(),
-            (Mode::Number(_), Address::Page(_))
-            | (Mode::Offset(_), Address::Offset(_))
-            | (Mode::Cursor(..), Address::Cursor(_))
-            | (Mode::NextUrl(_) | Mode::Link, Address::Url(_))
+            (Mode::Number { .. }, Address::Page(_))
+            | (Mode::Offset { .. }, Address::Offset(_))
+            | (Mode::Cursor { .. }, Address::Cursor(_))
+            | (Mode::NextUrl { .. } | Mode::Link {}, Address::Url(_))
             | (Mode::Custom(_), Address::Custom(_)) => true,
             (_, address) => *address == Address::Start && *address == self.start(),
         }
@@ -58,19 +63,19 @@ impl Paging {
         size: Option<u64>,
     ) -> Vec<(&'a str, Term<'a>)> {
         let place = match (&self.mode, address) {
-            (Mode::Number(param), Address::Page(index)) => {
+            (Mode::Number { param, .. }, Address::Page(index)) => {
                 Some((param.as_str(), Term::Number(self.number(*index))))
             }
-            (Mode::Offset(param), Address::Offset(row)) => {
+            (Mode::Offset { param }, Address::Offset(row)) => {
                 Some((param.as_str(), Term::Number(*row)))
             }
-            (Mode::Cursor(param, _), Address::Cursor(cursor)) => {
+            (Mode::Cursor { param, .. }, Address::Cursor(cursor)) => {
                 Some((param.as_str(), Term::Text(cursor)))
             }
             _ => None,
         };
-        let own = self.size.as_ref().filter(|_| self.is_paged());
-        let own = own.map(|(name, own)| (name.as_str(), Term::Number(size.unwrap_or(*own))));
+        let own = self.size_param.as_deref().zip(self.size).filter(|_| self.is_paged());
+        let own = own.map(|(name, own)| (name, Term::Number(size.unwrap_or(own))));
         place.into_iter().chain(own).collect()
     }
 }
