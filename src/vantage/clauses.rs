@@ -14,9 +14,10 @@ use vantage_types::Entity;
 use super::{
     PoolApi,
     among::Among,
-    condition::{ApiCondition, Operator, parameter_text},
+    condition::{ApiCondition, Operator},
     filter::{Filter, Leaf, Test},
     kind::Kind,
+    parameter::parameter_text,
     path::{Wanted, refused},
     value::{LONGEST_PATTERN, SortKey, is_numeric, same},
 };

@@ -2,7 +2,13 @@
 //! does not say what it wants, so it is found out by trying, once for each place in a row:
 //! a whole number as a float, 0 and 1 as a boolean, text as a UUID or an address.
 
-use std::{collections::HashMap, marker::PhantomData, net::IpAddr};
+use std::{
+    any::type_name,
+    collections::HashMap,
+    marker::PhantomData,
+    net::IpAddr,
+    sync::{Arc, Mutex, PoisonError},
+};
 
 use ciborium::Value;
 use uuid::Uuid;
@@ -49,8 +55,13 @@ struct Unknown {
     likely: Option<Kind>,
 }
 
+/// What types want of the rows of tables, by the names of both.
+pub(super) type Shapes = Arc<Mutex<HashMap<(String, &'static str), Shape>>>;
+
 /// Makes the records of one table such as `E` is read from.
 pub(super) struct Fit<E> {
+    shapes: Shapes,
+    key: (String, &'static str),
     shape: Shape,
     columns: Columns,
     entity: PhantomData<fn() -> E>,
@@ -58,13 +69,27 @@ pub(super) struct Fit<E> {
 
 impl<E: Entity<Value>> Fit<E> {
     /// `None` for a type that reads any record.
-    pub(super) fn new(shape: Shape, columns: &Columns) -> Option<Self> {
-        let reads_any = std::any::type_name::<E>() == std::any::type_name::<EmptyEntity>();
-        (!reads_any).then(|| Self { shape, columns: columns.clone(), entity: PhantomData })
+    pub(super) fn new(shapes: &Shapes, table: &str, columns: &Columns) -> Option<Self> {
+        if type_name::<E>() == type_name::<EmptyEntity>() {
+            return None;
+        }
+        let key = (table.to_owned(), type_name::<E>());
+        let known = shapes.lock().unwrap_or_else(PoisonError::into_inner).get(&key).cloned();
+        let (shapes, shape) = (Arc::clone(shapes), known.unwrap_or_default());
+        Some(Self { shapes, key, shape, columns: columns.clone(), entity: PhantomData })
     }
 
-    /// Fits a record, as far as that can be done, and gives what was learned if anything was.
-    pub(super) fn fit(&mut self, record: &mut Record<Value>) -> Option<&Shape> {
+    /// Fits a record, as far as that can be done, and says whether anything was learned.
+    pub(super) fn fit(&mut self, record: &mut Record<Value>) -> bool {
+        let has_learned = self.learn(record);
+        if has_learned {
+            let mut shapes = self.shapes.lock().unwrap_or_else(PoisonError::into_inner);
+            shapes.insert(self.key.clone(), self.shape.clone());
+        }
+        has_learned
+    }
+
+    fn learn(&mut self, record: &mut Record<Value>) -> bool {
         let mut unknown = Vec::new();
         for (column, value) in record.iter_mut() {
             if !self.columns.is_declared(column)
@@ -74,7 +99,7 @@ impl<E: Entity<Value>> Fit<E> {
             }
         }
         if unknown.is_empty() || self.shape.failures >= MOST_FAILURES {
-            return None;
+            return false;
         }
         for one in &mut unknown {
             one.likely = match one.kinds {
@@ -96,7 +121,7 @@ impl<E: Entity<Value>> Fit<E> {
             }
             None => self.shape.failures += 1,
         }
-        Some(&self.shape)
+        true
     }
 
     /// The changes that make the record fit, which are made.
@@ -335,7 +360,7 @@ mod tests {
     }
 
     fn fit() -> Fit<Point> {
-        Fit::new(Shape::default(), &Columns::default()).unwrap()
+        Fit::new(&Shapes::default(), "rows", &Columns::default()).unwrap()
     }
 
     #[test]
@@ -344,12 +369,12 @@ mod tests {
         let row = |n: i64| json!({ "at": [1, 2.5], "of": { "n": n, "on": 1, "f": 7 }, "label": 3 });
         let mut first = record(&row(1));
         assert!(Point::try_from_record(&first).is_err());
-        assert!(fit.fit(&mut first).is_some());
+        assert!(fit.fit(&mut first));
         let expected =
             Point { at: vec![1.0, 2.5], of: Of { n: 1, on: true, f: Some(7.0) }, label: 3.into() };
         assert_eq!(Point::try_from_record(&first).unwrap(), expected);
         let mut second = record(&row(0));
-        assert!(fit.fit(&mut second).is_none(), "nothing is tried again");
+        assert!(!fit.fit(&mut second), "nothing is tried again");
         assert_eq!(Point::try_from_record(&second).unwrap().of.n, 0);
     }
 
@@ -369,7 +394,7 @@ mod tests {
             fit.fit(&mut wrong);
             assert_eq!(wrong, as_it_was);
         }
-        assert!(Fit::<EmptyEntity>::new(Shape::default(), &Columns::default()).is_none());
+        assert!(Fit::<EmptyEntity>::new(&Shapes::default(), "rows", &Columns::default()).is_none());
     }
 
     #[test]

@@ -3,7 +3,6 @@
 
 use std::{borrow::Cow, collections::HashSet};
 
-use serde::{Deserialize, Serialize};
 use vantage_core::VantageError;
 
 use super::{
@@ -15,28 +14,6 @@ use super::{
     sender::{Sender, encoded},
     settings::TableSettings,
 };
-
-/// Where conditions that fill no placeholder are applied. A condition on a column that is
-/// [flagged](vantage_table::column::flags::ColumnFlag::RequestParam) as a request
-/// parameter is sent in any case, and refused where it cannot be.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-#[non_exhaustive]
-pub enum Filtering {
-    /// The API applies each, in the form that [`Filters`](crate::Filters) gives. One that
-    /// cannot be sent is refused.
-    #[default]
-    Server,
-    /// The API applies what can be sent, and the rest is evaluated on the rows. Counts and
-    /// windows cost one request where all can be sent, and otherwise read the set.
-    Mixed,
-    /// The API is sent what can be sent, and every condition is evaluated on
-    /// the rows as well: for an API that may ignore a parameter.
-    Checked,
-    /// Nothing is sent; every condition is evaluated on the rows: for an API
-    /// that refuses parameters it does not know.
-    Local,
-}
 
 /// A request target in its parts.
 #[derive(Debug, PartialEq)]
@@ -140,12 +117,6 @@ pub(super) fn lower<'a>(
     Ok((!matches_nothing).then_some(query))
 }
 
-impl Filtering {
-    fn evaluates_all(self) -> bool {
-        matches!(self, Self::Checked | Self::Local)
-    }
-}
-
 /// The first field that a test is about, to name it.
 fn first_field(test: &Test) -> String {
     match test {
@@ -156,14 +127,8 @@ fn first_field(test: &Test) -> String {
     }
 }
 
-/// Where one item is, and what it must hold to be in the set.
-#[derive(Debug, PartialEq)]
-pub(super) struct ItemQuery {
-    pub(super) path: ItemPath,
-    pub(super) filter: Filter,
-}
-
-/// The query for one item of a table that has an item path; `None` when no row can match.
+/// Where one item of a table is, and what it must hold to be in the set; `None` when no row can
+/// match.
 ///
 /// # Errors
 /// Those of [`lower`].
@@ -171,22 +136,16 @@ pub(super) fn lower_item<'a>(
     item_path: &str,
     declared: &Declared,
     conditions: impl IntoIterator<Item = Cow<'a, ApiCondition>>,
-) -> Result<Option<ItemQuery>, VantageError> {
+) -> Result<Option<(ItemPath, Filter)>, VantageError> {
     let clauses = Clauses::of(conditions, declared)?;
     let (path, used) = path::fill_item(item_path, &clauses.wanted())?;
     let matches_nothing = clauses.match_nothing();
-    let query = ItemQuery { path, filter: clauses.into_filter(&used) };
-    Ok((!matches_nothing).then_some(query))
+    let filter = clauses.into_filter(&used);
+    Ok((!matches_nothing).then_some((path, filter)))
 }
 
-/// Where the table itself is, and what a row must hold to be in the set.
-#[derive(Debug, PartialEq)]
-pub(super) struct Place {
-    pub(super) target: String,
-    pub(super) filter: Filter,
-}
-
-/// The place of a table whose conditions are not sent; `None` when no row can match.
+/// The target of a table whose conditions are not sent, and what a row must hold to be in the
+/// set; `None` when no row can match.
 ///
 /// # Errors
 /// Those of [`lower`].
@@ -194,13 +153,13 @@ pub(super) fn lower_path<'a>(
     template: &str,
     declared: &Declared,
     conditions: impl IntoIterator<Item = Cow<'a, ApiCondition>>,
-) -> Result<Option<Place>, VantageError> {
+) -> Result<Option<(String, Filter)>, VantageError> {
     let clauses = Clauses::of(conditions, declared)?;
     let matches_nothing = clauses.match_nothing();
     let Filled { path, fixed, used } = path::fill(template, &clauses.wanted())?;
     let target = if fixed.is_empty() { path } else { format!("{path}?{fixed}") };
-    let place = Place { target, filter: clauses.into_filter(&used) };
-    Ok((!matches_nothing).then_some(place))
+    let filter = clauses.into_filter(&used);
+    Ok((!matches_nothing).then_some((target, filter)))
 }
 
 #[cfg(test)]
@@ -209,10 +168,12 @@ mod tests {
     use proptest::prelude::*;
 
     use super::{super::settings::Settings, *};
+    use crate::{ApiTable, Filtering};
 
     fn table(template: &str, filtering: Filtering) -> TableSettings {
         let paging = crate::pager::Paging::page_number().page_size("per_page", 10);
-        Settings { paging, filtering, ..Settings::default() }.settings_of(template)
+        let common = ApiTable::new().paging(paging).filtering(filtering);
+        Settings { common, ..Settings::default() }.settings_of(template)
     }
 
     fn lowered(
@@ -410,7 +371,7 @@ mod tests {
             lower_item(&path::below(template), &Declared::default(), conditions)
                 .unwrap()
                 .unwrap()
-                .path
+                .0
                 .of(id)
         };
         assert_eq!(item("c", "a/b").unwrap(), "c/a%2Fb");
@@ -425,13 +386,14 @@ mod tests {
         let conditions = || [eq("user", 1), eq("state", "open")].map(Cow::Owned);
         let item = lower_item("o/{order}/of?u={user}&x=1", &Declared::default(), conditions());
         assert!(item.is_err(), "the last placeholder is the id");
-        let item = lower_item("u/{user}/o/{order}?x=1", &Declared::default(), conditions())
-            .unwrap()
-            .unwrap();
-        assert_eq!(item.path.of("7").unwrap(), "u/1/o/7?x=1");
+        let (path, filter) =
+            lower_item("u/{user}/o/{order}?x=1", &Declared::default(), conditions())
+                .unwrap()
+                .unwrap();
+        assert_eq!(path.of("7").unwrap(), "u/1/o/7?x=1");
         let row = |state: &str| [("state".to_owned(), state.into())].into_iter().collect();
-        assert_eq!(item.filter.admits(&row("open")), Some(true));
-        assert_eq!(item.filter.admits(&row("shut")), Some(false));
+        assert_eq!(filter.admits(&row("open")), Some(true));
+        assert_eq!(filter.admits(&row("shut")), Some(false));
         for path in ["o", "o/{user", "o?id={id}"] {
             assert!(
                 lower_item(path, &Declared::default(), conditions())

@@ -15,14 +15,14 @@ use vantage_types::{Entity, Record};
 use super::{
     PoolApi,
     aggregate::{Aggregate, Total},
-    branches::{Branches, branches},
+    branches::{Branches, Fingerprints, branches},
     clauses::Declared,
     columns::Columns,
     condition::ApiCondition,
     error::of_read,
-    fan_out::Branch,
+    fan_out::{Branch, FanOut},
     filter::Filter,
-    keyed::{Keyed, KeyedPages, Sorting},
+    keyed::{Keyed, KeyedPages, Rows},
     keys::Keys,
     logic::{check_depth, flattened},
     order::Ordered,
@@ -287,7 +287,8 @@ impl Read {
     pub(super) fn keyed(mut self, keys: Keys) -> Result<KeyedPages> {
         let queries = self.queries()?;
         let by = queries.first().and_then(|(_, query)| query.order.made_on_rows());
-        let sorting = by.map(|by| Sorting { by: by.to_vec(), window: self.window.take() });
+        // What is ordered here is cut to the window afterwards.
+        let sorting = by.map(|by| (by.to_vec(), self.window.take()));
         let mut walks = Vec::with_capacity(queries.len());
         for (name, query) in &queries {
             let targets = query.targets().into_iter();
@@ -296,7 +297,20 @@ impl Read {
                 name: name.clone(),
             }));
         }
-        Ok(KeyedPages::new(self, walks, keys, sorting))
+        let rows = match walks.len() {
+            0 | 1 => walks.pop().map(|branch| Rows::One(Box::new(branch.walk.pages()))),
+            _ => {
+                let fingerprints = Fingerprints::new(keys.limit());
+                let (table, prefetch) = (self.name.clone(), self.settings.prefetch);
+                let rows = FanOut::new(table, walks, prefetch, self.window, fingerprints);
+                Some(Rows::Many(Box::new(rows)))
+            }
+        };
+        let pages = KeyedPages::new((self.api, self.name), self.columns, self.bounds, rows, keys);
+        Ok(match sorting {
+            Some((by, window)) => pages.ordered_by(by, window),
+            None => pages,
+        })
     }
 
     /// The conditions whose values are those of another table.

@@ -7,14 +7,12 @@ use vantage_core::{VantageError, error};
 
 use super::{
     clauses::Declared,
-    combined::{Comparison, alone},
-    condition::{Operator, parameter_text},
-    dialect::Parameters,
+    condition::Operator,
     number::exact,
     order::Ordered,
-    path::{encode, refused},
-    query::Filtering,
-    settings::TableSettings,
+    parameter::{Parameters, encode, parameter_text},
+    path::refused,
+    settings::{Comparison, Filtering, TableSettings, alone},
     value::as_flag,
 };
 

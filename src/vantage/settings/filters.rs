@@ -1,16 +1,19 @@
 //! [pure] How an API takes conditions: which operators, in which parameters. Knows
 //! nothing of tables.
 
-use std::{fmt, sync::Arc};
+use std::{borrow::Cow, sync::Arc};
 
 use indexmap::IndexMap;
+use serde::{Deserialize, Serialize};
 use vantage_core::{VantageError, error};
 
 use super::{
-    blank::Blank,
     combined::{Combined, alone},
+    custom::Custom,
+};
+use crate::vantage::{
     condition::Operator,
-    path::encode,
+    parameter::{Parameters, encode},
 };
 
 /// How an API takes conditions as query parameters.
@@ -32,35 +35,66 @@ use super::{
 ///     .operator(Operator::Eq, "{field}=eq.{value}")
 ///     .operator(Operator::Gt, "{field}=gt.{value}")
 ///     .operator(Operator::In, "{field}=in.({value})")
-///     .lists(Lists::Joined(",".into()));
+///     .lists(Lists::Joined);
 /// # let _ = (django, json_api, repeated, postgrest);
 /// ```
-#[derive(Clone, Debug)]
+///
+/// # As data
+///
+/// In YAML and the like `style` is `none`, `equality`, `suffixes` or `brackets`, with a `family`,
+/// and the other settings have the names of their methods. `operators` has a form for each
+/// operator that is taken otherwise than in that style, and null for one that is not taken:
+///
+/// ```yaml
+/// { style: suffixes, operators: { starts_with: null }, lists: joined, separator: '|' }
+/// ```
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
 #[must_use]
 pub struct Filters {
-    forms: IndexMap<Operator, String>,
-    lists: Lists,
-    max_values: usize,
-    max_length: usize,
+    style: Style,
+    family: Option<String>,
+    /// The forms that are not those of the style.
+    operators: IndexMap<Operator, Option<String>>,
+    lists: Option<Lists>,
+    separator: Option<String>,
+    max_in_values: Option<usize>,
+    max_list_length: Option<usize>,
     only: Option<Vec<String>>,
-    pub(super) names: IndexMap<String, String>,
+    /// The names of columns in parameters.
+    parameters: IndexMap<String, String>,
     search: Option<String>,
-    custom: Option<Custom>,
+    #[serde(skip)]
+    custom: Option<Custom<Form>>,
     pub(super) columns: IndexMap<String, Filters>,
-    pub(super) combined: Option<Combined>,
-    pub(super) booleans: Option<[String; 2]>,
-    pub(super) blank: Blank,
+    combined: Option<Combined>,
+    /// The words for true and false.
+    booleans: Option<(String, String)>,
+    pub(super) blank_texts: bool,
+    pub(super) trims_texts: Option<bool>,
+}
+
+/// The forms that hold where no others are set.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum Style {
+    None,
+    #[default]
+    Equality,
+    Suffixes,
+    Brackets,
 }
 
 /// How an API takes a list of values, for `IN` and `NOT IN`.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Lists {
     /// It takes none.
     Unsent,
-    /// In one parameter, with this text between the values. A value that holds the text
-    /// or is empty cannot be sent so.
-    Joined(String),
+    /// In one parameter, with the [separator](Filters::separator) between the values. A value
+    /// that holds it or is empty cannot be sent so.
+    Joined,
     /// In the same parameter, once for each value.
     Repeated,
     /// It takes none, but each value can be asked for with a request of its own. For
@@ -68,123 +102,72 @@ pub enum Lists {
     Requests,
 }
 
-/// Query parameters before they are encoded.
-pub(super) type Parameters = Vec<(String, String)>;
-
-type CustomForm = dyn Fn(&str, Operator, &[String]) -> Option<Parameters> + Send + Sync;
-
-#[derive(Clone)]
-struct Custom(Arc<CustomForm>);
-
-impl fmt::Debug for Custom {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("custom")
-    }
-}
+type Form = dyn Fn(&str, Operator, &[String]) -> Option<Parameters> + Send + Sync;
 
 /// The most characters of one list in a URL, unless set otherwise.
 const MAX_LENGTH: usize = 4_000;
 
-impl Default for Filters {
-    fn default() -> Self {
-        Self::equality()
-    }
-}
-
 impl Filters {
     /// Takes no conditions, to which [`operator`](Self::operator) adds.
     pub fn none() -> Self {
-        Self {
-            forms: IndexMap::new(),
-            lists: Lists::Unsent,
-            max_values: usize::MAX,
-            max_length: MAX_LENGTH,
-            only: None,
-            names: IndexMap::new(),
-            search: None,
-            custom: None,
-            columns: IndexMap::new(),
-            combined: None,
-            booleans: None,
-            blank: Blank::default(),
-        }
+        Self { style: Style::None, ..Self::default() }
     }
 
     /// `field=value` for equality, and nothing else.
     pub fn equality() -> Self {
-        Self::none()
-            .operator(Operator::Eq, "{field}={value}")
-            .operator(Operator::In, "{field}={value}")
+        Self::default()
     }
 
     /// `field__gt=7` and so on, as Django's libraries have it: `gt`, `gte`, `lt`, `lte`,
     /// `in` with commas, `icontains`, `istartswith` and `isnull`. They [trim](Self::trims_texts).
     pub fn suffixes() -> Self {
-        Self::equality()
-            .trims_texts(true)
-            .operator(Operator::Gt, "{field}__gt={value}")
-            .operator(Operator::Gte, "{field}__gte={value}")
-            .operator(Operator::Lt, "{field}__lt={value}")
-            .operator(Operator::Lte, "{field}__lte={value}")
-            .operator(Operator::In, "{field}__in={value}")
-            .operator(Operator::Contains, "{field}__icontains={value}")
-            .operator(Operator::StartsWith, "{field}__istartswith={value}")
-            .operator(Operator::IsNull, "{field}__isnull=true")
-            .operator(Operator::IsNotNull, "{field}__isnull=false")
-            .lists(Lists::Joined(",".into()))
+        Self { style: Style::Suffixes, ..Self::default() }
     }
 
     /// `family[field]=value`, `family[field]=1,2,3` and `family[field][gt]=7` with `ne`,
     /// `gt`, `gte`, `lt`, `lte`; without the family where that is empty.
     pub fn brackets(family: &str) -> Self {
-        let field =
-            if family.is_empty() { "{field}".to_owned() } else { format!("{family}[{{field}}]") };
-        let mut filters = Self::none().lists(Lists::Joined(",".into()));
-        for (operator, word) in [
-            (Operator::Eq, ""),
-            (Operator::In, ""),
-            (Operator::Ne, "[ne]"),
-            (Operator::Gt, "[gt]"),
-            (Operator::Gte, "[gte]"),
-            (Operator::Lt, "[lt]"),
-            (Operator::Lte, "[lte]"),
-        ] {
-            filters = filters.operator(operator, &format!("{field}{word}={{value}}"));
-        }
-        filters
+        Self { style: Style::Brackets, family: Some(family.to_owned()), ..Self::default() }
     }
 
     /// How the API takes this operator: `name=value`, where `{field}` stands for the
     /// column and `{value}` for the value or the list. Both are encoded for the URL. A
     /// form without a `=` is `IncorrectUsage` when a table is read.
     pub fn operator(mut self, operator: Operator, form: &str) -> Self {
-        self.forms.insert(operator, form.to_owned());
+        self.operators.insert(operator, Some(form.to_owned()));
         self
     }
 
     /// The API does not take this operator.
     pub fn without(mut self, operator: Operator) -> Self {
-        self.forms.shift_remove(&operator);
+        self.operators.insert(operator, None);
         self
     }
 
-    /// How the API takes lists.
+    /// How the API takes lists: joined in the styles [`suffixes`](Self::suffixes) and
+    /// [`brackets`](Self::brackets), and else not at all, by default.
     pub fn lists(mut self, lists: Lists) -> Self {
-        self.lists = lists;
+        self.lists = Some(lists);
+        self
+    }
+
+    /// What stands between the values of a [joined](Lists::Joined) list: a comma by default.
+    pub fn separator(mut self, separator: impl Into<String>) -> Self {
+        self.separator = Some(separator.into());
         self
     }
 
     /// The most values of a list in one request, at least 1. A longer list is asked for
     /// with several requests. There is no such limit by default.
     pub fn max_in_values(mut self, values: usize) -> Self {
-        self.max_values = values.max(1);
+        self.max_in_values = Some(values.max(1));
         self
     }
 
     /// The most characters of a list in the URL of one request: 4,000 by default. A
     /// longer list is asked for with several requests.
     pub fn max_list_length(mut self, characters: usize) -> Self {
-        self.max_length = characters;
+        self.max_list_length = Some(characters);
         self
     }
 
@@ -197,7 +180,7 @@ impl Filters {
     /// What `{field}` stands for when a condition is on `column`: by default the path of
     /// its [alias](crate::ApiTable::alias), or else its name.
     pub fn parameter(mut self, column: impl Into<String>, name: impl Into<String>) -> Self {
-        self.names.insert(column.into(), name.into());
+        self.parameters.insert(column.into(), name.into());
         self
     }
 
@@ -240,36 +223,87 @@ impl Filters {
 
     /// The words for true and false, such as `1` and `0`, outside of what is combined.
     pub fn booleans(mut self, yes: impl Into<String>, no: impl Into<String>) -> Self {
-        self.booleans = Some([no.into(), yes.into()]);
+        self.booleans = Some((yes.into(), no.into()));
         self
     }
 
-    pub(super) fn may_ask(&self, column: &str) -> bool {
+    fn may_ask(&self, column: &str) -> bool {
         self.only.as_ref().is_none_or(|only| only.iter().any(|name| name == column))
     }
 
-    /// The same, with lists sent as several requests if there is no other way.
-    pub(super) fn with_some_lists(mut self) -> Self {
-        let columns = std::mem::take(&mut self.columns).into_iter();
-        self.columns = columns.map(|(column, own)| (column, own.with_some_lists())).collect();
-        if self.lists == Lists::Unsent { self.lists(Lists::Requests) } else { self }
-    }
-
-    /// # Errors
-    /// `IncorrectUsage` for a form that is no parameter.
-    pub(super) fn check(&self) -> Result<(), VantageError> {
-        self.columns.values().try_for_each(Self::check)?;
-        match self.forms.values().find(|form| !form.contains('=')) {
-            Some(form) => {
-                let what = "the form of a filter is no `name=value`";
-                Err(error!(what, form = form.as_str()).mark_incorrect_usage())
-            }
-            None => Ok(()),
+    /// How an operator is asked for.
+    fn form(&self, operator: Operator) -> Option<Cow<'_, str>> {
+        match self.operators.get(&operator) {
+            Some(own) => own.as_deref().map(Cow::Borrowed),
+            None => self.style.form(operator, self.family.as_deref().unwrap_or_default()),
         }
     }
 
+    fn list_form(&self) -> Lists {
+        self.lists.unwrap_or(match self.style {
+            Style::None | Style::Equality => Lists::Unsent,
+            Style::Suffixes | Style::Brackets => Lists::Joined,
+        })
+    }
+
+    fn between(&self) -> &str {
+        self.separator.as_deref().unwrap_or(",")
+    }
+
+    pub(super) fn is_trimmed(&self) -> bool {
+        self.trims_texts.unwrap_or(self.style == Style::Suffixes)
+    }
+
+    /// The same, with lists sent as several requests if there is no other way.
+    pub(in crate::vantage) fn with_some_lists(mut self) -> Self {
+        let columns = std::mem::take(&mut self.columns).into_iter();
+        self.columns = columns.map(|(column, own)| (column, own.with_some_lists())).collect();
+        if self.list_form() == Lists::Unsent { self.lists(Lists::Requests) } else { self }
+    }
+
+    /// # Errors
+    /// `IncorrectUsage` for a form that is no parameter, and for a setting that the style does
+    /// not have.
+    pub(in crate::vantage) fn check(&self) -> Result<(), VantageError> {
+        let mut forms = self.operators.values().flatten();
+        if let Some(form) = forms.find(|form| !form.contains('=')) {
+            let what = "the form of a filter is no `name=value`";
+            return Err(error!(what, form = form.as_str()).mark_incorrect_usage());
+        }
+        if self.family.is_some() && self.style != Style::Brackets {
+            return Err(incorrect("`family` belongs to the style `brackets` of filters"));
+        }
+        if self.separator.is_some() && self.list_form() != Lists::Joined {
+            return Err(incorrect("`separator` belongs to `lists: joined` of filters"));
+        }
+        self.combined.as_ref().map_or(Ok(()), Combined::check)?;
+        self.columns.values().try_for_each(Self::check)
+    }
+
+    /// The word for a boolean, where it has one of its own.
+    pub(in crate::vantage) fn word_for(&self, flag: bool) -> Option<&str> {
+        let (yes, no) = self.booleans.as_ref()?;
+        Some(if flag { yes } else { no })
+    }
+
+    /// How conditions are taken together.
+    pub(in crate::vantage) fn all_together(&self) -> Option<&Combined> {
+        self.combined.as_ref()
+    }
+
+    /// The same for a column, and what it is called there.
+    pub(in crate::vantage) fn together<'a>(
+        &'a self,
+        column: &str,
+        name: &'a str,
+    ) -> Option<(&'a Combined, &'a str)> {
+        let is_own = self.columns.contains_key(column);
+        let combined = self.combined.as_ref().filter(|_| !is_own && self.may_ask(column))?;
+        Some((combined, self.parameters.get(column).map_or(name, String::as_str)))
+    }
+
     /// The parameters of a search.
-    pub(super) fn search(&self, text: &str) -> Option<(String, String)> {
+    pub(in crate::vantage) fn search(&self, text: &str) -> Option<(String, String)> {
         Some((self.search.clone()?, text.to_owned()))
     }
 
@@ -278,7 +312,7 @@ impl Filters {
     ///
     /// # Errors
     /// Why the API cannot be asked for it.
-    pub(super) fn parameters(
+    pub(in crate::vantage) fn parameters(
         &self,
         column: &str,
         name: &str,
@@ -288,15 +322,13 @@ impl Filters {
         if !self.may_ask(column) {
             return Err("the API cannot be asked for the column");
         }
-        let name = self.names.get(column).map_or(name, String::as_str);
+        let name = self.parameters.get(column).map_or(name, String::as_str);
         if let Some(own) = self.columns.get(column) {
             return own.parameters(column, name, operator, values);
         }
         let is_null = matches!(values, [None]);
         let operator = match alone(operator, values.len(), is_null) {
-            Operator::Ne
-                if operator == Operator::NotIn && !self.forms.contains_key(&Operator::Ne) =>
-            {
+            Operator::Ne if operator == Operator::NotIn && self.form(Operator::Ne).is_none() => {
                 Operator::NotIn
             }
             operator => operator,
@@ -311,24 +343,22 @@ impl Filters {
         {
             return Ok(vec![parameters]);
         }
-        let form = |operator| self.forms.get(&operator).and_then(|form| form.split_once('='));
         let no_form = match operator {
             Operator::IsNull | Operator::IsNotNull => "null has no form as a query parameter",
             _ => "the API does not take the operator",
         };
-        let is_list = matches!(operator, Operator::In | Operator::NotIn);
-        if !is_list {
+        let one_each = self.list_form() == Lists::Requests && operator == Operator::In;
+        let form = self.form(if one_each { Operator::Eq } else { operator });
+        let form = form.as_deref().and_then(|form| form.split_once('=')).ok_or(no_form)?;
+        if !matches!(operator, Operator::In | Operator::NotIn) {
             let value = texts.into_iter().next().unwrap_or_default();
             if operator == Operator::Eq && self.reads_as_list(&value) {
                 return Err("the API would take the value for a list");
             }
-            let form = form(operator).ok_or(no_form)?;
-            self.blank.check(form.1, &value)?;
+            self.check_text(form.1, &value)?;
             return Ok(vec![vec![fill(form, name, &value)]]);
         }
-        let one_each = self.lists == Lists::Requests && operator == Operator::In;
-        let form = form(if one_each { Operator::Eq } else { operator }).ok_or(no_form)?;
-        texts.iter().try_for_each(|text| self.blank.check(form.1, text))?;
+        texts.iter().try_for_each(|text| self.check_text(form.1, text))?;
         let groups = self.groups(form, name, &texts)?;
         if operator == Operator::NotIn && groups.len() > 1 {
             return Err("the list is too long for one request");
@@ -339,8 +369,8 @@ impl Filters {
     /// Whether the API takes a list in the same parameter as one value, and would take
     /// this one for a list.
     fn reads_as_list(&self, value: &str) -> bool {
-        let is_same_form = self.forms.get(&Operator::Eq) == self.forms.get(&Operator::In);
-        matches!(&self.lists, Lists::Joined(between) if is_same_form && value.contains(between))
+        let is_same_form = self.form(Operator::Eq) == self.form(Operator::In);
+        self.list_form() == Lists::Joined && is_same_form && value.contains(self.between())
     }
 
     fn groups(
@@ -350,7 +380,7 @@ impl Filters {
         values: &[String],
     ) -> Result<Vec<Parameters>, &'static str> {
         let each = |value: &String| fill(form, name, value);
-        match &self.lists {
+        match self.list_form() {
             Lists::Unsent => Err("a query parameter takes one value"),
             Lists::Requests => Ok(values.iter().map(|value| vec![each(value)]).collect()),
             Lists::Repeated => {
@@ -358,7 +388,8 @@ impl Filters {
                 let groups = self.split(values, size);
                 Ok(groups.into_iter().map(|group| group.iter().map(each).collect()).collect())
             }
-            Lists::Joined(separator) => {
+            Lists::Joined => {
+                let separator = self.between();
                 let is_ambiguous = |value: &String| value.is_empty() || value.contains(separator);
                 if separator.is_empty() || values.iter().any(is_ambiguous) {
                     return Err("a value cannot be told apart in a list");
@@ -370,17 +401,24 @@ impl Filters {
         }
     }
 
+    /// How many values, of so many characters each in a URL, one request takes of a list.
+    pub(in crate::vantage) fn list_groups<'a>(&self, values: &'a [String]) -> Vec<&'a [String]> {
+        self.split(values, |value| encode(value).len() + 3)
+    }
+
     /// Groups of values that are as long as they may be, in order.
-    pub(super) fn split<'a>(
+    fn split<'a>(
         &self,
         values: &'a [String],
         size: impl Fn(&String) -> usize,
     ) -> Vec<&'a [String]> {
+        let most = self.max_in_values.unwrap_or(usize::MAX);
+        let longest = self.max_list_length.unwrap_or(MAX_LENGTH);
         let mut groups = Vec::new();
         let (mut start, mut length) = (0, 0);
         for (at, value) in values.iter().enumerate() {
             let size = size(value);
-            if at > start && (at - start >= self.max_values || length + size > self.max_length) {
+            if at > start && (at - start >= most || length + size > longest) {
                 groups.push(&values[start..at]);
                 (start, length) = (at, 0);
             }
@@ -389,6 +427,49 @@ impl Filters {
         groups.push(&values[start..]);
         groups
     }
+}
+
+impl Style {
+    /// How an operator is asked for, with this family of brackets.
+    fn form(self, operator: Operator, family: &str) -> Option<Cow<'static, str>> {
+        let form = match (self, operator) {
+            (Self::None, _) => return None,
+            (Self::Brackets, operator) => return in_brackets(operator, family).map(Cow::Owned),
+            (_, Operator::Eq) | (Self::Equality, Operator::In) => "{field}={value}",
+            (Self::Equality, _) => return None,
+            (Self::Suffixes, Operator::Gt) => "{field}__gt={value}",
+            (Self::Suffixes, Operator::Gte) => "{field}__gte={value}",
+            (Self::Suffixes, Operator::Lt) => "{field}__lt={value}",
+            (Self::Suffixes, Operator::Lte) => "{field}__lte={value}",
+            (Self::Suffixes, Operator::In) => "{field}__in={value}",
+            (Self::Suffixes, Operator::Contains) => "{field}__icontains={value}",
+            (Self::Suffixes, Operator::StartsWith) => "{field}__istartswith={value}",
+            (Self::Suffixes, Operator::IsNull) => "{field}__isnull=true",
+            (Self::Suffixes, Operator::IsNotNull) => "{field}__isnull=false",
+            (Self::Suffixes, Operator::Ne | Operator::NotIn | Operator::Like) => return None,
+        };
+        Some(form.into())
+    }
+}
+
+fn in_brackets(operator: Operator, family: &str) -> Option<String> {
+    let word = match operator {
+        Operator::Eq | Operator::In => "",
+        Operator::Ne => "[ne]",
+        Operator::Gt => "[gt]",
+        Operator::Gte => "[gte]",
+        Operator::Lt => "[lt]",
+        Operator::Lte => "[lte]",
+        _ => return None,
+    };
+    Some(match family {
+        "" => format!("{{field}}{word}={{value}}"),
+        family => format!("{family}[{{field}}]{word}={{value}}"),
+    })
+}
+
+pub(super) fn incorrect(what: &str) -> VantageError {
+    error!(what).mark_incorrect_usage()
 }
 
 fn fill((name_form, value_form): (&str, &str), name: &str, value: &str) -> (String, String) {
@@ -454,7 +535,7 @@ mod tests {
         assert_eq!(groups, [vec!["n[]=1", "n[]=2"], vec!["n[]=3"]]);
         let each = asked(&lists(Lists::Requests), Operator::In, &["1", "2"]);
         assert_eq!(each, [["n=1"], ["n=2"]]);
-        let short = lists(Lists::Joined(",".into())).max_list_length(9);
+        let short = lists(Lists::Joined).max_list_length(9);
         let groups = asked(&short, Operator::In, &["1", "2", "345678901", "4"]);
         assert_eq!(groups, [["n=1,2"], ["n=345678901"], ["n=4"]]);
         assert!(refused(&lists(Lists::Unsent), Operator::In, &[Some("1"), Some("2")]));
@@ -462,7 +543,7 @@ mod tests {
 
     #[test]
     fn values_that_would_run_together_are_not_sent() {
-        let joined = Filters::equality().lists(Lists::Joined(",".into()));
+        let joined = Filters::equality().lists(Lists::Joined);
         for value in ["a,b", ""] {
             assert!(refused(&joined, Operator::In, &[Some(value), Some("c")]), "{value}");
         }

@@ -1,17 +1,15 @@
-//! [pure] How the API behaves, how single tables of it differ, and what of both
-//! holds for a read.
+//! [pure] How one table of an API is asked for.
 
-use std::{borrow::Cow, collections::HashMap};
+use std::{num::NonZeroU64, time::Duration};
 
 use indexmap::IndexMap;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use vantage_core::VantageError;
 
-use super::{
-    alias, dialect::Filters, limits::OwnBounds, order::Sorting, path, query::Filtering,
-    writes::Writes,
-};
+use super::{filtering::Filtering, filters::Filters, sorting::Sorting, writes::Writes};
 use crate::{
     base_url::RequestTarget,
-    pager::{Bounds, Envelope, Paging},
+    pager::{Envelope, Paging},
 };
 
 /// How one table of an API is asked for. What is not set is as for the whole API.
@@ -29,29 +27,74 @@ use crate::{
 /// );
 /// # }
 /// ```
-#[derive(Clone, Debug, Default)]
+///
+/// # As data
+///
+/// In YAML and the like the path is `endpoint`, `item_endpoint` is true, false or a path,
+/// `aliases` has the paths of columns by their names, and the other settings have the names of
+/// their methods. `max_rows`, `max_pages`, `max_page_items` and `deadline_seconds` are whole
+/// numbers of at least 1:
+///
+/// ```yaml
+/// endpoint: v2/countries
+/// item_endpoint: v2/country/{name}
+/// envelope: { items: result.rows }
+/// paging: { by: page, size_param: per_page, size: 100 }
+/// ```
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
 #[must_use]
 pub struct ApiTable {
-    path: Option<RequestTarget>,
-    item: Option<ItemEndpoint>,
-    paging: Option<Paging>,
-    envelope: Option<Envelope>,
-    filtering: Option<Filtering>,
-    filters: Option<Filters>,
-    sorting: Option<Sorting>,
-    aliases: IndexMap<String, String>,
-    writes: Option<Writes>,
-    pub(super) bounds: OwnBounds,
+    #[serde(rename = "endpoint")]
+    pub(super) path: Option<RequestTarget>,
+    #[serde(rename = "item_endpoint")]
+    pub(super) item: Option<ItemEndpoint>,
+    pub(super) paging: Option<Paging>,
+    pub(super) envelope: Option<Envelope>,
+    pub(super) filtering: Option<Filtering>,
+    pub(super) filters: Option<Filters>,
+    pub(super) sorting: Option<Sorting>,
+    pub(super) aliases: IndexMap<String, String>,
+    pub(super) writes: Option<Writes>,
+    #[serde(deserialize_with = "at_least_one")]
+    pub(super) max_rows: Option<u64>,
+    #[serde(deserialize_with = "at_least_one")]
+    pub(super) max_pages: Option<u64>,
+    #[serde(deserialize_with = "at_least_one")]
+    pub(super) max_page_items: Option<u64>,
+    #[serde(rename = "deadline_seconds", with = "seconds")]
+    pub(super) deadline: Option<Duration>,
 }
 
 /// Where one row can be asked for.
-#[derive(Clone, Debug, PartialEq)]
-enum ItemEndpoint {
-    /// Nowhere.
-    Absent,
-    /// Below the table.
-    BelowTable,
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(untagged, expecting = "`item_endpoint` is true, false or a path")]
+pub(super) enum ItemEndpoint {
+    /// Below the table, or nowhere.
+    BelowTable(bool),
     At(RequestTarget),
+}
+
+fn at_least_one<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<u64>, D::Error> {
+    let number = Option::<NonZeroU64>::deserialize(deserializer)?;
+    Ok(number.map(NonZeroU64::get))
+}
+
+mod seconds {
+    use super::{Deserializer, Duration, Serialize, Serializer, at_least_one};
+
+    pub(super) fn serialize<S: Serializer>(
+        time: &Option<Duration>,
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
+        time.map(|time| time.as_secs().max(1)).serialize(serializer)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<Option<Duration>, D::Error> {
+        Ok(at_least_one(deserializer)?.map(Duration::from_secs))
+    }
 }
 
 impl ApiTable {
@@ -78,7 +121,7 @@ impl ApiTable {
     /// Whether one row can be asked for at `<path>/<id>`, or at `<path>/<id>/` where the path
     /// ends with a slash.
     pub fn item_endpoint(mut self, yes: bool) -> Self {
-        self.item = Some(if yes { ItemEndpoint::BelowTable } else { ItemEndpoint::Absent });
+        self.item = Some(ItemEndpoint::BelowTable(yes));
         self
     }
 
@@ -129,169 +172,42 @@ impl ApiTable {
         self.writes = Some(writes);
         self
     }
-}
 
-/// What holds for the whole API, and the tables that differ.
-#[derive(Clone)]
-pub(super) struct Settings {
-    pub(super) paging: Paging,
-    pub(super) envelope: Envelope,
-    pub(super) wrapped_by_table_name: bool,
-    pub(super) prefetch: usize,
-    pub(super) item_endpoints: bool,
-    pub(super) filtering: Filtering,
-    pub(super) writes: Writes,
-    pub(super) filters: Filters,
-    pub(super) sorting: Sorting,
-    pub(super) bounds: Bounds,
-    pub(super) tables: HashMap<String, ApiTable>,
-}
-
-impl Default for Settings {
-    fn default() -> Self {
-        Self {
-            paging: Paging::default(),
-            envelope: Envelope::default(),
-            wrapped_by_table_name: false,
-            prefetch: 3,
-            item_endpoints: false,
-            filtering: Filtering::default(),
-            writes: Writes::none(),
-            filters: Filters::default(),
-            sorting: Sorting::default(),
-            bounds: Bounds::OF_TABLES,
-            tables: HashMap::new(),
-        }
-    }
-}
-
-/// What holds for one table.
-#[derive(Clone)]
-pub(super) struct TableSettings {
-    /// Where the table is, with placeholders and query.
-    pub(super) path: String,
-    /// Where a row is, if it can be asked for alone; the last placeholder is its id.
-    pub(super) item_path: Option<String>,
-    pub(super) paging: Paging,
-    pub(super) envelope: Envelope,
-    pub(super) prefetch: usize,
-    pub(super) filtering: Filtering,
-    pub(super) filters: Filters,
-    pub(super) sorting: Sorting,
-    pub(super) aliases: IndexMap<String, String>,
-    pub(super) writes: Writes,
-    /// Of what reads a whole set.
-    pub(super) bounds: Bounds,
-}
-
-impl Settings {
-    /// The settings of the table that Vantage knows as `table`: a name, or a
-    /// path that may have a query, which stays.
-    pub(super) fn settings_of(&self, table: &str) -> TableSettings {
-        let (name, query) = table.split_once('?').unwrap_or((table, ""));
-        let own = self.tables.get(name).cloned().unwrap_or_default();
-        let path = match own.path.map(|RequestTarget(path)| path) {
-            Some(path) if query.is_empty() => path,
-            Some(path) if path.contains('?') => format!("{path}&{query}"),
-            Some(path) => format!("{path}?{query}"),
-            None => table.to_owned(),
-        };
-        let envelope = own.envelope.unwrap_or_else(|| {
-            let envelope = self.envelope.clone();
-            let key = self.wrapped_by_table_name.then(|| path::wrapper_key(table));
-            key.map_or(envelope.clone(), |key| envelope.with_items_under(key))
-        });
-        let item_path = match own.item {
-            Some(ItemEndpoint::At(RequestTarget(path))) => Some(path),
-            Some(ItemEndpoint::BelowTable) => Some(path::below(&path)),
-            None if self.item_endpoints => Some(path::below(&path)),
-            None | Some(ItemEndpoint::Absent) => None,
-        };
-        TableSettings {
-            path,
-            item_path,
-            paging: own.paging.unwrap_or_else(|| self.paging.clone()),
-            envelope,
-            prefetch: self.prefetch,
-            filtering: own.filtering.unwrap_or(self.filtering),
-            filters: own.filters.unwrap_or_else(|| self.filters.clone()),
-            sorting: own.sorting.unwrap_or_else(|| self.sorting.clone()),
-            aliases: own.aliases,
-            writes: own.writes.unwrap_or_else(|| self.writes.clone()),
-            bounds: own.bounds.or(self.bounds),
-        }
+    /// How many rows a list of the table may have, see [`PoolApi::max_rows`].
+    pub fn max_rows(mut self, rows: u64) -> Self {
+        self.max_rows = Some(rows);
+        self
     }
 
-    /// Whether any table can be written.
-    pub(super) fn has_writes(&self) -> bool {
-        let own = self.tables.values().filter_map(|table| table.writes.as_ref());
-        own.chain([&self.writes]).any(|writes| !writes.is_none())
-    }
-}
-
-impl TableSettings {
-    /// Where a row is written; the last placeholder is its id.
-    pub(super) fn write_path(&self) -> String {
-        self.item_path.clone().unwrap_or_else(|| path::below(&self.path))
+    /// How many pages a list of the table may have, see [`PoolApi::max_pages`].
+    pub fn max_pages(mut self, pages: u64) -> Self {
+        self.max_pages = Some(pages.max(1));
+        self
     }
 
-    /// What the API calls a column.
-    pub(super) fn field_of<'a>(&'a self, column: &'a str) -> Cow<'a, str> {
-        self.aliases.get(column).map_or(Cow::Borrowed(column), |path| alias::joined(path))
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn settings(table: ApiTable) -> Settings {
-        Settings { tables: HashMap::from([("rows".to_owned(), table)]), ..Settings::default() }
+    /// How many items a page of a list of the table may have, see
+    /// [`PoolApi::max_page_items`].
+    pub fn max_page_items(mut self, items: u64) -> Self {
+        self.max_page_items = Some(items);
+        self
     }
 
-    #[test]
-    fn a_table_without_settings_is_at_its_name_like_every_other() {
-        let all = Settings { item_endpoints: true, prefetch: 7, ..Settings::default() };
-        let table = all.settings_of("v1/rows/?lang=en");
-        assert_eq!(table.path, "v1/rows/?lang=en");
-        assert_eq!(table.item_path.as_deref(), Some("v1/rows/{id}/?lang=en"));
-        assert_eq!((table.prefetch, &*table.field_of("n")), (7, "n"));
-        assert_eq!(Settings::default().settings_of("rows").item_path, None);
+    /// How long a list of the table may take, see [`PoolApi::deadline`].
+    pub fn deadline(mut self, time: Duration) -> Self {
+        self.deadline = Some(time);
+        self
     }
 
-    #[test]
-    fn the_settings_of_a_table_are_found_by_its_name_and_its_query_stays() {
-        let path = |table: ApiTable, name: &str| settings(table).settings_of(name).path;
-        assert_eq!(path(ApiTable::new().path("/v2/r"), "rows"), "/v2/r");
-        assert_eq!(path(ApiTable::new().path("/v2/r"), "rows?a=1"), "/v2/r?a=1");
-        assert_eq!(path(ApiTable::new().path("/v2/r?b=2"), "rows?a=1"), "/v2/r?b=2&a=1");
-        assert_eq!(path(ApiTable::new().path("/v2/r"), "others"), "others");
+    /// The base URLs that next pages may be at besides the API's own.
+    pub(in crate::vantage) fn origins(&self) -> &[String] {
+        self.paging.as_ref().map(Paging::origins).unwrap_or_default()
     }
 
-    #[test]
-    fn an_item_path_makes_an_item_endpoint_and_one_table_may_have_none() {
-        let item = |table: ApiTable| {
-            Settings { item_endpoints: true, ..settings(table) }.settings_of("rows").item_path
-        };
-        assert_eq!(item(ApiTable::new()).as_deref(), Some("rows/{id}"));
-        assert_eq!(item(ApiTable::new().path("/r?x=1")).as_deref(), Some("/r/{id}?x=1"));
-        assert_eq!(item(ApiTable::new().item_path("/one/{x}")).as_deref(), Some("/one/{x}"));
-        assert_eq!(item(ApiTable::new().item_endpoint(false)), None);
-    }
-
-    #[test]
-    fn what_a_table_sets_is_its_own() {
-        let table = settings(
-            ApiTable::new()
-                .paging(Paging::none())
-                .filtering(Filtering::Local)
-                .alias("population", "stats.population")
-                .alias("capital", r"cities\.first"),
-        )
-        .settings_of("rows");
-        assert!(!table.paging.is_paged());
-        assert_eq!(table.filtering, Filtering::Local);
-        assert_eq!(table.field_of("population"), "stats.population");
-        assert_eq!(table.field_of("capital"), "cities.first");
+    /// # Errors
+    /// `IncorrectUsage` for settings that contradict each other.
+    pub(in crate::vantage) fn check(&self) -> Result<(), VantageError> {
+        self.paging.as_ref().map_or(Ok(()), Paging::check)?;
+        self.filters.as_ref().map_or(Ok(()), Filters::check)?;
+        self.sorting.as_ref().map_or(Ok(()), Sorting::check)
     }
 }

@@ -111,11 +111,10 @@ pub(super) fn writes(table: &Table<PoolApi, EmptyEntity>) -> Vec<Capability> {
     if writes.is_none() {
         return Vec::new();
     }
-    let (inserts, updates, deletes) = writes.does();
     let all = [
-        (inserts, Capability::Insert),
-        (updates, Capability::Update),
-        (deletes, Capability::Delete),
+        (writes.inserts().is_some(), Capability::Insert),
+        (writes.replaces().is_some() && writes.patches().is_some(), Capability::Update),
+        (writes.deletes(), Capability::Delete),
         (true, Capability::WritesReachHooks),
         (confines(table), Capability::ConfineWrites),
     ];

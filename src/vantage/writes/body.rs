@@ -5,8 +5,8 @@ use serde_json::{Map, Number, Value as Json};
 use vantage_core::{VantageError, error};
 use vantage_types::Record;
 
-use super::settings::Writes;
 use crate::vantage::alias;
+use crate::vantage::settings::Writes;
 
 /// Where a body holds the row and its id, and what else it holds.
 #[derive(Debug, Default, PartialEq)]
