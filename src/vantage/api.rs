@@ -10,7 +10,7 @@ use std::{
 };
 
 use super::{
-    fit::Shapes,
+    infer::InferredSchemas,
     settings::{ApiTable, Filtering, Filters, Settings, Sorting, Writes},
 };
 use crate::{
@@ -98,7 +98,7 @@ pub struct PoolApi {
     pub(super) settings: Arc<Settings>,
     /// How many rows were repeated.
     pub(super) repeated: Arc<AtomicU64>,
-    pub(super) shapes: Shapes,
+    pub(super) schemas: InferredSchemas,
 }
 
 impl PoolApi {
@@ -110,7 +110,7 @@ impl PoolApi {
             pool: pool.as_ref().clone(),
             settings: Arc::default(),
             repeated: Arc::default(),
-            shapes: Arc::default(),
+            schemas: Arc::default(),
         }
     }
 

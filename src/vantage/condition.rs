@@ -1,14 +1,12 @@
 //! [pure] What a table can be narrowed by. Knows nothing of URLs: how a
 //! condition travels is decided in `query`.
 
-use std::{fmt, sync::Arc};
+use std::fmt;
 
-use async_trait::async_trait;
 use ciborium::Value;
 use serde::{Deserialize, Serialize};
-use vantage_core::Result;
 
-use super::parameter::parameter_text;
+use super::{parameter::parameter_text, related::Related};
 
 /// A condition of a `Table<PoolApi, E>`.
 ///
@@ -93,58 +91,6 @@ pub enum ApiCondition {
         /// What it is, for people.
         what: String,
     },
-}
-
-/// A field that holds one of the values that a column has in the rows of a
-/// table, which is read when it matters.
-///
-/// A placeholder of the narrowed table's path takes one value after the other. An API
-/// that takes no lists is asked once for each value, at most as many at a time as pages
-/// may be under way.
-#[derive(Clone)]
-pub struct Related {
-    pub(super) field: String,
-    pub(super) column: String,
-    /// What the other table is called.
-    pub(super) table: String,
-    pub(super) source: Arc<dyn ValueSource>,
-}
-
-/// Where the values of a [`Related`] come from.
-#[async_trait]
-pub(super) trait ValueSource: Send + Sync {
-    /// The values of `column`, each once, in the order of the rows. A row with null there has
-    /// none.
-    async fn values_of(&self, column: &str) -> Result<Vec<Value>>;
-}
-
-impl Related {
-    /// The field that is narrowed.
-    #[must_use]
-    pub fn field(&self) -> &str {
-        &self.field
-    }
-}
-
-/// For people: `country_id IN (id of countries)`.
-impl fmt::Display for Related {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} IN ({} of {})", self.field, self.column, self.table)
-    }
-}
-
-impl fmt::Debug for Related {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Related({self})")
-    }
-}
-
-/// The same field narrowed by the same column of the same table value.
-impl PartialEq for Related {
-    fn eq(&self, other: &Self) -> bool {
-        (&self.field, &self.column) == (&other.field, &other.column)
-            && Arc::ptr_eq(&self.source, &other.source)
-    }
 }
 
 /// How a field stands to what a condition names.

@@ -11,11 +11,11 @@ use super::{
     PoolApi,
     columns::Columns,
     error::of_read,
-    fan_out::FanOut,
     keys::Keys,
     order::{SortBy, sort},
-    pages::Pages,
     record::Row,
+    scan::Pages,
+    union::Union,
     window::Window,
 };
 use crate::{
@@ -25,7 +25,7 @@ use crate::{
     pager::Bounds,
 };
 
-pub(super) type Keyed = (String, Record<Value>);
+pub(super) type KeyedRow = (String, Record<Value>);
 
 /// So many rows that are held are handed out at a time.
 const HELD_AT_ONCE: usize = 512;
@@ -40,7 +40,7 @@ pub(super) struct KeyedPages {
     columns: Columns,
     bounds: Bounds,
     /// `None` when no row can match.
-    rows: Option<Rows>,
+    rows: Option<Scans>,
     keys: Keys,
     /// The page that the last rows were of.
     page: (u64, u64),
@@ -51,13 +51,13 @@ pub(super) struct KeyedPages {
     /// The order that is still to be made on the rows, and the window of what is ordered.
     sorting: Option<(Vec<SortBy>, Option<Window>)>,
     /// What has been ordered.
-    ordered: vec::IntoIter<Keyed>,
+    ordered: vec::IntoIter<KeyedRow>,
     coop: CoopBudget,
 }
 
-pub(super) enum Rows {
+pub(super) enum Scans {
     One(Box<Pages>),
-    Many(Box<FanOut>),
+    Many(Box<Union>),
 }
 
 impl KeyedPages {
@@ -66,7 +66,7 @@ impl KeyedPages {
         (api, table): (PoolApi, String),
         columns: Columns,
         bounds: Bounds,
-        rows: Option<Rows>,
+        rows: Option<Scans>,
         keys: Keys,
     ) -> Self {
         let (page, left_out, count) = ((0, 0), 0, 0);
@@ -97,7 +97,7 @@ impl KeyedPages {
     }
 
     /// The next rows. `None` at the end and after an error.
-    pub(super) async fn next(&mut self) -> Option<Result<Vec<Keyed>>> {
+    pub(super) async fn next(&mut self) -> Option<Result<Vec<KeyedRow>>> {
         let mut rows = self.next_unfinished().await?;
         for (_, row) in rows.iter_mut().flatten() {
             self.columns.finish(row);
@@ -107,7 +107,7 @@ impl KeyedPages {
 
     /// The same before they get the values that types are read from, by which they are
     /// compared.
-    pub(super) async fn next_unfinished(&mut self) -> Option<Result<Vec<Keyed>>> {
+    pub(super) async fn next_unfinished(&mut self) -> Option<Result<Vec<KeyedRow>>> {
         if let Some((by, window)) = self.sorting.take() {
             match self.ordered(by, window).await {
                 Ok(rows) => self.ordered = rows.into_iter(),
@@ -124,7 +124,7 @@ impl KeyedPages {
     }
 
     /// All rows in an order that is made on them, or of them those in a window.
-    async fn ordered(&mut self, by: Vec<SortBy>, window: Option<Window>) -> Result<Vec<Keyed>> {
+    async fn ordered(&mut self, by: Vec<SortBy>, window: Option<Window>) -> Result<Vec<KeyedRow>> {
         let mut rows = Vec::new();
         while let Some(page) = self.next_in_order().await {
             match page {
@@ -144,18 +144,18 @@ impl KeyedPages {
     }
 
     /// The next rows as they come.
-    async fn next_in_order(&mut self) -> Option<Result<Vec<Keyed>>> {
+    async fn next_in_order(&mut self) -> Option<Result<Vec<KeyedRow>>> {
         let rows = match self.rows.as_mut()? {
-            Rows::One(pages) => pages.next().await?.map_err(|error| of_read(&self.table, error)),
-            Rows::Many(pages) => {
+            Scans::One(pages) => pages.next().await?.map_err(|error| of_read(&self.table, error)),
+            Scans::Many(pages) => {
                 let rows = pages.next().await;
                 self.api.repeated.fetch_add(pages.take_repeated(), Ordering::Relaxed);
                 rows?
             }
         };
         let page = match self.rows.as_ref()? {
-            Rows::One(pages) => (1, pages.number()),
-            Rows::Many(pages) => pages.number(),
+            Scans::One(pages) => (1, pages.number()),
+            Scans::Many(pages) => pages.number(),
         };
         if self.page != page {
             self.page = page;
@@ -171,8 +171,8 @@ impl KeyedPages {
     /// How many rows the set has, as an answer said.
     pub(super) fn total(&self) -> Option<u64> {
         match self.rows.as_ref()? {
-            Rows::One(pages) => pages.total(),
-            Rows::Many(_) => None,
+            Scans::One(pages) => pages.total(),
+            Scans::Many(_) => None,
         }
     }
 
@@ -181,7 +181,7 @@ impl KeyedPages {
         self.left_out
     }
 
-    fn key(&mut self, rows: Vec<(u64, Row)>) -> Result<Vec<Keyed>> {
+    fn key(&mut self, rows: Vec<(u64, Row)>) -> Result<Vec<KeyedRow>> {
         let keyed = self.keys.rows(rows)?;
         let repeated = self.keys.take_repeated();
         self.left_out += repeated;
@@ -192,7 +192,7 @@ impl KeyedPages {
     }
 }
 
-fn in_order(mut rows: Vec<Keyed>, by: &[SortBy], window: Option<Window>) -> Vec<Keyed> {
+fn in_order(mut rows: Vec<KeyedRow>, by: &[SortBy], window: Option<Window>) -> Vec<KeyedRow> {
     sort(&mut rows, by, |(_, record)| record);
     let Some(mut window) = window else { return rows };
     let rows = window.cut((0..).zip(rows).collect());

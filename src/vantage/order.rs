@@ -16,7 +16,7 @@ pub(super) struct SortBy {
 
 /// What is done about the order of a table.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub(super) struct Ordered {
+pub(super) struct OrderPlan {
     /// What asks the API for it.
     pub(super) parameters: Parameters,
     pub(super) by: Vec<SortBy>,
@@ -25,7 +25,7 @@ pub(super) struct Ordered {
     pub(super) is_sent: bool,
 }
 
-impl Ordered {
+impl OrderPlan {
     /// The order to make on the rows, when the API makes none.
     pub(super) fn made_on_rows(&self) -> Option<&[SortBy]> {
         (!self.is_sent && !self.by.is_empty()).then_some(&self.by)

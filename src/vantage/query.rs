@@ -6,13 +6,13 @@ use std::{borrow::Cow, collections::HashSet};
 use vantage_core::VantageError;
 
 use super::{
-    clauses::{Clauses, Declared, is_equality},
     condition::{ApiCondition, Operator},
-    filter::{Filter, Leaf, Test},
-    order::Ordered,
+    filter::{Filter, Leaf, Predicate},
+    order::OrderPlan,
     path::{self, Filled, ItemPath},
-    sender::{Sender, encoded},
+    pushdown::{Pushdown, encoded},
     settings::TableSettings,
+    where_clause::{Declared, WhereClause, is_equality},
 };
 
 /// A request target in its parts.
@@ -28,7 +28,7 @@ pub(super) struct Query {
     split: Vec<Vec<String>>,
     /// What is evaluated on the rows of a list.
     pub(super) filter: Filter,
-    pub(super) order: Ordered,
+    pub(super) order: OrderPlan,
 }
 
 impl Query {
@@ -67,63 +67,65 @@ pub(super) fn lower<'a>(
     table: &TableSettings,
     declared: &Declared,
     conditions: impl IntoIterator<Item = Cow<'a, ApiCondition>>,
-    order: &Ordered,
+    order: &OrderPlan,
 ) -> Result<Option<Query>, VantageError> {
     table.filters.check()?;
-    let clauses = Clauses::of(conditions, declared)?;
+    let clauses = WhereClause::of(conditions, declared)?;
     let wanted = clauses.wanted();
     let matches_nothing = clauses.match_nothing();
     let Filled { path, fixed, used } = path::fill(&table.path, &wanted)?;
-    let mut sender = Sender::new(table, declared, &fixed, order);
-    sender.may_refuse = !matches_nothing;
-    sender.search(&clauses.searches)?;
+    let mut pushdown = Pushdown::new(table, declared, &fixed, order);
+    pushdown.may_refuse = !matches_nothing;
+    pushdown.search(&clauses.searches)?;
 
     let mut sent = HashSet::new();
     for (field, values) in wanted.iter().filter(|(field, _)| !used.contains(&field.as_str())) {
-        if sender.send(field, Operator::In, values)? {
+        if pushdown.send(field, Operator::In, values)? {
             sent.insert(field.clone());
         }
     }
-    let mut tests = Vec::new();
-    for test in clauses.tests {
+    let mut predicates = Vec::new();
+    for test in clauses.predicates {
         let (was_sent, test) = match test {
-            Test::Leaf(leaf) if is_equality(&leaf) && used.contains(&leaf.field.as_str()) => {
+            Predicate::Leaf(leaf) if is_equality(&leaf) && used.contains(&leaf.field.as_str()) => {
                 continue;
             }
-            Test::Leaf(mut leaf) => {
+            Predicate::Leaf(mut leaf) => {
                 let was_sent = if is_equality(&leaf) {
                     sent.contains(&leaf.field)
                 } else {
-                    sender.send(&leaf.field, leaf.operator, leaf.values())?
+                    pushdown.send(&leaf.field, leaf.operator, leaf.values())?
                 };
                 leaf.passes_absent = was_sent && !declared.fields.contains(&leaf.field);
-                (was_sent, Test::Leaf(leaf))
+                (was_sent, Predicate::Leaf(leaf))
             }
             test => {
-                sender.cannot("the API takes no such combination", &first_field(&test))?;
+                pushdown.cannot("the API takes no such combination", &first_field(&test))?;
                 (false, test)
             }
         };
         if !was_sent || table.filtering.evaluates_all() {
-            tests.push(test);
+            predicates.push(test);
         }
     }
-    let (params, split) = sender.finish()?;
+    let (params, split) = pushdown.finish()?;
     let order = match split.is_empty() {
         true => order.clone(),
         false => order.clone().of_several_requests()?,
     };
-    let query = Query { path, fixed, params, split, filter: Filter::new(tests), order };
+    let query = Query { path, fixed, params, split, filter: Filter::new(predicates), order };
     Ok((!matches_nothing).then_some(query))
 }
 
 /// The first field that a test is about, to name it.
-fn first_field(test: &Test) -> String {
+fn first_field(test: &Predicate) -> String {
     match test {
-        Test::Leaf(Leaf { field, .. }) => field.clone(),
-        Test::All(tests) | Test::Any(tests) => tests.first().map(first_field).unwrap_or_default(),
-        Test::Not(test) => first_field(test),
-        Test::Opaque => String::new(),
+        Predicate::Leaf(Leaf { field, .. }) => field.clone(),
+        Predicate::All(predicates) | Predicate::Any(predicates) => {
+            predicates.first().map(first_field).unwrap_or_default()
+        }
+        Predicate::Not(test) => first_field(test),
+        Predicate::Opaque => String::new(),
     }
 }
 
@@ -137,7 +139,7 @@ pub(super) fn lower_item<'a>(
     declared: &Declared,
     conditions: impl IntoIterator<Item = Cow<'a, ApiCondition>>,
 ) -> Result<Option<(ItemPath, Filter)>, VantageError> {
-    let clauses = Clauses::of(conditions, declared)?;
+    let clauses = WhereClause::of(conditions, declared)?;
     let (path, used) = path::fill_item(item_path, &clauses.wanted())?;
     let matches_nothing = clauses.match_nothing();
     let filter = clauses.into_filter(&used);
@@ -154,7 +156,7 @@ pub(super) fn lower_path<'a>(
     declared: &Declared,
     conditions: impl IntoIterator<Item = Cow<'a, ApiCondition>>,
 ) -> Result<Option<(String, Filter)>, VantageError> {
-    let clauses = Clauses::of(conditions, declared)?;
+    let clauses = WhereClause::of(conditions, declared)?;
     let matches_nothing = clauses.match_nothing();
     let Filled { path, fixed, used } = path::fill(template, &clauses.wanted())?;
     let target = if fixed.is_empty() { path } else { format!("{path}?{fixed}") };
@@ -182,7 +184,7 @@ mod tests {
         filtering: Filtering,
     ) -> Result<Option<Query>, VantageError> {
         let conditions = conditions.iter().map(Cow::Borrowed);
-        lower(&table(template, filtering), &Declared::default(), conditions, &Ordered::default())
+        lower(&table(template, filtering), &Declared::default(), conditions, &OrderPlan::default())
     }
 
     fn only(query: Result<Option<Query>, VantageError>) -> String {
@@ -269,7 +271,7 @@ mod tests {
         {
             let query = |condition: ApiCondition| {
                 let conditions = [Cow::Owned(condition)];
-                lower(&table("c", filtering), &declared, conditions, &Ordered::default())
+                lower(&table("c", filtering), &declared, conditions, &OrderPlan::default())
             };
             assert_eq!(only(query(eq("lang", "en"))), "c?lang=en", "{filtering:?}");
             let error = query(ApiCondition::gt("lang", "en")).unwrap_err();
@@ -294,11 +296,14 @@ mod tests {
             let filters = crate::Filters::suffixes();
             let settings = TableSettings { filters, ..table("c", filtering) };
             let conditions = two.iter().map(Cow::Borrowed);
-            lower(&settings, &Declared::default(), conditions, &Ordered::default())
+            lower(&settings, &Declared::default(), conditions, &OrderPlan::default())
         };
         assert!(lowered(Filtering::Server).unwrap_err().is_unsupported());
         let query = lowered(Filtering::Mixed).unwrap().unwrap();
-        assert_eq!((query.targets(), query.filter.tests().len()), (vec!["c?n__gt=1".into()], 1));
+        assert_eq!(
+            (query.targets(), query.filter.predicates().len()),
+            (vec!["c?n__gt=1".into()], 1)
+        );
     }
 
     #[test]
@@ -308,12 +313,12 @@ mod tests {
             let filters = crate::Filters::equality().lists(crate::Lists::Requests);
             let settings = TableSettings { filters, ..table("c", filtering) };
             let conditions = two.iter().map(Cow::Borrowed);
-            lower(&settings, &Declared::default(), conditions, &Ordered::default())
+            lower(&settings, &Declared::default(), conditions, &OrderPlan::default())
         };
         assert!(lowered(Filtering::Server).unwrap_err().is_unsupported());
         let query = lowered(Filtering::Mixed).unwrap().unwrap();
         assert_eq!(
-            (query.targets(), query.filter.tests().len()),
+            (query.targets(), query.filter.predicates().len()),
             (vec!["c?a=1".into(), "c?a=2".into()], 1)
         );
     }

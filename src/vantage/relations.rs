@@ -15,9 +15,10 @@ use vantage_types::{EmptyEntity, Entity};
 
 use super::{
     PoolApi,
-    condition::{ApiCondition, Related, ValueSource},
+    condition::ApiCondition,
     parameter::parameter_text,
     path::without_query,
+    related::{Related, ValueSource},
 };
 
 /// Puts the values of other tables in the place of the conditions that stand for

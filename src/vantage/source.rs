@@ -24,8 +24,8 @@ use vantage_table::{
 use vantage_types::{Entity, Record};
 
 use super::{
-    PoolApi, aggregate::Aggregate, condition::ApiCondition, condition::Related, fit::Fit,
-    reads::Read, writes::Write,
+    PoolApi, aggregate::Aggregate, condition::ApiCondition, infer::Inference, reads::Read,
+    related::Related, writes::Write,
 };
 use crate::coop::{CoopBudget, ITEM_COST};
 
@@ -39,8 +39,8 @@ impl PoolApi {
         mut row: Record<Value>,
     ) -> Result<Record<Value>> {
         let read = Read::of(self, table)?;
-        if let Some(mut fit) = Fit::<E>::new(&self.shapes, &read.name, &read.columns) {
-            fit.fit(&mut row);
+        if let Some(mut inference) = Inference::<E>::new(&self.schemas, &read.name, &read.columns) {
+            inference.apply(&mut row);
         }
         Ok(row)
     }
@@ -160,12 +160,12 @@ impl TableSource for PoolApi {
 
     async fn list_table_values<E: Entity<Value>>(&self, table: &Table<Self, E>) -> Result<Rows> {
         let read = Read::of(self, table)?.resolved().await?;
-        let mut fit = Fit::<E>::new(&self.shapes, &read.name, &read.columns);
+        let mut inference = Inference::<E>::new(&self.schemas, &read.name, &read.columns);
         let mut rows = read.list().await?;
-        if let Some(fit) = &mut fit {
+        if let Some(inference) = &mut inference {
             let mut coop = CoopBudget::default();
             for row in rows.values_mut() {
-                fit.fit(row);
+                inference.apply(row);
                 coop.spend((1 + row.len()) * ITEM_COST);
                 coop.yield_if_spent().await;
             }
@@ -180,11 +180,11 @@ impl TableSource for PoolApi {
         let read = Read::of(self, table);
         Box::pin(async_stream::try_stream! {
             let read = read?.resolved().await?;
-            let mut fit = Fit::<E>::new(&self.shapes, &read.name, &read.columns);
+            let mut inference = Inference::<E>::new(&self.schemas, &read.name, &read.columns);
             let mut pages = read.pages()?;
             while let Some(page) = pages.next().await {
                 for (id, mut row) in page? {
-                    fit.as_mut().map(|fit| fit.fit(&mut row));
+                    inference.as_mut().map(|inference| inference.apply(&mut row));
                     yield (id, row);
                 }
             }
@@ -197,9 +197,9 @@ impl TableSource for PoolApi {
         id: &String,
     ) -> Result<Option<Record<Value>>> {
         let read = Read::of(self, table)?.resolved().await?;
-        let fit = Fit::<E>::new(&self.shapes, &read.name, &read.columns);
+        let inference = Inference::<E>::new(&self.schemas, &read.name, &read.columns);
         let mut row = read.get(id).await?;
-        fit.zip(row.as_mut()).map(|(mut fit, row)| fit.fit(row));
+        inference.zip(row.as_mut()).map(|(mut inference, row)| inference.apply(row));
         Ok(row)
     }
 
@@ -208,9 +208,9 @@ impl TableSource for PoolApi {
         table: &Table<Self, E>,
     ) -> Result<Option<(String, Record<Value>)>> {
         let read = Read::of(self, table)?.resolved().await?;
-        let fit = Fit::<E>::new(&self.shapes, &read.name, &read.columns);
+        let inference = Inference::<E>::new(&self.schemas, &read.name, &read.columns);
         let mut row = read.some().await?;
-        fit.zip(row.as_mut()).map(|(mut fit, (_, row))| fit.fit(row));
+        inference.zip(row.as_mut()).map(|(mut inference, (_, row))| inference.apply(row));
         Ok(row)
     }
 

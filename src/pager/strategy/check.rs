@@ -43,6 +43,9 @@ impl Paging {
             {
                 return invalid("paging: one parameter cannot be both the place and the size");
             }
+            Mode::Offset { .. } if size.is_none() => {
+                return invalid("paging: pages by offset need a `size` and a `size_param`");
+            }
             Mode::Cursor { next, .. } | Mode::NextUrl { next } if next.is_root() => {
                 return invalid("paging: the path to the next page is empty");
             }

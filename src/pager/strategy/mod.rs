@@ -16,6 +16,7 @@ mod seen;
 use serde::{Deserialize, Serialize};
 
 use address::Origins;
+pub use address::UrlPart;
 pub(crate) use address::{Address, Term};
 pub(super) use chain::{Foot, Pointer, is_zero};
 use custom::Custom;
@@ -121,20 +122,6 @@ pub struct Paging {
     /// The last to be read: it refuses every key that is left.
     #[serde(flatten)]
     mode: Mode,
-}
-
-/// How much of the URL of a next page is followed, see [`Paging::next_url_part`].
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-#[non_exhaustive]
-pub enum UrlPart {
-    /// All of it.
-    #[default]
-    Whole,
-    /// Its path and its query, at the host of the pool's base URL.
-    PathAndQuery,
-    /// Its query, with the path of the endpoint.
-    Query,
 }
 
 // Serde passes over the keys beside a unit variant, so that these have braces.

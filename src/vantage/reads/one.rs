@@ -10,7 +10,7 @@ use crate::vantage::{
     branches::Branches,
     condition::ApiCondition,
     error::refuse_unready,
-    keyed::Keyed,
+    keyed::KeyedRow,
     keys::{Keys, is_synthetic},
     query::lower_item,
 };
@@ -112,7 +112,7 @@ impl Read {
     }
 
     /// The first row, from one request for one row where that can tell.
-    pub(in crate::vantage) async fn some(mut self) -> Result<Option<Keyed>> {
+    pub(in crate::vantage) async fn some(mut self) -> Result<Option<KeyedRow>> {
         if self.window.is_none()
             && let Some(target) = self.only_target()?
         {

@@ -6,6 +6,7 @@ mod combined;
 mod custom;
 mod filtering;
 mod filters;
+mod forms;
 mod sorting;
 mod table;
 mod texts;

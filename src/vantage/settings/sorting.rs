@@ -10,7 +10,7 @@ use vantage_table::sorting::SortDirection;
 use super::{custom::Custom, filters::incorrect};
 use crate::vantage::{
     condition::ApiCondition,
-    order::{Ordered, SortBy},
+    order::{OrderPlan, SortBy},
     parameter::Parameters,
     path::refused,
 };
@@ -244,7 +244,7 @@ impl Sorting {
         orders: impl IntoIterator<Item = (&'a ApiCondition, SortDirection)>,
         name_of: impl Fn(&str) -> String,
         is_numeric: impl Fn(&str) -> bool,
-    ) -> Result<Ordered, VantageError> {
+    ) -> Result<OrderPlan, VantageError> {
         let mut by = Vec::new();
         for (condition, direction) in orders {
             let ApiCondition::Column { field } = condition else {
@@ -256,11 +256,13 @@ impl Sorting {
                 is_numeric: is_numeric(field),
             });
         }
-        let Some(first) = by.first() else { return Ok(Ordered::default()) };
+        let Some(first) = by.first() else { return Ok(OrderPlan::default()) };
         let what = &first.column;
         match self.asked(&by, name_of) {
-            Ok(parameters) => Ok(Ordered { parameters, by, on_rows: self.on_rows, is_sent: true }),
-            Err(_) if self.on_rows => Ok(Ordered { by, on_rows: true, ..Ordered::default() }),
+            Ok(parameters) => {
+                Ok(OrderPlan { parameters, by, on_rows: self.on_rows, is_sent: true })
+            }
+            Err(_) if self.on_rows => Ok(OrderPlan { by, on_rows: true, ..OrderPlan::default() }),
             Err(why) => Err(refused(why, what)),
         }
     }
@@ -347,7 +349,7 @@ impl Sorting {
 mod tests {
     use super::*;
 
-    fn lowered(sorting: &Sorting, by: &[(&str, bool)]) -> Result<Ordered, VantageError> {
+    fn lowered(sorting: &Sorting, by: &[(&str, bool)]) -> Result<OrderPlan, VantageError> {
         let conditions: Vec<_> = by
             .iter()
             .map(|(column, is_descending)| {
@@ -427,6 +429,6 @@ mod tests {
         assert!(sent.of_several_requests().unwrap_err().is_unsupported());
         let here = order(Sorting::prefixed("sort").on_rows(true)).of_several_requests().unwrap();
         assert!(here.parameters.is_empty() && here.made_on_rows().is_some());
-        assert_eq!(Ordered::default().of_several_requests().unwrap(), Ordered::default());
+        assert_eq!(OrderPlan::default().of_several_requests().unwrap(), OrderPlan::default());
     }
 }

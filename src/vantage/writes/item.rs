@@ -220,7 +220,7 @@ impl Write {
 
     fn answer(&self, response: &Response) -> Answer {
         let read = &self.read;
-        Answer::of(&read.decoder, &read.settings.envelope, &self.shape.row, response)
+        Answer::of(&read.decoder, &read.settings.envelope, &self.layout.row, response)
     }
 
     /// What goes into the body of `row`.

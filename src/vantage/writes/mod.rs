@@ -1,5 +1,5 @@
 //! Writes of one table: what each asks the API for, and what its answer means. `item` asks for
-//! the row and reads answers, `send` makes requests; `answer`, `body`, `etag` and `refusal` are the pure parts.
+//! the row and reads answers, `send` makes requests; `answer`, `body`, `etag`, `headers` and `refusal` are the pure parts.
 
 use std::{
     future::Future,
@@ -21,7 +21,7 @@ use super::{
     record::id_text,
     settings::{InsertBy, PatchBy, ReplaceBy, Writes},
 };
-use body::Shape;
+use body::BodyLayout;
 use etag::Precondition;
 use item::Stored;
 use refusal::{held_outside, makes_ids, missing, outside, unsupported};
@@ -29,6 +29,7 @@ use refusal::{held_outside, makes_ids, missing, outside, unsupported};
 mod answer;
 mod body;
 mod etag;
+mod headers;
 mod item;
 mod refusal;
 mod send;
@@ -39,7 +40,7 @@ pub(super) use refusal::after_write;
 pub(super) struct Write {
     read: Read,
     writes: Writes,
-    shape: Shape,
+    layout: BodyLayout,
     /// Whether the API has said that it takes no write of a row without its tag.
     wants_tags: AtomicBool,
 }
@@ -50,11 +51,11 @@ impl Write {
         table: &Table<PoolApi, E>,
     ) -> Result<Self> {
         let read = Read::of(api, table)?;
-        let shape = Shape::of(&read.settings.writes)?;
+        let layout = BodyLayout::of(&read.settings.writes)?;
         // Nothing is asked for on behalf of a write that is refused.
         let read = if read.settings.writes.is_none() { read } else { read.resolved().await? };
         let writes = read.settings.writes.clone();
-        Ok(Self { writes, shape, read, wants_tags: AtomicBool::new(false) })
+        Ok(Self { writes, layout, read, wants_tags: AtomicBool::new(false) })
     }
 
     /// Stores a row, or returns the one that is in the set under this id.

@@ -63,10 +63,10 @@ impl Write {
         item.retain(|column, _| self.is_sent(column));
         let columns = &self.read.columns;
         let id = id.map(|id| columns.id_value(id));
-        let own = columns.id().filter(|_| self.shape.has_id());
+        let own = columns.id().filter(|_| self.layout.has_id());
         let own = own.and_then(|column| item.shift_remove(column)).filter(|id| !id.is_null());
         columns.lower(&mut item);
-        let body = self.shape.body(&item, id.or(own).as_ref())?;
+        let body = self.layout.body(&item, id.or(own).as_ref())?;
         let mut request = self.request(method, target)?.json(&body)?;
         match self.writes.type_of_body(patch)? {
             Some(of) => {
