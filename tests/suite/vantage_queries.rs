@@ -203,7 +203,7 @@ impl Case {
             _ => envelope,
         };
         let source = PoolApi::new(AwwPool::builder(url).build().unwrap())
-            .filters(filters.lists(api.lists.clone()).max_in_values(api.most).search_param("q"))
+            .filters(filters.lists(api.lists).max_in_values(api.most).search_param("q"))
             .sorting(sorting.on_rows(true))
             .filtering(api.filtering)
             .paging(api.paging())

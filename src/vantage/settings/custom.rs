@@ -2,11 +2,20 @@
 
 use std::{fmt, sync::Arc};
 
+use serde::{Serialize, Serializer, ser::Error};
+
 pub(super) struct Custom<F: ?Sized>(pub(super) Arc<F>);
 
 impl<F: ?Sized> Clone for Custom<F> {
     fn clone(&self) -> Self {
         Self(Arc::clone(&self.0))
+    }
+}
+
+/// It is no data.
+impl<F: ?Sized> Serialize for Custom<F> {
+    fn serialize<S: Serializer>(&self, _: S) -> Result<S::Ok, S::Error> {
+        Err(S::Error::custom("a form that is code cannot be written as data"))
     }
 }
 

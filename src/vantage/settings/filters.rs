@@ -58,7 +58,7 @@ pub struct Filters {
     /// The names of columns in parameters.
     pub(super) parameters: IndexMap<String, String>,
     search: Option<String>,
-    #[serde(skip)]
+    #[serde(skip_deserializing, skip_serializing_if = "Option::is_none")]
     pub(super) custom: Option<Custom<Form>>,
     pub(super) columns: IndexMap<String, Filters>,
     combined: Option<Combined>,

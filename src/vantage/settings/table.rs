@@ -211,3 +211,77 @@ impl ApiTable {
         self.sorting.as_ref().map_or(Ok(()), Sorting::check)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ALL: &str = r#"{
+        "endpoint": "v2/rows?lang=en", "item_endpoint": "v2/row/{id}",
+        "paging": { "by": "cursor", "param": "after", "next": "paging.next", "size_param": "n",
+            "size": 5, "zero_cursor_ends": true, "expired_with": [[422, "cursor"]] },
+        "envelope": { "items": "hits.hits[]._source", "total_header": "x-total" },
+        "filtering": "mixed",
+        "filters": { "style": "brackets", "family": "filter", "separator": "|",
+            "operators": { "gt": null, "like": "q={value}" }, "booleans": ["1", "0"],
+            "columns": { "n": { "style": "none" } },
+            "combined": { "style": "json_list", "param": "q", "keys": ["f", "o", "v"] } },
+        "sorting": { "style": "suffixed", "param": "sort", "words": ["up", "down"] },
+        "aliases": { "population": "stats.population" },
+        "writes": { "style": "rest", "replace": "patch", "members": { "data.type": "rows" } },
+        "max_rows": 7, "deadline_seconds": 60
+    }"#;
+
+    #[test]
+    fn what_is_written_is_read_as_the_same() {
+        let table: ApiTable = serde_json::from_str(ALL).unwrap();
+        table.check().unwrap();
+        let written = serde_json::to_string(&table).unwrap();
+        let read: ApiTable = serde_json::from_str(&written).unwrap();
+        assert_eq!(format!("{read:?}"), format!("{table:?}"));
+        let built = ApiTable::new()
+            .paging(Paging::offset_limit("skip", "take", 50).row_cap(7))
+            .filters(Filters::suffixes().trims_texts(false))
+            .sorting(Sorting::template("sort=[{columns}]", "{column}", ";"))
+            .writes(Writes::none().insert_by_put().delete_by_delete())
+            .item_endpoint(false)
+            .deadline(Duration::from_secs(7));
+        let written = serde_json::to_string(&built).unwrap();
+        let read: ApiTable = serde_json::from_str(&written).unwrap();
+        assert_eq!(format!("{read:?}"), format!("{built:?}"));
+    }
+
+    #[test]
+    fn a_key_that_means_nothing_is_named_at_every_level() {
+        for (json, key) in [
+            (r#"{ "pagin": {} }"#, "`pagin`"),
+            (r#"{ "paging": { "by": "none", "param": "p" } }"#, "`param`"),
+            (r#"{ "paging": { "by": "link", "next": "n" } }"#, "`next`"),
+            (r#"{ "paging": { "by": "page", "custom": 1 } }"#, "`custom`"),
+            (r#"{ "envelope": { "items": "a", "totl": "b" } }"#, "`totl`"),
+            (r#"{ "filters": { "custom": null } }"#, "`custom`"),
+            (
+                r#"{ "filters": { "combined": { "style": "json", "param": "q", "word": 1 } } }"#,
+                "`word`",
+            ),
+            (r#"{ "sorting": { "style": "none", "param": "p" } }"#, "`param`"),
+            (r#"{ "sorting": { "style": "custom" } }"#, "`custom`"),
+            (r#"{ "writes": { "upsert": true } }"#, "`upsert`"),
+        ] {
+            let error = serde_json::from_str::<ApiTable>(json).unwrap_err().to_string();
+            assert!(error.contains(key), "{json}: {error}");
+        }
+    }
+
+    #[test]
+    fn what_is_code_is_no_data() {
+        let custom = [
+            ApiTable::new().filters(Filters::none().custom(|_, _, _| None)),
+            ApiTable::new().sorting(Sorting::custom(|_| None)),
+            ApiTable::new().filters(Filters::none().combined(crate::Combined::custom(|_| None))),
+        ];
+        for table in custom {
+            assert!(serde_json::to_string(&table).is_err(), "{table:?}");
+        }
+    }
+}
