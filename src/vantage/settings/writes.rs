@@ -147,9 +147,10 @@ fn replace<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<ReplaceB
         Does(bool),
         By(ReplaceBy),
     }
-    Ok(match Replace::deserialize(deserializer)? {
-        Replace::By(by) => Some(by),
-        Replace::Does(yes) => yes.then_some(ReplaceBy::Put),
+    Ok(match Option::<Replace>::deserialize(deserializer)? {
+        Some(Replace::By(by)) => Some(by),
+        Some(Replace::Does(true)) => Some(ReplaceBy::Put),
+        Some(Replace::Does(false)) | None => None,
     })
 }
 
