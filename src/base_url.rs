@@ -378,7 +378,8 @@ pub(crate) fn without_query(url: &str) -> String {
 }
 
 /// Where a request goes (RFC 9112 section 3.2), which is not shown beyond its path.
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(transparent)]
 pub(crate) struct RequestTarget(pub(crate) String);
 
 impl fmt::Debug for RequestTarget {

@@ -4,7 +4,7 @@
 use std::borrow::Cow;
 
 use serde::{
-    Deserialize, Deserializer,
+    Deserialize, Deserializer, Serialize,
     de::{MapAccess, Visitor},
 };
 use serde_json::value::RawValue;
@@ -23,7 +23,8 @@ const MOST_READINGS: usize = 8;
 pub(crate) struct Key<'a>(#[serde(borrow)] pub(crate) Cow<'a, str>);
 
 /// Where something is in a JSON text.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(from = "String", into = "String")]
 pub(crate) struct Path {
     text: String,
     /// The ways to read it, the one with the longest keys first: a key that exists as it is
@@ -54,6 +55,18 @@ pub(crate) enum Gaps {
     /// It is passed over. Each value of an object is an element, too, and of several values of
     /// one key each is looked at.
     PassedOver,
+}
+
+impl From<String> for Path {
+    fn from(text: String) -> Self {
+        Self::parse(&text)
+    }
+}
+
+impl From<Path> for String {
+    fn from(path: Path) -> Self {
+        path.text
+    }
 }
 
 impl Path {

@@ -1,6 +1,10 @@
 //! [pure] Where the items, the totals and the end are in a page. How a page is
 //! taken apart is the business of `format`.
 
+mod data;
+
+use serde::{Deserialize, Serialize};
+
 use super::facts::{Fact, HINTS, Location, Named};
 use crate::path::Path;
 
@@ -47,7 +51,20 @@ use crate::path::Path;
 /// at a place that a setting names and cannot be read so is an
 /// [`ErrorKind::Decode`](crate::ErrorKind::Decode): it might say that the set goes on. In the
 /// `pagination` object it is passed over and told.
-#[derive(Clone, Debug)]
+///
+/// # As data
+///
+/// In YAML and the like there is either `items`, a path, which is `.` where the body is the list,
+/// or `ndjson: true`. Beside it `or_bare_array` says whether a body that is a list is read as
+/// well; `pagination`, `total`, `total_pages`, `page`, `page_size`, `has_next` or `is_last`, and
+/// `next_page` are paths; each but the first with `_header` behind its name is a header field.
+/// The other settings have the names of their methods:
+///
+/// ```yaml
+/// { items: result.rows, total: result.count, null_is_empty: true }
+/// ```
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(try_from = "data::Data", into = "data::Data")]
 pub struct Envelope {
     pub(super) items: Path,
     pub(super) accepts_bare_array: bool,

@@ -7,7 +7,7 @@ use rust_decimal::Decimal;
 use vantage_core::{VantageError, error};
 use vantage_types::Record;
 
-use super::{condition::parameter_text, value::SortKey};
+use super::{parameter::parameter_text, value::SortKey};
 
 /// What is computed over the rows of a set.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

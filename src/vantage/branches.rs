@@ -5,7 +5,6 @@
 use std::{
     collections::{HashSet, VecDeque},
     hash::{DefaultHasher, Hasher as _},
-    io,
     sync::Arc,
 };
 
@@ -13,11 +12,7 @@ use ciborium::Value;
 use indexmap::IndexMap;
 use vantage_core::{Result, error};
 
-use super::{
-    condition::{ApiCondition, parameter_text},
-    path::placeholders,
-    record::Row,
-};
+use super::{condition::ApiCondition, parameter::parameter_text, path::placeholders, record::Row};
 
 /// So many sets may several placeholders make, each of all values of the others.
 const MOST: usize = 100_000;
@@ -139,22 +134,14 @@ impl Fingerprints {
 }
 
 fn fingerprint(row: &Row) -> u64 {
-    struct Hashed(DefaultHasher);
-    impl io::Write for Hashed {
-        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-            self.0.write(bytes);
-            Ok(bytes.len())
-        }
-        fn flush(&mut self) -> io::Result<()> {
-            Ok(())
-        }
+    let (mut hasher, mut bytes) = (DefaultHasher::new(), Vec::new());
+    for field in &row.record {
+        bytes.clear();
+        // A value that was read can be written, and a vector takes every byte.
+        let _ = ciborium::into_writer(&field, &mut bytes);
+        hasher.write(&bytes);
     }
-    let mut hashed = Hashed(DefaultHasher::new());
-    for (field, value) in &row.record {
-        // A value that was read can be written, and a hash takes every byte.
-        let _ = ciborium::into_writer(&(field, value), &mut hashed);
-    }
-    hashed.0.finish()
+    hasher.finish()
 }
 
 #[cfg(test)]

@@ -8,7 +8,9 @@ use futures::StreamExt;
 use vantage_core::{Result, error};
 use vantage_table::pagination::Pagination;
 
-use super::{filter::Filter, keyed::Keyed, keys::Keys, query::Query, reads::Read, window::Window};
+use super::{
+    filter::Filter, keyed::KeyedRow, keys::Keys, query::Query, reads::Read, window::Window,
+};
 use crate::{
     pager::{Origin, PaginatedStream, ReadMode, ResumeToken},
     signer::{Signer, UNSIGNED},
@@ -19,14 +21,14 @@ const VERSION: u64 = 1;
 
 /// Where a piece begins.
 #[derive(PartialEq)]
-pub(super) enum Place {
+pub(super) enum Position {
     /// At this row of the set, counted from 0.
     Row(u64),
     /// Where the API said, which is at this row.
     Token(Box<ResumeToken>, u64),
 }
 
-impl Place {
+impl Position {
     /// # Errors
     /// `IncorrectUsage` for a value that [`value`](Self::value) did not make, or made for
     /// another read than the one by `own`, or with another key.
@@ -92,12 +94,13 @@ impl Read {
         mut self,
         token: Option<&Value>,
         limit: u64,
-    ) -> Result<(Vec<Keyed>, Option<Value>)> {
+    ) -> Result<(Vec<KeyedRow>, Option<Value>)> {
         let mut queries = self.queries()?;
         let read = format!("{queries:?}");
         let own = Origin::of(&read, &self.settings.paging, &self.settings.envelope);
         let signer = self.api.pool.signer();
-        let place = token.map_or(Ok(Place::Row(0)), |token| Place::of(token, &own, &signer))?;
+        let place =
+            token.map_or(Ok(Position::Row(0)), |token| Position::of(token, &own, &signer))?;
         if limit == 0 {
             return Ok((Vec::new(), Some(place.value(&own, &signer))));
         }
@@ -108,14 +111,14 @@ impl Read {
         let only = only.filter(|query| query.order.made_on_rows().is_none());
         let targets = only.as_ref().map(Query::targets).unwrap_or_default();
         let (rows, next) = match (only, targets.as_slice(), place) {
-            (Some(query), [target], Place::Row(0)) => {
+            (Some(query), [target], Position::Row(0)) => {
                 self.followed(target, &query.filter, None, limit).await
             }
-            (Some(query), [target], Place::Token(token, row)) => {
+            (Some(query), [target], Position::Token(token, row)) => {
                 self.followed(target, &query.filter, Some((*token, row)), limit).await
             }
-            (_, _, Place::Row(row)) => self.counted(row, limit).await,
-            (_, _, Place::Token(..)) => {
+            (_, _, Position::Row(row)) => self.counted(row, limit).await,
+            (_, _, Position::Token(..)) => {
                 Err(error!("the token is of a read under other conditions").mark_incorrect_usage())
             }
         }?;
@@ -129,7 +132,7 @@ impl Read {
         filter: &Filter,
         place: Option<(ResumeToken, u64)>,
         limit: u64,
-    ) -> Result<(Vec<Keyed>, Option<Place>)> {
+    ) -> Result<(Vec<KeyedRow>, Option<Position>)> {
         let mut stream = PaginatedStream::decoded_by(&self.api.pool, target, self.decoder.clone())
             .paging(self.settings.paging.clone())
             .envelope(self.settings.envelope.clone())
@@ -156,12 +159,12 @@ impl Read {
             }
         }
         let token = stream.resume_token();
-        let next = (!token.is_end()).then(|| Place::Token(Box::new(token), position));
+        let next = (!token.is_end()).then(|| Position::Token(Box::new(token), position));
         Ok((rows, next))
     }
 
     /// The rows from this one on, by their number.
-    async fn counted(mut self, row: u64, limit: u64) -> Result<(Vec<Keyed>, Option<Place>)> {
+    async fn counted(mut self, row: u64, limit: u64) -> Result<(Vec<KeyedRow>, Option<Position>)> {
         let signed = |number| i64::try_from(number).unwrap_or(i64::MAX);
         self.window = Some(Window::of(&Pagination::window(signed(row), signed(limit))));
         let (mut rows, mut pages) = (Vec::new(), self.keyed(Keys::exact())?);
@@ -170,7 +173,7 @@ impl Read {
         }
         // A row that was left out has its place in the set all the same.
         let is_full = rows.len() as u64 + pages.left_out() >= limit;
-        let next = is_full.then_some(Place::Row(row.saturating_add(limit)));
+        let next = is_full.then_some(Position::Row(row.saturating_add(limit)));
         Ok((rows, next))
     }
 }
@@ -212,8 +215,8 @@ mod tests {
     fn only_a_token_of_this_source_is_a_place() {
         let of = |what: &str| Origin::of(what, &Paging::page_number(), &Envelope::default());
         let (own, signer) = (of("/rows"), Signer::of_this_process());
-        let kept = Place::Row(7).value(&own, &signer);
-        assert!(Place::of(&kept, &own, &signer).is_ok_and(|place| place == Place::Row(7)));
+        let kept = Position::Row(7).value(&own, &signer);
+        assert!(Position::of(&kept, &own, &signer).is_ok_and(|place| place == Position::Row(7)));
         let with = |at: usize, part: Value| {
             let mut parts = kept.as_array().cloned().unwrap();
             parts[at] = part;
@@ -232,11 +235,11 @@ mod tests {
             (with(3, 8.into()), "not signed"),
             (with(4, Value::Null), "not signed"),
             (Value::Array(kept.as_array().unwrap()[..4].to_vec()), "of this source"),
-            (Place::Row(7).value(&own, &other), "not signed"),
+            (Position::Row(7).value(&own, &other), "not signed"),
             (with(0, 2.into()), "of version 2"),
-            (Place::Row(7).value(&of("/others"), &signer), "another endpoint"),
+            (Position::Row(7).value(&of("/others"), &signer), "another endpoint"),
         ] {
-            let error = Place::of(&foreign, &own, &signer).err().unwrap();
+            let error = Position::of(&foreign, &own, &signer).err().unwrap();
             assert!(error.is_incorrect_usage() && error.to_string().contains(what), "{error}");
         }
     }

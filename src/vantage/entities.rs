@@ -16,9 +16,9 @@ use super::{
     entity::{EntityDecoder, from_record},
     keyed::KeyedPages,
     keys::Keys,
-    pages::STREAMED_AT_ONCE,
     reads::Read,
     record::Row,
+    scan::STREAMED_AT_ONCE,
 };
 use crate::{coop::drop_all, pager::PaginatedStream};
 
@@ -28,7 +28,7 @@ where
     E: Entity<Value> + DeserializeOwned + 'static,
 {
     let mut entities = IndexMap::new();
-    let mut pages = Pages::of(table, Keys::exact(), usize::MAX).await?;
+    let mut pages = EntityPages::of(table, Keys::exact(), usize::MAX).await?;
     while let Some(page) = pages.next().await {
         match page {
             Ok(page) => entities.extend(page),
@@ -47,7 +47,7 @@ where
     E: Entity<Value> + DeserializeOwned + 'static,
 {
     async_stream::try_stream! {
-        let mut pages = Pages::of(table, Keys::recent(), STREAMED_AT_ONCE).await?;
+        let mut pages = EntityPages::of(table, Keys::recent(), STREAMED_AT_ONCE).await?;
         while let Some(page) = pages.next().await {
             for row in page? {
                 yield row;
@@ -57,13 +57,13 @@ where
 }
 
 /// The pages of a table.
-struct Pages<E: Send + 'static> {
+struct EntityPages<E: Send + 'static> {
     read: Read,
     /// `None` at the end and after an error.
-    rows: Option<Rows<E>>,
+    rows: Option<Source<E>>,
 }
 
-enum Rows<E: Send + 'static> {
+enum Source<E: Send + 'static> {
     Direct(Box<Direct<E>>),
     Records(Box<KeyedPages>),
 }
@@ -78,7 +78,7 @@ struct Direct<E: Send + 'static> {
     position: u64,
 }
 
-impl<E: Entity<Value> + DeserializeOwned + 'static> Pages<E> {
+impl<E: Entity<Value> + DeserializeOwned + 'static> EntityPages<E> {
     /// `at_once` is how many rows are built at a time, at most.
     async fn of(table: &Table<PoolApi, E>, keys: Keys, at_once: usize) -> Result<Self> {
         table.check_read().await?;
@@ -103,12 +103,12 @@ impl<E: Entity<Value> + DeserializeOwned + 'static> Pages<E> {
                     .envelope(settings.envelope.clone())
                     .within(read.bounds)
                     .prefetch(settings.prefetch);
-                Rows::Direct(Box::new(Direct { stream, keys, at_once, page: None, position: 0 }))
+                Source::Direct(Box::new(Direct { stream, keys, at_once, page: None, position: 0 }))
             }
             None => {
                 let mut read = read.clone();
                 read.decoder = read.decoder.keeping_wide();
-                Rows::Records(Box::new(read.keyed(keys)?))
+                Source::Records(Box::new(read.keyed(keys)?))
             }
         };
         Ok(Self { read, rows: Some(rows) })
@@ -118,8 +118,8 @@ impl<E: Entity<Value> + DeserializeOwned + 'static> Pages<E> {
     async fn next(&mut self) -> Option<Result<Vec<(String, E)>>> {
         let read = &self.read;
         let page = match self.rows.as_mut()? {
-            Rows::Direct(direct) => direct.next(read).await?,
-            Rows::Records(pages) => pages.next().await?.and_then(|page| {
+            Source::Direct(direct) => direct.next(read).await?,
+            Source::Records(pages) => pages.next().await?.and_then(|page| {
                 let entity = |(key, record): (String, _)| {
                     let entity = from_record(&read.columns, &key, record)?;
                     Ok((key, entity))

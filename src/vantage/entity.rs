@@ -16,10 +16,10 @@ use super::{
     columns::Columns,
     json::text_of,
     lenient::{Lenient, Trace},
-    map_key::{Key, read_key},
+    map_key::read_key,
     record::{Row, RowDecoder, id_of_json},
 };
-use crate::{pager::ItemDecoder, response::Mismatch};
+use crate::{pager::ItemDecoder, path::Key, response::Mismatch};
 
 /// Reads rows of one table as `E`.
 pub(super) struct EntityDecoder<E> {

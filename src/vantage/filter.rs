@@ -6,22 +6,22 @@ use ciborium::Value;
 use vantage_types::Record;
 
 use super::{
-    among::Among,
     condition::Operator,
     value::{Matching, compare, matches},
+    value_set::ValueSet,
 };
 
 /// What every row must hold. Clones share it.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub(super) struct Filter(Arc<[Test]>);
+pub(super) struct Filter(Arc<[Predicate]>);
 
 /// A condition in the form in which it is evaluated.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) enum Test {
+pub(super) enum Predicate {
     Leaf(Leaf),
-    All(Vec<Test>),
-    Any(Vec<Test>),
-    Not(Box<Test>),
+    All(Vec<Predicate>),
+    Any(Vec<Predicate>),
+    Not(Box<Predicate>),
     /// The API's own search, which no row can be tested for.
     Opaque,
 }
@@ -31,7 +31,7 @@ pub(super) enum Test {
 pub(super) struct Leaf {
     pub(super) field: String,
     pub(super) operator: Operator,
-    pub(super) among: Among,
+    pub(super) value_set: ValueSet,
     /// Whether a row that lacks the field passes.
     pub(super) passes_absent: bool,
 }
@@ -48,12 +48,12 @@ pub(super) enum Truth {
 }
 
 impl Filter {
-    pub(super) fn new(tests: Vec<Test>) -> Self {
-        Self(tests.into())
+    pub(super) fn new(predicates: Vec<Predicate>) -> Self {
+        Self(predicates.into())
     }
 
     /// All of these must hold.
-    pub(super) fn tests(&self) -> &[Test] {
+    pub(super) fn predicates(&self) -> &[Predicate] {
         &self.0
     }
 
@@ -63,7 +63,7 @@ impl Filter {
 
     /// Whether a part of the filter cannot be evaluated on any row.
     pub(super) fn is_opaque(&self) -> bool {
-        self.0.contains(&Test::Opaque)
+        self.0.contains(&Predicate::Opaque)
     }
 
     /// Whether an item belongs to the filtered set; `None` when it cannot be told by the
@@ -82,13 +82,13 @@ impl Filter {
     }
 }
 
-impl Test {
+impl Predicate {
     fn judge(&self, row: &Record<Value>) -> Truth {
         match self {
             Self::Leaf(leaf) => leaf.judge(row),
-            Self::All(tests) => all(tests, row, false),
-            Self::Any(tests) => {
-                let verdicts = tests.iter().map(|test| test.judge(row).not());
+            Self::All(predicates) => all(predicates, row, false),
+            Self::Any(predicates) => {
+                let verdicts = predicates.iter().map(|test| test.judge(row).not());
                 conjunction(verdicts).not()
             }
             Self::Not(test) => test.judge(row).not(),
@@ -98,9 +98,9 @@ impl Test {
 }
 
 /// With `excuses`, a row that lacks a field passes the leaves that let it.
-fn all(tests: &[Test], row: &Record<Value>, excuses: bool) -> Truth {
-    conjunction(tests.iter().map(|test| match (test, test.judge(row)) {
-        (Test::Leaf(leaf), Truth::Absent) if excuses && leaf.passes_absent => Truth::Yes,
+fn all(predicates: &[Predicate], row: &Record<Value>, excuses: bool) -> Truth {
+    conjunction(predicates.iter().map(|test| match (test, test.judge(row)) {
+        (Predicate::Leaf(leaf), Truth::Absent) if excuses && leaf.passes_absent => Truth::Yes,
         (_, verdict) => verdict,
     }))
 }
@@ -136,7 +136,7 @@ impl Truth {
 impl Leaf {
     /// One value, or any number for `In` and `NotIn`, none for `IsNull` and `IsNotNull`.
     pub(super) fn values(&self) -> &[Value] {
-        self.among.values()
+        self.value_set.values()
     }
 
     fn judge(&self, row: &Record<Value>) -> Truth {
@@ -159,18 +159,18 @@ impl Leaf {
     /// A null among the values stands for `IS NULL`.
     fn is_among(&self, value: &Value) -> Truth {
         if value.is_null() {
-            let nothing_is_among_none = self.among.values().is_empty();
-            return match (self.among.has_null(), nothing_is_among_none) {
+            let nothing_is_among_none = self.value_set.values().is_empty();
+            return match (self.value_set.has_null(), nothing_is_among_none) {
                 (true, _) => Truth::Yes,
                 (_, true) => Truth::No,
                 _ => Truth::Unknown,
             };
         }
-        Truth::of(self.among.holds(value))
+        Truth::of(self.value_set.holds(value))
     }
 
     fn stands(&self, value: &Value, holds: fn(std::cmp::Ordering) -> bool) -> Truth {
-        let is_numeric = self.among.is_numeric();
+        let is_numeric = self.value_set.is_numeric();
         let order = self.values().first().and_then(|wanted| compare(value, wanted, is_numeric));
         order.map_or(Truth::Unknown, |order| Truth::of(holds(order)))
     }
@@ -193,7 +193,7 @@ mod tests {
         Leaf {
             field: "n".into(),
             operator,
-            among: Among::new(values.to_vec(), false),
+            value_set: ValueSet::new(values.to_vec(), false),
             passes_absent: false,
         }
     }
@@ -253,32 +253,32 @@ mod tests {
 
     #[test]
     fn one_that_holds_decides_an_any_and_one_that_does_not_an_all() {
-        let test = |value: i64| Test::Leaf(leaf(Operator::Eq, &[value.into()]));
+        let test = |value: i64| Predicate::Leaf(leaf(Operator::Eq, &[value.into()]));
         let (seven, null, absent) = (row(&[("n", 7.into())]), row(&[("n", Value::Null)]), row(&[]));
-        let any = |row| Test::Any(vec![test(7), test(8)]).judge(row);
+        let any = |row| Predicate::Any(vec![test(7), test(8)]).judge(row);
         assert_eq!(
             (any(&seven), any(&null), any(&absent)),
             (Truth::Yes, Truth::Unknown, Truth::Absent)
         );
-        let all = |row| Test::All(vec![test(7), test(8)]).judge(row);
+        let all = |row| Predicate::All(vec![test(7), test(8)]).judge(row);
         assert_eq!(
             (all(&seven), all(&null), all(&absent)),
             (Truth::No, Truth::Unknown, Truth::Absent)
         );
-        assert_eq!(Test::Any(vec![]).judge(&seven), Truth::No);
+        assert_eq!(Predicate::Any(vec![]).judge(&seven), Truth::No);
     }
 
     #[test]
     fn a_row_that_lacks_a_field_passes_where_it_is_excused() {
         let absent = row(&[("m", Value::from(1))]);
-        let strict = Filter::new(vec![Test::Leaf(leaf(Operator::Eq, &[7.into()]))]);
+        let strict = Filter::new(vec![Predicate::Leaf(leaf(Operator::Eq, &[7.into()]))]);
         assert!(!strict.keeps(&absent));
         assert_eq!(strict.admits(&absent), None);
         let excused = Leaf { passes_absent: true, ..leaf(Operator::Eq, &[7.into()]) };
-        let lenient = Filter::new(vec![Test::Leaf(excused)]);
+        let lenient = Filter::new(vec![Predicate::Leaf(excused)]);
         assert!(lenient.keeps(&absent));
         assert_eq!(lenient.admits(&absent), None);
         assert_eq!(strict.admits(&row(&[("n", Value::Null)])), Some(false));
-        assert_eq!(Filter::new(vec![Test::Opaque]).admits(&absent), None);
+        assert_eq!(Filter::new(vec![Predicate::Opaque]).admits(&absent), None);
     }
 }

@@ -4,25 +4,28 @@
 use std::{sync::atomic::Ordering, vec};
 
 use ciborium::Value;
-use vantage_core::Result;
+use vantage_core::{Result, VantageError};
 use vantage_types::Record;
 
 use super::{
-    branches::Fingerprints,
-    fan_out::{Branch, FanOut},
+    PoolApi,
+    columns::Columns,
+    error::of_read,
     keys::Keys,
     order::{SortBy, sort},
-    pages::Pages,
-    reads::Read,
     record::Row,
+    scan::Pages,
+    union::Union,
     window::Window,
 };
 use crate::{
     coop::{CoopBudget, ITEM_COST, drop_all},
     dispatch::PoolLink,
+    error::Error,
+    pager::Bounds,
 };
 
-pub(super) type Keyed = (String, Record<Value>);
+pub(super) type KeyedRow = (String, Record<Value>);
 
 /// So many rows that are held are handed out at a time.
 const HELD_AT_ONCE: usize = 512;
@@ -32,9 +35,12 @@ const FEW: usize = 2_000;
 
 /// The pages of a read with the keys of their rows.
 pub(super) struct KeyedPages {
-    read: Read,
+    api: PoolApi,
+    table: String,
+    columns: Columns,
+    bounds: Bounds,
     /// `None` when no row can match.
-    rows: Option<Rows>,
+    rows: Option<Scans>,
     keys: Keys,
     /// The page that the last rows were of.
     page: (u64, u64),
@@ -42,60 +48,68 @@ pub(super) struct KeyedPages {
     left_out: u64,
     /// How many rows there were.
     count: u64,
-    /// The order that is still to be made.
-    sorting: Option<Sorting>,
+    /// The order that is still to be made on the rows, and the window of what is ordered.
+    sorting: Option<(Vec<SortBy>, Option<Window>)>,
     /// What has been ordered.
-    ordered: vec::IntoIter<Keyed>,
+    ordered: vec::IntoIter<KeyedRow>,
     coop: CoopBudget,
 }
 
-/// An order that is made on the rows.
-pub(super) struct Sorting {
-    pub(super) by: Vec<SortBy>,
-    pub(super) window: Option<Window>,
-}
-
-enum Rows {
+pub(super) enum Scans {
     One(Box<Pages>),
-    Many(Box<FanOut>),
+    Many(Box<Union>),
 }
 
 impl KeyedPages {
-    /// Walks what `read` asks for, in the order of the walks.
+    /// The rows of `table` as they come.
     pub(super) fn new(
-        read: Read,
-        mut walks: Vec<Branch>,
+        (api, table): (PoolApi, String),
+        columns: Columns,
+        bounds: Bounds,
+        rows: Option<Scans>,
         keys: Keys,
-        sorting: Option<Sorting>,
     ) -> Self {
-        let rows = match walks.len() {
-            0 | 1 => walks.pop().map(|branch| Rows::One(Box::new(branch.walk.pages()))),
-            _ => {
-                let fingerprints = Fingerprints::new(keys.limit());
-                let (table, prefetch) = (read.name.clone(), read.settings.prefetch);
-                let rows = FanOut::new(table, walks, prefetch, read.window, fingerprints);
-                Some(Rows::Many(Box::new(rows)))
-            }
-        };
         let (page, left_out, count) = ((0, 0), 0, 0);
-        let (ordered, coop) = (Vec::new().into_iter(), CoopBudget::default());
-        Self { read, rows, keys, page, left_out, count, sorting, ordered, coop }
+        let (sorting, ordered, coop) = (None, Vec::new().into_iter(), CoopBudget::default());
+        Self {
+            api,
+            table,
+            columns,
+            bounds,
+            rows,
+            keys,
+            page,
+            left_out,
+            count,
+            sorting,
+            ordered,
+            coop,
+        }
+    }
+
+    /// The same in an order that is made on the rows, or of them those in a window.
+    pub(super) fn ordered_by(self, by: Vec<SortBy>, window: Option<Window>) -> Self {
+        Self { sorting: Some((by, window)), ..self }
+    }
+
+    fn failed(&self, error: Error) -> VantageError {
+        of_read(&self.table, error)
     }
 
     /// The next rows. `None` at the end and after an error.
-    pub(super) async fn next(&mut self) -> Option<Result<Vec<Keyed>>> {
+    pub(super) async fn next(&mut self) -> Option<Result<Vec<KeyedRow>>> {
         let mut rows = self.next_unfinished().await?;
         for (_, row) in rows.iter_mut().flatten() {
-            self.read.columns.finish(row);
+            self.columns.finish(row);
         }
         Some(rows)
     }
 
     /// The same before they get the values that types are read from, by which they are
     /// compared.
-    pub(super) async fn next_unfinished(&mut self) -> Option<Result<Vec<Keyed>>> {
-        if let Some(sorting) = self.sorting.take() {
-            match self.ordered(sorting).await {
+    pub(super) async fn next_unfinished(&mut self) -> Option<Result<Vec<KeyedRow>>> {
+        if let Some((by, window)) = self.sorting.take() {
+            match self.ordered(by, window).await {
                 Ok(rows) => self.ordered = rows.into_iter(),
                 Err(error) => return Some(Err(error)),
             }
@@ -110,7 +124,7 @@ impl KeyedPages {
     }
 
     /// All rows in an order that is made on them, or of them those in a window.
-    async fn ordered(&mut self, Sorting { by, window }: Sorting) -> Result<Vec<Keyed>> {
+    async fn ordered(&mut self, by: Vec<SortBy>, window: Option<Window>) -> Result<Vec<KeyedRow>> {
         let mut rows = Vec::new();
         while let Some(page) = self.next_in_order().await {
             match page {
@@ -124,24 +138,24 @@ impl KeyedPages {
         if rows.len() <= FEW {
             return Ok(in_order(rows, &by, window));
         }
-        let link = PoolLink::from(&self.read.api.pool);
+        let link = PoolLink::from(&self.api.pool);
         let rows = link.blocking(move || in_order(rows, &by, window)).await;
-        rows.map_err(|error| self.read.failed(error))
+        rows.map_err(|error| self.failed(error))
     }
 
     /// The next rows as they come.
-    async fn next_in_order(&mut self) -> Option<Result<Vec<Keyed>>> {
+    async fn next_in_order(&mut self) -> Option<Result<Vec<KeyedRow>>> {
         let rows = match self.rows.as_mut()? {
-            Rows::One(pages) => pages.next().await?.map_err(|error| self.read.failed(error)),
-            Rows::Many(pages) => {
+            Scans::One(pages) => pages.next().await?.map_err(|error| of_read(&self.table, error)),
+            Scans::Many(pages) => {
                 let rows = pages.next().await;
-                self.read.api.repeated.fetch_add(pages.take_repeated(), Ordering::Relaxed);
+                self.api.repeated.fetch_add(pages.take_repeated(), Ordering::Relaxed);
                 rows?
             }
         };
         let page = match self.rows.as_ref()? {
-            Rows::One(pages) => (1, pages.number()),
-            Rows::Many(pages) => pages.number(),
+            Scans::One(pages) => (1, pages.number()),
+            Scans::Many(pages) => pages.number(),
         };
         if self.page != page {
             self.page = page;
@@ -157,8 +171,8 @@ impl KeyedPages {
     /// How many rows the set has, as an answer said.
     pub(super) fn total(&self) -> Option<u64> {
         match self.rows.as_ref()? {
-            Rows::One(pages) => pages.total(),
-            Rows::Many(_) => None,
+            Scans::One(pages) => pages.total(),
+            Scans::Many(_) => None,
         }
     }
 
@@ -167,18 +181,18 @@ impl KeyedPages {
         self.left_out
     }
 
-    fn key(&mut self, rows: Vec<(u64, Row)>) -> Result<Vec<Keyed>> {
+    fn key(&mut self, rows: Vec<(u64, Row)>) -> Result<Vec<KeyedRow>> {
         let keyed = self.keys.rows(rows)?;
         let repeated = self.keys.take_repeated();
         self.left_out += repeated;
-        self.read.api.repeated.fetch_add(repeated, Ordering::Relaxed);
+        self.api.repeated.fetch_add(repeated, Ordering::Relaxed);
         self.count += keyed.len() as u64;
-        self.read.bounds.check_rows(self.count).map_err(|error| self.read.failed(error))?;
+        self.bounds.check_rows(self.count).map_err(|error| self.failed(error))?;
         Ok(keyed.into_iter().map(|(key, row)| (key, row.record)).collect())
     }
 }
 
-fn in_order(mut rows: Vec<Keyed>, by: &[SortBy], window: Option<Window>) -> Vec<Keyed> {
+fn in_order(mut rows: Vec<KeyedRow>, by: &[SortBy], window: Option<Window>) -> Vec<KeyedRow> {
     sort(&mut rows, by, |(_, record)| record);
     let Some(mut window) = window else { return rows };
     let rows = window.cut((0..).zip(rows).collect());

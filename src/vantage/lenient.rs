@@ -8,7 +8,8 @@ use serde::{
     de::{DeserializeSeed, EnumAccess, Error, MapAccess, SeqAccess, Visitor},
 };
 
-use super::map_key::{Key, read_key};
+use super::map_key::read_key;
+use crate::path::Key;
 
 /// The largest whole number below which every whole number is a float.
 const MAX_WHOLE: f64 = 9_007_199_254_740_992.0;

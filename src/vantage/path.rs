@@ -3,14 +3,9 @@
 
 use ciborium::Value;
 use indexmap::IndexMap;
-use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use vantage_core::{VantageError, error};
 
-use super::condition::parameter_text;
-
-/// Everything but the unreserved characters of RFC 3986 section 2.3, so that a
-/// value stays one path segment or one query parameter whatever it holds.
-const RESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+use super::parameter::{encode, parameter_text};
 
 /// The values that each field may hold, by what equality conditions say.
 pub(super) type Wanted = IndexMap<String, Vec<Value>>;
@@ -149,11 +144,6 @@ pub(super) fn below(template: &str) -> String {
 /// `value` as one path segment; `None` when it would be none or a step in the path.
 pub(super) fn segment(value: &str) -> Option<String> {
     (!matches!(value, "" | "." | "..")).then(|| encode(value))
-}
-
-/// `text` with everything encoded that a URL gives a meaning to.
-pub(super) fn encode(text: &str) -> String {
-    utf8_percent_encode(text, RESERVED).to_string()
 }
 
 fn unusable(what: &str) -> VantageError {

@@ -6,7 +6,7 @@ use vantage_core::{Result, VantageError};
 
 use super::{
     condition::{ApiCondition, Operator},
-    filter::{Leaf, Test},
+    filter::{Leaf, Predicate},
     order::SortBy,
     reads::Read,
 };
@@ -59,14 +59,16 @@ impl Read {
             self.window = None;
         }
         for (_, query) in &queries {
-            for walk in query.targets().into_iter().map(|target| self.walk(target, &query.filter)) {
+            for scan in query.targets().into_iter().map(|target| self.scan(target, &query.filter)) {
                 preview
                     .requests
-                    .extend(walk.first_url()?.map(|url| masked(&url.to_string(), &query.fixed)));
+                    .extend(scan.first_url()?.map(|url| masked(&url.to_string(), &query.fixed)));
             }
         }
         if let Some((_, query)) = queries.first() {
-            preview.on_rows.extend(query.filter.tests().iter().map(|test| shown(test).to_string()));
+            preview
+                .on_rows
+                .extend(query.filter.predicates().iter().map(|test| shown(test).to_string()));
             preview.on_rows.extend(order.into_iter().flatten().map(order_shown));
         }
         Ok(preview)
@@ -89,14 +91,14 @@ fn order_shown(by: &SortBy) -> String {
 }
 
 /// The condition that a test evaluates, without the values of secrets.
-fn shown(test: &Test) -> ApiCondition {
-    let several = |tests: &[Test]| tests.iter().map(shown).collect();
+fn shown(test: &Predicate) -> ApiCondition {
+    let several = |predicates: &[Predicate]| predicates.iter().map(shown).collect();
     match test {
-        Test::All(tests) => ApiCondition::All(several(tests)),
-        Test::Any(tests) => ApiCondition::Any(several(tests)),
-        Test::Not(test) => !shown(test),
-        Test::Opaque => ApiCondition::unsupported("a search"),
-        Test::Leaf(leaf) => {
+        Predicate::All(predicates) => ApiCondition::All(several(predicates)),
+        Predicate::Any(predicates) => ApiCondition::Any(several(predicates)),
+        Predicate::Not(test) => !shown(test),
+        Predicate::Opaque => ApiCondition::unsupported("a search"),
+        Predicate::Leaf(leaf) => {
             let Leaf { field, operator, .. } = leaf;
             let mask = |value| if is_secret(field) { MASK.into() } else { value };
             let mut values = leaf.values().iter().cloned().map(mask);
@@ -174,18 +176,21 @@ mod tests {
 
     #[test]
     fn a_test_is_shown_as_the_condition_that_it_evaluates() {
-        use super::super::among::Among;
+        use super::super::value_set::ValueSet;
         let leaf = |field: &str, operator, values: &[&str]| {
-            Test::Leaf(Leaf {
+            Predicate::Leaf(Leaf {
                 field: field.into(),
                 operator,
-                among: Among::new(values.iter().map(|value| (*value).into()).collect(), false),
+                value_set: ValueSet::new(
+                    values.iter().map(|value| (*value).into()).collect(),
+                    false,
+                ),
                 passes_absent: false,
             })
         };
-        let any = Test::Any(vec![
+        let any = Predicate::Any(vec![
             leaf("a", Operator::Gt, &["1"]),
-            Test::Not(Box::new(leaf("b", Operator::Like, &["x%"]))),
+            Predicate::Not(Box::new(leaf("b", Operator::Like, &["x%"]))),
             leaf("password", Operator::In, &["canary", "other"]),
         ]);
         assert_eq!(

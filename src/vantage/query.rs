@@ -3,40 +3,17 @@
 
 use std::{borrow::Cow, collections::HashSet};
 
-use serde::{Deserialize, Serialize};
 use vantage_core::VantageError;
 
 use super::{
-    clauses::{Clauses, Declared, is_equality},
     condition::{ApiCondition, Operator},
-    filter::{Filter, Leaf, Test},
-    order::Ordered,
+    filter::{Filter, Leaf, Predicate},
+    order::OrderPlan,
     path::{self, Filled, ItemPath},
-    sender::{Sender, encoded},
+    pushdown::{Pushdown, encoded},
     settings::TableSettings,
+    where_clause::{Declared, WhereClause, is_equality},
 };
-
-/// Where conditions that fill no placeholder are applied. A condition on a column that is
-/// [flagged](vantage_table::column::flags::ColumnFlag::RequestParam) as a request
-/// parameter is sent in any case, and refused where it cannot be.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-#[non_exhaustive]
-pub enum Filtering {
-    /// The API applies each, in the form that [`Filters`](crate::Filters) gives. One that
-    /// cannot be sent is refused.
-    #[default]
-    Server,
-    /// The API applies what can be sent, and the rest is evaluated on the rows. Counts and
-    /// windows cost one request where all can be sent, and otherwise read the set.
-    Mixed,
-    /// The API is sent what can be sent, and every condition is evaluated on
-    /// the rows as well: for an API that may ignore a parameter.
-    Checked,
-    /// Nothing is sent; every condition is evaluated on the rows: for an API
-    /// that refuses parameters it does not know.
-    Local,
-}
 
 /// A request target in its parts.
 #[derive(Debug, PartialEq)]
@@ -51,7 +28,7 @@ pub(super) struct Query {
     split: Vec<Vec<String>>,
     /// What is evaluated on the rows of a list.
     pub(super) filter: Filter,
-    pub(super) order: Ordered,
+    pub(super) order: OrderPlan,
 }
 
 impl Query {
@@ -90,80 +67,70 @@ pub(super) fn lower<'a>(
     table: &TableSettings,
     declared: &Declared,
     conditions: impl IntoIterator<Item = Cow<'a, ApiCondition>>,
-    order: &Ordered,
+    order: &OrderPlan,
 ) -> Result<Option<Query>, VantageError> {
     table.filters.check()?;
-    let clauses = Clauses::of(conditions, declared)?;
+    let clauses = WhereClause::of(conditions, declared)?;
     let wanted = clauses.wanted();
     let matches_nothing = clauses.match_nothing();
     let Filled { path, fixed, used } = path::fill(&table.path, &wanted)?;
-    let mut sender = Sender::new(table, declared, &fixed, order);
-    sender.may_refuse = !matches_nothing;
-    sender.search(&clauses.searches)?;
+    let mut pushdown = Pushdown::new(table, declared, &fixed, order);
+    pushdown.may_refuse = !matches_nothing;
+    pushdown.search(&clauses.searches)?;
 
     let mut sent = HashSet::new();
     for (field, values) in wanted.iter().filter(|(field, _)| !used.contains(&field.as_str())) {
-        if sender.send(field, Operator::In, values)? {
+        if pushdown.send(field, Operator::In, values)? {
             sent.insert(field.clone());
         }
     }
-    let mut tests = Vec::new();
-    for test in clauses.tests {
+    let mut predicates = Vec::new();
+    for test in clauses.predicates {
         let (was_sent, test) = match test {
-            Test::Leaf(leaf) if is_equality(&leaf) && used.contains(&leaf.field.as_str()) => {
+            Predicate::Leaf(leaf) if is_equality(&leaf) && used.contains(&leaf.field.as_str()) => {
                 continue;
             }
-            Test::Leaf(mut leaf) => {
+            Predicate::Leaf(mut leaf) => {
                 let was_sent = if is_equality(&leaf) {
                     sent.contains(&leaf.field)
                 } else {
-                    sender.send(&leaf.field, leaf.operator, leaf.values())?
+                    pushdown.send(&leaf.field, leaf.operator, leaf.values())?
                 };
                 leaf.passes_absent = was_sent && !declared.fields.contains(&leaf.field);
-                (was_sent, Test::Leaf(leaf))
+                (was_sent, Predicate::Leaf(leaf))
             }
             test => {
-                sender.cannot("the API takes no such combination", &first_field(&test))?;
+                pushdown.cannot("the API takes no such combination", &first_field(&test))?;
                 (false, test)
             }
         };
         if !was_sent || table.filtering.evaluates_all() {
-            tests.push(test);
+            predicates.push(test);
         }
     }
-    let (params, split) = sender.finish()?;
+    let (params, split) = pushdown.finish()?;
     let order = match split.is_empty() {
         true => order.clone(),
         false => order.clone().of_several_requests()?,
     };
-    let query = Query { path, fixed, params, split, filter: Filter::new(tests), order };
+    let query = Query { path, fixed, params, split, filter: Filter::new(predicates), order };
     Ok((!matches_nothing).then_some(query))
 }
 
-impl Filtering {
-    fn evaluates_all(self) -> bool {
-        matches!(self, Self::Checked | Self::Local)
-    }
-}
-
 /// The first field that a test is about, to name it.
-fn first_field(test: &Test) -> String {
+fn first_field(test: &Predicate) -> String {
     match test {
-        Test::Leaf(Leaf { field, .. }) => field.clone(),
-        Test::All(tests) | Test::Any(tests) => tests.first().map(first_field).unwrap_or_default(),
-        Test::Not(test) => first_field(test),
-        Test::Opaque => String::new(),
+        Predicate::Leaf(Leaf { field, .. }) => field.clone(),
+        Predicate::All(predicates) | Predicate::Any(predicates) => {
+            predicates.first().map(first_field).unwrap_or_default()
+        }
+        Predicate::Not(test) => first_field(test),
+        Predicate::Opaque => String::new(),
     }
 }
 
-/// Where one item is, and what it must hold to be in the set.
-#[derive(Debug, PartialEq)]
-pub(super) struct ItemQuery {
-    pub(super) path: ItemPath,
-    pub(super) filter: Filter,
-}
-
-/// The query for one item of a table that has an item path; `None` when no row can match.
+/// Where one item of a table is, and what it must hold to be in the set; `None` when no row can
+/// match.
 ///
 /// # Errors
 /// Those of [`lower`].
@@ -171,22 +138,16 @@ pub(super) fn lower_item<'a>(
     item_path: &str,
     declared: &Declared,
     conditions: impl IntoIterator<Item = Cow<'a, ApiCondition>>,
-) -> Result<Option<ItemQuery>, VantageError> {
-    let clauses = Clauses::of(conditions, declared)?;
+) -> Result<Option<(ItemPath, Filter)>, VantageError> {
+    let clauses = WhereClause::of(conditions, declared)?;
     let (path, used) = path::fill_item(item_path, &clauses.wanted())?;
     let matches_nothing = clauses.match_nothing();
-    let query = ItemQuery { path, filter: clauses.into_filter(&used) };
-    Ok((!matches_nothing).then_some(query))
+    let filter = clauses.into_filter(&used);
+    Ok((!matches_nothing).then_some((path, filter)))
 }
 
-/// Where the table itself is, and what a row must hold to be in the set.
-#[derive(Debug, PartialEq)]
-pub(super) struct Place {
-    pub(super) target: String,
-    pub(super) filter: Filter,
-}
-
-/// The place of a table whose conditions are not sent; `None` when no row can match.
+/// The target of a table whose conditions are not sent, and what a row must hold to be in the
+/// set; `None` when no row can match.
 ///
 /// # Errors
 /// Those of [`lower`].
@@ -194,13 +155,13 @@ pub(super) fn lower_path<'a>(
     template: &str,
     declared: &Declared,
     conditions: impl IntoIterator<Item = Cow<'a, ApiCondition>>,
-) -> Result<Option<Place>, VantageError> {
-    let clauses = Clauses::of(conditions, declared)?;
+) -> Result<Option<(String, Filter)>, VantageError> {
+    let clauses = WhereClause::of(conditions, declared)?;
     let matches_nothing = clauses.match_nothing();
     let Filled { path, fixed, used } = path::fill(template, &clauses.wanted())?;
     let target = if fixed.is_empty() { path } else { format!("{path}?{fixed}") };
-    let place = Place { target, filter: clauses.into_filter(&used) };
-    Ok((!matches_nothing).then_some(place))
+    let filter = clauses.into_filter(&used);
+    Ok((!matches_nothing).then_some((target, filter)))
 }
 
 #[cfg(test)]
@@ -209,10 +170,12 @@ mod tests {
     use proptest::prelude::*;
 
     use super::{super::settings::Settings, *};
+    use crate::{ApiTable, Filtering};
 
     fn table(template: &str, filtering: Filtering) -> TableSettings {
         let paging = crate::pager::Paging::page_number().page_size("per_page", 10);
-        Settings { paging, filtering, ..Settings::default() }.settings_of(template)
+        let common = ApiTable::new().paging(paging).filtering(filtering);
+        Settings { common, ..Settings::default() }.settings_of(template)
     }
 
     fn lowered(
@@ -221,7 +184,7 @@ mod tests {
         filtering: Filtering,
     ) -> Result<Option<Query>, VantageError> {
         let conditions = conditions.iter().map(Cow::Borrowed);
-        lower(&table(template, filtering), &Declared::default(), conditions, &Ordered::default())
+        lower(&table(template, filtering), &Declared::default(), conditions, &OrderPlan::default())
     }
 
     fn only(query: Result<Option<Query>, VantageError>) -> String {
@@ -308,7 +271,7 @@ mod tests {
         {
             let query = |condition: ApiCondition| {
                 let conditions = [Cow::Owned(condition)];
-                lower(&table("c", filtering), &declared, conditions, &Ordered::default())
+                lower(&table("c", filtering), &declared, conditions, &OrderPlan::default())
             };
             assert_eq!(only(query(eq("lang", "en"))), "c?lang=en", "{filtering:?}");
             let error = query(ApiCondition::gt("lang", "en")).unwrap_err();
@@ -333,11 +296,14 @@ mod tests {
             let filters = crate::Filters::suffixes();
             let settings = TableSettings { filters, ..table("c", filtering) };
             let conditions = two.iter().map(Cow::Borrowed);
-            lower(&settings, &Declared::default(), conditions, &Ordered::default())
+            lower(&settings, &Declared::default(), conditions, &OrderPlan::default())
         };
         assert!(lowered(Filtering::Server).unwrap_err().is_unsupported());
         let query = lowered(Filtering::Mixed).unwrap().unwrap();
-        assert_eq!((query.targets(), query.filter.tests().len()), (vec!["c?n__gt=1".into()], 1));
+        assert_eq!(
+            (query.targets(), query.filter.predicates().len()),
+            (vec!["c?n__gt=1".into()], 1)
+        );
     }
 
     #[test]
@@ -347,12 +313,12 @@ mod tests {
             let filters = crate::Filters::equality().lists(crate::Lists::Requests);
             let settings = TableSettings { filters, ..table("c", filtering) };
             let conditions = two.iter().map(Cow::Borrowed);
-            lower(&settings, &Declared::default(), conditions, &Ordered::default())
+            lower(&settings, &Declared::default(), conditions, &OrderPlan::default())
         };
         assert!(lowered(Filtering::Server).unwrap_err().is_unsupported());
         let query = lowered(Filtering::Mixed).unwrap().unwrap();
         assert_eq!(
-            (query.targets(), query.filter.tests().len()),
+            (query.targets(), query.filter.predicates().len()),
             (vec!["c?a=1".into(), "c?a=2".into()], 1)
         );
     }
@@ -410,7 +376,7 @@ mod tests {
             lower_item(&path::below(template), &Declared::default(), conditions)
                 .unwrap()
                 .unwrap()
-                .path
+                .0
                 .of(id)
         };
         assert_eq!(item("c", "a/b").unwrap(), "c/a%2Fb");
@@ -425,13 +391,14 @@ mod tests {
         let conditions = || [eq("user", 1), eq("state", "open")].map(Cow::Owned);
         let item = lower_item("o/{order}/of?u={user}&x=1", &Declared::default(), conditions());
         assert!(item.is_err(), "the last placeholder is the id");
-        let item = lower_item("u/{user}/o/{order}?x=1", &Declared::default(), conditions())
-            .unwrap()
-            .unwrap();
-        assert_eq!(item.path.of("7").unwrap(), "u/1/o/7?x=1");
+        let (path, filter) =
+            lower_item("u/{user}/o/{order}?x=1", &Declared::default(), conditions())
+                .unwrap()
+                .unwrap();
+        assert_eq!(path.of("7").unwrap(), "u/1/o/7?x=1");
         let row = |state: &str| [("state".to_owned(), state.into())].into_iter().collect();
-        assert_eq!(item.filter.admits(&row("open")), Some(true));
-        assert_eq!(item.filter.admits(&row("shut")), Some(false));
+        assert_eq!(filter.admits(&row("open")), Some(true));
+        assert_eq!(filter.admits(&row("shut")), Some(false));
         for path in ["o", "o/{user", "o?id={id}"] {
             assert!(
                 lower_item(path, &Declared::default(), conditions())

@@ -15,22 +15,22 @@ use vantage_types::{Entity, Record};
 use super::{
     PoolApi,
     aggregate::{Aggregate, Total},
-    branches::{Branches, branches},
-    clauses::Declared,
+    branches::{Branches, Fingerprints, branches},
     columns::Columns,
     condition::ApiCondition,
     error::of_read,
-    fan_out::Branch,
     filter::Filter,
-    keyed::{Keyed, KeyedPages, Sorting},
+    keyed::{KeyedPages, KeyedRow, Scans},
     keys::Keys,
     logic::{check_depth, flattened},
-    order::Ordered,
-    pages::{STREAMED_AT_ONCE, Walk},
+    order::OrderPlan,
     query::{Query, lower},
     record::RowDecoder,
     relations,
+    scan::{STREAMED_AT_ONCE, Scan},
     settings::TableSettings,
+    union::{Branch, Union},
+    where_clause::Declared,
     window::Window,
 };
 use crate::{
@@ -47,7 +47,7 @@ pub(super) struct Read {
     pub(super) name: String,
     pub(super) settings: TableSettings,
     conditions: Vec<ApiCondition>,
-    order: Ordered,
+    order: OrderPlan,
     id_field: Option<String>,
     pub(super) declared: Declared,
     pub(super) columns: Columns,
@@ -138,7 +138,7 @@ impl Read {
     }
 
     /// The rows of the window, and how many the set has when an answer told.
-    pub(super) async fn window(self) -> Result<(Vec<Keyed>, Option<u64>)> {
+    pub(super) async fn window(self) -> Result<(Vec<KeyedRow>, Option<u64>)> {
         let mut rows = Vec::new();
         let mut pages = self.keyed(Keys::exact())?;
         while let Some(page) = pages.next().await {
@@ -248,13 +248,13 @@ impl Read {
     }
 
     fn unordered(mut self) -> Self {
-        self.order = Ordered::default();
+        self.order = OrderPlan::default();
         self
     }
 
-    pub(super) fn walk(&self, endpoint: String, filter: &Filter) -> Walk {
+    pub(super) fn scan(&self, endpoint: String, filter: &Filter) -> Scan {
         let settings = &self.settings;
-        Walk {
+        Scan {
             pool: self.api.pool.clone(),
             endpoint,
             paging: settings.paging.clone(),
@@ -264,7 +264,7 @@ impl Read {
             filter: filter.clone(),
             window: self.window,
             at_once: self.at_once,
-            // Rows count that are kept, of all walks together.
+            // Scans count that are kept, of all scans together.
             bounds: self.bounds.of_any_rows(),
         }
     }
@@ -291,16 +291,30 @@ impl Read {
     pub(super) fn keyed(mut self, keys: Keys) -> Result<KeyedPages> {
         let queries = self.queries()?;
         let by = queries.first().and_then(|(_, query)| query.order.made_on_rows());
-        let sorting = by.map(|by| Sorting { by: by.to_vec(), window: self.window.take() });
-        let mut walks = Vec::with_capacity(queries.len());
+        // What is ordered here is cut to the window afterwards.
+        let sorting = by.map(|by| (by.to_vec(), self.window.take()));
+        let mut scans = Vec::with_capacity(queries.len());
         for (name, query) in &queries {
             let targets = query.targets().into_iter();
-            walks.extend(targets.map(|target| Branch {
-                walk: self.walk(target, &query.filter),
+            scans.extend(targets.map(|target| Branch {
+                scan: self.scan(target, &query.filter),
                 name: name.clone(),
             }));
         }
-        Ok(KeyedPages::new(self, walks, keys, sorting))
+        let rows = match scans.len() {
+            0 | 1 => scans.pop().map(|branch| Scans::One(Box::new(branch.scan.pages()))),
+            _ => {
+                let fingerprints = Fingerprints::new(keys.limit());
+                let (table, prefetch) = (self.name.clone(), self.settings.prefetch);
+                let rows = Union::new(table, scans, prefetch, self.window, fingerprints);
+                Some(Scans::Many(Box::new(rows)))
+            }
+        };
+        let pages = KeyedPages::new((self.api, self.name), self.columns, self.bounds, rows, keys);
+        Ok(match sorting {
+            Some((by, window)) => pages.ordered_by(by, window),
+            None => pages,
+        })
     }
 
     /// The conditions whose values are those of another table.

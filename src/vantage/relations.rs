@@ -2,17 +2,24 @@
 //! values are read when the narrowed table is read, all of them, before anything
 //! of the narrowed table is asked for.
 
-use std::{fmt, sync::Arc};
+use std::sync::Arc;
 
+use async_trait::async_trait;
 use ciborium::Value;
 use futures::TryStreamExt;
 use indexmap::IndexSet;
-use vantage_core::{Result, VantageError, error};
+use vantage_core::{Result, error};
 use vantage_dataset::traits::ReadableValueSet;
 use vantage_table::table::Table;
 use vantage_types::{EmptyEntity, Entity};
 
-use super::{ApiCondition, PoolApi, condition::parameter_text, path::without_query};
+use super::{
+    PoolApi,
+    condition::ApiCondition,
+    parameter::parameter_text,
+    path::without_query,
+    related::{Related, ValueSource},
+};
 
 /// Puts the values of other tables in the place of the conditions that stand for
 /// them, and says whether there were any.
@@ -25,7 +32,7 @@ pub(super) async fn resolve(conditions: &mut [ApiCondition]) -> Result<bool> {
         has_any |= match condition {
             ApiCondition::Related(related) => {
                 // A table may be narrowed by one that is narrowed in turn.
-                let resolved = Box::pin(related.clone().resolve()).await?;
+                let resolved = Box::pin(read(related)).await?;
                 *condition = resolved;
                 true
             }
@@ -37,57 +44,47 @@ pub(super) async fn resolve(conditions: &mut [ApiCondition]) -> Result<bool> {
     Ok(has_any)
 }
 
-/// A field that holds one of the values that a column has in the rows of a
-/// table, which is read when it matters.
-///
-/// A placeholder of the narrowed table's path takes one value after the other. An API
-/// that takes no lists is asked once for each value, at most as many at a time as pages
-/// may be under way.
-#[derive(Clone)]
-pub struct Related {
-    field: String,
-    column: String,
-    source: Arc<Table<PoolApi, EmptyEntity>>,
-}
-
 impl Related {
     pub(super) fn new<E: Entity<Value>>(
         field: &str,
         source: &Table<PoolApi, E>,
         column: &str,
     ) -> Self {
-        let source = Arc::new(source.clone().into_entity());
-        Self { field: field.to_owned(), column: column.to_owned(), source }
+        Self {
+            field: field.to_owned(),
+            column: column.to_owned(),
+            table: without_query(source.table_name()).to_owned(),
+            source: Arc::new(source.clone().into_entity()),
+        }
     }
+}
 
-    /// The field that is narrowed.
-    #[must_use]
-    pub fn field(&self) -> &str {
-        &self.field
-    }
+/// The condition on the values that are there now.
+///
+/// # Errors
+/// Those of a list of the other table, which the error names; `IncorrectUsage` when no row of it
+/// has the column.
+async fn read(related: &Related) -> Result<ApiCondition> {
+    let values = related.source.values_of(&related.column).await.map_err(|mut error| {
+        error.context.insert("related".to_owned(), related.to_string());
+        error
+    })?;
+    Ok(ApiCondition::is_in(related.field.as_str(), values))
+}
 
-    /// Reads the values, each once, in the order of the rows. A row with null
-    /// there has none.
-    ///
-    /// # Errors
-    /// Those of a list of the source table, which the error names;
-    /// `IncorrectUsage` when no row of it has the column.
-    async fn resolve(self) -> Result<ApiCondition> {
-        let values = self.values().await.map_err(|error| self.named(error))?;
-        Ok(ApiCondition::is_in(self.field.as_str(), values))
-    }
-
-    async fn values(&self) -> Result<Vec<Value>> {
-        let mut rows = self.source.stream_values();
-        let settings = &self.source.data_source().settings;
-        let (bounds, mut count) = (settings.settings_of(self.source.table_name()).bounds, 0);
+#[async_trait]
+impl ValueSource for Table<PoolApi, EmptyEntity> {
+    async fn values_of(&self, column: &str) -> Result<Vec<Value>> {
+        let mut rows = self.stream_values();
+        let settings = &self.data_source().settings;
+        let (bounds, mut count) = (settings.settings_of(self.table_name()).bounds, 0);
         let (mut values, mut seen) = (Vec::new(), IndexSet::new());
         let (mut has_rows, mut has_column) = (false, false);
         while let Some((_, mut row)) = rows.try_next().await? {
             has_rows = true;
             count += 1;
             bounds.check_rows(count)?;
-            let Some(value) = row.swap_remove(&self.column) else { continue };
+            let Some(value) = row.swap_remove(column) else { continue };
             has_column = true;
             if value.is_null() {
                 continue;
@@ -105,32 +102,5 @@ impl Related {
             );
         }
         Ok(values)
-    }
-
-    fn named(&self, mut error: VantageError) -> VantageError {
-        error.context.insert("related".to_owned(), self.to_string());
-        error
-    }
-}
-
-/// For people: `country_id IN (id of countries)`.
-impl fmt::Display for Related {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let source = without_query(self.source.table_name());
-        write!(f, "{} IN ({} of {source})", self.field, self.column)
-    }
-}
-
-impl fmt::Debug for Related {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Related({self})")
-    }
-}
-
-/// The same field narrowed by the same column of the same table value.
-impl PartialEq for Related {
-    fn eq(&self, other: &Self) -> bool {
-        (&self.field, &self.column) == (&other.field, &other.column)
-            && Arc::ptr_eq(&self.source, &other.source)
     }
 }

@@ -24,35 +24,25 @@ use vantage_table::{
 use vantage_types::{Entity, Record};
 
 use super::{
-    PoolApi, aggregate::Aggregate, condition::ApiCondition, fit::Fit, reads::Read,
-    relations::Related, writes::Write,
+    PoolApi, aggregate::Aggregate, condition::ApiCondition, infer::Inference, reads::Read,
+    related::Related, writes::Write,
 };
 use crate::coop::{CoopBudget, ITEM_COST};
 
 type Rows = IndexMap<String, Record<Value>>;
 
-/// Makes records such as the entity of the table is read from.
-struct Fitted<E> {
-    api: PoolApi,
-    table: String,
-    fit: Option<Fit<E>>,
-}
-
-impl<E: Entity<Value>> Fitted<E> {
-    fn of(read: &Read) -> Self {
-        let fit = read.api.fit(&read.name, &read.columns);
-        Self { api: read.api.clone(), table: read.name.clone(), fit }
-    }
-
-    fn fit(&mut self, record: &mut Record<Value>) {
-        if let Some(learned) = self.fit.as_mut().and_then(|fit| fit.fit(record)) {
-            self.api.learn::<E>(&self.table, learned);
+impl PoolApi {
+    /// The row such as the entity of the table is read from.
+    fn fitted<E: Entity<Value>>(
+        &self,
+        table: &Table<Self, E>,
+        mut row: Record<Value>,
+    ) -> Result<Record<Value>> {
+        let read = Read::of(self, table)?;
+        if let Some(mut inference) = Inference::<E>::new(&self.schemas, &read.name, &read.columns) {
+            inference.apply(&mut row);
         }
-    }
-
-    fn fitted(mut self, mut record: Record<Value>) -> Record<Value> {
-        self.fit(&mut record);
-        record
+        Ok(row)
     }
 }
 
@@ -170,12 +160,12 @@ impl TableSource for PoolApi {
 
     async fn list_table_values<E: Entity<Value>>(&self, table: &Table<Self, E>) -> Result<Rows> {
         let read = Read::of(self, table)?.resolved().await?;
-        let mut fitted = Fitted::<E>::of(&read);
+        let mut inference = Inference::<E>::new(&self.schemas, &read.name, &read.columns);
         let mut rows = read.list().await?;
-        if fitted.fit.is_some() {
+        if let Some(inference) = &mut inference {
             let mut coop = CoopBudget::default();
             for row in rows.values_mut() {
-                fitted.fit(row);
+                inference.apply(row);
                 coop.spend((1 + row.len()) * ITEM_COST);
                 coop.yield_if_spent().await;
             }
@@ -190,11 +180,11 @@ impl TableSource for PoolApi {
         let read = Read::of(self, table);
         Box::pin(async_stream::try_stream! {
             let read = read?.resolved().await?;
-            let mut fitted = Fitted::<E>::of(&read);
+            let mut inference = Inference::<E>::new(&self.schemas, &read.name, &read.columns);
             let mut pages = read.pages()?;
             while let Some(page) = pages.next().await {
                 for (id, mut row) in page? {
-                    fitted.fit(&mut row);
+                    inference.as_mut().map(|inference| inference.apply(&mut row));
                     yield (id, row);
                 }
             }
@@ -207,8 +197,10 @@ impl TableSource for PoolApi {
         id: &String,
     ) -> Result<Option<Record<Value>>> {
         let read = Read::of(self, table)?.resolved().await?;
-        let fitted = Fitted::<E>::of(&read);
-        Ok(read.get(id).await?.map(|row| fitted.fitted(row)))
+        let inference = Inference::<E>::new(&self.schemas, &read.name, &read.columns);
+        let mut row = read.get(id).await?;
+        inference.zip(row.as_mut()).map(|(mut inference, row)| inference.apply(row));
+        Ok(row)
     }
 
     async fn get_table_some_value<E: Entity<Value>>(
@@ -216,8 +208,10 @@ impl TableSource for PoolApi {
         table: &Table<Self, E>,
     ) -> Result<Option<(String, Record<Value>)>> {
         let read = Read::of(self, table)?.resolved().await?;
-        let fitted = Fitted::<E>::of(&read);
-        Ok(read.some().await?.map(|(id, row)| (id, fitted.fitted(row))))
+        let inference = Inference::<E>::new(&self.schemas, &read.name, &read.columns);
+        let mut row = read.some().await?;
+        inference.zip(row.as_mut()).map(|(mut inference, (_, row))| inference.apply(row));
+        Ok(row)
     }
 
     async fn get_table_count<E: Entity<Value>>(&self, table: &Table<Self, E>) -> Result<i64> {
@@ -281,7 +275,7 @@ impl TableSource for PoolApi {
         record: &Record<Value>,
     ) -> Result<Record<Value>> {
         let stored = Write::of(self, table).await?.insert(id, record).await?;
-        Ok(Fitted::<E>::of(&Read::of(self, table)?).fitted(stored))
+        self.fitted(table, stored)
     }
 
     async fn replace_table_value<E: Entity<Value>>(
@@ -291,7 +285,7 @@ impl TableSource for PoolApi {
         record: &Record<Value>,
     ) -> Result<Record<Value>> {
         let stored = Write::of(self, table).await?.replace(id, record).await?;
-        Ok(Fitted::<E>::of(&Read::of(self, table)?).fitted(stored))
+        self.fitted(table, stored)
     }
 
     async fn patch_table_value<E: Entity<Value>>(
@@ -301,7 +295,7 @@ impl TableSource for PoolApi {
         partial: &Record<Value>,
     ) -> Result<Record<Value>> {
         let stored = Write::of(self, table).await?.patch(id, partial).await?;
-        Ok(Fitted::<E>::of(&Read::of(self, table)?).fitted(stored))
+        self.fitted(table, stored)
     }
 
     async fn delete_table_value<E: Entity<Value>>(

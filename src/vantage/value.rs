@@ -160,7 +160,7 @@ pub(super) fn text(value: &Value) -> Option<Cow<'_, str>> {
     match value {
         Value::Text(text) => Some(Cow::Borrowed(text)),
         Value::Tag(0, date) => date.as_text().map(Cow::Borrowed),
-        value => super::condition::parameter_text(value).map(Cow::Owned),
+        value => super::parameter::parameter_text(value).map(Cow::Owned),
     }
 }
 

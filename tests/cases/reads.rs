@@ -836,15 +836,15 @@ async fn case_48_all_of_it_can_be_said_in_yaml() {
     assert_eq!(last_query(&server).await, "on=1");
     for (settings, asked) in [
         (
-            "  order: { style: by_direction, param: _sort, descending_param: _sort_desc }",
+            "  sorting: { style: by_direction, param: _sort, descending_param: _sort_desc }",
             "_sort_desc=name",
         ),
         (
-            "  order: { style: separate, param: _sort, direction_param: _order, joined: ',' }",
+            "  sorting: { style: separate, param: _sort, direction_param: _order, joined: ',' }",
             "_sort=name&_order=desc",
         ),
         (
-            "  order: { style: template, form: 'sort=[{columns}]', column: '(\"{column}\",{direction})', words: ['1', '-1'] }",
+            "  sorting: { style: template, form: 'sort=[{columns}]', column: '(\"{column}\",{direction})', words: ['1', '-1'] }",
             r#"sort=[("name",-1)]"#,
         ),
     ] {
@@ -856,10 +856,10 @@ async fn case_48_all_of_it_can_be_said_in_yaml() {
     for wrong in [
         "  filters: { combined: { style: odata, param: q, under: x } }",
         "  filters: { combined: { style: json, param: q, keys: [a, b, c] } }",
-        "  order: { style: prefixed, param: a, joined: ',' }",
-        "  order: { style: by_direction, param: a }",
-        "  order: { style: template, form: 'sort=x', column: '{column}' }",
-        "  order: { style: template, form: 'sort={columns}', column: 'x' }",
+        "  sorting: { style: prefixed, param: a, joined: ',' }",
+        "  sorting: { style: by_direction, param: a }",
+        "  sorting: { style: template, form: 'sort=x', column: '{column}' }",
+        "  sorting: { style: template, form: 'sort={columns}', column: 'x' }",
     ] {
         assert!(
             factory.clone().with_yaml(&yaml(wrong)).unwrap_err().is_incorrect_usage(),

@@ -41,7 +41,7 @@ fn by_token() -> Source {
         .operator(Operator::IsNotNull, "{field}__notnull=1")
         .operator(Operator::In, "{field}__in={value}")
         .operator(Operator::NotIn, "{field}__notin={value}")
-        .lists(Lists::Joined(",".into()))
+        .lists(Lists::Joined)
         .booleans("1", "0")
         .blank_texts(true);
     let table = ApiTable::new()

@@ -282,7 +282,7 @@ api:
   envelope: { items: results, total: count }
   paging: { by: page, size_param: page_size, size: 100 }
   filters: { style: suffixes, search: search }
-  order: { style: prefixed, param: ordering }
+  sorting: { style: prefixed, param: ordering }
 ";
     yaml_holds(
         &by_page(shared()),

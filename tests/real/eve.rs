@@ -123,7 +123,7 @@ api:
   envelope: { items: _items, total: _meta.total }
   paging: { by: page, size_param: max_results, size: 400 }
   filters: { style: none, combined: { style: json, param: where } }
-  order: { style: prefixed, param: sort }
+  sorting: { style: prefixed, param: sort }
 "#;
     yaml_holds(
         &by_page(),

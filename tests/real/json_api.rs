@@ -45,7 +45,7 @@ fn by_page() -> Source {
         .operator(Operator::Lte, "filter[{field}.lte]={value}")
         .operator(Operator::In, "filter[{field}.in]={value}")
         .operator(Operator::Contains, "filter[{field}.icontains]={value}")
-        .lists(Lists::Joined(",".into()))
+        .lists(Lists::Joined)
         .only(["id", "name", "team"]);
     let mut sorting = Sorting::prefixed("sort").only(["id", "name", "team"]);
     let mut table = ApiTable::new().item_endpoint(true);
@@ -134,7 +134,7 @@ api:
   envelope: { items: data, total: meta.pagination.count }
   paging: { by: page, param: 'page[number]', size_param: 'page[size]', size: 100 }
   filters: { style: brackets, family: filter, only: [team], parameters: { team: team } }
-  order: { style: prefixed, param: sort }
+  sorting: { style: prefixed, param: sort }
 ";
     let of_team = |row: &Value| row["team"] == 5;
     yaml_holds(&by_page(), yaml, vec![("team", FilterOp::Eq, 5.into(), of_team)]).await;

@@ -137,7 +137,7 @@ api:
     operators:
       gte: '{field}_gte={value}'
       lte: '{field}_lte={value}'
-  order: { style: separate, param: _sort, direction_param: _order, joined: ',' }
+  sorting: { style: separate, param: _sort, direction_param: _order, joined: ',' }
 ";
     let of_team = |row: &Value| row["team"] == 5;
     yaml_holds(&by_page(), yaml, vec![("team", FilterOp::Eq, 5.into(), of_team)]).await;

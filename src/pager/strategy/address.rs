@@ -35,8 +35,23 @@ pub(crate) enum ParamValue<'a> {
 }
 
 /// Base URLs as they were given. One that is refused later may hold a password.
-#[derive(Clone, Default, PartialEq, Eq)]
+#[derive(Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
 pub(super) struct Origins(pub(super) Vec<String>);
+
+/// How much of the URL of a next page is followed, see [`Paging::next_url_part`](crate::Paging::next_url_part).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum UrlPart {
+    /// All of it.
+    #[default]
+    Whole,
+    /// Its path and its query, at the host of the pool's base URL.
+    PathAndQuery,
+    /// Its query, with the path of the endpoint.
+    Query,
+}
 
 impl fmt::Debug for Origins {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

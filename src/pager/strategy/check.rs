@@ -13,37 +13,40 @@ impl Paging {
     /// [`ErrorKind::Config`], naming the setting.
     pub(crate) fn check(&self) -> Result<(), Error> {
         let invalid = |what: &'static str| Err(Error::new(ErrorKind::Config, what));
-        let size = self.size.as_ref().map(|(name, size)| (name.as_str(), *size));
+        if self.size.is_some() != self.size_param.is_some() {
+            return invalid("page_size: `size` and `size_param` belong together");
+        }
+        let size = self.size_param.as_deref().zip(self.size);
         if size.is_some_and(|(_, size)| size == 0) {
             return invalid("page_size: must be at least 1");
         }
         if size.is_some_and(|(name, _)| name.is_empty()) {
             return invalid("page_size: the name of the parameter is empty");
         }
-        if self.mode == Mode::None && size.is_some() {
+        if self.mode == (Mode::None {}) && size.is_some() {
             return invalid("page_size: has no meaning for an API that does not page");
         }
         if matches!(self.mode, Mode::Custom(_)) && size.is_some() {
             return invalid("page_size: a custom strategy asks for the size itself");
         }
-        if self.has_stray_param {
-            return invalid("page_param: pages are not asked for by a parameter");
-        }
-        if self.first.is_some() && !matches!(self.mode, Mode::Number(_)) {
-            return invalid("first_page: has a meaning for numbered pages only");
+        if let Some(stray) = self.stray {
+            return invalid(stray);
         }
         match &self.mode {
-            Mode::Number(param) | Mode::Offset(param) | Mode::Cursor(param, _)
+            Mode::Number { param, .. } | Mode::Offset { param } | Mode::Cursor { param, .. }
                 if param.is_empty() =>
             {
                 return invalid("paging: the name of a parameter is empty");
             }
-            Mode::Number(param) | Mode::Offset(param) | Mode::Cursor(param, _)
+            Mode::Number { param, .. } | Mode::Offset { param } | Mode::Cursor { param, .. }
                 if size.is_some_and(|(name, _)| name == param) =>
             {
                 return invalid("paging: one parameter cannot be both the place and the size");
             }
-            Mode::Cursor(_, path) | Mode::NextUrl(path) if path.is_root() => {
+            Mode::Offset { .. } if size.is_none() => {
+                return invalid("paging: pages by offset need a `size` and a `size_param`");
+            }
+            Mode::Cursor { next, .. } | Mode::NextUrl { next } if next.is_root() => {
                 return invalid("paging: the path to the next page is empty");
             }
             _ => {}
@@ -51,7 +54,7 @@ impl Paging {
         if !self.origins.0.is_empty() && !self.is_led_by_urls() {
             return invalid("allow_origin: has a meaning only where pages hold URLs");
         }
-        let holds_urls = matches!(self.mode, Mode::NextUrl(_) | Mode::Link);
+        let holds_urls = matches!(self.mode, Mode::NextUrl { .. } | Mode::Link {});
         if self.url_part != UrlPart::Whole && !holds_urls {
             return invalid("next_url_part: has a meaning only where pages hold URLs");
         }

@@ -2,6 +2,8 @@
 
 use http::StatusCode;
 
+use serde::{Deserialize, Serialize};
+
 use super::{Mode, Paging};
 use crate::error::{Error, ErrorKind};
 
@@ -9,7 +11,8 @@ use crate::error::{Error, ErrorKind};
 const DEFAULT_EMPTY_PAGES: u32 = 1000;
 
 /// Settings of the end of a set.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
 pub(super) struct Ends {
     pub(super) not_found_ends: bool,
     pub(super) not_found_is_empty: bool,
@@ -20,9 +23,13 @@ pub(super) struct Ends {
     pub(super) zero_cursor_ends: bool,
     pub(super) row_cap: Option<u64>,
     /// A link to the next page with this value of this attribute is none.
+    #[serde(rename = "link_ends_with")]
     pub(super) link: Option<(String, String)>,
-    /// Answers that mean that the place of a page is gone: a status, and a text in the body.
+    /// Answers that mean, besides a 410, that the place of a page is gone: a status, and a text
+    /// in the body.
+    #[serde(rename = "expired_with")]
     pub(super) expired: Vec<(u16, String)>,
+    #[serde(rename = "restart_when_expired")]
     pub(super) restarts: u32,
 }
 
@@ -37,7 +44,7 @@ impl Default for Ends {
             zero_cursor_ends: false,
             row_cap: None,
             link: None,
-            expired: vec![(StatusCode::GONE.as_u16(), String::new())],
+            expired: Vec::new(),
             restarts: 0,
         }
     }
@@ -47,12 +54,12 @@ impl Ends {
     /// # Errors
     /// [`ErrorKind::Config`], naming the setting that this way of paging does not have.
     pub(super) fn check(&self, mode: &Mode) -> Result<(), Error> {
-        let is_computed = matches!(mode, Mode::Number(_) | Mode::Offset(_) | Mode::None);
+        let is_computed = matches!(mode, Mode::Number { .. } | Mode::Offset { .. } | Mode::None {});
         let invalid = |what: &'static str| Err(Error::new(ErrorKind::Config, what));
-        if self.zero_cursor_ends && !matches!(mode, Mode::Cursor(..)) {
+        if self.zero_cursor_ends && !matches!(mode, Mode::Cursor { .. }) {
             return invalid("zero_cursor_ends: has a meaning for cursors only");
         }
-        if self.short_page_ends.is_some() && *mode == Mode::None {
+        if self.short_page_ends.is_some() && *mode == (Mode::None {}) {
             return invalid("short_page_ends: has no meaning for an API that does not page");
         }
         if self.restarts > 0 && is_computed {
@@ -155,7 +162,8 @@ impl Paging {
     /// Whether an answer says that the place of a page is gone.
     pub(in crate::pager) fn expires_with(&self, status: StatusCode, body: &[u8]) -> bool {
         let says = |text: &str| String::from_utf8_lossy(body).contains(text);
-        self.ends.expired.iter().any(|(of, text)| *of == status.as_u16() && says(text))
+        status == StatusCode::GONE
+            || self.ends.expired.iter().any(|(of, text)| *of == status.as_u16() && says(text))
     }
 
     /// Takes a link to the next page for none if it has this attribute with this value, for

@@ -14,7 +14,10 @@ mod plan;
 mod seen;
 mod trailer;
 
+use serde::{Deserialize, Serialize};
+
 use address::Origins;
+pub use address::UrlPart;
 pub(crate) use address::{PageAddress, ParamValue};
 use custom::Custom;
 pub use custom::{PageRequest, PageStrategy, PageView};
@@ -87,49 +90,73 @@ use crate::{
 /// before and leads to what it led to then, end the read with [`ErrorKind::PageLoop`]. The
 /// first 65,536 pages of a read are remembered, by their hashes; a loop that lies behind them
 /// is noticed within three times its length.
-#[derive(Clone, Debug, PartialEq, Eq)]
+///
+/// # As data
+///
+/// In YAML and the like `by` says which way it is: `page`, `offset`, `cursor`, `next_url`, `link`
+/// or `none`. Beside it stand what that way needs (`param`, `next`), the number of the `first`
+/// page, `size_param` and `size`, `allow_origins`, `next_url_part`, and the other settings by
+/// the names of their methods:
+///
+/// ```yaml
+/// { by: cursor, param: after, next: paging.next, size_param: limit, size: 100 }
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Paging {
-    mode: Mode,
-    /// The number of the first page, where it was set.
-    first: Option<u64>,
-    size: Option<(String, u64)>,
-    /// Whether a parameter was named that the mode has not.
-    has_stray_param: bool,
+    #[serde(default)]
+    size_param: Option<String>,
+    #[serde(default)]
+    size: Option<u64>,
+    /// The setting that was made of a mode that does not have it.
+    #[serde(skip)]
+    stray: Option<&'static str>,
+    #[serde(default)]
     fail_on_change: bool,
-    ends: Ends,
     /// What URLs may lead to besides the pool's base URL.
+    #[serde(default, rename = "allow_origins")]
     origins: Origins,
     /// How much of a next URL is followed.
+    #[serde(default, rename = "next_url_part")]
     url_part: UrlPart,
+    #[serde(flatten)]
+    ends: Ends,
+    /// The last to be read: it refuses every key that is left.
+    #[serde(flatten)]
+    mode: Mode,
 }
 
-/// How much of the URL of a next page is followed, see [`Paging::next_url_part`].
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
-#[serde(rename_all = "snake_case")]
-#[non_exhaustive]
-pub enum UrlPart {
-    /// All of it.
-    #[default]
-    Whole,
-    /// Its path and its query, at the host of the pool's base URL.
-    PathAndQuery,
-    /// Its query, with the path of the endpoint.
-    Query,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq)]
+// Serde passes over the keys beside a unit variant, so that these have braces.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "by", rename_all = "snake_case", deny_unknown_fields)]
 enum Mode {
-    /// The parameter.
-    Number(String),
-    /// The parameter.
-    Offset(String),
+    #[serde(rename = "page")]
+    Number {
+        #[serde(default = "page")]
+        param: String,
+        /// The number of the first page, where it was set.
+        #[serde(default)]
+        first: Option<u64>,
+    },
+    Offset {
+        param: String,
+    },
     /// The parameter, and where the next cursor is in a page.
-    Cursor(String, Path),
+    Cursor {
+        param: String,
+        next: Path,
+    },
     /// Where the next URL is in a page.
-    NextUrl(Path),
-    Link,
+    NextUrl {
+        next: Path,
+    },
+    Link {},
+    #[serde(skip)]
     Custom(Custom),
-    None,
+    None {},
+}
+
+fn page() -> String {
+    "page".to_owned()
 }
 
 impl Default for Paging {
@@ -142,9 +169,9 @@ impl Paging {
     fn of(mode: Mode) -> Self {
         Self {
             mode,
-            first: None,
+            size_param: None,
             size: None,
-            has_stray_param: false,
+            stray: None,
             fail_on_change: false,
             ends: Ends::default(),
             origins: Origins::default(),
@@ -156,7 +183,7 @@ impl Paging {
     /// there are, a `Link` header with the relation `last` does.
     #[must_use]
     pub fn page_number() -> Self {
-        Self::of(Mode::Number("page".into()))
+        Self::of(Mode::Number { param: page(), first: None })
     }
 
     /// Rows are numbered from 0: `?offset=0&limit=100`, `?offset=100&limit=100`, …, with
@@ -167,7 +194,7 @@ impl Paging {
         limit_param: impl Into<String>,
         size: u64,
     ) -> Self {
-        Self::of(Mode::Offset(offset_param.into())).page_size(limit_param, size)
+        Self::of(Mode::Offset { param: offset_param.into() }).page_size(limit_param, size)
     }
 
     /// Each page holds a cursor, at `path_in_body` (keys joined by dots), and the next one
@@ -177,7 +204,7 @@ impl Paging {
     /// cursor with which it was asked for.
     #[must_use]
     pub fn cursor(param: impl Into<String>, path_in_body: &str) -> Self {
-        Self::of(Mode::Cursor(param.into(), Path::parse(path_in_body)))
+        Self::of(Mode::Cursor { param: param.into(), next: Path::parse(path_in_body) })
     }
 
     /// Each page holds the URL of the next one, at `path_in_body` (keys joined by dots):
@@ -188,7 +215,7 @@ impl Paging {
     /// [`ErrorKind::ForeignOrigin`] unless it is [allowed](Self::allow_origin).
     #[must_use]
     pub fn next_url(path_in_body: &str) -> Self {
-        Self::of(Mode::NextUrl(Path::parse(path_in_body)))
+        Self::of(Mode::NextUrl { next: Path::parse(path_in_body) })
     }
 
     /// The header `Link` of each page holds the URL of the next one, with the relation
@@ -196,7 +223,7 @@ impl Paging {
     /// [`next_url`](Self::next_url) holds for these.
     #[must_use]
     pub fn link_header() -> Self {
-        Self::of(Mode::Link)
+        Self::of(Mode::Link {})
     }
 
     /// Any other way: `strategy` says what to ask for after each page.
@@ -208,14 +235,17 @@ impl Paging {
     /// The API does not page: one request without parameters is the whole set.
     #[must_use]
     pub fn none() -> Self {
-        Self::of(Mode::None)
+        Self::of(Mode::None {})
     }
 
     /// The number of the first page: 1 by default, 0 for APIs that count from zero. It has a
     /// meaning for numbered pages only.
     #[must_use]
     pub fn first_page(mut self, number: u64) -> Self {
-        self.first = Some(number);
+        match &mut self.mode {
+            Mode::Number { first, .. } => *first = Some(number),
+            _ => self.stray = Some("first_page: has a meaning for numbered pages only"),
+        }
         self
     }
 
@@ -223,10 +253,11 @@ impl Paging {
     /// for page numbers is `page`. The other modes have none, and refuse one.
     #[must_use]
     pub fn page_param(mut self, name: impl Into<String>) -> Self {
-        if let Mode::Number(param) | Mode::Offset(param) | Mode::Cursor(param, _) = &mut self.mode {
-            *param = name.into();
-        } else {
-            self.has_stray_param = true;
+        match &mut self.mode {
+            Mode::Number { param, .. } | Mode::Offset { param } | Mode::Cursor { param, .. } => {
+                *param = name.into();
+            }
+            _ => self.stray = Some("page_param: pages are not asked for by a parameter"),
         }
         self
     }
@@ -236,7 +267,7 @@ impl Paging {
     /// URL of the next one, only the first is asked with it.
     #[must_use]
     pub fn page_size(mut self, name: impl Into<String>, size: u64) -> Self {
-        self.size = Some((name.into(), size));
+        (self.size_param, self.size) = (Some(name.into()), Some(size));
         self
     }
 
@@ -281,17 +312,17 @@ impl Paging {
     /// Whether pages lie in order at places that can be computed, so that any of them can be
     /// asked for.
     pub(crate) fn is_addressable(&self) -> bool {
-        matches!(self.mode, Mode::Number(_) | Mode::Offset(_))
+        matches!(self.mode, Mode::Number { .. } | Mode::Offset { .. })
     }
 
     /// Whether rows are asked for by their offset.
     pub(crate) fn is_by_offset(&self) -> bool {
-        matches!(self.mode, Mode::Offset(_))
+        matches!(self.mode, Mode::Offset { .. })
     }
 
     /// Whether the set may take more than one page.
     pub(crate) fn is_paged(&self) -> bool {
-        self.mode != Mode::None
+        self.mode != (Mode::None {})
     }
 
     /// Whether each page names the next one.
@@ -300,12 +331,12 @@ impl Paging {
     }
 
     fn is_led_by_urls(&self) -> bool {
-        matches!(self.mode, Mode::NextUrl(_) | Mode::Link | Mode::Custom(_))
+        matches!(self.mode, Mode::NextUrl { .. } | Mode::Link {} | Mode::Custom(_))
     }
 
     /// The page size that is asked for.
     pub(crate) fn size(&self) -> Option<u64> {
-        self.size.as_ref().map(|(_, size)| *size)
+        self.size
     }
 
     pub(crate) fn is_not_found_the_end(&self) -> bool {
@@ -314,7 +345,7 @@ impl Paging {
 
     /// Whether the `Link` header leads from page to page.
     fn is_link(&self) -> bool {
-        self.mode == Mode::Link
+        self.mode == (Mode::Link {})
     }
 
     /// How much of a next URL is followed.
@@ -325,19 +356,22 @@ impl Paging {
     /// What names the next page, for a reader of errors.
     pub(super) fn pointer_name(&self) -> String {
         match &self.mode {
-            Mode::Cursor(_, path) | Mode::NextUrl(path) => format!("`{path}`"),
-            Mode::Link => "the `Link` header".into(),
+            Mode::Cursor { next, .. } | Mode::NextUrl { next } => format!("`{next}`"),
+            Mode::Link {} => "the `Link` header".into(),
             Mode::Custom(_) => "the strategy".into(),
-            Mode::Number(_) | Mode::Offset(_) | Mode::None => "the paging".into(),
+            Mode::Number { .. } | Mode::Offset { .. } | Mode::None {} => "the paging".into(),
         }
     }
 
     /// The same with no more than so many items asked for a page.
     pub(crate) fn at_most(mut self, items: u64) -> Self {
-        if let Some((_, size)) = &mut self.size {
-            *size = (*size).min(items.max(1));
-        }
+        self.size = self.size.map(|size| size.min(items.max(1)));
         self
+    }
+
+    /// The base URLs that are allowed by name, as they were given.
+    pub(crate) fn origins(&self) -> &[String] {
+        &self.origins.0
     }
 
     /// The base URLs that are allowed by name.

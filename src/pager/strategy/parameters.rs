@@ -7,24 +7,29 @@ impl Paging {
     /// The names of the query parameters that paging sets.
     pub(crate) fn parameters(&self) -> Vec<&str> {
         let place = match &self.mode {
-            Mode::Number(param) | Mode::Offset(param) | Mode::Cursor(param, _) => Some(param),
-            Mode::NextUrl(_) | Mode::Link | Mode::Custom(_) | Mode::None => None,
+            Mode::Number { param, .. } | Mode::Offset { param } | Mode::Cursor { param, .. } => {
+                Some(param)
+            }
+            Mode::NextUrl { .. } | Mode::Link {} | Mode::Custom(_) | Mode::None {} => None,
         };
-        let size = self.size.as_ref().map(|(name, _)| name);
-        place.into_iter().chain(size).map(String::as_str).collect()
+        place.into_iter().chain(&self.size_param).map(String::as_str).collect()
     }
 
     /// The number by which the API knows the page with this index; where it does not number
     /// them, they count from 1.
     pub(crate) fn number(&self, index: u64) -> u64 {
-        self.first.unwrap_or(1).saturating_add(index)
+        let first = match self.mode {
+            Mode::Number { first: Some(first), .. } => first,
+            _ => 1,
+        };
+        first.saturating_add(index)
     }
 
     /// Where the first page is.
     pub(crate) fn start(&self) -> PageAddress {
         match &self.mode {
-            Mode::Number(_) => PageAddress::Page(0),
-            Mode::Offset(_) => PageAddress::Offset(0),
+            Mode::Number { .. } => PageAddress::Page(0),
+            Mode::Offset { .. } => PageAddress::Offset(0),
             _ => PageAddress::Start,
         }
     }
@@ -33,10 +38,10 @@ impl Paging {
     pub(in crate::pager) fn leads_to(&self, address: &PageAddress) -> bool {
         match (&self.mode, address) {
             (_, PageAddress::Untrusted(_)) => self.is_led_by_urls(),
-            (Mode::Number(_), PageAddress::Page(_))
-            | (Mode::Offset(_), PageAddress::Offset(_))
-            | (Mode::Cursor(..), PageAddress::Cursor(_))
-            | (Mode::NextUrl(_) | Mode::Link, PageAddress::Url(_))
+            (Mode::Number { .. }, PageAddress::Page(_))
+            | (Mode::Offset { .. }, PageAddress::Offset(_))
+            | (Mode::Cursor { .. }, PageAddress::Cursor(_))
+            | (Mode::NextUrl { .. } | Mode::Link {}, PageAddress::Url(_))
             | (Mode::Custom(_), PageAddress::Custom(_)) => true,
             (_, address) => *address == PageAddress::Start && *address == self.start(),
         }
@@ -58,19 +63,19 @@ impl Paging {
         size: Option<u64>,
     ) -> Vec<(&'a str, ParamValue<'a>)> {
         let place = match (&self.mode, address) {
-            (Mode::Number(param), PageAddress::Page(index)) => {
+            (Mode::Number { param, .. }, PageAddress::Page(index)) => {
                 Some((param.as_str(), ParamValue::Number(self.number(*index))))
             }
-            (Mode::Offset(param), PageAddress::Offset(row)) => {
+            (Mode::Offset { param }, PageAddress::Offset(row)) => {
                 Some((param.as_str(), ParamValue::Number(*row)))
             }
-            (Mode::Cursor(param, _), PageAddress::Cursor(cursor)) => {
+            (Mode::Cursor { param, .. }, PageAddress::Cursor(cursor)) => {
                 Some((param.as_str(), ParamValue::Text(cursor)))
             }
             _ => None,
         };
-        let own = self.size.as_ref().filter(|_| self.is_paged());
-        let own = own.map(|(name, own)| (name.as_str(), ParamValue::Number(size.unwrap_or(*own))));
+        let own = self.size_param.as_deref().zip(self.size).filter(|_| self.is_paged());
+        let own = own.map(|(name, own)| (name, ParamValue::Number(size.unwrap_or(own))));
         place.into_iter().chain(own).collect()
     }
 }

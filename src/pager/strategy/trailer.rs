@@ -72,7 +72,7 @@ impl Paging {
     /// Where in a page the next one is named, if it is in the body.
     pub(in crate::pager) fn pointer(&self) -> Option<&Path> {
         match &self.mode {
-            Mode::Cursor(_, path) | Mode::NextUrl(path) => Some(path),
+            Mode::Cursor { next, .. } | Mode::NextUrl { next } => Some(next),
             _ => None,
         }
     }
@@ -88,14 +88,14 @@ impl Paging {
         page: &PageView<'_>,
     ) -> Result<Option<PageAddress>, Error> {
         match &self.mode {
-            Mode::Cursor(..) => {
+            Mode::Cursor { .. } => {
                 let cursor = page
                     .name(pointer)?
                     .filter(|cursor| !self.ends.zero_cursor_ends || !is_zero(cursor));
                 Ok(cursor.map(|cursor| PageAddress::Cursor(cursor.to_owned())))
             }
-            Mode::NextUrl(_) => page.name(pointer)?.map(|url| page.resolve(url)).transpose(),
-            Mode::Link => {
+            Mode::NextUrl { .. } => page.name(pointer)?.map(|url| page.resolve(url)).transpose(),
+            Mode::Link {} => {
                 let own = page.url().ok();
                 match self.link(page.headers(), "next", own.as_ref()) {
                     link::LinkTarget::Target(url) => page.resolve(&url).map(Some),
@@ -107,7 +107,7 @@ impl Paging {
                 }
             }
             Mode::Custom(custom) => Ok(custom.next(page)?.map(PageAddress::Custom)),
-            Mode::Number(_) | Mode::Offset(_) | Mode::None => Ok(None),
+            Mode::Number { .. } | Mode::Offset { .. } | Mode::None {} => Ok(None),
         }
     }
 
@@ -123,7 +123,7 @@ impl Paging {
             // What cannot be read does not say that the set ends.
             link::LinkTarget::Unreadable => self.is_addressable(),
         };
-        let Mode::Number(param) = &self.mode else { return };
+        let Mode::Number { param, .. } = &self.mode else { return };
         if info.total.is_some() || info.total_pages.is_some() {
             return;
         }

@@ -10,7 +10,7 @@ use crate::vantage::{
     branches::Branches,
     condition::ApiCondition,
     error::refuse_unready,
-    keyed::Keyed,
+    keyed::KeyedRow,
     keys::{Keys, is_synthetic},
     query::lower_item,
 };
@@ -88,8 +88,8 @@ impl Read {
 
     async fn get_item(&self, item_path: &str, id: &str) -> Result<Item> {
         let query = lower_item(item_path, &self.declared, self.conditions())?;
-        let Some(query) = query else { return Ok(Item::Absent) };
-        let Some(target) = query.path.of(id) else { return Ok(Item::Unclear) };
+        let Some((path, filter)) = query else { return Ok(Item::Absent) };
+        let Some(target) = path.of(id) else { return Ok(Item::Unclear) };
         let response = match self.api.pool.get(target).await {
             Ok(response) => response,
             Err(error) => {
@@ -103,7 +103,7 @@ impl Read {
         if row.id.as_ref().is_some_and(|own| own != id) {
             return Err(error!("the item endpoint answered with another id", id = id));
         }
-        Ok(match query.filter.admits(&row.record) {
+        Ok(match filter.admits(&row.record) {
             _ if row.record.is_empty() => Item::Unclear,
             Some(true) => Item::Found(self.finished(row.record)),
             Some(false) => Item::Absent,
@@ -112,7 +112,7 @@ impl Read {
     }
 
     /// The first row, from one request for one row where that can tell.
-    pub(in crate::vantage) async fn some(mut self) -> Result<Option<Keyed>> {
+    pub(in crate::vantage) async fn some(mut self) -> Result<Option<KeyedRow>> {
         if self.window.is_none()
             && let Some(target) = self.only_target()?
         {

@@ -148,9 +148,7 @@ impl PoolVistaFactory {
         };
         for origin in spec::origins(spec) {
             let checked = self.api.pool.check_origin(origin, &self.origins);
-            checked.map_err(|refusal| {
-                error!(format!("the `api` of the YAML: {refusal}")).mark_incorrect_usage()
-            })?;
+            checked.map_err(|refusal| spec::in_api(&refusal))?;
         }
         described(api, spec)
     }

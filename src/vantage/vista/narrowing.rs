@@ -13,8 +13,8 @@ use vantage_types::EmptyEntity;
 use vantage_vista::{Capability, Condition, FilterOp, SortDirection, operand_text};
 
 use crate::vantage::{
-    ApiCondition, PoolApi, branches::branches, clauses::Declared, order::Ordered,
-    path::placeholders, query::lower, settings::TableSettings,
+    ApiCondition, PoolApi, branches::branches, order::OrderPlan, path::placeholders, query::lower,
+    settings::TableSettings, where_clause::Declared,
 };
 
 /// A condition of a Vista as one of this source, when there is such a one.
@@ -54,7 +54,7 @@ pub(super) fn takes(table: &Table<PoolApi, EmptyEntity>, condition: &ApiConditio
     if let ApiCondition::Related(_) = condition {
         return Ok(());
     }
-    let (declared, order) = (Declared::of(table), Ordered::default());
+    let (declared, order) = (Declared::of(table), OrderPlan::default());
     let one = std::slice::from_ref(condition);
     let sets = branches(&settings.path, one).map_or_else(|| vec![one.to_vec()], |sets| sets.each);
     for conditions in &sets {
@@ -111,11 +111,10 @@ pub(super) fn writes(table: &Table<PoolApi, EmptyEntity>) -> Vec<Capability> {
     if writes.is_none() {
         return Vec::new();
     }
-    let (inserts, updates, deletes) = writes.does();
     let all = [
-        (inserts, Capability::Insert),
-        (updates, Capability::Update),
-        (deletes, Capability::Delete),
+        (writes.inserts().is_some(), Capability::Insert),
+        (writes.replaces().is_some() && writes.patches().is_some(), Capability::Update),
+        (writes.deletes(), Capability::Delete),
         (true, Capability::WritesReachHooks),
         (confines(table), Capability::ConfineWrites),
     ];

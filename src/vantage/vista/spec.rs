@@ -1,5 +1,7 @@
 //! [pure] What the YAML of a table says: the types of columns, relations by
-//! name, and the refusal of keys that mean nothing. The `api` block is `block`'s.
+//! name, and the refusal of keys that mean nothing. What `api` says is [`ApiTable`]'s.
+
+use std::fmt;
 
 use ciborium::Value;
 use serde::{Deserialize, Serialize};
@@ -8,7 +10,7 @@ use vantage_core::{Result, VantageError, error};
 use vantage_table::column::core::Column;
 use vantage_vista::{ColumnSpec, NoExtras, VistaSpec};
 
-use super::{block::ApiBlock, bounds};
+use super::bounds;
 use crate::vantage::ApiTable;
 
 /// A table of the API in YAML.
@@ -35,18 +37,10 @@ use crate::vantage::ApiTable;
 ///   writes: { style: rest, etags: true }
 /// ```
 ///
-/// `writes` has the settings of [`Writes`](crate::Writes): `style` (`none` or `rest`), `insert`
-/// (`post` or `put`), `replace` (`true`, `put` or `patch`), `patch` (`patch`, `merge_patch` or
-/// `put`), `delete`, `server_ids`, `content_type`, `wrapped_in`, `id_at`, `members` (values by
-/// place), `read_back`, `etags`, `etags_required`, `etag_at`, `check_then_write` and
-/// `idempotency_keys` (the name of the header).
-///
-/// `paging` may name, in `allow_origins`, base URLs that next pages may be at besides the API's
+/// `api` is an [`ApiTable`] as data: see there, and at the types of its settings, for what may be
+/// said. `paging` may name, in `allow_origins`, base URLs that next pages may be at besides the API's
 /// own: those that the program allows by
 /// [`PoolVistaFactory::allow_origin`](crate::PoolVistaFactory::allow_origin), and no others.
-///
-/// `max_rows`, `max_pages`, `max_page_items` and `deadline_seconds`, each a whole number of at
-/// least 1, bound what reads the whole set: see [`ApiTable::max_rows`] and its siblings.
 ///
 /// The types of columns are `int` (or `integer`, `i64`, `i32`), `u64`, `float`
 /// (`double`, `f64`, `f32`), `bool` (`boolean`), `string` (`text`, `str`; the
@@ -59,7 +53,7 @@ pub type ApiVistaSpec = VistaSpec<ApiTableExtras, ApiColumnExtras, NoExtras>;
 #[serde(deny_unknown_fields)]
 pub struct ApiTableExtras {
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    api: Option<ApiBlock>,
+    api: Option<ApiTable>,
 }
 
 /// What this source adds to the YAML of a column: `path`, where it is in an item.
@@ -165,17 +159,22 @@ pub(super) fn settings(spec: &ApiVistaSpec) -> Result<Option<ApiTable>> {
         .iter()
         .filter_map(|(name, column)| Some((name, column.driver.path.as_ref()?)))
         .collect();
-    let block = spec.driver.api.as_ref();
-    if block.is_none() && paths.is_empty() {
+    if spec.driver.api.is_none() && paths.is_empty() {
         return Ok(None);
     }
-    let table = block.map_or(Ok(ApiTable::new()), ApiBlock::settings)?;
+    let table = spec.driver.api.clone().unwrap_or_default();
+    table.check().map_err(|refusal| in_api(&refusal))?;
     Ok(Some(paths.into_iter().fold(table, |table, (column, path)| table.alias(column, path))))
 }
 
 /// The other origins than the API's own that the table names.
 pub(super) fn origins(spec: &ApiVistaSpec) -> &[String] {
-    spec.driver.api.as_ref().map(ApiBlock::origins).unwrap_or_default()
+    spec.driver.api.as_ref().map(ApiTable::origins).unwrap_or_default()
+}
+
+/// What is wrong with the `api` of the YAML.
+pub(super) fn in_api(refusal: &dyn fmt::Display) -> VantageError {
+    error!(format!("the `api` of the YAML: {refusal}")).mark_incorrect_usage()
 }
 
 /// A column of the table.
@@ -245,7 +244,7 @@ mod tests {
             ("name: a\ncolumns: {}\napi: { max_page_items: many }", "nonzero"),
             ("name: a\ncolumns: {}\napi: { deadline_seconds: 1.5 }", "nonzero"),
             ("name: a\ncolumns: {}\napi: { filters: { operators: { gtt: x } } }", "gtt"),
-            ("name: a\ncolumns: {}\napi: { order: { style: prefixed, parm: x } }", "parm"),
+            ("name: a\ncolumns: {}\napi: { sorting: { style: prefixed, parm: x } }", "parm"),
             (
                 "name: a\ncolumns: {}\nreferences: { b: { table: b, knd: has_many } }",
                 "`knd` in the reference `b`",
@@ -303,7 +302,7 @@ mod tests {
         for (block, named) in [
             ("paging: { by: page, size: 7 }", "size_param"),
             ("paging: { by: none, first: 1 }", "`first`"),
-            ("paging: { by: none, size: 7, size_param: n }", "`size`"),
+            ("paging: { by: none, size: 7, size_param: n }", "page_size"),
             ("paging: { by: page, next: n }", "`next`"),
             ("paging: { by: cursor, param: after }", "`next`"),
             ("paging: { by: offset, param: skip }", "`size`"),
@@ -314,13 +313,13 @@ mod tests {
             ("filters: { family: filter }", "`family`"),
             ("filters: { separator: '|' }", "`separator`"),
             ("filters: { operators: { gt: '{field}' } }", "name=value"),
-            ("order: { style: prefixed }", "`param`"),
-            ("order: { style: separate, param: by }", "`direction_param`"),
-            ("order: { style: prefixed, param: sort, between: ':' }", "`between`"),
-            ("order: { style: none, param: sort }", "`param`"),
+            ("sorting: { style: prefixed }", "`param`"),
+            ("sorting: { style: separate, param: by }", "`direction_param`"),
+            ("sorting: { style: prefixed, param: sort, between: ':' }", "`between`"),
+            ("sorting: { style: none, param: sort }", "`param`"),
         ] {
-            let specs = parse(&format!("name: a\ncolumns: {{}}\napi: {{ {block} }}")).unwrap();
-            let error = settings(&specs[0]).unwrap_err();
+            let specs = parse(&format!("name: a\ncolumns: {{}}\napi: {{ {block} }}"));
+            let error = specs.and_then(|specs| settings(&specs[0])).unwrap_err();
             assert!(error.is_incorrect_usage(), "{error}");
             assert!(error.to_string().contains(named), "{block}: {error}");
         }
@@ -333,9 +332,9 @@ mod tests {
             "filters: { style: suffixes, operators: { starts_with: null, not_in: 'x={value}' } }",
             "filters: { style: equality, lists: repeated, max_in_values: 50, search: q }",
             "filters: { style: none, lists: requests, only: [a], parameters: { a: b } }",
-            "order: { style: prefixed, param: sort, only: [a], parameters: { a: b } }",
-            "order: { style: suffixed, param: sort, between: ' ', words: [up, down] }",
-            "order: { style: separate, param: by, direction_param: dir, on_rows: true }",
+            "sorting: { style: prefixed, param: sort, only: [a], parameters: { a: b } }",
+            "sorting: { style: suffixed, param: sort, between: ' ', words: [up, down] }",
+            "sorting: { style: separate, param: by, direction_param: dir, on_rows: true }",
             "paging: { by: none }",
             "max_rows: 1, max_pages: 2, max_page_items: 3, deadline_seconds: 4",
             "paging: { by: offset, param: skip, size_param: take, size: 50 }",

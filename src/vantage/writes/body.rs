@@ -5,19 +5,19 @@ use serde_json::{Map, Number, Value as Json};
 use vantage_core::{VantageError, error};
 use vantage_types::Record;
 
-use super::settings::Writes;
 use crate::vantage::alias;
+use crate::vantage::settings::Writes;
 
 /// Where a body holds the row and its id, and what else it holds.
 #[derive(Debug, Default, PartialEq)]
-pub(super) struct Shape {
+pub(super) struct BodyLayout {
     /// Keys down to the row; none when the body is the row.
     pub(super) row: Vec<String>,
     id: Option<Vec<String>>,
     members: Vec<(Vec<String>, Json)>,
 }
 
-impl Shape {
+impl BodyLayout {
     /// # Errors
     /// `IncorrectUsage` that names the path, when one has an empty key.
     pub(super) fn of(writes: &Writes) -> Result<Self, VantageError> {
@@ -154,7 +154,7 @@ mod tests {
     use super::*;
 
     fn sent(value: impl Into<Value>) -> Result<Json, VantageError> {
-        Shape::default().body(&Record::from_iter([("n".to_owned(), value.into())]), None)
+        BodyLayout::default().body(&Record::from_iter([("n".to_owned(), value.into())]), None)
     }
 
     #[test]
@@ -198,7 +198,7 @@ mod tests {
     fn a_row_its_id_and_what_is_fixed_each_have_their_place() {
         let item = Record::from_iter([("n".to_owned(), 7.into())]);
         let body = |writes: &Writes, id: Option<&str>| {
-            Shape::of(writes).unwrap().body(&item, id.map(Value::from).as_ref())
+            BodyLayout::of(writes).unwrap().body(&item, id.map(Value::from).as_ref())
         };
         let writes = Writes::rest().wrapped_in("row");
         assert_eq!(body(&writes, Some("1")).unwrap(), json!({ "row": { "n": 7 } }));

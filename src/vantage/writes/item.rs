@@ -18,7 +18,7 @@ use crate::{
         filter::Filter,
         keys::is_synthetic,
         path::{ItemPath, placeholders},
-        query::{ItemQuery, lower_item},
+        query::lower_item,
         record::id_text,
     },
 };
@@ -55,17 +55,17 @@ impl Write {
                 error!("a row without an id cannot be written", key = id).mark_incorrect_usage()
             );
         }
-        let Some(ItemQuery { path, filter }) = self.item_query()? else { return Ok(None) };
+        let Some((path, filter)) = self.item_query()? else { return Ok(None) };
         let target = path.of(id).ok_or_else(|| {
             error!("the id cannot be a segment of a path", id = id).mark_incorrect_usage()
         })?;
         Ok(Some(Item { id: id.to_owned(), target, path, filter }))
     }
 
-    pub(super) fn item_query(&self) -> Result<Option<ItemQuery>> {
+    pub(super) fn item_query(&self) -> Result<Option<(ItemPath, Filter)>> {
         let (template, declared) = (self.read.settings.write_path(), &self.read.declared);
         match lower_item(&template, declared, self.read.conditions())? {
-            Some(query) if query.filter.is_opaque() => Err(unsupported("writes under a search")),
+            Some((_, filter)) if filter.is_opaque() => Err(unsupported("writes under a search")),
             query => Ok(query),
         }
     }
@@ -138,7 +138,7 @@ impl Write {
             return Err(stored_elsewhere(other));
         }
         if let Some(row) = answer.whole_row(&item.id, &sent.columns)
-            && !self.writes.reads_back
+            && !self.writes.read_back
         {
             return Ok(self.read.finished(row.record));
         }
@@ -190,7 +190,7 @@ impl Write {
         if let Some(id) = answer.id(&sent.columns) {
             return Ok(id.to_owned());
         }
-        let item = self.item_query().ok().flatten().map(|query| query.path);
+        let item = self.item_query().ok().flatten().map(|(path, _)| path);
         let settings = &self.read.settings;
         let id_field = self.read.columns.id().map(|column| settings.field_of(column));
         let id_field = id_field.as_deref();
@@ -220,7 +220,7 @@ impl Write {
 
     fn answer(&self, response: &Response) -> Answer {
         let read = &self.read;
-        Answer::of(&read.decoder, &read.settings.envelope, &self.shape.row, response)
+        Answer::of(&read.decoder, &read.settings.envelope, &self.layout.row, response)
     }
 
     /// What goes into the body of `row`.

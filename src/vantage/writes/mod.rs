@@ -1,8 +1,10 @@
-//! Writes of one table: what each asks the API for, and what its answer means. Which there
-//! are is in `settings`; `item` asks for the row and reads answers, `send` makes requests;
-//! `answer`, `body`, `etag` and `refusal` are the pure parts.
+//! Writes of one table: what each asks the API for, and what its answer means. `item` asks for
+//! the row and reads answers, `send` makes requests; `answer`, `body`, `etag`, `headers` and `refusal` are the pure parts.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::{
+    future::Future,
+    sync::atomic::{AtomicBool, Ordering},
+};
 
 use ciborium::Value;
 use futures::{StreamExt, TryStreamExt, stream};
@@ -17,29 +19,28 @@ use super::{
     keys::{Keys, is_synthetic},
     reads::Read,
     record::id_text,
+    settings::{InsertBy, PatchBy, ReplaceBy, Writes},
 };
-use body::Shape;
+use body::BodyLayout;
 use etag::Precondition;
 use item::Stored;
 use refusal::{held_outside, makes_ids, missing, outside, unsupported};
-use settings::{InsertBy, PatchBy, ReplaceBy};
 
 mod answer;
 mod body;
 mod etag;
+mod headers;
 mod item;
 mod refusal;
 mod send;
-mod settings;
 
 pub(super) use refusal::after_write;
-pub use settings::Writes;
 
 /// A table as a write sees it.
 pub(super) struct Write {
     read: Read,
     writes: Writes,
-    shape: Shape,
+    layout: BodyLayout,
     /// Whether the API has said that it takes no write of a row without its tag.
     wants_tags: AtomicBool,
 }
@@ -50,26 +51,20 @@ impl Write {
         table: &Table<PoolApi, E>,
     ) -> Result<Self> {
         let read = Read::of(api, table)?;
-        let shape = Shape::of(&read.settings.writes)?;
+        let layout = BodyLayout::of(&read.settings.writes)?;
         // Nothing is asked for on behalf of a write that is refused.
         let read = if read.settings.writes.is_none() { read } else { read.resolved().await? };
         let writes = read.settings.writes.clone();
-        Ok(Self { writes, shape, read, wants_tags: AtomicBool::new(false) })
+        Ok(Self { writes, layout, read, wants_tags: AtomicBool::new(false) })
     }
 
     /// Stores a row, or returns the one that is in the set under this id.
     pub(super) async fn insert(&self, id: &str, record: &Record<Value>) -> Result<Record<Value>> {
-        let sent_tag = self.requires_tags();
-        match self.try_insert(id, record).await {
-            Err(error) if !sent_tag && self.learns_of_tags(&error) => {
-                self.try_insert(id, record).await
-            }
-            done => done,
-        }
+        self.with_tags(|| self.try_insert(id, record)).await
     }
 
     async fn try_insert(&self, id: &str, record: &Record<Value>) -> Result<Record<Value>> {
-        let by = self.writes.insert.ok_or_else(|| unsupported("inserts"))?;
+        let by = self.writes.inserts().ok_or_else(|| unsupported("inserts"))?;
         if self.writes.server_ids {
             return Err(makes_ids(id));
         }
@@ -91,7 +86,7 @@ impl Write {
         self.require_fit(&item.filter, &row)?;
         let answer = match by {
             InsertBy::Post => self.call(self.post(&row, Some(id))?).await,
-            InsertBy::Put => self.put(&item, &row, self.absent()).await,
+            InsertBy::Put => self.send(Method::PUT, &item, &row, self.absent()).await,
         };
         match answer {
             Ok(answer) => {
@@ -112,7 +107,7 @@ impl Write {
 
     /// Stores a row and returns its id, which the API makes.
     pub(super) async fn insert_return_id(&self, record: &Record<Value>) -> Result<String> {
-        let by = self.writes.insert.ok_or_else(|| unsupported("inserts"))?;
+        let by = self.writes.inserts().ok_or_else(|| unsupported("inserts"))?;
         let mut row = record.clone();
         self.read.columns.unfinish(&mut row);
         if by == InsertBy::Put {
@@ -129,20 +124,15 @@ impl Write {
 
     /// Replaces the row, or creates it.
     pub(super) async fn replace(&self, id: &str, record: &Record<Value>) -> Result<Record<Value>> {
-        let sent_tag = self.requires_tags();
-        match self.try_replace(id, record).await {
-            Err(error) if !sent_tag && self.learns_of_tags(&error) => {
-                self.try_replace(id, record).await
-            }
-            done => done,
-        }
+        self.with_tags(|| self.try_replace(id, record)).await
     }
 
     async fn try_replace(&self, id: &str, record: &Record<Value>) -> Result<Record<Value>> {
-        let by = self.writes.replace.ok_or_else(|| unsupported("replacing rows"))?;
+        let by = self.writes.replaces().ok_or_else(|| unsupported("replacing rows"))?;
         let Some(item) = self.item(id)? else { return Err(outside()) };
         let mut row = self.row_with_id(id, record)?;
-        let creates_by_post = self.writes.insert == Some(InsertBy::Post) && !self.writes.server_ids;
+        let creates_by_post =
+            self.writes.inserts() == Some(InsertBy::Post) && !self.writes.server_ids;
         let has_id = by == ReplaceBy::Put && creates_by_post;
         if let Some(column) = self.read.columns.id().filter(|_| has_id) {
             // As an insert has it: such an API takes ids from bodies.
@@ -159,8 +149,10 @@ impl Write {
             self.require_fit(&item.filter, &row)?;
         }
         let answer = match by {
-            ReplaceBy::Put => self.put(&item, &row, precondition).await,
-            ReplaceBy::Patch => self.send_patch(&item, &self.complete(&row), precondition).await,
+            ReplaceBy::Put => self.send(Method::PUT, &item, &row, precondition).await,
+            ReplaceBy::Patch => {
+                self.send(Method::PATCH, &item, &self.complete(&row), precondition).await
+            }
         };
         match answer {
             Ok(answer) => self.written(&item, &self.sent(&row), &answer).await,
@@ -172,17 +164,11 @@ impl Write {
 
     /// Merges `partial` into the row.
     pub(super) async fn patch(&self, id: &str, partial: &Record<Value>) -> Result<Record<Value>> {
-        let sent_tag = self.requires_tags();
-        match self.try_patch(id, partial).await {
-            Err(error) if !sent_tag && self.learns_of_tags(&error) => {
-                self.try_patch(id, partial).await
-            }
-            done => done,
-        }
+        self.with_tags(|| self.try_patch(id, partial)).await
     }
 
     async fn try_patch(&self, id: &str, partial: &Record<Value>) -> Result<Record<Value>> {
-        let by = self.writes.patch.ok_or_else(|| unsupported("patches"))?;
+        let by = self.writes.patches().ok_or_else(|| unsupported("patches"))?;
         let Some(item) = self.item(id)? else { return Err(missing(id)) };
         let partial = self.row_with_id(id, partial)?;
         let mut precondition = Precondition::None;
@@ -198,12 +184,12 @@ impl Write {
         }
         let after = merged.as_ref().unwrap_or(&partial);
         let (answer, sent) = match by {
-            PatchBy::Put => (self.put(&item, after, precondition).await, self.sent(after)),
+            PatchBy::Put => {
+                (self.send(Method::PUT, &item, after, precondition).await, self.sent(after))
+            }
             PatchBy::Patch | PatchBy::MergePatch => {
-                let mut request =
-                    self.with_body(Method::PATCH, &item.target, &partial, Some(id))?;
-                precondition.put_into(request.headers_mut());
-                (self.call(request).await, self.sent_in_part(&partial))
+                let answer = self.send(Method::PATCH, &item, &partial, precondition).await;
+                (answer, self.sent_in_part(&partial))
             }
         };
         match answer {
@@ -214,15 +200,11 @@ impl Write {
 
     /// Deletes the row if it is in the set.
     pub(super) async fn delete(&self, id: &str) -> Result<()> {
-        let sent_tag = self.requires_tags();
-        match self.try_delete(id).await {
-            Err(error) if !sent_tag && self.learns_of_tags(&error) => self.try_delete(id).await,
-            done => done,
-        }
+        self.with_tags(|| self.try_delete(id)).await
     }
 
     async fn try_delete(&self, id: &str) -> Result<()> {
-        if !self.writes.delete {
+        if !self.writes.deletes() {
             return Err(unsupported("deletes"));
         }
         let Some(item) = self.item(id)? else { return Ok(()) };
@@ -249,14 +231,14 @@ impl Write {
     /// Deletes the rows of the set, each by its id. All ids are read before the first
     /// row is deleted, since pages shift when rows go.
     pub(super) async fn delete_all(&self) -> Result<()> {
-        if !self.writes.delete {
+        if !self.writes.deletes() {
             return Err(unsupported("deletes"));
         }
         if self.read.window.is_some() {
             return Err(unsupported("deleting a window of rows"));
         }
-        let Some(query) = self.item_query()? else { return Ok(()) };
-        self.require_guard(&query.filter)?;
+        let Some((_, filter)) = self.item_query()? else { return Ok(()) };
+        self.require_guard(&filter)?;
         let mut ids = Vec::new();
         let mut pages = self.read.clone().keyed(Keys::recent())?;
         while let Some(page) = pages.next().await {
@@ -282,6 +264,18 @@ impl Write {
     /// Refuses a row that would not be in the set.
     fn require_fit(&self, filter: &Filter, row: &Record<Value>) -> Result<()> {
         if filter.admits(row) == Some(true) { Ok(()) } else { Err(outside()) }
+    }
+
+    /// Makes a write, and once more where the API has refused it for want of a tag.
+    async fn with_tags<T, F: Future<Output = Result<T>>>(
+        &self,
+        write: impl Fn() -> F,
+    ) -> Result<T> {
+        let sent_tag = self.requires_tags();
+        match write().await {
+            Err(error) if !sent_tag && self.learns_of_tags(&error) => write().await,
+            done => done,
+        }
     }
 
     /// Whether this is how an API refuses a write of a row without its tag. All writes have

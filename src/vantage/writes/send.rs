@@ -11,18 +11,14 @@ use super::{
     item::Item,
     refusal::{outside, unsupported},
 };
-use crate::{
-    request::Request,
-    response::Response,
-    vantage::query::{Place, lower_path},
-};
+use crate::{request::Request, response::Response, vantage::query::lower_path};
 
 impl Write {
     /// An insert of `row`, under `id` if one is given.
     pub(super) fn post(&self, row: &Record<Value>, id: Option<&str>) -> Result<Request> {
         let conditions = self.read.conditions();
         let place = lower_path(&self.read.settings.path, &self.read.declared, conditions)?;
-        let Place { target, filter } = place.ok_or_else(outside)?;
+        let (target, filter) = place.ok_or_else(outside)?;
         if filter.is_opaque() {
             return Err(unsupported("writes under a search"));
         }
@@ -30,24 +26,15 @@ impl Write {
         self.with_body(Method::POST, &target, row, id)
     }
 
-    pub(super) async fn put(
+    /// Sends a row, or a part of it, to where it is.
+    pub(super) async fn send(
         &self,
+        method: Method,
         item: &Item,
         row: &Record<Value>,
         precondition: Precondition,
     ) -> Result<Response> {
-        let mut request = self.with_body(Method::PUT, &item.target, row, Some(&item.id))?;
-        precondition.put_into(request.headers_mut());
-        self.call(request).await
-    }
-
-    pub(super) async fn send_patch(
-        &self,
-        item: &Item,
-        columns: &Record<Value>,
-        precondition: Precondition,
-    ) -> Result<Response> {
-        let mut request = self.with_body(Method::PATCH, &item.target, columns, Some(&item.id))?;
+        let mut request = self.with_body(method, &item.target, row, Some(&item.id))?;
         precondition.put_into(request.headers_mut());
         self.call(request).await
     }
@@ -71,15 +58,15 @@ impl Write {
         row: &Record<Value>,
         id: Option<&str>,
     ) -> Result<Request> {
-        let patch = self.writes.patch.filter(|_| method == Method::PATCH);
+        let patch = self.writes.patches().filter(|_| method == Method::PATCH);
         let mut item = row.clone();
         item.retain(|column, _| self.is_sent(column));
         let columns = &self.read.columns;
         let id = id.map(|id| columns.id_value(id));
-        let own = columns.id().filter(|_| self.shape.has_id());
+        let own = columns.id().filter(|_| self.layout.has_id());
         let own = own.and_then(|column| item.shift_remove(column)).filter(|id| !id.is_null());
         columns.lower(&mut item);
-        let body = self.shape.body(&item, id.or(own).as_ref())?;
+        let body = self.layout.body(&item, id.or(own).as_ref())?;
         let mut request = self.request(method, target)?.json(&body)?;
         match self.writes.type_of_body(patch)? {
             Some(of) => {

@@ -2,7 +2,13 @@
 //! does not say what it wants, so it is found out by trying, once for each place in a row:
 //! a whole number as a float, 0 and 1 as a boolean, text as a UUID or an address.
 
-use std::{collections::HashMap, marker::PhantomData, net::IpAddr};
+use std::{
+    any::type_name,
+    collections::HashMap,
+    marker::PhantomData,
+    net::IpAddr,
+    sync::{Arc, Mutex, PoisonError},
+};
 
 use ciborium::Value;
 use uuid::Uuid;
@@ -19,14 +25,15 @@ const SHORTEST_WIDE: usize = 19;
 
 /// What is known of the places in the rows of a table. It is of one type.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Shape {
-    places: Vec<Place>,
+pub(super) struct InferredSchema {
+    nodes: Vec<Node>,
     root: HashMap<String, usize>,
     failures: u32,
 }
 
+/// A place in a row, and those below it.
 #[derive(Clone, Debug, Default)]
-struct Place {
+struct Node {
     /// What values here are read as, once that is known.
     reading: Option<Reading>,
     /// Whether there was a number with a fraction.
@@ -42,44 +49,63 @@ enum Reading {
 }
 
 /// A place of which it is not known what is wanted, and what that may be.
-struct Unknown {
-    place: usize,
+struct Candidate {
+    node: usize,
     kinds: &'static [Kind],
     /// What it is most likely wanted as, where that is not as it is.
     likely: Option<Kind>,
 }
 
+/// What types want of the rows of tables, by the names of both.
+pub(super) type InferredSchemas = Arc<Mutex<HashMap<(String, &'static str), InferredSchema>>>;
+
 /// Makes the records of one table such as `E` is read from.
-pub(super) struct Fit<E> {
-    shape: Shape,
+pub(super) struct Inference<E> {
+    schemas: InferredSchemas,
+    key: (String, &'static str),
+    schema: InferredSchema,
     columns: Columns,
     entity: PhantomData<fn() -> E>,
 }
 
-impl<E: Entity<Value>> Fit<E> {
+impl<E: Entity<Value>> Inference<E> {
     /// `None` for a type that reads any record.
-    pub(super) fn new(shape: Shape, columns: &Columns) -> Option<Self> {
-        let reads_any = std::any::type_name::<E>() == std::any::type_name::<EmptyEntity>();
-        (!reads_any).then(|| Self { shape, columns: columns.clone(), entity: PhantomData })
+    pub(super) fn new(schemas: &InferredSchemas, table: &str, columns: &Columns) -> Option<Self> {
+        if type_name::<E>() == type_name::<EmptyEntity>() {
+            return None;
+        }
+        let key = (table.to_owned(), type_name::<E>());
+        let known = schemas.lock().unwrap_or_else(PoisonError::into_inner).get(&key).cloned();
+        let (schemas, schema) = (Arc::clone(schemas), known.unwrap_or_default());
+        Some(Self { schemas, key, schema, columns: columns.clone(), entity: PhantomData })
     }
 
-    /// Fits a record, as far as that can be done, and gives what was learned if anything was.
-    pub(super) fn fit(&mut self, record: &mut Record<Value>) -> Option<&Shape> {
+    /// Fits a record, as far as that can be done, and says whether anything was learned.
+    pub(super) fn apply(&mut self, record: &mut Record<Value>) -> bool {
+        let has_learned = self.learn(record);
+        if has_learned {
+            let mut schemas = self.schemas.lock().unwrap_or_else(PoisonError::into_inner);
+            schemas.insert(self.key.clone(), self.schema.clone());
+        }
+        has_learned
+    }
+
+    fn learn(&mut self, record: &mut Record<Value>) -> bool {
         let mut unknown = Vec::new();
         for (column, value) in record.iter_mut() {
             if !self.columns.is_declared(column)
-                && let Some(place) = self.shape.place_of(column, value)
+                && let Some(node) = self.schema.node_of(column, value)
             {
-                self.shape.look(place, value, &mut unknown);
+                self.schema.look(node, value, &mut unknown);
             }
         }
-        if unknown.is_empty() || self.shape.failures >= MOST_FAILURES {
-            return None;
+        if unknown.is_empty() || self.schema.failures >= MOST_FAILURES {
+            return false;
         }
         for one in &mut unknown {
             one.likely = match one.kinds {
                 [kind @ (Kind::Uuid | Kind::Ip), ..] => Some(*kind),
-                _ => Some(Kind::Float).filter(|_| self.shape.places[one.place].has_fractions),
+                _ => Some(Kind::Float).filter(|_| self.schema.nodes[one.node].has_fractions),
             };
         }
         let fits = |record: &Record<Value>| E::try_from_record(record).is_ok();
@@ -87,30 +113,30 @@ impl<E: Entity<Value>> Fit<E> {
             if fits(record) { Some(Vec::new()) } else { self.found(record, &unknown, fits) };
         match found {
             Some(changes) => {
-                for Unknown { place, .. } in unknown {
-                    self.shape.places[place].reading.get_or_insert(Reading::AsIs);
+                for Candidate { node, .. } in unknown {
+                    self.schema.nodes[node].reading.get_or_insert(Reading::AsIs);
                 }
-                for (place, kind) in changes {
-                    self.shape.places[place].reading = Some(Reading::As(kind));
+                for (node, kind) in changes {
+                    self.schema.nodes[node].reading = Some(Reading::As(kind));
                 }
             }
-            None => self.shape.failures += 1,
+            None => self.schema.failures += 1,
         }
-        Some(&self.shape)
+        true
     }
 
     /// The changes that make the record fit, which are made.
     fn found(
         &self,
         record: &mut Record<Value>,
-        unknown: &[Unknown],
+        unknown: &[Candidate],
         fits: impl Fn(&Record<Value>) -> bool,
     ) -> Option<Vec<(usize, Kind)>> {
         for changes in choices(unknown).take(MOST_TRIES) {
             let mut trial = record.clone();
             for (column, value) in &mut trial {
-                if let Some(place) = self.shape.root.get(column) {
-                    self.shape.change(*place, value, &changes);
+                if let Some(node) = self.schema.root.get(column) {
+                    self.schema.change(*node, value, &changes);
                 }
             }
             if fits(&trial) {
@@ -122,9 +148,9 @@ impl<E: Entity<Value>> Fit<E> {
     }
 }
 
-/// What may be changed, the likeliest first: what is likely but for few places, or but for all
+/// What may be changed, the likeliest first: what is likely but for few nodes, or but for all
 /// and few.
-fn choices(unknown: &[Unknown]) -> impl Iterator<Item = Vec<(usize, Kind)>> + '_ {
+fn choices(unknown: &[Candidate]) -> impl Iterator<Item = Vec<(usize, Kind)>> + '_ {
     let number = unknown.len();
     let sizes = (0..=number).flat_map(move |few| [few, number - few]);
     let mut seen = vec![false; number + 1];
@@ -133,7 +159,7 @@ fn choices(unknown: &[Unknown]) -> impl Iterator<Item = Vec<(usize, Kind)>> + '_
         combinations(number, size).flat_map(move |chosen| {
             let forms: usize = chosen.iter().map(|at| unknown[*at].kinds.len()).product();
             (0..forms).map(move |mut form| {
-                let change = |(at, unknown): (usize, &Unknown)| {
+                let change = |(at, unknown): (usize, &Candidate)| {
                     let kind = if chosen.contains(&at) {
                         let others = unknown.kinds.len();
                         let other = form % others;
@@ -142,7 +168,7 @@ fn choices(unknown: &[Unknown]) -> impl Iterator<Item = Vec<(usize, Kind)>> + '_
                     } else {
                         unknown.likely
                     };
-                    kind.map(|kind| (unknown.place, kind))
+                    kind.map(|kind| (unknown.node, kind))
                 };
                 unknown.iter().enumerate().filter_map(change).collect()
             })
@@ -150,7 +176,7 @@ fn choices(unknown: &[Unknown]) -> impl Iterator<Item = Vec<(usize, Kind)>> + '_
     })
 }
 
-impl Unknown {
+impl Candidate {
     /// Every reading but the likely one, as many as there are kinds.
     fn others(&self) -> impl Iterator<Item = Option<Kind>> {
         let all = [None].into_iter().chain(self.kinds.iter().map(|kind| Some(*kind)));
@@ -171,37 +197,37 @@ fn combinations(number: usize, size: usize) -> impl Iterator<Item = Vec<usize>> 
     })
 }
 
-impl Shape {
-    /// The place of a column; `None` for a value of which there is nothing to ask.
-    fn place_of(&mut self, column: &str, value: &Value) -> Option<usize> {
+impl InferredSchema {
+    /// The node of a column; `None` for a value of which there is nothing to ask.
+    fn node_of(&mut self, column: &str, value: &Value) -> Option<usize> {
         match self.root.get(column) {
-            Some(place) => Some(*place),
+            Some(node) => Some(*node),
             None if is_plain(value) => None,
             None => {
-                let place = self.new_place();
-                self.root.insert(column.to_owned(), place);
-                Some(place)
+                let node = self.new_node();
+                self.root.insert(column.to_owned(), node);
+                Some(node)
             }
         }
     }
 
-    fn new_place(&mut self) -> usize {
-        self.places.push(Place::default());
-        self.places.len() - 1
+    fn new_node(&mut self) -> usize {
+        self.nodes.push(Node::default());
+        self.nodes.len() - 1
     }
 
     /// Changes what is known to be wanted otherwise, and notes what is not known.
-    fn look(&mut self, place: usize, value: &mut Value, unknown: &mut Vec<Unknown>) {
+    fn look(&mut self, node: usize, value: &mut Value, unknown: &mut Vec<Candidate>) {
         match value {
             Value::Map(fields) => {
                 for (key, value) in fields {
                     let Some(key) = key.as_text() else { continue };
-                    let below = match self.places[place].fields.get(key) {
+                    let below = match self.nodes[node].fields.get(key) {
                         Some(below) => *below,
                         None if is_plain(value) => continue,
                         None => {
-                            let below = self.new_place();
-                            self.places[place].fields.insert(key.to_owned(), below);
+                            let below = self.new_node();
+                            self.nodes[node].fields.insert(key.to_owned(), below);
                             below
                         }
                     };
@@ -210,29 +236,29 @@ impl Shape {
             }
             Value::Array(values) => {
                 for value in values.iter_mut() {
-                    let below = match self.places[place].items {
+                    let below = match self.nodes[node].items {
                         Some(below) => below,
                         None if is_plain(value) => continue,
                         None => {
-                            let below = self.new_place();
-                            self.places[place].items = Some(below);
+                            let below = self.new_node();
+                            self.nodes[node].items = Some(below);
                             below
                         }
                     };
                     self.look(below, value, unknown);
                 }
             }
-            value => match self.places[place].reading {
+            value => match self.nodes[node].reading {
                 Some(Reading::As(kind)) => read_as(kind, value),
                 Some(Reading::AsIs) => {}
                 None => {
                     let is_fraction = value.as_float().is_some_and(|number| number.fract() != 0.0);
-                    self.places[place].has_fractions |= is_fraction;
+                    self.nodes[node].has_fractions |= is_fraction;
                     let kinds = kinds_of(value);
-                    match unknown.iter_mut().find(|other| other.place == place) {
+                    match unknown.iter_mut().find(|other| other.node == node) {
                         Some(other) if kinds.len() > other.kinds.len() => other.kinds = kinds,
                         None if !kinds.is_empty() => {
-                            unknown.push(Unknown { place, kinds, likely: None });
+                            unknown.push(Candidate { node, kinds, likely: None });
                         }
                         _ => {}
                     }
@@ -241,23 +267,23 @@ impl Shape {
         }
     }
 
-    fn change(&self, place: usize, value: &mut Value, changes: &[(usize, Kind)]) {
+    fn change(&self, node: usize, value: &mut Value, changes: &[(usize, Kind)]) {
         match value {
             Value::Map(fields) => {
                 for (key, value) in fields {
-                    let below = key.as_text().and_then(|key| self.places[place].fields.get(key));
+                    let below = key.as_text().and_then(|key| self.nodes[node].fields.get(key));
                     if let Some(below) = below {
                         self.change(*below, value, changes);
                     }
                 }
             }
             Value::Array(values) => {
-                if let Some(below) = self.places[place].items {
+                if let Some(below) = self.nodes[node].items {
                     values.iter_mut().for_each(|value| self.change(below, value, changes));
                 }
             }
             value => {
-                if let Some((_, kind)) = changes.iter().find(|(at, _)| *at == place) {
+                if let Some((_, kind)) = changes.iter().find(|(at, _)| *at == node) {
                     read_as(*kind, value);
                 }
             }
@@ -334,8 +360,8 @@ mod tests {
         Record::from(Value::serialized(json).unwrap())
     }
 
-    fn fit() -> Fit<Point> {
-        Fit::new(Shape::default(), &Columns::default()).unwrap()
+    fn fit() -> Inference<Point> {
+        Inference::new(&InferredSchemas::default(), "rows", &Columns::default()).unwrap()
     }
 
     #[test]
@@ -344,12 +370,12 @@ mod tests {
         let row = |n: i64| json!({ "at": [1, 2.5], "of": { "n": n, "on": 1, "f": 7 }, "label": 3 });
         let mut first = record(&row(1));
         assert!(Point::try_from_record(&first).is_err());
-        assert!(fit.fit(&mut first).is_some());
+        assert!(fit.apply(&mut first));
         let expected =
             Point { at: vec![1.0, 2.5], of: Of { n: 1, on: true, f: Some(7.0) }, label: 3.into() };
         assert_eq!(Point::try_from_record(&first).unwrap(), expected);
         let mut second = record(&row(0));
-        assert!(fit.fit(&mut second).is_none(), "nothing is tried again");
+        assert!(!fit.apply(&mut second), "nothing is tried again");
         assert_eq!(Point::try_from_record(&second).unwrap().of.n, 0);
     }
 
@@ -360,23 +386,26 @@ mod tests {
             &json!({ "at": [1.5], "of": { "n": 1, "on": true, "f": null }, "label": "::1" }),
         );
         let mut same = fine.clone();
-        fit.fit(&mut same);
+        fit.apply(&mut same);
         assert_eq!(same, fine);
         for _ in 0..10 {
             let mut wrong =
                 record(&json!({ "at": "x", "of": { "n": 1, "on": true, "f": 2 }, "label": 1 }));
             let as_it_was = wrong.clone();
-            fit.fit(&mut wrong);
+            fit.apply(&mut wrong);
             assert_eq!(wrong, as_it_was);
         }
-        assert!(Fit::<EmptyEntity>::new(Shape::default(), &Columns::default()).is_none());
+        assert!(
+            Inference::<EmptyEntity>::new(&InferredSchemas::default(), "rows", &Columns::default())
+                .is_none()
+        );
     }
 
     #[test]
     fn few_changes_come_first_then_all_but_few_each_once() {
         let kinds: &[Kind] = &[Kind::Float];
         let unknown =
-            |likely| -> Vec<_> { (0..5).map(|place| Unknown { place, kinds, likely }).collect() };
+            |likely| -> Vec<_> { (0..5).map(|node| Candidate { node, kinds, likely }).collect() };
         let sizes = |likely| -> Vec<usize> {
             choices(&unknown(likely)).map(|changes| changes.len()).collect()
         };

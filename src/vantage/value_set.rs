@@ -16,7 +16,7 @@ const FEW: usize = 8;
 
 /// The values of one comparison.
 #[derive(Clone, Debug)]
-pub(super) struct Among {
+pub(super) struct ValueSet {
     values: Arc<[Value]>,
     has_null: bool,
     is_numeric: bool,
@@ -37,7 +37,7 @@ struct Index {
     counts: [bool; 2],
 }
 
-impl Among {
+impl ValueSet {
     /// Texts of a column that `is_numeric` are numbers where they can be.
     pub(super) fn new(values: Vec<Value>, is_numeric: bool) -> Self {
         let index = (values.len() > FEW).then(|| Arc::new(Index::of(&values)));
@@ -115,7 +115,7 @@ impl Index {
     }
 }
 
-impl PartialEq for Among {
+impl PartialEq for ValueSet {
     fn eq(&self, other: &Self) -> bool {
         (&self.values, self.is_numeric) == (&other.values, other.is_numeric)
     }
@@ -163,8 +163,8 @@ mod tests {
             prop_assume!(!one.is_null());
             let expected = values.iter()
                 .any(|wanted| !wanted.is_null() && same(&one, wanted, is_numeric));
-            let among = Among::new(values.clone(), is_numeric);
-            prop_assert_eq!(among.holds(&one), expected);
+            let value_set = ValueSet::new(values.clone(), is_numeric);
+            prop_assert_eq!(value_set.holds(&one), expected);
             let index = Index::of(&values);
             prop_assert_eq!(index.holds(&one, is_numeric), expected, "{:?} in {:?}", one, values);
         }

@@ -6,20 +6,18 @@ use ciborium::Value;
 use vantage_core::{VantageError, error};
 
 use super::{
-    clauses::Declared,
-    combined::{Comparison, alone},
-    condition::{Operator, parameter_text},
-    dialect::Parameters,
+    condition::Operator,
     number::exact,
-    order::Ordered,
-    path::{encode, refused},
-    query::Filtering,
-    settings::TableSettings,
+    order::OrderPlan,
+    parameter::{Parameters, encode, parameter_text},
+    path::refused,
+    settings::{Comparison, Filtering, TableSettings, alone},
     value::as_flag,
+    where_clause::Declared,
 };
 
 /// Collects what is sent.
-pub(super) struct Sender<'a> {
+pub(super) struct Pushdown<'a> {
     table: &'a TableSettings,
     declared: &'a Declared,
     /// The names of parameters that have their meaning already.
@@ -34,12 +32,12 @@ pub(super) struct Sender<'a> {
     parts: Option<(usize, Vec<Vec<Value>>)>,
 }
 
-impl<'a> Sender<'a> {
+impl<'a> Pushdown<'a> {
     pub(super) fn new(
         table: &'a TableSettings,
         declared: &'a Declared,
         fixed: &str,
-        order: &Ordered,
+        order: &OrderPlan,
     ) -> Self {
         let paging = table.paging.parameters().into_iter().map(str::to_owned);
         let fixed = url::form_urlencoded::parse(fixed.as_bytes()).map(|(name, _)| name.into());

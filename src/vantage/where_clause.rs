@@ -13,12 +13,13 @@ use vantage_types::Entity;
 
 use super::{
     PoolApi,
-    among::Among,
-    condition::{ApiCondition, Operator, parameter_text},
-    filter::{Filter, Leaf, Test},
+    condition::{ApiCondition, Operator},
+    filter::{Filter, Leaf, Predicate},
     kind::Kind,
+    parameter::parameter_text,
     path::{Wanted, refused},
     value::{LONGEST_PATTERN, SortKey, is_numeric, same},
+    value_set::ValueSet,
 };
 
 /// What a table declares about its columns.
@@ -53,13 +54,13 @@ impl Declared {
 
 /// What must hold of every row.
 #[derive(Debug, Default)]
-pub(super) struct Clauses {
-    pub(super) tests: Vec<Test>,
+pub(super) struct WhereClause {
+    pub(super) predicates: Vec<Predicate>,
     /// What the API itself searches for.
     pub(super) searches: Vec<String>,
 }
 
-impl Clauses {
+impl WhereClause {
     /// What `conditions` say.
     ///
     /// # Errors
@@ -87,9 +88,9 @@ impl Clauses {
                     self.add(condition, is_numeric)?;
                 }
             }
-            condition => match test(condition, false, is_numeric)? {
-                Test::All(all) => self.tests.extend(all),
-                test => self.tests.push(test),
+            condition => match predicate(condition, false, is_numeric)? {
+                Predicate::All(all) => self.predicates.extend(all),
+                test => self.predicates.push(test),
             },
         }
         Ok(())
@@ -107,7 +108,7 @@ impl Clauses {
                         now.entry(rough_key(value)).or_default().push(value);
                     }
                     let is_same = |one: &Value, other: &Value| {
-                        one.is_null() || same(one, other, leaf.among.is_numeric())
+                        one.is_null() || same(one, other, leaf.value_set.is_numeric())
                     };
                     earlier.retain(|one| {
                         let alike = now.get(&rough_key(one)).into_iter().flatten();
@@ -124,21 +125,21 @@ impl Clauses {
 
     /// Whether no row can match, as far as that can be told without one.
     pub(super) fn match_nothing(&self) -> bool {
-        let is_none = |test: &Test| matches!(test, Test::Any(any) if any.is_empty());
-        self.tests.iter().any(is_none) || self.wanted().values().any(Vec::is_empty)
+        let is_none = |test: &Predicate| matches!(test, Predicate::Any(any) if any.is_empty());
+        self.predicates.iter().any(is_none) || self.wanted().values().any(Vec::is_empty)
     }
 
     /// The filter on rows, without the equalities that filled the placeholders `used`.
     pub(super) fn into_filter(mut self, used: &[&str]) -> Filter {
         let fills = |leaf: &Leaf| is_equality(leaf) && used.contains(&leaf.field.as_str());
-        self.tests.retain(|test| !matches!(test, Test::Leaf(leaf) if fills(leaf)));
-        self.tests.extend(self.searches.iter().map(|_| Test::Opaque));
-        Filter::new(self.tests)
+        self.predicates.retain(|test| !matches!(test, Predicate::Leaf(leaf) if fills(leaf)));
+        self.predicates.extend(self.searches.iter().map(|_| Predicate::Opaque));
+        Filter::new(self.predicates)
     }
 
     fn equalities(&self) -> impl Iterator<Item = &Leaf> {
-        self.tests.iter().filter_map(|test| match test {
-            Test::Leaf(leaf) if is_equality(leaf) => Some(leaf),
+        self.predicates.iter().filter_map(|test| match test {
+            Predicate::Leaf(leaf) if is_equality(leaf) => Some(leaf),
             _ => None,
         })
     }
@@ -170,17 +171,18 @@ pub(super) fn is_equality(leaf: &Leaf) -> bool {
     matches!(leaf.operator, Operator::Eq | Operator::In)
 }
 
-fn test(
+fn predicate(
     condition: &ApiCondition,
     negated: bool,
     is_numeric: &dyn Fn(&str) -> bool,
-) -> Result<Test, VantageError> {
+) -> Result<Predicate, VantageError> {
     let leaf = |field: &str, operator: Operator, values: &[Value]| {
         leaf(field, operator, values, negated, is_numeric(field))
     };
     let several = |conditions: &[ApiCondition]| {
-        let tests = conditions.iter().map(|condition| test(condition, negated, is_numeric));
-        tests.collect::<Result<Vec<Test>, VantageError>>()
+        let predicates =
+            conditions.iter().map(|condition| predicate(condition, negated, is_numeric));
+        predicates.collect::<Result<Vec<Predicate>, VantageError>>()
     };
     match condition {
         ApiCondition::Eq { field, value } => leaf(field, Operator::Eq, std::slice::from_ref(value)),
@@ -198,7 +200,7 @@ fn test(
         ApiCondition::All(all) => several(all).map(all_of),
         ApiCondition::Any(any) if negated => several(any).map(all_of),
         ApiCondition::Any(any) => several(any).map(any_of),
-        ApiCondition::Not(condition) => test(condition, !negated, is_numeric),
+        ApiCondition::Not(condition) => predicate(condition, !negated, is_numeric),
         ApiCondition::Related(related) => {
             Err(unsupported(&format!("`{related}` before the values are read")))
         }
@@ -218,7 +220,7 @@ fn leaf(
     values: &[Value],
     negated: bool,
     is_numeric: bool,
-) -> Result<Test, VantageError> {
+) -> Result<Predicate, VantageError> {
     let is_of_text = matches!(operator, Operator::Contains | Operator::StartsWith | Operator::Like);
     let mut seen = HashSet::new();
     let mut kept = Vec::with_capacity(values.len());
@@ -245,45 +247,45 @@ fn leaf(
     };
     let test = |operator| match (operator, kept.as_slice()) {
         // Every row holds none of no values.
-        (Operator::NotIn, []) => Test::All(Vec::new()),
-        _ => Test::Leaf(Leaf {
+        (Operator::NotIn, []) => Predicate::All(Vec::new()),
+        _ => Predicate::Leaf(Leaf {
             field: field.to_owned(),
             operator,
-            among: Among::new(kept, is_numeric),
+            value_set: ValueSet::new(kept, is_numeric),
             passes_absent: false,
         }),
     };
     Ok(match (negated, opposite) {
         (false, _) => test(operator),
         (true, Some(opposite)) => test(opposite),
-        (true, None) => Test::Not(Box::new(test(operator))),
+        (true, None) => Predicate::Not(Box::new(test(operator))),
     })
 }
 
-fn all_of(tests: Vec<Test>) -> Test {
-    let mut flat = Vec::with_capacity(tests.len());
-    for test in tests {
+fn all_of(predicates: Vec<Predicate>) -> Predicate {
+    let mut flat = Vec::with_capacity(predicates.len());
+    for test in predicates {
         match test {
-            Test::All(all) => flat.extend(all),
+            Predicate::All(all) => flat.extend(all),
             test => flat.push(test),
         }
     }
-    Test::All(flat)
+    Predicate::All(flat)
 }
 
 /// Equalities of one field are a list of values.
-fn any_of(tests: Vec<Test>) -> Test {
-    let mut flat: Vec<Test> = Vec::with_capacity(tests.len());
-    for test in tests {
+fn any_of(predicates: Vec<Predicate>) -> Predicate {
+    let mut flat: Vec<Predicate> = Vec::with_capacity(predicates.len());
+    for test in predicates {
         match test {
-            Test::Any(any) => flat.extend(any),
-            Test::All(all) if all.is_empty() => return Test::All(all),
+            Predicate::Any(any) => flat.extend(any),
+            Predicate::All(all) if all.is_empty() => return Predicate::All(all),
             test => flat.push(test),
         }
     }
     let merged = || {
         let mut leaves = flat.iter().map(|test| match test {
-            Test::Leaf(leaf) if is_equality(leaf) => Some(leaf),
+            Predicate::Leaf(leaf) if is_equality(leaf) => Some(leaf),
             _ => None,
         });
         let first = leaves.next()??;
@@ -293,18 +295,18 @@ fn any_of(tests: Vec<Test>) -> Test {
         }
         let mut seen = HashSet::new();
         values.retain(|value| seen.insert(parameter_text(value)));
-        let among = Among::new(values, first.among.is_numeric());
-        Some(Test::Leaf(Leaf { operator: Operator::In, among, ..first.clone() }))
+        let value_set = ValueSet::new(values, first.value_set.is_numeric());
+        Some(Predicate::Leaf(Leaf { operator: Operator::In, value_set, ..first.clone() }))
     };
-    merged().unwrap_or(Test::Any(flat))
+    merged().unwrap_or(Predicate::Any(flat))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn clauses(conditions: &[ApiCondition]) -> Clauses {
-        let mut clauses = Clauses::default();
+    fn clauses(conditions: &[ApiCondition]) -> WhereClause {
+        let mut clauses = WhereClause::default();
         for condition in conditions {
             clauses.add(condition, &|_| false).unwrap();
         }
@@ -318,12 +320,15 @@ mod tests {
     #[test]
     fn conjunctions_are_flattened_and_negations_moved_inwards() {
         let both = eq("a", 1) & (eq("b", 2) & ApiCondition::gt("c", 3));
-        assert_eq!(clauses(std::slice::from_ref(&both)).tests.len(), 3);
+        assert_eq!(clauses(std::slice::from_ref(&both)).predicates.len(), 3);
         let neither = !(eq("a", 1) | ApiCondition::lt("b", 2));
         let expected = clauses(&[ApiCondition::ne("a", 1), ApiCondition::gte("b", 2)]);
-        assert_eq!(clauses(&[neither]).tests, expected.tests);
-        assert_eq!(clauses(&[!!both.clone()]).tests, clauses(&[both]).tests);
-        assert!(matches!(clauses(&[!ApiCondition::like("a", "x")]).tests[0], Test::Not(_)));
+        assert_eq!(clauses(&[neither]).predicates, expected.predicates);
+        assert_eq!(clauses(&[!!both.clone()]).predicates, clauses(&[both]).predicates);
+        assert!(matches!(
+            clauses(&[!ApiCondition::like("a", "x")]).predicates[0],
+            Predicate::Not(_)
+        ));
     }
 
     #[test]
@@ -332,7 +337,7 @@ mod tests {
         for (one, other) in [(Eq, Ne), (Gt, Lte), (Gte, Lt)] {
             for (one, other) in [(one, other), (other, one)] {
                 let [one, other] = [one, other].map(|is| ApiCondition::compare("a", is, 1));
-                assert_eq!(clauses(&[!one]).tests, clauses(&[other]).tests);
+                assert_eq!(clauses(&[!one]).predicates, clauses(&[other]).predicates);
             }
         }
     }
@@ -368,7 +373,7 @@ mod tests {
         let any = || ApiCondition::is_not_in("a", [0; 0]);
         assert!(
             clauses(&[any(), any() | eq("b", 1), !ApiCondition::is_in("a", [0; 0])])
-                .tests
+                .predicates
                 .is_empty()
         );
         assert!(clauses(&[!any()]).match_nothing());
@@ -388,7 +393,7 @@ mod tests {
             !ApiCondition::Search { text: "canary".into() },
             ApiCondition::eq("f", 1) | ApiCondition::Search { text: "canary".into() },
         ] {
-            let error = Clauses::default().add(&condition, &|_| false).unwrap_err();
+            let error = WhereClause::default().add(&condition, &|_| false).unwrap_err();
             assert!(error.is_unsupported(), "{condition}: {error}");
             assert!(!error.to_string().contains("canary"), "{error}");
         }

@@ -1,4 +1,4 @@
-//! Walks several sets as if they were one: in their order, their first pages in
+//! Reads several sets as if they were one: in their order, their first pages in
 //! parallel, each row with its position in the whole. A set is what one request
 //! target stands for, such as the children of one parent.
 
@@ -8,23 +8,23 @@ use vantage_core::{Result, VantageError};
 use super::{
     branches::Fingerprints,
     error::of_read,
-    pages::{Pages, Walk},
     record::Row,
+    scan::{Pages, Scan},
     window::Window,
 };
 use crate::error::Error;
 
-/// One of the sets: how it is walked, and what it is the set of, for people. A set that
+/// One of the sets: how it is read, and what it is the set of, for people. A set that
 /// is a part of a list of values has no name.
 pub(super) struct Branch {
-    pub(super) walk: Walk,
+    pub(super) scan: Scan,
     pub(super) name: String,
 }
 
 type FirstPage = Option<std::result::Result<Vec<(u64, Row)>, Error>>;
 
 /// The pages of several sets.
-pub(super) struct FanOut {
+pub(super) struct Union {
     /// The first pages of the sets, at most as many at a time as pages may be
     /// under way, and the rest of each.
     ahead: BoxStream<'static, (FirstPage, Pages, String)>,
@@ -40,8 +40,8 @@ pub(super) struct FanOut {
     table: String,
 }
 
-impl FanOut {
-    /// Walks `branches`, of `table`, with at most `prefetch` pages under way or waiting.
+impl Union {
+    /// Reads `branches`, of `table`, with at most `prefetch` pages under way or waiting.
     pub(super) fn new(
         table: String,
         branches: Vec<Branch>,
@@ -51,10 +51,10 @@ impl FanOut {
     ) -> Self {
         let at_once = prefetch.min(branches.len()).max(1);
         let prefetch = (prefetch / at_once).max(1);
-        let ahead = stream::iter(branches).map(move |Branch { mut walk, name }| async move {
-            walk.window = None;
-            walk.prefetch = prefetch;
-            let mut pages = walk.pages();
+        let ahead = stream::iter(branches).map(move |Branch { mut scan, name }| async move {
+            scan.window = None;
+            scan.prefetch = prefetch;
+            let mut pages = scan.pages();
             let first = pages.next().await;
             (first, pages, name)
         });

@@ -1,16 +1,18 @@
 //! [pure] All conditions of a read in one parameter, with values of their types. Knows
 //! nothing of tables.
 
-use std::{fmt, sync::Arc};
+use std::sync::Arc;
 
 use ciborium::Value;
 use indexmap::IndexMap;
+use serde::{Deserialize, Serialize};
+use vantage_core::VantageError;
 
-use super::{
-    condition::{Operator, parameter_text},
-    dialect::{Filters, Parameters},
+use super::{custom::Custom, filters::incorrect};
+use crate::vantage::{
+    condition::Operator,
     json::literal,
-    path::encode,
+    parameter::{Parameters, parameter_text},
 };
 
 /// How an API takes all conditions of a read together, in one parameter, with numbers and
@@ -34,20 +36,50 @@ use super::{
 /// });
 /// # let _ = (eve, loopback, restless, odata, own);
 /// ```
-#[derive(Clone, Debug)]
+///
+/// # As data
+///
+/// In YAML and the like `style` is `json`, `json_list` or `odata`, and the other settings have
+/// the names of their methods. `operators` has the words for those that are called otherwise
+/// than in that style, and null for one that is not taken:
+///
+/// ```yaml
+/// { style: json, param: filter, under: where, operators: { gt: gt, not_in: null } }
+/// ```
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 #[must_use]
 pub struct Combined {
-    form: Form,
-    /// What each operator is called, or how it is written.
-    words: IndexMap<Operator, String>,
+    style: Style,
+    param: String,
+    #[serde(default)]
+    under: Option<String>,
+    #[serde(default)]
+    keys: Option<(String, String, String)>,
+    /// The words that are not those of the style.
+    #[serde(default)]
+    operators: IndexMap<Operator, Option<String>>,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Style {
+    /// An object with a key for each field.
+    Json,
+    /// A list with an object for each comparison.
+    JsonList,
+    /// Comparisons with words between them.
+    Odata,
+    #[serde(skip)]
+    Custom(Custom<Form>),
 }
 
 /// One of the comparisons that are asked for together.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Comparison {
-    pub(super) field: String,
-    pub(super) operator: Operator,
-    pub(super) values: Vec<Value>,
+    pub(in crate::vantage) field: String,
+    pub(in crate::vantage) operator: Operator,
+    pub(in crate::vantage) values: Vec<Value>,
 }
 
 impl Comparison {
@@ -70,105 +102,30 @@ impl Comparison {
     }
 }
 
-#[derive(Clone, Debug)]
-enum Form {
-    /// An object with a key for each field.
-    Json {
-        param: String,
-        under: Option<String>,
-    },
-    /// A list with an object for each comparison, and its keys.
-    List {
-        param: String,
-        under: Option<String>,
-        keys: [String; 3],
-    },
-    /// Comparisons with words between them.
-    Expression {
-        param: String,
-        between: String,
-    },
-    Custom(Custom),
-}
-
-type CombinedForm = dyn Fn(&[Comparison]) -> Option<Parameters> + Send + Sync;
-
-#[derive(Clone)]
-struct Custom(Arc<CombinedForm>);
-
-impl fmt::Debug for Custom {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("custom")
-    }
-}
+type Form = dyn Fn(&[Comparison]) -> Option<Parameters> + Send + Sync;
 
 impl Combined {
-    fn of(form: Form, words: &[(Operator, &str)]) -> Self {
-        let words = words.iter().map(|(operator, word)| (*operator, (*word).to_owned()));
-        Self { form, words: words.collect() }
+    fn of(style: Style, param: impl Into<String>) -> Self {
+        let (param, operators) = (param.into(), IndexMap::new());
+        Self { style, param, under: None, keys: None, operators }
     }
 
     /// An object in JSON with a key for each field, `{"name":"x","n":{"$gt":7}}`, and MongoDB's
     /// words for the operators but `=`: `$ne`, `$gt`, `$gte`, `$lt`, `$lte`, `$in` and `$nin`.
     pub fn json(param: impl Into<String>) -> Self {
-        Self::of(
-            Form::Json { param: param.into(), under: None },
-            &[
-                (Operator::Eq, ""),
-                (Operator::IsNull, ""),
-                (Operator::Ne, "$ne"),
-                (Operator::IsNotNull, "$ne"),
-                (Operator::Gt, "$gt"),
-                (Operator::Gte, "$gte"),
-                (Operator::Lt, "$lt"),
-                (Operator::Lte, "$lte"),
-                (Operator::In, "$in"),
-                (Operator::NotIn, "$nin"),
-            ],
-        )
+        Self::of(Style::Json, param)
     }
 
     /// A list in JSON with an object for each comparison, `[{"name":"n","op":"gt","val":7}]`,
     /// and the words `eq`, `ne`, `gt`, `ge`, `lt`, `le`, `in`, `not_in`, `is_null` and
     /// `is_not_null`.
     pub fn json_list(param: impl Into<String>) -> Self {
-        let keys = ["name", "op", "val"].map(str::to_owned);
-        Self::of(
-            Form::List { param: param.into(), under: None, keys },
-            &[
-                (Operator::Eq, "eq"),
-                (Operator::Ne, "ne"),
-                (Operator::Gt, "gt"),
-                (Operator::Gte, "ge"),
-                (Operator::Lt, "lt"),
-                (Operator::Lte, "le"),
-                (Operator::In, "in"),
-                (Operator::NotIn, "not_in"),
-                (Operator::IsNull, "is_null"),
-                (Operator::IsNotNull, "is_not_null"),
-            ],
-        )
+        Self::of(Style::JsonList, param)
     }
 
     /// An expression of OData 4 (part 2, section 5.1.1): `n gt 7 and name eq 'x'`.
     pub fn odata(param: impl Into<String>) -> Self {
-        Self::of(
-            Form::Expression { param: param.into(), between: " and ".to_owned() },
-            &[
-                (Operator::Eq, "{field} eq {value}"),
-                (Operator::Ne, "{field} ne {value}"),
-                (Operator::Gt, "{field} gt {value}"),
-                (Operator::Gte, "{field} ge {value}"),
-                (Operator::Lt, "{field} lt {value}"),
-                (Operator::Lte, "{field} le {value}"),
-                (Operator::In, "{field} in ({value})"),
-                (Operator::NotIn, "not ({field} in ({value}))"),
-                (Operator::Contains, "contains(tolower({field}),tolower({value}))"),
-                (Operator::StartsWith, "startswith(tolower({field}),tolower({value}))"),
-                (Operator::IsNull, "{field} eq null"),
-                (Operator::IsNotNull, "{field} ne null"),
-            ],
-        )
+        Self::of(Style::Odata, param)
     }
 
     /// Whatever parameters `form` makes of the comparisons; `None` when the API cannot be asked
@@ -177,28 +134,26 @@ impl Combined {
     pub fn custom(
         form: impl Fn(&[Comparison]) -> Option<Vec<(String, String)>> + Send + Sync + 'static,
     ) -> Self {
-        Self::of(Form::Custom(Custom(Arc::new(form))), &[])
+        Self::of(Style::Custom(Custom(Arc::new(form))), "")
     }
 
     /// What the API calls an operator; in an expression how it is written, where `{field}`
     /// stands for the column and `{value}` for the value, or for the list with commas. An
     /// operator without a word, which is the empty one, is that of the plain value.
     pub fn operator(mut self, operator: Operator, word: impl Into<String>) -> Self {
-        self.words.insert(operator, word.into());
+        self.operators.insert(operator, Some(word.into()));
         self
     }
 
     /// The API does not take this operator.
     pub fn without(mut self, operator: Operator) -> Self {
-        self.words.shift_remove(&operator);
+        self.operators.insert(operator, None);
         self
     }
 
     /// The conditions lie in JSON under this key: `{"where":{…}}`.
     pub fn under(mut self, key: impl Into<String>) -> Self {
-        if let Form::Json { under, .. } | Form::List { under, .. } = &mut self.form {
-            *under = Some(key.into());
-        }
+        self.under = Some(key.into());
         self
     }
 
@@ -209,34 +164,59 @@ impl Combined {
         operator: impl Into<String>,
         value: impl Into<String>,
     ) -> Self {
-        if let Form::List { keys, .. } = &mut self.form {
-            *keys = [field.into(), operator.into(), value.into()];
-        }
+        self.keys = Some((field.into(), operator.into(), value.into()));
         self
     }
 
+    /// # Errors
+    /// `IncorrectUsage` for a setting that the style does not have.
+    pub(super) fn check(&self) -> Result<(), VantageError> {
+        if self.under.is_some() && !matches!(self.style, Style::Json | Style::JsonList) {
+            return Err(incorrect("`under` belongs to conditions in JSON"));
+        }
+        if self.keys.is_some() && !matches!(self.style, Style::JsonList) {
+            return Err(incorrect("`keys` belongs to the style `json_list`"));
+        }
+        Ok(())
+    }
+
+    /// What an operator is called, or how it is written.
+    fn word(&self, operator: Operator) -> Option<&str> {
+        match self.operators.get(&operator) {
+            Some(own) => own.as_deref(),
+            None => self.style.word(operator),
+        }
+    }
+
     /// The parameters that ask for all of `comparisons`; `None` when the API cannot be asked so.
-    pub(super) fn parameters(&self, comparisons: &[Comparison]) -> Option<Parameters> {
-        let (param, value) = match &self.form {
-            Form::Custom(Custom(form)) => return form(comparisons),
-            Form::Json { param, under } => (param, wrapped(self.object(comparisons)?, under)),
-            Form::List { param, under, keys } => {
-                let each = comparisons.iter().map(|comparison| self.entry(comparison, keys));
+    pub(in crate::vantage) fn parameters(&self, comparisons: &[Comparison]) -> Option<Parameters> {
+        let value = match &self.style {
+            Style::Custom(Custom(form)) => return form(comparisons),
+            Style::Json => self.wrapped(self.object(comparisons)?),
+            Style::JsonList => {
+                let each = comparisons.iter().map(|comparison| self.entry(comparison));
                 let list = each.collect::<Option<Vec<String>>>()?.join(",");
-                (param, wrapped(format!("[{list}]"), under))
+                self.wrapped(format!("[{list}]"))
             }
-            Form::Expression { param, between } => {
+            Style::Odata => {
                 let each = comparisons.iter().map(|comparison| self.expression(comparison));
-                (param, each.collect::<Option<Vec<String>>>()?.join(between))
+                each.collect::<Option<Vec<String>>>()?.join(" and ")
             }
         };
-        Some(vec![(param.clone(), value)])
+        Some(vec![(self.param.clone(), value)])
+    }
+
+    fn wrapped(&self, json: String) -> String {
+        match &self.under {
+            Some(key) => format!("{{{}}}", pair(key, &json)),
+            None => json,
+        }
     }
 
     fn object(&self, comparisons: &[Comparison]) -> Option<String> {
         let mut fields: IndexMap<&str, Vec<(&str, String)>> = IndexMap::new();
         for comparison in comparisons {
-            let word = self.words.get(&comparison.operator)?.as_str();
+            let word = self.word(comparison.operator)?;
             let value = value_of(comparison)?;
             let of_field = fields.entry(&comparison.field).or_default();
             // A plain value stands alone, and an operator once.
@@ -262,12 +242,12 @@ impl Combined {
         Some(format!("{{{}}}", parts.join(",")))
     }
 
-    fn entry(
-        &self,
-        comparison: &Comparison,
-        [field, operator, value]: &[String; 3],
-    ) -> Option<String> {
-        let word = self.words.get(&comparison.operator)?;
+    fn entry(&self, comparison: &Comparison) -> Option<String> {
+        let (field, operator, value) = match &self.keys {
+            Some((field, operator, value)) => (field.as_str(), operator.as_str(), value.as_str()),
+            None => ("name", "op", "val"),
+        };
+        let word = self.word(comparison.operator)?;
         let mut pairs = vec![pair(field, &text(&comparison.field)), pair(operator, &text(word))];
         if !comparison.values.is_empty() {
             pairs.push(pair(value, &value_of(comparison)?));
@@ -276,17 +256,40 @@ impl Combined {
     }
 
     fn expression(&self, comparison: &Comparison) -> Option<String> {
-        let form = self.words.get(&comparison.operator)?;
+        let form = self.word(comparison.operator)?;
         let literals = comparison.values.iter().map(odata_literal);
         let value = literals.collect::<Option<Vec<String>>>()?.join(",");
         Some(form.replace("{field}", &comparison.field).replace("{value}", &value))
     }
 }
 
-fn wrapped(json: String, under: &Option<String>) -> String {
-    match under {
-        Some(key) => format!("{{{}}}", pair(key, &json)),
-        None => json,
+impl Style {
+    fn word(&self, operator: Operator) -> Option<&'static str> {
+        let [json, list, odata] = match operator {
+            Operator::Eq => ["", "eq", "{field} eq {value}"],
+            Operator::Ne => ["$ne", "ne", "{field} ne {value}"],
+            Operator::Gt => ["$gt", "gt", "{field} gt {value}"],
+            Operator::Gte => ["$gte", "ge", "{field} ge {value}"],
+            Operator::Lt => ["$lt", "lt", "{field} lt {value}"],
+            Operator::Lte => ["$lte", "le", "{field} le {value}"],
+            Operator::In => ["$in", "in", "{field} in ({value})"],
+            Operator::NotIn => ["$nin", "not_in", "not ({field} in ({value}))"],
+            Operator::IsNull => ["", "is_null", "{field} eq null"],
+            Operator::IsNotNull => ["$ne", "is_not_null", "{field} ne null"],
+            Operator::Contains if matches!(self, Self::Odata) => {
+                return Some("contains(tolower({field}),tolower({value}))");
+            }
+            Operator::StartsWith if matches!(self, Self::Odata) => {
+                return Some("startswith(tolower({field}),tolower({value}))");
+            }
+            Operator::Contains | Operator::StartsWith | Operator::Like => return None,
+        };
+        match self {
+            Self::Json => Some(json),
+            Self::JsonList => Some(list),
+            Self::Odata => Some(odata),
+            Self::Custom(_) => None,
+        }
     }
 }
 
@@ -320,35 +323,8 @@ fn odata_literal(value: &Value) -> Option<String> {
     }
 }
 
-impl Filters {
-    /// The word for a boolean, where it has one of its own.
-    pub(super) fn word_for(&self, flag: bool) -> Option<&str> {
-        self.booleans.as_ref().map(|words| words[usize::from(flag)].as_str())
-    }
-
-    /// How conditions are taken together, and what a column is called there.
-    pub(super) fn together<'a>(
-        &'a self,
-        column: &str,
-        name: &'a str,
-    ) -> Option<(&'a Combined, &'a str)> {
-        let is_own = self.columns.contains_key(column);
-        let combined = self.combined.as_ref().filter(|_| !is_own && self.may_ask(column))?;
-        Some((combined, self.names.get(column).map_or(name, String::as_str)))
-    }
-
-    pub(super) fn all_together(&self) -> Option<&Combined> {
-        self.combined.as_ref()
-    }
-
-    /// How many values, of so many characters each in a URL, one request takes of a list.
-    pub(super) fn list_groups<'a>(&self, values: &'a [String]) -> Vec<&'a [String]> {
-        self.split(values, |value| encode(value).len() + 3)
-    }
-}
-
 /// The same operator for one value alone, or for null.
-pub(super) fn alone(operator: Operator, values: usize, is_null: bool) -> Operator {
+pub(in crate::vantage) fn alone(operator: Operator, values: usize, is_null: bool) -> Operator {
     match (operator, values) {
         (Operator::Eq | Operator::In, 1) if is_null => Operator::IsNull,
         (Operator::Ne | Operator::NotIn, 1) if is_null => Operator::IsNotNull,

@@ -1,9 +1,8 @@
 //! [pure] Which writes an API has, and how it takes them.
 
-use http::{HeaderName, HeaderValue, Method};
 use indexmap::IndexMap;
+use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value as Json;
-use vantage_core::{VantageError, error};
 
 /// How rows of a table are written. What is not set is refused as `Unsupported`
 /// before anything is sent; nothing is set by default.
@@ -68,49 +67,91 @@ use vantage_core::{VantageError, error};
 ///
 /// PUT and DELETE are repeated after an ambiguous failure, POST and PATCH are not,
 /// unless they carry an [idempotency key](Self::idempotency_keys).
-#[derive(Clone, Debug, Default, PartialEq)]
+///
+/// # As data
+///
+/// In YAML and the like `style` is `none` or `rest`, which holds where nothing else is said.
+/// `insert` is `post` or `put`, `replace` `put` (or `true`) or `patch`, `patch` is `patch`,
+/// `merge_patch` or `put`, `delete` is true or false, `members` has values by their places, and
+/// the other settings have the names of their methods:
+///
+/// ```yaml
+/// { style: rest, replace: patch, etags: true, idempotency_keys: Idempotency-Key }
+/// ```
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
 #[must_use]
 pub struct Writes {
-    pub(super) insert: Option<InsertBy>,
-    pub(super) replace: Option<ReplaceBy>,
-    pub(super) patch: Option<PatchBy>,
-    pub(super) delete: bool,
-    pub(super) server_ids: bool,
-    pub(super) content_type: Option<String>,
-    pub(super) wrapped_in: Option<String>,
-    pub(super) id_at: Option<String>,
-    pub(super) members: IndexMap<String, Json>,
-    pub(super) reads_back: bool,
-    pub(super) etags: bool,
-    pub(super) etags_required: bool,
-    pub(super) etag_at: Option<String>,
-    pub(super) check_then_write: bool,
-    pub(super) idempotency_header: Option<String>,
+    style: Style,
+    insert: Option<InsertBy>,
+    #[serde(deserialize_with = "replace")]
+    replace: Option<ReplaceBy>,
+    patch: Option<PatchBy>,
+    delete: bool,
+    pub(in crate::vantage) server_ids: bool,
+    pub(in crate::vantage) content_type: Option<String>,
+    pub(in crate::vantage) wrapped_in: Option<String>,
+    pub(in crate::vantage) id_at: Option<String>,
+    pub(in crate::vantage) members: IndexMap<String, Json>,
+    pub(in crate::vantage) read_back: bool,
+    pub(in crate::vantage) etags: bool,
+    pub(in crate::vantage) etags_required: bool,
+    pub(in crate::vantage) etag_at: Option<String>,
+    pub(in crate::vantage) check_then_write: bool,
+    /// The header of the keys.
+    pub(in crate::vantage) idempotency_keys: Option<String>,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum InsertBy {
+/// What holds where nothing else is said.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Style {
+    #[default]
+    None,
+    Rest,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(in crate::vantage) enum InsertBy {
     /// To the table's path.
     Post,
     /// To the item's path.
     Put,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum ReplaceBy {
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(in crate::vantage) enum ReplaceBy {
     Put,
     /// A patch of all columns.
     Patch,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum PatchBy {
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(in crate::vantage) enum PatchBy {
     /// A PATCH of the content type of all writes.
     Patch,
     /// A PATCH of the type of RFC 7396.
     MergePatch,
     /// The whole row, merged.
     Put,
+}
+
+/// `true` is `put`.
+fn replace<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<ReplaceBy>, D::Error> {
+    #[derive(Deserialize)]
+    #[serde(untagged, expecting = "`replace` is true, false, put or patch")]
+    enum Replace {
+        Does(bool),
+        By(ReplaceBy),
+    }
+    Ok(match Option::<Replace>::deserialize(deserializer)? {
+        Some(Replace::By(by)) => Some(by),
+        Some(Replace::Does(true)) => Some(ReplaceBy::Put),
+        Some(Replace::Does(false)) | None => None,
+    })
 }
 
 impl Writes {
@@ -122,7 +163,7 @@ impl Writes {
     /// Inserts by POST, replaces by PUT, patches by PATCH, deletes by DELETE; JSON
     /// in the shape of the rows.
     pub fn rest() -> Self {
-        Self::none().insert_by_post().replace_by_put().patch_by_patch().delete_by_delete()
+        Self { style: Style::Rest, ..Self::default() }
     }
 
     /// Inserts with POST to the table's path. The API answers 409 to an id that it
@@ -228,7 +269,7 @@ impl Writes {
     /// Whether the row is read again after it was written. By default it is taken
     /// from the answer if that holds [all of it](Self#answers), and read again otherwise.
     pub fn read_back(mut self, yes: bool) -> Self {
-        self.reads_back = yes;
+        self.read_back = yes;
         self
     }
 
@@ -270,93 +311,42 @@ impl Writes {
     /// repeats, so that they are repeated after an ambiguous failure. The usual
     /// header is `Idempotency-Key`.
     pub fn idempotency_keys(mut self, header: impl Into<String>) -> Self {
-        self.idempotency_header = Some(header.into());
+        self.idempotency_keys = Some(header.into());
         self
     }
 
-    pub(in crate::vantage) fn is_none(&self) -> bool {
-        self.insert.is_none() && self.replace.is_none() && self.patch.is_none() && !self.delete
+    /// How rows are inserted, if they are.
+    pub(in crate::vantage) fn inserts(&self) -> Option<InsertBy> {
+        self.insert.or((self.style == Style::Rest).then_some(InsertBy::Post))
     }
 
-    /// Whether rows are inserted; whether they are replaced and patched; whether they are
-    /// deleted.
-    pub(in crate::vantage) fn does(&self) -> (bool, bool, bool) {
-        (self.insert.is_some(), self.replace.is_some() && self.patch.is_some(), self.delete)
+    pub(in crate::vantage) fn replaces(&self) -> Option<ReplaceBy> {
+        self.replace.or((self.style == Style::Rest).then_some(ReplaceBy::Put))
+    }
+
+    pub(in crate::vantage) fn patches(&self) -> Option<PatchBy> {
+        self.patch.or((self.style == Style::Rest).then_some(PatchBy::Patch))
+    }
+
+    pub(in crate::vantage) fn deletes(&self) -> bool {
+        self.delete || self.style == Style::Rest
+    }
+
+    pub(in crate::vantage) fn is_none(&self) -> bool {
+        let Self { style, insert, replace, patch, delete, .. } = self;
+        let has_some = insert.is_some() || replace.is_some() || patch.is_some() || *delete;
+        *style == Style::None && !has_some
     }
 
     /// Whether a write goes ahead under conditions that only a row can show to hold.
     pub(in crate::vantage) fn guards(&self) -> bool {
         !self.is_none() && (self.etags || self.etags_required || self.check_then_write)
     }
-
-    /// The content type of bodies with a patch of `patch`, if it is set.
-    ///
-    /// # Errors
-    /// `IncorrectUsage` when it is not legal in HTTP.
-    pub(super) fn type_of_body(
-        &self,
-        patch: Option<PatchBy>,
-    ) -> Result<Option<HeaderValue>, VantageError> {
-        if patch == Some(PatchBy::MergePatch) {
-            return Ok(Some(HeaderValue::from_static("application/merge-patch+json")));
-        }
-        self.content_type.as_deref().map(HeaderValue::from_str).transpose().map_err(|_| {
-            error!("the content type of writes is not legal in HTTP").mark_incorrect_usage()
-        })
-    }
-
-    /// The header for the key of a request with `method`, if it carries one.
-    ///
-    /// # Errors
-    /// `IncorrectUsage` when the name is not legal in HTTP, or that of a field that says who asks,
-    /// of whom, or how the request is framed.
-    pub(super) fn key_header(&self, method: &Method) -> Result<Option<HeaderName>, VantageError> {
-        let name = self.idempotency_header.as_ref().filter(|_| !method.is_idempotent());
-        let parse = |name: &String| HeaderName::from_bytes(name.as_bytes());
-        let header = name.map(parse).transpose().map_err(|_| {
-            error!("the header for idempotency keys is not legal in HTTP").mark_incorrect_usage()
-        })?;
-        if let Some(header) = header.as_ref().filter(|header| has_a_meaning(header)) {
-            let what = "the header for idempotency keys has a meaning of its own";
-            return Err(error!(what, header = header).mark_incorrect_usage());
-        }
-        Ok(header)
-    }
-}
-
-/// Whether a header says who asks, of whom, or how the request is framed.
-fn has_a_meaning(name: &HeaderName) -> bool {
-    use http::header;
-
-    let meant = [
-        header::AUTHORIZATION,
-        header::CONNECTION,
-        header::CONTENT_ENCODING,
-        header::CONTENT_LENGTH,
-        header::CONTENT_TYPE,
-        header::COOKIE,
-        header::EXPECT,
-        header::HOST,
-        header::TE,
-        header::TRAILER,
-        header::TRANSFER_ENCODING,
-        header::UPGRADE,
-    ];
-    meant.contains(name) || name.as_str().starts_with("proxy-")
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn security_22_keys_are_sent_in_no_header_that_means_something_else() {
-        for header in ["host", "Authorization", "cookie", "Proxy-Authorization", "content-length"] {
-            let writes = Writes::rest().idempotency_keys(header);
-            let error = writes.key_header(&Method::POST).unwrap_err().to_string();
-            assert!(error.contains("meaning of its own"), "{error}");
-        }
-    }
 
     #[test]
     fn nothing_is_written_by_default() {
@@ -371,17 +361,5 @@ mod tests {
         ] {
             assert!(!writes.is_none(), "{writes:?}");
         }
-    }
-
-    #[test]
-    fn only_what_is_not_idempotent_by_itself_carries_a_key() {
-        let writes = Writes::rest().idempotency_keys("X-Key");
-        let header = |method| writes.key_header(&method).unwrap().map(|name| name.to_string());
-        assert_eq!(header(Method::POST).as_deref(), Some("x-key"));
-        assert_eq!(header(Method::PATCH).as_deref(), Some("x-key"));
-        assert_eq!((header(Method::PUT), header(Method::DELETE)), (None, None));
-        assert_eq!(Writes::rest().key_header(&Method::POST).unwrap(), None);
-        let illegal = Writes::rest().idempotency_keys("a b").key_header(&Method::POST);
-        assert!(illegal.unwrap_err().is_incorrect_usage());
     }
 }

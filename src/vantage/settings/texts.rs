@@ -1,16 +1,7 @@
 //! [pure] Texts that an API may take for others in a query parameter: empty ones, and those
 //! with white space around them.
 
-use super::dialect::Filters;
-
-/// Which texts an API takes as they are.
-#[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Blank {
-    /// Those without a visible character.
-    is_taken: bool,
-    /// Not those with white space around them.
-    is_trimmed: bool,
-}
+use super::filters::Filters;
 
 impl Filters {
     /// Whether a parameter without text, as in `name=`, asks for rows that hold no text. Many
@@ -20,7 +11,7 @@ impl Filters {
     /// evaluated on the rows, otherwise it is `Unsupported` when the table is read. What
     /// [`custom`](Self::custom) and [`combined`](Self::combined) make of it is always sent.
     pub fn blank_texts(mut self, yes: bool) -> Self {
-        self.blank.is_taken = yes;
+        self.blank_texts = yes;
         self
     }
 
@@ -29,31 +20,29 @@ impl Filters {
     /// [blank](Self::blank_texts). The default is false, and true for
     /// [`suffixes`](Self::suffixes).
     pub fn trims_texts(mut self, yes: bool) -> Self {
-        self.blank.is_trimmed = yes;
+        self.trims_texts = Some(yes);
         self
     }
 
     /// The same, with every text sent as it is.
-    pub(super) fn taking_any_text(mut self) -> Self {
+    pub(in crate::vantage) fn taking_any_text(mut self) -> Self {
         let columns = std::mem::take(&mut self.columns).into_iter();
         self.columns = columns.map(|(column, own)| (column, own.taking_any_text())).collect();
         self.blank_texts(true).trims_texts(false)
     }
-}
 
-impl Blank {
     /// # Errors
     /// Why the API would not take `text` as it is, in a parameter with the value `form`.
-    pub(super) fn check(self, form: &str, text: &str) -> Result<(), &'static str> {
+    pub(super) fn check_text(&self, form: &str, text: &str) -> Result<(), &'static str> {
         let visible = text.trim_matches(is_space);
         let is_whole_value = form == "{value}";
         if !is_whole_value || !text.is_empty() && visible.len() == text.len() {
             return Ok(());
         }
-        if visible.is_empty() && !self.is_taken {
+        if visible.is_empty() && !self.blank_texts {
             return Err("the API may take an empty text for no condition");
         }
-        match self.is_trimmed && !text.is_empty() {
+        match self.is_trimmed() && !text.is_empty() {
             true => Err("the API drops white space at the ends of texts"),
             false => Ok(()),
         }

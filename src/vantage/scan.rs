@@ -1,4 +1,4 @@
-//! Walks the rows of one query page by page: matching rows alone, with their
+//! Scans the rows of one query page by page: matching rows alone, with their
 //! position in the set, cut to the window. Knows nothing of tables and keys.
 
 use http::{StatusCode, Uri};
@@ -22,9 +22,9 @@ use crate::{
 /// is warm. Where they are kept, whole pages cost less.
 pub(super) const STREAMED_AT_ONCE: usize = 8;
 
-/// What to walk, and how.
+/// What to scan, and how.
 #[derive(Clone)]
-pub(super) struct Walk {
+pub(super) struct Scan {
     pub(super) pool: AwwPool,
     pub(super) endpoint: String,
     pub(super) paging: Paging,
@@ -39,9 +39,9 @@ pub(super) struct Walk {
     pub(super) bounds: Bounds,
 }
 
-/// The pages of a walk.
+/// The pages of a scan.
 pub(super) struct Pages {
-    walk: Walk,
+    scan: Scan,
     state: State,
     /// How many matching rows have gone by since the start of the set.
     position: u64,
@@ -53,7 +53,7 @@ pub(super) struct Pages {
     streamed: Option<u64>,
 }
 
-/// Where a walk begins.
+/// Where a scan begins.
 enum Begin {
     /// With the first row of the window.
     Row(Window),
@@ -77,13 +77,13 @@ enum State {
     Done,
 }
 
-impl Walk {
+impl Scan {
     pub(super) fn pages(self) -> Pages {
         let state = State::New;
-        Pages { walk: self, state, position: 0, total: None, number: 0, streamed: None }
+        Pages { scan: self, state, position: 0, total: None, number: 0, streamed: None }
     }
 
-    /// The URL that the walk asks for first; `None` when it asks for nothing.
+    /// The URL that the scan asks for first; `None` when it asks for nothing.
     pub(super) fn first_url(&self) -> Result<Option<Uri>, Error> {
         if self.window.is_some_and(|window| window.is_served()) {
             return Ok(None);
@@ -117,7 +117,7 @@ impl Walk {
         span.map_or(Begin::Start, Begin::Page)
     }
 
-    /// Where the walk begins, and the position of its first row.
+    /// Where the scan begins, and the position of its first row.
     fn begin(&self) -> (State, u64) {
         match self.begin_at() {
             Begin::Row(window) => (State::Streaming(self.stream_of(&window)), window.start()),
@@ -130,7 +130,7 @@ impl Walk {
         }
     }
 
-    /// The row that the walk asks for first by its offset, where that is not the first one.
+    /// The row that the scan asks for first by its offset, where that is not the first one.
     fn begins_at_row(&self) -> Option<u64> {
         let Begin::Row(window) = self.begin_at() else { return None };
         Some(window.start()).filter(|start| *start > 0)
@@ -184,13 +184,13 @@ impl Pages {
     /// after an error.
     pub(super) async fn next(&mut self) -> Option<Result<Vec<(u64, Row)>, Error>> {
         loop {
-            if self.walk.window.is_some_and(|window| window.is_served()) {
+            if self.scan.window.is_some_and(|window| window.is_served()) {
                 self.state = State::Done;
             }
             let is_unread = self.streamed.is_none();
             let rows = match &mut self.state {
                 State::New => {
-                    (self.state, self.position) = self.walk.begin();
+                    (self.state, self.position) = self.scan.begin();
                     continue;
                 }
                 State::Addressed(span) => {
@@ -199,7 +199,7 @@ impl Pages {
                     self.addressed(span).await
                 }
                 State::Streaming(stream) => {
-                    let rows = stream.next_items(self.walk.at_once).await;
+                    let rows = stream.next_items(self.scan.at_once).await;
                     self.total = stream.told_total().or(self.total);
                     let Some(rows) = rows else {
                         self.state = State::Done;
@@ -218,7 +218,7 @@ impl Pages {
                 }
                 State::Done => return None,
             };
-            let rows = match (rows, &mut self.walk.window) {
+            let rows = match (rows, &mut self.scan.window) {
                 (Ok(rows), Some(window)) => window.cut(rows),
                 (Ok(rows), None) => rows,
                 (Err(error), _) => {
@@ -242,18 +242,18 @@ impl Pages {
 
     /// How many rows the set has under its conditions, if an answer said so.
     pub(super) fn total(&self) -> Option<u64> {
-        self.total.filter(|_| self.walk.filter.is_empty())
+        self.total.filter(|_| self.scan.filter.is_empty())
     }
 
     /// Whether the window begins behind the last row by a total that was told and that the rows
     /// so far do not contradict.
     fn begins_past_the_end(&self) -> bool {
-        let (Some(window), Some(total)) = (self.walk.window, self.total()) else { return false };
+        let (Some(window), Some(total)) = (self.scan.window, self.total()) else { return false };
         window.start() >= total && self.position < total
     }
 
     async fn addressed(&mut self, span: Span) -> Result<Vec<(u64, Row)>, Error> {
-        let mut page = match self.walk.fetch(PageAddress::Page(span.index), Some(span.size)).await {
+        let mut page = match self.scan.fetch(PageAddress::Page(span.index), Some(span.size)).await {
             Ok(page) => page,
             Err(error) if is_no_page(&error) => {
                 self.state = self.after_not_found(span, error).await?;
@@ -261,14 +261,14 @@ impl Pages {
             }
             Err(error) => return Err(error),
         };
-        let walk = &self.walk;
+        let scan = &self.scan;
         self.total = page.info.total;
-        let number = walk.paging.number(span.index);
+        let number = scan.paging.number(span.index);
         self.state = match span.judge(number, &page.info, page.items.len()) {
             Verdict::Full => State::Addressed(Span { index: span.index + 1, ..span }),
             Verdict::Last => State::Done,
             Verdict::Doubtful => {
-                self.state = State::Streaming(walk.stream());
+                self.state = State::Streaming(scan.stream());
                 drop_all(|| page.items.pop()).await;
                 return Ok(Vec::new());
             }
@@ -279,18 +279,18 @@ impl Pages {
     /// How it goes on when there is no page `span`: it is past the end, or of a size that the
     /// API does not know, or the whole set is not there.
     async fn after_not_found(&mut self, span: Span, error: Error) -> Result<State, Error> {
-        let is_the_end = self.walk.paging.is_not_found_the_end();
-        let from_the_start = State::Streaming(self.walk.stream());
+        let is_the_end = self.scan.paging.is_not_found_the_end();
+        let from_the_start = State::Streaming(self.scan.stream());
         if span.index == 0 {
             return if is_the_end { Ok(from_the_start) } else { Err(error) };
         }
-        let first = match self.walk.fetch(PageAddress::Page(0), Some(span.size)).await {
+        let first = match self.scan.fetch(PageAddress::Page(0), Some(span.size)).await {
             Ok(first) => first,
             Err(first) if is_no_page(&first) && !is_the_end => return Err(error),
             // The read from the start meets the same, and knows what it means.
             Err(_) => return Ok(from_the_start),
         };
-        let number = self.walk.paging.number(0);
+        let number = self.scan.paging.number(0);
         if !span.is_behind_the_end(number, &first.info, first.items.len()) {
             return Ok(from_the_start);
         }
@@ -298,20 +298,20 @@ impl Pages {
         Ok(State::Done)
     }
 
-    /// Whether the error of the first page says that the set ends before the row which the walk
+    /// Whether the error of the first page says that the set ends before the row which the scan
     /// begins at, while the set itself is there.
     async fn is_of_the_end(&mut self, error: &Error) -> bool {
-        let Some(start) = self.walk.begins_at_row().filter(|_| is_no_page(error)) else {
+        let Some(start) = self.scan.begins_at_row().filter(|_| is_no_page(error)) else {
             return false;
         };
-        let Ok(first) = self.walk.fetch(PageAddress::Offset(0), None).await else { return false };
+        let Ok(first) = self.scan.fetch(PageAddress::Offset(0), None).await else { return false };
         self.total = first.info.total;
         self.total.is_none_or(|total| total <= start)
     }
 
     /// The rows that match, numbered on from those before.
     fn matching(&mut self, rows: Vec<Row>) -> Vec<(u64, Row)> {
-        let filter = &self.walk.filter;
+        let filter = &self.scan.filter;
         let first = self.position;
         let rows: Vec<_> =
             (first..).zip(rows.into_iter().filter(|row| filter.keeps(&row.record))).collect();

@@ -1,0 +1,26 @@
+//! A way of the user's own among those that settings name.
+
+use std::{fmt, sync::Arc};
+
+use serde::{Serialize, Serializer, ser::Error};
+
+pub(super) struct Custom<F: ?Sized>(pub(super) Arc<F>);
+
+impl<F: ?Sized> Clone for Custom<F> {
+    fn clone(&self) -> Self {
+        Self(Arc::clone(&self.0))
+    }
+}
+
+/// It is no data.
+impl<F: ?Sized> Serialize for Custom<F> {
+    fn serialize<S: Serializer>(&self, _: S) -> Result<S::Ok, S::Error> {
+        Err(S::Error::custom("a form that is code cannot be written as data"))
+    }
+}
+
+impl<F: ?Sized> fmt::Debug for Custom<F> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("custom")
+    }
+}

@@ -1,0 +1,23 @@
+//! How tables of an API are asked for and written, as data: one type for code, YAML and whatever
+//! else serde reads. What a read or a write makes of it is decided outside.
+
+mod api;
+mod combined;
+mod custom;
+mod filtering;
+mod filters;
+mod forms;
+mod sorting;
+mod table;
+mod texts;
+mod writes;
+
+pub(super) use api::{Settings, TableSettings};
+pub(super) use combined::alone;
+pub use combined::{Combined, Comparison};
+pub use filtering::Filtering;
+pub use filters::{Filters, Lists};
+pub use sorting::Sorting;
+pub use table::ApiTable;
+pub use writes::Writes;
+pub(super) use writes::{InsertBy, PatchBy, ReplaceBy};

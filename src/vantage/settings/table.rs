@@ -1,0 +1,287 @@
+//! [pure] How one table of an API is asked for.
+
+use std::{num::NonZeroU64, time::Duration};
+
+use indexmap::IndexMap;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use vantage_core::VantageError;
+
+use super::{filtering::Filtering, filters::Filters, sorting::Sorting, writes::Writes};
+use crate::{
+    base_url::RequestTarget,
+    pager::{Envelope, Paging},
+};
+
+/// How one table of an API is asked for. What is not set is as for the whole API.
+///
+/// ```
+/// use vantage_api_pool::{ApiTable, AwwPool, Envelope, PoolApi};
+///
+/// # fn demo(pool: AwwPool) {
+/// let api = PoolApi::new(pool).table(
+///     "countries",
+///     ApiTable::new()
+///         .path("/v2/countries")
+///         .item_path("/v2/country/{name}")
+///         .envelope(Envelope::items_at("result.rows")),
+/// );
+/// # }
+/// ```
+///
+/// # As data
+///
+/// In YAML and the like the path is `endpoint`, `item_endpoint` is true, false or a path,
+/// `aliases` has the paths of columns by their names, and the other settings have the names of
+/// their methods. `max_rows`, `max_pages`, `max_page_items` and `deadline_seconds` are whole
+/// numbers of at least 1:
+///
+/// ```yaml
+/// endpoint: v2/countries
+/// item_endpoint: v2/country/{name}
+/// envelope: { items: result.rows }
+/// paging: { by: page, size_param: per_page, size: 100 }
+/// ```
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+#[must_use]
+pub struct ApiTable {
+    #[serde(rename = "endpoint")]
+    pub(super) path: Option<RequestTarget>,
+    #[serde(rename = "item_endpoint")]
+    pub(super) item: Option<ItemEndpoint>,
+    pub(super) paging: Option<Paging>,
+    pub(super) envelope: Option<Envelope>,
+    pub(super) filtering: Option<Filtering>,
+    pub(super) filters: Option<Filters>,
+    pub(super) sorting: Option<Sorting>,
+    pub(super) aliases: IndexMap<String, String>,
+    pub(super) writes: Option<Writes>,
+    #[serde(deserialize_with = "at_least_one")]
+    pub(super) max_rows: Option<u64>,
+    #[serde(deserialize_with = "at_least_one")]
+    pub(super) max_pages: Option<u64>,
+    #[serde(deserialize_with = "at_least_one")]
+    pub(super) max_page_items: Option<u64>,
+    #[serde(rename = "deadline_seconds", with = "seconds")]
+    pub(super) deadline: Option<Duration>,
+}
+
+/// Where one row can be asked for.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(untagged, expecting = "`item_endpoint` is true, false or a path")]
+pub(super) enum ItemEndpoint {
+    /// Below the table, or nowhere.
+    BelowTable(bool),
+    At(RequestTarget),
+}
+
+fn at_least_one<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<u64>, D::Error> {
+    let number = Option::<NonZeroU64>::deserialize(deserializer)?;
+    Ok(number.map(NonZeroU64::get))
+}
+
+mod seconds {
+    use super::{Deserializer, Duration, Serialize, Serializer, at_least_one};
+
+    pub(super) fn serialize<S: Serializer>(
+        time: &Option<Duration>,
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
+        time.map(|time| time.as_secs().max(1)).serialize(serializer)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<Option<Duration>, D::Error> {
+        Ok(at_least_one(deserializer)?.map(Duration::from_secs))
+    }
+}
+
+impl ApiTable {
+    /// A table like every other of its API.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Where the table is, below the pool's base URL; its name by default.
+    /// `{placeholders}` are filled from conditions, and a query is sent as it is.
+    pub fn path(mut self, path: impl Into<String>) -> Self {
+        self.path = Some(RequestTarget(path.into()));
+        self
+    }
+
+    /// Where one row is, below the pool's base URL. The last placeholder stands
+    /// for the id, whatever its name; the others are filled from conditions. The id may have
+    /// text around it, as in `items/{id}.json` or `Products({id})`.
+    pub fn item_path(mut self, path: impl Into<String>) -> Self {
+        self.item = Some(ItemEndpoint::At(RequestTarget(path.into())));
+        self
+    }
+
+    /// Whether one row can be asked for at `<path>/<id>`, or at `<path>/<id>/` where the path
+    /// ends with a slash.
+    pub fn item_endpoint(mut self, yes: bool) -> Self {
+        self.item = Some(ItemEndpoint::BelowTable(yes));
+        self
+    }
+
+    /// How the table is handed out page by page.
+    pub fn paging(mut self, paging: Paging) -> Self {
+        self.paging = Some(paging);
+        self
+    }
+
+    /// Where a page of the table holds its items and what it says about the set.
+    pub fn envelope(mut self, envelope: Envelope) -> Self {
+        self.envelope = Some(envelope);
+        self
+    }
+
+    /// Where conditions on the table are applied.
+    pub fn filtering(mut self, filtering: Filtering) -> Self {
+        self.filtering = Some(filtering);
+        self
+    }
+
+    /// How the API takes conditions on the table.
+    pub fn filters(mut self, filters: Filters) -> Self {
+        self.filters = Some(filters);
+        self
+    }
+
+    /// How the API takes orders of the table, and which.
+    pub fn sorting(mut self, sorting: Sorting) -> Self {
+        self.sorting = Some(sorting);
+        self
+    }
+
+    /// The column is at `path` of an item: keys joined by dots, such as
+    /// `stats.population`; `\.` is a dot that is part of a key. The value is read from
+    /// there and written there, and parameters that are about the column name that
+    /// path. What an item has under the column's own name is not read.
+    ///
+    /// A column that the table does not declare, a path with an empty key or more than 64, and
+    /// two columns at one place are `IncorrectUsage` when the table is used.
+    pub fn alias(mut self, column: impl Into<String>, path: impl Into<String>) -> Self {
+        self.aliases.insert(column.into(), path.into());
+        self
+    }
+
+    /// How rows of the table are written.
+    pub fn writes(mut self, writes: Writes) -> Self {
+        self.writes = Some(writes);
+        self
+    }
+
+    /// How many rows a list of the table may have, see [`PoolApi::max_rows`].
+    pub fn max_rows(mut self, rows: u64) -> Self {
+        self.max_rows = Some(rows);
+        self
+    }
+
+    /// How many pages a list of the table may have, see [`PoolApi::max_pages`].
+    pub fn max_pages(mut self, pages: u64) -> Self {
+        self.max_pages = Some(pages.max(1));
+        self
+    }
+
+    /// How many items a page of a list of the table may have, see
+    /// [`PoolApi::max_page_items`].
+    pub fn max_page_items(mut self, items: u64) -> Self {
+        self.max_page_items = Some(items);
+        self
+    }
+
+    /// How long a list of the table may take, see [`PoolApi::deadline`].
+    pub fn deadline(mut self, time: Duration) -> Self {
+        self.deadline = Some(time);
+        self
+    }
+
+    /// The base URLs that next pages may be at besides the API's own.
+    pub(in crate::vantage) fn origins(&self) -> &[String] {
+        self.paging.as_ref().map(Paging::origins).unwrap_or_default()
+    }
+
+    /// # Errors
+    /// `IncorrectUsage` for settings that contradict each other.
+    pub(in crate::vantage) fn check(&self) -> Result<(), VantageError> {
+        self.paging.as_ref().map_or(Ok(()), Paging::check)?;
+        self.filters.as_ref().map_or(Ok(()), Filters::check)?;
+        self.sorting.as_ref().map_or(Ok(()), Sorting::check)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ALL: &str = r#"{
+        "endpoint": "v2/rows?lang=en", "item_endpoint": "v2/row/{id}",
+        "paging": { "by": "cursor", "param": "after", "next": "paging.next", "size_param": "n",
+            "size": 5, "zero_cursor_ends": true, "expired_with": [[422, "cursor"]] },
+        "envelope": { "items": "hits.hits[]._source", "total_header": "x-total" },
+        "filtering": "mixed",
+        "filters": { "style": "brackets", "family": "filter", "separator": "|",
+            "operators": { "gt": null, "like": "q={value}" }, "booleans": ["1", "0"],
+            "columns": { "n": { "style": "none" } },
+            "combined": { "style": "json_list", "param": "q", "keys": ["f", "o", "v"] } },
+        "sorting": { "style": "suffixed", "param": "sort", "words": ["up", "down"] },
+        "aliases": { "population": "stats.population" },
+        "writes": { "style": "rest", "replace": "patch", "members": { "data.type": "rows" } },
+        "max_rows": 7, "deadline_seconds": 60
+    }"#;
+
+    #[test]
+    fn what_is_written_is_read_as_the_same() {
+        let table: ApiTable = serde_json::from_str(ALL).unwrap();
+        table.check().unwrap();
+        let written = serde_json::to_string(&table).unwrap();
+        let read: ApiTable = serde_json::from_str(&written).unwrap();
+        assert_eq!(format!("{read:?}"), format!("{table:?}"));
+        let built = ApiTable::new()
+            .paging(Paging::offset_limit("skip", "take", 50).row_cap(7))
+            .filters(Filters::suffixes().trims_texts(false))
+            .sorting(Sorting::template("sort=[{columns}]", "{column}", ";"))
+            .writes(Writes::none().insert_by_put().delete_by_delete())
+            .item_endpoint(false)
+            .deadline(Duration::from_secs(7));
+        let written = serde_json::to_string(&built).unwrap();
+        let read: ApiTable = serde_json::from_str(&written).unwrap();
+        assert_eq!(format!("{read:?}"), format!("{built:?}"));
+    }
+
+    #[test]
+    fn a_key_that_means_nothing_is_named_at_every_level() {
+        for (json, key) in [
+            (r#"{ "pagin": {} }"#, "`pagin`"),
+            (r#"{ "paging": { "by": "none", "param": "p" } }"#, "`param`"),
+            (r#"{ "paging": { "by": "link", "next": "n" } }"#, "`next`"),
+            (r#"{ "paging": { "by": "page", "custom": 1 } }"#, "`custom`"),
+            (r#"{ "envelope": { "items": "a", "totl": "b" } }"#, "`totl`"),
+            (r#"{ "filters": { "custom": null } }"#, "`custom`"),
+            (
+                r#"{ "filters": { "combined": { "style": "json", "param": "q", "word": 1 } } }"#,
+                "`word`",
+            ),
+            (r#"{ "sorting": { "style": "none", "param": "p" } }"#, "`param`"),
+            (r#"{ "sorting": { "style": "custom" } }"#, "`custom`"),
+            (r#"{ "writes": { "upsert": true } }"#, "`upsert`"),
+        ] {
+            let error = serde_json::from_str::<ApiTable>(json).unwrap_err().to_string();
+            assert!(error.contains(key), "{json}: {error}");
+        }
+    }
+
+    #[test]
+    fn what_is_code_is_no_data() {
+        let custom = [
+            ApiTable::new().filters(Filters::none().custom(|_, _, _| None)),
+            ApiTable::new().sorting(Sorting::custom(|_| None)),
+            ApiTable::new().filters(Filters::none().combined(crate::Combined::custom(|_| None))),
+        ];
+        for table in custom {
+            assert!(serde_json::to_string(&table).is_err(), "{table:?}");
+        }
+    }
+}
