@@ -1,8 +1,8 @@
 //! [pure] Follows the requests and answers on one connection: what was written,
-//! which bytes of an answer the codec may see, and what an end of the stream means.
+//! which bytes of an answer awc may see, and what an end of the stream means.
 //! Knows bytes, not sockets or time.
 //!
-//! The codec alone would take an interim head for an answer, a body that was cut short
+//! awc alone would take an interim head for an answer, a body that was cut short
 //! for a whole one, and a body without a length for an empty one.
 
 use std::{borrow::Cow, io};
@@ -11,7 +11,7 @@ use bytes::BytesMut;
 
 use super::{
     fault::Fault,
-    framing::{BadChunk, Remaining},
+    framing::Remaining,
     head::{self, Head, HeadReader, Refusal, Verdict},
 };
 use crate::error::{Delivery, Error, ErrorKind};
@@ -42,7 +42,7 @@ pub(super) struct Exchange {
     is_head: bool,
     status: u16,
     head: HeadReader,
-    /// Bytes that the codec may see but has not read.
+    /// Bytes that awc may see but has not read.
     ready: BytesMut,
     /// The connection must not serve another request.
     spent: bool,
@@ -83,7 +83,7 @@ impl Exchange {
         self.overruns |= bytes.iter().any(|byte| !byte.is_ascii_whitespace() && *byte != 0);
     }
 
-    /// Bytes that the codec is to read before anything else.
+    /// Bytes that awc is to read before anything else.
     pub(super) fn ready(&mut self) -> &mut BytesMut {
         &mut self.ready
     }
@@ -153,7 +153,7 @@ impl Exchange {
         self.written > 0
     }
 
-    /// Takes bytes that came, and returns how many of them, from the start, the codec may see as
+    /// Takes bytes that came, and returns how many of them, from the start, awc may see as
     /// they are now. The others are kept (see [`ready`](Self::ready)) or dropped.
     pub(super) fn receive(&mut self, bytes: &mut [u8]) -> Result<usize, Fault> {
         let visible = self.receive_in_phase(bytes);
@@ -168,7 +168,7 @@ impl Exchange {
             Phase::Body(left) => {
                 let taken = match left.advance(bytes) {
                     Ok(taken) => taken,
-                    Err(BadChunk(what)) => return Err(self.fault(ErrorKind::Framing, what)),
+                    Err(what) => return Err(self.fault(ErrorKind::Framing, what)),
                 };
                 if left.is_done() {
                     self.phase = Phase::Idle;
@@ -206,16 +206,16 @@ impl Exchange {
         self.status = status;
         self.spent |= !persists;
         if left == Remaining::UntilClose {
-            // Only of an HTTP/1.0 answer does the codec read a body that lasts until the close.
+            // Only of an HTTP/1.0 answer does awc read a body that lasts until the close.
             bytes[version_at] = b'0';
         }
         let taken = left.advance(&bytes[len..]);
-        let taken = taken.map_err(|BadChunk(what)| self.fault(ErrorKind::Framing, what))?;
+        let taken = taken.map_err(|what| self.fault(ErrorKind::Framing, what))?;
         if !left.is_done() {
             self.phase = Phase::Body(left);
         } else {
             self.stray(&bytes[len + taken..]);
-            // Of an HTTP/1.0 answer the codec reads even an empty body until the close.
+            // Of an HTTP/1.0 answer awc reads even an empty body until the close.
             let ended = old && taken == 0;
             self.spent |= ended;
             self.phase = if ended { Phase::Ended } else { Phase::Idle };

@@ -8,7 +8,7 @@
 use std::{
     cell::{Cell, RefCell},
     fmt,
-    future::{Ready, poll_fn, ready},
+    future::{poll_fn, ready},
     io,
     pin::{Pin, pin},
     rc::{Rc, Weak},
@@ -18,7 +18,7 @@ use std::{
 
 use actix_http::{Payload, RequestHead, ResponseHead};
 use actix_rt::net::{ActixStream, Ready as Readiness};
-use actix_service::Service;
+use actix_service::{Service, fn_service};
 use actix_tls::connect::{ConnectError, ConnectInfo, Connection};
 use awc::{body, error::SendRequestError, http::Uri};
 use bytes::Bytes;
@@ -36,9 +36,14 @@ pub(super) struct Sender<Io>(Box<SendFn<Io>>);
 
 impl<Io: AsyncRead + AsyncWrite + Unpin + 'static> Sender<Io> {
     pub(super) fn new() -> Self {
-        let given = Given(Rc::default());
+        let given = Rc::new(Cell::new(None::<Lent<Io>>));
+        let taken = Rc::clone(&given);
+        let connect = fn_service(move |info: ConnectInfo<Uri>| {
+            let connection = taken.take().ok_or(ConnectError::NoRecords);
+            ready(connection.map(|lent| Connection::new(info.request().clone(), lent)))
+        });
         let connector = awc::Connector::new()
-            .connector(given.clone())
+            .connector(connect)
             .timeout(NEVER)
             .limit(0)
             .conn_keep_alive(Duration::ZERO)
@@ -46,11 +51,20 @@ impl<Io: AsyncRead + AsyncWrite + Unpin + 'static> Sender<Io> {
             .finish();
         // The name under which awc files connections. What goes out comes from the head alone.
         let uri = Uri::from_static("http://origin/");
-        Self(Box::new(move |connection, head, body| {
+        Self(Box::new(move |lent, head, body| {
             let connecting = connector.call(awc::Connect { uri: uri.clone(), addr: None });
-            let given = given.clone();
+            let given = Rc::clone(&given);
             Box::pin(async move {
-                let connection = given.during(connecting, connection).await?;
+                let mut connecting = pin!(connecting);
+                let mut lent = Some(lent);
+                // Others may connect between two polls, so it lies ready during each poll only.
+                let connection = poll_fn(|cx| {
+                    given.set(lent.take());
+                    let polled = connecting.as_mut().poll(cx);
+                    lent = given.take();
+                    polled
+                });
+                let connection = connection.await?;
                 match body {
                     Some(body) => connection.send_request(head, body).await,
                     None => connection.send_request(head, body::None::new()).await,
@@ -68,44 +82,6 @@ impl<Io: AsyncRead + AsyncWrite + Unpin + 'static> Sender<Io> {
         body: Option<Bytes>,
     ) -> Answer {
         (self.0)(Lent(Rc::downgrade(connection)), head, body).await
-    }
-}
-
-/// The connector service: connects to what it was given.
-struct Given<Io>(Rc<Cell<Option<Lent<Io>>>>);
-
-impl<Io> Given<Io> {
-    /// Polls `connecting`, and gives it `connection`. Others may connect between two polls, so
-    /// it is given for the time of each poll only.
-    async fn during<T>(&self, connecting: impl Future<Output = T>, connection: Lent<Io>) -> T {
-        let mut connecting = pin!(connecting);
-        let mut connection = Some(connection);
-        poll_fn(|cx| {
-            self.0.set(connection.take());
-            let polled = connecting.as_mut().poll(cx);
-            connection = self.0.take();
-            polled
-        })
-        .await
-    }
-}
-
-impl<Io> Clone for Given<Io> {
-    fn clone(&self) -> Self {
-        Self(Rc::clone(&self.0))
-    }
-}
-
-impl<Io> Service<ConnectInfo<Uri>> for Given<Io> {
-    type Response = Connection<Uri, Lent<Io>>;
-    type Error = ConnectError;
-    type Future = Ready<Result<Self::Response, ConnectError>>;
-
-    actix_service::always_ready!();
-
-    fn call(&self, info: ConnectInfo<Uri>) -> Self::Future {
-        let connection = self.0.take().ok_or(ConnectError::NoRecords);
-        ready(connection.map(|lent| Connection::new(info.request().clone(), lent)))
     }
 }
 

@@ -1,4 +1,4 @@
-//! Guards the byte stream under the codec for one exchange: lets it see whole answers only,
+//! Guards the byte stream under awc for one exchange: lets it see whole answers only,
 //! turns an early end into an error, fails an answer that stops arriving, and says whether the
 //! connection may serve another exchange. What the bytes mean is decided in `exchange`.
 
@@ -20,7 +20,7 @@ pub(super) struct StrictIo<S> {
     /// The connection, until it is taken for another exchange.
     stream: Option<S>,
     exchange: Exchange,
-    /// The codec has all of the answer.
+    /// awc has all of the answer.
     is_over: bool,
     /// After what silence an answer has stalled.
     read_idle_timeout: Duration,
@@ -73,7 +73,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> StrictIo<S> {
         self.exchange.overruns()
     }
 
-    /// Ends the exchange when the codec has all of the answer.
+    /// Ends the exchange when awc has all of the answer.
     fn end_if_over(&mut self, cx: &mut Context<'_>) {
         if self.is_over || !self.exchange.is_over() {
             return;
@@ -103,7 +103,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> StrictIo<S> {
         }
     }
 
-    /// Reads once from the stream into `buf` and leaves there what the codec may see. Ready when
+    /// Reads once from the stream into `buf` and leaves there what awc may see. Ready when
     /// something came, also when none of it is to be seen; the stream's end gives `false`.
     fn poll_receive(
         &mut self,
@@ -149,7 +149,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> StrictIo<S> {
             if !ready!(self.poll_receive(cx, &mut buf))? {
                 break;
             }
-            // What may be seen is for the codec, which does not read yet.
+            // What may be seen is for awc, which does not read yet.
             self.exchange.ready().extend_from_slice(buf.filled());
         }
         self.exchange.answered_early();

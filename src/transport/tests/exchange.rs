@@ -1,4 +1,4 @@
-//! The guard's state, on bytes alone: what the codec sees does not depend on how they came.
+//! The guard's state, on bytes alone: what awc sees does not depend on how they came.
 
 use proptest::prelude::*;
 
@@ -15,7 +15,7 @@ fn asked(request: &[u8]) -> Exchange {
     exchange
 }
 
-/// What the codec sees of an answer that comes in these pieces, and how the exchange ends.
+/// What awc sees of an answer that comes in these pieces, and how the exchange ends.
 fn seen(exchange: &mut Exchange, pieces: &[Vec<u8>]) -> Result<Vec<u8>, ErrorKind> {
     let mut seen = Vec::new();
     for piece in pieces {
@@ -28,7 +28,7 @@ fn seen(exchange: &mut Exchange, pieces: &[Vec<u8>]) -> Result<Vec<u8>, ErrorKin
 }
 
 #[test]
-fn an_answer_until_the_close_reaches_the_codec_as_an_old_one() {
+fn an_answer_until_the_close_reaches_awc_as_an_old_one() {
     let mut exchange = asked(b"GET / HTTP/1.1\r\n\r\n");
     let answer = b"HTTP/1.1 200 OK\r\n\r\nbody".to_vec();
     assert_eq!(seen(&mut exchange, &[answer]).unwrap(), b"HTTP/1.0 200 OK\r\n\r\nbody");
@@ -58,7 +58,7 @@ fn only_a_reused_connection_without_an_answer_is_stale() {
 
 proptest! {
     #[test]
-    fn what_the_codec_sees_does_not_depend_on_the_pieces(
+    fn what_awc_sees_does_not_depend_on_the_pieces(
         interims in 0..3_usize,
         body in prop::sample::select(vec![
             "content-length: 5\r\n\r\nrows!",
