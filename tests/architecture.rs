@@ -45,7 +45,7 @@ const PURE: &[&str] = &[
     "error/",
     "events/event.rs",
     "transport/exchange.rs",
-    "transport/fault.rs",
+    "transport/attempt_error.rs",
     "transport/framing.rs",
     "transport/head.rs",
     "response/mismatch.rs",

@@ -15,6 +15,8 @@ use crate::error::{Delivery, Error, ErrorKind};
 
 /// The largest room made for a body before any of it has come, in bytes.
 const FIRST_ROOM: usize = 256 * 1024;
+/// Up to how many bytes a body is small beside the 8 KiB into which awc reads.
+const SMALL: usize = 2 * 1024;
 /// How much compressed data is decoded in one go, in bytes. Deflate expands at most 1032 times.
 const PIECE: usize = 1024;
 /// How much is decoded before other tasks get a turn, in bytes: about a millisecond.
@@ -86,7 +88,11 @@ pub(super) async fn read(
     if first.len() > limit.bytes {
         return body.add(&first).or_else(|error| limit.cut(error)).map(|()| body.bytes.into());
     }
-    let Some(second) = payload.next().await.transpose()? else { return Ok(first) };
+    let Some(second) = payload.next().await.transpose()? else {
+        // A small one would else keep the whole room that awc made for the answer.
+        let is_small = first.len() <= SMALL;
+        return Ok(if is_small { Bytes::copy_from_slice(&first) } else { first });
+    };
     let declared = declared.and_then(|declared| usize::try_from(declared).ok());
     body.expected = declared.unwrap_or_default();
     body.make_room(body.expected.min(FIRST_ROOM));

@@ -19,7 +19,7 @@ use http::{
 use socket2::TcpKeepalive;
 
 use super::{
-    body, connection_pool::ConnectionPool, fault::Fault, gauge::Gauge, proxy::Proxy,
+    attempt_error::AttemptError, body, connection_pool::ConnectionPool, gauge::Gauge, proxy::Proxy,
     sender::Sender, stream::Stream, strict_io::StrictIo, wire,
 };
 use crate::{
@@ -106,9 +106,9 @@ impl Client {
     pub(crate) async fn send(&self, request: &Request, url: &Uri) -> Result<Response, Error> {
         let mut stale_left = MAX_STALE;
         loop {
-            let Fault { error, stale } = match self.send_once(request, url).await {
+            let AttemptError { error, stale } = match self.send_once(request, url).await {
                 Ok(response) => return Ok(response),
-                Err(fault) => fault,
+                Err(failure) => failure,
             };
             let harmless = request.is_idempotent() || error.delivery() == Delivery::NotSent;
             if !stale || !harmless || stale_left == 0 {
@@ -118,7 +118,7 @@ impl Client {
         }
     }
 
-    async fn send_once(&self, request: &Request, url: &Uri) -> Result<Response, Fault> {
+    async fn send_once(&self, request: &Request, url: &Uri) -> Result<Response, AttemptError> {
         let defaults = self.headers.as_ref().map_err(Clone::clone)?;
         let head = wire::request_head(request, url, defaults)?;
         let body = match request.payload() {
@@ -127,13 +127,13 @@ impl Client {
         };
         let connection = self.connections.get().await?;
         let sent = self.sender.send(&connection.io, head, body).await;
-        let (head, payload) = sent.map_err(send_fault)?;
+        let (head, payload) = sent.map_err(send_error)?;
         let (status, mut headers) = wire::answer_head(&head)?;
         let bodyless = request.method() == Method::HEAD
             || matches!(status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED);
         let mut is_cut = false;
         let body = if !matches!(payload, Payload::None) && !bodyless {
-            let payload = pin!(payload.map_err(|error| payload_fault(error).error));
+            let payload = pin!(payload.map_err(|error| payload_error(error).error));
             let limit = self.limit_for(status);
             let body = body::read(payload, &mut headers, limit).await?;
             is_cut = limit.cuts && body.len() == limit.bytes;
@@ -175,13 +175,13 @@ fn has_body_by_nature(method: &Method) -> bool {
 }
 
 /// What an error before the complete head says.
-fn send_fault(error: SendRequestError) -> Fault {
+fn send_error(error: SendRequestError) -> AttemptError {
     let unknown = |kind, what: &'static str| {
-        Fault::from(Error::new(kind, what).with_delivery(Delivery::Unknown))
+        AttemptError::from(Error::new(kind, what).with_delivery(Delivery::Unknown))
     };
     match error {
         SendRequestError::Send(error) | SendRequestError::Response(ParseError::Io(error)) => {
-            Fault::inside(error).unwrap_or_else(|source| {
+            AttemptError::inside(error).unwrap_or_else(|source| {
                 let broken = unknown(ErrorKind::Disconnected, "the connection broke");
                 broken.error.with_source(source).into()
             })
@@ -201,14 +201,15 @@ fn send_fault(error: SendRequestError) -> Fault {
 }
 
 /// What an error within the body says.
-fn payload_fault(error: PayloadError) -> Fault {
+fn payload_error(error: PayloadError) -> AttemptError {
     let unknown =
         |kind, what: &'static str| Error::new(kind, what).with_delivery(Delivery::Unknown);
     match error {
-        PayloadError::Incomplete(Some(error)) | PayloadError::Io(error) => Fault::inside(error)
-            .unwrap_or_else(|source| {
+        PayloadError::Incomplete(Some(error)) | PayloadError::Io(error) => {
+            AttemptError::inside(error).unwrap_or_else(|source| {
                 unknown(ErrorKind::Framing, "the body is not valid").with_source(source).into()
-            }),
+            })
+        }
         PayloadError::Incomplete(None) => {
             unknown(ErrorKind::Truncated, "the answer ended before its body was complete").into()
         }

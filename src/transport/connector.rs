@@ -61,40 +61,56 @@ impl Connector {
 
     async fn layers(&self) -> Result<Stream, Error> {
         let mut io = match &self.proxy {
-            None => Stream::Plain(self.tcp(&self.host, self.port, &DIRECT).await?),
+            None => Stream::Plain(self.tcp(&self.host, self.port, false).await?),
             Some(proxy) => {
-                let mut io = Stream::Plain(self.tcp(&proxy.host, proxy.port, &TO_PROXY).await?);
+                let mut io = Stream::Plain(self.tcp(&proxy.host, proxy.port, true).await?);
                 if proxy.is_secure {
-                    io = self.secure(io, &proxy.host, &TO_PROXY).await?;
+                    io = self.secure(io, &proxy.host, true).await?;
                 }
                 self.tunnel(proxy, &mut io).await?;
                 io
             }
         };
         if self.is_secure {
-            io = self.secure(io, &self.host, &DIRECT).await?;
+            io = self.secure(io, &self.host, false).await?;
         }
         Ok(io)
     }
 
     /// Makes `io`, a connection to `host`, one inside TLS.
-    async fn secure(&self, io: Stream, host: &str, messages: &Messages) -> Result<Stream, Error> {
-        let failed = |what| Error::new(ErrorKind::Tls, what);
+    async fn secure(&self, io: Stream, host: &str, is_proxy: bool) -> Result<Stream, Error> {
+        let failed =
+            |direct, proxy| Error::new(ErrorKind::Tls, if is_proxy { proxy } else { direct });
+        let unnamed = || {
+            failed(
+                "the host is not a name that a certificate can hold",
+                "the proxy's host is not a name that a certificate can hold",
+            )
+        };
+        let insecure =
+            || failed("the TLS handshake failed", "the TLS handshake with the proxy failed");
         let name = ServerName::try_from(host.to_owned())
-            .map_err(|source| failed(messages.unnamed).with_source(source).lasting(true))?;
+            .map_err(|source| unnamed().with_source(source).lasting(true))?;
         let tls = self.tls.connect(name, io).await;
         let tls = tls.map_err(|source| {
             let is_lasting = tls::is_lasting(&source);
-            failed(messages.insecure).with_source(source).lasting(is_lasting)
+            insecure().with_source(source).lasting(is_lasting)
         })?;
         Ok(Stream::Tls(Box::new(tls)))
     }
 
-    async fn tcp(&self, host: &str, port: u16, messages: &Messages) -> Result<TcpStream, Error> {
-        let unresolved = || Error::new(ErrorKind::Resolve, messages.unresolved);
+    async fn tcp(&self, host: &str, port: u16, is_proxy: bool) -> Result<TcpStream, Error> {
+        let (unresolved, refused) = match is_proxy {
+            false => ("the host name did not resolve", "the connection was not established"),
+            true => (
+                "the proxy's host name did not resolve",
+                "the connection to the proxy was not established",
+            ),
+        };
+        let unresolved = || Error::new(ErrorKind::Resolve, unresolved);
         let addresses = tokio::net::lookup_host((host, port)).await;
         let addresses = by_turns(addresses.map_err(|source| unresolved().with_source(source))?);
-        let refused = |source| Error::new(ErrorKind::Connect, messages.refused).with_source(source);
+        let refused = |source| Error::new(ErrorKind::Connect, refused).with_source(source);
         let tcp = race(addresses, TcpStream::connect).await.ok_or_else(unresolved)?;
         let tcp = tcp.map_err(refused)?;
         self.set_up(&tcp).map_err(refused)?;
@@ -146,24 +162,3 @@ pub(crate) fn keepalive(
     }
     keepalive
 }
-
-/// How the failures of one way are put.
-struct Messages {
-    unresolved: &'static str,
-    refused: &'static str,
-    unnamed: &'static str,
-    insecure: &'static str,
-}
-
-const DIRECT: Messages = Messages {
-    unresolved: "the host name did not resolve",
-    refused: "the connection was not established",
-    unnamed: "the host is not a name that a certificate can hold",
-    insecure: "the TLS handshake failed",
-};
-const TO_PROXY: Messages = Messages {
-    unresolved: "the proxy's host name did not resolve",
-    refused: "the connection to the proxy was not established",
-    unnamed: "the proxy's host is not a name that a certificate can hold",
-    insecure: "the TLS handshake with the proxy failed",
-};

@@ -10,7 +10,7 @@ use std::{borrow::Cow, io};
 use bytes::BytesMut;
 
 use super::{
-    fault::Fault,
+    attempt_error::AttemptError,
     framing::Remaining,
     head::{self, Head, HeadReader, Refusal, Verdict},
 };
@@ -129,13 +129,13 @@ impl Exchange {
     }
 
     /// Notes that `bytes` are about to be written. The first ones after an answer start a request.
-    pub(super) fn begin_write(&mut self, bytes: &[u8]) -> Result<(), Fault> {
+    pub(super) fn begin_write(&mut self, bytes: &[u8]) -> Result<(), AttemptError> {
         if matches!(self.phase, Phase::Idle | Phase::Ended) && !self.early {
             self.requests += 1;
             self.written = 0;
             self.seen = 0;
             if self.spent {
-                return Err(self.fault(ErrorKind::Disconnected, "the connection is used up"));
+                return Err(self.failure(ErrorKind::Disconnected, "the connection is used up"));
             }
             self.is_head = bytes.starts_with(b"HEAD ");
             self.phase = Phase::Head;
@@ -155,20 +155,20 @@ impl Exchange {
 
     /// Takes bytes that came, and returns how many of them, from the start, awc may see as
     /// they are now. The others are kept (see [`ready`](Self::ready)) or dropped.
-    pub(super) fn receive(&mut self, bytes: &mut [u8]) -> Result<usize, Fault> {
+    pub(super) fn receive(&mut self, bytes: &mut [u8]) -> Result<usize, AttemptError> {
         let visible = self.receive_in_phase(bytes);
         self.spent |= visible.is_err();
         visible
     }
 
-    fn receive_in_phase(&mut self, bytes: &mut [u8]) -> Result<usize, Fault> {
+    fn receive_in_phase(&mut self, bytes: &mut [u8]) -> Result<usize, AttemptError> {
         self.seen += bytes.len() as u64;
         match &mut self.phase {
             Phase::Head => self.receive_head(bytes),
             Phase::Body(left) => {
                 let taken = match left.advance(bytes) {
                     Ok(taken) => taken,
-                    Err(what) => return Err(self.fault(ErrorKind::Framing, what)),
+                    Err(what) => return Err(self.failure(ErrorKind::Framing, what)),
                 };
                 if left.is_done() {
                     self.phase = Phase::Idle;
@@ -177,12 +177,12 @@ impl Exchange {
                 Ok(taken)
             }
             Phase::Idle | Phase::Ended => {
-                Err(self.fault(ErrorKind::Disconnected, "bytes came that were not asked for"))
+                Err(self.failure(ErrorKind::Disconnected, "bytes came that were not asked for"))
             }
         }
     }
 
-    fn receive_head(&mut self, bytes: &mut [u8]) -> Result<usize, Fault> {
+    fn receive_head(&mut self, bytes: &mut [u8]) -> Result<usize, AttemptError> {
         if !self.head.is_midway()
             && let Verdict::Final(head) =
                 head::inspect(bytes, self.is_head).map_err(|refusal| self.refused(refusal))?
@@ -201,7 +201,7 @@ impl Exchange {
 
     /// Starts the body with what came behind the head, and returns how many of `bytes` are
     /// head and body.
-    fn begin_body(&mut self, head: Head, bytes: &mut [u8]) -> Result<usize, Fault> {
+    fn begin_body(&mut self, head: Head, bytes: &mut [u8]) -> Result<usize, AttemptError> {
         let Head { len, status, body: mut left, version_at, old, persists } = head;
         self.status = status;
         self.spent |= !persists;
@@ -210,7 +210,7 @@ impl Exchange {
             bytes[version_at] = b'0';
         }
         let taken = left.advance(&bytes[len..]);
-        let taken = taken.map_err(|what| self.fault(ErrorKind::Framing, what))?;
+        let taken = taken.map_err(|what| self.failure(ErrorKind::Framing, what))?;
         if !left.is_done() {
             self.phase = Phase::Body(left);
         } else {
@@ -224,56 +224,58 @@ impl Exchange {
     }
 
     /// Says what it means that the stream ended, or broke for the reason `broken`, here.
-    pub(super) fn end(&mut self, broken: Option<io::Error>) -> Result<(), Fault> {
+    pub(super) fn end(&mut self, broken: Option<io::Error>) -> Result<(), AttemptError> {
         self.spent = true;
         let clean = broken.is_none();
-        let fault = match &self.phase {
+        let failure = match &self.phase {
             Phase::Body(Remaining::UntilClose) if clean => {
                 self.phase = Phase::Ended;
                 return Ok(());
             }
             Phase::Ended if clean => return Ok(()),
             Phase::Body(_) => {
-                self.fault(ErrorKind::Truncated, "the answer ended before its body was complete")
+                self.failure(ErrorKind::Truncated, "the answer ended before its body was complete")
             }
             Phase::Head if self.seen == 0 && self.requests > 1 => {
-                let mut fault = self.fault(
+                let mut failure = self.failure(
                     ErrorKind::Disconnected,
                     "a reused connection was closed before any answer",
                 );
-                fault.stale = true;
-                fault
+                failure.stale = true;
+                failure
             }
-            _ => self.fault(
+            _ => self.failure(
                 ErrorKind::Disconnected,
                 "the connection was closed before the answer was complete",
             ),
         };
         Err(match broken {
-            Some(source) => Fault { error: fault.error.with_source(source), stale: fault.stale },
-            None => fault,
+            Some(source) => {
+                AttemptError { error: failure.error.with_source(source), stale: failure.stale }
+            }
+            None => failure,
         })
     }
 
     /// Says what it means that nothing came for too long.
-    pub(super) fn stall(&mut self) -> Fault {
+    pub(super) fn stall(&mut self) -> AttemptError {
         self.spent = true;
-        self.fault(ErrorKind::Stalled, "the answer stopped arriving")
+        self.failure(ErrorKind::Stalled, "the answer stopped arriving")
     }
 
-    fn refused(&self, refusal: Refusal) -> Fault {
+    fn refused(&self, refusal: Refusal) -> AttemptError {
         match refusal {
-            Refusal::TooLarge => self.fault(
+            Refusal::TooLarge => self.failure(
                 ErrorKind::HeadTooLarge,
                 "the head of the answer is larger than 128 KiB or has more than 96 fields",
             ),
             Refusal::Malformed(what) => {
-                self.fault(ErrorKind::Framing, format!("the answer is malformed: {what}"))
+                self.failure(ErrorKind::Framing, format!("the answer is malformed: {what}"))
             }
         }
     }
 
-    fn fault(&self, kind: ErrorKind, what: impl Into<Cow<'static, str>>) -> Fault {
+    fn failure(&self, kind: ErrorKind, what: impl Into<Cow<'static, str>>) -> AttemptError {
         let delivery = if self.has_written() { Delivery::Unknown } else { Delivery::NotSent };
         Error::new(kind, what).with_delivery(delivery).into()
     }

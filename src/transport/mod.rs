@@ -4,12 +4,12 @@
 //! `connection_pool` keeps connections, `connector` opens them, `strict_io` guards their bytes,
 //! `body` bounds and decompresses.
 
+mod attempt_error;
 mod body;
 mod client;
 mod connection_pool;
 mod connector;
 mod exchange;
-mod fault;
 mod framing;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod fuzzing;

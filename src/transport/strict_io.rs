@@ -14,7 +14,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use super::exchange::Exchange;
 
-/// A stream that yields one well-framed answer or an error (each a `Fault` inside the
+/// A stream that yields one well-framed answer or an error (each a `AttemptError` inside the
 /// `io::Error`), and nothing after that.
 pub(super) struct StrictIo<S> {
     /// The connection, until it is taken for another exchange.
@@ -204,7 +204,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for StrictIo<S> {
                 Poll::Ready(Ok(buf.len()))
             }
             Poll::Ready(Err(error)) => Poll::Ready(Err(match this.exchange.end(Some(error)) {
-                Err(fault) => fault.into(),
+                Err(failure) => failure.into(),
                 Ok(()) => io::ErrorKind::BrokenPipe.into(),
             })),
             Poll::Pending => {

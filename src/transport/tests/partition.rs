@@ -17,7 +17,7 @@ use turmoil::net::{TcpListener, TcpStream};
 
 use crate::{
     error::ErrorKind,
-    transport::{fault::Fault, sender::Sender, strict_io::StrictIo},
+    transport::{attempt_error::AttemptError, sender::Sender, strict_io::StrictIo},
 };
 
 /// After what silence an answer has stalled.
@@ -37,7 +37,7 @@ type Kept = Rc<RefCell<Vec<TcpStream>>>;
 type Outcome = Result<String, Option<ErrorKind>>;
 
 fn kind(error: io::Error) -> Option<ErrorKind> {
-    Fault::inside(error).ok().map(|fault| fault.error.kind())
+    AttemptError::inside(error).ok().map(|failure| failure.error.kind())
 }
 
 /// Makes GETs over one pool of connections.
