@@ -103,6 +103,7 @@ pub(crate) struct PoolConfig {
     pub(crate) gzip: bool,
     pub(crate) default_headers: Vec<(String, String)>,
     pub(crate) root_certificates: Vec<Vec<u8>>,
+    pub(crate) client_certificate: Option<SecretString>,
     pub(crate) credentials: Option<Credentials>,
     /// `None` after a key that is too short.
     pub(crate) signer: Option<Signer>,
@@ -160,6 +161,7 @@ impl PoolConfig {
             gzip: true,
             default_headers: Vec::new(),
             root_certificates: Vec::new(),
+            client_certificate: None,
             credentials: None,
             signer: Some(Signer::of_this_process()),
             #[cfg(feature = "metrics")]
@@ -265,7 +267,10 @@ impl PoolConfig {
             base_uri: base.as_uri()?,
             base,
             headers,
-            tls: tls::client_config(&self.root_certificates)?,
+            tls: tls::client_config(
+                &self.root_certificates,
+                self.client_certificate.as_ref().map(ExposeSecret::expose_secret),
+            )?,
             proxy: proxy.transpose()?.map(Arc::new),
             rules: ResponseRules::new(&self.response_rules)?,
             settings: self.clone(),

@@ -8,7 +8,7 @@ use super::{PoolConfig, ValidConfig};
 use crate::{
     base_url::BaseUrl,
     error::Error,
-    transport::{Gauge, Settings, SocketOptions},
+    transport::{Gauge, Settings, keepalive},
 };
 
 impl ValidConfig {
@@ -37,12 +37,10 @@ impl ValidConfig {
             // The permits bound what is on the wire, and their number may grow.
             kept_connections: kept..=settings.connections_per_worker,
             proxy: self.proxy.clone(),
-            socket: SocketOptions {
-                nodelay: settings.tcp_nodelay,
-                keepalive: settings.tcp_keepalive,
-                keepalive_interval: settings.tcp_keepalive_interval,
-                keepalive_retries: settings.tcp_keepalive_retries,
-            },
+            tcp_nodelay: settings.tcp_nodelay,
+            tcp_keepalive: settings.tcp_keepalive.map(|time| {
+                keepalive(time, settings.tcp_keepalive_interval, settings.tcp_keepalive_retries)
+            }),
             gauge,
             gzip: settings.gzip,
         }

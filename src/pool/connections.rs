@@ -91,6 +91,14 @@ impl PoolBuilder {
         self
     }
 
+    /// Shows a certificate to servers that ask for one (mutual TLS): the certificate with its
+    /// chain and its private key, all in PEM. It is in no `Debug` output, error or log. None by
+    /// default.
+    pub fn client_certificate(mut self, pem: impl Into<String>) -> Self {
+        self.config.client_certificate = Some(pem.into().into());
+        self
+    }
+
     /// Opens every connection through an HTTP proxy, by CONNECT, for http and https alike:
     /// `http://user:password@host:port`, where user, password and port (then 80) may be left
     /// out and what is special in a URL is percent-encoded. With `https://` (port 443) the

@@ -15,6 +15,8 @@ use crate::error::{Delivery, Error, ErrorKind};
 
 /// The largest room made for a body before any of it has come, in bytes.
 const FIRST_ROOM: usize = 256 * 1024;
+/// Up to how many bytes a body is small beside the 8 KiB into which awc reads.
+const SMALL: usize = 2 * 1024;
 /// How much compressed data is decoded in one go, in bytes. Deflate expands at most 1032 times.
 const PIECE: usize = 1024;
 /// How much is decoded before other tasks get a turn, in bytes: about a millisecond.
@@ -33,34 +35,25 @@ pub(super) struct Limit {
     pub(super) cuts: bool,
 }
 
-/// How a body is encoded (RFC 9110 section 8.4).
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Encoding {
-    Identity,
-    Gzip,
-}
-
-impl Encoding {
-    /// The encoding that `headers` name.
-    ///
-    /// # Errors
-    /// [`ErrorKind::Framing`] for any but gzip and identity.
-    pub(super) fn of(headers: &HeaderMap) -> Result<Self, Error> {
-        let mut encoding = Self::Identity;
-        for name in headers.get_all(CONTENT_ENCODING) {
-            let name = String::from_utf8_lossy(name.as_bytes()).trim().to_ascii_lowercase();
-            encoding = match (name.as_str(), encoding) {
-                ("" | "identity", encoding) => encoding,
-                ("gzip" | "x-gzip", Self::Identity) => Self::Gzip,
-                _ => {
-                    let name: String = name.escape_default().take(64).collect();
-                    let what = "the body has a content encoding that this pool does not read";
-                    return Err(answered(ErrorKind::Framing, format!("{what}: {name}")));
-                }
-            };
+/// Whether `headers` name gzip as the encoding (RFC 9110 section 8.4).
+///
+/// # Errors
+/// [`ErrorKind::Framing`] for any but gzip and identity.
+fn is_gzip(headers: &HeaderMap) -> Result<bool, Error> {
+    let mut is_gzip = false;
+    for name in headers.get_all(CONTENT_ENCODING) {
+        let name = String::from_utf8_lossy(name.as_bytes()).trim().to_ascii_lowercase();
+        match name.as_str() {
+            "" | "identity" => {}
+            "gzip" | "x-gzip" if !is_gzip => is_gzip = true,
+            _ => {
+                let name: String = name.escape_default().take(64).collect();
+                let what = "the body has a content encoding that this pool does not read";
+                return Err(answered(ErrorKind::Framing, format!("{what}: {name}")));
+            }
         }
-        Ok(encoding)
     }
+    Ok(is_gzip)
 }
 
 /// Reads `payload` to its end, decodes it, and removes from `headers` what is
@@ -77,7 +70,7 @@ pub(super) async fn read(
     headers: &mut HeaderMap,
     limit: Limit,
 ) -> Result<Bytes, Error> {
-    let encoding = Encoding::of(headers)?;
+    let is_gzip = is_gzip(headers)?;
     let declared = headers
         .get(CONTENT_LENGTH)
         .and_then(|value| value.to_str().ok()?.trim().parse::<u64>().ok());
@@ -85,7 +78,7 @@ pub(super) async fn read(
         return Err(too_large());
     }
     let Some(first) = payload.next().await.transpose()? else { return Ok(Bytes::new()) };
-    if encoding == Encoding::Gzip {
+    if is_gzip {
         let body = gunzip(first, payload, limit).await?;
         headers.remove(CONTENT_ENCODING);
         headers.remove(CONTENT_LENGTH);
@@ -95,7 +88,11 @@ pub(super) async fn read(
     if first.len() > limit.bytes {
         return body.add(&first).or_else(|error| limit.cut(error)).map(|()| body.bytes.into());
     }
-    let Some(second) = payload.next().await.transpose()? else { return Ok(first) };
+    let Some(second) = payload.next().await.transpose()? else {
+        // A small one would else keep the whole room that awc made for the answer.
+        let is_small = first.len() <= SMALL;
+        return Ok(if is_small { Bytes::copy_from_slice(&first) } else { first });
+    };
     let declared = declared.and_then(|declared| usize::try_from(declared).ok());
     body.expected = declared.unwrap_or_default();
     body.make_room(body.expected.min(FIRST_ROOM));
@@ -161,76 +158,65 @@ async fn gunzip(
 /// Gzip data: members one after another (RFC 1952 section 2.2), and perhaps padding behind the
 /// last, which is no data: zeros, as gzip itself ignores them, or the end of a line.
 struct Members {
+    /// Of the member that is being decoded, or of the last one.
+    decoder: GzDecoder<Bounded>,
     /// How many there were.
     count: u32,
-    place: InMembers,
-}
-
-enum InMembers {
-    Member(GzDecoder<Bounded>),
-    Padding(Bounded),
+    is_padding: bool,
 }
 
 impl Members {
     fn new(limit: Limit) -> Self {
-        Self { count: 1, place: InMembers::Member(GzDecoder::new(Bounded::new(limit))) }
+        Self { decoder: GzDecoder::new(Bounded::new(limit)), count: 1, is_padding: false }
     }
 
     /// How much was decoded, in bytes.
     fn len(&self) -> usize {
-        match &self.place {
-            InMembers::Member(decoder) => decoder.get_ref().bytes.len(),
-            InMembers::Padding(body) => body.bytes.len(),
-        }
+        self.decoder.get_ref().bytes.len()
     }
 
     fn write(&mut self, mut bytes: &[u8]) -> io::Result<()> {
         while let Some(next) = bytes.first() {
-            match &mut self.place {
-                InMembers::Member(decoder) => match decoder.write(bytes)? {
-                    0 => {
-                        decoder.try_finish()?;
-                        let limit = decoder.get_ref().limit;
-                        let body = std::mem::replace(decoder.get_mut(), Bounded::new(limit));
-                        self.count += 1;
-                        self.place = match *next {
-                            FIRST_OF_A_MEMBER if self.count <= MOST_MEMBERS => {
-                                InMembers::Member(GzDecoder::new(body))
-                            }
-                            FIRST_OF_A_MEMBER => {
-                                let what = "the body has more than 1,000 gzip members";
-                                return Err(io::Error::other(answered(
-                                    ErrorKind::BodyTooLarge,
-                                    what,
-                                )));
-                            }
-                            next if is_padding(next) => InMembers::Padding(body),
-                            _ => return Err(io::ErrorKind::InvalidData.into()),
-                        };
-                    }
-                    taken => bytes = &bytes[taken..],
-                },
-                InMembers::Padding(_) if bytes.iter().copied().all(is_padding) => return Ok(()),
-                InMembers::Padding(_) => return Err(io::ErrorKind::InvalidData.into()),
+            if self.is_padding {
+                let is_all_padding = bytes.iter().copied().all(is_padding);
+                return is_all_padding.then_some(()).ok_or(io::ErrorKind::InvalidData.into());
+            }
+            match self.decoder.write(bytes)? {
+                0 => self.end_member(*next)?,
+                taken => bytes = &bytes[taken..],
             }
         }
         Ok(())
     }
 
-    /// What was decoded.
-    fn into_bytes(self) -> Bytes {
-        match self.place {
-            InMembers::Member(mut decoder) => std::mem::take(&mut decoder.get_mut().bytes).into(),
-            InMembers::Padding(body) => body.bytes.into(),
+    /// Ends a member, behind which comes `next`.
+    fn end_member(&mut self, next: u8) -> io::Result<()> {
+        self.decoder.try_finish()?;
+        self.count += 1;
+        match next {
+            FIRST_OF_A_MEMBER if self.count > MOST_MEMBERS => {
+                let what = "the body has more than 1,000 gzip members";
+                return Err(io::Error::other(answered(ErrorKind::BodyTooLarge, what)));
+            }
+            FIRST_OF_A_MEMBER => {
+                let limit = self.decoder.get_ref().limit;
+                let body = std::mem::replace(self.decoder.get_mut(), Bounded::new(limit));
+                self.decoder = GzDecoder::new(body);
+            }
+            next if is_padding(next) => self.is_padding = true,
+            _ => return Err(io::ErrorKind::InvalidData.into()),
         }
+        Ok(())
+    }
+
+    /// What was decoded.
+    fn into_bytes(mut self) -> Bytes {
+        std::mem::take(&mut self.decoder.get_mut().bytes).into()
     }
 
     /// Whether the last member is whole.
     fn finish(&mut self) -> io::Result<()> {
-        match &mut self.place {
-            InMembers::Member(decoder) => decoder.try_finish(),
-            InMembers::Padding(_) => Ok(()),
-        }
+        if self.is_padding { Ok(()) } else { self.decoder.try_finish() }
     }
 }
 

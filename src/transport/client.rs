@@ -2,39 +2,25 @@
 //! and what an error says about delivery. Decides nothing about retrying but the one case
 //! that only the transport can see.
 
-use std::{
-    cell::Cell,
-    future::Future,
-    ops::RangeInclusive,
-    pin::pin,
-    rc::Rc,
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::{future::Future, ops::RangeInclusive, pin::pin, rc::Rc, sync::Arc, time::Duration};
 
 use actix_http::{
-    ServiceConfig,
+    Payload,
     error::{ParseError, PayloadError},
     header::{HeaderName as WireName, HeaderValue as WireValue},
 };
+use awc::error::{ConnectError, SendRequestError};
 use bytes::Bytes;
 use futures::TryStreamExt;
 use http::{
     HeaderMap, Method, StatusCode, Uri,
     header::{CONTENT_RANGE, RANGE},
 };
+use socket2::TcpKeepalive;
 
 use super::{
-    body,
-    dial::{Dial, SocketOptions},
-    fault::Fault,
-    gauge::Gauge,
-    h1::{self, Failure},
-    proxy::Proxy,
-    reserve::Reserve,
-    stack::Limits,
-    strict_io::StrictIo,
-    wire,
+    attempt_error::AttemptError, body, connection_pool::ConnectionPool, gauge::Gauge, proxy::Proxy,
+    sender::Sender, stream::Stream, strict_io::StrictIo, wire,
 };
 use crate::{
     error::{Delivery, Error, ErrorKind},
@@ -60,15 +46,11 @@ pub(crate) struct Settings {
     /// How many connections are kept open, without use and after use.
     pub(crate) kept_connections: RangeInclusive<usize>,
     pub(crate) proxy: Option<Arc<Proxy>>,
-    pub(crate) socket: SocketOptions,
+    pub(crate) tcp_nodelay: bool,
+    pub(crate) tcp_keepalive: Option<TcpKeepalive>,
     pub(crate) gauge: Arc<Gauge>,
     pub(crate) gzip: bool,
 }
-
-/// How much room is made for an answer before any of it has come, in bytes.
-const ROOM: RangeInclusive<usize> = 2 * 1024..=64 * 1024;
-/// How much of that is for the head.
-const HEAD: usize = 512;
 
 /// How many stale connections one attempt may meet. Most are found before they are used, so more
 /// in a row mean that the request itself makes the server hang up.
@@ -76,35 +58,23 @@ const MAX_STALE: u32 = 2;
 
 /// The HTTP client of one worker. Neither `Send` nor shared between threads.
 pub(crate) struct Client {
-    reserve: Rc<Reserve>,
-    /// Shared by the codecs of all exchanges, since it comes with a task.
-    codec: ServiceConfig,
-    read_idle: Duration,
+    connections: Rc<ConnectionPool>,
+    sender: Sender<StrictIo<Stream>>,
     headers: Result<Vec<(WireName, WireValue)>, Error>,
     max_body_bytes: usize,
     max_error_body_bytes: usize,
-    /// What the last answer took, since many are as large as the one before.
-    room: Cell<usize>,
 }
 
 impl Client {
     /// A client of the origin that the settings name. It opens the connections that are to be
     /// kept open at once, in the background.
     pub(crate) fn new(settings: &Settings) -> Self {
-        let limits = Limits {
-            min: *settings.kept_connections.start(),
-            max: *settings.kept_connections.end(),
-            idle_timeout: settings.idle_timeout,
-            max_lifetime: settings.max_lifetime,
-        };
         Self {
-            reserve: Reserve::new(Dial::new(settings), limits),
-            codec: ServiceConfig::default(),
-            read_idle: settings.read_idle_timeout,
+            connections: ConnectionPool::new(settings),
+            sender: Sender::new(),
             headers: wire::default_headers(&settings.base, &settings.headers, settings.gzip),
             max_body_bytes: settings.max_body_bytes,
             max_error_body_bytes: settings.max_error_body_bytes,
-            room: Cell::new(*ROOM.start()),
         }
     }
 
@@ -113,13 +83,13 @@ impl Client {
     /// # Errors
     /// That of the first connection that does not open.
     pub(crate) fn fill(&self) -> impl Future<Output = Result<(), Error>> + use<> {
-        let reserve = Rc::clone(&self.reserve);
-        async move { reserve.fill().await }
+        let connections = Rc::clone(&self.connections);
+        async move { connections.fill().await }
     }
 
     /// Changes how many connections are kept open without use.
     pub(crate) fn keep(&self, min: usize) {
-        self.reserve.keep(min);
+        self.connections.keep(min);
     }
 
     /// Makes one attempt: writes `request` to `url`, which is on the origin, and reads the
@@ -136,9 +106,9 @@ impl Client {
     pub(crate) async fn send(&self, request: &Request, url: &Uri) -> Result<Response, Error> {
         let mut stale_left = MAX_STALE;
         loop {
-            let Fault { error, stale } = match self.send_once(request, url).await {
+            let AttemptError { error, stale } = match self.send_once(request, url).await {
                 Ok(response) => return Ok(response),
-                Err(fault) => fault,
+                Err(failure) => failure,
             };
             let harmless = request.is_idempotent() || error.delivery() == Delivery::NotSent;
             if !stale || !harmless || stale_left == 0 {
@@ -148,33 +118,30 @@ impl Client {
         }
     }
 
-    async fn send_once(&self, request: &Request, url: &Uri) -> Result<Response, Fault> {
+    async fn send_once(&self, request: &Request, url: &Uri) -> Result<Response, AttemptError> {
         let defaults = self.headers.as_ref().map_err(Clone::clone)?;
         let head = wire::request_head(request, url, defaults)?;
         let body = match request.payload() {
             None if has_body_by_nature(request.method()) => Some(Bytes::new()),
             body => body.cloned(),
         };
-        let io = Box::new(self.connection().await?);
-        let exchange = h1::exchange(io, self.codec.clone(), head, body, self.room.get());
-        let (head, mut payload) = exchange.await.map_err(send_fault)?;
+        let connection = self.connections.get().await?;
+        let sent = self.sender.send(&connection.io, head, body).await;
+        let (head, payload) = sent.map_err(send_error)?;
         let (status, mut headers) = wire::answer_head(&head)?;
         let bodyless = request.method() == Method::HEAD
             || matches!(status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED);
         let mut is_cut = false;
-        let body = if payload.is_some() && !bodyless {
-            let mut taken = HEAD;
-            let payload = (&mut payload).inspect_ok(|bytes| taken += bytes.len());
-            let payload = pin!(payload.map_err(|error| payload_fault(error).error));
+        let body = if !matches!(payload, Payload::None) && !bodyless {
+            let payload = pin!(payload.map_err(|error| payload_error(error).error));
             let limit = self.limit_for(status);
             let body = body::read(payload, &mut headers, limit).await?;
             is_cut = limit.cuts && body.len() == limit.bytes;
-            self.room.set(taken.clamp(*ROOM.start(), *ROOM.end()));
             body
         } else {
             Bytes::new()
         };
-        let overruns = is_cut || payload.io().overruns();
+        let overruns = is_cut || connection.io.borrow().overruns();
         let response = Response::from_parts(status, headers, body).overrunning(overruns);
         if status == StatusCode::PARTIAL_CONTENT && is_part_of_bytes(response.headers()) {
             let mut names = defaults.iter().map(|(name, _)| name.as_str());
@@ -190,18 +157,6 @@ impl Client {
         let cuts = status.is_client_error() || status.is_server_error();
         let bytes = if cuts { self.max_error_body_bytes } else { usize::MAX };
         body::Limit { bytes: bytes.min(self.max_body_bytes), cuts }
-    }
-
-    /// A connection for one exchange: the one that was used last, or a new one.
-    async fn connection(&self) -> Result<StrictIo, Error> {
-        let now = Instant::now();
-        let (lease, now) = match self.reserve.take(now) {
-            Some(lease) => (lease, now),
-            // Boxed, since it is large and seldom needed.
-            None => (Box::pin(self.reserve.open()).await?, Instant::now()),
-        };
-        let is_reused = lease.was_idle;
-        Ok(StrictIo::new(lease, is_reused, self.read_idle, now.into()))
     }
 }
 
@@ -220,38 +175,41 @@ fn has_body_by_nature(method: &Method) -> bool {
 }
 
 /// What an error before the complete head says.
-fn send_fault(failure: Failure) -> Fault {
+fn send_error(error: SendRequestError) -> AttemptError {
     let unknown = |kind, what: &'static str| {
-        Fault::from(Error::new(kind, what).with_delivery(Delivery::Unknown))
+        AttemptError::from(Error::new(kind, what).with_delivery(Delivery::Unknown))
     };
-    match failure {
-        Failure::Send(error) | Failure::Head(ParseError::Io(error)) => Fault::inside(error)
-            .unwrap_or_else(|source| {
+    match error {
+        SendRequestError::Send(error) | SendRequestError::Response(ParseError::Io(error)) => {
+            AttemptError::inside(error).unwrap_or_else(|source| {
                 let broken = unknown(ErrorKind::Disconnected, "the connection broke");
                 broken.error.with_source(source).into()
-            }),
-        Failure::Ended => {
+            })
+        }
+        SendRequestError::Connect(ConnectError::Disconnected) => {
             unknown(ErrorKind::Disconnected, "the connection was closed before any answer")
         }
-        Failure::Head(ParseError::TooLarge) => {
+        SendRequestError::Response(ParseError::TooLarge) => {
             unknown(ErrorKind::HeadTooLarge, "the head of the answer is too large")
         }
-        Failure::Head(error) => {
+        SendRequestError::Response(error) => {
             let malformed = unknown(ErrorKind::Framing, "the answer has a head that is not valid");
             malformed.error.with_source(error).into()
         }
+        _ => unknown(ErrorKind::Disconnected, "the request could not be sent"),
     }
 }
 
 /// What an error within the body says.
-fn payload_fault(error: PayloadError) -> Fault {
+fn payload_error(error: PayloadError) -> AttemptError {
     let unknown =
         |kind, what: &'static str| Error::new(kind, what).with_delivery(Delivery::Unknown);
     match error {
-        PayloadError::Incomplete(Some(error)) | PayloadError::Io(error) => Fault::inside(error)
-            .unwrap_or_else(|source| {
+        PayloadError::Incomplete(Some(error)) | PayloadError::Io(error) => {
+            AttemptError::inside(error).unwrap_or_else(|source| {
                 unknown(ErrorKind::Framing, "the body is not valid").with_source(source).into()
-            }),
+            })
+        }
         PayloadError::Incomplete(None) => {
             unknown(ErrorKind::Truncated, "the answer ended before its body was complete").into()
         }

@@ -1,8 +1,8 @@
 //! [pure] Follows the requests and answers on one connection: what was written,
-//! which bytes of an answer the codec may see, and what an end of the stream means.
+//! which bytes of an answer awc may see, and what an end of the stream means.
 //! Knows bytes, not sockets or time.
 //!
-//! The codec alone would take an interim head for an answer, a body that was cut short
+//! awc alone would take an interim head for an answer, a body that was cut short
 //! for a whole one, and a body without a length for an empty one.
 
 use std::{borrow::Cow, io};
@@ -10,8 +10,8 @@ use std::{borrow::Cow, io};
 use bytes::BytesMut;
 
 use super::{
-    fault::Fault,
-    framing::{BadChunk, Remaining},
+    attempt_error::AttemptError,
+    framing::Remaining,
     head::{self, Head, HeadReader, Refusal, Verdict},
 };
 use crate::error::{Delivery, Error, ErrorKind};
@@ -42,7 +42,7 @@ pub(super) struct Exchange {
     is_head: bool,
     status: u16,
     head: HeadReader,
-    /// Bytes that the codec may see but has not read.
+    /// Bytes that awc may see but has not read.
     ready: BytesMut,
     /// The connection must not serve another request.
     spent: bool,
@@ -83,7 +83,7 @@ impl Exchange {
         self.overruns |= bytes.iter().any(|byte| !byte.is_ascii_whitespace() && *byte != 0);
     }
 
-    /// Bytes that the codec is to read before anything else.
+    /// Bytes that awc is to read before anything else.
     pub(super) fn ready(&mut self) -> &mut BytesMut {
         &mut self.ready
     }
@@ -129,13 +129,13 @@ impl Exchange {
     }
 
     /// Notes that `bytes` are about to be written. The first ones after an answer start a request.
-    pub(super) fn begin_write(&mut self, bytes: &[u8]) -> Result<(), Fault> {
+    pub(super) fn begin_write(&mut self, bytes: &[u8]) -> Result<(), AttemptError> {
         if matches!(self.phase, Phase::Idle | Phase::Ended) && !self.early {
             self.requests += 1;
             self.written = 0;
             self.seen = 0;
             if self.spent {
-                return Err(self.fault(ErrorKind::Disconnected, "the connection is used up"));
+                return Err(self.failure(ErrorKind::Disconnected, "the connection is used up"));
             }
             self.is_head = bytes.starts_with(b"HEAD ");
             self.phase = Phase::Head;
@@ -153,22 +153,22 @@ impl Exchange {
         self.written > 0
     }
 
-    /// Takes bytes that came, and returns how many of them, from the start, the codec may see as
+    /// Takes bytes that came, and returns how many of them, from the start, awc may see as
     /// they are now. The others are kept (see [`ready`](Self::ready)) or dropped.
-    pub(super) fn receive(&mut self, bytes: &mut [u8]) -> Result<usize, Fault> {
+    pub(super) fn receive(&mut self, bytes: &mut [u8]) -> Result<usize, AttemptError> {
         let visible = self.receive_in_phase(bytes);
         self.spent |= visible.is_err();
         visible
     }
 
-    fn receive_in_phase(&mut self, bytes: &mut [u8]) -> Result<usize, Fault> {
+    fn receive_in_phase(&mut self, bytes: &mut [u8]) -> Result<usize, AttemptError> {
         self.seen += bytes.len() as u64;
         match &mut self.phase {
             Phase::Head => self.receive_head(bytes),
             Phase::Body(left) => {
                 let taken = match left.advance(bytes) {
                     Ok(taken) => taken,
-                    Err(BadChunk(what)) => return Err(self.fault(ErrorKind::Framing, what)),
+                    Err(what) => return Err(self.failure(ErrorKind::Framing, what)),
                 };
                 if left.is_done() {
                     self.phase = Phase::Idle;
@@ -177,12 +177,12 @@ impl Exchange {
                 Ok(taken)
             }
             Phase::Idle | Phase::Ended => {
-                Err(self.fault(ErrorKind::Disconnected, "bytes came that were not asked for"))
+                Err(self.failure(ErrorKind::Disconnected, "bytes came that were not asked for"))
             }
         }
     }
 
-    fn receive_head(&mut self, bytes: &mut [u8]) -> Result<usize, Fault> {
+    fn receive_head(&mut self, bytes: &mut [u8]) -> Result<usize, AttemptError> {
         if !self.head.is_midway()
             && let Verdict::Final(head) =
                 head::inspect(bytes, self.is_head).map_err(|refusal| self.refused(refusal))?
@@ -201,21 +201,21 @@ impl Exchange {
 
     /// Starts the body with what came behind the head, and returns how many of `bytes` are
     /// head and body.
-    fn begin_body(&mut self, head: Head, bytes: &mut [u8]) -> Result<usize, Fault> {
+    fn begin_body(&mut self, head: Head, bytes: &mut [u8]) -> Result<usize, AttemptError> {
         let Head { len, status, body: mut left, version_at, old, persists } = head;
         self.status = status;
         self.spent |= !persists;
         if left == Remaining::UntilClose {
-            // Only of an HTTP/1.0 answer does the codec read a body that lasts until the close.
+            // Only of an HTTP/1.0 answer does awc read a body that lasts until the close.
             bytes[version_at] = b'0';
         }
         let taken = left.advance(&bytes[len..]);
-        let taken = taken.map_err(|BadChunk(what)| self.fault(ErrorKind::Framing, what))?;
+        let taken = taken.map_err(|what| self.failure(ErrorKind::Framing, what))?;
         if !left.is_done() {
             self.phase = Phase::Body(left);
         } else {
             self.stray(&bytes[len + taken..]);
-            // Of an HTTP/1.0 answer the codec reads even an empty body until the close.
+            // Of an HTTP/1.0 answer awc reads even an empty body until the close.
             let ended = old && taken == 0;
             self.spent |= ended;
             self.phase = if ended { Phase::Ended } else { Phase::Idle };
@@ -224,56 +224,58 @@ impl Exchange {
     }
 
     /// Says what it means that the stream ended, or broke for the reason `broken`, here.
-    pub(super) fn end(&mut self, broken: Option<io::Error>) -> Result<(), Fault> {
+    pub(super) fn end(&mut self, broken: Option<io::Error>) -> Result<(), AttemptError> {
         self.spent = true;
         let clean = broken.is_none();
-        let fault = match &self.phase {
+        let failure = match &self.phase {
             Phase::Body(Remaining::UntilClose) if clean => {
                 self.phase = Phase::Ended;
                 return Ok(());
             }
             Phase::Ended if clean => return Ok(()),
             Phase::Body(_) => {
-                self.fault(ErrorKind::Truncated, "the answer ended before its body was complete")
+                self.failure(ErrorKind::Truncated, "the answer ended before its body was complete")
             }
             Phase::Head if self.seen == 0 && self.requests > 1 => {
-                let mut fault = self.fault(
+                let mut failure = self.failure(
                     ErrorKind::Disconnected,
                     "a reused connection was closed before any answer",
                 );
-                fault.stale = true;
-                fault
+                failure.stale = true;
+                failure
             }
-            _ => self.fault(
+            _ => self.failure(
                 ErrorKind::Disconnected,
                 "the connection was closed before the answer was complete",
             ),
         };
         Err(match broken {
-            Some(source) => Fault { error: fault.error.with_source(source), stale: fault.stale },
-            None => fault,
+            Some(source) => {
+                AttemptError { error: failure.error.with_source(source), stale: failure.stale }
+            }
+            None => failure,
         })
     }
 
     /// Says what it means that nothing came for too long.
-    pub(super) fn stall(&mut self) -> Fault {
+    pub(super) fn stall(&mut self) -> AttemptError {
         self.spent = true;
-        self.fault(ErrorKind::Stalled, "the answer stopped arriving")
+        self.failure(ErrorKind::Stalled, "the answer stopped arriving")
     }
 
-    fn refused(&self, refusal: Refusal) -> Fault {
+    fn refused(&self, refusal: Refusal) -> AttemptError {
         match refusal {
-            Refusal::TooLarge => self.fault(
+            Refusal::TooLarge => self.failure(
                 ErrorKind::HeadTooLarge,
                 "the head of the answer is larger than 128 KiB or has more than 96 fields",
             ),
             Refusal::Malformed(what) => {
-                self.fault(ErrorKind::Framing, format!("the answer is malformed: {what}"))
+                self.failure(ErrorKind::Framing, format!("the answer is malformed: {what}"))
             }
         }
     }
 
-    fn fault(&self, kind: ErrorKind, what: impl Into<Cow<'static, str>>) -> Fault {
+    fn failure(&self, kind: ErrorKind, what: impl Into<Cow<'static, str>>) -> AttemptError {
         let delivery = if self.has_written() { Delivery::Unknown } else { Delivery::NotSent };
         Error::new(kind, what).with_delivery(delivery).into()
     }

@@ -5,15 +5,10 @@
 /// one body, in bytes.
 const MAX_LINE: u32 = 16 * 1024;
 
-/// What of a chunked body breaks the rules.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct BadChunk(pub(super) &'static str);
-
-const NO_CHUNK: BadChunk = BadChunk("the answer is malformed: not a valid chunk");
-const EXTENDED: BadChunk =
-    BadChunk("the answer is malformed: its chunks have more than 16 KiB of extensions");
-const NO_TRAILER: BadChunk =
-    BadChunk("the answer is malformed: what follows its last chunk is no field line");
+// What of a chunked body breaks the rules.
+const NO_CHUNK: &str = "the answer is malformed: not a valid chunk";
+const EXTENDED: &str = "the answer is malformed: its chunks have more than 16 KiB of extensions";
+const NO_TRAILER: &str = "the answer is malformed: what follows its last chunk is no field line";
 
 /// What is left of a body.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -89,7 +84,7 @@ impl Remaining {
     }
 
     /// Takes the bytes that came and returns how many of them belong to the body.
-    pub(super) fn advance(&mut self, bytes: &[u8]) -> Result<usize, BadChunk> {
+    pub(super) fn advance(&mut self, bytes: &[u8]) -> Result<usize, &'static str> {
         match self {
             Self::UntilClose => Ok(bytes.len()),
             Self::Length(left) => {
@@ -114,7 +109,7 @@ impl Remaining {
 
 impl ChunkState {
     /// Takes at least one byte of `bytes`, which is not empty.
-    fn step(&mut self, bytes: &[u8]) -> Result<usize, BadChunk> {
+    fn step(&mut self, bytes: &[u8]) -> Result<usize, &'static str> {
         let byte = bytes[0];
         *self = match *self {
             Self::Data { left } => {
@@ -169,7 +164,7 @@ impl ChunkState {
 }
 
 impl Place {
-    fn step(self, byte: u8) -> Result<Self, BadChunk> {
+    fn step(self, byte: u8) -> Result<Self, &'static str> {
         Ok(match (self, byte) {
             (Self::Start { .. }, b'\r') => Self::End { is_last: true },
             (Self::Start { may_fold: true }, b' ' | b'\t') => Self::Value,

@@ -1,26 +1,28 @@
 //! What must hold for any bytes of a server: an answer is read whole or is an error,
-//! however its bytes are cut, and no link leads out of the base URL. The codec reads through
+//! however its bytes are cut, and no link leads out of the base URL. awc reads through
 //! the guard here as it does over a socket; what an answer means is read a second time,
 //! in the plainest way.
 
 use std::{
+    cell::RefCell,
     collections::VecDeque,
     io,
     pin::Pin,
+    rc::Rc,
     task::{Context, Poll},
     time::Duration,
 };
 
-use actix_http::{RequestHead, ServiceConfig};
+use actix_http::RequestHead;
 use actix_rt::time::Instant;
 use futures::TryStreamExt;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use url::Url;
 
 use super::{
-    h1,
     head::{self, MAX_HEAD, Verdict},
-    strict_io::{Loan, StrictIo},
+    sender::Sender,
+    strict_io::StrictIo,
     wire,
 };
 use crate::base_url::BaseUrl;
@@ -35,7 +37,7 @@ type Whole = (u16, Vec<u8>);
 /// the lengths `cuts`, and then closes, or breaks if it is `broken`.
 ///
 /// # Panics
-/// When the codec takes less or more than the whole answer for it, or when it depends on the cuts.
+/// When awc takes less or more than the whole answer for it, or when it depends on the cuts.
 pub fn answer(cuts: &[u8], wire: &[u8], broken: bool) {
     let at_a_stroke = read(crate::fuzzing::pieces(wire, &[]), broken);
     let in_pieces = read(crate::fuzzing::pieces(wire, cuts), broken);
@@ -45,16 +47,16 @@ pub fn answer(cuts: &[u8], wire: &[u8], broken: bool) {
     }
 }
 
-/// What the codec makes of an answer that comes in these pieces; `None` for an error.
+/// What awc makes of an answer that comes in these pieces; `None` for an error.
 fn read(pieces: Vec<Vec<u8>>, broken: bool) -> Option<Whole> {
     thread_local! {
         static RUNTIME: Option<actix_rt::Runtime> = actix_rt::Runtime::new().ok();
     }
     let stream = Fed { pieces: pieces.into(), broken };
     let reading = async {
-        let io = Box::new(StrictIo::new(stream, false, IDLE, Instant::now()));
-        let (config, head) = (ServiceConfig::default(), RequestHead::default());
-        let (head, payload) = h1::exchange(io, config, head, None, 0).await.ok()?;
+        let io = Rc::new(RefCell::new(StrictIo::new(stream, false, IDLE, Instant::now())));
+        let sent = Sender::new().send(&io, RequestHead::default(), None).await;
+        let (head, payload) = sent.ok()?;
         let (status, _) = wire::answer_head(&head).ok()?;
         let parts: Vec<_> = payload.try_collect().await.ok()?;
         Some((status.as_u16(), parts.concat()))
@@ -231,16 +233,6 @@ struct Fed {
     pieces: VecDeque<Vec<u8>>,
     /// Whether the end is an error.
     broken: bool,
-}
-
-impl Loan for Fed {
-    type Stream = Self;
-
-    fn stream(&mut self) -> &mut Self {
-        self
-    }
-
-    fn give_back(self) {}
 }
 
 impl AsyncRead for Fed {

@@ -1,5 +1,5 @@
 //! Counts the connections of a whole pool, those of dead workers excluded: each
-//! connection carries its own place in the count.
+//! connection carries what counts it.
 
 use std::sync::{
     Arc,
@@ -10,7 +10,8 @@ use std::sync::{
 #[derive(Debug, Default)]
 pub(crate) struct Gauge {
     opened: AtomicU64,
-    open: AtomicU64,
+    /// Each open connection has a clone.
+    open: Arc<()>,
 }
 
 impl Gauge {
@@ -21,23 +22,12 @@ impl Gauge {
 
     /// Connections that are open.
     pub(crate) fn open(&self) -> u64 {
-        self.open.load(Ordering::Relaxed)
+        Arc::strong_count(&self.open) as u64 - 1
     }
 
-    /// Counts a connection as long as the answer lives.
-    pub(super) fn enter(self: &Arc<Self>) -> Counted {
+    /// Counts a connection as long as what is returned lives.
+    pub(super) fn count(&self) -> Arc<()> {
         self.opened.fetch_add(1, Ordering::Relaxed);
-        self.open.fetch_add(1, Ordering::Relaxed);
-        Counted(Arc::clone(self))
-    }
-}
-
-/// An open connection's place in the count.
-#[derive(Debug)]
-pub(super) struct Counted(Arc<Gauge>);
-
-impl Drop for Counted {
-    fn drop(&mut self) {
-        self.0.open.fetch_sub(1, Ordering::Relaxed);
+        Arc::clone(&self.open)
     }
 }

@@ -1,5 +1,5 @@
 //! [pure] Reads the head of an answer and says what follows it. Knows bytes,
-//! not sockets. Its limits are those of the codec's parser, so that what passes
+//! not sockets. Its limits are those of awc's parser, so that what passes
 //! here passes there.
 
 use std::mem::MaybeUninit;
@@ -120,7 +120,7 @@ fn declared_body(fields: &[httparse::Header<'_>], old: bool) -> Result<Remaining
     match (chunked, length) {
         (true, Some(_)) => Err(Refusal::Malformed("both Content-Length and Transfer-Encoding")),
         (true, None) => Ok(Remaining::chunked()),
-        // The codec takes this for a tunnel and would lose the body.
+        // awc takes this for a tunnel and would lose the body.
         (false, _) if websocket => Err(Refusal::Malformed("an offer to switch to WebSocket")),
         (false, Some(length)) => Ok(Remaining::Length(length)),
         (false, None) => Ok(Remaining::UntilClose),

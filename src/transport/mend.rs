@@ -27,7 +27,7 @@ fn lower_version(bytes: &mut [u8]) -> bool {
 
 /// Puts spaces where a field goes on in the next line (RFC 9112 section 5.2).
 fn unfold(bytes: &mut [u8]) -> bool {
-    let lines = lines(bytes).lines;
+    let (lines, _) = lines(bytes);
     let mut has_changed = false;
     for pair in lines.windows(2) {
         if matches!(bytes.get(pair[1].start), Some(b' ' | b'\t')) {
@@ -43,7 +43,7 @@ fn unfold(bytes: &mut [u8]) -> bool {
 /// end a line somewhere else and for fields that say where the body ends.
 fn clean(bytes: &mut [u8]) -> bool {
     let mut has_changed = false;
-    for line in lines(bytes).lines {
+    for line in lines(bytes).0 {
         let field = &mut bytes[line];
         let Some(colon) = field.iter().position(|byte| *byte == b':') else { continue };
         let name = field[..colon].trim_ascii_end().len();
@@ -70,7 +70,7 @@ fn clean(bytes: &mut [u8]) -> bool {
 /// Leaves one `Content-Length` of several with the same value, be it in a list or in several
 /// lines (RFC 9110 section 8.6).
 fn join_lengths(bytes: &mut [u8]) -> bool {
-    let Lines { lines, is_complete: true } = lines(bytes) else { return false };
+    let (lines, true) = lines(bytes) else { return false };
     let mut first = None;
     let mut surplus = Vec::new();
     let mut line_end = 0;
@@ -104,21 +104,15 @@ fn join_lengths(bytes: &mut [u8]) -> bool {
     has_surplus
 }
 
-/// The field lines of a head, as far as it is there.
-struct Lines {
-    /// Without their ends.
-    lines: Vec<Range<usize>>,
-    is_complete: bool,
-}
-
-fn lines(bytes: &[u8]) -> Lines {
+/// The field lines of a head without their ends, as far as it is there, and whether all of it is.
+fn lines(bytes: &[u8]) -> (Vec<Range<usize>>, bool) {
     let mut lines = Vec::new();
     let mut at = start(bytes);
     while let Some(length) = bytes[at..].iter().position(|byte| *byte == b'\n') {
         let end = at + length - usize::from(bytes[at..at + length].ends_with(b"\r"));
         if at == end {
             lines.drain(..1.min(lines.len()));
-            return Lines { lines, is_complete: true };
+            return (lines, true);
         }
         lines.push(at..end);
         at += length + 1;
@@ -126,7 +120,7 @@ fn lines(bytes: &[u8]) -> Lines {
     lines.push(at..bytes.len());
     // The first one is the status line.
     lines.remove(0);
-    Lines { lines, is_complete: false }
+    (lines, false)
 }
 
 /// Where the status line begins: behind blank lines, if there are any.

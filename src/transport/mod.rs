@@ -1,26 +1,26 @@
 //! The transport: one attempt of a request over a connection of its own.
 //!
-//! It lies on the HTTP/1 codec of actix-http, which no other folder names: `client` makes
-//! one attempt, `h1` one exchange, `reserve` keeps connections, `dial` opens them,
-//! `strict_io` guards their bytes, `body` bounds and decompresses.
+//! awc carries it (`sender`), which no other folder names: `client` makes one attempt,
+//! `connection_pool` keeps connections, `connector` opens them, `strict_io` guards their bytes,
+//! `body` bounds and decompresses.
 
+mod attempt_error;
 mod body;
 mod client;
-mod dial;
+mod connection_pool;
+mod connector;
 mod exchange;
-mod fault;
 mod framing;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod fuzzing;
 mod gauge;
-mod h1;
+mod happy_eyeballs;
 mod head;
 mod mend;
-mod outage;
+mod pool_state;
 mod proxy;
-mod race;
-mod reserve;
-mod stack;
+mod reconnect_backoff;
+mod sender;
 mod stream;
 mod strict_io;
 #[cfg(test)]
@@ -29,7 +29,7 @@ pub(crate) mod tls;
 mod wire;
 
 pub(crate) use client::{Client, Settings};
-pub(crate) use dial::SocketOptions;
+pub(crate) use connector::keepalive;
 pub(crate) use gauge::Gauge;
 pub(crate) use proxy::Proxy;
 pub(crate) use wire::check_headers;

@@ -12,40 +12,29 @@ use tokio::io::{AsyncRead, AsyncWrite, Interest, ReadBuf};
 use tokio::net::TcpStream;
 use tokio_rustls::client::TlsStream;
 
-use super::gauge::Counted;
-
-/// An open connection.
-pub(super) struct Stream {
-    io: Io,
-    _counted: Counted,
-}
-
-/// The layers of a connection, the outermost of which is what is read and written.
-pub(super) enum Io {
+/// An open connection: its layers, the outermost of which is what is read and written.
+pub(super) enum Stream {
     Plain(TcpStream),
-    Tls(Box<TlsStream<Io>>),
+    Tls(Box<TlsStream<Stream>>),
 }
+
+/// How bytes are taken from the socket.
+type Take = fn(&TcpStream, &mut [u8]) -> io::Result<usize>;
 
 impl Stream {
-    pub(super) fn new(io: Io, counted: Counted) -> Self {
-        Self { io, _counted: counted }
-    }
-
     #[cfg(test)]
     pub(super) fn tcp(&self) -> &TcpStream {
-        let mut io = &self.io;
-        while let Io::Tls(tls) = io {
-            io = tls.get_ref().0;
+        match self {
+            Self::Plain(tcp) => tcp,
+            Self::Tls(tls) => tls.get_ref().0.tcp(),
         }
-        let Io::Plain(tcp) = io else { unreachable!() };
-        tcp
     }
 
     /// Whether the connection is open and nothing has come that was not read yet. Asks the
     /// system, since what the runtime knows of the socket dates from its last turn. What has
     /// come is lost, so a connection that is not quiet is of no more use.
     pub(super) fn is_quiet(&mut self) -> bool {
-        would_block(&self.io.look(read, &mut [0]))
+        would_block(&self.look(read, &mut [0]))
     }
 
     /// As [`is_quiet`](Self::is_quiet), by what the runtime knew at its last turn: of a
@@ -53,23 +42,9 @@ impl Stream {
     pub(super) fn was_quiet(&mut self) -> bool {
         let known =
             |tcp: &TcpStream, buf: &mut [u8]| tcp.try_io(Interest::READABLE, || read(tcp, buf));
-        would_block(&self.io.look(known, &mut [0]))
+        would_block(&self.look(known, &mut [0]))
     }
-}
 
-/// Reads from the socket, past the runtime.
-fn read(tcp: &TcpStream, buf: &mut [u8]) -> io::Result<usize> {
-    (&*SockRef::from(tcp)).read(buf)
-}
-
-fn would_block(looked: &io::Result<usize>) -> bool {
-    looked.as_ref().is_err_and(|error| error.kind() == io::ErrorKind::WouldBlock)
-}
-
-/// How bytes are taken from the socket.
-type Take = fn(&TcpStream, &mut [u8]) -> io::Result<usize>;
-
-impl Io {
     /// Reads what has come. That there is nothing is the error `WouldBlock`; what belongs to
     /// TLS alone, such as session tickets, is read and is nothing.
     fn look(&mut self, take: Take, buf: &mut [u8]) -> io::Result<usize> {
@@ -91,9 +66,18 @@ impl Io {
     }
 }
 
+/// Reads from the socket, past the runtime.
+fn read(tcp: &TcpStream, buf: &mut [u8]) -> io::Result<usize> {
+    (&*SockRef::from(tcp)).read(buf)
+}
+
+fn would_block(looked: &io::Result<usize>) -> bool {
+    looked.as_ref().is_err_and(|error| error.kind() == io::ErrorKind::WouldBlock)
+}
+
 /// What is below a session, read without waiting.
 struct Below<'a> {
-    io: &'a mut Io,
+    io: &'a mut Stream,
     take: Take,
 }
 
@@ -103,7 +87,7 @@ impl Read for Below<'_> {
     }
 }
 
-impl AsyncRead for Io {
+impl AsyncRead for Stream {
     fn poll_read(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -116,7 +100,7 @@ impl AsyncRead for Io {
     }
 }
 
-impl AsyncWrite for Io {
+impl AsyncWrite for Stream {
     fn poll_write(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -140,33 +124,5 @@ impl AsyncWrite for Io {
             Self::Plain(tcp) => Pin::new(tcp).poll_shutdown(cx),
             Self::Tls(tls) => Pin::new(tls).poll_shutdown(cx),
         }
-    }
-}
-
-impl AsyncRead for Stream {
-    fn poll_read(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buf: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.get_mut().io).poll_read(cx, buf)
-    }
-}
-
-impl AsyncWrite for Stream {
-    fn poll_write(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buf: &[u8],
-    ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.get_mut().io).poll_write(cx, buf)
-    }
-
-    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.get_mut().io).poll_flush(cx)
-    }
-
-    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.get_mut().io).poll_shutdown(cx)
     }
 }

@@ -1,7 +1,6 @@
-//! Guards the byte stream under the codec for one exchange: lets it see whole answers only,
-//! turns an early end into an error, fails an answer that stops arriving, and gives the
-//! connection back when the exchange was whole and clean. What the bytes mean is
-//! decided in `exchange`.
+//! Guards the byte stream under awc for one exchange: lets it see whole answers only,
+//! turns an early end into an error, fails an answer that stops arriving, and says whether the
+//! connection may serve another exchange. What the bytes mean is decided in `exchange`.
 
 use std::{
     fmt, io,
@@ -13,49 +12,59 @@ use std::{
 use actix_rt::time::{Instant, Sleep, sleep_until};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-use super::{exchange::Exchange, reserve::Lease};
+use super::exchange::Exchange;
 
-/// A connection on loan. Dropped, it closes.
-pub(super) trait Loan: Unpin {
-    type Stream: AsyncRead + AsyncWrite + Unpin;
-
-    fn stream(&mut self) -> &mut Self::Stream;
-
-    /// Ends the loan after a whole and clean exchange.
-    fn give_back(self);
-}
-
-/// A stream that yields one well-framed answer or an error (each a `Fault` inside the
-/// `io::Error`). What the codec keeps after that is an empty shell.
-pub(super) struct StrictIo<L = Lease> {
-    /// The connection, until the exchange is over.
-    lease: Option<L>,
+/// A stream that yields one well-framed answer or an error (each a `AttemptError` inside the
+/// `io::Error`), and nothing after that.
+pub(super) struct StrictIo<S> {
+    /// The connection, until it is taken for another exchange.
+    stream: Option<S>,
     exchange: Exchange,
-    watch: StallWatch,
+    /// awc has all of the answer.
+    is_over: bool,
+    /// After what silence an answer has stalled.
+    read_idle_timeout: Duration,
+    /// When part of the answer came last.
+    progress: Instant,
+    stall: Option<Pin<Box<Sleep>>>,
     /// The rest of the request is not written any more; why, when the stream refused it.
     abandoned: Option<Option<io::Error>>,
 }
 
-impl<L: Loan> StrictIo<L> {
-    /// Guards one exchange over `lease`; an answer of which nothing comes for `read_idle` has
-    /// stalled.
-    pub(super) fn new(lease: L, is_reused: bool, read_idle: Duration, now: Instant) -> Self {
+impl<S: AsyncRead + AsyncWrite + Unpin> StrictIo<S> {
+    /// Guards one exchange over `stream`; an answer of which nothing comes for
+    /// `read_idle_timeout` has stalled.
+    pub(super) fn new(
+        stream: S,
+        is_reused: bool,
+        read_idle_timeout: Duration,
+        now: Instant,
+    ) -> Self {
         Self {
-            lease: Some(lease),
+            stream: Some(stream),
             exchange: Exchange::new(is_reused),
-            watch: StallWatch { limit: read_idle, progress: now, sleep: None },
+            is_over: false,
+            read_idle_timeout,
+            progress: now,
+            stall: None,
             abandoned: None,
         }
+    }
+
+    /// The connection, if the exchange was whole and clean and another one may follow.
+    pub(super) fn take_reusable(&mut self) -> Option<S> {
+        let is_reusable = self.is_over && self.exchange.is_reusable();
+        self.stream.take_if(|_| is_reusable)
     }
 
     /// Polls the stream; once the exchange is over that is an error.
     fn poll_stream<T>(
         &mut self,
-        poll: impl FnOnce(Pin<&mut L::Stream>) -> Poll<io::Result<T>>,
+        poll: impl FnOnce(Pin<&mut S>) -> Poll<io::Result<T>>,
     ) -> Poll<io::Result<T>> {
-        match &mut self.lease {
-            Some(lease) => poll(Pin::new(lease.stream())),
-            None => Poll::Ready(Err(io::ErrorKind::NotConnected.into())),
+        match &mut self.stream {
+            Some(stream) if !self.is_over => poll(Pin::new(stream)),
+            _ => Poll::Ready(Err(io::ErrorKind::NotConnected.into())),
         }
     }
 
@@ -64,26 +73,37 @@ impl<L: Loan> StrictIo<L> {
         self.exchange.overruns()
     }
 
-    /// Lets go of the connection when the codec has all of the answer: gives it back if it may
-    /// serve another request, and closes it if not.
-    fn settle(&mut self, cx: &mut Context<'_>) {
-        if !self.exchange.is_over() {
+    /// Ends the exchange when awc has all of the answer.
+    fn end_if_over(&mut self, cx: &mut Context<'_>) {
+        if self.is_over || !self.exchange.is_over() {
             return;
         }
-        let Some(mut lease) = self.lease.take() else { return };
         // What the server has sent beyond the end may lie in another segment. Where nothing
         // has come, as after any answer that is right, this asks the runtime, not the system.
         let mut space = [0; 64];
         let mut beyond = ReadBuf::new(&mut space);
-        if Pin::new(lease.stream()).poll_read(cx, &mut beyond).is_ready() {
+        if self.poll_stream(|stream| stream.poll_read(cx, &mut beyond)).is_ready() {
             self.exchange.stray(beyond.filled());
         }
-        if self.exchange.is_reusable() {
-            lease.give_back();
+        self.is_over = true;
+    }
+
+    /// Ready when nothing came of an answer for too long. Progress costs one look at the clock;
+    /// the timer is set when a read first has to wait, and again only when it fires too early.
+    fn poll_stalled(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let due = self.progress.checked_add(self.read_idle_timeout);
+        let Some(due) = due else { return Poll::Pending };
+        let stall = self.stall.get_or_insert_with(|| Box::pin(sleep_until(due)));
+        loop {
+            ready!(stall.as_mut().poll(cx));
+            if Instant::now() >= due {
+                return Poll::Ready(());
+            }
+            stall.as_mut().reset(due);
         }
     }
 
-    /// Reads once from the stream into `buf` and leaves there what the codec may see. Ready when
+    /// Reads once from the stream into `buf` and leaves there what awc may see. Ready when
     /// something came, also when none of it is to be seen; the stream's end gives `false`.
     fn poll_receive(
         &mut self,
@@ -93,7 +113,7 @@ impl<L: Loan> StrictIo<L> {
         let before = buf.filled().len();
         let broken = match self.poll_stream(|stream| stream.poll_read(cx, buf)) {
             Poll::Pending if self.exchange.is_midway() => {
-                ready!(self.watch.poll(cx));
+                ready!(self.poll_stalled(cx));
                 return Poll::Ready(Err(self.exchange.stall().into()));
             }
             Poll::Pending => return Poll::Pending,
@@ -101,9 +121,9 @@ impl<L: Loan> StrictIo<L> {
                 let visible = self.exchange.receive(&mut buf.filled_mut()[before..]);
                 buf.set_filled(before + visible?);
                 if self.exchange.is_midway() {
-                    self.watch.progress = Instant::now();
+                    self.progress = Instant::now();
                 } else {
-                    self.watch.sleep = None;
+                    self.stall = None;
                 }
                 return Poll::Ready(Ok(true));
             }
@@ -129,7 +149,7 @@ impl<L: Loan> StrictIo<L> {
             if !ready!(self.poll_receive(cx, &mut buf))? {
                 break;
             }
-            // What may be seen is for the codec, which does not read yet.
+            // What may be seen is for awc, which does not read yet.
             self.exchange.ready().extend_from_slice(buf.filled());
         }
         self.exchange.answered_early();
@@ -137,7 +157,7 @@ impl<L: Loan> StrictIo<L> {
     }
 }
 
-impl<L: Loan> AsyncRead for StrictIo<L> {
+impl<S: AsyncRead + AsyncWrite + Unpin> AsyncRead for StrictIo<S> {
     fn poll_read(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -157,12 +177,12 @@ impl<L: Loan> AsyncRead for StrictIo<L> {
                 break;
             }
         }
-        this.settle(cx);
+        this.end_if_over(cx);
         Poll::Ready(Ok(()))
     }
 }
 
-impl<L: Loan> AsyncWrite for StrictIo<L> {
+impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for StrictIo<S> {
     fn poll_write(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -184,7 +204,7 @@ impl<L: Loan> AsyncWrite for StrictIo<L> {
                 Poll::Ready(Ok(buf.len()))
             }
             Poll::Ready(Err(error)) => Poll::Ready(Err(match this.exchange.end(Some(error)) {
-                Err(fault) => fault.into(),
+                Err(failure) => failure.into(),
                 Ok(()) => io::ErrorKind::BrokenPipe.into(),
             })),
             Poll::Pending => {
@@ -212,31 +232,8 @@ impl<L: Loan> AsyncWrite for StrictIo<L> {
     }
 }
 
-impl<L> fmt::Debug for StrictIo<L> {
+impl<S> fmt::Debug for StrictIo<S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("StrictIo").field("exchange", &self.exchange).finish_non_exhaustive()
-    }
-}
-
-/// Notices that an answer stopped arriving. Progress costs one look at the clock; the timer is
-/// set when a read first has to wait, and set again only when it fires too early.
-struct StallWatch {
-    limit: Duration,
-    progress: Instant,
-    sleep: Option<Pin<Box<Sleep>>>,
-}
-
-impl StallWatch {
-    /// Ready when nothing came for the limit.
-    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        let Some(due) = self.progress.checked_add(self.limit) else { return Poll::Pending };
-        let sleep = self.sleep.get_or_insert_with(|| Box::pin(sleep_until(due)));
-        loop {
-            ready!(sleep.as_mut().poll(cx));
-            if Instant::now() >= due {
-                return Poll::Ready(());
-            }
-            sleep.as_mut().reset(due);
-        }
     }
 }

@@ -6,7 +6,7 @@ use std::{io, sync::Arc};
 use rustls::{
     ClientConfig, RootCertStore,
     crypto::ring,
-    pki_types::{CertificateDer, pem::PemObject},
+    pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject},
 };
 
 use crate::error::{Error, ErrorKind};
@@ -42,12 +42,16 @@ pub(super) fn is_lasting(error: &io::Error) -> bool {
     }
 }
 
-/// The client configuration that trusts the web's roots and `extra` ones, each in PEM.
+/// The client configuration that trusts the web's roots and `extra` ones, each in PEM, and shows
+/// the certificate `own`, in PEM with its chain and key, to servers that ask for one.
 ///
 /// # Errors
 /// [`ErrorKind::Config`] when an entry of `extra` is not PEM, holds no
-/// certificate, or holds one that cannot be a root.
-pub(crate) fn client_config(extra: &[Vec<u8>]) -> Result<Arc<ClientConfig>, Error> {
+/// certificate, or holds one that cannot be a root; when `own` is not a certificate with its key.
+pub(crate) fn client_config(
+    extra: &[Vec<u8>],
+    own: Option<&str>,
+) -> Result<Arc<ClientConfig>, Error> {
     let invalid = |what: &'static str| Error::new(ErrorKind::Config, what);
     let mut roots = RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() };
     for pem in extra {
@@ -64,11 +68,23 @@ pub(crate) fn client_config(extra: &[Vec<u8>]) -> Result<Arc<ClientConfig>, Erro
             return Err(invalid("root_certificate: holds no certificate in PEM"));
         }
     }
-    let mut config = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
+    let config = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
         .with_safe_default_protocol_versions()
         .map_err(|source| invalid("TLS is not available").with_source(source))?
-        .with_root_certificates(roots)
-        .with_no_client_auth();
+        .with_root_certificates(roots);
+    let mut config = match own {
+        None => config.with_no_client_auth(),
+        Some(pem) => {
+            // Without the sources of errors, which may hold a part of the key.
+            let chain: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(pem.as_bytes()).collect();
+            let chain = chain.map_err(|_| invalid("client_certificate: is not valid PEM"))?;
+            let key = PrivateKeyDer::from_pem_slice(pem.as_bytes())
+                .map_err(|_| invalid("client_certificate: holds no private key in PEM"))?;
+            config.with_client_auth_cert(chain, key).map_err(|source| {
+                invalid("client_certificate: holds no certificate of its key").with_source(source)
+            })?
+        }
+    };
     config.alpn_protocols = vec![b"http/1.1".to_vec()];
     Ok(Arc::new(config))
 }

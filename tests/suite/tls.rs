@@ -3,8 +3,11 @@
 use std::sync::Arc;
 
 use crate::support::{authority::authority, raw_server::RawServer, soon};
-use rcgen::KeyPair;
-use rustls::ServerConfig;
+use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
+use rustls::{
+    RootCertStore, ServerConfig, crypto::ring, pki_types::PrivateKeyDer,
+    server::WebPkiClientVerifier,
+};
 use vantage_api_pool::{AwwPool, Delivery, Error, ErrorKind, PoolBuilder, Response};
 
 /// A pool that trusts `roots` besides the web's, and makes one attempt per call.
@@ -38,6 +41,55 @@ async fn an_extra_root_is_trusted_and_its_connection_reused() {
     assert_eq!(seen.connections, 1);
     let host = format!("host: localhost:{}\r\n", server.address().port());
     assert!(seen.heads.iter().all(|(_, head)| head.contains(&host)));
+}
+
+/// A new authority, in PEM, a server of it that wants to see certificates of it, and such a one
+/// with its key, in PEM.
+fn mutual() -> (Vec<u8>, Arc<ServerConfig>, String) {
+    let key = KeyPair::generate().unwrap();
+    let mut params = CertificateParams::new(Vec::new()).unwrap();
+    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    let root = params.self_signed(&key).unwrap();
+    let issuer = Issuer::new(params, key);
+    let [(server, server_key), (client, client_key)] = ["localhost", "client"].map(|name| {
+        let key = KeyPair::generate().unwrap();
+        let params = CertificateParams::new([name.to_owned()]).unwrap();
+        (params.signed_by(&key, &issuer).unwrap(), key)
+    });
+    let mut roots = RootCertStore::empty();
+    roots.add(root.der().clone()).unwrap();
+    let provider = Arc::new(ring::default_provider());
+    let verifier = WebPkiClientVerifier::builder_with_provider(roots.into(), Arc::clone(&provider));
+    let config = ServerConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_client_cert_verifier(verifier.build().unwrap())
+        .with_single_cert(
+            vec![server.der().clone()],
+            PrivateKeyDer::Pkcs8(server_key.serialize_der().into()),
+        )
+        .unwrap();
+    let client = format!("{}{}", client.pem(), client_key.serialize_pem());
+    (root.pem().into_bytes(), Arc::new(config), client)
+}
+
+#[tokio::test]
+async fn a_client_certificate_is_shown_to_a_server_that_asks_for_one() {
+    let (root, config, client) = mutual();
+    let server = serve_ok(config);
+    let base = format!("https://localhost:{}/", server.address().port());
+    let builder = || AwwPool::builder(&base).workers(1).max_attempts(1);
+    let builder = || builder().root_certificate(root.clone());
+    let pool = builder().client_certificate(&client).build().unwrap();
+    assert_eq!(get(&pool).await.unwrap().text().unwrap(), "ok");
+    assert!(get(&builder().build().unwrap()).await.is_err(), "none is shown");
+    let (certificate, key) = client.split_at(client.find("-----BEGIN PRIVATE").unwrap());
+    let other_key = KeyPair::generate().unwrap().serialize_pem();
+    for wrong in [certificate, key, "", &format!("{certificate}{other_key}")] {
+        let error = builder().client_certificate(wrong).build().unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Config);
+        assert!(error.to_string().contains("client_certificate: "), "{error}");
+    }
 }
 
 #[tokio::test]

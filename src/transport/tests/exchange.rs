@@ -1,4 +1,4 @@
-//! The guard's state, on bytes alone: what the codec sees does not depend on how they came.
+//! The guard's state, on bytes alone: what awc sees does not depend on how they came.
 
 use proptest::prelude::*;
 
@@ -15,12 +15,12 @@ fn asked(request: &[u8]) -> Exchange {
     exchange
 }
 
-/// What the codec sees of an answer that comes in these pieces, and how the exchange ends.
+/// What awc sees of an answer that comes in these pieces, and how the exchange ends.
 fn seen(exchange: &mut Exchange, pieces: &[Vec<u8>]) -> Result<Vec<u8>, ErrorKind> {
     let mut seen = Vec::new();
     for piece in pieces {
         let mut piece = piece.clone();
-        let visible = exchange.receive(&mut piece).map_err(|fault| fault.error.kind())?;
+        let visible = exchange.receive(&mut piece).map_err(|failure| failure.error.kind())?;
         seen.extend(&piece[..visible]);
         seen.extend(std::mem::take(exchange.ready()));
     }
@@ -28,7 +28,7 @@ fn seen(exchange: &mut Exchange, pieces: &[Vec<u8>]) -> Result<Vec<u8>, ErrorKin
 }
 
 #[test]
-fn an_answer_until_the_close_reaches_the_codec_as_an_old_one() {
+fn an_answer_until_the_close_reaches_awc_as_an_old_one() {
     let mut exchange = asked(b"GET / HTTP/1.1\r\n\r\n");
     let answer = b"HTTP/1.1 200 OK\r\n\r\nbody".to_vec();
     assert_eq!(seen(&mut exchange, &[answer]).unwrap(), b"HTTP/1.0 200 OK\r\n\r\nbody");
@@ -43,22 +43,22 @@ fn only_a_reused_connection_without_an_answer_is_stale() {
     assert!(!asked(b"GET").end(None).unwrap_err().stale);
     seen(&mut exchange, &[b"HTTP/1.1 204 None\r\n\r\n".to_vec()]).unwrap();
     exchange.begin_write(b"GET / HTTP/1.1\r\n\r\n").unwrap();
-    let fault = exchange.end(None).unwrap_err();
-    assert!(fault.stale);
-    assert_eq!(fault.error.delivery(), Delivery::NotSent);
+    let failure = exchange.end(None).unwrap_err();
+    assert!(failure.stale);
+    assert_eq!(failure.error.delivery(), Delivery::NotSent);
     let mut exchange = asked(b"GET / HTTP/1.1\r\n\r\n");
     seen(&mut exchange, &[b"HTTP/1.1 204 None\r\n\r\n".to_vec()]).unwrap();
     exchange.begin_write(b"GET / HTTP/1.1\r\n\r\n").unwrap();
     exchange.wrote(1);
     seen(&mut exchange, &[b"H".to_vec()]).unwrap();
-    let fault = exchange.end(None).unwrap_err();
-    assert!(!fault.stale, "part of an answer came");
-    assert_eq!(fault.error.delivery(), Delivery::Unknown);
+    let failure = exchange.end(None).unwrap_err();
+    assert!(!failure.stale, "part of an answer came");
+    assert_eq!(failure.error.delivery(), Delivery::Unknown);
 }
 
 proptest! {
     #[test]
-    fn what_the_codec_sees_does_not_depend_on_the_pieces(
+    fn what_awc_sees_does_not_depend_on_the_pieces(
         interims in 0..3_usize,
         body in prop::sample::select(vec![
             "content-length: 5\r\n\r\nrows!",
@@ -110,8 +110,8 @@ proptest! {
         if cut > 0 {
             seen(&mut exchange, &[wire.as_bytes()[..cut].to_vec()]).unwrap();
         }
-        let fault = exchange.end(None).unwrap_err();
+        let failure = exchange.end(None).unwrap_err();
         let kind = if cut >= head { ErrorKind::Truncated } else { ErrorKind::Disconnected };
-        prop_assert_eq!(fault.error.kind(), kind);
+        prop_assert_eq!(failure.error.kind(), kind);
     }
 }

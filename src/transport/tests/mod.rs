@@ -5,19 +5,19 @@
 mod raw_server;
 
 mod body;
-mod dial;
+mod connector;
 mod exchange;
 mod head;
-mod outage;
 mod partition;
-mod stack;
+mod pool_state;
+mod reconnect_backoff;
 mod wire;
 
 use std::{cell::OnceCell, future::Future, sync::Arc, time::Duration};
 
 use raw_server::{LIMIT, RawServer};
 
-use super::{Settings, SocketOptions, tls};
+use super::{Settings, tls};
 use crate::error::Error;
 use crate::{base_url::BaseUrl, request::Request, response::Response};
 
@@ -45,7 +45,7 @@ fn settings() -> Settings {
     Settings {
         base: http::Uri::from_static("http://localhost/"),
         headers,
-        tls: tls::client_config(&[]).unwrap(),
+        tls: tls::client_config(&[], None).unwrap(),
         connect_timeout: Duration::from_secs(1),
         read_idle_timeout: Duration::from_millis(500),
         idle_timeout: Duration::from_secs(15),
@@ -54,12 +54,8 @@ fn settings() -> Settings {
         max_error_body_bytes: 64 * 1024,
         kept_connections: 0..=8,
         proxy: None,
-        socket: SocketOptions {
-            nodelay: true,
-            keepalive: None,
-            keepalive_interval: None,
-            keepalive_retries: None,
-        },
+        tcp_nodelay: true,
+        tcp_keepalive: None,
         gauge: Arc::default(),
         gzip: true,
     }

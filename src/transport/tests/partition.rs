@@ -1,12 +1,13 @@
-//! The codec behind the guard in a simulated network, whose partitions, losses and time are
+//! awc behind the guard in a simulated network, whose partitions, losses and time are
 //! the test's: nothing is waited for longer than promised, and nothing cut is whole.
 
 use std::{cell::RefCell, io, rc::Rc, time::Duration};
 
 use actix_http::{
-    RequestHead, ServiceConfig,
+    RequestHead,
     error::{ParseError, PayloadError},
 };
+use awc::error::SendRequestError;
 use futures::TryStreamExt;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
@@ -16,11 +17,7 @@ use turmoil::net::{TcpListener, TcpStream};
 
 use crate::{
     error::ErrorKind,
-    transport::{
-        fault::Fault,
-        h1::{self, Failure},
-        strict_io::{Loan, StrictIo},
-    },
+    transport::{attempt_error::AttemptError, sender::Sender, strict_io::StrictIo},
 };
 
 /// After what silence an answer has stalled.
@@ -36,33 +33,16 @@ const APART: Duration = Duration::from_millis(400);
 /// Connections that may serve another request.
 type Kept = Rc<RefCell<Vec<TcpStream>>>;
 
-struct Lent {
-    stream: TcpStream,
-    kept: Kept,
-}
-
-impl Loan for Lent {
-    type Stream = TcpStream;
-
-    fn stream(&mut self) -> &mut TcpStream {
-        &mut self.stream
-    }
-
-    fn give_back(self) {
-        self.kept.borrow_mut().push(self.stream);
-    }
-}
-
 /// What became of a GET: its body, or a kind of error where the guard gave one.
 type Outcome = Result<String, Option<ErrorKind>>;
 
 fn kind(error: io::Error) -> Option<ErrorKind> {
-    Fault::inside(error).ok().map(|fault| fault.error.kind())
+    AttemptError::inside(error).ok().map(|failure| failure.error.kind())
 }
 
 /// Makes GETs over one pool of connections.
 fn client() -> impl AsyncFn(&str) -> Outcome {
-    let kept = Kept::default();
+    let (kept, sender) = (Kept::default(), Sender::new());
     async move |path: &str| {
         let idle = kept.borrow_mut().pop();
         let is_reused = idle.is_some();
@@ -70,19 +50,21 @@ fn client() -> impl AsyncFn(&str) -> Outcome {
             Some(stream) => stream,
             None => TcpStream::connect(("server", 80)).await.map_err(|_| None)?,
         };
-        let lent = Lent { stream, kept: Rc::clone(&kept) };
-        let io = Box::new(StrictIo::new(lent, is_reused, IDLE, Instant::now()));
+        let io = StrictIo::new(stream, is_reused, IDLE, Instant::now());
+        let io = Rc::new(RefCell::new(io));
         let mut head = RequestHead::default();
         head.uri = path.parse().unwrap();
-        let sent = h1::exchange(io, ServiceConfig::default(), head, None, 64).await;
-        let (_, payload) = sent.map_err(|failure| match failure {
-            Failure::Send(error) | Failure::Head(ParseError::Io(error)) => kind(error),
+        let (_, payload) = sender.send(&io, head, None).await.map_err(|error| match error {
+            SendRequestError::Send(error) | SendRequestError::Response(ParseError::Io(error)) => {
+                kind(error)
+            }
             _ => None,
         })?;
         let parts: Vec<_> = payload.try_collect().await.map_err(|error| match error {
             PayloadError::Incomplete(Some(error)) | PayloadError::Io(error) => kind(error),
             _ => None,
         })?;
+        kept.borrow_mut().extend(io.borrow_mut().take_reusable());
         Ok(String::from_utf8(parts.concat()).unwrap())
     }
 }

@@ -13,25 +13,15 @@ use tokio_rustls::TlsConnector;
 
 use super::{
     Settings,
-    gauge::Gauge,
+    happy_eyeballs::{by_turns, race},
     proxy::{self, Proxy},
-    race::{by_turns, race},
-    stream::{Io, Stream},
+    stream::Stream,
     tls,
 };
 use crate::error::{Error, ErrorKind};
 
-/// What every socket of a pool is set to.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct SocketOptions {
-    pub(crate) nodelay: bool,
-    pub(crate) keepalive: Option<Duration>,
-    pub(crate) keepalive_interval: Option<Duration>,
-    pub(crate) keepalive_retries: Option<u32>,
-}
-
 /// The way to an origin.
-pub(super) struct Dial {
+pub(super) struct Connector {
     /// Without the brackets of an IPv6 address.
     host: String,
     port: u16,
@@ -40,12 +30,12 @@ pub(super) struct Dial {
     is_secure: bool,
     tls: TlsConnector,
     proxy: Option<Arc<Proxy>>,
-    options: SocketOptions,
+    tcp_nodelay: bool,
+    tcp_keepalive: Option<TcpKeepalive>,
     connect_timeout: Duration,
-    gauge: Arc<Gauge>,
 }
 
-impl Dial {
+impl Connector {
     pub(super) fn new(settings: &Settings) -> Self {
         let host = settings.base.host().unwrap_or_default();
         let is_secure = settings.base.scheme_str() == Some("https");
@@ -57,62 +47,86 @@ impl Dial {
             is_secure,
             tls: Arc::clone(&settings.tls).into(),
             proxy: settings.proxy.clone(),
-            options: settings.socket,
+            tcp_nodelay: settings.tcp_nodelay,
+            tcp_keepalive: settings.tcp_keepalive.clone(),
             connect_timeout: settings.connect_timeout,
-            gauge: Arc::clone(&settings.gauge),
         }
     }
 
     /// A new connection, within the connect timeout.
-    pub(super) async fn open(&self) -> Result<Stream, Error> {
+    pub(super) async fn connect(&self) -> Result<Stream, Error> {
         let late = || Error::new(ErrorKind::Connect, "no connection within the connect timeout");
-        tokio::time::timeout(self.connect_timeout, self.connect()).await.map_err(|_| late())?
+        tokio::time::timeout(self.connect_timeout, self.layers()).await.map_err(|_| late())?
     }
 
-    async fn connect(&self) -> Result<Stream, Error> {
+    async fn layers(&self) -> Result<Stream, Error> {
         let mut io = match &self.proxy {
-            None => Io::Plain(self.tcp(&self.host, self.port, &DIRECT).await?),
+            None => Stream::Plain(self.tcp(&self.host, self.port, false).await?),
             Some(proxy) => {
-                let mut io = Io::Plain(self.tcp(&proxy.host, proxy.port, &TO_PROXY).await?);
+                let mut io = Stream::Plain(self.tcp(&proxy.host, proxy.port, true).await?);
                 if proxy.is_secure {
-                    io = self.secure(io, &proxy.host, &TO_PROXY).await?;
+                    io = self.secure(io, &proxy.host, true).await?;
                 }
                 self.tunnel(proxy, &mut io).await?;
                 io
             }
         };
         if self.is_secure {
-            io = self.secure(io, &self.host, &DIRECT).await?;
+            io = self.secure(io, &self.host, false).await?;
         }
-        Ok(Stream::new(io, self.gauge.enter()))
+        Ok(io)
     }
 
     /// Makes `io`, a connection to `host`, one inside TLS.
-    async fn secure(&self, io: Io, host: &str, words: &Words) -> Result<Io, Error> {
-        let failed = |what| Error::new(ErrorKind::Tls, what);
+    async fn secure(&self, io: Stream, host: &str, is_proxy: bool) -> Result<Stream, Error> {
+        let failed =
+            |direct, proxy| Error::new(ErrorKind::Tls, if is_proxy { proxy } else { direct });
+        let unnamed = || {
+            failed(
+                "the host is not a name that a certificate can hold",
+                "the proxy's host is not a name that a certificate can hold",
+            )
+        };
+        let insecure =
+            || failed("the TLS handshake failed", "the TLS handshake with the proxy failed");
         let name = ServerName::try_from(host.to_owned())
-            .map_err(|source| failed(words.unnamed).with_source(source).lasting(true))?;
+            .map_err(|source| unnamed().with_source(source).lasting(true))?;
         let tls = self.tls.connect(name, io).await;
         let tls = tls.map_err(|source| {
             let is_lasting = tls::is_lasting(&source);
-            failed(words.insecure).with_source(source).lasting(is_lasting)
+            insecure().with_source(source).lasting(is_lasting)
         })?;
-        Ok(Io::Tls(Box::new(tls)))
+        Ok(Stream::Tls(Box::new(tls)))
     }
 
-    async fn tcp(&self, host: &str, port: u16, words: &Words) -> Result<TcpStream, Error> {
-        let unresolved = || Error::new(ErrorKind::Resolve, words.unresolved);
+    async fn tcp(&self, host: &str, port: u16, is_proxy: bool) -> Result<TcpStream, Error> {
+        let (unresolved, refused) = match is_proxy {
+            false => ("the host name did not resolve", "the connection was not established"),
+            true => (
+                "the proxy's host name did not resolve",
+                "the connection to the proxy was not established",
+            ),
+        };
+        let unresolved = || Error::new(ErrorKind::Resolve, unresolved);
         let addresses = tokio::net::lookup_host((host, port)).await;
         let addresses = by_turns(addresses.map_err(|source| unresolved().with_source(source))?);
-        let refused = |source| Error::new(ErrorKind::Connect, words.refused).with_source(source);
+        let refused = |source| Error::new(ErrorKind::Connect, refused).with_source(source);
         let tcp = race(addresses, TcpStream::connect).await.ok_or_else(unresolved)?;
         let tcp = tcp.map_err(refused)?;
-        self.options.apply(&tcp).map_err(refused)?;
+        self.set_up(&tcp).map_err(refused)?;
         Ok(tcp)
     }
 
+    fn set_up(&self, tcp: &TcpStream) -> io::Result<()> {
+        tcp.set_nodelay(self.tcp_nodelay)?;
+        match &self.tcp_keepalive {
+            Some(keepalive) => SockRef::from(tcp).set_tcp_keepalive(keepalive),
+            None => Ok(()),
+        }
+    }
+
     /// Makes `io`, a connection to `proxy`, one to the host.
-    async fn tunnel(&self, proxy: &Proxy, io: &mut Io) -> Result<(), Error> {
+    async fn tunnel(&self, proxy: &Proxy, io: &mut Stream) -> Result<(), Error> {
         let broken = |source| {
             Error::new(ErrorKind::Connect, "the connection to the proxy broke").with_source(source)
         };
@@ -133,38 +147,18 @@ impl Dial {
     }
 }
 
-impl SocketOptions {
-    fn apply(&self, tcp: &TcpStream) -> io::Result<()> {
-        tcp.set_nodelay(self.nodelay)?;
-        let Some(time) = self.keepalive else { return Ok(()) };
-        let mut keepalive = TcpKeepalive::new().with_time(time);
-        if let Some(interval) = self.keepalive_interval {
-            keepalive = keepalive.with_interval(interval);
-        }
-        if let Some(retries) = self.keepalive_retries {
-            keepalive = keepalive.with_retries(retries);
-        }
-        SockRef::from(tcp).set_tcp_keepalive(&keepalive)
+/// Probes of a connection on which nothing came for `time`.
+pub(crate) fn keepalive(
+    time: Duration,
+    interval: Option<Duration>,
+    retries: Option<u32>,
+) -> TcpKeepalive {
+    let mut keepalive = TcpKeepalive::new().with_time(time);
+    if let Some(interval) = interval {
+        keepalive = keepalive.with_interval(interval);
     }
+    if let Some(retries) = retries {
+        keepalive = keepalive.with_retries(retries);
+    }
+    keepalive
 }
-
-/// How the failures of one way are put.
-struct Words {
-    unresolved: &'static str,
-    refused: &'static str,
-    unnamed: &'static str,
-    insecure: &'static str,
-}
-
-const DIRECT: Words = Words {
-    unresolved: "the host name did not resolve",
-    refused: "the connection was not established",
-    unnamed: "the host is not a name that a certificate can hold",
-    insecure: "the TLS handshake failed",
-};
-const TO_PROXY: Words = Words {
-    unresolved: "the proxy's host name did not resolve",
-    refused: "the connection to the proxy was not established",
-    unnamed: "the proxy's host is not a name that a certificate can hold",
-    insecure: "the TLS handshake with the proxy failed",
-};

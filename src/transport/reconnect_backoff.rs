@@ -8,14 +8,14 @@ const BASE: Duration = Duration::from_millis(100);
 /// The bound on every wait.
 const CAP: Duration = Duration::from_secs(30);
 
-/// Failures in a row.
+/// The waits between failures in a row.
 #[derive(Debug, Default)]
-pub(super) struct Outage {
+pub(super) struct ReconnectBackoff {
     failures: u32,
     until: Option<Instant>,
 }
 
-impl Outage {
+impl ReconnectBackoff {
     /// Records a failure to connect. The next attempt waits between half of the bound and the
     /// whole of it, picked by `jitter` in `[0, 1)`. What fails during a wait was begun together
     /// with what led to it, and does not count again.
@@ -37,8 +37,8 @@ impl Outage {
         self.failed(now, jitter);
     }
 
-    /// Ends the outage: the server has answered, or somebody wants an attempt at once.
-    pub(super) fn end(&mut self) {
+    /// Ends the waits: the server has answered, or somebody wants an attempt at once.
+    pub(super) fn reset(&mut self) {
         *self = Self::default();
     }
 

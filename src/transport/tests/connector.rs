@@ -7,7 +7,7 @@ use socket2::SockRef;
 use super::{RawServer, bounded};
 use crate::{
     config::PoolConfig,
-    transport::{dial::Dial, stream::Stream},
+    transport::{connector::Connector, stream::Stream},
 };
 
 /// The connection that a pool of these settings opens.
@@ -16,7 +16,7 @@ async fn opened(set: impl FnOnce(&mut PoolConfig)) -> Stream {
     let mut config = PoolConfig::new(server.url());
     set(&mut config);
     let settings = config.validate().unwrap().transport(0, Arc::default());
-    bounded(Dial::new(&settings).open()).await.unwrap()
+    bounded(Connector::new(&settings).connect()).await.unwrap()
 }
 
 #[actix::test]

@@ -1,6 +1,6 @@
-//! [pure] Which idle connection serves next and which are closed: last in, first
-//! out, within a minimum, a maximum, an idle timeout and a lifetime. Knows neither
-//! sockets nor the clock.
+//! [pure] What a connection pool decides: which idle connection serves next (last in, first
+//! out) and which are closed, within a minimum, a maximum, an idle timeout and a lifetime.
+//! Knows neither sockets nor the clock.
 
 use std::time::{Duration, Instant};
 
@@ -10,7 +10,7 @@ const MAX_TURN: Duration = Duration::from_secs(1);
 /// The shortest time between two looks.
 const MIN_TURN: Duration = Duration::from_millis(10);
 
-/// What a stack keeps.
+/// What a pool keeps.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Limits {
     /// The connections that stay open without use.
@@ -25,15 +25,15 @@ pub(super) struct Limits {
 
 /// The idle connections of one client, the one used last on top, and the count of the others.
 #[derive(Debug)]
-pub(super) struct Stack<C> {
+pub(super) struct PoolState<C> {
     limits: Limits,
-    /// In the order in which they were put down, so the first one is idle for longest.
+    /// In the order in which they were returned, so the first one is idle for longest.
     idle: Vec<Idle<C>>,
     busy: usize,
     /// Being opened to reach the minimum.
-    opening: usize,
+    filling: usize,
     /// Being opened by calls, to be used at once.
-    dialling: usize,
+    connecting: usize,
 }
 
 #[derive(Debug)]
@@ -43,9 +43,9 @@ struct Idle<C> {
     since: Instant,
 }
 
-impl<C> Stack<C> {
+impl<C> PoolState<C> {
     pub(super) fn new(limits: Limits) -> Self {
-        Self { limits, idle: Vec::new(), busy: 0, opening: 0, dialling: 0 }
+        Self { limits, idle: Vec::new(), busy: 0, filling: 0, connecting: 0 }
     }
 
     /// Changes the minimum. What is beyond it closes when it was unused for too long.
@@ -72,32 +72,32 @@ impl<C> Stack<C> {
     /// Whether a call that finds nothing idle waits, beside `waiting` others, for what is being
     /// opened to reach the minimum: one that it opened itself would be beyond the maximum.
     pub(super) fn has_to_wait(&self, waiting: usize) -> bool {
-        let all = self.open() + self.opening + self.dialling;
-        waiting < self.opening && all >= self.limits.max
+        let all = self.open() + self.filling + self.connecting;
+        waiting < self.filling && all >= self.limits.max
     }
 
     /// Counts a connection that a call opens, to be used at once.
-    pub(super) fn begin_dialling(&mut self) {
-        self.dialling += 1;
+    pub(super) fn begin_connecting(&mut self) {
+        self.connecting += 1;
     }
 
     /// Counts that connection no more: it is open, or the attempt has failed.
-    pub(super) fn end_dialling(&mut self) {
-        self.dialling = self.dialling.saturating_sub(1);
+    pub(super) fn end_connecting(&mut self) {
+        self.connecting = self.connecting.saturating_sub(1);
     }
 
     /// Counts a connection that was opened to be used at once.
-    pub(super) fn enter(&mut self) {
+    pub(super) fn opened(&mut self) {
         self.busy += 1;
     }
 
-    /// Counts a busy connection no more: it was put down or is gone.
+    /// Counts a busy connection no more: it was returned or is gone.
     pub(super) fn leave(&mut self) {
         self.busy = self.busy.saturating_sub(1);
     }
 
-    /// Puts a busy connection down, fit for its next use, unless it has to go.
-    pub(super) fn put(&mut self, connection: C, born: Instant, now: Instant) {
+    /// Takes a busy connection back, fit for its next use, unless it has to go.
+    pub(super) fn returned(&mut self, connection: C, born: Instant, now: Instant) {
         let has_time = !self.limits.idle_timeout.is_zero() || self.open() <= self.limits.min;
         if has_time && self.open() <= self.limits.max && self.is_young(born, now) {
             self.idle.push(Idle { connection, born, since: now });
@@ -105,13 +105,13 @@ impl<C> Stack<C> {
     }
 
     /// Counts a connection that is being opened to reach the minimum.
-    pub(super) fn begin_opening(&mut self) {
-        self.opening += 1;
+    pub(super) fn begin_filling(&mut self) {
+        self.filling += 1;
     }
 
-    /// Puts down the connection that was being opened, if it was opened and there is room.
-    pub(super) fn end_opening(&mut self, connection: Option<C>, now: Instant) {
-        self.opening = self.opening.saturating_sub(1);
+    /// Takes the connection that was being opened, if it was opened and there is room.
+    pub(super) fn end_filling(&mut self, connection: Option<C>, now: Instant) {
+        self.filling = self.filling.saturating_sub(1);
         if let Some(connection) = connection.filter(|_| self.open() < self.limits.max) {
             self.idle.push(Idle { connection, born: now, since: now });
         }
@@ -147,7 +147,7 @@ impl<C> Stack<C> {
     /// When the next sweep is due: when the next connection may be idle for too long, and never
     /// much later than [`MAX_TURN`] from `now`. `None` while there is nothing to look after.
     pub(super) fn next_sweep(&self, now: Instant) -> Option<Instant> {
-        if self.open() + self.opening + self.limits.min == 0 {
+        if self.open() + self.filling + self.limits.min == 0 {
             return None;
         }
         let turn = self.limits.idle_timeout.clamp(MIN_TURN, MAX_TURN);
@@ -165,13 +165,13 @@ impl<C> Stack<C> {
     }
 
     /// How many connections are being opened to reach the minimum.
-    pub(super) fn opening(&self) -> usize {
-        self.opening
+    pub(super) fn filling(&self) -> usize {
+        self.filling
     }
 
     /// How many more have to be opened to reach the minimum.
     pub(super) fn missing(&self) -> usize {
-        self.limits.min.saturating_sub(self.open() + self.opening + self.dialling)
+        self.limits.min.saturating_sub(self.open() + self.filling + self.connecting)
     }
 
     /// Whether the minimum is open.

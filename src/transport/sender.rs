@@ -1,0 +1,145 @@
+//! Sends a request over a connection and reads the answer, by awc: its connector, told to use
+//! the connection that it is given, and its HTTP/1 client above that. What the bytes may be is
+//! guarded below, in `strict_io`; which connection it is, is decided outside.
+//!
+//! Below `awc::Client`, which adds headers, timeouts and redirects that are decided elsewhere
+//! here. awc's own pool, between the two, keeps nothing.
+
+use std::{
+    cell::{Cell, RefCell},
+    fmt,
+    future::{poll_fn, ready},
+    io,
+    pin::{Pin, pin},
+    rc::{Rc, Weak},
+    task::{Context, Poll},
+    time::Duration,
+};
+
+use actix_http::{Payload, RequestHead, ResponseHead};
+use actix_rt::net::{ActixStream, Ready as Readiness};
+use actix_service::{Service, fn_service};
+use actix_tls::connect::{ConnectError, ConnectInfo, Connection};
+use awc::{body, error::SendRequestError, http::Uri};
+use bytes::Bytes;
+use futures::future::LocalBoxFuture;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+
+/// The time that awc may take to connect, which is bounded elsewhere.
+const NEVER: Duration = Duration::from_secs(365 * 24 * 3600);
+
+type Answer = Result<(ResponseHead, Payload), SendRequestError>;
+type SendFn<Io> = dyn Fn(Lent<Io>, RequestHead, Option<Bytes>) -> LocalBoxFuture<'static, Answer>;
+
+/// awc, for connections of one kind.
+pub(super) struct Sender<Io>(Box<SendFn<Io>>);
+
+impl<Io: AsyncRead + AsyncWrite + Unpin + 'static> Sender<Io> {
+    pub(super) fn new() -> Self {
+        let given = Rc::new(Cell::new(None::<Lent<Io>>));
+        let taken = Rc::clone(&given);
+        let connect = fn_service(move |info: ConnectInfo<Uri>| {
+            let connection = taken.take().ok_or(ConnectError::NoRecords);
+            ready(connection.map(|lent| Connection::new(info.request().clone(), lent)))
+        });
+        let connector = awc::Connector::new()
+            .connector(connect)
+            .timeout(NEVER)
+            .limit(0)
+            .conn_keep_alive(Duration::ZERO)
+            .conn_lifetime(Duration::ZERO)
+            .finish();
+        // The name under which awc files connections. What goes out comes from the head alone.
+        let uri = Uri::from_static("http://origin/");
+        Self(Box::new(move |lent, head, body| {
+            let connecting = connector.call(awc::Connect { uri: uri.clone(), addr: None });
+            let given = Rc::clone(&given);
+            Box::pin(async move {
+                let mut connecting = pin!(connecting);
+                let mut lent = Some(lent);
+                // Others may connect between two polls, so it lies ready during each poll only.
+                let connection = poll_fn(|cx| {
+                    given.set(lent.take());
+                    let polled = connecting.as_mut().poll(cx);
+                    lent = given.take();
+                    polled
+                });
+                let connection = connection.await?;
+                match body {
+                    Some(body) => connection.send_request(head, body).await,
+                    None => connection.send_request(head, body::None::new()).await,
+                }
+            })
+        }))
+    }
+
+    /// Writes a request to `connection` and reads the head of its answer, behind which comes
+    /// the body. It is read as long as the connection is there, which awc does not hold.
+    pub(super) async fn send(
+        &self,
+        connection: &Rc<RefCell<Io>>,
+        head: RequestHead,
+        body: Option<Bytes>,
+    ) -> Answer {
+        (self.0)(Lent(Rc::downgrade(connection)), head, body).await
+    }
+}
+
+/// A connection as awc has it: a way to it as long as it is there.
+struct Lent<Io>(Weak<RefCell<Io>>);
+
+impl<Io: Unpin> Lent<Io> {
+    fn poll<T>(
+        &self,
+        poll: impl FnOnce(Pin<&mut Io>) -> Poll<io::Result<T>>,
+    ) -> Poll<io::Result<T>> {
+        match self.0.upgrade() {
+            Some(io) => poll(Pin::new(&mut *io.borrow_mut())),
+            None => Poll::Ready(Err(io::ErrorKind::NotConnected.into())),
+        }
+    }
+}
+
+impl<Io: AsyncRead + Unpin> AsyncRead for Lent<Io> {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        self.poll(|io| io.poll_read(cx, buf))
+    }
+}
+
+impl<Io: AsyncWrite + Unpin> AsyncWrite for Lent<Io> {
+    fn poll_write(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        self.poll(|io| io.poll_write(cx, bytes))
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.poll(|io| io.poll_flush(cx))
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.poll(|io| io.poll_shutdown(cx))
+    }
+}
+
+impl<Io: AsyncRead + AsyncWrite + Unpin> ActixStream for Lent<Io> {
+    fn poll_read_ready(&self, _: &mut Context<'_>) -> Poll<io::Result<Readiness>> {
+        Poll::Ready(Ok(Readiness::READABLE))
+    }
+
+    fn poll_write_ready(&self, _: &mut Context<'_>) -> Poll<io::Result<Readiness>> {
+        Poll::Ready(Ok(Readiness::WRITABLE))
+    }
+}
+
+impl<Io> fmt::Debug for Lent<Io> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Lent")
+    }
+}
