@@ -6,10 +6,14 @@ use std::{borrow::Cow, error::Error as StdError, sync::Arc, time::Duration};
 use http::StatusCode;
 use secrecy::SecretString;
 
-use crate::{blocking::UserValue, response::Response};
+use crate::{
+    response::{Response, is_transient},
+    user_value::UserValue,
+};
 
 mod answer;
 mod excerpt;
+mod read;
 mod text;
 
 /// What went wrong. Each variant says whether the pool retries the call by itself.
@@ -378,15 +382,6 @@ impl Inner {
             _ => false,
         }
     }
-}
-
-/// Statuses that speak of a passing condition (RFC 9110 section 15, RFC 6585, RFC 8470).
-pub(crate) fn is_transient(status: StatusCode) -> bool {
-    status.is_server_error() && status != StatusCode::NOT_IMPLEMENTED
-        || matches!(
-            status,
-            StatusCode::REQUEST_TIMEOUT | StatusCode::TOO_EARLY | StatusCode::TOO_MANY_REQUESTS
-        )
 }
 
 #[cfg(test)]

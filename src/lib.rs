@@ -62,6 +62,7 @@ mod timers;
 mod token_manager;
 pub mod tokens;
 mod transport;
+mod user_value;
 mod vantage;
 mod worker;
 

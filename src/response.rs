@@ -5,15 +5,12 @@ use std::{fmt, sync::Arc};
 use bytes::Bytes;
 use http::{HeaderMap, StatusCode, Uri, header::RETRY_AFTER};
 use secrecy::SecretString;
-use serde::de::DeserializeOwned;
 
 mod mismatch;
 mod ruling;
 
 pub(crate) use mismatch::Mismatch;
-pub(crate) use ruling::{Action, Ruling};
-
-use crate::error::{Error, ErrorKind};
+pub(crate) use ruling::{Action, Ruling, is_transient};
 
 /// What some servers put before a text (RFC 8259 section 8.1 allows to ignore it).
 pub(crate) const BYTE_ORDER_MARK: char = '\u{feff}';
@@ -151,21 +148,6 @@ impl Response {
         self.body
     }
 
-    /// The body read as JSON, without the byte order mark that it may begin with.
-    ///
-    /// # Errors
-    /// [`ErrorKind::Decode`], with the response in it, when the body is not JSON of type `T`, or
-    /// anything in it, be it in a field that `T` does not have, is not UTF-8 (RFC 8259 section
-    /// 8.1).
-    pub fn json<T: DeserializeOwned>(&self) -> Result<T, Error> {
-        let value = self.json_text().and_then(|text| Ok(serde_json::from_str(text)?));
-        value.map_err(|source| {
-            Error::new(ErrorKind::Decode, "the body is not the JSON that was asked for")
-                .with_source(source)
-                .with_response(self.clone())
-        })
-    }
-
     /// The body as the text of a JSON document.
     pub(crate) fn json_text(&self) -> Result<&str, Mismatch> {
         let text = str::from_utf8(&self.body)?;
@@ -174,18 +156,6 @@ impl Response {
             return Err(Mismatch::from("the body may go on behind its end"));
         }
         Ok(text.strip_prefix(BYTE_ORDER_MARK).unwrap_or(text))
-    }
-
-    /// The body as UTF-8 text.
-    ///
-    /// # Errors
-    /// [`ErrorKind::Decode`] when the body is not UTF-8.
-    pub fn text(&self) -> Result<&str, Error> {
-        std::str::from_utf8(&self.body).map_err(|source| {
-            Error::new(ErrorKind::Decode, "the body is not UTF-8 text")
-                .with_source(source)
-                .with_response(self.clone())
-        })
     }
 }
 

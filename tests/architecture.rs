@@ -209,6 +209,98 @@ fn no_file_is_longer_than_a_reader_can_hold() {
     });
 }
 
+/// The rooms of `src`, from the top: each may use those below it and never one above.
+const LAYERS: &[&str] = &[
+    "vantage",
+    "tokens",
+    "pool",
+    "supervisor",
+    "worker",
+    "pager",
+    "dispatch",
+    "config",
+    "token_manager",
+    "actors",
+    "enforcer",
+    "rate_limit",
+    "permits",
+    "stats",
+    "events",
+    "transport",
+    "request",
+    "retry",
+    "base_url",
+    "path",
+    "blocking",
+    "error",
+    "response",
+    "header_value",
+    "signer",
+    "priority",
+    "coop",
+    "timers",
+    "user_value",
+];
+
+/// Files of the root that are no rooms: the public face, and what tests and fuzzers come in by.
+const NO_ROOMS: [&str; 3] = ["lib", "guide", "fuzzing"];
+
+#[test]
+fn a_room_uses_only_rooms_below_it() {
+    let height = |room: &str| LAYERS.iter().position(|layer| *layer == room);
+    let no_place = |room: &str| panic!("{room} has no place in the order of rooms");
+    report("uses a room above its own", |file| {
+        let own = file.path.split('/').next().unwrap().trim_end_matches(".rs");
+        if NO_ROOMS.contains(&own) || file.path.ends_with("/fuzzing.rs") {
+            return None;
+        }
+        let own = height(own).unwrap_or_else(|| no_place(own));
+        let is_above = |room: &str| height(room).unwrap_or_else(|| no_place(room)) < own;
+        let code: Vec<_> = file.code().filter(|line| !line.is_test).collect();
+        let text: Vec<&str> = code.iter().map(|line| line.code.as_str()).collect();
+        let (line, _) = rooms_in(&text.join("\n")).into_iter().find(|(_, room)| is_above(room))?;
+        Some(code[line].number)
+    });
+}
+
+/// The rooms that a text names by `crate::`, each with the line of it, from 0.
+fn rooms_in(code: &str) -> Vec<(usize, &str)> {
+    let mut starts = Vec::new();
+    for (at, found) in code.match_indices("crate::") {
+        let start = at + found.len();
+        if !code[start..].starts_with('{') {
+            starts.push(start);
+            continue;
+        }
+        let mut depth = 0;
+        for (offset, c) in code[start..].char_indices() {
+            match c {
+                '{' => depth += 1,
+                '}' => depth -= 1,
+                _ => {}
+            }
+            if depth == 1 && matches!(c, '{' | ',') {
+                let next = &code[start + offset + 1..];
+                starts.push(code.len() - next.trim_start().len());
+            }
+            if depth == 0 {
+                break;
+            }
+        }
+    }
+    let room_at = |start: usize| {
+        let room = code[start..].split(|c: char| !c.is_alphanumeric() && c != '_').next();
+        (code[..start].matches('\n').count(), room.unwrap_or_default())
+    };
+    starts.into_iter().map(room_at).filter(|(_, room)| !room.is_empty()).collect()
+}
+
+#[test]
+fn rooms_are_found_in_paths_and_in_lists() {
+    let code = "use crate::one::Two;\nuse crate::{\n    three::{Four, five::Six},\n    seven,\n};\nlet x = crate::eight::nine();";
+    assert_eq!(rooms_in(code), [(0, "one"), (2, "three"), (3, "seven"), (5, "eight")]);
+}
+
 /// The faults that the tests called `faults_NN_…` inject, each over a real socket.
 const FAULTS: [(u32, &str); 36] = [
     (8, "many calls meet a 401 at once"),

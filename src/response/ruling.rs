@@ -4,8 +4,6 @@ use std::time::Duration;
 
 use http::StatusCode;
 
-use crate::error::is_transient;
-
 /// What an answer is taken for, whatever its status.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Action {
@@ -62,6 +60,15 @@ impl Ruling {
 fn is_final(status: StatusCode) -> bool {
     let is_error = status.is_client_error() || status.is_server_error();
     is_error && status != StatusCode::UNAUTHORIZED && !is_transient(status)
+}
+
+/// Statuses that speak of a passing condition (RFC 9110 section 15, RFC 6585, RFC 8470).
+pub(crate) fn is_transient(status: StatusCode) -> bool {
+    status.is_server_error() && status != StatusCode::NOT_IMPLEMENTED
+        || matches!(
+            status,
+            StatusCode::REQUEST_TIMEOUT | StatusCode::TOO_EARLY | StatusCode::TOO_MANY_REQUESTS
+        )
 }
 
 #[cfg(test)]

@@ -16,7 +16,10 @@ use std::time::Duration;
 
 use http::StatusCode;
 
-use crate::error::{Delivery, Error, ErrorKind, is_transient};
+use crate::{
+    error::{Delivery, Error, ErrorKind},
+    response::is_transient,
+};
 
 pub(crate) mod backoff;
 mod breaker;

@@ -20,12 +20,12 @@ use tokio::{
 
 use super::{actor::Supervisor, messages::Shutdown, succession::NeedTokens};
 use crate::{
-    blocking::mark_own_thread,
     config::ValidConfig,
     dispatch::{Caller, Connect, Connected, Dispatcher, Routes, Tenant},
     error::{Error, ErrorKind},
     events::Events,
     signer::Signer,
+    user_value::mark_own_thread,
 };
 
 /// The way to a pool that runs. It does not keep the pool alive.

@@ -12,8 +12,8 @@ use super::{
 };
 use crate::{
     actors::Heartbeat,
-    blocking::mark_own_thread,
     dispatch::{Job, Route},
+    user_value::mark_own_thread,
     worker::{Run, Worker, WorkerParts},
 };
 

@@ -19,10 +19,10 @@ use super::{
 };
 use crate::{
     actors::{ActorRef, BEAT_EVERY},
-    blocking::mark_own_thread,
     error::{Error, ErrorKind},
     events::{Event, Events},
     stats::{Happened, StatsCollector},
+    user_value::mark_own_thread,
 };
 
 /// Asks for a token of `set`: any usable one, or one of `slot` that is newer than `stale`. The

@@ -7,9 +7,9 @@ use futures::future::LocalBoxFuture;
 
 use super::Token;
 use crate::{
-    blocking::UserValue,
     error::{Error, ErrorKind},
     request::Request,
+    user_value::UserValue,
 };
 
 /// The most tokens that a pool keeps.

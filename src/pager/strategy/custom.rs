@@ -13,9 +13,10 @@ use http::HeaderMap;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 use crate::{
-    blocking::{CallbackThreads, UserValue},
+    blocking::CallbackThreads,
     error::{Error, ErrorKind},
     response::Response,
+    user_value::UserValue,
 };
 
 /// A way to hand out a set page by page that the API has for itself: says what to ask for
