@@ -154,7 +154,6 @@ criterion_group!(
     pages::one_row,
     pages::order,
     threads::hop,
-    threads::lease,
 );
 
 #[cfg(vantage_bench)]

@@ -5,8 +5,7 @@
 pub use crate::{
     dispatch::bench_support::{Caller, Permits},
     pager::bench_support::{Pages, reorder},
-    rate_limit::bench_support::Allowance,
     supervisor::bench_support::Hop,
     vantage::bench_support::{record, rows},
-    worker::bench_support::{Place, Throttled},
+    worker::bench_support::Place,
 };

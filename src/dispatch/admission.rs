@@ -18,7 +18,7 @@ use crate::{
 
 /// How long a call waits for a connection at a time.
 #[derive(Debug, Default)]
-pub(crate) struct Patience {
+pub(crate) struct QueueTimeout {
     /// `None` is as long as the call may take; zero is not at all.
     limit: Option<Duration>,
     /// The end of the wait that is under way.
@@ -62,7 +62,7 @@ impl Ends {
     }
 }
 
-impl Patience {
+impl QueueTimeout {
     pub(crate) fn new(limit: Option<Duration>) -> Self {
         Self { limit, until: Mutex::default(), ends: OnceLock::new() }
     }
@@ -84,7 +84,7 @@ impl Patience {
         let until = self.limit.and_then(|limit| Instant::now().checked_add(limit));
         *self.until() = until;
         let noted = until.zip(self.ends.get()).map(|(until, (ends, key))| ends.note(until, *key));
-        Waiting { patience: self, until, noted }
+        Waiting { queue_timeout: self, until, noted }
     }
 
     fn until(&self) -> MutexGuard<'_, Option<Instant>> {
@@ -94,15 +94,15 @@ impl Patience {
 
 /// A wait and its end. The call may wait anew by the time that it is dropped, on another worker.
 struct Waiting<'a> {
-    patience: &'a Patience,
+    queue_timeout: &'a QueueTimeout,
     until: Option<Instant>,
     noted: Option<(Instant, u64, usize)>,
 }
 
 impl Drop for Waiting<'_> {
     fn drop(&mut self) {
-        self.patience.until().take_if(|until| Some(*until) == self.until);
-        if let (Some(noted), Some((ends, _))) = (self.noted, self.patience.ends.get()) {
+        self.queue_timeout.until().take_if(|until| Some(*until) == self.until);
+        if let (Some(noted), Some((ends, _))) = (self.noted, self.queue_timeout.ends.get()) {
             ends.noted().ends.remove(&noted);
         }
     }
@@ -113,7 +113,7 @@ impl Drop for Waiting<'_> {
 /// # Errors
 /// [`ErrorKind::PoolTimeout`] at once when none is free and the call does not wait;
 /// [`ErrorKind::ShuttingDown`] when there are no more permits. That a wait took too long is
-/// found out by others, see [`Patience::is_over`].
+/// found out by others, see [`QueueTimeout::is_over`].
 pub(crate) async fn permit(
     permits: &Arc<Permits>,
     call: &Call,
@@ -124,15 +124,15 @@ pub(crate) async fn permit(
         Err(NoPermit::Closed) => return Err(Error::shutting_down()),
         Err(NoPermit::Busy) => {}
     }
-    if call.patience.limit == Some(Duration::ZERO) {
+    if call.queue_timeout.limit == Some(Duration::ZERO) {
         let what = "every connection of the pool is in use";
         return Err(Error::new(ErrorKind::PoolTimeout, what));
     }
-    let _waiting = (call.patience.begin(), tally.waiting(WaitCause::Queue));
+    let _waiting = (call.queue_timeout.begin(), tally.waiting(WaitCause::Queue));
     permits.acquire(call.priority).await.map_err(|_| Error::shutting_down())
 }
 
-/// Why a call whose [`Patience`] is over ends.
+/// Why a call whose [`QueueTimeout`] is over ends.
 pub(super) fn too_long() -> Error {
     Error::new(ErrorKind::PoolTimeout, "no connection was free within queue_timeout")
 }
@@ -144,12 +144,12 @@ mod tests {
     #[test]
     fn case_30_a_wait_is_looked_at_once_and_not_before_its_end_nor_after_it_is_over() {
         let ends = Arc::new(Ends::default());
-        let patience = |seconds| {
-            let patience = Patience::new(Some(Duration::from_secs(seconds)));
-            patience.enrol(&ends, seconds as usize);
-            patience
+        let queue_timeout = |seconds| {
+            let queue_timeout = QueueTimeout::new(Some(Duration::from_secs(seconds)));
+            queue_timeout.enrol(&ends, seconds as usize);
+            queue_timeout
         };
-        let (short, long, never) = (patience(10), patience(20), patience(0));
+        let (short, long, never) = (queue_timeout(10), queue_timeout(20), queue_timeout(0));
         let now = Instant::now();
         let waits = [short.begin(), long.begin(), long.begin(), never.begin()];
         let after = |seconds| ends.before(now + Duration::from_secs(seconds));

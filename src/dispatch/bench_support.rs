@@ -14,7 +14,7 @@ use super::{Call, Tally, admission};
 use crate::{
     error::Error,
     request::Request,
-    retry::Errand,
+    retry::CallKind,
     seats::{Capacity, Seat},
 };
 
@@ -35,7 +35,7 @@ impl Permits {
         let hour = Duration::from_secs(3_600);
         let url = Uri::from_static("http://localhost/");
         let call = Call::new(
-            Errand::Call,
+            CallKind::Call,
             Request::get("/"),
             None,
             Arc::new(url),

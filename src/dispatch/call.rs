@@ -16,13 +16,13 @@ use futures::task::AtomicWaker;
 use http::Uri;
 use tokio::sync::oneshot;
 
-use super::{Tenant, admission::Patience};
+use super::{Tenant, admission::QueueTimeout};
 use crate::{
     error::{Delivery, Error},
     priority::Priority,
     request::Request,
     response::Response,
-    retry::Errand,
+    retry::CallKind,
     seats::Seat,
 };
 
@@ -49,7 +49,7 @@ pub(crate) type Answer = Result<(Response, Effort), Error>;
 /// One accepted call.
 pub(crate) struct Call {
     pub(crate) id: u64,
-    pub(crate) errand: Errand,
+    pub(crate) kind: CallKind,
     pub(crate) request: Request,
     /// The handle that made it, if that has credentials of its own.
     pub(crate) tenant: Option<Arc<Tenant>>,
@@ -57,7 +57,7 @@ pub(crate) struct Call {
     pub(crate) started: Instant,
     pub(crate) deadline: Instant,
     pub(crate) span: tracing::Span,
-    pub(crate) patience: Patience,
+    pub(crate) queue_timeout: QueueTimeout,
     pub(crate) priority: Priority,
     attempts: AtomicU32,
     has_run: AtomicBool,
@@ -72,7 +72,7 @@ pub(crate) struct Call {
 
 impl Call {
     pub(crate) fn new(
-        errand: Errand,
+        kind: CallKind,
         request: Request,
         tenant: Option<Arc<Tenant>>,
         url: Arc<Uri>,
@@ -82,8 +82,8 @@ impl Call {
     ) -> Self {
         Self {
             id: NEXT_ID.fetch_add(1, Ordering::Relaxed),
-            errand,
-            patience: Patience::new(request.own_queue_timeout()),
+            kind,
+            queue_timeout: QueueTimeout::new(request.own_queue_timeout()),
             priority: request.own_priority(),
             request,
             tenant,

@@ -19,18 +19,18 @@ use crate::{
     error::{Error, ErrorKind},
     events::{Event, Events},
     response::Response,
-    retry::{Breaker, Change, CircuitBreaker, Errand, Health, Pass, Refusal},
+    retry::{Breaker, CallKind, Change, CircuitBreaker, Health, Refusal},
     stats::Stats,
 };
 
-/// In place of a standing pass: the breaker is not closed.
+/// In place of an epoch: the breaker is not closed.
 const NONE: u64 = u64::MAX;
 
 /// Decides for all workers whether an attempt goes out.
 pub(crate) struct Circuit {
     settings: CircuitBreaker,
     breaker: Mutex<Breaker>,
-    /// The epoch of the standing pass, so that the way through a closed breaker is one load.
+    /// The epoch in which the breaker is closed, so that the way through a closed breaker is one load.
     standing: AtomicU64,
     changed: Notify,
     events: Arc<Events>,
@@ -73,34 +73,33 @@ impl Circuit {
 
     /// Fails at once for a new call that would not be let through now.
     pub(super) fn invite(&self) -> Result<(), Error> {
-        self.check(Errand::Call, Instant::now()).map_err(|refusal| self.refuse(refusal))
+        self.check(CallKind::Call, Instant::now()).map_err(|refusal| self.refuse(refusal))
     }
 
     /// Whether an attempt would be let through now.
-    pub(crate) fn check(&self, errand: Errand, now: Instant) -> Result<(), Refusal> {
+    pub(crate) fn check(&self, kind: CallKind, now: Instant) -> Result<(), Refusal> {
         if self.standing.load(Ordering::Acquire) != NONE {
             return Ok(());
         }
-        self.breaker().check(errand, now)
+        self.breaker().check(kind, now)
     }
 
     /// Lets an attempt through, or answers as [`check`](Self::check). To be asked last, with
-    /// all in hand that the attempt needs: the pass may be the place of the only probe.
-    pub(crate) fn admit(&self, errand: Errand, now: Instant) -> Result<Passage<'_>, Refusal> {
-        if let Some(passage) = self.admit_if_closed() {
-            return Ok(passage);
+    /// all in hand that the attempt needs: the permit may be the place of the only probe.
+    pub(crate) fn admit(&self, kind: CallKind, now: Instant) -> Result<BreakerPermit<'_>, Refusal> {
+        if let Some(breaker_permit) = self.admit_if_closed() {
+            return Ok(breaker_permit);
         }
         let mut breaker = self.breaker();
-        let (pass, change) = breaker.admit(errand, now)?;
+        let (epoch, change) = breaker.admit(kind, now)?;
         self.follow(&breaker, change);
-        Ok(Passage { circuit: self, pass: Some(pass) })
+        Ok(BreakerPermit { circuit: self, epoch: Some(epoch) })
     }
 
     /// Lets an attempt through if the breaker is closed.
-    pub(crate) fn admit_if_closed(&self) -> Option<Passage<'_>> {
+    pub(crate) fn admit_if_closed(&self) -> Option<BreakerPermit<'_>> {
         let standing = self.standing.load(Ordering::Acquire);
-        let pass = (standing != NONE).then_some(Pass { epoch: standing });
-        pass.is_some().then_some(Passage { circuit: self, pass })
+        (standing != NONE).then_some(BreakerPermit { circuit: self, epoch: Some(standing) })
     }
 
     /// Resolves with the next change of the breaker, or when a probe's place is free again.
@@ -115,7 +114,7 @@ impl Circuit {
         loop {
             // Made before the check, so that no change is missed between the two.
             let changed = self.changed();
-            let wait = self.check(Errand::HealthCheck, Instant::now());
+            let wait = self.check(CallKind::HealthCheck, Instant::now());
             match wait.map_err(Refusal::wait) {
                 Ok(()) if self.standing.load(Ordering::Acquire) == NONE => return target,
                 Ok(()) => changed.await,
@@ -142,16 +141,16 @@ impl Circuit {
         stats.breaker_refusals = self.refusals.load(Ordering::Relaxed);
     }
 
-    fn settle(&self, pass: Pass, health: Health) {
+    fn settle(&self, epoch: u64, health: Health) {
         // What is no verdict changes nothing in a closed breaker.
         if health == Health::Unknown && self.standing.load(Ordering::Acquire) != NONE {
             return;
         }
         let now = Instant::now();
         let mut breaker = self.breaker();
-        let check = |breaker: &Breaker| breaker.check(Errand::HealthCheck, now);
+        let check = |breaker: &Breaker| breaker.check(CallKind::HealthCheck, now);
         let before = check(&breaker);
-        let change = breaker.record(pass, health, now);
+        let change = breaker.record(epoch, health, now);
         self.follow(&breaker, change);
         if check(&breaker) != before {
             self.changed.notify_waiters();
@@ -173,18 +172,19 @@ impl Circuit {
 }
 
 fn standing(breaker: &Breaker) -> u64 {
-    breaker.standing_pass().map_or(NONE, |pass| pass.epoch)
+    breaker.closed_epoch().unwrap_or(NONE)
 }
 
 /// The permission to make one attempt. Dropped without a verdict it says nothing about the
 /// API, and the place of a probe is free again.
 #[must_use]
-pub(crate) struct Passage<'a> {
+pub(crate) struct BreakerPermit<'a> {
     circuit: &'a Circuit,
-    pass: Option<Pass>,
+    /// `None` once it was given back.
+    epoch: Option<u64>,
 }
 
-impl Passage<'_> {
+impl BreakerPermit<'_> {
     /// Takes in the answer or the failure of the attempt. `is_limit` is whether an answer
     /// refuses for nothing but a limit, `asks_to_wait` whether it names a wait that the hold
     /// observes.
@@ -200,16 +200,16 @@ impl Passage<'_> {
             Ok(response) => settings.judge_answer(response.counts_as(), asks_to_wait),
             Err(error) => settings.judge_failure(error.kind()),
         };
-        if let Some(pass) = self.pass.take() {
-            self.circuit.settle(pass, health);
+        if let Some(epoch) = self.epoch.take() {
+            self.circuit.settle(epoch, health);
         }
     }
 }
 
-impl Drop for Passage<'_> {
+impl Drop for BreakerPermit<'_> {
     fn drop(&mut self) {
-        if let Some(pass) = self.pass.take() {
-            self.circuit.settle(pass, Health::Unknown);
+        if let Some(epoch) = self.epoch.take() {
+            self.circuit.settle(epoch, Health::Unknown);
         }
     }
 }

@@ -27,7 +27,7 @@ use crate::{
     events::Events,
     request::Request,
     response::Response,
-    retry::Errand,
+    retry::CallKind,
     seats::{Capacity, Permit, Permits, Seat},
     stats::Stats,
 };
@@ -98,25 +98,25 @@ impl Dispatcher {
         request: Request,
         tenant: Option<Arc<Tenant>>,
     ) -> impl Future<Output = Answer> {
-        self.make(Errand::Call, request, tenant)
+        self.make(CallKind::Call, request, tenant)
     }
 
     /// Asks for `target` to see whether the API is back.
     pub(crate) async fn check_health(&self, target: &str) -> Result<Response, Error> {
         let limit = self.config.settings.attempt_timeout;
         let request = Request::get(target).timeout(limit);
-        self.make(Errand::HealthCheck, request, None).await.map(|(response, _)| response)
+        self.make(CallKind::HealthCheck, request, None).await.map(|(response, _)| response)
     }
 
     fn make(
         &self,
-        errand: Errand,
+        kind: CallKind,
         request: Request,
         tenant: Option<Arc<Tenant>>,
     ) -> impl Future<Output = Answer> {
         let (reply, answer) = oneshot::channel();
         // Before the future is made, which has no room for the request then.
-        let accepted = self.accept(errand, request, tenant, reply);
+        let accepted = self.accept(kind, request, tenant, reply);
         async move {
             let mut job = accepted?;
             let answer = self.run(&job, answer).await.unwrap_or_else(|_| Err(Error::gone()));
@@ -128,7 +128,7 @@ impl Dispatcher {
     /// Checks a request and enters it into the job table.
     fn accept(
         &self,
-        errand: Errand,
+        kind: CallKind,
         request: Request,
         tenant: Option<Arc<Tenant>>,
         reply: oneshot::Sender<Answer>,
@@ -142,13 +142,12 @@ impl Dispatcher {
         hedge.map_or(Ok(()), |hedge| hedge.check(ErrorKind::InvalidRequest))?;
         let elsewhere = request.foreign_base(&self.config.base);
         let circuit = self.circuit_of(tenant.as_deref());
-        if let (Errand::Call, Some(circuit), None) = (errand, circuit, elsewhere) {
+        if let (CallKind::Call, Some(circuit), None) = (kind, circuit, elsewhere) {
             circuit.invite()?;
         }
         let timeout = request.own_deadline().unwrap_or(self.config.settings.call_timeout);
         let request = request.or_queue_timeout(self.config.settings.queue_timeout);
-        let call =
-            Arc::new(Call::new(errand, request, tenant, url, Instant::now(), timeout, reply));
+        let call = Arc::new(Call::new(kind, request, tenant, url, Instant::now(), timeout, reply));
         let entered = self.jobs().enter(Arc::clone(&call), self.max_calls());
         let key = entered.map_err(|refusal| match refusal {
             Refusal::Closed => Error::shutting_down(),
@@ -157,7 +156,7 @@ impl Dispatcher {
                 Error::new(ErrorKind::QueueFull, what)
             }
         })?;
-        call.patience.enrol(&self.ends, key);
+        call.queue_timeout.enrol(&self.ends, key);
         Ok(Entered { dispatcher: self, call, key, end: End::Cancelled })
     }
 

@@ -136,7 +136,7 @@ impl JobTable {
     /// Those of the calls `suspects` that have waited for a connection for longer than they
     /// should.
     pub(super) fn impatient(&self, suspects: &[usize], now: Instant) -> Vec<Arc<Call>> {
-        let over = |call: &&Arc<Call>| call.patience.is_over(now);
+        let over = |call: &&Arc<Call>| call.queue_timeout.is_over(now);
         suspects.iter().filter_map(|key| self.calls.get(*key)).filter(over).cloned().collect()
     }
 
@@ -193,12 +193,12 @@ mod tests {
     use tokio::sync::oneshot;
 
     use super::*;
-    use crate::{request::Request, retry::Errand, seats::Capacity};
+    use crate::{request::Request, retry::CallKind, seats::Capacity};
 
     fn call(request: Request, timeout: Duration) -> Arc<Call> {
         let url = http::Uri::from_static("http://localhost/");
         Arc::new(Call::new(
-            Errand::Call,
+            CallKind::Call,
             request,
             None,
             Arc::new(url),

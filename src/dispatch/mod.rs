@@ -19,7 +19,7 @@ mod ticket;
 pub(crate) use byte_budget::{ByteBudget, HeldBytes};
 pub(crate) use call::{Answer, Call, Effort};
 pub(crate) use caller::Caller;
-pub(crate) use circuit::{Circuit, Passage};
+pub(crate) use circuit::{BreakerPermit, Circuit};
 pub(crate) use dispatcher::Dispatcher;
 pub use link::PoolLink;
 pub(crate) use link::{Connect, Control, Keeper, Lifeline, StartPager};

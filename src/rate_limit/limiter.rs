@@ -51,13 +51,9 @@ pub struct RateLimiter {
 
 struct State {
     bucket: Bucket,
-    queue: Queue<Waiting>,
-}
-
-struct Waiting {
-    wake: Arc<Notify>,
-    /// A call that lost its seat waits no longer, though its worker may be unable to say so.
-    seat: Option<Arc<Seat>>,
+    /// Those who wait, and their seats: a call that lost its seat waits no longer, though its
+    /// worker may be unable to say so.
+    queue: Queue<(Arc<Notify>, Option<Arc<Seat>>)>,
 }
 
 impl RateLimiter {
@@ -126,7 +122,7 @@ impl RateLimiter {
     pub(crate) fn join(&self, seat: Option<Arc<Seat>>, priority: Priority) -> Place<'_> {
         let wake = Arc::new(Notify::new());
         let has_seat = seat.is_some();
-        let at = self.state().queue.push(priority, Waiting { wake: Arc::clone(&wake), seat });
+        let at = self.state().queue.push(priority, (Arc::clone(&wake), seat));
         Place { limiter: self, at, wake, has_seat }
     }
 
@@ -149,9 +145,10 @@ impl RateLimiter {
 impl State {
     /// Passes over those at the front who lost their seats.
     fn pass_over_the_lost(&mut self) {
-        let has_left = |waiting: &Waiting| waiting.seat.as_ref().is_some_and(|s| s.is_revoked());
         let mut lost = false;
-        while self.queue.first().is_some_and(has_left) {
+        while let Some((_, Some(seat))) = self.queue.first()
+            && seat.is_revoked()
+        {
             self.queue.skip();
             lost = true;
         }
@@ -161,8 +158,8 @@ impl State {
     }
 
     fn wake_first(&self) {
-        if let Some(first) = self.queue.first() {
-            first.wake.notify_one();
+        if let Some((first, _)) = self.queue.first() {
+            first.notify_one();
         }
     }
 }
@@ -188,19 +185,25 @@ impl Place<'_> {
         self.outlook(now) == (true, Duration::ZERO)
     }
 
-    /// Resolves when this place is the first and there is a permit to take.
+    /// Resolves when this place is the first and there is a permit to take, with the moment
+    /// since when there is: timers are late.
     ///
     /// # Errors
     /// [`ErrorKind::Config`] when there is no timer.
-    pub(crate) async fn ready(&self) -> Result<(), Error> {
+    pub(crate) async fn ready(&self) -> Result<Instant, Error> {
+        let mut due = None;
         loop {
-            let (is_first, wait) = self.outlook(now());
+            let now = now();
+            let (is_first, wait) = self.outlook(now);
             match (is_first, wait) {
-                (true, Duration::ZERO) => return Ok(()),
+                (true, Duration::ZERO) => return Ok(due.map_or(now, |due| now.min(due))),
                 (false, _) if !self.has_seat => self.wake.notified().await,
                 // Whoever is first may be on a thread that stands still.
                 (false, wait) => self.pause(wait.max(LOOK)).await?,
-                (true, wait) => self.pause(wait).await?,
+                (true, wait) => {
+                    due = now.checked_add(wait);
+                    self.pause(wait).await?;
+                }
             }
         }
     }

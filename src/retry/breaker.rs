@@ -59,15 +59,9 @@ pub(crate) enum Health {
     Unknown,
 }
 
-/// The permission to make one attempt, to be given back with what it showed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Pass {
-    pub(crate) epoch: u64,
-}
-
 /// What an attempt is made for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Errand {
+pub(crate) enum CallKind {
     /// A call of a user.
     Call,
     /// The pool's own question whether the API is back.
@@ -147,14 +141,14 @@ impl Breaker {
         }
     }
 
-    /// The permission that every attempt gets while the breaker is closed.
-    pub(crate) fn standing_pass(&self) -> Option<Pass> {
-        (self.state == State::Closed).then_some(Pass { epoch: self.epoch })
+    /// The epoch that every attempt carries while the breaker is closed.
+    pub(crate) fn closed_epoch(&self) -> Option<u64> {
+        (self.state == State::Closed).then_some(self.epoch)
     }
 
     /// Whether an attempt would be let through at `now`. Changes nothing. Where there is a
     /// health check, nothing else is a probe.
-    pub(crate) fn check(&self, errand: Errand, now: Instant) -> Result<(), Refusal> {
+    pub(crate) fn check(&self, kind: CallKind, now: Instant) -> Result<(), Refusal> {
         let left = |until: Instant| {
             Some(until.saturating_duration_since(now)).filter(|left| !left.is_zero())
         };
@@ -163,7 +157,7 @@ impl Breaker {
             State::Open { until } => left(until).map(Refusal::OpenFor),
             State::HalfOpen { probe_until } => probe_until.and_then(left).map(Refusal::Probing),
         };
-        let is_probe = || errand == Errand::HealthCheck || !self.has_health_check();
+        let is_probe = || kind == CallKind::HealthCheck || !self.has_health_check();
         match refusal {
             Some(refusal) => Err(refusal),
             None if self.state == State::Closed || is_probe() => Ok(()),
@@ -171,25 +165,25 @@ impl Breaker {
         }
     }
 
-    /// Lets an attempt through, as a probe if the breaker is not closed; or answers as
-    /// [`check`](Self::check).
+    /// Lets an attempt through, as a probe if the breaker is not closed, with the epoch that it
+    /// carries; or answers as [`check`](Self::check).
     pub(crate) fn admit(
         &mut self,
-        errand: Errand,
+        kind: CallKind,
         now: Instant,
-    ) -> Result<(Pass, Option<Change>), Refusal> {
-        self.check(errand, now)?;
+    ) -> Result<(u64, Option<Change>), Refusal> {
+        self.check(kind, now)?;
         let mut change = None;
         if self.state != State::Closed {
             let probe_until = Some(later(now, self.probe_limit));
             change = self.enter(State::HalfOpen { probe_until }, None);
         }
-        Ok((Pass { epoch: self.epoch }, change))
+        Ok((self.epoch, change))
     }
 
-    /// Takes in what an attempt showed.
-    pub(crate) fn record(&mut self, pass: Pass, health: Health, now: Instant) -> Option<Change> {
-        if pass.epoch != self.epoch {
+    /// Takes in what an attempt showed that was let through in `epoch`.
+    pub(crate) fn record(&mut self, epoch: u64, health: Health, now: Instant) -> Option<Change> {
+        if epoch != self.epoch {
             return None;
         }
         match (self.state, health) {
@@ -269,7 +263,7 @@ mod tests {
     }
 
     fn attempt(breaker: &mut Breaker, health: Health, now: Instant) -> Option<Change> {
-        let (pass, _) = breaker.admit(Errand::Call, now).unwrap();
+        let (pass, _) = breaker.admit(CallKind::Call, now).unwrap();
         breaker.record(pass, health, now)
     }
 
@@ -323,14 +317,14 @@ mod tests {
         let mut breaker = opened(start);
         let early = start + SECOND - Duration::from_millis(1);
         assert_eq!(
-            breaker.admit(Errand::Call, early),
+            breaker.admit(CallKind::Call, early),
             Err(Refusal::OpenFor(Duration::from_millis(1)))
         );
         let due = start + SECOND;
-        assert_eq!(breaker.check(Errand::Call, due), Ok(()));
-        let (probe, change) = breaker.admit(Errand::Call, due).unwrap();
+        assert_eq!(breaker.check(CallKind::Call, due), Ok(()));
+        let (probe, change) = breaker.admit(CallKind::Call, due).unwrap();
         assert_eq!(change.unwrap().to, BreakerState::HalfOpen);
-        assert_eq!(breaker.admit(Errand::Call, due), Err(Refusal::Probing(PROBE_LIMIT)));
+        assert_eq!(breaker.admit(CallKind::Call, due), Err(Refusal::Probing(PROBE_LIMIT)));
         let change = breaker.record(probe, Health::Good, due).unwrap();
         assert_eq!((change.from, change.to), (BreakerState::HalfOpen, BreakerState::Closed));
         // The failures from before the opening are forgotten.
@@ -358,7 +352,7 @@ mod tests {
         let start = Instant::now();
         let mut breaker = opened(start);
         let now = start + SECOND;
-        let (probe, _) = breaker.admit(Errand::Call, now).unwrap();
+        let (probe, _) = breaker.admit(CallKind::Call, now).unwrap();
         assert_eq!(breaker.record(probe, Health::Unknown, now), None);
         assert_eq!(breaker.state(), BreakerState::HalfOpen);
         assert!(attempt(&mut breaker, Health::Good, now).is_some());
@@ -369,13 +363,13 @@ mod tests {
     fn a_probe_that_never_comes_back_is_replaced_and_its_late_outcome_changes_nothing() {
         let start = Instant::now();
         let mut breaker = opened(start);
-        let (stuck, _) = breaker.admit(Errand::Call, start + SECOND).unwrap();
+        let (stuck, _) = breaker.admit(CallKind::Call, start + SECOND).unwrap();
         let late = start + SECOND + PROBE_LIMIT;
-        let (second, change) = breaker.admit(Errand::Call, late).unwrap();
+        let (second, change) = breaker.admit(CallKind::Call, late).unwrap();
         assert_eq!(change, None);
         for health in [Health::Good, Health::Bad, Health::Unknown] {
             assert_eq!(breaker.record(stuck, health, late), None);
-            assert_eq!(breaker.check(Errand::Call, late), Err(Refusal::Probing(PROBE_LIMIT)));
+            assert_eq!(breaker.check(CallKind::Call, late), Err(Refusal::Probing(PROBE_LIMIT)));
         }
         assert!(breaker.record(second, Health::Good, late).is_some());
     }
@@ -384,13 +378,14 @@ mod tests {
     fn attempts_from_before_the_opening_neither_close_it_nor_keep_it_open() {
         let now = Instant::now();
         let mut breaker = breaker(now);
-        let passes: Vec<_> = (0..6).map(|_| breaker.admit(Errand::Call, now).unwrap().0).collect();
+        let passes: Vec<_> =
+            (0..6).map(|_| breaker.admit(CallKind::Call, now).unwrap().0).collect();
         for &pass in &passes[..4] {
             breaker.record(pass, Health::Bad, now);
         }
         assert_eq!(breaker.record(passes[4], Health::Good, now), None);
-        assert_eq!(breaker.check(Errand::Call, now), Err(Refusal::OpenFor(SECOND)));
-        let (probe, _) = breaker.admit(Errand::Call, now + SECOND).unwrap();
+        assert_eq!(breaker.check(CallKind::Call, now), Err(Refusal::OpenFor(SECOND)));
+        let (probe, _) = breaker.admit(CallKind::Call, now + SECOND).unwrap();
         assert_eq!(breaker.record(passes[5], Health::Bad, now + SECOND), None);
         assert!(breaker.record(probe, Health::Good, now + SECOND).is_some());
     }
@@ -403,7 +398,7 @@ mod tests {
         for _ in 0..4 {
             attempt(&mut breaker, Health::Bad, now);
         }
-        assert!(breaker.check(Errand::Call, now + 1000 * SECOND).is_err());
+        assert!(breaker.check(CallKind::Call, now + 1000 * SECOND).is_err());
     }
 
     #[derive(Clone, Debug)]
@@ -430,16 +425,16 @@ mod tests {
         ) {
             let mut now = Instant::now();
             let mut breaker = breaker(now);
-            let mut out: Vec<Pass> = Vec::new();
+            let mut out: Vec<u64> = Vec::new();
             // The probe that holds the place, and until when.
-            let mut probe: Option<(Pass, Instant)> = None;
+            let mut probe: Option<(u64, Instant)> = None;
             for step in steps {
                 match step {
                     Step::Pass(millis) => now += Duration::from_millis(millis),
                     Step::Ask => {
                         let before = breaker.state();
-                        let foreseen = breaker.check(Errand::Call, now);
-                        match breaker.admit(Errand::Call, now) {
+                        let foreseen = breaker.check(CallKind::Call, now);
+                        match breaker.admit(CallKind::Call, now) {
                             Ok((pass, change)) => {
                                 prop_assert!(foreseen.is_ok());
                                 prop_assert!(!out.contains(&pass) || before == BreakerState::Closed);
@@ -486,7 +481,7 @@ mod tests {
             }
             // Whatever happened, after the longest wait the next one may go.
             now += PROBE_LIMIT + 5 * SECOND;
-            prop_assert!(breaker.admit(Errand::Call, now).is_ok());
+            prop_assert!(breaker.admit(CallKind::Call, now).is_ok());
         }
 
         #[test]

@@ -12,7 +12,7 @@ use super::{
 use crate::{
     actors::{Line, Switch, line},
     dispatch::Dispatcher,
-    rate_limit::{Limiter, Pacer},
+    rate_limit::{Limiter, Pace, Pacer},
     stats::{Ledger, StatsCollector},
     token_manager::{Signs, TokenManager, TokenSet},
     worker::TokenLines,
@@ -90,7 +90,7 @@ impl Tokens {
     /// Has no more to do with the manager. Unless another one `follows`, there is none
     /// from here on.
     pub(super) fn suspend(&mut self, follows: bool) {
-        self.signs.inside.give_up();
+        self.signs.give_up();
         // Its end, if it comes to that, is no news any more.
         self.post.life += 1;
         self.post.has_hung = true;
@@ -133,13 +133,14 @@ impl Controls {
         let (stats, stats_line) = Post::new(Role::Stats);
         let (limiter, limiter_line) = Post::new(Role::Limiter);
         let settings = &dispatcher.config.settings;
-        let pacer = Arc::new(Pacer::new(
+        let pace = Pace::new(
             settings.rate_limit,
+            settings.burst,
             settings.use_dampener,
             settings.max_retry_after,
-            Arc::clone(dispatcher.events()),
             now,
-        ));
+        );
+        let pacer = Arc::new(Pacer::new(pace, Arc::clone(dispatcher.events()), now));
         let (post, manager) = Post::new(Role::Tokens);
         let own = dispatcher.config.own_tokens(now).map(Arc::new);
         let tokens = Tokens {
@@ -166,7 +167,7 @@ impl Controls {
             tokens,
         };
         controls.start_stats();
-        controls.start_limiter(now);
+        controls.start_limiter();
         if let Some(callbacks) = callbacks {
             controls.start_tokens(callbacks);
         }
@@ -180,22 +181,15 @@ impl Controls {
         self.stats.give_to(Some(collector));
     }
 
-    /// A limiter in the place of another one has nothing saved, so that the limit holds.
-    pub(super) fn start_limiter(&mut self, now: Instant) {
-        let burst = self.dispatcher.config.settings.burst;
+    /// A limiter in the place of another one goes on with the same bucket.
+    pub(super) fn start_limiter(&mut self) {
         let post = &mut self.limiter;
         let watch = post.next_watch(&self.supervisor);
         let capacity = self.dispatcher.capacity();
-        let workers = self.dispatcher.workers();
         let slots = Arc::clone(capacity.permits());
-        let mut limiter = Limiter::new(Arc::clone(&self.pacer), burst, workers, slots, now, watch);
-        let board = self.tokens.lines.own.as_ref().map(|own| &own.board);
-        if let Some(board) = board.filter(|board| board.is_limited()) {
-            limiter = limiter.with_tokens(Arc::clone(board));
-        }
-        if post.life > 1 {
-            limiter = limiter.emptied(now);
-        }
+        let own = self.tokens.lines.own.as_ref().filter(|own| own.is_limited);
+        let tokens = own.map(|own| Arc::clone(own.shared_rotation()));
+        let limiter = Limiter::new(Arc::clone(&self.pacer), tokens, slots, watch);
         post.give_to(Some(limiter.start()));
     }
 

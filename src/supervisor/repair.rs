@@ -22,7 +22,6 @@ use crate::{
     },
     error::{Error, ErrorKind},
     events::{Event, Outcome},
-    rate_limit::Share,
     seats::{Revoked, Seat, Stage},
     stats::Happened,
 };
@@ -270,9 +269,6 @@ impl Handler<Resize> for Supervisor {
         }
         let connections = self.dispatcher.config.settings.connections_per_worker;
         self.dispatcher.capacity().resize(workers * connections);
-        if let Some(limiter) = self.parts.limiter.actor() {
-            limiter.do_send(Share(workers));
-        }
         let leaving = self.crew.resize(workers);
         self.occupy_all(ctx);
         let config = &self.dispatcher.config;

@@ -23,7 +23,7 @@ impl Supervisor {
         }
         match role {
             Role::Stats => self.controls.start_stats(),
-            Role::Limiter => self.controls.start_limiter(Instant::now()),
+            Role::Limiter => self.controls.start_limiter(),
             Role::Tokens => match Arbiter::try_new() {
                 Ok(arbiter) => self.controls.start_tokens(arbiter),
                 Err(error) => {

@@ -8,10 +8,10 @@ use http::HeaderName;
 
 use super::{
     kit::Kit,
-    origin::{Api, Departures},
+    origin::{Api, HoldPermits},
 };
 use crate::{
-    dispatch::{Call, Passage},
+    dispatch::{BreakerPermit, Call},
     error::Error,
     events::{Attempt, Event, Outcome},
     rate_limit::{Heard, InFlight, Slower, quota},
@@ -22,8 +22,8 @@ use crate::{
 
 /// The permission to make one attempt now, of those who watch over the API.
 pub(super) struct Leave<'a> {
-    pub(super) passage: Option<Passage<'a>>,
-    pub(super) departures: Departures<'a>,
+    pub(super) breaker_permit: Option<BreakerPermit<'a>>,
+    pub(super) hold_permits: HoldPermits<'a>,
 }
 
 /// An attempt that is under way. Dropped before its end, it is counted and told as
@@ -104,15 +104,15 @@ impl<'a> Running<'a> {
 
     /// Tells those who gave leave what the attempt showed.
     fn settle(&mut self, outcome: &Result<Response, Error>, heard: Option<&Heard>) {
-        let Some(Leave { passage, departures }) = self.leave.take() else { return };
+        let Some(Leave { breaker_permit, hold_permits }) = self.leave.take() else { return };
         let is_limit = heard.is_some_and(|heard| heard.is_limit);
-        if let Some(passage) = passage {
+        if let Some(breaker_permit) = breaker_permit {
             let waits = heard.is_some_and(|heard| heard.holds && heard.asks_to_wait());
-            passage.settle(outcome, is_limit, waits);
+            breaker_permit.settle(outcome, is_limit, waits);
         }
         let is_served = |answer: &Response| !is_limit && !answer.counts_as().is_server_error();
         if outcome.as_ref().is_ok_and(is_served) {
-            let (by_api, by_handle) = departures;
+            let (by_api, by_handle) = hold_permits;
             by_api.served();
             if let Some(by_handle) = by_handle {
                 by_handle.served();

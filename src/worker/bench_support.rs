@@ -5,23 +5,15 @@
 use std::{
     sync::{Arc, mpsc},
     thread,
-    time::{Duration, Instant},
 };
 
 use actix::prelude::*;
-use rust_decimal::Decimal;
 use tokio::sync::oneshot;
 
-use super::gates::{Slot, Throttle};
+use super::gates::Slot;
 use crate::{
-    actors::{Switch, line},
-    dispatch::{
-        Call,
-        bench_support::{Caller, Permits},
-    },
+    dispatch::{Call, bench_support::Caller},
     error::{Error, ErrorKind},
-    events::Events,
-    rate_limit::{Limiter, Pacer, Reason, TokenWish},
 };
 
 /// A call's slot on a worker, empty between its attempts.
@@ -53,52 +45,6 @@ impl Place {
     /// Empties the slot.
     pub fn release(&mut self) {
         self.slot.release();
-    }
-}
-
-/// A call that passes the rate limit again and again.
-pub struct Throttled {
-    throttle: Throttle,
-    place: Place,
-    _limiter: (Switch<Limiter>, Thread),
-}
-
-impl Throttled {
-    /// Passes a limit too wide to be felt, as one of so many `workers`: each may lease a
-    /// share of it. Among very many the share is nothing, and the limiter's thread is asked
-    /// every time.
-    ///
-    /// # Errors
-    /// When the limiter has no thread.
-    pub async fn new(workers: usize) -> Result<Self, Error> {
-        let permits = Permits::new(1);
-        let caller = permits.caller();
-        let slots = Arc::clone(caller.capacity.permits());
-        let (rate, now) = (Some(Decimal::from(1_000_000_000)), Instant::now());
-        let events = Arc::new(Events::default());
-        let pacer = Arc::new(Pacer::new(rate, false, Duration::ZERO, events, now));
-        let shared = Arc::clone(&pacer);
-        let (limiter, thread) =
-            host(move || Limiter::new(shared, Some(u32::MAX), workers, slots, now, Box::new(())))?;
-        let (switch, line) = line();
-        switch.lead_to(Some(limiter), false);
-        let place = Place::new(&caller).await?;
-        Ok(Self {
-            throttle: Throttle::new(line, pacer, None, false),
-            place,
-            _limiter: (switch, thread),
-        })
-    }
-
-    /// Gets a rate permit and a slot, and gives the slot back.
-    ///
-    /// # Errors
-    /// When the call's deadline passes.
-    pub async fn pass(&mut self) -> Result<(), Error> {
-        let Place { slot, call } = &mut self.place;
-        self.throttle.pass(call, slot, Reason::First, TokenWish::None).await?;
-        slot.release();
-        Ok(())
     }
 }
 

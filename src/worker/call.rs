@@ -8,7 +8,7 @@ use tracing::Instrument;
 
 use super::{
     attempt::{Leave, Running},
-    gates::{Slot, pass_circuit, pass_hold, pass_key},
+    gates::{Slot, pass_circuit, pass_hold, pass_limit},
     hedge,
     kit::Kit,
     origin::Api,
@@ -19,7 +19,7 @@ use crate::{
     dispatch::{Call, Job},
     error::{Delivery, Error, ErrorKind},
     events::{Attempt, Event},
-    rate_limit::{Place, Reason, TokenWish},
+    rate_limit::{Place, TokenWish},
     response::Response,
     seats::Stage,
     token_manager::Issued,
@@ -84,7 +84,7 @@ impl<'a> Attempts<'a> {
         let mut last = None;
         loop {
             self.slot.go_on_to(Stage::Waiting)?;
-            let leave = self.pass_gates(&mut token, reason(last.as_ref())).await;
+            let leave = self.pass_gates(&mut token, cost(last.as_ref())).await;
             let leave = leave.map_err(|error| self.cut_short(error, last.take()))?;
             let next = match self.attempt(token.as_ref(), leave).await {
                 Ok(response) if self.has_to_wait(&response) => self.poll(response).await?,
@@ -118,7 +118,7 @@ impl<'a> Attempts<'a> {
     async fn pass_gates(
         &mut self,
         token: &mut Option<Issued>,
-        reason: Reason,
+        cost: u32,
     ) -> Result<Leave<'a>, Error> {
         let Self { kit, call, slot, .. } = self;
         let Api { hold, own_hold, circuit, elsewhere, .. } = self.api;
@@ -134,10 +134,10 @@ impl<'a> Attempts<'a> {
                 pass_circuit(circuit, call, slot).await?;
             }
             if let Some(limiter) = &limit_of_key {
-                pass_key(limiter, &mut place, call, slot).await?;
+                pass_limit(limiter, &mut place, call, slot).await?;
             }
             if let Some(limiter) = limit_of_origin {
-                pass_key(limiter, &mut place_there, call, slot).await?;
+                pass_limit(limiter, &mut place_there, call, slot).await?;
             }
             token.take_if(|token| !token.is_good(Instant::now()));
             if let (None, Some(tokens)) = (&token, tokens)
@@ -151,8 +151,8 @@ impl<'a> Attempts<'a> {
                 (Some(token), _) => TokenWish::Of(token.slot),
             };
             let chosen = match elsewhere {
-                Some(origin) => origin.pass(call, slot, reason).await.map(|()| None)?,
-                None => kit.throttle.pass(call, slot, reason, wish).await?,
+                Some(origin) => origin.pass(call, slot, cost).await.map(|()| None)?,
+                None => kit.throttle.pass(call, slot, cost, wish).await?,
             };
             if let (None, Some(chosen), Some(tokens)) = (&token, chosen, tokens) {
                 *token = tokens.chosen(call, slot, chosen).await?;
@@ -161,7 +161,7 @@ impl<'a> Attempts<'a> {
                 }
             }
             let now = Instant::now();
-            let Some(departures) = self.api.depart(now) else { continue };
+            let Some(hold_permits) = self.api.depart(now) else { continue };
             if let (Some(tokens), Some(held)) = (tokens, &token)
                 && tokens.is_held(held, now)
             {
@@ -169,13 +169,14 @@ impl<'a> Attempts<'a> {
                 continue;
             }
             // Else another call is the probe.
-            let Ok(passage) = circuit.map(|circuit| circuit.admit(call.errand, now)).transpose()
+            let Ok(breaker_permit) =
+                circuit.map(|circuit| circuit.admit(call.kind, now)).transpose()
             else {
                 continue;
             };
             let may_take = |place: &Option<Place<'_>>| place.as_ref().is_none_or(|at| at.take(now));
             if may_take(&place) && may_take(&place_there) {
-                return Ok(Leave { passage, departures });
+                return Ok(Leave { breaker_permit, hold_permits });
             }
         }
     }
@@ -280,12 +281,13 @@ impl<'a> Attempts<'a> {
     }
 }
 
-/// Why an attempt is made after `last` failed.
-fn reason(last: Option<&Error>) -> Reason {
+/// What an attempt after `last` costs in permits, where the API asked for a pace and so many are
+/// saved. A retry costs more than a first attempt, and most after a timeout.
+fn cost(last: Option<&Error>) -> u32 {
     match last.map(Error::kind) {
-        None => Reason::First,
-        Some(ErrorKind::Timeout) => Reason::RetryAfterTimeout,
-        Some(_) => Reason::Retry,
+        None => 1,
+        Some(ErrorKind::Timeout) => 10,
+        Some(_) => 5,
     }
 }
 

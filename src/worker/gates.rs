@@ -2,7 +2,6 @@
 //! the rate limits. Whoever has to wait here gives its slot back first.
 
 use std::{
-    cell::{Cell, RefCell},
     future::Future,
     sync::Arc,
     time::{Duration, Instant},
@@ -16,11 +15,11 @@ use crate::{
     dispatch::{Call, Circuit, Tally, Waiting, admission},
     error::{Error, ErrorKind},
     rate_limit::{
-        Acquire, Bucket, Hold, Lease, Limiter, Pacer, Place, RateLimiter, Reason, TokenWish, Wait,
-        default_burst, now,
+        Acquire, Granted, Hold, Limiter, Pacer, Place, RateLimiter, TokenWish, Wait, default_burst,
+        now,
     },
     retry::Refusal,
-    seats::{Capacity, Seat, Stage},
+    seats::{Seat, Stage},
     stats::WaitCause,
 };
 
@@ -96,35 +95,14 @@ pub(super) async fn pause(
     Ok(())
 }
 
-/// A worker's share of the API's rate limit, and the limit of its own if it has one.
+/// The API's rate limit as a worker sees it, and the limit of its own if it has one.
 pub(super) struct Throttle {
     limiter: Line<Limiter>,
     pacer: Arc<Pacer>,
-    lease: Cell<Option<Lease>>,
-    own: Option<Own>,
+    /// The limit of this worker.
+    own: Option<RateLimiter>,
     /// Whether each token has a limit: then the limiter is asked for every attempt.
     is_per_token: bool,
-}
-
-/// The limit of one worker.
-struct Own {
-    bucket: RefCell<Bucket>,
-    /// Whose turn it is at the bucket: one call at a time, by priority.
-    turn: Capacity,
-}
-
-impl Own {
-    /// Waits until there is a permit, and returns the moment since when. The permit stays
-    /// where it is, but only who has the turn comes here, so nobody else takes it.
-    async fn ready(&self, call: &Call, slot: &mut Slot<'_>) -> Result<Instant, Error> {
-        let now = now();
-        let wait = self.bucket.borrow().ready_in(now, 0);
-        if !wait.is_zero() {
-            slot.release();
-            pause(call, slot, WaitCause::Rate, wait).await?;
-        }
-        Ok(now + wait)
-    }
 }
 
 impl Throttle {
@@ -135,43 +113,34 @@ impl Throttle {
         rate: Option<Decimal>,
         is_per_token: bool,
     ) -> Self {
-        let own = rate.map(|rate| Own {
-            bucket: RefCell::new(Bucket::new(rate, default_burst(rate), now())),
-            turn: Capacity::new(1),
-        });
-        Self { limiter, pacer, lease: Cell::new(None), own, is_per_token }
+        let own = rate.and_then(|rate| RateLimiter::new(rate, default_burst(rate)).ok());
+        Self { limiter, pacer, own, is_per_token }
     }
 
     /// Waits for a permit and a slot to send with. A permit is taken only with the slot in
-    /// hand, from the lease at hand or by the limiter. Where each token has a limit, it is for
-    /// the token of the slot that comes back, which is as `token` says.
+    /// hand, at once or by the limiter, and costs `cost` where so many are saved. Where each
+    /// token has a limit, it is for the token of the slot that comes back, which is as `token`
+    /// says.
     pub(super) async fn pass(
         &self,
         call: &Call,
         slot: &mut Slot<'_>,
-        reason: Reason,
+        cost: u32,
         token: TokenWish,
     ) -> Result<Option<usize>, Error> {
         let Some(own) = &self.own else {
-            return self.pass_shared(call, slot, reason, token).await;
+            return self.pass_shared(call, slot, cost, token).await;
         };
-        // The own permit is taken last and by the one who has the turn: if it were put by
+        // The own permit is taken last and by the one whose turn it is: if it were put by
         // while the shared limit makes wait, it would go out together with others.
-        let turn = own.turn.permits();
-        let _turn = match turn.try_acquire() {
-            Ok(turn) => turn,
-            Err(_) => {
-                slot.release();
-                let _waiting = slot.waiting(WaitCause::Rate);
-                let turn = within_deadline(call, turn.acquire(call.priority)).await?;
-                turn.map_err(|_| Error::gone())?
-            }
-        };
-        let since = own.ready(call, slot).await?;
-        let chosen = self.pass_shared(call, slot, reason, token).await?;
+        let mut place = None;
+        let since = pass_limit(own, &mut place, call, slot).await?;
+        let chosen = self.pass_shared(call, slot, cost, token).await?;
         // By the moment that was meant: timers fire late, and a full bucket keeps nothing of
         // what flows in meanwhile.
-        own.bucket.borrow_mut().take(since, 1);
+        if let Some(place) = place {
+            place.take(since);
+        }
         Ok(chosen)
     }
 
@@ -179,13 +148,9 @@ impl Throttle {
     /// API did not ask for a pace.
     pub(super) fn try_second(&self) -> bool {
         self.own.is_none()
-            && !self.pacer.is_paced()
-            && (self.is_open(TokenWish::Any) || self.take_spare())
-    }
-
-    /// Whether one with this wish does not have to ask.
-    fn is_open(&self, token: TokenWish) -> bool {
-        (!self.is_per_token || token == TokenWish::None) && self.pacer.is_open()
+            && !self.is_per_token
+            && !self.pacer.is_paced(now())
+            && self.pacer.try_pass(1, now())
     }
 
     /// Waits for what all workers share.
@@ -193,24 +158,22 @@ impl Throttle {
         &self,
         call: &Call,
         slot: &mut Slot<'_>,
-        reason: Reason,
+        cost: u32,
         token: TokenWish,
     ) -> Result<Option<usize>, Error> {
-        if self.is_open(token) || self.spare() > 0 {
+        let is_for_any = !self.is_per_token || token == TokenWish::None;
+        if is_for_any && self.pacer.is_ready(now()) {
             slot.hold(call).await?;
-            if self.is_open(token) || self.take_spare() {
+            if self.pacer.try_pass(cost, now()) {
                 return Ok(None);
             }
         }
         let waiting = slot.waiting(WaitCause::Rate);
-        let lease = within_deadline(call, self.ask(call, &slot.seat, reason, token)).await??;
-        if !lease.has_waited {
+        let granted = within_deadline(call, self.ask(call, &slot.seat, cost, token)).await??;
+        if !granted.has_waited {
             waiting.was_none();
         }
-        // What another call was lent meanwhile is not lost.
-        let spare = lease.spare + self.spare();
-        self.lease.set(Some(Lease { spare, ..lease }));
-        Ok(lease.token)
+        Ok(granted.token)
     }
 
     /// Asks the limiter, and the one after it if it dies with the question.
@@ -218,18 +181,18 @@ impl Throttle {
         &self,
         call: &Call,
         seat: &Arc<Seat>,
-        reason: Reason,
+        cost: u32,
         token: TokenWish,
-    ) -> Result<Lease, Error> {
+    ) -> Result<Granted, Error> {
         loop {
-            let (reply, lease) = oneshot::channel();
+            let (reply, granted) = oneshot::channel();
             let seat = Arc::clone(seat);
             let Call { deadline, priority, .. } = *call;
-            let question = Acquire { deadline, priority, seat, token, reason, reply };
+            let question = Acquire { deadline, priority, seat, token, cost, reply };
             match self.limiter.send(question).await {
                 Ok(()) => {
-                    if let Ok(lease) = lease.await {
-                        return lease;
+                    if let Ok(granted) = granted.await {
+                        return granted;
                     }
                 }
                 Err(Unanswered::Died | Unanswered::Hung) => {}
@@ -237,42 +200,30 @@ impl Throttle {
             }
         }
     }
-
-    /// How many permits of the lease at hand are left and still good.
-    fn spare(&self) -> u32 {
-        let is_good = |lease: &Lease| now() < lease.expires && lease.epoch == self.pacer.epoch();
-        self.lease.get().filter(is_good).map_or(0, |lease| lease.spare)
-    }
-
-    /// Takes a permit from the lease at hand, if one is left.
-    fn take_spare(&self) -> bool {
-        let Some(spare) = self.spare().checked_sub(1) else { return false };
-        self.lease.set(self.lease.get().map(|lease| Lease { spare, ..lease }));
-        true
-    }
 }
 
-/// Waits, in `place`, until the call is the first of its key and its key has a permit. It is
-/// taken when all else is there: nothing is in between it and the wire.
-pub(super) async fn pass_key<'a>(
+/// Waits, in `place`, until the call is the first there and `limiter` has a permit, and answers
+/// since when it has. It is taken when all else is there: nothing is in between it and the wire.
+pub(super) async fn pass_limit<'a>(
     limiter: &'a RateLimiter,
     place: &mut Option<Place<'a>>,
     call: &Call,
     slot: &mut Slot<'_>,
-) -> Result<(), Error> {
+) -> Result<Instant, Error> {
     let place =
         place.get_or_insert_with(|| limiter.join(Some(Arc::clone(&slot.seat)), call.priority));
-    let wait = place.wait(now());
-    if wait > call.remaining(now()) {
-        let what = "the rate limit of the call's key would pass the deadline";
+    let now = now();
+    let wait = place.wait(now);
+    if wait > call.remaining(now) {
+        let what = "a rate limit would pass the deadline";
         return Err(Error::new(ErrorKind::DeadlineExceeded, what).with_wait(wait));
     }
-    if !place.is_ready(now()) {
-        slot.release();
-        let _waiting = slot.waiting(WaitCause::Rate);
-        within_deadline(call, place.ready()).await??;
+    if place.is_ready(now) {
+        return Ok(now);
     }
-    Ok(())
+    slot.release();
+    let _waiting = slot.waiting(WaitCause::Rate);
+    within_deadline(call, place.ready()).await?
 }
 
 /// Waits until the API's hold is over, and then for the call's turn.
@@ -309,7 +260,7 @@ pub(super) async fn pass_circuit(
         // Made before the check, so that no change is missed between the two.
         let changed = circuit.changed();
         let now = now();
-        let Err(refusal) = circuit.check(call.errand, now) else { return Ok(()) };
+        let Err(refusal) = circuit.check(call.kind, now) else { return Ok(()) };
         let remaining = call.remaining(now);
         let wait = match refusal {
             Refusal::OpenFor(wait) => Some(wait).filter(|wait| *wait < remaining),

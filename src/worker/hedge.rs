@@ -17,7 +17,7 @@ use crate::{
     events::Attempt,
     rate_limit::Heard,
     response::Response,
-    retry::{Errand, Hedge, HedgeBudget, When},
+    retry::{CallKind, Hedge, HedgeBudget, When},
     seats::{Permit, Seat},
     stats::Durations,
     token_manager::Issued,
@@ -65,7 +65,7 @@ impl Hedging {
 /// After how long the attempt of `call` that begins is to be hedged.
 pub(super) fn delay(kit: &Kit, call: &Call) -> Option<Duration> {
     let hedge = call.request.own_hedge().unwrap_or(kit.config.settings.hedge)?;
-    let is_call = matches!(call.errand, Errand::Call);
+    let is_call = matches!(call.kind, CallKind::Call);
     let may_hedge = is_call && call.request.method() == Method::GET && call.request.is_idempotent();
     may_hedge.then(|| kit.hedging.borrow_mut().delay(&hedge)).flatten()
 }
@@ -87,8 +87,8 @@ pub(super) fn second<'a>(
     {
         return None;
     }
-    let departures = api.depart(now)?;
-    let passage = match api.circuit {
+    let hold_permits = api.depart(now)?;
+    let breaker_permit = match api.circuit {
         Some(circuit) => Some(circuit.admit_if_closed()?),
         None => None,
     };
@@ -105,7 +105,7 @@ pub(super) fn second<'a>(
         return None;
     }
     hedging.budget.pay_for_one();
-    Some((permit, Leave { passage, departures }))
+    Some((permit, Leave { breaker_permit, hold_permits }))
 }
 
 /// The first good answer of the attempt `first` and of the one that `second` begins when

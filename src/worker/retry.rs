@@ -12,7 +12,7 @@ use crate::{
     events::Event,
     rate_limit::Heard,
     response::Action,
-    retry::{self, Decision, Errand, Unreached, is_unreached},
+    retry::{self, CallKind, Decision, Unreached, is_unreached},
     seats::Stage,
     stats::WaitCause,
 };
@@ -162,9 +162,9 @@ impl Attempts<'_> {
 
     /// A health check is retried by the next one.
     fn policy(&self) -> retry::Policy {
-        let max_attempts = match self.call.errand {
-            Errand::Call => self.kit.policy.max_attempts,
-            Errand::HealthCheck => 1,
+        let max_attempts = match self.call.kind {
+            CallKind::Call => self.kit.policy.max_attempts,
+            CallKind::HealthCheck => 1,
         };
         retry::Policy { max_attempts, ..self.kit.policy }
     }

@@ -2,7 +2,7 @@
 //! the wire in between cut out. So a limit is exact to the nanosecond, and what it leaves
 //! unused is its own doing and not that of a busy machine.
 
-use std::{cell::RefCell, rc::Rc};
+use std::{cell::RefCell, rc::Rc, sync::Mutex};
 
 use actix::prelude::*;
 use futures::future::join_all;
@@ -16,9 +16,10 @@ use super::*;
 use crate::{
     actors::line,
     events::Events,
-    rate_limit::{Board, SetLimit},
+    rate_limit::{Pace, Rotation, SetLimit},
     request::Request,
-    retry::Errand,
+    retry::CallKind,
+    seats::Capacity,
 };
 
 /// Longer than any test takes, on any clock.
@@ -69,18 +70,13 @@ impl Setting {
         meanwhile: impl AsyncFnOnce(Addr<Limiter>),
     ) -> Vec<(usize, Duration)> {
         let start = now();
-        let pacer = Pacer::new(self.limit, false, EVER, Arc::new(Events::default()), start);
-        let pacer = Arc::new(pacer);
+        let pace = Pace::new(self.limit, self.burst, false, EVER, start);
+        let pacer = Arc::new(Pacer::new(pace, Arc::new(Events::default()), start));
         let capacity = Arc::new(Capacity::new(self.workers * self.connections));
         let slots = Arc::clone(capacity.permits());
-        let watch = Box::new(());
-        let mut limiter =
-            Limiter::new(Arc::clone(&pacer), self.burst, self.workers, slots, start, watch);
-        if let Some((tokens, rate)) = self.tokens {
-            let board = Board::new(tokens, Some(rate), EVER, start);
-            limiter = limiter.with_tokens(Arc::new(board));
-        }
-        let limiter = limiter.start();
+        let rotation = |(tokens, rate)| Rotation::new(tokens, Some(rate), EVER, start);
+        let tokens = self.tokens.map(|tokens| Arc::new(Mutex::new(rotation(tokens))));
+        let limiter = Limiter::new(Arc::clone(&pacer), tokens, slots, Box::new(())).start();
         let (is_per_token, wish) = match self.tokens {
             Some(_) => (true, TokenWish::Any),
             None => (false, TokenWish::None),
@@ -99,7 +95,7 @@ impl Setting {
                 let permit = admission::permit(capacity.permits(), &call, &tally).await.unwrap();
                 let seat = Arc::new(Seat::new(Arc::clone(&capacity), permit));
                 let mut slot = Slot::new(seat, &tally);
-                let passed = throttles[worker].pass(&call, &mut slot, Reason::First, wish);
+                let passed = throttles[worker].pass(&call, &mut slot, 1, wish);
                 let token = passed.await.unwrap();
                 left.borrow_mut().push((token.unwrap_or(worker), now() - start));
                 sleep(self.on_wire).await;
@@ -114,7 +110,7 @@ impl Setting {
 fn call() -> Call {
     let url = Uri::from_static("http://localhost/");
     let reply = oneshot::channel().0;
-    Call::new(Errand::Call, Request::get("/"), None, Arc::new(url), now(), EVER, reply)
+    Call::new(CallKind::Call, Request::get("/"), None, Arc::new(url), now(), EVER, reply)
 }
 
 /// Runs `test` where actors can live.
@@ -264,7 +260,7 @@ async fn a_caller_that_gives_up_leaves_its_permit_to_the_others() {
                     priority: call().priority,
                     seat: Arc::new(Seat::new(Arc::clone(&capacity), permit)),
                     token: TokenWish::None,
-                    reason: Reason::First,
+                    cost: 1,
                     reply,
                 };
                 limiter.send(acquire).await.unwrap();
