@@ -228,7 +228,7 @@ mod tests {
         headers.insert("retry-after", HeaderValue::from_static("0"));
         headers.insert("x-ms-retry-after-ms", HeaderValue::from_static("soon"));
         assert_eq!(retry_after(&headers, true, now(), &mut unread), Some(Duration::ZERO));
-        assert_eq!(unread, [MILLIS[1].clone()]);
+        assert_eq!(unread, ["x-ms-retry-after-ms"]);
         let (mut headers, mut unread) = (HeaderMap::new(), Vec::new());
         headers.insert("retry-after-ms", HeaderValue::from_static("1500"));
         assert_eq!(retry_after(&headers, false, now(), &mut unread), None);
