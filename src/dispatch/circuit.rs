@@ -30,7 +30,8 @@ const NONE: u64 = u64::MAX;
 pub(crate) struct Circuit {
     settings: CircuitBreaker,
     breaker: Mutex<Breaker>,
-    /// The epoch in which the breaker is closed, so that the way through a closed breaker is one load.
+    /// The epoch in which the breaker is closed, so that the way through a closed breaker is one
+    /// load.
     standing: AtomicU64,
     changed: Notify,
     events: Arc<Events>,
@@ -87,8 +88,8 @@ impl Circuit {
     /// Lets an attempt through, or answers as [`check`](Self::check). To be asked last, with
     /// all in hand that the attempt needs: the permit may be the place of the only probe.
     pub(crate) fn admit(&self, kind: CallKind, now: Instant) -> Result<BreakerPermit<'_>, Refusal> {
-        if let Some(breaker_permit) = self.admit_if_closed() {
-            return Ok(breaker_permit);
+        if let Some(permit) = self.admit_if_closed() {
+            return Ok(permit);
         }
         let mut breaker = self.breaker();
         let (epoch, change) = breaker.admit(kind, now)?;

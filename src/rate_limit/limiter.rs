@@ -118,7 +118,8 @@ impl RateLimiter {
         Ok(())
     }
 
-    /// Joins the queue behind those who are as urgent, for as long as nobody takes `in_flight` away.
+    /// Joins the queue behind those who are as urgent, for as long as nobody takes `in_flight`
+    /// away.
     pub(crate) fn join(&self, in_flight: Option<Arc<InFlight>>, priority: Priority) -> Place<'_> {
         let wake = Arc::new(Notify::new());
         let has_call = in_flight.is_some();

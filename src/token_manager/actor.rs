@@ -86,8 +86,8 @@ impl Drop for Running {
 }
 
 impl TokenManager {
-    /// The manager with number `incarnation`, from 1, among those of a pool, which has the set `own`
-    /// itself. It knows nothing of the tokens of those before it, and its own are newer.
+    /// The manager with number `incarnation`, from 1, among those of a pool, which has the set
+    /// `own` itself. It knows nothing of the tokens of those before it, and its own are newer.
     pub(crate) fn new(
         incarnation: u64,
         own: Option<&Arc<TokenSet>>,
