@@ -3,12 +3,12 @@
 
 #![allow(dead_code, unreachable_pub, reason = "an example uses a part of it")]
 
+#[path = "../../src/rate_limit/bucket.rs"]
+pub mod bucket;
 #[path = "../../src/rate_limit/counts.rs"]
 pub mod counts;
 #[path = "../../src/rate_limit/dampener.rs"]
 pub mod dampener;
-#[path = "../../src/rate_limit/flow.rs"]
-pub mod flow;
 #[path = "../../src/rate_limit/headers.rs"]
 pub mod headers;
 #[path = "../../src/rate_limit/learned.rs"]

@@ -19,18 +19,19 @@ use crate::{
     error::{Error, ErrorKind},
     events::{Event, Events},
     response::Response,
-    retry::{Breaker, CallKind, Change, CircuitBreaker, Health, Pass, Refusal},
+    retry::{Breaker, CallKind, Change, CircuitBreaker, Health, Refusal},
     stats::Stats,
 };
 
-/// In place of a standing pass: the breaker is not closed.
+/// In place of an epoch: the breaker is not closed.
 const NONE: u64 = u64::MAX;
 
 /// Decides for all workers whether an attempt goes out.
 pub(crate) struct Circuit {
     settings: CircuitBreaker,
     breaker: Mutex<Breaker>,
-    /// The epoch of the standing pass, so that the way through a closed breaker is one load.
+    /// The epoch in which the breaker is closed, so that the way through a closed breaker is one
+    /// load.
     standing: AtomicU64,
     changed: Notify,
     events: Arc<Events>,
@@ -85,22 +86,21 @@ impl Circuit {
     }
 
     /// Lets an attempt through, or answers as [`check`](Self::check). To be asked last, with
-    /// all in hand that the attempt needs: the pass may be the place of the only probe.
+    /// all in hand that the attempt needs: the permit may be the place of the only probe.
     pub(crate) fn admit(&self, kind: CallKind, now: Instant) -> Result<BreakerPermit<'_>, Refusal> {
         if let Some(permit) = self.admit_if_closed() {
             return Ok(permit);
         }
         let mut breaker = self.breaker();
-        let (pass, change) = breaker.admit(kind, now)?;
+        let (epoch, change) = breaker.admit(kind, now)?;
         self.follow(&breaker, change);
-        Ok(BreakerPermit { circuit: self, pass: Some(pass) })
+        Ok(BreakerPermit { circuit: self, epoch: Some(epoch) })
     }
 
     /// Lets an attempt through if the breaker is closed.
     pub(crate) fn admit_if_closed(&self) -> Option<BreakerPermit<'_>> {
         let standing = self.standing.load(Ordering::Acquire);
-        let pass = (standing != NONE).then_some(Pass { epoch: standing });
-        pass.is_some().then_some(BreakerPermit { circuit: self, pass })
+        (standing != NONE).then_some(BreakerPermit { circuit: self, epoch: Some(standing) })
     }
 
     /// Resolves with the next change of the breaker, or when a probe's place is free again.
@@ -142,7 +142,7 @@ impl Circuit {
         stats.breaker_refusals = self.refusals.load(Ordering::Relaxed);
     }
 
-    fn record(&self, pass: Pass, health: Health) {
+    fn record(&self, epoch: u64, health: Health) {
         // What is no verdict changes nothing in a closed breaker.
         if health == Health::Unknown && self.standing.load(Ordering::Acquire) != NONE {
             return;
@@ -151,7 +151,7 @@ impl Circuit {
         let mut breaker = self.breaker();
         let check = |breaker: &Breaker| breaker.check(CallKind::HealthCheck, now);
         let before = check(&breaker);
-        let change = breaker.record(pass, health, now);
+        let change = breaker.record(epoch, health, now);
         self.follow(&breaker, change);
         if check(&breaker) != before {
             self.changed.notify_waiters();
@@ -173,7 +173,7 @@ impl Circuit {
 }
 
 fn standing(breaker: &Breaker) -> u64 {
-    breaker.standing_pass().map_or(NONE, |pass| pass.epoch)
+    breaker.closed_epoch().unwrap_or(NONE)
 }
 
 /// The permission to make one attempt. Dropped without a verdict it says nothing about the
@@ -181,7 +181,8 @@ fn standing(breaker: &Breaker) -> u64 {
 #[must_use]
 pub(crate) struct BreakerPermit<'a> {
     circuit: &'a Circuit,
-    pass: Option<Pass>,
+    /// `None` once it was given back.
+    epoch: Option<u64>,
 }
 
 impl BreakerPermit<'_> {
@@ -200,16 +201,16 @@ impl BreakerPermit<'_> {
             Ok(response) => settings.judge_answer(response.counts_as(), asks_to_wait),
             Err(error) => settings.judge_failure(error.kind()),
         };
-        if let Some(pass) = self.pass.take() {
-            self.circuit.record(pass, health);
+        if let Some(epoch) = self.epoch.take() {
+            self.circuit.record(epoch, health);
         }
     }
 }
 
 impl Drop for BreakerPermit<'_> {
     fn drop(&mut self) {
-        if let Some(pass) = self.pass.take() {
-            self.circuit.record(pass, Health::Unknown);
+        if let Some(epoch) = self.epoch.take() {
+            self.circuit.record(epoch, Health::Unknown);
         }
     }
 }

@@ -55,8 +55,13 @@ impl Bucket {
     /// From `now` on the bucket refills with `rate` tokens per second. What it holds stays,
     /// but for what is too small a part of a token to be counted at the new rate.
     pub(crate) fn set_rate(&mut self, rate: Decimal, now: Instant) {
-        self.refill(now);
         let burst = u32::try_from(self.full / self.price).unwrap_or(u32::MAX);
+        self.set(rate, burst, now);
+    }
+
+    /// The same, and from `now` on it holds at most `burst` tokens.
+    pub(crate) fn set(&mut self, rate: Decimal, burst: u32, now: Instant) {
+        self.refill(now);
         let mut changed = Self::new(rate, burst, self.at);
         let (whole, rest) = (self.credit / self.price, self.credit % self.price);
         // Both prices are powers of ten, so one divides the other.
@@ -82,6 +87,12 @@ impl Bucket {
         let taken = u32::try_from((self.credit / self.price).min(n.into())).unwrap_or(n);
         self.credit -= self.price * u128::from(taken);
         taken
+    }
+
+    /// Takes all there is, the part of a token too.
+    pub(crate) fn empty(&mut self, now: Instant) {
+        self.refill(now);
+        self.credit = 0;
     }
 
     /// Puts a token back that was taken and not used.

@@ -9,7 +9,7 @@ use sfv::{BareItem, Item};
 
 use super::{
     headers::sent_at,
-    quota::{Malformed, Policy, State, integer, items, policy},
+    quota::{Policy, State, integer, items, policy},
     times,
 };
 
@@ -33,15 +33,6 @@ enum Kind {
     All,
 }
 
-/// The fields about one quota.
-struct Group<'a> {
-    about: (&'a str, &'a str, &'a str),
-    counts_requests: bool,
-    policy: Option<Policy>,
-    remaining: Option<f64>,
-    reset: Option<Duration>,
-}
-
 /// Whether a field of this name may tell of a quota.
 pub(super) fn may_tell(name: &HeaderName) -> bool {
     let name = name.as_str();
@@ -58,7 +49,7 @@ pub(super) fn states(
     now: SystemTime,
     unread: &mut Vec<HeaderName>,
 ) -> Vec<State> {
-    let mut groups: Vec<Group<'_>> = Vec::new();
+    let mut groups: Vec<(_, State)> = Vec::new();
     let mut states = Vec::new();
     for field in headers.keys().filter(|field| may_tell(field)) {
         let Some(name) = name(field.as_str()) else { continue };
@@ -73,22 +64,16 @@ pub(super) fn states(
             states.extend(told.ok().flatten());
             continue;
         }
-        let at = groups.iter().position(|group| group.about == name.about);
+        let at = groups.iter().position(|(about, _)| *about == name.about);
         let at = at.unwrap_or_else(|| {
             let Name { about, counts_requests, .. } = name;
-            groups.push(Group {
-                about,
-                counts_requests,
-                policy: None,
-                remaining: None,
-                reset: None,
-            });
+            groups.push((about, State { counts_requests, ..State::EMPTY }));
             groups.len() - 1
         });
-        let group = &mut groups[at];
+        let (_, group) = &mut groups[at];
         let is_read = match name.kind {
             Kind::Limit => numbers(&value).map(|limits| group.policy = slowest(limits)),
-            Kind::Remaining => remaining(&value).map(|left| group.remaining = Some(left)),
+            Kind::Remaining => remaining(&value).map(|left| group.remaining = Some(left as u64)),
             _ => reset(&values, name.in_millis, || sent_at(headers, now))
                 .map(|reset| group.reset = Some(reset)),
         };
@@ -96,13 +81,7 @@ pub(super) fn states(
             unread.push(field.clone());
         }
     }
-    states.extend(groups.into_iter().map(|group| State {
-        name: None,
-        remaining: group.remaining.map(|left| left as u64),
-        reset: group.reset,
-        policy: group.policy,
-        counts_requests: group.counts_requests,
-    }));
+    states.extend(groups.into_iter().map(|(_, state)| state));
     states
 }
 
@@ -147,44 +126,40 @@ fn slowest(limits: Vec<(f64, Option<u64>)>) -> Option<Policy> {
 }
 
 /// What occurs more than once, or holds more than one, leaves open which is meant.
-fn one(numbers: &[(f64, Option<u64>)]) -> Result<f64, Malformed> {
+fn one(numbers: &[(f64, Option<u64>)]) -> Result<f64, ()> {
     match numbers {
         [(number, _)] => Ok(*number),
-        _ => Err(Malformed),
+        _ => Err(()),
     }
 }
 
 /// So many, or so many of so many.
-fn remaining(value: &[u8]) -> Result<f64, Malformed> {
+fn remaining(value: &[u8]) -> Result<f64, ()> {
     match numbers(value) {
         Ok(numbers) => one(&numbers),
-        Err(Malformed) => ratio(text(value)?).map(|(left, _)| left).ok_or(Malformed),
+        Err(()) => ratio(text(value)?).map(|(left, _)| left).ok_or(()),
     }
 }
 
 /// The time from the answer to the reset, which is seconds or a moment.
-fn reset(
-    values: &[&[u8]],
-    in_millis: bool,
-    since: impl Fn() -> Duration,
-) -> Result<Duration, Malformed> {
-    let [value] = values else { return Err(Malformed) };
+fn reset(values: &[&[u8]], in_millis: bool, since: impl Fn() -> Duration) -> Result<Duration, ()> {
+    let [value] = values else { return Err(()) };
     let value = text(value)?;
     let number = match numbers(value.as_bytes()) {
         Ok(numbers) => Some(one(&numbers)?),
-        Err(Malformed) => times::number(value),
+        Err(()) => times::number(value),
     };
     let time = match number {
         Some(millis) if in_millis => Some(times::Time::of_number(millis / 1e3)),
         Some(seconds) => Some(times::Time::of_number(seconds)),
         None => times::time(value),
     };
-    Ok(time.ok_or(Malformed)?.from(since()))
+    Ok(time.ok_or(())?.from(since()))
 }
 
 /// What one field says of a quota: `total=100; remaining=99; resets=41`, or `32/40` for those
 /// that were used of all. Anything else is no claim about what is left.
-fn list(value: &[u8], since: impl Fn() -> Duration) -> Result<Option<State>, Malformed> {
+fn list(value: &[u8], since: impl Fn() -> Duration) -> Result<Option<State>, ()> {
     let Ok(value) = text(value) else { return Ok(None) };
     let mut state = State::EMPTY;
     for part in value.split([';', ',']) {
@@ -192,10 +167,10 @@ fn list(value: &[u8], since: impl Fn() -> Duration) -> Result<Option<State>, Mal
         let value = value.trim().trim_matches('"');
         match key.trim().to_ascii_lowercase().as_str() {
             "remaining" | "left" => {
-                state.remaining = Some(times::number(value).ok_or(Malformed)? as u64);
+                state.remaining = Some(times::number(value).ok_or(())? as u64);
             }
             "reset" | "resets" | "reset-after" => {
-                state.reset = Some(times::time(value).ok_or(Malformed)?.from(since()));
+                state.reset = Some(times::time(value).ok_or(())?.from(since()));
             }
             _ => {
                 if let Some((used, all)) = ratio(value) {
@@ -213,20 +188,20 @@ fn ratio(text: &str) -> Option<(f64, f64)> {
     Some((times::number(part.trim())?, times::number(whole.trim())?))
 }
 
-fn text(value: &[u8]) -> Result<&str, Malformed> {
-    std::str::from_utf8(value).map(str::trim).map_err(|_| Malformed)
+fn text(value: &[u8]) -> Result<&str, ()> {
+    std::str::from_utf8(value).map(str::trim).map_err(|_| ())
 }
 
 /// A list of numbers, none of them negative, each with its window. Fractions are common
 /// in practice.
-fn numbers(text: &[u8]) -> Result<Vec<(f64, Option<u64>)>, Malformed> {
+fn numbers(text: &[u8]) -> Result<Vec<(f64, Option<u64>)>, ()> {
     let numbers = items(text)?.into_iter().map(|Item { bare_item, params }| {
         let number = match bare_item {
             BareItem::Integer(number) => i64::from(number) as f64,
             BareItem::Decimal(number) => f64::from(number),
-            _ => return Err(Malformed),
+            _ => return Err(()),
         };
-        let number = Some(number).filter(|number| *number >= 0.0).ok_or(Malformed)?;
+        let number = Some(number).filter(|number| *number >= 0.0).ok_or(())?;
         Ok((number, integer(&params, "w")?))
     });
     numbers.collect()

@@ -20,7 +20,7 @@
 //!   waited for that, a low limit would not be used to the full.
 //!
 //! Some APIs refuse with a 503, which may as well tell that they are down. It counts as a
-//! refusal where it comes at once and often while other requests are served, see [`Busy`].
+//! refusal where it comes at once and often while other requests are served, see [`Dampener::is_often`].
 
 use std::time::{Duration, Instant};
 
@@ -56,26 +56,6 @@ pub(crate) enum Slower {
     /// If it comes often while other requests are served.
     IfOften,
     Yes,
-}
-
-/// Tells refusals from an API that is down, where both have the same status: who refuses says
-/// so within a second, serves at least one request per second meanwhile, and does it three times
-/// in a second or has refused before.
-#[derive(Clone, Copy, Debug)]
-struct Busy {
-    count: u32,
-    since: Instant,
-}
-
-impl Busy {
-    /// Takes note of one, and says whether it comes often.
-    fn is_often(&mut self, now: Instant) -> bool {
-        if now.saturating_duration_since(self.since) >= BUSY_TIME {
-            (self.count, self.since) = (0, now);
-        }
-        self.count += 1;
-        self.count >= BUSY_OFTEN
-    }
 }
 
 /// Measures the rate of requests that are borne by their answers.
@@ -140,7 +120,8 @@ impl Curve {
 #[derive(Clone, Debug)]
 pub(crate) struct Dampener {
     meter: Meter,
-    busy: Busy,
+    /// How many answers that may be refusals there were, and since when.
+    busy: (u32, Instant),
     /// `None` until the first refusal.
     curve: Option<Curve>,
     rate: f64,
@@ -149,13 +130,25 @@ pub(crate) struct Dampener {
 impl Dampener {
     pub(crate) fn new(now: Instant) -> Self {
         let meter = Meter { count: 0, since: now, rate: 0.0 };
-        let busy = Busy { count: 0, since: now };
-        Self { meter, busy, curve: None, rate: f64::INFINITY }
+        Self { meter, busy: (0, now), curve: None, rate: f64::INFINITY }
     }
 
     /// The most requests per second; infinite until the first refusal.
     pub(crate) fn rate(&self) -> f64 {
         self.rate
+    }
+
+    /// Takes note of an answer that may be a refusal, or of an API that is down: the status is the
+    /// same. Who refuses says so within a second, serves at least one request per second
+    /// meanwhile, and does it three times in a second or has refused before. Says whether it
+    /// comes so often.
+    fn is_often(&mut self, now: Instant) -> bool {
+        let (count, since) = &mut self.busy;
+        if now.saturating_duration_since(*since) >= BUSY_TIME {
+            (*count, *since) = (0, now);
+        }
+        *count += 1;
+        *count >= BUSY_OFTEN
     }
 
     /// Takes note of the end of a request of `sent_at`, and whether the API said that there
@@ -164,7 +157,7 @@ impl Dampener {
         let is_refusal = match slower {
             Slower::No => false,
             Slower::IfOften => {
-                let is_often = self.busy.is_often(now) || self.curve.is_some();
+                let is_often = self.is_often(now) || self.curve.is_some();
                 let is_prompt = now.saturating_duration_since(sent_at) < BUSY_TIME;
                 is_often && is_prompt && self.meter.borne() >= 1.0
             }

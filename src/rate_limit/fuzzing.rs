@@ -23,14 +23,15 @@ pub fn wait(value: &[u8], date: &[u8]) {
     }
     // A fixed clock, so that an input means the same each time.
     let now = SystemTime::UNIX_EPOCH + Duration::from_secs(784_111_777);
-    let asked = retry_after(&headers, true, now);
+    let mut unread = Vec::new();
+    let asked = retry_after(&headers, true, now, &mut unread);
     let text = headers.get(RETRY_AFTER).and_then(|value| value.to_str().ok()).map(str::trim);
     let longest = Duration::from_secs(u32::MAX.into());
     let is_number = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
-    let Some(wait) = asked.wait else {
+    let Some(wait) = asked else {
         let is_clear = |text: &str| is_number(text) || httpdate::parse_http_date(text).is_ok();
         assert!(!text.is_some_and(is_clear), "{text:?} was passed over");
-        assert!(!headers.contains_key(RETRY_AFTER) || !asked.unread.is_empty(), "{text:?}");
+        assert!(!headers.contains_key(RETRY_AFTER) || !unread.is_empty(), "{text:?}");
         return;
     };
     let text = text.unwrap_or_default();

@@ -17,15 +17,6 @@ pub(super) const LONGEST: Duration = Duration::from_secs(u32::MAX as u64);
 const MILLIS: [HeaderName; 2] =
     [HeaderName::from_static("retry-after-ms"), HeaderName::from_static("x-ms-retry-after-ms")];
 
-/// The wait that an answer asks for.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub(crate) struct Asked {
-    /// `None` where none is named that can be read; zero where it is over already.
-    pub(crate) wait: Option<Duration>,
-    /// The fields that could not be read, or not all of them.
-    pub(crate) unread: Vec<HeaderName>,
-}
-
 /// The wait that `Retry-After` asks for: seconds or a date (RFC 9110 section 10.2.3), and what
 /// servers make of that, see [`times`]. Of several values the longest counts. With
 /// `reads_millis` the fields of vendors that name it in milliseconds are read too; where one
@@ -33,9 +24,14 @@ pub(crate) struct Asked {
 ///
 /// A date is measured against the answer's own `Date`, so that the clocks of
 /// server and client need not agree, and against `now` where there is none. A
-/// date in the past is zero. Longer waits than `u32::MAX` seconds are cut to that.
-pub(crate) fn retry_after(headers: &HeaderMap, reads_millis: bool, now: SystemTime) -> Asked {
-    let mut unread = Vec::new();
+/// date in the past is zero. Longer waits than `u32::MAX` seconds are cut to that. The fields that
+/// could not be read, or not all of them, are added to `unread`.
+pub(crate) fn retry_after(
+    headers: &HeaderMap,
+    reads_millis: bool,
+    now: SystemTime,
+    unread: &mut Vec<HeaderName>,
+) -> Option<Duration> {
     let mut read = |name: HeaderName, of: &dyn Fn(&str) -> Option<Duration>| {
         let mut longest = None;
         let mut is_read = true;
@@ -62,11 +58,10 @@ pub(crate) fn retry_after(headers: &HeaderMap, reads_millis: bool, now: SystemTi
     let is_rounded = |(seconds, millis): (Duration, Duration)| {
         seconds.saturating_sub(millis) < Duration::from_secs(1)
     };
-    let wait = match seconds.zip(millis) {
+    match seconds.zip(millis) {
         Some(both) if is_rounded(both) => millis,
         _ => seconds.max(millis),
-    };
-    Asked { wait, unread }
+    }
 }
 
 /// The clock of the server when its answer came, so long after the beginning of 1970. An answer
@@ -118,17 +113,18 @@ mod tests {
         if let Some(date) = date {
             headers.insert(DATE, date.parse().unwrap());
         }
-        let asked = retry_after(&headers, true, now());
-        assert!(asked.wait.is_some() || asked.unread == [RETRY_AFTER], "{value:?}");
-        asked.wait
+        let mut unread = Vec::new();
+        let wait = retry_after(&headers, true, now(), &mut unread);
+        assert!(wait.is_some() || unread == [RETRY_AFTER], "{value:?}");
+        wait
     }
 
-    fn of(fields: &[(&'static str, &str)]) -> Asked {
+    fn of(fields: &[(&'static str, &str)]) -> Option<Duration> {
         let mut headers = HeaderMap::new();
         for (name, value) in fields {
             headers.append(*name, value.parse().unwrap());
         }
-        retry_after(&headers, true, now())
+        retry_after(&headers, true, now(), &mut Vec::new())
     }
 
     #[test]
@@ -194,7 +190,7 @@ mod tests {
         // It lay in a cache for twenty seconds.
         let date = "Sun, 06 Nov 1994 08:49:37 GMT";
         let cached = of(&[("retry-after", until), ("date", date), ("age", "20")]);
-        assert_eq!(cached.wait, Some(Duration::from_secs(10)));
+        assert_eq!(cached, Some(Duration::from_secs(10)));
         // Seconds need no clock.
         let date = "Sat, 05 Nov 1994 08:49:37 GMT";
         assert_eq!(asked("7", Some(date)), Some(Duration::from_secs(7)));
@@ -202,14 +198,14 @@ mod tests {
 
     #[test]
     fn a_field_that_is_absent_asks_for_nothing_and_of_several_the_longest_counts() {
-        assert_eq!(of(&[]), Asked::default());
+        assert_eq!(of(&[]), None);
         for fields in [
             [("retry-after", "240"), ("retry-after", "120")],
             [("retry-after", "soon"), ("retry-after", "240")],
             [("retry-after", "240"), ("retry-after-ms", "1500")],
             [("retry-after", "1"), ("x-ms-retry-after-ms", "240000")],
         ] {
-            assert_eq!(of(&fields).wait, Some(Duration::from_secs(240)), "{fields:?}");
+            assert_eq!(of(&fields), Some(Duration::from_secs(240)), "{fields:?}");
         }
     }
 
@@ -223,16 +219,20 @@ mod tests {
         }
         assert_eq!(asked("1599726000", date), Some(Duration::ZERO));
         let millis = |n| Some(Duration::from_millis(n));
-        assert_eq!(of(&[("retry-after-ms", "1500")]).wait, millis(1_500));
+        assert_eq!(of(&[("retry-after-ms", "1500")]), millis(1_500));
         assert_eq!(
-            of(&[("retry-after", "2"), ("retry-after-ms", "1500.5")]).wait,
+            of(&[("retry-after", "2"), ("retry-after-ms", "1500.5")]),
             Some(Duration::from_micros(1_500_500))
         );
-        let bad = of(&[("retry-after", "0"), ("x-ms-retry-after-ms", "soon")]);
-        assert_eq!((bad.wait, bad.unread), (Some(Duration::ZERO), vec![MILLIS[1].clone()]));
-        let mut headers = HeaderMap::new();
+        let (mut headers, mut unread) = (HeaderMap::new(), Vec::new());
+        headers.insert("retry-after", HeaderValue::from_static("0"));
+        headers.insert("x-ms-retry-after-ms", HeaderValue::from_static("soon"));
+        assert_eq!(retry_after(&headers, true, now(), &mut unread), Some(Duration::ZERO));
+        assert_eq!(unread, ["x-ms-retry-after-ms"]);
+        let (mut headers, mut unread) = (HeaderMap::new(), Vec::new());
         headers.insert("retry-after-ms", HeaderValue::from_static("1500"));
-        assert_eq!(retry_after(&headers, false, now()), Asked::default());
+        assert_eq!(retry_after(&headers, false, now(), &mut unread), None);
+        assert!(unread.is_empty());
     }
 
     proptest! {
@@ -247,7 +247,7 @@ mod tests {
                     headers.insert(name, value);
                 }
             }
-            if let Some(wait) = retry_after(&headers, true, now()).wait {
+            if let Some(wait) = retry_after(&headers, true, now(), &mut Vec::new()) {
                 prop_assert!(wait <= LONGEST);
                 prop_assert!(std::time::Instant::now().checked_add(wait).is_some());
             }

@@ -115,20 +115,21 @@ pub(crate) fn hear(
     now: SystemTime,
 ) -> Heard {
     let code = status.as_u16();
-    let mut asked = retry_after(headers, rules.reads_millis, now);
+    let mut unread = Vec::new();
+    let asked = retry_after(headers, rules.reads_millis, now, &mut unread);
     let told = quota(headers, now);
-    asked.unread.extend(told.unread);
+    unread.extend(told.unread);
     let is_limit = match ruled {
         Some(ruled) => ruled.is_limit,
         None if status == StatusCode::FORBIDDEN => {
-            rules.limits.contains(&code) || asked.wait.is_some() || told.is_used_up
+            rules.limits.contains(&code) || asked.is_some() || told.is_used_up
         }
         None => status == StatusCode::TOO_MANY_REQUESTS || rules.limits.contains(&code),
     };
     let is_unavailable = status == StatusCode::SERVICE_UNAVAILABLE || code == OVERLOADED;
     let reset = told.reset.filter(|_| is_limit || is_unavailable);
     let (by_body, by_rule) = ruled.map_or((None, None), |ruled| (ruled.told, ruled.default));
-    let waits = [asked.wait, by_body, reset, by_rule.filter(|_| is_limit)];
+    let waits = [asked, by_body, reset, by_rule.filter(|_| is_limit)];
     let mut waits = waits.into_iter().flatten();
     let named = waits.clone().next().map(|_| Duration::ZERO);
     let wait = waits.find(|wait| *wait >= SHORTEST);
@@ -148,7 +149,7 @@ pub(crate) fn hear(
         should_retry: (rules.reads_should_retry && ruled.is_none())
             .then(|| should_retry(headers))
             .flatten(),
-        unread: asked.unread,
+        unread,
     }
 }
 

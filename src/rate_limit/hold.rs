@@ -11,7 +11,7 @@ use std::{
 
 use tokio::sync::{Notify, futures::Notified};
 
-use super::reopening::{Closed, Pass, Reopening};
+use super::reopening::{Reopening, Wait};
 
 /// A moment that only moves forward, and who may pass from then on.
 pub(crate) struct Hold {
@@ -65,25 +65,22 @@ impl Hold {
         if self.is_open() {
             return None;
         }
-        match self.reopening().check(now).err()? {
-            Closed::Held(wait) => Some(Wait::Held(wait)),
-            Closed::Full(wait) => Some(Wait::Turn(wait)),
-        }
+        self.reopening().check(now).err()
     }
 
     /// Lets an attempt leave at `now`, if one may. To be asked last, with all in hand that
     /// it needs.
-    pub(crate) fn admit(&self, now: Instant) -> Option<Departure<'_>> {
+    pub(crate) fn admit(&self, now: Instant) -> Option<HoldPermit<'_>> {
         if self.is_open() {
-            return Some(Departure { hold: self, pass: None });
+            return Some(HoldPermit { hold: self, epoch: None });
         }
         let mut reopening = self.reopening();
-        let pass = reopening.admit(now).ok()?;
+        let epoch = reopening.admit(now).ok()?;
         if reopening.is_open() {
             self.is_open.store(true, Ordering::Release);
             self.freed.notify_waiters();
         }
-        Some(Departure { hold: self, pass })
+        Some(HoldPermit { hold: self, epoch })
     }
 
     /// Resolves when there may be room for one more.
@@ -96,32 +93,24 @@ impl Hold {
     }
 }
 
-/// What is to be waited for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Wait {
-    /// The end of the hold.
-    Held(Duration),
-    /// A turn after it, for so long at most.
-    Turn(Duration),
-}
-
-/// The leave of one attempt, to be given back with its end. Dropped without one it was not
-/// served.
+/// The permit of one attempt to leave after a hold, to be given back with its end. Dropped
+/// without one it was not served.
 #[must_use]
-pub(crate) struct Departure<'a> {
+pub(crate) struct HoldPermit<'a> {
     hold: &'a Hold,
-    pass: Option<Pass>,
+    /// The number of the hold that it comes after.
+    epoch: Option<u64>,
 }
 
-impl Departure<'_> {
+impl HoldPermit<'_> {
     /// The attempt was served.
     pub(crate) fn served(mut self) {
         self.end(true);
     }
 
     fn end(&mut self, is_served: bool) {
-        if let Some(pass) = self.pass.take() {
-            self.hold.reopening().ended(pass, is_served);
+        if let Some(epoch) = self.epoch.take() {
+            self.hold.reopening().ended(epoch, is_served);
             self.hold.freed.notify_one();
             if is_served {
                 self.hold.freed.notify_one();
@@ -130,7 +119,7 @@ impl Departure<'_> {
     }
 }
 
-impl Drop for Departure<'_> {
+impl Drop for HoldPermit<'_> {
     fn drop(&mut self) {
         self.end(false);
     }

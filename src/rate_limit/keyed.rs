@@ -41,17 +41,13 @@ const MAX_KEYS: usize = 65_536;
 /// # Ok(()) }
 /// ```
 pub struct KeyedRateLimiter<K> {
-    state: Mutex<State>,
-    /// Two halves of the hash that stands for a key.
-    hashers: [RandomState; 2],
-    _key: PhantomData<fn(&K)>,
-}
-
-struct State {
-    limiters: KeyTable<u128, Arc<RateLimiter>>,
+    limiters: Mutex<KeyTable<u128, Arc<RateLimiter>>>,
     /// For keys for which there is no room, and what new limiters are made from: so what a
     /// key got in common with others counts when it gets a limiter of its own.
     common: Arc<RateLimiter>,
+    /// Two halves of the hash that stands for a key.
+    hashers: [RandomState; 2],
+    _key: PhantomData<fn(&K)>,
 }
 
 impl<K: Hash + Eq> KeyedRateLimiter<K> {
@@ -61,9 +57,9 @@ impl<K: Hash + Eq> KeyedRateLimiter<K> {
     /// # Errors
     /// As [`RateLimiter::new`].
     pub fn new(rate: Decimal, burst: u32) -> Result<Self, Error> {
-        let common = Arc::new(RateLimiter::new(rate, burst)?);
         Ok(Self {
-            state: Mutex::new(State { limiters: KeyTable::new(MAX_KEYS), common }),
+            limiters: Mutex::new(KeyTable::new(MAX_KEYS)),
+            common: Arc::new(RateLimiter::new(rate, burst)?),
             hashers: Default::default(),
             _key: PhantomData,
         })
@@ -73,7 +69,7 @@ impl<K: Hash + Eq> KeyedRateLimiter<K> {
     /// limit in common.
     #[must_use]
     pub fn max_keys(self, keys: usize) -> Self {
-        self.state().limiters.set_most(keys);
+        self.limiters().set_most(keys);
         self
     }
 
@@ -107,15 +103,15 @@ impl<K: Hash + Eq> KeyedRateLimiter<K> {
     /// # Errors
     /// As [`RateLimiter::set_rate`].
     pub fn set_rate(&self, rate: Decimal) -> Result<(), Error> {
-        let mut state = self.state();
-        state.common.set_rate(rate)?;
-        state.limiters.values_mut().try_for_each(|limiter| limiter.set_rate(rate))
+        let mut limiters = self.limiters();
+        self.common.set_rate(rate)?;
+        limiters.values_mut().try_for_each(|limiter| limiter.set_rate(rate))
     }
 
     /// How many keys are told apart at the moment, those included that could be swept.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.state().limiters.len()
+        self.limiters().len()
     }
 
     /// Whether no key is told apart from a new one.
@@ -132,7 +128,7 @@ impl<K: Hash + Eq> KeyedRateLimiter<K> {
     {
         let [high, low] = self.hashers.each_ref().map(|hasher| hasher.hash_one(key));
         let key = u128::from(high) << u64::BITS | u128::from(low);
-        let State { limiters, common } = &mut *self.state();
+        let (mut limiters, common) = (self.limiters(), &self.common);
         if let Some(limiter) = limiters.get_mut(&key) {
             return Arc::clone(limiter);
         }
@@ -150,8 +146,8 @@ impl<K: Hash + Eq> KeyedRateLimiter<K> {
 }
 
 impl<K> KeyedRateLimiter<K> {
-    fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    fn limiters(&self) -> MutexGuard<'_, KeyTable<u128, Arc<RateLimiter>>> {
+        self.limiters.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

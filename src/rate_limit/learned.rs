@@ -6,13 +6,13 @@ use std::time::{Duration, Instant};
 use super::quota::Quota;
 
 /// Servers tell the time to a reset in whole seconds, rounded one way or the other.
-const RESOLUTION: Duration = Duration::from_secs(1);
+pub(super) const RESOLUTION: Duration = Duration::from_secs(1);
 /// What is allowed between a reset and the first answer after it, if nothing is known.
 const PROBE: f64 = 1.0;
 
 /// The quota that binds, as it was told last.
 #[derive(Clone, Copy, Debug)]
-struct Known {
+pub(crate) struct Learned {
     remaining: u64,
     /// When there is more.
     reset_at: Instant,
@@ -23,27 +23,20 @@ struct Known {
     usual: f64,
 }
 
-/// The rate that the API's own words allow.
-#[derive(Clone, Debug)]
-pub(crate) struct Learned {
-    known: Option<Known>,
-    /// The longest that anything is believed.
-    longest: Duration,
-}
-
 impl Learned {
-    /// Nothing is believed for longer than `longest`.
-    pub(crate) fn new(longest: Duration) -> Self {
-        Self { known: None, longest }
-    }
-
-    /// Takes note of a quota while `in_flight` requests are on their way, which it may not
-    /// have counted yet.
-    pub(crate) fn observe(&mut self, quota: Quota, in_flight: u64, now: Instant) {
+    /// What follows from a quota after `known`, while `in_flight` requests are on their way, which
+    /// it may not have counted yet. It is not believed for longer than `longest`.
+    pub(crate) fn of(
+        quota: Quota,
+        known: Option<Self>,
+        in_flight: u64,
+        longest: Duration,
+        now: Instant,
+    ) -> Self {
         let latest = now + quota.reset.max(RESOLUTION);
         // The moment that an earlier answer of the same window gave, if it is as good: the
         // first one after a full second knows it best.
-        let earlier = self.known.filter(|known| {
+        let earlier = known.filter(|known| {
             quota.remaining <= known.remaining
                 && known.reset_at > now
                 && known.reset_at <= latest
@@ -53,35 +46,28 @@ impl Learned {
         let left = quota.remaining.saturating_sub(in_flight);
         let reset = reset_at.saturating_duration_since(now);
         let rate = Quota { remaining: left, reset, ..quota }.rate();
-        let usual = match (self.known, quota.policy) {
+        let usual = match (known, quota.policy) {
             (_, Some(policy)) => policy.rate(),
             _ if rate > 0.0 => rate,
             (Some(known), None) => known.usual,
             (None, None) => PROBE,
         };
-        let valid_until =
-            now.checked_add(self.longest).map_or(reset_at, |latest| latest.min(reset_at));
-        self.known = Some(Known { remaining: quota.remaining, reset_at, valid_until, rate, usual });
+        let valid_until = now.checked_add(longest).map_or(reset_at, |latest| latest.min(reset_at));
+        Self { remaining: quota.remaining, reset_at, valid_until, rate, usual }
     }
 
-    pub(crate) fn forget(&mut self) {
-        self.known = None;
-    }
-
-    /// The most requests per second at `now`; infinite where nothing is known.
+    /// The most requests per second at `now`; infinite once it is forgotten.
     pub(crate) fn rate(&self, now: Instant) -> f64 {
-        match self.known {
-            Some(known) if now < known.valid_until => known.rate,
-            // The first answer after a reset tells how much there is; until then not
-            // everybody rushes in.
-            Some(known) if now < known.valid_until + RESOLUTION => known.usual,
-            _ => f64::INFINITY,
+        if now < self.valid_until {
+            return self.rate;
         }
+        // The first answer after a reset tells how much there is; until then not everybody
+        // rushes in.
+        if now < self.valid_until + RESOLUTION { self.usual } else { f64::INFINITY }
     }
 
     /// When the rate changes by itself, after `now`.
     pub(crate) fn next_change(&self, now: Instant) -> Option<Instant> {
-        let known = self.known?;
-        [known.valid_until, known.valid_until + RESOLUTION].into_iter().find(|at| *at > now)
+        [self.valid_until, self.valid_until + RESOLUTION].into_iter().find(|at| *at > now)
     }
 }

@@ -51,13 +51,9 @@ pub struct RateLimiter {
 
 struct State {
     bucket: Bucket,
-    queue: Queue<Waiting>,
-}
-
-struct Waiting {
-    wake: Arc<Notify>,
-    /// A call that lost its worker waits no longer, though its worker may be unable to say so.
-    in_flight: Option<Arc<InFlight>>,
+    /// Those who wait, and their calls: one that lost its worker waits no longer, though the
+    /// worker may be unable to say so.
+    queue: Queue<(Arc<Notify>, Option<Arc<InFlight>>)>,
 }
 
 impl RateLimiter {
@@ -122,12 +118,13 @@ impl RateLimiter {
         Ok(())
     }
 
-    /// Joins the queue behind those who are as urgent, for as long as nobody takes `in_flight` away.
+    /// Joins the queue behind those who are as urgent, for as long as nobody takes `in_flight`
+    /// away.
     pub(crate) fn join(&self, in_flight: Option<Arc<InFlight>>, priority: Priority) -> Place<'_> {
         let wake = Arc::new(Notify::new());
-        let has_seat = in_flight.is_some();
-        let at = self.state().queue.push(priority, Waiting { wake: Arc::clone(&wake), in_flight });
-        Place { limiter: self, at, wake, has_seat }
+        let has_call = in_flight.is_some();
+        let at = self.state().queue.push(priority, (Arc::clone(&wake), in_flight));
+        Place { limiter: self, at, wake, has_call }
     }
 
     /// Another limit of the same rate and burst with as much saved.
@@ -149,10 +146,10 @@ impl RateLimiter {
 impl State {
     /// Passes over those at the front who lost their workers.
     fn pass_over_the_lost(&mut self) {
-        let has_left =
-            |waiting: &Waiting| waiting.in_flight.as_ref().is_some_and(|s| s.is_revoked());
         let mut lost = false;
-        while self.queue.first().is_some_and(has_left) {
+        while let Some((_, Some(in_flight))) = self.queue.first()
+            && in_flight.is_revoked()
+        {
             self.queue.skip();
             lost = true;
         }
@@ -162,8 +159,8 @@ impl State {
     }
 
     fn wake_first(&self) {
-        if let Some(first) = self.queue.first() {
-            first.wake.notify_one();
+        if let Some((first, _)) = self.queue.first() {
+            first.notify_one();
         }
     }
 }
@@ -173,7 +170,7 @@ pub(crate) struct Place<'a> {
     limiter: &'a RateLimiter,
     at: permits::Place,
     wake: Arc<Notify>,
-    has_seat: bool,
+    has_call: bool,
 }
 
 impl Place<'_> {
@@ -189,19 +186,25 @@ impl Place<'_> {
         self.outlook(now) == (true, Duration::ZERO)
     }
 
-    /// Resolves when this place is the first and there is a permit to take.
+    /// Resolves when this place is the first and there is a permit to take, with the moment
+    /// since when there is: timers are late.
     ///
     /// # Errors
     /// [`ErrorKind::Config`] when there is no timer.
-    pub(crate) async fn ready(&self) -> Result<(), Error> {
+    pub(crate) async fn ready(&self) -> Result<Instant, Error> {
+        let mut due = None;
         loop {
-            let (is_first, wait) = self.outlook(now());
+            let now = now();
+            let (is_first, wait) = self.outlook(now);
             match (is_first, wait) {
-                (true, Duration::ZERO) => return Ok(()),
-                (false, _) if !self.has_seat => self.wake.notified().await,
+                (true, Duration::ZERO) => return Ok(due.map_or(now, |due| now.min(due))),
+                (false, _) if !self.has_call => self.wake.notified().await,
                 // Whoever is first may be on a thread that stands still.
                 (false, wait) => self.pause(wait.max(LOOK)).await?,
-                (true, wait) => self.pause(wait).await?,
+                (true, wait) => {
+                    due = now.checked_add(wait);
+                    self.pause(wait).await?;
+                }
             }
         }
     }
@@ -232,7 +235,7 @@ impl Place<'_> {
 
     /// Waits until `wait` is over or something has changed.
     async fn pause(&self, wait: Duration) -> Result<(), Error> {
-        let timer = timer(wait, self.has_seat)?;
+        let timer = timer(wait, self.has_call)?;
         tokio::select! {
             () = self.wake.notified() => {}
             () = timer => {}
@@ -484,7 +487,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn one_who_lost_the_seat_without_a_word_is_passed_over() {
+    async fn one_who_lost_the_worker_without_a_word_is_passed_over() {
         let limiter = limiter("1", 1);
         limiter.acquire().await.unwrap();
         let stuck = [in_flight(), in_flight()];

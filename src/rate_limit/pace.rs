@@ -1,111 +1,292 @@
-//! The pace that an API allows, beside the configured limit: what the dampener found out and
-//! what the headers told, whichever is less, and the permits that come of it. Knows no clock
-//! but the `now` it is given.
+//! How fast requests to an API may leave: the lowest of the configured limit, of what the
+//! quotas in its headers allow and of what the dampener found out, in one token bucket. Knows
+//! no clock but the `now` it is given.
 
 use std::time::{Duration, Instant};
 
+use rust_decimal::{Decimal, prelude::ToPrimitive};
+
 use super::{
+    bucket::{Bucket, default_burst},
     dampener::{Dampener, Slower},
-    flow::Flow,
+    headers::LONGEST,
     learned::Learned,
     quota::Quota,
 };
 
-/// Why an attempt is made, which says what its permit costs.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Reason {
-    /// It is the first of a call, or a replay.
-    First,
-    /// The one before failed.
-    Retry,
-    /// The one before timed out.
-    RetryAfterTimeout,
-}
-
-impl Reason {
-    /// In permits, as far as they are saved.
-    fn cost(self) -> u32 {
-        match self {
-            Self::First => 1,
-            Self::Retry => 5,
-            Self::RetryAfterTimeout => 10,
-        }
-    }
-}
-
-/// How an attempt ended, as far as the pace is concerned.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub(crate) struct Outcome {
-    /// Whether the API said that there are too many requests.
-    pub(crate) slower: Slower,
-    /// When it began.
-    pub(crate) sent_at: Instant,
-    /// What it said of its quotas.
-    pub(crate) quota: Option<Quota>,
-}
-
-/// How fast requests may leave.
+/// The rate of an API and the permits that come of it.
 #[derive(Clone, Debug)]
 pub(crate) struct Pace {
+    limit: Option<Decimal>,
+    /// How many may leave at once after a pause, if that was configured.
+    burst: Option<u32>,
     dampener: Option<Dampener>,
-    learned: Learned,
-    flow: Flow,
+    learned: Option<Learned>,
+    /// The longest that anything is believed which the headers say.
+    longest: Duration,
+    /// `None` as long as every request may leave.
+    bucket: Option<Bucket>,
+    /// The rate and the burst of the bucket.
+    set: (f64, u32),
+    /// Whether the API has asked for a pace.
+    is_paced: bool,
 }
 
 impl Pace {
-    /// A pace without a bound until the API asks for one. No quota is believed for longer
-    /// than `longest`.
-    pub(crate) fn new(use_dampener: bool, longest: Duration, now: Instant) -> Self {
-        Self {
-            dampener: use_dampener.then(|| Dampener::new(now)),
-            learned: Learned::new(longest),
-            flow: Flow::new(now),
+    /// The pace of an API with the configured `limit`, of which `burst` may leave at once after a
+    /// pause, or else 10 ms worth of it. No quota is believed for longer than `longest`.
+    pub(crate) fn new(
+        limit: Option<Decimal>,
+        burst: Option<u32>,
+        use_dampener: bool,
+        longest: Duration,
+        now: Instant,
+    ) -> Self {
+        let dampener = use_dampener.then(|| Dampener::new(now));
+        let set = (f64::INFINITY, 0);
+        let (learned, bucket, is_paced) = (None, None, false);
+        let mut pace = Self { limit, burst, dampener, learned, longest, bucket, set, is_paced };
+        if let Some(rate) = limit {
+            let burst = pace.burst_of(rate);
+            pace.set = (per_second(rate), burst);
+            pace.bucket = Some(Bucket::new(rate, burst, now));
         }
+        pace
     }
 
-    /// Takes note of the end of an attempt while `in_flight` others are on their way.
-    pub(crate) fn ended(&mut self, outcome: Outcome, in_flight: u64, now: Instant) {
-        let Outcome { slower, sent_at, .. } = outcome;
+    /// The configured limit.
+    pub(crate) fn limit(&self) -> Option<Decimal> {
+        self.limit
+    }
+
+    /// Sets another limit, or none, with nothing saved.
+    pub(crate) fn set_limit(&mut self, limit: Option<Decimal>, now: Instant) {
+        self.limit = limit;
+        if !self.is_watching() {
+            self.learned = None;
+        }
+        self.adjust(now);
+        self.empty(now);
+    }
+
+    /// Whether anything follows from how requests end.
+    pub(crate) fn is_watching(&self) -> bool {
+        self.limit.is_some() || self.dampener.is_some()
+    }
+
+    /// Takes note of the end of a request of `sent_at`, which said so much of `slower` and of a
+    /// `quota`, while `in_flight` others are on their way.
+    pub(crate) fn ended(
+        &mut self,
+        slower: Slower,
+        quota: Option<Quota>,
+        in_flight: u64,
+        sent_at: Instant,
+        now: Instant,
+    ) {
         if let Some(dampener) = &mut self.dampener
             && dampener.ended(slower, sent_at, now)
         {
-            self.flow.empty(now);
+            self.empty(now);
         }
-        if let Some(quota) = outcome.quota {
-            self.learned.observe(quota, in_flight, now);
+        if let Some(quota) = quota {
+            self.learned = Some(Learned::of(quota, self.learned, in_flight, self.longest, now));
         }
         self.adjust(now);
     }
 
-    /// Goes on as if the API had told nothing.
-    pub(crate) fn forget_quota(&mut self) {
-        self.learned.forget();
-    }
-
-    /// The most requests per second at `now`; infinite where the API has asked for nothing.
-    pub(crate) fn rate(&self, now: Instant) -> f64 {
+    /// The most requests per second that the API wants at `now`; infinite where it has asked for
+    /// nothing.
+    pub(crate) fn asked(&self, now: Instant) -> f64 {
         let found = self.dampener.as_ref().map_or(f64::INFINITY, Dampener::rate);
-        found.min(self.learned.rate(now))
+        found.min(self.learned(now))
     }
 
-    /// How long until a permit may be given, or until that may be sooner than it seems.
-    pub(crate) fn ready_in(&mut self, now: Instant) -> Duration {
+    /// The most requests per second at `now`; infinite without a bound.
+    pub(crate) fn rate(&self, now: Instant) -> f64 {
+        self.asked(now).min(self.limit.map_or(f64::INFINITY, per_second))
+    }
+
+    /// The same for people to read, `None` without a bound. A limit that binds is exact.
+    pub(crate) fn shown(&self, now: Instant) -> Option<Decimal> {
+        let asked = self.asked(now);
+        match self.limit {
+            Some(limit) if asked >= per_second(limit) => Some(limit),
+            _ => Decimal::try_from(asked).ok().map(|rate| rate.round_dp(3).normalize()),
+        }
+    }
+
+    /// How long one who lets `ahead` others go first waits for a permit, or until that may be
+    /// sooner than it seems. Where the API asked for a pace, nobody knows what it will be when the
+    /// others are served: then it is the wait of the next one.
+    pub(crate) fn ready_in(&mut self, ahead: u64, now: Instant) -> Duration {
         self.adjust(now);
-        let wait = self.flow.ready_in(now);
-        let change = self.learned.next_change(now).map(|at| at.saturating_duration_since(now));
-        change.map_or(wait, |change| wait.min(change))
+        let Some(bucket) = &self.bucket else { return Duration::ZERO };
+        if self.asked(now).is_infinite() {
+            return bucket.ready_in(now, ahead);
+        }
+        let change = self.learned.and_then(|learned| learned.next_change(now));
+        let change = change.map_or(LONGEST, |at| at.saturating_duration_since(now));
+        bucket.ready_in(now, 0).min(change)
     }
 
-    /// Gives a permit.
-    pub(crate) fn take(&mut self, reason: Reason, now: Instant) {
-        self.adjust(now);
-        self.flow.take(reason.cost() - 1, now);
+    /// Gives a permit, which costs `cost` as far as so many are saved; or tells how long until
+    /// there is one.
+    pub(crate) fn take(&mut self, cost: u32, now: Instant) -> Result<(), Duration> {
+        let wait = self.ready_in(0, now);
+        if !wait.is_zero() {
+            return Err(wait);
+        }
+        // What is saved of a configured limit is the user's own.
+        let cost = if self.asked(now).is_finite() { cost } else { 1 };
+        if let Some(bucket) = &mut self.bucket {
+            bucket.take(now, cost);
+        }
+        Ok(())
     }
 
+    fn empty(&mut self, now: Instant) {
+        if let Some(bucket) = &mut self.bucket {
+            bucket.empty(now);
+        }
+    }
+
+    fn learned(&self, now: Instant) -> f64 {
+        self.learned.map_or(f64::INFINITY, |learned| learned.rate(now))
+    }
+
+    fn burst_of(&self, limit: Decimal) -> u32 {
+        self.burst.unwrap_or_else(|| default_burst(limit)).max(1)
+    }
+
+    /// Has the bucket follow the rate at `now`.
     fn adjust(&mut self, now: Instant) {
-        let rate = self.rate(now);
+        let (asked, rate) = (self.asked(now), self.rate(now));
         // What a quota leaves is spread evenly.
-        let worth = if self.learned.rate(now) <= rate { rate / 100.0 } else { rate };
-        self.flow.set(rate, worth.max(1.0), now);
+        let worth = if self.learned(now) <= rate { asked / 100.0 } else { asked };
+        let by_limit = self.limit.map_or(u32::MAX, |limit| self.burst_of(limit));
+        // A float that is no number of this type becomes its end.
+        let burst = (worth as u32).clamp(1, by_limit);
+        if (rate, burst) != self.set {
+            self.set = (rate, burst);
+            self.set_bucket(asked, rate, burst, now);
+        }
+        // What was saved of the configured limit is not the API's to give.
+        if !std::mem::replace(&mut self.is_paced, asked.is_finite()) && self.is_paced {
+            self.empty(now);
+        }
+    }
+
+    fn set_bucket(&mut self, asked: f64, rate: f64, burst: u32, now: Instant) {
+        let rate = match self.limit {
+            Some(limit) if asked >= per_second(limit) => Some(limit),
+            _ if rate.is_infinite() => None,
+            _ => Some(Decimal::try_from(rate).unwrap_or(Decimal::MAX)),
+        };
+        self.bucket = rate.map(|rate| match self.bucket.take() {
+            Some(mut bucket) => {
+                bucket.set(rate, burst, now);
+                bucket
+            }
+            // Where nothing was counted, nothing was saved.
+            None => {
+                let mut bucket = Bucket::new(rate, burst, now);
+                bucket.empty(now);
+                bucket
+            }
+        });
+    }
+}
+
+/// As a binary fraction; the bucket keeps the limit exactly.
+fn per_second(rate: Decimal) -> f64 {
+    rate.to_f64().unwrap_or(f64::INFINITY)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const EVER: Duration = Duration::from_secs(86_400);
+
+    fn millis(millis: u64) -> Duration {
+        Duration::from_millis(millis)
+    }
+
+    /// A pace of ten per second, learned from a policy.
+    fn paced(now: Instant) -> Pace {
+        let mut pace = Pace::new(None, None, true, EVER, now);
+        for _ in 0..20 {
+            pace.ended(Slower::No, None, 0, now, now);
+        }
+        pace.ended(Slower::Yes, None, 0, now, now + millis(1));
+        pace
+    }
+
+    #[test]
+    fn nothing_is_counted_until_there_is_a_rate() {
+        let start = Instant::now();
+        let mut pace = Pace::new(None, None, true, EVER, start);
+        for _ in 0..1_000 {
+            assert_eq!(pace.take(1, start), Ok(()));
+        }
+        pace.set_limit(Some(10.into()), start);
+        assert_eq!(pace.take(1, start), Err(millis(100)));
+        pace.set_limit(None, start);
+        assert_eq!(pace.take(1, start), Ok(()));
+    }
+
+    #[test]
+    fn a_limit_is_exact_and_what_is_saved_of_it_costs_no_retry_more() {
+        let start = Instant::now();
+        let mut pace = Pace::new(Some(10.into()), Some(5), true, EVER, start);
+        for _ in 0..5 {
+            assert_eq!(pace.take(10, start), Ok(()));
+        }
+        assert_eq!(pace.ready_in(0, start), millis(100));
+        assert_eq!(pace.ready_in(9, start), millis(1_000));
+        assert_eq!(pace.shown(start), Some(10.into()));
+    }
+
+    #[test]
+    fn a_retry_costs_what_is_saved_and_waits_for_no_longer_than_others() {
+        let start = Instant::now();
+        let mut pace = paced(start);
+        let rate = pace.asked(start + millis(1));
+        assert!((13.0..15.0).contains(&rate), "{rate}");
+        let later = start + millis(701);
+        let others = (0..).take_while(|_| pace.take(1, later).is_ok()).count();
+        assert_eq!(others, (rate * 0.7) as usize);
+        let mut pace = paced(start);
+        assert_eq!(pace.take(5, later), Ok(()));
+        let rest = (0..).take_while(|_| pace.take(1, later).is_ok()).count();
+        assert_eq!(rest, (rate * 0.7) as usize - 5);
+        let wait = pace.ready_in(0, later);
+        assert!(wait <= Duration::from_secs_f64(1.0 / rate), "{wait:?}");
+        assert_eq!(pace.take(10, later + wait), Ok(()));
+    }
+
+    #[test]
+    fn what_was_saved_of_the_limit_is_gone_when_the_api_begins_to_ask_for_a_pace() {
+        let start = Instant::now();
+        let mut pace = Pace::new(Some(1_000.into()), Some(50), false, EVER, start);
+        assert_eq!(pace.take(1, start), Ok(()));
+        let reset = Duration::from_secs(2);
+        let quota = Quota { remaining: 0, reset, policy: None };
+        pace.ended(Slower::No, Some(quota), 0, start, start);
+        assert_eq!(pace.take(1, start), Err(reset));
+        assert_eq!(pace.take(1, start + millis(1_999)), Err(millis(1)));
+    }
+
+    #[test]
+    fn the_lower_of_the_limit_and_what_the_api_asks_for_is_in_force() {
+        let start = Instant::now();
+        let mut pace = paced(start);
+        pace.set_limit(Some(5.into()), start + millis(1));
+        assert_eq!(pace.rate(start + millis(1)), 5.0);
+        assert_eq!(pace.shown(start + millis(1)), Some(5.into()));
+        pace.set_limit(Some(100.into()), start + millis(1));
+        assert!(pace.rate(start + millis(1)) < 15.0);
+        assert!(pace.ready_in(99, start + millis(1)) < millis(100));
     }
 }

@@ -101,7 +101,7 @@ pub(crate) fn quota(headers: &HeaderMap, now: SystemTime) -> Reading {
             tightest = Some(quota);
         }
     };
-    let is_about = |state: &State, policy: &Listed| {
+    let is_about = |state: &State, policy: &State| {
         state.name == policy.name || state.name.is_none() && listed.len() == 1
     };
     for policy in &listed {
@@ -129,21 +129,12 @@ pub(crate) fn quota(headers: &HeaderMap, now: SystemTime) -> Reading {
     Reading { quota: tightest, is_used_up, reset, unread }
 }
 
-pub(super) struct Malformed;
-
-/// What `RateLimit-Policy` tells of one quota.
-struct Listed {
-    name: Option<String>,
-    /// `None` without a window, and where something else than requests is counted.
-    policy: Option<Policy>,
-    counts_requests: bool,
-}
-
-/// What is left of one quota.
+/// What is told of one quota, as far as it is.
 pub(super) struct State {
     pub(super) name: Option<String>,
     pub(super) remaining: Option<u64>,
     pub(super) reset: Option<Duration>,
+    /// `None` without a window, and where something else than requests is counted.
     pub(super) policy: Option<Policy>,
     pub(super) counts_requests: bool,
 }
@@ -156,7 +147,7 @@ impl State {
 /// What a field that is there says; `unread` names it if it says nothing.
 fn note<T>(
     name: HeaderName,
-    field: Option<Result<T, Malformed>>,
+    field: Option<Result<T, ()>>,
     unread: &mut Vec<HeaderName>,
 ) -> Option<T> {
     let value = field?.ok();
@@ -173,25 +164,25 @@ fn lines(headers: &HeaderMap, name: &HeaderName) -> Option<Vec<u8>> {
 }
 
 /// `RateLimit-Policy`: a list of names or, in earlier versions, of the quotas themselves.
-fn listed(text: &[u8]) -> Result<Vec<Listed>, Malformed> {
+fn listed(text: &[u8]) -> Result<Vec<State>, ()> {
     let listed = items(text)?.into_iter().map(|Item { bare_item, params }| {
         let quota = match bare_item.as_integer() {
-            Some(quota) => u64::try_from(quota).map_err(|_| Malformed)?,
-            None => integer(&params, "q")?.ok_or(Malformed)?,
+            Some(quota) => u64::try_from(quota).map_err(|_| ())?,
+            None => integer(&params, "q")?.ok_or(())?,
         };
         let window = integer(&params, "w")?;
         let unit = params.get("qu").and_then(BareItem::as_string);
         let counts_requests = unit.is_none_or(|unit| unit.as_str() == "requests");
         let policy = window.filter(|_| counts_requests).map(|window| policy(quota, window));
-        Ok(Listed { name: name(&bare_item), policy, counts_requests })
+        Ok(State { name: name(&bare_item), policy, counts_requests, ..State::EMPTY })
     });
     listed.collect()
 }
 
 /// `RateLimit`: a list of names with what is left or, in an earlier version, a dictionary.
-fn stated(text: &[u8]) -> Result<Vec<State>, Malformed> {
+fn stated(text: &[u8]) -> Result<Vec<State>, ()> {
     let Ok(items) = items(text) else {
-        let fields: Dictionary = Parser::new(text).parse().map_err(|_| Malformed)?;
+        let fields: Dictionary = Parser::new(text).parse().map_err(|_| ())?;
         let field = |key| match fields.get(key) {
             Some(ListEntry::Item(item)) => {
                 item.bare_item.as_integer().and_then(|value| u64::try_from(value).ok())
@@ -199,13 +190,13 @@ fn stated(text: &[u8]) -> Result<Vec<State>, Malformed> {
             _ => None,
         };
         let (remaining, reset) = (field("remaining"), field("reset"));
-        let remaining = remaining.ok_or(Malformed)?;
-        let reset = Some(seconds(reset.ok_or(Malformed)? as f64));
+        let remaining = remaining.ok_or(())?;
+        let reset = Some(seconds(reset.ok_or(())? as f64));
         let state = State { name: None, remaining: Some(remaining), reset, ..State::EMPTY };
         return Ok(vec![state]);
     };
     let stated = items.into_iter().map(|Item { bare_item, params }| {
-        let remaining = integer(&params, "r")?.ok_or(Malformed)?;
+        let remaining = integer(&params, "r")?.ok_or(())?;
         let reset = integer(&params, "t")?.map(|reset| seconds(reset as f64));
         let name = name(&bare_item);
         Ok(State { name, remaining: Some(remaining), reset, ..State::EMPTY })
@@ -213,20 +204,20 @@ fn stated(text: &[u8]) -> Result<Vec<State>, Malformed> {
     stated.collect()
 }
 
-pub(super) fn items(text: &[u8]) -> Result<Vec<Item>, Malformed> {
-    let list: List = Parser::new(text).parse().map_err(|_| Malformed)?;
+pub(super) fn items(text: &[u8]) -> Result<Vec<Item>, ()> {
+    let list: List = Parser::new(text).parse().map_err(|_| ())?;
     let item = |entry| match entry {
         ListEntry::Item(item) => Ok(item),
-        ListEntry::InnerList(_) => Err(Malformed),
+        ListEntry::InnerList(_) => Err(()),
     };
     list.into_iter().map(item).collect()
 }
 
 /// A parameter that is a number of 0 or more, if it is there.
-pub(super) fn integer(params: &Parameters, key: &str) -> Result<Option<u64>, Malformed> {
+pub(super) fn integer(params: &Parameters, key: &str) -> Result<Option<u64>, ()> {
     let Some(value) = params.get(key) else { return Ok(None) };
     let value = value.as_integer().and_then(|value| u64::try_from(value).ok());
-    value.map(Some).ok_or(Malformed)
+    value.map(Some).ok_or(())
 }
 
 fn name(item: &BareItem) -> Option<String> {

@@ -30,19 +30,13 @@ pub(super) struct Reopening {
     under_way: u32,
 }
 
-/// One that was let through the window.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Pass {
-    epoch: u64,
-}
-
 /// Why one is not let through.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Closed {
+pub(crate) enum Wait {
     /// The hold lasts for so long.
     Held(Duration),
-    /// The window is full, and grows by itself in so long.
-    Full(Duration),
+    /// So many are under way that it is not its turn, for so long at most.
+    Turn(Duration),
 }
 
 impl Reopening {
@@ -74,20 +68,21 @@ impl Reopening {
     }
 
     /// Whether one more would be let through at `now`.
-    pub(super) fn check(&self, now: Instant) -> Result<(), Closed> {
+    pub(super) fn check(&self, now: Instant) -> Result<(), Wait> {
         let Some(until) = self.until else { return Ok(()) };
         if now < until {
-            return Err(Closed::Held(until - now));
+            return Err(Wait::Held(until - now));
         }
         if f64::from(self.under_way) + 1.0 <= self.window_at(until, now) {
             return Ok(());
         }
         let passed = (now - until).as_nanos() % DOUBLING.as_nanos();
-        Err(Closed::Full(DOUBLING - Duration::from_nanos_u128(passed)))
+        Err(Wait::Turn(DOUBLING - Duration::from_nanos_u128(passed)))
     }
 
-    /// Lets one through at `now`. Without a window there is nothing to be given back.
-    pub(super) fn admit(&mut self, now: Instant) -> Result<Option<Pass>, Closed> {
+    /// Lets one through at `now`, with the number of the hold to be given back with its end.
+    /// Without a window there is nothing to be given back.
+    pub(super) fn admit(&mut self, now: Instant) -> Result<Option<u64>, Wait> {
         self.check(now)?;
         let Some(until) = self.until else { return Ok(None) };
         if doublings(until, now) >= MOST_DOUBLINGS {
@@ -96,12 +91,12 @@ impl Reopening {
             return Ok(None);
         }
         self.under_way += 1;
-        Ok(Some(Pass { epoch: self.epoch }))
+        Ok(Some(self.epoch))
     }
 
-    /// One that was let through has ended, and was served or not.
-    pub(super) fn ended(&mut self, pass: Pass, is_served: bool) {
-        if pass.epoch != self.epoch {
+    /// One that was let through after the hold `epoch` has ended, and was served or not.
+    pub(super) fn ended(&mut self, epoch: u64, is_served: bool) {
+        if epoch != self.epoch {
             return;
         }
         self.under_way = self.under_way.saturating_sub(1);
@@ -129,7 +124,7 @@ mod tests {
     const SECOND: Duration = Duration::from_secs(1);
 
     /// As many as are let through at `now`.
-    fn all(reopening: &mut Reopening, now: Instant) -> Vec<Pass> {
+    fn all(reopening: &mut Reopening, now: Instant) -> Vec<u64> {
         std::iter::from_fn(|| reopening.admit(now).ok().flatten()).take(1_000).collect()
     }
 
@@ -151,7 +146,7 @@ mod tests {
     fn after_a_hold_one_is_let_through_and_each_that_is_served_makes_room_for_another() {
         let start = Instant::now();
         let mut reopening = held(start);
-        assert_eq!(reopening.check(start), Err(Closed::Held(SECOND)));
+        assert_eq!(reopening.check(start), Err(Wait::Held(SECOND)));
         let end = start + SECOND;
         let mut counts = Vec::new();
         for _ in 0..4 {
@@ -171,7 +166,7 @@ mod tests {
         let mut reopening = held(start);
         let at = |millis| start + SECOND + Duration::from_millis(millis);
         assert_eq!(all(&mut reopening, at(0)).len(), 1);
-        assert_eq!(reopening.check(at(100)), Err(Closed::Full(Duration::from_millis(150))));
+        assert_eq!(reopening.check(at(100)), Err(Wait::Turn(Duration::from_millis(150))));
         assert_eq!(all(&mut reopening, at(250)).len(), 1);
         assert_eq!(all(&mut reopening, at(500)).len(), 2);
         assert_eq!(reopening.admit(at(2_000)), Ok(None));
@@ -210,7 +205,7 @@ mod tests {
         let start = Instant::now();
         let mut reopening = Reopening::new();
         let (mut left, mut filled) = (10.0f64, start);
-        let mut ends: Vec<(Instant, Option<Pass>, bool)> = Vec::new();
+        let mut ends: Vec<(Instant, Option<u64>, bool)> = Vec::new();
         let (mut served, mut refused) = (0u32, 0u32);
         let mut now = start;
         while served < 200 {

@@ -12,10 +12,8 @@ use rust_decimal::Decimal;
 use super::{
     Quota,
     bucket::{Bucket, default_burst},
+    learned::RESOLUTION,
 };
-
-/// Servers tell the time to a reset in whole seconds, rounded one way or the other.
-const RESOLUTION: Duration = Duration::from_secs(1);
 
 /// What is known about the slots of a pool.
 #[derive(Debug)]
@@ -23,6 +21,9 @@ pub(crate) struct Rotation {
     slots: Vec<Slot>,
     /// The slot whose turn it is.
     turn: usize,
+    /// Whether nothing speaks against any slot or for one before another: then no slot is
+    /// looked at.
+    even: bool,
     /// How long the API's word counts at most.
     longest: Duration,
 }
@@ -54,12 +55,20 @@ impl Rotation {
     ) -> Self {
         let bucket = rate.map(|rate| Bucket::new(rate, default_burst(rate), now));
         let slot = || Slot { bucket: bucket.clone(), ..Slot::default() };
-        Self { slots: (0..slots.max(1)).map(|_| slot()).collect(), turn: 0, longest }
+        Self {
+            slots: (0..slots.max(1)).map(|_| slot()).collect(),
+            turn: 0,
+            even: rate.is_none(),
+            longest,
+        }
     }
 
     /// The slot that serves next, if its token may be sent at `now`, or how long none may. A
     /// slot that rests is left out as long as another one does not.
-    pub(crate) fn next(&self, now: Instant) -> Result<usize, Duration> {
+    fn next(&self, now: Instant) -> Result<usize, Duration> {
+        if self.even {
+            return Ok(self.turn);
+        }
         let count = self.slots.len();
         let in_turn = (0..count).map(|ahead| (self.turn + ahead) % count);
         let awake = in_turn.clone().filter(|&slot| !self.slots[slot].rests(now));
@@ -81,15 +90,32 @@ impl Rotation {
         }
     }
 
+    /// Chooses the token for an attempt, or tells how long none may be sent.
+    pub(crate) fn serve_next(&mut self, now: Instant) -> Result<usize, Duration> {
+        let slot = self.next(now)?;
+        self.serves(slot, now);
+        Ok(slot)
+    }
+
+    /// Chooses the token for an attempt that leaves now: that of `slot`, if one is named.
+    pub(crate) fn take(&mut self, slot: Option<usize>, now: Instant) -> usize {
+        let slot = slot.or_else(|| self.next(now).ok()).unwrap_or_default();
+        self.serves(slot, now);
+        slot
+    }
+
     /// Whether the API holds the token of `slot`.
     pub(crate) fn is_held(&self, slot: usize, now: Instant) -> bool {
         let held_until = self.slots.get(slot).and_then(|slot| slot.held_until);
         held_until.is_some_and(|end| end > now)
     }
 
-    /// How long the token of `slot` may not be sent.
-    pub(crate) fn wait_of(&self, slot: usize, now: Instant) -> Duration {
-        self.slots.get(slot).map_or(Duration::ZERO, |slot| slot.wait(now))
+    /// How long the token of `slot` may not be sent, or none for `None`.
+    pub(crate) fn wait(&self, slot: Option<usize>, now: Instant) -> Duration {
+        match slot {
+            Some(slot) => self.slots.get(slot).map_or(Duration::ZERO, |slot| slot.wait(now)),
+            None => self.next(now).err().unwrap_or_default(),
+        }
     }
 
     /// How long one at least waits who lets `ahead` others go first.
@@ -104,8 +130,9 @@ impl Rotation {
     }
 
     /// Takes in that an attempt with the token of `slot` leaves.
-    pub(crate) fn serves(&mut self, slot: usize, now: Instant) {
+    fn serves(&mut self, slot: usize, now: Instant) {
         self.turn = (slot + 1) % self.slots.len();
+        self.even = self.even || self.is_even(now);
         let Some(slot) = self.slots.get_mut(slot) else { return };
         if let Some(bucket) = &mut slot.bucket {
             bucket.take(now, 1);
@@ -126,6 +153,7 @@ impl Rotation {
     /// for how long it is held, if that is longer than it was held already.
     pub(crate) fn hold(&mut self, slot: usize, wait: Duration, now: Instant) -> Option<Duration> {
         let wait = wait.min(self.longest);
+        self.even = false;
         let slot = self.slots.get_mut(slot)?;
         let until = now.checked_add(wait)?;
         let is_longer = !wait.is_zero() && slot.held_until.is_none_or(|held| held < until);
@@ -140,6 +168,7 @@ impl Rotation {
     pub(crate) fn observe(&mut self, slot: usize, quota: Quota, now: Instant) -> Option<Duration> {
         let reset = quota.reset.max(RESOLUTION);
         let (reset_at, valid_until) = (now + reset, now + reset.min(self.longest));
+        self.even = false;
         let known = &mut self.slots.get_mut(slot)?.quota;
         // Within a window what is left only falls, in whatever order the answers come, and
         // what is under way counts.
@@ -157,6 +186,7 @@ impl Rotation {
     /// Takes in that nobody is to wait for the token of `slot` until then, since there may be
     /// none.
     pub(crate) fn rest(&mut self, slot: usize, until: Instant) {
+        self.even = false;
         if let Some(slot) = self.slots.get_mut(slot) {
             slot.rests_until = Some(until);
         }
@@ -169,8 +199,8 @@ impl Rotation {
         }
     }
 
-    /// Whether nothing speaks against any slot or for one before another.
-    pub(crate) fn is_even(&self, now: Instant) -> bool {
+    /// Whether nothing speaks against any slot or for one before another at `now`.
+    fn is_even(&self, now: Instant) -> bool {
         self.slots.iter().all(|slot| {
             slot.bucket.is_none()
                 && !slot.rests(now)

@@ -10,7 +10,7 @@ use std::{
 
 use super::{
     dampener::Slower,
-    pace::{Outcome, Pace, Reason},
+    pace::Pace,
     quota::{Policy, Quota},
 };
 
@@ -90,6 +90,14 @@ impl Limit {
             Self::None => f64::INFINITY,
         }
     }
+}
+
+/// How a request ended, as far as the pace is concerned.
+#[derive(Clone, Copy, Debug)]
+struct Outcome {
+    slower: Slower,
+    sent_at: Instant,
+    quota: Option<Quota>,
 }
 
 /// The API.
@@ -173,10 +181,8 @@ enum Event {
     /// A client looks whether there is a permit.
     Looks(usize),
     Arrives(Call),
-    Returns {
-        call: Call,
-        outcome: usize,
-    },
+    /// With the number of its outcome.
+    Returns(Call, usize),
 }
 
 struct Client {
@@ -208,7 +214,7 @@ impl<'a> Run<'a> {
         let use_dampener = scene.strategy == Strategy::Dampener;
         let longest = Duration::from_secs(300);
         let client = || Client {
-            pace: use_dampener.then(|| Pace::new(true, longest, start)),
+            pace: use_dampener.then(|| Pace::new(None, None, true, longest, start)),
             queue: VecDeque::new(),
             in_flight: 0,
             looks_at: None,
@@ -264,11 +270,11 @@ impl<'a> Run<'a> {
                     second.served += u32::from(!is_refusal);
                     self.outcomes.push(outcome);
                     let outcome = self.outcomes.len() - 1;
-                    let event = Event::Returns { call, outcome };
+                    let event = Event::Returns(call, outcome);
                     let way = self.way();
                     self.schedule(at + way, event);
                 }
-                Event::Returns { call, outcome } => self.returned(call, self.outcomes[outcome], at),
+                Event::Returns(call, outcome) => self.returned(call, self.outcomes[outcome], at),
             }
         }
         self.record
@@ -290,18 +296,16 @@ impl<'a> Run<'a> {
             let now = self.start + at;
             let client = &mut self.clients[number];
             let Some(&(mut call)) = client.queue.front() else { return };
-            let reason = if call.attempts == 0 { Reason::First } else { Reason::Retry };
-            if let Some(pace) = &mut client.pace {
-                let wait = pace.ready_in(now);
-                if !wait.is_zero() {
-                    let due = at + wait.clamp(Duration::from_nanos(1), Duration::from_millis(100));
-                    if client.looks_at.is_none_or(|at| due < at) {
-                        client.looks_at = Some(due);
-                        self.schedule(due, Event::Looks(number));
-                    }
-                    return;
+            let cost = if call.attempts == 0 { 1 } else { 5 };
+            if let Some(pace) = &mut client.pace
+                && let Err(wait) = pace.take(cost, now)
+            {
+                let due = at + wait.clamp(Duration::from_nanos(1), Duration::from_millis(100));
+                if client.looks_at.is_none_or(|at| due < at) {
+                    client.looks_at = Some(due);
+                    self.schedule(due, Event::Looks(number));
                 }
-                pace.take(reason, now);
+                return;
             }
             client.queue.pop_front();
             client.in_flight += 1;
@@ -316,7 +320,8 @@ impl<'a> Run<'a> {
         let client = &mut self.clients[call.client];
         client.in_flight -= 1;
         if let Some(pace) = &mut client.pace {
-            pace.ended(outcome, client.in_flight, now);
+            let Outcome { slower, sent_at, quota } = outcome;
+            pace.ended(slower, quota, client.in_flight, sent_at, now);
         }
         let attempts = call.attempts + 1;
         let next = Call { attempts, ..call };

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use super::{
     dampener::Slower,
     learned::Learned,
-    pace::{Outcome, Pace},
+    pace::Pace,
     quota::{Policy, Quota},
     simulation::{Limit, Record, Scene, Strategy, run},
 };
@@ -129,16 +129,15 @@ fn the_dampener_does_as_well_where_it_was_not_tuned() {
 fn a_cut_leaves_nothing_that_was_saved() {
     let start = Instant::now();
     let millis = |millis| start + Duration::from_millis(millis);
-    let mut pace = Pace::new(true, LENGTH, start);
-    let outcome = |slower, sent_at| Outcome { slower, sent_at, quota: None };
+    let mut pace = Pace::new(None, None, true, LENGTH, start);
     for n in 1..=100 {
-        pace.ended(outcome(Slower::No, millis(20 * n - 10)), 0, millis(20 * n));
+        pace.ended(Slower::No, None, 0, millis(20 * n - 10), millis(20 * n));
     }
-    pace.ended(outcome(Slower::Yes, millis(2_000)), 0, millis(2_010));
+    pace.ended(Slower::Yes, None, 0, millis(2_000), millis(2_010));
     // Nobody takes for a while.
-    assert_eq!(pace.ready_in(millis(3_000)), Duration::ZERO);
-    pace.ended(outcome(Slower::Yes, millis(3_000)), 0, millis(3_010));
-    assert!(pace.ready_in(millis(3_010)) > Duration::ZERO);
+    assert_eq!(pace.ready_in(0, millis(3_000)), Duration::ZERO);
+    pace.ended(Slower::Yes, None, 0, millis(3_000), millis(3_010));
+    assert!(pace.ready_in(0, millis(3_010)) > Duration::ZERO);
 }
 
 #[test]
@@ -204,15 +203,13 @@ fn quota(remaining: u64, seconds: u64) -> Quota {
 #[test]
 fn a_quota_is_spread_over_the_time_to_its_reset() {
     let start = Instant::now();
-    let mut learned = Learned::new(LENGTH);
-    assert_eq!(learned.rate(start), f64::INFINITY);
-    learned.observe(quota(50, 10), 0, start);
+    let mut learned = Learned::of(quota(50, 10), None, 0, LENGTH, start);
     assert_eq!(learned.rate(start), 5.0);
     // What is on its way may not have been counted.
-    learned.observe(quota(50, 10), 30, start);
+    learned = Learned::of(quota(50, 10), Some(learned), 30, LENGTH, start);
     assert_eq!(learned.rate(start), 2.0);
     let policy = Some(Policy { quota: 10, window: Duration::from_secs(10) });
-    learned.observe(Quota { policy, ..quota(50, 10) }, 0, start);
+    learned = Learned::of(Quota { policy, ..quota(50, 10) }, Some(learned), 0, LENGTH, start);
     assert_eq!(learned.rate(start), 1.0);
 }
 
@@ -220,8 +217,7 @@ fn a_quota_is_spread_over_the_time_to_its_reset() {
 fn a_quota_that_is_used_up_holds_until_its_reset_and_one_asks_first() {
     let start = Instant::now();
     let at = |millis| start + Duration::from_millis(millis);
-    let mut learned = Learned::new(LENGTH);
-    learned.observe(quota(0, 5), 0, start);
+    let learned = Learned::of(quota(0, 5), None, 0, LENGTH, start);
     assert_eq!(learned.rate(at(4_999)), 0.0);
     assert_eq!(learned.next_change(at(4_999)), Some(at(5_000)));
     assert_eq!(learned.rate(at(5_000)), 1.0);
@@ -232,12 +228,11 @@ fn a_quota_that_is_used_up_holds_until_its_reset_and_one_asks_first() {
 #[test]
 fn a_reset_that_is_far_is_not_believed_for_longer_than_the_bound() {
     let start = Instant::now();
-    let mut learned = Learned::new(Duration::from_secs(300));
-    learned.observe(quota(0, 86_400), 0, start);
+    let learned = Learned::of(quota(0, 86_400), None, 0, Duration::from_secs(300), start);
     assert_eq!(learned.rate(start + Duration::from_secs(299)), 0.0);
     assert_eq!(learned.rate(start + Duration::from_secs(300)), 1.0);
-    let mut learned = Learned::new(Duration::MAX);
-    learned.observe(quota(0, u64::from(u32::MAX)), 0, start);
+    let far = quota(0, u64::from(u32::MAX));
+    let learned = Learned::of(far, None, 0, Duration::MAX, start);
     assert_eq!(learned.rate(start + Duration::from_secs(86_400)), 0.0);
 }
 
@@ -245,12 +240,11 @@ fn a_reset_that_is_far_is_not_believed_for_longer_than_the_bound() {
 fn the_reset_of_a_window_is_that_of_the_answer_that_knew_it_best() {
     let start = Instant::now();
     let at = |millis| start + Duration::from_millis(millis);
-    let mut learned = Learned::new(LENGTH);
     // Two seconds, rounded up, from an answer right after the full second.
-    learned.observe(quota(20, 2), 0, start);
-    learned.observe(quota(10, 2), 0, at(900));
+    let mut learned = Learned::of(quota(20, 2), None, 0, LENGTH, start);
+    learned = Learned::of(quota(10, 2), Some(learned), 0, LENGTH, at(900));
     assert!((9.0..9.2).contains(&learned.rate(at(900))), "{}", learned.rate(at(900)));
     // With more left it is another window.
-    learned.observe(quota(20, 2), 0, at(2_100));
+    learned = Learned::of(quota(20, 2), Some(learned), 0, LENGTH, at(2_100));
     assert_eq!(learned.rate(at(2_100)), 10.0);
 }

@@ -4,6 +4,8 @@
 
 use std::time::Duration;
 
+use chrono::{Month, NaiveDate, Weekday};
+
 use super::headers::LONGEST;
 
 /// A number of seconds above this is a moment since 1970: as a wait it would be 31 years.
@@ -105,11 +107,9 @@ struct Date {
 impl Date {
     fn since_1970(&self) -> Option<Duration> {
         let (year, month, day) = (self.year?, self.month?, self.day?);
-        if !(1..=12).contains(&month) || !(1..=days_of(year, month)).contains(&day) {
-            return None;
-        }
-        let midnight = days_before(year, month, day) * 86_400 - self.offset?;
-        Some(seconds((midnight as f64 + self.clock?).max(0.0)))
+        let day = NaiveDate::from_ymd_opt(year as i32, month as u32, day as u32)?;
+        let days = day.signed_duration_since(NaiveDate::default()).num_days();
+        Some(seconds(((days * 86_400 - self.offset?) as f64 + self.clock?).max(0.0)))
     }
 }
 
@@ -152,7 +152,7 @@ fn date(text: &str) -> Option<Duration> {
             }
             _ if digits(word) && word.len() <= 2 => set(&mut date.day, whole(word))?,
             _ if digits(word) => set(&mut date.year, year_of(word))?,
-            _ if !has_weekday && is_weekday(word) => has_weekday = true,
+            _ if !has_weekday && word.parse::<Weekday>().is_ok() => has_weekday = true,
             _ => match month_of(word) {
                 None => set(&mut date.offset, zone_of(word))?,
                 month => {
@@ -182,34 +182,9 @@ fn year_of(text: &str) -> Option<i64> {
     }
 }
 
-const MONTHS: [&str; 12] = [
-    "january",
-    "february",
-    "march",
-    "april",
-    "may",
-    "june",
-    "july",
-    "august",
-    "september",
-    "october",
-    "november",
-    "december",
-];
-const WEEKDAYS: [&str; 7] =
-    ["monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"];
-
-/// Whether `word` is `name` or its first three letters, in capitals or not.
-fn is_name(word: &str, name: &str) -> bool {
-    word.eq_ignore_ascii_case(name) || word.eq_ignore_ascii_case(&name[..3])
-}
-
+/// `Nov` or `November`, in capitals or not.
 fn month_of(word: &str) -> Option<i64> {
-    MONTHS.iter().zip(1..).find_map(|(name, number)| is_name(word, name).then_some(number))
-}
-
-fn is_weekday(word: &str) -> bool {
-    WEEKDAYS.iter().any(|name| is_name(word, name))
+    Some(word.parse::<Month>().ok()?.number_from_month().into())
 }
 
 /// `08:50:07.5` or `08:50`. A second 60 is the first of the next minute.
@@ -242,28 +217,6 @@ fn zone_of(text: &str) -> Option<i64> {
     let minutes = if minutes.is_empty() { "00" } else { minutes };
     let two = |part: &str, most| whole(part).filter(|n| part.len() == 2 && *n < most);
     Some(sign * (two(hours, 24)? * 3_600 + two(minutes, 60)? * 60))
-}
-
-fn is_leap(year: i64) -> bool {
-    year % 4 == 0 && year % 100 != 0 || year % 400 == 0
-}
-
-fn days_of(year: i64, month: i64) -> i64 {
-    match month {
-        2 => 28 + i64::from(is_leap(year)),
-        4 | 6 | 9 | 11 => 30,
-        _ => 31,
-    }
-}
-
-/// The days from the beginning of 1970 to a day of the Gregorian calendar, from year 0 on.
-fn days_before(year: i64, month: i64, day: i64) -> i64 {
-    let earlier = year - 1;
-    let leaps = earlier.div_euclid(4) - earlier.div_euclid(100) + earlier.div_euclid(400);
-    let years = 365 * earlier + leaps;
-    let months: i64 = (1..month).map(|month| days_of(year, month)).sum();
-    // So many days before 1970 lies the first day of the year 1.
-    years + months + day - 1 - 719_162
 }
 
 #[cfg(test)]

@@ -59,12 +59,6 @@ pub(crate) enum Health {
     Unknown,
 }
 
-/// The permission to make one attempt, to be given back with what it showed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Pass {
-    pub(crate) epoch: u64,
-}
-
 /// What an attempt is made for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum CallKind {
@@ -147,9 +141,9 @@ impl Breaker {
         }
     }
 
-    /// The permission that every attempt gets while the breaker is closed.
-    pub(crate) fn standing_pass(&self) -> Option<Pass> {
-        (self.state == State::Closed).then_some(Pass { epoch: self.epoch })
+    /// The epoch that every attempt carries while the breaker is closed.
+    pub(crate) fn closed_epoch(&self) -> Option<u64> {
+        (self.state == State::Closed).then_some(self.epoch)
     }
 
     /// Whether an attempt would be let through at `now`. Changes nothing. Where there is a
@@ -171,25 +165,25 @@ impl Breaker {
         }
     }
 
-    /// Lets an attempt through, as a probe if the breaker is not closed; or answers as
-    /// [`check`](Self::check).
+    /// Lets an attempt through, as a probe if the breaker is not closed, with the epoch that it
+    /// carries; or answers as [`check`](Self::check).
     pub(crate) fn admit(
         &mut self,
         kind: CallKind,
         now: Instant,
-    ) -> Result<(Pass, Option<Change>), Refusal> {
+    ) -> Result<(u64, Option<Change>), Refusal> {
         self.check(kind, now)?;
         let mut change = None;
         if self.state != State::Closed {
             let probe_until = Some(later(now, self.probe_limit));
             change = self.enter(State::HalfOpen { probe_until }, None);
         }
-        Ok((Pass { epoch: self.epoch }, change))
+        Ok((self.epoch, change))
     }
 
-    /// Takes in what an attempt showed.
-    pub(crate) fn record(&mut self, pass: Pass, health: Health, now: Instant) -> Option<Change> {
-        if pass.epoch != self.epoch {
+    /// Takes in what an attempt showed that was let through in `epoch`.
+    pub(crate) fn record(&mut self, epoch: u64, health: Health, now: Instant) -> Option<Change> {
+        if epoch != self.epoch {
             return None;
         }
         match (self.state, health) {
@@ -431,9 +425,9 @@ mod tests {
         ) {
             let mut now = Instant::now();
             let mut breaker = breaker(now);
-            let mut out: Vec<Pass> = Vec::new();
+            let mut out: Vec<u64> = Vec::new();
             // The probe that holds the place, and until when.
-            let mut probe: Option<(Pass, Instant)> = None;
+            let mut probe: Option<(u64, Instant)> = None;
             for step in steps {
                 match step {
                     Step::Pass(millis) => now += Duration::from_millis(millis),

@@ -27,7 +27,7 @@ mod budget;
 mod hedge;
 mod rules;
 
-pub(crate) use breaker::{Breaker, CallKind, Change, Health, Pass, Refusal};
+pub(crate) use breaker::{Breaker, CallKind, Change, Health, Refusal};
 pub use breaker::{BreakerState, CircuitBreaker};
 pub(crate) use budget::{Budget, Earnings};
 pub use hedge::Hedge;

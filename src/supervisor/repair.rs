@@ -26,7 +26,6 @@ use crate::{
     error::{Error, ErrorKind},
     events::{Event, Outcome},
     permits::{InFlight, Stage},
-    rate_limit::Share,
     stats::Happened,
 };
 
@@ -266,9 +265,6 @@ impl Handler<Resize> for Supervisor {
         }
         let connections = self.dispatcher.config.settings.connections_per_worker;
         self.dispatcher.semaphore().resize(workers * connections);
-        if let Some(limiter) = self.parts.limiter.actor() {
-            limiter.do_send(Share(workers));
-        }
         let leaving = self.workers.resize(workers);
         self.occupy_all(ctx);
         let config = &self.dispatcher.config;

@@ -15,7 +15,7 @@ use super::{
 use crate::{
     actors::{ActorCell, ActorRef},
     dispatch::Dispatcher,
-    rate_limit::{Limiter, Pacer},
+    rate_limit::{Limiter, Pace, Pacer},
     stats::{Stats, StatsCollector},
     token_manager::{Signs, TokenManager, TokenSet},
 };
@@ -103,13 +103,14 @@ impl Roles {
     ) -> Self {
         let now = Instant::now();
         let settings = &dispatcher.config.settings;
-        let pacer = Pacer::new(
+        let pace = Pace::new(
             settings.rate_limit,
+            settings.burst,
             settings.use_dampener,
             settings.max_retry_after,
-            Arc::clone(dispatcher.events()),
             now,
         );
+        let pacer = Pacer::new(pace, Arc::clone(dispatcher.events()), now);
         let mut roles = Self {
             own_tokens: dispatcher.config.own_tokens(now).map(Arc::new),
             dispatcher,
@@ -124,7 +125,7 @@ impl Roles {
             is_suspended: false,
         };
         roles.start_stats();
-        roles.start_limiter(now);
+        roles.start_limiter();
         if let Some(callbacks) = callbacks {
             roles.start_tokens(callbacks);
         }
@@ -138,20 +139,13 @@ impl Roles {
         self.stats.give_to(Some(collector));
     }
 
-    /// A limiter in the place of another one has nothing saved, so that the limit holds.
-    pub(super) fn start_limiter(&mut self, now: Instant) {
-        let burst = self.dispatcher.config.settings.burst;
+    /// A limiter in the place of another one goes on with the same bucket.
+    pub(super) fn start_limiter(&mut self) {
         let watch = self.limiter.next_watch(&self.supervisor);
-        let workers = self.dispatcher.workers();
         let slots = Arc::clone(self.dispatcher.semaphore());
-        let mut limiter = Limiter::new(Arc::clone(&self.pacer), burst, workers, slots, now, watch);
-        let board = self.own_tokens.as_ref().map(|own| &own.board);
-        if let Some(board) = board.filter(|board| board.is_limited()) {
-            limiter = limiter.with_tokens(Arc::clone(board));
-        }
-        if self.limiter.incarnation > 1 {
-            limiter = limiter.emptied(now);
-        }
+        let limited = self.own_tokens.as_ref().filter(|own| own.is_limited);
+        let tokens = limited.map(|own| Arc::clone(own.shared_rotation()));
+        let limiter = Limiter::new(Arc::clone(&self.pacer), tokens, slots, watch);
         self.limiter.give_to(Some(limiter.start()));
     }
 
@@ -176,7 +170,7 @@ impl Roles {
     /// Has no more to do with the token manager. Unless another one `follows`, there is none
     /// from here on.
     pub(super) fn suspend_tokens(&mut self, follows: bool) {
-        self.signs.inside.give_up();
+        self.signs.give_up();
         // Its end, if it comes to that, is no news any more.
         self.token_manager.incarnation += 1;
         self.token_manager.has_hung = true;

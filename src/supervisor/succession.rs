@@ -23,7 +23,7 @@ impl Supervisor {
         }
         match role {
             Role::Stats => self.roles.start_stats(),
-            Role::Limiter => self.roles.start_limiter(Instant::now()),
+            Role::Limiter => self.roles.start_limiter(),
             Role::Tokens => match Arbiter::try_new() {
                 Ok(arbiter) => self.roles.start_tokens(arbiter),
                 Err(error) => {

@@ -30,7 +30,7 @@ use crate::{
     config::{PoolConfig, ValidConfig},
     dispatch::{Dispatcher, Route, Routes, SupervisorRequest, Tenant, jobs::Loss},
     error::ErrorKind,
-    rate_limit::{Hold, Pacer},
+    rate_limit::{Hold, Pace, Pacer},
     request::Request,
     retry::{Budget, Earnings},
     stats::{Stats, StatsCollector},
@@ -77,7 +77,11 @@ fn parts() -> (WorkerParts, mpsc::UnboundedReceiver<SupervisorRequest>) {
             ask,
         )),
         limiter: ActorCell::new().actor_ref(),
-        pacer: Arc::new(Pacer::new(None, false, Duration::ZERO, Arc::default(), now)),
+        pacer: Arc::new(Pacer::new(
+            Pace::new(None, None, false, Duration::ZERO, now),
+            Arc::default(),
+            now,
+        )),
         keys: None,
         token_manager: ActorCell::new().actor_ref(),
         own_tokens: None,
@@ -236,8 +240,8 @@ async fn when_the_rate_limiter_dies_those_who_wait_are_served_and_the_limit_hold
     let core =
         start(PoolConfig { workers: 2, rate_limit, burst: Some(20), ..PoolConfig::new(url) });
     let core = core.await;
-    calls(&core, 20).await;
     let began = Instant::now();
+    calls(&core, 20).await;
     for _ in 0..3 {
         let waiting = calls(&core, 10);
         let killing = async {
@@ -249,11 +253,11 @@ async fn when_the_rate_limiter_dies_those_who_wait_are_served_and_the_limit_hold
     }
     // The burst is used up, and no successor brings another one.
     let took = began.elapsed();
-    assert!(took >= Duration::from_millis(580), "30 calls at 50 per second took {took:?}");
+    assert!(took >= Duration::from_millis(580), "20 calls and 30 at 50 per second took {took:?}");
 }
 
 #[tokio::test]
-async fn a_limiter_that_follows_another_one_knows_how_many_workers_there_are() {
+async fn a_limiter_that_follows_another_one_serves_on_after_a_resize() {
     let url = obliging_server().await;
     let core = start(PoolConfig { rate_limit: Some(1_000.into()), ..PoolConfig::new(url) }).await;
     core.started.supervisor.send(Resize(1)).await.unwrap().unwrap();

@@ -1,6 +1,6 @@
 //! The actor that runs the `acquire` callbacks of a pool's sets of tokens: at most once at a
 //! time for each slot, with a time limit, and again in the background before a token expires.
-//! Which slot needs what is the decision of the set's ring.
+//! Which slot needs what is the decision of the set's slots.
 
 use std::{
     collections::HashMap,
@@ -15,7 +15,7 @@ use tokio::{sync::oneshot, task::AbortHandle};
 use super::{
     Token, TokenSet,
     inside::{Noted, Signs},
-    ring::{Issued, Request, Ring},
+    slots::{Issued, Request, TokenSlots},
 };
 use crate::{
     actors::{ActorRef, BEAT_EVERY},
@@ -41,7 +41,7 @@ type Waiters = Vec<oneshot::Sender<Result<Issued, Error>>>;
 pub(crate) struct TokenManager {
     /// By the number of the set: those of which a token was asked for, as long as somebody
     /// has the set.
-    kept: HashMap<u64, Kept>,
+    kept: HashMap<u64, SetState>,
     /// No token of those before this manager has a higher generation.
     generation: u64,
     acquire_timeout: Duration,
@@ -54,9 +54,9 @@ pub(crate) struct TokenManager {
 }
 
 /// What the manager keeps of a set, which does not keep the set itself.
-struct Kept {
+struct SetState {
     set: Weak<TokenSet>,
-    ring: Ring,
+    slots: TokenSlots,
     waiters: Vec<Waiters>,
     running: Vec<Option<Running>>,
 }
@@ -64,15 +64,15 @@ struct Kept {
 /// The task of an acquire, which ends with this.
 struct Running(AbortHandle);
 
-impl Kept {
+impl SetState {
     /// Nothing of `set` yet. Its first tokens follow `generation`.
     fn new(set: &Arc<TokenSet>, generation: u64) -> Self {
         let slots = set.credentials.slots;
         // What the manager before this one waited for is not known any more.
-        (0..slots).for_each(|slot| set.board.recover(slot));
+        (0..slots).for_each(|slot| set.rotation().recover(slot));
         Self {
             set: Arc::downgrade(set),
-            ring: Ring::after(slots, generation),
+            slots: TokenSlots::after(slots, generation),
             waiters: (0..slots).map(|_| Waiters::new()).collect(),
             running: (0..slots).map(|_| None).collect(),
         }
@@ -86,8 +86,8 @@ impl Drop for Running {
 }
 
 impl TokenManager {
-    /// The manager with number `incarnation`, from 1, among those of a pool, which has the set `own`
-    /// itself. It knows nothing of the tokens of those before it, and its own are newer.
+    /// The manager with number `incarnation`, from 1, among those of a pool, which has the set
+    /// `own` itself. It knows nothing of the tokens of those before it, and its own are newer.
     pub(crate) fn new(
         incarnation: u64,
         own: Option<&Arc<TokenSet>>,
@@ -99,7 +99,7 @@ impl TokenManager {
     ) -> Self {
         let generation = incarnation.saturating_sub(1) << 32;
         Self {
-            kept: own.into_iter().map(|set| (set.id, Kept::new(set, generation))).collect(),
+            kept: own.into_iter().map(|set| (set.id, SetState::new(set, generation))).collect(),
             generation,
             acquire_timeout,
             refresh_timer: None,
@@ -110,14 +110,14 @@ impl TokenManager {
         }
     }
 
-    fn keep(&mut self, set: &Arc<TokenSet>) -> &mut Kept {
-        self.kept.entry(set.id).or_insert_with(|| Kept::new(set, self.generation))
+    fn keep(&mut self, set: &Arc<TokenSet>) -> &mut SetState {
+        self.kept.entry(set.id).or_insert_with(|| SetState::new(set, self.generation))
     }
 
     fn acquire(&mut self, set: &TokenSet, slot: usize, ctx: &mut Context<Self>) {
         let source = Arc::clone(&set.credentials.source);
         let limit = self.acquire_timeout;
-        let (id, epoch) = (set.id, set.board.epoch(slot));
+        let (id, epoch) = (set.id, set.epoch(slot));
         if set.marks.is_stuck(slot) {
             let stuck = async {
                 Err(failed("the acquire callback is not called: it blocks too many threads"))
@@ -168,15 +168,15 @@ impl TokenManager {
                     stats.do_send(Happened::TokenAcquired);
                 }
                 self.events.emit(|| Event::TokenRefreshed { slot });
-                let issued = kept.ring.acquired(slot, token, epoch, now);
-                set.shelf.put(issued.clone());
-                set.board.recover(slot);
+                let issued = kept.slots.acquired(slot, token, epoch, now);
+                set.cache.put(issued.clone());
+                set.rotation().recover(slot);
                 Ok(issued)
             }
             Err(error) => {
-                let cooldown = kept.ring.failed(slot, now, fastrand::f64());
-                if !kept.ring.has_good(slot, now) {
-                    set.board.rest(slot, now + cooldown);
+                let cooldown = kept.slots.failed(slot, now, fastrand::f64());
+                if !kept.slots.has_good(slot, now) {
+                    set.rotation().rest(slot, now + cooldown);
                 }
                 tracing::warn!(slot, cooldown_ms = cooldown.as_millis() as u64, %error, "no token");
                 self.events.emit(|| Event::TokenRefreshFailed { slot, cooldown });
@@ -193,7 +193,7 @@ impl TokenManager {
         if let Some(timer) = self.refresh_timer.take() {
             ctx.cancel_future(timer);
         }
-        let next = self.kept.values().filter_map(|kept| kept.ring.next_refresh()).min();
+        let next = self.kept.values().filter_map(|kept| kept.slots.next_refresh()).min();
         let Some(at) = next else { return };
         let timer = ctx.run_later(at.saturating_duration_since(now), |manager, ctx| {
             manager.refresh_timer = None;
@@ -208,7 +208,7 @@ impl TokenManager {
     fn refresh(&mut self, now: Instant, ctx: &mut Context<Self>) {
         let due = self.kept.values_mut().filter_map(|kept| {
             let set = kept.set.upgrade()?;
-            Some((set, kept.ring.due_for_refresh(now)))
+            Some((set, kept.slots.due_for_refresh(now)))
         });
         for (set, slots) in due.collect::<Vec<_>>() {
             for slot in slots {
@@ -244,23 +244,23 @@ impl Handler<Issue> for TokenManager {
         // A slot that was refused must be renewed itself; otherwise any usable one will do.
         let slot = match stale {
             Some(generation) => {
-                set.shelf.remove(wanted, generation);
+                set.cache.remove(wanted, generation);
                 wanted
             }
-            None => self.keep(&set).ring.serving(wanted, now),
+            None => self.keep(&set).slots.serving(wanted, now),
         };
         if slot != wanted {
-            if self.keep(&set).ring.revives(wanted, now) {
+            if self.keep(&set).slots.revives(wanted, now) {
                 self.acquire(&set, wanted, ctx);
             }
-            if self.keep(&set).ring.is_in_flight(wanted)
+            if self.keep(&set).slots.is_in_flight(wanted)
                 && let Some(settled) = now.checked_add(self.acquire_timeout)
             {
                 // The others serve until it is known what comes of this one.
-                set.board.rest(wanted, settled);
+                set.rotation().rest(wanted, settled);
             }
         }
-        match self.keep(&set).ring.request(slot, now, stale) {
+        match self.keep(&set).slots.request(slot, now, stale) {
             Request::Use(issued) => return Box::pin(async move { Some(Ok(issued)) }),
             Request::Cooling(wait) => {
                 let error =

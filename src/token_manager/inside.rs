@@ -19,86 +19,72 @@ use crate::actors::Heartbeat;
 /// So many threads may one token's `acquire` block before it is not called until one is free.
 const MOST_STUCK: u32 = 4;
 
-/// What is known of the acquires of a set, slot by slot.
-pub(crate) struct Marks(Vec<Mark>);
-
-#[derive(Default)]
-struct Mark {
+/// What is known of the acquires of a set.
+pub(crate) struct Marks {
+    /// For each slot, how many threads its acquire blocks that were given up.
+    stuck: Vec<AtomicU32>,
     given_up: AtomicU32,
-    returned: AtomicU32,
 }
 
 impl Marks {
     pub(super) fn new(slots: usize) -> Self {
-        Self((0..slots).map(|_| Mark::default()).collect())
+        let stuck = (0..slots).map(|_| AtomicU32::new(0)).collect();
+        Self { stuck, given_up: AtomicU32::new(0) }
     }
 
     /// How often a thread was given up in an acquire of the set.
     pub(crate) fn given_up(&self) -> u32 {
-        self.0.iter().map(|mark| mark.given_up.load(Ordering::Acquire)).sum()
+        self.given_up.load(Ordering::Acquire)
     }
 
     /// Whether as many threads as may be are in the acquire of `slot`.
     pub(super) fn is_stuck(&self, slot: usize) -> bool {
-        let stuck = self.0.get(slot).map_or(0, |mark| {
-            let returned = mark.returned.load(Ordering::Acquire);
-            mark.given_up.load(Ordering::Acquire).saturating_sub(returned)
-        });
-        stuck >= MOST_STUCK
+        self.stuck.get(slot).is_some_and(|stuck| stuck.load(Ordering::Acquire) >= MOST_STUCK)
     }
 }
 
 /// What the thread of a manager shows to those who look after it.
 pub(crate) struct Signs {
     pub(crate) heartbeat: Heartbeat,
-    pub(crate) inside: Inside,
+    /// Whose acquire runs there at the moment, of which slot, and whether it was given up.
+    inside: Mutex<Option<(Arc<Marks>, usize, bool)>>,
 }
 
 impl Signs {
     pub(crate) fn new(now: Instant) -> Self {
-        Self { heartbeat: Heartbeat::new(now), inside: Inside::default() }
+        Self { heartbeat: Heartbeat::new(now), inside: Mutex::default() }
     }
-}
 
-/// Whose acquire runs on one thread at the moment.
-#[derive(Default)]
-pub(crate) struct Inside(Mutex<Option<Entry>>);
-
-struct Entry {
-    marks: Arc<Marks>,
-    slot: usize,
-    is_given_up: bool,
-}
-
-impl Inside {
     /// Gives up the thread: whoever is inside will not be waited for.
     pub(crate) fn give_up(&self) {
-        if let Some(entry) = &mut *self.entry() {
-            entry.is_given_up = true;
-            if let Some(mark) = entry.marks.0.get(entry.slot) {
-                mark.given_up.fetch_add(1, Ordering::AcqRel);
+        if let Some((marks, slot, is_given_up)) = &mut *self.inside() {
+            *is_given_up = true;
+            marks.given_up.fetch_add(1, Ordering::AcqRel);
+            if let Some(stuck) = marks.stuck.get(*slot) {
+                stuck.fetch_add(1, Ordering::AcqRel);
             }
         }
     }
 
     fn enter(&self, marks: &Arc<Marks>, slot: usize) -> Stay<'_> {
-        *self.entry() = Some(Entry { marks: Arc::clone(marks), slot, is_given_up: false });
+        *self.inside() = Some((Arc::clone(marks), slot, false));
         Stay(self)
     }
 
-    fn entry(&self) -> MutexGuard<'_, Option<Entry>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    fn inside(&self) -> MutexGuard<'_, Option<(Arc<Marks>, usize, bool)>> {
+        self.inside.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 /// A stay inside, up to its end.
-struct Stay<'a>(&'a Inside);
+struct Stay<'a>(&'a Signs);
 
 impl Drop for Stay<'_> {
     fn drop(&mut self) {
-        let entry = self.0.entry().take().filter(|entry| entry.is_given_up);
-        if let Some(mark) = entry.as_ref().and_then(|entry| entry.marks.0.get(entry.slot)) {
-            mark.returned.fetch_add(1, Ordering::AcqRel);
+        if let Some((marks, slot, true)) = self.0.inside().take()
+            && let Some(stuck) = marks.stuck.get(slot)
+        {
+            stuck.fetch_sub(1, Ordering::AcqRel);
         }
     }
 }
@@ -127,7 +113,7 @@ impl<T> Future for Noted<'_, T> {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<T> {
         let Self { acquire, signs, marks, slot } = &mut *self;
-        let _stay = signs.inside.enter(marks, *slot);
+        let _stay = signs.enter(marks, *slot);
         match acquire {
             Some(acquire) => acquire.as_mut().poll(cx),
             None => Poll::Pending,
@@ -137,7 +123,7 @@ impl<T> Future for Noted<'_, T> {
 
 impl<T> Drop for Noted<'_, T> {
     fn drop(&mut self) {
-        let _stay = self.signs.inside.enter(&self.marks, self.slot);
+        let _stay = self.signs.enter(&self.marks, self.slot);
         drop(self.acquire.take());
     }
 }
@@ -148,9 +134,10 @@ mod tests {
 
     #[test]
     fn who_is_inside_when_a_thread_is_given_up_is_stuck_until_it_returns() {
-        let (inside, marks) = (Inside::default(), Arc::new(Marks::new(2)));
+        let (signs, marks) = (|| Signs::new(Instant::now()), Arc::new(Marks::new(2)));
+        let inside = signs();
         inside.give_up();
-        let stays: Vec<_> = (0..MOST_STUCK).map(|_| Inside::default()).collect();
+        let stays: Vec<_> = (0..MOST_STUCK).map(|_| signs()).collect();
         let mut stuck = Vec::new();
         for inside in &stays {
             assert!(!marks.is_stuck(1));

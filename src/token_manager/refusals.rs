@@ -3,10 +3,7 @@
 //! by a rest, and a young token is replaced only a few times. Times are passed in.
 
 use std::{
-    sync::{
-        Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicBool, Ordering},
-    },
+    sync::{Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
 };
 
@@ -28,45 +25,32 @@ const MOST_USELESS: u32 = 1;
 const REST: Duration = Duration::from_secs(10);
 const LONGEST_REST: Duration = Duration::from_secs(60);
 
-/// What the answers to the tokens of a set say about replacing them, slot by slot.
-pub(crate) struct Refusals(Vec<Slot>);
-
-#[derive(Default)]
-struct Slot {
-    /// Whether there was a refusal that may still count: else nobody takes the lock.
-    is_watched: AtomicBool,
-    record: Mutex<Record>,
-}
+/// What the answers to the tokens of a set say about replacing them, slot by slot. Each is locked
+/// for an instant.
+pub(crate) struct Refusals(Vec<Mutex<Record>>);
 
 impl Refusals {
     pub(super) fn new(slots: usize) -> Self {
-        Self((0..slots).map(|_| Slot::default()).collect())
+        Self((0..slots).map(|_| Mutex::default()).collect())
     }
 
     /// Takes in that the API refused `token` at `now`. Says whether it is to be replaced, which it
     /// never is for a call that was sent again with another one already.
     pub(crate) fn refused(&self, token: &Issued, is_replay: bool, now: Instant) -> bool {
-        let Some(slot) = self.0.get(token.slot) else { return false };
-        let mut record = slot.record();
-        slot.is_watched.store(true, Ordering::Relaxed);
         let age = now.saturating_duration_since(token.since);
-        record.refused(token.generation, age, now, is_replay)
+        let record = self.record(token.slot);
+        record.is_some_and(|mut record| record.refused(token.generation, age, now, is_replay))
     }
 
     /// Takes in that an attempt which began at `began` was answered with success.
     pub(crate) fn served(&self, token: &Issued, began: Instant) {
-        let Some(slot) = self.0.get(token.slot) else { return };
-        if slot.is_watched.load(Ordering::Relaxed) {
-            let mut record = slot.record();
+        if let Some(mut record) = self.record(token.slot) {
             record.served(token.generation, began);
-            slot.is_watched.store(!record.is_forgotten(), Ordering::Relaxed);
         }
     }
-}
 
-impl Slot {
-    fn record(&self) -> MutexGuard<'_, Record> {
-        self.record.lock().unwrap_or_else(PoisonError::into_inner)
+    fn record(&self, slot: usize) -> Option<MutexGuard<'_, Record>> {
+        self.0.get(slot).map(|record| record.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }
 
@@ -141,11 +125,6 @@ impl Record {
             (self.generation, self.refused_at) = (generation, None);
             (self.served, self.in_a_row) = (None, 0);
         }
-    }
-
-    /// Whether the refusals say nothing any more of what comes.
-    fn is_forgotten(&self) -> bool {
-        self.refused_at.is_none() && self.credit == MOST_EARLY * PRICE
     }
 
     /// Notes if the token, which was refused for the first time, took the place of a refused
@@ -318,20 +297,5 @@ mod tests {
         source.pass(60.0);
         assert!(source.is_refused(false));
         assert_eq!(source.record.useless, 0);
-    }
-
-    #[test]
-    fn what_is_over_is_looked_at_no_more() {
-        let refusals = Refusals::new(1);
-        let now = Instant::now();
-        let issued = |generation: u64| {
-            super::super::ring::Ring::after(1, generation - 1).acquired(0, "t".into(), 0, now)
-        };
-        let is_watched = || refusals.0[0].is_watched.load(Ordering::Relaxed);
-        refusals.served(&issued(1), now);
-        assert!(!is_watched());
-        assert!(refusals.refused(&issued(1), false, now));
-        (0..PRICE).for_each(|_| refusals.served(&issued(2), now));
-        assert!(!is_watched());
     }
 }

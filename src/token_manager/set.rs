@@ -3,7 +3,7 @@
 
 use std::{
     sync::{
-        Arc,
+        Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicU64, Ordering},
     },
     time::{Duration, Instant},
@@ -11,11 +11,11 @@ use std::{
 
 use rust_decimal::Decimal;
 
-use super::{Credentials, inside::Marks, refusals::Refusals, shelf::Shelf};
+use super::{Credentials, cache::TokenCache, inside::Marks, refusals::Refusals};
 use crate::{
     blocking::CallbackThreads,
     error::{Error, ErrorKind},
-    rate_limit::Board,
+    rate_limit::Rotation,
 };
 
 /// Numbers the sets of this process.
@@ -26,8 +26,13 @@ static NEXT_ID: AtomicU64 = AtomicU64::new(1);
 pub(crate) struct TokenSet {
     pub(super) id: u64,
     pub(crate) credentials: Credentials,
-    pub(crate) board: Arc<Board>,
-    pub(crate) shelf: Shelf,
+    /// Locked for a few instructions at a time.
+    rotation: Arc<Mutex<Rotation>>,
+    /// Whether each token has a rate limit of its own: then the limiter chooses among them.
+    pub(crate) is_limited: bool,
+    /// For each slot, how often its token was declared void.
+    epochs: Vec<AtomicU64>,
+    pub(crate) cache: TokenCache,
     pub(crate) refusals: Refusals,
     pub(crate) marks: Arc<Marks>,
     /// Where its `apply` runs once a callback of the pool was seen to block.
@@ -45,8 +50,10 @@ impl TokenSet {
     ) -> Self {
         Self {
             id: NEXT_ID.fetch_add(1, Ordering::Relaxed),
-            board: Arc::new(Board::new(credentials.slots, rate, longest, now)),
-            shelf: Shelf::new(credentials.slots),
+            rotation: Arc::new(Mutex::new(Rotation::new(credentials.slots, rate, longest, now))),
+            is_limited: rate.is_some(),
+            epochs: (0..credentials.slots).map(|_| AtomicU64::new(0)).collect(),
+            cache: TokenCache::new(credentials.slots),
             refusals: Refusals::new(credentials.slots),
             marks: Arc::new(Marks::new(credentials.slots)),
             threads: Arc::default(),
@@ -59,15 +66,33 @@ impl TokenSet {
         self.id
     }
 
+    /// Which token goes next, as workers, limiter and token manager share it.
+    pub(crate) fn shared_rotation(&self) -> &Arc<Mutex<Rotation>> {
+        &self.rotation
+    }
+
+    pub(crate) fn rotation(&self) -> MutexGuard<'_, Rotation> {
+        self.rotation.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// How often the token of `slot` was declared void.
+    pub(super) fn epoch(&self, slot: usize) -> u64 {
+        self.epochs.get(slot).map_or(0, |epoch| epoch.load(Ordering::Acquire))
+    }
+
+    /// Whether a token of `slot` whose acquire began in `epoch` was not declared void since.
+    pub(crate) fn stands_by(&self, slot: usize, epoch: u64) -> bool {
+        epoch == self.epoch(slot)
+    }
+
     /// Declares the token of `slot` void, and whatever an acquire that is under way brings.
     ///
     /// # Errors
     /// When there is no such token.
     pub(crate) fn invalidate(&self, slot: usize) -> Result<(), Error> {
-        if self.board.invalidate(slot) {
-            return Ok(());
-        }
-        Err(no_token(slot, self.credentials.slots))
+        let epoch = self.epochs.get(slot).ok_or_else(|| no_token(slot, self.credentials.slots))?;
+        epoch.fetch_add(1, Ordering::AcqRel);
+        Ok(())
     }
 }
 

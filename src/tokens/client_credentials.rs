@@ -146,16 +146,9 @@ impl ClientCredentials {
 }
 
 /// The answer to a request, passed by the crate that made it.
-#[derive(Debug)]
+#[derive(Debug, thiserror::Error)]
+#[error("answered")]
 struct Answered(Result<Response, Error>);
-
-impl fmt::Display for Answered {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("answered")
-    }
-}
-
-impl std::error::Error for Answered {}
 
 impl TokenSource for ClientCredentials {
     fn acquire(

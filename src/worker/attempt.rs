@@ -8,14 +8,14 @@ use http::HeaderName;
 
 use super::{
     context::WorkerContext,
-    origin::{Api, Departures},
+    origin::{Api, HoldPermits},
 };
 use crate::{
     dispatch::{BreakerPermit, Call},
     error::Error,
     events::{Attempt, Event, Outcome},
     permits::{InFlight, Permit},
-    rate_limit::{Heard, InFlight as PacedAttempt, Slower, quota},
+    rate_limit::{Heard, PacedAttempt, Slower, quota},
     response::Response,
     stats::Counters,
 };
@@ -23,7 +23,7 @@ use crate::{
 /// The permission to make one attempt now, of those who watch over the API.
 pub(super) struct Leave<'a> {
     pub(super) breaker: Option<BreakerPermit<'a>>,
-    pub(super) departures: Departures<'a>,
+    pub(super) hold_permits: HoldPermits<'a>,
 }
 
 /// An attempt that is under way. Dropped before its end, it is counted and told as
@@ -104,7 +104,7 @@ impl<'a> Running<'a> {
 
     /// Tells those who gave leave what the attempt showed.
     fn report_outcome(&mut self, outcome: &Result<Response, Error>, heard: Option<&Heard>) {
-        let Some(Leave { breaker, departures }) = self.leave.take() else { return };
+        let Some(Leave { breaker, hold_permits }) = self.leave.take() else { return };
         let is_limit = heard.is_some_and(|heard| heard.is_limit);
         if let Some(breaker) = breaker {
             let waits = heard.is_some_and(|heard| heard.holds && heard.asks_to_wait());
@@ -112,7 +112,7 @@ impl<'a> Running<'a> {
         }
         let is_served = |answer: &Response| !is_limit && !answer.counts_as().is_server_error();
         if outcome.as_ref().is_ok_and(is_served) {
-            let (by_api, by_handle) = departures;
+            let (by_api, by_handle) = hold_permits;
             by_api.served();
             if let Some(by_handle) = by_handle {
                 by_handle.served();

@@ -9,7 +9,7 @@ use tracing::Instrument;
 use super::{
     attempt::{Leave, Running},
     context::WorkerContext,
-    gates::{CallPermit, pass_circuit, pass_hold, pass_key},
+    gates::{CallPermit, pass_circuit, pass_hold, pass_limit},
     hedge,
     origin::Api,
     redirects::Redirects,
@@ -20,7 +20,7 @@ use crate::{
     error::{Delivery, Error, ErrorKind},
     events::{Attempt, Event},
     permits::Stage,
-    rate_limit::{Place, Reason, TokenWish},
+    rate_limit::{Place, TokenWish},
     response::Response,
     token_manager::Issued,
 };
@@ -87,7 +87,7 @@ impl<'a> Attempts<'a> {
         let mut last = None;
         loop {
             self.permit.go_on_to(Stage::Unsent)?;
-            let leave = self.pass_gates(&mut token, reason(last.as_ref())).await;
+            let leave = self.pass_gates(&mut token, cost(last.as_ref())).await;
             let leave = leave.map_err(|error| self.cut_short(error, last.take()))?;
             let next = match self.attempt(token.as_ref(), leave).await {
                 Ok(response) if self.has_to_wait(&response) => self.poll(response).await?,
@@ -128,7 +128,7 @@ impl<'a> Attempts<'a> {
     async fn pass_gates(
         &mut self,
         token: &mut Option<Issued>,
-        reason: Reason,
+        cost: u32,
     ) -> Result<Leave<'a>, Error> {
         let Self { worker, call, permit, .. } = self;
         let Api { hold, own_hold, circuit, foreign, .. } = self.api;
@@ -144,10 +144,10 @@ impl<'a> Attempts<'a> {
                 pass_circuit(circuit, call, permit).await?;
             }
             if let Some(limiter) = &limit_of_key {
-                pass_key(limiter, &mut place, call, permit).await?;
+                pass_limit(limiter, &mut place, call, permit).await?;
             }
             if let Some(limiter) = limit_of_origin {
-                pass_key(limiter, &mut place_there, call, permit).await?;
+                pass_limit(limiter, &mut place_there, call, permit).await?;
             }
             token.take_if(|token| !token.is_good(Instant::now()));
             if let (None, Some(tokens)) = (&token, tokens)
@@ -161,8 +161,8 @@ impl<'a> Attempts<'a> {
                 (Some(token), _) => TokenWish::Of(token.slot),
             };
             let chosen = match foreign {
-                Some(origin) => origin.pass(call, permit, reason).await.map(|()| None)?,
-                None => worker.throttle.pass(call, permit, reason, wish).await?,
+                Some(origin) => origin.pass(call, permit, cost).await.map(|()| None)?,
+                None => worker.throttle.pass(call, permit, cost, wish).await?,
             };
             if let (None, Some(chosen), Some(tokens)) = (&token, chosen, tokens) {
                 *token = tokens.chosen(call, permit, chosen).await?;
@@ -171,7 +171,7 @@ impl<'a> Attempts<'a> {
                 }
             }
             let now = Instant::now();
-            let Some(departures) = self.api.depart(now) else { continue };
+            let Some(hold_permits) = self.api.depart(now) else { continue };
             if let (Some(tokens), Some(held)) = (tokens, &token)
                 && tokens.is_held(held, now)
             {
@@ -185,7 +185,7 @@ impl<'a> Attempts<'a> {
             };
             let may_take = |place: &Option<Place<'_>>| place.as_ref().is_none_or(|at| at.take(now));
             if may_take(&place) && may_take(&place_there) {
-                return Ok(Leave { breaker, departures });
+                return Ok(Leave { breaker, hold_permits });
             }
         }
     }
@@ -288,12 +288,13 @@ impl<'a> Attempts<'a> {
     }
 }
 
-/// Why an attempt is made after `last` failed.
-fn reason(last: Option<&Error>) -> Reason {
+/// What an attempt after `last` costs in permits, where the API asked for a pace and so many are
+/// saved. A retry costs more than a first attempt, and most after a timeout.
+fn cost(last: Option<&Error>) -> u32 {
     match last.map(Error::kind) {
-        None => Reason::First,
-        Some(ErrorKind::Timeout) => Reason::RetryAfterTimeout,
-        Some(_) => Reason::Retry,
+        None => 1,
+        Some(ErrorKind::Timeout) => 10,
+        Some(_) => 5,
     }
 }
 

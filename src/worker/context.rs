@@ -87,7 +87,7 @@ impl WorkerContext {
         let dispatcher = &parts.dispatcher;
         let config = &dispatcher.config;
         let kept = config.kept_connections(slot, dispatcher.workers());
-        let tokens = parts.own_tokens.as_ref().map_or(0, |own| own.board.slots());
+        let tokens = parts.own_tokens.as_ref().map_or(0, |own| own.credentials.slots);
         Self {
             slot,
             client: Client::new(&config.transport(kept, dispatcher.counters().connections())),

@@ -2,7 +2,6 @@
 //! the rate limits. Whoever has to wait here gives its permit back first.
 
 use std::{
-    cell::{Cell, RefCell},
     future::Future,
     sync::Arc,
     time::{Duration, Instant},
@@ -15,10 +14,10 @@ use crate::{
     actors::{ActorRef, Unanswered},
     dispatch::{Admission, Call, Circuit, WaitTimer},
     error::{Error, ErrorKind},
-    permits::{InFlight, Semaphore, Stage},
+    permits::{InFlight, Stage},
     rate_limit::{
-        Acquire, Bucket, Hold, Lease, Limiter, Pacer, Place, RateLimiter, Reason, TokenWish, Wait,
-        default_burst, now,
+        Acquire, Granted, Hold, Limiter, Pacer, Place, RateLimiter, TokenWish, Wait, default_burst,
+        now,
     },
     retry::Refusal,
     stats::WaitCause,
@@ -94,35 +93,14 @@ pub(super) async fn pause(
     Ok(())
 }
 
-/// A worker's share of the API's rate limit, and the limit of its own if it has one.
+/// The API's rate limit as a worker sees it, and the limit of its own if it has one.
 pub(super) struct Throttle {
     limiter: ActorRef<Limiter>,
     pacer: Arc<Pacer>,
-    lease: Cell<Option<Lease>>,
-    own: Option<Own>,
+    /// The limit of this worker.
+    own: Option<RateLimiter>,
     /// Whether each token has a limit: then the limiter is asked for every attempt.
     is_per_token: bool,
-}
-
-/// The limit of one worker.
-struct Own {
-    bucket: RefCell<Bucket>,
-    /// Whose turn it is at the bucket: one call at a time, by priority.
-    turn: Arc<Semaphore>,
-}
-
-impl Own {
-    /// Waits until there is a permit, and returns the moment since when. The permit stays
-    /// where it is, but only who has the turn comes here, so nobody else takes it.
-    async fn ready(&self, call: &Call, permit: &mut CallPermit<'_>) -> Result<Instant, Error> {
-        let now = now();
-        let wait = self.bucket.borrow().ready_in(now, 0);
-        if !wait.is_zero() {
-            permit.release();
-            pause(call, permit, WaitCause::Rate, wait).await?;
-        }
-        Ok(now + wait)
-    }
 }
 
 impl Throttle {
@@ -133,42 +111,34 @@ impl Throttle {
         rate: Option<Decimal>,
         is_per_token: bool,
     ) -> Self {
-        let own = rate.map(|rate| Own {
-            bucket: RefCell::new(Bucket::new(rate, default_burst(rate), now())),
-            turn: Arc::new(Semaphore::new(1)),
-        });
-        Self { limiter, pacer, lease: Cell::new(None), own, is_per_token }
+        let own = rate.and_then(|rate| RateLimiter::new(rate, default_burst(rate)).ok());
+        Self { limiter, pacer, own, is_per_token }
     }
 
-    /// Waits for a rate permit and the call's permit to send with. A rate permit is taken only with
-    /// the other in hand, from the lease at hand or by the limiter. Where each token has a limit, it is for
-    /// the token of the slot that comes back, which is as `token` says.
+    /// Waits for a rate permit and the call's permit to send with. A rate permit is taken only
+    /// with the other in hand, at once or by the limiter, and costs `cost` where so many are saved.
+    /// Where each token has a limit, it is for the token of the slot that comes back, which is as
+    /// `token` says.
     pub(super) async fn pass(
         &self,
         call: &Arc<Call>,
         permit: &mut CallPermit<'_>,
-        reason: Reason,
+        cost: u32,
         token: TokenWish,
     ) -> Result<Option<usize>, Error> {
         let Some(own) = &self.own else {
-            return self.pass_shared(call, permit, reason, token).await;
+            return self.pass_shared(call, permit, cost, token).await;
         };
-        // The own permit is taken last and by the one who has the turn: if it were put by
+        // The own permit is taken last and by the one whose turn it is: if it were put by
         // while the shared limit makes wait, it would go out together with others.
-        let _turn = match own.turn.try_acquire() {
-            Ok(turn) => turn,
-            Err(_) => {
-                permit.release();
-                let _waiting = permit.waiting(WaitCause::Rate);
-                let turn = within_deadline(call, own.turn.acquire(call.priority)).await?;
-                turn.map_err(|_| Error::gone())?
-            }
-        };
-        let since = own.ready(call, permit).await?;
-        let chosen = self.pass_shared(call, permit, reason, token).await?;
+        let mut place = None;
+        let since = pass_limit(own, &mut place, call, permit).await?;
+        let chosen = self.pass_shared(call, permit, cost, token).await?;
         // By the moment that was meant: timers fire late, and a full bucket keeps nothing of
         // what flows in meanwhile.
-        own.bucket.borrow_mut().take(since, 1);
+        if let Some(place) = place {
+            place.take(since);
+        }
         Ok(chosen)
     }
 
@@ -176,13 +146,9 @@ impl Throttle {
     /// API did not ask for a pace.
     pub(super) fn try_second(&self) -> bool {
         self.own.is_none()
-            && !self.pacer.is_paced()
-            && (self.is_open(TokenWish::Any) || self.take_spare())
-    }
-
-    /// Whether one with this wish does not have to ask.
-    fn is_open(&self, token: TokenWish) -> bool {
-        (!self.is_per_token || token == TokenWish::None) && self.pacer.is_open()
+            && !self.is_per_token
+            && !self.pacer.is_paced(now())
+            && self.pacer.try_pass(1, now())
     }
 
     /// Waits for what all workers share.
@@ -190,25 +156,23 @@ impl Throttle {
         &self,
         call: &Arc<Call>,
         permit: &mut CallPermit<'_>,
-        reason: Reason,
+        cost: u32,
         token: TokenWish,
     ) -> Result<Option<usize>, Error> {
-        if self.is_open(token) || self.spare() > 0 {
+        let is_for_any = !self.is_per_token || token == TokenWish::None;
+        if is_for_any && self.pacer.is_ready(now()) {
             permit.hold(call).await?;
-            if self.is_open(token) || self.take_spare() {
+            if self.pacer.try_pass(cost, now()) {
                 return Ok(None);
             }
         }
         let waiting = permit.waiting(WaitCause::Rate);
-        let lease =
-            within_deadline(call, self.ask(call, &permit.in_flight, reason, token)).await??;
-        if !lease.has_waited {
+        let granted =
+            within_deadline(call, self.ask(call, &permit.in_flight, cost, token)).await??;
+        if !granted.has_waited {
             waiting.was_none();
         }
-        // What another call was lent meanwhile is not lost.
-        let spare = lease.spare + self.spare();
-        self.lease.set(Some(Lease { spare, ..lease }));
-        Ok(lease.token)
+        Ok(granted.token)
     }
 
     /// Asks the limiter, and the one after it if it dies with the question.
@@ -216,18 +180,18 @@ impl Throttle {
         &self,
         call: &Call,
         in_flight: &Arc<InFlight>,
-        reason: Reason,
+        cost: u32,
         token: TokenWish,
-    ) -> Result<Lease, Error> {
+    ) -> Result<Granted, Error> {
         loop {
-            let (reply, lease) = oneshot::channel();
+            let (reply, granted) = oneshot::channel();
             let in_flight = Arc::clone(in_flight);
             let Call { deadline, priority, .. } = *call;
-            let question = Acquire { deadline, priority, in_flight, token, reason, reply };
+            let question = Acquire { deadline, priority, in_flight, token, cost, reply };
             match self.limiter.send(question).await {
                 Ok(()) => {
-                    if let Ok(lease) = lease.await {
-                        return lease;
+                    if let Ok(granted) = granted.await {
+                        return granted;
                     }
                 }
                 Err(Unanswered::Died | Unanswered::Hung) => {}
@@ -235,42 +199,30 @@ impl Throttle {
             }
         }
     }
-
-    /// How many permits of the lease at hand are left and still good.
-    fn spare(&self) -> u32 {
-        let is_good = |lease: &Lease| now() < lease.expires && lease.epoch == self.pacer.epoch();
-        self.lease.get().filter(is_good).map_or(0, |lease| lease.spare)
-    }
-
-    /// Takes a permit from the lease at hand, if one is left.
-    fn take_spare(&self) -> bool {
-        let Some(spare) = self.spare().checked_sub(1) else { return false };
-        self.lease.set(self.lease.get().map(|lease| Lease { spare, ..lease }));
-        true
-    }
 }
 
-/// Waits, in `place`, until the call is the first of its key and its key has a permit. It is
-/// taken when all else is there: nothing is in between it and the wire.
-pub(super) async fn pass_key<'a>(
+/// Waits, in `place`, until the call is the first there and `limiter` has a permit, and answers
+/// since when it has. It is taken when all else is there: nothing is in between it and the wire.
+pub(super) async fn pass_limit<'a>(
     limiter: &'a RateLimiter,
     place: &mut Option<Place<'a>>,
     call: &Call,
     permit: &mut CallPermit<'_>,
-) -> Result<(), Error> {
+) -> Result<Instant, Error> {
     let place = place
         .get_or_insert_with(|| limiter.join(Some(Arc::clone(&permit.in_flight)), call.priority));
-    let wait = place.wait(now());
-    if wait > call.remaining(now()) {
-        let what = "the rate limit of the call's key would pass the deadline";
+    let now = now();
+    let wait = place.wait(now);
+    if wait > call.remaining(now) {
+        let what = "a rate limit would pass the deadline";
         return Err(Error::new(ErrorKind::DeadlineExceeded, what).with_wait(wait));
     }
-    if !place.is_ready(now()) {
-        permit.release();
-        let _waiting = permit.waiting(WaitCause::Rate);
-        within_deadline(call, place.ready()).await??;
+    if place.is_ready(now) {
+        return Ok(now);
     }
-    Ok(())
+    permit.release();
+    let _waiting = permit.waiting(WaitCause::Rate);
+    within_deadline(call, place.ready()).await?
 }
 
 /// Waits until the API's hold is over, and then for the call's turn.

@@ -86,7 +86,7 @@ pub(super) fn second<'a>(
     {
         return None;
     }
-    let departures = api.depart(now)?;
+    let hold_permits = api.depart(now)?;
     let breaker = match api.circuit {
         Some(circuit) => Some(circuit.admit_if_closed()?),
         None => None,
@@ -104,7 +104,7 @@ pub(super) fn second<'a>(
         return None;
     }
     hedging.budget.pay_for_one();
-    Some((permit, Leave { breaker, departures }))
+    Some((permit, Leave { breaker, hold_permits }))
 }
 
 /// The first good answer of the attempt `first` and of the one that `second` begins when

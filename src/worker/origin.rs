@@ -13,7 +13,7 @@ use crate::{
     config::ValidConfig,
     dispatch::{Call, Circuit, Tenant},
     error::Error,
-    rate_limit::{Departure, Hold, Pacer, RateLimiter, Reason, default_burst},
+    rate_limit::{Hold, HoldPermit, Pace, Pacer, RateLimiter, default_burst},
     retry::Budget,
     stats::WaitCause,
 };
@@ -21,8 +21,8 @@ use crate::{
 /// So many origins are known at a time. In place of the oldest, another one begins anew.
 const MOST_ORIGINS: usize = 64;
 
-/// The leave of one attempt by the holds that it is subject to.
-pub(super) type Departures<'a> = (Departure<'a>, Option<Departure<'a>>);
+/// The permits of one attempt by the holds that it is subject to.
+pub(super) type HoldPermits<'a> = (HoldPermit<'a>, Option<HoldPermit<'a>>);
 
 /// What is shared about the API that a call goes to.
 #[derive(Clone, Copy)]
@@ -57,7 +57,7 @@ impl<'a> Api<'a> {
     }
 
     /// Lets an attempt leave at `now`, if no hold is in its way.
-    pub(super) fn depart(&self, now: Instant) -> Option<Departures<'a>> {
+    pub(super) fn depart(&self, now: Instant) -> Option<HoldPermits<'a>> {
         let by_handle = match self.own_hold {
             Some(own) => Some(own.admit(now)?),
             None => None,
@@ -93,9 +93,7 @@ impl Origin {
             hold: Hold::new(),
             // The events are those of the pool's API.
             pacer: Pacer::new(
-                None,
-                settings.use_dampener,
-                settings.max_retry_after,
+                Pace::new(None, None, settings.use_dampener, settings.max_retry_after, now),
                 Arc::default(),
                 now,
             ),
@@ -125,14 +123,14 @@ impl Origin {
         &self,
         call: &Arc<Call>,
         permit: &mut CallPermit<'_>,
-        reason: Reason,
+        cost: u32,
     ) -> Result<(), Error> {
         loop {
             permit.hold(call).await?;
             if self.pacer.is_open() {
                 return Ok(());
             }
-            let Err(wait) = self.pacer.try_take(reason, Instant::now()) else { return Ok(()) };
+            let Err(wait) = self.pacer.take(cost, Instant::now()) else { return Ok(()) };
             permit.release();
             pause(call, permit, WaitCause::Rate, wait).await?;
         }

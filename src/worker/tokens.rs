@@ -30,7 +30,7 @@ pub(super) type KnownTokens = RefCell<Vec<Option<Issued>>>;
 pub(super) struct TokensOf<'a> {
     pub(super) manager: &'a ActorRef<TokenManager>,
     pub(super) set: &'a Arc<TokenSet>,
-    /// `None` for those of a handle, which are looked up on the shelf each time, so that
+    /// `None` for those of a handle, which are looked up in the cache each time, so that
     /// no worker keeps them.
     pub(super) known: Option<&'a KnownTokens>,
 }
@@ -43,7 +43,9 @@ impl TokensOf<'_> {
         permit: &mut CallPermit<'_>,
     ) -> Result<Issued, Error> {
         loop {
-            let index = match self.set.board.next(Instant::now()) {
+            // Looked up before, so that nobody holds the lock while waiting.
+            let next = self.set.rotation().serve_next(Instant::now());
+            let index = match next {
                 Ok(index) => index,
                 Err(wait) => {
                     permit.release();
@@ -73,7 +75,7 @@ impl TokensOf<'_> {
     ) -> Result<Option<Issued>, Error> {
         let known = self.known(index);
         if known.is_none() {
-            self.set.board.put_back(index);
+            self.set.rotation().put_back(index);
             self.ask(call, permit, index, None).await?;
         }
         Ok(known)
@@ -81,12 +83,12 @@ impl TokensOf<'_> {
 
     /// Whether the API came to hold a token.
     pub(super) fn is_held(&self, token: &Issued, now: Instant) -> bool {
-        self.set.board.is_held(token.slot, now)
+        self.set.rotation().is_held(token.slot, now)
     }
 
     /// Whether the limiter chooses the token, since each has a limit.
     pub(super) fn are_limited(&self) -> bool {
-        self.set.board.is_limited()
+        self.set.is_limited
     }
 
     /// Takes in that an attempt with `token` which began at `began` was answered with success.
@@ -97,9 +99,9 @@ impl TokensOf<'_> {
     /// Takes in that the API refused `token`. Says whether the call gets another one, which a
     /// `replay` does not.
     pub(super) fn refused(&self, token: &Issued, is_replay: bool) -> bool {
-        let newer = self.set.shelf.get(token.slot);
+        let newer = self.set.cache.get(token.slot);
         let has_newer = newer.is_some_and(|newer| newer.generation > token.generation);
-        if has_newer || !self.set.board.stands_by(token.slot, token.epoch) {
+        if has_newer || !self.set.stands_by(token.slot, token.epoch) {
             return !is_replay;
         }
         self.set.refusals.refused(token, is_replay, Instant::now())
@@ -134,14 +136,14 @@ impl TokensOf<'_> {
         };
         let asked = asked.filter(|wait| !wait.is_zero());
         // What the server asks for in so many words goes before what it tells of quotas.
-        let used_up = told.and_then(|quota| self.set.board.observe(token.slot, quota, now));
-        let held = asked.and_then(|wait| self.set.board.hold(token.slot, wait, now));
+        let used_up = told.and_then(|quota| self.set.rotation().observe(token.slot, quota, now));
+        let held = asked.and_then(|wait| self.set.rotation().hold(token.slot, wait, now));
         held.or(used_up)
     }
 
     /// Whether others may go on when the API refuses one: other tokens, or other credentials.
     pub(super) fn are_several(&self) -> bool {
-        self.known.is_none() || self.set.board.slots() > 1
+        self.known.is_none() || self.set.credentials.slots > 1
     }
 
     /// How long all tokens are held, if they are, after one was refused with the wait `asked`.
@@ -153,24 +155,23 @@ impl TokensOf<'_> {
         asked: Option<Duration>,
         longest: Duration,
     ) -> Option<Duration> {
-        let wait = self.set.board.wait(None, now);
+        let wait = self.set.rotation().wait(None, now);
         // The hold began a moment ago.
         let is_cut = wait + Duration::from_secs(1) > longest;
         let asked = asked.filter(|asked| *asked > longest && is_cut);
         // The only token is held even where its hold is cut to nothing.
-        let is_held = !wait.is_zero() || asked.is_some() && self.set.board.slots() == 1;
+        let is_held = !wait.is_zero() || asked.is_some() && self.set.credentials.slots == 1;
         is_held.then(|| asked.unwrap_or(wait))
     }
 
     /// The token of a slot, if it is at hand and may still be used.
     fn known(&self, index: usize) -> Option<Issued> {
         let now = Instant::now();
-        let may_use = |token: &Issued| {
-            token.is_good(now) && self.set.board.stands_by(token.slot, token.epoch)
-        };
+        let may_use =
+            |token: &Issued| token.is_good(now) && self.set.stands_by(token.slot, token.epoch);
         let known = self.known.and_then(|known| known.borrow().get(index).cloned().flatten());
         known.filter(may_use).or_else(|| {
-            let token = self.set.shelf.get(index).filter(may_use)?;
+            let token = self.set.cache.get(index).filter(may_use)?;
             self.learn(&token);
             Some(token)
         })
@@ -196,7 +197,7 @@ impl TokensOf<'_> {
         loop {
             let issued = within_deadline(call, self.issue(index, stale)).await??;
             // It may have been declared void since its acquire began.
-            if !self.set.board.stands_by(issued.slot, issued.epoch) {
+            if !self.set.stands_by(issued.slot, issued.epoch) {
                 (index, stale) = (issued.slot, Some(issued.generation));
                 continue;
             }

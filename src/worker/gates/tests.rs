@@ -2,7 +2,7 @@
 //! the wire in between cut out. So a limit is exact to the nanosecond, and what it leaves
 //! unused is its own doing and not that of a busy machine.
 
-use std::{cell::RefCell, rc::Rc};
+use std::{cell::RefCell, rc::Rc, sync::Mutex};
 
 use actix::prelude::*;
 use futures::future::join_all;
@@ -16,7 +16,8 @@ use super::*;
 use crate::{
     actors::ActorCell,
     events::Events,
-    rate_limit::{Board, SetLimit},
+    permits::Semaphore,
+    rate_limit::{Pace, Rotation, SetLimit},
     request::Request,
     retry::CallKind,
 };
@@ -69,18 +70,13 @@ impl Setting {
         meanwhile: impl AsyncFnOnce(Addr<Limiter>),
     ) -> Vec<(usize, Duration)> {
         let start = now();
-        let pacer = Pacer::new(self.limit, false, EVER, Arc::new(Events::default()), start);
-        let pacer = Arc::new(pacer);
+        let pace = Pace::new(self.limit, self.burst, false, EVER, start);
+        let pacer = Arc::new(Pacer::new(pace, Arc::new(Events::default()), start));
         let admission = Admission::new(self.workers * self.connections);
         let slots = Arc::clone(&admission.semaphore);
-        let watch = Box::new(());
-        let mut limiter =
-            Limiter::new(Arc::clone(&pacer), self.burst, self.workers, slots, start, watch);
-        if let Some((tokens, rate)) = self.tokens {
-            let board = Board::new(tokens, Some(rate), EVER, start);
-            limiter = limiter.with_tokens(Arc::new(board));
-        }
-        let limiter = limiter.start();
+        let rotation = |(tokens, rate)| Rotation::new(tokens, Some(rate), EVER, start);
+        let tokens = self.tokens.map(|tokens| Arc::new(Mutex::new(rotation(tokens))));
+        let limiter = Limiter::new(Arc::clone(&pacer), tokens, slots, Box::new(())).start();
         let (is_per_token, wish) = match self.tokens {
             Some(_) => (true, TokenWish::Any),
             None => (false, TokenWish::None),
@@ -100,7 +96,7 @@ impl Setting {
                 let permit = admission.permit(&call).await.unwrap();
                 let in_flight = Arc::new(InFlight::new(permit));
                 let mut permit = CallPermit::new(in_flight, &admission);
-                let passed = throttles[worker].pass(&call, &mut permit, Reason::First, wish);
+                let passed = throttles[worker].pass(&call, &mut permit, 1, wish);
                 let token = passed.await.unwrap();
                 left.borrow_mut().push((token.unwrap_or(worker), now() - start));
                 sleep(self.on_wire).await;
@@ -265,7 +261,7 @@ async fn a_caller_that_gives_up_leaves_its_permit_to_the_others() {
                     priority: call().priority,
                     in_flight: Arc::new(InFlight::new(permit)),
                     token: TokenWish::None,
-                    reason: Reason::First,
+                    cost: 1,
                     reply,
                 };
                 limiter.send(acquire).await.unwrap();

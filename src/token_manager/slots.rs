@@ -1,5 +1,5 @@
-//! The state of the token slots: which one serves next, when one is renewed,
-//! how long a failed one rests. Knows neither the callbacks nor the actor that
+//! The state of the token slots: when one is renewed, how long a failed one rests, which one
+//! stands in for it meanwhile. Knows neither the callbacks nor the actor that
 //! runs them; times and randomness are passed in.
 
 use std::{
@@ -41,6 +41,8 @@ pub(crate) struct Issued {
     pub(crate) expires_at: Option<Instant>,
     /// The end of its use, [`MARGIN`] before it expires.
     good_until: Option<Instant>,
+    /// When a successor is acquired unasked, if ever.
+    renew_at: Option<Instant>,
 }
 
 impl Issued {
@@ -71,7 +73,7 @@ pub(crate) enum Request {
     /// This token is good.
     Use(Issued),
     /// There is none: the asker starts an acquire, and reports its end with
-    /// [`Ring::acquired`] or [`Ring::failed`]. Until then the slot is in flight.
+    /// [`TokenSlots::acquired`] or [`TokenSlots::failed`]. Until then the slot is in flight.
     Start,
     /// Another one's acquire is in flight; its end answers this one too.
     Wait,
@@ -79,99 +81,68 @@ pub(crate) enum Request {
     Cooling(Duration),
 }
 
-/// The token slots of one pool, served in turn.
+/// The token slots of one set.
 #[derive(Debug)]
-pub(crate) struct Ring {
-    slots: Vec<Slot>,
-    /// The slot whose turn it is.
-    turn: usize,
-}
+pub(crate) struct TokenSlots(Vec<Slot>);
 
 /// What a slot holds and what it does are independent: a good token serves on
 /// while its successor is acquired, or while a failed acquire rests.
 #[derive(Debug, Default)]
 struct Slot {
-    token: Option<Held>,
-    acquire: Acquire,
+    token: Option<Issued>,
+    /// Whether an acquire is under way.
+    is_in_flight: bool,
+    /// If the last acquire failed: the next one must not start before this.
+    rests_until: Option<Instant>,
     /// Generations handed out so far.
     generation: u64,
     /// Acquires that failed since the last success.
     failures: u32,
 }
 
-#[derive(Debug)]
-struct Held {
-    issued: Issued,
-    /// When a successor is acquired unasked, if ever.
-    renew_at: Option<Instant>,
-}
-
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-enum Acquire {
-    #[default]
-    Idle,
-    InFlight,
-    /// The last one failed, and the next one must not start before this.
-    RestsUntil(Instant),
-}
-
-impl Ring {
+impl TokenSlots {
     /// `slots` empty slots, at least one. Their first tokens follow `generation`, so that a
     /// refusal of that one or of an earlier one says nothing about them.
     pub(crate) fn after(slots: usize, generation: u64) -> Self {
         let slot = || Slot { generation, ..Slot::default() };
-        Self { slots: (0..slots.max(1)).map(|_| slot()).collect(), turn: 0 }
-    }
-
-    /// The slot that serves the next call: round robin over those that have a
-    /// good token or did not fail to get one. Where no slot does, it is the one
-    /// that will know soonest.
-    pub(crate) fn next_slot(&mut self, now: Instant) -> usize {
-        let count = self.slots.len();
-        let in_turn = (0..count).map(|ahead| (self.turn + ahead) % count);
-        let picked = in_turn
-            .clone()
-            .find(|&slot| self.slots[slot].is_usable(now))
-            .or_else(|| in_turn.min_by_key(|&slot| self.slots[slot].rests_until()))
-            .unwrap_or(self.turn);
-        self.turn = (picked + 1) % count;
-        picked
+        Self((0..slots.max(1)).map(|_| slot()).collect())
     }
 
     /// The slot that serves a call whose turn is `slot`'s: that one, if it has a good token or
-    /// can be expected to get one, and else one that does. Nobody waits for an acquire that
-    /// is under way while another slot has a good token.
-    pub(crate) fn serving(&mut self, slot: usize, now: Instant) -> usize {
-        let own = &self.slots[slot];
-        if !own.is_usable(now) {
-            return self.next_slot(now);
-        }
-        if own.good(now).is_some() || own.acquire != Acquire::InFlight {
+    /// can be expected to get one, and else the next one with a good token. Nobody waits for an
+    /// acquire that is under way or failed last while there is one. Where every acquire failed
+    /// last, it is the slot that will know soonest.
+    pub(crate) fn serving(&self, slot: usize, now: Instant) -> usize {
+        let has_good = |slot: &usize| self.has_good(*slot, now);
+        let may_get = |slot: &usize| self.0[*slot].failures == 0;
+        if has_good(&slot) || may_get(&slot) && !self.is_in_flight(slot) {
             return slot;
         }
-        let count = self.slots.len();
-        let mut others = (1..count).map(|ahead| (slot + ahead) % count);
-        others.find(|&other| self.slots[other].good(now).is_some()).unwrap_or(slot)
+        let count = self.0.len();
+        let in_turn = (0..count).map(|ahead| (slot + ahead) % count);
+        let next = in_turn.clone().find(has_good).or_else(|| in_turn.clone().find(may_get));
+        let soonest = || in_turn.min_by_key(|&slot| self.0[slot].rests_until);
+        next.or_else(soonest).unwrap_or(slot)
     }
 
     /// Whether an acquire for `slot` is under way.
     pub(crate) fn is_in_flight(&self, slot: usize) -> bool {
-        self.slots[slot].acquire == Acquire::InFlight
+        self.0[slot].is_in_flight
     }
 
     /// Whether `slot` has a token that may be handed out.
     pub(crate) fn has_good(&self, slot: usize, now: Instant) -> bool {
-        self.slots[slot].good(now).is_some()
+        self.0[slot].good(now).is_some()
     }
 
     /// Whether `slot`, which another one stands in for, is to be tried again now. If
     /// so it is in flight from here on: the caller starts its acquire, as for
     /// [`Request::Start`], and nobody waits for it.
     pub(crate) fn revives(&mut self, slot: usize, now: Instant) -> bool {
-        let slot = &mut self.slots[slot];
-        let revives = slot.good(now).is_none() && slot.rests_until().is_some_and(|end| end <= now);
+        let slot = &mut self.0[slot];
+        let revives = slot.good(now).is_none() && slot.rests_until.is_some_and(|end| end <= now);
         if revives {
-            slot.acquire = Acquire::InFlight;
+            slot.start();
         }
         revives
     }
@@ -188,15 +159,15 @@ impl Ring {
         if let Some(generation) = stale_generation {
             self.invalidate(slot, generation);
         }
-        let slot = &mut self.slots[slot];
+        let slot = &mut self.0[slot];
         if let Some(issued) = slot.good(now) {
             return Request::Use(issued.clone());
         }
-        match slot.acquire {
-            Acquire::InFlight => Request::Wait,
-            Acquire::RestsUntil(end) if end > now => Request::Cooling(end - now),
-            Acquire::Idle | Acquire::RestsUntil(_) => {
-                slot.acquire = Acquire::InFlight;
+        match slot.rests_until {
+            _ if slot.is_in_flight => Request::Wait,
+            Some(end) if end > now => Request::Cooling(end - now),
+            _ => {
+                slot.start();
                 Request::Start
             }
         }
@@ -211,10 +182,9 @@ impl Ring {
         now: Instant,
     ) -> Issued {
         let number = slot;
-        let slot = &mut self.slots[number];
+        let slot = &mut self.0[number];
         slot.generation += 1;
-        slot.acquire = Acquire::Idle;
-        slot.failures = 0;
+        (slot.is_in_flight, slot.rests_until, slot.failures) = (false, None, 0);
         // A lifetime beyond what the clock can count has no end.
         let life = token.expires_in.and_then(|life| Some((life, now.checked_add(life)?)));
         // All margins are parts of the lifetime, so no instant is before `now`.
@@ -231,11 +201,9 @@ impl Ring {
             since: now,
             expires_at: life.map(|(_, end)| end),
             good_until,
-        };
-        slot.token = Some(Held {
-            issued: issued.clone(),
             renew_at: renew_at.filter(|&at| at - now >= SOONEST_RENEWAL),
-        });
+        };
+        slot.token = Some(issued.clone());
         issued
     }
 
@@ -243,26 +211,26 @@ impl Ring {
     /// 0.2 s × 2^k after k failures before this one, at most 60 s, of which
     /// `jitter` in `[0, 1)` picks 50 % to 100 %.
     pub(crate) fn failed(&mut self, slot: usize, now: Instant, jitter: f64) -> Duration {
-        let slot = &mut self.slots[slot];
+        let slot = &mut self.0[slot];
         let longest = backoff::exponential(REST, LONGEST_REST, slot.failures);
         let rest = longest / 2 + backoff::scale(longest / 2, jitter);
         slot.failures = slot.failures.saturating_add(1);
-        slot.acquire = Acquire::RestsUntil(now + rest);
+        (slot.is_in_flight, slot.rests_until) = (false, Some(now + rest));
         rest
     }
 
     /// Forgets the token of `slot` if it still is of `generation`.
     pub(crate) fn invalidate(&mut self, slot: usize, generation: u64) {
-        self.slots[slot].token.take_if(|held| held.issued.generation <= generation);
+        self.0[slot].token.take_if(|issued| issued.generation <= generation);
     }
 
     /// The slots whose token is to be renewed now. Each is in flight from here
     /// on: the caller starts its acquire, as for [`Request::Start`].
     pub(crate) fn due_for_refresh(&mut self, now: Instant) -> Vec<usize> {
         let mut due = Vec::new();
-        for (number, slot) in self.slots.iter_mut().enumerate() {
+        for (number, slot) in self.0.iter_mut().enumerate() {
             if slot.renew_at().is_some_and(|at| at <= now) {
-                slot.acquire = Acquire::InFlight;
+                slot.start();
                 due.push(number);
             }
         }
@@ -271,34 +239,22 @@ impl Ring {
 
     /// When [`due_for_refresh`](Self::due_for_refresh) has something next, as far as is known now.
     pub(crate) fn next_refresh(&self) -> Option<Instant> {
-        self.slots.iter().filter_map(Slot::renew_at).min()
+        self.0.iter().filter_map(Slot::renew_at).min()
     }
 }
 
 impl Slot {
+    fn start(&mut self) {
+        (self.is_in_flight, self.rests_until) = (true, None);
+    }
+
     fn good(&self, now: Instant) -> Option<&Issued> {
-        self.token.as_ref().map(|held| &held.issued).filter(|issued| issued.is_good(now))
-    }
-
-    /// Whether a call may expect a token here. It does not wait for a slot that failed last.
-    fn is_usable(&self, now: Instant) -> bool {
-        self.good(now).is_some() || self.failures == 0
-    }
-
-    fn rests_until(&self) -> Option<Instant> {
-        match self.acquire {
-            Acquire::RestsUntil(end) => Some(end),
-            Acquire::Idle | Acquire::InFlight => None,
-        }
+        self.token.as_ref().filter(|issued| issued.is_good(now))
     }
 
     fn renew_at(&self) -> Option<Instant> {
         let at = self.token.as_ref()?.renew_at?;
-        match self.acquire {
-            Acquire::Idle => Some(at),
-            Acquire::InFlight => None,
-            Acquire::RestsUntil(end) => Some(at.max(end)),
-        }
+        (!self.is_in_flight).then_some(self.rests_until.map_or(at, |end| at.max(end)))
     }
 }
 
@@ -309,7 +265,7 @@ mod tests {
 
     use super::*;
 
-    impl Ring {
+    impl TokenSlots {
         fn new(slots: usize) -> Self {
             Self::after(slots, 0)
         }
@@ -323,12 +279,12 @@ mod tests {
         Token::new("canary").expires_in(secs(lifetime))
     }
 
-    /// A ring whose only slot got `token` at `now`.
-    fn ready(token: Token, now: Instant) -> Ring {
-        let mut ring = Ring::new(1);
-        assert!(matches!(ring.request(0, now, None), Request::Start));
-        ring.acquired(0, token, 0, now);
-        ring
+    /// A slots whose only slot got `token` at `now`.
+    fn ready(token: Token, now: Instant) -> TokenSlots {
+        let mut slots = TokenSlots::new(1);
+        assert!(matches!(slots.request(0, now, None), Request::Start));
+        slots.acquired(0, token, 0, now);
+        slots
     }
 
     fn generation(request: &Request) -> Option<u64> {
@@ -341,66 +297,66 @@ mod tests {
     #[test]
     fn a_thousand_first_calls_start_one_acquire() {
         let now = Instant::now();
-        let mut ring = Ring::new(1);
+        let mut slots = TokenSlots::new(1);
         let starts = (0..1_000)
             .filter(|_| {
-                let slot = ring.next_slot(now);
-                matches!(ring.request(slot, now, None), Request::Start)
+                let slot = slots.serving(0, now);
+                matches!(slots.request(slot, now, None), Request::Start)
             })
             .count();
         assert_eq!(starts, 1);
-        assert_eq!(ring.acquired(0, "t".into(), 0, now).generation, 1);
+        assert_eq!(slots.acquired(0, "t".into(), 0, now).generation, 1);
     }
 
     #[test]
     fn a_thousand_refusals_of_the_current_token_start_one_acquire() {
         let now = Instant::now();
-        let mut ring = ready("t".into(), now);
+        let mut slots = ready("t".into(), now);
         let starts =
-            (0..1_000).filter(|_| matches!(ring.request(0, now, Some(1)), Request::Start)).count();
+            (0..1_000).filter(|_| matches!(slots.request(0, now, Some(1)), Request::Start)).count();
         assert_eq!(starts, 1);
     }
 
     #[test]
     fn a_refusal_of_a_token_of_an_earlier_ring_gets_the_current_one() {
         let now = Instant::now();
-        let mut ring = Ring::after(2, 7);
-        assert!(matches!(ring.request(0, now, Some(7)), Request::Start));
-        assert_eq!(ring.acquired(0, "new".into(), 0, now).generation, 8);
-        assert_eq!(generation(&ring.request(0, now, Some(5))), Some(8));
+        let mut slots = TokenSlots::after(2, 7);
+        assert!(matches!(slots.request(0, now, Some(7)), Request::Start));
+        assert_eq!(slots.acquired(0, "new".into(), 0, now).generation, 8);
+        assert_eq!(generation(&slots.request(0, now, Some(5))), Some(8));
     }
 
     #[test]
     fn a_late_refusal_of_an_old_token_gets_the_current_one() {
         let now = Instant::now();
-        let mut ring = ready("old".into(), now);
-        assert!(matches!(ring.request(0, now, Some(1)), Request::Start));
-        ring.acquired(0, "new".into(), 0, now);
-        let Request::Use(issued) = ring.request(0, now, Some(1)) else { panic!("no token") };
+        let mut slots = ready("old".into(), now);
+        assert!(matches!(slots.request(0, now, Some(1)), Request::Start));
+        slots.acquired(0, "new".into(), 0, now);
+        let Request::Use(issued) = slots.request(0, now, Some(1)) else { panic!("no token") };
         assert_eq!((issued.generation, issued.secret.expose_secret()), (2, "new"));
     }
 
     #[test]
     fn a_refused_token_is_not_handed_out_again() {
         let now = Instant::now();
-        let mut ring = ready("t".into(), now);
-        ring.invalidate(0, 0);
-        assert_eq!(generation(&ring.request(0, now, None)), Some(1));
-        ring.invalidate(0, 1);
-        assert!(matches!(ring.request(0, now, None), Request::Start));
-        assert!(matches!(ring.request(0, now, None), Request::Wait));
+        let mut slots = ready("t".into(), now);
+        slots.invalidate(0, 0);
+        assert_eq!(generation(&slots.request(0, now, None)), Some(1));
+        slots.invalidate(0, 1);
+        assert!(matches!(slots.request(0, now, None), Request::Start));
+        assert!(matches!(slots.request(0, now, None), Request::Wait));
     }
 
     #[test]
     fn three_slots_serve_in_turn() {
         let now = Instant::now();
-        let mut ring = Ring::new(3);
+        let mut slots = TokenSlots::new(3);
         let mut calls = [0; 3];
-        for _ in 0..9 {
-            let slot = ring.next_slot(now);
+        for call in 0..9 {
+            let slot = slots.serving(call % 3, now);
             calls[slot] += 1;
-            if let Request::Start = ring.request(slot, now, None) {
-                ring.acquired(slot, "t".into(), 0, now);
+            if let Request::Start = slots.request(slot, now, None) {
+                slots.acquired(slot, "t".into(), 0, now);
             }
         }
         assert_eq!(calls, [3, 3, 3]);
@@ -409,12 +365,12 @@ mod tests {
     #[test]
     fn three_slots_are_waited_for_in_turn() {
         let now = Instant::now();
-        let mut ring = Ring::new(3);
+        let mut slots = TokenSlots::new(3);
         let mut calls = [0; 3];
-        for _ in 0..9 {
-            let slot = ring.next_slot(now);
+        for call in 0..9 {
+            let slot = slots.serving(call % 3, now);
             calls[slot] += 1;
-            ring.request(slot, now, None);
+            slots.request(slot, now, None);
         }
         assert_eq!(calls, [3, 3, 3]);
     }
@@ -422,40 +378,37 @@ mod tests {
     #[test]
     fn a_slot_that_rests_is_skipped_while_another_serves() {
         let now = Instant::now();
-        let mut ring = Ring::new(3);
+        let mut slots = TokenSlots::new(3);
         for slot in 0..3 {
-            ring.request(slot, now, None);
+            slots.request(slot, now, None);
         }
-        ring.acquired(0, "t".into(), 0, now);
-        let rest = ring.failed(1, now, 0.0);
-        ring.acquired(2, "t".into(), 0, now);
-        let served: Vec<_> = (0..4).map(|_| ring.next_slot(now)).collect();
-        assert_eq!(served, [0, 2, 0, 2]);
+        slots.acquired(0, "t".into(), 0, now);
+        let rest = slots.failed(1, now, 0.0);
+        slots.acquired(2, "t".into(), 0, now);
+        assert_eq!([0, 1, 2].map(|slot| slots.serving(slot, now)), [0, 2, 2]);
 
-        assert!(!ring.revives(1, now));
+        assert!(!slots.revives(1, now));
 
         // Rested: it is tried again, once at a time, and nobody waits for that.
         let later = now + rest;
-        assert!(ring.revives(1, later));
-        assert!(!ring.revives(1, later));
-        assert!(!ring.revives(0, later), "it has a token");
-        let served: Vec<_> = (0..4).map(|_| ring.serving(1, later)).collect();
-        assert_eq!(served, [0, 2, 0, 2]);
-        ring.acquired(1, "t".into(), 0, later);
-        assert_eq!(ring.serving(1, later), 1);
+        assert!(slots.revives(1, later));
+        assert!(!slots.revives(1, later));
+        assert!(!slots.revives(0, later), "it has a token");
+        assert_eq!(slots.serving(1, later), 2);
+        slots.acquired(1, "t".into(), 0, later);
+        assert_eq!(slots.serving(1, later), 1);
     }
 
     #[test]
     fn where_every_slot_rests_the_first_to_wake_is_picked() {
         let now = Instant::now();
-        let mut ring = Ring::new(2);
-        ring.request(0, now, None);
-        ring.request(1, now, None);
-        ring.failed(0, now, 1.0);
-        ring.failed(1, now, 0.0);
-        assert_eq!(ring.next_slot(now), 1);
-        assert_eq!(ring.next_slot(now), 1);
-        match ring.request(1, now, None) {
+        let mut slots = TokenSlots::new(2);
+        slots.request(0, now, None);
+        slots.request(1, now, None);
+        slots.failed(0, now, 1.0);
+        slots.failed(1, now, 0.0);
+        assert_eq!([0, 1].map(|slot| slots.serving(slot, now)), [1, 1]);
+        match slots.request(1, now, None) {
             Request::Cooling(rest) => assert_eq!(rest, Duration::from_millis(100)),
             other => panic!("{other:?}"),
         }
@@ -464,28 +417,28 @@ mod tests {
     #[test]
     fn nobody_waits_for_an_acquire_while_another_slot_has_a_token() {
         let now = Instant::now();
-        let mut ring = Ring::new(3);
-        assert!(matches!(ring.request(0, now, None), Request::Start));
-        assert_eq!(ring.serving(0, now), 0, "no other one has a token");
-        assert!(matches!(ring.request(2, now, None), Request::Start));
-        ring.acquired(2, "t".into(), 0, now);
-        assert_eq!(ring.serving(0, now), 2);
-        assert_eq!(ring.serving(1, now), 1, "its acquire can begin");
-        ring.acquired(0, "t".into(), 0, now);
-        assert_eq!(ring.serving(0, now), 0);
+        let mut slots = TokenSlots::new(3);
+        assert!(matches!(slots.request(0, now, None), Request::Start));
+        assert_eq!(slots.serving(0, now), 0, "no other one has a token");
+        assert!(matches!(slots.request(2, now, None), Request::Start));
+        slots.acquired(2, "t".into(), 0, now);
+        assert_eq!(slots.serving(0, now), 2);
+        assert_eq!(slots.serving(1, now), 1, "its acquire can begin");
+        slots.acquired(0, "t".into(), 0, now);
+        assert_eq!(slots.serving(0, now), 0);
     }
 
     #[test]
     fn rests_double_up_to_a_minute_and_start_over_after_a_success() {
         let now = Instant::now();
-        let mut ring = Ring::new(1);
-        let rests: Vec<u128> = (0..11).map(|_| ring.failed(0, now, 1.0).as_millis()).collect();
+        let mut slots = TokenSlots::new(1);
+        let rests: Vec<u128> = (0..11).map(|_| slots.failed(0, now, 1.0).as_millis()).collect();
         assert_eq!(
             rests,
             [200, 400, 800, 1_600, 3_200, 6_400, 12_800, 25_600, 51_200, 60_000, 60_000]
         );
-        ring.acquired(0, "t".into(), 0, now);
-        assert_eq!(ring.failed(0, now, 0.0), Duration::from_millis(100));
+        slots.acquired(0, "t".into(), 0, now);
+        assert_eq!(slots.failed(0, now, 0.0), Duration::from_millis(100));
     }
 
     #[test]
@@ -500,33 +453,33 @@ mod tests {
             (10, 4, 5),
         ] {
             let now = Instant::now();
-            let mut ring = ready(token(lifetime), now);
+            let mut slots = ready(token(lifetime), now);
             let (renew, dead) = (now + secs(renew), now + secs(dead));
             let instant = Duration::from_nanos(1);
-            assert_eq!(ring.next_refresh(), Some(renew), "lifetime {lifetime}");
-            assert!(ring.due_for_refresh(renew - instant).is_empty());
-            assert_eq!(generation(&ring.request(0, dead - instant, None)), Some(1));
-            assert_eq!(ring.due_for_refresh(renew), [0]);
-            assert!(ring.due_for_refresh(renew).is_empty(), "one at a time");
-            assert_eq!(ring.next_refresh(), None);
-            assert!(matches!(ring.request(0, dead, None), Request::Wait));
+            assert_eq!(slots.next_refresh(), Some(renew), "lifetime {lifetime}");
+            assert!(slots.due_for_refresh(renew - instant).is_empty());
+            assert_eq!(generation(&slots.request(0, dead - instant, None)), Some(1));
+            assert_eq!(slots.due_for_refresh(renew), [0]);
+            assert!(slots.due_for_refresh(renew).is_empty(), "one at a time");
+            assert_eq!(slots.next_refresh(), None);
+            assert!(matches!(slots.request(0, dead, None), Request::Wait));
         }
     }
 
     #[test]
     fn a_token_serves_on_while_its_successor_is_acquired_or_fails() {
         let now = Instant::now();
-        let mut ring = ready(token(1_000), now);
+        let mut slots = ready(token(1_000), now);
         let at = now + secs(900);
-        assert_eq!(ring.due_for_refresh(at), [0]);
-        assert_eq!(generation(&ring.request(0, at, None)), Some(1));
-        let rest = ring.failed(0, at, 0.0);
-        assert_eq!(ring.next_slot(at), 0);
-        assert_eq!(generation(&ring.request(0, at, None)), Some(1));
-        assert_eq!(ring.next_refresh(), Some(at + rest));
-        assert_eq!(ring.due_for_refresh(at + rest), [0]);
-        ring.acquired(0, token(1_000), 0, at + rest);
-        assert_eq!(generation(&ring.request(0, at + rest, None)), Some(2));
+        assert_eq!(slots.due_for_refresh(at), [0]);
+        assert_eq!(generation(&slots.request(0, at, None)), Some(1));
+        let rest = slots.failed(0, at, 0.0);
+        assert_eq!(slots.serving(0, at), 0);
+        assert_eq!(generation(&slots.request(0, at, None)), Some(1));
+        assert_eq!(slots.next_refresh(), Some(at + rest));
+        assert_eq!(slots.due_for_refresh(at + rest), [0]);
+        slots.acquired(0, token(1_000), 0, at + rest);
+        assert_eq!(generation(&slots.request(0, at + rest, None)), Some(2));
     }
 
     #[test]
@@ -536,21 +489,21 @@ mod tests {
         assert_eq!(endless.next_refresh(), None);
         assert_eq!(generation(&endless.request(0, now + secs(1 << 32), None)), Some(1));
 
-        let mut ring = Ring::new(1);
-        assert!(matches!(ring.request(0, now, None), Request::Start));
-        let issued = ring.acquired(0, token(0), 0, now);
+        let mut slots = TokenSlots::new(1);
+        assert!(matches!(slots.request(0, now, None), Request::Start));
+        let issued = slots.acquired(0, token(0), 0, now);
         assert_eq!(issued.expires_at, Some(now));
         assert!(!issued.is_good(now));
-        assert_eq!(ring.next_refresh(), None, "renewed on demand alone");
-        assert!(matches!(ring.request(0, now, None), Request::Start));
+        assert_eq!(slots.next_refresh(), None, "renewed on demand alone");
+        assert!(matches!(slots.request(0, now, None), Request::Start));
     }
 
     #[test]
     fn debug_output_holds_no_secret() {
         let now = Instant::now();
-        let mut ring = ready(token(60), now);
-        let answer = ring.request(0, now, None);
-        assert!(!format!("{ring:?} {answer:?}").contains("canary"));
+        let mut slots = ready(token(60), now);
+        let answer = slots.request(0, now, None);
+        assert!(!format!("{slots:?} {answer:?}").contains("canary"));
     }
 
     #[derive(Clone, Debug)]
@@ -577,12 +530,12 @@ mod tests {
             steps in prop::collection::vec(step(), 1..200)
         ) {
             let mut now = Instant::now();
-            let mut ring = Ring::new(3);
+            let mut slots = TokenSlots::new(3);
             let mut in_flight = [false; 3];
             for (slot, passed, step) in steps {
                 now += secs(passed);
                 match step {
-                    Step::Ask { stale } => match ring.request(slot, now, stale) {
+                    Step::Ask { stale } => match slots.request(slot, now, stale) {
                         Request::Use(issued) => {
                             prop_assert_eq!(issued.slot, slot);
                             prop_assert!(stale.is_none_or(|stale| issued.generation > stale));
@@ -601,23 +554,23 @@ mod tests {
                     Step::Acquired { lifetime } if in_flight[slot] => {
                         let mut token = Token::new("t");
                         token.expires_in = lifetime.map(secs);
-                        ring.acquired(slot, token, 0, now);
+                        slots.acquired(slot, token, 0, now);
                         in_flight[slot] = false;
                     }
                     Step::Failed if in_flight[slot] => {
-                        ring.failed(slot, now, 0.5);
+                        slots.failed(slot, now, 0.5);
                         in_flight[slot] = false;
                     }
                     Step::Timer => {
-                        for slot in ring.due_for_refresh(now) {
+                        for slot in slots.due_for_refresh(now) {
                             prop_assert!(!in_flight[slot]);
                             in_flight[slot] = true;
                         }
-                        prop_assert!(ring.next_refresh().is_none_or(|at| at > now));
+                        prop_assert!(slots.next_refresh().is_none_or(|at| at > now));
                     }
                     Step::Acquired { .. } | Step::Failed => {}
                 }
-                prop_assert!(ring.next_slot(now) < 3);
+                prop_assert!(slots.serving(slot, now) < 3);
             }
         }
     }
