@@ -9,7 +9,7 @@ const WEIGHT: f64 = 0.02;
 
 /// How long things took: how many there were, their mean, a running average, and percentiles.
 ///
-/// The percentiles of [`Stats::latency`](crate::Stats::latency) have three significant digits, all
+/// The percentiles of [`Stats::latency`](crate::stats::Stats::latency) have three significant digits, all
 /// others are at most an eighth too long. The longest that is told apart is 71 minutes. A value
 /// grows with what is longest in it, whatever it counted: to at most 190 KiB with three digits, and
 /// to 4 KiB else.
@@ -112,7 +112,7 @@ impl Durations {
     /// the longest. Shares outside `[0, 1]` count as the nearer end; zero where there is none.
     ///
     /// ```
-    /// # let stats = vantage_api_pool::Stats::default();
+    /// # let stats = vantage_api_pool::stats::Stats::default();
     /// let p99 = stats.latency.percentile(0.99);
     /// assert!(p99 >= stats.latency.percentile(0.5));
     /// ```

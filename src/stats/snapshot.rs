@@ -13,7 +13,7 @@ use crate::retry::BreakerState;
 /// start at zero and only grow.
 ///
 /// ```
-/// use vantage_api_pool::Stats;
+/// use vantage_api_pool::stats::Stats;
 ///
 /// fn report(now: &Stats, a_minute_ago: &Stats) {
 ///     let minute = now.difference(a_minute_ago);
@@ -47,7 +47,7 @@ pub struct Stats {
     /// call ends for that.
     pub retries_denied: u64,
     /// Attempts that were made beside another one of the same call, see
-    /// [`Hedge`](crate::Hedge). Moves when one begins.
+    /// [`Hedge`](crate::retry::Hedge). Moves when one begins.
     pub hedges: u64,
     /// Those of the `hedges` that brought the answer. Moves when they do.
     pub hedges_won: u64,
@@ -69,7 +69,7 @@ pub struct Stats {
     pub rate_limited: u64,
     /// Header fields about waits and quotas, such as `Retry-After` and `RateLimit`, that make no
     /// sense and were passed over; each is told by
-    /// [`Event::LimitUnread`](crate::Event::LimitUnread). Moves when such an answer was read.
+    /// [`Event::LimitUnread`](crate::events::Event::LimitUnread). Moves when such an answer was read.
     /// Where a pool has neither a rate limit nor the dampener, nobody looks at those of a
     /// success.
     pub malformed_limit_headers: u64,
@@ -81,7 +81,7 @@ pub struct Stats {
     /// interval, at its end.
     pub rate: Option<Decimal>,
     /// What the circuit breaker does at the moment; closed where there is none. Here and below
-    /// that of the pool's own calls, see [`per_handle`](crate::CircuitBreaker::per_handle).
+    /// that of the pool's own calls, see [`per_handle`](crate::retry::CircuitBreaker::per_handle).
     pub breaker: BreakerState,
     /// How often the circuit breaker opened. Moves when it does.
     pub breaker_openings: u64,
@@ -97,7 +97,7 @@ pub struct Stats {
     /// Items on those pages. Moves with `pages`.
     pub items: u64,
     /// What pages said about their set that was decided otherwise or could not be read. Moves
-    /// with [`Event::PagingWarning`](crate::Event::PagingWarning).
+    /// with [`Event::PagingWarning`](crate::events::Event::PagingWarning).
     pub paging_warnings: u64,
     /// Connections opened, by calls and to reach the minimum. Moves when one is open, TLS
     /// included.

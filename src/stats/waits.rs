@@ -56,7 +56,7 @@ impl Waits {
     /// The waits for `cause`.
     ///
     /// ```
-    /// use vantage_api_pool::{Stats, WaitCause};
+    /// use vantage_api_pool::stats::{Stats, WaitCause};
     ///
     /// let stats = Stats::default();
     /// assert_eq!(stats.waits.get(WaitCause::Queue).count(), 0);
