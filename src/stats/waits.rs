@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use serde::{Serialize, Serializer};
+
 use super::Durations;
 
 /// What a call waits for before an attempt.
@@ -51,6 +53,12 @@ impl fmt::Display for WaitCause {
 /// there at once is no wait. A call may wait several times, one thing after the other.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Waits([Durations; WaitCause::ALL.len()]);
+
+impl Serialize for Waits {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_map(WaitCause::ALL.map(|cause| (cause.name(), self.get(cause))))
+    }
+}
 
 impl Waits {
     /// The waits for `cause`.
