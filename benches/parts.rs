@@ -16,7 +16,7 @@ use tokio::{
     net::{TcpListener, TcpStream},
     runtime::{Builder, Runtime},
 };
-use vantage_api_pool::{AwwPool, PaginatedStream, ReadMode, Request};
+use vantage_api_pool::{AwwPool, PaginatedStream, Request, paging::ReadMode};
 
 const PAGES: u64 = 50;
 

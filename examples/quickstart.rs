@@ -19,8 +19,10 @@ use std::{
 
 use serde::{Deserialize, Serialize};
 use vantage_api_pool::{
-    ApiCondition, AwwPool, PaginatedStream, PoolApi, PoolTableExt, Request, Stats, Token,
+    AwwPool, PaginatedStream, PoolApi, Request, Token,
+    stats::Stats,
     tokens::bearer,
+    vantage::{ApiCondition, PoolTableExt},
 };
 use vantage_cli_util::print_table;
 use vantage_dataset::prelude::ReadableDataSet;

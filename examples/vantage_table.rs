@@ -11,7 +11,9 @@ use std::error::Error;
 
 use serde::{Deserialize, Serialize};
 use vantage_api_pool::{
-    ApiCondition, ApiTable, AwwPool, PoolApi, PoolTableExt, Request, Token, Writes, tokens::bearer,
+    AwwPool, PoolApi, Request, Token,
+    tokens::bearer,
+    vantage::{ApiCondition, ApiTable, PoolTableExt, Writes},
 };
 use vantage_cli_util::print_table;
 use vantage_dataset::prelude::{

@@ -77,7 +77,7 @@ pub enum ErrorKind {
     /// [`retry_after_statuses`](crate::PoolBuilder::retry_after_statuses).
     Status,
     /// A 401 that one token refresh did not cure, or that none is likely to cure (see
-    /// [`TokenSource`](crate::TokenSource)). Final.
+    /// [`TokenSource`](crate::tokens::TokenSource)). Final.
     Unauthorized,
     /// The API asked for a wait that is longer than the pool accepts. Final;
     /// [`Error::retry_after`] says how long.
@@ -106,7 +106,7 @@ pub enum ErrorKind {
     /// A page says that more rows follow and there is no way to them, or nothing says that
     /// those which were read are all. The message names what says so. Final.
     Incomplete,
-    /// A [`ResponseRule`](crate::ResponseRule) takes an answer for a failure though its status
+    /// A [`ResponseRule`](crate::retry::ResponseRule) takes an answer for a failure though its status
     /// is a success (2xx). Retried if the rule says so.
     ApiError,
 }
@@ -169,7 +169,7 @@ pub enum Delivery {
 /// The error of every call, stream and setting.
 ///
 /// `Display` names the kind and the cause and nothing that could hold a secret: no query
-/// string, no body but what a [`ResponseRule`](crate::ResponseRule) takes from it, and of
+/// string, no body but what a [`ResponseRule`](crate::retry::ResponseRule) takes from it, and of
 /// headers only where a redirect leads. Those are behind accessors.
 /// As the source of a Vantage error, which says the same, it prints whether a retry may help
 /// and how long the call took; `{:#}` prints all.

@@ -3,15 +3,14 @@
 //!
 //! - [`AwwPool`] makes calls: queued, throttled, authorised, retried where that can
 //!   do no harm, and each with exactly one answer. [`PoolBuilder`] has every setting.
-//! - [`tokens`] has sources of tokens ready-made; [`TokenSource`] makes others. A handle may
-//!   have [`Credentials`] of its own.
+//! - [`tokens`] has sources of tokens ready-made; [`TokenSource`](tokens::TokenSource) makes
+//!   others. A handle may have [`Credentials`](tokens::Credentials) of its own.
 //! - [`PaginatedStream`] reads a paged endpoint to its end, in order; [`Paging`] says
 //!   how the API pages and [`Envelope`] what a page looks like.
 //! - [`PoolApi`] makes the API a Vantage data source.
 //! - [`Supervisor`] answers [`messages`] from an actix application.
-//! - [`AwwPool::events`] tells what happens: [`Event`].
-//! - [`RateLimiter`] and [`KeyedRateLimiter`] limit anything; [`RateLimitPolicyEnforcer`]
-//!   holds the clients of a server to its policies.
+//! - [`AwwPool::events`] tells what happens: [`Event`](events::Event).
+//! - [`limits`] has rate limits as values, and policies that a server holds its clients to.
 //! - [`Error`] says what went wrong, and [`ErrorKind`] what the pool did about it.
 //! - The [`guide`] goes through all of it by subject.
 //!
@@ -40,7 +39,7 @@ mod coop;
 mod dispatch;
 mod enforcer;
 mod error;
-mod events;
+pub mod events;
 #[cfg(any(test, fuzzing))]
 #[doc(hidden)]
 pub mod fuzzing;
@@ -54,40 +53,44 @@ mod priority;
 mod rate_limit;
 mod request;
 mod response;
-mod retry;
+pub mod retry;
 mod signer;
-mod stats;
+pub mod stats;
 mod supervisor;
 mod timers;
 mod token_manager;
 pub mod tokens;
 mod transport;
 mod user_value;
-mod vantage;
+pub mod vantage;
 mod worker;
 
 pub use dispatch::PoolLink;
-pub use enforcer::{RateLimitDecision, RateLimitPolicy, RateLimitPolicyEnforcer};
 pub use error::{Delivery, Error, ErrorKind};
-pub use events::{Attempt, Event, Outcome, RateCause};
-pub use pager::{
-    Envelope, Page, PageRequest, PageStrategy, PageView, PaginatedStream, Paging, ReadMode,
-    ResumeToken, UrlPart,
-};
+pub use pager::{Envelope, PaginatedStream, Paging};
 pub use pool::{AwwPool, PoolBuilder};
 pub use priority::Priority;
-pub use rate_limit::{KeyedRateLimiter, RateLimiter};
 pub use request::Request;
 pub use response::Response;
-pub use retry::{BreakerState, CircuitBreaker, Hedge, ResponseRule};
-pub use stats::{Durations, Stats, WaitCause, Waits, WorkerStats};
 pub use supervisor::{Supervisor, messages};
-pub use token_manager::{Credentials, Token, TokenSource};
-pub use vantage::{
-    ApiColumnExtras, ApiCondition, ApiTable, ApiTableExtras, ApiVistaSpec, ColumnConditions,
-    Combined, Comparison, Filtering, Filters, Lists, Operator, PoolApi, PoolTableExt,
-    PoolVistaFactory, Preview, Related, Sorting, Writes,
-};
+pub use token_manager::Token;
+pub use vantage::PoolApi;
+
+/// Rate limits as values, by key too, and policies that a server holds its clients to.
+pub mod limits {
+    pub use crate::{
+        enforcer::{RateLimitDecision, RateLimitPolicy, RateLimitPolicyEnforcer},
+        rate_limit::{KeyedRateLimiter, RateLimiter},
+    };
+}
+
+/// Pages of a [`PaginatedStream`], where one goes on, and how an API may
+/// page.
+pub mod paging {
+    pub use crate::pager::{
+        Page, PageRequest, PageStrategy, PageView, ReadMode, ResumeToken, UrlPart,
+    };
+}
 
 /// The examples of the README, compiled as tests.
 #[cfg(doctest)]

@@ -137,7 +137,7 @@ impl AwwPool {
     /// are not made. The first one makes room for the events, about 300 KiB.
     ///
     /// ```no_run
-    /// use vantage_api_pool::{AwwPool, Event};
+    /// use vantage_api_pool::{AwwPool, events::Event};
     ///
     /// # async fn watch(pool: AwwPool) {
     /// let mut events = pool.events();
@@ -304,7 +304,7 @@ setters! {
     max_body_bytes: usize;
     /// The most that is read of the body of an error (4xx and 5xx), after decompression: 64 KiB
     /// by default. What is longer is cut there, and its connection is closed: a call keeps that
-    /// body while it waits to be retried. No [`ResponseRule`](crate::ResponseRule) sees more
+    /// body while it waits to be retried. No [`ResponseRule`](crate::retry::ResponseRule) sees more
     /// either, and one that accepts such an answer does not make its rows a whole page.
     max_error_body_bytes: usize;
     /// At most about this many bytes of pages are in memory for all streams and tables of the pool
@@ -337,7 +337,7 @@ setters! {
     /// goes first, and more as they are served, all within two seconds. A wait that is over or
     /// below 10 ms is none: the call backs off as it does without.
     max_retry_after: Duration;
-    /// How long the `acquire` callback or a [`TokenSource`](crate::TokenSource) may take: 30 s
+    /// How long the `acquire` callback or a [`TokenSource`](crate::tokens::TokenSource) may take: 30 s
     /// by default.
     acquire_timeout: Duration;
     /// Whether compressed answers are asked for: `true` by default.
@@ -359,7 +359,7 @@ impl PoolBuilder {
         self
     }
 
-    /// The key that signs [resume tokens](crate::ResumeToken) and the cursors of Vistas, at
+    /// The key that signs [resume tokens](crate::paging::ResumeToken) and the cursors of Vistas, at
     /// least 32 random bytes. Only what the same key has signed is taken. By default it is a
     /// random one of this process: what is to be taken by another process, or after a restart,
     /// needs a key that is kept as a secret.

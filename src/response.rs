@@ -85,7 +85,7 @@ impl Response {
     }
 
     /// The status. A call ends with `Ok` only for a success (2xx), or for what a
-    /// [`ResponseRule`](crate::ResponseRule) accepts.
+    /// [`ResponseRule`](crate::retry::ResponseRule) accepts.
     #[must_use]
     pub fn status(&self) -> StatusCode {
         self.status

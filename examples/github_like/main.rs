@@ -15,7 +15,9 @@ use std::{error::Error, time::Duration};
 
 use serde::{Deserialize, Serialize};
 use vantage_api_pool::{
-    ApiCondition, ApiTable, AwwPool, Envelope, Paging, PoolApi, PoolTableExt, tokens::bearer,
+    AwwPool, Envelope, Paging, PoolApi,
+    tokens::bearer,
+    vantage::{ApiCondition, ApiTable, PoolTableExt},
 };
 use vantage_cli_util::print_table;
 use vantage_dataset::prelude::ReadableDataSet;

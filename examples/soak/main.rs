@@ -30,7 +30,9 @@ use std::{
 
 use tokio::sync::broadcast::{self, error::RecvError};
 use tracing::Instrument;
-use vantage_api_pool::{AwwPool, Error, ErrorKind, Event, PoolBuilder, Request, Stats};
+use vantage_api_pool::{
+    AwwPool, Error, ErrorKind, PoolBuilder, Request, events::Event, stats::Stats,
+};
 
 use beside::{CALLS_PER_DEATH, Deaths, ask_eagerly};
 use callbacks::{Callbacks, Fate};

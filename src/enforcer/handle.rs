@@ -30,7 +30,7 @@ use crate::error::{Error, ErrorKind};
 ///
 /// ```
 /// use std::time::Duration;
-/// use vantage_api_pool::{RateLimitPolicy, RateLimitPolicyEnforcer};
+/// use vantage_api_pool::limits::{RateLimitPolicy, RateLimitPolicyEnforcer};
 ///
 /// let enforcer = RateLimitPolicyEnforcer::new([
 ///     RateLimitPolicy::token_bucket("burst", 20, Duration::from_secs(1)),
@@ -49,7 +49,7 @@ With the feature `actix-web` it is a middleware:
 ```
 use actix_web::{App, web};
 # use std::time::Duration;
-use vantage_api_pool::{RateLimitPolicy, RateLimitPolicyEnforcer};
+use vantage_api_pool::limits::{RateLimitPolicy, RateLimitPolicyEnforcer};
 
 let minute = Duration::from_secs(60);
 let enforcer = RateLimitPolicyEnforcer::new([RateLimitPolicy::fixed_window(\"default\", 100, minute)])?;

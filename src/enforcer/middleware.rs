@@ -42,7 +42,7 @@ impl RateLimitPolicyEnforcer {
     ///
     /// ```
     /// # use std::time::Duration;
-    /// use vantage_api_pool::{RateLimitPolicy, RateLimitPolicyEnforcer};
+    /// use vantage_api_pool::limits::{RateLimitPolicy, RateLimitPolicyEnforcer};
     ///
     /// let policy = RateLimitPolicy::fixed_window("default", 100, Duration::from_secs(60));
     /// let enforcer = RateLimitPolicyEnforcer::new([policy])?

@@ -34,7 +34,7 @@ const DEFAULT_PREFETCH: usize = 3;
 /// Bytes of pages ahead of the consumer unless set otherwise.
 const DEFAULT_BYTE_BUDGET: usize = 64 * 1024 * 1024;
 
-/// A page of so many bytes is looked through aside, since one pass takes a while.
+/// A page of so many bytes is scanned on a thread for long work, since one pass takes a while.
 pub(super) const LONG: usize = 1024 * 1024;
 
 /// What to read, and how.
@@ -161,7 +161,7 @@ impl Endpoint {
         self.moved.get().unwrap_or(&self.path)
     }
 
-    /// The request for a page. What a user's strategy has to say about it is said aside.
+    /// The request for a page. A user's strategy is asked about it on a thread where it may block.
     async fn request_of(
         self: &Arc<Self>,
         caller: &Caller,
@@ -178,7 +178,7 @@ impl Endpoint {
         dispatcher.blocking().run(custom.threads(), custom.name(), limit, first).await?
     }
 
-    /// As [`scan`](Self::scan), aside if a user's strategy has a say in it, or if it
+    /// As [`scan`](Self::scan), on another thread if a user's strategy has a say in it, or if it
     /// takes long.
     async fn follow(
         self: &Arc<Self>,

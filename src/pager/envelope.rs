@@ -43,7 +43,7 @@ use crate::path::Path;
 ///   lie in several lists or within the elements of one, `hits.hits[]._source`.
 ///
 /// A path that no page of a read has had, not even as `null`, is probably mistyped; a stream
-/// tells it at its end, by [`Event::PagingWarning`](crate::Event::PagingWarning).
+/// tells it at its end, by [`Event::PagingWarning`](crate::events::Event::PagingWarning).
 ///
 /// # What cannot be read
 ///
@@ -218,7 +218,7 @@ impl Envelope {
     /// Reads a 204, and a 200 with an empty body, as a page without items. By default they are
     /// an [`ErrorKind::Decode`](crate::ErrorKind::Decode). A 202 (Accepted) without items always
     /// is: it says that there is no result yet, which
-    /// [`ResponseRule::poll`](crate::ResponseRule::poll) waits for.
+    /// [`ResponseRule::poll`](crate::retry::ResponseRule::poll) waits for.
     #[must_use]
     pub fn no_content_is_empty(mut self, yes: bool) -> Self {
         self.no_content_is_empty = yes;

@@ -186,7 +186,7 @@ impl<T: Send + 'static> PaginatedStream<T> {
     ///
     /// ```no_run
     /// use futures::StreamExt;
-    /// use vantage_api_pool::{AwwPool, PaginatedStream, ResumeToken};
+    /// use vantage_api_pool::{AwwPool, PaginatedStream, paging::ResumeToken};
     ///
     /// # async fn demo(key: &[u8]) -> Result<(), Box<dyn std::error::Error>> {
     /// let pool = AwwPool::builder("https://api.example.com").signing_key(key).build()?;
@@ -269,7 +269,7 @@ impl<T: Send + 'static> PaginatedStream<T> {
     ///
     /// ```no_run
     /// use futures::StreamExt;
-    /// use vantage_api_pool::{AwwPool, Error, Page, PaginatedStream};
+    /// use vantage_api_pool::{AwwPool, Error, PaginatedStream, paging::Page};
     ///
     /// fn population(page: Page<serde_json::Value>) -> Result<u64, Error> {
     ///     page.map(|row| Ok(row?["population"].as_u64().unwrap_or_default())).sum()

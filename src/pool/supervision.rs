@@ -55,7 +55,7 @@ impl PoolBuilder {
     /// calls pass it by: 500 ms by default, at least 300 ms. A worker gives one every 100 ms.
     /// Calls that wait on it then go to others; those that are on the wire may still finish
     /// there, and end at their deadline at the latest. If it may be an `apply` that blocks it,
-    /// such callbacks run on threads aside from then on.
+    /// such callbacks run on threads of their own from then on.
     pub fn heartbeat_timeout(mut self, heartbeat_timeout: Duration) -> Self {
         self.config.heartbeat_timeout = heartbeat_timeout;
         self

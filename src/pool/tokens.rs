@@ -27,7 +27,7 @@ impl AwwPool {
     /// for at most 30 seconds; it yields a string or a [`Token`] with a lifetime.
     /// `apply` runs on a worker before every attempt, and returns the request or the error that
     /// kept it from making one. Once a callback of the pool has blocked a worker, it runs on a
-    /// thread aside, for at most
+    /// thread of its own, for at most
     /// [`replace_blocked_after`](PoolBuilder::replace_blocked_after), of which the `apply` of
     /// one handle has eight at a time. A 401 leads to one new token and one retry; a second 401 is
     /// the call's error. So is the first where a new token is not likely to help, see
@@ -63,7 +63,7 @@ impl AwwPool {
     ///   are forgotten;
     /// - its holds. A 429 or a 503 with `Retry-After` or a used-up quota makes this handle wait
     ///   alone, even if it has one token. A 503 that two handles are told at a time holds all;
-    /// - its [circuit breaker](crate::CircuitBreaker::per_handle), unless that is set to be one
+    /// - its [circuit breaker](crate::retry::CircuitBreaker::per_handle), unless that is set to be one
     ///   for all, and its [retry budget](PoolBuilder::retry_budget);
     /// - its [rate keys](Request::rate_key), 65,536 at a time, which are none of another's;
     /// - a share of [`max_queued`](PoolBuilder::max_queued) and of
@@ -82,7 +82,7 @@ impl AwwPool {
     /// do, so none of them should identify anybody.
     ///
     /// ```
-    /// use vantage_api_pool::{AwwPool, Credentials, tokens::{FileTokens, bearer}};
+    /// use vantage_api_pool::{AwwPool, tokens::{Credentials, FileTokens, bearer}};
     ///
     /// # async fn demo() -> Result<(), vantage_api_pool::Error> {
     /// let pool = AwwPool::new(3, None, false, "https://api.example.com/v1");

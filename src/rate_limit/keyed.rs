@@ -32,7 +32,7 @@ const MAX_KEYS: usize = 65_536;
 /// when there is no room may get less.
 ///
 /// ```
-/// use vantage_api_pool::KeyedRateLimiter;
+/// use vantage_api_pool::limits::KeyedRateLimiter;
 ///
 /// # async fn demo() -> Result<(), vantage_api_pool::Error> {
 /// let limiter = KeyedRateLimiter::<String>::new("10".parse().unwrap(), 2)?;

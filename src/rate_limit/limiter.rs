@@ -34,7 +34,7 @@ const LOOK: Duration = Duration::from_millis(100);
 /// the rate loses nothing.
 ///
 /// ```
-/// use vantage_api_pool::RateLimiter;
+/// use vantage_api_pool::limits::RateLimiter;
 ///
 /// # async fn demo() -> Result<(), vantage_api_pool::Error> {
 /// let limiter = RateLimiter::new("2.5".parse().unwrap(), 5)?;

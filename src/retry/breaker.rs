@@ -28,7 +28,8 @@ pub use settings::CircuitBreaker;
 use window::Window;
 
 /// What a circuit breaker does with attempts.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, serde::Serialize)]
+#[serde(rename_all = "kebab-case")]
 #[non_exhaustive]
 pub enum BreakerState {
     /// It lets every attempt through, and counts.

@@ -24,7 +24,7 @@ const MOST_SAVED: f64 = 10.0;
 ///
 /// ```
 /// use std::time::Duration;
-/// use vantage_api_pool::{AwwPool, Hedge};
+/// use vantage_api_pool::{AwwPool, retry::Hedge};
 ///
 /// let pool = AwwPool::builder("https://api.example.com/v1")
 ///     .hedge(Hedge::at_percentile(0.95).at_most(0.1))

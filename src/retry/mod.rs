@@ -1,7 +1,7 @@
 //! Whether a failed attempt is retried, and when.
 //!
-//! One rule table, [`may_retry`], decides by what is known about delivery;
-//! [`decide`] adds the limits: the number of attempts, the server's
+//! One rule table, `may_retry`, decides by what is known about delivery;
+//! `decide` adds the limits: the number of attempts, the server's
 //! Retry-After, the deadline, the budget. Pure: no actors, no clock and no
 //! randomness but what is passed in. The replay that follows a refreshed token
 //! is outside this count and not decided here.
@@ -9,7 +9,7 @@
 //! # Why a budget and not only a number of attempts?
 //!
 //! Three attempts per call treble the load of an API at the very moment when it
-//! fails under load. The [`Budget`] lets single failures be retried freely and
+//! fails under load. The `Budget` lets single failures be retried freely and
 //! holds what retries add during an outage to a fifth of the calls, unless set otherwise.
 
 use std::time::Duration;

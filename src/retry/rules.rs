@@ -29,7 +29,7 @@ use judge::Judge;
 ///
 /// ```
 /// use std::time::Duration;
-/// use vantage_api_pool::{AwwPool, ResponseRule};
+/// use vantage_api_pool::{AwwPool, retry::ResponseRule};
 ///
 /// let pool = AwwPool::builder("https://api.example.com/v1")
 ///     // {"ok": false, "error": "ratelimited", "retry_after": 30}
@@ -68,7 +68,7 @@ use judge::Judge;
 /// A rule is read by serde, so that a list of them may come from a file. Times are in seconds.
 ///
 /// ```
-/// # use vantage_api_pool::{AwwPool, ResponseRule};
+/// # use vantage_api_pool::{AwwPool, retry::ResponseRule};
 /// let rules: Vec<ResponseRule> = serde_yaml_ng::from_str(
 ///     "
 /// - { action: rate_limited, status: 200, json: { ok: false, error: ratelimited }, retry_after: 30 }

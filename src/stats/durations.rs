@@ -3,13 +3,14 @@
 use std::{fmt, time::Duration};
 
 use hdrhistogram::Histogram;
+use serde::{Serialize, Serializer, ser::SerializeStruct};
 
 /// The weight of the newest sample in the running average.
 const WEIGHT: f64 = 0.02;
 
 /// How long things took: how many there were, their mean, a running average, and percentiles.
 ///
-/// The percentiles of [`Stats::latency`](crate::Stats::latency) have three significant digits, all
+/// The percentiles of [`Stats::latency`](super::Stats::latency) have three significant digits, all
 /// others are at most an eighth too long. The longest that is told apart is 71 minutes. A value
 /// grows with what is longest in it, whatever it counted: to at most 190 KiB with three digits, and
 /// to 4 KiB else.
@@ -19,6 +20,24 @@ pub struct Durations {
     histogram: Option<Histogram<u64>>,
     total_micros: u64,
     average: Option<f64>,
+}
+
+impl Serialize for Durations {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_struct("Durations", 7)?;
+        map.serialize_field("count", &self.count())?;
+        map.serialize_field("total", &self.total().as_secs_f64())?;
+        map.serialize_field("mean", &self.mean().as_secs_f64())?;
+        for (name, share) in [("p50", 0.5), ("p90", 0.9), ("p99", 0.99), ("max", 1.0)] {
+            map.serialize_field(name, &self.percentile(share).as_secs_f64())?;
+        }
+        map.end()
+    }
+}
+
+/// A time as a number of seconds.
+pub(super) fn seconds<S: Serializer>(time: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_f64(time.as_secs_f64())
 }
 
 impl Durations {
@@ -112,7 +131,7 @@ impl Durations {
     /// the longest. Shares outside `[0, 1]` count as the nearer end; zero where there is none.
     ///
     /// ```
-    /// # let stats = vantage_api_pool::Stats::default();
+    /// # let stats = vantage_api_pool::stats::Stats::default();
     /// let p99 = stats.latency.percentile(0.99);
     /// assert!(p99 >= stats.latency.percentile(0.5));
     /// ```

@@ -1,7 +1,7 @@
 //! What the pool counts: one snapshot for the whole pool, with a part per worker.
 //!
-//! A worker bumps its own plain [`Counters`] and sends them off now and then;
-//! [`Stats::absorb`] merges them. No call waits for a lock or for another actor
+//! A worker bumps its own plain `Counters` and sends them off now and then;
+//! `Stats::absorb` merges them. No call waits for a lock or for another actor
 //! in order to be counted, and a snapshot may lag behind by one flush.
 
 mod actor;

@@ -3,8 +3,9 @@
 use std::{fmt, time::Duration};
 
 use rust_decimal::Decimal;
+use serde::{Serialize, Serializer};
 
-use super::{Counters, Durations, Waits};
+use super::{Counters, Durations, Waits, durations};
 use crate::retry::BreakerState;
 
 /// What a pool has done since it was built, or within an interval.
@@ -13,7 +14,7 @@ use crate::retry::BreakerState;
 /// start at zero and only grow.
 ///
 /// ```
-/// use vantage_api_pool::Stats;
+/// use vantage_api_pool::stats::Stats;
 ///
 /// fn report(now: &Stats, a_minute_ago: &Stats) {
 ///     let minute = now.difference(a_minute_ago);
@@ -21,10 +22,14 @@ use crate::retry::BreakerState;
 /// }
 /// # report(&Stats::default(), &Stats::default());
 /// ```
-#[derive(Clone, Debug, Default)]
+///
+/// Serialized, times are in seconds, and what took how long is its count, total, mean and
+/// percentiles.
+#[derive(Clone, Debug, Default, Serialize)]
 #[non_exhaustive]
 pub struct Stats {
     /// How long the pool had lived when this was taken, or how long the interval was.
+    #[serde(serialize_with = "durations::seconds")]
     pub elapsed: Duration,
     /// Calls that ended with a response. Moves when the caller gets it.
     pub calls_ok: u64,
@@ -47,7 +52,7 @@ pub struct Stats {
     /// call ends for that.
     pub retries_denied: u64,
     /// Attempts that were made beside another one of the same call, see
-    /// [`Hedge`](crate::Hedge). Moves when one begins.
+    /// [`Hedge`](crate::retry::Hedge). Moves when one begins.
     pub hedges: u64,
     /// Those of the `hedges` that brought the answer. Moves when they do.
     pub hedges_won: u64,
@@ -69,19 +74,21 @@ pub struct Stats {
     pub rate_limited: u64,
     /// Header fields about waits and quotas, such as `Retry-After` and `RateLimit`, that make no
     /// sense and were passed over; each is told by
-    /// [`Event::LimitUnread`](crate::Event::LimitUnread). Moves when such an answer was read.
+    /// [`Event::LimitUnread`](crate::events::Event::LimitUnread). Moves when such an answer was read.
     /// Where a pool has neither a rate limit nor the dampener, nobody looks at those of a
     /// success.
     pub malformed_limit_headers: u64,
     /// The rate limit that is set, in requests per second; `None` without one. Of an interval,
     /// at its end. Moves with [`AwwPool::set_rate`](crate::AwwPool::set_rate).
+    #[serde(serialize_with = "number")]
     pub rate_limit: Option<Decimal>,
     /// The requests per second that are allowed at the moment: the least of `rate_limit`, what
     /// the dampener found, and what the API's quotas leave. `None` without a bound. Of an
     /// interval, at its end.
+    #[serde(serialize_with = "number")]
     pub rate: Option<Decimal>,
     /// What the circuit breaker does at the moment; closed where there is none. Here and below
-    /// that of the pool's own calls, see [`per_handle`](crate::CircuitBreaker::per_handle).
+    /// that of the pool's own calls, see [`per_handle`](crate::retry::CircuitBreaker::per_handle).
     pub breaker: BreakerState,
     /// How often the circuit breaker opened. Moves when it does.
     pub breaker_openings: u64,
@@ -97,7 +104,7 @@ pub struct Stats {
     /// Items on those pages. Moves with `pages`.
     pub items: u64,
     /// What pages said about their set that was decided otherwise or could not be read. Moves
-    /// with [`Event::PagingWarning`](crate::Event::PagingWarning).
+    /// with [`Event::PagingWarning`](crate::events::Event::PagingWarning).
     pub paging_warnings: u64,
     /// Connections opened, by calls and to reach the minimum. Moves when one is open, TLS
     /// included.
@@ -122,7 +129,7 @@ pub struct Stats {
 }
 
 /// What one worker has done; a replacement goes on where its predecessor ended.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct WorkerStats {
     /// Its number, from 0.
@@ -138,6 +145,11 @@ pub struct WorkerStats {
     pub restarts: u64,
     /// As [`Stats::latency`], less exact.
     pub latency: Durations,
+}
+
+/// A rate as a number, not as a text.
+fn number<S: Serializer>(rate: &Option<Decimal>, serializer: S) -> Result<S::Ok, S::Error> {
+    rate.and_then(|rate| f64::try_from(rate).ok()).serialize(serializer)
 }
 
 impl Stats {
@@ -334,6 +346,24 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+
+    #[test]
+    fn a_snapshot_is_written_in_numbers_and_seconds() {
+        let mut stats = Stats { elapsed: Duration::from_millis(1_500), ..Stats::default() };
+        stats.rate = Some(Decimal::new(75, 1));
+        stats.latency.record_exactly(2_000);
+        let value = serde_json::to_value(&stats).unwrap();
+        assert_eq!((&value["elapsed"], &value["rate"]), (&1.5.into(), &7.5.into()));
+        assert_eq!(
+            (&value["rate_limit"], &value["breaker"]),
+            (&None::<f64>.into(), &"closed".into())
+        );
+        assert_eq!(
+            (&value["latency"]["count"], &value["latency"]["max"]),
+            (&1.into(), &0.002.into())
+        );
+        assert_eq!(value["waits"]["queue"]["count"], 0);
+    }
     use crate::stats::WaitCause;
 
     #[derive(Clone, Debug)]

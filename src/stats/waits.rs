@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use serde::{Serialize, Serializer};
+
 use super::Durations;
 
 /// What a call waits for before an attempt.
@@ -52,11 +54,17 @@ impl fmt::Display for WaitCause {
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Waits([Durations; WaitCause::ALL.len()]);
 
+impl Serialize for Waits {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_map(WaitCause::ALL.map(|cause| (cause.name(), self.get(cause))))
+    }
+}
+
 impl Waits {
     /// The waits for `cause`.
     ///
     /// ```
-    /// use vantage_api_pool::{Stats, WaitCause};
+    /// use vantage_api_pool::stats::{Stats, WaitCause};
     ///
     /// let stats = Stats::default();
     /// assert_eq!(stats.waits.get(WaitCause::Queue).count(), 0);

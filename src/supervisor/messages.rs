@@ -168,7 +168,7 @@ pub struct InvalidateToken(pub usize);
 ///
 /// ```no_run
 /// use actix::prelude::*;
-/// use vantage_api_pool::{AwwPool, Event, messages::Subscribe};
+/// use vantage_api_pool::{AwwPool, events::Event, messages::Subscribe};
 ///
 /// struct Watcher;
 ///

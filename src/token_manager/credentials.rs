@@ -41,7 +41,7 @@ type AcquireError = Box<dyn StdError + Send + Sync>;
 ///
 /// ```
 /// use futures::future::{LocalBoxFuture, ready};
-/// use vantage_api_pool::{AwwPool, Token, TokenSource, tokens::bearer};
+/// use vantage_api_pool::{AwwPool, Token, tokens::{TokenSource, bearer}};
 ///
 /// struct PerTenant;
 ///
@@ -108,7 +108,7 @@ type Apply = dyn Fn(Request, &str) -> Result<Request, Error> + Send + Sync;
 /// It holds no token: each handle that is given it gets tokens of its own.
 ///
 /// ```
-/// use vantage_api_pool::{Credentials, Error, tokens::bearer};
+/// use vantage_api_pool::{Error, tokens::{Credentials, bearer}};
 ///
 /// let token = || async { Ok::<_, Error>("from a request to a token endpoint") };
 /// let tenant = Credentials::from_callback(1, token, bearer);

@@ -4,7 +4,7 @@ use std::{borrow::Cow, time::Duration};
 
 use secrecy::SecretString;
 
-/// A token, as an `acquire` callback or a [`TokenSource`](crate::TokenSource) hands it out.
+/// A token, as an `acquire` callback or a [`TokenSource`](crate::tokens::TokenSource) hands it out.
 ///
 /// A plain string is a token that does not expire by time. No `Debug` output shows the secret.
 ///

@@ -1,4 +1,4 @@
-//! Ready-made [`TokenSource`](crate::TokenSource)s, and [`bearer`], the usual way to put a
+//! Ready-made [`TokenSource`]s, and [`bearer`], the usual way to put a
 //! token into a request.
 //!
 //! ```
@@ -29,6 +29,8 @@ pub use client_credentials::ClientCredentials;
 pub use environment::EnvTokens;
 pub use files::FileTokens;
 pub use fixed::StaticTokens;
+
+pub use crate::token_manager::{Credentials, TokenSource};
 
 use crate::{
     error::{Error, ErrorKind},

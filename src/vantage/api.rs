@@ -76,7 +76,7 @@ use crate::{
 /// text of its digits. Other numbers with a fraction or an exponent are floats unless they
 /// are declared as `Decimal`s. An id that is a number is the same however it is written:
 /// `1e0`, `1.0` and `1` are the id `1`, `-0` is `0`, and no digit is lost.
-/// [`list_direct`](PoolTableExt::list_direct) reads entities from JSON itself and
+/// [`list_direct`](crate::vantage::PoolTableExt::list_direct) reads entities from JSON itself and
 /// needs no declarations.
 ///
 /// # Windows, order, search
@@ -89,7 +89,7 @@ use crate::{
 /// Conditions and searches are sent as [`Filters`] says, orders as [`Sorting`]
 /// does. What the API cannot be asked for is evaluated on the rows where
 /// [`Filtering`] and [`Sorting::on_rows`] allow it, and otherwise `Unsupported`
-/// when read. A list of values that takes [several requests](Lists) is asked for
+/// when read. A list of values that takes [several requests](crate::vantage::Lists) is asked for
 /// with as many in parallel as pages are prefetched; its rows come in the order of
 /// the values.
 #[derive(Clone)]

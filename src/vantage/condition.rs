@@ -10,9 +10,9 @@ use super::{parameter::parameter_text, related::Related};
 
 /// A condition of a `Table<PoolApi, E>`.
 ///
-/// What the API is asked for and how is said by [`Filters`](crate::Filters);
+/// What the API is asked for and how is said by [`Filters`](crate::vantage::Filters);
 /// whether the rest is evaluated on the rows or refused as `Unsupported`, by
-/// [`Filtering`](crate::Filtering). A condition is never dropped, so that a read
+/// [`Filtering`](crate::vantage::Filtering). A condition is never dropped, so that a read
 /// never returns more rows than the table stands for.
 ///
 /// Evaluated on rows, conditions have the three values of SQL: a comparison with a
@@ -22,7 +22,7 @@ use super::{parameter::parameter_text, related::Related};
 /// is asked for is `IS NULL`.
 ///
 /// ```
-/// use vantage_api_pool::ApiCondition;
+/// use vantage_api_pool::vantage::ApiCondition;
 /// use vantage_expressions::Expression;
 ///
 /// let germany = ApiCondition::eq("name", "Germany");

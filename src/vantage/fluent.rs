@@ -11,7 +11,7 @@ use super::condition::ApiCondition;
 /// Conditions and orders from a column, such as `table["name"].eq("Germany")`.
 ///
 /// ```
-/// use vantage_api_pool::{ApiCondition, ColumnConditions};
+/// use vantage_api_pool::vantage::{ApiCondition, ColumnConditions};
 /// use vantage_table::column::core::Column;
 ///
 /// let name = Column::<String>::new("name");

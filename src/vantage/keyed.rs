@@ -30,7 +30,7 @@ pub(super) type KeyedRow = (String, Record<Value>);
 /// So many rows that are held are handed out at a time.
 const HELD_AT_ONCE: usize = 512;
 
-/// So many rows are ordered where they are, and more aside.
+/// So many rows are ordered in place, and more on a thread for long work.
 const FEW: usize = 2_000;
 
 /// The pages of a read with the keys of their rows.

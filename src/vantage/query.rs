@@ -170,7 +170,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::{super::settings::Settings, *};
-    use crate::{ApiTable, Filtering};
+    use crate::vantage::{ApiTable, Filtering};
 
     fn table(template: &str, filtering: Filtering) -> TableSettings {
         let paging = crate::pager::Paging::page_number().page_size("per_page", 10);
@@ -293,7 +293,7 @@ mod tests {
     fn two_comparisons_in_one_parameter_are_not_both_sent() {
         let two = [ApiCondition::gt("n", 1), ApiCondition::gt("n", 2)];
         let lowered = |filtering| {
-            let filters = crate::Filters::suffixes();
+            let filters = crate::vantage::Filters::suffixes();
             let settings = TableSettings { filters, ..table("c", filtering) };
             let conditions = two.iter().map(Cow::Borrowed);
             lower(&settings, &Declared::default(), conditions, &OrderPlan::default())
@@ -310,7 +310,8 @@ mod tests {
     fn one_list_alone_takes_several_requests() {
         let two = ["a", "b"].map(|field| ApiCondition::is_in(field, [1, 2]));
         let lowered = |filtering| {
-            let filters = crate::Filters::equality().lists(crate::Lists::Requests);
+            let filters =
+                crate::vantage::Filters::equality().lists(crate::vantage::Lists::Requests);
             let settings = TableSettings { filters, ..table("c", filtering) };
             let conditions = two.iter().map(Cow::Borrowed);
             lower(&settings, &Declared::default(), conditions, &OrderPlan::default())
@@ -326,7 +327,7 @@ mod tests {
     #[test]
     fn a_condition_takes_no_parameter_of_the_order() {
         let by = ApiCondition::column("n");
-        let order = crate::Sorting::prefixed("sort").lower(
+        let order = crate::vantage::Sorting::prefixed("sort").lower(
             [(&by, vantage_table::sorting::SortDirection::Ascending)],
             str::to_owned,
             |_| true,

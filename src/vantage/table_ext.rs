@@ -66,7 +66,7 @@ pub trait PoolTableExt {
     /// ```
     /// use futures::TryStreamExt;
     /// use serde::{Deserialize, Serialize};
-    /// use vantage_api_pool::{PoolApi, PoolTableExt};
+    /// use vantage_api_pool::{PoolApi, vantage::PoolTableExt};
     /// use vantage_table::table::Table;
     ///
     /// #[derive(Clone, Serialize, Deserialize)]

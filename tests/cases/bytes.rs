@@ -5,8 +5,8 @@ use std::{collections::HashMap, io::Write, time::Duration};
 use futures::TryStreamExt;
 use serde_json::{Value, json};
 use vantage_api_pool::{
-    AwwPool, Envelope, Error, ErrorKind, PaginatedStream, Paging, PoolApi, PoolBuilder, ReadMode,
-    Request, Response,
+    AwwPool, Envelope, Error, ErrorKind, PaginatedStream, Paging, PoolApi, PoolBuilder, Request,
+    Response, paging::ReadMode,
 };
 
 use vantage_dataset::prelude::ReadableValueSet;

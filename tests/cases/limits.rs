@@ -10,8 +10,9 @@ use std::{
 use futures::{StreamExt, future::join_all};
 use tokio::sync::broadcast;
 use vantage_api_pool::{
-    AwwPool, BreakerState, CircuitBreaker, Error, ErrorKind, Event, PaginatedStream, Paging,
-    PoolBuilder, Request,
+    AwwPool, Error, ErrorKind, PaginatedStream, Paging, PoolBuilder, Request,
+    events::Event,
+    retry::{BreakerState, CircuitBreaker},
 };
 
 use crate::support::{

@@ -11,8 +11,9 @@ use std::{
 use futures::StreamExt;
 use serde_json::{Value, json};
 use vantage_api_pool::{
-    AwwPool, Envelope, Error, ErrorKind, Event, PageRequest, PageStrategy, PageView,
-    PaginatedStream, Paging, PoolApi, UrlPart,
+    AwwPool, Envelope, Error, ErrorKind, PaginatedStream, Paging, PoolApi,
+    events::Event,
+    paging::{PageRequest, PageStrategy, PageView, UrlPart},
 };
 use vantage_dataset::prelude::*;
 use wiremock::{MockServer, Request, ResponseTemplate};

@@ -12,8 +12,12 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value as Json, json};
 use uuid::Uuid;
 use vantage_api_pool::{
-    ApiCondition, ApiTable, AwwPool, Combined, Envelope, Filtering, Filters, Lists, Operator,
-    PageRequest, PageStrategy, PageView, Paging, PoolApi, PoolTableExt, Sorting, Writes,
+    AwwPool, Envelope, Paging, PoolApi,
+    paging::{PageRequest, PageStrategy, PageView},
+    vantage::{
+        ApiCondition, ApiTable, Combined, Filtering, Filters, Lists, Operator, PoolTableExt,
+        Sorting, Writes,
+    },
 };
 use vantage_dataset::prelude::*;
 use vantage_table::{sorting::OrderBy, table::Table};

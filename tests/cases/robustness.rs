@@ -13,9 +13,11 @@ use std::{
 use futures::{StreamExt, future::join_all};
 use serde_json::Value;
 use vantage_api_pool::{
-    AwwPool, Credentials, Envelope, Error, ErrorKind, Event, Filtering, PageRequest, PageStrategy,
-    PageView, PaginatedStream, Paging, PoolApi, PoolBuilder, ReadMode, Request, ResumeToken,
-    tokens::bearer,
+    AwwPool, Envelope, Error, ErrorKind, PaginatedStream, Paging, PoolApi, PoolBuilder, Request,
+    events::Event,
+    paging::{PageRequest, PageStrategy, PageView, ReadMode, ResumeToken},
+    tokens::{Credentials, bearer},
+    vantage::Filtering,
 };
 use vantage_vista::{FilterOp, VistaFactory};
 

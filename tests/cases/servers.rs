@@ -3,8 +3,8 @@
 use futures::TryStreamExt;
 use serde_json::{Value as Json, json};
 use vantage_api_pool::{
-    ApiCondition, ApiTable, AwwPool, Envelope, ErrorKind, Filtering, Filters, PaginatedStream,
-    Paging, PoolApi, PoolTableExt, Writes,
+    AwwPool, Envelope, ErrorKind, PaginatedStream, Paging, PoolApi,
+    vantage::{ApiCondition, ApiTable, Filtering, Filters, PoolTableExt, Writes},
 };
 use vantage_dataset::prelude::*;
 use vantage_table::table::Table;

@@ -10,7 +10,8 @@ use ciborium::Value;
 use futures::StreamExt;
 use serde_json::json;
 use vantage_api_pool::{
-    ApiCondition, ApiTable, AwwPool, Envelope, Error, Paging, PoolApi, PoolTableExt, Writes,
+    AwwPool, Envelope, Error, Paging, PoolApi,
+    vantage::{ApiCondition, ApiTable, PoolTableExt, Writes},
 };
 use vantage_core::{ErrorKind, VantageError};
 use vantage_dataset::prelude::*;

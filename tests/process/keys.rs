@@ -2,7 +2,7 @@
 
 use std::{hint::black_box, time::Duration};
 
-use vantage_api_pool::{KeyedRateLimiter, RateLimitPolicy, RateLimitPolicyEnforcer};
+use vantage_api_pool::limits::{KeyedRateLimiter, RateLimitPolicy, RateLimitPolicyEnforcer};
 
 use crate::support::held::{Peak, alone};
 

@@ -17,7 +17,7 @@ use crate::support::{
 };
 use futures::{StreamExt, future::join_all};
 use serde::Deserialize;
-use vantage_api_pool::{AwwPool, ErrorKind, PaginatedStream, PoolBuilder, ReadMode};
+use vantage_api_pool::{AwwPool, ErrorKind, PaginatedStream, PoolBuilder, paging::ReadMode};
 
 /// The time for which this process has worked, in steps of 10 ms.
 fn cpu_time() -> Duration {

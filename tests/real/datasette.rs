@@ -4,8 +4,8 @@
 use futures::TryStreamExt;
 use serde_json::{Value, json};
 use vantage_api_pool::{
-    ApiCondition, ApiTable, Envelope, ErrorKind, Filtering, Filters, Lists, Operator, Paging,
-    PoolTableExt, Sorting,
+    Envelope, ErrorKind, Paging,
+    vantage::{ApiCondition, ApiTable, Filtering, Filters, Lists, Operator, PoolTableExt, Sorting},
 };
 use vantage_dataset::prelude::*;
 use vantage_table::prelude::OrderBy;

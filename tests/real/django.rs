@@ -3,8 +3,8 @@
 use futures::TryStreamExt;
 use serde_json::Value;
 use vantage_api_pool::{
-    ApiCondition, ApiTable, Envelope, ErrorKind, Filtering, Filters, Paging, PoolApi, PoolTableExt,
-    Sorting,
+    Envelope, ErrorKind, Paging, PoolApi,
+    vantage::{ApiCondition, ApiTable, Filtering, Filters, PoolTableExt, Sorting},
 };
 use vantage_dataset::prelude::*;
 use vantage_types::EmptyEntity;

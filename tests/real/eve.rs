@@ -2,7 +2,8 @@
 
 use serde_json::Value;
 use vantage_api_pool::{
-    ApiCondition, ApiTable, Combined, Envelope, Filtering, Filters, Operator, Paging, Sorting,
+    Envelope, Paging,
+    vantage::{ApiCondition, ApiTable, Combined, Filtering, Filters, Operator, Sorting},
 };
 use vantage_vista::{FilterOp, SortDirection};
 

@@ -1,6 +1,9 @@
 //! fastapi-pagination: pages, limit and offset, cursors, and links. It filters by `team`.
 
-use vantage_api_pool::{ApiCondition, ApiTable, Envelope, Filtering, Filters, Paging, Sorting};
+use vantage_api_pool::{
+    Envelope, Paging,
+    vantage::{ApiCondition, ApiTable, Filtering, Filters, Sorting},
+};
 use vantage_vista::{FilterOp, SortDirection};
 
 use crate::{

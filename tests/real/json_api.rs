@@ -3,7 +3,8 @@
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use vantage_api_pool::{
-    ApiCondition, ApiTable, Envelope, Filters, Lists, Operator, Paging, Sorting,
+    Envelope, Paging,
+    vantage::{ApiCondition, ApiTable, Filters, Lists, Operator, Sorting},
 };
 use vantage_vista::{FilterOp, SortDirection};
 

@@ -3,7 +3,8 @@
 
 use serde_json::{Value, json};
 use vantage_api_pool::{
-    ApiCondition, ApiTable, Envelope, Filtering, Filters, Lists, Operator, Paging, Sorting,
+    Envelope, Paging,
+    vantage::{ApiCondition, ApiTable, Filtering, Filters, Lists, Operator, Sorting},
 };
 use vantage_dataset::prelude::*;
 use vantage_table::prelude::OrderBy;

@@ -3,7 +3,7 @@
 
 use futures::{TryStreamExt, future::try_join_all};
 use serde_json::Value;
-use vantage_api_pool::{ErrorKind, Paging, Request, UrlPart};
+use vantage_api_pool::{ErrorKind, Paging, Request, paging::UrlPart};
 
 use crate::{
     django, fastapi,

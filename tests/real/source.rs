@@ -9,8 +9,8 @@ use indexmap::IndexMap;
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::Value;
 use vantage_api_pool::{
-    ApiCondition, ApiTable, AwwPool, Envelope, Filtering, PaginatedStream, Paging, PoolApi,
-    PoolTableExt,
+    AwwPool, Envelope, PaginatedStream, Paging, PoolApi,
+    vantage::{ApiCondition, ApiTable, Filtering, PoolTableExt},
 };
 use vantage_dataset::prelude::*;
 use vantage_table::{prelude::OrderBy, table::Table};

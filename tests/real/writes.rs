@@ -6,8 +6,8 @@ use ciborium::Value as Cbor;
 use futures::TryStreamExt;
 use serde_json::{Value, json};
 use vantage_api_pool::{
-    ApiCondition, ApiTable, AwwPool, Envelope, Error, Filtering, Filters, Paging, PoolApi,
-    PoolTableExt, Writes,
+    AwwPool, Envelope, Error, Paging, PoolApi,
+    vantage::{ApiCondition, ApiTable, Filtering, Filters, PoolTableExt, Writes},
 };
 use vantage_dataset::prelude::*;
 use vantage_types::Record;

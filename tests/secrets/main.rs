@@ -14,8 +14,8 @@ use printed::Printed;
 use serde::Deserialize;
 use support::{raw_server::RawServer, soon};
 use vantage_api_pool::{
-    ApiCondition, AwwPool, Credentials, Error, ErrorKind, PaginatedStream, PoolApi, PoolBuilder,
-    Request, Token, messages::Fetch,
+    AwwPool, Error, ErrorKind, PaginatedStream, PoolApi, PoolBuilder, Request, Token,
+    messages::Fetch, tokens::Credentials, vantage::ApiCondition,
 };
 use vantage_dataset::prelude::ReadableValueSet;
 use vantage_table::table::Table;

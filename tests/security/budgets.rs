@@ -14,8 +14,8 @@ use std::{
 use futures::{Stream, StreamExt, TryStreamExt};
 use serde::{Deserialize, Serialize};
 use vantage_api_pool::{
-    ApiCondition, ApiTable, AwwPool, Envelope, ErrorKind, Filtering, PaginatedStream, Paging,
-    PoolApi, PoolTableExt, Sorting, Writes,
+    AwwPool, Envelope, ErrorKind, PaginatedStream, Paging, PoolApi,
+    vantage::{ApiCondition, ApiTable, Filtering, PoolTableExt, Sorting, Writes},
 };
 use vantage_dataset::prelude::*;
 use vantage_table::{prelude::OrderBy, table::Table};

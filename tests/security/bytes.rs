@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use futures::TryStreamExt;
 use vantage_api_pool::{
-    AwwPool, Envelope, Error, ErrorKind, PaginatedStream, Paging, Request, ResponseRule,
+    AwwPool, Envelope, Error, ErrorKind, PaginatedStream, Paging, Request, retry::ResponseRule,
 };
 
 use crate::support::{raw_server::RawServer, soon};

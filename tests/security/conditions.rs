@@ -1,6 +1,9 @@
 //! Conditions and columns that take long, or too much of the stack.
 
-use vantage_api_pool::{ApiCondition, ApiTable, AwwPool, Filtering, Paging, PoolApi};
+use vantage_api_pool::{
+    AwwPool, Paging, PoolApi,
+    vantage::{ApiCondition, ApiTable, Filtering},
+};
 use vantage_dataset::prelude::*;
 use vantage_table::table::Table;
 use vantage_types::EmptyEntity;

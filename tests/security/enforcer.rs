@@ -7,7 +7,7 @@ use actix_web::{
     test::{TestRequest, call_service, init_service},
     web,
 };
-use vantage_api_pool::{RateLimitPolicy, RateLimitPolicyEnforcer};
+use vantage_api_pool::limits::{RateLimitPolicy, RateLimitPolicyEnforcer};
 
 const DAY: Duration = Duration::from_secs(86_400);
 

@@ -5,8 +5,9 @@ use ciborium::Value as Cbor;
 use futures::StreamExt;
 use serde_json::{Value, json};
 use vantage_api_pool::{
-    AwwPool, ErrorKind, Filtering, PageRequest, PageStrategy, PageView, PaginatedStream, Paging,
-    PoolApi, ReadMode, ResumeToken,
+    AwwPool, ErrorKind, PaginatedStream, Paging, PoolApi,
+    paging::{PageRequest, PageStrategy, PageView, ReadMode, ResumeToken},
+    vantage::Filtering,
 };
 use vantage_vista::{FilterOp, Vista, VistaFactory};
 

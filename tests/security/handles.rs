@@ -8,7 +8,8 @@ use futures::{
 };
 use tokio::sync::watch;
 use vantage_api_pool::{
-    AwwPool, CircuitBreaker, Credentials, Error, ErrorKind, PoolBuilder, Request, Response,
+    AwwPool, Error, ErrorKind, PoolBuilder, Request, Response, retry::CircuitBreaker,
+    tokens::Credentials,
 };
 
 use crate::support::{raw_server::RawServer, soon};

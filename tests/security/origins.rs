@@ -5,8 +5,8 @@ use std::sync::{Arc, Mutex};
 use futures::StreamExt;
 use serde_json::{Value, json};
 use vantage_api_pool::{
-    AwwPool, Envelope, Error, ErrorKind, PageRequest, PageStrategy, PageView, PaginatedStream,
-    Paging, ResumeToken,
+    AwwPool, Envelope, Error, ErrorKind, PaginatedStream, Paging,
+    paging::{PageRequest, PageStrategy, PageView, ResumeToken},
 };
 
 use crate::support::{raw_server::RawServer, soon};

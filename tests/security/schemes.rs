@@ -7,7 +7,7 @@ use futures::TryStreamExt;
 use serde_json::Value;
 use vantage_api_pool::{
     AwwPool, Envelope, Error, ErrorKind, PaginatedStream, Paging, PoolApi, PoolBuilder,
-    PoolVistaFactory,
+    vantage::PoolVistaFactory,
 };
 use vantage_dataset::prelude::*;
 use vantage_vista::VistaFactory;

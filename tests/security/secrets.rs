@@ -1,6 +1,6 @@
 //! What settings and messages show of themselves.
 
-use vantage_api_pool::{ApiTable, CircuitBreaker, messages::OpenStream};
+use vantage_api_pool::{messages::OpenStream, retry::CircuitBreaker, vantage::ApiTable};
 
 #[test]
 fn security_17_no_query_is_shown() {

@@ -5,9 +5,9 @@ use std::future::ready;
 use futures::TryStreamExt;
 use serde_json::Value;
 use vantage_api_pool::{
-    AwwPool, Credentials, ErrorKind, PaginatedStream, Paging, PoolApi, Request,
+    AwwPool, ErrorKind, PaginatedStream, Paging, PoolApi, Request,
     messages::{Fetch, FetchBy, OpenStream},
-    tokens::bearer,
+    tokens::{Credentials, bearer},
 };
 use vantage_dataset::prelude::*;
 use vantage_table::table::Table;

@@ -12,7 +12,9 @@ use std::{
 
 use futures::future::join_all;
 use vantage_api_pool::{
-    AwwPool, Credentials, ErrorKind, Request, ResponseRule, TokenSource, tokens::bearer,
+    AwwPool, ErrorKind, Request,
+    retry::ResponseRule,
+    tokens::{Credentials, TokenSource, bearer},
 };
 
 use crate::support::{raw_server::RawServer, soon};

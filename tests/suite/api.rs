@@ -3,9 +3,10 @@
 
 use futures::StreamExt;
 use vantage_api_pool::{
-    ApiCondition, ApiTable, AwwPool, Delivery, Envelope, Error, ErrorKind, Filtering, Filters,
-    PaginatedStream, Paging, PoolApi, PoolBuilder, PoolLink, Preview, Request, Response, Sorting,
-    Stats, Supervisor, Token, WorkerStats, messages,
+    AwwPool, Delivery, Envelope, Error, ErrorKind, PaginatedStream, Paging, PoolApi, PoolBuilder,
+    PoolLink, Request, Response, Supervisor, Token, messages,
+    stats::{Stats, WorkerStats},
+    vantage::{ApiCondition, ApiTable, Filtering, Filters, Preview, Sorting},
 };
 
 fn is_send<T: Send>() {}

@@ -14,8 +14,10 @@ use std::{
 use crate::support::{hostile::Hostile, raw_server::RawServer, soon};
 use futures::{StreamExt, future::join_all};
 use vantage_api_pool::{
-    AwwPool, Delivery, Error, ErrorKind, Event, Outcome, PaginatedStream, PoolBuilder, Request,
-    Response, Stats, Supervisor,
+    AwwPool, Delivery, Error, ErrorKind, PaginatedStream, PoolBuilder, Request, Response,
+    Supervisor,
+    events::{Event, Outcome},
+    stats::Stats,
 };
 
 const OK: &[u8] = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok";

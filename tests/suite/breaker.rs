@@ -21,8 +21,9 @@ use tokio::{
     task::JoinHandle,
 };
 use vantage_api_pool::{
-    AwwPool, BreakerState, CircuitBreaker, Delivery, Error, ErrorKind, Event, Outcome, PoolBuilder,
-    Request, Response,
+    AwwPool, Delivery, Error, ErrorKind, PoolBuilder, Request, Response,
+    events::{Event, Outcome},
+    retry::{BreakerState, CircuitBreaker},
 };
 
 const OK: &[u8] = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok";

@@ -22,9 +22,11 @@ use futures::{
 use serde_json::json;
 use tokio::sync::{Semaphore, watch};
 use vantage_api_pool::{
-    AwwPool, Credentials, Error, ErrorKind, Event, Hedge, PaginatedStream, PoolApi, PoolBuilder,
-    Request, Token, TokenSource, Writes,
-    tokens::{StaticTokens, bearer},
+    AwwPool, Error, ErrorKind, PaginatedStream, PoolApi, PoolBuilder, Request, Token,
+    events::Event,
+    retry::Hedge,
+    tokens::{Credentials, StaticTokens, TokenSource, bearer},
+    vantage::Writes,
 };
 use vantage_table::table::Table;
 use vantage_types::{EmptyEntity, Record};

@@ -6,7 +6,10 @@ use crate::support::{
     limited::{Limited, keep_busy},
     soon,
 };
-use vantage_api_pool::{AwwPool, Event, RateCause};
+use vantage_api_pool::{
+    AwwPool,
+    events::{Event, RateCause},
+};
 
 fn secs(seconds: u64) -> Duration {
     Duration::from_secs(seconds)

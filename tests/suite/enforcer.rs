@@ -13,7 +13,8 @@ use futures::{TryStreamExt, future::join_all};
 use reqwest::{Client, Response};
 use serde_json::{Value, json};
 use vantage_api_pool::{
-    AwwPool, PaginatedStream, RateLimitPolicy, RateLimitPolicyEnforcer, Request,
+    AwwPool, PaginatedStream, Request,
+    limits::{RateLimitPolicy, RateLimitPolicyEnforcer},
 };
 
 use crate::support::soon;

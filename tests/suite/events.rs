@@ -22,8 +22,11 @@ use tokio::sync::{
     mpsc, oneshot,
 };
 use vantage_api_pool::{
-    Attempt, AwwPool, CircuitBreaker, ErrorKind, Event, Outcome, PoolBuilder, Request, Stats,
+    AwwPool, ErrorKind, PoolBuilder, Request,
+    events::{Attempt, Event, Outcome},
     messages::Subscribe,
+    retry::CircuitBreaker,
+    stats::Stats,
 };
 
 const OK: &str = "HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok";

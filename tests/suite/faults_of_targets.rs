@@ -7,7 +7,7 @@ use crate::support::{hostile::Hostile, raw_server::RawServer, soon};
 use futures::StreamExt;
 use serde_json::json;
 use vantage_api_pool::{
-    ApiCondition, AwwPool, ErrorKind, PaginatedStream, PoolApi, PoolBuilder, Request,
+    AwwPool, ErrorKind, PaginatedStream, PoolApi, PoolBuilder, Request, vantage::ApiCondition,
 };
 use vantage_dataset::prelude::*;
 use vantage_table::table::Table;

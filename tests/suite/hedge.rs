@@ -14,7 +14,9 @@ use crate::support::{
 };
 use futures::{StreamExt, stream};
 use vantage_api_pool::{
-    AwwPool, CircuitBreaker, ErrorKind, Event, Hedge, Outcome, PoolBuilder, Request,
+    AwwPool, ErrorKind, PoolBuilder, Request,
+    events::{Event, Outcome},
+    retry::{CircuitBreaker, Hedge},
 };
 
 const OK: &[u8] = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok";

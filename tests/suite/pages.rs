@@ -10,7 +10,8 @@ use crate::support::{
 use futures::StreamExt;
 use serde_json::{Value, json};
 use vantage_api_pool::{
-    AwwPool, Envelope, Error, ErrorKind, Page, PaginatedStream, Paging, PoolBuilder, ResumeToken,
+    AwwPool, Envelope, Error, ErrorKind, PaginatedStream, Paging, PoolBuilder,
+    paging::{Page, ResumeToken},
 };
 
 const KEY: &[u8] = b"a key of thirty-two bytes or more";

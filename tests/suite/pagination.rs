@@ -9,7 +9,9 @@ use crate::support::{
 use futures::StreamExt;
 use serde::Deserialize;
 use serde_json::{Value, json};
-use vantage_api_pool::{AwwPool, Envelope, Error, ErrorKind, Page, PaginatedStream, Paging};
+use vantage_api_pool::{
+    AwwPool, Envelope, Error, ErrorKind, PaginatedStream, Paging, paging::Page,
+};
 
 fn pool(api: &HostileServer) -> AwwPool {
     AwwPool::builder(api.url()).backoff_base(Duration::from_millis(1)).build().unwrap()

@@ -17,7 +17,7 @@ use tracing_subscriber::{
     Layer, Registry,
     layer::{Context, SubscriberExt},
 };
-use vantage_api_pool::{AwwPool, Delivery, Error, ErrorKind, Request, Response, Stats};
+use vantage_api_pool::{AwwPool, Delivery, Error, ErrorKind, Request, Response, stats::Stats};
 
 /// Panics when a span is entered on another thread than that of the test, as often as it
 /// is told to.

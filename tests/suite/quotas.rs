@@ -6,7 +6,10 @@ use crate::support::{
     limited::{Limited, keep_busy},
     soon,
 };
-use vantage_api_pool::{AwwPool, ErrorKind, Event, RateCause, Request};
+use vantage_api_pool::{
+    AwwPool, ErrorKind, Request,
+    events::{Event, RateCause},
+};
 
 fn secs(seconds: u64) -> Duration {
     Duration::from_secs(seconds)

@@ -11,7 +11,11 @@ use crate::support::{
 };
 use futures::future::join_all;
 use rust_decimal::Decimal;
-use vantage_api_pool::{AwwPool, ErrorKind, Event, RateCause, messages::SetRate};
+use vantage_api_pool::{
+    AwwPool, ErrorKind,
+    events::{Event, RateCause},
+    messages::SetRate,
+};
 
 fn secs(seconds: u64) -> Duration {
     Duration::from_secs(seconds)

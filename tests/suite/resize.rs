@@ -11,7 +11,7 @@ use std::{
 
 use crate::support::{hostile::Hostile, raw_server::RawServer, soon};
 use futures::future::join_all;
-use vantage_api_pool::{AwwPool, ErrorKind, Request, Stats, messages};
+use vantage_api_pool::{AwwPool, ErrorKind, Request, messages, stats::Stats};
 
 async fn stats(pool: &AwwPool) -> Stats {
     soon("statistics", pool.stats()).await.unwrap()

@@ -9,7 +9,10 @@ use crate::support::{
 };
 use actix::Arbiter;
 use futures::future::{join, join_all};
-use vantage_api_pool::{AwwPool, ErrorKind, Request, Stats, WaitCause};
+use vantage_api_pool::{
+    AwwPool, ErrorKind, Request,
+    stats::{Stats, WaitCause},
+};
 
 const OK: &str = "HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok";
 

@@ -11,8 +11,9 @@ use crate::support::{
 use futures::StreamExt;
 use serde_json::{Value, json};
 use vantage_api_pool::{
-    AwwPool, Envelope, Error, ErrorKind, Event, PageRequest, PageStrategy, PageView,
-    PaginatedStream, Paging, ReadMode,
+    AwwPool, Envelope, Error, ErrorKind, PaginatedStream, Paging,
+    events::Event,
+    paging::{PageRequest, PageStrategy, PageView, ReadMode},
 };
 use wiremock::{
     Mock, MockServer, ResponseTemplate,
@@ -489,10 +490,10 @@ async fn a_read_is_resumed_after_any_row_and_loses_and_doubles_none() {
             drop(first);
             let text = token.to_text();
             assert!(text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte)));
-            assert_eq!(text.parse::<vantage_api_pool::ResumeToken>().unwrap(), token);
+            assert_eq!(text.parse::<vantage_api_pool::paging::ResumeToken>().unwrap(), token);
             let kept = serde_json::to_string(&token).unwrap();
             assert_eq!(
-                serde_json::from_str::<vantage_api_pool::ResumeToken>(&kept).unwrap(),
+                serde_json::from_str::<vantage_api_pool::paging::ResumeToken>(&kept).unwrap(),
                 token
             );
             // And once more before anything was read.
@@ -553,7 +554,7 @@ async fn a_token_of_another_paging_is_refused_and_no_token_shows_where_it_leads(
         assert_eq!((items.len(), error.unwrap().kind()), (0, ErrorKind::Config));
     }
     for text in ["", "x", "e30", "%%%"] {
-        let error = text.parse::<vantage_api_pool::ResumeToken>().unwrap_err();
+        let error = text.parse::<vantage_api_pool::paging::ResumeToken>().unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Config);
     }
 }

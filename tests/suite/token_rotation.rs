@@ -11,7 +11,8 @@ use crate::support::{raw_server::RawServer, soon};
 use futures::{StreamExt, future::join_all, stream::FuturesUnordered};
 use tokio::sync::broadcast;
 use vantage_api_pool::{
-    AwwPool, Error, ErrorKind, Event, PoolBuilder, Request, Response,
+    AwwPool, Error, ErrorKind, PoolBuilder, Request, Response,
+    events::Event,
     tokens::{StaticTokens, bearer},
 };
 

@@ -19,8 +19,8 @@ use crate::support::{
 };
 use futures::future::LocalBoxFuture;
 use vantage_api_pool::{
-    AwwPool, Error, ErrorKind, PoolBuilder, Request, Response, Token, TokenSource,
-    tokens::{ClientCredentials, EnvTokens, FileTokens, StaticTokens, bearer},
+    AwwPool, Error, ErrorKind, PoolBuilder, Request, Response, Token,
+    tokens::{ClientCredentials, EnvTokens, FileTokens, StaticTokens, TokenSource, bearer},
 };
 use wiremock::{
     Mock, MockServer, Request as Received, Respond, ResponseTemplate,

@@ -9,7 +9,10 @@ use crate::support::{
 use ciborium::Value;
 use futures::StreamExt;
 use serde_json::json;
-use vantage_api_pool::{ApiCondition, AwwPool, ColumnConditions, Filtering, PoolApi, PoolTableExt};
+use vantage_api_pool::{
+    AwwPool, PoolApi,
+    vantage::{ApiCondition, ColumnConditions, Filtering, PoolTableExt},
+};
 use vantage_core::VantageError;
 use vantage_dataset::prelude::*;
 use vantage_expressions::{Expression, ExpressiveEnum, traits::datasource::ExprDataSource};

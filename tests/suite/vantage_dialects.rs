@@ -11,8 +11,12 @@ use ciborium::Value;
 use rust_decimal::Decimal;
 use serde_json::json;
 use vantage_api_pool::{
-    ApiCondition, ApiTable, AwwPool, ColumnConditions, Envelope, Filtering, Filters, Lists,
-    Operator, PageRequest, PageStrategy, PageView, Paging, PoolApi, PoolTableExt, Sorting,
+    AwwPool, Envelope, Paging, PoolApi,
+    paging::{PageRequest, PageStrategy, PageView},
+    vantage::{
+        ApiCondition, ApiTable, ColumnConditions, Filtering, Filters, Lists, Operator,
+        PoolTableExt, Sorting,
+    },
 };
 use vantage_core::VantageError;
 use vantage_dataset::prelude::*;

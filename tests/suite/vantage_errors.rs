@@ -8,7 +8,10 @@ use crate::support::{
     soon,
 };
 use futures::StreamExt;
-use vantage_api_pool::{ApiCondition, AwwPool, Envelope, Error, PoolApi, PoolTableExt, Request};
+use vantage_api_pool::{
+    AwwPool, Envelope, Error, PoolApi, Request,
+    vantage::{ApiCondition, PoolTableExt},
+};
 use vantage_core::{ErrorKind, VantageError};
 use vantage_dataset::prelude::*;
 use vantage_table::table::Table;

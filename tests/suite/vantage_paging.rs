@@ -4,7 +4,7 @@ use std::{future::Future, time::Duration};
 
 use crate::support::hostile::{Form, Hostile, HostileServer, Log, Style, Total};
 use serde::{Deserialize, Serialize};
-use vantage_api_pool::{AwwPool, Paging, PoolApi, PoolTableExt};
+use vantage_api_pool::{AwwPool, Paging, PoolApi, vantage::PoolTableExt};
 use vantage_dataset::prelude::*;
 use vantage_table::{pagination::Pagination, table::Table};
 

@@ -8,8 +8,8 @@ use ciborium::Value;
 use proptest::{prelude::*, sample::select, test_runner::TestRunner};
 use serde_json::json;
 use vantage_api_pool::{
-    ApiCondition, AwwPool, Envelope, Filtering, Filters, Lists, Operator, Paging, PoolApi,
-    PoolTableExt, Sorting,
+    AwwPool, Envelope, Paging, PoolApi,
+    vantage::{ApiCondition, Filtering, Filters, Lists, Operator, PoolTableExt, Sorting},
 };
 use vantage_core::VantageError;
 use vantage_dataset::prelude::*;

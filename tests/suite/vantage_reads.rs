@@ -8,7 +8,10 @@ use crate::support::hostile::{
 use futures::{Stream, StreamExt};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
-use vantage_api_pool::{ApiCondition, AwwPool, Envelope, Paging, PoolApi, PoolTableExt};
+use vantage_api_pool::{
+    AwwPool, Envelope, Paging, PoolApi,
+    vantage::{ApiCondition, PoolTableExt},
+};
 use vantage_dataset::prelude::*;
 use vantage_table::{pagination::Pagination, prelude::ColumnLike, table::Table};
 

@@ -7,7 +7,10 @@ use crate::support::{
 use ciborium::Value;
 use futures::{StreamExt, TryStreamExt};
 use serde_json::json;
-use vantage_api_pool::{ApiCondition, AwwPool, Filtering, PoolApi, PoolTableExt};
+use vantage_api_pool::{
+    AwwPool, PoolApi,
+    vantage::{ApiCondition, Filtering, PoolTableExt},
+};
 use vantage_dataset::{ActiveRecordSet, prelude::*};
 use vantage_table::{pagination::Pagination, prelude::GetRefExt, table::Table};
 use vantage_types::{EmptyEntity, Record};

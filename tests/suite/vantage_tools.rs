@@ -3,7 +3,7 @@
 use std::process::Command;
 
 use crate::support::{hostile::Hostile, soon};
-use vantage_api_pool::{AwwPool, PoolApi, PoolTableExt};
+use vantage_api_pool::{AwwPool, PoolApi, vantage::PoolTableExt};
 use vantage_dataset::prelude::*;
 use vantage_table::table::Table;
 use vantage_types::EmptyEntity;

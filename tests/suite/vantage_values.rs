@@ -9,8 +9,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 use uuid::Uuid;
 use vantage_api_pool::{
-    ApiCondition, ApiTable, AwwPool, ColumnConditions, Envelope, Filtering, Paging, PoolApi,
-    PoolTableExt, Sorting, Writes,
+    AwwPool, Envelope, Paging, PoolApi,
+    vantage::{ApiCondition, ApiTable, ColumnConditions, Filtering, PoolTableExt, Sorting, Writes},
 };
 use vantage_dataset::prelude::*;
 use vantage_expressions::Expression;

@@ -11,7 +11,8 @@ use async_trait::async_trait;
 use ciborium::Value;
 use serde_json::json;
 use vantage_api_pool::{
-    ApiCondition, AwwPool, Filtering, Filters, Lists, Paging, PoolApi, PoolVistaFactory, Sorting,
+    AwwPool, Paging, PoolApi,
+    vantage::{ApiCondition, Filtering, Filters, Lists, PoolVistaFactory, Sorting},
 };
 use vantage_dataset::prelude::*;
 use vantage_table::{pagination::Pagination, prelude::Hook, table::Table};

@@ -11,7 +11,10 @@ use std::{
 use ciborium::Value;
 use serde_json::json;
 use tokio::sync::Barrier;
-use vantage_api_pool::{ApiCondition, ApiTable, AwwPool, ColumnConditions, PoolApi, Writes};
+use vantage_api_pool::{
+    AwwPool, PoolApi,
+    vantage::{ApiCondition, ApiTable, ColumnConditions, Writes},
+};
 use vantage_core::{ErrorKind, VantageError};
 use vantage_dataset::{
     contract::{

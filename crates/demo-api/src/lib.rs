@@ -23,7 +23,7 @@ use std::{fmt, io, sync::Arc, time::Duration};
 
 use actix_web::{App, HttpServer, middleware::from_fn, web};
 use serde_json::Value;
-use vantage_api_pool::{RateLimitPolicy, RateLimitPolicyEnforcer};
+use vantage_api_pool::limits::{RateLimitPolicy, RateLimitPolicyEnforcer};
 
 use access::{Access, fail_some, guard};
 use data::Data;

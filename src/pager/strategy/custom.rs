@@ -32,7 +32,7 @@ use crate::{
 ///
 /// ```
 /// use serde_json::Value;
-/// use vantage_api_pool::{PageRequest, PageStrategy, PageView, Paging};
+/// use vantage_api_pool::{Paging, paging::{PageRequest, PageStrategy, PageView}};
 ///
 /// /// The next page begins after the last id of this one, as long as the API says `has_more`.
 /// struct AfterLastId;
@@ -122,7 +122,7 @@ impl PageRequest {
     ///
     /// ```
     /// use serde_json::json;
-    /// use vantage_api_pool::PageRequest;
+    /// use vantage_api_pool::paging::PageRequest;
     ///
     /// let page = PageRequest::new().post(&json!({ "start_cursor": "c2", "page_size": 100 }));
     /// # let _ = page;

@@ -81,8 +81,8 @@ use crate::{
 ///
 /// So a read that ends without an error has seen nothing that says that rows are missing. What
 /// was decided against something that a page says, and a place that is named and was on no page,
-/// is told by [`Event::PagingWarning`](crate::Event::PagingWarning) and counted in
-/// [`Stats::paging_warnings`](crate::Stats::paging_warnings).
+/// is told by [`Event::PagingWarning`](crate::events::Event::PagingWarning) and counted in
+/// [`Stats::paging_warnings`](crate::stats::Stats::paging_warnings).
 ///
 /// # Loops
 ///

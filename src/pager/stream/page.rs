@@ -24,7 +24,7 @@ use crate::{
 ///
 /// ```no_run
 /// use futures::StreamExt;
-/// use vantage_api_pool::{AwwPool, PaginatedStream, ResumeToken};
+/// use vantage_api_pool::{AwwPool, PaginatedStream, paging::ResumeToken};
 ///
 /// # async fn demo(pool: AwwPool, kept: ResumeToken) -> Result<(), vantage_api_pool::Error> {
 /// let mut pages = PaginatedStream::get(&pool, "/rows").resume_from(kept).pages();

@@ -46,7 +46,7 @@ use crate::{
 ///
 /// ```
 /// use std::time::Duration;
-/// use vantage_api_pool::{AwwPool, CircuitBreaker};
+/// use vantage_api_pool::{AwwPool, retry::CircuitBreaker};
 ///
 /// let breaker = CircuitBreaker::default().failure_rate(0.8).open_time(Duration::from_secs(2));
 /// let pool = AwwPool::builder("https://api.example.com/v1").circuit_breaker(breaker).build()?;

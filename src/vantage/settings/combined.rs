@@ -16,10 +16,10 @@ use crate::vantage::{
 };
 
 /// How an API takes all conditions of a read together, in one parameter, with numbers and
-/// booleans as such: for [`Filters::combined`](crate::Filters::combined).
+/// booleans as such: for [`Filters::combined`](crate::vantage::Filters::combined).
 ///
 /// ```
-/// use vantage_api_pool::{Combined, Filters, Operator};
+/// use vantage_api_pool::vantage::{Combined, Filters, Operator};
 ///
 /// // `where={"name":"x","n":{"$gt":7}}`
 /// let eve = Filters::none().combined(Combined::json("where"));

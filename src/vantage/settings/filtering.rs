@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Filtering {
-    /// The API applies each, in the form that [`Filters`](crate::Filters) gives. One that
+    /// The API applies each, in the form that [`Filters`](crate::vantage::Filters) gives. One that
     /// cannot be sent is refused.
     #[default]
     Server,

@@ -13,10 +13,10 @@ use crate::vantage::{condition::Operator, parameter::Parameters};
 /// How an API takes conditions as query parameters.
 ///
 /// The default sends equality alone, as `field=value`. What an API cannot be asked for
-/// is refused or evaluated on the rows, as [`Filtering`](crate::Filtering) says.
+/// is refused or evaluated on the rows, as [`Filtering`](crate::vantage::Filtering) says.
 ///
 /// ```
-/// use vantage_api_pool::{Filters, Lists, Operator};
+/// use vantage_api_pool::vantage::{Filters, Lists, Operator};
 ///
 /// // `n__gt=7`, `n__in=1,2,3`, `n__isnull=true`, but no `n__startswith`.
 /// let django = Filters::suffixes().without(Operator::StartsWith);
@@ -169,7 +169,7 @@ impl Filters {
     }
 
     /// What `{field}` stands for when a condition is on `column`: by default the path of
-    /// its [alias](crate::ApiTable::alias), or else its name.
+    /// its [alias](crate::vantage::ApiTable::alias), or else its name.
     pub fn parameter(mut self, column: impl Into<String>, name: impl Into<String>) -> Self {
         self.parameters.insert(column.into(), name.into());
         self

@@ -20,7 +20,7 @@ use crate::vantage::{
 /// By default it takes none, and a table with an order is `Unsupported` when it is read.
 ///
 /// ```
-/// use vantage_api_pool::Sorting;
+/// use vantage_api_pool::vantage::Sorting;
 ///
 /// let prefixed = Sorting::prefixed("sort"); // `sort=name,-population`
 /// let suffixed = Sorting::suffixed("sort", ":"); // `sort=name:asc,population:desc`
@@ -198,7 +198,7 @@ impl Sorting {
     }
 
     /// What the API calls `column` in an order: by default the path of its
-    /// [alias](crate::ApiTable::alias), or else its name.
+    /// [alias](crate::vantage::ApiTable::alias), or else its name.
     pub fn parameter(mut self, column: impl Into<String>, name: impl Into<String>) -> Self {
         self.parameters.insert(column.into(), name.into());
         self

@@ -15,7 +15,7 @@ use crate::{
 /// How one table of an API is asked for. What is not set is as for the whole API.
 ///
 /// ```
-/// use vantage_api_pool::{ApiTable, AwwPool, Envelope, PoolApi};
+/// use vantage_api_pool::{AwwPool, Envelope, PoolApi, vantage::ApiTable};
 ///
 /// # fn demo(pool: AwwPool) {
 /// let api = PoolApi::new(pool).table(
@@ -173,26 +173,26 @@ impl ApiTable {
         self
     }
 
-    /// How many rows a list of the table may have, see [`PoolApi::max_rows`].
+    /// How many rows a list of the table may have, see [`PoolApi::max_rows`](crate::PoolApi::max_rows).
     pub fn max_rows(mut self, rows: u64) -> Self {
         self.max_rows = Some(rows);
         self
     }
 
-    /// How many pages a list of the table may have, see [`PoolApi::max_pages`].
+    /// How many pages a list of the table may have, see [`PoolApi::max_pages`](crate::PoolApi::max_pages).
     pub fn max_pages(mut self, pages: u64) -> Self {
         self.max_pages = Some(pages.max(1));
         self
     }
 
     /// How many items a page of a list of the table may have, see
-    /// [`PoolApi::max_page_items`].
+    /// [`PoolApi::max_page_items`](crate::PoolApi::max_page_items).
     pub fn max_page_items(mut self, items: u64) -> Self {
         self.max_page_items = Some(items);
         self
     }
 
-    /// How long a list of the table may take, see [`PoolApi::deadline`].
+    /// How long a list of the table may take, see [`PoolApi::deadline`](crate::PoolApi::deadline).
     pub fn deadline(mut self, time: Duration) -> Self {
         self.deadline = Some(time);
         self
@@ -278,7 +278,8 @@ mod tests {
         let custom = [
             ApiTable::new().filters(Filters::none().custom(|_, _, _| None)),
             ApiTable::new().sorting(Sorting::custom(|_| None)),
-            ApiTable::new().filters(Filters::none().combined(crate::Combined::custom(|_| None))),
+            ApiTable::new()
+                .filters(Filters::none().combined(crate::vantage::Combined::custom(|_| None))),
         ];
         for table in custom {
             assert!(serde_json::to_string(&table).is_err(), "{table:?}");

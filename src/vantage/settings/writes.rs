@@ -11,7 +11,7 @@ use serde_json::Value as Json;
 /// `<path>/{id}` if none is set, or `<path>{id}/` for a path that ends with a slash.
 ///
 /// ```
-/// use vantage_api_pool::{ApiTable, AwwPool, PoolApi, Writes};
+/// use vantage_api_pool::{AwwPool, PoolApi, vantage::{ApiTable, Writes}};
 ///
 /// # fn demo(pool: AwwPool) {
 /// let api = PoolApi::new(pool)
@@ -33,12 +33,12 @@ use serde_json::Value as Json;
 /// # Bodies
 ///
 /// A body is JSON with the fields of the row, under their names or where
-/// [aliases](crate::ApiTable::alias) say. Where it has other parts, such as in
+/// [aliases](crate::vantage::ApiTable::alias) say. Where it has other parts, such as in
 /// [JSON:API](https://jsonapi.org/format/#crud), each has a place: keys joined by dots, from
 /// the top of the body; `\.` is a dot that is part of a key.
 ///
 /// ```
-/// # use vantage_api_pool::{ApiTable, Writes};
+/// # use vantage_api_pool::vantage::{ApiTable, Writes};
 /// let articles = ApiTable::new().alias("title", "attributes.title").writes(
 ///     Writes::none()
 ///         .insert_by_post()

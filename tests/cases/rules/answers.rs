@@ -12,8 +12,9 @@ use std::{
 use futures::{StreamExt, TryStreamExt};
 use serde_json::{Value, json};
 use vantage_api_pool::{
-    AwwPool, CircuitBreaker, Envelope, Error, ErrorKind, Event, PaginatedStream, Paging,
-    PoolBuilder, Request, ResponseRule,
+    AwwPool, Envelope, Error, ErrorKind, PaginatedStream, Paging, PoolBuilder, Request,
+    events::Event,
+    retry::{CircuitBreaker, ResponseRule},
 };
 
 use crate::support::{raw_server::RawServer, soon};

@@ -5,7 +5,9 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 use vantage_api_pool::{
-    Envelope, Error, ErrorKind, Event, PaginatedStream, Paging, ResponseRule,
+    Envelope, Error, ErrorKind, PaginatedStream, Paging,
+    events::Event,
+    retry::ResponseRule,
     tokens::{ClientCredentials, StaticTokens, bearer},
 };
 

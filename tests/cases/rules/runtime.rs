@@ -14,7 +14,9 @@ use std::{
 use actix::prelude::*;
 use futures::{FutureExt, future::join_all};
 use tokio::sync::oneshot;
-use vantage_api_pool::{KeyedRateLimiter, RateLimitPolicy, RateLimitPolicyEnforcer, RateLimiter};
+use vantage_api_pool::limits::{
+    KeyedRateLimiter, RateLimitPolicy, RateLimitPolicyEnforcer, RateLimiter,
+};
 
 use crate::support::soon;
 use demo_api::Embedded;

@@ -5,7 +5,7 @@ use std::time::Duration;
 use futures::{StreamExt, TryStreamExt};
 use serde_json::{Value, json};
 use vantage_api_pool::{
-    AwwPool, Envelope, Error, ErrorKind, PaginatedStream, Paging, Request, ResponseRule,
+    AwwPool, Envelope, Error, ErrorKind, PaginatedStream, Paging, Request, retry::ResponseRule,
 };
 
 use super::answers::{answer, builder, ok, requests, server};
@@ -153,7 +153,7 @@ async fn case_13_a_retry_after_is_waited_for_and_a_zero_is_the_interval() {
     soon("an answer", pool.get("/report")).await.unwrap();
     let mut waits = Vec::new();
     while let Ok(event) = events.try_recv() {
-        if let vantage_api_pool::Event::RetryScheduled { wait, .. } = event {
+        if let vantage_api_pool::events::Event::RetryScheduled { wait, .. } = event {
             waits.push(wait);
         }
     }

@@ -4,7 +4,7 @@
 use futures::StreamExt;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
-use vantage_api_pool::{AwwPool, Error, PaginatedStream, PoolApi, Page};
+use vantage_api_pool::{AwwPool, Error, PaginatedStream, PoolApi, paging::Page};
 use vantage_dataset::traits::ReadableValueSet;
 use vantage_table::table::Table;
 use vantage_types::EmptyEntity;
