@@ -9,7 +9,7 @@ use std::{
     process::{Child, Command, Stdio},
     sync::{
         LazyLock, Mutex, OnceLock,
-        atomic::{AtomicU16, AtomicU64, Sorting},
+        atomic::{AtomicU16, AtomicU64, Ordering},
         mpsc,
     },
     thread,
