@@ -59,7 +59,6 @@ impl Admission {
         for call in self.waiting.due(now).filter_map(|call| call.upgrade()) {
             let what = "no connection was free within queue_timeout";
             call.fail(Error::new(ErrorKind::PoolTimeout, what));
-            call.cancel();
         }
     }
 }

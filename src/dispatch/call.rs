@@ -130,21 +130,27 @@ impl Call {
         self.in_flight.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Answers the call with an error that comes from outside its worker. Such an error
-    /// does not know what became of the attempts that were made.
+    /// Ends the call with an error that comes from outside its worker. Such an error does not
+    /// know what became of the attempts that were made.
+    ///
+    /// The call is cancelled before its attempts are counted, and an attempt is counted before it
+    /// looks whether the call is cancelled, in one order for all threads: so none is made of a
+    /// call of which was said that nothing was sent.
     pub(crate) fn fail(&self, error: Error) {
+        self.cancelled.store(true, Ordering::SeqCst);
         let delivery = if self.attempts() == 0 { Delivery::NotSent } else { Delivery::Unknown };
         self.answer(Err(error.with_delivery(delivery)));
+        self.cancel_waker.wake();
     }
 
     /// Ends the call without an answer: nobody waits for it any more.
     pub(crate) fn cancel(&self) {
-        self.cancelled.store(true, Ordering::Release);
+        self.cancelled.store(true, Ordering::SeqCst);
         self.cancel_waker.wake();
     }
 
     pub(crate) fn is_cancelled(&self) -> bool {
-        self.cancelled.load(Ordering::Acquire)
+        self.cancelled.load(Ordering::SeqCst)
     }
 
     /// Resolves when the call is cancelled. One task at a time may wait.
@@ -158,13 +164,13 @@ impl Call {
 
     /// Attempts made so far, replays after a token refresh included.
     pub(crate) fn attempts(&self) -> u32 {
-        self.attempts.load(Ordering::Relaxed)
+        self.attempts.load(Ordering::SeqCst)
     }
 
     /// Marks the start of an attempt: from here on the server may see the request.
     /// Returns its number, from 1.
     pub(crate) fn begin_attempt(&self) -> u32 {
-        let number = self.attempts.fetch_add(1, Ordering::Relaxed) + 1;
+        let number = self.attempts.fetch_add(1, Ordering::SeqCst) + 1;
         self.on_the_wire.store(true, Ordering::Release);
         number
     }

@@ -315,7 +315,6 @@ impl Dispatcher {
         left.retain(|call| call.tenant.as_ref().is_some_and(|own| Arc::ptr_eq(own, tenant)));
         for call in left {
             call.fail(Error::shutting_down());
-            call.cancel();
         }
     }
 
@@ -326,7 +325,6 @@ impl Dispatcher {
         let all = self.jobs().all();
         for call in all {
             call.fail(error());
-            call.cancel();
         }
     }
 
@@ -338,7 +336,6 @@ impl Dispatcher {
         let overdue = self.jobs().overdue(now);
         for call in overdue {
             call.fail(Error::new(ErrorKind::DeadlineExceeded, "the call's deadline passed"));
-            call.cancel();
         }
         self.admission.fail_overdue(now);
     }

@@ -205,6 +205,8 @@ fn per_second(rate: Decimal) -> f64 {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     const EVER: Duration = Duration::from_secs(86_400);
@@ -288,5 +290,39 @@ mod tests {
         pace.set_limit(Some(100.into()), start + millis(1));
         assert!(pace.rate(start + millis(1)) < 15.0);
         assert!(pace.ready_in(99, start + millis(1)) < millis(100));
+    }
+
+    proptest! {
+        #[test]
+        fn nothing_leaves_beyond_the_burst_and_the_rates_that_were_in_force(
+            changes in prop::collection::vec(
+                (prop::option::of(1..500_i64), prop::option::of((0..300_u64, 0..2_000_u64))),
+                1..20,
+            ),
+            burst in 1..50_u32,
+        ) {
+            let mut now = Instant::now();
+            let mut pace = Pace::new(Some(100.into()), Some(burst), false, EVER, now);
+            let (mut taken, mut due) = (0_u32, f64::from(burst));
+            for (limit, quota) in changes {
+                if let Some(limit) = limit {
+                    pace.set_limit(Some(limit.into()), now);
+                }
+                if let Some((remaining, reset)) = quota {
+                    let quota = Quota { remaining, reset: millis(reset), policy: None };
+                    pace.ended(Slower::No, Some(quota), 0, now, now);
+                }
+                for _ in 0..300 {
+                    if pace.take(1, now).is_ok() {
+                        taken += 1;
+                        continue;
+                    }
+                    let before = pace.rate(now);
+                    now += millis(1);
+                    due += before.max(pace.rate(now)) / 1_000.0;
+                }
+            }
+            prop_assert!(f64::from(taken) <= due + 1e-6, "{taken} of {due}");
+        }
     }
 }

@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{
     dispatch::{BreakerPermit, Call},
-    error::Error,
+    error::{Error, ErrorKind},
     events::{Attempt, Event, Outcome},
     permits::{InFlight, Permit},
     rate_limit::{Heard, PacedAttempt, Slower, quota},
@@ -42,7 +42,7 @@ pub(super) struct Running<'a> {
 
 impl<'a> Running<'a> {
     /// Begins an attempt: from here on the server may see the request. One beside another
-    /// brings a permit of its own. It fails when the call is no longer this worker's.
+    /// brings a permit of its own. It fails when the call is no longer this worker's, or is over.
     pub(super) fn begin(
         worker: &'a WorkerContext,
         api: Api<'a>,
@@ -59,7 +59,10 @@ impl<'a> Running<'a> {
         })?;
         let paced = api.pacer.begin(started);
         let leave = Some(leave);
-        Ok(Self { worker, call, in_flight, attempt, started, has_ended: false, leave, paced })
+        let running =
+            Self { worker, call, in_flight, attempt, started, has_ended: false, leave, paced };
+        // Dropped, it is told as cancelled.
+        if call.is_cancelled() { Err(is_over()) } else { Ok(running) }
     }
 
     /// When it began.
@@ -174,6 +177,11 @@ impl<'a> Running<'a> {
         let attempt = self.attempt;
         self.worker.events().emit(|| Event::AttemptEnded { attempt, outcome, latency });
     }
+}
+
+/// It reaches nobody: the call was answered from outside.
+fn is_over() -> Error {
+    Error::new(ErrorKind::WorkerCrashed, "the call is over")
 }
 
 impl Drop for Running<'_> {

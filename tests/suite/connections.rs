@@ -431,6 +431,39 @@ async fn queue_timeout_bounds_the_wait_for_a_connection_and_nothing_else() {
     soon("the patient answer", patient).await.unwrap().unwrap();
 }
 
+/// Many waits end at about the moment at which the connection is free for them.
+#[tokio::test]
+async fn what_is_said_not_to_be_sent_was_not_sent_and_is_not_sent_later() {
+    let server = RawServer::start(|mut peer| async move {
+        while peer.request().await.is_some() {
+            tokio::time::sleep(millis(4)).await;
+            peer.write(OK).await;
+        }
+    });
+    let pool = AwwPool::builder(server.url()).workers(1).connections_per_worker(1);
+    let pool = pool.max_attempts(1).build().unwrap();
+    let calls = (0..400_u64).map(|n| {
+        let request = Request::post(format!("/rows/{n}")).body("x");
+        let limit = millis(5 * (1 + n % 20));
+        let request =
+            if n % 2 == 0 { request.queue_timeout(limit) } else { request.timeout(limit) };
+        pool.request(request)
+    });
+    let answers = soon("all answers", join_all(calls)).await;
+    // A call after them, with which all are through that were to be sent.
+    soon("a last answer", pool.get("/last")).await.unwrap();
+    let heads = server.seen().heads;
+    for (n, answer) in answers.iter().enumerate() {
+        let path = format!("/rows/{n} ");
+        let sent = heads.iter().filter(|(_, head)| head.contains(&path)).count();
+        match answer {
+            Err(error) if error.delivery() == Delivery::NotSent => assert_eq!(sent, 0, "{n}"),
+            Err(_) => assert!(sent <= 1, "{n}: {answer:?}"),
+            Ok(_) => assert_eq!(sent, 1, "{n}"),
+        }
+    }
+}
+
 #[tokio::test]
 async fn a_try_is_exhausted_at_once_and_never_overtakes_a_patient_call() {
     let api = Hostile::new(10).closed().start();
