@@ -252,6 +252,15 @@ async fn bad_requests(printed: &Printed, pool: &AwwPool) {
     printed.error(&bad_header.build().unwrap_err());
     let bad_root = AwwPool::builder("https://h").root_certificate(CANARY.as_bytes());
     printed.error(&bad_root.build().unwrap_err());
+    let label = "-----BEGIN PRIVATE KEY-----";
+    for pem in [CANARY.to_owned(), format!("{label}\n{CANARY}\n"), format!("{label}\n{CANARY}")] {
+        let bad_key = AwwPool::builder("https://h").client_certificate(pem);
+        printed.debug(&bad_key);
+        printed.error(&bad_key.build().unwrap_err());
+    }
+    printed.error(&Request::get("/").bearer_auth(&format!("{CANARY}\n")).unwrap_err());
+    printed.error(&Request::get("/").basic_auth(&format!("{CANARY}:"), CANARY).unwrap_err());
+    printed.debug(&Request::get("/").basic_auth(CANARY, CANARY).unwrap());
 }
 
 #[tokio::test]
