@@ -106,8 +106,8 @@ pub enum ErrorKind {
     /// A page says that more rows follow and there is no way to them, or nothing says that
     /// those which were read are all. The message names what says so. Final.
     Incomplete,
-    /// A [`ResponseRule`](crate::retry::ResponseRule) takes an answer for a failure though its status
-    /// is a success (2xx). Retried if the rule says so.
+    /// A [`ResponseRule`](crate::retry::ResponseRule) takes an answer for a failure though its
+    /// status is a success (2xx). Retried if the rule says so.
     ApiError,
 }
 

@@ -337,8 +337,8 @@ setters! {
     /// goes first, and more as they are served, all within two seconds. A wait that is over or
     /// below 10 ms is none: the call backs off as it does without.
     max_retry_after: Duration;
-    /// How long the `acquire` callback or a [`TokenSource`](crate::tokens::TokenSource) may take: 30 s
-    /// by default.
+    /// How long the `acquire` callback or a [`TokenSource`](crate::tokens::TokenSource) may take:
+    /// 30 s by default.
     acquire_timeout: Duration;
     /// Whether compressed answers are asked for: `true` by default.
     gzip: bool;

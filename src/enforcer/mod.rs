@@ -1,6 +1,7 @@
 //! The server side of rate limits: policies, what each client has used of them, and what
 //! is said about it in the header fields of the IETF draft
-//! [RateLimit header fields for HTTP](https://www.ietf.org/archive/id/draft-ietf-httpapi-ratelimit-headers-10.txt).
+//! [RateLimit header fields for
+//! HTTP](https://www.ietf.org/archive/id/draft-ietf-httpapi-ratelimit-headers-10.txt).
 //!
 //! `policy` is one policy and its count for one client, `ledger` decides about all clients,
 //! `decision` says what was decided in header fields, `handle` gives them a clock and a

@@ -10,8 +10,8 @@ pub enum ReadMode {
     #[default]
     Parallel,
     /// One page at a time, each asked for as soon as the one before it has arrived, until as
-    /// many are in memory as the prefetch allows: the API never sees two requests of a read at once,
-    /// and the next page is under way while one is consumed.
+    /// many are in memory as the prefetch allows: the API never sees two requests of a read at
+    /// once, and the next page is under way while one is consumed.
     Overlap,
     /// One page at a time, each asked for when the last item of the one before it was
     /// consumed. The prefetch has no effect.

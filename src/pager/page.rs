@@ -250,7 +250,8 @@ impl<T: Send + 'static> OpenPage<T> {
         Ok(self.with_headers(info))
     }
 
-    /// Takes the whole page apart, and yields now and then. What it says about the set may be known.
+    /// Takes the whole page apart, and yields now and then. What it says about the set may be
+    /// known.
     pub(super) async fn whole(mut self, known: Option<PageInfo>) -> Result<DecodedPage<T>, Error> {
         let mut coop = CoopBudget::default();
         while self.gather(0) {

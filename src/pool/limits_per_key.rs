@@ -14,8 +14,8 @@ impl PoolBuilder {
     /// that are more urgent, or as urgent and earlier. One that would wait past its deadline
     /// fails at once with
     /// [`ErrorKind::DeadlineExceeded`](crate::ErrorKind::DeadlineExceeded). 65,536 keys are
-    /// told apart at a time, see [`KeyedRateLimiter`](crate::limits::KeyedRateLimiter). A handle with
-    /// [credentials of its own](crate::AwwPool::with_credentials) has as many of its own.
+    /// told apart at a time, see [`KeyedRateLimiter`](crate::limits::KeyedRateLimiter). A handle
+    /// with [credentials of its own](crate::AwwPool::with_credentials) has as many of its own.
     pub fn rate_limit_per_key(mut self, requests_per_second: Decimal) -> Self {
         self.config.rate_limit_per_key = Some(requests_per_second);
         self

@@ -63,8 +63,8 @@ impl AwwPool {
     ///   are forgotten;
     /// - its holds. A 429 or a 503 with `Retry-After` or a used-up quota makes this handle wait
     ///   alone, even if it has one token. A 503 that two handles are told at a time holds all;
-    /// - its [circuit breaker](crate::retry::CircuitBreaker::per_handle), unless that is set to be one
-    ///   for all, and its [retry budget](PoolBuilder::retry_budget);
+    /// - its [circuit breaker](crate::retry::CircuitBreaker::per_handle), unless that is set to be
+    ///   one for all, and its [retry budget](PoolBuilder::retry_budget);
     /// - its [rate keys](Request::rate_key), 65,536 at a time, which are none of another's;
     /// - a share of [`max_queued`](PoolBuilder::max_queued) and of
     ///   [`page_byte_budget`](PoolBuilder::page_byte_budget);

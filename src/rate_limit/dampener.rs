@@ -20,7 +20,8 @@
 //!   waited for that, a low limit would not be used to the full.
 //!
 //! Some APIs refuse with a 503, which may as well tell that they are down. It counts as a
-//! refusal where it comes at once and often while other requests are served, see [`Dampener::is_often`].
+//! refusal where it comes at once and often while other requests are served, see
+//! [`Dampener::is_often`].
 
 use std::time::{Duration, Instant};
 

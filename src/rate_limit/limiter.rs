@@ -29,9 +29,9 @@ const LOOK: Duration = Duration::from_millis(100);
 /// the moment at which it is granted. It is shared by reference or in an `Arc`.
 ///
 /// It works on any executor: who has to wait is woken by a thread that all limiters of the
-/// process share, which begins with the first wait. Its timers are up to a millisecond late, and with a `burst` of 1 that
-/// much is lost for each permit that is waited for; a `burst` of a few milliseconds worth of
-/// the rate loses nothing.
+/// process share, which begins with the first wait. Its timers are up to a millisecond late, and
+/// with a `burst` of 1 that much is lost for each permit that is waited for; a `burst` of a few
+/// milliseconds worth of the rate loses nothing.
 ///
 /// ```
 /// use vantage_api_pool::limits::RateLimiter;

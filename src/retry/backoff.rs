@@ -12,7 +12,8 @@ pub(crate) fn exponential(base: Duration, cap: Duration, doublings: u32) -> Dura
 /// A wait between zero and [`exponential`], picked by `jitter` in `[0, 1)`.
 ///
 /// The whole range is used ("full jitter") because it spreads callers that
-/// failed together best: <https://aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter/>.
+/// failed together best:
+/// <https://aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter/>.
 pub(crate) fn full_jitter(base: Duration, cap: Duration, doublings: u32, jitter: f64) -> Duration {
     scale(exponential(base, cap, doublings), jitter)
 }

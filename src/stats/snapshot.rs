@@ -74,8 +74,8 @@ pub struct Stats {
     pub rate_limited: u64,
     /// Header fields about waits and quotas, such as `Retry-After` and `RateLimit`, that make no
     /// sense and were passed over; each is told by
-    /// [`Event::LimitUnread`](crate::events::Event::LimitUnread). Moves when such an answer was read.
-    /// Where a pool has neither a rate limit nor the dampener, nobody looks at those of a
+    /// [`Event::LimitUnread`](crate::events::Event::LimitUnread). Moves when such an answer was
+    /// read. Where a pool has neither a rate limit nor the dampener, nobody looks at those of a
     /// success.
     pub malformed_limit_headers: u64,
     /// The rate limit that is set, in requests per second; `None` without one. Of an interval,

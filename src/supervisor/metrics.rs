@@ -1,5 +1,6 @@
 //! Hands the statistics to the `metrics` facade once a second and at the pool's end, on a
-//! thread that may block, since the recorder is a user's: no call knows of it, and none waits for it.
+//! thread that may block, since the recorder is a user's: no call knows of it, and none waits for
+//! it.
 
 use std::{
     sync::{Arc, Mutex, PoisonError},

@@ -12,8 +12,9 @@ use crate::{
 
 /// Says the reason first, puts `kind` and, when known, `status`, `attempts` and `page` into
 /// the context, and keeps the error as the source. What the server answered is in neither
-/// text: it may echo a credential. [`Error::body_start`] of the source has it. 404 and 410 become `NotFound`, 403 `Forbidden`, 409 and 412 `Conflict`, 405 and 501
-/// `Unsupported`; a request or setting that is invalid `IncorrectUsage`.
+/// text: it may echo a credential. [`Error::body_start`] of the source has it. 404 and 410 become
+/// `NotFound`, 403 `Forbidden`, 409 and 412 `Conflict`, 405 and 501 `Unsupported`; a request or
+/// setting that is invalid `IncorrectUsage`.
 ///
 /// ```
 /// use vantage_api_pool::AwwPool;

@@ -123,8 +123,8 @@ impl<'a> Attempts<'a> {
     /// waited for. Then time has passed: what was passed at first is looked at again, now without
     /// a wait, and a gate that is shut sends the call back to the start, where it gives its permit
     /// back. The breaker is asked after the holds, since its permit may be the place of the only
-    /// probe, and a probe must not wait. The permits of the keys are last, since they alone cannot be
-    /// given back.
+    /// probe, and a probe must not wait. The permits of the keys are last, since they alone cannot
+    /// be given back.
     async fn pass_gates(
         &mut self,
         token: &mut Option<Issued>,

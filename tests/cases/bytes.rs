@@ -716,7 +716,8 @@ async fn twice(answer: impl Into<Vec<u8>>) -> Result<Response, Error> {
     Ok(response)
 }
 
-// From the trackers of hyper, httparse, http-parser and curl: servers whose heads other clients read.
+// From the trackers of hyper, httparse, http-parser and curl: servers whose heads other clients
+// read.
 
 #[tokio::test]
 async fn heads_of_servers_in_the_field_are_read() {

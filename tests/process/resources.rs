@@ -81,7 +81,8 @@ fn a_start_that_nobody_waits_for_leaves_no_thread() {
             {
                 let mut start = pin!(pool.supervisor());
                 let _ = start.as_mut().poll(&mut Context::from_waker(Waker::noop()));
-                // Dropped at every stage of the start, also when the pool is there and was not taken.
+                // Dropped at every stage of the start, also when the pool is there and was not
+                // taken.
                 std::thread::sleep(Duration::from_micros(step * 10));
             }
         }

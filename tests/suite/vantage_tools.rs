@@ -56,7 +56,8 @@ async fn accept_77_a_table_is_printed_with_its_numbers_to_the_right() {
         assert!(printed.contains(column), "{printed}");
     }
     assert_eq!((0..25).filter(|row| printed.contains(&format!("row {row} "))).count(), 25);
-    // The last digits of the numbers are below each other, and so are the first letters of the names.
+    // The last digits of the numbers are below each other, and so are the first letters of the
+    // names.
     assert_eq!(place(9, "9"), place(10, "10") + 1);
     assert_eq!(place(9, "row"), place(10, "row"));
 }

@@ -1,6 +1,7 @@
-//! [pure] What a page is made of. [`PageFormat`](page_format::PageFormat) is where a format attaches: it says where the
-//! items are in a page and what stands beside them. `json` and `ndjson` are the formats there
-//! are, `decode` builds items from where they are, without knowing the format.
+//! [pure] What a page is made of. [`PageFormat`](page_format::PageFormat) is where a format
+//! attaches: it says where the items are in a page and what stands beside them. `json` and `ndjson`
+//! are the formats there are, `decode` builds items from where they are, without knowing the
+//! format.
 
 mod content;
 mod decode;

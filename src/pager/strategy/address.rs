@@ -39,7 +39,8 @@ pub(crate) enum ParamValue<'a> {
 #[serde(transparent)]
 pub(super) struct Origins(pub(super) Vec<String>);
 
-/// How much of the URL of a next page is followed, see [`Paging::next_url_part`](crate::Paging::next_url_part).
+/// How much of the URL of a next page is followed, see
+/// [`Paging::next_url_part`](crate::Paging::next_url_part).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]

@@ -98,8 +98,8 @@ impl Paging {
     }
 
     /// Lets a read end before it has as many rows or pages as a total says, which is told as
-    /// an [`Event::PagingWarning`](crate::events::Event::PagingWarning): for totals that are estimates
-    /// or count rows that are not shown. By default that is an [`ErrorKind::Incomplete`].
+    /// an [`Event::PagingWarning`](crate::events::Event::PagingWarning): for totals that are
+    /// estimates or count rows that are not shown. By default that is an [`ErrorKind::Incomplete`].
     #[must_use]
     pub fn totals_are_estimates(mut self, yes: bool) -> Self {
         self.ends.totals_are_estimates = yes;
@@ -148,7 +148,8 @@ impl Paging {
     /// [has expired](Self::expired_with), and passes over as many rows as were read. What is
     /// read then is not one state of the set: rows that came or went before that place are
     /// missing or come twice. It is told as an
-    /// [`Event::PagingWarning`](crate::events::Event::PagingWarning). By default no read begins again.
+    /// [`Event::PagingWarning`](crate::events::Event::PagingWarning). By default no read begins
+    /// again.
     #[must_use]
     pub fn restart_when_expired(mut self, times: u32) -> Self {
         self.ends.restarts = times;

@@ -39,9 +39,9 @@ use crate::{
 ///
 /// While it does not let calls through, a new call fails at once with
 /// [`ErrorKind::CircuitOpen`](crate::ErrorKind::CircuitOpen); its
-/// [`retry_after`](crate::Error::retry_after) is the longest time until the next probe, and a stream that
-/// asks for a page ends with it. A call that has made an attempt already waits for its turn:
-/// for the open time unless that would pass its deadline, and for the outcome of a probe
+/// [`retry_after`](crate::Error::retry_after) is the longest time until the next probe, and a
+/// stream that asks for a page ends with it. A call that has made an attempt already waits for its
+/// turn: for the open time unless that would pass its deadline, and for the outcome of a probe
 /// until its deadline.
 ///
 /// ```

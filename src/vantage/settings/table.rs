@@ -173,13 +173,15 @@ impl ApiTable {
         self
     }
 
-    /// How many rows a list of the table may have, see [`PoolApi::max_rows`](crate::PoolApi::max_rows).
+    /// How many rows a list of the table may have, see
+    /// [`PoolApi::max_rows`](crate::PoolApi::max_rows).
     pub fn max_rows(mut self, rows: u64) -> Self {
         self.max_rows = Some(rows);
         self
     }
 
-    /// How many pages a list of the table may have, see [`PoolApi::max_pages`](crate::PoolApi::max_pages).
+    /// How many pages a list of the table may have, see
+    /// [`PoolApi::max_pages`](crate::PoolApi::max_pages).
     pub fn max_pages(mut self, pages: u64) -> Self {
         self.max_pages = Some(pages.max(1));
         self

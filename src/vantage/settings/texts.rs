@@ -7,8 +7,8 @@ impl Filters {
     /// Whether a parameter without text, as in `name=`, asks for rows that hold no text. Many
     /// APIs take it for no condition at all and answer with all rows, so that by default a
     /// text that is empty or all white space is not sent where it would be the whole value of
-    /// its parameter: under [`Filtering::Mixed`](crate::vantage::Filtering::Mixed) and the like it is
-    /// evaluated on the rows, otherwise it is `Unsupported` when the table is read. What
+    /// its parameter: under [`Filtering::Mixed`](crate::vantage::Filtering::Mixed) and the like it
+    /// is evaluated on the rows, otherwise it is `Unsupported` when the table is read. What
     /// [`custom`](Self::custom) and [`combined`](Self::combined) make of it is always sent.
     pub fn blank_texts(mut self, yes: bool) -> Self {
         self.blank_texts = yes;

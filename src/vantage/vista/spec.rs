@@ -38,9 +38,10 @@ use crate::vantage::ApiTable;
 /// ```
 ///
 /// `api` is an [`ApiTable`] as data: see there, and at the types of its settings, for what may be
-/// said. `paging` may name, in `allow_origins`, base URLs that next pages may be at besides the API's
-/// own: those that the program allows by
-/// [`PoolVistaFactory::allow_origin`](crate::vantage::PoolVistaFactory::allow_origin), and no others.
+/// said. `paging` may name, in `allow_origins`, base URLs that next pages may be at besides the
+/// API's own: those that the program allows by
+/// [`PoolVistaFactory::allow_origin`](crate::vantage::PoolVistaFactory::allow_origin), and no
+/// others.
 ///
 /// The types of columns are `int` (or `integer`, `i64`, `i32`), `u64`, `float`
 /// (`double`, `f64`, `f32`), `bool` (`boolean`), `string` (`text`, `str`; the

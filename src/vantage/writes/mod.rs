@@ -1,5 +1,6 @@
 //! Writes of one table: what each asks the API for, and what its answer means. `item` asks for
-//! the row and reads answers, `send` makes requests; `answer`, `body`, `etag`, `headers` and `refusal` are the pure parts.
+//! the row and reads answers, `send` makes requests; `answer`, `body`, `etag`, `headers` and
+//! `refusal` are the pure parts.
 
 use std::{
     future::Future,

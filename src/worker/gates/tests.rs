@@ -58,8 +58,8 @@ impl Setting {
         }
     }
 
-    /// When requests leave, by worker or by token, in so many seconds in which all callers always want to
-    /// send, from the first moment on.
+    /// When requests leave, by worker or by token, in so many seconds in which all callers always
+    /// want to send, from the first moment on.
     async fn departures(self, seconds: u64) -> Vec<(usize, Duration)> {
         self.departures_with(seconds, async |_| ()).await
     }
