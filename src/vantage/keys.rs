@@ -1,9 +1,13 @@
 //! [pure] The keys of rows: real ids, synthetic ones, and what happens when an
 //! id comes twice.
 
-use std::{collections::VecDeque, hash::BuildHasher, ops::Range, sync::Arc};
+use std::{
+    collections::{HashMap, VecDeque},
+    hash::{BuildHasher, RandomState},
+    ops::Range,
+};
 
-use indexmap::IndexMap;
+use foldhash::fast::FixedState;
 use vantage_core::{Result, VantageError, error};
 
 use super::record::Row;
@@ -41,7 +45,7 @@ pub(super) struct Keys {
     /// Whether an id has had the form of a made-up key.
     has_confusing: bool,
     pages: u64,
-    order: VecDeque<Arc<str>>,
+    order: VecDeque<u128>,
     limit: Option<usize>,
     repeated: u64,
 }
@@ -91,8 +95,11 @@ impl Keys {
     ) -> Result<Option<(String, Row<T>)>> {
         let Some(id) = row.id.take() else {
             let key = synthetic(position);
-            if self.has_confusing && self.seen.of(&key).contains_key(key.as_str()) {
-                return Err(shared(&key));
+            if self.has_confusing {
+                let hash = self.seen.hash(&key);
+                if self.seen.page_of(hash).is_some() {
+                    return Err(shared(&key));
+                }
             }
             self.make_up(position);
             return Ok(Some((key, row)));
@@ -102,7 +109,8 @@ impl Keys {
         if made_up_for.is_some_and(|position| self.is_made_up(position)) {
             return Err(shared(&id));
         }
-        match self.seen.of(&id).get_mut(id.as_str()) {
+        let hash = self.seen.hash(&id);
+        match self.seen.page_of(hash) {
             // A made-up key never stands for a row that moved.
             Some(page) if *page == self.pages || made_up_for.is_some() => Err(shared(&id)),
             Some(page) => {
@@ -111,7 +119,7 @@ impl Keys {
                 Ok(None)
             }
             None => {
-                self.remember(id.as_str().into());
+                self.remember(hash);
                 Ok(Some((id, row)))
             }
         }
@@ -140,31 +148,45 @@ impl Keys {
         self.made_up.get(at).is_some_and(|made_up| made_up.contains(&position))
     }
 
-    fn remember(&mut self, key: Arc<str>) {
+    fn remember(&mut self, hash: u128) {
         if let Some(limit) = self.limit {
             if self.order.len() == limit
                 && let Some(oldest) = self.order.pop_front()
             {
-                self.seen.of(&oldest).swap_remove(&oldest);
+                self.seen.map(oldest).remove(&oldest);
             }
-            self.order.push_back(Arc::clone(&key));
+            self.order.push_back(hash);
         }
-        self.seen.of(&key).insert(key, self.pages);
+        self.seen.map(hash).insert(hash, self.pages);
     }
 }
 
-/// Ids, each with the number of the page that it was on last. They are spread over several maps,
-/// which keep the hashes, since one that is large takes long at a time to grow.
+/// Ids, each with the number of the page that it was on last.
+///
+/// An id is known by 128 bits of its hash, by keys of this process: among a thousand million ids
+/// two have the same with a probability of 10^-21, whoever chose them. So millions of them take no
+/// room for their texts, and end at once. They are spread over several maps, since one that is
+/// large takes long at a time to grow.
 #[derive(Debug, Default)]
 struct Seen {
-    maps: [IndexMap<Arc<str>, u64>; 16],
-    hasher: foldhash::fast::FixedState,
+    maps: [HashMap<u128, u64, FixedState>; 16],
+    keys: [RandomState; 2],
 }
 
 impl Seen {
-    /// The map that `id` is in, if it is in any.
-    fn of(&mut self, id: &str) -> &mut IndexMap<Arc<str>, u64> {
-        let number = self.hasher.hash_one(id) as usize % self.maps.len();
+    fn hash(&self, id: &str) -> u128 {
+        let [high, low] = self.keys.each_ref().map(|key| key.hash_one(id));
+        u128::from(high) << u64::BITS | u128::from(low)
+    }
+
+    /// The page that it was on, if it was on any that is remembered.
+    fn page_of(&mut self, hash: u128) -> Option<&mut u64> {
+        self.map(hash).get_mut(&hash)
+    }
+
+    /// The map that it is in, if it is in any.
+    fn map(&mut self, hash: u128) -> &mut HashMap<u128, u64, FixedState> {
+        let number = hash as usize % self.maps.len();
         &mut self.maps[number]
     }
 }
@@ -248,7 +270,7 @@ mod tests {
         let many: Vec<String> = (0..=REMEMBERED).map(|id| id.to_string()).collect();
         let many: Vec<&str> = many.iter().map(String::as_str).collect();
         assert_eq!(keys(&mut recent, 0, &many).len(), REMEMBERED + 1);
-        assert_eq!(recent.seen.maps.iter().map(IndexMap::len).sum::<usize>(), REMEMBERED);
+        assert_eq!(recent.seen.maps.iter().map(HashMap::len).sum::<usize>(), REMEMBERED);
         assert_eq!(keys(&mut recent, 20_000, &["0", "10000"]), ["0"]);
     }
 
