@@ -9,12 +9,14 @@
 #![allow(clippy::print_stdout)]
 
 use std::{
+    cell::Cell,
     convert::Infallible,
     env,
     error::Error,
     fs,
-    future::Future,
+    future::{Future, poll_fn},
     io::Write,
+    pin::pin,
     process::Command,
     sync::{
         Arc,
@@ -129,30 +131,38 @@ async fn count<T, E>(
 }
 
 /// Runs `read` beside a task that sleeps for a millisecond again and again, and tells by how
-/// much its timer was late at most, and for how long the thread ran without it.
+/// much its timer was late at most, and how long the longest poll of `read` took.
 async fn delay<T, E: std::fmt::Display>(
     what: &str,
     read: impl Future<Output = std::result::Result<T, E>>,
 ) -> Option<T> {
+    let late = Cell::new(Duration::ZERO);
     let ticks = async {
-        let (mut late, mut busy) = (Duration::ZERO, Duration::ZERO);
         loop {
-            let (now, used) = (Instant::now(), thread_time());
+            let now = Instant::now();
             sleep(Duration::from_millis(1)).await;
-            late = late.max(now.elapsed().saturating_sub(Duration::from_millis(1)));
-            busy = busy.max(thread_time().saturating_sub(used));
-            TICKS.set((late, busy));
+            late.set(late.get().max(now.elapsed().saturating_sub(Duration::from_millis(1))));
         }
     };
+    let mut longest = Duration::ZERO;
     let started = Instant::now();
-    let outcome = tokio::select! {
-        biased;
-        () = ticks => None,
-        outcome = read => Some(outcome),
+    let outcome = {
+        let mut read = pin!(read);
+        let read = poll_fn(|cx| {
+            let now = Instant::now();
+            let outcome = read.as_mut().poll(cx);
+            longest = longest.max(now.elapsed());
+            outcome
+        });
+        tokio::select! {
+            biased;
+            () = ticks => None,
+            outcome = read => Some(outcome),
+        }
     };
-    let (late, busy) = TICKS.get();
     println!(
-        "{what}: the timer was late by {late:.1?} at most, the thread was busy for {busy:.1?} at a time, {:.1?} in all",
+        "{what}: the timer was late by {:.1?} at most, the longest poll took {longest:.1?} of {:.1?} in all",
+        late.get(),
         started.elapsed()
     );
     match outcome? {
@@ -162,11 +172,6 @@ async fn delay<T, E: std::fmt::Display>(
             None
         }
     }
-}
-
-std::thread_local! {
-    static TICKS: std::cell::Cell<(Duration, Duration)> =
-        const { std::cell::Cell::new((Duration::ZERO, Duration::ZERO)) };
 }
 
 /// As many rows as a list may have by default, with ids, in ten pages.
@@ -293,11 +298,4 @@ fn memory(name: &str) -> usize {
     let line = status.lines().find_map(|line| line.strip_prefix(name)).unwrap_or_default();
     let digits = line.trim_matches(|c: char| !c.is_ascii_digit());
     digits.parse::<usize>().unwrap_or_default() * 1024
-}
-
-/// For how long this thread has run, without what it waited for the processor.
-fn thread_time() -> Duration {
-    let line = fs::read_to_string("/proc/thread-self/schedstat").unwrap_or_default();
-    let nanoseconds = line.split(' ').next().and_then(|first| first.parse().ok());
-    Duration::from_nanos(nanoseconds.unwrap_or_default())
 }

@@ -1,7 +1,8 @@
 //! Every setting of a pool, its default, and its validation. Starts nothing and
-//! reads no environment.
+//! reads no environment but in `environment`.
 
 use std::{
+    collections::BTreeSet,
     fmt,
     sync::Arc,
     time::{Duration, Instant},
@@ -10,9 +11,11 @@ use std::{
 use http::{HeaderMap, Uri, header::USER_AGENT};
 use rust_decimal::Decimal;
 use secrecy::{ExposeSecret, SecretString};
+use serde::Deserialize;
 
 use crate::{
     base_url::BaseUrl,
+    data::{duration, optional_duration},
     error::{Error, ErrorKind},
     rate_limit::{AnswerRules, KeyedRateLimiter, SLOWEST, default_burst},
     request::header,
@@ -22,8 +25,13 @@ use crate::{
     transport::{Proxy, check_headers, tls},
 };
 
+mod auth;
+mod environment;
+mod forms;
 mod schemes;
 mod transport;
+
+pub(crate) use auth::{Auth, OAuth2, Secrets};
 
 const DEFAULT_USER_AGENT: &str = concat!("vantage-api-pool/", env!("CARGO_PKG_VERSION"));
 
@@ -53,9 +61,62 @@ pub(crate) fn check_rate(rate: Option<Decimal>, what: &'static str) -> Result<()
 const MIN_KEEPALIVE: Duration = Duration::from_secs(1);
 const MAX_KEEPALIVE: Duration = Duration::from_secs(32_767);
 
-/// Every setting of a pool, before validation. [`PoolBuilder`] documents each.
-#[derive(Clone)]
-pub(crate) struct PoolConfig {
+/// The settings of a pool as data: from YAML, JSON or the environment, or by serde from whatever
+/// holds them. [`PoolBuilder`](crate::PoolBuilder) sets the same from code and documents each.
+///
+/// ```
+/// use vantage_api_pool::PoolConfig;
+///
+/// let config = PoolConfig::from_yaml(
+///     "
+/// base_url: https://api.example.com/v1
+/// auth: { bearer: { env: API_TOKEN } }
+/// rate_limit: 2.5
+/// call_timeout: 1m
+/// default_headers: { x-tenant: blue }
+/// circuit_breaker: { open_time: 2s }
+/// ",
+/// )?;
+/// let pool = config.builder()?.workers(4).build()?;
+/// # Ok::<(), vantage_api_pool::Error>(())
+/// ```
+///
+/// # Keys
+///
+/// Only `base_url` is required, and an unknown key is an error that names it. The keys are the
+/// names of the builder's methods, such as `workers`, `max_attempts` or `use_dampener`. A
+/// duration is a number of seconds or text such as `250ms`, `1m 30s` or `2h`; a size is in
+/// bytes. These have a form of their own:
+///
+/// | key | value |
+/// |---|---|
+/// | `auth` | one of the forms below |
+/// | `default_headers` | a map of names to values |
+/// | `root_certificates` | a list of texts in PEM |
+/// | `retry_budget` | `{ share_of_calls: 0.2, per_second: 10 }` |
+/// | `hedge` | `{ after: 200ms }` or `{ at_percentile: 0.95 }`, and `at_most: 0.05` |
+/// | `circuit_breaker` | a map of the names of [`CircuitBreaker`]'s methods |
+/// | `response_rules` | a list of [`ResponseRule`]s |
+/// | `limit_statuses`, `slow_down_statuses`, `retry_after_statuses` | a list of statuses |
+///
+/// # `auth`
+///
+/// | form | credentials |
+/// |---|---|
+/// | `{ bearer: SECRET }` | a bearer token (RFC 6750) |
+/// | `{ basic: { user: NAME, password: SECRET } }` | a user name and a password (RFC 7617) |
+/// | `{ header: { name: X-Api-Key, value: SECRET } }` | a key in a header |
+/// | `{ query: { name: api_key, value: SECRET } }` | a key in the query |
+/// | `{ oauth2: { token_url: URL, client_id: ID, client_secret: SECRET, scopes: [read], params: { audience: api }, credentials_in_body: false } }` | tokens by the client credentials grant (RFC 6749 section 4.4); needs the feature `oauth2` |
+///
+/// A `SECRET` is a text, a list of texts, `{ env: NAME }` or `{ file: PATH }`; `NAME` and
+/// `PATH` may be lists too. Of a list the pool uses all, as the tokens of
+/// [`token_source`](crate::PoolBuilder::token_source). `file` takes `reread_every: 10m` beside
+/// it. No secret is in an error, in `Debug` output or in a log. A key in the query is in the
+/// URLs that servers and proxies write to their logs, so prefer a header.
+#[derive(Clone, Deserialize)]
+#[serde(deny_unknown_fields, default, expecting = "a map of the settings of a pool")]
+pub struct PoolConfig {
     pub(crate) base_url: String,
     pub(crate) workers: usize,
     pub(crate) connections_per_worker: usize,
@@ -68,47 +129,86 @@ pub(crate) struct PoolConfig {
     pub(crate) burst_per_key: Option<u32>,
     pub(crate) rate_limit_per_token: Option<Decimal>,
     pub(crate) use_dampener: bool,
+    #[serde(with = "optional_duration")]
     pub(crate) queue_timeout: Option<Duration>,
+    #[serde(with = "duration")]
     pub(crate) call_timeout: Duration,
+    #[serde(with = "duration")]
     pub(crate) attempt_timeout: Duration,
+    #[serde(with = "duration")]
     pub(crate) connect_timeout: Duration,
+    #[serde(with = "duration")]
     pub(crate) read_idle_timeout: Duration,
+    #[serde(with = "duration")]
     pub(crate) idle_timeout: Duration,
+    #[serde(with = "duration")]
     pub(crate) max_lifetime: Duration,
     pub(crate) tcp_nodelay: bool,
+    #[serde(with = "optional_duration")]
     pub(crate) tcp_keepalive: Option<Duration>,
+    #[serde(with = "optional_duration")]
     pub(crate) tcp_keepalive_interval: Option<Duration>,
     pub(crate) tcp_keepalive_retries: Option<u32>,
+    #[serde(deserialize_with = "forms::secret")]
     pub(crate) proxy: Option<SecretString>,
+    pub(crate) no_proxy: String,
     pub(crate) https_only: bool,
     pub(crate) allow_http_origins: bool,
     pub(crate) max_body_bytes: usize,
     pub(crate) max_error_body_bytes: usize,
     pub(crate) page_byte_budget: usize,
     pub(crate) max_attempts: u32,
+    #[serde(with = "duration")]
     pub(crate) backoff_base: Duration,
+    #[serde(with = "duration")]
     pub(crate) backoff_cap: Duration,
     pub(crate) retry_budget: Earnings,
     pub(crate) hedge: Option<Hedge>,
+    #[serde(with = "duration")]
     pub(crate) max_retry_after: Duration,
+    #[serde(with = "duration")]
     pub(crate) reconnect_timeout: Duration,
-    pub(crate) answers: AnswerRules,
+    pub(crate) limit_statuses: BTreeSet<u16>,
+    pub(crate) slow_down_statuses: Option<BTreeSet<u16>>,
+    pub(crate) retry_after_statuses: BTreeSet<u16>,
+    pub(crate) retry_after_ms: bool,
+    pub(crate) should_retry_header: bool,
     pub(crate) circuit_breaker: Option<CircuitBreaker>,
     pub(crate) response_rules: Vec<ResponseRule>,
+    #[serde(with = "duration")]
     pub(crate) acquire_timeout: Duration,
     pub(crate) restart_intensity: u32,
+    #[serde(with = "duration")]
     pub(crate) restart_period: Duration,
+    #[serde(with = "duration")]
     pub(crate) heartbeat_timeout: Duration,
+    #[serde(with = "duration")]
     pub(crate) replace_blocked_after: Duration,
     pub(crate) gzip: bool,
+    #[serde(deserialize_with = "forms::headers")]
     pub(crate) default_headers: Vec<(String, String)>,
+    #[serde(deserialize_with = "forms::certificates")]
     pub(crate) root_certificates: Vec<Vec<u8>>,
+    pub(crate) platform_roots: bool,
+    #[serde(deserialize_with = "forms::secret")]
     pub(crate) client_certificate: Option<SecretString>,
+    /// What the credentials are made of when a builder is made of this.
+    #[serde(deserialize_with = "auth::auth")]
+    pub(crate) auth: Option<Auth>,
+    #[serde(skip)]
     pub(crate) credentials: Option<Credentials>,
     /// `None` after a key that is too short.
+    #[serde(rename = "signing_key", deserialize_with = "forms::signer")]
     pub(crate) signer: Option<Signer>,
     #[cfg(feature = "metrics")]
     pub(crate) metrics_label: Option<String>,
+}
+
+/// The defaults, for a pool without a base URL.
+impl Default for PoolConfig {
+    fn default() -> Self {
+        Self::new("")
+    }
 }
 
 impl PoolConfig {
@@ -138,6 +238,7 @@ impl PoolConfig {
             tcp_keepalive_interval: None,
             tcp_keepalive_retries: None,
             proxy: None,
+            no_proxy: String::new(),
             https_only: false,
             allow_http_origins: false,
             max_body_bytes: 10 * 1024 * 1024,
@@ -150,7 +251,11 @@ impl PoolConfig {
             hedge: None,
             max_retry_after: Duration::from_secs(300),
             reconnect_timeout: Duration::from_secs(15),
-            answers: AnswerRules::default(),
+            limit_statuses: BTreeSet::new(),
+            slow_down_statuses: None,
+            retry_after_statuses: BTreeSet::new(),
+            retry_after_ms: true,
+            should_retry_header: false,
             circuit_breaker: None,
             response_rules: Vec::new(),
             acquire_timeout: Duration::from_secs(30),
@@ -161,12 +266,23 @@ impl PoolConfig {
             gzip: true,
             default_headers: Vec::new(),
             root_certificates: Vec::new(),
+            platform_roots: false,
             client_certificate: None,
+            auth: None,
             credentials: None,
             signer: Some(Signer::of_this_process()),
             #[cfg(feature = "metrics")]
             metrics_label: None,
         }
+    }
+
+    /// Settings in YAML or JSON.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Config`], naming the key, and the line where that can be told.
+    pub fn from_yaml(text: &str) -> Result<Self, Error> {
+        serde_yaml_ng::from_str(text)
+            .map_err(|error| Error::new(ErrorKind::Config, error.to_string()))
     }
 
     /// Checks every setting and parses what needs parsing.
@@ -236,7 +352,8 @@ impl PoolConfig {
         if self.replace_blocked_after < self.heartbeat_timeout {
             return invalid("replace_blocked_after: must be at least heartbeat_timeout");
         }
-        self.answers.check()?;
+        let answers = self.answers();
+        answers.check()?;
         self.circuit_breaker.as_ref().map_or(Ok(()), CircuitBreaker::validate)?;
         self.credentials.as_ref().map_or(Ok(()), Credentials::validate)?;
 
@@ -253,7 +370,8 @@ impl PoolConfig {
         if !headers.contains_key(USER_AGENT) {
             headers.insert(USER_AGENT, http::HeaderValue::from_static(DEFAULT_USER_AGENT));
         }
-        let proxy = self.proxy.as_ref().map(|proxy| Proxy::parse(proxy.expose_secret()));
+        let proxy = self.proxy.as_ref();
+        let proxy = proxy.map(|proxy| Proxy::parse(proxy.expose_secret(), &self.no_proxy));
         let base = BaseUrl::parse(&self.base_url)?;
         self.check_schemes(&base)?;
         let breaker = self.circuit_breaker.as_ref();
@@ -269,12 +387,25 @@ impl PoolConfig {
             headers,
             tls: tls::client_config(
                 &self.root_certificates,
+                self.platform_roots,
                 self.client_certificate.as_ref().map(ExposeSecret::expose_secret),
             )?,
             proxy: proxy.transpose()?.map(Arc::new),
             rules: ResponseRules::new(&self.response_rules)?,
+            answers,
             settings: self.clone(),
         })
+    }
+
+    /// What statuses and headers mean.
+    fn answers(&self) -> AnswerRules {
+        AnswerRules {
+            limits: self.limit_statuses.clone(),
+            slower: self.slow_down_statuses.clone(),
+            worth_a_wait: self.retry_after_statuses.clone(),
+            reads_millis: self.retry_after_ms,
+            reads_should_retry: self.should_retry_header,
+        }
     }
 
     /// What signs cursors and resume tokens.
@@ -366,6 +497,7 @@ pub(crate) struct ValidConfig {
     pub(crate) tls: Arc<rustls::ClientConfig>,
     pub(crate) proxy: Option<Arc<Proxy>>,
     pub(crate) rules: ResponseRules,
+    pub(crate) answers: AnswerRules,
     pub(crate) settings: PoolConfig,
 }
 

@@ -6,6 +6,8 @@ pub mod connections {}
 pub mod limits {}
 #[doc = include_str!("../docs/guide/promises.md")]
 pub mod promises {}
+#[doc = include_str!("../docs/guide/settings.md")]
+pub mod settings {}
 #[doc = include_str!("../docs/guide/streams.md")]
 pub mod streams {}
 #[doc = include_str!("../docs/guide/tables.md")]

@@ -36,6 +36,7 @@ mod base_url;
 mod blocking;
 mod config;
 mod coop;
+mod data;
 mod dispatch;
 mod enforcer;
 mod error;
@@ -65,6 +66,7 @@ mod user_value;
 pub mod vantage;
 mod worker;
 
+pub use config::PoolConfig;
 pub use dispatch::PoolLink;
 pub use error::{Delivery, Error, ErrorKind};
 pub use pager::{Envelope, PaginatedStream, Paging};

@@ -342,9 +342,18 @@ setters! {
     acquire_timeout: Duration;
     /// Whether compressed answers are asked for: `true` by default.
     gzip: bool;
+    /// Whether the root certificates that the operating system trusts are trusted too, besides
+    /// those of the web: `false` by default. They are read when the pool is built; where
+    /// `SSL_CERT_FILE` or `SSL_CERT_DIR` is set, from there. One that cannot be read is passed
+    /// over, and it is an error if there is none.
+    platform_roots: bool;
 }
 
 impl PoolBuilder {
+    pub(crate) fn from_config(config: PoolConfig) -> Self {
+        Self { config }
+    }
+
     /// A header for every request that does not set it itself. `User-Agent` replaces
     /// the pool's own. [`Request::json`] sets `Content-Type` itself; writes of Vantage tables
     /// leave it to this one.
@@ -353,7 +362,8 @@ impl PoolBuilder {
         self
     }
 
-    /// Trusts another root certificate, in PEM, besides those of the web.
+    /// Trusts another root certificate, in PEM, besides those of the web
+    /// ([Mozilla's](https://docs.rs/webpki-roots), built in).
     pub fn root_certificate(mut self, pem: impl Into<Vec<u8>>) -> Self {
         self.config.root_certificates.push(pem.into());
         self

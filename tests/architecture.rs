@@ -236,6 +236,7 @@ const LAYERS: &[&str] = &[
     "header_value",
     "signer",
     "priority",
+    "data",
     "coop",
     "timers",
     "user_value",

@@ -5,7 +5,10 @@
 use std::time::Duration;
 
 use super::{AwwPool, PoolBuilder};
-use crate::{error::Error, request::Request, response::Response, supervisor::messages::WarmUp};
+use crate::{
+    error::Error, request::Request, response::Response, supervisor::messages::WarmUp,
+    transport::Proxy,
+};
 
 impl AwwPool {
     /// As [`get`](Self::get), but never waits for a connection, see
@@ -103,8 +106,8 @@ impl PoolBuilder {
     /// `http://user:password@host:port`, where user, password and port (then 80) may be left
     /// out and what is special in a URL is percent-encoded. With `https://` (port 443) the
     /// proxy itself is spoken to inside TLS, and its certificate is held against the same roots
-    /// as the API's ([`root_certificate`](Self::root_certificate)). None by default; the
-    /// environment is not read. The proxy resolves the API's host name. It sees neither paths
+    /// as the API's ([`root_certificate`](Self::root_certificate)). None by default, see
+    /// [`proxy_from_env`](Self::proxy_from_env). The proxy resolves the API's host name. It sees neither paths
     /// nor headers of an https API, and the credentials are in no `Debug` output, error or log.
     ///
     /// A proxy that is not reached, or that does not reach the host, is
@@ -113,6 +116,28 @@ impl PoolBuilder {
     /// that is trusted [`ErrorKind::Tls`](crate::ErrorKind::Tls).
     pub fn proxy(mut self, url: impl Into<String>) -> Self {
         self.config.proxy = Some(url.into().into());
+        self
+    }
+
+    /// Connects to some hosts directly and not through the [`proxy`](Self::proxy): a list
+    /// separated by commas, of names such as `example.com`, which stand for what is below them
+    /// too, addresses, networks such as `10.0.0.0/8`, and `*` for all. A name or an address may
+    /// have a port. None by default.
+    pub fn no_proxy(mut self, hosts: impl Into<String>) -> Self {
+        self.config.no_proxy = hosts.into();
+        self
+    }
+
+    /// Takes [`proxy`](Self::proxy) and [`no_proxy`](Self::no_proxy) from the environment, as
+    /// `curl` does: `https_proxy` for an API with https and `http_proxy` for one without, else
+    /// `all_proxy`, and `no_proxy`. All but `http_proxy` may be in capitals. What the environment
+    /// does not have leaves things as they are.
+    pub fn proxy_from_env(mut self) -> Self {
+        let is_https = self.config.base_url.to_ascii_lowercase().starts_with("https:");
+        let (proxy, no_proxy) = Proxy::of_variables(is_https, |name| std::env::var(name).ok());
+        if let Some(proxy) = proxy {
+            (self.config.proxy, self.config.no_proxy) = (Some(proxy.into()), no_proxy);
+        }
         self
     }
 }

@@ -43,7 +43,7 @@ impl PoolBuilder {
     /// with a quota that is used up (`X-RateLimit-Remaining: 0` and the like). None by default;
     /// 400, 403, 420 and 509 occur. Each from 400 to 599.
     pub fn limit_statuses(mut self, statuses: impl IntoIterator<Item = u16>) -> Self {
-        self.config.answers.limits = statuses.into_iter().collect();
+        self.config.limit_statuses = statuses.into_iter().collect();
         self
     }
 
@@ -54,7 +54,7 @@ impl PoolBuilder {
     /// after it has counted before. A status that is set counts always, and an empty set is
     /// none.
     pub fn slow_down_statuses(mut self, statuses: impl IntoIterator<Item = u16>) -> Self {
-        self.config.answers.slower = Some(statuses.into_iter().collect());
+        self.config.slow_down_statuses = Some(statuses.into_iter().collect());
         self
     }
 
@@ -62,14 +62,14 @@ impl PoolBuilder {
     /// wait: 409, 413 and 423 are such (RFC 9110 sections 15.5.10 and 15.5.14, RFC 4918 section
     /// 11.3). They say that nothing was done, so the method does not matter. None by default.
     pub fn retry_after_statuses(mut self, statuses: impl IntoIterator<Item = u16>) -> Self {
-        self.config.answers.worth_a_wait = statuses.into_iter().collect();
+        self.config.retry_after_statuses = statuses.into_iter().collect();
         self
     }
 
     /// Whether `retry-after-ms` and `x-ms-retry-after-ms` are heeded as `Retry-After` is, in
     /// milliseconds: `true` by default.
     pub fn retry_after_ms(mut self, is_heeded: bool) -> Self {
-        self.config.answers.reads_millis = is_heeded;
+        self.config.retry_after_ms = is_heeded;
         self
     }
 
@@ -77,7 +77,7 @@ impl PoolBuilder {
     /// final. `true` makes any status worth another attempt, within
     /// [`max_attempts`](Self::max_attempts), for a request that may be retried.
     pub fn should_retry_header(mut self, is_heeded: bool) -> Self {
-        self.config.answers.reads_should_retry = is_heeded;
+        self.config.should_retry_header = is_heeded;
         self
     }
 

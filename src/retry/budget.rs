@@ -2,6 +2,8 @@
 
 use std::time::{Duration, Instant};
 
+use serde::Deserialize;
+
 /// What one retry costs.
 const RETRY: u64 = 1_000_000;
 /// The balance at the start, in seconds of what time earns, and at least ten retries.
@@ -10,9 +12,11 @@ const START_SECONDS: u64 = 10;
 const MOST_SECONDS: u64 = 100;
 
 /// What a budget earns.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
 pub(crate) struct Earnings {
     /// Retries per call, from 0 to 1.
+    #[serde(rename = "share_of_calls")]
     pub(crate) per_call: f64,
     /// Retries per second.
     pub(crate) per_second: u32,

@@ -3,7 +3,12 @@
 
 use std::time::Duration;
 
-use crate::error::{Error, ErrorKind};
+use serde::Deserialize;
+
+use crate::{
+    data::optional_duration,
+    error::{Error, ErrorKind},
+};
 
 /// The share of calls that are hedged at most, unless set otherwise.
 const DEFAULT_SHARE: f64 = 0.05;
@@ -32,7 +37,8 @@ const MOST_SAVED: f64 = 10.0;
 /// # let _ = (pool, Hedge::after(Duration::from_millis(200)));
 /// # Ok::<(), vantage_api_pool::Error>(())
 /// ```
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Deserialize)]
+#[serde(try_from = "HedgeData")]
 pub struct Hedge {
     pub(crate) when: When,
     share: f64,
@@ -43,6 +49,29 @@ pub struct Hedge {
 pub(crate) enum When {
     After(Duration),
     AtPercentile(f64),
+}
+
+/// A [`Hedge`] as data.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct HedgeData {
+    #[serde(default, with = "optional_duration")]
+    after: Option<Duration>,
+    at_percentile: Option<f64>,
+    at_most: Option<f64>,
+}
+
+impl TryFrom<HedgeData> for Hedge {
+    type Error = &'static str;
+
+    fn try_from(data: HedgeData) -> Result<Self, &'static str> {
+        let hedge = match (data.after, data.at_percentile) {
+            (Some(delay), None) => Self::after(delay),
+            (None, Some(share)) => Self::at_percentile(share),
+            _ => return Err("hedge: must have either `after` or `at_percentile`"),
+        };
+        Ok(data.at_most.map_or(hedge, |share| hedge.at_most(share)))
+    }
 }
 
 impl Hedge {

@@ -65,7 +65,8 @@ use judge::Judge;
 ///
 /// # In YAML
 ///
-/// A rule is read by serde, so that a list of them may come from a file. Times are in seconds.
+/// A rule is read by serde, so that a list of them may come from a file. A duration is a number
+/// of seconds or text such as `250ms`, as in a [`PoolConfig`](crate::PoolConfig).
 ///
 /// ```
 /// # use vantage_api_pool::{AwwPool, retry::ResponseRule};

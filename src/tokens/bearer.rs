@@ -1,6 +1,6 @@
 //! The usual way to put a token into a request (RFC 6750 section 2.1).
 
-use http::{HeaderValue, header::AUTHORIZATION};
+use http::{HeaderName, HeaderValue, header::AUTHORIZATION};
 
 use crate::{
     error::{Error, ErrorKind},
@@ -15,12 +15,16 @@ use crate::{
 /// # Errors
 /// [`ErrorKind::Token`] when the token has characters that are not legal in a header; it is
 /// not echoed.
-pub fn bearer(mut request: Request, token: &str) -> Result<Request, Error> {
-    let value = HeaderValue::try_from(format!("Bearer {token}"));
-    let mut value = value.map_err(|_| {
+pub fn bearer(request: Request, token: &str) -> Result<Request, Error> {
+    put(request, &AUTHORIZATION, &format!("Bearer {token}"))
+}
+
+/// Puts what holds a token into a header, kept out of every `Debug` output.
+pub(super) fn put(mut request: Request, name: &HeaderName, text: &str) -> Result<Request, Error> {
+    let mut value = HeaderValue::try_from(text).map_err(|_| {
         Error::new(ErrorKind::Token, "the token has characters that are not legal in a header")
     })?;
     value.set_sensitive(true);
-    request.headers_mut().insert(AUTHORIZATION, value);
+    request.headers_mut().insert(name, value);
     Ok(request)
 }

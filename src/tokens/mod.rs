@@ -14,6 +14,7 @@
 //! [`ErrorKind::Token`] that names the variable, the file or the
 //! endpoint, and never what was found there.
 
+mod auth;
 mod bearer;
 #[cfg(feature = "oauth2")]
 mod client_credentials;

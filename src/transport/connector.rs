@@ -40,13 +40,14 @@ impl Connector {
         let host = settings.base.host().unwrap_or_default();
         let is_secure = settings.base.scheme_str() == Some("https");
         let port = settings.base.port_u16().unwrap_or(if is_secure { 443 } else { 80 });
+        let name = host.trim_matches(['[', ']']);
         Self {
-            host: host.trim_matches(['[', ']']).to_owned(),
+            host: name.to_owned(),
             port,
             authority: format!("{host}:{port}"),
             is_secure,
             tls: Arc::clone(&settings.tls).into(),
-            proxy: settings.proxy.clone(),
+            proxy: settings.proxy.clone().filter(|proxy| proxy.is_for(name, port)),
             tcp_nodelay: settings.tcp_nodelay,
             tcp_keepalive: settings.tcp_keepalive.clone(),
             connect_timeout: settings.connect_timeout,

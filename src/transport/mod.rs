@@ -17,6 +17,7 @@ mod gauge;
 mod happy_eyeballs;
 mod head;
 mod mend;
+mod no_proxy;
 mod pool_state;
 mod proxy;
 mod reconnect_backoff;

@@ -10,7 +10,7 @@ use percent_encoding::percent_decode_str;
 use secrecy::{ExposeSecret, SecretString};
 use url::{Host, Url};
 
-use super::mend::mend;
+use super::{mend::mend, no_proxy::NoProxy};
 use crate::error::{Error, ErrorKind};
 
 /// The most that a proxy may say before the tunnel is open, in bytes.
@@ -28,15 +28,17 @@ pub(crate) struct Proxy {
     pub(super) is_secure: bool,
     /// The value of `Proxy-Authorization`.
     authorization: Option<SecretString>,
+    no_proxy: NoProxy,
 }
 
 impl Proxy {
     /// Parses `http://user:password@host:port` or the same with `https`; the user, the password
-    /// and the port (then 80 or 443) may be left out.
+    /// and the port (then 80 or 443) may be left out. `no_proxy` lists the hosts that are
+    /// connected to directly.
     ///
     /// # Errors
-    /// [`ErrorKind::Config`], which names what is wrong and echoes nothing.
-    pub(crate) fn parse(text: &str) -> Result<Self, Error> {
+    /// [`ErrorKind::Config`], which names what is wrong and echoes nothing of the URL.
+    pub(crate) fn parse(text: &str, no_proxy: &str) -> Result<Self, Error> {
         let invalid = |what: &'static str| Error::new(ErrorKind::Config, what);
         let url = Url::parse(text)
             .map_err(|source| invalid("proxy: is not a valid URL").with_source(source))?;
@@ -55,7 +57,32 @@ impl Proxy {
         };
         let port = url.port_or_known_default().filter(|port| *port != 0);
         let port = port.ok_or_else(|| invalid("proxy: the port must be from 1 to 65535"))?;
-        Ok(Self { host, port, is_secure, authorization: authorization(&url)? })
+        let (authorization, no_proxy) = (authorization(&url)?, NoProxy::parse(no_proxy)?);
+        Ok(Self { host, port, is_secure, authorization, no_proxy })
+    }
+
+    /// The URL of the proxy for an API that is `https` or not, and the list of hosts without one,
+    /// by the variables that `curl` reads.
+    pub(crate) fn of_variables(
+        is_https: bool,
+        variable: impl Fn(&str) -> Option<String>,
+    ) -> (Option<String>, String) {
+        let first = |names: &[&str]| {
+            let values = names.iter().filter_map(|name| variable(name));
+            values.map(|value| value.trim().to_owned()).find(|value| !value.is_empty())
+        };
+        // A CGI program gets HTTP_PROXY from the header `Proxy` of whoever asks.
+        let url = match is_https {
+            true => first(&["https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY"]),
+            false => first(&["http_proxy", "all_proxy", "ALL_PROXY"]),
+        };
+        let url = url.map(|url| if url.contains("://") { url } else { format!("http://{url}") });
+        (url, first(&["no_proxy", "NO_PROXY"]).unwrap_or_default())
+    }
+
+    /// Whether `host`, without the brackets of an IPv6 address, is connected to through this.
+    pub(super) fn is_for(&self, host: &str, port: u16) -> bool {
+        !self.no_proxy.holds(host, port)
     }
 
     /// Asks for a tunnel to `authority`, a host with a port.
@@ -122,5 +149,31 @@ pub(super) fn is_open(bytes: &mut BytesMut) -> Result<bool, Error> {
                 return Err(Error::new(ErrorKind::Proxy, what));
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn variables_are_read_as_curl_reads_them() {
+        let read = |is_https, variables: &[(&str, &str)]| {
+            let variable = |name: &str| {
+                let found = variables.iter().find(|(own, _)| *own == name);
+                found.map(|(_, value)| (*value).to_owned())
+            };
+            Proxy::of_variables(is_https, variable)
+        };
+        let proxy = |text: &str| Some(text.to_owned());
+        assert_eq!(read(true, &[]), (None, String::new()));
+        let both = [("http_proxy", "http://a:1"), ("HTTPS_PROXY", "b:2"), ("NO_PROXY", "c")];
+        assert_eq!(read(true, &both), (proxy("http://b:2"), "c".to_owned()));
+        assert_eq!(read(false, &both), (proxy("http://a:1"), "c".to_owned()));
+        assert_eq!(
+            read(true, &[("https_proxy", " "), ("ALL_PROXY", "https://d")]).0,
+            proxy("https://d")
+        );
+        assert_eq!(read(false, &[("HTTP_PROXY", "http://evil:1")]).0, None);
     }
 }

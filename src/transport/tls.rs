@@ -42,18 +42,30 @@ pub(super) fn is_lasting(error: &io::Error) -> bool {
     }
 }
 
-/// The client configuration that trusts the web's roots and `extra` ones, each in PEM, and shows
-/// the certificate `own`, in PEM with its chain and key, to servers that ask for one.
+/// The client configuration that trusts the web's roots, those of the operating system if
+/// `is_platform` and `extra` ones, each in PEM, and shows the certificate `own`, in PEM with its chain and key, to servers that ask for one.
 ///
 /// # Errors
 /// [`ErrorKind::Config`] when an entry of `extra` is not PEM, holds no
-/// certificate, or holds one that cannot be a root; when `own` is not a certificate with its key.
+/// certificate, or holds one that cannot be a root; when `own` is not a certificate with its key;
+/// when the operating system has no roots.
 pub(crate) fn client_config(
     extra: &[Vec<u8>],
+    is_platform: bool,
     own: Option<&str>,
 ) -> Result<Arc<ClientConfig>, Error> {
     let invalid = |what: &'static str| Error::new(ErrorKind::Config, what);
     let mut roots = RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() };
+    if is_platform {
+        let found = rustls_native_certs::load_native_certs();
+        if roots.add_parsable_certificates(found.certs).0 == 0 {
+            let none = invalid("platform_roots: the operating system has no root certificates");
+            return Err(match found.errors.into_iter().next() {
+                Some(source) => none.with_source(source),
+                None => none,
+            });
+        }
+    }
     for pem in extra {
         let before = roots.len();
         for certificate in CertificateDer::pem_slice_iter(pem) {

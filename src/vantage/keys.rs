@@ -166,10 +166,10 @@ impl Keys {
 /// An id is known by 128 bits of its hash, by keys of this process: among a thousand million ids
 /// two have the same with a probability of 10^-21, whoever chose them. So millions of them take no
 /// room for their texts, and end at once. They are spread over several maps, since one that is
-/// large takes long at a time to grow.
+/// large takes long at a time to grow, and unevenly, so that not all of them grow at once.
 #[derive(Debug, Default)]
 struct Seen {
-    maps: [HashMap<u128, u64, FixedState>; 16],
+    maps: [HashMap<u128, u64, FixedState>; 32],
     keys: [RandomState; 2],
 }
 
@@ -186,8 +186,10 @@ impl Seen {
 
     /// The map that it is in, if it is in any.
     fn map(&mut self, hash: u128) -> &mut HashMap<u128, u64, FixedState> {
-        let number = hash as usize % self.maps.len();
-        &mut self.maps[number]
+        // Of so many parts, the first map has one, the second two, and so on.
+        let parts = self.maps.len() * (self.maps.len() + 1) / 2;
+        let part = hash as usize % parts;
+        &mut self.maps[((8 * part + 1).isqrt() - 1) / 2]
     }
 }
 

@@ -158,7 +158,7 @@ impl WorkerContext {
             default: ruling.wait,
         });
         let is_pending = ruled.is_some() && status == StatusCode::ACCEPTED;
-        let rules = &self.config().settings.answers;
+        let rules = &self.config().answers;
         (status.is_client_error() || status.is_server_error() || is_pending)
             .then(|| hear(rules, status, ruled, answer.headers(), SystemTime::now()))
     }

@@ -7,6 +7,7 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod environment;
 mod hostility;
 mod keys;
 mod resources;

@@ -471,7 +471,7 @@ async fn security_12_a_description_bounds_its_table_and_the_api_all_others() {
         let error = soon("an error", vista.list_values()).await.unwrap_err();
         assert!(error.to_string().contains(named), "{error}");
     }
-    for wrong in [", max_rows: 0", ", max_pages: -1", ", deadline_seconds: 0"] {
+    for wrong in [", max_rows: 0", ", max_pages: -1", ", deadline: 0"] {
         let error = api.vista_factory().with_yaml(&yaml(wrong)).unwrap_err();
         assert!(error.is_incorrect_usage(), "{error}");
     }

@@ -11,6 +11,7 @@ mod blocked;
 mod breaker;
 mod calls;
 mod cancellation;
+mod config;
 mod connections;
 mod credentials;
 mod dampener;

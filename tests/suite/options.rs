@@ -212,8 +212,9 @@ async fn a_stream_opened_by_message_takes_its_settings() {
         .shape(Shape::At("result.rows"))
         .params("p", "n")
         .first_page(0)
-        .delay(|_| millis(20))
+        .closed()
         .start();
+    api.open(0);
     let pool = AwwPool::new(1, None, false, api.url());
     let open = OpenStream::new("/rows")
         .paging(Paging::default().page_param("p").first_page(0))
@@ -221,7 +222,8 @@ async fn a_stream_opened_by_message_takes_its_settings() {
         .prefetch(2);
     let supervisor = pool.supervisor().await.unwrap();
     let stream = soon("a stream", supervisor.send(open)).await.unwrap();
-    let rows: Vec<_> = soon("all rows", stream.map(Result::unwrap).collect()).await;
+    let rows = soon("all rows", stream.map(Result::unwrap).collect::<Vec<_>>());
+    let (rows, ()) = tokio::join!(rows, api.open_all_at("two pages at once", 2));
     assert_eq!(rows, api.rows());
     assert_eq!(api.log(|log| log.max_in_flight), 2);
 }

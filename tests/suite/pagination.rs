@@ -211,8 +211,10 @@ async fn an_endpoint_with_a_query_keeps_it() {
 
 #[tokio::test]
 async fn accept_08_pages_are_fetched_in_parallel_up_to_the_prefetch_and_no_further() {
-    let api = Hostile::new(200).delay(|_| Duration::from_millis(20)).start();
-    read_all(PaginatedStream::get(pool(&api), "/rows").prefetch(5)).await;
+    let api = Hostile::new(200).closed().start();
+    api.open(1);
+    let rows = read_all(PaginatedStream::get(pool(&api), "/rows").prefetch(5));
+    tokio::join!(rows, api.open_all_at("five pages at once", 5));
     assert_eq!(api.log(|log| log.max_in_flight), 5);
 }
 

@@ -330,8 +330,11 @@ async fn accept_18_numbered_pages_that_are_capped_are_read_whole_whatever_size_i
 
 #[tokio::test]
 async fn accept_10_offsets_are_fetched_in_parallel_once_the_total_is_known() {
-    let api = by_offset().delay(|page| Duration::from_millis(20 + page % 3 * 5)).start();
-    assert_eq!(read_all(rows_by(&api, offsets(10)).prefetch(5)).await, api.rows());
+    let api = by_offset().delay(|page| Duration::from_millis(page % 3 * 5)).closed().start();
+    api.open(1);
+    let rows = read_all(rows_by(&api, offsets(10)).prefetch(5));
+    let (rows, ()) = tokio::join!(rows, api.open_all_at("five pages at once", 5));
+    assert_eq!(rows, api.rows());
     assert_eq!(api.log(|log| log.max_in_flight), 5);
     let mut pages = api.log(Log::pages);
     pages.sort_unstable();

@@ -122,6 +122,12 @@ impl HostileServer {
         self.shared.gate.open_all();
     }
 
+    /// Lets every answer go when so many requests wait for theirs.
+    pub async fn open_all_at(&self, what: &str, in_flight: usize) {
+        self.wait_for(what, |log| log.in_flight == in_flight).await;
+        self.open_all();
+    }
+
     /// A fresh valid token, without a request.
     pub fn issue_token(&self) -> String {
         self.shared.tokens.issue()

@@ -4,10 +4,12 @@
 use std::{collections::BTreeSet, time::Duration};
 
 use http::StatusCode;
+use serde::Deserialize;
 
 use super::Health;
 use crate::{
     base_url::RequestTarget,
+    data::duration,
     error::{Error, ErrorKind},
 };
 
@@ -52,17 +54,22 @@ use crate::{
 /// let pool = AwwPool::builder("https://api.example.com/v1").circuit_breaker(breaker).build()?;
 /// # Ok::<(), vantage_api_pool::Error>(())
 /// ```
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields, default, expecting = "a map of the settings of a circuit breaker")]
 #[must_use]
 pub struct CircuitBreaker {
+    #[serde(with = "duration")]
     pub(super) window: Duration,
     pub(super) minimum_calls: u32,
     pub(super) failure_rate: f64,
+    #[serde(with = "duration")]
     open_time: Duration,
     growth: f64,
+    #[serde(with = "duration")]
     max_open_time: Duration,
     failure_statuses: BTreeSet<u16>,
     health_check: Option<RequestTarget>,
+    #[serde(rename = "per_handle")]
     is_per_handle: bool,
 }
 

@@ -6,13 +6,15 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::ResponseRule;
+use crate::data::{OneOrMany, optional_duration};
 
-/// What a rule may say. Times are in seconds.
+/// What a rule may say.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct RuleBlock {
     action: ActionBlock,
-    interval: Option<f64>,
+    #[serde(default, with = "optional_duration")]
+    interval: Option<Duration>,
     #[serde(default)]
     status: OneOrMany<u16>,
     #[serde(default)]
@@ -35,7 +37,8 @@ pub(super) struct RuleBlock {
     message_at: OneOrMany<String>,
     #[serde(default)]
     retry_after_at: OneOrMany<String>,
-    retry_after: Option<f64>,
+    #[serde(default, with = "optional_duration")]
+    retry_after: Option<Duration>,
     #[serde(default)]
     follow_location: bool,
 }
@@ -51,37 +54,12 @@ enum ActionBlock {
     Fail,
 }
 
-#[derive(Deserialize)]
-#[serde(untagged, expecting = "one value or a list of them")]
-enum OneOrMany<T> {
-    One(T),
-    Many(Vec<T>),
-}
-
-impl<T> Default for OneOrMany<T> {
-    fn default() -> Self {
-        Self::Many(Vec::new())
-    }
-}
-
-impl<T> IntoIterator for OneOrMany<T> {
-    type Item = T;
-    type IntoIter = std::vec::IntoIter<T>;
-
-    fn into_iter(self) -> Self::IntoIter {
-        match self {
-            Self::One(one) => vec![one].into_iter(),
-            Self::Many(many) => many.into_iter(),
-        }
-    }
-}
-
 impl TryFrom<RuleBlock> for ResponseRule {
     type Error = String;
 
     fn try_from(block: RuleBlock) -> Result<Self, String> {
         let mut rule = match (block.action, block.interval) {
-            (ActionBlock::Poll, Some(interval)) => Self::poll(time("interval", interval)?),
+            (ActionBlock::Poll, Some(interval)) => Self::poll(interval),
             (ActionBlock::Poll, None) => return Err("the action `poll` needs an `interval`".into()),
             (_, Some(_)) => return Err("`interval` is for the action `poll`".into()),
             (ActionBlock::RateLimited, None) => Self::rate_limited(),
@@ -113,13 +91,8 @@ impl TryFrom<RuleBlock> for ResponseRule {
             if block.action == ActionBlock::Poll {
                 return Err("`retry_after` of the action `poll` is its `interval`".into());
             }
-            rule = rule.retry_after(time("retry_after", wait)?);
+            rule = rule.retry_after(wait);
         }
         Ok(if block.follow_location { rule.follow_location() } else { rule })
     }
-}
-
-fn time(setting: &str, seconds: f64) -> Result<Duration, String> {
-    let time = Duration::try_from_secs_f64(seconds);
-    time.map_err(|_| format!("`{setting}` must be a number of seconds"))
 }

@@ -45,7 +45,7 @@ fn settings() -> Settings {
     Settings {
         base: http::Uri::from_static("http://localhost/"),
         headers,
-        tls: tls::client_config(&[], None).unwrap(),
+        tls: tls::client_config(&[], false, None).unwrap(),
         connect_timeout: Duration::from_secs(1),
         read_idle_timeout: Duration::from_millis(500),
         idle_timeout: Duration::from_secs(15),

@@ -3,12 +3,13 @@
 use std::{num::NonZeroU64, time::Duration};
 
 use indexmap::IndexMap;
-use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde::{Deserialize, Deserializer, Serialize, de::Error};
 use vantage_core::VantageError;
 
 use super::{filtering::Filtering, filters::Filters, sorting::Sorting, writes::Writes};
 use crate::{
     base_url::RequestTarget,
+    data::optional_duration,
     pager::{Envelope, Paging},
 };
 
@@ -32,8 +33,8 @@ use crate::{
 ///
 /// In YAML and the like the path is `endpoint`, `item_endpoint` is true, false or a path,
 /// `aliases` has the paths of columns by their names, and the other settings have the names of
-/// their methods. `max_rows`, `max_pages`, `max_page_items` and `deadline_seconds` are whole
-/// numbers of at least 1:
+/// their methods. `max_rows`, `max_pages` and `max_page_items` are whole numbers of at least 1,
+/// and `deadline` is a number of seconds or text such as `1h 30m`:
 ///
 /// ```yaml
 /// endpoint: v2/countries
@@ -62,7 +63,7 @@ pub struct ApiTable {
     pub(super) max_pages: Option<u64>,
     #[serde(deserialize_with = "at_least_one")]
     pub(super) max_page_items: Option<u64>,
-    #[serde(rename = "deadline_seconds", with = "seconds")]
+    #[serde(serialize_with = "optional_duration::serialize", deserialize_with = "above_zero")]
     pub(super) deadline: Option<Duration>,
 }
 
@@ -80,20 +81,10 @@ fn at_least_one<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<u64
     Ok(number.map(NonZeroU64::get))
 }
 
-mod seconds {
-    use super::{Deserializer, Duration, Serialize, Serializer, at_least_one};
-
-    pub(super) fn serialize<S: Serializer>(
-        time: &Option<Duration>,
-        serializer: S,
-    ) -> Result<S::Ok, S::Error> {
-        time.map(|time| time.as_secs().max(1)).serialize(serializer)
-    }
-
-    pub(super) fn deserialize<'de, D: Deserializer<'de>>(
-        deserializer: D,
-    ) -> Result<Option<Duration>, D::Error> {
-        Ok(at_least_one(deserializer)?.map(Duration::from_secs))
+fn above_zero<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Duration>, D::Error> {
+    match optional_duration::deserialize(deserializer)? {
+        Some(Duration::ZERO) => Err(D::Error::custom("a deadline must be above zero")),
+        deadline => Ok(deadline),
     }
 }
 
@@ -231,7 +222,7 @@ mod tests {
         "sorting": { "style": "suffixed", "param": "sort", "words": ["up", "down"] },
         "aliases": { "population": "stats.population" },
         "writes": { "style": "rest", "replace": "patch", "members": { "data.type": "rows" } },
-        "max_rows": 7, "deadline_seconds": 60
+        "max_rows": 7, "deadline": "1m"
     }"#;
 
     #[test]

@@ -243,7 +243,7 @@ mod tests {
             ("name: a\ncolumns: {}\napi: { max_rows: 0 }", "nonzero"),
             ("name: a\ncolumns: {}\napi: { max_pages: -1 }", "nonzero"),
             ("name: a\ncolumns: {}\napi: { max_page_items: many }", "nonzero"),
-            ("name: a\ncolumns: {}\napi: { deadline_seconds: 1.5 }", "nonzero"),
+            ("name: a\ncolumns: {}\napi: { deadline: soon }", "a duration"),
             ("name: a\ncolumns: {}\napi: { filters: { operators: { gtt: x } } }", "gtt"),
             ("name: a\ncolumns: {}\napi: { sorting: { style: prefixed, parm: x } }", "parm"),
             (
@@ -337,7 +337,7 @@ mod tests {
             "sorting: { style: suffixed, param: sort, between: ' ', words: [up, down] }",
             "sorting: { style: separate, param: by, direction_param: dir, on_rows: true }",
             "paging: { by: none }",
-            "max_rows: 1, max_pages: 2, max_page_items: 3, deadline_seconds: 4",
+            "max_rows: 1, max_pages: 2, max_page_items: 3, deadline: 4",
             "paging: { by: offset, param: skip, size_param: take, size: 50 }",
             "paging: { by: cursor, param: after, next: paging.next, size_param: n, size: 5 }",
             "paging: { by: next_url, next: next, allow_origins: ['https://b.example'] }",

@@ -44,6 +44,7 @@ pub struct Hostile {
     pub(super) auth: bool,
     pub(super) token_lifetime: Option<Duration>,
     pub(super) closed: bool,
+    pub(super) closed_below: String,
     pub(super) delay: Option<Arc<Delay>>,
     pub(super) scripts: Vec<(On, Scripted)>,
 }
@@ -160,6 +161,7 @@ impl Hostile {
             auth: false,
             token_lifetime: None,
             closed: false,
+            closed_below: String::new(),
             delay: None,
             scripts: Vec::new(),
         }
@@ -333,6 +335,12 @@ impl Hostile {
     pub fn closed(mut self) -> Self {
         self.closed = true;
         self
+    }
+
+    /// The same for the pages whose path begins with `path`.
+    pub fn closed_below(mut self, path: &str) -> Self {
+        path.clone_into(&mut self.closed_below);
+        self.closed()
     }
 
     /// Waits `delay(page)` before each page.

@@ -115,7 +115,9 @@ impl Shared {
             if let Some(delay) = &self.knobs.delay {
                 actix_web::rt::time::sleep(delay(page)).await;
             }
-            self.gate.pass(page).await;
+            if request.path().starts_with(&self.knobs.closed_below) {
+                self.gate.pass(page).await;
+            }
         }
         let scripted = self.script(&target);
         let no_rows = matches!(scripted, Some(Answer::NoRows));

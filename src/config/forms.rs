@@ -1,0 +1,81 @@
+//! [pure] Forms of single settings as data. What may be a secret is in no error.
+
+use std::fmt;
+
+use indexmap::IndexMap;
+use secrecy::SecretString;
+use serde::{
+    Deserialize, Deserializer,
+    de::{Error, Visitor},
+};
+
+use crate::signer::Signer;
+
+/// Refuses scalars of these types without showing them.
+macro_rules! refuse {
+    ($what:expr; $($visit:ident: $type:ty),*) => {
+        $(fn $visit<E: serde::de::Error>(self, _: $type) -> Result<Self::Value, E> {
+            Err(E::custom($what))
+        })*
+    };
+}
+pub(super) use refuse;
+
+/// A text that is in no error, whatever is there instead of one.
+struct SecretText(String);
+
+impl<'de> Deserialize<'de> for SecretText {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(SecretVisitor)
+    }
+}
+
+struct SecretVisitor;
+
+impl Visitor<'_> for SecretVisitor {
+    type Value = SecretText;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a text")
+    }
+
+    fn visit_str<E: Error>(self, text: &str) -> Result<SecretText, E> {
+        Ok(SecretText(text.to_owned()))
+    }
+
+    refuse! {
+        "must be a text, in quotes if it looks like a number";
+        visit_bool: bool, visit_i64: i64, visit_u64: u64, visit_f64: f64
+    }
+}
+
+pub(super) fn secret<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Option<SecretString>, D::Error> {
+    let text = Option::<SecretText>::deserialize(deserializer)?;
+    Ok(text.map(|text| text.0.into()))
+}
+
+pub(super) fn headers<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Vec<(String, String)>, D::Error> {
+    let headers = IndexMap::<String, SecretText>::deserialize(deserializer)?;
+    Ok(headers.into_iter().map(|(name, value)| (name, value.0)).collect())
+}
+
+pub(super) fn certificates<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Vec<Vec<u8>>, D::Error> {
+    let texts = Vec::<String>::deserialize(deserializer)?;
+    Ok(texts.into_iter().map(String::into_bytes).collect())
+}
+
+/// The signer with a key; `None` if that is too short.
+pub(super) fn signer<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Option<Signer>, D::Error> {
+    Ok(match Option::<SecretText>::deserialize(deserializer)? {
+        Some(key) => Signer::new(key.0.as_bytes()),
+        None => Some(Signer::of_this_process()),
+    })
+}

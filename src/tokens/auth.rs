@@ -1,0 +1,99 @@
+//! Makes credentials of how a pool signs in as data says.
+
+use http::{HeaderMap, HeaderName, HeaderValue};
+
+#[cfg(feature = "oauth2")]
+use super::ClientCredentials;
+use super::{Credentials, EnvTokens, FileTokens, StaticTokens, bearer, bearer::put};
+use crate::{
+    config::{Auth, OAuth2, PoolConfig, Secrets},
+    error::{Error, ErrorKind},
+    pool::PoolBuilder,
+    request::Request,
+    transport::check_headers,
+};
+
+impl PoolConfig {
+    /// A builder with these settings, to set the rest by code.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Config`] for an `auth` that cannot be used, naming why.
+    pub fn builder(mut self) -> Result<PoolBuilder, Error> {
+        if let Some(auth) = self.auth.take() {
+            self.credentials = Some(credentials(auth)?);
+        }
+        Ok(PoolBuilder::from_config(self))
+    }
+}
+
+fn credentials(auth: Auth) -> Result<Credentials, Error> {
+    let invalid = |what: &'static str| Error::new(ErrorKind::Config, what);
+    match auth {
+        Auth::Bearer(secrets) => Ok(from_secrets(secrets, bearer)),
+        Auth::Basic { user, password } => {
+            if user.contains(':') {
+                return Err(invalid("auth: basic: the user name must not hold a colon"));
+            }
+            Ok(from_secrets(password, move |request: Request, password: &str| {
+                request.basic_auth(&user, password)
+            }))
+        }
+        Auth::Header { name, value } => {
+            let illegal = || invalid("auth: header: has a name that is no header to set");
+            let name: HeaderName = name.parse().map_err(|_| illegal())?;
+            let probe = HeaderMap::from_iter([(name.clone(), HeaderValue::from_static("x"))]);
+            check_headers(&probe).map_err(|error| illegal().with_source(error))?;
+            Ok(from_secrets(value, move |request, token: &str| put(request, &name, token)))
+        }
+        Auth::Query { name, value } => {
+            if name.is_empty() {
+                return Err(invalid("auth: query: the name is empty"));
+            }
+            Ok(from_secrets(value, move |request: Request, token: &str| {
+                request.query(&[(&name, token)])
+            }))
+        }
+        Auth::OAuth2(grant) => client_credentials(grant),
+    }
+}
+
+fn from_secrets<P, R>(secrets: Secrets, apply: P) -> Credentials
+where
+    P: Fn(Request, &str) -> R + Send + Sync + 'static,
+    R: Into<Result<Request, Error>>,
+{
+    match secrets {
+        Secrets::Fixed(texts) => {
+            let tokens: Vec<String> = texts.into_iter().collect();
+            Credentials::from_source(tokens.len(), StaticTokens::new(tokens), apply)
+        }
+        Secrets::Env(secrets) => {
+            let names: Vec<String> = secrets.env.into_iter().collect();
+            Credentials::from_source(names.len(), EnvTokens::new(names), apply)
+        }
+        Secrets::File(secrets) => {
+            let files: Vec<_> = secrets.file.into_iter().collect();
+            let (count, source) = (files.len(), FileTokens::new(files));
+            let source = match secrets.reread_every {
+                Some(time) => source.reread_every(time),
+                None => source,
+            };
+            Credentials::from_source(count, source, apply)
+        }
+    }
+}
+
+#[cfg(feature = "oauth2")]
+fn client_credentials(grant: OAuth2) -> Result<Credentials, Error> {
+    let source = ClientCredentials::new(grant.token_url, grant.client_id, grant.client_secret);
+    let source = grant.scopes.into_iter().fold(source, ClientCredentials::scope);
+    let params = grant.params.into_iter();
+    let source = params.fold(source, |source, (name, value)| source.param(name, value));
+    let source = if grant.credentials_in_body { source.credentials_in_body() } else { source };
+    Ok(Credentials::from_source(1, source, bearer))
+}
+
+#[cfg(not(feature = "oauth2"))]
+fn client_credentials(_: OAuth2) -> Result<Credentials, Error> {
+    Err(Error::new(ErrorKind::Config, "auth: oauth2 needs the feature `oauth2`"))
+}
