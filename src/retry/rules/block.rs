@@ -1,4 +1,4 @@
-//! [pure] A rule as data, for YAML and the like.
+//! [pure] A rule as data, for YAML and other formats.
 
 use std::{collections::BTreeMap, time::Duration};
 
@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::ResponseRule;
 
-/// What a rule may say. Times are in seconds.
+/// The data form of a rule. Times are in seconds.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct RuleBlock {
