@@ -73,9 +73,9 @@ impl BaseUrl {
 
     /// The URL of `target`, if it stays below the base URL.
     ///
-    /// A target is a path with an optional query, with or without a leading
-    /// slash, or an absolute URL. Characters that are not allowed in a URL are
-    /// percent-encoded; existing percent-encoding is kept.
+    /// A target is a path with an optional query, with or without a leading slash, or an absolute
+    /// URL. Characters that are not allowed in a URL are percent-encoded; existing
+    /// percent-encoding is kept.
     ///
     /// # Errors
     /// [`ErrorKind::ForeignOrigin`] for another scheme, host or port, or a path
@@ -321,10 +321,9 @@ fn encode(text: &str) -> String {
 const MOST_DECODINGS: usize = 3;
 
 /// Whether any server would read a segment of the path as `.` or `..`: after decoding it
-/// repeatedly;
-/// with backslashes for slashes; without its parameters (RFC 3986 section 3.3), the text after a
-/// NUL
-/// and white space around it; and with overlong UTF-8 encodings (RFC 3629 section 3).
+/// repeatedly; with backslashes for slashes; without its parameters (RFC 3986 section 3.3), the
+/// text after a NUL and white space around it; and with overlong UTF-8 encodings (RFC 3629
+/// section 3).
 fn has_dot_segment(target: &str) -> bool {
     let path = target.split('?').next().unwrap_or_default();
     if !path.contains(['.', '%']) {

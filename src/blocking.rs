@@ -135,8 +135,7 @@ impl BlockingPool {
     ///
     /// # Errors
     /// [`ErrorKind::Callback`], which names `what`, if it panics or has not returned within
-    /// `limit`,
-    /// including the wait for a thread; [`ErrorKind::ShuttingDown`] when the pool ends.
+    /// `limit`, including the wait for a thread; [`ErrorKind::ShuttingDown`] when the pool ends.
     pub(crate) async fn run<R: Send + 'static>(
         &self,
         threads: &Arc<CallbackThreads>,
@@ -181,8 +180,7 @@ impl BlockingPool {
     }
 
     /// Runs long work of the pool itself. It is never cut short; it is skipped if nobody waits
-    /// for it
-    /// any more when its turn comes.
+    /// for it any more when its turn comes.
     ///
     /// # Errors
     /// [`ErrorKind::Callback`] when there is no thread.

@@ -48,10 +48,9 @@ pub enum ErrorKind {
     /// The connection was refused or not established in time. Never sent, so any method is
     /// retried.
     Connect,
-    /// The proxy refused the tunnel, because of its credentials or for another reason, or is not an
-    /// HTTP proxy. A proxy that cannot be reached or cannot reach the host is `Connect`. Nothing
-    /// was
-    /// sent; final.
+    /// The proxy refused the tunnel, because of its credentials or for another reason, or is not
+    /// an HTTP proxy. A proxy that cannot be reached or cannot reach the host is `Connect`.
+    /// Nothing was sent; final.
     Proxy,
     /// The TLS handshake failed. Never sent, so any method is retried, unless the cause is a
     /// certificate or another setting of either side: that would fail again, and is final.
@@ -72,11 +71,10 @@ pub enum ErrorKind {
     HeadTooLarge,
     /// The body, after decompression, is larger than the body limit. Final.
     BodyTooLarge,
-    /// The status of the response is not a success. 408, 429 and 5xx except 501 are retried for
-    /// idempotent methods (429, 425 and a 403 that is a rate limit for any method). Others are
-    /// final,
-    /// except the statuses of [`PoolBuilder::limit_statuses`](crate::PoolBuilder::limit_statuses)
-    /// and
+    /// The status of the response is not a success. 408, 429 and 5xx except 501 are retried
+    /// for idempotent methods (429, 425 and a 403 that is a rate limit for any method).
+    /// Others are final, except the statuses of
+    /// [`PoolBuilder::limit_statuses`](crate::PoolBuilder::limit_statuses) and
     /// [`retry_after_statuses`](crate::PoolBuilder::retry_after_statuses).
     Status,
     /// A 401 that one token refresh did not fix, or that no refresh is likely to fix (see
@@ -174,9 +172,9 @@ pub enum Delivery {
 ///
 /// `Display` names the kind and the cause but nothing that could contain a secret: no query
 /// string, no body except what a [`ResponseRule`](crate::retry::ResponseRule) quotes from it, and
-/// no header except the target of a redirect. Accessors return the rest.
-/// As the source of a Vantage error, which repeats the rest, it prints whether a retry may help
-/// and how long the call took; `{:#}` prints all.
+/// no header except the target of a redirect. Accessors return the rest. As the source of a
+/// Vantage error, which already says all of that, it only prints whether a retry may help and how
+/// long the call took; `{:#}` prints everything.
 ///
 /// ```
 /// use vantage_api_pool::{AwwPool, ErrorKind};

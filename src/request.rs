@@ -235,9 +235,9 @@ impl Request {
         Ok(self.header("idempotency-key", key)?.idempotent(true))
     }
 
-    /// Sets whether the request may be retried after an ambiguous failure.
-    /// The default is the rule of RFC 9110 section 9.2.2: GET, HEAD, OPTIONS,
-    /// TRACE, PUT and DELETE may, POST and PATCH may not.
+    /// Sets whether the request may be retried after an ambiguous failure. The default is the
+    /// rule of RFC 9110 section 9.2.2: GET, HEAD, OPTIONS, TRACE, PUT and DELETE may, POST and
+    /// PATCH may not.
     #[must_use]
     pub fn idempotent(mut self, idempotent: bool) -> Self {
         self.idempotent = Some(idempotent);

@@ -37,8 +37,7 @@ impl<A: Actor> ActorCell<A> {
     }
 
     /// Points the references to `actor`, or nowhere for good. `after_hang` tells waiting callers
-    /// that
-    /// the predecessor will not respond.
+    /// that the predecessor will not respond.
     pub(crate) fn set(&self, actor: Option<Addr<A>>, after_hang: bool) {
         self.0.send_replace((actor, after_hang));
     }

@@ -1,6 +1,5 @@
 //! Tools of the actors: a reference to an actor that may be replaced, and the heartbeat that
-//! tells a
-//! hung actor from a working one.
+//! tells a hung actor from a working one.
 
 mod actor_ref;
 mod heartbeat;

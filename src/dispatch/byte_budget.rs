@@ -30,15 +30,13 @@ impl ByteBudget {
     }
 
     /// The share of a handle that holds `held` already: it may hold as much as is free for
-    /// others. So
-    /// however much handles request, there is room for the next, as in the job table.
+    /// others. So however much handles request, there is room for the next, as in the job table.
     pub(super) fn share_of(&self, held: &Arc<AtomicUsize>) -> Self {
         Self { by_handle: Some(Arc::clone(held)), ..self.clone() }
     }
 
     /// Holds this many bytes, and at least one, if they are free. Two concurrent callers may both
-    /// be
-    /// refused although there is room for one.
+    /// be refused although there is room for one.
     pub(crate) fn try_hold(&self, bytes: usize) -> Option<HeldBytes> {
         let held = self.hold(bytes.max(1));
         let own = self.by_handle.as_ref().map_or(0, |held| held.load(Ordering::Relaxed));

@@ -135,8 +135,7 @@ impl Call {
     ///
     /// The call is cancelled before its attempts are counted, and an attempt is counted before it
     /// checks whether the call is cancelled, in one order for all threads: so no attempt begins
-    /// after
-    /// the error has said that nothing was sent.
+    /// after the error has said that nothing was sent.
     pub(crate) fn fail(&self, error: Error) {
         self.cancelled.store(true, Ordering::SeqCst);
         let delivery = if self.attempts() == 0 { Delivery::NotSent } else { Delivery::Unknown };

@@ -28,15 +28,13 @@ impl Caller {
     }
 
     /// Runs `request` on a worker, and also returns the cost of the call. Dropping the future
-    /// cancels
-    /// the call.
+    /// cancels the call.
     pub(crate) fn measured(&self, request: Request) -> impl Future<Output = Answer> {
         self.dispatcher.measured(request, self.tenant.clone())
     }
 
     /// Runs `start` on a dedicated thread that ends with the pager, or else on the thread of a
-    /// living
-    /// worker, or on the control thread if there is none.
+    /// living worker, or on the control thread if there is none.
     pub(crate) async fn start_pager(
         &self,
         start: StartPager,

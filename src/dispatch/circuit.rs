@@ -84,8 +84,7 @@ impl Circuit {
     }
 
     /// Lets an attempt through, or refuses it like [`check`](Self::check). Must be called last,
-    /// once
-    /// the attempt has everything else that it needs: it may become the only probe.
+    /// once the attempt has everything else that it needs: it may become the only probe.
     pub(crate) fn admit(&self, kind: CallKind, now: Instant) -> Result<BreakerPermit<'_>, Refusal> {
         if let Some(permit) = self.admit_if_closed() {
             return Ok(permit);

@@ -46,9 +46,8 @@ pub(super) enum End {
 impl JobTable {
     /// Enters a call, unless the table or its tenant is closed, or there are `most` already. A
     /// tenant may have as many calls as there is room left for others: so however many tenants
-    /// exceed
-    /// their share, room is left for the next (the "dynamic threshold" of Choudhury and Hahne,
-    /// 1998).
+    /// exceed their share, room is left for the next (the "dynamic threshold" of Choudhury and
+    /// Hahne, 1998).
     ///
     /// # Errors
     /// [`ErrorKind::ShuttingDown`] and [`ErrorKind::QueueFull`].

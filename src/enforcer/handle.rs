@@ -124,8 +124,7 @@ impl RateLimitPolicyEnforcer {
     }
 
     /// Decides about a request of `client`, which counts if it is admitted. The key that
-    /// identifies a
-    /// client may be anything that hashes; it is not stored.
+    /// identifies a client may be anything that hashes; it is not stored.
     pub fn check<K: Hash + ?Sized>(&self, client: &K) -> RateLimitDecision {
         self.decide(self.hasher.hash_one(client), Instant::now())
     }

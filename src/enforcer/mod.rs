@@ -1,6 +1,5 @@
-//! The server side of rate limits: policies, what each client has used of them, and the header
-//! fields of the IETF draft
-//! [RateLimit header fields for
+//! The server side of rate limits: policies, what each client has used of them, and the
+//! header fields of the IETF draft [RateLimit header fields for
 //! HTTP](https://www.ietf.org/archive/id/draft-ietf-httpapi-ratelimit-headers-10.txt).
 //!
 //! `policy` is one policy and its count for one client, `ledger` decides about all clients,

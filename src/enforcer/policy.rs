@@ -27,8 +27,7 @@ impl RateLimitPolicy {
     /// At most `quota` requests (at least 1) in each window of time, in whole seconds. Windows of
     /// different clients begin at different times, so that clients do not all come back at once.
     /// Around the end of a window a client may make up to twice the quota within less than a
-    /// window,
-    /// or three times if it was forgotten meanwhile to make room.
+    /// window, or three times if it was forgotten meanwhile to make room.
     #[must_use]
     pub fn fixed_window(name: impl Into<String>, quota: u32, window: Duration) -> Self {
         let name = name.into();
@@ -72,8 +71,7 @@ impl RateLimitPolicy {
     }
 
     /// The count of a new client, or of a network that has the quota `times` times. Its windows
-    /// begin
-    /// `offset` earlier than those that are counted from `origin`.
+    /// begin `offset` earlier than those that are counted from `origin`.
     pub(super) fn meter(
         &self,
         origin: Instant,

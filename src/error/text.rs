@@ -69,8 +69,7 @@ fn place(location: &[u8]) -> String {
 
 impl Error {
     /// For use as the source of an error that already has the [`reason`](Self::reason), the kind,
-    /// the
-    /// status, the page and the attempts: its text is only what is left.
+    /// the status, the page and the attempts: its text is only what is left.
     pub(crate) fn told(mut self) -> Self {
         self.0.is_told = true;
         self

@@ -97,8 +97,7 @@ pub enum Event {
         wait: Duration,
     },
     /// The allowed rate has changed. Changes by the dampener or a quota are reported when they
-    /// differ
-    /// by a fifth from the last reported rate.
+    /// differ by a fifth from the last reported rate.
     #[non_exhaustive]
     RateChanged {
         /// The requests per second that are allowed from now on; `None` if unlimited.

@@ -120,8 +120,7 @@ impl Envelope {
     /// come from headers.
     ///
     /// The [default](Self::default) envelope and a [bare array](Self::bare_array) read a response
-    /// as
-    /// lines if its content type is `application/x-ndjson`, `application/jsonl`,
+    /// as lines if its content type is `application/x-ndjson`, `application/jsonl`,
     /// `application/ndjson` or `application/x-jsonlines`.
     #[must_use]
     pub fn ndjson() -> Self {
@@ -180,9 +179,8 @@ impl Envelope {
     }
 
     /// The path of a flag for whether more pages follow, such as `has_more`, if it is not
-    /// `has_next`
-    /// in the `pagination` object. If pages name each other, the flag decides whether there is a
-    /// next page, and a cursor or a URL beside it only says where it is.
+    /// `has_next` in the `pagination` object. If pages name each other, the flag decides whether
+    /// there is a next page, and a cursor or a URL beside it only says where it is.
     #[must_use]
     pub fn has_next_at(self, path: &str) -> Self {
         self.with(Fact::HasNext, Location::Body(Path::parse(path)))

@@ -139,13 +139,12 @@ impl<T: Send + 'static> PaginatedStream<T> {
     }
 
     /// At most about this many bytes of pages are in memory, including the page being consumed:
-    /// 64 MiB by default. An arrived page counts with its real size, a page in flight with the size
-    /// of the largest page so far; one page is always fetched. Before the size of pages is known,
-    /// only as many are in flight as would fit if each had
+    /// 64 MiB by default. An arrived page counts with its real size, a page in flight with the
+    /// size of the largest page so far; one page is always fetched. Before the size of pages is
+    /// known, only as many are in flight as would fit if each had
     /// [`max_body_bytes`](crate::PoolBuilder::max_body_bytes), and then that many again for each
-    /// page
-    /// that arrives. Pages far larger than all before them may exceed the budget by the pages that
-    /// are in flight at that moment.
+    /// page that arrives. Pages far larger than all before them may exceed the budget by the
+    /// pages that are in flight at that moment.
     #[must_use]
     pub fn byte_budget(self, bytes: usize) -> Self {
         self.set(|endpoint| endpoint.byte_budget = bytes)
@@ -180,8 +179,7 @@ impl<T: Send + 'static> PaginatedStream<T> {
     /// Resumes at the place of the stream that returned `token`. A token from a read of another
     /// endpoint (including its query), with another [`Paging`] or another [`Envelope`], is an
     /// [`ErrorKind::Config`](crate::ErrorKind::Config) when the stream is polled, and the error
-    /// says
-    /// what differs. So is a token that was not signed with the
+    /// says what differs. So is a token that was not signed with the
     /// [key](crate::PoolBuilder::signing_key) of this pool. In these cases nothing is sent.
     ///
     /// ```no_run

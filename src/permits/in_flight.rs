@@ -174,8 +174,7 @@ impl InFlight {
     }
 
     /// Takes the call away if `may` accepts its stage: its permits are given back, and its worker
-    /// can
-    /// neither send nor answer the call.
+    /// can neither send nor answer the call.
     pub(crate) fn revoke_if(&self, may: impl FnOnce(Stage) -> bool) -> Option<(Stage, UnderWay)> {
         let mut state = self.state();
         let stage = state.stage.take_if(|stage| may(*stage))?;

@@ -79,8 +79,7 @@ impl<T> Queue<T> {
     }
 
     /// How many entries go before a new one of `priority`, not counting those that get a turn
-    /// because
-    /// they were passed over too often.
+    /// because they were passed over too often.
     pub(crate) fn ahead_of(&self, priority: Priority) -> usize {
         self.ranks[..=priority.rank()].iter().map(BTreeMap::len).sum()
     }

@@ -145,8 +145,7 @@ impl Limiter {
     }
 
     /// Serves as many calls as the pace at `now`, the tokens and the permits allow, and waits for
-    /// what
-    /// the rest lacks.
+    /// what the rest lacks.
     fn serve_queue(&mut self, mut slot: Option<Permit>, now: Instant, ctx: &mut Context<Self>) {
         while let Some((replay, wait, Acquire { priority, cost, .. })) = self.next(now) {
             let (priority, cost) = (*priority, *cost);
@@ -173,8 +172,7 @@ impl Limiter {
     }
 
     /// Which call can go first, and when: one of the replays, with its position, or else the
-    /// first in
-    /// the queue.
+    /// first in the queue.
     fn next(&mut self, now: Instant) -> Option<(Option<usize>, Duration, &Acquire)> {
         self.replays.retain(|waiting| !waiting.has_left());
         while self.queue.first().is_some_and(Waiting::has_left) {
@@ -197,8 +195,7 @@ impl Limiter {
     }
 
     /// Grants a rate permit that was taken and a connection permit. The latter is returned if no
-    /// call
-    /// can use it.
+    /// call can use it.
     fn grant(&self, waiting: Waiting, slot: Permit, now: Instant) -> Option<Permit> {
         let Waiting(Acquire { in_flight, token, reply, .. }, since) = waiting;
         if let Err(slot) = in_flight.fill(slot) {
@@ -220,8 +217,7 @@ impl Limiter {
             ctx.run_later(due.saturating_duration_since(limiter::now()), move |own, ctx| {
                 own.timer = None;
                 // By the time that was meant: timers fire late, and a full bucket loses the
-                // tokens that
-                // arrive meanwhile.
+                // tokens that arrive meanwhile.
                 own.serve(None, due, ctx);
                 own.serve(None, limiter::now(), ctx);
             });

@@ -18,9 +18,8 @@ pub(crate) fn default_burst(rate: Decimal) -> u32 {
 /// Grants at most `burst` + `rate` × time tokens over any stretch of time, and
 /// exactly that many to callers that take them before the bucket is full.
 ///
-/// Each nanosecond adds `gain` units of credit and a token costs `price` units;
-/// both are whole numbers with `gain / price` = `rate` per nanosecond, so no
-/// rate is rounded and nothing drifts.
+/// Each nanosecond adds `gain` units of credit and a token costs `price` units; both are whole
+/// numbers with `gain / price` = `rate` per nanosecond, so no rate is rounded and nothing drifts.
 #[derive(Clone, Debug)]
 pub(crate) struct Bucket {
     gain: u128,
@@ -104,10 +103,8 @@ impl Bucket {
     /// token, [`Duration::ZERO`] means now.
     ///
     /// The token is there at `now` plus the result, and not a nanosecond earlier. A full bucket
-    /// loses
-    /// tokens that arrive meanwhile, so a caller that slept until then and woke late must take at
-    /// the
-    /// computed instant, not at the later one.
+    /// loses tokens that arrive meanwhile, so a caller that slept until then and woke late must
+    /// take at the computed instant, not at the later one.
     pub(crate) fn ready_in(&self, now: Instant, ahead: u64) -> Duration {
         let wanted = self.price.saturating_mul(u128::from(ahead) + 1);
         let missing = wanted.saturating_sub(self.credit);

@@ -139,11 +139,9 @@ impl Dampener {
     }
 
     /// Records a response that is either a refusal or a sign of an API that is down, since both
-    /// have
-    /// the same status. An API that refuses does so within a second, still serves at least one
-    /// request
-    /// per second, and refuses three times in a second or has refused before. Returns whether the
-    /// refusals come that often.
+    /// have the same status. An API that refuses does so within a second, still serves at least
+    /// one request per second, and refuses three times in a second or has refused before. Returns
+    /// whether the refusals come that often.
     fn is_often(&mut self, now: Instant) -> bool {
         let (count, since) = &mut self.busy;
         if now.saturating_duration_since(*since) >= BUSY_TIME {

@@ -83,8 +83,7 @@ pub(crate) struct Heard {
     pub(crate) is_limit: bool,
     pub(crate) slower: Slower,
     /// The wait that it names, at least [`SHORTEST`]; zero if the named wait is shorter or over,
-    /// and
-    /// `None` if it names none.
+    /// and `None` if it names none.
     pub(crate) wait: Option<Duration>,
     /// Whether the wait concerns every request to the API.
     pub(crate) holds: bool,

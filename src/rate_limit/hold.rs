@@ -34,8 +34,7 @@ impl Hold {
     }
 
     /// Records that the API is unavailable to `handle` for `wait` from `now`, and returns whether
-    /// it
-    /// is unavailable to another handle too: then it seems to be unavailable to all.
+    /// it is unavailable to another handle too: then it seems to be unavailable to all.
     pub(crate) fn is_for_all(&self, handle: u64, now: Instant, wait: Duration) -> bool {
         let mut asked = self.asked.lock().unwrap_or_else(PoisonError::into_inner);
         let others = asked.is_some_and(|(other, until)| other != handle && until > now);
@@ -60,10 +59,8 @@ impl Hold {
     }
 
     /// How long until the hold is over, or until one more may be let through after it; `None` if
-    /// one
-    /// would be let through at once. A caller that waits for its turn may be let through sooner,
-    /// see
-    /// [`freed`](Self::freed).
+    /// one would be let through at once. A caller that waits for its turn may be let through
+    /// sooner, see [`freed`](Self::freed).
     pub(crate) fn wait(&self, now: Instant) -> Option<Wait> {
         if self.is_open() {
             return None;

@@ -43,8 +43,7 @@ const MAX_KEYS: usize = 65_536;
 pub struct KeyedRateLimiter<K> {
     limiters: Mutex<KeyTable<u128, Arc<RateLimiter>>>,
     /// For keys for which there is no room. New limiters are copied from it, so what a key used
-    /// while
-    /// sharing still counts when it gets its own limiter.
+    /// while sharing still counts when it gets its own limiter.
     common: Arc<RateLimiter>,
     /// Two halves of the hash that identifies a key.
     hashers: [RandomState; 2],

@@ -25,8 +25,7 @@ pub(crate) struct Learned {
 
 impl Learned {
     /// Updates `known` with a quota, while `in_flight` requests that it may not have counted yet
-    /// are in
-    /// flight. It is believed for at most `longest`.
+    /// are in flight. It is believed for at most `longest`.
     pub(crate) fn of(
         quota: Quota,
         known: Option<Self>,

@@ -52,15 +52,13 @@ pub struct RateLimiter {
 struct State {
     bucket: Bucket,
     /// The waiting callers and their calls: a call that lost its worker no longer counts, even if
-    /// the
-    /// worker cannot say so.
+    /// the worker cannot say so.
     queue: Queue<(Arc<Notify>, Option<Arc<InFlight>>)>,
 }
 
 impl RateLimiter {
     /// A limit of `rate` requests per second, with a burst of at most `burst` requests after a
-    /// pause.
-    /// 19 decimal places of `rate` count.
+    /// pause. 19 decimal places of `rate` count.
     ///
     /// # Errors
     /// [`ErrorKind::Config`] if `rate` is below 10⁻⁹ or `burst` is zero.
@@ -188,8 +186,7 @@ impl Place<'_> {
     }
 
     /// Resolves when this position is the first and a permit is available, with the time since
-    /// when it
-    /// has been: timers are late.
+    /// when it has been: timers are late.
     ///
     /// # Errors
     /// [`ErrorKind::Config`] when there is no timer.

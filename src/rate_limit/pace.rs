@@ -33,8 +33,7 @@ pub(crate) struct Pace {
 
 impl Pace {
     /// The pace of an API with the configured `limit` and `burst`; the default burst is 10 ms
-    /// worth of
-    /// the limit. No quota is believed for longer than `longest`.
+    /// worth of the limit. No quota is believed for longer than `longest`.
     pub(crate) fn new(
         limit: Option<Decimal>,
         burst: Option<u32>,
@@ -75,8 +74,7 @@ impl Pace {
     }
 
     /// Records the end of a request sent at `sent_at`, with what its response said about slowing
-    /// down
-    /// and about a `quota`, while `in_flight` others are in flight.
+    /// down and about a `quota`, while `in_flight` others are in flight.
     pub(crate) fn ended(
         &mut self,
         slower: Slower,
@@ -117,10 +115,9 @@ impl Pace {
         }
     }
 
-    /// How long a caller behind `ahead` others waits for a permit, or until that wait may turn out
-    /// shorter. If the API has set the pace, its later pace is unknown: the wait is then that of
-    /// the
-    /// next caller.
+    /// How long a caller behind `ahead` others waits for a permit, or until that wait may turn
+    /// out shorter. If the API has set the pace, its later pace is unknown: the wait is then that
+    /// of the next caller.
     pub(crate) fn ready_in(&mut self, ahead: u64, now: Instant) -> Duration {
         self.adjust(now);
         let Some(bucket) = &self.bucket else { return Duration::ZERO };
@@ -133,8 +130,7 @@ impl Pace {
     }
 
     /// Grants a permit, which costs `cost` as far as so many are saved; or returns the time until
-    /// there
-    /// is one.
+    /// there is one.
     pub(crate) fn take(&mut self, cost: u32, now: Instant) -> Result<(), Duration> {
         let wait = self.ready_in(0, now);
         if !wait.is_zero() {

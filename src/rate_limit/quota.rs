@@ -54,16 +54,14 @@ pub(crate) struct Reading {
 
 impl Quota {
     /// The rate, in requests per second, that uses up what is left just at the reset, but at most
-    /// the
-    /// refill rate of the policy. Zero if nothing is left.
+    /// the refill rate of the policy. Zero if nothing is left.
     pub(crate) fn rate(&self) -> f64 {
         let left = per_second(self.remaining, self.reset);
         left.min(self.policy.map_or(f64::INFINITY, |policy| policy.rate()))
     }
 
     /// Whether `self` leaves less than `other`. If both have nothing left, the one that lasts
-    /// longer is
-    /// tighter.
+    /// longer is tighter.
     fn is_tighter_than(&self, other: &Self) -> bool {
         let (own, others) = (self.rate(), other.rate());
         own < others || own == others && self.reset > other.reset

@@ -80,8 +80,7 @@ impl Reopening {
     }
 
     /// Lets one through at `now`, and returns the number of the hold, to be passed back with its
-    /// end.
-    /// `None` without a window: then nothing has to be passed back.
+    /// end. `None` without a window: then nothing has to be passed back.
     pub(super) fn admit(&mut self, now: Instant) -> Result<Option<u64>, Wait> {
         self.check(now)?;
         let Some(until) = self.until else { return Ok(None) };
@@ -202,8 +201,7 @@ mod tests {
     #[test]
     fn eight_callers_at_a_limit_of_ten_are_seldom_refused() {
         // A bucket of ten that fills with ten per second; responses take 2 ms, and a refusal
-        // requests
-        // a wait of a second.
+        // requests a wait of a second.
         let start = Instant::now();
         let mut reopening = Reopening::new();
         let (mut left, mut filled) = (10.0f64, start);

@@ -63,8 +63,7 @@ impl Rotation {
     }
 
     /// The slot that serves next, if its token may be sent at `now`, or how long no token may. A
-    /// slot
-    /// in back-off is skipped as long as another one is not.
+    /// slot in back-off is skipped as long as another one is not.
     fn next(&self, now: Instant) -> Result<usize, Duration> {
         if self.even {
             return Ok(self.turn);
@@ -150,8 +149,7 @@ impl Rotation {
     }
 
     /// Records that the API accepts no request with the token of `slot` for `wait`. Returns how
-    /// long
-    /// it is held, if that extends an earlier hold.
+    /// long it is held, if that extends an earlier hold.
     pub(crate) fn hold(&mut self, slot: usize, wait: Duration, now: Instant) -> Option<Duration> {
         let wait = wait.min(self.longest);
         self.even = false;
@@ -165,16 +163,14 @@ impl Rotation {
     }
 
     /// Records what a response to the token of `slot` said about its quota. Returns how long it
-    /// is held
-    /// because of that.
+    /// is held because of that.
     pub(crate) fn observe(&mut self, slot: usize, quota: Quota, now: Instant) -> Option<Duration> {
         let reset = quota.reset.max(RESOLUTION);
         let (reset_at, valid_until) = (now + reset, now + reset.min(self.longest));
         self.even = false;
         let known = &mut self.slots.get_mut(slot)?.quota;
         // Within a window the remaining quota only falls, in whatever order the responses arrive,
-        // and
-        // requests in flight count.
+        // and requests in flight count.
         let before = known.filter(|known| {
             known.valid_until > now
                 && known.reset_at <= reset_at + RESOLUTION

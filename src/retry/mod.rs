@@ -1,10 +1,9 @@
 //! Whether a failed attempt is retried, and when.
 //!
-//! One rule table, `may_retry`, decides by what is known about delivery;
-//! `decide` adds the limits: the number of attempts, the server's
-//! Retry-After, the deadline, the retry budget. Pure: no actors, and the clock and
-//! randomness are passed in. The retry that follows a token refresh is not counted
-//! here and not decided here.
+//! One rule table, `may_retry`, decides by what is known about delivery; `decide` adds the
+//! limits: the number of attempts, the server's Retry-After, the deadline, the retry budget.
+//! Pure: no actors, and the clock and randomness are passed in. The retry that follows a token
+//! refresh is not counted here and not decided here.
 //!
 //! # Why a budget and not only a number of attempts?
 //!

@@ -36,8 +36,7 @@ pub(crate) struct Snapshot;
 /// Keeps the merged statistics.
 pub(crate) struct StatsCollector {
     /// Since the pool started. Only the collector reads and writes it, so its lock is contended
-    /// only
-    /// at the moment when one collector replaces another.
+    /// only at the moment when one collector replaces another.
     ledger: Arc<Mutex<Stats>>,
     /// Notifies the supervisor when this actor is gone.
     _watch: Box<dyn Send>,

@@ -79,8 +79,7 @@ pub struct Stats {
     /// successful responses.
     pub malformed_limit_headers: u64,
     /// The configured rate limit, in requests per second; `None` without one. Of an interval, at
-    /// its
-    /// end. Moves with [`AwwPool::set_rate`](crate::AwwPool::set_rate).
+    /// its end. Moves with [`AwwPool::set_rate`](crate::AwwPool::set_rate).
     #[serde(serialize_with = "number")]
     pub rate_limit: Option<Decimal>,
     /// The requests per second that are currently allowed: the least of `rate_limit`, the rate of
@@ -226,10 +225,9 @@ impl Stats {
         &mut self.workers[number]
     }
 
-    /// What happened between `earlier` and this snapshot of the same pool. Mean and percentiles of
-    /// durations are those of the interval; the running averages and the number of workers are
-    /// those
-    /// of this snapshot. A count that would be negative is zero.
+    /// What happened between `earlier` and this snapshot of the same pool. Mean and percentiles
+    /// of durations are those of the interval; the running averages and the number of workers are
+    /// those of this snapshot. A count that would be negative is zero.
     #[must_use]
     pub fn difference(&self, earlier: &Self) -> Self {
         Self {

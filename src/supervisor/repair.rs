@@ -140,8 +140,7 @@ impl Supervisor {
     }
 
     /// Runs callbacks elsewhere from here on if one of them may be blocking `worker`: a callback
-    /// that
-    /// blocked one worker may block the next, until none is left.
+    /// that blocked one worker may block the next, until none is left.
     fn suspect_callbacks(&self, worker: u64) {
         if self.dispatcher.blocking().is_wary() {
             return;
@@ -154,8 +153,7 @@ impl Supervisor {
     }
 
     /// Gives the calls that wait on `worker` to other workers. Calls in flight may still finish
-    /// there,
-    /// and a call whose callback is running may be what blocks it.
+    /// there, and a call whose callback is running may be what blocks it.
     fn move_waiting(&self, worker: u64) {
         for (call, in_flight) in self.dispatcher.calls_on(worker) {
             if in_flight.revoke_if(|stage| stage == Stage::Unsent).is_some() {

@@ -31,11 +31,10 @@ pub(super) struct Restarts {
 impl Restarts {
     /// Records the death of an actor that did some work, or none, and decides: restart at once at
     /// first, then after 10 ms doubling up to 1 s, so that an actor that keeps dying does not
-    /// occupy a core, and give up after more than `most` deaths within `period`, like Erlang/OTP's
-    /// supervisors (`intensity` and `period` of `supervisor:sup_flags()`). Unlike there, only
-    /// consecutive deaths without work count: an actor that did some work can live, and what
-    /// killed it
-    /// then was the work.
+    /// occupy a core, and give up after more than `most` deaths within `period`, like
+    /// Erlang/OTP's supervisors (`intensity` and `period` of `supervisor:sup_flags()`). Unlike
+    /// there, only consecutive deaths without work count: an actor that did some work can live,
+    /// and what killed it then was the work.
     pub(super) fn died(
         &mut self,
         now: Instant,

@@ -219,8 +219,7 @@ impl Roles {
     }
 
     /// Whether the token manager has given no sign of life for longer than any `acquire` may
-    /// take: then
-    /// an acquire blocks its thread, and its own time limit cannot fire.
+    /// take: then an acquire blocks its thread, and its own time limit cannot fire.
     pub(super) fn token_manager_hangs(&self, excused: Instant, now: Instant) -> bool {
         let settings = &self.dispatcher.config.settings;
         let limit = settings.acquire_timeout.saturating_add(settings.heartbeat_timeout);

@@ -30,8 +30,7 @@ pub(super) struct WorkerHandle {
 
 impl WorkerHandle {
     /// Starts worker `id` on `arbiter`; `supervisor` is notified of its end. Its numbers are
-    /// counted
-    /// under `slot`.
+    /// counted under `slot`.
     pub(super) fn start(
         arbiter: Arbiter,
         slot: usize,

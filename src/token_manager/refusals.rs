@@ -36,8 +36,7 @@ impl Refusals {
     }
 
     /// Records that the API refused `token` at `now`. Returns whether to replace the token, which
-    /// is
-    /// never so for a call that was already sent again with another token.
+    /// is never so for a call that was already sent again with another token.
     pub(crate) fn refused(&self, token: &Issued, is_replay: bool, now: Instant) -> bool {
         let age = now.saturating_duration_since(token.since);
         let record = self.record(token.slot);

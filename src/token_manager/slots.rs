@@ -103,19 +103,16 @@ struct Slot {
 
 impl TokenSlots {
     /// `slots` empty slots, at least one. Their first tokens have generations above `generation`,
-    /// so
-    /// a refusal of that one or of an earlier one says nothing about them.
+    /// so a refusal of that one or of an earlier one says nothing about them.
     pub(crate) fn after(slots: usize, generation: u64) -> Self {
         let slot = || Slot { generation, ..Slot::default() };
         Self((0..slots.max(1)).map(|_| slot()).collect())
     }
 
     /// The slot that serves a call when it is the turn of `slot`: that one, if it has a good
-    /// token or
-    /// can be expected to get one, and otherwise the next one with a good token. While there is
-    /// one,
-    /// no call waits for an acquire that is in flight or failed last. If every last acquire failed,
-    /// the slot that retries soonest.
+    /// token or can be expected to get one, and otherwise the next one with a good token. While
+    /// there is one, no call waits for an acquire that is in flight or failed last. If every last
+    /// acquire failed, the slot that retries soonest.
     pub(crate) fn serving(&self, slot: usize, now: Instant) -> usize {
         let has_good = |slot: &usize| self.has_good(*slot, now);
         let may_get = |slot: &usize| self.0[*slot].failures == 0;
@@ -140,8 +137,8 @@ impl TokenSlots {
     }
 
     /// Whether to retry `slot` now, while another slot serves its calls. If so, it is in flight
-    /// from
-    /// here on: the caller starts its acquire, as for [`Request::Start`], and nobody waits for it.
+    /// from here on: the caller starts its acquire, as for [`Request::Start`], and nobody waits
+    /// for it.
     pub(crate) fn revives(&mut self, slot: usize, now: Instant) -> bool {
         let slot = &mut self.0[slot];
         let revives = slot.good(now).is_none() && slot.rests_until.is_some_and(|end| end <= now);
@@ -152,8 +149,7 @@ impl TokenSlots {
     }
 
     /// Requests the token of `slot`. `stale_generation` is that of a token which the server
-    /// refused:
-    /// that token is not handed out again, but a newer one is, without another acquire.
+    /// refused: that token is not handed out again, but a newer one is, without another acquire.
     pub(crate) fn request(
         &mut self,
         slot: usize,
@@ -211,9 +207,9 @@ impl TokenSlots {
         issued
     }
 
-    /// Records that an acquire failed, and returns how long the slot backs off:
-    /// 0.2 s × 2^k after k failures before this one, at most 60 s, of which
-    /// `jitter` in `[0, 1)` picks 50 % to 100 %.
+    /// Records that an acquire failed, and returns how long the slot backs off: 0.2 s × 2^k
+    /// after k failures before this one, at most 60 s, of which `jitter` in `[0, 1)` picks
+    /// 50 % to 100 %.
     pub(crate) fn failed(&mut self, slot: usize, now: Instant, jitter: f64) -> Duration {
         let slot = &mut self.0[slot];
         let longest = backoff::exponential(REST, LONGEST_REST, slot.failures);
@@ -229,8 +225,7 @@ impl TokenSlots {
     }
 
     /// The slots whose token must be refreshed now. Each is in flight from here on: the caller
-    /// starts
-    /// its acquire, as for [`Request::Start`].
+    /// starts its acquire, as for [`Request::Start`].
     pub(crate) fn due_for_refresh(&mut self, now: Instant) -> Vec<usize> {
         let mut due = Vec::new();
         for (number, slot) in self.0.iter_mut().enumerate() {

@@ -30,8 +30,7 @@ impl Token {
     /// How long the token is valid, counted from when `acquire` returned it.
     ///
     /// It is refreshed in the background when 10 % of that is left, or 240 s if that is less, and
-    /// no
-    /// longer sent in the last 10 s, or in the last half of a lifetime shorter than 20 s.
+    /// no longer sent in the last 10 s, or in the last half of a lifetime shorter than 20 s.
     #[must_use]
     pub fn expires_in(mut self, lifetime: Duration) -> Self {
         self.expires_in = Some(lifetime);

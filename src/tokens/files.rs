@@ -45,8 +45,7 @@ impl FileTokens {
 
     /// How long a token is used before its file is read again, above zero: like any token with
     /// [`expires_in`](crate::Token::expires_in) it is refreshed a little earlier. By default a
-    /// token
-    /// is used until the API refuses it.
+    /// token is used until the API refuses it.
     #[must_use]
     pub fn reread_every(mut self, lifetime: Duration) -> Self {
         self.lifetime = Some(lifetime);

@@ -1,6 +1,5 @@
 //! A failed attempt with the evidence that decides whether it may be made again at once, and its
-//! way
-//! through the `io::Error`s of the layers between.
+//! way through the `io::Error`s of the layers between.
 
 use std::{fmt, io};
 

@@ -126,8 +126,7 @@ async fn gunzip(
         for piece in bytes.chunks(PIECE) {
             came += piece.len();
             // Data that decodes to nothing still has to be read; incompressible data takes a
-            // little more than
-            // it decodes to.
+            // little more than it decodes to.
             let is_left = came <= limit.bytes.saturating_add(limit.bytes / 8 + PIECE);
             let written =
                 if is_left { decoder.write(piece) } else { Err(io::Error::other(too_large())) };
@@ -247,9 +246,9 @@ fn answered(kind: ErrorKind, what: impl Into<std::borrow::Cow<'static, str>>) ->
 struct Bounded {
     bytes: Vec<u8>,
     limit: Limit,
-    /// The expected length, as far as it is known: once the first bytes have arrived, memory for
-    /// all of
-    /// them is reserved in one piece, since pieces that double leave holes as large as themselves.
+    /// The expected length, as far as it is known: once the first bytes have arrived,
+    /// memory for all of them is reserved in one piece, since pieces that double leave
+    /// holes as large as themselves.
     expected: usize,
 }
 

@@ -95,11 +95,10 @@ impl Client {
     /// Makes one attempt: writes `request` to `url`, which is on the origin, and reads the
     /// whole response.
     ///
-    /// Any complete response is `Ok`, whatever its status. An error's kind says what happened and
-    /// its delivery what the server may have seen. There is no time limit here except the connect
-    /// and
-    /// read-idle timeouts: the caller limits the attempt. Dropping the future closes the
-    /// connection.
+    /// Any complete response is `Ok`, whatever its status. An error's kind says what
+    /// happened and its delivery what the server may have seen. There is no time limit here
+    /// except the connect and read-idle timeouts: the caller limits the attempt. Dropping
+    /// the future closes the connection.
     ///
     /// A reused connection that turns out to be closed before it responds is not an attempt, if the
     /// request may be retried: another connection is used, at most [`MAX_STALE`] times in a row.

@@ -70,8 +70,7 @@ impl Exchange {
     }
 
     /// Whether the response went on after its declared end, as far as that arrived together with
-    /// it: it
-    /// may be longer than it says.
+    /// it: it may be longer than it says.
     pub(super) fn overruns(&self) -> bool {
         self.overruns
     }
@@ -122,8 +121,7 @@ impl Exchange {
     }
 
     /// Records that the response came, or may have come, before the request was fully written. No
-    /// other
-    /// request follows on this connection.
+    /// other request follows on this connection.
     pub(super) fn answered_early(&mut self) {
         self.early = true;
         self.spent = true;
@@ -156,8 +154,7 @@ impl Exchange {
     }
 
     /// Processes received bytes, and returns how many of them, from the start, awc may see in
-    /// this form.
-    /// The others are kept (see [`ready`](Self::ready)) or dropped.
+    /// this form. The others are kept (see [`ready`](Self::ready)) or dropped.
     pub(super) fn receive(&mut self, bytes: &mut [u8]) -> Result<usize, AttemptError> {
         let visible = self.receive_in_phase(bytes);
         self.spent |= visible.is_err();

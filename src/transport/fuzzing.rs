@@ -1,7 +1,6 @@
 //! What must hold for any bytes from a server: a response is read completely or is an error,
-//! however
-//! its bytes are split, and no link leads out of the base URL. awc reads through the guard here as
-//! it does over a socket; a second, plain reading says what the response means.
+//! however its bytes are split, and no link leads out of the base URL. awc reads through the
+//! guard here as it does over a socket; a second, plain reading says what the response means.
 
 use std::{
     cell::RefCell,
@@ -105,8 +104,7 @@ fn meant(mut wire: &[u8], broken: bool) -> Option<Whole> {
 ///
 /// # Panics
 /// If it is longer than what was received, if bytes after it change its meaning, or if a head
-/// that lacks its last byte is complete.
-/// that lacks its last byte is complete.
+/// that lacks its last byte is complete. that lacks its last byte is complete.
 pub fn head(bytes: &[u8]) {
     let whole = inspected(bytes);
     let length = match &whole {

@@ -1,6 +1,5 @@
 //! Connects to a host's addresses one after another, each attempt begun before the earlier ones
-//! have
-//! failed (Happy Eyeballs, RFC 8305). Knows no sockets.
+//! have failed (Happy Eyeballs, RFC 8305). Knows no sockets.
 
 use std::{net::SocketAddr, time::Duration};
 
@@ -85,8 +84,7 @@ mod tests {
     }
 
     /// Runs a race in which each address connects or fails after some milliseconds, or never.
-    /// Returns
-    /// the outcome and when each attempt began.
+    /// Returns the outcome and when each attempt began.
     async fn raced(
         fates: &[(&str, Option<(u64, bool)>)],
     ) -> (Option<Result<SocketAddr, SocketAddr>>, Vec<(SocketAddr, u128)>) {

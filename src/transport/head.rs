@@ -1,6 +1,5 @@
 //! [pure] Reads the head of a response and determines what follows it. Knows bytes, not sockets.
-//! Its
-//! limits are those of awc's parser, so that any head accepted here is accepted there.
+//! Its limits are those of awc's parser, so that any head accepted here is accepted there.
 
 use std::mem::MaybeUninit;
 
@@ -158,8 +157,7 @@ impl HeadReader {
     }
 
     /// Adds bytes; returns the final head once it is complete. [`take`](Self::take) then returns
-    /// its
-    /// bytes, and those after it.
+    /// its bytes, and those after it.
     pub(super) fn push(
         &mut self,
         bytes: &[u8],

@@ -1,7 +1,6 @@
 //! [pure] Rewrites valid parts of a head that no parser here reads, in place and to the same
-//! length:
-//! folded lines, a length that is given twice, a later minor version, control characters. Called
-//! only for heads that were refused, so that others cost nothing more.
+//! length: folded lines, a length that is given twice, a later minor version, control characters.
+//! Called only for heads that were refused, so that others cost nothing more.
 
 use std::ops::Range;
 

@@ -5,8 +5,7 @@
 use std::time::{Duration, Instant};
 
 /// The longest time between two checks of the idle connections, and so the longest that a
-/// connection
-/// closed by the server stays open here.
+/// connection closed by the server stays open here.
 const MAX_TURN: Duration = Duration::from_secs(1);
 /// The shortest time between two checks.
 const MIN_TURN: Duration = Duration::from_millis(10);
@@ -71,8 +70,7 @@ impl<C> PoolState<C> {
     }
 
     /// Whether a call that finds no idle connection waits, besides `waiting` others, for one that
-    /// is
-    /// being opened to reach the minimum: one that it opened itself would exceed the maximum.
+    /// is being opened to reach the minimum: one that it opened itself would exceed the maximum.
     pub(super) fn has_to_wait(&self, waiting: usize) -> bool {
         let all = self.open() + self.filling + self.connecting;
         waiting < self.filling && all >= self.limits.max
@@ -147,8 +145,7 @@ impl<C> PoolState<C> {
     }
 
     /// When the next sweep is due: when the next connection may be idle for too long, and at most
-    /// about
-    /// [`MAX_TURN`] from `now`. `None` while there is nothing to check.
+    /// about [`MAX_TURN`] from `now`. `None` while there is nothing to check.
     pub(super) fn next_sweep(&self, now: Instant) -> Option<Instant> {
         if self.open() + self.filling + self.limits.min == 0 {
             return None;

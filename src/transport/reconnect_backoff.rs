@@ -18,8 +18,7 @@ pub(super) struct ReconnectBackoff {
 impl ReconnectBackoff {
     /// Records a failure to connect. The next attempt waits between half of the bound and the
     /// whole bound, picked by `jitter` in `[0, 1)`. An attempt that fails during a wait began
-    /// together
-    /// with the one that caused the wait, and does not count again.
+    /// together with the one that caused the wait, and does not count again.
     pub(super) fn failed(&mut self, now: Instant, jitter: f64) {
         if self.until(now).is_some() {
             return;
@@ -30,8 +29,7 @@ impl ReconnectBackoff {
     }
 
     /// Records the death of a connection that had lived for `age`. The death of an old one is no
-    /// sign
-    /// of an outage: servers close unused connections.
+    /// sign of an outage: servers close unused connections.
     pub(super) fn died(&mut self, age: Duration, now: Instant, jitter: f64) {
         if age >= CAP {
             self.failures = 0;

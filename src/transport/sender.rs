@@ -74,8 +74,7 @@ impl<Io: AsyncRead + AsyncWrite + Unpin + 'static> Sender<Io> {
     }
 
     /// Writes a request to `connection` and reads the head of its response, followed by the body.
-    /// The
-    /// body can be read as long as the connection lives, which awc does not own.
+    /// The body can be read as long as the connection lives, which awc does not own.
     pub(super) async fn send(
         &self,
         connection: &Rc<RefCell<Io>>,

@@ -1,7 +1,6 @@
 //! Guards the byte stream under awc for one exchange: lets awc see only complete responses, turns
-//! an
-//! early end into an error, fails a response that stops arriving, and says whether the connection
-//! may serve another exchange. `exchange` decides what the bytes mean.
+//! an early end into an error, fails a response that stops arriving, and says whether the
+//! connection may serve another exchange. `exchange` decides what the bytes mean.
 
 use std::{
     fmt, io,
@@ -90,8 +89,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> StrictIo<S> {
     }
 
     /// Ready if nothing of a response arrived for too long. Progress costs one look at the clock;
-    /// the
-    /// timer is set when a read first has to wait, and again only when it fires too early.
+    /// the timer is set when a read first has to wait, and again only when it fires too early.
     fn poll_stalled(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         let due = self.progress.checked_add(self.read_idle_timeout);
         let Some(due) = due else { return Poll::Pending };
@@ -106,8 +104,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> StrictIo<S> {
     }
 
     /// Reads once from the stream into `buf` and leaves there what awc may see. Ready when
-    /// something
-    /// arrived, even if awc may see none of it; at the end of the stream the result is `false`.
+    /// something arrived, even if awc may see none of it; at the end of the stream the
+    /// result is `false`.
     fn poll_receive(
         &mut self,
         cx: &mut Context<'_>,

@@ -172,12 +172,10 @@ impl PoolApi {
     }
 
     /// How many rows a list of a table may have. This limit also applies to every other read of a
-    /// whole set: counts and aggregates that the API does not compute, orders that are made on the
-    /// rows, windows, joins, a delete of all rows. 1,000,000 by default; rows left out by
-    /// conditions
-    /// do not count. One more row is an error of the kind `set_too_large`, which names this
-    /// setting.
-    /// Streams of rows have no such limit.
+    /// whole set: counts and aggregates that the API does not compute, orders that are made on
+    /// the rows, windows, joins, a delete of all rows. 1,000,000 by default; rows left out by
+    /// conditions do not count. One more row is an error of the kind `set_too_large`, which names
+    /// this setting. Streams of rows have no such limit.
     #[must_use]
     pub fn max_rows(self, rows: u64) -> Self {
         self.for_all(|table| table.max_rows(rows))

@@ -330,8 +330,8 @@ fn joined<T: fmt::Display>(
     Ok(())
 }
 
-/// Names the field but not the value, which may be a credential that the API
-/// takes as a parameter.
+/// Names the field but not the value, which may be a credential that the API takes as a
+/// parameter.
 impl fmt::Debug for ApiCondition {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let list = |f: &mut fmt::Formatter<'_>, name, field: &String, values: &Vec<Value>| {

@@ -85,8 +85,7 @@ fn bytes(parts: &[Value]) -> Vec<u8> {
 
 impl Read {
     /// At most `limit` rows from the position of `token` on, or from the start of the set without
-    /// one,
-    /// and the token for the next piece; `None` at the end of the set.
+    /// one, and the token for the next piece; `None` at the end of the set.
     ///
     /// # Errors
     /// Those of a list, and `IncorrectUsage` for a token that this source did not sign, or

@@ -71,8 +71,7 @@ impl Keys {
     }
 
     /// The next rows of the page with their keys, from rows with their position in the set. Rows
-    /// that
-    /// were on an earlier page are left out.
+    /// that were on an earlier page are left out.
     ///
     /// # Errors
     /// If two rows of the page have the same id; the error names it.

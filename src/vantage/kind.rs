@@ -55,8 +55,7 @@ impl Kind {
     }
 
     /// Converts JSON's form to CBOR's. A value that does not fit is left as it is, so that
-    /// reading the
-    /// type reports it.
+    /// reading the type reports it.
     pub(super) fn read(self, value: &mut Value) {
         let read = match (self, &mut *value) {
             (_, Value::Array(values)) => {
@@ -90,8 +89,7 @@ impl Kind {
     }
 
     /// Converts CBOR's form to JSON's: the reverse of [`read`](Self::read), except for numbers,
-    /// which
-    /// are left as they are.
+    /// which are left as they are.
     pub(super) fn write(self, value: &mut Value) {
         let text = match self {
             Self::Uuid => uuid_text(value),

@@ -1,6 +1,5 @@
 //! [pure] Lenient JSON: 0 and 1 are booleans where a type reads one, `7.0` is a whole number, and
-//! an
-//! error names the place of the value that does not fit. Knows nothing of tables.
+//! an error names the place of the value that does not fit. Knows nothing of tables.
 
 use std::{borrow::Cow, cell::RefCell, fmt};
 

@@ -51,8 +51,7 @@ impl Number {
     }
 
     /// The number in plain digits, without a fraction if it is whole; with an exponent if plain
-    /// digits
-    /// would be very long.
+    /// digits would be very long.
     pub(super) fn plain(&self) -> String {
         let sign = if self.negative { "-" } else { "" };
         let digits = String::from_utf8_lossy(&self.digits);

@@ -17,10 +17,10 @@ pub(super) fn encode(text: &str) -> String {
     utf8_percent_encode(text, RESERVED).to_string()
 }
 
-/// The text of a value in a query parameter: booleans as `true` and `false`,
-/// integers by their digits, finite floats in their shortest form, strings as
-/// they are, a date (RFC 8949 section 3.4.1) as its text, an integer in bytes
-/// (section 3.4.3) by its digits, the 16 bytes of a UUID as its text. Any other value has none.
+/// The text of a value in a query parameter: booleans as `true` and `false`, integers by their
+/// digits, finite floats in their shortest form, strings as they are, a date (RFC 8949 section
+/// 3.4.1) as its text, an integer in bytes (section 3.4.3) by its digits, the 16 bytes of a UUID
+/// as its text. Any other value has none.
 pub(super) fn parameter_text(value: &Value) -> Option<String> {
     match value {
         Value::Bool(flag) => Some(flag.to_string()),

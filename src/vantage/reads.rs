@@ -159,8 +159,7 @@ impl Read {
     }
 
     /// The same read for a consumer that takes row by row: without limits, except if rows are
-    /// held in
-    /// memory to be sorted.
+    /// held in memory to be sorted.
     pub(super) fn streamed(mut self) -> Self {
         self.at_once = STREAMED_AT_ONCE;
         if self.order.made_on_rows().is_none() {
@@ -270,8 +269,7 @@ impl Read {
     }
 
     /// The queries to send, in order, each with the name of its set for messages. Empty if no row
-    /// can
-    /// match.
+    /// can match.
     pub(super) fn queries(&mut self) -> Result<Vec<(String, Query)>> {
         let mut queries = Vec::new();
         match self.branches() {

@@ -1,6 +1,5 @@
 //! Scans the rows of one query page by page: only matching rows, with their position in the set,
-//! cut
-//! to the window. Knows nothing of tables and keys.
+//! cut to the window. Knows nothing of tables and keys.
 
 use http::{StatusCode, Uri};
 
@@ -69,8 +68,8 @@ enum Begin {
 enum State {
     /// Nothing was requested yet.
     New,
-    /// Page by page from the one that holds the window's first row. A response
-    /// that may not be that page leads to `Streaming`.
+    /// Page by page from the one that holds the window's first row. A response that may not be
+    /// that page leads to `Streaming`.
     Addressed(Span),
     /// From the start of the set.
     Streaming(Box<PaginatedStream<Row>>),
@@ -247,8 +246,7 @@ impl Pages {
     }
 
     /// Whether the window begins after the last row, according to a reported total that the rows
-    /// so far
-    /// do not contradict.
+    /// so far do not contradict.
     fn begins_past_the_end(&self) -> bool {
         let (Some(window), Some(total)) = (self.scan.window, self.total()) else { return false };
         window.start() >= total && self.position < total
@@ -279,8 +277,7 @@ impl Pages {
     }
 
     /// How to go on if there is no page `span`: it is past the end, or of a size that the API
-    /// does not
-    /// support, or the whole set does not exist.
+    /// does not support, or the whole set does not exist.
     async fn after_not_found(&mut self, span: Span, error: Error) -> Result<State, Error> {
         let is_the_end = self.scan.paging.is_not_found_the_end();
         let from_the_start = State::Streaming(self.scan.stream());

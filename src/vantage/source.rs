@@ -50,8 +50,8 @@ impl DataSource for PoolApi {}
 
 impl ExprDataSource<Value> for PoolApi {
     /// Resolves an expression that stands for one deferred value, such as
-    /// [`TableSource::column_table_values_expr`]. An API runs no other
-    /// expressions: those are `Unsupported`.
+    /// [`TableSource::column_table_values_expr`]. An API runs no other expressions: those
+    /// are `Unsupported`.
     async fn execute(&self, expression: &Expression<Value>) -> Result<Value> {
         let value = match expression.parameters.as_slice() {
             [ExpressiveEnum::Deferred(deferred)] if expression.template == "{}" => {
@@ -219,8 +219,8 @@ impl TableSource for PoolApi {
         Ok(i64::try_from(count).unwrap_or(i64::MAX))
     }
 
-    /// The values of `column` in every row that has it, as a list, read when
-    /// the expression is executed.
+    /// The values of `column` in every row that has it, as a list, read when the expression
+    /// is executed.
     fn column_table_values_expr<'a, E: Entity<Value> + 'static, Type: ColumnType>(
         &'a self,
         table: &Table<Self, E>,

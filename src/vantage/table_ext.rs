@@ -22,9 +22,9 @@ pub trait PoolTableExt {
     /// The type that a row is read as.
     type Entity;
 
-    /// How many rows the table has under its conditions, whatever its window.
-    /// One small request if the API reports a total; otherwise, and if
-    /// conditions are evaluated on the rows, the whole set is read.
+    /// How many rows the table has under its conditions, whatever its window. One small request
+    /// if the API reports a total; otherwise, and if conditions are evaluated on the rows, the
+    /// whole set is read.
     fn get_count(&self) -> impl Future<Output = Result<i64>> + Send;
 
     /// The rows from `offset`, counted from 0, at most `limit` of them, by their keys. A

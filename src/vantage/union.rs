@@ -26,8 +26,7 @@ type FirstPage = Option<std::result::Result<Vec<(u64, Row)>, Error>>;
 /// The pages of several sets.
 pub(super) struct Union {
     /// The first pages of the sets, with at most as many in parallel as pages may be in flight,
-    /// and the
-    /// rest of each.
+    /// and the rest of each.
     ahead: BoxStream<'static, (FirstPage, Pages, String)>,
     current: Option<(Pages, String)>,
     /// The number of the current set.

@@ -1,6 +1,5 @@
 //! [pure] A list of values with an index, so that a row is looked up in it instead of being
-//! compared
-//! with each value.
+//! compared with each value.
 
 use std::{collections::HashSet, sync::Arc};
 

@@ -1,6 +1,5 @@
 //! [pure] The conditions of a table in a normal form: nested conjunctions flattened, negations
-//! moved
-//! inwards, values checked.
+//! moved inwards, values checked.
 
 use std::{
     borrow::Cow,

@@ -86,9 +86,8 @@ impl Span {
     }
 
     /// Whether a page that does not exist according to the API is past the end of the set,
-    /// judging by
-    /// the first page: `meta` and `len` rows, requested with the same size and as the page
-    /// with this `number`.
+    /// judging by the first page: `meta` and `len` rows, requested with the same size and as the
+    /// page with this `number`.
     pub(super) fn is_behind_the_end(&self, number: u64, meta: &PageInfo, len: usize) -> bool {
         let len = len as u64;
         let is_other_page = meta.page.is_some_and(|page| page != number);

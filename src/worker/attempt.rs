@@ -42,8 +42,7 @@ pub(super) struct Running<'a> {
 
 impl<'a> Running<'a> {
     /// Begins an attempt: from here on the server may see the request. A hedge brings a permit of
-    /// its
-    /// own. Fails if the call is no longer this worker's, or has ended.
+    /// its own. Fails if the call is no longer this worker's, or has ended.
     pub(super) fn begin(
         worker: &'a WorkerContext,
         api: Api<'a>,
@@ -125,8 +124,7 @@ impl<'a> Running<'a> {
     }
 
     /// Reports to the pacer what the response says about limits. For an unsuccessful response
-    /// this is
-    /// already in `heard`.
+    /// this is already in `heard`.
     fn pace(&mut self, answer: Option<&Response>, heard: Option<&Heard>) {
         let paced = self.paced.take();
         let (told, unread) = match (heard, answer, &paced) {
@@ -140,8 +138,7 @@ impl<'a> Running<'a> {
         self.tell_unread(unread);
         let Some(paced) = paced else { return };
         // The quota of one token among several says nothing about the API, and a refusal that
-        // holds the
-        // token does not affect the others. A refusal without a hold concerns the API.
+        // holds the token does not affect the others. A refusal without a hold concerns the API.
         let is_of_one =
             self.worker.tokens_for(self.call).is_some_and(|tokens| tokens.are_several());
         let is_of_tenant = self.call.tenant.is_some();

@@ -119,14 +119,12 @@ impl<'a> Attempts<'a> {
     ///
     /// The order is fixed. What may take long comes first, while nothing is held. The token comes
     /// before the rate limit, since a rate permit would go stale while a token is acquired. The
-    /// permit
-    /// to send comes together with the rate permit, so that neither idles while the other is waited
-    /// for. By then time has passed, so the first gates are checked again, now without waiting,
-    /// and a
-    /// closed gate sends the call back to the start, where it gives its permit back. The breaker is
-    /// asked after the holds, since its permit may be for the only probe, and a probe must not
-    /// wait.
-    /// The permits of the keys are last, since only they cannot be given back.
+    /// permit to send comes together with the rate permit, so that neither idles while the other
+    /// is waited for. By then time has passed, so the first gates are checked again, now without
+    /// waiting, and a closed gate sends the call back to the start, where it gives its permit
+    /// back. The breaker is asked after the holds, since its permit may be for the only probe,
+    /// and a probe must not wait. The permits of the keys are last, since only they cannot be
+    /// given back.
     async fn pass_gates(
         &mut self,
         token: &mut Option<Issued>,
@@ -281,8 +279,7 @@ impl<'a> Attempts<'a> {
     }
 
     /// `error`, which came before the next attempt and ended the call. `cause` has the outcome of
-    /// the
-    /// previous attempt; without it the outcome is unknown.
+    /// the previous attempt; without it the outcome is unknown.
     fn cut_short(&self, error: Error, cause: Option<Error>) -> Error {
         match cause {
             None if self.call.attempts() > 0 => error.with_delivery(Delivery::Unknown),

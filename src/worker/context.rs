@@ -139,8 +139,7 @@ impl WorkerContext {
     }
 
     /// The limit for the rate key of `call`, if it has one and there is a limit per key: each
-    /// handle
-    /// with its own credentials has its own keys.
+    /// handle with its own credentials has its own keys.
     pub(super) fn limit_of_key(&self, call: &Call) -> Option<Arc<RateLimiter>> {
         let key = call.request.own_rate_key()?;
         let keys = match &call.tenant {
@@ -257,8 +256,7 @@ impl WorkerContext {
 
 impl Drop for WorkerContext {
     /// Reports what was counted when the last owner drops this, including the attempts that the
-    /// end of
-    /// the worker cancels.
+    /// end of the worker cancels.
     fn drop(&mut self) {
         self.report();
     }

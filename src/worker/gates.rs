@@ -117,9 +117,8 @@ impl Throttle {
     }
 
     /// Waits for a rate permit and the permit to send. A rate permit is taken only together with
-    /// the
-    /// other, at once or by the limiter, and costs `cost` if so many are saved. If each token has a
-    /// limit, it is for the token of the slot that is returned, chosen by `token`.
+    /// the other, at once or by the limiter, and costs `cost` if so many are saved. If each token
+    /// has a limit, it is for the token of the slot that is returned, chosen by `token`.
     pub(super) async fn pass(
         &self,
         call: &Arc<Call>,
@@ -131,14 +130,12 @@ impl Throttle {
             return self.pass_shared(call, permit, cost, token).await;
         };
         // The worker's own permit is taken last, by the call whose turn it is: if it were taken
-        // before the
-        // wait for the shared limit, several would leave at once.
+        // before the wait for the shared limit, several would leave at once.
         let mut place = None;
         let since = pass_limit(own, &mut place, call, permit).await?;
         let chosen = self.pass_shared(call, permit, cost, token).await?;
         // By the time that was meant: timers fire late, and a full bucket loses the tokens that
-        // arrive
-        // meanwhile.
+        // arrive meanwhile.
         if let Some(place) = place {
             place.take(since);
         }

@@ -25,8 +25,7 @@ pub(super) struct Redirects {
 
 impl Redirects {
     /// The URL to which `response`, received from `current`, redirects a safe request, if it
-    /// stays on
-    /// the origin of `base` and below it.
+    /// stays on the origin of `base` and below it.
     ///
     /// # Errors
     /// The error that ends the call, with the response in it.

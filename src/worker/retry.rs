@@ -140,8 +140,7 @@ impl Attempts<'_> {
     }
 
     /// Holds the whole API for the wait it requested, or only the handle with its own credentials
-    /// that
-    /// got the response: that handle may have caused it.
+    /// that got the response: that handle may have caused it.
     fn hold(&self, now: Instant, wait: Duration, heard: &Heard) {
         let wait = wait.min(self.worker.policy.max_retry_after);
         if !heard.holds {

@@ -1,6 +1,5 @@
 //! The tokens of a worker's calls: which one is sent with an attempt, and what a response says
-//! about
-//! its further use. If a token is at hand, the token manager is not asked.
+//! about its further use. If a token is at hand, the token manager is not asked.
 
 use std::{
     cell::RefCell,
@@ -119,8 +118,7 @@ impl TokensOf<'_> {
     }
 
     /// Records what a response to `token` says about its use, if there are others to use. Returns
-    /// how
-    /// long it is held. `hear` parses an unsuccessful response.
+    /// how long it is held. `hear` parses an unsuccessful response.
     pub(super) fn heed(
         &self,
         token: &Issued,
@@ -148,8 +146,7 @@ impl TokensOf<'_> {
     }
 
     /// How long all tokens are held, if they are, after one was refused with the wait `asked`. A
-    /// hold
-    /// lasts for `longest` at most; if that is the only wait, the result is `asked`.
+    /// hold lasts for `longest` at most; if that is the only wait, the result is `asked`.
     pub(super) fn wait(
         &self,
         now: Instant,
@@ -208,8 +205,7 @@ impl TokensOf<'_> {
     }
 
     /// Asks the manager, and its successor if it dies before it replies. A caller that has asked
-    /// two
-    /// managers that died may be what kills them.
+    /// two managers that died may be what kills them.
     async fn issue(&self, slot: usize, stale: Option<u64>) -> Result<Issued, Error> {
         let failed = |what| Err(Error::new(ErrorKind::Token, what));
         let (mut deaths, given_up) = (0, self.set.marks.given_up());

@@ -72,11 +72,10 @@ pub trait PageStrategy: Send + Sync + 'static {
     ) -> Result<Option<PageRequest>, Box<dyn StdError + Send + Sync>>;
 
     /// The page that holds this row of the set, counted from 0, and the number of its first row,
-    /// for
-    /// an API whose page places can be computed. A window of a table is then read from that page
-    /// on, if no condition is evaluated on the rows; the read begins with that page, so its
-    /// [index](PageView::index) is 0. The default is `None`: a window is read from the start of the
-    /// set.
+    /// for an API whose page places can be computed. A window of a table is then read from that
+    /// page on, if no condition is evaluated on the rows; the read begins with that page, so its
+    /// [index](PageView::index) is 0. The default is `None`: a window is read from the start of
+    /// the set.
     fn page_with_row(&self, row: u64) -> Option<(PageRequest, u64)> {
         let _ = row;
         None

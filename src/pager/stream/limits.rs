@@ -13,10 +13,9 @@ impl<T: Send + 'static> PaginatedStream<T> {
         self.set(|target| target.bounds.max_rows = rows)
     }
 
-    /// At most this many pages are read, at least 1: unlimited by default. If the set has more, the
-    /// stream ends with an [`ErrorKind::SetTooLarge`](crate::ErrorKind::SetTooLarge) that names
-    /// this
-    /// setting.
+    /// At most this many pages are read, at least 1: unlimited by default. If the set has more,
+    /// the stream ends with an [`ErrorKind::SetTooLarge`](crate::ErrorKind::SetTooLarge) that
+    /// names this setting.
     #[must_use]
     pub fn max_pages(self, pages: u64) -> Self {
         self.set(|target| target.bounds.max_pages = pages.max(1))
@@ -24,8 +23,7 @@ impl<T: Send + 'static> PaginatedStream<T> {
 
     /// A page has at most this many items: unlimited by default. A page with more is an
     /// [`ErrorKind::SetTooLarge`](crate::ErrorKind::SetTooLarge) that names this setting: before
-    /// any
-    /// of its items if the number is known by then, and otherwise after this many items.
+    /// any of its items if the number is known by then, and otherwise after this many items.
     #[must_use]
     pub fn max_page_items(self, items: u64) -> Self {
         self.set(|target| target.bounds.max_page_items = items)

@@ -14,9 +14,9 @@ use crate::{
 /// When a pool stops calling an API that fails, and how it finds out that it has recovered.
 ///
 /// A pool has no breaker unless
-/// [`PoolBuilder::circuit_breaker`](crate::PoolBuilder::circuit_breaker)
-/// sets one: a breaker fails calls that might have succeeded, such as those to the healthy
-/// endpoints of an API that has a broken one, and the retry budget already protects the API.
+/// [`PoolBuilder::circuit_breaker`](crate::PoolBuilder::circuit_breaker) sets one: a breaker
+/// fails calls that might have succeeded, such as those to the healthy endpoints of an API that
+/// has a broken one, and the retry budget already protects the API.
 ///
 /// **Closed**, it counts attempts. When at least [`minimum_calls`](Self::minimum_calls) of
 /// them ended within the [`window`](Self::window) and the share of failures reaches
@@ -133,11 +133,11 @@ impl CircuitBreaker {
         self
     }
 
-    /// Has the pool check by itself whether the API has recovered: when the open time is over it
-    /// sends a `GET` for this target, such as `/health`, as the probe, with the pool's headers and
-    /// token and within the attempt timeout. Calls are then never the probe: they wait or fail
-    /// until
-    /// a health check succeeds. By default there is none, and the first call is the probe.
+    /// Has the pool check by itself whether the API has recovered: when the open time is
+    /// over it sends a `GET` for this target, such as `/health`, as the probe, with the
+    /// pool's headers and token and within the attempt timeout. Calls are then never the
+    /// probe: they wait or fail until a health check succeeds. By default there is none,
+    /// and the first call is the probe.
     ///
     /// Any response that is not a failure is a success, as for every attempt. A failed check is not
     /// retried before the next one is due, and each is counted like a call.
@@ -149,8 +149,7 @@ impl CircuitBreaker {
     /// Whether each handle with [credentials of its own](crate::AwwPool::with_credentials) has
     /// its own breaker: `true` by default, so one tenant's failures do not make another tenant's
     /// calls fail. With `false` all calls of the pool share one breaker, which finds out sooner
-    /// that
-    /// the API is down.
+    /// that the API is down.
     ///
     /// The breaker of a handle has these settings except the [health check](Self::health_check),
     /// which is sent with the pool's own credentials: the handle's first call is its probe.

@@ -10,8 +10,7 @@ use serde::{Deserialize, Serialize};
 #[non_exhaustive]
 pub enum Filtering {
     /// The API applies each, in the form that [`Filters`](crate::vantage::Filters) defines. One
-    /// that
-    /// cannot be sent is refused.
+    /// that cannot be sent is refused.
     #[default]
     Server,
     /// The API applies what can be sent, and the rest is evaluated on the rows. Counts and
@@ -20,8 +19,8 @@ pub enum Filtering {
     /// What can be sent is sent, and every condition is also evaluated on the rows: for an API
     /// that may ignore parameters.
     Checked,
-    /// Nothing is sent; every condition is evaluated on the rows: for an API
-    /// that refuses unknown parameters.
+    /// Nothing is sent; every condition is evaluated on the rows: for an API that refuses
+    /// unknown parameters.
     Local,
 }
 

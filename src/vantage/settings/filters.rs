@@ -203,9 +203,8 @@ impl Filters {
     }
 
     /// The API takes conditions together, in one parameter. Conditions without a form there are
-    /// sent
-    /// in the other forms, if they have one. Values have the declared type of their column. A list
-    /// longer than [`max_in_values`](Self::max_in_values) and
+    /// sent in the other forms, if they have one. Values have the declared type of their column.
+    /// A list longer than [`max_in_values`](Self::max_in_values) and
     /// [`max_list_length`](Self::max_list_length) allow takes several requests.
     pub fn combined(mut self, combined: Combined) -> Self {
         self.combined = Some(combined);

@@ -163,8 +163,7 @@ impl Sorting {
     /// One parameter by a template: `form` is `name=value` with `{columns}` in the value. That is
     /// replaced by `column` for each column, with its name for `{column}` and the word for its
     /// direction for `{direction}`, joined by `between`. A form without `=` or `{columns}` is
-    /// refused,
-    /// and a column name with a quotation mark or a backslash cannot be sent.
+    /// refused, and a column name with a quotation mark or a backslash cannot be sent.
     pub fn template(
         form: impl Into<String>,
         column: impl Into<String>,
@@ -175,8 +174,7 @@ impl Sorting {
     }
 
     /// The parameters that `form` makes of the columns, given by the API's names; `None` for an
-    /// order
-    /// that the API does not support.
+    /// order that the API does not support.
     pub fn custom(
         form: impl Fn(&[(String, SortDirection)]) -> Option<Vec<(String, String)>>
         + Send

@@ -34,8 +34,8 @@ impl PoolApi {
 /// Builds [`Vista`]s over one API: from typed tables with
 /// [`from_table`](Self::from_table), and from YAML.
 ///
-/// A Vista advertises exactly what the settings of its table can do.
-/// It runs the hooks of the table that it was made from.
+/// A Vista advertises exactly what the settings of its table can do. It runs the hooks of the
+/// table that it was made from.
 ///
 /// A factory resolves the models in its YAML, so it can be a loader of a
 /// [`Catalog`](vantage_vista::Catalog).
@@ -138,8 +138,7 @@ impl PoolVistaFactory {
     }
 
     /// The table that `spec` describes, by its name; the settings in the YAML replace those that
-    /// the
-    /// API has for a table of that name.
+    /// the API has for a table of that name.
     fn table_of(&self, spec: &ApiVistaSpec) -> Result<Table<PoolApi, EmptyEntity>> {
         let api = match spec::settings(spec)? {
             Some(settings) => self.api.clone().table(&spec.name, settings),
@@ -170,8 +169,8 @@ impl VistaFactory for PoolVistaFactory {
         Ok(Vista::new(spec.name, shell))
     }
 
-    /// The first model that `yaml` describes. Its relations lead to the
-    /// others in the same text and to those of the factory.
+    /// The first model that `yaml` describes. Its relations lead to the others in the same text
+    /// and to those of the factory.
     fn from_yaml(&self, yaml: &str) -> Result<Vista> {
         let first = spec::parse(yaml)?.into_iter().next();
         let first = first.ok_or_else(|| error!("the YAML is empty").mark_incorrect_usage())?;

@@ -171,8 +171,7 @@ impl TableShell for PoolShell {
     }
 
     /// Accepts conditions that can be sent to the API or, if its settings allow that, evaluated
-    /// on the
-    /// rows, and refuses the rest for the caller to evaluate.
+    /// on the rows, and refuses the rest for the caller to evaluate.
     fn add_condition(&mut self, condition: &Condition) -> Result<()> {
         let field = condition.column.as_str();
         if !self.is_known(field) {

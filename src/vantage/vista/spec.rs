@@ -180,8 +180,8 @@ pub(super) fn in_api(refusal: &dyn fmt::Display) -> VantageError {
 /// A column of the table.
 ///
 /// # Errors
-/// `IncorrectUsage` that names the column, for an unknown type;
-/// `Unsupported` for a column that the API would have to compute.
+/// `IncorrectUsage` that names the column, for an unknown type; `Unsupported` for a column that
+/// the API would have to compute.
 pub(super) fn column(name: &str, spec: &ColumnSpec<ApiColumnExtras>) -> Result<Column<Value>> {
     if spec.expr.is_some() {
         return Err(error!("the API computes no columns", column = name).mark_unsupported());

@@ -24,8 +24,8 @@ impl Precondition {
     /// Requires that the row still has this tag.
     ///
     /// # Errors
-    /// `Unsupported` if there is no strong tag: `If-Match` compares strongly, so
-    /// a weak one would never match (RFC 9110 section 13.1.1).
+    /// `Unsupported` if there is no strong tag: `If-Match` compares strongly, so a weak one would
+    /// never match (RFC 9110 section 13.1.1).
     pub(super) fn unchanged(tag: Option<HeaderValue>) -> Result<Self, VantageError> {
         let refused = |what: &str| error!(what).mark_unsupported();
         let tag = tag.ok_or_else(|| refused("the API sends no entity tag with the row"))?;

@@ -202,8 +202,7 @@ impl Write {
     }
 
     /// The result of a write that failed. A retry of an attempt that succeeded conflicts with
-    /// what that
-    /// attempt stored, which is no error.
+    /// what that attempt stored, which is no error.
     pub(super) async fn settled(
         &self,
         item: &Item,
@@ -239,8 +238,7 @@ impl Write {
     }
 
     /// Whether a column is sent in bodies: columns that the table does not declare and that its
-    /// path
-    /// already contains are not.
+    /// path already contains are not.
     pub(super) fn is_sent(&self, column: &str) -> bool {
         self.read.declared.fields.contains(column)
             || placeholders(&self.read.settings.path).all(|name| name != column)

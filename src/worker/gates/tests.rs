@@ -59,8 +59,7 @@ impl Setting {
     }
 
     /// When requests leave, by worker or by token, over some seconds in which all callers always
-    /// want
-    /// to send, from the first moment on.
+    /// want to send, from the first moment on.
     async fn departures(self, seconds: u64) -> Vec<(usize, Duration)> {
         self.departures_with(seconds, async |_| ()).await
     }
