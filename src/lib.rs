@@ -11,7 +11,7 @@
 //! - [`Supervisor`] handles the [`messages`] of an actix application.
 //! - [`AwwPool::events`] returns a receiver of [`Event`](events::Event)s: what happens in the pool.
 //! - [`limits`] has rate limits as values, and policies that a server enforces on its clients.
-//! - [`Error`] says what went wrong, and [`ErrorKind`] whether the pool retried.
+//! - [`Error`] says what went wrong, and [`ErrorKind`] whether the pool retries it.
 //! - The [`guide`] covers all of this by subject.
 //!
 //! ```no_run
