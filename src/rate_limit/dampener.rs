@@ -289,7 +289,7 @@ mod tests {
         assert!(dampener.rate() > 5.0, "{}", dampener.rate());
     }
 
-    /// So many of `n` that are refused by a 503, and whether the rate came to an end of that.
+    /// The rate after two seconds of responses, one every 10 ms; those not `served` are 503s.
     fn busy(dampener: &mut Dampener, from: Instant, served: impl Fn(u32) -> bool) -> f64 {
         let mut now = from;
         for n in 0..200 {

@@ -19,7 +19,7 @@ pub(crate) struct Hold {
     is_open: AtomicBool,
     reopening: Mutex<Reopening>,
     freed: Notify,
-    /// The handle that was last told to wait by itself, and until when.
+    /// The handle of which the API last requested a wait, and until when.
     asked: Mutex<Option<(u64, Instant)>>,
 }
 

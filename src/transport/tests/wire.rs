@@ -11,7 +11,7 @@ fn kind(result: Result<Response, Error>) -> ErrorKind {
     result.expect_err("an error was promised").kind()
 }
 
-// Whole answers
+// Complete responses
 
 #[actix::test]
 async fn a_connection_serves_one_request_after_the_other() {
@@ -252,7 +252,7 @@ async fn dropping_the_call_closes_the_connection_at_once() {
     }
 }
 
-// Broken answers
+// Broken responses
 
 #[actix::test]
 async fn a_body_cut_short_is_truncated_and_never_partial_data() {

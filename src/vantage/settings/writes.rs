@@ -53,7 +53,7 @@ use serde_json::Value as Json;
 /// );
 /// ```
 ///
-/// # Answers
+/// # Responses
 ///
 /// A write returns the row as it is stored. It is taken from the response if that contains an
 /// object with the id and everything that was sent (for a patch, also all columns that the
@@ -267,7 +267,7 @@ impl Writes {
     }
 
     /// Whether the row is always read again after it was written. By default it is taken
-    /// from the response if that has [all of it](Self#answers), and read again otherwise.
+    /// from the response if that has [all of it](Self#responses), and read again otherwise.
     pub fn read_back(mut self, yes: bool) -> Self {
         self.read_back = yes;
         self
