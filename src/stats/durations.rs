@@ -13,7 +13,7 @@ const WEIGHT: f64 = 0.02;
 /// The percentiles of [`Stats::latency`](super::Stats::latency) have three significant digits,
 /// all others are at most an eighth too long. The longest time that is distinguished is 71
 /// minutes. The memory of a value depends on its longest time only, not on how many were
-/// recorded: at most 190 KiB with three digits, and 4 KiB otherwise. to 4 KiB else.
+/// recorded: at most 190 KiB with three digits, and 4 KiB otherwise.
 #[derive(Clone, Default, PartialEq)]
 pub struct Durations {
     /// Allocated with the first sample.

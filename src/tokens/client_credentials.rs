@@ -35,7 +35,6 @@ const MOST_BYTES: usize = 64 * 1024;
 /// Requests to the endpoint use a pool of their own with one worker, which starts with the first
 /// request, retries transient failures, and knows nothing of the tokens it gets; or a pool that
 /// is [given](Self::through). Neither secret nor token is in any `Debug` output, error or log.
-/// error or log.
 ///
 /// ```
 /// use vantage_api_pool::{AwwPool, tokens::{ClientCredentials, bearer}};

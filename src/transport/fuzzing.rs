@@ -104,7 +104,7 @@ fn meant(mut wire: &[u8], broken: bool) -> Option<Whole> {
 ///
 /// # Panics
 /// If it is longer than what was received, if bytes after it change its meaning, or if a head
-/// that lacks its last byte is complete. that lacks its last byte is complete.
+/// that lacks its last byte is complete.
 pub fn head(bytes: &[u8]) {
     let whole = inspected(bytes);
     let length = match &whole {

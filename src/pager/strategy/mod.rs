@@ -61,8 +61,6 @@ use crate::{
 /// A page can signal in many ways whether more pages follow, and all of these signals are read.
 /// If any of them says that more follow, the read goes on as long as there is a way to:
 ///
-/// | what a page says | more follow | this is the last page |
-/// |---|---|---|
 /// | signal | more follow | this is the last page |
 /// |---|---|---|
 /// | a flag ([`has_next_at`](crate::Envelope::has_next_at), [`is_last_at`](crate::Envelope::is_last_at)) | yes | no |
