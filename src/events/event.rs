@@ -175,7 +175,7 @@ pub enum Event {
 pub enum RateCause {
     /// The limit was set.
     Set,
-    /// The dampener adapts to 429s and successful responses.
+    /// The dampener adapts to refusals and successful responses.
     Refusals,
     /// A response reported a quota, or that quota was reset.
     Quota,
