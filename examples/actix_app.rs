@@ -1,4 +1,4 @@
-//! An actix-web service that answers from a pool by messages to its supervisor.
+//! An actix-web service that uses a pool by messages to its supervisor.
 //!
 //! ```text
 //! cargo run --release --example actix_app             # asks itself and ends
@@ -22,7 +22,7 @@ use vantage_api_pool::{
 
 use demo_api::{DemoApi, DemoOptions};
 
-/// Passes a page of countries on.
+/// Forwards a page of countries.
 async fn countries(pool: web::Data<Addr<Supervisor>>, page: web::Path<u32>) -> HttpResponse {
     let request = Request::get(format!("/countries?page={page}"));
     match pool.send(Fetch(request)).await {
@@ -34,7 +34,7 @@ async fn countries(pool: web::Data<Addr<Supervisor>>, page: web::Path<u32>) -> H
     }
 }
 
-/// All cities, one JSON object a line, passed on while they are read.
+/// All cities, one JSON object per line, forwarded while they are read.
 async fn cities(pool: web::Data<Addr<Supervisor>>) -> HttpResponse {
     match pool.send(OpenStream::new("/cities").prefetch(8)).await {
         Ok(stream) => HttpResponse::Ok()
@@ -53,7 +53,7 @@ async fn stats(pool: web::Data<Addr<Supervisor>>) -> HttpResponse {
     }
 }
 
-/// The pool's statistics as Prometheus reads them.
+/// The pool's statistics in the format of Prometheus.
 async fn metrics(exporter: web::Data<PrometheusHandle>) -> HttpResponse {
     HttpResponse::Ok().content_type("text/plain; version=0.0.4").body(exporter.render())
 }
@@ -108,7 +108,7 @@ async fn ask(service: &str) -> Result<(), vantage_api_pool::Error> {
     }
     println!("{} cities", client.get("/cities").await?.text()?.lines().count());
     println!("{}", client.get("/stats").await?.text()?);
-    // The statistics are handed to the exporter once a second.
+    // The statistics are published to the exporter once a second.
     tokio::time::sleep(Duration::from_millis(1_500)).await;
     let metrics = client.get("/metrics").await?;
     let calls = metrics.text()?.lines().filter(|line| line.contains("calls_total{"));

@@ -1,6 +1,6 @@
-//! What hostile sizes cost: how long a page of millions of rows holds up another task of the
-//! same thread, how much memory pages take that grow at once, and how much the bodies of errors.
-//! Each figure is of a process of its own; memory is told on Linux alone.
+//! The cost of hostile sizes: how long a page of millions of rows delays another task on the same
+//! thread, how much memory is taken by pages that suddenly grow, and by the bodies of errors. Each
+//! figure is from a process of its own; memory is measured on Linux only.
 //!
 //! ```text
 //! cargo run --release --example budgets
@@ -42,7 +42,7 @@ use vantage_types::EmptyEntity;
 type Outcome<T> = std::result::Result<T, Box<dyn Error>>;
 
 const MIB: usize = 1024 * 1024;
-/// So many rows without fields are 10 MiB.
+/// This many rows without fields are 10 MiB.
 const ROWS: usize = 10 * MIB / 3 - 10;
 const FIGURES: [&str; 9] = [
     "nothing",
@@ -130,8 +130,8 @@ async fn count<T, E>(
     rows.try_fold(0, async |count, _| Ok(count + 1)).await
 }
 
-/// Runs `read` beside a task that sleeps for a millisecond again and again, and tells by how
-/// much its timer was late at most, and how long the longest poll of `read` took.
+/// Runs `read` beside a task that sleeps for a millisecond again and again, and prints how late
+/// its timer was at most, and how long the longest poll of `read` took.
 async fn delay<T, E: std::fmt::Display>(
     what: &str,
     read: impl Future<Output = std::result::Result<T, E>>,
@@ -197,8 +197,8 @@ async fn million() -> Outcome<()> {
     Ok(())
 }
 
-/// Page 1 is small and all others have 9 MB; 48 of them may be prefetched within 64 MiB, and
-/// nobody takes them.
+/// Page 1 is small and all others have 9 MB; 48 of them may be prefetched within 64 MiB, and none
+/// is consumed.
 async fn prefetch() -> Outcome<()> {
     let page = |text: usize| -> Arc<[u8]> {
         let body = format!(
@@ -228,7 +228,7 @@ async fn prefetch() -> Outcome<()> {
     Ok(())
 }
 
-/// 1,000 calls that fail with 9.5 MB in 9 KB of gzip, with every setting at its default.
+/// 1,000 calls that fail with 9.5 MB in 9 KB of gzip, with all settings at their defaults.
 async fn errors() -> Outcome<()> {
     let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::best());
     gzip.write_all(&vec![b'x'; 9_500_000])?;
@@ -247,7 +247,7 @@ struct Answer {
     body: Arc<[u8]>,
 }
 
-/// A server on a thread of its own, and where it is.
+/// Starts a server on a thread of its own, and returns its URL.
 fn serve(answer: impl Fn(&str) -> Answer + Send + Sync + 'static) -> Outcome<String> {
     let listener = std::net::TcpListener::bind("127.0.0.1:0")?;
     listener.set_nonblocking(true)?;
@@ -287,7 +287,7 @@ async fn converse(mut stream: TcpStream, answer: &(impl Fn(&str) -> Answer + Syn
     }
 }
 
-/// How far the peak of this process is above `before`, in MiB.
+/// How much the peak memory of this process exceeds `before`, in MiB.
 fn since(before: usize) -> usize {
     memory("VmHWM:").saturating_sub(before) / MIB
 }

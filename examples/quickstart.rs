@@ -1,12 +1,12 @@
-//! Reads a paged API, as Vantage tables and as a stream, and says what it took.
+//! Reads a paged API, as Vantage tables and as a stream, and reports the cost.
 //!
 //! ```text
 //! cargo run --release --example quickstart
 //! ```
 //!
-//! The API is a demo in this process: slow by 5 ms, ten rows a page, one answer
-//! in a hundred a 503. So the retries in the last line are the pool's own doing, and a
-//! line that is rewritten says how the stream gets on.
+//! The API is a demo in this process: a latency of 5 ms, ten rows a page, and a 503 for one request
+//! in a hundred. So the retries in the last line are the pool's own work, and a line that is
+//! rewritten shows the progress of the stream.
 
 #![allow(clippy::print_stdout)]
 
@@ -98,8 +98,8 @@ async fn main() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// Says four times per second what the pool does: on one line that is rewritten, if somebody
-/// looks at it.
+/// Prints four times per second what the pool does: on one line that is rewritten, if the output
+/// is a terminal.
 async fn report(pool: Arc<AwwPool>) -> Result<(), vantage_api_pool::Error> {
     let start = pool.stats().await?;
     let mut last = start.clone();
@@ -109,7 +109,7 @@ async fn report(pool: Arc<AwwPool>) -> Result<(), vantage_api_pool::Error> {
         let items = now.difference(&start).items;
         let line = format!("{items} items, {}", pace(&now.difference(&last)));
         if io::stdout().is_terminal() {
-            // Back to the first column, and the old line is gone.
+            // Back to the first column, and clear the line.
             print!("\r\x1b[K{line}");
             let _ = io::stdout().flush();
         } else {
@@ -119,7 +119,7 @@ async fn report(pool: Arc<AwwPool>) -> Result<(), vantage_api_pool::Error> {
     }
 }
 
-/// What an interval was like.
+/// The figures of an interval.
 fn pace(interval: &Stats) -> String {
     let pages = interval.pages as f64 / interval.elapsed.as_secs_f64().max(0.001);
     let (p50, p99) = (interval.latency.percentile(0.5), interval.latency.percentile(0.99));
@@ -130,7 +130,7 @@ fn pace(interval: &Stats) -> String {
     format!("{pages:.0} pages/s, p50 {p50:.1?}, p99 {p99:.1?}, {waits}")
 }
 
-/// A token over the wire, through a pool that needs none.
+/// Fetches a token over the network, through a pool that needs none.
 async fn fetch_token(login: AwwPool) -> Result<Token, vantage_api_pool::Error> {
     #[derive(Deserialize)]
     struct Granted {

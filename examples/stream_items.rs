@@ -1,5 +1,5 @@
-//! Streams over a paged endpoint from a plain tokio program: untyped, typed,
-//! and one that is dropped midway.
+//! Streams over a paged endpoint from a plain tokio program: untyped, typed, and one that is
+//! dropped midway.
 //!
 //! ```text
 //! cargo run --release --example stream_items
@@ -37,7 +37,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
         bearer,
     );
 
-    // Items as JSON values, in server order, with up to eight pages under way.
+    // Items as JSON values, in server order, with up to eight pages in flight.
     let mut values = PaginatedStream::get(&pool, "/countries/Japan/cities").prefetch(8);
     let mut people = 0;
     while let Some(city) = values.try_next().await? {
@@ -48,7 +48,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     }
     println!("{people} people live in the cities of Japan");
 
-    // Items as a type of one's own: decoded from the page without a tree in between.
+    // Items as a custom type: decoded from the page without a tree in between.
     let largest = PaginatedStream::get(&pool, "/cities")
         .prefetch(8)
         .items_as::<City>()
@@ -60,8 +60,8 @@ async fn main() -> Result<(), Box<dyn Error>> {
         println!("the largest city is {name} in {country} with {population} people");
     }
 
-    // A stream that is dropped takes its page requests with it: `take` ends after
-    // 25 items, so only the pages up to the prefetch are ever asked for.
+    // Dropping a stream cancels its page requests: `take` ends after 25 items, so only the pages up
+    // to the prefetch are ever requested.
     let before = demo.requests();
     let some: Vec<_> =
         PaginatedStream::get(&pool, "/cities").prefetch(2).take(25).try_collect().await?;

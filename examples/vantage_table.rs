@@ -88,7 +88,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// A token over the wire, through a pool that needs none.
+/// Fetches a token over the network, through a pool that needs none.
 async fn fetch_token(login: AwwPool) -> Result<Token, vantage_api_pool::Error> {
     #[derive(Deserialize)]
     struct Granted {

@@ -55,7 +55,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// Prints what a read would ask for, and the rows of a window.
+/// Prints what a read would request, and the rows of a window.
 async fn print(vista: &Vista, offset: usize, limit: usize) -> Result<(), Box<dyn Error>> {
     println!("{}", vista.preview().query.unwrap_or_default());
     let page = vista.fetch_window(offset, limit).await?;
@@ -74,7 +74,7 @@ fn type_of(vista: &Vista, column: &str) -> &'static str {
     }
 }
 
-/// A token over the wire, through a pool that needs none.
+/// Fetches a token over the network, through a pool that needs none.
 async fn fetch_token(login: AwwPool) -> Result<Token, vantage_api_pool::Error> {
     #[derive(Deserialize)]
     struct Granted {

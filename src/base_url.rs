@@ -14,26 +14,26 @@ mod tests;
 
 use crate::error::{Error, ErrorKind};
 
-/// The longest URL that `http` takes, in bytes.
+/// The longest URL that `http` accepts, in bytes.
 const MAX_LENGTH: usize = u16::MAX as usize - 1;
 
-/// A checked base URL: scheme http or https, a host, no user info, query or fragment.
+/// A validated base URL: scheme http or https, a host, no user info, query or fragment.
 ///
-/// With or without a trailing slash it means the same.
+/// A trailing slash makes no difference.
 #[derive(Clone)]
 pub(crate) struct BaseUrl {
     url: Url,
-    /// `scheme://host`, with `:port` when it is not the scheme's own.
+    /// `scheme://host`, with `:port` if it is not the scheme's default.
     origin: String,
     /// The path without its trailing slash: empty, or `/` and more.
     path: String,
 }
 
 impl BaseUrl {
-    /// Parses and checks a base URL.
+    /// Parses and validates a base URL.
     ///
     /// # Errors
-    /// [`ErrorKind::Config`], which names what is wrong and echoes nothing.
+    /// [`ErrorKind::Config`], which names the problem and echoes nothing.
     pub(crate) fn parse(text: &str) -> Result<Self, Error> {
         let invalid = |what: &'static str| Error::new(ErrorKind::Config, what);
         if text.chars().any(|c| c.is_control() || c.is_whitespace()) {
@@ -71,11 +71,11 @@ impl BaseUrl {
         Ok(base)
     }
 
-    /// The URL of `target`, which stays below the base URL or is refused.
+    /// The URL of `target`, if it stays below the base URL.
     ///
-    /// A target is a path with an optional query, with or without a leading
-    /// slash, or an absolute URL. Characters that a URL cannot hold are
-    /// percent-encoded; what is percent-encoded stays as it is.
+    /// A target is a path with an optional query, with or without a leading slash, or an absolute
+    /// URL. Characters that are not allowed in a URL are percent-encoded; existing
+    /// percent-encoding is kept.
     ///
     /// # Errors
     /// [`ErrorKind::ForeignOrigin`] for another scheme, host or port, or a path
@@ -165,7 +165,7 @@ impl BaseUrl {
         let moved = Url::parse(&current.to_string()).and_then(|current| current.join(location));
         match moved {
             Ok(mut url) => {
-                // It is for the reader of the answer (RFC 9110 section 10.2.2).
+                // It is for the reader of the response (RFC 9110 section 10.2.2).
                 url.set_fragment(None);
                 self.join(url.as_str())
             }
@@ -185,7 +185,7 @@ impl fmt::Debug for BaseUrl {
 /// Adds the fields of `params` to the query of `target`, spaces as `%20`.
 ///
 /// # Errors
-/// [`ErrorKind::InvalidRequest`] when `params` is not a flat set of fields.
+/// [`ErrorKind::InvalidRequest`] if `params` is not a flat set of fields.
 pub(crate) fn append_query<T: Serialize + ?Sized>(
     target: &mut String,
     params: &T,
@@ -194,11 +194,11 @@ pub(crate) fn append_query<T: Serialize + ?Sized>(
     Ok(())
 }
 
-/// As [`append_query`], in place of what `target` has under the same names. The other fields
+/// As [`append_query`], but replaces fields of `target` with the same names. The other fields
 /// stay as they were written.
 ///
 /// # Errors
-/// Those of [`append_query`], which leave `target` as it is.
+/// Those of [`append_query`], which leave `target` unchanged.
 pub(crate) fn set_query<T: Serialize + ?Sized>(
     target: &mut String,
     params: &T,
@@ -233,7 +233,7 @@ fn encoded<T: Serialize + ?Sized>(params: &T) -> Result<String, Error> {
         Error::new(ErrorKind::InvalidRequest, "the query is not a flat set of fields")
             .with_source(source)
     })?;
-    // A form writes a space as `+` and a plus as `%2B`; not every API reads forms.
+    // Form encoding writes a space as `+` and a plus as `%2B`; not every API reads that.
     Ok(if query.contains('+') { query.replace('+', "%20") } else { query })
 }
 
@@ -263,7 +263,7 @@ fn scheme_end(target: &str) -> Option<usize> {
     (target.as_bytes()[end] == b':' && target.as_bytes()[0].is_ascii_alphabetic()).then_some(end)
 }
 
-/// What one pass over a target finds.
+/// The result of one pass over a target.
 #[derive(Default)]
 struct Traits {
     illegal: bool,
@@ -290,7 +290,7 @@ impl Traits {
     }
 }
 
-/// Characters that stand in a path or a query as they are (RFC 3986 sections 3.3 and 3.4).
+/// Characters that need no encoding in a path or a query (RFC 3986 sections 3.3 and 3.4).
 fn is_plain(byte: u8) -> bool {
     byte.is_ascii_alphanumeric()
         || matches!(byte, b'-' | b'.' | b'_' | b'~' | b'!' | b'$' | b'&' | b'\'' | b'(' | b')')
@@ -317,13 +317,13 @@ fn encode(text: &str) -> String {
     encoded
 }
 
-/// How often a path is decoded at most. Some servers do it twice.
+/// The most times a path is decoded. Some servers decode twice.
 const MOST_DECODINGS: usize = 3;
 
-/// Whether a segment of the path is `.` or `..` to any server: once decoded, as often as that
-/// changes anything; with backslashes for slashes; without its parameters (RFC 3986 section 3.3),
-/// what is behind a NUL, and white space around it; and with characters that take more octets
-/// than they need (RFC 3629 section 3).
+/// Whether any server would read a segment of the path as `.` or `..`: after decoding it
+/// repeatedly; with backslashes for slashes; without its parameters (RFC 3986 section 3.3), the
+/// text after a NUL and white space around it; and with overlong UTF-8 encodings (RFC 3629
+/// section 3).
 fn has_dot_segment(target: &str) -> bool {
     let path = target.split('?').next().unwrap_or_default();
     if !path.contains(['.', '%']) {
@@ -348,7 +348,7 @@ fn has_dot_segment(target: &str) -> bool {
     })
 }
 
-/// The same bytes with an ASCII character where one is written in two or three octets.
+/// The same bytes with overlong two- or three-octet forms of ASCII characters shortened.
 fn shortened(bytes: &[u8]) -> Vec<u8> {
     let mut short = Vec::with_capacity(bytes.len());
     let mut rest = bytes;
@@ -364,10 +364,10 @@ fn shortened(bytes: &[u8]) -> Vec<u8> {
     short
 }
 
-/// The most of a URL that is shown, in characters.
+/// The most characters of a URL that are shown.
 const MOST_SHOWN: usize = 200;
 
-/// What of a URL may be shown: neither its query nor its fragment, nor who asks.
+/// The part of a URL that may be shown: without query, fragment and user info.
 pub(crate) fn without_query(url: &str) -> String {
     let url = url.split(['?', '#']).next().unwrap_or_default();
     let authority_at = url.find("//").map_or(url.len(), |at| at + 2);
@@ -377,7 +377,7 @@ pub(crate) fn without_query(url: &str) -> String {
     format!("{scheme}{}", &rest[host_at..]).chars().take(MOST_SHOWN).collect()
 }
 
-/// Where a request goes (RFC 9112 section 3.2), which is not shown beyond its path.
+/// The target of a request (RFC 9112 section 3.2), of which only the path is shown.
 #[derive(Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[serde(transparent)]
 pub(crate) struct RequestTarget(pub(crate) String);

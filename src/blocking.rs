@@ -1,6 +1,6 @@
-//! Threads for work that may block: users' code, which no other thread of the pool may wait for,
-//! and long work of the pool itself. Whoever waits for an outcome waits for a time only, on any
-//! executor: the supervisor tells when that is over. Knows nothing of what runs.
+//! Threads for work that may block: users' callbacks, for which no other thread of the pool may
+//! wait, and long work of the pool itself. Waits for an outcome have a time limit on any executor:
+//! the supervisor ends them. Knows nothing of what runs.
 
 use std::{
     collections::VecDeque,
@@ -22,7 +22,7 @@ use crate::{
     timers::Timers,
 };
 
-/// So many runs of one callback have a thread at a time, those that never return included.
+/// How many runs of one callback may have a thread at a time, including those that never return.
 const MOST_THREADS: usize = 8;
 
 /// A run that waits for a thread.
@@ -36,18 +36,18 @@ pub(crate) struct CallbackThreads(Mutex<Queue>);
 struct Queue {
     runs: VecDeque<Run>,
     threads: usize,
-    /// How many of the threads are in runs that nobody waits for any more.
+    /// How many threads are in runs that nobody waits for any more.
     stuck: usize,
 }
 
 impl CallbackThreads {
-    /// Whether a run is under way or waits for a thread.
+    /// Whether a run is in progress or waits for a thread.
     #[cfg(feature = "metrics")]
     pub(crate) fn is_busy(&self) -> bool {
         self.queue().threads > 0
     }
 
-    /// Has `run` run as soon as there is a thread, and says whether there will be one.
+    /// Starts `run` as soon as there is a thread, and returns whether there will be one.
     fn enter(self: &Arc<Self>, run: Run) -> bool {
         let mut queue = self.queue();
         if queue.stuck >= MOST_THREADS {
@@ -63,7 +63,7 @@ impl CallbackThreads {
         let work = move || {
             while let Some(run) = threads.next() {
                 if let Err(payload) = catch_unwind(AssertUnwindSafe(run)) {
-                    // Its end is a user's code too, which may panic again.
+                    // Dropping the payload runs a user's code too, which may panic again.
                     mem::forget(payload);
                 }
             }
@@ -74,7 +74,7 @@ impl CallbackThreads {
                 tracing::warn!(%error, "no thread for a callback");
                 let mut queue = self.queue();
                 queue.threads -= 1;
-                // With no thread left, nobody comes for these.
+                // With no thread left, nobody runs these.
                 let left =
                     if queue.threads == 0 { mem::take(&mut queue.runs) } else { VecDeque::new() };
                 drop(queue);
@@ -83,7 +83,7 @@ impl CallbackThreads {
         }
     }
 
-    /// The next run for a thread, which ends without one.
+    /// The next run for a thread, which ends if there is none.
     fn next(&self) -> Option<Run> {
         let mut queue = self.queue();
         let next = queue.runs.pop_front();
@@ -98,12 +98,12 @@ impl CallbackThreads {
     }
 }
 
-// How far a run is.
+// The state of a run.
 const QUEUED: u8 = 0;
 const RUNNING: u8 = 1;
 const GIVEN_UP: u8 = 2;
 
-/// Whoever waits for a run. What nobody waits for is not begun, and counted as stuck if it was.
+/// Waits for a run. A run that nobody waits for is not begun, or counted as stuck if it was.
 struct Waiter<'a> {
     threads: &'a CallbackThreads,
     progress: &'a AtomicU8,
@@ -111,7 +111,7 @@ struct Waiter<'a> {
 
 impl Drop for Waiter<'_> {
     fn drop(&mut self) {
-        // Under the lock, so that the run does not end between the look and the count.
+        // Under the lock, so that the run cannot end between the check and the count.
         let mut queue = self.threads.queue();
         if self.progress.swap(GIVEN_UP, Ordering::AcqRel) == RUNNING {
             queue.stuck += 1;
@@ -119,14 +119,14 @@ impl Drop for Waiter<'_> {
     }
 }
 
-/// Where work runs that may block, and who waits for it.
+/// Threads for work that may block, and the waits for it.
 #[derive(Default)]
 pub(crate) struct BlockingPool {
-    /// The ends of the waits; what is sent says that one took too long.
+    /// Senders that end a wait; a message says that the run took too long.
     waits: Timers<oneshot::Sender<()>>,
-    /// Whether a callback was seen that blocks the thread it is on.
+    /// Whether a callback was seen that blocks its thread.
     is_wary: AtomicBool,
-    /// For the work of the pool itself.
+    /// For work of the pool itself.
     own: Arc<CallbackThreads>,
 }
 
@@ -134,8 +134,8 @@ impl BlockingPool {
     /// Runs `work` on one of `threads`.
     ///
     /// # Errors
-    /// [`ErrorKind::Callback`], which names `what`, when it panics or has not returned within
-    /// `limit`, the wait for a thread included; [`ErrorKind::ShuttingDown`] at the pool's end.
+    /// [`ErrorKind::Callback`], which names `what`, if it panics or has not returned within
+    /// `limit`, including the wait for a thread; [`ErrorKind::ShuttingDown`] when the pool ends.
     pub(crate) async fn run<R: Send + 'static>(
         &self,
         threads: &Arc<CallbackThreads>,
@@ -162,7 +162,7 @@ impl BlockingPool {
             drop(queue);
             match outcome {
                 Ok(outcome) => _ = sender.send(outcome),
-                // Its end is a user's code too, which may panic again.
+                // Dropping the payload runs a user's code too, which may panic again.
                 Err(payload) => mem::forget(payload),
             }
         };
@@ -179,8 +179,8 @@ impl BlockingPool {
         outcome
     }
 
-    /// Runs long work of the pool itself. It is not cut short, only left undone if nobody
-    /// waits for it any more when its turn comes.
+    /// Runs long work of the pool itself. It is never cut short; it is skipped if nobody waits
+    /// for it any more when its turn comes.
     ///
     /// # Errors
     /// [`ErrorKind::Callback`] when there is no thread.
@@ -199,24 +199,24 @@ impl BlockingPool {
             .map_err(|_| Error::new(ErrorKind::Callback, "there is no thread for blocking work"))
     }
 
-    /// Tells those whose wait was over before `now`.
+    /// Ends the waits whose time was over before `now`.
     pub(crate) fn end_waits(&self, now: Instant) {
         for over in self.waits.due(now) {
             let _ = over.send(());
         }
     }
 
-    /// Nobody waits any more, and nothing is begun from here on.
+    /// Nobody waits any more, and no run begins from here on.
     pub(crate) fn close(&self) {
         self.waits.close();
     }
 
-    /// Tells everybody that the pool ends.
+    /// Ends all waits because the pool ends.
     pub(crate) fn end_all_waits(&self) {
         self.waits.clear();
     }
 
-    /// Has callbacks run here that run on workers as long as they behave.
+    /// From here on callbacks that normally run on workers run here.
     pub(crate) fn be_wary(&self) {
         self.is_wary.store(true, Ordering::Relaxed);
     }

@@ -1,5 +1,5 @@
-//! Cooperative scheduling: long work yields to the other tasks of its thread after some
-//! milliseconds, on any executor. Knows nothing of what is done.
+//! Cooperative scheduling: long work yields to the other tasks of its thread every few
+//! milliseconds, on any executor. Knows nothing of the work itself.
 
 use std::{
     future::poll_fn,
@@ -10,17 +10,17 @@ use std::{
 /// How long work may go on without a yield.
 const LONGEST: Duration = Duration::from_millis(3);
 
-/// So much work is done between two looks at the clock.
+/// How much work is done between two looks at the clock.
 pub(crate) const CHECKED_EVERY: usize = 32 * 1024;
 
-/// After so much work there is a yield, whatever the clock says.
+/// After this much work there is a yield, whatever the clock says.
 const MOST: usize = 1024 * 1024;
 
-/// The work of one item, beside that of its bytes: a unit is about what it takes to read a byte
-/// of JSON.
+/// The work of one item, besides that of its bytes. A unit is about the work of reading a byte of
+/// JSON.
 pub(crate) const ITEM_COST: usize = 32;
 
-/// How much one task may do before it yields.
+/// How much work one task may do before it yields.
 #[derive(Default)]
 pub(crate) struct CoopBudget {
     /// When the clock was first looked at.
@@ -31,18 +31,18 @@ pub(crate) struct CoopBudget {
 }
 
 impl CoopBudget {
-    /// So much was done.
+    /// Records that this much work was done.
     pub(crate) fn spend(&mut self, units: usize) {
         self.spent = self.spent.saturating_add(units);
     }
 
-    /// Whoever does the work waits for something else, or has yielded.
+    /// Starts afresh, because the task waits for something else or has yielded.
     pub(crate) fn renew(&mut self) {
         *self = Self::default();
     }
 
-    /// Ready while some of it is left. When it is spent, this is pending once, to be polled again
-    /// at once, and is whole again.
+    /// Ready while some of the budget is left. Once it is spent, this is pending once and wakes the
+    /// task at once; the budget is full again after that.
     pub(crate) fn poll_proceed(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         if self.spent - self.checked < CHECKED_EVERY {
             return Poll::Ready(());
@@ -58,13 +58,13 @@ impl CoopBudget {
         Poll::Pending
     }
 
-    /// Yields if it is spent.
+    /// Yields if the budget is spent.
     pub(crate) async fn yield_if_spent(&mut self) {
         poll_fn(|cx| self.poll_proceed(cx)).await;
     }
 }
 
-/// Drops what `next` hands out, and yields now and then.
+/// Drops what `next` returns, and yields now and then.
 pub(crate) async fn drop_all<T>(mut next: impl FnMut() -> Option<T>) {
     let mut coop = CoopBudget::default();
     while next().is_some() {

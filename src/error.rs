@@ -1,5 +1,5 @@
-//! The one error of this crate: what went wrong, what is known about delivery,
-//! and the context a caller needs. Knows nothing of actors, sockets or clocks.
+//! The one error type of this crate: what went wrong, what is known about delivery, and the
+//! context a caller needs. Knows nothing of actors, sockets or clocks.
 
 use std::{borrow::Cow, error::Error as StdError, sync::Arc, time::Duration};
 
@@ -26,87 +26,89 @@ pub enum ErrorKind {
     InvalidRequest,
     /// The target is outside the pool's origin or base path. Nothing was sent; final.
     ForeignOrigin,
-    /// More calls wait than the queue bound allows. Nothing was sent; final.
+    /// More calls are waiting than the queue bound allows. Nothing was sent; final.
     QueueFull,
     /// Every connection is in use, and the call does not wait for one, or has waited for as
     /// long as its queue timeout allows. Final.
     PoolTimeout,
-    /// The call's deadline passed, or a wait would have passed it. Final.
+    /// The call's deadline passed, or the next wait would pass it. Final.
     DeadlineExceeded,
     /// The pool is shutting down, or its actors are gone. Final.
     ShuttingDown,
-    /// The worker running the call died, and the call may not or must no longer be retried. Final.
+    /// The worker running the call died, and the call cannot be retried (again). Final.
     WorkerCrashed,
-    /// Workers died so often that the pool has given up on each of them. Final;
+    /// Workers died so often that the pool has given up on all of them. Final;
     /// [`AwwPool::resize`](crate::AwwPool::resize) starts workers again.
     NoWorkers,
-    /// A callback given to the pool panicked, did not return for too long or returned
-    /// something unusable. Final.
+    /// A callback given to the pool panicked, took too long to return or returned something
+    /// unusable. Final.
     Callback,
     /// The host name did not resolve. Never sent, so any method is retried.
     Resolve,
     /// The connection was refused or not established in time. Never sent, so any method is
     /// retried.
     Connect,
-    /// The proxy refused the tunnel, for its credentials or else, or is none. A proxy that is
-    /// not reached or does not reach the host is `Connect`. Nothing was sent; final.
+    /// The proxy refused the tunnel, because of its credentials or for another reason, or is not
+    /// an HTTP proxy. A proxy that cannot be reached or cannot reach the host is `Connect`.
+    /// Nothing was sent; final.
     Proxy,
-    /// The TLS handshake failed. Never sent, so any method is retried, unless a certificate or
-    /// another setting of either side is why: that would fail again, and is final.
+    /// The TLS handshake failed. Never sent, so any method is retried, unless the cause is a
+    /// certificate or another setting of either side: that would fail again, and is final.
     Tls,
-    /// The connection broke before the whole answer was read. Retried for safe methods,
-    /// and for any method when nothing of the request was written.
+    /// The connection broke before the whole response was read. Retried for idempotent methods,
+    /// and for any method if nothing of the request was written.
     Disconnected,
-    /// One attempt took longer than the attempt timeout. Retried for safe methods.
+    /// One attempt took longer than the attempt timeout. Retried for idempotent methods.
     Timeout,
-    /// The body of the answer stopped arriving for longer than the read-idle timeout.
-    /// Retried for safe methods.
+    /// The body of the response stopped arriving for longer than the read-idle timeout. Retried
+    /// for idempotent methods.
     Stalled,
-    /// The body ended before its declared length or its last chunk. Retried for safe methods.
+    /// The body ended before its declared length or its last chunk. Retried for idempotent methods.
     Truncated,
-    /// The answer is not valid HTTP/1.1, or a body does not decode as its content encoding. Final.
+    /// The response is not valid HTTP/1.1, or its body cannot be decompressed. Final.
     Framing,
-    /// The head of the answer is larger than 128 KiB or has too many fields. Final.
+    /// The head of the response is larger than 128 KiB or has too many fields. Final.
     HeadTooLarge,
     /// The body, after decompression, is larger than the body limit. Final.
     BodyTooLarge,
-    /// The server answered with a status that is not a success. 408, 429 and 5xx but 501 are
-    /// retried for safe methods (429, 425 and a 403 that is a limit for any method); others
-    /// are final, but for the statuses of
+    /// The status of the response is not a success. 408, 429 and 5xx except 501 are retried
+    /// for idempotent methods (429, 425 and a 403 that is a rate limit for any method).
+    /// Others are final, except the statuses of
     /// [`PoolBuilder::limit_statuses`](crate::PoolBuilder::limit_statuses) and
     /// [`retry_after_statuses`](crate::PoolBuilder::retry_after_statuses).
     Status,
-    /// A 401 that one token refresh did not cure, or that none is likely to cure (see
+    /// A 401 that one token refresh did not fix, or that no refresh is likely to fix (see
     /// [`TokenSource`](crate::tokens::TokenSource)). Final.
     Unauthorized,
-    /// The API asked for a wait that is longer than the pool accepts. Final;
-    /// [`Error::retry_after`] says how long.
+    /// The API requested a longer wait than the pool accepts. Final; [`Error::retry_after`] has the
+    /// wait.
     RateLimited,
-    /// The circuit breaker is open, so nothing was sent. A call that was attempted before
-    /// has the error of its last attempt as the source. Final; [`Error::retry_after`] is the
-    /// longest time until the next probe.
+    /// The circuit breaker is open, so nothing was sent. If the call was attempted before, the
+    /// error of its last attempt is the source. Final; [`Error::retry_after`] is the longest time
+    /// until the next probe.
     CircuitOpen,
     /// The token callback failed, timed out or panicked. Final for this call.
     Token,
-    /// The body is not what was asked for: no JSON, another shape, another type. Final.
+    /// The body does not have the requested form: it is not JSON, or has another shape or type.
+    /// Final.
     Decode,
-    /// The server sends the same page again and again, or a page names one as the next that
-    /// was read before. Final.
+    /// The server sends the same page again and again, or a page names a page that was read before
+    /// as the next one. Final.
     PageLoop,
-    /// Nothing in the answers says where the set ends. Final.
+    /// Nothing in the responses says where the set ends. Final.
     PaginationMissing,
-    /// The set changed while it was read, and the stream was told to fail then. Final.
+    /// The set changed while it was read, and the stream was set to fail in that case. Final.
     SetChanged,
-    /// The set has more rows or pages, or one of its pages more items, than the read may take:
-    /// see `max_rows`, `max_pages` and `max_page_items`, of which the message names one. Final.
+    /// The set has more rows or pages, or a page has more items, than the read allows: the message
+    /// names the limit, one of `max_rows`, `max_pages` and `max_page_items`. Final.
     SetTooLarge,
-    /// The cursor or the URL of the next page is not valid any more. A read that begins again may
-    /// see another state of the set. Final.
+    /// The cursor or the URL of the next page is no longer valid. A read that starts again may see
+    /// another state of the set. Final.
     CursorExpired,
-    /// A page says that more rows follow and there is no way to them, or nothing says that
-    /// those which were read are all. The message names what says so. Final.
+    /// A page says that more rows follow but they cannot be reached, or nothing says that the rows
+    /// which were read are all. The message names what says so. Final.
     Incomplete,
-    /// A [`ResponseRule`](crate::retry::ResponseRule) takes an answer for a failure though its
+    /// A [`ResponseRule`](crate::retry::ResponseRule) treats a response as a failure although its
     /// status is a success (2xx). Retried if the rule says so.
     ApiError,
 }
@@ -154,25 +156,25 @@ impl ErrorKind {
     }
 }
 
-/// What is known about whether the server has seen the request. It decides
-/// whether a method that is not safe to retry may be sent again.
+/// What is known about whether the server has seen the request. It decides whether a method
+/// that is not idempotent may be sent again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Delivery {
     /// No byte of the request left this process.
     NotSent,
-    /// Some of the request was written and no complete answer came back.
+    /// Some of the request was written and no complete response came back.
     Unknown,
-    /// The server answered.
+    /// The server responded.
     Answered,
 }
 
 /// The error of every call, stream and setting.
 ///
-/// `Display` names the kind and the cause and nothing that could hold a secret: no query
-/// string, no body but what a [`ResponseRule`](crate::retry::ResponseRule) takes from it, and of
-/// headers only where a redirect leads. Those are behind accessors.
-/// As the source of a Vantage error, which says the same, it prints whether a retry may help
-/// and how long the call took; `{:#}` prints all.
+/// `Display` names the kind and the cause but nothing that could contain a secret: no query
+/// string, no body except what a [`ResponseRule`](crate::retry::ResponseRule) quotes from it, and
+/// no header except the target of a redirect. Accessors return the rest. As the source of a
+/// Vantage error, which already says all of that, it only prints whether a retry may help and how
+/// long the call took; `{:#}` prints everything.
 ///
 /// ```
 /// use vantage_api_pool::{AwwPool, ErrorKind};
@@ -185,7 +187,7 @@ pub enum Delivery {
 #[error(transparent)]
 pub struct Error(Box<Inner>);
 
-/// A box in an `Arc`, so that the error can be cloned and its source is still what it was made of.
+/// A box in an `Arc`: the error can be cloned, and its source can still be downcast.
 type Source = Arc<Box<dyn StdError + Send + Sync>>;
 
 #[derive(Clone, Debug, thiserror::Error)]
@@ -200,13 +202,13 @@ struct Inner {
     page: Option<u64>,
     #[source]
     source: Option<Source>,
-    /// Whether another error, whose source this is, says what went wrong and where.
+    /// Whether an outer error, whose source this is, already states what went wrong and where.
     is_told: bool,
-    /// Whether the same would happen again, though its kind may pass.
+    /// Whether a retry would fail the same way, even if errors of this kind can be transient.
     is_lasting: bool,
-    /// What the request held, beside its token, that is not to be shown.
+    /// Secrets of the request, besides its token, that must not be shown.
     secrets: Vec<Arc<SecretString>>,
-    /// Of a source that is a user's; the last to be dropped.
+    /// The value that owns a user's source; must be dropped last.
     end_of_source: Option<Arc<UserValue>>,
 }
 
@@ -229,12 +231,12 @@ impl Error {
         }))
     }
 
-    /// The pool takes no calls any more, or the end of its drain cut this one off.
+    /// The pool accepts no more calls, or the end of its drain cut this one off.
     pub(crate) fn shutting_down() -> Self {
         Self::new(ErrorKind::ShuttingDown, "the pool is shutting down")
     }
 
-    /// There is no actor left that could answer.
+    /// No actor is left to respond.
     pub(crate) fn gone() -> Self {
         Self::new(ErrorKind::ShuttingDown, "the pool's actors are gone")
     }
@@ -247,7 +249,7 @@ impl Error {
         self
     }
 
-    /// As [`with_source`](Self::with_source), for an error that a user's code made.
+    /// As [`with_source`](Self::with_source), for an error made by a user's code.
     pub(crate) fn with_users_source(mut self, source: Box<dyn StdError + Send + Sync>) -> Self {
         let source = Arc::new(source);
         self.0.end_of_source = Some(Arc::new(UserValue::keep(Arc::clone(&source))));
@@ -266,7 +268,7 @@ impl Error {
         self
     }
 
-    /// Says that the same would happen again.
+    /// Marks that a retry would fail the same way.
     pub(crate) fn lasting(mut self, is_lasting: bool) -> Self {
         self.0.is_lasting = is_lasting;
         self
@@ -311,15 +313,15 @@ impl Error {
         self.0.delivery
     }
 
-    /// The status of the answer, when there was one.
+    /// The status of the response, if there was one.
     #[must_use]
     pub fn status(&self) -> Option<StatusCode> {
         self.0.response.as_ref().map(Response::status)
     }
 
-    /// The answer that is the error, with its headers and its body (bounded by the body
-    /// limit). Without its body when one item in it is not of the type that it is read
-    /// as: the body is data then.
+    /// The response that caused the error, with its headers and its body (bounded by the body
+    /// limit). The body is empty if the error is about the type of one item, since the body is data
+    /// then.
     #[must_use]
     pub fn response(&self) -> Option<&Response> {
         self.0.response.as_ref()
@@ -331,7 +333,7 @@ impl Error {
         self.0.page
     }
 
-    /// How many attempts were made; 0 when nothing was sent.
+    /// How many attempts were made; 0 if nothing was sent.
     #[must_use]
     pub fn attempts(&self) -> u32 {
         self.0.attempts
@@ -343,15 +345,15 @@ impl Error {
         self.0.elapsed
     }
 
-    /// The wait that the API, the rate limit or the circuit breaker asked for and that was
-    /// not accepted.
+    /// The wait that the API, the rate limit or the circuit breaker requires and that was not
+    /// accepted.
     #[must_use]
     pub fn retry_after(&self) -> Option<Duration> {
         self.0.wait
     }
 
-    /// Whether the same call may succeed when it is made again later. The pool
-    /// has already retried what it may retry.
+    /// Whether the same call may succeed if it is made again later. The pool has already done the
+    /// retries it may do.
     #[must_use]
     pub fn is_retryable(&self) -> bool {
         self.0.is_retryable()

@@ -1,6 +1,5 @@
-//! What must hold for any bytes from outside, as functions that panic when it does
-//! not. The fuzzers in `fuzz/` and bounded property tests call the same functions.
-//! Not a part of the crate as it is published.
+//! What must hold for any bytes from outside, as functions that panic if it does not. The fuzzers
+//! in `fuzz/` and bounded property tests call the same functions. Not part of the published crate.
 
 pub use crate::{
     pager::fuzzing::{page, token},
@@ -10,7 +9,7 @@ pub use crate::{
     vantage::fuzzing::{cursor, yaml},
 };
 
-/// Cuts `bytes` into pieces of these lengths; what is left is the last one.
+/// Splits `bytes` into pieces of these lengths; the rest is the last piece.
 pub(crate) fn pieces(mut bytes: &[u8], lengths: &[u8]) -> Vec<Vec<u8>> {
     let mut pieces = Vec::new();
     for length in lengths {

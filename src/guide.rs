@@ -1,4 +1,4 @@
-//! How to use the crate, by subject. The same pages lie in `docs/guide`.
+//! How to use the crate, by subject. The same pages are in `docs/guide`.
 
 #[doc = include_str!("../docs/guide/connections.md")]
 pub mod connections {}

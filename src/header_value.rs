@@ -1,14 +1,14 @@
-//! [pure] Field values as text. They are octets (RFC 9110 section 5.5), of which the
-//! [`http`] crate's `to_str` reads ASCII alone.
+//! [pure] Field values as text. They are octets (RFC 9110 section 5.5), but `to_str` of the
+//! [`http`] crate accepts only ASCII.
 
 use std::borrow::Cow;
 
 use http::HeaderValue;
 use percent_encoding::{CONTROLS, percent_encode};
 
-/// The text of a field value: UTF-8, or where it is none, one character for each octet
-/// (ISO 8859-1, what HTTP took them for in the past). Never fails, so that one octet in a
-/// remark does not hide what stands beside it.
+/// The text of a field value: UTF-8, or if it is not valid UTF-8, one character for each octet
+/// (ISO 8859-1, the encoding of HTTP in the past). Never fails: one odd octet in a comment must
+/// not hide the rest of the value.
 pub(crate) fn header_text(value: &HeaderValue) -> Cow<'_, str> {
     match str::from_utf8(value.as_bytes()) {
         Ok(text) => Cow::Borrowed(text),
@@ -16,8 +16,8 @@ pub(crate) fn header_text(value: &HeaderValue) -> Cow<'_, str> {
     }
 }
 
-/// The URL in a field value. Octets that are no UTF-8 are percent-encoded as they are, since
-/// that is how the server wrote the path that it wants to hear.
+/// The URL in a field value. Octets that are not UTF-8 are percent-encoded as they are, since
+/// that is the path the server expects.
 pub(crate) fn header_url(value: &HeaderValue) -> Cow<'_, str> {
     match str::from_utf8(value.as_bytes()) {
         Ok(text) => Cow::Borrowed(text),

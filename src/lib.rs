@@ -1,18 +1,18 @@
 //! A supervised, actor-based client pool for paginated REST APIs, and a
 //! [Vantage](https://crates.io/crates/vantage-table) data source on top of it.
 //!
-//! - [`AwwPool`] makes calls: queued, throttled, authorised, retried where that can
-//!   do no harm, and each with exactly one answer. [`PoolBuilder`] has every setting.
-//! - [`tokens`] has sources of tokens ready-made; [`TokenSource`](tokens::TokenSource) makes
-//!   others. A handle may have [`Credentials`](tokens::Credentials) of its own.
+//! - [`AwwPool`] makes calls: queued, rate limited, authorised, retried if that is safe, and each
+//!   with exactly one result. [`PoolBuilder`] has every setting.
+//! - [`tokens`] has ready-made sources of tokens; implement [`TokenSource`](tokens::TokenSource)
+//!   for others. A handle may have its own [`Credentials`](tokens::Credentials).
 //! - [`PaginatedStream`] reads a paged endpoint to its end, in order; [`Paging`] says
 //!   how the API pages and [`Envelope`] what a page looks like.
 //! - [`PoolApi`] makes the API a Vantage data source.
-//! - [`Supervisor`] answers [`messages`] from an actix application.
-//! - [`AwwPool::events`] tells what happens: [`Event`](events::Event).
-//! - [`limits`] has rate limits as values, and policies that a server holds its clients to.
-//! - [`Error`] says what went wrong, and [`ErrorKind`] what the pool did about it.
-//! - The [`guide`] goes through all of it by subject.
+//! - [`Supervisor`] handles the [`messages`] of an actix application.
+//! - [`AwwPool::events`] returns a receiver of [`Event`](events::Event)s: what happens in the pool.
+//! - [`limits`] has rate limits as values, and policies that a server enforces on its clients.
+//! - [`Error`] says what went wrong, and [`ErrorKind`] whether the pool retries it.
+//! - The [`guide`] covers all of this by subject.
 //!
 //! ```no_run
 //! use futures::TryStreamExt;
@@ -78,7 +78,7 @@ pub use supervisor::{Supervisor, messages};
 pub use token_manager::Token;
 pub use vantage::PoolApi;
 
-/// Rate limits as values, by key too, and policies that a server holds its clients to.
+/// Rate limits as values, also by key, and policies that a server enforces on its clients.
 pub mod limits {
     pub use crate::{
         enforcer::{RateLimitDecision, RateLimitPolicy, RateLimitPolicyEnforcer},
@@ -86,8 +86,7 @@ pub mod limits {
     };
 }
 
-/// Pages of a [`PaginatedStream`], where one goes on, and how an API may
-/// page.
+/// The pages of a [`PaginatedStream`], its resume tokens, and the ways in which an API may page.
 pub mod paging {
     pub use crate::pager::{
         Page, PageRequest, PageStrategy, PageView, ReadMode, ResumeToken, UrlPart,

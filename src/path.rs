@@ -1,5 +1,5 @@
-//! [pure] Paths to what a JSON text holds: keys joined by dots, JSON Pointers, and ways through
-//! lists. Nothing is built of what lies beside them.
+//! [pure] Paths to values in a JSON text: keys joined by dots, JSON Pointers, and ways through
+//! lists. Values beside them are not built.
 
 use std::borrow::Cow;
 
@@ -14,23 +14,23 @@ use crate::response::Mismatch;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod fuzzing;
 
-/// A path is read in so many ways at most.
+/// The most ways in which a path is read.
 const MOST_READINGS: usize = 8;
 
-/// The key of a field, borrowed from the text where it stands there as it is.
+/// The key of a field, borrowed from the text if it needs no unescaping.
 #[derive(PartialEq, Eq, PartialOrd, Ord, Deserialize)]
 #[serde(transparent)]
 pub(crate) struct Key<'a>(#[serde(borrow)] pub(crate) Cow<'a, str>);
 
-/// Where something is in a JSON text.
+/// The place of a value in a JSON text.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(from = "String", into = "String")]
 pub(crate) struct Path {
     text: String,
-    /// The ways to read it, the one with the longest keys first: a key that exists as it is
+    /// The ways to read it, the one with the longest keys first: a key that exists exactly as
     /// written wins.
     readings: Vec<Vec<Step>>,
-    /// Whether it leads through keys alone, none of which may be the number of an element.
+    /// Whether it consists of keys alone, none of which may be a list index.
     is_plain: bool,
 }
 
@@ -46,14 +46,14 @@ pub(crate) enum Step {
     Where(String, String),
 }
 
-/// What becomes of an element of a list that lacks what each of them should have.
+/// How to handle an element of a list that lacks the next step.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Gaps {
     Refused,
     /// A `null` has no elements; anything else is refused.
     NullIsEmpty,
-    /// It is passed over. Each value of an object is an element, too, and of several values of
-    /// one key each is looked at.
+    /// It is skipped. Each value of an object counts as an element too, and if a key occurs several
+    /// times, each of its values is read.
     PassedOver,
 }
 
@@ -70,12 +70,12 @@ impl From<Path> for String {
 }
 
 impl Path {
-    /// Reads a path. An empty one is the text itself, and what is no path is a key.
+    /// Parses a path. An empty one is the text itself, and anything invalid is read as a key.
     pub(crate) fn parse(text: &str) -> Self {
         Self::of(text.to_owned(), readings(text))
     }
 
-    /// Reads a path that is more than a strange key.
+    /// Parses a path, and refuses invalid ones.
     ///
     /// # Errors
     /// What is wrong with it.
@@ -93,7 +93,7 @@ impl Path {
         }
     }
 
-    /// The path of a key, whatever is in it.
+    /// The path of a key, whatever characters it has.
     pub(crate) fn key(key: &str) -> Self {
         Self::of(key.to_owned(), vec![vec![Step::Key(key.to_owned())]])
     }
@@ -104,7 +104,7 @@ impl Path {
         Self { text, readings, is_plain }
     }
 
-    /// The path of `key` in what is at this one.
+    /// The path of `key` in the value at this path.
     pub(crate) fn join(&self, key: &str) -> Self {
         let text = if self.text.is_empty() { key.to_owned() } else { format!("{self}.{key}") };
         let with_key = |steps: &Vec<Step>| [steps, [Step::Key(key.to_owned())].as_slice()].concat();
@@ -115,12 +115,12 @@ impl Path {
         self.readings.iter().all(Vec::is_empty)
     }
 
-    /// Whether it leads through keys alone.
+    /// Whether it consists of keys alone.
     pub(crate) fn is_plain(&self) -> bool {
         self.is_plain
     }
 
-    /// Whether it may lead to several places.
+    /// Whether it may lead to several values.
     pub(crate) fn is_spread(&self) -> bool {
         self.readings.iter().flatten().any(|step| *step == Step::Each)
     }
@@ -129,10 +129,10 @@ impl Path {
         self.readings.iter().map(Vec::as_slice)
     }
 
-    /// What is at the path in `json`: the first reading that leads anywhere counts.
+    /// The values at the path in `json`: the first reading that leads anywhere counts.
     ///
     /// # Errors
-    /// When `json` is no JSON, or has `gaps` that are refused.
+    /// If `json` is not JSON, or has `gaps` that are refused.
     pub(crate) fn find<'a>(
         &self,
         json: &'a str,
@@ -147,8 +147,8 @@ impl Path {
         Ok(None)
     }
 
-    /// Whether `test` holds for anything at this place in `text`. In a text of several values,
-    /// such as NDJSON, each is looked at, up to what cannot be read.
+    /// Whether `test` holds for any value at this path in `text`. In a text of several values,
+    /// such as NDJSON, each is checked, up to the first that cannot be read.
     pub(crate) fn any(&self, text: &str, mut test: impl FnMut(&str) -> bool) -> bool {
         let values = serde_json::Deserializer::from_str(text).into_iter::<&RawValue>();
         values.map_while(Result::ok).any(|value| {
@@ -192,7 +192,7 @@ fn readings(text: &str) -> Vec<Vec<Step>> {
         let is_new = rooted.contains('[') && apart != as_written;
         return if is_new { vec![as_written, apart] } else { vec![apart] };
     }
-    // Each dot either joins or parts; with fewer steps, the keys are longer.
+    // Each dot either joins or separates; with fewer steps, the keys are longer.
     let keys: Vec<&str> = parts.iter().map(|(key, _)| key.as_str()).collect();
     let gaps = u32::try_from(keys.len() - 1).unwrap_or(u32::MAX).min(16);
     let mut masks: Vec<u32> = (0..1_u32 << gaps).collect();
@@ -208,7 +208,7 @@ fn readings(text: &str) -> Vec<Vec<Step>> {
     readings
 }
 
-/// A path without the sign of the root before it (RFC 9535 section 2.2).
+/// A path without the leading sign of the root (RFC 9535 section 2.2).
 fn from_root(text: &str) -> &str {
     match text.strip_prefix('$') {
         Some(rest) if rest.is_empty() || rest.starts_with('[') => rest,
@@ -217,7 +217,7 @@ fn from_root(text: &str) -> &str {
     }
 }
 
-/// The keys with those gaps joined by dots whose bit in `parted` is not set.
+/// The keys, with those gaps joined by dots whose bit in `parted` is not set.
 fn joined(keys: &[&str], parted: u32) -> Vec<Step> {
     let mut steps: Vec<String> = Vec::new();
     for (at, key) in keys.iter().enumerate() {
@@ -233,7 +233,7 @@ fn joined(keys: &[&str], parted: u32) -> Vec<Step> {
     steps.into_iter().map(Step::Key).collect()
 }
 
-/// The parts between dots: a key and the ways through the list at it. `None` for what is no
+/// The parts between dots: a key and the steps through the list at it. `None` for an invalid
 /// path.
 fn parts(text: &str) -> Option<Vec<(String, Vec<Step>)>> {
     let mut parts = vec![(String::new(), Vec::new())];
@@ -263,7 +263,7 @@ fn parts(text: &str) -> Option<Vec<(String, Vec<Step>)>> {
     (!key.is_empty() || !ways.is_empty()).then_some(parts)
 }
 
-/// What stands before the next `]`, and what follows it.
+/// The step before the next `]`, and what follows it.
 fn way(text: &str) -> Option<(Step, &str)> {
     for (quote, end) in [("'", "']"), ("\"", "\"]")] {
         if let Some(quoted) = text.strip_prefix(quote) {
@@ -283,13 +283,13 @@ fn way(text: &str) -> Option<(Step, &str)> {
     Some((Step::Where(key.to_owned(), value.to_owned()), after))
 }
 
-/// The number of an element: digits without a leading zero (RFC 6901 section 4).
+/// A list index: digits without a leading zero (RFC 6901 section 4).
 fn index(key: &str) -> Option<i64> {
     let is_number = key.bytes().all(|byte| byte.is_ascii_digit());
     (is_number && (key == "0" || !key.starts_with('0'))).then(|| key.parse().ok())?
 }
 
-/// Goes on along `steps` from `json`, and returns whether they lead anywhere.
+/// Follows `steps` from `json`, and returns whether they lead anywhere.
 fn walk<'a>(
     steps: &[Step],
     json: &'a str,
@@ -343,7 +343,7 @@ fn walk<'a>(
     }
 }
 
-/// Goes on from each element of a list.
+/// Continues from each element of a list.
 fn walk_each<'a>(
     steps: &[Step],
     elements: &[&'a str],
@@ -359,8 +359,8 @@ fn walk_each<'a>(
     Ok(true)
 }
 
-/// Whether a JSON text is this value, or, of several with spaces between them, as relations
-/// are written, one is.
+/// Whether a JSON text equals this value, or contains it in a space-separated list, as relations
+/// are written.
 fn holds(held: &str, wanted: &str) -> bool {
     match serde_json::from_str::<Cow<'_, str>>(held) {
         Ok(text) => text == wanted || text.split_ascii_whitespace().any(|word| word == wanted),
@@ -373,7 +373,7 @@ fn elements(json: &str) -> Result<Vec<&str>, Mismatch> {
     Ok(elements.into_iter().map(RawValue::get).collect())
 }
 
-/// The values of the fields of an object that have this key, or of all.
+/// The values of the fields of an object that have this key, or of all fields.
 fn fields<'a>(json: &'a str, key: Option<&str>) -> Result<Vec<&'a str>, Mismatch> {
     struct Fields<'k>(Option<&'k str>);
 
@@ -456,7 +456,7 @@ mod tests {
         }
     }
 
-    /// What is looked at in `text`.
+    /// The values read in `text`.
     fn seen(path: &str, text: &str) -> Vec<String> {
         let mut seen = Vec::new();
         Path::parse_strictly(path).unwrap().any(text, |value| {
@@ -512,11 +512,11 @@ mod tests {
     fn each_value_of_the_text_and_each_key_of_one_name_is_looked_at() {
         assert_eq!(seen("e", "{\"a\":1}\n{\"e\":2}\n\n{\"e\":3}\n"), ["2", "3"]);
         assert_eq!(seen("ok", r#"{"ok":true,"ok":false}"#), ["true", "false"]);
-        // What came before something unreadable counts.
+        // Values before something unreadable count.
         assert_eq!(seen("e", "{\"e\":1}<html>"), ["1"]);
         assert_eq!(seen("e", "<html>"), [""; 0]);
         assert_eq!(seen("e", ""), [""; 0]);
-        // Whatever stands beside it.
+        // Whatever is beside it.
         let beside =
             format!(r#"{{"n":1e999,"deep":{}{},"e":1}}"#, "[".repeat(5_000), "]".repeat(5_000));
         assert_eq!(seen("e", &beside), ["1"]);
@@ -550,7 +550,7 @@ mod tests {
             text in r#"[\[\]{}",:0-9a\\ ]{0,40}"#,
             path in r"[a\.\[\]\\/~0-9-]{0,12}",
         ) {
-            // Nothing makes it panic.
+            // No input causes a panic.
             Path::parse(&path).any(&text, |_| false);
             let mut tree = json!({ "leaf": [1, "two", null] });
             for level in 0..depth {

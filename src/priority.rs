@@ -1,17 +1,17 @@
-//! How urgent a call is. What that means for its place in a queue is `seats/queue.rs`.
+//! How urgent a call is. How that orders a queue is decided in `permits/queue.rs`.
 
-/// How urgent a call is: who is served first of those that wait for a connection or for the
-/// rate limit.
+/// How urgent a call is: which call is served first of those that wait for a connection or for
+/// the rate limit.
 ///
-/// A call keeps its priority through retries, and when it moves to another worker. Whoever
-/// waits goes before all of a lower priority and after those of the same that came earlier.
-/// The lower ones do not starve: one that was passed over 15 times in a row is served next.
-/// What waits for nothing does not care.
+/// A call keeps its priority through retries, and when it moves to another worker. A waiting
+/// call is served before all calls of a lower priority and after earlier calls of the same.
+/// Lower priorities do not starve: a call that was passed over 15 times in a row is served next.
+/// A call that does not have to wait is not affected.
 ///
-/// A request says its priority by [`Request::priority`](crate::Request::priority). One that
-/// does not has that of the Vantage scope in which it was made or else submitted: `High` for
-/// [`vantage_core::Priority::Essential`], and `Normal` for `Background`, which is what Vantage
-/// says outside every scope too.
+/// A request sets its priority by [`Request::priority`](crate::Request::priority). Otherwise it
+/// has the priority of the Vantage scope in which it was made or else submitted: `High` for
+/// [`vantage_core::Priority::Essential`], and `Normal` for `Background`, which is also what
+/// Vantage reports outside every scope.
 ///
 /// ```
 /// use vantage_api_pool::{Priority, Request};
@@ -22,12 +22,12 @@
 /// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Priority {
-    /// Background work that may wait for everything else.
+    /// Background work, which may wait for everything else.
     Low,
-    /// What nobody said anything about.
+    /// The default.
     #[default]
     Normal,
-    /// Somebody waits for the answer.
+    /// Somebody is waiting for the response.
     High,
 }
 
@@ -35,7 +35,8 @@ impl Priority {
     /// How many there are.
     pub(crate) const COUNT: usize = 3;
 
-    /// That of the Vantage scope around the caller, if there is one that says more than nothing.
+    /// The priority of the Vantage scope around the caller, if there is one that sets more than the
+    /// default.
     pub(crate) fn of_scope() -> Option<Self> {
         vantage_core::Priority::current().is_essential().then_some(Self::High)
     }

@@ -1,4 +1,4 @@
-//! A request as a value: the builder that users hold, and what the pool reads of it.
+//! A request as a value: the builder for users, and what the pool reads from it.
 
 use std::{fmt, sync::Arc, time::Duration};
 
@@ -43,16 +43,16 @@ pub struct Request {
     idempotent: Option<bool>,
     rate_key: Option<Arc<str>>,
     priority: Option<Priority>,
-    /// `Some(None)` says that there is none, whatever the pool says.
+    /// `Some(None)` turns hedging off, whatever the pool's setting.
     hedge: Option<Option<Hedge>>,
     /// Where the request goes, if not to the pool's API.
     elsewhere: Option<Arc<BaseUrl>>,
-    /// Whether it has credentials of its own, besides which no default ones are to go out.
+    /// Whether it has credentials of its own, so that default credentials are left out.
     is_without_default_credentials: bool,
 }
 
 impl Request {
-    /// A request with any method.
+    /// A request with the given method.
     #[must_use]
     pub fn new(method: Method, target: impl Into<String>) -> Self {
         Self {
@@ -116,7 +116,7 @@ impl Request {
         Ok(self)
     }
 
-    /// The same as a POST with this JSON, which only asks for something.
+    /// Makes it a POST with this JSON body that only reads.
     pub(crate) fn into_query(mut self, json: String) -> Self {
         self.method = Method::POST;
         self.body = Some(json.into());
@@ -141,16 +141,16 @@ impl Request {
         Ok(self)
     }
 
-    /// Sets the body to bytes as they are.
+    /// Sets the body to these bytes.
     #[must_use]
     pub fn body(mut self, body: impl Into<Bytes>) -> Self {
         self.body = Some(body.into());
         self
     }
 
-    /// Sets the fields of `params` (a struct, a map or a list of pairs) in the query. Each
-    /// replaces whatever the query has under its name; a name may stand in `params` several
-    /// times. To keep what is there, see [`add_query`](Self::add_query).
+    /// Sets the fields of `params` (a struct, a map or a list of pairs) in the query. Each field
+    /// replaces all fields of that name in the query; a name may occur in `params` several times.
+    /// To keep existing fields, see [`add_query`](Self::add_query).
     ///
     /// ```
     /// use vantage_api_pool::Request;
@@ -168,7 +168,7 @@ impl Request {
         Ok(self)
     }
 
-    /// Adds the fields of `params` to the query, beside those that it has under the same names.
+    /// Adds the fields of `params` to the query and keeps existing fields of the same names.
     ///
     /// # Errors
     /// [`ErrorKind::InvalidRequest`] when `params` is not a flat set of fields.
@@ -177,8 +177,8 @@ impl Request {
         Ok(self)
     }
 
-    /// Sets a header, replacing earlier values of that name. The value is kept
-    /// out of every `Debug` output.
+    /// Sets a header, replacing earlier values of that name. The value never appears in `Debug`
+    /// output.
     ///
     /// # Errors
     /// [`ErrorKind::InvalidRequest`] when the name or the value is not legal in
@@ -210,25 +210,24 @@ impl Request {
         self.header(AUTHORIZATION.as_str(), &format!("Basic {credentials}"))
     }
 
-    /// Ends the call with [`ErrorKind::DeadlineExceeded`] when it has no answer after `timeout`,
-    /// queueing, waits and retries included. The default is the pool's call timeout.
+    /// Ends the call with [`ErrorKind::DeadlineExceeded`] if it has no response after `timeout`,
+    /// which includes queueing, waits and retries. The default is the pool's call timeout.
     #[must_use]
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.deadline = Some(timeout);
         self
     }
 
-    /// Ends the call with [`ErrorKind::PoolTimeout`] when it waits longer than `timeout` for a
-    /// connection that is not in use; with zero it never waits. The default is the pool's
-    /// queue timeout.
+    /// Ends the call with [`ErrorKind::PoolTimeout`] if it waits longer than `timeout` for a free
+    /// connection; with zero it never waits. The default is the pool's queue timeout.
     #[must_use]
     pub fn queue_timeout(mut self, timeout: Duration) -> Self {
         self.queue_timeout = Some(timeout);
         self
     }
 
-    /// Sends `Idempotency-Key` and thereby allows the pool to retry the
-    /// request after an ambiguous failure, whatever its method.
+    /// Sends `Idempotency-Key`, which allows the pool to retry the request after an ambiguous
+    /// failure, whatever its method.
     ///
     /// # Errors
     /// [`ErrorKind::InvalidRequest`] when `key` is not a legal header value.
@@ -236,25 +235,25 @@ impl Request {
         Ok(self.header("idempotency-key", key)?.idempotent(true))
     }
 
-    /// Says whether the request may be retried after an ambiguous failure.
-    /// The default is the rule of RFC 9110 section 9.2.2: GET, HEAD, OPTIONS,
-    /// TRACE, PUT and DELETE may, POST and PATCH may not.
+    /// Sets whether the request may be retried after an ambiguous failure. The default is the
+    /// rule of RFC 9110 section 9.2.2: GET, HEAD, OPTIONS, TRACE, PUT and DELETE may, POST and
+    /// PATCH may not.
     #[must_use]
     pub fn idempotent(mut self, idempotent: bool) -> Self {
         self.idempotent = Some(idempotent);
         self
     }
 
-    /// Counts the request under `key`, such as a tenant, where the pool has a
-    /// [`rate_limit_per_key`](crate::PoolBuilder::rate_limit_per_key). The key is not sent. One of
-    /// more than 1,024 bytes fails the call with [`ErrorKind::InvalidRequest`].
+    /// Counts the request under `key`, such as a tenant, if the pool has a
+    /// [`rate_limit_per_key`](crate::PoolBuilder::rate_limit_per_key). The key is not sent. A key
+    /// longer than 1,024 bytes fails the call with [`ErrorKind::InvalidRequest`].
     #[must_use]
     pub fn rate_key(mut self, key: impl Into<Arc<str>>) -> Self {
         self.rate_key = Some(key.into());
         self
     }
 
-    /// Sets the place among calls that wait for a connection or for the rate limit, see
+    /// Sets the priority among calls that wait for a connection or for the rate limit, see
     /// [`Priority`]. The default is that of the Vantage scope in which the request is made or
     /// submitted.
     #[must_use]
@@ -263,8 +262,8 @@ impl Request {
         self
     }
 
-    /// Says when this request is sent a second time, on another connection, if it has no
-    /// answer; `None` is never. Only a GET is. The default is the pool's
+    /// When to send this request a second time, on another connection, if there is no response yet;
+    /// `None` means never. Only a GET is hedged. The default is the pool's
     /// [`hedge`](crate::PoolBuilder::hedge).
     #[must_use]
     pub fn hedge(mut self, hedge: impl Into<Option<Hedge>>) -> Self {
@@ -284,13 +283,13 @@ impl Request {
         &self.headers
     }
 
-    /// The headers of this request, to change.
+    /// The headers of this request, mutable.
     pub fn headers_mut(&mut self) -> &mut HeaderMap {
         &mut self.headers
     }
 
     /// Where the request goes: a path below the pool's base URL with its query, or an absolute
-    /// URL, such as that of a next page or after a redirect. It may hold what is secret.
+    /// URL, such as that of a next page or a redirect. It may contain secrets.
     #[must_use]
     pub fn target(&self) -> &str {
         &self.target
@@ -301,13 +300,13 @@ impl Request {
     }
 
     /// Sends the request to another API, without credentials: no token is applied, and of the
-    /// pool's default headers only those go with it that say who asks and what is understood.
+    /// pool's default headers only `User-Agent` and the `Accept` headers go with it.
     pub(crate) fn elsewhere(mut self, base: BaseUrl) -> Self {
         self.elsewhere = Some(Arc::new(base));
         self
     }
 
-    /// The base URL of another API than the pool's, if the request is for that.
+    /// The base URL of another API, if the request goes there.
     pub(crate) fn other_base(&self) -> Option<&Arc<BaseUrl>> {
         self.elsewhere.as_ref()
     }
@@ -330,12 +329,12 @@ impl Request {
         self
     }
 
-    /// From here on no default header that authenticates goes with it.
+    /// From here on no default header with credentials is sent with it.
     pub(crate) fn go_without_default_credentials(&mut self) {
         self.is_without_default_credentials = true;
     }
 
-    /// Whether a default header of this name goes with it.
+    /// Whether the default header of this name is sent with it.
     pub(super) fn wants_default(&self, name: &str) -> bool {
         let authenticates = || [AUTHORIZATION, COOKIE].iter().any(|header| header == name);
         let is_left_out = self.is_without_default_credentials && authenticates();
@@ -354,12 +353,12 @@ impl Request {
         self.hedge
     }
 
-    /// To be asked where the request is submitted.
+    /// Must be called where the request is submitted.
     pub(crate) fn own_priority(&self) -> Priority {
         self.priority.or_else(Priority::of_scope).unwrap_or_default()
     }
 
-    /// Whether the request may be sent again when the first one may have been acted upon.
+    /// Whether the request may be sent again if the first one may have been processed.
     pub(crate) fn is_idempotent(&self) -> bool {
         self.idempotent.unwrap_or(self.method.is_idempotent())
     }

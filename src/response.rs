@@ -1,4 +1,4 @@
-//! An answer as a value.
+//! A response as a value.
 
 use std::{fmt, sync::Arc};
 
@@ -12,10 +12,10 @@ mod ruling;
 pub(crate) use mismatch::Mismatch;
 pub(crate) use ruling::{Action, Ruling, is_transient};
 
-/// What some servers put before a text (RFC 8259 section 8.1 allows to ignore it).
+/// Some servers put it before a text (RFC 8259 section 8.1 allows a reader to ignore it).
 pub(crate) const BYTE_ORDER_MARK: char = '\u{feff}';
 
-/// An answer, read to its end and checked to be complete.
+/// A response that was read to its end and checked to be complete.
 ///
 /// ```
 /// # use vantage_api_pool::Response;
@@ -29,12 +29,12 @@ pub struct Response {
     headers: HeaderMap,
     body: Bytes,
     url: Option<Arc<Uri>>,
-    /// What a rule takes the answer for, if one does.
+    /// The result of the response rule that applied, if any.
     ruling: Option<Box<Ruling>>,
-    /// Whether every redirect on the way to the URL was a permanent one, and there was one.
+    /// Whether every redirect on the way to the URL was permanent, and there was at least one.
     is_moved: bool,
     overruns: bool,
-    /// What went out with the request and is not to be shown where the answer repeats it.
+    /// The secret sent with the request, which is masked if the response repeats it.
     secret: Option<Arc<SecretString>>,
 }
 
@@ -49,37 +49,37 @@ impl Response {
         Self { status, headers, body, url, ruling, is_moved: false, overruns: false, secret }
     }
 
-    /// The same answer, as one that may lack an end: more came behind the one that it declared,
-    /// or the rest was not read.
+    /// Marks the response as one that may be incomplete: more bytes followed its declared end, or
+    /// the rest was not read.
     pub(crate) fn overrunning(mut self, overruns: bool) -> Self {
         self.overruns = overruns;
         self
     }
 
-    /// Whether the body may be cut.
+    /// Whether the body may be truncated.
     pub(crate) fn overruns(&self) -> bool {
         self.overruns
     }
 
-    /// The same answer, as one from `url`.
+    /// Sets the URL that the response came from.
     pub(crate) fn with_url(mut self, url: &Arc<Uri>, is_moved: bool) -> Self {
         self.url = Some(Arc::clone(url));
         self.is_moved = is_moved;
         self
     }
 
-    /// Whether what was asked for has moved to [`url`](Self::url) for good.
+    /// Whether the requested resource has moved permanently to [`url`](Self::url).
     pub(crate) fn is_moved(&self) -> bool {
         self.is_moved
     }
 
-    /// The same answer, as one to a request with this token.
+    /// Sets the token that was sent with the request.
     pub(crate) fn with_secret(mut self, secret: Option<&Arc<SecretString>>) -> Self {
         self.secret = secret.cloned();
         self
     }
 
-    /// The token that went out with the request.
+    /// The token that was sent with the request.
     pub(crate) fn secret(&self) -> Option<&Arc<SecretString>> {
         self.secret.as_ref()
     }
@@ -91,18 +91,18 @@ impl Response {
         self.status
     }
 
-    /// The status that the answer counts as: its own, unless a rule takes it for another.
+    /// The status that the response counts as: its own, unless a rule overrides it.
     pub(crate) fn counts_as(&self) -> StatusCode {
         self.ruling.as_ref().map_or(self.status, |ruling| ruling.counts_as(self.status))
     }
 
-    /// What a rule takes the answer for.
+    /// The result of the rule that applied.
     pub(crate) fn ruling(&self) -> Option<&Ruling> {
         self.ruling.as_deref()
     }
 
-    /// The answer as one that a rule takes for something. The wait that the body of a limit
-    /// names becomes the `Retry-After` that the answer lacks.
+    /// Applies the result of a rule. The wait that the body of a rate-limit response names becomes
+    /// the `Retry-After` if the response has none.
     pub(crate) fn ruled(mut self, ruling: Ruling) -> Self {
         if let (Action::RateLimited, Some(wait)) = (ruling.action, ruling.told) {
             let seconds = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
@@ -118,9 +118,9 @@ impl Response {
         &self.headers
     }
 
-    /// The URL that answered: after redirects the last of them, to which what the answer names
-    /// is relative (RFC 3986 section 5.1.3). It is as it was before the token was applied, so
-    /// one that goes into the query is not in it. `None` for an answer that no call got.
+    /// The URL that responded: the last one after redirects. Relative URLs in the response are
+    /// relative to it (RFC 3986 section 5.1.3). It does not include the token, even if that is sent
+    /// in the query. `None` for a response that did not come from a call.
     #[must_use]
     pub fn url(&self) -> Option<&Uri> {
         self.url.as_deref()
@@ -137,7 +137,7 @@ impl Response {
         &self.body
     }
 
-    /// The answer with an empty body.
+    /// The response with an empty body.
     pub(crate) fn without_body(&self) -> Self {
         Self { body: Bytes::new(), ..self.clone() }
     }
@@ -151,7 +151,7 @@ impl Response {
     /// The body as the text of a JSON document.
     pub(crate) fn json_text(&self) -> Result<&str, Mismatch> {
         let text = str::from_utf8(&self.body)?;
-        // The end of any other document shows that it is whole.
+        // The end of any other JSON value shows that it is complete.
         if self.overruns && text.trim_end().ends_with(|last: char| last.is_ascii_digit()) {
             return Err(Mismatch::from("the body may go on behind its end"));
         }

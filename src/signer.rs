@@ -1,5 +1,5 @@
-//! Signs what is handed out and comes back, such as a cursor, so that nothing is taken but what
-//! the same key has signed.
+//! Signs values that leave the program and come back, such as cursors: only values signed with
+//! the same key are accepted.
 
 use std::{
     fmt,
@@ -12,21 +12,21 @@ use ring::{
     rand::SystemRandom,
 };
 
-/// The fewest bytes of a key: as many as a signature has.
+/// The fewest bytes of a key: the length of a signature.
 const SHORTEST_KEY: usize = 32;
 
-/// What is wrong with a token that the key of its reader has not signed.
+/// The error for a token that was not signed with the key of its reader.
 pub(crate) const UNSIGNED: &str = "the token is not signed with the key of this pool, which is \
                                    one of this process unless signing_key sets it";
 
-/// The key of all pools that were given none.
+/// The key of all pools that have none of their own.
 static OF_THIS_PROCESS: LazyLock<Signer> = LazyLock::new(|| {
     let key = Key::generate(HMAC_SHA256, &SystemRandom::new());
     Signer(key.ok().map(Arc::new))
 });
 
-/// A key for signatures. Where the system had no random numbers to make one, there is none, and
-/// no signature is taken.
+/// A key for signatures. `None` if the system had no random numbers to make one: then no
+/// signature is accepted.
 #[derive(Clone)]
 pub(crate) struct Signer(Option<Arc<Key>>);
 

@@ -1,5 +1,5 @@
-//! What comes due at a moment. The supervisor looks at it every few milliseconds, since callers
-//! wait on runtimes that may have no timer. Knows nothing of what comes due.
+//! Values that come due at given times. The supervisor polls them every few milliseconds, since
+//! callers wait on runtimes that may have no timer. Knows nothing of what comes due.
 
 use std::{
     collections::BTreeMap,
@@ -8,22 +8,22 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// The end of a wait that begins at `now`. One beyond the clock's range never comes.
+/// The end of a wait that begins at `now`. A time beyond the clock's range never comes.
 pub(crate) fn deadline(now: Instant, wait: Duration) -> Instant {
     now.checked_add(wait).unwrap_or(now + Duration::from_secs(u32::MAX.into()))
 }
 
-/// Values that come due, each at its moment.
+/// Values that come due, each at its time.
 pub(crate) struct Timers<T>(Mutex<Pending<T>>);
 
 struct Pending<T> {
     values: BTreeMap<(Instant, u64), T>,
-    /// Tells values of one moment apart.
+    /// Tells apart values that are due at the same time.
     next: u64,
     is_closed: bool,
 }
 
-/// Takes a value out when it is dropped, unless it came due before.
+/// Removes a value when it is dropped, unless the value came due before.
 #[must_use]
 pub(crate) struct Timer<'a, T> {
     timers: &'a Timers<T>,
@@ -31,7 +31,7 @@ pub(crate) struct Timer<'a, T> {
 }
 
 impl<T> Timers<T> {
-    /// Has `value` come due after `wait`; `None` once the timers are closed.
+    /// Makes `value` due after `wait`; `None` once the timers are closed.
     pub(crate) fn start(&self, wait: Duration, value: T) -> Option<Timer<'_, T>> {
         let at = deadline(Instant::now(), wait);
         let mut pending = self.pending();
@@ -44,7 +44,7 @@ impl<T> Timers<T> {
         Some(Timer { timers: self, key })
     }
 
-    /// Takes out what is due by `now`, in order.
+    /// Removes and returns what is due by `now`, in order.
     pub(crate) fn due(&self, now: Instant) -> impl Iterator<Item = T> + use<T> {
         let mut pending = self.pending();
         let is_due = pending.values.first_key_value().is_some_and(|((at, _), _)| *at <= now);
@@ -60,7 +60,7 @@ impl<T> Timers<T> {
         drop(values);
     }
 
-    /// As [`clear`](Self::clear), and takes nothing from here on.
+    /// As [`clear`](Self::clear), and accepts nothing from here on.
     pub(crate) fn close(&self) {
         self.pending().is_closed = true;
         self.clear();
@@ -80,7 +80,7 @@ impl<T> Default for Timers<T> {
 impl<T> Drop for Timer<'_, T> {
     fn drop(&mut self) {
         let value = self.timers.pending().values.remove(&self.key);
-        // Its end may be a user's code, which runs without the lock.
+        // Dropping it may run a user's code, so the lock is not held.
         drop(value);
     }
 }

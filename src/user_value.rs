@@ -1,5 +1,5 @@
-//! What belongs to users and ends away from the pool's own threads: a `Drop` is a user's code
-//! too, and one that blocks must hold nothing up. Knows nothing of what it keeps.
+//! Drops users' values outside the pool's own threads: a `Drop` is a user's code too, and one
+//! that blocks must not hold the pool up. Knows nothing of what it keeps.
 
 use std::{cell::Cell, fmt, thread};
 
@@ -7,15 +7,15 @@ thread_local! {
     static IS_OWN: Cell<bool> = const { Cell::new(false) };
 }
 
-/// From here on no value of a user ends on this thread, which is one of a pool's own.
+/// From here on this thread, which is one of a pool's own, never drops a user's value.
 pub(crate) fn mark_own_thread() {
     IS_OWN.set(true);
 }
 
-/// Keeps a value of a user up to its own end. On a thread that is the pool's own the value is
-/// handed to another one then.
+/// Owns a user's value until it is dropped. If that happens on one of the pool's own threads,
+/// the value is handed to another thread.
 ///
-/// It keeps a share of what others use: whoever has one drops this last.
+/// It keeps a share of a value that others use: whoever has one must drop this last.
 pub(crate) struct UserValue(Option<Box<dyn Send + Sync>>);
 
 impl UserValue {
@@ -49,7 +49,7 @@ mod tests {
 
     use super::*;
 
-    /// Tells on which thread it ends.
+    /// Reports the thread on which it is dropped.
     struct Tells(mpsc::Sender<ThreadId>);
 
     impl Drop for Tells {
@@ -58,7 +58,7 @@ mod tests {
         }
     }
 
-    /// The thread on which a value ends that is dropped on one where `first` ran.
+    /// The thread that drops a value which goes out of scope on a thread where `first` ran.
     fn ends_elsewhere(first: fn()) -> bool {
         let (sender, ended) = mpsc::channel();
         let value = Arc::new(Tells(sender));

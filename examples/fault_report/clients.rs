@@ -1,6 +1,6 @@
-//! The clients, each doing one job in a process of its own: this pool, bare awc, and
-//! reqwest. All have the same two seconds for a request, set where each has the setting; else
-//! the defaults of each hold.
+//! The clients, each doing one job in a process of its own: this pool, bare awc, and reqwest. All
+//! have a timeout of two seconds for a request, where the client has the setting; everything else
+//! is at its default.
 
 use std::{future::Future, time::Duration};
 
@@ -12,11 +12,11 @@ use super::faults::{Job, Right};
 pub(crate) const CLIENTS: [&str; 3] = ["vantage-api-pool", "awc", "reqwest"];
 
 const LIMIT: Duration = Duration::from_secs(2);
-/// When a job counts as one that hangs.
+/// After this time a job counts as hanging.
 const PATIENCE: Duration = Duration::from_secs(8);
 const UPLOAD: usize = 16 * 1024 * 1024;
 
-/// A status and a body, or what the client says went wrong.
+/// A status and a body, or the client's error.
 type Answer = Result<(u16, Vec<u8>), String>;
 
 /// One client behind the few calls that the jobs need.
@@ -33,7 +33,7 @@ trait Client {
     }
 }
 
-/// What a job came to.
+/// The outcome of a job.
 #[derive(Debug)]
 pub(crate) struct Outcome {
     pub(crate) text: String,

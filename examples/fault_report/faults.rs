@@ -1,5 +1,5 @@
-//! The faults: what the server does on each connection, and what a right client makes
-//! of it. Knows nothing of the clients.
+//! The faults: what the server does on each connection, and the correct result. Knows nothing of
+//! the clients.
 
 use std::{
     io::{self, Read, Write},
@@ -12,14 +12,14 @@ use std::{
     time::Duration,
 };
 
-/// What a client is asked to do.
+/// The job of a client.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Job {
     /// One GET.
     Get,
-    /// Three GETs, one after the other; each answer holds its own path.
+    /// Three GETs, one after the other; each response contains its own path.
     OwnPaths,
-    /// So many GETs, one after the other.
+    /// This many GETs, one after the other.
     Gets(usize),
     /// One POST of 16 MiB.
     Upload,
@@ -29,20 +29,20 @@ pub(crate) enum Job {
     BadPort,
 }
 
-/// What a right client brings home.
+/// The correct result.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Right {
     /// This body.
     Body(&'static str),
-    /// This status, as an answer or as an error.
+    /// This status, as a response or as an error.
     Status(u16),
-    /// An error: whatever comes as a body is wrong.
+    /// An error: any body would be wrong.
     Error,
-    /// An error or what was sent: what counts is the memory that it takes.
+    /// An error or what was sent: only its memory matters.
     Any,
 }
 
-/// What the server does with a connection. The number says how many came before it.
+/// What the server does with a connection. The number counts earlier connections.
 type Script = fn(&mut TcpStream, usize, &Stage) -> io::Result<()>;
 
 /// One row of the report.
@@ -55,7 +55,7 @@ pub(crate) struct Fault {
 
 pub(crate) const WHOLE: &str = "row 1\nrow 2\nrow 3\n";
 const MIB: usize = 1024 * 1024;
-/// Where an endless answer ends, so that the machine survives a client that takes it all.
+/// The length of an endless response, so that the machine survives a client that reads it all.
 const ENDLESS: usize = 256 * MIB;
 
 pub(crate) const FAULTS: [Fault; 15] = [
@@ -86,7 +86,7 @@ pub(crate) const FAULTS: [Fault; 15] = [
     fault("18 stale connections", Job::Gets(200), Right::Body(WHOLE), |stream, _, _| {
         ask(stream)?;
         write!(stream, "HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n{WHOLE}", WHOLE.len())?;
-        // The next request comes and is not answered.
+        // The next request arrives and gets no response.
         ask(stream).map(drop)
     }),
     fault("25 HTML with status 200", Job::Rows, Right::Error, |stream, _, _| {
@@ -154,7 +154,7 @@ const fn fault(name: &'static str, job: Job, right: Right, script: Script) -> Fa
 /// What the scripts share.
 struct Stage {
     bomb: Vec<u8>,
-    /// Another server, which is none of the client's business.
+    /// Another server, which the client must not contact.
     other: SocketAddr,
 }
 
@@ -183,13 +183,13 @@ impl Server {
         Ok(Self { address, leaked })
     }
 
-    /// Whether the credential of the client came to the other host.
+    /// Whether the client's credential reached the other host.
     pub(crate) fn has_leaked(&self) -> bool {
         self.leaked.load(Ordering::SeqCst)
     }
 }
 
-/// A server of somebody else, who looks at the credentials that come.
+/// Another host's server, which checks for credentials.
 fn other_host(leaked: Arc<AtomicBool>) -> io::Result<SocketAddr> {
     let listener = TcpListener::bind("127.0.0.1:0")?;
     let address = listener.local_addr()?;
@@ -234,7 +234,7 @@ fn read_head(stream: &mut TcpStream) -> io::Result<Option<String>> {
     Ok(Some(String::from_utf8_lossy(&head).into_owned()))
 }
 
-/// Sends the start of an answer and then a byte from time to time, for half a minute.
+/// Sends the start of a response and then a byte from time to time, for half a minute.
 fn drip(stream: &mut TcpStream, start: &[u8]) -> io::Result<()> {
     stream.write_all(start)?;
     for _ in 0..60 {

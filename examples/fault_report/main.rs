@@ -1,12 +1,12 @@
-//! What this pool, bare awc and reqwest make of servers that misbehave, side by side:
-//! the outcome, whether data was wrong or a credential leaked, whether the client hangs,
-//! and its peak memory. Each cell of the table is a process of its own.
+//! What this pool, bare awc and reqwest do with misbehaving servers, side by side: the outcome,
+//! whether data was wrong or a credential leaked, whether the client hangs, and its peak memory.
+//! Each cell of the table is a process of its own.
 //!
 //! ```text
 //! cargo run --release --example fault_report
 //! ```
 //!
-//! Fails when the pool has wrong data, a leak or a hang in any row.
+//! Fails if the pool has wrong data, a leak or a hang in any row.
 
 #![allow(clippy::print_stdout)]
 
@@ -25,7 +25,7 @@ use std::{
 use clients::CLIENTS;
 use faults::{FAULTS, Fault, Job, Server};
 
-/// When a process that does not end by itself is ended.
+/// After this time a process that has not ended is killed.
 const PATIENCE: Duration = Duration::from_secs(15);
 
 /// One cell of the table.
@@ -78,7 +78,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     }
 }
 
-/// Lets a client of its own process meet the fault.
+/// Runs a client against the fault, in a process of its own.
 fn cell(number: usize, fault: &'static Fault, client: &str) -> io::Result<Cell> {
     let server = Server::start(fault)?;
     let url = match fault.job {
@@ -94,7 +94,7 @@ fn cell(number: usize, fault: &'static Fault, client: &str) -> io::Result<Cell> 
     while child.try_wait()?.is_none() && started.elapsed() < PATIENCE {
         thread::sleep(Duration::from_millis(10));
     }
-    // Of no use once it has ended.
+    // Fails if it has already ended.
     let _ = child.kill();
     let output = String::from_utf8_lossy(&child.wait_with_output()?.stdout).into_owned();
     let mut fields = output.trim_end().splitn(4, '\t');
@@ -109,7 +109,7 @@ fn cell(number: usize, fault: &'static Fault, client: &str) -> io::Result<Cell> 
     })
 }
 
-/// The most memory that this process ever had, as Linux tells; elsewhere nothing.
+/// The peak memory of this process as Linux reports it; 0 elsewhere.
 fn peak_mib() -> usize {
     let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
     let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap_or_default();

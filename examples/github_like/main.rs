@@ -1,11 +1,10 @@
-//! An adapter for an API of GitHub's shape: its tables, and what is peculiar to it.
+//! An adapter for an API like GitHub's: its tables and its special features.
 //!
 //! ```text
 //! cargo run --release --example github_like
 //! ```
 //!
-//! The API is a replica in this process; `replica.rs` says what it shares with the
-//! original.
+//! The API is a replica in this process; `replica.rs` says what it has in common with the original.
 
 #![allow(clippy::print_stdout, unreachable_pub)]
 
@@ -39,8 +38,8 @@ struct Issue {
     state: String,
 }
 
-/// What is peculiar to the API: bare lists that name the next page in a header, at
-/// most 100 rows a page, repositories below their owner, owners inside of them.
+/// The special features of the API: bare lists that name the next page in a header, at most 100
+/// rows a page, repositories below their owner, owners inside of them.
 fn adapter(pool: &AwwPool, owner: &str) -> PoolApi {
     PoolApi::new(pool)
         .paging(Paging::link_header().page_size("per_page", 100))

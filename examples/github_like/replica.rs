@@ -1,9 +1,9 @@
-//! The shape of GitHub's REST API, with data of its own, on a loopback port:
-//! `Link` headers, at most 100 rows a page and 30 by default, a quota in
-//! `X-RateLimit-*` headers, owners inside of repositories, issues that are open
-//! unless all are asked for, and no answer without a `User-Agent` or a token.
+//! The shape of GitHub's REST API, with data of its own, on a loopback port: `Link` headers, at
+//! most 100 rows a page and 30 by default, a quota in `X-RateLimit-*` headers, owners inside of
+//! repositories, only open issues unless all are requested, and no access without a `User-Agent`
+//! and a token.
 //!
-//! | request | answer |
+//! | request | response |
 //! |---|---|
 //! | `GET /users/{owner}/repos` | a bare list |
 //! | `GET /repos/{owner}/{repo}` | one repository, or 404 |
@@ -35,10 +35,10 @@ use serde_json::{Value, json};
 
 use demo_api::Embedded;
 
-/// The only token that is let in.
+/// The only valid token.
 pub const TOKEN: &str = "ghp_replica";
 
-/// Whose repositories there are.
+/// The owner of the repositories.
 pub const OWNER: &str = "octo";
 const REPOSITORIES: u64 = 240;
 const QUOTA: u64 = 5000;
@@ -53,7 +53,7 @@ impl Replica {
     /// Starts it on a free loopback port.
     ///
     /// # Errors
-    /// What binding or spawning failed with.
+    /// The error of binding or spawning.
     pub fn start() -> io::Result<Self> {
         let requests = Arc::new(AtomicU64::new(0));
         let shared = web::Data::from(Arc::clone(&requests));
@@ -138,7 +138,7 @@ fn list(request: &HttpRequest, params: &Params, rows: Vec<Value>) -> HttpRespons
     linked(links).json(rows)
 }
 
-/// The page that is asked for, and the value of its `Link` header.
+/// The requested page, and the value of its `Link` header.
 fn page(request: &HttpRequest, params: &Params, rows: Vec<Value>) -> (String, Vec<Value>) {
     let number = |name: &str, default: usize| {
         params.get(name).and_then(|value| value.parse().ok()).unwrap_or(default).max(1)
@@ -173,7 +173,7 @@ fn linked(links: String) -> HttpResponseBuilder {
     answer
 }
 
-/// Lets a request in, and says what is left of the quota.
+/// Checks a request, and reports what is left of the quota.
 async fn guard(
     requests: web::Data<AtomicU64>,
     request: ServiceRequest,

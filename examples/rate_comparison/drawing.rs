@@ -1,4 +1,4 @@
-//! Draws the requests of each second, one line for each way to go about refusals.
+//! Draws the requests of each second, one line for each strategy.
 
 use std::path::Path;
 
@@ -8,11 +8,11 @@ use super::rate_limit::simulation::Record;
 
 type Failure = Box<dyn std::error::Error>;
 
-/// What is drawn of a second without a request, on a scale that has no zero.
+/// The value drawn for a second without a request, on a logarithmic scale.
 const LEAST: f64 = 0.4;
-/// Of the strategies, in their order: they differ in brightness too.
+/// The colors of the strategies, in order: they differ in brightness too.
 const COLORS: [RGBColor; 3] = [RGBColor(214, 96, 77), RGBColor(67, 120, 200), RGBColor(0, 90, 50)];
-/// Of what is allowed.
+/// The color of the limit.
 const GREY: RGBColor = RGBColor(150, 150, 150);
 
 /// Draws what each strategy sent, and what was allowed.
@@ -51,7 +51,7 @@ pub(super) fn draw(
     for (row, (name, style, rates)) in (0..).zip(&lines) {
         let line = rates.iter().map(|rate| rate.max(LEAST)).enumerate();
         chart.draw_series(LineSeries::new(line, *style))?;
-        // Beside the chart, where it hides nothing.
+        // Beside the chart, where it covers nothing.
         let at = (856, 60 + 22 * row);
         let name = Text::new(*name, (30, -7), ("sans-serif", 14));
         let key = PathElement::new([(0, 0), (24, 0)], style.stroke_width(3));

@@ -1,5 +1,5 @@
-//! Three ways to go about an API that answers 429, side by side: none, a back-off of each
-//! call for itself, and the pool's dampener, which also reads quota headers. It runs the
+//! Three strategies for an API that responds with 429, side by side: none, a back-off of each call
+//! by itself, and the pool's dampener, which also reads quota headers. It runs the
 //! code of the pool on virtual time, six minutes with 64 callers each, prints a table, and
 //! draws the rates into `target/rate_comparison/`.
 //!
@@ -75,7 +75,7 @@ fn scenes() -> [(&'static str, Scene); 9] {
     ]
 }
 
-/// One row of the table. Used and 429s are those of the whole run.
+/// One row of the table. Used and 429s are for the whole run.
 fn row(name: &str, strategy: &str, scene: &Scene, record: &Record) -> String {
     let all = 0..record.allowed.len();
     let from = if matches!(scene.limit, Limit::Step { .. }) { STEP as usize } else { 0 };

@@ -1,5 +1,5 @@
-//! The pool's own code for the pace, and the simulation that its tests use. Included and not
-//! called, as it is no part of what the crate offers.
+//! The pool's own code for the pace, and the simulation of its tests. Included as source, because
+//! it is not part of the public API.
 
 #![allow(dead_code, unreachable_pub, reason = "an example uses a part of it")]
 

@@ -1,5 +1,5 @@
-//! The pools beside the main load: some whose supervisor is killed, some in an application
-//! that stops its System while they start, and one that has to find a hidden limit.
+//! The pools beside the main load: some whose supervisor is killed, some in an application that
+//! stops its System while they start, and one that has to find a hidden limit.
 
 use std::{
     error::Error as StdError,
@@ -21,16 +21,16 @@ use vantage_api_pool::{AwwPool, Error, ErrorKind, Response, Supervisor};
 
 use super::tally::Tally;
 
-/// One supervisor dies, and one System stops, for so many calls of the main load.
+/// One supervisor dies, and one System stops, per this many calls of the main load.
 pub(crate) const CALLS_PER_DEATH: u64 = 1_000;
 /// How many calls are made meanwhile.
 const CALLS: u64 = 20;
-/// How many callers ask the API with the hidden limit, without a pause.
+/// How many callers use the API with the hidden limit, without a pause.
 const EAGER: u64 = 8;
-/// What any answer may take.
+/// The longest time that any call may take.
 const PATIENCE: Duration = Duration::from_secs(20);
 
-/// Has the supervisor that gets it panic. No message of the crate does.
+/// Makes the supervisor that receives it panic. No message of the crate does.
 #[derive(Message)]
 #[rtype(result = "()")]
 struct Die;
@@ -43,7 +43,7 @@ impl Handler<Die> for Supervisor {
     }
 }
 
-/// What was injected.
+/// Counts of injected faults.
 #[derive(Default)]
 pub(crate) struct Deaths {
     pub(crate) supervisors: AtomicU64,
@@ -51,8 +51,8 @@ pub(crate) struct Deaths {
 }
 
 impl Deaths {
-    /// Kills a supervisor and stops a System for every [`CALLS_PER_DEATH`] of `calls`, as
-    /// `made` comes to them.
+    /// Kills a supervisor and stops a System for every [`CALLS_PER_DEATH`] of `calls`, as `made`
+    /// reaches them.
     pub(crate) async fn run(
         &self,
         url: &str,
@@ -85,7 +85,7 @@ impl Deaths {
 
 type Answer = Result<Response, Error>;
 
-/// A call that the server answers without a fault.
+/// A call to which the server responds without a fault.
 fn fine(pool: &AwwPool, number: u64) -> BoxFuture<'static, Answer> {
     let pool = pool.clone();
     async move { pool.get(format!("/fine/{number}")).await }.boxed()
@@ -95,8 +95,8 @@ async fn answers(calls: Vec<BoxFuture<'static, Answer>>) -> Result<Vec<Answer>, 
     timeout(PATIENCE, join_all(calls)).await.map_err(|_| "a call of a pool that died hangs")
 }
 
-/// Makes calls of a pool that lives in the System of an application which stops at a moment
-/// between the start of the pool's first thread and that of its last actor, or soon after.
+/// Makes calls of a pool in the System of an application that stops between the start of the pool's
+/// first thread and that of its last actor, or soon after.
 async fn stop_system(pool: &AwwPool) -> Result<Vec<Answer>, Box<dyn StdError>> {
     let (hand_over, handed_over) = oneshot::channel();
     let own = pool.clone();
@@ -104,7 +104,7 @@ async fn stop_system(pool: &AwwPool) -> Result<Vec<Answer>, Box<dyn StdError>> {
         let system = actix::System::new();
         system.block_on(async {
             let mut calls: Vec<_> = (0..CALLS).map(|number| fine(&own, number)).collect();
-            // The first poll starts the pool here; the answers are waited for elsewhere.
+            // The first poll starts the pool here; the responses are awaited elsewhere.
             for call in &mut calls {
                 assert!(call.now_or_never().is_none());
             }
@@ -131,7 +131,7 @@ fn add(tally: &mut Tally, answers: Vec<Answer>) {
     }
 }
 
-/// Asks the API with the hidden limit until `is_over`.
+/// Calls the API with the hidden limit until `is_over`.
 pub(crate) async fn ask_eagerly(url: &str, is_over: Arc<AtomicBool>) -> Result<Tally, Error> {
     let pool = AwwPool::builder(url).workers(1).use_dampener(true).build()?;
     let caller = || async {

@@ -1,6 +1,6 @@
-//! What the users' own code does to a pool on bad days: callbacks that panic, block, hang,
-//! fail, or stop the thread that they run on, values that panic as they are dropped, and a
-//! tracing subscriber that panics in the task of a call.
+//! What users' code can do to a pool: callbacks that panic, block, hang, fail, or stop the thread
+//! that they run on, values that panic when they are dropped, and a tracing subscriber that panics
+//! in the task of a call.
 
 use std::{
     io,
@@ -25,18 +25,18 @@ use super::server::Chaos;
 
 /// The header that says what `apply` does to a request.
 const MARK: &str = "x-fault";
-/// How long a callback blocks its worker: longer than the heartbeat's shortest timeout.
+/// How long a callback blocks its worker: longer than the least heartbeat timeout.
 const BLOCKED: Duration = Duration::from_millis(450);
-/// How long one blocks it without being noticed.
+/// How long a callback may block its worker unnoticed.
 const NAP: Duration = Duration::from_millis(5);
-/// The shortest time between two deaths of workers: below it their replacement is slowed.
+/// The least time between two deaths of workers: below it their replacement is delayed.
 const BETWEEN_DEATHS: Duration = Duration::from_millis(250);
-/// A hundred calls get one of each of these.
+/// One of each of these per hundred calls.
 const SPAN: u64 = 100;
-/// One in so many of the calls that could block a worker for long does.
+/// One in this many of the calls that could block a worker for long does.
 const BLOCKS: u64 = 20;
 
-/// What a call meets on this side of the network, by its number.
+/// The fate of a call on this side of the network, by its number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Fate {
     Plain,
@@ -46,9 +46,9 @@ pub(crate) enum Fate {
     Poison,
     /// `apply` panics.
     ApplyPanics,
-    /// A value of `apply` panics as it is dropped.
+    /// A value of `apply` panics when it is dropped.
     ApplyDrops,
-    /// `apply` stops the Arbiter of its worker, if none was stopped a moment ago.
+    /// `apply` stops the Arbiter of its worker, unless one was stopped recently.
     Kills,
     /// `apply` blocks its worker, for longer than the call may take.
     Blocks,
@@ -78,7 +78,7 @@ impl Fate {
         matches!(self, Self::Poison | Self::ApplyPanics | Self::ApplyDrops | Self::Blocks)
     }
 
-    /// The request, as `apply` is to know it.
+    /// The request, marked for `apply`.
     pub(crate) fn mark(self, request: Request) -> Request {
         let mark = match self {
             Self::ApplyPanics => "panics",
@@ -128,7 +128,7 @@ fn panic() -> ! {
     std::panic::resume_unwind(Box::new("a panic of the run's own"));
 }
 
-/// Panics as it is dropped. What panics while it unwinds aborts the process, in any program.
+/// Panics when it is dropped. A panic during unwinding aborts the process, in any program.
 struct Bomb(Arc<Callbacks>);
 
 impl Drop for Bomb {
@@ -187,7 +187,7 @@ impl Callbacks {
             }
             Some(b"drops") => drop(Bomb(Arc::clone(self))),
             Some(b"kills") => {
-                // A thread aside is no worker's.
+                // A thread for blocking work belongs to no worker.
                 let arbiter = actix::Arbiter::try_current().filter(|_| self.may_kill());
                 if let Some(arbiter) = arbiter {
                     count(&self.deaths);
@@ -217,7 +217,7 @@ impl Callbacks {
         self.last_death.fetch_update(Ordering::SeqCst, Ordering::SeqCst, due).is_ok()
     }
 
-    /// Has calls panic whose span says so.
+    /// Makes calls panic whose span says so.
     pub(crate) fn subscribe(self: &Arc<Self>) -> Result<(), impl std::error::Error + use<>> {
         let panicking = Panicking { callbacks: Arc::clone(self), home: thread::current().id() };
         tracing::subscriber::set_global_default(Registry::default().with(panicking))
@@ -239,7 +239,7 @@ impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for Panicking {
     }
 
     fn on_enter(&self, id: &Id, context: Context<'_, S>) {
-        // A span is entered once more as what is in it is dropped.
+        // A span is entered once more when its content is dropped.
         if thread::current().id() == self.home || thread::panicking() {
             return;
         }

@@ -1,15 +1,15 @@
-//! A hundred thousand calls while the server, the network and the users' own code commit each
-//! fault that they can, and workers, supervisors and whole Systems die: every call comes to one
-//! end, every answer is its own, and nothing is left behind.
+//! A hundred thousand calls while the server, the network and the users' own code inject every
+//! fault they can, and workers, supervisors and whole Systems die: every call ends exactly once,
+//! every response belongs to its call, and nothing is left behind.
 //!
 //! ```text
 //! cargo run --release --example soak            # 100,000 calls
 //! cargo run --release --example soak 1000000
 //! ```
 //!
-//! It prints how often each fault was injected, under the numbers that the tests have. Those
-//! of the server come in one of a hundred answers each, those of calls in one of a hundred
-//! calls. A death is an event of a pool and not of a call, so each kind has a rate of its own.
+//! It prints how often each fault was injected, under the numbers of the tests. Faults of the
+//! server come in one of a hundred responses each, those of calls in one of a hundred calls. A
+//! death is an event of a pool and not of a call, so each kind has a rate of its own.
 
 #![allow(clippy::print_stdout)]
 
@@ -40,10 +40,10 @@ use server::{Chaos, Fault, Limited};
 use tally::Tally;
 
 const CALLERS: u64 = 64;
-/// How often the memory is looked at.
+/// The number of memory samples.
 const SAMPLES: u64 = 100;
-/// What the second half of the run may add to the memory, in bytes: besides some noise, what
-/// the run's own books take for each call.
+/// How much memory the second half of the run may add, in bytes: some noise, and the run's own
+/// records for each call.
 const MOST_GROWTH: u64 = 2 * 1024 * 1024;
 const BOOKS_PER_CALL: u64 = 16;
 
@@ -54,7 +54,7 @@ fn main() -> Outcome<()> {
         Some(calls) => calls.parse()?,
         None => 100_000,
     };
-    // The panics are a part of the run.
+    // The panics are part of the run.
     std::panic::set_hook(Box::new(|_| {}));
     tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(soak(calls))
 }
@@ -70,7 +70,7 @@ impl Pools {
         if number / 1_000 % 5 == 4 { &self.tls } else { &self.plain }
     }
 
-    /// What both have counted.
+    /// The statistics of both.
     async fn stats(&self) -> Result<[Stats; 2], Error> {
         Ok([self.plain.stats().await?, self.tls.stats().await?])
     }
@@ -171,7 +171,7 @@ async fn soak(calls: u64) -> Outcome<()> {
     let overdone = (0..calls).filter(|number| chaos.times_ordered(*number) > 1).count();
     let undone = tally.ordered.iter().filter(|number| chaos.times_ordered(**number) == 0).count();
     let lost = sum(|stats| stats.transport_errors + stats.cancelled);
-    // Each of these makes a token void, or is no token.
+    // Each of these makes a token invalid, or is not a token.
     let reasons = chaos.injected(Fault::Revoked)
         + chaos.injected(Fault::LateRefusal)
         + chaos.injected(Fault::Unauthorized)
@@ -223,7 +223,7 @@ fn count(counter: &AtomicU64) -> u64 {
     counter.load(Ordering::SeqCst)
 }
 
-/// What was injected.
+/// Counts of injected faults.
 struct Run {
     calls: u64,
     chaos: Arc<Chaos>,
@@ -321,7 +321,7 @@ fn pool(url: &str, chaos: &Arc<Chaos>, callbacks: &Arc<Callbacks>) -> PoolBuilde
         .connections_per_worker(8)
         .backoff_base(Duration::from_millis(1))
         .backoff_cap(Duration::from_millis(20))
-        // It is never reached, but without a limit nobody reads what is told of quotas.
+        // It is never reached, but without a limit nobody reads the quota headers.
         .rate_limit(100_000.into())
         .max_retry_after(Duration::from_millis(20))
         .acquire_timeout(Duration::from_millis(100))
@@ -379,16 +379,16 @@ async fn caller(pools: Arc<Pools>, next: Arc<AtomicU64>, calls: u64) -> Tally {
     }
 }
 
-/// Whether this run gives reason for the error.
+/// Whether this run explains the error.
 fn is_expected(error: &Error, fate: Fate, is_order: bool) -> bool {
     match error.kind() {
-        // Of the token's end, and of a server that stays busy for three attempts, or says so.
+        // Because of a token's end, or of a server that stays busy for three attempts, or says so.
         ErrorKind::Token | ErrorKind::Unauthorized | ErrorKind::Status | ErrorKind::RateLimited => {
             true
         }
         ErrorKind::Callback => matches!(fate, Fate::ApplyPanics | Fate::ApplyDrops),
         ErrorKind::DeadlineExceeded => fate == Fate::Blocks,
-        // What cannot be told apart from success is not repeated; reads are, three times.
+        // An attempt that may have succeeded is not repeated; reads are, three times.
         ErrorKind::WorkerCrashed => is_order || fate == Fate::Poison,
         ErrorKind::Truncated | ErrorKind::Disconnected => is_order || error.attempts() >= 3,
         _ => false,
@@ -408,7 +408,7 @@ async fn count_blocked(mut events: broadcast::Receiver<Event>, blocked: Arc<Atom
     }
 }
 
-/// How much the memory rose over these samples, by the line that fits them best.
+/// How much the memory grew over these samples, by linear regression.
 fn growth(samples: &[f64]) -> f64 {
     let count = samples.len() as f64;
     let mean_at = (count - 1.0) / 2.0;
@@ -422,7 +422,7 @@ fn growth(samples: &[f64]) -> f64 {
     if run > 0.0 { rise / run * count } else { 0.0 }
 }
 
-/// Bytes of memory that this process has, as Linux tells; elsewhere nothing.
+/// The resident memory of this process in bytes, as Linux reports it; 0 elsewhere.
 fn resident_memory() -> usize {
     let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap_or_default();
@@ -434,7 +434,7 @@ fn open_descriptors() -> usize {
     fs::read_dir("/proc/self/fd").map_or(0, Iterator::count)
 }
 
-/// How many descriptors more than `before` stay open when all had time to be closed.
+/// How many more descriptors than `before` stay open once all had time to be closed.
 async fn descriptors_left(before: usize) -> usize {
     let started = Instant::now();
     while open_descriptors() > before && started.elapsed() < Duration::from_secs(10) {

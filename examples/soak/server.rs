@@ -1,5 +1,5 @@
-//! A server that does to its clients what servers do on bad days, over TCP and over TLS.
-//! Every answer has one chance in a hundred for each fault, and otherwise is right.
+//! A misbehaving server, over TCP and over TLS. Every response has one chance in a hundred for each
+//! fault, and is correct otherwise.
 
 use std::{
     collections::{HashMap, HashSet},
@@ -24,25 +24,25 @@ use tokio_rustls::TlsAcceptor;
 /// A fault of the server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Fault {
-    /// The current token holds no longer: every call that carries it meets a 401.
+    /// The current token expires: every call that carries it gets a 401.
     Revoked,
-    /// As `Revoked`, but the 401 that says so comes when there is a newer token.
+    /// As `Revoked`, but the 401 comes when there is already a newer token.
     LateRefusal,
-    /// This request meets a 401 whatever its token.
+    /// This request gets a 401 whatever its token.
     Unauthorized,
-    /// 429 without a word on when to come back, for a few requests in a row.
+    /// 429 without `Retry-After`, for a few requests in a row.
     Storm,
     /// 429 with a `Retry-After` that is garbage, past, of a skewed clock, or far too long.
     StrangeWait,
-    /// Quota headers that say nothing sensible.
+    /// Quota headers that make no sense.
     StrangeQuota,
-    /// A body shorter than its length.
+    /// A body shorter than its declared length.
     CutLength,
     /// Chunks without the last one.
     CutChunks,
     /// A body that ends where the connection ends.
     UntilClose,
-    /// Interim answers before the real one, in one segment or in several.
+    /// Interim responses before the real one, in one segment or in several.
     Interim,
     /// The connection is closed as soon as it is reused.
     StaleClose,
@@ -86,17 +86,17 @@ const QUOTAS: [&str; 4] = [
     "ratelimit-remaining: many\r\nratelimit-reset: 12345678901234567",
 ];
 
-/// The rate of `/limited`, which nothing tells, in requests per second.
+/// The rate of `/limited`, which no header reports, in requests per second.
 const HIDDEN_LIMIT: f64 = 100.0;
 
-/// What the server knows and has done.
+/// The state and the records of the server.
 pub(crate) struct Chaos {
     token: AtomicUsize,
     pub(crate) heads: AtomicU64,
     injected: Mutex<HashMap<Fault, u64>>,
-    /// How often each order was acted upon.
+    /// How often each order was processed.
     orders: Mutex<HashMap<u64, u64>>,
-    /// Requests that are not let in.
+    /// Requests that are always refused.
     outlaws: Mutex<HashSet<String>>,
     /// How many requests the storm will still refuse.
     storm: AtomicU64,
@@ -110,14 +110,14 @@ struct Bucket {
     limited: Limited,
 }
 
-/// What came of the requests under the hidden limit.
+/// The results of requests under the hidden limit.
 #[derive(Clone, Copy, Default)]
 pub(crate) struct Limited {
     pub(crate) served: u64,
     pub(crate) refused: u64,
 }
 
-/// Where a server listens, and whom to trust over TLS.
+/// The addresses of the server, and its certificate for TLS.
 pub(crate) struct Addresses {
     pub(crate) plain: String,
     pub(crate) tls: String,
@@ -128,7 +128,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// The body of the row or the order `number`, long enough to be cut.
+/// The body of the row or the order `number`, long enough to be truncated.
 pub(crate) fn body(number: u64) -> String {
     format!("{{\"id\":{number},\"name\":\"{}\"}}", "row ".repeat(40))
 }
@@ -150,7 +150,7 @@ impl Chaos {
         })
     }
 
-    /// The token that is good at the moment.
+    /// The currently valid token.
     pub(crate) fn token(&self) -> String {
         format!("token-{}", self.token.load(Ordering::SeqCst))
     }
@@ -228,14 +228,14 @@ impl Chaos {
                 *lock(&self.injected).entry(fault).or_default() += 1;
             }
             if !self.answer(&mut stream, &path, fault).await? {
-                // Over TLS an end may come with a word of farewell or without.
+                // Over TLS the connection may end with or without a close message.
                 if is_tls && fastrand::bool() {
                     stream.shutdown().await?;
                 }
                 return Ok(());
             }
             if fault == Some(Fault::StaleClose) {
-                // Takes one more request and closes without a word.
+                // Takes one more request and closes without a response.
                 next_head(&mut stream, &mut unread).await?;
                 return Ok(());
             }
@@ -243,7 +243,7 @@ impl Chaos {
         Ok(())
     }
 
-    /// Answers a request that was let in, and says whether the connection lives on.
+    /// Responds to an authorised request, and returns whether the connection stays open.
     async fn answer(
         &self,
         stream: &mut (impl AsyncWrite + Unpin),
@@ -339,7 +339,7 @@ impl Chaos {
 async fn accept(chaos: &Arc<Chaos>, listener: TcpListener, tls: Option<TlsAcceptor>) {
     while let Ok((stream, _)) = listener.accept().await {
         let (chaos, tls) = (Arc::clone(chaos), tls.clone());
-        // A client that goes away is its own business.
+        // Ignore clients that go away.
         tokio::spawn(async move {
             stream.set_nodelay(true)?;
             match tls {
@@ -350,7 +350,7 @@ async fn accept(chaos: &Arc<Chaos>, listener: TcpListener, tls: Option<TlsAccept
     }
 }
 
-/// A certificate for `localhost` that signs itself: in PEM, and as a server needs it.
+/// A self-signed certificate for `localhost`: in PEM, and in the form that a server needs.
 fn certificate() -> Result<(Vec<u8>, TlsAcceptor), Box<dyn StdError>> {
     let CertifiedKey { cert, signing_key }: CertifiedKey<KeyPair> =
         rcgen::generate_simple_self_signed(["localhost".to_owned()])?;

@@ -1,4 +1,4 @@
-//! What became of the calls.
+//! The outcomes of the calls.
 
 use std::collections::BTreeMap;
 
@@ -6,20 +6,20 @@ use vantage_api_pool::{Error, Response};
 
 use super::server::body;
 
-/// The books over some calls. Each call that was sent is in one of the other counts, too.
+/// The counts of some calls. Each call that was sent is in one of the other counts, too.
 #[derive(Default)]
 pub(crate) struct Tally {
     pub(crate) sent: u64,
     pub(crate) ok: u64,
     pub(crate) errors: BTreeMap<&'static str, u64>,
     pub(crate) cancelled: u64,
-    /// Orders that were answered with success.
+    /// Orders that succeeded.
     pub(crate) ordered: Vec<u64>,
     pub(crate) wrong: Vec<String>,
 }
 
 impl Tally {
-    /// Counts the answer of call `number`, which is to be its own.
+    /// Counts the response to call `number`, which must be its own.
     pub(crate) fn succeeded(&mut self, number: u64, response: &Response) {
         self.ok += 1;
         if response.text().is_ok_and(|text| text != body(number)) {
@@ -27,7 +27,7 @@ impl Tally {
         }
     }
 
-    /// Counts an error of call `number`, for which there is a reason or not.
+    /// Counts an error of call `number`, expected or not.
     pub(crate) fn failed(&mut self, number: u64, error: &Error, is_expected: bool) {
         *self.errors.entry(error.kind_name()).or_default() += 1;
         if !is_expected {
@@ -39,7 +39,7 @@ impl Tally {
         self.errors.values().sum()
     }
 
-    /// Whether every call came to one end.
+    /// Whether every call ended exactly once.
     pub(crate) fn is_even(&self) -> bool {
         self.sent == self.ok + self.errors() + self.cancelled
     }

@@ -1,17 +1,17 @@
-//! The way to an actor that may die and be replaced: those who hold it always find the
-//! one that lives. Knows neither the actor nor who replaces it.
+//! A reference to an actor that may die and be replaced: it always leads to the living one. Knows
+//! neither the actor nor who replaces it.
 
 use actix::{dev::ToEnvelope, prelude::*};
 use tokio::sync::watch;
 
 use crate::error::Error;
 
-/// Why a question got no answer.
+/// Why a message got no response.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Unanswered {
-    /// The actor died; the one in its place may be asked.
+    /// The actor died; its successor may be asked.
     Died,
-    /// The actor was given up with the question before it, since it gave no sign of life.
+    /// The actor was given up while it processed the message, because it gave no sign of life.
     Hung,
     /// There is no such actor, and there will be none.
     Gone,
@@ -20,11 +20,11 @@ pub(crate) enum Unanswered {
 /// A reference to the living actor of a kind.
 pub(crate) struct ActorRef<A: Actor>(watch::Receiver<Current<A>>);
 
-/// The actor, `None` when there is none and will be none, and whether the one before it was given
-/// up since it hung.
+/// The actor, `None` if there is none and will be none, and whether its predecessor was given up
+/// because it hung.
 type Current<A> = (Option<Addr<A>>, bool);
 
-/// Who the references of a kind lead to.
+/// The target of the references of a kind.
 pub(crate) struct ActorCell<A: Actor>(watch::Sender<Current<A>>);
 
 impl<A: Actor> ActorCell<A> {
@@ -36,8 +36,8 @@ impl<A: Actor> ActorCell<A> {
         ActorRef(self.0.subscribe())
     }
 
-    /// Has the references lead to `actor`, or nowhere for good. `after_hang` tells those who have
-    /// asked the one before it that there is no answer to be had from it.
+    /// Points the references to `actor`, or nowhere for good. `after_hang` tells waiting callers
+    /// that the predecessor will not respond.
     pub(crate) fn set(&self, actor: Option<Addr<A>>, after_hang: bool) {
         self.0.send_replace((actor, after_hang));
     }
@@ -49,15 +49,15 @@ impl<A: Actor> ActorCell<A> {
 }
 
 impl<A: Actor> ActorRef<A> {
-    /// The actor as it is now; it may be dead.
+    /// The current actor; it may be dead.
     pub(crate) fn actor(&self) -> Option<Addr<A>> {
         self.0.borrow().0.clone()
     }
 
-    /// Asks until there is an answer, whoever gives it.
+    /// Sends a message until there is a response, from whichever actor.
     ///
     /// # Errors
-    /// [`ErrorKind::ShuttingDown`](crate::ErrorKind::ShuttingDown) when there is no actor any more.
+    /// [`ErrorKind::ShuttingDown`](crate::ErrorKind::ShuttingDown) if there is no actor any more.
     pub(crate) async fn ask<M>(&self, message: impl Fn() -> M) -> Result<M::Result, Error>
     where
         M: Message + Send + 'static,
@@ -74,8 +74,8 @@ impl<A: Actor> ActorRef<A> {
         }
     }
 
-    /// Sends a message and waits for the answer, or until there is another actor in the
-    /// place of one that cannot answer.
+    /// Sends a message and waits for the response, or until another actor has replaced one that
+    /// cannot respond.
     pub(crate) async fn send<M>(&self, message: M) -> Result<M::Result, Unanswered>
     where
         M: Message + Send + 'static,
@@ -111,7 +111,7 @@ mod tests {
     use super::*;
     use crate::actors::{Die, mortal};
 
-    /// Answers with its number, or never.
+    /// Responds with its number, or never.
     struct Clerk(Option<u32>);
 
     #[derive(Message)]
@@ -138,7 +138,7 @@ mod tests {
 
     mortal!(Clerk);
 
-    /// What comes of a question to a clerk who is silent while `change` happens.
+    /// The result of a message to a clerk that is silent while `change` happens.
     async fn ask_while(
         change: impl AsyncFnOnce(&ActorCell<Clerk>, Addr<Clerk>),
     ) -> Result<u32, Unanswered> {

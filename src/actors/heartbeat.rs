@@ -1,12 +1,12 @@
-//! A sign of life that a thread gives by itself and others look at. Knows nothing of
-//! who gives it and who looks.
+//! A heartbeat that a thread updates and others read. Knows nothing of who updates it and who reads
+//! it.
 
 use std::{
     sync::atomic::{AtomicU64, Ordering},
     time::{Duration, Instant},
 };
 
-/// How often an actor with a thread of its own gives a sign of life.
+/// How often an actor with a thread of its own updates its heartbeat.
 pub(crate) const BEAT_EVERY: Duration = Duration::from_millis(100);
 
 /// When a thread was last seen to work.

@@ -1,5 +1,5 @@
-//! What actors have of one another: a reference to one that may be replaced, and the heartbeat
-//! by which one that hangs is told from one that works.
+//! Tools of the actors: a reference to an actor that may be replaced, and the heartbeat that
+//! tells a hung actor from a working one.
 
 mod actor_ref;
 mod heartbeat;
@@ -13,7 +13,7 @@ pub(crate) use heartbeat::{BEAT_EVERY, Heartbeat};
 #[rtype(result = "()")]
 pub(crate) struct Die;
 
-/// Lets an actor take [`Die`].
+/// Lets an actor handle [`Die`].
 #[cfg(test)]
 macro_rules! mortal {
     ($actor:ty) => {

@@ -1,5 +1,5 @@
-//! How a call comes by a permit: at once, in its turn by priority, or not at all. A call that
-//! waits starts a timer, which the supervisor looks at; no timer of the caller's runtime is used.
+//! How a call gets a permit: at once, in its turn by priority, or not at all. A call that waits
+//! starts a timer, which the supervisor polls; no timer of the caller's runtime is used.
 
 use std::{
     sync::{Arc, Weak},
@@ -14,7 +14,7 @@ use crate::{
     timers::Timers,
 };
 
-/// What callers and workers share to let calls onto the wire.
+/// Shared by callers and workers to admit calls.
 pub(crate) struct Admission {
     pub(crate) semaphore: Arc<Semaphore>,
     pub(crate) counters: SharedCounters,
@@ -23,7 +23,7 @@ pub(crate) struct Admission {
 }
 
 impl Admission {
-    /// At most `size` requests are on the wire.
+    /// At most `size` requests are in flight.
     pub(crate) fn new(size: usize) -> Self {
         Self {
             semaphore: Arc::new(Semaphore::new(size)),
@@ -35,9 +35,9 @@ impl Admission {
     /// A permit for `call`, at once if one is free and nobody waits for it.
     ///
     /// # Errors
-    /// [`ErrorKind::PoolTimeout`] at once when none is free and the call does not wait;
-    /// [`ErrorKind::ShuttingDown`] when there are no more permits. A wait that is too long is
-    /// found by [`fail_overdue`](Self::fail_overdue).
+    /// [`ErrorKind::PoolTimeout`] at once if none is free and the call does not wait;
+    /// [`ErrorKind::ShuttingDown`] when there are no more permits. Waits that are too long are
+    /// ended by [`fail_overdue`](Self::fail_overdue).
     pub(crate) async fn permit(&self, call: &Arc<Call>) -> Result<Permit, Error> {
         match self.semaphore.try_acquire() {
             Ok(permit) => return Ok(permit),

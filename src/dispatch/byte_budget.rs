@@ -1,5 +1,5 @@
-//! The bytes of pages that the streams of a pool have in memory together, and the share of them
-//! that a handle with credentials of its own may have. Knows nothing of streams.
+//! The bytes of pages that the streams of a pool hold in memory together, and the share of them
+//! that a handle with its own credentials may use. Knows nothing of streams.
 
 use std::{
     iter,
@@ -9,16 +9,16 @@ use std::{
     },
 };
 
-/// What may be held, and what is. It may be overdrawn: a page that came is there.
+/// The budget and its use. It may be overdrawn: a page that has arrived is kept.
 #[derive(Clone)]
 pub(crate) struct ByteBudget {
     most: usize,
     held: Arc<AtomicUsize>,
-    /// What the handle holds of it that this is the share of.
+    /// The use by the handle that this is a share for.
     by_handle: Option<Arc<AtomicUsize>>,
 }
 
-/// A part of a budget, which is free again when this is dropped.
+/// A part of a budget, freed when this is dropped.
 pub(crate) struct HeldBytes {
     budget: ByteBudget,
     bytes: usize,
@@ -29,14 +29,14 @@ impl ByteBudget {
         Self { most, held: Arc::default(), by_handle: None }
     }
 
-    /// The share of a handle that holds `held` already: as much as is free for others. So however
-    /// much handles ask for, there is room for the next, as in the job table.
+    /// The share of a handle that holds `held` already: it may hold as much as is free for
+    /// others. So however much handles request, there is room for the next, as in the job table.
     pub(super) fn share_of(&self, held: &Arc<AtomicUsize>) -> Self {
         Self { by_handle: Some(Arc::clone(held)), ..self.clone() }
     }
 
-    /// Holds so many bytes, and at least one, if they are free. Two callers at once may both be
-    /// refused where there is room for one.
+    /// Holds this many bytes, and at least one, if they are free. Two concurrent callers may both
+    /// be refused although there is room for one.
     pub(crate) fn try_hold(&self, bytes: usize) -> Option<HeldBytes> {
         let held = self.hold(bytes.max(1));
         let own = self.by_handle.as_ref().map_or(0, |held| held.load(Ordering::Relaxed));
@@ -44,7 +44,7 @@ impl ByteBudget {
         (self.held.load(Ordering::Relaxed) <= most).then_some(held)
     }
 
-    /// Holds so many bytes in any case.
+    /// Holds this many bytes in any case.
     pub(crate) fn hold(&self, bytes: usize) -> HeldBytes {
         self.counts().for_each(|count| _ = count.fetch_add(bytes, Ordering::Relaxed));
         HeldBytes { budget: self.clone(), bytes }
@@ -56,7 +56,7 @@ impl ByteBudget {
 }
 
 impl HeldBytes {
-    /// So many bytes are held now, in any case.
+    /// Sets the number of bytes held, in any case.
     pub(crate) fn resize(&mut self, bytes: usize) {
         *self = self.budget.hold(bytes);
     }

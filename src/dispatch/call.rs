@@ -1,5 +1,5 @@
-//! One call as a value that every actor can hold: what was asked, until when,
-//! what has happened so far, and the one answer it gets. Knows no actor.
+//! One call as a value that every actor can hold: the request, its deadline, its progress, and the
+//! one answer it gets. Knows no actor.
 
 use std::{
     fmt,
@@ -30,7 +30,7 @@ use crate::{
 /// Numbers the calls of this process.
 static NEXT_ID: AtomicU64 = AtomicU64::new(1);
 
-/// What a call has cost.
+/// The cost of a call.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Effort {
     pub(crate) attempts: u32,
@@ -38,13 +38,13 @@ pub(crate) struct Effort {
 }
 
 impl Effort {
-    /// The error of a call that has cost this.
+    /// Adds the cost to the error of a call.
     pub(crate) fn attach_to(self, error: Error) -> Error {
         error.with_effort(self.attempts, self.elapsed)
     }
 }
 
-/// What comes of a call.
+/// The result of a call.
 pub(crate) type Answer = Result<(Response, Effort), Error>;
 
 /// One accepted call.
@@ -52,7 +52,7 @@ pub(crate) struct Call {
     pub(crate) id: u64,
     pub(crate) kind: CallKind,
     pub(crate) request: Request,
-    /// The handle that made it, if that has credentials of its own.
+    /// The handle that made it, if that has its own credentials.
     pub(crate) tenant: Option<Arc<Tenant>>,
     pub(crate) url: Arc<Uri>,
     pub(crate) started: Instant,
@@ -110,32 +110,32 @@ impl Call {
             Ok(response) => Ok((response, effort)),
             Err(error) => Err(error.with_effort(effort.attempts, effort.elapsed)),
         };
-        // Whoever has gone needs no answer.
+        // A caller that has gone needs no answer.
         let _ = reply.send(answer);
     }
 
-    /// Whether a worker runs it for the first time: one that does not answer in time loses its
+    /// Whether a worker runs it for the first time: a worker that does not answer in time loses its
     /// calls to others.
     pub(crate) fn is_run_first(&self) -> bool {
         !self.has_run.swap(true, Ordering::Relaxed)
     }
 
-    /// Notes where the call is from here on.
+    /// Records where the call is from here on.
     pub(super) fn move_to(&self, in_flight: &Arc<InFlight>) {
         *self.in_flight.lock().unwrap_or_else(PoisonError::into_inner) = Arc::downgrade(in_flight);
     }
 
-    /// The stay of the call, as long as it is on a worker.
+    /// The state of the call on its worker, as long as it is there.
     pub(super) fn in_flight(&self) -> Weak<InFlight> {
         self.in_flight.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Ends the call with an error that comes from outside its worker. Such an error does not
-    /// know what became of the attempts that were made.
+    /// Ends the call with an error from outside its worker, which does not know the outcome of the
+    /// attempts that were made.
     ///
     /// The call is cancelled before its attempts are counted, and an attempt is counted before it
-    /// looks whether the call is cancelled, in one order for all threads: so none is made of a
-    /// call of which was said that nothing was sent.
+    /// checks whether the call is cancelled, in one order for all threads: so no attempt begins
+    /// after the error has said that nothing was sent.
     pub(crate) fn fail(&self, error: Error) {
         self.cancelled.store(true, Ordering::SeqCst);
         let delivery = if self.attempts() == 0 { Delivery::NotSent } else { Delivery::Unknown };
@@ -162,7 +162,7 @@ impl Call {
         .await;
     }
 
-    /// Attempts made so far, replays after a token refresh included.
+    /// Attempts made so far, including those after a token refresh.
     pub(crate) fn attempts(&self) -> u32 {
         self.attempts.load(Ordering::SeqCst)
     }
@@ -175,12 +175,12 @@ impl Call {
         number
     }
 
-    /// Marks that the attempt ended with an answer or with an error of known meaning.
+    /// Marks that the attempt ended with a response or with an error of known meaning.
     pub(crate) fn end_attempt(&self) {
         self.on_the_wire.store(false, Ordering::Release);
     }
 
-    /// Whether an attempt was under way, so that its outcome is unknown.
+    /// Whether an attempt was in flight, so that its outcome is unknown.
     pub(crate) fn is_on_the_wire(&self) -> bool {
         self.on_the_wire.load(Ordering::Acquire)
     }
@@ -190,7 +190,7 @@ impl Call {
         self.losses.fetch_add(1, Ordering::Relaxed) + 1
     }
 
-    /// What is left until the deadline.
+    /// The time until the deadline.
     pub(crate) fn remaining(&self, now: Instant) -> Duration {
         self.deadline.saturating_duration_since(now)
     }

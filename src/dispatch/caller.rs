@@ -1,5 +1,5 @@
-//! Whoever makes calls on behalf of a handle: the way that they go, and whose tokens go with
-//! them. Who holds this cannot make a call for another one.
+//! Makes calls on behalf of a handle, with that handle's tokens. The holder of this cannot make
+//! calls for another handle.
 
 use std::{future::Future, sync::Arc};
 
@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{error::Error, request::Request, response::Response};
 
-/// The way of a handle's calls.
+/// Makes calls for one handle.
 #[derive(Clone)]
 pub(crate) struct Caller {
     pub(crate) dispatcher: Arc<Dispatcher>,
@@ -27,14 +27,14 @@ impl Caller {
         self.dispatcher.call(request, self.tenant.clone())
     }
 
-    /// Runs `request` on a worker, and says what the call has cost. Dropping the future cancels
-    /// the call.
+    /// Runs `request` on a worker, and also returns the cost of the call. Dropping the future
+    /// cancels the call.
     pub(crate) fn measured(&self, request: Request) -> impl Future<Output = Answer> {
         self.dispatcher.measured(request, self.tenant.clone())
     }
 
-    /// Runs `start` on a thread that ends with the pager, if it is to be alone, or else on the
-    /// thread of a living worker, or on the control thread if there is none.
+    /// Runs `start` on a dedicated thread that ends with the pager, or else on the thread of a
+    /// living worker, or on the control thread if there is none.
     pub(crate) async fn start_pager(
         &self,
         start: StartPager,
@@ -45,7 +45,7 @@ impl Caller {
         token.await.map_err(|_| Error::gone())?
     }
 
-    /// What the handle's streams may have of pages in memory.
+    /// The byte budget for pages of the handle's streams.
     pub(crate) fn page_bytes(&self) -> ByteBudget {
         let budget = &self.dispatcher.page_bytes;
         self.tenant

@@ -1,6 +1,5 @@
-//! A circuit breaker of a pool, shared by everyone who makes or admits its calls: the
-//! shell of the state machine in `retry`, with the lock, the listeners and the counts.
-//! Knows neither calls nor workers.
+//! A circuit breaker of a pool, shared by everyone who makes or admits its calls: the state machine
+//! of `retry` with a lock, events and counts. Knows neither calls nor workers.
 
 use std::{
     fmt,
@@ -23,15 +22,14 @@ use crate::{
     stats::Stats,
 };
 
-/// In place of an epoch: the breaker is not closed.
+/// Stands for "no epoch": the breaker is not closed.
 const NONE: u64 = u64::MAX;
 
-/// Decides for all workers whether an attempt goes out.
+/// Decides for all workers whether an attempt may be sent.
 pub(crate) struct Circuit {
     settings: CircuitBreaker,
     breaker: Mutex<Breaker>,
-    /// The epoch in which the breaker is closed, so that the way through a closed breaker is one
-    /// load.
+    /// The epoch in which the breaker is closed: passing a closed breaker is one load.
     standing: AtomicU64,
     changed: Notify,
     events: Arc<Events>,
@@ -40,8 +38,8 @@ pub(crate) struct Circuit {
 }
 
 impl Circuit {
-    /// The breaker of a pool that is configured to have one. A probe that has not come back
-    /// in twice the time that an attempt may take is on a thread that is blocked.
+    /// The breaker of a pool that is configured to have one. A probe that has not returned
+    /// in twice the time that an attempt may take is on a blocked thread.
     pub(super) fn of_pool(config: &ValidConfig, events: &Arc<Events>) -> Option<Self> {
         Some(Self::new(config.settings.circuit_breaker.clone()?, &config.settings, events))
     }
@@ -52,7 +50,7 @@ impl Circuit {
         Some(Self::new(settings.without_health_check(), config, &Arc::default()))
     }
 
-    /// The breaker of another origin, which nobody asks for its health.
+    /// The breaker of another origin, which has no health check.
     pub(crate) fn of_foreign_origin(config: &ValidConfig) -> Option<Self> {
         let settings = config.settings.circuit_breaker.clone()?.without_health_check();
         Some(Self::new(settings, &config.settings, &Arc::default()))
@@ -85,8 +83,8 @@ impl Circuit {
         self.breaker().check(kind, now)
     }
 
-    /// Lets an attempt through, or answers as [`check`](Self::check). To be asked last, with
-    /// all in hand that the attempt needs: the permit may be the place of the only probe.
+    /// Lets an attempt through, or refuses it like [`check`](Self::check). Must be called last,
+    /// once the attempt has everything else that it needs: it may become the only probe.
     pub(crate) fn admit(&self, kind: CallKind, now: Instant) -> Result<BreakerPermit<'_>, Refusal> {
         if let Some(permit) = self.admit_if_closed() {
             return Ok(permit);
@@ -103,17 +101,16 @@ impl Circuit {
         (standing != NONE).then_some(BreakerPermit { circuit: self, epoch: Some(standing) })
     }
 
-    /// Resolves with the next change of the breaker, or when a probe's place is free again.
+    /// Resolves with the next change of the breaker, or when a probe has ended.
     pub(crate) fn changed(&self) -> Notified<'_> {
         self.changed.notified()
     }
 
-    /// Resolves when the API is to be asked for its health, with the target to ask for; never
-    /// without a health check.
+    /// Resolves when a health check is due, with its target; never without a health check.
     pub(crate) async fn health_check_due(&self) -> &str {
         let Some(target) = self.settings.health_check_target() else { return pending().await };
         loop {
-            // Made before the check, so that no change is missed between the two.
+            // Created before the check, so that no change is missed between the two.
             let changed = self.changed();
             let wait = self.check(CallKind::HealthCheck, Instant::now());
             match wait.map_err(Refusal::wait) {
@@ -143,7 +140,7 @@ impl Circuit {
     }
 
     fn record(&self, epoch: u64, health: Health) {
-        // What is no verdict changes nothing in a closed breaker.
+        // An outcome without a verdict changes nothing in a closed breaker.
         if health == Health::Unknown && self.standing.load(Ordering::Acquire) != NONE {
             return;
         }
@@ -158,7 +155,7 @@ impl Circuit {
         }
     }
 
-    /// Tells of a change while the breaker is still locked, so that changes are told in order.
+    /// Reports a change while the breaker is still locked, so that changes are reported in order.
     fn follow(&self, breaker: &Breaker, change: Option<Change>) {
         let Some(Change { from, to, open_for }) = change else { return };
         self.standing.store(standing(breaker), Ordering::Release);
@@ -177,7 +174,7 @@ fn standing(breaker: &Breaker) -> u64 {
 }
 
 /// The permission to make one attempt. Dropped without a verdict it says nothing about the
-/// API, and the place of a probe is free again.
+/// API, and if it was a probe, another may follow.
 #[must_use]
 pub(crate) struct BreakerPermit<'a> {
     circuit: &'a Circuit,
@@ -186,9 +183,8 @@ pub(crate) struct BreakerPermit<'a> {
 }
 
 impl BreakerPermit<'_> {
-    /// Takes in the answer or the failure of the attempt. `is_limit` is whether an answer
-    /// refuses for nothing but a limit, `asks_to_wait` whether it names a wait that the hold
-    /// observes.
+    /// Records the response or the failure of the attempt. `is_limit` is whether a response refuses
+    /// only because of a rate limit, `asks_to_wait` whether it names a wait that the hold observes.
     pub(crate) fn record(
         mut self,
         outcome: &Result<Response, Error>,

@@ -1,4 +1,4 @@
-//! What is counted outside the workers, where no actor is at hand.
+//! What is counted outside the workers, without an actor.
 
 use std::{
     sync::{
@@ -13,7 +13,7 @@ use crate::{
     transport::Gauge,
 };
 
-/// Counts of the queue, of the pages, of the connections and of what calls wait for.
+/// Counts of the queue, of pages, of connections and of waits.
 #[derive(Default)]
 pub(crate) struct SharedCounters {
     refused: AtomicU64,
@@ -30,23 +30,23 @@ impl SharedCounters {
         self.refused.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// Counts a page that was handed over.
+    /// Counts a page that was delivered.
     pub(crate) fn page(&self, items: usize) {
         self.pages.fetch_add(1, Ordering::Relaxed);
         self.items.fetch_add(items as u64, Ordering::Relaxed);
     }
 
-    /// Counts something strange that pages say about their set.
+    /// Counts a warning about what pages say about their set.
     pub(crate) fn warn_of_paging(&self) {
         self.paging_warnings.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// Where the connections of all workers are counted.
+    /// The gauge of the connections of all workers.
     pub(crate) fn connections(&self) -> Arc<Gauge> {
         Arc::clone(&self.connections)
     }
 
-    /// Begins a wait for `cause`, which is counted when the answer is dropped.
+    /// Begins a wait for `cause`, which is counted when the returned timer is dropped.
     pub(crate) fn waiting(&self, cause: WaitCause) -> WaitTimer<'_> {
         WaitTimer { counters: self, cause, since: Instant::now() }
     }
@@ -66,7 +66,7 @@ impl SharedCounters {
     }
 }
 
-/// A wait that is under way.
+/// A wait in progress.
 #[must_use]
 pub(crate) struct WaitTimer<'a> {
     counters: &'a SharedCounters,
@@ -75,7 +75,7 @@ pub(crate) struct WaitTimer<'a> {
 }
 
 impl WaitTimer<'_> {
-    /// There was nothing to wait for, so nothing is counted.
+    /// Nothing had to be waited for, so nothing is counted.
     pub(crate) fn was_none(self) {
         std::mem::forget(self);
     }

@@ -1,5 +1,5 @@
-//! Admission, the choice of a worker, and the job table. Holds no call while it
-//! waits but in the table, so that whoever looks after the table finds every call.
+//! Admission, the choice of a worker, and the job table. While a call waits it is always in the
+//! table, so that whoever checks the table finds every call.
 
 use std::{
     future::Future,
@@ -32,14 +32,14 @@ use crate::{
     stats::Stats,
 };
 
-/// The longest rate key, in bytes: it is kept as it is.
+/// The longest rate key, in bytes: keys are stored as they are.
 const LONGEST_RATE_KEY: usize = 1_024;
 
 /// Shared by every handle of a pool and by its actors.
 pub(crate) struct Dispatcher {
     pub(crate) config: Arc<ValidConfig>,
     admission: Admission,
-    /// Of the pages that streams have in memory.
+    /// The budget for pages that streams hold in memory.
     pub(super) page_bytes: ByteBudget,
     events: Arc<Events>,
     circuit: Option<Circuit>,
@@ -71,14 +71,14 @@ impl Dispatcher {
         }
     }
 
-    /// The same way with other workers.
+    /// The same dispatcher with other workers.
     #[cfg(test)]
     pub(crate) fn with_routes(&self, routes: watch::Receiver<Routes>) -> Self {
         let (config, events) = (Arc::clone(&self.config), Arc::clone(&self.events));
         Self::new(config, events, routes, self.supervisor.clone())
     }
 
-    /// Runs `request` of `tenant` on a worker, or of a handle with the pool's own credentials.
+    /// Runs `request` on a worker, for `tenant` or with the pool's own credentials.
     /// Dropping the future cancels the call.
     pub(crate) fn call(
         &self,
@@ -88,7 +88,7 @@ impl Dispatcher {
         self.measured(request, tenant).map_ok(|(response, _)| response)
     }
 
-    /// As [`call`](Self::call), and says what the call has cost.
+    /// As [`call`](Self::call), and also returns the cost of the call.
     pub(super) fn measured(
         &self,
         request: Request,
@@ -97,7 +97,7 @@ impl Dispatcher {
         self.make(CallKind::Call, request, tenant)
     }
 
-    /// Asks for `target` to see whether the API is back.
+    /// Requests `target` to check whether the API has recovered.
     pub(crate) async fn check_health(&self, target: &str) -> Result<Response, Error> {
         let limit = self.config.settings.attempt_timeout;
         let request = Request::get(target).timeout(limit);
@@ -111,7 +111,7 @@ impl Dispatcher {
         tenant: Option<Arc<Tenant>>,
     ) -> impl Future<Output = Answer> {
         let (reply, answer) = oneshot::channel();
-        // Before the future is made, which has no room for the request then.
+        // Before the future is made, which then needs no room for the request.
         let accepted = self.accept(kind, request, tenant, reply);
         async move {
             let mut job = accepted?;
@@ -121,7 +121,7 @@ impl Dispatcher {
         }
     }
 
-    /// Checks a request and enters it into the job table.
+    /// Validates a request and enters it into the job table.
     fn accept(
         &self,
         kind: CallKind,
@@ -153,10 +153,10 @@ impl Dispatcher {
         Ok(Entered { dispatcher: self, call, key, end: End::Cancelled })
     }
 
-    /// Where a request goes.
+    /// The URL of a request.
     ///
     /// # Errors
-    /// A target that is not below the base URL.
+    /// If the target is not below the base URL.
     pub(crate) fn url(&self, request: &Request) -> Result<Uri, Error> {
         let base = request.other_base().map_or(&self.config.base, Arc::as_ref);
         base.join(request.target())
@@ -180,7 +180,7 @@ impl Dispatcher {
         answer.await
     }
 
-    /// Hands a call to the worker with the fewest in flight. With no worker
+    /// Gives a call to the worker with the fewest calls in flight. With no worker
     /// alive, the call goes to the supervisor, which places it when there is one.
     fn place(&self, call: &Arc<Call>, permit: Permit) {
         let mut job = Job::new(call, permit, &self.supervisor);
@@ -203,8 +203,8 @@ impl Dispatcher {
         job.hand_over(Loss::Unplaced);
     }
 
-    /// Places a lost call again, when a permit is free: what waits on a worker is
-    /// lost with it, so nothing waits there that need not.
+    /// Places a lost call again when a permit is free: calls that wait on a worker are lost
+    /// with it, so no call waits there without need.
     pub(crate) async fn requeue(&self, call: &Arc<Call>) {
         let permit = pin!(self.admission.permit(call));
         match select(pin!(call.cancelled()), permit).await {
@@ -214,7 +214,7 @@ impl Dispatcher {
         }
     }
 
-    /// What is known here of what the pool has done.
+    /// Adds what is known here to the statistics.
     pub(crate) fn write(&self, stats: &mut Stats) {
         self.counters().write(stats);
         self.jobs().write(stats);
@@ -232,16 +232,16 @@ impl Dispatcher {
     }
 
     pub(crate) fn ask_supervisor(&self, request: SupervisorRequest) {
-        // Without a supervisor the request ends here, which whoever waits for an answer sees.
+        // Without a supervisor the request is dropped, and whoever waits for a response notices.
         let _ = self.supervisor.send(request);
     }
 
-    /// How many workers there are to be.
+    /// The configured number of workers.
     pub(crate) fn workers(&self) -> usize {
         self.semaphore().size() / self.config.settings.connections_per_worker
     }
 
-    /// How many calls may be under way at a time, those that wait included.
+    /// How many calls may be open at a time, including waiting ones.
     fn max_calls(&self) -> usize {
         self.semaphore().size().saturating_add(self.config.settings.max_queued)
     }
@@ -254,18 +254,18 @@ impl Dispatcher {
         seated.filter(|(_, in_flight)| in_flight.is_on(worker)).collect()
     }
 
-    /// The stays on `worker` of calls that have ended by other means than its answer.
+    /// Calls that have ended without `worker`'s answer but are still on it.
     pub(crate) fn left_on(&self, worker: u64) -> Vec<Arc<InFlight>> {
         let left = self.jobs().left().into_iter();
         left.filter(|in_flight| in_flight.is_on(worker)).collect()
     }
 
-    /// Where users' code runs that may block.
+    /// The threads for users' code that may block.
     pub(crate) fn blocking(&self) -> &BlockingPool {
         &self.blocking
     }
 
-    /// How long a callback may take that runs there.
+    /// How long a callback may take there.
     pub(crate) fn callback_timeout(&self) -> Duration {
         let settings = &self.config.settings;
         settings.attempt_timeout.min(settings.call_timeout)
@@ -279,7 +279,7 @@ impl Dispatcher {
         &self.events
     }
 
-    /// The breaker of the pool's own calls, and of all others that have none of their own.
+    /// The breaker of the pool's own calls, and of all others without their own.
     pub(crate) fn circuit(&self) -> Option<&Circuit> {
         self.circuit.as_ref()
     }
@@ -305,8 +305,7 @@ impl Dispatcher {
         }
     }
 
-    /// Lets the calls of a tenant that was closed finish for at most `drain`, and answers the
-    /// rest.
+    /// Lets the calls of a closed tenant finish for at most `drain`, and fails the rest.
     pub(crate) async fn drain(&self, tenant: &Arc<Tenant>, drain: Duration) {
         if tokio::time::timeout(drain, self.drained(Some(tenant))).await.is_ok() {
             return;
@@ -318,7 +317,7 @@ impl Dispatcher {
         }
     }
 
-    /// Answers every call that has no answer yet.
+    /// Fails every call that has no answer yet.
     pub(crate) fn fail_all(&self, error: impl Fn() -> Error) {
         self.semaphore().close();
         self.blocking.end_all_waits();
@@ -328,8 +327,8 @@ impl Dispatcher {
         }
     }
 
-    /// Answers the calls whose deadline, or the end of whose wait for a connection, was before
-    /// `now`, and ends the waits for callbacks that have taken too long.
+    /// Fails the calls whose deadline or queue timeout passed before `now`, and ends the waits for
+    /// callbacks that have taken too long.
     pub(crate) fn fail_overdue(&self, now: Instant) {
         self.blocking.end_waits(now);
         self.jobs().forget_free();
@@ -345,12 +344,12 @@ impl Dispatcher {
     }
 }
 
-/// A call's place in the job table. Leaving it cancels whatever still runs.
+/// A call's entry in the job table. Dropping it cancels whatever still runs.
 struct Entered<'a> {
     dispatcher: &'a Dispatcher,
     call: Arc<Call>,
     key: usize,
-    /// What has come of it by now.
+    /// How it has ended, as known so far.
     end: End,
 }
 

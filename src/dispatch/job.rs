@@ -1,5 +1,5 @@
-//! What travels to a worker: a job with the permit it runs on and the duty to answer
-//! it. A duty that is dropped undone does not vanish: it comes back to the supervisor.
+//! A job as it travels to a worker: a call with its permit and the duty to answer it. A job that is
+//! dropped without an answer is not lost: it returns to the supervisor.
 
 use std::sync::{
     Arc,
@@ -19,7 +19,7 @@ use crate::{
     response::Response,
 };
 
-/// Takes a job to one worker's mailbox; a mailbox that is gone hands the job back.
+/// Delivers a job to one worker's mailbox; a closed mailbox hands the job back.
 pub(crate) type Deliver = Box<dyn Fn(Job) -> Result<(), Job> + Send + Sync>;
 
 /// One living worker, as callers see it.
@@ -30,7 +30,7 @@ pub(crate) struct Route {
     deliver: Deliver,
 }
 
-/// What a worker has to do and has done.
+/// The load of a worker.
 #[derive(Default)]
 struct Load {
     jobs: AtomicUsize,
@@ -60,17 +60,17 @@ impl Route {
 /// The living workers.
 pub(crate) type Routes = Arc<[Arc<Route>]>;
 
-/// What anybody in the pool may ask of the supervisor.
+/// What any part of the pool may request of the supervisor.
 pub(crate) enum SupervisorRequest {
-    /// To decide about a call that was lost with its worker.
+    /// Decide about a call that was lost with its worker.
     Rescue(Arc<Call>, Loss),
-    /// To start a pager on a thread of its own, or with those of others.
+    /// Start a pager on a dedicated thread, or on a shared one.
     StartPager { start: StartPager, is_alone: bool, started: StartedPager },
 }
 
-/// A call on its way to a worker and there: its permit, and the duty to answer it. Dropped without
-/// an answer, it tells the supervisor; if there is none any more, it answers by itself. Once the
-/// call is taken away, the duty is another's.
+/// A call on its way to a worker and there: its permit, and the duty to answer it. If it is dropped
+/// without an answer, the supervisor is notified; without a supervisor it answers with an error.
+/// Once the call is taken away, the duty belongs to another.
 pub(crate) struct Job {
     call: Option<Arc<Call>>,
     in_flight: Arc<InFlight>,
@@ -90,7 +90,7 @@ impl Job {
         Self { call, in_flight, supervisor, load: None }
     }
 
-    /// Counts the job with a worker, as long as it lives.
+    /// Counts the job for a worker, as long as the job exists.
     pub(super) fn enter(&mut self, route: &Route) {
         self.in_flight.place_on(route.worker);
         route.load.jobs.fetch_add(1, Ordering::Relaxed);
@@ -105,7 +105,7 @@ impl Job {
         &self.in_flight
     }
 
-    /// Whether the duty is still this worker's. If so, nobody takes it away any more.
+    /// Whether this worker must still answer. If so, nobody can take the call away any more.
     pub(crate) fn claim(&self) -> bool {
         self.in_flight.go_on_to(Stage::Answering).is_ok()
     }

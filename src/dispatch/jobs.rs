@@ -17,23 +17,24 @@ use crate::{
     stats::Stats,
 };
 
-/// How often a call may lose its worker through no fault of its own.
+/// How often a call may lose its worker without having caused it.
 const MAX_LOSSES: u32 = 10;
 
 /// Every accepted call that has no answer yet.
 #[derive(Default)]
 pub(crate) struct JobTable {
     calls: Slab<Arc<Call>>,
-    /// When which call is due, but for those that were told to be overdue.
+    /// The deadlines of calls, except those already reported as overdue.
     deadlines: BTreeSet<(Instant, usize)>,
     closed: bool,
     /// How many calls ended, by [`End`].
     ended: [u64; 3],
-    /// Where calls were that ended without a response: a worker that hangs sits there still.
+    /// The workers' side of calls that ended without a response: a worker that hangs still has
+    /// them.
     left: Vec<Weak<InFlight>>,
 }
 
-/// How a call ended, as whoever made it sees it.
+/// How a call ended, as its caller sees it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum End {
     Ok,
@@ -44,8 +45,8 @@ pub(super) enum End {
 
 impl JobTable {
     /// Enters a call, unless the table or its tenant is closed, or there are `most` already. A
-    /// tenant may have as many calls as there is room for others: so however many tenants ask for
-    /// more than their share, room is left for the next (the "dynamic threshold" of Choudhury and
+    /// tenant may have as many calls as there is room left for others: so however many tenants
+    /// exceed their share, room is left for the next (the "dynamic threshold" of Choudhury and
     /// Hahne, 1998).
     ///
     /// # Errors
@@ -72,7 +73,7 @@ impl JobTable {
         }
     }
 
-    /// Takes a call out that ended like this, and whose last stay on a worker was `in_flight`.
+    /// Removes a call that ended this way, and which was last on a worker as `in_flight`.
     pub(super) fn leave(&mut self, key: usize, end: End, in_flight: Weak<InFlight>) {
         if let Some(call) = self.calls.try_remove(key) {
             self.deadlines.remove(&(call.deadline, key));
@@ -86,12 +87,12 @@ impl JobTable {
         }
     }
 
-    /// The stays that calls left and their workers did not.
+    /// What ended calls have left on workers.
     pub(super) fn left(&self) -> Vec<Arc<InFlight>> {
         self.left.iter().filter_map(Weak::upgrade).collect()
     }
 
-    /// Forgets the stays that are free by now.
+    /// Forgets those that workers have released by now.
     pub(super) fn forget_free(&mut self) {
         self.left.retain(|in_flight| in_flight.strong_count() > 0);
     }
@@ -115,7 +116,7 @@ impl JobTable {
         tenant.map_or(self.calls.len(), Tenant::calls) == 0
     }
 
-    /// Every call in the table. They stay until those who wait for them leave.
+    /// Every call in the table. Calls stay until their callers leave.
     pub(super) fn all(&self) -> Vec<Arc<Call>> {
         self.calls.iter().map(|(_, call)| Arc::clone(call)).collect()
     }
@@ -131,21 +132,21 @@ impl JobTable {
     }
 }
 
-/// How a worker let go of a call that it had not answered.
+/// How a worker lost a call that it had not answered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Loss {
     /// The call's own task panicked.
     Panicked,
-    /// The worker's thread ended under it.
+    /// The worker's thread ended.
     Dropped,
-    /// No living worker was there to take it.
+    /// No living worker could take it.
     Unplaced,
 }
 
-/// Whether a lost call runs again. A call that was not on the wire runs again, whatever
-/// its method; one that was runs again if it is idempotent. A panic costs an
-/// attempt, so a call that always panics ends; a bystander pays nothing, within a
-/// bound that stops a call which kills its worker by other means.
+/// Whether a lost call runs again. A call that was not in flight runs again, whatever its method;
+/// one that was runs again if it is idempotent. A panic costs an attempt, so a call that always
+/// panics ends; a call that did not panic pays nothing, within a bound that stops a call which
+/// kills its worker by other means.
 pub(crate) fn may_run_again(call: &Call, loss: Loss, max_attempts: u32) -> bool {
     if loss == Loss::Unplaced {
         return true;

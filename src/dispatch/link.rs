@@ -1,5 +1,5 @@
-//! What a stream needs of a pool: a way to its calls, and a thread for its pager,
-//! once the pool has started. Knows neither the pool's handle nor its supervisor.
+//! What a stream needs from a pool: a way to make calls, and a thread for its pager, once the pool
+//! has started. Knows neither the pool's handle nor its supervisor.
 
 use std::{any::Any, fmt, sync::Arc};
 
@@ -9,23 +9,23 @@ use tokio::sync::{oneshot, watch};
 use super::Caller;
 use crate::{error::Error, signer::Signer};
 
-/// Starts a pager on the thread that it is called on, and gives it what it keeps till its end.
+/// Starts a pager on the current thread, and passes it a guard to keep until it ends.
 pub(crate) type StartPager = Box<dyn FnOnce(PagerGuard) + Send>;
 
-/// What a pager keeps till its end, so that its thread ends with it.
+/// Kept by a pager until it ends, so that its thread ends with it.
 pub(crate) type PagerGuard = Option<Box<dyn Send>>;
 
-/// Whoever asked for a pager, until it has started.
+/// The reply to a request for a pager, once it has started.
 pub(crate) type StartedPager = oneshot::Sender<Result<CancellationToken, Error>>;
 
-/// Cancelled, which closes it, when the thread that a pager was started on is given up. The pager
-/// may be gone then, or stuck.
+/// Cancelled, by being closed, when the thread of a pager is given up. The pager may have ended
+/// then, or be stuck.
 pub(crate) type CancellationToken = watch::Receiver<()>;
 
 /// A handle of a pool that has started.
 pub(crate) struct Connected {
     pub(crate) caller: Caller,
-    /// The pool, which lives as long as this, if it is one of its handles.
+    /// Keeps the pool alive, if this is one of its handles.
     _pool: Option<Arc<dyn Any + Send + Sync>>,
 }
 
@@ -37,19 +37,19 @@ impl Connected {
 
 /// A handle of a pool that starts on first use.
 pub(crate) trait Connect: Send + Sync {
-    /// What signs the resume tokens of its streams.
+    /// Signs the resume tokens of its streams.
     fn signer(&self) -> Signer;
 
     fn connect(self: Arc<Self>) -> BoxFuture<'static, Result<Arc<Connected>, Error>>;
 }
 
-/// A way to a pool, made from an [`AwwPool`](crate::AwwPool) or from an `Arc` or
-/// a reference of one. It keeps the pool alive.
+/// A link to a pool, made from an [`AwwPool`](crate::AwwPool) or from an `Arc` or a
+/// reference of one. It keeps the pool alive.
 #[derive(Clone)]
 pub struct PoolLink(pub(crate) Arc<dyn Connect>);
 
 impl PoolLink {
-    /// Runs long work on a thread that nobody waits on.
+    /// Runs long work on a thread for blocking work.
     pub(crate) async fn blocking<R: Send + 'static>(
         self,
         work: impl FnOnce() -> R + Send + 'static,

@@ -1,6 +1,6 @@
-//! The way of a call to a worker and back. Callers come here on any thread and any
-//! runtime; the supervisor writes the route table and looks after what is lost or
-//! late. The workers below know the job, and nothing of the others.
+//! The path of a call to a worker and back. Callers come here on any thread and any runtime; the
+//! supervisor writes the route table and handles calls that are lost or late. The workers below
+//! know the job, and nothing of the others.
 
 mod admission;
 mod byte_budget;

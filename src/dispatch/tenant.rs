@@ -1,6 +1,5 @@
-//! A handle with credentials of its own, as each of its calls carries it: its tokens, and what
-//! it has for itself so that no other handle can use it up. Knows neither who holds it nor
-//! what it asks for.
+//! A handle with credentials of its own, as each of its calls carries it: its tokens, and resources
+//! of its own that no other handle can use up. Knows neither who holds it nor what it requests.
 
 use std::{
     sync::{
@@ -18,17 +17,17 @@ use crate::{
     token_manager::{Credentials, TokenSet},
 };
 
-/// What belongs to one handle. All its clones and its calls share it.
+/// The state of one handle, shared by all its clones and calls.
 pub(crate) struct Tenant {
     pub(crate) tokens: Arc<TokenSet>,
-    /// What the API asked of this handle alone.
+    /// The wait that the API requested of this handle alone.
     pub(crate) hold: Hold,
-    /// `None` where the pool has none, or one for all.
+    /// `None` if the pool has no breaker, or a shared one.
     pub(crate) circuit: Option<Circuit>,
     pub(crate) budget: Mutex<Budget>,
     /// The bytes of pages that its streams have in memory.
     pub(super) page_bytes: Arc<AtomicUsize>,
-    /// The limits of its calls that have a rate key.
+    /// The rate limits of its calls that have a rate key.
     pub(crate) keys: Option<KeyedRateLimiter<Arc<str>>>,
     calls: AtomicUsize,
     is_closed: AtomicBool,
@@ -48,17 +47,17 @@ impl Tenant {
         }
     }
 
-    /// How many of its calls are under way.
+    /// How many of its calls are open.
     pub(super) fn calls(&self) -> usize {
         self.calls.load(Ordering::Relaxed)
     }
 
-    /// One more call is under way. To be called with the job table in hand, as the next.
+    /// Counts one more call. Must be called with the job table locked, like the next.
     pub(super) fn enter(&self) {
         self.calls.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// One call less.
+    /// Counts one call less.
     pub(super) fn leave(&self) {
         self.calls.fetch_sub(1, Ordering::Relaxed);
     }

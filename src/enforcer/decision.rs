@@ -1,5 +1,5 @@
-//! What an enforcer says about one request: admitted or not, and the header fields and the
-//! body that tell the client. Serializes; decides nothing.
+//! The decision about one request: admitted or not, and the header fields and the body that
+//! report it to the client. Serializes; decides nothing.
 
 use std::{sync::Arc, time::Duration};
 
@@ -17,7 +17,7 @@ const R: &KeyRef = key_ref("r");
 const T: &KeyRef = key_ref("t");
 const PK: &KeyRef = key_ref("pk");
 
-/// What a [`RateLimitPolicyEnforcer`](super::RateLimitPolicyEnforcer) decided about one
+/// The decision of a [`RateLimitPolicyEnforcer`](super::RateLimitPolicyEnforcer) about one
 /// request.
 #[derive(Clone, Debug)]
 #[must_use]
@@ -30,14 +30,14 @@ pub struct RateLimitDecision {
 }
 
 impl RateLimitDecision {
-    /// Whether the request is within every policy. One that is not counts under none.
+    /// Whether the request is within every policy. A refused request counts under none.
     #[must_use]
     pub fn is_admitted(&self) -> bool {
         !self.standings.iter().any(|standing| standing.is_violated)
     }
 
     /// How long the client of a refused request has to wait until one is admitted, if it
-    /// makes no other meanwhile: whole seconds, at least one. `None` when it was admitted.
+    /// makes no other request meanwhile: whole seconds, at least one. `None` if it was admitted.
     #[must_use]
     pub fn retry_after(&self) -> Option<Duration> {
         let violated = self.standings.iter().filter(|standing| standing.is_violated);
@@ -45,9 +45,9 @@ impl RateLimitDecision {
         Some(Duration::from_secs(seconds(wait).into()))
     }
 
-    /// Names and values of the header fields for the answer, whatever it is: `ratelimit-policy`
+    /// Names and values of header fields to add to the response, whatever it is: `ratelimit-policy`
     /// and `ratelimit` of draft-ietf-httpapi-ratelimit-headers-10, `retry-after` for a request
-    /// that was refused, and the older fields if they are wanted.
+    /// that was refused, and the legacy fields if they are enabled.
     #[must_use]
     pub fn headers(&self) -> Vec<(&'static str, String)> {
         let mut headers = Vec::with_capacity(9);
@@ -62,8 +62,8 @@ impl RateLimitDecision {
         headers
     }
 
-    /// The body of a refusal: `application/problem+json` (RFC 9457) of the draft's type
-    /// `quota-exceeded`, which names the policies that were violated.
+    /// The body of a refusal: `application/problem+json` (RFC 9457) with the draft's type
+    /// `quota-exceeded`, naming the policies that were violated.
     #[must_use]
     pub fn problem(&self) -> String {
         let pairs = self.policies.iter().zip(&self.standings);
@@ -95,14 +95,14 @@ impl RateLimitDecision {
         self.field(parameters)
     }
 
-    /// A list of the policies with two parameters each, and the partition key (RFC 9651).
+    /// The policies as a list with two parameters each, and the partition key (RFC 9651).
     fn field(
         &self,
         parameters: impl Fn(&RateLimitPolicy, &Standing) -> [(&'static KeyRef, Option<u32>); 2],
     ) -> Option<String> {
         let mut list = ListSerializer::new();
         for (policy, standing) in self.policies.iter().zip(&self.standings) {
-            // A name that is no string of a field was refused with its policy.
+            // A policy whose name is not a legal string of a field was refused earlier.
             let Ok(name) = StringRef::from_str(&policy.name) else { continue };
             let mut item = list.bare_item(name);
             for (key, value) in parameters(policy, standing) {
@@ -118,8 +118,8 @@ impl RateLimitDecision {
         list.finish()
     }
 
-    /// The fields that were common before the draft, of the policy with the least left; the
-    /// reset is in seconds from now.
+    /// The legacy fields that were common before the draft, of the policy with the least remaining;
+    /// the reset is in seconds from now.
     fn legacy_fields(&self) -> Vec<(&'static str, String)> {
         let pairs = self.policies.iter().zip(&self.standings);
         let Some((policy, standing)) = pairs.min_by_key(|(_, standing)| standing.remaining) else {
@@ -138,7 +138,7 @@ impl RateLimitDecision {
     }
 }
 
-/// Whole seconds, never fewer than `wait` and at least one.
+/// Whole seconds, not less than `wait` and at least one.
 fn seconds(wait: Duration) -> u32 {
     let whole = wait.as_secs().saturating_add(u64::from(wait.subsec_nanos() > 0));
     u32::try_from(whole).unwrap_or(u32::MAX).max(1)

@@ -1,5 +1,5 @@
-//! The enforcer as users hold it: the ledger behind a lock, with the clock and the keyed
-//! hash that stands for each client.
+//! The public handle of an enforcer: the ledger behind a lock, with the clock and the keyed
+//! hash that identifies each client.
 
 use std::{
     fmt,
@@ -17,16 +17,17 @@ use super::{
 };
 use crate::error::{Error, ErrorKind};
 
-/// Holds the clients of a server to rate-limit policies, and tells them how they stand.
+/// Enforces rate-limit policies on the clients of a server, and reports the remaining quota to
+/// them.
 ///
-/// All clones count together. A client is known by a keyed hash of what it is told apart by,
-/// so that no secret is kept. One that has its whole quota again takes no memory for long; one
-/// that has not takes about 200 bytes and 100 for each policy (measured by `cargo test --test
-/// process keys::`). At most 100,000 clients are told apart at a time, or
-/// [`max_clients`](Self::max_clients). A further one takes the place of the one that used
-/// least, and begins with no less than that one had used: in a crowd of clients that made one
-/// request each, it has its quota but for one or two. Where those with the least have nothing
-/// left either, further clients have one quota in common until there is room.
+/// All clones count together. A client is identified by a keyed hash of its key, so that no
+/// secret is stored. A client with its whole quota left takes memory only for a short time; any
+/// other takes about 200 bytes and 100 for each policy (measured by `cargo test --test process
+/// keys::`). At most 100,000 clients are tracked at a time, or
+/// [`max_clients`](Self::max_clients). One more replaces the client that used least, and starts
+/// with at least the usage of that client: in a crowd of clients with one request each, it has
+/// its whole quota except for one or two. If the clients that used least have nothing left
+/// either, further clients share one quota until there is room.
 ///
 /// ```
 /// use std::time::Duration;
@@ -82,7 +83,7 @@ impl RateLimitPolicyEnforcer {
     /// Enforces `policies`, all of them for every request.
     ///
     /// # Errors
-    /// [`ErrorKind::Config`] when there is no policy, two have one name, or one has a name
+    /// [`ErrorKind::Config`] if there is no policy, two have the same name, or one has a name
     /// that is not printable ASCII, a quota of zero or a window that is not of whole seconds.
     pub fn new(policies: impl IntoIterator<Item = RateLimitPolicy>) -> Result<Self, Error> {
         let policies: Arc<[RateLimitPolicy]> = policies.into_iter().collect();
@@ -106,15 +107,15 @@ impl RateLimitPolicyEnforcer {
         })
     }
 
-    /// How many clients are told apart at a time, for all clones: 100,000 by default.
+    /// How many clients are tracked at a time, by all clones together: 100,000 by default.
     #[must_use]
     pub fn max_clients(self, clients: usize) -> Self {
         self.ledger().set_max_clients(clients);
         self
     }
 
-    /// Sends `RateLimit-Limit`, `-Remaining` and `-Reset` too, and the same with `X-` before
-    /// it, as was common before the draft: of the policy with the least left, and the reset
+    /// Also sends `RateLimit-Limit`, `-Remaining` and `-Reset`, with and without the prefix `X-`,
+    /// as was common before the draft: for the policy with the least remaining, and with the reset
     /// in seconds from now.
     #[must_use]
     pub fn legacy_headers(mut self) -> Self {
@@ -122,8 +123,8 @@ impl RateLimitPolicyEnforcer {
         self
     }
 
-    /// Decides about a request of `client`, which counts if it is admitted. What tells
-    /// clients apart may be anything that hashes; it is not kept.
+    /// Decides about a request of `client`, which counts if it is admitted. The key that
+    /// identifies a client may be anything that hashes; it is not stored.
     pub fn check<K: Hash + ?Sized>(&self, client: &K) -> RateLimitDecision {
         self.decide(self.hasher.hash_one(client), Instant::now())
     }

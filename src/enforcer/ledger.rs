@@ -1,5 +1,5 @@
-//! What every client has used of every policy, in bounded memory, and the decision about a
-//! request. Knows no clock but the time it is given, and clients by numbers only.
+//! The usage of every client under every policy, in bounded memory, and the decision about a
+//! request. Has no clock of its own, and knows clients by numbers only.
 
 use std::{
     cmp::Reverse,
@@ -9,26 +9,26 @@ use std::{
 
 use super::policy::{Meter, RateLimitPolicy};
 
-/// How many clients are told apart at a time unless it is said otherwise.
+/// How many clients are tracked at a time by default.
 const MAX_CLIENTS: usize = 100_000;
 
-/// How many clients are looked at for each one that comes in.
+/// How many clients are checked for removal for each one that is added.
 const LOOKS: usize = 4;
 
-/// The rank of one whose first request is about to be counted: it is forgotten last.
+/// The rank of a client whose first request is about to be counted: it is forgotten last.
 const UNCOUNTED: Duration = Duration::MAX;
 
-/// Up to how many clients memory is not given back.
+/// Up to this number of clients memory is not given back.
 const KEPT: usize = 1024;
 
 /// One meter for each policy, in their order.
 type Meters = Box<[Meter]>;
 
-/// Whom a request counts for.
+/// Who a request counts for.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Client {
     pub(super) id: u64,
-    /// The networks around it, the widest first, each with how often it has the quota.
+    /// The networks around it, the widest first, each with the multiple of the quota it has.
     pub(super) networks: Option<[(u64, u32); 2]>,
 }
 
@@ -39,28 +39,28 @@ impl Client {
 }
 
 impl From<u64> for Client {
-    /// One with no network around it.
+    /// A client without networks.
     fn from(id: u64) -> Self {
         Self { id, networks: None }
     }
 }
 
-/// What one policy says after a request.
+/// The state of one policy after a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Standing {
-    /// Whether it had nothing left for the request.
+    /// Whether there was no quota left for the request.
     pub(super) is_violated: bool,
     pub(super) remaining: u32,
     pub(super) more_in: Option<Duration>,
 }
 
 impl Standing {
-    /// That of one that has used nothing.
+    /// The state of a client without any usage.
     fn free(quota: u32) -> Self {
         Self { is_violated: false, remaining: quota, more_in: None }
     }
 
-    /// Counts a request in `meter` if it is admitted, and takes on what that says if it is less.
+    /// Counts a request in `meter` if it is admitted, and adopts the state of that if it is less.
     fn tighten(&mut self, meter: &mut Meter, is_admitted: bool, now: Instant) {
         self.is_violated |= meter.remaining(now) == 0;
         if is_admitted {
@@ -73,27 +73,27 @@ impl Standing {
     }
 }
 
-/// The count of one client, or of a network.
+/// The usage of one client, or of a network.
 struct Account {
     meters: Meters,
-    /// Its place in the order in which accounts are forgotten.
+    /// Its position in the order in which accounts are forgotten.
     rank: Duration,
-    /// How often it has the quota: 1 for a client.
+    /// The multiple of the quota it has: 1 for a client.
     times: u32,
 }
 
-/// The counts of all clients.
+/// The usage of all clients.
 ///
-/// When there is no room, a newcomer takes the place of the client that used least, and begins
-/// with no less than that one had used, so that nobody gains by being forgotten (the algorithm
+/// If there is no room, a new client replaces the client that used least, and starts with at
+/// least the usage of that one, so that nobody gains by being forgotten (the algorithm
 /// "Space-Saving" of Metwally, Agrawal and El Abbadi, 2005).
 pub(super) struct Ledger {
     accounts: HashMap<u64, Account>,
     /// When each would have its quota again if that came back evenly since its last request.
-    /// The first is who used least.
+    /// The first is the client that used least.
     order: BTreeSet<(Duration, u64)>,
     most: usize,
-    /// For clients for which there is no room, and no less than any one used that was forgotten.
+    /// For clients without an account; at least the usage of any client that was forgotten.
     common: Meters,
     origin: Instant,
 }
@@ -118,7 +118,7 @@ impl Ledger {
     }
 
     /// Admits a request of `client`, which then counts under every policy, or refuses it
-    /// when any has nothing left, for the client or a network around it; then it counts under
+    /// if any policy has nothing left for the client or a network around it; then it counts under
     /// none.
     pub(super) fn decide(
         &mut self,
@@ -127,7 +127,7 @@ impl Ledger {
         now: Instant,
     ) -> Vec<Standing> {
         let client = client.into();
-        // First those around it: where they have nothing left, it takes no place.
+        // Networks first: if they have nothing left, the client needs no account.
         let networks_admit = client.networks().all(|(id, times)| {
             self.enter(policies, id, times, now);
             self.accounts.get(&id).is_none_or(|network| has_quota(&network.meters, now))
@@ -152,7 +152,7 @@ impl Ledger {
         standings
     }
 
-    /// Has an account of `id`, if there is room for it.
+    /// Adds an account of `id`, if there is room for it.
     fn enter(&mut self, policies: &[RateLimitPolicy], id: u64, times: u32, now: Instant) {
         if self.accounts.contains_key(&id) {
             return;
@@ -164,7 +164,7 @@ impl Ledger {
         let mut own = meters(policies, self.origin, id, times, now);
         if times == 1 {
             for (own, common) in own.iter_mut().zip(&self.common) {
-                // Any part of what was used in common may be this client's.
+                // Any part of the shared usage may be from this client.
                 if !common.is_spent(now) {
                     own.clone_from(common);
                 }
@@ -175,10 +175,10 @@ impl Ledger {
         self.order.insert((rank, id));
     }
 
-    /// Forgets some of those that say no more than a new one.
+    /// Forgets some of the accounts that are equal to new ones.
     fn sweep(&mut self, now: Instant) {
         for _ in 0..LOOKS {
-            // But for those whose first request is about to be counted.
+            // Except those whose first request is about to be counted.
             let first = self.order.first().filter(|(rank, _)| *rank < UNCOUNTED);
             let Some(&(_, first)) = first else { break };
             let account = self.accounts.get(&first);
@@ -192,7 +192,7 @@ impl Ledger {
         }
     }
 
-    /// Forgets who used least, if anything is left of its quota: a newcomer begins with what
+    /// Forgets the client that used least, if it has any quota left: a new client starts with what
     /// is left.
     fn forget_one(&mut self, now: Instant) -> bool {
         let account = |id: &u64| self.accounts.get(id);
@@ -213,11 +213,11 @@ impl Ledger {
         Some(account)
     }
 
-    /// Puts the account of `id`, if it has one, where it belongs after a request at `now`.
+    /// Updates the position of the account of `id`, if there is one, after a request at `now`.
     fn rank(&mut self, id: u64, now: Instant) {
         let Some(account) = self.accounts.get_mut(&id) else { return };
         let used = account.meters.iter().map(|meter| meter.worth(now)).max().unwrap_or_default();
-        // A network counts for the requests that it made, whatever part of its quota they are.
+        // A network ranks by its number of requests, not by the part of its larger quota.
         let used = used.saturating_mul(account.times);
         let rank = now.saturating_duration_since(self.origin).saturating_add(used);
         self.order.remove(&(account.rank, id));

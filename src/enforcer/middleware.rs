@@ -1,5 +1,5 @@
-//! The enforcer as a middleware of actix-web: who the client is, the refusal, and the header
-//! fields of every answer.
+//! The enforcer as a middleware of actix-web: identifies the client, sends the refusal, and adds
+//! the header fields to every response.
 
 use std::{
     future::{Ready, ready},
@@ -20,25 +20,25 @@ use futures::future::LocalBoxFuture;
 
 use super::{RateLimitDecision, RateLimitPolicyEnforcer, ledger::Client};
 
-/// How often a /48 and a /56 of IPv6 have the quota of one client, which is a /64.
+/// The multiple of the quota for a /48 and a /56 of IPv6; one client is a /64.
 const NETWORKS: [(u32, u32); 2] = [(48, 32), (56, 8)];
 
-/// Tells the clients of an application apart.
+/// Identifies the clients of an application.
 #[derive(Clone)]
 pub(super) struct ClientOf(Arc<HashClient>);
 
 type HashClient = dyn Fn(&ServiceRequest, &RandomState) -> Client + Send + Sync;
 
 impl Default for ClientOf {
-    /// By what the client cannot make up: its network.
+    /// By what a client cannot forge: its network.
     fn default() -> Self {
         Self(Arc::new(peer))
     }
 }
 
 impl RateLimitPolicyEnforcer {
-    /// Tells the clients of an application of actix-web apart by what `client` makes of their
-    /// requests, which may be anything that hashes. With `()` all clients have one quota.
+    /// Identifies the clients of an actix-web application by the key that `client` computes from a
+    /// request, which may be anything that hashes. With `()` all clients share one quota.
     ///
     /// ```
     /// # use std::time::Duration;
@@ -59,12 +59,12 @@ impl RateLimitPolicyEnforcer {
         self
     }
 
-    /// Tells the clients of an application of actix-web apart by what they send in this header,
-    /// in any case of its name, such as `Authorization` or `X-Api-Key`; those that do not send
-    /// it are told apart by their networks.
+    /// Identifies the clients of an actix-web application by the value of this header, such as
+    /// `Authorization` or `X-Api-Key`; the name is case-insensitive. Clients that do not send it
+    /// are identified by their networks.
     ///
-    /// Whoever can send any value can be any client, with a quota for each, so the middleware
-    /// belongs behind the one that checks the header.
+    /// A client that can send any value can pose as many clients, with a quota for each, so put the
+    /// middleware behind the one that checks the header.
     #[must_use]
     pub fn client_by_header(mut self, name: impl Into<String>) -> Self {
         let name = name.into();
@@ -82,13 +82,13 @@ impl RateLimitPolicyEnforcer {
     }
 }
 
-/// The peer of a request; all that have no address are one, as over a Unix socket.
+/// The peer of a request; all peers without an address are one client, as over a Unix socket.
 fn peer(request: &ServiceRequest, hasher: &RandomState) -> Client {
     client_at(request.peer_addr().map(|address| address.ip()), hasher)
 }
 
-/// Who is at an address: in IPv6 the part of it that one client cannot change at will, and the
-/// networks around, which may be one client's too.
+/// The client at an address: in IPv6 the prefix that one client cannot change at will, and the
+/// networks around it, which may belong to one client too.
 fn client_at(address: Option<IpAddr>, hasher: &RandomState) -> Client {
     match address.map(|address| address.to_canonical()) {
         Some(IpAddr::V6(address)) => {
@@ -155,10 +155,10 @@ where
     }
 }
 
-/// `answer` with the header fields of `decision`.
+/// `answer` with the header fields of `decision` added.
 fn tell<B>(mut answer: ServiceResponse<B>, decision: &RateLimitDecision) -> ServiceResponse<B> {
     for (name, value) in decision.headers() {
-        // What the fields consist of is legal in a header.
+        // These fields are always legal in a header.
         if let Ok(value) = HeaderValue::try_from(value) {
             answer.headers_mut().insert(HeaderName::from_static(name), value);
         }

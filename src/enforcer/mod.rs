@@ -1,12 +1,10 @@
-//! The server side of rate limits: policies, what each client has used of them, and what
-//! is said about it in the header fields of the IETF draft
-//! [RateLimit header fields for
+//! The server side of rate limits: policies, what each client has used of them, and the
+//! header fields of the IETF draft [RateLimit header fields for
 //! HTTP](https://www.ietf.org/archive/id/draft-ietf-httpapi-ratelimit-headers-10.txt).
 //!
 //! `policy` is one policy and its count for one client, `ledger` decides about all clients,
-//! `decision` says what was decided in header fields, `handle` gives them a clock and a
-//! lock, and `middleware` puts them before an application of actix-web. Knows nothing of
-//! pools.
+//! `decision` serializes a decision into header fields, `handle` adds a clock and a lock, and
+//! `middleware` puts them before an application of actix-web. Knows nothing of pools.
 
 mod decision;
 mod handle;

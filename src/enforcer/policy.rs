@@ -1,5 +1,4 @@
-//! One rate-limit policy, and what one client has used of it. Knows no clock but the time it
-//! is given.
+//! One rate-limit policy, and what one client has used of it. Has no clock of its own.
 
 use std::time::{Duration, Instant};
 
@@ -8,7 +7,7 @@ use crate::{
     rate_limit::Bucket,
 };
 
-/// So many requests in so much time, by a name that the header fields carry.
+/// A quota of requests per time window, with the name that the header fields carry.
 #[derive(Clone, Debug)]
 pub struct RateLimitPolicy {
     pub(super) name: String,
@@ -25,25 +24,25 @@ enum Kind {
 }
 
 impl RateLimitPolicy {
-    /// At most `quota` requests (at least 1) in each window of time, of whole seconds. The
-    /// windows of different clients begin at different moments, so that they do not all come
-    /// back at once. Around the end of a window a client may make up to twice the quota
-    /// within less than a window, or three times if it was forgotten meanwhile to make room.
+    /// At most `quota` requests (at least 1) in each window of time, in whole seconds. Windows of
+    /// different clients begin at different times, so that clients do not all come back at once.
+    /// Around the end of a window a client may make up to twice the quota within less than a
+    /// window, or three times if it was forgotten meanwhile to make room.
     #[must_use]
     pub fn fixed_window(name: impl Into<String>, quota: u32, window: Duration) -> Self {
         let name = name.into();
         Self { name, quota, window, shows_partition: false, kind: Kind::FixedWindow }
     }
 
-    /// `quota` requests (at least 1) at once after a pause, and as many again evenly over
-    /// each `window` of whole seconds.
+    /// A burst of `quota` requests (at least 1) after a pause, refilled evenly with `quota` tokens
+    /// over each `window` of whole seconds.
     #[must_use]
     pub fn token_bucket(name: impl Into<String>, quota: u32, window: Duration) -> Self {
         Self { kind: Kind::TokenBucket, ..Self::fixed_window(name, quota, window) }
     }
 
-    /// Tells each client its partition key (`pk`): eight bytes that stand for the client
-    /// until the enforcer ends, from which nothing can be learned about it.
+    /// Sends each client its partition key (`pk`): eight bytes that identify the client as long as
+    /// the enforcer exists, and reveal nothing about it.
     #[must_use]
     pub fn with_partition_key(mut self) -> Self {
         self.shows_partition = true;
@@ -71,8 +70,8 @@ impl RateLimitPolicy {
         Err(Error::new(ErrorKind::Config, what))
     }
 
-    /// The count of a client of which nothing is known, or of a network that has the quota so
-    /// many `times`. Its windows begin `offset` earlier than those that are counted from `origin`.
+    /// The count of a new client, or of a network that has the quota `times` times. Its windows
+    /// begin `offset` earlier than those that are counted from `origin`.
     pub(super) fn meter(
         &self,
         origin: Instant,
@@ -111,7 +110,7 @@ impl Meter {
         }
     }
 
-    /// How long until more than [`remaining`](Self::remaining) would be; `None` when that is
+    /// How long until more than [`remaining`](Self::remaining) would be admitted; `None` if that is
     /// the whole quota.
     pub(super) fn more_in(&self, now: Instant) -> Option<Duration> {
         match self {
@@ -131,7 +130,7 @@ impl Meter {
         }
     }
 
-    /// How long it would take until what is used is there again, if it came back evenly.
+    /// How long until the used quota would be back, if it came back evenly.
     pub(super) fn worth(&self, now: Instant) -> Duration {
         match self {
             Self::Window(window) => window.worth(now),
@@ -139,7 +138,7 @@ impl Meter {
         }
     }
 
-    /// From now on no less is used here than in `other`, of the same policy.
+    /// Raises the usage here to at least that of `other`, of the same policy.
     pub(super) fn fold(&mut self, other: &Self, now: Instant) {
         match (self, other) {
             (Self::Window(own), Self::Window(other)) => own.fold(other, now),
@@ -150,7 +149,7 @@ impl Meter {
         }
     }
 
-    /// Whether it says no more than a new one.
+    /// Whether it equals a new one.
     pub(super) fn is_spent(&self, now: Instant) -> bool {
         match self {
             Self::Window(window) => window.is_spent(now),
@@ -159,7 +158,7 @@ impl Meter {
     }
 }
 
-/// Windows of equal length, one after the other, and what was used in the latest one.
+/// Consecutive windows of equal length, and the usage of the latest one.
 #[derive(Clone, Debug)]
 pub(super) struct Window {
     origin: Instant,
@@ -177,7 +176,7 @@ impl Window {
         now.saturating_duration_since(self.origin).saturating_add(self.offset).as_nanos()
     }
 
-    /// The window at `now`; never one before the latest that was used.
+    /// The window at `now`; never before the latest that was used.
     fn index_at(&self, now: Instant) -> u64 {
         let index = self.position(now) / self.length.as_nanos().max(1);
         u64::try_from(index).unwrap_or(u64::MAX).max(self.index)
@@ -213,7 +212,7 @@ impl Window {
         }
     }
 
-    /// What was used counts for one window more: those that come in place of these may begin
+    /// Usage counts for one window longer: the windows of clients that replace this one may begin
     /// at any time.
     fn is_spent(&self, now: Instant) -> bool {
         self.used == 0 || self.index_at(now) > self.index.saturating_add(1)

@@ -1,4 +1,4 @@
-//! [pure] Answers that are errors, by their status or by a rule.
+//! [pure] Errors made from responses, by their status or by a rule.
 
 use std::borrow::Cow;
 
@@ -8,7 +8,7 @@ use super::{Error, ErrorKind, text};
 use crate::response::{Action, Response, Ruling};
 
 impl Error {
-    /// An answer whose status is no success, or which a rule takes for none.
+    /// The error of a response whose status is not a success, or which a rule treats as a failure.
     pub(crate) fn status_of(response: Response) -> Self {
         let kind = if response.counts_as() == StatusCode::UNAUTHORIZED {
             ErrorKind::Unauthorized
@@ -30,7 +30,7 @@ impl Error {
         Self::new(kind, message).with_response(response)
     }
 
-    /// The status that the answer counts as, which a rule may take for another.
+    /// The status that the response counts as, which a rule may override.
     pub(crate) fn counts_as(&self) -> Option<StatusCode> {
         self.0.response.as_ref().map(Response::counts_as)
     }

@@ -1,4 +1,4 @@
-//! [pure] The start of a body as text to show, without the secrets that it may repeat.
+//! [pure] The start of a body as text to show, with secrets that it may repeat masked.
 
 use std::{borrow::Cow, sync::Arc};
 
@@ -10,21 +10,21 @@ use super::Error;
 /// How much of a body [`Error::body_start`] hands out, in bytes.
 const BODY_START: usize = 512;
 
-/// What stands in place of a secret.
+/// What replaces a secret.
 const MASK: &str = "***";
-/// Shorter ones are found in many a word, in bytes.
+/// The least length of a secret that is masked, in bytes; shorter ones occur in ordinary words.
 const LEAST_SECRET: usize = 4;
 
 impl Error {
-    /// Keeps these out of the start of the body.
+    /// Masks these secrets in the start of the body.
     pub(crate) fn with_secrets(mut self, secrets: Vec<Arc<SecretString>>) -> Self {
         self.0.secrets = secrets;
         self
     }
 
-    /// The start of the answer's body as text: at most 512 bytes, cut on a character boundary,
-    /// with `***` in place of the token and the `Authorization` that the request was sent with.
-    /// It may hold what else the server echoes, so it is part of neither `Display` nor `Debug`.
+    /// The start of the response body as text: at most 512 bytes, cut at a character boundary, with
+    /// `***` in place of the token and the `Authorization` that the request was sent with. It may
+    /// contain anything else that the server echoes, so neither `Display` nor `Debug` includes it.
     #[must_use]
     pub fn body_start(&self) -> Option<Cow<'_, str>> {
         let response = self.0.response.as_ref()?;
@@ -34,11 +34,11 @@ impl Error {
     }
 }
 
-/// At most `most` bytes from the start of `body`, cut on a character boundary, without any of
-/// `secrets`.
+/// At most `most` bytes from the start of `body`, cut at a character boundary, with `secrets`
+/// masked.
 fn excerpt<'a>(body: &'a [u8], most: usize, secrets: &[&str]) -> Cow<'a, str> {
     let secrets = secrets.iter().filter(|secret| secret.len() >= LEAST_SECRET);
-    // One that begins before the limit is seen as a whole, encoded as it may be.
+    // A secret that begins before the limit must be seen as a whole, even percent-encoded.
     let longest = secrets.clone().map(|secret| secret.len() * 3).max().unwrap_or_default();
     let text = String::from_utf8_lossy(&body[..body.len().min(most + longest)]);
     let text = secrets.fold(text, |text, secret| masked(text, secret));
@@ -50,7 +50,7 @@ fn excerpt<'a>(body: &'a [u8], most: usize, secrets: &[&str]) -> Cow<'a, str> {
     Cow::Owned(text.trim_end_matches('\u{fffd}').to_owned())
 }
 
-/// `text` without `secret`, as it is or percent-encoded.
+/// `text` with `secret` masked, both as it is and percent-encoded.
 fn masked<'a>(text: Cow<'a, str>, secret: &str) -> Cow<'a, str> {
     let encoded = utf8_percent_encode(secret, NON_ALPHANUMERIC).to_string();
     [secret, &encoded].into_iter().fold(text, |text, secret| match text.contains(secret) {

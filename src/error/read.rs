@@ -1,4 +1,4 @@
-//! [pure] The body of an answer read as what it should be, or as an error.
+//! [pure] Reads the body of a response as JSON or text, or as an error.
 
 use serde::de::DeserializeOwned;
 
@@ -6,12 +6,11 @@ use super::{Error, ErrorKind};
 use crate::response::Response;
 
 impl Response {
-    /// The body read as JSON, without the byte order mark that it may begin with.
+    /// Parses the body as JSON; a byte order mark at its start is ignored.
     ///
     /// # Errors
-    /// [`ErrorKind::Decode`], with the response in it, when the body is not JSON of type `T`, or
-    /// anything in it, be it in a field that `T` does not have, is not UTF-8 (RFC 8259 section
-    /// 8.1).
+    /// [`ErrorKind::Decode`], with the response in it, if the body is not JSON of type `T`, or if
+    /// anything in it, even in a field that `T` does not have, is not UTF-8 (RFC 8259 section 8.1).
     pub fn json<T: DeserializeOwned>(&self) -> Result<T, Error> {
         let value = self.json_text().and_then(|text| Ok(serde_json::from_str(text)?));
         value.map_err(|source| {

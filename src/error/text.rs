@@ -1,4 +1,4 @@
-//! [pure] What errors say.
+//! [pure] The text of errors.
 
 use std::{borrow::Cow, error::Error as _, fmt};
 
@@ -7,7 +7,7 @@ use http::header::LOCATION;
 use super::{Error, Inner};
 use crate::response::Response;
 
-/// How much of the target of a redirect is shown, in characters.
+/// How many characters of a redirect target are shown.
 const SHOWN: usize = 200;
 
 impl fmt::Display for Inner {
@@ -38,7 +38,7 @@ impl fmt::Display for Inner {
     }
 }
 
-/// What the server did instead of what it was asked for. Of a redirect it names the target,
+/// What the server responded instead of what was requested. For a redirect it names the target,
 /// without user, query and fragment.
 pub(super) fn answered(response: &Response) -> Cow<'static, str> {
     let status = response.status();
@@ -52,7 +52,7 @@ pub(super) fn answered(response: &Response) -> Cow<'static, str> {
     }
 }
 
-/// A URL as it is fit to be shown.
+/// A URL that is safe to show.
 fn place(location: &[u8]) -> String {
     let location = String::from_utf8_lossy(location);
     let url = location.split(['?', '#']).next().unwrap_or_default();
@@ -68,8 +68,8 @@ fn place(location: &[u8]) -> String {
 }
 
 impl Error {
-    /// As the source of an error that has the [`reason`](Self::reason), the kind, the status,
-    /// the page and the attempts: its text is what is left.
+    /// For use as the source of an error that already has the [`reason`](Self::reason), the kind,
+    /// the status, the page and the attempts: its text is only what is left.
     pub(crate) fn told(mut self) -> Self {
         self.0.is_told = true;
         self

@@ -1,5 +1,5 @@
-//! What there is to tell about a pool: plain values, without a target, a header, a body
-//! or a token in them. Knows nothing of who tells or listens.
+//! The events of a pool: plain values without any URL, header, body or token. Knows nothing of
+//! who emits or receives them.
 
 use std::time::Duration;
 
@@ -10,34 +10,34 @@ use crate::{error::ErrorKind, retry::BreakerState};
 
 /// Something that happened inside a pool.
 ///
-/// [`AwwPool::events`](crate::AwwPool::events) hands out a receiver of them, and
-/// [`messages::Subscribe`](crate::messages::Subscribe) has them sent to an actor. Events of
-/// one attempt come in order, and so do changes of the breaker. Each start is followed by
-/// exactly one end, whatever becomes of the attempt; a listener that comes late may see
-/// the end of an attempt whose start it missed.
+/// [`AwwPool::events`](crate::AwwPool::events) returns a receiver of them, and
+/// [`messages::Subscribe`](crate::messages::Subscribe) sends them to an actor. Events of one
+/// attempt come in order, and so do changes of the breaker. Each start is followed by exactly one
+/// end, whatever happens to the attempt; a receiver that subscribes late may see the end of an
+/// attempt whose start it missed.
 ///
 /// No event holds a URL, a header, a body or a token.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Event {
-    /// A request is about to be written. Whatever the call had to wait for lies behind it.
+    /// A request is about to be written; all waits of the call are over.
     #[non_exhaustive]
     AttemptStarted {
-        /// Which one.
+        /// The attempt.
         attempt: Attempt,
     },
-    /// An attempt is over.
+    /// An attempt has ended.
     #[non_exhaustive]
     AttemptEnded {
-        /// Which one.
+        /// The attempt.
         attempt: Attempt,
         /// How it ended.
         outcome: Outcome,
-        /// The time since its start, the body included; waits before it are not.
+        /// The time since its start, including the body but not the waits before it.
         latency: Duration,
     },
-    /// A call is going to be attempted again because its last attempt failed. The replay
-    /// with another token and the following of a redirect are attempts, but no retries.
+    /// A call will be attempted again because its last attempt failed. Sending a request again with
+    /// another token and following a redirect are attempts, but not retries.
     #[non_exhaustive]
     RetryScheduled {
         /// The attempt that failed.
@@ -46,148 +46,148 @@ pub enum Event {
         wait: Duration,
         /// Why the attempt failed.
         reason: ErrorKind,
-        /// The status of its answer, if there was one.
+        /// The status of its response, if there was one.
         status: Option<StatusCode>,
     },
-    /// A page of a stream has come to its turn and was read.
+    /// A page of a stream was read and its turn has come.
     #[non_exhaustive]
     PageRead {
-        /// The page, as the API counts pages; where it does not number them, from 1.
+        /// The number of the page as the API counts, or from 1 if the API does not number its
+        /// pages.
         page: u64,
         /// How many rows it has.
         rows: u64,
     },
-    /// A page of a stream says something that was decided otherwise or cannot be read, or no
-    /// page has had anything at a place that the [`Envelope`](crate::Envelope) or the
-    /// [`Paging`](crate::Paging) names. Each such thing is told once for a read.
+    /// A page of a stream contains a signal that was overruled or cannot be read, or no page had a
+    /// value at a path that the [`Envelope`](crate::Envelope) or the [`Paging`](crate::Paging)
+    /// names. Each finding is reported once per read.
     #[non_exhaustive]
     PagingWarning {
         /// The page, as in [`PageRead`](Self::PageRead).
         page: u64,
-        /// What was found, with the names of places, and with counts, but without any other
-        /// value of the page.
+        /// What was found, with paths and counts, but without any other value of the page.
         message: String,
     },
-    /// The circuit breaker of the pool's own calls changed its state, or the one for all.
+    /// The circuit breaker of the pool's own calls, or the one shared by all calls, changed its
+    /// state.
     #[non_exhaustive]
     BreakerChanged {
-        /// The state before.
+        /// The old state.
         from: BreakerState,
-        /// The state from here on.
+        /// The new state.
         to: BreakerState,
         /// How long nothing is sent, if it opened.
         open_for: Option<Duration>,
     },
-    /// The API asked for a wait, and nothing is sent to it for so long. Told only when
-    /// that is longer than an earlier hold still lasts, and not where one handle waits alone.
+    /// The API requested a wait, and nothing is sent to it for this time. Emitted only if this
+    /// outlasts an earlier hold, and not if the wait concerns only one handle.
     #[non_exhaustive]
     HoldSet {
-        /// How long, from now.
+        /// How long, from now on.
         wait: Duration,
     },
-    /// The API wants no request with one token for a while, as a 429 or the headers about
-    /// quotas said, and the others go on. Told only when that is longer than an earlier hold
-    /// of the token still lasts. A pool with one token of its own tells
-    /// [`HoldSet`](Self::HoldSet).
+    /// The API accepts no requests with one token for a while, as a 429 or the quota headers said;
+    /// other tokens go on. Emitted only if this outlasts an earlier hold of the token. A pool with
+    /// only one token emits [`HoldSet`](Self::HoldSet) instead.
     #[non_exhaustive]
     TokenHeld {
-        /// The number of the token among those of its credentials, from 0.
+        /// The number of the token in its credentials, from 0.
         slot: usize,
-        /// How long, from now.
+        /// How long, from now on.
         wait: Duration,
     },
-    /// Another rate is in force. What the dampener or a quota changes is told when it differs
-    /// by a fifth from what was told last.
+    /// The allowed rate has changed. Changes by the dampener or a quota are reported when they
+    /// differ by a fifth from the last reported rate.
     #[non_exhaustive]
     RateChanged {
-        /// The requests per second that are allowed from here on; `None` without a bound.
+        /// The requests per second that are allowed from now on; `None` if unlimited.
         rate: Option<Decimal>,
-        /// Where it comes from.
+        /// What caused the change.
         cause: RateCause,
     },
     /// The `acquire` callback returned a token.
     #[non_exhaustive]
     TokenRefreshed {
-        /// The number of the token among those of its credentials, from 0.
+        /// The number of the token in its credentials, from 0.
         slot: usize,
     },
     /// The `acquire` callback failed, panicked or took too long.
     #[non_exhaustive]
     TokenRefreshFailed {
-        /// The number of the token among those of its credentials, from 0.
+        /// The number of the token in its credentials, from 0.
         slot: usize,
-        /// How long it is not tried again.
+        /// How long until it is tried again.
         cooldown: Duration,
     },
-    /// A callback blocks a worker: calls pass it by until it is back or dies.
+    /// A callback blocks a worker: calls go to other workers until it recovers or dies.
     #[non_exhaustive]
     WorkerBlocked {
         /// Its number, from 0.
         worker: usize,
     },
-    /// A worker that was blocked takes calls again.
+    /// A worker that was blocked accepts calls again.
     #[non_exhaustive]
     WorkerBack {
         /// Its number, from 0.
         worker: usize,
     },
-    /// A worker died, or was given up since it was blocked for too long. Its attempts have
+    /// A worker died, or was given up because it was blocked for too long. Its attempts have
     /// ended or are about to.
     #[non_exhaustive]
     WorkerDied {
         /// Its number, from 0.
         worker: usize,
     },
-    /// Another worker took the place of one that died.
+    /// A new worker replaced one that died.
     #[non_exhaustive]
     WorkerRestarted {
         /// Its number, from 0.
         worker: usize,
     },
-    /// An actor that subscribed was too slow, and so many events have not been sent to it.
-    /// Receivers hear of that by `RecvError::Lagged`.
+    /// An actor that subscribed was too slow, and some events were not sent to it. Receivers get
+    /// `RecvError::Lagged` instead.
     #[non_exhaustive]
     Missed {
-        /// How many, since the event before.
+        /// How many events, since the previous one.
         events: u64,
     },
-    /// Another origin that pages lead to asked for a wait, and nothing is sent to it for so
-    /// long. The pool's own API goes on.
+    /// Another origin that pages lead to requested a wait, and nothing is sent to it for this time.
+    /// The pool's own API is not affected.
     #[non_exhaustive]
     OriginHeld {
         /// Its scheme, host and port.
         origin: String,
-        /// How long, from now.
+        /// How long, from now on.
         wait: Duration,
     },
-    /// An answer tells of a wait or of a quota in a way that is not understood, or of what is
-    /// left and not until when, so that it is not kept to.
+    /// A response reports a wait or a quota in a form that cannot be parsed, or a remaining quota
+    /// without a reset time, so it is ignored.
     #[non_exhaustive]
     LimitUnread {
-        /// The field.
+        /// The header field.
         field: HeaderName,
     },
 }
 
-/// Why another rate is in force.
+/// Why the allowed rate changed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum RateCause {
     /// The limit was set.
     Set,
-    /// The dampener follows what the API refuses and what it answers.
+    /// The dampener adapts to refusals and successful responses.
     Refusals,
-    /// An answer told of a quota, or that quota was renewed.
+    /// A response reported a quota, or that quota was reset.
     Quota,
 }
 
-/// Names one attempt. No two attempts of one process have the same call and number.
+/// Identifies one attempt: the pair of call and number is unique in a process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 #[non_exhaustive]
 pub struct Attempt {
-    /// The call it belongs to; each call of the process has a number of its own.
+    /// The call it belongs to; each call of the process has its own number.
     pub call: u64,
-    /// Which attempt of the call it is, from 1, on whatever workers.
+    /// The number of the attempt within the call, from 1, whichever workers make the attempts.
     pub number: u32,
     /// The worker that makes it, from 0.
     pub worker: usize,
@@ -197,11 +197,11 @@ pub struct Attempt {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Outcome {
-    /// The whole answer was read.
+    /// The whole response was read.
     Answered(StatusCode),
-    /// There is no complete answer, for this reason.
+    /// There is no complete response, for this reason.
     Failed(ErrorKind),
-    /// Nobody waits for it any more, or its worker died under it.
+    /// Nobody waits for it any more, or its worker died.
     Cancelled,
 }
 

@@ -1,4 +1,4 @@
-//! Carries events to those who listen. Knows nothing of what they mean.
+//! Delivers events to subscribers. Knows nothing of what they mean.
 
 use std::{
     fmt,
@@ -12,22 +12,22 @@ use tokio::sync::broadcast;
 
 use super::Event;
 
-/// How far a listener may fall behind before it misses events: 200 ms of 10,000 attempts
-/// per second. The room is made when somebody listens for the first time, about 300 KiB.
+/// How far a receiver may fall behind before it misses events: 200 ms of 10,000 attempts
+/// per second. The buffer, about 300 KiB, is allocated for the first receiver.
 const CAPACITY: usize = 4096;
 
-/// The way from a pool to its listeners.
+/// The channel from a pool to its receivers.
 #[derive(Default)]
 pub(crate) struct Events {
-    /// Whether there may be a listener.
+    /// Whether there may be a receiver.
     is_heard: AtomicBool,
     sender: OnceLock<broadcast::Sender<Event>>,
-    /// Held while `is_heard` changes, so that no listener is overlooked.
+    /// Held while `is_heard` changes, so that no receiver is missed.
     turn: Mutex<()>,
 }
 
 impl Events {
-    /// Tells what happened. Where nobody listens this is one relaxed load.
+    /// Emits an event. Without receivers this is one relaxed load.
     pub(crate) fn emit(&self, event: impl FnOnce() -> Event) {
         if self.is_heard.load(Ordering::Relaxed) {
             self.send(event());
@@ -43,7 +43,7 @@ impl Events {
         }
     }
 
-    /// What happens from here on.
+    /// A receiver of all events from now on.
     pub(crate) fn listen(&self) -> broadcast::Receiver<Event> {
         let _turn = self.turn();
         let listener = self.sender.get_or_init(|| broadcast::Sender::new(CAPACITY)).subscribe();
@@ -79,7 +79,7 @@ mod tests {
         events.emit(|| died(1));
         assert_eq!(listener.try_recv(), Ok(died(1)));
         drop(listener);
-        // The first one after the last listener has gone finds that out.
+        // The first event after the last receiver is gone finds that out.
         events.emit(|| died(2));
         events.emit(unheard);
         let mut another = events.listen();

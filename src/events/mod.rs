@@ -1,7 +1,7 @@
-//! What happens inside a pool, told to whoever listens.
+//! Events: what happens inside a pool, for anyone who subscribes.
 //!
-//! `event` says what there is to tell, `hub` carries it. Nobody waits for a listener,
-//! and where there is none an event is not even made.
+//! `event` defines the events, `hub` delivers them. The pool never waits for a receiver, and
+//! without receivers an event is not even built.
 
 mod event;
 mod hub;

@@ -1,5 +1,5 @@
-//! The pager actor of one stream: drives what is fetched ahead, on the thread of a worker.
-//! It holds nothing that is lost with it; another one goes on where it stood.
+//! The pager actor of one stream: drives the prefetching, on the thread of a worker. It holds no
+//! state that is lost with it; another one continues in its place.
 
 use std::{
     future::poll_fn,
@@ -22,7 +22,7 @@ struct Pager {
     _guard: PagerGuard,
 }
 
-/// Starts a pager on the current thread. It ends by itself with the read.
+/// Starts a pager on the current thread. It ends with the read.
 pub(super) fn start(
     prefetcher: Arc<Mutex<Prefetcher>>,
     alive: oneshot::Sender<()>,

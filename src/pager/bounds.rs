@@ -1,23 +1,23 @@
-//! [pure] How much a read may take: rows, pages, items of a page and time. Each bound has the
-//! name of the setting that it is of, for errors.
+//! [pure] The limits of a read: rows, pages, items of a page and time. Each limit has the
+//! name of its setting, for errors.
 
 use std::time::{Duration, Instant};
 
 use crate::error::{Error, ErrorKind};
 
-/// The bounds of one read.
+/// The limits of one read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Bounds {
     pub(crate) max_rows: u64,
     pub(crate) max_pages: u64,
     pub(crate) max_page_items: u64,
     pub(crate) deadline: Option<Duration>,
-    /// When the deadline is, once the read has begun.
+    /// The time of the deadline, once the read has begun.
     pub(crate) until: Option<Instant>,
 }
 
 impl Bounds {
-    /// No bounds.
+    /// No limits.
     pub(crate) const NONE: Self = Self {
         max_rows: u64::MAX,
         max_pages: u64::MAX,
@@ -37,7 +37,7 @@ impl Bounds {
         Self { max_rows: u64::MAX, ..self }
     }
 
-    /// How many items of its next page a read may take after so many rows.
+    /// How many items of its next page a read may take after `rows` rows.
     pub(super) fn next_items(&self, rows: u64) -> u64 {
         self.max_page_items.min(self.max_rows.saturating_sub(rows))
     }
@@ -47,7 +47,7 @@ impl Bounds {
         self.until.map(|until| until.saturating_duration_since(now()))
     }
 
-    /// The error of a page with so many items, of which one is too many.
+    /// The error of a page with `items` items, one of which is too many.
     pub(super) fn passed_by(&self, items: u64) -> Error {
         self.check_items(items).err().unwrap_or_else(|| self.too_many_rows())
     }

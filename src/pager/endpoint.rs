@@ -1,5 +1,5 @@
-//! What a paged read reads, and how: the settings of a stream, the request for one
-//! page, and how far the read may run ahead. Knows no order and no end.
+//! What a paged read requests, and how: the settings of a stream, the request for one page, and
+//! how far the read may run ahead. Knows neither the order nor the end of the pages.
 
 use std::{
     future::Future,
@@ -29,18 +29,18 @@ use crate::{
     response::Response,
 };
 
-/// Pages ahead of the consumer unless set otherwise.
+/// The default prefetch, in pages.
 const DEFAULT_PREFETCH: usize = 3;
-/// Bytes of pages ahead of the consumer unless set otherwise.
+/// The default byte budget.
 const DEFAULT_BYTE_BUDGET: usize = 64 * 1024 * 1024;
 
-/// A page of so many bytes is scanned on a thread for long work, since one pass takes a while.
+/// A page of at least this many bytes is scanned on a thread for long work, since that takes time.
 pub(super) const LONG: usize = 1024 * 1024;
 
 /// What to read, and how.
 pub(super) struct Endpoint {
     path: String,
-    /// Where the endpoint has moved to for good, as a page was told.
+    /// Where the endpoint has permanently moved to, if a page was redirected.
     moved: OnceLock<String>,
     pub(super) priority: Option<Priority>,
     pub(super) prefetch: usize,
@@ -51,16 +51,16 @@ pub(super) struct Endpoint {
     pub(super) mode: ReadMode,
 }
 
-/// A page as the server sent it, and what it cost.
+/// A page as the server sent it, and its cost.
 pub(super) struct FetchedPage {
     pub(super) response: Response,
     pub(super) effort: Effort,
-    /// What it says, where pages name each other, since it was read to find the next one, and
-    /// of a page that is long.
+    /// The result of scanning it, if pages name each other, since that finds the next one, or if
+    /// the page is long.
     pub(super) scan: Option<Box<PageScan>>,
 }
 
-/// What was read of a page before its turn.
+/// What was scanned of a page before its turn.
 pub(super) struct PageScan {
     pub(super) list: ItemList,
     pub(super) items: usize,
@@ -68,14 +68,15 @@ pub(super) struct PageScan {
     /// Where the next page is, if it names one.
     pub(super) next: Option<PageAddress>,
     pub(super) continuation: Continuation,
-    /// Whether it is asked for before the page is judged: nothing speaks against it.
+    /// Whether the next page is requested before this one is judged, because nothing contradicts
+    /// it.
     pub(super) goes_on: bool,
-    /// What the items are.
+    /// A hash of the items.
     pub(super) content: u64,
 }
 
 impl Endpoint {
-    /// What is at `path`, with every setting at its default.
+    /// The endpoint at `path`, with all settings at their defaults.
     pub(super) fn new(path: String) -> Self {
         Self {
             path,
@@ -90,7 +91,7 @@ impl Endpoint {
         }
     }
 
-    /// Which read it is.
+    /// The identity of the read.
     pub(super) fn origin(&self) -> Origin {
         Origin::of(&self.path, &self.paging, &self.envelope)
     }
@@ -138,8 +139,8 @@ impl Endpoint {
         }
     }
 
-    /// Asks for the pages that follow where a permanent redirect of this one led to (RFC 9110
-    /// section 15.4.9), if it changed nothing but the path.
+    /// Sends requests for later pages to where a permanent redirect of this one led (RFC 9110
+    /// section 15.4.9), if it changed only the path.
     fn follow_move(
         &self,
         base: &BaseUrl,
@@ -161,7 +162,7 @@ impl Endpoint {
         self.moved.get().unwrap_or(&self.path)
     }
 
-    /// The request for a page. A user's strategy is asked about it on a thread where it may block.
+    /// The request for a page. A user's strategy is called on a thread where it may block.
     async fn request_of(
         self: &Arc<Self>,
         caller: &Caller,
@@ -178,8 +179,8 @@ impl Endpoint {
         dispatcher.blocking().run(custom.threads(), custom.name(), limit, first).await?
     }
 
-    /// As [`scan`](Self::scan), on another thread if a user's strategy has a say in it, or if it
-    /// takes long.
+    /// As [`scan`](Self::scan), on another thread if a user's strategy is involved, or if it takes
+    /// long.
     async fn follow(
         self: &Arc<Self>,
         caller: &Caller,
@@ -220,11 +221,11 @@ impl Endpoint {
         Request::get(self.path()).query(&self.paging.query(address, size))
     }
 
-    /// Where `next` leads that a page names which came without credentials: to other such pages,
-    /// and else to the endpoint itself. Whoever controls that page chooses nothing else that is
-    /// asked for with the pool's credentials.
+    /// Where the link `next` may lead from a page that was fetched without credentials: to other
+    /// such pages, or to the endpoint itself. Whoever controls that page cannot choose anything
+    /// else that is requested with the pool's credentials.
     fn as_foreign(&self, base: &BaseUrl, next: PageAddress) -> PageAddress {
-        // What cannot be asked for is an error when it is.
+        // A link that cannot be requested is an error when it is followed.
         let Ok(request) = self.request(base, &next, None) else { return next };
         if request.other_base().is_some() {
             return next;
@@ -251,8 +252,8 @@ impl Endpoint {
         request.query(&page.params)
     }
 
-    /// The request to a URL that a page holds. One that was allowed by name goes without
-    /// credentials.
+    /// The request to a URL that a page names. A request to an origin that was allowed by name
+    /// has no credentials.
     fn request_to(&self, base: &BaseUrl, url: &str) -> Result<Request, Error> {
         let part = next_url::followed(url, self.paging.followed_part(), &self.path);
         let part = part.or_else(|| next_url::secured(url, base));
@@ -274,7 +275,7 @@ impl Endpoint {
         })
     }
 
-    /// Reads of a page where the next one is.
+    /// Finds the next page in a page.
     fn scan(
         &self,
         index: u64,
@@ -309,19 +310,19 @@ impl Endpoint {
         Ok(PageScan { list, items, info, next, continuation, goes_on, content })
     }
 
-    /// How many places the window has.
+    /// How many pages the window holds.
     pub(super) fn window(&self) -> usize {
         if self.mode == ReadMode::Sequential { 1 } else { self.prefetch }
     }
 
-    /// Whether a page keeps its place in the window while it is consumed. Where there is but
-    /// one place, the next page could not be under way meanwhile.
+    /// Whether a page keeps its permit of the window while it is consumed. If there is only one
+    /// permit, the next page could not be in flight meanwhile.
     pub(super) fn counts_the_page_at_hand(&self) -> bool {
         self.mode == ReadMode::Sequential || self.prefetch > 1
     }
 }
 
-/// The error of a URL that was named by a page which came without credentials.
+/// The error for a URL that was named by a page without credentials.
 fn untrusted(url: &str) -> Error {
     let what = format!(
         "the next page is at {}, as a page of another origin says; such a page leads to no others \
@@ -331,8 +332,7 @@ fn untrusted(url: &str) -> Error {
     Error::new(ErrorKind::ForeignOrigin, what)
 }
 
-/// Fetches one page on its own, within `bounds`, asking for so many items if the API takes a
-/// size.
+/// Fetches a single page, within `bounds`, with `items` as the page size if the API takes one.
 pub(crate) async fn fetch_page<D: ItemDecoder>(
     pool: impl Into<PoolLink>,
     endpoint: &str,
@@ -365,7 +365,7 @@ pub(crate) async fn fetch_page<D: ItemDecoder>(
     page.await.map_err(|error| error.with_page(number))
 }
 
-/// The URL of one page, which is not asked for.
+/// The URL of one page, without requesting it.
 pub(crate) fn page_url(
     base: &BaseUrl,
     endpoint: &str,

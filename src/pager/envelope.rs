@@ -1,5 +1,5 @@
-//! [pure] Where the items, the totals and the end are in a page. How a page is
-//! taken apart is the business of `format`.
+//! [pure] Where a page holds its items, its totals and its end markers. How a page is parsed is
+//! the business of `format`.
 
 mod data;
 
@@ -8,9 +8,9 @@ use serde::{Deserialize, Serialize};
 use super::facts::{Fact, HINTS, Location, Named};
 use crate::path::Path;
 
-/// Where a page holds its items and what it says about the set.
+/// Where a page holds its items and its metadata about the set.
 ///
-/// The default is the standard envelope, and a bare array is read as well:
+/// The default is the standard envelope; a bare array is accepted as well:
 ///
 /// ```json
 /// { "data": [ … ],
@@ -34,31 +34,31 @@ use crate::path::Path;
 ///
 /// A path is a list of keys joined by dots, such as `result.rows`.
 ///
-/// - A key that exists as it is written wins, so that `@odata.count` is found with the dot in
-///   it; `\.` is a dot that is part of a key in any case, and so is one in `['odata.count']`.
-///   `$` may stand before it all (`$.result.rows`).
+/// - A key that exists exactly as written wins, so `@odata.count` is found although it has a dot.
+///   `\.` always means a dot inside a key, and so does the form `['odata.count']`. A path may
+///   begin with `$` (`$.result.rows`).
 /// - A path that begins with `/` is a JSON Pointer (RFC 6901): `/result/rows`, `/links/0`.
-/// - `errors[0]` is an element of a list, `errors[-1]` the last one, `links[rel=next].href`
-///   the one that is an object with this value, and `groups[].members[]` every one: items may
-///   lie in several lists or within the elements of one, `hits.hits[]._source`.
+/// - `errors[0]` is an element of a list, `errors[-1]` the last one, `links[rel=next].href` the
+///   element that is an object with this value, and `groups[].members[]` means every element:
+///   items may be in several lists or inside the elements of one, as in `hits.hits[]._source`.
 ///
-/// A path that no page of a read has had, not even as `null`, is probably mistyped; a stream
-/// tells it at its end, by [`Event::PagingWarning`](crate::events::Event::PagingWarning).
+/// A path that no page of a read had, not even as `null`, is probably a typo; a stream reports
+/// it at its end as an [`Event::PagingWarning`](crate::events::Event::PagingWarning).
 ///
-/// # What cannot be read
+/// # Values that cannot be read
 ///
-/// A count may be written as `95`, `95.0` or `"95"`, a flag as `true`, `"true"` or `1`. What is
-/// at a place that a setting names and cannot be read so is an
-/// [`ErrorKind::Decode`](crate::ErrorKind::Decode): it might say that the set goes on. In the
-/// `pagination` object it is passed over and told.
+/// A count may be written as `95`, `95.0` or `"95"`, a flag as `true`, `"true"` or `1`. Any other
+/// value at a configured path is an [`ErrorKind::Decode`](crate::ErrorKind::Decode), because it
+/// might mean that the set goes on. In the `pagination` object such a value is ignored and
+/// reported as a warning.
 ///
 /// # As data
 ///
-/// In YAML and the like there is either `items`, a path, which is `.` where the body is the list,
-/// or `ndjson: true`. Beside it `or_bare_array` says whether a body that is a list is read as
-/// well; `pagination`, `total`, `total_pages`, `page`, `page_size`, `has_next` or `is_last`, and
-/// `next_page` are paths; each but the first with `_header` behind its name is a header field.
-/// The other settings have the names of their methods:
+/// In YAML and other formats there is either `items`, a path, which is `.` if the body is the
+/// list, or `ndjson: true`. `or_bare_array` says whether a body that is a list is accepted as
+/// well. The paths are `pagination`, `total`, `total_pages`, `page`, `page_size`, `has_next` or
+/// `is_last`, and `next_page`; all but the first take the suffix `_header` to name a header
+/// field instead. The other settings have the names of their methods:
 ///
 /// ```yaml
 /// { items: result.rows, total: result.count, null_is_empty: true }
@@ -69,9 +69,9 @@ pub struct Envelope {
     pub(super) items: Path,
     pub(super) accepts_bare_array: bool,
     pub(super) pagination: Path,
-    /// What stands in the `pagination` object.
+    /// Keys of the `pagination` object.
     pub(super) hints: [Path; HINTS.len()],
-    /// What stands at a place of its own.
+    /// Values at configured places.
     pub(super) named: Vec<Named>,
     pub(super) no_content_is_empty: bool,
     pub(super) null_is_empty: bool,
@@ -87,7 +87,7 @@ impl Default for Envelope {
 }
 
 impl Envelope {
-    /// Items in the list at `path`, such as `result.rows`, or in several lists, see
+    /// Items are in the list at `path`, such as `result.rows`, or in several lists, see
     /// [above](Self#paths).
     #[must_use]
     pub fn items_at(path: &str) -> Self {
@@ -113,23 +113,23 @@ impl Envelope {
         Self::items_at("")
     }
 
-    /// One item per line (NDJSON, JSON Lines): blank lines are skipped, the last line may
-    /// lack its end, and an empty body is a page without items. A line that is cut or is no
-    /// item is an [`ErrorKind::Decode`](crate::ErrorKind::Decode) that names it, and so is an
-    /// answer whose content type is that of a JSON document, of HTML or of XML. Only
-    /// headers can tell of the set.
+    /// One item per line (NDJSON, JSON Lines). Blank lines are skipped, the last line needs no line
+    /// break, and an empty body is a page without items. A truncated line, or one that is not an
+    /// item, is an [`ErrorKind::Decode`](crate::ErrorKind::Decode) that names the line, and so is a
+    /// response whose content type is a JSON document, HTML or XML. Metadata about the set can only
+    /// come from headers.
     ///
-    /// The [default](Self::default) envelope and a [bare array](Self::bare_array) read an answer
-    /// so that calls itself lines: `application/x-ndjson`, `application/jsonl`,
-    /// `application/ndjson`, `application/x-jsonlines`.
+    /// The [default](Self::default) envelope and a [bare array](Self::bare_array) read a response
+    /// as lines if its content type is `application/x-ndjson`, `application/jsonl`,
+    /// `application/ndjson` or `application/x-jsonlines`.
     #[must_use]
     pub fn ndjson() -> Self {
         Self { is_lines: true, ..Self::items_at("") }
     }
 
-    /// Where the object with `page`, `per_page`, `total`, `total_pages`,
-    /// `has_next` is. The default is `pagination`; with an empty path these stand in the body
-    /// itself, beside the items.
+    /// The path of the object with `page`, `per_page`, `total`, `total_pages` and `has_next`. The
+    /// default is `pagination`; with an empty path these keys are in the body itself, beside the
+    /// items.
     #[must_use]
     pub fn pagination_at(mut self, path: &str) -> Self {
         self.pagination = Path::parse(path);
@@ -137,97 +137,97 @@ impl Envelope {
         self
     }
 
-    /// Where the number of items in the whole set is, when it is not in the
-    /// `pagination` object.
+    /// The path of the number of items in the whole set, if it is not `total` in the `pagination`
+    /// object.
     #[must_use]
     pub fn total_at(self, path: &str) -> Self {
         self.with(Fact::Total, Location::Body(Path::parse(path)))
     }
 
-    /// The response header that holds the number of items in the whole set: a number, or
-    /// for `Content-Range` the complete length of `items 0-9/95` (RFC 9110 section 14.4),
-    /// where `*` is unknown. A range of bytes says nothing about items.
+    /// The response header with the number of items in the whole set: a number, or for
+    /// `Content-Range` the complete length of `items 0-9/95` (RFC 9110 section 14.4), where `*`
+    /// means unknown. A range of bytes is ignored.
     #[must_use]
     pub fn total_in_header(self, name: &str) -> Self {
         self.with(Fact::Total, Location::header(name))
     }
 
-    /// Where the number of pages is, such as `meta.last_page`, when it is not `total_pages`
-    /// in the `pagination` object.
+    /// The path of the number of pages, such as `meta.last_page`, if it is not `total_pages` in the
+    /// `pagination` object.
     #[must_use]
     pub fn total_pages_at(self, path: &str) -> Self {
         self.with(Fact::TotalPages, Location::Body(Path::parse(path)))
     }
 
-    /// The response header that holds the number of pages, such as `X-Total-Pages`.
+    /// The response header with the number of pages, such as `X-Total-Pages`.
     #[must_use]
     pub fn total_pages_in_header(self, name: &str) -> Self {
         self.with(Fact::TotalPages, Location::header(name))
     }
 
-    /// Where the number of items on a full page is, when it is not `per_page` in the
-    /// `pagination` object.
+    /// The path of the number of items on a full page, if it is not `per_page` in the `pagination`
+    /// object.
     #[must_use]
     pub fn page_size_at(self, path: &str) -> Self {
         self.with(Fact::PerPage, Location::Body(Path::parse(path)))
     }
 
-    /// Where the number of the page is, when it is not `page` in the `pagination` object.
+    /// The path of the page number, if it is not `page` in the `pagination` object.
     #[must_use]
     pub fn page_at(self, path: &str) -> Self {
         self.with(Fact::Page, Location::Body(Path::parse(path)))
     }
 
-    /// Where a flag says whether further pages follow, such as `has_more`, when it is not
-    /// `has_next` in the `pagination` object. Where pages name each other, such a flag decides,
-    /// and a cursor or a URL beside it only says where the next page is.
+    /// The path of a flag for whether more pages follow, such as `has_more`, if it is not
+    /// `has_next` in the `pagination` object. If pages name each other, the flag decides whether
+    /// there is a next page, and a cursor or a URL beside it only says where it is.
     #[must_use]
     pub fn has_next_at(self, path: &str) -> Self {
         self.with(Fact::HasNext, Location::Body(Path::parse(path)))
     }
 
-    /// The response header with a flag that says whether further pages follow, as
+    /// The response header with a flag for whether more pages follow, as
     /// [`has_next_at`](Self::has_next_at).
     #[must_use]
     pub fn has_next_in_header(self, name: &str) -> Self {
         self.with(Fact::HasNext, Location::header(name))
     }
 
-    /// Where a flag says that a page is the last one, such as `end_of_stream`: the opposite of
+    /// The path of a flag that marks the last page, such as `end_of_stream`: the opposite of
     /// [`has_next_at`](Self::has_next_at).
     #[must_use]
     pub fn is_last_at(self, path: &str) -> Self {
         self.with(Fact::IsLast, Location::Body(Path::parse(path)))
     }
 
-    /// Where something names the next page, such as its number at `meta.next_page`, which is
-    /// `null`, empty or missing on the last one. It says whether one follows; how it is asked
-    /// for is set by [`Paging`](crate::Paging).
+    /// The path of a reference to the next page, such as its number at `meta.next_page`, which is
+    /// `null`, empty or missing on the last page. It only says whether a page follows;
+    /// [`Paging`](crate::Paging) sets how that page is requested.
     #[must_use]
     pub fn next_page_at(self, path: &str) -> Self {
         self.with(Fact::NextPage, Location::Body(Path::parse(path)))
     }
 
-    /// The response header that names the next page, such as `X-Next-Page`, as
+    /// The response header with a reference to the next page, such as `X-Next-Page`, as
     /// [`next_page_at`](Self::next_page_at).
     #[must_use]
     pub fn next_page_in_header(self, name: &str) -> Self {
         self.with(Fact::NextPage, Location::header(name))
     }
 
-    /// Reads a 204, and a 200 with an empty body, as a page without items. By default they are
-    /// an [`ErrorKind::Decode`](crate::ErrorKind::Decode). A 202 (Accepted) without items always
-    /// is: it says that there is no result yet, which
-    /// [`ResponseRule::poll`](crate::retry::ResponseRule::poll) waits for.
+    /// Reads a 204, and a 200 with an empty body, as a page without items. By default they are an
+    /// [`ErrorKind::Decode`](crate::ErrorKind::Decode). A 202 (Accepted) without items is always an
+    /// error, because the result is not ready yet;
+    /// [`ResponseRule::poll`](crate::retry::ResponseRule::poll) waits for it.
     #[must_use]
     pub fn no_content_is_empty(mut self, yes: bool) -> Self {
         self.no_content_is_empty = yes;
         self
     }
 
-    /// Reads U+FFFD in place of text that Unicode does not have: bytes that are no UTF-8, and
-    /// escaped surrogates that are none of a pair, such as `"\ud83d"` where a server has cut an
-    /// emoji in two. By default a page with the former, and an item with the latter, is an
+    /// Replaces invalid text by U+FFFD: bytes that are not UTF-8, and unpaired escaped surrogates,
+    /// such as `"\ud83d"` where a server has cut an emoji in two. By default a page with invalid
+    /// UTF-8, and an item with an unpaired surrogate, is an
     /// [`ErrorKind::Decode`](crate::ErrorKind::Decode) that names the place.
     #[must_use]
     pub fn lossy_text(mut self, yes: bool) -> Self {
@@ -235,20 +235,20 @@ impl Envelope {
         self
     }
 
-    /// Reads `null` in place of a list of items as a list without items, which is how some
-    /// servers write one. By default it is an [`ErrorKind::Decode`](crate::ErrorKind::Decode).
+    /// Reads `null` in place of a list of items as an empty list, which is how some servers write
+    /// one. By default it is an [`ErrorKind::Decode`](crate::ErrorKind::Decode).
     #[must_use]
     pub fn null_is_empty(mut self, yes: bool) -> Self {
         self.null_is_empty = yes;
         self
     }
 
-    /// Whether what it says of the set stands in an object of its own, under keys.
+    /// Whether the metadata is in an object of its own, under keys.
     pub(super) fn has_pagination_object(&self) -> bool {
         self.pagination.is_plain() && !self.pagination.is_root()
     }
 
-    /// The same with one more place, which replaces an earlier one of its kind.
+    /// The same with one more place, which replaces an earlier one of the same kind.
     fn with(mut self, fact: Fact, place: Location) -> Self {
         let is_same = |named: &Named| {
             named.fact.is_flag() == fact.is_flag()

@@ -1,4 +1,4 @@
-//! [pure] What a page says about the set, and how it is written: counts and flags in the body
+//! [pure] The metadata of a page about its set, and how it is written: counts and flags in the body
 //! and in header fields.
 
 use std::borrow::Cow;
@@ -11,7 +11,7 @@ use crate::{
 };
 use http::{HeaderMap, StatusCode, header::CONTENT_RANGE};
 
-/// Something that a page can say about the set.
+/// A fact about the set that a page can report.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Fact {
     Page,
@@ -21,11 +21,11 @@ pub(super) enum Fact {
     HasNext,
     /// The opposite of `HasNext`.
     IsLast,
-    /// What names the next page, which only says whether there is one.
+    /// A reference to the next page, which only says whether there is one.
     NextPage,
 }
 
-/// The names of what stands in the `pagination` object.
+/// The keys of the `pagination` object.
 pub(super) const HINTS: [(&str, Fact); 5] = [
     ("page", Fact::Page),
     ("per_page", Fact::PerPage),
@@ -34,7 +34,7 @@ pub(super) const HINTS: [(&str, Fact); 5] = [
     ("has_next", Fact::HasNext),
 ];
 
-/// A fact at a place of its own.
+/// A fact at a configured place.
 #[derive(Clone, Debug)]
 pub(super) struct Named {
     pub(super) fact: Fact,
@@ -48,7 +48,7 @@ pub(super) enum Location {
     Header(String),
 }
 
-/// What a page says about the set, as far as it can be read. Every field is what the server
+/// The metadata of a page about its set, as far as it can be read. Every field is what the server
 /// claims.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct PageInfo {
@@ -57,29 +57,29 @@ pub(crate) struct PageInfo {
     pub(crate) total: Option<u64>,
     pub(crate) total_pages: Option<u64>,
     pub(crate) has_next: Option<bool>,
-    /// Whether it names a next page at a place that is only read for that.
+    /// Whether it names a next page at a place that is read only for that.
     pub(crate) next_page: Option<bool>,
     /// Whether its `Link` header names a next page.
     pub(crate) has_next_link: bool,
     pub(crate) remarks: Remarks,
 }
 
-/// What is to be told of a page beside its facts: one bit for each place of the envelope that
+/// What to report about a page besides its facts: one bit for each place of the envelope that
 /// it has, and some more.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Remarks(u32);
 
 impl Remarks {
-    /// Something that names the next page, or says that there is none, is there.
+    /// A reference to the next page, or an explicit sign that there is none, is present.
     pub(super) const POINTER: Self = Self(1 << 31);
-    /// One place holds different things: a key or a header field occurs twice.
+    /// One place holds different values: a key or a header field occurs twice.
     pub(super) const TWICE: Self = Self(1 << 30);
-    /// The total is what a part of a set (206) says of the whole.
+    /// The total comes from a partial response (206).
     pub(super) const PART: Self = Self(1 << 28);
-    /// Something in the `pagination` object cannot be read.
+    /// A value in the `pagination` object cannot be read.
     pub(super) const UNREADABLE: Self = Self(1 << 29);
 
-    /// The place with this index among those of the envelope is there.
+    /// The place with this index in the envelope is present.
     pub(super) fn place(index: usize) -> Self {
         Self(1 << index.min(27))
     }
@@ -122,7 +122,7 @@ impl Fact {
         matches!(self, Self::HasNext | Self::IsLast)
     }
 
-    /// Reads what stands at the place of the fact, JSON or the text of a header field.
+    /// Reads the value of the fact, JSON or the text of a header field.
     pub(super) fn read(self, text: &str) -> Result<Said, Unreadable> {
         match self {
             Self::HasNext => Ok(Said::Flag(flag(text)?)),
@@ -138,19 +138,19 @@ impl Fact {
     }
 }
 
-/// What a place says.
+/// The value at a place.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Said {
     Count(Option<u64>),
     Flag(Option<bool>),
 }
 
-/// A place holds something that it should not.
+/// A place holds a value of the wrong kind.
 #[derive(Debug)]
 pub(super) struct Unreadable;
 
 impl PageInfo {
-    /// Takes in what another place says of what is not said yet.
+    /// Fills in facts from another place that are not known yet.
     pub(super) fn fill_up(&mut self, other: &Self) {
         self.page = self.page.or(other.page);
         self.per_page = self.per_page.or(other.per_page);
@@ -160,7 +160,7 @@ impl PageInfo {
         self.remarks.add(other.remarks);
     }
 
-    /// Takes in what a place says. What is known already stays.
+    /// Adds a fact. One that is already known is kept.
     pub(super) fn take(&mut self, fact: Fact, said: Said) {
         match (fact, said) {
             (Fact::Page, Said::Count(page)) => self.page = self.page.or(page),
@@ -177,12 +177,12 @@ impl PageInfo {
 }
 
 impl Envelope {
-    /// Whether a flag of its own says where the set ends.
+    /// Whether a flag says where the set ends.
     pub(super) fn has_flag(&self) -> bool {
         self.named.iter().any(|named| named.fact.is_flag())
     }
 
-    /// What a fact is called in a page.
+    /// The name of a fact in a page.
     pub(super) fn name_of(&self, fact: Fact) -> String {
         let is_it = |named: &&Named| {
             named.fact == fact || fact == Fact::HasNext && named.fact == Fact::IsLast
@@ -194,10 +194,10 @@ impl Envelope {
         self.pagination.join(hint).to_string()
     }
 
-    /// Takes in what header fields say.
+    /// Reads facts from header fields.
     ///
     /// # Errors
-    /// When one that is named cannot be read.
+    /// If a field that a setting names cannot be read.
     pub(super) fn read_headers(
         &self,
         headers: &HeaderMap,
@@ -231,8 +231,8 @@ impl Envelope {
 }
 
 impl PageInfo {
-    /// Takes in what an answer says of the whole set that calls itself a part of it (RFC 9110
-    /// section 15.3.7), if nothing else does.
+    /// Reads the length of the whole set from a partial response (RFC 9110 section 15.3.7), if it
+    /// is not known otherwise.
     pub(super) fn take_part(&mut self, status: StatusCode, headers: &HeaderMap) {
         if status != StatusCode::PARTIAL_CONTENT || self.total.is_some() {
             return;
@@ -245,7 +245,7 @@ impl PageInfo {
     }
 }
 
-/// Why a place is an error.
+/// The error of a value that cannot be read.
 pub(super) fn unreadable(fact: Fact, place: &str) -> Mismatch {
     let wanted = match fact {
         Fact::Page | Fact::PerPage | Fact::Total | Fact::TotalPages => "a whole number",
@@ -255,7 +255,7 @@ pub(super) fn unreadable(fact: Fact, place: &str) -> Mismatch {
     Mismatch::from(format!("what is at `{place}` is not {wanted}"))
 }
 
-/// The text of a scalar of JSON, or of a header field; `None` for `null` and for nothing.
+/// The text of a JSON scalar, or of a header field; `None` for `null` and for an empty text.
 fn scalar(text: &str) -> Result<Option<Cow<'_, str>>, Unreadable> {
     match text.as_bytes().first() {
         None => Ok(None),
@@ -269,14 +269,14 @@ fn scalar(text: &str) -> Result<Option<Cow<'_, str>>, Unreadable> {
 }
 
 fn count(text: &str) -> Result<Option<u64>, Unreadable> {
-    // As nearly all are written.
+    // The usual form.
     if let Ok(count) = text.parse() {
         return Ok(Some(count));
     }
     scalar(text)?.map(|text| whole(text.trim())).transpose()
 }
 
-/// A count in whatever form: `95`, `95.0`, `9.5e1`.
+/// A count in any form: `95`, `95.0`, `9.5e1`.
 fn whole(text: &str) -> Result<u64, Unreadable> {
     if let Ok(count) = text.parse() {
         return Ok(count);
@@ -290,7 +290,7 @@ fn whole(text: &str) -> Result<u64, Unreadable> {
 }
 
 fn flag(text: &str) -> Result<Option<bool>, Unreadable> {
-    // As nearly all are written.
+    // The usual form.
     if let Ok(flag) = text.parse() {
         return Ok(Some(flag));
     }

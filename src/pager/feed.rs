@@ -1,5 +1,5 @@
-//! The reader's end of what is fetched ahead: pages in their order, and a pager that fetches
-//! them. If the pager dies with its thread, another one starts where it stood.
+//! The reader's end of the prefetcher: pages in order, and a pager that fetches them. If the pager
+//! dies with its thread, another one continues in its place.
 
 use std::{
     pin::pin,
@@ -25,22 +25,22 @@ use super::{
 };
 use crate::{dispatch::Connected, error::Error};
 
-/// So many pagers in a row may die without a page, which bounds those that die of themselves:
-/// a call that kills its worker is bounded before.
+/// How many pagers in a row may die without a page. This bounds pagers that die by themselves;
+/// calls that kill their worker are bounded elsewhere.
 const MAX_DEATHS: u32 = 100;
 
-/// Where pages come from.
+/// The source of pages.
 pub(super) struct Feed {
     connected: Arc<Connected>,
     prefetcher: Arc<Mutex<Prefetcher>>,
-    /// Pages in order, several at a time where several are there.
+    /// Pages in order, several at a time if several have arrived.
     pages: mpsc::UnboundedReceiver<Vec<QueuedPage>>,
     horizon: watch::Sender<Horizon>,
     window: Arc<Window>,
-    /// What has been taken from the pages.
+    /// Pages that were received and not taken yet.
     batch: vec::IntoIter<QueuedPage>,
-    /// Drives the fetching. Resolves when the pager is gone, or stuck on a thread that is given up:
-    /// then another one starts.
+    /// Drives the fetching. Resolves when the pager has ended, or is stuck on a thread that is
+    /// given up: then another one starts.
     driver: BoxFuture<'static, Result<(), Error>>,
     /// Whether the pager has a thread of its own.
     is_alone: bool,
@@ -49,7 +49,7 @@ pub(super) struct Feed {
 }
 
 impl Feed {
-    /// The pages from `start` on, and a pager that fetches them.
+    /// A feed of the pages from `start` on, with a pager that fetches them.
     pub(super) async fn open(
         connected: &Arc<Connected>,
         endpoint: &Arc<Endpoint>,
@@ -76,7 +76,7 @@ impl Feed {
         })
     }
 
-    /// The page whose turn it is.
+    /// The next page in order.
     pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<QueuedPage, Error>> {
         loop {
             if let Some(queued) = self.batch.next() {
@@ -104,7 +104,7 @@ impl Feed {
         }
     }
 
-    /// Tells the pager what may be asked for.
+    /// Tells the pager which pages may be requested.
     pub(super) fn set_horizon(&self, horizon: Horizon) {
         self.horizon.send_if_modified(|told| {
             let is_news = !told.covers(&horizon);
@@ -113,15 +113,15 @@ impl Feed {
         });
     }
 
-    /// Goes on at `address`, though the page that came last speaks against it.
+    /// Continues at `address`, although the latest page contradicts that.
     pub(super) fn go_on(&mut self, address: PageAddress, horizon: Horizon) {
         self.prefetcher.lock().unwrap_or_else(PoisonError::into_inner).go_on(address);
         self.horizon.send_replace(horizon);
     }
 
-    /// Forgets what was fetched from page `index` on, which is elsewhere than it was expected.
+    /// Drops what was fetched from page `index` on, which is not where it was expected.
     pub(super) fn begin_again(&mut self, index: u64, horizon: Horizon) {
-        // While the lock is held no page comes, and no older horizon is taken for news.
+        // While the lock is held no page arrives, and no older horizon is processed.
         let mut prefetcher = self.prefetcher.lock().unwrap_or_else(PoisonError::into_inner);
         prefetcher.begin_again(index, horizon);
         while self.pages.try_recv().is_ok() {}
@@ -132,13 +132,13 @@ impl Feed {
 
 impl Drop for Feed {
     fn drop(&mut self) {
-        // What is left unread frees its permits, for which no other page is to be asked for.
+        // Pages left unread return their permits, for which no other page may be requested.
         self.window.close();
     }
 }
 
-/// Starts a pager, on a thread of its own or with others, and returns what resolves when it
-/// is lost.
+/// Starts a pager, on a thread of its own or a shared one, and returns a future that resolves when
+/// it is lost.
 async fn run(
     connected: Arc<Connected>,
     prefetcher: Arc<Mutex<Prefetcher>>,

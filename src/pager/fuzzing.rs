@@ -1,5 +1,5 @@
-//! What must hold for the bytes of any page: taken apart in one pass, it holds what a
-//! tree of the same bytes holds.
+//! What must hold for the bytes of any page: decoded in one pass, it has the same content as a tree
+//! of the same bytes.
 
 use bytes::Bytes;
 use http::StatusCode;
@@ -16,11 +16,11 @@ use crate::{response::Response, signer::Signer};
 /// Decodes `body` as a page of the standard envelope.
 ///
 /// # Panics
-/// When its items or hints are not those of the tree, or when a page is refused though
+/// If its items or metadata are not those of the tree, or if a page is refused although
 /// the tree has a list in the right place.
 pub fn page(body: &[u8]) {
     let page = decoded(body);
-    // What is skipped in one pass is checked less than what is built.
+    // Skipped values are checked less than those that are built.
     let Ok(tree) = serde_json::from_slice::<Value>(body) else { return };
     let items = match &tree {
         Value::Array(items) => Some(items),
@@ -32,7 +32,7 @@ pub fn page(body: &[u8]) {
     assert!(page.is_some() || !is_clear, "a page was refused");
     if let (Some((page, info)), Some(items)) = (page, items) {
         assert_eq!(page, *items, "other items");
-        // A key that occurs twice says what says most.
+        // If a key occurs twice, the value that says that more follow wins.
         if !info.remarks.has(Remarks::TWICE) {
             let info = PageInfo { remarks: Remarks::default(), ..info };
             assert_eq!(info, hints(&tree), "other hints");
@@ -43,7 +43,7 @@ pub fn page(body: &[u8]) {
 /// Reads `text` as a resume token.
 ///
 /// # Panics
-/// When a token is another one after it was written, or taken though nobody has signed it.
+/// If a token changes when it is written again, or is accepted although nobody has signed it.
 pub fn token(text: &str) {
     let Ok(token) = text.parse::<ResumeToken>() else { return };
     assert!(token.to_text().parse().is_ok_and(|again: ResumeToken| again == token));

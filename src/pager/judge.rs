@@ -1,5 +1,5 @@
-//! Judges the pages of one read, each in its turn: what the plan concludes from a page, in
-//! errors, warnings and counts. Reads no page and asks for none.
+//! Judges the pages of one read, each in its turn: turns the conclusions of the plan into errors,
+//! warnings and counts. Reads and requests no page.
 
 mod wording;
 
@@ -26,17 +26,17 @@ pub(super) struct Judge {
     connected: Arc<Connected>,
     endpoint: Arc<Endpoint>,
     pub(super) plan: Plan,
-    /// The page that is judged, and what it said.
+    /// The index of the page that is judged.
     index: u64,
     items: usize,
     said: PageInfo,
-    /// What any page of the read has had.
+    /// What any page of the read had.
     had: Remarks,
-    /// What was told already.
+    /// What was already reported.
     told: Vec<Doubt>,
 }
 
-/// Something to be told of a read, once.
+/// A finding to report once per read.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Doubt {
     Overruled(Statement),
@@ -58,11 +58,11 @@ impl Judge {
         }
     }
 
-    /// Judges page `index` in its turn, which has so many items, says `meta` and names the next
-    /// page as `continuation` says.
+    /// Judges page `index` in its turn: it has `items` items and the metadata `meta`, and names
+    /// the next page as `continuation` says.
     ///
     /// # Errors
-    /// What makes the set incomplete or endless, with words from its `body`.
+    /// The problem that makes the set incomplete or endless, with keys from its `body`.
     pub(super) fn judge(
         &mut self,
         index: u64,
@@ -91,15 +91,15 @@ impl Judge {
         Ok(verdict)
     }
 
-    /// Takes in that there is no page where the turn of page `index` is. Without an error, that
-    /// is the end of the set.
+    /// Records that page `index` does not exist when it is its turn. Without an error, that is
+    /// the end of the set.
     pub(super) fn miss(&mut self, index: u64, error: Error) -> Result<(), Error> {
         let missing = match error.status() {
             Some(StatusCode::NOT_FOUND) => self.plan.miss(index, false),
             Some(StatusCode::RANGE_NOT_SATISFIABLE) => self.plan.miss(index, true),
             _ => None,
         };
-        // A 416 may tell how long the set is (RFC 9110 section 15.5.17).
+        // A 416 may report the length of the set (RFC 9110 section 15.5.17).
         let length = error.response().and_then(|response| {
             let value = response.headers().get(CONTENT_RANGE)?.to_str().ok()?;
             complete_length(value).ok()?
@@ -121,7 +121,7 @@ impl Judge {
         Err(Error::new(ErrorKind::Incomplete, what).with_source(error))
     }
 
-    /// Whether an error means that the place of a page, which an earlier one named, is gone.
+    /// Whether an error means that the place of a page, which an earlier one named, has expired.
     pub(super) fn has_expired(&self, address: Option<&PageAddress>, error: &Error) -> bool {
         let is_named = address.is_some_and(|address| *address != PageAddress::Start);
         let body = || error.response().map(Response::body);
@@ -132,7 +132,7 @@ impl Judge {
             })
     }
 
-    /// The read begins again after so many rows.
+    /// The read restarts after `rows` rows.
     pub(super) fn begin_again(&mut self, plan: Plan, rows: u64) {
         self.warn(format!(
             "the place of the next page had expired, and the read began again after {rows} rows: \
@@ -145,7 +145,7 @@ impl Judge {
         &self.connected
     }
 
-    /// The error that a verdict is.
+    /// The error for a verdict.
     fn failure(&self, verdict: Verdict, body: &str) -> Option<Error> {
         let (kind, what) = match verdict {
             Verdict::More | Verdict::Elsewhere | Verdict::Last => return None,
@@ -169,7 +169,7 @@ impl Judge {
         self.plan.paging().number(self.index)
     }
 
-    /// Tells what is strange about a page.
+    /// Reports what is strange about a page.
     fn tell(&mut self) {
         let remarks = self.said.remarks;
         self.had.add(remarks);
@@ -183,7 +183,7 @@ impl Judge {
         }
     }
 
-    /// Tells what a page said that was decided otherwise.
+    /// Reports a signal of a page that was overruled.
     fn tell_what_was_overruled(&mut self, is_last: bool) {
         let Some(statement) = self.plan.take_overruled() else { return };
         let said = self.describe(statement);
@@ -198,7 +198,7 @@ impl Judge {
         }
     }
 
-    /// Tells something strange about the page that was judged last.
+    /// Reports a warning about the page that was judged last.
     pub(super) fn warn(&self, message: String) {
         let dispatcher = &self.connected.caller.dispatcher;
         let page = self.number();
@@ -207,7 +207,7 @@ impl Judge {
         dispatcher.events().emit(|| Event::PagingWarning { page, message });
     }
 
-    /// The set has ended: what was never there is told.
+    /// The set has ended: reports configured places that no page had.
     fn end(&self) {
         if self.plan.is_untouched() {
             return;

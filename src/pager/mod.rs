@@ -1,6 +1,6 @@
-//! Paged streams: a pager actor for each stream fetches ahead, a reader on the consumer's
-//! side judges and takes apart, with the decisions in pure files beside them. An item is
-//! built once, straight from the bytes of its page into what the consumer asked for.
+//! Paged streams: a pager actor for each stream prefetches pages; a reader on the consumer's side
+//! validates and decodes them, with the decisions in pure files beside them. An item is built
+//! once, straight from the bytes of its page into the type that the consumer requested.
 
 mod actor;
 mod bounds;

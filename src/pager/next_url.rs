@@ -1,4 +1,4 @@
-//! [pure] What of the URL of a next page is followed, and how it is shown.
+//! [pure] Which part of the URL of a next page is followed, and how it is shown.
 
 use http::Uri;
 use url::{Url, form_urlencoded};
@@ -6,7 +6,7 @@ use url::{Url, form_urlencoded};
 use super::strategy::UrlPart;
 use crate::base_url::BaseUrl;
 
-/// The part of a next URL that is followed in a read of `endpoint`, unless it is the whole.
+/// The part of a next URL that is followed in a read of `endpoint`, unless it is the whole URL.
 pub(super) fn followed(url: &str, part: UrlPart, endpoint: &str) -> Option<String> {
     let url = Url::parse(url).ok().filter(|_| part != UrlPart::Whole)?;
     let path = match part {
@@ -16,8 +16,8 @@ pub(super) fn followed(url: &str, part: UrlPart, endpoint: &str) -> Option<Strin
     Some(url.query().map_or_else(|| path.to_owned(), |query| format!("{path}?{query}")))
 }
 
-/// The same URL with `https`, if nothing else keeps its origin from being that of `base`: a
-/// server behind a proxy that ends TLS does not know of it.
+/// The same URL with `https`, if its origin is otherwise that of `base`: a server behind a proxy
+/// that terminates TLS does not know of it.
 pub(super) fn secured(url: &str, base: &BaseUrl) -> Option<String> {
     let base = Url::parse(base.origin()).ok()?;
     let mut url = Url::parse(url).ok().filter(|url| url.scheme() == "http")?;
@@ -25,8 +25,8 @@ pub(super) fn secured(url: &str, base: &BaseUrl) -> Option<String> {
     (url.origin() == base.origin()).then(|| url.into())
 }
 
-/// Whether `url` is that of `endpoint` with nothing but more parameters: its path, and each of
-/// its own parameters as it is. Some servers read names without regard to case.
+/// Whether `url` is `endpoint` with nothing but additional parameters: the same path, and each of
+/// its own parameters unchanged. Some servers ignore the case of names.
 pub(super) fn is_of(url: &Uri, endpoint: &Uri) -> bool {
     let parameters = |url: &Uri| -> Vec<(String, String)> {
         form_urlencoded::parse(url.query().unwrap_or_default().as_bytes()).into_owned().collect()
@@ -38,7 +38,7 @@ pub(super) fn is_of(url: &Uri, endpoint: &Uri) -> bool {
     url.path() == endpoint.path() && named == own
 }
 
-/// A URL without what may be a secret.
+/// A URL without parts that may be secret.
 pub(super) fn shown(url: &str) -> String {
     match Url::parse(url) {
         Ok(url) => format!("{}{}", url.origin().ascii_serialization(), url.path()),

@@ -1,4 +1,4 @@
-//! One page of a read, whose items are built as they are wanted, on the thread that wants them.
+//! One page of a read, whose items are built on demand, on the consumer's thread.
 
 use std::{
     collections::VecDeque,
@@ -27,27 +27,27 @@ pub(super) struct OpenPage<T: Send + 'static> {
     cursor: PageCursor,
     effort: Effort,
     number: u64,
-    /// How many of the next items to be built were taken before the read was resumed.
+    /// How many of the next items were already taken before the read was resumed.
     skip: u64,
-    /// How many items were passed over for that.
+    /// How many items were skipped for that.
     passed: u64,
-    /// How many items may be handed out.
+    /// How many items may be returned.
     most: u64,
     /// Whether the last item that was built is one too many.
     is_over: bool,
-    /// What was built to be handed out with the rest.
+    /// Items that were built and will be returned together with the rest.
     gathered: VecDeque<T>,
-    /// What failed after items that were handed out together.
+    /// The error that comes after items that were returned together.
     failure: Option<Error>,
     has_ended: bool,
 }
 
 impl<T: Send + 'static> OpenPage<T> {
-    /// Page `number`, of whose items the first `skip` were taken before, in a read that has had
-    /// so many `rows`. They are in `list` if they were looked for before.
+    /// Page `number`, whose first `skip` items were taken before, in a read that has had `rows`
+    /// rows so far. The items are in `list` if they were already found.
     ///
     /// # Errors
-    /// [`ErrorKind::Decode`] when the body is not text.
+    /// [`ErrorKind::Decode`] if the body is not text.
     pub(super) fn open(
         endpoint: &Arc<Endpoint>,
         decoder: &Arc<dyn ErasedDecoder<T>>,
@@ -101,19 +101,19 @@ impl<T: Send + 'static> OpenPage<T> {
         self.handed_out() + self.passed + self.skip
     }
 
-    /// How many items were handed out.
+    /// How many items were returned.
     pub(super) fn handed_out(&self) -> u64 {
         let kept = self.gathered.len() as u64 + u64::from(self.is_over);
         self.built() as u64 - self.passed - kept
     }
 
-    /// How many of so many items were taken when all were that it may hand out.
+    /// How many of `items` items count as taken once all that it may return were.
     pub(super) fn taken_at_its_end(&self, items: u64) -> u64 {
         let before = self.skip + self.passed;
         before + items.saturating_sub(before).min(self.most)
     }
 
-    /// The body as it came.
+    /// The body as received.
     pub(super) fn bytes(&self) -> &Bytes {
         self.cursor.response().body()
     }
@@ -123,12 +123,12 @@ impl<T: Send + 'static> OpenPage<T> {
         self.cursor.at() + self.built() * ITEM_COST
     }
 
-    /// Whether items are to be passed over before the next one.
+    /// Whether items must be skipped before the next one.
     pub(super) fn is_behind(&self) -> bool {
         self.skip > 0 && !self.has_ended
     }
 
-    /// Passes over some of the items that were taken before.
+    /// Skips some of the items that were taken before.
     pub(super) fn pass_over_some(&mut self) {
         let enough = self.work() + CHECKED_EVERY;
         while self.is_behind() && self.work() < enough {
@@ -138,13 +138,13 @@ impl<T: Send + 'static> OpenPage<T> {
                     self.passed += 1;
                 }
                 Some(Err(error)) => self.failure = Some(error),
-                // It may have fewer items than were taken of it.
+                // It may have fewer items than were taken from it.
                 None => self.skip = 0,
             }
         }
     }
 
-    /// The next item, or what failed. `None` after either.
+    /// The next item, or the error. `None` after either.
     pub(super) fn next_item(&mut self) -> Option<Result<T, Error>> {
         while self.is_behind() {
             self.pass_over_some();
@@ -175,7 +175,7 @@ impl<T: Send + 'static> OpenPage<T> {
         // The code that builds an item may be a user's.
         let build = AssertUnwindSafe(|| self.decoder.next(&mut self.cursor));
         let panicked = |payload| {
-            // Its end is a user's code too, which may panic again.
+            // Dropping the payload runs a user's code too, which may panic again.
             mem::forget(payload);
             Some(Err(Error::new(ErrorKind::Callback, "building the items panicked")))
         };
@@ -188,8 +188,8 @@ impl<T: Send + 'static> OpenPage<T> {
         Some(failed)
     }
 
-    /// Some of the items that are left, at most `most` and up to what failed, and no more than
-    /// can be built in a short time; none at the end. `expected` is how many the page may have.
+    /// Some of the remaining items, at most `most`, up to an error, and no more than can be built
+    /// in a short time; none at the end. `expected` is how many the page may have.
     pub(super) fn next_items(&mut self, most: usize, expected: usize) -> Result<Vec<T>, Error> {
         let left = expected.saturating_sub(self.built());
         let enough = self.work() + CHECKED_EVERY;
@@ -208,8 +208,8 @@ impl<T: Send + 'static> OpenPage<T> {
         Ok(items)
     }
 
-    /// Builds some of the items that are left, to be handed out with the rest. False at the end
-    /// and before what fails.
+    /// Builds some of the remaining items, to be returned together with the rest. False at the
+    /// end and before an error.
     pub(super) fn gather(&mut self, expected: usize) -> bool {
         let enough = self.work() + CHECKED_EVERY;
         self.gathered.reserve(expected.saturating_sub(self.built()).min(CHECKED_EVERY / ITEM_COST));
@@ -226,7 +226,7 @@ impl<T: Send + 'static> OpenPage<T> {
         true
     }
 
-    /// What was gathered.
+    /// Returns what was gathered.
     pub(super) fn take_gathered(&mut self) -> Result<Vec<T>, Error> {
         match self.failure.take_if(|_| self.gathered.is_empty()) {
             Some(failure) => Err(failure),
@@ -234,14 +234,14 @@ impl<T: Send + 'static> OpenPage<T> {
         }
     }
 
-    /// How many items there are and what the page says about the set.
+    /// How many items there are and the metadata of the page.
     pub(super) fn survey(&self) -> Result<(usize, PageInfo), Error> {
         let survey = self.cursor.survey(&self.endpoint.envelope);
         let (items, info) = survey.map_err(|error| self.effort.attach_to(error))?;
         Ok((items, self.with_headers(info)))
     }
 
-    /// What the page says about the set, when every item was built.
+    /// The metadata of the page, once every item was built.
     pub(super) fn info(&self) -> Result<PageInfo, Error> {
         let info = self
             .cursor
@@ -250,8 +250,7 @@ impl<T: Send + 'static> OpenPage<T> {
         Ok(self.with_headers(info))
     }
 
-    /// Takes the whole page apart, and yields now and then. What it says about the set may be
-    /// known.
+    /// Decodes the whole page, and yields now and then. Its metadata may be known already.
     pub(super) async fn whole(mut self, known: Option<PageInfo>) -> Result<DecodedPage<T>, Error> {
         let mut coop = CoopBudget::default();
         while self.gather(0) {

@@ -1,6 +1,6 @@
-//! What is fetched ahead for one stream: which pages, as far as the window and the horizon
-//! horizon, and in which order they are handed over. What a page means, and where the set
-//! ends, is decided by the reader. Knows no actor: whoever polls it drives it.
+//! Prefetches the pages of one stream: which ones, within the window and the horizon, and in which
+//! order they are delivered. The reader decides what a page means and where the set ends. Knows no
+//! actor: whoever polls it drives it.
 
 use std::{
     sync::Arc,
@@ -30,68 +30,67 @@ use crate::{
 /// A page on its way to the reader, with its permit of the window.
 pub(super) struct QueuedPage {
     pub(super) page: Result<FetchedPage, Error>,
-    /// Where it is; `None` for what is an error without a request.
+    /// Its address; `None` for an error without a request.
     pub(super) address: Option<PageAddress>,
     pub(super) permit: Option<PagePermit>,
 }
 
-/// Which pages of the set may be asked for.
+/// Which pages of the set may be requested.
 #[derive(Clone, Copy)]
 pub(super) struct Horizon {
     /// How many, from the first of the set on.
     pub(super) pages: u64,
-    /// Where they begin, if they are asked for by their first row.
+    /// Where pages begin, if they are requested by their first row.
     pub(super) stride: Stride,
 }
 
 impl Horizon {
-    /// Whether the other one says nothing else. The strides of a read lie on one line, until it
-    /// begins again elsewhere.
+    /// Whether the other one adds nothing. The strides of a read are on one line, until it restarts
+    /// elsewhere.
     pub(super) fn covers(&self, other: &Self) -> bool {
         self.pages == other.pages && self.stride.rows_each == other.stride.rows_each
     }
 }
 
-/// Where the pages are that are asked for.
+/// How the addresses of pages are found.
 enum Route {
-    /// Where their place in the set says.
+    /// By their index in the set.
     Numbered,
-    /// Where the horizon says.
+    /// By the stride of the horizon.
     ByRow,
     /// The API does not page.
     Once,
-    /// Where the page before says: here is the next one, once that is known.
+    /// From the page before: `next` is the next one, once that is known.
     Chained { next: Option<PageAddress>, seen: Seen, first: Option<u64> },
 }
 
-/// The pages that are fetched ahead for one stream. It outlives the pager that looks after it.
+/// The pages that are prefetched for one stream. It outlives the pager that drives it.
 pub(super) struct Prefetcher {
     caller: Caller,
     endpoint: Arc<Endpoint>,
     /// Counts the pagers. Only the last one drives: an earlier one may come back to life on
     /// a thread that was given up.
     pagers: u64,
-    /// The page to ask for next.
+    /// The next page to request.
     next: u64,
     route: Route,
     horizon: Horizon,
-    /// News of the horizon. It ends when the reader has gone.
+    /// Updates of the horizon. It ends when the reader is dropped.
     news: BoxStream<'static, Horizon>,
-    /// A permit for each page that may be under way or in memory.
+    /// A permit for each page that may be in flight or in memory.
     window: Arc<Window>,
     fetches: FuturesUnordered<BoxFuture<'static, (u64, QueuedPage)>>,
     arrived: Reorder<QueuedPage>,
-    /// How many pages have come.
+    /// How many pages have arrived.
     come: usize,
-    /// How many bytes the largest of them has; each that is under way is taken for as large.
+    /// The size of the largest of them in bytes; each page in flight counts as that large.
     largest: usize,
     /// Bounded by the window: each page in it holds its permit.
     pages: mpsc::UnboundedSender<Vec<QueuedPage>>,
 }
 
 impl Prefetcher {
-    /// Nothing fetched yet, and the ends that the reader holds: what comes, and how far it may
-    /// go.
+    /// A prefetcher without pages, and the ends that the reader holds: the pages, and the horizon.
     pub(super) fn new(
         caller: Caller,
         endpoint: Arc<Endpoint>,
@@ -128,8 +127,8 @@ impl Prefetcher {
         &self.window
     }
 
-    /// Forgets what was fetched from page `index` on, and what is under way is cancelled. The
-    /// pager goes on there when it is woken.
+    /// Drops what was fetched from page `index` on, and cancels what is in flight. The pager
+    /// continues there when it is woken.
     pub(super) fn begin_again(&mut self, index: u64, horizon: Horizon) {
         self.fetches.clear();
         self.arrived = Reorder::from(index);
@@ -137,20 +136,20 @@ impl Prefetcher {
         self.horizon = horizon;
     }
 
-    /// Goes on at `address`, where the page that came last was not followed to.
+    /// Continues at `address`, if the link of the latest page was not followed.
     pub(super) fn go_on(&mut self, address: PageAddress) {
         if let Route::Chained { next, .. } = &mut self.route {
             *next = Some(address);
         }
     }
 
-    /// Takes in another pager, and returns its number.
+    /// Registers another pager, and returns its number.
     pub(super) fn next_pager(&mut self) -> u64 {
         self.pagers += 1;
         self.pagers
     }
 
-    /// Goes on as far as possible. Ready when nobody reads any more, or another pager than
+    /// Makes as much progress as possible. Ready when nobody reads any more, or a pager other than
     /// number `pager` drives.
     pub(super) fn poll(&mut self, pager: u64, cx: &mut Context<'_>) -> Poll<()> {
         if pager != self.pagers {
@@ -177,7 +176,7 @@ impl Prefetcher {
         }
     }
 
-    /// Hands over all that is in order in one go, so that the reader wakes once.
+    /// Delivers all pages that are in order at once, so that the reader wakes once.
     fn hand_over(&mut self) -> Result<(), mpsc::error::SendError<Vec<QueuedPage>>> {
         let pages = self.arrived.take_ready();
         match pages.last().map(|last| &last.page) {
@@ -189,7 +188,7 @@ impl Prefetcher {
         self.pages.send(pages)
     }
 
-    /// Charges a page what it is, before another is asked for.
+    /// Charges a page its real size, before another is requested.
     fn charge(&mut self, QueuedPage { page, permit, .. }: &mut QueuedPage) {
         let bytes = page.as_ref().map_or(0, |fetched| fetched.response.body().len());
         self.come = self.come.saturating_add(1);
@@ -199,8 +198,8 @@ impl Prefetcher {
         }
     }
 
-    /// Takes note of where the page after this one is. A page from where the read has been,
-    /// with what it got there, is a loop.
+    /// Records the address of the page after this one. A page at an address where the read has
+    /// been, with the same result as then, is a loop.
     fn follow(&mut self, queued: &mut QueuedPage) {
         let Route::Chained { next, seen, first } = &mut self.route else { return };
         let Ok(FetchedPage { scan: Some(scan), .. }) = &queued.page else { return };
@@ -221,8 +220,8 @@ impl Prefetcher {
         queued.page = Err(Error::new(ErrorKind::PageLoop, what));
     }
 
-    /// Asks for as many pages as the horizon and the window allow, and returns whether
-    /// it asked for any. A permit of the window is taken before the request is made.
+    /// Requests as many pages as the horizon and the window allow, and returns whether it requested
+    /// any. A permit of the window is taken before the request is made.
     fn ask(&mut self, cx: &mut Context<'_>) -> bool {
         let first = self.next;
         while self.next < self.horizon.pages && self.may_ask() {
@@ -242,14 +241,14 @@ impl Prefetcher {
         self.next > first
     }
 
-    /// Whether it is known where the next page is, and the mode allows to ask for it.
+    /// Whether the address of the next page is known, and the mode allows its request.
     fn may_ask(&self) -> bool {
         let under_way = self.fetches.len();
         let is_free = self.endpoint.mode != ReadMode::Overlap || under_way == 0;
         is_free && self.route.is_known() && under_way < self.width()
     }
 
-    /// How large the next page is, as far as one knows.
+    /// The expected size of the next page, as far as known.
     fn expected(&self) -> usize {
         if self.come == 0 { self.largest_body() } else { self.largest }
     }
@@ -258,8 +257,9 @@ impl Prefetcher {
         self.caller.dispatcher.config.settings.max_body_bytes
     }
 
-    /// So many pages may be under way: as many as fill the byte budget however large they are,
-    /// for each that has come. What comes next may be larger, so it is not all at once.
+    /// How many pages may be in flight: as many as fill the byte budget at their maximum
+    /// size, and that many for each that has arrived. Later pages may be larger, so the
+    /// limit grows slowly.
     fn width(&self) -> usize {
         let filling = self.endpoint.byte_budget.div_ceil(self.largest_body().max(1)).max(1);
         filling.saturating_mul(self.come.max(1))
@@ -280,7 +280,7 @@ impl Route {
         !matches!(self, Self::Chained { next: None, .. })
     }
 
-    /// Where page `index` is, which is the next one.
+    /// The address of page `index`, which is the next one.
     fn turn_to(&mut self, index: u64, horizon: &Horizon) -> Option<PageAddress> {
         match self {
             Self::Numbered => Some(PageAddress::Page(index)),

@@ -1,6 +1,6 @@
-//! The reader of one stream, on the consumer's side: takes pages from the pager's feed,
-//! builds their items as they are wanted, lets the plan judge each page in its turn, and
-//! tells the pager how far the set reaches.
+//! The reader of one stream, on the consumer's side: takes pages from the pager's feed, builds
+//! their items on demand, lets the plan judge each page in its turn, and tells the pager how far
+//! the set reaches.
 
 mod items;
 mod pages;
@@ -36,44 +36,44 @@ use crate::{
 pub(super) struct Reader<T: Send + 'static> {
     endpoint: Arc<Endpoint>,
     decoder: Arc<dyn ErasedDecoder<T>>,
-    /// `None` when the last page was taken. Dropped before any page that keeps a permit.
+    /// `None` once the last page was taken. Dropped before any page that keeps a permit.
     feed: Option<Feed>,
     judge: Judge,
-    /// The page whose turn it is.
+    /// The index of the next page.
     index: u64,
-    /// The page at hand.
+    /// The current page.
     page: Option<OpenPage<T>>,
-    /// Whether it was judged already. A page that has its place in the set in any case is judged
-    /// when its items were built.
+    /// Whether it was already judged. A page that certainly belongs to the set is judged once its
+    /// items were built.
     is_judged: bool,
-    /// The index of the page that came last.
+    /// The index of the latest page.
     at_hand: u64,
-    /// Where the stream stands, but for the items taken of the page at hand.
+    /// Where the stream stands, without the items taken from the current page.
     position: Position,
-    /// Where the page after the one at hand is; `None` after the last.
+    /// The address of the page after the current one; `None` after the last.
     following: Option<PageAddress>,
     /// How many items of the first page were taken before the read was resumed.
     skip: u64,
-    /// Begins the read again where that is set.
+    /// Restarts the read, if that is enabled.
     restart: Restart,
-    /// The permit of the window of the page at hand, which is free when it is consumed.
+    /// The current page's permit of the window, which is returned when the page is consumed.
     held: Option<PagePermit>,
-    /// The items of the last page, and what they are if that is known.
+    /// The items of the previous page, and their hash if that is known.
     previous: Option<(ItemList, Option<u64>)>,
     coop: CoopBudget,
-    /// Why the read cannot be whole, when the page at hand is consumed.
+    /// The error to return once the current page is consumed.
     failure: Option<Error>,
-    /// How many items the last page had.
+    /// How many items the previous page had.
     expected: usize,
-    /// How many items the set has, as a page told last.
+    /// The total number of items in the set, as a page last reported it.
     told: Option<u64>,
-    /// How many pages were judged, and how many rows were handed out of those that were left.
+    /// How many pages were judged, and how many rows were returned from pages that were left.
     pages: u64,
     rows: u64,
 }
 
 impl<T: Send + 'static> Reader<T> {
-    /// Starts the pool, if it has not started, and a pager, and goes on at `position`.
+    /// Starts the pool, if it has not started, and a pager, and continues at `position`.
     pub(super) async fn open(
         link: PoolLink,
         mut endpoint: Endpoint,
@@ -119,23 +119,23 @@ impl<T: Send + 'static> Reader<T> {
         })
     }
 
-    /// Where the stream stands: after the last item that it has handed out.
+    /// Where the stream stands: after the last item that it has returned.
     pub(super) fn position(&self) -> Position {
         let taken = self.page.as_ref().map_or(self.position.taken, OpenPage::taken);
         Position { taken, full: self.judge.plan.full(), ..self.position.clone() }
     }
 
-    /// The index of the page that came last.
+    /// The index of the latest page.
     pub(super) fn page_at_hand(&self) -> u64 {
         self.at_hand
     }
 
-    /// How many items the set has, as a page told last.
+    /// The total number of items in the set, as a page last reported it.
     pub(super) fn told_total(&self) -> Option<u64> {
         self.told
     }
 
-    /// Leaves the page at hand, of which no more can be read, and returns why.
+    /// Leaves the current page after an error, and returns that error.
     fn leave_page(&mut self, error: Error) -> Error {
         self.held = None;
         if let Some(page) = self.page.take() {
@@ -145,8 +145,8 @@ impl<T: Send + 'static> Reader<T> {
         self.on_page(error)
     }
 
-    /// Turns to the next page, when all items at hand were taken. The error is the stream's
-    /// end: `None` after the last page.
+    /// Moves to the next page, once all items of the current one were taken. The error is the
+    /// stream's end: `None` after the last page.
     fn poll_turn(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Option<Error>>> {
         self.held = None;
         let is_consumed = self.page.is_some();
@@ -176,16 +176,16 @@ impl<T: Send + 'static> Reader<T> {
         Poll::Ready(self.take(queued).map_err(|error| Some(self.on_page(error))))
     }
 
-    /// The stream stands before the next page, or at the end.
+    /// Moves the position to the start of the next page, or to the end.
     fn go_to_the_next(&mut self) {
         let following = self.following.take();
-        // What is passed over was read before.
+        // Skipped rows were read before.
         if !self.restart.is_behind() {
             self.position.go_to(self.index, following, self.judge.plan.rows());
         }
     }
 
-    /// The page whose turn it is. `None` after the last.
+    /// The next page in order. `None` after the last.
     fn poll_queued(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<QueuedPage, Error>>> {
         match ready!(self.restart.poll(cx)) {
             Some(Ok(feed)) => self.feed = Some(feed),
@@ -204,9 +204,8 @@ impl<T: Send + 'static> Reader<T> {
         }
     }
 
-    /// Takes in the page whose turn it is. Its permit is free again once the page is judged, so
-    /// that none is asked for in its stead if it is the last, and, where there are several,
-    /// consumed.
+    /// Processes the next page. Its permit is returned once the page is judged, so that no page is
+    /// requested in its place if it is the last one, and, if there are several permits, consumed.
     fn take(&mut self, QueuedPage { page, address, mut permit }: QueuedPage) -> Result<(), Error> {
         self.at_hand = self.index;
         self.endpoint.bounds.check_time(Instant::now)?;
@@ -239,9 +238,9 @@ impl<T: Send + 'static> Reader<T> {
         let repeats = previous
             .is_some_and(|previous| same((&previous.0, previous.1), (page.list(), content)));
         let is_promised = self.judge.plan.is_promised(self.index);
-        // What may be the last page, or no page of the set, is judged before its items are handed
-        // out, which costs a look through it. A promised one is of the set whatever it says, so
-        // that it is judged by what was built of it.
+        // A page that may be the last one, or not belong to the set, is judged before its items
+        // are returned, which costs a scan. A promised page belongs to the set whatever it says,
+        // so it is judged from what was built of it.
         self.is_judged = repeats || !page.has_items() || !is_promised || scan.is_some();
         if !self.is_judged {
             self.page = Some(page);
@@ -254,7 +253,7 @@ impl<T: Send + 'static> Reader<T> {
         self.endpoint.bounds.check_items(items as u64)?;
         let named = scan.filter(|_| self.endpoint.paging.is_chained());
         match self.conclude(items, &info, repeats, named) {
-            // Its own rows are of the set all the same.
+            // Its own rows belong to the set all the same.
             Err(error) if error.kind() == ErrorKind::Incomplete => self.failure = Some(error),
             concluded => concluded?,
         }
@@ -262,14 +261,14 @@ impl<T: Send + 'static> Reader<T> {
         Ok(())
     }
 
-    /// The stream stands at the page that has come.
+    /// Moves the position to the page that has arrived.
     fn arrive(&mut self, address: Option<PageAddress>) {
         if address.is_some() && !self.restart.is_behind() {
             self.position.go_to(self.index, address, self.judge.plan.rows());
         }
     }
 
-    /// Begins again where the place of the next page has expired, if that is set.
+    /// Restarts the read if the place of the next page has expired and restarts are enabled.
     fn begin_again(&mut self, error: Error) -> Result<(), Error> {
         let plan = Plan::new(self.endpoint.paging.clone(), &self.endpoint.start());
         let rows = self.judge.plan.rows();
@@ -282,8 +281,8 @@ impl<T: Send + 'static> Reader<T> {
         Ok(())
     }
 
-    /// Judges the page whose turn it was. `named` is what was read of it when it came, where it
-    /// names the next page.
+    /// Judges the current page. `named` is the result of the scan when it arrived, if pages name
+    /// each other.
     fn conclude(
         &mut self,
         items: usize,
@@ -299,7 +298,7 @@ impl<T: Send + 'static> Reader<T> {
             None => Continuation::Nowhere,
         };
         let body = self.previous.as_ref().map_or("", |(list, _)| list.text());
-        // In a long page no words are looked for.
+        // Long pages are not searched for keys.
         let body = if body.len() < LONG { body } else { "" };
         let verdict = self.judge.judge(self.index, items, info, repeats, continuation, body)?;
         self.pages += 1;
@@ -333,7 +332,7 @@ impl<T: Send + 'static> Reader<T> {
     }
 }
 
-/// The error of a page whose place is gone.
+/// The error of a page whose place has expired.
 fn expired(error: Error) -> Error {
     let what = "the place of the next page has expired; a read that begins again may see another \
                 state of the set, see Paging::restart_when_expired";
@@ -342,7 +341,7 @@ fn expired(error: Error) -> Error {
     response.into_iter().fold(expired, Error::with_response)
 }
 
-/// Whether two pages hold the same items. Long ones are compared by what they are.
+/// Whether two pages hold the same items. Long ones are compared by hash.
 fn same((one, this): (&ItemList, Option<u64>), (other, that): (&ItemList, Option<u64>)) -> bool {
     match (this, that) {
         (Some(this), Some(that)) if one.text().len().min(other.text().len()) >= LONG => {
@@ -352,7 +351,7 @@ fn same((one, this): (&ItemList, Option<u64>), (other, that): (&ItemList, Option
     }
 }
 
-/// What may be asked for by the plan, of so many pages at most from page `next` on.
+/// The pages that the plan allows to request, at most `left` from page `next` on.
 fn horizon(plan: &Plan, next: u64, left: u64) -> Horizon {
     Horizon { pages: plan.horizon().min(next.saturating_add(left)), stride: plan.stride() }
 }

@@ -1,8 +1,8 @@
-//! [pure] Puts what arrives in any order back into its order.
+//! [pure] Reorders what arrives out of order.
 
 use std::collections::VecDeque;
 
-/// A window of things that are waited for, from the next one on.
+/// A window of awaited items, from the next one on.
 pub(super) struct Reorder<T> {
     next: u64,
     window: VecDeque<Option<T>>,
@@ -14,7 +14,7 @@ impl<T> Reorder<T> {
         Self { next, window: VecDeque::new() }
     }
 
-    /// Takes in what has this index. An index that has already left is dropped.
+    /// Inserts the item with this index. An index that was already delivered is dropped.
     pub(super) fn insert(&mut self, index: u64, item: T) {
         let Some(place) =
             index.checked_sub(self.next).and_then(|place| usize::try_from(place).ok())
@@ -29,7 +29,7 @@ impl<T> Reorder<T> {
         }
     }
 
-    /// All that is next in order and here, in no more room than it takes.
+    /// All items that are next in order and have arrived.
     pub(super) fn take_ready(&mut self) -> Vec<T> {
         let ready = self.window.iter().take_while(|item| item.is_some()).count();
         self.next += ready as u64;

@@ -1,5 +1,4 @@
-//! Begins a read again whose next page cannot be asked for any more, and passes over the rows
-//! that were read before.
+//! Restarts a read whose next page has expired, and skips the rows that were read before.
 
 use std::{
     sync::Arc,
@@ -11,11 +10,11 @@ use futures::future::BoxFuture;
 use super::{endpoint::Endpoint, feed::Feed, prefetcher::Horizon};
 use crate::{dispatch::Connected, error::Error};
 
-/// How a read begins again.
+/// The restarts of a read.
 pub(super) struct Restart {
-    /// How often it still may.
+    /// How many restarts are left.
     left: u32,
-    /// How many rows were read before and are still to be passed over.
+    /// How many rows were read before and must still be skipped.
     skip: u64,
     opening: Option<BoxFuture<'static, Result<Feed, Error>>>,
 }
@@ -25,7 +24,7 @@ impl Restart {
         Self { left: times, skip: 0, opening: None }
     }
 
-    /// Begins again at the start of the set, after so many rows of it. False if it may not.
+    /// Restarts at the start of the set, after `rows` rows of it. False if that is not allowed.
     pub(super) fn begin(
         &mut self,
         connected: &Arc<Connected>,
@@ -42,7 +41,7 @@ impl Restart {
         true
     }
 
-    /// The pages from the start on, if the read has just begun again.
+    /// The pages from the start on, if the read has just restarted.
     pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Feed, Error>>> {
         let Some(opening) = &mut self.opening else { return Poll::Ready(None) };
         let feed = ready!(opening.as_mut().poll(cx));
@@ -50,14 +49,14 @@ impl Restart {
         Poll::Ready(Some(feed))
     }
 
-    /// How many of the items of the next page, which has so many, are passed over.
+    /// How many of the `items` items of the next page are skipped.
     pub(super) fn pass_over(&mut self, items: usize) -> u64 {
         let passed = self.skip.min(items as u64);
         self.skip -= passed;
         passed
     }
 
-    /// Whether whole pages are passed over.
+    /// Whether whole pages are skipped.
     pub(super) fn is_behind(&self) -> bool {
         self.skip > 0
     }

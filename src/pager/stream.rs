@@ -28,16 +28,14 @@ use crate::{dispatch::PoolLink, error::Error, priority::Priority, signer::Signer
 
 /// The items of a paged endpoint, in server order.
 ///
-/// Nothing is asked for before the stream is first polled. The first page is asked
-/// for alone; after it, pages are fetched in parallel as far as [`Paging`] and
-/// [`mode`](Self::mode) allow, at most
-/// [`prefetch`](Self::prefetch) of them at once under way or in memory, and delivered in
-/// order. A consumer that stops reading stops the requests; dropping the stream
-/// cancels them.
+/// Nothing is requested before the stream is first polled. The first page is requested alone;
+/// after it, pages are fetched in parallel as far as [`Paging`] and [`mode`](Self::mode) allow,
+/// with at most [`prefetch`](Self::prefetch) of them in flight or in memory, and are delivered
+/// in order. A consumer that stops reading stops the requests; dropping the stream cancels them.
 ///
-/// A stream yields at most one error, as its last item, after every item of the
-/// pages before it and perhaps some of its own page. A stream that ends without an
-/// error is complete. Items are built one by one, on the thread that reads them.
+/// A stream yields at most one error, as its last item, after every item of the pages before it
+/// and perhaps some items of the failed page. A stream that ends without an error is complete.
+/// Items are built one by one, on the thread that reads them.
 ///
 /// ```no_run
 /// use futures::StreamExt;
@@ -54,7 +52,7 @@ use crate::{dispatch::PoolLink, error::Error, priority::Priority, signer::Signer
 pub struct PaginatedStream<T: Send + 'static = serde_json::Value> {
     state: StreamState<T>,
     signer: Signer,
-    /// The total that was told, once the stream has ended.
+    /// The last total that the API reported, set once the stream has ended.
     told: Option<u64>,
 }
 
@@ -65,7 +63,7 @@ enum StreamState<T: Send + 'static> {
         link: PoolLink,
         endpoint: Box<Endpoint>,
         decoder: Arc<dyn ErasedDecoder<T>>,
-        /// Where it begins, unless with its set.
+        /// Where the read begins, unless at the start of its set.
         start: Option<Position>,
         /// Where another read stood, which it goes on from.
         token: Option<ResumeToken>,
@@ -82,15 +80,15 @@ enum StreamState<T: Send + 'static> {
 /// Where a stream stands or begins.
 #[derive(Clone)]
 enum ResumePoint {
-    /// It has been there.
+    /// The place it has reached.
     Own(Position, Origin),
-    /// A token says so, whose signature may be wrong.
+    /// The place a token names; its signature has not been checked.
     Unverified(ResumeToken),
 }
 
 impl PaginatedStream<serde_json::Value> {
-    /// The items of `endpoint` as JSON values. The endpoint may have a query;
-    /// the page parameters are added to it.
+    /// Reads the items of `endpoint` as JSON values. The endpoint may have a query; the page
+    /// parameters are added to it.
     pub fn get(pool: impl Into<PoolLink>, endpoint: impl Into<String>) -> Self {
         Self::decoded_by(pool, endpoint, Typed::new())
     }
@@ -110,7 +108,7 @@ impl PaginatedStream<serde_json::Value> {
 }
 
 impl<T: Send + 'static> PaginatedStream<T> {
-    /// A stream whose items `decoder` builds.
+    /// A stream whose items are built by `decoder`.
     pub(crate) fn decoded_by<D: ItemDecoder<Item = T>>(
         pool: impl Into<PoolLink>,
         endpoint: impl Into<String>,
@@ -124,7 +122,7 @@ impl<T: Send + 'static> PaginatedStream<T> {
         Self { state, signer, told: None }
     }
 
-    /// The rows from this page on, which begins with that row of the set.
+    /// The rows from the page at `address` on, which begins with row `row` of the set.
     pub(crate) fn beginning_at(mut self, address: PageAddress, row: u64) -> Self {
         if let StreamState::Idle { start, .. } = &mut self.state {
             *start = Some(Position::at(address, row));
@@ -132,33 +130,33 @@ impl<T: Send + 'static> PaginatedStream<T> {
         self
     }
 
-    /// At most this many pages are under way, wait for the consumer or are being consumed: 3
-    /// by default. With 1, the next page is under way while one is consumed. Settings have no
+    /// At most this many pages are in flight, waiting for the consumer or being consumed: 3 by
+    /// default. With 1, the next page is still in flight while one is consumed. Settings have no
     /// effect once the stream was polled.
     #[must_use]
     pub fn prefetch(self, pages: usize) -> Self {
         self.set(|endpoint| endpoint.prefetch = pages.clamp(1, u32::MAX as usize >> 3))
     }
 
-    /// At most about this many bytes of pages are in memory, the page that is being consumed
-    /// among them: 64 MiB by default. A page that has come counts as what it is, and one under
-    /// way as the largest that has come; one is always fetched. Before it is known how large
-    /// pages are, as many are under way as fill this if each has
-    /// [`max_body_bytes`](crate::PoolBuilder::max_body_bytes), and then that many for each that
-    /// has come. Pages that are far larger than all before them may exceed it by those that are
-    /// under way then.
+    /// At most about this many bytes of pages are in memory, including the page being consumed:
+    /// 64 MiB by default. An arrived page counts with its real size, a page in flight with the
+    /// size of the largest page so far; one page is always fetched. Before the size of pages is
+    /// known, only as many are in flight as would fit if each had
+    /// [`max_body_bytes`](crate::PoolBuilder::max_body_bytes), and then that many again for each
+    /// page that arrives. Pages far larger than all before them may exceed the budget by the
+    /// pages that are in flight at that moment.
     #[must_use]
     pub fn byte_budget(self, bytes: usize) -> Self {
         self.set(|endpoint| endpoint.byte_budget = bytes)
     }
 
-    /// How the API pages: by page number from 1, unless set otherwise.
+    /// How the API pages: numbered pages from 1, unless set otherwise.
     #[must_use]
     pub fn paging(self, paging: Paging) -> Self {
         self.set(|endpoint| endpoint.paging = paging)
     }
 
-    /// The place of the pages among calls that wait. The default is that of the Vantage scope
+    /// The priority of the pages among waiting calls. The default is that of the Vantage scope
     /// in which the stream is made or first polled, see [`Priority`].
     #[must_use]
     pub fn priority(self, priority: Priority) -> Self {
@@ -171,18 +169,18 @@ impl<T: Send + 'static> PaginatedStream<T> {
         self.set(|endpoint| endpoint.envelope = Arc::new(envelope))
     }
 
-    /// How far the read runs ahead of its consumer, and where: in parallel, unless set
-    /// otherwise.
+    /// How far the read runs ahead of its consumer, and on which thread:
+    /// [`ReadMode::Parallel`], unless set otherwise.
     #[must_use]
     pub fn mode(self, mode: ReadMode) -> Self {
         self.set(|endpoint| endpoint.mode = mode)
     }
 
-    /// Goes on where the stream stood that handed `token` out. A token of a read of another
-    /// endpoint (its query is part of it), with another [`Paging`] or another [`Envelope`], is
-    /// an [`ErrorKind::Config`](crate::ErrorKind::Config) when the stream is polled, which
-    /// says what differs; so is one that was not signed with the
-    /// [key](crate::PoolBuilder::signing_key) of this pool. Nothing is sent then.
+    /// Resumes at the place of the stream that returned `token`. A token from a read of another
+    /// endpoint (including its query), with another [`Paging`] or another [`Envelope`], is an
+    /// [`ErrorKind::Config`](crate::ErrorKind::Config) when the stream is polled, and the error
+    /// says what differs. So is a token that was not signed with the
+    /// [key](crate::PoolBuilder::signing_key) of this pool. In these cases nothing is sent.
     ///
     /// ```no_run
     /// use futures::StreamExt;
@@ -207,9 +205,9 @@ impl<T: Send + 'static> PaginatedStream<T> {
         self
     }
 
-    /// Where the stream stands: after the item that it has yielded last. A stream that
-    /// [resumes](Self::resume_from) there yields the rest of a set that has not changed, no
-    /// row left out and none twice. After an error it begins with what failed, and after
+    /// Where the stream stands: after the last item it has yielded. A stream that
+    /// [resumes](Self::resume_from) there yields the rest of the set, with no row missing or
+    /// repeated if the set has not changed. After an error it resumes with what failed, and after
     /// the end it is empty.
     ///
     /// The page that the stream was in is fetched again.
@@ -223,7 +221,7 @@ impl<T: Send + 'static> PaginatedStream<T> {
         }
     }
 
-    /// Which page of the read the item was of that was yielded last.
+    /// Which page of the read the last yielded item was on.
     pub(crate) fn page_at_hand(&self) -> Option<u64> {
         match &self.state {
             StreamState::Reading(reader, _) => Some(reader.page_at_hand()),
@@ -231,7 +229,7 @@ impl<T: Send + 'static> PaginatedStream<T> {
         }
     }
 
-    /// How many items the set has, as the pages that were read told last.
+    /// The total of items in the set, as the latest page that was read reported it.
     pub(crate) fn told_total(&self) -> Option<u64> {
         match &self.state {
             StreamState::Reading(reader, _) => reader.told_total(),
@@ -246,26 +244,26 @@ impl<T: Send + 'static> PaginatedStream<T> {
         self
     }
 
-    /// The rest of the current page, or the next page as a whole, in order. An
-    /// empty page is skipped. `None` after the last page and after an error.
+    /// The rest of the current page, or the whole next page, in order. Empty pages are skipped.
+    /// `None` after the last page and after an error.
     pub async fn next_page(&mut self) -> Option<Result<Vec<T>, Error>> {
         std::future::poll_fn(|cx| self.poll(cx, Reader::poll_page)).await
     }
 
-    /// Some items of one page, at most `most` at a time. What is built is consumed while it is in
-    /// the caches, and its memory serves the next.
+    /// Some items of one page, at most `most` at a time. The items are consumed while they are in
+    /// the CPU caches, and their memory is reused for the next ones.
     pub(crate) async fn next_items(&mut self, most: usize) -> Option<Result<Vec<T>, Error>> {
         let next = |reader: &mut Reader<T>, cx: &mut Context<'_>| reader.poll_items(most, cx);
         std::future::poll_fn(|cx| self.poll(cx, next)).await
     }
 
-    /// The pages, in order and without the empty ones: each with its bytes, its items and the
-    /// [`ResumeToken`] after it. For consumers that keep how far they have come, and for those
-    /// that take several pages apart at a time because one thread cannot keep up with the API.
+    /// The pages, in order and without empty ones: each with its bytes, its items and the
+    /// [`ResumeToken`] after it. For consumers that keep checkpoints, and for those that decode
+    /// several pages at a time because one thread cannot keep up with the API.
     ///
-    /// Each has been looked through and judged: it is a page, and the set goes on or ends with
-    /// it. Whether its items are of the type asked for shows when they are built. The rest of
-    /// a page that was begun, which may be nothing, comes first.
+    /// Each page has been validated: it is a page, and whether the set goes on or ends after it is
+    /// known. Whether its items have the requested type shows when they are built. The rest of a
+    /// page that was begun, possibly empty, comes first.
     ///
     /// ```no_run
     /// use futures::StreamExt;

@@ -1,4 +1,4 @@
-//! [pure] Where a read stands and which read that is, as a value that outlives it.
+//! [pure] A value that stores where a read stands and which read it is, across processes.
 
 use std::{
     fmt::{self, Debug},
@@ -18,30 +18,30 @@ use crate::{
     signer::{Signer, UNSIGNED},
 };
 
-/// The form of a token, which is its first byte.
+/// The version of the token format, which is the first byte of a token.
 const VERSION: u8 = 1;
-/// The first byte of tokens before they told their version.
+/// The first byte of tokens from before the version was part of them.
 const UNTOLD: u8 = b'{';
-/// No set has more pages.
+/// No set has more pages than this.
 const MAX_INDEX: u64 = 1 << 48;
 
 /// Where a read stands: at a page, and how many of its items were taken.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Position {
-    /// Which page it is, from 0.
+    /// The index of the page, from 0.
     pub(super) index: u64,
     /// Where it is; `None` after the last page.
     pub(super) address: Option<PageAddress>,
     pub(super) taken: u64,
-    /// How many items a full page has; 0 where that is not known.
+    /// How many items a full page has; 0 if that is not known.
     pub(super) full: u64,
-    /// How many rows of the set lie before the page.
+    /// How many rows of the set are before the page.
     #[serde(default)]
     pub(super) rows: u64,
 }
 
 impl Position {
-    /// At a page which begins with this row of the set.
+    /// The start of a page which begins with this row of the set.
     pub(super) fn at(address: PageAddress, rows: u64) -> Self {
         Self { index: 0, address: Some(address), taken: 0, full: 0, rows }
     }
@@ -63,8 +63,8 @@ impl Position {
     }
 }
 
-/// Which read a place belongs to: what was read and how, by hashes that are the same in every
-/// process of one release of this crate, and that nobody makes for another read.
+/// Which read a position belongs to: what was read and how, as hashes that are the same in every
+/// process of one release of this crate, and for which no other read can be constructed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Origin {
     endpoint: String,
@@ -74,7 +74,7 @@ pub(crate) struct Origin {
 }
 
 impl Origin {
-    /// Of a read of `endpoint`, or of whatever says what was read.
+    /// The origin of a read of `endpoint`, or of any text that says what was read.
     pub(crate) fn of(endpoint: &str, paging: &Paging, envelope: &Envelope) -> Self {
         let hash_of = |setting: &dyn Debug| hash(&format!("{setting:?}"));
         Self {
@@ -85,7 +85,7 @@ impl Origin {
         }
     }
 
-    /// In what this is another read than `own`, in words; `None` if it is the same.
+    /// How this read differs from `own`, in words; `None` if it is the same.
     pub(crate) fn difference(&self, own: &Self) -> Option<String> {
         let differ = [
             (self.endpoint != own.endpoint, "endpoint"),
@@ -105,24 +105,24 @@ impl Origin {
     }
 }
 
-/// Half of a SHA-256, as text.
+/// The first half of a SHA-256, as text.
 fn hash(text: &str) -> String {
     let digest = digest(&SHA256, text.as_bytes());
     URL_SAFE_NO_PAD.encode(digest.as_ref().split_at(16).0)
 }
 
-/// Where a [`PaginatedStream`](crate::PaginatedStream) stands, for another one that goes on
-/// there, perhaps in another process.
+/// Where a [`PaginatedStream`](crate::PaginatedStream) stands: a checkpoint for another stream to
+/// resume from, perhaps in another process.
 ///
-/// It is kept by serde or as text, in a form whose version is part of it. It holds what leads
-/// to the page: its number, its first row, a cursor or a URL. These may hold credentials, so
-/// `Debug` does not show them and there is no `Display`; where a token is kept, they are kept.
-/// It also holds which read it is of, as hashes of the endpoint with its query, of the
-/// [`Paging`](crate::Paging) and of the [`Envelope`](crate::Envelope). The pool's base URL is
-/// not among them: the same set may be reached elsewhere later.
+/// Store it by serde or as text; the format contains its version. It holds what leads to the
+/// page: its number, its first row, a cursor or a URL. These may contain credentials, so `Debug`
+/// does not show them and there is no `Display`; whoever stores a token stores them too. It also
+/// identifies the read, by hashes of the endpoint with its query, of the
+/// [`Paging`](crate::Paging) and of the [`Envelope`](crate::Envelope), but not of the pool's base
+/// URL: the same set may be at another address later.
 ///
-/// It is signed, and taken only where the key is the same. That is one of the process unless
-/// [`PoolBuilder::signing_key`](crate::PoolBuilder::signing_key) sets it.
+/// It is signed, and accepted only with the same key. By default the key is random for each
+/// process; [`PoolBuilder::signing_key`](crate::PoolBuilder::signing_key) sets it.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(into = "String", try_from = "String")]
 pub struct ResumeToken {
@@ -131,12 +131,12 @@ pub struct ResumeToken {
     signature: String,
 }
 
-/// What stands in a token's text, after its version.
+/// The content of a token's text, after its version.
 #[derive(Serialize, Deserialize)]
 struct Content<P, O, S> {
     at: P,
     of: O,
-    /// The signature of the rest; empty where nobody has signed.
+    /// The signature of the rest; empty if unsigned.
     #[serde(default)]
     by: S,
 }
@@ -148,11 +148,11 @@ impl ResumeToken {
         token
     }
 
-    /// With another signature than its own. What is signed has an empty one.
+    /// The bytes with `signature` in place of its own. The signed bytes have an empty one.
     fn bytes(&self, signature: &str) -> Vec<u8> {
         let content = Content { at: &self.position, of: &self.origin, by: signature };
         let mut bytes = vec![VERSION];
-        // A value of numbers and text always serializes.
+        // Numbers and text always serialize.
         bytes.extend(serde_json::to_vec(&content).unwrap_or_default());
         bytes
     }
@@ -170,8 +170,8 @@ impl ResumeToken {
     }
 
     /// # Errors
-    /// [`ErrorKind::Config`] for a token of another read than `own`, which says what differs,
-    /// and for one that `signer` has not signed.
+    /// [`ErrorKind::Config`] for a token of another read than `own`, saying what differs, and for
+    /// one that `signer` has not signed.
     pub(super) fn check(&self, own: &Origin, signer: &Signer) -> Result<(), Error> {
         let refused =
             |what: &str| Err(Error::new(ErrorKind::Config, format!("resume_from: {what}")));
@@ -189,8 +189,8 @@ impl FromStr for ResumeToken {
     type Err = Error;
 
     /// # Errors
-    /// [`ErrorKind::Config`] for anything but what [`to_text`](Self::to_text) has made, and
-    /// for what another version of it has made, which is named.
+    /// [`ErrorKind::Config`] for text that [`to_text`](Self::to_text) has not made, and for text of
+    /// another version, which is named.
     fn from_str(text: &str) -> Result<Self, Error> {
         let invalid = |what: String| Error::new(ErrorKind::Config, what);
         let bytes = URL_SAFE_NO_PAD.decode(text).unwrap_or_default();

@@ -1,5 +1,5 @@
-//! What one read may hold at a time, under way or in memory: so many pages, and so many bytes
-//! of them. Knows nothing of what pages are.
+//! What one read may hold at a time, in flight or in memory: a number of pages, and a number of
+//! bytes. Knows nothing of what pages are.
 
 use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
@@ -14,10 +14,10 @@ use crate::dispatch::{ByteBudget, HeldBytes};
 pub(super) struct Window {
     pages: usize,
     bytes: usize,
-    /// What all reads of the pool may hold together.
+    /// The budget that all reads of the pool share.
     shared: ByteBudget,
     held: Mutex<Held>,
-    /// Waits for room.
+    /// Woken when there is room.
     waiting: AtomicWaker,
 }
 
@@ -28,7 +28,7 @@ struct Held {
     is_closed: bool,
 }
 
-/// The permit of one page to be in the window, which is free again when this is dropped.
+/// The permit of one page in the window, returned when this is dropped.
 pub(super) struct PagePermit {
     window: Arc<Window>,
     bytes: usize,
@@ -41,8 +41,8 @@ impl Window {
         Arc::new(Self { pages, bytes, shared, held, waiting })
     }
 
-    /// The permit for a page of about `expected` bytes, with which `to_come` may come, those of
-    /// the pages under way included; `None` until there is room. One page always fits.
+    /// The permit for a page of about `expected` bytes, or `to_come` bytes together with all
+    /// pages in flight; `None` until there is room. One page always fits.
     pub(super) fn poll_acquire(
         self: &Arc<Self>,
         expected: usize,
@@ -51,13 +51,13 @@ impl Window {
     ) -> Option<PagePermit> {
         self.try_acquire(expected, to_come).or_else(|| {
             self.waiting.register(cx.waker());
-            // One may have become free before anybody waited for it.
+            // A permit may have become free before anybody waited for it.
             self.try_acquire(expected, to_come)
         })
     }
 
-    /// When other reads use up what is shared, nothing says when it is free again: the next
-    /// permit of this window that is dropped has the pager look again.
+    /// If other reads use up the shared budget, nothing signals when it is free again: the next
+    /// permit of this window that is dropped makes the pager check again.
     fn try_acquire(self: &Arc<Self>, expected: usize, to_come: usize) -> Option<PagePermit> {
         let mut held = self.held();
         let fits = held.pages < self.pages && held.bytes.saturating_add(to_come) <= self.bytes;
@@ -83,7 +83,7 @@ impl Window {
 }
 
 impl PagePermit {
-    /// The page has come, with so many bytes.
+    /// The page has arrived, with this many bytes.
     pub(super) fn charge(&mut self, bytes: usize) {
         self.window.held().bytes += bytes;
         self.bytes += bytes;

@@ -1,14 +1,14 @@
-//! What must hold for any path in any JSON text: what is found stands there, and where the path
-//! is made of keys, it is what they lead to in a tree.
+//! What must hold for any path in any JSON text: a value that is found is part of the text, and a
+//! path of keys leads to the same value as in a tree.
 
 use serde_json::Value;
 
 use super::{Gaps, Path, Step};
 
-/// Looks for what is at `text` in `json`.
+/// Looks up the path `text` in `json`.
 ///
 /// # Panics
-/// When what is found is no value of `json`, or when a tree of the same text has another one.
+/// If the result is not a value in `json`, or if a tree of the same text has another one.
 pub fn path(text: &str, json: &str) {
     let path = Path::parse(text);
     assert_eq!(path.to_string(), text);
@@ -26,7 +26,7 @@ pub fn path(text: &str, json: &str) {
     }
 }
 
-/// What the first reading that leads anywhere leads to.
+/// The result of the first reading that leads anywhere.
 fn led_to<'a>(path: &Path, tree: &'a Value) -> Option<&'a Value> {
     let step = |value: &'a Value, step: &Step| match step {
         Step::Key(key) => value.as_object()?.get(key),
@@ -35,8 +35,8 @@ fn led_to<'a>(path: &Path, tree: &'a Value) -> Option<&'a Value> {
     path.readings().find_map(|steps| steps.iter().try_fold(tree, step))
 }
 
-/// Whether no key can occur twice in an object, whose first value counts here and whose last
-/// one counts in a tree.
+/// Whether no key can occur twice in an object: its first value counts here, its last one in a
+/// tree.
 fn is_clear(json: &str) -> bool {
     let mut keys: Vec<&str> = json.split('"').skip(1).step_by(2).collect();
     let all = keys.len();

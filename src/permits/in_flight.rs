@@ -1,6 +1,6 @@
-//! The stay of a call on its worker: the permit it holds there and how far it is. The
-//! supervisor can take the call away from a worker that gives no sign of life; from then
-//! on nothing that the worker does counts.
+//! A call in flight on its worker: the permit it holds and how far it has come. The supervisor can
+//! take the call away from a worker that gives no sign of life; from then on nothing that the
+//! worker does counts.
 
 use std::{
     future::poll_fn,
@@ -20,34 +20,34 @@ use crate::{
     events::Attempt,
 };
 
-/// How far a call is on its worker.
+/// How far a call has come on its worker.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Stage {
-    /// In the mailbox or before an attempt: nothing that happened so far is in doubt.
+    /// In the mailbox or before an attempt: the outcome so far is certain.
     Unsent,
     /// In the user's `apply`, which may be what blocks the worker.
     Applying,
-    /// On the wire, or back with an outcome that was not judged yet.
+    /// Being sent, or back with an outcome that was not judged yet.
     Sent,
-    /// Getting its answer.
+    /// Being answered.
     Answering,
-    /// On the way back to the supervisor, unanswered.
+    /// On the way back to the supervisor, without an answer.
     Returned,
 }
 
-/// One stay of a call on one worker.
+/// One call on one worker.
 ///
-/// A permit is here from before the call is on the worker until its last attempt ends, and not
-/// while the call waits for anything: whoever waits here for a limit gives it back first, and gets
-/// it back together with what it waited for. So no permit idles, and no two things are held while
-/// a third is waited for. It is kept here and not in the call's task since that task may be stuck:
-/// whoever takes the call away gives the permit back in its place, under the same lock under which
-/// an attempt begins. After that no attempt can begin, and none can end twice.
+/// A permit is held here from before the call is on the worker until its last attempt ends, but not
+/// while the call waits: a call that waits for a limit gives its permit back first, and gets it
+/// back together with what it waited for. So no permit idles, and nobody holds two things while
+/// waiting for a third. The permit is kept here and not in the call's task because that task may be
+/// stuck: whoever takes the call away gives the permit back instead, under the same lock under
+/// which an attempt begins. After that no attempt can begin, and none can end twice.
 pub(crate) struct InFlight {
-    /// The worker's number; zero before it is on one.
+    /// The worker's number; zero before the call is on a worker.
     worker: AtomicU64,
     state: Mutex<State>,
-    /// Set together with `stage`, for those who only look.
+    /// Set together with `stage`, for readers without the lock.
     is_revoked: AtomicBool,
     waker: AtomicWaker,
 }
@@ -56,7 +56,7 @@ struct State {
     /// `None` once the call was taken away.
     stage: Option<Stage>,
     permit: Option<Permit>,
-    /// Of an attempt that is made beside another one.
+    /// The permit of a hedge.
     second_permit: Option<Permit>,
     attempts: UnderWay,
 }
@@ -65,7 +65,7 @@ struct State {
 pub(crate) type UnderWay = [Option<(Attempt, Instant)>; 2];
 
 impl State {
-    /// The permits, if it is empty, and one of the two as long as an attempt goes on.
+    /// Takes the permits that are not needed: one stays for each attempt in flight.
     fn take_spare(&mut self) -> [Option<Permit>; 2] {
         let second = self.second_permit.take();
         let is_idle = self.attempts.iter().all(Option::is_none);
@@ -105,12 +105,12 @@ impl InFlight {
         self.state().permit.is_some()
     }
 
-    /// Hands out the permit, which leaves it.
+    /// Takes the permit out.
     pub(crate) fn take(&self) -> Option<Permit> {
         self.state().permit.take()
     }
 
-    /// Takes in a permit; one that was taken away hands it back.
+    /// Stores a permit; hands it back if the call was taken away.
     pub(crate) fn fill(&self, permit: Permit) -> Result<(), Permit> {
         let mut state = self.state();
         if state.stage.is_none() {
@@ -127,7 +127,7 @@ impl InFlight {
         drop(self.take());
     }
 
-    /// Goes on to `stage`, unless the call was taken away: then the worker has no more
+    /// Moves on to `stage`, unless the call was taken away: then the worker has nothing more
     /// to do with the call, and the error reaches nobody.
     pub(crate) fn go_on_to(&self, stage: Stage) -> Result<(), Error> {
         match &mut self.state().stage {
@@ -139,8 +139,8 @@ impl InFlight {
         }
     }
 
-    /// Begins an attempt, which `tell` says, unless the call was taken away. One beside
-    /// another brings a permit of its own.
+    /// Begins an attempt, which `tell` reports, unless the call was taken away. A hedge brings a
+    /// permit of its own.
     pub(crate) fn begin(
         &self,
         now: Instant,
@@ -151,7 +151,7 @@ impl InFlight {
         if state.stage.is_none() {
             return Err(gone());
         }
-        // Told under the lock: nobody tells of its end before its start.
+        // Reported under the lock: nobody can report the end before the start.
         let attempt = tell();
         state.stage = Some(Stage::Sent);
         state.second_permit = second_permit;
@@ -161,8 +161,8 @@ impl InFlight {
         Ok(attempt)
     }
 
-    /// Ends an attempt and gives its permit back. Says whether it is the worker's to tell of
-    /// its end, which it is once, and not after the call was taken away.
+    /// Ends an attempt and gives its permit back. Returns whether the worker must report the end,
+    /// which is true once, and not after the call was taken away.
     pub(crate) fn end(&self, attempt: Attempt) -> bool {
         let mut state = self.state();
         let is_it = |begun: &mut (Attempt, Instant)| begun.0 == attempt;
@@ -173,8 +173,8 @@ impl InFlight {
         was_there
     }
 
-    /// Takes the call away if its stage is one that `may` be: its permits come back,
-    /// and its worker can neither send for the call nor answer it.
+    /// Takes the call away if `may` accepts its stage: its permits are given back, and its worker
+    /// can neither send nor answer the call.
     pub(crate) fn revoke_if(&self, may: impl FnOnce(Stage) -> bool) -> Option<(Stage, UnderWay)> {
         let mut state = self.state();
         let stage = state.stage.take_if(|stage| may(*stage))?;
@@ -220,7 +220,7 @@ mod tests {
         semaphore.try_acquire().ok().unwrap()
     }
 
-    /// A stay, and where its permit comes from, the only one.
+    /// A call in flight, and the semaphore of its only permit.
     fn in_flight() -> (InFlight, Arc<Semaphore>) {
         let semaphore = Arc::new(Semaphore::new(1));
         (InFlight::new(permit(&semaphore)), semaphore)

@@ -1,5 +1,5 @@
-//! The right to be on the wire: how many requests have it at a time, and which one
-//! a call holds on its worker. Knows nothing of workers, calls and requests.
+//! Permits to send: how many requests may be in flight at a time, and which permit a call holds on
+//! its worker. Knows nothing of workers, calls and requests.
 
 mod in_flight;
 mod queue;

@@ -1,24 +1,24 @@
-//! [pure] A queue in which the more urgent go first, first come first served among equals.
-//! Knows nothing of what is waited for.
+//! [pure] A queue by priority, first come, first served among equals. Knows nothing of what is
+//! waited for.
 
 use std::collections::BTreeMap;
 
 use crate::priority::Priority;
 
-/// How often in a row those of one priority are passed over while they wait.
+/// How often in a row a waiting priority may be passed over.
 const MOST_PASSED: u32 = 15;
 
-/// Those who wait, by priority.
+/// The waiting entries, by priority.
 pub(crate) struct Queue<T> {
-    /// From the most urgent down, each in the order of arrival.
+    /// From the most urgent down, each in order of arrival.
     ranks: [BTreeMap<u64, T>; Priority::COUNT],
     /// How often each rank was passed over since its turn.
     passed: [u32; Priority::COUNT],
-    /// Numbers those who come.
+    /// Numbers the entries.
     next: u64,
 }
 
-/// A place in the queue.
+/// A position in the queue.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Place {
     rank: usize,
@@ -42,12 +42,12 @@ impl<T> Queue<T> {
         Place { rank, number }
     }
 
-    /// Who is next.
+    /// The next entry.
     pub(crate) fn first(&self) -> Option<&T> {
         self.ranks[self.turn()?].first_key_value().map(|(_, value)| value)
     }
 
-    /// Takes out who is next: that was its turn.
+    /// Removes the next entry: that was its turn.
     pub(crate) fn pop(&mut self) -> Option<T> {
         let turn = self.turn()?;
         self.passed[turn] = 0;
@@ -57,7 +57,7 @@ impl<T> Queue<T> {
         self.ranks[turn].pop_first().map(|(_, value)| value)
     }
 
-    /// Takes out who is next without a turn: it does not want it any more.
+    /// Removes the next entry without using up its turn: it no longer waits.
     pub(crate) fn skip(&mut self) -> Option<T> {
         self.ranks[self.turn()?].pop_first().map(|(_, value)| value)
     }
@@ -78,8 +78,8 @@ impl<T> Queue<T> {
         self.ranks.iter().map(BTreeMap::len).sum()
     }
 
-    /// How many go before one of `priority` that comes next, but for those whose turn comes
-    /// since they were passed over too often.
+    /// How many entries go before a new one of `priority`, not counting those that get a turn
+    /// because they were passed over too often.
     pub(crate) fn ahead_of(&self, priority: Priority) -> usize {
         self.ranks[..=priority.rank()].iter().map(BTreeMap::len).sum()
     }
@@ -90,27 +90,28 @@ impl<T> Queue<T> {
         first.and_then(|rank| self.ranks[rank].keys().next()) == Some(&place.number)
     }
 
-    /// How many go before `place`, as with [`ahead_of`](Self::ahead_of); `None` once it was left.
+    /// How many entries go before `place`, as with [`ahead_of`](Self::ahead_of); `None` once it has
+    /// left.
     pub(crate) fn ahead(&self, place: Place) -> Option<usize> {
         let rank = &self.ranks[place.rank];
         rank.contains_key(&place.number).then(|| {
             let more_urgent: usize = self.ranks[..place.rank].iter().map(BTreeMap::len).sum();
-            // Most of those who ask have come last.
+            // Most entries that ask came last.
             more_urgent + rank.len() - rank.range(place.number..).count()
         })
     }
 
-    /// Takes those out that `stays` is false for.
+    /// Removes the entries for which `stays` is false.
     pub(crate) fn retain(&mut self, mut stays: impl FnMut(&T) -> bool) {
         self.ranks.iter_mut().for_each(|rank| rank.retain(|_, value| stays(value)));
     }
 
-    /// Everybody, in no order that counts.
+    /// All entries, in any order.
     pub(crate) fn values(&self) -> impl Iterator<Item = &T> {
         self.ranks.iter().flat_map(BTreeMap::values)
     }
 
-    /// Takes everybody out.
+    /// Removes all entries.
     pub(crate) fn drain(&mut self) -> impl Iterator<Item = T> {
         std::mem::take(&mut self.ranks).into_iter().flat_map(BTreeMap::into_values)
     }
@@ -166,7 +167,7 @@ mod tests {
     }
 
     proptest! {
-        /// Whoever goes is the first of its kind, and nobody who waits is passed over for long.
+        /// Each entry that leaves is the first of its rank, and none is passed over for long.
         #[test]
         fn nobody_starves_and_the_order_holds(
             steps in prop::collection::vec(prop::option::weighted(0.6, 0..3usize), 1..600)

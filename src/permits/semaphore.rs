@@ -1,7 +1,7 @@
-//! A semaphore whose queue knows priorities. A permit that comes back while somebody waits
-//! goes to whoever is next and to nobody else; one that is free, and that nobody waits for,
-//! is taken and given back without a lock. The number may change while permits are out: what is
-//! too much then is forgotten as it comes back.
+//! A semaphore with a priority queue. A permit that is returned while somebody waits goes to the
+//! next in the queue and to nobody else; a free permit that nobody waits for is taken and returned
+//! without a lock. The number of permits may change while some are held: surplus ones are dropped
+//! when they are returned.
 
 use std::{
     future::Future,
@@ -18,7 +18,7 @@ use crate::priority::Priority;
 
 /// There are no more permits.
 const CLOSED: usize = 1;
-/// Somebody waits, and so nobody but the holder of the queue's lock changes the number.
+/// Somebody waits, so only the holder of the queue's lock may change the number.
 const QUEUED: usize = 2;
 /// One permit that is free.
 const ONE: usize = 4;
@@ -27,11 +27,11 @@ const ONE: usize = 4;
 pub(crate) struct Semaphore {
     /// How many are free, in units of [`ONE`], and the flags.
     state: AtomicUsize,
-    /// While anybody is in it, [`QUEUED`] is set and no permit is free.
+    /// While it is not empty, [`QUEUED`] is set and no permit is free.
     queue: Mutex<Queue<Waker>>,
-    /// How many permits there are to be.
+    /// The configured number of permits.
     size: AtomicUsize,
-    /// Permits that are out or idle and shall not be given again.
+    /// Permits, held or free, that must not be given out again.
     owed: AtomicUsize,
 }
 
@@ -54,7 +54,7 @@ impl Semaphore {
         }
     }
 
-    /// How many permits there are to be.
+    /// The configured number of permits.
     pub(crate) fn size(&self) -> usize {
         self.size.load(Ordering::Relaxed)
     }
@@ -76,8 +76,7 @@ impl Semaphore {
         }
     }
 
-    /// Forgets what is owed, as far as permits are idle: one may have come back just as the number
-    /// shrank.
+    /// Drops owed permits that are free: one may have been returned just as the number shrank.
     pub(crate) fn forget_owed(&self) {
         if self.owed.load(Ordering::Acquire) == 0 {
             return;
@@ -115,16 +114,16 @@ impl Semaphore {
         self.state.load(Ordering::Acquire) / ONE
     }
 
-    /// Ends the giving of permits: whoever waits is told so.
+    /// Gives out no more permits: all waits end with an error.
     pub(crate) fn close(&self) {
         self.state.fetch_or(CLOSED, Ordering::AcqRel);
         let wakers: Vec<_> = self.queue().values().cloned().collect();
         wakers.into_iter().for_each(Waker::wake);
     }
 
-    /// Takes at most so many free permits away for good, and says how many it took.
+    /// Removes up to `most` free permits for good, and returns how many.
     fn forget(&self, most: usize) -> usize {
-        // Against those who join the queue.
+        // Against callers that join the queue.
         let _queue = self.queue();
         let mut taken = 0;
         let take = |state: usize| {
@@ -151,7 +150,7 @@ impl Semaphore {
         next.into_iter().for_each(Waker::wake);
     }
 
-    /// Notes it if nobody waits in `queue` any more.
+    /// Clears the flag if nobody waits in `queue` any more.
     fn unmark(&self, queue: &Queue<Waker>) {
         if queue.is_empty() {
             self.state.fetch_and(!QUEUED, Ordering::AcqRel);
@@ -181,7 +180,7 @@ impl Drop for Permit {
 pub(crate) struct Acquire {
     permits: Arc<Semaphore>,
     priority: Priority,
-    /// Where this waits. A place that nobody is in any more was given a permit.
+    /// The position of the wait. A position that has left the queue was given a permit.
     place: Option<Place>,
 }
 
@@ -297,7 +296,7 @@ mod tests {
         assert_eq!(permits.state.load(Ordering::SeqCst) & QUEUED, 0);
     }
 
-    /// Takes permits, or gives up waiting for them, and never sees more than three out.
+    /// Takes permits, or gives up waiting for them, and checks that at most three are held.
     fn work(permits: &Arc<Semaphore>, out: &AtomicUsize, mut random: fastrand::Rng) {
         for _ in 0..1_000 {
             let priority = [Priority::Low, Priority::Normal, Priority::High][random.usize(..3)];
@@ -390,7 +389,7 @@ mod tests {
                     Step::Resize(size) => permits.resize(size),
                     Step::Forget => permits.forget_owed(),
                 }
-                // Whoever may go, may go: nothing is withheld.
+                // Nothing is withheld from a caller that may go.
                 let free = permits.size().saturating_sub(out.len());
                 prop_assert_eq!(permits.available(), free);
             }

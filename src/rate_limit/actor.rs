@@ -1,13 +1,13 @@
-//! The actor before which calls queue for the one rate limit of an API, by their priority. What
-//! may leave when is the pacer's, the order is the queue's.
+//! The actor in front of an API's rate limit: calls queue here by priority. The pacer decides when
+//! a request may leave, the queue decides the order.
 //!
-//! Whoever finds a permit while nobody waits takes it from the pacer without asking. All others
-//! wait here and not on their workers: a worker whose thread is blocked by a callback would hold
-//! up everyone behind its calls.
+//! A caller that finds a permit while nobody waits takes it from the pacer without a message. All
+//! others wait here and not on their workers: a worker whose thread is blocked by a callback would
+//! hold up everyone behind its calls.
 //!
-//! A permit is worth something only at the moment it is given: one that was put by until a slot
-//! was free would go out together with those after it. So the slot to send with comes first, then
-//! the permit, and the two are handed over together.
+//! A permit is valid only at the moment it is granted: if one were kept until a connection permit
+//! was free, it would leave in the same burst as those after it. So the connection permit comes
+//! first, then the rate permit, and the two are granted together.
 
 use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
@@ -25,13 +25,13 @@ use crate::{
     priority::Priority,
 };
 
-/// How often it is looked at again whether the API lets more through than it seemed, or
-/// whether a token is there that was missing.
+/// How often to check again whether the API allows more than it seemed to, or whether a missing
+/// token is there.
 const LOOK_AGAIN: Duration = Duration::from_millis(50);
 
-/// Asks for permission to send one request before `deadline`. A slot in the asker's `in_flight`
-/// is taken from it, so that it is free while the asker waits; the slot to send with is put
-/// there. Whoever drops the other end of `reply`, or loses the call, leaves the queue.
+/// Requests permission to send one request before `deadline`. The permit in the caller's
+/// `in_flight` is taken from it, so that it is free while the caller waits; the permit to send with
+/// is put there. Dropping the other end of `reply`, or losing the call, leaves the queue.
 #[derive(Message)]
 #[rtype(result = "()")]
 pub(crate) struct Acquire {
@@ -39,19 +39,19 @@ pub(crate) struct Acquire {
     pub(crate) priority: Priority,
     pub(crate) in_flight: Arc<InFlight>,
     pub(crate) token: TokenWish,
-    /// In permits, where the API asked for a pace and so many are saved.
+    /// In permits, if the API has set the pace and so many are saved.
     pub(crate) cost: u32,
     pub(crate) reply: oneshot::Sender<Result<Granted, Error>>,
 }
 
-/// Which token a request goes out with, where each has a limit.
+/// Which token a request is sent with, if each has a limit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum TokenWish {
-    /// None: it goes to another API.
+    /// None: the request goes to another API.
     None,
-    /// That whose turn it is.
+    /// The next one in the rotation.
     Any,
-    /// That of a slot.
+    /// That of one slot.
     Of(usize),
 }
 
@@ -67,18 +67,18 @@ impl TokenWish {
 /// Permission to send one request now.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Granted {
-    /// The slot of the token to send, where each has a limit.
+    /// The slot of the token to send, if each has a limit.
     pub(crate) token: Option<usize>,
-    /// Whether it was not there at once.
+    /// Whether the caller had to wait.
     pub(crate) has_waited: bool,
 }
 
-/// Sets another limit, in requests per second, or none. Answered when it is in force.
+/// Sets another limit, in requests per second, or none. The response comes once it is in force.
 #[derive(Message)]
 #[rtype(result = "()")]
 pub(crate) struct SetLimit(pub(crate) Option<Decimal>);
 
-/// One who waits for a permit, and since when.
+/// A caller that waits for a permit, and since when.
 struct Waiting(Acquire, Instant);
 
 impl Waiting {
@@ -90,22 +90,22 @@ impl Waiting {
 /// Owns the queue.
 pub(crate) struct Limiter {
     pacer: Arc<Pacer>,
-    /// The tokens, where each has a limit: then it chooses the one to send.
+    /// The tokens, if each has a limit: the limiter then chooses which one to send.
     tokens: Option<Arc<Mutex<Rotation>>>,
     slots: Arc<Semaphore>,
     queue: Queue<Waiting>,
-    /// Those who want the token of one slot, which are replays. They hold up nobody else.
+    /// Retries that need the token of one slot. They do not hold up anyone else.
     replays: Vec<Waiting>,
-    /// The timer until there is a permit.
+    /// The timer until the next permit.
     timer: Option<SpawnHandle>,
-    /// Whether a slot is waited for, for one of each priority.
+    /// For each priority, whether the limiter waits for a connection permit.
     wants_slot: [bool; Priority::COUNT],
-    /// Tells the supervisor when this actor is gone.
+    /// Notifies the supervisor when this actor is gone.
     _watch: Box<dyn Send>,
 }
 
 impl Limiter {
-    /// An empty queue before `pacer`, and before the `tokens` if each has a limit.
+    /// An empty queue in front of `pacer`, and of the `tokens` if each has a limit.
     pub(crate) fn new(
         pacer: Arc<Pacer>,
         tokens: Option<Arc<Mutex<Rotation>>>,
@@ -125,27 +125,27 @@ impl Limiter {
         }
     }
 
-    /// The tokens, if one with this wish waits for them.
+    /// The tokens, if a call with this wish waits for them.
     fn tokens_for(&self, token: TokenWish) -> Option<MutexGuard<'_, Rotation>> {
         let tokens = self.tokens.as_deref().filter(|_| token != TokenWish::None)?;
         Some(tokens.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// How long the next one of `priority` to join the queue waits at least.
+    /// The least wait of the next call of `priority` to join the queue.
     fn wait(&self, priority: Priority, token: TokenWish, now: Instant) -> Duration {
         let ahead = self.queue.ahead_of(priority) as u64;
         let tokens = self.tokens_for(token).map(|tokens| tokens.ready_in(now, ahead));
         self.pacer.ready_in(ahead, now).max(tokens.unwrap_or_default())
     }
 
-    /// Serves those who wait, beginning with `slot`.
+    /// Serves waiting calls, beginning with `slot`.
     fn serve(&mut self, slot: Option<Permit>, now: Instant, ctx: &mut Context<Self>) {
         self.serve_queue(slot, now, ctx);
         self.pacer.queues(!self.queue.is_empty() || !self.replays.is_empty());
     }
 
-    /// Serves as far as the pace at `now`, the tokens and the slots reach, and waits for what
-    /// the rest lacks.
+    /// Serves as many calls as the pace at `now`, the tokens and the permits allow, and waits for
+    /// what the rest lacks.
     fn serve_queue(&mut self, mut slot: Option<Permit>, now: Instant, ctx: &mut Context<Self>) {
         while let Some((replay, wait, Acquire { priority, cost, .. })) = self.next(now) {
             let (priority, cost) = (*priority, *cost);
@@ -156,7 +156,7 @@ impl Limiter {
             let Some(free) = slot.take().or_else(free) else {
                 return self.wait_for_slot(priority, ctx);
             };
-            // A worker that had not heard of the queue may have taken it.
+            // A worker that did not know of the queue yet may have taken it.
             if let Err(wait) = self.pacer.take(cost, now) {
                 return self.wait_for_permit(now, wait.min(LOOK_AGAIN), ctx);
             }
@@ -171,7 +171,7 @@ impl Limiter {
         }
     }
 
-    /// Who can go first, and when: one of the replays, of which it is the place, or else the
+    /// Which call can go first, and when: one of the replays, with its position, or else the
     /// first in the queue.
     fn next(&mut self, now: Instant) -> Option<(Option<usize>, Duration, &Acquire)> {
         self.replays.retain(|waiting| !waiting.has_left());
@@ -194,8 +194,8 @@ impl Limiter {
         Some((replay, wait, acquire))
     }
 
-    /// Hands over a permit that was taken and a slot. A slot that has no call to go to comes
-    /// back.
+    /// Grants a rate permit that was taken and a connection permit. The latter is returned if no
+    /// call can use it.
     fn grant(&self, waiting: Waiting, slot: Permit, now: Instant) -> Option<Permit> {
         let Waiting(Acquire { in_flight, token, reply, .. }, since) = waiting;
         if let Err(slot) = in_flight.fill(slot) {
@@ -216,16 +216,16 @@ impl Limiter {
         let timer =
             ctx.run_later(due.saturating_duration_since(limiter::now()), move |own, ctx| {
                 own.timer = None;
-                // By the moment that was meant: timers fire late, and a full bucket
-                // keeps nothing of what flows in meanwhile.
+                // By the time that was meant: timers fire late, and a full bucket loses the
+                // tokens that arrive meanwhile.
                 own.serve(None, due, ctx);
                 own.serve(None, limiter::now(), ctx);
             });
         self.timer = Some(timer);
     }
 
-    /// Whoever comes later and is more urgent does not wait behind those in whose place the
-    /// limiter waits already.
+    /// Waits for a connection permit. A more urgent call that comes later does not wait behind less
+    /// urgent ones for which the limiter waits already.
     fn wait_for_slot(&mut self, priority: Priority, ctx: &mut Context<Self>) {
         if std::mem::replace(&mut self.wants_slot[priority.rank()], true) {
             return;
@@ -263,7 +263,7 @@ impl Handler<Acquire> for Limiter {
         }
         let remaining = deadline.saturating_duration_since(now);
         if self.wait(priority, token, now) > remaining {
-            // Those who left are not waited for.
+            // Do not wait for calls that have left.
             self.queue.retain(|waiting| !waiting.has_left());
         }
         let wait = self.wait(priority, token, now);
@@ -279,7 +279,7 @@ impl Handler<Acquire> for Limiter {
                 self.queue.push(priority, waiting);
             }
         }
-        // Before the look: from here on no worker takes a permit past the queue.
+        // Before the check: from here on no worker takes a permit past the queue.
         self.pacer.queues(true);
         self.serve(slot, now, ctx);
     }

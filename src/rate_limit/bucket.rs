@@ -1,5 +1,5 @@
-//! A token bucket in exact integer arithmetic. Knows no clock but the `now` it
-//! is given, and nothing of who takes the tokens.
+//! A token bucket in exact integer arithmetic. Has no clock of its own, and knows nothing of who
+//! takes the tokens.
 
 use std::time::{Duration, Instant};
 
@@ -9,25 +9,24 @@ use rust_decimal::{Decimal, prelude::ToPrimitive};
 /// below 2^96, and a full bucket of `u32::MAX` tokens below 2^128.
 const PLACES: u32 = 19;
 
-/// The burst of a limit that names none: 10 ms worth of `rate`, at least 1.
+/// The default burst of a limit: 10 ms worth of `rate`, at least 1.
 pub(crate) fn default_burst(rate: Decimal) -> u32 {
     let worth = rate.max(Decimal::ZERO).checked_div(Decimal::ONE_HUNDRED).unwrap_or_default();
     worth.trunc().to_u32().unwrap_or(u32::MAX).max(1)
 }
 
 /// Grants at most `burst` + `rate` × time tokens over any stretch of time, and
-/// not one less to whoever takes them before the bucket is full.
+/// exactly that many to callers that take them before the bucket is full.
 ///
-/// A nanosecond brings `gain` units of credit and a token costs `price` units;
-/// both are whole numbers with `gain / price` = `rate` per nanosecond, so no
-/// rate is rounded and nothing drifts.
+/// Each nanosecond adds `gain` units of credit and a token costs `price` units; both are whole
+/// numbers with `gain / price` = `rate` per nanosecond, so no rate is rounded and nothing drifts.
 #[derive(Clone, Debug)]
 pub(crate) struct Bucket {
     gain: u128,
     price: u128,
     full: u128,
     credit: u128,
-    /// Up to when time has been credited. It never moves back.
+    /// The time up to which credit was added. It never moves back.
     at: Instant,
 }
 
@@ -35,7 +34,7 @@ impl Bucket {
     /// A full bucket of `burst` tokens (at least 1) that refills with `rate`
     /// tokens per second.
     ///
-    /// Of `rate`, 19 decimal places count; what is zero by then never refills.
+    /// 19 decimal places of `rate` count; a rate that is zero by then never refills.
     pub(crate) fn new(rate: Decimal, burst: u32, now: Instant) -> Self {
         let rate = rate.trunc_with_scale(PLACES).normalize();
         let price = 10u128.pow(9 + rate.scale());
@@ -52,8 +51,8 @@ impl Bucket {
         Self { gain: tokens, price, full, credit: full, at: now }
     }
 
-    /// From `now` on the bucket refills with `rate` tokens per second. What it holds stays,
-    /// but for what is too small a part of a token to be counted at the new rate.
+    /// From `now` on the bucket refills with `rate` tokens per second. Its tokens stay, except for
+    /// fractions too small to be counted at the new rate.
     pub(crate) fn set_rate(&mut self, rate: Decimal, now: Instant) {
         let burst = u32::try_from(self.full / self.price).unwrap_or(u32::MAX);
         self.set(rate, burst, now);
@@ -74,13 +73,13 @@ impl Bucket {
         *self = changed;
     }
 
-    /// Whether nothing more flows in at `now`, so that the past is forgotten.
+    /// Whether the bucket is full at `now`, so that its past no longer matters.
     pub(crate) fn is_full(&self, now: Instant) -> bool {
         let nanos = now.saturating_duration_since(self.at).as_nanos();
         self.credit.saturating_add(nanos.saturating_mul(self.gain)) >= self.full
     }
 
-    /// Takes up to `n` tokens and says how many there were.
+    /// Takes up to `n` tokens and returns how many there were.
     pub(crate) fn take(&mut self, now: Instant, n: u32) -> u32 {
         self.refill(now);
         // At most `n`, so the conversion cannot fail.
@@ -89,23 +88,23 @@ impl Bucket {
         taken
     }
 
-    /// Takes all there is, the part of a token too.
+    /// Takes everything, including the fraction of a token.
     pub(crate) fn empty(&mut self, now: Instant) {
         self.refill(now);
         self.credit = 0;
     }
 
-    /// Puts a token back that was taken and not used.
+    /// Puts back a token that was taken and not used.
     pub(crate) fn put_back(&mut self) {
         self.credit = self.credit.saturating_add(self.price).min(self.full);
     }
 
-    /// How long until there is a token for one who lets `ahead` others go
-    /// first: `0` asks for the very next token, [`Duration::ZERO`] is now.
+    /// How long until there is a token for a caller behind `ahead` others: `0` means the very next
+    /// token, [`Duration::ZERO`] means now.
     ///
-    /// At `now` plus the answer it is there, and not a nanosecond before. A
-    /// full bucket loses what comes in meanwhile, so one who slept until then
-    /// and woke late takes at the instant that was computed, not at the later one.
+    /// The token is there at `now` plus the result, and not a nanosecond earlier. A full bucket
+    /// loses tokens that arrive meanwhile, so a caller that slept until then and woke late must
+    /// take at the computed instant, not at the later one.
     pub(crate) fn ready_in(&self, now: Instant, ahead: u64) -> Duration {
         let wanted = self.price.saturating_mul(u128::from(ahead) + 1);
         let missing = wanted.saturating_sub(self.credit);
@@ -116,7 +115,7 @@ impl Bucket {
             return Duration::MAX;
         }
         let nanos = missing.div_ceil(self.gain).min(Duration::MAX.as_nanos());
-        // The credit is that of `at`, which `now` may be past or, seldom, short of.
+        // The credit is that of `at`; `now` may be later or, rarely, earlier.
         Duration::from_nanos_u128(nanos)
             .saturating_add(self.at.saturating_duration_since(now))
             .saturating_sub(now.saturating_duration_since(self.at))
@@ -323,7 +322,7 @@ mod tests {
             let mut bucket = Bucket::new(rate, burst, start);
             bucket.take(start, used);
             let wait = bucket.ready_in(start, ahead);
-            // Those ahead take theirs as it comes.
+            // Those ahead take theirs as soon as it is there.
             let mut before = bucket.clone();
             for n in 0..ahead {
                 let at = start + bucket.ready_in(start, n);

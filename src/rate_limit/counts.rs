@@ -1,6 +1,6 @@
-//! Quotas that are told by several fields whose names end alike, `…RateLimit-Limit`,
-//! `-Remaining` and `-Reset` after any prefix and before any suffix, or by one with a list or a
-//! ratio. What cannot be read is named; nothing here fails.
+//! Quotas in several fields with the same endings, `…RateLimit-Limit`, `-Remaining` and `-Reset`
+//! after any prefix and before any suffix, or in one field with a list or a ratio. Fields that
+//! cannot be read are named; nothing here fails.
 
 use std::time::{Duration, SystemTime};
 
@@ -16,7 +16,7 @@ use super::{
 /// What the name of a field says.
 #[derive(Clone, Copy, Debug, PartialEq)]
 struct Name<'a> {
-    /// Which quota it is about: what stands before and after the word for the kind.
+    /// Which quota it is about: the text before and after the word for the kind.
     about: (&'a str, &'a str, &'a str),
     kind: Kind,
     /// Whether a number is in milliseconds.
@@ -29,11 +29,11 @@ enum Kind {
     Limit,
     Remaining,
     Reset,
-    /// It may have all three in its value.
+    /// Its value may contain all three.
     All,
 }
 
-/// Whether a field of this name may tell of a quota.
+/// Whether a field of this name may report a quota.
 pub(super) fn may_tell(name: &HeaderName) -> bool {
     let name = name.as_str();
     name.contains("limit")
@@ -42,8 +42,8 @@ pub(super) fn may_tell(name: &HeaderName) -> bool {
             .any(|part| name.contains(part))
 }
 
-/// Every quota that is told in this way. A reset that is a moment is measured against the
-/// answer's own `Date`, and against `now` where there is none.
+/// Every quota that is reported in this way. A reset given as a point in time is measured against
+/// the response's own `Date`, or against `now` without one.
 pub(super) fn states(
     headers: &HeaderMap,
     now: SystemTime,
@@ -57,7 +57,7 @@ pub(super) fn states(
         let value = values.join(&b", "[..]);
         if name.kind == Kind::All {
             let told = list(&value, || sent_at(headers, now));
-            // What is left until nobody knows when cannot be kept to.
+            // A remaining count without a reset time cannot be observed.
             if !matches!(told, Ok(None | Some(State { reset: Some(_), .. }))) {
                 unread.push(field.clone());
             }
@@ -125,7 +125,7 @@ fn slowest(limits: Vec<(f64, Option<u64>)>) -> Option<Policy> {
     policies.min_by(|a, b| a.rate().total_cmp(&b.rate()))
 }
 
-/// What occurs more than once, or holds more than one, leaves open which is meant.
+/// A value that occurs more than once, or holds more than one number, is ambiguous.
 fn one(numbers: &[(f64, Option<u64>)]) -> Result<f64, ()> {
     match numbers {
         [(number, _)] => Ok(*number),
@@ -133,7 +133,7 @@ fn one(numbers: &[(f64, Option<u64>)]) -> Result<f64, ()> {
     }
 }
 
-/// So many, or so many of so many.
+/// A count, or a count out of a total.
 fn remaining(value: &[u8]) -> Result<f64, ()> {
     match numbers(value) {
         Ok(numbers) => one(&numbers),
@@ -141,7 +141,7 @@ fn remaining(value: &[u8]) -> Result<f64, ()> {
     }
 }
 
-/// The time from the answer to the reset, which is seconds or a moment.
+/// The time from the response to the reset, given in seconds or as a point in time.
 fn reset(values: &[&[u8]], in_millis: bool, since: impl Fn() -> Duration) -> Result<Duration, ()> {
     let [value] = values else { return Err(()) };
     let value = text(value)?;
@@ -157,8 +157,8 @@ fn reset(values: &[&[u8]], in_millis: bool, since: impl Fn() -> Duration) -> Res
     Ok(time.ok_or(())?.from(since()))
 }
 
-/// What one field says of a quota: `total=100; remaining=99; resets=41`, or `32/40` for those
-/// that were used of all. Anything else is no claim about what is left.
+/// The quota in one field: `total=100; remaining=99; resets=41`, or `32/40`, which means 32 of 40
+/// are used. Anything else says nothing about what is left.
 fn list(value: &[u8], since: impl Fn() -> Duration) -> Result<Option<State>, ()> {
     let Ok(value) = text(value) else { return Ok(None) };
     let mut state = State::EMPTY;

@@ -1,68 +1,67 @@
-//! The dampener: finds the rate that an API bears from nothing but its refusals.
+//! The dampener: finds the rate that an API tolerates from its refusals alone.
 //!
-//! It is the adaptive limiter of the AWS SDKs, CUBIC (RFC 9438) on the rate in place of a
-//! window. A refusal cuts the rate to 0.7 of what was sent. From there it goes back to that
-//! along a cubic curve, lingers, and then tries for more, slowly at first. Until the first
-//! refusal it is off, and it never allows more than twice of what is sent, so that it
-//! cannot run away while nobody asks for more. Knows no clock but the `now` it is given.
+//! It is the adaptive limiter of the AWS SDKs: CUBIC (RFC 9438) applied to the rate instead of a
+//! window. A refusal cuts the rate to 0.7 of what was sent. From there it returns to the old rate
+//! along a cubic curve, stays near it, and then probes for more, slowly at first. It is off until
+//! the first refusal, and it never allows more than twice the rate that is sent, so it cannot grow
+//! without limit while demand is low. Has no clock of its own.
 //!
-//! Five things differ from the model, each since the simulation beside it did better so:
+//! It differs from that model in five ways, each because the simulation next to it did better:
 //!
-//! - The rate is measured by what is not refused. Where the first refusal comes before there
-//!   is a measurement, what was borne until then is taken for a second's worth.
-//! - What was under way when the rate was cut does not cut it again. Many callers who meet
-//!   the limit at once would otherwise cut the rate many times over.
-//! - The curve lingers a little below the refused rate, by the noise of its measurement, and
-//!   goes straight for a while before it bends up, so that fewer requests are refused.
-//! - A cut leaves nothing that was saved. Whoever asked for less than was allowed would go on
-//!   as before with it, be refused again, and be cut many times over.
-//! - A retry waits for its turn as others do, and its cost comes out of what is saved. If it
-//!   waited for that, a low limit would not be used to the full.
+//! - The rate is measured by requests that are not refused. If the first refusal comes before
+//!   there is a measurement, the requests accepted so far count as a second's worth.
+//! - Requests that were in flight when the rate was cut do not cut it again. Otherwise many
+//!   callers that hit the limit at once would cut the rate many times over.
+//! - The curve stays a little below the refused rate, by the noise of its measurement, and
+//!   continues in a straight line for a while before it bends up: fewer requests are refused.
+//! - A cut discards saved permits. Otherwise a client that used less than its rate would go on
+//!   as before with them, be refused again, and be cut many times over.
+//! - A retry waits for its turn like any request, and its cost is taken from saved permits. If it
+//!   waited for them, a low limit would not be fully used.
 //!
-//! Some APIs refuse with a 503, which may as well tell that they are down. It counts as a
-//! refusal where it comes at once and often while other requests are served, see
-//! [`Dampener::is_often`].
+//! Some APIs refuse with a 503, which may also mean that they are down. It counts as a refusal if
+//! it comes quickly and often while other requests succeed, see [`Dampener::is_often`].
 
 use std::time::{Duration, Instant};
 
 /// How fast the curve bends, in requests per second cubed.
 const SCALE: f64 = 0.4;
-/// What a refusal leaves of the rate.
+/// The factor by which a refusal cuts the rate.
 const BETA: f64 = 0.7;
-/// How much the last bucket weighs in the measured rate.
+/// The weight of the last bucket in the measured rate.
 const SMOOTHING: f64 = 0.8;
-/// Over how long requests are counted.
+/// The time over which requests are counted.
 const BUCKET: Duration = Duration::from_millis(500);
-/// The new rate is at most so many times the measured one.
+/// The new rate is at most this many times the measured one.
 const MOST_GROWTH: f64 = 2.0;
 /// The lowest rate, in requests per second.
 const FLOOR: f64 = 0.5;
-/// How far below the refused rate the curve lingers, times the root of that.
+/// How far below the refused rate the curve stays, times the square root of the rate.
 const NOISE: f64 = 0.25;
-/// Past that, the rate grows by this part of itself each second…
+/// After that, the rate grows by this part of itself each second…
 const PROBE: f64 = 0.02;
-/// … for so many seconds, and from then on along the curve again.
+/// … for this many seconds, and from then on along the curve again.
 const PROBE_SECONDS: f64 = 2.5;
 
-/// From so many on in [`BUSY_TIME`], answers that may be refusals are.
+/// From this number on within [`BUSY_TIME`], responses that may be refusals count as refusals.
 const BUSY_OFTEN: u32 = 3;
-/// Over how long they are counted, and within which one comes that is one.
+/// The time over which they are counted, and within which a refusal must come.
 const BUSY_TIME: Duration = Duration::from_secs(1);
 
-/// Whether an answer says that there are too many requests.
+/// Whether a response says that there are too many requests.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) enum Slower {
     #[default]
     No,
-    /// If it comes often while other requests are served.
+    /// Only if it comes often while other requests succeed.
     IfOften,
     Yes,
 }
 
-/// Measures the rate of requests that are borne by their answers.
+/// Measures the rate of requests that are not refused, by their responses.
 #[derive(Clone, Debug)]
 struct Meter {
-    /// What was borne since `since`.
+    /// Requests accepted since `since`.
     count: u32,
     since: Instant,
     rate: f64,
@@ -79,26 +78,26 @@ impl Meter {
         }
     }
 
-    /// At least what is counted at the moment, as if that were all of a second.
+    /// At least the current count, as if it were a whole second's.
     fn borne(&self) -> f64 {
         self.rate.max(self.count.into())
     }
 }
 
-/// The way of the rate after a cut.
+/// The course of the rate after a cut.
 #[derive(Clone, Copy, Debug)]
 struct Curve {
     cut_at: Instant,
-    /// What was sent until then is under way no longer.
+    /// Requests sent before then are no longer in flight.
     cleared_at: Instant,
-    /// Where the rate lingers.
+    /// The rate that the curve stays near.
     plateau: f64,
-    /// After how many seconds it is there.
+    /// After how many seconds the curve reaches it.
     back: f64,
 }
 
 impl Curve {
-    /// From `peak`, which was refused to a request of `sent_at`.
+    /// From `peak`, at which a request sent at `sent_at` was refused.
     fn new(peak: f64, sent_at: Instant, now: Instant) -> Self {
         let plateau = peak - NOISE * peak.sqrt();
         let back = ((plateau - BETA * peak) / SCALE).cbrt();
@@ -117,11 +116,11 @@ impl Curve {
     }
 }
 
-/// The rate that the API seems to bear.
+/// The rate that the API seems to tolerate.
 #[derive(Clone, Debug)]
 pub(crate) struct Dampener {
     meter: Meter,
-    /// How many answers that may be refusals there were, and since when.
+    /// The number of responses that may be refusals, and since when they are counted.
     busy: (u32, Instant),
     /// `None` until the first refusal.
     curve: Option<Curve>,
@@ -139,10 +138,10 @@ impl Dampener {
         self.rate
     }
 
-    /// Takes note of an answer that may be a refusal, or of an API that is down: the status is the
-    /// same. Who refuses says so within a second, serves at least one request per second
-    /// meanwhile, and does it three times in a second or has refused before. Says whether it
-    /// comes so often.
+    /// Records a response that is either a refusal or a sign of an API that is down, since both
+    /// have the same status. An API that refuses does so within a second, still serves at least
+    /// one request per second, and refuses three times in a second or has refused before. Returns
+    /// whether the refusals come that often.
     fn is_often(&mut self, now: Instant) -> bool {
         let (count, since) = &mut self.busy;
         if now.saturating_duration_since(*since) >= BUSY_TIME {
@@ -152,8 +151,8 @@ impl Dampener {
         *count >= BUSY_OFTEN
     }
 
-    /// Takes note of the end of a request of `sent_at`, and whether the API said that there
-    /// are too many. Says whether that cut the rate.
+    /// Records the end of a request sent at `sent_at`, and whether the API said that there are too
+    /// many. Returns whether that cut the rate.
     pub(crate) fn ended(&mut self, slower: Slower, sent_at: Instant, now: Instant) -> bool {
         let is_refusal = match slower {
             Slower::No => false,
@@ -182,7 +181,7 @@ impl Dampener {
 mod tests {
     use super::*;
 
-    /// Answers of a steady `rate` for so many seconds, none of them a refusal.
+    /// Responses at a steady `rate` for some seconds, none of them a refusal.
     fn steady(dampener: &mut Dampener, from: Instant, rate: u32, seconds: u32) -> Instant {
         let gap = Duration::from_secs(1) / rate;
         let mut now = from;
@@ -271,7 +270,7 @@ mod tests {
         let start = Instant::now();
         let mut dampener = Dampener::new(start);
         let mut now = start;
-        // One of five is borne.
+        // One of five is accepted.
         for n in 0..500 {
             now += Duration::from_millis(10);
             let slower = if n % 5 > 0 { Slower::Yes } else { Slower::No };
@@ -290,7 +289,7 @@ mod tests {
         assert!(dampener.rate() > 5.0, "{}", dampener.rate());
     }
 
-    /// So many of `n` that are refused by a 503, and whether the rate came to an end of that.
+    /// The rate after two seconds of responses, one every 10 ms; those not `served` are 503s.
     fn busy(dampener: &mut Dampener, from: Instant, served: impl Fn(u32) -> bool) -> f64 {
         let mut now = from;
         for n in 0..200 {

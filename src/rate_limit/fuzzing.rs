@@ -1,4 +1,4 @@
-//! What must hold for any value of the headers that speak of waiting.
+//! What must hold for any value of the headers about waits and quotas.
 
 use std::time::{Duration, Instant, SystemTime};
 
@@ -9,11 +9,11 @@ use http::{
 
 use super::{headers::retry_after, quota};
 
-/// Reads `value` as a `Retry-After`, in an answer whose `Date` is `date`.
+/// Reads `value` as a `Retry-After`, in a response whose `Date` is `date`.
 ///
 /// # Panics
-/// When a wait cannot be added to an instant, when digits are not so many seconds or a moment,
-/// or when a date of RFC 9110 is none.
+/// If a wait cannot be added to an instant, if digits are read as anything but that number of
+/// seconds or a point in time, or if a date of RFC 9110 is not read.
 pub fn wait(value: &[u8], date: &[u8]) {
     let mut headers = HeaderMap::new();
     for (name, bytes) in [(RETRY_AFTER, value), (DATE, date)] {
@@ -41,12 +41,12 @@ pub fn wait(value: &[u8], date: &[u8]) {
     }
 }
 
-/// Reads the lines of `text` as the fields that speak of quotas, one after the other and
-/// from the start again, in an answer whose `Date` is `date`.
+/// Reads the lines of `text` as quota headers, one after the other and from the start again, in a
+/// response whose `Date` is `date`.
 ///
 /// # Panics
-/// When a quota cannot be added to an instant or allows less than nothing, or when more
-/// fields are not well-formed than there are.
+/// If a quota cannot be added to an instant or allows less than nothing, or if more fields are
+/// reported as malformed than there are.
 pub fn quotas(text: &[u8], date: &[u8]) {
     let names = [
         "ratelimit-policy",

@@ -1,5 +1,5 @@
-//! What a server says about waiting, read from the headers of its answer. What cannot be
-//! read counts as absent and is named; nothing here fails.
+//! What the headers of a response say about waits. A field that cannot be read counts as absent
+//! and is named; nothing here fails.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -10,22 +10,21 @@ use http::{
 
 use super::times::{self, Time};
 
-/// The longest wait that is told apart, 136 years: safe to add to any instant.
+/// The longest wait that is distinguished, 136 years: safe to add to any instant.
 pub(super) const LONGEST: Duration = Duration::from_secs(u32::MAX as u64);
 
-/// What some vendors send beside `Retry-After` or in its place, in milliseconds.
+/// Fields that some vendors send besides or instead of `Retry-After`, in milliseconds.
 const MILLIS: [HeaderName; 2] =
     [HeaderName::from_static("retry-after-ms"), HeaderName::from_static("x-ms-retry-after-ms")];
 
-/// The wait that `Retry-After` asks for: seconds or a date (RFC 9110 section 10.2.3), and what
-/// servers make of that, see [`times`]. Of several values the longest counts. With
-/// `reads_millis` the fields of vendors that name it in milliseconds are read too; where one
-/// says the same as `Retry-After` but for the rounding, it counts.
+/// The wait in `Retry-After`: seconds or a date (RFC 9110 section 10.2.3), and variants that
+/// servers send, see [`times`]. Of several values the longest counts. With `reads_millis` the
+/// vendor fields in milliseconds are read too; one that agrees with `Retry-After` except for the
+/// rounding takes precedence.
 ///
-/// A date is measured against the answer's own `Date`, so that the clocks of
-/// server and client need not agree, and against `now` where there is none. A
-/// date in the past is zero. Longer waits than `u32::MAX` seconds are cut to that. The fields that
-/// could not be read, or not all of them, are added to `unread`.
+/// A date is measured against the response's own `Date`, so the clocks of server and client need
+/// not agree, or against `now` without one. A date in the past is zero. Longer waits than
+/// `u32::MAX` seconds are cut to that. Fields that could not be fully read are added to `unread`.
 pub(crate) fn retry_after(
     headers: &HeaderMap,
     reads_millis: bool,
@@ -64,8 +63,8 @@ pub(crate) fn retry_after(
     }
 }
 
-/// The clock of the server when its answer came, so long after the beginning of 1970. An answer
-/// from a cache is as old as its `Age` says (RFC 9111 section 5.1).
+/// The server's clock at the time of its response, as the time since the beginning of 1970. A
+/// response from a cache is as old as its `Age` says (RFC 9111 section 5.1).
 pub(super) fn sent_at(headers: &HeaderMap, now: SystemTime) -> Duration {
     let field = |name: HeaderName| headers.get(name).and_then(|value| value.to_str().ok());
     let Some(date) = field(DATE).and_then(|date| times::moment(date.trim())) else {
@@ -75,7 +74,7 @@ pub(super) fn sent_at(headers: &HeaderMap, now: SystemTime) -> Duration {
     date.saturating_add(age.unwrap_or_default())
 }
 
-/// The longest of the waits in a list, and whether all of it could be read. Dates have commas
+/// The longest of the waits in a list, and whether all of it could be read. Dates contain commas
 /// too.
 fn longest_of(value: &str, of: &dyn Fn(&str) -> Option<Duration>) -> (Option<Duration>, bool) {
     let (mut longest, mut is_read) = (None, true);
@@ -137,7 +136,8 @@ mod tests {
             ("  120\t", Some(120)),
             ("007", Some(7)),
             ("100000", Some(100_000)),
-            // Moments, half a minute ahead, in seconds and in milliseconds, and far ahead.
+            // Points in time half a minute ahead, in seconds and in milliseconds, and one far
+            // ahead.
             ("784111807", Some(784_111_807)),
             ("4294967295", Some(4_294_967_295 - 784_111_777)),
             ("100000000000000000000", Some(longest)),
@@ -187,7 +187,7 @@ mod tests {
         ] {
             assert_eq!(asked(until, Some(date)), Some(Duration::from_secs(secs)), "{date}");
         }
-        // It lay in a cache for twenty seconds.
+        // It was in a cache for twenty seconds.
         let date = "Sun, 06 Nov 1994 08:49:37 GMT";
         let cached = of(&[("retry-after", until), ("date", date), ("age", "20")]);
         assert_eq!(cached, Some(Duration::from_secs(10)));

@@ -1,5 +1,5 @@
-//! What an answer that is no success asks for, by its status and its headers: whether it is a
-//! limit, a wait, another attempt or none. Knows neither what it answers nor what follows.
+//! What the status and headers of an unsuccessful response request: a rate limit, a wait, a retry
+//! or no retry. Knows neither the request nor what follows.
 
 use std::{
     collections::BTreeSet,
@@ -15,23 +15,24 @@ use super::{
 };
 use crate::error::{Error, ErrorKind};
 
-/// Shorter waits than this are none: two attempts would leave in one instant.
+/// Shorter waits are raised to this: otherwise two attempts would leave at the same instant.
 const SHORTEST: Duration = Duration::from_millis(10);
-/// "The site is overloaded", as some APIs have it beside 503.
+/// "The site is overloaded": some APIs send it besides 503.
 const OVERLOADED: u16 = 529;
 
-/// What the statuses and the headers of one API mean, as far as that differs among APIs.
+/// The meaning of statuses and headers, as far as it differs among APIs.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct AnswerRules {
-    /// A limit, besides 429.
+    /// Statuses that are a rate limit, besides 429.
     pub(crate) limits: BTreeSet<u16>,
-    /// "Slower", besides limits; `None` is a 503 that comes often.
+    /// Statuses that slow the dampener down, besides rate limits; `None` means a 503 that comes
+    /// often.
     pub(crate) slower: Option<BTreeSet<u16>>,
-    /// Worth one more attempt where a wait is named.
+    /// Statuses that allow one more attempt if the response names a wait.
     pub(crate) worth_a_wait: BTreeSet<u16>,
     /// Whether waits in milliseconds are read.
     pub(crate) reads_millis: bool,
-    /// Whether `x-should-retry` is heeded.
+    /// Whether `x-should-retry` is observed.
     pub(crate) reads_should_retry: bool,
 }
 
@@ -65,48 +66,48 @@ impl AnswerRules {
     }
 }
 
-/// What a rule of the pool says of an answer, whatever its status and its headers.
+/// What a response rule says about a response, whatever its status and headers.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Ruled {
     pub(crate) is_limit: bool,
     /// The wait that the body names.
     pub(crate) told: Option<Duration>,
-    /// The wait of a limit that names none.
+    /// The wait of a rate limit that names none.
     pub(crate) default: Option<Duration>,
 }
 
-/// What an answer asks for.
+/// What a response requests.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct Heard {
-    /// It refuses the request for nothing but a limit, so it was not processed.
+    /// It refuses the request only because of a rate limit, so the request was not processed.
     pub(crate) is_limit: bool,
     pub(crate) slower: Slower,
-    /// The wait that it names, with [`SHORTEST`] for the least; zero where it names one that
-    /// is shorter or over, `None` where it names none.
+    /// The wait that it names, at least [`SHORTEST`]; zero if the named wait is shorter or over,
+    /// and `None` if it names none.
     pub(crate) wait: Option<Duration>,
-    /// Whether the wait is one for every request to the API.
+    /// Whether the wait concerns every request to the API.
     pub(crate) holds: bool,
-    /// Whether the status is worth one more attempt after the wait, whatever it is.
+    /// Whether the status allows one more attempt after the wait, whatever it is.
     pub(crate) is_worth_a_wait: bool,
-    /// The tightest of the quotas that it tells of.
+    /// The tightest of the quotas it reports.
     pub(crate) quota: Option<Quota>,
-    /// What it says of another attempt in so many words.
+    /// What it says explicitly about another attempt.
     pub(crate) should_retry: Option<bool>,
-    /// The fields about waiting that could not be read.
+    /// The fields about waits that could not be read.
     pub(crate) unread: Vec<HeaderName>,
 }
 
 impl Heard {
-    /// Whether a wait is named that is one.
+    /// Whether it names a wait above zero.
     pub(crate) fn asks_to_wait(&self) -> bool {
         self.wait.is_some_and(|wait| !wait.is_zero())
     }
 }
 
-/// Reads an answer with `status` that is no success. A limit is a 429, a status that the rules
-/// call one, and a 403 with a wait or with a quota that is used up. The reset of a limit, of a
-/// 503 and of a 529 is the wait where no other is named. What is `ruled` goes before all of that,
-/// and `status` is then the one that the answer counts as.
+/// Reads an unsuccessful response with `status`. A rate limit is a 429, a status that the rules
+/// define as one, and a 403 with a wait or with a used-up quota. If a rate limit, a 503 or a 529
+/// names no wait, its reset is the wait. `ruled` overrides all of that, and `status` is then the
+/// one that the response counts as.
 pub(crate) fn hear(
     rules: &AnswerRules,
     status: StatusCode,
@@ -194,7 +195,7 @@ mod tests {
         }
         assert_eq!(limit(&[("x-ratelimit-remaining", "0")]).wait, None);
         assert!(limit(&[("x-ratelimit-remaining", "0")]).is_limit);
-        // What is used up does not make another status a limit.
+        // A used-up quota does not make another status a rate limit.
         for code in [400, 401, 404, 500] {
             assert!(!by_default(code, &[("x-ratelimit-remaining", "0")]).is_limit, "{code}");
         }

@@ -1,5 +1,5 @@
-//! The hold that an API asked for: a moment before which no worker sends, and the way back
-//! after it. Shared by all workers, so that what one of them hears stops the others at once.
+//! The hold that an API requested: a time before which no worker sends, and the gradual reopening
+//! after it. Shared by all workers, so a wait reported to one stops the others at once.
 
 use std::{
     sync::{
@@ -13,13 +13,13 @@ use tokio::sync::{Notify, futures::Notified};
 
 use super::reopening::{Reopening, Wait};
 
-/// A moment that only moves forward, and who may pass from then on.
+/// A time that only moves forward, and who may pass after it.
 pub(crate) struct Hold {
-    /// Whether everyone may pass: there is no hold, and the last one is forgotten.
+    /// Whether everyone may pass: there is no hold and no reopening.
     is_open: AtomicBool,
     reopening: Mutex<Reopening>,
     freed: Notify,
-    /// Which handle was asked last to wait by itself, and until when.
+    /// The handle of which the API last requested a wait, and until when.
     asked: Mutex<Option<(u64, Instant)>>,
 }
 
@@ -33,8 +33,8 @@ impl Hold {
         }
     }
 
-    /// Notes that the API is not available to `handle` for `wait` from `now`, and says whether
-    /// it is not to another one either at the moment: then it seems to be to nobody.
+    /// Records that the API is unavailable to `handle` for `wait` from `now`, and returns whether
+    /// it is unavailable to another handle too: then it seems to be unavailable to all.
     pub(crate) fn is_for_all(&self, handle: u64, now: Instant, wait: Duration) -> bool {
         let mut asked = self.asked.lock().unwrap_or_else(PoisonError::into_inner);
         let others = asked.is_some_and(|(other, until)| other != handle && until > now);
@@ -42,8 +42,8 @@ impl Hold {
         others
     }
 
-    /// Holds everything for `wait` from `now`, unless it is held for longer already.
-    /// Returns whether it is held for longer by that.
+    /// Holds everything for `wait` from `now`, unless an earlier hold lasts longer. Returns whether
+    /// this extends the hold.
     pub(crate) fn extend(&self, now: Instant, wait: Duration) -> bool {
         let mut reopening = self.reopening();
         let is_longer = !wait.is_zero() && reopening.hold(later(now, wait), now);
@@ -58,9 +58,9 @@ impl Hold {
         self.is_open.load(Ordering::Acquire)
     }
 
-    /// How long until the hold is over, or until one may be let through after it; `None`
-    /// where one would be at once. Who waits for less than a hold may be let through sooner,
-    /// see [`freed`](Self::freed).
+    /// How long until the hold is over, or until one more may be let through after it; `None` if
+    /// one would be let through at once. A caller that waits for its turn may be let through
+    /// sooner, see [`freed`](Self::freed).
     pub(crate) fn wait(&self, now: Instant) -> Option<Wait> {
         if self.is_open() {
             return None;
@@ -68,8 +68,8 @@ impl Hold {
         self.reopening().check(now).err()
     }
 
-    /// Lets an attempt leave at `now`, if one may. To be asked last, with all in hand that
-    /// it needs.
+    /// Lets an attempt leave at `now`, if one may. Must be called last, once the attempt has
+    /// everything else that it needs.
     pub(crate) fn admit(&self, now: Instant) -> Option<HoldPermit<'_>> {
         if self.is_open() {
             return Some(HoldPermit { hold: self, epoch: None });
@@ -93,12 +93,12 @@ impl Hold {
     }
 }
 
-/// The permit of one attempt to leave after a hold, to be given back with its end. Dropped
-/// without one it was not served.
+/// The permit of one attempt after a hold, given back with the attempt's end. Dropping it without
+/// a call of `served` counts as not served.
 #[must_use]
 pub(crate) struct HoldPermit<'a> {
     hold: &'a Hold,
-    /// The number of the hold that it comes after.
+    /// The number of the hold that it follows.
     epoch: Option<u64>,
 }
 
@@ -125,7 +125,7 @@ impl Drop for HoldPermit<'_> {
     }
 }
 
-/// A moment beyond the clock's range is one that never comes.
+/// A time beyond the clock's range never comes.
 fn later(now: Instant, wait: Duration) -> Instant {
     now.checked_add(wait).unwrap_or(now + Duration::from_secs(u32::MAX.into()))
 }

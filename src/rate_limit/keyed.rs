@@ -1,5 +1,5 @@
-//! One rate limit for each key, in bounded memory. Which keys there are is decided here,
-//! how a limit is kept in `limiter`, and what is forgotten in `keys`.
+//! One rate limit for each key, in bounded memory. This file decides which keys are tracked,
+//! `limiter` how a limit works, and `keys` what is forgotten.
 
 use std::{
     borrow::Borrow,
@@ -18,18 +18,18 @@ use super::{
 };
 use crate::error::Error;
 
-/// How many keys are told apart at a time unless it is said otherwise.
+/// How many keys are tracked at a time by default.
 const MAX_KEYS: usize = 65_536;
 
-/// The same rate limit for each key by itself, such as a tenant or a host.
+/// The same rate limit for each key separately, such as a tenant or a host.
 ///
-/// A key that was not used until its burst is whole again takes no memory for long: such keys are
-/// swept, some with each new key. One that is in use takes about 300 bytes, however long it is
-/// (measured by `cargo test --test process keys::`): a key is known by a keyed hash of 128 bits of
-/// what its [`Hash`] feeds, and is not kept. At most 65,536 keys are told apart at a time, or
-/// [`max_keys`](Self::max_keys). Beyond them, further keys have one limit in common until there
-/// is room and nobody waits for that limit. So no key ever gets more than its rate; one that comes
-/// when there is no room may get less.
+/// A key that has been unused until its burst is full again takes memory only for a short time:
+/// such keys are swept, some with each new key. A key in use takes about 300 bytes, however long
+/// it is (measured by `cargo test --test process keys::`): it is identified by a keyed hash of 128
+/// bits of what its [`Hash`] feeds, and is not stored. At most 65,536 keys are tracked at a time,
+/// or [`max_keys`](Self::max_keys). Beyond that, further keys share one limit until there is room
+/// and nobody waits for that limit. So no key ever gets more than its rate; one that comes when
+/// there is no room may get less.
 ///
 /// ```
 /// use vantage_api_pool::limits::KeyedRateLimiter;
@@ -42,16 +42,16 @@ const MAX_KEYS: usize = 65_536;
 /// ```
 pub struct KeyedRateLimiter<K> {
     limiters: Mutex<KeyTable<u128, Arc<RateLimiter>>>,
-    /// For keys for which there is no room, and what new limiters are made from: so what a
-    /// key got in common with others counts when it gets a limiter of its own.
+    /// For keys for which there is no room. New limiters are copied from it, so what a key used
+    /// while sharing still counts when it gets its own limiter.
     common: Arc<RateLimiter>,
-    /// Two halves of the hash that stands for a key.
+    /// Two halves of the hash that identifies a key.
     hashers: [RandomState; 2],
     _key: PhantomData<fn(&K)>,
 }
 
 impl<K: Hash + Eq> KeyedRateLimiter<K> {
-    /// A limit of `rate` requests per second for each key, of which `burst` may go at once
+    /// A limit of `rate` requests per second for each key, with a burst of at most `burst` requests
     /// after a pause.
     ///
     /// # Errors
@@ -65,8 +65,7 @@ impl<K: Hash + Eq> KeyedRateLimiter<K> {
         })
     }
 
-    /// How many keys are told apart at a time: 65,536 by default. With zero all have one
-    /// limit in common.
+    /// How many keys are tracked at a time: 65,536 by default. With zero all keys share one limit.
     #[must_use]
     pub fn max_keys(self, keys: usize) -> Self {
         self.limiters().set_most(keys);
@@ -98,7 +97,7 @@ impl<K: Hash + Eq> KeyedRateLimiter<K> {
         self.limiter(key).try_acquire()
     }
 
-    /// As [`RateLimiter::set_rate`], for every key. It takes time in proportion to the keys.
+    /// As [`RateLimiter::set_rate`], for every key. Takes time proportional to the number of keys.
     ///
     /// # Errors
     /// As [`RateLimiter::set_rate`].
@@ -108,19 +107,19 @@ impl<K: Hash + Eq> KeyedRateLimiter<K> {
         limiters.values_mut().try_for_each(|limiter| limiter.set_rate(rate))
     }
 
-    /// How many keys are told apart at the moment, those included that could be swept.
+    /// How many keys are tracked at the moment, including those that could be swept.
     #[must_use]
     pub fn len(&self) -> usize {
         self.limiters().len()
     }
 
-    /// Whether no key is told apart from a new one.
+    /// Whether no key is tracked.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    /// The limiter of `key`. It is the same one for as long as anyone has it.
+    /// The limiter of `key`. It stays the same as long as anyone holds it.
     pub(crate) fn limiter<Q>(&self, key: &Q) -> Arc<RateLimiter>
     where
         K: Borrow<Q>,
@@ -133,7 +132,7 @@ impl<K: Hash + Eq> KeyedRateLimiter<K> {
             return Arc::clone(limiter);
         }
         let now = now();
-        // Limiters are handed out under the lock only, so one that nobody else has stays so.
+        // Limiters are cloned under the lock only, so one that nobody else has stays so.
         let is_free = |limiter: &Arc<RateLimiter>| Arc::strong_count(limiter) == 1;
         let has_room = limiters.make_room(|limiter| is_free(limiter) && limiter.is_spent(now));
         if !has_room || !is_free(common) {
@@ -200,7 +199,7 @@ mod tests {
                 advance(Duration::from_millis(1)).await;
             }
         }
-        // A key is in use for 100 ms, in which 10,000 come.
+        // A key is in use for 100 ms, in which 10,000 arrive.
         assert!((10_000..14_000).contains(&most), "{most} keys at a time");
         advance(Duration::from_secs(1)).await;
         (0..1_000).for_each(|key| limiter.try_acquire(&key).unwrap());
@@ -215,10 +214,10 @@ mod tests {
         limiter.try_acquire(&100).unwrap();
         limiter.try_acquire(&101).unwrap();
         assert_eq!(limiter.try_acquire(&102), Err(Duration::from_secs(1)));
-        // Those with a limit of their own notice nothing.
+        // Keys with their own limit are not affected.
         (0..100).for_each(|key| limiter.try_acquire(&key).unwrap());
         assert_eq!(limiter.len(), 100);
-        // What was taken in common counts for a key that gets a limit of its own.
+        // What was used while sharing counts when a key gets its own limit.
         advance(Duration::from_millis(1_500)).await;
         limiter.try_acquire(&100).unwrap();
         advance(Duration::from_millis(500)).await;

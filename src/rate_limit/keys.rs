@@ -1,22 +1,22 @@
-//! Values by key in bounded memory: those that say no more than a new one would are
-//! swept, a few each time that a key comes in, so that no call pays for all of them.
+//! Values by key in bounded memory: values equal to new ones are swept, a few each time that a key
+//! is added, so that no call pays for all of them.
 
 use std::hash::Hash;
 
 use indexmap::IndexMap;
 
-/// How many entries are looked at for each one that comes in: more than one, so that
-/// entries go faster than they come.
+/// How many entries are checked for each one that is added: more than one, so that entries are
+/// removed faster than they are added.
 const LOOKS: usize = 4;
 
-/// Up to how many entries memory is not given back.
+/// Up to this number of entries memory is not given back.
 const KEPT: usize = 1024;
 
 /// A map of at most `most` entries.
 pub(crate) struct KeyTable<K, V> {
     entries: IndexMap<K, V>,
     most: usize,
-    /// The entry that is looked at next.
+    /// The entry that is checked next.
     hand: usize,
 }
 
@@ -43,7 +43,7 @@ impl<K: Hash + Eq, V> KeyTable<K, V> {
         self.entries.values_mut()
     }
 
-    /// Sweeps some of the entries that are spent, and says whether there is room for one more.
+    /// Sweeps some of the entries that are spent, and returns whether there is room for one more.
     pub(crate) fn make_room(&mut self, mut is_spent: impl FnMut(&V) -> bool) -> bool {
         for _ in 0..LOOKS.min(self.entries.len()) {
             if self.hand >= self.entries.len() {
@@ -74,7 +74,7 @@ mod tests {
     #[test]
     fn many_keys_leave_no_more_than_those_in_use() {
         let mut table = KeyTable::new(usize::MAX);
-        // An entry is spent a thousand keys after it came.
+        // An entry is spent a thousand keys after it was added.
         for now in 0..100_000u32 {
             assert!(table.make_room(|came| now - came > 1000));
             table.insert(now, now);

@@ -1,22 +1,22 @@
-//! What the quotas in the headers mean for the rate, from one answer to the next. Knows no
-//! clock but the `now` it is given.
+//! What the quotas in the headers mean for the rate, from one response to the next. Has no clock
+//! of its own.
 
 use std::time::{Duration, Instant};
 
 use super::quota::Quota;
 
-/// Servers tell the time to a reset in whole seconds, rounded one way or the other.
+/// Servers report the time to a reset in whole seconds, rounded up or down.
 pub(super) const RESOLUTION: Duration = Duration::from_secs(1);
-/// What is allowed between a reset and the first answer after it, if nothing is known.
+/// What is allowed between a reset and the first response after it, if nothing is known.
 const PROBE: f64 = 1.0;
 
-/// The quota that binds, as it was told last.
+/// The quota that limits the rate, as last reported.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Learned {
     remaining: u64,
-    /// When there is more.
+    /// The time of the reset.
     reset_at: Instant,
-    /// When it is forgotten.
+    /// The time when it is forgotten.
     valid_until: Instant,
     rate: f64,
     /// The last rate that was not zero.
@@ -24,8 +24,8 @@ pub(crate) struct Learned {
 }
 
 impl Learned {
-    /// What follows from a quota after `known`, while `in_flight` requests are on their way, which
-    /// it may not have counted yet. It is not believed for longer than `longest`.
+    /// Updates `known` with a quota, while `in_flight` requests that it may not have counted yet
+    /// are in flight. It is believed for at most `longest`.
     pub(crate) fn of(
         quota: Quota,
         known: Option<Self>,
@@ -34,8 +34,8 @@ impl Learned {
         now: Instant,
     ) -> Self {
         let latest = now + quota.reset.max(RESOLUTION);
-        // The moment that an earlier answer of the same window gave, if it is as good: the
-        // first one after a full second knows it best.
+        // The reset time from an earlier response of the same window, if it is as good: the first
+        // response after a full second knows it best.
         let earlier = known.filter(|known| {
             quota.remaining <= known.remaining
                 && known.reset_at > now
@@ -61,8 +61,8 @@ impl Learned {
         if now < self.valid_until {
             return self.rate;
         }
-        // The first answer after a reset tells how much there is; until then not everybody
-        // rushes in.
+        // Only the first response after a reset reports how much there is; until then, prevent a
+        // rush.
         if now < self.valid_until + RESOLUTION { self.usual } else { f64::INFINITY }
     }
 

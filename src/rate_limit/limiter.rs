@@ -1,4 +1,4 @@
-//! A rate limit as a value: a bucket and the queue before it. Whoever is first waits for
+//! A rate limit as a value: a bucket and the queue in front of it. The first in the queue waits for
 //! the bucket, the others for their turn. Knows nothing of what the permits are for.
 
 use std::{
@@ -20,18 +20,18 @@ use crate::{
 /// The lowest rate: one request in 32 years.
 pub(crate) const SLOWEST: Decimal = Decimal::from_parts(1, 0, 0, false, 9);
 
-/// How often one who waits behind others looks whether the first still has its worker.
+/// How often a caller behind others checks whether the first one still has its worker.
 const LOOK: Duration = Duration::from_millis(100);
 
 /// A rate limit for any use, exact and first come, first served.
 ///
-/// Over any stretch of time it grants at most `burst` + rate × time permits. A permit is for
-/// the moment at which it is granted. It is shared by reference or in an `Arc`.
+/// Over any stretch of time it grants at most `burst` + rate × time permits. A permit is valid at
+/// the moment when it is granted. Share it by reference or in an `Arc`.
 ///
-/// It works on any executor: who has to wait is woken by a thread that all limiters of the
-/// process share, which begins with the first wait. Its timers are up to a millisecond late, and
-/// with a `burst` of 1 that much is lost for each permit that is waited for; a `burst` of a few
-/// milliseconds worth of the rate loses nothing.
+/// It works on any executor: waiting callers are woken by one thread for all limiters of the
+/// process, which starts with the first wait. Its timers are up to a millisecond late, and with a
+/// `burst` of 1 that much is lost for each permit that is waited for; with a `burst` of a few
+/// milliseconds worth of the rate nothing is lost.
 ///
 /// ```
 /// use vantage_api_pool::limits::RateLimiter;
@@ -51,17 +51,17 @@ pub struct RateLimiter {
 
 struct State {
     bucket: Bucket,
-    /// Those who wait, and their calls: one that lost its worker waits no longer, though the
-    /// worker may be unable to say so.
+    /// The waiting callers and their calls: a call that lost its worker no longer counts, even if
+    /// the worker cannot say so.
     queue: Queue<(Arc<Notify>, Option<Arc<InFlight>>)>,
 }
 
 impl RateLimiter {
-    /// A limit of `rate` requests per second, of which `burst` may go at once after a pause.
-    /// Of `rate`, 19 decimal places count.
+    /// A limit of `rate` requests per second, with a burst of at most `burst` requests after a
+    /// pause. 19 decimal places of `rate` count.
     ///
     /// # Errors
-    /// [`ErrorKind::Config`] when `rate` is below 10⁻⁹ or `burst` is zero.
+    /// [`ErrorKind::Config`] if `rate` is below 10⁻⁹ or `burst` is zero.
     pub fn new(rate: Decimal, burst: u32) -> Result<Self, Error> {
         check_rate(rate)?;
         if burst == 0 {
@@ -74,11 +74,11 @@ impl RateLimiter {
         Self { state: Mutex::new(State { bucket, queue: Queue::default() }) }
     }
 
-    /// Takes a permit, after those who came earlier. Dropping the future leaves the queue:
-    /// nothing is taken, and those behind move up.
+    /// Takes a permit, after earlier callers. Dropping the future leaves the queue: no permit is
+    /// taken, and those behind move up.
     ///
     /// # Errors
-    /// [`ErrorKind::Config`] when it has to wait and the system has no thread for the timers.
+    /// [`ErrorKind::Config`] if it has to wait and the system has no thread for the timers.
     pub async fn acquire(&self) -> Result<(), Error> {
         if self.try_acquire().is_ok() {
             return Ok(());
@@ -95,7 +95,7 @@ impl RateLimiter {
     /// Takes a permit if there is one and nobody waits for it.
     ///
     /// # Errors
-    /// How long it would take if all who wait stay.
+    /// How long it would take if all waiting callers stay.
     pub fn try_acquire(&self) -> Result<(), Duration> {
         let mut state = self.state();
         let now = now();
@@ -105,11 +105,11 @@ impl RateLimiter {
         Err(state.bucket.ready_in(now, state.queue.len() as u64))
     }
 
-    /// Changes the rate to `rate` requests per second, for those who wait too. The burst and
-    /// what is saved of it stay.
+    /// Changes the rate to `rate` requests per second, for waiting callers too. The burst and the
+    /// permits saved so far are kept.
     ///
     /// # Errors
-    /// [`ErrorKind::Config`] when `rate` is below 10⁻⁹; then nothing changes.
+    /// [`ErrorKind::Config`] if `rate` is below 10⁻⁹; then nothing changes.
     pub fn set_rate(&self, rate: Decimal) -> Result<(), Error> {
         check_rate(rate)?;
         let mut state = self.state();
@@ -118,8 +118,7 @@ impl RateLimiter {
         Ok(())
     }
 
-    /// Joins the queue behind those who are as urgent, for as long as nobody takes `in_flight`
-    /// away.
+    /// Joins the queue behind callers of the same priority, until `in_flight` is taken away.
     pub(crate) fn join(&self, in_flight: Option<Arc<InFlight>>, priority: Priority) -> Place<'_> {
         let wake = Arc::new(Notify::new());
         let has_call = in_flight.is_some();
@@ -127,12 +126,12 @@ impl RateLimiter {
         Place { limiter: self, at, wake, has_call }
     }
 
-    /// Another limit of the same rate and burst with as much saved.
+    /// A copy of this limit with its rate, burst and saved permits.
     pub(super) fn fork(&self) -> Self {
         Self::with_bucket(self.state().bucket.clone())
     }
 
-    /// Whether it says no more than a new one, and nobody waits.
+    /// Whether it equals a new one, and nobody waits.
     pub(super) fn is_spent(&self, now: Instant) -> bool {
         let state = self.state();
         state.queue.is_empty() && state.bucket.is_full(now)
@@ -144,7 +143,7 @@ impl RateLimiter {
 }
 
 impl State {
-    /// Passes over those at the front who lost their workers.
+    /// Skips callers at the front that lost their workers.
     fn pass_over_the_lost(&mut self) {
         let mut lost = false;
         while let Some((_, Some(in_flight))) = self.queue.first()
@@ -165,7 +164,7 @@ impl State {
     }
 }
 
-/// A place in the queue; it is left when this is dropped.
+/// A position in the queue; dropping it leaves the queue.
 pub(crate) struct Place<'a> {
     limiter: &'a RateLimiter,
     at: permits::Place,
@@ -174,20 +173,20 @@ pub(crate) struct Place<'a> {
 }
 
 impl Place<'_> {
-    /// How long until there is a permit for this place, if those before it stay.
+    /// How long until there is a permit for this position, if those before it stay.
     pub(crate) fn wait(&self, now: Instant) -> Duration {
         let state = self.limiter.state();
         let ahead = state.queue.ahead(self.at).unwrap_or_default();
         state.bucket.ready_in(now, ahead as u64)
     }
 
-    /// Whether this place is the first and there is a permit to take.
+    /// Whether this position is the first and a permit is available.
     pub(crate) fn is_ready(&self, now: Instant) -> bool {
         self.outlook(now) == (true, Duration::ZERO)
     }
 
-    /// Resolves when this place is the first and there is a permit to take, with the moment
-    /// since when there is: timers are late.
+    /// Resolves when this position is the first and a permit is available, with the time since
+    /// when it has been: timers are late.
     ///
     /// # Errors
     /// [`ErrorKind::Config`] when there is no timer.
@@ -199,7 +198,7 @@ impl Place<'_> {
             match (is_first, wait) {
                 (true, Duration::ZERO) => return Ok(due.map_or(now, |due| now.min(due))),
                 (false, _) if !self.has_call => self.wake.notified().await,
-                // Whoever is first may be on a thread that stands still.
+                // The thread of the first caller may be blocked.
                 (false, wait) => self.pause(wait.max(LOOK)).await?,
                 (true, wait) => {
                     due = now.checked_add(wait);
@@ -209,7 +208,7 @@ impl Place<'_> {
         }
     }
 
-    /// Takes the permit, if this place is the first and there is one, and gives the place up.
+    /// Takes the permit, if this position is the first and there is one, and leaves the queue.
     pub(crate) fn take(&self, now: Instant) -> bool {
         let mut state = self.limiter.state();
         state.pass_over_the_lost();
@@ -221,11 +220,11 @@ impl Place<'_> {
         true
     }
 
-    /// Whether this place is the first, and how long it waits for a permit.
+    /// Whether this position is the first, and how long it waits for a permit.
     fn outlook(&self, now: Instant) -> (bool, Duration) {
         let mut state = self.limiter.state();
         state.pass_over_the_lost();
-        // One who lost its worker waits until the end of its task.
+        // A caller that lost its worker waits until the end of its task.
         if state.queue.is_first(self.at) {
             return (true, state.bucket.ready_in(now, 0));
         }
@@ -328,7 +327,7 @@ mod tests {
         fn no_stretch_of_time_grants_more_than_burst_and_rate_whoever_gives_up(
             rate in (1..20_000i64, 0..=2u32).prop_map(|(digits, scale)| Decimal::new(digits, scale)),
             burst in 1..20u32,
-            // When each one comes, and how long it has patience.
+            // When each caller arrives, and how long it is willing to wait.
             callers in prop::collection::vec((0..3_000u64, 0..3_000u64), 1..60),
         ) {
             let grants = paused().block_on(async {
@@ -491,7 +490,7 @@ mod tests {
         let limiter = limiter("1", 1);
         limiter.acquire().await.unwrap();
         let stuck = [in_flight(), in_flight()];
-        // Nobody polls these two, as on a thread that stands still.
+        // Nobody polls these two, as on a blocked thread.
         let join = |in_flight| limiter.join(Some(in_flight), Priority::Normal);
         let places: Vec<_> = stuck.iter().cloned().map(join).collect();
         let next = join(in_flight());

@@ -1,14 +1,13 @@
 //! One rate limit per API, shared by every worker.
 //!
-//! `pace` says how fast requests may leave: the lowest of the configured limit, of what quotas in
-//! headers allow (`headers`, `quota` and `counts` read them, `learned` follows them from one
-//! answer to the next) and of what refusals alone tell (`dampener`), in one `bucket`. The `pacer`
-//! is the pace that workers and limiter share, and `actor` the queue of those who found no
-//! permit. `hold` stops everyone for as long as a server asks, and `reopening` is the way back.
-//! `rotation` decides which token goes next; all workers share it.
+//! `pace` decides how fast requests may leave: the lowest of the configured limit, the quotas in
+//! response headers (read by `headers`, `quota` and `counts`, and followed from one response to the
+//! next by `learned`) and the rate inferred from refusals (`dampener`), in one `bucket`. The
+//! `pacer` is the pace shared by workers and limiter, and `actor` the queue of calls that found no
+//! permit. `hold` stops everyone for as long as a server requests, and `reopening` lets calls back
+//! gradually. `rotation` decides which token is used next; all workers share it.
 //! `limiter` and `keyed` are limits as values, for users and for the pool's own limits per key and
-//! per worker; `keys` forgets the keys that are not in use, and `timer` is for those who wait on
-//! any executor.
+//! per worker; `keys` forgets unused keys, and `timer` wakes callers on any executor.
 
 mod actor;
 mod bucket;

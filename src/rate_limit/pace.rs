@@ -1,6 +1,5 @@
-//! How fast requests to an API may leave: the lowest of the configured limit, of what the
-//! quotas in its headers allow and of what the dampener found out, in one token bucket. Knows
-//! no clock but the `now` it is given.
+//! How fast requests to an API may leave: the lowest of the configured limit, of the quotas in its
+//! headers and of the dampener's rate, in one token bucket. Has no clock of its own.
 
 use std::time::{Duration, Instant};
 
@@ -14,27 +13,27 @@ use super::{
     quota::Quota,
 };
 
-/// The rate of an API and the permits that come of it.
+/// The rate of an API and the resulting permits.
 #[derive(Clone, Debug)]
 pub(crate) struct Pace {
     limit: Option<Decimal>,
-    /// How many may leave at once after a pause, if that was configured.
+    /// The configured burst after a pause.
     burst: Option<u32>,
     dampener: Option<Dampener>,
     learned: Option<Learned>,
-    /// The longest that anything is believed which the headers say.
+    /// The longest time for which anything in the headers is believed.
     longest: Duration,
     /// `None` as long as every request may leave.
     bucket: Option<Bucket>,
     /// The rate and the burst of the bucket.
     set: (f64, u32),
-    /// Whether the API has asked for a pace.
+    /// Whether the API has set the pace.
     is_paced: bool,
 }
 
 impl Pace {
-    /// The pace of an API with the configured `limit`, of which `burst` may leave at once after a
-    /// pause, or else 10 ms worth of it. No quota is believed for longer than `longest`.
+    /// The pace of an API with the configured `limit` and `burst`; the default burst is 10 ms
+    /// worth of the limit. No quota is believed for longer than `longest`.
     pub(crate) fn new(
         limit: Option<Decimal>,
         burst: Option<u32>,
@@ -59,7 +58,7 @@ impl Pace {
         self.limit
     }
 
-    /// Sets another limit, or none, with nothing saved.
+    /// Sets another limit, or none; nothing is saved at the start.
     pub(crate) fn set_limit(&mut self, limit: Option<Decimal>, now: Instant) {
         self.limit = limit;
         if !self.is_watching() {
@@ -69,13 +68,13 @@ impl Pace {
         self.empty(now);
     }
 
-    /// Whether anything follows from how requests end.
+    /// Whether the pace depends on how requests end.
     pub(crate) fn is_watching(&self) -> bool {
         self.limit.is_some() || self.dampener.is_some()
     }
 
-    /// Takes note of the end of a request of `sent_at`, which said so much of `slower` and of a
-    /// `quota`, while `in_flight` others are on their way.
+    /// Records the end of a request sent at `sent_at`, with what its response said about slowing
+    /// down and about a `quota`, while `in_flight` others are in flight.
     pub(crate) fn ended(
         &mut self,
         slower: Slower,
@@ -95,19 +94,19 @@ impl Pace {
         self.adjust(now);
     }
 
-    /// The most requests per second that the API wants at `now`; infinite where it has asked for
-    /// nothing.
+    /// The highest rate that the API wants at `now`, in requests per second; infinite if it has set
+    /// none.
     pub(crate) fn asked(&self, now: Instant) -> f64 {
         let found = self.dampener.as_ref().map_or(f64::INFINITY, Dampener::rate);
         found.min(self.learned(now))
     }
 
-    /// The most requests per second at `now`; infinite without a bound.
+    /// The highest rate at `now`, in requests per second; infinite if unlimited.
     pub(crate) fn rate(&self, now: Instant) -> f64 {
         self.asked(now).min(self.limit.map_or(f64::INFINITY, per_second))
     }
 
-    /// The same for people to read, `None` without a bound. A limit that binds is exact.
+    /// The same for display, `None` if unlimited. If the configured limit applies, it is exact.
     pub(crate) fn shown(&self, now: Instant) -> Option<Decimal> {
         let asked = self.asked(now);
         match self.limit {
@@ -116,9 +115,9 @@ impl Pace {
         }
     }
 
-    /// How long one who lets `ahead` others go first waits for a permit, or until that may be
-    /// sooner than it seems. Where the API asked for a pace, nobody knows what it will be when the
-    /// others are served: then it is the wait of the next one.
+    /// How long a caller behind `ahead` others waits for a permit, or until that wait may turn
+    /// out shorter. If the API has set the pace, its later pace is unknown: the wait is then that
+    /// of the next caller.
     pub(crate) fn ready_in(&mut self, ahead: u64, now: Instant) -> Duration {
         self.adjust(now);
         let Some(bucket) = &self.bucket else { return Duration::ZERO };
@@ -130,14 +129,14 @@ impl Pace {
         bucket.ready_in(now, 0).min(change)
     }
 
-    /// Gives a permit, which costs `cost` as far as so many are saved; or tells how long until
+    /// Grants a permit, which costs `cost` as far as so many are saved; or returns the time until
     /// there is one.
     pub(crate) fn take(&mut self, cost: u32, now: Instant) -> Result<(), Duration> {
         let wait = self.ready_in(0, now);
         if !wait.is_zero() {
             return Err(wait);
         }
-        // What is saved of a configured limit is the user's own.
+        // The permits saved from a configured limit belong to the user.
         let cost = if self.asked(now).is_finite() { cost } else { 1 };
         if let Some(bucket) = &mut self.bucket {
             bucket.take(now, cost);
@@ -159,19 +158,19 @@ impl Pace {
         self.burst.unwrap_or_else(|| default_burst(limit)).max(1)
     }
 
-    /// Has the bucket follow the rate at `now`.
+    /// Updates the bucket to the rate at `now`.
     fn adjust(&mut self, now: Instant) {
         let (asked, rate) = (self.asked(now), self.rate(now));
-        // What a quota leaves is spread evenly.
+        // The rest of a quota is spread evenly.
         let worth = if self.learned(now) <= rate { asked / 100.0 } else { asked };
         let by_limit = self.limit.map_or(u32::MAX, |limit| self.burst_of(limit));
-        // A float that is no number of this type becomes its end.
+        // A float outside the range of this type is clamped.
         let burst = (worth as u32).clamp(1, by_limit);
         if (rate, burst) != self.set {
             self.set = (rate, burst);
             self.set_bucket(asked, rate, burst, now);
         }
-        // What was saved of the configured limit is not the API's to give.
+        // Permits saved from the configured limit must not be used at the API's pace.
         if !std::mem::replace(&mut self.is_paced, asked.is_finite()) && self.is_paced {
             self.empty(now);
         }
@@ -188,7 +187,7 @@ impl Pace {
                 bucket.set(rate, burst, now);
                 bucket
             }
-            // Where nothing was counted, nothing was saved.
+            // If nothing was counted, nothing was saved.
             None => {
                 let mut bucket = Bucket::new(rate, burst, now);
                 bucket.empty(now);
@@ -198,7 +197,7 @@ impl Pace {
     }
 }
 
-/// As a binary fraction; the bucket keeps the limit exactly.
+/// As a float; the bucket keeps the exact limit.
 fn per_second(rate: Decimal) -> f64 {
     rate.to_f64().unwrap_or(f64::INFINITY)
 }

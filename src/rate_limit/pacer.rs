@@ -1,5 +1,5 @@
-//! The pace of an API as the workers and the limiter share it: workers take what is there and
-//! tell how attempts end. Without a bound it is one atomic load.
+//! The pace of an API, shared by the workers and the limiter: workers take available permits and
+//! report how attempts end. Without a limit this costs one atomic load.
 
 use std::{
     sync::{
@@ -17,16 +17,16 @@ use crate::{
     stats::Stats,
 };
 
-/// A change of the rate by less than this part of it is not told.
+/// A change of the rate by less than this part of it is not reported.
 const NOTICEABLE: f64 = 0.2;
 
 /// The one pace of a pool.
 pub(crate) struct Pacer {
     /// Whether every call may pass.
     is_open: AtomicBool,
-    /// Whether the ends of attempts matter.
+    /// Whether the pace depends on how attempts end.
     is_watching: AtomicBool,
-    /// Whether calls wait in the limiter's queue: then nobody takes a permit past them.
+    /// Whether calls wait in the limiter's queue: then nobody may take a permit past them.
     has_queue: AtomicBool,
     in_flight: AtomicU64,
     /// Locked for a few instructions at a time.
@@ -36,11 +36,11 @@ pub(crate) struct Pacer {
 
 struct State {
     pace: Pace,
-    /// The rate that was told last, in requests per second.
+    /// The last reported rate, in requests per second.
     told: f64,
 }
 
-/// An attempt on its way.
+/// An attempt in flight.
 pub(crate) struct PacedAttempt<'a> {
     pacer: &'a Pacer,
     sent_at: Instant,
@@ -63,7 +63,7 @@ impl Pacer {
         self.is_open.load(Ordering::Acquire)
     }
 
-    /// Whether the API asked for a pace, by a refusal or by a quota.
+    /// Whether the API has set the pace, by a refusal or by a quota.
     pub(crate) fn is_paced(&self, now: Instant) -> bool {
         self.state().pace.asked(now).is_finite()
     }
@@ -76,7 +76,7 @@ impl Pacer {
         self.tell(&mut state, Some(RateCause::Set), now);
     }
 
-    /// Counts an attempt that begins at `now`, if anything follows from its end.
+    /// Counts an attempt that begins at `now`, if the pace depends on its end.
     pub(crate) fn begin(&self, now: Instant) -> Option<PacedAttempt<'_>> {
         self.is_watching.load(Ordering::Acquire).then(|| {
             self.in_flight.fetch_add(1, Ordering::Relaxed);
@@ -84,7 +84,7 @@ impl Pacer {
         })
     }
 
-    /// How long one at least waits for a permit who lets `ahead` others go first.
+    /// The least wait of a caller behind `ahead` others.
     pub(crate) fn ready_in(&self, ahead: u64, now: Instant) -> Duration {
         let mut state = self.state();
         let wait = state.pace.ready_in(ahead, now);
@@ -92,18 +92,18 @@ impl Pacer {
         wait
     }
 
-    /// Whether one who takes a permit at `now` finds one and passes nobody by.
+    /// Whether a caller that takes a permit at `now` finds one and overtakes nobody.
     pub(crate) fn is_ready(&self, now: Instant) -> bool {
         self.is_open() || !self.has_queue.load(Ordering::Acquire) && self.ready_in(0, now).is_zero()
     }
 
-    /// Takes a permit past no one who waits for it.
+    /// Takes a permit, unless others wait for it.
     pub(crate) fn try_pass(&self, cost: u32, now: Instant) -> bool {
         self.is_open() || !self.has_queue.load(Ordering::Acquire) && self.take(cost, now).is_ok()
     }
 
-    /// Takes a permit, which costs `cost` where the API asked for a pace and so many are saved; or
-    /// tells how long until there is one.
+    /// Takes a permit, which costs `cost` if the API has set the pace and so many are saved; or
+    /// returns the time until there is one.
     pub(crate) fn take(&self, cost: u32, now: Instant) -> Result<(), Duration> {
         let mut state = self.state();
         let taken = state.pace.take(cost, now);
@@ -111,7 +111,7 @@ impl Pacer {
         taken
     }
 
-    /// Notes whether calls wait in the limiter's queue.
+    /// Records whether calls wait in the limiter's queue.
     pub(super) fn queues(&self, has_queue: bool) {
         self.has_queue.store(has_queue, Ordering::Release);
     }
@@ -123,11 +123,11 @@ impl Pacer {
         stats.rate = state.pace.shown(Instant::now());
     }
 
-    /// Lets the workers and the observers know of the rate as it is at `now`.
+    /// Publishes the rate at `now` to the workers and the observers.
     fn tell(&self, state: &mut State, cause: Option<RateCause>, now: Instant) {
         let rate = state.pace.rate(now);
         self.is_open.store(rate.is_infinite(), Ordering::Release);
-        // A difference of two infinite rates is not a number, and so no change.
+        // The difference of two infinite rates is NaN, and so no change.
         let is_change = (rate - state.told).abs() > NOTICEABLE * state.told
             || rate.is_finite() != state.told.is_finite();
         if is_change || cause == Some(RateCause::Set) {
@@ -143,11 +143,11 @@ impl Pacer {
 }
 
 impl PacedAttempt<'_> {
-    /// Tells how the attempt ended: whether the API said that there are too many requests, and
-    /// what it said of its quotas.
+    /// Records how the attempt ended: whether the API said that there are too many requests, and
+    /// what it said about its quotas.
     pub(crate) fn end(self, slower: Slower, quota: Option<Quota>, now: Instant) {
         let (pacer, sent_at) = (self.pacer, self.sent_at);
-        // It is counted no longer.
+        // It is no longer in flight.
         drop(self);
         let in_flight = pacer.in_flight.load(Ordering::Relaxed);
         let cause = if quota.is_some() { RateCause::Quota } else { RateCause::Refusals };

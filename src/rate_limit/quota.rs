@@ -1,13 +1,13 @@
-//! What an answer says about quotas: how much is left of them, until when, and how they
-//! are refilled. What is not well-formed is passed over and named; nothing here fails.
+//! What a response says about quotas: how much is left, until when, and how they are refilled.
+//! Malformed fields are ignored and named; nothing here fails.
 //!
 //! Three families of fields are read, wherever they occur:
 //!
 //! - `RateLimit-Policy: "burst";q=100;w=60` and `RateLimit: "burst";r=50;t=30`
 //!   (draft-ietf-httpapi-ratelimit-headers, structured fields of RFC 9651), and the forms
 //!   of its earlier versions, `100;w=60` and `limit=100, remaining=50, reset=30`;
-//! - `RateLimit-Limit`, `-Remaining` and `-Reset`, also with `;w=60`, and the same names with
-//!   whatever stands before or after them, see [`counts`];
+//! - `RateLimit-Limit`, `-Remaining` and `-Reset`, also with `;w=60`, and the same names with any
+//!   prefix or suffix, see [`counts`];
 //! - lists such as `remaining=99; resets=41`, and ratios such as `32/40`.
 
 use std::time::{Duration, SystemTime};
@@ -20,48 +20,48 @@ use super::{counts, headers::LONGEST, times};
 const POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
 const STATE: HeaderName = HeaderName::from_static("ratelimit");
 
-/// One quota as an answer tells of it.
+/// One quota as a response reports it.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Quota {
     /// How many requests are left.
     pub(crate) remaining: u64,
-    /// After how long there are more. It can be added to any instant.
+    /// The time until there are more. It can be added to any instant.
     pub(crate) reset: Duration,
-    /// How the quota is refilled, if the answer tells.
+    /// How the quota is refilled, if the response reports that.
     pub(crate) policy: Option<Policy>,
 }
 
-/// So many requests in any window of so long.
+/// A number of requests in any window of a given length.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Policy {
     pub(crate) quota: u64,
     pub(crate) window: Duration,
 }
 
-/// What was found in the headers of one answer.
+/// What was found in the headers of one response.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct Reading {
     /// The tightest of the quotas.
     pub(crate) quota: Option<Quota>,
-    /// Whether nothing is left of one of them.
+    /// Whether one of the quotas is used up.
     pub(crate) is_used_up: bool,
-    /// After how long there is more of those of which nothing is left, and of those of which
-    /// only that is told: the longest.
+    /// The longest time until a used-up quota is reset, including quotas of which only the reset is
+    /// reported.
     pub(crate) reset: Option<Duration>,
-    /// The fields that were not well-formed.
+    /// The malformed fields.
     pub(crate) unread: Vec<HeaderName>,
 }
 
 impl Quota {
-    /// The requests per second that use up what is left just when there is more, and no
-    /// more than the policy refills. Zero when nothing is left.
+    /// The rate, in requests per second, that uses up what is left just at the reset, but at most
+    /// the refill rate of the policy. Zero if nothing is left.
     pub(crate) fn rate(&self) -> f64 {
         let left = per_second(self.remaining, self.reset);
         left.min(self.policy.map_or(f64::INFINITY, |policy| policy.rate()))
     }
 
-    /// Whether `self` leaves less than `other`. Of two with nothing left it is the one that
-    /// lasts longer.
+    /// Whether `self` leaves less than `other`. If both have nothing left, the one that lasts
+    /// longer is tighter.
     fn is_tighter_than(&self, other: &Self) -> bool {
         let (own, others) = (self.rate(), other.rate());
         own < others || own == others && self.reset > other.reset
@@ -69,12 +69,12 @@ impl Quota {
 }
 
 impl Policy {
-    /// What it refills, in requests per second.
+    /// Its refill rate, in requests per second.
     pub(super) fn rate(&self) -> f64 {
         per_second(self.quota, self.window)
     }
 
-    /// A whole quota of this policy, of which nothing else is known.
+    /// A full quota of this policy, of which nothing else is known.
     fn untouched(self) -> Quota {
         Quota { remaining: self.quota, reset: self.window, policy: Some(self) }
     }
@@ -84,8 +84,8 @@ fn per_second(requests: u64, time: Duration) -> f64 {
     if time.is_zero() { f64::INFINITY } else { requests as f64 / time.as_secs_f64() }
 }
 
-/// Reads every field about quotas. A reset that names a moment is measured against the
-/// answer's own `Date`, and against `now` where there is none.
+/// Reads every field about quotas. A reset given as a point in time is measured against the
+/// response's own `Date`, or against `now` without one.
 pub(crate) fn quota(headers: &HeaderMap, now: SystemTime) -> Reading {
     if !headers.keys().any(counts::may_tell) {
         return Reading::default();
@@ -105,7 +105,7 @@ pub(crate) fn quota(headers: &HeaderMap, now: SystemTime) -> Reading {
         state.name == policy.name || state.name.is_none() && listed.len() == 1
     };
     for policy in &listed {
-        // Of one whose state is told, that is known better.
+        // If the current state of a quota is reported, that is more exact.
         if !stated.iter().any(|state| state.reset.is_some() && is_about(state, policy)) {
             policy.policy.map(Policy::untouched).into_iter().for_each(&mut consider);
         }
@@ -119,7 +119,7 @@ pub(crate) fn quota(headers: &HeaderMap, now: SystemTime) -> Reading {
         }
         match (state.remaining, state.reset) {
             _ if of.is_some_and(|of| !of.counts_requests) => {}
-            // Of something else than requests it matters when there is none.
+            // A quota of something else than requests matters only when it is used up.
             (Some(1..), _) if !state.counts_requests => {}
             (Some(remaining), Some(reset)) => consider(Quota { remaining, reset, policy }),
             _ => state.policy.map(Policy::untouched).into_iter().for_each(&mut consider),
@@ -129,12 +129,12 @@ pub(crate) fn quota(headers: &HeaderMap, now: SystemTime) -> Reading {
     Reading { quota: tightest, is_used_up, reset, unread }
 }
 
-/// What is told of one quota, as far as it is.
+/// What is reported of one quota, perhaps incomplete.
 pub(super) struct State {
     pub(super) name: Option<String>,
     pub(super) remaining: Option<u64>,
     pub(super) reset: Option<Duration>,
-    /// `None` without a window, and where something else than requests is counted.
+    /// `None` without a window, and for quotas of something else than requests.
     pub(super) policy: Option<Policy>,
     pub(super) counts_requests: bool,
 }
@@ -144,7 +144,7 @@ impl State {
         Self { name: None, remaining: None, reset: None, policy: None, counts_requests: true };
 }
 
-/// What a field that is there says; `unread` names it if it says nothing.
+/// The content of a field that is present; `unread` names the field if it has none.
 fn note<T>(
     name: HeaderName,
     field: Option<Result<T, ()>>,
@@ -229,7 +229,7 @@ pub(super) fn policy(quota: u64, window: u64) -> Policy {
     Policy { quota, window: seconds(window as f64) }
 }
 
-/// So many seconds, which are 0 or more, but no more than can be added to any instant.
+/// A number of seconds, at least 0 and at most what can be added to any instant.
 fn seconds(seconds: f64) -> Duration {
     times::seconds(seconds).min(LONGEST)
 }
@@ -249,7 +249,7 @@ mod tests {
     }
 
     type Fields<'a> = &'a [(&'static str, &'a str)];
-    /// What is left, the seconds until there is more, and the policy.
+    /// What is left, the seconds until the reset, and the policy.
     type Told = (u64, f64, Option<(u64, u64)>);
 
     fn told(fields: Fields<'_>) -> Option<Told> {
@@ -520,7 +520,7 @@ mod tests {
             ("ratelimit-reset", "2018-03-13"),
             ("ratelimit-limit", "\u{fc}"),
             ("x-rate-limit-limit", "1;w=-6"),
-            // They tell no time.
+            // They contain no time.
             ("x-shopify-shop-api-call-limit", "32/40"),
             ("sforce-limit-info", "api-usage=18/5000"),
             ("zendesk-ratelimit-tickets-index", "total=100; remaining=99"),
@@ -534,7 +534,7 @@ mod tests {
             let quota = reading.quota.expect(name);
             assert_eq!((quota.remaining, quota.reset), (3, Duration::from_secs(6)), "{value}");
         }
-        // Which of the two is meant is not known.
+        // It is ambiguous which of the two is meant.
         let twice =
             read(&[("x-ratelimit-remaining", "3"), ("x-ratelimit-remaining", "4"), fine[1]]);
         assert_eq!((twice.quota, twice.unread.len()), (None, 1));

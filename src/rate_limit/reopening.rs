@@ -1,41 +1,40 @@
-//! How an API is approached again when the hold that it asked for is over: one request first,
-//! and more as they are served or as time passes. Knows neither requests nor a clock but the
-//! `now` it is given.
+//! Slow start after a hold: one request first, and more as they succeed or as time passes. Knows
+//! no requests and has no clock of its own.
 //!
-//! Whoever waited for the end of a hold would else leave in one instant, and an API that had
-//! refused for there were too many would refuse most of them again. So there is a window: so
-//! many may be under way at a time. It begins with one, and each that is served makes room for
-//! one more, up to half of the window that met a refusal on the last way back (the slow start of
-//! TCP, RFC 5681 section 3.1). Besides, the window doubles in a quarter of a second whatever
-//! is served, since an API may be slow: everyone is let through two seconds after the hold.
+//! Otherwise all calls that waited for the end of a hold would leave at the same instant, and an
+//! API that had refused too many requests would refuse most of them again. So a window limits how
+//! many may be in flight at a time. It begins with one, and each that succeeds makes room for one
+//! more, up to half of the window at which requests were refused during the last reopening (the
+//! slow start of TCP, RFC 5681 section 3.1). The window also doubles every quarter of a second
+//! whatever succeeds, since an API may be slow: two seconds after the hold everyone is let through.
 
 use std::time::{Duration, Instant};
 
-/// The window doubles in this time, whether or not anything is served.
+/// The window doubles in this time, whether or not anything succeeds.
 const DOUBLING: Duration = Duration::from_millis(250);
-/// After so many doublings there is no window any more.
+/// After this many doublings there is no window any more.
 const MOST_DOUBLINGS: u32 = 8;
 
-/// The way back to an API after a hold.
+/// The reopening of an API after a hold.
 #[derive(Clone, Debug)]
 pub(super) struct Reopening {
-    /// Counts the holds. Who left before the last one counts no longer.
+    /// Counts the holds. Requests that left before the last hold are not counted.
     epoch: u64,
     /// When the hold ends, as long as there is a window.
     until: Option<Instant>,
-    /// How many may be under way.
+    /// How many may be in flight.
     window: f64,
-    /// Up to where it grows by what is served.
+    /// The size up to which it grows with each success.
     threshold: f64,
     under_way: u32,
 }
 
-/// Why one is not let through.
+/// Why a request is not let through.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Wait {
-    /// The hold lasts for so long.
+    /// The hold lasts for this long.
     Held(Duration),
-    /// So many are under way that it is not its turn, for so long at most.
+    /// Too many are in flight; its turn comes after this long at most.
     Turn(Duration),
 }
 
@@ -44,12 +43,12 @@ impl Reopening {
         Self { epoch: 0, until: None, window: 1.0, threshold: f64::INFINITY, under_way: 0 }
     }
 
-    /// There is a hold until then. Returns whether it is longer than it was.
+    /// Sets a hold until `until`. Returns whether that extends the hold.
     pub(super) fn hold(&mut self, until: Instant, now: Instant) -> bool {
         if let Some(end) = self.until
             && end <= now
         {
-            // It was refused on the way back.
+            // Requests were refused during the reopening.
             self.threshold = (self.window_at(end, now) / 2.0).max(1.0);
         }
         let is_longer = self.until.is_none_or(|end| end < until);
@@ -80,8 +79,8 @@ impl Reopening {
         Err(Wait::Turn(DOUBLING - Duration::from_nanos_u128(passed)))
     }
 
-    /// Lets one through at `now`, with the number of the hold to be given back with its end.
-    /// Without a window there is nothing to be given back.
+    /// Lets one through at `now`, and returns the number of the hold, to be passed back with its
+    /// end. `None` without a window: then nothing has to be passed back.
     pub(super) fn admit(&mut self, now: Instant) -> Result<Option<u64>, Wait> {
         self.check(now)?;
         let Some(until) = self.until else { return Ok(None) };
@@ -94,7 +93,8 @@ impl Reopening {
         Ok(Some(self.epoch))
     }
 
-    /// One that was let through after the hold `epoch` has ended, and was served or not.
+    /// Records the end of a request that was let through after the hold `epoch`, and whether it
+    /// succeeded.
     pub(super) fn ended(&mut self, epoch: u64, is_served: bool) {
         if epoch != self.epoch {
             return;
@@ -123,7 +123,7 @@ mod tests {
 
     const SECOND: Duration = Duration::from_secs(1);
 
-    /// As many as are let through at `now`.
+    /// Lets through as many as possible at `now`.
     fn all(reopening: &mut Reopening, now: Instant) -> Vec<u64> {
         std::iter::from_fn(|| reopening.admit(now).ok().flatten()).take(1_000).collect()
     }
@@ -184,7 +184,7 @@ mod tests {
         }
         let late = all(&mut reopening, end);
         assert_eq!(late.len(), 8);
-        // All eight are refused, and the first of them tells.
+        // All eight are refused, and the first of them reports it.
         reopening.hold(end + SECOND, end);
         reopening.hold(end + SECOND + Duration::from_millis(1), end);
         late.into_iter().for_each(|pass| reopening.ended(pass, true));
@@ -200,8 +200,8 @@ mod tests {
 
     #[test]
     fn eight_callers_at_a_limit_of_ten_are_seldom_refused() {
-        // A bucket of ten that fills with ten per second; answers take 2 ms, and a refusal asks
-        // for a second.
+        // A bucket of ten that fills with ten per second; responses take 2 ms, and a refusal
+        // requests a wait of a second.
         let start = Instant::now();
         let mut reopening = Reopening::new();
         let (mut left, mut filled) = (10.0f64, start);

@@ -1,9 +1,9 @@
-//! Which token serves the next attempt: of those that may be sent, the one with the most
-//! quota left, in turn where that is even. Knows neither the tokens themselves nor who asks;
-//! times are passed in.
+//! Which token serves the next attempt: of the usable tokens the one with the most quota left, in
+//! turn if they are equal. Knows neither the tokens themselves nor who needs them; times are passed
+//! in.
 //!
-//! What speaks against a token: a hold that the API asked for with a 429, a quota of which
-//! nothing is left, a rest after a failed acquire, and its own rate limit.
+//! A token is not usable during a hold that the API requested with a 429, when its quota is used
+//! up, during the back-off after a failed acquire, and when its own rate limit is reached.
 
 use std::time::{Duration, Instant};
 
@@ -21,10 +21,9 @@ pub(crate) struct Rotation {
     slots: Vec<Slot>,
     /// The slot whose turn it is.
     turn: usize,
-    /// Whether nothing speaks against any slot or for one before another: then no slot is
-    /// looked at.
+    /// Whether all slots are usable and equal: then no slot has to be checked.
     even: bool,
-    /// How long the API's word counts at most.
+    /// The longest time for which the API's headers are believed.
     longest: Duration,
 }
 
@@ -63,8 +62,8 @@ impl Rotation {
         }
     }
 
-    /// The slot that serves next, if its token may be sent at `now`, or how long none may. A
-    /// slot that rests is left out as long as another one does not.
+    /// The slot that serves next, if its token may be sent at `now`, or how long no token may. A
+    /// slot in back-off is skipped as long as another one is not.
     fn next(&self, now: Instant) -> Result<usize, Duration> {
         if self.even {
             return Ok(self.turn);
@@ -72,7 +71,7 @@ impl Rotation {
         let count = self.slots.len();
         let in_turn = (0..count).map(|ahead| (self.turn + ahead) % count);
         let awake = in_turn.clone().filter(|&slot| !self.slots[slot].rests(now));
-        // The first of those that are even.
+        // The first of those that are equal.
         let best = awake.clone().filter(|&slot| self.slots[slot].wait(now).is_zero()).reduce(
             |best, slot| {
                 if self.slots[slot].left(now) > self.slots[best].left(now) { slot } else { best }
@@ -83,14 +82,14 @@ impl Rotation {
         }
         match awake.map(|slot| self.slots[slot].wait(now)).min() {
             Some(wait) => Err(wait),
-            // All rest: the one that will know soonest.
+            // All are in back-off: the one that retries soonest.
             None => {
                 Ok(in_turn.min_by_key(|&slot| self.slots[slot].rests_until).unwrap_or(self.turn))
             }
         }
     }
 
-    /// Chooses the token for an attempt, or tells how long none may be sent.
+    /// Chooses the token for an attempt, or returns how long none may be sent.
     pub(crate) fn serve_next(&mut self, now: Instant) -> Result<usize, Duration> {
         let slot = self.next(now)?;
         self.serves(slot, now);
@@ -110,7 +109,7 @@ impl Rotation {
         held_until.is_some_and(|end| end > now)
     }
 
-    /// How long the token of `slot` may not be sent, or none for `None`.
+    /// How long the token of `slot`, or any token for `None`, may not be sent.
     pub(crate) fn wait(&self, slot: Option<usize>, now: Instant) -> Duration {
         match slot {
             Some(slot) => self.slots.get(slot).map_or(Duration::ZERO, |slot| slot.wait(now)),
@@ -118,9 +117,9 @@ impl Rotation {
         }
     }
 
-    /// How long one at least waits who lets `ahead` others go first.
+    /// The least wait of a caller behind `ahead` others.
     pub(crate) fn ready_in(&self, now: Instant, ahead: u64) -> Duration {
-        // However they spread, one slot has to serve as many as this before.
+        // However they are spread, one slot has to serve this many before.
         let share = ahead / self.slots.len() as u64;
         let waits = self.slots.iter().map(|slot| {
             let limit = slot.bucket.as_ref().map_or(Duration::ZERO, |b| b.ready_in(now, share));
@@ -129,7 +128,7 @@ impl Rotation {
         waits.min().unwrap_or_default()
     }
 
-    /// Takes in that an attempt with the token of `slot` leaves.
+    /// Records that an attempt with the token of `slot` leaves.
     fn serves(&mut self, slot: usize, now: Instant) {
         self.turn = (slot + 1) % self.slots.len();
         self.even = self.even || self.is_even(now);
@@ -142,15 +141,15 @@ impl Rotation {
         }
     }
 
-    /// Takes in that an attempt with the token of `slot` did not leave after all.
+    /// Records that an attempt with the token of `slot` did not leave after all.
     pub(crate) fn put_back(&mut self, slot: usize) {
         if let Some(bucket) = self.slots.get_mut(slot).and_then(|slot| slot.bucket.as_mut()) {
             bucket.put_back();
         }
     }
 
-    /// Takes in that the API wants no request with the token of `slot` for `wait`. Returns
-    /// for how long it is held, if that is longer than it was held already.
+    /// Records that the API accepts no request with the token of `slot` for `wait`. Returns how
+    /// long it is held, if that extends an earlier hold.
     pub(crate) fn hold(&mut self, slot: usize, wait: Duration, now: Instant) -> Option<Duration> {
         let wait = wait.min(self.longest);
         self.even = false;
@@ -163,15 +162,15 @@ impl Rotation {
         })
     }
 
-    /// Takes in what an answer to the token of `slot` said about its quota. Returns for how
-    /// long it is held by that.
+    /// Records what a response to the token of `slot` said about its quota. Returns how long it
+    /// is held because of that.
     pub(crate) fn observe(&mut self, slot: usize, quota: Quota, now: Instant) -> Option<Duration> {
         let reset = quota.reset.max(RESOLUTION);
         let (reset_at, valid_until) = (now + reset, now + reset.min(self.longest));
         self.even = false;
         let known = &mut self.slots.get_mut(slot)?.quota;
-        // Within a window what is left only falls, in whatever order the answers come, and
-        // what is under way counts.
+        // Within a window the remaining quota only falls, in whatever order the responses arrive,
+        // and requests in flight count.
         let before = known.filter(|known| {
             known.valid_until > now
                 && known.reset_at <= reset_at + RESOLUTION
@@ -183,8 +182,7 @@ impl Rotation {
         if quota.remaining == 0 { self.hold(slot, reset, now) } else { None }
     }
 
-    /// Takes in that nobody is to wait for the token of `slot` until then, since there may be
-    /// none.
+    /// Records that nobody should wait for the token of `slot` until then, since there may be none.
     pub(crate) fn rest(&mut self, slot: usize, until: Instant) {
         self.even = false;
         if let Some(slot) = self.slots.get_mut(slot) {
@@ -192,14 +190,14 @@ impl Rotation {
         }
     }
 
-    /// Takes in that `slot` has a token.
+    /// Records that `slot` has a token.
     pub(crate) fn recover(&mut self, slot: usize) {
         if let Some(slot) = self.slots.get_mut(slot) {
             slot.rests_until = None;
         }
     }
 
-    /// Whether nothing speaks against any slot or for one before another at `now`.
+    /// Whether all slots are usable and equal at `now`.
     fn is_even(&self, now: Instant) -> bool {
         self.slots.iter().all(|slot| {
             slot.bucket.is_none()
@@ -215,13 +213,13 @@ impl Slot {
         self.rests_until.is_some_and(|end| end > now)
     }
 
-    /// How much of its quota is left; unknown is the most, so that it becomes known.
+    /// How much of its quota is left; unknown counts as the most, so that it becomes known.
     fn left(&self, now: Instant) -> u64 {
         let known = self.quota.filter(|quota| quota.valid_until > now);
         known.map_or(u64::MAX, |quota| quota.requests)
     }
 
-    /// How long the API wants no request with this token.
+    /// How long the API accepts no request with this token.
     fn forbidden(&self, now: Instant) -> Duration {
         let used_up = self.quota.filter(|quota| quota.requests == 0).map(|quota| quota.valid_until);
         let end = self.held_until.max(used_up);
@@ -304,7 +302,7 @@ mod tests {
         assert_eq!(rotation.observe(0, quota(0, 30), now), Some(secs(30)));
         assert_eq!(served(&mut rotation, 2, now), [1, 1]);
         assert_eq!(rotation.next(now + secs(30)), Ok(0));
-        // By the pool's own count, too.
+        // The pool's own count matters too.
         rotation.observe(1, quota(2, 30), now);
         assert_eq!(served(&mut rotation, 2, now), [1, 1]);
         assert_eq!(rotation.next(now), Err(secs(30)));
@@ -316,7 +314,7 @@ mod tests {
         let mut rotation = unlimited(1, now);
         rotation.observe(0, quota(10, 60), now);
         served(&mut rotation, 4, now);
-        // What was sent later than the request that this answers counts.
+        // Requests sent after the one of this response count.
         rotation.observe(0, quota(9, 60), now + Duration::from_millis(300));
         assert_eq!(rotation.slots[0].left(now), 6);
         rotation.observe(0, quota(3, 59), now + secs(1));
@@ -346,7 +344,7 @@ mod tests {
         assert_eq!(rotation.next(now), Ok(1), "it will know first");
         rotation.recover(0);
         assert_eq!(rotation.next(now), Ok(0));
-        // One that is held is waited for before one that rests is asked for.
+        // A held token is waited for before a token in back-off is used.
         rotation.hold(0, secs(2), now);
         assert_eq!(rotation.next(now), Err(secs(2)));
     }
@@ -363,7 +361,7 @@ mod tests {
         assert_eq!(rotation.ready_in(now, 1), secs(1));
         assert_eq!(rotation.ready_in(now, 2), secs(2));
         assert_eq!(rotation.next(now + secs(1)), Ok(0));
-        // What did not leave counts for nothing, and not twice.
+        // An attempt that did not leave is not counted, and is not subtracted twice.
         rotation.put_back(1);
         rotation.put_back(1);
         assert_eq!(served(&mut rotation, 1, now), [1]);

@@ -1,5 +1,5 @@
 //! A discrete-event simulation of callers, clients and an API with a hidden limit, on
-//! virtual time. The tests hold the dampener to its bounds with it, and the example
+//! virtual time. The tests check the dampener against its bounds with it, and the example
 //! `rate_comparison` draws it; both run the code of the pool itself.
 
 use std::{
@@ -14,30 +14,30 @@ use super::{
     quota::{Policy, Quota},
 };
 
-/// How a client goes about refusals.
+/// How a client reacts to refusals.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[allow(dead_code, reason = "two of them are for the example")]
 pub(crate) enum Strategy {
-    /// Whoever is refused asks again at once.
+    /// A refused caller sends again at once.
     Nothing,
-    /// Whoever is refused waits, longer each time, and for itself alone.
+    /// A refused caller waits, longer each time, independently of others.
     BackOff,
-    /// The pool's dampener and what it learns from headers, with the pool's three attempts.
+    /// The pool's dampener and its reading of headers, with the pool's three attempts.
     Dampener,
-    /// The same with neither.
+    /// The same without dampener and headers.
     Off,
 }
 
-/// What the API allows.
+/// The limit of the API.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Limit {
-    /// A bucket that fills with this rate and holds a second's worth.
+    /// A bucket that fills at this rate and holds a second's worth.
     Bucket(f64),
-    /// A bucket whose rate changes at a moment.
+    /// A bucket whose rate changes at a given time.
     Step { before: f64, at: Duration, after: f64 },
-    /// So many in each window of so long.
+    /// A quota in each window of a given length.
     Window { quota: u64, length: Duration },
-    /// Whatever comes.
+    /// No limit.
     None,
 }
 
@@ -45,15 +45,15 @@ pub(crate) enum Limit {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Scene {
     pub(crate) limit: Limit,
-    /// Whether answers tell of the quota.
+    /// Whether responses report the quota.
     pub(crate) has_headers: bool,
     /// Whether refusals are a 503, which may mean something else.
     pub(crate) says_unavailable: bool,
     pub(crate) strategy: Strategy,
     pub(crate) clients: usize,
-    /// Of each client. Each makes one call after the other.
+    /// Callers of each client. Each makes one call after the other.
     pub(crate) callers: usize,
-    /// What each way takes on average. It varies by half of that.
+    /// The mean latency of each direction. It varies by half of that.
     pub(crate) way: Duration,
     pub(crate) length: Duration,
     pub(crate) seed: u64,
@@ -75,7 +75,7 @@ pub(crate) struct Record {
 }
 
 impl Limit {
-    /// The requests per second that are allowed at a moment.
+    /// The requests per second that are allowed at a given time.
     fn rate(self, at: Duration) -> f64 {
         match self {
             Self::Bucket(rate) => rate,
@@ -105,7 +105,7 @@ struct Api {
     limit: Limit,
     has_headers: bool,
     says_unavailable: bool,
-    /// Of the bucket or the window.
+    /// What is left of the bucket or the window.
     left: f64,
     filled_at: Duration,
 }
@@ -176,9 +176,9 @@ struct Call {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Event {
-    /// A call asks for a permit.
+    /// A call requests a permit.
     Asks(Call),
-    /// A client looks whether there is a permit.
+    /// A client checks whether there is a permit.
     Looks(usize),
     Arrives(Call),
     /// With the number of its outcome.
@@ -256,7 +256,7 @@ impl<'a> Run<'a> {
                     self.clients[call.client].queue.push_back(call);
                     self.serve(call.client, at);
                 }
-                // It was meant to look earlier, and has.
+                // It was meant to check earlier, and has.
                 Event::Looks(client) if self.clients[client].looks_at != Some(at) => {}
                 Event::Looks(client) => {
                     self.clients[client].looks_at = None;
@@ -285,12 +285,12 @@ impl<'a> Run<'a> {
         self.events.push(Reverse((at, self.scheduled, event)));
     }
 
-    /// What the next way takes.
+    /// The latency of the next direction.
     fn way(&mut self) -> Duration {
         self.scene.way.mul_f64(0.5 + self.random.next())
     }
 
-    /// Lets as many of the queue go as there are permits.
+    /// Lets as many of the queue leave as there are permits.
     fn serve(&mut self, number: usize, at: Duration) {
         loop {
             let now = self.start + at;
@@ -339,7 +339,7 @@ impl<'a> Run<'a> {
     }
 }
 
-/// SplitMix64: numbers that only look random, the same for the same seed.
+/// SplitMix64: pseudo-random numbers, the same for the same seed.
 struct Random(u64);
 
 impl Random {
@@ -354,13 +354,13 @@ impl Random {
 }
 
 impl Record {
-    /// The part of what was allowed that was served, from a second up to another.
+    /// The share of the allowed requests that were served, in a range of seconds.
     pub(crate) fn utilisation(&self, seconds: std::ops::Range<usize>) -> f64 {
         let served: u32 = self.all().map(|client| sum(&client[seconds.clone()]).served).sum();
         f64::from(served) / self.allowed[seconds].iter().sum::<f64>()
     }
 
-    /// The share of refusals among the answers, from a second up to another.
+    /// The share of refusals among the responses, in a range of seconds.
     pub(crate) fn refusals(&self, seconds: std::ops::Range<usize>) -> f64 {
         let [served, refused] = self.all().fold([0; 2], |[served, refused], client| {
             let sum = sum(&client[seconds.clone()]);
@@ -369,7 +369,7 @@ impl Record {
         f64::from(refused) / f64::from((served + refused).max(1))
     }
 
-    /// After how many seconds the rate is at the limit to stay: ten seconds from there on use
+    /// After how many seconds the rate has settled at the limit: the ten seconds from there on use
     /// nine tenths of it, with at most a twentieth of refusals.
     pub(crate) fn settled_after(&self, from: usize) -> Option<usize> {
         let is_settled = |at: &usize| {
@@ -379,7 +379,7 @@ impl Record {
         (from..self.allowed.len() - 10).find(is_settled).map(|at| at - from)
     }
 
-    /// Jain's index of what the clients were served: 1 if all got the same.
+    /// Jain's fairness index of what the clients were served: 1 if all got the same.
     pub(crate) fn fairness(&self) -> f64 {
         let served: Vec<f64> = self.all().map(|client| sum(client).served.into()).collect();
         let sum: f64 = served.iter().sum();

@@ -1,4 +1,4 @@
-//! What the pace does over time: the simulation held to its bounds, and quotas by hand.
+//! The pace over time: the simulation against its bounds, and quotas by hand.
 
 use std::time::{Duration, Instant};
 
@@ -11,9 +11,9 @@ use super::{
 };
 
 const LENGTH: Duration = Duration::from_secs(360);
-/// Of the scenes that nothing was tuned on.
+/// The length of scenes that were not used for tuning.
 const SHORT: Duration = Duration::from_secs(120);
-/// What the dampener has to find its rate, in seconds.
+/// How long the dampener has to find its rate, in seconds.
 const SETTLING: usize = 15;
 
 /// Runs a scene three times, and names the seed of each.
@@ -21,7 +21,7 @@ fn thrice(scene: Scene, check: impl FnMut(&Record, &str)) {
     each(1..=3, scene, check);
 }
 
-/// Runs a scene with seeds that nothing was tuned on.
+/// Runs a scene with seeds that were not used for tuning.
 fn unseen(scene: Scene, check: impl FnMut(&Record, &str)) {
     each(104..=105, Scene { length: SHORT, ..scene }, check);
 }
@@ -56,18 +56,18 @@ fn settled(record: &Record) -> std::ops::Range<usize> {
     SETTLING..record.allowed.len()
 }
 
-/// What is asked of a limit of twenty per second and more.
+/// The requirements at a limit of twenty per second and more.
 fn is_used_and_seldom_refused(record: &Record, name: &str) {
     let used = record.utilisation(all(record));
     assert!(used >= 0.93, "{name}: {used} used");
-    // All callers come at once at first, and none has heard of a limit.
+    // All callers come at once at first, and none knows of a limit.
     let refused = record.refusals(settled(record));
     assert!(refused <= 0.01, "{name}: {refused} refused");
     let after = record.settled_after(0);
     assert!(after.is_some_and(|after| after <= SETTLING), "{name}: after {after:?} s");
 }
 
-/// What is asked of a limit of a few per second.
+/// The requirements at a limit of a few per second.
 fn is_used_and_not_often_refused(record: &Record, name: &str) {
     let (used, refused) = (record.utilisation(all(record)), record.refusals(all(record)));
     assert!(used >= 0.9 && refused <= 0.08, "{name}: {used} used, {refused} refused");
@@ -205,7 +205,7 @@ fn a_quota_is_spread_over_the_time_to_its_reset() {
     let start = Instant::now();
     let mut learned = Learned::of(quota(50, 10), None, 0, LENGTH, start);
     assert_eq!(learned.rate(start), 5.0);
-    // What is on its way may not have been counted.
+    // Requests in flight may not have been counted.
     learned = Learned::of(quota(50, 10), Some(learned), 30, LENGTH, start);
     assert_eq!(learned.rate(start), 2.0);
     let policy = Some(Policy { quota: 10, window: Duration::from_secs(10) });
@@ -240,7 +240,7 @@ fn a_reset_that_is_far_is_not_believed_for_longer_than_the_bound() {
 fn the_reset_of_a_window_is_that_of_the_answer_that_knew_it_best() {
     let start = Instant::now();
     let at = |millis| start + Duration::from_millis(millis);
-    // Two seconds, rounded up, from an answer right after the full second.
+    // Two seconds, rounded up, from a response right after the full second.
     let mut learned = Learned::of(quota(20, 2), None, 0, LENGTH, start);
     learned = Learned::of(quota(10, 2), Some(learned), 0, LENGTH, at(900));
     assert!((9.0..9.2).contains(&learned.rate(at(900))), "{}", learned.rate(at(900)));

@@ -1,5 +1,5 @@
-//! Timers for whoever waits, on any executor. tokio's own need a runtime with time enabled, and
-//! there is no way to ask for one but to have it panic.
+//! Timers for waiting callers, on any executor. tokio's own need a runtime with time enabled, and
+//! the only way to check for one is to make it panic.
 
 use std::{
     sync::OnceLock,
@@ -17,9 +17,9 @@ use crate::error::{Error, ErrorKind};
 /// The runtime of the thread that drives the timers.
 static TIMERS: OnceLock<Option<Handle>> = OnceLock::new();
 
-/// A timer of the current runtime where that is known to have some, else of the process.
+/// A timer of the current runtime if that is known to have timers, otherwise of the process.
 pub(super) fn timer(wait: Duration, has_timers: bool) -> Result<Sleep, Error> {
-    // A clock that was paused, as in tests, moves with the timers of its own runtime alone.
+    // A paused clock, as in tests, moves only with the timers of its own runtime.
     if has_timers || is_clock_virtual() {
         return Ok(sleep(wait));
     }
@@ -40,7 +40,7 @@ fn start() -> Option<Handle> {
     Some(handle)
 }
 
-/// Whether tokio's clock is not the system's, since a test has paused it.
+/// Whether tokio's clock is not the system's, because a test has paused it.
 fn is_clock_virtual() -> bool {
     let before = Instant::now();
     let shown = tokio::time::Instant::now().into_std();

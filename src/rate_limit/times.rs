@@ -1,6 +1,6 @@
-//! Times as servers write them: seconds with or without a fraction, moments since 1970,
-//! dates of RFC 9110 and of those who come close, ISO 8601, and times such as `6m0s`. What is
-//! none of these is `None`; nothing is guessed.
+//! Times as servers write them: seconds with or without a fraction, Unix timestamps, dates of RFC
+//! 9110 and similar ones, ISO 8601, and durations such as `6m0s`. Anything else is `None`; nothing
+//! is guessed.
 
 use std::time::Duration;
 
@@ -8,24 +8,24 @@ use chrono::{Month, NaiveDate, Weekday};
 
 use super::headers::LONGEST;
 
-/// A number of seconds above this is a moment since 1970: as a wait it would be 31 years.
+/// A number of seconds above this is a Unix timestamp: as a wait it would be 31 years.
 const EPOCH_SECONDS: f64 = 1e9;
-/// Such a number above this is in milliseconds, then in microseconds and in nanoseconds.
+/// A timestamp above this is in milliseconds, then in microseconds and in nanoseconds.
 const EPOCH_MILLIS: f64 = 1e12;
 const EPOCH_MICROS: f64 = 1e15;
 const EPOCH_NANOS: f64 = 1e18;
 
-/// When something is over.
+/// When a wait is over.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) enum Time {
-    /// So long after the answer.
+    /// This long after the response.
     After(Duration),
-    /// At a moment, so long after the beginning of 1970.
+    /// At a point in time, given as the time since the beginning of 1970.
     At(Duration),
 }
 
 impl Time {
-    /// The time from `now`, so long after the beginning of 1970. What is past is zero.
+    /// The time from `now`, given as the time since the beginning of 1970. The past is zero.
     pub(super) fn from(self, now: Duration) -> Duration {
         let wait = match self {
             Self::After(wait) => wait,
@@ -34,7 +34,7 @@ impl Time {
         wait.min(LONGEST)
     }
 
-    /// A number of seconds, or of the moment that so large a number is.
+    /// A number of seconds, or a timestamp if it is large enough.
     pub(super) fn of_number(number: f64) -> Self {
         match number {
             n if n > EPOCH_NANOS => Self::At(seconds(n / 1e9)),
@@ -52,7 +52,7 @@ pub(super) fn time(text: &str) -> Option<Time> {
     number().or_else(|| moment(text).map(Time::At)).or_else(|| lengths(text).map(Time::After))
 }
 
-/// So many seconds, which are 0 or more. Beyond the range of durations it is their end.
+/// A number of seconds, at least 0. It is clamped to the range of durations.
 pub(super) fn seconds(seconds: f64) -> Duration {
     Duration::try_from_secs_f64(seconds).unwrap_or(Duration::MAX)
 }
@@ -68,7 +68,7 @@ fn digits(text: &str) -> bool {
     !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit())
 }
 
-/// `6m0s`, `1.5s`, `200ms`: numbers with their units, each unit smaller than the last.
+/// `6m0s`, `1.5s`, `200ms`: numbers with units, each unit smaller than the one before.
 fn lengths(text: &str) -> Option<Duration> {
     let units =
         [("d", 86_400.0), ("h", 3_600.0), ("m", 60.0), ("s", 1.0), ("ms", 1e-3), ("us", 1e-6)];
@@ -86,8 +86,8 @@ fn lengths(text: &str) -> Option<Duration> {
     (!text.is_empty()).then(|| seconds(total))
 }
 
-/// A date in any of its forms, as the time since the beginning of 1970. What lies before that
-/// is its beginning.
+/// A date in any of its forms, as the time since the beginning of 1970. An earlier date is
+/// zero.
 pub(super) fn moment(text: &str) -> Option<Duration> {
     iso(text).or_else(|| date(text))
 }
@@ -100,7 +100,7 @@ struct Date {
     day: Option<i64>,
     /// Since midnight.
     clock: Option<f64>,
-    /// Of the clock before that of Greenwich, in seconds.
+    /// The offset of the clock ahead of Greenwich, in seconds.
     offset: Option<i64>,
 }
 
@@ -131,13 +131,12 @@ fn iso(text: &str) -> Option<Duration> {
     date.since_1970()
 }
 
-/// The three forms of RFC 9110 section 5.6.7, and what others send in their place: another
-/// name for Greenwich, an offset, one digit for the day, dashes, a weekday that is wrong or
-/// missing.
+/// The three forms of RFC 9110 section 5.6.7, and variants that others send: another name for
+/// Greenwich, an offset, one digit for the day, dashes, a weekday that is wrong or missing.
 fn date(text: &str) -> Option<Duration> {
     let mut date = Date::default();
     let mut has_weekday = false;
-    // Only the form of asctime has the month first, and no zone.
+    // Only the asctime form has the month first, and no zone.
     let mut is_asctime = false;
     for word in text.split([' ', '\t', ',']).filter(|word| !word.is_empty()) {
         let parts: Vec<_> = word.split('-').collect();
@@ -172,7 +171,7 @@ fn whole(text: &str) -> Option<i64> {
     digits(text).then(|| text.parse().ok()).flatten()
 }
 
-/// Two digits are of the years from 1970 to 2069.
+/// Two digits are years from 1970 to 2069.
 fn year_of(text: &str) -> Option<i64> {
     let year = whole(text)?;
     match text.len() {
@@ -182,7 +181,7 @@ fn year_of(text: &str) -> Option<i64> {
     }
 }
 
-/// `Nov` or `November`, in capitals or not.
+/// `Nov` or `November`, in any case.
 fn month_of(word: &str) -> Option<i64> {
     Some(word.parse::<Month>().ok()?.number_from_month().into())
 }
@@ -201,7 +200,7 @@ fn clock_of(text: &str) -> Option<f64> {
     is_time.then(|| (hour * 3_600 + minute * 60) as f64 + second)
 }
 
-/// `GMT`, `UTC`, `UT`, `Z`, `+0000` or `+00:00`, as seconds before Greenwich.
+/// `GMT`, `UTC`, `UT`, `Z`, `+0000` or `+00:00`, as seconds ahead of Greenwich.
 fn zone_of(text: &str) -> Option<i64> {
     if ["gmt", "utc", "ut", "z"].iter().any(|name| text.eq_ignore_ascii_case(name)) {
         return Some(0);

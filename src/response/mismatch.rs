@@ -1,17 +1,17 @@
-//! [pure] Why a body is not what was asked for, without a value of the body: what
-//! serde says quotes them, and errors are printed.
+//! [pure] Why a body could not be decoded, without any value of the body: serde's own messages
+//! quote values, and errors are printed.
 
 use std::{borrow::Cow, error::Error as StdError, fmt};
 
 use serde_json::error::Category;
 
-/// The source of a decode error: what was expected and where it was not found.
+/// The source of a decode error: what was expected and where.
 #[derive(Debug)]
 pub(crate) struct Mismatch {
     what: Cow<'static, str>,
     /// The line and the column, both from 1; in an item of a list, from its start.
     at: Option<(usize, usize)>,
-    /// Which item of a list it is in, from 0.
+    /// The index of the list item it is in, from 0.
     item: Option<usize>,
 }
 
@@ -57,14 +57,14 @@ impl From<serde_json::Error> for Mismatch {
 }
 
 impl Mismatch {
-    /// The same mismatch in a text that is this line of another.
+    /// The same mismatch in a text of which this text is one line.
     pub(crate) fn on_line(mut self, line: usize) -> Self {
         self.at = Some((line, self.at.map_or(1, |(_, column)| column)));
         self
     }
 }
 
-/// What of serde's words about data comes from the type alone.
+/// Keeps the part of serde's message that comes from the type alone.
 fn without_values(said: &str) -> Cow<'static, str> {
     // The name of a field of the type.
     if said.starts_with("missing field ") || said.starts_with("duplicate field ") {

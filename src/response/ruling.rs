@@ -1,43 +1,43 @@
-//! [pure] What a rule of the pool takes an answer for, kept with the answer. Knows no rules.
+//! [pure] The result of a response rule, kept with the response. Knows no rules.
 
 use std::time::Duration;
 
 use http::StatusCode;
 
-/// What an answer is taken for, whatever its status.
+/// How a response is classified, whatever its status.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Action {
-    /// A refusal for a limit.
+    /// A refusal because of a rate limit.
     RateLimited,
-    /// A failure in passing.
+    /// A transient failure.
     Retry,
     /// The refusal of a token.
     RenewToken,
     /// A result that is not ready.
     Poll {
-        /// Whether to ask where the answer says the result will be.
+        /// Whether to poll the URL where the response says the result will be.
         follow_location: bool,
     },
     /// A success.
     Accept,
-    /// A failure for good.
+    /// A final failure.
     Fail,
 }
 
-/// What a rule says of an answer.
+/// The result of a rule for a response.
 #[derive(Clone, Debug)]
 pub(crate) struct Ruling {
     pub(crate) action: Action,
     /// The wait that the body names.
     pub(crate) told: Option<Duration>,
-    /// The wait where the answer names none.
+    /// The wait if the response names none.
     pub(crate) wait: Option<Duration>,
-    /// What the body says of the failure, cut and on one line.
+    /// The error message in the body, truncated and on one line.
     pub(crate) message: Option<String>,
 }
 
 impl Ruling {
-    /// The status that an answer with `status` counts as.
+    /// The status that a response with `status` counts as.
     pub(super) fn counts_as(&self, status: StatusCode) -> StatusCode {
         match self.action {
             Action::RateLimited => StatusCode::TOO_MANY_REQUESTS,
@@ -45,7 +45,7 @@ impl Ruling {
                 StatusCode::INTERNAL_SERVER_ERROR
             }
             Action::Retry if status.is_server_error() => status,
-            // Of the passing conditions the one that says nothing about the API's health.
+            // The one transient status that says nothing about the API's health.
             Action::Retry => StatusCode::REQUEST_TIMEOUT,
             Action::RenewToken => StatusCode::UNAUTHORIZED,
             Action::Poll { .. } => StatusCode::ACCEPTED,
@@ -56,13 +56,13 @@ impl Ruling {
     }
 }
 
-/// Whether an answer with this status ends the call without a rule.
+/// Whether a response with this status ends the call without a rule.
 fn is_final(status: StatusCode) -> bool {
     let is_error = status.is_client_error() || status.is_server_error();
     is_error && status != StatusCode::UNAUTHORIZED && !is_transient(status)
 }
 
-/// Statuses that speak of a passing condition (RFC 9110 section 15, RFC 6585, RFC 8470).
+/// Statuses of transient conditions (RFC 9110 section 15, RFC 6585, RFC 8470).
 pub(crate) fn is_transient(status: StatusCode) -> bool {
     status.is_server_error() && status != StatusCode::NOT_IMPLEMENTED
         || matches!(

@@ -1,4 +1,4 @@
-//! How long a wait is that grows with every failure. Knows nothing of what failed.
+//! Exponential back-off with jitter. Knows nothing of what failed.
 
 use std::time::Duration;
 
@@ -18,7 +18,7 @@ pub(crate) fn full_jitter(base: Duration, cap: Duration, doublings: u32, jitter:
     scale(exponential(base, cap, doublings), jitter)
 }
 
-/// `wait` × `factor`, where a factor outside `[0, 1]` counts as the nearer end and NaN as zero.
+/// `wait` × `factor`. A factor outside `[0, 1]` is clamped, and NaN counts as zero.
 pub(crate) fn scale(wait: Duration, factor: f64) -> Duration {
     let factor = if factor.is_nan() { 0.0 } else { factor.clamp(0.0, 1.0) };
     Duration::try_from_secs_f64(wait.as_secs_f64() * factor).unwrap_or(wait)

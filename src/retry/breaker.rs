@@ -2,19 +2,19 @@
 //! and what its outcome changes. Pure: it knows neither sockets nor calls, and the time
 //! is passed in.
 //!
-//! # Why a breaker besides the budget of retries?
+//! # Why a breaker besides the retry budget?
 //!
-//! The [`Budget`](super::Budget) bounds what retries add to the load of an API that is
+//! The [`Budget`](super::Budget) limits what retries add to the load of an API that is
 //! down; each call still makes its first attempt and waits for its failure. The breaker
 //! spares both sides that attempt: after enough failures it lets one probe through at a
-//! time, and only when that one is answered the others follow.
+//! time, and other calls follow only after a probe has succeeded.
 //!
 //! # Epochs
 //!
 //! Every change of the state and every probe begins an epoch, and an attempt carries the
-//! epoch in which it was let through. What comes back from an earlier one changes
-//! nothing: not an attempt from before the opening, and not a probe whose place was
-//! given to another because it took too long.
+//! epoch in which it was admitted. An outcome from an earlier epoch changes nothing:
+//! neither an attempt from before the opening, nor a probe that took so long that another
+//! one replaced it.
 
 use std::{
     fmt,
@@ -27,15 +27,15 @@ mod window;
 pub use settings::CircuitBreaker;
 use window::Window;
 
-/// What a circuit breaker does with attempts.
+/// The state of a circuit breaker.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, serde::Serialize)]
 #[serde(rename_all = "kebab-case")]
 #[non_exhaustive]
 pub enum BreakerState {
-    /// It lets every attempt through, and counts.
+    /// It lets every attempt through, and counts outcomes.
     #[default]
     Closed,
-    /// It lets none through. The first call after the open time makes it half-open.
+    /// It lets no attempt through. The first call after the open time makes it half-open.
     Open,
     /// It lets one probe through; its outcome closes the breaker or opens it again.
     HalfOpen,
@@ -51,30 +51,30 @@ impl fmt::Display for BreakerState {
     }
 }
 
-/// What an attempt says about the API.
+/// What the outcome of an attempt says about the API.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Health {
     Good,
     Bad,
-    /// Nothing: it was cancelled, or cut short by its own call.
+    /// Nothing: the attempt was cancelled, or cut short by its own call.
     Unknown,
 }
 
 /// What an attempt is made for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum CallKind {
-    /// A call of a user.
+    /// A user's call.
     Call,
-    /// The pool's own question whether the API is back.
+    /// The pool's own health check.
     HealthCheck,
 }
 
-/// Why an attempt does not go out.
+/// Why an attempt was not let through.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Refusal {
-    /// None does for so long.
+    /// The breaker stays open for this long.
     OpenFor(Duration),
-    /// A probe is out, and it has its place for so long at most.
+    /// A probe is in flight, and no other one is let through for at most this long.
     Probing(Duration),
 }
 
@@ -92,7 +92,7 @@ impl Refusal {
 pub(crate) struct Change {
     pub(crate) from: BreakerState,
     pub(crate) to: BreakerState,
-    /// How long it stays open, when that is where it went.
+    /// How long it stays open, if the new state is open.
     pub(crate) open_for: Option<Duration>,
 }
 
@@ -100,7 +100,7 @@ pub(crate) struct Change {
 #[derive(Debug)]
 pub(crate) struct Breaker {
     settings: CircuitBreaker,
-    /// How long a probe may keep its place.
+    /// How long a probe may block others.
     probe_limit: Duration,
     window: Window,
     state: State,
@@ -115,7 +115,7 @@ enum State {
     Open {
         until: Instant,
     },
-    /// With the end of the probe's place, while there is a probe.
+    /// The state ends with the probe, if there is one, or at this time.
     HalfOpen {
         probe_until: Option<Instant>,
     },
@@ -142,13 +142,13 @@ impl Breaker {
         }
     }
 
-    /// The epoch that every attempt carries while the breaker is closed.
+    /// The epoch of every attempt while the breaker is closed.
     pub(crate) fn closed_epoch(&self) -> Option<u64> {
         (self.state == State::Closed).then_some(self.epoch)
     }
 
-    /// Whether an attempt would be let through at `now`. Changes nothing. Where there is a
-    /// health check, nothing else is a probe.
+    /// Whether an attempt would be let through at `now`. Changes nothing. If there is a health
+    /// check, only health checks are probes.
     pub(crate) fn check(&self, kind: CallKind, now: Instant) -> Result<(), Refusal> {
         let left = |until: Instant| {
             Some(until.saturating_duration_since(now)).filter(|left| !left.is_zero())
@@ -166,8 +166,8 @@ impl Breaker {
         }
     }
 
-    /// Lets an attempt through, as a probe if the breaker is not closed, with the epoch that it
-    /// carries; or answers as [`check`](Self::check).
+    /// Lets an attempt through, as a probe if the breaker is not closed, and returns the epoch that
+    /// it carries; or refuses it like [`check`](Self::check).
     pub(crate) fn admit(
         &mut self,
         kind: CallKind,
@@ -182,7 +182,7 @@ impl Breaker {
         Ok((self.epoch, change))
     }
 
-    /// Takes in what an attempt showed that was let through in `epoch`.
+    /// Records the outcome of an attempt that was admitted in `epoch`.
     pub(crate) fn record(&mut self, epoch: u64, health: Health, now: Instant) -> Option<Change> {
         if epoch != self.epoch {
             return None;
@@ -235,7 +235,7 @@ impl Breaker {
     }
 }
 
-/// A moment beyond the clock's range is one that never comes.
+/// A time beyond the clock's range never comes.
 fn later(now: Instant, wait: Duration) -> Instant {
     now.checked_add(wait).unwrap_or(now + Duration::from_secs(u32::MAX.into()))
 }
@@ -427,7 +427,7 @@ mod tests {
             let mut now = Instant::now();
             let mut breaker = breaker(now);
             let mut out: Vec<u64> = Vec::new();
-            // The probe that holds the place, and until when.
+            // The probe in flight, and until when it blocks others.
             let mut probe: Option<(u64, Instant)> = None;
             for step in steps {
                 match step {

@@ -1,4 +1,4 @@
-//! How many retries an API is asked to bear, whatever the number of calls that fail.
+//! The retry budget: how many retries an API gets, whatever the number of calls that fail.
 
 use std::time::{Duration, Instant};
 
@@ -6,12 +6,12 @@ use serde::Deserialize;
 
 /// What one retry costs.
 const RETRY: u64 = 1_000_000;
-/// The balance at the start, in seconds of what time earns, and at least ten retries.
+/// The balance at the start, in seconds of time-based earnings, and at least ten retries.
 const START_SECONDS: u64 = 10;
-/// The most that is saved, in seconds of what time earns, and at least a hundred retries.
+/// The largest balance, in seconds of time-based earnings, and at least a hundred retries.
 const MOST_SECONDS: u64 = 100;
 
-/// What a budget earns.
+/// What adds to a budget.
 #[derive(Clone, Copy, Debug, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct Earnings {
@@ -45,27 +45,27 @@ impl Earnings {
 #[derive(Clone, Debug)]
 pub(crate) struct Budget {
     earnings: Earnings,
-    /// What one call earns.
+    /// What one call adds.
     call: u64,
     balance: u64,
-    /// Up to when time has been credited.
+    /// The time up to which earnings were credited.
     at: Instant,
 }
 
 impl Budget {
-    /// A budget for what ten seconds earn: 100 retries.
+    /// A budget with ten seconds of earnings: 100 retries.
     pub(crate) fn new(earnings: Earnings, now: Instant) -> Self {
         // Not negative and at most one retry.
         let call = (earnings.per_call * RETRY as f64) as u64;
         Self { earnings, call, balance: earnings.start(), at: now }
     }
 
-    /// Earns what one call earns. To be called once per call, not per attempt.
+    /// Adds what one call earns. Must be called once per call, not per attempt.
     pub(crate) fn deposit(&mut self, now: Instant) {
         self.credit(now, self.call);
     }
 
-    /// Pays for one retry; `false` when the balance does not cover it.
+    /// Pays for one retry; `false` if the balance is too low.
     pub(crate) fn withdraw(&mut self, now: Instant) -> bool {
         self.credit(now, 0);
         match self.balance.checked_sub(RETRY) {
@@ -81,7 +81,7 @@ impl Budget {
         // A microsecond earns a millionth of what a second does.
         let passed = now.saturating_duration_since(self.at).as_micros();
         let passed = u64::try_from(passed).unwrap_or(u64::MAX);
-        // What is left of a microsecond is earned next time.
+        // The rest of a microsecond is credited next time.
         self.at += Duration::from_micros(passed);
         let by_time = passed.saturating_mul(self.earnings.per_second.into());
         let balance = self.balance.saturating_add(by_time).saturating_add(earned);

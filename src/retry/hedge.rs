@@ -1,5 +1,5 @@
-//! When a call that has no answer yet is attempted a second time beside the first, and how
-//! often that may happen.
+//! Hedged requests: when a call without a response is attempted a second time, and how often that
+//! may happen.
 
 use std::time::Duration;
 
@@ -10,21 +10,21 @@ use crate::{
     error::{Error, ErrorKind},
 };
 
-/// The share of calls that are hedged at most, unless set otherwise.
+/// The largest share of calls that are hedged, unless set otherwise.
 const DEFAULT_SHARE: f64 = 0.05;
 /// Hedges that may be saved up.
 const MOST_SAVED: f64 = 10.0;
 
-/// When a GET that has no answer yet is sent a second time, on another connection. The first
-/// good answer counts, and the other attempt is cancelled.
+/// When a GET that has no response yet is sent a second time, on another connection. The first
+/// good response wins, and the other attempt is cancelled.
 ///
-/// It helps where a few answers take very much longer than the rest, for reasons that do not
-/// concern the call ("The Tail at Scale", Dean and Barroso, 2013). Each call is hedged at most
-/// once, and on each worker at most 5 % of the calls that ask for it, beyond ten that are saved
-/// up. A hedge is paid for from the retry budget too. There is none while the API has asked for
-/// a wait, in all or with the call's token, or for a pace that the dampener keeps, while the
-/// circuit breaker is not closed, when no connection is free, or when the rate limit has
-/// nothing to spare at that moment. A request that was marked as not
+/// It helps if a few responses take much longer than the rest for reasons unrelated to the call
+/// ("The Tail at Scale", Dean and Barroso, 2013). Each call is hedged at most once, and each
+/// worker hedges at most 5 % of the calls that allow it, plus ten that can be saved up. A hedge
+/// is also paid for from the retry budget. No hedge is sent while the API has requested a wait,
+/// for all calls or for the call's token, or the dampener slows calls down, while the circuit
+/// breaker is not closed, when no connection is free, or when the rate limit has nothing to
+/// spare at that moment. A request that was marked as not
 /// [`idempotent`](crate::Request::idempotent) is never hedged.
 ///
 /// ```
@@ -75,21 +75,21 @@ impl TryFrom<HedgeData> for Hedge {
 }
 
 impl Hedge {
-    /// When there is no answer after `delay`, which must be above zero.
+    /// After `delay` without a response. It must be above zero.
     #[must_use]
     pub fn after(delay: Duration) -> Self {
         Self { when: When::After(delay), share: DEFAULT_SHARE }
     }
 
-    /// When there is no answer after what a `share` of the worker's latest attempts, some
-    /// thousand, took at most, to within a quarter: above 0 and below 1. While fewer than 100
-    /// are known nothing is hedged.
+    /// After the time within which a `share` of the worker's latest attempts, some thousand,
+    /// finished, to within a quarter: above 0 and below 1. Nothing is hedged before 100 attempts
+    /// are known.
     #[must_use]
     pub fn at_percentile(share: f64) -> Self {
         Self { when: When::AtPercentile(share), share: DEFAULT_SHARE }
     }
 
-    /// The share of the calls that are hedged at most: 0.05 by default, above 0 and at most 1.
+    /// The largest share of the calls that are hedged: 0.05 by default, above 0 and at most 1.
     #[must_use]
     pub fn at_most(mut self, share: f64) -> Self {
         self.share = share;
@@ -113,7 +113,7 @@ impl Hedge {
     }
 }
 
-/// What may be spent on hedges.
+/// The budget of hedges.
 #[derive(Clone, Debug)]
 pub(crate) struct HedgeBudget {
     saved: f64,
@@ -126,7 +126,7 @@ impl Default for HedgeBudget {
 }
 
 impl HedgeBudget {
-    /// Earns what one call that may be hedged earns.
+    /// Adds what one call that may be hedged earns.
     pub(crate) fn earn(&mut self, hedge: &Hedge) {
         self.saved = (self.saved + hedge.share).min(MOST_SAVED);
     }

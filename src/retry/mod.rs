@@ -1,16 +1,15 @@
 //! Whether a failed attempt is retried, and when.
 //!
-//! One rule table, `may_retry`, decides by what is known about delivery;
-//! `decide` adds the limits: the number of attempts, the server's
-//! Retry-After, the deadline, the budget. Pure: no actors, no clock and no
-//! randomness but what is passed in. The replay that follows a refreshed token
-//! is outside this count and not decided here.
+//! One rule table, `may_retry`, decides by what is known about delivery; `decide` adds the
+//! limits: the number of attempts, the server's Retry-After, the deadline, the retry budget.
+//! Pure: no actors, and the clock and randomness are passed in. The retry that follows a token
+//! refresh is not counted here and not decided here.
 //!
 //! # Why a budget and not only a number of attempts?
 //!
-//! Three attempts per call treble the load of an API at the very moment when it
-//! fails under load. The `Budget` lets single failures be retried freely and
-//! holds what retries add during an outage to a fifth of the calls, unless set otherwise.
+//! Three attempts per call triple the load of an API at the very moment when it
+//! fails under load. The `Budget` allows isolated failures to be retried freely and
+//! limits what retries add during an outage to a fifth of the calls, unless set otherwise.
 
 use std::time::Duration;
 
@@ -35,28 +34,28 @@ pub(crate) use hedge::{HedgeBudget, When};
 pub use rules::ResponseRule;
 pub(crate) use rules::ResponseRules;
 
-/// The upper end of the waits between attempts to reach an API.
+/// The longest wait between attempts to reconnect.
 const RECONNECT_CAP: Duration = Duration::from_secs(1);
-/// The lower bound of what those waits begin with.
+/// The least base of those waits.
 const RECONNECT_BASE: Duration = Duration::from_millis(10);
 
 /// The limits of retrying.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Policy {
-    /// The most attempts one call makes, the first included; at least 1.
+    /// The most attempts one call makes, including the first; at least 1.
     pub(crate) max_attempts: u32,
-    /// The upper end of the first wait; it doubles with every further one.
+    /// The upper bound of the first wait; it doubles with every further one.
     pub(crate) base: Duration,
-    /// The upper end of every wait that the server did not ask for.
+    /// The upper bound of every wait that the server did not request.
     pub(crate) cap: Duration,
-    /// The longest Retry-After that is waited for.
+    /// The longest Retry-After that is accepted.
     pub(crate) max_retry_after: Duration,
-    /// How long an API that is not reached is tried again, not counted by
-    /// [`max_attempts`](Self::max_attempts). With zero it is counted.
+    /// How long to go on reconnecting to an API that cannot be reached, without counting
+    /// [`max_attempts`](Self::max_attempts). With zero these attempts count.
     pub(crate) reconnect: Duration,
 }
 
-/// A row of attempts, up to the last one, that did not reach the API.
+/// The latest consecutive attempts that did not reach the API.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Unreached {
     /// How many there were.
@@ -68,23 +67,24 @@ pub(crate) struct Unreached {
 /// What is known after a failed attempt.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Attempt<'a> {
-    /// Attempts made so far that count, this one included.
+    /// Counted attempts so far, including this one.
     pub(crate) attempts: u32,
-    /// Whether the request may be sent again though it may have been acted
-    /// upon: by its method (RFC 9110 section 9.2.2) or by the caller's word.
+    /// Whether the request may be sent again even if it may have been processed: by its method
+    /// (RFC 9110 section 9.2.2) or because the caller says so.
     pub(crate) idempotent: bool,
     pub(crate) error: &'a Error,
-    /// Whether the answer is a limit, or worth one wait, so that the request was not processed.
+    /// Whether the response is a rate limit or another refusal after which the request was not
+    /// processed.
     pub(crate) is_refusal: bool,
-    /// What the answer says of another attempt, where that is heeded.
+    /// What the response says about another attempt, if the pool heeds that.
     pub(crate) should_retry: Option<bool>,
-    /// Whether the server asked for a wait. Then the attempt does not count.
+    /// Whether the server requested a wait. Such an attempt is not counted.
     pub(crate) is_asked: bool,
-    /// The wait that the server asked for, or what is left of it for this call.
+    /// The wait that the server requested, or what is left of it for this call.
     pub(crate) retry_after: Option<Duration>,
-    /// Whether all calls are held for this wait. How they leave it is decided there.
+    /// Whether all calls are held for this wait. The hold decides how they are released.
     pub(crate) is_held: bool,
-    /// If it is one of a row that did not reach the API.
+    /// Set if this attempt and perhaps earlier ones did not reach the API.
     pub(crate) unreached: Option<Unreached>,
     /// Until the deadline of the call.
     pub(crate) remaining: Duration,
@@ -95,28 +95,28 @@ pub(crate) struct Attempt<'a> {
 /// What to do after a failed attempt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Decision {
-    /// The error is the answer of the call.
+    /// The call ends with this error.
     GiveUp,
     /// Wait, then make another attempt.
     RetryIn(Duration),
-    /// The same, and the attempt that failed does not count: the server asked for the wait, or
-    /// it was not reached.
+    /// The same, but the failed attempt does not count: the server requested the wait, or was not
+    /// reached.
     RetryUncounted(Duration),
-    /// This wait would reach the deadline: fail at once and say how long it would have been.
+    /// This wait would pass the deadline: fail at once and report the wait.
     TooLate(Duration),
-    /// The server asks for this wait, which is longer than [`Policy::max_retry_after`].
+    /// The server requests this wait, which is longer than [`Policy::max_retry_after`].
     HoldTooLong(Duration),
 }
 
 /// Decides what follows a failed attempt.
 ///
-/// Attempts count, but for those after which the server asked for a wait and those that did
-/// not reach it: those are bounded by the deadline and by [`Policy::reconnect`]. Where one
-/// attempt is all there may be, it is all there is.
+/// Attempts count, except those after which the server requested a wait and those that did not
+/// reach it: these are bounded by the deadline and by [`Policy::reconnect`]. With a maximum of
+/// one attempt there is never a second.
 ///
-/// `withdraw` takes one retry from the budget and says whether there was one. It
-/// is asked last and at most once, so that nothing is taken for a retry that
-/// another limit forbids. What the server asked for and what was never sent costs nothing.
+/// `withdraw` takes one retry from the budget and returns whether there was one. It is called
+/// last and at most once, so that no retry is paid for that another limit forbids. A wait that
+/// the server requested, and a request that was never sent, cost nothing.
 pub(crate) fn decide(
     policy: &Policy,
     attempt: &Attempt<'_>,
@@ -134,7 +134,7 @@ pub(crate) fn decide(
         (Some(asked), _) if asked > policy.max_retry_after => return Decision::HoldTooLong(asked),
         (Some(asked), _) if asked >= attempt.remaining => return Decision::TooLate(asked),
         (Some(asked), _) if attempt.is_held => asked,
-        // Whoever was asked to wait with this one does not leave in the same instant.
+        // Calls that were held together should not all leave at the same instant.
         (Some(asked), _) => asked + own(0).min((attempt.remaining - asked) / 2),
         (None, Some(Unreached { lasts, .. })) if lasts >= policy.reconnect => {
             return Decision::GiveUp;
@@ -155,8 +155,8 @@ pub(crate) fn decide(
     }
 }
 
-/// The wait before the API is tried to be reached again: it grows up to a second, and the last
-/// attempt is made when the time is over.
+/// The wait before the next attempt to reconnect: it grows up to a second, and the last attempt
+/// is made when the time is over.
 fn reconnect_in(policy: &Policy, unreached: Unreached, jitter: f64) -> Duration {
     let Unreached { attempts, lasts } = unreached;
     let base = policy.base.clamp(RECONNECT_BASE, RECONNECT_CAP);
@@ -165,9 +165,9 @@ fn reconnect_in(policy: &Policy, unreached: Unreached, jitter: f64) -> Duration 
     wait.min(policy.reconnect.saturating_sub(lasts))
 }
 
-/// Whether the API was not reached by an attempt, as far as is known: it did not begin to
-/// answer. A host whose name is not known, or with which no secure connection comes about, is
-/// mistaken, unless the API `has_answered` before; one that is not who it claims to be always is.
+/// Whether an attempt did not reach the API, as far as is known: the API did not begin to
+/// respond. An unknown host name, or a failed TLS handshake, counts as a wrong setting unless
+/// the API `has_answered` before; a certificate that is not valid for the host always does.
 pub(crate) fn is_unreached(error: &Error, has_answered: bool) -> bool {
     match (error.kind(), error.delivery()) {
         (ErrorKind::Connect, Delivery::NotSent) => true,
@@ -178,7 +178,7 @@ pub(crate) fn is_unreached(error: &Error, has_answered: bool) -> bool {
     }
 }
 
-/// Whether the attempt may be followed by another one, as far as the server is concerned.
+/// Whether another attempt may follow, as far as the server is concerned.
 fn may_follow(attempt: &Attempt<'_>) -> bool {
     match attempt.should_retry {
         Some(false) => false,
@@ -187,30 +187,31 @@ fn may_follow(attempt: &Attempt<'_>) -> bool {
     }
 }
 
-/// The rule table: whether sending the request again can do no harm and may help.
+/// The rule table: whether sending the request again is safe and may help.
 fn may_retry(error: &Error, idempotent: bool) -> bool {
     use Delivery::NotSent;
     use ErrorKind as Kind;
 
     match (error.kind(), error.delivery()) {
-        // Such as a certificate that is not valid: it will be the same one.
+        // For example an invalid certificate, which will be the same next time.
         _ if error.is_lasting() => false,
-        // The server cannot have acted upon what was never written.
+        // The server cannot have processed what was never written.
         (Kind::Resolve | Kind::Connect | Kind::Tls | Kind::Disconnected, NotSent) => true,
-        // The request may have been acted upon, and only its answer lost.
+        // The request may have been processed, and only its response lost.
         (Kind::Resolve | Kind::Connect | Kind::Tls | Kind::Disconnected, _) => idempotent,
         (Kind::Timeout | Kind::Stalled | Kind::Truncated, _) => idempotent,
         (Kind::Status | Kind::ApiError, _) => match error.counts_as() {
             // "Not processed": RFC 6585 section 4 and RFC 8470 section 5.2.
             Some(StatusCode::TOO_MANY_REQUESTS | StatusCode::TOO_EARLY) => true,
-            // 408 and 5xx but 501: a passing condition, met at an unknown point of the work.
+            // 408 and 5xx except 501: a transient condition, met at an unknown point of the
+            // processing.
             Some(status) if is_transient(status) => idempotent,
-            // Any other status is what the server has to say, and it will say it again.
+            // Any other status is the server's final word.
             _ => false,
         },
-        // A worker that died may die again of the same request; the supervisor decides.
+        // A worker that died may die again from the same request; the supervisor decides.
         (Kind::WorkerCrashed, _) => false,
-        // A refused token is replayed once elsewhere; the rest would end the same way.
+        // A call with a refused token is retried once elsewhere; the rest would fail the same way.
         _ => false,
     }
 }
@@ -426,7 +427,8 @@ mod tests {
         assert_eq!(decide(&counted, &unreached(1, 0), || true), Decision::GiveUp);
         let once = Policy { max_attempts: 1, ..POLICY };
         assert_eq!(decide(&once, &unreached(1, 0), || true), Decision::GiveUp);
-        // What may have been sent has its price, and a request that must not be retried is not.
+        // A request that may have been sent costs a retry, and one that is not idempotent is not
+        // retried.
         let reset = failure(ErrorKind::Disconnected, Delivery::Unknown);
         let reset = Attempt { error: &reset, ..unreached(1, 0) };
         assert_eq!(decide(&POLICY, &reset, || false), Decision::GiveUp);

@@ -1,5 +1,5 @@
-//! [pure] Rules for answers: what an answer is taken for by its status, its headers and its
-//! body, where the status alone does not say what happened. Without rules nothing is looked at.
+//! [pure] Response rules: how a response is classified by its status, headers and body, where the
+//! status alone does not say what happened. Without rules nothing is inspected.
 
 use std::{ops::RangeInclusive, sync::Arc, time::Duration};
 
@@ -17,15 +17,14 @@ mod judge;
 use block::RuleBlock;
 use judge::Judge;
 
-/// What an answer is taken for by what it says, where its status does not tell: an error in a
-/// 200, a token that is refused with a 403, a limit that is told with a 400, a result that is
-/// not ready.
+/// Classifies a response by its content if its status is misleading: an error in a 200, a token
+/// that is refused with a 403, a rate limit that is reported with a 400, a result that is not
+/// ready.
 ///
-/// A rule is one action and the conditions for it, all of which must hold; it needs at least
-/// one. The pool goes through its rules in their order, and the first whose conditions hold
-/// decides; without one the status decides, as ever. Rules are for the answers of the pool's
-/// own API, and not for those of other hosts. The body is read for a rule only where its other
-/// conditions hold.
+/// A rule is one action and at least one condition; all of its conditions must hold. The pool
+/// tries its rules in order, and the first whose conditions hold decides; if none does, the
+/// status decides as usual. Rules apply to responses of the pool's own API, not of other hosts.
+/// The body is read for a rule only if its other conditions hold.
 ///
 /// ```
 /// use std::time::Duration;
@@ -57,16 +56,16 @@ use judge::Judge;
 ///
 /// # Paths
 ///
-/// A path is read as [those of an envelope](crate::Envelope#paths) are, such as
-/// `errors[0].code`, `@odata.error` or `/errors/0/code`; `$` before it all is the root. `[]` is
-/// each element of a list, or value of an object: a condition holds if it does for one of them.
-/// The empty path is the whole body. In a body of several JSON values (NDJSON) each is looked at.
-/// A body that is no JSON has nothing anywhere.
+/// A path is read like [those of an envelope](crate::Envelope#paths), such as `errors[0].code`,
+/// `@odata.error` or `/errors/0/code`; a leading `$` is the root. `[]` means each element of a
+/// list, or each value of an object: a condition holds if it holds for one of them. The empty
+/// path is the whole body. In a body of several JSON values (NDJSON) each value is inspected. A
+/// body that is not JSON has no value at any path.
 ///
 /// # In YAML
 ///
-/// A rule is read by serde, so that a list of them may come from a file. A duration is a number
-/// of seconds or text such as `250ms`, as in a [`PoolConfig`](crate::PoolConfig).
+/// A rule can be deserialized, for example a list of rules from a file. A duration is a number of
+/// seconds or text such as `250ms`, as in a [`PoolConfig`](crate::PoolConfig).
 ///
 /// ```
 /// # use vantage_api_pool::{AwwPool, retry::ResponseRule};
@@ -96,7 +95,7 @@ pub struct ResponseRule {
     follow_location: bool,
 }
 
-/// What a value of a header must be.
+/// What a header value must match.
 #[derive(Clone, Debug)]
 enum HeaderTest {
     Present,
@@ -104,7 +103,7 @@ enum HeaderTest {
     Contains(String),
 }
 
-/// What the body must have at a place.
+/// What the body must have at a path.
 #[derive(Clone, Debug)]
 enum PlaceTest {
     Present,
@@ -128,146 +127,146 @@ impl ResponseRule {
         }
     }
 
-    /// The API has refused the request for a limit, and has not acted upon it. It counts as a
-    /// 429 throughout: the API, or the token where there are several, is held for as long as
+    /// The API refused the request because of a rate limit and did not process it. It counts as a
+    /// 429 everywhere: the API, or the token if there are several, is held for the time given by
     /// `Retry-After`, [`retry_after_at`](Self::retry_after_at) or
-    /// [`retry_after`](Self::retry_after) says, the dampener slows down, and the request is sent
-    /// again whatever its method.
+    /// [`retry_after`](Self::retry_after), the dampener slows down, and the request is retried
+    /// whatever its method.
     pub fn rate_limited() -> Self {
         Self::new(Action::RateLimited)
     }
 
-    /// The request has failed in passing: it is sent again if its method allows, after
+    /// The failure is transient: the request is retried if its method allows, after
     /// `Retry-After`, [`retry_after_at`](Self::retry_after_at),
-    /// [`retry_after`](Self::retry_after), or else the back-off. An answer with a 2xx counts as
-    /// a 500 for the circuit breaker, one with a 4xx says nothing against the API's health.
+    /// [`retry_after`](Self::retry_after), or else the back-off. For the circuit breaker a 2xx
+    /// response counts as a 500, and a 4xx response is not a sign of bad health.
     pub fn retry() -> Self {
         Self::new(Action::Retry)
     }
 
-    /// The API has refused the token: as after a 401 there is one new token and one retry,
-    /// and a second refusal is the call's [`ErrorKind::Unauthorized`]. Without tokens to renew
-    /// it is so at once.
+    /// The API refused the token: as after a 401 there is one token refresh and one retry,
+    /// and a second refusal ends the call with [`ErrorKind::Unauthorized`]. Without tokens to
+    /// refresh the first refusal does.
     pub fn renew_token() -> Self {
         Self::new(Action::RenewToken)
     }
 
     /// The result is not ready, as a 202 (Accepted) often says (RFC 9110 section 15.3.3). A GET
     /// or HEAD is sent again after `Retry-After`, or after `interval` if there is none or it is
-    /// zero, as often as the call's timeout allows; this counts neither as an attempt nor
+    /// zero, as often as the call's timeout allows; these requests count neither as attempts nor
     /// against the retry budget. A wait that would pass the timeout ends the call with
-    /// [`ErrorKind::DeadlineExceeded`], which has the status. The answer to any other method is
-    /// the call's answer, since sending it again would begin anew.
+    /// [`ErrorKind::DeadlineExceeded`], which has the status. With any other method the response
+    /// ends the call, because sending the request again would start the work again.
     ///
-    /// Without such a rule a page without items in a 202 is an [`ErrorKind::Decode`], and never
-    /// an empty set.
+    /// Without such a rule a page without items in a 202 is an [`ErrorKind::Decode`], never an
+    /// empty set.
     pub fn poll(interval: Duration) -> Self {
         let rule = Self::new(Action::Poll { follow_location: false });
         Self { retry_after: Some(interval), ..rule }
     }
 
-    /// The answer is taken as it is, whatever its status: the call ends with `Ok`. Before a
-    /// rule that is wider it is an exception from that.
+    /// The response is accepted whatever its status: the call ends with `Ok`. Put it before a
+    /// more general rule to make an exception from that.
     pub fn accept() -> Self {
         Self::new(Action::Accept)
     }
 
-    /// The call has failed for good: with [`ErrorKind::ApiError`] where the status is a success,
-    /// else with [`ErrorKind::Status`]. Nothing is retried, not even after a 429 or a 503.
+    /// The call has failed for good: with [`ErrorKind::ApiError`] if the status is a success, and
+    /// with [`ErrorKind::Status`] otherwise. Nothing is retried, not even after a 429 or a 503.
     pub fn fail() -> Self {
         Self::new(Action::Fail)
     }
 
-    /// On this status, or on one of several if given more than once.
+    /// If the status is this one, or one of several if called more than once.
     pub fn status(self, status: u16) -> Self {
         self.statuses(status..=status)
     }
 
-    /// On any of these statuses.
+    /// If the status is in this range, or in one of several.
     pub fn statuses(mut self, statuses: RangeInclusive<u16>) -> Self {
         self.statuses.push(statuses);
         self
     }
 
-    /// If there is such a header.
+    /// If this header is present.
     pub fn header_present(mut self, name: impl Into<String>) -> Self {
         self.headers.push((name.into(), HeaderTest::Present));
         self
     }
 
-    /// If there is such a header with this value, without regard to case and to blanks around it.
+    /// If this header has this value, ignoring case and surrounding blanks.
     pub fn header(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
         self.headers.push((name.into(), HeaderTest::Is(value.into())));
         self
     }
 
-    /// If there is such a header with this text in its value, without regard to case.
+    /// If the value of this header contains this text, ignoring case.
     pub fn header_contains(mut self, name: impl Into<String>, text: impl Into<String>) -> Self {
         self.headers.push((name.into(), HeaderTest::Contains(text.into())));
         self
     }
 
-    /// If this text is anywhere in the body, in these very bytes.
+    /// If the body contains exactly these bytes anywhere.
     pub fn body_contains(mut self, text: impl Into<String>) -> Self {
         self.texts.push(text.into());
         self
     }
 
-    /// If the body has this value at `path`. Numbers are compared by value (`1` is `1.0`); a
-    /// text is no number.
+    /// If the body has this value at `path`. Numbers are compared by value (`1` equals `1.0`); a
+    /// string never equals a number.
     pub fn json(mut self, path: impl Into<String>, value: impl Into<Value>) -> Self {
         self.places.push((path.into(), PlaceTest::Is(value.into())));
         self
     }
 
-    /// If the body has another value than this at `path`, as where any `code` but 0 is an
-    /// error. It does not hold where there is nothing.
+    /// If the body has a value other than this one at `path`, for example if any `code` but 0 is an
+    /// error. It does not hold if there is no value.
     pub fn json_not(mut self, path: impl Into<String>, value: impl Into<Value>) -> Self {
         self.places.push((path.into(), PlaceTest::IsNot(value.into())));
         self
     }
 
-    /// If the body has anything at `path` but `null`, `false`, `0`, `""`, `[]` and `{}`.
+    /// If the body has a value at `path` other than `null`, `false`, `0`, `""`, `[]` and `{}`.
     pub fn json_present(mut self, path: impl Into<String>) -> Self {
         self.places.push((path.into(), PlaceTest::Present));
         self
     }
 
-    /// If the body has a text at `path` with this in it, in any case of ASCII letters.
+    /// If the body has a string at `path` that contains this text, ignoring ASCII case.
     pub fn json_contains(mut self, path: impl Into<String>, text: impl Into<String>) -> Self {
         self.places.push((path.into(), PlaceTest::Contains(text.into())));
         self
     }
 
-    /// Where the body says what is wrong; several are looked at in turn. It becomes part of the
-    /// error's text, which may be printed and logged: on one line, at most 200 characters,
-    /// without the token that the request was sent with. For [`fail`](Self::fail),
+    /// Where the body has an error message; several paths are tried in turn. It becomes part of
+    /// the error's text, which may be printed and logged: on one line, at most 200 characters,
+    /// with the token of the request masked. For [`fail`](Self::fail),
     /// [`rate_limited`](Self::rate_limited) and [`retry`](Self::retry).
     pub fn message_at(mut self, path: impl Into<String>) -> Self {
         self.message_at.push(path.into());
         self
     }
 
-    /// Where the body says how long to wait, in seconds, as a number or as text; several are
-    /// looked at in turn. A `Retry-After` goes before it. The hold after
-    /// [`rate_limited`](Self::rate_limited) is of whole seconds, rounded up. For it, for
-    /// [`retry`](Self::retry) and for [`poll`](Self::poll).
+    /// Where the body says how many seconds to wait, as a number or a string; several paths are
+    /// tried in turn. A `Retry-After` header takes precedence. The hold after
+    /// [`rate_limited`](Self::rate_limited) is rounded up to whole seconds. For `rate_limited`,
+    /// [`retry`](Self::retry) and [`poll`](Self::poll).
     pub fn retry_after_at(mut self, path: impl Into<String>) -> Self {
         self.retry_after_at.push(path.into());
         self
     }
 
-    /// How long to wait where the answer does not say; none by default, so that the back-off
-    /// counts. An attempt after which [`retry`](Self::retry) waits for so long is one of
-    /// [`max_attempts`](crate::PoolBuilder::max_attempts): the API did not ask for the wait. For
-    /// it and for [`rate_limited`](Self::rate_limited); [`poll`](Self::poll) has its interval.
+    /// How long to wait if the response does not say; by default the back-off applies. An attempt
+    /// after which [`retry`](Self::retry) waits for this time counts towards
+    /// [`max_attempts`](crate::PoolBuilder::max_attempts), since the API did not request the wait.
+    /// For `retry` and [`rate_limited`](Self::rate_limited); [`poll`](Self::poll) has its interval.
     pub fn retry_after(mut self, wait: Duration) -> Self {
         self.retry_after = Some(wait);
         self
     }
 
-    /// Asks where the answer says that the result will be: at its `Location`, or else its
-    /// `Operation-Location`, where it has one. It must lie below the base URL, or the call fails
+    /// Polls the URL in the `Location` header of the response, or else in its
+    /// `Operation-Location`, if it has one. It must be below the base URL, or the call fails
     /// with [`ErrorKind::ForeignOrigin`]. For [`poll`](Self::poll).
     pub fn follow_location(mut self) -> Self {
         self.follow_location = true;
@@ -275,13 +274,13 @@ impl ResponseRule {
     }
 }
 
-/// The rules of a pool, checked.
+/// The rules of a pool, validated.
 #[derive(Clone, Debug)]
 pub(crate) struct ResponseRules(Arc<[Judge]>);
 
 impl ResponseRules {
     /// # Errors
-    /// [`ErrorKind::Config`] that names the rule by its number, from 1, and what is wrong.
+    /// [`ErrorKind::Config`], naming the rule by its number, from 1, and what is wrong.
     pub(crate) fn new(rules: &[ResponseRule]) -> Result<Self, Error> {
         let judge = |(n, rule): (usize, &ResponseRule)| {
             Judge::new(rule).map_err(|what| {
@@ -292,8 +291,8 @@ impl ResponseRules {
         rules.iter().enumerate().map(judge).collect::<Result<_, _>>().map(Self)
     }
 
-    /// The answer, with what the first rule says whose conditions hold. `secret` stays out of
-    /// what is quoted.
+    /// The response with the result of the first rule whose conditions hold. `secret` is masked in
+    /// quotes.
     pub(crate) fn apply(&self, answer: Response, secret: Option<&str>) -> Response {
         match self.0.iter().find_map(|judge| judge.ruling(&answer, secret)) {
             Some(ruling) => answer.ruled(ruling),
@@ -306,7 +305,7 @@ impl ResponseRules {
     }
 }
 
-/// What the constructor of a rule is called.
+/// The name of the constructor of a rule.
 fn name(action: Action) -> &'static str {
     match action {
         Action::RateLimited => "rate_limited",

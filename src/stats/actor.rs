@@ -1,5 +1,5 @@
-//! The actor that merges what the other actors counted into one picture. The picture
-//! is in a ledger that outlives it.
+//! The actor that merges the counts of the other actors into one snapshot. The merged counts are
+//! in a ledger that outlives it.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -7,10 +7,10 @@ use actix::prelude::*;
 
 use super::{Counters, Stats};
 
-/// Reports that may wait: one of each of the most workers that a pool has.
+/// Reports that may wait: one from each worker of the largest pool.
 const MAILBOX: usize = 1024;
 
-/// What one worker counted since it last reported.
+/// What one worker counted since its last report.
 #[derive(Message)]
 #[rtype(result = "()")]
 pub(crate) struct WorkerReport {
@@ -28,22 +28,22 @@ pub(crate) enum Happened {
     AttemptAbandoned(usize),
 }
 
-/// Asks for the picture as it is now.
+/// Requests the current snapshot.
 #[derive(Message)]
 #[rtype(result = "Stats")]
 pub(crate) struct Snapshot;
 
 /// Keeps the merged statistics.
 pub(crate) struct StatsCollector {
-    /// Since the pool started. Only the collector reads and writes it, so its lock is free but for
-    /// the moment in which one collector follows another.
+    /// Since the pool started. Only the collector reads and writes it, so its lock is contended
+    /// only at the moment when one collector replaces another.
     ledger: Arc<Mutex<Stats>>,
-    /// Tells the supervisor when this actor is gone.
+    /// Notifies the supervisor when this actor is gone.
     _watch: Box<dyn Send>,
 }
 
 impl StatsCollector {
-    /// A collector that goes on where `ledger` ends.
+    /// A collector that continues the counts in `ledger`.
     pub(crate) fn new(ledger: Arc<Mutex<Stats>>, watch: Box<dyn Send>) -> Self {
         Self { ledger, _watch: watch }
     }

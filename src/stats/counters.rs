@@ -1,5 +1,5 @@
-//! What one worker counts between two flushes. Bumping is a few additions and
-//! one push to a vector that has its room already; knows nothing of the pool.
+//! What one worker counts between two flushes. Counting is a few additions and one push to a
+//! vector that has capacity; knows nothing of the pool.
 
 use std::{mem, time::Duration};
 
@@ -11,13 +11,13 @@ pub(crate) struct Counters {
     pub(crate) calls_ok: u64,
     pub(crate) calls_failed: u64,
     pub(crate) attempts: u64,
-    /// Attempts after one of the same call that failed.
+    /// Attempts after a failed one of the same call.
     pub(crate) retries: u64,
-    /// Those that were due and that the retry budget did not cover.
+    /// Retries that were due but not covered by the retry budget.
     pub(crate) retries_denied: u64,
-    /// Attempts beside another one of the same call.
+    /// Hedges: attempts made besides another one of the same call.
     pub(crate) hedges: u64,
-    /// Those that brought the answer.
+    /// Hedges that got the response first.
     pub(crate) hedges_won: u64,
     pub(crate) status_2xx: u64,
     pub(crate) status_3xx: u64,
@@ -26,22 +26,22 @@ pub(crate) struct Counters {
     pub(crate) transport_errors: u64,
     pub(crate) cancelled: u64,
     pub(crate) rate_limited: u64,
-    /// Headers about limits that make no sense.
+    /// Rate-limit headers that make no sense.
     pub(crate) malformed_limit_headers: u64,
     pub(crate) bytes_received: u64,
-    /// One per answered attempt, in µs; what is longer than 71 minutes counts as that.
+    /// One per attempt with a response, in µs; anything longer than 71 minutes counts as that.
     pub(crate) latencies: Vec<u32>,
 }
 
 impl Counters {
-    /// An attempt got a complete answer of `bytes` body bytes, `latency` after it began.
+    /// An attempt got a complete response of `bytes` body bytes, `latency` after it began.
     pub(crate) fn answered(&mut self, status: StatusCode, bytes: usize, latency: Duration) {
         self.attempts += 1;
         match status.as_u16() {
             200..=299 => self.status_2xx += 1,
             300..=399 => self.status_3xx += 1,
             400..=499 => self.status_4xx += 1,
-            // What is no valid status is treated as 5xx (RFC 9110 section 15).
+            // An invalid status is treated as 5xx (RFC 9110 section 15).
             _ => self.status_5xx += 1,
         }
         self.rate_limited += u64::from(status == StatusCode::TOO_MANY_REQUESTS);
@@ -49,12 +49,12 @@ impl Counters {
         self.latencies.push(u32::try_from(latency.as_micros()).unwrap_or(u32::MAX));
     }
 
-    /// An answer that was counted counts as one with `status`, by a rule.
+    /// A rule makes a counted response count as one with `status`.
     pub(crate) fn ruled(&mut self, status: StatusCode) {
         self.rate_limited += u64::from(status == StatusCode::TOO_MANY_REQUESTS);
     }
 
-    /// An attempt ended without a complete answer.
+    /// An attempt ended without a complete response.
     pub(crate) fn unanswered(&mut self) {
         self.attempts += 1;
         self.transport_errors += 1;
@@ -80,8 +80,8 @@ impl Counters {
         self.attempts + self.calls_ok + self.calls_failed + self.retries == 0
     }
 
-    /// What was counted up to now, for a flush. The counts start again at
-    /// zero, with room for as many latencies as the last time.
+    /// Returns what was counted so far, for a flush. The counts start again at
+    /// zero, with capacity for as many latencies as last time.
     pub(crate) fn take(&mut self) -> Self {
         let room = Vec::with_capacity(self.latencies.len());
         mem::replace(self, Self { latencies: room, ..Self::default() })

@@ -1,4 +1,4 @@
-//! [pure] How long things took, in little room.
+//! [pure] Durations in a compact histogram.
 
 use std::{fmt, time::Duration};
 
@@ -8,15 +8,15 @@ use serde::{Serialize, Serializer, ser::SerializeStruct};
 /// The weight of the newest sample in the running average.
 const WEIGHT: f64 = 0.02;
 
-/// How long things took: how many there were, their mean, a running average, and percentiles.
+/// Durations: their number, mean, running average, and percentiles.
 ///
-/// The percentiles of [`Stats::latency`](super::Stats::latency) have three significant digits, all
-/// others are at most an eighth too long. The longest that is told apart is 71 minutes. A value
-/// grows with what is longest in it, whatever it counted: to at most 190 KiB with three digits, and
-/// to 4 KiB else.
+/// The percentiles of [`Stats::latency`](super::Stats::latency) have three significant digits,
+/// all others are at most an eighth too long. The longest time that is distinguished is 71
+/// minutes. The memory of a value depends on its longest time only, not on how many were
+/// recorded: at most 190 KiB with three digits, and 4 KiB otherwise.
 #[derive(Clone, Default, PartialEq)]
 pub struct Durations {
-    /// Made at the first sample.
+    /// Allocated with the first sample.
     histogram: Option<Histogram<u64>>,
     total_micros: u64,
     average: Option<f64>,
@@ -49,7 +49,8 @@ impl Durations {
         self.record_with(1, micros);
     }
 
-    /// As [`record_micros`](Self::record_micros), to three digits if it is so from the first on.
+    /// As [`record_micros`](Self::record_micros), but to three digits if it was used from the
+    /// start.
     pub(crate) fn record_exactly(&mut self, micros: u32) {
         self.record_with(3, micros);
     }
@@ -60,7 +61,7 @@ impl Durations {
         }
         if let Some(histogram) = &mut self.histogram {
             histogram.auto(true);
-            // It grows as it has to.
+            // It grows as needed.
             let _ = histogram.record(micros.into());
         }
         self.total_micros = self.total_micros.saturating_add(micros.into());
@@ -69,7 +70,7 @@ impl Durations {
             Some(self.average.map_or(sample, |average| average + WEIGHT * (sample - average)));
     }
 
-    /// Forgets half of what was recorded, of each length alike.
+    /// Halves the counts of all recorded times.
     pub(crate) fn fade(&mut self) {
         let Some(histogram) = &mut self.histogram else { return };
         let all = histogram.clone();
@@ -80,20 +81,20 @@ impl Durations {
         self.total_micros /= 2;
     }
 
-    /// What was recorded since `earlier`. The running average stays as it is.
+    /// What was recorded since `earlier`. The running average is not changed.
     pub(crate) fn difference(&self, earlier: &Self) -> Self {
         let mut part = self.clone();
         part.total_micros = self.total_micros.saturating_sub(earlier.total_micros);
         if let (Some(histogram), Some(before)) = (&mut part.histogram, &earlier.histogram)
             && histogram.subtract(before).is_err()
         {
-            // Not an earlier state of this one.
+            // `earlier` is not an earlier state of this one.
             histogram.reset();
         }
         part
     }
 
-    /// Each length that was recorded, as exact as the percentiles, and how often.
+    /// Each recorded time, as exact as the percentiles, and its count.
     #[cfg(feature = "metrics")]
     pub(crate) fn samples(&self) -> impl Iterator<Item = (Duration, u64)> {
         let recorded = self.histogram.iter().flat_map(|all| all.iter_recorded());
@@ -101,34 +102,35 @@ impl Durations {
             .map(|step| (Duration::from_micros(step.value_iterated_to()), step.count_at_value()))
     }
 
-    /// How many there were.
+    /// The number of samples.
     #[must_use]
     pub fn count(&self) -> u64 {
         self.histogram.as_ref().map_or(0, Histogram::len)
     }
 
-    /// How long all of them took together.
+    /// The sum of all samples.
     #[must_use]
     pub fn total(&self) -> Duration {
         Duration::from_micros(self.total_micros)
     }
 
-    /// Their mean; zero where there is none.
+    /// The mean; zero if there are no samples.
     #[must_use]
     pub fn mean(&self) -> Duration {
         Duration::from_micros(self.total_micros.checked_div(self.count()).unwrap_or_default())
     }
 
-    /// The running average: each one moves it by 2 % of the difference, so that half of it comes
-    /// from the latest 34, nine tenths from the latest 114; zero before the first.
+    /// The running average: each sample moves it by 2 % of the difference, so half of it comes
+    /// from the latest 34 samples and nine tenths from the latest 114; zero before the first.
     #[must_use]
     pub fn average(&self) -> Duration {
         // Not negative and within the samples, which are microseconds in 32 bits.
         Duration::from_micros(self.average.unwrap_or_default() as u64)
     }
 
-    /// What a share of them did not exceed: `0.5` is the median, `0.99` the 99th percentile, `1.0`
-    /// the longest. Shares outside `[0, 1]` count as the nearer end; zero where there is none.
+    /// The time that this share of the samples did not exceed: `0.5` is the median, `0.99` the 99th
+    /// percentile, `1.0` the longest. Shares outside `[0, 1]` are clamped; zero if there are no
+    /// samples.
     ///
     /// ```
     /// # let stats = vantage_api_pool::stats::Stats::default();
@@ -137,7 +139,7 @@ impl Durations {
     /// ```
     #[must_use]
     pub fn percentile(&self, share: f64) -> Duration {
-        // Zero would be the lower end of the shortest.
+        // A share of zero would give the lower end of the shortest.
         let share = share.clamp(f64::MIN_POSITIVE, 1.0);
         let micros = self.histogram.as_ref().map_or(0, |all| all.value_at_quantile(share));
         Duration::from_micros(micros)

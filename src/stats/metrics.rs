@@ -1,6 +1,5 @@
 //! The statistics as counters, gauges and histograms of the `metrics` facade. A publisher
-//! records what has changed since the last snapshot; who takes snapshots, and when, is not
-//! its business.
+//! records what has changed since the last snapshot; taking snapshots is not its business.
 
 use std::time::Duration;
 
@@ -11,7 +10,7 @@ use metrics::{
 use super::{Stats, WaitCause};
 use crate::retry::BreakerState;
 
-/// One number of the statistics: its name, a label of its own, what it is, and where it is.
+/// One number of the statistics: its name, an extra label, its description, and its value.
 type Number<T> =
     (&'static str, Option<(&'static str, &'static str)>, &'static str, fn(&Stats) -> T);
 
@@ -58,7 +57,7 @@ const GAUGES: [Number<f64>; 5] = [
 const LATENCY: &str = "vantage_api_pool_latency_seconds";
 const WAITS: &str = "vantage_api_pool_wait_seconds";
 
-/// Records what a pool does, with the pool's label.
+/// Records the statistics of a pool, with the pool's label.
 pub(crate) struct Publisher {
     pool: Label,
     last: Stats,
@@ -69,7 +68,7 @@ impl Publisher {
         Self { pool: Label::new("pool", pool), last: Stats::default() }
     }
 
-    /// Records what has changed up to `now`; a snapshot from before the last one is left out.
+    /// Records what has changed up to `now`; a snapshot older than the last one is ignored.
     pub(crate) fn publish(&mut self, now: Stats) {
         if now.elapsed < self.last.elapsed {
             return;

@@ -1,8 +1,8 @@
 //! What the pool counts: one snapshot for the whole pool, with a part per worker.
 //!
-//! A worker bumps its own plain `Counters` and sends them off now and then;
-//! `Stats::absorb` merges them. No call waits for a lock or for another actor
-//! in order to be counted, and a snapshot may lag behind by one flush.
+//! A worker updates its own plain `Counters` and sends them off regularly; `Stats::absorb` merges
+//! them. No call waits for a lock or another actor in order to be counted, so a snapshot may lag
+//! behind by one flush.
 
 mod actor;
 mod counters;

@@ -23,121 +23,121 @@ use crate::retry::BreakerState;
 /// # report(&Stats::default(), &Stats::default());
 /// ```
 ///
-/// Serialized, times are in seconds, and what took how long is its count, total, mean and
+/// In serialized form times are in seconds, and durations have a count, total, mean and
 /// percentiles.
 #[derive(Clone, Debug, Default, Serialize)]
 #[non_exhaustive]
 pub struct Stats {
-    /// How long the pool had lived when this was taken, or how long the interval was.
+    /// The age of the pool when this was taken, or the length of the interval.
     #[serde(serialize_with = "durations::seconds")]
     pub elapsed: Duration,
     /// Calls that ended with a response. Moves when the caller gets it.
     pub calls_ok: u64,
-    /// Calls that ended with an error, wherever they were: on a worker, in the queue, or lost
+    /// Calls that ended with an error, wherever that was: on a worker, in the queue, or lost
     /// with a worker. Moves when the caller gets it.
     pub calls_failed: u64,
-    /// Calls that ended since nobody waited for them any more. Moves when the caller goes.
+    /// Calls that ended because nobody waited for them any more. Moves when the caller goes away.
     pub calls_cancelled: u64,
-    /// Calls that have not ended when this was taken; of an interval, at its end. With
-    /// `calls_ok`, `calls_failed` and `calls_cancelled` these are all that were accepted.
+    /// Calls that had not ended when this was taken; of an interval, at its end. Together with
+    /// `calls_ok`, `calls_failed` and `calls_cancelled` these are all accepted calls.
     pub calls_open: u64,
     /// Calls refused because the queue was full. Moves when one is refused.
     pub calls_refused: u64,
-    /// Requests put on the wire, or tried to. Moves when an attempt ends, however it ends:
+    /// Requests sent, or attempted to be sent. Moves when an attempt ends, however it ends:
     /// this is the sum of the four statuses, `transport_errors` and `cancelled`.
     pub attempts: u64,
     /// Attempts after the first of a call. Moves when such an attempt begins.
     pub retries: u64,
-    /// Retries that were due and not made, since the retry budget was used up. Moves when the
-    /// call ends for that.
+    /// Retries that were due but not made because the retry budget was used up. Moves when the
+    /// call ends for that reason.
     pub retries_denied: u64,
-    /// Attempts that were made beside another one of the same call, see
+    /// Hedges: attempts made besides another one of the same call, see
     /// [`Hedge`](crate::retry::Hedge). Moves when one begins.
     pub hedges: u64,
-    /// Those of the `hedges` that brought the answer. Moves when they do.
+    /// Hedges that got the response first. Moves when they do.
     pub hedges_won: u64,
-    /// Complete answers with a status from 200 to 299. Moves when the body was read.
+    /// Complete responses with a status from 200 to 299. Moves when the body was read.
     pub status_2xx: u64,
-    /// Complete answers with a status from 300 to 399. Moves when the body was read.
+    /// Complete responses with a status from 300 to 399. Moves when the body was read.
     pub status_3xx: u64,
-    /// Complete answers with a status from 400 to 499. Moves when the body was read.
+    /// Complete responses with a status from 400 to 499. Moves when the body was read.
     pub status_4xx: u64,
-    /// Complete answers with a status from 500 on. Moves when the body was read.
+    /// Complete responses with a status from 500 on. Moves when the body was read.
     pub status_5xx: u64,
-    /// Attempts without a complete answer. Moves when such an attempt ends, by
-    /// whatever failure of the transport: no connection, a time limit, a body cut short.
+    /// Attempts without a complete response. Moves when such an attempt ends, by any transport
+    /// failure: no connection, a timeout, a truncated body.
     pub transport_errors: u64,
-    /// Attempts that ended because nobody waited for them any more, or with their worker.
+    /// Attempts that ended because nobody waited for them any more, or because their worker died.
     /// Moves when such an attempt is given up.
     pub cancelled: u64,
-    /// Answers with status 429; each is one of `status_4xx` too. Moves with that.
+    /// Responses with status 429; each counts in `status_4xx` too. Moves with that.
     pub rate_limited: u64,
     /// Header fields about waits and quotas, such as `Retry-After` and `RateLimit`, that make no
-    /// sense and were passed over; each is told by
-    /// [`Event::LimitUnread`](crate::events::Event::LimitUnread). Moves when such an answer was
-    /// read. Where a pool has neither a rate limit nor the dampener, nobody looks at those of a
-    /// success.
+    /// sense and were ignored; each is reported by
+    /// [`Event::LimitUnread`](crate::events::Event::LimitUnread). Moves when such a response was
+    /// read. A pool with neither a rate limit nor the dampener does not read these fields in
+    /// successful responses.
     pub malformed_limit_headers: u64,
-    /// The rate limit that is set, in requests per second; `None` without one. Of an interval,
-    /// at its end. Moves with [`AwwPool::set_rate`](crate::AwwPool::set_rate).
+    /// The configured rate limit, in requests per second; `None` without one. Of an interval, at
+    /// its end. Moves with [`AwwPool::set_rate`](crate::AwwPool::set_rate).
     #[serde(serialize_with = "number")]
     pub rate_limit: Option<Decimal>,
-    /// The requests per second that are allowed at the moment: the least of `rate_limit`, what
-    /// the dampener found, and what the API's quotas leave. `None` without a bound. Of an
-    /// interval, at its end.
+    /// The requests per second that are currently allowed: the least of `rate_limit`, the rate of
+    /// the dampener, and what the API's quotas leave. `None` if unlimited. Of an interval, at its
+    /// end.
     #[serde(serialize_with = "number")]
     pub rate: Option<Decimal>,
-    /// What the circuit breaker does at the moment; closed where there is none. Here and below
-    /// that of the pool's own calls, see [`per_handle`](crate::retry::CircuitBreaker::per_handle).
+    /// The current state of the circuit breaker; closed if there is none. This and the next two are
+    /// those of the pool's own calls, see [`per_handle`](crate::retry::CircuitBreaker::per_handle).
     pub breaker: BreakerState,
     /// How often the circuit breaker opened. Moves when it does.
     pub breaker_openings: u64,
     /// Calls that ended because the circuit breaker was open. Moves when one is refused;
-    /// each that had reached a worker is one of `calls_failed` too.
+    /// each that had reached a worker counts in `calls_failed` too.
     pub breaker_refusals: u64,
-    /// Tokens acquired, the first of each slot included. Moves when the callback returned one.
+    /// Tokens acquired, including the first of each slot. Moves when the callback returned one.
     pub token_refreshes: u64,
     /// Workers that died and were replaced. Moves when the replacement starts.
     pub worker_restarts: u64,
-    /// Pages of streams. Moves when a page is handed over in its turn.
+    /// Pages of streams. Moves when a page is delivered in its turn.
     pub pages: u64,
     /// Items on those pages. Moves with `pages`.
     pub items: u64,
-    /// What pages said about their set that was decided otherwise or could not be read. Moves
-    /// with [`Event::PagingWarning`](crate::events::Event::PagingWarning).
+    /// Signals on pages that were overruled or could not be read. Moves with
+    /// [`Event::PagingWarning`](crate::events::Event::PagingWarning).
     pub paging_warnings: u64,
-    /// Connections opened, by calls and to reach the minimum. Moves when one is open, TLS
-    /// included.
+    /// Connections opened, by calls and to reach the minimum. Moves when one is open, including
+    /// TLS.
     pub connections_opened: u64,
     /// Connections that are open, in use or not, when this was taken; of an interval, at its
     /// end.
     pub connections_open: u64,
-    /// Bytes of the bodies of complete answers, after decompression. Moves when the body was read.
+    /// Body bytes of complete responses, after decompression. Moves when the body was read.
     pub bytes_received: u64,
     /// How long attempts took, from the start of writing to the end of the body, without the waits
-    /// before them; percentiles to three digits. Moves with every complete answer.
+    /// before them; percentiles have three digits. Moves with every complete response.
     pub latency: Durations,
     /// What calls waited for before their attempts. Moves when a wait ends.
     pub waits: Waits,
-    /// How many workers the pool is to have. Moves with a resize.
+    /// The configured number of workers. Moves with a resize.
     pub size: usize,
-    /// How many workers take new calls: not those that died and are not replaced yet, that
-    /// block, or that leave after a resize. Moves with each of these.
+    /// How many workers accept new calls: excludes those that died and are not replaced yet, that
+    /// are blocked, or that leave after a resize. Moves with each of these.
     pub serving: usize,
     /// The part of each worker, in the order of their numbers.
     pub workers: Vec<WorkerStats>,
 }
 
-/// What one worker has done; a replacement goes on where its predecessor ended.
+/// What one worker has done; a replacement continues the counts of its predecessor.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct WorkerStats {
     /// Its number, from 0.
     pub worker: usize,
-    /// Calls that it answered with a response. Moves when it does; whoever asked may have
-    /// gone by then.
+    /// Calls that this worker ended with a response. Moves when it does, even if the caller is gone
+    /// by then.
     pub calls_ok: u64,
-    /// Calls that it answered with an error. Moves when it does.
+    /// Calls that this worker ended with an error. Moves when it does.
     pub calls_failed: u64,
     /// As [`Stats::attempts`].
     pub attempts: u64,
@@ -147,7 +147,7 @@ pub struct WorkerStats {
     pub latency: Durations,
 }
 
-/// A rate as a number, not as a text.
+/// A rate as a number instead of a string.
 fn number<S: Serializer>(rate: &Option<Decimal>, serializer: S) -> Result<S::Ok, S::Error> {
     rate.and_then(|rate| f64::try_from(rate).ok()).serialize(serializer)
 }
@@ -156,7 +156,7 @@ impl Stats {
     /// Merges what `worker` counted. The order and the size of the parts make no
     /// difference to any count.
     pub(crate) fn absorb(&mut self, worker: usize, delta: Counters) {
-        // Taken apart without `..`, so that a count which is added cannot be forgotten here.
+        // Destructured without `..`, so that a count which is added cannot be forgotten here.
         let Counters {
             calls_ok,
             calls_failed,
@@ -225,9 +225,9 @@ impl Stats {
         &mut self.workers[number]
     }
 
-    /// What happened between `earlier` and this snapshot of the same pool. Of
-    /// the latency, mean and percentiles are those of the interval; the running
-    /// average and the numbers of workers stay as they are. A count that would be negative is zero.
+    /// What happened between `earlier` and this snapshot of the same pool. Mean and percentiles
+    /// of durations are those of the interval; the running averages and the number of workers are
+    /// those of this snapshot. A count that would be negative is zero.
     #[must_use]
     pub fn difference(&self, earlier: &Self) -> Self {
         Self {

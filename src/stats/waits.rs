@@ -10,17 +10,17 @@ use super::Durations;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum WaitCause {
-    /// A connection that is not in use.
+    /// A free connection.
     Queue,
     /// The rate limit.
     Rate,
     /// A token.
     Token,
-    /// The circuit breaker, which probes the API.
+    /// The circuit breaker, while it probes the API.
     Breaker,
-    /// The pause before a repeat.
+    /// The back-off before a retry.
     Backoff,
-    /// The hold that the API asked for.
+    /// The wait that the API requested.
     Hold,
 }
 
@@ -49,8 +49,8 @@ impl fmt::Display for WaitCause {
     }
 }
 
-/// What calls waited for, and how long. Each moves when a wait ends, by whatever; what was
-/// there at once is no wait. A call may wait several times, one thing after the other.
+/// What calls waited for, and how long. Each count moves when a wait ends, for any reason;
+/// anything available at once is not counted. A call may wait several times in turn.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Waits([Durations; WaitCause::ALL.len()]);
 
@@ -75,7 +75,7 @@ impl Waits {
         &self.0[cause as usize]
     }
 
-    /// What all calls together waited for longest; `None` when none waited.
+    /// The cause with the longest total wait; `None` when no call waited.
     #[must_use]
     pub fn longest(&self) -> Option<WaitCause> {
         let waited = WaitCause::ALL.into_iter().filter(|cause| self.get(*cause).count() > 0);
@@ -86,7 +86,7 @@ impl Waits {
         &mut self.0[cause as usize]
     }
 
-    /// What was waited for since `earlier`.
+    /// The waits since `earlier`.
     pub(crate) fn difference(&self, earlier: &Self) -> Self {
         let mut waits = Self::default();
         for cause in WaitCause::ALL {

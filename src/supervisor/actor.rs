@@ -35,17 +35,17 @@ use crate::{
     worker::{Fill, Flush, Origins, WorkerParts},
 };
 
-/// How often calls and workers are looked after.
+/// How often calls and workers are checked.
 const TICK: Duration = Duration::from_millis(50);
-/// How long past its deadline a call may be answered by its worker, which knows
-/// more about it, before the supervisor answers.
+/// How long past its deadline a worker may still answer a call, since it knows more about the
+/// call, before the supervisor answers.
 const GRACE: Duration = Duration::from_millis(20);
-/// When the start of an actor is tried again for which the system had no thread.
+/// When to retry the start of an actor for which the system had no thread.
 pub(super) const TRY_AGAIN: Duration = Duration::from_secs(1);
 /// How long a worker may take to report before its numbers are left out.
 const REPORT_LIMIT: Duration = Duration::from_millis(250);
 
-/// Stops all Arbiters and starts no more. The answer resolves when their threads have ended.
+/// Stops all Arbiters and starts no more. The response resolves when their threads have ended.
 #[derive(Message)]
 #[rtype(result = "Ended")]
 pub(super) struct Retire;
@@ -69,17 +69,17 @@ pub struct Supervisor {
     pub(super) parked: Vec<Arc<Call>>,
     /// Cancels the pagers on this thread.
     pub(super) pagers: watch::Sender<()>,
-    /// The threads that have one pager each, by the number of the pager, and what cancels it.
+    /// The threads with one pager each, by the number of the pager, and what cancels it.
     pub(super) pager_threads: BTreeMap<u64, (Arbiter, watch::Sender<()>)>,
     started: Instant,
-    /// Set once all workers are stopped and none is started any more.
+    /// Set once all workers are stopped and none will be started.
     pub(super) retired: Option<Ended>,
     #[cfg(feature = "metrics")]
     pub(super) publishing: super::metrics::Publishing,
 }
 
 impl Supervisor {
-    /// The supervisor with every other actor. The token manager, if there is one, lives on
+    /// The supervisor with every other actor. The token manager, if there is one, runs on
     /// `callbacks`.
     pub(super) fn new(
         dispatcher: Arc<Dispatcher>,
@@ -124,12 +124,12 @@ impl Supervisor {
             #[cfg(feature = "metrics")]
             publishing,
         };
-        // From the first moment on: the first calls find them.
+        // At once: the first calls find them.
         supervisor.occupy_all(ctx);
         supervisor
     }
 
-    /// Gives calls that found no worker another try, once there is one.
+    /// Retries calls that found no worker, once there is one.
     pub(super) fn requeue_parked(&mut self) {
         if self.workers.serving() == 0 {
             return;
@@ -144,8 +144,8 @@ impl Supervisor {
         actix_rt::spawn(async move { dispatcher.requeue(&call).await });
     }
 
-    /// What the pool has done. Every worker is asked to report first, so that what the caller
-    /// has seen is counted.
+    /// The statistics of the pool. Every worker is asked to report first, so that everything the
+    /// caller has seen is counted.
     pub(super) fn stats(&self) -> impl Future<Output = Result<Stats, Error>> + use<> {
         let reports: Vec<_> = self.workers.workers().map(|worker| worker.send(Flush)).collect();
         let (size, serving) = (self.workers.size(), self.workers.serving());
@@ -169,7 +169,7 @@ impl Supervisor {
         self.requeue_parked();
     }
 
-    /// Takes every actor's thread out.
+    /// Removes every actor's thread.
     fn take_arbiters(&mut self) -> Vec<Arbiter> {
         let workers = self.workers.take_all().into_iter().map(|handle| handle.arbiter);
         let pagers =
@@ -198,7 +198,7 @@ impl Actor for Supervisor {
 }
 
 impl Drop for Supervisor {
-    /// However the supervisor ends, nobody goes on waiting, and no thread is left.
+    /// However the supervisor ends, all waits end, and no thread is left.
     fn drop(&mut self) {
         self.dispatcher.close_intake();
         self.dispatcher.fail_all(Error::gone);

@@ -1,4 +1,4 @@
-//! The answer of a handler that takes its time. Knows no actor and no message.
+//! The response of a handler that takes time. Knows no actor and no message.
 
 use std::{fmt, future::Future, pin::Pin};
 
@@ -7,8 +7,8 @@ use actix::{
     dev::{MessageResponse, OneshotSender},
 };
 
-/// An answer that is worked on only as long as somebody waits for it. actix itself
-/// goes on with a handler's future when its asker has gone.
+/// A response that is computed only as long as somebody waits for it. actix itself continues a
+/// handler's future when the sender has gone.
 pub struct WhileAwaited<T>(pub(crate) Pin<Box<dyn Future<Output = T>>>);
 
 impl<T> fmt::Debug for WhileAwaited<T> {

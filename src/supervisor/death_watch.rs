@@ -1,4 +1,4 @@
-//! The watch over the end of every actor, however it comes about.
+//! Reports the end of every actor, however it ends.
 
 use actix::prelude::*;
 

@@ -1,5 +1,5 @@
-//! Asks the API for its health while the circuit breaker is open, so that no call has to
-//! be the probe. When that is due is the breaker's decision.
+//! Sends health checks while the circuit breaker is open, so that no call has to be the probe.
+//! The breaker decides when a check is due.
 
 use std::sync::Arc;
 
@@ -14,7 +14,7 @@ pub(super) async fn watch(dispatcher: Arc<Dispatcher>) {
         tracing::debug!(kind = error.kind_name(), "health check");
         match error.kind() {
             ErrorKind::ShuttingDown => return,
-            // What never became an attempt is no probe, and would be due at once again.
+            // A check that never became an attempt is no probe, and would be due again at once.
             _ if error.attempts() == 0 => tokio::time::sleep(circuit.open_time()).await,
             _ => {}
         }

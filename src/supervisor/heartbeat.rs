@@ -1,13 +1,13 @@
-//! [pure] Whether a worker's thread works, by its heartbeat. A thread that a callback blocks looks
+//! [pure] Detects blocked worker threads by their heartbeat. A thread that a callback blocks looks
 //! alive in every other way.
 
 use std::time::{Duration, Instant};
 
-/// What a look at a worker brought.
+/// The result of examining a worker.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Finding {
     Unchanged,
-    /// It has just become clear that it is blocked.
+    /// It has just been found blocked.
     Blocked,
     /// It was blocked and works again.
     Back,
@@ -15,15 +15,15 @@ pub(super) enum Finding {
     Lost,
 }
 
-/// Whoever looks at the workers, in rounds. If it is late itself, since the whole process stood
-/// still, it blames nobody for that.
+/// Examines the workers in rounds. If a round itself is late, because the whole process was
+/// suspended, no worker is blamed for that.
 pub(super) struct HeartbeatMonitor {
-    /// From so long a silence on a worker counts as blocked.
+    /// A worker that is silent for this long counts as blocked.
     blocked_after: Duration,
-    /// From so long a silence on it is not waited for any longer.
+    /// A worker that is silent for this long is given up.
     lost_after: Duration,
     last_round: Instant,
-    /// A silence before this says nothing.
+    /// Silence before this time does not count.
     pub(super) excused: Instant,
 }
 
@@ -32,7 +32,7 @@ impl HeartbeatMonitor {
         Self { blocked_after, lost_after, last_round: now, excused: now }
     }
 
-    /// Begins a round. Everybody is excused if it begins late.
+    /// Begins a round. If it is late, all workers are excused.
     pub(super) fn begin_round(&mut self, now: Instant) {
         if now.saturating_duration_since(self.last_round) > self.blocked_after / 2 {
             self.excused = now;
@@ -40,7 +40,7 @@ impl HeartbeatMonitor {
         self.last_round = now;
     }
 
-    /// Judges a worker by its last heartbeat, and notes whether it is blocked.
+    /// Judges a worker by its last heartbeat, and records whether it is blocked.
     pub(super) fn examine(&self, is_blocked: &mut bool, last: Instant, now: Instant) -> Finding {
         let silence = now.saturating_duration_since(last);
         let counted = now.saturating_duration_since(last.max(self.excused));

@@ -1,5 +1,5 @@
-//! Where a pool's actors live: on a System thread of its own, or on Arbiters of the
-//! actix System that the application runs.
+//! Where a pool's actors run: on a System thread of its own, or on Arbiters of the actix System
+//! that the application runs.
 
 use std::{
     collections::BTreeSet,
@@ -28,18 +28,18 @@ use crate::{
     user_value::mark_own_thread,
 };
 
-/// The way to a pool that runs. It does not keep the pool alive.
+/// A connection to a running pool. It does not keep the pool alive.
 #[derive(Clone)]
 pub(crate) struct Started {
     pub(crate) dispatcher: Arc<Dispatcher>,
     pub(crate) supervisor: Addr<Supervisor>,
 }
 
-/// A pool that runs, until this is dropped.
+/// A running pool; dropping this ends it.
 pub(crate) struct Core {
     pub(crate) started: Started,
     exit: Exit,
-    /// Set once there is a token manager for handles with credentials of their own.
+    /// Set once there is a token manager for handles with their own credentials.
     token_manager: OnceCell<()>,
     /// Resolves when the control thread has ended.
     ended: Shared<oneshot::Receiver<()>>,
@@ -71,8 +71,8 @@ impl Exit {
     }
 }
 
-/// The Systems that pools run for themselves. A pool that is first used in a callback of
-/// another one does not live in that one's System, which may end before it.
+/// The Systems that pools run for themselves. A pool first used in a callback of another pool must
+/// not run in that one's System, which may end before it.
 static OWN_SYSTEMS: Mutex<BTreeSet<usize>> = Mutex::new(BTreeSet::new());
 
 fn own_systems() -> MutexGuard<'static, BTreeSet<usize>> {
@@ -81,7 +81,7 @@ fn own_systems() -> MutexGuard<'static, BTreeSet<usize>> {
 
 /// Starts a pool's actors. Inside an application's System they use Arbiters of that System;
 /// elsewhere they get a System thread of their own. Blocks no thread. If the future
-/// is dropped, what has started ends.
+/// is dropped, whatever has started ends.
 pub(crate) async fn start(config: ValidConfig, events: Arc<Events>) -> Result<Core, Error> {
     let (ready, started) = oneshot::channel();
     let (end, ended) = oneshot::channel();
@@ -145,13 +145,13 @@ fn end(supervisor: Addr<Supervisor>, exit: Exit) {
     });
 }
 
-/// Starts every actor: on the current thread, but for the workers and the token
+/// Starts every actor: on the current thread, except the workers and the token
 /// manager, which run users' callbacks on threads of their own.
 fn boot(config: ValidConfig, events: Arc<Events>) -> Result<Started, Error> {
     mark_own_thread();
     let (routes_sender, routes) = watch::channel(Routes::default());
     let (ask, requests) = mpsc::unbounded_channel();
-    // The acquire callback is a user's: it may block its own thread, not this one.
+    // The acquire callback is a user's: it may block its own thread, but not this one.
     let callbacks =
         config.settings.credentials.as_ref().map(|_| Arbiter::try_new().map_err(no_thread));
     let callbacks = callbacks.transpose()?;
@@ -167,7 +167,7 @@ impl Core {
         Self { started, exit, token_manager: OnceCell::new(), ended }
     }
 
-    /// Has a token manager started, unless there is one.
+    /// Starts a token manager, unless there is one.
     pub(crate) async fn need_tokens(&self) -> Result<(), Error> {
         let ask =
             || async { self.started.supervisor.send(NeedTokens).await.map_err(|_| Error::gone())? };
@@ -181,8 +181,7 @@ impl Core {
         let _ = self.ended.clone().await;
     }
 
-    /// Waits for at most `drain` until the calls of a tenant that was closed have ended, and
-    /// ends the rest.
+    /// Waits for at most `drain` until the calls of a closed tenant have ended, and ends the rest.
     pub(crate) async fn drain(&self, tenant: Arc<Tenant>, drain: Duration) {
         let dispatcher = Arc::clone(&self.started.dispatcher);
         let (done, ended) = oneshot::channel::<()>();
@@ -190,7 +189,7 @@ impl Core {
             dispatcher.drain(&tenant, drain).await;
             drop(done);
         });
-        // The sender goes at the end, or with the thread.
+        // The sender is dropped at the end, or with the thread.
         let _ = ended.await;
     }
 }

@@ -17,8 +17,8 @@ use crate::{
     stats::Stats,
 };
 
-/// Makes one call. It takes the same way as [`AwwPool::request`](crate::AwwPool::request). A
-/// Vantage scope does not cross a mailbox: its priority is that of where the request was made.
+/// Makes one call, like [`AwwPool::request`](crate::AwwPool::request). A Vantage scope does not
+/// cross a mailbox: the request has the priority of the scope in which it was made.
 ///
 /// ```no_run
 /// # async fn demo(pool: vantage_api_pool::AwwPool) -> Result<(), Box<dyn std::error::Error>> {
@@ -32,8 +32,7 @@ use crate::{
 #[rtype(result = "Result<Response, Error>")]
 pub struct Fetch(pub Request);
 
-/// Makes one call by a handle, with the credentials of that handle: what [`Fetch`] is for the
-/// pool's own.
+/// Makes one call with the credentials of a handle; [`Fetch`] uses the pool's own.
 ///
 /// ```no_run
 /// # async fn demo(pool: vantage_api_pool::AwwPool, tenant: vantage_api_pool::AwwPool)
@@ -53,14 +52,14 @@ pub struct FetchBy {
 }
 
 impl FetchBy {
-    /// A call by `handle`.
+    /// A call through `handle`.
     pub fn new(handle: impl Into<PoolLink>, request: Request) -> Self {
         Self { handle: handle.into(), request }
     }
 }
 
-/// Opens a paged stream of JSON values. It takes the same settings as
-/// [`PaginatedStream`], with the same defaults.
+/// Opens a paged stream of JSON values. It has the same settings as [`PaginatedStream`], with
+/// the same defaults.
 #[derive(Debug, Clone, Message)]
 #[rtype(result = "PaginatedStream")]
 pub struct OpenStream {
@@ -73,7 +72,7 @@ pub struct OpenStream {
 }
 
 impl OpenStream {
-    /// A stream over `endpoint`.
+    /// A stream of the items of `endpoint`.
     pub fn new(endpoint: impl Into<String>) -> Self {
         Self {
             handle: None,
@@ -85,8 +84,7 @@ impl OpenStream {
         }
     }
 
-    /// Asks for the pages by a handle, with the credentials of that handle. The default are
-    /// those of the pool.
+    /// Requests the pages with the credentials of a handle. The default is the pool's own.
     #[must_use]
     pub fn by(mut self, handle: impl Into<PoolLink>) -> Self {
         self.handle = Some(handle.into());
@@ -123,13 +121,12 @@ impl OpenStream {
     }
 }
 
-/// Asks for the pool's statistics.
+/// Returns the pool's statistics.
 #[derive(Debug, Clone, Copy, Message)]
 #[rtype(result = "Result<Stats, Error>")]
 pub struct GetStats;
 
-/// Changes the number of workers. It does what
-/// [`AwwPool::resize`](crate::AwwPool::resize) does.
+/// Changes the number of workers, like [`AwwPool::resize`](crate::AwwPool::resize).
 ///
 /// ```no_run
 /// # async fn demo(pool: vantage_api_pool::AwwPool) -> Result<(), Box<dyn std::error::Error>> {
@@ -142,14 +139,14 @@ pub struct GetStats;
 #[rtype(result = "Result<(), Error>")]
 pub struct Resize(pub usize);
 
-/// Sets the rate limit, in requests per second, or takes it away. It does what
-/// [`AwwPool::set_rate`](crate::AwwPool::set_rate) does.
+/// Sets the rate limit, in requests per second, or removes it, like
+/// [`AwwPool::set_rate`](crate::AwwPool::set_rate).
 #[derive(Debug, Clone, Copy, Message)]
 #[rtype(result = "Result<(), Error>")]
 pub struct SetRate(pub Option<Decimal>);
 
-/// Has the pool's own token of a slot, counted from 0, renewed before it is used again, as
-/// [`AwwPool::invalidate_token`](crate::AwwPool::invalidate_token) does.
+/// Invalidates the pool's own token of a slot, counted from 0, so that it is refreshed before its
+/// next use, like [`AwwPool::invalidate_token`](crate::AwwPool::invalidate_token).
 ///
 /// ```no_run
 /// # async fn demo(pool: vantage_api_pool::AwwPool) -> Result<(), Box<dyn std::error::Error>> {
@@ -162,9 +159,9 @@ pub struct SetRate(pub Option<Decimal>);
 #[rtype(result = "Result<(), Error>")]
 pub struct InvalidateToken(pub usize);
 
-/// Has every [`Event`] from here on sent to an actor, until that actor stops or the pool
-/// ends. The pool keeps the recipient till then, and it never waits for it: an actor that
-/// falls behind by more than 4,096 events gets an [`Event::Missed`] in their place.
+/// Sends every [`Event`] from now on to an actor, until that actor stops or the pool ends. The
+/// pool keeps the recipient until then, and never waits for it: an actor that falls behind by more
+/// than 4,096 events gets an [`Event::Missed`] instead of them.
 ///
 /// ```no_run
 /// use actix::prelude::*;
@@ -203,15 +200,15 @@ impl Message for Event {
     type Result = ();
 }
 
-/// Waits until as many connections are open as the pool is to keep open, see
+/// Waits until the minimum number of connections is open, see
 /// [`AwwPool::warm_up`](crate::AwwPool::warm_up).
 #[derive(Debug, Clone, Copy, Message)]
 #[rtype(result = "Result<(), Error>")]
 pub struct WarmUp;
 
-/// Shuts the pool down: refuses new calls, lets accepted ones finish for at most
-/// `drain`, answers the rest with [`ErrorKind::ShuttingDown`](crate::ErrorKind::ShuttingDown),
-/// then stops and joins every worker.
+/// Shuts the pool down: refuses new calls, lets accepted calls finish for at most `drain`,
+/// fails the rest with [`ErrorKind::ShuttingDown`](crate::ErrorKind::ShuttingDown), then stops
+/// and joins every worker.
 #[derive(Debug, Clone, Copy, Message)]
 #[rtype(result = "()")]
 pub struct Shutdown {

@@ -1,6 +1,5 @@
-//! Hands the statistics to the `metrics` facade once a second and at the pool's end, on a
-//! thread that may block, since the recorder is a user's: no call knows of it, and none waits for
-//! it.
+//! Publishes the statistics to the `metrics` facade once a second and at the pool's end. The
+//! recorder is a user's code, so this runs on a thread that may block, and no call waits for it.
 
 use std::{
     sync::{Arc, Mutex, PoisonError},
@@ -12,20 +11,20 @@ use actix::prelude::*;
 use super::actor::Supervisor;
 use crate::{blocking::CallbackThreads, stats::Publisher};
 
-/// How often what was counted is handed over.
+/// How often the statistics are published.
 pub(super) const EVERY: Duration = Duration::from_secs(1);
-/// How long a handing over is waited for, at the pool's end too.
+/// How long to wait for one publication, at the pool's end too.
 const LIMIT: Duration = Duration::from_secs(1);
 
-/// Hands over what was counted since the last time. A recorder that is still at it is not
-/// given more; at the `last` time it is waited for.
+/// Publishes what was counted since the last time. A recorder that is still busy gets nothing
+/// more; the `last` publication waits for it.
 #[derive(Message)]
 #[rtype(result = "()")]
 pub(super) struct Publish {
     pub(super) last: bool,
 }
 
-/// The way to the recorder, and the threads on which it is called.
+/// The publisher, and the threads on which the recorder is called.
 pub(super) type Publishing = (Arc<Mutex<Publisher>>, Arc<CallbackThreads>);
 
 pub(super) fn publishing(label: String) -> Publishing {

@@ -1,6 +1,6 @@
-//! The supervisor: it starts every other actor, keeps the route table that callers
-//! choose workers from, repairs workers that die or hang, decides about the calls
-//! they leave behind, changes their number, and shuts the pool down without losing one.
+//! The supervisor: it starts every other actor, keeps the route table from which callers choose
+//! workers, replaces workers that die or hang, decides what happens to their calls, changes the
+//! number of workers, and shuts the pool down without losing a call.
 
 mod actor;
 mod answer;

@@ -1,4 +1,4 @@
-//! Actors that want to hear what happens in the pool. Knows nothing of what that is.
+//! Actors that subscribe to the pool's events. Knows nothing of what the events mean.
 
 use actix::prelude::*;
 use tokio::sync::broadcast::error::RecvError;
@@ -9,8 +9,8 @@ use crate::events::Event;
 impl Handler<Subscribe> for Supervisor {
     type Result = ();
 
-    /// One event at a time is in the observer's mailbox; the others wait in the room that
-    /// all listeners share, and there the oldest give way.
+    /// One event at a time is in the observer's mailbox; the others wait in the buffer that all
+    /// receivers share, where the oldest are dropped first.
     fn handle(&mut self, Subscribe(observer): Subscribe, _: &mut Self::Context) {
         let mut events = self.dispatcher.events().listen();
         actix_rt::spawn(async move {

@@ -1,5 +1,5 @@
-//! Threads for pagers: those of the workers, which many share, and one of its own for each
-//! that is to have one. Knows nothing of what a pager does.
+//! Threads for pagers: the shared ones of the workers, and dedicated ones. Knows nothing of what a
+//! pager does.
 
 use actix::prelude::*;
 use tokio::sync::watch;
@@ -16,8 +16,8 @@ use crate::{
 };
 
 impl Supervisor {
-    /// Starts a pager, on a thread of its own or else on the thread of the worker that has the
-    /// fewest.
+    /// Starts a pager, on a dedicated thread or else on the thread of the worker with the fewest
+    /// pagers.
     pub(super) fn start_pager(
         &mut self,
         start: StartPager,

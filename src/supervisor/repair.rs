@@ -1,6 +1,5 @@
-//! What the supervisor does about its workers: starts them, replaces those that die or
-//! hang, moves their calls, changes their number, and gives up on a slot whose workers
-//! cannot live.
+//! What the supervisor does about its workers: starts them, replaces those that die or hang, moves
+//! their calls, changes their number, and gives up on a slot whose workers die again and again.
 
 use std::{
     sync::Arc,
@@ -30,7 +29,7 @@ use crate::{
 };
 
 impl Supervisor {
-    /// Starts a worker in a slot that is vacant.
+    /// Starts a worker in a vacant slot.
     pub(super) fn occupy(&mut self, index: usize, ctx: &mut Context<Self>) {
         let slot = self.workers.slots.get(index);
         let is_vacant = slot.is_some_and(|slot| slot.worker.is_none() && !slot.is_given_up);
@@ -57,20 +56,20 @@ impl Supervisor {
         self.requeue_parked();
     }
 
-    /// Starts a worker in every slot that is vacant.
+    /// Starts a worker in every vacant slot.
     pub(super) fn occupy_all(&mut self, ctx: &mut Context<Self>) {
         for index in 0..self.workers.size() {
             self.occupy(index, ctx);
         }
     }
 
-    /// How many deaths in a row are too many, and within which time.
+    /// How many consecutive deaths are too many, and within which time.
     pub(super) fn intensity(&self) -> (u32, Duration) {
         let settings = &self.dispatcher.config.settings;
         (settings.restart_intensity, settings.restart_period)
     }
 
-    /// Replaces `handle`, who was in slot `index`, or gives up on the slot.
+    /// Replaces `handle`, which was in slot `index`, or gives up on the slot.
     fn repair(&mut self, index: usize, handle: &WorkerHandle, ctx: &mut Context<Self>) {
         self.dispatcher.events().emit(|| Event::WorkerDied { worker: index });
         let intensity = self.intensity();
@@ -101,7 +100,7 @@ impl Supervisor {
         }
     }
 
-    /// Looks whether the workers give signs of life.
+    /// Checks the heartbeats of the workers.
     pub(super) fn look_after_workers(&mut self, ctx: &mut Context<Self>) {
         let now = Instant::now();
         self.monitor.begin_round(now);
@@ -133,15 +132,15 @@ impl Supervisor {
         self.look_after_tokens(now, ctx);
     }
 
-    /// Tells of `worker` by the number of its slot, unless it is to leave.
+    /// Emits an event about `worker` with the number of its slot, unless it is leaving.
     fn tell(&self, worker: u64, event: impl FnOnce(usize) -> Event) {
         if let Some(slot) = self.workers.index_of(worker).flatten() {
             self.dispatcher.events().emit(|| event(slot));
         }
     }
 
-    /// Has callbacks run elsewhere from here on if one of them may be what blocks `worker`: what
-    /// blocked one may block the next, until none is left.
+    /// Runs callbacks elsewhere from here on if one of them may be blocking `worker`: a callback
+    /// that blocked one worker may block the next, until none is left.
     fn suspect_callbacks(&self, worker: u64) {
         if self.dispatcher.blocking().is_wary() {
             return;
@@ -153,8 +152,8 @@ impl Supervisor {
         }
     }
 
-    /// Gives the calls that wait on `worker` to others. Those that are on the wire may still
-    /// finish there, and one whose callback is running may be what blocks it.
+    /// Gives the calls that wait on `worker` to other workers. Calls in flight may still finish
+    /// there, and a call whose callback is running may be what blocks it.
     fn move_waiting(&self, worker: u64) {
         for (call, in_flight) in self.dispatcher.calls_on(worker) {
             if in_flight.revoke_if(|stage| stage == Stage::Unsent).is_some() {
@@ -163,8 +162,8 @@ impl Supervisor {
         }
     }
 
-    /// Replaces a worker that does not come back, and leaves its thread to itself. Whatever
-    /// that thread does later changes nothing: its calls are no longer its own.
+    /// Replaces a worker that does not recover, and abandons its thread. Whatever that thread does
+    /// later has no effect: its calls are no longer its own.
     fn abandon(&mut self, worker: u64, ctx: &mut Context<Self>) {
         let Some(index) = self.workers.index_of(worker) else { return };
         let place = index.map_or(Place::Leaving, Place::Slot);
@@ -187,8 +186,7 @@ impl Supervisor {
         self.threads.abandon(handle.arbiter, place);
     }
 
-    /// Takes a call from its worker, and ends the attempts in its place. Says how far the call
-    /// was there.
+    /// Takes a call from its worker, and ends its attempts. Returns how far the call had come.
     fn take_away(&self, in_flight: &InFlight) -> Option<Stage> {
         let (stage, attempts) = in_flight.revoke_if(|stage| stage != Stage::Returned)?;
         for (attempt, since) in attempts.into_iter().flatten() {
@@ -208,13 +206,13 @@ impl Supervisor {
             Stage::Unsent => self.requeue(call),
             Stage::Applying => blocked("the apply callback blocked its worker for too long"),
             Stage::Answering => blocked("building the items blocked the worker for too long"),
-            // Its answer may have come just as it was taken away.
+            // Its response may have arrived just as it was taken away.
             Stage::Sent if !call.request.is_idempotent() => call.fail(crashed()),
             Stage::Sent | Stage::Returned => self.rescue(call, Loss::Dropped),
         }
     }
 
-    /// Decides about a call that its worker let go of, and does it.
+    /// Decides about a call that its worker lost, and acts on it.
     pub(super) fn rescue(&self, call: Arc<Call>, loss: Loss) {
         let max_attempts = self.dispatcher.config.settings.max_attempts;
         match may_run_again(&call, loss, max_attempts) {
@@ -224,7 +222,7 @@ impl Supervisor {
         }
     }
 
-    /// Ends the workers that were to leave and have no calls left.
+    /// Stops the leaving workers that have no calls left.
     fn end_drained(&mut self) {
         let drained = self.workers.take_drained();
         if !drained.is_empty() {
@@ -232,7 +230,7 @@ impl Supervisor {
         }
     }
 
-    /// Replaces a worker that is gone.
+    /// Replaces a worker that has ended.
     pub(super) fn worker_ended(&mut self, id: u64, ctx: &mut Context<Self>) {
         let index = self.workers.index_of(id).flatten();
         let Some(handle) = self.workers.take(id) else { return };
@@ -242,7 +240,7 @@ impl Supervisor {
                 self.repair(index, &handle, ctx);
             }
         }
-        // The actor may be gone with its thread still there.
+        // The actor may have ended while its thread still runs.
         self.threads.end(vec![handle.arbiter]);
     }
 }
@@ -271,7 +269,7 @@ impl Handler<Resize> for Supervisor {
         if config.settings.min_connections > 0 {
             self.workers.share_out(|slot| config.kept_connections(slot, workers));
         }
-        // Once there are others to go to.
+        // Once there are other workers for them.
         for worker in leaving {
             self.move_waiting(worker);
         }

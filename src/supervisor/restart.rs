@@ -1,4 +1,4 @@
-//! [pure] How soon an actor that died is replaced, and when it is given up.
+//! [pure] When a dead actor is replaced, and when it is given up.
 
 use std::{
     collections::VecDeque,
@@ -7,7 +7,7 @@ use std::{
 
 /// Deaths within this window slow the replacements down.
 const WINDOW: Duration = Duration::from_secs(10);
-/// So many deaths in the window are repaired at once.
+/// This many deaths in the window are followed by an immediate restart.
 const AT_ONCE: usize = 20;
 const FIRST_DELAY: Duration = Duration::from_millis(10);
 const MAX_DELAY: Duration = Duration::from_secs(1);
@@ -20,21 +20,21 @@ pub(super) enum Repair {
     GiveUp,
 }
 
-/// The recent deaths in one place.
+/// The recent deaths of one slot or role.
 #[derive(Default)]
 pub(super) struct Restarts {
     recent: VecDeque<Instant>,
-    /// Those since the last one that did some work.
+    /// Deaths since the last actor that did some work.
     in_a_row: VecDeque<Instant>,
 }
 
 impl Restarts {
-    /// Records a death of one that did some work, or none, and decides: a
-    /// replacement at once at first, then after 10 ms doubling up to 1 s, so that what
-    /// cannot live does not occupy a core, and none at all after more than `most` deaths within
-    /// `period`, in the manner of Erlang/OTP's supervisors (`intensity` and `period` of
-    /// `supervisor:sup_flags()`). Unlike there, only deaths in a row count: an actor that did some
-    /// work can live, and what killed it then was the work.
+    /// Records the death of an actor that did some work, or none, and decides: restart at once at
+    /// first, then after 10 ms doubling up to 1 s, so that an actor that keeps dying does not
+    /// occupy a core, and give up after more than `most` deaths within `period`, like
+    /// Erlang/OTP's supervisors (`intensity` and `period` of `supervisor:sup_flags()`). Unlike
+    /// there, only consecutive deaths without work count: an actor that did some work can live,
+    /// and what killed it then was the work.
     pub(super) fn died(
         &mut self,
         now: Instant,
@@ -62,7 +62,7 @@ impl Restarts {
     }
 }
 
-/// Forgets what was longer than `span` ago.
+/// Forgets deaths longer than `span` ago.
 fn forget(deaths: &mut VecDeque<Instant>, now: Instant, span: Duration) {
     while deaths.front().is_some_and(|death| now.saturating_duration_since(*death) > span) {
         deaths.pop_front();
@@ -143,7 +143,7 @@ mod tests {
                 replacements += 1;
             }
             prop_assert_eq!(replacements, deaths);
-            // Beyond the first, at most the burst and the steps of the back-off in each window.
+            // At most the immediate restarts plus the steps of the back-off in each window.
             let windows = (now - start).as_secs() / WINDOW.as_secs() + 1;
             prop_assert!(u64::from(replacements) <= windows * (AT_ONCE as u64 + 7 + 10));
         }

@@ -1,5 +1,5 @@
-//! The actors that the workers ask, as one value: who holds which role, and how a holder
-//! starts. What one knew is rebuilt or kept for the next, whichever holds what they promise.
+//! The actors that workers depend on, as one value: which actor holds which role, and how it is
+//! started. The state of a holder is rebuilt or kept for the next, whichever its promises need.
 
 use std::{
     sync::{Arc, Mutex},
@@ -20,7 +20,7 @@ use crate::{
     token_manager::{Signs, TokenManager, TokenSet},
 };
 
-/// One of the actors that the workers ask.
+/// One of the actors that workers depend on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Role {
     Stats,
@@ -28,14 +28,14 @@ pub(super) enum Role {
     Tokens,
 }
 
-/// A role and who holds it.
+/// A role and its holder.
 pub(super) struct Supervised<A: Actor> {
     role: Role,
     cell: ActorCell<A>,
     /// Counts the holders, from 1.
     incarnation: u64,
     restarts: Restarts,
-    /// Whether the last holder was given up since it hung.
+    /// Whether the last holder was given up because it hung.
     has_hung: bool,
 }
 
@@ -49,19 +49,19 @@ impl<A: Actor> Supervised<A> {
         self.cell.actor_ref()
     }
 
-    /// The watch over the next holder.
+    /// The death watch for the next holder.
     fn next_watch(&mut self, supervisor: &Recipient<ActorEnded>) -> Box<dyn Send> {
         self.incarnation += 1;
         let news = ActorEnded::Role(self.role, self.incarnation);
         Box::new(DeathWatch { supervisor: supervisor.clone(), news })
     }
 
-    /// Gives the role to `holder`, or to nobody for good.
+    /// Gives the role to `holder`, or leaves it vacant for good.
     fn give_to(&mut self, holder: Option<Addr<A>>) {
         self.cell.set(holder, std::mem::take(&mut self.has_hung));
     }
 
-    /// Decides about the end of a holder, if it was the last one.
+    /// Decides about the end of a holder, if it was the latest one.
     fn decide(&mut self, incarnation: u64, intensity: (u32, Duration)) -> Option<Repair> {
         if incarnation != self.incarnation {
             return None;
@@ -78,7 +78,7 @@ impl<A: Actor> Supervised<A> {
 pub(super) struct Roles {
     dispatcher: Arc<Dispatcher>,
     supervisor: Recipient<ActorEnded>,
-    /// What the collectors of statistics hand on to one another.
+    /// The merged statistics, passed from one collector to the next.
     ledger: Arc<Mutex<Stats>>,
     pub(super) pacer: Arc<Pacer>,
     /// The pool's own tokens, if it has any.
@@ -89,13 +89,12 @@ pub(super) struct Roles {
     /// The thread of the token manager, where the users' `acquire` runs.
     callbacks: Option<Arbiter>,
     signs: Arc<Signs>,
-    /// Whether there is no token manager until one of the threads that hang has ended.
+    /// Whether the token manager is suspended until one of the hung threads has ended.
     pub(super) is_suspended: bool,
 }
 
 impl Roles {
-    /// Fills every role: on the current thread, but for the token manager, which gets
-    /// `callbacks`.
+    /// Fills every role: on the current thread, except the token manager, which gets `callbacks`.
     pub(super) fn start(
         dispatcher: Arc<Dispatcher>,
         callbacks: Option<Arbiter>,
@@ -132,14 +131,14 @@ impl Roles {
         roles
     }
 
-    /// A collector goes on with what the last one knew.
+    /// A collector continues the counts of the last one.
     pub(super) fn start_stats(&mut self) {
         let watch = self.stats.next_watch(&self.supervisor);
         let collector = StatsCollector::new(Arc::clone(&self.ledger), watch).start();
         self.stats.give_to(Some(collector));
     }
 
-    /// A limiter in the place of another one goes on with the same bucket.
+    /// A replacement limiter continues with the same bucket.
     pub(super) fn start_limiter(&mut self) {
         let watch = self.limiter.next_watch(&self.supervisor);
         let slots = Arc::clone(self.dispatcher.semaphore());
@@ -149,7 +148,7 @@ impl Roles {
         self.limiter.give_to(Some(limiter.start()));
     }
 
-    /// A manager in the place of another one gets every token anew.
+    /// A replacement manager acquires every token again.
     pub(super) fn start_tokens(&mut self, arbiter: Arbiter) {
         self.signs = Arc::new(Signs::new(Instant::now()));
         let watch = self.token_manager.next_watch(&self.supervisor);
@@ -167,11 +166,10 @@ impl Roles {
         self.token_manager.give_to(Some(manager));
     }
 
-    /// Has no more to do with the token manager. Unless another one `follows`, there is none
-    /// from here on.
+    /// Detaches the token manager. Unless another one `follows`, there is none from here on.
     pub(super) fn suspend_tokens(&mut self, follows: bool) {
         self.signs.give_up();
-        // Its end, if it comes to that, is no news any more.
+        // If it ends later, that is ignored.
         self.token_manager.incarnation += 1;
         self.token_manager.has_hung = true;
         self.is_suspended = true;
@@ -180,12 +178,12 @@ impl Roles {
         }
     }
 
-    /// Whether there has been no token manager yet.
+    /// Whether no token manager was started yet.
     pub(super) fn lacks_tokens(&self) -> bool {
         self.token_manager.incarnation == 0
     }
 
-    /// The thread of the token manager, which leaves it without one.
+    /// Takes the thread of the token manager.
     pub(super) fn take_callbacks(&mut self) -> Option<Arbiter> {
         self.callbacks.take()
     }
@@ -206,7 +204,7 @@ impl Roles {
         }
     }
 
-    /// Decides about a role whose holder is gone, unless another one has it by now.
+    /// Decides about a role whose holder has ended, unless it has been replaced by now.
     pub(super) fn decide(
         &mut self,
         role: Role,
@@ -221,7 +219,7 @@ impl Roles {
     }
 
     /// Whether the token manager has given no sign of life for longer than any `acquire` may
-    /// take: then that blocks the thread, and its own time limit cannot fire.
+    /// take: then an acquire blocks its thread, and its own time limit cannot fire.
     pub(super) fn token_manager_hangs(&self, excused: Instant, now: Instant) -> bool {
         let settings = &self.dispatcher.config.settings;
         let limit = settings.acquire_timeout.saturating_add(settings.heartbeat_timeout);

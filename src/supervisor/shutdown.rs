@@ -1,4 +1,4 @@
-//! The end of a pool, in the order that loses nothing: close the intake, drain to a
+//! The shutdown of a pool, in the order that loses no call: close the intake, drain to a
 //! deadline, fail the rest, stop and join the workers' Arbiters, stop this thread.
 
 use std::{sync::Arc, time::Duration};
@@ -11,7 +11,7 @@ use super::{
 };
 use crate::error::Error;
 
-/// How long a worker's thread may take to end. Only a callback that blocks it takes longer.
+/// How long a worker's thread may take to end. Only a blocking callback takes longer.
 const JOIN_LIMIT: Duration = Duration::from_secs(2);
 
 impl Handler<Shutdown> for Supervisor {

@@ -1,5 +1,5 @@
-//! What the supervisor does about the actors that the workers ask: puts others in the
-//! place of those that die or hang, and gives up on a role whose holders cannot live.
+//! What the supervisor does about the actors that workers depend on: replaces those that die or
+//! hang, and gives up on a role whose holders die again and again.
 
 use std::time::Instant;
 
@@ -16,7 +16,7 @@ use super::{
 use crate::{config::check_rate, error::Error, rate_limit::SetLimit};
 
 impl Supervisor {
-    /// Fills a role that is vacant.
+    /// Fills a vacant role.
     fn fill(&mut self, role: Role, ctx: &mut Context<Self>) {
         if self.retired.is_some() {
             return;
@@ -34,7 +34,7 @@ impl Supervisor {
         }
     }
 
-    /// Puts another token manager in the place of one that hangs.
+    /// Replaces a token manager that hangs.
     pub(super) fn look_after_tokens(&mut self, now: Instant, ctx: &mut Context<Self>) {
         let hangs = self.roles.token_manager_hangs(self.monitor.excused, now);
         if hangs && let Some(arbiter) = self.roles.take_callbacks() {
@@ -50,7 +50,7 @@ impl Supervisor {
         }
     }
 
-    /// Fills a role again whose holder is gone, unless another one has it by now.
+    /// Refills a role whose holder has ended, unless it has been replaced by now.
     pub(super) fn role_ended(&mut self, role: Role, incarnation: u64, ctx: &mut Context<Self>) {
         if self.retired.is_some() {
             return;
@@ -75,8 +75,8 @@ impl Supervisor {
     }
 }
 
-/// Has a token manager started, unless the pool had one from the start: a handle has
-/// credentials of its own.
+/// Starts a token manager, unless the pool had one from the start, because a handle has its own
+/// credentials.
 #[derive(Message)]
 #[rtype(result = "Result<(), Error>")]
 pub(super) struct NeedTokens;

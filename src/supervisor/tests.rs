@@ -1,4 +1,4 @@
-//! Deaths that no user's code can cause from outside.
+//! Deaths of actors that no user's code can cause from outside.
 
 use std::{
     sync::{
@@ -126,7 +126,7 @@ async fn a_job_sent_to_a_dead_worker_comes_back() {
         answer = dispatcher.call(Request::get("/"), None) => panic!("{answer:?}"),
         request = timeout(LIMIT, requests.recv()) => request.expect("it is lost").unwrap(),
     };
-    // The watch goes a moment before the mailbox.
+    // The watch is dropped a moment before the mailbox.
     let SupervisorRequest::Rescue(_, loss) = request else { panic!("it asks for a pager") };
     assert!(matches!(loss, Loss::Unplaced | Loss::Dropped));
 }
@@ -194,7 +194,7 @@ impl Handler<Kill> for Supervisor {
     }
 }
 
-/// Answers everything with 200, and returns where it listens.
+/// Responds to everything with 200, and returns its address.
 async fn obliging_server() -> String {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
@@ -202,7 +202,7 @@ async fn obliging_server() -> String {
         while let Ok((mut peer, _)) = listener.accept().await {
             tokio::spawn(async move {
                 let mut request = [0; 4096];
-                // A request is small enough to come in one piece.
+                // A request is small enough to arrive in one piece.
                 while peer.read(&mut request).await.is_ok_and(|read| read > 0) {
                     let answer = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok";
                     peer.write_all(answer).await.unwrap();
@@ -221,7 +221,7 @@ async fn kill(core: &host::Core, role: Role) {
     timeout(LIMIT, core.started.supervisor.send(Kill(role))).await.expect("no answer").unwrap();
 }
 
-/// Makes calls at a time, and all of them are answered well.
+/// Makes concurrent calls, and checks that all of them succeed.
 async fn calls(core: &host::Core, count: usize) {
     let call = || core.started.dispatcher.call(Request::get("/"), None);
     let answers = timeout(LIMIT, join_all((0..count).map(|_| call()))).await.expect("a call hangs");
@@ -251,7 +251,7 @@ async fn when_the_rate_limiter_dies_those_who_wait_are_served_and_the_limit_hold
         };
         futures::future::join(waiting, killing).await;
     }
-    // The burst is used up, and no successor brings another one.
+    // The burst is used up, and no successor brings a new one.
     let took = began.elapsed();
     assert!(took >= Duration::from_millis(580), "20 calls and 30 at 50 per second took {took:?}");
 }
@@ -309,7 +309,7 @@ async fn when_the_token_manager_dies_those_who_wait_get_a_token_from_its_success
     futures::future::join(calls(&core, 50), killing).await;
     assert_eq!(acquired.load(Ordering::SeqCst), 2, "one acquire each");
 
-    // What the workers have at hand stays good, whoever issued it.
+    // The tokens that workers already have stay good, whoever issued them.
     kill(&core, Role::Tokens).await;
     calls(&core, 10).await;
     assert_eq!(acquired.load(Ordering::SeqCst), 2);
@@ -335,7 +335,7 @@ async fn accept_65_sets_of_handles_outlive_the_token_manager() {
         let call = core.started.dispatcher.call(Request::get("/"), Some(Arc::clone(set)));
         timeout(LIMIT, call).await.expect("a call hangs")
     };
-    // There is none before somebody needs it.
+    // No manager is started before it is needed.
     assert_eq!(call(&sets[0]).await.unwrap_err().kind(), ErrorKind::Token);
     core.need_tokens().await.unwrap();
     for round in 1..=3 {

@@ -1,4 +1,4 @@
-//! The threads that are ending: of actors that died, left or were abandoned.
+//! Threads that are ending: of actors that died, left or were abandoned.
 
 use std::thread;
 
@@ -6,39 +6,39 @@ use actix::prelude::*;
 use futures::future::join_all;
 use tokio::sync::oneshot::{self, error::TryRecvError};
 
-/// So many threads that a callback blocks are abandoned for one place before what is in
-/// it is waited for: a callback that never returns costs a bounded number of threads.
+/// How many threads blocked by callbacks are abandoned for one slot before the next one is waited
+/// for: a callback that never returns costs a bounded number of threads.
 const MOST_ABANDONED: usize = 4;
-/// The same of the token manager, whose thread the callbacks of all handles share. Each of
-/// them is bounded by itself.
+/// The same for the token manager, whose thread all handles' callbacks share. Each of
+/// them has a limit of its own.
 const MOST_ABANDONED_MANAGERS: usize = 64;
 
 /// Whose thread was abandoned.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Place {
     Slot(usize),
-    /// A worker that was to leave after a resize.
+    /// A worker that was leaving after a resize.
     Leaving,
     TokenManager,
 }
 
-/// Threads that were told to end and may not have done so yet, with the place at which each was
+/// Threads that were stopped but may not have ended yet, with the place for which each was
 /// abandoned; the others end soon.
 #[derive(Default)]
 pub(super) struct Threads(Vec<(Option<Place>, oneshot::Receiver<()>)>);
 
 impl Threads {
-    /// Ends threads that nothing keeps from it.
+    /// Stops threads that nothing blocks.
     pub(super) fn end(&mut self, arbiters: Vec<Arbiter>) {
         self.stop(arbiters, None);
     }
 
-    /// Ends a thread as soon as the callback that blocks it returns.
+    /// Stops a thread as soon as the callback that blocks it returns.
     pub(super) fn abandon(&mut self, arbiter: Arbiter, place: Place) {
         self.stop(vec![arbiter], Some(place));
     }
 
-    /// Whether one more thread may be abandoned at `place`.
+    /// Whether one more thread may be abandoned for `place`.
     pub(super) fn may_abandon(&mut self, place: Place) -> bool {
         self.forget_ended();
         let most =
@@ -67,9 +67,9 @@ impl Threads {
     }
 }
 
-/// Joins the threads of stopped Arbiters, on a thread of its own: one that a callback
-/// blocks must not hold up the end of this thread's runtime, which waits for its
-/// blocking tasks. Resolves when they have ended.
+/// Joins the threads of stopped Arbiters, on a separate thread: a thread that a callback blocks
+/// must not delay the end of this thread's runtime, which waits for its blocking tasks. Resolves
+/// when they have ended.
 fn join(arbiters: Vec<Arbiter>) -> oneshot::Receiver<()> {
     let (end, ended) = oneshot::channel();
     let join = move || {

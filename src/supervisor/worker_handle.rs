@@ -1,5 +1,4 @@
-//! A worker as the supervisor has it, and the slot that it is in: what the workers there went
-//! through.
+//! A worker as the supervisor sees it, and its slot: the history of the workers there.
 
 use std::{io, sync::Arc, thread, time::Instant};
 
@@ -25,13 +24,13 @@ pub(super) struct WorkerHandle {
     pub(super) route: Arc<Route>,
     pub(super) heartbeat: Arc<Heartbeat>,
     pub(super) is_blocked: bool,
-    /// Cancels the pagers that live on the worker's thread.
+    /// Cancels the pagers on the worker's thread.
     pub(super) pagers: watch::Sender<()>,
 }
 
 impl WorkerHandle {
-    /// Starts worker `id` on `arbiter`, and `supervisor` hears of its end. `slot` is what
-    /// its numbers are counted under.
+    /// Starts worker `id` on `arbiter`; `supervisor` is notified of its end. Its numbers are
+    /// counted under `slot`.
     pub(super) fn start(
         arbiter: Arbiter,
         slot: usize,
@@ -59,15 +58,15 @@ impl WorkerHandle {
         Self { id, arbiter, worker, route, heartbeat, is_blocked: false, pagers }
     }
 
-    /// Gives up the pagers on this thread: whoever reads by them starts others elsewhere.
+    /// Gives up the pagers on this thread: their readers start others elsewhere.
     pub(super) fn cancel_pagers(&mut self) {
         self.pagers = watch::Sender::new(());
     }
 }
 
-/// A thread for a worker. Before it sleeps it lets others run: a consumer that shares its core
-/// then goes on until it has used up what it has, and is not interrupted by each answer that
-/// comes meanwhile. On a core of its own that costs a look at the run queue.
+/// A thread for a worker. It yields before it sleeps: a consumer on the same core then goes on
+/// until it has used up its data, and is not interrupted by each response that arrives meanwhile.
+/// On a core of its own this costs a look at the run queue.
 pub(super) fn worker_arbiter() -> io::Result<Arbiter> {
     Arbiter::try_with_tokio_rt(|| {
         mark_own_thread();
@@ -78,15 +77,15 @@ pub(super) fn worker_arbiter() -> io::Result<Arbiter> {
     })
 }
 
-/// The place of one worker.
+/// The slot of one worker.
 #[derive(Default)]
 pub(super) struct Slot {
     /// `None` until its next worker is started.
     pub(super) worker: Option<WorkerHandle>,
     restarts: Restarts,
-    /// Whether a worker was here before.
+    /// Whether there was a worker here before.
     pub(super) was_occupied: bool,
-    /// Whether there is no next worker, since they died too often.
+    /// Whether no further worker is started, because they died too often.
     pub(super) is_given_up: bool,
 }
 

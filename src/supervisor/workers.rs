@@ -1,5 +1,5 @@
-//! The workers of a pool as one value: who is where, and the route table that callers
-//! choose from. Decides nothing about calls and starts no thread.
+//! The workers of a pool as one value: their slots, and the route table from which callers
+//! choose. Decides nothing about calls and starts no thread.
 
 use std::time::Instant;
 
@@ -15,7 +15,7 @@ use crate::{
     worker::{Keep, Worker},
 };
 
-/// The workers, those that are to stay and those that are to leave.
+/// The workers, those that stay and those that leave.
 pub(super) struct Workers {
     pub(super) slots: Vec<Slot>,
     /// Workers without a slot that still have calls.
@@ -32,17 +32,17 @@ impl Workers {
         Self { slots, draining: Vec::new(), routes, started: 0 }
     }
 
-    /// How many workers there are to be.
+    /// The configured number of workers.
     pub(super) fn size(&self) -> usize {
         self.slots.len()
     }
 
-    /// How many workers take new calls.
+    /// How many workers accept new calls.
     pub(super) fn serving(&self) -> usize {
         self.routes.borrow().len()
     }
 
-    /// Whether no worker is left, and none will be.
+    /// Whether no worker is left, and none will be started.
     pub(super) fn is_given_up(&self) -> bool {
         self.slots.iter().all(|slot| slot.is_given_up)
     }
@@ -59,19 +59,19 @@ impl Workers {
         staying.chain(&self.draining).map(|handle| &handle.worker)
     }
 
-    /// Tells callers which workers take calls.
+    /// Publishes which workers accept calls.
     pub(super) fn publish(&self) {
         self.routes.send_replace(self.well().map(|handle| handle.route.clone()).collect());
     }
 
-    /// The slot of worker `id`, `Some(None)` for one that is to leave.
+    /// The slot of worker `id`, `Some(None)` for a leaving worker.
     pub(super) fn index_of(&self, id: u64) -> Option<Option<usize>> {
         let is_it = |handle: &WorkerHandle| handle.id == id;
         let index = self.slots.iter().position(|slot| slot.worker.as_ref().is_some_and(is_it));
         (index.is_some() || self.draining.iter().any(is_it)).then_some(index)
     }
 
-    /// Takes worker `id` out.
+    /// Removes worker `id`.
     pub(super) fn take(&mut self, id: u64) -> Option<WorkerHandle> {
         match self.index_of(id)? {
             Some(index) => self.slots[index].worker.take(),
@@ -90,18 +90,18 @@ impl Workers {
         }
     }
 
-    /// The workers that take new calls.
+    /// The workers that accept new calls.
     pub(super) fn well(&self) -> impl Iterator<Item = &WorkerHandle> {
         let staying = self.slots.iter().filter_map(|slot| slot.worker.as_ref());
         staying.filter(|handle| !handle.is_blocked)
     }
 
-    /// The worker whose thread has the fewest pagers, if one takes calls.
+    /// The worker whose thread has the fewest pagers, if any accepts calls.
     pub(super) fn least_paging(&self) -> Option<&WorkerHandle> {
         self.well().min_by_key(|handle| handle.pagers.receiver_count())
     }
 
-    /// Takes all workers out.
+    /// Removes all workers.
     pub(super) fn take_all(&mut self) -> Vec<WorkerHandle> {
         let staying = self.slots.iter_mut().filter_map(|slot| slot.worker.take());
         let all = staying.chain(self.draining.drain(..)).collect();
@@ -109,14 +109,14 @@ impl Workers {
         all
     }
 
-    /// Takes those out who were to leave and have no calls left.
+    /// Removes the leaving workers that have no calls left.
     pub(super) fn take_drained(&mut self) -> Vec<WorkerHandle> {
         let is_done = |handle: &mut WorkerHandle| handle.route.load() == 0;
         self.draining.extract_if(.., is_done).collect()
     }
 
     /// Makes room for `size` workers. Slots that were given up get another chance. Returns
-    /// those who are to leave.
+    /// the workers that must leave.
     pub(super) fn resize(&mut self, size: usize) -> Vec<u64> {
         let leaving = self.slots.drain(size.min(self.slots.len())..);
         let mut leaving: Vec<_> = leaving.filter_map(|slot| slot.worker).collect();
@@ -133,8 +133,8 @@ impl Workers {
         ids
     }
 
-    /// Tells each worker how many connections it is to keep open: one in a slot what `share`
-    /// says of it, one that is to leave none.
+    /// Sets how many connections each worker keeps open: the `share` of its slot, or none for a
+    /// leaving worker.
     pub(super) fn share_out(&self, share: impl Fn(usize) -> usize) {
         for (index, slot) in self.slots.iter().enumerate() {
             if let Some(handle) = &slot.worker {
@@ -146,7 +146,7 @@ impl Workers {
         }
     }
 
-    /// Looks at the heartbeat of every worker, and returns what has changed.
+    /// Checks the heartbeat of every worker, and returns what has changed.
     pub(super) fn examine(
         &mut self,
         monitor: &HeartbeatMonitor,

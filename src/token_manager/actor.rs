@@ -1,6 +1,6 @@
-//! The actor that runs the `acquire` callbacks of a pool's sets of tokens: at most once at a
-//! time for each slot, with a time limit, and again in the background before a token expires.
-//! Which slot needs what is the decision of the set's slots.
+//! The actor that runs the `acquire` callbacks of a pool's token sets: at most one run at a time
+//! for each slot, with a time limit, and in the background before a token expires. The slots of
+//! the set decide what each slot needs.
 
 use std::{
     collections::HashMap,
@@ -25,8 +25,8 @@ use crate::{
     user_value::mark_own_thread,
 };
 
-/// Asks for a token of `set`: any usable one, or one of `slot` that is newer than `stale`. The
-/// answer is `None` when the manager died with the question before it.
+/// Requests a token of `set`: any usable one, or one of `slot` that is newer than `stale`. The
+/// response is `None` if the manager died before it processed the message.
 #[derive(Clone, Message)]
 #[rtype(result = "Option<Result<Issued, Error>>")]
 pub(crate) struct Issue {
@@ -39,21 +39,21 @@ type Waiters = Vec<oneshot::Sender<Result<Issued, Error>>>;
 
 /// Owns the tokens of an API.
 pub(crate) struct TokenManager {
-    /// By the number of the set: those of which a token was asked for, as long as somebody
-    /// has the set.
+    /// By the number of the set: sets from which a token was requested, as long as somebody has the
+    /// set.
     kept: HashMap<u64, SetState>,
-    /// No token of those before this manager has a higher generation.
+    /// The highest generation of any token from before this manager.
     generation: u64,
     acquire_timeout: Duration,
     refresh_timer: Option<SpawnHandle>,
     stats: ActorRef<StatsCollector>,
     events: Arc<Events>,
     signs: Arc<Signs>,
-    /// Tells the supervisor when this actor is gone.
+    /// Notifies the supervisor when this actor is gone.
     _watch: Box<dyn Send>,
 }
 
-/// What the manager keeps of a set, which does not keep the set itself.
+/// What the manager keeps of a set, without keeping the set alive.
 struct SetState {
     set: Weak<TokenSet>,
     slots: TokenSlots,
@@ -61,14 +61,14 @@ struct SetState {
     running: Vec<Option<Running>>,
 }
 
-/// The task of an acquire, which ends with this.
+/// The task of an acquire, which is aborted when this is dropped.
 struct Running(AbortHandle);
 
 impl SetState {
-    /// Nothing of `set` yet. Its first tokens follow `generation`.
+    /// Empty state for `set`. Its first tokens have generations above `generation`.
     fn new(set: &Arc<TokenSet>, generation: u64) -> Self {
         let slots = set.credentials.slots;
-        // What the manager before this one waited for is not known any more.
+        // The waits of an earlier manager are not known any more.
         (0..slots).for_each(|slot| set.rotation().recover(slot));
         Self {
             set: Arc::downgrade(set),
@@ -86,8 +86,8 @@ impl Drop for Running {
 }
 
 impl TokenManager {
-    /// The manager with number `incarnation`, from 1, among those of a pool, which has the set
-    /// `own` itself. It knows nothing of the tokens of those before it, and its own are newer.
+    /// Manager number `incarnation`, from 1, of a pool whose own set is `own`. It does not know the
+    /// tokens of earlier managers, and its own tokens count as newer.
     pub(crate) fn new(
         incarnation: u64,
         own: Option<&Arc<TokenSet>>,
@@ -129,7 +129,7 @@ impl TokenManager {
             return;
         }
         let (signs, marks) = (Arc::clone(&self.signs), Arc::clone(&set.marks));
-        // A task of its own: a source that panics ends this task and nothing else.
+        // A task of its own: a source that panics ends only this task.
         let task = actix_rt::spawn(async move {
             let acquire = Box::pin(async { source.acquire(slot).await });
             tokio::time::timeout(limit, Noted::new(acquire, signs, marks, slot)).await
@@ -204,7 +204,7 @@ impl TokenManager {
         self.refresh_timer = Some(timer);
     }
 
-    /// Renews what is due.
+    /// Refreshes the tokens that are due.
     fn refresh(&mut self, now: Instant, ctx: &mut Context<Self>) {
         let due = self.kept.values_mut().filter_map(|kept| {
             let set = kept.set.upgrade()?;
@@ -217,7 +217,7 @@ impl TokenManager {
         }
     }
 
-    /// Lets go of the sets that nobody has any more.
+    /// Drops the sets that nobody has any more.
     fn forget_gone(&mut self) {
         self.kept.retain(|_, kept| kept.set.strong_count() > 0);
     }
@@ -241,7 +241,8 @@ impl Handler<Issue> for TokenManager {
     fn handle(&mut self, message: Issue, ctx: &mut Self::Context) -> Self::Result {
         let now = Instant::now();
         let Issue { set, slot: wanted, stale } = message;
-        // A slot that was refused must be renewed itself; otherwise any usable one will do.
+        // A slot whose token was refused must be refreshed itself; otherwise any usable one will
+        // do.
         let slot = match stale {
             Some(generation) => {
                 set.cache.remove(wanted, generation);
@@ -256,7 +257,7 @@ impl Handler<Issue> for TokenManager {
             if self.keep(&set).slots.is_in_flight(wanted)
                 && let Some(settled) = now.checked_add(self.acquire_timeout)
             {
-                // The others serve until it is known what comes of this one.
+                // The other slots serve calls until the result of this acquire is known.
                 set.rotation().rest(wanted, settled);
             }
         }
@@ -278,7 +279,7 @@ impl Handler<Issue> for TokenManager {
     }
 }
 
-/// Why there is no token: what the source says, if that is an error of this kind.
+/// The error for a missing token: that of the source, if it is an error of this kind.
 fn reason(source: Box<dyn StdError + Send + Sync>) -> Error {
     match source.downcast::<Error>() {
         Ok(error) if error.kind() == ErrorKind::Token => *error,

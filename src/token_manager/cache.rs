@@ -1,12 +1,12 @@
-//! The tokens that the manager got last, where every worker finds them: one that was never
-//! asked for on a worker is there even while a source blocks the manager's thread.
+//! The latest tokens, readable by every worker: a worker gets a token it has never requested even
+//! while a source blocks the manager's thread.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use super::Issued;
 
-/// One place for each slot: its token, and the generation of the newest one that was there. Each
-/// is locked for an instant.
+/// One entry for each slot: its token, and the newest generation that was stored. Each entry is
+/// locked for an instant only.
 pub(crate) struct TokenCache(Vec<Mutex<(Option<Issued>, Option<u64>)>>);
 
 impl TokenCache {
@@ -14,13 +14,13 @@ impl TokenCache {
         Self((0..slots).map(|_| Mutex::default()).collect())
     }
 
-    /// The token of `slot`, which may not be good any more.
+    /// The token of `slot`, which may have expired.
     pub(crate) fn get(&self, slot: usize) -> Option<Issued> {
         self.place(slot)?.0.clone()
     }
 
-    /// Puts a token in its place, unless a newer one was there: what a manager that hung
-    /// brings when another one has its role goes nowhere.
+    /// Stores a token, unless a newer one was stored: a manager that hung and was replaced must not
+    /// overwrite the tokens of its successor.
     pub(super) fn put(&self, token: Issued) {
         let Some(mut place) = self.place(token.slot) else { return };
         if place.1.is_none_or(|newest| newest < token.generation) {
@@ -29,7 +29,7 @@ impl TokenCache {
         }
     }
 
-    /// Takes the token of `slot` away, if it is of `generation` or older.
+    /// Removes the token of `slot`, if it is of `generation` or older.
     pub(super) fn remove(&self, slot: usize, generation: u64) {
         if let Some(mut place) = self.place(slot) {
             place.0.take_if(|token| token.generation <= generation);

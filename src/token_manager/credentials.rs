@@ -1,5 +1,5 @@
-//! What calls are authorised with: where tokens come from, how many, and how one is put
-//! into a request. Knows neither when a token is wanted nor who asks.
+//! The credentials of calls: where tokens come from, how many there are, and how one is put into
+//! a request. Knows neither when a token is needed nor who needs it.
 
 use std::{error::Error as StdError, fmt, future::Future, sync::Arc};
 
@@ -15,29 +15,29 @@ use crate::{
 /// The most tokens that a pool keeps.
 const MAX_TOKENS: usize = 1024;
 
-/// What a source of tokens fails with.
+/// The error of a token source.
 type AcquireError = Box<dyn StdError + Send + Sync>;
 
 /// Where the tokens of a pool, or of one of its handles, come from. [`tokens`](crate::tokens) has
-/// ready-made ones; a closure without a trait goes to
+/// ready-made sources; to use a closure without this trait, see
 /// [`with_auth_callback`](crate::PoolBuilder::with_auth_callback).
 ///
-/// The pool keeps a number of tokens, each in a slot. It asks for the token of a slot when a
-/// call first needs it, when the last one is about to expire, and when the API refused it with
-/// a 401: never twice at a time for one slot, on a thread that serves no calls and that all
-/// sources of the pool share, and for no longer than
-/// [`acquire_timeout`](crate::PoolBuilder::acquire_timeout). After a failure, of which whoever
-/// waits hears, the slot rests for 0.2 s, doubled with each further one up to 60 s, of which a
-/// random part of up to a half is cut; the other slots serve on.
+/// The pool keeps a number of tokens, each in a slot. It acquires the token of a slot when a call
+/// first needs it, when the last one is about to expire, and when the API refused it with a 401:
+/// at most one acquire at a time for a slot, on a thread that serves no calls and is shared by all
+/// sources of the pool, and for at most [`acquire_timeout`](crate::PoolBuilder::acquire_timeout).
+/// A failure is the error of every call that waits for the token. After it the slot backs off for
+/// 0.2 s, doubled with each further failure up to 60 s, minus a random part of up to a half; the
+/// other slots go on serving calls.
 ///
-/// An API that answers with 401 whatever the token does not drive the source. A 401 is the
-/// call's error, and the token stays in use,
-/// - for 10 s after a second new token in a row was refused before it had served any call; this
+/// An API that responds with 401 whatever the token does not trigger endless refreshes. In these
+/// cases a 401 is the call's error, and the token stays in use:
+/// - for 10 s after two new tokens in a row were refused before they had served any call; this
 ///   doubles with each further one, up to 60 s;
-/// - while the token has served other calls since it was refused first, for at most 60 s after
-///   it came;
-/// - for 10 s after the token came, if five such tokens were replaced already. Each 10 answers
-///   with success make room for one more.
+/// - while the token has served other calls since it was first refused, for at most 60 s after
+///   it was acquired;
+/// - for 10 s after the token was acquired, if five such young tokens were replaced already. Each
+///   10 successful responses allow one more.
 ///
 /// ```
 /// use futures::future::{LocalBoxFuture, ready};
@@ -58,15 +58,15 @@ type AcquireError = Box<dyn StdError + Send + Sync>;
 /// # pool.build().unwrap();
 /// ```
 pub trait TokenSource: Send + Sync + 'static {
-    /// Gets a token for `slot`, counted from 0.
+    /// Acquires a token for `slot`, counted from 0.
     ///
     /// # Errors
-    /// Whatever keeps it from getting one. It becomes the source of an error of
-    /// [`ErrorKind::Token`]; an [`Error`] of that kind is handed to the calls as it is.
+    /// Any error. It becomes the source of an error of [`ErrorKind::Token`]; an [`Error`] of that
+    /// kind is passed to the calls unchanged.
     fn acquire(&self, slot: usize) -> LocalBoxFuture<'_, Result<Token, AcquireError>>;
 
-    /// Checks, when a pool or a handle gets it, whether this source serves `slots` tokens.
-    /// Sends and reads nothing.
+    /// Checks whether this source can serve `slots` tokens; called when a pool or a handle gets the
+    /// source. It must not send or read anything.
     ///
     /// # Errors
     /// [`ErrorKind::Config`], naming what is wrong.
@@ -76,7 +76,7 @@ pub trait TokenSource: Send + Sync + 'static {
     }
 }
 
-/// The source that the closure of `with_auth_callback` is.
+/// The source made from the closure of `with_auth_callback`.
 struct Callback<A>(A);
 
 impl<A, F, T, E> TokenSource for Callback<A>
@@ -92,7 +92,7 @@ where
     }
 }
 
-/// So that an `apply` callback may return a request or the error that kept it from making one.
+/// Allows an `apply` callback to return either a request or the error that prevented one.
 impl From<Request> for Result<Request, Error> {
     fn from(request: Request) -> Self {
         Ok(request)
@@ -101,11 +101,10 @@ impl From<Request> for Result<Request, Error> {
 
 type Apply = dyn Fn(Request, &str) -> Result<Request, Error> + Send + Sync;
 
-/// What calls are authorised with: a number of tokens, where they come from, and how one is
-/// put into a request. A handle gets its own by
-/// [`AwwPool::with_credentials`](crate::AwwPool::with_credentials).
+/// The credentials of calls: a number of tokens, where they come from, and how one is put into a
+/// request. [`AwwPool::with_credentials`](crate::AwwPool::with_credentials) gives a handle its own.
 ///
-/// It holds no token: each handle that is given it gets tokens of its own.
+/// It holds no token: each handle that gets it acquires tokens of its own.
 ///
 /// ```
 /// use vantage_api_pool::{Error, tokens::{Credentials, bearer}};
@@ -115,11 +114,11 @@ type Apply = dyn Fn(Request, &str) -> Result<Request, Error> + Send + Sync;
 /// ```
 #[derive(Clone)]
 pub struct Credentials {
-    /// How many tokens are held at a time.
+    /// The number of tokens.
     pub(crate) slots: usize,
     pub(crate) source: Arc<dyn TokenSource>,
     pub(crate) apply: Arc<Apply>,
-    /// The last to be dropped.
+    /// Must be dropped last.
     _end: Arc<UserValue>,
 }
 
@@ -137,7 +136,7 @@ impl Credentials {
         Self { slots: tokens, source, apply, _end: Arc::new(end) }
     }
 
-    /// `tokens` (1 to 1024) tokens, got by `acquire` and put into requests by `apply`, as for
+    /// `tokens` (1 to 1024) tokens, acquired by `acquire` and put into requests by `apply`, as for
     /// [`with_auth_callback`](crate::PoolBuilder::with_auth_callback).
     pub fn from_callback<A, F, T, E, P, R>(tokens: usize, acquire: A, apply: P) -> Self
     where

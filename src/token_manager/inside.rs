@@ -1,6 +1,6 @@
-//! Who runs on the thread of a token manager at the moment, so that it is known whose
-//! `acquire` blocked it when it is given up. One that does so again and again is not called
-//! any more while the others go on.
+//! Records which `acquire` runs on the thread of a token manager: if it blocks the thread until
+//! that is given up, it is known which one it was. An acquire that blocks again and again is no
+//! longer called, while the others go on.
 
 use std::{
     pin::Pin,
@@ -16,12 +16,12 @@ use futures::future::LocalBoxFuture;
 
 use crate::actors::Heartbeat;
 
-/// So many threads may one token's `acquire` block before it is not called until one is free.
+/// How many threads one token's `acquire` may block before it is no longer called.
 const MOST_STUCK: u32 = 4;
 
-/// What is known of the acquires of a set.
+/// Records about the acquires of a set.
 pub(crate) struct Marks {
-    /// For each slot, how many threads its acquire blocks that were given up.
+    /// For each slot, how many abandoned threads its acquire still blocks.
     stuck: Vec<AtomicU32>,
     given_up: AtomicU32,
 }
@@ -37,16 +37,16 @@ impl Marks {
         self.given_up.load(Ordering::Acquire)
     }
 
-    /// Whether as many threads as may be are in the acquire of `slot`.
+    /// Whether the acquire of `slot` blocks as many threads as allowed.
     pub(super) fn is_stuck(&self, slot: usize) -> bool {
         self.stuck.get(slot).is_some_and(|stuck| stuck.load(Ordering::Acquire) >= MOST_STUCK)
     }
 }
 
-/// What the thread of a manager shows to those who look after it.
+/// State of a manager's thread, for those who watch it.
 pub(crate) struct Signs {
     pub(crate) heartbeat: Heartbeat,
-    /// Whose acquire runs there at the moment, of which slot, and whether it was given up.
+    /// The acquire that runs there: its set, its slot, and whether it was given up.
     inside: Mutex<Option<(Arc<Marks>, usize, bool)>>,
 }
 
@@ -55,7 +55,7 @@ impl Signs {
         Self { heartbeat: Heartbeat::new(now), inside: Mutex::default() }
     }
 
-    /// Gives up the thread: whoever is inside will not be waited for.
+    /// Gives up the thread: nobody waits for the acquire that runs there.
     pub(crate) fn give_up(&self) {
         if let Some((marks, slot, is_given_up)) = &mut *self.inside() {
             *is_given_up = true;
@@ -76,7 +76,7 @@ impl Signs {
     }
 }
 
-/// A stay inside, up to its end.
+/// Marks one run of an acquire, until it is dropped.
 struct Stay<'a>(&'a Signs);
 
 impl Drop for Stay<'_> {
@@ -89,7 +89,7 @@ impl Drop for Stay<'_> {
     }
 }
 
-/// An acquire that is noted whenever it runs, at its end too.
+/// An acquire that is recorded whenever it is polled or dropped.
 pub(super) struct Noted<'a, T> {
     acquire: Option<LocalBoxFuture<'a, T>>,
     signs: Arc<Signs>,

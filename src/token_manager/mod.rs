@@ -1,9 +1,9 @@
 //! Tokens: where they come from, which one serves a call, and the actor that keeps them fresh.
 //!
-//! `token` is what sources hand out and `credentials` what a pool or a handle is given; a `set`
-//! is what becomes of that: `slots` decides when a slot of it is renewed, `actor` runs its
-//! source, workers find what that got in its `cache`, and `refusals` say for which 401s there is
-//! another one. Which token serves is decided in `rate_limit`.
+//! `token` is the type that sources return, `credentials` the input of a pool or a handle, and
+//! `set` the shared state made from it: `slots` decides when a slot is refreshed, `actor` runs the
+//! source, workers read its results from `cache`, and `refusals` decides which 401s lead to a
+//! refresh. `rate_limit` decides which token a call uses.
 
 pub(crate) mod actor;
 mod cache;

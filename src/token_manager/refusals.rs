@@ -1,6 +1,6 @@
-//! [pure] For which 401s a token is replaced. A server that refuses every token, or one call
-//! whatever its token, does not drive the source: a replacement that helps nobody is followed
-//! by a rest, and a young token is replaced only a few times. Times are passed in.
+//! [pure] Decides which 401s lead to a token refresh. A server that refuses every token, or one
+//! call whatever its token, must not trigger endless refreshes: a useless refresh is followed by
+//! a pause, and a young token is replaced only a few times. Times are passed in.
 
 use std::{
     sync::{Mutex, MutexGuard, PoisonError},
@@ -10,23 +10,24 @@ use std::{
 use super::Issued;
 use crate::retry::backoff;
 
-/// A token that came less than this ago is replaced early.
+/// A token younger than this counts as replaced early.
 const YOUNG: Duration = Duration::from_secs(10);
-/// So many answers with success pay for one early replacement.
+/// How many successful responses pay for one early replacement.
 const PRICE: u32 = 10;
-/// So many early replacements may follow each other at once.
+/// How many early replacements may follow each other at once.
 const MOST_EARLY: u32 = 5;
-/// For so many refusals in a row nobody takes a token for good that has served others.
+/// After this many refusals in a row, a token no longer counts as valid because of earlier
+/// successes.
 const MANY: u32 = 5;
-/// Replacements in a row that helped nobody and are not followed by a rest yet. A token may
-/// be revoked before its first use.
+/// How many useless replacements in a row are allowed before a pause. A token may be revoked
+/// before its first use.
 const MOST_USELESS: u32 = 1;
-/// The first rest; it doubles with each further replacement that helps nobody.
+/// The first pause; it doubles with each further useless replacement.
 const REST: Duration = Duration::from_secs(10);
 const LONGEST_REST: Duration = Duration::from_secs(60);
 
-/// What the answers to the tokens of a set say about replacing them, slot by slot. Each is locked
-/// for an instant.
+/// What the responses to the tokens of a set say about replacing them, by slot. Each record is
+/// locked for an instant only.
 pub(crate) struct Refusals(Vec<Mutex<Record>>);
 
 impl Refusals {
@@ -34,15 +35,15 @@ impl Refusals {
         Self((0..slots).map(|_| Mutex::default()).collect())
     }
 
-    /// Takes in that the API refused `token` at `now`. Says whether it is to be replaced, which it
-    /// never is for a call that was sent again with another one already.
+    /// Records that the API refused `token` at `now`. Returns whether to replace the token, which
+    /// is never so for a call that was already sent again with another token.
     pub(crate) fn refused(&self, token: &Issued, is_replay: bool, now: Instant) -> bool {
         let age = now.saturating_duration_since(token.since);
         let record = self.record(token.slot);
         record.is_some_and(|mut record| record.refused(token.generation, age, now, is_replay))
     }
 
-    /// Takes in that an attempt which began at `began` was answered with success.
+    /// Records that an attempt which began at `began` was successful.
     pub(crate) fn served(&self, token: &Issued, began: Instant) {
         if let Some(mut record) = self.record(token.slot) {
             record.served(token.generation, began);
@@ -54,23 +55,23 @@ impl Refusals {
     }
 }
 
-/// What is known of the newest token of a slot that an answer told of, and of those before it.
+/// Records about the newest token of a slot for which there was a response, and its predecessors.
 #[derive(Debug)]
 struct Record {
     generation: u64,
-    /// When it was refused first.
+    /// When it was first refused.
     refused_at: Option<Instant>,
-    /// When the last attempt began that it served.
+    /// The start of the latest successful attempt with it.
     served: Option<Instant>,
     /// Refusals since then.
     in_a_row: u32,
-    /// The newest token that was to be replaced.
+    /// The generation of the newest token that was to be replaced.
     replaced: Option<u64>,
-    /// Replacements in a row that were refused before they had served anybody.
+    /// Consecutive replacements that were refused before they had served any call.
     useless: u32,
     /// No token is replaced before this.
     rests_until: Option<Instant>,
-    /// Answers with success that no early replacement was paid with.
+    /// Successful responses that have not paid for an early replacement yet.
     credit: u32,
 }
 
@@ -93,7 +94,7 @@ impl Record {
     fn refused(&mut self, generation: u64, age: Duration, now: Instant, is_replay: bool) -> bool {
         let is_replaced = self.replaced.is_some_and(|replaced| generation <= replaced);
         if is_replaced || generation < self.generation {
-            // Another one is there or under way, and whoever was refused may have that.
+            // A newer token exists or is being acquired, and the refused call may use that.
             return !is_replay;
         }
         self.look_at(generation);
@@ -127,8 +128,8 @@ impl Record {
         }
     }
 
-    /// Notes if the token, which was refused for the first time, took the place of a refused
-    /// one and has served nobody.
+    /// Records whether the token, now refused for the first time, replaced a refused one and has
+    /// served no call.
     fn judge_replacement(&mut self, now: Instant) {
         let replacement = self.replaced.and_then(|replaced| replaced.checked_add(1));
         if replacement != Some(self.generation) || self.served.is_some() {
@@ -141,15 +142,15 @@ impl Record {
         self.useless = self.useless.saturating_add(1);
     }
 
-    /// Whether an attempt was served by the token that began when it had been refused. It may
-    /// have expired since; and what was served may be served with any token, so that this is
-    /// not believed for ever.
+    /// Whether a successful attempt with the token began after it was first refused. The token may
+    /// have expired since, and some endpoints accept any token, so this counts for a limited time
+    /// only.
     fn serves_others(&self, age: Duration) -> bool {
         let is_served = matches!((self.served, self.refused_at), (Some(served), Some(refused)) if served > refused);
         is_served && self.in_a_row < MANY && age < LONGEST_REST
     }
 
-    /// Whether the token may be replaced at its age. One that came a moment ago costs credit.
+    /// Whether the token may be replaced at its age. A young token costs credit.
     fn pays(&mut self, age: Duration) -> bool {
         let left = if age < YOUNG { self.credit.checked_sub(PRICE) } else { Some(self.credit) };
         self.credit = left.unwrap_or(self.credit);
@@ -161,7 +162,7 @@ impl Record {
 mod tests {
     use super::*;
 
-    /// A source whose tokens are acquired as soon as they are wanted, at a time that is told.
+    /// A source whose tokens are acquired as soon as they are needed; the time is passed in.
     struct Source {
         record: Record,
         start: Instant,
@@ -241,7 +242,7 @@ mod tests {
             source.is_refused(false);
             source.is_served();
         }
-        // A second has passed, with 1,000 answers.
+        // A second has passed, with 1,000 responses.
         assert!(source.renewals() <= u64::from(MOST_EARLY) + 1_000 / u64::from(PRICE));
     }
 
@@ -277,10 +278,10 @@ mod tests {
         source.call_in_vain();
         source.is_served();
         assert!(!source.is_refused(false), "it serves others");
-        // Nobody is served any more.
+        // No call is served any more.
         let refused = (0..100).take_while(|_| !source.is_refused(false)).count();
         assert!(refused < MANY as usize, "{refused} calls");
-        // What is served with any token does not keep it from that for long.
+        // An endpoint that accepts any token does not prevent that for long.
         let mut source = Source::new();
         source.call_in_vain();
         source.pass(61.0);

@@ -1,5 +1,5 @@
-//! A set of tokens as all share it who have to do with it: the calls that carry it, the
-//! workers that take tokens from it, and the manager that brings them. Knows none of them.
+//! A set of tokens, shared by the calls that carry them, the workers that take them, and the
+//! manager that acquires them. Knows none of these.
 
 use std::{
     sync::{
@@ -21,27 +21,27 @@ use crate::{
 /// Numbers the sets of this process.
 static NEXT_ID: AtomicU64 = AtomicU64::new(1);
 
-/// The tokens of a pool, or of those of its handles that have credentials of their own. What
-/// is known of one set says nothing of another.
+/// The tokens of a pool, or of handles that have credentials of their own. The state of one set
+/// says nothing about another.
 pub(crate) struct TokenSet {
     pub(super) id: u64,
     pub(crate) credentials: Credentials,
     /// Locked for a few instructions at a time.
     rotation: Arc<Mutex<Rotation>>,
-    /// Whether each token has a rate limit of its own: then the limiter chooses among them.
+    /// Whether each token has its own rate limit: then the limiter chooses among them.
     pub(crate) is_limited: bool,
-    /// For each slot, how often its token was declared void.
+    /// For each slot, how often its token was invalidated.
     epochs: Vec<AtomicU64>,
     pub(crate) cache: TokenCache,
     pub(crate) refusals: Refusals,
     pub(crate) marks: Arc<Marks>,
-    /// Where its `apply` runs once a callback of the pool was seen to block.
+    /// The threads for its `apply` once a callback of the pool was seen to block.
     pub(crate) threads: Arc<CallbackThreads>,
 }
 
 impl TokenSet {
-    /// A set with no token yet, each limited to `rate` requests per second, if at all.
-    /// `longest` bounds what the API may ask for.
+    /// A set with no token yet; each token is limited to `rate` requests per second, if at all.
+    /// `longest` bounds the waits that the API may request.
     pub(crate) fn new(
         credentials: Credentials,
         rate: Option<Decimal>,
@@ -61,12 +61,12 @@ impl TokenSet {
         }
     }
 
-    /// A number that no other set has.
+    /// A number unique among all sets.
     pub(crate) fn id(&self) -> u64 {
         self.id
     }
 
-    /// Which token goes next, as workers, limiter and token manager share it.
+    /// Which token is used next, shared by workers, limiter and token manager.
     pub(crate) fn shared_rotation(&self) -> &Arc<Mutex<Rotation>> {
         &self.rotation
     }
@@ -75,17 +75,17 @@ impl TokenSet {
         self.rotation.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// How often the token of `slot` was declared void.
+    /// How often the token of `slot` was invalidated.
     pub(super) fn epoch(&self, slot: usize) -> u64 {
         self.epochs.get(slot).map_or(0, |epoch| epoch.load(Ordering::Acquire))
     }
 
-    /// Whether a token of `slot` whose acquire began in `epoch` was not declared void since.
+    /// Whether the token of `slot` has not been invalidated since its acquire began in `epoch`.
     pub(crate) fn stands_by(&self, slot: usize, epoch: u64) -> bool {
         epoch == self.epoch(slot)
     }
 
-    /// Declares the token of `slot` void, and whatever an acquire that is under way brings.
+    /// Invalidates the token of `slot`, and the result of an acquire that is in progress.
     ///
     /// # Errors
     /// When there is no such token.
@@ -96,7 +96,7 @@ impl TokenSet {
     }
 }
 
-/// There is no token of `slot` among so many.
+/// The error for a slot that does not exist.
 pub(crate) fn no_token(slot: usize, slots: usize) -> Error {
     let what = format!("invalidate_token: there is no token {slot} among {slots}");
     Error::new(ErrorKind::Config, what)

@@ -1,6 +1,6 @@
-//! The state of the token slots: when one is renewed, how long a failed one rests, which one
-//! stands in for it meanwhile. Knows neither the callbacks nor the actor that
-//! runs them; times and randomness are passed in.
+//! The state of the token slots: when one is refreshed, how long a failed one backs off, and which
+//! other slot serves calls meanwhile. Knows neither the callbacks nor the actor that runs them;
+//! times and randomness are passed in.
 
 use std::{
     fmt,
@@ -13,19 +13,20 @@ use secrecy::{ExposeSecret, SecretString};
 use super::Token;
 use crate::retry::backoff;
 
-/// The longest time before its expiry at which a token is renewed; otherwise 10 % of its lifetime.
+/// The longest time before its expiry at which a token is refreshed; otherwise 10 % of its
+/// lifetime.
 const RENEW_BEFORE: Duration = Duration::from_secs(240);
 /// The longest time before its expiry at which a token is no longer handed out; otherwise half
-/// of its lifetime. At least this long, or 10 % of its lifetime, is left for the renewal before.
+/// of its lifetime. The refresh starts at least this long, or 10 % of the lifetime, before that.
 const MARGIN: Duration = Duration::from_secs(10);
-/// A token that would be renewed sooner than this is renewed on demand alone,
-/// lest a lifetime of nothing become an endless loop of acquires.
+/// A token that would be refreshed sooner than this is refreshed on demand only, so that a very
+/// short lifetime does not cause an endless loop of acquires.
 const SOONEST_RENEWAL: Duration = Duration::from_millis(100);
-/// The rest after the first failure; it doubles with every further one, up to [`LONGEST_REST`].
+/// The back-off after the first failure; it doubles with every further one, up to [`LONGEST_REST`].
 const REST: Duration = Duration::from_millis(200);
 const LONGEST_REST: Duration = Duration::from_secs(60);
 
-/// A token that is handed out, with what is needed to report it as refused.
+/// A token with what is needed to report it as refused.
 #[derive(Clone)]
 pub(crate) struct Issued {
     pub(crate) slot: usize,
@@ -33,15 +34,15 @@ pub(crate) struct Issued {
     /// says nothing about the current one.
     pub(crate) generation: u64,
     pub(crate) secret: Arc<SecretString>,
-    /// How often the token of this slot had been declared void when its acquire began.
+    /// How often the token of this slot had been invalidated when its acquire began.
     pub(crate) epoch: u64,
-    /// When it came.
+    /// When it was acquired.
     pub(crate) since: Instant,
     /// `None` for a token that does not expire by time.
     pub(crate) expires_at: Option<Instant>,
     /// The end of its use, [`MARGIN`] before it expires.
     good_until: Option<Instant>,
-    /// When a successor is acquired unasked, if ever.
+    /// When a successor is acquired in the background, if ever.
     renew_at: Option<Instant>,
 }
 
@@ -51,7 +52,7 @@ impl Issued {
         self.secret.expose_secret()
     }
 
-    /// Whether the token may still be sent; one who keeps a copy asks before each use.
+    /// Whether the token may still be sent; the holder of a copy checks before each use.
     pub(crate) fn is_good(&self, now: Instant) -> bool {
         self.good_until.is_none_or(|end| now < end)
     }
@@ -67,17 +68,17 @@ impl fmt::Debug for Issued {
     }
 }
 
-/// The answer to one who needs a token of a slot.
+/// The result for a caller that needs a token of a slot.
 #[derive(Clone, Debug)]
 pub(crate) enum Request {
     /// This token is good.
     Use(Issued),
-    /// There is none: the asker starts an acquire, and reports its end with
+    /// There is none: the caller starts an acquire, and reports its end with
     /// [`TokenSlots::acquired`] or [`TokenSlots::failed`]. Until then the slot is in flight.
     Start,
-    /// Another one's acquire is in flight; its end answers this one too.
+    /// Another caller's acquire is in flight; its result serves this caller too.
     Wait,
-    /// The last acquire failed; for so long none is started.
+    /// The last acquire failed; none is started for this long.
     Cooling(Duration),
 }
 
@@ -85,12 +86,12 @@ pub(crate) enum Request {
 #[derive(Debug)]
 pub(crate) struct TokenSlots(Vec<Slot>);
 
-/// What a slot holds and what it does are independent: a good token serves on
-/// while its successor is acquired, or while a failed acquire rests.
+/// The token of a slot and its acquire are independent: a good token is used while its successor
+/// is acquired, or while the slot backs off after a failed acquire.
 #[derive(Debug, Default)]
 struct Slot {
     token: Option<Issued>,
-    /// Whether an acquire is under way.
+    /// Whether an acquire is in flight.
     is_in_flight: bool,
     /// If the last acquire failed: the next one must not start before this.
     rests_until: Option<Instant>,
@@ -101,17 +102,17 @@ struct Slot {
 }
 
 impl TokenSlots {
-    /// `slots` empty slots, at least one. Their first tokens follow `generation`, so that a
-    /// refusal of that one or of an earlier one says nothing about them.
+    /// `slots` empty slots, at least one. Their first tokens have generations above `generation`,
+    /// so a refusal of that one or of an earlier one says nothing about them.
     pub(crate) fn after(slots: usize, generation: u64) -> Self {
         let slot = || Slot { generation, ..Slot::default() };
         Self((0..slots.max(1)).map(|_| slot()).collect())
     }
 
-    /// The slot that serves a call whose turn is `slot`'s: that one, if it has a good token or
-    /// can be expected to get one, and else the next one with a good token. Nobody waits for an
-    /// acquire that is under way or failed last while there is one. Where every acquire failed
-    /// last, it is the slot that will know soonest.
+    /// The slot that serves a call when it is the turn of `slot`: that one, if it has a good
+    /// token or can be expected to get one, and otherwise the next one with a good token. While
+    /// there is one, no call waits for an acquire that is in flight or failed last. If every last
+    /// acquire failed, the slot that retries soonest.
     pub(crate) fn serving(&self, slot: usize, now: Instant) -> usize {
         let has_good = |slot: &usize| self.has_good(*slot, now);
         let may_get = |slot: &usize| self.0[*slot].failures == 0;
@@ -125,7 +126,7 @@ impl TokenSlots {
         next.or_else(soonest).unwrap_or(slot)
     }
 
-    /// Whether an acquire for `slot` is under way.
+    /// Whether an acquire for `slot` is in flight.
     pub(crate) fn is_in_flight(&self, slot: usize) -> bool {
         self.0[slot].is_in_flight
     }
@@ -135,9 +136,9 @@ impl TokenSlots {
         self.0[slot].good(now).is_some()
     }
 
-    /// Whether `slot`, which another one stands in for, is to be tried again now. If
-    /// so it is in flight from here on: the caller starts its acquire, as for
-    /// [`Request::Start`], and nobody waits for it.
+    /// Whether to retry `slot` now, while another slot serves its calls. If so, it is in flight
+    /// from here on: the caller starts its acquire, as for [`Request::Start`], and nobody waits
+    /// for it.
     pub(crate) fn revives(&mut self, slot: usize, now: Instant) -> bool {
         let slot = &mut self.0[slot];
         let revives = slot.good(now).is_none() && slot.rests_until.is_some_and(|end| end <= now);
@@ -147,9 +148,8 @@ impl TokenSlots {
         revives
     }
 
-    /// Asks for the token of `slot`. `stale_generation` is that of a token
-    /// which the server refused: it is not handed out again, whereas a newer
-    /// one is, without another acquire.
+    /// Requests the token of `slot`. `stale_generation` is that of a token which the server
+    /// refused: that token is not handed out again, but a newer one is, without another acquire.
     pub(crate) fn request(
         &mut self,
         slot: usize,
@@ -173,7 +173,7 @@ impl TokenSlots {
         }
     }
 
-    /// Takes in what an acquire brought that began in `epoch`, and answers all who wait for it.
+    /// Stores the result of an acquire that began in `epoch`, and serves all who wait for it.
     pub(crate) fn acquired(
         &mut self,
         slot: usize,
@@ -185,7 +185,7 @@ impl TokenSlots {
         let slot = &mut self.0[number];
         slot.generation += 1;
         (slot.is_in_flight, slot.rests_until, slot.failures) = (false, None, 0);
-        // A lifetime beyond what the clock can count has no end.
+        // A lifetime beyond the clock's range has no end.
         let life = token.expires_in.and_then(|life| Some((life, now.checked_add(life)?)));
         // All margins are parts of the lifetime, so no instant is before `now`.
         let good_until = life.map(|(life, end)| end - MARGIN.min(life / 2));
@@ -207,9 +207,9 @@ impl TokenSlots {
         issued
     }
 
-    /// Takes in that an acquire failed, and answers how long the slot rests:
-    /// 0.2 s × 2^k after k failures before this one, at most 60 s, of which
-    /// `jitter` in `[0, 1)` picks 50 % to 100 %.
+    /// Records that an acquire failed, and returns how long the slot backs off: 0.2 s × 2^k
+    /// after k failures before this one, at most 60 s, of which `jitter` in `[0, 1)` picks
+    /// 50 % to 100 %.
     pub(crate) fn failed(&mut self, slot: usize, now: Instant, jitter: f64) -> Duration {
         let slot = &mut self.0[slot];
         let longest = backoff::exponential(REST, LONGEST_REST, slot.failures);
@@ -224,8 +224,8 @@ impl TokenSlots {
         self.0[slot].token.take_if(|issued| issued.generation <= generation);
     }
 
-    /// The slots whose token is to be renewed now. Each is in flight from here
-    /// on: the caller starts its acquire, as for [`Request::Start`].
+    /// The slots whose token must be refreshed now. Each is in flight from here on: the caller
+    /// starts its acquire, as for [`Request::Start`].
     pub(crate) fn due_for_refresh(&mut self, now: Instant) -> Vec<usize> {
         let mut due = Vec::new();
         for (number, slot) in self.0.iter_mut().enumerate() {
@@ -237,7 +237,7 @@ impl TokenSlots {
         due
     }
 
-    /// When [`due_for_refresh`](Self::due_for_refresh) has something next, as far as is known now.
+    /// When [`due_for_refresh`](Self::due_for_refresh) next returns a slot, as far as is known now.
     pub(crate) fn next_refresh(&self) -> Option<Instant> {
         self.0.iter().filter_map(Slot::renew_at).min()
     }
@@ -279,7 +279,7 @@ mod tests {
         Token::new("canary").expires_in(secs(lifetime))
     }
 
-    /// A slots whose only slot got `token` at `now`.
+    /// Slots, of which the only one got `token` at `now`.
     fn ready(token: Token, now: Instant) -> TokenSlots {
         let mut slots = TokenSlots::new(1);
         assert!(matches!(slots.request(0, now, None), Request::Start));
@@ -389,7 +389,7 @@ mod tests {
 
         assert!(!slots.revives(1, now));
 
-        // Rested: it is tried again, once at a time, and nobody waits for that.
+        // After the back-off: one retry at a time, and nobody waits for it.
         let later = now + rest;
         assert!(slots.revives(1, later));
         assert!(!slots.revives(1, later));
@@ -443,7 +443,7 @@ mod tests {
 
     #[test]
     fn a_token_is_renewed_before_its_expiry() {
-        // Lifetime, renewed at, handed out until; in seconds.
+        // Lifetime, refreshed at, handed out until; in seconds.
         for (lifetime, renew, dead) in [
             (36_000, 35_760, 35_990),
             (2_400, 2_160, 2_390),

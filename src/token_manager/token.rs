@@ -1,12 +1,12 @@
-//! A token as sources hand it out. Knows neither where it comes from nor what it is for.
+//! A token as sources return it. Knows neither where it comes from nor what it is for.
 
 use std::{borrow::Cow, time::Duration};
 
 use secrecy::SecretString;
 
-/// A token, as an `acquire` callback or a [`TokenSource`](crate::tokens::TokenSource) hands it out.
+/// A token, as an `acquire` callback or a [`TokenSource`](crate::tokens::TokenSource) returns it.
 ///
-/// A plain string is a token that does not expire by time. No `Debug` output shows the secret.
+/// A plain string is a token without an expiry time. No `Debug` output shows the secret.
 ///
 /// ```
 /// use std::time::Duration;
@@ -22,15 +22,15 @@ pub struct Token {
 }
 
 impl Token {
-    /// A token that does not expire by time; a 401 still renews it.
+    /// A token without an expiry time; it is still refreshed after a 401.
     pub fn new(secret: impl Into<String>) -> Self {
         Self { secret: SecretString::from(secret.into()), expires_in: None }
     }
 
     /// How long the token is valid, counted from when `acquire` returned it.
     ///
-    /// It is renewed in the background when 10 % of that are left, at most 240 s, and not
-    /// sent any more for the last 10 s, or half of a lifetime shorter than 20 s.
+    /// It is refreshed in the background when 10 % of that is left, or 240 s if that is less, and
+    /// no longer sent in the last 10 s, or in the last half of a lifetime shorter than 20 s.
     #[must_use]
     pub fn expires_in(mut self, lifetime: Duration) -> Self {
         self.expires_in = Some(lifetime);

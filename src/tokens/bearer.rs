@@ -1,4 +1,4 @@
-//! The usual way to put a token into a request (RFC 6750 section 2.1).
+//! The usual way to send a token (RFC 6750 section 2.1).
 
 use http::{HeaderName, HeaderValue, header::AUTHORIZATION};
 
@@ -7,14 +7,14 @@ use crate::{
     request::Request,
 };
 
-/// Puts a token into a request as `Authorization: Bearer …`, kept out of every `Debug` output.
+/// Puts a token into a request as `Authorization: Bearer …`; it never appears in `Debug` output.
 ///
-/// It is made to be the `apply` of [`token_source`](crate::PoolBuilder::token_source) and of
+/// For use as the `apply` argument of [`token_source`](crate::PoolBuilder::token_source) and of
 /// [`with_auth_callback`](crate::PoolBuilder::with_auth_callback).
 ///
 /// # Errors
-/// [`ErrorKind::Token`] when the token has characters that are not legal in a header; it is
-/// not echoed.
+/// [`ErrorKind::Token`] if the token has characters that are not legal in a header; it is not
+/// echoed.
 pub fn bearer(request: Request, token: &str) -> Result<Request, Error> {
     put(request, &AUTHORIZATION, &format!("Bearer {token}"))
 }

@@ -1,6 +1,6 @@
 //! Tokens from an OAuth 2.0 token endpoint, by the client credentials grant (RFC 6749
-//! section 4.4). The request is the `oauth2` crate's, and goes over a pool of its own; the answer
-//! is read by `grant`.
+//! section 4.4). The `oauth2` crate makes the request, a pool of its own sends it, and `grant`
+//! parses the response.
 
 use std::fmt;
 
@@ -21,21 +21,20 @@ use crate::{
     token_manager::{Token, TokenSource},
 };
 
-/// The largest answer of a token endpoint that is read, in bytes.
+/// The largest response of a token endpoint that is read, in bytes.
 const MOST_BYTES: usize = 64 * 1024;
 
 /// Tokens from an OAuth 2.0 token endpoint, by the client credentials grant (RFC 6749
-/// section 4.4). Each slot gets a token of its own, renewed ahead of the end that `expires_in`
-/// names. Needs the feature `oauth2`.
+/// section 4.4). Each slot gets its own token, refreshed before it expires according to
+/// `expires_in`. Needs the feature `oauth2`.
 ///
-/// Of the answer only `access_token` is needed, and its lifetime is taken from `expires_in`, in
-/// seconds, as a number or as text; without one above zero the token is used until the API
-/// refuses it. An `error` is a refusal whatever the status (RFC 6749 section 5.2).
+/// The response needs only `access_token`. The lifetime comes from `expires_in`, in seconds, as a
+/// number or a string; without one above zero the token is used until the API refuses it. An
+/// `error` is a refusal whatever the status (RFC 6749 section 5.2).
 ///
-/// The endpoint is asked over a pool of its own with one worker, which starts with the first
-/// request, retries what failed in passing, and knows nothing of the tokens it gets; or over
-/// one that is [given](Self::through). Neither secret nor token is in any `Debug` output,
-/// error or log.
+/// Requests to the endpoint use a pool of their own with one worker, which starts with the first
+/// request, retries transient failures, and knows nothing of the tokens it gets; or a pool that
+/// is [given](Self::through). Neither secret nor token is in any `Debug` output, error or log.
 ///
 /// ```
 /// use vantage_api_pool::{AwwPool, tokens::{ClientCredentials, bearer}};
@@ -60,7 +59,7 @@ pub struct ClientCredentials {
 
 impl ClientCredentials {
     /// The client `client_id` at the token endpoint `token_url`, an absolute http or https
-    /// URL. It names itself in an `Authorization: Basic` header (RFC 6749 section 2.3.1).
+    /// URL. Credentials are sent in an `Authorization: Basic` header (RFC 6749 section 2.3.1).
     pub fn new(
         token_url: impl Into<String>,
         client_id: impl Into<String>,
@@ -78,30 +77,30 @@ impl ClientCredentials {
         }
     }
 
-    /// Asks for a scope; several are asked for together.
+    /// Requests a scope; several calls request several scopes.
     #[must_use]
     pub fn scope(mut self, scope: impl Into<String>) -> Self {
         self.scopes.push(scope.into());
         self
     }
 
-    /// Sends a further parameter, such as `audience`.
+    /// Sends an additional parameter, such as `audience`.
     #[must_use]
     pub fn param(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
         self.params.push((name.into(), value.into()));
         self
     }
 
-    /// Sends id and secret as parameters in the body and not in a header, for an endpoint
-    /// that wants them there.
+    /// Sends id and secret as parameters in the body instead of a header, for endpoints that
+    /// require that.
     #[must_use]
     pub fn credentials_in_body(mut self) -> Self {
         self.auth_type = AuthType::RequestBody;
         self
     }
 
-    /// Asks over this pool, which has its own timeouts, proxy and certificates. The token URL
-    /// must lie below its base URL.
+    /// Uses this pool for the requests, which has its own timeouts, proxy and certificates. The
+    /// token URL must be below its base URL.
     #[must_use]
     pub fn through(mut self, pool: AwwPool) -> Self {
         self.pool = Ok(pool);
@@ -121,7 +120,8 @@ impl ClientCredentials {
         for (name, value) in &self.params {
             exchange = exchange.add_extra_param(name, value);
         }
-        // The crate would refuse an answer for what the token does not need, so that it gets none.
+        // The crate would refuse a response over fields the token does not need, so it never sees
+        // one.
         let send = async |request| Err::<HttpResponse, _>(Answered(self.send(request).await));
         match exchange.request_async(&|request| send(request)).await {
             Err(RequestTokenError::Request(Answered(answer))) => grant::token(&answer?),
@@ -129,7 +129,7 @@ impl ClientCredentials {
         }
     }
 
-    /// Sends a request of the protocol, and returns what the protocol has a word for.
+    /// Sends a request of the protocol, and returns any response that the protocol defines.
     async fn send(&self, request: HttpRequest) -> Result<Response, Error> {
         let (parts, body) = request.into_parts();
         let mut outgoing = Request::new(parts.method, &self.token_url).body(body).idempotent(true);
@@ -145,7 +145,7 @@ impl ClientCredentials {
     }
 }
 
-/// The answer to a request, passed by the crate that made it.
+/// The response to a request, carried past the crate that made the request.
 #[derive(Debug, thiserror::Error)]
 #[error("answered")]
 struct Answered(Result<Response, Error>);

@@ -11,7 +11,7 @@ use crate::{
 };
 
 /// Tokens from environment variables, one for each slot. A variable is read when its token is
-/// first needed and again after a 401; white space around the token is cut off.
+/// first needed and again after a 401; white space around the token is removed.
 ///
 /// ```
 /// use vantage_api_pool::{AwwPool, tokens::{EnvTokens, bearer}};
@@ -25,7 +25,7 @@ use crate::{
 pub struct EnvTokens(Vec<String>);
 
 impl EnvTokens {
-    /// These variables, as many as the pool keeps tokens.
+    /// One variable for each token slot of the pool.
     pub fn new(variables: impl IntoIterator<Item: Into<String>>) -> Self {
         Self(variables.into_iter().map(Into::into).collect())
     }
@@ -37,7 +37,7 @@ impl EnvTokens {
         };
         let text = env::var(name).map_err(|reason| match reason {
             VarError::NotPresent => failed(format!("the environment variable {name} is not set")),
-            // This one has the content in it.
+            // This error contains the value of the variable.
             VarError::NotUnicode(_) => {
                 failed(format!("the environment variable {name} is not UTF-8"))
             }
@@ -56,7 +56,7 @@ impl TokenSource for EnvTokens {
 
     fn validate(&self, slots: usize) -> Result<(), Error> {
         one_per_slot("EnvTokens", self.0.len(), slots)?;
-        // What the system takes for no name at all, and would panic at.
+        // The system does not accept such a name, and would panic.
         if self.0.iter().any(|name| name.is_empty() || name.contains(['=', '\0'])) {
             return Err(Error::new(ErrorKind::Config, "EnvTokens: a variable has no legal name"));
         }

@@ -15,13 +15,13 @@ use crate::{
     token_manager::{Token, TokenSource},
 };
 
-/// The largest file that is taken for a token, in bytes.
+/// The largest file that is read as a token, in bytes.
 const MOST_BYTES: u64 = 64 * 1024;
 
-/// Tokens from files, one for each slot, such as a secret that is mounted into a container.
-/// A file is read when its token is first needed, again after a 401, and as often as
-/// [`reread_every`](Self::reread_every) says; white space around the token is cut off. It
-/// holds at most 64 KiB.
+/// Tokens from files, one for each slot, such as secrets mounted into a container. A file is read
+/// when its token is first needed, again after a 401, and as often as
+/// [`reread_every`](Self::reread_every) says; white space around the token is removed. A file has
+/// at most 64 KiB.
 ///
 /// ```
 /// use std::time::Duration;
@@ -38,14 +38,14 @@ pub struct FileTokens {
 }
 
 impl FileTokens {
-    /// These files, as many as the pool keeps tokens.
+    /// One file for each token slot of the pool.
     pub fn new(files: impl IntoIterator<Item: Into<PathBuf>>) -> Self {
         Self { files: files.into_iter().map(Into::into).collect(), lifetime: None }
     }
 
-    /// How long what was read is used at most, above zero: as
-    /// [`Token::expires_in`](crate::Token::expires_in) has it, the file is read again a little
-    /// earlier. By default it is used until the API refuses it.
+    /// How long a token is used before its file is read again, above zero: like any token with
+    /// [`expires_in`](crate::Token::expires_in) it is refreshed a little earlier. By default a
+    /// token is used until the API refuses it.
     #[must_use]
     pub fn reread_every(mut self, lifetime: Duration) -> Self {
         self.lifetime = Some(lifetime);
@@ -61,7 +61,7 @@ impl TokenSource for FileTokens {
         let file = self.files.get(slot).cloned();
         Box::pin(async move {
             let file = file.ok_or("there is no file for this slot")?;
-            // A disk that hangs holds up no other slot.
+            // A disk that hangs must not hold up other slots.
             let token = tokio::task::spawn_blocking(move || read(&file)).await??;
             Ok(match self.lifetime {
                 Some(lifetime) => token.expires_in(lifetime),

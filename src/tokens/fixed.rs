@@ -1,4 +1,4 @@
-//! Tokens that are known from the start.
+//! Tokens that are known in advance.
 
 use futures::future::{LocalBoxFuture, ready};
 
@@ -8,8 +8,8 @@ use crate::{
     token_manager::{Token, TokenSource},
 };
 
-/// Tokens that are known from the start, one for each slot. A 401 leads to one repeat with the
-/// same token.
+/// Tokens that are known in advance, one for each slot. After a 401 the request is sent once more
+/// with the same token.
 ///
 /// ```
 /// use vantage_api_pool::{AwwPool, tokens::{StaticTokens, bearer}};
@@ -23,7 +23,7 @@ use crate::{
 pub struct StaticTokens(Vec<Token>);
 
 impl StaticTokens {
-    /// These tokens, as many as the pool keeps.
+    /// One token for each token slot of the pool.
     pub fn new(tokens: impl IntoIterator<Item: Into<Token>>) -> Self {
         Self(tokens.into_iter().map(Into::into).collect())
     }

@@ -1,5 +1,5 @@
-//! What a token endpoint answers (RFC 6749 section 5), read as leniently as it is written:
-//! only what the token needs is looked at, and an error names the field.
+//! Parses the response of a token endpoint (RFC 6749 section 5) leniently: only the fields that
+//! the token needs are read, and an error names the field.
 
 use std::{borrow::Cow, collections::BTreeMap, time::Duration};
 
@@ -13,19 +13,19 @@ use crate::{
     token_manager::Token,
 };
 
-/// The longest lifetime that is told apart, 136 years.
+/// The longest lifetime that is distinguished, 136 years.
 const LONGEST: f64 = u32::MAX as f64;
 
-/// The longest word for a refusal that is repeated in an error.
+/// The longest error code that is repeated in an error.
 const LONGEST_CODE: usize = 40;
 
-/// The fields of an answer, each as JSON.
+/// The fields of a response, each as JSON.
 type Fields = BTreeMap<String, Box<RawValue>>;
 
-/// The token in an answer. No word of the endpoint's own is in an error.
+/// The token in a response. Errors contain no text of the endpoint, except a known error code.
 ///
 /// # Errors
-/// [`ErrorKind::Token`] for a refusal, whatever the status, and for an answer without a token.
+/// [`ErrorKind::Token`] for a refusal, whatever the status, and for a response without a token.
 pub(super) fn token(answer: &Response) -> Result<Token, Error> {
     let is_success = answer.status().is_success();
     let Some(fields) = fields(answer) else {
@@ -55,7 +55,7 @@ pub(super) fn token(answer: &Response) -> Result<Token, Error> {
     })
 }
 
-/// Whether an error is a refusal that the protocol has words for (RFC 6749 section 5.2): by its
+/// Whether an error is a refusal as the protocol defines it (RFC 6749 section 5.2): by its
 /// status, or by an `error` in its body.
 pub(super) fn is_refusal(answer: &Response) -> bool {
     let status = answer.status();
@@ -64,10 +64,10 @@ pub(super) fn is_refusal(answer: &Response) -> bool {
             && fields(answer).is_some_and(|fields| refusal(&fields).is_some())
 }
 
-/// The fields of an answer in JSON, or in a form where its type says so, as older endpoints
-/// answer. A field that occurs twice counts as the last.
+/// The fields of a response in JSON, or in form encoding if its content type says so, as older
+/// endpoints respond. If a field occurs twice, the last one counts.
 fn fields(answer: &Response) -> Option<Fields> {
-    // What is no UTF-8 may be in a field that nobody needs.
+    // Invalid UTF-8 may be in a field that nobody needs.
     let text = String::from_utf8_lossy(answer.body());
     let text = text.strip_prefix('\u{feff}').unwrap_or(&text);
     let kind = answer.headers().get(http::header::CONTENT_TYPE);
@@ -83,7 +83,7 @@ fn fields(answer: &Response) -> Option<Fields> {
     serde_json::from_str(text).ok()
 }
 
-/// The word for a refusal, where there is one: `Some(None)` for one that is not to be repeated.
+/// The error code of a refusal, if it is one: `Some(None)` for a code that must not be repeated.
 fn refusal(fields: &Fields) -> Option<Option<String>> {
     #[derive(Deserialize)]
     #[serde(untagged)]
@@ -105,8 +105,8 @@ fn refusal(fields: &Fields) -> Option<Option<String>> {
     }
 }
 
-/// A lifetime in seconds, as a number or as text. Without a number above zero a token is used
-/// until the API refuses it, as one without a lifetime is.
+/// A lifetime in seconds, as a number or a string. Without a number above zero the token is used
+/// until the API refuses it, like a token without a lifetime.
 fn lifetime(field: &str) -> Option<Duration> {
     let text = serde_json::from_str::<Cow<'_, str>>(field);
     let number = text.as_deref().map_or(field, str::trim);
@@ -118,8 +118,8 @@ fn lifetime(field: &str) -> Option<Duration> {
     Duration::try_from_secs_f64(seconds.min(LONGEST)).ok()
 }
 
-/// Whether a word may be repeated: words joined by underscores, as those of RFC 6749 section 5.2
-/// and its extensions are. Anything else may be what the endpoint echoes.
+/// Whether a code may be repeated: words joined by underscores, like those of RFC 6749 section 5.2
+/// and its extensions. Anything else may be an echo of secrets.
 fn is_code(word: &str) -> bool {
     let is_word = |part: &str| !part.is_empty() && part.bytes().all(|b| b.is_ascii_lowercase());
     word.len() <= LONGEST_CODE && word.contains('_') && word.split('_').all(is_word)

@@ -1,5 +1,4 @@
-//! Ready-made [`TokenSource`]s, and [`bearer`], the usual way to put a
-//! token into a request.
+//! Ready-made [`TokenSource`]s, and [`bearer`], the usual way to send a token.
 //!
 //! ```
 //! use vantage_api_pool::{AwwPool, tokens::{FileTokens, bearer}};
@@ -10,9 +9,8 @@
 //! # Ok::<(), vantage_api_pool::Error>(())
 //! ```
 //!
-//! What they fail with is an [`Error`] of
-//! [`ErrorKind::Token`] that names the variable, the file or the
-//! endpoint, and never what was found there.
+//! Their errors are an [`Error`] of [`ErrorKind::Token`] that names the variable, the file or the
+//! endpoint, and never its content.
 
 mod auth;
 mod bearer;
@@ -44,7 +42,7 @@ fn present(text: &str) -> Option<Token> {
     (!token.is_empty()).then(|| token.into())
 }
 
-/// Checks that a source has one of what it holds for each of `slots`.
+/// Checks that a source has one value for each of `slots`.
 fn one_per_slot(source: &str, has: usize, slots: usize) -> Result<(), Error> {
     if has == slots {
         return Ok(());

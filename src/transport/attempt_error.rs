@@ -1,5 +1,5 @@
-//! A failed attempt with the evidence that decides whether it may be made again
-//! at once, and its way through the `io::Error`s of the layers between.
+//! A failed attempt with the evidence that decides whether it may be made again at once, and its
+//! way through the `io::Error`s of the layers between.
 
 use std::{fmt, io};
 
@@ -9,8 +9,8 @@ use crate::error::Error;
 #[derive(Debug)]
 pub(super) struct AttemptError {
     pub(super) error: Error,
-    /// The connection had served a request before and broke before the first
-    /// byte of this answer: the server had most likely closed it while it was idle.
+    /// The connection had served a request before and broke before the first byte of this response:
+    /// most likely the server had closed it while it was idle.
     pub(super) stale: bool,
 }
 

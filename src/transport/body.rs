@@ -1,4 +1,4 @@
-//! Reads a body under a limit and decompresses it under the same limit. Knows
+//! Reads a body under a size limit and decompresses it under the same limit. Knows
 //! streams of bytes, not where they come from.
 
 use std::io::{self, Write};
@@ -13,11 +13,11 @@ use http::{
 
 use crate::error::{Delivery, Error, ErrorKind};
 
-/// The largest room made for a body before any of it has come, in bytes.
+/// The largest buffer reserved for a body before any of it has arrived, in bytes.
 const FIRST_ROOM: usize = 256 * 1024;
-/// Up to how many bytes a body is small beside the 8 KiB into which awc reads.
+/// Bodies of up to this many bytes are small compared to the 8 KiB buffer into which awc reads.
 const SMALL: usize = 2 * 1024;
-/// How much compressed data is decoded in one go, in bytes. Deflate expands at most 1032 times.
+/// How much compressed data is decoded at a time, in bytes. Deflate expands at most 1032 times.
 const PIECE: usize = 1024;
 /// How much is decoded before other tasks get a turn, in bytes: about a millisecond.
 const TURN: usize = 256 * 1024;
@@ -28,7 +28,7 @@ const MOST_MEMBERS: u32 = 1_000;
 /// The first of the two bytes that begin each member of gzip data (RFC 1952 section 2.3.1).
 const FIRST_OF_A_MEMBER: u8 = 0x1f;
 
-/// The most that is read of a body, and whether a longer one is cut there instead of refused.
+/// The most that is read of a body, and whether a longer one is truncated instead of refused.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Limit {
     pub(super) bytes: usize,
@@ -56,15 +56,14 @@ fn is_gzip(headers: &HeaderMap) -> Result<bool, Error> {
     Ok(is_gzip)
 }
 
-/// Reads `payload` to its end, decodes it, and removes from `headers` what is
-/// no longer true of the decoded body. An empty body is never decoded.
+/// Reads `payload` to its end, decodes it, and removes from `headers` what no longer applies to
+/// the decoded body. An empty body is never decoded.
 ///
 /// # Errors
-/// [`ErrorKind::BodyTooLarge`] when the declared length, the body as it comes or the
-/// decoded body is over the limit and it is not cut; [`ErrorKind::Truncated`] when gzip data
-/// ends early or its last checksum is wrong, which look alike;
-/// [`ErrorKind::Framing`] when it is corrupt before its end; else the payload's
-/// own errors.
+/// [`ErrorKind::BodyTooLarge`] if the declared length, the body as received or the decoded body
+/// is over the limit and it is not truncated; [`ErrorKind::Truncated`] if gzip data ends early or
+/// its last checksum is wrong, which cannot be told apart; [`ErrorKind::Framing`] if it is corrupt
+/// before its end; otherwise the payload's own errors.
 pub(super) async fn read(
     mut payload: impl Stream<Item = Result<Bytes, Error>> + Unpin,
     headers: &mut HeaderMap,
@@ -89,7 +88,7 @@ pub(super) async fn read(
         return body.add(&first).or_else(|error| limit.cut(error)).map(|()| body.bytes.into());
     }
     let Some(second) = payload.next().await.transpose()? else {
-        // A small one would else keep the whole room that awc made for the answer.
+        // Otherwise a small one would keep the whole buffer that awc reserved for the response.
         let is_small = first.len() <= SMALL;
         return Ok(if is_small { Bytes::copy_from_slice(&first) } else { first });
     };
@@ -109,7 +108,7 @@ pub(super) async fn read(
 }
 
 impl Limit {
-    /// A body that is too long is no error where it is cut.
+    /// A body that is too long is no error if it may be truncated.
     fn cut(self, error: Error) -> Result<(), Error> {
         if self.cuts && error.kind() == ErrorKind::BodyTooLarge { Ok(()) } else { Err(error) }
     }
@@ -126,7 +125,7 @@ async fn gunzip(
     while let Some(bytes) = chunk {
         for piece in bytes.chunks(PIECE) {
             came += piece.len();
-            // What decodes to nothing is no less to read; what is not compressible takes a
+            // Data that decodes to nothing still has to be read; incompressible data takes a
             // little more than it decodes to.
             let is_left = came <= limit.bytes.saturating_add(limit.bytes / 8 + PIECE);
             let written =
@@ -155,10 +154,10 @@ async fn gunzip(
     }
 }
 
-/// Gzip data: members one after another (RFC 1952 section 2.2), and perhaps padding behind the
-/// last, which is no data: zeros, as gzip itself ignores them, or the end of a line.
+/// Gzip data: members one after another (RFC 1952 section 2.2), and perhaps padding after the
+/// last, which is not data: zeros, which gzip itself ignores, or a line end.
 struct Members {
-    /// Of the member that is being decoded, or of the last one.
+    /// For the member that is being decoded, or the last one.
     decoder: GzDecoder<Bounded>,
     /// How many there were.
     count: u32,
@@ -189,7 +188,7 @@ impl Members {
         Ok(())
     }
 
-    /// Ends a member, behind which comes `next`.
+    /// Ends a member that is followed by `next`.
     fn end_member(&mut self, next: u8) -> io::Result<()> {
         self.decoder.try_finish()?;
         self.count += 1;
@@ -209,7 +208,7 @@ impl Members {
         Ok(())
     }
 
-    /// What was decoded.
+    /// The decoded bytes.
     fn into_bytes(mut self) -> Bytes {
         std::mem::take(&mut self.decoder.get_mut().bytes).into()
     }
@@ -224,7 +223,7 @@ fn is_padding(byte: u8) -> bool {
     matches!(byte, 0 | b'\r' | b'\n')
 }
 
-/// Whether an error of the decoder is one of where it writes to.
+/// Whether an error of the decoder comes from its output.
 fn is_own(error: &io::Error) -> bool {
     error.get_ref().is_some_and(|inner| inner.downcast_ref::<Error>().is_some())
 }
@@ -243,12 +242,13 @@ fn answered(kind: ErrorKind, what: impl Into<std::borrow::Cow<'static, str>>) ->
     Error::new(kind, what).with_delivery(Delivery::Answered)
 }
 
-/// Bytes that never grow beyond a limit, and never take much more room than that.
+/// Bytes that never grow beyond a limit, and never take much more memory than that.
 struct Bounded {
     bytes: Vec<u8>,
     limit: Limit,
-    /// How many there will be, as far as is known: once the first have come, room for all of them
-    /// is made in one piece, since pieces that double leave holes as large as themselves.
+    /// The expected length, as far as it is known: once the first bytes have arrived,
+    /// memory for all of them is reserved in one piece, since pieces that double leave
+    /// holes as large as themselves.
     expected: usize,
 }
 
@@ -261,7 +261,7 @@ impl Bounded {
         self.bytes.reserve_exact(room.min(self.limit.bytes).saturating_sub(self.bytes.len()));
     }
 
-    /// Takes more in; where the body is cut, as much as there is room for.
+    /// Adds bytes; if the body may be truncated, as many as there is room for.
     fn add(&mut self, mut more: &[u8]) -> Result<(), Error> {
         let left = self.limit.bytes - self.bytes.len();
         let is_too_large = more.len() > left;

@@ -1,6 +1,6 @@
-//! The HTTP client of one worker, which makes one attempt: what goes out, what comes back,
-//! and what an error says about delivery. Decides nothing about retrying but the one case
-//! that only the transport can see.
+//! The HTTP client of one worker, which makes one attempt: sends the request, reads the response,
+//! and says in an error what is known about delivery. Decides nothing about retries except in the
+//! one case that only the transport can see.
 
 use std::{future::Future, ops::RangeInclusive, pin::pin, rc::Rc, sync::Arc, time::Duration};
 
@@ -29,7 +29,7 @@ use crate::{
     response::Response,
 };
 
-/// What the transport needs to know of the pool's settings.
+/// The pool's settings that the transport needs.
 #[derive(Clone)]
 pub(crate) struct Settings {
     /// Every request goes to the origin of this URL.
@@ -43,7 +43,7 @@ pub(crate) struct Settings {
     pub(crate) max_lifetime: Duration,
     pub(crate) max_body_bytes: usize,
     pub(crate) max_error_body_bytes: usize,
-    /// How many connections are kept open, without use and after use.
+    /// How many connections are kept open: the minimum without use, and the maximum after use.
     pub(crate) kept_connections: RangeInclusive<usize>,
     pub(crate) proxy: Option<Arc<Proxy>>,
     pub(crate) tcp_nodelay: bool,
@@ -66,8 +66,8 @@ pub(crate) struct Client {
 }
 
 impl Client {
-    /// A client of the origin that the settings name. It opens the connections that are to be
-    /// kept open at once, in the background.
+    /// A client for the origin in the settings. It opens the minimum of connections at once, in the
+    /// background.
     pub(crate) fn new(settings: &Settings) -> Self {
         Self {
             connections: ConnectionPool::new(settings),
@@ -78,10 +78,10 @@ impl Client {
         }
     }
 
-    /// Resolves when as many connections are open as are to be kept open.
+    /// Resolves when the minimum of connections is open.
     ///
     /// # Errors
-    /// That of the first connection that does not open.
+    /// That of the first connection that fails to open.
     pub(crate) fn fill(&self) -> impl Future<Output = Result<(), Error>> + use<> {
         let connections = Rc::clone(&self.connections);
         async move { connections.fill().await }
@@ -93,16 +93,15 @@ impl Client {
     }
 
     /// Makes one attempt: writes `request` to `url`, which is on the origin, and reads the
-    /// whole answer.
+    /// whole response.
     ///
-    /// Any complete answer is `Ok`, whatever its status. An error says by its
-    /// kind what happened and by its delivery what the server may have seen.
-    /// There is no time limit here but the connect and read-idle timeouts: the
-    /// caller bounds the attempt. Dropping the future closes the connection.
+    /// Any complete response is `Ok`, whatever its status. An error's kind says what
+    /// happened and its delivery what the server may have seen. There is no time limit here
+    /// except the connect and read-idle timeouts: the caller limits the attempt. Dropping
+    /// the future closes the connection.
     ///
-    /// A reused connection that turns out to be closed before it answers is not
-    /// an attempt, if the request may be retried: another connection serves it,
-    /// at most [`MAX_STALE`] times in a row.
+    /// A reused connection that turns out to be closed before it responds is not an attempt, if the
+    /// request may be retried: another connection is used, at most [`MAX_STALE`] times in a row.
     pub(crate) async fn send(&self, request: &Request, url: &Uri) -> Result<Response, Error> {
         let mut stale_left = MAX_STALE;
         loop {
@@ -160,21 +159,21 @@ impl Client {
     }
 }
 
-/// Whether a 206 is about bytes (RFC 9110 section 15.3.7). With ranges of anything else APIs tell
-/// which items a page holds, and the page is whole.
+/// Whether a 206 is about bytes (RFC 9110 section 15.3.7). APIs use ranges of other units to say
+/// which items a page holds, and then the page is complete.
 fn is_part_of_bytes(headers: &HeaderMap) -> bool {
     let Some(range) = headers.get(CONTENT_RANGE).map(header_text) else { return true };
     let unit = range.trim_start().split(' ').next().unwrap_or_default();
     unit.is_empty() || unit.eq_ignore_ascii_case("bytes")
 }
 
-/// Whether the method is one of which servers expect to hear how long the body
-/// is, even when there is none (RFC 9110 section 8.6).
+/// Whether servers expect a body length for this method even without a body (RFC 9110
+/// section 8.6).
 fn has_body_by_nature(method: &Method) -> bool {
     matches!(*method, Method::POST | Method::PUT | Method::PATCH)
 }
 
-/// What an error before the complete head says.
+/// Converts an error from before the complete head.
 fn send_error(error: SendRequestError) -> AttemptError {
     let unknown = |kind, what: &'static str| {
         AttemptError::from(Error::new(kind, what).with_delivery(Delivery::Unknown))
@@ -200,7 +199,7 @@ fn send_error(error: SendRequestError) -> AttemptError {
     }
 }
 
-/// What an error within the body says.
+/// Converts an error from within the body.
 fn payload_error(error: PayloadError) -> AttemptError {
     let unknown =
         |kind, what: &'static str| Error::new(kind, what).with_delivery(Delivery::Unknown);

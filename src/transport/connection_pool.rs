@@ -1,6 +1,6 @@
-//! The connections of one client: hands them out, takes them back, closes those that stay
-//! unused, and keeps the minimum open in the background. Which one is used and which goes is
-//! decided in `pool_state`; when a lost one is replaced, in `reconnect_backoff`.
+//! The connections of one client: hands them out, takes them back, closes those that stay unused,
+//! and keeps the minimum open in the background. `pool_state` decides which one is used and which
+//! is closed; `reconnect_backoff` decides when a lost one is replaced.
 
 use std::{
     cell::RefCell,
@@ -25,7 +25,7 @@ use crate::error::Error;
 /// How many connections are opened at a time to reach the minimum.
 const AT_ONCE: usize = 16;
 
-/// An open connection, and what counts it.
+/// An open connection, and the token that counts it.
 type Counted = (Stream, Arc<()>);
 
 /// The connections of one client.
@@ -35,19 +35,19 @@ pub(super) struct ConnectionPool {
     gauge: Arc<Gauge>,
     read_idle_timeout: Duration,
     backoff: RefCell<ReconnectBackoff>,
-    /// The last failure to reach the minimum, and how many there were.
+    /// The last failure to reach the minimum, and the number of failures.
     failure: RefCell<(u64, Option<Error>)>,
-    /// There is something to look after before the next sweep.
+    /// There is something to do before the next sweep.
     wake: Rc<Notify>,
-    /// An attempt to reach the minimum has ended, or a connection was returned for which a
-    /// call waits.
+    /// An attempt to reach the minimum has ended, or a connection that a call waits for was
+    /// returned.
     has_changed: Notify,
     /// Each call that waits for that has a clone.
     waiting: Rc<()>,
 }
 
 impl ConnectionPool {
-    /// An empty pool, and the task that looks after it as long as it lives.
+    /// An empty pool, and the task that maintains it as long as it lives.
     pub(super) fn new(settings: &Settings) -> Rc<Self> {
         let limits = Limits {
             min: *settings.kept_connections.start(),
@@ -70,26 +70,26 @@ impl ConnectionPool {
         pool
     }
 
-    /// A connection for one exchange: the one that was used last, or a new one.
+    /// A connection for one exchange: the most recently used one, or a new one.
     ///
     /// # Errors
-    /// That of a new one that does not open.
+    /// Those of opening a new one.
     pub(super) async fn get(self: &Rc<Self>) -> Result<PooledConnection, Error> {
         match self.take(Instant::now()) {
             Some(connection) => Ok(connection),
-            // Boxed, since it is large and seldom needed.
+            // Boxed, since it is large and rarely needed.
             None => Box::pin(self.open()).await,
         }
     }
 
-    /// The connection that was used last, if one is idle and still good.
+    /// The most recently used connection, if one is idle and still good.
     fn take(self: &Rc<Self>, now: Instant) -> Option<PooledConnection> {
         let taken = self.state.borrow_mut().take(now, |(stream, _)| stream.is_quiet());
         taken.map(|(connection, born)| self.pooled(connection, born, true, now))
     }
 
-    /// A new connection, or the next that is returned while those that are being opened to
-    /// reach the minimum leave no room for a new one.
+    /// A new connection, or the next that is returned, while connections being opened to reach the
+    /// minimum leave no room for a new one.
     async fn open(self: &Rc<Self>) -> Result<PooledConnection, Error> {
         while self.state.borrow().has_to_wait(Rc::strong_count(&self.waiting) - 1) {
             let waiting = Rc::clone(&self.waiting);
@@ -130,7 +130,7 @@ impl ConnectionPool {
     /// Resolves when the minimum is open.
     ///
     /// # Errors
-    /// That of the first attempt that fails after this was called.
+    /// That of the first attempt that fails after this call.
     pub(super) async fn fill(&self) -> Result<(), Error> {
         let before = self.failure.borrow().0;
         self.backoff.borrow_mut().reset();
@@ -149,7 +149,8 @@ impl ConnectionPool {
         }
     }
 
-    /// Closes what has to go, begins to open what is missing, and says when to look again.
+    /// Closes connections that must go, begins to open missing ones, and returns when to check
+    /// again.
     fn look(self: &Rc<Self>) -> Option<Instant> {
         let now = Instant::now();
         let mut state = self.state.borrow_mut();
@@ -170,7 +171,7 @@ impl ConnectionPool {
         next
     }
 
-    /// Takes what came of an attempt to reach the minimum.
+    /// Records the outcome of an attempt to reach the minimum.
     fn attempted(&self, opened: Result<Stream, Error>) {
         let now = Instant::now();
         let opened = opened.map(|stream| (stream, self.gauge.count())).map_err(|error| {
@@ -210,8 +211,8 @@ async fn open_one(pool: Weak<ConnectionPool>, connector: Rc<Connector>) {
     }
 }
 
-/// A connection for one exchange. Dropped, it returns to the pool if the exchange was whole
-/// and clean, and else it closes.
+/// A connection for one exchange. When dropped, it returns to the pool if the exchange was complete
+/// and clean; otherwise it closes.
 pub(super) struct PooledConnection {
     pub(super) io: Rc<RefCell<StrictIo<Stream>>>,
     counted: Arc<()>,
@@ -237,7 +238,7 @@ impl Drop for PooledConnection {
     }
 }
 
-/// A connection that a call opens, as long as this lives.
+/// A connection that a call is opening, as long as this lives.
 struct Connecting<'a>(&'a ConnectionPool);
 
 impl<'a> Connecting<'a> {

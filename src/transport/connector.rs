@@ -1,6 +1,5 @@
-//! Opens connections to the one origin of a pool: name resolution, TCP, a proxy's
-//! tunnel, and TLS where the URL, or the proxy's, asks for it. Decides nothing about
-//! their use.
+//! Opens connections to the one origin of a pool: name resolution, TCP, a proxy's tunnel, and TLS
+//! if the URL, or the proxy's, requires it. Decides nothing about their use.
 
 use std::{io, sync::Arc, time::Duration};
 
@@ -20,7 +19,7 @@ use super::{
 };
 use crate::error::{Error, ErrorKind};
 
-/// The way to an origin.
+/// The route to an origin.
 pub(super) struct Connector {
     /// Without the brackets of an IPv6 address.
     host: String,
@@ -78,7 +77,7 @@ impl Connector {
         Ok(io)
     }
 
-    /// Makes `io`, a connection to `host`, one inside TLS.
+    /// Wraps `io`, a connection to `host`, in TLS.
     async fn secure(&self, io: Stream, host: &str, is_proxy: bool) -> Result<Stream, Error> {
         let failed =
             |direct, proxy| Error::new(ErrorKind::Tls, if is_proxy { proxy } else { direct });
@@ -126,7 +125,7 @@ impl Connector {
         }
     }
 
-    /// Makes `io`, a connection to `proxy`, one to the host.
+    /// Turns `io`, a connection to `proxy`, into a tunnel to the host.
     async fn tunnel(&self, proxy: &Proxy, io: &mut Stream) -> Result<(), Error> {
         let broken = |source| {
             Error::new(ErrorKind::Connect, "the connection to the proxy broke").with_source(source)
@@ -148,7 +147,7 @@ impl Connector {
     }
 }
 
-/// Probes of a connection on which nothing came for `time`.
+/// TCP keepalive probes for a connection on which nothing arrived for `time`.
 pub(crate) fn keepalive(
     time: Duration,
     interval: Option<Duration>,

@@ -1,9 +1,8 @@
-//! [pure] Follows the requests and answers on one connection: what was written,
-//! which bytes of an answer awc may see, and what an end of the stream means.
-//! Knows bytes, not sockets or time.
+//! [pure] Follows the requests and responses on one connection: what was written, which bytes of a
+//! response awc may see, and what an end of the stream means. Knows bytes, not sockets or time.
 //!
-//! awc alone would take an interim head for an answer, a body that was cut short
-//! for a whole one, and a body without a length for an empty one.
+//! awc alone would take an interim head for a response, a truncated body for a complete one, and a
+//! body without a length for an empty one.
 
 use std::{borrow::Cow, io};
 
@@ -16,16 +15,16 @@ use super::{
 };
 use crate::error::{Delivery, Error, ErrorKind};
 
-/// Where the connection stands.
+/// The state of the connection.
 #[derive(Debug)]
 enum Phase {
     /// No request is outstanding.
     Idle,
-    /// A request is being written, or its answer's head is awaited or partly there.
+    /// A request is being written, or its response's head is awaited or partly received.
     Head,
     /// The head is complete and the body is not.
     Body(Remaining),
-    /// The server has ended the stream, as the framing of the last answer foresaw.
+    /// The server has ended the stream, as the framing of the last response announced.
     Ended,
 }
 
@@ -34,9 +33,9 @@ enum Phase {
 pub(super) struct Exchange {
     phase: Phase,
     requests: u64,
-    /// Bytes of the current request that the stream took.
+    /// Bytes of the current request that the stream accepted.
     written: u64,
-    /// Bytes of the current answer that came, interim heads included.
+    /// Bytes of the current response that arrived, including interim heads.
     seen: u64,
     /// The current request is HEAD.
     is_head: bool,
@@ -48,7 +47,7 @@ pub(super) struct Exchange {
     spent: bool,
     /// The rest of the current request does not start another one.
     early: bool,
-    /// More than line ends and zeros came behind the end of an answer.
+    /// More than line ends and zeros came after the end of a response.
     overruns: bool,
 }
 
@@ -70,13 +69,13 @@ impl Exchange {
         }
     }
 
-    /// Whether the answer went on behind the end that it had declared, as far as that came
-    /// together with it: it may have been longer than it says.
+    /// Whether the response went on after its declared end, as far as that arrived together with
+    /// it: it may be longer than it says.
     pub(super) fn overruns(&self) -> bool {
         self.overruns
     }
 
-    /// Takes bytes that came behind the end of an answer. No other request follows on this
+    /// Records bytes that arrived after the end of a response. No other request follows on this
     /// connection.
     pub(super) fn stray(&mut self, bytes: &[u8]) {
         self.spent |= !bytes.is_empty();
@@ -88,7 +87,7 @@ impl Exchange {
         &mut self.ready
     }
 
-    /// Whether nothing of an answer is outstanding, on the stream or here.
+    /// Whether nothing of a response is outstanding, on the stream or here.
     pub(super) fn is_over(&self) -> bool {
         matches!(self.phase, Phase::Idle | Phase::Ended) && self.ready.is_empty()
     }
@@ -102,12 +101,12 @@ impl Exchange {
         matches!(self.phase, Phase::Ended)
     }
 
-    /// Whether the head of the answer is not yet complete.
+    /// Whether the head of the response is not yet complete.
     pub(super) fn awaits_head(&self) -> bool {
         matches!(self.phase, Phase::Head)
     }
 
-    /// Whether part of an answer has come and more must follow.
+    /// Whether part of a response has arrived and more must follow.
     pub(super) fn is_midway(&self) -> bool {
         match self.phase {
             Phase::Head => self.head.is_midway(),
@@ -116,19 +115,20 @@ impl Exchange {
         }
     }
 
-    /// Whether the server has answered with an error, so that the rest of the request is of no use.
+    /// Whether the server has responded with an error, so that the rest of the request is useless.
     pub(super) fn is_refused(&self) -> bool {
         !self.awaits_head() && self.status >= 400
     }
 
-    /// Notes that the answer came, or may have come, before the request was written to its end.
-    /// No other request follows on this connection.
+    /// Records that the response came, or may have come, before the request was fully written. No
+    /// other request follows on this connection.
     pub(super) fn answered_early(&mut self) {
         self.early = true;
         self.spent = true;
     }
 
-    /// Notes that `bytes` are about to be written. The first ones after an answer start a request.
+    /// Records that `bytes` are about to be written. The first ones after a response start a
+    /// request.
     pub(super) fn begin_write(&mut self, bytes: &[u8]) -> Result<(), AttemptError> {
         if matches!(self.phase, Phase::Idle | Phase::Ended) && !self.early {
             self.requests += 1;
@@ -143,7 +143,7 @@ impl Exchange {
         Ok(())
     }
 
-    /// Notes that `count` bytes were written.
+    /// Records that `count` bytes were written.
     pub(super) fn wrote(&mut self, count: usize) {
         self.written += count as u64;
     }
@@ -153,8 +153,8 @@ impl Exchange {
         self.written > 0
     }
 
-    /// Takes bytes that came, and returns how many of them, from the start, awc may see as
-    /// they are now. The others are kept (see [`ready`](Self::ready)) or dropped.
+    /// Processes received bytes, and returns how many of them, from the start, awc may see in
+    /// this form. The others are kept (see [`ready`](Self::ready)) or dropped.
     pub(super) fn receive(&mut self, bytes: &mut [u8]) -> Result<usize, AttemptError> {
         let visible = self.receive_in_phase(bytes);
         self.spent |= visible.is_err();
@@ -199,14 +199,14 @@ impl Exchange {
         Ok(0)
     }
 
-    /// Starts the body with what came behind the head, and returns how many of `bytes` are
-    /// head and body.
+    /// Starts the body with the bytes after the head, and returns how many of `bytes` are head and
+    /// body.
     fn begin_body(&mut self, head: Head, bytes: &mut [u8]) -> Result<usize, AttemptError> {
         let Head { len, status, body: mut left, version_at, old, persists } = head;
         self.status = status;
         self.spent |= !persists;
         if left == Remaining::UntilClose {
-            // Only of an HTTP/1.0 answer does awc read a body that lasts until the close.
+            // Only for an HTTP/1.0 response does awc read a body that lasts until the close.
             bytes[version_at] = b'0';
         }
         let taken = left.advance(&bytes[len..]);
@@ -215,7 +215,7 @@ impl Exchange {
             self.phase = Phase::Body(left);
         } else {
             self.stray(&bytes[len + taken..]);
-            // Of an HTTP/1.0 answer awc reads even an empty body until the close.
+            // For an HTTP/1.0 response awc reads even an empty body until the close.
             let ended = old && taken == 0;
             self.spent |= ended;
             self.phase = if ended { Phase::Ended } else { Phase::Idle };
@@ -223,7 +223,7 @@ impl Exchange {
         Ok(len + taken)
     }
 
-    /// Says what it means that the stream ended, or broke for the reason `broken`, here.
+    /// The meaning of the stream ending here, or breaking for the reason `broken`.
     pub(super) fn end(&mut self, broken: Option<io::Error>) -> Result<(), AttemptError> {
         self.spent = true;
         let clean = broken.is_none();
@@ -257,7 +257,7 @@ impl Exchange {
         })
     }
 
-    /// Says what it means that nothing came for too long.
+    /// The error if nothing arrived for too long.
     pub(super) fn stall(&mut self) -> AttemptError {
         self.spent = true;
         self.failure(ErrorKind::Stalled, "the answer stopped arriving")

@@ -1,11 +1,11 @@
-//! [pure] Counts what is left of an answer's body, so that its end is known to
-//! the byte: a length, chunks (RFC 9112 section 7.1), or until the close.
+//! [pure] Counts what is left of a response body, so that its end is known to the byte: a length,
+//! chunks (RFC 9112 section 7.1), or until the close.
 
 /// The largest chunk-size line, the largest trailer section, and the most of chunk extensions in
 /// one body, in bytes.
 const MAX_LINE: u32 = 16 * 1024;
 
-// What of a chunked body breaks the rules.
+// The error for an invalid chunked body.
 const NO_CHUNK: &str = "the answer is malformed: not a valid chunk";
 const EXTENDED: &str = "the answer is malformed: its chunks have more than 16 KiB of extensions";
 const NO_TRAILER: &str = "the answer is malformed: what follows its last chunk is no field line";
@@ -16,13 +16,13 @@ pub(super) enum Remaining {
     Length(u64),
     Chunks {
         state: ChunkState,
-        /// How many bytes of extensions came.
+        /// How many bytes of chunk extensions were received.
         extensions: u32,
     },
     UntilClose,
 }
 
-/// Where in a chunked body the next byte stands.
+/// Where in a chunked body the next byte is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum ChunkState {
     /// In the size line; `digits` is false before the first digit, `line` counts its bytes.
@@ -48,7 +48,7 @@ pub(super) enum ChunkState {
     DataEnd {
         carriage: bool,
     },
-    /// In the trailer section, of which `total` bytes came.
+    /// In the trailer section, of which `total` bytes were received.
     Trailer {
         place: Place,
         total: u32,
@@ -56,11 +56,11 @@ pub(super) enum ChunkState {
     Done,
 }
 
-/// Where in a line of the trailer section the next byte stands. Each is a field line (RFC 9112
-/// section 7.1.2), so that data behind a chunk of the size 0 is not taken for one.
+/// Where in a line of the trailer section the next byte is. Each line is a field line (RFC 9112
+/// section 7.1.2), so data after a chunk of size 0 is not read as one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Place {
-    /// At the start of a line, which may go on with the field of the line before.
+    /// At the start of a line, which may continue the field of the line before.
     Start {
         may_fold: bool,
     },
@@ -83,7 +83,7 @@ impl Remaining {
         matches!(self, Self::Length(0) | Self::Chunks { state: ChunkState::Done, .. })
     }
 
-    /// Takes the bytes that came and returns how many of them belong to the body.
+    /// Processes received bytes and returns how many of them belong to the body.
     pub(super) fn advance(&mut self, bytes: &[u8]) -> Result<usize, &'static str> {
         match self {
             Self::UntilClose => Ok(bytes.len()),
@@ -108,7 +108,7 @@ impl Remaining {
 }
 
 impl ChunkState {
-    /// Takes at least one byte of `bytes`, which is not empty.
+    /// Processes at least one byte of `bytes`, which is not empty.
     fn step(&mut self, bytes: &[u8]) -> Result<usize, &'static str> {
         let byte = bytes[0];
         *self = match *self {
@@ -178,7 +178,7 @@ impl Place {
     }
 }
 
-/// Whether a byte may stand in the name of a field (RFC 9110 section 5.6.2).
+/// Whether a byte is allowed in a field name (RFC 9110 section 5.6.2).
 pub(super) fn is_token(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte)
 }

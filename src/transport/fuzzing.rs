@@ -1,7 +1,6 @@
-//! What must hold for any bytes of a server: an answer is read whole or is an error,
-//! however its bytes are cut, and no link leads out of the base URL. awc reads through
-//! the guard here as it does over a socket; what an answer means is read a second time,
-//! in the plainest way.
+//! What must hold for any bytes from a server: a response is read completely or is an error,
+//! however its bytes are split, and no link leads out of the base URL. awc reads through the
+//! guard here as it does over a socket; a second, plain reading says what the response means.
 
 use std::{
     cell::RefCell,
@@ -30,14 +29,14 @@ use crate::base_url::BaseUrl;
 /// Longer than a fuzzer lets anything last.
 const IDLE: Duration = Duration::from_secs(3600);
 
-/// A status and a whole body.
+/// A status and a complete body.
 type Whole = (u16, Vec<u8>);
 
-/// Sends `wire` as the answer to a GET, once at a stroke and once cut into pieces of
-/// the lengths `cuts`, and then closes, or breaks if it is `broken`.
+/// Sends `wire` as the response to a GET, once in one piece and once split into pieces of the
+/// lengths `cuts`, and then closes, or breaks if it is `broken`.
 ///
 /// # Panics
-/// When awc takes less or more than the whole answer for it, or when it depends on the cuts.
+/// If awc reads less or more than the complete response, or if the result depends on the cuts.
 pub fn answer(cuts: &[u8], wire: &[u8], broken: bool) {
     let at_a_stroke = read(crate::fuzzing::pieces(wire, &[]), broken);
     let in_pieces = read(crate::fuzzing::pieces(wire, cuts), broken);
@@ -47,7 +46,7 @@ pub fn answer(cuts: &[u8], wire: &[u8], broken: bool) {
     }
 }
 
-/// What awc makes of an answer that comes in these pieces; `None` for an error.
+/// What awc makes of a response in these pieces; `None` for an error.
 fn read(pieces: Vec<Vec<u8>>, broken: bool) -> Option<Whole> {
     thread_local! {
         static RUNTIME: Option<actix_rt::Runtime> = actix_rt::Runtime::new().ok();
@@ -64,7 +63,7 @@ fn read(pieces: Vec<Vec<u8>>, broken: bool) -> Option<Whole> {
     RUNTIME.with(|runtime| runtime.as_ref().and_then(|runtime| runtime.block_on(reading)))
 }
 
-/// What the bytes mean to a reader who has them all; `None` where the answer is not whole.
+/// What all the bytes mean to a plain reader; `None` if the response is incomplete.
 fn meant(mut wire: &[u8], broken: bool) -> Option<Whole> {
     loop {
         let head = take_head(&mut wire)?;
@@ -104,7 +103,7 @@ fn meant(mut wire: &[u8], broken: bool) -> Option<Whole> {
 /// Reads the head at the start of `bytes`.
 ///
 /// # Panics
-/// When it is longer than what came, when what follows it changes what it says, or when a head
+/// If it is longer than what was received, if bytes after it change its meaning, or if a head
 /// that lacks its last byte is complete.
 pub fn head(bytes: &[u8]) {
     let whole = inspected(bytes);
@@ -154,7 +153,7 @@ fn take_head(wire: &mut &[u8]) -> Option<Vec<u8>> {
     }
 }
 
-/// A field line with its colon behind its name and without control characters that mean nothing.
+/// A field line with the colon right after its name and without meaningless control characters.
 fn cleaned(line: &[u8]) -> Vec<u8> {
     let mut parts = line.splitn(2, |byte| *byte == b':');
     let (Some(name), Some(value)) = (parts.next(), parts.next()) else { return line.to_vec() };
@@ -205,7 +204,7 @@ fn take_line<'a>(wire: &mut &'a [u8]) -> Option<&'a [u8]> {
 /// Resolves `target` as a call's target, as the link of a page and as a redirect.
 ///
 /// # Panics
-/// When one is accepted that leads out of the base URL, or holds what a URL cannot.
+/// If one that leads out of the base URL, or holds what a URL cannot, is accepted.
 pub fn link(target: &str) {
     for base in ["http://host", "https://host:8443/v1", "http://host/a%20b/c/"] {
         let (Ok(checked), Ok(root)) = (BaseUrl::parse(base), Url::parse(base)) else { continue };
@@ -214,7 +213,7 @@ pub fn link(target: &str) {
             let text = uri.to_string();
             assert!(text.bytes().all(|byte| byte.is_ascii_graphic()), "{base} and {text:?}");
             assert!(!text.contains('#'), "{base} and {text:?}");
-            // Read as a browser would, with dots resolved and default ports left out.
+            // As a browser would read it, with dots resolved and default ports left out.
             let url = Url::parse(&text.replace("%2f", "/").replace("%2F", "/"));
             let inside = url.as_ref().is_ok_and(|url| {
                 let below = url.path().strip_prefix(root.path().trim_end_matches('/'));
@@ -228,7 +227,7 @@ pub fn link(target: &str) {
     }
 }
 
-/// A connection whose server says what it says, whatever it is asked.
+/// A connection whose server sends fixed bytes, whatever it is asked.
 struct Fed {
     pieces: VecDeque<Vec<u8>>,
     /// Whether the end is an error.
@@ -278,7 +277,7 @@ impl AsyncWrite for Fed {
 mod tests {
     use proptest::prelude::*;
 
-    /// Answers that are nearly right.
+    /// Responses that are nearly valid.
     fn wire() -> impl Strategy<Value = Vec<u8>> {
         let part = prop::sample::select(vec![
             "HTTP/1.1 200 OK\r\n",
@@ -317,7 +316,7 @@ mod tests {
         )
     }
 
-    /// An answer that is right, so that not all of them are refused.
+    /// A valid response, so that not all of them are refused.
     fn right() -> impl Strategy<Value = Vec<u8>> {
         prop::sample::select(vec![
             "content-length: 5\r\n\r\nrows!",

@@ -1,12 +1,12 @@
-//! Counts the connections of a whole pool, those of dead workers excluded: each
-//! connection carries what counts it.
+//! Counts the connections of a whole pool, excluding those of dead workers: each connection carries
+//! its counter.
 
 use std::sync::{
     Arc,
     atomic::{AtomicU64, Ordering},
 };
 
-/// How many connections a pool has opened, and how many of them are open.
+/// How many connections a pool has opened, and how many are open.
 #[derive(Debug, Default)]
 pub(crate) struct Gauge {
     opened: AtomicU64,
@@ -15,7 +15,7 @@ pub(crate) struct Gauge {
 }
 
 impl Gauge {
-    /// Connections opened so far, tunnel and TLS included.
+    /// Connections opened so far, including tunnel and TLS.
     pub(crate) fn opened(&self) -> u64 {
         self.opened.load(Ordering::Relaxed)
     }
@@ -25,7 +25,7 @@ impl Gauge {
         Arc::strong_count(&self.open) as u64 - 1
     }
 
-    /// Counts a connection as long as what is returned lives.
+    /// Counts a connection as long as the returned value lives.
     pub(super) fn count(&self) -> Arc<()> {
         self.opened.fetch_add(1, Ordering::Relaxed);
         Arc::clone(&self.open)

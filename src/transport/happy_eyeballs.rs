@@ -1,15 +1,15 @@
-//! To which of a host's addresses a connection is made: to one after another, each attempt
-//! begun before those before it have failed (Happy Eyeballs, RFC 8305). Knows no sockets.
+//! Connects to a host's addresses one after another, each attempt begun before the earlier ones
+//! have failed (Happy Eyeballs, RFC 8305). Knows no sockets.
 
 use std::{net::SocketAddr, time::Duration};
 
 use futures::{StreamExt, stream::FuturesUnordered};
 use tokio::time::sleep;
 
-/// How long an attempt is alone before the next one begins (RFC 8305 section 5).
+/// How long an attempt runs alone before the next one begins (RFC 8305 section 5).
 const STAGGER: Duration = Duration::from_millis(250);
 
-/// The addresses in the order of the attempts: the families take turns, beginning with that
+/// The addresses in the order of the attempts: address families alternate, beginning with that
 /// of the first address, which the resolver prefers (RFC 8305 section 4).
 pub(super) fn by_turns(addresses: impl IntoIterator<Item = SocketAddr>) -> Vec<SocketAddr> {
     let addresses: Vec<_> = addresses.into_iter().collect();
@@ -25,11 +25,11 @@ pub(super) fn by_turns(addresses: impl IntoIterator<Item = SocketAddr>) -> Vec<S
     turns
 }
 
-/// The first connection that comes of attempts to `addresses`; the others are given up. `None`
-/// where there is no address.
+/// The first connection from attempts to `addresses`; the others are given up. `None` if there is
+/// no address.
 ///
 /// # Errors
-/// That of the attempt that failed last, when all have.
+/// That of the attempt that failed last, if all have.
 pub(super) async fn race<T, E, F: Future<Output = Result<T, E>>>(
     addresses: Vec<SocketAddr>,
     connect: impl Fn(SocketAddr) -> F,
@@ -83,8 +83,8 @@ mod tests {
         }
     }
 
-    /// Races by what becomes of each address: after how many milliseconds it connects or fails,
-    /// or never. Returns the outcome and when each attempt began.
+    /// Runs a race in which each address connects or fails after some milliseconds, or never.
+    /// Returns the outcome and when each attempt began.
     async fn raced(
         fates: &[(&str, Option<(u64, bool)>)],
     ) -> (Option<Result<SocketAddr, SocketAddr>>, Vec<(SocketAddr, u128)>) {
@@ -113,7 +113,7 @@ mod tests {
         let (outcome, _) =
             raced(&[("[::1]:1", Some((300, true))), ("1.0.0.1:1", Some((90, true)))]).await;
         assert_eq!(outcome, Some(Ok(six)));
-        // What is fast is not raced at all.
+        // A fast one is not raced at all.
         let (_, begun) = raced(&[("[::1]:1", Some((200, true))), ("1.0.0.1:1", None)]).await;
         assert_eq!(begun, [(six, 0)]);
     }

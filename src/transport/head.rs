@@ -1,6 +1,5 @@
-//! [pure] Reads the head of an answer and says what follows it. Knows bytes,
-//! not sockets. Its limits are those of awc's parser, so that what passes
-//! here passes there.
+//! [pure] Reads the head of a response and determines what follows it. Knows bytes, not sockets.
+//! Its limits are those of awc's parser, so that any head accepted here is accepted there.
 
 use std::mem::MaybeUninit;
 
@@ -22,7 +21,7 @@ pub(super) enum Refusal {
     Malformed(&'static str),
 }
 
-/// What the first bytes of an answer are.
+/// What the first bytes of a response are.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Verdict {
     /// The head is not complete.
@@ -32,21 +31,21 @@ pub(super) enum Verdict {
     Final(Head),
 }
 
-/// A complete head of a final answer.
+/// A complete head of a final response.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Head {
     pub(super) len: usize,
     pub(super) status: u16,
     pub(super) body: Remaining,
-    /// Where the minor version stands: `1` or `0`.
+    /// The position of the minor version: `1` or `0`.
     pub(super) version_at: usize,
-    /// Whether the answer is HTTP/1.0 or older.
+    /// Whether the response is HTTP/1.0 or older.
     pub(super) old: bool,
     /// Whether the server keeps the connection open afterwards (RFC 9112 section 9.3).
     pub(super) persists: bool,
 }
 
-/// Reads the head at the start of `bytes`, where it is rewritten if need be (see [`mend`]).
+/// Reads the head at the start of `bytes`, which is rewritten if need be (see [`mend`]).
 /// `answers_head` says that the request was HEAD.
 pub(super) fn inspect(bytes: &mut [u8], answers_head: bool) -> Result<Verdict, Refusal> {
     match parse(bytes, answers_head) {
@@ -89,7 +88,7 @@ fn parse(bytes: &[u8], answers_head: bool) -> Result<Verdict, Refusal> {
         body: if bodyless { Remaining::Length(0) } else { declared },
         version_at: blank_lines + "HTTP/1.".len(),
         old,
-        // What follows a 204 that declares a body may be that body (RFC 9110 section 8.6).
+        // If a 204 declares a body, the bytes after it may be that body (RFC 9110 section 8.6).
         persists: persists && !(status == 204 && declares_body),
     }))
 }
@@ -120,7 +119,7 @@ fn declared_body(fields: &[httparse::Header<'_>], old: bool) -> Result<Remaining
     match (chunked, length) {
         (true, Some(_)) => Err(Refusal::Malformed("both Content-Length and Transfer-Encoding")),
         (true, None) => Ok(Remaining::chunked()),
-        // awc takes this for a tunnel and would lose the body.
+        // awc treats this as a tunnel and would lose the body.
         (false, _) if websocket => Err(Refusal::Malformed("an offer to switch to WebSocket")),
         (false, Some(length)) => Ok(Remaining::Length(length)),
         (false, None) => Ok(Remaining::UntilClose),
@@ -147,7 +146,7 @@ pub(super) struct HeadReader {
     bytes: BytesMut,
     interims: usize,
     interim_bytes: usize,
-    /// The head is parsed when this many bytes are there, or when it looks complete.
+    /// The number of bytes from which the head is parsed, if it does not look complete before.
     parse_at: usize,
 }
 
@@ -157,8 +156,8 @@ impl HeadReader {
         !self.bytes.is_empty()
     }
 
-    /// Adds bytes; returns the final head once it is complete. Its bytes, and
-    /// what came after them, are then in [`take`](Self::take).
+    /// Adds bytes; returns the final head once it is complete. [`take`](Self::take) then returns
+    /// its bytes, and those after it.
     pub(super) fn push(
         &mut self,
         bytes: &[u8],
@@ -166,7 +165,7 @@ impl HeadReader {
     ) -> Result<Option<Head>, Refusal> {
         let seam = self.bytes.len().saturating_sub(3);
         self.bytes.extend_from_slice(bytes);
-        // Parsing on every read would cost a slow sender's head squared.
+        // Parsing on every read would cost the square of the head's length with a slow sender.
         if self.bytes.len() < self.parse_at && !has_blank_line(&self.bytes[seam..]) {
             return Ok(None);
         }
@@ -189,7 +188,7 @@ impl HeadReader {
         }
     }
 
-    /// What was collected; the reader is then as new.
+    /// Returns what was collected and resets the reader.
     pub(super) fn take(&mut self) -> BytesMut {
         std::mem::take(self).bytes
     }

@@ -1,12 +1,12 @@
-//! [pure] Rewrites what a head may hold and no parser here reads, in place and to the same
-//! length: folded lines, a length that is given twice, a later minor version, control
-//! characters. Called for heads that were refused, so that others cost nothing more.
+//! [pure] Rewrites valid parts of a head that no parser here reads, in place and to the same
+//! length: folded lines, a length that is given twice, a later minor version, control characters.
+//! Called only for heads that were refused, so that others cost nothing more.
 
 use std::ops::Range;
 
 use super::framing::is_token;
 
-/// Rewrites the head at the start of `bytes`, and says whether that changed anything.
+/// Rewrites the head at the start of `bytes`, and returns whether that changed anything.
 pub(super) fn mend(bytes: &mut [u8]) -> bool {
     let is_later = lower_version(bytes);
     let was_folded = unfold(bytes);
@@ -25,7 +25,7 @@ fn lower_version(bytes: &mut [u8]) -> bool {
     is_later
 }
 
-/// Puts spaces where a field goes on in the next line (RFC 9112 section 5.2).
+/// Puts spaces where a field continues in the next line (RFC 9112 section 5.2).
 fn unfold(bytes: &mut [u8]) -> bool {
     let (lines, _) = lines(bytes);
     let mut has_changed = false;
@@ -38,9 +38,9 @@ fn unfold(bytes: &mut [u8]) -> bool {
     has_changed
 }
 
-/// Puts the colon of a field behind its name where space is between them (RFC 9112 section 5.1),
-/// and spaces in place of control characters (RFC 9110 section 5.5), but for those that may
-/// end a line somewhere else and for fields that say where the body ends.
+/// Moves the colon of a field next to its name if space is between them (RFC 9112 section 5.1),
+/// and replaces control characters by spaces (RFC 9110 section 5.5), except those that other
+/// readers take for a line end, and in fields that define where the body ends.
 fn clean(bytes: &mut [u8]) -> bool {
     let mut has_changed = false;
     for line in lines(bytes).0 {
@@ -67,7 +67,7 @@ fn clean(bytes: &mut [u8]) -> bool {
     has_changed
 }
 
-/// Leaves one `Content-Length` of several with the same value, be it in a list or in several
+/// Keeps one `Content-Length` of several with the same value, in a list or in several
 /// lines (RFC 9110 section 8.6).
 fn join_lengths(bytes: &mut [u8]) -> bool {
     let (lines, true) = lines(bytes) else { return false };
@@ -104,7 +104,7 @@ fn join_lengths(bytes: &mut [u8]) -> bool {
     has_surplus
 }
 
-/// The field lines of a head without their ends, as far as it is there, and whether all of it is.
+/// The field lines of a head without their ends, as far as received, and whether they are complete.
 fn lines(bytes: &[u8]) -> (Vec<Range<usize>>, bool) {
     let mut lines = Vec::new();
     let mut at = start(bytes);
@@ -123,7 +123,7 @@ fn lines(bytes: &[u8]) -> (Vec<Range<usize>>, bool) {
     (lines, false)
 }
 
-/// Where the status line begins: behind blank lines, if there are any.
+/// Where the status line begins: after blank lines, if there are any.
 fn start(bytes: &[u8]) -> usize {
     bytes.iter().take_while(|byte| matches!(byte, b'\r' | b'\n')).count()
 }
@@ -190,7 +190,7 @@ mod tests {
         ] {
             assert!(is_left(&format!("HTTP/1.1 200 OK\r\n{fields}\r\n")), "{fields}");
         }
-        // The next bytes may change what is there.
+        // The next bytes may change what was received.
         assert!(is_left("HTTP/1.1 200 OK\r\ncontent-length: 5\r\ncontent-length: 5\r\n"));
     }
 

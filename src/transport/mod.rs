@@ -1,8 +1,8 @@
 //! The transport: one attempt of a request over a connection of its own.
 //!
-//! awc carries it (`sender`), which no other folder names: `client` makes one attempt,
+//! It uses awc (`sender`), which no other folder names: `client` makes one attempt,
 //! `connection_pool` keeps connections, `connector` opens them, `strict_io` guards their bytes,
-//! `body` bounds and decompresses.
+//! `body` limits and decompresses bodies.
 
 mod attempt_error;
 mod body;

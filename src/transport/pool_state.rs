@@ -1,16 +1,16 @@
-//! [pure] What a connection pool decides: which idle connection serves next (last in, first
+//! [pure] The decisions of a connection pool: which idle connection is used next (last in, first
 //! out) and which are closed, within a minimum, a maximum, an idle timeout and a lifetime.
 //! Knows neither sockets nor the clock.
 
 use std::time::{Duration, Instant};
 
-/// The longest time between two looks at the idle connections, and so the longest that one
-/// which the server closed stays open here.
+/// The longest time between two checks of the idle connections, and so the longest that a
+/// connection closed by the server stays open here.
 const MAX_TURN: Duration = Duration::from_secs(1);
-/// The shortest time between two looks.
+/// The shortest time between two checks.
 const MIN_TURN: Duration = Duration::from_millis(10);
 
-/// What a pool keeps.
+/// The limits of a pool.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Limits {
     /// The connections that stay open without use.
@@ -23,16 +23,16 @@ pub(super) struct Limits {
     pub(super) max_lifetime: Duration,
 }
 
-/// The idle connections of one client, the one used last on top, and the count of the others.
+/// The idle connections of one client, the most recently used on top, and the count of the others.
 #[derive(Debug)]
 pub(super) struct PoolState<C> {
     limits: Limits,
-    /// In the order in which they were returned, so the first one is idle for longest.
+    /// In the order in which they were returned, so the first one has been idle longest.
     idle: Vec<Idle<C>>,
     busy: usize,
     /// Being opened to reach the minimum.
     filling: usize,
-    /// Being opened by calls, to be used at once.
+    /// Being opened by calls, for immediate use.
     connecting: usize,
 }
 
@@ -48,12 +48,12 @@ impl<C> PoolState<C> {
         Self { limits, idle: Vec::new(), busy: 0, filling: 0, connecting: 0 }
     }
 
-    /// Changes the minimum. What is beyond it closes when it was unused for too long.
+    /// Changes the minimum. Connections beyond it close once they are idle for too long.
     pub(super) fn keep(&mut self, min: usize) {
         self.limits.min = min;
     }
 
-    /// The connection that was used last and is still `usable`, and when it was opened. It is
+    /// The most recently used connection that is still `usable`, and when it was opened. It is
     /// busy until [`leave`](Self::leave).
     pub(super) fn take(
         &mut self,
@@ -69,34 +69,34 @@ impl<C> PoolState<C> {
         None
     }
 
-    /// Whether a call that finds nothing idle waits, beside `waiting` others, for what is being
-    /// opened to reach the minimum: one that it opened itself would be beyond the maximum.
+    /// Whether a call that finds no idle connection waits, besides `waiting` others, for one that
+    /// is being opened to reach the minimum: one that it opened itself would exceed the maximum.
     pub(super) fn has_to_wait(&self, waiting: usize) -> bool {
         let all = self.open() + self.filling + self.connecting;
         waiting < self.filling && all >= self.limits.max
     }
 
-    /// Counts a connection that a call opens, to be used at once.
+    /// Counts a connection that a call opens for immediate use.
     pub(super) fn begin_connecting(&mut self) {
         self.connecting += 1;
     }
 
-    /// Counts that connection no more: it is open, or the attempt has failed.
+    /// Ends that count: the connection is open, or the attempt has failed.
     pub(super) fn end_connecting(&mut self) {
         self.connecting = self.connecting.saturating_sub(1);
     }
 
-    /// Counts a connection that was opened to be used at once.
+    /// Counts a connection that was opened for immediate use.
     pub(super) fn opened(&mut self) {
         self.busy += 1;
     }
 
-    /// Counts a busy connection no more: it was returned or is gone.
+    /// Ends the count of a busy connection: it was returned or closed.
     pub(super) fn leave(&mut self) {
         self.busy = self.busy.saturating_sub(1);
     }
 
-    /// Takes a busy connection back, fit for its next use, unless it has to go.
+    /// Takes back a busy connection that can be used again, unless it must be closed.
     pub(super) fn returned(&mut self, connection: C, born: Instant, now: Instant) {
         let has_time = !self.limits.idle_timeout.is_zero() || self.open() <= self.limits.min;
         if has_time && self.open() <= self.limits.max && self.is_young(born, now) {
@@ -109,7 +109,7 @@ impl<C> PoolState<C> {
         self.filling += 1;
     }
 
-    /// Takes the connection that was being opened, if it was opened and there is room.
+    /// Adds the connection that was being opened, if it was opened and there is room.
     pub(super) fn end_filling(&mut self, connection: Option<C>, now: Instant) {
         self.filling = self.filling.saturating_sub(1);
         if let Some(connection) = connection.filter(|_| self.open() < self.limits.max) {
@@ -117,8 +117,8 @@ impl<C> PoolState<C> {
         }
     }
 
-    /// Closes the idle connections that are dead, too old, or unused for too long beyond the
-    /// minimum. Returns how long the one of those that died had lived which lived longest.
+    /// Closes the idle connections that are dead, too old, or beyond the minimum and idle for too
+    /// long. Returns the longest lifetime among those that died.
     pub(super) fn sweep(
         &mut self,
         now: Instant,
@@ -144,8 +144,8 @@ impl<C> PoolState<C> {
         died
     }
 
-    /// When the next sweep is due: when the next connection may be idle for too long, and never
-    /// much later than [`MAX_TURN`] from `now`. `None` while there is nothing to look after.
+    /// When the next sweep is due: when the next connection may be idle for too long, and at most
+    /// about [`MAX_TURN`] from `now`. `None` while there is nothing to check.
     pub(super) fn next_sweep(&self, now: Instant) -> Option<Instant> {
         if self.open() + self.filling + self.limits.min == 0 {
             return None;

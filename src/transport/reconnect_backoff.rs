@@ -1,14 +1,14 @@
-//! [pure] When a connection that is to stay open is opened again after it failed to
-//! open or died. Knows no sockets, no clock, no randomness.
+//! [pure] When to reopen a connection of the minimum that failed to open or died. Knows no sockets,
+//! no clock, no randomness.
 
 use std::time::{Duration, Instant};
 
-/// The bound on the first wait; it doubles with every further failure.
+/// The bound of the first wait; it doubles with every further failure.
 const BASE: Duration = Duration::from_millis(100);
-/// The bound on every wait.
+/// The bound of every wait.
 const CAP: Duration = Duration::from_secs(30);
 
-/// The waits between failures in a row.
+/// The waits between consecutive failures.
 #[derive(Debug, Default)]
 pub(super) struct ReconnectBackoff {
     failures: u32,
@@ -17,8 +17,8 @@ pub(super) struct ReconnectBackoff {
 
 impl ReconnectBackoff {
     /// Records a failure to connect. The next attempt waits between half of the bound and the
-    /// whole of it, picked by `jitter` in `[0, 1)`. What fails during a wait was begun together
-    /// with what led to it, and does not count again.
+    /// whole bound, picked by `jitter` in `[0, 1)`. An attempt that fails during a wait began
+    /// together with the one that caused the wait, and does not count again.
     pub(super) fn failed(&mut self, now: Instant, jitter: f64) {
         if self.until(now).is_some() {
             return;
@@ -28,8 +28,8 @@ impl ReconnectBackoff {
         self.until = Some(now + bound.mul_f64(0.5 + jitter.clamp(0.0, 1.0) / 2.0));
     }
 
-    /// Records the death of a connection that had lived for `age`. One that lived for long is
-    /// no sign of an outage: servers close what is unused.
+    /// Records the death of a connection that had lived for `age`. The death of an old one is no
+    /// sign of an outage: servers close unused connections.
     pub(super) fn died(&mut self, age: Duration, now: Instant, jitter: f64) {
         if age >= CAP {
             self.failures = 0;
@@ -37,7 +37,7 @@ impl ReconnectBackoff {
         self.failed(now, jitter);
     }
 
-    /// Ends the waits: the server has answered, or somebody wants an attempt at once.
+    /// Ends the waits: the server has responded, or somebody wants an attempt at once.
     pub(super) fn reset(&mut self) {
         *self = Self::default();
     }

@@ -1,9 +1,9 @@
-//! Sends a request over a connection and reads the answer, by awc: its connector, told to use
-//! the connection that it is given, and its HTTP/1 client above that. What the bytes may be is
-//! guarded below, in `strict_io`; which connection it is, is decided outside.
+//! Sends a request over a connection and reads the response, by awc: its connector, set to use the
+//! connection that it is given, and its HTTP/1 client on top. `strict_io` below guards the bytes;
+//! which connection is used is decided outside.
 //!
-//! Below `awc::Client`, which adds headers, timeouts and redirects that are decided elsewhere
-//! here. awc's own pool, between the two, keeps nothing.
+//! This is below `awc::Client`, whose headers, timeouts and redirects are decided elsewhere here.
+//! awc's own pool, between the two, keeps nothing.
 
 use std::{
     cell::{Cell, RefCell},
@@ -25,7 +25,7 @@ use bytes::Bytes;
 use futures::future::LocalBoxFuture;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-/// The time that awc may take to connect, which is bounded elsewhere.
+/// The time that awc may take to connect, which is limited elsewhere.
 const NEVER: Duration = Duration::from_secs(365 * 24 * 3600);
 
 type Answer = Result<(ResponseHead, Payload), SendRequestError>;
@@ -49,7 +49,7 @@ impl<Io: AsyncRead + AsyncWrite + Unpin + 'static> Sender<Io> {
             .conn_keep_alive(Duration::ZERO)
             .conn_lifetime(Duration::ZERO)
             .finish();
-        // The name under which awc files connections. What goes out comes from the head alone.
+        // The name under which awc files connections. What is sent comes from the head alone.
         let uri = Uri::from_static("http://origin/");
         Self(Box::new(move |lent, head, body| {
             let connecting = connector.call(awc::Connect { uri: uri.clone(), addr: None });
@@ -57,7 +57,7 @@ impl<Io: AsyncRead + AsyncWrite + Unpin + 'static> Sender<Io> {
             Box::pin(async move {
                 let mut connecting = pin!(connecting);
                 let mut lent = Some(lent);
-                // Others may connect between two polls, so it lies ready during each poll only.
+                // Others may connect between two polls, so it is available during each poll only.
                 let connection = poll_fn(|cx| {
                     given.set(lent.take());
                     let polled = connecting.as_mut().poll(cx);
@@ -73,8 +73,8 @@ impl<Io: AsyncRead + AsyncWrite + Unpin + 'static> Sender<Io> {
         }))
     }
 
-    /// Writes a request to `connection` and reads the head of its answer, behind which comes
-    /// the body. It is read as long as the connection is there, which awc does not hold.
+    /// Writes a request to `connection` and reads the head of its response, followed by the body.
+    /// The body can be read as long as the connection lives, which awc does not own.
     pub(super) async fn send(
         &self,
         connection: &Rc<RefCell<Io>>,
@@ -85,7 +85,7 @@ impl<Io: AsyncRead + AsyncWrite + Unpin + 'static> Sender<Io> {
     }
 }
 
-/// A connection as awc has it: a way to it as long as it is there.
+/// A connection as awc sees it: a weak reference.
 struct Lent<Io>(Weak<RefCell<Io>>);
 
 impl<Io: Unpin> Lent<Io> {

@@ -1,5 +1,5 @@
-//! A connection to the API as a stream of bytes, plain or inside TLS, once or twice, that
-//! can say whether it is still good for a request. Knows nothing of HTTP.
+//! A connection to the API as a stream of bytes, plain or inside TLS, once or twice, that can check
+//! whether it is still good for a request. Knows nothing of HTTP.
 
 use std::{
     io::{self, Read},
@@ -12,13 +12,13 @@ use tokio::io::{AsyncRead, AsyncWrite, Interest, ReadBuf};
 use tokio::net::TcpStream;
 use tokio_rustls::client::TlsStream;
 
-/// An open connection: its layers, the outermost of which is what is read and written.
+/// An open connection in layers; the outermost is read and written.
 pub(super) enum Stream {
     Plain(TcpStream),
     Tls(Box<TlsStream<Stream>>),
 }
 
-/// How bytes are taken from the socket.
+/// How bytes are read from the socket.
 type Take = fn(&TcpStream, &mut [u8]) -> io::Result<usize>;
 
 impl Stream {
@@ -30,14 +30,14 @@ impl Stream {
         }
     }
 
-    /// Whether the connection is open and nothing has come that was not read yet. Asks the
-    /// system, since what the runtime knows of the socket dates from its last turn. What has
-    /// come is lost, so a connection that is not quiet is of no more use.
+    /// Whether the connection is open and no unread bytes have arrived. Asks the system, since the
+    /// runtime's knowledge of the socket dates from its last turn. Any bytes that have arrived are
+    /// lost, so a connection that is not quiet must not be used again.
     pub(super) fn is_quiet(&mut self) -> bool {
         would_block(&self.look(read, &mut [0]))
     }
 
-    /// As [`is_quiet`](Self::is_quiet), by what the runtime knew at its last turn: of a
+    /// As [`is_quiet`](Self::is_quiet), by what the runtime knew at its last turn: for a
     /// connection on which nothing happened this costs no system call.
     pub(super) fn was_quiet(&mut self) -> bool {
         let known =
@@ -45,8 +45,8 @@ impl Stream {
         would_block(&self.look(known, &mut [0]))
     }
 
-    /// Reads what has come. That there is nothing is the error `WouldBlock`; what belongs to
-    /// TLS alone, such as session tickets, is read and is nothing.
+    /// Reads what has arrived. If there is nothing the error is `WouldBlock`; what belongs to
+    /// TLS alone, such as session tickets, is read and counts as nothing.
     fn look(&mut self, take: Take, buf: &mut [u8]) -> io::Result<usize> {
         let tls = match self {
             Self::Plain(tcp) => return take(tcp, buf),
@@ -66,7 +66,7 @@ impl Stream {
     }
 }
 
-/// Reads from the socket, past the runtime.
+/// Reads from the socket, bypassing the runtime.
 fn read(tcp: &TcpStream, buf: &mut [u8]) -> io::Result<usize> {
     (&*SockRef::from(tcp)).read(buf)
 }
@@ -75,7 +75,7 @@ fn would_block(looked: &io::Result<usize>) -> bool {
     looked.as_ref().is_err_and(|error| error.kind() == io::ErrorKind::WouldBlock)
 }
 
-/// What is below a session, read without waiting.
+/// The layer below a TLS session, read without waiting.
 struct Below<'a> {
     io: &'a mut Stream,
     take: Take,

@@ -1,6 +1,6 @@
-//! Guards the byte stream under awc for one exchange: lets it see whole answers only,
-//! turns an early end into an error, fails an answer that stops arriving, and says whether the
-//! connection may serve another exchange. What the bytes mean is decided in `exchange`.
+//! Guards the byte stream under awc for one exchange: lets awc see only complete responses, turns
+//! an early end into an error, fails a response that stops arriving, and says whether the
+//! connection may serve another exchange. `exchange` decides what the bytes mean.
 
 use std::{
     fmt, io,
@@ -14,25 +14,25 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use super::exchange::Exchange;
 
-/// A stream that yields one well-framed answer or an error (each a `AttemptError` inside the
+/// A stream that yields one well-framed response or an error (an `AttemptError` inside the
 /// `io::Error`), and nothing after that.
 pub(super) struct StrictIo<S> {
     /// The connection, until it is taken for another exchange.
     stream: Option<S>,
     exchange: Exchange,
-    /// awc has all of the answer.
+    /// awc has all of the response.
     is_over: bool,
-    /// After what silence an answer has stalled.
+    /// After how much silence a response has stalled.
     read_idle_timeout: Duration,
-    /// When part of the answer came last.
+    /// When a part of the response last arrived.
     progress: Instant,
     stall: Option<Pin<Box<Sleep>>>,
-    /// The rest of the request is not written any more; why, when the stream refused it.
+    /// The rest of the request is no longer written; the reason, if the stream refused it.
     abandoned: Option<Option<io::Error>>,
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> StrictIo<S> {
-    /// Guards one exchange over `stream`; an answer of which nothing comes for
+    /// Guards one exchange over `stream`; a response of which nothing arrives for
     /// `read_idle_timeout` has stalled.
     pub(super) fn new(
         stream: S,
@@ -51,7 +51,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> StrictIo<S> {
         }
     }
 
-    /// The connection, if the exchange was whole and clean and another one may follow.
+    /// The connection, if the exchange was complete and clean and another one may follow.
     pub(super) fn take_reusable(&mut self) -> Option<S> {
         let is_reusable = self.is_over && self.exchange.is_reusable();
         self.stream.take_if(|_| is_reusable)
@@ -68,18 +68,18 @@ impl<S: AsyncRead + AsyncWrite + Unpin> StrictIo<S> {
         }
     }
 
-    /// Whether the answer went on behind the end that it had declared.
+    /// Whether the response went on after its declared end.
     pub(super) fn overruns(&self) -> bool {
         self.exchange.overruns()
     }
 
-    /// Ends the exchange when awc has all of the answer.
+    /// Ends the exchange when awc has all of the response.
     fn end_if_over(&mut self, cx: &mut Context<'_>) {
         if self.is_over || !self.exchange.is_over() {
             return;
         }
-        // What the server has sent beyond the end may lie in another segment. Where nothing
-        // has come, as after any answer that is right, this asks the runtime, not the system.
+        // Bytes that the server has sent beyond the end may be in another segment. If nothing has
+        // arrived, as after any valid response, this asks the runtime, not the system.
         let mut space = [0; 64];
         let mut beyond = ReadBuf::new(&mut space);
         if self.poll_stream(|stream| stream.poll_read(cx, &mut beyond)).is_ready() {
@@ -88,7 +88,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> StrictIo<S> {
         self.is_over = true;
     }
 
-    /// Ready when nothing came of an answer for too long. Progress costs one look at the clock;
+    /// Ready if nothing of a response arrived for too long. Progress costs one look at the clock;
     /// the timer is set when a read first has to wait, and again only when it fires too early.
     fn poll_stalled(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         let due = self.progress.checked_add(self.read_idle_timeout);
@@ -104,7 +104,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> StrictIo<S> {
     }
 
     /// Reads once from the stream into `buf` and leaves there what awc may see. Ready when
-    /// something came, also when none of it is to be seen; the stream's end gives `false`.
+    /// something arrived, even if awc may see none of it; at the end of the stream the
+    /// result is `false`.
     fn poll_receive(
         &mut self,
         cx: &mut Context<'_>,
@@ -135,13 +136,15 @@ impl<S: AsyncRead + AsyncWrite + Unpin> StrictIo<S> {
         Poll::Ready(Ok(false))
     }
 
-    /// Stops writing the request. The reads that follow find the answer, or say why there is none.
+    /// Stops writing the request. The reads that follow find the response, or say why there is
+    /// none.
     fn abandon(&mut self, error: Option<io::Error>) {
         self.exchange.answered_early();
         self.abandoned = Some(error);
     }
 
-    /// Looks for an answer while the request cannot be written. Ready when the server has refused.
+    /// Checks for a response while the request cannot be written. Ready when the server has
+    /// refused.
     fn poll_refusal(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let mut space = [0; 2048];
         while self.exchange.awaits_head() {
@@ -149,7 +152,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> StrictIo<S> {
             if !ready!(self.poll_receive(cx, &mut buf))? {
                 break;
             }
-            // What may be seen is for awc, which does not read yet.
+            // The visible bytes are for awc, which does not read yet.
             self.exchange.ready().extend_from_slice(buf.filled());
         }
         self.exchange.answered_early();
@@ -198,7 +201,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for StrictIo<S> {
                 this.exchange.wrote(count);
                 Poll::Ready(Ok(count))
             }
-            // The server may have answered before it stopped reading (RFC 9112 section 9.5).
+            // The server may have responded before it stopped reading (RFC 9112 section 9.5).
             Poll::Ready(Err(error)) if this.exchange.has_written() => {
                 this.abandon(Some(error));
                 Poll::Ready(Ok(buf.len()))

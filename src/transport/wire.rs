@@ -1,5 +1,5 @@
-//! Turns requests and answers into actix-http's types and back, across the two
-//! versions of the `http` crate.
+//! Converts requests and responses to actix-http's types and back, across the two versions of the
+//! `http` crate.
 
 use actix_http::{
     RequestHead, ResponseHead,
@@ -28,7 +28,7 @@ const RESERVED: [&str; 9] = [
     "upgrade",
 ];
 
-/// The head of `request` for `url`, with those of `defaults` that it does not set itself.
+/// The head of `request` for `url`, with the `defaults` that it does not set itself.
 ///
 /// # Errors
 /// [`ErrorKind::InvalidRequest`] for a header that belongs to the transport.
@@ -55,7 +55,7 @@ pub(super) fn request_head(
     Ok(head)
 }
 
-/// Checks headers that are to go with every request.
+/// Validates headers that are sent with every request.
 ///
 /// # Errors
 /// [`ErrorKind::InvalidRequest`] for a header that belongs to the transport.
@@ -63,7 +63,7 @@ pub(crate) fn check_headers(headers: &HeaderMap) -> Result<(), Error> {
     headers.iter().try_for_each(|(name, value)| wire_header(name, value).map(drop))
 }
 
-/// The headers that go with every request to `origin`, in the types of actix-http.
+/// The headers that are sent with every request to `origin`, in the types of actix-http.
 ///
 /// # Errors
 /// [`ErrorKind::InvalidRequest`] for a header that belongs to the transport.
@@ -92,10 +92,10 @@ fn wire_header(name: &HeaderName, value: &HeaderValue) -> Result<(WireName, Wire
     Ok((name, wire))
 }
 
-/// The status and the headers of an answer.
+/// The status and the headers of a response.
 ///
 /// # Errors
-/// [`ErrorKind::Framing`] when one of them is not legal.
+/// [`ErrorKind::Framing`] if one of them is not legal.
 pub(super) fn answer_head(head: &ResponseHead) -> Result<(StatusCode, HeaderMap), Error> {
     let illegal = || Error::new(ErrorKind::Framing, "the answer has a head that is not legal");
     let status = StatusCode::from_u16(head.status.as_u16()).map_err(|_| illegal())?;

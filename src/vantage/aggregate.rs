@@ -1,4 +1,4 @@
-//! [pure] Sums and extremes of a column, row by row.
+//! [pure] Sums, minima and maxima of a column, row by row.
 
 use std::str::FromStr;
 
@@ -17,7 +17,7 @@ pub(super) enum Aggregate {
     Min,
 }
 
-/// A computation under way.
+/// An aggregate in progress.
 #[derive(Debug)]
 pub(super) struct Total {
     of: Aggregate,
@@ -33,7 +33,7 @@ pub(super) struct Total {
 }
 
 impl Total {
-    /// Of a column that holds numbers if `is_numeric`, in texts too.
+    /// For a column that holds numbers, even as strings, if `is_numeric`.
     pub(super) fn new(of: Aggregate, column: &str, is_numeric: bool) -> Self {
         Self {
             of,
@@ -48,10 +48,10 @@ impl Total {
         }
     }
 
-    /// Takes a row in. Null counts for nothing.
+    /// Adds a row. Null is ignored.
     ///
     /// # Errors
-    /// When a sum meets what is no number, or becomes too large.
+    /// If a sum meets a value that is not a number, or becomes too large.
     pub(super) fn add(&mut self, row: &Record<Value>) -> Result<(), VantageError> {
         self.rows += 1;
         let Some(value) = row.get(&self.column) else { return Ok(()) };
@@ -91,12 +91,11 @@ impl Total {
         Ok(())
     }
 
-    /// The result: null without a value, an integer for integers, a float where there was
-    /// one, the text of a decimal where there was one.
+    /// The result: null without a value, an integer for integers, a float if any value was one, the
+    /// text of a decimal if any value was one.
     ///
     /// # Errors
-    /// `IncorrectUsage` when there are rows and none has the column; when the sum is too
-    /// large.
+    /// `IncorrectUsage` if there are rows and none has the column, or if the sum is too large.
     pub(super) fn finish(self) -> Result<Value, VantageError> {
         if self.rows > 0 && self.present == 0 {
             return Err(self.failed("no row has the column").mark_incorrect_usage());

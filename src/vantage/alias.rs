@@ -1,4 +1,4 @@
-//! [pure] Columns that are elsewhere in an item than under their own name.
+//! [pure] Columns whose value is not in the item's field of the same name.
 
 use std::borrow::Cow;
 
@@ -10,17 +10,17 @@ use vantage_types::Record;
 /// Keys from an item down to a value.
 type Path = Vec<String>;
 
-/// Which columns are elsewhere, and where.
+/// The columns with another path, and the path.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(super) struct Aliases(IndexMap<String, Path>);
 
 impl Aliases {
-    /// From columns and dotted paths, in which `\.` is a dot of a key and `\\` a
+    /// From columns and dotted paths, in which `\.` is a dot inside a key and `\\` a
     /// backslash. `declared` are the columns of the table.
     ///
     /// # Errors
-    /// `IncorrectUsage` that names the column, when the table does not declare it,
-    /// the path has an empty key or more than 64, or another column is at, above or below it.
+    /// `IncorrectUsage` that names the column, if the table does not declare it, the path
+    /// has an empty key or more than 64 keys, or another column is at, above or below it.
     pub(super) fn new(
         aliases: &IndexMap<String, String>,
         is_declared: impl Fn(&str) -> bool,
@@ -47,13 +47,13 @@ impl Aliases {
         self.0.is_empty()
     }
 
-    /// Where the column is.
+    /// The path of the column.
     pub(super) fn path_of(&self, column: &str) -> Option<&[String]> {
         self.0.get(column).map(Vec::as_slice)
     }
 
-    /// Makes columns of an item's fields: each aliased value moves to its column.
-    /// What the item has under the name of such a column is no column.
+    /// Turns an item's fields into columns: each aliased value moves to its column. A field of the
+    /// item with the name of such a column is dropped.
     pub(super) fn lift(&self, row: &mut Record<Value>) {
         let found: Vec<_> = self.0.values().map(|path| take_field(row, path)).collect();
         for (column, value) in self.0.keys().zip(found) {
@@ -64,7 +64,7 @@ impl Aliases {
         }
     }
 
-    /// Makes an item's fields of columns.
+    /// Turns columns into an item's fields.
     pub(super) fn lower(&self, row: &mut Record<Value>) {
         let moved: Vec<_> = self.0.keys().map(|column| row.shift_remove(column)).collect();
         for (path, value) in self.0.values().zip(moved) {
@@ -78,7 +78,7 @@ impl Aliases {
 /// The most keys of a path. JSON is read to 128 levels.
 const MOST_KEYS: usize = 64;
 
-/// The keys of a dotted path; `None` when one is empty, or there are more than 64.
+/// The keys of a dotted path; `None` if one is empty, or there are more than 64.
 pub(super) fn parse(text: &str) -> Option<Path> {
     let mut path = vec![String::new()];
     let mut characters = text.chars();
@@ -110,7 +110,7 @@ fn take_field(row: &mut Record<Value>, path: &[String]) -> Option<Value> {
         return row.shift_remove(first);
     }
     let value = take(row.get_mut(first)?, rest)?;
-    // An object that held nothing else goes.
+    // An object that held nothing else is removed.
     if row.get(first).and_then(Value::as_map).is_some_and(Vec::is_empty) {
         row.shift_remove(first);
     }
@@ -137,7 +137,7 @@ fn put_field(row: &mut Record<Value>, path: &[String], value: Value) {
     }
 }
 
-/// Puts `value` at `path`, making the objects on the way.
+/// Puts `value` at `path`, creating objects as needed.
 fn put(place: &mut Value, path: &[String], value: Value) {
     let Some((first, rest)) = path.split_first() else {
         *place = value;

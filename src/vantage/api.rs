@@ -1,4 +1,4 @@
-//! The source itself: which pool it calls, and how its API behaves.
+//! The data source itself: the pool it calls, and the settings of its API.
 
 use std::{
     fmt,
@@ -24,7 +24,7 @@ use crate::{
 /// base URL.
 ///
 /// Cheap to clone, `Send` and `Sync`; clones share the pool and the count of
-/// repeated rows. Values are `ciborium::Value`, ids are texts.
+/// repeated rows. Values are `ciborium::Value`, ids are strings.
 ///
 /// ```
 /// use serde::{Deserialize, Serialize};
@@ -51,47 +51,46 @@ use crate::{
 ///
 /// # Rows
 ///
-/// Each item is an object. The id of a row is the table's id column, as text; a row
-/// without a usable one gets the key `~row:<position>`. Two rows with one id in one
-/// answer are an error. An id that was on an earlier page keeps its first row and is
-/// counted in [`repeated_rows`](Self::repeated_rows): rows shift while pages are
-/// read. A list remembers every id, a stream the last 10,000.
+/// Each item is an object. The id of a row is the table's id column, as a string; a row
+/// without a usable id gets the key `~row:<position>`. Two rows with the same id in one
+/// response are an error. If an id was already on an earlier page, the first row is kept and
+/// the repetition is counted in [`repeated_rows`](Self::repeated_rows): rows can shift while
+/// pages are read. A list remembers every id, a stream the last 10,000.
 ///
 /// # Values
 ///
 /// Vantage reads entities from records of CBOR values, which are stricter than JSON.
-/// So the declared type of a column (`with_column_of`) says what its values become: in
+/// So the declared type of a column (`with_column_of`) decides how its values are converted: in
 /// a column of floats whole numbers become floats, in one of integers `7.0` becomes
 /// `7`, in one of booleans 1 and 0 become true and false; a `Decimal` is the text of its
-/// digits, none of which is lost; a `Uuid` and an `IpAddr` (or one of its versions) are
-/// their bytes. All of that also inside `Option` and `Vec`. Written, each is what JSON has
-/// for it, a `Decimal` its text.
+/// digits, without loss; a `Uuid` and an `IpAddr` (or one of its versions) are
+/// their bytes. The same applies inside `Option` and `Vec`. When written, each value has its
+/// usual JSON form, a `Decimal` its text.
 ///
-/// What no column declares, as inside of objects, becomes what the table's entity reads:
-/// that is found out by trying, once for each place in a row. A row that cannot be read is
-/// told by Vantage without a reason; `list_direct` gives the row, the place and the reason.
+/// A value that no column declares, for example inside an object, is converted to what the
+/// table's entity reads, which is found by trying, once for each place in a row. If a row cannot
+/// be read, Vantage reports that without a reason; `list_direct` names the row, the place and the
+/// reason.
 ///
-/// An integer beyond 64 bits keeps its digits: where its column is declared as an integer
+/// An integer beyond 64 bits keeps its digits: in a column declared as an integer
 /// (`i128`, `u128`) it is CBOR's integer in bytes (RFC 8949 section 3.4.3), anywhere else the
 /// text of its digits. Other numbers with a fraction or an exponent are floats unless they
-/// are declared as `Decimal`s. An id that is a number is the same however it is written:
-/// `1e0`, `1.0` and `1` are the id `1`, `-0` is `0`, and no digit is lost.
+/// are declared as `Decimal`s. An id that is a number has one canonical form: `1e0`, `1.0` and
+/// `1` are the id `1`, `-0` is `0`, and no digit is lost.
 /// [`list_direct`](crate::vantage::PoolTableExt::list_direct) reads entities from JSON itself and
 /// needs no declarations.
 ///
 /// # Windows, order, search
 ///
-/// A table's pagination is a window of rows. With
-/// [offsets](Paging::offset_limit) it is read from its first row. With a
-/// [page size](Paging::page_size) it is read from the page that holds its first
-/// row, as long as the answers prove that the API numbers pages of that size, and
-/// otherwise from the start of the set. A count counts the set, not the window.
-/// Conditions and searches are sent as [`Filters`] says, orders as [`Sorting`]
-/// does. What the API cannot be asked for is evaluated on the rows where
-/// [`Filtering`] and [`Sorting::on_rows`] allow it, and otherwise `Unsupported`
-/// when read. A list of values that takes [several requests](crate::vantage::Lists) is asked for
-/// with as many in parallel as pages are prefetched; its rows come in the order of
-/// the values.
+/// A table's pagination is a window of rows. With [offsets](Paging::offset_limit) it is read
+/// from its first row. With a [page size](Paging::page_size) it is read from the page that
+/// holds its first row, as long as the responses prove that the API numbers pages of that
+/// size, and otherwise from the start of the set. A count counts the set, not the window.
+/// Conditions and searches are sent as [`Filters`] says, orders as [`Sorting`] says. What the
+/// API does not support is evaluated on the rows if [`Filtering`] and [`Sorting::on_rows`]
+/// allow that, and is otherwise `Unsupported` when the table is read. A list of values that
+/// takes [several requests](crate::vantage::Lists) is requested with as many in parallel as
+/// pages are prefetched; its rows come in the order of the values.
 #[derive(Clone)]
 pub struct PoolApi {
     pub(super) pool: AwwPool,
@@ -102,9 +101,9 @@ pub struct PoolApi {
 }
 
 impl PoolApi {
-    /// The API that `pool` (an `AwwPool` or an `Arc<AwwPool>`) calls, with
-    /// pages by number, the standard [`Envelope`], three pages of prefetch, no
-    /// item endpoints and filters left to the server.
+    /// The API that `pool` (an `AwwPool` or an `Arc<AwwPool>`) calls. The defaults are numbered
+    /// pages, the standard [`Envelope`], a prefetch of three pages, no item endpoints, and filters
+    /// applied by the server.
     pub fn new(pool: impl AsRef<AwwPool>) -> Self {
         Self {
             pool: pool.as_ref().clone(),
@@ -114,33 +113,33 @@ impl PoolApi {
         }
     }
 
-    /// How the API hands a set out page by page.
+    /// How the API pages.
     #[must_use]
     pub fn paging(self, paging: Paging) -> Self {
         self.for_all(|table| table.paging(paging))
     }
 
-    /// Where a page holds its items and what it says about the set.
+    /// Where a page holds its items and its metadata about the set.
     #[must_use]
     pub fn envelope(self, envelope: Envelope) -> Self {
         self.for_all(|table| table.envelope(envelope))
     }
 
-    /// Items lie under a key named like the table: the last segment of its path
-    /// that is no placeholder. Totals are where the envelope says.
+    /// Items are under a key with the name of the table: the last segment of its path that is
+    /// not a placeholder. Totals are where the envelope says.
     #[must_use]
     pub fn wrapped_by_table_name(self) -> Self {
         self.with(|settings| settings.wrapped_by_table_name = true)
     }
 
-    /// How many pages of a list or stream may be under way or in memory, as for
+    /// How many pages of a list or stream may be in flight or in memory, as for
     /// [`PaginatedStream::prefetch`](crate::PaginatedStream::prefetch); at least 1, by default 3.
     #[must_use]
     pub fn prefetch(self, pages: usize) -> Self {
         self.with(|settings| settings.prefetch = pages.max(1))
     }
 
-    /// Whether one row can be asked for at `<table path>/<id>`, or at `<table path>/<id>/` where
+    /// Whether a single row can be requested at `<table path>/<id>`, or at `<table path>/<id>/` if
     /// the path ends with a slash. Without it, a get reads the list with the id as a parameter.
     #[must_use]
     pub fn item_endpoints(self, yes: bool) -> Self {
@@ -153,37 +152,37 @@ impl PoolApi {
         self.for_all(|table| table.filtering(filtering))
     }
 
-    /// How rows are written, in every table that does not say otherwise. The default
-    /// is [`Writes::none`].
+    /// How rows are written, in every table without settings of its own. The default is
+    /// [`Writes::none`].
     #[must_use]
     pub fn writes(self, writes: Writes) -> Self {
         self.for_all(|table| table.writes(writes))
     }
 
-    /// How the API takes conditions: equality alone, as `field=value`, by default.
+    /// How the API takes conditions: by default only equality, as `field=value`.
     #[must_use]
     pub fn filters(self, filters: Filters) -> Self {
         self.for_all(|table| table.filters(filters))
     }
 
-    /// How the API takes orders, and which: none by default.
+    /// How the API takes orders, and which ones: by default none.
     #[must_use]
     pub fn sorting(self, sorting: Sorting) -> Self {
         self.for_all(|table| table.sorting(sorting))
     }
 
-    /// How many rows a list of a table may have, and whatever else reads a whole set: counts
-    /// and aggregates that the API does not make, orders that are made on rows, windows, joins,
-    /// a delete of all rows. 1,000,000 by default; rows that conditions leave out do not count.
-    /// One more is an error of the kind `set_too_large`, which names this setting. Streams of
-    /// rows have no such limit.
+    /// How many rows a list of a table may have. This limit also applies to every other read of a
+    /// whole set: counts and aggregates that the API does not compute, orders that are made on
+    /// the rows, windows, joins, a delete of all rows. 1,000,000 by default; rows left out by
+    /// conditions do not count. One more row is an error of the kind `set_too_large`, which names
+    /// this setting. Streams of rows have no such limit.
     #[must_use]
     pub fn max_rows(self, rows: u64) -> Self {
         self.for_all(|table| table.max_rows(rows))
     }
 
     /// How many pages such a read may have of each set that it reads, at least 1: 100,000 by
-    /// default. A set that goes on behind them is an error as for [`max_rows`](Self::max_rows).
+    /// default. If the set has more, that is an error as for [`max_rows`](Self::max_rows).
     #[must_use]
     pub fn max_pages(self, pages: u64) -> Self {
         self.for_all(|table| table.max_pages(pages))
@@ -203,8 +202,8 @@ impl PoolApi {
         self.for_all(|table| table.deadline(time))
     }
 
-    /// How the table named `name` differs: its name in Vantage, which is its
-    /// path without a query. Setting a table again replaces what was set.
+    /// Settings of the table named `name` that differ: the name is its name in Vantage, which is
+    /// its path without a query. Setting a table again replaces earlier settings.
     #[must_use]
     pub fn table(self, name: impl Into<String>, table: ApiTable) -> Self {
         self.with(|settings| {
@@ -213,8 +212,8 @@ impl PoolApi {
     }
 
     /// The same API with credentials of its own, as for a tenant, over the same pool: see
-    /// [`AwwPool::with_credentials`]. Tables made with it, what they are related to, and all
-    /// that is read and written by them use its tokens.
+    /// [`AwwPool::with_credentials`]. Tables made with it, tables related to them, and all
+    /// their reads and writes use its tokens.
     ///
     /// # Errors
     /// As [`AwwPool::with_credentials`].
@@ -229,7 +228,7 @@ impl PoolApi {
         self.repeated.load(atomic::Ordering::Relaxed)
     }
 
-    /// Changes what holds for each table that does not say otherwise.
+    /// Changes the defaults of all tables.
     fn for_all(self, change: impl FnOnce(ApiTable) -> ApiTable) -> Self {
         self.with(|settings| settings.common = change(std::mem::take(&mut settings.common)))
     }

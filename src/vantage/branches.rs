@@ -1,6 +1,5 @@
-//! [pure] The sets that a read consists of: a placeholder of a path takes one
-//! value, so a read under several values of it is that of several sets. And what
-//! one id in two of them means.
+//! [pure] The sets that a read consists of: a placeholder in a path takes one value, so
+//! several values for it mean several sets. Also decides what the same id in two of them means.
 
 use std::{
     collections::{HashSet, VecDeque},
@@ -14,20 +13,20 @@ use vantage_core::{Result, error};
 
 use super::{condition::ApiCondition, parameter::parameter_text, path::placeholders, record::Row};
 
-/// So many sets may several placeholders make, each of all values of the others.
+/// The most sets for paths with several placeholders, one for each combination of values.
 const MOST: usize = 100_000;
 
-/// What narrows a table to each of its sets.
+/// The conditions for each of a table's sets.
 #[derive(Debug, PartialEq)]
 pub(super) struct Branches {
     /// In the order of the values.
     pub(super) each: Vec<Vec<ApiCondition>>,
-    /// What holds for all of them besides.
+    /// The conditions that all of them share.
     pub(super) common: Vec<ApiCondition>,
 }
 
-/// The sets that `conditions` make of a table. `None` where every placeholder has one
-/// value, so that there is one set, and where there are more sets than can be read.
+/// The sets that `conditions` make of a table. `None` if every placeholder has one value, so
+/// that there is one set, and if there are more sets than can be read.
 pub(super) fn branches(template: &str, conditions: &[ApiCondition]) -> Option<Branches> {
     let mut branches = vec![Vec::new()];
     let (mut known, mut branched) = (Vec::new(), Vec::new());
@@ -59,7 +58,7 @@ pub(super) fn branches(template: &str, conditions: &[ApiCondition]) -> Option<Br
     (branches.len() > 1).then(|| Branches { each: branches, common: common() })
 }
 
-/// The field and the values that it may hold, where the condition says just that.
+/// The field and its allowed values, if the condition is an equality or a list.
 fn equality(condition: &ApiCondition) -> Option<(&str, &[Value])> {
     match condition {
         ApiCondition::Eq { field, value } => Some((field, std::slice::from_ref(value))),
@@ -68,7 +67,7 @@ fn equality(condition: &ApiCondition) -> Option<(&str, &[Value])> {
     }
 }
 
-/// The values that every condition on `field` admits, each once.
+/// The values that every condition on `field` allows, each once.
 fn choices(field: &str, conditions: &[ApiCondition]) -> Vec<ApiCondition> {
     let mut admitted: Option<Vec<&Value>> = None;
     let of_field = conditions.iter().filter_map(equality).filter(|(own, _)| *own == field);
@@ -89,8 +88,8 @@ fn choices(field: &str, conditions: &[ApiCondition]) -> Vec<ApiCondition> {
     values.map(|value| ApiCondition::eq(field, value.clone())).collect()
 }
 
-/// What rows with one id looked like, to tell a row that is in several sets
-/// from different rows that share an id.
+/// Fingerprints of rows by id, to distinguish a row that is in several sets from different rows
+/// with the same id.
 #[derive(Debug, Default)]
 pub(super) struct Fingerprints {
     /// For each id the number of its set and the hash of its row.
@@ -105,10 +104,10 @@ impl Fingerprints {
         Self { limit, ..Self::default() }
     }
 
-    /// Whether no earlier set had `row`.
+    /// Whether `row` was not in an earlier set.
     ///
     /// # Errors
-    /// When a row of an earlier set has the id of `row` and is another one.
+    /// If an earlier set had a different row with the id of `row`.
     pub(super) fn is_new(&mut self, set: u64, row: &Row) -> Result<bool> {
         let Some(id) = row.id.as_deref() else { return Ok(true) };
         let hash = fingerprint(row);
@@ -137,7 +136,7 @@ fn fingerprint(row: &Row) -> u64 {
     let (mut hasher, mut bytes) = (DefaultHasher::new(), Vec::new());
     for field in &row.record {
         bytes.clear();
-        // A value that was read can be written, and a vector takes every byte.
+        // Any value that was read can be written, and a vector accepts all bytes.
         let _ = ciborium::into_writer(&field, &mut bytes);
         hasher.write(&bytes);
     }
@@ -204,7 +203,7 @@ mod tests {
         let mut fingerprints = Fingerprints::new(None);
         assert!(fingerprints.is_new(1, &row("a", 7)).unwrap());
         assert!(!fingerprints.is_new(2, &row("a", 7)).unwrap());
-        // A row that changes while its set is read is the business of the keys.
+        // A row that changes while its set is read is handled by the keys.
         assert!(fingerprints.is_new(1, &row("a", 8)).unwrap());
         let error = fingerprints.is_new(2, &row("a", 8)).unwrap_err();
         assert_eq!(error.context["id"], "\"a\"");

@@ -1,5 +1,5 @@
-//! [pure] A table's columns: which one is the id, where each is in an item, and what
-//! its declared type makes of a value. Records have the columns, the API the items.
+//! [pure] A table's columns: which one is the id, where each is in an item, and how its declared
+//! type converts a value. Records have columns, the API has items.
 
 use std::borrow::Cow;
 
@@ -23,13 +23,13 @@ pub(super) struct Columns {
     lifted: Vec<(String, Kind)>,
     /// The columns whose values are bytes in a record and text in an item.
     texts: Vec<(String, Kind)>,
-    /// Where numbers are whose digits are kept.
+    /// The paths of numbers whose digits are kept.
     exact: Vec<Vec<String>>,
 }
 
 impl Columns {
-    /// For rows with their id in the column `id`; `declared` gives the name and the
-    /// Rust type name of each column, `aliases` where some of them are.
+    /// For rows whose id is in the column `id`; `declared` gives the name and the
+    /// Rust type name of each column, `aliases` the paths of some.
     ///
     /// # Errors
     /// Those of [`Aliases::new`].
@@ -60,12 +60,12 @@ impl Columns {
         Ok(columns)
     }
 
-    /// The column with the id.
+    /// The id column.
     pub(super) fn id(&self) -> Option<&str> {
         self.id.as_deref()
     }
 
-    /// Whether a type reads items as they are sent like rows made of them.
+    /// Whether a type can read items as they are sent, with the same result as from rows.
     pub(super) fn is_as_sent(&self) -> bool {
         self.aliases.is_empty() && self.exact.is_empty()
     }
@@ -77,24 +77,24 @@ impl Columns {
         exact(id).filter(|value| number && !value.is_float()).unwrap_or_else(|| id.into())
     }
 
-    /// Where the id is in an item, where its declared type does not say what becomes of it.
+    /// The path of the id in an item, if its declared type does not decide how it is converted.
     pub(super) fn id_path(&self) -> Option<&[String]> {
         let id = self.id.as_ref().filter(|id| !self.is_lifted(id))?;
         Some(self.aliases.path_of(id).unwrap_or_else(|| std::slice::from_ref(id)))
     }
 
-    /// Whether the declared type of the column says what its values are.
+    /// Whether the declared type of the column decides what its values are.
     pub(super) fn is_declared(&self, column: &str) -> bool {
         let mut declared = self.lifted.iter().chain(&self.texts);
         declared.any(|(name, _)| name == column)
     }
 
-    /// Whether the declared type of the column says what its values are compared as.
+    /// Whether the declared type of the column decides how its values are compared.
     pub(super) fn is_lifted(&self, column: &str) -> bool {
         self.lifted.iter().any(|(name, _)| name == column)
     }
 
-    /// Where numbers are whose digits are kept, from the item down.
+    /// The paths of numbers whose digits are kept, from the item down.
     pub(super) fn exact(&self) -> impl Iterator<Item = &[String]> {
         self.exact.iter().map(Vec::as_slice)
     }
@@ -106,7 +106,7 @@ impl Columns {
         }
     }
 
-    /// Makes columns of an item's fields. Conditions are evaluated on what this makes.
+    /// Turns an item's fields into columns. Conditions are evaluated on the result.
     pub(super) fn lift(&self, item: &mut Record<Value>) {
         if !self.aliases.is_empty() {
             self.aliases.lift(item);
@@ -118,7 +118,7 @@ impl Columns {
         }
     }
 
-    /// Gives a row that was lifted the values that types are read from.
+    /// Converts the values of a lifted row to those that types are read from.
     pub(super) fn finish(&self, row: &mut Record<Value>) {
         for (column, kind) in &self.texts {
             if let Some(value) = row.get_mut(column) {
@@ -127,7 +127,7 @@ impl Columns {
         }
     }
 
-    /// Takes a row back to what it was before [`finish`](Self::finish).
+    /// Reverts [`finish`](Self::finish) on a row.
     pub(super) fn unfinish(&self, row: &mut Record<Value>) {
         for (column, kind) in &self.texts {
             if let Some(value) = row.get_mut(column) {
@@ -136,7 +136,7 @@ impl Columns {
         }
     }
 
-    /// Makes an item's fields of columns.
+    /// Turns columns into an item's fields.
     pub(super) fn lower(&self, row: &mut Record<Value>) {
         self.aliases.lower(row);
     }

@@ -1,5 +1,5 @@
-//! [pure] What a table can be narrowed by. Knows nothing of URLs: how a
-//! condition travels is decided in `query`.
+//! [pure] The conditions by which a table can be narrowed. Knows nothing of URLs: `query` decides
+//! how a condition is sent.
 
 use std::fmt;
 
@@ -10,16 +10,15 @@ use super::{parameter::parameter_text, related::Related};
 
 /// A condition of a `Table<PoolApi, E>`.
 ///
-/// What the API is asked for and how is said by [`Filters`](crate::vantage::Filters);
-/// whether the rest is evaluated on the rows or refused as `Unsupported`, by
-/// [`Filtering`](crate::vantage::Filtering). A condition is never dropped, so that a read
-/// never returns more rows than the table stands for.
+/// [`Filters`](crate::vantage::Filters) says how conditions are sent to the API;
+/// [`Filtering`](crate::vantage::Filtering) says whether the rest is evaluated on the rows or
+/// refused as `Unsupported`. A condition is never dropped, so a read never returns rows
+/// outside the table's set.
 ///
-/// Evaluated on rows, conditions have the three values of SQL: a comparison with a
-/// null in the row is unknown, and so is its negation; neither lets the row pass.
-/// Numbers compare exactly, whatever their size, and with a number that is kept as
-/// text; two texts that are both dates of RFC 3339 compare as instants. A null that
-/// is asked for is `IS NULL`.
+/// On rows, conditions follow the three-valued logic of SQL: a comparison with a null in the
+/// row is unknown, and so is its negation; neither lets the row pass. Numbers compare exactly,
+/// whatever their size, and also with numbers that are kept as text; two strings that are both
+/// dates of RFC 3339 compare as instants. A comparison with a null value means `IS NULL`.
 ///
 /// ```
 /// use vantage_api_pool::vantage::ApiCondition;
@@ -47,53 +46,52 @@ pub enum ApiCondition {
     In {
         /// The field, by the name of its column.
         field: String,
-        /// The values of which it must hold one.
+        /// The values, one of which it must hold.
         values: Vec<Value>,
     },
     /// The field holds a value, and none of these.
     NotIn {
         /// The field, by the name of its column.
         field: String,
-        /// The values of which it must hold none.
+        /// The values, none of which it may hold.
         values: Vec<Value>,
     },
-    /// The field stands to the value as the operator says, which takes one value
-    /// and is not equality.
+    /// The field compares to the value by an operator that takes one value and is not equality.
     Compare {
         /// The field, by the name of its column.
         field: String,
-        /// How it must stand to the value.
+        /// How it must compare to the value.
         operator: Operator,
         /// The value.
         value: Value,
     },
     /// All of these hold.
     All(Vec<ApiCondition>),
-    /// One of these holds; without any, no row matches.
+    /// At least one of these holds; if there are none, no row matches.
     Any(Vec<ApiCondition>),
     /// This does not hold.
     Not(Box<ApiCondition>),
-    /// The field holds one of the values that a column has in the rows of
-    /// another table. They are read when this table is.
+    /// The field holds one of the values of a column in the rows of another table. That table is
+    /// read when this one is.
     Related(Related),
     /// The API's own search finds the row.
     Search {
-        /// What is searched for.
+        /// The text to search for.
         text: String,
     },
-    /// A column alone: what an order is by. It is no condition.
+    /// A column alone, for orders. It is not a condition.
     Column {
         /// The name of the column.
         field: String,
     },
-    /// A condition that the API cannot be asked for.
+    /// A condition that cannot be expressed for the API.
     Unsupported {
-        /// What it is, for people.
+        /// Its text, for display.
         what: String,
     },
 }
 
-/// How a field stands to what a condition names.
+/// How a field compares to the value or values of a condition.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
@@ -114,12 +112,11 @@ pub enum Operator {
     In,
     /// None of several.
     NotIn,
-    /// Contains the text, in upper or lower case.
+    /// Contains the text, ignoring case.
     Contains,
-    /// Starts with the text, in upper or lower case.
+    /// Starts with the text, ignoring case.
     StartsWith,
-    /// Matches the pattern of SQL: `%` is any text, `_` any character, in upper or
-    /// lower case.
+    /// Matches the SQL pattern, ignoring case: `%` is any text, `_` any character.
     Like,
     /// Is null.
     IsNull,
@@ -158,17 +155,17 @@ impl ApiCondition {
         Self::compare(field, Operator::Lte, value)
     }
 
-    /// The field contains `text`, in upper or lower case.
+    /// The field contains `text`, ignoring case.
     pub fn contains(field: impl Into<String>, text: impl Into<String>) -> Self {
         Self::compare(field, Operator::Contains, text.into())
     }
 
-    /// The field starts with `text`, in upper or lower case.
+    /// The field starts with `text`, ignoring case.
     pub fn starts_with(field: impl Into<String>, text: impl Into<String>) -> Self {
         Self::compare(field, Operator::StartsWith, text.into())
     }
 
-    /// `field LIKE pattern`, in upper or lower case.
+    /// `field LIKE pattern`, ignoring case.
     pub fn like(field: impl Into<String>, pattern: impl Into<String>) -> Self {
         Self::compare(field, Operator::Like, pattern.into())
     }
@@ -224,7 +221,7 @@ impl ApiCondition {
         Self::Unsupported { what: what.into() }
     }
 
-    /// The field that the condition is about, when it is about one alone.
+    /// The field that the condition is about, if it is only one.
     #[must_use]
     pub fn field(&self) -> Option<&str> {
         match self {
@@ -242,7 +239,7 @@ impl ApiCondition {
         }
     }
 
-    /// Whether it waits for the values of another table.
+    /// Whether it needs the values of another table.
     pub(super) fn is_related(&self) -> bool {
         match self {
             Self::Related(_) => true,
@@ -252,7 +249,7 @@ impl ApiCondition {
         }
     }
 
-    /// The field that the condition narrows to values, and not away from them.
+    /// The field that the condition restricts to given values, rather than excluding values.
     pub(super) fn narrowed_field(&self) -> Option<&str> {
         match self {
             Self::NotIn { .. }
@@ -264,7 +261,7 @@ impl ApiCondition {
 }
 
 impl Operator {
-    /// As it is written between a field and a value.
+    /// The operator as it is written between a field and a value.
     fn symbol(self) -> &'static str {
         match self {
             Self::Eq => "=",
@@ -284,7 +281,7 @@ impl Operator {
     }
 }
 
-/// For people: `name = "Germany"`, `id IN (1, 2)`.
+/// For display: `name = "Germany"`, `id IN (1, 2)`.
 impl fmt::Display for ApiCondition {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let list =
@@ -333,8 +330,8 @@ fn joined<T: fmt::Display>(
     Ok(())
 }
 
-/// Names the field and not the value, which may be a credential that the API
-/// takes as a parameter.
+/// Names the field but not the value, which may be a credential that the API takes as a
+/// parameter.
 impl fmt::Debug for ApiCondition {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let list = |f: &mut fmt::Formatter<'_>, name, field: &String, values: &Vec<Value>| {

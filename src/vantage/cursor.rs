@@ -1,5 +1,5 @@
-//! Reads a table piece by piece, each from where the one before it ended, for APIs
-//! whose pages name the next one.
+//! Reads a table in pieces, each from where the one before it ended, for APIs whose pages name the
+//! next one.
 
 use std::sync::atomic::Ordering;
 
@@ -16,7 +16,7 @@ use crate::{
     signer::{Signer, UNSIGNED},
 };
 
-/// The form of a token, which is its first part.
+/// The version of the token format, which is the first part of a token.
 const VERSION: u64 = 1;
 
 /// Where a piece begins.
@@ -24,14 +24,14 @@ const VERSION: u64 = 1;
 pub(super) enum Position {
     /// At this row of the set, counted from 0.
     Row(u64),
-    /// Where the API said, which is at this row.
+    /// At a resume token, and the number of its row.
     Token(Box<ResumeToken>, u64),
 }
 
 impl Position {
     /// # Errors
     /// `IncorrectUsage` for a value that [`value`](Self::value) did not make, or made for
-    /// another read than the one by `own`, or with another key.
+    /// another read than `own`, or with another key.
     pub(super) fn of(value: &Value, own: &Origin, signer: &Signer) -> Result<Self> {
         let wrong = |what: String| error!(what).mark_incorrect_usage();
         let foreign = || wrong("the token is not one of this source".into());
@@ -61,13 +61,13 @@ impl Position {
         }
     }
 
-    /// The token of this place in the read by `own`.
+    /// The token of this position in the read `own`.
     fn value(&self, own: &Origin, signer: &Signer) -> Value {
         let (token, row) = match self {
             Self::Row(row) => (Value::Null, *row),
             Self::Token(token, row) => (token.to_text().into(), *row),
         };
-        // A value of numbers and text always serializes.
+        // Numbers and text always serialize.
         let origin = serde_json::to_string(own).unwrap_or_default();
         let mut parts = vec![VERSION.into(), origin.into(), token, row.into()];
         parts.push(signer.sign(&bytes(&parts)).into());
@@ -75,21 +75,21 @@ impl Position {
     }
 }
 
-/// What is signed of a token.
+/// The signed bytes of a token.
 fn bytes(parts: &[Value]) -> Vec<u8> {
     let mut bytes = Vec::new();
-    // Numbers and texts always serialize, and a vector takes them.
+    // Numbers and strings always serialize, and a vector accepts them.
     let _ = ciborium::into_writer(parts, &mut bytes);
     bytes
 }
 
 impl Read {
-    /// At most `limit` rows from where `token` says, the start of the set without one, and
-    /// the token for the next ones; without one at the end of the set.
+    /// At most `limit` rows from the position of `token` on, or from the start of the set without
+    /// one, and the token for the next piece; `None` at the end of the set.
     ///
     /// # Errors
     /// Those of a list, and `IncorrectUsage` for a token that this source did not sign, or
-    /// signed under another path, other conditions, another order or other settings of pages.
+    /// signed for another path, other conditions, another order or other page settings.
     pub(super) async fn piece(
         mut self,
         token: Option<&Value>,
@@ -125,7 +125,7 @@ impl Read {
         Ok((rows, next.map(|next| next.value(&own, &signer))))
     }
 
-    /// The rows from where the API said on.
+    /// The rows after a resume token.
     async fn followed(
         self,
         target: &str,
@@ -163,7 +163,7 @@ impl Read {
         Ok((rows, next))
     }
 
-    /// The rows from this one on, by their number.
+    /// The rows from a given row number on.
     async fn counted(mut self, row: u64, limit: u64) -> Result<(Vec<KeyedRow>, Option<Position>)> {
         let signed = |number| i64::try_from(number).unwrap_or(i64::MAX);
         self.window = Some(Window::of(&Pagination::window(signed(row), signed(limit))));
@@ -171,7 +171,7 @@ impl Read {
         while let Some(page) = pages.next().await {
             rows.extend(page?);
         }
-        // A row that was left out has its place in the set all the same.
+        // A row that was left out still counts as a position in the set.
         let is_full = rows.len() as u64 + pages.left_out() >= limit;
         let next = is_full.then_some(Position::Row(row.saturating_add(limit)));
         Ok((rows, next))

@@ -1,5 +1,5 @@
-//! Reads the rows of a table as its entities: straight from JSON where one target has
-//! the set as it is wanted, from records otherwise.
+//! Reads the rows of a table as its entities: straight from JSON if a single request returns the
+//! set as needed, from records otherwise.
 
 use std::sync::atomic::Ordering;
 
@@ -72,14 +72,14 @@ struct Direct<E: Send + 'static> {
     stream: PaginatedStream<Row<E>>,
     keys: Keys,
     at_once: usize,
-    /// Which page of the stream the last rows were of.
+    /// The page of the stream that the last rows came from.
     page: Option<u64>,
-    /// Of the next row in the set.
+    /// The position of the next row in the set.
     position: u64,
 }
 
 impl<E: Entity<Value> + DeserializeOwned + 'static> EntityPages<E> {
-    /// `at_once` is how many rows are built at a time, at most.
+    /// `at_once` is the most rows that are built at a time.
     async fn of(table: &Table<PoolApi, E>, keys: Keys, at_once: usize) -> Result<Self> {
         table.check_read().await?;
         let denials = table.vista_metadata(VistaMetadataOptions::default()).denials;

@@ -1,4 +1,4 @@
-//! [pure] From a JSON object straight to a type, and the id of the row on the way.
+//! [pure] Deserializes a JSON object straight into a type, and picks up the id of the row.
 
 use std::{borrow::Cow, fmt, marker::PhantomData};
 
@@ -53,7 +53,7 @@ impl<E: DeserializeOwned + Send + 'static> ItemDecoder for EntityDecoder<E> {
     }
 }
 
-/// The entity of the row `id`, which was finished.
+/// The entity of the finished row `id`.
 pub(super) fn from_record<E: DeserializeOwned>(
     columns: &Columns,
     id: &str,
@@ -79,7 +79,7 @@ fn entity<'de, E: Deserialize<'de>, D: Deserializer<'de>>(
     Ok((entity, id))
 }
 
-/// An object whose id is looked at as it passes.
+/// An object whose id is read as it is deserialized.
 struct Watched<'a, T> {
     inner: T,
     column: Option<&'a str>,

@@ -1,4 +1,4 @@
-//! From this crate's error to Vantage's.
+//! Converts this crate's error to Vantage's.
 
 use std::convert::Infallible;
 
@@ -10,11 +10,11 @@ use crate::{
     response::Response,
 };
 
-/// Says the reason first, puts `kind` and, when known, `status`, `attempts` and `page` into
-/// the context, and keeps the error as the source. What the server answered is in neither
-/// text: it may echo a credential. [`Error::body_start`] of the source has it. 404 and 410 become
-/// `NotFound`, 403 `Forbidden`, 409 and 412 `Conflict`, 405 and 501 `Unsupported`; a request or
-/// setting that is invalid `IncorrectUsage`.
+/// The text begins with the reason; `kind` and, if known, `status`, `attempts` and `page` go into
+/// the context, and the error becomes the source. Neither text contains the response body, which
+/// may echo a credential; [`Error::body_start`] of the source has it. 404 and 410 become
+/// `NotFound`, 403 `Forbidden`, 409 and 412 `Conflict`, 405 and 501 `Unsupported`; an invalid
+/// request or setting becomes `IncorrectUsage`.
 ///
 /// ```
 /// use vantage_api_pool::AwwPool;
@@ -70,8 +70,8 @@ pub(super) fn of_read(table: &str, error: Error) -> VantageError {
     vantage
 }
 
-/// Refuses the answer for a single row that a 202 has in place of it: what it says without an
-/// id is about the work that goes on (RFC 9110 section 15.3.3).
+/// Refuses a 202 without an id as the response for a single row: its body is about work in progress
+/// (RFC 9110 section 15.3.3).
 pub(super) fn refuse_unready(answer: &Response, has_id: bool) -> Result<(), Error> {
     if has_id || answer.counts_as() != StatusCode::ACCEPTED {
         return Ok(());

@@ -1,4 +1,4 @@
-//! [pure] From the expressions of Vantage's query builders to conditions.
+//! [pure] Converts the expressions of Vantage's query builders to conditions.
 
 use ciborium::Value;
 use vantage_expressions::{Expression, ExpressiveEnum};
@@ -6,9 +6,9 @@ use vantage_table::conditions::unquote_identifier;
 
 use super::condition::{ApiCondition, Operator};
 
-/// An expression that is a comparison of a column with values, or a combination of
-/// such by `AND`, `OR` and `NOT`, becomes that condition, and a column alone
-/// [`ApiCondition::Column`]; every other becomes [`ApiCondition::Unsupported`].
+/// An expression that compares a column with values, or combines such comparisons by `AND`, `OR`
+/// and `NOT`, becomes that condition, and a column alone becomes
+/// [`ApiCondition::Column`]; anything else becomes [`ApiCondition::Unsupported`].
 impl From<Expression<Value>> for ApiCondition {
     fn from(expression: Expression<Value>) -> Self {
         read(&expression).unwrap_or_else(|| {
@@ -57,7 +57,7 @@ fn read(expression: &Expression<Value>) -> Option<ApiCondition> {
     }
 }
 
-/// Whether what follows `{} WORD` is `{} WORD {} …`, with as many places as there are.
+/// Whether what follows `{} WORD` is `{} WORD {} …`, with one `{}` for each argument.
 fn is_chain(rest: &[&str], word: &str, places: usize) -> bool {
     let places_and_words = rest.iter().enumerate();
     rest.len() + 3 == places * 2

@@ -1,4 +1,4 @@
-//! [pure] Conditions evaluated on a row, with the three values of SQL.
+//! [pure] Evaluates conditions on a row, with the three-valued logic of SQL.
 
 use std::sync::Arc;
 
@@ -11,7 +11,7 @@ use super::{
     value_set::ValueSet,
 };
 
-/// What every row must hold. Clones share it.
+/// The conditions that every row must meet. Clones share them.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(super) struct Filter(Arc<[Predicate]>);
 
@@ -22,7 +22,7 @@ pub(super) enum Predicate {
     All(Vec<Predicate>),
     Any(Vec<Predicate>),
     Not(Box<Predicate>),
-    /// The API's own search, which no row can be tested for.
+    /// The API's own search, which cannot be evaluated on a row.
     Opaque,
 }
 
@@ -36,7 +36,7 @@ pub(super) struct Leaf {
     pub(super) passes_absent: bool,
 }
 
-/// What a test says of a row.
+/// The result of a test on a row.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Truth {
     Yes,
@@ -66,8 +66,7 @@ impl Filter {
         self.0.contains(&Predicate::Opaque)
     }
 
-    /// Whether an item belongs to the filtered set; `None` when it cannot be told by the
-    /// item alone.
+    /// Whether an item belongs to the filtered set; `None` if the item alone cannot tell.
     pub(super) fn admits(&self, row: &Record<Value>) -> Option<bool> {
         match all(&self.0, row, false) {
             Truth::Yes => Some(true),
@@ -97,7 +96,7 @@ impl Predicate {
     }
 }
 
-/// With `excuses`, a row that lacks a field passes the leaves that let it.
+/// With `excuses`, a row that lacks a field passes the leaves that allow that.
 fn all(predicates: &[Predicate], row: &Record<Value>, excuses: bool) -> Truth {
     conjunction(predicates.iter().map(|test| match (test, test.judge(row)) {
         (Predicate::Leaf(leaf), Truth::Absent) if excuses && leaf.passes_absent => Truth::Yes,

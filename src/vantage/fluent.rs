@@ -1,4 +1,5 @@
-//! [pure] Conditions and orders from a column, in the words of Vantage's query builders.
+//! [pure] Builds conditions and orders from a column, with the method names of Vantage's query
+//! builders.
 
 use ciborium::Value;
 use vantage_table::{
@@ -28,7 +29,7 @@ pub trait ColumnConditions {
         ApiCondition::eq(self.column_name(), value)
     }
 
-    /// The column holds another value than `value`.
+    /// The column holds a value other than `value`.
     fn ne(&self, value: impl Into<Value>) -> ApiCondition {
         ApiCondition::ne(self.column_name(), value)
     }
@@ -38,7 +39,7 @@ pub trait ColumnConditions {
         ApiCondition::gt(self.column_name(), value)
     }
 
-    /// The column is greater than `value` or equal.
+    /// The column is greater than or equal to `value`.
     fn gte(&self, value: impl Into<Value>) -> ApiCondition {
         ApiCondition::gte(self.column_name(), value)
     }
@@ -48,7 +49,7 @@ pub trait ColumnConditions {
         ApiCondition::lt(self.column_name(), value)
     }
 
-    /// The column is less than `value` or equal.
+    /// The column is less than or equal to `value`.
     fn lte(&self, value: impl Into<Value>) -> ApiCondition {
         ApiCondition::lte(self.column_name(), value)
     }
@@ -63,17 +64,17 @@ pub trait ColumnConditions {
         ApiCondition::is_not_in(self.column_name(), values)
     }
 
-    /// The column contains `text`, in upper or lower case.
+    /// The column contains `text`, ignoring case.
     fn contains(&self, text: impl Into<String>) -> ApiCondition {
         ApiCondition::contains(self.column_name(), text)
     }
 
-    /// The column starts with `text`, in upper or lower case.
+    /// The column starts with `text`, ignoring case.
     fn starts_with(&self, text: impl Into<String>) -> ApiCondition {
         ApiCondition::starts_with(self.column_name(), text)
     }
 
-    /// The column matches the SQL pattern, in upper or lower case.
+    /// The column matches the SQL pattern, ignoring case.
     fn like(&self, pattern: impl Into<String>) -> ApiCondition {
         ApiCondition::like(self.column_name(), pattern)
     }
@@ -88,12 +89,12 @@ pub trait ColumnConditions {
         ApiCondition::is_not_null(self.column_name())
     }
 
-    /// By the column, the least first.
+    /// By the column, ascending.
     fn ascending(&self) -> OrderBy<ApiCondition> {
         OrderBy::ascending(ApiCondition::column(self.column_name()))
     }
 
-    /// By the column, the greatest first.
+    /// By the column, descending.
     fn descending(&self) -> OrderBy<ApiCondition> {
         OrderBy::descending(ApiCondition::column(self.column_name()))
     }

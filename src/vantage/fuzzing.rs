@@ -1,5 +1,5 @@
-//! What must hold for any description of tables and any cursor that comes from outside: it is
-//! read or refused, in time that its length bounds, and no cursor is taken that nobody has signed.
+//! What must hold for any table description and any cursor from outside: it is read or refused, in
+//! time bounded by its length, and no unsigned cursor is accepted.
 
 use ciborium::Value;
 
@@ -22,7 +22,7 @@ pub fn yaml(text: &str) {
 /// Reads `bytes`, in CBOR, as the cursor of a Vista.
 ///
 /// # Panics
-/// When it is taken though nobody has signed it.
+/// If an unsigned cursor is accepted.
 pub fn cursor(bytes: &[u8]) {
     let Ok(value) = ciborium::from_reader::<Value, _>(bytes) else { return };
     let own = Origin::of("/rows", &Paging::default(), &Envelope::default());

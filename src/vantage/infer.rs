@@ -1,6 +1,6 @@
-//! [pure] What a type wants of values that no column declares. A type reads records alone and
-//! does not say what it wants, so it is found out by trying, once for each place in a row:
-//! a whole number as a float, 0 and 1 as a boolean, text as a UUID or an address.
+//! [pure] Finds out how a type wants values that no column declares. A type reads only records and
+//! does not say what it expects, so this tries, once for each place in a row: a whole number as a
+//! float, 0 and 1 as a boolean, text as a UUID or an address.
 
 use std::{
     any::type_name,
@@ -16,14 +16,14 @@ use vantage_types::{EmptyEntity, Entity, Record};
 
 use super::{columns::Columns, kind::Kind, number::exact};
 
-/// So many forms of one row are tried, at most.
+/// The most forms of one row that are tried.
 const MOST_TRIES: usize = 4_096;
-/// After so many rows of which no form fits, none is searched for.
+/// After this many rows of which no form fits, the search stops.
 const MOST_FAILURES: u32 = 3;
-/// Text shorter than this holds no integer beyond 64 bits.
+/// Text shorter than this cannot be an integer beyond 64 bits.
 const SHORTEST_WIDE: usize = 19;
 
-/// What is known of the places in the rows of a table. It is of one type.
+/// What is known of the places in the rows of a table. It is for one type.
 #[derive(Clone, Debug, Default)]
 pub(super) struct InferredSchema {
     nodes: Vec<Node>,
@@ -34,7 +34,7 @@ pub(super) struct InferredSchema {
 /// A place in a row, and those below it.
 #[derive(Clone, Debug, Default)]
 struct Node {
-    /// What values here are read as, once that is known.
+    /// How values here are read, once that is known.
     reading: Option<Reading>,
     /// Whether there was a number with a fraction.
     has_fractions: bool,
@@ -48,18 +48,18 @@ enum Reading {
     As(Kind),
 }
 
-/// A place of which it is not known what is wanted, and what that may be.
+/// A place whose expected kind is not known yet, and the possible kinds.
 struct Candidate {
     node: usize,
     kinds: &'static [Kind],
-    /// What it is most likely wanted as, where that is not as it is.
+    /// The most likely kind, unless that is the value as it is.
     likely: Option<Kind>,
 }
 
-/// What types want of the rows of tables, by the names of both.
+/// What types expect of the rows of tables, by the names of both.
 pub(super) type InferredSchemas = Arc<Mutex<HashMap<(String, &'static str), InferredSchema>>>;
 
-/// Makes the records of one table such as `E` is read from.
+/// Converts the records of one table to those that `E` can be read from.
 pub(super) struct Inference<E> {
     schemas: InferredSchemas,
     key: (String, &'static str),
@@ -80,7 +80,7 @@ impl<E: Entity<Value>> Inference<E> {
         Some(Self { schemas, key, schema, columns: columns.clone(), entity: PhantomData })
     }
 
-    /// Fits a record, as far as that can be done, and says whether anything was learned.
+    /// Converts a record as far as possible, and returns whether anything was learned.
     pub(super) fn apply(&mut self, record: &mut Record<Value>) -> bool {
         let has_learned = self.learn(record);
         if has_learned {
@@ -125,7 +125,7 @@ impl<E: Entity<Value>> Inference<E> {
         true
     }
 
-    /// The changes that make the record fit, which are made.
+    /// Finds and applies the changes that make the record fit.
     fn found(
         &self,
         record: &mut Record<Value>,
@@ -148,8 +148,8 @@ impl<E: Entity<Value>> Inference<E> {
     }
 }
 
-/// What may be changed, the likeliest first: what is likely but for few nodes, or but for all
-/// and few.
+/// The possible changes, the likeliest first: the likely kind for all but a few nodes, or for few
+/// nodes only.
 fn choices(unknown: &[Candidate]) -> impl Iterator<Item = Vec<(usize, Kind)>> + '_ {
     let number = unknown.len();
     let sizes = (0..=number).flat_map(move |few| [few, number - few]);
@@ -177,14 +177,14 @@ fn choices(unknown: &[Candidate]) -> impl Iterator<Item = Vec<(usize, Kind)>> + 
 }
 
 impl Candidate {
-    /// Every reading but the likely one, as many as there are kinds.
+    /// Every reading except the likely one, one for each kind.
     fn others(&self) -> impl Iterator<Item = Option<Kind>> {
         let all = [None].into_iter().chain(self.kinds.iter().map(|kind| Some(*kind)));
         all.filter(|kind| *kind != self.likely)
     }
 }
 
-/// The sets of `size` of the numbers below `number`, in order.
+/// The subsets of `size` of the numbers below `number`, in order.
 fn combinations(number: usize, size: usize) -> impl Iterator<Item = Vec<usize>> {
     std::iter::successors((size <= number).then(|| (0..size).collect::<Vec<_>>()), move |last| {
         let mut next = last.clone();
@@ -198,7 +198,7 @@ fn combinations(number: usize, size: usize) -> impl Iterator<Item = Vec<usize>> 
 }
 
 impl InferredSchema {
-    /// The node of a column; `None` for a value of which there is nothing to ask.
+    /// The node of a column; `None` for a value that needs no decision.
     fn node_of(&mut self, column: &str, value: &Value) -> Option<usize> {
         match self.root.get(column) {
             Some(node) => Some(*node),
@@ -216,7 +216,7 @@ impl InferredSchema {
         self.nodes.len() - 1
     }
 
-    /// Changes what is known to be wanted otherwise, and notes what is not known.
+    /// Changes values whose expected kind is known, and collects those for which it is not.
     fn look(&mut self, node: usize, value: &mut Value, unknown: &mut Vec<Candidate>) {
         match value {
             Value::Map(fields) => {
@@ -291,7 +291,7 @@ impl InferredSchema {
     }
 }
 
-/// Whether a value is read as it is by whatever reads it.
+/// Whether a value is read as it is by every type.
 fn is_plain(value: &Value) -> bool {
     match value {
         Value::Map(_) | Value::Array(_) => false,
@@ -299,7 +299,7 @@ fn is_plain(value: &Value) -> bool {
     }
 }
 
-/// What a value may be wanted as, other than what it is.
+/// The kinds that a value may be expected as, other than its own.
 fn kinds_of(value: &Value) -> &'static [Kind] {
     match value {
         Value::Integer(number) => match i128::from(*number) {
@@ -318,7 +318,7 @@ fn kinds_of(value: &Value) -> &'static [Kind] {
     }
 }
 
-/// Whether a text is what an integer beyond 64 bits is kept as.
+/// Whether a text is the form of an integer beyond 64 bits.
 fn is_wide(text: &str) -> bool {
     let digits = text.strip_prefix('-').unwrap_or(text);
     digits.len() >= SHORTEST_WIDE && digits.bytes().all(|byte| byte.is_ascii_digit())

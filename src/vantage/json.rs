@@ -11,16 +11,16 @@ use vantage_types::Record;
 
 use super::{kind::uuid_text, number::wide_digits};
 
-/// The object with the fields of a record that was read from JSON, as text.
+/// The fields of a record that was read from JSON, as the text of an object.
 ///
 /// # Errors
-/// When a field holds what JSON has no form for.
+/// If a field holds a value without a JSON form.
 pub(super) fn text_of(record: &Record<Value>) -> Result<String, VantageError> {
     serde_json::to_string(&Object(record))
         .map_err(|_| error!("a value of the row has no form in JSON"))
 }
 
-/// One value as JSON; `None` where JSON has no form for it. A UUID is its text.
+/// One value as JSON; `None` if it has no JSON form. A UUID is its text.
 pub(super) fn literal(value: &Value) -> Option<String> {
     match value {
         Value::Bytes(_) => uuid_text(value).map(|text| serde_json::Value::from(text).to_string()),

@@ -1,5 +1,5 @@
-//! The rows of a read with their keys, page by page, from one request target or several,
-//! in the order that is asked for.
+//! The rows of a read with their keys, page by page, from one or several request targets, in the
+//! requested order.
 
 use std::{sync::atomic::Ordering, vec};
 
@@ -27,10 +27,10 @@ use crate::{
 
 pub(super) type KeyedRow = (String, Record<Value>);
 
-/// So many rows that are held are handed out at a time.
+/// How many of the rows held in memory are returned at a time.
 const HELD_AT_ONCE: usize = 512;
 
-/// So many rows are ordered in place, and more on a thread for long work.
+/// Up to this number of rows are sorted in place, and more on a thread for long work.
 const FEW: usize = 2_000;
 
 /// The pages of a read with the keys of their rows.
@@ -42,15 +42,15 @@ pub(super) struct KeyedPages {
     /// `None` when no row can match.
     rows: Option<Scans>,
     keys: Keys,
-    /// The page that the last rows were of.
+    /// The page that the last rows came from.
     page: (u64, u64),
-    /// How many rows were left out of their place because their id was on an earlier page.
+    /// How many rows were left out because their id was on an earlier page.
     left_out: u64,
     /// How many rows there were.
     count: u64,
-    /// The order that is still to be made on the rows, and the window of what is ordered.
+    /// The order that must still be made on the rows, and the window of the sorted rows.
     sorting: Option<(Vec<SortBy>, Option<Window>)>,
-    /// What has been ordered.
+    /// The sorted rows.
     ordered: vec::IntoIter<KeyedRow>,
     coop: CoopBudget,
 }
@@ -61,7 +61,7 @@ pub(super) enum Scans {
 }
 
 impl KeyedPages {
-    /// The rows of `table` as they come.
+    /// The rows of `table` in the order they arrive.
     pub(super) fn new(
         (api, table): (PoolApi, String),
         columns: Columns,
@@ -87,7 +87,7 @@ impl KeyedPages {
         }
     }
 
-    /// The same in an order that is made on the rows, or of them those in a window.
+    /// The same in an order that is made on the rows, cut to a window if there is one.
     pub(super) fn ordered_by(self, by: Vec<SortBy>, window: Option<Window>) -> Self {
         Self { sorting: Some((by, window)), ..self }
     }
@@ -105,8 +105,8 @@ impl KeyedPages {
         Some(rows)
     }
 
-    /// The same before they get the values that types are read from, by which they are
-    /// compared.
+    /// The same before values are converted to those that types are read from; comparisons use the
+    /// unconverted ones.
     pub(super) async fn next_unfinished(&mut self) -> Option<Result<Vec<KeyedRow>>> {
         if let Some((by, window)) = self.sorting.take() {
             match self.ordered(by, window).await {
@@ -123,7 +123,7 @@ impl KeyedPages {
         Some(Ok(rows))
     }
 
-    /// All rows in an order that is made on them, or of them those in a window.
+    /// All rows, sorted here, cut to a window if there is one.
     async fn ordered(&mut self, by: Vec<SortBy>, window: Option<Window>) -> Result<Vec<KeyedRow>> {
         let mut rows = Vec::new();
         while let Some(page) = self.next_in_order().await {
@@ -143,7 +143,7 @@ impl KeyedPages {
         rows.map_err(|error| self.failed(error))
     }
 
-    /// The next rows as they come.
+    /// The next rows in the order they arrive.
     async fn next_in_order(&mut self) -> Option<Result<Vec<KeyedRow>>> {
         let rows = match self.rows.as_mut()? {
             Scans::One(pages) => pages.next().await?.map_err(|error| of_read(&self.table, error)),
@@ -168,7 +168,7 @@ impl KeyedPages {
         Some(keyed)
     }
 
-    /// How many rows the set has, as an answer said.
+    /// How many rows the set has, as a response reported.
     pub(super) fn total(&self) -> Option<u64> {
         match self.rows.as_ref()? {
             Scans::One(pages) => pages.total(),

@@ -1,5 +1,4 @@
-//! [pure] The keys of rows: real ids, synthetic ones, and what happens when an
-//! id comes twice.
+//! [pure] The keys of rows: real ids, synthetic ones, and the handling of ids that occur twice.
 
 use std::{
     collections::{HashMap, VecDeque},
@@ -12,7 +11,7 @@ use vantage_core::{Result, VantageError, error};
 
 use super::record::Row;
 
-/// How many ids a stream remembers to recognise a row that comes again.
+/// How many ids a stream remembers to recognise a repeated row.
 const REMEMBERED: usize = 10_000;
 
 const SYNTHETIC: &str = "~row:";
@@ -22,27 +21,27 @@ fn synthetic(position: u64) -> String {
     format!("{SYNTHETIC}{position}")
 }
 
-/// Whether `key` has the form of a key that was made up for a row without an id.
+/// Whether `key` has the form of a synthetic key, made for a row without an id.
 pub(super) fn is_synthetic(key: &str) -> bool {
     position_in(key).is_some()
 }
 
-/// The position for which `key` may have been made up.
+/// The position for which `key` may have been made.
 fn position_in(key: &str) -> Option<u64> {
     key.strip_prefix(SYNTHETIC)?.parse().ok()
 }
 
-/// Gives rows their keys, page by page.
+/// Assigns keys to rows, page by page.
 ///
-/// Two rows with one id in one page are an error, as either could be the right
+/// Two rows with the same id on one page are an error, as either could be the right
 /// one. An id that was on an earlier page is a row that moved while the set was
-/// read: the first one stays, the later one is left out and counted.
+/// read: the first one is kept, the later one is left out and counted.
 #[derive(Debug, Default)]
 pub(super) struct Keys {
     seen: Seen,
-    /// The positions for which keys were made up.
+    /// The positions for which synthetic keys were made.
     made_up: VecDeque<Range<u64>>,
-    /// Whether an id has had the form of a made-up key.
+    /// Whether a real id has had the form of a synthetic key.
     has_confusing: bool,
     pages: u64,
     order: VecDeque<u128>,
@@ -66,16 +65,16 @@ impl Keys {
         self.limit
     }
 
-    /// The rows that follow are of another page.
+    /// Begins another page.
     pub(super) fn begin_page(&mut self) {
         self.pages += 1;
     }
 
-    /// The next rows of the page with their keys, from rows with their position in the set. Those
+    /// The next rows of the page with their keys, from rows with their position in the set. Rows
     /// that were on an earlier page are left out.
     ///
     /// # Errors
-    /// When two rows of the page have one id; the error names it.
+    /// If two rows of the page have the same id; the error names it.
     pub(super) fn rows<T>(&mut self, rows: Vec<(u64, Row<T>)>) -> Result<Vec<(String, Row<T>)>> {
         let mut keyed = Vec::with_capacity(rows.len());
         for (position, row) in rows {
@@ -84,10 +83,10 @@ impl Keys {
         Ok(keyed)
     }
 
-    /// The next row of the page with its key; `None` when it was on an earlier page.
+    /// The next row of the page with its key; `None` if it was on an earlier page.
     ///
     /// # Errors
-    /// When an earlier row of the page has its id; the error names it.
+    /// If an earlier row of the page has its id; the error names it.
     pub(super) fn row<T>(
         &mut self,
         position: u64,
@@ -111,7 +110,7 @@ impl Keys {
         }
         let hash = self.seen.hash(&id);
         match self.seen.page_of(hash) {
-            // A made-up key never stands for a row that moved.
+            // A synthetic key never stands for a row that moved.
             Some(page) if *page == self.pages || made_up_for.is_some() => Err(shared(&id)),
             Some(page) => {
                 *page = self.pages;
@@ -130,7 +129,7 @@ impl Keys {
         std::mem::take(&mut self.repeated)
     }
 
-    /// Remembers that the row at `position`, which is behind those before it, has no id.
+    /// Records that the row at `position`, which is after all earlier ones, has no id.
     fn make_up(&mut self, position: u64) {
         match self.made_up.back_mut() {
             Some(last) if last.end == position => last.end += 1,
@@ -161,12 +160,12 @@ impl Keys {
     }
 }
 
-/// Ids, each with the number of the page that it was on last.
+/// Ids, each with the number of the page that it was last on.
 ///
-/// An id is known by 128 bits of its hash, by keys of this process: among a thousand million ids
-/// two have the same with a probability of 10^-21, whoever chose them. So millions of them take no
-/// room for their texts, and end at once. They are spread over several maps, since one that is
-/// large takes long at a time to grow, and unevenly, so that not all of them grow at once.
+/// An id is known by a 128-bit hash, with keys of this process: among a thousand million ids the
+/// probability that two have the same hash is 10^-21, whoever chose the ids. So millions of them
+/// need no memory for their texts and are dropped at once. They are spread over several maps,
+/// because a large map takes long to grow, and unevenly, so that they do not all grow at once.
 #[derive(Debug, Default)]
 struct Seen {
     maps: [HashMap<u128, u64, FixedState>; 32],
@@ -179,12 +178,12 @@ impl Seen {
         u128::from(high) << u64::BITS | u128::from(low)
     }
 
-    /// The page that it was on, if it was on any that is remembered.
+    /// The page that it was on, if it is remembered.
     fn page_of(&mut self, hash: u128) -> Option<&mut u64> {
         self.map(hash).get_mut(&hash)
     }
 
-    /// The map that it is in, if it is in any.
+    /// The map that contains it, if one does.
     fn map(&mut self, hash: u128) -> &mut HashMap<u128, u64, FixedState> {
         // Of so many parts, the first map has one, the second two, and so on.
         let parts = self.maps.len() * (self.maps.len() + 1) / 2;

@@ -1,5 +1,5 @@
-//! [pure] What the declared type of a column says about its values: a record holds
-//! what serde reads that type from in CBOR, the API has what it is in JSON.
+//! [pure] What the declared type of a column says about its values: a record holds the CBOR form
+//! from which serde reads that type, the API the JSON form.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
@@ -12,20 +12,20 @@ use super::number::wide_digits;
 /// The largest whole number below which every whole number is a float.
 const MAX_WHOLE: f64 = 9_007_199_254_740_992.0;
 
-/// A type whose values are not read from CBOR as they come from JSON.
+/// A type that is not read from CBOR in the form that JSON gives it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Kind {
     /// `f64`, `f32`: floats only, where JSON has whole numbers too.
     Float,
-    /// `bool`, where JSON may have 0 and 1.
+    /// `bool`, for which JSON may have 0 and 1.
     Bool,
-    /// Integers, where JSON may have `7.0`.
+    /// Integers, for which JSON may have `7.0`.
     Integer,
-    /// `Decimal`: the digits as they were written, as text.
+    /// `Decimal`: its digits as they were written, as text.
     Decimal,
     /// `Uuid`: 16 bytes.
     Uuid,
-    /// `IpAddr` and its parts: their bytes, where JSON has text.
+    /// `IpAddr` and its versions: their bytes, for which JSON has text.
     Ip,
     Ipv4,
     Ipv6,
@@ -49,13 +49,13 @@ impl Kind {
         })
     }
 
-    /// Whether values are compared as what is read, and not as they are in JSON.
+    /// Whether values are compared in their converted form instead of their JSON form.
     pub(super) fn is_lifted(self) -> bool {
         matches!(self, Self::Float | Self::Integer | Self::Bool)
     }
 
-    /// From JSON's form to CBOR's. What is no such value stays, so that reading the
-    /// type from it says so.
+    /// Converts JSON's form to CBOR's. A value that does not fit is left as it is, so that
+    /// reading the type reports it.
     pub(super) fn read(self, value: &mut Value) {
         let read = match (self, &mut *value) {
             (_, Value::Array(values)) => {
@@ -88,8 +88,8 @@ impl Kind {
         }
     }
 
-    /// From CBOR's form to JSON's; the other way of [`read`](Self::read), but for
-    /// numbers, which stay.
+    /// Converts CBOR's form to JSON's: the reverse of [`read`](Self::read), except for numbers,
+    /// which are left as they are.
     pub(super) fn write(self, value: &mut Value) {
         let text = match self {
             Self::Uuid => uuid_text(value),

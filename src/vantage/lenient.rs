@@ -1,5 +1,5 @@
-//! [pure] JSON for types that read it: 0 and 1 are booleans where a type reads one, `7.0` is a
-//! whole number, and what does not fit is told by where it is. Knows nothing of tables.
+//! [pure] Lenient JSON: 0 and 1 are booleans where a type reads one, `7.0` is a whole number, and
+//! an error names the place of the value that does not fit. Knows nothing of tables.
 
 use std::{borrow::Cow, cell::RefCell, fmt};
 
@@ -13,10 +13,10 @@ use crate::path::Key;
 
 /// The largest whole number below which every whole number is a float.
 const MAX_WHOLE: f64 = 9_007_199_254_740_992.0;
-/// The longest part of a path that is told.
+/// The longest key of a path that is shown.
 const LONGEST_KEY: usize = 64;
 
-/// Where a value is that did not fit, from the inside out.
+/// The path of a value that did not fit, from the inside out.
 #[derive(Debug, Default)]
 pub(super) struct Trace(RefCell<Vec<String>>);
 
@@ -31,7 +31,7 @@ impl Trace {
         self.0.borrow_mut().push(index.to_string());
     }
 
-    /// The error with where it is, where that is known.
+    /// Adds the path to the error, if it is known.
     pub(super) fn told<E: Error>(&self, error: E) -> E {
         let mut keys = self.0.take();
         if keys.is_empty() {

@@ -1,10 +1,10 @@
-//! [pure] Conditions combined: `&`, `|` and `!`, and conjunctions taken apart.
+//! [pure] Combined conditions: `&`, `|` and `!`, and flattened conjunctions.
 
 use vantage_core::{Result, error};
 
 use super::condition::ApiCondition;
 
-/// The same conditions with the parts of each [`ApiCondition::All`] on their own.
+/// The same conditions, with the parts of each [`ApiCondition::All`] as separate conditions.
 pub(super) fn flattened(conditions: Vec<ApiCondition>) -> Vec<ApiCondition> {
     let parts = |condition| match condition {
         ApiCondition::All(all) => flattened(all),
@@ -28,12 +28,11 @@ impl std::ops::BitAnd for ApiCondition {
     }
 }
 
-/// One of both holds.
-/// The most levels of a condition: what reads one goes down all of them at once.
+/// The most levels of a condition: whatever reads one recurses through all of them.
 const DEEPEST: u32 = 128;
 
 /// # Errors
-/// `IncorrectUsage` for a condition that has more than 128 levels.
+/// `IncorrectUsage` for a condition with more than 128 levels.
 pub(super) fn check_depth(condition: &ApiCondition) -> Result<()> {
     let mut left = vec![(condition, 1)];
     while let Some((condition, level)) = left.pop() {
@@ -51,6 +50,7 @@ pub(super) fn check_depth(condition: &ApiCondition) -> Result<()> {
     Ok(())
 }
 
+/// One of both holds.
 impl std::ops::BitOr for ApiCondition {
     type Output = Self;
 

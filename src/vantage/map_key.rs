@@ -1,4 +1,4 @@
-//! [pure] Keys of objects that are looked at on their way to a type.
+//! [pure] Keys of objects that are read on their way to a type.
 
 use std::borrow::Cow;
 
@@ -8,7 +8,7 @@ use serde::{
     forward_to_deserialize_any,
 };
 
-/// Reads a key that was read once, borrowed where it was borrowed. A key of JSON is text, and
+/// Passes on a key that was already read, borrowed if it was borrowed. A key of JSON is text, and
 /// may be read as a number or a boolean.
 pub(super) fn read_key<'de, K: DeserializeSeed<'de>, E: Error>(
     key: &Cow<'de, str>,

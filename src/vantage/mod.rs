@@ -1,14 +1,14 @@
 //! The Vantage data source over a pool.
 //!
-//! `api` is the source, `settings` say how its API behaves. `source` is its
-//! `TableSource`, `reads` runs lists, streams, gets and counts, `scan` walks
-//! the rows of one query. What they decide is in pure files: `condition`, `expression`,
-//! `fluent` and `where_clause` (what is asked for), `query`, `pushdown`, `parameter`, `path` and
-//! `order` (targets and parameters), `filter`, `value_set` and `value` (conditions on rows),
-//! `window`, `record`, `number`, `keys`, `columns`, `alias` and `kind` (what a value of an item is
-//! in a record), `infer` (what it is for a type). `writes` sends rows, `entities`, `entity` and
-//! `lenient` read them without records. `related`, `relations`, `branches` and `union` read sets
-//! that are related to sets; `vista` is for those who know no types. Nothing here names actix.
+//! `api` is the source, `settings` describe its API. `source` implements
+//! `TableSource`, `reads` runs lists, streams, gets and counts, and `scan` iterates over the rows
+//! of one query. The decisions are in pure files: `condition`, `expression`, `fluent` and
+//! `where_clause` (what is requested), `query`, `pushdown`, `parameter`, `path` and `order`
+//! (targets and parameters), `filter`, `value_set` and `value` (conditions on rows), `window`,
+//! `record`, `number`, `keys`, `columns`, `alias` and `kind` (how an item becomes a record),
+//! `infer` (how a type wants it). `writes` sends rows; `entities`, `entity` and `lenient` read them
+//! without records. `related`, `relations`, `branches` and `union` read sets that are related to
+//! sets; `vista` is for callers without types. Nothing here names actix.
 
 mod aggregate;
 mod alias;

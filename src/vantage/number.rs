@@ -1,14 +1,14 @@
-//! [pure] Decimal numbers of any size, exact, and numbers beyond 64 bits in CBOR.
+//! [pure] Decimal numbers of any size, exact, and integers beyond 64 bits in CBOR.
 
 use std::cmp::Ordering;
 
 use ciborium::Value;
 
-/// The tags of integers that are their bytes (RFC 8949 section 3.4.3).
+/// The tags of integers in bytes (RFC 8949 section 3.4.3).
 const POSITIVE: u64 = 2;
 const NEGATIVE: u64 = 3;
 
-/// A plain form with more zeros than this is not written; every `f64` has fewer.
+/// The most zeros in a plain form; every `f64` has fewer.
 const MOST_ZEROS: i64 = 330;
 
 /// A decimal number of any size, exact.
@@ -17,7 +17,7 @@ pub(super) struct Number {
     negative: bool,
     /// The digits after `0.`, without zeros at either end; none for zero.
     digits: Vec<u8>,
-    /// The power of ten that they are multiplied with.
+    /// The power of ten by which they are multiplied.
     exponent: i64,
 }
 
@@ -50,8 +50,8 @@ impl Number {
         Some(Self { negative, digits: digits.to_vec(), exponent: exponent.checked_add(places)? })
     }
 
-    /// The number in plain digits, without a fraction where it is whole; with an exponent
-    /// where that would be very long.
+    /// The number in plain digits, without a fraction if it is whole; with an exponent if plain
+    /// digits would be very long.
     pub(super) fn plain(&self) -> String {
         let sign = if self.negative { "-" } else { "" };
         let digits = String::from_utf8_lossy(&self.digits);
@@ -106,8 +106,8 @@ impl PartialOrd for Number {
     }
 }
 
-/// A number of JSON with all its digits where it is an integer; otherwise the float next to
-/// it. `None` for what is no number.
+/// A JSON number with all its digits if it is an integer; otherwise the nearest float. `None` if it
+/// is not a number.
 pub(super) fn exact(text: &str) -> Option<Value> {
     if let Ok(number) =
         text.parse::<i64>().map(Value::from).or_else(|_| text.parse::<u64>().map(Value::from))
@@ -140,7 +140,7 @@ fn wide(is_negative: bool, digits: &str) -> Value {
         times_ten_plus(u32::from(digit - b'0'));
     }
     if is_negative {
-        // A tag of -1 - n.
+        // The tag of negative integers means -1 - n.
         for byte in &mut bytes {
             let (less, borrows) = byte.overflowing_sub(1);
             *byte = less;
@@ -157,7 +157,7 @@ fn wide(is_negative: bool, digits: &str) -> Value {
     Value::Tag(tag, Box::new(Value::Bytes(bytes)))
 }
 
-/// The decimal digits of an integer that is its bytes.
+/// The decimal digits of an integer in bytes.
 pub(super) fn wide_digits(value: &Value) -> Option<String> {
     let Value::Tag(tag @ (POSITIVE | NEGATIVE), bytes) = value else { return None };
     // The lowest decimal digit first.

@@ -1,4 +1,4 @@
-//! [pure] The order of a read: what asks the API for it, or makes it on the rows.
+//! [pure] The order of a read: the parameters that request it, or the sorting of the rows.
 
 use ciborium::Value;
 use vantage_core::VantageError;
@@ -14,28 +14,27 @@ pub(super) struct SortBy {
     pub(super) is_numeric: bool,
 }
 
-/// What is done about the order of a table.
+/// How the order of a table is made.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(super) struct OrderPlan {
-    /// What asks the API for it.
+    /// The parameters that request it from the API.
     pub(super) parameters: Parameters,
     pub(super) by: Vec<SortBy>,
-    /// Whether rows may be ordered.
+    /// Whether rows may be sorted here.
     pub(super) on_rows: bool,
     pub(super) is_sent: bool,
 }
 
 impl OrderPlan {
-    /// The order to make on the rows, when the API makes none.
+    /// The order to make on the rows, if the API does not make it.
     pub(super) fn made_on_rows(&self) -> Option<&[SortBy]> {
         (!self.is_sent && !self.by.is_empty()).then_some(&self.by)
     }
 
-    /// The same order for rows that come from several requests, which the API cannot
-    /// order among each other.
+    /// The same order for rows from several requests, which the API cannot order among each other.
     ///
     /// # Errors
-    /// `Unsupported` when rows are not ordered.
+    /// `Unsupported` if rows may not be sorted here.
     pub(super) fn of_several_requests(self) -> Result<Self, VantageError> {
         match self.by.first() {
             Some(first) if !self.on_rows => {
@@ -46,7 +45,7 @@ impl OrderPlan {
     }
 }
 
-/// Orders rows by columns; equal ones stay as they are.
+/// Sorts rows by columns; equal rows keep their order.
 pub(super) fn sort<T>(rows: &mut Vec<T>, by: &[SortBy], record: impl Fn(&T) -> &Record<Value>) {
     let keys = |row: &T| -> Vec<SortKey> {
         by.iter().map(|by| SortKey::of(record(row).get(&by.column), by.is_numeric)).collect()

@@ -1,4 +1,4 @@
-//! [pure] Values and names as parts of a URL. Knows nothing of what they are sent for.
+//! [pure] Encodes values and names as parts of a URL. Knows nothing of what they are sent for.
 
 use ciborium::Value;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
@@ -8,19 +8,19 @@ use super::{kind::uuid_text, number::wide_digits};
 /// Query parameters before they are encoded.
 pub(super) type Parameters = Vec<(String, String)>;
 
-/// Everything but the unreserved characters of RFC 3986 section 2.3, so that a
-/// value stays one path segment or one query parameter whatever it holds.
+/// Everything except the unreserved characters of RFC 3986 section 2.3: a value then stays one
+/// path segment or one query parameter whatever it contains.
 const RESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
-/// `text` with everything encoded that a URL gives a meaning to.
+/// `text` with everything encoded that has a meaning in a URL.
 pub(super) fn encode(text: &str) -> String {
     utf8_percent_encode(text, RESERVED).to_string()
 }
 
-/// The text of a value in a query parameter: booleans as `true` and `false`,
-/// integers by their digits, finite floats in their shortest form, texts as
-/// they are, a date (RFC 8949 section 3.4.1) as its text, an integer that is its bytes
-/// (section 3.4.3) by its digits, the 16 bytes of a UUID as its text. Nothing else has one.
+/// The text of a value in a query parameter: booleans as `true` and `false`, integers by their
+/// digits, finite floats in their shortest form, strings as they are, a date (RFC 8949 section
+/// 3.4.1) as its text, an integer in bytes (section 3.4.3) by its digits, the 16 bytes of a UUID
+/// as its text. Any other value has none.
 pub(super) fn parameter_text(value: &Value) -> Option<String> {
     match value {
         Value::Bool(flag) => Some(flag.to_string()),

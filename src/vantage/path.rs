@@ -1,5 +1,5 @@
-//! [pure] A table's path: its placeholders, and how a value becomes part of a
-//! URL. Knows nothing of conditions but the values they want.
+//! [pure] A table's path: its placeholders, and how a value becomes part of a URL. Of conditions it
+//! knows only the values they require.
 
 use ciborium::Value;
 use indexmap::IndexMap;
@@ -7,10 +7,10 @@ use vantage_core::{VantageError, error};
 
 use super::parameter::{encode, parameter_text};
 
-/// The values that each field may hold, by what equality conditions say.
+/// The values that each field may hold, according to equality conditions.
 pub(super) type Wanted = IndexMap<String, Vec<Value>>;
 
-/// Where an item is: what comes before its id and what comes after it.
+/// The path of an item: the parts before and after its id.
 #[derive(Debug, PartialEq)]
 pub(super) struct ItemPath {
     before: String,
@@ -23,17 +23,17 @@ impl ItemPath {
         Some(format!("{}{}{}", self.before, segment(id)?, self.after))
     }
 
-    /// What comes before the id and what comes after it.
+    /// The parts before and after the id.
     pub(super) fn around(&self) -> (&str, &str) {
         (&self.before, &self.after)
     }
 }
 
 /// Fills all placeholders of `template` but the last, which stands for the id, and
-/// names those it filled.
+/// returns the names of those it filled.
 ///
 /// # Errors
-/// Those of [`fill`], and `IncorrectUsage` when there is no placeholder or the last is in
+/// Those of [`fill`], and `IncorrectUsage` if there is no placeholder or the last is in
 /// the query.
 pub(super) fn fill_item<'a>(
     template: &'a str,
@@ -60,7 +60,7 @@ pub(super) fn fill_item<'a>(
 #[derive(Debug)]
 pub(super) struct Filled<'a> {
     pub(super) path: String,
-    /// What came after the `?` of the template.
+    /// The part after the `?` of the template.
     pub(super) fixed: String,
     /// The names of the placeholders.
     pub(super) used: Vec<&'a str>,
@@ -69,8 +69,8 @@ pub(super) struct Filled<'a> {
 /// Fills the `{placeholder}`s of `template` from the values in `wanted`.
 ///
 /// # Errors
-/// `IncorrectUsage` when a placeholder is unclosed, empty or without a value, or
-/// when the value would change the path; `Unsupported` when it has several.
+/// `IncorrectUsage` if a placeholder is unclosed, empty or without a value, or if the value
+/// would change the path; `Unsupported` if it has several values.
 pub(super) fn fill<'a>(template: &'a str, wanted: &Wanted) -> Result<Filled<'a>, VantageError> {
     if template.contains('#') {
         return Err(unusable("the path of a table has no fragment"));
@@ -111,7 +111,7 @@ fn fill_part<'a>(
 fn value_of(name: &str, wanted: &Wanted) -> Result<String, VantageError> {
     let unfilled = |what: &str| error!(what, placeholder = name).mark_incorrect_usage();
     match wanted.get(name).map(Vec::as_slice) {
-        // No row can match, so the path is never asked for.
+        // No row can match, so the path is never requested.
         Some([]) => Ok(String::new()),
         Some([Value::Null]) => Err(unfilled("null cannot fill a placeholder")),
         Some([value]) => parameter_text(value)
@@ -133,7 +133,7 @@ pub(super) fn without_query(path: &str) -> &str {
 }
 
 /// The path of an item below the table at `template`: `<path>/{id}`, with the same query,
-/// and with a slash at its end where the table has one.
+/// and with a slash at its end if the table's path has one.
 pub(super) fn below(template: &str) -> String {
     let (path, query) = template.split_at(template.find('?').unwrap_or(template.len()));
     let table = path.trim_end_matches('/');
@@ -141,7 +141,7 @@ pub(super) fn below(template: &str) -> String {
     format!("{table}/{{id}}{slash}{query}")
 }
 
-/// `value` as one path segment; `None` when it would be none or a step in the path.
+/// `value` as one path segment; `None` if that would be empty or a step in the path.
 pub(super) fn segment(value: &str) -> Option<String> {
     (!matches!(value, "" | "." | "..")).then(|| encode(value))
 }
@@ -150,13 +150,13 @@ fn unusable(what: &str) -> VantageError {
     error!(what).mark_incorrect_usage()
 }
 
-/// The refusal of a condition on `field`.
+/// The error that refuses a condition on `field`.
 pub(super) fn refused(what: &str, field: &str) -> VantageError {
     error!(what, field = field).mark_unsupported()
 }
 
-/// The key under which an API that wraps items by table name holds them: the
-/// last segment of the path that is no placeholder.
+/// The key that holds the items of an API that wraps them by table name: the last segment of the
+/// path that is not a placeholder.
 pub(super) fn wrapper_key(template: &str) -> &str {
     let path = template.split(['?', '#']).next().unwrap_or_default();
     path.rsplit('/').find(|segment| !segment.is_empty() && !segment.contains('{')).unwrap_or(path)

@@ -13,25 +13,25 @@ use super::{
 
 /// What a list of a table would send, and what it would do itself.
 ///
-/// What may be a credential in a parameter is masked: the values that the table's path brings
-/// along, and those of a name that is that of a key, a token, a secret, a password, a signature
-/// or a session.
+/// Possible credentials in parameters are masked: the values in the query of the table's path, and
+/// those of parameters whose name suggests a key, a token, a secret, a password, a signature or a
+/// session.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Preview {
-    /// The URLs that are asked for first: one for each request that a list of values or a
+    /// The URLs that are requested first: one for each request that a list of values or a
     /// path with several values takes, each with the parameters of its first page. Empty
-    /// when nothing is sent, because no row can match or something is unresolved.
+    /// if nothing is sent, because no row can match or something is unresolved.
     pub requests: Vec<String>,
     /// The conditions and orders that are applied to the rows.
     pub on_rows: Vec<String>,
-    /// What keeps the read from being sent: a placeholder without a value, a condition that
-    /// the API cannot be asked for, or values of another table, which would be read first.
+    /// What prevents the read from being sent: a placeholder without a value, a condition that
+    /// the API does not support, or values of another table, which would be read first.
     pub unresolved: Vec<String>,
 }
 
 impl Preview {
-    /// Of a read that is refused.
+    /// The preview of a read that is refused.
     pub(super) fn refused(error: &VantageError) -> Self {
         let context =
             ["placeholder", "field", "form"].iter().find_map(|key| error.context.get(*key));
@@ -75,7 +75,7 @@ impl Read {
     }
 }
 
-/// For people: the requests, then what is applied to the rows, then what is unresolved.
+/// For display: the requests, then what is applied to the rows, then what is unresolved.
 impl fmt::Display for Preview {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let requests = self.requests.iter().map(|url| format!("GET {url}"));
@@ -90,7 +90,7 @@ fn order_shown(by: &SortBy) -> String {
     format!("ORDER BY {}{}", by.column, if by.is_descending { " DESC" } else { "" })
 }
 
-/// The condition that a test evaluates, without the values of secrets.
+/// The condition that a test evaluates, with the values of secrets masked.
 fn shown(test: &Predicate) -> ApiCondition {
     let several = |predicates: &[Predicate]| predicates.iter().map(shown).collect();
     match test {
@@ -119,7 +119,7 @@ fn shown(test: &Predicate) -> ApiCondition {
 
 const MASK: &str = "***";
 
-/// `url` with the values of secret parameters masked, and of those that are `fixed`.
+/// `url` with the values of secret parameters and of those in `fixed` masked.
 fn masked(url: &str, fixed: &str) -> String {
     let Some((path, query)) = url.split_once('?') else { return url.to_owned() };
     let name_of = |pair: &str| pair.split('=').next().unwrap_or_default().to_owned();
@@ -133,7 +133,7 @@ fn masked(url: &str, fixed: &str) -> String {
     format!("{path}?{}", pairs.collect::<Vec<_>>().join("&"))
 }
 
-/// Whether a parameter of this name holds a credential, as far as names tell.
+/// Whether a parameter of this name holds a credential, as far as its name tells.
 fn is_secret(name: &str) -> bool {
     const WHOLE: [&str; 6] = ["auth", "authorization", "key", "pwd", "session", "sig"];
     const ENDS: [&str; 10] = [

@@ -1,4 +1,4 @@
-//! [pure] What of a read's conditions the API is asked for, and in which parameters.
+//! [pure] Which of a read's conditions are sent to the API, and in which parameters.
 
 use std::collections::HashSet;
 
@@ -16,19 +16,19 @@ use super::{
     where_clause::Declared,
 };
 
-/// Collects what is sent.
+/// Collects the parameters to send.
 pub(super) struct Pushdown<'a> {
     table: &'a TableSettings,
     declared: &'a Declared,
-    /// The names of parameters that have their meaning already.
+    /// The names of parameters that already have a meaning.
     taken: HashSet<String>,
     params: Vec<String>,
     split: Vec<Vec<String>>,
-    /// Whether it matters that something cannot be sent.
+    /// Whether a condition that cannot be sent is an error.
     pub(super) may_refuse: bool,
-    /// What is asked for together.
+    /// The comparisons that are sent in one parameter.
     together: Vec<Comparison>,
-    /// The lists of values that one of them is asked for with, each by a request of its own.
+    /// The lists of values that one of them is split into, one for each request.
     parts: Option<(usize, Vec<Vec<Value>>)>,
 }
 
@@ -48,10 +48,10 @@ impl<'a> Pushdown<'a> {
         Self { table, declared, taken, params, split, may_refuse: true, together, parts }
     }
 
-    /// Sends a comparison, and says whether it is sent.
+    /// Sends a comparison, and returns whether it is sent.
     ///
     /// # Errors
-    /// `Unsupported` when it must be sent and cannot.
+    /// `Unsupported` if it must be sent and cannot.
     pub(super) fn send(
         &mut self,
         column: &str,
@@ -74,7 +74,7 @@ impl<'a> Pushdown<'a> {
         let name = self.table.field_of(column);
         let filters = &self.table.filters;
         let requests = match is_parameter {
-            // It says what is sent, and nothing of rows.
+            // It selects what is sent, and says nothing about rows.
             true => filters.clone().taking_any_text().parameters(column, &name, operator, &texts),
             false => filters.parameters(column, &name, operator, &texts),
         };
@@ -84,7 +84,7 @@ impl<'a> Pushdown<'a> {
         }
     }
 
-    /// The value as one of the type that the column is declared as, where it is one.
+    /// The value converted to the declared type of the column, if possible.
     fn typed(&self, column: &str, value: &Value) -> Value {
         let is_numeric = self.declared.numeric.contains(column);
         let is_flag = self.declared.flags.contains(column);
@@ -100,7 +100,7 @@ impl<'a> Pushdown<'a> {
         }
     }
 
-    /// Adds a comparison to those that are asked for together, if the API takes it there.
+    /// Adds a comparison to those in one parameter, if the API takes it there.
     fn combine(&mut self, column: &str, operator: Operator, values: &[Value]) -> bool {
         let name = self.table.field_of(column);
         let Some((combined, name)) = self.table.filters.together(column, &name) else {
@@ -141,10 +141,10 @@ impl<'a> Pushdown<'a> {
         true
     }
 
-    /// The parameters of every request, and of each single one where there are several.
+    /// The parameters of every request, and those of each single one if there are several.
     ///
     /// # Errors
-    /// `Unsupported` when what is asked for together does not go with the rest.
+    /// `Unsupported` if what is sent in one parameter conflicts with the rest.
     pub(super) fn finish(mut self) -> Result<(Vec<String>, Vec<Vec<String>>), VantageError> {
         if let (Some(last), Some(combined)) =
             (self.together.last(), self.table.filters.all_together())
@@ -166,8 +166,8 @@ impl<'a> Pushdown<'a> {
     }
 
     /// # Errors
-    /// `Unsupported` where everything must be sent, and for a request parameter, which no
-    /// row can be tested for.
+    /// `Unsupported` if everything must be sent, and for a request parameter, which cannot be
+    /// evaluated on a row.
     pub(super) fn cannot(&self, why: &str, column: &str) -> Result<(), VantageError> {
         let must_be_sent =
             self.table.filtering == Filtering::Server || self.declared.parameters.contains(column);

@@ -1,5 +1,5 @@
-//! [pure] From a table's path, conditions and order to the targets of requests and the
-//! filter on their rows. Knows nothing of pages or transport.
+//! [pure] Turns a table's path, conditions and order into request targets and a filter for their
+//! rows. Knows nothing of pages or transport.
 
 use std::{borrow::Cow, collections::HashSet};
 
@@ -20,13 +20,13 @@ use super::{
 pub(super) struct Query {
     /// The path below the base URL, encoded.
     path: String,
-    /// What the table's path brought after its `?`, as it was written.
+    /// The query in the table's path, as it was written.
     pub(super) fixed: String,
     /// Parameters of every request, encoded.
     params: Vec<String>,
-    /// Parameters of each single request, when there are several.
+    /// Parameters of each single request, if there are several.
     split: Vec<Vec<String>>,
-    /// What is evaluated on the rows of a list.
+    /// The conditions that are evaluated on the rows of a list.
     pub(super) filter: Filter,
     pub(super) order: OrderPlan,
 }
@@ -50,15 +50,15 @@ impl Query {
         }
     }
 
-    /// The target of a list that one request asks for, all of it and nothing else.
+    /// The target of a list if one request returns exactly that list.
     pub(super) fn only_target(&self) -> Option<String> {
         let is_whole = self.filter.is_empty() && self.split.is_empty();
         is_whole.then(|| self.targets().pop())?
     }
 }
 
-/// Turns a table's conditions and order into a query; `None` when no row can match, so
-/// that nothing needs to be asked.
+/// Turns a table's conditions and order into a query; `None` if no row can match, so
+/// that nothing has to be requested.
 ///
 /// # Errors
 /// `Unsupported` for a condition that can be neither sent nor evaluated,
@@ -117,7 +117,7 @@ pub(super) fn lower<'a>(
     Ok((!matches_nothing).then_some(query))
 }
 
-/// The first field that a test is about, to name it.
+/// The first field of a test, to name it.
 fn first_field(test: &Predicate) -> String {
     match test {
         Predicate::Leaf(Leaf { field, .. }) => field.clone(),
@@ -129,8 +129,8 @@ fn first_field(test: &Predicate) -> String {
     }
 }
 
-/// Where one item of a table is, and what it must hold to be in the set; `None` when no row can
-/// match.
+/// The path of one item of a table, and the conditions it must meet to be in the set; `None` if no
+/// row can match.
 ///
 /// # Errors
 /// Those of [`lower`].
@@ -146,8 +146,8 @@ pub(super) fn lower_item<'a>(
     Ok((!matches_nothing).then_some((path, filter)))
 }
 
-/// The target of a table whose conditions are not sent, and what a row must hold to be in the
-/// set; `None` when no row can match.
+/// The target of a table whose conditions are not sent, and the conditions a row must meet to be in
+/// the set; `None` if no row can match.
 ///
 /// # Errors
 /// Those of [`lower`].

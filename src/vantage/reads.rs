@@ -1,5 +1,5 @@
-//! Lists, streams, gets and counts of one table: what each asks for, and what
-//! its answer means. Knows the table's shape, not its entity.
+//! Lists, streams, gets and counts of one table: what each requests, and what the response means.
+//! Knows the table's shape, not its entity.
 
 mod one;
 
@@ -43,7 +43,7 @@ use crate::{
 #[derive(Clone)]
 pub(super) struct Read {
     pub(super) api: PoolApi,
-    /// What Vantage calls the table.
+    /// The table's name in Vantage.
     pub(super) name: String,
     pub(super) settings: TableSettings,
     conditions: Vec<ApiCondition>,
@@ -53,15 +53,15 @@ pub(super) struct Read {
     pub(super) columns: Columns,
     pub(super) decoder: RowDecoder,
     pub(super) window: Option<Window>,
-    /// How many rows are built at a time, at most.
+    /// The most rows that are built at a time.
     at_once: usize,
-    /// What a read of the whole set may take.
+    /// The limits of a read of the whole set.
     pub(super) bounds: Bounds,
 }
 
 impl Read {
     /// # Errors
-    /// `Unsupported` for an order that is made neither by the API nor on the rows;
+    /// `Unsupported` for an order that neither the API nor the rows can make;
     /// `IncorrectUsage` for a condition that is nested too deeply.
     pub(super) fn of<E: Entity<Value>>(api: &PoolApi, table: &Table<PoolApi, E>) -> Result<Self> {
         table.conditions().try_for_each(check_depth)?;
@@ -93,7 +93,7 @@ impl Read {
         })
     }
 
-    /// Reads the values of other tables that conditions stand for.
+    /// Reads the values of other tables that conditions refer to.
     pub(super) async fn resolved(mut self) -> Result<Self> {
         if relations::resolve(&mut self.conditions).await? {
             self.settings.filters = self.settings.filters.with_some_lists();
@@ -102,7 +102,7 @@ impl Read {
         Ok(self)
     }
 
-    /// Looks at each part of a conjunction on its own.
+    /// Splits conjunctions into separate conditions.
     pub(super) fn flatten(&mut self) {
         self.conditions = flattened(std::mem::take(&mut self.conditions));
     }
@@ -126,7 +126,7 @@ impl Read {
                 }
             }
         }
-        // A large map that has to grow takes long at a time.
+        // A large map takes long to grow.
         let mut rows = IndexMap::with_capacity(pieces.iter().map(Vec::len).sum());
         let mut coop = CoopBudget::default();
         for piece in pieces {
@@ -137,7 +137,7 @@ impl Read {
         Ok(rows)
     }
 
-    /// The rows of the window, and how many the set has when an answer told.
+    /// The rows of the window, and how many the set has if a response reported it.
     pub(super) async fn window(self) -> Result<(Vec<KeyedRow>, Option<u64>)> {
         let mut rows = Vec::new();
         let mut pages = self.keyed(Keys::exact())?;
@@ -158,8 +158,8 @@ impl Read {
         self.streamed().keyed(Keys::recent())
     }
 
-    /// The same read for a consumer that takes row by row: there is no bound but where the rows
-    /// are held to be ordered.
+    /// The same read for a consumer that takes row by row: without limits, except if rows are
+    /// held in memory to be sorted.
     pub(super) fn streamed(mut self) -> Self {
         self.at_once = STREAMED_AT_ONCE;
         if self.order.made_on_rows().is_none() {
@@ -169,7 +169,7 @@ impl Read {
     }
 
     /// How many rows the set has, whatever the window. Several sets may share rows, so they
-    /// are read: their totals do not add up.
+    /// are read: their totals cannot be added.
     pub(super) async fn count(self) -> Result<u64> {
         let mut read = self.unordered();
         read.window = None;
@@ -193,7 +193,7 @@ impl Read {
         Ok(count)
     }
 
-    /// A sum or an extreme of `column` over the whole set.
+    /// A sum, minimum or maximum of `column` over the whole set.
     pub(super) async fn aggregate(self, of: Aggregate, column: &str) -> Result<Value> {
         let mut read = self.unordered();
         read.window = None;
@@ -226,8 +226,7 @@ impl Read {
         .map_err(|error| self.failed(error))
     }
 
-    /// The target of the one request that asks for the whole set, in its order, and for
-    /// nothing but the set.
+    /// The target of the one request that returns exactly the whole set, in its order.
     pub(super) fn only_target(&self) -> Result<Option<String>> {
         if self.branches().is_some() {
             return Ok(None);
@@ -236,12 +235,12 @@ impl Read {
         Ok(query.and_then(|query| query.only_target()))
     }
 
-    /// What narrows the table to each of its sets, if they are several.
+    /// The conditions for each of the table's sets, if there are several.
     fn branches(&self) -> Option<Branches> {
         branches(&self.settings.path, &self.conditions)
     }
 
-    /// The query under the table's conditions and `also`; `None` when no row can match.
+    /// The query for the table's conditions and `also`; `None` if no row can match.
     fn query(&self, also: &[ApiCondition]) -> Result<Option<Query>> {
         let conditions = self.conditions().chain(also.iter().map(Cow::Borrowed));
         lower(&self.settings, &self.declared, conditions, &self.order)
@@ -264,13 +263,13 @@ impl Read {
             filter: filter.clone(),
             window: self.window,
             at_once: self.at_once,
-            // Scans count that are kept, of all scans together.
+            // Kept rows are counted for all scans together.
             bounds: self.bounds.of_any_rows(),
         }
     }
 
-    /// What is asked for, in order, each with what it is the set of, for people. None when
-    /// no row can match.
+    /// The queries to send, in order, each with the name of its set for messages. Empty if no row
+    /// can match.
     pub(super) fn queries(&mut self) -> Result<Vec<(String, Query)>> {
         let mut queries = Vec::new();
         match self.branches() {
@@ -291,7 +290,7 @@ impl Read {
     pub(super) fn keyed(mut self, keys: Keys) -> Result<KeyedPages> {
         let queries = self.queries()?;
         let by = queries.first().and_then(|(_, query)| query.order.made_on_rows());
-        // What is ordered here is cut to the window afterwards.
+        // Rows sorted here are cut to the window afterwards.
         let sorting = by.map(|by| (by.to_vec(), self.window.take()));
         let mut scans = Vec::with_capacity(queries.len());
         for (name, query) in &queries {
@@ -317,7 +316,7 @@ impl Read {
         })
     }
 
-    /// The conditions whose values are those of another table.
+    /// The conditions that need the values of another table.
     pub(super) fn related(&self) -> impl Iterator<Item = &ApiCondition> {
         self.conditions.iter().filter(|condition| condition.is_related())
     }
@@ -326,7 +325,7 @@ impl Read {
         self.conditions.iter().map(Cow::Borrowed)
     }
 
-    /// The row as it is handed out.
+    /// The row in its final form.
     pub(super) fn finished(&self, mut row: Record<Value>) -> Record<Value> {
         self.columns.finish(&mut row);
         row

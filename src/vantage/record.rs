@@ -1,5 +1,5 @@
-//! [pure] From a JSON object to a record in one pass, and the id of a row. An object with
-//! numbers whose digits CBOR may lack is read once more, from its text.
+//! [pure] Turns a JSON object into a record in one pass, and finds the id of a row. An object with
+//! numbers whose digits CBOR may lose is read again, from its text.
 
 use std::{
     cell::Cell,
@@ -28,16 +28,16 @@ use crate::{
     response::Response,
 };
 
-/// From here on a float may be an integer beyond 64 bits.
+/// From this value on a float may be an integer beyond 64 bits.
 const WIDE: f64 = 9_223_372_036_854_775_808.0;
 
-/// Room for more fields than this is made as they come.
+/// Capacity for at most this many fields is reserved in advance.
 const MOST_FIELDS: usize = 64;
 
 /// A row with the columns of its table, before [`Columns::finish`].
 #[derive(Debug)]
 pub(super) struct Row<T = Record<Value>> {
-    /// The text of its id, when it has a usable one.
+    /// The text of its id, if it has a usable one.
     pub(super) id: Option<String>,
     pub(super) record: T,
     /// Whether its numbers may lack digits.
@@ -48,14 +48,14 @@ pub(super) struct Row<T = Record<Value>> {
 #[derive(Clone, Debug, Default)]
 pub(super) struct RowDecoder {
     columns: Columns,
-    /// How many fields the last row had: most rows of a table have as many.
+    /// How many fields the last row had: most rows of a table have the same number.
     width: Arc<AtomicUsize>,
-    /// Whether integers beyond 64 bits stay numbers where no column says what they are.
+    /// Whether integers beyond 64 bits stay numbers if no column declares them.
     keeps_wide: bool,
 }
 
 impl RowDecoder {
-    /// The row that the API hands out alone as `id`.
+    /// The row that the API returns alone as `id`.
     ///
     /// # Errors
     /// Those of [`decode_item`].
@@ -67,7 +67,7 @@ impl RowDecoder {
     ) -> Result<Row, CallError> {
         match decode_item(self, envelope, response) {
             Ok(row) if row.id.is_some() => Ok(row),
-            // Some APIs answer with the page of a list of one.
+            // Some APIs respond with a page that lists one item.
             row => decode_only_item(self, envelope, response)
                 .filter(|only| only.id.as_ref().is_some_and(|own| own == id))
                 .map_or(row, Ok),
@@ -78,7 +78,7 @@ impl RowDecoder {
         Self { columns, width: Arc::default(), keeps_wide: false }
     }
 
-    /// For rows that are read as a type from the JSON of their records.
+    /// For rows that a type reads from the JSON of their records.
     pub(super) fn keeping_wide(self) -> Self {
         Self { keeps_wide: true, ..self }
     }
@@ -124,14 +124,14 @@ impl ItemDecoder for RowDecoder {
 /// object down, are the text of their digits.
 struct Fields<'a> {
     exact: Vec<&'a [String]>,
-    /// How many there may be.
+    /// The expected number of fields.
     width: usize,
     /// Whether a number may have more digits than its value.
     has_wide: &'a Cell<bool>,
 }
 
 impl<'a> Fields<'a> {
-    /// What is exact below `field`.
+    /// The exact paths below `field`.
     fn below(&self, field: &str) -> Fields<'a> {
         let below = |path: &&'a [String]| path.split_first().filter(|(first, _)| *first == field);
         let exact = self.exact.iter().filter_map(below).map(|(_, rest)| rest).collect();
@@ -175,7 +175,7 @@ impl<'de> Visitor<'de> for Fields<'_> {
     }
 }
 
-/// Any value, as it comes, and whether a number of it may have more digits.
+/// Any value, in the order it comes, and whether a number in it may have more digits.
 #[derive(Clone, Copy)]
 struct Plain<'a>(&'a Cell<bool>);
 
@@ -242,8 +242,8 @@ impl<'de> Visitor<'de> for Plain<'_> {
     }
 }
 
-/// The fields of an object whose integers keep all their digits. Numbers at the `exact`
-/// paths are the text of their digits, and the id is where it would lack some.
+/// The fields of an object whose integers keep all their digits. Numbers at the `exact` paths are
+/// the text of their digits, and so is the id if it would lose any.
 struct ExactFields<'a> {
     exact: Vec<&'a [String]>,
     id: Option<&'a [String]>,
@@ -299,11 +299,11 @@ impl<'de> Visitor<'de> for ExactFields<'_> {
     }
 }
 
-/// The value of an id that is a number: the text of its digits where a value lacks some.
+/// The value of an id that is a number: the text of its digits if a value would lose any.
 fn id_value(text: &str) -> Value {
     let (number, value) = (Number::parse(text), exact(text));
     match (value, number) {
-        // Text is made of wide integers later, like of any others.
+        // Wide integers become text later, like any others.
         (Some(value), Some(number)) if id_text(&value).is_some_and(|id| id == number.plain()) => {
             value
         }
@@ -312,7 +312,7 @@ fn id_value(text: &str) -> Value {
     }
 }
 
-/// Makes texts of integers beyond 64 bits.
+/// Turns integers beyond 64 bits into text.
 fn as_text(value: &mut Value) {
     match value {
         Value::Array(values) => values.iter_mut().for_each(as_text),
@@ -325,7 +325,7 @@ fn as_text(value: &mut Value) {
     }
 }
 
-/// The text of the id that is this JSON, if it is one.
+/// The text of an id in JSON, if it is a valid id.
 pub(super) fn id_of_json(json: &str) -> Option<String> {
     match json.as_bytes() {
         [b'-' | b'0'..=b'9', ..] => Number::parse(json).map(|number| number.plain()),
@@ -333,8 +333,8 @@ pub(super) fn id_of_json(json: &str) -> Option<String> {
     }
 }
 
-/// The text of an id: a text that is not empty, a number or a boolean. A number is the same
-/// however it is written: `1e0`, `1.0` and `1` are `1`, `-0` is `0`.
+/// The text of an id: a string that is not empty, a number or a boolean. A number has one
+/// canonical form: `1e0`, `1.0` and `1` are `1`, `-0` is `0`.
 pub(super) fn id_text(value: &Value) -> Option<String> {
     match value {
         Value::Text(text) if !text.is_empty() => Some(text.clone()),

@@ -1,5 +1,4 @@
-//! [pure] A condition on the rows of another table, as data. How they are read is said in
-//! `relations`.
+//! [pure] A condition on the rows of another table, as data. `relations` reads those rows.
 
 use std::{fmt, sync::Arc};
 
@@ -7,26 +6,26 @@ use async_trait::async_trait;
 use ciborium::Value;
 use vantage_core::Result;
 
-/// A field that holds one of the values that a column has in the rows of a
-/// table, which is read when it matters.
+/// A field that must hold one of the values of a column in another table's rows, which are read
+/// when the condition is used.
 ///
-/// A placeholder of the narrowed table's path takes one value after the other. An API
-/// that takes no lists is asked once for each value, at most as many at a time as pages
-/// may be under way.
+/// A placeholder in the narrowed table's path takes one value after the other. For an API
+/// that takes no lists there is one request for each value, with at most as many in parallel
+/// as pages may be in flight.
 #[derive(Clone)]
 pub struct Related {
     pub(super) field: String,
     pub(super) column: String,
-    /// What the other table is called.
+    /// The name of the other table.
     pub(super) table: String,
     pub(super) source: Arc<dyn ValueSource>,
 }
 
-/// Where the values of a [`Related`] come from.
+/// The source of the values of a [`Related`].
 #[async_trait]
 pub(super) trait ValueSource: Send + Sync {
-    /// The values of `column`, each once, in the order of the rows. A row with null there has
-    /// none.
+    /// The values of `column`, each once, in the order of the rows. A row with null there
+    /// contributes none.
     async fn values_of(&self, column: &str) -> Result<Vec<Value>>;
 }
 
@@ -38,7 +37,7 @@ impl Related {
     }
 }
 
-/// For people: `country_id IN (id of countries)`.
+/// For display: `country_id IN (id of countries)`.
 impl fmt::Display for Related {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} IN ({} of {})", self.field, self.column, self.table)
@@ -51,7 +50,7 @@ impl fmt::Debug for Related {
     }
 }
 
-/// The same field narrowed by the same column of the same table value.
+/// Equal if the same field is narrowed by the same column of the same table value.
 impl PartialEq for Related {
     fn eq(&self, other: &Self) -> bool {
         (&self.field, &self.column) == (&other.field, &other.column)

@@ -1,6 +1,5 @@
-//! Conditions on the rows of another table: a set that is related to a set. The
-//! values are read when the narrowed table is read, all of them, before anything
-//! of the narrowed table is asked for.
+//! Conditions on the rows of another table: a set that is related to a set. When the narrowed
+//! table is read, all of the other table's values are read first.
 
 use std::sync::Arc;
 
@@ -21,8 +20,8 @@ use super::{
     related::{Related, ValueSource},
 };
 
-/// Puts the values of other tables in the place of the conditions that stand for
-/// them, and says whether there were any.
+/// Replaces conditions that refer to other tables by their values, and returns whether there were
+/// any.
 ///
 /// # Errors
 /// Those of reading the other tables.
@@ -31,7 +30,7 @@ pub(super) async fn resolve(conditions: &mut [ApiCondition]) -> Result<bool> {
     for condition in conditions {
         has_any |= match condition {
             ApiCondition::Related(related) => {
-                // A table may be narrowed by one that is narrowed in turn.
+                // The other table may itself be narrowed by a third one.
                 let resolved = Box::pin(read(related)).await?;
                 *condition = resolved;
                 true
@@ -59,10 +58,10 @@ impl Related {
     }
 }
 
-/// The condition on the values that are there now.
+/// The condition with the current values.
 ///
 /// # Errors
-/// Those of a list of the other table, which the error names; `IncorrectUsage` when no row of it
+/// Those of a list of the other table, which the error names; `IncorrectUsage` if no row of it
 /// has the column.
 async fn read(related: &Related) -> Result<ApiCondition> {
     let values = related.source.values_of(&related.column).await.map_err(|mut error| {

@@ -1,5 +1,5 @@
-//! Scans the rows of one query page by page: matching rows alone, with their
-//! position in the set, cut to the window. Knows nothing of tables and keys.
+//! Scans the rows of one query page by page: only matching rows, with their position in the set,
+//! cut to the window. Knows nothing of tables and keys.
 
 use http::{StatusCode, Uri};
 
@@ -18,8 +18,8 @@ use crate::{
     pool::AwwPool,
 };
 
-/// So many rows are built at a time where they are consumed one by one: they lie in memory that
-/// is warm. Where they are kept, whole pages cost less.
+/// How many rows are built at a time if they are consumed one by one, so that they are still in the
+/// CPU caches. If they are kept, whole pages cost less.
 pub(super) const STREAMED_AT_ONCE: usize = 8;
 
 /// What to scan, and how.
@@ -31,10 +31,10 @@ pub(super) struct Scan {
     pub(super) envelope: Envelope,
     pub(super) decoder: RowDecoder,
     pub(super) prefetch: usize,
-    /// Evaluated on the rows.
+    /// The conditions that are evaluated on the rows.
     pub(super) filter: Filter,
     pub(super) window: Option<Window>,
-    /// How many rows are built at a time, at most.
+    /// The most rows that are built at a time.
     pub(super) at_once: usize,
     pub(super) bounds: Bounds,
 }
@@ -43,13 +43,13 @@ pub(super) struct Scan {
 pub(super) struct Pages {
     scan: Scan,
     state: State,
-    /// How many matching rows have gone by since the start of the set.
+    /// How many matching rows came before, since the start of the set.
     position: u64,
-    /// How many rows the set has, as an answer said last.
+    /// How many rows the set has, as last reported by a response.
     total: Option<u64>,
-    /// How many pages the rows were of so far.
+    /// How many pages the rows came from so far.
     number: u64,
-    /// Which page of the stream the last rows were of.
+    /// The page of the stream that the last rows came from.
     streamed: Option<u64>,
 }
 
@@ -59,21 +59,21 @@ enum Begin {
     Row(Window),
     /// With the page that holds the first row of the window.
     Page(Span),
-    /// With the page that a strategy has for it, and its first row.
+    /// With the page that a strategy returns for it, and the number of its first row.
     Place(PageAddress, u64),
     /// With the first page of the set.
     Start,
 }
 
 enum State {
-    /// Nothing was asked for yet.
+    /// Nothing was requested yet.
     New,
-    /// Page by page from the one that holds the window's first row. An answer
-    /// that may not be that page leads to `Streaming`.
+    /// Page by page from the one that holds the window's first row. A response that may not be
+    /// that page leads to `Streaming`.
     Addressed(Span),
     /// From the start of the set.
     Streaming(Box<PaginatedStream<Row>>),
-    /// The end was reached, or an error was handed out.
+    /// The end was reached, or an error was returned.
     Done,
 }
 
@@ -83,7 +83,7 @@ impl Scan {
         Pages { scan: self, state, position: 0, total: None, number: 0, streamed: None }
     }
 
-    /// The URL that the scan asks for first; `None` when it asks for nothing.
+    /// The URL that the scan requests first; `None` if it requests nothing.
     pub(super) fn first_url(&self) -> Result<Option<Uri>, Error> {
         if self.window.is_some_and(|window| window.is_served()) {
             return Ok(None);
@@ -130,7 +130,7 @@ impl Scan {
         }
     }
 
-    /// The row that the scan asks for first by its offset, where that is not the first one.
+    /// The row whose offset the scan requests first, unless it is the first row of the set.
     fn begins_at_row(&self) -> Option<u64> {
         let Begin::Row(window) = self.begin_at() else { return None };
         Some(window.start()).filter(|start| *start > 0)
@@ -140,7 +140,7 @@ impl Scan {
         self.paging.clone().at_most(window.len())
     }
 
-    /// The set from the window's first row on, where rows are asked for by their offset.
+    /// The set from the window's first row on, if rows are requested by their offset.
     fn stream_of(&self, window: &Window) -> Box<PaginatedStream<Row>> {
         let paging = self.paging_of(window);
         let pages = window.len().div_ceil(paging.size().unwrap_or(1).max(1));
@@ -165,7 +165,7 @@ impl Scan {
         Box::new(self.read(self.paging.clone(), pages))
     }
 
-    /// A read of which so many pages may be enough.
+    /// A read for which this many pages may be enough.
     fn read(&self, paging: Paging, pages: Option<u64>) -> PaginatedStream<Row> {
         let pages = pages.and_then(|pages| usize::try_from(pages).ok()).unwrap_or(usize::MAX);
         let stream =
@@ -174,7 +174,7 @@ impl Scan {
                 .envelope(self.envelope.clone())
                 .within(self.bounds)
                 .prefetch(self.prefetch.min(pages));
-        // After the only page that is wanted nothing is asked for while it is read.
+        // After the only page that is needed nothing is requested while it is read.
         if pages <= 1 { stream.mode(ReadMode::Sequential) } else { stream }
     }
 }
@@ -235,17 +235,17 @@ impl Pages {
         }
     }
 
-    /// The number of the page that the last rows were of, from 1.
+    /// The number of the page that the last rows came from, from 1.
     pub(super) fn number(&self) -> u64 {
         self.number
     }
 
-    /// How many rows the set has under its conditions, if an answer said so.
+    /// How many rows the set has under its conditions, if a response reported it.
     pub(super) fn total(&self) -> Option<u64> {
         self.total.filter(|_| self.scan.filter.is_empty())
     }
 
-    /// Whether the window begins behind the last row by a total that was told and that the rows
+    /// Whether the window begins after the last row, according to a reported total that the rows
     /// so far do not contradict.
     fn begins_past_the_end(&self) -> bool {
         let (Some(window), Some(total)) = (self.scan.window, self.total()) else { return false };
@@ -276,8 +276,8 @@ impl Pages {
         Ok((span.first_row()..).zip(page.items).collect())
     }
 
-    /// How it goes on when there is no page `span`: it is past the end, or of a size that the
-    /// API does not know, or the whole set is not there.
+    /// How to go on if there is no page `span`: it is past the end, or of a size that the API
+    /// does not support, or the whole set does not exist.
     async fn after_not_found(&mut self, span: Span, error: Error) -> Result<State, Error> {
         let is_the_end = self.scan.paging.is_not_found_the_end();
         let from_the_start = State::Streaming(self.scan.stream());
@@ -287,7 +287,7 @@ impl Pages {
         let first = match self.scan.fetch(PageAddress::Page(0), Some(span.size)).await {
             Ok(first) => first,
             Err(first) if is_no_page(&first) && !is_the_end => return Err(error),
-            // The read from the start meets the same, and knows what it means.
+            // The read from the start gets the same error, and knows what it means.
             Err(_) => return Ok(from_the_start),
         };
         let number = self.scan.paging.number(0);
@@ -298,8 +298,8 @@ impl Pages {
         Ok(State::Done)
     }
 
-    /// Whether the error of the first page says that the set ends before the row which the scan
-    /// begins at, while the set itself is there.
+    /// Whether the error of the first page means that the set ends before the row where the scan
+    /// begins, while the set itself exists.
     async fn is_of_the_end(&mut self, error: &Error) -> bool {
         let Some(start) = self.scan.begins_at_row().filter(|_| is_no_page(error)) else {
             return false;
@@ -309,7 +309,7 @@ impl Pages {
         self.total.is_none_or(|total| total <= start)
     }
 
-    /// The rows that match, numbered on from those before.
+    /// The rows that match, with positions that continue those before.
     fn matching(&mut self, rows: Vec<Row>) -> Vec<(u64, Row)> {
         let filter = &self.scan.filter;
         let first = self.position;

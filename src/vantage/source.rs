@@ -1,5 +1,5 @@
-//! [`PoolApi`] as Vantage's `TableSource`: translates, and leaves the work to
-//! `reads` and `writes`. What a REST API cannot do is refused here, before any request.
+//! [`PoolApi`] as Vantage's `TableSource`: translates, and delegates to `reads` and `writes`. What
+//! a REST API cannot do is refused here, before any request.
 
 use std::pin::Pin;
 
@@ -32,7 +32,7 @@ use crate::coop::{CoopBudget, ITEM_COST};
 type Rows = IndexMap<String, Record<Value>>;
 
 impl PoolApi {
-    /// The row such as the entity of the table is read from.
+    /// The row in the form that the table's entity is read from.
     fn fitted<E: Entity<Value>>(
         &self,
         table: &Table<Self, E>,
@@ -50,8 +50,8 @@ impl DataSource for PoolApi {}
 
 impl ExprDataSource<Value> for PoolApi {
     /// Resolves an expression that stands for one deferred value, such as
-    /// [`TableSource::column_table_values_expr`]. An API runs no other
-    /// expression: those are `Unsupported`.
+    /// [`TableSource::column_table_values_expr`]. An API runs no other expressions: those
+    /// are `Unsupported`.
     async fn execute(&self, expression: &Expression<Value>) -> Result<Value> {
         let value = match expression.parameters.as_slice() {
             [ExpressiveEnum::Deferred(deferred)] if expression.template == "{}" => {
@@ -116,7 +116,7 @@ impl TableSource for PoolApi {
         condition.narrowed_field().map(str::to_owned)
     }
 
-    /// Each write through a narrowed table is confined or refused.
+    /// Each write through a narrowed table is confined to its rows or refused.
     fn can_confine_writes(&self) -> bool {
         self.settings.has_writes()
     }
@@ -219,8 +219,8 @@ impl TableSource for PoolApi {
         Ok(i64::try_from(count).unwrap_or(i64::MAX))
     }
 
-    /// The values of `column` in every row that has it, as a list, read when
-    /// the expression is run.
+    /// The values of `column` in every row that has it, as a list, read when the expression
+    /// is executed.
     fn column_table_values_expr<'a, E: Entity<Value> + 'static, Type: ColumnType>(
         &'a self,
         table: &Table<Self, E>,

@@ -1,6 +1,6 @@
 //! What typed tables of an API have beyond Vantage's own traits: rows as entities, windows
-//! of any size, a look at what a read would send, and the counts and aggregates that
-//! `Table` itself offers for sources with a query language alone.
+//! of any size, a preview of what a read would send, and the counts and aggregates that
+//! `Table` itself only offers for sources with a query language.
 
 use std::future::Future;
 
@@ -16,15 +16,15 @@ use super::{PoolApi, entities, preview::Preview, reads::Read};
 
 /// What a `Table<PoolApi, E>` can do beyond Vantage's own traits.
 ///
-/// Each reads like a list does: its errors are those of a list, and whatever a hook before
-/// reads refuses.
+/// Each method reads like a list does: its errors are those of a list, and those of hooks
+/// that run before reads.
 pub trait PoolTableExt {
-    /// What a row is read as.
+    /// The type that a row is read as.
     type Entity;
 
-    /// How many rows the table has under its conditions, whatever its window.
-    /// One small request when the API gives a total; otherwise, and when
-    /// conditions are evaluated on the rows, the whole set is read.
+    /// How many rows the table has under its conditions, whatever its window. One small request
+    /// if the API reports a total; otherwise, and if conditions are evaluated on the rows, the
+    /// whole set is read.
     fn get_count(&self) -> impl Future<Output = Result<i64>> + Send;
 
     /// The rows from `offset`, counted from 0, at most `limit` of them, by their keys. A
@@ -36,32 +36,32 @@ pub trait PoolTableExt {
     ) -> impl Future<Output = Result<IndexMap<String, Record<Value>>>> + Send;
 
     /// The sum of a column over the whole set, whatever the window. The set is read to
-    /// its end. Integers stay exact, decimals in texts too; a float makes it a float.
-    /// Null without any value.
+    /// its end. Integers stay exact, and so do decimals, even as strings; a float makes the sum a
+    /// float. Null if there is no value.
     fn get_sum(&self, column: &Column<Value>) -> impl Future<Output = Result<Value>> + Send;
 
     /// The greatest value of a column in the whole set, which is read to its end; null
-    /// without any.
+    /// if there is none.
     fn get_max(&self, column: &Column<Value>) -> impl Future<Output = Result<Value>> + Send;
 
     /// The least value of a column in the whole set, which is read to its end; null
-    /// without any.
+    /// if there is none.
     fn get_min(&self, column: &Column<Value>) -> impl Future<Output = Result<Value>> + Send;
 
-    /// What a list of the table would send. Sends nothing.
+    /// What a list of the table would send, without sending it.
     fn preview(&self) -> Preview;
 
     /// The rows with their ids, each read from JSON straight into its type, without a
     /// record in between: the fastest way to read a table. The rows and their order
     /// are those of a stream of records. serde sees JSON, a human-readable format, so
-    /// that a `Uuid`, an `IpAddr` or a date is read from its text whatever its column
-    /// is declared as. Where a type reads a boolean, 1 and 0 are one, and where it reads a
-    /// whole number, so is `7.0`. What does not fit is an error with the item, the place in it
-    /// and the reason.
+    /// a `Uuid`, an `IpAddr` or a date is read from its text whatever the declared type of its
+    /// column. If a type reads a boolean, 1 and 0 are accepted, and if it reads a whole number,
+    /// `7.0` is. A value that does not fit is an error with the item, the place in it and the
+    /// reason.
     ///
-    /// Where conditions or an order are made on the rows, columns have aliases or are
+    /// If conditions or an order are made on the rows, columns have aliases or are
     /// `Decimal`s, or the table has a window, rows are read as records first, with the
-    /// same outcome.
+    /// same result.
     ///
     /// ```
     /// use futures::TryStreamExt;

@@ -1,6 +1,6 @@
-//! Reads several sets as if they were one: in their order, their first pages in
-//! parallel, each row with its position in the whole. A set is what one request
-//! target stands for, such as the children of one parent.
+//! Reads several sets as if they were one: in their order, their first pages in parallel, each row
+//! with its position in the whole. A set is the result of one request target, such as the children
+//! of one parent.
 
 use futures::{StreamExt, stream, stream::BoxStream};
 use vantage_core::{Result, VantageError};
@@ -14,8 +14,8 @@ use super::{
 };
 use crate::error::Error;
 
-/// One of the sets: how it is read, and what it is the set of, for people. A set that
-/// is a part of a list of values has no name.
+/// One of the sets: how it is read, and its name for messages. A set that is a part of a list of
+/// values has no name.
 pub(super) struct Branch {
     pub(super) scan: Scan,
     pub(super) name: String,
@@ -25,15 +25,15 @@ type FirstPage = Option<std::result::Result<Vec<(u64, Row)>, Error>>;
 
 /// The pages of several sets.
 pub(super) struct Union {
-    /// The first pages of the sets, at most as many at a time as pages may be
-    /// under way, and the rest of each.
+    /// The first pages of the sets, with at most as many in parallel as pages may be in flight,
+    /// and the rest of each.
     ahead: BoxStream<'static, (FirstPage, Pages, String)>,
     current: Option<(Pages, String)>,
     /// The number of the current set.
     number: u64,
-    /// How many rows the whole had so far: a row that several sets have counts once.
+    /// How many rows the whole had so far: a row that is in several sets counts once.
     end: u64,
-    /// How many rows were left out since the last question because an earlier set had them.
+    /// How many rows were left out since the last call because an earlier set had them.
     repeated: u64,
     window: Option<Window>,
     fingerprints: Fingerprints,
@@ -41,7 +41,7 @@ pub(super) struct Union {
 }
 
 impl Union {
-    /// Reads `branches`, of `table`, with at most `prefetch` pages under way or waiting.
+    /// Reads `branches`, of `table`, with at most `prefetch` pages in flight or waiting.
     pub(super) fn new(
         table: String,
         branches: Vec<Branch>,
@@ -96,13 +96,13 @@ impl Union {
         }
     }
 
-    /// Drops what is under way.
+    /// Drops everything in flight.
     fn end_here(&mut self) {
         self.current = None;
         self.ahead = stream::empty().boxed();
     }
 
-    /// The number of the set and that of its page that the last rows were of, each from 1.
+    /// The number of the set and of the page in it that the last rows came from, each from 1.
     pub(super) fn number(&self) -> (u64, u64) {
         (self.number, self.current.as_ref().map_or(0, |(pages, _)| pages.number()))
     }
@@ -112,7 +112,7 @@ impl Union {
         std::mem::take(&mut self.repeated)
     }
 
-    /// The new ones of the rows of a set, with their positions in the whole.
+    /// The rows of a set that are new, with their positions in the whole.
     fn placed(&mut self, rows: Vec<(u64, Row)>) -> Result<Vec<(u64, Row)>> {
         let mut placed = Vec::with_capacity(rows.len());
         for (_, row) in rows {

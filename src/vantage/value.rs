@@ -1,5 +1,5 @@
-//! [pure] How the values of rows compare: with what a condition names, and with each
-//! other in an order.
+//! [pure] How the values of rows compare: with the values of a condition, and with each other in an
+//! order.
 
 use std::{borrow::Cow, cmp::Ordering};
 
@@ -8,7 +8,7 @@ use ciborium::Value;
 
 use super::number::Number;
 
-/// Whether two values are the same. Neither is null. A boolean is also the number 1 or 0.
+/// Whether two values are equal. Neither is null. A boolean also equals the number 1 or 0.
 pub(super) fn same(one: &Value, other: &Value, is_numeric: bool) -> bool {
     if let (Value::Bool(flag), number) | (number, Value::Bool(flag)) = (one, other)
         && !is_text(number)
@@ -22,8 +22,8 @@ pub(super) fn same(one: &Value, other: &Value, is_numeric: bool) -> bool {
     }
 }
 
-/// How `one` stands to `other`; `None` when they cannot be compared. Texts of a
-/// column that `is_numeric` are numbers where they can be.
+/// How `one` compares to `other`; `None` if they cannot be compared. Texts of a
+/// column that `is_numeric` are numbers if possible.
 pub(super) fn compare(one: &Value, other: &Value, is_numeric: bool) -> Option<Ordering> {
     if let (Value::Bool(one), Value::Bool(other)) = (one, other) {
         return Some(one.cmp(other));
@@ -62,8 +62,8 @@ pub(super) fn as_flag(value: &Value) -> Option<bool> {
     }
 }
 
-/// Whether `value` contains or starts with `part`, or matches it as a pattern of SQL, in
-/// upper or lower case. `None` when it has no text, as a list.
+/// Whether `value` contains or starts with `part`, or matches it as an SQL pattern, ignoring case.
+/// `None` if it has no text, such as a list.
 pub(super) fn matches(value: &Value, how: Matching, part: &str) -> Option<bool> {
     let text = text(value)?.to_lowercase();
     let part = part.to_lowercase();
@@ -81,11 +81,11 @@ pub(super) enum Matching {
     Like,
 }
 
-/// The most characters of a pattern of SQL.
+/// The most characters of an SQL pattern.
 pub(super) const LONGEST_PATTERN: usize = 1_000;
 
-/// The pattern of SQL: `%` is any text, `_` any character. Each piece between `%` is looked for
-/// once, from where the one before it ends, so that no pattern takes long.
+/// Matches an SQL pattern: `%` is any text, `_` any character. Each piece between `%` is searched
+/// once, from the end of the one before it, so that no pattern takes long.
 fn like(text: &str, pattern: &str) -> bool {
     let mut pieces: Vec<&str> = pattern.split('%').collect();
     let last = pieces.pop().unwrap_or_default();
@@ -117,8 +117,8 @@ fn search<'a>(text: &'a str, piece: &str) -> Option<&'a str> {
     text.char_indices().find_map(|(at, _)| behind(text.get(at..)?, piece))
 }
 
-/// The place of a value in an order. Booleans come before numbers, those before dates,
-/// those before other texts, those before everything else, and what is not there last.
+/// The sort key of a value. Booleans come before numbers, those before dates, those before other
+/// texts, those before everything else, and missing values last.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum SortKey {
     Bool(bool),
@@ -145,7 +145,7 @@ impl SortKey {
         instant(&text).map_or_else(|| Self::Text(text.into_owned()), Self::Instant)
     }
 
-    /// How two rows stand to each other: what is not there is last either way.
+    /// How two rows are ordered: missing values are last in both directions.
     pub(super) fn order(&self, other: &Self, is_descending: bool) -> Ordering {
         match (self, other) {
             (Self::Absent, _) | (_, Self::Absent) => self.cmp(other),
@@ -155,7 +155,7 @@ impl SortKey {
     }
 }
 
-/// The text that a value compares by; `None` for what does not compare.
+/// The text by which a value is compared; `None` if it cannot be compared.
 pub(super) fn text(value: &Value) -> Option<Cow<'_, str>> {
     match value {
         Value::Text(text) => Some(Cow::Borrowed(text)),
@@ -178,7 +178,7 @@ pub(super) fn instant(text: &str) -> Option<DateTime<FixedOffset>> {
     starts_like_a_date.then(|| DateTime::parse_from_rfc3339(text).ok())?
 }
 
-/// Whether a column declared as this Rust type holds numbers.
+/// Whether a column of this declared Rust type holds numbers.
 pub(super) fn is_numeric(type_name: &str) -> bool {
     const NUMBERS: [&str; 15] = [
         "i8", "i16", "i32", "i64", "i128", "isize", "u8", "u16", "u32", "u64", "u128", "usize",

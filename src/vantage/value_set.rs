@@ -1,5 +1,5 @@
-//! [pure] A list of values made ready once, so that a row is looked up in it and not
-//! compared with each of them.
+//! [pure] A list of values with an index, so that a row is looked up in it instead of being
+//! compared with each value.
 
 use std::{collections::HashSet, sync::Arc};
 
@@ -11,7 +11,7 @@ use super::{
     value::{as_flag, instant, is_text, number, same, text},
 };
 
-/// A list of so few values is compared one by one.
+/// Lists of up to this length are compared one by one.
 const FEW: usize = 8;
 
 /// The values of one comparison.
@@ -23,22 +23,22 @@ pub(super) struct ValueSet {
     index: Option<Arc<Index>>,
 }
 
-/// Where a value can be found by each of the ways in which it may be the same.
+/// An index of values for each of the ways in which they may be equal.
 #[derive(Debug, Default)]
 struct Index {
     integers: HashSet<i128>,
     texts: HashSet<String>,
     numbers: HashSet<Number>,
-    /// Numbers that are texts.
+    /// Numbers that are strings.
     worded: HashSet<Number>,
     instants: HashSet<DateTime<FixedOffset>>,
-    /// Whether false is among them, and true; as booleans, and as numbers.
+    /// Whether false and true are among them: as booleans, and as numbers.
     flags: [bool; 2],
     counts: [bool; 2],
 }
 
 impl ValueSet {
-    /// Texts of a column that `is_numeric` are numbers where they can be.
+    /// Texts of a column that `is_numeric` are numbers if possible.
     pub(super) fn new(values: Vec<Value>, is_numeric: bool) -> Self {
         let index = (values.len() > FEW).then(|| Arc::new(Index::of(&values)));
         let has_null = values.iter().any(Value::is_null);
@@ -57,7 +57,7 @@ impl ValueSet {
         self.is_numeric
     }
 
-    /// Whether one of the values is the same as `value`, which is not null.
+    /// Whether one of the values equals `value`, which is not null.
     pub(super) fn holds(&self, value: &Value) -> bool {
         match &self.index {
             Some(index) => index.holds(value, self.is_numeric),

@@ -1,5 +1,5 @@
-//! [pure] The conditions of a table in a form that can be looked at one by one: nested
-//! conjunctions flattened, negations moved inwards, values checked.
+//! [pure] The conditions of a table in a normal form: nested conjunctions flattened, negations
+//! moved inwards, values checked.
 
 use std::{
     borrow::Cow,
@@ -22,12 +22,12 @@ use super::{
     value_set::ValueSet,
 };
 
-/// What a table declares about its columns.
+/// The declared columns of a table.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Declared {
     /// The columns that a row must have.
     pub(super) fields: HashSet<String>,
-    /// The columns that are sent to the API and need not come back.
+    /// The columns that are sent to the API but need not be in its rows.
     pub(super) parameters: HashSet<String>,
     /// The columns that hold numbers.
     pub(super) numeric: HashSet<String>,
@@ -52,19 +52,19 @@ impl Declared {
     }
 }
 
-/// What must hold of every row.
+/// The conditions that every row must meet.
 #[derive(Debug, Default)]
 pub(super) struct WhereClause {
     pub(super) predicates: Vec<Predicate>,
-    /// What the API itself searches for.
+    /// The texts for the API's own search.
     pub(super) searches: Vec<String>,
 }
 
 impl WhereClause {
-    /// What `conditions` say.
+    /// The normal form of `conditions`.
     ///
     /// # Errors
-    /// `Unsupported` for what can be neither sent nor evaluated.
+    /// `Unsupported` for conditions that can be neither sent nor evaluated.
     pub(super) fn of<'a>(
         conditions: impl IntoIterator<Item = Cow<'a, ApiCondition>>,
         declared: &Declared,
@@ -96,8 +96,8 @@ impl WhereClause {
         Ok(())
     }
 
-    /// What each field may hold by the equalities alone. Those on one field narrow each
-    /// other.
+    /// The values that each field may hold, by equalities alone. Several on one field are
+    /// intersected.
     pub(super) fn wanted(&self) -> Wanted {
         let mut wanted = Wanted::new();
         for leaf in self.equalities() {
@@ -123,7 +123,7 @@ impl WhereClause {
         wanted
     }
 
-    /// Whether no row can match, as far as that can be told without one.
+    /// Whether it is certain that no row can match.
     pub(super) fn match_nothing(&self) -> bool {
         let is_none = |test: &Predicate| matches!(test, Predicate::Any(any) if any.is_empty());
         self.predicates.iter().any(is_none) || self.wanted().values().any(Vec::is_empty)
@@ -145,7 +145,7 @@ impl WhereClause {
     }
 }
 
-/// The same for all values that may be the same.
+/// The same key for all values that may be equal.
 fn rough_key(value: &Value) -> SortKey {
     match value {
         Value::Text(text) if text == "true" || text == "false" => SortKey::Bool(text == "true"),
@@ -160,13 +160,13 @@ fn rough_key(value: &Value) -> SortKey {
     }
 }
 
-/// Whether a pattern takes long to look for.
+/// Whether a pattern would take long to search.
 fn is_long(pattern: &Value) -> bool {
     let text = pattern.as_text().unwrap_or_default();
     text.chars().nth(LONGEST_PATTERN).is_some()
 }
 
-/// Whether the leaf says which values a field may hold.
+/// Whether the leaf lists the values that a field may hold.
 pub(super) fn is_equality(leaf: &Leaf) -> bool {
     matches!(leaf.operator, Operator::Eq | Operator::In)
 }
@@ -246,7 +246,7 @@ fn leaf(
         _ => None,
     };
     let test = |operator| match (operator, kept.as_slice()) {
-        // Every row holds none of no values.
+        // Every row satisfies `NOT IN` of no values.
         (Operator::NotIn, []) => Predicate::All(Vec::new()),
         _ => Predicate::Leaf(Leaf {
             field: field.to_owned(),
@@ -273,7 +273,7 @@ fn all_of(predicates: Vec<Predicate>) -> Predicate {
     Predicate::All(flat)
 }
 
-/// Equalities of one field are a list of values.
+/// Equalities of one field become a list of values.
 fn any_of(predicates: Vec<Predicate>) -> Predicate {
     let mut flat: Vec<Predicate> = Vec::with_capacity(predicates.len());
     for test in predicates {

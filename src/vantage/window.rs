@@ -1,12 +1,12 @@
-//! [pure] Windows of a set: which rows, which pages hold them, and whether an
-//! answer is the page that was asked for.
+//! [pure] Windows of a set: which rows, which pages hold them, and whether a response is the
+//! requested page.
 
 use vantage_table::pagination::Pagination;
 
 use crate::pager::PageInfo;
 
 /// The rows of a set from `start` up to and without `end`, counted from 0. The
-/// start moves on with the rows that were handed out.
+/// start advances with the rows that were returned.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Window {
     start: u64,
@@ -31,17 +31,17 @@ impl Window {
         self.start
     }
 
-    /// How many rows it has at most.
+    /// The most rows it can have.
     pub(super) fn len(&self) -> u64 {
         self.end.saturating_sub(self.start)
     }
 
-    /// How many pages of `size` rows reach from the start of the set to the window's end.
+    /// How many pages of `size` rows there are from the start of the set to the window's end.
     pub(super) fn pages_to_end(&self, size: u64) -> u64 {
         self.end.div_ceil(size.max(1))
     }
 
-    /// What of the positioned, ascending `rows` lies in the window.
+    /// The part of the positioned, ascending `rows` that is in the window.
     pub(super) fn cut<T>(&mut self, mut rows: Vec<(u64, T)>) -> Vec<(u64, T)> {
         let beyond = rows.last().map_or(self.start, |(position, _)| position + 1);
         rows.retain(|(position, _)| (self.start..self.end).contains(position));
@@ -50,29 +50,28 @@ impl Window {
     }
 }
 
-/// A page that is addressed by its index, counted from 0, and its size.
+/// A page given by its index, counted from 0, and its size.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Span {
     pub(super) index: u64,
     pub(super) size: u64,
 }
 
-/// Whether an answer holds exactly the rows that its address stands for.
+/// Whether a response has exactly the rows of its page.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Verdict {
-    /// It does, and more may follow.
+    /// It has, and more may follow.
     Full,
-    /// It does, and the set ends with it.
+    /// It has, and the set ends with it.
     Last,
-    /// It may hold other rows: the API caps or ignores the size.
+    /// It may have other rows: the API caps or ignores the size.
     Doubtful,
 }
 
 impl Span {
-    /// The page from which `window` can be read when the API is asked for pages
-    /// of `page_size` rows: one page for all of it where it is aligned, else
-    /// the page that holds its first row. `None` where reading from the start
-    /// of the set costs no more.
+    /// The page from which to read `window` if the API is asked for pages of `page_size` rows: one
+    /// page for all of it if it is aligned, else the page that holds its first row. `None` if
+    /// reading from the start of the set costs no more.
     pub(super) fn holding(window: &Window, page_size: u64) -> Option<Self> {
         let limit = window.len();
         if (1..=page_size).contains(&limit) && window.start.is_multiple_of(limit) {
@@ -86,9 +85,9 @@ impl Span {
         self.index.saturating_mul(self.size)
     }
 
-    /// Whether the page of which the API says that there is none lies behind the end of the set,
-    /// by the first page: `meta` and `len` rows, asked for with the same size and as the page
-    /// with this `number`.
+    /// Whether a page that does not exist according to the API is past the end of the set,
+    /// judging by the first page: `meta` and `len` rows, requested with the same size and as the
+    /// page with this `number`.
     pub(super) fn is_behind_the_end(&self, number: u64, meta: &PageInfo, len: usize) -> bool {
         let len = len as u64;
         let is_other_page = meta.page.is_some_and(|page| page != number);
@@ -102,8 +101,7 @@ impl Span {
         }
     }
 
-    /// Judges an answer with `len` rows to the request for page `number`, as
-    /// the API counts.
+    /// Judges a response with `len` rows to the request for page `number`, as the API counts.
     pub(super) fn judge(&self, number: u64, meta: &PageInfo, len: usize) -> Verdict {
         let len = len as u64;
         let end = self.first_row().saturating_add(len);

@@ -1,5 +1,5 @@
-//! The worker actor: takes jobs, runs each in a task of its own, gives signs of life and
-//! has what was counted reported. How a call goes is `call`'s business.
+//! The worker actor: takes jobs, runs each in a task of its own, sends heartbeats, and reports its
+//! counts. How a call runs is `call`'s business.
 
 use std::{rc::Rc, sync::Arc, time::Instant};
 
@@ -21,27 +21,27 @@ use crate::{
 #[rtype(result = "()")]
 pub(crate) struct Run(pub(crate) Job);
 
-/// Asks the worker to report now. Answered when the report is on its way.
+/// Requests a report. The response comes when the report is on its way.
 #[derive(Message)]
 #[rtype(result = "()")]
 pub(crate) struct Flush;
 
-/// Opens the connections that this worker is to keep open, and says when they are.
+/// Opens the minimum of connections of this worker, and responds when they are open.
 #[derive(Message)]
 #[rtype(result = "Result<(), Error>")]
 pub(crate) struct Fill;
 
-/// How many connections this worker is to keep open from here on.
+/// Sets how many connections this worker keeps open from here on.
 #[derive(Message)]
 #[rtype(result = "()")]
 pub(crate) struct Keep(pub(crate) usize);
 
-/// One worker. It lives on an Arbiter of its own.
+/// One worker. It runs on an Arbiter of its own.
 pub(crate) struct Worker {
     context: Rc<WorkerContext>,
     heartbeat: Arc<Heartbeat>,
     mailbox: usize,
-    /// Tells the supervisor when this worker is gone, however it went.
+    /// Notifies the supervisor when this worker has ended, however it ended.
     _watch: Box<dyn Send>,
 }
 

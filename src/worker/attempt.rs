@@ -1,6 +1,6 @@
-//! One attempt from its start to its one end, however that comes about: what was
-//! promised when it began is made good when it ends or is dropped. Knows neither what
-//! led to the attempt nor what follows from it.
+//! One attempt from its start to its only end, however it ends: every state that it changed at
+//! its start is settled when it ends or is dropped. Knows neither what led to the attempt nor what
+//! follows from it.
 
 use std::time::{Duration, Instant, SystemTime};
 
@@ -20,14 +20,14 @@ use crate::{
     stats::Counters,
 };
 
-/// The permission to make one attempt now, of those who watch over the API.
+/// The permission to make one attempt now, from the hold and the circuit breaker.
 pub(super) struct Leave<'a> {
     pub(super) breaker: Option<BreakerPermit<'a>>,
     pub(super) hold_permits: HoldPermits<'a>,
 }
 
-/// An attempt that is under way. Dropped before its end, it is counted and told as
-/// cancelled, and a probe's place in the circuit breaker is free again.
+/// An attempt in flight. Dropped before its end, it is counted and reported as cancelled, and if it
+/// was the breaker's probe, another may follow.
 pub(super) struct Running<'a> {
     worker: &'a WorkerContext,
     call: &'a Call,
@@ -36,13 +36,13 @@ pub(super) struct Running<'a> {
     started: Instant,
     has_ended: bool,
     leave: Option<Leave<'a>>,
-    /// `None` where the pace does not depend on its end.
+    /// `None` if the pace does not depend on its end.
     paced: Option<PacedAttempt<'a>>,
 }
 
 impl<'a> Running<'a> {
-    /// Begins an attempt: from here on the server may see the request. One beside another
-    /// brings a permit of its own. It fails when the call is no longer this worker's, or is over.
+    /// Begins an attempt: from here on the server may see the request. A hedge brings a permit of
+    /// its own. Fails if the call is no longer this worker's, or has ended.
     pub(super) fn begin(
         worker: &'a WorkerContext,
         api: Api<'a>,
@@ -61,7 +61,7 @@ impl<'a> Running<'a> {
         let leave = Some(leave);
         let running =
             Self { worker, call, in_flight, attempt, started, has_ended: false, leave, paced };
-        // Dropped, it is told as cancelled.
+        // Dropped, it is reported as cancelled.
         if call.is_cancelled() { Err(is_over()) } else { Ok(running) }
     }
 
@@ -70,7 +70,7 @@ impl<'a> Running<'a> {
         self.started
     }
 
-    /// Ends the attempt with an answer or with an error of known meaning, and gives its permit
+    /// Ends the attempt with a response or with an error of known meaning, and gives its permit
     /// back.
     pub(super) fn end(mut self, outcome: &Result<Response, Error>) -> Attempt {
         self.has_ended = true;
@@ -105,7 +105,7 @@ impl<'a> Running<'a> {
         self.attempt
     }
 
-    /// Tells those who gave leave what the attempt showed.
+    /// Reports the outcome to the hold and the circuit breaker.
     fn report_outcome(&mut self, outcome: &Result<Response, Error>, heard: Option<&Heard>) {
         let Some(Leave { breaker, hold_permits }) = self.leave.take() else { return };
         let is_limit = heard.is_some_and(|heard| heard.is_limit);
@@ -123,8 +123,8 @@ impl<'a> Running<'a> {
         }
     }
 
-    /// Tells the pace what the answer says of limits. What an answer that is no success says
-    /// of them has been `heard`.
+    /// Reports to the pacer what the response says about limits. For an unsuccessful response
+    /// this is already in `heard`.
     fn pace(&mut self, answer: Option<&Response>, heard: Option<&Heard>) {
         let paced = self.paced.take();
         let (told, unread) = match (heard, answer, &paced) {
@@ -138,7 +138,7 @@ impl<'a> Running<'a> {
         self.tell_unread(unread);
         let Some(paced) = paced else { return };
         // The quota of one token among several says nothing about the API, and a refusal that
-        // holds the token leaves the others as they are. One that holds none is the API's.
+        // holds the token does not affect the others. A refusal without a hold concerns the API.
         let is_of_one =
             self.worker.tokens_for(self.call).is_some_and(|tokens| tokens.are_several());
         let is_of_tenant = self.call.tenant.is_some();
@@ -153,7 +153,7 @@ impl<'a> Running<'a> {
         paced.end(slower, told.filter(|_| !is_of_one), Instant::now());
     }
 
-    /// Counts the fields about limits that could not be read, and tells of them.
+    /// Counts the fields about limits that could not be read, and reports them.
     fn tell_unread(&mut self, unread: Vec<HeaderName>) {
         if unread.is_empty() {
             return;
@@ -165,8 +165,7 @@ impl<'a> Running<'a> {
         }
     }
 
-    /// Nobody holds the counters for longer than this, so they are never missed; and a drop
-    /// must not panic.
+    /// Nobody holds the counters for long, so no count is missed; and a drop must not panic.
     fn count(&self, count: impl FnOnce(&mut Counters)) {
         if let Ok(mut counters) = self.worker.counters.try_borrow_mut() {
             count(&mut counters);
@@ -179,14 +178,14 @@ impl<'a> Running<'a> {
     }
 }
 
-/// It reaches nobody: the call was answered from outside.
+/// Nobody sees this error: the call was answered from outside.
 fn is_over() -> Error {
     Error::new(ErrorKind::WorkerCrashed, "the call is over")
 }
 
 impl Drop for Running<'_> {
     fn drop(&mut self) {
-        // Whoever hears of the end may be the next probe.
+        // Whoever is woken by the end may be the next probe.
         drop(self.leave.take());
         if !self.has_ended && self.in_flight.end(self.attempt) {
             self.count(Counters::cancelled);

@@ -1,5 +1,5 @@
-//! The loop of one call on its worker: gates, one attempt, a decision, and again
-//! until there is an answer. What may be retried is decided in `retry`.
+//! The loop of one call on its worker: gates, an attempt, a decision, and again until there is a
+//! response or an error. What may be retried is decided in `retry`.
 
 use std::{pin::pin, rc::Rc, sync::Arc, time::Instant};
 
@@ -30,7 +30,7 @@ mod poll;
 
 use exchange::exchange;
 
-/// Runs a job to its answer, or until nobody waits for it any more.
+/// Runs a job until its call is answered, or until nobody waits for it any more.
 pub(super) async fn run(worker: Rc<WorkerContext>, job: Job) {
     let Some(call) = job.call().cloned() else { return };
     let in_flight = Arc::clone(job.in_flight());
@@ -43,7 +43,7 @@ pub(super) async fn run(worker: Rc<WorkerContext>, job: Job) {
     let latest = None;
     let attempts =
         Attempts { worker: &worker, call: &call, api, permit, url, redirects, latest, past };
-    // Pinned where they are, here and below: each move would double the room of a call.
+    // Pinned in place, here and below: each move would double the size of a call.
     let answer = pin!(attempts.run());
     let answer = answer.instrument(call.span.clone());
     tokio::select! {
@@ -70,9 +70,9 @@ pub(super) struct Attempts<'a> {
     pub(super) api: Api<'a>,
     pub(super) permit: CallPermit<'a>,
     url: Arc<Uri>,
-    /// What led to that URL.
+    /// The redirects that led to that URL.
     redirects: Redirects,
-    /// The attempt that was made last.
+    /// The latest attempt.
     pub(super) latest: Option<Attempt>,
     pub(super) past: Past,
 }
@@ -117,14 +117,14 @@ impl<'a> Attempts<'a> {
 
     /// Waits for everything an attempt needs.
     ///
-    /// The order is forced. What may take long comes first and holds nothing; the token comes
-    /// before the rate, since a token that has to be acquired would let a rate permit go stale;
-    /// the permit of the call comes with the rate permit, so that neither idles while the other is
-    /// waited for. Then time has passed: what was passed at first is looked at again, now without
-    /// a wait, and a gate that is shut sends the call back to the start, where it gives its permit
-    /// back. The breaker is asked after the holds, since its permit may be the place of the only
-    /// probe, and a probe must not wait. The permits of the keys are last, since they alone cannot
-    /// be given back.
+    /// The order is fixed. What may take long comes first, while nothing is held. The token comes
+    /// before the rate limit, since a rate permit would go stale while a token is acquired. The
+    /// permit to send comes together with the rate permit, so that neither idles while the other
+    /// is waited for. By then time has passed, so the first gates are checked again, now without
+    /// waiting, and a closed gate sends the call back to the start, where it gives its permit
+    /// back. The breaker is asked after the holds, since its permit may be for the only probe,
+    /// and a probe must not wait. The permits of the keys are last, since only they cannot be
+    /// given back.
     async fn pass_gates(
         &mut self,
         token: &mut Option<Issued>,
@@ -178,7 +178,7 @@ impl<'a> Attempts<'a> {
                 *token = None;
                 continue;
             }
-            // Else another call is the probe.
+            // Otherwise another call is the probe.
             let Ok(breaker) = circuit.map(|circuit| circuit.admit(call.kind, now)).transpose()
             else {
                 continue;
@@ -190,7 +190,7 @@ impl<'a> Attempts<'a> {
         }
     }
 
-    /// Makes one attempt, and perhaps another one beside it. The permit has gone back when it
+    /// Makes one attempt, and perhaps a hedge beside it. The permit has been given back when it
     /// returns.
     async fn attempt(
         &mut self,
@@ -209,7 +209,7 @@ impl<'a> Attempts<'a> {
         let first = pin!(exchange(running, worker, client, call, token, &request, &to));
         let (attempt, outcome) = match hedge::delay(worker, call) {
             None => first.await,
-            // Boxed, so that calls without a hedge have no room for one.
+            // Boxed, so that calls without a hedge reserve no memory for one.
             Some(delay) => {
                 let second = || {
                     let (beside, leave) = hedge::second(worker, *api, call, token)?;
@@ -240,13 +240,13 @@ impl<'a> Attempts<'a> {
         outcome.map(|response| response.with_url(url, redirects.is_moved).with_secret(secret))
     }
 
-    /// Whether a 401 to `token` leads to another one: once in a call, and where that may help.
+    /// Whether a 401 to `token` leads to another token: once per call, and only if that may help.
     fn may_renew(&self, token: Option<&Issued>, has_renewed: bool) -> bool {
         let tokens = self.worker.tokens_for(self.call);
         tokens.zip(token).is_some_and(|(tokens, token)| tokens.refused(token, has_renewed))
     }
 
-    /// Gets another token after a 401; without tokens to renew the 401 is final.
+    /// Gets another token after a 401; without tokens to refresh the 401 is final.
     async fn renew(&mut self, token: &mut Option<Issued>, response: Response) -> Next {
         let (Some(tokens), Some(refused)) = (self.worker.tokens_for(self.call), token.as_ref())
         else {
@@ -278,8 +278,8 @@ impl<'a> Attempts<'a> {
         }
     }
 
-    /// `error`, which came before the next attempt and ended the call. `cause` tells what became
-    /// of the attempt before; without it nobody knows.
+    /// `error`, which came before the next attempt and ended the call. `cause` has the outcome of
+    /// the previous attempt; without it the outcome is unknown.
     fn cut_short(&self, error: Error, cause: Option<Error>) -> Error {
         match cause {
             None if self.call.attempts() > 0 => error.with_delivery(Delivery::Unknown),
@@ -288,7 +288,7 @@ impl<'a> Attempts<'a> {
     }
 }
 
-/// What an attempt after `last` costs in permits, where the API asked for a pace and so many are
+/// The cost of an attempt after `last` in permits, if the API has set the pace and so many are
 /// saved. A retry costs more than a first attempt, and most after a timeout.
 fn cost(last: Option<&Error>) -> u32 {
     match last.map(Error::kind) {
@@ -298,7 +298,7 @@ fn cost(last: Option<&Error>) -> u32 {
     }
 }
 
-/// `error`, which ended the call after `cause` had made it wait.
+/// `error`, which ended the call while it waited because of `cause`.
 pub(super) fn after(error: Error, cause: Option<Error>) -> Error {
     let Some(cause) = cause else { return error };
     match cause.response().cloned() {
@@ -309,7 +309,7 @@ pub(super) fn after(error: Error, cause: Option<Error>) -> Error {
 
 #[cfg(test)]
 mod tests {
-    /// How large the future is that an async function returns.
+    /// The size of the future that an async function returns.
     fn room<A, B, F>(_: impl Fn(A, B) -> F) -> usize {
         size_of::<F>()
     }

@@ -1,5 +1,5 @@
-//! What the calls of one worker share: the HTTP client, the gates, the counters and
-//! their report, and the request as it goes out. Knows no single call.
+//! State shared by the calls of one worker: the HTTP client, the gates, the counters and
+//! their report, and the preparation of requests. Knows no single call.
 
 use std::{
     borrow::Cow,
@@ -64,12 +64,12 @@ pub(super) struct WorkerContext {
     pub(super) client: Client,
     foreign_clients: ForeignClients,
     pub(super) throttle: Throttle,
-    /// The pool's tokens that this worker knows of.
+    /// The pool's tokens that this worker knows.
     known_tokens: KnownTokens,
     pub(super) policy: retry::Policy,
     pub(super) counters: RefCell<Counters>,
     pub(super) hedging: RefCell<Hedging>,
-    /// Whether the pool's API has ever answered this worker.
+    /// Whether the pool's API has ever responded to this worker.
     pub(super) has_answered: Cell<bool>,
 }
 
@@ -82,7 +82,7 @@ impl Deref for WorkerContext {
 }
 
 impl WorkerContext {
-    /// What the worker in `slot` is made of.
+    /// The context of the worker in `slot`.
     pub(super) fn new(slot: usize, parts: WorkerParts) -> Self {
         let dispatcher = &parts.dispatcher;
         let config = &dispatcher.config;
@@ -111,7 +111,7 @@ impl WorkerContext {
         &self.dispatcher.config
     }
 
-    /// Sends off what was counted since the last report.
+    /// Sends a report of what was counted since the last one.
     pub(super) fn report(&self) {
         let Ok(mut counters) = self.counters.try_borrow_mut() else { return };
         if counters.is_empty() {
@@ -131,15 +131,15 @@ impl WorkerContext {
         self.dispatcher.events()
     }
 
-    /// What is shared about the pool's own API among the calls that `call` is one of.
+    /// The state of the pool's own API that `call` shares with other calls.
     pub(super) fn api<'a>(&'a self, call: &'a Call) -> Api<'a> {
         let tenant = call.tenant.as_deref();
         let circuit = self.dispatcher.circuit_of(tenant);
         Api::own(&self.hold, &self.pacer, circuit, &self.budget, tenant)
     }
 
-    /// The limit that `call` is counted under, if it has a key and there is a limit per key:
-    /// each handle with credentials of its own has its own keys.
+    /// The limit for the rate key of `call`, if it has one and there is a limit per key: each
+    /// handle with its own credentials has its own keys.
     pub(super) fn limit_of_key(&self, call: &Call) -> Option<Arc<RateLimiter>> {
         let key = call.request.own_rate_key()?;
         let keys = match &call.tenant {
@@ -149,7 +149,7 @@ impl WorkerContext {
         Some(keys?.limiter(key))
     }
 
-    /// What an answer that is no success asks for, or one whose result is not ready.
+    /// What an unsuccessful response requests, or one whose result is not ready.
     pub(super) fn hear(&self, answer: &Response) -> Option<Heard> {
         let status = answer.counts_as();
         let ruled = answer.ruling().map(|ruling| Ruled {
@@ -163,10 +163,10 @@ impl WorkerContext {
             .then(|| hear(rules, status, ruled, answer.headers(), SystemTime::now()))
     }
 
-    /// The answer to `call`, which went out with `token`, as the pool's rules take it.
+    /// The response to `call`, sent with `token`, as classified by the pool's rules.
     pub(super) fn ruled(&self, call: &Call, answer: Response, token: Option<&Issued>) -> Response {
         let rules = &self.config().rules;
-        // Another API says things in other ways.
+        // The rules do not apply to other APIs.
         if rules.is_empty() || call.request.foreign_base(&self.config().base).is_some() {
             return answer;
         }
@@ -179,7 +179,7 @@ impl WorkerContext {
         self.foreign_clients.client(base, &self.dispatcher).map(Some)
     }
 
-    /// The tokens that may go out with `call`: none goes to another API.
+    /// The tokens that may be sent with `call`: none are sent to another API.
     pub(super) fn tokens_for<'a>(&'a self, call: &'a Call) -> Option<TokensOf<'a>> {
         if call.request.other_base().is_some() {
             return None;
@@ -195,14 +195,14 @@ impl WorkerContext {
     pub(super) fn secrets_of(&self, call: &Call) -> Vec<Arc<SecretString>> {
         let defaults = &self.config().headers;
         let values = [call.request.headers(), defaults].map(|headers| headers.get(AUTHORIZATION));
-        // Behind the name of the scheme.
+        // After the name of the scheme.
         let secrets = values.into_iter().flatten().filter_map(|value| {
             header_text(value).split_whitespace().last().map(SecretString::from)
         });
         secrets.map(Arc::new).collect()
     }
 
-    /// The request as it goes out with `token`, and where it goes.
+    /// The request as it is sent with `token`, and its URL.
     pub(super) async fn prepare<'a>(
         &self,
         call: &'a Call,
@@ -224,12 +224,12 @@ impl WorkerContext {
         let mut request = if blocking.is_wary() {
             let limit = self.config().settings.replace_blocked_after;
             let threads = &tokens.set.threads;
-            // Boxed, so that pools whose callbacks behave have no room for it.
+            // Boxed, so that pools whose callbacks behave reserve no memory for it.
             Box::pin(blocking.run(threads, "the apply callback", limit, apply)).await??
         } else {
             permit.go_on_to(Stage::Applying)?;
             catch_unwind(AssertUnwindSafe(apply)).map_err(|payload| {
-                // Its end is a user's code too, which may panic again.
+                // Dropping the payload runs a user's code too, which may panic again.
                 mem::forget(payload);
                 Error::new(ErrorKind::Callback, "the apply callback panicked")
             })??
@@ -240,7 +240,7 @@ impl WorkerContext {
         if call.tenant.is_some() {
             request.go_without_default_credentials();
         }
-        // A token may go into the query.
+        // A token may be sent in the query.
         let is_same = match *url == *call.url {
             true => request.target() == call.request.target(),
             false => *request.target() == *url.to_string(),
@@ -255,8 +255,8 @@ impl WorkerContext {
 }
 
 impl Drop for WorkerContext {
-    /// What was counted is not lost with the worker, nor are the attempts that its end
-    /// cancels: the last one to let go of this reports.
+    /// Reports what was counted when the last owner drops this, including the attempts that the
+    /// end of the worker cancels.
     fn drop(&mut self) {
         self.report();
     }

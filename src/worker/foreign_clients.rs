@@ -1,14 +1,14 @@
-//! The HTTP clients of one worker for APIs other than the pool's, where a stream's next page
+//! The HTTP clients of one worker for APIs other than the pool's, to which a stream's next page
 //! may lead.
 
 use std::{cell::RefCell, rc::Rc};
 
 use crate::{base_url::BaseUrl, dispatch::Dispatcher, error::Error, transport::Client};
 
-/// So many clients are kept. In place of the oldest, another one is made when it is needed.
+/// How many clients are kept. One more replaces the oldest.
 const MOST_CLIENTS: usize = 8;
 
-/// The clients, with the origins that they are for.
+/// The clients, with their origins.
 #[derive(Default)]
 pub(super) struct ForeignClients(RefCell<Vec<(String, Rc<Client>)>>);
 

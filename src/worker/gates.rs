@@ -1,5 +1,5 @@
-//! What a call passes before each attempt: a permit, the API's hold, the circuit breaker,
-//! the rate limits. Whoever has to wait here gives its permit back first.
+//! The gates before each attempt: a permit, the API's hold, the circuit breaker, the rate limits. A
+//! call that has to wait here gives its permit back first.
 
 use std::{
     future::Future,
@@ -23,8 +23,8 @@ use crate::{
     stats::WaitCause,
 };
 
-/// The right to have one attempt on the wire. It is kept in the `InFlight` of the call, where the
-/// rate limiter can put it and the supervisor can take it back.
+/// The permit for one attempt in flight. It is kept in the call's `InFlight`, where the rate
+/// limiter can put it and the supervisor can take it back.
 pub(super) struct CallPermit<'a> {
     in_flight: Arc<InFlight>,
     admission: &'a Admission,
@@ -39,17 +39,18 @@ impl<'a> CallPermit<'a> {
         self.in_flight.release();
     }
 
-    /// Waits for the right, in its turn, unless it is held already.
+    /// Waits for the permit, in its turn, unless it is already held.
     pub(super) async fn hold(&mut self, call: &Arc<Call>) -> Result<(), Error> {
         if !self.in_flight.has_permit() {
             let permit = within_deadline(call, self.admission.permit(call)).await?;
-            // One that was taken away wants none, and its task ends when it is next polled.
+            // If the call was taken away it needs no permit, and its task ends when it is next
+            // polled.
             let _ = self.in_flight.fill(permit?);
         }
         Ok(())
     }
 
-    /// Begins a wait, which is counted under `cause` until the answer is dropped.
+    /// Begins a wait, which is counted under `cause` until the returned timer is dropped.
     pub(super) fn waiting(&self, cause: WaitCause) -> WaitTimer<'a> {
         self.admission.counters.waiting(cause)
     }
@@ -58,7 +59,7 @@ impl<'a> CallPermit<'a> {
         &self.in_flight
     }
 
-    /// Notes how far the call is. It fails when the call is no longer this worker's.
+    /// Records how far the call has come. Fails if the call is no longer this worker's.
     pub(super) fn go_on_to(&self, stage: Stage) -> Result<(), Error> {
         self.in_flight.go_on_to(stage)
     }
@@ -93,7 +94,7 @@ pub(super) async fn pause(
     Ok(())
 }
 
-/// The API's rate limit as a worker sees it, and the limit of its own if it has one.
+/// The API's rate limit as a worker sees it, and the worker's own limit if it has one.
 pub(super) struct Throttle {
     limiter: ActorRef<Limiter>,
     pacer: Arc<Pacer>,
@@ -115,10 +116,9 @@ impl Throttle {
         Self { limiter, pacer, own, is_per_token }
     }
 
-    /// Waits for a rate permit and the call's permit to send with. A rate permit is taken only
-    /// with the other in hand, at once or by the limiter, and costs `cost` where so many are saved.
-    /// Where each token has a limit, it is for the token of the slot that comes back, which is as
-    /// `token` says.
+    /// Waits for a rate permit and the permit to send. A rate permit is taken only together with
+    /// the other, at once or by the limiter, and costs `cost` if so many are saved. If each token
+    /// has a limit, it is for the token of the slot that is returned, chosen by `token`.
     pub(super) async fn pass(
         &self,
         call: &Arc<Call>,
@@ -129,21 +129,20 @@ impl Throttle {
         let Some(own) = &self.own else {
             return self.pass_shared(call, permit, cost, token).await;
         };
-        // The own permit is taken last and by the one whose turn it is: if it were put by
-        // while the shared limit makes wait, it would go out together with others.
+        // The worker's own permit is taken last, by the call whose turn it is: if it were taken
+        // before the wait for the shared limit, several would leave at once.
         let mut place = None;
         let since = pass_limit(own, &mut place, call, permit).await?;
         let chosen = self.pass_shared(call, permit, cost, token).await?;
-        // By the moment that was meant: timers fire late, and a full bucket keeps nothing of
-        // what flows in meanwhile.
+        // By the time that was meant: timers fire late, and a full bucket loses the tokens that
+        // arrive meanwhile.
         if let Some(place) = place {
             place.take(since);
         }
         Ok(chosen)
     }
 
-    /// Takes a permit for a second attempt beside the first, if there is one at once and the
-    /// API did not ask for a pace.
+    /// Takes a permit for a hedge, if there is one at once and the API has not set the pace.
     pub(super) fn try_second(&self) -> bool {
         self.own.is_none()
             && !self.is_per_token
@@ -151,7 +150,7 @@ impl Throttle {
             && self.pacer.try_pass(1, now())
     }
 
-    /// Waits for what all workers share.
+    /// Waits for the limit that all workers share.
     async fn pass_shared(
         &self,
         call: &Arc<Call>,
@@ -175,7 +174,7 @@ impl Throttle {
         Ok(granted.token)
     }
 
-    /// Asks the limiter, and the one after it if it dies with the question.
+    /// Asks the limiter, and its successor if it dies before it replies.
     async fn ask(
         &self,
         call: &Call,
@@ -201,8 +200,8 @@ impl Throttle {
     }
 }
 
-/// Waits, in `place`, until the call is the first there and `limiter` has a permit, and answers
-/// since when it has. It is taken when all else is there: nothing is in between it and the wire.
+/// Waits, in `place`, until the call is the first there and `limiter` has a permit, and returns
+/// since when it has. The permit is taken when everything else is there, just before sending.
 pub(super) async fn pass_limit<'a>(
     limiter: &'a RateLimiter,
     place: &mut Option<Place<'a>>,
@@ -232,7 +231,7 @@ pub(super) async fn pass_hold(
     permit: &mut CallPermit<'_>,
 ) -> Result<(), Error> {
     while !hold.is_open() {
-        // Made before the look, so that no room is missed between the two.
+        // Created before the check, so that no room is missed between the two.
         let freed = hold.freed();
         match hold.wait(now()) {
             None => break,
@@ -251,16 +250,16 @@ pub(super) async fn pass_hold(
     Ok(())
 }
 
-/// Waits until the circuit breaker would let an attempt through. A new call does not wait:
-/// it fails at once. So does one whose deadline passes while the breaker is surely open; for
-/// the outcome of a probe it waits as long as it can.
+/// Waits until the circuit breaker would let an attempt through. A new call does not wait: it fails
+/// at once. So does a call whose deadline passes while the breaker is certainly open; for the
+/// outcome of a probe it waits until its deadline.
 pub(super) async fn pass_circuit(
     circuit: &Circuit,
     call: &Call,
     permit: &mut CallPermit<'_>,
 ) -> Result<(), Error> {
     loop {
-        // Made before the check, so that no change is missed between the two.
+        // Created before the check, so that no change is missed between the two.
         let changed = circuit.changed();
         let now = now();
         let Err(refusal) = circuit.check(call.kind, now) else { return Ok(()) };

@@ -1,5 +1,5 @@
-//! A second attempt of a call beside the first: when it is due, what it needs, and which of
-//! the two counts. What hedging costs at most is `retry/hedge.rs`.
+//! A hedged request: when the second attempt is due, what it needs, and which of the two counts.
+//! The cost of hedging is limited in `retry/hedge.rs`.
 
 use std::{
     future::Future,
@@ -23,24 +23,24 @@ use crate::{
     token_manager::Issued,
 };
 
-/// From so many samples on the older ones count half.
+/// From this many samples on the older ones count half.
 const MOST_SAMPLES: u64 = 2_000;
-/// Fewer samples say nothing of a percentile.
+/// Fewer samples are not enough for a percentile.
 const FEWEST_SAMPLES: u64 = 100;
 
-/// What comes of an attempt.
+/// The outcome of an attempt.
 pub(super) type Outcome = (Attempt, Result<Response, Error>);
 
-/// What a worker knows for hedging.
+/// A worker's state for hedging.
 #[derive(Default)]
 pub(super) struct Hedging {
     budget: HedgeBudget,
-    /// How long the latest attempts took, once somebody wants to know.
+    /// How long the latest attempts took, once anyone needs it.
     pace: Option<Durations>,
 }
 
 impl Hedging {
-    /// Takes in how long attempts took, in µs.
+    /// Records how long attempts took, in µs.
     pub(super) fn observe(&mut self, latencies: &[u32]) {
         let Some(pace) = &mut self.pace else { return };
         latencies.iter().for_each(|&micros| pace.record_micros(micros));
@@ -62,7 +62,7 @@ impl Hedging {
     }
 }
 
-/// After how long the attempt of `call` that begins is to be hedged.
+/// The delay after which the attempt of `call` that begins now is hedged.
 pub(super) fn delay(worker: &WorkerContext, call: &Call) -> Option<Duration> {
     let hedge = call.request.own_hedge().unwrap_or(worker.config().settings.hedge)?;
     let is_call = matches!(call.kind, CallKind::Call);
@@ -70,7 +70,7 @@ pub(super) fn delay(worker: &WorkerContext, call: &Call) -> Option<Duration> {
     may_hedge.then(|| worker.hedging.borrow_mut().delay(&hedge)).flatten()
 }
 
-/// Gets all that a second attempt needs, if it is there at once.
+/// Gets everything a second attempt needs, if it is available at once.
 pub(super) fn second<'a>(
     worker: &'a WorkerContext,
     api: Api<'a>,
@@ -107,8 +107,8 @@ pub(super) fn second<'a>(
     Some((permit, Leave { breaker, hold_permits }))
 }
 
-/// The first good answer of the attempt `first` and of the one that `second` begins when
-/// `delay` has passed, or else what came last. The other one is to be dropped.
+/// The first good response of the attempt `first` and of the one that `second` begins when
+/// `delay` has passed, or else the last outcome. The caller drops the other one.
 pub(super) async fn race<F: Future<Output = Outcome>>(
     worker: &WorkerContext,
     delay: Duration,
@@ -133,7 +133,7 @@ pub(super) async fn race<F: Future<Output = Outcome>>(
     Ok(outcome)
 }
 
-/// Whether the call goes on from here, with an answer or with a wait that it asks for.
+/// Whether the call can continue with this outcome: a response, or a wait that it requests.
 fn is_good(worker: &WorkerContext, outcome: &Result<Response, Error>) -> bool {
     let Ok(answer) = outcome else { return false };
     let holds = |heard: Heard| heard.is_limit || heard.holds && heard.asks_to_wait();

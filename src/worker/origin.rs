@@ -1,6 +1,6 @@
-//! What all workers share about an origin that requests go to: its hold, its pace, its breaker
-//! and its budget. The pool's own API has one of each, and so has every other origin that pages
-//! lead to, so that what one of them says concerns no other.
+//! What all workers share about an origin that requests go to: its hold, its pace, its breaker and
+//! its retry budget. The pool's own API has one of each, and so has every other origin that pages
+//! lead to, so that none affects another.
 
 use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
@@ -18,27 +18,27 @@ use crate::{
     stats::WaitCause,
 };
 
-/// So many origins are known at a time. In place of the oldest, another one begins anew.
+/// How many origins are tracked at a time. One more replaces the oldest.
 const MOST_ORIGINS: usize = 64;
 
-/// The permits of one attempt by the holds that it is subject to.
+/// The permits of one attempt from the holds that apply to it.
 pub(super) type HoldPermits<'a> = (HoldPermit<'a>, Option<HoldPermit<'a>>);
 
-/// What is shared about the API that a call goes to.
+/// The shared state of the API that a call goes to.
 #[derive(Clone, Copy)]
 pub(super) struct Api<'a> {
     pub(super) hold: &'a Hold,
-    /// Of the handle alone that makes the call, if it has credentials of its own.
+    /// The hold of the handle that makes the call, if it has its own credentials.
     pub(super) own_hold: Option<&'a Hold>,
     pub(super) pacer: &'a Pacer,
     pub(super) circuit: Option<&'a Circuit>,
     budget: &'a Mutex<Budget>,
-    /// If it is another one than the pool's.
+    /// Set if it is another API than the pool's.
     pub(super) foreign: Option<&'a Origin>,
 }
 
 impl<'a> Api<'a> {
-    /// The pool's own, for calls of `tenant`.
+    /// The pool's own API, for calls of `tenant`.
     pub(super) fn own(
         hold: &'a Hold,
         pacer: &'a Pacer,
@@ -56,7 +56,7 @@ impl<'a> Api<'a> {
         self.hold.is_open() && self.own_hold.is_none_or(Hold::is_open)
     }
 
-    /// Lets an attempt leave at `now`, if no hold is in its way.
+    /// Lets an attempt leave at `now`, if no hold prevents it.
     pub(super) fn depart(&self, now: Instant) -> Option<HoldPermits<'a>> {
         let by_handle = match self.own_hold {
             Some(own) => Some(own.admit(now)?),
@@ -70,14 +70,14 @@ impl<'a> Api<'a> {
     }
 }
 
-/// Another origin than that of the pool's API.
+/// An origin other than that of the pool's API.
 pub(crate) struct Origin {
     name: String,
     hold: Hold,
     pacer: Pacer,
     circuit: Option<Circuit>,
     budget: Mutex<Budget>,
-    /// The pool's limit holds for each origin by itself.
+    /// The pool's limit, applied to each origin separately.
     pub(super) limit: Option<RateLimiter>,
 }
 
@@ -118,7 +118,7 @@ impl Origin {
         }
     }
 
-    /// Waits for a permit, and for one of the pace that the origin asked for.
+    /// Waits for a permit of the limit, and for one of the pace that the origin has set.
     pub(super) async fn pass(
         &self,
         call: &Arc<Call>,
@@ -136,13 +136,13 @@ impl Origin {
         }
     }
 
-    /// Whether a second attempt may go out beside the first at once.
+    /// Whether a hedge may be sent at once.
     pub(super) fn try_second(&self) -> bool {
         self.pacer.is_open() && self.limit.as_ref().is_none_or(|limit| limit.try_acquire().is_ok())
     }
 }
 
-/// The other origins, as all workers know them.
+/// The other origins, shared by all workers.
 pub(crate) struct Origins {
     config: Arc<ValidConfig>,
     known: Mutex<Vec<Arc<Origin>>>,

@@ -1,5 +1,5 @@
-//! [pure] Where redirects lead a call: which are followed, and what those that are not are told
-//! as. Makes no request.
+//! [pure] Redirects of a call: which are followed, and the errors of those that are not. Makes no
+//! request.
 
 use http::{Uri, header::LOCATION};
 
@@ -17,18 +17,18 @@ const MOST: usize = 5;
 /// The redirects that a call has followed.
 #[derive(Default)]
 pub(super) struct Redirects {
-    /// The URLs that they led away from.
+    /// The URLs that were left.
     left: Vec<Uri>,
     /// Whether all of them were permanent, and there were any.
     pub(super) is_moved: bool,
 }
 
 impl Redirects {
-    /// The URL to which `response`, the answer of `current`, sends a safe request, if it stays
-    /// on the origin of `base` and below it.
+    /// The URL to which `response`, received from `current`, redirects a safe request, if it
+    /// stays on the origin of `base` and below it.
     ///
     /// # Errors
-    /// What ends the call, with the response in it.
+    /// The error that ends the call, with the response in it.
     pub(super) fn follow(
         &mut self,
         request: &Request,
@@ -45,7 +45,7 @@ impl Redirects {
             let what = format!("{what} {}", without_query(&location));
             Error::new(ErrorKind::Status, what).with_response(response.clone())
         };
-        // What is not safe is sent to no other place (RFC 9110 section 15.4).
+        // An unsafe request is never sent to another place (RFC 9110 section 15.4).
         if !request.method().is_safe() {
             return Err(Error::status_of(response));
         }

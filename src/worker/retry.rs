@@ -1,5 +1,5 @@
-//! What follows a failed attempt: the holds that its answer asks for, and the wait before the
-//! next one or the error that ends the call. What may be retried is decided in `retry`.
+//! What follows a failed attempt: the holds that its response requests, and the wait before the
+//! next attempt or the error that ends the call. What may be retried is decided in `retry`.
 
 use std::time::{Duration, Instant};
 
@@ -17,25 +17,25 @@ use crate::{
     stats::WaitCause,
 };
 
-/// What earlier attempts of a call have to do with whether there is another one.
+/// The history of a call, as far as it matters for another attempt.
 #[derive(Default)]
 pub(super) struct Past {
-    /// Attempts that are no retries: replays, hedges, and those that do not count.
+    /// Attempts that are not retries: after a token refresh, hedges, and those that do not count.
     pub(super) uncounted: u32,
     /// Since when the API has not been reached, and by how many attempts.
     unreached: Option<(Instant, u32)>,
-    /// Whether the one wait was made that some statuses are worth.
+    /// Whether the one wait that some statuses allow has been made.
     has_waited: bool,
 }
 
 impl Past {
-    /// Takes note of an answer after which the request is sent again, elsewhere or otherwise.
+    /// Records a response after which the request is sent again, elsewhere or otherwise.
     pub(super) fn replayed(&mut self) {
         self.uncounted += 1;
         self.unreached = None;
     }
 
-    /// Takes note of `error`, with which an attempt ended at `now`.
+    /// Records `error`, with which an attempt ended at `now`.
     fn unreached(&mut self, error: &Error, has_answered: bool, now: Instant) -> Option<Unreached> {
         let (since, before) = self.unreached.unwrap_or((now, 0));
         self.unreached = is_unreached(error, has_answered).then_some((since, before + 1));
@@ -44,7 +44,7 @@ impl Past {
     }
 }
 
-/// The wait of the pool's rule that takes the answer for a failure in passing.
+/// The wait of the response rule for a transient failure.
 fn wait_of_rule(error: &Error) -> Option<Duration> {
     let ruling = error.response()?.ruling()?;
     ruling.wait.filter(|_| ruling.action == Action::Retry)
@@ -52,13 +52,13 @@ fn wait_of_rule(error: &Error) -> Option<Duration> {
 
 impl Attempts<'_> {
     /// Waits before the next attempt and returns the error that led to it, or ends the call with
-    /// it.
+    /// that error.
     pub(super) async fn retry(&mut self, error: Error) -> Result<Error, Error> {
         let worker = self.worker;
         let now = Instant::now();
         let heard = self.heard(&error);
         let retry_after = match worker.tokens_for(self.call) {
-            // A limit is about the token, which is held; others may go on.
+            // A rate limit concerns the token, which is held; others may go on.
             Some(tokens) if heard.is_limit && tokens.are_several() => {
                 tokens.wait(now, heard.wait, worker.policy.max_retry_after)
             }
@@ -131,7 +131,7 @@ impl Attempts<'_> {
         pause(self.call, &self.permit, WaitCause::Backoff, wait).await
     }
 
-    /// What the answer asks for that is the error.
+    /// What the response in the error requests.
     fn heard(&self, error: &Error) -> Heard {
         let answer = error
             .response()
@@ -139,8 +139,8 @@ impl Attempts<'_> {
         answer.and_then(|answer| self.worker.hear(answer)).unwrap_or_default()
     }
 
-    /// Holds the whole API for as long as it asked, or the one handle with credentials of its
-    /// own to which it said so: what it says to one may be of that one's making.
+    /// Holds the whole API for the wait it requested, or only the handle with its own credentials
+    /// that got the response: that handle may have caused it.
     fn hold(&self, now: Instant, wait: Duration, heard: &Heard) {
         let wait = wait.min(self.worker.policy.max_retry_after);
         if !heard.holds {
@@ -160,7 +160,7 @@ impl Attempts<'_> {
         }
     }
 
-    /// A health check is retried by the next one.
+    /// A failed health check is not retried before the next one is due.
     fn policy(&self) -> retry::Policy {
         let max_attempts = match self.call.kind {
             CallKind::Call => self.worker.policy.max_attempts,

@@ -1,5 +1,5 @@
-//! The tokens of a worker's calls: which one goes out with an attempt, and what an answer
-//! says about the use of it. Where there is one at hand, the token manager is not asked.
+//! The tokens of a worker's calls: which one is sent with an attempt, and what a response says
+//! about its further use. If a token is at hand, the token manager is not asked.
 
 use std::{
     cell::RefCell,
@@ -18,14 +18,14 @@ use crate::{
     token_manager::{Issue, Issued, TokenManager, TokenSet},
 };
 
-/// Whoever waited for a token that was held leaves within this time after the hold.
+/// Calls that waited for a held token leave within this time after the hold.
 const MOST_SPREAD: Duration = Duration::from_millis(500);
 
 /// The pool's tokens that a worker has at hand.
 pub(super) type KnownTokens = RefCell<Vec<Option<Issued>>>;
 
-/// The tokens of one call: those of its handle if that has its own, else those of the pool.
-/// There is no way from here to others.
+/// The tokens of one call: those of its handle if that has its own, else those of the pool. No
+/// others can be reached from here.
 #[derive(Clone, Copy)]
 pub(super) struct TokensOf<'a> {
     pub(super) manager: &'a ActorRef<TokenManager>,
@@ -36,14 +36,14 @@ pub(super) struct TokensOf<'a> {
 }
 
 impl TokensOf<'_> {
-    /// The next token in turn. While the API holds all of them it waits for the first.
+    /// The next token in turn. While the API holds all of them this waits for the first.
     pub(super) async fn next(
         &self,
         call: &Call,
         permit: &mut CallPermit<'_>,
     ) -> Result<Issued, Error> {
         loop {
-            // Looked up before, so that nobody holds the lock while waiting.
+            // Looked up before, so that the lock is not held while waiting.
             let next = self.set.rotation().serve_next(Instant::now());
             let index = match next {
                 Ok(index) => index,
@@ -65,8 +65,8 @@ impl TokensOf<'_> {
         }
     }
 
-    /// The token of the slot that the limiter chose; `None` when it had to be waited for, so
-    /// that the permit went back.
+    /// The token of the slot that the limiter chose; `None` if it had to be waited for, so that
+    /// the permit was given back.
     pub(super) async fn chosen(
         &self,
         call: &Call,
@@ -81,22 +81,22 @@ impl TokensOf<'_> {
         Ok(known)
     }
 
-    /// Whether the API came to hold a token.
+    /// Whether the API now holds a token.
     pub(super) fn is_held(&self, token: &Issued, now: Instant) -> bool {
         self.set.rotation().is_held(token.slot, now)
     }
 
-    /// Whether the limiter chooses the token, since each has a limit.
+    /// Whether the limiter chooses the token, because each has a limit.
     pub(super) fn are_limited(&self) -> bool {
         self.set.is_limited
     }
 
-    /// Takes in that an attempt with `token` which began at `began` was answered with success.
+    /// Records that an attempt with `token` which began at `began` was successful.
     pub(super) fn served(&self, token: &Issued, began: Instant) {
         self.set.refusals.served(token, began);
     }
 
-    /// Takes in that the API refused `token`. Says whether the call gets another one, which a
+    /// Records that the API refused `token`. Returns whether the call gets another one, which a
     /// `replay` does not.
     pub(super) fn refused(&self, token: &Issued, is_replay: bool) -> bool {
         let newer = self.set.cache.get(token.slot);
@@ -107,7 +107,7 @@ impl TokensOf<'_> {
         self.set.refusals.refused(token, is_replay, Instant::now())
     }
 
-    /// A token in place of one that the API refused.
+    /// A replacement for a token that the API refused.
     pub(super) async fn renew(
         &self,
         call: &Call,
@@ -117,9 +117,8 @@ impl TokensOf<'_> {
         self.ask(call, permit, refused.slot, Some(refused.generation)).await
     }
 
-    /// Takes in what an answer to `token` says about the use of it, where there are others to
-    /// use. Returns for how long it is held.
-    /// `hear` is how an answer that is no success is read.
+    /// Records what a response to `token` says about its use, if there are others to use. Returns
+    /// how long it is held. `hear` parses an unsuccessful response.
     pub(super) fn heed(
         &self,
         token: &Issued,
@@ -135,20 +134,19 @@ impl TokensOf<'_> {
             None => (None, quota(response.headers(), SystemTime::now()).quota),
         };
         let asked = asked.filter(|wait| !wait.is_zero());
-        // What the server asks for in so many words goes before what it tells of quotas.
+        // An explicit request to wait takes precedence over quotas.
         let used_up = told.and_then(|quota| self.set.rotation().observe(token.slot, quota, now));
         let held = asked.and_then(|wait| self.set.rotation().hold(token.slot, wait, now));
         held.or(used_up)
     }
 
-    /// Whether others may go on when the API refuses one: other tokens, or other credentials.
+    /// Whether calls may go on when the API refuses one: with other tokens, or other credentials.
     pub(super) fn are_several(&self) -> bool {
         self.known.is_none() || self.set.credentials.slots > 1
     }
 
-    /// How long all tokens are held, if they are, after one was refused with the wait `asked`.
-    /// A hold lasts for `longest` at most; where that is all there is to wait for, it is what
-    /// was asked.
+    /// How long all tokens are held, if they are, after one was refused with the wait `asked`. A
+    /// hold lasts for `longest` at most; if that is the only wait, the result is `asked`.
     pub(super) fn wait(
         &self,
         now: Instant,
@@ -159,12 +157,12 @@ impl TokensOf<'_> {
         // The hold began a moment ago.
         let is_cut = wait + Duration::from_secs(1) > longest;
         let asked = asked.filter(|asked| *asked > longest && is_cut);
-        // The only token is held even where its hold is cut to nothing.
+        // A single token is held even if its hold is cut to nothing.
         let is_held = !wait.is_zero() || asked.is_some() && self.set.credentials.slots == 1;
         is_held.then(|| asked.unwrap_or(wait))
     }
 
-    /// The token of a slot, if it is at hand and may still be used.
+    /// The token of a slot, if it is at hand and still valid.
     fn known(&self, index: usize) -> Option<Issued> {
         let now = Instant::now();
         let may_use =
@@ -196,7 +194,7 @@ impl TokensOf<'_> {
         let _waiting = permit.waiting(WaitCause::Token);
         loop {
             let issued = within_deadline(call, self.issue(index, stale)).await??;
-            // It may have been declared void since its acquire began.
+            // It may have been invalidated since its acquire began.
             if !self.set.stands_by(issued.slot, issued.epoch) {
                 (index, stale) = (issued.slot, Some(issued.generation));
                 continue;
@@ -206,8 +204,8 @@ impl TokensOf<'_> {
         }
     }
 
-    /// Asks the manager, and the one after it if it dies with the question. Who asked two
-    /// that died may be the one who kills them.
+    /// Asks the manager, and its successor if it dies before it replies. A caller that has asked
+    /// two managers that died may be what kills them.
     async fn issue(&self, slot: usize, stale: Option<u64>) -> Result<Issued, Error> {
         let failed = |what| Err(Error::new(ErrorKind::Token, what));
         let (mut deaths, given_up) = (0, self.set.marks.given_up());
@@ -215,10 +213,10 @@ impl TokensOf<'_> {
             let question = Issue { set: Arc::clone(self.set), slot, stale };
             match self.manager.send(question).await {
                 Ok(Some(answer)) => return answer,
-                // It is dead, and the next question waits for its successor.
+                // It is dead, and the next message waits for its successor.
                 Ok(None) => {}
                 Err(Unanswered::Died) => deaths += 1,
-                // It was another's acquire that hung.
+                // The acquire that hung was for another token.
                 Err(Unanswered::Hung) if self.set.marks.given_up() == given_up => {}
                 Err(Unanswered::Hung) => {
                     return failed("the acquire callback blocked its thread for too long");

@@ -1,4 +1,4 @@
-//! Who is let in, by token, and the faults on purpose.
+//! Access by token, rate limiting, and deliberate faults.
 
 use std::{
     collections::HashMap,
@@ -33,7 +33,7 @@ pub(crate) struct Access {
 }
 
 struct State {
-    /// Until when each token holds.
+    /// When each token expires.
     tokens: HashMap<String, Instant>,
     random: fastrand::Rng,
 }
@@ -89,7 +89,7 @@ pub(crate) async fn issue(
     }))
 }
 
-/// Lets a request pass that has a token, and counts it.
+/// Lets a request with a valid token pass, and counts it.
 pub(crate) async fn guard(
     access: web::Data<Access>,
     options: web::Data<DemoOptions>,
@@ -109,7 +109,7 @@ pub(crate) async fn guard(
     Ok(response.map_into_left_body())
 }
 
-/// Answers some requests with 503.
+/// Responds to some requests with 503.
 pub(crate) async fn fail_some(
     access: web::Data<Access>,
     options: web::Data<DemoOptions>,

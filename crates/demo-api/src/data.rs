@@ -1,5 +1,5 @@
-//! [pure] The rows: 50 countries as they are, and 64 cities in each, of which
-//! only the name of the capital is real. The same rows in every run.
+//! [pure] The rows: 50 real countries, and 64 cities in each, of which only the name of the capital
+//! is real. The rows are the same in every run.
 
 use serde_json::{Value, json};
 
@@ -34,7 +34,8 @@ impl Data {
                     "id": cities.len() + 1,
                     "name": name,
                     "country": country,
-                    // Zipf's law: the n-th city has about an n-th of the first one's people.
+                    // Zipf's law: the n-th city has about an n-th of the population of the first
+                    // one.
                     "population": thousands * random.u64(15..25) / rank,
                     "is_capital": is_capital,
                 }));
@@ -59,7 +60,7 @@ const ENDS: [&str; 14] = [
     "ton", "ville", "wick",
 ];
 
-/// Name, ISO 3166 code, capital, continent, and people in thousands, around 2023.
+/// Name, ISO 3166 code, capital, continent, and population in thousands, around 2023.
 const COUNTRIES: [(&str, &str, &str, &str, u64); 50] = [
     ("Argentina", "AR", "Buenos Aires", "South America", 46_650),
     ("Australia", "AU", "Canberra", "Oceania", 26_640),

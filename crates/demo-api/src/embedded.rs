@@ -1,5 +1,5 @@
-//! An actix-web server on a thread and an actix System of its own, on a free
-//! loopback port. Knows nothing of what is served.
+//! An actix-web server on its own thread and actix System, on a free loopback port. Knows nothing
+//! of what is served.
 
 use std::{
     io,
@@ -19,10 +19,10 @@ pub struct Embedded {
 }
 
 impl Embedded {
-    /// Runs the server that `serve` makes of a bound listener.
+    /// Runs the server that `serve` makes from a bound listener.
     ///
     /// # Errors
-    /// What binding, spawning or `serve` itself failed with.
+    /// The error of binding, of spawning or of `serve` itself.
     pub fn start<F>(serve: F) -> io::Result<Self>
     where
         F: FnOnce(TcpListener) -> io::Result<Server> + Send + 'static,
@@ -47,7 +47,7 @@ impl Embedded {
         Ok(Self { address, handle, thread: Some(thread) })
     }
 
-    /// Where the server listens.
+    /// The address of the server.
     pub fn address(&self) -> SocketAddr {
         self.address
     }
@@ -55,7 +55,7 @@ impl Embedded {
 
 impl Drop for Embedded {
     fn drop(&mut self) {
-        // The command is sent by the call itself; the future only waits for its end.
+        // The call itself sends the command; the future only waits for its end.
         drop(self.handle.stop(false));
         if let Some(thread) = self.thread.take() {
             let _ = thread.join();

@@ -1,8 +1,7 @@
-//! A small paged API over countries and their cities, embedded in the program
-//! that talks to it: bearer tokens, pages of at most ten rows, a rate limit,
-//! some latency and, if wanted, faults.
+//! A small paged API of countries and their cities, embedded in the program that calls it: bearer
+//! tokens, pages of at most ten rows, a rate limit, some latency and, if enabled, faults.
 //!
-//! | request | answer |
+//! | request | response |
 //! |---|---|
 //! | `POST /token` | `{"access_token": …, "token_type": "Bearer", "expires_in": seconds}` |
 //! | `GET /v1/countries`, `GET /v1/cities`, `GET /v1/countries/{country}/cities` | a page |
@@ -33,21 +32,21 @@ use notes::Notes;
 /// How the API behaves.
 #[derive(Clone, Debug)]
 pub struct DemoOptions {
-    /// How long each answer takes at least.
+    /// The least latency of each response.
     pub latency: Duration,
-    /// The share of requests that are answered with 503, from 0 to 1.
+    /// The share of requests that get a 503, from 0 to 1.
     pub fault_rate: f64,
-    /// What the faults and the tokens follow from.
+    /// The seed of the faults and the tokens.
     pub seed: u64,
-    /// How many rows a page has when the client asks for no number.
+    /// The number of rows on a page if the client requests no size.
     pub per_page: usize,
-    /// How many rows a page has at most.
+    /// The most rows on a page.
     pub max_per_page: usize,
-    /// How many requests `window` admits; more are answered with 429.
+    /// How many requests are allowed per `window`; more get a 429.
     pub quota: u32,
-    /// What `quota` is counted over, in whole seconds.
+    /// The time window of `quota`, in whole seconds.
     pub window: Duration,
-    /// How long a token holds.
+    /// The lifetime of a token.
     pub token_lifetime: Duration,
 }
 
@@ -77,7 +76,7 @@ impl DemoApi {
     /// Starts the API on a free loopback port.
     ///
     /// # Errors
-    /// What binding or spawning failed with, or a quota or a window that is not possible.
+    /// The error of binding or spawning, or an impossible quota or window.
     pub fn start(options: DemoOptions) -> io::Result<Self> {
         let policy = RateLimitPolicy::token_bucket("default", options.quota, options.window);
         // All clients together.
@@ -102,7 +101,7 @@ impl DemoApi {
                     .route("/token", web::post().to(access::issue))
                     .service(
                         web::scope("/v1")
-                            // The last one comes first.
+                            // The last one runs first.
                             .wrap(from_fn(fail_some))
                             .wrap(limit.clone())
                             .wrap(from_fn(guard))
@@ -117,32 +116,32 @@ impl DemoApi {
         Ok(Self { server, data, access })
     }
 
-    /// Where `/token` is: scheme, host and port.
+    /// The URL of `/token`: scheme, host and port.
     pub fn origin(&self) -> String {
         format!("http://{}", self.server.address())
     }
 
-    /// Where the rows are.
+    /// The base URL of the rows.
     pub fn base_url(&self) -> String {
         format!("{}/v1", self.origin())
     }
 
-    /// All cities, in the order that the API serves them.
+    /// All cities, in the order of the API.
     pub fn cities(&self) -> &[Value] {
         &self.data.cities
     }
 
-    /// All countries, in the order that the API serves them.
+    /// All countries, in the order of the API.
     pub fn countries(&self) -> &[Value] {
         &self.data.countries
     }
 
-    /// How many requests for rows arrived so far, whatever their answer.
+    /// How many requests for rows arrived so far, whatever the response.
     pub fn requests(&self) -> u64 {
         self.access.requests()
     }
 
-    /// How many of them were answered with 429.
+    /// How many of them got a 429.
     pub fn throttled(&self) -> u64 {
         self.access.throttled()
     }

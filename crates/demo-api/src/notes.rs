@@ -1,5 +1,5 @@
-//! Notes about countries: the one resource that can be written. Each has a version,
-//! which is its `ETag`; `If-Match` holds a write to it.
+//! Notes about countries: the one writable resource. Each has a version, which is its `ETag`;
+//! `If-Match` makes a write conditional on it.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 

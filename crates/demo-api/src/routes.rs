@@ -1,4 +1,4 @@
-//! The lists and the rows behind the door.
+//! The lists and the rows, which require a token.
 
 use actix_web::{HttpResponse, web};
 use serde_json::{Value, json};
@@ -62,7 +62,7 @@ fn row(rows: &[Value], key: &str, wanted: &str) -> HttpResponse {
         .map_or_else(not_found, |row| HttpResponse::Ok().json(row))
 }
 
-/// One page of the rows that `query` asks for.
+/// The page of rows that `query` selects.
 pub(crate) fn list(
     rows: &[Value],
     options: &DemoOptions,
@@ -99,7 +99,7 @@ pub(crate) fn list(
     }))
 }
 
-/// Whether a field is what a parameter says, which is always text.
+/// Whether a field equals a parameter, which is always text.
 fn is(value: &Value, wanted: &str) -> bool {
     match value {
         Value::String(text) => text == wanted,

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use super::{Envelope, Fact, Location, Named};
 use crate::path::Path;
 
-/// What an envelope may say.
+/// What the data form of an envelope may contain.
 #[derive(Default, Serialize, Deserialize)]
 #[serde(default)]
 pub(super) struct Data {
@@ -17,7 +17,7 @@ pub(super) struct Data {
     no_content_is_empty: bool,
     null_is_empty: bool,
     lossy_text: bool,
-    /// Paths by what they are of, and names of header fields.
+    /// Paths by the fact they are for, and names of header fields.
     #[serde(flatten)]
     places: IndexMap<String, String>,
 }

@@ -1,4 +1,4 @@
-//! [pure] Whether pages hold the same items, whatever else they say.
+//! [pure] Compares the items of pages, ignoring everything else in them.
 
 use std::hash::{BuildHasher, Hasher};
 
@@ -28,7 +28,7 @@ pub(in crate::pager) fn same_items(one: &ItemList, other: &ItemList) -> bool {
 }
 
 /// Whether two lists, from their first items on, differ before the first item ends, as those of
-/// honest pages do. Told without reading further than that.
+/// well-behaved pages do, without reading further.
 fn differ_in_the_first(one: &str, other: &str) -> bool {
     let bytes = one.as_bytes().iter().zip(other.as_bytes());
     let common = bytes.take_while(|(one, other)| one == other).count();
@@ -36,7 +36,7 @@ fn differ_in_the_first(one: &str, other: &str) -> bool {
     IgnoredAny::deserialize(&mut json).is_err_and(|error| error.is_eof())
 }
 
-/// What these texts are, in their order, as one number.
+/// A hash of these texts in order.
 pub(super) fn content_of<'a>(texts: impl Iterator<Item = &'a str>) -> u64 {
     let mut hasher = FixedState::with_seed(0x9e37_79b9).build_hasher();
     for text in texts {
@@ -54,7 +54,7 @@ mod tests {
     use super::{super::decode::PageCursor, *};
     use crate::{pager::envelope::Envelope, response::Response};
 
-    // So that a literal can be given.
+    // Allows a literal to be given.
     #[allow(clippy::needless_pass_by_value)]
     fn same(one: impl ToString, other: impl ToString) -> bool {
         let open = |body: String| {

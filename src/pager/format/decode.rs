@@ -1,6 +1,6 @@
-//! [pure] Takes a page apart in one pass over its bytes: each item is built as what
-//! the consumer asked for, with no tree in between, and not before it is wanted. Knows
-//! nothing of requests or order.
+//! [pure] Decodes a page in one pass over its bytes: each item is built as the type that the
+//! consumer requested, with no tree in between, and only when it is needed. Knows nothing of
+//! requests or order.
 
 use std::{collections::BTreeMap, marker::PhantomData};
 
@@ -32,7 +32,7 @@ pub(crate) trait ItemDecoder: Send + Sync + 'static {
 
     fn decode<'de, D: Deserializer<'de>>(&self, deserializer: D) -> Result<Self::Item, D::Error>;
 
-    /// Whether a number of the item may lack digits that its text has.
+    /// Whether a number of the item may have lost digits of its text.
     fn is_inexact(&self, _: &Self::Item) -> bool {
         false
     }
@@ -54,7 +54,7 @@ pub(crate) trait ItemDecoder: Send + Sync + 'static {
         Ok((item, end))
     }
 
-    /// The item that all of `text` is.
+    /// The item in `text`, which holds nothing else.
     fn decode_whole(&self, text: &str) -> Result<Self::Item, serde_json::Error> {
         let (item, end) = self.decode_text(text)?;
         serde_json::Deserializer::from_str(text.get(end..).unwrap_or_default()).end()?;
@@ -79,7 +79,7 @@ impl<T: DeserializeOwned + Send + 'static> ItemDecoder for Typed<T> {
     }
 }
 
-/// [`ItemDecoder`] as an object.
+/// An object-safe [`ItemDecoder`].
 pub(in crate::pager) trait ErasedDecoder<T>: Send + Sync {
     /// The next item of a page, or `None` after the last.
     fn next(&self, cursor: &mut PageCursor) -> Option<Result<T, Error>>;
@@ -102,13 +102,13 @@ impl PageCursor {
     /// Finds the items of a page.
     ///
     /// # Errors
-    /// [`ErrorKind::Decode`] when the body is not text.
+    /// [`ErrorKind::Decode`] if the body is not text.
     pub(crate) fn open(envelope: &Envelope, response: Response) -> Result<Self, Error> {
         let list = ItemList::of(envelope, &response)?;
         Ok(Self::of(response, list))
     }
 
-    /// A page whose items were found before.
+    /// A page whose items were already found.
     pub(in crate::pager) fn of(response: Response, list: ItemList) -> Self {
         Self { response, taken: list.start(), list }
     }
@@ -122,7 +122,7 @@ impl PageCursor {
         self.taken.count
     }
 
-    /// How much of the text was taken so far, with what stands before the items.
+    /// How much of the text was consumed, including what is before the items.
     pub(in crate::pager) fn at(&self) -> usize {
         self.taken.at
     }
@@ -133,7 +133,7 @@ impl PageCursor {
         Some(item.map_err(|source| mismatch(&self.response, source)))
     }
 
-    /// How many items there are and what the page says about the set, without building any.
+    /// How many items there are and the metadata of the page, without building any item.
     ///
     /// # Errors
     /// Those of [`ItemList::survey`].
@@ -142,7 +142,7 @@ impl PageCursor {
         Ok((taken.count, trailer.info))
     }
 
-    /// What the page says about the set, when every item was taken.
+    /// The metadata of the page, once every item was taken.
     ///
     /// # Errors
     /// Those of [`ItemList::survey`].
@@ -157,20 +157,20 @@ impl PageCursor {
 }
 
 impl ItemList {
-    /// Finds the items of an answer.
+    /// Finds the items of a response.
     ///
     /// # Errors
-    /// [`ErrorKind::Decode`] when its body is not text.
+    /// [`ErrorKind::Decode`] if its body is not text.
     pub(in crate::pager) fn of(envelope: &Envelope, response: &Response) -> Result<Self, Error> {
         let format = format_of(envelope, response);
         let text = format.text(envelope, response);
         Ok(format.find(envelope, text.map_err(|source| mismatch(response, source))?))
     }
 
-    /// How far its items reach, of which none is built, and what the page says beside them.
+    /// The extent of its items, without building them, and the metadata of the page.
     ///
     /// # Errors
-    /// Those of [`survey`](Self::survey), and when an item is none.
+    /// Those of [`survey`](Self::survey), and if an item is invalid.
     pub(in crate::pager) fn survey_all(
         &self,
         response: &Response,
@@ -181,12 +181,12 @@ impl ItemList {
         Ok((taken, self.survey(response, envelope, pointer, taken)?))
     }
 
-    /// What the page says about the set, and has at `pointer`, beside its items, which were
+    /// The metadata of the page, and the value at `pointer`, besides its items, which were
     /// `taken`.
     ///
     /// # Errors
-    /// [`ErrorKind::Decode`] when there is no list of items, more than one, or anything is
-    /// not as it should be.
+    /// [`ErrorKind::Decode`] if there is no list of items, or more than one, or anything is
+    /// invalid.
     fn survey(
         &self,
         response: &Response,
@@ -216,12 +216,12 @@ impl ItemList {
     }
 }
 
-/// What may stand beside an item that is wrapped in `data`.
+/// Keys that may be beside an item that is wrapped in `data`.
 const BESIDE_DATA: [&str; 7] =
     ["included", "jsonapi", "links", "message", "meta", "status", "success"];
 
-/// Decodes the answer of an item endpoint: the object itself, or the object under
-/// `data` where lists are under that key and nothing but remarks stands beside it.
+/// Decodes the response of an item endpoint: the object itself, or the object under
+/// `data` if lists are under that key and only known keys are beside it.
 pub(crate) fn decode_item<D: ItemDecoder>(
     decoder: &D,
     envelope: &Envelope,
@@ -240,7 +240,7 @@ pub(crate) fn decode_item<D: ItemDecoder>(
     item.map_err(|source| mismatch(&response.without_body(), source))
 }
 
-/// Decodes the only item of an answer that is a page of a list.
+/// Decodes the only item of a response that is a page of a list.
 pub(crate) fn decode_only_item<D: ItemDecoder>(
     decoder: &D,
     envelope: &Envelope,
@@ -253,7 +253,7 @@ pub(crate) fn decode_only_item<D: ItemDecoder>(
 
 fn mismatch(response: &Response, source: impl Into<Mismatch>) -> Error {
     let source = source.into();
-    // The body is data, and no part of the error, if it is a page.
+    // The body is data, and not part of the error, if it is a page.
     let response = if source.is_in_item() { response.without_body() } else { response.clone() };
     Error::new(ErrorKind::Decode, "the body is not the page that was asked for")
         .with_source(source)

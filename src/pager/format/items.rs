@@ -13,7 +13,7 @@ use super::{
 };
 use crate::response::Mismatch;
 
-/// What may stand between the items of a list: the white space of JSON (RFC 8259 section 2).
+/// Allowed between the items of a list: the white space of JSON (RFC 8259 section 2).
 pub(super) const WHITE_SPACE: [char; 4] = [' ', '\t', '\n', '\r'];
 
 /// Where the items of a page are.
@@ -22,17 +22,17 @@ pub(in crate::pager) struct ItemList {
     text: ByteString,
     /// Where the first item is, if there is one.
     first: Option<usize>,
-    /// Where each item is, from where to where, if they are not one list.
+    /// The range of each item, if they are not one list.
     places: Option<Arc<[Range<usize>]>>,
     format: &'static dyn PageFormat,
 }
 
-/// What was taken of a list.
+/// The progress through a list.
 #[derive(Clone, Copy, Default)]
 pub(in crate::pager) struct Taken {
     /// How many items.
     pub(in crate::pager) count: usize,
-    /// Where to go on: at an item, or at the end of the list.
+    /// Where to continue: at an item, or at the end of the list.
     pub(in crate::pager) at: usize,
 }
 
@@ -55,7 +55,7 @@ impl ItemList {
         self.first
     }
 
-    /// Where each item is, if they are not one list.
+    /// The range of each item, if they are not one list.
     pub(super) fn places(&self) -> Option<&[Range<usize>]> {
         self.places.as_deref()
     }
@@ -69,12 +69,13 @@ impl ItemList {
         self.first.is_none()
     }
 
-    /// Nothing yet.
+    /// The start: nothing was taken.
     pub(in crate::pager) fn start(&self) -> Taken {
         Taken { count: 0, at: self.first.unwrap_or_default() }
     }
 
-    /// Builds the next item, or returns `None` at the end of the list. What fails is not taken.
+    /// Builds the next item, or returns `None` at the end of the list. An item that fails is not
+    /// taken.
     pub(in crate::pager) fn next<D: ItemDecoder>(
         &self,
         taken: &mut Taken,
@@ -105,7 +106,7 @@ impl ItemList {
     /// Takes all items without building any.
     ///
     /// # Errors
-    /// When one of them is none.
+    /// If one of them is invalid.
     pub(in crate::pager) fn pass_over(&self) -> Result<Taken, Mismatch> {
         if let Some(taken) = self.format.take_all(self) {
             return Ok(taken);
@@ -117,7 +118,7 @@ impl ItemList {
         Ok(taken)
     }
 
-    /// The page without what was `taken` of it, where that is one piece.
+    /// The page with the `taken` items cut out, if they are one piece.
     pub(in crate::pager) fn without(&self, taken: Taken) -> Cow<'_, str> {
         match self.first {
             Some(first) if self.places.is_none() => {
@@ -127,7 +128,7 @@ impl ItemList {
         }
     }
 
-    /// What the items are that were `taken`, as one number.
+    /// A hash of the `taken` items.
     pub(in crate::pager) fn content(&self, taken: Taken) -> u64 {
         let listed = self.first.map(|first| first..taken.at);
         let places = match &self.places {

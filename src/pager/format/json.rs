@@ -1,5 +1,5 @@
-//! [pure] Pages of JSON: where the list of items is, and what stands around it, by one walk along
-//! the paths that the envelope names. Builds no item.
+//! [pure] Pages of JSON: finds the list of items, and the metadata around it, in one walk along the
+//! paths that the envelope names. Builds no item.
 
 use std::{ops::Range, sync::Arc};
 
@@ -23,7 +23,7 @@ use crate::{
     response::Mismatch,
 };
 
-/// One document, with the items in a list, or with each at a place of its own.
+/// One document, with the items in one list, or at separate places.
 #[derive(Debug)]
 pub(super) struct Json;
 
@@ -65,7 +65,7 @@ impl PageFormat for Json {
         let before = items.text().get(..items.first().filter(|_| items.places().is_none())?)?;
         let bracket = before.trim_end_matches(WHITE_SPACE).len().checked_sub(1)?;
         let mut json = serde_json::Deserializer::from_str(items.text().get(bracket..)?);
-        // Takes no memory: there is nothing in what is ignored.
+        // Takes no memory: ignored values are empty.
         let count = Vec::<IgnoredAny>::deserialize(&mut json).ok()?.len();
         let length = json.into_iter::<IgnoredAny>().byte_offset();
         Some(Taken { count, at: bracket + length.checked_sub(1)? })
@@ -83,17 +83,17 @@ impl PageFormat for Json {
     }
 }
 
-/// Where a part of `text` is in it.
+/// The position of a part of `text`.
 fn place(text: &str, part: &str) -> Range<usize> {
     let start = part.as_ptr().addr() - text.as_ptr().addr();
     start..start + part.len()
 }
 
-/// Walks through `page`, which may have been relieved of its items. The next page is named at
-/// `pointer`, if anywhere. What header fields say outweighs the `pagination` object.
+/// Walks through `page`, whose items may have been cut out. The next page is named at `pointer`,
+/// if anywhere. Header fields take precedence over the `pagination` object.
 ///
 /// # Errors
-/// When the page is no JSON, or a place that the envelope names holds something else.
+/// If the page is not JSON, or a place that the envelope names holds something else.
 fn outline(
     envelope: &Envelope,
     pointer: Option<&Path>,
@@ -109,8 +109,8 @@ fn outline(
     if !envelope.items.is_plain() {
         trailer.lists = usize::from(items_along(envelope, page)?.is_some());
     }
-    // What is known stays, so the order is that of trust: places that a setting names, header
-    // fields, the `pagination` object.
+    // Known facts are kept, so the order is by trust: configured places, header fields, the
+    // `pagination` object.
     let mut info = PageInfo::default();
     let sources = Sources { page, lookups: &lookups, found: &found };
     for (index, Named { fact, place }) in envelope.named.iter().enumerate() {
@@ -149,7 +149,7 @@ fn outline(
     Ok(trailer)
 }
 
-/// What a walk has found, and the page for those paths that it did not look for.
+/// The results of a walk, and the page for paths that the walk did not cover.
 struct Sources<'a, 'p> {
     page: &'p str,
     lookups: &'a [Lookup<'a>],
@@ -157,8 +157,8 @@ struct Sources<'a, 'p> {
 }
 
 impl<'p> Sources<'_, 'p> {
-    /// Hands out what is at the place of a target: what stands there under the longest keys,
-    /// and what stands there once more. What says most comes first.
+    /// Yields the values of a target: the one under the longest keys, and repetitions of it.
+    /// Values that say that more pages follow come first.
     fn texts(
         &self,
         target: Target,
@@ -184,8 +184,8 @@ impl<'p> Sources<'_, 'p> {
         }
         info.remarks.add(Remarks::TWICE);
         let mut texts: Vec<&str> = found().collect();
-        // What says that more follow is heard first: a name, a larger number, a flag that is
-        // set. Nothing, or no, is heard last.
+        // Signs that more follow come first: a name, a larger number, a flag that is set.
+        // Nothing, or no, comes last.
         texts.sort_by_key(|text| {
             let is_little = matches!(*text, "null" | "false" | "0" | "\"\"");
             let count: u64 = text.trim_matches('"').parse().unwrap_or_default();
@@ -195,11 +195,10 @@ impl<'p> Sources<'_, 'p> {
     }
 }
 
-/// The items of an envelope whose path does more than to name keys. `None` where it leads
-/// nowhere.
+/// The items of an envelope whose path does more than to name keys. `None` if it leads nowhere.
 ///
 /// # Errors
-/// When the page is no JSON, or its path leads to something else than it should.
+/// If the page is not JSON, or its path leads to something other than it should.
 fn items_along<'p>(envelope: &Envelope, page: &'p str) -> Result<Option<Vec<&'p str>>, Mismatch> {
     let path = &envelope.items;
     let gaps = if envelope.null_is_empty { Gaps::NullIsEmpty } else { Gaps::Refused };
@@ -214,10 +213,10 @@ fn items_along<'p>(envelope: &Envelope, page: &'p str) -> Result<Option<Vec<&'p 
     }
 }
 
-/// The offset of the first item in `page`. `None` where there is none, whatever the reason.
+/// The offset of the first item in `page`. `None` if there is none, for any reason.
 fn first_item(envelope: &Envelope, page: &str) -> Option<usize> {
     let mut readings = envelope.items.readings();
-    // Longer keys win, if they are there at all.
+    // Longer keys win, if they exist at all.
     let last = readings.next_back()?;
     let exist = |steps: &[Step]| {
         steps.iter().all(|step| match step {
@@ -237,10 +236,10 @@ fn first_item_along(steps: &[Step], envelope: &Envelope, page: &str) -> (bool, O
     let lookups = [Lookup { target: Target::Items, steps }];
     let mut found = Found { stops_at_item: true, ..Found::default() };
     let mut json = serde_json::Deserializer::from_str(page);
-    // Ends with an error when it is found, since nothing is taken of it.
+    // Ends with an error when it is found, since nothing more is needed.
     let _ = Walk::new(&lookups, envelope, &mut found).deserialize(&mut json);
     let at = json.into_iter::<IgnoredAny>().byte_offset();
-    // What cannot begin an item may have been taken for the end of something.
+    // An invalid start of an item may have been confused with the end of something.
     let before = page.get(..at).filter(|_| found.is_at_item);
     let at = before.and_then(|before| before.trim_end().ends_with('[').then_some(at));
     (found.lists > 0, at)

@@ -1,7 +1,6 @@
-//! [pure] What a page is made of. [`PageFormat`](page_format::PageFormat) is where a format
-//! attaches: it says where the items are in a page and what stands beside them. `json` and `ndjson`
-//! are the formats there are, `decode` builds items from where they are, without knowing the
-//! format.
+//! [pure] The formats of pages. [`PageFormat`](page_format::PageFormat) is the trait of a format:
+//! it finds the items in a page and the metadata beside them. `json` and `ndjson` are the
+//! available formats; `decode` builds items from their text, without knowing the format.
 
 mod content;
 mod decode;

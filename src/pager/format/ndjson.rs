@@ -1,5 +1,5 @@
-//! [pure] Bodies of one JSON item per line (NDJSON, JSON Lines): where the items are, and
-//! whether each line is one.
+//! [pure] Bodies of one JSON item per line (NDJSON, JSON Lines): finds the items, and checks that
+//! each line is one.
 
 use bytestring::ByteString;
 use http::{HeaderMap, header::CONTENT_TYPE};
@@ -16,15 +16,15 @@ use crate::{
     response::{BYTE_ORDER_MARK, Mismatch, Response},
 };
 
-/// What may stand before an item: the white space of JSON (RFC 8259 section 2), and the mark
-/// with which each of several files begins.
+/// Allowed before an item: the white space of JSON (RFC 8259 section 2), and the byte order mark,
+/// with which each of several concatenated files begins.
 const WHITE: [char; 5] = [' ', '\t', '\n', '\r', BYTE_ORDER_MARK];
 
-/// What such bodies are called.
+/// The content types of such bodies.
 const NAMES: [&str; 4] =
     ["application/x-ndjson", "application/ndjson", "application/jsonl", "application/x-jsonlines"];
 
-/// One item per line, and nothing else: only header fields can tell of the set.
+/// One item per line, and nothing else: metadata can only come from header fields.
 #[derive(Debug)]
 pub(super) struct Ndjson;
 
@@ -66,15 +66,15 @@ impl PageFormat for Ndjson {
     }
 }
 
-/// Whether an answer calls itself lines of items.
+/// Whether the content type of a response is lines of items.
 pub(super) fn is_named_by(headers: &HeaderMap) -> bool {
     let named = headers.get(CONTENT_TYPE).map(header_text).unwrap_or_default();
     let name = named.split(';').next().unwrap_or_default().trim();
     NAMES.iter().any(|known| name.eq_ignore_ascii_case(known))
 }
 
-/// Refuses an answer that is no lines, or not all of them: the end of a cut one looks like that
-/// of any other.
+/// Refuses a response that is not lines, or is incomplete: the end of a truncated one looks like
+/// any other.
 fn check(response: &Response) -> Result<(), Mismatch> {
     if response.overruns() {
         return Err("the body may go on behind its end".into());
@@ -82,7 +82,7 @@ fn check(response: &Response) -> Result<(), Mismatch> {
     check_type(response.headers())
 }
 
-/// Refuses an answer that calls itself something else than lines of items, such as the
+/// Refuses a response whose content type is something other than lines of items, such as the
 /// object with which an API reports an error.
 fn check_type(headers: &HeaderMap) -> Result<(), Mismatch> {
     let named = headers.get(CONTENT_TYPE).map(header_text).unwrap_or_default();
@@ -101,7 +101,7 @@ fn next(text: &str, at: usize) -> Option<usize> {
     (!rest.is_empty()).then(|| text.len() - rest.len())
 }
 
-/// Where the line with the next item from `at` on begins and ends. The last one may lack its end.
+/// The start and end of the line with the next item from `at` on. The last one needs no line break.
 fn line(text: &str, at: usize) -> Option<(usize, usize)> {
     let start = next(text, at)?;
     let length = text.get(start..)?.split('\n').next()?.len();

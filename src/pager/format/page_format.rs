@@ -1,4 +1,4 @@
-//! [pure] The trait at which a format of pages attaches, and which format an answer has.
+//! [pure] The trait of page formats, and the choice of the format of a response.
 
 use std::fmt;
 
@@ -17,22 +17,22 @@ use crate::{
     response::{Mismatch, Response},
 };
 
-/// Where the items are in a page, and what stands beside them.
+/// Finds the items in a page, and the metadata beside them.
 ///
-/// A format makes a text of a body in which each item is JSON, and says where the next one
-/// begins. It builds none, so that it does not know what becomes of them, and nothing is read
-/// twice. One whose items are not JSON writes them as lines of it in
-/// [`text`](Self::text), and leaves the rest to [`Ndjson`].
+/// A format turns a body into a text in which each item is JSON, and says where the next one
+/// begins. It builds no items, so it does not depend on their type, and nothing is read twice. A
+/// format whose items are not JSON writes them as lines of JSON in [`text`](Self::text), and
+/// leaves the rest to [`Ndjson`].
 pub(in crate::pager) trait PageFormat: fmt::Debug + Send + Sync {
-    /// The text in which the items are: that of the body.
+    /// The text that contains the items: that of the body.
     ///
     /// # Errors
-    /// When the answer is not in this format, or not all of one.
+    /// If the response is not in this format, or is incomplete.
     fn text(&self, envelope: &Envelope, response: &Response) -> Result<ByteString, Mismatch> {
         text::text(response.body(), envelope.lossy_text)
     }
 
-    /// Finds the items in such a text. What is wrong with it is told when it is read.
+    /// Finds the items in such a text. Errors in it are reported when it is read.
     fn find(&self, envelope: &Envelope, text: ByteString) -> ItemList;
 
     /// Where the next item begins, and where it ends if that is known before it is read.
@@ -43,21 +43,20 @@ pub(in crate::pager) trait PageFormat: fmt::Debug + Send + Sync {
         taken: Taken,
     ) -> Option<Result<(usize, Option<usize>), Mismatch>>;
 
-    /// The same mismatch with the place of the next item, which it is about.
+    /// Adds the place of the next item to a mismatch that is about it.
     fn locate(&self, mismatch: Mismatch, items: &ItemList, taken: Taken) -> Mismatch;
 
-    /// All items at once, where nothing is wrong with them. `None` if they are to be looked at
-    /// one by one.
+    /// Takes all items at once, if nothing is wrong with them. `None` if they must be checked one
+    /// by one.
     fn take_all(&self, _: &ItemList) -> Option<Taken> {
         None
     }
 
-    /// What the page says beside its items, which were `taken`, in its text and in header
+    /// The metadata beside the page's items, which were `taken`, in its text and in header
     /// fields. The next page is named at `pointer`, if anywhere.
     ///
     /// # Errors
-    /// When it is no page of the format, or a place that the envelope names holds something
-    /// else.
+    /// If it is not a page of the format, or a place that the envelope names holds something else.
     fn trailer(
         &self,
         envelope: &Envelope,
@@ -68,7 +67,7 @@ pub(in crate::pager) trait PageFormat: fmt::Debug + Send + Sync {
     ) -> Result<PageTrailer, Mismatch>;
 }
 
-/// The format of an answer. One that calls itself lines is read so where items may stand in a
+/// The format of a response. If its content type is lines, it is read as lines if items may be in a
 /// body with nothing around them.
 pub(super) fn format_of(envelope: &Envelope, response: &Response) -> &'static dyn PageFormat {
     let is_lines =

@@ -1,4 +1,4 @@
-//! [pure] The `pagination` object of a page, read where it stands.
+//! [pure] Reads the `pagination` object of a page in place.
 
 use std::fmt;
 
@@ -13,10 +13,10 @@ use crate::{
     path::Key,
 };
 
-/// The object, whose content goes into the page info. Anything else in its place says nothing.
+/// The object, whose content goes into the page info. Any other value in its place is ignored.
 pub(super) struct Pagination<'a>(pub(super) &'a mut PageInfo);
 
-/// Takes in what stands in the object, as far as it can be read.
+/// Reads a value of the object, if possible.
 pub(super) fn take_hint(info: &mut PageInfo, fact: Fact, text: &str) {
     match fact.read(text) {
         Ok(said) => info.take(fact, said),
@@ -79,7 +79,7 @@ impl<'de> Visitor<'de> for Pagination<'_> {
             let earlier = place.replace(text).filter(|earlier| *earlier != text);
             if let Some(earlier) = earlier {
                 self.0.remarks.add(Remarks::TWICE);
-                // What says more is heard.
+                // A value that says that more follow wins.
                 if fact.read(earlier).ok() > fact.read(text).ok() {
                     *place = Some(earlier);
                 }

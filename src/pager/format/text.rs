@@ -1,19 +1,19 @@
-//! [pure] The text of a page: what its bytes say before anything is read of it.
+//! [pure] The text of a page: its bytes decoded, before anything is parsed.
 
 use bytes::Bytes;
 use bytestring::ByteString;
 
 use crate::response::{BYTE_ORDER_MARK, Mismatch};
 
-/// What an unpaired surrogate becomes (Unicode section 3.9, U+FFFD), as JSON escapes it behind
+/// The replacement of an unpaired surrogate (Unicode section 3.9, U+FFFD), as JSON escapes it after
 /// the backslash and the `u`.
 const REPLACEMENT: &str = "fffd";
 
-/// The text of `body`, without a byte order mark. Where it `is_lossy`, U+FFFD stands in place
-/// of what is no UTF-8, and of escaped surrogates that are none of a pair.
+/// The text of `body`, without a byte order mark. If `is_lossy`, U+FFFD replaces invalid UTF-8 and
+/// unpaired escaped surrogates.
 ///
 /// # Errors
-/// When it is not UTF-8.
+/// If it is not UTF-8.
 pub(super) fn text(body: &Bytes, is_lossy: bool) -> Result<ByteString, Mismatch> {
     let mut mark = [0; 4];
     let mark = BYTE_ORDER_MARK.encode_utf8(&mut mark).as_bytes();
@@ -34,7 +34,7 @@ pub(super) fn text(body: &Bytes, is_lossy: bool) -> Result<ByteString, Mismatch>
     Ok(mended.into())
 }
 
-/// Where the digits of escaped surrogates are that are none of a pair (RFC 8259 section 8.2).
+/// The positions of the digits of unpaired escaped surrogates (RFC 8259 section 8.2).
 fn lone_surrogates(text: &str) -> Vec<usize> {
     let bytes = text.as_bytes();
     let mut lone = Vec::new();
@@ -55,7 +55,7 @@ fn lone_surrogates(text: &str) -> Vec<usize> {
     lone
 }
 
-/// The code unit whose four digits are at `at`, behind a backslash and a `u`.
+/// The code unit whose four digits are at `at`, after a backslash and a `u`.
 fn escaped(bytes: &[u8], at: usize) -> Option<u32> {
     let digits = bytes.get(at..at + 4)?;
     let is_hex = bytes.get(at - 2..at) == Some(br"\u") && digits.iter().all(u8::is_ascii_hexdigit);

@@ -1,5 +1,5 @@
-//! [pure] One walk through the JSON of a page, along every path of keys at once: notes what
-//! stands at their ends, and counts the lists of items.
+//! [pure] One walk through the JSON of a page, along every path of keys at once: collects the
+//! values at their ends, and counts the lists of items.
 
 use std::fmt;
 
@@ -18,17 +18,17 @@ use crate::{
     path::{Key, Path, Step},
 };
 
-/// What a walk looks for.
+/// The targets of a walk.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Target {
     Items,
-    /// What names the next page.
+    /// The reference to the next page.
     Pointer,
     /// A place that the envelope names.
     Named(usize),
     /// The `pagination` object.
     Pagination,
-    /// Something in the `pagination` object.
+    /// A value in the `pagination` object.
     Hint(Fact),
 }
 
@@ -38,14 +38,13 @@ pub(super) struct Lookup<'a> {
     pub(super) steps: &'a [Step],
 }
 
-/// All ways to what the envelope names through keys, for each target those with the longest
-/// keys first.
+/// All paths of keys in the envelope, for each target those with the longest keys first.
 pub(super) fn lookups<'a>(envelope: &'a Envelope, pointer: Option<&'a Path>) -> Vec<Lookup<'a>> {
     let named = envelope.named.iter().enumerate().filter_map(|(index, named)| match &named.place {
         Location::Body(path) => Some((Target::Named(index), path)),
         Location::Header(_) => None,
     });
-    // Where what it holds stands beside other things, each is looked for by itself.
+    // If its values are among other keys, each is looked up separately.
     let object = envelope.has_pagination_object();
     let pagination = object.then_some((Target::Pagination, &envelope.pagination));
     let hints = if object { &[] } else { envelope.hints.as_slice() };
@@ -60,7 +59,7 @@ pub(super) fn lookups<'a>(envelope: &'a Envelope, pointer: Option<&'a Path>) -> 
     lookups
 }
 
-/// As many as a mask has bits.
+/// The number of bits in a mask.
 const MOST_LOOKUPS: usize = 128;
 
 #[derive(Default)]
@@ -70,14 +69,14 @@ pub(super) struct Found<'p> {
     pub(super) lists: usize,
     /// The lookup that has led to the items.
     pub(super) items_by: Option<usize>,
-    /// What the `pagination` object says.
+    /// The facts in the `pagination` object.
     pub(super) hints: PageInfo,
-    /// What was found at the end of a lookup.
+    /// The values at the ends of lookups.
     pub(super) values: Vec<(usize, &'p str)>,
 }
 
 impl<'p> Found<'p> {
-    /// Takes in what stands at the end of these lookups.
+    /// Adds the value at the end of these lookups.
     fn take(&mut self, mut ending: u128, value: &'p str) {
         while ending != 0 {
             self.values.push((ending.trailing_zeros() as usize, value));
@@ -86,7 +85,7 @@ impl<'p> Found<'p> {
     }
 }
 
-/// One level of the way from the root to what the envelope names.
+/// One level of the walk from the root to the targets.
 pub(super) struct Walk<'a, 'p> {
     lookups: &'a [Lookup<'a>],
     envelope: &'a Envelope,
@@ -108,8 +107,8 @@ impl<'a, 'p> Walk<'a, 'p> {
         Self { lookups, envelope, found, live, depth: 0 }
     }
 
-    /// The way ends before its goal: an error on the only way to the items, and otherwise
-    /// something that is not there.
+    /// The path ends before its target: an error on the only path to the items, and otherwise a
+    /// missing value.
     fn end<E: de::Error>(&self, at: de::Unexpected<'_>) -> Result<(), E> {
         let mut ways = self.lookups.iter().enumerate().filter(|(_, r)| r.target == Target::Items);
         let is_only_way = match (ways.next(), ways.next()) {
@@ -127,7 +126,7 @@ impl<'a, 'p> Walk<'a, 'p> {
         Walk { lookups, envelope, found: &mut *self.found, live, depth: depth + 1 }
     }
 
-    /// The lookups that end at a key, and those that go on there.
+    /// The lookups that end at a key, and those that continue below it.
     fn along(&self, key: &str) -> (u128, u128) {
         let (mut ending, mut going_on) = (0, 0);
         let mut live = self.live;
@@ -144,13 +143,13 @@ impl<'a, 'p> Walk<'a, 'p> {
         (ending, going_on)
     }
 
-    /// Whether a single lookup ends, and leads to the `pagination` object.
+    /// Whether a single lookup ends here, and leads to the `pagination` object.
     fn is_pagination(&self, ending: u128) -> bool {
         let lookup = self.lookups.get(ending.trailing_zeros() as usize);
         ending.is_power_of_two() && lookup.is_some_and(|r| r.target == Target::Pagination)
     }
 
-    /// The list of items by which the lookups in `ending` end, unless one with longer keys was
+    /// The list of items at which the lookups in `ending` end, unless one with longer keys was
     /// found.
     fn list(&mut self, ending: u128) -> Option<ListVisitor<'_, 'p>> {
         let is_items = |index: &usize| {
@@ -243,7 +242,7 @@ impl<'p> Visitor<'p> for Walk<'_, 'p> {
             }
             let value = map.next_value::<&RawValue>()?.get();
             self.found.take(ending, value);
-            // Something else that is wanted may lie within it.
+            // Another target may be inside it.
             if going_on != 0 && value.starts_with('{') {
                 let mut within = serde_json::Deserializer::from_str(value);
                 self.deeper(going_on).deserialize(&mut within).map_err(de::Error::custom)?;
@@ -257,7 +256,7 @@ impl<'p> Visitor<'p> for Walk<'_, 'p> {
 struct ListVisitor<'a, 'p> {
     found: &'a mut Found<'p>,
     null_is_empty: bool,
-    /// Another list, under longer keys, is the one.
+    /// Another list, under longer keys, takes precedence.
     is_beaten: bool,
 }
 
@@ -297,7 +296,7 @@ impl<'p> Visitor<'p> for ListVisitor<'_, 'p> {
     }
 }
 
-/// What is left where it is, when it is noted that it is there.
+/// Left unread, but recorded as present.
 struct Untouched<'a>(&'a mut bool);
 
 impl<'de> DeserializeSeed<'de> for Untouched<'_> {

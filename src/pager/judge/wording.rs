@@ -1,4 +1,4 @@
-//! [pure] What pages say about the end of their set, in words for errors and warnings.
+//! [pure] The wording of errors and warnings about the end of a set.
 
 use std::collections::BTreeMap;
 
@@ -14,11 +14,11 @@ use crate::{
     path::Key,
 };
 
-/// So many keys of a page are named in an error.
+/// The most keys of a page that are named in an error.
 const MOST_KEYS: usize = 12;
 
 impl Judge {
-    /// What is said, as it stands in the page.
+    /// Describes a signal, as it is in the page.
     pub(super) fn describe(&self, statement: Statement) -> String {
         let at = |fact| self.endpoint.envelope.name_of(fact);
         let (info, number) = (&self.said, self.index + 1);
@@ -50,7 +50,7 @@ impl Judge {
         }
     }
 
-    /// Why a read cannot go on though `more` says that more pages follow. `body` is that of
+    /// Why a read cannot go on although `more` says that more pages follow. `body` is that of
     /// the page.
     pub(super) fn stuck(&self, more: Statement, body: &str) -> String {
         let more = self.describe(more);
@@ -72,7 +72,7 @@ impl Judge {
         }
     }
 
-    /// Why a page that repeats the one before it may do so.
+    /// Why a page may repeat the one before it.
     pub(super) fn repeated(&self) -> String {
         let again = "the server sends the same page again";
         match self.plan.paging().parameters().first() {
@@ -83,7 +83,7 @@ impl Judge {
         }
     }
 
-    /// That more pages in a row have no rows than may have none.
+    /// That too many pages in a row have no rows.
     pub(super) fn empty(&self, pages: u32, more: Statement) -> String {
         let more = self.describe(more);
         format!(
@@ -92,7 +92,7 @@ impl Judge {
         )
     }
 
-    /// That the API hands out no more rows than were read.
+    /// That the API returns no more rows than were read.
     pub(super) fn capped(&self) -> String {
         format!(
             "{} rows were read, the API hands out no more (Paging::row_cap), and nothing says that \
@@ -107,7 +107,7 @@ impl Judge {
     }
 }
 
-/// The names of what is in a page that is an object.
+/// The keys of a page that is an object.
 fn keys(body: &str) -> Option<String> {
     let fields: BTreeMap<Key<'_>, IgnoredAny> = serde_json::from_str(body).ok()?;
     let mut names: Vec<_> =
@@ -118,7 +118,7 @@ fn keys(body: &str) -> Option<String> {
     (!names.is_empty()).then(|| names.join(", "))
 }
 
-/// That no page of a read had anything at a place.
+/// That no page of a read had a value at a place.
 pub(super) fn never_there(place: &str) -> String {
     format!("no page has had anything at `{place}`, not even null: is it mistyped?")
 }

@@ -1,4 +1,4 @@
-//! Hands out the items of the pages: one, some, or those of a page, and yields whenever that has
+//! Returns the items of the pages: one, some, or those of a page, and yields whenever that has
 //! taken a while.
 
 use std::task::{Context, Poll, ready};
@@ -6,7 +6,7 @@ use std::task::{Context, Poll, ready};
 use super::Reader;
 use crate::{coop::CHECKED_EVERY, error::Error, pager::page::OpenPage};
 
-/// Items, or what failed. `None` at the end of a page, or of the set.
+/// Items, or an error. `None` at the end of a page, or of the set.
 type Items<I> = Option<Result<I, Error>>;
 
 impl<T: Send + 'static> Reader<T> {
@@ -15,8 +15,8 @@ impl<T: Send + 'static> Reader<T> {
         self.poll_read(cx, |page, _| Poll::Ready(page.next_item()))
     }
 
-    /// At most `most` of the items that are left of a page, or else of those of the next page
-    /// that has some. `None` after the last.
+    /// At most `most` of the remaining items of a page, or else of the next page that has any.
+    /// `None` after the last.
     pub(in crate::pager) fn poll_items(
         &mut self,
         most: usize,
@@ -27,7 +27,7 @@ impl<T: Send + 'static> Reader<T> {
         })
     }
 
-    /// All items that are left of a page, or else those of the next page that has some. `None`
+    /// All remaining items of a page, or else those of the next page that has any. `None`
     /// after the last.
     pub(in crate::pager) fn poll_page(&mut self, cx: &mut Context<'_>) -> Poll<Items<Vec<T>>> {
         self.poll_read(cx, |page, expected| match page.gather(expected) {
@@ -36,8 +36,8 @@ impl<T: Send + 'static> Reader<T> {
         })
     }
 
-    /// What `read` gets of the page at hand, or else of the next one. It is given how many items
-    /// the page may have, and is called again, perhaps after a yield, while it is pending.
+    /// The result of `read` for the current page, or else for the next one. It is given how many
+    /// items the page may have, and is called again, perhaps after a yield, while it is pending.
     fn poll_read<I>(
         &mut self,
         cx: &mut Context<'_>,
@@ -64,7 +64,7 @@ impl<T: Send + 'static> Reader<T> {
         }
     }
 
-    /// Ready unless it is time to yield, with the page at hand where it is to be read on.
+    /// Ready unless it is time to yield; the current page is kept for further reading.
     fn poll_to_go_on(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         loop {
             ready!(self.coop.poll_proceed(cx));

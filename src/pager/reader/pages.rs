@@ -1,4 +1,4 @@
-//! Hands pages out as a whole.
+//! Returns whole pages.
 
 use std::task::{Context, Poll, ready};
 
@@ -12,7 +12,7 @@ use crate::{
 type Whole<T> = (OpenPage<T>, Position);
 
 impl<T: Send + 'static> Reader<T> {
-    /// What is left of a page that was begun, or else the next page that has items, with where
+    /// The rest of a page that was begun, or else the next page that has items, with where
     /// the stream stands after it. `None` after the last.
     pub(in crate::pager) fn poll_whole(
         &mut self,
@@ -28,7 +28,7 @@ impl<T: Send + 'static> Reader<T> {
         }
     }
 
-    /// Judges a page now that it is not read here.
+    /// Judges a page that is returned unread.
     fn part_with(&mut self, page: OpenPage<T>) -> Result<Whole<T>, Error> {
         self.held = None;
         let bounds = self.endpoint.bounds;
@@ -44,14 +44,14 @@ impl<T: Send + 'static> Reader<T> {
             }
         }
         let items = self.expected as u64;
-        // The page itself hands out no more than there may be.
+        // The page itself returns no more items than allowed.
         let left = items.saturating_sub(page.built() as u64);
         self.rows = self.rows.saturating_add(page.handed_out() + left);
         self.failure = self.failure.take().or(bounds.check_rows(self.rows).err());
         if self.failure.is_none() {
             self.go_to_the_next();
         } else {
-            // What failed comes after the items of the page.
+            // The error comes after the items of the page.
             self.position.taken = page.taken_at_its_end(items);
         }
         Ok((page, self.position()))

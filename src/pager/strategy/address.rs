@@ -1,4 +1,4 @@
-//! [pure] Where one page of a read is, and where else pages may be. Either may hold a
+//! [pure] Where one page of a read is, and which other origins are allowed. Either may hold a
 //! credential, so neither is printed.
 
 use std::fmt;
@@ -11,7 +11,7 @@ use super::PageRequest;
 #[derive(Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum PageAddress {
-    /// Where a read begins of which each page names the next one.
+    /// The start of a read in which each page names the next one.
     Start,
     /// The page with this index, counted from 0.
     Page(u64),
@@ -19,10 +19,10 @@ pub(crate) enum PageAddress {
     Offset(u64),
     Cursor(String),
     Url(String),
-    /// A URL of the pool's API that a page names which came without credentials. It is not
-    /// asked for.
+    /// A URL of the pool's API that was named by a page fetched without credentials. It is not
+    /// requested.
     Untrusted(String),
-    /// What a custom strategy asks for.
+    /// The request of a custom strategy.
     Custom(PageRequest),
 }
 
@@ -34,7 +34,7 @@ pub(crate) enum ParamValue<'a> {
     Text(&'a str),
 }
 
-/// Base URLs as they were given. One that is refused later may hold a password.
+/// Base URLs as they were given. A URL that is refused later may hold a password.
 #[derive(Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub(super) struct Origins(pub(super) Vec<String>);

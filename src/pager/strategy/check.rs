@@ -1,4 +1,4 @@
-//! [pure] Which settings of paging make no sense together.
+//! [pure] Refuses settings of paging that contradict each other.
 
 use super::{Mode, Paging, UrlPart};
 use crate::{
@@ -62,7 +62,8 @@ impl Paging {
         self.allowed().map(drop)
     }
 
-    /// Checks whether a pool with these settings may ask for pages at what is allowed by name.
+    /// Checks whether a pool with these settings may request pages from the origins allowed by
+    /// name.
     ///
     /// # Errors
     /// [`ErrorKind::Config`], naming the setting.

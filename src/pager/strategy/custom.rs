@@ -1,4 +1,4 @@
-//! [pure] Strategies that users write: what they see of a page, and what they ask for.
+//! [pure] Paging strategies written by users: what they see of a page, and what they request.
 
 use std::{
     any::{Any, type_name},
@@ -19,16 +19,16 @@ use crate::{
     user_value::UserValue,
 };
 
-/// A way to hand out a set page by page that the API has for itself: says what to ask for
-/// after each page. It is used through [`Paging::custom`](crate::Paging::custom).
+/// A way of paging that is special to an API: decides after each page what to request next. Use
+/// it with [`Paging::custom`](crate::Paging::custom).
 ///
-/// A strategy holds no state: what it needs to know it reads off the page, so that a read
-/// can be resumed anywhere. It runs when a page has arrived, before the page is consumed, on
-/// threads that do nothing else, at most eight at a time. One that panics, or that has not
-/// returned within [`attempt_timeout`](crate::PoolBuilder::attempt_timeout) (or
-/// [`call_timeout`](crate::PoolBuilder::call_timeout) if that is shorter), ends the read with
-/// [`ErrorKind::Callback`](crate::ErrorKind::Callback), which names its type. Nothing but the
-/// reads by that strategy waits for it.
+/// A strategy holds no state: it reads everything it needs from the page, so a read can be
+/// resumed anywhere. It runs when a page has arrived, before the page is consumed, on threads
+/// used only for strategies, at most eight at a time. A strategy that panics, or does not return
+/// within [`attempt_timeout`](crate::PoolBuilder::attempt_timeout) (or
+/// [`call_timeout`](crate::PoolBuilder::call_timeout) if that is shorter), ends the read with an
+/// [`ErrorKind::Callback`](crate::ErrorKind::Callback) that names its type. Only reads that use
+/// this strategy wait for it.
 ///
 /// ```
 /// use serde_json::Value;
@@ -56,34 +56,34 @@ use crate::{
 /// # let _ = paging;
 /// ```
 pub trait PageStrategy: Send + Sync + 'static {
-    /// What to ask for first: the endpoint as it is, by default.
+    /// What to request first: by default the endpoint as it is.
     fn first(&self) -> PageRequest {
         PageRequest::new()
     }
 
-    /// What to ask for after `page`; `None` after the last one.
+    /// What to request after `page`; `None` after the last page.
     ///
     /// # Errors
-    /// Whatever makes it impossible to tell. It ends the read with
+    /// Return any error if this cannot be decided. It ends the read with
     /// [`ErrorKind::Decode`](crate::ErrorKind::Decode), after the rows of the pages before.
     fn next(
         &self,
         page: &PageView<'_>,
     ) -> Result<Option<PageRequest>, Box<dyn StdError + Send + Sync>>;
 
-    /// The page that holds this row of the set, counted from 0, and which row is its first, for
-    /// an API whose places can be computed. A window of a table is read from there on, where no
-    /// condition is evaluated on the rows; the read then begins with that page, so that its
-    /// [index](PageView::index) is 0. Without it, which is the default, a window is read from the
-    /// start of the set.
+    /// The page that holds this row of the set, counted from 0, and the number of its first row,
+    /// for an API whose page places can be computed. A window of a table is then read from that
+    /// page on, if no condition is evaluated on the rows; the read begins with that page, so its
+    /// [index](PageView::index) is 0. The default is `None`: a window is read from the start of
+    /// the set.
     fn page_with_row(&self, row: u64) -> Option<(PageRequest, u64)> {
         let _ = row;
         None
     }
 }
 
-/// What to ask for to get a page: parameters for the endpoint, or another URL, headers, and for
-/// an API that takes its queries so, a body.
+/// What to request for a page: parameters for the endpoint, or another URL, headers, and a JSON
+/// body for an API that takes its queries by POST.
 #[derive(Clone, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct PageRequest {
     pub(crate) url: Option<String>,
@@ -109,16 +109,16 @@ impl PageRequest {
         Self { url: Some(url.into()), ..Self::default() }
     }
 
-    /// The same with one more header, such as `Range: rows=0-24`. One that is not legal in HTTP
-    /// fails the read with [`ErrorKind::InvalidRequest`](crate::ErrorKind::InvalidRequest).
+    /// Adds a header, such as `Range: rows=0-24`. A header that is not legal in HTTP fails the read
+    /// with [`ErrorKind::InvalidRequest`](crate::ErrorKind::InvalidRequest).
     #[must_use]
     pub fn header(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
         self.headers.push((name.into(), value.into()));
         self
     }
 
-    /// The same as a POST with this JSON as its body, for an API that takes queries so. It reads
-    /// only, so that it is repeated like a GET.
+    /// Makes it a POST with this JSON body, for an API that takes queries that way. It must only
+    /// read: it is retried like a GET.
     ///
     /// ```
     /// use serde_json::json;
@@ -132,7 +132,7 @@ impl PageRequest {
         Self { body: Some(body.to_string()), ..self }
     }
 
-    /// The same with one more query parameter, which is encoded.
+    /// Adds a query parameter, which is percent-encoded.
     #[must_use]
     pub fn param(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
         self.params.push((name.into(), value.into()));
@@ -163,7 +163,7 @@ pub struct PageView<'a> {
 }
 
 impl PageView<'_> {
-    /// Which page of the set it is, from 0.
+    /// The index of the page in the read, from 0.
     #[must_use]
     pub fn index(&self) -> u64 {
         self.index
@@ -175,47 +175,47 @@ impl PageView<'_> {
         self.rows
     }
 
-    /// How many rows the set has, as far as the [`Envelope`](crate::Envelope) finds it.
+    /// How many rows the set has, if the [`Envelope`](crate::Envelope) finds a total.
     #[must_use]
     pub fn total(&self) -> Option<u64> {
         self.total
     }
 
-    /// What was asked for.
+    /// What was requested.
     #[must_use]
     pub fn request(&self) -> &PageRequest {
         self.request
     }
 
-    /// The headers of the answer.
+    /// The headers of the response.
     #[must_use]
     pub fn headers(&self) -> &HeaderMap {
         self.response.headers()
     }
 
-    /// The body of the answer, as it came.
+    /// The body of the response, as it arrived.
     #[must_use]
     pub fn body(&self) -> &Bytes {
         self.response.body()
     }
 
-    /// The body of the answer, parsed.
+    /// The body of the response, parsed.
     ///
     /// # Errors
-    /// When it is not JSON of type `T`.
+    /// If it is not JSON of type `T`.
     pub fn json<T: DeserializeOwned>(&self) -> Result<T, serde_json::Error> {
         serde_json::from_str(self.response.json_text().map_err(serde::de::Error::custom)?)
     }
 }
 
-/// A strategy of a user, and what the pool knows of it. It equals its clones only.
+/// A user's strategy, and what the pool knows of it. It is equal only to its clones.
 #[derive(Clone)]
 pub(in crate::pager) struct Custom {
     strategy: Arc<dyn PageStrategy>,
-    /// What errors call it.
+    /// Its name in errors.
     name: Arc<str>,
     threads: Arc<CallbackThreads>,
-    /// The last to be dropped.
+    /// Must be dropped last.
     _end: Arc<UserValue>,
 }
 
@@ -227,7 +227,7 @@ impl Custom {
         Self { strategy, name, threads: Arc::default(), _end: end }
     }
 
-    /// Where it runs.
+    /// The threads it runs on.
     pub(in crate::pager) fn threads(&self) -> &Arc<CallbackThreads> {
         &self.threads
     }
@@ -241,7 +241,7 @@ impl Custom {
         first.map_err(|payload| self.panicked(payload))
     }
 
-    /// The page with a row, if it can be computed. What panics cannot.
+    /// The page with a row, if the strategy can compute it. A panic counts as no.
     pub(super) fn page_with_row(&self, row: u64) -> Option<(PageRequest, u64)> {
         let found = catch_unwind(AssertUnwindSafe(|| self.strategy.page_with_row(row))).ok()??;
         Some(found).filter(|(_, first)| *first <= row)
@@ -260,7 +260,7 @@ impl Custom {
     }
 
     fn panicked(&self, payload: Box<dyn Any + Send>) -> Error {
-        // Its end is a user's code too, which may panic again.
+        // Dropping the payload runs a user's code too, which may panic again.
         mem::forget(payload);
         Error::new(ErrorKind::Callback, format!("{} panicked", self.name()))
     }

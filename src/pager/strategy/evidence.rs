@@ -1,35 +1,35 @@
-//! [pure] What a page says about the pages after it, all of it together, and what follows from
-//! that. The table is in the docs of [`Paging`](super::Paging).
+//! [pure] Everything that a page says about the pages after it, and the conclusion. The table is in
+//! the documentation of [`Paging`](super::Paging).
 
 use std::cmp::Ordering;
 
-/// What a page, seen in its turn, says about the pages after it.
+/// What a page, in its turn, says about the pages after it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::pager) struct Evidence {
     pub(in crate::pager) continuation: Continuation,
-    /// A flag: whether further pages follow.
+    /// A flag: whether more pages follow.
     pub(in crate::pager) flag: Option<bool>,
-    /// Whether a setting names the place of the flag.
+    /// Whether a setting names the path of the flag.
     pub(in crate::pager) is_flag_named: bool,
     /// Whether it names the next page at a place that is only read for that.
     pub(in crate::pager) next_page: Option<bool>,
     /// Whether its `Link` header names a next page.
     pub(in crate::pager) link: bool,
-    /// The rows read so far, this page's among them, against the total.
+    /// The rows read so far, including this page's, compared to the total.
     pub(in crate::pager) rows: Option<Ordering>,
-    /// The number of this page, from 1, against the number of pages.
+    /// The number of this page, from 1, compared to the number of pages.
     pub(in crate::pager) pages: Option<Ordering>,
     /// Whether totals may be wrong.
     pub(in crate::pager) are_totals_estimates: bool,
     pub(in crate::pager) length: Length,
-    /// Whether a page that is short is the last one: whatever it names, or where places are
-    /// computed, if nothing else is said.
+    /// Whether a short page is the last one: even if it names a next one, or for computed places,
+    /// if there is no other sign.
     pub(in crate::pager) short_ends: bool,
     /// Whether the total leaves no page after this one, by the size of a full page.
     pub(in crate::pager) is_exhausted: bool,
 }
 
-/// How to come to the next page.
+/// How to get to the next page.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::pager) enum Continuation {
     /// Its place can be computed.
@@ -38,7 +38,7 @@ pub(in crate::pager) enum Continuation {
     Named,
     /// The page names its own place.
     Itself,
-    /// There is none.
+    /// There is no way.
     Nowhere,
 }
 
@@ -48,11 +48,11 @@ pub(in crate::pager) enum Length {
     Empty,
     /// Fewer than a full one.
     Short,
-    /// As many as a full one, or the first that shows how many that are.
+    /// As many as a full one, or the first page, which shows how many that is.
     Full,
 }
 
-/// One thing that a page says.
+/// One signal of a page.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(in crate::pager) enum Statement {
     Flag,
@@ -63,19 +63,19 @@ pub(in crate::pager) enum Statement {
     Pages,
 }
 
-/// What follows from the evidence.
+/// The conclusion from the evidence.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::pager) enum Conclusion {
-    /// The set goes on. What is against that, if anything.
+    /// The set goes on. `against` contradicts that, if anything does.
     More { against: Option<Statement> },
-    /// This was the last page. What is against that, if anything that may be wrong.
+    /// This was the last page. `against` contradicts that, if a signal that may be wrong does.
     Last { against: Option<Statement> },
-    /// This says that more follow, and there is no way to them.
+    /// This signal says that more follow, but there is no way to them.
     Stuck(Statement),
 }
 
 impl Evidence {
-    /// A page that says nothing, after which others may lie or be named.
+    /// A page without signals, after which pages may be computed or named.
     pub(in crate::pager) fn silent(continuation: Continuation, length: Length) -> Self {
         Self {
             continuation,
@@ -92,7 +92,7 @@ impl Evidence {
         }
     }
 
-    /// The first thing that says that further pages follow.
+    /// The first signal that more pages follow.
     pub(in crate::pager) fn says_more(&self) -> Option<Statement> {
         let says = [
             (self.flag == Some(true), Statement::Flag),
@@ -105,7 +105,7 @@ impl Evidence {
         says.into_iter().find_map(|(is_said, statement)| is_said.then_some(statement))
     }
 
-    /// The first thing that says that this is the last page.
+    /// The first signal that this is the last page.
     fn says_last(&self) -> Option<Statement> {
         let is_pointed_nowhere = self.continuation == Continuation::Nowhere && !self.is_flag_named;
         let says = [
@@ -118,7 +118,7 @@ impl Evidence {
         says.into_iter().find_map(|(is_said, statement)| is_said.then_some(statement))
     }
 
-    /// Whether a cursor or a URL says that another page follows, and not only where that is.
+    /// Whether a cursor or a URL says that another page follows, and not only where it is.
     fn is_pointed(&self) -> bool {
         let is_place_only = self.is_flag_named && self.flag == Some(false)
             || self.short_ends && self.length != Length::Full;
@@ -147,7 +147,7 @@ impl Evidence {
         }
     }
 
-    /// Nothing says that more follow.
+    /// The conclusion if no signal says that more follow.
     fn conclude_without_a_word(&self) -> Conclusion {
         let is_last = match self.continuation {
             Continuation::Computed => {
@@ -237,7 +237,7 @@ mod tests {
             if says_more {
                 prop_assert!(!matches!(conclusion, Conclusion::Last { .. }), "{conclusion:?}");
             }
-            // A page that names the next one is the last one only by what was set.
+            // A page that names the next one is the last one only because of a setting.
             if evidence.continuation == Continuation::Named && !evidence.is_flag_named && !evidence.short_ends {
                 prop_assert!(matches!(conclusion, Conclusion::More { .. }), "{conclusion:?}");
             }

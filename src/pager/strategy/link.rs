@@ -4,18 +4,18 @@ use std::borrow::Cow;
 
 use url::Url;
 
-/// What header fields say about one relation.
+/// The result of looking for one relation in header fields.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum LinkTarget {
     Target(String),
     Absent,
-    /// There may be such a link in what cannot be read.
+    /// There may be such a link in a part that cannot be read.
     Unreadable,
 }
 
-/// Looks for the first link in `fields` that has the relation `wanted`. Each field may
-/// hold several links. A link with an anchor is about another resource (section 3.2), unless
-/// that is `page` itself; one with the attribute `but` at this value is none.
+/// Finds the first link in `fields` that has the relation `wanted`. Each field may
+/// contain several links. A link with an anchor is about another resource (section 3.2), unless
+/// that is `page` itself; one with the attribute `but` at this value is ignored.
 pub(super) fn find<'a>(
     fields: impl IntoIterator<Item = &'a [u8]>,
     wanted: &str,
@@ -45,7 +45,7 @@ pub(super) fn find<'a>(
     if is_readable { LinkTarget::Absent } else { LinkTarget::Unreadable }
 }
 
-/// Whether text that is no link has the name of a relation in it.
+/// Whether text that is not a link contains the name of a relation.
 fn may_name(text: &str, relation: &str) -> bool {
     text.to_ascii_lowercase().contains(relation)
 }
@@ -83,12 +83,12 @@ fn unescaped(text: &str) -> Cow<'_, str> {
 
 /// The links of one field.
 struct Links<'a> {
-    /// What has not been read yet.
+    /// What has not been parsed yet.
     rest: &'a str,
 }
 
 impl<'a> Links<'a> {
-    /// The next link. `None` where there is none, or what follows cannot be read.
+    /// The next link. `None` if there is none, or the rest cannot be parsed.
     fn next(&mut self) -> Option<Link<'a>> {
         // A list may have empty elements (RFC 9110 section 5.6.1).
         self.rest = self.rest.trim_start_matches([',', ' ', '\t']);
@@ -118,8 +118,8 @@ impl<'a> Links<'a> {
     }
 }
 
-/// The value that `text` begins with, a token or a quoted string, and what follows it. No
-/// relation holds an escaped character, so these stay as they are.
+/// The value at the start of `text`, a token or a quoted string, and what follows it. No
+/// relation contains an escaped character, so these stay as they are.
 fn take_value(text: &str) -> Option<(&str, &str)> {
     let Some(quoted) = text.strip_prefix('"') else {
         let end = text.find([';', ',']).unwrap_or(text.len());

@@ -1,6 +1,6 @@
-//! [pure] How an API hands its set out page by page: the settings of every strategy, and
-//! the parameters that they become. `address` says where a page is, `plan` where the next
-//! one is and when the set has ended, `trailer` what a page says about the one after it.
+//! [pure] How an API splits a set into pages: the settings of every paging strategy, and the query
+//! parameters they turn into. `address` says where a page is, `plan` decides which page comes
+//! next and when the set has ended, `trailer` reads what a page says about the page after it.
 
 mod address;
 
@@ -33,9 +33,9 @@ use crate::{
     path::Path,
 };
 
-/// How an API hands its set out page by page.
+/// How an API pages.
 ///
-/// The default asks for `?page=1`, `?page=2`, … and leaves the size to the API.
+/// The default requests `?page=1`, `?page=2`, … and leaves the page size to the API.
 ///
 /// ```
 /// use vantage_api_pool::Paging;
@@ -46,57 +46,57 @@ use crate::{
 /// # let _ = (numbered, by_rows, by_cursor);
 /// ```
 ///
-/// Pages by number and by offset are fetched in parallel as soon as a page has told how
-/// many there are. In the other modes each page names the next one, which is asked for as
-/// soon as the page before it has arrived.
+/// Numbered and offset pages are fetched in parallel as soon as a page has reported how many
+/// there are. In the other modes each page names the next one, which is requested as soon as
+/// the page before it has arrived.
 ///
 /// # Size
 ///
-/// A server may give less than it was asked for. The first page shows what it really
-/// gives: offsets go on from the rows that came, whatever was asked for, and a later page is
+/// A server may return fewer items than requested. The first page shows the real size: offsets
+/// advance by the rows that arrived, not by the size that was requested, and a later page is
 /// short only if it has fewer rows than the first one.
 ///
 /// # Where the set ends
 ///
-/// A page speaks of the pages after it in many ways, and all of them are heard. What says that
-/// more follow is followed if there is a way to it:
+/// A page can signal in many ways whether more pages follow, and all of these signals are read.
+/// If any of them says that more follow, the read goes on as long as there is a way to:
 ///
-/// | what a page says | more follow | this is the last page |
+/// | signal | more follow | this is the last page |
 /// |---|---|---|
 /// | a flag ([`has_next_at`](crate::Envelope::has_next_at), [`is_last_at`](crate::Envelope::is_last_at)) | yes | no |
-/// | what names the next page ([`next_page_at`](crate::Envelope::next_page_at)) | is there | is `null` or empty |
-/// | a cursor, a URL, the strategy | is there, and no flag that a setting names says no | is missing |
-/// | a `Link` header with `rel="next"` | is there | |
-/// | the total of rows | is above the rows read | is their number |
-/// | the number of pages | is above that of this page | is that of this page |
-/// | the number of its rows, if all else is silent | is that of a full page | is below |
+/// | a reference to the next page ([`next_page_at`](crate::Envelope::next_page_at)) | present | `null` or empty |
+/// | a cursor, a URL, the strategy | present, and no configured flag says otherwise | missing |
+/// | a `Link` header with `rel="next"` | present | |
+/// | the total of rows | above the rows read | equal to the rows read |
+/// | the number of pages | above the number of this page | equal to the number of this page |
+/// | the number of rows on the page, if nothing else is said | that of a full page | fewer |
 ///
-/// A total below what was read says nothing. The table is read so:
+/// A total below the number of rows already read is ignored. The result:
 ///
-/// | some say that more follow | the next page | what happens |
+/// | a signal says that more follow | the next page | result |
 /// |---|---|---|
 /// | yes | has a number or an offset, or is named | it is read |
-/// | yes | cannot be reached: nothing names it, the total says more and its last page is empty, a 404 | [`ErrorKind::Incomplete`], which names what says so |
+/// | yes | cannot be reached: nothing names it, the total says more but the last page is empty, or a 404 | [`ErrorKind::Incomplete`], which names the signal |
 /// | no | | the read ends |
 ///
-/// So a read that ends without an error has seen nothing that says that rows are missing. What
-/// was decided against something that a page says, and a place that is named and was on no page,
-/// is told by [`Event::PagingWarning`](crate::events::Event::PagingWarning) and counted in
+/// So a read that ends without an error has seen no sign of missing rows. A signal that was
+/// overruled by others, and a configured path that no page had, are reported by
+/// [`Event::PagingWarning`](crate::events::Event::PagingWarning) and counted in
 /// [`Stats::paging_warnings`](crate::stats::Stats::paging_warnings).
 ///
 /// # Loops
 ///
-/// A page with the items of the page before it, and a cursor or a URL that was followed
-/// before and leads to what it led to then, end the read with [`ErrorKind::PageLoop`]. The
-/// first 65,536 pages of a read are remembered, by their hashes; a loop that lies behind them
-/// is noticed within three times its length.
+/// A page that repeats the items of the page before it ends the read with
+/// [`ErrorKind::PageLoop`], and so does a cursor or a URL that was followed before and leads to
+/// the same page again. The first 65,536 pages of a read are remembered by hash; a later loop is
+/// detected within three times its length.
 ///
 /// # As data
 ///
-/// In YAML and the like `by` says which way it is: `page`, `offset`, `cursor`, `next_url`, `link`
-/// or `none`. Beside it stand what that way needs (`param`, `next`), the number of the `first`
-/// page, `size_param` and `size`, `allow_origins`, `next_url_part`, and the other settings by
-/// the names of their methods:
+/// In YAML and other formats `by` selects the mode: `page`, `offset`, `cursor`, `next_url`,
+/// `link` or `none`. Next to it are the fields that the mode needs (`param`, `next`), the number
+/// of the `first` page, `size_param` and `size`, `allow_origins`, `next_url_part`, and the other
+/// settings by the names of their methods:
 ///
 /// ```yaml
 /// { by: cursor, param: after, next: paging.next, size_param: limit, size: 100 }
@@ -107,25 +107,25 @@ pub struct Paging {
     size_param: Option<String>,
     #[serde(default)]
     size: Option<u64>,
-    /// The setting that was made of a mode that does not have it.
+    /// A setting that was made although the mode does not support it.
     #[serde(skip)]
     stray: Option<&'static str>,
     #[serde(default)]
     fail_on_change: bool,
-    /// What URLs may lead to besides the pool's base URL.
+    /// Where URLs may lead besides the pool's base URL.
     #[serde(default, rename = "allow_origins")]
     origins: Origins,
-    /// How much of a next URL is followed.
+    /// How much of the URL of a next page is followed.
     #[serde(default, rename = "next_url_part")]
     url_part: UrlPart,
     #[serde(flatten)]
     ends: Ends,
-    /// The last to be read: it refuses every key that is left.
+    /// Deserialized last: it refuses every key that is left.
     #[serde(flatten)]
     mode: Mode,
 }
 
-// Serde passes over the keys beside a unit variant, so that these have braces.
+// Serde ignores extra keys beside a unit variant, so these variants have braces.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "by", rename_all = "snake_case", deny_unknown_fields)]
 enum Mode {
@@ -133,19 +133,19 @@ enum Mode {
     Number {
         #[serde(default = "page")]
         param: String,
-        /// The number of the first page, where it was set.
+        /// The number of the first page, if it was set.
         #[serde(default)]
         first: Option<u64>,
     },
     Offset {
         param: String,
     },
-    /// The parameter, and where the next cursor is in a page.
+    /// The parameter, and where a page holds the next cursor.
     Cursor {
         param: String,
         next: Path,
     },
-    /// Where the next URL is in a page.
+    /// Where a page holds the URL of the next one.
     NextUrl {
         next: Path,
     },
@@ -179,15 +179,15 @@ impl Paging {
         }
     }
 
-    /// Pages are numbered: `?page=1`, `?page=2`, …. Where the body does not tell how many
-    /// there are, a `Link` header with the relation `last` does.
+    /// Numbered pages: `?page=1`, `?page=2`, …. If the body does not report how many there are, a
+    /// `Link` header with the relation `last` can.
     #[must_use]
     pub fn page_number() -> Self {
         Self::of(Mode::Number { param: page(), first: None })
     }
 
-    /// Rows are numbered from 0: `?offset=0&limit=100`, `?offset=100&limit=100`, …, with
-    /// these names and at most `size` rows a page.
+    /// Row offsets from 0: `?offset=0&limit=100`, `?offset=100&limit=100`, …, with these parameter
+    /// names and at most `size` rows per page.
     #[must_use]
     pub fn offset_limit(
         offset_param: impl Into<String>,
@@ -197,49 +197,47 @@ impl Paging {
         Self::of(Mode::Offset { param: offset_param.into() }).page_size(limit_param, size)
     }
 
-    /// Each page holds a cursor, at `path_in_body` (keys joined by dots), and the next one
-    /// is asked for with it in the parameter `param`. A cursor is text or a number. The set
-    /// ends where it is missing, `null`, `false` or empty, or where
-    /// [a flag](crate::Envelope::has_next_at) says so, and with an empty page that names the
-    /// cursor with which it was asked for.
+    /// Each page holds a cursor at `path_in_body` (keys joined by dots), which is sent in the
+    /// parameter `param` to request the next page. A cursor is text or a number. The set ends when
+    /// the cursor is missing, `null`, `false` or empty, when [a flag](crate::Envelope::has_next_at)
+    /// says so, and with an empty page that repeats the cursor it was requested with.
     #[must_use]
     pub fn cursor(param: impl Into<String>, path_in_body: &str) -> Self {
         Self::of(Mode::Cursor { param: param.into(), next: Path::parse(path_in_body) })
     }
 
-    /// Each page holds the URL of the next one, at `path_in_body` (keys joined by dots):
-    /// absolute, or relative to the URL of the page. The set ends where it is missing,
-    /// `null`, `false` or empty.
+    /// Each page holds the URL of the next one at `path_in_body` (keys joined by dots), absolute or
+    /// relative to the URL of the page. The set ends when it is missing, `null`, `false` or empty.
     ///
-    /// A URL outside of the pool's base URL fails the read with
-    /// [`ErrorKind::ForeignOrigin`] unless it is [allowed](Self::allow_origin).
+    /// A URL outside the pool's base URL fails the read with [`ErrorKind::ForeignOrigin`] unless it
+    /// is [allowed](Self::allow_origin).
     #[must_use]
     pub fn next_url(path_in_body: &str) -> Self {
         Self::of(Mode::NextUrl { next: Path::parse(path_in_body) })
     }
 
-    /// The header `Link` of each page holds the URL of the next one, with the relation
-    /// `next` (RFC 8288). The set ends where there is none. What holds for the URLs of
-    /// [`next_url`](Self::next_url) holds for these.
+    /// The `Link` header of each page holds the URL of the next one, with the relation `next`
+    /// (RFC 8288). The set ends when there is none. The URLs follow the rules of
+    /// [`next_url`](Self::next_url).
     #[must_use]
     pub fn link_header() -> Self {
         Self::of(Mode::Link {})
     }
 
-    /// Any other way: `strategy` says what to ask for after each page.
+    /// Any other way: `strategy` decides what to request after each page.
     #[must_use]
     pub fn custom(strategy: impl PageStrategy) -> Self {
         Self::of(Mode::Custom(Custom::of(strategy)))
     }
 
-    /// The API does not page: one request without parameters is the whole set.
+    /// The API does not page: one request without page parameters returns the whole set.
     #[must_use]
     pub fn none() -> Self {
         Self::of(Mode::None {})
     }
 
-    /// The number of the first page: 1 by default, 0 for APIs that count from zero. It has a
-    /// meaning for numbered pages only.
+    /// The number of the first page: 1 by default, 0 for APIs that count from zero. It applies to
+    /// numbered pages only.
     #[must_use]
     pub fn first_page(mut self, number: u64) -> Self {
         match &mut self.mode {
@@ -249,8 +247,8 @@ impl Paging {
         self
     }
 
-    /// The name of the parameter with the page number, the offset or the cursor. The default
-    /// for page numbers is `page`. The other modes have none, and refuse one.
+    /// The name of the parameter with the page number, the offset or the cursor. The default for
+    /// page numbers is `page`. The other modes have no such parameter and refuse one.
     #[must_use]
     pub fn page_param(mut self, name: impl Into<String>) -> Self {
         match &mut self.mode {
@@ -262,60 +260,57 @@ impl Paging {
         self
     }
 
-    /// Asks for `size` items a page, at least 1, in the parameter `name`. By default no size
-    /// is asked for and the API's own applies. A server may cap it. Where a page holds the
-    /// URL of the next one, only the first is asked with it.
+    /// Requests `size` items per page, at least 1, in the parameter `name`. By default no size is
+    /// sent and the API's own applies. A server may cap it. If pages hold the URL of the next one,
+    /// only the first request carries the size.
     #[must_use]
     pub fn page_size(mut self, name: impl Into<String>, size: u64) -> Self {
         (self.size_param, self.size) = (Some(name.into()), Some(size));
         self
     }
 
-    /// Fails the read with [`ErrorKind::SetChanged`] when a
-    /// page names another total, of items or of pages, than those before it. By default
-    /// a set that grows is followed, and one that shrinks ends sooner.
+    /// Fails the read with [`ErrorKind::SetChanged`] when a page reports another total, of items or
+    /// of pages, than the pages before it. By default the read follows a set that grows, and ends
+    /// sooner for one that shrinks.
     #[must_use]
     pub fn fail_on_change(mut self, yes: bool) -> Self {
         self.fail_on_change = yes;
         self
     }
 
-    /// Follows a part of the URLs of next pages only, for APIs behind a proxy whose URLs name
-    /// another host, port or prefix than they are reached at. By default a URL is followed as
-    /// a whole, and one that leads outside of the pool's base URL is an error. A URL with
-    /// `http://` in an API that is reached by `https://` is taken for one with `https://` if
-    /// nothing else of its host differs.
+    /// Follows only a part of each next URL, for APIs behind a proxy whose URLs name another host,
+    /// port or prefix than the one they are reached at. By default the whole URL is followed, and
+    /// one that leads outside the pool's base URL is an error. In an API reached by `https://`, an
+    /// `http://` URL is read as `https://` if nothing else of its host differs.
     #[must_use]
     pub fn next_url_part(mut self, part: UrlPart) -> Self {
         self.url_part = part;
         self
     }
 
-    /// Lets the URL of a next page lead to `base_url`, such as `https://cdn.example.com` or
-    /// `https://example.com/exports`, besides the pool's own base URL. What is asked for
-    /// there carries no credentials: no token, and none of the pool's default headers but
-    /// `User-Agent` and those that begin with `Accept`. Another origin has a hold, a rate limit,
-    /// a dampener, a circuit breaker and a retry budget of its own, with the pool's settings:
-    /// nothing that it answers holds the API.
+    /// Allows the URL of a next page to lead to `base_url`, such as `https://cdn.example.com` or
+    /// `https://example.com/exports`, besides the pool's own base URL. Requests to it carry no
+    /// credentials: no token, and none of the pool's default headers except `User-Agent` and those
+    /// that begin with `Accept`. Another origin has its own hold, rate limit, dampener, circuit
+    /// breaker and retry budget, with the pool's settings: no response from it can hold up the API.
     ///
-    /// A page from there leads to further such pages, and back to the pool's API only at the
-    /// endpoint itself with its own query parameters unchanged; another URL of the API is
-    /// [`ErrorKind::ForeignOrigin`]. An `http://` URL for an API with `https://` needs
-    /// [`PoolBuilder::allow_http_origins`](crate::PoolBuilder::allow_http_origins), without
-    /// which the read fails with [`ErrorKind::Config`] and sends nothing.
+    /// A page from there may lead to further pages there, and back to the pool's API only at the
+    /// endpoint itself with its own query parameters unchanged; any other URL of the API is an
+    /// [`ErrorKind::ForeignOrigin`]. An `http://` origin for an API with `https://` needs
+    /// [`PoolBuilder::allow_http_origins`](crate::PoolBuilder::allow_http_origins), without which
+    /// the read fails with [`ErrorKind::Config`] and sends nothing.
     #[must_use]
     pub fn allow_origin(mut self, base_url: impl Into<String>) -> Self {
         self.origins.0.push(base_url.into());
         self
     }
 
-    /// Whether pages lie in order at places that can be computed, so that any of them can be
-    /// asked for.
+    /// Whether the place of every page can be computed, which allows requests in any order.
     pub(crate) fn is_addressable(&self) -> bool {
         matches!(self.mode, Mode::Number { .. } | Mode::Offset { .. })
     }
 
-    /// Whether rows are asked for by their offset.
+    /// Whether pages are requested by the offset of their first row.
     pub(crate) fn is_by_offset(&self) -> bool {
         matches!(self.mode, Mode::Offset { .. })
     }
@@ -334,7 +329,7 @@ impl Paging {
         matches!(self.mode, Mode::NextUrl { .. } | Mode::Link {} | Mode::Custom(_))
     }
 
-    /// The page size that is asked for.
+    /// The page size that is requested.
     pub(crate) fn size(&self) -> Option<u64> {
         self.size
     }
@@ -343,7 +338,7 @@ impl Paging {
         self.ends.not_found_ends
     }
 
-    /// Whether the `Link` header leads from page to page.
+    /// Whether pages are linked by the `Link` header.
     fn is_link(&self) -> bool {
         self.mode == (Mode::Link {})
     }
@@ -353,7 +348,7 @@ impl Paging {
         self.url_part
     }
 
-    /// What names the next page, for a reader of errors.
+    /// What names the next page, for error messages.
     pub(super) fn pointer_name(&self) -> String {
         match &self.mode {
             Mode::Cursor { next, .. } | Mode::NextUrl { next } => format!("`{next}`"),
@@ -363,7 +358,7 @@ impl Paging {
         }
     }
 
-    /// The same with no more than so many items asked for a page.
+    /// The same, requesting at most `items` items per page.
     pub(crate) fn at_most(mut self, items: u64) -> Self {
         self.size = self.size.map(|size| size.min(items.max(1)));
         self
@@ -382,14 +377,14 @@ impl Paging {
         })
     }
 
-    /// The strategy of a user, if pages are asked for by one.
+    /// The user's strategy, if there is one.
     pub(super) fn strategy(&self) -> Option<&Custom> {
         match &self.mode {
             Mode::Custom(custom) => Some(custom),
             _ => None,
         }
     }
-    /// Where a custom strategy has the page with this row, and the first row of the page.
+    /// Where a custom strategy places the page with this row, and the first row of that page.
     pub(crate) fn page_with_row(&self, row: u64) -> Option<(PageAddress, u64)> {
         let Mode::Custom(custom) = &self.mode else { return None };
         custom.page_with_row(row).map(|(page, first)| (PageAddress::Custom(page), first))

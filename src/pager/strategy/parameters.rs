@@ -1,4 +1,4 @@
-//! [pure] The query parameters that ask for a page, and where a read begins.
+//! [pure] The query parameters that request a page, and where a read begins.
 
 use super::{Mode, PageAddress, PageRequest, Paging, ParamValue};
 use crate::error::Error;
@@ -15,8 +15,8 @@ impl Paging {
         place.into_iter().chain(&self.size_param).map(String::as_str).collect()
     }
 
-    /// The number by which the API knows the page with this index; where it does not number
-    /// them, they count from 1.
+    /// The API's number for the page with this index; if it does not number pages, they count
+    /// from 1.
     pub(crate) fn number(&self, index: u64) -> u64 {
         let first = match self.mode {
             Mode::Number { first: Some(first), .. } => first,
@@ -25,7 +25,7 @@ impl Paging {
         first.saturating_add(index)
     }
 
-    /// Where the first page is.
+    /// The address of the first page.
     pub(crate) fn start(&self) -> PageAddress {
         match &self.mode {
             Mode::Number { .. } => PageAddress::Page(0),
@@ -34,7 +34,7 @@ impl Paging {
         }
     }
 
-    /// Whether a read by this paging comes to such a place.
+    /// Whether a read by this paging can get to such an address.
     pub(in crate::pager) fn leads_to(&self, address: &PageAddress) -> bool {
         match (&self.mode, address) {
             (_, PageAddress::Untrusted(_)) => self.is_led_by_urls(),
@@ -47,7 +47,7 @@ impl Paging {
         }
     }
 
-    /// What a custom strategy asks for first.
+    /// What a custom strategy requests first.
     ///
     /// # Errors
     /// [`ErrorKind::Callback`] when it panics.
@@ -56,7 +56,7 @@ impl Paging {
         custom.first().map(Some)
     }
 
-    /// The query parameters that ask for a page, with another size if `size` is given.
+    /// The query parameters that request a page, with another size if `size` is given.
     pub(crate) fn query<'a>(
         &'a self,
         address: &'a PageAddress,

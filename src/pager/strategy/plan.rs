@@ -1,4 +1,4 @@
-//! [pure] Which page to ask for next, and when the set has ended. Pages are counted from 0.
+//! [pure] Which page to request next, and when the set has ended. Pages are counted from 0.
 
 use std::cmp::Ordering;
 
@@ -10,27 +10,27 @@ use crate::pager::{facts::PageInfo, token::Position};
 
 mod measure;
 
-/// What a page, seen in its turn, means for the read.
+/// What a page, in its turn, means for the read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::pager) enum Verdict {
     /// The set goes on. Deliver the page's items.
     More,
-    /// The set goes on, but elsewhere than where the next page was expected. Deliver the
-    /// page's items, and forget what was fetched ahead.
+    /// The set goes on, but the next page is not where it was expected. Deliver the page's items,
+    /// and drop what was prefetched.
     Elsewhere,
     /// This was the last page. Deliver its items.
     Last,
     /// The server repeats itself.
     Loop,
-    /// Every page is the same, and nothing in it speaks of pages.
+    /// Every page is the same, and nothing in it is about pages.
     Unpaged,
-    /// The set is not the one that the pages before were of, and that is an error.
+    /// The set has changed since the pages before, and that is an error.
     Changed,
-    /// This says that more follow, and there is no way to them.
+    /// This signal says that more follow, but there is no way to them.
     Stuck(Statement),
-    /// So many pages in a row were empty, and this says that more follow.
+    /// This many pages in a row were empty, and the signal says that more follow.
     Empty(u32, Statement),
-    /// The API hands out no more rows than were read, and nothing says that these are all.
+    /// The API returns no more rows than were read, and nothing says that these are all.
     Capped,
 }
 
@@ -40,21 +40,21 @@ pub(in crate::pager) struct Observation<'a> {
     /// How many items it has.
     pub(in crate::pager) items: usize,
     pub(in crate::pager) info: &'a PageInfo,
-    /// Its items are those of the page before it.
+    /// Its items equal those of the page before it.
     pub(in crate::pager) repeats: bool,
-    /// What it names as the next page, where pages do.
+    /// The next page that it names, if pages do.
     pub(in crate::pager) continuation: Continuation,
-    /// Whether a setting names the place of its flag.
+    /// Whether a setting names the path of its flag.
     pub(in crate::pager) is_flag_named: bool,
 }
 
-/// Where pages begin that are asked for by their first row.
+/// Where pages begin, if they are requested by their first row.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::pager) struct Stride {
     /// The page that begins with row `row`.
     pub(in crate::pager) index: u64,
     pub(in crate::pager) row: u64,
-    /// How many rows later each next page begins.
+    /// The number of rows from the start of one page to that of the next.
     pub(in crate::pager) rows_each: u64,
 }
 
@@ -73,23 +73,23 @@ pub(in crate::pager) struct Plan {
     start: u64,
     /// Whether the set begins with that page.
     is_whole: bool,
-    /// Whether that page has been seen. Before that, nothing else is asked for.
+    /// Whether that page has been seen. Before that, no other page is requested.
     has_begun: bool,
-    /// How many pages there are, as far as the latest page tells.
+    /// How many pages there are, according to the latest page.
     known: Option<u64>,
-    /// How many items a full page has; 0 where that is not known.
+    /// How many items a full page has; 0 if that is not known.
     full: u64,
-    /// How many rows of the set were read, those before the read among them.
+    /// How many rows of the set were read, including those before this read.
     rows: u64,
     stride: Stride,
-    /// What the API calls the first page of the read in its own envelope.
+    /// The number that the API's envelope gives the first page of the read.
     first_echo: Option<u64>,
     empty_in_a_row: u32,
-    /// The totals, of items and of pages, that were named last.
+    /// The totals, of items and of pages, that were last reported.
     totals: (Option<u64>, Option<u64>),
-    /// What the latest page said about pages after it.
+    /// The latest page's signal about pages after it.
     more: Option<Statement>,
-    /// What a page said that was decided otherwise, until it is told.
+    /// A signal that was overruled and not reported yet.
     overruled: Option<Statement>,
 }
 
@@ -118,12 +118,12 @@ impl Plan {
         &self.paging
     }
 
-    /// How many items a full page has; 0 where that is not known.
+    /// How many items a full page has; 0 if that is not known.
     pub(in crate::pager) fn full(&self) -> u64 {
         self.full
     }
 
-    /// How many rows of the set were read up to the page that was judged last.
+    /// How many rows of the set were read, up to the page that was last judged.
     pub(in crate::pager) fn rows(&self) -> u64 {
         self.rows
     }
@@ -133,17 +133,17 @@ impl Plan {
         !self.has_begun
     }
 
-    /// What a page said that was decided otherwise.
+    /// Takes the signal that was overruled.
     pub(in crate::pager) fn take_overruled(&mut self) -> Option<Statement> {
         self.overruled.take()
     }
 
-    /// Where pages begin, if they are asked for by their first row.
+    /// Where pages begin, if they are requested by their first row.
     pub(in crate::pager) fn stride(&self) -> Stride {
         self.stride
     }
 
-    /// Where a page is, unless the one before it names it.
+    /// The address of a page, unless the one before it names it.
     pub(in crate::pager) fn address(&self, index: u64) -> Option<PageAddress> {
         if self.paging.is_chained() {
             return None;
@@ -155,9 +155,9 @@ impl Plan {
         })
     }
 
-    /// How many pages, from the first of the set on, may be asked for: up to the first of the
-    /// read before that has been seen; then as many as there are, or any number if that is
-    /// not known. Where pages name each other, they are the bound.
+    /// How many pages, from the first of the set on, may be requested: up to the first page of
+    /// the read until that has been seen; then as many as there are, or any number if that is not
+    /// known. If pages name each other, that is the limit.
     pub(in crate::pager) fn horizon(&self) -> u64 {
         match (self.paging.is_chained(), self.has_begun) {
             (true, _) => u64::MAX,
@@ -166,7 +166,7 @@ impl Plan {
         }
     }
 
-    /// How many pages begin below the number of rows that the API hands out.
+    /// How many pages begin below the API's row cap.
     fn pages_below_the_cap(&self) -> u64 {
         let Some(cap) = self.paging.ends.row_cap else { return u64::MAX };
         let Stride { index, row, rows_each } = self.stride;
@@ -180,16 +180,16 @@ impl Plan {
         left.checked_div(rows_each).map_or(u64::MAX, |pages| first.saturating_add(pages))
     }
 
-    /// Whether a page is of the set whatever it says of itself, if it does not repeat the
-    /// one before it: the pages before it have told how many there are.
+    /// Whether a page belongs to the set whatever it says, if it does not repeat the one before
+    /// it: the earlier pages have reported how many there are.
     pub(in crate::pager) fn is_promised(&self, index: u64) -> bool {
         let is_settled = self.has_begun && !self.paging.fail_on_change;
         is_settled && self.known.is_some_and(|known| index < known)
     }
 
-    /// What it means that there is no page at this index: a 404, or where `is_range`, a 416,
-    /// which says nothing else (RFC 9110 section 15.5.17). `None` where it is an error like any
-    /// other.
+    /// What it means if there is no page at this index: a 404, or if `is_range`, a 416,
+    /// which says the same without doubt (RFC 9110 section 15.5.17). `None` if it is an
+    /// error like any other.
     pub(in crate::pager) fn miss(&mut self, index: u64, is_range: bool) -> Option<Verdict> {
         let ends = &self.paging.ends;
         let is_end = match index == 0 && self.is_whole {
@@ -212,13 +212,12 @@ impl Plan {
 
     /// Judges a page in its turn.
     ///
-    /// The order of the questions is forced. A set that has changed comes first, since nothing
-    /// else that the page says is of the set that was asked for. Rows and strides are counted
-    /// before a loop is looked for, since a page that misnames itself is one only where no total
-    /// says where the end is. A loop comes before the evidence: a page that is sent again says
-    /// that more follow as often as it is sent. The cap comes before the conclusion: after the
-    /// last row that the API hands out, more cannot be asked for, and an end is believed only
-    /// where a total says so.
+    /// The order of the checks matters. A changed set comes first, since nothing else on the page
+    /// is about the requested set. Rows and strides are counted before the check for a loop,
+    /// since a page that misnames itself is a loop only if no total says where the end is. A loop
+    /// comes before the evidence: a page that is sent again also says again that more follow. The
+    /// cap comes before the conclusion: after the last row that the API returns, no more can be
+    /// requested, and an end is believed only if a total confirms it.
     pub(in crate::pager) fn observe(&mut self, observation: &Observation<'_>) -> Verdict {
         let &Observation { index, info, .. } = observation;
         let count = observation.items as u64;
@@ -246,8 +245,8 @@ impl Plan {
         self.decide(index, &evidence, has_moved)
     }
 
-    /// Takes note of what the first page shows: what the API calls it, and how many items a full
-    /// one has. Returns whether it is this one.
+    /// Records what the first page shows: its number in the API's envelope, and how many items a
+    /// full page has. Returns whether it is this one.
     fn begins_with(&mut self, info: &PageInfo, count: u64) -> bool {
         let is_first = !self.has_begun;
         if is_first {
@@ -260,7 +259,7 @@ impl Plan {
         is_first
     }
 
-    /// What it means that a page is one that was read before, if it is.
+    /// The verdict for a page that was read before, if it is one.
     fn repetition(&self, observation: &Observation<'_>) -> Option<Verdict> {
         let &Observation { index, info, .. } = observation;
         // With a total to go by, a page that only misnames itself does no harm.
@@ -272,7 +271,7 @@ impl Plan {
         Some(if is_unpaged { Verdict::Unpaged } else { Verdict::Loop })
     }
 
-    /// What follows from the evidence, and what was decided against.
+    /// The conclusion from the evidence, and what contradicted it.
     fn decide(&mut self, index: u64, evidence: &Evidence, has_moved: bool) -> Verdict {
         match evidence.conclude() {
             Conclusion::Stuck(more) => Verdict::Stuck(more),
@@ -292,7 +291,7 @@ impl Plan {
         }
     }
 
-    /// All that a page says about those after it.
+    /// Everything that a page says about those after it.
     fn evidence(&self, observation: &Observation<'_>, is_first: bool, next: Stride) -> Evidence {
         let &Observation { index, info, continuation, is_flag_named, .. } = observation;
         let length = match observation.items as u64 {
@@ -330,8 +329,7 @@ impl Plan {
         }
     }
 
-    /// Whether the API hands out no more rows than were read, and nothing says that these are
-    /// all.
+    /// Whether the API returns no more rows than were read, and nothing says that these are all.
     fn is_capped(&self, evidence: &Evidence) -> bool {
         let is_all = evidence.rows.is_some_and(Ordering::is_ge) && evidence.says_more().is_none();
         self.paging.ends.row_cap.is_some_and(|cap| self.rows >= cap) && !is_all
@@ -343,13 +341,13 @@ impl Plan {
             (0, rows_each) => rows_each.max(1),
             (full, _) => full,
         };
-        // A page without rows may have been relieved of them.
+        // A page without rows may have had them filtered out.
         let rows = if count > 0 { count } else { rows_each };
         let row = self.stride.row_of(index).saturating_add(rows);
         Stride { index: index + 1, row, rows_each }
     }
 
-    /// Whether a page names other totals than those before it.
+    /// Whether a page reports other totals than those before it.
     fn has_changed(&mut self, info: &PageInfo) -> bool {
         let (items, pages) = self.totals;
         self.totals = (info.total.or(items), info.total_pages.or(pages));
@@ -359,7 +357,7 @@ impl Plan {
         differ(items, info.total) || differ(pages, info.total_pages)
     }
 
-    /// Whether the page says of itself that it is another one than was asked for.
+    /// Whether the page says that it is another page than the requested one.
     fn is_echo_of_another(&self, index: u64, info: &PageInfo) -> bool {
         let read = index.saturating_sub(self.start);
         match (self.first_echo, info.page) {
@@ -438,7 +436,7 @@ mod tests {
         let mut plan = plan();
         plan.sees(0, 10, &info(Some(2)), false);
         assert_eq!(plan.sees(1, 10, &info(Some(3)), false), Verdict::More);
-        // It has rows behind the end that it names, so that is looked for.
+        // It has rows after the end that it reports, so the end is searched.
         assert_eq!(plan.sees(2, 10, &info(Some(2)), false), Verdict::More);
         assert_eq!(plan.take_overruled(), Some(Statement::Pages));
         assert_eq!(plan.sees(3, 0, &info(Some(2)), false), Verdict::Last);
@@ -674,7 +672,7 @@ mod tests {
         assert_eq!(plan.sees(6, 20, &echo, false), Verdict::Loop);
     }
 
-    /// An API of `rows` rows that gives at most `cap` of them a page, and less where `uneven`
+    /// An API of `rows` rows that returns at most `cap` of them per page, and fewer if `uneven`
     /// says so.
     #[derive(Debug)]
     struct Api {
@@ -711,12 +709,12 @@ mod tests {
             (first, count, info)
         }
 
-        /// Reads the set, with as many pages fetched ahead as `prefetch` says.
+        /// Reads the set, with up to `prefetch` pages prefetched.
         fn read(&self, mut plan: Plan, prefetch: usize) -> Vec<u64> {
             let mut rows = Vec::new();
             let mut ahead = VecDeque::new();
             let (mut index, mut next) = (0, 0);
-            // No page is asked for past those that the end is looked for in.
+            // No page is requested beyond those in which the end is searched.
             for _ in 0..=2 * self.rows + 2 {
                 while next < plan.horizon() && ahead.len() < prefetch {
                     ahead.push_back(self.page(&plan.address(next).unwrap()));
@@ -740,7 +738,7 @@ mod tests {
         }
     }
 
-    /// What one page of any API says and has, and whether a page after it is named.
+    /// What one page of any API says and contains, and whether it names a next page.
     #[derive(Clone, Debug)]
     struct Page {
         items: usize,
@@ -789,8 +787,8 @@ mod tests {
     }
 
     proptest! {
-        /// Whatever pages say, in every combination, and however pages are asked for: no read
-        /// ends well after a page that says that more follow, and none goes on for ever.
+        /// Whatever pages say, in every combination, and however pages are requested: no read ends
+        /// successfully after a page that says that more follow, and none goes on for ever.
         #[test]
         fn a_read_ends_and_never_against_what_its_last_page_says(
             pages in pages(),
@@ -832,8 +830,8 @@ mod tests {
     }
 
     proptest! {
-        /// Whatever an API says of itself, however it caps its pages and however far is
-        /// fetched ahead: every row is read once, in order, and the read ends.
+        /// Whatever an API says about itself, however it caps its pages and however many are
+        /// prefetched: every row is read once, in order, and the read ends.
         #[test]
         fn every_row_of_a_stable_set_is_read_once(
             rows in 0_u64..300,
@@ -844,7 +842,7 @@ mod tests {
             prefetch in 1_usize..9,
             is_by_offset in any::<bool>(),
         ) {
-            // Only a word about the end helps where a short page says nothing.
+            // If short pages mean nothing, only an explicit end helps.
             let uneven = if is_by_offset && (1..5).contains(&hint) { uneven } else { Vec::new() };
             let api = Api { rows, asked, cap, uneven, hint };
             let plan = if is_by_offset { by_rows(asked) } else { plan() };

@@ -1,27 +1,26 @@
-//! [pure] Where a read has been, in bounded memory: a read that comes back to a place goes
-//! on for ever.
+//! [pure] Where a read has been, in bounded memory: a read that returns to a place never ends.
 
 use std::{
     collections::BTreeSet,
     hash::{DefaultHasher, Hash, Hasher},
 };
 
-/// So many places are remembered, each by its hash.
+/// How many places are remembered, each by its hash.
 const MOST: usize = 65_536;
 
 /// The places where a read has been.
 #[derive(Default)]
 pub(crate) struct Seen {
     first: BTreeSet<u64>,
-    /// How many came after those.
+    /// How many places came after those.
     later: u64,
-    /// One of the later ones. Each time their number reaches a power of two it is the last
-    /// one, so that any cycle is noticed within three times its length (Brent, 1980).
+    /// One of the later places. It is replaced by the latest place each time their number reaches a
+    /// power of two, so any cycle is noticed within three times its length (Brent, 1980).
     mark: Option<u64>,
 }
 
 impl Seen {
-    /// Takes a place in, and returns whether the read has been there before.
+    /// Records a place, and returns whether the read has been there before.
     pub(crate) fn returns_to(&mut self, place: &impl Hash) -> bool {
         let mut hasher = DefaultHasher::new();
         place.hash(&mut hasher);
@@ -45,7 +44,7 @@ impl Seen {
 mod tests {
     use super::*;
 
-    /// How many places a read visits that goes on in a circle of `length` after `lead` places.
+    /// How many places a read visits before it notices a cycle of `length` after `lead` places.
     fn noticed_after(lead: u64, length: u64) -> u64 {
         let mut seen = Seen::default();
         (0..)

@@ -1,5 +1,5 @@
 //! [pure] What a page says about the one after it: a cursor, a URL in its body or in its
-//! `Link` header, or what a user's strategy makes of it.
+//! `Link` header, or the result of a user's strategy.
 
 use http::{
     HeaderMap, Uri,
@@ -14,7 +14,7 @@ use crate::{
     response::Mismatch,
 };
 
-/// What stands in a page where the next one is to be named.
+/// The value in a page where the next one is named.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(in crate::pager) enum Pointer {
     /// Nothing: there is no next page.
@@ -22,7 +22,7 @@ pub(in crate::pager) enum Pointer {
     Absent,
     /// Text, or a number as it was written.
     Name(String),
-    /// Something that is no name.
+    /// A value that names nothing.
     Other,
 }
 
@@ -42,22 +42,22 @@ impl Pointer {
     }
 }
 
-/// What a page says beside its items.
+/// The content of a page besides its items.
 #[derive(Default)]
 pub(in crate::pager) struct PageTrailer {
-    /// How many lists are at the place of the items.
+    /// How many lists are at the path of the items.
     pub(in crate::pager) lists: usize,
-    /// What it says about the set.
+    /// The metadata about the set.
     pub(in crate::pager) info: PageInfo,
-    /// What names the next page.
+    /// The reference to the next page.
     pub(in crate::pager) pointer: Pointer,
 }
 
 impl PageTrailer {
-    /// Of a page that is nothing but its items.
+    /// The trailer of a page that consists of its items alone.
     ///
     /// # Errors
-    /// When a header field that the envelope names cannot be read.
+    /// If a header field that the envelope names cannot be read.
     pub(in crate::pager) fn of_headers(
         envelope: &Envelope,
         headers: &HeaderMap,
@@ -69,7 +69,7 @@ impl PageTrailer {
 }
 
 impl Paging {
-    /// Where in a page the next one is named, if it is in the body.
+    /// Where a page names the next one, if that is in the body.
     pub(in crate::pager) fn pointer(&self) -> Option<&Path> {
         match &self.mode {
             Mode::Cursor { next, .. } | Mode::NextUrl { next } => Some(next),
@@ -77,11 +77,11 @@ impl Paging {
         }
     }
 
-    /// Where the page after this one is, if it says so.
+    /// The address of the page after this one, if it has one.
     ///
     /// # Errors
-    /// [`ErrorKind::Decode`] when the page names the next one in a way that makes no sense:
-    /// what is left out here would be missing at the end of the set.
+    /// [`ErrorKind::Decode`] if the page names the next one in an invalid way: ignoring it could
+    /// lose rows at the end of the set.
     pub(in crate::pager) fn follow(
         &self,
         pointer: &Pointer,
@@ -111,7 +111,7 @@ impl Paging {
         }
     }
 
-    /// Adds to what a page says about the set what only its `Link` header says.
+    /// Adds metadata that only the page's `Link` header has.
     pub(in crate::pager) fn read_headers(&self, headers: &HeaderMap, info: &mut PageInfo) {
         if !headers.contains_key(LINK) {
             return;
@@ -120,7 +120,7 @@ impl Paging {
         info.has_next_link = match &next {
             link::LinkTarget::Target(_) => true,
             link::LinkTarget::Absent => false,
-            // What cannot be read does not say that the set ends.
+            // A link that cannot be read does not mean that the set ends.
             link::LinkTarget::Unreadable => self.is_addressable(),
         };
         let Mode::Number { param, .. } = &self.mode else { return };
@@ -129,7 +129,7 @@ impl Paging {
         }
         let link::LinkTarget::Target(last) = self.link(headers, "last", None) else { return };
         let Some(last) = number_in(&last, param) else { return };
-        // A parameter that only repeats what was asked for says nothing of the last page.
+        // A parameter that only repeats the requested value says nothing about the last page.
         let is_echo = matches!(&next, link::LinkTarget::Target(next) if number_in(next, param)
             .is_none_or(|next| next <= self.number(0) || next > last));
         if !is_echo {
@@ -143,7 +143,7 @@ impl Paging {
     }
 }
 
-/// The number that a parameter of the query of `url` has.
+/// The number in a parameter of the query of `url`.
 fn number_in(url: &str, param: &str) -> Option<u64> {
     let query = url.split_once('?').map_or("", |(_, query)| query);
     let query = query.split('#').next().unwrap_or_default();
@@ -167,12 +167,12 @@ impl PageView<'_> {
         }
     }
 
-    /// Where the page itself is.
+    /// The URL of the page itself.
     fn url(&self) -> Result<Url, url::ParseError> {
         Url::parse(&self.response.url().map(Uri::to_string).unwrap_or_default())
     }
 
-    /// The absolute form of a URL that the page holds (RFC 3986 section 5).
+    /// The absolute form of a URL in the page (RFC 3986 section 5).
     fn resolve(&self, reference: &str) -> Result<PageAddress, Error> {
         let resolved = self.url().and_then(|url| url.join(reference));
         let mut url = resolved
@@ -195,7 +195,7 @@ mod tests {
     use super::{super::PageRequest, *};
     use crate::response::Response;
 
-    /// Where `paging` goes on after a page at `/v1/rows` with this pointer, in JSON, and these
+    /// Where `paging` continues after a page at `/v1/rows` with this pointer, in JSON, and these
     /// fields.
     fn after(
         paging: &Paging,

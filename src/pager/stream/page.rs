@@ -1,4 +1,4 @@
-//! One page of a stream: its bytes, its items, and where the stream goes on after it.
+//! One page of a stream: its bytes, its items, and where the stream resumes after it.
 
 use std::{fmt, sync::Arc};
 
@@ -17,10 +17,10 @@ use crate::{
 /// [`pages`](crate::PaginatedStream::pages): an iterator that builds its items as they are
 /// taken.
 ///
-/// It can be sent to another thread, so that several pages are decoded at a time. An item that
-/// is not what was asked for is an [`ErrorKind::Decode`](crate::ErrorKind::Decode) with the
-/// number of the page, and the last that the iterator yields; one whose building panics is an
-/// [`ErrorKind::Callback`](crate::ErrorKind::Callback).
+/// It can be sent to another thread, which allows several pages to be decoded at a time. An item
+/// that does not have the requested type is an [`ErrorKind::Decode`](crate::ErrorKind::Decode)
+/// with the number of the page; a decoder that panics is an
+/// [`ErrorKind::Callback`](crate::ErrorKind::Callback). The iterator ends after either.
 ///
 /// ```no_run
 /// use futures::StreamExt;
@@ -40,27 +40,28 @@ use crate::{
 pub struct Page<T: Send + 'static> {
     pub(super) page: OpenPage<T>,
     pub(super) after: Position,
-    /// Which read it is of, and who signs its tokens.
+    /// Which read it belongs to, and who signs its tokens.
     pub(super) read: Arc<(Origin, Signer)>,
 }
 
 impl<T: Send + 'static> Page<T> {
-    /// The number of the page as the API counts it, from 1 unless set otherwise, or its place
-    /// in the read where the API does not number its pages.
+    /// The number of the page as the API counts it, from 1 unless set otherwise. If the API does
+    /// not number its pages, the position of the page in the read.
     #[must_use]
     pub fn number(&self) -> u64 {
         self.page.number()
     }
 
-    /// The body as it came. Of a page that was begun before, what was taken is in it too.
+    /// The body as it arrived. For a page that was partly read before, this includes the items
+    /// already taken.
     #[must_use]
     pub fn bytes(&self) -> &Bytes {
         self.page.bytes()
     }
 
-    /// Where the stream stands after all items of this page, whether they were taken or not. It
-    /// is to be kept when they were: a stream that [resumes](crate::PaginatedStream::resume_from)
-    /// there begins with the page after this one.
+    /// Where the stream stands after all items of this page, whether they were taken or not. Keep
+    /// it once they were taken: a stream that [resumes](crate::PaginatedStream::resume_from) there
+    /// begins with the page after this one.
     #[must_use]
     pub fn resume_token(&self) -> ResumeToken {
         let (origin, signer) = &*self.read;

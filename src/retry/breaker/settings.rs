@@ -1,4 +1,4 @@
-//! The settings of a circuit breaker, their validation, and the rule what counts as a
+//! The settings of a circuit breaker, their validation, and the rule for what counts as a
 //! failure of the API. Knows nothing of the state.
 
 use std::{collections::BTreeSet, time::Duration};
@@ -13,38 +13,37 @@ use crate::{
     error::{Error, ErrorKind},
 };
 
-/// When a pool stops to call an API that fails, and how it finds out that it is back.
+/// When a pool stops calling an API that fails, and how it finds out that it has recovered.
 ///
-/// A pool has none unless [`PoolBuilder::circuit_breaker`](crate::PoolBuilder::circuit_breaker)
-/// gives it one: a breaker makes calls fail that might have succeeded, such as those to
-/// the healthy endpoints of an API that has a sick one, and the budget of retries
-/// protects the API without it.
+/// A pool has no breaker unless
+/// [`PoolBuilder::circuit_breaker`](crate::PoolBuilder::circuit_breaker) sets one: a breaker
+/// fails calls that might have succeeded, such as those to the healthy endpoints of an API that
+/// has a broken one, and the retry budget already protects the API.
 ///
 /// **Closed**, it counts attempts. When at least [`minimum_calls`](Self::minimum_calls) of
 /// them ended within the [`window`](Self::window) and the share of failures reaches
-/// [`failure_rate`](Self::failure_rate), it **opens**: for the
-/// [`open_time`](Self::open_time) nothing is sent. The first call after that is the
-/// **probe**. If it fails, the breaker opens again, for longer; if it is answered, the
-/// breaker closes. One probe at a time is on the wire, and a probe that is cancelled or
-/// dies with its worker makes room for the next.
+/// [`failure_rate`](Self::failure_rate), it **opens**: nothing is sent for the
+/// [`open_time`](Self::open_time). The first call after that is the **probe** (the breaker is
+/// half-open). If it fails, the breaker opens again, for longer; if it succeeds, the breaker
+/// closes. One probe at a time is in flight, and a probe that is cancelled or dies with its
+/// worker makes room for the next.
 ///
-/// A failure is an answer with one of the
-/// [`failure_statuses`](Self::failure_statuses), or none for a reason that lies with the
-/// API or the way there: no address, no connection, a connection that breaks or stalls, an
-/// answer that is cut short or no HTTP, an attempt that takes longer than the request
-/// timeout. Any other answer is good, 4xx and 429 included, and so is one with a status of
-/// [`limit_statuses`](crate::PoolBuilder::limit_statuses). No judgement is passed on a
-/// 503 or 529 that names a wait, which holds the calls anyway, nor on an attempt that its
-/// caller's deadline cuts short. Other origins that pages lead to have a breaker each, with
+/// A failure is a response with one of the [`failure_statuses`](Self::failure_statuses), or no
+/// response for a reason that lies with the API or the network: no address, no connection, a
+/// connection that breaks or stalls, a response that is truncated or not HTTP, an attempt that
+/// takes longer than the attempt timeout. Any other response is a success, including 4xx, 429
+/// and a status of [`limit_statuses`](crate::PoolBuilder::limit_statuses). Two outcomes do not
+/// count: a 503 or 529 that names a wait, since it holds the calls anyway, and an attempt that
+/// its caller's deadline cuts short. Other origins that pages lead to have a breaker each, with
 /// these settings and without the health check, and so have handles with credentials of their
-/// own unless it is said [otherwise](Self::per_handle).
+/// own unless [`per_handle`](Self::per_handle) is off.
 ///
 /// While it does not let calls through, a new call fails at once with
 /// [`ErrorKind::CircuitOpen`](crate::ErrorKind::CircuitOpen); its
 /// [`retry_after`](crate::Error::retry_after) is the longest time until the next probe, and a
-/// stream that asks for a page ends with it. A call that has made an attempt already waits for its
-/// turn: for the open time unless that would pass its deadline, and for the outcome of a probe
-/// until its deadline.
+/// stream that requests a page ends with it. A call that has already made an attempt waits: for
+/// the open time unless that would pass its deadline, and for the outcome of a probe until its
+/// deadline.
 ///
 /// ```
 /// use std::time::Duration;
@@ -90,7 +89,7 @@ impl Default for CircuitBreaker {
 }
 
 impl CircuitBreaker {
-    /// How far back attempts count, to a tenth: 30 s by default, as Polly's
+    /// How far back attempts count, to within a tenth: 30 s by default, like Polly's
     /// `SamplingDuration`. Must be above zero.
     pub fn window(mut self, window: Duration) -> Self {
         self.window = window;
@@ -98,7 +97,7 @@ impl CircuitBreaker {
     }
 
     /// How many attempts must have ended within the window before the breaker opens: 100 by
-    /// default, as Polly's `MinimumThroughput` and resilience4j's `minimumNumberOfCalls`. At
+    /// default, like Polly's `MinimumThroughput` and resilience4j's `minimumNumberOfCalls`. At
     /// least 1.
     pub fn minimum_calls(mut self, attempts: u32) -> Self {
         self.minimum_calls = attempts;
@@ -106,62 +105,62 @@ impl CircuitBreaker {
     }
 
     /// The share of failures among the attempts in the window at which the breaker opens:
-    /// 0.5 by default, as resilience4j's `failureRateThreshold`. Above 0 and at most 1.
+    /// 0.5 by default, like resilience4j's `failureRateThreshold`. Above 0 and at most 1.
     pub fn failure_rate(mut self, share: f64) -> Self {
         self.failure_rate = share;
         self
     }
 
-    /// How long the breaker stays open the first time: 5 s by default, as Polly's
+    /// How long the breaker stays open the first time: 5 s by default, like Polly's
     /// `BreakDuration`. Must be above zero.
     pub fn open_time(mut self, time: Duration) -> Self {
         self.open_time = time;
         self
     }
 
-    /// By how much the open time is multiplied with every probe that fails, until one is
-    /// answered: 2 by default, as the waits before retries. At least 1.
+    /// The factor by which the open time grows with every probe that fails, until one succeeds:
+    /// 2 by default, like the waits before retries. At least 1.
     pub fn growth(mut self, factor: f64) -> Self {
         self.growth = factor;
         self
     }
 
-    /// The most that the open time grows to: 60 s by default, as resilience4j's
-    /// `waitDurationInOpenState`. At least the open time.
+    /// The longest open time: 60 s by default, like resilience4j's `waitDurationInOpenState`. At
+    /// least the open time.
     pub fn max_open_time(mut self, time: Duration) -> Self {
         self.max_open_time = time;
         self
     }
 
-    /// The statuses that count as a failure, each from 500 to 599: all of these but 501 by
-    /// default, which speaks of the request and not of the API's health (RFC 9110 section
-    /// 15.6.2). With none, only attempts without an answer count.
+    /// The statuses that count as a failure, each from 500 to 599. The default is all of these
+    /// except 501, which says something about the request and not about the API's health (RFC 9110
+    /// section 15.6.2). With none, only attempts without a response count.
     pub fn failure_statuses(mut self, statuses: impl IntoIterator<Item = u16>) -> Self {
         self.failure_statuses = statuses.into_iter().collect();
         self
     }
 
-    /// Where the pool asks for itself whether the API is back: with a `GET` for this target,
-    /// such as `/health`, that is sent as the probe when the open time is over, with the
+    /// Has the pool check by itself whether the API has recovered: when the open time is
+    /// over it sends a `GET` for this target, such as `/health`, as the probe, with the
     /// pool's headers and token and within the attempt timeout. Calls are then never the
-    /// probe: they wait or fail until a health check is answered. By default there is none,
+    /// probe: they wait or fail until a health check succeeds. By default there is none,
     /// and the first call is the probe.
     ///
-    /// Any answer but a failure is good, as for every attempt. The check is not retried but
-    /// by the next one, and is counted like a call.
+    /// Any response that is not a failure is a success, as for every attempt. A failed check is not
+    /// retried before the next one is due, and each is counted like a call.
     pub fn health_check(mut self, target: impl Into<String>) -> Self {
         self.health_check = Some(RequestTarget(target.into()));
         self
     }
 
     /// Whether each handle with [credentials of its own](crate::AwwPool::with_credentials) has
-    /// a breaker for itself: `true` by default, so that no tenant's failures make the calls of
-    /// another fail. With `false` one breaker is for all calls of the pool, whoever makes them,
-    /// which finds out sooner that the API is down.
+    /// its own breaker: `true` by default, so one tenant's failures do not make another tenant's
+    /// calls fail. With `false` all calls of the pool share one breaker, which finds out sooner
+    /// that the API is down.
     ///
-    /// The breaker of a handle has these settings but the [health check](Self::health_check),
-    /// which goes out with the pool's own credentials: the handle's first call is its probe.
-    /// Events and statistics tell of the pool's own breaker.
+    /// The breaker of a handle has these settings except the [health check](Self::health_check),
+    /// which is sent with the pool's own credentials: the handle's first call is its probe.
+    /// Events and statistics report the pool's own breaker.
     pub fn per_handle(mut self, per_handle: bool) -> Self {
         self.is_per_handle = per_handle;
         self
@@ -207,15 +206,15 @@ impl CircuitBreaker {
         Ok(())
     }
 
-    /// How long the breaker stays open after so many openings in a row.
+    /// How long the breaker stays open after this many openings in a row.
     pub(crate) fn open_time_after(&self, openings: u32) -> Duration {
         let doublings = i32::try_from(openings).unwrap_or(i32::MAX);
         let grown = self.open_time.as_secs_f64() * self.growth.powi(doublings);
         Duration::try_from_secs_f64(grown).unwrap_or(Duration::MAX).min(self.max_open_time)
     }
 
-    /// What a complete answer says about the API. `asks_to_wait` is whether it names a
-    /// wait that the pool's hold observes.
+    /// What a complete response says about the API. `asks_to_wait` is whether it names a wait that
+    /// the pool's hold observes.
     pub(crate) fn judge_answer(&self, status: StatusCode, asks_to_wait: bool) -> Health {
         match status {
             status if asks_to_wait && matches!(status.as_u16(), 503 | 529) => Health::Unknown,
@@ -224,7 +223,7 @@ impl CircuitBreaker {
         }
     }
 
-    /// What an attempt without a complete answer says about the API.
+    /// What an attempt without a complete response says about the API.
     pub(crate) fn judge_failure(&self, error: ErrorKind) -> Health {
         use ErrorKind as Kind;
 
@@ -232,7 +231,7 @@ impl CircuitBreaker {
             Kind::Resolve | Kind::Connect | Kind::Tls => Health::Bad,
             Kind::Disconnected | Kind::Truncated | Kind::Framing => Health::Bad,
             Kind::Timeout | Kind::Stalled => Health::Bad,
-            // It did answer; the limit is the pool's own.
+            // It did respond; the limit is the pool's own.
             Kind::HeadTooLarge | Kind::BodyTooLarge => Health::Good,
             // The limit is the caller's own, or nothing was sent.
             _ => Health::Unknown,

@@ -1,13 +1,13 @@
-//! How many attempts of the recent past there were, and how many of them failed.
+//! How many attempts there were in the recent past, and how many of them failed.
 //! Knows nothing of what follows from that.
 
 use std::time::{Duration, Instant};
 
-/// The parts that a window is forgotten in.
+/// The number of parts of a window that expire one by one.
 const PARTS: u64 = 10;
 
-/// Counts over a window that slides by tenths of itself: what is counted is from the
-/// last nine to ten tenths.
+/// Counts over a sliding window, which moves in steps of a tenth: it covers the last nine to
+/// ten tenths.
 #[derive(Debug)]
 pub(super) struct Window {
     origin: Instant,
@@ -17,7 +17,7 @@ pub(super) struct Window {
 
 #[derive(Clone, Copy, Debug, Default)]
 struct Part {
-    /// Which part since the origin this is, from 0.
+    /// The number of the part since the origin, from 0.
     number: u64,
     attempts: u32,
     failed: u32,

@@ -1,4 +1,4 @@
-//! [pure] A rule as data, for YAML and the like.
+//! [pure] A rule as data, for YAML and other formats.
 
 use std::{collections::BTreeMap, time::Duration};
 
@@ -8,7 +8,7 @@ use serde_json::Value;
 use super::ResponseRule;
 use crate::data::{OneOrMany, optional_duration};
 
-/// What a rule may say.
+/// The data form of a rule.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct RuleBlock {

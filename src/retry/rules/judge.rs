@@ -1,4 +1,4 @@
-//! [pure] A rule that was checked, put to an answer.
+//! [pure] A validated rule, applied to responses.
 
 use std::{borrow::Cow, ops::RangeInclusive, time::Duration};
 
@@ -13,10 +13,10 @@ use crate::{
 
 /// The most characters of a body that are quoted.
 const MOST_QUOTED: usize = 200;
-/// The longest wait that is told apart, 136 years.
+/// The longest wait that is distinguished, 136 years.
 const LONGEST: f64 = u32::MAX as f64;
 
-/// A rule with what was parsed of it.
+/// A rule with its parsed parts.
 #[derive(Debug)]
 pub(super) struct Judge {
     action: Action,
@@ -58,7 +58,7 @@ impl Judge {
         })
     }
 
-    /// What the rule says of an answer, if its conditions hold. `secret` stays out of it.
+    /// The result of the rule, if its conditions hold. `secret` is masked in it.
     pub(super) fn ruling(&self, answer: &Response, secret: Option<&str>) -> Option<Ruling> {
         let status = answer.status().as_u16();
         let is_met = self.statuses.is_empty()
@@ -66,7 +66,7 @@ impl Judge {
         if !is_met || !self.headers.iter().all(|(name, test)| test.holds(answer, name)) {
             return None;
         }
-        // The dearest conditions last.
+        // The most expensive conditions last.
         let body = Body(answer.body());
         if !self.texts.iter().all(|text| body.contains(text)) {
             return None;
@@ -158,7 +158,7 @@ impl PlaceTest {
     }
 }
 
-/// Whether a JSON text says anything.
+/// Whether a JSON text counts as present.
 fn is_present(value: &str) -> bool {
     match value.as_bytes() {
         [b'[' | b'{', inner @ .., _] => !inner.trim_ascii().is_empty(),
@@ -170,7 +170,7 @@ fn is_present(value: &str) -> bool {
     }
 }
 
-/// Whether two values are the same, numbers by value.
+/// Whether two values are equal, numbers by value.
 fn is_same(one: &Value, other: &Value) -> bool {
     match (one, other) {
         (Value::Number(one), Value::Number(other)) => {
@@ -207,7 +207,7 @@ impl<'a> Body<'a> {
     }
 }
 
-/// What `read` makes of the first place that it can read.
+/// The first value at `places` that `read` can read.
 fn first<T>(places: &[Path], text: &str, read: impl Fn(&str) -> Option<T>) -> Option<T> {
     let mut found = None;
     let _ = places.iter().any(|place| {
@@ -219,7 +219,7 @@ fn first<T>(places: &[Path], text: &str, read: impl Fn(&str) -> Option<T>) -> Op
     found
 }
 
-/// A number of seconds, as a number or as text; not below zero.
+/// A number of seconds, as a number or a string; not negative.
 fn wait(value: &str) -> Option<Duration> {
     let text = serde_json::from_str::<Cow<'_, str>>(value);
     let number = text.as_deref().map_or(value, str::trim);
@@ -227,7 +227,7 @@ fn wait(value: &str) -> Option<Duration> {
     Duration::try_from_secs_f64(seconds.min(LONGEST)).ok()
 }
 
-/// What is said at a place, on one line and cut: a text as it is, else as JSON.
+/// The value at a path on one line and truncated: a string as it is, anything else as JSON.
 fn quote(value: &str, secret: Option<&str>) -> Option<String> {
     let text = serde_json::from_str::<String>(value);
     let text =

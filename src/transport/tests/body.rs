@@ -1,4 +1,4 @@
-//! Bodies: limits and decompression, on streams of bytes alone.
+//! Bodies: limits and decompression, on byte streams alone.
 
 use std::io::Write;
 
@@ -154,7 +154,7 @@ fn padding_behind_the_gzip_data_is_no_data() {
             assert_eq!(error.kind(), ErrorKind::Framing);
         }
     }
-    // Nothing but padding is no gzip data.
+    // Padding alone is not gzip data.
     assert!(read_pieces(b"\r\n", 2, &mut encoded("gzip")).is_err());
 }
 

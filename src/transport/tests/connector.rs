@@ -1,4 +1,4 @@
-//! What the sockets of a pool are set to, as the system tells it.
+//! The socket options of a pool, as the system reports them.
 
 use std::{sync::Arc, time::Duration};
 

@@ -1,4 +1,4 @@
-//! The guard's state, on bytes alone: what awc sees does not depend on how they came.
+//! The guard's state, on bytes alone: what awc sees does not depend on how they arrive.
 
 use proptest::prelude::*;
 
@@ -15,7 +15,7 @@ fn asked(request: &[u8]) -> Exchange {
     exchange
 }
 
-/// What awc sees of an answer that comes in these pieces, and how the exchange ends.
+/// What awc sees of a response in these pieces, and how the exchange ends.
 fn seen(exchange: &mut Exchange, pieces: &[Vec<u8>]) -> Result<Vec<u8>, ErrorKind> {
     let mut seen = Vec::new();
     for piece in pieces {
@@ -91,7 +91,7 @@ proptest! {
             Err(kind) => prop_assert!(kind == ErrorKind::Disconnected && !stray.is_empty()),
         }
         prop_assert_eq!(exchange.is_midway(), until_close);
-        // After stray bytes the connection serves nobody.
+        // After stray bytes the connection is not used again.
         prop_assert_eq!(exchange.begin_write(b"GET").is_ok(), stray.is_empty());
     }
 

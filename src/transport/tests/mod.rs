@@ -21,7 +21,7 @@ use super::{Settings, tls};
 use crate::error::Error;
 use crate::{base_url::BaseUrl, request::Request, response::Response};
 
-/// A client of the server that it first sends to.
+/// A client of the server to which it first sends.
 struct Client {
     settings: Settings,
     client: OnceCell<super::Client>,
@@ -74,7 +74,7 @@ async fn get(client: &Client, server: &RawServer) -> Result<Response, Error> {
     send(client, server, Request::get("/rows")).await
 }
 
-/// One GET by a new client to a server that answers it with `pieces` and closes.
+/// One GET by a new client to a server that responds with `pieces` and closes.
 async fn answer_of(pieces: &[&[u8]]) -> Result<Response, Error> {
     let server = RawServer::answering_once(pieces);
     get(&Client::new(&settings()), &server).await

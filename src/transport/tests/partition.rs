@@ -1,5 +1,5 @@
-//! awc behind the guard in a simulated network, whose partitions, losses and time are
-//! the test's: nothing is waited for longer than promised, and nothing cut is whole.
+//! awc behind the guard in a simulated network, whose partitions, losses and time the test
+//! controls: no wait is longer than promised, and nothing truncated counts as complete.
 
 use std::{cell::RefCell, io, rc::Rc, time::Duration};
 
@@ -20,20 +20,20 @@ use crate::{
     transport::{attempt_error::AttemptError, sender::Sender, strict_io::StrictIo},
 };
 
-/// After what silence an answer has stalled.
+/// After how much silence a response has stalled.
 const IDLE: Duration = Duration::from_secs(2);
-/// What a caller gives one attempt.
+/// A caller's time limit for one attempt.
 const ATTEMPT: Duration = Duration::from_secs(6);
-/// How finely the simulation cuts time.
+/// The resolution of simulated time.
 const TICK: Duration = Duration::from_millis(20);
-/// An answer comes in so many pieces, this far apart.
+/// The number of pieces of a response, this far apart.
 const PIECES: usize = 4;
 const APART: Duration = Duration::from_millis(400);
 
 /// Connections that may serve another request.
 type Kept = Rc<RefCell<Vec<TcpStream>>>;
 
-/// What became of a GET: its body, or a kind of error where the guard gave one.
+/// The outcome of a GET: its body, or an error kind if the guard gave one.
 type Outcome = Result<String, Option<ErrorKind>>;
 
 fn kind(error: io::Error) -> Option<ErrorKind> {

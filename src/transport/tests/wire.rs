@@ -1,4 +1,4 @@
-//! Answers and requests, whole and broken, over plain sockets.
+//! Requests and responses, complete and broken, over plain sockets.
 
 use std::time::Instant;
 
@@ -11,7 +11,7 @@ fn kind(result: Result<Response, Error>) -> ErrorKind {
     result.expect_err("an error was promised").kind()
 }
 
-// Whole answers
+// Complete responses
 
 #[actix::test]
 async fn a_connection_serves_one_request_after_the_other() {
@@ -76,7 +76,7 @@ async fn an_old_answer_is_read_by_its_length() {
         ("HTTP/1.0 204 None\r\n\r\n", ""),
         ("HTTP/1.0 304 Same\r\ncontent-length: 9\r\n\r\n", ""),
     ] {
-        // The server does not close, so the length alone ends the answer.
+        // The server does not close, so only the length ends the response.
         let server = RawServer::answering(answer);
         let client = Client::new(&settings());
         for _ in 0..2 {
@@ -252,7 +252,7 @@ async fn dropping_the_call_closes_the_connection_at_once() {
     }
 }
 
-// Broken answers
+// Broken responses
 
 #[actix::test]
 async fn a_body_cut_short_is_truncated_and_never_partial_data() {
@@ -468,7 +468,7 @@ async fn the_sweep_leaves_a_busy_connection_alone() {
 
 // Reuse
 
-/// Answers the first request of each connection and closes at the second without an answer.
+/// Responds to the first request of each connection and closes at the second without a response.
 fn forgetful() -> RawServer {
     RawServer::start(|mut peer| async move {
         peer.request().await;

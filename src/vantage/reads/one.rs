@@ -19,13 +19,12 @@ use crate::vantage::{
 enum Item {
     Found(Record<Value>),
     Absent,
-    /// The row lacks a field that a condition is about or has none, or its id has no URL.
+    /// The row lacks a field that a condition needs, or its id cannot be in a URL.
     Unclear,
 }
 
 impl Read {
-    /// The row with `id`, whatever the window. A 404 or 410 to a question for that id
-    /// means that there is none.
+    /// The row with `id`, whatever the window. A 404 or 410 for that id means that there is none.
     pub(in crate::vantage) async fn get(self, id: &str) -> Result<Option<Record<Value>>> {
         let mut read = self.unordered();
         read.window = None;
@@ -55,7 +54,7 @@ impl Read {
     }
 
     async fn get_one(mut self, id: &str) -> Result<Option<Record<Value>>> {
-        // A made-up key, and any key of a table without an id, means nothing to the API.
+        // A synthetic key, and any key of a table without an id, means nothing to the API.
         if let Some(item_path) = self.settings.item_path.as_ref().filter(|_| !is_synthetic(id)) {
             match self.get_item(item_path, id).await? {
                 Item::Found(row) => return Ok(Some(row)),
@@ -66,7 +65,7 @@ impl Read {
         let by_id = self.id_field.as_deref().filter(|_| !is_synthetic(id));
         let by_id = by_id.map(|field| ApiCondition::eq(field, self.columns.id_value(id)));
         let by_id = match self.query(by_id.as_slice()) {
-            // The set can be read, if not by its ids.
+            // The set can be read, but not by its ids.
             Err(error) if error.is_unsupported() => None,
             _ => by_id,
         };
@@ -111,13 +110,13 @@ impl Read {
         })
     }
 
-    /// The first row, from one request for one row where that can tell.
+    /// The first row, from one request for one row if that is enough.
     pub(in crate::vantage) async fn some(mut self) -> Result<Option<KeyedRow>> {
         if self.window.is_none()
             && let Some(target) = self.only_target()?
         {
             let page = self.first_page(&target, self.decoder.clone()).await?;
-            // Where pages name each other, an empty one may have a next one.
+            // If pages name each other, an empty page may have a next one.
             let is_led = self.settings.paging.is_chained();
             let has_more = page.info.total.map_or(is_led, |total| total > 0);
             if !page.items.is_empty() || !has_more {

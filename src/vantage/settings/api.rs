@@ -1,5 +1,5 @@
-//! [pure] What holds for a whole API, how single tables of it differ, and what of both
-//! holds for a read.
+//! [pure] The settings of a whole API, how single tables differ, and the result of both for a
+//! read.
 
 use std::{borrow::Cow, collections::HashMap, time::Duration};
 
@@ -18,10 +18,10 @@ use crate::{
     vantage::{alias, path},
 };
 
-/// What holds for the whole API, and the tables that differ.
+/// The settings of the whole API, and of the tables that differ.
 #[derive(Clone)]
 pub(in crate::vantage) struct Settings {
-    /// What holds for each table that does not say otherwise.
+    /// The settings of each table without its own.
     pub(in crate::vantage) common: ApiTable,
     pub(in crate::vantage) wrapped_by_table_name: bool,
     pub(in crate::vantage) prefetch: usize,
@@ -36,7 +36,7 @@ impl Default for Settings {
 }
 
 impl Bounds {
-    /// Those of a table, unless set otherwise.
+    /// The defaults for tables.
     pub(in crate::vantage) const OF_TABLES: Self = Self {
         max_rows: 1_000_000,
         max_pages: 100_000,
@@ -46,12 +46,12 @@ impl Bounds {
     };
 }
 
-/// What holds for one table.
+/// The settings of one table.
 #[derive(Clone)]
 pub(in crate::vantage) struct TableSettings {
-    /// Where the table is, with placeholders and query.
+    /// The path of the table, with placeholders and query.
     pub(in crate::vantage) path: String,
-    /// Where a row is, if it can be asked for alone; the last placeholder is its id.
+    /// The path of a row, if it can be requested alone; the last placeholder is its id.
     pub(in crate::vantage) item_path: Option<String>,
     pub(in crate::vantage) paging: Paging,
     pub(in crate::vantage) envelope: Envelope,
@@ -61,13 +61,13 @@ pub(in crate::vantage) struct TableSettings {
     pub(in crate::vantage) sorting: Sorting,
     pub(in crate::vantage) aliases: IndexMap<String, String>,
     pub(in crate::vantage) writes: Writes,
-    /// Of what reads a whole set.
+    /// The limits of reads of a whole set.
     pub(in crate::vantage) bounds: Bounds,
 }
 
 impl Settings {
-    /// The settings of the table that Vantage knows as `table`: a name, or a
-    /// path that may have a query, which stays.
+    /// The settings of the table that Vantage knows as `table`: a name, or a path, whose query is
+    /// kept.
     pub(in crate::vantage) fn settings_of(&self, table: &str) -> TableSettings {
         let (name, query) = table.split_once('?').unwrap_or((table, ""));
         let (own, all) = (self.tables.get(name).cloned().unwrap_or_default(), self.common.clone());
@@ -122,12 +122,12 @@ impl Settings {
 }
 
 impl TableSettings {
-    /// Where a row is written; the last placeholder is its id.
+    /// The path at which a row is written; the last placeholder is its id.
     pub(in crate::vantage) fn write_path(&self) -> String {
         self.item_path.clone().unwrap_or_else(|| path::below(&self.path))
     }
 
-    /// What the API calls a column.
+    /// The API's name for a column.
     pub(in crate::vantage) fn field_of<'a>(&'a self, column: &'a str) -> Cow<'a, str> {
         self.aliases.get(column).map_or(Cow::Borrowed(column), |path| alias::joined(path))
     }

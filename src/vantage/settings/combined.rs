@@ -1,5 +1,5 @@
-//! [pure] All conditions of a read in one parameter, with values of their types. Knows
-//! nothing of tables.
+//! [pure] Sends all conditions of a read in one parameter, with typed values. Knows nothing of
+//! tables.
 
 use std::sync::Arc;
 
@@ -15,8 +15,8 @@ use crate::vantage::{
     parameter::{Parameters, parameter_text},
 };
 
-/// How an API takes all conditions of a read together, in one parameter, with numbers and
-/// booleans as such: for [`Filters::combined`](crate::vantage::Filters::combined).
+/// How an API takes all conditions of a read in one parameter, with numbers and booleans as
+/// such: for [`Filters::combined`](crate::vantage::Filters::combined).
 ///
 /// ```
 /// use vantage_api_pool::vantage::{Combined, Filters, Operator};
@@ -39,9 +39,9 @@ use crate::vantage::{
 ///
 /// # As data
 ///
-/// In YAML and the like `style` is `json`, `json_list` or `odata`, and the other settings have
-/// the names of their methods. `operators` has the words for those that are called otherwise
-/// than in that style, and null for one that is not taken:
+/// In YAML and other formats `style` is `json`, `json_list` or `odata`, and the other settings have
+/// the names of their methods. `operators` has the names of operators that differ from the style,
+/// and null for one that is not supported:
 ///
 /// ```yaml
 /// { style: json, param: filter, under: where, operators: { gt: gt, not_in: null } }
@@ -56,7 +56,7 @@ pub struct Combined {
     under: Option<String>,
     #[serde(default)]
     keys: Option<(String, String, String)>,
-    /// The words that are not those of the style.
+    /// The operators that differ from those of the style.
     #[serde(default)]
     operators: IndexMap<Operator, Option<String>>,
 }
@@ -74,7 +74,7 @@ enum Style {
     Custom(Custom<Form>),
 }
 
-/// One of the comparisons that are asked for together.
+/// One of the comparisons that are sent in one parameter.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Comparison {
     pub(in crate::vantage) field: String,
@@ -83,13 +83,13 @@ pub struct Comparison {
 }
 
 impl Comparison {
-    /// What the API calls the column.
+    /// The API's name for the column.
     #[must_use]
     pub fn field(&self) -> &str {
         &self.field
     }
 
-    /// How the column must stand to the values.
+    /// How the column must compare to the values.
     #[must_use]
     pub fn operator(&self) -> Operator {
         self.operator
@@ -110,14 +110,14 @@ impl Combined {
         Self { style, param, under: None, keys: None, operators }
     }
 
-    /// An object in JSON with a key for each field, `{"name":"x","n":{"$gt":7}}`, and MongoDB's
-    /// words for the operators but `=`: `$ne`, `$gt`, `$gte`, `$lt`, `$lte`, `$in` and `$nin`.
+    /// A JSON object with a key for each field, `{"name":"x","n":{"$gt":7}}`, with MongoDB's
+    /// operators except for `=`: `$ne`, `$gt`, `$gte`, `$lt`, `$lte`, `$in` and `$nin`.
     pub fn json(param: impl Into<String>) -> Self {
         Self::of(Style::Json, param)
     }
 
-    /// A list in JSON with an object for each comparison, `[{"name":"n","op":"gt","val":7}]`,
-    /// and the words `eq`, `ne`, `gt`, `ge`, `lt`, `le`, `in`, `not_in`, `is_null` and
+    /// A JSON list with an object for each comparison, `[{"name":"n","op":"gt","val":7}]`,
+    /// and the operators `eq`, `ne`, `gt`, `ge`, `lt`, `le`, `in`, `not_in`, `is_null` and
     /// `is_not_null`.
     pub fn json_list(param: impl Into<String>) -> Self {
         Self::of(Style::JsonList, param)
@@ -128,30 +128,30 @@ impl Combined {
         Self::of(Style::Odata, param)
     }
 
-    /// Whatever parameters `form` makes of the comparisons; `None` when the API cannot be asked
-    /// for all of them. It is asked with one more comparison each time, and those without which
-    /// it can be asked are treated as any that cannot be sent.
+    /// The parameters that `form` makes of the comparisons; `None` if the API does not support all
+    /// of them. It is called with one more comparison each time; a comparison that leads to `None`
+    /// is treated like any that cannot be sent.
     pub fn custom(
         form: impl Fn(&[Comparison]) -> Option<Vec<(String, String)>> + Send + Sync + 'static,
     ) -> Self {
         Self::of(Style::Custom(Custom(Arc::new(form))), "")
     }
 
-    /// What the API calls an operator; in an expression how it is written, where `{field}`
+    /// The API's name for an operator. In an expression it is the form to write, where `{field}`
     /// stands for the column and `{value}` for the value, or for the list with commas. An
-    /// operator without a word, which is the empty one, is that of the plain value.
+    /// empty name means that the operator is the plain value.
     pub fn operator(mut self, operator: Operator, word: impl Into<String>) -> Self {
         self.operators.insert(operator, Some(word.into()));
         self
     }
 
-    /// The API does not take this operator.
+    /// The API does not support this operator.
     pub fn without(mut self, operator: Operator) -> Self {
         self.operators.insert(operator, None);
         self
     }
 
-    /// The conditions lie in JSON under this key: `{"where":{…}}`.
+    /// The conditions are in JSON under this key: `{"where":{…}}`.
     pub fn under(mut self, key: impl Into<String>) -> Self {
         self.under = Some(key.into());
         self
@@ -180,7 +180,7 @@ impl Combined {
         Ok(())
     }
 
-    /// What an operator is called, or how it is written.
+    /// The name of an operator, or its form.
     fn word(&self, operator: Operator) -> Option<&str> {
         match self.operators.get(&operator) {
             Some(own) => own.as_deref(),
@@ -188,7 +188,7 @@ impl Combined {
         }
     }
 
-    /// The parameters that ask for all of `comparisons`; `None` when the API cannot be asked so.
+    /// The parameters for all of `comparisons`; `None` if the API does not support them.
     pub(in crate::vantage) fn parameters(&self, comparisons: &[Comparison]) -> Option<Parameters> {
         let value = match &self.style {
             Style::Custom(Custom(form)) => return form(comparisons),
@@ -219,7 +219,7 @@ impl Combined {
             let word = self.word(comparison.operator)?;
             let value = value_of(comparison)?;
             let of_field = fields.entry(&comparison.field).or_default();
-            // A plain value stands alone, and an operator once.
+            // A plain value must be alone, and each operator may occur once.
             let is_free = word.is_empty() && of_field.is_empty()
                 || !word.is_empty()
                     && of_field.iter().all(|(own, _)| !own.is_empty() && *own != word);
@@ -323,7 +323,7 @@ fn odata_literal(value: &Value) -> Option<String> {
     }
 }
 
-/// The same operator for one value alone, or for null.
+/// The equivalent operator for a single value, or for null.
 pub(in crate::vantage) fn alone(operator: Operator, values: usize, is_null: bool) -> Operator {
     match (operator, values) {
         (Operator::Eq | Operator::In, 1) if is_null => Operator::IsNull,

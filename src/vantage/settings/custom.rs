@@ -1,4 +1,4 @@
-//! A way of the user's own among those that settings name.
+//! A user's closure among the forms of a setting.
 
 use std::{fmt, sync::Arc};
 
@@ -12,7 +12,7 @@ impl<F: ?Sized> Clone for Custom<F> {
     }
 }
 
-/// It is no data.
+/// A closure cannot be serialized.
 impl<F: ?Sized> Serialize for Custom<F> {
     fn serialize<S: Serializer>(&self, _: S) -> Result<S::Ok, S::Error> {
         Err(S::Error::custom("a form that is code cannot be written as data"))

@@ -12,8 +12,8 @@ use crate::vantage::{condition::Operator, parameter::Parameters};
 
 /// How an API takes conditions as query parameters.
 ///
-/// The default sends equality alone, as `field=value`. What an API cannot be asked for
-/// is refused or evaluated on the rows, as [`Filtering`](crate::vantage::Filtering) says.
+/// The default sends only equality, as `field=value`. Conditions that an API does not support
+/// are refused or evaluated on the rows, as [`Filtering`](crate::vantage::Filtering) says.
 ///
 /// ```
 /// use vantage_api_pool::vantage::{Filters, Lists, Operator};
@@ -35,9 +35,9 @@ use crate::vantage::{condition::Operator, parameter::Parameters};
 ///
 /// # As data
 ///
-/// In YAML and the like `style` is `none`, `equality`, `suffixes` or `brackets`, with a `family`,
-/// and the other settings have the names of their methods. `operators` has a form for each
-/// operator that is taken otherwise than in that style, and null for one that is not taken:
+/// In YAML and other formats `style` is `none`, `equality`, `suffixes` or `brackets`, with a
+/// `family`, and the other settings have the names of their methods. `operators` has a form for
+/// each operator that differs from the style, and null for one that is not supported:
 ///
 /// ```yaml
 /// { style: suffixes, operators: { starts_with: null }, lists: joined, separator: '|' }
@@ -48,7 +48,7 @@ use crate::vantage::{condition::Operator, parameter::Parameters};
 pub struct Filters {
     style: Style,
     family: Option<String>,
-    /// The forms that are not those of the style.
+    /// The forms that differ from those of the style.
     operators: IndexMap<Operator, Option<String>>,
     lists: Option<Lists>,
     separator: Option<String>,
@@ -68,7 +68,7 @@ pub struct Filters {
     pub(super) trims_texts: Option<bool>,
 }
 
-/// The forms that hold where no others are set.
+/// The default forms.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(super) enum Style {
@@ -84,22 +84,21 @@ pub(super) enum Style {
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Lists {
-    /// It takes none.
+    /// Not at all.
     Unsent,
     /// In one parameter, with the [separator](Filters::separator) between the values. A value
-    /// that holds it or is empty cannot be sent so.
+    /// that contains it or is empty cannot be sent this way.
     Joined,
     /// In the same parameter, once for each value.
     Repeated,
-    /// It takes none, but each value can be asked for with a request of its own. For
-    /// `IN` alone.
+    /// Not at all, but each value can be sent in a request of its own. For `IN` only.
     Requests,
 }
 
 type Form = dyn Fn(&str, Operator, &[String]) -> Option<Parameters> + Send + Sync;
 
 impl Filters {
-    /// Takes no conditions, to which [`operator`](Self::operator) adds.
+    /// No conditions, except those added by [`operator`](Self::operator).
     pub fn none() -> Self {
         Self { style: Style::None, ..Self::default() }
     }
@@ -109,14 +108,14 @@ impl Filters {
         Self::default()
     }
 
-    /// `field__gt=7` and so on, as Django's libraries have it: `gt`, `gte`, `lt`, `lte`,
+    /// `field__gt=7` and so on, like Django's libraries: `gt`, `gte`, `lt`, `lte`,
     /// `in` with commas, `icontains`, `istartswith` and `isnull`. They [trim](Self::trims_texts).
     pub fn suffixes() -> Self {
         Self { style: Style::Suffixes, ..Self::default() }
     }
 
     /// `family[field]=value`, `family[field]=1,2,3` and `family[field][gt]=7` with `ne`,
-    /// `gt`, `gte`, `lt`, `lte`; without the family where that is empty.
+    /// `gt`, `gte`, `lt`, `lte`; without the family if that is empty.
     pub fn brackets(family: &str) -> Self {
         Self { style: Style::Brackets, family: Some(family.to_owned()), ..Self::default() }
     }
@@ -129,62 +128,62 @@ impl Filters {
         self
     }
 
-    /// The API does not take this operator.
+    /// The API does not support this operator.
     pub fn without(mut self, operator: Operator) -> Self {
         self.operators.insert(operator, None);
         self
     }
 
-    /// How the API takes lists: joined in the styles [`suffixes`](Self::suffixes) and
-    /// [`brackets`](Self::brackets), and else not at all, by default.
+    /// How the API takes lists: by default joined in the styles [`suffixes`](Self::suffixes) and
+    /// [`brackets`](Self::brackets), and otherwise not at all.
     pub fn lists(mut self, lists: Lists) -> Self {
         self.lists = Some(lists);
         self
     }
 
-    /// What stands between the values of a [joined](Lists::Joined) list: a comma by default.
+    /// The separator between the values of a [joined](Lists::Joined) list: a comma by default.
     pub fn separator(mut self, separator: impl Into<String>) -> Self {
         self.separator = Some(separator.into());
         self
     }
 
-    /// The most values of a list in one request, at least 1. A longer list is asked for
-    /// with several requests. There is no such limit by default.
+    /// The most values of a list in one request, at least 1. A longer list takes several
+    /// requests. Unlimited by default.
     pub fn max_in_values(mut self, values: usize) -> Self {
         self.max_in_values = Some(values.max(1));
         self
     }
 
     /// The most characters of a list in the URL of one request: 4,000 by default. A
-    /// longer list is asked for with several requests.
+    /// longer list takes several requests.
     pub fn max_list_length(mut self, characters: usize) -> Self {
         self.max_list_length = Some(characters);
         self
     }
 
-    /// Only these columns can be asked for. By default all can.
+    /// Only conditions on these columns can be sent. By default all can.
     pub fn only<C: Into<String>>(mut self, columns: impl IntoIterator<Item = C>) -> Self {
         self.only = Some(columns.into_iter().map(Into::into).collect());
         self
     }
 
-    /// What `{field}` stands for when a condition is on `column`: by default the path of
+    /// The name that `{field}` stands for in conditions on `column`: by default the path of
     /// its [alias](crate::vantage::ApiTable::alias), or else its name.
     pub fn parameter(mut self, column: impl Into<String>, name: impl Into<String>) -> Self {
         self.parameters.insert(column.into(), name.into());
         self
     }
 
-    /// The parameter of the API's own search, which a table's search is sent in. Without
+    /// The parameter of the API's own search, in which a table's search is sent. Without
     /// it a search is `Unsupported` when the table is read.
     pub fn search_param(mut self, name: impl Into<String>) -> Self {
         self.search = Some(name.into());
         self
     }
 
-    /// Asks `form` first for the parameters of a comparison: what the API calls the column,
-    /// the operator, and the texts of the values. `None` leaves it to the other forms; no
-    /// parameters at all mean that the API cannot be asked.
+    /// First calls `form` for the parameters of a comparison, with the API's name for the column,
+    /// the operator, and the texts of the values. `None` leaves it to the other forms; an empty
+    /// list means that the API does not support it.
     pub fn custom(
         mut self,
         form: impl Fn(&str, Operator, &[String]) -> Option<Vec<(String, String)>>
@@ -196,23 +195,23 @@ impl Filters {
         self
     }
 
-    /// The API takes conditions on `column` in ways of its own: the operators and lists of
-    /// `filters` and their limits. What else they say, as of searches, has no effect.
+    /// Other operators, lists and limits for conditions on `column`: those of `filters`. Its other
+    /// settings, such as searches, have no effect.
     pub fn column(mut self, column: impl Into<String>, filters: Filters) -> Self {
         self.columns.insert(column.into(), filters);
         self
     }
 
-    /// The API takes conditions together, in one parameter. What has no form there is asked for
-    /// by the other forms, if it has one. Values are those of the type that the column is
-    /// declared as. A list that is longer than [`max_in_values`](Self::max_in_values) and
-    /// [`max_list_length`](Self::max_list_length) say takes several requests.
+    /// The API takes conditions together, in one parameter. Conditions without a form there are
+    /// sent in the other forms, if they have one. Values have the declared type of their column.
+    /// A list longer than [`max_in_values`](Self::max_in_values) and
+    /// [`max_list_length`](Self::max_list_length) allow takes several requests.
     pub fn combined(mut self, combined: Combined) -> Self {
         self.combined = Some(combined);
         self
     }
 
-    /// The words for true and false, such as `1` and `0`, outside of what is combined.
+    /// The words for true and false, such as `1` and `0`, outside of combined conditions.
     pub fn booleans(mut self, yes: impl Into<String>, no: impl Into<String>) -> Self {
         self.booleans = Some((yes.into(), no.into()));
         self
@@ -222,7 +221,7 @@ impl Filters {
         self.only.as_ref().is_none_or(|only| only.iter().any(|name| name == column))
     }
 
-    /// How an operator is asked for.
+    /// The form of an operator.
     pub(super) fn form(&self, operator: Operator) -> Option<Cow<'_, str>> {
         match self.operators.get(&operator) {
             Some(own) => own.as_deref().map(Cow::Borrowed),
@@ -253,7 +252,7 @@ impl Filters {
     }
 
     /// # Errors
-    /// `IncorrectUsage` for a form that is no parameter, and for a setting that the style does
+    /// `IncorrectUsage` for a form that is not a parameter, and for a setting that the style does
     /// not have.
     pub(in crate::vantage) fn check(&self) -> Result<(), VantageError> {
         let mut forms = self.operators.values().flatten();
@@ -271,18 +270,18 @@ impl Filters {
         self.columns.values().try_for_each(Self::check)
     }
 
-    /// The word for a boolean, where it has one of its own.
+    /// The word for a boolean, if one is set.
     pub(in crate::vantage) fn word_for(&self, flag: bool) -> Option<&str> {
         let (yes, no) = self.booleans.as_ref()?;
         Some(if flag { yes } else { no })
     }
 
-    /// How conditions are taken together.
+    /// How conditions are sent together.
     pub(in crate::vantage) fn all_together(&self) -> Option<&Combined> {
         self.combined.as_ref()
     }
 
-    /// The same for a column, and what it is called there.
+    /// The same for a column, with its name there.
     pub(in crate::vantage) fn together<'a>(
         &'a self,
         column: &str,

@@ -1,4 +1,4 @@
-//! [pure] What a comparison becomes in query parameters.
+//! [pure] Turns a comparison into query parameters.
 
 use std::borrow::Cow;
 
@@ -16,11 +16,11 @@ use crate::vantage::{
 const MAX_LENGTH: usize = 4_000;
 
 impl Filters {
-    /// The parameters that ask for a comparison of a column that the API knows as `name`:
+    /// The parameters for a comparison of a column that the API knows as `name`:
     /// one set for each request. A null among the values is `None`.
     ///
     /// # Errors
-    /// Why the API cannot be asked for it.
+    /// Why the API does not support it.
     pub(in crate::vantage) fn parameters(
         &self,
         column: &str,
@@ -75,8 +75,8 @@ impl Filters {
         Ok(groups)
     }
 
-    /// Whether the API takes a list in the same parameter as one value, and would take
-    /// this one for a list.
+    /// Whether the API takes a list in the same parameter as one value, and would read
+    /// this value as a list.
     fn reads_as_list(&self, value: &str) -> bool {
         let is_same_form = self.form(Operator::Eq) == self.form(Operator::In);
         self.list_form() == Lists::Joined && is_same_form && value.contains(self.between())
@@ -110,12 +110,12 @@ impl Filters {
         }
     }
 
-    /// How many values, of so many characters each in a URL, one request takes of a list.
+    /// Splits a list into the parts for each request.
     pub(in crate::vantage) fn list_groups<'a>(&self, values: &'a [String]) -> Vec<&'a [String]> {
         self.split(values, |value| encode(value).len() + 3)
     }
 
-    /// Groups of values that are as long as they may be, in order.
+    /// Groups of values, each as long as allowed, in order.
     fn split<'a>(
         &self,
         values: &'a [String],
@@ -139,7 +139,7 @@ impl Filters {
 }
 
 impl Style {
-    /// How an operator is asked for, with this family of brackets.
+    /// The form of an operator, with this family of brackets.
     pub(super) fn form(self, operator: Operator, family: &str) -> Option<Cow<'static, str>> {
         let form = match (self, operator) {
             (Self::None, _) => return None,

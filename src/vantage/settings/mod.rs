@@ -1,5 +1,5 @@
-//! How tables of an API are asked for and written, as data: one type for code, YAML and whatever
-//! else serde reads. What a read or a write makes of it is decided outside.
+//! How tables of an API are read and written, as data: one type for code, YAML and anything else
+//! that serde reads. Reads and writes decide what to do with it.
 
 mod api;
 mod combined;

@@ -1,4 +1,4 @@
-//! [pure] How an API takes orders, and which.
+//! [pure] How an API takes orders, and which ones.
 
 use std::sync::Arc;
 
@@ -15,7 +15,7 @@ use crate::vantage::{
     path::refused,
 };
 
-/// How an API takes orders, and which.
+/// How an API takes orders, and which ones.
 ///
 /// By default it takes none, and a table with an order is `Unsupported` when it is read.
 ///
@@ -35,9 +35,9 @@ use crate::vantage::{
 ///
 /// # As data
 ///
-/// In YAML and the like `style` is `none`, `prefixed`, `suffixed`, `separate`, `by_direction` or
-/// `template`. Beside it stand what that style needs, by the names that the examples have, and
-/// the other settings by the names of their methods:
+/// In YAML and other formats `style` is `none`, `prefixed`, `suffixed`, `separate`, `by_direction`
+/// or `template`. Next to it are the fields of that style, named as in the examples, and the other
+/// settings by the names of their methods:
 ///
 /// ```yaml
 /// { style: prefixed, param: sort, only: [name], on_rows: true }
@@ -53,17 +53,17 @@ pub struct Sorting {
     words: Option<(String, String)>,
     #[serde(default)]
     only: Option<Vec<String>>,
-    /// What the API calls columns in an order.
+    /// The API's names for columns in an order.
     #[serde(default)]
     parameters: IndexMap<String, String>,
     #[serde(default)]
     on_rows: bool,
-    /// The last to be read: it refuses every key that is left.
+    /// Deserialized last: it refuses every key that is left.
     #[serde(flatten)]
     style: Style,
 }
 
-// Serde passes over the keys beside a unit variant, so that `None` has braces.
+// Serde ignores extra keys beside a unit variant, so `None` has braces.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(tag = "style", rename_all = "snake_case", deny_unknown_fields)]
 enum Style {
@@ -126,8 +126,7 @@ impl Sorting {
         Self::default()
     }
 
-    /// One parameter with the columns, `-` before those that descend:
-    /// `sort=name,-population`.
+    /// One parameter with the columns, with `-` before descending ones: `sort=name,-population`.
     pub fn prefixed(param: impl Into<String>) -> Self {
         Self::of(Style::Prefixed { param: param.into() })
     }
@@ -139,14 +138,14 @@ impl Sorting {
     }
 
     /// One parameter with the column, and one with the direction:
-    /// `order_by=name&order=desc`. It takes one column.
+    /// `order_by=name&order=desc`. Only one column is supported.
     pub fn separate(param: impl Into<String>, direction_param: impl Into<String>) -> Self {
         let (param, direction_param) = (param.into(), direction_param.into());
         Self::of(Style::Separate { param, direction_param, joined: None })
     }
 
-    /// In the style [`separate`](Self::separate), several columns and their directions with
-    /// `between` between them: `_sort=a,b&_order=asc,desc`. Other styles take several anyway.
+    /// In the style [`separate`](Self::separate), allows several columns and directions, joined by
+    /// `between`: `_sort=a,b&_order=asc,desc`. Other styles take several anyway.
     pub fn joined(mut self, between: impl Into<String>) -> Self {
         if let Style::Separate { joined, .. } = &mut self.style {
             *joined = Some(between.into());
@@ -155,16 +154,16 @@ impl Sorting {
     }
 
     /// The column in one of two parameters, by the direction: `_sort=name` or
-    /// `_sort_desc=name`. It takes one column.
+    /// `_sort_desc=name`. Only one column is supported.
     pub fn by_direction(param: impl Into<String>, descending_param: impl Into<String>) -> Self {
         let (param, descending_param) = (param.into(), descending_param.into());
         Self::of(Style::ByDirection { param, descending_param })
     }
 
-    /// One parameter as `form` says, `name=value` with `{columns}` in the value: there stands
-    /// `column` for each column, with its name for `{column}` and the word for its direction
-    /// for `{direction}`, and `between` between them. A form without `=` or `{columns}` has no
-    /// order, and a name with a quotation mark or a backslash no form.
+    /// One parameter by a template: `form` is `name=value` with `{columns}` in the value. That is
+    /// replaced by `column` for each column, with its name for `{column}` and the word for its
+    /// direction for `{direction}`, joined by `between`. A form without `=` or `{columns}` is
+    /// refused, and a column name with a quotation mark or a backslash cannot be sent.
     pub fn template(
         form: impl Into<String>,
         column: impl Into<String>,
@@ -174,8 +173,8 @@ impl Sorting {
         Self::of(Style::Template { form, column, between })
     }
 
-    /// Whatever parameters `form` makes of the columns, by what the API calls them; `None` for
-    /// an order that the API does not take.
+    /// The parameters that `form` makes of the columns, given by the API's names; `None` for an
+    /// order that the API does not support.
     pub fn custom(
         form: impl Fn(&[(String, SortDirection)]) -> Option<Vec<(String, String)>>
         + Send
@@ -191,23 +190,23 @@ impl Sorting {
         self
     }
 
-    /// The API can order by these columns alone. By default it can by all.
+    /// The API can order by these columns only. By default it can by all.
     pub fn only<C: Into<String>>(mut self, columns: impl IntoIterator<Item = C>) -> Self {
         self.only = Some(columns.into_iter().map(Into::into).collect());
         self
     }
 
-    /// What the API calls `column` in an order: by default the path of its
+    /// The API's name for `column` in an order: by default the path of its
     /// [alias](crate::vantage::ApiTable::alias), or else its name.
     pub fn parameter(mut self, column: impl Into<String>, name: impl Into<String>) -> Self {
         self.parameters.insert(column.into(), name.into());
         self
     }
 
-    /// Whether an order that the API does not take is made on the rows. The whole set is
-    /// read and held in memory before the first row is there, also for a window. Numbers,
-    /// dates of RFC 3339 and texts are ordered as such, null and what is missing last in
-    /// both directions, and equal rows as the API sends them. Off by default.
+    /// Whether rows are sorted here if the API does not support the order. The whole set is
+    /// read and held in memory before the first row is returned, also for a window. Numbers,
+    /// dates of RFC 3339 and strings are compared as such, null and missing values come last in
+    /// both directions, and equal rows keep the order of the API. Off by default.
     pub fn on_rows(mut self, yes: bool) -> Self {
         self.on_rows = yes;
         self
@@ -215,7 +214,7 @@ impl Sorting {
 
     /// # Errors
     /// `IncorrectUsage` for words that the style does not have, and for a template without
-    /// their places.
+    /// its placeholders.
     pub(in crate::vantage) fn check(&self) -> Result<(), VantageError> {
         let has_words = matches!(
             self.style,
@@ -234,11 +233,11 @@ impl Sorting {
         }
     }
 
-    /// What is done about `orders`; `name_of` gives what the API calls a column.
+    /// How `orders` are made; `name_of` returns the API's name for a column.
     ///
     /// # Errors
-    /// `Unsupported` when an order is not by a column, or when the API does not take it
-    /// and rows are not ordered.
+    /// `Unsupported` if an order is not by a column, or if the API does not support it
+    /// and rows may not be sorted here.
     pub(in crate::vantage) fn lower<'a>(
         &self,
         orders: impl IntoIterator<Item = (&'a ApiCondition, SortDirection)>,
@@ -267,7 +266,7 @@ impl Sorting {
         }
     }
 
-    /// The parameters that ask for the order, or why there are none.
+    /// The parameters that request the order, or why there are none.
     fn asked(
         &self,
         by: &[SortBy],

@@ -1,4 +1,4 @@
-//! [pure] How one table of an API is asked for.
+//! [pure] The settings of one table of an API.
 
 use std::{num::NonZeroU64, time::Duration};
 
@@ -13,7 +13,7 @@ use crate::{
     pager::{Envelope, Paging},
 };
 
-/// How one table of an API is asked for. What is not set is as for the whole API.
+/// The settings of one table of an API. Anything that is not set is as for the whole API.
 ///
 /// ```
 /// use vantage_api_pool::{AwwPool, Envelope, PoolApi, vantage::ApiTable};
@@ -31,7 +31,7 @@ use crate::{
 ///
 /// # As data
 ///
-/// In YAML and the like the path is `endpoint`, `item_endpoint` is true, false or a path,
+/// In YAML and other formats the path is `endpoint`, `item_endpoint` is true, false or a path,
 /// `aliases` has the paths of columns by their names, and the other settings have the names of
 /// their methods. `max_rows`, `max_pages` and `max_page_items` are whole numbers of at least 1,
 /// and `deadline` is a number of seconds or text such as `1h 30m`:
@@ -67,7 +67,7 @@ pub struct ApiTable {
     pub(super) deadline: Option<Duration>,
 }
 
-/// Where one row can be asked for.
+/// Where one row can be requested.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(untagged, expecting = "`item_endpoint` is true, false or a path")]
 pub(super) enum ItemEndpoint {
@@ -89,19 +89,19 @@ fn above_zero<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Durat
 }
 
 impl ApiTable {
-    /// A table like every other of its API.
+    /// A table with the settings of its API.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Where the table is, below the pool's base URL; its name by default.
+    /// The path of the table below the pool's base URL; its name by default.
     /// `{placeholders}` are filled from conditions, and a query is sent as it is.
     pub fn path(mut self, path: impl Into<String>) -> Self {
         self.path = Some(RequestTarget(path.into()));
         self
     }
 
-    /// Where one row is, below the pool's base URL. The last placeholder stands
+    /// The path of one row below the pool's base URL. The last placeholder stands
     /// for the id, whatever its name; the others are filled from conditions. The id may have
     /// text around it, as in `items/{id}.json` or `Products({id})`.
     pub fn item_path(mut self, path: impl Into<String>) -> Self {
@@ -109,20 +109,20 @@ impl ApiTable {
         self
     }
 
-    /// Whether one row can be asked for at `<path>/<id>`, or at `<path>/<id>/` where the path
+    /// Whether a single row can be requested at `<path>/<id>`, or at `<path>/<id>/` if the path
     /// ends with a slash.
     pub fn item_endpoint(mut self, yes: bool) -> Self {
         self.item = Some(ItemEndpoint::BelowTable(yes));
         self
     }
 
-    /// How the table is handed out page by page.
+    /// How the API pages the table.
     pub fn paging(mut self, paging: Paging) -> Self {
         self.paging = Some(paging);
         self
     }
 
-    /// Where a page of the table holds its items and what it says about the set.
+    /// Where a page of the table holds its items and its metadata about the set.
     pub fn envelope(mut self, envelope: Envelope) -> Self {
         self.envelope = Some(envelope);
         self
@@ -140,19 +140,19 @@ impl ApiTable {
         self
     }
 
-    /// How the API takes orders of the table, and which.
+    /// How the API takes orders of the table, and which ones.
     pub fn sorting(mut self, sorting: Sorting) -> Self {
         self.sorting = Some(sorting);
         self
     }
 
     /// The column is at `path` of an item: keys joined by dots, such as
-    /// `stats.population`; `\.` is a dot that is part of a key. The value is read from
-    /// there and written there, and parameters that are about the column name that
-    /// path. What an item has under the column's own name is not read.
+    /// `stats.population`; `\.` is a dot inside a key. The value is read and written
+    /// there, and parameters name the column by that path. A field of the item with the
+    /// column's own name is not read.
     ///
-    /// A column that the table does not declare, a path with an empty key or more than 64, and
-    /// two columns at one place are `IncorrectUsage` when the table is used.
+    /// A column that the table does not declare, a path with an empty key or more than 64 keys,
+    /// and two columns at the same place are `IncorrectUsage` when the table is used.
     pub fn alias(mut self, column: impl Into<String>, path: impl Into<String>) -> Self {
         self.aliases.insert(column.into(), path.into());
         self

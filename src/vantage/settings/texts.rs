@@ -1,24 +1,23 @@
-//! [pure] Texts that an API may take for others in a query parameter: empty ones, and those
-//! with white space around them.
+//! [pure] Strings that an API may misread in a query parameter: empty ones, and those with white
+//! space around them.
 
 use super::filters::Filters;
 
 impl Filters {
-    /// Whether a parameter without text, as in `name=`, asks for rows that hold no text. Many
-    /// APIs take it for no condition at all and answer with all rows, so that by default a
-    /// text that is empty or all white space is not sent where it would be the whole value of
-    /// its parameter: under [`Filtering::Mixed`](crate::vantage::Filtering::Mixed) and the like it
-    /// is evaluated on the rows, otherwise it is `Unsupported` when the table is read. What
-    /// [`custom`](Self::custom) and [`combined`](Self::combined) make of it is always sent.
+    /// Whether a parameter without text, as in `name=`, means rows with an empty string. Many APIs
+    /// treat it as no condition and respond with all rows. So by default a string that is empty or
+    /// all white space is not sent if it would be the whole value of its parameter: under
+    /// [`Filtering::Mixed`](crate::vantage::Filtering::Mixed) and similar it is evaluated on the
+    /// rows, otherwise it is `Unsupported` when the table is read. The parameters of
+    /// [`custom`](Self::custom) and [`combined`](Self::combined) are always sent.
     pub fn blank_texts(mut self, yes: bool) -> Self {
         self.blank_texts = yes;
         self
     }
 
-    /// Whether the API drops white space at the ends of texts, so that it would find other
-    /// rows. Then a text that has some there is treated as one that is
-    /// [blank](Self::blank_texts). The default is false, and true for
-    /// [`suffixes`](Self::suffixes).
+    /// Whether the API trims white space around texts, so that it would find other rows. Then a
+    /// text with white space around it is treated like a [blank](Self::blank_texts) one. The
+    /// default is false, but true for [`suffixes`](Self::suffixes).
     pub fn trims_texts(mut self, yes: bool) -> Self {
         self.trims_texts = Some(yes);
         self
@@ -32,7 +31,7 @@ impl Filters {
     }
 
     /// # Errors
-    /// Why the API would not take `text` as it is, in a parameter with the value `form`.
+    /// Why the API would misread `text`, in a parameter with the value `form`.
     pub(super) fn check_text(&self, form: &str, text: &str) -> Result<(), &'static str> {
         let visible = text.trim_matches(is_space);
         let is_whole_value = form == "{value}";
@@ -49,7 +48,7 @@ impl Filters {
     }
 }
 
-/// JavaScript drops the byte order mark too, and Python the separators among the controls.
+/// JavaScript trims the byte order mark too, and Python the separators among the controls.
 fn is_space(c: char) -> bool {
     c.is_whitespace() || matches!(c, '\u{feff}' | '\u{1c}'..='\u{1f}')
 }

@@ -1,13 +1,13 @@
-//! [pure] Which writes an API has, and how it takes them.
+//! [pure] Which writes an API supports, and how it takes them.
 
 use indexmap::IndexMap;
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value as Json;
 
-/// How rows of a table are written. What is not set is refused as `Unsupported`
+/// How rows of a table are written. Writes that are not set are refused as `Unsupported`
 /// before anything is sent; nothing is set by default.
 ///
-/// A row is written where it is read alone: at the table's item path, which is
+/// A row is written where it can be read alone: at the table's item path, which is
 /// `<path>/{id}` if none is set, or `<path>{id}/` for a path that ends with a slash.
 ///
 /// ```
@@ -22,20 +22,20 @@ use serde_json::Value as Json;
 ///
 /// # Narrowed tables
 ///
-/// A write through a table with conditions touches rows of that set alone. What
-/// fills a placeholder of the path confines by itself. Any other condition is
-/// evaluated on the row, which is read before it is written; with [`etags`](Self::etags) or
-/// [`etags_required`](Self::etags_required) the write then holds for that state of the row only. A
-/// narrowed table without entity tags is refused, as the row may leave the set
-/// between the two, unless [`check_then_write`](Self::check_then_write) allows it.
+/// A write through a table with conditions only affects rows of that set. A condition that
+/// fills a placeholder of the path needs no further check. Any other condition is evaluated on
+/// the row, which is read before it is written; with [`etags`](Self::etags) or
+/// [`etags_required`](Self::etags_required) the write is then conditional on that state of the
+/// row. Without entity tags a write through a narrowed table is refused, as the row may leave
+/// the set in between, unless [`check_then_write`](Self::check_then_write) allows it.
 /// Inserts by POST need neither: they overwrite nothing.
 ///
 /// # Bodies
 ///
-/// A body is JSON with the fields of the row, under their names or where
-/// [aliases](crate::vantage::ApiTable::alias) say. Where it has other parts, such as in
-/// [JSON:API](https://jsonapi.org/format/#crud), each has a place: keys joined by dots, from
-/// the top of the body; `\.` is a dot that is part of a key.
+/// A body is JSON with the fields of the row, under their names or their
+/// [aliases](crate::vantage::ApiTable::alias). If it has other parts, as in
+/// [JSON:API](https://jsonapi.org/format/#crud), each has a path: keys joined by dots, from
+/// the top of the body; `\.` is a dot inside a key.
 ///
 /// ```
 /// # use vantage_api_pool::vantage::{ApiTable, Writes};
@@ -53,26 +53,26 @@ use serde_json::Value as Json;
 /// );
 /// ```
 ///
-/// # Answers
+/// # Responses
 ///
-/// What a write returns is the row as it is stored. It is taken from the answer if that
-/// holds an object with the id and all that was sent (of a patch, also all columns that the
-/// table declares): at the place of rows in bodies, as an item endpoint hands it out, as the
-/// only element of a list, or under any key of an object. Otherwise the row is read, from the
-/// list where no item path is set and the API has no single rows. If that fails, the error
-/// says that the row was written; if it does not show what was sent after a 202, that the
-/// write is not made yet.
+/// A write returns the row as it is stored. It is taken from the response if that contains an
+/// object with the id and everything that was sent (for a patch, also all columns that the
+/// table declares): at the path of rows in bodies, as an item endpoint returns it, as the
+/// only element of a list, or under any key of an object. Otherwise the row is read again, from
+/// the list if no item path is set and the API has no single rows. If that fails, the error
+/// says that the row was written; if after a 202 it does not show what was sent, the error says
+/// that the write has not been made yet.
 ///
 /// # Repeats
 ///
-/// PUT and DELETE are repeated after an ambiguous failure, POST and PATCH are not,
+/// PUT and DELETE are retried after an ambiguous failure, POST and PATCH are not,
 /// unless they carry an [idempotency key](Self::idempotency_keys).
 ///
 /// # As data
 ///
-/// In YAML and the like `style` is `none` or `rest`, which holds where nothing else is said.
+/// In YAML and other formats `style`, the default for all writes, is `none` or `rest`.
 /// `insert` is `post` or `put`, `replace` `put` (or `true`) or `patch`, `patch` is `patch`,
-/// `merge_patch` or `put`, `delete` is true or false, `members` has values by their places, and
+/// `merge_patch` or `put`, `delete` is true or false, `members` has values by their paths, and
 /// the other settings have the names of their methods:
 ///
 /// ```yaml
@@ -98,11 +98,11 @@ pub struct Writes {
     pub(in crate::vantage) etags_required: bool,
     pub(in crate::vantage) etag_at: Option<String>,
     pub(in crate::vantage) check_then_write: bool,
-    /// The header of the keys.
+    /// The header for idempotency keys.
     pub(in crate::vantage) idempotency_keys: Option<String>,
 }
 
-/// What holds where nothing else is said.
+/// The default for all writes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 enum Style {
@@ -114,9 +114,9 @@ enum Style {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(in crate::vantage) enum InsertBy {
-    /// To the table's path.
+    /// POST to the table's path.
     Post,
-    /// To the item's path.
+    /// PUT to the item's path.
     Put,
 }
 
@@ -131,11 +131,11 @@ pub(in crate::vantage) enum ReplaceBy {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(in crate::vantage) enum PatchBy {
-    /// A PATCH of the content type of all writes.
+    /// A PATCH with the content type of all writes.
     Patch,
-    /// A PATCH of the type of RFC 7396.
+    /// A PATCH with the content type of RFC 7396.
     MergePatch,
-    /// The whole row, merged.
+    /// A PUT of the whole row, merged.
     Put,
 }
 
@@ -155,33 +155,33 @@ fn replace<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<ReplaceB
 }
 
 impl Writes {
-    /// No write at all.
+    /// No writes at all.
     pub fn none() -> Self {
         Self::default()
     }
 
-    /// Inserts by POST, replaces by PUT, patches by PATCH, deletes by DELETE; JSON
+    /// Inserts by POST, replaces by PUT, patches by PATCH, deletes by DELETE; bodies are JSON
     /// in the shape of the rows.
     pub fn rest() -> Self {
         Self { style: Style::Rest, ..Self::default() }
     }
 
-    /// Inserts with POST to the table's path. The API answers 409 to an id that it
-    /// has, or makes the ids itself; then set [`server_ids`](Self::server_ids).
+    /// Inserts with POST to the table's path. The API responds with 409 to an id that exists,
+    /// or assigns the ids itself; in that case set [`server_ids`](Self::server_ids).
     pub fn insert_by_post(mut self) -> Self {
         self.insert = Some(InsertBy::Post);
         self
     }
 
     /// Inserts with PUT to the item's path. With [`etags`](Self::etags) the request
-    /// says `If-None-Match: *`, so that it overwrites no row (RFC 9110 section 13.1.2).
+    /// has `If-None-Match: *`, so it overwrites no row (RFC 9110 section 13.1.2).
     pub fn insert_by_put(mut self) -> Self {
         self.insert = Some(InsertBy::Put);
         self
     }
 
-    /// Replaces with PUT to the item's path. If the API answers 404 because there
-    /// is no such row, the row is inserted as inserts are, unless the API makes the
+    /// Replaces with PUT to the item's path. If the API responds with 404 because there
+    /// is no such row, the row is inserted instead, unless the API assigns the
     /// [ids](Self::server_ids). The body has the id where that of an insert would.
     pub fn replace_by_put(mut self) -> Self {
         self.replace = Some(ReplaceBy::Put);
@@ -189,8 +189,8 @@ impl Writes {
     }
 
     /// Replaces with PATCH to the item's path, for APIs that have no PUT, such as those of
-    /// JSON:API: of the columns that the table declares, those that the row lacks are sent as
-    /// null. What the table does not declare stays as it is. Its content type is that of
+    /// JSON:API. Columns that the table declares and the row lacks are sent as null; fields that
+    /// the table does not declare are left unchanged. Its content type is that of
     /// patches, and a 404 is handled as in [`replace_by_put`](Self::replace_by_put).
     pub fn replace_by_patch(mut self) -> Self {
         self.replace = Some(ReplaceBy::Patch);
@@ -211,24 +211,24 @@ impl Writes {
     }
 
     /// Patches by reading the row and sending all of it with PUT to the item's path.
-    /// Without [`etags`](Self::etags), what others change in between is lost.
+    /// Without [`etags`](Self::etags), concurrent changes by others are lost.
     pub fn patch_by_put(mut self) -> Self {
         self.patch = Some(PatchBy::Put);
         self
     }
 
-    /// Deletes with DELETE to the item's path. 404 and 410 are success. Deleting a
+    /// Deletes with DELETE to the item's path. 404 and 410 count as success. Deleting a
     /// whole set reads its ids first and deletes row by row.
     pub fn delete_by_delete(mut self) -> Self {
         self.delete = true;
         self
     }
 
-    /// Whether the API makes the ids of its rows, whatever it is sent. Then an insert under
-    /// a given id is `IncorrectUsage`, before anything is sent: it would store a row under
-    /// another id, one more with each retry. A replace of a row that is not there is
-    /// `NotFound`, unless the API creates it by PUT. Inserts that return an id go ahead,
-    /// without the id that the record has. The default is false.
+    /// Whether the API assigns the ids of its rows, whatever it is sent. Then an insert under
+    /// a given id is `IncorrectUsage`, before anything is sent, because it would store a row under
+    /// another id, and one more with each retry. Replacing a row that does not exist is
+    /// `NotFound`, unless the API creates it by PUT. Inserts that return an id are allowed,
+    /// and do not send the record's own id. The default is false.
     pub fn server_ids(mut self, yes: bool) -> Self {
         self.server_ids = yes;
         self
@@ -243,73 +243,73 @@ impl Writes {
         self
     }
 
-    /// Bodies hold the row under this key, or at this place, in requests and in answers, as
+    /// Bodies have the row under this key or path, in requests and in responses, as
     /// in `{"order": {…}}`. A path with an empty key is `IncorrectUsage` when a row is
-    /// written, here and in the other places of a body.
+    /// written, here and for the other paths of a body.
     pub fn wrapped_in(mut self, place: impl Into<String>) -> Self {
         self.wrapped_in = Some(place.into());
         self
     }
 
-    /// Bodies hold the id of the row at this place, and the row itself without it. By default
-    /// the id is a field of the row: one that is inserted by POST or replaced under a given id
-    /// has it, others have what they are given.
+    /// Bodies have the id of the row at this path, and the row itself without it. By default
+    /// the id is a field of the row: a row that is inserted by POST or replaced under a given id
+    /// includes it, others contain whatever they are given.
     pub fn id_at(mut self, place: impl Into<String>) -> Self {
         self.id_at = Some(place.into());
         self
     }
 
-    /// Bodies hold this value at this place. An object is joined with what is there. A row
-    /// that has another value than null there is `IncorrectUsage`, before anything is sent.
+    /// Bodies have this value at this path. An object is merged with the existing one. A row
+    /// that has another non-null value there is `IncorrectUsage`, before anything is sent.
     pub fn member(mut self, place: impl Into<String>, value: impl Into<Json>) -> Self {
         self.members.insert(place.into(), value.into());
         self
     }
 
-    /// Whether the row is read again after it was written. By default it is taken
-    /// from the answer if that holds [all of it](Self#answers), and read again otherwise.
+    /// Whether the row is always read again after it was written. By default it is taken
+    /// from the response if that has [all of it](Self#responses), and read again otherwise.
     pub fn read_back(mut self, yes: bool) -> Self {
         self.read_back = yes;
         self
     }
 
     /// Whether the API sends entity tags with rows and honours `If-Match` (RFC 9110
-    /// section 13.1.1). Then a write that follows a read of the row holds for the
-    /// state that was read; a change in between is `Conflict`. An API that sends no
-    /// tag, or a weak one, is refused.
+    /// section 13.1.1). Then a write that follows a read of the row is conditional on the
+    /// state that was read; a change in between is `Conflict`. If the API sends no
+    /// tag, or a weak one, the write is refused.
     pub fn etags(mut self, yes: bool) -> Self {
         self.etags = yes;
         self
     }
 
-    /// Whether the API takes no write of a row without `If-Match`. Then each replace, patch
-    /// and delete reads the row first and sends its tag; a weak one too, unless the table is
-    /// narrowed or [`etags`](Self::etags) is set. Without this setting such a write is made
-    /// once it was answered 428 (RFC 6585 section 3). Where the API sends no tag but a
-    /// `Last-Modified`, the write says `If-Unmodified-Since`. The default is false.
+    /// Whether the API requires `If-Match` for each write of a row. Then each replace, patch
+    /// and delete reads the row first and sends its tag; a weak tag too, unless the table is
+    /// narrowed or [`etags`](Self::etags) is set. Without this setting such writes start
+    /// after the first 428 response (RFC 6585 section 3). If the API sends no tag but a
+    /// `Last-Modified`, the write sends `If-Unmodified-Since`. The default is false.
     pub fn etags_required(mut self, yes: bool) -> Self {
         self.etags_required = yes;
         self
     }
 
-    /// An answer with one row has its entity tag at this place of the body, such as `_etag` or
-    /// `@odata.etag`, with or without its quotes. By default, and where there is none, it is
-    /// that of the header `ETag`.
+    /// Responses with one row have its entity tag at this path of the body, such as `_etag` or
+    /// `@odata.etag`, with or without quotes. By default, and if there is none, the tag
+    /// is that of the `ETag` header.
     pub fn etag_at(mut self, place: impl Into<String>) -> Self {
         self.etag_at = Some(place.into());
         self
     }
 
-    /// Whether writes through narrowed tables go ahead without entity tags. A row
-    /// that is changed by others between the check and the write is overwritten.
+    /// Whether writes through narrowed tables are allowed without entity tags. A row
+    /// that others change between the check and the write is overwritten.
     pub fn check_then_write(mut self, yes: bool) -> Self {
         self.check_then_write = yes;
         self
     }
 
-    /// Sends a fresh key in this header with each POST and PATCH, the same on its
-    /// repeats, so that they are repeated after an ambiguous failure. The usual
-    /// header is `Idempotency-Key`.
+    /// Sends a fresh idempotency key in this header with each POST and PATCH, the same for its
+    /// retries, which allows retries after an ambiguous failure. The usual header is
+    /// `Idempotency-Key`.
     pub fn idempotency_keys(mut self, header: impl Into<String>) -> Self {
         self.idempotency_keys = Some(header.into());
         self
@@ -338,7 +338,7 @@ impl Writes {
         *style == Style::None && !has_some
     }
 
-    /// Whether a write goes ahead under conditions that only a row can show to hold.
+    /// Whether a write is allowed under conditions that can only be checked on the row.
     pub(in crate::vantage) fn guards(&self) -> bool {
         !self.is_none() && (self.etags || self.etags_required || self.check_then_write)
     }

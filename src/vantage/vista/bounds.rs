@@ -1,5 +1,5 @@
-//! [pure] What a text of YAML may cost before it is parsed: the parser takes time by the square
-//! of its nesting, and by all that its aliases stand for.
+//! [pure] Limits for YAML text before it is parsed: the parser's time grows with the square of the
+//! nesting, and with everything that aliases expand to.
 
 use vantage_core::{Result, error};
 
@@ -7,11 +7,11 @@ use vantage_core::{Result, error};
 const LONGEST: usize = 256 * 1024;
 /// The most levels of nesting.
 const DEEPEST: usize = 64;
-/// The most places at which aliases stand.
+/// The most aliases.
 const MOST_ALIASES: usize = 100;
 
 /// # Errors
-/// `IncorrectUsage` that says what there is too much of.
+/// `IncorrectUsage` that says which limit is exceeded.
 pub(super) fn check(yaml: &str) -> Result<()> {
     let what = if yaml.len() > LONGEST {
         format!("the YAML has more than {LONGEST} bytes")
@@ -25,12 +25,12 @@ pub(super) fn check(yaml: &str) -> Result<()> {
     Err(error!(what).mark_incorrect_usage())
 }
 
-/// How many lists begin at the start of a line, each in the one before it.
+/// How many nested lists begin at the start of a line.
 fn dashes(line: &str) -> usize {
     line.split_ascii_whitespace().take_while(|word| matches!(*word, "-" | "?")).count()
 }
 
-/// How deep brackets are nested, those in texts and remarks among them.
+/// How deep brackets are nested, including those in strings and comments.
 fn brackets(yaml: &str) -> usize {
     let (mut depth, mut deepest) = (0_usize, 0);
     for byte in yaml.bytes() {

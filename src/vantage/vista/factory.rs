@@ -34,11 +34,11 @@ impl PoolApi {
 /// Builds [`Vista`]s over one API: from typed tables with
 /// [`from_table`](Self::from_table), and from YAML.
 ///
-/// A Vista advertises what the settings of its table can do and nothing else.
-/// It runs the hooks of the table that it was made of.
+/// A Vista advertises exactly what the settings of its table can do. It runs the hooks of the
+/// table that it was made from.
 ///
-/// A factory is a resolver of the models whose YAML it holds, so it can be a
-/// loader of a [`Catalog`](vantage_vista::Catalog).
+/// A factory resolves the models in its YAML, so it can be a loader of a
+/// [`Catalog`](vantage_vista::Catalog).
 ///
 /// ```
 /// use vantage_api_pool::{AwwPool, PoolApi};
@@ -75,11 +75,11 @@ pub struct PoolVistaFactory {
 }
 
 impl PoolVistaFactory {
-    /// Lets the YAML that is added from here on name `base_url`, such as
+    /// Allows YAML that is added from here on to name `base_url`, such as
     /// `https://cdn.example.com`, or a URL below it, in the `allow_origins` of its paging: pages
-    /// that are led there are read without credentials, see
+    /// there are read without credentials, see
     /// [`Paging::allow_origin`](crate::Paging::allow_origin). By default none may be named, so
-    /// that whoever supplies YAML cannot have the program ask other servers.
+    /// whoever supplies YAML cannot make the program send requests to other servers.
     #[must_use]
     pub fn allow_origin(mut self, base_url: impl Into<String>) -> Self {
         Arc::make_mut(&mut self.origins).push(base_url.into());
@@ -87,13 +87,11 @@ impl PoolVistaFactory {
     }
 
     /// Adds the models that `yaml` describes: one in each of its documents. Each
-    /// is named by its `name`; a later one of the same name takes the place of
-    /// an earlier one.
+    /// has the name in its `name`; a later model replaces an earlier one of the same name.
     ///
     /// # Errors
-    /// `IncorrectUsage` that names a key, a column type or a setting that is not
-    /// known, or an origin that is not [allowed](Self::allow_origin), or a model without its id
-    /// column.
+    /// `IncorrectUsage` that names an unknown key, column type or setting, an origin that is not
+    /// [allowed](Self::allow_origin), or a model without its id column.
     pub fn with_yaml(mut self, yaml: &str) -> Result<Self> {
         for spec in spec::parse(yaml)? {
             self.table_of(&spec)?;
@@ -104,7 +102,7 @@ impl PoolVistaFactory {
 
     /// Builds the targets of relations by name through `resolver`, such as a
     /// [`Catalog`](vantage_vista::Catalog) over several data sources, instead of
-    /// through this factory.
+    /// this factory.
     #[must_use]
     pub fn with_resolver(mut self, resolver: Arc<dyn VistaResolver>) -> Self {
         self.resolver = Some(resolver);
@@ -119,17 +117,17 @@ impl PoolVistaFactory {
     /// The Vista of a model.
     ///
     /// # Errors
-    /// `NotFound` for a name that no YAML described.
+    /// `NotFound` for a name without a model.
     pub fn build(&self, name: &str) -> Result<Vista> {
         let spec = self.specs.get(name).ok_or_else(|| unknown_model(name))?;
         self.build_from_spec(spec.clone())
     }
 
-    /// A typed table as a Vista with its columns, hooks and relations. Its
-    /// conditions and orders narrow and order the Vista for good.
+    /// A typed table as a Vista with its columns, hooks and relations. The table's
+    /// conditions and orders always apply to the Vista.
     ///
     /// # Errors
-    /// `IncorrectUsage` for a table with a window: a Vista pages by itself.
+    /// `IncorrectUsage` for a table with a window, because a Vista pages by itself.
     pub fn from_table<E: Entity<Value> + 'static>(
         &self,
         table: Table<PoolApi, E>,
@@ -139,8 +137,8 @@ impl PoolVistaFactory {
         Ok(named(shell))
     }
 
-    /// The table that `spec` describes, by its name; the settings of the YAML take the place of
-    /// those that the API has for a table of that name.
+    /// The table that `spec` describes, by its name; the settings in the YAML replace those that
+    /// the API has for a table of that name.
     fn table_of(&self, spec: &ApiVistaSpec) -> Result<Table<PoolApi, EmptyEntity>> {
         let api = match spec::settings(spec)? {
             Some(settings) => self.api.clone().table(&spec.name, settings),
@@ -171,8 +169,8 @@ impl VistaFactory for PoolVistaFactory {
         Ok(Vista::new(spec.name, shell))
     }
 
-    /// The first model that `yaml` describes. The relations of it lead to the
-    /// others of the same text and to those that the factory holds.
+    /// The first model that `yaml` describes. Its relations lead to the others in the same text
+    /// and to those of the factory.
     fn from_yaml(&self, yaml: &str) -> Result<Vista> {
         let first = spec::parse(yaml)?.into_iter().next();
         let first = first.ok_or_else(|| error!("the YAML is empty").mark_incorrect_usage())?;
@@ -199,8 +197,7 @@ fn unknown_model(name: &str) -> vantage_core::VantageError {
     error!("no YAML describes the model", model = name).mark_not_found()
 }
 
-/// The target of a relation as a Vista that takes conditions on the fields of
-/// `joined_by` as well as on its columns.
+/// The target of a relation as a Vista that also takes conditions on the fields of `joined_by`.
 pub(super) fn wrap(table: Table<PoolApi, EmptyEntity>, joined_by: Vec<String>) -> Result<Vista> {
     let mut shell = shell_of(table)?;
     shell.joined_by = joined_by;
@@ -256,7 +253,7 @@ fn capabilities_of(
         capabilities = capabilities.with(Capability::Order);
     }
     let mut stored = metadata.columns.values().filter(|column| !column.is_computed());
-    // Each operator on each column is taken or refused on its own when it is asked for.
+    // Each operator on each column is accepted or refused separately when it is used.
     if stored.any(|column| narrowing::compares(table, &column.name)) {
         capabilities = capabilities.with(Capability::FilterOps);
     }

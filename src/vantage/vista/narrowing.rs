@@ -1,5 +1,5 @@
-//! [pure] What a Vista may be narrowed and ordered by: its conditions as those of
-//! this source, and which of them the settings of a table can do.
+//! [pure] The conditions and orders of a Vista: translated to those of this source, and checked
+//! against the settings of a table.
 
 use std::borrow::Cow;
 
@@ -17,7 +17,7 @@ use crate::vantage::{
     settings::TableSettings, where_clause::Declared,
 };
 
-/// A condition of a Vista as one of this source, when there is such a one.
+/// The condition of a Vista as one of this source, if there is an equivalent.
 pub(super) fn condition(Condition { column, op, value, .. }: &Condition) -> Option<ApiCondition> {
     let (field, value) = (column.as_str(), value.clone());
     Some(match (op, value) {
@@ -42,10 +42,10 @@ pub(super) fn order(column: &str, direction: SortDirection) -> OrderBy<ApiCondit
     OrderBy { expression: ApiCondition::column(column), direction }
 }
 
-/// Whether the API can be asked for `condition`, or its rows be judged by it.
+/// Checks whether `condition` can be sent to the API or evaluated on the rows.
 ///
 /// # Errors
-/// `Unsupported` when neither is so.
+/// `Unsupported` if neither is possible.
 pub(super) fn takes(table: &Table<PoolApi, EmptyEntity>, condition: &ApiCondition) -> Result<()> {
     let mut settings = settings(table);
     let field = condition.field().unwrap_or_default();
@@ -63,7 +63,7 @@ pub(super) fn takes(table: &Table<PoolApi, EmptyEntity>, condition: &ApiConditio
     Ok(())
 }
 
-/// Whether `column` can be compared otherwise than as equal.
+/// Whether `column` supports comparisons other than equality.
 pub(super) fn compares(table: &Table<PoolApi, EmptyEntity>, column: &str) -> bool {
     let number = || Value::from(0);
     let conditions = [
@@ -84,14 +84,13 @@ pub(super) fn searches(table: &Table<PoolApi, EmptyEntity>) -> bool {
     settings(table).filters.search("").is_some()
 }
 
-/// Whether the pages of the set name each other, so that it is best read one after the
-/// other.
+/// Whether the pages of the set name each other, so that it is best read one after the other.
 pub(super) fn is_followed(table: &Table<PoolApi, EmptyEntity>) -> bool {
     settings(table).paging.is_chained()
 }
 
-/// Whether every write keeps to the set: the API guards writes, or what narrows the
-/// table is part of its path.
+/// Whether every write stays within the set: the API guards writes, or the conditions of the table
+/// are part of its path.
 pub(super) fn confines(table: &Table<PoolApi, EmptyEntity>) -> bool {
     let settings = settings(table);
     if settings.writes.is_none() || settings.writes.guards() {
@@ -105,7 +104,7 @@ pub(super) fn confines(table: &Table<PoolApi, EmptyEntity>) -> bool {
     table.conditions().next().is_some() && table.conditions().all(is_in_path)
 }
 
-/// What the API does besides reading, and what else it takes.
+/// The API's capabilities besides reading.
 pub(super) fn writes(table: &Table<PoolApi, EmptyEntity>) -> Vec<Capability> {
     let writes = settings(table).writes;
     if writes.is_none() {
@@ -121,10 +120,10 @@ pub(super) fn writes(table: &Table<PoolApi, EmptyEntity>) -> Vec<Capability> {
     all.into_iter().filter_map(|(does, what)| does.then_some(what)).collect()
 }
 
-/// Whether rows come in this order, from the API or by sorting them here.
+/// Checks whether rows can come in this order, from the API or by sorting them here.
 ///
 /// # Errors
-/// `Unsupported` when they do not.
+/// `Unsupported` if they cannot.
 pub(super) fn orders_by(
     table: &Table<PoolApi, EmptyEntity>,
     order: &OrderBy<ApiCondition>,

@@ -1,5 +1,5 @@
-//! What a Vista asks for, run on the table that it stands for. Reads go through
-//! the table, so that its hooks see them.
+//! The operations of a Vista, run on its table. Reads go through the table, so that its hooks see
+//! them.
 
 use std::sync::Arc;
 
@@ -33,10 +33,10 @@ pub(super) struct PoolShell {
     pub(super) table: Table<PoolApi, EmptyEntity>,
     pub(super) capabilities: VistaCapabilities,
     pub(super) metadata: VistaMetadata,
-    /// Who builds the targets of relations by name; without one they come from
-    /// the table's own relations.
+    /// Builds the targets of relations by name; without it they come from the table's own
+    /// relations.
     pub(super) resolver: Option<Arc<dyn VistaResolver>>,
-    /// Fields that are no columns and that a relation narrows by.
+    /// Fields by which a relation narrows that are not columns.
     pub(super) joined_by: Vec<String>,
     /// The search that is set.
     pub(super) search: Option<ConditionHandle>,
@@ -51,7 +51,7 @@ impl PoolShell {
             || placeholders(&narrowing::settings(&self.table).path).any(|name| name == field)
     }
 
-    /// Takes a condition if the API can be asked for it, or its rows be judged by it.
+    /// Adds a condition if it can be sent to the API or evaluated on the rows.
     fn narrow(&mut self, condition: ApiCondition) -> Result<()> {
         narrowing::takes(&self.table, &condition)?;
         self.table.add_condition(condition);
@@ -102,7 +102,7 @@ impl TableShell for PoolShell {
         "api-pool"
     }
 
-    /// The requests of a list, one on each line, without the values of credentials.
+    /// The requests of a list, one on each line, with credentials masked.
     fn preview(&self) -> Preview {
         let of_table = self.table.preview();
         let requests: Vec<String> =
@@ -132,7 +132,7 @@ impl TableShell for PoolShell {
         self.table.data_source().get_table_count(&self.table).await
     }
 
-    /// Rows of any window; the total is that of the answers, where they name one.
+    /// Rows of any window; the total is that of the responses, if they report one.
     async fn fetch_window(&self, offset: usize, limit: usize) -> Result<Page> {
         self.table.check_read().await?;
         if limit == 0 {
@@ -170,8 +170,8 @@ impl TableShell for PoolShell {
         Ok((Page::new(rows), next))
     }
 
-    /// Takes what the API can be asked for and what its settings let be
-    /// evaluated on the rows, and refuses the rest for the caller to evaluate.
+    /// Accepts conditions that can be sent to the API or, if its settings allow that, evaluated
+    /// on the rows, and refuses the rest for the caller to evaluate.
     fn add_condition(&mut self, condition: &Condition) -> Result<()> {
         let field = condition.column.as_str();
         if !self.is_known(field) {

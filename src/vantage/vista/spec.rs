@@ -1,5 +1,5 @@
-//! [pure] What the YAML of a table says: the types of columns, relations by
-//! name, and the refusal of keys that mean nothing. What `api` says is [`ApiTable`]'s.
+//! [pure] The YAML format of a table: the types of columns, relations by name, and the refusal of
+//! unknown keys. The format of `api` is [`ApiTable`]'s.
 
 use std::fmt;
 
@@ -37,11 +37,10 @@ use crate::vantage::ApiTable;
 ///   writes: { style: rest, etags: true }
 /// ```
 ///
-/// `api` is an [`ApiTable`] as data: see there, and at the types of its settings, for what may be
-/// said. `paging` may name, in `allow_origins`, base URLs that next pages may be at besides the
-/// API's own: those that the program allows by
-/// [`PoolVistaFactory::allow_origin`](crate::vantage::PoolVistaFactory::allow_origin), and no
-/// others.
+/// `api` is an [`ApiTable`] as data: its documentation and that of the types of its settings
+/// describe the keys. `paging` may name, in `allow_origins`, base URLs that next pages may be at
+/// besides the API's own, but only those that the program allows by
+/// [`PoolVistaFactory::allow_origin`](crate::vantage::PoolVistaFactory::allow_origin).
 ///
 /// The types of columns are `int` (or `integer`, `i64`, `i32`), `u64`, `float`
 /// (`double`, `f64`, `f32`), `bool` (`boolean`), `string` (`text`, `str`; the
@@ -57,7 +56,7 @@ pub struct ApiTableExtras {
     api: Option<ApiTable>,
 }
 
-/// What this source adds to the YAML of a column: `path`, where it is in an item.
+/// What this source adds to the YAML of a column: `path`, its path in an item.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ApiColumnExtras {
@@ -85,8 +84,8 @@ const FLAGS: &[&str] = &[
 /// The tables that `yaml` describes, one in each document.
 ///
 /// # Errors
-/// `IncorrectUsage` that names a key, a flag or a value that is not known, or a text that would
-/// take long to read.
+/// `IncorrectUsage` that names an unknown key, flag or value, or for a text that would
+/// take long to parse.
 pub(super) fn parse(yaml: &str) -> Result<Vec<ApiVistaSpec>> {
     bounds::check(yaml)?;
     serde_yaml_ng::Deserializer::from_str(yaml)
@@ -102,7 +101,7 @@ fn unreadable(error: &serde_yaml_ng::Error) -> VantageError {
     error!("the YAML is not that of a table", detail = error.to_string()).mark_incorrect_usage()
 }
 
-/// Refuses what serde passes over: `VistaSpec` is open for the keys of its source.
+/// Refuses keys that serde ignores: `VistaSpec` accepts any keys for its source.
 fn check(document: &Yaml) -> Result<()> {
     let Some(table) = document.as_mapping() else { return Ok(()) };
     known(table, TABLE_KEYS, "the table")?;
@@ -150,7 +149,7 @@ fn unknown(what: &str, name: &str, place: &str) -> VantageError {
     error!(format!("unknown {what} `{name}` in {place} of the YAML")).mark_incorrect_usage()
 }
 
-/// The settings of the table, when the YAML has any.
+/// The settings of the table, if the YAML has any.
 ///
 /// # Errors
 /// `IncorrectUsage` for settings that contradict each other.
@@ -168,12 +167,12 @@ pub(super) fn settings(spec: &ApiVistaSpec) -> Result<Option<ApiTable>> {
     Ok(Some(paths.into_iter().fold(table, |table, (column, path)| table.alias(column, path))))
 }
 
-/// The other origins than the API's own that the table names.
+/// The origins besides the API's own that the table names.
 pub(super) fn origins(spec: &ApiVistaSpec) -> &[String] {
     spec.driver.api.as_ref().map(ApiTable::origins).unwrap_or_default()
 }
 
-/// What is wrong with the `api` of the YAML.
+/// The error for invalid settings in `api`.
 pub(super) fn in_api(refusal: &dyn fmt::Display) -> VantageError {
     error!(format!("the `api` of the YAML: {refusal}")).mark_incorrect_usage()
 }
@@ -181,8 +180,8 @@ pub(super) fn in_api(refusal: &dyn fmt::Display) -> VantageError {
 /// A column of the table.
 ///
 /// # Errors
-/// `IncorrectUsage` that names the column, for a type that is not known;
-/// `Unsupported` for one that the API would have to compute.
+/// `IncorrectUsage` that names the column, for an unknown type; `Unsupported` for a column that
+/// the API would have to compute.
 pub(super) fn column(name: &str, spec: &ColumnSpec<ApiColumnExtras>) -> Result<Column<Value>> {
     if spec.expr.is_some() {
         return Err(error!("the API computes no columns", column = name).mark_unsupported());
@@ -190,7 +189,7 @@ pub(super) fn column(name: &str, spec: &ColumnSpec<ApiColumnExtras>) -> Result<C
     Column::from_spec(name, spec, None, typed)
 }
 
-/// A column of a contained record, which is where its name says.
+/// A column of a contained record, at the path of its name.
 ///
 /// # Errors
 /// Those of [`column`], and `IncorrectUsage` for a path.

@@ -1,4 +1,4 @@
-//! [pure] What the answer of a write says of the row.
+//! [pure] What the response to a write says about the row.
 
 use std::collections::BTreeMap;
 
@@ -16,19 +16,19 @@ use crate::{
     },
 };
 
-/// The rows that an answer may hold.
+/// The rows that a response may contain.
 #[derive(Debug)]
 pub(super) struct Answer {
-    /// Where rows are: at their place in bodies, or as an item endpoint hands them out.
+    /// Where rows belong: at their path in bodies, or as an item endpoint returns them.
     told: Vec<Row>,
-    /// Objects elsewhere: the only element of a list, what an object holds under any key.
+    /// Objects elsewhere: the only element of a list, or values under any key of an object.
     found: Vec<Row>,
-    /// Whether it may be about a job instead of the row (RFC 9110 section 15.3.3).
+    /// Whether it may describe a job instead of the row (RFC 9110 section 15.3.3).
     is_of_job: bool,
 }
 
 impl Answer {
-    /// Of an answer whose body holds the row at `place`, keys from the top.
+    /// The rows of a response whose body has the row at `place`, keys from the top.
     pub(super) fn of(
         decoder: &RowDecoder,
         envelope: &Envelope,
@@ -45,15 +45,15 @@ impl Answer {
         Self { told, found, is_of_job: response.status() == StatusCode::ACCEPTED }
     }
 
-    /// The row `id`, or else the one that stands where rows do.
+    /// The row `id`, or else the one where rows belong.
     pub(super) fn row_of(self, id: &str) -> Option<Row> {
         let mut rows: Vec<Row> = self.told.into_iter().chain(self.found).collect();
         let own = rows.iter().position(|row| row.id.as_deref() == Some(id));
         (!rows.is_empty()).then(|| rows.swap_remove(own.unwrap_or_default()))
     }
 
-    /// The row `id`, if the answer has all of it: each of `columns`. Of several objects none
-    /// is sure to be the row: one may be what it was before.
+    /// The row `id`, if the response has all of its `columns`. If there are several objects, none
+    /// is certain to be the row: one may be its earlier state.
     pub(super) fn whole_row(self, id: &str, columns: &[String]) -> Option<Row> {
         let is_whole = |row: &Row| row.id.as_deref() == Some(id) && has_all(row, columns);
         let told = self.told.into_iter().find(is_whole);
@@ -63,7 +63,7 @@ impl Answer {
         })
     }
 
-    /// The id that the answer gives the row with these columns.
+    /// The id that the response gives the row with these columns.
     pub(super) fn id(&self, columns: &[String]) -> Option<&str> {
         let is_whole = |row: &&Row| row.id.is_some() && has_all(row, columns);
         let told = self.told.iter().find(is_whole);
@@ -77,20 +77,20 @@ impl Answer {
         id.or_else(partly).or_else(|| only_id(self.found.iter()))
     }
 
-    /// The id under which the answer has all of the columns, if that is not `id`.
+    /// The id under which the response has all of the columns, if that is not `id`.
     pub(super) fn other_id(&self, id: &str, columns: &[String]) -> Option<&str> {
         let mut rows = self.told.iter().chain(&self.found).filter(|row| row.id.is_some());
         let whole = rows.find(|row| has_all(row, columns));
         whole.filter(|_| !self.has(id))?.id.as_deref()
     }
 
-    /// Whether a row of the answer has this id.
+    /// Whether a row of the response has this id.
     pub(super) fn has(&self, id: &str) -> bool {
         self.told.iter().chain(&self.found).any(|row| row.id.as_deref() == Some(id))
     }
 }
 
-/// The id of these objects, if they have one and the same.
+/// The id of these objects, if they all have the same.
 fn only_id<'a>(rows: impl Iterator<Item = &'a Row>) -> Option<&'a str> {
     let mut ids = rows.filter_map(|row| row.id.as_deref());
     let id = ids.next()?;
@@ -101,7 +101,7 @@ fn has_all(row: &Row, columns: &[String]) -> bool {
     columns.iter().all(|column| row.record.contains_key(column))
 }
 
-/// What is at `place`, keys from the top.
+/// The value at `place`, keys from the top.
 fn under<'a>(json: &'a RawValue, place: &[String]) -> Option<&'a RawValue> {
     place.iter().try_fold(json, |json, key| {
         let fields: BTreeMap<String, &RawValue> = serde_json::from_str(json.get()).ok()?;
@@ -109,13 +109,13 @@ fn under<'a>(json: &'a RawValue, place: &[String]) -> Option<&'a RawValue> {
     })
 }
 
-/// What is at `place`, a path, of a body.
+/// The value at the path `place` of a body.
 pub(super) fn at(body: &[u8], place: &str) -> Option<Json> {
     let found = Path::parse(place).find(str::from_utf8(body).ok()?, Gaps::Refused).ok()??;
     serde_json::from_str(found.first()?).ok()
 }
 
-/// The object that is the only element of a list, or those one level down in an object.
+/// The object that is the only element of a list, or the objects one level down in an object.
 fn objects_in(json: &RawValue) -> Vec<&RawValue> {
     if let Some(item) = only_object(json) {
         return vec![item];
@@ -137,10 +137,10 @@ fn is_object(json: &RawValue) -> bool {
     json.get().starts_with('{')
 }
 
-/// The id in the `Location` of an answer (RFC 9110 section 10.2.2), decoded: what stands for
-/// it in the path of an item, or else the last segment. In a query on the table, which is at
-/// `table`, it is what `id_field` equals, as PostgREST writes it: `?id=eq.7`. `None` for the
-/// place of the table itself and for that of a job (RFC 9110 section 15.3.3).
+/// The id in the `Location` of a response (RFC 9110 section 10.2.2), decoded: the part that
+/// stands for it in the path of an item, or else the last segment. In a query on the table at
+/// `table`, it is the value that `id_field` equals, as PostgREST writes it: `?id=eq.7`. `None` for
+/// the URL of the table itself and for that of a job (RFC 9110 section 15.3.3).
 pub(super) fn located(
     response: &Response,
     item: Option<&ItemPath>,
@@ -161,7 +161,7 @@ pub(super) fn located(
     String::from_utf8(own.last()?.clone()).ok().filter(|id| !id.is_empty())
 }
 
-/// The id in the `Location` of an answer, if that is the path of an item.
+/// The id in the `Location` of a response, if that is the path of an item.
 pub(super) fn located_as(response: &Response, item: &ItemPath) -> Option<String> {
     id_in(Location::of(response)?.path, item)
 }
@@ -184,7 +184,7 @@ impl<'a> Location<'a> {
         let authority = path.windows(3).position(|three| three == b"://").map(|at| at + 3);
         let authority = authority.or_else(|| path.starts_with(b"//").then_some(2));
         let path = match authority.map(|at| &path[at..]) {
-            // The authority of a URL without a path is no id.
+            // The authority of a URL without a path is not an id.
             Some(rest) => &rest[rest.iter().position(|octet| *octet == b'/')?..],
             None => path,
         };
@@ -192,7 +192,7 @@ impl<'a> Location<'a> {
     }
 }
 
-/// What stands for the id in a path that ends like that of an item.
+/// The part that stands for the id in a path that ends like that of an item.
 fn id_in(path: &[u8], item: &ItemPath) -> Option<String> {
     let (before, after) = item.around();
     let after = after.split('?').next().unwrap_or_default().trim_end_matches('/');

@@ -1,4 +1,4 @@
-//! [pure] Bodies of writes: what of a row is sent, and where in the body it is.
+//! [pure] Bodies of writes: which parts of a row are sent, and where they are in the body.
 
 use ciborium::Value;
 use serde_json::{Map, Number, Value as Json};
@@ -8,10 +8,10 @@ use vantage_types::Record;
 use crate::vantage::alias;
 use crate::vantage::settings::Writes;
 
-/// Where a body holds the row and its id, and what else it holds.
+/// Where a body has the row and its id, and what else it contains.
 #[derive(Debug, Default, PartialEq)]
 pub(super) struct BodyLayout {
-    /// Keys down to the row; none when the body is the row.
+    /// Keys down to the row; empty if the body is the row.
     pub(super) row: Vec<String>,
     id: Option<Vec<String>>,
     members: Vec<(Vec<String>, Json)>,
@@ -19,7 +19,7 @@ pub(super) struct BodyLayout {
 
 impl BodyLayout {
     /// # Errors
-    /// `IncorrectUsage` that names the path, when one has an empty key.
+    /// `IncorrectUsage` that names the path, if it has an empty key.
     pub(super) fn of(writes: &Writes) -> Result<Self, VantageError> {
         let path = |text: &String| {
             let unusable = || {
@@ -39,12 +39,12 @@ impl BodyLayout {
         })
     }
 
-    /// Whether the id has a place of its own.
+    /// Whether the id has its own path.
     pub(super) fn has_id(&self) -> bool {
         self.id.is_some()
     }
 
-    /// The body that holds `item`, and `id` at its own place if it has one.
+    /// The body with `item`, and with `id` at its own path if it has one.
     ///
     /// # Errors
     /// Those of [`json_of`], and `IncorrectUsage` that names the member of the body for
@@ -66,7 +66,7 @@ impl BodyLayout {
     }
 }
 
-/// Puts `value` at `path`, making the objects on the way.
+/// Puts `value` at `path`, creating objects as needed.
 fn put(body: &mut Json, path: &[String], value: &Json) -> Result<(), VantageError> {
     let mut whole = value.clone();
     for key in path.iter().rev() {
@@ -79,7 +79,7 @@ fn put(body: &mut Json, path: &[String], value: &Json) -> Result<(), VantageErro
     Err(error!(what, member = path.join(".")).mark_incorrect_usage())
 }
 
-/// Adds `value` to what is there; false when that has another value.
+/// Merges `value` into the existing value; false if that is different.
 fn merge(place: &mut Json, value: Json) -> bool {
     match (place, value) {
         (Json::Object(place), Json::Object(value)) => value
@@ -96,7 +96,7 @@ fn merge(place: &mut Json, value: Json) -> bool {
 /// The JSON object with these fields.
 ///
 /// # Errors
-/// `IncorrectUsage` that names the field, when it holds what JSON cannot.
+/// `IncorrectUsage` that names the field, if it holds a value without a JSON form.
 pub(in crate::vantage) fn json_of(item: &Record<Value>) -> Result<Json, VantageError> {
     let fields = item.iter().map(|(name, value)| Ok((name.clone(), field(name, value)?)));
     fields.collect::<Result<Map<_, _>, _>>().map(Json::Object)
@@ -139,7 +139,7 @@ fn json(value: &Value) -> Result<Json, &'static str> {
     })
 }
 
-/// Whether this is what serde makes of an `IpAddr` in CBOR.
+/// Whether this is serde's form of an `IpAddr` in CBOR.
 fn is_address(fields: &[(Value, Value)]) -> bool {
     let [(version, Value::Array(bytes))] = fields else { return false };
     matches!((version.as_text(), bytes.len()), (Some("V4"), 4) | (Some("V6"), 16))

@@ -1,4 +1,4 @@
-//! [pure] Entity tags, and the preconditions made of them.
+//! [pure] Entity tags, and the preconditions made from them.
 
 use http::{HeaderMap, HeaderValue, header};
 use serde_json::Value as Json;
@@ -7,25 +7,25 @@ use vantage_core::{VantageError, error};
 use super::answer::at;
 use crate::response::Response;
 
-/// What the row must be like for a write to go ahead.
+/// The state that the row must have for a write to go ahead.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(super) enum Precondition {
     #[default]
     None,
-    /// As it was when it had this tag.
+    /// The state with this tag.
     Unchanged(HeaderValue),
-    /// As it was at this time.
+    /// Not modified since this time.
     UnmodifiedSince(HeaderValue),
     /// Not there.
     Absent,
 }
 
 impl Precondition {
-    /// That the row still has this tag.
+    /// Requires that the row still has this tag.
     ///
     /// # Errors
-    /// `Unsupported` when there is no strong tag: `If-Match` compares strongly, so that
-    /// a weak one would never match (RFC 9110 section 13.1.1).
+    /// `Unsupported` if there is no strong tag: `If-Match` compares strongly, so a weak one would
+    /// never match (RFC 9110 section 13.1.1).
     pub(super) fn unchanged(tag: Option<HeaderValue>) -> Result<Self, VantageError> {
         let refused = |what: &str| error!(what).mark_unsupported();
         let tag = tag.ok_or_else(|| refused("the API sends no entity tag with the row"))?;
@@ -36,12 +36,12 @@ impl Precondition {
         }
     }
 
-    /// That the row still has this tag, a weak one too, or else that it was not modified
-    /// since what `response` says (RFC 9110 section 13.1.4): for a write that needs no
-    /// condition but where the API wants one. At worst it is refused.
+    /// Requires that the row still has this tag, even a weak one, or else that it was not modified
+    /// since the time in `response` (RFC 9110 section 13.1.4): for a write that is conditional only
+    /// because the API requires it. At worst it is refused.
     ///
     /// # Errors
-    /// `Unsupported` when there is neither.
+    /// `Unsupported` if there is neither.
     pub(super) fn demanded(
         tag: Option<HeaderValue>,
         response: &Response,
@@ -65,7 +65,7 @@ impl Precondition {
     }
 }
 
-/// The tag of the row in an answer: at `place` of its body, a key or keys joined by dots, or
+/// The tag of the row in a response: at `place` of its body, a key or keys joined by dots, or
 /// in its `ETag`.
 pub(super) fn tag_of(response: &Response, place: Option<&str>) -> Option<HeaderValue> {
     let in_body = || {

@@ -9,7 +9,7 @@ impl Writes {
     /// The content type of bodies with a patch of `patch`, if it is set.
     ///
     /// # Errors
-    /// `IncorrectUsage` when it is not legal in HTTP.
+    /// `IncorrectUsage` if it is not legal in HTTP.
     pub(super) fn type_of_body(
         &self,
         patch: Option<PatchBy>,
@@ -22,11 +22,11 @@ impl Writes {
         })
     }
 
-    /// The header for the key of a request with `method`, if it carries one.
+    /// The header for the idempotency key of a request with `method`, if it carries one.
     ///
     /// # Errors
-    /// `IncorrectUsage` when the name is not legal in HTTP, or that of a field that says who asks,
-    /// of whom, or how the request is framed.
+    /// `IncorrectUsage` if the name is not legal in HTTP, or is that of a field for credentials,
+    /// the host or the framing of the request.
     pub(super) fn key_header(&self, method: &Method) -> Result<Option<HeaderName>, VantageError> {
         let name = self.idempotency_keys.as_ref().filter(|_| !method.is_idempotent());
         let parse = |name: &String| HeaderName::from_bytes(name.as_bytes());
@@ -41,7 +41,7 @@ impl Writes {
     }
 }
 
-/// Whether a header says who asks, of whom, or how the request is framed.
+/// Whether a header is about credentials, the host or the framing of the request.
 fn has_a_meaning(name: &HeaderName) -> bool {
     use http::header;
 

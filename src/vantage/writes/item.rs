@@ -1,4 +1,4 @@
-//! The row that a write is about: what the API has at its place, before and after.
+//! The row that a write is about: its state in the API before and after.
 
 use ciborium::Value;
 use http::StatusCode;
@@ -23,7 +23,7 @@ use crate::{
     },
 };
 
-/// One item, and what it must hold to be in the table's set.
+/// One item, and the conditions it must meet to be in the table's set.
 pub(super) struct Item {
     pub(super) id: String,
     pub(super) target: String,
@@ -33,13 +33,13 @@ pub(super) struct Item {
 
 /// What was written.
 pub(super) struct Sent {
-    /// What an answer must have to be the row.
+    /// The columns that a response must have to be the row.
     columns: Vec<String>,
     /// The columns with a value.
     row: Record<Value>,
 }
 
-/// What the API has at the place of an item.
+/// What the API has at the path of an item.
 pub(super) enum Stored {
     Absent,
     /// A row that is not in the table's set.
@@ -48,7 +48,7 @@ pub(super) enum Stored {
 }
 
 impl Write {
-    /// The item with `id`; `None` when no row of the table can have it.
+    /// The item with `id`; `None` if no row of the table can have it.
     pub(super) fn item(&self, id: &str) -> Result<Option<Item>> {
         if is_synthetic(id) {
             return Err(
@@ -70,7 +70,7 @@ impl Write {
         }
     }
 
-    /// The record as conditions see it, once it is sure that it is about the row `id`.
+    /// The record as conditions see it, after a check that it is about the row `id`.
     pub(super) fn row_with_id(&self, id: &str, record: &Record<Value>) -> Result<Record<Value>> {
         let mut row = record.clone();
         self.read.columns.unfinish(&mut row);
@@ -87,7 +87,7 @@ impl Write {
         let read = &self.read;
         let mut request = Request::get(item.target.as_str());
         if self.sends_tags() {
-            // What compresses an answer makes its tag weak, or another one.
+            // A proxy that compresses a response makes its tag weak, or changes it.
             request = request.header("accept-encoding", "identity")?;
         }
         let response = match read.api.pool.request(request).await {
@@ -103,7 +103,7 @@ impl Write {
         }
     }
 
-    /// That the row is still as `response` says, where the API can be told so.
+    /// Requires the state of the row in `response`, if the API supports that.
     fn precondition(&self, item: &Item, response: &Response) -> Result<Precondition> {
         if !self.sends_tags() {
             return Ok(Precondition::None);
@@ -116,7 +116,7 @@ impl Write {
         }
     }
 
-    /// The row that the API hands out as `item`.
+    /// The row that the API returns as `item`.
     fn row_in(&self, item: &Item, response: &Response) -> Result<Record<Value>> {
         let row = self.answer(response).row_of(&item.id);
         let row = row.ok_or_else(|| error!("the API answered with no row", id = item.id))?;
@@ -126,7 +126,7 @@ impl Write {
         Ok(row.record)
     }
 
-    /// The row as it is after a write of `sent` that was answered with `response`.
+    /// The row after a write of `sent` with this `response`.
     pub(super) async fn written(
         &self,
         item: &Item,
@@ -155,12 +155,12 @@ impl Write {
     async fn read_back(&self, item: &Item) -> Result<Record<Value>> {
         match self.call(Request::get(item.target.as_str())).await {
             Ok(response) => self.row_in(item, &response).map(|row| self.read.finished(row)),
-            // An API that hands out no row alone.
+            // An API that does not return single rows.
             Err(error)
                 if self.read.settings.item_path.is_none()
                     && (error.is_not_found() || error.is_unsupported()) =>
             {
-                // Boxed, as it is large and rare.
+                // Boxed, because it is large and rare.
                 let row = Box::pin(self.read.clone().get(&item.id)).await?;
                 row.ok_or(error)
             }
@@ -168,7 +168,7 @@ impl Write {
         }
     }
 
-    /// Refuses an answer to the insert of an item that gives it another id.
+    /// Refuses a response to the insert of an item that gives it another id.
     pub(super) fn require_own_id(
         &self,
         item: &Item,
@@ -201,8 +201,8 @@ impl Write {
         })
     }
 
-    /// What came of a write that failed. The repeat of an attempt that was acted upon
-    /// conflicts with what that attempt stored, which is as it should be.
+    /// The result of a write that failed. A retry of an attempt that succeeded conflicts with
+    /// what that attempt stored, which is no error.
     pub(super) async fn settled(
         &self,
         item: &Item,
@@ -223,22 +223,22 @@ impl Write {
         Answer::of(&read.decoder, &read.settings.envelope, &self.layout.row, response)
     }
 
-    /// What goes into the body of `row`.
+    /// The columns of `row` that are sent.
     pub(super) fn sent(&self, row: &Record<Value>) -> Sent {
         let mut row = row.clone();
         row.retain(|column, value| !value.is_null() && self.is_sent(column));
         Sent { columns: row.keys().cloned().collect(), row }
     }
 
-    /// The same of a part of a row, of which an answer is to have all declared columns.
+    /// The same for a part of a row; a response must have all declared columns to be the row.
     pub(super) fn sent_in_part(&self, partial: &Record<Value>) -> Sent {
         let mut sent = self.sent(partial);
         sent.columns.extend(self.read.declared.fields.iter().cloned());
         sent
     }
 
-    /// Whether a column goes into bodies: what the table does not declare and its path says
-    /// already does not.
+    /// Whether a column is sent in bodies: columns that the table does not declare and that its
+    /// path already contains are not.
     pub(super) fn is_sent(&self, column: &str) -> bool {
         self.read.declared.fields.contains(column)
             || placeholders(&self.read.settings.path).all(|name| name != column)

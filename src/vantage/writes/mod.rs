@@ -1,6 +1,6 @@
-//! Writes of one table: what each asks the API for, and what its answer means. `item` asks for
-//! the row and reads answers, `send` makes requests; `answer`, `body`, `etag`, `headers` and
-//! `refusal` are the pure parts.
+//! Writes of one table: what each requests, and what the response means. `item` requests the row
+//! and reads responses, `send` makes requests; `answer`, `body`, `etag`, `headers` and `refusal`
+//! are the pure parts.
 
 use std::{
     future::Future,
@@ -42,7 +42,7 @@ pub(super) struct Write {
     read: Read,
     writes: Writes,
     layout: BodyLayout,
-    /// Whether the API has said that it takes no write of a row without its tag.
+    /// Whether the API has required a tag for writes of a row.
     wants_tags: AtomicBool,
 }
 
@@ -53,13 +53,13 @@ impl Write {
     ) -> Result<Self> {
         let read = Read::of(api, table)?;
         let layout = BodyLayout::of(&read.settings.writes)?;
-        // Nothing is asked for on behalf of a write that is refused.
+        // Nothing is requested for a write that is refused.
         let read = if read.settings.writes.is_none() { read } else { read.resolved().await? };
         let writes = read.settings.writes.clone();
         Ok(Self { writes, layout, read, wants_tags: AtomicBool::new(false) })
     }
 
-    /// Stores a row, or returns the one that is in the set under this id.
+    /// Stores a row, or returns the one that is already in the set under this id.
     pub(super) async fn insert(&self, id: &str, record: &Record<Value>) -> Result<Record<Value>> {
         self.with_tags(|| self.try_insert(id, record)).await
     }
@@ -106,7 +106,7 @@ impl Write {
         }
     }
 
-    /// Stores a row and returns its id, which the API makes.
+    /// Stores a row and returns its id, which the API assigns.
     pub(super) async fn insert_return_id(&self, record: &Record<Value>) -> Result<String> {
         let by = self.writes.inserts().ok_or_else(|| unsupported("inserts"))?;
         let mut row = record.clone();
@@ -136,7 +136,7 @@ impl Write {
             self.writes.inserts() == Some(InsertBy::Post) && !self.writes.server_ids;
         let has_id = by == ReplaceBy::Put && creates_by_post;
         if let Some(column) = self.read.columns.id().filter(|_| has_id) {
-            // As an insert has it: such an API takes ids from bodies.
+            // As for an insert: such an API takes ids from bodies.
             row.entry(column.to_owned()).or_insert_with(|| self.read.columns.id_value(id));
         }
         let mut precondition = Precondition::None;
@@ -157,7 +157,7 @@ impl Write {
         };
         match answer {
             Ok(answer) => self.written(&item, &self.sent(&row), &answer).await,
-            // An API that creates nothing by PUT.
+            // An API that does not create rows by PUT.
             Err(error) if error.is_not_found() && creates_by_post => self.insert(id, record).await,
             Err(error) => self.settled(&item, &row, error).await,
         }
@@ -230,7 +230,7 @@ impl Write {
     }
 
     /// Deletes the rows of the set, each by its id. All ids are read before the first
-    /// row is deleted, since pages shift when rows go.
+    /// row is deleted, since pages shift when rows are deleted.
     pub(super) async fn delete_all(&self) -> Result<()> {
         if !self.writes.deletes() {
             return Err(unsupported("deletes"));
@@ -254,7 +254,7 @@ impl Write {
         Ok(())
     }
 
-    /// Refuses a write that may change a row after it has left the set.
+    /// Refuses a write that might change a row after it has left the set.
     fn require_guard(&self, filter: &Filter) -> Result<()> {
         if filter.is_empty() || self.writes.guards() {
             return Ok(());
@@ -262,12 +262,12 @@ impl Write {
         Err(unsupported("keeping a write inside a narrowed table without entity tags"))
     }
 
-    /// Refuses a row that would not be in the set.
+    /// Refuses a row that would be outside the set.
     fn require_fit(&self, filter: &Filter, row: &Record<Value>) -> Result<()> {
         if filter.admits(row) == Some(true) { Ok(()) } else { Err(outside()) }
     }
 
-    /// Makes a write, and once more where the API has refused it for want of a tag.
+    /// Makes a write, and once more if the API refused it for lack of a tag.
     async fn with_tags<T, F: Future<Output = Result<T>>>(
         &self,
         write: impl Fn() -> F,
@@ -279,15 +279,14 @@ impl Write {
         }
     }
 
-    /// Whether this is how an API refuses a write of a row without its tag. All writes have
-    /// one from here on.
+    /// Whether this is how an API refuses a write without a tag. From then on all writes send one.
     fn learns_of_tags(&self, error: &VantageError) -> bool {
         let wants_tags = refusal::wants_tag(error);
         self.wants_tags.fetch_or(wants_tags, Ordering::Relaxed);
         wants_tags
     }
 
-    /// Whether each write of a row says for which state of it.
+    /// Whether each write of a row is conditional on its state.
     fn sends_tags(&self) -> bool {
         self.writes.etags || self.requires_tags()
     }
@@ -301,7 +300,7 @@ impl Write {
         !filter.is_empty() || self.requires_tags()
     }
 
-    /// That there is no such row, for APIs that can be told so.
+    /// Requires that there is no such row, for APIs that support that.
     fn absent(&self) -> Precondition {
         if self.sends_tags() { Precondition::Absent } else { Precondition::None }
     }

@@ -1,4 +1,4 @@
-//! [pure] What a failed write means, and the errors of writes that are refused.
+//! [pure] What a failed write means, and the errors of refused writes.
 
 use http::StatusCode;
 use vantage_core::{Context, Result, VantageError, error};
@@ -10,8 +10,7 @@ pub(super) fn is_gone(error: &Error) -> bool {
     matches!(error.status(), Some(StatusCode::NOT_FOUND | StatusCode::GONE))
 }
 
-/// Whether the API wants to be told which state of the row the write is for (RFC 6585
-/// section 3).
+/// Whether the API requires a precondition for the write (RFC 6585 section 3).
 pub(super) fn wants_tag(error: &VantageError) -> bool {
     error.context.get("status").is_some_and(|status| status == "428")
 }
@@ -20,20 +19,20 @@ pub(super) fn unsupported(what: &str) -> VantageError {
     error!(format!("the API does not support {what}")).mark_unsupported()
 }
 
-/// An insert under an id, to an API that makes the ids.
+/// The error of an insert under an id, if the API assigns the ids.
 pub(super) fn makes_ids(id: &str) -> VantageError {
     error!("the API makes the ids of its rows, so none is inserted under a given one", id = id)
         .mark_incorrect_usage()
 }
 
-/// The row was stored, but not where it was to be.
+/// The error if the row was stored under another id.
 pub(super) fn stored_elsewhere(id: &str) -> VantageError {
     let what = "the API stored the row under another id; if it makes ids itself, \
                 `Writes::server_ids` says so";
     error!(what, id = id)
 }
 
-/// A write that the API took up (RFC 9110 section 15.3.3), and that does not show yet.
+/// The error of a write that the API accepted (RFC 9110 section 15.3.3) but has not made yet.
 pub(super) fn unmade(id: &str) -> VantageError {
     error!("the API has accepted the write (status 202) and not made it yet", id = id)
 }
@@ -50,7 +49,7 @@ pub(super) fn missing(id: &str) -> VantageError {
     error!("the set has no such row", id = id).mark_not_found()
 }
 
-/// Says of the failure to read a row that it was written before.
+/// Adds to the error of a failed read that the row was written before.
 pub(in crate::vantage) fn after_write<T>(read: Result<T>, id: &str) -> Result<T> {
     read.with_context(|| error!("the row was written, but not read back", id = id))
 }

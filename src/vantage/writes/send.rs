@@ -1,4 +1,4 @@
-//! The requests of writes, and the way out for all of them.
+//! Builds and sends the requests of writes.
 
 use ciborium::Value;
 use http::{Method, header};
@@ -26,7 +26,7 @@ impl Write {
         self.with_body(Method::POST, &target, row, id)
     }
 
-    /// Sends a row, or a part of it, to where it is.
+    /// Sends a row, or a part of it, to its path.
     pub(super) async fn send(
         &self,
         method: Method,
@@ -39,7 +39,7 @@ impl Write {
         self.call(request).await
     }
 
-    /// The row with null in each column that the table declares and it lacks.
+    /// The row with null in each declared column that it lacks.
     pub(super) fn complete(&self, row: &Record<Value>) -> Record<Value> {
         let mut row = row.clone();
         let id = self.read.columns.id();
@@ -72,7 +72,7 @@ impl Write {
             Some(of) => {
                 request.headers_mut().insert(header::CONTENT_TYPE, of);
             }
-            // The pool has one for all requests.
+            // The pool has a default for all requests.
             None if self.read.api.pool.has_default_header("content-type") => {
                 request.headers_mut().remove(header::CONTENT_TYPE);
             }

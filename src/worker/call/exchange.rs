@@ -1,5 +1,5 @@
-//! One exchange, as an attempt that has begun: sent, read within its time, and taken as the
-//! pool's rules have it.
+//! One exchange within an attempt: sent, read within its time limit, and classified by the pool's
+//! rules.
 
 use std::pin::pin;
 
@@ -14,7 +14,7 @@ use crate::{
     worker::{attempt::Running, context::WorkerContext, hedge::Outcome},
 };
 
-/// Sends a request and reads its answer, as the attempt that has begun.
+/// Sends a request and reads its response, for an attempt that has begun.
 pub(super) async fn exchange(
     running: Running<'_>,
     worker: &WorkerContext,

@@ -1,4 +1,4 @@
-//! Asks again for a result that is not ready.
+//! Polls for a result that is not ready.
 
 use std::time::Instant;
 
@@ -14,18 +14,18 @@ use crate::{
     worker::gates::pause,
 };
 
-/// Where some APIs say it instead.
+/// Some APIs use this header instead of `Location`.
 const OPERATION_LOCATION: &str = "operation-location";
 
 impl Attempts<'_> {
-    /// Whether a rule takes the answer for a result that is not ready, and the request may be
-    /// sent again: a method that may do something is not.
+    /// Whether a rule says that the result is not ready, and the request may be sent again: only a
+    /// method without effects may.
     pub(super) fn has_to_wait(&self, response: &Response) -> bool {
         let is_poll = |ruling: &Ruling| matches!(ruling.action, Action::Poll { .. });
         response.ruling().is_some_and(is_poll) && self.call.request.method().is_safe()
     }
 
-    /// Waits, and has the request sent again, where the answer says if that is followed.
+    /// Waits, and sends the request again, to the URL in the response if that is followed.
     pub(super) async fn poll(&mut self, response: Response) -> Result<Next, Error> {
         let ruling = response.ruling();
         let interval = ruling.and_then(|ruling| ruling.wait).unwrap_or_default();
@@ -59,7 +59,7 @@ impl Attempts<'_> {
     }
 }
 
-/// Where the result will be.
+/// The URL of the result.
 fn location(response: &Response) -> Option<&str> {
     let header = |name: &str| response.headers().get(name).and_then(|value| value.to_str().ok());
     header(LOCATION.as_str()).or_else(|| header(OPERATION_LOCATION))

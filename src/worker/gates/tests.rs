@@ -1,6 +1,6 @@
-//! The limit of a pool on virtual time: the limiter and the workers' gates themselves, with
-//! the wire in between cut out. So a limit is exact to the nanosecond, and what it leaves
-//! unused is its own doing and not that of a busy machine.
+//! The limit of a pool on virtual time: the limiter and the workers' gates themselves, without the
+//! network. So a limit is exact to the nanosecond, and unused permits are its own fault and
+//! not that of a busy machine.
 
 use std::{cell::RefCell, rc::Rc, sync::Mutex};
 
@@ -36,11 +36,11 @@ struct Setting {
     connections: usize,
     limit: Option<Decimal>,
     per_worker: Option<Decimal>,
-    /// How many tokens there are, and the limit of each.
+    /// The number of tokens, and the limit of each.
     tokens: Option<(usize, Decimal)>,
     burst: Option<u32>,
     callers: usize,
-    /// How long each request is on the wire.
+    /// How long each request is in flight.
     on_wire: Duration,
 }
 
@@ -58,7 +58,7 @@ impl Setting {
         }
     }
 
-    /// When requests leave, by worker or by token, in so many seconds in which all callers always
+    /// When requests leave, by worker or by token, over some seconds in which all callers always
     /// want to send, from the first moment on.
     async fn departures(self, seconds: u64) -> Vec<(usize, Duration)> {
         self.departures_with(seconds, async |_| ()).await
@@ -114,14 +114,14 @@ fn call() -> Arc<Call> {
     Arc::new(Call::new(CallKind::Call, Request::get("/"), None, Arc::new(url), now(), EVER, reply))
 }
 
-/// Runs `test` where actors can live.
+/// Runs `test` where actors can run.
 async fn with_actors(test: impl Future<Output = ()>) {
     LocalSet::new().run_until(test).await;
 }
 
-/// No more than `burst` and `rate` for its length leave in any stretch of time, strictly so
-/// from the start on and else but for the millisecond by which a timer may be late; and all of
-/// that is used.
+/// Checks that no more than `burst` plus `rate` times its length leave in any stretch of time,
+/// strictly from the start on and otherwise with a millisecond of tolerance for late timers, and
+/// that all of that is used.
 fn is_exact_and_used(left: &[(usize, Duration)], rate: f64, burst: f64, seconds: u64, name: &str) {
     is_exact(left, rate, burst, name);
     let due = burst + (rate * seconds as f64).floor();
@@ -214,11 +214,11 @@ async fn a_limit_per_worker_holds_for_each_and_is_used_by_each() {
 #[tokio::test(start_paused = true)]
 async fn permits_are_not_saved_up_while_calls_wait_for_a_connection() {
     with_actors(async {
-        // Four connections, each busy for longer than it takes to save up others.
+        // Four connections, each busy for longer than it takes to save permits for others.
         let setting =
             Setting { connections: 4, callers: 16, on_wire: millis(700), ..Setting::new(1, "20") };
         let left = setting.departures(20).await;
-        // What would have been saved up would leave as soon as a connection is free.
+        // Saved permits would leave as soon as a connection is free.
         is_exact(&left, 20.0, 1.0, "four connections");
         assert!(left.len() >= 100, "{}", left.len());
     })

@@ -1,4 +1,4 @@
-//! [pure] How many pages there are, by what pages say.
+//! [pure] How many pages there are, according to the pages.
 
 use super::{Plan, Stride};
 use crate::pager::facts::PageInfo;
@@ -9,16 +9,15 @@ impl Plan {
         info.total_pages.filter(|_| self.is_whole || self.start > 0)
     }
 
-    /// How many items a page has by what is known of it. A server may claim a larger size than
-    /// it gives.
+    /// How many items a page has, as far as known. A server may claim a larger size than it gives.
     pub(super) fn size(&self, info: &PageInfo) -> Option<u64> {
         let claimed = info.per_page.filter(|size| *size > 0);
         let given = Some(self.full).filter(|size| *size > 0);
         [claimed, given].into_iter().flatten().min().or(self.paging.size())
     }
 
-    /// How many pages there are, if page `index` or an earlier one says anything. What more
-    /// was read than a total allows is no total.
+    /// How many pages there are, if page `index` or an earlier one says so. A total below the rows
+    /// already read is ignored.
     pub(super) fn measure(&self, index: u64, info: &PageInfo, next: Stride) -> Option<u64> {
         let is_all = |total: &u64| self.rows <= *total;
         let total = info.total.filter(is_all);
