@@ -9,7 +9,7 @@ use std::{
 };
 
 /// The end of a wait that begins at `now`. A time beyond the clock's range never comes.
-pub(crate) fn deadline(now: Instant, wait: Duration) -> Instant {
+pub(crate) fn after(now: Instant, wait: Duration) -> Instant {
     now.checked_add(wait).unwrap_or(now + Duration::from_secs(u32::MAX.into()))
 }
 
@@ -33,7 +33,7 @@ pub(crate) struct Timer<'a, T> {
 impl<T> Timers<T> {
     /// Makes `value` due after `wait`; `None` once the timers are closed.
     pub(crate) fn start(&self, wait: Duration, value: T) -> Option<Timer<'_, T>> {
-        let at = deadline(Instant::now(), wait);
+        let at = after(Instant::now(), wait);
         let mut pending = self.pending();
         if pending.is_closed {
             return None;

@@ -13,7 +13,7 @@ use std::{
 const MOST_LINES: usize = 400;
 
 /// Files and folders that may name `actix`; a folder ends with a slash.
-const ACTOR_ROOMS: [&str; 9] = [
+const ACTOR_ROOMS: [&str; 10] = [
     // Hands out the supervisor's address.
     "pool.rs",
     "supervisor/",
@@ -24,6 +24,7 @@ const ACTOR_ROOMS: [&str; 9] = [
     "stats/actor.rs",
     "pager/actor.rs",
     // No actor, but of actix-web.
+    "enforcer/client_of.rs",
     "enforcer/middleware.rs",
 ];
 
@@ -71,25 +72,26 @@ const PURE: &[&str] = &[
     "rate_limit/counts.rs",
     "rate_limit/dampener.rs",
     "rate_limit/headers.rs",
-    "rate_limit/heard.rs",
+    "rate_limit/classify.rs",
     "rate_limit/keys.rs",
     "rate_limit/learned.rs",
     "rate_limit/pace.rs",
     "rate_limit/quota.rs",
+    "rate_limit/reading.rs",
     "rate_limit/reopening.rs",
     "rate_limit/rotation.rs",
     "rate_limit/simulation.rs",
     "rate_limit/times.rs",
     "retry/",
-    "permits/queue.rs",
+    "permits/priority_queue.rs",
     "stats/counters.rs",
     "stats/durations.rs",
     "stats/snapshot.rs",
     "stats/waits.rs",
     "supervisor/heartbeat.rs",
-    "supervisor/restart.rs",
+    "supervisor/restart_backoff.rs",
     "token_manager/credentials.rs",
-    "token_manager/refusals.rs",
+    "token_manager/unauthorized.rs",
     "token_manager/slots.rs",
     "token_manager/token.rs",
     "tokens/bearer.rs",

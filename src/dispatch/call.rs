@@ -88,7 +88,7 @@ impl Call {
             tenant,
             url,
             started: now,
-            deadline: timers::deadline(now, timeout),
+            deadline: timers::after(now, timeout),
             span: tracing::Span::current(),
             attempts: AtomicU32::new(0),
             has_run: AtomicBool::new(false),

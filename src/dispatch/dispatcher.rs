@@ -16,8 +16,8 @@ use http::Uri;
 use tokio::sync::{Notify, mpsc, oneshot, watch};
 
 use super::{
-    Admission, Answer, ByteBudget, Call, Circuit, Job, Routes, SharedCounters, SupervisorRequest,
-    Tenant,
+    Admission, Answer, ByteBudget, Call, Job, Routes, SharedBreaker, SharedCounters,
+    SupervisorRequest, Tenant,
     jobs::{End, JobTable, Loss},
 };
 use crate::{
@@ -42,7 +42,7 @@ pub(crate) struct Dispatcher {
     /// The budget for pages that streams hold in memory.
     pub(super) page_bytes: ByteBudget,
     events: Arc<Events>,
-    circuit: Option<Circuit>,
+    circuit: Option<SharedBreaker>,
     jobs: Mutex<JobTable>,
     emptied: Notify,
     blocking: BlockingPool,
@@ -58,7 +58,7 @@ impl Dispatcher {
         supervisor: mpsc::UnboundedSender<SupervisorRequest>,
     ) -> Self {
         Self {
-            circuit: Circuit::of_pool(&config, &events),
+            circuit: SharedBreaker::of_pool(&config, &events),
             events,
             admission: Admission::new(config.max_connections()),
             page_bytes: ByteBudget::new(config.settings.page_byte_budget),
@@ -128,7 +128,7 @@ impl Dispatcher {
         request: Request,
         tenant: Option<Arc<Tenant>>,
         reply: oneshot::Sender<Answer>,
-    ) -> Result<Entered<'_>, Error> {
+    ) -> Result<CancelOnDrop<'_>, Error> {
         let url = Arc::new(self.url(&request)?);
         if request.own_rate_key().is_some_and(|key| key.len() > LONGEST_RATE_KEY) {
             let what = "the rate key has more than 1,024 bytes";
@@ -150,7 +150,7 @@ impl Dispatcher {
                 self.counters().refuse();
             }
         })?;
-        Ok(Entered { dispatcher: self, call, key, end: End::Cancelled })
+        Ok(CancelOnDrop { dispatcher: self, call, key, end: End::Cancelled })
     }
 
     /// The URL of a request.
@@ -166,7 +166,7 @@ impl Dispatcher {
     /// first: the supervisor answers calls whose deadline passes in the queue.
     async fn run(
         &self,
-        job: &Entered<'_>,
+        job: &CancelOnDrop<'_>,
         mut answer: oneshot::Receiver<Answer>,
     ) -> Result<Answer, oneshot::error::RecvError> {
         match self.semaphore().try_acquire() {
@@ -280,12 +280,15 @@ impl Dispatcher {
     }
 
     /// The breaker of the pool's own calls, and of all others without their own.
-    pub(crate) fn circuit(&self) -> Option<&Circuit> {
+    pub(crate) fn circuit(&self) -> Option<&SharedBreaker> {
         self.circuit.as_ref()
     }
 
     /// The breaker of a tenant's calls, or of the pool's own.
-    pub(crate) fn circuit_of<'a>(&'a self, tenant: Option<&'a Tenant>) -> Option<&'a Circuit> {
+    pub(crate) fn circuit_of<'a>(
+        &'a self,
+        tenant: Option<&'a Tenant>,
+    ) -> Option<&'a SharedBreaker> {
         tenant.and_then(|tenant| tenant.circuit.as_ref()).or(self.circuit.as_ref())
     }
 
@@ -345,7 +348,7 @@ impl Dispatcher {
 }
 
 /// A call's entry in the job table. Dropping it cancels whatever still runs.
-struct Entered<'a> {
+struct CancelOnDrop<'a> {
     dispatcher: &'a Dispatcher,
     call: Arc<Call>,
     key: usize,
@@ -353,7 +356,7 @@ struct Entered<'a> {
     end: End,
 }
 
-impl Drop for Entered<'_> {
+impl Drop for CancelOnDrop<'_> {
     fn drop(&mut self) {
         self.call.cancel();
         let mut jobs = self.dispatcher.jobs();

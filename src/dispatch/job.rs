@@ -6,13 +6,9 @@ use std::sync::{
     atomic::{AtomicBool, AtomicUsize, Ordering},
 };
 
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot, watch};
 
-use super::{
-    Call,
-    jobs::Loss,
-    link::{StartPager, StartedPager},
-};
+use super::{Call, jobs::Loss};
 use crate::{
     error::Error,
     permits::{InFlight, Permit, Stage},
@@ -59,6 +55,19 @@ impl Route {
 
 /// The living workers.
 pub(crate) type Routes = Arc<[Arc<Route>]>;
+
+/// Starts a pager on the current thread, and passes it a guard to keep until it ends.
+pub(crate) type StartPager = Box<dyn FnOnce(PagerGuard) + Send>;
+
+/// Kept by a pager until it ends, so that its thread ends with it.
+pub(crate) type PagerGuard = Option<Box<dyn Send>>;
+
+/// The reply to a request for a pager, once it has started.
+pub(crate) type StartedPager = oneshot::Sender<Result<CancellationToken, Error>>;
+
+/// Cancelled, by being closed, when the thread of a pager is given up. The pager may have ended
+/// then, or be stuck.
+pub(crate) type CancellationToken = watch::Receiver<()>;
 
 /// What any part of the pool may request of the supervisor.
 pub(crate) enum SupervisorRequest {

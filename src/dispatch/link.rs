@@ -4,23 +4,9 @@
 use std::{any::Any, fmt, sync::Arc};
 
 use futures::future::BoxFuture;
-use tokio::sync::{oneshot, watch};
 
 use super::Caller;
 use crate::{error::Error, signer::Signer};
-
-/// Starts a pager on the current thread, and passes it a guard to keep until it ends.
-pub(crate) type StartPager = Box<dyn FnOnce(PagerGuard) + Send>;
-
-/// Kept by a pager until it ends, so that its thread ends with it.
-pub(crate) type PagerGuard = Option<Box<dyn Send>>;
-
-/// The reply to a request for a pager, once it has started.
-pub(crate) type StartedPager = oneshot::Sender<Result<CancellationToken, Error>>;
-
-/// Cancelled, by being closed, when the thread of a pager is given up. The pager may have ended
-/// then, or be stuck.
-pub(crate) type CancellationToken = watch::Receiver<()>;
 
 /// A handle of a pool that has started.
 pub(crate) struct Connected {

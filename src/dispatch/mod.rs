@@ -6,22 +6,24 @@ mod admission;
 mod byte_budget;
 mod call;
 mod caller;
-mod circuit;
 mod counters;
 mod dispatcher;
 mod job;
 pub(crate) mod jobs;
 mod link;
+mod shared_breaker;
 mod tenant;
 
 pub(crate) use admission::Admission;
 pub(crate) use byte_budget::{ByteBudget, HeldBytes};
 pub(crate) use call::{Answer, Call, Effort};
 pub(crate) use caller::Caller;
-pub(crate) use circuit::{BreakerPermit, Circuit};
 pub(crate) use counters::{SharedCounters, WaitTimer};
 pub(crate) use dispatcher::Dispatcher;
-pub(crate) use job::{Job, Route, Routes, SupervisorRequest};
+pub(crate) use job::{
+    CancellationToken, Job, PagerGuard, Route, Routes, StartPager, SupervisorRequest,
+};
 pub use link::PoolLink;
-pub(crate) use link::{CancellationToken, Connect, Connected, PagerGuard, StartPager};
+pub(crate) use link::{Connect, Connected};
+pub(crate) use shared_breaker::{BreakerPermit, SharedBreaker};
 pub(crate) use tenant::Tenant;

@@ -9,7 +9,7 @@ use std::{
     time::Instant,
 };
 
-use super::Circuit;
+use super::SharedBreaker;
 use crate::{
     config::PoolConfig,
     rate_limit::{Hold, KeyedRateLimiter},
@@ -23,7 +23,7 @@ pub(crate) struct Tenant {
     /// The wait that the API requested of this handle alone.
     pub(crate) hold: Hold,
     /// `None` if the pool has no breaker, or a shared one.
-    pub(crate) circuit: Option<Circuit>,
+    pub(crate) circuit: Option<SharedBreaker>,
     pub(crate) budget: Mutex<Budget>,
     /// The bytes of pages that its streams have in memory.
     pub(super) page_bytes: Arc<AtomicUsize>,
@@ -38,7 +38,7 @@ impl Tenant {
         Self {
             tokens: Arc::new(config.token_set(credentials, now)),
             hold: Hold::new(),
-            circuit: Circuit::of_tenant(config),
+            circuit: SharedBreaker::of_tenant(config),
             budget: Mutex::new(Budget::new(config.retry_budget, now)),
             page_bytes: Arc::default(),
             keys: config.keys(),

@@ -9,7 +9,7 @@ use std::{
 };
 
 #[cfg(feature = "actix-web")]
-use super::middleware::ClientOf;
+use super::client_of::ClientOf;
 use super::{
     decision::RateLimitDecision,
     ledger::{Client, Ledger},

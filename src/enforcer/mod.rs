@@ -6,6 +6,8 @@
 //! `decision` serializes a decision into header fields, `handle` adds a clock and a lock, and
 //! `middleware` puts them before an application of actix-web. Knows nothing of pools.
 
+#[cfg(feature = "actix-web")]
+mod client_of;
 mod decision;
 mod handle;
 mod ledger;

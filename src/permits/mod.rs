@@ -2,9 +2,9 @@
 //! its worker. Knows nothing of workers, calls and requests.
 
 mod in_flight;
-mod queue;
+mod priority_queue;
 mod semaphore;
 
 pub(crate) use in_flight::{InFlight, Stage};
-pub(crate) use queue::{Place, Queue};
+pub(crate) use priority_queue::{Place, Queue};
 pub(crate) use semaphore::{NoPermit, Permit, Semaphore};

@@ -13,7 +13,7 @@ use std::{
     task::{Context, Poll, Waker},
 };
 
-use super::queue::{Place, Queue};
+use super::priority_queue::{Place, Queue};
 use crate::priority::Priority;
 
 /// There are no more permits.

@@ -10,9 +10,6 @@ use http::{
 
 use super::times::{self, Time};
 
-/// The longest wait that is distinguished, 136 years: safe to add to any instant.
-pub(super) const LONGEST: Duration = Duration::from_secs(u32::MAX as u64);
-
 /// Fields that some vendors send besides or instead of `Retry-After`, in milliseconds.
 const MILLIS: [HeaderName; 2] =
     [HeaderName::from_static("retry-after-ms"), HeaderName::from_static("x-ms-retry-after-ms")];
@@ -248,7 +245,7 @@ mod tests {
                 }
             }
             if let Some(wait) = retry_after(&headers, true, now(), &mut Vec::new()) {
-                prop_assert!(wait <= LONGEST);
+                prop_assert!(wait <= times::LONGEST);
                 prop_assert!(std::time::Instant::now().checked_add(wait).is_some());
             }
         }

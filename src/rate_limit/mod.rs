@@ -11,12 +11,12 @@
 
 mod actor;
 mod bucket;
+mod classify;
 mod counts;
 mod dampener;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod fuzzing;
 mod headers;
-mod heard;
 mod hold;
 mod keyed;
 mod keys;
@@ -25,6 +25,7 @@ mod limiter;
 mod pace;
 mod pacer;
 mod quota;
+mod reading;
 mod reopening;
 mod rotation;
 #[cfg(test)]
@@ -36,14 +37,15 @@ mod times;
 
 pub(crate) use actor::{Acquire, Granted, Limiter, SetLimit, TokenWish};
 pub(crate) use bucket::{Bucket, default_burst};
+pub(crate) use classify::{AnswerRules, Classified, classify};
 pub(crate) use dampener::Slower;
-pub(crate) use heard::{AnswerRules, Heard, Ruled, hear};
 pub(crate) use hold::{Hold, HoldPermit};
 pub use keyed::KeyedRateLimiter;
 pub use limiter::RateLimiter;
 pub(crate) use limiter::{Place, SLOWEST, now};
 pub(crate) use pace::Pace;
 pub(crate) use pacer::{PacedAttempt, Pacer};
-pub(crate) use quota::{Quota, quota};
+pub(crate) use quota::Quota;
+pub(crate) use reading::quota;
 pub(crate) use reopening::Wait;
 pub(crate) use rotation::Rotation;

@@ -8,9 +8,9 @@ use rust_decimal::{Decimal, prelude::ToPrimitive};
 use super::{
     bucket::{Bucket, default_burst},
     dampener::{Dampener, Slower},
-    headers::LONGEST,
     learned::Learned,
     quota::Quota,
+    times::LONGEST,
 };
 
 /// The rate of an API and the resulting permits.

@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use chrono::{Month, NaiveDate, Weekday};
 
-use super::headers::LONGEST;
+/// The longest wait that is distinguished, 136 years: safe to add to any instant.
+pub(super) const LONGEST: Duration = Duration::from_secs(u32::MAX as u64);
 
 /// A number of seconds above this is a Unix timestamp: as a wait it would be 31 years.
 const EPOCH_SECONDS: f64 = 1e9;

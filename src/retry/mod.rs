@@ -24,15 +24,15 @@ pub(crate) mod backoff;
 mod breaker;
 mod budget;
 mod hedge;
-mod rules;
+mod response_rules;
 
 pub(crate) use breaker::{Breaker, CallKind, Change, Health, Refusal};
 pub use breaker::{BreakerState, CircuitBreaker};
 pub(crate) use budget::{Budget, Earnings};
 pub use hedge::Hedge;
 pub(crate) use hedge::{HedgeBudget, When};
-pub use rules::ResponseRule;
-pub(crate) use rules::ResponseRules;
+pub use response_rules::ResponseRule;
+pub(crate) use response_rules::ResponseRules;
 
 /// The longest wait between attempts to reconnect.
 const RECONNECT_CAP: Duration = Duration::from_secs(1);

@@ -17,23 +17,44 @@ use super::{
     answer::WhileAwaited,
     health,
     heartbeat::HeartbeatMonitor,
-    host::Started,
     messages::{Fetch, FetchBy, GetStats, InvalidateToken, OpenStream, WarmUp},
     roles::Roles,
     threads::Threads,
     workers::Workers,
 };
 use crate::{
-    dispatch::{Call, Dispatcher, PoolLink, Routes, SupervisorRequest, jobs::Loss},
+    dispatch::{
+        Call, Caller, Connect, Connected, Dispatcher, PoolLink, Routes, SupervisorRequest,
+        jobs::Loss,
+    },
     error::Error,
     pager::PaginatedStream,
     rate_limit::Hold,
     response::Response,
     retry::Budget,
+    signer::Signer,
     stats::{Snapshot, Stats},
     token_manager::no_token,
     worker::{Fill, Flush, Origins, WorkerParts},
 };
+
+/// A connection to a running pool. It does not keep the pool alive.
+#[derive(Clone)]
+pub(crate) struct Started {
+    pub(crate) dispatcher: Arc<Dispatcher>,
+    pub(crate) supervisor: Addr<Supervisor>,
+}
+
+impl Connect for Started {
+    fn signer(&self) -> Signer {
+        self.dispatcher.config.settings.signer()
+    }
+
+    fn connect(self: Arc<Self>) -> BoxFuture<'static, Result<Arc<Connected>, Error>> {
+        let caller = Caller::new(Arc::clone(&self.dispatcher), None);
+        Box::pin(async { Ok(Arc::new(Connected::new(caller, None))) })
+    }
+}
 
 /// How often calls and workers are checked.
 const TICK: Duration = Duration::from_millis(50);
@@ -75,7 +96,7 @@ pub struct Supervisor {
     /// Set once all workers are stopped and none will be started.
     pub(super) retired: Option<Ended>,
     #[cfg(feature = "metrics")]
-    pub(super) publishing: super::metrics::Publishing,
+    pub(super) publishing: super::publish_metrics::Publishing,
 }
 
 impl Supervisor {
@@ -105,7 +126,7 @@ impl Supervisor {
             origins: Arc::new(Origins::new(Arc::clone(&dispatcher.config))),
         };
         #[cfg(feature = "metrics")]
-        let publishing = super::metrics::publishing(dispatcher.config.metrics_label());
+        let publishing = super::publish_metrics::publishing(dispatcher.config.metrics_label());
         let (blocked_after, lost_after) =
             (settings.heartbeat_timeout, settings.replace_blocked_after);
         let mut supervisor = Self {
@@ -162,7 +183,7 @@ impl Supervisor {
         }
     }
 
-    fn look_after_calls(&mut self) {
+    fn enforce_deadlines(&mut self) {
         self.dispatcher
             .fail_overdue(Instant::now().checked_sub(GRACE).unwrap_or_else(Instant::now));
         self.dispatcher.semaphore().forget_owed();
@@ -187,12 +208,12 @@ impl Actor for Supervisor {
         }
         ctx.spawn(health::watch(Arc::clone(&self.dispatcher)).into_actor(self));
         ctx.run_interval(TICK, |supervisor, ctx| {
-            supervisor.look_after_calls();
+            supervisor.enforce_deadlines();
             supervisor.look_after_workers(ctx);
         });
         #[cfg(feature = "metrics")]
-        ctx.run_interval(super::metrics::EVERY, |_, ctx| {
-            ctx.notify(super::metrics::Publish { last: false });
+        ctx.run_interval(super::publish_metrics::EVERY, |_, ctx| {
+            ctx.notify(super::publish_metrics::Publish { last: false });
         });
     }
 }

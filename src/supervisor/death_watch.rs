@@ -2,7 +2,13 @@
 
 use actix::prelude::*;
 
-use super::{actor::Supervisor, roles::Role};
+/// One of the actors that workers depend on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Role {
+    Stats,
+    Limiter,
+    Tokens,
+}
 
 /// An actor is gone.
 #[derive(Clone, Copy, Debug, Message)]
@@ -25,17 +31,5 @@ pub(super) struct DeathWatch {
 impl Drop for DeathWatch {
     fn drop(&mut self) {
         self.supervisor.do_send(self.news);
-    }
-}
-
-impl Handler<ActorEnded> for Supervisor {
-    type Result = ();
-
-    fn handle(&mut self, ended: ActorEnded, ctx: &mut Self::Context) {
-        match ended {
-            ActorEnded::Worker(id) => self.worker_ended(id, ctx),
-            ActorEnded::Role(role, incarnation) => self.role_ended(role, incarnation, ctx),
-            ActorEnded::Pager(id) => self.pager_ended(id),
-        }
     }
 }

@@ -9,31 +9,25 @@ use std::{
 };
 
 use actix::prelude::*;
-use futures::{
-    FutureExt,
-    future::{BoxFuture, Shared},
-};
+use futures::{FutureExt, future::Shared};
 use tokio::{
     runtime,
     sync::{OnceCell, mpsc, oneshot, watch},
 };
 
-use super::{actor::Supervisor, messages::Shutdown, succession::NeedTokens};
+use super::{
+    actor::{Started, Supervisor},
+    messages::Shutdown,
+    role_restart::NeedTokens,
+    threads::no_thread,
+};
 use crate::{
     config::ValidConfig,
-    dispatch::{Caller, Connect, Connected, Dispatcher, Routes, Tenant},
-    error::{Error, ErrorKind},
+    dispatch::{Dispatcher, Routes, Tenant},
+    error::Error,
     events::Events,
-    signer::Signer,
     user_value::mark_own_thread,
 };
-
-/// A connection to a running pool. It does not keep the pool alive.
-#[derive(Clone)]
-pub(crate) struct Started {
-    pub(crate) dispatcher: Arc<Dispatcher>,
-    pub(crate) supervisor: Addr<Supervisor>,
-}
 
 /// A running pool; dropping this ends it.
 pub(crate) struct Core {
@@ -133,10 +127,6 @@ fn spawn_thread(run: impl FnOnce() + Send + 'static) -> Result<(), Error> {
     spawned.map(drop).map_err(no_thread)
 }
 
-pub(super) fn no_thread(source: std::io::Error) -> Error {
-    Error::new(ErrorKind::Config, "the system has no thread for the pool").with_source(source)
-}
-
 /// Shuts down in the background, on the control thread.
 fn end(supervisor: Addr<Supervisor>, exit: Exit) {
     exit.arbiter().spawn(async move {
@@ -197,16 +187,5 @@ impl Core {
 impl Drop for Core {
     fn drop(&mut self) {
         end(self.started.supervisor.clone(), self.exit.clone());
-    }
-}
-
-impl Connect for Started {
-    fn signer(&self) -> Signer {
-        self.dispatcher.config.settings.signer()
-    }
-
-    fn connect(self: Arc<Self>) -> BoxFuture<'static, Result<Arc<Connected>, Error>> {
-        let caller = Caller::new(Arc::clone(&self.dispatcher), None);
-        Box::pin(async { Ok(Arc::new(Connected::new(caller, None))) })
     }
 }

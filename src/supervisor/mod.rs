@@ -9,19 +9,19 @@ mod health;
 mod heartbeat;
 mod host;
 pub mod messages;
-#[cfg(feature = "metrics")]
-mod metrics;
 mod observers;
 mod pagers;
-mod repair;
-mod restart;
+#[cfg(feature = "metrics")]
+mod publish_metrics;
+mod restart_backoff;
+mod role_restart;
 mod roles;
 mod shutdown;
-mod succession;
 #[cfg(test)]
 mod tests;
 mod threads;
 mod worker_handle;
+mod worker_restart;
 mod workers;
 
 pub use actor::Supervisor;

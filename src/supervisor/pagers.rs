@@ -7,7 +7,7 @@ use tokio::sync::watch;
 use super::{
     actor::Supervisor,
     death_watch::{ActorEnded, DeathWatch},
-    host::no_thread,
+    threads::no_thread,
     worker_handle::worker_arbiter,
 };
 use crate::{

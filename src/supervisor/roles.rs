@@ -9,8 +9,8 @@ use std::{
 use actix::prelude::*;
 
 use super::{
-    death_watch::{ActorEnded, DeathWatch},
-    restart::{Repair, Restarts},
+    death_watch::{ActorEnded, DeathWatch, Role},
+    restart_backoff::{Repair, Restarts},
 };
 use crate::{
     actors::{ActorCell, ActorRef},
@@ -19,14 +19,6 @@ use crate::{
     stats::{Stats, StatsCollector},
     token_manager::{Signs, TokenManager, TokenSet},
 };
-
-/// One of the actors that workers depend on.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Role {
-    Stats,
-    Limiter,
-    Tokens,
-}
 
 /// A role and its holder.
 pub(super) struct Supervised<A: Actor> {

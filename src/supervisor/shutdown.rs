@@ -27,7 +27,7 @@ impl Handler<Shutdown> for Supervisor {
             }
             dispatcher.fail_all(Error::shutting_down);
             #[cfg(feature = "metrics")]
-            let _ = supervisor.send(super::metrics::Publish { last: true }).await;
+            let _ = supervisor.send(super::publish_metrics::Publish { last: true }).await;
             dispatcher.blocking().close();
             let Ok(ended) = supervisor.send(Retire).await else { return };
             if tokio::time::timeout(JOIN_LIMIT, ended).await.is_err() {

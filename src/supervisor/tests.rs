@@ -20,9 +20,9 @@ use tokio::{
 use super::{
     Supervisor,
     death_watch::ActorEnded,
+    death_watch::Role,
     host,
     messages::{GetStats, Resize},
-    roles::Role,
     worker_handle::WorkerHandle,
 };
 use crate::{

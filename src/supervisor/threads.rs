@@ -6,12 +6,19 @@ use actix::prelude::*;
 use futures::future::join_all;
 use tokio::sync::oneshot::{self, error::TryRecvError};
 
+use crate::error::{Error, ErrorKind};
+
 /// How many threads blocked by callbacks are abandoned for one slot before the next one is waited
 /// for: a callback that never returns costs a bounded number of threads.
 const MOST_ABANDONED: usize = 4;
 /// The same for the token manager, whose thread all handles' callbacks share. Each of
 /// them has a limit of its own.
 const MOST_ABANDONED_MANAGERS: usize = 64;
+
+/// The error where the system has no thread for the pool.
+pub(super) fn no_thread(source: std::io::Error) -> Error {
+    Error::new(ErrorKind::Config, "the system has no thread for the pool").with_source(source)
+}
 
 /// Whose thread was abandoned.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

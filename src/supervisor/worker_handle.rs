@@ -7,7 +7,7 @@ use tokio::{runtime, sync::watch};
 
 use super::{
     death_watch::{ActorEnded, DeathWatch},
-    restart::{Repair, Restarts},
+    restart_backoff::{Repair, Restarts},
 };
 use crate::{
     actors::Heartbeat,

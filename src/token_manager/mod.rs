@@ -9,10 +9,10 @@ pub(crate) mod actor;
 mod cache;
 mod credentials;
 mod inside;
-mod refusals;
 mod set;
 mod slots;
 mod token;
+mod unauthorized;
 
 pub(crate) use actor::{Issue, TokenManager};
 pub use credentials::{Credentials, TokenSource};

@@ -11,7 +11,7 @@ use std::{
 
 use rust_decimal::Decimal;
 
-use super::{Credentials, cache::TokenCache, inside::Marks, refusals::Refusals};
+use super::{Credentials, cache::TokenCache, inside::Marks, unauthorized::Refusals};
 use crate::{
     blocking::CallbackThreads,
     error::{Error, ErrorKind},

@@ -15,13 +15,13 @@ use crate::retry::backoff;
 
 /// The longest time before its expiry at which a token is refreshed; otherwise 10 % of its
 /// lifetime.
-const RENEW_BEFORE: Duration = Duration::from_secs(240);
+const REFRESH_BEFORE: Duration = Duration::from_secs(240);
 /// The longest time before its expiry at which a token is no longer handed out; otherwise half
 /// of its lifetime. The refresh starts at least this long, or 10 % of the lifetime, before that.
 const MARGIN: Duration = Duration::from_secs(10);
 /// A token that would be refreshed sooner than this is refreshed on demand only, so that a very
 /// short lifetime does not cause an endless loop of acquires.
-const SOONEST_RENEWAL: Duration = Duration::from_millis(100);
+const SOONEST_REFRESH: Duration = Duration::from_millis(100);
 /// The back-off after the first failure; it doubles with every further one, up to [`LONGEST_REST`].
 const REST: Duration = Duration::from_millis(200);
 const LONGEST_REST: Duration = Duration::from_secs(60);
@@ -43,7 +43,7 @@ pub(crate) struct Issued {
     /// The end of its use, [`MARGIN`] before it expires.
     good_until: Option<Instant>,
     /// When a successor is acquired in the background, if ever.
-    renew_at: Option<Instant>,
+    refresh_at: Option<Instant>,
 }
 
 impl Issued {
@@ -189,9 +189,9 @@ impl TokenSlots {
         let life = token.expires_in.and_then(|life| Some((life, now.checked_add(life)?)));
         // All margins are parts of the lifetime, so no instant is before `now`.
         let good_until = life.map(|(life, end)| end - MARGIN.min(life / 2));
-        let renew_at = life.map(|(life, end)| {
+        let refresh_at = life.map(|(life, end)| {
             let in_time = end - MARGIN.min(life / 2) - MARGIN.min(life / 10);
-            in_time.min(end - RENEW_BEFORE.min(life / 10))
+            in_time.min(end - REFRESH_BEFORE.min(life / 10))
         });
         let issued = Issued {
             slot: number,
@@ -201,7 +201,7 @@ impl TokenSlots {
             since: now,
             expires_at: life.map(|(_, end)| end),
             good_until,
-            renew_at: renew_at.filter(|&at| at - now >= SOONEST_RENEWAL),
+            refresh_at: refresh_at.filter(|&at| at - now >= SOONEST_REFRESH),
         };
         slot.token = Some(issued.clone());
         issued
@@ -229,7 +229,7 @@ impl TokenSlots {
     pub(crate) fn due_for_refresh(&mut self, now: Instant) -> Vec<usize> {
         let mut due = Vec::new();
         for (number, slot) in self.0.iter_mut().enumerate() {
-            if slot.renew_at().is_some_and(|at| at <= now) {
+            if slot.refresh_at().is_some_and(|at| at <= now) {
                 slot.start();
                 due.push(number);
             }
@@ -239,7 +239,7 @@ impl TokenSlots {
 
     /// When [`due_for_refresh`](Self::due_for_refresh) next returns a slot, as far as is known now.
     pub(crate) fn next_refresh(&self) -> Option<Instant> {
-        self.0.iter().filter_map(Slot::renew_at).min()
+        self.0.iter().filter_map(Slot::refresh_at).min()
     }
 }
 
@@ -252,8 +252,8 @@ impl Slot {
         self.token.as_ref().filter(|issued| issued.is_good(now))
     }
 
-    fn renew_at(&self) -> Option<Instant> {
-        let at = self.token.as_ref()?.renew_at?;
+    fn refresh_at(&self) -> Option<Instant> {
+        let at = self.token.as_ref()?.refresh_at?;
         (!self.is_in_flight).then_some(self.rests_until.map_or(at, |end| at.max(end)))
     }
 }

@@ -2,7 +2,7 @@
 //! and says in an error what is known about delivery. Decides nothing about retries except in the
 //! one case that only the transport can see.
 
-use std::{future::Future, ops::RangeInclusive, pin::pin, rc::Rc, sync::Arc, time::Duration};
+use std::{future::Future, pin::pin, rc::Rc};
 
 use actix_http::{
     Payload,
@@ -16,11 +16,10 @@ use http::{
     HeaderMap, Method, StatusCode, Uri,
     header::{CONTENT_RANGE, RANGE},
 };
-use socket2::TcpKeepalive;
 
 use super::{
-    attempt_error::AttemptError, body, connection_pool::ConnectionPool, gauge::Gauge, proxy::Proxy,
-    sender::Sender, stream::Stream, strict_io::StrictIo, wire,
+    attempt_error::AttemptError, body, body_limit::BodyLimit, connection_pool::ConnectionPool,
+    sender::Sender, settings::Settings, stream::Stream, strict_io::StrictIo, wire,
 };
 use crate::{
     error::{Delivery, Error, ErrorKind},
@@ -28,29 +27,6 @@ use crate::{
     request::Request,
     response::Response,
 };
-
-/// The pool's settings that the transport needs.
-#[derive(Clone)]
-pub(crate) struct Settings {
-    /// Every request goes to the origin of this URL.
-    pub(crate) base: Uri,
-    /// Sent with every request that does not set them itself.
-    pub(crate) headers: HeaderMap,
-    pub(crate) tls: Arc<rustls::ClientConfig>,
-    pub(crate) connect_timeout: Duration,
-    pub(crate) read_idle_timeout: Duration,
-    pub(crate) idle_timeout: Duration,
-    pub(crate) max_lifetime: Duration,
-    pub(crate) max_body_bytes: usize,
-    pub(crate) max_error_body_bytes: usize,
-    /// How many connections are kept open: the minimum without use, and the maximum after use.
-    pub(crate) kept_connections: RangeInclusive<usize>,
-    pub(crate) proxy: Option<Arc<Proxy>>,
-    pub(crate) tcp_nodelay: bool,
-    pub(crate) tcp_keepalive: Option<TcpKeepalive>,
-    pub(crate) gauge: Arc<Gauge>,
-    pub(crate) gzip: bool,
-}
 
 /// How many stale connections one attempt may meet. Most are found before they are used, so more
 /// in a row mean that the request itself makes the server hang up.
@@ -133,7 +109,7 @@ impl Client {
         let mut is_cut = false;
         let body = if !matches!(payload, Payload::None) && !bodyless {
             let payload = pin!(payload.map_err(|error| payload_error(error).error));
-            let limit = self.limit_for(status);
+            let limit = self.body_limit(status);
             let body = body::read(payload, &mut headers, limit).await?;
             is_cut = limit.cuts && body.len() == limit.bytes;
             body
@@ -152,10 +128,10 @@ impl Client {
         Ok(response)
     }
 
-    fn limit_for(&self, status: StatusCode) -> body::Limit {
+    fn body_limit(&self, status: StatusCode) -> BodyLimit {
         let cuts = status.is_client_error() || status.is_server_error();
         let bytes = if cuts { self.max_error_body_bytes } else { usize::MAX };
-        body::Limit { bytes: bytes.min(self.max_body_bytes), cuts }
+        BodyLimit { bytes: bytes.min(self.max_body_bytes), cuts }
     }
 }
 

@@ -12,11 +12,11 @@ use std::{
 use tokio::{sync::Notify, time::sleep_until};
 
 use super::{
-    Settings,
     connector::Connector,
     gauge::Gauge,
     pool_state::{Limits, PoolState},
     reconnect_backoff::ReconnectBackoff,
+    settings::Settings,
     stream::Stream,
     strict_io::StrictIo,
 };

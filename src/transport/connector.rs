@@ -11,9 +11,9 @@ use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 
 use super::{
-    Settings,
     happy_eyeballs::{by_turns, race},
     proxy::{self, Proxy},
+    settings::Settings,
     stream::Stream,
     tls,
 };

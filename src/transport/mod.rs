@@ -6,6 +6,7 @@
 
 mod attempt_error;
 mod body;
+mod body_limit;
 mod client;
 mod connection_pool;
 mod connector;
@@ -14,6 +15,7 @@ mod framing;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod fuzzing;
 mod gauge;
+mod gzip;
 mod happy_eyeballs;
 mod head;
 mod mend;
@@ -22,6 +24,7 @@ mod pool_state;
 mod proxy;
 mod reconnect_backoff;
 mod sender;
+mod settings;
 mod stream;
 mod strict_io;
 #[cfg(test)]
@@ -29,8 +32,9 @@ mod tests;
 pub(crate) mod tls;
 mod wire;
 
-pub(crate) use client::{Client, Settings};
+pub(crate) use client::Client;
 pub(crate) use connector::keepalive;
 pub(crate) use gauge::Gauge;
 pub(crate) use proxy::Proxy;
+pub(crate) use settings::Settings;
 pub(crate) use wire::check_headers;

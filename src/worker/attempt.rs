@@ -15,7 +15,7 @@ use crate::{
     error::{Error, ErrorKind},
     events::{Attempt, Event, Outcome},
     permits::{InFlight, Permit},
-    rate_limit::{Heard, PacedAttempt, Slower, quota},
+    rate_limit::{Classified, PacedAttempt, Slower, quota},
     response::Response,
     stats::Counters,
 };
@@ -82,9 +82,9 @@ impl<'a> Running<'a> {
         if answer.is_some() && self.call.request.other_base().is_none() {
             self.worker.has_answered.set(true);
         }
-        let heard = answer.and_then(|answer| self.worker.hear(answer));
-        self.report_outcome(outcome, heard.as_ref());
-        self.pace(answer, heard.as_ref());
+        let classified = answer.and_then(|answer| self.worker.classify(answer));
+        self.report_outcome(outcome, classified.as_ref());
+        self.pace(answer, classified.as_ref());
         let latency = self.started.elapsed();
         self.count(|counters| match outcome {
             Ok(response) => {
@@ -106,11 +106,16 @@ impl<'a> Running<'a> {
     }
 
     /// Reports the outcome to the hold and the circuit breaker.
-    fn report_outcome(&mut self, outcome: &Result<Response, Error>, heard: Option<&Heard>) {
+    fn report_outcome(
+        &mut self,
+        outcome: &Result<Response, Error>,
+        classified: Option<&Classified>,
+    ) {
         let Some(Leave { breaker, hold_permits }) = self.leave.take() else { return };
-        let is_limit = heard.is_some_and(|heard| heard.is_limit);
+        let is_limit = classified.is_some_and(|classified| classified.is_limit);
         if let Some(breaker) = breaker {
-            let waits = heard.is_some_and(|heard| heard.holds && heard.asks_to_wait());
+            let waits =
+                classified.is_some_and(|classified| classified.holds && classified.asks_to_wait());
             breaker.record(outcome, is_limit, waits);
         }
         let is_served = |answer: &Response| !is_limit && !answer.counts_as().is_server_error();
@@ -124,11 +129,11 @@ impl<'a> Running<'a> {
     }
 
     /// Reports to the pacer what the response says about limits. For an unsuccessful response
-    /// this is already in `heard`.
-    fn pace(&mut self, answer: Option<&Response>, heard: Option<&Heard>) {
+    /// this is already in `classified`.
+    fn pace(&mut self, answer: Option<&Response>, classified: Option<&Classified>) {
         let paced = self.paced.take();
-        let (told, unread) = match (heard, answer, &paced) {
-            (Some(heard), ..) => (heard.quota, heard.unread.clone()),
+        let (told, unread) = match (classified, answer, &paced) {
+            (Some(classified), ..) => (classified.quota, classified.unread.clone()),
             (None, Some(answer), Some(_)) => {
                 let reading = quota(answer.headers(), SystemTime::now());
                 (reading.quota, reading.unread)
@@ -142,14 +147,14 @@ impl<'a> Running<'a> {
         let is_of_one =
             self.worker.tokens_for(self.call).is_some_and(|tokens| tokens.are_several());
         let is_of_tenant = self.call.tenant.is_some();
-        let holds_token = |heard: &Heard| {
-            (heard.is_limit || is_of_tenant && heard.holds)
-                && (heard.asks_to_wait() || told.is_some_and(|quota| quota.remaining == 0))
+        let holds_token = |classified: &Classified| {
+            (classified.is_limit || is_of_tenant && classified.holds)
+                && (classified.asks_to_wait() || told.is_some_and(|quota| quota.remaining == 0))
         };
-        if is_of_one && heard.is_some_and(holds_token) {
+        if is_of_one && classified.is_some_and(holds_token) {
             return;
         }
-        let slower = heard.map_or(Slower::No, |heard| heard.slower);
+        let slower = classified.map_or(Slower::No, |classified| classified.slower);
         paced.end(slower, told.filter(|_| !is_of_one), Instant::now());
     }
 

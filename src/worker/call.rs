@@ -9,11 +9,10 @@ use tracing::Instrument;
 use super::{
     attempt::{Leave, Running},
     context::WorkerContext,
-    gates::{CallPermit, pass_circuit, pass_hold, pass_limit},
+    gates::{CallPermit, pass_breaker, pass_hold, pass_limit},
     hedge,
     origin::Api,
     redirects::Redirects,
-    retry::Past,
 };
 use crate::{
     dispatch::{Call, Job},
@@ -22,6 +21,7 @@ use crate::{
     permits::Stage,
     rate_limit::{Place, TokenWish},
     response::Response,
+    retry::{Unreached, is_unreached},
     token_manager::Issued,
 };
 
@@ -77,13 +77,45 @@ pub(super) struct Attempts<'a> {
     pub(super) past: Past,
 }
 
+/// The history of a call, as far as it matters for another attempt.
+#[derive(Default)]
+pub(super) struct Past {
+    /// Attempts that are not retries: after a token refresh, hedges, and those that do not count.
+    pub(super) uncounted: u32,
+    /// Since when the API has not been reached, and by how many attempts.
+    pub(super) unreached: Option<(Instant, u32)>,
+    /// Whether the one wait that some statuses allow has been made.
+    pub(super) has_waited: bool,
+}
+
+impl Past {
+    /// Records a response after which the request is sent again, elsewhere or otherwise.
+    pub(super) fn replayed(&mut self) {
+        self.uncounted += 1;
+        self.unreached = None;
+    }
+
+    /// Records `error`, with which an attempt ended at `now`.
+    pub(super) fn unreached(
+        &mut self,
+        error: &Error,
+        has_answered: bool,
+        now: Instant,
+    ) -> Option<Unreached> {
+        let (since, before) = self.unreached.unwrap_or((now, 0));
+        self.unreached = is_unreached(error, has_answered).then_some((since, before + 1));
+        let (since, attempts) = self.unreached?;
+        Some(Unreached { attempts, lasts: now.saturating_duration_since(since) })
+    }
+}
+
 impl<'a> Attempts<'a> {
     async fn run(mut self) -> Result<Response, Error> {
         if self.call.is_run_first() {
             self.api.budget(|budget| budget.deposit(Instant::now()));
         }
         let mut token = None;
-        let mut has_renewed = false;
+        let mut has_refreshed = false;
         let mut last = None;
         loop {
             self.permit.go_on_to(Stage::Unsent)?;
@@ -94,10 +126,10 @@ impl<'a> Attempts<'a> {
                 Ok(response) if response.counts_as().is_success() => return Ok(response),
                 Ok(response)
                     if response.counts_as() == StatusCode::UNAUTHORIZED
-                        && self.may_renew(token.as_ref(), has_renewed) =>
+                        && self.may_refresh(token.as_ref(), has_refreshed) =>
                 {
-                    has_renewed = true;
-                    self.renew(&mut token, response).await
+                    has_refreshed = true;
+                    self.refresh(&mut token, response).await
                 }
                 Ok(response) if response.counts_as().is_redirection() => self.redirect(response),
                 Ok(response) => Next::Fail(Error::status_of(response)),
@@ -141,7 +173,7 @@ impl<'a> Attempts<'a> {
                 pass_hold(hold, call, permit).await?;
             }
             if let Some(circuit) = circuit {
-                pass_circuit(circuit, call, permit).await?;
+                pass_breaker(circuit, call, permit).await?;
             }
             if let Some(limiter) = &limit_of_key {
                 pass_limit(limiter, &mut place, call, permit).await?;
@@ -232,7 +264,7 @@ impl<'a> Attempts<'a> {
             if response.counts_as().is_success() {
                 tokens.served(token, began);
             }
-            if let Some(wait) = tokens.heed(token, response, |answer| worker.hear(answer)) {
+            if let Some(wait) = tokens.heed(token, response, |answer| worker.classify(answer)) {
                 worker.events().emit(|| Event::TokenHeld { slot: token.slot, wait });
             }
         }
@@ -241,24 +273,24 @@ impl<'a> Attempts<'a> {
     }
 
     /// Whether a 401 to `token` leads to another token: once per call, and only if that may help.
-    fn may_renew(&self, token: Option<&Issued>, has_renewed: bool) -> bool {
+    fn may_refresh(&self, token: Option<&Issued>, has_refreshed: bool) -> bool {
         let tokens = self.worker.tokens_for(self.call);
-        tokens.zip(token).is_some_and(|(tokens, token)| tokens.refused(token, has_renewed))
+        tokens.zip(token).is_some_and(|(tokens, token)| tokens.refused(token, has_refreshed))
     }
 
     /// Gets another token after a 401; without tokens to refresh the 401 is final.
-    async fn renew(&mut self, token: &mut Option<Issued>, response: Response) -> Next {
+    async fn refresh(&mut self, token: &mut Option<Issued>, response: Response) -> Next {
         let (Some(tokens), Some(refused)) = (self.worker.tokens_for(self.call), token.as_ref())
         else {
             return Next::Fail(Error::status_of(response));
         };
-        let renewed = match self.permit.go_on_to(Stage::Unsent) {
-            Ok(()) => tokens.renew(self.call, &mut self.permit, refused).await,
+        let refreshed = match self.permit.go_on_to(Stage::Unsent) {
+            Ok(()) => tokens.refresh(self.call, &mut self.permit, refused).await,
             Err(error) => Err(error),
         };
-        match renewed {
-            Ok(renewed) => {
-                *token = Some(renewed);
+        match refreshed {
+            Ok(refreshed) => {
+                *token = Some(refreshed);
                 Next::Replay
             }
             Err(error) => Next::Fail(error.with_response(response)),

@@ -19,7 +19,7 @@ use secrecy::SecretString;
 use super::{
     foreign_clients::ForeignClients,
     gates::{CallPermit, Throttle},
-    hedge::Hedging,
+    hedging::Hedging,
     origin::{Api, Origins},
     tokens::{KnownTokens, TokensOf},
 };
@@ -31,9 +31,9 @@ use crate::{
     events::Events,
     header_value::header_text,
     permits::Stage,
-    rate_limit::{Heard, Hold, KeyedRateLimiter, Limiter, Pacer, RateLimiter, Ruled, hear},
+    rate_limit::{Classified, Hold, KeyedRateLimiter, Limiter, Pacer, RateLimiter, classify},
     request::Request,
-    response::{Action, Response},
+    response::Response,
     retry::{self, Budget},
     stats::{Counters, StatsCollector, WorkerReport},
     token_manager::{Issued, TokenManager, TokenSet},
@@ -150,17 +150,13 @@ impl WorkerContext {
     }
 
     /// What an unsuccessful response requests, or one whose result is not ready.
-    pub(super) fn hear(&self, answer: &Response) -> Option<Heard> {
+    pub(super) fn classify(&self, answer: &Response) -> Option<Classified> {
         let status = answer.counts_as();
-        let ruled = answer.ruling().map(|ruling| Ruled {
-            is_limit: ruling.action == Action::RateLimited,
-            told: ruling.told,
-            default: ruling.wait,
-        });
+        let ruled = answer.ruling();
         let is_pending = ruled.is_some() && status == StatusCode::ACCEPTED;
         let rules = &self.config().answers;
         (status.is_client_error() || status.is_server_error() || is_pending)
-            .then(|| hear(rules, status, ruled, answer.headers(), SystemTime::now()))
+            .then(|| classify(rules, status, ruled, answer.headers(), SystemTime::now()))
     }
 
     /// The response to `call`, sent with `token`, as classified by the pool's rules.

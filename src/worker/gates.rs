@@ -12,7 +12,7 @@ use tokio::sync::oneshot;
 
 use crate::{
     actors::{ActorRef, Unanswered},
-    dispatch::{Admission, Call, Circuit, WaitTimer},
+    dispatch::{Admission, Call, SharedBreaker, WaitTimer},
     error::{Error, ErrorKind},
     permits::{InFlight, Stage},
     rate_limit::{
@@ -253,8 +253,8 @@ pub(super) async fn pass_hold(
 /// Waits until the circuit breaker would let an attempt through. A new call does not wait: it fails
 /// at once. So does a call whose deadline passes while the breaker is certainly open; for the
 /// outcome of a probe it waits until its deadline.
-pub(super) async fn pass_circuit(
-    circuit: &Circuit,
+pub(super) async fn pass_breaker(
+    circuit: &SharedBreaker,
     call: &Call,
     permit: &mut CallPermit<'_>,
 ) -> Result<(), Error> {

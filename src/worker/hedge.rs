@@ -12,55 +12,12 @@ use http::Method;
 
 use super::{attempt::Leave, context::WorkerContext, origin::Api, tokens::TokensOf};
 use crate::{
-    dispatch::Call,
-    error::Error,
-    events::Attempt,
-    permits::Permit,
-    rate_limit::Heard,
-    response::Response,
-    retry::{CallKind, Hedge, HedgeBudget, When},
-    stats::Durations,
-    token_manager::Issued,
+    dispatch::Call, error::Error, events::Attempt, permits::Permit, rate_limit::Classified,
+    response::Response, retry::CallKind, token_manager::Issued,
 };
-
-/// From this many samples on the older ones count half.
-const MOST_SAMPLES: u64 = 2_000;
-/// Fewer samples are not enough for a percentile.
-const FEWEST_SAMPLES: u64 = 100;
 
 /// The outcome of an attempt.
 pub(super) type Outcome = (Attempt, Result<Response, Error>);
-
-/// A worker's state for hedging.
-#[derive(Default)]
-pub(super) struct Hedging {
-    budget: HedgeBudget,
-    /// How long the latest attempts took, once anyone needs it.
-    pace: Option<Durations>,
-}
-
-impl Hedging {
-    /// Records how long attempts took, in µs.
-    pub(super) fn observe(&mut self, latencies: &[u32]) {
-        let Some(pace) = &mut self.pace else { return };
-        latencies.iter().for_each(|&micros| pace.record_micros(micros));
-        if pace.count() > MOST_SAMPLES {
-            pace.fade();
-        }
-    }
-
-    /// After how long an attempt is hedged, if that is known.
-    fn delay(&mut self, hedge: &Hedge) -> Option<Duration> {
-        self.budget.earn(hedge);
-        match hedge.when {
-            When::After(delay) => Some(delay),
-            When::AtPercentile(share) => {
-                let pace = self.pace.get_or_insert_default();
-                (pace.count() >= FEWEST_SAMPLES).then(|| pace.percentile(share))
-            }
-        }
-    }
-}
 
 /// The delay after which the attempt of `call` that begins now is hedged.
 pub(super) fn delay(worker: &WorkerContext, call: &Call) -> Option<Duration> {
@@ -136,27 +93,8 @@ pub(super) async fn race<F: Future<Output = Outcome>>(
 /// Whether the call can continue with this outcome: a response, or a wait that it requests.
 fn is_good(worker: &WorkerContext, outcome: &Result<Response, Error>) -> bool {
     let Ok(answer) = outcome else { return false };
-    let holds = |heard: Heard| heard.is_limit || heard.holds && heard.asks_to_wait();
-    !answer.counts_as().is_server_error() || worker.hear(answer).is_some_and(holds)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_percentile_is_known_after_enough_samples_and_follows_the_latest() {
-        let mut hedging = Hedging::default();
-        let hedge = Hedge::at_percentile(0.9);
-        assert_eq!(hedging.delay(&hedge), None);
-        hedging.observe(&[1_000; 99]);
-        assert_eq!(hedging.delay(&hedge), None);
-        hedging.observe(&[1_000; 99]);
-        let delay = hedging.delay(&hedge).unwrap();
-        assert!(delay >= Duration::from_millis(1) && delay <= Duration::from_micros(1_250));
-        (0..5).for_each(|_| hedging.observe(&[50_000; 1_000]));
-        assert!(hedging.delay(&hedge).unwrap() >= Duration::from_millis(50));
-        let after = Hedge::after(Duration::from_secs(3));
-        assert_eq!(hedging.delay(&after), Some(Duration::from_secs(3)));
-    }
+    let holds = |classified: Classified| {
+        classified.is_limit || classified.holds && classified.asks_to_wait()
+    };
+    !answer.counts_as().is_server_error() || worker.classify(answer).is_some_and(holds)
 }

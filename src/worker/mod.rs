@@ -7,6 +7,7 @@ mod context;
 mod foreign_clients;
 mod gates;
 mod hedge;
+mod hedging;
 mod origin;
 mod redirects;
 mod retry;

@@ -11,7 +11,7 @@ use super::gates::{CallPermit, pause};
 use crate::{
     base_url::BaseUrl,
     config::ValidConfig,
-    dispatch::{Call, Circuit, Tenant},
+    dispatch::{Call, SharedBreaker, Tenant},
     error::Error,
     rate_limit::{Hold, HoldPermit, Pace, Pacer, RateLimiter, default_burst},
     retry::Budget,
@@ -31,7 +31,7 @@ pub(super) struct Api<'a> {
     /// The hold of the handle that makes the call, if it has its own credentials.
     pub(super) own_hold: Option<&'a Hold>,
     pub(super) pacer: &'a Pacer,
-    pub(super) circuit: Option<&'a Circuit>,
+    pub(super) circuit: Option<&'a SharedBreaker>,
     budget: &'a Mutex<Budget>,
     /// Set if it is another API than the pool's.
     pub(super) foreign: Option<&'a Origin>,
@@ -42,7 +42,7 @@ impl<'a> Api<'a> {
     pub(super) fn own(
         hold: &'a Hold,
         pacer: &'a Pacer,
-        circuit: Option<&'a Circuit>,
+        circuit: Option<&'a SharedBreaker>,
         budget: &'a Mutex<Budget>,
         tenant: Option<&'a Tenant>,
     ) -> Self {
@@ -75,7 +75,7 @@ pub(crate) struct Origin {
     name: String,
     hold: Hold,
     pacer: Pacer,
-    circuit: Option<Circuit>,
+    circuit: Option<SharedBreaker>,
     budget: Mutex<Budget>,
     /// The pool's limit, applied to each origin separately.
     pub(super) limit: Option<RateLimiter>,
@@ -97,7 +97,7 @@ impl Origin {
                 Arc::default(),
                 now,
             ),
-            circuit: Circuit::of_foreign_origin(config),
+            circuit: SharedBreaker::of_foreign_origin(config),
             budget: Mutex::new(Budget::new(settings.retry_budget, now)),
             limit,
         }

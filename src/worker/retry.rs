@@ -11,38 +11,11 @@ use crate::{
     error::{Error, ErrorKind},
     events::Event,
     permits::Stage,
-    rate_limit::Heard,
+    rate_limit::Classified,
     response::Action,
-    retry::{self, CallKind, Decision, Unreached, is_unreached},
+    retry::{self, CallKind, Decision},
     stats::WaitCause,
 };
-
-/// The history of a call, as far as it matters for another attempt.
-#[derive(Default)]
-pub(super) struct Past {
-    /// Attempts that are not retries: after a token refresh, hedges, and those that do not count.
-    pub(super) uncounted: u32,
-    /// Since when the API has not been reached, and by how many attempts.
-    unreached: Option<(Instant, u32)>,
-    /// Whether the one wait that some statuses allow has been made.
-    has_waited: bool,
-}
-
-impl Past {
-    /// Records a response after which the request is sent again, elsewhere or otherwise.
-    pub(super) fn replayed(&mut self) {
-        self.uncounted += 1;
-        self.unreached = None;
-    }
-
-    /// Records `error`, with which an attempt ended at `now`.
-    fn unreached(&mut self, error: &Error, has_answered: bool, now: Instant) -> Option<Unreached> {
-        let (since, before) = self.unreached.unwrap_or((now, 0));
-        self.unreached = is_unreached(error, has_answered).then_some((since, before + 1));
-        let (since, attempts) = self.unreached?;
-        Some(Unreached { attempts, lasts: now.saturating_duration_since(since) })
-    }
-}
 
 /// The wait of the response rule for a transient failure.
 fn wait_of_rule(error: &Error) -> Option<Duration> {
@@ -56,26 +29,26 @@ impl Attempts<'_> {
     pub(super) async fn retry(&mut self, error: Error) -> Result<Error, Error> {
         let worker = self.worker;
         let now = Instant::now();
-        let heard = self.heard(&error);
+        let classified = self.classified(&error);
         let retry_after = match worker.tokens_for(self.call) {
             // A rate limit concerns the token, which is held; others may go on.
-            Some(tokens) if heard.is_limit && tokens.are_several() => {
-                tokens.wait(now, heard.wait, worker.policy.max_retry_after)
+            Some(tokens) if classified.is_limit && tokens.are_several() => {
+                tokens.wait(now, classified.wait, worker.policy.max_retry_after)
             }
-            _ => heard.wait.inspect(|wait| self.hold(now, *wait, &heard)),
+            _ => classified.wait.inspect(|wait| self.hold(now, *wait, &classified)),
         };
-        let is_worth_a_wait = heard.is_worth_a_wait && !self.past.has_waited;
+        let is_worth_a_wait = classified.is_worth_a_wait && !self.past.has_waited;
         self.past.has_waited |= is_worth_a_wait;
         let has_answered = self.api.foreign.is_none() && worker.has_answered.get();
         let unreached = self.past.unreached(&error, has_answered, now);
-        let is_held = heard.holds && retry_after.is_some();
+        let is_held = classified.holds && retry_after.is_some();
         let attempt = retry::Attempt {
             attempts: self.call.attempts().saturating_sub(self.past.uncounted),
             idempotent: self.call.request.is_idempotent(),
             error: &error,
-            is_refusal: heard.is_limit || is_worth_a_wait,
-            should_retry: heard.should_retry,
-            is_asked: heard.asks_to_wait(),
+            is_refusal: classified.is_limit || is_worth_a_wait,
+            should_retry: classified.should_retry,
+            is_asked: classified.asks_to_wait(),
             retry_after: retry_after.or_else(|| wait_of_rule(&error)),
             is_held,
             unreached,
@@ -132,18 +105,18 @@ impl Attempts<'_> {
     }
 
     /// What the response in the error requests.
-    fn heard(&self, error: &Error) -> Heard {
+    fn classified(&self, error: &Error) -> Classified {
         let answer = error
             .response()
             .filter(|_| matches!(error.kind(), ErrorKind::Status | ErrorKind::ApiError));
-        answer.and_then(|answer| self.worker.hear(answer)).unwrap_or_default()
+        answer.and_then(|answer| self.worker.classify(answer)).unwrap_or_default()
     }
 
     /// Holds the whole API for the wait it requested, or only the handle with its own credentials
     /// that got the response: that handle may have caused it.
-    fn hold(&self, now: Instant, wait: Duration, heard: &Heard) {
+    fn hold(&self, now: Instant, wait: Duration, classified: &Classified) {
         let wait = wait.min(self.worker.policy.max_retry_after);
-        if !heard.holds {
+        if !classified.holds {
             return;
         }
         if let (Some(own_hold), Some(tenant)) = (self.api.own_hold, &self.call.tenant) {

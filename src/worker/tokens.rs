@@ -12,7 +12,7 @@ use crate::{
     actors::{ActorRef, Unanswered},
     dispatch::Call,
     error::{Error, ErrorKind},
-    rate_limit::{Heard, quota},
+    rate_limit::{Classified, quota},
     response::Response,
     stats::WaitCause,
     token_manager::{Issue, Issued, TokenManager, TokenSet},
@@ -108,7 +108,7 @@ impl TokensOf<'_> {
     }
 
     /// A replacement for a token that the API refused.
-    pub(super) async fn renew(
+    pub(super) async fn refresh(
         &self,
         call: &Call,
         permit: &mut CallPermit<'_>,
@@ -118,19 +118,19 @@ impl TokensOf<'_> {
     }
 
     /// Records what a response to `token` says about its use, if there are others to use. Returns
-    /// how long it is held. `hear` parses an unsuccessful response.
+    /// how long it is held. `classify` parses an unsuccessful response.
     pub(super) fn heed(
         &self,
         token: &Issued,
         response: &Response,
-        hear: impl Fn(&Response) -> Option<Heard>,
+        classify: impl Fn(&Response) -> Option<Classified>,
     ) -> Option<Duration> {
         if !self.are_several() {
             return None;
         }
         let now = Instant::now();
-        let (asked, told) = match hear(response) {
-            Some(heard) => (heard.wait.filter(|_| heard.is_limit), heard.quota),
+        let (asked, told) = match classify(response) {
+            Some(classified) => (classified.wait.filter(|_| classified.is_limit), classified.quota),
             None => (None, quota(response.headers(), SystemTime::now()).quota),
         };
         let asked = asked.filter(|wait| !wait.is_zero());

@@ -10,13 +10,13 @@ use proptest::prelude::*;
 
 use crate::{
     error::{Delivery, Error, ErrorKind},
-    transport::body::{Limit, read},
+    transport::{body::read, body_limit::BodyLimit},
 };
 
 const LIMIT: usize = 64 * 1024;
 
-fn most(bytes: usize) -> Limit {
-    Limit { bytes, cuts: false }
+fn most(bytes: usize) -> BodyLimit {
+    BodyLimit { bytes, cuts: false }
 }
 
 fn gzip(data: &[u8]) -> Vec<u8> {
@@ -65,7 +65,7 @@ fn a_body_over_the_limit_is_refused_whatever_its_pieces() {
 
 #[test]
 fn security_04_the_body_of_an_error_is_cut_at_its_limit() {
-    let limit = Limit { bytes: 1_000, cuts: true };
+    let limit = BodyLimit { bytes: 1_000, cuts: true };
     for length in [0, 999, 1_000, 1_001, 100_000] {
         let data: Vec<u8> = (0..length).map(|n| n as u8).collect();
         let plain = (data.clone(), HeaderMap::new());

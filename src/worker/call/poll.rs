@@ -29,7 +29,7 @@ impl Attempts<'_> {
     pub(super) async fn poll(&mut self, response: Response) -> Result<Next, Error> {
         let ruling = response.ruling();
         let interval = ruling.and_then(|ruling| ruling.wait).unwrap_or_default();
-        let asked = self.worker.hear(&response).and_then(|heard| heard.wait);
+        let asked = self.worker.classify(&response).and_then(|classified| classified.wait);
         let wait = asked.filter(|wait| !wait.is_zero()).unwrap_or(interval);
         let follows = ruling.map(|ruling| ruling.action);
         if follows == Some(Action::Poll { follow_location: true })

@@ -184,12 +184,12 @@ mod tests {
 
         fn is_refused(&mut self, is_replay: bool) -> bool {
             let (generation, since) = self.current;
-            let renews =
+            let refreshes =
                 self.record.refused(generation, self.now - since, self.start + self.now, is_replay);
-            if renews {
+            if refreshes {
                 self.current = (generation + 1, self.now);
             }
-            renews
+            refreshes
         }
 
         fn is_served(&mut self) {
@@ -204,7 +204,7 @@ mod tests {
             }
         }
 
-        fn renewals(&self) -> u64 {
+        fn refreshes(&self) -> u64 {
             self.current.0 - 1
         }
     }
@@ -214,9 +214,9 @@ mod tests {
         let mut source = Source::new();
         let mut at = Vec::new();
         for _ in 0..4_000 {
-            let before = source.renewals();
+            let before = source.refreshes();
             source.call_in_vain();
-            if source.renewals() > before {
+            if source.refreshes() > before {
                 at.push(source.now.as_secs_f64().round() as u64);
             }
             source.pass(0.1);
@@ -232,7 +232,7 @@ mod tests {
             source.is_served();
             source.pass(0.1);
         }
-        assert!((2..=6).contains(&source.renewals()), "{}", source.renewals());
+        assert!((2..=6).contains(&source.refreshes()), "{}", source.refreshes());
     }
 
     #[test]
@@ -243,7 +243,7 @@ mod tests {
             source.is_served();
         }
         // A second has passed, with 1,000 responses.
-        assert!(source.renewals() <= u64::from(MOST_EARLY) + 1_000 / u64::from(PRICE));
+        assert!(source.refreshes() <= u64::from(MOST_EARLY) + 1_000 / u64::from(PRICE));
     }
 
     #[test]
@@ -259,7 +259,7 @@ mod tests {
             for _ in 0..100 {
                 assert!(source.record.refused(late.0, late.1, source.start + source.now, false));
             }
-            assert_eq!(source.renewals(), life);
+            assert_eq!(source.refreshes(), life);
         }
     }
 

@@ -8,12 +8,11 @@ use std::{
 
 use http::{HeaderMap, HeaderName, StatusCode};
 
-use super::{
-    dampener::Slower,
-    headers::retry_after,
-    quota::{Quota, quota},
+use super::{dampener::Slower, headers::retry_after, quota::Quota, reading::quota};
+use crate::{
+    error::{Error, ErrorKind},
+    response::{Action, Ruling},
 };
-use crate::error::{Error, ErrorKind};
 
 /// Shorter waits are raised to this: otherwise two attempts would leave at the same instant.
 const SHORTEST: Duration = Duration::from_millis(10);
@@ -66,19 +65,9 @@ impl AnswerRules {
     }
 }
 
-/// What a response rule says about a response, whatever its status and headers.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Ruled {
-    pub(crate) is_limit: bool,
-    /// The wait that the body names.
-    pub(crate) told: Option<Duration>,
-    /// The wait of a rate limit that names none.
-    pub(crate) default: Option<Duration>,
-}
-
 /// What a response requests.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub(crate) struct Heard {
+pub(crate) struct Classified {
     /// It refuses the request only because of a rate limit, so the request was not processed.
     pub(crate) is_limit: bool,
     pub(crate) slower: Slower,
@@ -97,7 +86,7 @@ pub(crate) struct Heard {
     pub(crate) unread: Vec<HeaderName>,
 }
 
-impl Heard {
+impl Classified {
     /// Whether it names a wait above zero.
     pub(crate) fn asks_to_wait(&self) -> bool {
         self.wait.is_some_and(|wait| !wait.is_zero())
@@ -108,20 +97,20 @@ impl Heard {
 /// define as one, and a 403 with a wait or with a used-up quota. If a rate limit, a 503 or a 529
 /// names no wait, its reset is the wait. `ruled` overrides all of that, and `status` is then the
 /// one that the response counts as.
-pub(crate) fn hear(
+pub(crate) fn classify(
     rules: &AnswerRules,
     status: StatusCode,
-    ruled: Option<Ruled>,
+    ruled: Option<&Ruling>,
     headers: &HeaderMap,
     now: SystemTime,
-) -> Heard {
+) -> Classified {
     let code = status.as_u16();
     let mut unread = Vec::new();
     let asked = retry_after(headers, rules.reads_millis, now, &mut unread);
     let told = quota(headers, now);
     unread.extend(told.unread);
     let is_limit = match ruled {
-        Some(ruled) => ruled.is_limit,
+        Some(ruled) => ruled.action == Action::RateLimited,
         None if status == StatusCode::FORBIDDEN => {
             rules.limits.contains(&code) || asked.is_some() || told.is_used_up
         }
@@ -129,7 +118,7 @@ pub(crate) fn hear(
     };
     let is_unavailable = status == StatusCode::SERVICE_UNAVAILABLE || code == OVERLOADED;
     let reset = told.reset.filter(|_| is_limit || is_unavailable);
-    let (by_body, by_rule) = ruled.map_or((None, None), |ruled| (ruled.told, ruled.default));
+    let (by_body, by_rule) = ruled.map_or((None, None), |ruled| (ruled.told, ruled.wait));
     let waits = [asked, by_body, reset, by_rule.filter(|_| is_limit)];
     let mut waits = waits.into_iter().flatten();
     let named = waits.clone().next().map(|_| Duration::ZERO);
@@ -140,7 +129,7 @@ pub(crate) fn hear(
         None if status == StatusCode::SERVICE_UNAVAILABLE => Slower::IfOften,
         _ => Slower::No,
     };
-    Heard {
+    Classified {
         is_limit,
         slower,
         wait: wait.or(named),
@@ -164,16 +153,16 @@ mod tests {
 
     use super::*;
 
-    fn heard(rules: &AnswerRules, code: u16, fields: &[(&'static str, &str)]) -> Heard {
+    fn classified(rules: &AnswerRules, code: u16, fields: &[(&'static str, &str)]) -> Classified {
         let mut headers = HeaderMap::new();
         for (name, value) in fields {
             headers.append(*name, value.parse().unwrap());
         }
-        hear(rules, StatusCode::from_u16(code).unwrap(), None, &headers, UNIX_EPOCH)
+        classify(rules, StatusCode::from_u16(code).unwrap(), None, &headers, UNIX_EPOCH)
     }
 
-    fn by_default(code: u16, fields: &[(&'static str, &str)]) -> Heard {
-        heard(&AnswerRules::default(), code, fields)
+    fn by_default(code: u16, fields: &[(&'static str, &str)]) -> Classified {
+        classified(&AnswerRules::default(), code, fields)
     }
 
     const SECOND: Option<Duration> = Some(Duration::from_secs(1));
@@ -189,9 +178,9 @@ mod tests {
             &[("x-ratelimit-remaining", "0"), ("x-ratelimit-reset", "1")],
             &[("ratelimit", r#""a";r=0;t=1"#)],
         ] {
-            let heard = limit(fields);
-            assert!(heard.is_limit && heard.holds, "{fields:?}");
-            assert_eq!((heard.wait, heard.slower), (SECOND, Slower::Yes), "{fields:?}");
+            let classified = limit(fields);
+            assert!(classified.is_limit && classified.holds, "{fields:?}");
+            assert_eq!((classified.wait, classified.slower), (SECOND, Slower::Yes), "{fields:?}");
         }
         assert_eq!(limit(&[("x-ratelimit-remaining", "0")]).wait, None);
         assert!(limit(&[("x-ratelimit-remaining", "0")]).is_limit);
@@ -204,8 +193,8 @@ mod tests {
     #[test]
     fn a_reset_is_the_wait_of_a_limit_and_of_one_who_is_not_available() {
         for code in [429, 503, 529] {
-            let heard = by_default(code, &[("x-ratelimit-reset", "1")]);
-            assert_eq!((heard.wait, heard.holds), (SECOND, true), "{code}");
+            let classified = by_default(code, &[("x-ratelimit-reset", "1")]);
+            assert_eq!((classified.wait, classified.holds), (SECOND, true), "{code}");
             let fields = [("x-ratelimit-remaining", "5"), ("x-ratelimit-reset", "1")];
             assert_eq!(by_default(code, &fields).wait, None, "another limit is meant");
         }
@@ -219,13 +208,16 @@ mod tests {
     #[test]
     fn any_status_may_name_a_wait_and_one_that_is_over_is_zero() {
         for code in [408, 409, 413, 423, 425, 500, 502, 504, 520] {
-            let heard = by_default(code, &[("retry-after", "1")]);
-            assert_eq!((heard.wait, heard.holds, heard.is_limit), (SECOND, false, false));
+            let classified = by_default(code, &[("retry-after", "1")]);
+            assert_eq!(
+                (classified.wait, classified.holds, classified.is_limit),
+                (SECOND, false, false)
+            );
         }
         for asked in ["0", "0.001", "Thu, 01 Jan 1970 00:00:00 GMT"] {
-            let heard = by_default(429, &[("retry-after", asked)]);
-            assert_eq!(heard.wait, Some(Duration::ZERO), "{asked}");
-            assert!(!heard.asks_to_wait());
+            let classified = by_default(429, &[("retry-after", asked)]);
+            assert_eq!(classified.wait, Some(Duration::ZERO), "{asked}");
+            assert!(!classified.asks_to_wait());
         }
     }
 
@@ -238,20 +230,20 @@ mod tests {
             reads_millis: false,
             reads_should_retry: true,
         };
-        assert!(heard(&rules, 420, &[]).is_limit && heard(&rules, 509, &[]).is_limit);
-        assert_eq!(heard(&rules, 509, &[]).slower, Slower::Yes);
-        assert_eq!(heard(&rules, 500, &[]).slower, Slower::Yes);
-        assert_eq!(heard(&rules, 503, &[]).slower, Slower::No);
+        assert!(classified(&rules, 420, &[]).is_limit && classified(&rules, 509, &[]).is_limit);
+        assert_eq!(classified(&rules, 509, &[]).slower, Slower::Yes);
+        assert_eq!(classified(&rules, 500, &[]).slower, Slower::Yes);
+        assert_eq!(classified(&rules, 503, &[]).slower, Slower::No);
         assert_eq!(by_default(503, &[]).slower, Slower::IfOften);
         assert_eq!(by_default(500, &[]).slower, Slower::No);
-        assert!(heard(&rules, 409, &[("retry-after", "1")]).is_worth_a_wait);
-        assert!(!heard(&rules, 409, &[]).is_worth_a_wait);
+        assert!(classified(&rules, 409, &[("retry-after", "1")]).is_worth_a_wait);
+        assert!(!classified(&rules, 409, &[]).is_worth_a_wait);
         assert!(!by_default(409, &[("retry-after", "1")]).is_worth_a_wait);
-        assert_eq!(heard(&rules, 429, &[("retry-after-ms", "1000")]).wait, None);
+        assert_eq!(classified(&rules, 429, &[("retry-after-ms", "1000")]).wait, None);
         assert_eq!(by_default(429, &[("retry-after-ms", "1000")]).wait, SECOND);
         for (value, says) in [("true", Some(true)), ("False", Some(false)), ("maybe", None)] {
             let fields = [("x-should-retry", value)];
-            assert_eq!(heard(&rules, 500, &fields).should_retry, says);
+            assert_eq!(classified(&rules, 500, &fields).should_retry, says);
             assert_eq!(by_default(500, &fields).should_retry, None);
         }
     }

@@ -1,21 +1,16 @@
 //! [pure] Response rules: how a response is classified by its status, headers and body, where the
 //! status alone does not say what happened. Without rules nothing is inspected.
 
-use std::{ops::RangeInclusive, sync::Arc, time::Duration};
+use std::{ops::RangeInclusive, time::Duration};
 
-use serde::Deserialize;
 use serde_json::Value;
 
-use crate::{
-    error::{Error, ErrorKind},
-    response::{Action, Response},
-};
+use crate::response::Action;
 
-mod block;
-mod judge;
+mod valid;
+mod yaml;
 
-use block::RuleBlock;
-use judge::Judge;
+pub(crate) use valid::ResponseRules;
 
 /// Classifies a response by its content if its status is misleading: an error in a 200, a token
 /// that is refused with a 403, a rate limit that is reported with a 400, a result that is not
@@ -80,8 +75,7 @@ use judge::Judge;
 /// let pool = AwwPool::builder("https://api.example.com/v1").response_rules(rules).build()?;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
-#[derive(Clone, Debug, Deserialize)]
-#[serde(try_from = "RuleBlock")]
+#[derive(Clone, Debug)]
 #[must_use]
 pub struct ResponseRule {
     action: Action,
@@ -145,7 +139,7 @@ impl ResponseRule {
     }
 
     /// The API refused the token: as after a 401 there is one token refresh and one retry,
-    /// and a second refusal ends the call with [`ErrorKind::Unauthorized`]. Without tokens to
+    /// and a second refusal ends the call with [`ErrorKind::Unauthorized`](crate::ErrorKind::Unauthorized). Without tokens to
     /// refresh the first refusal does.
     pub fn renew_token() -> Self {
         Self::new(Action::RenewToken)
@@ -155,10 +149,10 @@ impl ResponseRule {
     /// or HEAD is sent again after `Retry-After`, or after `interval` if there is none or it is
     /// zero, as often as the call's timeout allows; these requests count neither as attempts nor
     /// against the retry budget. A wait that would pass the timeout ends the call with
-    /// [`ErrorKind::DeadlineExceeded`], which has the status. With any other method the response
+    /// [`ErrorKind::DeadlineExceeded`](crate::ErrorKind::DeadlineExceeded), which has the status. With any other method the response
     /// ends the call, because sending the request again would start the work again.
     ///
-    /// Without such a rule a page without items in a 202 is an [`ErrorKind::Decode`], never an
+    /// Without such a rule a page without items in a 202 is an [`ErrorKind::Decode`](crate::ErrorKind::Decode), never an
     /// empty set.
     pub fn poll(interval: Duration) -> Self {
         let rule = Self::new(Action::Poll { follow_location: false });
@@ -171,8 +165,8 @@ impl ResponseRule {
         Self::new(Action::Accept)
     }
 
-    /// The call has failed for good: with [`ErrorKind::ApiError`] if the status is a success, and
-    /// with [`ErrorKind::Status`] otherwise. Nothing is retried, not even after a 429 or a 503.
+    /// The call has failed for good: with [`ErrorKind::ApiError`](crate::ErrorKind::ApiError) if the status is a success, and
+    /// with [`ErrorKind::Status`](crate::ErrorKind::Status) otherwise. Nothing is retried, not even after a 429 or a 503.
     pub fn fail() -> Self {
         Self::new(Action::Fail)
     }
@@ -267,52 +261,9 @@ impl ResponseRule {
 
     /// Polls the URL in the `Location` header of the response, or else in its
     /// `Operation-Location`, if it has one. It must be below the base URL, or the call fails
-    /// with [`ErrorKind::ForeignOrigin`]. For [`poll`](Self::poll).
+    /// with [`ErrorKind::ForeignOrigin`](crate::ErrorKind::ForeignOrigin). For [`poll`](Self::poll).
     pub fn follow_location(mut self) -> Self {
         self.follow_location = true;
         self
-    }
-}
-
-/// The rules of a pool, validated.
-#[derive(Clone, Debug)]
-pub(crate) struct ResponseRules(Arc<[Judge]>);
-
-impl ResponseRules {
-    /// # Errors
-    /// [`ErrorKind::Config`], naming the rule by its number, from 1, and what is wrong.
-    pub(crate) fn new(rules: &[ResponseRule]) -> Result<Self, Error> {
-        let judge = |(n, rule): (usize, &ResponseRule)| {
-            Judge::new(rule).map_err(|what| {
-                let what = format!("response_rule {}, {}: {what}", n + 1, name(rule.action));
-                Error::new(ErrorKind::Config, what)
-            })
-        };
-        rules.iter().enumerate().map(judge).collect::<Result<_, _>>().map(Self)
-    }
-
-    /// The response with the result of the first rule whose conditions hold. `secret` is masked in
-    /// quotes.
-    pub(crate) fn apply(&self, answer: Response, secret: Option<&str>) -> Response {
-        match self.0.iter().find_map(|judge| judge.ruling(&answer, secret)) {
-            Some(ruling) => answer.ruled(ruling),
-            None => answer,
-        }
-    }
-
-    pub(crate) fn is_empty(&self) -> bool {
-        self.0.is_empty()
-    }
-}
-
-/// The name of the constructor of a rule.
-fn name(action: Action) -> &'static str {
-    match action {
-        Action::RateLimited => "rate_limited",
-        Action::Retry => "retry",
-        Action::RenewToken => "renew_token",
-        Action::Poll { .. } => "poll",
-        Action::Accept => "accept",
-        Action::Fail => "fail",
     }
 }

@@ -26,7 +26,7 @@ use crate::{
 const NONE: u64 = u64::MAX;
 
 /// Decides for all workers whether an attempt may be sent.
-pub(crate) struct Circuit {
+pub(crate) struct SharedBreaker {
     settings: CircuitBreaker,
     breaker: Mutex<Breaker>,
     /// The epoch in which the breaker is closed: passing a closed breaker is one load.
@@ -37,7 +37,7 @@ pub(crate) struct Circuit {
     refusals: AtomicU64,
 }
 
-impl Circuit {
+impl SharedBreaker {
     /// The breaker of a pool that is configured to have one. A probe that has not returned
     /// in twice the time that an attempt may take is on a blocked thread.
     pub(super) fn of_pool(config: &ValidConfig, events: &Arc<Events>) -> Option<Self> {
@@ -177,7 +177,7 @@ fn standing(breaker: &Breaker) -> u64 {
 /// API, and if it was a probe, another may follow.
 #[must_use]
 pub(crate) struct BreakerPermit<'a> {
-    circuit: &'a Circuit,
+    circuit: &'a SharedBreaker,
     /// `None` once it was given back.
     epoch: Option<u64>,
 }
@@ -211,8 +211,8 @@ impl Drop for BreakerPermit<'_> {
     }
 }
 
-impl fmt::Debug for Circuit {
+impl fmt::Debug for SharedBreaker {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Circuit").field("settings", &self.settings).finish_non_exhaustive()
+        f.debug_struct("SharedBreaker").field("settings", &self.settings).finish_non_exhaustive()
     }
 }

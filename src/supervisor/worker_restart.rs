@@ -10,9 +10,10 @@ use actix::prelude::*;
 
 use super::{
     actor::{Supervisor, TRY_AGAIN},
+    death_watch::ActorEnded,
     heartbeat::Finding,
     messages::Resize,
-    restart::Repair,
+    restart_backoff::Repair,
     threads::Place,
     worker_handle::{WorkerHandle, worker_arbiter},
 };
@@ -30,7 +31,7 @@ use crate::{
 
 impl Supervisor {
     /// Starts a worker in a vacant slot.
-    pub(super) fn occupy(&mut self, index: usize, ctx: &mut Context<Self>) {
+    pub(super) fn start_worker(&mut self, index: usize, ctx: &mut Context<Self>) {
         let slot = self.workers.slots.get(index);
         let is_vacant = slot.is_some_and(|slot| slot.worker.is_none() && !slot.is_given_up);
         if self.retired.is_some() || !is_vacant {
@@ -40,7 +41,9 @@ impl Supervisor {
             Ok(arbiter) => arbiter,
             Err(error) => {
                 tracing::warn!(slot = index, %error, "no thread for a worker");
-                ctx.run_later(TRY_AGAIN, move |supervisor, ctx| supervisor.occupy(index, ctx));
+                ctx.run_later(TRY_AGAIN, move |supervisor, ctx| {
+                    supervisor.start_worker(index, ctx)
+                });
                 return;
             }
         };
@@ -59,7 +62,7 @@ impl Supervisor {
     /// Starts a worker in every vacant slot.
     pub(super) fn occupy_all(&mut self, ctx: &mut Context<Self>) {
         for index in 0..self.workers.size() {
-            self.occupy(index, ctx);
+            self.start_worker(index, ctx);
         }
     }
 
@@ -70,7 +73,7 @@ impl Supervisor {
     }
 
     /// Replaces `handle`, which was in slot `index`, or gives up on the slot.
-    fn repair(&mut self, index: usize, handle: &WorkerHandle, ctx: &mut Context<Self>) {
+    fn restart_worker(&mut self, index: usize, handle: &WorkerHandle, ctx: &mut Context<Self>) {
         self.dispatcher.events().emit(|| Event::WorkerDied { worker: index });
         let intensity = self.intensity();
         let Some(slot) = self.workers.slots.get_mut(index) else { return };
@@ -85,9 +88,9 @@ impl Supervisor {
         }
         match repair {
             Repair::After(delay) => {
-                ctx.run_later(delay, move |supervisor, ctx| supervisor.occupy(index, ctx));
+                ctx.run_later(delay, move |supervisor, ctx| supervisor.start_worker(index, ctx));
             }
-            Repair::AtOnce | Repair::GiveUp => self.occupy(index, ctx),
+            Repair::AtOnce | Repair::GiveUp => self.start_worker(index, ctx),
         }
     }
 
@@ -181,7 +184,7 @@ impl Supervisor {
             self.take_away(&in_flight);
         }
         if let Some(index) = index {
-            self.repair(index, &handle, ctx);
+            self.restart_worker(index, &handle, ctx);
         }
         self.threads.abandon(handle.arbiter, place);
     }
@@ -237,7 +240,7 @@ impl Supervisor {
         if self.retired.is_none() {
             tracing::warn!(worker = id, slot = index, "worker down");
             if let Some(index) = index {
-                self.repair(index, &handle, ctx);
+                self.restart_worker(index, &handle, ctx);
             }
         }
         // The actor may have ended while its thread still runs.
@@ -275,5 +278,17 @@ impl Handler<Resize> for Supervisor {
         }
         self.end_drained();
         Ok(())
+    }
+}
+
+impl Handler<ActorEnded> for Supervisor {
+    type Result = ();
+
+    fn handle(&mut self, ended: ActorEnded, ctx: &mut Self::Context) {
+        match ended {
+            ActorEnded::Worker(id) => self.worker_ended(id, ctx),
+            ActorEnded::Role(role, incarnation) => self.role_ended(role, incarnation, ctx),
+            ActorEnded::Pager(id) => self.pager_ended(id),
+        }
     }
 }

@@ -1,12 +1,13 @@
-//! [pure] A validated rule, applied to responses.
+//! [pure] The validated rules of a pool, applied to responses.
 
-use std::{borrow::Cow, ops::RangeInclusive, time::Duration};
+use std::{borrow::Cow, ops::RangeInclusive, sync::Arc, time::Duration};
 
 use http::{HeaderName, StatusCode};
 use serde_json::Value;
 
 use super::{HeaderTest, PlaceTest, ResponseRule};
 use crate::{
+    error::{Error, ErrorKind},
     path::Path,
     response::{Action, Response, Ruling},
 };
@@ -16,9 +17,52 @@ const MOST_QUOTED: usize = 200;
 /// The longest wait that is distinguished, 136 years.
 const LONGEST: f64 = u32::MAX as f64;
 
+/// The rules of a pool, validated.
+#[derive(Clone, Debug)]
+pub(crate) struct ResponseRules(Arc<[ValidRule]>);
+
+impl ResponseRules {
+    /// # Errors
+    /// [`ErrorKind::Config`], naming the rule by its number, from 1, and what is wrong.
+    pub(crate) fn new(rules: &[ResponseRule]) -> Result<Self, Error> {
+        let valid = |(n, rule): (usize, &ResponseRule)| {
+            ValidRule::new(rule).map_err(|what| {
+                let what = format!("response_rule {}, {}: {what}", n + 1, name(rule.action));
+                Error::new(ErrorKind::Config, what)
+            })
+        };
+        rules.iter().enumerate().map(valid).collect::<Result<_, _>>().map(Self)
+    }
+
+    /// The response with the result of the first rule whose conditions hold. `secret` is masked in
+    /// quotes.
+    pub(crate) fn apply(&self, answer: Response, secret: Option<&str>) -> Response {
+        match self.0.iter().find_map(|rule| rule.ruling(&answer, secret)) {
+            Some(ruling) => answer.ruled(ruling),
+            None => answer,
+        }
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
+/// The name of the constructor of a rule.
+fn name(action: Action) -> &'static str {
+    match action {
+        Action::RateLimited => "rate_limited",
+        Action::Retry => "retry",
+        Action::RenewToken => "renew_token",
+        Action::Poll { .. } => "poll",
+        Action::Accept => "accept",
+        Action::Fail => "fail",
+    }
+}
+
 /// A rule with its parsed parts.
 #[derive(Debug)]
-pub(super) struct Judge {
+struct ValidRule {
     action: Action,
     statuses: Vec<RangeInclusive<u16>>,
     headers: Vec<(HeaderName, HeaderTest)>,
@@ -29,7 +73,7 @@ pub(super) struct Judge {
     retry_after: Option<Duration>,
 }
 
-impl Judge {
+impl ValidRule {
     /// # Errors
     /// What is wrong with the rule.
     pub(super) fn new(rule: &ResponseRule) -> Result<Self, String> {

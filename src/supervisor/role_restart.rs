@@ -7,11 +7,11 @@ use actix::prelude::*;
 
 use super::{
     actor::{Supervisor, TRY_AGAIN},
-    host::no_thread,
+    death_watch::Role,
     messages::SetRate,
-    restart::Repair,
-    roles::Role,
+    restart_backoff::Repair,
     threads::Place,
+    threads::no_thread,
 };
 use crate::{config::check_rate, error::Error, rate_limit::SetLimit};
 
