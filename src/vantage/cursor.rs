@@ -9,7 +9,8 @@ use vantage_core::{Result, error};
 use vantage_table::pagination::Pagination;
 
 use super::{
-    filter::Filter, keyed::KeyedRow, keys::Keys, query::Query, reads::Read, window::Window,
+    error::incorrect, filter::Filter, keyed::KeyedRow, keys::Keys, query::Query, reads::Read,
+    window::Window,
 };
 use crate::{
     pager::{Origin, PaginatedStream, ReadMode, ResumeToken},
@@ -33,23 +34,22 @@ impl Position {
     /// `IncorrectUsage` for a value that [`value`](Self::value) did not make, or made for
     /// another read than `own`, or with another key.
     pub(super) fn of(value: &Value, own: &Origin, signer: &Signer) -> Result<Self> {
-        let wrong = |what: String| error!(what).mark_incorrect_usage();
-        let foreign = || wrong("the token is not one of this source".into());
+        let foreign = || incorrect("the token is not one of this source");
         let number = |value: &Value| u64::try_from(i128::from(value.as_integer()?)).ok();
         let Value::Array(parts) = value else { return Err(foreign()) };
         let version = parts.first().and_then(number).ok_or_else(foreign)?;
         if version != VERSION {
-            return Err(wrong(format!("the token is of version {version}, not of {VERSION}")));
+            return Err(incorrect(format!("the token is of version {version}, not of {VERSION}")));
         }
         let [signed @ .., signature] = parts.as_slice() else { return Err(foreign()) };
         let [_, origin, token, row] = signed else { return Err(foreign()) };
         let origin = origin.as_text().and_then(|text| serde_json::from_str::<Origin>(text).ok());
         if let Some(difference) = origin.ok_or_else(foreign)?.difference(own) {
-            return Err(wrong(format!("the token is of a read with {difference}")));
+            return Err(incorrect(format!("the token is of a read with {difference}")));
         }
         let is_own = signature.as_text().is_some_and(|by| signer.has_signed(&bytes(signed), by));
         if !is_own {
-            return Err(wrong(UNSIGNED.into()));
+            return Err(incorrect(UNSIGNED));
         }
         let row = number(row).ok_or_else(foreign)?;
         match token {

@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use ciborium::Value;
 use futures::Stream;
 use indexmap::IndexMap;
-use vantage_core::{Result, VantageError, error};
+use vantage_core::Result;
 use vantage_expressions::{
     Expression, ExpressiveEnum,
     traits::{
@@ -24,8 +24,8 @@ use vantage_table::{
 use vantage_types::{Entity, Record};
 
 use super::{
-    PoolApi, aggregate::Aggregate, condition::ApiCondition, infer::Inference, reads::Read,
-    related::Related, writes::Write,
+    PoolApi, aggregate::Aggregate, condition::ApiCondition, error::unsupported, infer::Inference,
+    reads::Read, related::Related, writes::Write,
 };
 use crate::coop::{CoopBudget, ITEM_COST};
 
@@ -71,10 +71,6 @@ impl ExprDataSource<Value> for PoolApi {
     fn defer(&self, expression: Expression<Value>) -> DeferredFn<Value> {
         defer_execute(self, expression)
     }
-}
-
-fn unsupported(what: &str) -> VantageError {
-    error!(format!("the API does not support {what}")).mark_unsupported()
 }
 
 #[async_trait]

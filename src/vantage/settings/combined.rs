@@ -8,9 +8,10 @@ use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
 use vantage_core::VantageError;
 
-use super::{custom::Custom, filters::incorrect};
+use super::custom::Custom;
 use crate::vantage::{
     condition::Operator,
+    error::incorrect,
     json::literal,
     parameter::{Parameters, parameter_text},
 };

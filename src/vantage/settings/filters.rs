@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use vantage_core::{VantageError, error};
 
 use super::{combined::Combined, custom::Custom};
-use crate::vantage::{condition::Operator, parameter::Parameters};
+use crate::vantage::{condition::Operator, error::incorrect, parameter::Parameters};
 
 /// How an API takes conditions as query parameters.
 ///
@@ -296,8 +296,4 @@ impl Filters {
     pub(in crate::vantage) fn search(&self, text: &str) -> Option<(String, String)> {
         Some((self.search.clone()?, text.to_owned()))
     }
-}
-
-pub(super) fn incorrect(what: &str) -> VantageError {
-    error!(what).mark_incorrect_usage()
 }

@@ -7,12 +7,12 @@ use serde::{Deserialize, Serialize};
 use vantage_core::VantageError;
 use vantage_table::sorting::SortDirection;
 
-use super::{custom::Custom, filters::incorrect};
+use super::custom::Custom;
 use crate::vantage::{
     condition::ApiCondition,
+    error::{incorrect, refused},
     order::{OrderPlan, SortBy},
     parameter::Parameters,
-    path::refused,
 };
 
 /// How an API takes orders, and which ones.

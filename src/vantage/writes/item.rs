@@ -6,15 +6,16 @@ use vantage_core::{Result, VantageError, error};
 use vantage_types::Record;
 
 use super::{
-    Write,
+    Stored, Write,
     answer::{self, Answer},
     etag::{self, Precondition},
-    refusal::{after_write, is_gone, stored_elsewhere, unmade, unsupported},
+    refusal::{after_write, is_gone, stored_elsewhere, unmade},
 };
 use crate::{
     request::Request,
     response::Response,
     vantage::{
+        error::unsupported,
         filter::Filter,
         keys::is_synthetic,
         path::{ItemPath, placeholders},
@@ -37,14 +38,6 @@ pub(super) struct Sent {
     columns: Vec<String>,
     /// The columns with a value.
     row: Record<Value>,
-}
-
-/// What the API has at the path of an item.
-pub(super) enum Stored {
-    Absent,
-    /// A row that is not in the table's set.
-    Outside,
-    Inside(Record<Value>, Precondition),
 }
 
 impl Write {
