@@ -31,7 +31,7 @@ use super::{
     settings::TableSettings,
     union::{Branch, Union},
     where_clause::Declared,
-    window::Window,
+    window::RowWindow,
 };
 use crate::{
     coop::{CoopBudget, ITEM_COST, drop_all},
@@ -52,7 +52,7 @@ pub(super) struct Read {
     pub(super) declared: Declared,
     pub(super) columns: Columns,
     pub(super) decoder: RowDecoder,
-    pub(super) window: Option<Window>,
+    pub(super) window: Option<RowWindow>,
     /// The most rows that are built at a time.
     at_once: usize,
     /// The limits of a read of the whole set.
@@ -88,7 +88,7 @@ impl Read {
             declared,
             decoder: RowDecoder::new(columns.clone()),
             columns,
-            window: table.pagination().map(Window::of),
+            window: table.pagination().map(RowWindow::of),
             at_once: usize::MAX,
         })
     }
@@ -109,7 +109,7 @@ impl Read {
 
     /// The same read of the rows from `offset`, at most `limit` of them.
     pub(super) fn windowed(mut self, offset: u64, limit: u64) -> Self {
-        self.window = Some(Window::new(offset, limit));
+        self.window = Some(RowWindow::new(offset, limit));
         self
     }
 

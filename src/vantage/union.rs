@@ -10,7 +10,7 @@ use super::{
     error::of_read,
     record::Row,
     scan::{Pages, Scan},
-    window::Window,
+    window::RowWindow,
 };
 use crate::error::Error;
 
@@ -35,7 +35,7 @@ pub(super) struct Union {
     end: u64,
     /// How many rows were left out since the last call because an earlier set had them.
     repeated: u64,
-    window: Option<Window>,
+    window: Option<RowWindow>,
     fingerprints: Fingerprints,
     table: String,
 }
@@ -46,7 +46,7 @@ impl Union {
         table: String,
         branches: Vec<Branch>,
         prefetch: usize,
-        window: Option<Window>,
+        window: Option<RowWindow>,
         fingerprints: Fingerprints,
     ) -> Self {
         let at_once = prefetch.min(branches.len()).max(1);

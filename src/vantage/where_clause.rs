@@ -16,7 +16,7 @@ use super::{
     condition::{ApiCondition, Operator},
     error::refused,
     filter::{Filter, Leaf, Predicate},
-    kind::Kind,
+    kind::ValueKind,
     parameter::parameter_text,
     path::Wanted,
     value::{LONGEST_PATTERN, SortKey, is_numeric, same},
@@ -41,7 +41,8 @@ impl Declared {
         let fields: HashSet<String> = table.row_fields().into_iter().collect();
         let columns = || table.columns().iter();
         let numeric = columns().filter(|(_, column)| is_numeric(column.get_type()));
-        let flags = columns().filter(|(_, column)| Kind::of(column.get_type()) == Some(Kind::Bool));
+        let flags = columns()
+            .filter(|(_, column)| ValueKind::of(column.get_type()) == Some(ValueKind::Bool));
         let parameters = columns().filter(|(name, _)| !fields.contains(*name));
         let names = |(name, _): (&String, &Column<Value>)| name.clone();
         Self {

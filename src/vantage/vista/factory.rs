@@ -11,7 +11,7 @@ use vantage_vista::{NoExtras, Vista, VistaFactory, VistaResolver};
 
 use super::{
     shell::PoolShell,
-    spec::{self, ApiColumnExtras, ApiTableExtras, ApiVistaSpec},
+    yaml::{self, ApiColumnExtras, ApiTableExtras, ApiVistaSpec},
 };
 use crate::vantage::PoolApi;
 
@@ -86,7 +86,7 @@ impl PoolVistaFactory {
     /// `IncorrectUsage` that names an unknown key, column type or setting, an origin that is not
     /// [allowed](Self::allow_origin), or a model without its id column.
     pub fn with_yaml(mut self, yaml: &str) -> Result<Self> {
-        for spec in spec::parse(yaml)? {
+        for spec in yaml::parse(yaml)? {
             self.table_of(&spec)?;
             Arc::make_mut(&mut self.specs).insert(spec.name.clone(), spec);
         }
@@ -133,13 +133,13 @@ impl PoolVistaFactory {
     /// The table that `spec` describes, by its name; the settings in the YAML replace those that
     /// the API has for a table of that name.
     fn table_of(&self, spec: &ApiVistaSpec) -> Result<Table<PoolApi, EmptyEntity>> {
-        let api = match spec::settings(spec)? {
+        let api = match yaml::settings(spec)? {
             Some(settings) => self.api.clone().table(&spec.name, settings),
             None => self.api.clone(),
         };
-        for origin in spec::origins(spec) {
+        for origin in yaml::origins(spec) {
             let checked = self.api.pool.check_origin(origin, &self.origins);
-            checked.map_err(|refusal| spec::in_api(&refusal))?;
+            checked.map_err(|refusal| yaml::in_api(&refusal))?;
         }
         described(api, spec)
     }
@@ -165,7 +165,7 @@ impl VistaFactory for PoolVistaFactory {
     /// The first model that `yaml` describes. Its relations lead to the others in the same text
     /// and to those of the factory.
     fn from_yaml(&self, yaml: &str) -> Result<Vista> {
-        let first = spec::parse(yaml)?.into_iter().next();
+        let first = yaml::parse(yaml)?.into_iter().next();
         let first = first.ok_or_else(|| error!("the YAML is empty").mark_incorrect_usage())?;
         self.clone().with_yaml(yaml)?.build(&first.name)
     }
@@ -193,11 +193,11 @@ fn unknown_model(name: &str) -> vantage_core::VantageError {
 /// The table that `spec` describes over `api`, which has its settings.
 fn described(api: PoolApi, spec: &ApiVistaSpec) -> Result<Table<PoolApi, EmptyEntity>> {
     let mut table = Table::new(&spec.name, api);
-    table.add_spec_columns(&spec.columns, spec::column)?;
+    table.add_spec_columns(&spec.columns, yaml::column)?;
     let id = spec.resolve_id_column("id");
     table.set_spec_id_field(&id).map_err(vantage_core::VantageError::mark_incorrect_usage)?;
     if spec.columns.get(&id).is_some_and(|column| column.has_flag("auto")) {
         table = table.with_auto_id();
     }
-    table.with_contained_specs(&spec.contained, spec::contained_column)
+    table.with_contained_specs(&spec.contained, yaml::contained_column)
 }

@@ -18,7 +18,7 @@ use crate::{
 
 /// The rows that a response may contain.
 #[derive(Debug)]
-pub(super) struct Answer {
+pub(super) struct WriteAnswer {
     /// Where rows belong: at their path in bodies, or as an item endpoint returns them.
     told: Vec<Row>,
     /// Objects elsewhere: the only element of a list, or values under any key of an object.
@@ -27,7 +27,7 @@ pub(super) struct Answer {
     is_of_job: bool,
 }
 
-impl Answer {
+impl WriteAnswer {
     /// The rows of a response whose body has the row at `place`, keys from the top.
     pub(super) fn of(
         decoder: &RowDecoder,
@@ -259,11 +259,11 @@ mod tests {
         assert_eq!(located(&Response::new(StatusCode::CREATED, ""), None, "rows", None), None);
     }
 
-    fn answer(place: &[&str], body: &'static str) -> Answer {
+    fn answer(place: &[&str], body: &'static str) -> WriteAnswer {
         let columns = Columns::new(Some("id".into()), [], &IndexMap::new()).unwrap();
         let place: Vec<String> = place.iter().map(|key| (*key).to_owned()).collect();
         let response = Response::new(StatusCode::OK, body);
-        Answer::of(&RowDecoder::new(columns), &Envelope::default(), &place, &response)
+        WriteAnswer::of(&RowDecoder::new(columns), &Envelope::default(), &place, &response)
     }
 
     #[test]

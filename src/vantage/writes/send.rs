@@ -5,7 +5,7 @@ use http::{Method, header};
 use vantage_core::Result;
 use vantage_types::Record;
 
-use super::{Write, etag::Precondition, item::Item, refusal::outside};
+use super::{Write, etag::Precondition, item::WriteTarget, refusal::outside};
 use crate::{
     request::Request,
     response::Response,
@@ -29,7 +29,7 @@ impl Write {
     pub(super) async fn send(
         &self,
         method: Method,
-        item: &Item,
+        item: &WriteTarget,
         row: &Record<Value>,
         precondition: Precondition,
     ) -> Result<Response> {
