@@ -34,18 +34,12 @@ pub(super) struct InferredSchema {
 /// A place in a row, and those below it.
 #[derive(Clone, Debug, Default)]
 struct Node {
-    /// How values here are read, once that is known.
-    reading: Option<Reading>,
+    /// What values here are read as, once that is known: a kind, or as they are.
+    read_as: Option<Option<ValueKind>>,
     /// Whether there was a number with a fraction.
     has_fractions: bool,
     fields: HashMap<String, usize>,
     items: Option<usize>,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq)]
-enum Reading {
-    AsIs,
-    As(ValueKind),
 }
 
 /// A place whose expected kind is not known yet, and the possible kinds.
@@ -114,10 +108,10 @@ impl<E: Entity<Value>> Inference<E> {
         match found {
             Some(changes) => {
                 for Candidate { node, .. } in unknown {
-                    self.schema.nodes[node].reading.get_or_insert(Reading::AsIs);
+                    self.schema.nodes[node].read_as.get_or_insert(None);
                 }
                 for (node, kind) in changes {
-                    self.schema.nodes[node].reading = Some(Reading::As(kind));
+                    self.schema.nodes[node].read_as = Some(Some(kind));
                 }
             }
             None => self.schema.failures += 1,
@@ -248,9 +242,9 @@ impl InferredSchema {
                     self.look(below, value, unknown);
                 }
             }
-            value => match self.nodes[node].reading {
-                Some(Reading::As(kind)) => read_as(kind, value),
-                Some(Reading::AsIs) => {}
+            value => match self.nodes[node].read_as {
+                Some(Some(kind)) => read_as(kind, value),
+                Some(None) => {}
                 None => {
                     let is_fraction = value.as_float().is_some_and(|number| number.fract() != 0.0);
                     self.nodes[node].has_fractions |= is_fraction;

@@ -10,7 +10,7 @@ use uuid::Uuid;
 use super::number::wide_digits;
 
 /// The largest whole number below which every whole number is a float.
-const MAX_WHOLE: f64 = 9_007_199_254_740_992.0;
+pub(super) const MAX_WHOLE: f64 = 9_007_199_254_740_992.0;
 
 /// A type that is not read from CBOR in the form that JSON gives it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

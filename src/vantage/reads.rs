@@ -29,7 +29,7 @@ use super::{
     relations,
     scan::{STREAMED_AT_ONCE, Scan},
     settings::TableSettings,
-    union::{Branch, Union},
+    union::Union,
     where_clause::Declared,
     window::RowWindow,
 };
@@ -295,13 +295,10 @@ impl Read {
         let mut scans = Vec::with_capacity(queries.len());
         for (name, query) in &queries {
             let targets = query.targets().into_iter();
-            scans.extend(targets.map(|target| Branch {
-                scan: self.scan(target, &query.filter),
-                name: name.clone(),
-            }));
+            scans.extend(targets.map(|target| (self.scan(target, &query.filter), name.clone())));
         }
         let rows = match scans.len() {
-            0 | 1 => scans.pop().map(|branch| Scans::One(Box::new(branch.scan.pages()))),
+            0 | 1 => scans.pop().map(|(scan, _)| Scans::One(Box::new(scan.pages()))),
             _ => {
                 let fingerprints = Fingerprints::new(keys.limit());
                 let (table, prefetch) = (self.name.clone(), self.settings.prefetch);

@@ -29,8 +29,6 @@ use super::{
 };
 use crate::coop::{CoopBudget, ITEM_COST};
 
-type Rows = IndexMap<String, Record<Value>>;
-
 impl PoolApi {
     /// The row in the form that the table's entity is read from.
     fn fitted<E: Entity<Value>>(
@@ -154,7 +152,10 @@ impl TableSource for PoolApi {
         ApiCondition::Related(Related::new(target_field, source_table, source_column))
     }
 
-    async fn list_table_values<E: Entity<Value>>(&self, table: &Table<Self, E>) -> Result<Rows> {
+    async fn list_table_values<E: Entity<Value>>(
+        &self,
+        table: &Table<Self, E>,
+    ) -> Result<IndexMap<String, Record<Value>>> {
         let read = Read::of(self, table)?.resolved().await?;
         let mut inference = Inference::<E>::new(&self.schemas, &read.name, &read.columns);
         let mut rows = read.list().await?;

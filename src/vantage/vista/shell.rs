@@ -31,8 +31,6 @@ use crate::vantage::{
     writes::after_write,
 };
 
-type Row = Record<Value>;
-
 /// The shell of one table. A clone owns its conditions and shares the pool.
 #[derive(Clone)]
 pub(super) struct PoolShell {
@@ -108,7 +106,7 @@ impl PoolShell {
         Ok(Self { joined_by: joined_by.collect(), ..Self::of(target)? }.into_vista())
     }
 
-    fn contained(&self, reference: &Reference, row: Option<&Row>) -> Result<Vista> {
+    fn contained(&self, reference: &Reference, row: Option<&Record<Value>>) -> Result<Vista> {
         let parent = match row {
             Some(row) => {
                 let id = self.metadata.id_column.as_ref().and_then(|id| row.get(id));
@@ -202,11 +200,11 @@ impl TableShell for PoolShell {
         if notes.is_empty() { preview } else { preview.with_note(notes.join("\n")) }
     }
 
-    async fn list(&self) -> Result<IndexMap<String, Row>> {
+    async fn list(&self) -> Result<IndexMap<String, Record<Value>>> {
         self.table.list_values().await
     }
 
-    async fn get(&self, id: &str) -> Result<Option<Row>> {
+    async fn get(&self, id: &str) -> Result<Option<Record<Value>>> {
         self.table.get_value(id).await
     }
 
@@ -305,7 +303,11 @@ impl TableShell for PoolShell {
         }
     }
 
-    async fn insert(&self, id: Option<&str>, record: &Row) -> Result<(String, Row)> {
+    async fn insert(
+        &self,
+        id: Option<&str>,
+        record: &Record<Value>,
+    ) -> Result<(String, Record<Value>)> {
         let Some(id) = id else {
             let id = self.table.insert_return_id_value(record).await?;
             let stored = after_write(self.table.get_value(id.as_str()).await, &id)?;
@@ -314,16 +316,16 @@ impl TableShell for PoolShell {
         Ok((id.to_owned(), self.table.insert_value(id, record).await?))
     }
 
-    async fn replace(&self, id: &str, record: &Row) -> Result<Row> {
+    async fn replace(&self, id: &str, record: &Record<Value>) -> Result<Record<Value>> {
         self.table.replace_value(id, record).await
     }
 
     /// A replace creates a row that is missing.
-    async fn upsert(&self, id: &str, record: &Row) -> Result<Row> {
+    async fn upsert(&self, id: &str, record: &Record<Value>) -> Result<Record<Value>> {
         self.table.replace_value(id, record).await
     }
 
-    async fn patch(&self, id: &str, partial: &Row) -> Result<Row> {
+    async fn patch(&self, id: &str, partial: &Record<Value>) -> Result<Record<Value>> {
         self.table.patch_value(id, partial).await
     }
 
@@ -335,7 +337,7 @@ impl TableShell for PoolShell {
         self.table.delete_all().await
     }
 
-    fn get_ref(&self, relation: &str, row: Option<&Row>) -> Result<Vista> {
+    fn get_ref(&self, relation: &str, row: Option<&Record<Value>>) -> Result<Vista> {
         let reference =
             self.metadata.references.get(relation).ok_or_else(|| unknown_relation(relation))?;
         if reference.kind.is_contained() {
