@@ -7,12 +7,9 @@ use indexmap::IndexMap;
 use vantage_core::{VantageError, error};
 use vantage_types::Record;
 
-/// Keys from an item down to a value.
-type Path = Vec<String>;
-
-/// The columns with another path, and the path.
+/// The columns with another path, and the path: keys from an item down to a value.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub(super) struct Aliases(IndexMap<String, Path>);
+pub(super) struct Aliases(IndexMap<String, Vec<String>>);
 
 impl Aliases {
     /// From columns and dotted paths, in which `\.` is a dot inside a key and `\\` a
@@ -26,7 +23,7 @@ impl Aliases {
         is_declared: impl Fn(&str) -> bool,
     ) -> Result<Self, VantageError> {
         let wrong = |what: &str, column: &str| error!(what, column = column).mark_incorrect_usage();
-        let mut paths = IndexMap::<String, Path>::with_capacity(aliases.len());
+        let mut paths = IndexMap::<String, Vec<_>>::with_capacity(aliases.len());
         for (column, text) in aliases {
             if !is_declared(column) {
                 return Err(wrong("an alias is for a column that the table does not have", column));
@@ -34,7 +31,8 @@ impl Aliases {
             let path = parse(text).ok_or_else(|| {
                 wrong("the path of an alias has an empty key, or more than 64", column)
             })?;
-            let meets = |other: &Path| other.iter().zip(&path).all(|(one, other)| one == other);
+            let meets =
+                |other: &Vec<String>| other.iter().zip(&path).all(|(one, other)| one == other);
             if paths.values().any(meets) {
                 return Err(wrong("two aliases are for one place", column));
             }
@@ -79,7 +77,7 @@ impl Aliases {
 const MOST_KEYS: usize = 64;
 
 /// The keys of a dotted path; `None` if one is empty, or there are more than 64.
-pub(super) fn parse(text: &str) -> Option<Path> {
+pub(super) fn parse(text: &str) -> Option<Vec<String>> {
     let mut path = vec![String::new()];
     let mut characters = text.chars();
     while let Some(character) = characters.next() {

@@ -11,7 +11,7 @@ use std::{
 
 use super::{
     infer::InferredSchemas,
-    settings::{ApiTable, Filtering, Filters, Settings, Sorting, Writes},
+    settings::{ApiSettings, ApiTable, Filtering, Filters, Sorting, Writes},
 };
 use crate::{
     error::Error,
@@ -94,7 +94,7 @@ use crate::{
 #[derive(Clone)]
 pub struct PoolApi {
     pub(super) pool: AwwPool,
-    pub(super) settings: Arc<Settings>,
+    pub(super) settings: Arc<ApiSettings>,
     /// How many rows were repeated.
     pub(super) repeated: Arc<AtomicU64>,
     pub(super) schemas: InferredSchemas,
@@ -233,7 +233,7 @@ impl PoolApi {
         self.with(|settings| settings.common = change(std::mem::take(&mut settings.common)))
     }
 
-    fn with(mut self, change: impl FnOnce(&mut Settings)) -> Self {
+    fn with(mut self, change: impl FnOnce(&mut ApiSettings)) -> Self {
         change(Arc::make_mut(&mut self.settings));
         self
     }

@@ -10,7 +10,7 @@ use vantage_types::Record;
 
 use super::{
     alias::Aliases,
-    kind::Kind,
+    kind::ValueKind,
     number::{Number, exact},
 };
 
@@ -20,9 +20,9 @@ pub(super) struct Columns {
     id_is_integer: bool,
     aliases: Aliases,
     /// The columns declared as floats, integers and booleans.
-    lifted: Vec<(String, Kind)>,
+    lifted: Vec<(String, ValueKind)>,
     /// The columns whose values are bytes in a record and text in an item.
-    texts: Vec<(String, Kind)>,
+    texts: Vec<(String, ValueKind)>,
     /// The paths of numbers whose digits are kept.
     exact: Vec<Vec<String>>,
 }
@@ -38,8 +38,8 @@ impl Columns {
         declared: impl IntoIterator<Item = (&'a str, &'a str)>,
         aliases: &IndexMap<String, String>,
     ) -> Result<Self, VantageError> {
-        let kinds: Vec<(&str, Option<Kind>)> =
-            declared.into_iter().map(|(name, of)| (name, Kind::of(of))).collect();
+        let kinds: Vec<(&str, Option<ValueKind>)> =
+            declared.into_iter().map(|(name, of)| (name, ValueKind::of(of))).collect();
         let is_declared = |column: &str| {
             id.as_deref() == Some(column) || kinds.iter().any(|(name, _)| *name == column)
         };
@@ -47,14 +47,15 @@ impl Columns {
         let mut columns = Self { aliases, ..Self::default() };
         for (name, kind) in kinds {
             match kind {
-                Some(Kind::Decimal) => columns.exact.push(columns.path_of(name).into_owned()),
+                Some(ValueKind::Decimal) => columns.exact.push(columns.path_of(name).into_owned()),
                 Some(kind) if kind.is_lifted() => columns.lifted.push((name.to_owned(), kind)),
                 Some(kind) => columns.texts.push((name.to_owned(), kind)),
                 None => {}
             }
         }
-        let is_id =
-            |(name, kind): &(String, Kind)| id.as_ref() == Some(name) && *kind == Kind::Integer;
+        let is_id = |(name, kind): &(String, ValueKind)| {
+            id.as_ref() == Some(name) && *kind == ValueKind::Integer
+        };
         columns.id_is_integer = columns.lifted.iter().any(is_id);
         columns.id = id;
         Ok(columns)

@@ -9,7 +9,8 @@ use vantage_core::{Result, error};
 use vantage_table::pagination::Pagination;
 
 use super::{
-    filter::Filter, keyed::KeyedRow, keys::Keys, query::Query, reads::Read, window::Window,
+    error::incorrect, filter::Filter, keyed::KeyedRow, keys::Keys, query::Query, reads::Read,
+    window::RowWindow,
 };
 use crate::{
     pager::{Origin, PaginatedStream, ReadMode, ResumeToken},
@@ -21,35 +22,34 @@ const VERSION: u64 = 1;
 
 /// Where a piece begins.
 #[derive(PartialEq)]
-pub(super) enum Position {
+pub(super) enum CursorPosition {
     /// At this row of the set, counted from 0.
     Row(u64),
     /// At a resume token, and the number of its row.
     Token(Box<ResumeToken>, u64),
 }
 
-impl Position {
+impl CursorPosition {
     /// # Errors
     /// `IncorrectUsage` for a value that [`value`](Self::value) did not make, or made for
     /// another read than `own`, or with another key.
     pub(super) fn of(value: &Value, own: &Origin, signer: &Signer) -> Result<Self> {
-        let wrong = |what: String| error!(what).mark_incorrect_usage();
-        let foreign = || wrong("the token is not one of this source".into());
+        let foreign = || incorrect("the token is not one of this source");
         let number = |value: &Value| u64::try_from(i128::from(value.as_integer()?)).ok();
         let Value::Array(parts) = value else { return Err(foreign()) };
         let version = parts.first().and_then(number).ok_or_else(foreign)?;
         if version != VERSION {
-            return Err(wrong(format!("the token is of version {version}, not of {VERSION}")));
+            return Err(incorrect(format!("the token is of version {version}, not of {VERSION}")));
         }
         let [signed @ .., signature] = parts.as_slice() else { return Err(foreign()) };
         let [_, origin, token, row] = signed else { return Err(foreign()) };
         let origin = origin.as_text().and_then(|text| serde_json::from_str::<Origin>(text).ok());
         if let Some(difference) = origin.ok_or_else(foreign)?.difference(own) {
-            return Err(wrong(format!("the token is of a read with {difference}")));
+            return Err(incorrect(format!("the token is of a read with {difference}")));
         }
         let is_own = signature.as_text().is_some_and(|by| signer.has_signed(&bytes(signed), by));
         if !is_own {
-            return Err(wrong(UNSIGNED.into()));
+            return Err(incorrect(UNSIGNED));
         }
         let row = number(row).ok_or_else(foreign)?;
         match token {
@@ -99,8 +99,8 @@ impl Read {
         let read = format!("{queries:?}");
         let own = Origin::of(&read, &self.settings.paging, &self.settings.envelope);
         let signer = self.api.pool.signer();
-        let place =
-            token.map_or(Ok(Position::Row(0)), |token| Position::of(token, &own, &signer))?;
+        let place = token
+            .map_or(Ok(CursorPosition::Row(0)), |token| CursorPosition::of(token, &own, &signer))?;
         if limit == 0 {
             return Ok((Vec::new(), Some(place.value(&own, &signer))));
         }
@@ -111,14 +111,14 @@ impl Read {
         let only = only.filter(|query| query.order.made_on_rows().is_none());
         let targets = only.as_ref().map(Query::targets).unwrap_or_default();
         let (rows, next) = match (only, targets.as_slice(), place) {
-            (Some(query), [target], Position::Row(0)) => {
+            (Some(query), [target], CursorPosition::Row(0)) => {
                 self.followed(target, &query.filter, None, limit).await
             }
-            (Some(query), [target], Position::Token(token, row)) => {
+            (Some(query), [target], CursorPosition::Token(token, row)) => {
                 self.followed(target, &query.filter, Some((*token, row)), limit).await
             }
-            (_, _, Position::Row(row)) => self.counted(row, limit).await,
-            (_, _, Position::Token(..)) => {
+            (_, _, CursorPosition::Row(row)) => self.counted(row, limit).await,
+            (_, _, CursorPosition::Token(..)) => {
                 Err(error!("the token is of a read under other conditions").mark_incorrect_usage())
             }
         }?;
@@ -132,7 +132,7 @@ impl Read {
         filter: &Filter,
         place: Option<(ResumeToken, u64)>,
         limit: u64,
-    ) -> Result<(Vec<KeyedRow>, Option<Position>)> {
+    ) -> Result<(Vec<KeyedRow>, Option<CursorPosition>)> {
         let mut stream = PaginatedStream::decoded_by(&self.api.pool, target, self.decoder.clone())
             .paging(self.settings.paging.clone())
             .envelope(self.settings.envelope.clone())
@@ -159,21 +159,25 @@ impl Read {
             }
         }
         let token = stream.resume_token();
-        let next = (!token.is_end()).then(|| Position::Token(Box::new(token), position));
+        let next = (!token.is_end()).then(|| CursorPosition::Token(Box::new(token), position));
         Ok((rows, next))
     }
 
     /// The rows from a given row number on.
-    async fn counted(mut self, row: u64, limit: u64) -> Result<(Vec<KeyedRow>, Option<Position>)> {
+    async fn counted(
+        mut self,
+        row: u64,
+        limit: u64,
+    ) -> Result<(Vec<KeyedRow>, Option<CursorPosition>)> {
         let signed = |number| i64::try_from(number).unwrap_or(i64::MAX);
-        self.window = Some(Window::of(&Pagination::window(signed(row), signed(limit))));
+        self.window = Some(RowWindow::of(&Pagination::window(signed(row), signed(limit))));
         let (mut rows, mut pages) = (Vec::new(), self.keyed(Keys::exact())?);
         while let Some(page) = pages.next().await {
             rows.extend(page?);
         }
         // A row that was left out still counts as a position in the set.
         let is_full = rows.len() as u64 + pages.left_out() >= limit;
-        let next = is_full.then_some(Position::Row(row.saturating_add(limit)));
+        let next = is_full.then_some(CursorPosition::Row(row.saturating_add(limit)));
         Ok((rows, next))
     }
 }
@@ -215,8 +219,11 @@ mod tests {
     fn only_a_token_of_this_source_is_a_place() {
         let of = |what: &str| Origin::of(what, &Paging::page_number(), &Envelope::default());
         let (own, signer) = (of("/rows"), Signer::of_this_process());
-        let kept = Position::Row(7).value(&own, &signer);
-        assert!(Position::of(&kept, &own, &signer).is_ok_and(|place| place == Position::Row(7)));
+        let kept = CursorPosition::Row(7).value(&own, &signer);
+        assert!(
+            CursorPosition::of(&kept, &own, &signer)
+                .is_ok_and(|place| place == CursorPosition::Row(7))
+        );
         let with = |at: usize, part: Value| {
             let mut parts = kept.as_array().cloned().unwrap();
             parts[at] = part;
@@ -235,11 +242,11 @@ mod tests {
             (with(3, 8.into()), "not signed"),
             (with(4, Value::Null), "not signed"),
             (Value::Array(kept.as_array().unwrap()[..4].to_vec()), "of this source"),
-            (Position::Row(7).value(&own, &other), "not signed"),
+            (CursorPosition::Row(7).value(&own, &other), "not signed"),
             (with(0, 2.into()), "of version 2"),
-            (Position::Row(7).value(&of("/others"), &signer), "another endpoint"),
+            (CursorPosition::Row(7).value(&of("/others"), &signer), "another endpoint"),
         ] {
-            let error = Position::of(&foreign, &own, &signer).err().unwrap();
+            let error = CursorPosition::of(&foreign, &own, &signer).err().unwrap();
             assert!(error.is_incorrect_usage() && error.to_string().contains(what), "{error}");
         }
     }

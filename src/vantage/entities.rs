@@ -60,10 +60,10 @@ where
 struct EntityPages<E: Send + 'static> {
     read: Read,
     /// `None` at the end and after an error.
-    rows: Option<Source<E>>,
+    rows: Option<EntitySource<E>>,
 }
 
-enum Source<E: Send + 'static> {
+enum EntitySource<E: Send + 'static> {
     Direct(Box<Direct<E>>),
     Records(Box<KeyedPages>),
 }
@@ -103,12 +103,18 @@ impl<E: Entity<Value> + DeserializeOwned + 'static> EntityPages<E> {
                     .envelope(settings.envelope.clone())
                     .within(read.bounds)
                     .prefetch(settings.prefetch);
-                Source::Direct(Box::new(Direct { stream, keys, at_once, page: None, position: 0 }))
+                EntitySource::Direct(Box::new(Direct {
+                    stream,
+                    keys,
+                    at_once,
+                    page: None,
+                    position: 0,
+                }))
             }
             None => {
                 let mut read = read.clone();
                 read.decoder = read.decoder.keeping_wide();
-                Source::Records(Box::new(read.keyed(keys)?))
+                EntitySource::Records(Box::new(read.keyed(keys)?))
             }
         };
         Ok(Self { read, rows: Some(rows) })
@@ -118,8 +124,8 @@ impl<E: Entity<Value> + DeserializeOwned + 'static> EntityPages<E> {
     async fn next(&mut self) -> Option<Result<Vec<(String, E)>>> {
         let read = &self.read;
         let page = match self.rows.as_mut()? {
-            Source::Direct(direct) => direct.next(read).await?,
-            Source::Records(pages) => pages.next().await?.and_then(|page| {
+            EntitySource::Direct(direct) => direct.next(read).await?,
+            EntitySource::Records(pages) => pages.next().await?.and_then(|page| {
                 let entity = |(key, record): (String, _)| {
                     let entity = from_record(&read.columns, &key, record)?;
                     Ok((key, entity))

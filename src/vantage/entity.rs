@@ -1,11 +1,11 @@
 //! [pure] Deserializes a JSON object straight into a type, and picks up the id of the row.
 
-use std::{borrow::Cow, fmt, marker::PhantomData};
+use std::{fmt, marker::PhantomData};
 
 use ciborium::Value;
 use serde::{
     Deserialize, Deserializer,
-    de::{DeserializeOwned, DeserializeSeed, Error, MapAccess, Visitor},
+    de::{DeserializeOwned, Error, MapAccess, Visitor},
     forward_to_deserialize_any,
 };
 use serde_json::value::RawValue;
@@ -15,11 +15,10 @@ use vantage_types::Record;
 use super::{
     columns::Columns,
     json::text_of,
-    lenient::{Lenient, Trace},
-    map_key::read_key,
+    lenient::{Kept, LenientFields, Trace},
     record::{Row, RowDecoder, id_of_json},
 };
-use crate::{pager::ItemDecoder, path::Key, response::Mismatch};
+use crate::{pager::ItemDecoder, response::Mismatch};
 
 /// Reads rows of one table as `E`.
 pub(super) struct EntityDecoder<E> {
@@ -74,25 +73,25 @@ fn entity<'de, E: Deserialize<'de>, D: Deserializer<'de>>(
     column: Option<&str>,
 ) -> Result<(E, Option<String>), D::Error> {
     let (mut id, trace) = (None, Trace::default());
-    let watched = Watched { inner: json, column, id: &mut id, trace: &trace };
-    let entity = E::deserialize(watched).map_err(|error| trace.told(error))?;
-    Ok((entity, id))
+    let kept = column.map(|column| (column, &mut id));
+    let entity = E::deserialize(TopLevel { inner: json, trace: &trace, kept });
+    let entity = entity.map_err(|error| trace.told(error))?;
+    Ok((entity, id.and_then(|json: &RawValue| id_of_json(json.get()))))
 }
 
-/// An object whose id is read as it is deserialized.
-struct Watched<'a, T> {
+/// The deserializer of a row, which is an object whatever its type, and its visitor.
+struct TopLevel<'a, 'de, T> {
     inner: T,
-    column: Option<&'a str>,
-    id: &'a mut Option<String>,
     trace: &'a Trace,
+    kept: Kept<'a, 'de>,
 }
 
-impl<'de, D: Deserializer<'de>> Deserializer<'de> for Watched<'_, D> {
+impl<'de, D: Deserializer<'de>> Deserializer<'de> for TopLevel<'_, 'de, D> {
     type Error = D::Error;
 
     fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, D::Error> {
-        let Self { inner, column, id, trace } = self;
-        inner.deserialize_map(Watched { inner: visitor, column, id, trace })
+        let Self { inner, trace, kept } = self;
+        inner.deserialize_map(TopLevel { inner: visitor, trace, kept })
     }
 
     fn deserialize_newtype_struct<V: Visitor<'de>>(
@@ -109,7 +108,7 @@ impl<'de, D: Deserializer<'de>> Deserializer<'de> for Watched<'_, D> {
     }
 }
 
-impl<'de, V: Visitor<'de>> Visitor<'de> for Watched<'_, V> {
+impl<'de, V: Visitor<'de>> Visitor<'de> for TopLevel<'_, 'de, V> {
     type Value = V::Value;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -117,44 +116,7 @@ impl<'de, V: Visitor<'de>> Visitor<'de> for Watched<'_, V> {
     }
 
     fn visit_map<M: MapAccess<'de>>(self, map: M) -> Result<V::Value, M::Error> {
-        let Self { inner, column, id, trace } = self;
-        let map = Watched { inner: map, column, id, trace };
-        inner.visit_map(Fields { map, key: Cow::Borrowed("") })
-    }
-}
-
-struct Fields<'a, 'de, M> {
-    map: Watched<'a, M>,
-    key: Cow<'de, str>,
-}
-
-impl<'de, M: MapAccess<'de>> MapAccess<'de> for Fields<'_, 'de, M> {
-    type Error = M::Error;
-
-    fn next_key_seed<K: DeserializeSeed<'de>>(
-        &mut self,
-        seed: K,
-    ) -> Result<Option<K::Value>, M::Error> {
-        let Some(Key(key)) = self.map.inner.next_key()? else { return Ok(None) };
-        self.key = key;
-        read_key(&self.key, seed).map(Some)
-    }
-
-    fn next_value_seed<S: DeserializeSeed<'de>>(&mut self, seed: S) -> Result<S::Value, M::Error> {
-        let Self { map, key } = self;
-        let seed = Lenient::new(seed, map.trace);
-        let value = if map.column == Some(&**key) {
-            let json: &'de RawValue = map.inner.next_value()?;
-            *map.id = id_of_json(json.get());
-            seed.deserialize(json).map_err(M::Error::custom)
-        } else {
-            map.inner.next_value_seed(seed)
-        };
-        value.inspect_err(|_| map.trace.leave_key(key))
-    }
-
-    fn size_hint(&self) -> Option<usize> {
-        self.map.inner.size_hint()
+        self.inner.visit_map(LenientFields::new(map, self.trace, self.kept))
     }
 }
 

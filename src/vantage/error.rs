@@ -3,7 +3,7 @@
 use std::convert::Infallible;
 
 use http::StatusCode;
-use vantage_core::{Context, VantageError};
+use vantage_core::{Context, VantageError, error};
 
 use crate::{
     error::{Error, ErrorKind},
@@ -68,6 +68,21 @@ pub(super) fn of_read(table: &str, error: Error) -> VantageError {
     let path = table.split('?').next().unwrap_or_default();
     vantage.context.insert_before(0, "table".to_owned(), path.to_owned());
     vantage
+}
+
+/// The error of a setting, a path or a token that is not a valid one.
+pub(super) fn incorrect(what: impl Into<String>) -> VantageError {
+    error!(what).mark_incorrect_usage()
+}
+
+/// The error that refuses a condition or an order on `field`.
+pub(super) fn refused(what: &str, field: &str) -> VantageError {
+    error!(what, field = field).mark_unsupported()
+}
+
+/// The error of an operation that the API does not have.
+pub(super) fn unsupported(what: &str) -> VantageError {
+    error!(format!("the API does not support {what}")).mark_unsupported()
 }
 
 /// Refuses a 202 without an id as the response for a single row: its body is about work in progress

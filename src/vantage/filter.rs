@@ -7,7 +7,7 @@ use vantage_types::Record;
 
 use super::{
     condition::Operator,
-    value::{Matching, compare, matches},
+    value::{compare, matches},
     value_set::ValueSet,
 };
 
@@ -149,9 +149,7 @@ impl Leaf {
             Operator::Gte => self.stands(value, std::cmp::Ordering::is_ge),
             Operator::Lt => self.stands(value, std::cmp::Ordering::is_lt),
             Operator::Lte => self.stands(value, std::cmp::Ordering::is_le),
-            Operator::Contains => self.matches(value, Matching::Contains),
-            Operator::StartsWith => self.matches(value, Matching::StartsWith),
-            Operator::Like => self.matches(value, Matching::Like),
+            Operator::Contains | Operator::StartsWith | Operator::Like => self.matches(value),
         }
     }
 
@@ -174,9 +172,9 @@ impl Leaf {
         order.map_or(Truth::Unknown, |order| Truth::of(holds(order)))
     }
 
-    fn matches(&self, value: &Value, how: Matching) -> Truth {
+    fn matches(&self, value: &Value) -> Truth {
         let part = self.values().first().and_then(Value::as_text);
-        part.and_then(|part| matches(value, how, part)).map_or(Truth::Unknown, Truth::of)
+        part.and_then(|part| matches(value, self.operator, part)).map_or(Truth::Unknown, Truth::of)
     }
 }
 

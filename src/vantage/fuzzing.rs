@@ -3,7 +3,7 @@
 
 use ciborium::Value;
 
-use super::{PoolApi, cursor::Position};
+use super::{PoolApi, cursor::CursorPosition};
 use crate::{
     pager::{Envelope, Origin, Paging},
     pool::AwwPool,
@@ -26,7 +26,7 @@ pub fn yaml(text: &str) {
 pub fn cursor(bytes: &[u8]) {
     let Ok(value) = ciborium::from_reader::<Value, _>(bytes) else { return };
     let own = Origin::of("/rows", &Paging::default(), &Envelope::default());
-    let place = Position::of(&value, &own, &Signer::of_this_process());
+    let place = CursorPosition::of(&value, &own, &Signer::of_this_process());
     assert!(place.is_err(), "nobody has signed it");
 }
 

@@ -14,7 +14,7 @@ use ciborium::Value;
 use uuid::Uuid;
 use vantage_types::{EmptyEntity, Entity, Record};
 
-use super::{columns::Columns, kind::Kind, number::exact};
+use super::{columns::Columns, kind::ValueKind, number::exact};
 
 /// The most forms of one row that are tried.
 const MOST_TRIES: usize = 4_096;
@@ -34,26 +34,20 @@ pub(super) struct InferredSchema {
 /// A place in a row, and those below it.
 #[derive(Clone, Debug, Default)]
 struct Node {
-    /// How values here are read, once that is known.
-    reading: Option<Reading>,
+    /// What values here are read as, once that is known: a kind, or as they are.
+    read_as: Option<Option<ValueKind>>,
     /// Whether there was a number with a fraction.
     has_fractions: bool,
     fields: HashMap<String, usize>,
     items: Option<usize>,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq)]
-enum Reading {
-    AsIs,
-    As(Kind),
-}
-
 /// A place whose expected kind is not known yet, and the possible kinds.
 struct Candidate {
     node: usize,
-    kinds: &'static [Kind],
+    kinds: &'static [ValueKind],
     /// The most likely kind, unless that is the value as it is.
-    likely: Option<Kind>,
+    likely: Option<ValueKind>,
 }
 
 /// What types expect of the rows of tables, by the names of both.
@@ -104,8 +98,8 @@ impl<E: Entity<Value>> Inference<E> {
         }
         for one in &mut unknown {
             one.likely = match one.kinds {
-                [kind @ (Kind::Uuid | Kind::Ip), ..] => Some(*kind),
-                _ => Some(Kind::Float).filter(|_| self.schema.nodes[one.node].has_fractions),
+                [kind @ (ValueKind::Uuid | ValueKind::Ip), ..] => Some(*kind),
+                _ => Some(ValueKind::Float).filter(|_| self.schema.nodes[one.node].has_fractions),
             };
         }
         let fits = |record: &Record<Value>| E::try_from_record(record).is_ok();
@@ -114,10 +108,10 @@ impl<E: Entity<Value>> Inference<E> {
         match found {
             Some(changes) => {
                 for Candidate { node, .. } in unknown {
-                    self.schema.nodes[node].reading.get_or_insert(Reading::AsIs);
+                    self.schema.nodes[node].read_as.get_or_insert(None);
                 }
                 for (node, kind) in changes {
-                    self.schema.nodes[node].reading = Some(Reading::As(kind));
+                    self.schema.nodes[node].read_as = Some(Some(kind));
                 }
             }
             None => self.schema.failures += 1,
@@ -131,7 +125,7 @@ impl<E: Entity<Value>> Inference<E> {
         record: &mut Record<Value>,
         unknown: &[Candidate],
         fits: impl Fn(&Record<Value>) -> bool,
-    ) -> Option<Vec<(usize, Kind)>> {
+    ) -> Option<Vec<(usize, ValueKind)>> {
         for changes in choices(unknown).take(MOST_TRIES) {
             let mut trial = record.clone();
             for (column, value) in &mut trial {
@@ -150,7 +144,7 @@ impl<E: Entity<Value>> Inference<E> {
 
 /// The possible changes, the likeliest first: the likely kind for all but a few nodes, or for few
 /// nodes only.
-fn choices(unknown: &[Candidate]) -> impl Iterator<Item = Vec<(usize, Kind)>> + '_ {
+fn choices(unknown: &[Candidate]) -> impl Iterator<Item = Vec<(usize, ValueKind)>> + '_ {
     let number = unknown.len();
     let sizes = (0..=number).flat_map(move |few| [few, number - few]);
     let mut seen = vec![false; number + 1];
@@ -178,7 +172,7 @@ fn choices(unknown: &[Candidate]) -> impl Iterator<Item = Vec<(usize, Kind)>> + 
 
 impl Candidate {
     /// Every reading except the likely one, one for each kind.
-    fn others(&self) -> impl Iterator<Item = Option<Kind>> {
+    fn others(&self) -> impl Iterator<Item = Option<ValueKind>> {
         let all = [None].into_iter().chain(self.kinds.iter().map(|kind| Some(*kind)));
         all.filter(|kind| *kind != self.likely)
     }
@@ -248,9 +242,9 @@ impl InferredSchema {
                     self.look(below, value, unknown);
                 }
             }
-            value => match self.nodes[node].reading {
-                Some(Reading::As(kind)) => read_as(kind, value),
-                Some(Reading::AsIs) => {}
+            value => match self.nodes[node].read_as {
+                Some(Some(kind)) => read_as(kind, value),
+                Some(None) => {}
                 None => {
                     let is_fraction = value.as_float().is_some_and(|number| number.fract() != 0.0);
                     self.nodes[node].has_fractions |= is_fraction;
@@ -267,7 +261,7 @@ impl InferredSchema {
         }
     }
 
-    fn change(&self, node: usize, value: &mut Value, changes: &[(usize, Kind)]) {
+    fn change(&self, node: usize, value: &mut Value, changes: &[(usize, ValueKind)]) {
         match value {
             Value::Map(fields) => {
                 for (key, value) in fields {
@@ -300,18 +294,20 @@ fn is_plain(value: &Value) -> bool {
 }
 
 /// The kinds that a value may be expected as, other than its own.
-fn kinds_of(value: &Value) -> &'static [Kind] {
+fn kinds_of(value: &Value) -> &'static [ValueKind] {
     match value {
         Value::Integer(number) => match i128::from(*number) {
-            0 | 1 => &[Kind::Float, Kind::Bool],
-            _ => &[Kind::Float],
+            0 | 1 => &[ValueKind::Float, ValueKind::Bool],
+            _ => &[ValueKind::Float],
         },
-        Value::Float(number) if number.fract() == 0.0 => &[Kind::Integer],
-        Value::Text(text) if is_wide(text) => &[Kind::Integer, Kind::Float],
-        Value::Text(text) if text.len() == 36 && Uuid::try_parse(text).is_ok() => &[Kind::Uuid],
+        Value::Float(number) if number.fract() == 0.0 => &[ValueKind::Integer],
+        Value::Text(text) if is_wide(text) => &[ValueKind::Integer, ValueKind::Float],
+        Value::Text(text) if text.len() == 36 && Uuid::try_parse(text).is_ok() => {
+            &[ValueKind::Uuid]
+        }
         Value::Text(text) if text.contains(['.', ':']) => match text.parse() {
-            Ok(IpAddr::V4(_)) => &[Kind::Ip, Kind::Ipv4],
-            Ok(IpAddr::V6(_)) => &[Kind::Ip, Kind::Ipv6],
+            Ok(IpAddr::V4(_)) => &[ValueKind::Ip, ValueKind::Ipv4],
+            Ok(IpAddr::V6(_)) => &[ValueKind::Ip, ValueKind::Ipv6],
             Err(_) => &[],
         },
         _ => &[],
@@ -324,7 +320,7 @@ fn is_wide(text: &str) -> bool {
     digits.len() >= SHORTEST_WIDE && digits.bytes().all(|byte| byte.is_ascii_digit())
 }
 
-fn read_as(kind: Kind, value: &mut Value) {
+fn read_as(kind: ValueKind, value: &mut Value) {
     if let Value::Text(text) = value
         && is_wide(text)
         && let Some(number) = exact(text)
@@ -403,7 +399,7 @@ mod tests {
 
     #[test]
     fn few_changes_come_first_then_all_but_few_each_once() {
-        let kinds: &[Kind] = &[Kind::Float];
+        let kinds: &[ValueKind] = &[ValueKind::Float];
         let unknown =
             |likely| -> Vec<_> { (0..5).map(|node| Candidate { node, kinds, likely }).collect() };
         let sizes = |likely| -> Vec<usize> {
@@ -411,6 +407,6 @@ mod tests {
         };
         assert_eq!(sizes(None).len(), 32);
         assert_eq!(sizes(None)[..8], [0, 5, 1, 1, 1, 1, 1, 4]);
-        assert_eq!(sizes(Some(Kind::Float))[..8], [5, 0, 4, 4, 4, 4, 4, 1]);
+        assert_eq!(sizes(Some(ValueKind::Float))[..8], [5, 0, 4, 4, 4, 4, 4, 1]);
     }
 }

@@ -24,7 +24,7 @@ pub(super) fn text_of(record: &Record<Value>) -> Result<String, VantageError> {
 pub(super) fn literal(value: &Value) -> Option<String> {
     match value {
         Value::Bytes(_) => uuid_text(value).map(|text| serde_json::Value::from(text).to_string()),
-        value => serde_json::to_string(&Json(value)).ok(),
+        value => serde_json::to_string(&AsJson(value)).ok(),
     }
 }
 
@@ -32,13 +32,13 @@ struct Object<'a>(&'a Record<Value>);
 
 impl Serialize for Object<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_map(self.0.iter().map(|(field, value)| (field, Json(value))))
+        serializer.collect_map(self.0.iter().map(|(field, value)| (field, AsJson(value))))
     }
 }
 
-struct Json<'a>(&'a Value);
+struct AsJson<'a>(&'a Value);
 
-impl Serialize for Json<'_> {
+impl Serialize for AsJson<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         match self.0 {
             Value::Null => serializer.serialize_unit(),
@@ -46,13 +46,13 @@ impl Serialize for Json<'_> {
             Value::Text(text) => serializer.serialize_str(text),
             Value::Integer(number) => serializer.serialize_i128((*number).into()),
             Value::Float(number) if number.is_finite() => serializer.serialize_f64(*number),
-            Value::Tag(0, date) if date.is_text() => Json(date).serialize(serializer),
-            Value::Array(values) => serializer.collect_seq(values.iter().map(Json)),
+            Value::Tag(0, date) if date.is_text() => AsJson(date).serialize(serializer),
+            Value::Array(values) => serializer.collect_seq(values.iter().map(AsJson)),
             Value::Map(fields) => {
                 let mut map = serializer.serialize_map(Some(fields.len()))?;
                 for (key, value) in fields {
                     let key = key.as_text().ok_or_else(|| S::Error::custom("a key is no text"))?;
-                    map.serialize_entry(key, &Json(value))?;
+                    map.serialize_entry(key, &AsJson(value))?;
                 }
                 map.end()
             }

@@ -16,7 +16,7 @@ use super::{
     record::Row,
     scan::Pages,
     union::Union,
-    window::Window,
+    window::RowWindow,
 };
 use crate::{
     coop::{CoopBudget, ITEM_COST, drop_all},
@@ -49,7 +49,7 @@ pub(super) struct KeyedPages {
     /// How many rows there were.
     count: u64,
     /// The order that must still be made on the rows, and the window of the sorted rows.
-    sorting: Option<(Vec<SortBy>, Option<Window>)>,
+    sorting: Option<(Vec<SortBy>, Option<RowWindow>)>,
     /// The sorted rows.
     ordered: vec::IntoIter<KeyedRow>,
     coop: CoopBudget,
@@ -88,7 +88,7 @@ impl KeyedPages {
     }
 
     /// The same in an order that is made on the rows, cut to a window if there is one.
-    pub(super) fn ordered_by(self, by: Vec<SortBy>, window: Option<Window>) -> Self {
+    pub(super) fn ordered_by(self, by: Vec<SortBy>, window: Option<RowWindow>) -> Self {
         Self { sorting: Some((by, window)), ..self }
     }
 
@@ -124,7 +124,11 @@ impl KeyedPages {
     }
 
     /// All rows, sorted here, cut to a window if there is one.
-    async fn ordered(&mut self, by: Vec<SortBy>, window: Option<Window>) -> Result<Vec<KeyedRow>> {
+    async fn ordered(
+        &mut self,
+        by: Vec<SortBy>,
+        window: Option<RowWindow>,
+    ) -> Result<Vec<KeyedRow>> {
         let mut rows = Vec::new();
         while let Some(page) = self.next_in_order().await {
             match page {
@@ -192,7 +196,7 @@ impl KeyedPages {
     }
 }
 
-fn in_order(mut rows: Vec<KeyedRow>, by: &[SortBy], window: Option<Window>) -> Vec<KeyedRow> {
+fn in_order(mut rows: Vec<KeyedRow>, by: &[SortBy], window: Option<RowWindow>) -> Vec<KeyedRow> {
     sort(&mut rows, by, |(_, record)| record);
     let Some(mut window) = window else { return rows };
     let rows = window.cut((0..).zip(rows).collect());

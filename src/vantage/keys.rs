@@ -38,7 +38,7 @@ fn position_in(key: &str) -> Option<u64> {
 /// read: the first one is kept, the later one is left out and counted.
 #[derive(Debug, Default)]
 pub(super) struct Keys {
-    seen: Seen,
+    seen: SeenKeys,
     /// The positions for which synthetic keys were made.
     made_up: VecDeque<Range<u64>>,
     /// Whether a real id has had the form of a synthetic key.
@@ -167,12 +167,12 @@ impl Keys {
 /// need no memory for their texts and are dropped at once. They are spread over several maps,
 /// because a large map takes long to grow, and unevenly, so that they do not all grow at once.
 #[derive(Debug, Default)]
-struct Seen {
+struct SeenKeys {
     maps: [HashMap<u128, u64, FixedState>; 32],
     keys: [RandomState; 2],
 }
 
-impl Seen {
+impl SeenKeys {
     fn hash(&self, id: &str) -> u128 {
         let [high, low] = self.keys.each_ref().map(|key| key.hash_one(id));
         u128::from(high) << u64::BITS | u128::from(low)

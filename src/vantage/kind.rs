@@ -10,11 +10,11 @@ use uuid::Uuid;
 use super::number::wide_digits;
 
 /// The largest whole number below which every whole number is a float.
-const MAX_WHOLE: f64 = 9_007_199_254_740_992.0;
+pub(super) const MAX_WHOLE: f64 = 9_007_199_254_740_992.0;
 
 /// A type that is not read from CBOR in the form that JSON gives it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Kind {
+pub(super) enum ValueKind {
     /// `f64`, `f32`: floats only, where JSON has whole numbers too.
     Float,
     /// `bool`, for which JSON may have 0 and 1.
@@ -31,7 +31,7 @@ pub(super) enum Kind {
     Ipv6,
 }
 
-impl Kind {
+impl ValueKind {
     /// The kind of a Rust type by its name, also inside `Option` and `Vec`.
     pub(super) fn of(type_name: &str) -> Option<Self> {
         let inner = type_name.trim_end_matches('>').rsplit('<').next()?;
@@ -127,7 +127,7 @@ mod tests {
 
     use super::{super::number::exact, *};
 
-    fn read(kind: Kind, value: impl Into<Value>) -> Value {
+    fn read(kind: ValueKind, value: impl Into<Value>) -> Value {
         let mut value = value.into();
         kind.read(&mut value);
         value
@@ -136,37 +136,37 @@ mod tests {
     #[test]
     fn a_type_is_known_by_its_name() {
         for (name, kind) in [
-            (type_name::<f64>(), Some(Kind::Float)),
-            (type_name::<Option<f32>>(), Some(Kind::Float)),
-            (type_name::<Vec<u64>>(), Some(Kind::Integer)),
-            (type_name::<Option<Decimal>>(), Some(Kind::Decimal)),
-            (type_name::<Option<Uuid>>(), Some(Kind::Uuid)),
-            (type_name::<IpAddr>(), Some(Kind::Ip)),
-            (type_name::<Ipv4Addr>(), Some(Kind::Ipv4)),
-            (type_name::<Vec<Ipv6Addr>>(), Some(Kind::Ipv6)),
+            (type_name::<f64>(), Some(ValueKind::Float)),
+            (type_name::<Option<f32>>(), Some(ValueKind::Float)),
+            (type_name::<Vec<u64>>(), Some(ValueKind::Integer)),
+            (type_name::<Option<Decimal>>(), Some(ValueKind::Decimal)),
+            (type_name::<Option<Uuid>>(), Some(ValueKind::Uuid)),
+            (type_name::<IpAddr>(), Some(ValueKind::Ip)),
+            (type_name::<Ipv4Addr>(), Some(ValueKind::Ipv4)),
+            (type_name::<Vec<Ipv6Addr>>(), Some(ValueKind::Ipv6)),
             (type_name::<String>(), None),
-            (type_name::<Option<bool>>(), Some(Kind::Bool)),
+            (type_name::<Option<bool>>(), Some(ValueKind::Bool)),
         ] {
-            assert_eq!(Kind::of(name), kind, "{name}");
+            assert_eq!(ValueKind::of(name), kind, "{name}");
         }
     }
 
     #[test]
     fn numbers_become_what_their_type_is_read_from_without_loss() {
-        assert_eq!(read(Kind::Float, 7), Value::Float(7.0));
-        assert_eq!(read(Kind::Integer, 7.0), Value::from(7));
-        assert_eq!(read(Kind::Integer, -7e3), Value::from(-7000));
-        assert_eq!(read(Kind::Integer, 7.5), Value::Float(7.5));
-        assert_eq!(read(Kind::Integer, 1e18), Value::Float(1e18));
-        assert_eq!(read(Kind::Float, Value::Null), Value::Null);
-        assert_eq!(read(Kind::Bool, 1), Value::Bool(true));
-        assert_eq!(read(Kind::Bool, 2), Value::from(2));
+        assert_eq!(read(ValueKind::Float, 7), Value::Float(7.0));
+        assert_eq!(read(ValueKind::Integer, 7.0), Value::from(7));
+        assert_eq!(read(ValueKind::Integer, -7e3), Value::from(-7000));
+        assert_eq!(read(ValueKind::Integer, 7.5), Value::Float(7.5));
+        assert_eq!(read(ValueKind::Integer, 1e18), Value::Float(1e18));
+        assert_eq!(read(ValueKind::Float, Value::Null), Value::Null);
+        assert_eq!(read(ValueKind::Bool, 1), Value::Bool(true));
+        assert_eq!(read(ValueKind::Bool, 2), Value::from(2));
         assert_eq!(
-            read(Kind::Float, exact("18446744073709551616").unwrap()),
+            read(ValueKind::Float, exact("18446744073709551616").unwrap()),
             Value::Float(2f64.powi(64))
         );
         let list = Value::Array(vec![1.into(), 2.5.into()]);
-        assert_eq!(read(Kind::Float, list), Value::Array(vec![1.0.into(), 2.5.into()]));
+        assert_eq!(read(ValueKind::Float, list), Value::Array(vec![1.0.into(), 2.5.into()]));
     }
 
     #[test]
@@ -175,7 +175,7 @@ mod tests {
             expected: &T,
             text: &str,
         ) {
-            let kind = Kind::of(type_name::<T>()).unwrap();
+            let kind = ValueKind::of(type_name::<T>()).unwrap();
             let mut value = read(kind, text);
             assert_eq!(value.deserialized::<T>().unwrap(), *expected);
             kind.write(&mut value);
@@ -195,7 +195,7 @@ mod tests {
 
     #[test]
     fn what_is_no_such_value_stays() {
-        for kind in [Kind::Uuid, Kind::Ip, Kind::Ipv4, Kind::Ipv6] {
+        for kind in [ValueKind::Uuid, ValueKind::Ip, ValueKind::Ipv4, ValueKind::Ipv6] {
             for value in [Value::from("no"), Value::Null, Value::from(7)] {
                 assert_eq!(read(kind, value.clone()), value);
                 let mut written = value.clone();

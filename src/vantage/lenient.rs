@@ -7,12 +7,11 @@ use serde::{
     Deserializer,
     de::{DeserializeSeed, EnumAccess, Error, MapAccess, SeqAccess, Visitor},
 };
+use serde_json::value::RawValue;
 
-use super::map_key::read_key;
+use super::{kind::MAX_WHOLE, map_key::read_key};
 use crate::path::Key;
 
-/// The largest whole number below which every whole number is a float.
-const MAX_WHOLE: f64 = 9_007_199_254_740_992.0;
 /// The longest key of a path that is shown.
 const LONGEST_KEY: usize = 64;
 
@@ -21,7 +20,7 @@ const LONGEST_KEY: usize = 64;
 pub(super) struct Trace(RefCell<Vec<String>>);
 
 impl Trace {
-    pub(super) fn leave_key(&self, key: &str) {
+    fn leave_key(&self, key: &str) {
         let is_name = |c: char| c.is_alphanumeric() || "_-$@: ".contains(c);
         let is_shown = key.len() <= LONGEST_KEY && key.chars().all(is_name);
         self.0.borrow_mut().push(if is_shown { key.to_owned() } else { "…".to_owned() });
@@ -73,7 +72,7 @@ macro_rules! whole {
     ($($method:ident)+) => {
         $(
             fn $method<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, D::Error> {
-                self.inner.deserialize_any(Whole(visitor))
+                self.inner.deserialize_any(Loose { visitor, is_flag: false })
             }
         )+
     };
@@ -114,7 +113,7 @@ impl<'de, D: Deserializer<'de>> Deserializer<'de> for Lenient<'_, D> {
     );
 
     fn deserialize_bool<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, D::Error> {
-        self.inner.deserialize_any(Flag(visitor))
+        self.inner.deserialize_any(Loose { visitor, is_flag: true })
     }
 
     fn deserialize_unit_struct<V: Visitor<'de>>(
@@ -192,11 +191,11 @@ impl<'de, V: Visitor<'de>> Visitor<'de> for Lenient<'_, V> {
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, items: A) -> Result<V::Value, A::Error> {
-        self.inner.visit_seq(Items { items, trace: self.trace, index: 0 })
+        self.inner.visit_seq(LenientItems { items, trace: self.trace, index: 0 })
     }
 
     fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<V::Value, A::Error> {
-        self.inner.visit_map(Fields { map, trace: self.trace, key: Cow::Borrowed("") })
+        self.inner.visit_map(LenientFields::new(map, self.trace, None))
     }
 
     fn visit_enum<A: EnumAccess<'de>>(self, data: A) -> Result<V::Value, A::Error> {
@@ -212,62 +211,49 @@ impl<'de, S: DeserializeSeed<'de>> DeserializeSeed<'de> for Lenient<'_, S> {
     }
 }
 
-/// A boolean, which may be 0 or 1.
-struct Flag<V>(V);
+/// A boolean, which may be 0 or 1, or a whole number, which may be written as `7.0`.
+struct Loose<V> {
+    visitor: V,
+    is_flag: bool,
+}
 
-impl<'de, V: Visitor<'de>> Visitor<'de> for Flag<V> {
+impl<'de, V: Visitor<'de>> Visitor<'de> for Loose<V> {
     type Value = V::Value;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.expecting(f)
+        self.visitor.expecting(f)
     }
 
     fn visit_bool<E: Error>(self, flag: bool) -> Result<V::Value, E> {
-        self.0.visit_bool(flag)
+        self.visitor.visit_bool(flag)
+    }
+
+    fn visit_i64<E: Error>(self, number: i64) -> Result<V::Value, E> {
+        self.visitor.visit_i64(number)
     }
 
     fn visit_u64<E: Error>(self, number: u64) -> Result<V::Value, E> {
         match number {
-            0 => self.0.visit_bool(false),
-            1 => self.0.visit_bool(true),
-            number => self.0.visit_u64(number),
+            0 | 1 if self.is_flag => self.visitor.visit_bool(number == 1),
+            number => self.visitor.visit_u64(number),
         }
-    }
-}
-
-/// A whole number, which may be written as `7.0`.
-struct Whole<V>(V);
-
-impl<'de, V: Visitor<'de>> Visitor<'de> for Whole<V> {
-    type Value = V::Value;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.expecting(f)
-    }
-
-    fn visit_i64<E: Error>(self, number: i64) -> Result<V::Value, E> {
-        self.0.visit_i64(number)
-    }
-
-    fn visit_u64<E: Error>(self, number: u64) -> Result<V::Value, E> {
-        self.0.visit_u64(number)
     }
 
     fn visit_f64<E: Error>(self, number: f64) -> Result<V::Value, E> {
-        if number.fract() == 0.0 && number.abs() <= MAX_WHOLE {
-            return self.0.visit_i64(number as i64);
+        if !self.is_flag && number.fract() == 0.0 && number.abs() <= MAX_WHOLE {
+            return self.visitor.visit_i64(number as i64);
         }
-        self.0.visit_f64(number)
+        self.visitor.visit_f64(number)
     }
 }
 
-struct Items<'a, A> {
+struct LenientItems<'a, A> {
     items: A,
     trace: &'a Trace,
     index: usize,
 }
 
-impl<'de, A: SeqAccess<'de>> SeqAccess<'de> for Items<'_, A> {
+impl<'de, A: SeqAccess<'de>> SeqAccess<'de> for LenientItems<'_, A> {
     type Error = A::Error;
 
     fn next_element_seed<S: DeserializeSeed<'de>>(
@@ -285,13 +271,23 @@ impl<'de, A: SeqAccess<'de>> SeqAccess<'de> for Items<'_, A> {
     }
 }
 
-struct Fields<'a, 'de, A> {
+/// A field whose value is kept as it is written, besides being read, and where it is kept.
+pub(super) type Kept<'a, 'de> = Option<(&'a str, &'a mut Option<&'de RawValue>)>;
+
+pub(super) struct LenientFields<'a, 'de, A> {
     map: A,
     trace: &'a Trace,
+    kept: Kept<'a, 'de>,
     key: Cow<'de, str>,
 }
 
-impl<'de, A: MapAccess<'de>> MapAccess<'de> for Fields<'_, 'de, A> {
+impl<'a, 'de, A> LenientFields<'a, 'de, A> {
+    pub(super) fn new(map: A, trace: &'a Trace, kept: Kept<'a, 'de>) -> Self {
+        Self { map, trace, kept, key: Cow::Borrowed("") }
+    }
+}
+
+impl<'de, A: MapAccess<'de>> MapAccess<'de> for LenientFields<'_, 'de, A> {
     type Error = A::Error;
 
     fn next_key_seed<K: DeserializeSeed<'de>>(
@@ -304,7 +300,15 @@ impl<'de, A: MapAccess<'de>> MapAccess<'de> for Fields<'_, 'de, A> {
     }
 
     fn next_value_seed<S: DeserializeSeed<'de>>(&mut self, seed: S) -> Result<S::Value, A::Error> {
-        let value = self.map.next_value_seed(Lenient::new(seed, self.trace));
+        let seed = Lenient::new(seed, self.trace);
+        let value = match &mut self.kept {
+            Some((field, kept)) if *field == self.key => {
+                let json: &'de RawValue = self.map.next_value()?;
+                **kept = Some(json);
+                seed.deserialize(json).map_err(A::Error::custom)
+            }
+            _ => self.map.next_value_seed(seed),
+        };
         value.inspect_err(|_| self.trace.leave_key(&self.key))
     }
 
@@ -318,7 +322,7 @@ mod tests {
     use std::collections::BTreeMap;
 
     use serde::{Deserialize, de::DeserializeOwned};
-    use serde_json::{json, value::RawValue};
+    use serde_json::json;
 
     use super::*;
 

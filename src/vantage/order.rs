@@ -4,7 +4,7 @@ use ciborium::Value;
 use vantage_core::VantageError;
 use vantage_types::Record;
 
-use super::{parameter::Parameters, path::refused, value::SortKey};
+use super::{error::refused, parameter::Parameters, value::SortKey};
 
 /// One column of an order.
 #[derive(Clone, Debug, PartialEq)]

@@ -5,7 +5,10 @@ use ciborium::Value;
 use indexmap::IndexMap;
 use vantage_core::{VantageError, error};
 
-use super::parameter::{encode, parameter_text};
+use super::{
+    error::{incorrect, refused},
+    parameter::{encode, parameter_text},
+};
 
 /// The values that each field may hold, according to equality conditions.
 pub(super) type Wanted = IndexMap<String, Vec<Value>>;
@@ -45,9 +48,9 @@ pub(super) fn fill_item<'a>(
         Some((before, after))
     };
     let (before, after) =
-        parts().ok_or_else(|| unusable("the path of an item has no placeholder for its id"))?;
+        parts().ok_or_else(|| incorrect("the path of an item has no placeholder for its id"))?;
     if before.contains('?') {
-        return Err(unusable("the id of an item is in its path, not in the query"));
+        return Err(incorrect("the id of an item is in its path, not in the query"));
     }
     let before = fill(before, wanted)?;
     let after = fill(after, wanted)?;
@@ -73,14 +76,14 @@ pub(super) struct Filled<'a> {
 /// would change the path; `Unsupported` if it has several values.
 pub(super) fn fill<'a>(template: &'a str, wanted: &Wanted) -> Result<Filled<'a>, VantageError> {
     if template.contains('#') {
-        return Err(unusable("the path of a table has no fragment"));
+        return Err(incorrect("the path of a table has no fragment"));
     }
     let (path, fixed) = template.split_once('?').unwrap_or((template, ""));
     let mut used = Vec::new();
     let path = fill_part(path, wanted, &mut used)?;
     let fixed = fill_part(fixed, wanted, &mut used)?;
     if path.split('/').any(|segment| matches!(segment, "." | "..")) {
-        return Err(unusable("a segment of a path must not be `.` or `..`"));
+        return Err(incorrect("a segment of a path must not be `.` or `..`"));
     }
     Ok(Filled { path, fixed, used })
 }
@@ -97,7 +100,7 @@ fn fill_part<'a>(
         let name = after.split(['{', '}']).next().unwrap_or_default();
         let is_closed = after[name.len()..].starts_with('}');
         if !rest[brace..].starts_with('{') || !is_closed || name.is_empty() {
-            return Err(unusable("the path of a table has an unclosed or empty placeholder"));
+            return Err(incorrect("the path of a table has an unclosed or empty placeholder"));
         }
         filled.push_str(&rest[..brace]);
         filled.push_str(&value_of(name, wanted)?);
@@ -144,15 +147,6 @@ pub(super) fn below(template: &str) -> String {
 /// `value` as one path segment; `None` if that would be empty or a step in the path.
 pub(super) fn segment(value: &str) -> Option<String> {
     (!matches!(value, "" | "." | "..")).then(|| encode(value))
-}
-
-fn unusable(what: &str) -> VantageError {
-    error!(what).mark_incorrect_usage()
-}
-
-/// The error that refuses a condition on `field`.
-pub(super) fn refused(what: &str, field: &str) -> VantageError {
-    error!(what, field = field).mark_unsupported()
 }
 
 /// The key that holds the items of an API that wraps them by table name: the last segment of the

@@ -7,13 +7,13 @@ use vantage_core::{VantageError, error};
 
 use super::{
     condition::Operator,
+    error::refused,
     number::exact,
     order::OrderPlan,
     parameter::{Parameters, encode, parameter_text},
-    path::refused,
     settings::{Comparison, Filtering, TableSettings, alone},
     value::as_flag,
-    where_clause::Declared,
+    where_clause::{Declared, cannot_ask_for},
 };
 
 /// Collects the parameters to send.
@@ -178,15 +178,13 @@ impl<'a> Pushdown<'a> {
     }
 
     pub(super) fn search(&mut self, searches: &[String]) -> Result<(), VantageError> {
-        let unsupported = |what: &str| error!(what).mark_unsupported();
         let Some((first, others)) = searches.split_first() else { return Ok(()) };
         if others.iter().any(|other| other != first) {
-            return Err(unsupported("the API cannot be asked for two searches at once"));
+            return Err(cannot_ask_for("two searches at once"));
         }
         let parameter = self.table.filters.search(first);
-        let parameter =
-            parameter.ok_or_else(|| unsupported("the API cannot be asked for a search"))?;
-        self.add(vec![vec![parameter]]).map_err(unsupported)
+        let parameter = parameter.ok_or_else(|| cannot_ask_for("a search"))?;
+        self.add(vec![vec![parameter]]).map_err(|why| error!(why).mark_unsupported())
     }
 
     fn add(&mut self, mut requests: Vec<Parameters>) -> Result<(), &'static str> {

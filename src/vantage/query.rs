@@ -169,13 +169,13 @@ mod tests {
     use ciborium::Value;
     use proptest::prelude::*;
 
-    use super::{super::settings::Settings, *};
+    use super::{super::settings::ApiSettings, *};
     use crate::vantage::{ApiTable, Filtering};
 
     fn table(template: &str, filtering: Filtering) -> TableSettings {
         let paging = crate::pager::Paging::page_number().page_size("per_page", 10);
         let common = ApiTable::new().paging(paging).filtering(filtering);
-        Settings { common, ..Settings::default() }.settings_of(template)
+        ApiSettings { common, ..ApiSettings::default() }.settings_of(template)
     }
 
     fn lowered(

@@ -29,9 +29,9 @@ use super::{
     relations,
     scan::{STREAMED_AT_ONCE, Scan},
     settings::TableSettings,
-    union::{Branch, Union},
+    union::Union,
     where_clause::Declared,
-    window::Window,
+    window::RowWindow,
 };
 use crate::{
     coop::{CoopBudget, ITEM_COST, drop_all},
@@ -52,7 +52,7 @@ pub(super) struct Read {
     pub(super) declared: Declared,
     pub(super) columns: Columns,
     pub(super) decoder: RowDecoder,
-    pub(super) window: Option<Window>,
+    pub(super) window: Option<RowWindow>,
     /// The most rows that are built at a time.
     at_once: usize,
     /// The limits of a read of the whole set.
@@ -88,7 +88,7 @@ impl Read {
             declared,
             decoder: RowDecoder::new(columns.clone()),
             columns,
-            window: table.pagination().map(Window::of),
+            window: table.pagination().map(RowWindow::of),
             at_once: usize::MAX,
         })
     }
@@ -109,7 +109,7 @@ impl Read {
 
     /// The same read of the rows from `offset`, at most `limit` of them.
     pub(super) fn windowed(mut self, offset: u64, limit: u64) -> Self {
-        self.window = Some(Window::new(offset, limit));
+        self.window = Some(RowWindow::new(offset, limit));
         self
     }
 
@@ -295,13 +295,10 @@ impl Read {
         let mut scans = Vec::with_capacity(queries.len());
         for (name, query) in &queries {
             let targets = query.targets().into_iter();
-            scans.extend(targets.map(|target| Branch {
-                scan: self.scan(target, &query.filter),
-                name: name.clone(),
-            }));
+            scans.extend(targets.map(|target| (self.scan(target, &query.filter), name.clone())));
         }
         let rows = match scans.len() {
-            0 | 1 => scans.pop().map(|branch| Scans::One(Box::new(branch.scan.pages()))),
+            0 | 1 => scans.pop().map(|(scan, _)| Scans::One(Box::new(scan.pages()))),
             _ => {
                 let fingerprints = Fingerprints::new(keys.limit());
                 let (table, prefetch) = (self.name.clone(), self.settings.prefetch);

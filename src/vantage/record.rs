@@ -90,7 +90,8 @@ impl ItemDecoder for RowDecoder {
     fn decode<'de, D: Deserializer<'de>>(&self, deserializer: D) -> Result<Row, D::Error> {
         let width = self.width.load(Ordering::Relaxed);
         let has_wide = Cell::new(false);
-        let fields = Fields { exact: self.columns.exact().collect(), width, has_wide: &has_wide };
+        let exact = self.columns.exact().collect();
+        let fields = RowFields { exact, id: None, width, has_wide: Some(&has_wide) };
         let mut record = deserializer.deserialize_map(fields)?;
         self.width.store(record.len().min(MOST_FIELDS), Ordering::Relaxed);
         self.columns.lift(&mut record);
@@ -106,8 +107,8 @@ impl ItemDecoder for RowDecoder {
     }
 
     fn decode_exactly(&self, text: &str) -> Result<Row, serde_json::Error> {
-        let fields =
-            ExactFields { exact: self.columns.exact().collect(), id: self.columns.id_path() };
+        let (exact, id) = (self.columns.exact().collect(), self.columns.id_path());
+        let fields = RowFields { exact, id, width: 0, has_wide: None };
         let mut record = serde_json::Deserializer::from_str(text).deserialize_map(fields)?;
         self.columns.lift(&mut record);
         for (column, value) in &mut record {
@@ -120,39 +121,54 @@ impl ItemDecoder for RowDecoder {
     }
 }
 
-/// The fields of an object, in its own order. Numbers at the `exact` paths, from the
-/// object down, are the text of their digits.
-struct Fields<'a> {
+/// The fields of an object, in its own order. Numbers at the `exact` paths, from the object down,
+/// are the text of their digits.
+struct RowFields<'a> {
     exact: Vec<&'a [String]>,
+    /// The path of the id, which is text if it would lose digits: only where all are kept.
+    id: Option<&'a [String]>,
     /// The expected number of fields.
     width: usize,
-    /// Whether a number may have more digits than its value.
-    has_wide: &'a Cell<bool>,
+    /// Where it is noted that a number may have more digits than its value. Without it integers
+    /// keep all of theirs, and every value is read from its text.
+    has_wide: Option<&'a Cell<bool>>,
 }
 
-impl<'a> Fields<'a> {
-    /// The exact paths below `field`.
-    fn below(&self, field: &str) -> Fields<'a> {
-        let below = |path: &&'a [String]| path.split_first().filter(|(first, _)| *first == field);
-        let exact = self.exact.iter().filter_map(below).map(|(_, rest)| rest).collect();
-        Fields { exact, width: 0, has_wide: self.has_wide }
+impl<'a> RowFields<'a> {
+    /// The exact paths below `field`, and that of the id.
+    fn below(&self, field: &str) -> RowFields<'a> {
+        let rest = |path: &&'a [String]| {
+            path.split_first().filter(|(first, _)| *first == field).map(|(_, rest)| rest)
+        };
+        let exact = self.exact.iter().filter_map(rest).collect();
+        RowFields { exact, id: self.id.as_ref().and_then(rest), width: 0, has_wide: self.has_wide }
     }
 
-    fn value(self, json: &RawValue) -> Result<Value, serde_json::Error> {
-        let text = json.get();
-        let is_exact = self.exact.iter().any(|path| path.is_empty());
-        match text.as_bytes() {
-            [b'-' | b'0'..=b'9', ..] if is_exact => Ok(Value::from(text)),
-            [b'{', ..] => {
-                let fields = serde_json::Deserializer::from_str(text).deserialize_map(self)?;
-                Ok(fields.into())
+    fn value(self, text: &str) -> Result<Value, serde_json::Error> {
+        let is_here = |path: &&[String]| path.is_empty();
+        let mut json = serde_json::Deserializer::from_str(text);
+        match (text.as_bytes(), self.has_wide) {
+            ([b'-' | b'0'..=b'9', ..], _) if self.exact.iter().any(is_here) => Ok(text.into()),
+            ([b'{', ..], _) => json.deserialize_map(self).map(Into::into),
+            (_, Some(has_wide)) => Plain(has_wide).deserialize(&mut json),
+            ([b'-' | b'0'..=b'9', ..], None) if self.id.as_ref().is_some_and(is_here) => {
+                Ok(id_value(text))
             }
-            _ => Plain(self.has_wide).deserialize(&mut serde_json::Deserializer::from_str(text)),
+            ([b'-' | b'0'..=b'9', ..], None) => {
+                exact(text).ok_or_else(|| serde_json::Error::custom("number out of range"))
+            }
+            ([b'[', ..], None) => {
+                let items: Vec<&RawValue> = serde_json::from_str(text)?;
+                let item = || RowFields { exact: vec![], id: None, width: 0, has_wide: None };
+                let values = items.into_iter().map(|json| item().value(json.get()));
+                values.collect::<Result<_, _>>().map(Value::Array)
+            }
+            _ => Value::deserialize(&mut json),
         }
     }
 }
 
-impl<'de> Visitor<'de> for Fields<'_> {
+impl<'de> Visitor<'de> for RowFields<'_> {
     type Value = Record<Value>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -163,11 +179,12 @@ impl<'de> Visitor<'de> for Fields<'_> {
         let mut record = Record::with_capacity(self.width);
         while let Some(field) = map.next_key::<String>()? {
             let below = self.below(&field);
-            let value = if below.exact.is_empty() {
-                map.next_value_seed(Plain(self.has_wide))?
-            } else {
-                let json: &RawValue = map.next_value()?;
-                below.value(json).map_err(M::Error::custom)?
+            let value = match below.has_wide {
+                Some(has_wide) if below.exact.is_empty() => map.next_value_seed(Plain(has_wide))?,
+                _ => {
+                    let json: &RawValue = map.next_value()?;
+                    below.value(json.get()).map_err(M::Error::custom)?
+                }
             };
             record.insert(field, value);
         }
@@ -239,63 +256,6 @@ impl<'de> Visitor<'de> for Plain<'_> {
             fields.push((Value::Text(key), map.next_value_seed(self)?));
         }
         Ok(Value::Map(fields))
-    }
-}
-
-/// The fields of an object whose integers keep all their digits. Numbers at the `exact` paths are
-/// the text of their digits, and so is the id if it would lose any.
-struct ExactFields<'a> {
-    exact: Vec<&'a [String]>,
-    id: Option<&'a [String]>,
-}
-
-impl<'a> ExactFields<'a> {
-    fn below(&self, field: &str) -> ExactFields<'a> {
-        let rest = |path: &&'a [String]| {
-            path.split_first().filter(|(first, _)| *first == field).map(|(_, rest)| rest)
-        };
-        let exact = self.exact.iter().filter_map(rest).collect();
-        ExactFields { exact, id: self.id.as_ref().and_then(rest) }
-    }
-
-    fn value(self, text: &str) -> Result<Value, serde_json::Error> {
-        let is_here = |path: &&[String]| path.is_empty();
-        match text.as_bytes() {
-            [b'-' | b'0'..=b'9', ..] if self.exact.iter().any(is_here) => Ok(Value::from(text)),
-            [b'-' | b'0'..=b'9', ..] if self.id.as_ref().is_some_and(is_here) => Ok(id_value(text)),
-            [b'-' | b'0'..=b'9', ..] => {
-                exact(text).ok_or_else(|| serde_json::Error::custom("number out of range"))
-            }
-            [b'{', ..] => {
-                let fields = serde_json::Deserializer::from_str(text).deserialize_map(self)?;
-                Ok(fields.into())
-            }
-            [b'[', ..] => {
-                let items: Vec<&RawValue> = serde_json::from_str(text)?;
-                let value =
-                    |item: &RawValue| ExactFields { exact: vec![], id: None }.value(item.get());
-                items.into_iter().map(value).collect::<Result<_, _>>().map(Value::Array)
-            }
-            _ => serde_json::from_str(text),
-        }
-    }
-}
-
-impl<'de> Visitor<'de> for ExactFields<'_> {
-    type Value = Record<Value>;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a row, which is an object")
-    }
-
-    fn visit_map<M: MapAccess<'de>>(self, mut map: M) -> Result<Record<Value>, M::Error> {
-        let mut record = Record::new();
-        while let Some(field) = map.next_key::<String>()? {
-            let json: &RawValue = map.next_value()?;
-            let value = self.below(&field).value(json.get()).map_err(M::Error::custom)?;
-            record.insert(field, value);
-        }
-        Ok(record)
     }
 }
 

@@ -6,7 +6,7 @@ use http::{StatusCode, Uri};
 use super::{
     filter::Filter,
     record::{Row, RowDecoder},
-    window::{Span, Verdict, Window},
+    window::{RowWindow, Span, SpanEnd},
 };
 use crate::{
     coop::drop_all,
@@ -33,7 +33,7 @@ pub(super) struct Scan {
     pub(super) prefetch: usize,
     /// The conditions that are evaluated on the rows.
     pub(super) filter: Filter,
-    pub(super) window: Option<Window>,
+    pub(super) window: Option<RowWindow>,
     /// The most rows that are built at a time.
     pub(super) at_once: usize,
     pub(super) bounds: Bounds,
@@ -42,7 +42,7 @@ pub(super) struct Scan {
 /// The pages of a scan.
 pub(super) struct Pages {
     scan: Scan,
-    state: State,
+    state: ScanState,
     /// How many matching rows came before, since the start of the set.
     position: u64,
     /// How many rows the set has, as last reported by a response.
@@ -56,7 +56,7 @@ pub(super) struct Pages {
 /// Where a scan begins.
 enum Begin {
     /// With the first row of the window.
-    Row(Window),
+    Row(RowWindow),
     /// With the page that holds the first row of the window.
     Page(Span),
     /// With the page that a strategy returns for it, and the number of its first row.
@@ -65,7 +65,7 @@ enum Begin {
     Start,
 }
 
-enum State {
+enum ScanState {
     /// Nothing was requested yet.
     New,
     /// Page by page from the one that holds the window's first row. A response that may not be
@@ -79,7 +79,7 @@ enum State {
 
 impl Scan {
     pub(super) fn pages(self) -> Pages {
-        let state = State::New;
+        let state = ScanState::New;
         Pages { scan: self, state, position: 0, total: None, number: 0, streamed: None }
     }
 
@@ -118,15 +118,15 @@ impl Scan {
     }
 
     /// Where the scan begins, and the position of its first row.
-    fn begin(&self) -> (State, u64) {
+    fn begin(&self) -> (ScanState, u64) {
         match self.begin_at() {
-            Begin::Row(window) => (State::Streaming(self.stream_of(&window)), window.start()),
-            Begin::Page(span) => (State::Addressed(span), 0),
+            Begin::Row(window) => (ScanState::Streaming(self.stream_of(&window)), window.start()),
+            Begin::Page(span) => (ScanState::Addressed(span), 0),
             Begin::Place(address, first) => {
                 let stream = self.read(self.paging.clone(), None).beginning_at(address, first);
-                (State::Streaming(Box::new(stream)), first)
+                (ScanState::Streaming(Box::new(stream)), first)
             }
-            Begin::Start => (State::Streaming(self.stream()), 0),
+            Begin::Start => (ScanState::Streaming(self.stream()), 0),
         }
     }
 
@@ -136,12 +136,12 @@ impl Scan {
         Some(window.start()).filter(|start| *start > 0)
     }
 
-    fn paging_of(&self, window: &Window) -> Paging {
+    fn paging_of(&self, window: &RowWindow) -> Paging {
         self.paging.clone().at_most(window.len())
     }
 
     /// The set from the window's first row on, if rows are requested by their offset.
-    fn stream_of(&self, window: &Window) -> Box<PaginatedStream<Row>> {
+    fn stream_of(&self, window: &RowWindow) -> Box<PaginatedStream<Row>> {
         let paging = self.paging_of(window);
         let pages = window.len().div_ceil(paging.size().unwrap_or(1).max(1));
         let start = PageAddress::Offset(window.start());
@@ -185,24 +185,24 @@ impl Pages {
     pub(super) async fn next(&mut self) -> Option<Result<Vec<(u64, Row)>, Error>> {
         loop {
             if self.scan.window.is_some_and(|window| window.is_served()) {
-                self.state = State::Done;
+                self.state = ScanState::Done;
             }
             let is_unread = self.streamed.is_none();
             let rows = match &mut self.state {
-                State::New => {
+                ScanState::New => {
                     (self.state, self.position) = self.scan.begin();
                     continue;
                 }
-                State::Addressed(span) => {
+                ScanState::Addressed(span) => {
                     let span = *span;
                     self.number += 1;
                     self.addressed(span).await
                 }
-                State::Streaming(stream) => {
+                ScanState::Streaming(stream) => {
                     let rows = stream.next_items(self.scan.at_once).await;
                     self.total = stream.told_total().or(self.total);
                     let Some(rows) = rows else {
-                        self.state = State::Done;
+                        self.state = ScanState::Done;
                         return None;
                     };
                     let page = stream.page_at_hand();
@@ -212,17 +212,17 @@ impl Pages {
                     self.streamed = page;
                     let rows = rows.map(|rows| self.matching(rows));
                     if self.begins_past_the_end() {
-                        self.state = State::Done;
+                        self.state = ScanState::Done;
                     }
                     rows
                 }
-                State::Done => return None,
+                ScanState::Done => return None,
             };
             let rows = match (rows, &mut self.scan.window) {
                 (Ok(rows), Some(window)) => window.cut(rows),
                 (Ok(rows), None) => rows,
                 (Err(error), _) => {
-                    self.state = State::Done;
+                    self.state = ScanState::Done;
                     if is_unread && self.is_of_the_end(&error).await {
                         return None;
                     }
@@ -265,10 +265,10 @@ impl Pages {
         self.total = page.info.total;
         let number = scan.paging.number(span.index);
         self.state = match span.judge(number, &page.info, page.items.len()) {
-            Verdict::Full => State::Addressed(Span { index: span.index + 1, ..span }),
-            Verdict::Last => State::Done,
-            Verdict::Doubtful => {
-                self.state = State::Streaming(scan.stream());
+            SpanEnd::Full => ScanState::Addressed(Span { index: span.index + 1, ..span }),
+            SpanEnd::Last => ScanState::Done,
+            SpanEnd::Doubtful => {
+                self.state = ScanState::Streaming(scan.stream());
                 drop_all(|| page.items.pop()).await;
                 return Ok(Vec::new());
             }
@@ -278,9 +278,9 @@ impl Pages {
 
     /// How to go on if there is no page `span`: it is past the end, or of a size that the API
     /// does not support, or the whole set does not exist.
-    async fn after_not_found(&mut self, span: Span, error: Error) -> Result<State, Error> {
+    async fn after_not_found(&mut self, span: Span, error: Error) -> Result<ScanState, Error> {
         let is_the_end = self.scan.paging.is_not_found_the_end();
-        let from_the_start = State::Streaming(self.scan.stream());
+        let from_the_start = ScanState::Streaming(self.scan.stream());
         if span.index == 0 {
             return if is_the_end { Ok(from_the_start) } else { Err(error) };
         }
@@ -295,7 +295,7 @@ impl Pages {
             return Ok(from_the_start);
         }
         self.total = first.info.total;
-        Ok(State::Done)
+        Ok(ScanState::Done)
     }
 
     /// Whether the error of the first page means that the set ends before the row where the scan

@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use ciborium::Value;
 use futures::Stream;
 use indexmap::IndexMap;
-use vantage_core::{Result, VantageError, error};
+use vantage_core::Result;
 use vantage_expressions::{
     Expression, ExpressiveEnum,
     traits::{
@@ -24,12 +24,10 @@ use vantage_table::{
 use vantage_types::{Entity, Record};
 
 use super::{
-    PoolApi, aggregate::Aggregate, condition::ApiCondition, infer::Inference, reads::Read,
-    related::Related, writes::Write,
+    PoolApi, aggregate::Aggregate, condition::ApiCondition, error::unsupported, infer::Inference,
+    reads::Read, related::Related, writes::Write,
 };
 use crate::coop::{CoopBudget, ITEM_COST};
-
-type Rows = IndexMap<String, Record<Value>>;
 
 impl PoolApi {
     /// The row in the form that the table's entity is read from.
@@ -71,10 +69,6 @@ impl ExprDataSource<Value> for PoolApi {
     fn defer(&self, expression: Expression<Value>) -> DeferredFn<Value> {
         defer_execute(self, expression)
     }
-}
-
-fn unsupported(what: &str) -> VantageError {
-    error!(format!("the API does not support {what}")).mark_unsupported()
 }
 
 #[async_trait]
@@ -158,7 +152,10 @@ impl TableSource for PoolApi {
         ApiCondition::Related(Related::new(target_field, source_table, source_column))
     }
 
-    async fn list_table_values<E: Entity<Value>>(&self, table: &Table<Self, E>) -> Result<Rows> {
+    async fn list_table_values<E: Entity<Value>>(
+        &self,
+        table: &Table<Self, E>,
+    ) -> Result<IndexMap<String, Record<Value>>> {
         let read = Read::of(self, table)?.resolved().await?;
         let mut inference = Inference::<E>::new(&self.schemas, &read.name, &read.columns);
         let mut rows = read.list().await?;

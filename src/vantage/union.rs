@@ -10,16 +10,9 @@ use super::{
     error::of_read,
     record::Row,
     scan::{Pages, Scan},
-    window::Window,
+    window::RowWindow,
 };
 use crate::error::Error;
-
-/// One of the sets: how it is read, and its name for messages. A set that is a part of a list of
-/// values has no name.
-pub(super) struct Branch {
-    pub(super) scan: Scan,
-    pub(super) name: String,
-}
 
 type FirstPage = Option<std::result::Result<Vec<(u64, Row)>, Error>>;
 
@@ -35,23 +28,24 @@ pub(super) struct Union {
     end: u64,
     /// How many rows were left out since the last call because an earlier set had them.
     repeated: u64,
-    window: Option<Window>,
+    window: Option<RowWindow>,
     fingerprints: Fingerprints,
     table: String,
 }
 
 impl Union {
-    /// Reads `branches`, of `table`, with at most `prefetch` pages in flight or waiting.
+    /// Reads `branches`, of `table`, with at most `prefetch` pages in flight or waiting. Each has a
+    /// name for messages, except those that are parts of a list of values.
     pub(super) fn new(
         table: String,
-        branches: Vec<Branch>,
+        branches: Vec<(Scan, String)>,
         prefetch: usize,
-        window: Option<Window>,
+        window: Option<RowWindow>,
         fingerprints: Fingerprints,
     ) -> Self {
         let at_once = prefetch.min(branches.len()).max(1);
         let prefetch = (prefetch / at_once).max(1);
-        let ahead = stream::iter(branches).map(move |Branch { mut scan, name }| async move {
+        let ahead = stream::iter(branches).map(move |(mut scan, name)| async move {
             scan.window = None;
             scan.prefetch = prefetch;
             let mut pages = scan.pages();

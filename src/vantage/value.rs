@@ -6,7 +6,7 @@ use std::{borrow::Cow, cmp::Ordering};
 use chrono::{DateTime, FixedOffset};
 use ciborium::Value;
 
-use super::number::Number;
+use super::{condition::Operator, number::Number};
 
 /// Whether two values are equal. Neither is null. A boolean also equals the number 1 or 0.
 pub(super) fn same(one: &Value, other: &Value, is_numeric: bool) -> bool {
@@ -63,22 +63,16 @@ pub(super) fn as_flag(value: &Value) -> Option<bool> {
 }
 
 /// Whether `value` contains or starts with `part`, or matches it as an SQL pattern, ignoring case.
-/// `None` if it has no text, such as a list.
-pub(super) fn matches(value: &Value, how: Matching, part: &str) -> Option<bool> {
+/// `None` if it has no text, such as a list, and for other operators.
+pub(super) fn matches(value: &Value, operator: Operator, part: &str) -> Option<bool> {
     let text = text(value)?.to_lowercase();
     let part = part.to_lowercase();
-    Some(match how {
-        Matching::Contains => text.contains(&part),
-        Matching::StartsWith => text.starts_with(&part),
-        Matching::Like => like(&text, &part),
-    })
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Matching {
-    Contains,
-    StartsWith,
-    Like,
+    match operator {
+        Operator::Contains => Some(text.contains(&part)),
+        Operator::StartsWith => Some(text.starts_with(&part)),
+        Operator::Like => Some(like(&text, &part)),
+        _ => None,
+    }
 }
 
 /// The most characters of an SQL pattern.
@@ -256,14 +250,14 @@ mod tests {
             ("Ærø", "æ_Ø", true),
         ] {
             assert_eq!(
-                matches(&text.into(), Matching::Like, pattern),
+                matches(&text.into(), Operator::Like, pattern),
                 Some(is),
                 "{text} {pattern}"
             );
         }
-        assert_eq!(matches(&1234.into(), Matching::Contains, "23"), Some(true));
-        assert_eq!(matches(&"Straße".into(), Matching::StartsWith, "STRA"), Some(true));
-        assert_eq!(matches(&Value::Array(vec![]), Matching::Contains, ""), None);
+        assert_eq!(matches(&1234.into(), Operator::Contains, "23"), Some(true));
+        assert_eq!(matches(&"Straße".into(), Operator::StartsWith, "STRA"), Some(true));
+        assert_eq!(matches(&Value::Array(vec![]), Operator::Contains, ""), None);
     }
 
     #[test]

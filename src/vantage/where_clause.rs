@@ -14,10 +14,11 @@ use vantage_types::Entity;
 use super::{
     PoolApi,
     condition::{ApiCondition, Operator},
+    error::refused,
     filter::{Filter, Leaf, Predicate},
-    kind::Kind,
+    kind::ValueKind,
     parameter::parameter_text,
-    path::{Wanted, refused},
+    path::Wanted,
     value::{LONGEST_PATTERN, SortKey, is_numeric, same},
     value_set::ValueSet,
 };
@@ -40,7 +41,8 @@ impl Declared {
         let fields: HashSet<String> = table.row_fields().into_iter().collect();
         let columns = || table.columns().iter();
         let numeric = columns().filter(|(_, column)| is_numeric(column.get_type()));
-        let flags = columns().filter(|(_, column)| Kind::of(column.get_type()) == Some(Kind::Bool));
+        let flags = columns()
+            .filter(|(_, column)| ValueKind::of(column.get_type()) == Some(ValueKind::Bool));
         let parameters = columns().filter(|(name, _)| !fields.contains(*name));
         let names = |(name, _): (&String, &Column<Value>)| name.clone();
         Self {
@@ -202,15 +204,16 @@ fn predicate(
         ApiCondition::Any(any) => several(any).map(any_of),
         ApiCondition::Not(condition) => predicate(condition, !negated, is_numeric),
         ApiCondition::Related(related) => {
-            Err(unsupported(&format!("`{related}` before the values are read")))
+            Err(cannot_ask_for(&format!("`{related}` before the values are read")))
         }
-        ApiCondition::Search { .. } => Err(unsupported("a search that is part of a condition")),
+        ApiCondition::Search { .. } => Err(cannot_ask_for("a search that is part of a condition")),
         ApiCondition::Column { field } => Err(refused("a column alone is no condition", field)),
-        ApiCondition::Unsupported { what } => Err(unsupported(what)),
+        ApiCondition::Unsupported { what } => Err(cannot_ask_for(what)),
     }
 }
 
-fn unsupported(what: &str) -> VantageError {
+/// The error of a condition that the API has no words for.
+pub(super) fn cannot_ask_for(what: &str) -> VantageError {
     error!(format!("the API cannot be asked for {what}")).mark_unsupported()
 }
 

@@ -8,12 +8,12 @@ use crate::pager::PageInfo;
 /// The rows of a set from `start` up to and without `end`, counted from 0. The
 /// start advances with the rows that were returned.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Window {
+pub(super) struct RowWindow {
     start: u64,
     end: u64,
 }
 
-impl Window {
+impl RowWindow {
     pub(super) fn of(pagination: &Pagination) -> Self {
         let unsigned = |number: i64| u64::try_from(number).unwrap_or(0);
         Self::new(unsigned(pagination.skip()), unsigned(pagination.limit()))
@@ -59,7 +59,7 @@ pub(super) struct Span {
 
 /// Whether a response has exactly the rows of its page.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Verdict {
+pub(super) enum SpanEnd {
     /// It has, and more may follow.
     Full,
     /// It has, and the set ends with it.
@@ -72,7 +72,7 @@ impl Span {
     /// The page from which to read `window` if the API is asked for pages of `page_size` rows: one
     /// page for all of it if it is aligned, else the page that holds its first row. `None` if
     /// reading from the start of the set costs no more.
-    pub(super) fn holding(window: &Window, page_size: u64) -> Option<Self> {
+    pub(super) fn holding(window: &RowWindow, page_size: u64) -> Option<Self> {
         let limit = window.len();
         if (1..=page_size).contains(&limit) && window.start.is_multiple_of(limit) {
             return Some(Self { index: window.start / limit, size: limit });
@@ -102,19 +102,19 @@ impl Span {
     }
 
     /// Judges a response with `len` rows to the request for page `number`, as the API counts.
-    pub(super) fn judge(&self, number: u64, meta: &PageInfo, len: usize) -> Verdict {
+    pub(super) fn judge(&self, number: u64, meta: &PageInfo, len: usize) -> SpanEnd {
         let len = len as u64;
         let end = self.first_row().saturating_add(len);
         let is_other_page = meta.page.is_some_and(|page| page != number);
         let is_other_size = meta.per_page.is_some_and(|size| size != self.size);
         let is_start_sure = self.index == 0 || meta.per_page == Some(self.size);
         match meta.total {
-            _ if is_other_page || is_other_size || len > self.size => Verdict::Doubtful,
-            Some(total) if end == total || len == 0 && total <= end => Verdict::Last,
-            Some(total) if end > total => Verdict::Doubtful,
-            _ if len == self.size => Verdict::Full,
-            None if meta.has_next == Some(false) && is_start_sure => Verdict::Last,
-            _ => Verdict::Doubtful,
+            _ if is_other_page || is_other_size || len > self.size => SpanEnd::Doubtful,
+            Some(total) if end == total || len == 0 && total <= end => SpanEnd::Last,
+            Some(total) if end > total => SpanEnd::Doubtful,
+            _ if len == self.size => SpanEnd::Full,
+            None if meta.has_next == Some(false) && is_start_sure => SpanEnd::Last,
+            _ => SpanEnd::Doubtful,
         }
     }
 }
@@ -125,8 +125,8 @@ mod tests {
 
     use super::*;
 
-    fn window(start: i64, limit: i64) -> Window {
-        Window::of(&Pagination::window(start, limit))
+    fn window(start: i64, limit: i64) -> RowWindow {
+        RowWindow::of(&Pagination::window(start, limit))
     }
 
     #[test]
@@ -183,22 +183,22 @@ mod tests {
         let cap = |per_page| PageInfo { per_page: Some(per_page), ..PageInfo::default() };
         let last = |per_page| PageInfo { has_next: Some(false), ..per_page };
         for (meta, len, verdict) in [
-            (PageInfo::default(), 10, Verdict::Full),
-            (PageInfo::default(), 7, Verdict::Doubtful),
-            (PageInfo::default(), 11, Verdict::Doubtful),
-            (total(95), 10, Verdict::Full),
-            (total(95), 5, Verdict::Doubtful),
-            (total(25), 5, Verdict::Last),
-            (total(30), 10, Verdict::Last),
-            (total(12), 0, Verdict::Last),
-            (total(10), 10, Verdict::Doubtful),
-            (total(31), 11, Verdict::Doubtful),
-            (PageInfo { total: Some(25), ..cap(5) }, 5, Verdict::Doubtful),
-            (cap(5), 5, Verdict::Doubtful),
-            (cap(10), 10, Verdict::Full),
-            (last(cap(10)), 3, Verdict::Last),
-            (last(PageInfo::default()), 3, Verdict::Doubtful),
-            (PageInfo { page: Some(1), ..PageInfo::default() }, 10, Verdict::Doubtful),
+            (PageInfo::default(), 10, SpanEnd::Full),
+            (PageInfo::default(), 7, SpanEnd::Doubtful),
+            (PageInfo::default(), 11, SpanEnd::Doubtful),
+            (total(95), 10, SpanEnd::Full),
+            (total(95), 5, SpanEnd::Doubtful),
+            (total(25), 5, SpanEnd::Last),
+            (total(30), 10, SpanEnd::Last),
+            (total(12), 0, SpanEnd::Last),
+            (total(10), 10, SpanEnd::Doubtful),
+            (total(31), 11, SpanEnd::Doubtful),
+            (PageInfo { total: Some(25), ..cap(5) }, 5, SpanEnd::Doubtful),
+            (cap(5), 5, SpanEnd::Doubtful),
+            (cap(10), 10, SpanEnd::Full),
+            (last(cap(10)), 3, SpanEnd::Last),
+            (last(PageInfo::default()), 3, SpanEnd::Doubtful),
+            (PageInfo { page: Some(1), ..PageInfo::default() }, 10, SpanEnd::Doubtful),
         ] {
             assert_eq!(span.judge(3, &meta, len), verdict, "{meta:?} with {len} rows");
         }

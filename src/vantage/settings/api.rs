@@ -20,7 +20,7 @@ use crate::{
 
 /// The settings of the whole API, and of the tables that differ.
 #[derive(Clone)]
-pub(in crate::vantage) struct Settings {
+pub(in crate::vantage) struct ApiSettings {
     /// The settings of each table without its own.
     pub(in crate::vantage) common: ApiTable,
     pub(in crate::vantage) wrapped_by_table_name: bool,
@@ -28,7 +28,7 @@ pub(in crate::vantage) struct Settings {
     pub(in crate::vantage) tables: HashMap<String, ApiTable>,
 }
 
-impl Default for Settings {
+impl Default for ApiSettings {
     fn default() -> Self {
         let (common, tables) = (ApiTable::new(), HashMap::new());
         Self { common, wrapped_by_table_name: false, prefetch: 3, tables }
@@ -65,7 +65,7 @@ pub(in crate::vantage) struct TableSettings {
     pub(in crate::vantage) bounds: Bounds,
 }
 
-impl Settings {
+impl ApiSettings {
     /// The settings of the table that Vantage knows as `table`: a name, or a path, whose query is
     /// kept.
     pub(in crate::vantage) fn settings_of(&self, table: &str) -> TableSettings {
@@ -137,19 +137,22 @@ impl TableSettings {
 mod tests {
     use super::*;
 
-    fn settings(table: ApiTable) -> Settings {
-        Settings { tables: HashMap::from([("rows".to_owned(), table)]), ..Settings::default() }
+    fn settings(table: ApiTable) -> ApiSettings {
+        ApiSettings {
+            tables: HashMap::from([("rows".to_owned(), table)]),
+            ..ApiSettings::default()
+        }
     }
 
     #[test]
     fn a_table_without_settings_is_at_its_name_like_every_other() {
         let common = ApiTable::new().item_endpoint(true);
-        let all = Settings { common, prefetch: 7, ..Settings::default() };
+        let all = ApiSettings { common, prefetch: 7, ..ApiSettings::default() };
         let table = all.settings_of("v1/rows/?lang=en");
         assert_eq!(table.path, "v1/rows/?lang=en");
         assert_eq!(table.item_path.as_deref(), Some("v1/rows/{id}/?lang=en"));
         assert_eq!((table.prefetch, &*table.field_of("n")), (7, "n"));
-        assert_eq!(Settings::default().settings_of("rows").item_path, None);
+        assert_eq!(ApiSettings::default().settings_of("rows").item_path, None);
     }
 
     #[test]
@@ -165,7 +168,7 @@ mod tests {
     fn an_item_path_makes_an_item_endpoint_and_one_table_may_have_none() {
         let item = |table: ApiTable| {
             let common = ApiTable::new().item_endpoint(true);
-            Settings { common, ..settings(table) }.settings_of("rows").item_path
+            ApiSettings { common, ..settings(table) }.settings_of("rows").item_path
         };
         assert_eq!(item(ApiTable::new()).as_deref(), Some("rows/{id}"));
         assert_eq!(item(ApiTable::new().path("/r?x=1")).as_deref(), Some("/r/{id}?x=1"));
@@ -193,7 +196,7 @@ mod tests {
     fn what_a_table_does_not_set_is_as_for_the_api() {
         let common = ApiTable::new().max_pages(7);
         let own = ApiTable::new().max_rows(3).max_page_items(2);
-        let bounds = Settings { common, ..settings(own) }.settings_of("rows").bounds;
+        let bounds = ApiSettings { common, ..settings(own) }.settings_of("rows").bounds;
         assert_eq!((bounds.max_rows, bounds.max_pages, bounds.max_page_items), (3, 7, 2));
         assert_eq!(bounds.deadline, Some(Duration::from_secs(3_600)));
     }

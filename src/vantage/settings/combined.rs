@@ -8,9 +8,10 @@ use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
 use vantage_core::VantageError;
 
-use super::{custom::Custom, filters::incorrect};
+use super::custom::CustomForm;
 use crate::vantage::{
     condition::Operator,
+    error::incorrect,
     json::literal,
     parameter::{Parameters, parameter_text},
 };
@@ -50,7 +51,7 @@ use crate::vantage::{
 #[serde(deny_unknown_fields)]
 #[must_use]
 pub struct Combined {
-    style: Style,
+    style: CombinedStyle,
     param: String,
     #[serde(default)]
     under: Option<String>,
@@ -63,7 +64,7 @@ pub struct Combined {
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-enum Style {
+enum CombinedStyle {
     /// An object with a key for each field.
     Json,
     /// A list with an object for each comparison.
@@ -71,7 +72,7 @@ enum Style {
     /// Comparisons with words between them.
     Odata,
     #[serde(skip)]
-    Custom(Custom<Form>),
+    Custom(CustomForm<CombinedForm>),
 }
 
 /// One of the comparisons that are sent in one parameter.
@@ -102,10 +103,10 @@ impl Comparison {
     }
 }
 
-type Form = dyn Fn(&[Comparison]) -> Option<Parameters> + Send + Sync;
+type CombinedForm = dyn Fn(&[Comparison]) -> Option<Parameters> + Send + Sync;
 
 impl Combined {
-    fn of(style: Style, param: impl Into<String>) -> Self {
+    fn of(style: CombinedStyle, param: impl Into<String>) -> Self {
         let (param, operators) = (param.into(), IndexMap::new());
         Self { style, param, under: None, keys: None, operators }
     }
@@ -113,19 +114,19 @@ impl Combined {
     /// A JSON object with a key for each field, `{"name":"x","n":{"$gt":7}}`, with MongoDB's
     /// operators except for `=`: `$ne`, `$gt`, `$gte`, `$lt`, `$lte`, `$in` and `$nin`.
     pub fn json(param: impl Into<String>) -> Self {
-        Self::of(Style::Json, param)
+        Self::of(CombinedStyle::Json, param)
     }
 
     /// A JSON list with an object for each comparison, `[{"name":"n","op":"gt","val":7}]`,
     /// and the operators `eq`, `ne`, `gt`, `ge`, `lt`, `le`, `in`, `not_in`, `is_null` and
     /// `is_not_null`.
     pub fn json_list(param: impl Into<String>) -> Self {
-        Self::of(Style::JsonList, param)
+        Self::of(CombinedStyle::JsonList, param)
     }
 
     /// An expression of OData 4 (part 2, section 5.1.1): `n gt 7 and name eq 'x'`.
     pub fn odata(param: impl Into<String>) -> Self {
-        Self::of(Style::Odata, param)
+        Self::of(CombinedStyle::Odata, param)
     }
 
     /// The parameters that `form` makes of the comparisons; `None` if the API does not support all
@@ -134,7 +135,7 @@ impl Combined {
     pub fn custom(
         form: impl Fn(&[Comparison]) -> Option<Vec<(String, String)>> + Send + Sync + 'static,
     ) -> Self {
-        Self::of(Style::Custom(Custom(Arc::new(form))), "")
+        Self::of(CombinedStyle::Custom(CustomForm(Arc::new(form))), "")
     }
 
     /// The API's name for an operator. In an expression it is the form to write, where `{field}`
@@ -171,10 +172,12 @@ impl Combined {
     /// # Errors
     /// `IncorrectUsage` for a setting that the style does not have.
     pub(super) fn check(&self) -> Result<(), VantageError> {
-        if self.under.is_some() && !matches!(self.style, Style::Json | Style::JsonList) {
+        if self.under.is_some()
+            && !matches!(self.style, CombinedStyle::Json | CombinedStyle::JsonList)
+        {
             return Err(incorrect("`under` belongs to conditions in JSON"));
         }
-        if self.keys.is_some() && !matches!(self.style, Style::JsonList) {
+        if self.keys.is_some() && !matches!(self.style, CombinedStyle::JsonList) {
             return Err(incorrect("`keys` belongs to the style `json_list`"));
         }
         Ok(())
@@ -191,14 +194,14 @@ impl Combined {
     /// The parameters for all of `comparisons`; `None` if the API does not support them.
     pub(in crate::vantage) fn parameters(&self, comparisons: &[Comparison]) -> Option<Parameters> {
         let value = match &self.style {
-            Style::Custom(Custom(form)) => return form(comparisons),
-            Style::Json => self.wrapped(self.object(comparisons)?),
-            Style::JsonList => {
+            CombinedStyle::Custom(CustomForm(form)) => return form(comparisons),
+            CombinedStyle::Json => self.wrapped(self.object(comparisons)?),
+            CombinedStyle::JsonList => {
                 let each = comparisons.iter().map(|comparison| self.entry(comparison));
                 let list = each.collect::<Option<Vec<String>>>()?.join(",");
                 self.wrapped(format!("[{list}]"))
             }
-            Style::Odata => {
+            CombinedStyle::Odata => {
                 let each = comparisons.iter().map(|comparison| self.expression(comparison));
                 each.collect::<Option<Vec<String>>>()?.join(" and ")
             }
@@ -263,7 +266,7 @@ impl Combined {
     }
 }
 
-impl Style {
+impl CombinedStyle {
     fn word(&self, operator: Operator) -> Option<&'static str> {
         let [json, list, odata] = match operator {
             Operator::Eq => ["", "eq", "{field} eq {value}"],

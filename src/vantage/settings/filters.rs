@@ -7,8 +7,8 @@ use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
 use vantage_core::{VantageError, error};
 
-use super::{combined::Combined, custom::Custom};
-use crate::vantage::{condition::Operator, parameter::Parameters};
+use super::{combined::Combined, custom::CustomForm};
+use crate::vantage::{condition::Operator, error::incorrect, parameter::Parameters};
 
 /// How an API takes conditions as query parameters.
 ///
@@ -46,7 +46,7 @@ use crate::vantage::{condition::Operator, parameter::Parameters};
 #[serde(deny_unknown_fields, default)]
 #[must_use]
 pub struct Filters {
-    style: Style,
+    style: FilterStyle,
     family: Option<String>,
     /// The forms that differ from those of the style.
     operators: IndexMap<Operator, Option<String>>,
@@ -59,7 +59,7 @@ pub struct Filters {
     pub(super) parameters: IndexMap<String, String>,
     search: Option<String>,
     #[serde(skip_deserializing, skip_serializing_if = "Option::is_none")]
-    pub(super) custom: Option<Custom<Form>>,
+    pub(super) custom: Option<CustomForm<FilterForm>>,
     pub(super) columns: IndexMap<String, Filters>,
     combined: Option<Combined>,
     /// The words for true and false.
@@ -71,7 +71,7 @@ pub struct Filters {
 /// The default forms.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub(super) enum Style {
+pub(super) enum FilterStyle {
     None,
     #[default]
     Equality,
@@ -95,12 +95,12 @@ pub enum Lists {
     Requests,
 }
 
-type Form = dyn Fn(&str, Operator, &[String]) -> Option<Parameters> + Send + Sync;
+type FilterForm = dyn Fn(&str, Operator, &[String]) -> Option<Parameters> + Send + Sync;
 
 impl Filters {
     /// No conditions, except those added by [`operator`](Self::operator).
     pub fn none() -> Self {
-        Self { style: Style::None, ..Self::default() }
+        Self { style: FilterStyle::None, ..Self::default() }
     }
 
     /// `field=value` for equality, and nothing else.
@@ -111,13 +111,13 @@ impl Filters {
     /// `field__gt=7` and so on, like Django's libraries: `gt`, `gte`, `lt`, `lte`,
     /// `in` with commas, `icontains`, `istartswith` and `isnull`. They [trim](Self::trims_texts).
     pub fn suffixes() -> Self {
-        Self { style: Style::Suffixes, ..Self::default() }
+        Self { style: FilterStyle::Suffixes, ..Self::default() }
     }
 
     /// `family[field]=value`, `family[field]=1,2,3` and `family[field][gt]=7` with `ne`,
     /// `gt`, `gte`, `lt`, `lte`; without the family if that is empty.
     pub fn brackets(family: &str) -> Self {
-        Self { style: Style::Brackets, family: Some(family.to_owned()), ..Self::default() }
+        Self { style: FilterStyle::Brackets, family: Some(family.to_owned()), ..Self::default() }
     }
 
     /// How the API takes this operator: `name=value`, where `{field}` stands for the
@@ -191,7 +191,7 @@ impl Filters {
         + Sync
         + 'static,
     ) -> Self {
-        self.custom = Some(Custom(Arc::new(form)));
+        self.custom = Some(CustomForm(Arc::new(form)));
         self
     }
 
@@ -231,8 +231,8 @@ impl Filters {
 
     pub(super) fn list_form(&self) -> Lists {
         self.lists.unwrap_or(match self.style {
-            Style::None | Style::Equality => Lists::Unsent,
-            Style::Suffixes | Style::Brackets => Lists::Joined,
+            FilterStyle::None | FilterStyle::Equality => Lists::Unsent,
+            FilterStyle::Suffixes | FilterStyle::Brackets => Lists::Joined,
         })
     }
 
@@ -241,7 +241,7 @@ impl Filters {
     }
 
     pub(super) fn is_trimmed(&self) -> bool {
-        self.trims_texts.unwrap_or(self.style == Style::Suffixes)
+        self.trims_texts.unwrap_or(self.style == FilterStyle::Suffixes)
     }
 
     /// The same, with lists sent as several requests if there is no other way.
@@ -260,7 +260,7 @@ impl Filters {
             let what = "the form of a filter is no `name=value`";
             return Err(error!(what, form = form.as_str()).mark_incorrect_usage());
         }
-        if self.family.is_some() && self.style != Style::Brackets {
+        if self.family.is_some() && self.style != FilterStyle::Brackets {
             return Err(incorrect("`family` belongs to the style `brackets` of filters"));
         }
         if self.separator.is_some() && self.list_form() != Lists::Joined {
@@ -296,8 +296,4 @@ impl Filters {
     pub(in crate::vantage) fn search(&self, text: &str) -> Option<(String, String)> {
         Some((self.search.clone()?, text.to_owned()))
     }
-}
-
-pub(super) fn incorrect(what: &str) -> VantageError {
-    error!(what).mark_incorrect_usage()
 }

@@ -4,8 +4,8 @@ use std::borrow::Cow;
 
 use super::{
     combined::alone,
-    custom::Custom,
-    filters::{Filters, Lists, Style},
+    custom::CustomForm,
+    filters::{FilterStyle, Filters, Lists},
 };
 use crate::vantage::{
     condition::Operator,
@@ -47,7 +47,7 @@ impl Filters {
             _ => values.iter().cloned().collect(),
         };
         let texts = texts.ok_or("null has no form as a query parameter")?;
-        if let Some(Custom(form)) = &self.custom
+        if let Some(CustomForm(form)) = &self.custom
             && let Some(parameters) = form(name, operator, &texts)
         {
             return Ok(vec![parameters]);
@@ -138,7 +138,7 @@ impl Filters {
     }
 }
 
-impl Style {
+impl FilterStyle {
     /// The form of an operator, with this family of brackets.
     pub(super) fn form(self, operator: Operator, family: &str) -> Option<Cow<'static, str>> {
         let form = match (self, operator) {

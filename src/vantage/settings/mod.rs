@@ -12,7 +12,7 @@ mod table;
 mod texts;
 mod writes;
 
-pub(super) use api::{Settings, TableSettings};
+pub(super) use api::{ApiSettings, TableSettings};
 pub(super) use combined::alone;
 pub use combined::{Combined, Comparison};
 pub use filtering::Filtering;

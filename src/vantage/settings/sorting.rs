@@ -7,12 +7,12 @@ use serde::{Deserialize, Serialize};
 use vantage_core::VantageError;
 use vantage_table::sorting::SortDirection;
 
-use super::{custom::Custom, filters::incorrect};
+use super::custom::CustomForm;
 use crate::vantage::{
     condition::ApiCondition,
+    error::{incorrect, refused},
     order::{OrderPlan, SortBy},
     parameter::Parameters,
-    path::refused,
 };
 
 /// How an API takes orders, and which ones.
@@ -60,13 +60,13 @@ pub struct Sorting {
     on_rows: bool,
     /// Deserialized last: it refuses every key that is left.
     #[serde(flatten)]
-    style: Style,
+    style: SortStyle,
 }
 
 // Serde ignores extra keys beside a unit variant, so `None` has braces.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(tag = "style", rename_all = "snake_case", deny_unknown_fields)]
-enum Style {
+enum SortStyle {
     None {},
     Prefixed {
         param: String,
@@ -96,7 +96,7 @@ enum Style {
         between: String,
     },
     #[serde(skip)]
-    Custom(Custom<Form>),
+    Custom(CustomForm<SortForm>),
 }
 
 fn colon() -> String {
@@ -109,14 +109,14 @@ fn comma() -> String {
 
 impl Default for Sorting {
     fn default() -> Self {
-        Self::of(Style::None {})
+        Self::of(SortStyle::None {})
     }
 }
 
-type Form = dyn Fn(&[(String, SortDirection)]) -> Option<Parameters> + Send + Sync;
+type SortForm = dyn Fn(&[(String, SortDirection)]) -> Option<Parameters> + Send + Sync;
 
 impl Sorting {
-    fn of(style: Style) -> Self {
+    fn of(style: SortStyle) -> Self {
         let (words, only, parameters) = (None, None, IndexMap::new());
         Self { words, only, parameters, on_rows: false, style }
     }
@@ -128,26 +128,26 @@ impl Sorting {
 
     /// One parameter with the columns, with `-` before descending ones: `sort=name,-population`.
     pub fn prefixed(param: impl Into<String>) -> Self {
-        Self::of(Style::Prefixed { param: param.into() })
+        Self::of(SortStyle::Prefixed { param: param.into() })
     }
 
     /// One parameter with the columns and their directions, with `between` between the two:
     /// `sort=name:asc,population:desc`.
     pub fn suffixed(param: impl Into<String>, between: impl Into<String>) -> Self {
-        Self::of(Style::Suffixed { param: param.into(), between: between.into() })
+        Self::of(SortStyle::Suffixed { param: param.into(), between: between.into() })
     }
 
     /// One parameter with the column, and one with the direction:
     /// `order_by=name&order=desc`. Only one column is supported.
     pub fn separate(param: impl Into<String>, direction_param: impl Into<String>) -> Self {
         let (param, direction_param) = (param.into(), direction_param.into());
-        Self::of(Style::Separate { param, direction_param, joined: None })
+        Self::of(SortStyle::Separate { param, direction_param, joined: None })
     }
 
     /// In the style [`separate`](Self::separate), allows several columns and directions, joined by
     /// `between`: `_sort=a,b&_order=asc,desc`. Other styles take several anyway.
     pub fn joined(mut self, between: impl Into<String>) -> Self {
-        if let Style::Separate { joined, .. } = &mut self.style {
+        if let SortStyle::Separate { joined, .. } = &mut self.style {
             *joined = Some(between.into());
         }
         self
@@ -157,7 +157,7 @@ impl Sorting {
     /// `_sort_desc=name`. Only one column is supported.
     pub fn by_direction(param: impl Into<String>, descending_param: impl Into<String>) -> Self {
         let (param, descending_param) = (param.into(), descending_param.into());
-        Self::of(Style::ByDirection { param, descending_param })
+        Self::of(SortStyle::ByDirection { param, descending_param })
     }
 
     /// One parameter by a template: `form` is `name=value` with `{columns}` in the value. That is
@@ -170,7 +170,7 @@ impl Sorting {
         between: impl Into<String>,
     ) -> Self {
         let (form, column, between) = (form.into(), column.into(), between.into());
-        Self::of(Style::Template { form, column, between })
+        Self::of(SortStyle::Template { form, column, between })
     }
 
     /// The parameters that `form` makes of the columns, given by the API's names; `None` for an
@@ -181,7 +181,7 @@ impl Sorting {
         + Sync
         + 'static,
     ) -> Self {
-        Self::of(Style::Custom(Custom(Arc::new(form))))
+        Self::of(SortStyle::Custom(CustomForm(Arc::new(form))))
     }
 
     /// The words for the two directions: `asc` and `desc` by default. Prefixes have none.
@@ -218,12 +218,12 @@ impl Sorting {
     pub(in crate::vantage) fn check(&self) -> Result<(), VantageError> {
         let has_words = matches!(
             self.style,
-            Style::Suffixed { .. } | Style::Separate { .. } | Style::Template { .. }
+            SortStyle::Suffixed { .. } | SortStyle::Separate { .. } | SortStyle::Template { .. }
         );
         if self.words.is_some() && !has_words {
             return Err(incorrect("this style of sorting has no `words`"));
         }
-        let Style::Template { form, column, .. } = &self.style else { return Ok(()) };
+        let SortStyle::Template { form, column, .. } = &self.style else { return Ok(()) };
         if !form.split_once('=').is_some_and(|(_, value)| value.contains("{columns}")) {
             return Err(incorrect("a template has a `form` such as `sort={columns}`"));
         }
@@ -293,33 +293,33 @@ impl Sorting {
             columns.collect::<Vec<_>>().join(between)
         };
         match &self.style {
-            Style::None {} => Err("the API cannot be asked for an order"),
-            Style::Prefixed { param } => {
+            SortStyle::None {} => Err("the API cannot be asked for an order"),
+            SortStyle::Prefixed { param } => {
                 let prefix = |is_descending| if is_descending { "-" } else { "" };
                 let value = joined(",", &|name, descends| format!("{}{name}", prefix(descends)));
                 Ok(vec![(param.clone(), value)])
             }
-            Style::Suffixed { param, between } => {
+            SortStyle::Suffixed { param, between } => {
                 let shown = |name: &str, descends| format!("{name}{between}{}", word(descends));
                 Ok(vec![(param.clone(), joined(",", &shown))])
             }
-            Style::Separate { joined: None, .. } | Style::ByDirection { .. }
+            SortStyle::Separate { joined: None, .. } | SortStyle::ByDirection { .. }
                 if columns.len() > 1 =>
             {
                 Err("the API orders by one column")
             }
-            Style::Separate { param, direction_param, joined: between } => {
+            SortStyle::Separate { param, direction_param, joined: between } => {
                 let between = between.as_deref().unwrap_or_default();
                 let names = joined(between, &|name, _| name.to_owned());
                 let words = joined(between, &|_, descends| word(descends).to_owned());
                 Ok(vec![(param.clone(), names), (direction_param.clone(), words)])
             }
-            Style::ByDirection { param, descending_param } => {
+            SortStyle::ByDirection { param, descending_param } => {
                 let is_descending = columns.iter().any(|(_, is_descending)| *is_descending);
                 let param = if is_descending { descending_param } else { param };
                 Ok(vec![(param.clone(), joined("", &|name, _| name.to_owned()))])
             }
-            Style::Template { form, column, between } => {
+            SortStyle::Template { form, column, between } => {
                 let has_form = |(name, _): &(String, bool)| !name.contains(['"', '\'', '\\']);
                 let form = form.split_once('=').filter(|(_, value)| value.contains("{columns}"));
                 let form =
@@ -330,7 +330,7 @@ impl Sorting {
                 });
                 Ok(vec![(name.to_owned(), value.replace("{columns}", &each))])
             }
-            Style::Custom(Custom(form)) => {
+            SortStyle::Custom(CustomForm(form)) => {
                 let directed = |(name, is_descending)| match is_descending {
                     true => (name, SortDirection::Descending),
                     false => (name, SortDirection::Ascending),

@@ -82,7 +82,7 @@ use serde_json::Value as Json;
 #[serde(deny_unknown_fields, default)]
 #[must_use]
 pub struct Writes {
-    style: Style,
+    style: WriteStyle,
     insert: Option<InsertBy>,
     #[serde(deserialize_with = "replace")]
     replace: Option<ReplaceBy>,
@@ -105,7 +105,7 @@ pub struct Writes {
 /// The default for all writes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-enum Style {
+enum WriteStyle {
     #[default]
     None,
     Rest,
@@ -163,7 +163,7 @@ impl Writes {
     /// Inserts by POST, replaces by PUT, patches by PATCH, deletes by DELETE; bodies are JSON
     /// in the shape of the rows.
     pub fn rest() -> Self {
-        Self { style: Style::Rest, ..Self::default() }
+        Self { style: WriteStyle::Rest, ..Self::default() }
     }
 
     /// Inserts with POST to the table's path. The API responds with 409 to an id that exists,
@@ -317,25 +317,25 @@ impl Writes {
 
     /// How rows are inserted, if they are.
     pub(in crate::vantage) fn inserts(&self) -> Option<InsertBy> {
-        self.insert.or((self.style == Style::Rest).then_some(InsertBy::Post))
+        self.insert.or((self.style == WriteStyle::Rest).then_some(InsertBy::Post))
     }
 
     pub(in crate::vantage) fn replaces(&self) -> Option<ReplaceBy> {
-        self.replace.or((self.style == Style::Rest).then_some(ReplaceBy::Put))
+        self.replace.or((self.style == WriteStyle::Rest).then_some(ReplaceBy::Put))
     }
 
     pub(in crate::vantage) fn patches(&self) -> Option<PatchBy> {
-        self.patch.or((self.style == Style::Rest).then_some(PatchBy::Patch))
+        self.patch.or((self.style == WriteStyle::Rest).then_some(PatchBy::Patch))
     }
 
     pub(in crate::vantage) fn deletes(&self) -> bool {
-        self.delete || self.style == Style::Rest
+        self.delete || self.style == WriteStyle::Rest
     }
 
     pub(in crate::vantage) fn is_none(&self) -> bool {
         let Self { style, insert, replace, patch, delete, .. } = self;
         let has_some = insert.is_some() || replace.is_some() || patch.is_some() || *delete;
-        *style == Style::None && !has_some
+        *style == WriteStyle::None && !has_some
     }
 
     /// Whether a write is allowed under conditions that can only be checked on the row.

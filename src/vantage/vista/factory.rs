@@ -5,22 +5,15 @@ use std::{fmt, sync::Arc};
 use ciborium::Value;
 use indexmap::IndexMap;
 use vantage_core::{Result, error};
-use vantage_table::{
-    sorting::OrderBy,
-    table::{Table, VistaMetadataOptions, spec::spec_references},
-};
+use vantage_table::table::{Table, spec::spec_references};
 use vantage_types::{EmptyEntity, Entity};
-use vantage_vista::{
-    Capability, ColumnFlag, NoExtras, SortDirection, Vista, VistaCapabilities, VistaFactory,
-    VistaMetadata, VistaResolver,
-};
+use vantage_vista::{NoExtras, Vista, VistaFactory, VistaResolver};
 
 use super::{
-    narrowing,
     shell::PoolShell,
-    spec::{self, ApiColumnExtras, ApiTableExtras, ApiVistaSpec},
+    yaml::{self, ApiColumnExtras, ApiTableExtras, ApiVistaSpec},
 };
-use crate::vantage::{PoolApi, path::without_query};
+use crate::vantage::PoolApi;
 
 impl PoolApi {
     /// Builds [`Vista`]s over this API.
@@ -93,7 +86,7 @@ impl PoolVistaFactory {
     /// `IncorrectUsage` that names an unknown key, column type or setting, an origin that is not
     /// [allowed](Self::allow_origin), or a model without its id column.
     pub fn with_yaml(mut self, yaml: &str) -> Result<Self> {
-        for spec in spec::parse(yaml)? {
+        for spec in yaml::parse(yaml)? {
             self.table_of(&spec)?;
             Arc::make_mut(&mut self.specs).insert(spec.name.clone(), spec);
         }
@@ -132,21 +125,21 @@ impl PoolVistaFactory {
         &self,
         table: Table<PoolApi, E>,
     ) -> Result<Vista> {
-        let mut shell = shell_of(table.into_entity())?;
+        let mut shell = PoolShell::of(table.into_entity())?;
         shell.resolver.clone_from(&self.resolver);
-        Ok(named(shell))
+        Ok(shell.into_vista())
     }
 
     /// The table that `spec` describes, by its name; the settings in the YAML replace those that
     /// the API has for a table of that name.
     fn table_of(&self, spec: &ApiVistaSpec) -> Result<Table<PoolApi, EmptyEntity>> {
-        let api = match spec::settings(spec)? {
+        let api = match yaml::settings(spec)? {
             Some(settings) => self.api.clone().table(&spec.name, settings),
             None => self.api.clone(),
         };
-        for origin in spec::origins(spec) {
+        for origin in yaml::origins(spec) {
             let checked = self.api.pool.check_origin(origin, &self.origins);
-            checked.map_err(|refusal| spec::in_api(&refusal))?;
+            checked.map_err(|refusal| yaml::in_api(&refusal))?;
         }
         described(api, spec)
     }
@@ -158,7 +151,7 @@ impl VistaFactory for PoolVistaFactory {
     type ReferenceExtras = NoExtras;
 
     fn build_from_spec(&self, spec: ApiVistaSpec) -> Result<Vista> {
-        let mut shell = shell_of(self.table_of(&spec)?)?;
+        let mut shell = PoolShell::of(self.table_of(&spec)?)?;
         for reference in spec_references(&spec, &spec.resolve_id_column("id"))? {
             shell.metadata = shell.metadata.with_reference(reference);
         }
@@ -172,7 +165,7 @@ impl VistaFactory for PoolVistaFactory {
     /// The first model that `yaml` describes. Its relations lead to the others in the same text
     /// and to those of the factory.
     fn from_yaml(&self, yaml: &str) -> Result<Vista> {
-        let first = spec::parse(yaml)?.into_iter().next();
+        let first = yaml::parse(yaml)?.into_iter().next();
         let first = first.ok_or_else(|| error!("the YAML is empty").mark_incorrect_usage())?;
         self.clone().with_yaml(yaml)?.build(&first.name)
     }
@@ -197,95 +190,14 @@ fn unknown_model(name: &str) -> vantage_core::VantageError {
     error!("no YAML describes the model", model = name).mark_not_found()
 }
 
-/// The target of a relation as a Vista that also takes conditions on the fields of `joined_by`.
-pub(super) fn wrap(table: Table<PoolApi, EmptyEntity>, joined_by: Vec<String>) -> Result<Vista> {
-    let mut shell = shell_of(table)?;
-    shell.joined_by = joined_by;
-    Ok(named(shell))
-}
-
-fn named(shell: PoolShell) -> Vista {
-    Vista::new(without_query(shell.table.table_name()).to_owned(), shell)
-}
-
-fn shell_of(table: Table<PoolApi, EmptyEntity>) -> Result<PoolShell> {
-    if table.pagination().is_some() {
-        let name = without_query(table.table_name());
-        return Err(error!("a Vista is made of a table without a window", table = name)
-            .mark_incorrect_usage());
-    }
-    let metadata = metadata_of(&table);
-    let capabilities = capabilities_of(&table, &metadata);
-    let orders = table
-        .orders()
-        .map(|(by, direction)| OrderBy { expression: by.clone(), direction: *direction });
-    Ok(PoolShell {
-        capabilities,
-        metadata,
-        resolver: None,
-        joined_by: Vec::new(),
-        search: None,
-        own_orders: orders.collect(),
-        table,
-    })
-}
-
-/// Every window can be read, from the page that holds it or from the start of the
-/// set; everything else depends on the settings.
-fn capabilities_of(
-    table: &Table<PoolApi, EmptyEntity>,
-    metadata: &VistaMetadata,
-) -> VistaCapabilities {
-    let mut capabilities = VistaCapabilities::new()
-        .with(Capability::Traverse)
-        .with(Capability::Window)
-        .with(Capability::NativeConditions);
-    for write in narrowing::writes(table) {
-        capabilities = capabilities.with(write);
-    }
-    if narrowing::is_followed(table) {
-        capabilities = capabilities.with(Capability::Cursor);
-    }
-    if narrowing::searches(table) {
-        capabilities = capabilities.with(Capability::Search);
-    }
-    if metadata.columns.values().any(|column| column.has_flag(ColumnFlag::Orderable)) {
-        capabilities = capabilities.with(Capability::Order);
-    }
-    let mut stored = metadata.columns.values().filter(|column| !column.is_computed());
-    // Each operator on each column is accepted or refused separately when it is used.
-    if stored.any(|column| narrowing::compares(table, &column.name)) {
-        capabilities = capabilities.with(Capability::FilterOps);
-    }
-    capabilities
-}
-
-fn metadata_of(table: &Table<PoolApi, EmptyEntity>) -> VistaMetadata {
-    let mut metadata = table.vista_metadata(VistaMetadataOptions {
-        calculated: true,
-        column_flags: true,
-        id_flag: true,
-        references: true,
-        contained: true,
-        ..VistaMetadataOptions::default()
-    });
-    for (name, column) in &mut metadata.columns {
-        let order = narrowing::order(name, SortDirection::Ascending);
-        if !column.is_computed() && narrowing::orders_by(table, &order).is_ok() {
-            *column = column.clone().with_flag(ColumnFlag::Orderable);
-        }
-    }
-    metadata
-}
-
 /// The table that `spec` describes over `api`, which has its settings.
 fn described(api: PoolApi, spec: &ApiVistaSpec) -> Result<Table<PoolApi, EmptyEntity>> {
     let mut table = Table::new(&spec.name, api);
-    table.add_spec_columns(&spec.columns, spec::column)?;
+    table.add_spec_columns(&spec.columns, yaml::column)?;
     let id = spec.resolve_id_column("id");
     table.set_spec_id_field(&id).map_err(vantage_core::VantageError::mark_incorrect_usage)?;
     if spec.columns.get(&id).is_some_and(|column| column.has_flag("auto")) {
         table = table.with_auto_id();
     }
-    table.with_contained_specs(&spec.contained, spec::contained_column)
+    table.with_contained_specs(&spec.contained, yaml::contained_column)
 }

@@ -9,42 +9,75 @@ use indexmap::IndexMap;
 use vantage_core::{Result, error};
 use vantage_dataset::traits::{InsertableValueSet, ReadableValueSet, WritableValueSet};
 use vantage_table::{
-    conditions::ConditionHandle, pagination::Pagination, sorting::OrderBy, table::Table,
+    conditions::ConditionHandle,
+    pagination::Pagination,
+    sorting::OrderBy,
+    table::{Table, VistaMetadataOptions},
     traits::table_source::TableSource,
 };
 use vantage_types::{EmptyEntity, Record};
 use vantage_vista::{
-    Capability, Condition, NativeCondition, Page, Preview, Reference, SortDirection, TableShell,
-    Transaction, Vista, VistaCapabilities, VistaMetadata, VistaResolver, condition_column_error,
-    direct, unknown_relation, unsupported,
+    Capability, ColumnFlag, Condition, NativeCondition, Page, Preview, Reference, SortDirection,
+    TableShell, Transaction, Vista, VistaCapabilities, VistaMetadata, VistaResolver,
+    condition_column_error, direct, unknown_relation, unsupported,
 };
 
-use super::{factory, narrowing};
+use super::narrowing;
 use crate::vantage::{
-    ApiCondition, PoolApi, PoolTableExt, path::placeholders, reads::Read, record::id_text,
+    ApiCondition, PoolApi, PoolTableExt,
+    path::{placeholders, without_query},
+    reads::Read,
+    record::id_text,
     writes::after_write,
 };
-
-type Row = Record<Value>;
 
 /// The shell of one table. A clone owns its conditions and shares the pool.
 #[derive(Clone)]
 pub(super) struct PoolShell {
-    pub(super) table: Table<PoolApi, EmptyEntity>,
-    pub(super) capabilities: VistaCapabilities,
+    table: Table<PoolApi, EmptyEntity>,
+    capabilities: VistaCapabilities,
     pub(super) metadata: VistaMetadata,
     /// Builds the targets of relations by name; without it they come from the table's own
     /// relations.
     pub(super) resolver: Option<Arc<dyn VistaResolver>>,
     /// Fields by which a relation narrows that are not columns.
-    pub(super) joined_by: Vec<String>,
+    joined_by: Vec<String>,
     /// The search that is set.
-    pub(super) search: Option<ConditionHandle>,
+    search: Option<ConditionHandle>,
     /// The orders that the table came with.
-    pub(super) own_orders: Vec<OrderBy<ApiCondition>>,
+    own_orders: Vec<OrderBy<ApiCondition>>,
 }
 
 impl PoolShell {
+    /// # Errors
+    /// `IncorrectUsage` for a table with a window.
+    pub(super) fn of(table: Table<PoolApi, EmptyEntity>) -> Result<Self> {
+        if table.pagination().is_some() {
+            let name = without_query(table.table_name());
+            return Err(error!("a Vista is made of a table without a window", table = name)
+                .mark_incorrect_usage());
+        }
+        let metadata = metadata_of(&table);
+        let capabilities = capabilities_of(&table, &metadata);
+        let orders = table
+            .orders()
+            .map(|(by, direction)| OrderBy { expression: by.clone(), direction: *direction });
+        Ok(Self {
+            capabilities,
+            metadata,
+            resolver: None,
+            joined_by: Vec::new(),
+            search: None,
+            own_orders: orders.collect(),
+            table,
+        })
+    }
+
+    /// A Vista with the name of its table.
+    pub(super) fn into_vista(self) -> Vista {
+        Vista::new(without_query(self.table.table_name()).to_owned(), self)
+    }
+
     fn is_known(&self, field: &str) -> bool {
         self.metadata.columns.contains_key(field)
             || self.joined_by.iter().any(|name| name == field)
@@ -70,10 +103,10 @@ impl PoolShell {
         }
         let target = self.table.get_ref_target_erased(&reference.name)?;
         let joined_by = reference.keys.iter().filter_map(|key| key.to.clone());
-        factory::wrap(target, joined_by.collect())
+        Ok(Self { joined_by: joined_by.collect(), ..Self::of(target)? }.into_vista())
     }
 
-    fn contained(&self, reference: &Reference, row: Option<&Row>) -> Result<Vista> {
+    fn contained(&self, reference: &Reference, row: Option<&Record<Value>>) -> Result<Vista> {
         let parent = match row {
             Some(row) => {
                 let id = self.metadata.id_column.as_ref().and_then(|id| row.get(id));
@@ -82,10 +115,58 @@ impl PoolShell {
             }
             None => None,
         };
-        let wrap = |target| factory::wrap(target, Vec::new());
+        let wrap = |target| Self::of(target).map(Self::into_vista);
         let (decode, encode) = (|host: &Value| Some(host.clone()), |host| host);
         self.table.get_contained_ref(&reference.name, parent, wrap, decode, encode)
     }
+}
+
+/// Every window can be read, from the page that holds it or from the start of the
+/// set; everything else depends on the settings.
+fn capabilities_of(
+    table: &Table<PoolApi, EmptyEntity>,
+    metadata: &VistaMetadata,
+) -> VistaCapabilities {
+    let mut capabilities = VistaCapabilities::new()
+        .with(Capability::Traverse)
+        .with(Capability::Window)
+        .with(Capability::NativeConditions);
+    for write in narrowing::writes(table) {
+        capabilities = capabilities.with(write);
+    }
+    if narrowing::is_followed(table) {
+        capabilities = capabilities.with(Capability::Cursor);
+    }
+    if narrowing::searches(table) {
+        capabilities = capabilities.with(Capability::Search);
+    }
+    if metadata.columns.values().any(|column| column.has_flag(ColumnFlag::Orderable)) {
+        capabilities = capabilities.with(Capability::Order);
+    }
+    let mut stored = metadata.columns.values().filter(|column| !column.is_computed());
+    // Each operator on each column is accepted or refused separately when it is used.
+    if stored.any(|column| narrowing::compares(table, &column.name)) {
+        capabilities = capabilities.with(Capability::FilterOps);
+    }
+    capabilities
+}
+
+fn metadata_of(table: &Table<PoolApi, EmptyEntity>) -> VistaMetadata {
+    let mut metadata = table.vista_metadata(VistaMetadataOptions {
+        calculated: true,
+        column_flags: true,
+        id_flag: true,
+        references: true,
+        contained: true,
+        ..VistaMetadataOptions::default()
+    });
+    for (name, column) in &mut metadata.columns {
+        let order = narrowing::order(name, SortDirection::Ascending);
+        if !column.is_computed() && narrowing::orders_by(table, &order).is_ok() {
+            *column = column.clone().with_flag(ColumnFlag::Orderable);
+        }
+    }
+    metadata
 }
 
 #[async_trait]
@@ -119,11 +200,11 @@ impl TableShell for PoolShell {
         if notes.is_empty() { preview } else { preview.with_note(notes.join("\n")) }
     }
 
-    async fn list(&self) -> Result<IndexMap<String, Row>> {
+    async fn list(&self) -> Result<IndexMap<String, Record<Value>>> {
         self.table.list_values().await
     }
 
-    async fn get(&self, id: &str) -> Result<Option<Row>> {
+    async fn get(&self, id: &str) -> Result<Option<Record<Value>>> {
         self.table.get_value(id).await
     }
 
@@ -222,7 +303,11 @@ impl TableShell for PoolShell {
         }
     }
 
-    async fn insert(&self, id: Option<&str>, record: &Row) -> Result<(String, Row)> {
+    async fn insert(
+        &self,
+        id: Option<&str>,
+        record: &Record<Value>,
+    ) -> Result<(String, Record<Value>)> {
         let Some(id) = id else {
             let id = self.table.insert_return_id_value(record).await?;
             let stored = after_write(self.table.get_value(id.as_str()).await, &id)?;
@@ -231,16 +316,16 @@ impl TableShell for PoolShell {
         Ok((id.to_owned(), self.table.insert_value(id, record).await?))
     }
 
-    async fn replace(&self, id: &str, record: &Row) -> Result<Row> {
+    async fn replace(&self, id: &str, record: &Record<Value>) -> Result<Record<Value>> {
         self.table.replace_value(id, record).await
     }
 
     /// A replace creates a row that is missing.
-    async fn upsert(&self, id: &str, record: &Row) -> Result<Row> {
+    async fn upsert(&self, id: &str, record: &Record<Value>) -> Result<Record<Value>> {
         self.table.replace_value(id, record).await
     }
 
-    async fn patch(&self, id: &str, partial: &Row) -> Result<Row> {
+    async fn patch(&self, id: &str, partial: &Record<Value>) -> Result<Record<Value>> {
         self.table.patch_value(id, partial).await
     }
 
@@ -252,7 +337,7 @@ impl TableShell for PoolShell {
         self.table.delete_all().await
     }
 
-    fn get_ref(&self, relation: &str, row: Option<&Row>) -> Result<Vista> {
+    fn get_ref(&self, relation: &str, row: Option<&Record<Value>>) -> Result<Vista> {
         let reference =
             self.metadata.references.get(relation).ok_or_else(|| unknown_relation(relation))?;
         if reference.kind.is_contained() {

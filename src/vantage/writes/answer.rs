@@ -18,7 +18,7 @@ use crate::{
 
 /// The rows that a response may contain.
 #[derive(Debug)]
-pub(super) struct Answer {
+pub(super) struct WriteAnswer {
     /// Where rows belong: at their path in bodies, or as an item endpoint returns them.
     told: Vec<Row>,
     /// Objects elsewhere: the only element of a list, or values under any key of an object.
@@ -27,7 +27,7 @@ pub(super) struct Answer {
     is_of_job: bool,
 }
 
-impl Answer {
+impl WriteAnswer {
     /// The rows of a response whose body has the row at `place`, keys from the top.
     pub(super) fn of(
         decoder: &RowDecoder,
@@ -147,7 +147,7 @@ pub(super) fn located(
     table: &str,
     id_field: Option<&str>,
 ) -> Option<String> {
-    let Location { path, query } = Location::of(response)?;
+    let (path, query) = location_of(response)?;
     if let Some(id) = item.and_then(|item| id_in(path, item)) {
         return Some(id);
     }
@@ -163,33 +163,26 @@ pub(super) fn located(
 
 /// The id in the `Location` of a response, if that is the path of an item.
 pub(super) fn located_as(response: &Response, item: &ItemPath) -> Option<String> {
-    id_in(Location::of(response)?.path, item)
+    id_in(location_of(response)?.0, item)
 }
 
-/// The parts of a `Location`. Field values are octets (RFC 9110 section 5.5).
-struct Location<'a> {
-    path: &'a [u8],
-    query: &'a [u8],
-}
-
-impl<'a> Location<'a> {
-    fn of(response: &'a Response) -> Option<Self> {
-        if response.status() == StatusCode::ACCEPTED {
-            return None;
-        }
-        let location = response.headers().get(header::LOCATION)?.as_bytes();
-        let location = location.split(|octet| *octet == b'#').next()?;
-        let end = location.iter().position(|octet| *octet == b'?').unwrap_or(location.len());
-        let (path, query) = location.split_at(end);
-        let authority = path.windows(3).position(|three| three == b"://").map(|at| at + 3);
-        let authority = authority.or_else(|| path.starts_with(b"//").then_some(2));
-        let path = match authority.map(|at| &path[at..]) {
-            // The authority of a URL without a path is not an id.
-            Some(rest) => &rest[rest.iter().position(|octet| *octet == b'/')?..],
-            None => path,
-        };
-        Some(Self { path, query: query.get(1..).unwrap_or_default() })
+/// The path and the query of a `Location`. Field values are octets (RFC 9110 section 5.5).
+fn location_of(response: &Response) -> Option<(&[u8], &[u8])> {
+    if response.status() == StatusCode::ACCEPTED {
+        return None;
     }
+    let location = response.headers().get(header::LOCATION)?.as_bytes();
+    let location = location.split(|octet| *octet == b'#').next()?;
+    let end = location.iter().position(|octet| *octet == b'?').unwrap_or(location.len());
+    let (path, query) = location.split_at(end);
+    let authority = path.windows(3).position(|three| three == b"://").map(|at| at + 3);
+    let authority = authority.or_else(|| path.starts_with(b"//").then_some(2));
+    let path = match authority.map(|at| &path[at..]) {
+        // The authority of a URL without a path is not an id.
+        Some(rest) => &rest[rest.iter().position(|octet| *octet == b'/')?..],
+        None => path,
+    };
+    Some((path, query.get(1..).unwrap_or_default()))
 }
 
 /// The part that stands for the id in a path that ends like that of an item.
@@ -259,11 +252,11 @@ mod tests {
         assert_eq!(located(&Response::new(StatusCode::CREATED, ""), None, "rows", None), None);
     }
 
-    fn answer(place: &[&str], body: &'static str) -> Answer {
+    fn answer(place: &[&str], body: &'static str) -> WriteAnswer {
         let columns = Columns::new(Some("id".into()), [], &IndexMap::new()).unwrap();
         let place: Vec<String> = place.iter().map(|key| (*key).to_owned()).collect();
         let response = Response::new(StatusCode::OK, body);
-        Answer::of(&RowDecoder::new(columns), &Envelope::default(), &place, &response)
+        WriteAnswer::of(&RowDecoder::new(columns), &Envelope::default(), &place, &response)
     }
 
     #[test]

@@ -6,15 +6,16 @@ use vantage_core::{Result, VantageError, error};
 use vantage_types::Record;
 
 use super::{
-    Write,
-    answer::{self, Answer},
+    Stored, Write,
+    answer::{self, WriteAnswer},
     etag::{self, Precondition},
-    refusal::{after_write, is_gone, stored_elsewhere, unmade, unsupported},
+    refusal::{after_write, is_gone, stored_elsewhere, unmade},
 };
 use crate::{
     request::Request,
     response::Response,
     vantage::{
+        error::unsupported,
         filter::Filter,
         keys::is_synthetic,
         path::{ItemPath, placeholders},
@@ -24,7 +25,7 @@ use crate::{
 };
 
 /// One item, and the conditions it must meet to be in the table's set.
-pub(super) struct Item {
+pub(super) struct WriteTarget {
     pub(super) id: String,
     pub(super) target: String,
     path: ItemPath,
@@ -39,17 +40,9 @@ pub(super) struct Sent {
     row: Record<Value>,
 }
 
-/// What the API has at the path of an item.
-pub(super) enum Stored {
-    Absent,
-    /// A row that is not in the table's set.
-    Outside,
-    Inside(Record<Value>, Precondition),
-}
-
 impl Write {
     /// The item with `id`; `None` if no row of the table can have it.
-    pub(super) fn item(&self, id: &str) -> Result<Option<Item>> {
+    pub(super) fn item(&self, id: &str) -> Result<Option<WriteTarget>> {
         if is_synthetic(id) {
             return Err(
                 error!("a row without an id cannot be written", key = id).mark_incorrect_usage()
@@ -59,7 +52,7 @@ impl Write {
         let target = path.of(id).ok_or_else(|| {
             error!("the id cannot be a segment of a path", id = id).mark_incorrect_usage()
         })?;
-        Ok(Some(Item { id: id.to_owned(), target, path, filter }))
+        Ok(Some(WriteTarget { id: id.to_owned(), target, path, filter }))
     }
 
     pub(super) fn item_query(&self) -> Result<Option<(ItemPath, Filter)>> {
@@ -83,7 +76,7 @@ impl Write {
         }
     }
 
-    pub(super) async fn stored(&self, item: &Item) -> Result<Stored> {
+    pub(super) async fn stored(&self, item: &WriteTarget) -> Result<Stored> {
         let read = &self.read;
         let mut request = Request::get(item.target.as_str());
         if self.sends_tags() {
@@ -104,7 +97,7 @@ impl Write {
     }
 
     /// Requires the state of the row in `response`, if the API supports that.
-    fn precondition(&self, item: &Item, response: &Response) -> Result<Precondition> {
+    fn precondition(&self, item: &WriteTarget, response: &Response) -> Result<Precondition> {
         if !self.sends_tags() {
             return Ok(Precondition::None);
         }
@@ -117,7 +110,7 @@ impl Write {
     }
 
     /// The row that the API returns as `item`.
-    fn row_in(&self, item: &Item, response: &Response) -> Result<Record<Value>> {
+    fn row_in(&self, item: &WriteTarget, response: &Response) -> Result<Record<Value>> {
         let row = self.answer(response).row_of(&item.id);
         let row = row.ok_or_else(|| error!("the API answered with no row", id = item.id))?;
         if row.id.as_ref().is_some_and(|own| *own != item.id) {
@@ -129,7 +122,7 @@ impl Write {
     /// The row after a write of `sent` with this `response`.
     pub(super) async fn written(
         &self,
-        item: &Item,
+        item: &WriteTarget,
         sent: &Sent,
         response: &Response,
     ) -> Result<Record<Value>> {
@@ -152,7 +145,7 @@ impl Write {
     }
 
     /// The row that was written.
-    async fn read_back(&self, item: &Item) -> Result<Record<Value>> {
+    async fn read_back(&self, item: &WriteTarget) -> Result<Record<Value>> {
         match self.call(Request::get(item.target.as_str())).await {
             Ok(response) => self.row_in(item, &response).map(|row| self.read.finished(row)),
             // An API that does not return single rows.
@@ -171,7 +164,7 @@ impl Write {
     /// Refuses a response to the insert of an item that gives it another id.
     pub(super) fn require_own_id(
         &self,
-        item: &Item,
+        item: &WriteTarget,
         sent: &Sent,
         response: &Response,
     ) -> Result<()> {
@@ -205,7 +198,7 @@ impl Write {
     /// what that attempt stored, which is no error.
     pub(super) async fn settled(
         &self,
-        item: &Item,
+        item: &WriteTarget,
         sent: &Record<Value>,
         error: VantageError,
     ) -> Result<Record<Value>> {
@@ -218,9 +211,9 @@ impl Write {
         Err(error)
     }
 
-    fn answer(&self, response: &Response) -> Answer {
+    fn answer(&self, response: &Response) -> WriteAnswer {
         let read = &self.read;
-        Answer::of(&read.decoder, &read.settings.envelope, &self.layout.row, response)
+        WriteAnswer::of(&read.decoder, &read.settings.envelope, &self.layout.row, response)
     }
 
     /// The columns of `row` that are sent.

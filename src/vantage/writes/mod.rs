@@ -16,6 +16,7 @@ use vantage_types::{Entity, Record};
 
 use super::{
     PoolApi,
+    error::unsupported,
     filter::Filter,
     keys::{Keys, is_synthetic},
     reads::Read,
@@ -24,8 +25,7 @@ use super::{
 };
 use body::BodyLayout;
 use etag::Precondition;
-use item::Stored;
-use refusal::{held_outside, makes_ids, missing, outside, unsupported};
+use refusal::{held_outside, makes_ids, missing, outside};
 
 mod answer;
 mod body;
@@ -44,6 +44,14 @@ pub(super) struct Write {
     layout: BodyLayout,
     /// Whether the API has required a tag for writes of a row.
     wants_tags: AtomicBool,
+}
+
+/// What the API has at the path of an item.
+enum Stored {
+    Absent,
+    /// A row that is not in the table's set.
+    Outside,
+    Inside(Record<Value>, Precondition),
 }
 
 impl Write {

@@ -15,10 +15,6 @@ pub(super) fn wants_tag(error: &VantageError) -> bool {
     error.context.get("status").is_some_and(|status| status == "428")
 }
 
-pub(super) fn unsupported(what: &str) -> VantageError {
-    error!(format!("the API does not support {what}")).mark_unsupported()
-}
-
 /// The error of an insert under an id, if the API assigns the ids.
 pub(super) fn makes_ids(id: &str) -> VantageError {
     error!("the API makes the ids of its rows, so none is inserted under a given one", id = id)

@@ -5,13 +5,12 @@ use http::{Method, header};
 use vantage_core::Result;
 use vantage_types::Record;
 
-use super::{
-    Write,
-    etag::Precondition,
-    item::Item,
-    refusal::{outside, unsupported},
+use super::{Write, etag::Precondition, item::WriteTarget, refusal::outside};
+use crate::{
+    request::Request,
+    response::Response,
+    vantage::{error::unsupported, query::lower_path},
 };
-use crate::{request::Request, response::Response, vantage::query::lower_path};
 
 impl Write {
     /// An insert of `row`, under `id` if one is given.
@@ -30,7 +29,7 @@ impl Write {
     pub(super) async fn send(
         &self,
         method: Method,
-        item: &Item,
+        item: &WriteTarget,
         row: &Record<Value>,
         precondition: Precondition,
     ) -> Result<Response> {

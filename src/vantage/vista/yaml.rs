@@ -10,7 +10,7 @@ use vantage_core::{Result, VantageError, error};
 use vantage_table::column::core::Column;
 use vantage_vista::{ColumnSpec, NoExtras, VistaSpec};
 
-use super::bounds;
+use super::yaml_limits;
 use crate::vantage::ApiTable;
 
 /// A table of the API in YAML.
@@ -87,7 +87,7 @@ const FLAGS: &[&str] = &[
 /// `IncorrectUsage` that names an unknown key, flag or value, or for a text that would
 /// take long to parse.
 pub(super) fn parse(yaml: &str) -> Result<Vec<ApiVistaSpec>> {
-    bounds::check(yaml)?;
+    yaml_limits::check(yaml)?;
     serde_yaml_ng::Deserializer::from_str(yaml)
         .map(|document| {
             let document = Yaml::deserialize(document).map_err(|error| unreadable(&error))?;
