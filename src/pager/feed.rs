@@ -19,8 +19,7 @@ use super::{
     endpoint::Endpoint,
     mode::ReadMode,
     prefetcher::{Horizon, Prefetcher, QueuedPage},
-    strategy::PageAddress,
-    token::Position,
+    strategy::{PageAddress, Position},
     window::Window,
 };
 use crate::{dispatch::Connected, error::Error};

@@ -7,8 +7,6 @@ use std::sync::Arc;
 
 use http::{StatusCode, header::CONTENT_RANGE};
 
-use wording::never_there;
-
 use super::{
     endpoint::Endpoint,
     facts::{Location, Named, PageInfo, Remarks, complete_length},
@@ -225,4 +223,9 @@ impl Judge {
             self.warn(never_there(&path.to_string()));
         }
     }
+}
+
+/// That no page of a read had a value at a place.
+pub(super) fn never_there(place: &str) -> String {
+    format!("no page has had anything at `{place}`, not even null: is it mistyped?")
 }

@@ -25,11 +25,12 @@ mod token;
 mod window;
 
 pub(crate) use bounds::Bounds;
-pub(crate) use endpoint::{fetch_page, page_url};
+pub(crate) use endpoint::page_url;
 pub use envelope::Envelope;
 pub(crate) use facts::PageInfo;
 pub(crate) use format::{DecodedPage, ItemDecoder, Typed, decode_item, decode_only_item};
 pub use mode::ReadMode;
+pub(crate) use page::fetch_page;
 pub(crate) use strategy::PageAddress;
 pub use strategy::{PageRequest, PageStrategy, PageView, Paging, UrlPart};
 pub use stream::{Page, PaginatedStream};

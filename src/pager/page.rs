@@ -1,22 +1,27 @@
-//! One page of a read, whose items are built on demand, on the consumer's thread.
+//! One page of a read, whose items are built on demand, on the consumer's thread; and the fetch of
+//! a single page outside of any stream.
 
 use std::{
     collections::VecDeque,
     mem,
     panic::{AssertUnwindSafe, catch_unwind},
     sync::Arc,
+    time::Instant,
 };
 
 use bytes::Bytes;
 
 use super::{
+    bounds::Bounds,
     endpoint::{Endpoint, FetchedPage},
+    envelope::Envelope,
     facts::PageInfo,
-    format::{DecodedPage, ErasedDecoder, ItemList, PageCursor},
+    format::{DecodedPage, ErasedDecoder, ItemDecoder, ItemList, PageCursor},
+    strategy::{PageAddress, Paging},
 };
 use crate::{
     coop::{CHECKED_EVERY, CoopBudget, ITEM_COST, drop_all},
-    dispatch::Effort,
+    dispatch::{Effort, PoolLink},
     error::{Error, ErrorKind},
 };
 
@@ -271,4 +276,37 @@ impl<T: Send + 'static> OpenPage<T> {
         self.endpoint.paging.read_headers(self.cursor.response().headers(), &mut info);
         info
     }
+}
+
+/// Fetches a single page, within `bounds`, with `items` as the page size if the API takes one.
+pub(crate) async fn fetch_page<D: ItemDecoder>(
+    pool: impl Into<PoolLink>,
+    endpoint: &str,
+    paging: &Paging,
+    envelope: &Envelope,
+    decoder: D,
+    (address, size): (PageAddress, Option<u64>),
+    bounds: Bounds,
+) -> Result<DecodedPage<D::Item>, Error> {
+    paging.check()?;
+    let index = if let PageAddress::Page(index) = address { index } else { 0 };
+    let number = paging.number(index);
+    let mut endpoint = Endpoint::new(endpoint.to_owned());
+    endpoint.paging = paging.clone();
+    endpoint.envelope = Arc::new(envelope.clone());
+    endpoint.bounds = bounds.begun(Instant::now());
+    let endpoint = Arc::new(endpoint);
+    let decoder: Arc<dyn ErasedDecoder<D::Item>> = Arc::new(decoder);
+    let connected = pool.into().0.connect().await?;
+    paging.check_origins(&connected.caller.dispatcher.config)?;
+    let page = async {
+        let mut fetched = endpoint.fetch(&connected.caller, index, address, size).await?;
+        let scan = fetched.scan.take();
+        if let Some(scan) = &scan {
+            bounds.check_items(scan.items as u64)?;
+        }
+        let (list, info) = scan.map(|scan| (scan.list, scan.info)).unzip();
+        OpenPage::open(&endpoint, &decoder, fetched, list, number, 0, 0)?.whole(info).await
+    };
+    page.await.map_err(|error| error.with_page(number))
 }

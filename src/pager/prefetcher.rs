@@ -18,8 +18,7 @@ use super::{
     endpoint::{Endpoint, FetchedPage},
     mode::ReadMode,
     reorder::Reorder,
-    strategy::{PageAddress, Seen, Stride, is_zero},
-    token::Position,
+    strategy::{PageAddress, Position, Seen, Stride, is_zero},
     window::{PagePermit, Window},
 };
 use crate::{

@@ -21,8 +21,7 @@ use super::{
     page::OpenPage,
     prefetcher::{Horizon, QueuedPage},
     restart::Restart,
-    strategy::{Continuation, PageAddress, Plan, Verdict},
-    token::Position,
+    strategy::{Continuation, PageAddress, Plan, Position, Verdict},
     window::PagePermit,
 };
 use crate::{

@@ -21,8 +21,8 @@ use super::{
     format::{ErasedDecoder, ItemDecoder, Typed},
     mode::ReadMode,
     reader::Reader,
-    strategy::{PageAddress, Paging},
-    token::{Origin, Position, ResumeToken},
+    strategy::{PageAddress, Paging, Position},
+    token::{Origin, ResumeToken},
 };
 use crate::{dispatch::PoolLink, error::Error, priority::Priority, signer::Signer};
 

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     envelope::Envelope,
-    strategy::{PageAddress, Paging},
+    strategy::{Paging, Position},
 };
 use crate::{
     error::{Error, ErrorKind},
@@ -22,46 +22,6 @@ use crate::{
 const VERSION: u8 = 1;
 /// The first byte of tokens from before the version was part of them.
 const UNTOLD: u8 = b'{';
-/// No set has more pages than this.
-const MAX_INDEX: u64 = 1 << 48;
-
-/// Where a read stands: at a page, and how many of its items were taken.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct Position {
-    /// The index of the page, from 0.
-    pub(super) index: u64,
-    /// Where it is; `None` after the last page.
-    pub(super) address: Option<PageAddress>,
-    pub(super) taken: u64,
-    /// How many items a full page has; 0 if that is not known.
-    pub(super) full: u64,
-    /// How many rows of the set are before the page.
-    #[serde(default)]
-    pub(super) rows: u64,
-}
-
-impl Position {
-    /// The start of a page which begins with this row of the set.
-    pub(super) fn at(address: PageAddress, rows: u64) -> Self {
-        Self { index: 0, address: Some(address), taken: 0, full: 0, rows }
-    }
-
-    /// Moves to the start of another page, or to the end.
-    pub(super) fn go_to(&mut self, index: u64, address: Option<PageAddress>, rows: u64) {
-        (self.index, self.address, self.taken, self.rows) = (index, address, 0, rows);
-    }
-
-    /// # Errors
-    /// [`ErrorKind::Config`] for a position that a read by `paging` cannot be at.
-    pub(super) fn check(&self, paging: &Paging) -> Result<(), Error> {
-        let leads_there = |address| self.index <= MAX_INDEX && paging.leads_to(address);
-        if self.address.as_ref().is_none_or(leads_there) {
-            return Ok(());
-        }
-        let what = "resume_from: the token is of a read with another paging";
-        Err(Error::new(ErrorKind::Config, what))
-    }
-}
 
 /// Which read a position belongs to: what was read and how, as hashes that are the same in every
 /// process of one release of this crate, and for which no other read can be constructed.

@@ -1,8 +1,5 @@
 //! [pure] Compares the items of pages, ignoring everything else in them.
 
-use std::hash::{BuildHasher, Hasher};
-
-use foldhash::fast::FixedState;
 use serde::{Deserialize, de::IgnoredAny};
 
 use super::items::ItemList;
@@ -34,16 +31,6 @@ fn differ_in_the_first(one: &str, other: &str) -> bool {
     let common = bytes.take_while(|(one, other)| one == other).count();
     let mut json = serde_json::Deserializer::from_slice(&one.as_bytes()[..common]);
     IgnoredAny::deserialize(&mut json).is_err_and(|error| error.is_eof())
-}
-
-/// A hash of these texts in order.
-pub(super) fn content_of<'a>(texts: impl Iterator<Item = &'a str>) -> u64 {
-    let mut hasher = FixedState::with_seed(0x9e37_79b9).build_hasher();
-    for text in texts {
-        hasher.write(text.as_bytes());
-        hasher.write_usize(text.len());
-    }
-    hasher.finish()
 }
 
 #[cfg(test)]

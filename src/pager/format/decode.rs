@@ -2,15 +2,16 @@
 //! consumer requested, with no tree in between, and only when it is needed. Knows nothing of
 //! requests or order.
 
-use std::{collections::BTreeMap, marker::PhantomData};
+use std::collections::BTreeMap;
 
 use http::StatusCode;
-use serde::de::{DeserializeOwned, Deserializer, IgnoredAny};
 use serde_json::value::RawValue;
 
 use super::{
-    items::{ItemList, Taken},
-    page_format::format_of,
+    decoder::ItemDecoder,
+    items::{ItemList, PageFormat, Taken},
+    json::Json,
+    ndjson::{self, Ndjson},
     text::text,
 };
 use crate::{
@@ -19,65 +20,6 @@ use crate::{
     path::Path,
     response::{Mismatch, Response},
 };
-
-/// One decoded page.
-pub(crate) struct DecodedPage<T> {
-    pub(crate) items: Vec<T>,
-    pub(crate) info: PageInfo,
-}
-
-/// Builds one item from its place in the page.
-pub(crate) trait ItemDecoder: Send + Sync + 'static {
-    type Item: Send + 'static;
-
-    fn decode<'de, D: Deserializer<'de>>(&self, deserializer: D) -> Result<Self::Item, D::Error>;
-
-    /// Whether a number of the item may have lost digits of its text.
-    fn is_inexact(&self, _: &Self::Item) -> bool {
-        false
-    }
-
-    /// The same item with all its digits, from its text.
-    fn decode_exactly(&self, text: &str) -> Result<Self::Item, serde_json::Error> {
-        self.decode(&mut serde_json::Deserializer::from_str(text))
-    }
-
-    /// The item at the start of `text`, and where it ends there.
-    fn decode_text(&self, text: &str) -> Result<(Self::Item, usize), serde_json::Error> {
-        let mut json = serde_json::Deserializer::from_str(text);
-        let item = self.decode(&mut json)?;
-        let end = json.into_iter::<IgnoredAny>().byte_offset();
-        if self.is_inexact(&item) {
-            let item = self.decode_exactly(text.get(..end).unwrap_or(text))?;
-            return Ok((item, end));
-        }
-        Ok((item, end))
-    }
-
-    /// The item in `text`, which holds nothing else.
-    fn decode_whole(&self, text: &str) -> Result<Self::Item, serde_json::Error> {
-        let (item, end) = self.decode_text(text)?;
-        serde_json::Deserializer::from_str(text.get(end..).unwrap_or_default()).end()?;
-        Ok(item)
-    }
-}
-
-/// Items of any type that serde can build.
-pub(crate) struct Typed<T>(PhantomData<fn() -> T>);
-
-impl<T> Typed<T> {
-    pub(crate) fn new() -> Self {
-        Self(PhantomData)
-    }
-}
-
-impl<T: DeserializeOwned + Send + 'static> ItemDecoder for Typed<T> {
-    type Item = T;
-
-    fn decode<'de, D: Deserializer<'de>>(&self, deserializer: D) -> Result<T, D::Error> {
-        T::deserialize(deserializer)
-    }
-}
 
 /// An object-safe [`ItemDecoder`].
 pub(in crate::pager) trait ErasedDecoder<T>: Send + Sync {
@@ -216,6 +158,14 @@ impl ItemList {
     }
 }
 
+/// The format of a response. If its content type is lines, it is read as lines if items may be in a
+/// body with nothing around them.
+pub(super) fn format_of(envelope: &Envelope, response: &Response) -> &'static dyn PageFormat {
+    let is_lines =
+        envelope.is_lines || envelope.accepts_bare_array && ndjson::is_named_by(response.headers());
+    if is_lines { &Ndjson } else { &Json }
+}
+
 /// Keys that may be beside an item that is wrapped in `data`.
 const BESIDE_DATA: [&str; 7] =
     ["included", "jsonapi", "links", "message", "meta", "status", "success"];
@@ -265,7 +215,10 @@ mod tests {
     use bytes::Bytes;
     use serde_json::{Value, json};
 
-    use super::*;
+    use super::{
+        super::decoder::{DecodedPage, Typed},
+        *,
+    };
 
     fn read(envelope: &Envelope, response: Response) -> Result<DecodedPage<Value>, Error> {
         let mut cursor = PageCursor::open(envelope, response)?;

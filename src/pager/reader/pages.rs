@@ -5,7 +5,7 @@ use std::task::{Context, Poll, ready};
 use super::Reader;
 use crate::{
     error::{Error, ErrorKind},
-    pager::{page::OpenPage, token::Position},
+    pager::{page::OpenPage, strategy::Position},
 };
 
 /// A page, and where the stream stands after it.

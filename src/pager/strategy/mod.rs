@@ -11,9 +11,12 @@ mod evidence;
 mod link;
 mod parameters;
 mod plan;
+mod position;
 mod seen;
+mod setters;
 mod trailer;
 
+use http::StatusCode;
 use serde::{Deserialize, Serialize};
 
 use address::Origins;
@@ -24,6 +27,7 @@ pub use custom::{PageRequest, PageStrategy, PageView};
 use ends::Ends;
 pub(super) use evidence::{Continuation, Statement};
 pub(super) use plan::{Observation, Plan, Stride, Verdict};
+pub(super) use position::Position;
 pub(super) use seen::Seen;
 pub(super) use trailer::{PageTrailer, Pointer, is_zero};
 
@@ -236,75 +240,6 @@ impl Paging {
         Self::of(Mode::None {})
     }
 
-    /// The number of the first page: 1 by default, 0 for APIs that count from zero. It applies to
-    /// numbered pages only.
-    #[must_use]
-    pub fn first_page(mut self, number: u64) -> Self {
-        match &mut self.mode {
-            Mode::Number { first, .. } => *first = Some(number),
-            _ => self.stray = Some("first_page: has a meaning for numbered pages only"),
-        }
-        self
-    }
-
-    /// The name of the parameter with the page number, the offset or the cursor. The default for
-    /// page numbers is `page`. The other modes have no such parameter and refuse one.
-    #[must_use]
-    pub fn page_param(mut self, name: impl Into<String>) -> Self {
-        match &mut self.mode {
-            Mode::Number { param, .. } | Mode::Offset { param } | Mode::Cursor { param, .. } => {
-                *param = name.into();
-            }
-            _ => self.stray = Some("page_param: pages are not asked for by a parameter"),
-        }
-        self
-    }
-
-    /// Requests `size` items per page, at least 1, in the parameter `name`. By default no size is
-    /// sent and the API's own applies. A server may cap it. If pages hold the URL of the next one,
-    /// only the first request carries the size.
-    #[must_use]
-    pub fn page_size(mut self, name: impl Into<String>, size: u64) -> Self {
-        (self.size_param, self.size) = (Some(name.into()), Some(size));
-        self
-    }
-
-    /// Fails the read with [`ErrorKind::SetChanged`] when a page reports another total, of items or
-    /// of pages, than the pages before it. By default the read follows a set that grows, and ends
-    /// sooner for one that shrinks.
-    #[must_use]
-    pub fn fail_on_change(mut self, yes: bool) -> Self {
-        self.fail_on_change = yes;
-        self
-    }
-
-    /// Follows only a part of each next URL, for APIs behind a proxy whose URLs name another host,
-    /// port or prefix than the one they are reached at. By default the whole URL is followed, and
-    /// one that leads outside the pool's base URL is an error. In an API reached by `https://`, an
-    /// `http://` URL is read as `https://` if nothing else of its host differs.
-    #[must_use]
-    pub fn next_url_part(mut self, part: UrlPart) -> Self {
-        self.url_part = part;
-        self
-    }
-
-    /// Allows the URL of a next page to lead to `base_url`, such as `https://cdn.example.com` or
-    /// `https://example.com/exports`, besides the pool's own base URL. Requests to it carry no
-    /// credentials: no token, and none of the pool's default headers except `User-Agent` and those
-    /// that begin with `Accept`. Another origin has its own hold, rate limit, dampener, circuit
-    /// breaker and retry budget, with the pool's settings: no response from it can hold up the API.
-    ///
-    /// A page from there may lead to further pages there, and back to the pool's API only at the
-    /// endpoint itself with its own query parameters unchanged; any other URL of the API is an
-    /// [`ErrorKind::ForeignOrigin`]. An `http://` origin for an API with `https://` needs
-    /// [`PoolBuilder::allow_http_origins`](crate::PoolBuilder::allow_http_origins), without which
-    /// the read fails with [`ErrorKind::Config`] and sends nothing.
-    #[must_use]
-    pub fn allow_origin(mut self, base_url: impl Into<String>) -> Self {
-        self.origins.0.push(base_url.into());
-        self
-    }
-
     /// Whether the place of every page can be computed, which allows requests in any order.
     pub(crate) fn is_addressable(&self) -> bool {
         matches!(self.mode, Mode::Number { .. } | Mode::Offset { .. })
@@ -336,6 +271,17 @@ impl Paging {
 
     pub(crate) fn is_not_found_the_end(&self) -> bool {
         self.ends.not_found_ends
+    }
+
+    pub(in crate::pager) fn restarts(&self) -> u32 {
+        self.ends.restarts
+    }
+
+    /// Whether a response says that the place of a page has expired.
+    pub(in crate::pager) fn expires_with(&self, status: StatusCode, body: &[u8]) -> bool {
+        let says = |text: &str| String::from_utf8_lossy(body).contains(text);
+        status == StatusCode::GONE
+            || self.ends.expired.iter().any(|(of, text)| *of == status.as_u16() && says(text))
     }
 
     /// Whether pages are linked by the `Link` header.

@@ -3,10 +3,10 @@
 use std::cmp::Ordering;
 
 use super::{
-    PageAddress, Paging,
+    PageAddress, Paging, Position,
     evidence::{Conclusion, Continuation, Evidence, Length, Statement},
 };
-use crate::pager::{facts::PageInfo, token::Position};
+use crate::pager::facts::PageInfo;
 
 mod measure;
 

@@ -8,7 +8,8 @@ use crate::{
     error::Error,
     pager::{
         page::OpenPage,
-        token::{Origin, Position, ResumeToken},
+        strategy::Position,
+        token::{Origin, ResumeToken},
     },
     signer::Signer,
 };
