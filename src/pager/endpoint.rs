@@ -16,8 +16,8 @@ use super::{
     format::ItemList,
     mode::ReadMode,
     next_url,
+    resume_token::ReadIdentity,
     strategy::{Continuation, PageAddress, PageRequest, PageTrailer, PageView, Paging, Position},
-    token::Origin,
 };
 use crate::{
     base_url::BaseUrl,
@@ -91,8 +91,8 @@ impl Endpoint {
     }
 
     /// The identity of the read.
-    pub(super) fn origin(&self) -> Origin {
-        Origin::of(&self.path, &self.paging, &self.envelope)
+    pub(super) fn identity(&self) -> ReadIdentity {
+        ReadIdentity::of(&self.path, &self.paging, &self.envelope)
     }
 
     /// Where the set begins.

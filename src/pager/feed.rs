@@ -20,7 +20,7 @@ use super::{
     mode::ReadMode,
     prefetcher::{Horizon, Prefetcher, QueuedPage},
     strategy::{PageAddress, Position},
-    window::Window,
+    window::PageWindow,
 };
 use crate::{dispatch::Connected, error::Error};
 
@@ -35,7 +35,7 @@ pub(super) struct Feed {
     /// Pages in order, several at a time if several have arrived.
     pages: mpsc::UnboundedReceiver<Vec<QueuedPage>>,
     horizon: watch::Sender<Horizon>,
-    window: Arc<Window>,
+    window: Arc<PageWindow>,
     /// Pages that were received and not taken yet.
     batch: vec::IntoIter<QueuedPage>,
     /// Drives the fetching. Resolves when the pager has ended, or is stuck on a thread that is

@@ -9,7 +9,7 @@ use super::{
     envelope::Envelope,
     facts::{Fact, PageInfo, Remarks, Said},
     format::{ErasedDecoder, PageCursor, Typed},
-    token::ResumeToken,
+    resume_token::ResumeToken,
 };
 use crate::{response::Response, signer::Signer};
 
@@ -47,7 +47,7 @@ pub fn page(body: &[u8]) {
 pub fn token(text: &str) {
     let Ok(token) = text.parse::<ResumeToken>() else { return };
     assert!(token.to_text().parse().is_ok_and(|again: ResumeToken| again == token));
-    let forged = token.check(&token.origin, &Signer::of_this_process());
+    let forged = token.check(&token.identity, &Signer::of_this_process());
     assert!(forged.is_err(), "nobody has signed it");
 }
 

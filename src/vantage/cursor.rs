@@ -12,7 +12,7 @@ use super::{
     filter::Filter, keyed::KeyedRow, keys::Keys, query::Query, reads::Read, window::Window,
 };
 use crate::{
-    pager::{Origin, PaginatedStream, ReadMode, ResumeToken},
+    pager::{PaginatedStream, ReadIdentity, ReadMode, ResumeToken},
     signer::{Signer, UNSIGNED},
 };
 
@@ -32,7 +32,7 @@ impl Position {
     /// # Errors
     /// `IncorrectUsage` for a value that [`value`](Self::value) did not make, or made for
     /// another read than `own`, or with another key.
-    pub(super) fn of(value: &Value, own: &Origin, signer: &Signer) -> Result<Self> {
+    pub(super) fn of(value: &Value, own: &ReadIdentity, signer: &Signer) -> Result<Self> {
         let wrong = |what: String| error!(what).mark_incorrect_usage();
         let foreign = || wrong("the token is not one of this source".into());
         let number = |value: &Value| u64::try_from(i128::from(value.as_integer()?)).ok();
@@ -43,7 +43,8 @@ impl Position {
         }
         let [signed @ .., signature] = parts.as_slice() else { return Err(foreign()) };
         let [_, origin, token, row] = signed else { return Err(foreign()) };
-        let origin = origin.as_text().and_then(|text| serde_json::from_str::<Origin>(text).ok());
+        let origin =
+            origin.as_text().and_then(|text| serde_json::from_str::<ReadIdentity>(text).ok());
         if let Some(difference) = origin.ok_or_else(foreign)?.difference(own) {
             return Err(wrong(format!("the token is of a read with {difference}")));
         }
@@ -62,7 +63,7 @@ impl Position {
     }
 
     /// The token of this position in the read `own`.
-    fn value(&self, own: &Origin, signer: &Signer) -> Value {
+    fn value(&self, own: &ReadIdentity, signer: &Signer) -> Value {
         let (token, row) = match self {
             Self::Row(row) => (Value::Null, *row),
             Self::Token(token, row) => (token.to_text().into(), *row),
@@ -97,7 +98,7 @@ impl Read {
     ) -> Result<(Vec<KeyedRow>, Option<Value>)> {
         let mut queries = self.queries()?;
         let read = format!("{queries:?}");
-        let own = Origin::of(&read, &self.settings.paging, &self.settings.envelope);
+        let own = ReadIdentity::of(&read, &self.settings.paging, &self.settings.envelope);
         let signer = self.api.pool.signer();
         let place =
             token.map_or(Ok(Position::Row(0)), |token| Position::of(token, &own, &signer))?;
@@ -213,7 +214,7 @@ mod tests {
 
     #[test]
     fn only_a_token_of_this_source_is_a_place() {
-        let of = |what: &str| Origin::of(what, &Paging::page_number(), &Envelope::default());
+        let of = |what: &str| ReadIdentity::of(what, &Paging::page_number(), &Envelope::default());
         let (own, signer) = (of("/rows"), Signer::of_this_process());
         let kept = Position::Row(7).value(&own, &signer);
         assert!(Position::of(&kept, &own, &signer).is_ok_and(|place| place == Position::Row(7)));

@@ -49,7 +49,13 @@ impl Paging {
             Mode::Cursor { next, .. } | Mode::NextUrl { next } if next.is_root() => {
                 return invalid("paging: the path to the next page is empty");
             }
-            _ => {}
+            Mode::Number { .. }
+            | Mode::Offset { .. }
+            | Mode::Cursor { .. }
+            | Mode::NextUrl { .. }
+            | Mode::Link {}
+            | Mode::Custom(_)
+            | Mode::None {} => {}
         }
         if !self.origins.0.is_empty() && !self.is_led_by_urls() {
             return invalid("allow_origin: has a meaning only where pages hold URLs");

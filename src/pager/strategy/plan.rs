@@ -1,10 +1,11 @@
-//! [pure] Which page to request next, and when the set has ended. Pages are counted from 0.
+//! [pure] Which page to request next, and when the set has ended: the table of what ends a set is
+//! in `end_of_set`. Pages are counted from 0.
 
 use std::cmp::Ordering;
 
 use super::{
     PageAddress, Paging, Position,
-    evidence::{Conclusion, Continuation, Evidence, Length, Statement},
+    end_of_set::{Conclusion, Continuation, Evidence, Length, Statement},
 };
 use crate::pager::facts::PageInfo;
 

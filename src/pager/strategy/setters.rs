@@ -10,7 +10,14 @@ impl Paging {
     pub fn first_page(mut self, number: u64) -> Self {
         match &mut self.mode {
             Mode::Number { first, .. } => *first = Some(number),
-            _ => self.stray = Some("first_page: has a meaning for numbered pages only"),
+            Mode::Offset { .. }
+            | Mode::Cursor { .. }
+            | Mode::NextUrl { .. }
+            | Mode::Link {}
+            | Mode::Custom(_)
+            | Mode::None {} => {
+                self.stray = Some("first_page: has a meaning for numbered pages only");
+            }
         }
         self
     }
@@ -23,7 +30,9 @@ impl Paging {
             Mode::Number { param, .. } | Mode::Offset { param } | Mode::Cursor { param, .. } => {
                 *param = name.into();
             }
-            _ => self.stray = Some("page_param: pages are not asked for by a parameter"),
+            Mode::NextUrl { .. } | Mode::Link {} | Mode::Custom(_) | Mode::None {} => {
+                self.stray = Some("page_param: pages are not asked for by a parameter");
+            }
         }
         self
     }

@@ -7,10 +7,11 @@ use http::{
 };
 use url::Url;
 
-use super::{Mode, PageAddress, PageView, Paging, Path, link};
+use super::{Mode, PageAddress, PageView, Paging, link};
 use crate::{
     error::{Error, ErrorKind},
     pager::{envelope::Envelope, facts::PageInfo},
+    path::Path,
     response::Mismatch,
 };
 
@@ -73,7 +74,11 @@ impl Paging {
     pub(in crate::pager) fn pointer(&self) -> Option<&Path> {
         match &self.mode {
             Mode::Cursor { next, .. } | Mode::NextUrl { next } => Some(next),
-            _ => None,
+            Mode::Number { .. }
+            | Mode::Offset { .. }
+            | Mode::Link {}
+            | Mode::Custom(_)
+            | Mode::None {} => None,
         }
     }
 

@@ -1,5 +1,5 @@
-//! [pure] Everything that a page says about the pages after it, and the conclusion. The table is in
-//! the documentation of [`Paging`](super::Paging).
+//! [pure] What ends a set: everything that a page says about the pages after it, and the
+//! conclusion. The documentation of [`Paging`](super::Paging) has it as a table.
 
 use std::cmp::Ordering;
 

@@ -26,15 +26,15 @@ const UNTOLD: u8 = b'{';
 /// Which read a position belongs to: what was read and how, as hashes that are the same in every
 /// process of one release of this crate, and for which no other read can be constructed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Origin {
+pub(crate) struct ReadIdentity {
     endpoint: String,
     paging: String,
     envelope: String,
     release: String,
 }
 
-impl Origin {
-    /// The origin of a read of `endpoint`, or of any text that says what was read.
+impl ReadIdentity {
+    /// The identity of a read of `endpoint`, or of any text that says what was read.
     pub(crate) fn of(endpoint: &str, paging: &Paging, envelope: &Envelope) -> Self {
         let hash_of = |setting: &dyn Debug| hash(&format!("{setting:?}"));
         Self {
@@ -87,7 +87,7 @@ fn hash(text: &str) -> String {
 #[serde(into = "String", try_from = "String")]
 pub struct ResumeToken {
     pub(super) position: Position,
-    pub(super) origin: Origin,
+    pub(super) identity: ReadIdentity,
     signature: String,
 }
 
@@ -102,15 +102,15 @@ struct Content<P, O, S> {
 }
 
 impl ResumeToken {
-    pub(super) fn signed(position: Position, origin: Origin, signer: &Signer) -> Self {
-        let mut token = Self { position, origin, signature: String::new() };
+    pub(super) fn signed(position: Position, identity: ReadIdentity, signer: &Signer) -> Self {
+        let mut token = Self { position, identity, signature: String::new() };
         token.signature = signer.sign(&token.bytes(""));
         token
     }
 
     /// The bytes with `signature` in place of its own. The signed bytes have an empty one.
     fn bytes(&self, signature: &str) -> Vec<u8> {
-        let content = Content { at: &self.position, of: &self.origin, by: signature };
+        let content = Content { at: &self.position, of: &self.identity, by: signature };
         let mut bytes = vec![VERSION];
         // Numbers and text always serialize.
         bytes.extend(serde_json::to_vec(&content).unwrap_or_default());
@@ -132,10 +132,10 @@ impl ResumeToken {
     /// # Errors
     /// [`ErrorKind::Config`] for a token of another read than `own`, saying what differs, and for
     /// one that `signer` has not signed.
-    pub(super) fn check(&self, own: &Origin, signer: &Signer) -> Result<(), Error> {
+    pub(super) fn check(&self, own: &ReadIdentity, signer: &Signer) -> Result<(), Error> {
         let refused =
             |what: &str| Err(Error::new(ErrorKind::Config, format!("resume_from: {what}")));
-        if let Some(difference) = self.origin.difference(own) {
+        if let Some(difference) = self.identity.difference(own) {
             return refused(&format!("the token is of a read with {difference}"));
         }
         if !signer.has_signed(&self.bytes(""), &self.signature) {
@@ -167,9 +167,9 @@ impl FromStr for ResumeToken {
             }
             _ => None,
         };
-        let Content { at: position, of: origin, by: signature } =
+        let Content { at: position, of: identity, by: signature } =
             content.ok_or_else(|| invalid("the text is no resume token".into()))?;
-        Ok(Self { position, origin, signature })
+        Ok(Self { position, identity, signature })
     }
 }
 
@@ -203,12 +203,12 @@ mod tests {
 
     fn token() -> ResumeToken {
         let paging = Paging::page_number();
-        let origin = Origin::of("/rows?a=1", &paging, &Envelope::default());
+        let identity = ReadIdentity::of("/rows?a=1", &paging, &Envelope::default());
         let at = Position { index: 3, full: 10, ..Position::at(PageAddress::Page(3), 30) };
-        ResumeToken::signed(at, origin, &Signer::of_this_process())
+        ResumeToken::signed(at, identity, &Signer::of_this_process())
     }
 
-    fn refusal(token: &ResumeToken, own: &Origin) -> Option<String> {
+    fn refusal(token: &ResumeToken, own: &ReadIdentity) -> Option<String> {
         let refused = token.check(own, &Signer::of_this_process());
         refused.err().map(|error| error.to_string())
     }
@@ -225,22 +225,22 @@ mod tests {
             ("/rows?a=1", &paging, &Envelope::items_at("x"), Some("another envelope")),
             ("/x", &sized, &envelope, Some("another endpoint and another paging")),
         ] {
-            let own = Origin::of(endpoint, paging, envelope);
+            let own = ReadIdentity::of(endpoint, paging, envelope);
             let error = refusal(&token(), &own);
             assert_eq!(error.is_some(), what.is_some());
             assert!(error.unwrap_or_default().ends_with(what.unwrap_or_default()), "{what:?}");
         }
         let mut elder = token();
-        elder.origin.release = "0.1.0".into();
-        let elder = ResumeToken::signed(elder.position, elder.origin, &Signer::of_this_process());
-        assert_eq!(refusal(&elder, &token().origin), None);
-        let own = Origin::of("/x", &paging, &envelope);
+        elder.identity.release = "0.1.0".into();
+        let elder = ResumeToken::signed(elder.position, elder.identity, &Signer::of_this_process());
+        assert_eq!(refusal(&elder, &token().identity), None);
+        let own = ReadIdentity::of("/x", &paging, &envelope);
         assert!(refusal(&elder, &own).unwrap().contains("0.1.0"));
     }
 
     #[test]
     fn security_02_whatever_is_changed_in_a_token_its_signature_is_of_another_one() {
-        let own = token().origin;
+        let own = token().identity;
         let moved = |change: fn(&mut Position)| {
             let mut token = token();
             change(&mut token.position);
