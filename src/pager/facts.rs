@@ -144,8 +144,8 @@ pub(super) enum Said {
     Flag(Option<bool>),
 }
 
-/// A place holds a value of the wrong kind.
-#[derive(Debug)]
+/// A value at a place is not of the right kind, or cannot be read at all.
+#[derive(Debug, PartialEq, Eq)]
 pub(super) struct Unreadable;
 
 impl PageInfo {

@@ -2,8 +2,7 @@
 //! their items on demand, lets the plan judge each page in its turn, and tells the pager how far
 //! the set reaches.
 
-mod items;
-mod pages;
+mod reads;
 
 use std::{
     mem,
@@ -21,7 +20,7 @@ use super::{
     page::OpenPage,
     prefetcher::{Horizon, QueuedPage},
     reread::Reread,
-    strategy::{Continuation, PageAddress, Plan, Position, Verdict},
+    strategy::{Continuation, Observation, PageAddress, Plan, Position, Verdict},
     window::PagePermit,
 };
 use crate::{
@@ -299,7 +298,9 @@ impl<T: Send + 'static> Reader<T> {
         let body = self.previous.as_ref().map_or("", |(list, _)| list.text());
         // Long pages are not searched for keys.
         let body = if body.len() < LONG { body } else { "" };
-        let verdict = self.judge.judge(self.index, items, info, repeats, continuation, body)?;
+        let (index, is_flag_named) = (self.index, self.endpoint.envelope.has_flag());
+        let observation = Observation { index, items, info, repeats, continuation, is_flag_named };
+        let verdict = self.judge.judge(&observation, body)?;
         self.pages += 1;
         if verdict == Verdict::Last {
             self.feed = None;

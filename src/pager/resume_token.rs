@@ -200,6 +200,7 @@ impl Debug for ResumeToken {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::pager::PageAddress;
 
     fn token() -> ResumeToken {
         let paging = Paging::page_number();

@@ -38,16 +38,16 @@ mod tests {
     use http::StatusCode;
     use serde_json::json;
 
-    use super::{super::decode::PageCursor, *};
+    use super::*;
     use crate::{pager::envelope::Envelope, response::Response};
 
     // Allows a literal to be given.
     #[allow(clippy::needless_pass_by_value)]
     fn same(one: impl ToString, other: impl ToString) -> bool {
-        let open = |body: String| {
-            PageCursor::open(&Envelope::default(), Response::new(StatusCode::OK, body)).unwrap()
+        let list = |body: String| {
+            ItemList::of(&Envelope::default(), &Response::new(StatusCode::OK, body)).unwrap()
         };
-        same_items(open(one.to_string()).list(), open(other.to_string()).list())
+        same_items(&list(one.to_string()), &list(other.to_string()))
     }
 
     #[test]

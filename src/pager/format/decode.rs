@@ -16,85 +16,31 @@ use super::{
 };
 use crate::{
     error::{Error, ErrorKind},
-    pager::{envelope::Envelope, facts::PageInfo, strategy::PageTrailer},
+    pager::{envelope::Envelope, strategy::PageTrailer},
     path::Path,
     response::{Mismatch, Response},
 };
 
 /// An object-safe [`ItemDecoder`].
 pub(in crate::pager) trait ErasedDecoder<T>: Send + Sync {
-    /// The next item of a page, or `None` after the last.
-    fn next(&self, cursor: &mut PageCursor) -> Option<Result<T, Error>>;
+    /// The next item of the page in `response`, or `None` after the last.
+    fn next(
+        &self,
+        response: &Response,
+        items: &ItemList,
+        taken: &mut Taken,
+    ) -> Option<Result<T, Error>>;
 }
 
 impl<D: ItemDecoder> ErasedDecoder<D::Item> for D {
-    fn next(&self, cursor: &mut PageCursor) -> Option<Result<D::Item, Error>> {
-        cursor.next(self)
-    }
-}
-
-/// A page whose items are taken one at a time.
-pub(in crate::pager) struct PageCursor {
-    response: Response,
-    list: ItemList,
-    taken: Taken,
-}
-
-impl PageCursor {
-    /// Finds the items of a page.
-    ///
-    /// # Errors
-    /// [`ErrorKind::Decode`] if the body is not text.
-    pub(crate) fn open(envelope: &Envelope, response: Response) -> Result<Self, Error> {
-        let list = ItemList::of(envelope, &response)?;
-        Ok(Self::of(response, list))
-    }
-
-    /// A page whose items were already found.
-    pub(in crate::pager) fn of(response: Response, list: ItemList) -> Self {
-        Self { response, taken: list.start(), list }
-    }
-
-    pub(in crate::pager) fn list(&self) -> &ItemList {
-        &self.list
-    }
-
-    /// How many items were taken so far.
-    pub(crate) fn taken(&self) -> usize {
-        self.taken.count
-    }
-
-    /// How much of the text was consumed, including what is before the items.
-    pub(in crate::pager) fn at(&self) -> usize {
-        self.taken.at
-    }
-
-    /// Builds the next item, or returns `None` at the end of the list.
-    fn next<D: ItemDecoder>(&mut self, decoder: &D) -> Option<Result<D::Item, Error>> {
-        let item = self.list.next(&mut self.taken, decoder)?;
-        Some(item.map_err(|source| mismatch(&self.response, source)))
-    }
-
-    /// How many items there are and the metadata of the page, without building any item.
-    ///
-    /// # Errors
-    /// Those of [`ItemList::survey`].
-    pub(in crate::pager) fn survey(&self, envelope: &Envelope) -> Result<(usize, PageInfo), Error> {
-        let (taken, trailer) = self.list.survey_all(&self.response, envelope, None)?;
-        Ok((taken.count, trailer.info))
-    }
-
-    /// The metadata of the page, once every item was taken.
-    ///
-    /// # Errors
-    /// Those of [`ItemList::survey`].
-    pub(crate) fn info(&self, envelope: &Envelope) -> Result<PageInfo, Error> {
-        let trailer = self.list.survey(&self.response, envelope, None, self.taken);
-        trailer.map(|trailer| trailer.info)
-    }
-
-    pub(in crate::pager) fn response(&self) -> &Response {
-        &self.response
+    fn next(
+        &self,
+        response: &Response,
+        items: &ItemList,
+        taken: &mut Taken,
+    ) -> Option<Result<D::Item, Error>> {
+        let item = items.next(taken, self)?;
+        Some(item.map_err(|source| mismatch(response, source)))
     }
 }
 
@@ -129,7 +75,7 @@ impl ItemList {
     /// # Errors
     /// [`ErrorKind::Decode`] if there is no list of items, or more than one, or anything is
     /// invalid.
-    fn survey(
+    pub(in crate::pager) fn survey(
         &self,
         response: &Response,
         envelope: &Envelope,
@@ -196,9 +142,10 @@ pub(crate) fn decode_only_item<D: ItemDecoder>(
     envelope: &Envelope,
     response: &Response,
 ) -> Option<D::Item> {
-    let mut cursor = PageCursor::open(envelope, response.clone()).ok()?;
-    let item = cursor.next(decoder)?.ok()?;
-    cursor.next(decoder).is_none().then_some(item)
+    let items = ItemList::of(envelope, response).ok()?;
+    let mut taken = items.start();
+    let item = items.next(&mut taken, decoder)?.ok()?;
+    items.next(&mut taken, decoder).is_none().then_some(item)
 }
 
 fn mismatch(response: &Response, source: impl Into<Mismatch>) -> Error {
@@ -219,14 +166,15 @@ mod tests {
         super::decoder::{DecodedPage, Typed},
         *,
     };
+    use crate::pager::facts::PageInfo;
 
     fn read(envelope: &Envelope, response: Response) -> Result<DecodedPage<Value>, Error> {
-        let mut cursor = PageCursor::open(envelope, response)?;
-        let mut items = Vec::new();
-        while let Some(item) = cursor.next(&Typed::new()) {
-            items.push(item?);
+        let list = ItemList::of(envelope, &response)?;
+        let (mut taken, mut items) = (list.start(), Vec::new());
+        while let Some(item) = list.next(&mut taken, &Typed::new()) {
+            items.push(item.map_err(|source| mismatch(&response, source))?);
         }
-        Ok(DecodedPage { items, info: cursor.info(envelope)? })
+        Ok(DecodedPage { items, info: list.survey(&response, envelope, None, taken)?.info })
     }
 
     fn page(envelope: &Envelope, body: impl Into<Bytes>) -> Result<DecodedPage<Value>, Error> {
@@ -323,10 +271,11 @@ mod tests {
     fn a_survey_tells_what_reading_would() {
         let body = r#"{"data":[1,{"a":[2]},"x"],"pagination":{"total":9}}"#;
         let response = Response::new(StatusCode::OK, body);
-        let surveyed = PageCursor::open(&Envelope::default(), response.clone()).unwrap();
-        let survey = surveyed.survey(&Envelope::default()).unwrap();
-        let read = read(&Envelope::default(), response).unwrap();
-        assert_eq!(survey, (read.items.len(), read.info));
+        let envelope = Envelope::default();
+        let list = ItemList::of(&envelope, &response).unwrap();
+        let (taken, trailer) = list.survey_all(&response, &envelope, None).unwrap();
+        let read = read(&envelope, response).unwrap();
+        assert_eq!((taken.count, trailer.info), (read.items.len(), read.info));
     }
 
     #[test]
