@@ -46,9 +46,9 @@ impl Paging {
         self
     }
 
-    /// Fails the read with [`ErrorKind::SetChanged`] when a page reports another total, of items or
-    /// of pages, than the pages before it. By default the read follows a set that grows, and ends
-    /// sooner for one that shrinks.
+    /// Fails the read with [`ErrorKind::SetChanged`](crate::ErrorKind::SetChanged) when a page
+    /// reports another total, of items or of pages, than the pages before it. By default the read
+    /// follows a set that grows, and ends sooner for one that shrinks.
     #[must_use]
     pub fn fail_on_change(mut self, yes: bool) -> Self {
         self.fail_on_change = yes;
@@ -73,9 +73,10 @@ impl Paging {
     ///
     /// A page from there may lead to further pages there, and back to the pool's API only at the
     /// endpoint itself with its own query parameters unchanged; any other URL of the API is an
-    /// [`ErrorKind::ForeignOrigin`]. An `http://` origin for an API with `https://` needs
+    /// [`ErrorKind::ForeignOrigin`](crate::ErrorKind::ForeignOrigin). An `http://` origin for an
+    /// API with `https://` needs
     /// [`PoolBuilder::allow_http_origins`](crate::PoolBuilder::allow_http_origins), without which
-    /// the read fails with [`ErrorKind::Config`] and sends nothing.
+    /// the read fails with [`ErrorKind::Config`](crate::ErrorKind::Config) and sends nothing.
     #[must_use]
     pub fn allow_origin(mut self, base_url: impl Into<String>) -> Self {
         self.origins.0.push(base_url.into());
@@ -99,7 +100,7 @@ impl Paging {
 
     /// How many pages in a row may be empty while a signal says that more follow: 1,000 by default.
     /// Filters that a server applies after paging leave some pages without rows. One more empty
-    /// page is an [`ErrorKind::Incomplete`].
+    /// page is an [`ErrorKind::Incomplete`](crate::ErrorKind::Incomplete).
     #[must_use]
     pub fn max_empty_pages(mut self, pages: u32) -> Self {
         self.ends.max_empty_pages = pages;
@@ -108,7 +109,8 @@ impl Paging {
 
     /// Allows a read to end before it has as many rows or pages as a total says, and reports that
     /// as an [`Event::PagingWarning`](crate::events::Event::PagingWarning). For totals that are
-    /// estimates or count hidden rows. By default this is an [`ErrorKind::Incomplete`].
+    /// estimates or count hidden rows. By default this is an
+    /// [`ErrorKind::Incomplete`](crate::ErrorKind::Incomplete).
     #[must_use]
     pub fn totals_are_estimates(mut self, yes: bool) -> Self {
         self.ends.totals_are_estimates = yes;
@@ -137,7 +139,8 @@ impl Paging {
 
     /// The API returns at most the first `rows` rows of a set, at least 1, as search APIs do. No
     /// page that begins after them is requested, and a read that reaches them is an
-    /// [`ErrorKind::Incomplete`] unless a total says that there are no more.
+    /// [`ErrorKind::Incomplete`](crate::ErrorKind::Incomplete) unless a total says that there are
+    /// no more.
     #[must_use]
     pub fn row_cap(mut self, rows: u64) -> Self {
         self.ends.row_cap = Some(rows);
@@ -146,7 +149,7 @@ impl Paging {
 
     /// Treats a response with this status and with `text` in its body as an expired cursor or URL,
     /// as a 410 always is: `expired_with(422, "cursor")`. It ends the read with
-    /// [`ErrorKind::CursorExpired`] instead of another error.
+    /// [`ErrorKind::CursorExpired`](crate::ErrorKind::CursorExpired) instead of another error.
     #[must_use]
     pub fn expired_with(mut self, status: u16, text: &str) -> Self {
         self.ends.expired.push((status, text.to_owned()));
