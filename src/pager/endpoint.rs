@@ -13,16 +13,15 @@ use super::{
     bounds::Bounds,
     envelope::Envelope,
     facts::PageInfo,
-    format::{DecodedPage, ErasedDecoder, ItemDecoder, ItemList},
+    format::ItemList,
     mode::ReadMode,
     next_url,
-    page::OpenPage,
-    strategy::{Continuation, PageAddress, PageRequest, PageTrailer, PageView, Paging},
-    token::{Origin, Position},
+    resume_token::ReadIdentity,
+    strategy::{Continuation, PageAddress, PageRequest, PageTrailer, PageView, Paging, Position},
 };
 use crate::{
     base_url::BaseUrl,
-    dispatch::{Caller, Effort, PoolLink},
+    dispatch::{Caller, Effort},
     error::{Error, ErrorKind},
     priority::Priority,
     request::Request,
@@ -92,8 +91,8 @@ impl Endpoint {
     }
 
     /// The identity of the read.
-    pub(super) fn origin(&self) -> Origin {
-        Origin::of(&self.path, &self.paging, &self.envelope)
+    pub(super) fn identity(&self) -> ReadIdentity {
+        ReadIdentity::of(&self.path, &self.paging, &self.envelope)
     }
 
     /// Where the set begins.
@@ -330,39 +329,6 @@ fn untrusted(url: &str) -> Error {
         next_url::shown(url)
     );
     Error::new(ErrorKind::ForeignOrigin, what)
-}
-
-/// Fetches a single page, within `bounds`, with `items` as the page size if the API takes one.
-pub(crate) async fn fetch_page<D: ItemDecoder>(
-    pool: impl Into<PoolLink>,
-    endpoint: &str,
-    paging: &Paging,
-    envelope: &Envelope,
-    decoder: D,
-    (address, size): (PageAddress, Option<u64>),
-    bounds: Bounds,
-) -> Result<DecodedPage<D::Item>, Error> {
-    paging.check()?;
-    let index = if let PageAddress::Page(index) = address { index } else { 0 };
-    let number = paging.number(index);
-    let mut endpoint = Endpoint::new(endpoint.to_owned());
-    endpoint.paging = paging.clone();
-    endpoint.envelope = Arc::new(envelope.clone());
-    endpoint.bounds = bounds.begun(Instant::now());
-    let endpoint = Arc::new(endpoint);
-    let decoder: Arc<dyn ErasedDecoder<D::Item>> = Arc::new(decoder);
-    let connected = pool.into().0.connect().await?;
-    paging.check_origins(&connected.caller.dispatcher.config)?;
-    let page = async {
-        let mut fetched = endpoint.fetch(&connected.caller, index, address, size).await?;
-        let scan = fetched.scan.take();
-        if let Some(scan) = &scan {
-            bounds.check_items(scan.items as u64)?;
-        }
-        let (list, info) = scan.map(|scan| (scan.list, scan.info)).unzip();
-        OpenPage::open(&endpoint, &decoder, fetched, list, number, 0, 0)?.whole(info).await
-    };
-    page.await.map_err(|error| error.with_page(number))
 }
 
 /// The URL of one page, without requesting it.

@@ -3,10 +3,13 @@
 
 mod data;
 
+use http::{HeaderMap, header::CONTENT_RANGE};
 use serde::{Deserialize, Serialize};
 
-use super::facts::{Fact, HINTS, Location, Named};
-use crate::path::Path;
+use super::facts::{
+    Fact, HINTS, Location, Named, PageInfo, Remarks, Said, complete_length, unreadable,
+};
+use crate::{header_value::header_text, path::Path, response::Mismatch};
 
 /// Where a page holds its items and its metadata about the set.
 ///
@@ -268,6 +271,84 @@ impl Envelope {
     }
 }
 
+impl Envelope {
+    /// Whether a flag says where the set ends.
+    pub(super) fn has_flag(&self) -> bool {
+        self.named.iter().any(|named| named.fact.is_flag())
+    }
+
+    /// The name of a fact in a page.
+    pub(super) fn name_of(&self, fact: Fact) -> String {
+        let is_it = |named: &&Named| {
+            named.fact == fact || fact == Fact::HasNext && named.fact == Fact::IsLast
+        };
+        if let Some(named) = self.named.iter().find(is_it) {
+            return named.place.name();
+        }
+        let hint = HINTS.iter().find(|(_, hint)| *hint == fact).map_or("", |(name, _)| name);
+        self.pagination.join(hint).to_string()
+    }
+
+    /// Reads facts from header fields.
+    ///
+    /// # Errors
+    /// If a field that a setting names cannot be read.
+    pub(super) fn read_headers(
+        &self,
+        headers: &HeaderMap,
+        info: &mut PageInfo,
+    ) -> Result<(), Mismatch> {
+        for (index, Named { fact, place }) in self.named.iter().enumerate() {
+            let Location::Header(name) = place else { continue };
+            let mut latest: Option<Said> = None;
+            for value in headers.get_all(name) {
+                info.remarks.add(Remarks::place(index));
+                let text = header_text(value);
+                let said = match *fact {
+                    Fact::Total if name == CONTENT_RANGE.as_str() => {
+                        let length = complete_length(text.trim());
+                        Said::Count(length.map_err(|_| unreadable(Fact::Total, name))?)
+                    }
+                    fact => fact.read(text.trim()).map_err(|_| unreadable(fact, name))?,
+                };
+                if latest.is_some_and(|latest| latest != said) {
+                    let what = format!("the header field `{name}` says different things");
+                    return Err(Mismatch::from(what));
+                }
+                latest = Some(said);
+            }
+            if let Some(said) = latest {
+                info.take(*fact, said);
+            }
+        }
+        Ok(())
+    }
+}
+
 fn hints(pagination: &Path) -> [Path; HINTS.len()] {
     HINTS.map(|(key, _)| pagination.join(key))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_header_field_that_occurs_twice_says_one_thing_or_is_an_error() {
+        let envelope = Envelope::bare_array().total_in_header("X-Total");
+        let read = |values: &[&str]| {
+            let mut headers = HeaderMap::new();
+            for value in values {
+                headers.append("x-total", value.parse().unwrap());
+            }
+            let mut info = PageInfo::default();
+            envelope.read_headers(&headers, &mut info).map(|()| info.total)
+        };
+        assert_eq!(read(&["6"]).unwrap(), Some(6));
+        assert_eq!(read(&["6", "6"]).unwrap(), Some(6));
+        assert_eq!(read(&[]).unwrap(), None);
+        for values in [["6", "7"].as_slice(), &["many"], &["1,234"]] {
+            assert!(read(values).is_err(), "{values:?}");
+        }
+    }
 }

@@ -3,7 +3,6 @@
 
 use std::borrow::Cow;
 
-use super::envelope::Envelope;
 use crate::{
     header_value::header_text,
     path::{Key, Path},
@@ -145,8 +144,8 @@ pub(super) enum Said {
     Flag(Option<bool>),
 }
 
-/// A place holds a value of the wrong kind.
-#[derive(Debug)]
+/// A value at a place is not of the right kind, or cannot be read at all.
+#[derive(Debug, PartialEq, Eq)]
 pub(super) struct Unreadable;
 
 impl PageInfo {
@@ -173,60 +172,6 @@ impl PageInfo {
             (Fact::NextPage, Said::Flag(flag)) => self.next_page = self.next_page.or(flag),
             _ => {}
         }
-    }
-}
-
-impl Envelope {
-    /// Whether a flag says where the set ends.
-    pub(super) fn has_flag(&self) -> bool {
-        self.named.iter().any(|named| named.fact.is_flag())
-    }
-
-    /// The name of a fact in a page.
-    pub(super) fn name_of(&self, fact: Fact) -> String {
-        let is_it = |named: &&Named| {
-            named.fact == fact || fact == Fact::HasNext && named.fact == Fact::IsLast
-        };
-        if let Some(named) = self.named.iter().find(is_it) {
-            return named.place.name();
-        }
-        let hint = HINTS.iter().find(|(_, hint)| *hint == fact).map_or("", |(name, _)| name);
-        self.pagination.join(hint).to_string()
-    }
-
-    /// Reads facts from header fields.
-    ///
-    /// # Errors
-    /// If a field that a setting names cannot be read.
-    pub(super) fn read_headers(
-        &self,
-        headers: &HeaderMap,
-        info: &mut PageInfo,
-    ) -> Result<(), Mismatch> {
-        for (index, Named { fact, place }) in self.named.iter().enumerate() {
-            let Location::Header(name) = place else { continue };
-            let mut latest: Option<Said> = None;
-            for value in headers.get_all(name) {
-                info.remarks.add(Remarks::place(index));
-                let text = header_text(value);
-                let said = match *fact {
-                    Fact::Total if name == CONTENT_RANGE.as_str() => {
-                        let length = complete_length(text.trim());
-                        Said::Count(length.map_err(|_| unreadable(Fact::Total, name))?)
-                    }
-                    fact => fact.read(text.trim()).map_err(|_| unreadable(fact, name))?,
-                };
-                if latest.is_some_and(|latest| latest != said) {
-                    let what = format!("the header field `{name}` says different things");
-                    return Err(Mismatch::from(what));
-                }
-                latest = Some(said);
-            }
-            if let Some(said) = latest {
-                info.take(*fact, said);
-            }
-        }
-        Ok(())
     }
 }
 
@@ -394,25 +339,6 @@ mod tests {
         }
         for value in ["items 0-9", "95", "items 0-9/-1", "items 0-9/many"] {
             assert!(complete_length(value).is_err(), "{value:?}");
-        }
-    }
-
-    #[test]
-    fn a_header_field_that_occurs_twice_says_one_thing_or_is_an_error() {
-        let envelope = Envelope::bare_array().total_in_header("X-Total");
-        let read = |values: &[&str]| {
-            let mut headers = HeaderMap::new();
-            for value in values {
-                headers.append("x-total", value.parse().unwrap());
-            }
-            let mut info = PageInfo::default();
-            envelope.read_headers(&headers, &mut info).map(|()| info.total)
-        };
-        assert_eq!(read(&["6"]).unwrap(), Some(6));
-        assert_eq!(read(&["6", "6"]).unwrap(), Some(6));
-        assert_eq!(read(&[]).unwrap(), None);
-        for values in [["6", "7"].as_slice(), &["many"], &["1,234"]] {
-            assert!(read(values).is_err(), "{values:?}");
         }
     }
 }

@@ -19,9 +19,8 @@ use super::{
     endpoint::Endpoint,
     mode::ReadMode,
     prefetcher::{Horizon, Prefetcher, QueuedPage},
-    strategy::PageAddress,
-    token::Position,
-    window::Window,
+    strategy::{PageAddress, Position},
+    window::PageWindow,
 };
 use crate::{dispatch::Connected, error::Error};
 
@@ -36,7 +35,7 @@ pub(super) struct Feed {
     /// Pages in order, several at a time if several have arrived.
     pages: mpsc::UnboundedReceiver<Vec<QueuedPage>>,
     horizon: watch::Sender<Horizon>,
-    window: Arc<Window>,
+    window: Arc<PageWindow>,
     /// Pages that were received and not taken yet.
     batch: vec::IntoIter<QueuedPage>,
     /// Drives the fetching. Resolves when the pager has ended, or is stuck on a thread that is

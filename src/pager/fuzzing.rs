@@ -8,8 +8,8 @@ use serde_json::Value;
 use super::{
     envelope::Envelope,
     facts::{Fact, PageInfo, Remarks, Said},
-    format::{ErasedDecoder, PageCursor, Typed},
-    token::ResumeToken,
+    format::{ItemList, Typed},
+    resume_token::ResumeToken,
 };
 use crate::{response::Response, signer::Signer};
 
@@ -47,19 +47,19 @@ pub fn page(body: &[u8]) {
 pub fn token(text: &str) {
     let Ok(token) = text.parse::<ResumeToken>() else { return };
     assert!(token.to_text().parse().is_ok_and(|again: ResumeToken| again == token));
-    let forged = token.check(&token.origin, &Signer::of_this_process());
+    let forged = token.check(&token.identity, &Signer::of_this_process());
     assert!(forged.is_err(), "nobody has signed it");
 }
 
 fn decoded(body: &[u8]) -> Option<(Vec<Value>, PageInfo)> {
     let envelope = Envelope::default();
     let response = Response::new(StatusCode::OK, Bytes::copy_from_slice(body));
-    let mut cursor = PageCursor::open(&envelope, response).ok()?;
-    let mut items = Vec::new();
-    while let Some(item) = Typed::new().next(&mut cursor) {
+    let list = ItemList::of(&envelope, &response).ok()?;
+    let (mut taken, mut items) = (list.start(), Vec::new());
+    while let Some(item) = list.next(&mut taken, &Typed::new()) {
         items.push(item.ok()?);
     }
-    Some((items, cursor.info(&envelope).ok()?))
+    Some((items, list.survey(&response, &envelope, None, taken).ok()?.info))
 }
 
 /// Whether `key` may be in `body` more than once, escapes included.

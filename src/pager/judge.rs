@@ -7,12 +7,10 @@ use std::sync::Arc;
 
 use http::{StatusCode, header::CONTENT_RANGE};
 
-use wording::never_there;
-
 use super::{
     endpoint::Endpoint,
     facts::{Location, Named, PageInfo, Remarks, complete_length},
-    strategy::{Continuation, Observation, PageAddress, Plan, Statement, Verdict},
+    strategy::{Observation, PageAddress, Plan, Statement, Verdict},
 };
 use crate::{
     dispatch::Connected,
@@ -58,28 +56,22 @@ impl Judge {
         }
     }
 
-    /// Judges page `index` in its turn: it has `items` items and the metadata `meta`, and names
-    /// the next page as `continuation` says.
+    /// Judges a page in its turn.
     ///
     /// # Errors
     /// The problem that makes the set incomplete or endless, with keys from its `body`.
     pub(super) fn judge(
         &mut self,
-        index: u64,
-        items: usize,
-        info: &PageInfo,
-        repeats: bool,
-        continuation: Continuation,
+        observation: &Observation<'_>,
         body: &str,
     ) -> Result<Verdict, Error> {
+        let &Observation { index, items, info, .. } = observation;
         (self.index, self.items, self.said) = (index, items, *info);
         let dispatcher = &self.connected.caller.dispatcher;
         dispatcher.counters().page(items);
         let page = self.number();
         dispatcher.events().emit(|| Event::PageRead { page, rows: items as u64 });
-        let is_flag_named = self.endpoint.envelope.has_flag();
-        let observation = Observation { index, items, info, repeats, continuation, is_flag_named };
-        let verdict = self.plan.observe(&observation);
+        let verdict = self.plan.observe(observation);
         if let Some(error) = self.failure(verdict, body) {
             return Err(error);
         }
@@ -225,4 +217,9 @@ impl Judge {
             self.warn(never_there(&path.to_string()));
         }
     }
+}
+
+/// That no page of a read had a value at a place.
+pub(super) fn never_there(place: &str) -> String {
+    format!("no page has had anything at `{place}`, not even null: is it mistyped?")
 }

@@ -1,30 +1,39 @@
-//! One page of a read, whose items are built on demand, on the consumer's thread.
+//! One page of a read, whose items are built on demand, on the consumer's thread; and the fetch of
+//! a single page outside of any stream.
 
 use std::{
     collections::VecDeque,
     mem,
     panic::{AssertUnwindSafe, catch_unwind},
     sync::Arc,
+    time::Instant,
 };
 
 use bytes::Bytes;
 
 use super::{
+    bounds::Bounds,
     endpoint::{Endpoint, FetchedPage},
+    envelope::Envelope,
     facts::PageInfo,
-    format::{DecodedPage, ErasedDecoder, ItemList, PageCursor},
+    format::{DecodedPage, ErasedDecoder, ItemDecoder, ItemList, Taken},
+    strategy::{PageAddress, Paging},
 };
 use crate::{
     coop::{CHECKED_EVERY, CoopBudget, ITEM_COST, drop_all},
-    dispatch::Effort,
+    dispatch::{Effort, PoolLink},
     error::{Error, ErrorKind},
+    response::Response,
 };
 
 /// A page of which items are taken, one by one or several at a time.
 pub(super) struct OpenPage<T: Send + 'static> {
     endpoint: Arc<Endpoint>,
     decoder: Arc<dyn ErasedDecoder<T>>,
-    cursor: PageCursor,
+    response: Response,
+    list: ItemList,
+    /// How far the items were built.
+    progress: Taken,
     effort: Effort,
     number: u64,
     /// How many of the next items were already taken before the read was resumed.
@@ -57,16 +66,15 @@ impl<T: Send + 'static> OpenPage<T> {
         skip: u64,
         rows: u64,
     ) -> Result<Self, Error> {
-        let cursor = match list {
-            Some(list) => PageCursor::of(response, list),
-            None => PageCursor::open(&endpoint.envelope, response)
-                .map_err(|error| effort.attach_to(error))?,
-        };
+        let list = list.map_or_else(|| ItemList::of(&endpoint.envelope, &response), Ok);
+        let list = list.map_err(|error| effort.attach_to(error))?;
         let most = endpoint.bounds.next_items(rows);
         Ok(Self {
             endpoint: Arc::clone(endpoint),
             decoder: Arc::clone(decoder),
-            cursor,
+            response,
+            progress: list.start(),
+            list,
             effort,
             number,
             skip,
@@ -84,16 +92,16 @@ impl<T: Send + 'static> OpenPage<T> {
     }
 
     pub(super) fn has_items(&self) -> bool {
-        !self.list().is_empty()
+        !self.list.is_empty()
     }
 
     pub(super) fn list(&self) -> &ItemList {
-        self.cursor.list()
+        &self.list
     }
 
     /// How many items were built.
     pub(super) fn built(&self) -> usize {
-        self.cursor.taken()
+        self.progress.count
     }
 
     /// How many items were taken.
@@ -115,12 +123,12 @@ impl<T: Send + 'static> OpenPage<T> {
 
     /// The body as received.
     pub(super) fn bytes(&self) -> &Bytes {
-        self.cursor.response().body()
+        self.response.body()
     }
 
     /// How much work was done on the page.
     pub(super) fn work(&self) -> usize {
-        self.cursor.at() + self.built() * ITEM_COST
+        self.progress.at + self.built() * ITEM_COST
     }
 
     /// Whether items must be skipped before the next one.
@@ -173,7 +181,8 @@ impl<T: Send + 'static> OpenPage<T> {
             return None;
         }
         // The code that builds an item may be a user's.
-        let build = AssertUnwindSafe(|| self.decoder.next(&mut self.cursor));
+        let (response, list, progress) = (&self.response, &self.list, &mut self.progress);
+        let build = AssertUnwindSafe(|| self.decoder.next(response, list, progress));
         let panicked = |payload| {
             // Dropping the payload runs a user's code too, which may panic again.
             mem::forget(payload);
@@ -236,18 +245,17 @@ impl<T: Send + 'static> OpenPage<T> {
 
     /// How many items there are and the metadata of the page.
     pub(super) fn survey(&self) -> Result<(usize, PageInfo), Error> {
-        let survey = self.cursor.survey(&self.endpoint.envelope);
-        let (items, info) = survey.map_err(|error| self.effort.attach_to(error))?;
-        Ok((items, self.with_headers(info)))
+        let survey = self.list.survey_all(&self.response, &self.endpoint.envelope, None);
+        let (taken, trailer) = survey.map_err(|error| self.effort.attach_to(error))?;
+        Ok((taken.count, self.with_headers(trailer.info)))
     }
 
     /// The metadata of the page, once every item was built.
     pub(super) fn info(&self) -> Result<PageInfo, Error> {
-        let info = self
-            .cursor
-            .info(&self.endpoint.envelope)
-            .map_err(|error| self.effort.attach_to(error))?;
-        Ok(self.with_headers(info))
+        let envelope = &self.endpoint.envelope;
+        let trailer = self.list.survey(&self.response, envelope, None, self.progress);
+        let trailer = trailer.map_err(|error| self.effort.attach_to(error))?;
+        Ok(self.with_headers(trailer.info))
     }
 
     /// Decodes the whole page, and yields now and then. Its metadata may be known already.
@@ -268,7 +276,40 @@ impl<T: Send + 'static> OpenPage<T> {
     }
 
     fn with_headers(&self, mut info: PageInfo) -> PageInfo {
-        self.endpoint.paging.read_headers(self.cursor.response().headers(), &mut info);
+        self.endpoint.paging.read_headers(self.response.headers(), &mut info);
         info
     }
+}
+
+/// Fetches a single page, within `bounds`, with `items` as the page size if the API takes one.
+pub(crate) async fn fetch_page<D: ItemDecoder>(
+    pool: impl Into<PoolLink>,
+    endpoint: &str,
+    paging: &Paging,
+    envelope: &Envelope,
+    decoder: D,
+    (address, size): (PageAddress, Option<u64>),
+    bounds: Bounds,
+) -> Result<DecodedPage<D::Item>, Error> {
+    paging.check()?;
+    let index = if let PageAddress::Page(index) = address { index } else { 0 };
+    let number = paging.number(index);
+    let mut endpoint = Endpoint::new(endpoint.to_owned());
+    endpoint.paging = paging.clone();
+    endpoint.envelope = Arc::new(envelope.clone());
+    endpoint.bounds = bounds.begun(Instant::now());
+    let endpoint = Arc::new(endpoint);
+    let decoder: Arc<dyn ErasedDecoder<D::Item>> = Arc::new(decoder);
+    let connected = pool.into().0.connect().await?;
+    paging.check_origins(&connected.caller.dispatcher.config)?;
+    let page = async {
+        let mut fetched = endpoint.fetch(&connected.caller, index, address, size).await?;
+        let scan = fetched.scan.take();
+        if let Some(scan) = &scan {
+            bounds.check_items(scan.items as u64)?;
+        }
+        let (list, info) = scan.map(|scan| (scan.list, scan.info)).unzip();
+        OpenPage::open(&endpoint, &decoder, fetched, list, number, 0, 0)?.whole(info).await
+    };
+    page.await.map_err(|error| error.with_page(number))
 }

@@ -18,9 +18,8 @@ use super::{
     endpoint::{Endpoint, FetchedPage},
     mode::ReadMode,
     reorder::Reorder,
-    strategy::{PageAddress, Seen, Stride, is_zero},
-    token::Position,
-    window::{PagePermit, Window},
+    strategy::{PageAddress, Position, Seen, Stride, is_zero},
+    window::{PagePermit, PageWindow},
 };
 use crate::{
     dispatch::Caller,
@@ -78,7 +77,7 @@ pub(super) struct Prefetcher {
     /// Updates of the horizon. It ends when the reader is dropped.
     news: BoxStream<'static, Horizon>,
     /// A permit for each page that may be in flight or in memory.
-    window: Arc<Window>,
+    window: Arc<PageWindow>,
     fetches: FuturesUnordered<BoxFuture<'static, (u64, QueuedPage)>>,
     arrived: Reorder<QueuedPage>,
     /// How many pages have arrived.
@@ -104,7 +103,7 @@ impl Prefetcher {
             let horizon = *news.borrow_and_update();
             Some((horizon, news))
         });
-        let window = Window::new(endpoint.window(), endpoint.byte_budget, caller.page_bytes());
+        let window = PageWindow::new(endpoint.window(), endpoint.byte_budget, caller.page_bytes());
         let prefetcher = Self {
             window,
             route: Route::of(&endpoint, start),
@@ -123,7 +122,7 @@ impl Prefetcher {
         (prefetcher, delivered, set_horizon)
     }
 
-    pub(super) fn window(&self) -> &Arc<Window> {
+    pub(super) fn window(&self) -> &Arc<PageWindow> {
         &self.window
     }
 

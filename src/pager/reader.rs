@@ -2,8 +2,7 @@
 //! their items on demand, lets the plan judge each page in its turn, and tells the pager how far
 //! the set reaches.
 
-mod items;
-mod pages;
+mod reads;
 
 use std::{
     mem,
@@ -20,9 +19,8 @@ use super::{
     judge::Judge,
     page::OpenPage,
     prefetcher::{Horizon, QueuedPage},
-    restart::Restart,
-    strategy::{Continuation, PageAddress, Plan, Verdict},
-    token::Position,
+    reread::Reread,
+    strategy::{Continuation, Observation, PageAddress, Plan, Position, Verdict},
     window::PagePermit,
 };
 use crate::{
@@ -55,7 +53,7 @@ pub(super) struct Reader<T: Send + 'static> {
     /// How many items of the first page were taken before the read was resumed.
     skip: u64,
     /// Restarts the read, if that is enabled.
-    restart: Restart,
+    reread: Reread,
     /// The current page's permit of the window, which is returned when the page is consumed.
     held: Option<PagePermit>,
     /// The items of the previous page, and their hash if that is known.
@@ -102,7 +100,7 @@ impl<T: Send + 'static> Reader<T> {
             is_judged: false,
             at_hand: 0,
             skip: position.taken,
-            restart: Restart::new(endpoint.paging.restarts()),
+            reread: Reread::new(endpoint.paging.restarts()),
             position,
             following: None,
             held: None,
@@ -180,14 +178,14 @@ impl<T: Send + 'static> Reader<T> {
     fn go_to_the_next(&mut self) {
         let following = self.following.take();
         // Skipped rows were read before.
-        if !self.restart.is_behind() {
+        if !self.reread.is_behind() {
             self.position.go_to(self.index, following, self.judge.plan.rows());
         }
     }
 
     /// The next page in order. `None` after the last.
     fn poll_queued(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<QueuedPage, Error>>> {
-        match ready!(self.restart.poll(cx)) {
+        match ready!(self.reread.poll(cx)) {
             Some(Ok(feed)) => self.feed = Some(feed),
             Some(Err(error)) => return Poll::Ready(Some(Err(error))),
             None => {}
@@ -229,7 +227,7 @@ impl<T: Send + 'static> Reader<T> {
         let number = self.judge.plan.paging().number(self.index);
         let items = scan.as_ref().map_or(0, |scan| scan.items);
         let list = scan.as_ref().map(|scan| scan.list.clone());
-        let skip = mem::take(&mut self.skip) + self.restart.pass_over(items);
+        let skip = mem::take(&mut self.skip) + self.reread.pass_over(items);
         self.arrive(address);
         let page =
             OpenPage::open(&self.endpoint, &self.decoder, fetched, list, number, skip, self.rows)?;
@@ -263,7 +261,7 @@ impl<T: Send + 'static> Reader<T> {
 
     /// Moves the position to the page that has arrived.
     fn arrive(&mut self, address: Option<PageAddress>) {
-        if address.is_some() && !self.restart.is_behind() {
+        if address.is_some() && !self.reread.is_behind() {
             self.position.go_to(self.index, address, self.judge.plan.rows());
         }
     }
@@ -273,7 +271,7 @@ impl<T: Send + 'static> Reader<T> {
         let plan = Plan::new(self.endpoint.paging.clone(), &self.endpoint.start());
         let rows = self.judge.plan.rows();
         let horizon = horizon(&plan, 0, self.pages_left());
-        if !self.restart.begin(self.judge.connected(), &self.endpoint, horizon, rows) {
+        if !self.reread.begin(self.judge.connected(), &self.endpoint, horizon, rows) {
             return Err(expired(error));
         }
         self.judge.begin_again(plan, rows);
@@ -300,7 +298,9 @@ impl<T: Send + 'static> Reader<T> {
         let body = self.previous.as_ref().map_or("", |(list, _)| list.text());
         // Long pages are not searched for keys.
         let body = if body.len() < LONG { body } else { "" };
-        let verdict = self.judge.judge(self.index, items, info, repeats, continuation, body)?;
+        let (index, is_flag_named) = (self.index, self.endpoint.envelope.has_flag());
+        let observation = Observation { index, items, info, repeats, continuation, is_flag_named };
+        let verdict = self.judge.judge(&observation, body)?;
         self.pages += 1;
         if verdict == Verdict::Last {
             self.feed = None;

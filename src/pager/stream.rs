@@ -21,8 +21,8 @@ use super::{
     format::{ErasedDecoder, ItemDecoder, Typed},
     mode::ReadMode,
     reader::Reader,
-    strategy::{PageAddress, Paging},
-    token::{Origin, Position, ResumeToken},
+    resume_token::{ReadIdentity, ResumeToken},
+    strategy::{PageAddress, Paging, Position},
 };
 use crate::{dispatch::PoolLink, error::Error, priority::Priority, signer::Signer};
 
@@ -72,7 +72,7 @@ enum StreamState<T: Send + 'static> {
     /// yielded, then the stream is done.
     Opening { opening: BoxFuture<'static, Result<Reader<T>, Error>>, place: ResumePoint },
     /// Pages come in.
-    Reading(Box<Reader<T>>, Origin),
+    Reading(Box<Reader<T>>, ReadIdentity),
     /// The last item or the one error was yielded.
     Done(ResumePoint),
 }
@@ -81,7 +81,7 @@ enum StreamState<T: Send + 'static> {
 #[derive(Clone)]
 enum ResumePoint {
     /// The place it has reached.
-    Own(Position, Origin),
+    Own(Position, ReadIdentity),
     /// The place a token names; its signature has not been checked.
     Unverified(ResumeToken),
 }
@@ -214,8 +214,8 @@ impl<T: Send + 'static> PaginatedStream<T> {
     #[must_use]
     pub fn resume_token(&self) -> ResumeToken {
         match self.state.place() {
-            ResumePoint::Own(position, origin) => {
-                ResumeToken::signed(position, origin, &self.signer)
+            ResumePoint::Own(position, identity) => {
+                ResumeToken::signed(position, identity, &self.signer)
             }
             ResumePoint::Unverified(token) => token,
         }
@@ -285,7 +285,7 @@ impl<T: Send + 'static> PaginatedStream<T> {
     /// # Ok(()) }
     /// ```
     pub fn pages(mut self) -> impl Stream<Item = Result<Page<T>, Error>> + Send + Unpin {
-        let read = Arc::new((self.state.place().origin().clone(), self.signer.clone()));
+        let read = Arc::new((self.state.place().identity().clone(), self.signer.clone()));
         stream::poll_fn(move |cx| {
             let next = ready!(self.poll(cx, Reader::poll_whole));
             let page = |(page, after)| Page { page, after, read: Arc::clone(&read) };
@@ -313,7 +313,7 @@ impl<T: Send + 'static> PaginatedStream<T> {
                     match ready!(opening.as_mut().poll(cx)) {
                         Ok(reader) => {
                             self.state =
-                                StreamState::Reading(Box::new(reader), place.origin().clone());
+                                StreamState::Reading(Box::new(reader), place.identity().clone());
                         }
                         Err(error) => break Some(Err(error)),
                     }
@@ -327,7 +327,8 @@ impl<T: Send + 'static> PaginatedStream<T> {
                         let position = match &place {
                             ResumePoint::Own(position, _) => position.clone(),
                             ResumePoint::Unverified(token) => {
-                                if let Err(error) = token.check(&endpoint.origin(), &self.signer) {
+                                if let Err(error) = token.check(&endpoint.identity(), &self.signer)
+                                {
                                     return Poll::Ready(Some(Err(error)));
                                 }
                                 token.position.clone()
@@ -346,10 +347,10 @@ impl<T: Send + 'static> PaginatedStream<T> {
 }
 
 impl ResumePoint {
-    fn origin(&self) -> &Origin {
+    fn identity(&self) -> &ReadIdentity {
         match self {
-            Self::Own(_, origin) => origin,
-            Self::Unverified(token) => &token.origin,
+            Self::Own(_, identity) => identity,
+            Self::Unverified(token) => &token.identity,
         }
     }
 }
@@ -360,9 +361,11 @@ impl<T: Send + 'static> StreamState<T> {
             Self::Idle { token: Some(token), .. } => ResumePoint::Unverified(token.clone()),
             Self::Idle { endpoint, start, .. } => {
                 let position = start.clone().unwrap_or_else(|| endpoint.start());
-                ResumePoint::Own(position, endpoint.origin())
+                ResumePoint::Own(position, endpoint.identity())
             }
-            Self::Reading(reader, origin) => ResumePoint::Own(reader.position(), origin.clone()),
+            Self::Reading(reader, identity) => {
+                ResumePoint::Own(reader.position(), identity.clone())
+            }
             Self::Opening { place, .. } | Self::Done(place) => place.clone(),
         }
     }

@@ -11,7 +11,7 @@ use futures::task::AtomicWaker;
 use crate::dispatch::{ByteBudget, HeldBytes};
 
 /// The window of one read.
-pub(super) struct Window {
+pub(super) struct PageWindow {
     pages: usize,
     bytes: usize,
     /// The budget that all reads of the pool share.
@@ -30,12 +30,12 @@ struct Held {
 
 /// The permit of one page in the window, returned when this is dropped.
 pub(super) struct PagePermit {
-    window: Arc<Window>,
+    window: Arc<PageWindow>,
     bytes: usize,
     shared: HeldBytes,
 }
 
-impl Window {
+impl PageWindow {
     pub(super) fn new(pages: usize, bytes: usize, shared: ByteBudget) -> Arc<Self> {
         let (held, waiting) = (Mutex::default(), AtomicWaker::new());
         Arc::new(Self { pages, bytes, shared, held, waiting })
@@ -107,13 +107,13 @@ mod tests {
 
     use super::*;
 
-    fn acquire(window: &Arc<Window>, bytes: usize) -> Option<PagePermit> {
+    fn acquire(window: &Arc<PageWindow>, bytes: usize) -> Option<PagePermit> {
         window.poll_acquire(bytes, bytes, &mut Context::from_waker(Waker::noop()))
     }
 
     #[test]
     fn pages_and_bytes_bind_and_one_page_always_fits() {
-        let window = Window::new(3, 100, ByteBudget::new(usize::MAX));
+        let window = PageWindow::new(3, 100, ByteBudget::new(usize::MAX));
         let mut first = acquire(&window, 1_000).unwrap();
         first.charge(40);
         assert!(acquire(&window, 61).is_none());
@@ -131,7 +131,7 @@ mod tests {
     #[test]
     fn security_05_one_page_fits_however_much_other_reads_hold() {
         let shared = ByteBudget::new(100);
-        let [one, other] = [(); 2].map(|()| Window::new(9, 1_000, shared.clone()));
+        let [one, other] = [(); 2].map(|()| PageWindow::new(9, 1_000, shared.clone()));
         let held = [acquire(&one, 60).unwrap(), acquire(&one, 40).unwrap()];
         assert!(acquire(&one, 1).is_none());
         let first = acquire(&other, 500).unwrap();
@@ -143,7 +143,7 @@ mod tests {
 
     #[test]
     fn a_window_that_is_closed_has_no_permits() {
-        let window = Window::new(9, 100, ByteBudget::new(usize::MAX));
+        let window = PageWindow::new(9, 100, ByteBudget::new(usize::MAX));
         window.close();
         assert!(acquire(&window, 0).is_none());
     }

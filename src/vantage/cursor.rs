@@ -13,7 +13,7 @@ use super::{
     window::RowWindow,
 };
 use crate::{
-    pager::{Origin, PaginatedStream, ReadMode, ResumeToken},
+    pager::{PaginatedStream, ReadIdentity, ReadMode, ResumeToken},
     signer::{Signer, UNSIGNED},
 };
 
@@ -33,7 +33,7 @@ impl CursorPosition {
     /// # Errors
     /// `IncorrectUsage` for a value that [`value`](Self::value) did not make, or made for
     /// another read than `own`, or with another key.
-    pub(super) fn of(value: &Value, own: &Origin, signer: &Signer) -> Result<Self> {
+    pub(super) fn of(value: &Value, own: &ReadIdentity, signer: &Signer) -> Result<Self> {
         let foreign = || incorrect("the token is not one of this source");
         let number = |value: &Value| u64::try_from(i128::from(value.as_integer()?)).ok();
         let Value::Array(parts) = value else { return Err(foreign()) };
@@ -43,7 +43,8 @@ impl CursorPosition {
         }
         let [signed @ .., signature] = parts.as_slice() else { return Err(foreign()) };
         let [_, origin, token, row] = signed else { return Err(foreign()) };
-        let origin = origin.as_text().and_then(|text| serde_json::from_str::<Origin>(text).ok());
+        let origin =
+            origin.as_text().and_then(|text| serde_json::from_str::<ReadIdentity>(text).ok());
         if let Some(difference) = origin.ok_or_else(foreign)?.difference(own) {
             return Err(incorrect(format!("the token is of a read with {difference}")));
         }
@@ -62,7 +63,7 @@ impl CursorPosition {
     }
 
     /// The token of this position in the read `own`.
-    fn value(&self, own: &Origin, signer: &Signer) -> Value {
+    fn value(&self, own: &ReadIdentity, signer: &Signer) -> Value {
         let (token, row) = match self {
             Self::Row(row) => (Value::Null, *row),
             Self::Token(token, row) => (token.to_text().into(), *row),
@@ -97,7 +98,7 @@ impl Read {
     ) -> Result<(Vec<KeyedRow>, Option<Value>)> {
         let mut queries = self.queries()?;
         let read = format!("{queries:?}");
-        let own = Origin::of(&read, &self.settings.paging, &self.settings.envelope);
+        let own = ReadIdentity::of(&read, &self.settings.paging, &self.settings.envelope);
         let signer = self.api.pool.signer();
         let place = token
             .map_or(Ok(CursorPosition::Row(0)), |token| CursorPosition::of(token, &own, &signer))?;
@@ -217,7 +218,7 @@ mod tests {
 
     #[test]
     fn only_a_token_of_this_source_is_a_place() {
-        let of = |what: &str| Origin::of(what, &Paging::page_number(), &Envelope::default());
+        let of = |what: &str| ReadIdentity::of(what, &Paging::page_number(), &Envelope::default());
         let (own, signer) = (of("/rows"), Signer::of_this_process());
         let kept = CursorPosition::Row(7).value(&own, &signer);
         assert!(

@@ -5,7 +5,7 @@ use ciborium::Value;
 
 use super::{PoolApi, cursor::CursorPosition};
 use crate::{
-    pager::{Envelope, Origin, Paging},
+    pager::{Envelope, Paging, ReadIdentity},
     pool::AwwPool,
     signer::Signer,
 };
@@ -25,7 +25,7 @@ pub fn yaml(text: &str) {
 /// If an unsigned cursor is accepted.
 pub fn cursor(bytes: &[u8]) {
     let Ok(value) = ciborium::from_reader::<Value, _>(bytes) else { return };
-    let own = Origin::of("/rows", &Paging::default(), &Envelope::default());
+    let own = ReadIdentity::of("/rows", &Paging::default(), &Envelope::default());
     let place = CursorPosition::of(&value, &own, &Signer::of_this_process());
     assert!(place.is_err(), "nobody has signed it");
 }

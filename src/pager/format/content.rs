@@ -1,8 +1,5 @@
 //! [pure] Compares the items of pages, ignoring everything else in them.
 
-use std::hash::{BuildHasher, Hasher};
-
-use foldhash::fast::FixedState;
 use serde::{Deserialize, de::IgnoredAny};
 
 use super::items::ItemList;
@@ -36,31 +33,21 @@ fn differ_in_the_first(one: &str, other: &str) -> bool {
     IgnoredAny::deserialize(&mut json).is_err_and(|error| error.is_eof())
 }
 
-/// A hash of these texts in order.
-pub(super) fn content_of<'a>(texts: impl Iterator<Item = &'a str>) -> u64 {
-    let mut hasher = FixedState::with_seed(0x9e37_79b9).build_hasher();
-    for text in texts {
-        hasher.write(text.as_bytes());
-        hasher.write_usize(text.len());
-    }
-    hasher.finish()
-}
-
 #[cfg(test)]
 mod tests {
     use http::StatusCode;
     use serde_json::json;
 
-    use super::{super::decode::PageCursor, *};
+    use super::*;
     use crate::{pager::envelope::Envelope, response::Response};
 
     // Allows a literal to be given.
     #[allow(clippy::needless_pass_by_value)]
     fn same(one: impl ToString, other: impl ToString) -> bool {
-        let open = |body: String| {
-            PageCursor::open(&Envelope::default(), Response::new(StatusCode::OK, body)).unwrap()
+        let list = |body: String| {
+            ItemList::of(&Envelope::default(), &Response::new(StatusCode::OK, body)).unwrap()
         };
-        same_items(open(one.to_string()).list(), open(other.to_string()).list())
+        same_items(&list(one.to_string()), &list(other.to_string()))
     }
 
     #[test]

@@ -2,157 +2,45 @@
 //! consumer requested, with no tree in between, and only when it is needed. Knows nothing of
 //! requests or order.
 
-use std::{collections::BTreeMap, marker::PhantomData};
+use std::collections::BTreeMap;
 
 use http::StatusCode;
-use serde::de::{DeserializeOwned, Deserializer, IgnoredAny};
 use serde_json::value::RawValue;
 
 use super::{
-    items::{ItemList, Taken},
-    page_format::format_of,
+    decoder::ItemDecoder,
+    items::{ItemList, PageFormat, Taken},
+    json::Json,
+    ndjson::{self, Ndjson},
     text::text,
 };
 use crate::{
     error::{Error, ErrorKind},
-    pager::{envelope::Envelope, facts::PageInfo, strategy::PageTrailer},
+    pager::{envelope::Envelope, strategy::PageTrailer},
     path::Path,
     response::{Mismatch, Response},
 };
 
-/// One decoded page.
-pub(crate) struct DecodedPage<T> {
-    pub(crate) items: Vec<T>,
-    pub(crate) info: PageInfo,
-}
-
-/// Builds one item from its place in the page.
-pub(crate) trait ItemDecoder: Send + Sync + 'static {
-    type Item: Send + 'static;
-
-    fn decode<'de, D: Deserializer<'de>>(&self, deserializer: D) -> Result<Self::Item, D::Error>;
-
-    /// Whether a number of the item may have lost digits of its text.
-    fn is_inexact(&self, _: &Self::Item) -> bool {
-        false
-    }
-
-    /// The same item with all its digits, from its text.
-    fn decode_exactly(&self, text: &str) -> Result<Self::Item, serde_json::Error> {
-        self.decode(&mut serde_json::Deserializer::from_str(text))
-    }
-
-    /// The item at the start of `text`, and where it ends there.
-    fn decode_text(&self, text: &str) -> Result<(Self::Item, usize), serde_json::Error> {
-        let mut json = serde_json::Deserializer::from_str(text);
-        let item = self.decode(&mut json)?;
-        let end = json.into_iter::<IgnoredAny>().byte_offset();
-        if self.is_inexact(&item) {
-            let item = self.decode_exactly(text.get(..end).unwrap_or(text))?;
-            return Ok((item, end));
-        }
-        Ok((item, end))
-    }
-
-    /// The item in `text`, which holds nothing else.
-    fn decode_whole(&self, text: &str) -> Result<Self::Item, serde_json::Error> {
-        let (item, end) = self.decode_text(text)?;
-        serde_json::Deserializer::from_str(text.get(end..).unwrap_or_default()).end()?;
-        Ok(item)
-    }
-}
-
-/// Items of any type that serde can build.
-pub(crate) struct Typed<T>(PhantomData<fn() -> T>);
-
-impl<T> Typed<T> {
-    pub(crate) fn new() -> Self {
-        Self(PhantomData)
-    }
-}
-
-impl<T: DeserializeOwned + Send + 'static> ItemDecoder for Typed<T> {
-    type Item = T;
-
-    fn decode<'de, D: Deserializer<'de>>(&self, deserializer: D) -> Result<T, D::Error> {
-        T::deserialize(deserializer)
-    }
-}
-
 /// An object-safe [`ItemDecoder`].
 pub(in crate::pager) trait ErasedDecoder<T>: Send + Sync {
-    /// The next item of a page, or `None` after the last.
-    fn next(&self, cursor: &mut PageCursor) -> Option<Result<T, Error>>;
+    /// The next item of the page in `response`, or `None` after the last.
+    fn next(
+        &self,
+        response: &Response,
+        items: &ItemList,
+        taken: &mut Taken,
+    ) -> Option<Result<T, Error>>;
 }
 
 impl<D: ItemDecoder> ErasedDecoder<D::Item> for D {
-    fn next(&self, cursor: &mut PageCursor) -> Option<Result<D::Item, Error>> {
-        cursor.next(self)
-    }
-}
-
-/// A page whose items are taken one at a time.
-pub(in crate::pager) struct PageCursor {
-    response: Response,
-    list: ItemList,
-    taken: Taken,
-}
-
-impl PageCursor {
-    /// Finds the items of a page.
-    ///
-    /// # Errors
-    /// [`ErrorKind::Decode`] if the body is not text.
-    pub(crate) fn open(envelope: &Envelope, response: Response) -> Result<Self, Error> {
-        let list = ItemList::of(envelope, &response)?;
-        Ok(Self::of(response, list))
-    }
-
-    /// A page whose items were already found.
-    pub(in crate::pager) fn of(response: Response, list: ItemList) -> Self {
-        Self { response, taken: list.start(), list }
-    }
-
-    pub(in crate::pager) fn list(&self) -> &ItemList {
-        &self.list
-    }
-
-    /// How many items were taken so far.
-    pub(crate) fn taken(&self) -> usize {
-        self.taken.count
-    }
-
-    /// How much of the text was consumed, including what is before the items.
-    pub(in crate::pager) fn at(&self) -> usize {
-        self.taken.at
-    }
-
-    /// Builds the next item, or returns `None` at the end of the list.
-    fn next<D: ItemDecoder>(&mut self, decoder: &D) -> Option<Result<D::Item, Error>> {
-        let item = self.list.next(&mut self.taken, decoder)?;
-        Some(item.map_err(|source| mismatch(&self.response, source)))
-    }
-
-    /// How many items there are and the metadata of the page, without building any item.
-    ///
-    /// # Errors
-    /// Those of [`ItemList::survey`].
-    pub(in crate::pager) fn survey(&self, envelope: &Envelope) -> Result<(usize, PageInfo), Error> {
-        let (taken, trailer) = self.list.survey_all(&self.response, envelope, None)?;
-        Ok((taken.count, trailer.info))
-    }
-
-    /// The metadata of the page, once every item was taken.
-    ///
-    /// # Errors
-    /// Those of [`ItemList::survey`].
-    pub(crate) fn info(&self, envelope: &Envelope) -> Result<PageInfo, Error> {
-        let trailer = self.list.survey(&self.response, envelope, None, self.taken);
-        trailer.map(|trailer| trailer.info)
-    }
-
-    pub(in crate::pager) fn response(&self) -> &Response {
-        &self.response
+    fn next(
+        &self,
+        response: &Response,
+        items: &ItemList,
+        taken: &mut Taken,
+    ) -> Option<Result<D::Item, Error>> {
+        let item = items.next(taken, self)?;
+        Some(item.map_err(|source| mismatch(response, source)))
     }
 }
 
@@ -187,7 +75,7 @@ impl ItemList {
     /// # Errors
     /// [`ErrorKind::Decode`] if there is no list of items, or more than one, or anything is
     /// invalid.
-    fn survey(
+    pub(in crate::pager) fn survey(
         &self,
         response: &Response,
         envelope: &Envelope,
@@ -214,6 +102,14 @@ impl ItemList {
         trailer.info.take_part(response.status(), headers);
         Ok(trailer)
     }
+}
+
+/// The format of a response. If its content type is lines, it is read as lines if items may be in a
+/// body with nothing around them.
+pub(super) fn format_of(envelope: &Envelope, response: &Response) -> &'static dyn PageFormat {
+    let is_lines =
+        envelope.is_lines || envelope.accepts_bare_array && ndjson::is_named_by(response.headers());
+    if is_lines { &Ndjson } else { &Json }
 }
 
 /// Keys that may be beside an item that is wrapped in `data`.
@@ -246,9 +142,10 @@ pub(crate) fn decode_only_item<D: ItemDecoder>(
     envelope: &Envelope,
     response: &Response,
 ) -> Option<D::Item> {
-    let mut cursor = PageCursor::open(envelope, response.clone()).ok()?;
-    let item = cursor.next(decoder)?.ok()?;
-    cursor.next(decoder).is_none().then_some(item)
+    let items = ItemList::of(envelope, response).ok()?;
+    let mut taken = items.start();
+    let item = items.next(&mut taken, decoder)?.ok()?;
+    items.next(&mut taken, decoder).is_none().then_some(item)
 }
 
 fn mismatch(response: &Response, source: impl Into<Mismatch>) -> Error {
@@ -265,15 +162,19 @@ mod tests {
     use bytes::Bytes;
     use serde_json::{Value, json};
 
-    use super::*;
+    use super::{
+        super::decoder::{DecodedPage, Typed},
+        *,
+    };
+    use crate::pager::facts::PageInfo;
 
     fn read(envelope: &Envelope, response: Response) -> Result<DecodedPage<Value>, Error> {
-        let mut cursor = PageCursor::open(envelope, response)?;
-        let mut items = Vec::new();
-        while let Some(item) = cursor.next(&Typed::new()) {
-            items.push(item?);
+        let list = ItemList::of(envelope, &response)?;
+        let (mut taken, mut items) = (list.start(), Vec::new());
+        while let Some(item) = list.next(&mut taken, &Typed::new()) {
+            items.push(item.map_err(|source| mismatch(&response, source))?);
         }
-        Ok(DecodedPage { items, info: cursor.info(envelope)? })
+        Ok(DecodedPage { items, info: list.survey(&response, envelope, None, taken)?.info })
     }
 
     fn page(envelope: &Envelope, body: impl Into<Bytes>) -> Result<DecodedPage<Value>, Error> {
@@ -370,10 +271,11 @@ mod tests {
     fn a_survey_tells_what_reading_would() {
         let body = r#"{"data":[1,{"a":[2]},"x"],"pagination":{"total":9}}"#;
         let response = Response::new(StatusCode::OK, body);
-        let surveyed = PageCursor::open(&Envelope::default(), response.clone()).unwrap();
-        let survey = surveyed.survey(&Envelope::default()).unwrap();
-        let read = read(&Envelope::default(), response).unwrap();
-        assert_eq!(survey, (read.items.len(), read.info));
+        let envelope = Envelope::default();
+        let list = ItemList::of(&envelope, &response).unwrap();
+        let (taken, trailer) = list.survey_all(&response, &envelope, None).unwrap();
+        let read = read(&envelope, response).unwrap();
+        assert_eq!((taken.count, trailer.info), (read.items.len(), read.info));
     }
 
     #[test]

@@ -1,20 +1,83 @@
-//! [pure] The items of a page, taken one after another from its text.
+//! [pure] The items of a page, taken one after another from its text, and [`PageFormat`], the trait
+//! of the formats that find them there.
 
-use std::{borrow::Cow, iter, ops::Range, sync::Arc};
+use std::{
+    borrow::Cow,
+    fmt,
+    hash::{BuildHasher, Hasher},
+    iter,
+    ops::Range,
+    sync::Arc,
+};
 
 use bytestring::ByteString;
+use foldhash::fast::FixedState;
+use http::HeaderMap;
 use serde::de::IgnoredAny;
 use serde_json::value::RawValue;
 
 use super::{
-    content::content_of,
-    decode::{ItemDecoder, Typed},
-    page_format::PageFormat,
+    decoder::{ItemDecoder, Typed},
+    text,
 };
-use crate::response::Mismatch;
+use crate::{
+    pager::{envelope::Envelope, strategy::PageTrailer},
+    path::Path,
+    response::{Mismatch, Response},
+};
 
 /// Allowed between the items of a list: the white space of JSON (RFC 8259 section 2).
 pub(super) const WHITE_SPACE: [char; 4] = [' ', '\t', '\n', '\r'];
+
+/// Finds the items in a page, and the metadata beside them.
+///
+/// A format turns a body into a text in which each item is JSON, and says where the next one
+/// begins. It builds no items, so it does not depend on their type, and nothing is read twice. A
+/// format whose items are not JSON writes them as lines of JSON in [`text`](Self::text), and
+/// leaves the rest to [`Ndjson`](super::ndjson::Ndjson).
+pub(in crate::pager) trait PageFormat: fmt::Debug + Send + Sync {
+    /// The text that contains the items: that of the body.
+    ///
+    /// # Errors
+    /// If the response is not in this format, or is incomplete.
+    fn text(&self, envelope: &Envelope, response: &Response) -> Result<ByteString, Mismatch> {
+        text::text(response.body(), envelope.lossy_text)
+    }
+
+    /// Finds the items in such a text. Errors in it are reported when it is read.
+    fn find(&self, envelope: &Envelope, text: ByteString) -> ItemList;
+
+    /// Where the next item begins, and where it ends if that is known before it is read.
+    /// `None` after the last.
+    fn next(
+        &self,
+        items: &ItemList,
+        taken: Taken,
+    ) -> Option<Result<(usize, Option<usize>), Mismatch>>;
+
+    /// Adds the place of the next item to a mismatch that is about it.
+    fn locate(&self, mismatch: Mismatch, items: &ItemList, taken: Taken) -> Mismatch;
+
+    /// Takes all items at once, if nothing is wrong with them. `None` if they must be checked one
+    /// by one.
+    fn take_all(&self, _: &ItemList) -> Option<Taken> {
+        None
+    }
+
+    /// The metadata beside the page's items, which were `taken`, in its text and in header
+    /// fields. The next page is named at `pointer`, if anywhere.
+    ///
+    /// # Errors
+    /// If it is not a page of the format, or a place that the envelope names holds something else.
+    fn trailer(
+        &self,
+        envelope: &Envelope,
+        pointer: Option<&Path>,
+        headers: &HeaderMap,
+        items: &ItemList,
+        taken: Taken,
+    ) -> Result<PageTrailer, Mismatch>;
+}
 
 /// Where the items of a page are.
 #[derive(Clone)]
@@ -151,10 +214,19 @@ impl ItemList {
     }
 }
 
+/// A hash of these texts in order.
+fn content_of<'a>(texts: impl Iterator<Item = &'a str>) -> u64 {
+    let mut hasher = FixedState::with_seed(0x9e37_79b9).build_hasher();
+    for text in texts {
+        hasher.write(text.as_bytes());
+        hasher.write_usize(text.len());
+    }
+    hasher.finish()
+}
+
 #[cfg(test)]
 mod tests {
-    use super::{super::page_format::format_of, *};
-    use crate::{pager::envelope::Envelope, response::Response};
+    use super::{super::decode::format_of, *};
 
     fn list(envelope: &Envelope, text: &str) -> ItemList {
         let response = Response::new(http::StatusCode::OK, text.to_owned());

@@ -8,8 +8,7 @@ use http::HeaderMap;
 use serde::de::{Deserialize, DeserializeSeed, IgnoredAny};
 
 use super::{
-    items::{ItemList, Taken, WHITE_SPACE},
-    page_format::PageFormat,
+    items::{ItemList, PageFormat, Taken, WHITE_SPACE},
     pagination::{Pagination, take_hint},
     walk::{Found, Lookup, Target, Walk, lookups},
 };

@@ -5,8 +5,7 @@ use bytestring::ByteString;
 use http::{HeaderMap, header::CONTENT_TYPE};
 
 use super::{
-    items::{ItemList, Taken},
-    page_format::PageFormat,
+    items::{ItemList, PageFormat, Taken},
     text,
 };
 use crate::{

@@ -117,8 +117,3 @@ fn keys(body: &str) -> Option<String> {
     }
     (!names.is_empty()).then(|| names.join(", "))
 }
-
-/// That no page of a read had a value at a place.
-pub(super) fn never_there(place: &str) -> String {
-    format!("no page has had anything at `{place}`, not even null: is it mistyped?")
-}

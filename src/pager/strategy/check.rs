@@ -49,7 +49,13 @@ impl Paging {
             Mode::Cursor { next, .. } | Mode::NextUrl { next } if next.is_root() => {
                 return invalid("paging: the path to the next page is empty");
             }
-            _ => {}
+            Mode::Number { .. }
+            | Mode::Offset { .. }
+            | Mode::Cursor { .. }
+            | Mode::NextUrl { .. }
+            | Mode::Link {}
+            | Mode::Custom(_)
+            | Mode::None {} => {}
         }
         if !self.origins.0.is_empty() && !self.is_led_by_urls() {
             return invalid("allow_origin: has a meaning only where pages hold URLs");
@@ -58,8 +64,31 @@ impl Paging {
         if self.url_part != UrlPart::Whole && !holds_urls {
             return invalid("next_url_part: has a meaning only where pages hold URLs");
         }
-        self.ends.check(&self.mode)?;
+        self.check_ends()?;
         self.allowed().map(drop)
+    }
+
+    /// Checks the settings of where the set ends.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Config`], naming a setting that this paging mode does not support.
+    fn check_ends(&self) -> Result<(), Error> {
+        let (ends, mode) = (&self.ends, &self.mode);
+        let is_computed = matches!(mode, Mode::Number { .. } | Mode::Offset { .. } | Mode::None {});
+        let invalid = |what: &'static str| Err(Error::new(ErrorKind::Config, what));
+        if ends.zero_cursor_ends && !matches!(mode, Mode::Cursor { .. }) {
+            return invalid("zero_cursor_ends: has a meaning for cursors only");
+        }
+        if ends.short_page_ends.is_some() && *mode == (Mode::None {}) {
+            return invalid("short_page_ends: has no meaning for an API that does not page");
+        }
+        if ends.restarts > 0 && is_computed {
+            return invalid("restart_when_expired: has a meaning only where pages name each other");
+        }
+        if ends.row_cap == Some(0) {
+            return invalid("row_cap: must be at least 1");
+        }
+        Ok(())
     }
 
     /// Checks whether a pool with these settings may request pages from the origins allowed by

@@ -4,32 +4,28 @@ use std::borrow::Cow;
 
 use url::Url;
 
-/// The result of looking for one relation in header fields.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum LinkTarget {
-    Target(String),
-    Absent,
-    /// There may be such a link in a part that cannot be read.
-    Unreadable,
-}
+use crate::pager::facts::Unreadable;
 
 /// Finds the first link in `fields` that has the relation `wanted`. Each field may
 /// contain several links. A link with an anchor is about another resource (section 3.2), unless
 /// that is `page` itself; one with the attribute `but` at this value is ignored.
+///
+/// # Errors
+/// If there is none, and such a link may be in a part that cannot be read.
 pub(super) fn find<'a>(
     fields: impl IntoIterator<Item = &'a [u8]>,
     wanted: &str,
     page: Option<&Url>,
     but: Option<&(String, String)>,
-) -> LinkTarget {
+) -> Result<Option<String>, Unreadable> {
     let mut is_readable = true;
     for field in fields {
         // Fields are octets (RFC 9110 section 5.5).
         let field = String::from_utf8_lossy(field);
-        let mut links = Links { rest: &field };
-        while !links.rest.is_empty() {
-            let Some(link) = links.next() else {
-                is_readable &= !may_name(links.rest, wanted);
+        let mut rest = &*field;
+        while !rest.is_empty() {
+            let Some(link) = next_link(&mut rest) else {
+                is_readable &= !may_name(rest, wanted);
                 break;
             };
             let is_of_page = link.anchor().is_none_or(|anchor| {
@@ -38,11 +34,11 @@ pub(super) fn find<'a>(
             });
             let is_none = but.is_some_and(|(name, value)| link.has(name, value));
             if is_of_page && link.is(wanted) && !is_none {
-                return LinkTarget::Target(link.target.to_owned());
+                return Ok(Some(link.target.to_owned()));
             }
         }
     }
-    if is_readable { LinkTarget::Absent } else { LinkTarget::Unreadable }
+    if is_readable { Ok(None) } else { Err(Unreadable) }
 }
 
 /// Whether text that is not a link contains the name of a relation.
@@ -81,41 +77,34 @@ fn unescaped(text: &str) -> Cow<'_, str> {
     if text.contains('\\') { Cow::Owned(text.replace('\\', "")) } else { Cow::Borrowed(text) }
 }
 
-/// The links of one field.
-struct Links<'a> {
-    /// What has not been parsed yet.
-    rest: &'a str,
-}
-
-impl<'a> Links<'a> {
-    /// The next link. `None` if there is none, or the rest cannot be parsed.
-    fn next(&mut self) -> Option<Link<'a>> {
-        // A list may have empty elements (RFC 9110 section 5.6.1).
-        self.rest = self.rest.trim_start_matches([',', ' ', '\t']);
-        let (target, mut rest) = self.rest.strip_prefix('<')?.split_once('>')?;
-        let mut link = Link { target: target.trim(), params: Vec::new() };
-        loop {
-            rest = rest.trim_start_matches([' ', '\t']);
-            match rest.strip_prefix(';') {
-                Some(after) => rest = after.trim_start_matches([' ', '\t']),
-                None => break,
-            }
-            let name_end = rest.find(['=', ';', ',']).unwrap_or(rest.len());
-            let (name, after) = rest.split_at(name_end);
-            let value;
-            (value, rest) = match after.strip_prefix('=') {
-                Some(after) => take_value(after.trim_start_matches([' ', '\t']))?,
-                None => ("", after),
-            };
-            link.params.push((name.trim_end(), value));
+/// The next link in what has not been read of a field. `None` if there is none, or the rest cannot
+/// be parsed.
+fn next_link<'a>(unread: &mut &'a str) -> Option<Link<'a>> {
+    // A list may have empty elements (RFC 9110 section 5.6.1).
+    *unread = unread.trim_start_matches([',', ' ', '\t']);
+    let (target, mut rest) = unread.strip_prefix('<')?.split_once('>')?;
+    let mut link = Link { target: target.trim(), params: Vec::new() };
+    loop {
+        rest = rest.trim_start_matches([' ', '\t']);
+        match rest.strip_prefix(';') {
+            Some(after) => rest = after.trim_start_matches([' ', '\t']),
+            None => break,
         }
-        match (rest.strip_prefix(','), rest.is_empty()) {
-            (Some(after), _) => self.rest = after,
-            (None, true) => self.rest = "",
-            (None, false) => return None,
-        }
-        Some(link)
+        let name_end = rest.find(['=', ';', ',']).unwrap_or(rest.len());
+        let (name, after) = rest.split_at(name_end);
+        let value;
+        (value, rest) = match after.strip_prefix('=') {
+            Some(after) => take_value(after.trim_start_matches([' ', '\t']))?,
+            None => ("", after),
+        };
+        link.params.push((name.trim_end(), value));
     }
+    match (rest.strip_prefix(','), rest.is_empty()) {
+        (Some(after), _) => *unread = after,
+        (None, true) => *unread = "",
+        (None, false) => return None,
+    }
+    Some(link)
 }
 
 /// The value at the start of `text`, a token or a quoted string, and what follows it. No
@@ -140,16 +129,13 @@ mod tests {
 
     use super::*;
 
-    fn found(fields: &[&str]) -> LinkTarget {
+    fn found(fields: &[&str]) -> Result<Option<String>, Unreadable> {
         let page = Url::parse("https://api.example/rows?page=1").unwrap();
         find(fields.iter().map(|field| field.as_bytes()), "next", Some(&page), None)
     }
 
     fn next(field: &str) -> Option<String> {
-        match found(&[field]) {
-            LinkTarget::Target(target) => Some(target),
-            LinkTarget::Absent | LinkTarget::Unreadable => None,
-        }
+        found(&[field]).ok().flatten()
     }
 
     #[test]
@@ -170,7 +156,7 @@ mod tests {
         ] {
             assert_eq!(next(field).as_deref(), Some("/2"), "{field}");
         }
-        let second = LinkTarget::Target("/2".into());
+        let second = Ok(Some("/2".into()));
         assert_eq!(found(&["</1>; rel=prev", "</2>; rel=next"]), second);
         assert_eq!(found(&["<2; rel=next", "</2>; rel=next"]), second);
     }
@@ -195,7 +181,7 @@ mod tests {
             "junk",
             "</2; rel=prev",
         ] {
-            assert_eq!(found(&[field]), LinkTarget::Absent, "{field}");
+            assert_eq!(found(&[field]), Ok(None), "{field}");
         }
     }
 
@@ -208,14 +194,14 @@ mod tests {
             "junk, </2>; rel=next",
             "</1>; title=\"open, </2>; rel=\"next",
         ] {
-            assert_eq!(found(&[field]), LinkTarget::Unreadable, "{field}");
+            assert_eq!(found(&[field]), Err(Unreadable), "{field}");
         }
     }
 
     #[test]
     fn fields_are_octets() {
         let field = b"</1>; rel=prev; title=\"caf\xe9\", </2>; rel=next; title=\"\xff\"";
-        assert_eq!(find([&field[..]], "next", None, None), LinkTarget::Target("/2".into()));
+        assert_eq!(find([&field[..]], "next", None, None), Ok(Some("/2".into())));
     }
 
     #[test]
@@ -233,8 +219,8 @@ mod tests {
         let link = |results: &str| {
             format!("</2>; rel=\"next\"; results=\"{results}\"; cursor=\"0:100:0\"")
         };
-        assert_eq!(found(&link("true")), LinkTarget::Target("/2".into()));
-        assert_eq!(found(&link("false")), LinkTarget::Absent);
+        assert_eq!(found(&link("true")), Ok(Some("/2".into())));
+        assert_eq!(found(&link("false")), Ok(None));
     }
 
     proptest! {

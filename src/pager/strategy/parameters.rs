@@ -19,8 +19,13 @@ impl Paging {
     /// from 1.
     pub(crate) fn number(&self, index: u64) -> u64 {
         let first = match self.mode {
-            Mode::Number { first: Some(first), .. } => first,
-            _ => 1,
+            Mode::Number { first, .. } => first.unwrap_or(1),
+            Mode::Offset { .. }
+            | Mode::Cursor { .. }
+            | Mode::NextUrl { .. }
+            | Mode::Link {}
+            | Mode::Custom(_)
+            | Mode::None {} => 1,
         };
         first.saturating_add(index)
     }
@@ -30,20 +35,29 @@ impl Paging {
         match &self.mode {
             Mode::Number { .. } => PageAddress::Page(0),
             Mode::Offset { .. } => PageAddress::Offset(0),
-            _ => PageAddress::Start,
+            Mode::Cursor { .. }
+            | Mode::NextUrl { .. }
+            | Mode::Link {}
+            | Mode::Custom(_)
+            | Mode::None {} => PageAddress::Start,
         }
     }
 
     /// Whether a read by this paging can get to such an address.
     pub(in crate::pager) fn leads_to(&self, address: &PageAddress) -> bool {
-        match (&self.mode, address) {
-            (_, PageAddress::Untrusted(_)) => self.is_led_by_urls(),
-            (Mode::Number { .. }, PageAddress::Page(_))
-            | (Mode::Offset { .. }, PageAddress::Offset(_))
-            | (Mode::Cursor { .. }, PageAddress::Cursor(_))
-            | (Mode::NextUrl { .. } | Mode::Link {}, PageAddress::Url(_))
-            | (Mode::Custom(_), PageAddress::Custom(_)) => true,
-            (_, address) => *address == PageAddress::Start && *address == self.start(),
+        match &self.mode {
+            Mode::Number { .. } => matches!(address, PageAddress::Page(_)),
+            Mode::Offset { .. } => matches!(address, PageAddress::Offset(_)),
+            Mode::Cursor { .. } => matches!(address, PageAddress::Start | PageAddress::Cursor(_)),
+            Mode::NextUrl { .. } | Mode::Link {} => matches!(
+                address,
+                PageAddress::Start | PageAddress::Url(_) | PageAddress::Untrusted(_)
+            ),
+            Mode::Custom(_) => matches!(
+                address,
+                PageAddress::Start | PageAddress::Custom(_) | PageAddress::Untrusted(_)
+            ),
+            Mode::None {} => *address == PageAddress::Start,
         }
     }
 
@@ -72,7 +86,16 @@ impl Paging {
             (Mode::Cursor { param, .. }, PageAddress::Cursor(cursor)) => {
                 Some((param.as_str(), ParamValue::Text(cursor)))
             }
-            _ => None,
+            (
+                Mode::Number { .. }
+                | Mode::Offset { .. }
+                | Mode::Cursor { .. }
+                | Mode::NextUrl { .. }
+                | Mode::Link {}
+                | Mode::Custom(_)
+                | Mode::None {},
+                _,
+            ) => None,
         };
         let own = self.size_param.as_deref().zip(self.size).filter(|_| self.is_paged());
         let own = own.map(|(name, own)| (name, ParamValue::Number(size.unwrap_or(own))));

@@ -1,38 +1,15 @@
-//! [pure] Which page to request next, and when the set has ended. Pages are counted from 0.
+//! [pure] Which page to request next, and when the set has ended: the table of what ends a set is
+//! in `end_of_set`. Pages are counted from 0.
 
 use std::cmp::Ordering;
 
 use super::{
-    PageAddress, Paging,
-    evidence::{Conclusion, Continuation, Evidence, Length, Statement},
+    PageAddress, Paging, Position,
+    end_of_set::{Continuation, Evidence, Length, Statement, Verdict},
 };
-use crate::pager::{facts::PageInfo, token::Position};
+use crate::pager::facts::PageInfo;
 
 mod measure;
-
-/// What a page, in its turn, means for the read.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::pager) enum Verdict {
-    /// The set goes on. Deliver the page's items.
-    More,
-    /// The set goes on, but the next page is not where it was expected. Deliver the page's items,
-    /// and drop what was prefetched.
-    Elsewhere,
-    /// This was the last page. Deliver its items.
-    Last,
-    /// The server repeats itself.
-    Loop,
-    /// Every page is the same, and nothing in it is about pages.
-    Unpaged,
-    /// The set has changed since the pages before, and that is an error.
-    Changed,
-    /// This signal says that more follow, but there is no way to them.
-    Stuck(Statement),
-    /// This many pages in a row were empty, and the signal says that more follow.
-    Empty(u32, Statement),
-    /// The API returns no more rows than were read, and nothing says that these are all.
-    Capped,
-}
 
 /// A page in its turn.
 pub(in crate::pager) struct Observation<'a> {
@@ -273,22 +250,20 @@ impl Plan {
 
     /// The conclusion from the evidence, and what contradicted it.
     fn decide(&mut self, index: u64, evidence: &Evidence, has_moved: bool) -> Verdict {
-        match evidence.conclude() {
-            Conclusion::Stuck(more) => Verdict::Stuck(more),
-            Conclusion::Last { against } => {
-                self.overruled = against.or(self.disproved(evidence));
-                Verdict::Last
-            }
-            Conclusion::More { against } => {
-                self.overruled = against.or(self.disproved(evidence));
-                let most = self.paging.ends.max_empty_pages;
-                if let Some(more) = self.more.filter(|_| self.empty_in_a_row > most) {
-                    return Verdict::Empty(self.empty_in_a_row, more);
-                }
-                self.known = self.known.map(|known| known.max(index + 2));
-                if has_moved { Verdict::Elsewhere } else { Verdict::More }
-            }
+        let (verdict, against) = evidence.conclude();
+        if matches!(verdict, Verdict::Stuck(_)) {
+            return verdict;
         }
+        self.overruled = against.or(self.disproved(evidence));
+        if verdict == Verdict::Last {
+            return verdict;
+        }
+        let most = self.paging.ends.max_empty_pages;
+        if let Some(more) = self.more.filter(|_| self.empty_in_a_row > most) {
+            return Verdict::Empty(self.empty_in_a_row, more);
+        }
+        self.known = self.known.map(|known| known.max(index + 2));
+        if has_moved { Verdict::Elsewhere } else { Verdict::More }
     }
 
     /// Everything that a page says about those after it.

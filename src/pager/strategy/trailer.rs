@@ -7,10 +7,14 @@ use http::{
 };
 use url::Url;
 
-use super::{Mode, PageAddress, PageView, Paging, Path, link};
+use super::{Mode, PageAddress, PageView, Paging, link};
 use crate::{
     error::{Error, ErrorKind},
-    pager::{envelope::Envelope, facts::PageInfo},
+    pager::{
+        envelope::Envelope,
+        facts::{PageInfo, Unreadable},
+    },
+    path::Path,
     response::Mismatch,
 };
 
@@ -73,7 +77,11 @@ impl Paging {
     pub(in crate::pager) fn pointer(&self) -> Option<&Path> {
         match &self.mode {
             Mode::Cursor { next, .. } | Mode::NextUrl { next } => Some(next),
-            _ => None,
+            Mode::Number { .. }
+            | Mode::Offset { .. }
+            | Mode::Link {}
+            | Mode::Custom(_)
+            | Mode::None {} => None,
         }
     }
 
@@ -97,14 +105,11 @@ impl Paging {
             Mode::NextUrl { .. } => page.name(pointer)?.map(|url| page.resolve(url)).transpose(),
             Mode::Link {} => {
                 let own = page.url().ok();
-                match self.link(page.headers(), "next", own.as_ref()) {
-                    link::LinkTarget::Target(url) => page.resolve(&url).map(Some),
-                    link::LinkTarget::Absent => Ok(None),
-                    link::LinkTarget::Unreadable => {
-                        Err(page
-                            .strange("the `Link` header that may name the next page is malformed"))
-                    }
-                }
+                let next =
+                    self.link(page.headers(), "next", own.as_ref()).map_err(|Unreadable| {
+                        page.strange("the `Link` header that may name the next page is malformed")
+                    })?;
+                next.map(|url| page.resolve(&url)).transpose()
             }
             Mode::Custom(custom) => Ok(custom.next(page)?.map(PageAddress::Custom)),
             Mode::Number { .. } | Mode::Offset { .. } | Mode::None {} => Ok(None),
@@ -118,26 +123,30 @@ impl Paging {
         }
         let next = self.link(headers, "next", None);
         info.has_next_link = match &next {
-            link::LinkTarget::Target(_) => true,
-            link::LinkTarget::Absent => false,
+            Ok(next) => next.is_some(),
             // A link that cannot be read does not mean that the set ends.
-            link::LinkTarget::Unreadable => self.is_addressable(),
+            Err(Unreadable) => self.is_addressable(),
         };
         let Mode::Number { param, .. } = &self.mode else { return };
         if info.total.is_some() || info.total_pages.is_some() {
             return;
         }
-        let link::LinkTarget::Target(last) = self.link(headers, "last", None) else { return };
+        let Ok(Some(last)) = self.link(headers, "last", None) else { return };
         let Some(last) = number_in(&last, param) else { return };
         // A parameter that only repeats the requested value says nothing about the last page.
-        let is_echo = matches!(&next, link::LinkTarget::Target(next) if number_in(next, param)
+        let is_echo = matches!(&next, Ok(Some(next)) if number_in(next, param)
             .is_none_or(|next| next <= self.number(0) || next > last));
         if !is_echo {
             info.total_pages = last.saturating_add(1).checked_sub(self.number(0));
         }
     }
 
-    fn link(&self, headers: &HeaderMap, relation: &str, page: Option<&Url>) -> link::LinkTarget {
+    fn link(
+        &self,
+        headers: &HeaderMap,
+        relation: &str,
+        page: Option<&Url>,
+    ) -> Result<Option<String>, Unreadable> {
         let fields = headers.get_all(LINK).into_iter().map(HeaderValue::as_bytes);
         link::find(fields, relation, page, self.ends.link.as_ref())
     }

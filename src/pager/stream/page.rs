@@ -8,7 +8,8 @@ use crate::{
     error::Error,
     pager::{
         page::OpenPage,
-        token::{Origin, Position, ResumeToken},
+        resume_token::{ReadIdentity, ResumeToken},
+        strategy::Position,
     },
     signer::Signer,
 };
@@ -41,7 +42,7 @@ pub struct Page<T: Send + 'static> {
     pub(super) page: OpenPage<T>,
     pub(super) after: Position,
     /// Which read it belongs to, and who signs its tokens.
-    pub(super) read: Arc<(Origin, Signer)>,
+    pub(super) read: Arc<(ReadIdentity, Signer)>,
 }
 
 impl<T: Send + 'static> Page<T> {
@@ -64,8 +65,8 @@ impl<T: Send + 'static> Page<T> {
     /// begins with the page after this one.
     #[must_use]
     pub fn resume_token(&self) -> ResumeToken {
-        let (origin, signer) = &*self.read;
-        ResumeToken::signed(self.after.clone(), origin.clone(), signer)
+        let (identity, signer) = &*self.read;
+        ResumeToken::signed(self.after.clone(), identity.clone(), signer)
     }
 }
 

@@ -1,5 +1,5 @@
-//! [pure] Everything that a page says about the pages after it, and the conclusion. The table is in
-//! the documentation of [`Paging`](super::Paging).
+//! [pure] What ends a set: everything that a page says about the pages after it, and the
+//! conclusion. The documentation of [`Paging`](super::Paging) has it as a table.
 
 use std::cmp::Ordering;
 
@@ -63,15 +63,28 @@ pub(in crate::pager) enum Statement {
     Pages,
 }
 
-/// The conclusion from the evidence.
+/// What a page, in its turn, means for the read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::pager) enum Conclusion {
-    /// The set goes on. `against` contradicts that, if anything does.
-    More { against: Option<Statement> },
-    /// This was the last page. `against` contradicts that, if a signal that may be wrong does.
-    Last { against: Option<Statement> },
+pub(in crate::pager) enum Verdict {
+    /// The set goes on. Deliver the page's items.
+    More,
+    /// The set goes on, but the next page is not where it was expected. Deliver the page's items,
+    /// and drop what was prefetched.
+    Elsewhere,
+    /// This was the last page. Deliver its items.
+    Last,
+    /// The server repeats itself.
+    Loop,
+    /// Every page is the same, and nothing in it is about pages.
+    Unpaged,
+    /// The set has changed since the pages before, and that is an error.
+    Changed,
     /// This signal says that more follow, but there is no way to them.
     Stuck(Statement),
+    /// This many pages in a row were empty, and the signal says that more follow.
+    Empty(u32, Statement),
+    /// The API returns no more rows than were read, and nothing says that these are all.
+    Capped,
 }
 
 impl Evidence {
@@ -130,8 +143,11 @@ impl Evidence {
         }
     }
 
-    pub(in crate::pager) fn conclude(&self) -> Conclusion {
-        let Some(more) = self.says_more() else { return self.conclude_without_a_word() };
+    /// The conclusion: that more pages follow, that this was the last page, or that the read is
+    /// stuck; and a signal that contradicts it, if there is one. Against the last page that is a
+    /// signal that may be wrong.
+    pub(in crate::pager) fn conclude(&self) -> (Verdict, Option<Statement>) {
+        let Some(more) = self.says_more() else { return (self.conclude_without_a_word(), None) };
         let is_of_totals = matches!(more, Statement::Rows | Statement::Pages);
         let has_a_way = match self.continuation {
             Continuation::Computed => !(more == Statement::Rows && self.is_exhausted),
@@ -139,16 +155,14 @@ impl Evidence {
             Continuation::Nowhere => false,
         };
         match has_a_way {
-            true => Conclusion::More { against: self.says_last() },
-            false if is_of_totals && self.are_totals_estimates => {
-                Conclusion::Last { against: Some(more) }
-            }
-            false => Conclusion::Stuck(more),
+            true => (Verdict::More, self.says_last()),
+            false if is_of_totals && self.are_totals_estimates => (Verdict::Last, Some(more)),
+            false => (Verdict::Stuck(more), None),
         }
     }
 
     /// The conclusion if no signal says that more follow.
-    fn conclude_without_a_word(&self) -> Conclusion {
+    fn conclude_without_a_word(&self) -> Verdict {
         let is_last = match self.continuation {
             Continuation::Computed => {
                 let ends = match self.length {
@@ -160,10 +174,7 @@ impl Evidence {
             }
             Continuation::Named | Continuation::Itself | Continuation::Nowhere => true,
         };
-        match is_last {
-            true => Conclusion::Last { against: None },
-            false => Conclusion::More { against: None },
-        }
+        if is_last { Verdict::Last } else { Verdict::More }
     }
 }
 
@@ -235,25 +246,25 @@ mod tests {
                         || evidence.pages == Some(Ordering::Less));
             let conclusion = evidence.conclude();
             if says_more {
-                prop_assert!(!matches!(conclusion, Conclusion::Last { .. }), "{conclusion:?}");
+                prop_assert!(conclusion.0 != Verdict::Last, "{conclusion:?}");
             }
             // A page that names the next one is the last one only because of a setting.
             if evidence.continuation == Continuation::Named && !evidence.is_flag_named && !evidence.short_ends {
-                prop_assert!(matches!(conclusion, Conclusion::More { .. }), "{conclusion:?}");
+                prop_assert!(conclusion.0 == Verdict::More, "{conclusion:?}");
             }
         }
 
         #[test]
         fn nothing_is_asked_for_without_a_way_to_it(evidence in evidence()) {
             let evidence = Evidence { continuation: Continuation::Nowhere, ..evidence };
-            let goes_on = matches!(evidence.conclude(), Conclusion::More { .. });
+            let goes_on = evidence.conclude().0 == Verdict::More;
             prop_assert!(!goes_on);
         }
 
         #[test]
         fn a_page_that_says_nothing_or_that_it_is_the_last_is_not_stuck(evidence in evidence()) {
             if evidence.says_more().is_none() {
-                let is_stuck = matches!(evidence.conclude(), Conclusion::Stuck(_));
+                let is_stuck = matches!(evidence.conclude().0, Verdict::Stuck(_));
                 prop_assert!(!is_stuck);
             }
         }
@@ -262,9 +273,9 @@ mod tests {
     #[test]
     fn without_a_word_the_length_of_a_page_decides() {
         for (length, conclusion) in [
-            (Length::Empty, Conclusion::Last { against: None }),
-            (Length::Short, Conclusion::Last { against: None }),
-            (Length::Full, Conclusion::More { against: None }),
+            (Length::Empty, (Verdict::Last, None)),
+            (Length::Short, (Verdict::Last, None)),
+            (Length::Full, (Verdict::More, None)),
         ] {
             assert_eq!(Evidence::silent(Continuation::Computed, length).conclude(), conclusion);
         }
@@ -275,7 +286,7 @@ mod tests {
         let silent = Evidence::silent(Continuation::Computed, Length::Short);
         let doubtful =
             Evidence { flag: Some(true), rows: Some(Ordering::Equal), ..silent }.conclude();
-        assert_eq!(doubtful, Conclusion::More { against: Some(Statement::Rows) });
+        assert_eq!(doubtful, (Verdict::More, Some(Statement::Rows)));
         let estimated = Evidence {
             continuation: Continuation::Nowhere,
             rows: Some(Ordering::Less),
@@ -283,7 +294,7 @@ mod tests {
             ..silent
         };
         let against = Some(Statement::Rows);
-        assert_eq!(estimated.conclude(), Conclusion::Last { against });
+        assert_eq!(estimated.conclude(), (Verdict::Last, against));
     }
 
     #[test]
@@ -291,17 +302,17 @@ mod tests {
         let silent = Evidence::silent(Continuation::Named, Length::Full);
         let over = Evidence { flag: Some(false), ..silent };
         let named = Evidence { is_flag_named: true, ..over };
-        assert_eq!(over.conclude(), Conclusion::More { against: Some(Statement::Flag) });
-        assert_eq!(named.conclude(), Conclusion::Last { against: None });
+        assert_eq!(over.conclude(), (Verdict::More, Some(Statement::Flag)));
+        assert_eq!(named.conclude(), (Verdict::Last, None));
         let total = Evidence { rows: Some(Ordering::Less), ..named };
-        assert_eq!(total.conclude(), Conclusion::More { against: Some(Statement::Flag) });
+        assert_eq!(total.conclude(), (Verdict::More, Some(Statement::Flag)));
     }
 
     #[test]
     fn a_scroll_ends_with_an_empty_page() {
         let full = Evidence::silent(Continuation::Itself, Length::Full);
-        assert!(matches!(full.conclude(), Conclusion::More { .. }));
+        assert_eq!(full.conclude().0, Verdict::More);
         let empty = Evidence::silent(Continuation::Itself, Length::Empty);
-        assert_eq!(empty.conclude(), Conclusion::Last { against: None });
+        assert_eq!(empty.conclude(), (Verdict::Last, None));
     }
 }

@@ -1,4 +1,5 @@
-//! Restarts a read whose next page has expired, and skips the rows that were read before.
+//! Reads a set again from its start, once the place of the next page has expired, and skips the
+//! rows that were read before: the restarts of `Paging::restart_when_expired`.
 
 use std::{
     sync::Arc,
@@ -11,7 +12,7 @@ use super::{endpoint::Endpoint, feed::Feed, prefetcher::Horizon};
 use crate::{dispatch::Connected, error::Error};
 
 /// The restarts of a read.
-pub(super) struct Restart {
+pub(super) struct Reread {
     /// How many restarts are left.
     left: u32,
     /// How many rows were read before and must still be skipped.
@@ -19,7 +20,7 @@ pub(super) struct Restart {
     opening: Option<BoxFuture<'static, Result<Feed, Error>>>,
 }
 
-impl Restart {
+impl Reread {
     pub(super) fn new(times: u32) -> Self {
         Self { left: times, skip: 0, opening: None }
     }

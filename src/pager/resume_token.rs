@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     envelope::Envelope,
-    strategy::{PageAddress, Paging},
+    strategy::{Paging, Position},
 };
 use crate::{
     error::{Error, ErrorKind},
@@ -22,59 +22,19 @@ use crate::{
 const VERSION: u8 = 1;
 /// The first byte of tokens from before the version was part of them.
 const UNTOLD: u8 = b'{';
-/// No set has more pages than this.
-const MAX_INDEX: u64 = 1 << 48;
-
-/// Where a read stands: at a page, and how many of its items were taken.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct Position {
-    /// The index of the page, from 0.
-    pub(super) index: u64,
-    /// Where it is; `None` after the last page.
-    pub(super) address: Option<PageAddress>,
-    pub(super) taken: u64,
-    /// How many items a full page has; 0 if that is not known.
-    pub(super) full: u64,
-    /// How many rows of the set are before the page.
-    #[serde(default)]
-    pub(super) rows: u64,
-}
-
-impl Position {
-    /// The start of a page which begins with this row of the set.
-    pub(super) fn at(address: PageAddress, rows: u64) -> Self {
-        Self { index: 0, address: Some(address), taken: 0, full: 0, rows }
-    }
-
-    /// Moves to the start of another page, or to the end.
-    pub(super) fn go_to(&mut self, index: u64, address: Option<PageAddress>, rows: u64) {
-        (self.index, self.address, self.taken, self.rows) = (index, address, 0, rows);
-    }
-
-    /// # Errors
-    /// [`ErrorKind::Config`] for a position that a read by `paging` cannot be at.
-    pub(super) fn check(&self, paging: &Paging) -> Result<(), Error> {
-        let leads_there = |address| self.index <= MAX_INDEX && paging.leads_to(address);
-        if self.address.as_ref().is_none_or(leads_there) {
-            return Ok(());
-        }
-        let what = "resume_from: the token is of a read with another paging";
-        Err(Error::new(ErrorKind::Config, what))
-    }
-}
 
 /// Which read a position belongs to: what was read and how, as hashes that are the same in every
 /// process of one release of this crate, and for which no other read can be constructed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Origin {
+pub(crate) struct ReadIdentity {
     endpoint: String,
     paging: String,
     envelope: String,
     release: String,
 }
 
-impl Origin {
-    /// The origin of a read of `endpoint`, or of any text that says what was read.
+impl ReadIdentity {
+    /// The identity of a read of `endpoint`, or of any text that says what was read.
     pub(crate) fn of(endpoint: &str, paging: &Paging, envelope: &Envelope) -> Self {
         let hash_of = |setting: &dyn Debug| hash(&format!("{setting:?}"));
         Self {
@@ -127,7 +87,7 @@ fn hash(text: &str) -> String {
 #[serde(into = "String", try_from = "String")]
 pub struct ResumeToken {
     pub(super) position: Position,
-    pub(super) origin: Origin,
+    pub(super) identity: ReadIdentity,
     signature: String,
 }
 
@@ -142,15 +102,15 @@ struct Content<P, O, S> {
 }
 
 impl ResumeToken {
-    pub(super) fn signed(position: Position, origin: Origin, signer: &Signer) -> Self {
-        let mut token = Self { position, origin, signature: String::new() };
+    pub(super) fn signed(position: Position, identity: ReadIdentity, signer: &Signer) -> Self {
+        let mut token = Self { position, identity, signature: String::new() };
         token.signature = signer.sign(&token.bytes(""));
         token
     }
 
     /// The bytes with `signature` in place of its own. The signed bytes have an empty one.
     fn bytes(&self, signature: &str) -> Vec<u8> {
-        let content = Content { at: &self.position, of: &self.origin, by: signature };
+        let content = Content { at: &self.position, of: &self.identity, by: signature };
         let mut bytes = vec![VERSION];
         // Numbers and text always serialize.
         bytes.extend(serde_json::to_vec(&content).unwrap_or_default());
@@ -172,10 +132,10 @@ impl ResumeToken {
     /// # Errors
     /// [`ErrorKind::Config`] for a token of another read than `own`, saying what differs, and for
     /// one that `signer` has not signed.
-    pub(super) fn check(&self, own: &Origin, signer: &Signer) -> Result<(), Error> {
+    pub(super) fn check(&self, own: &ReadIdentity, signer: &Signer) -> Result<(), Error> {
         let refused =
             |what: &str| Err(Error::new(ErrorKind::Config, format!("resume_from: {what}")));
-        if let Some(difference) = self.origin.difference(own) {
+        if let Some(difference) = self.identity.difference(own) {
             return refused(&format!("the token is of a read with {difference}"));
         }
         if !signer.has_signed(&self.bytes(""), &self.signature) {
@@ -207,9 +167,9 @@ impl FromStr for ResumeToken {
             }
             _ => None,
         };
-        let Content { at: position, of: origin, by: signature } =
+        let Content { at: position, of: identity, by: signature } =
             content.ok_or_else(|| invalid("the text is no resume token".into()))?;
-        Ok(Self { position, origin, signature })
+        Ok(Self { position, identity, signature })
     }
 }
 
@@ -240,15 +200,16 @@ impl Debug for ResumeToken {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::pager::PageAddress;
 
     fn token() -> ResumeToken {
         let paging = Paging::page_number();
-        let origin = Origin::of("/rows?a=1", &paging, &Envelope::default());
+        let identity = ReadIdentity::of("/rows?a=1", &paging, &Envelope::default());
         let at = Position { index: 3, full: 10, ..Position::at(PageAddress::Page(3), 30) };
-        ResumeToken::signed(at, origin, &Signer::of_this_process())
+        ResumeToken::signed(at, identity, &Signer::of_this_process())
     }
 
-    fn refusal(token: &ResumeToken, own: &Origin) -> Option<String> {
+    fn refusal(token: &ResumeToken, own: &ReadIdentity) -> Option<String> {
         let refused = token.check(own, &Signer::of_this_process());
         refused.err().map(|error| error.to_string())
     }
@@ -265,22 +226,22 @@ mod tests {
             ("/rows?a=1", &paging, &Envelope::items_at("x"), Some("another envelope")),
             ("/x", &sized, &envelope, Some("another endpoint and another paging")),
         ] {
-            let own = Origin::of(endpoint, paging, envelope);
+            let own = ReadIdentity::of(endpoint, paging, envelope);
             let error = refusal(&token(), &own);
             assert_eq!(error.is_some(), what.is_some());
             assert!(error.unwrap_or_default().ends_with(what.unwrap_or_default()), "{what:?}");
         }
         let mut elder = token();
-        elder.origin.release = "0.1.0".into();
-        let elder = ResumeToken::signed(elder.position, elder.origin, &Signer::of_this_process());
-        assert_eq!(refusal(&elder, &token().origin), None);
-        let own = Origin::of("/x", &paging, &envelope);
+        elder.identity.release = "0.1.0".into();
+        let elder = ResumeToken::signed(elder.position, elder.identity, &Signer::of_this_process());
+        assert_eq!(refusal(&elder, &token().identity), None);
+        let own = ReadIdentity::of("/x", &paging, &envelope);
         assert!(refusal(&elder, &own).unwrap().contains("0.1.0"));
     }
 
     #[test]
     fn security_02_whatever_is_changed_in_a_token_its_signature_is_of_another_one() {
-        let own = token().origin;
+        let own = token().identity;
         let moved = |change: fn(&mut Position)| {
             let mut token = token();
             change(&mut token.position);

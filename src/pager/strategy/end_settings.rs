@@ -1,0 +1,46 @@
+//! [pure] Settings of where a set ends: extra signs of the end, and usual signs to ignore.
+
+use serde::{Deserialize, Serialize};
+
+/// How many pages in a row may be empty by default.
+const DEFAULT_EMPTY_PAGES: u32 = 1000;
+
+/// The settings of the end of a set.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub(super) struct Ends {
+    pub(super) not_found_ends: bool,
+    pub(super) not_found_is_empty: bool,
+    pub(super) max_empty_pages: u32,
+    pub(super) totals_are_estimates: bool,
+    /// Defaults to true for pages at computed places, and to false if pages name each other.
+    pub(super) short_page_ends: Option<bool>,
+    pub(super) zero_cursor_ends: bool,
+    pub(super) row_cap: Option<u64>,
+    /// A link to the next page counts as none if this attribute has this value.
+    #[serde(rename = "link_ends_with")]
+    pub(super) link: Option<(String, String)>,
+    /// Responses that mean, besides a 410, that the place of a page has expired: a status, and a
+    /// text in the body.
+    #[serde(rename = "expired_with")]
+    pub(super) expired: Vec<(u16, String)>,
+    #[serde(rename = "restart_when_expired")]
+    pub(super) restarts: u32,
+}
+
+impl Default for Ends {
+    fn default() -> Self {
+        Self {
+            not_found_ends: false,
+            not_found_is_empty: false,
+            max_empty_pages: DEFAULT_EMPTY_PAGES,
+            totals_are_estimates: false,
+            short_page_ends: None,
+            zero_cursor_ends: false,
+            row_cap: None,
+            link: None,
+            expired: Vec::new(),
+            restarts: 0,
+        }
+    }
+}

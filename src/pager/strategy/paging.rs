@@ -1,0 +1,314 @@
+//! [pure] [`Paging`], how an API pages: the ways to page, and what is true of each.
+
+use http::StatusCode;
+use serde::{Deserialize, Serialize};
+
+use super::{
+    PageAddress, PageStrategy, UrlPart, address::Origins, custom::Custom, end_settings::Ends,
+};
+use crate::{
+    base_url::BaseUrl,
+    error::{Error, ErrorKind},
+    path::Path,
+};
+
+/// How an API pages.
+///
+/// The default requests `?page=1`, `?page=2`, … and leaves the page size to the API.
+///
+/// ```
+/// use vantage_api_pool::Paging;
+///
+/// let numbered = Paging::page_number().first_page(0).page_size("per_page", 100);
+/// let by_rows = Paging::offset_limit("offset", "limit", 100);
+/// let by_cursor = Paging::cursor("after", "paging.next").page_size("limit", 100);
+/// # let _ = (numbered, by_rows, by_cursor);
+/// ```
+///
+/// Numbered and offset pages are fetched in parallel as soon as a page has reported how many
+/// there are. In the other modes each page names the next one, which is requested as soon as
+/// the page before it has arrived.
+///
+/// # Size
+///
+/// A server may return fewer items than requested. The first page shows the real size: offsets
+/// advance by the rows that arrived, not by the size that was requested, and a later page is
+/// short only if it has fewer rows than the first one.
+///
+/// # Where the set ends
+///
+/// A page can signal in many ways whether more pages follow, and all of these signals are read.
+/// If any of them says that more follow, the read goes on as long as there is a way to:
+///
+/// | signal | more follow | this is the last page |
+/// |---|---|---|
+/// | a flag ([`has_next_at`](crate::Envelope::has_next_at), [`is_last_at`](crate::Envelope::is_last_at)) | yes | no |
+/// | a reference to the next page ([`next_page_at`](crate::Envelope::next_page_at)) | present | `null` or empty |
+/// | a cursor, a URL, the strategy | present, and no configured flag says otherwise | missing |
+/// | a `Link` header with `rel="next"` | present | |
+/// | the total of rows | above the rows read | equal to the rows read |
+/// | the number of pages | above the number of this page | equal to the number of this page |
+/// | the number of rows on the page, if nothing else is said | that of a full page | fewer |
+///
+/// A total below the number of rows already read is ignored. The result:
+///
+/// | a signal says that more follow | the next page | result |
+/// |---|---|---|
+/// | yes | has a number or an offset, or is named | it is read |
+/// | yes | cannot be reached: nothing names it, the total says more but the last page is empty, or a 404 | [`ErrorKind::Incomplete`], which names the signal |
+/// | no | | the read ends |
+///
+/// So a read that ends without an error has seen no sign of missing rows. A signal that was
+/// overruled by others, and a configured path that no page had, are reported by
+/// [`Event::PagingWarning`](crate::events::Event::PagingWarning) and counted in
+/// [`Stats::paging_warnings`](crate::stats::Stats::paging_warnings).
+///
+/// # Loops
+///
+/// A page that repeats the items of the page before it ends the read with
+/// [`ErrorKind::PageLoop`], and so does a cursor or a URL that was followed before and leads to
+/// the same page again. The first 65,536 pages of a read are remembered by hash; a later loop is
+/// detected within three times its length.
+///
+/// # As data
+///
+/// In YAML and other formats `by` selects the mode: `page`, `offset`, `cursor`, `next_url`,
+/// `link` or `none`. Next to it are the fields that the mode needs (`param`, `next`), the number
+/// of the `first` page, `size_param` and `size`, `allow_origins`, `next_url_part`, and the other
+/// settings by the names of their methods:
+///
+/// ```yaml
+/// { by: cursor, param: after, next: paging.next, size_param: limit, size: 100 }
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Paging {
+    #[serde(default)]
+    pub(super) size_param: Option<String>,
+    #[serde(default)]
+    pub(super) size: Option<u64>,
+    /// A setting that was made although the mode does not support it.
+    #[serde(skip)]
+    pub(super) stray: Option<&'static str>,
+    #[serde(default)]
+    pub(super) fail_on_change: bool,
+    /// Where URLs may lead besides the pool's base URL.
+    #[serde(default, rename = "allow_origins")]
+    pub(super) origins: Origins,
+    /// How much of the URL of a next page is followed.
+    #[serde(default, rename = "next_url_part")]
+    pub(super) url_part: UrlPart,
+    #[serde(flatten)]
+    pub(super) ends: Ends,
+    /// Deserialized last: it refuses every key that is left.
+    #[serde(flatten)]
+    pub(super) mode: Mode,
+}
+
+// Serde ignores extra keys beside a unit variant, so these variants have braces.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "by", rename_all = "snake_case", deny_unknown_fields)]
+pub(super) enum Mode {
+    #[serde(rename = "page")]
+    Number {
+        #[serde(default = "page")]
+        param: String,
+        /// The number of the first page, if it was set.
+        #[serde(default)]
+        first: Option<u64>,
+    },
+    Offset {
+        param: String,
+    },
+    /// The parameter, and where a page holds the next cursor.
+    Cursor {
+        param: String,
+        next: Path,
+    },
+    /// Where a page holds the URL of the next one.
+    NextUrl {
+        next: Path,
+    },
+    Link {},
+    #[serde(skip)]
+    Custom(Custom),
+    None {},
+}
+
+fn page() -> String {
+    "page".to_owned()
+}
+
+impl Default for Paging {
+    fn default() -> Self {
+        Self::page_number()
+    }
+}
+
+impl Paging {
+    fn of(mode: Mode) -> Self {
+        Self {
+            mode,
+            size_param: None,
+            size: None,
+            stray: None,
+            fail_on_change: false,
+            ends: Ends::default(),
+            origins: Origins::default(),
+            url_part: UrlPart::default(),
+        }
+    }
+
+    /// Numbered pages: `?page=1`, `?page=2`, …. If the body does not report how many there are, a
+    /// `Link` header with the relation `last` can.
+    #[must_use]
+    pub fn page_number() -> Self {
+        Self::of(Mode::Number { param: page(), first: None })
+    }
+
+    /// Row offsets from 0: `?offset=0&limit=100`, `?offset=100&limit=100`, …, with these parameter
+    /// names and at most `size` rows per page.
+    #[must_use]
+    pub fn offset_limit(
+        offset_param: impl Into<String>,
+        limit_param: impl Into<String>,
+        size: u64,
+    ) -> Self {
+        Self::of(Mode::Offset { param: offset_param.into() }).page_size(limit_param, size)
+    }
+
+    /// Each page holds a cursor at `path_in_body` (keys joined by dots), which is sent in the
+    /// parameter `param` to request the next page. A cursor is text or a number. The set ends when
+    /// the cursor is missing, `null`, `false` or empty, when [a flag](crate::Envelope::has_next_at)
+    /// says so, and with an empty page that repeats the cursor it was requested with.
+    #[must_use]
+    pub fn cursor(param: impl Into<String>, path_in_body: &str) -> Self {
+        Self::of(Mode::Cursor { param: param.into(), next: Path::parse(path_in_body) })
+    }
+
+    /// Each page holds the URL of the next one at `path_in_body` (keys joined by dots), absolute or
+    /// relative to the URL of the page. The set ends when it is missing, `null`, `false` or empty.
+    ///
+    /// A URL outside the pool's base URL fails the read with [`ErrorKind::ForeignOrigin`] unless it
+    /// is [allowed](Self::allow_origin).
+    #[must_use]
+    pub fn next_url(path_in_body: &str) -> Self {
+        Self::of(Mode::NextUrl { next: Path::parse(path_in_body) })
+    }
+
+    /// The `Link` header of each page holds the URL of the next one, with the relation `next`
+    /// (RFC 8288). The set ends when there is none. The URLs follow the rules of
+    /// [`next_url`](Self::next_url).
+    #[must_use]
+    pub fn link_header() -> Self {
+        Self::of(Mode::Link {})
+    }
+
+    /// Any other way: `strategy` decides what to request after each page.
+    #[must_use]
+    pub fn custom(strategy: impl PageStrategy) -> Self {
+        Self::of(Mode::Custom(Custom::of(strategy)))
+    }
+
+    /// The API does not page: one request without page parameters returns the whole set.
+    #[must_use]
+    pub fn none() -> Self {
+        Self::of(Mode::None {})
+    }
+
+    /// Whether the place of every page can be computed, which allows requests in any order.
+    pub(crate) fn is_addressable(&self) -> bool {
+        matches!(self.mode, Mode::Number { .. } | Mode::Offset { .. })
+    }
+
+    /// Whether pages are requested by the offset of their first row.
+    pub(crate) fn is_by_offset(&self) -> bool {
+        matches!(self.mode, Mode::Offset { .. })
+    }
+
+    /// Whether the set may take more than one page.
+    pub(crate) fn is_paged(&self) -> bool {
+        self.mode != (Mode::None {})
+    }
+
+    /// Whether each page names the next one.
+    pub(crate) fn is_chained(&self) -> bool {
+        self.is_paged() && !self.is_addressable()
+    }
+
+    pub(super) fn is_led_by_urls(&self) -> bool {
+        matches!(self.mode, Mode::NextUrl { .. } | Mode::Link {} | Mode::Custom(_))
+    }
+
+    /// The page size that is requested.
+    pub(crate) fn size(&self) -> Option<u64> {
+        self.size
+    }
+
+    pub(crate) fn is_not_found_the_end(&self) -> bool {
+        self.ends.not_found_ends
+    }
+
+    pub(in crate::pager) fn restarts(&self) -> u32 {
+        self.ends.restarts
+    }
+
+    /// Whether a response says that the place of a page has expired.
+    pub(in crate::pager) fn expires_with(&self, status: StatusCode, body: &[u8]) -> bool {
+        let says = |text: &str| String::from_utf8_lossy(body).contains(text);
+        status == StatusCode::GONE
+            || self.ends.expired.iter().any(|(of, text)| *of == status.as_u16() && says(text))
+    }
+
+    /// Whether pages are linked by the `Link` header.
+    pub(super) fn is_link(&self) -> bool {
+        self.mode == (Mode::Link {})
+    }
+
+    /// How much of a next URL is followed.
+    pub(in crate::pager) fn followed_part(&self) -> UrlPart {
+        self.url_part
+    }
+
+    /// What names the next page, for error messages.
+    pub(in crate::pager) fn pointer_name(&self) -> String {
+        match &self.mode {
+            Mode::Cursor { next, .. } | Mode::NextUrl { next } => format!("`{next}`"),
+            Mode::Link {} => "the `Link` header".into(),
+            Mode::Custom(_) => "the strategy".into(),
+            Mode::Number { .. } | Mode::Offset { .. } | Mode::None {} => "the paging".into(),
+        }
+    }
+
+    /// The same, requesting at most `items` items per page.
+    pub(crate) fn at_most(mut self, items: u64) -> Self {
+        self.size = self.size.map(|size| size.min(items.max(1)));
+        self
+    }
+
+    /// The base URLs that are allowed by name, as they were given.
+    pub(crate) fn origins(&self) -> &[String] {
+        &self.origins.0
+    }
+
+    /// The base URLs that are allowed by name.
+    pub(in crate::pager) fn allowed(&self) -> Result<Vec<BaseUrl>, Error> {
+        let parsed = self.origins.0.iter().map(|origin| BaseUrl::parse(origin));
+        parsed.collect::<Result<_, _>>().map_err(|source| {
+            Error::new(ErrorKind::Config, "allow_origin: is not a base URL").with_source(source)
+        })
+    }
+
+    /// The user's strategy, if there is one.
+    pub(in crate::pager) fn strategy(&self) -> Option<&Custom> {
+        match &self.mode {
+            Mode::Custom(custom) => Some(custom),
+            _ => None,
+        }
+    }
+
+    /// Where a custom strategy places the page with this row, and the first row of that page.
+    pub(crate) fn page_with_row(&self, row: u64) -> Option<(PageAddress, u64)> {
+        let Mode::Custom(custom) = &self.mode else { return None };
+        custom.page_with_row(row).map(|(page, first)| (PageAddress::Custom(page), first))
+    }
+}

@@ -1,0 +1,178 @@
+//! [pure] The settings of a [`Paging`]: of its requests, of the URLs it follows, and of where the
+//! set ends.
+
+use super::{Mode, Paging, UrlPart};
+
+impl Paging {
+    /// The number of the first page: 1 by default, 0 for APIs that count from zero. It applies to
+    /// numbered pages only.
+    #[must_use]
+    pub fn first_page(mut self, number: u64) -> Self {
+        match &mut self.mode {
+            Mode::Number { first, .. } => *first = Some(number),
+            Mode::Offset { .. }
+            | Mode::Cursor { .. }
+            | Mode::NextUrl { .. }
+            | Mode::Link {}
+            | Mode::Custom(_)
+            | Mode::None {} => {
+                self.stray = Some("first_page: has a meaning for numbered pages only");
+            }
+        }
+        self
+    }
+
+    /// The name of the parameter with the page number, the offset or the cursor. The default for
+    /// page numbers is `page`. The other modes have no such parameter and refuse one.
+    #[must_use]
+    pub fn page_param(mut self, name: impl Into<String>) -> Self {
+        match &mut self.mode {
+            Mode::Number { param, .. } | Mode::Offset { param } | Mode::Cursor { param, .. } => {
+                *param = name.into();
+            }
+            Mode::NextUrl { .. } | Mode::Link {} | Mode::Custom(_) | Mode::None {} => {
+                self.stray = Some("page_param: pages are not asked for by a parameter");
+            }
+        }
+        self
+    }
+
+    /// Requests `size` items per page, at least 1, in the parameter `name`. By default no size is
+    /// sent and the API's own applies. A server may cap it. If pages hold the URL of the next one,
+    /// only the first request carries the size.
+    #[must_use]
+    pub fn page_size(mut self, name: impl Into<String>, size: u64) -> Self {
+        (self.size_param, self.size) = (Some(name.into()), Some(size));
+        self
+    }
+
+    /// Fails the read with [`ErrorKind::SetChanged`](crate::ErrorKind::SetChanged) when a page
+    /// reports another total, of items or of pages, than the pages before it. By default the read
+    /// follows a set that grows, and ends sooner for one that shrinks.
+    #[must_use]
+    pub fn fail_on_change(mut self, yes: bool) -> Self {
+        self.fail_on_change = yes;
+        self
+    }
+
+    /// Follows only a part of each next URL, for APIs behind a proxy whose URLs name another host,
+    /// port or prefix than the one they are reached at. By default the whole URL is followed, and
+    /// one that leads outside the pool's base URL is an error. In an API reached by `https://`, an
+    /// `http://` URL is read as `https://` if nothing else of its host differs.
+    #[must_use]
+    pub fn next_url_part(mut self, part: UrlPart) -> Self {
+        self.url_part = part;
+        self
+    }
+
+    /// Allows the URL of a next page to lead to `base_url`, such as `https://cdn.example.com` or
+    /// `https://example.com/exports`, besides the pool's own base URL. Requests to it carry no
+    /// credentials: no token, and none of the pool's default headers except `User-Agent` and those
+    /// that begin with `Accept`. Another origin has its own hold, rate limit, dampener, circuit
+    /// breaker and retry budget, with the pool's settings: no response from it can hold up the API.
+    ///
+    /// A page from there may lead to further pages there, and back to the pool's API only at the
+    /// endpoint itself with its own query parameters unchanged; any other URL of the API is an
+    /// [`ErrorKind::ForeignOrigin`](crate::ErrorKind::ForeignOrigin). An `http://` origin for an
+    /// API with `https://` needs
+    /// [`PoolBuilder::allow_http_origins`](crate::PoolBuilder::allow_http_origins), without which
+    /// the read fails with [`ErrorKind::Config`](crate::ErrorKind::Config) and sends nothing.
+    #[must_use]
+    pub fn allow_origin(mut self, base_url: impl Into<String>) -> Self {
+        self.origins.0.push(base_url.into());
+        self
+    }
+
+    /// Reads a 404 past the first page as the end of the set, unless the page before it says that
+    /// more follow. By default it is an error. A 416 there always means the end.
+    #[must_use]
+    pub fn not_found_ends(mut self, yes: bool) -> Self {
+        self.ends.not_found_ends = yes;
+        self
+    }
+
+    /// Reads a 404 on the first page as a set without items. By default it is an error.
+    #[must_use]
+    pub fn not_found_is_empty(mut self, yes: bool) -> Self {
+        self.ends.not_found_is_empty = yes;
+        self
+    }
+
+    /// How many pages in a row may be empty while a signal says that more follow: 1,000 by default.
+    /// Filters that a server applies after paging leave some pages without rows. One more empty
+    /// page is an [`ErrorKind::Incomplete`](crate::ErrorKind::Incomplete).
+    #[must_use]
+    pub fn max_empty_pages(mut self, pages: u32) -> Self {
+        self.ends.max_empty_pages = pages;
+        self
+    }
+
+    /// Allows a read to end before it has as many rows or pages as a total says, and reports that
+    /// as an [`Event::PagingWarning`](crate::events::Event::PagingWarning). For totals that are
+    /// estimates or count hidden rows. By default this is an
+    /// [`ErrorKind::Incomplete`](crate::ErrorKind::Incomplete).
+    #[must_use]
+    pub fn totals_are_estimates(mut self, yes: bool) -> Self {
+        self.ends.totals_are_estimates = yes;
+        self
+    }
+
+    /// Whether a page with fewer rows than the first one is the last.
+    ///
+    /// For numbered and offset pages the default is yes if nothing else marks the end; with `false`
+    /// only a page without rows is the last one, for APIs that leave rows out of their pages. If
+    /// pages name each other the default is no; with `true` a short page is the last one even if it
+    /// names a next one, for APIs whose cursors and URLs never end.
+    #[must_use]
+    pub fn short_page_ends(mut self, yes: bool) -> Self {
+        self.ends.short_page_ends = Some(yes);
+        self
+    }
+
+    /// Treats the cursor 0 as the end, like `SCAN` in Redis. By default it is followed, and is an
+    /// error if it leads to the first page.
+    #[must_use]
+    pub fn zero_cursor_ends(mut self, yes: bool) -> Self {
+        self.ends.zero_cursor_ends = yes;
+        self
+    }
+
+    /// The API returns at most the first `rows` rows of a set, at least 1, as search APIs do. No
+    /// page that begins after them is requested, and a read that reaches them is an
+    /// [`ErrorKind::Incomplete`](crate::ErrorKind::Incomplete) unless a total says that there are
+    /// no more.
+    #[must_use]
+    pub fn row_cap(mut self, rows: u64) -> Self {
+        self.ends.row_cap = Some(rows);
+        self
+    }
+
+    /// Treats a response with this status and with `text` in its body as an expired cursor or URL,
+    /// as a 410 always is: `expired_with(422, "cursor")`. It ends the read with
+    /// [`ErrorKind::CursorExpired`](crate::ErrorKind::CursorExpired) instead of another error.
+    #[must_use]
+    pub fn expired_with(mut self, status: u16, text: &str) -> Self {
+        self.ends.expired.push((status, text.to_owned()));
+        self
+    }
+
+    /// Restarts a read, at most this many times, when the place of its next page
+    /// [has expired](Self::expired_with), and skips as many rows as were already read. The result
+    /// is not a snapshot of the set: rows inserted or deleted before that place are missing or
+    /// repeated. Each restart is reported as an
+    /// [`Event::PagingWarning`](crate::events::Event::PagingWarning). By default a read never
+    /// restarts.
+    #[must_use]
+    pub fn restart_when_expired(mut self, times: u32) -> Self {
+        self.ends.restarts = times;
+        self
+    }
+
+    /// Ignores a link to the next page if it has this attribute with this value, for APIs that put
+    /// a next link on every page: `link_ends_with("results", "false")`.
+    #[must_use]
+    pub fn link_ends_with(mut self, attribute: &str, value: &str) -> Self {
+        self.ends.link = Some((attribute.to_owned(), value.to_owned()));
+        self
+    }
+}
