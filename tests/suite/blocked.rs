@@ -21,6 +21,10 @@ use vantage_api_pool::{
 };
 
 const OK: &[u8] = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok";
+/// When a thread counts as blocked: later than a busy machine leaves one without a turn.
+const BLOCKED: Duration = Duration::from_secs(2);
+/// When it is given up.
+const LOST: Duration = Duration::from_secs(4);
 /// Longer than any test takes.
 const NEVER: Duration = Duration::from_secs(300);
 
@@ -67,7 +71,7 @@ fn blocking(url: String) -> (PoolBuilder, Opens) {
     let barrier = Arc::new(Barrier::new());
     let own = Arc::clone(&barrier);
     let builder = AwwPool::builder(url)
-        .heartbeat_timeout(Duration::from_millis(300))
+        .heartbeat_timeout(BLOCKED)
         .replace_blocked_after(NEVER)
         .with_auth_callback(
             1,
@@ -178,8 +182,7 @@ async fn faults_05_a_stream_goes_on_while_and_after_the_worker_that_its_pager_is
     let api = Hostile::new(500).start();
     let (pool, barrier) = blocking(api.url());
     // By then the pages that are on the wire there are asked for again.
-    let limit = Duration::from_millis(600);
-    let pool = pool.workers(2).replace_blocked_after(limit).build().unwrap();
+    let pool = pool.workers(2).replace_blocked_after(LOST).build().unwrap();
     let mut streams: Vec<_> =
         (0..4).map(|_| PaginatedStream::get(&pool, "/rows").prefetch(2)).collect();
     // Half of the pagers are on the thread that will be blocked.
@@ -243,7 +246,7 @@ async fn a_worker_that_stays_blocked_is_replaced_and_its_late_answers_change_not
         }
     });
     let (pool, barrier) = blocking(server.url());
-    let pool = pool.workers(1).replace_blocked_after(Duration::from_millis(600)).build().unwrap();
+    let pool = pool.workers(1).replace_blocked_after(LOST).build().unwrap();
     let get = ask(&pool, Request::get("/held"));
     let post = ask(&pool, Request::post("/held"));
     server.wait_for(|seen| seen.heads.len() == 2).await;
@@ -272,8 +275,7 @@ async fn a_worker_that_stays_blocked_is_replaced_and_its_late_answers_change_not
 async fn a_callback_that_never_returns_costs_a_bounded_number_of_threads() {
     let api = Hostile::new(10).start();
     let (pool, barrier) = blocking(api.url());
-    let limit = Duration::from_millis(300);
-    let pool = pool.workers(1).replace_blocked_after(limit).build().unwrap();
+    let pool = pool.workers(1).replace_blocked_after(LOST).build().unwrap();
     // One worker's thread is left behind, and eight that the callback has from then on.
     for threads in 1..=9 {
         let _culprit = ask(&pool, marked());
@@ -300,7 +302,7 @@ async fn with_a_long_heartbeat_timeout_calls_wait_for_the_worker_that_they_are_o
     let pool = pool.workers(2).heartbeat_timeout(NEVER).build().unwrap();
     let blocked = ask(&pool, marked());
     barrier.0.holds(1).await;
-    let in_time = || pool.request(Request::get("/rows").timeout(Duration::from_millis(1_200)));
+    let in_time = || pool.request(Request::get("/rows").timeout(Duration::from_secs(5)));
     let answers = soon("answers", join_all((0..20).map(|_| in_time()))).await;
     let late: Vec<_> = answers.iter().filter_map(|answer| answer.as_ref().err()).collect();
     assert!(!late.is_empty() && late.len() < answers.len(), "{} of them late", late.len());
@@ -335,7 +337,7 @@ async fn what_happens_to_a_blocked_worker_is_told_and_each_attempt_on_it_has_its
         }
     });
     let (pool, barrier) = blocking(server.url());
-    let pool = pool.workers(1).replace_blocked_after(Duration::from_millis(800)).build().unwrap();
+    let pool = pool.workers(1).replace_blocked_after(LOST).build().unwrap();
     let mut events = pool.events();
     // One waits for its answer, one ends at its deadline, and one is dropped, all long before
     // the worker is given up.
@@ -390,20 +392,19 @@ async fn a_worker_that_comes_back_is_told() {
     let pool = pool.workers(2).build().unwrap();
     let mut events = pool.events();
     let blocked = ask(&pool, marked());
-    let mut told = Vec::new();
-    soon("both events", async {
-        while told.len() < 2 {
+    let mut told = HashSet::new();
+    soon("both events of one worker", async {
+        loop {
             match events.recv().await.unwrap() {
                 Event::WorkerBlocked { worker, .. } => {
-                    told.push(("blocked", worker));
+                    told.insert(worker);
                     barrier.0.open();
                 }
-                Event::WorkerBack { worker, .. } => told.push(("back", worker)),
+                Event::WorkerBack { worker, .. } => break assert!(told.contains(&worker)),
                 _ => {}
             }
         }
     })
     .await;
-    assert_eq!((told[0].0, told[1].0, told[0].1), ("blocked", "back", told[1].1));
     assert!(answer(blocked).await.is_ok());
 }
