@@ -205,7 +205,7 @@ mod tests {
             ("API_AUTH", "s3cret", "one of the keys"),
             ("API_AUTH", "{ bearer: { s3cret: 7 } }", "bearer"),
             ("API_AUTH", "{ bearer: s3cret, basic: s3cret }", "one of the keys"),
-            ("API_DEFAULT_HEADERS", "s3cret", "another form"),
+            ("API_DEFAULT_HEADERS", "s3cret", "a map of names"),
             ("API_LIMIT_STATUSES", "[s3cret]", "another form"),
             ("API_WORKER", "7", "unknown field `worker`"),
         ] {

@@ -6,7 +6,7 @@ use indexmap::IndexMap;
 use secrecy::SecretString;
 use serde::{
     Deserialize, Deserializer,
-    de::{Error, Visitor},
+    de::{Error, MapAccess, Visitor},
 };
 
 use crate::signer::Signer;
@@ -56,11 +56,39 @@ pub(super) fn secret<'de, D: Deserializer<'de>>(
     Ok(text.map(|text| text.0.into()))
 }
 
-pub(super) fn headers<'de, D: Deserializer<'de>>(
-    deserializer: D,
-) -> Result<Vec<(String, String)>, D::Error> {
-    let headers = IndexMap::<String, SecretText>::deserialize(deserializer)?;
-    Ok(headers.into_iter().map(|(name, value)| (name, value.0)).collect())
+type Headers = Vec<(String, String)>;
+
+pub(super) fn headers<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Headers, D::Error> {
+    deserializer.deserialize_any(HeadersVisitor)
+}
+
+const HEADERS: &str = "must be a map of names to values";
+
+struct HeadersVisitor;
+
+impl<'de> Visitor<'de> for HeadersVisitor {
+    type Value = Headers;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a map")
+    }
+
+    /// A map as text is what a variable of the environment holds.
+    fn visit_str<E: Error>(self, text: &str) -> Result<Headers, E> {
+        let map: IndexMap<String, SecretText> =
+            serde_yaml_ng::from_str(text).map_err(|_| E::custom(HEADERS))?;
+        Ok(map.into_iter().map(|(name, value)| (name, value.0)).collect())
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Headers, A::Error> {
+        let mut headers = Vec::new();
+        while let Some((name, value)) = map.next_entry::<String, SecretText>()? {
+            headers.push((name, value.0));
+        }
+        Ok(headers)
+    }
+
+    refuse!(HEADERS; visit_bool: bool, visit_i64: i64, visit_u64: u64, visit_f64: f64);
 }
 
 pub(super) fn certificates<'de, D: Deserializer<'de>>(

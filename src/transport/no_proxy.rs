@@ -45,6 +45,7 @@ impl NoProxy {
         self.0.iter().filter(is_port).any(|rule| match &rule.hosts {
             Hosts::All => true,
             Hosts::Network(network) => address.is_some_and(|address| network.contains(&address)),
+            Hosts::Domain(_) if address.is_some() => false,
             Hosts::Domain(domain) => host
                 .strip_suffix(domain.as_str())
                 .is_some_and(|sub| sub.is_empty() || sub.ends_with('.')),

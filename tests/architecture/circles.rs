@@ -25,12 +25,15 @@ impl Imports {
     fn of(file: &File) -> Self {
         let mut imports = Self { module: module_of(&file.path), ..Self::default() };
         let text: Vec<&str> = file.lines.iter().map(|line| line.text.as_str()).collect();
-        imports.visit_file(&syn::parse_file(&text.join("\n")).expect(&file.path));
+        // What is no Rust is not compiled either.
+        if let Ok(tree) = syn::parse_file(&text.join("\n")) {
+            imports.visit_file(&tree);
+        }
         imports
     }
 
     /// `path` from the root, if it is one of this crate.
-    fn from_root(&self, path: &[String], children: &BTreeSet<Names>) -> Option<Names> {
+    fn absolute(&self, path: &[String], children: &BTreeSet<Names>) -> Option<Names> {
         let (first, rest) = path.split_first()?;
         let mut from = self.module.clone();
         match first.as_str() {
@@ -40,7 +43,7 @@ impl Imports {
                 from.pop();
                 if rest.first().is_some_and(|next| next == "super") {
                     let above = Self { module: from, ..Self::default() };
-                    return above.from_root(rest, children);
+                    return above.absolute(rest, children);
                 }
             }
             _ => {
@@ -130,7 +133,7 @@ fn module_of(path: &str) -> Names {
 
 /// The module in which the item at `path` is defined, however it is passed on.
 fn defining(
-    path: Names,
+    path: &Names,
     modules: &BTreeMap<Names, Imports>,
     children: &BTreeSet<Names>,
     depth: usize,
@@ -139,8 +142,8 @@ fn defining(
     let module = module.into_iter().find(|module| modules.contains_key(module))?;
     let imports = &modules[&module];
     let passed_on = path.get(module.len()).and_then(|name| imports.passed_on.get(name));
-    match passed_on.and_then(|path| imports.from_root(path, children)) {
-        Some(next) if depth < 10 && next != path => defining(next, modules, children, depth + 1),
+    match passed_on.and_then(|path| imports.absolute(path, children)) {
+        Some(next) if depth < 10 && next != *path => defining(&next, modules, children, depth + 1),
         _ => Some(module),
     }
 }
@@ -158,8 +161,8 @@ fn circles(files: &[File]) -> Vec<Vec<String>> {
     let mut known: BTreeMap<&Names, BTreeSet<Names>> = BTreeMap::new();
     for (module, imports) in &modules {
         for path in &imports.paths {
-            let Some(path) = imports.from_root(path, &children) else { continue };
-            let Some(other) = defining(path, &modules, &children, 0) else { continue };
+            let Some(path) = imports.absolute(path, &children) else { continue };
+            let Some(other) = defining(&path, &modules, &children, 0) else { continue };
             // An actor is known by its messages and parts.
             let is_actor = other.last().is_some_and(|name| name == "actor");
             if other.first() == module.first() && other != *module && !is_actor {

@@ -168,17 +168,17 @@ mod tests {
     };
     use crate::pager::facts::PageInfo;
 
-    fn read(envelope: &Envelope, response: Response) -> Result<DecodedPage<Value>, Error> {
-        let list = ItemList::of(envelope, &response)?;
+    fn read(envelope: &Envelope, response: &Response) -> Result<DecodedPage<Value>, Error> {
+        let list = ItemList::of(envelope, response)?;
         let (mut taken, mut items) = (list.start(), Vec::new());
         while let Some(item) = list.next(&mut taken, &Typed::new()) {
-            items.push(item.map_err(|source| mismatch(&response, source))?);
+            items.push(item.map_err(|source| mismatch(response, source))?);
         }
-        Ok(DecodedPage { items, info: list.survey(&response, envelope, None, taken)?.info })
+        Ok(DecodedPage { items, info: list.survey(response, envelope, None, taken)?.info })
     }
 
     fn page(envelope: &Envelope, body: impl Into<Bytes>) -> Result<DecodedPage<Value>, Error> {
-        read(envelope, Response::new(StatusCode::OK, body))
+        read(envelope, &Response::new(StatusCode::OK, body))
     }
 
     #[test]
@@ -237,7 +237,7 @@ mod tests {
         let mut response = Response::new(StatusCode::OK, "[1]");
         response.headers_mut().insert("x-total-count", "42".parse().unwrap());
         let envelope = Envelope::bare_array().total_in_header("X-Total-Count");
-        assert_eq!(read(&envelope, response).unwrap().info.total, Some(42));
+        assert_eq!(read(&envelope, &response).unwrap().info.total, Some(42));
     }
 
     #[test]
@@ -245,10 +245,10 @@ mod tests {
         let mut response =
             Response::new(StatusCode::OK, r#"{"data":[1],"count":3,"pagination":{"total":1}}"#);
         let envelope = Envelope::default().total_in_header("x-total");
-        assert_eq!(read(&envelope, response.clone()).unwrap().info.total, Some(1));
+        assert_eq!(read(&envelope, &response).unwrap().info.total, Some(1));
         response.headers_mut().insert("x-total", "2".parse().unwrap());
-        assert_eq!(read(&envelope, response.clone()).unwrap().info.total, Some(2));
-        assert_eq!(read(&envelope.total_at("count"), response).unwrap().info.total, Some(3));
+        assert_eq!(read(&envelope, &response).unwrap().info.total, Some(2));
+        assert_eq!(read(&envelope.total_at("count"), &response).unwrap().info.total, Some(3));
     }
 
     #[test]
@@ -274,7 +274,7 @@ mod tests {
         let envelope = Envelope::default();
         let list = ItemList::of(&envelope, &response).unwrap();
         let (taken, trailer) = list.survey_all(&response, &envelope, None).unwrap();
-        let read = read(&envelope, response).unwrap();
+        let read = read(&envelope, &response).unwrap();
         assert_eq!((taken.count, trailer.info), (read.items.len(), read.info));
     }
 
@@ -315,9 +315,9 @@ mod tests {
     #[test]
     fn no_content_is_empty_only_when_configured() {
         let response = Response::new(StatusCode::NO_CONTENT, "");
-        assert!(read(&Envelope::default(), response.clone()).is_err());
+        assert!(read(&Envelope::default(), &response).is_err());
         let envelope = Envelope::default().no_content_is_empty(true);
-        assert!(read(&envelope, response).unwrap().items.is_empty());
+        assert!(read(&envelope, &response).unwrap().items.is_empty());
     }
 
     #[test]
