@@ -16,6 +16,7 @@ mod access;
 mod data;
 mod embedded;
 mod notes;
+mod pages;
 mod routes;
 
 use std::{fmt, io, sync::Arc, time::Duration};

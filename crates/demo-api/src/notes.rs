@@ -10,7 +10,7 @@ use actix_web::{
 };
 use serde_json::{Map, Value, json};
 
-use super::{DemoOptions, routes};
+use super::{DemoOptions, pages};
 
 type Fields = web::Json<Map<String, Value>>;
 
@@ -43,14 +43,14 @@ pub(crate) fn configure(app: &mut web::ServiceConfig) {
 async fn list(
     notes: web::Data<Notes>,
     options: web::Data<DemoOptions>,
-    query: routes::Query,
+    query: pages::Query,
 ) -> HttpResponse {
-    routes::list(&notes.store().notes, &options, query.into_inner())
+    pages::list(&notes.store().notes, &options, query.into_inner())
 }
 
 async fn get(notes: web::Data<Notes>, id: web::Path<String>) -> HttpResponse {
     let store = notes.store();
-    store.notes.iter().find(|note| note["id"] == id.as_str()).map_or_else(routes::not_found, found)
+    store.notes.iter().find(|note| note["id"] == id.as_str()).map_or_else(pages::not_found, found)
 }
 
 async fn insert(notes: web::Data<Notes>, fields: Fields) -> HttpResponse {
@@ -95,7 +95,7 @@ async fn delete(
 ) -> HttpResponse {
     let mut store = notes.store();
     let Some(at) = store.notes.iter().position(|note| note["id"] == id.as_str()) else {
-        return routes::not_found();
+        return pages::not_found();
     };
     if !is_meant(&request, &store.notes[at]) {
         return changed();
@@ -112,7 +112,7 @@ fn change(
 ) -> HttpResponse {
     let mut store = notes.store();
     let Some(note) = store.notes.iter_mut().find(|note| note["id"] == id) else {
-        return routes::not_found();
+        return pages::not_found();
     };
     if !is_meant(request, note) {
         return changed();
