@@ -41,7 +41,8 @@ fn read(
 ) -> Result<PoolConfig, Error> {
     let settings = variables.into_iter().filter_map(|(name, text)| {
         let name = name.into_string().ok()?;
-        let setting = name.strip_prefix(prefix)?.strip_prefix('_')?.to_ascii_lowercase();
+        let setting = name.strip_prefix(prefix.trim_end_matches('_'))?.strip_prefix('_')?;
+        let setting = setting.to_ascii_lowercase();
         Some((setting, Variable { name, text }))
     });
     let variables = Variables { settings, next: None };
@@ -214,6 +215,12 @@ mod tests {
             assert!(shown.contains(name) && shown.contains(reason), "{shown}");
             assert!(!shown.contains("s3cret"), "{shown}");
         }
+    }
+
+    #[test]
+    fn the_prefix_may_end_with_its_underscore() {
+        let config = super::read("API_", [("API_WORKERS".into(), "7".into())]);
+        assert_eq!(config.unwrap().workers, 7);
     }
 
     #[cfg(unix)]

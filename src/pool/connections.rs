@@ -120,8 +120,8 @@ impl PoolBuilder {
     }
 
     /// Connects to some hosts directly and not through the [`proxy`](Self::proxy): a list
-    /// separated by commas, of names such as `example.com`, which stand for what is below them
-    /// too, addresses, networks such as `10.0.0.0/8`, and `*` for all. A name or an address may
+    /// separated by commas or spaces, of names such as `example.com`, which stand for what is below
+    /// them too, addresses, networks such as `10.0.0.0/8` or `10.*`, and `*` for all. A name or an address may
     /// have a port. None by default.
     pub fn no_proxy(mut self, hosts: impl Into<String>) -> Self {
         self.config.no_proxy = hosts.into();

@@ -26,21 +26,22 @@ enum Hosts {
 }
 
 impl NoProxy {
-    /// Parses a list of hosts, separated by commas: `*`, names such as `example.com` or
+    /// Parses a list of hosts, separated by commas or spaces: `*`, names such as `example.com` or
     /// `.example.com`, which stand for what is below them too, addresses and networks such as
-    /// `10.0.0.0/8`. A name or an address may have a port.
+    /// `10.0.0.0/8` or `10.*`. A name or an address may have a port.
     ///
     /// # Errors
     /// [`ErrorKind::Config`] for an entry that is none of these.
     pub(super) fn parse(text: &str) -> Result<Self, Error> {
-        let entries = text.split(',').map(str::trim).filter(|entry| !entry.is_empty());
+        let is_between = |c: char| c == ',' || c.is_whitespace();
+        let entries = text.split(is_between).filter(|entry| !entry.is_empty());
         entries.map(Rule::parse).collect::<Result<_, _>>().map(Self)
     }
 
     /// Whether `host`, without the brackets of an IPv6 address, is connected to directly.
     pub(super) fn holds(&self, host: &str, port: u16) -> bool {
         let host = host.trim_end_matches('.').to_ascii_lowercase();
-        let address = host.parse::<IpAddr>().ok();
+        let address = host.parse::<IpAddr>().ok().map(|address| address.to_canonical());
         let is_port = |rule: &&Rule| rule.port.is_none_or(|own| own == port);
         self.0.iter().filter(is_port).any(|rule| match &rule.hosts {
             Hosts::All => true,
@@ -63,8 +64,9 @@ impl Rule {
             return Ok(Self { hosts: Hosts::All, port: None });
         }
         let network = |text: &str| {
-            let alone = || text.parse().ok().map(|address: IpAddr| IpNet::from(address));
-            text.parse::<IpNet>().ok().or_else(alone).map(Hosts::Network)
+            let alone = || text.parse().ok().map(|at: IpAddr| IpNet::from(at.to_canonical()));
+            let network = text.parse::<IpNet>().ok().or_else(alone).or_else(|| prefix(text));
+            network.map(Hosts::Network)
         };
         if let Some(hosts) = network(entry) {
             return Ok(Self { hosts, port: None });
@@ -82,6 +84,14 @@ impl Rule {
         };
         Ok(Self { hosts, port })
     }
+}
+
+/// The network of an IPv4 address whose end is `*`, such as `192.168.*`.
+fn prefix(text: &str) -> Option<IpNet> {
+    let octets = text.strip_suffix(".*")?.trim_end_matches(".*");
+    let count = octets.split('.').count();
+    let address = octets.to_owned() + &".0".repeat(4_usize.checked_sub(count)?);
+    IpNet::new(address.parse().ok()?, u8::try_from(8 * count).ok()?).ok()
 }
 
 #[cfg(test)]
@@ -110,6 +120,17 @@ mod tests {
             ("[::1]:80", "::1", 80, true),
             ("[::1]:80", "::1", 81, false),
             ("fd00::/8", "fd12::1", 80, true),
+            // Forms that other clients have met.
+            ("::1", "0:0:0:0:0:0:0:1", 80, true),
+            ("0:0:0:0:0:0:7f00:1", "::127.0.0.1", 80, true),
+            ("::1/64", "::1", 80, true),
+            ("127.0.0.1", "::ffff:127.0.0.1", 80, true),
+            ("::ffff:10.0.0.1", "10.0.0.1", 80, true),
+            ("192.168.*,*.ourdomain.com", "192.168.7.8", 80, true),
+            ("192.168.*", "192.169.7.8", 80, false),
+            ("10.0.*.*", "10.0.3.4", 80, true),
+            ("localhost example.com\t10.0.0.1", "10.0.0.1", 80, true),
+            (".local", "printer.local", 631, true),
         ] {
             let is = NoProxy::parse(list).map(|list| list.holds(host, port));
             assert!(is.is_ok_and(|is| is == is_direct), "{list} {host} {port}");
@@ -118,7 +139,9 @@ mod tests {
 
     #[test]
     fn an_entry_that_is_no_host_is_named() {
-        for list in ["a b", "http://example.com", "example.com:http", "10.0.0.0/33", ".", "a/b"] {
+        for list in
+            ["http://example.com", "example.com:http", "10.0.0.0/33", ".", "a/b", "a*b", "300.*"]
+        {
             let error = NoProxy::parse(list).unwrap_err();
             assert!(error.to_string().contains(&format!("{list:?}")), "{error}");
         }
