@@ -218,6 +218,15 @@ mod tests {
     }
 
     #[test]
+    fn a_rate_in_yaml_is_the_decimal_that_is_written() {
+        for rate in ["0.1", "7.5", "3", "'0.3'", "0.000000001", "123456789.123"] {
+            let yaml = format!("base_url: http://x\nrate_limit: {rate}");
+            let config = PoolConfig::from_yaml(&yaml).unwrap();
+            assert_eq!(config.rate_limit, Some(rate.trim_matches('\'').parse().unwrap()));
+        }
+    }
+
+    #[test]
     fn the_prefix_may_end_with_its_underscore() {
         let config = super::read("API_", [("API_WORKERS".into(), "7".into())]);
         assert_eq!(config.unwrap().workers, 7);
