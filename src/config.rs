@@ -81,7 +81,7 @@ pub(crate) fn check_rate(rate: Option<Decimal>, what: &'static str) -> Result<()
 /// |---|---|
 /// | `auth` | one of the forms below |
 /// | `default_headers` | a map of names to values |
-/// | `root_certificates` | a list of texts in PEM |
+/// | `root_certificates` | a text in PEM, or a list of them |
 /// | `retry_budget` | `{ share_of_calls: 0.2, per_second: 10 }` |
 /// | `hedge` | `{ after: 200ms }` or `{ at_percentile: 0.95 }`, and `at_most: 0.05` |
 /// | `circuit_breaker` | a map of the names of [`CircuitBreaker`]'s methods |
@@ -270,8 +270,14 @@ impl PoolConfig {
     /// # Errors
     /// [`ErrorKind::Config`], naming the key, and the line where that can be told.
     pub fn from_yaml(text: &str) -> Result<Self, Error> {
-        serde_yaml_ng::from_str(text)
-            .map_err(|error| Error::new(ErrorKind::Config, error.to_string()))
+        serde_yaml_ng::from_str(text).map_err(|error| {
+            let what = error.to_string();
+            // Only what is no map at all has no key, and might be a secret.
+            let is_no_map = what.starts_with("invalid type");
+            let what =
+                if is_no_map { "must be a map of the settings of a pool".into() } else { what };
+            Error::new(ErrorKind::Config, what)
+        })
     }
 
     /// What statuses and headers mean.

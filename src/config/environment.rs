@@ -18,7 +18,8 @@ use crate::error::{Error, ErrorKind};
 impl PoolConfig {
     /// Settings from the environment: with the prefix `API` these are `API_BASE_URL`,
     /// `API_WORKERS`, `API_AUTH` and so on. A variable holds what a file would have, with lists
-    /// and maps in YAML or JSON, such as `API_AUTH='{ bearer: { file: /run/secrets/token } }'`.
+    /// and maps in YAML or JSON, such as `API_AUTH='{ bearer: { file: /run/secrets/token } }'`. An
+    /// empty one counts as not set.
     ///
     /// # Errors
     /// [`ErrorKind::Config`], naming the variable and never what it holds, for a value of the
@@ -34,12 +35,13 @@ impl PoolConfig {
     }
 }
 
-/// Settings from `variables`, of which those without the prefix are passed over.
+/// Settings from `variables`, of which those without the prefix and empty ones are passed over.
 fn read(
     prefix: &str,
     variables: impl IntoIterator<Item = (OsString, OsString)>,
 ) -> Result<PoolConfig, Error> {
-    let settings = variables.into_iter().filter_map(|(name, text)| {
+    let variables = variables.into_iter().filter(|(_, text)| !text.is_empty());
+    let settings = variables.filter_map(|(name, text)| {
         let name = name.into_string().ok()?;
         let setting = name.strip_prefix(prefix.trim_end_matches('_'))?.strip_prefix('_')?;
         let setting = setting.to_ascii_lowercase();
@@ -110,7 +112,10 @@ impl<'de> Deserializer<'de> for Text {
 
     fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Failure> {
         visitor.visit_str::<Failure>(&self.0).map_err(|error| {
-            let shows_text = error.to_string().contains(&self.0);
+            // As it is, or as errors quote it.
+            let quoted = format!("{:?}", self.0);
+            let (shown, quoted) = (error.to_string(), quoted.trim_matches('"'));
+            let shows_text = shown.contains(&self.0) || shown.contains(quoted);
             if shows_text { other_form(error) } else { error }
         })
     }
@@ -180,6 +185,8 @@ mod tests {
             ("API_LIMIT_STATUSES", "[403, 420]"),
             ("API_CIRCUIT_BREAKER", "{ open_time: 2s }"),
             ("API_SIGNING_KEY", "00000000000000000000000000000001"),
+            ("API_NO_PROXY", ""),
+            ("API_HEDGE", ""),
             ("APIARY", "not ours"),
             ("OTHER_WORKERS", "not ours"),
         ]);
@@ -202,6 +209,8 @@ mod tests {
             ("API_BURST", "-1", "a whole number"),
             ("API_GZIP", "s3cret", "true or false"),
             ("API_RATE_LIMIT", "s3cret", "another form"),
+            ("API_RATE_LIMIT", "a \"s3cret\"\n\\", "another form"),
+            ("API_ROOT_CERTIFICATES", "s3cret", "root_certificate"),
             ("API_CALL_TIMEOUT", "s3cret", "another form"),
             ("API_AUTH", "s3cret", "one of the keys"),
             ("API_AUTH", "{ bearer: { s3cret: 7 } }", "bearer"),
@@ -210,9 +219,11 @@ mod tests {
             ("API_LIMIT_STATUSES", "[s3cret]", "another form"),
             ("API_WORKER", "7", "unknown field `worker`"),
         ] {
-            let error = read(&[(name, text)]).map(drop).unwrap_err();
+            let config = read(&[("API_BASE_URL", "http://x"), (name, text)]);
+            let error = config.and_then(|config| config.validate()).map(drop).unwrap_err();
             let shown = format!("{error} {error:?}");
-            assert!(shown.contains(name) && shown.contains(reason), "{shown}");
+            let is_named = shown.contains(name) || name == "API_ROOT_CERTIFICATES";
+            assert!(is_named && shown.contains(reason), "{shown}");
             assert!(!shown.contains("s3cret"), "{shown}");
         }
     }

@@ -9,7 +9,7 @@ use serde::{
     de::{Error, MapAccess, Visitor},
 };
 
-use crate::signer::Signer;
+use crate::{data::OneOrMany, signer::Signer};
 
 /// Refuses scalars of these types without showing them.
 macro_rules! refuse {
@@ -94,7 +94,7 @@ impl<'de> Visitor<'de> for HeadersVisitor {
 pub(super) fn certificates<'de, D: Deserializer<'de>>(
     deserializer: D,
 ) -> Result<Vec<Vec<u8>>, D::Error> {
-    let texts = Vec::<String>::deserialize(deserializer)?;
+    let texts = OneOrMany::<String>::deserialize(deserializer)?;
     Ok(texts.into_iter().map(String::into_bytes).collect())
 }
 

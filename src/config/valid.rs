@@ -111,6 +111,9 @@ impl PoolConfig {
         if self.burst_per_key.is_some() && self.rate_limit_per_key.is_none() {
             return invalid("burst_per_key: has no meaning without rate_limit_per_key");
         }
+        if self.proxy.is_none() && !self.no_proxy.trim().is_empty() {
+            return invalid("no_proxy: has no meaning without proxy");
+        }
         if self.max_attempts == 0 {
             return invalid("max_attempts: must be at least 1");
         }

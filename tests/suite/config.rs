@@ -3,8 +3,10 @@
 
 use std::{fs, time::Duration};
 
+use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
+use futures::StreamExt;
 use serde_json::json;
-use vantage_api_pool::{AwwPool, Error, ErrorKind, PoolConfig};
+use vantage_api_pool::{AwwPool, Error, ErrorKind, Paging, PoolConfig};
 use wiremock::{
     Mock, MockServer, ResponseTemplate,
     matchers::{basic_auth, bearer_token, body_string_contains, header, method, path, query_param},
@@ -66,6 +68,48 @@ async fn each_way_to_sign_in_is_one_that_servers_take() {
         server.uri()
     );
     signs_in(&server, &auth).await;
+}
+
+/// The URL of a next page, as many frameworks make it, is the URL that was asked for with another
+/// page number.
+#[tokio::test]
+async fn a_key_in_the_query_is_sent_once_and_is_in_no_resume_token() {
+    const KEY: &str = "s3cret key+";
+    let server = mock::server().await;
+    let url = server.uri();
+    Mock::given(path("/rows"))
+        .respond_with(move |request: &wiremock::Request| {
+            let pairs: Vec<_> = request.url.query_pairs().into_owned().collect();
+            let keys = pairs.iter().filter(|(name, _)| name == "api_key").collect::<Vec<_>>();
+            if !matches!(keys[..], [(_, key)] if key == KEY) {
+                return mock::refusal(401);
+            }
+            let page = pairs.iter().find(|(name, _)| name == "page");
+            let page = page.map_or(1, |(_, page)| page.parse::<u32>().unwrap());
+            let mut next = url::Url::parse(&format!("{url}/rows")).unwrap();
+            next.query_pairs_mut()
+                .append_pair("api_key", KEY)
+                .append_pair("page", &(page + 1).to_string());
+            let next = (page < 3).then(|| next.to_string());
+            ResponseTemplate::new(200).set_body_json(json!({ "data": [page], "next": next }))
+        })
+        .mount(&server)
+        .await;
+    let yaml = format!(
+        "base_url: {}\nauth: {{ query: {{ name: api_key, value: '{KEY}' }} }}",
+        server.uri()
+    );
+    let pool = pool(&yaml).unwrap();
+    let mut stream = pool.stream("/rows").paging(Paging::next_url("next")).prefetch(1);
+    for page in 1..=3 {
+        assert_eq!(soon("a row", stream.next()).await.unwrap().unwrap(), page);
+        let token = URL_SAFE_NO_PAD.decode(stream.resume_token().to_text()).unwrap();
+        let token = String::from_utf8_lossy(&token);
+        assert!(!token.contains("s3cret"), "{token}");
+    }
+    assert!(soon("the end", stream.next()).await.is_none());
+    let first = soon("an answer", pool.get("/rows")).await.unwrap();
+    assert!(!format!("{first:?}").contains("s3cret"));
 }
 
 #[tokio::test]
@@ -147,6 +191,11 @@ fn a_bad_setting_is_named_with_its_line_and_no_secret_is_shown() {
             "token URL",
         ),
         ("base_url: http://x\nproxy: 5551234", "proxy: must be a text"),
+        ("canary", "must be a map of the settings"),
+        ("[canary]", "must be a map of the settings"),
+        ("base_url: http://x\nno_proxy: localhost", "no_proxy: has no meaning without proxy"),
+        ("base_url: http://x\nroot_certificates: canary", "root_certificate: holds no certificate"),
+        ("base_url: http://x\nroot_certificates: { canary: 1 }", "one value or a list of them"),
         ("base_url: http://x\nsigning_key: canary", "signing_key: must have at least 32 bytes"),
         ("base_url: http://x\ndefault_headers: { a: 5551234 }", "must be a text"),
         ("base_url: http://x\ndefault_headers: canary", "must be a map of names"),

@@ -5,6 +5,7 @@ use http::{
     HeaderMap, Uri,
     header::{HeaderValue, LINK},
 };
+use secrecy::ExposeSecret;
 use url::Url;
 
 use super::{Mode, PageAddress, PageView, Paging, link};
@@ -152,6 +153,25 @@ impl Paging {
     }
 }
 
+/// Shorter texts may be the value of another parameter.
+const LEAST_SECRET: usize = 8;
+
+/// Drops the parameters of `url` that repeat the token of the request, as a server does that names
+/// the next page by the URL it was asked for. The next request gets its own token, and addresses
+/// go to users in resume tokens.
+fn drop_secret(url: &mut Url, secret: &str) {
+    let Some(query) = url.query().filter(|_| secret.len() >= LEAST_SECRET) else { return };
+    let is_secret = |field: &str| {
+        url::form_urlencoded::parse(field.as_bytes()).any(|(_, value)| value == secret)
+    };
+    if !query.split('&').any(is_secret) {
+        return;
+    }
+    let kept: Vec<_> = query.split('&').filter(|field| !is_secret(field)).collect();
+    let kept = kept.join("&");
+    url.set_query(Some(kept.as_str()).filter(|query| !query.is_empty()));
+}
+
 /// The number in a parameter of the query of `url`.
 fn number_in(url: &str, param: &str) -> Option<u64> {
     let query = url.split_once('?').map_or("", |(_, query)| query);
@@ -187,6 +207,9 @@ impl PageView<'_> {
         let mut url = resolved
             .map_err(|source| self.strange("the next page has no valid URL").with_source(source))?;
         url.set_fragment(None);
+        if let Some(secret) = self.response.secret() {
+            drop_secret(&mut url, secret.expose_secret());
+        }
         Ok(PageAddress::Url(url.into()))
     }
 
@@ -271,6 +294,24 @@ mod tests {
         }
         let bad = after(&paging, Some(r#""http://[""#), &[]);
         assert_eq!(bad.unwrap_err().kind(), ErrorKind::Decode);
+    }
+
+    #[test]
+    fn a_next_url_does_not_repeat_the_token_of_the_request() {
+        let without = |url: &str, secret| {
+            let mut url = Url::parse(url).unwrap();
+            drop_secret(&mut url, secret);
+            url.to_string()
+        };
+        for (url, kept) in [
+            ("https://h/r?key=s3cret%2B+%26x&page=2&q=a+b", "https://h/r?page=2&q=a+b"),
+            ("https://h/r?key=s3cret%2b%20%26x", "https://h/r"),
+            ("https://h/r?q=s3cret&page=2", "https://h/r?q=s3cret&page=2"),
+            ("https://h/r", "https://h/r"),
+        ] {
+            assert_eq!(without(url, "s3cret+ &x"), kept);
+        }
+        assert_eq!(without("https://h/r?page=1234", "1234"), "https://h/r?page=1234");
     }
 
     #[test]
