@@ -1,4 +1,4 @@
-//! How urgent a call is. How that orders a queue is decided in `permits/queue.rs`.
+//! How urgent a call is. How that orders a queue is decided in `permits/priority_queue.rs`.
 
 /// How urgent a call is: which call is served first of those that wait for a connection or for
 /// the rate limit.

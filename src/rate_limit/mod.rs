@@ -1,11 +1,12 @@
 //! One rate limit per API, shared by every worker.
 //!
 //! `pace` decides how fast requests may leave: the lowest of the configured limit, the quotas in
-//! response headers (read by `headers`, `quota` and `counts`, and followed from one response to the
+//! response headers (read by `reading`, `quota` and `counts`, and followed from one response to the
 //! next by `learned`) and the rate inferred from refusals (`dampener`), in one `bucket`. The
 //! `pacer` is the pace shared by workers and limiter, and `actor` the queue of calls that found no
-//! permit. `hold` stops everyone for as long as a server requests, and `reopening` lets calls back
-//! gradually. `rotation` decides which token is used next; all workers share it.
+//! permit. `classify` says whether a response is a rate limit, and which wait its headers request
+//! (`headers`). `hold` stops everyone for as long as a server requests, and `reopening` lets calls
+//! back gradually. `rotation` decides which token is used next; all workers share it.
 //! `limiter` and `keyed` are limits as values, for users and for the pool's own limits per key and
 //! per worker; `keys` forgets unused keys, and `timer` wakes callers on any executor.
 

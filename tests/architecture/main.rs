@@ -192,6 +192,26 @@ fn the_rules_name_files_that_exist() {
 }
 
 #[test]
+fn documents_name_files_that_exist() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut paths = Vec::new();
+    ["src", "tests", "examples", "crates"]
+        .iter()
+        .for_each(|at| collect(&root.join(at), &mut paths));
+    let architecture = fs::read_to_string(root.join("ARCHITECTURE.md")).unwrap();
+    let code = sources().into_iter().flat_map(|file| file.lines).map(|line| line.text);
+    let texts = code.filter(|text| text.contains("//")).chain([architecture]);
+    let is_gone = |name: &&str| !paths.iter().any(|path| path.ends_with(name));
+    let gone: Vec<String> = texts
+        .flat_map(|text| {
+            let named = text.split('`').filter(|name| name.ends_with(".rs") && !name.contains(' '));
+            named.filter(is_gone).map(str::to_owned).collect::<Vec<_>>()
+        })
+        .collect();
+    assert!(gone.is_empty(), "no such files: {gone:?}");
+}
+
+#[test]
 fn an_unwrap_says_why_it_cannot_fail() {
     check("unwraps and gives no reason in a comment on the line or above it", |_, line| {
         let unwraps = line.code.contains(".unwrap()") || line.code.contains(".expect(");
