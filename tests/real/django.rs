@@ -1,9 +1,10 @@
 //! Django REST framework: its three ways to page, its filters, orders, search and tokens.
 
+use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use futures::TryStreamExt;
 use serde_json::Value;
 use vantage_api_pool::{
-    Envelope, ErrorKind, Paging, PoolApi,
+    Envelope, ErrorKind, Paging, PoolApi, PoolConfig,
     vantage::{ApiCondition, ApiTable, Filtering, Filters, PoolTableExt, Sorting},
 };
 use vantage_dataset::prelude::*;
@@ -314,4 +315,28 @@ async fn a_mistyped_path_of_the_next_url_is_an_error() {
         let error = within("no read", read).await.unwrap_err().to_string();
         assert!(error.contains("50") && error.contains("1237"), "{error}");
     }
+}
+
+/// Its next URLs are the URL that was asked for with another page number, and so with the key.
+#[tokio::test]
+async fn a_key_in_the_query_is_in_no_address_of_a_page() {
+    const KEY: &str = "open-sesame-2 +";
+    let config = format!(
+        "base_url: {}\nauth: {{ query: {{ name: api_key, value: '{KEY}' }} }}",
+        shared().url()
+    );
+    let pool = PoolConfig::from_yaml(&config).and_then(PoolConfig::builder).unwrap();
+    let pool = pool.build().unwrap();
+    let page = within("a page", pool.get("api/page/?page_size=100")).await.unwrap();
+    assert!(page.text().unwrap().contains("open-sesame-2"), "the server repeats it");
+    let stream = pool.stream("api/page/?page_size=100").paging(Paging::next_url("next"));
+    let pages = stream.envelope(Envelope::items_at("results")).pages();
+    let mut rows = 0;
+    let mut pages = std::pin::pin!(pages);
+    while let Some(page) = within("a page", pages.try_next()).await.unwrap() {
+        let token = URL_SAFE_NO_PAD.decode(page.resume_token().to_text()).unwrap();
+        assert!(!String::from_utf8_lossy(&token).contains("open-sesame"));
+        rows += page.count();
+    }
+    assert_eq!(rows, rows::all().len());
 }
