@@ -205,6 +205,17 @@ impl<T: Send + 'static> PaginatedStream<T> {
         self
     }
 
+    /// Signs and checks the [resume tokens](Self::resume_token) of this stream with `key`, rather
+    /// than with [that of the pool](crate::PoolBuilder::signing_key): for a program that stores
+    /// them where nobody else writes, and reads them in another process.
+    #[must_use]
+    pub fn signing_key(mut self, key: &[u8; 32]) -> Self {
+        if let (StreamState::Idle { .. }, Some(signer)) = (&self.state, Signer::new(key)) {
+            self.signer = signer;
+        }
+        self
+    }
+
     /// Where the stream stands: after the last item it has yielded. A stream that
     /// [resumes](Self::resume_from) there yields the rest of the set, with no row missing or
     /// repeated if the set has not changed. After an error it resumes with what failed, and after
@@ -288,7 +299,8 @@ impl<T: Send + 'static> PaginatedStream<T> {
         let read = Arc::new((self.state.place().identity().clone(), self.signer.clone()));
         stream::poll_fn(move |cx| {
             let next = ready!(self.poll(cx, Reader::poll_whole));
-            let page = |(page, after)| Page { page, after, read: Arc::clone(&read) };
+            let total = self.told_total();
+            let page = |(page, after)| Page { page, after, total, read: Arc::clone(&read) };
             Poll::Ready(next.map(|next| next.map(page)))
         })
     }

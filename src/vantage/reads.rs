@@ -8,7 +8,8 @@ use std::{borrow::Cow, time::Instant};
 use ciborium::Value;
 use indexmap::IndexMap;
 use serde::de::IgnoredAny;
-use vantage_core::Result;
+use serde_json::value::RawValue;
+use vantage_core::{Result, error};
 use vantage_table::{table::Table, traits::column_like::ColumnLike};
 use vantage_types::{Entity, Record};
 
@@ -36,7 +37,7 @@ use super::{
 use crate::{
     coop::{CoopBudget, ITEM_COST, drop_all},
     error::Error,
-    pager::{Bounds, DecodedPage, ItemDecoder, Typed, fetch_page},
+    pager::{Bounds, DecodedPage, ItemDecoder, PaginatedStream, Typed, fetch_page},
 };
 
 /// A table as a read sees it.
@@ -224,6 +225,22 @@ impl Read {
         )
         .await
         .map_err(|error| self.failed(error))
+    }
+
+    /// The items of the whole set as they come.
+    ///
+    /// # Errors
+    /// `Unsupported` if one request and its next pages do not return exactly that set.
+    pub(super) fn json(self) -> Result<PaginatedStream<Box<RawValue>>> {
+        let target = self.only_target()?.filter(|_| self.window.is_none());
+        let target = target.ok_or_else(|| {
+            error!("the API does not return this set by itself", table = self.name).mark_unsupported()
+        })?;
+        Ok(PaginatedStream::get(&self.api.pool, target)
+            .items_as()
+            .paging(self.settings.paging)
+            .envelope(self.settings.envelope)
+            .prefetch(self.settings.prefetch))
     }
 
     /// The target of the one request that returns exactly the whole set, in its order.

@@ -8,11 +8,13 @@ use ciborium::Value;
 use futures::Stream;
 use indexmap::IndexMap;
 use serde::de::DeserializeOwned;
+use serde_json::value::RawValue;
 use vantage_core::Result;
 use vantage_table::{column::core::Column, table::Table, traits::table_source::TableSource};
 use vantage_types::{Entity, Record};
 
 use super::{PoolApi, entities, preview::Preview, reads::Read};
+use crate::pager::PaginatedStream;
 
 /// What a `Table<PoolApi, E>` can do beyond Vantage's own traits.
 ///
@@ -50,6 +52,40 @@ pub trait PoolTableExt {
 
     /// What a list of the table would send, without sending it.
     fn preview(&self) -> Preview;
+
+    /// The items of the set as JSON text, for programs that copy them and keep checkpoints: the
+    /// stream has [pages](PaginatedStream::pages) and [can be resumed](PaginatedStream::resume_from).
+    /// Conditions and orders go with each request. Items are as they came: no column is taken from
+    /// its path, and no hook or expression of the table changes them. The stream has no limit of
+    /// rows or pages.
+    ///
+    /// ```
+    /// use futures::StreamExt;
+    /// use vantage_api_pool::{PoolApi, vantage::PoolTableExt};
+    /// use vantage_table::table::Table;
+    /// use vantage_types::EmptyEntity;
+    ///
+    /// # async fn demo(api: PoolApi) -> Result<(), Box<dyn std::error::Error>> {
+    /// let cities = Table::<PoolApi, EmptyEntity>::new("cities", api);
+    /// let mut pages = cities.stream_json().await?.prefetch(8).pages();
+    /// while let Some(page) = pages.next().await {
+    ///     let page = page?;
+    ///     let after = page.resume_token();
+    ///     for item in page {
+    ///         println!("{}", item?.get());
+    ///     }
+    ///     println!("to be continued at {}", after.to_text());
+    /// }
+    /// # Ok(()) }
+    /// ```
+    ///
+    /// # Errors
+    /// `Unsupported` if the set is not what one request and its next pages return: conditions or
+    /// an order that are evaluated on the rows, a list of values that takes several requests, a
+    /// window, and conditions that no row can meet.
+    fn stream_json(
+        &self,
+    ) -> impl Future<Output = Result<PaginatedStream<Box<RawValue>>>> + Send;
 
     /// The rows with their ids, each read from JSON straight into its type, without a
     /// record in between: the fastest way to read a table. The rows and their order
@@ -145,6 +181,11 @@ impl<E: Entity<Value>> PoolTableExt for Table<PoolApi, E> {
             Ok(read) => read.preview(),
             Err(error) => Preview::refused(&error),
         }
+    }
+
+    async fn stream_json(&self) -> Result<PaginatedStream<Box<RawValue>>> {
+        self.check_read().await?;
+        Read::of(self.data_source(), self)?.resolved().await?.json()
     }
 
     fn stream_direct(&self) -> impl Stream<Item = Result<(String, E)>> + Send

@@ -41,6 +41,7 @@ use crate::{
 pub struct Page<T: Send + 'static> {
     pub(super) page: OpenPage<T>,
     pub(super) after: Position,
+    pub(super) total: Option<u64>,
     /// Which read it belongs to, and who signs its tokens.
     pub(super) read: Arc<(ReadIdentity, Signer)>,
 }
@@ -58,6 +59,13 @@ impl<T: Send + 'static> Page<T> {
     #[must_use]
     pub fn bytes(&self) -> &Bytes {
         self.page.bytes()
+    }
+
+    /// How many items the set has, as the last page so far that said so has it. APIs count while
+    /// rows come and go, so it may differ from what is read.
+    #[must_use]
+    pub fn total(&self) -> Option<u64> {
+        self.total
     }
 
     /// Where the stream stands after all items of this page, whether they were taken or not. Keep

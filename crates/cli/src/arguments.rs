@@ -1,0 +1,125 @@
+//! What may be said on the command line.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+/// Copies REST APIs into databases and files: complete, once, and resumable.
+///
+/// Exit codes: 0 if everything is complete, 1 if a stream failed or does not add up, 2 if the
+/// description or the command line is wrong. APIPOOL_LOG=info shows what happens inside.
+#[derive(Parser)]
+#[command(name = "apipool", version)]
+pub(crate) struct Arguments {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Subcommand)]
+pub(crate) enum Command {
+    /// Starts a demo API, copies it into SQLite twice, and shows what happened.
+    Demo(Demo),
+    /// Checks a description, and says in which line it is wrong. Sends nothing.
+    Check(File),
+    /// Shows the requests that reads and jobs begin with. Sends nothing.
+    Preview(Preview),
+    /// Reads a table of the API, and prints its rows.
+    Read(Read),
+    /// Runs jobs: all of them, or those that are named.
+    Run(Run),
+    /// Shows where each stream stands.
+    Status(File),
+    /// Forgets where a job, or one of its streams, stands: the next run begins anew.
+    Reset(Reset),
+}
+
+/// A description, and the values of its variables.
+#[derive(Args)]
+pub(crate) struct File {
+    /// The description of the API and its jobs, in YAML.
+    pub(crate) file: PathBuf,
+    /// The value of a variable in the description, before that of the environment.
+    #[arg(long = "var", value_name = "NAME=VALUE", value_parser = pair)]
+    pub(crate) variables: Vec<(String, String)>,
+}
+
+#[derive(Args)]
+pub(crate) struct Demo {
+    /// Where the database is written; a temporary folder by default.
+    #[arg(long)]
+    pub(crate) db: Option<PathBuf>,
+}
+
+#[derive(Args)]
+pub(crate) struct Preview {
+    #[command(flatten)]
+    pub(crate) file: File,
+    /// The table; all of them by default.
+    pub(crate) table: Option<String>,
+}
+
+#[derive(Args)]
+pub(crate) struct Read {
+    #[command(flatten)]
+    pub(crate) file: File,
+    /// The table.
+    pub(crate) table: String,
+    /// Rows whose column has this value.
+    #[arg(long = "where", value_name = "COLUMN=VALUE", value_parser = pair)]
+    pub(crate) conditions: Vec<(String, String)>,
+    /// The column to order by; with a minus in front, from the greatest to the least.
+    #[arg(long, allow_hyphen_values = true)]
+    pub(crate) order: Option<String>,
+    /// The most rows to print.
+    #[arg(long)]
+    pub(crate) limit: Option<usize>,
+    /// How rows are printed.
+    #[arg(long, value_enum, default_value = "table")]
+    pub(crate) format: Format,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Format {
+    Table,
+    Json,
+    Ndjson,
+    Csv,
+}
+
+#[derive(Args)]
+pub(crate) struct Run {
+    #[command(flatten)]
+    pub(crate) file: File,
+    /// The jobs; all of them by default.
+    pub(crate) jobs: Vec<String>,
+    /// Forgets where the streams stand first, so that everything is read again.
+    #[arg(long)]
+    pub(crate) full_refresh: bool,
+    /// Runs jobs with `every` or `cron` once as well, and ends.
+    #[arg(long)]
+    pub(crate) once: bool,
+    /// Prints the report as JSON.
+    #[arg(long)]
+    pub(crate) json: bool,
+    /// Writes a report with drawn curves into this file.
+    #[arg(long, value_name = "FILE.html")]
+    pub(crate) report: Option<PathBuf>,
+}
+
+#[derive(Args)]
+pub(crate) struct Reset {
+    #[command(flatten)]
+    pub(crate) file: File,
+    /// The job.
+    pub(crate) job: String,
+    /// The stream; all of the job by default.
+    pub(crate) stream: Option<String>,
+    /// Deletes the tables in the sink as well.
+    #[arg(long)]
+    pub(crate) drop: bool,
+}
+
+fn pair(text: &str) -> Result<(String, String), String> {
+    let (name, value) = text.split_once('=').ok_or("it has no `=`")?;
+    Ok((name.to_owned(), value.to_owned()))
+}

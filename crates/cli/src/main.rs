@@ -1,0 +1,39 @@
+//! `apipool`: copies REST APIs into databases and files.
+
+mod arguments;
+mod commands;
+mod failure;
+mod html;
+mod output;
+mod watch;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use arguments::{Arguments, Command};
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    tracing_subscriber::fmt()
+        .with_env_filter(tracing_subscriber::EnvFilter::from_env("APIPOOL_LOG"))
+        .with_writer(std::io::stderr)
+        .init();
+    let done = match arguments.command {
+        Command::Demo(demo) => commands::demo::run(&demo).await,
+        Command::Check(check) => commands::check::run(&check),
+        Command::Preview(preview) => commands::preview::run(&preview),
+        Command::Read(read) => commands::read::run(&read).await,
+        Command::Run(run) => commands::run::run(&run).await,
+        Command::Status(status) => commands::status::run(&status),
+        Command::Reset(reset) => commands::reset::run(&reset),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            failure.tell();
+            failure.code()
+        }
+    }
+}

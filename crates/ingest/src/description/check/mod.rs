@@ -1,0 +1,109 @@
+//! [pure] What the types of a description cannot say: defaults that depend on other keys, and
+//! keys that contradict each other. A failure has the place in the file.
+
+mod job;
+mod stream;
+
+use super::{
+    Description, JobDescription, MomentFormat, TableDescription,
+    file::{Failure, KeyPath, Node, unexpanded},
+    stream::{StreamDescription, WriteMode},
+};
+
+/// Sets the defaults that depend on other keys. `root` is the file.
+pub(super) fn complete(description: &mut Description, root: &Node) {
+    let Description { tables, jobs, .. } = description;
+    for table in tables.iter_mut() {
+        table.id = table.key();
+    }
+    for (name, JobDescription { sink, streams, .. }) in jobs {
+        for (index, stream) in streams.iter_mut().enumerate() {
+            let table = tables.iter().find(|table| table.name == stream.table);
+            let has_key = table.is_some_and(|table| !table.id.is_empty());
+            if root.find(&stream_keys(name, index).to("write")).is_none() {
+                let merges = has_key && sink.can_merge();
+                stream.write = if merges { WriteMode::Merge } else { WriteMode::Append };
+            }
+            let format = stream_keys(name, index).to("windows").to("format");
+            complete_stream(stream, root.find(&format).is_some());
+        }
+    }
+}
+
+fn complete_stream(stream: &mut StreamDescription, windows_have_format: bool) {
+    let StreamDescription { name, table, incremental, windows, .. } = stream;
+    if name.is_empty() {
+        name.clone_from(table);
+    }
+    let Some(incremental) = incremental else { return };
+    if incremental.param.is_empty() {
+        incremental.param.clone_from(&incremental.field);
+    }
+    let Some(windows) = windows else { return };
+    if !windows_have_format && incremental.format != MomentFormat::Text {
+        windows.format = incremental.format;
+    }
+    if windows.start.is_none() && windows.format == incremental.format {
+        windows.start.clone_from(&incremental.start);
+    }
+}
+
+/// The way to a stream.
+fn stream_keys(job: &str, index: usize) -> KeyPath {
+    job_keys(job).to("streams").to(index)
+}
+
+fn job_keys(job: &str) -> KeyPath {
+    KeyPath::default().to("jobs").to(job)
+}
+
+fn table_keys(index: usize) -> KeyPath {
+    KeyPath::default().to("tables").to(index)
+}
+
+/// Checks what the types do not.
+///
+/// # Errors
+/// For the first contradiction.
+pub(super) fn check(description: &Description, root: &Node) -> Result<(), Failure> {
+    let checks = Checks { description, root };
+    checks.api()?;
+    checks.tables()?;
+    description.jobs.iter().try_for_each(|(name, job)| checks.job(name, job))
+}
+
+struct Checks<'a> {
+    description: &'a Description,
+    root: &'a Node,
+}
+
+impl Checks<'_> {
+    /// What is wrong with the value at the end of a way, or with what is missing there.
+    fn fault(&self, keys: &KeyPath, message: impl Into<String>) -> Failure {
+        let message = unexpanded(message.into(), self.root);
+        Failure { message, keys: keys.clone(), at: Some(self.root.nearest(keys).at) }
+    }
+
+    fn api(&self) -> Result<(), Failure> {
+        let keys = KeyPath::default().to("api");
+        let base_url = self.root.find(&keys.to("base_url")).and_then(Node::text);
+        match base_url.is_none_or(str::is_empty) {
+            true => Err(self.fault(&keys, "the key `base_url` is missing")),
+            false => Ok(()),
+        }
+    }
+
+    fn tables(&self) -> Result<(), Failure> {
+        let tables = &self.description.tables;
+        for (index, TableDescription { name, .. }) in tables.iter().enumerate() {
+            let keys = table_keys(index).to("name");
+            if name.is_empty() {
+                return Err(self.fault(&keys, "a table needs a name"));
+            }
+            if tables.iter().take(index).any(|other| other.name == *name) {
+                return Err(self.fault(&keys, format!("there is another table `{name}`")));
+            }
+        }
+        Ok(())
+    }
+}

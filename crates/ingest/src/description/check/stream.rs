@@ -1,0 +1,206 @@
+//! [pure] Checks a stream.
+
+use std::time::Duration;
+
+use super::{Checks, JobDescription, StreamDescription, TableDescription, WriteMode, table_keys};
+use crate::description::{
+    ConditionOperator, ForEach, Incremental, MomentFormat, Windows,
+    file::{Failure, KeyPath, Node},
+};
+
+/// What the length of windows is a multiple of.
+fn unit(format: MomentFormat) -> Duration {
+    match format {
+        MomentFormat::Date => Duration::from_secs(24 * 60 * 60),
+        MomentFormat::Unix => Duration::from_secs(1),
+        MomentFormat::UnixMs => Duration::from_millis(1),
+        MomentFormat::Rfc3339 | MomentFormat::Text => Duration::from_nanos(1),
+    }
+}
+
+impl Checks<'_> {
+    pub(super) fn stream(
+        &self,
+        keys: &KeyPath,
+        job: &JobDescription,
+        stream: &StreamDescription,
+    ) -> Result<(), Failure> {
+        let index = self.table_index(&keys.to("table"), &stream.table)?;
+        let table = self.description.tables.get(index);
+        let has_key = table.is_some_and(|table| !table.id.is_empty());
+        self.write(&keys.to("write"), job, stream, has_key)?;
+        if let Some(incremental) = &stream.incremental {
+            self.incremental(&keys.to("incremental"), incremental, stream.write)?;
+        }
+        if let Some(windows) = &stream.windows {
+            self.windows(&keys.to("windows"), windows)?;
+        }
+        if let (Some(for_each), Some(table)) = (&stream.for_each, table) {
+            self.for_each(&keys.to("for_each"), for_each, index, table)?;
+        }
+        self.placeholders(keys, stream, index)?;
+        if stream.sample { Ok(()) } else { self.limits(stream, index) }
+    }
+
+    fn table_index(&self, keys: &KeyPath, name: &str) -> Result<usize, Failure> {
+        let index = self.description.tables.iter().position(|table| table.name == name);
+        index.ok_or_else(|| self.fault(keys, format!("there is no table `{name}`")))
+    }
+
+    fn write(
+        &self,
+        keys: &KeyPath,
+        job: &JobDescription,
+        stream: &StreamDescription,
+        has_key: bool,
+    ) -> Result<(), Failure> {
+        if !matches!(stream.write, WriteMode::Merge | WriteMode::Sync) {
+            return Ok(());
+        }
+        if !has_key {
+            let message = format!("needs the `id` of the table `{}`, which has none", stream.table);
+            return Err(self.fault(keys, message));
+        }
+        if !job.sink.can_merge() {
+            return Err(self.fault(keys, "files can only be appended to or replaced"));
+        }
+        Ok(())
+    }
+
+    fn incremental(
+        &self,
+        keys: &KeyPath,
+        incremental: &Incremental,
+        write: WriteMode,
+    ) -> Result<(), Failure> {
+        let format = incremental.format;
+        if matches!(write, WriteMode::Replace | WriteMode::Sync) {
+            let message = "leaves out rows, of which `write: replace` and `write: sync` need all";
+            return Err(self.fault(keys, message));
+        }
+        if format == MomentFormat::Text {
+            let is_late = !incremental.lookback.is_zero();
+            let message = "needs a `format` of times";
+            return if is_late { Err(self.fault(&keys.to("lookback"), message)) } else { Ok(()) };
+        }
+        self.moment(&keys.to("start"), incremental.start.as_deref(), format)
+    }
+
+    fn windows(&self, keys: &KeyPath, windows: &Windows) -> Result<(), Failure> {
+        let Windows { step, start, end, format, .. } = windows;
+        if *format == MomentFormat::Text {
+            return Err(self.fault(&keys.to("format"), "windows need a `format` of times"));
+        }
+        if step.as_nanos() % unit(*format).as_nanos() != 0 {
+            let message = format!("is finer than the `format` of times: `{}`", format.example());
+            return Err(self.fault(&keys.to("step"), message));
+        }
+        self.moment(&keys.to("start"), start.as_deref(), *format)?;
+        self.moment(&keys.to("end"), end.as_deref(), *format)?;
+        let Some(start) = start else {
+            let message = "the key `start` is missing, here and in `incremental`";
+            return Err(self.fault(keys, message));
+        };
+        let is_before = |end: &String| format.parse(start) < format.parse(end);
+        match end.as_ref().is_none_or(is_before) {
+            true => Ok(()),
+            false => Err(self.fault(&keys.to("end"), "is not after `start`")),
+        }
+    }
+
+    fn moment(
+        &self,
+        keys: &KeyPath,
+        text: Option<&str>,
+        format: MomentFormat,
+    ) -> Result<(), Failure> {
+        match text.filter(|text| format.parse(text).is_none()) {
+            None => Ok(()),
+            Some(text) => {
+                let example = format.example();
+                let message = format!("`{text}` is not of the `format`: write it as `{example}`");
+                Err(self.fault(keys, message))
+            }
+        }
+    }
+
+    fn for_each(
+        &self,
+        keys: &KeyPath,
+        for_each: &ForEach,
+        index: usize,
+        table: &TableDescription,
+    ) -> Result<(), Failure> {
+        self.table_index(&keys.to("table"), &for_each.table)?;
+        let keys = keys.to("bind");
+        if for_each.bind.is_empty() {
+            return Err(self.fault(&keys, "binds nothing"));
+        }
+        let holes: Vec<&str> =
+            self.endpoint(index).map(placeholders).into_iter().flatten().collect();
+        for name in for_each.bind.keys() {
+            let is_column = table.columns.contains_key(name) || table.id.contains(name);
+            if !is_column && !holes.contains(&name.as_str()) {
+                let table = &table.name;
+                let message =
+                    format!("is neither a placeholder of the endpoint nor a column of `{table}`");
+                return Err(self.fault(&keys.to(name.as_str()), message));
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether each placeholder of the endpoint gets a value.
+    fn placeholders(
+        &self,
+        keys: &KeyPath,
+        stream: &StreamDescription,
+        index: usize,
+    ) -> Result<(), Failure> {
+        let StreamDescription { for_each, conditions, incremental, windows, .. } = stream;
+        let has_value = |name: &str| {
+            let gives =
+                |operator| matches!(operator, ConditionOperator::Eq | ConditionOperator::In);
+            for_each.as_ref().is_some_and(|for_each| for_each.bind.contains_key(name))
+                || conditions.iter().any(|c| c.column == name && gives(c.operator))
+                || incremental.as_ref().is_some_and(|incremental| incremental.param == name)
+                || windows
+                    .as_ref()
+                    .is_some_and(|windows| windows.from == name || windows.to == name)
+        };
+        let mut holes = self.endpoint(index).map(placeholders).into_iter().flatten();
+        match holes.find(|name| !has_value(name)) {
+            None => Ok(()),
+            Some(name) => {
+                let message = format!("nothing fills `{{{name}}}` in the endpoint of the table");
+                Err(self.fault(&keys.to("table"), message))
+            }
+        }
+    }
+
+    /// Whether the table may be read to its end.
+    fn limits(&self, stream: &StreamDescription, index: usize) -> Result<(), Failure> {
+        for limit in ["max_rows", "max_pages"] {
+            let keys = table_keys(index).to("api").to(limit);
+            if self.root.find(&keys).is_some() {
+                let stream = &stream.name;
+                let message = format!(
+                    "cuts the stream `{stream}` short: leave it out, or say `sample: true` there"
+                );
+                return Err(self.fault(&keys, message));
+            }
+        }
+        Ok(())
+    }
+
+    fn endpoint(&self, index: usize) -> Option<&str> {
+        let keys = table_keys(index).to("api").to("endpoint");
+        self.root.find(&keys).and_then(Node::text)
+    }
+}
+
+/// The names in braces.
+fn placeholders(endpoint: &str) -> impl Iterator<Item = &str> {
+    let pieces = endpoint.split('{').skip(1);
+    pieces.filter_map(|piece| piece.split_once('}')).map(|(name, _)| name)
+}

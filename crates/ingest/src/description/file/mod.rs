@@ -1,0 +1,34 @@
+//! Files in YAML, read into types: variables are replaced, and what is wrong is named with its
+//! place and the way to it. Knows nothing of what the files describe.
+//!
+//! The YAML is parsed into a tree first, in which the variables are replaced, and the types are
+//! read from the tree. So a variable may be in quotes, a `$` that begins no variable stays as it
+//! is, as in `$top`, and an error has its place whatever the way on which a type is read.
+
+mod failure;
+mod node;
+mod redact;
+mod typed;
+mod variables;
+mod words;
+
+use serde::de::DeserializeOwned;
+
+pub(crate) use failure::{Failure, KeyPath, Position};
+pub(crate) use node::Node;
+pub(crate) use redact::unexpanded;
+pub(crate) use variables::Surroundings;
+
+/// What a file says, and its tree.
+///
+/// # Errors
+/// If it is no YAML or not that of a `T`, or if a variable has no value.
+pub(crate) fn read<T: DeserializeOwned>(
+    text: &str,
+    surroundings: &Surroundings,
+) -> Result<(T, Node), Failure> {
+    let mut root = node::parse(text)?;
+    variables::replace(&mut root, surroundings, text)?;
+    let read = typed::read(&root)?;
+    Ok((read, root))
+}

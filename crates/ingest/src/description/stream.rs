@@ -1,0 +1,321 @@
+//! [pure] Streams, as data: a table, and how its rows become those of a table in the sink.
+
+use std::{fmt, time::Duration};
+
+use indexmap::IndexMap;
+use serde::Deserialize;
+
+use super::{
+    columns::ColumnChange,
+    condition::{self, Condition},
+    forms,
+    moment::MomentFormat,
+};
+
+/// A stream: a table of the API, and how its rows become those of a table in the sink.
+///
+/// | key | value |
+/// |---|---|
+/// | `table` | the table of the API |
+/// | `name` | the table in the sink, and the name of the stream in the job; by default that of the table |
+/// | `write` | what is done with rows that are there: a [`WriteMode`]. By default `merge` if the table has an id and the sink can, and otherwise `append` |
+/// | `incremental` | how only what is new is asked for: [`Incremental`] |
+/// | `windows` | that it is read in windows of time, several at once: [`Windows`] |
+/// | `for_each` | that it is read once for each row of another table: [`ForEach`] |
+/// | `where` | the rows that are read: a map of columns to values, see [`Condition`] |
+/// | `schema` | what is done with columns that are new or get a wider type: a [`SchemaPolicy`], by default `evolve` |
+/// | `nested` | what becomes of objects and lists in a row: [`Nested`], by default `json` |
+/// | `columns` | what becomes of single columns: a map of their names to [`ColumnChange`]s |
+/// | `reconcile` | what follows when the rows that were read are not as many as the API says: `fail`, the default, or `warn` |
+/// | `sample` | `true` says that the table's `max_rows` or `max_pages` may cut the copy short, which is refused otherwise; by default `false` |
+/// | `commit` | how much is committed at once: [`CommitEvery`] |
+#[derive(Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[non_exhaustive]
+pub struct StreamDescription {
+    /// The table of the API.
+    pub table: String,
+    /// The table in the sink, and the name of the stream in the job.
+    #[serde(default)]
+    pub name: String,
+    /// What is done with rows that are there.
+    #[serde(default)]
+    pub write: WriteMode,
+    /// How only what is new is asked for.
+    #[serde(default)]
+    pub incremental: Option<Incremental>,
+    /// The windows of time in which it is read.
+    #[serde(default)]
+    pub windows: Option<Windows>,
+    /// The table for each row of which it is read.
+    #[serde(default)]
+    pub for_each: Option<ForEach>,
+    /// The rows that are read: those for which all of these hold.
+    #[serde(default, rename = "where", deserialize_with = "condition::conditions")]
+    pub conditions: Vec<Condition>,
+    /// What is done with columns that are new or get a wider type.
+    #[serde(default)]
+    pub schema: SchemaPolicy,
+    /// What becomes of objects and lists in a row.
+    #[serde(default)]
+    pub nested: Nested,
+    /// What becomes of single columns, by their names in the sink.
+    #[serde(default)]
+    pub columns: IndexMap<String, ColumnChange>,
+    /// What follows when rows are missing.
+    #[serde(default)]
+    pub reconcile: Reconcile,
+    /// Whether it may be cut short.
+    #[serde(default)]
+    pub sample: bool,
+    /// How much is committed at once.
+    #[serde(default)]
+    pub commit: CommitEvery,
+}
+
+impl StreamDescription {
+    /// A stream that appends the rows of a table to one of the same name.
+    #[must_use]
+    pub fn new(table: impl Into<String>) -> Self {
+        let table = table.into();
+        Self {
+            name: table.clone(),
+            table,
+            write: WriteMode::default(),
+            incremental: None,
+            windows: None,
+            for_each: None,
+            conditions: Vec::new(),
+            schema: SchemaPolicy::default(),
+            nested: Nested::default(),
+            columns: IndexMap::new(),
+            reconcile: Reconcile::default(),
+            sample: false,
+            commit: CommitEvery::default(),
+        }
+    }
+}
+
+impl fmt::Debug for StreamDescription {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("StreamDescription")
+            .field("table", &self.table)
+            .field("name", &self.name)
+            .field("write", &self.write)
+            .field("incremental", &self.incremental)
+            .field("windows", &self.windows)
+            .field("for_each", &self.for_each)
+            .field("conditions", &self.conditions)
+            .field("columns", &self.columns)
+            .finish_non_exhaustive()
+    }
+}
+
+/// What is done with rows that are there.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum WriteMode {
+    /// Rows are added.
+    #[default]
+    Append,
+    /// The rows of a run take the place of all that were there, at its end and at once.
+    Replace,
+    /// A row replaces the one with its key, or is added. The table needs an id.
+    Merge,
+    /// As [`Merge`](Self::Merge), and at the end of a run the rows that were not in it are
+    /// deleted.
+    Sync,
+}
+
+/// What is done with columns that are new, and with values that are wider than the type of their
+/// column. Nothing is dropped unless this says so.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum SchemaPolicy {
+    /// The column is added, or gets the wider type.
+    #[default]
+    Evolve,
+    /// The stream fails.
+    Freeze,
+    /// The value is dropped.
+    Discard,
+    /// The row is set aside, with the reason.
+    Quarantine,
+}
+
+/// What becomes of objects and lists in a row.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Nested {
+    /// They are kept as JSON.
+    #[default]
+    Json,
+    /// The fields of an object become columns, `address.city` the column `address_city`. Lists are
+    /// kept as JSON.
+    Flatten,
+}
+
+/// What follows when the rows that were read are not as many as the API says there are.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Reconcile {
+    /// The stream fails.
+    #[default]
+    Fail,
+    /// The report says so.
+    Warn,
+}
+
+/// How only what is new is asked for.
+///
+/// | key | value |
+/// |---|---|
+/// | `field` | the field of a row by which the API tells what is new |
+/// | `param` | the parameter that takes the greatest value so far; by default the name of the field |
+/// | `start` | its value in the first run; by default everything is read |
+/// | `lookback` | how far each later run goes back behind the greatest value, for rows that come late: a number of seconds, or text such as `1h`; by default not at all |
+/// | `format` | how values are written: `rfc3339` (the default), `unix`, `unix_ms`, `date` or `text`, see [`MomentFormat`] |
+///
+/// What is read again at the boundary is merged by its key, or left out if it was there.
+#[derive(Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[non_exhaustive]
+pub struct Incremental {
+    /// The field of a row by which the API tells what is new.
+    pub field: String,
+    /// The parameter that takes the greatest value so far.
+    #[serde(default)]
+    pub param: String,
+    /// Its value in the first run.
+    #[serde(default)]
+    pub start: Option<String>,
+    /// How far later runs go back.
+    #[serde(default, deserialize_with = "forms::duration")]
+    pub lookback: Duration,
+    /// How values are written.
+    #[serde(default)]
+    pub format: MomentFormat,
+}
+
+impl Incremental {
+    /// Asks for what is new by a field, in a parameter of the same name.
+    #[must_use]
+    pub fn new(field: impl Into<String>) -> Self {
+        let field = field.into();
+        let format = MomentFormat::default();
+        Self { param: field.clone(), field, start: None, lookback: Duration::ZERO, format }
+    }
+}
+
+impl fmt::Debug for Incremental {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Incremental")
+            .field("lookback", &self.lookback)
+            .field("format", &self.format)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Windows of time in which a stream is read, several at once.
+///
+/// | key | value |
+/// |---|---|
+/// | `from` | the parameter that takes the start of a window |
+/// | `to` | the parameter that takes its end |
+/// | `step` | how long a window is: a number of seconds, or text such as `1d` |
+/// | `start` | where the first window begins; by default the `start` of `incremental`, if both have the same format |
+/// | `end` | where the last window ends; by default the time at which the run starts |
+/// | `format` | how moments are written: `rfc3339`, `unix`, `unix_ms` or `date`; by default as in `incremental`, or `rfc3339` |
+#[derive(Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[non_exhaustive]
+pub struct Windows {
+    /// The parameter that takes the start of a window.
+    pub from: String,
+    /// The parameter that takes its end.
+    pub to: String,
+    /// How long a window is.
+    #[serde(deserialize_with = "forms::above_zero")]
+    pub step: Duration,
+    /// Where the first window begins.
+    #[serde(default)]
+    pub start: Option<String>,
+    /// Where the last window ends.
+    #[serde(default)]
+    pub end: Option<String>,
+    /// How moments are written.
+    #[serde(default)]
+    pub format: MomentFormat,
+}
+
+impl Windows {
+    /// Windows of this length.
+    #[must_use]
+    pub fn new(from: impl Into<String>, to: impl Into<String>, step: Duration) -> Self {
+        let format = MomentFormat::default();
+        Self { from: from.into(), to: to.into(), step, start: None, end: None, format }
+    }
+}
+
+impl fmt::Debug for Windows {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Windows")
+            .field("step", &self.step)
+            .field("format", &self.format)
+            .finish_non_exhaustive()
+    }
+}
+
+/// The table for each row of which a stream is read:
+/// `{ table: countries, bind: { country: name } }` reads the cities of each country from
+/// `countries/{country}/cities`.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[non_exhaustive]
+pub struct ForEach {
+    /// The other table.
+    pub table: String,
+    /// What its rows fill: placeholders of the endpoint, or columns, by the columns of the other
+    /// table.
+    pub bind: IndexMap<String, String>,
+}
+
+impl ForEach {
+    /// For each row of a table, whose column `from` fills `to`.
+    #[must_use]
+    pub fn new(table: impl Into<String>, to: impl Into<String>, from: impl Into<String>) -> Self {
+        Self { table: table.into(), bind: IndexMap::from([(to.into(), from.into())]) }
+    }
+}
+
+/// How much is committed at once: whatever of these comes first.
+///
+/// | key | value |
+/// |---|---|
+/// | `rows` | after so many rows; 50,000 by default |
+/// | `bytes` | after so many bytes of the API's answers; 16,777,216 (16 MiB) by default |
+/// | `every` | after so long: a number of seconds, or text such as `5s`, the default |
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+#[non_exhaustive]
+pub struct CommitEvery {
+    /// After so many rows.
+    #[serde(deserialize_with = "forms::at_least_one")]
+    pub rows: u64,
+    /// After so many bytes of the API's answers.
+    #[serde(deserialize_with = "forms::at_least_one")]
+    pub bytes: u64,
+    /// After so long.
+    #[serde(deserialize_with = "forms::above_zero")]
+    pub every: Duration,
+}
+
+impl Default for CommitEvery {
+    fn default() -> Self {
+        Self { rows: 50_000, bytes: 16 * 1024 * 1024, every: Duration::from_secs(5) }
+    }
+}

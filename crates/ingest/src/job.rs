@@ -1,0 +1,212 @@
+//! A job: streams that are copied into one sink.
+
+use std::{
+    time::{Duration, Instant},
+};
+
+use chrono::{SecondsFormat, Utc};
+use futures::future::join_all;
+use tokio::sync::{broadcast, watch};
+use vantage_api_pool::AwwPool;
+
+use crate::{
+    description::{Description, OnError},
+    error::Error,
+    plan::Stream,
+    report::{Outcome, Report, StreamReport},
+    run::{Control, Ended},
+    state::{Counts, StreamState},
+};
+
+/// How often a stream goes on after errors that may pass, with nothing committed in between.
+const MAX_RESTARTS: u32 = 5;
+/// The wait before the first restart; it doubles with each.
+const FIRST_WAIT: Duration = Duration::from_secs(1);
+
+/// A job: it copies its streams into its sink, each from where its last run ended.
+///
+/// ```no_run
+/// use vantage_api_ingest::{Job, description::Description};
+///
+/// # async fn demo() -> Result<(), Box<dyn std::error::Error>> {
+/// let description = Description::from_file("world.yaml")?;
+/// let report = Job::new(&description, "world")?.run().await;
+/// println!("{report}");
+/// # Ok(()) }
+/// ```
+#[derive(Debug)]
+pub struct Job {
+    name: String,
+    pool: AwwPool,
+    streams: Vec<Stream>,
+    on_error: OnError,
+    control: watch::Sender<Control>,
+    progress: broadcast::Sender<Progress>,
+}
+
+/// How far a stream of a job has come: told after each commit.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Progress {
+    /// The stream.
+    pub stream: String,
+    /// What its run has committed.
+    pub counts: Counts,
+}
+
+impl Job {
+    /// The job of this name, with a pool of its own.
+    ///
+    /// # Errors
+    /// If there is no such job, or a setting of the API is not valid.
+    pub fn new(description: &Description, name: &str) -> Result<Self, Error> {
+        let pool = description.api.clone().builder()?.build()?;
+        Self::over(description, name, pool)
+    }
+
+    /// The job of this name, whose requests go through `pool`: that of all jobs of an API, so that
+    /// they share its limits.
+    ///
+    /// # Errors
+    /// If there is no such job, or one of its tables cannot be read as it says.
+    pub fn over(description: &Description, name: &str, pool: AwwPool) -> Result<Self, Error> {
+        let job = description.jobs.get(name).ok_or_else(|| Error::NoJob(name.to_owned()))?;
+        let source = description.source(&pool);
+        let streams = job.streams.iter();
+        let streams = streams.map(|stream| Stream::of(description, name, job, stream, &source));
+        Ok(Self {
+            name: name.to_owned(),
+            pool,
+            streams: streams.collect::<Result<_, _>>()?,
+            on_error: job.on_error,
+            control: watch::Sender::default(),
+            progress: broadcast::Sender::new(1024),
+        })
+    }
+
+    /// Its name.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The pool that its requests go through.
+    #[must_use]
+    pub fn pool(&self) -> &AwwPool {
+        &self.pool
+    }
+
+    /// What its streams commit from here on.
+    #[must_use]
+    pub fn progress(&self) -> broadcast::Receiver<Progress> {
+        self.progress.subscribe()
+    }
+
+    /// Takes no further page until it [resumes](Self::resume).
+    pub fn pause(&self) {
+        self.control.send_replace(Control::Pause);
+    }
+
+    /// Goes on after a [pause](Self::pause).
+    pub fn resume(&self) {
+        self.control.send_replace(Control::Run);
+    }
+
+    /// Commits what was read, and ends the run for now. The next one goes on there.
+    pub fn stop(&self) {
+        self.control.send_replace(Control::Stop);
+    }
+
+    /// Whether it was told to [stop](Self::stop).
+    #[must_use]
+    pub fn is_stopped(&self) -> bool {
+        *self.control.borrow() == Control::Stop
+    }
+
+    /// Waits so long, and returns whether it was told to [stop](Self::stop) meanwhile.
+    pub async fn stopped_within(&self, time: Duration) -> bool {
+        let mut control = self.control.subscribe();
+        let stopped = control.wait_for(|control| *control == Control::Stop);
+        tokio::time::timeout(time, stopped).await.is_ok()
+    }
+
+    /// Runs every stream, several at a time, and reports what came of each. An error of one is in
+    /// its report; the others go on, unless the description says otherwise.
+    pub async fn run(&self) -> Report {
+        let streams = join_all(self.streams.iter().map(|stream| self.run_stream(stream))).await;
+        Report { job: self.name.clone(), streams }
+    }
+
+    /// What is remembered of each stream, by name.
+    ///
+    /// # Errors
+    /// If the sink cannot be reached.
+    pub fn status(&self) -> Result<Vec<(String, StreamState)>, Error> {
+        let status = |stream: &Stream| Ok((stream.name.clone(), stream.sink().state()?));
+        self.streams.iter().map(status).collect()
+    }
+
+    /// Forgets where its streams stand, or that one alone, so that the next run begins anew; with
+    /// `drop_rows`, deletes their tables as well.
+    ///
+    /// # Errors
+    /// If the sink cannot be reached.
+    pub fn reset(&self, stream: Option<&str>, drop_rows: bool) -> Result<(), Error> {
+        let streams = self.streams.iter();
+        let named = |own: &&Stream| stream.is_none_or(|stream| own.name == stream);
+        streams.filter(named).try_for_each(|stream| Ok(stream.sink().reset(drop_rows)?))
+    }
+
+    async fn run_stream(&self, stream: &Stream) -> StreamReport {
+        let began = Instant::now();
+        let ended = self.run_restarting(stream).await;
+        let report = stream.report(ended, began.elapsed());
+        if self.on_error == OnError::Stop && matches!(report.outcome, Outcome::Failed(_)) {
+            self.stop();
+        }
+        report
+    }
+
+    /// Runs a stream, again from its last commit after errors that may pass.
+    async fn run_restarting(&self, stream: &Stream) -> Result<Ended, Error> {
+        let mut restarts = 0;
+        let mut committed = Counts::default();
+        loop {
+            let error = match self.run_once(stream).await {
+                Err(error) => error,
+                Ok(mut ended) => match ended.passing_failure() {
+                    Some(error) => error,
+                    None => return Ok(ended),
+                },
+            };
+            if !error.may_pass() || self.is_stopped() {
+                return Err(error);
+            }
+            let now = stream.sink().state().map(|state| state.counts());
+            if now.is_ok_and(|now| std::mem::replace(&mut committed, now) != now) {
+                restarts = 0;
+            }
+            if restarts == MAX_RESTARTS {
+                return Err(error);
+            }
+            tracing::warn!(job = self.name, stream = stream.name, %error, restarts, "restarting");
+            let wait = FIRST_WAIT * 2_u32.pow(restarts);
+            restarts += 1;
+            if self.stopped_within(wait).await {
+                return Err(error);
+            }
+        }
+    }
+
+    async fn run_once(&self, stream: &Stream) -> Result<Ended, Error> {
+        let (name, progress) = (stream.name.clone(), self.progress.clone());
+        let on_commit = move |state: &StreamState| {
+            // Nobody has to listen.
+            let _ = progress.send(Progress { stream: name.clone(), counts: state.counts() });
+        };
+        let now = Utc::now().to_rfc3339_opts(SecondsFormat::Millis, true);
+        let control = self.control.subscribe();
+        let units = async |state: &StreamState| stream.units(state).await;
+        stream.plan.run(stream.sink(), now, units, control, Box::new(on_commit)).await
+    }
+}

@@ -1,0 +1,130 @@
+//! [pure] What a run has done, and whether it adds up.
+
+use std::{fmt, time::Duration};
+
+use serde::Serialize;
+
+use crate::state::Counts;
+
+/// What a job has done.
+#[derive(Clone, Debug, Serialize)]
+#[non_exhaustive]
+pub struct Report {
+    /// The job.
+    pub job: String,
+    /// Its streams, in the order of the description.
+    pub streams: Vec<StreamReport>,
+}
+
+/// What a stream has done in one run.
+#[derive(Clone, Debug, Serialize)]
+#[non_exhaustive]
+pub struct StreamReport {
+    /// The stream.
+    pub stream: String,
+    /// The number of the run, from 1.
+    pub run: u64,
+    /// How it ended.
+    #[serde(flatten)]
+    pub outcome: Outcome,
+    /// What the run has counted, since it began; also before a restart.
+    pub counts: Counts,
+    /// What does not add up, and what a reader should know, each in one sentence.
+    pub remarks: Vec<String>,
+    /// How long it took this time, in seconds when serialized.
+    #[serde(rename = "seconds", serialize_with = "seconds")]
+    pub took: Duration,
+}
+
+/// How a run of a stream ended.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(tag = "outcome", content = "error", rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Outcome {
+    /// Every row was read and is committed.
+    Complete,
+    /// It was told to stop, and goes on there when it is run again.
+    Stopped,
+    /// It goes on where it failed when it is run again; what was read before is committed.
+    Failed(String),
+}
+
+fn seconds<S: serde::Serializer>(time: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_f64(time.as_secs_f64())
+}
+
+impl Report {
+    /// Whether every stream is complete.
+    #[must_use]
+    pub fn is_complete(&self) -> bool {
+        self.streams.iter().all(|stream| stream.outcome == Outcome::Complete)
+    }
+}
+
+/// What does not add up in the counts of a finished run.
+pub(crate) fn remarks(counts: &Counts, discarded: &[String]) -> Vec<String> {
+    let mut remarks = Vec::new();
+    remarks.extend(unbalanced(counts));
+    if counts.rejected > 0 {
+        let verb = if counts.rejected == 1 { "is" } else { "are" };
+        remarks.push(format!("{} {verb} in the rejects", rows(counts.rejected)));
+    }
+    if !discarded.is_empty() {
+        remarks.push(format!("left out, as the table has no columns for them: {}", discarded.join(", ")));
+    }
+    remarks
+}
+
+/// How what the API said differs from what was read, if it does.
+pub(crate) fn unbalanced(counts: &Counts) -> Option<String> {
+    let declared = counts.declared.filter(|declared| *declared != counts.read)?;
+    Some(format!("the API says that it has {}, and {} were read", rows(declared), rows(counts.read)))
+}
+
+fn rows(number: u64) -> String {
+    match number {
+        1 => "1 row".into(),
+        _ => format!("{number} rows"),
+    }
+}
+
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.streams.iter().try_for_each(|stream| writeln!(f, "{}: {stream}", self.job))
+    }
+}
+
+impl fmt::Display for StreamReport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Counts { pages, read, written, .. } = self.counts;
+        let took = humantime::format_duration(Duration::from_millis(self.took.as_millis() as u64));
+        write!(f, "{}: ", self.stream)?;
+        match &self.outcome {
+            Outcome::Complete => write!(f, "complete")?,
+            Outcome::Stopped => write!(f, "stopped")?,
+            Outcome::Failed(error) => write!(f, "FAILED: {error}")?,
+        }
+        write!(f, "; {} read from {pages} pages, {written} written, in {took}", rows(read))?;
+        self.remarks.iter().try_for_each(|remark| write!(f, "; {remark}"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_does_not_add_up_is_one_sentence() {
+        let counts = Counts { declared: Some(10), read: 9, rejected: 1, ..Counts::default() };
+        assert_eq!(
+            remarks(&counts, &["debug".into()]),
+            [
+                "the API says that it has 10 rows, and 9 rows were read",
+                "1 row is in the rejects",
+                "left out, as the table has no columns for them: debug",
+            ]
+        );
+        let counts = Counts { declared: Some(9), read: 9, ..counts };
+        assert_eq!(unbalanced(&counts), None);
+    }
+}

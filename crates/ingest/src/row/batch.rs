@@ -1,0 +1,131 @@
+//! [pure] Gathers the values of rows by columns, and makes Arrow batches of them.
+
+use std::sync::Arc;
+
+use arrow_array::{
+    ArrayRef, RecordBatch,
+    builder::{
+        BooleanBuilder, Date32Builder, Decimal128Builder, Float64Builder, Int64Builder,
+        StringBuilder, TimestampMicrosecondBuilder,
+    },
+};
+use arrow_schema::ArrowError;
+
+use super::value::Value;
+use crate::schema::{ColumnType, Schema};
+
+/// The values of one column.
+#[derive(Debug)]
+enum Values {
+    Bool(BooleanBuilder),
+    Int(Int64Builder),
+    Float(Float64Builder),
+    Decimal(Decimal128Builder),
+    Date(Date32Builder),
+    Timestamp(TimestampMicrosecondBuilder),
+    Text(StringBuilder),
+}
+
+/// Gathers rows.
+#[derive(Debug)]
+pub(crate) struct BatchBuilder {
+    schema: Schema,
+    columns: Vec<Values>,
+    rows: usize,
+    bytes: usize,
+}
+
+impl BatchBuilder {
+    pub(crate) fn new(schema: Schema) -> Self {
+        let columns = schema.columns.iter().map(|column| Values::of(column.kind)).collect();
+        Self { schema, columns, rows: 0, bytes: 0 }
+    }
+
+    /// How many rows there are.
+    pub(crate) fn rows(&self) -> usize {
+        self.rows
+    }
+
+    /// About how many bytes they have.
+    pub(crate) fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    /// Adds a row, which has a value of its type for each column.
+    pub(crate) fn push<'a>(&mut self, row: impl IntoIterator<Item = Value<'a>>) {
+        for (column, value) in self.columns.iter_mut().zip(row) {
+            self.bytes += column.push(value);
+        }
+        self.rows += 1;
+    }
+
+    /// The rows so far as a batch; the next ones begin another.
+    ///
+    /// # Errors
+    /// If rows were pushed with fewer values than there are columns.
+    pub(crate) fn finish(&mut self) -> Result<RecordBatch, ArrowError> {
+        let columns = self.columns.iter_mut().map(Values::finish).collect();
+        (self.rows, self.bytes) = (0, 0);
+        RecordBatch::try_new(self.schema.arrow(), columns)
+    }
+}
+
+impl Values {
+    fn of(kind: ColumnType) -> Self {
+        match kind {
+            ColumnType::Bool => Self::Bool(BooleanBuilder::new()),
+            ColumnType::Int => Self::Int(Int64Builder::new()),
+            ColumnType::Float => Self::Float(Float64Builder::new()),
+            ColumnType::Decimal { .. } => {
+                Self::Decimal(Decimal128Builder::new().with_data_type(kind.arrow()))
+            }
+            ColumnType::Date => Self::Date(Date32Builder::new()),
+            ColumnType::Timestamp => {
+                Self::Timestamp(TimestampMicrosecondBuilder::new().with_data_type(kind.arrow()))
+            }
+            ColumnType::Text | ColumnType::Json => Self::Text(StringBuilder::new()),
+        }
+    }
+
+    /// Adds a value, and returns about how many bytes it has.
+    fn push(&mut self, value: Value<'_>) -> usize {
+        match (self, value) {
+            (Self::Bool(values), Value::Bool(value)) => values.append_value(value),
+            (Self::Int(values), Value::Int(value)) => values.append_value(value),
+            (Self::Float(values), Value::Float(value)) => values.append_value(value),
+            (Self::Decimal(values), Value::Decimal(value)) => values.append_value(value),
+            (Self::Date(values), Value::Date(value)) => values.append_value(value),
+            (Self::Timestamp(values), Value::Timestamp(value)) => values.append_value(value),
+            (Self::Text(values), Value::Text(value)) => {
+                values.append_value(&value);
+                return value.len() + size_of::<i32>();
+            }
+            (values, _) => values.push_null(),
+        }
+        size_of::<i64>()
+    }
+
+    fn push_null(&mut self) {
+        match self {
+            Self::Bool(values) => values.append_null(),
+            Self::Int(values) => values.append_null(),
+            Self::Float(values) => values.append_null(),
+            Self::Decimal(values) => values.append_null(),
+            Self::Date(values) => values.append_null(),
+            Self::Timestamp(values) => values.append_null(),
+            Self::Text(values) => values.append_null(),
+        }
+    }
+
+    fn finish(&mut self) -> ArrayRef {
+        match self {
+            Self::Bool(values) => Arc::new(values.finish()),
+            Self::Int(values) => Arc::new(values.finish()),
+            Self::Float(values) => Arc::new(values.finish()),
+            Self::Decimal(values) => Arc::new(values.finish()),
+            Self::Date(values) => Arc::new(values.finish()),
+            Self::Timestamp(values) => Arc::new(values.finish()),
+            Self::Text(values) => Arc::new(values.finish()),
+        }
+    }
+}

@@ -1,0 +1,254 @@
+//! One run of one stream: its units read side by side, their pages decoded and handed to the writer.
+
+use std::{pin::pin, sync::Arc};
+
+use futures::{
+    Stream, StreamExt,
+    future::{Either, select},
+};
+use serde_json::value::RawValue;
+use tokio::sync::watch;
+use vantage_api_pool::{
+    PoolApi,
+    paging::{Page, ResumeToken},
+    vantage::PoolTableExt,
+};
+use vantage_table::table::Table;
+use vantage_types::EmptyEntity;
+
+use super::{
+    unit::Unit,
+    writer::{Chunk, CommitAt, OnCommit, Writer},
+};
+use crate::{
+    error::Error,
+    row::{Learned, RowDecoder, RowRules},
+    sink::Sink,
+    state::{Counts, StreamState, UnitState},
+};
+
+/// Makes the table with the rows of a unit.
+pub(crate) type TableOf = Arc<dyn Fn(&Unit) -> Table<PoolApi, EmptyEntity> + Send + Sync>;
+
+/// What a run needs to know of its stream.
+#[derive(Clone)]
+pub(crate) struct StreamPlan {
+    /// The table with the rows of a unit.
+    pub(crate) table: TableOf,
+    pub(crate) rules: RowRules,
+    pub(crate) commit: CommitAt,
+    /// How many units are read at a time.
+    pub(crate) units_at_once: usize,
+    /// How many pages of each are in flight.
+    pub(crate) prefetch: usize,
+}
+
+/// What a run is told while it runs.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Control {
+    #[default]
+    Run,
+    /// No page is taken until it runs again.
+    Pause,
+    /// What was read is committed, and the run ends for now.
+    Stop,
+}
+
+/// How a run ended.
+pub(crate) struct Ended {
+    pub(crate) state: StreamState,
+    /// The units that failed, each with its error; none if the run was complete or was stopped.
+    pub(crate) failures: Vec<(String, Error)>,
+    /// The fields that were left out.
+    pub(crate) discarded: Vec<String>,
+}
+
+impl Ended {
+    /// The failure of a unit, if all that failed may pass.
+    pub(crate) fn passing_failure(&mut self) -> Option<Error> {
+        let may_pass = self.failures.iter().all(|(_, error)| error.may_pass());
+        may_pass.then(|| self.failures.pop())?.map(|(_, error)| error)
+    }
+}
+
+/// A page of a unit, or its end.
+enum Piece {
+    Page(Arc<str>, Box<Page<Box<RawValue>>>),
+    End(Arc<str>, Option<u64>),
+    Failed(Arc<str>, Error),
+}
+
+impl Piece {
+    fn unit(&self) -> &str {
+        match self {
+            Self::Page(unit, _) | Self::End(unit, _) | Self::Failed(unit, _) => unit,
+        }
+    }
+}
+
+impl StreamPlan {
+    /// Runs the stream from where `sink` says that it stands.
+    ///
+    /// # Errors
+    /// That of the sink, or of a row that the schema does not allow. What was read before is
+    /// committed, unless it is the sink that failed.
+    pub(crate) async fn run(
+        &self,
+        sink: Box<dyn Sink>,
+        now: String,
+        units: impl AsyncFnOnce(&StreamState) -> Result<Vec<Unit>, Error>,
+        control: watch::Receiver<Control>,
+        on_commit: OnCommit,
+    ) -> Result<Ended, Error> {
+        let (writer, state) = Writer::open(sink, self.commit, now, on_commit).await?;
+        let units = units(&state).await?;
+        let mut decoder = RowDecoder::new(self.rules.clone(), Learned::of(&state));
+        let open = units.into_iter().filter_map(|unit| {
+            let before = state.units.get(&unit.key).cloned().unwrap_or_default();
+            (!before.is_done).then_some((unit, before))
+        });
+        let key = state.signing_key.as_bytes().try_into().unwrap_or_default();
+        let pieces = futures::stream::iter(open)
+            .map(|(unit, before)| self.clone().pieces(unit, before, key).boxed())
+            .flatten_unordered(self.units_at_once);
+        let mut pieces = pin!(pieces);
+        let mut run = Running { writer, control, failures: Vec::new(), is_stopped: false };
+        let mut refused = None;
+        while let Some(piece) = run.next(&mut pieces).await {
+            if run.has_failed(piece.unit()) {
+                // A page after one that failed would leave a gap.
+                continue;
+            }
+            match chunk_of(piece, &mut decoder) {
+                Ok(chunk) => {
+                    if !run.writer.send(chunk).await {
+                        break;
+                    }
+                }
+                Err(Failure::Unit(unit, error)) => run.failures.push((unit, error)),
+                Err(Failure::Run(error)) => {
+                    refused = Some(error);
+                    break;
+                }
+            }
+        }
+        let is_complete = refused.is_none() && run.failures.is_empty() && !run.is_stopped;
+        let state = run.writer.finish(is_complete).await?;
+        match refused {
+            Some(error) => Err(error),
+            None => Ok(Ended {
+                state,
+                failures: run.failures,
+                discarded: decoder.discarded().iter().cloned().collect(),
+            }),
+        }
+    }
+
+    /// The pages of a unit and its end, or the error that ended it.
+    fn pieces(
+        self,
+        unit: Unit,
+        before: UnitState,
+        signing_key: [u8; 32],
+    ) -> impl Stream<Item = Piece> + Send {
+        let key: Arc<str> = unit.key.as_str().into();
+        async_stream::stream! {
+            let mut pages = match self.pages(&unit, before, &signing_key).await {
+                Ok(pages) => pages,
+                Err(error) => return yield Piece::Failed(key, error),
+            };
+            let mut total = None;
+            while let Some(page) = pages.next().await {
+                match page {
+                    Ok(page) => {
+                        total = page.total().or(total);
+                        yield Piece::Page(Arc::clone(&key), Box::new(page));
+                    }
+                    Err(error) => return yield Piece::Failed(key, error.into()),
+                }
+            }
+            yield Piece::End(key, total);
+        }
+    }
+
+    async fn pages(
+        &self,
+        unit: &Unit,
+        before: UnitState,
+        signing_key: &[u8; 32],
+    ) -> Result<impl Stream<Item = Result<Page<Box<RawValue>>, vantage_api_pool::Error>> + Send + Unpin, Error>
+    {
+        let rows = (self.table)(unit).stream_json().await?;
+        let mut rows = rows.prefetch(self.prefetch).signing_key(signing_key);
+        if let Some(token) = before.token {
+            rows = rows.resume_from(token.parse::<ResumeToken>()?);
+        }
+        Ok(rows.pages())
+    }
+}
+
+/// A run under way.
+struct Running {
+    writer: Writer,
+    control: watch::Receiver<Control>,
+    failures: Vec<(String, Error)>,
+    is_stopped: bool,
+}
+
+impl Running {
+    fn has_failed(&self, unit: &str) -> bool {
+        self.failures.iter().any(|(failed, _)| failed == unit)
+    }
+
+    /// The next piece, once the run may go on; `None` at the end, or when it is to stop.
+    async fn next(&mut self, pieces: &mut (impl Stream<Item = Piece> + Unpin)) -> Option<Piece> {
+        loop {
+            let control = *self.control.borrow_and_update();
+            match control {
+                Control::Stop => {
+                    self.is_stopped = true;
+                    return None;
+                }
+                // A control without a sender will never change.
+                Control::Pause => self.control.changed().await.ok()?,
+                Control::Run => {
+                    let changed = pin!(self.control.changed());
+                    match select(pieces.next(), changed).await {
+                        Either::Left((piece, _)) => return piece,
+                        Either::Right((Ok(()), _)) => {}
+                        Either::Right((Err(_), piece)) => return piece.await,
+                    }
+                }
+            }
+        }
+    }
+}
+
+enum Failure {
+    Unit(String, Error),
+    Run(Error),
+}
+
+/// Decodes a piece.
+fn chunk_of(piece: Piece, decoder: &mut RowDecoder) -> Result<Chunk, Failure> {
+    match piece {
+        Piece::Failed(unit, error) => Err(Failure::Unit(unit.to_string(), error)),
+        Piece::End(unit, declared) => Ok(Chunk {
+            unit: unit.to_string(),
+            is_last: true,
+            counts: Counts { declared, ..Counts::default() },
+            ..Chunk::default()
+        }),
+        Piece::Page(unit, page) => {
+            let token = Some(page.resume_token().to_text());
+            let rows = page.collect::<Result<Vec<_>, _>>();
+            let rows = rows.map_err(|error| Failure::Unit(unit.to_string(), error.into()))?;
+            let decoded = decoder.decode(&rows).map_err(|what| Failure::Run(Error::Schema(what)))?;
+            let rejected = decoded.rejects.len() as u64;
+            let read = rows.len() as u64;
+            let written = read - rejected;
+            let counts = Counts { pages: 1, read, written, rejected, ..Counts::default() };
+            Ok(Chunk { unit: unit.to_string(), token, counts, decoded: Some(decoded), is_last: false })
+        }
+    }
+}

@@ -1,0 +1,173 @@
+//! [pure] The units of a run: the parts of a set that are read by themselves, with the parameters
+//! that request each.
+
+use chrono::{DateTime, TimeDelta, Utc};
+
+use crate::description::MomentFormat;
+
+/// A part of a stream that is read from page to page: the whole set, a window of time, or the rows of
+/// one parent.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(crate) struct Unit {
+    /// What it is called in the state: the same unit has the same key in each run of a process.
+    pub(crate) key: String,
+    /// Parameters of each of its requests.
+    pub(crate) params: Vec<(String, String)>,
+    /// Values of columns of its rows, or of placeholders in the path.
+    pub(crate) conditions: Vec<(String, ciborium::Value)>,
+}
+
+/// What is new since the last run.
+#[derive(Clone, Debug)]
+pub(crate) struct Since {
+    pub(crate) param: String,
+    pub(crate) start: Option<String>,
+    pub(crate) lookback: TimeDelta,
+    pub(crate) format: MomentFormat,
+}
+
+/// Windows of time that are read by themselves.
+#[derive(Clone, Debug)]
+pub(crate) struct TimeWindows {
+    pub(crate) from: String,
+    pub(crate) to: String,
+    pub(crate) step: TimeDelta,
+    pub(crate) start: Option<DateTime<Utc>>,
+    /// Where the last one ends, unless when the run began.
+    pub(crate) end: Option<DateTime<Utc>>,
+    pub(crate) format: MomentFormat,
+}
+
+/// Too many windows are a mistake in their step.
+const MAX_WINDOWS: usize = 100_000;
+
+/// The moment that a value of a row means. APIs write it differently than they want to be asked.
+fn read(format: MomentFormat, text: &str) -> Option<DateTime<Utc>> {
+    let format = (format != MomentFormat::Text).then_some(format)?;
+    format.parse(text).or_else(|| MomentFormat::Rfc3339.parse(text)).or_else(|| moment_of(text))
+}
+
+/// A day, or a moment without a zone, which means UTC.
+pub(crate) fn moment_of(text: &str) -> Option<DateTime<Utc>> {
+    let day = text.parse::<chrono::NaiveDate>().ok();
+    let naive = || text.replace(' ', "T").parse::<chrono::NaiveDateTime>().ok();
+    Some(day.and_then(|day| day.and_hms_opt(0, 0, 0)).or_else(naive)?.and_utc())
+}
+
+impl Unit {
+    /// The part of this unit that `other` names as well.
+    pub(crate) fn and(&self, other: &Self) -> Self {
+        let keys = [self.key.as_str(), other.key.as_str()];
+        let keys: Vec<_> = keys.into_iter().filter(|key| !key.is_empty()).collect();
+        Self {
+            key: keys.join(" "),
+            params: [&*self.params, &*other.params].concat(),
+            conditions: [&*self.conditions, &*other.conditions].concat(),
+        }
+    }
+}
+
+impl Since {
+    /// The moment from which is asked on after `mark`.
+    pub(crate) fn moment(&self, mark: &str) -> Option<DateTime<Utc>> {
+        read(self.format, mark)?.checked_sub_signed(self.lookback)
+    }
+
+    /// The parameter that asks for what is new since `mark`; `None` for everything.
+    pub(crate) fn param(&self, mark: Option<&str>) -> Option<(String, String)> {
+        let Some(mark) = mark else {
+            return self.start.clone().map(|start| (self.param.clone(), start));
+        };
+        let moment = self.moment(mark).and_then(|moment| self.format.write(moment));
+        Some((self.param.clone(), moment.unwrap_or_else(|| mark.to_owned())))
+    }
+}
+
+impl TimeWindows {
+    fn text(&self, moment: DateTime<Utc>) -> String {
+        self.format.write(moment).unwrap_or_default()
+    }
+
+    /// The windows from `mark`, or from their start, to their end or `until`. The first one that is
+    /// read again and the last one may be shorter than the step.
+    ///
+    /// # Errors
+    /// Without a start, or for more windows than anyone wants.
+    pub(crate) fn units(
+        &self,
+        mark: Option<DateTime<Utc>>,
+        until: DateTime<Utc>,
+    ) -> Result<Vec<Unit>, String> {
+        let start = mark.max(self.start).ok_or("`windows` have no `start`")?;
+        let end = self.end.unwrap_or(until);
+        let mut units = Vec::new();
+        let mut from = start;
+        while from < end {
+            if units.len() == MAX_WINDOWS {
+                return Err(format!("there are more than {MAX_WINDOWS} windows"));
+            }
+            let to = from.checked_add_signed(self.step).map_or(end, |to| to.min(end));
+            let (low, high) = (self.text(from), self.text(to));
+            units.push(Unit {
+                key: format!("{low}..{high}"),
+                params: vec![(self.from.clone(), low), (self.to.clone(), high)],
+                conditions: Vec::new(),
+            });
+            from = to;
+        }
+        Ok(units)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn moment(text: &str) -> DateTime<Utc> {
+        moment_of(text).unwrap()
+    }
+
+    #[test]
+    fn windows_cover_the_time_without_a_gap() {
+        let windows = TimeWindows {
+            from: "since".into(),
+            to: "until".into(),
+            step: TimeDelta::days(1),
+            start: Some(moment("2024-02-27")),
+            end: None,
+            format: MomentFormat::Date,
+        };
+        let keys = |mark: Option<&str>| {
+            let units = windows.units(mark.map(moment), moment("2024-03-01 12:00:00")).unwrap();
+            units.into_iter().map(|unit| unit.key).collect::<Vec<_>>()
+        };
+        let all = ["2024-02-27..2024-02-28", "2024-02-28..2024-02-29", "2024-02-29..2024-03-01"];
+        assert_eq!(keys(None)[..3], all);
+        assert_eq!(keys(None)[3], "2024-03-01..2024-03-01");
+        assert_eq!(keys(Some("2024-02-29")), [all[2], "2024-03-01..2024-03-01"]);
+        let endless = TimeWindows { step: TimeDelta::milliseconds(1), ..windows };
+        let refused = endless.units(None, moment("2024-03-01")).unwrap_err();
+        assert!(refused.contains("100000"), "{refused}");
+    }
+
+    #[test]
+    fn what_is_new_is_asked_for_from_the_mark_less_the_lookback() {
+        let since = |format, lookback| Since {
+            param: "since".into(),
+            start: Some("2020".into()),
+            lookback,
+            format,
+        };
+        let hour = TimeDelta::hours(1);
+        for (format, lookback, mark, expected) in [
+            (MomentFormat::Rfc3339, hour, None, "2020"),
+            (MomentFormat::Rfc3339, hour, Some("2024-03-01T00:30:00+01:00"), "2024-02-29T22:30:00Z"),
+            (MomentFormat::Unix, hour, Some("7200"), "3600"),
+            (MomentFormat::UnixMs, TimeDelta::zero(), Some("7200"), "7200"),
+            (MomentFormat::Text, hour, Some("abc"), "abc"),
+        ] {
+            let (_, value) = since(format, lookback).param(mark).unwrap();
+            assert_eq!(value, expected);
+        }
+    }
+}

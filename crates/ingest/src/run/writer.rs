@@ -1,0 +1,248 @@
+//! The thread that writes a stream: gathers decoded pages and commits them with the state they lead
+//! to.
+
+use std::{
+    sync::{Arc, mpsc},
+    thread,
+    time::{Duration, Instant},
+};
+
+use arrow_array::RecordBatch;
+use tokio::sync::{Semaphore, oneshot};
+
+use crate::{
+    row::{Decoded, Mark},
+    sink::{Commit, Reject, Sink, SinkError},
+    state::{Counts, StreamState},
+};
+
+/// When a commit is made: as soon as one of these is reached.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct CommitAt {
+    pub(crate) rows: usize,
+    pub(crate) bytes: usize,
+    pub(crate) age: Duration,
+}
+
+/// What came of a page, or of the end of a unit.
+#[derive(Debug, Default)]
+pub(crate) struct Chunk {
+    pub(crate) unit: String,
+    /// Where the unit goes on after it.
+    pub(crate) token: Option<String>,
+    /// Whether the unit ends with it.
+    pub(crate) is_last: bool,
+    pub(crate) counts: Counts,
+    pub(crate) decoded: Option<Decoded>,
+}
+
+enum Order {
+    /// A chunk, and the room it takes.
+    Chunk(Box<Chunk>, u32),
+    /// Ends the run: all its units are done.
+    Finish,
+}
+
+/// A stream's writer. Dropped, it commits what it was given.
+pub(crate) struct Writer {
+    orders: mpsc::Sender<Order>,
+    /// The bytes that may wait to be written.
+    room: Arc<Semaphore>,
+    room_size: u32,
+    result: oneshot::Receiver<Result<StreamState, SinkError>>,
+}
+
+/// Told the state after each commit.
+pub(crate) type OnCommit = Box<dyn FnMut(&StreamState) + Send>;
+
+impl Writer {
+    /// Opens `sink` on a thread of its own and begins a run, or goes on with the one that the sink
+    /// has the state of, which is returned.
+    ///
+    /// # Errors
+    /// That of the sink.
+    pub(crate) async fn open(
+        sink: Box<dyn Sink>,
+        at: CommitAt,
+        now: String,
+        on_commit: OnCommit,
+    ) -> Result<(Self, StreamState), SinkError> {
+        let room_size = u32::try_from(at.bytes).unwrap_or(u32::MAX).min(u32::MAX >> 3);
+        let room = Arc::new(Semaphore::new(room_size as usize));
+        let (orders, received) = mpsc::channel();
+        let ((opened, opening), (ended, result)) = (oneshot::channel(), oneshot::channel());
+        let thread = Thread { sink, at, room: Arc::clone(&room), orders: received, on_commit };
+        let builder = thread::Builder::new().name("ingest-writer".into());
+        let spawned = builder.spawn(move || thread.run(&now, opened, ended));
+        spawned.map_err(|error| SinkError::passing("no thread for the writer").because(error))?;
+        let state = opening.await.map_err(|_| died())??;
+        Ok((Self { orders, room, room_size, result }, state))
+    }
+
+    /// Hands over a chunk, once there is room for it. `false` if the writer has failed.
+    pub(crate) async fn send(&self, chunk: Chunk) -> bool {
+        let bytes = chunk.decoded.as_ref().map_or(0, |decoded| decoded.bytes);
+        let bytes = u32::try_from(bytes).unwrap_or(u32::MAX).min(self.room_size);
+        let Ok(permit) = self.room.acquire_many(bytes).await else { return false };
+        permit.forget();
+        self.orders.send(Order::Chunk(Box::new(chunk), bytes)).is_ok()
+    }
+
+    /// Commits what was handed over; and ends the run, if all its units are done.
+    ///
+    /// # Errors
+    /// That of the sink.
+    pub(crate) async fn finish(self, is_complete: bool) -> Result<StreamState, SinkError> {
+        if is_complete {
+            // A writer that has failed says so below.
+            let _ = self.orders.send(Order::Finish);
+        }
+        drop(self.orders);
+        self.result.await.unwrap_or_else(|_| Err(died()))
+    }
+}
+
+fn died() -> SinkError {
+    SinkError::passing("the writer has died")
+}
+
+/// What the thread has.
+struct Thread {
+    sink: Box<dyn Sink>,
+    at: CommitAt,
+    room: Arc<Semaphore>,
+    orders: mpsc::Receiver<Order>,
+    on_commit: OnCommit,
+}
+
+impl Thread {
+    // Whoever has dropped its end of a oneshot does not want the answer any more.
+    fn run(
+        mut self,
+        now: &str,
+        opened: oneshot::Sender<Result<StreamState, SinkError>>,
+        ended: oneshot::Sender<Result<StreamState, SinkError>>,
+    ) {
+        let room = Arc::clone(&self.room);
+        match self.sink.open() {
+            Ok(mut state) => {
+                state.begin_run(now);
+                let _ = opened.send(Ok(state.clone()));
+                let result = self.write(Buffer::new(state, self.at));
+                // Whoever waits for room learns that there is no writer.
+                room.close();
+                let _ = ended.send(result);
+            }
+            Err(error) => {
+                let _ = opened.send(Err(error));
+            }
+        }
+    }
+
+    fn write(&mut self, mut buffer: Buffer) -> Result<StreamState, SinkError> {
+        loop {
+            match buffer.next(&self.orders) {
+                Next::Order(Order::Chunk(chunk, bytes)) => {
+                    buffer.add(*chunk);
+                    self.room.add_permits(bytes as usize);
+                    if buffer.is_due() {
+                        self.commit(&mut buffer)?;
+                    }
+                }
+                Next::Due => self.commit(&mut buffer)?,
+                Next::Order(Order::Finish) => {
+                    buffer.state.end_run();
+                    self.commit(&mut buffer)?;
+                    return Ok(buffer.state);
+                }
+                Next::Closed => {
+                    if buffer.since.is_some() {
+                        self.commit(&mut buffer)?;
+                    }
+                    return Ok(buffer.state);
+                }
+            }
+        }
+    }
+
+    fn commit(&mut self, buffer: &mut Buffer) -> Result<(), SinkError> {
+        buffer.commit(&mut *self.sink)?;
+        (self.on_commit)(&buffer.state);
+        Ok(())
+    }
+}
+
+/// What was not committed yet.
+struct Buffer {
+    state: StreamState,
+    at: CommitAt,
+    batches: Vec<RecordBatch>,
+    rejects: Vec<Reject>,
+    rows: usize,
+    bytes: usize,
+    /// When the first of it came.
+    since: Option<Instant>,
+}
+
+enum Next {
+    Order(Order),
+    /// What there is has waited long enough.
+    Due,
+    Closed,
+}
+
+impl Buffer {
+    fn new(state: StreamState, at: CommitAt) -> Self {
+        let (batches, rejects) = (Vec::new(), Vec::new());
+        Self { state, at, batches, rejects, rows: 0, bytes: 0, since: None }
+    }
+
+    fn next(&self, orders: &mpsc::Receiver<Order>) -> Next {
+        let Some(since) = self.since else {
+            return orders.recv().map_or(Next::Closed, Next::Order);
+        };
+        match orders.recv_timeout(self.at.age.saturating_sub(since.elapsed())) {
+            Ok(order) => Next::Order(order),
+            Err(mpsc::RecvTimeoutError::Timeout) => Next::Due,
+            Err(mpsc::RecvTimeoutError::Disconnected) => Next::Closed,
+        }
+    }
+
+    fn add(&mut self, chunk: Chunk) {
+        self.since.get_or_insert_with(Instant::now);
+        let unit = self.state.units.entry(chunk.unit).or_default();
+        unit.counts.add(&chunk.counts);
+        unit.is_done = chunk.is_last;
+        unit.token = chunk.token;
+        let Some(decoded) = chunk.decoded else { return };
+        if let Some(mark) = decoded.mark.0 {
+            // After a restart the decoder begins with none.
+            let mut own = Mark(unit.mark.take());
+            own.raise(&mark);
+            unit.mark = own.0;
+        }
+        self.rows += decoded.batches.iter().map(RecordBatch::num_rows).sum::<usize>();
+        self.bytes += decoded.bytes;
+        self.batches.extend(decoded.batches);
+        self.rejects.extend(decoded.rejects);
+        decoded.learned.store(&mut self.state);
+    }
+
+    fn is_due(&self) -> bool {
+        self.rows >= self.at.rows || self.bytes >= self.at.bytes
+    }
+
+    fn commit(&mut self, sink: &mut dyn Sink) -> Result<(), SinkError> {
+        sink.commit(&Commit {
+            schema: &self.state.schema,
+            batches: &self.batches,
+            rejects: &self.rejects,
+            state: &self.state,
+            is_last: self.state.is_finished,
+        })?;
+        self.batches.clear();
+        self.rejects.clear();
+        (self.rows, self.bytes, self.since) = (0, 0, None);
+        Ok(())
+    }
+}

@@ -1,0 +1,183 @@
+//! Where rows go: each sink writes the rows of a stream, its state and the changes of its schema
+//! in one commit.
+
+use std::fmt;
+
+use arrow_array::RecordBatch;
+
+use crate::{
+    description::{SinkDescription, WriteMode},
+    schema::Schema,
+    state::StreamState,
+};
+
+mod files;
+mod postgres;
+mod sql;
+mod sqlite;
+
+pub use files::{FileFormat, Files};
+pub use postgres::Postgres;
+pub use sqlite::Sqlite;
+
+/// The sink of a description.
+pub(crate) fn of(sink: &SinkDescription, target: Target) -> Box<dyn Sink> {
+    match sink {
+        SinkDescription::Sqlite(path) => Box::new(Sqlite::new(path, target)),
+        SinkDescription::Postgres(url) => Box::new(Postgres::new(url.clone(), target)),
+        SinkDescription::Parquet(place) => Box::new(Files::new(place, FileFormat::Parquet, target)),
+        SinkDescription::Ndjson(folder) => Box::new(Files::new(folder, FileFormat::Ndjson, target)),
+        SinkDescription::Csv(folder) => Box::new(Files::new(folder, FileFormat::Csv, target)),
+    }
+}
+
+/// Which texts the sink of a description cannot hold, and why.
+pub(crate) fn refuses(sink: &SinkDescription) -> fn(&str) -> Option<&'static str> {
+    match sink {
+        SinkDescription::Postgres(_) => Postgres::refuses,
+        _ => |_| None,
+    }
+}
+
+/// The table that a stream is written to.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Target {
+    /// The job that writes it.
+    pub job: String,
+    /// The stream, which is the name of the table as well.
+    pub stream: String,
+    /// The columns whose values name a row; empty if there are none.
+    pub key: Vec<String>,
+    /// What is done with rows that are there.
+    pub mode: WriteMode,
+}
+
+impl Target {
+    /// The table of a stream.
+    pub fn new(
+        job: impl Into<String>,
+        stream: impl Into<String>,
+        key: impl IntoIterator<Item = impl Into<String>>,
+        mode: WriteMode,
+    ) -> Self {
+        let key = key.into_iter().map(Into::into).collect();
+        Self { job: job.into(), stream: stream.into(), key, mode }
+    }
+}
+
+/// What is committed at once.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct Commit<'a> {
+    /// The columns of the table after the commit. Those of the table before it are among them,
+    /// with the same type or a narrower one.
+    pub schema: &'a Schema,
+    /// The rows. The columns of each batch are among those of `schema`, with the same type or a
+    /// narrower one; a column that a batch does not have is null in its rows.
+    pub batches: &'a [RecordBatch],
+    /// The rows that were set aside.
+    pub rejects: &'a [Reject],
+    /// The state after the commit, which has the same `schema`.
+    pub state: &'a StreamState,
+    /// Whether the run ends with it. A table that is replaced is replaced now.
+    pub is_last: bool,
+}
+
+impl<'a> Commit<'a> {
+    /// Rows, those that were set aside, and the state after them.
+    #[must_use]
+    pub fn new(
+        schema: &'a Schema,
+        batches: &'a [RecordBatch],
+        rejects: &'a [Reject],
+        state: &'a StreamState,
+        is_last: bool,
+    ) -> Self {
+        Self { schema, batches, rejects, state, is_last }
+    }
+}
+
+/// A row that was set aside.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Reject {
+    /// Why, in words.
+    pub reason: String,
+    /// The row as JSON, as it came.
+    pub row: String,
+}
+
+/// Writes the rows of one stream.
+///
+/// A commit is all or nothing: after an error, or the death of the process at any moment, the table
+/// and the state are those of the last commit that returned, or of the one that was under way.
+/// Calls come from one thread at a time, which may block.
+pub trait Sink: Send {
+    /// Opens the table, and returns the state of the last commit.
+    ///
+    /// # Errors
+    /// If the sink cannot be reached, or what is there is not what a stream has written.
+    fn open(&mut self) -> Result<StreamState, SinkError>;
+
+    /// The state of the last commit, without becoming the one that writes: a run elsewhere goes on.
+    ///
+    /// # Errors
+    /// If the sink cannot be reached.
+    fn state(&mut self) -> Result<StreamState, SinkError>;
+
+    /// Forgets the state, so that the next run begins anew; with `drop_rows`, deletes the table and
+    /// its rejects as well. A run that is under way fails at its next commit.
+    ///
+    /// # Errors
+    /// If the sink cannot be reached.
+    fn reset(&mut self, drop_rows: bool) -> Result<(), SinkError>;
+
+    /// Writes a commit.
+    ///
+    /// # Errors
+    /// If it cannot be written. Whether it was, if the connection was lost while it was, is known
+    /// from the state when the sink is [opened](Self::open) again.
+    fn commit(&mut self, commit: &Commit<'_>) -> Result<(), SinkError>;
+}
+
+/// Why a sink cannot write.
+#[derive(Debug, thiserror::Error)]
+#[error("{what}")]
+pub struct SinkError {
+    what: String,
+    /// Whether the same may work later.
+    is_lasting: bool,
+    #[source]
+    source: Option<Box<dyn std::error::Error + Send + Sync>>,
+}
+
+impl SinkError {
+    /// An error that stays: the same commit would fail again.
+    pub fn lasting(what: impl Into<String>) -> Self {
+        Self { what: what.into(), is_lasting: true, source: None }
+    }
+
+    /// An error that may pass: the sink is reached again later, and opened anew.
+    pub fn passing(what: impl Into<String>) -> Self {
+        Self { what: what.into(), is_lasting: false, source: None }
+    }
+
+    /// The same error with its cause.
+    #[must_use]
+    pub fn because(mut self, source: impl std::error::Error + Send + Sync + 'static) -> Self {
+        self.source = Some(Box::new(source));
+        self
+    }
+
+    /// Whether the same commit would fail again.
+    #[must_use]
+    pub fn is_lasting(&self) -> bool {
+        self.is_lasting
+    }
+}
+
+impl fmt::Debug for dyn Sink {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Sink(_)")
+    }
+}

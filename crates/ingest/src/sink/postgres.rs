@@ -1,0 +1,137 @@
+//! Rows into PostgreSQL.
+
+mod commit;
+mod connection;
+mod copy;
+mod error;
+mod objects;
+mod refuses;
+mod state;
+mod table;
+mod tls;
+mod types;
+
+use std::{fmt, time::Duration};
+
+use secrecy::SecretString;
+
+use self::connection::{Connection, Limits};
+use super::{
+    Commit, Sink, SinkError, Target,
+    sql::names::{Naming, OWN},
+};
+use crate::{schema::Schema, state::StreamState};
+
+/// PostgreSQL cuts longer names without an error, so that two of them could become one.
+const NAMING: Naming =
+    Naming { database: "PostgreSQL", max_bytes: 63, folds_case: false, reserved: &[OWN] };
+
+/// A table in PostgreSQL, in the first schema of the role's `search_path`.
+///
+/// Rows come by `COPY`, and are merged from a temporary table, so the role needs the right to make
+/// tables, temporary ones among them. Beside the streams' tables there are `_apipool_state`, with a row
+/// for each stream, and `_apipool_rejects` with the rows that were set aside.
+///
+/// Types of columns: `bool` is `boolean`, `int` is `bigint`, `float` is `double precision`, a decimal
+/// `numeric`, `date`, `timestamp` is `timestamptz`, `text`, and `json` is `jsonb`.
+///
+/// A table that is replaced is dropped in the transaction that puts the new one in its place. Indexes
+/// and grants that others have put on it are made again; views of it stop the stream, which should be
+/// merged or synchronized then.
+///
+/// The connection is encrypted if the URL says `sslmode=require`; then the server's certificate must
+/// be one that the system trusts. A pooler between must keep a session for a connection.
+pub struct Postgres {
+    url: SecretString,
+    target: Target,
+    limits: Limits,
+    open: Option<Open>,
+}
+
+/// A connection, and by what name it is known as the last writer of the stream.
+struct Open {
+    connection: Connection,
+    owner: String,
+    /// The columns for which the tables of the run are known to be right.
+    fitted: Option<Schema>,
+}
+
+impl Postgres {
+    /// The table of `target` in the database at `url`,
+    /// `postgres://USER:PASSWORD@HOST:PORT/DATABASE`.
+    pub fn new(url: SecretString, target: Target) -> Self {
+        Self { url, target, limits: Limits::default(), open: None }
+    }
+
+    /// How long a commit may take, 5 minutes if not said: after that it is given up, and tried again
+    /// by whoever runs the stream.
+    #[must_use]
+    pub fn with_commit_timeout(mut self, timeout: Duration) -> Self {
+        self.limits.commit = timeout;
+        self
+    }
+
+    /// How long it may take to connect to a server, 10 seconds if not said.
+    #[must_use]
+    pub fn with_connect_timeout(mut self, timeout: Duration) -> Self {
+        self.limits.connect = timeout;
+        self
+    }
+
+    /// Why PostgreSQL cannot hold a text of a row, be it that of a string or the JSON of an object or
+    /// a list; `None` if it can. Rows with others should be set aside: a commit of one fails.
+    #[must_use]
+    pub fn refuses(text: &str) -> Option<&'static str> {
+        refuses::refuses(text)
+    }
+}
+
+impl Sink for Postgres {
+    fn open(&mut self) -> Result<StreamState, SinkError> {
+        self.open = None;
+        NAMING.check_target(&self.target)?;
+        let mut connection = Connection::open(&self.url, self.limits)?;
+        let (owner, state) =
+            connection.run(async |client, names| state::take(client, names, &self.target).await)?;
+        self.open = Some(Open { connection, owner, fitted: None });
+        Ok(state)
+    }
+
+    fn state(&mut self) -> Result<StreamState, SinkError> {
+        let mut connection = Connection::open(&self.url, self.limits)?;
+        connection.run(async |client, names| state::look(client, names, &self.target).await)
+    }
+
+    fn reset(&mut self, drop_rows: bool) -> Result<(), SinkError> {
+        self.open = None;
+        NAMING.check_target(&self.target)?;
+        let mut connection = Connection::open(&self.url, self.limits)?;
+        connection
+            .run(async |client, names| state::reset(client, names, &self.target, drop_rows).await)
+    }
+
+    fn commit(&mut self, commit: &Commit<'_>) -> Result<(), SinkError> {
+        // Taken, so that after an error the connection is closed, and what was begun is undone.
+        let Some(Open { mut connection, owner, fitted }) = self.open.take() else {
+            return Err(SinkError::passing("no connection to PostgreSQL is open"));
+        };
+        let is_fitted = fitted.as_ref() == Some(commit.schema);
+        let target = &self.target;
+        connection.run(async |client, names| {
+            commit::commit(client, names, target, &owner, commit, is_fitted).await
+        })?;
+        // What ends a run takes the tables that it needs away.
+        let fitted = (!commit.is_last)
+            .then(|| fitted.filter(|_| is_fitted).unwrap_or_else(|| commit.schema.clone()));
+        self.open = Some(Open { connection, owner, fitted });
+        Ok(())
+    }
+}
+
+impl fmt::Debug for Postgres {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut debug = f.debug_struct("Postgres");
+        debug.field("target", &self.target).field("is_open", &self.open.is_some());
+        debug.finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,10 @@
+//! [pure] What the databases share: names, statements, the values of columns as SQL has them, and
+//! what a commit does with the tables of a stream.
+
+pub(super) mod cells;
+pub(super) mod kinds;
+pub(super) mod names;
+pub(super) mod remembered;
+pub(super) mod statements;
+pub(super) mod steps;
+pub(super) mod text;

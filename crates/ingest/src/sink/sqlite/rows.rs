@@ -1,0 +1,86 @@
+//! Writes rows.
+
+use arrow_array::RecordBatch;
+use rusqlite::{
+    CachedStatement, Result, ToSql, Transaction,
+    types::{ToSqlOutput, Value, ValueRef},
+};
+
+use super::error::failed;
+use crate::{
+    schema::Schema,
+    sink::{
+        SinkError,
+        sql::{
+            cells::{Cell, Cells},
+            names::{list, quoted},
+            statements::on_conflict,
+        },
+    },
+};
+
+/// How rows are written to a table.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Insert<'a> {
+    /// Each is added.
+    All,
+    /// One takes the place of that with the same key.
+    Merge(&'a [String]),
+    /// One whose values are there is left out.
+    New,
+}
+
+impl Insert<'_> {
+    /// Writes the rows of a batch to `table`, which has the columns of `schema`.
+    ///
+    /// # Errors
+    /// If the table refuses one.
+    pub(super) fn rows(
+        self,
+        transaction: &Transaction<'_>,
+        table: &str,
+        schema: &Schema,
+        batch: &RecordBatch,
+    ) -> Result<(), SinkError> {
+        let columns = Cells::of_batch(batch, schema)?;
+        let sql = self.sql(table, schema, batch);
+        let written = transaction
+            .prepare_cached(&sql)
+            .and_then(|mut statement| execute(&mut statement, &columns, batch.num_rows()));
+        written.map_err(failed(format!("rows of table `{table}` in SQLite")))
+    }
+
+    fn sql(self, table: &str, schema: &Schema, batch: &RecordBatch) -> String {
+        let fields = batch.schema_ref().fields();
+        let names = list(fields.iter().map(|field| field.name().as_str()));
+        let values = vec!["?"; fields.len()].join(", ");
+        let (verb, end) = match self {
+            Self::All => ("INSERT", String::new()),
+            Self::Merge(key) => ("INSERT", on_conflict(schema, key)),
+            Self::New => ("INSERT OR IGNORE", String::new()),
+        };
+        format!("{verb} INTO {} ({names}) VALUES ({values}) {end}", quoted(table))
+    }
+}
+
+fn execute(statement: &mut CachedStatement<'_>, columns: &[Cells<'_>], rows: usize) -> Result<()> {
+    let mut scratch = String::new();
+    for row in 0..rows {
+        for (column, number) in columns.iter().zip(1_usize..) {
+            statement.raw_bind_parameter(number, column.get(row, &mut scratch))?;
+        }
+        statement.raw_execute()?;
+    }
+    Ok(())
+}
+
+impl ToSql for Cell<'_> {
+    fn to_sql(&self) -> Result<ToSqlOutput<'_>> {
+        Ok(match self {
+            Self::Null => ToSqlOutput::Owned(Value::Null),
+            Self::Int(value) => ToSqlOutput::Owned(Value::Integer(*value)),
+            Self::Float(value) => ToSqlOutput::Owned(Value::Real(*value)),
+            Self::Text(text) => ToSqlOutput::Borrowed(ValueRef::Text(text.as_bytes())),
+        })
+    }
+}

@@ -1,0 +1,120 @@
+//! [pure] What is remembered of a stream beside its rows, and written with them in one commit.
+
+use std::collections::BTreeSet;
+
+use indexmap::IndexMap;
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use crate::{row::Mark, schema::Schema};
+
+/// What is remembered of a stream: where its current run stands, and what the last one left.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct StreamState {
+    /// The number of the current or the last run, from 1; 0 before the first.
+    pub run: u64,
+    /// Whether that run has ended: all its units are done.
+    pub is_finished: bool,
+    /// Signs the resume tokens of its units.
+    pub signing_key: String,
+    /// The columns of the table.
+    pub schema: Schema,
+    /// Where in a row each column is that was not declared and is below its top.
+    pub paths: IndexMap<String, Vec<String>>,
+    /// The `int` columns with numbers that a float does not hold.
+    pub wide: BTreeSet<String>,
+    /// The greatest value of the incremental field that the last finished run has read.
+    pub mark: Option<String>,
+    /// What the last finished run counted.
+    pub last: Counts,
+    /// The moment at which the current run ends its windows, in RFC 3339: when it began.
+    pub until: Option<String>,
+    /// The units of the current run by their keys. Empty once the run is finished.
+    pub units: IndexMap<String, UnitState>,
+}
+
+/// Where a unit of a stream stands: a run of pages that are read one after another.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct UnitState {
+    /// Where its read goes on; `None` at its start.
+    pub token: Option<String>,
+    /// Whether it was read to its end.
+    pub is_done: bool,
+    /// The greatest value of the incremental field so far.
+    pub mark: Option<String>,
+    /// What was counted so far.
+    pub counts: Counts,
+}
+
+impl StreamState {
+    /// Begins a run, if none is under way.
+    pub fn begin_run(&mut self, now: &str) {
+        if self.run > 0 && !self.is_finished {
+            return;
+        }
+        self.run += 1;
+        if self.signing_key.is_empty() {
+            // 32 bytes: whoever reads the tokens in the state reads this as well.
+            self.signing_key = Uuid::new_v4().simple().to_string();
+        }
+        self.is_finished = false;
+        self.until = Some(now.to_owned());
+        self.units.clear();
+    }
+
+    /// Ends the run: all its units are done.
+    pub fn end_run(&mut self) {
+        self.last = self.counts();
+        let mut mark = Mark(self.mark.take());
+        self.units.values().filter_map(|unit| unit.mark.as_deref()).for_each(|own| mark.raise(own));
+        self.mark = mark.0;
+        self.is_finished = true;
+        self.units.clear();
+    }
+
+    /// What the current run has counted; what the last one has, if it is finished.
+    #[must_use]
+    pub fn counts(&self) -> Counts {
+        if self.is_finished {
+            return self.last;
+        }
+        let mut counts = Counts::default();
+        self.units.values().for_each(|unit| counts.add(&unit.counts));
+        counts
+    }
+}
+
+/// What a unit, a stream or a job has counted.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Counts {
+    /// Pages that were read.
+    pub pages: u64,
+    /// Rows that were read.
+    pub read: u64,
+    /// Rows that were handed to the sink.
+    pub written: u64,
+    /// Rows that were set aside, with the reason.
+    pub rejected: u64,
+    /// Rows that were read again and left out, since they had been written already.
+    pub repeated: u64,
+    /// How many rows the API said there are, if it said so for every unit.
+    pub declared: Option<u64>,
+}
+
+impl Counts {
+    /// Adds what `other` has counted.
+    pub fn add(&mut self, other: &Self) {
+        self.pages += other.pages;
+        self.read += other.read;
+        self.written += other.written;
+        self.rejected += other.rejected;
+        self.repeated += other.repeated;
+        self.declared = match (self.declared, other.declared) {
+            (Some(own), Some(other)) => Some(own + other),
+            (own, other) => own.or(other),
+        };
+    }
+}

@@ -1,0 +1,265 @@
+//! Processes that are killed, and servers that are stopped, while rows are committed: the rows are
+//! those that the state speaks of.
+
+use std::{
+    collections::BTreeMap,
+    env,
+    io::{self, BufRead, BufReader, Write},
+    process::{Child, Command, Stdio},
+    sync::{
+        atomic::{AtomicBool, Ordering},
+        mpsc,
+    },
+    thread,
+    time::{Duration, Instant},
+};
+
+use fastrand::Rng;
+use vantage_api_ingest::{
+    description::WriteMode::{self, Append, Merge, Replace, Sync},
+    schema::ColumnType::Int,
+    sink::{Sink, SinkError},
+    state::StreamState,
+};
+
+use crate::{
+    database::{Database, PostgresSchema, SqliteFile},
+    server::Server,
+    support::{batch, cities, commit, ended, ints, schema, state, written},
+};
+
+const TEST: &str = "crash::the_process_that_is_killed";
+/// Makes that test the process that commits: which database it is, where, and the way to write.
+const KIND: &str = "INGEST_DATABASE_KIND";
+const PLACE: &str = "INGEST_DATABASE_PLACE";
+const MODE: &str = "INGEST_DATABASE_MODE";
+const SEED: &str = "INGEST_DATABASE_SEED";
+/// What the process says after each commit.
+const COMMITTED: &str = "committed";
+/// How long anything may take.
+const PATIENCE: Duration = Duration::from_secs(120);
+const KILLS: u64 = 10;
+const MODES: [WriteMode; 4] = [Append, Merge, Replace, Sync];
+
+fn rows_of(run: u64) -> u64 {
+    200 + run * 37 % 100
+}
+
+/// The value of a row of a run.
+fn value(run: u64, id: u64) -> u64 {
+    run * 1_000_000 + id
+}
+
+/// Commits a few rows after those of `before`, and returns the state then.
+fn commit_some(
+    sink: &mut dyn Sink,
+    before: &StreamState,
+    rng: &mut Rng,
+) -> Result<StreamState, SinkError> {
+    let begins = before.run == 0 || before.is_finished;
+    let (run, from) = if begins { (before.run + 1, 0) } else { (before.run, written(before)) };
+    let to = (from + rng.u64(1..120)).min(rows_of(run));
+    let columns = schema(&[("id", Int), ("value", Int)]);
+    let after =
+        if to == rows_of(run) { ended(run, &columns, to) } else { state(run, &columns, to) };
+    let ids = ints((from..to).map(|id| id as i64));
+    let values = ints((from..to).map(|id| value(run, id) as i64));
+    commit(sink, &after, &[batch(&[("id", ids), ("value", values)])])?;
+    Ok(after)
+}
+
+/// The rows that there are after the commit of a state.
+fn expected(mode: WriteMode, state: &StreamState) -> Vec<(u64, u64)> {
+    let of = |run: u64, to: u64| (0..to).map(move |id| (id, value(run, id)));
+    let whole = |run: u64| of(run, rows_of(run));
+    let (run, to) = (state.run, written(state));
+    let current = of(run, to);
+    match mode {
+        Append => {
+            let mut rows: Vec<_> = (1..run).flat_map(whole).chain(current).collect();
+            rows.sort_unstable();
+            rows
+        }
+        Merge => {
+            let rows: BTreeMap<_, _> = (1..run).flat_map(whole).chain(current).collect();
+            rows.into_iter().collect()
+        }
+        Replace if state.is_finished => current.collect(),
+        Replace if run == 1 => Vec::new(),
+        Replace => whole(run - 1).collect(),
+        Sync if state.is_finished || run == 1 => current.collect(),
+        _ => current.chain(whole(run - 1).skip(to as usize)).collect(),
+    }
+}
+
+/// Checks the rows against the state.
+fn check(database: &dyn Database, mode: WriteMode, state: &StreamState) {
+    let is_there = mode != Replace || state.run > 1 || state.is_finished;
+    let rows = match is_there {
+        true => database.query("SELECT id, value FROM cities ORDER BY id, value"),
+        false => Vec::new(),
+    };
+    let number = |value: &Option<String>| value.as_deref().unwrap().parse().unwrap();
+    let rows: Vec<(u64, u64)> = rows.iter().map(|row| (number(&row[0]), number(&row[1]))).collect();
+    assert!(state.run > 0);
+    assert_eq!(rows, expected(mode, state), "{mode:?}, run {}, {}", state.run, written(state));
+}
+
+#[test]
+fn the_process_that_is_killed() {
+    let Some(kind) = env::var_os(KIND) else { return };
+    let place = env::var(PLACE).unwrap();
+    let database: Box<dyn Database> = match kind.to_str() {
+        Some("sqlite") => Box::new(SqliteFile::at(&place)),
+        _ => Box::new(PostgresSchema::at(&place)),
+    };
+    let number = |name| env::var(name).unwrap().parse::<u64>().unwrap();
+    let mut rng = Rng::with_seed(number(SEED));
+    let mut sink = database.sink(cities(MODES[number(MODE) as usize]));
+    let mut state = sink.open().unwrap();
+    let start = Instant::now();
+    while start.elapsed() < PATIENCE {
+        state = commit_some(&mut *sink, &state, &mut rng).unwrap();
+        writeln!(io::stdout(), "{COMMITTED}").unwrap();
+    }
+}
+
+/// Kills processes that commit, one after another, and checks what each has left.
+fn kill_processes(kind: &str, new: fn() -> Box<dyn Database>) {
+    let first = fastrand::u64(..u64::MAX / 2);
+    let databases: Vec<_> = MODES.iter().map(|_| new()).collect();
+    for seed in first..first + KILLS {
+        eprintln!("seed {seed}");
+        let mut rng = Rng::with_seed(seed);
+        let mode = (seed % 4) as usize;
+        let database = &*databases[mode];
+        let child = Process::start(kind, &database.place(), mode, seed);
+        child.wait_for_commits(rng.u32(1..12));
+        thread::sleep(Duration::from_micros(rng.u64(..8000)));
+        drop(child);
+        let state = database.sink(cities(MODES[mode])).open().unwrap();
+        check(database, MODES[mode], &state);
+    }
+}
+
+#[test]
+fn a_process_that_is_killed_leaves_whole_commits_in_sqlite() {
+    kill_processes("sqlite", || Box::new(SqliteFile::new()));
+}
+
+#[test]
+fn a_process_that_is_killed_leaves_whole_commits_in_postgres() {
+    kill_processes("postgres", || Box::new(PostgresSchema::new()));
+}
+
+#[test]
+fn a_server_that_is_stopped_leaves_whole_commits() {
+    let seed = fastrand::u64(..);
+    eprintln!("seed {seed}");
+    let mut rng = Rng::with_seed(seed);
+    let mut server = Server::start();
+    let databases: Vec<_> = MODES.iter().map(|_| PostgresSchema::in_server(&server)).collect();
+    let (committed, commits) = mpsc::channel();
+    let ends = AtomicBool::new(false);
+    thread::scope(|scope| {
+        for (database, mode) in databases.iter().zip(MODES) {
+            let (committed, ends, seed) = (committed.clone(), &ends, rng.u64(..));
+            scope.spawn(move || commit_until(database, mode, ends, &committed, seed));
+        }
+        for _ in 0..5 {
+            // Those of before the server was stopped as well.
+            while commits.try_recv().is_ok() {}
+            for _ in 0..rng.u32(5..40) {
+                commits.recv_timeout(PATIENCE).expect("rows are committed");
+            }
+            thread::sleep(Duration::from_micros(rng.u64(..8000)));
+            server.stop_at_once();
+            server.start_again();
+        }
+        ends.store(true, Ordering::Relaxed);
+    });
+    for (database, mode) in databases.iter().zip(MODES) {
+        let state = database.sink(cities(mode)).open().unwrap();
+        assert!(state.run > 0);
+        check(database, mode, &state);
+    }
+}
+
+/// Commits, and opens the sink again after each error, until told to end.
+fn commit_until(
+    database: &PostgresSchema,
+    mode: WriteMode,
+    ends: &AtomicBool,
+    committed: &mpsc::Sender<()>,
+    seed: u64,
+) {
+    let mut rng = Rng::with_seed(seed);
+    let mut sink = database.sink(cities(mode));
+    let start = Instant::now();
+    let mut last = None;
+    while !ends.load(Ordering::Relaxed) {
+        assert!(start.elapsed() < PATIENCE, "{last:?}");
+        let mut state = sink.open();
+        while !ends.load(Ordering::Relaxed) {
+            let after = state.and_then(|state| commit_some(&mut *sink, &state, &mut rng));
+            state = match after {
+                Ok(after) => {
+                    let _ = committed.send(());
+                    Ok(after)
+                }
+                Err(error) => {
+                    assert!(!error.is_lasting(), "{error:?}");
+                    last = Some(error);
+                    break;
+                }
+            };
+        }
+        thread::sleep(Duration::from_millis(20));
+    }
+}
+
+/// A process that commits.
+struct Process {
+    child: Child,
+    lines: mpsc::Receiver<String>,
+}
+
+impl Process {
+    fn start(kind: &str, place: &str, mode: usize, seed: u64) -> Self {
+        let mut child = Command::new(env::current_exe().unwrap())
+            .args(["--exact", TEST, "--nocapture"])
+            .env(KIND, kind)
+            .env(PLACE, place)
+            .env(MODE, mode.to_string())
+            .env(SEED, seed.to_string())
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let (sender, lines) = mpsc::channel();
+        let stdout = BufReader::new(child.stdout.take().unwrap());
+        thread::spawn(move || {
+            // It ends with the process, or with whoever listens.
+            for line in stdout.lines().map_while(Result::ok) {
+                if line.contains(COMMITTED) && sender.send(line).is_err() {
+                    return;
+                }
+            }
+        });
+        Self { child, lines }
+    }
+
+    fn wait_for_commits(&self, commits: u32) {
+        for _ in 0..commits {
+            self.lines.recv_timeout(PATIENCE).expect("the process commits");
+        }
+    }
+}
+
+impl Drop for Process {
+    /// Kills it, with no chance to do anything about it.
+    fn drop(&mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+}

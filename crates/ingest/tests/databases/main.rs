@@ -1,0 +1,17 @@
+//! The sinks of databases: what is in the tables after commits, and after what goes wrong. Every test
+//! runs with SQLite and with a PostgreSQL that it starts itself.
+
+#![cfg(test)]
+
+mod crash;
+mod database;
+mod faults;
+mod modes;
+mod names;
+mod owners;
+mod postgres;
+mod resets;
+mod server;
+mod sqlite;
+mod support;
+mod widening;

@@ -1,0 +1,454 @@
+//! Columns that become wider: what is there is what it would be if it came now.
+
+use std::sync::Arc;
+
+use arrow_array::{
+    ArrayRef, BooleanArray, Date32Array, Decimal128Array, Float64Array, Int64Array, RecordBatch,
+    StringArray, TimestampMicrosecondArray,
+};
+use arrow_schema::{Field, Schema as Fields};
+use vantage_api_ingest::{
+    description::WriteMode::{Append, Merge, Replace, Sync},
+    schema::{
+        ColumnType::{self, Bool, Date, Float, Int, Json, Text, Timestamp},
+        Schema,
+    },
+};
+
+use crate::{
+    database::{Database, Row, on_each_database},
+    support::{
+        STREAM, assert_lasting, batch, cities, commit, ended, id_and_name, ints, listed, named,
+        names, opened, schema, state, tables, texts,
+    },
+};
+
+const PRICE: ColumnType = ColumnType::Decimal { precision: 20, scale: 3 };
+const ALL: [ColumnType; 8] = [Bool, Int, Float, PRICE, Date, Timestamp, Text, Json];
+
+on_each_database![
+    every_type_holds_its_values,
+    every_type_becomes_every_wider_one,
+    a_column_widens_again_and_again,
+    a_key_widens_with_what_was_seen,
+    rows_of_several_types_come_in_one_commit,
+    columns_are_added,
+    a_replaced_table_has_columns_of_its_own,
+    what_others_have_put_on_a_table_stays,
+    columns_of_others_stay,
+];
+
+/// Values of a type: the ends of what it holds, and what is easily mistaken.
+fn values(kind: ColumnType) -> ArrayRef {
+    match kind {
+        Bool => Arc::new(BooleanArray::from(vec![None, Some(true), Some(false)])),
+        Int => Arc::new(Int64Array::from(vec![
+            None,
+            Some(0),
+            Some(-7),
+            Some(i64::MAX),
+            Some(i64::MIN),
+        ])),
+        Float => Arc::new(Float64Array::from(
+            [0.0, -1.5, 0.1, 0.1 + 0.2, 1e15, 1e-5, 123_456_789.0, f64::MAX, f64::MIN_POSITIVE]
+                .into_iter()
+                .map(Some)
+                .chain([None])
+                .collect::<Vec<_>>(),
+        )),
+        ColumnType::Decimal { .. } => Arc::new(
+            Decimal128Array::from(vec![
+                None,
+                Some(0),
+                Some(-5),
+                Some(1_500),
+                Some(99_999_999_999_999_999_999),
+            ])
+            .with_data_type(kind.arrow()),
+        ),
+        Date => Arc::new(Date32Array::from(vec![None, Some(0), Some(19_782), Some(-719_162)])),
+        Timestamp => Arc::new(
+            TimestampMicrosecondArray::from(vec![
+                None,
+                Some(0),
+                Some(-1),
+                Some(1_709_210_096_123_456),
+                Some(253_402_300_799_999_999),
+            ])
+            .with_timezone("UTC"),
+        ),
+        Text => texts([
+            None,
+            Some(""),
+            Some("007"),
+            Some("1e3"),
+            Some(" true "),
+            Some("a\"b\\c\n\t\u{1}\u{7f}é\u{1f600}"),
+            Some("{\"a\": 1}"),
+            Some("null"),
+        ]),
+        Json => texts([
+            None,
+            Some("null"),
+            Some("\"007\""),
+            Some("[1.50, 12345678901234567890.123]"),
+            Some("{\"b\": 1, \"a\": {\"é\": [true, null]}}"),
+        ]),
+        other => panic!("{other}"),
+    }
+}
+
+/// Rows of `id` and `c`, in which JSON is marked as such.
+fn rows(from: i64, kind: ColumnType, values: ArrayRef) -> RecordBatch {
+    let id = Field::new("id", Int.arrow(), true);
+    let own = Field::new("c", kind.arrow(), true);
+    let own = match kind {
+        Json => own.with_metadata(
+            [("ARROW:extension:name".to_owned(), "arrow.json".to_owned())].into_iter().collect(),
+        ),
+        _ => own,
+    };
+    let ids = ints(from..from + values.len() as i64);
+    RecordBatch::try_new(Arc::new(Fields::new(vec![id, own])), vec![ids, values]).unwrap()
+}
+
+fn columns(kind: ColumnType) -> Schema {
+    schema(&[("id", Int), ("c", kind)])
+}
+
+/// The values of `c` from an id on, with the type that they are stored as.
+fn stored(database: &dyn Database, table: &str, from: i64) -> Vec<Row> {
+    let (kind, text) = match database.is_sqlite() {
+        true => ("typeof", "c"),
+        false => ("pg_typeof", "c::text"),
+    };
+    database.query(&format!(
+        "SELECT {text}, CASE WHEN c IS NOT NULL THEN {kind}(c) END FROM {table} \
+         WHERE id >= {from} AND id < {from} + 100 ORDER BY id"
+    ))
+}
+
+/// Values as texts.
+fn plain(rows: &[Row]) -> Vec<Option<&str>> {
+    rows.iter().map(|row| row[0].as_deref()).collect()
+}
+
+fn every_type_holds_its_values(database: &dyn Database) {
+    for (number, kind) in ALL.into_iter().enumerate() {
+        let stream = format!("t{number}");
+        let mut sink =
+            opened(database, vantage_api_ingest::sink::Target::new("w", &stream, ["id"], Merge));
+        commit(&mut *sink, &state(1, &columns(kind), 1), &[rows(0, kind, values(kind))]).unwrap();
+        let stored = stored(database, &stream, 0);
+        let is_sqlite = database.is_sqlite();
+        let expected: Vec<Option<&str>> = match kind {
+            Bool if is_sqlite => vec![None, Some("1"), Some("0")],
+            Bool => vec![None, Some("true"), Some("false")],
+            Int => vec![
+                None,
+                Some("0"),
+                Some("-7"),
+                Some("9223372036854775807"),
+                Some("-9223372036854775808"),
+            ],
+            Float => {
+                let read =
+                    plain(&stored).into_iter().map(|text| text.map(|text| text.parse().unwrap()));
+                let array: Float64Array = read.collect();
+                assert_eq!(&array as &dyn arrow_array::Array, &*values(kind));
+                continue;
+            }
+            ColumnType::Decimal { .. } => vec![
+                None,
+                Some("0.000"),
+                Some("-0.005"),
+                Some("1.500"),
+                Some("99999999999999999.999"),
+            ],
+            Date => vec![None, Some("1970-01-01"), Some("2024-02-29"), Some("0001-01-01")],
+            Timestamp if is_sqlite => vec![
+                None,
+                Some("1970-01-01T00:00:00.000000Z"),
+                Some("1969-12-31T23:59:59.999999Z"),
+                Some("2024-02-29T12:34:56.123456Z"),
+                Some("9999-12-31T23:59:59.999999Z"),
+            ],
+            Timestamp => vec![
+                None,
+                Some("1970-01-01 00:00:00+00"),
+                Some("1969-12-31 23:59:59.999999+00"),
+                Some("2024-02-29 12:34:56.123456+00"),
+                Some("9999-12-31 23:59:59.999999+00"),
+            ],
+            Json if !is_sqlite => vec![
+                None,
+                Some("null"),
+                Some("\"007\""),
+                Some("[1.50, 12345678901234567890.123]"),
+                Some("{\"a\": {\"é\": [true, null]}, \"b\": 1}"),
+            ],
+            _ => {
+                let values = values(kind);
+                let values = values.as_any().downcast_ref::<StringArray>().unwrap();
+                assert_eq!(plain(&stored), values.iter().collect::<Vec<_>>());
+                continue;
+            }
+        };
+        assert_eq!(plain(&stored), expected, "{kind}");
+    }
+}
+
+fn every_type_becomes_every_wider_one(database: &dyn Database) {
+    for from in ALL {
+        for to in ALL.into_iter().filter(|to| *to != from && from.widened(*to) == *to) {
+            let mut sink = opened(database, cities(Merge));
+            let narrow = rows(0, from, values(from));
+            commit(&mut *sink, &state(1, &columns(from), 1), &[narrow]).unwrap();
+            // The same values again, which are widened on their way, and some of the wider type.
+            let batches = [rows(100, from, values(from)), rows(200, to, values(to))];
+            commit(&mut *sink, &state(1, &columns(to), 2), &batches).unwrap();
+            let old = stored(database, STREAM, 0);
+            assert_eq!(old.len(), values(from).len());
+            if (from, to) != (Text, Json) {
+                assert_eq!(old, stored(database, STREAM, 100), "{from} to {to}");
+            }
+            let kinds =
+                |rows: &[Row]| rows.iter().filter_map(|row| row[1].clone()).collect::<Vec<_>>();
+            let new = kinds(&stored(database, STREAM, 200));
+            assert!(kinds(&old).iter().chain(&new).all(|kind| *kind == new[0]), "{from} to {to}");
+            assert_eq!(plain(&old), widened(database, from, to), "{from} to {to}");
+            sink.reset(true).unwrap();
+        }
+    }
+}
+
+/// What values become in a wider column.
+fn widened(database: &dyn Database, from: ColumnType, to: ColumnType) -> Vec<Option<&'static str>> {
+    let is_sqlite = database.is_sqlite();
+    match (from, to) {
+        (Bool, Int) => vec![None, Some("1"), Some("0")],
+        (Bool, Float) => vec![None, Some("1"), Some("0")],
+        (Bool, Text | Json) => vec![None, Some("true"), Some("false")],
+        (Int, Float) if is_sqlite => vec![
+            None,
+            Some("0"),
+            Some("-7"),
+            Some("9223372036854775807"),
+            Some("-9223372036854775808"),
+        ]
+        .into_iter()
+        .map(|text| text.map(|text: &str| &*text.parse::<f64>().unwrap().to_string().leak()))
+        .collect(),
+        (Int, Float) => vec![
+            None,
+            Some("0"),
+            Some("-7"),
+            Some("9.223372036854776e+18"),
+            Some("-9.223372036854776e+18"),
+        ],
+        (Int, _) => vec![
+            None,
+            Some("0"),
+            Some("-7"),
+            Some("9223372036854775807"),
+            Some("-9223372036854775808"),
+        ],
+        (Float, Json) if !is_sqlite => {
+            let values = stored(database, STREAM, 0);
+            let read: Vec<Option<f64>> =
+                plain(&values).iter().map(|text| text.map(|text| text.parse().unwrap())).collect();
+            let expected = self::values(Float);
+            let expected = expected.as_any().downcast_ref::<Float64Array>().unwrap();
+            assert_eq!(read, expected.iter().collect::<Vec<_>>());
+            plain(&values)
+                .into_iter()
+                .map(|text| text.map(|text| &*text.to_owned().leak()))
+                .collect()
+        }
+        (Float, _) => vec![
+            Some("0"),
+            Some("-1.5"),
+            Some("0.1"),
+            Some("0.30000000000000004"),
+            Some("1e+15"),
+            Some("1e-05"),
+            Some("123456789"),
+            Some("1.7976931348623157e+308"),
+            Some("2.2250738585072014e-308"),
+            None,
+        ],
+        (ColumnType::Decimal { .. }, _) => {
+            vec![None, Some("0.000"), Some("-0.005"), Some("1.500"), Some("99999999999999999.999")]
+        }
+        (Date, Text) => vec![None, Some("1970-01-01"), Some("2024-02-29"), Some("0001-01-01")],
+        (Date, _) => {
+            vec![None, Some("\"1970-01-01\""), Some("\"2024-02-29\""), Some("\"0001-01-01\"")]
+        }
+        (Timestamp, Text) => vec![
+            None,
+            Some("1970-01-01T00:00:00.000000Z"),
+            Some("1969-12-31T23:59:59.999999Z"),
+            Some("2024-02-29T12:34:56.123456Z"),
+            Some("9999-12-31T23:59:59.999999Z"),
+        ],
+        (Timestamp, _) => vec![
+            None,
+            Some("\"1970-01-01T00:00:00.000000Z\""),
+            Some("\"1969-12-31T23:59:59.999999Z\""),
+            Some("\"2024-02-29T12:34:56.123456Z\""),
+            Some("\"9999-12-31T23:59:59.999999Z\""),
+        ],
+        (Text, Json) => vec![
+            None,
+            Some("\"\""),
+            Some("\"007\""),
+            Some("\"1e3\""),
+            Some("\" true \""),
+            Some("\"a\\\"b\\\\c\\n\\t\\u0001\u{7f}é\u{1f600}\""),
+            Some("\"{\\\"a\\\": 1}\""),
+            Some("\"null\""),
+        ],
+        (from, to) => panic!("{from} does not become {to}"),
+    }
+}
+
+fn a_column_widens_again_and_again(database: &dyn Database) {
+    for mode in [Append, Merge, Replace, Sync] {
+        let mut sink = opened(database, cities(mode));
+        for (run, kind) in (0..).zip([Bool, Int, Float, Text, Json]) {
+            let batches = [rows(run * 10, kind, one(kind))];
+            commit(&mut *sink, &state(1, &columns(kind), 1), &batches).unwrap();
+        }
+        commit(&mut *sink, &ended(1, &columns(Json), 1), &[]).unwrap();
+        let values = database.query("SELECT id, c FROM cities ORDER BY id");
+        // What was true is 1 once there are numbers, and what was a number is text once there is one.
+        let expected = "0 \"1\", 10 \"7\", 20 \"0.5\", 30 \"007\", 40 [7]";
+        assert_eq!(listed(&values), expected, "{mode:?}");
+        sink.reset(true).unwrap();
+    }
+}
+
+/// One value of a type.
+fn one(kind: ColumnType) -> ArrayRef {
+    match kind {
+        Bool => Arc::new(BooleanArray::from(vec![true])),
+        Int => ints([7]),
+        Float => Arc::new(Float64Array::from(vec![0.5])),
+        Text => texts(["007"]),
+        _ => texts(["[7]"]),
+    }
+}
+
+fn a_key_widens_with_what_was_seen(database: &dyn Database) {
+    let mut sink = opened(database, cities(Sync));
+    commit(&mut *sink, &ended(1, &id_and_name(), 2), &[named(&[(7, "a"), (8, "b"), (9, "c")])])
+        .unwrap();
+    commit(&mut *sink, &state(2, &id_and_name(), 1), &[named(&[(7, "d")])]).unwrap();
+    let wide = schema(&[("id", Text), ("name", Text)]);
+    let other = batch(&[("id", texts(["8", "007"])), ("name", texts(["e", "f"]))]);
+    commit(&mut *sink, &state(2, &wide, 3), &[other]).unwrap();
+    commit(&mut *sink, &ended(2, &wide, 4), &[named(&[(7, "g")])]).unwrap();
+    assert_eq!(
+        (tables(database).as_str(), names(database).as_str()),
+        ("cities", "007 f, 7 g, 8 e")
+    );
+}
+
+fn rows_of_several_types_come_in_one_commit(database: &dyn Database) {
+    let mut sink = opened(database, cities(Append));
+    let batches: Vec<_> = (0..)
+        .zip([Bool, Int, Float, Text])
+        .map(|(at, kind)| rows(at * 10, kind, one(kind)))
+        .chain([rows(40, Json, one(Json)), batch(&[("id", ints([50]))])])
+        // JSON need not be marked: a text that is JSON is taken for it.
+        .chain([rows(60, Text, texts(["{\"a\": 1}", "{no"]))])
+        .collect();
+    commit(&mut *sink, &ended(1, &columns(Json), 6), &batches).unwrap();
+    let values = database.query("SELECT id, c FROM cities ORDER BY id");
+    let expected = "0 true, 10 7, 20 0.5, 30 \"007\", 40 [7], 50 null, 60 {\"a\": 1}, 61 \"{no\"";
+    assert_eq!(listed(&values), expected);
+}
+
+fn columns_are_added(database: &dyn Database) {
+    for mode in [Append, Merge, Replace, Sync] {
+        let mut sink = opened(database, cities(mode));
+        commit(&mut *sink, &state(1, &id_and_name(), 1), &[named(&[(1, "a")])]).unwrap();
+        let more = schema(&[("id", Int), ("name", Text), ("a \"b\".c", Float), ("d", Json)]);
+        let rows = batch(&[
+            ("id", ints([2])),
+            ("a \"b\".c", Arc::new(Float64Array::from(vec![0.5]))),
+            ("d", texts(["{}"])),
+        ]);
+        commit(&mut *sink, &state(1, &more, 2), &[named(&[(3, "c")]), rows]).unwrap();
+        commit(&mut *sink, &ended(1, &more, 2), &[]).unwrap();
+        let rows = database.query("SELECT id, name, \"a \"\"b\"\".c\", d FROM cities ORDER BY id");
+        assert_eq!(listed(&rows), "1 a null null, 2 null 0.5 {}, 3 c null null", "{mode:?}");
+        sink.reset(true).unwrap();
+    }
+}
+
+fn a_replaced_table_has_columns_of_its_own(database: &dyn Database) {
+    let mut sink = opened(database, cities(Replace));
+    let old = schema(&[("id", Int), ("c", Date), ("name", Text)]);
+    let day: ArrayRef = Arc::new(Date32Array::from(vec![0]));
+    let rows = batch(&[("id", ints([1])), ("c", Arc::clone(&day)), ("name", texts(["a"]))]);
+    commit(&mut *sink, &ended(1, &old, 1), &[rows]).unwrap();
+    // A run that widens, and is given up.
+    let new = schema(&[("id", Int), ("c", Json), ("name", Json)]);
+    commit(&mut *sink, &state(2, &new, 1), &[batch(&[("id", ints([2]))])]).unwrap();
+    // Another way to write goes on with the table as it is.
+    let mut sink = opened(database, cities(Append));
+    let rows = batch(&[("id", ints([3])), ("c", day)]);
+    commit(&mut *sink, &ended(3, &new, 1), &[rows]).unwrap();
+    let rows = database.query("SELECT id, c, name FROM cities ORDER BY id");
+    assert_eq!(listed(&rows), "1 \"1970-01-01\" \"a\", 3 \"1970-01-01\" null");
+}
+
+fn what_others_have_put_on_a_table_stays(database: &dyn Database) {
+    let indexes = |table: &str| match database.is_sqlite() {
+        true => format!(
+            "SELECT name FROM sqlite_master WHERE type = 'index' AND tbl_name = '{table}' ORDER BY name"
+        ),
+        false => format!(
+            "SELECT indexname FROM pg_indexes WHERE schemaname = current_schema() \
+             AND tablename = '{table}' ORDER BY indexname"
+        ),
+    };
+    let mut sink = opened(database, cities(Merge));
+    commit(&mut *sink, &ended(1, &id_and_name(), 1), &[named(&[(1, "a")])]).unwrap();
+    database.query("CREATE INDEX \"by Name\" ON cities (name)");
+    if database.is_sqlite() {
+        database.query("CREATE VIEW v AS SELECT id, name FROM cities");
+    }
+    let wide = schema(&[("id", Float), ("name", Json)]);
+    commit(&mut *sink, &ended(2, &wide, 1), &[named(&[(2, "b")])]).unwrap();
+    assert_eq!(listed(&database.query(&indexes(STREAM))), "by Name, cities__key");
+    let mut sink = opened(database, cities(Replace));
+    commit(&mut *sink, &ended(3, &wide, 1), &[named(&[(3, "c")])]).unwrap();
+    assert_eq!(listed(&database.query(&indexes(STREAM))), "by Name");
+    assert_eq!(names(database), "3 \"c\"");
+    if database.is_sqlite() {
+        assert_eq!(listed(&database.query("SELECT * FROM v")), "3 \"c\"");
+    }
+}
+
+fn columns_of_others_stay(database: &dyn Database) {
+    let mut sink = opened(database, cities(Merge));
+    commit(&mut *sink, &state(1, &id_and_name(), 1), &[named(&[(1, "a")])]).unwrap();
+    database.query("ALTER TABLE cities ADD COLUMN note varchar(9) DEFAULT 'none'");
+    commit(&mut *sink, &state(1, &id_and_name(), 2), &[named(&[(1, "b"), (2, "c")])]).unwrap();
+    let notes = "SELECT id, name, note FROM cities ORDER BY id";
+    assert_eq!(listed(&database.query(notes)), "1 b none, 2 c none");
+    let wide = schema(&[("id", Float), ("name", Text)]);
+    let widened = commit(&mut *sink, &state(1, &wide, 2), &[]);
+    if database.is_sqlite() {
+        assert_lasting(widened, &["has columns that the stream has not written: note"]);
+    } else {
+        widened.unwrap();
+    }
+    assert_eq!(listed(&database.query(notes)), "1 b none, 2 c none");
+    let mut sink = opened(database, cities(Merge));
+    let taken = schema(&[("id", Float), ("name", Text), ("note", Text)]);
+    let refused = commit(&mut *sink, &state(1, &taken, 2), &[]);
+    assert_lasting(refused, &["column `note` of table `cities` is", "stream's text"]);
+}
