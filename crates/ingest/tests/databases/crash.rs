@@ -34,10 +34,12 @@ const KIND: &str = "INGEST_DATABASE_KIND";
 const PLACE: &str = "INGEST_DATABASE_PLACE";
 const MODE: &str = "INGEST_DATABASE_MODE";
 const SEED: &str = "INGEST_DATABASE_SEED";
+/// Lets that process end with an error that may pass.
+const ENDS: &str = "INGEST_DATABASE_ENDS";
 /// What the process says after each commit.
 const COMMITTED: &str = "committed";
 /// How long anything may take.
-const PATIENCE: Duration = Duration::from_secs(120);
+const PATIENCE: Duration = Duration::from_secs(300);
 const KILLS: u64 = 10;
 const MODES: [WriteMode; 4] = [Append, Merge, Replace, Sync];
 
@@ -119,7 +121,10 @@ fn the_process_that_is_killed() {
     let mut state = sink.open().unwrap();
     let start = Instant::now();
     while start.elapsed() < PATIENCE {
-        state = commit_some(&mut *sink, &state, &mut rng).unwrap();
+        state = match commit_some(&mut *sink, &state, &mut rng) {
+            Err(error) if env::var_os(ENDS).is_some() && !error.is_lasting() => return,
+            committed => committed.unwrap(),
+        };
         writeln!(io::stdout(), "{COMMITTED}").unwrap();
     }
 }
@@ -150,6 +155,30 @@ fn a_process_that_is_killed_leaves_whole_commits_in_sqlite() {
 #[test]
 fn a_process_that_is_killed_leaves_whole_commits_in_postgres() {
     kill_processes("postgres", || Box::new(PostgresSchema::new()));
+}
+
+#[test]
+fn a_disk_that_is_full_is_waited_for() {
+    for (mode, number) in MODES.into_iter().zip(0_u32..) {
+        let file = SqliteFile::new();
+        // A file that cannot grow looks like a disk that is full.
+        let limited = ["-c", "trap '' XFSZ; ulimit -f 300; exec \"$@\"", "sh"];
+        let output = Command::new("sh")
+            .args(limited)
+            .arg(env::current_exe().unwrap())
+            .args(["--exact", TEST, "--nocapture"])
+            .envs([(KIND, "sqlite"), (PLACE, file.path().to_str().unwrap()), (ENDS, "1")])
+            .envs([(MODE, number.to_string()), (SEED, "1".into())])
+            .output()
+            .unwrap();
+        let said = String::from_utf8_lossy(&output.stdout);
+        assert!(output.status.success() && said.contains(COMMITTED), "{output:?}");
+        let mut sink = file.sink(cities(mode));
+        let state = sink.open().unwrap();
+        check(&file, mode, &state);
+        let after = commit_some(&mut *sink, &state, &mut Rng::with_seed(2)).unwrap();
+        check(&file, mode, &after);
+    }
 }
 
 #[test]

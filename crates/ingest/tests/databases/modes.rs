@@ -28,6 +28,7 @@ on_each_database![
     sync_deletes_what_is_gone,
     sync_goes_on_after_it_was_opened_again,
     sync_forgets_what_a_run_that_was_given_up_has_seen,
+    sync_does_not_go_on_with_another_key,
     runs_without_rows_end_as_they_say,
     commits_without_columns_are_states,
     rejects_are_kept,
@@ -164,6 +165,18 @@ fn sync_forgets_what_a_run_that_was_given_up_has_seen(database: &dyn Database) {
     assert_eq!(names(database), "1 a, 2 b");
     commit(&mut *sink, &ended(2, &schema, 1), &[]).unwrap();
     assert_eq!((tables(database).as_str(), names(database).as_str()), ("cities", "2 b"));
+}
+
+fn sync_does_not_go_on_with_another_key(database: &dyn Database) {
+    let (mut sink, schema) = (opened(database, cities(Sync)), id_and_name());
+    commit(&mut *sink, &state(1, &schema, 1), &[named(&[(1, "a")])]).unwrap();
+    let by_name = || Target::new("world", STREAM, ["id", "name"], Sync);
+    let mut sink = opened(database, by_name());
+    let refused = commit(&mut *sink, &ended(1, &schema, 2), &[named(&[(2, "b")])]);
+    assert_lasting(refused, &["run of stream `cities`", "another key"]);
+    let mut sink = opened(database, by_name());
+    commit(&mut *sink, &ended(2, &schema, 2), &[named(&[(2, "b"), (2, "c")])]).unwrap();
+    assert_eq!(names(database), "2 b, 2 c");
 }
 
 fn runs_without_rows_end_as_they_say(database: &dyn Database) {

@@ -2,7 +2,8 @@
 
 use std::{
     env, fs,
-    os::unix::fs::chown,
+    net::TcpListener,
+    os::unix::fs::{PermissionsExt, chown},
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
     sync::OnceLock,
@@ -13,7 +14,7 @@ use std::{
 use tempfile::TempDir;
 
 /// How long a server may take to start or to stop.
-const PATIENCE: Duration = Duration::from_secs(120);
+const PATIENCE: Duration = Duration::from_secs(300);
 
 /// Waits until its input ends, which it does with the process that holds it, however that ends. `$1` is
 /// the folder that is removed then, if it is not empty.
@@ -29,6 +30,13 @@ pub(crate) struct Server {
     /// Who watches it.
     watch: Option<Child>,
     removes: Option<TempDir>,
+    /// The port on which it speaks TLS.
+    port: Option<u16>,
+}
+
+/// A certificate that no system trusts.
+pub(crate) struct Certificate {
+    pub(crate) file: PathBuf,
 }
 
 impl Server {
@@ -50,9 +58,36 @@ impl Server {
         server
     }
 
+    /// One of its own that speaks TLS for `localhost`.
+    pub(crate) fn start_with_tls() -> (Self, Certificate) {
+        let mut server = Self::prepare();
+        let made = rcgen::generate_simple_self_signed(vec!["localhost".into()]).unwrap();
+        let (file, key) = (server.folder.join("server.crt"), server.folder.join("server.key"));
+        fs::write(&file, made.cert.pem()).unwrap();
+        fs::write(&key, made.signing_key.serialize_pem()).unwrap();
+        fs::set_permissions(&key, fs::Permissions::from_mode(0o600)).unwrap();
+        if let Some(user) = server.user {
+            chown(&key, id(user).parse().ok(), None).unwrap();
+        }
+        let free = TcpListener::bind("127.0.0.1:0").unwrap();
+        server.port = Some(free.local_addr().unwrap().port());
+        drop(free);
+        server.start_again();
+        (server, Certificate { file })
+    }
+
+    /// Its URL with TLS.
+    pub(crate) fn url(&self) -> String {
+        let port = self.port.unwrap();
+        format!(
+            "postgres://postgres:p@localhost:{port}/postgres?hostaddr=127.0.0.1&sslmode=require"
+        )
+    }
+
     /// How to connect to it, as any role: none needs a password.
     pub(crate) fn config(&self, role: &str) -> String {
-        format!("host={} user={role} dbname=postgres", self.folder.display())
+        let port = self.port.unwrap_or(5432);
+        format!("host={} port={port} user={role} dbname=postgres", self.folder.display())
     }
 
     /// Stops it as a loss of power would, apart from what is on disk: nothing is written any more.
@@ -76,7 +111,8 @@ impl Server {
         if let Some(user) = user {
             chown(&folder, id(user).parse().ok(), None).unwrap();
         }
-        let server = Self { folder, bin: bin(), user, watch: None, removes: Some(removes) };
+        let server =
+            Self { folder, bin: bin(), user, watch: None, removes: Some(removes), port: None };
         let data = server.data();
         let data = data.to_str().unwrap();
         let how = ["-D", data, "-U", "postgres", "-A", "trust", "-E", "UTF8", "--locale=C", "-N"];
@@ -93,8 +129,21 @@ impl Server {
         let mut server = self.command("postgres");
         server.arg("-D").arg(self.data()).arg("-k").arg(&self.folder);
         // The tests stop processes, not the machine.
-        for setting in ["listen_addresses=", "fsync=off", "max_connections=200"] {
+        for setting in ["fsync=off", "max_connections=200"] {
             server.args(["-c", setting]);
+        }
+        server.args(["-c", "listen_addresses="]);
+        if let Some(port) = self.port {
+            let folder = self.folder.display();
+            for setting in
+                ["listen_addresses=127.0.0.1".into(), format!("port={port}"), "ssl=on".into()]
+            {
+                server.args(["-c", &setting]);
+            }
+            for file in ["cert", "key"] {
+                let end = if file == "cert" { "crt" } else { "key" };
+                server.args(["-c", &format!("ssl_{file}_file={folder}/server.{end}")]);
+            }
         }
         let mut watch = Command::new("sh");
         watch.args(["-c", WATCH, "sh", removed]);

@@ -172,3 +172,12 @@ fn a_commit_whose_answer_is_lost_is_whole_or_not_there() {
     assert!(!sink.open().unwrap_err().is_lasting());
     assert_eq!(sink.open().unwrap().run, 3);
 }
+
+#[tokio::test]
+async fn a_thread_of_a_runtime_may_wait_for_a_store() {
+    let store = Arc::new(InMemory::new());
+    let mut sink = sink(&store, WriteMode::Append);
+    sink.open().unwrap();
+    commit_ids(&mut sink, 0..1, 1, true).unwrap();
+    assert_eq!(sink.state().unwrap().run, 1);
+}

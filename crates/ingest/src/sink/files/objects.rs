@@ -1,13 +1,13 @@
 //! The files of a stream in an object store.
 
-use std::{collections::BTreeMap, future::Future, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, future::Future, sync::Arc, thread, time::Duration};
 
 use futures::TryStreamExt;
 use object_store::{
     Error, ObjectStore, ObjectStoreExt, PutMode, PutResult, UpdateVersion, path::Path,
 };
 use tokio::{
-    runtime::{Builder, Runtime},
+    runtime::{Builder, Handle, Runtime},
     time::timeout,
 };
 
@@ -53,17 +53,24 @@ impl Objects {
     }
 
     /// Waits for the answer of the store. `doing` says what failed if it did.
-    fn wait<T>(
+    fn wait<T: Send>(
         &self,
         doing: impl FnOnce() -> String,
-        answer: impl Future<Output = object_store::Result<T>>,
+        answer: impl Future<Output = object_store::Result<T>> + Send,
     ) -> Result<T, SinkError> {
         let Some(runtime) = &self.runtime else {
             return Err(SinkError::lasting("the object store was closed"));
         };
-        match runtime.block_on(async { timeout(PATIENCE, answer).await }) {
-            Ok(answer) => answer.map_err(|error| of_store(doing(), error)),
-            Err(late) => Err(SinkError::passing(doing()).because(late)),
+        let wait = || runtime.block_on(async { timeout(PATIENCE, answer).await });
+        let answer = match Handle::try_current() {
+            // A thread of a runtime cannot wait for another runtime.
+            Ok(_) => thread::scope(|scope| scope.spawn(wait).join()),
+            Err(_) => Ok(wait()),
+        };
+        match answer {
+            Ok(Ok(answer)) => answer.map_err(|error| of_store(doing(), error)),
+            Ok(Err(late)) => Err(SinkError::passing(doing()).because(late)),
+            Err(_) => Err(SinkError::passing(format!("{}: the store has panicked", doing()))),
         }
     }
 

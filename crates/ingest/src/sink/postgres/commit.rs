@@ -22,7 +22,7 @@ use crate::{
             names::{list, quoted, seen_table},
             remembered,
             statements::{delete_unseen, key_list, key_schema, names as columns, on_conflict},
-            steps::{Beside, Steps},
+            steps::{Beside, Steps, check_seen},
         },
     },
 };
@@ -122,6 +122,9 @@ impl Writing<'_> {
         if !self.is_fitted {
             self.table(table).set_key(key).await?;
             if sees {
+                let there = objects::columns(self.transaction, &self.names.of(&seen)).await;
+                let what = format!("table `{seen}` in PostgreSQL");
+                check_seen(self.target, &there.map_err(error::failed(what))?)?;
                 self.table(&seen).fit(&key_schema(schema, key)).await?;
                 self.table(&seen).set_key(key).await?;
             }

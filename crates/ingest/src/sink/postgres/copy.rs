@@ -61,8 +61,8 @@ impl Copy<'_> {
         batches: &[RecordBatch],
     ) -> Result<(), SinkError> {
         let what = || format!("rows for {} in PostgreSQL", self.into);
-        let failed = |error: tokio_postgres::Error| match blamed(&error, batches, self.schema) {
-            Some(column) => failed(format!("{}: {column}", what()))(error),
+        let failed = |error: tokio_postgres::Error| match self.blamed(&error, batches) {
+            Some(place) => failed(format!("{}: {place}", what()))(error),
             None => failed(what())(error),
         };
         let encoded = |error: ErrorKind| SinkError::lasting(what()).because(error);
@@ -86,6 +86,20 @@ impl Copy<'_> {
         encoder.write_footer(&mut out).map_err(encoded)?;
         sink.send(out.freeze()).await.map_err(failed)?;
         sink.finish().await.map(drop).map_err(failed)
+    }
+
+    /// If it is about a value: the first column with a text that PostgreSQL does not hold, and why;
+    /// or else where the server says that the value is.
+    fn blamed(&self, error: &tokio_postgres::Error, batches: &[RecordBatch]) -> Option<String> {
+        if !is_of_value(error) {
+            return None;
+        }
+        let refused = names(self.schema).find_map(|name| {
+            let reason = batches.iter().find_map(|batch| refused(batch, name, self.schema))?;
+            Some(format!("column `{name}` {reason}"))
+        });
+        let place = || error.as_db_error()?.where_()?.lines().next().map(str::to_owned);
+        refused.or_else(place)
     }
 
     fn fields(&self) -> SchemaRef {
@@ -173,21 +187,6 @@ fn encoder(fields: &SchemaRef, schema: &Schema) -> Result<ArrowToPostgresBinaryE
         builders.insert(field.name().clone(), builder);
     }
     ArrowToPostgresBinaryEncoder::try_new_with_encoders(fields, &builders)
-}
-
-/// The first column with a text that PostgreSQL does not hold, and why, if it was about a value.
-fn blamed(
-    error: &tokio_postgres::Error,
-    batches: &[RecordBatch],
-    schema: &Schema,
-) -> Option<String> {
-    if !is_of_value(error) {
-        return None;
-    }
-    names(schema).find_map(|name| {
-        let reason = batches.iter().find_map(|batch| refused(batch, name, schema))?;
-        Some(format!("column `{name}` {reason}"))
-    })
 }
 
 fn refused(batch: &RecordBatch, name: &str, schema: &Schema) -> Option<&'static str> {

@@ -24,11 +24,14 @@ pub(super) fn failed(what: impl Into<String>) -> impl FnOnce(Error) -> SinkError
 fn may_pass(error: &Error) -> bool {
     match error.code() {
         Some(code) => code_may_pass(code.code()),
-        None => {
-            let is_io = error.source().is_some_and(<dyn StdError>::is::<io::Error>);
-            error.is_closed() || is_io
-        }
+        None => error.is_closed() || error.source().is_some_and(is_of_network),
     }
+}
+
+/// Whether it is the network's, and not one of a certificate that is not trusted.
+fn is_of_network(source: &(dyn StdError + 'static)) -> bool {
+    let error = source.downcast_ref::<io::Error>();
+    error.is_some_and(|error| error.kind() != io::ErrorKind::InvalidData)
 }
 
 /// Whether what a server answered may pass: it is short of something, stops, fails over, or has given

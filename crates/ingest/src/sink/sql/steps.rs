@@ -123,6 +123,23 @@ impl Steps {
     }
 }
 
+/// Whether what a run has seen are values of `key`; `columns` are those of the table of it, none if it
+/// is not there.
+///
+/// # Errors
+/// A lasting one, if the key has changed: rows would be taken for gone.
+pub(crate) fn check_seen(target: &Target, columns: &[(String, String)]) -> Result<(), SinkError> {
+    let is_of_key = |(name, _): &(String, String)| target.key.contains(name);
+    let is_same = columns.len() == target.key.len() && columns.iter().all(is_of_key);
+    if columns.is_empty() || is_same {
+        return Ok(());
+    }
+    Err(SinkError::lasting(format!(
+        "the run of stream `{}` has begun with another key: begin a new run",
+        target.stream
+    )))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -174,5 +191,16 @@ mod tests {
         assert_eq!((steps_of_4.drops, steps_of_4.makes), (Some(Beside::New), None));
         assert!(steps(Merge, &before(3, false, None), 3, false).is_some());
         assert!(steps(Sync, &before(3, true, None), 4, false).is_some());
+    }
+
+    #[test]
+    fn a_run_does_not_go_on_with_another_key() {
+        let check = |columns: &[&str]| {
+            let columns: Vec<_> =
+                columns.iter().map(|name| ((*name).to_owned(), "TEXT".to_owned())).collect();
+            check_seen(&target(Sync), &columns).is_ok()
+        };
+        assert!(check(&[]) && check(&["id"]));
+        assert!(!check(&["of"]) && !check(&["id", "of"]));
     }
 }

@@ -21,7 +21,7 @@ use crate::{
             cells::check_key,
             names::{new_table, quoted, seen_table},
             statements::{delete_unseen, key_schema},
-            steps::{Beside, Steps},
+            steps::{Beside, Steps, check_seen},
         },
     },
 };
@@ -122,6 +122,8 @@ impl Writing<'_> {
     fn see(&self, known: &Known) -> Result<(), SinkError> {
         let Target { stream, key, .. } = self.target;
         let (seen, columns) = (seen_table(stream), key_schema(self.commit.schema, key));
+        let there = objects::columns(self.transaction, &seen);
+        check_seen(self.target, &there.map_err(failed(format!("table `{seen}` in SQLite")))?)?;
         let table = Table { name: &seen, primary_key: key };
         table.fit(self.transaction, &known.before.state.schema, &columns)?;
         let keys = self.commit.batches.iter().map(|batch| keys(batch, key));

@@ -1,9 +1,13 @@
 //! Opens SQLite files.
 
-use std::{path::Path, time::Duration};
+use std::{
+    path::Path,
+    thread,
+    time::{Duration, Instant},
+};
 
 use rusqlite::{
-    Connection, OpenFlags, Result, Transaction, TransactionBehavior, config::DbConfig,
+    Connection, ErrorCode, OpenFlags, Result, Transaction, TransactionBehavior, config::DbConfig,
     functions::FunctionFlags,
 };
 
@@ -12,6 +16,8 @@ use crate::sink::{SinkError, sql::text};
 
 /// How long a lock of someone else is waited for.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(30);
+
+const BUSY_WAIT: Duration = Duration::from_millis(2);
 
 /// The function of SQL that writes a float with the fewest digits that tell it from all others.
 /// SQLite's own conversion would round it.
@@ -35,7 +41,7 @@ pub(super) fn open(path: &Path) -> Result<Connection, SinkError> {
     let what = || format!("SQLite file {}", path.display());
     let open = || {
         let connection = connect(path, OpenFlags::SQLITE_OPEN_CREATE)?;
-        let mode = connection.query_row("PRAGMA journal_mode = WAL", [], |row| row.get(0))?;
+        let mode = begin_log(&connection)?;
         connection.execute_batch(SETTINGS)?;
         add_functions(&connection)?;
         Ok((connection, mode))
@@ -45,6 +51,20 @@ pub(super) fn open(path: &Path) -> Result<Connection, SinkError> {
         return Err(SinkError::lasting(format!("{} cannot have a write-ahead log", what())));
     }
     Ok(connection)
+}
+
+/// Asks for a write-ahead log, and returns what there is. SQLite does not wait if several begin one.
+fn begin_log(connection: &Connection) -> Result<String> {
+    let start = Instant::now();
+    loop {
+        let mode = connection.query_row("PRAGMA journal_mode = WAL", [], |row| row.get(0));
+        let is_busy = matches!(&mode, Err(error)
+            if error.sqlite_error_code() == Some(ErrorCode::DatabaseBusy));
+        if !is_busy || start.elapsed() > BUSY_TIMEOUT {
+            return mode;
+        }
+        thread::sleep(BUSY_WAIT);
+    }
 }
 
 /// Opens the file, if it is there.
