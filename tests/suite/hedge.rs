@@ -14,6 +14,7 @@ use crate::support::{
     soon,
 };
 use futures::{StreamExt, stream};
+use tokio::sync::Notify;
 use vantage_api_pool::{
     AwwPool, ErrorKind, PoolBuilder, Request,
     events::{Event, Outcome},
@@ -21,17 +22,20 @@ use vantage_api_pool::{
 };
 
 const OK: &[u8] = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok";
-/// How long an answer hangs.
+/// How long an answer hangs that the test waits for.
 const HANG: Duration = Duration::from_secs(2);
+/// How long one hangs that the test does not wait for: longer than a busy machine takes to make
+/// the second attempt.
+const LONG_HANG: Duration = Duration::from_secs(60);
 
 fn millis(n: u64) -> Duration {
     Duration::from_millis(n)
 }
 
-/// A server that lets the answers hang that `hangs` says so of, counted from 0.
-fn server(hangs: impl Fn(usize) -> bool + Copy + Send + Sync + 'static) -> RawServer {
+/// A server that lets each answer, counted from 0, hang for as long as `hang` says.
+fn server(hang: fn(usize) -> Duration) -> RawServer {
     let turns = Arc::new(AtomicUsize::new(0));
-    RawServer::start(move |peer| serve(peer, Arc::clone(&turns), hangs))
+    RawServer::start(move |peer| serve(peer, Arc::clone(&turns), hang))
 }
 
 /// A server that lets the first answer to a call hang for so long, if `hangs` says so of the call.
@@ -54,11 +58,12 @@ fn hangs_first(hang: Duration, hangs: fn(usize) -> bool) -> RawServer {
     })
 }
 
-async fn serve(mut peer: Peer, turns: Arc<AtomicUsize>, hangs: impl Fn(usize) -> bool) {
+async fn serve(mut peer: Peer, turns: Arc<AtomicUsize>, hang: fn(usize) -> Duration) {
     while peer.request().await.is_some() {
-        if hangs(turns.fetch_add(1, Ordering::SeqCst)) {
+        let hang = hang(turns.fetch_add(1, Ordering::SeqCst));
+        if !hang.is_zero() {
             tokio::select! {
-                () = tokio::time::sleep(HANG) => {}
+                () = tokio::time::sleep(hang) => {}
                 () = peer.closed() => return,
             }
         }
@@ -79,18 +84,20 @@ async fn make_calls(pool: &AwwPool, calls: usize) {
     tokio::time::timeout(Duration::from_secs(120), all).await.expect("every call is answered");
 }
 
-/// An API whose first answer has this status, and whose others take as long as `pause`.
-fn refuses_once(status: &'static str, pause: Duration) -> RawServer {
+/// An API whose first answer has this status, and whose others, counted from 1, each take as long as
+/// `hang` says.
+fn refuses_once(status: &'static str, hang: fn(usize) -> Duration) -> RawServer {
     let turns = Arc::new(AtomicUsize::new(0));
     RawServer::start(move |mut peer| {
         let turns = Arc::clone(&turns);
         async move {
             while peer.request().await.is_some() {
-                if turns.fetch_add(1, Ordering::SeqCst) == 0 {
+                let turn = turns.fetch_add(1, Ordering::SeqCst);
+                if turn == 0 {
                     let head = format!("HTTP/1.1 {status}\r\ncontent-length: 0\r\n\r\n");
                     peer.write(head.as_bytes()).await;
                 } else {
-                    peer.pause(pause).await;
+                    peer.pause(hang(turn)).await;
                     peer.write(OK).await;
                 }
             }
@@ -130,19 +137,22 @@ async fn where_one_answer_in_twenty_hangs_hedging_cuts_the_tail_at_a_bounded_cos
 
 #[tokio::test]
 async fn the_delay_is_learned_from_the_latest_attempts() {
-    let api = server(|n| n >= 300 && n % 40 == 7);
+    let api = server(|n| if n >= 300 && n % 40 == 7 { HANG } else { Duration::ZERO });
     let hedge = Hedge::at_percentile(0.95).at_most(0.5);
     let pool = pool(&api).hedge(hedge).build().unwrap();
     make_calls(&pool, 300).await;
     // Workers take in what they counted ten times per second.
-    tokio::time::sleep(millis(250)).await;
-    make_calls(&pool, 120).await;
-    assert!(pool.stats().await.unwrap().hedges_won > 0);
+    soon("a hedge that wins", async {
+        while pool.stats().await.unwrap().hedges_won == 0 {
+            make_calls(&pool, 40).await;
+        }
+    })
+    .await;
 }
 
 #[tokio::test]
 async fn only_a_get_is_hedged_and_a_request_may_say_otherwise() {
-    let api = server(|_| true);
+    let api = server(|_| HANG);
     let pool = pool(&api).hedge(Hedge::after(millis(50))).build().unwrap();
     let requests = [
         Request::post("/post").idempotency_key("k").unwrap(),
@@ -156,7 +166,7 @@ async fn only_a_get_is_hedged_and_a_request_may_say_otherwise() {
     }
     assert_eq!(api.seen().heads.len(), 4);
 
-    let api = server(|n| n == 0);
+    let api = server(|n| if n == 0 { LONG_HANG } else { Duration::ZERO });
     let pool = AwwPool::new(1, None, false, api.url());
     let request = Request::get("/x").hedge(Hedge::after(millis(50)));
     soon("an answer", pool.request(request)).await.unwrap();
@@ -167,7 +177,7 @@ async fn only_a_get_is_hedged_and_a_request_may_say_otherwise() {
 
 #[tokio::test]
 async fn dropping_the_call_cancels_both_attempts() {
-    let api = server(|_| true);
+    let api = server(|_| LONG_HANG);
     let pool = pool(&api).hedge(Hedge::after(millis(30))).build().unwrap();
     let call = tokio::spawn({
         let pool = pool.clone();
@@ -190,16 +200,20 @@ async fn dropping_the_call_cancels_both_attempts() {
 
 #[tokio::test]
 async fn an_attempt_that_fails_leaves_the_call_to_the_other() {
-    // The first hangs, the second fails.
+    // The first hangs until the second has failed.
     let turns = Arc::new(AtomicUsize::new(0));
+    let failed = Arc::new(Notify::new());
     let api = RawServer::start(move |mut peer| {
         let turn = turns.fetch_add(1, Ordering::SeqCst);
+        let failed = Arc::clone(&failed);
         async move {
             peer.request().await;
-            match turn {
-                0 => peer.pause(millis(400)).await,
-                _ => return peer.reset(),
+            if turn > 0 {
+                peer.reset();
+                return failed.notify_one();
             }
+            failed.notified().await;
+            peer.pause(millis(100)).await;
             peer.write(OK).await;
         }
     });
@@ -213,7 +227,7 @@ async fn an_attempt_that_fails_leaves_the_call_to_the_other() {
 #[tokio::test]
 async fn there_is_no_hedge_without_a_free_connection_or_a_budget_or_while_the_breaker_is_open() {
     let hedge = Hedge::after(millis(50));
-    let api = server(|_| true);
+    let api = server(|_| HANG);
     let settings: [fn(PoolBuilder) -> PoolBuilder; 3] = [
         |pool| pool.connections_per_worker(1),
         |pool| pool.rate_limit("0.1".parse().unwrap()).burst(1),
@@ -234,20 +248,27 @@ async fn there_is_no_hedge_without_a_free_connection_or_a_budget_or_while_the_br
     }
 
     // A probe is alone.
-    let api = refuses_once("500 Broken", millis(300));
+    let api = refuses_once("500 Broken", |_| HANG);
     let breaker = CircuitBreaker::default().minimum_calls(1).open_time(millis(100));
-    let pool = pool(&api).hedge(hedge).circuit_breaker(breaker).max_attempts(2).build().unwrap();
-    soon("the probe's answer", pool.get("/x")).await.unwrap();
+    let pool = pool(&api).circuit_breaker(breaker).max_attempts(1).build().unwrap();
+    soon("the failure", pool.get("/x")).await.unwrap_err();
+    tokio::time::sleep(millis(150)).await;
+    let probe = pool.request(Request::get("/x").hedge(hedge));
+    soon("the probe's answer", probe).await.unwrap();
     assert_eq!(api.seen().heads.len(), 2);
 }
 
 #[tokio::test]
 async fn there_is_no_hedge_while_the_dampener_is_active() {
-    for (use_dampener, hedges) in [(false, 1), (true, 0)] {
-        let api = refuses_once("429 Slow", millis(400));
-        let pool = pool(&api).hedge(Hedge::after(millis(50))).use_dampener(use_dampener);
-        let pool = pool.build().unwrap();
-        soon("an answer", pool.get("/x")).await.unwrap();
-        assert_eq!(pool.stats().await.unwrap().hedges, hedges);
+    // Without a dampener the second of two answers comes at once; with one there is no second.
+    let hangs: [fn(usize) -> Duration; 2] =
+        [|turn| if turn == 1 { LONG_HANG } else { Duration::ZERO }, |_| HANG];
+    for (use_dampener, hang) in [false, true].into_iter().zip(hangs) {
+        let api = refuses_once("429 Slow", hang);
+        let pool = pool(&api).max_attempts(1).use_dampener(use_dampener).build().unwrap();
+        soon("the refusal", pool.get("/x")).await.unwrap_err();
+        let hedged = pool.request(Request::get("/x").hedge(Hedge::after(millis(50))));
+        soon("an answer", hedged).await.unwrap();
+        assert_eq!(pool.stats().await.unwrap().hedges, u64::from(!use_dampener));
     }
 }
