@@ -8,11 +8,12 @@ use std::{
         atomic::{AtomicUsize, Ordering},
     },
     task::Poll,
+    thread::{self, Thread},
     time::Duration,
 };
 
 use futures::{Stream, StreamExt, TryStreamExt};
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 use vantage_api_pool::{
     AwwPool, Envelope, ErrorKind, PaginatedStream, Paging, PoolApi,
     vantage::{ApiCondition, ApiTable, Filtering, PoolTableExt, Sorting, Writes},
@@ -281,6 +282,100 @@ async fn security_03_a_page_that_takes_several_turns_loses_nothing() {
     assert!(turns >= ROWS / MOST_IN_A_TURN, "{turns} turns");
     assert_eq!(page.len(), ROWS);
     assert!(soon("the end", stream.next()).await.is_none());
+}
+
+/// An item, and the thread on which it was built.
+struct Placed {
+    id: usize,
+    on: Thread,
+}
+
+impl<'de> Deserialize<'de> for Placed {
+    fn deserialize<D: Deserializer<'de>>(json: D) -> std::result::Result<Self, D::Error> {
+        Ok(Self { id: Numbered::deserialize(json)?.id, on: thread::current() })
+    }
+}
+
+impl Placed {
+    /// Whether it was built on a thread for long work: neither a worker's nor a test's has its name.
+    fn is_elsewhere(&self) -> bool {
+        self.on.name() == Some("vantage-api-pool")
+    }
+}
+
+/// A server of one page with the rows 1 to 4, of which those with an even id are this long.
+fn with_long_rows(length: usize) -> RawServer {
+    paged(move |_| {
+        let text = "x".repeat(length);
+        let row = |id: usize| {
+            let text = if id % 2 == 0 { text.as_str() } else { "" };
+            format!(r#"{{"id":{id},"t":"{text}"}}"#)
+        };
+        format!("[{}]", [1, 2, 3, 4].map(row).join(","))
+    })
+}
+
+#[tokio::test]
+async fn security_03_a_long_item_is_built_neither_by_its_reader_nor_by_a_worker() {
+    for length in [300_000, 2_000_000] {
+        let server = with_long_rows(length);
+        let pool = pool_of(&server);
+        let stream = || {
+            let stream = PaginatedStream::get(&pool, "/rows?page=1").paging(Paging::none());
+            stream.items_as::<Placed>()
+        };
+        let home = thread::current().id();
+        let check = |rows: Vec<Placed>, first: usize| {
+            assert!(rows.iter().map(|row| row.id).eq(first..=4), "from {first}");
+            for row in rows {
+                let is_long = row.id % 2 == 0;
+                assert_eq!((row.is_elsewhere(), row.on.id() == home), (is_long, !is_long));
+            }
+        };
+        check(soon("the rows", stream().try_collect()).await.unwrap(), 1);
+        check(soon("the page", stream().next_page()).await.unwrap().unwrap(), 1);
+        for taken in 1..4 {
+            let mut read = stream();
+            for _ in 0..taken {
+                soon("a row", read.next()).await.unwrap().unwrap();
+            }
+            let rest = stream().resume_from(read.resume_token());
+            check(soon("the rest", rest.try_collect()).await.unwrap(), taken + 1);
+        }
+        // Whoever takes the items of a page himself has chosen the thread.
+        let mut pages = stream().pages();
+        let page = soon("the page", pages.next()).await.unwrap().unwrap();
+        assert!(page.map(std::result::Result::unwrap).all(|row| row.on.id() == home));
+    }
+}
+
+/// A row that is being built elsewhere is neither lost nor taken when nobody waits for it.
+#[tokio::test]
+async fn security_03_a_long_item_comes_though_its_reader_was_interrupted() {
+    let server = with_long_rows(300_000);
+    let pool = pool_of(&server);
+    let stream = || {
+        let stream = PaginatedStream::get(&pool, "/rows?page=1").paging(Paging::none());
+        stream.items_as::<Numbered>()
+    };
+    let (mut read, mut ids, mut token) = (stream(), Vec::new(), None);
+    let all = async {
+        loop {
+            match poll_fn(|cx| Poll::Ready(read.poll_next_unpin(cx))).await {
+                Poll::Ready(Some(row)) => ids.push(row.unwrap().id),
+                Poll::Ready(None) => break,
+                Poll::Pending => tokio::task::yield_now().await,
+            }
+            if ids == [1] {
+                token = Some(read.resume_token());
+            }
+        }
+    };
+    soon("the rows", all).await;
+    assert_eq!(ids, [1, 2, 3, 4]);
+    let rest: Vec<Numbered> =
+        soon("the rest", stream().resume_from(token.unwrap()).try_collect()).await.unwrap();
+    assert!(rest.iter().map(|row| row.id).eq(2..=4));
 }
 
 #[tokio::test]
