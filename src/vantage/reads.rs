@@ -35,8 +35,10 @@ use super::{
 };
 use crate::{
     coop::{CoopBudget, ITEM_COST, drop_all},
+    dispatch::PoolLink,
     error::Error,
-    pager::{Bounds, DecodedPage, ItemDecoder, Typed, fetch_page},
+    pager::{Bounds, DecodedPage, Envelope, ItemDecoder, Typed, fetch_page},
+    response::Response,
 };
 
 /// A table as a read sees it.
@@ -249,6 +251,19 @@ impl Read {
     fn unordered(mut self) -> Self {
         self.order = OrderPlan::default();
         self
+    }
+
+    /// What `read` finds in a response: on a thread for long work if its body is long.
+    pub(super) async fn found_in<R: Send + 'static>(
+        &self,
+        response: &Response,
+        read: impl FnOnce(&RowDecoder, &Envelope, &Response) -> R + Send + 'static,
+    ) -> Result<R> {
+        let (decoder, envelope) = (self.decoder.clone(), self.settings.envelope.clone());
+        let (link, response) = (PoolLink::from(&self.api.pool), response.clone());
+        let found =
+            link.run(response.body().len(), move || read(&decoder, &envelope, &response)).await;
+        found.map_err(|error| self.failed(error))
     }
 
     pub(super) fn scan(&self, endpoint: String, filter: &Filter) -> Scan {

@@ -349,6 +349,21 @@ async fn security_03_a_long_item_is_built_neither_by_its_reader_nor_by_a_worker(
     }
 }
 
+#[tokio::test]
+async fn security_03_a_long_body_is_read_neither_by_its_caller_nor_by_a_worker() {
+    for (length, is_long) in [(1, false), (300_000, true)] {
+        let server = paged(move |_| format!(r#"{{"id":1,"t":"{}"}}"#, "x".repeat(length)));
+        let pool = pool_of(&server);
+        let row: Placed = soon("the row", pool.get_json("/rows?page=1")).await.unwrap();
+        let home = thread::current().id();
+        assert_eq!((row.is_elsewhere(), row.on.id() == home), (is_long, !is_long));
+        let api = PoolApi::new(pool).item_endpoints(true);
+        let table = Table::<PoolApi, EmptyEntity>::new("rows?page=1", api).with_id_column("id");
+        let row = soon("the row", table.get_value("1")).await.unwrap().unwrap();
+        assert_eq!(row.get("t").and_then(|text| text.as_text()).map(str::len), Some(length));
+    }
+}
+
 /// A row that is being built elsewhere is neither lost nor taken when nobody waits for it.
 #[tokio::test]
 async fn security_03_a_long_item_comes_though_its_reader_was_interrupted() {

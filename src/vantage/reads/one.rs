@@ -96,7 +96,12 @@ impl Read {
                 return if error.is_not_found() { Ok(Item::Absent) } else { Err(error) };
             }
         };
-        let row = self.decoder.single(&self.settings.envelope, &response, id);
+        let own = id.to_owned();
+        let row = self
+            .found_in(&response, move |decoder, envelope, response| {
+                decoder.single(envelope, response, &own)
+            })
+            .await?;
         let row = row.map_err(|error| self.failed(error))?;
         refuse_unready(&response, row.id.is_some()).map_err(|error| self.failed(error))?;
         if row.id.as_ref().is_some_and(|own| own != id) {

@@ -101,7 +101,7 @@ impl Write {
             Ok(answer) => {
                 let sent = self.sent(&row);
                 if by == InsertBy::Post {
-                    self.require_own_id(&item, &sent, &answer)?;
+                    self.require_own_id(&item, &sent, &answer).await?;
                 }
                 self.written(&item, &sent, &answer).await
             }
@@ -128,7 +128,7 @@ impl Write {
             row.shift_remove(id);
         }
         let answer = self.call(self.post(&row, None)?).await?;
-        self.new_id(&self.sent(&row), &answer)
+        self.new_id(&self.sent(&row), &answer).await
     }
 
     /// Replaces the row, or creates it.
