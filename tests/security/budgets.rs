@@ -4,7 +4,7 @@ use std::{
     future::{Future, poll_fn},
     pin::pin,
     sync::{
-        Arc,
+        Arc, Mutex,
         atomic::{AtomicUsize, Ordering},
     },
     task::Poll,
@@ -16,7 +16,7 @@ use futures::{Stream, StreamExt, TryStreamExt};
 use serde::{Deserialize, Deserializer, Serialize};
 use vantage_api_pool::{
     AwwPool, Envelope, ErrorKind, PaginatedStream, Paging, PoolApi,
-    vantage::{ApiCondition, ApiTable, Filtering, PoolTableExt, Sorting, Writes},
+    vantage::{ApiCondition, ApiTable, Filtering, Filters, PoolTableExt, Sorting, Writes},
 };
 use vantage_dataset::prelude::*;
 use vantage_table::{prelude::OrderBy, table::Table};
@@ -361,6 +361,35 @@ async fn security_03_a_long_body_is_read_neither_by_its_caller_nor_by_a_worker()
         let table = Table::<PoolApi, EmptyEntity>::new("rows?page=1", api).with_id_column("id");
         let row = soon("the row", table.get_value("1")).await.unwrap().unwrap();
         assert_eq!(row.get("t").and_then(|text| text.as_text()).map(str::len), Some(length));
+    }
+}
+
+#[tokio::test]
+async fn security_03_many_values_are_prepared_neither_by_the_reader_nor_by_a_worker() {
+    let server = paged(|_| r#"[{"id":1,"n":7},{"id":2,"n":-7}]"#.to_owned());
+    for (values, are_many) in [(100, false), (20_000, true)] {
+        let threads = Arc::new(Mutex::new(Vec::new()));
+        let seen = Arc::clone(&threads);
+        let filters = Filters::equality().custom(move |_, _, _| {
+            seen.lock().unwrap().push(thread::current());
+            None
+        });
+        let api = PoolApi::new(pool_of(&server)).paging(Paging::none());
+        let api = api.filtering(Filtering::Mixed).filters(filters);
+        let rows = Table::<PoolApi, Numbered>::new("rows?page=1", api).with_id_column("id");
+        let mut rows = rows.with_column_of::<i64>("n");
+        rows.add_condition(ApiCondition::is_in("n", 0..values));
+        assert_eq!(soon("a list", rows.list_values()).await.unwrap().len(), 1);
+        assert_eq!(soon("entities", rows.list_direct()).await.unwrap().len(), 1);
+        assert_eq!(soon("a count", rows.get_count()).await.unwrap(), 1);
+        assert_eq!(soon("a stream", rows.stream_values().count()).await, 1);
+        assert!(soon("a row", rows.get_value("1")).await.unwrap().is_some());
+        let threads = threads.lock().unwrap();
+        assert!(!threads.is_empty());
+        for on in threads.iter() {
+            let is_home = on.id() == thread::current().id();
+            assert_eq!((on.name() == Some("vantage-api-pool"), is_home), (are_many, !are_many));
+        }
     }
 }
 

@@ -249,7 +249,7 @@ impl Write {
         let Some((_, filter)) = self.item_query()? else { return Ok(()) };
         self.require_guard(&filter)?;
         let mut ids = Vec::new();
-        let mut pages = self.read.clone().keyed(Keys::recent())?;
+        let mut pages = self.read.clone().keyed(Keys::recent()).await?;
         while let Some(page) = pages.next().await {
             ids.extend(page?.into_iter().map(|(id, _)| id));
         }
