@@ -6,7 +6,7 @@ use std::{any::Any, fmt, sync::Arc};
 use futures::future::BoxFuture;
 
 use super::Caller;
-use crate::{error::Error, signer::Signer};
+use crate::{coop::LONG_WORK, error::Error, signer::Signer};
 
 /// A handle of a pool that has started.
 pub(crate) struct Connected {
@@ -35,11 +35,16 @@ pub(crate) trait Connect: Send + Sync {
 pub struct PoolLink(pub(crate) Arc<dyn Connect>);
 
 impl PoolLink {
-    /// Runs long work on a thread for blocking work.
-    pub(crate) async fn blocking<R: Send + 'static>(
+    /// Runs work of so many units, as `coop` counts them: on a thread for long work if it would take
+    /// too long here.
+    pub(crate) async fn run<R: Send + 'static>(
         self,
+        units: usize,
         work: impl FnOnce() -> R + Send + 'static,
     ) -> Result<R, Error> {
+        if units < LONG_WORK {
+            return Ok(work());
+        }
         let connected = self.0.connect().await?;
         connected.caller.dispatcher.blocking().work(work).await
     }

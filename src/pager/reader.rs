@@ -11,13 +11,15 @@ use std::{
     time::Instant,
 };
 
+use futures::future::BoxFuture;
+
 use super::{
     endpoint::{Endpoint, LONG, PageScan},
     facts::PageInfo,
     feed::Feed,
     format::{ErasedDecoder, ItemList, same_items},
     judge::Judge,
-    page::OpenPage,
+    page::{Built, OpenPage},
     prefetcher::{Horizon, QueuedPage},
     reread::Reread,
     strategy::{Continuation, Observation, PageAddress, Plan, Position, Verdict},
@@ -41,6 +43,8 @@ pub(super) struct Reader<T: Send + 'static> {
     index: u64,
     /// The current page.
     page: Option<OpenPage<T>>,
+    /// Builds its next item elsewhere, while that is done.
+    building: Option<BoxFuture<'static, Built<T>>>,
     /// Whether it was already judged. A page that certainly belongs to the set is judged once its
     /// items were built.
     is_judged: bool,
@@ -97,6 +101,7 @@ impl<T: Send + 'static> Reader<T> {
             judge: Judge::new(connected, Arc::clone(&endpoint), plan),
             index: position.index,
             page: None,
+            building: None,
             is_judged: false,
             at_hand: 0,
             skip: position.taken,

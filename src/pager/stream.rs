@@ -35,7 +35,8 @@ use crate::{dispatch::PoolLink, error::Error, priority::Priority, signer::Signer
 ///
 /// A stream yields at most one error, as its last item, after every item of the pages before it
 /// and perhaps some items of the failed page. A stream that ends without an error is complete.
-/// Items are built one by one, on the thread that reads them.
+/// Items are built one by one, on the thread that reads them; one of 256 KiB or more is built on
+/// another, so that no poll takes long.
 ///
 /// ```no_run
 /// use futures::StreamExt;

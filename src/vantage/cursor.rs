@@ -96,8 +96,13 @@ impl Read {
         token: Option<&Value>,
         limit: u64,
     ) -> Result<(Vec<KeyedRow>, Option<Value>)> {
-        let mut queries = self.queries()?;
-        let read = format!("{queries:?}");
+        let planned = self.planned(|mut read| {
+            let queries = read.queries().map(|queries| (format!("{queries:?}"), queries));
+            (read, queries)
+        });
+        let (planned, queries) = planned.await?;
+        self = planned;
+        let (read, mut queries) = queries?;
         let own = ReadIdentity::of(&read, &self.settings.paging, &self.settings.envelope);
         let signer = self.api.pool.signer();
         let place = token
@@ -172,7 +177,7 @@ impl Read {
     ) -> Result<(Vec<KeyedRow>, Option<CursorPosition>)> {
         let signed = |number| i64::try_from(number).unwrap_or(i64::MAX);
         self.window = Some(RowWindow::of(&Pagination::window(signed(row), signed(limit))));
-        let (mut rows, mut pages) = (Vec::new(), self.keyed(Keys::exact())?);
+        let (mut rows, mut pages) = (Vec::new(), self.keyed(Keys::exact()).await?);
         while let Some(page) = pages.next().await {
             rows.extend(page?);
         }

@@ -94,7 +94,8 @@ impl<E: Entity<Value> + DeserializeOwned + 'static> EntityPages<E> {
         if at_once == STREAMED_AT_ONCE {
             read = read.streamed();
         }
-        let rows = match read.only_target()?.filter(|_| read.window.is_none()) {
+        let (read, target) = read.with_only_target().await?;
+        let rows = match target.filter(|_| read.window.is_none()) {
             Some(target) => {
                 let settings = &read.settings;
                 let decoder = EntityDecoder::new(read.columns.clone());
@@ -114,7 +115,7 @@ impl<E: Entity<Value> + DeserializeOwned + 'static> EntityPages<E> {
             None => {
                 let mut read = read.clone();
                 read.decoder = read.decoder.keeping_wide();
-                EntitySource::Records(Box::new(read.keyed(keys)?))
+                EntitySource::Records(Box::new(read.keyed(keys).await?))
             }
         };
         Ok(Self { read, rows: Some(rows) })

@@ -30,8 +30,8 @@ pub(super) type KeyedRow = (String, Record<Value>);
 /// How many of the rows held in memory are returned at a time.
 const HELD_AT_ONCE: usize = 512;
 
-/// Up to this number of rows are sorted in place, and more on a thread for long work.
-const FEW: usize = 2_000;
+/// The work of sorting one row.
+const SORTING_COST: usize = 4 * ITEM_COST;
 
 /// The pages of a read with the keys of their rows.
 pub(super) struct KeyedPages {
@@ -139,11 +139,8 @@ impl KeyedPages {
                 }
             }
         }
-        if rows.len() <= FEW {
-            return Ok(in_order(rows, &by, window));
-        }
-        let link = PoolLink::from(&self.api.pool);
-        let rows = link.blocking(move || in_order(rows, &by, window)).await;
+        let (link, units) = (PoolLink::from(&self.api.pool), rows.len() * SORTING_COST);
+        let rows = link.run(units, move || in_order(rows, &by, window)).await;
         rows.map_err(|error| self.failed(error))
     }
 

@@ -22,7 +22,7 @@ use super::{
     filter::Filter,
     keyed::{KeyedPages, KeyedRow, Scans},
     keys::Keys,
-    logic::{check_depth, flattened},
+    logic::{check_depth, flattened, values_in},
     order::OrderPlan,
     query::{Query, lower},
     record::RowDecoder,
@@ -35,9 +35,14 @@ use super::{
 };
 use crate::{
     coop::{CoopBudget, ITEM_COST, drop_all},
+    dispatch::PoolLink,
     error::Error,
-    pager::{Bounds, DecodedPage, ItemDecoder, Typed, fetch_page},
+    pager::{Bounds, DecodedPage, Envelope, ItemDecoder, Typed, fetch_page},
+    response::Response,
 };
+
+/// The work of reading one value of a condition.
+const VALUE_COST: usize = 4 * ITEM_COST;
 
 /// A table as a read sees it.
 #[derive(Clone)]
@@ -115,7 +120,7 @@ impl Read {
 
     pub(super) async fn list(self) -> Result<IndexMap<String, Record<Value>>> {
         let mut pieces = Vec::new();
-        let mut pages = self.keyed(Keys::exact())?;
+        let mut pages = self.keyed(Keys::exact()).await?;
         while let Some(piece) = pages.next().await {
             match piece {
                 Ok(piece) => pieces.push(piece),
@@ -140,7 +145,7 @@ impl Read {
     /// The rows of the window, and how many the set has if a response reported it.
     pub(super) async fn window(self) -> Result<(Vec<KeyedRow>, Option<u64>)> {
         let mut rows = Vec::new();
-        let mut pages = self.keyed(Keys::exact())?;
+        let mut pages = self.keyed(Keys::exact()).await?;
         while let Some(page) = pages.next().await {
             match page {
                 Ok(page) => rows.extend(page),
@@ -154,8 +159,8 @@ impl Read {
     }
 
     /// The rows a few at a time, for a stream.
-    pub(super) fn pages(self) -> Result<KeyedPages> {
-        self.streamed().keyed(Keys::recent())
+    pub(super) async fn pages(self) -> Result<KeyedPages> {
+        self.streamed().keyed(Keys::recent()).await
     }
 
     /// The same read for a consumer that takes row by row: without limits, except if rows are
@@ -177,15 +182,14 @@ impl Read {
     }
 
     async fn count_all(self) -> Result<u64> {
-        if self.settings.paging.is_paged()
-            && let Some(target) = self.only_target()?
-        {
-            let page = self.first_page(&target, Typed::<IgnoredAny>::new()).await?;
+        let (read, target) = self.with_only_target().await?;
+        if let Some(target) = target.filter(|_| read.settings.paging.is_paged()) {
+            let page = read.first_page(&target, Typed::<IgnoredAny>::new()).await?;
             if let Some(total) = page.info.total {
                 return Ok(total);
             }
         }
-        let mut pages = self.keyed(Keys::exact())?;
+        let mut pages = read.keyed(Keys::exact()).await?;
         let mut count = 0;
         while let Some(page) = pages.next().await {
             count += page?.len() as u64;
@@ -198,7 +202,7 @@ impl Read {
         let mut read = self.unordered();
         read.window = None;
         let mut total = Total::new(of, column, read.declared.numeric.contains(column));
-        let mut pages = read.clone().keyed(Keys::exact())?;
+        let mut pages = read.clone().keyed(Keys::exact()).await?;
         while let Some(page) = pages.next_unfinished().await {
             for (_, row) in page? {
                 total.add(&row)?;
@@ -226,8 +230,37 @@ impl Read {
         .map_err(|error| self.failed(error))
     }
 
-    /// The target of the one request that returns exactly the whole set, in its order.
-    pub(super) fn only_target(&self) -> Result<Option<String>> {
+    /// The outcome of `plan`, which looks at each value of the conditions: on a thread for long
+    /// work if there are many.
+    pub(super) async fn planned<R: Send + 'static>(
+        self,
+        plan: impl FnOnce(Self) -> R + Send + 'static,
+    ) -> Result<R> {
+        let units = self.conditions.iter().map(values_in).sum::<usize>() * VALUE_COST;
+        let (link, name) = (PoolLink::from(&self.api.pool), self.name.clone());
+        link.run(units, move || plan(self)).await.map_err(|error| of_read(&name, error))
+    }
+
+    /// The read itself, and the outcome of such a `plan`.
+    async fn with_planned<R: Send + 'static>(
+        self,
+        plan: impl FnOnce(&Self) -> R + Send + 'static,
+    ) -> Result<(Self, R)> {
+        let both = |read: Self| {
+            let planned = plan(&read);
+            (read, planned)
+        };
+        self.planned(both).await
+    }
+
+    /// The read itself, and the target of the one request that returns exactly the whole set, in
+    /// its order.
+    pub(super) async fn with_only_target(self) -> Result<(Self, Option<String>)> {
+        let (read, target) = self.with_planned(Self::only_target).await?;
+        Ok((read, target?))
+    }
+
+    fn only_target(&self) -> Result<Option<String>> {
         if self.branches().is_some() {
             return Ok(None);
         }
@@ -249,6 +282,19 @@ impl Read {
     fn unordered(mut self) -> Self {
         self.order = OrderPlan::default();
         self
+    }
+
+    /// What `read` finds in a response: on a thread for long work if its body is long.
+    pub(super) async fn found_in<R: Send + 'static>(
+        &self,
+        response: &Response,
+        read: impl FnOnce(&RowDecoder, &Envelope, &Response) -> R + Send + 'static,
+    ) -> Result<R> {
+        let (decoder, envelope) = (self.decoder.clone(), self.settings.envelope.clone());
+        let (link, response) = (PoolLink::from(&self.api.pool), response.clone());
+        let found =
+            link.run(response.body().len(), move || read(&decoder, &envelope, &response)).await;
+        found.map_err(|error| self.failed(error))
     }
 
     pub(super) fn scan(&self, endpoint: String, filter: &Filter) -> Scan {
@@ -287,7 +333,12 @@ impl Read {
         Ok(queries)
     }
 
-    pub(super) fn keyed(mut self, keys: Keys) -> Result<KeyedPages> {
+    /// The rows with their keys.
+    pub(super) async fn keyed(self, keys: Keys) -> Result<KeyedPages> {
+        self.planned(|read| read.keyed_pages(keys)).await?
+    }
+
+    fn keyed_pages(mut self, keys: Keys) -> Result<KeyedPages> {
         let queries = self.queries()?;
         let by = queries.first().and_then(|(_, query)| query.order.made_on_rows());
         // Rows sorted here are cut to the window afterwards.

@@ -19,6 +19,7 @@ use super::{
     path::without_query,
     related::{Related, ValueSource},
 };
+use crate::coop::drop_all;
 
 /// Replaces conditions that refer to other tables by their values, and returns whether there were
 /// any.
@@ -100,6 +101,7 @@ impl ValueSource for Table<PoolApi, EmptyEntity> {
                 error!("no row has the column that joins the tables").mark_incorrect_usage()
             );
         }
+        drop_all(|| seen.pop()).await;
         Ok(values)
     }
 }

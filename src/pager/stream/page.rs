@@ -18,7 +18,8 @@ use crate::{
 /// [`pages`](crate::PaginatedStream::pages): an iterator that builds its items as they are
 /// taken.
 ///
-/// It can be sent to another thread, which allows several pages to be decoded at a time. An item
+/// It can be sent to another thread, which allows several pages to be decoded at a time. Each item
+/// is built on the thread that takes it, however long it is. An item
 /// that does not have the requested type is an [`ErrorKind::Decode`](crate::ErrorKind::Decode)
 /// with the number of the page; a decoder that panics is an
 /// [`ErrorKind::Callback`](crate::ErrorKind::Callback). The iterator ends after either.

@@ -101,7 +101,7 @@ impl Write {
             Ok(answer) => {
                 let sent = self.sent(&row);
                 if by == InsertBy::Post {
-                    self.require_own_id(&item, &sent, &answer)?;
+                    self.require_own_id(&item, &sent, &answer).await?;
                 }
                 self.written(&item, &sent, &answer).await
             }
@@ -128,7 +128,7 @@ impl Write {
             row.shift_remove(id);
         }
         let answer = self.call(self.post(&row, None)?).await?;
-        self.new_id(&self.sent(&row), &answer)
+        self.new_id(&self.sent(&row), &answer).await
     }
 
     /// Replaces the row, or creates it.
@@ -249,7 +249,7 @@ impl Write {
         let Some((_, filter)) = self.item_query()? else { return Ok(()) };
         self.require_guard(&filter)?;
         let mut ids = Vec::new();
-        let mut pages = self.read.clone().keyed(Keys::recent())?;
+        let mut pages = self.read.clone().keyed(Keys::recent()).await?;
         while let Some(page) = pages.next().await {
             ids.extend(page?.into_iter().map(|(id, _)| id));
         }
