@@ -75,7 +75,7 @@ impl Handler<Happened> for StatsCollector {
     fn handle(&mut self, event: Happened, _: &mut Self::Context) {
         match event {
             Happened::WorkerRestarted(worker) => self.stats().worker_restarted(worker),
-            Happened::TokenAcquired => self.stats().token_refreshed(),
+            Happened::TokenAcquired => self.stats().token_refreshes += 1,
             Happened::AttemptAbandoned(worker) => self.stats().attempt_abandoned(worker),
         }
     }
