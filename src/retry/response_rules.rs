@@ -165,8 +165,7 @@ impl ResponseRule {
     /// Without such a rule a page without items in a 202 is an [`ErrorKind::Decode`](crate::ErrorKind::Decode), never an
     /// empty set.
     pub fn poll(interval: Duration) -> Self {
-        let rule = Self::new(Action::Poll { follow_location: false });
-        Self { retry_after: Some(interval), ..rule }
+        Self::new(Action::Poll).retry_after(interval)
     }
 
     /// The response is accepted whatever its status: the call ends with `Ok`. Put it before a

@@ -54,7 +54,7 @@ fn name(action: Action) -> &'static str {
         Action::RateLimited => "rate_limited",
         Action::Retry => "retry",
         Action::RenewToken => "renew_token",
-        Action::Poll { .. } => "poll",
+        Action::Poll => "poll",
         Action::Accept => "accept",
         Action::Fail => "fail",
     }
@@ -80,11 +80,8 @@ impl ResponseRule {
         }
         let told = first(&self.retry_after_at, &text, wait);
         let message = first(&self.message_at, &text, |value| quote(value, secret));
-        let action = match self.action {
-            Action::Poll { .. } => Action::Poll { follow_location: self.follow_location },
-            action => action,
-        };
-        Some(Ruling { action, told, wait: self.retry_after, message })
+        let Self { action, retry_after: wait, follow_location, .. } = *self;
+        Some(Ruling { action, told, wait, message, follow_location })
     }
 
     fn reads_json(&self) -> bool {
@@ -110,7 +107,7 @@ fn check(rule: &ResponseRule) -> Result<(), String> {
     if has_empty_text {
         return Err("a text to be contained is empty".into());
     }
-    let is_poll = matches!(action, Action::Poll { .. });
+    let is_poll = *action == Action::Poll;
     let may_wait = is_poll || matches!(action, Action::RateLimited | Action::Retry);
     let has_wait = rule.retry_after.is_some() || !rule.retry_after_at.is_empty();
     let fails = matches!(action, Action::RateLimited | Action::Retry | Action::Fail);
