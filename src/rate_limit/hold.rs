@@ -11,7 +11,8 @@ use std::{
 
 use tokio::sync::{Notify, futures::Notified};
 
-use super::reopening::{Reopening, Wait};
+use super::reopening::Reopening;
+use crate::{retry::Refusal, timers};
 
 /// A time that only moves forward, and who may pass after it.
 pub(crate) struct Hold {
@@ -38,7 +39,7 @@ impl Hold {
     pub(crate) fn is_for_all(&self, handle: u64, now: Instant, wait: Duration) -> bool {
         let mut asked = self.asked.lock().unwrap_or_else(PoisonError::into_inner);
         let others = asked.is_some_and(|(other, until)| other != handle && until > now);
-        *asked = Some((handle, later(now, wait)));
+        *asked = Some((handle, timers::after(now, wait)));
         others
     }
 
@@ -46,7 +47,7 @@ impl Hold {
     /// this extends the hold.
     pub(crate) fn extend(&self, now: Instant, wait: Duration) -> bool {
         let mut reopening = self.reopening();
-        let is_longer = !wait.is_zero() && reopening.hold(later(now, wait), now);
+        let is_longer = !wait.is_zero() && reopening.hold(timers::after(now, wait), now);
         if is_longer {
             self.is_open.store(false, Ordering::Release);
         }
@@ -61,7 +62,7 @@ impl Hold {
     /// How long until the hold is over, or until one more may be let through after it; `None` if
     /// one would be let through at once. A caller that waits for its turn may be let through
     /// sooner, see [`freed`](Self::freed).
-    pub(crate) fn wait(&self, now: Instant) -> Option<Wait> {
+    pub(crate) fn wait(&self, now: Instant) -> Option<Refusal> {
         if self.is_open() {
             return None;
         }
@@ -125,11 +126,6 @@ impl Drop for HoldPermit<'_> {
     }
 }
 
-/// A time beyond the clock's range never comes.
-fn later(now: Instant, wait: Duration) -> Instant {
-    now.checked_add(wait).unwrap_or(now + Duration::from_secs(u32::MAX.into()))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -138,7 +134,7 @@ mod tests {
     fn a_hold_ends_by_itself_and_a_shorter_one_does_not_cut_it() {
         let start = Instant::now();
         let hold = Hold::new();
-        let held = |secs| Some(Wait::Held(Duration::from_secs(secs)));
+        let held = |secs| Some(Refusal::Wait(Duration::from_secs(secs)));
         assert_eq!(hold.wait(start), None);
         assert!(hold.extend(start, Duration::from_secs(10)));
         assert!(!hold.extend(start, Duration::from_secs(2)));
@@ -153,12 +149,12 @@ mod tests {
         let hold = Hold::new();
         assert!(hold.admit(start).is_some() && hold.is_open());
         hold.extend(start, Duration::from_secs(1));
-        assert_eq!(hold.wait(start), Some(Wait::Held(Duration::from_secs(1))));
+        assert_eq!(hold.wait(start), Some(Refusal::Wait(Duration::from_secs(1))));
         assert!(hold.admit(start).is_none());
         let end = start + Duration::from_secs(1);
         let first = hold.admit(end).unwrap();
         assert!(hold.admit(end).is_none());
-        assert_eq!(hold.wait(end), Some(Wait::Turn(Duration::from_millis(250))));
+        assert_eq!(hold.wait(end), Some(Refusal::Turn(Duration::from_millis(250))));
         drop(first);
         hold.admit(end).unwrap().served();
         let two = (hold.admit(end), hold.admit(end));

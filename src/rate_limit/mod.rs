@@ -48,5 +48,4 @@ pub(crate) use pace::Pace;
 pub(crate) use pacer::{PacedAttempt, Pacer};
 pub(crate) use quota::Quota;
 pub(crate) use reading::quota;
-pub(crate) use reopening::Wait;
 pub(crate) use rotation::Rotation;
