@@ -31,7 +31,8 @@ const LOOK_AGAIN: Duration = Duration::from_millis(50);
 
 /// Requests permission to send one request before `deadline`. The permit in the caller's
 /// `in_flight` is taken from it, so that it is free while the caller waits; the permit to send with
-/// is put there. Dropping the other end of `reply`, or losing the call, leaves the queue.
+/// is put there. Dropping the other end of `reply`, or losing the call, leaves the queue. The reply
+/// is the slot of the token to send, if each has a limit, and whether the caller had to wait.
 #[derive(Message)]
 #[rtype(result = "()")]
 pub(crate) struct Acquire {
@@ -41,7 +42,7 @@ pub(crate) struct Acquire {
     pub(crate) token: TokenWish,
     /// In permits, if the API has set the pace and so many are saved.
     pub(crate) cost: u32,
-    pub(crate) reply: oneshot::Sender<Result<Granted, Error>>,
+    pub(crate) reply: oneshot::Sender<Result<(Option<usize>, bool), Error>>,
 }
 
 /// Which token a request is sent with, if each has a limit.
@@ -62,15 +63,6 @@ impl TokenWish {
             Self::None | Self::Any => None,
         }
     }
-}
-
-/// Permission to send one request now.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Granted {
-    /// The slot of the token to send, if each has a limit.
-    pub(crate) token: Option<usize>,
-    /// Whether the caller had to wait.
-    pub(crate) has_waited: bool,
 }
 
 /// Sets another limit, in requests per second, or none. The response comes once it is in force.
@@ -202,7 +194,7 @@ impl Limiter {
             return Some(slot);
         }
         let token = self.tokens_for(token).map(|mut tokens| tokens.take(token.slot(), now));
-        if reply.send(Ok(Granted { token, has_waited: since != now })).is_err() {
+        if reply.send(Ok((token, since != now))).is_err() {
             in_flight.release();
         }
         None

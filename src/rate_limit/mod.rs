@@ -36,7 +36,7 @@ mod tests;
 mod timer;
 mod times;
 
-pub(crate) use actor::{Acquire, Granted, Limiter, SetLimit, TokenWish};
+pub(crate) use actor::{Acquire, Limiter, SetLimit, TokenWish};
 pub(crate) use bucket::{Bucket, default_burst};
 pub(crate) use classify::{AnswerRules, Classified, classify};
 pub(crate) use dampener::Slower;

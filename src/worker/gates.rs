@@ -16,7 +16,7 @@ use crate::{
     error::{Error, ErrorKind},
     permits::{InFlight, Stage},
     rate_limit::{
-        Acquire, Granted, Hold, Limiter, Pacer, Place, RateLimiter, TokenWish, default_burst, now,
+        Acquire, Hold, Limiter, Pacer, Place, RateLimiter, TokenWish, default_burst, now,
     },
     retry::Refusal,
     stats::WaitCause,
@@ -165,12 +165,12 @@ impl Throttle {
             }
         }
         let waiting = permit.waiting(WaitCause::Rate);
-        let granted =
-            within_deadline(call, self.ask(call, &permit.in_flight, cost, token)).await??;
-        if !granted.has_waited {
+        let asked = within_deadline(call, self.ask(call, &permit.in_flight, cost, token));
+        let (token, has_waited) = asked.await??;
+        if !has_waited {
             waiting.was_none();
         }
-        Ok(granted.token)
+        Ok(token)
     }
 
     /// Asks the limiter, and its successor if it dies before it replies.
@@ -180,7 +180,7 @@ impl Throttle {
         in_flight: &Arc<InFlight>,
         cost: u32,
         token: TokenWish,
-    ) -> Result<Granted, Error> {
+    ) -> Result<(Option<usize>, bool), Error> {
         loop {
             let (reply, granted) = oneshot::channel();
             let in_flight = Arc::clone(in_flight);
