@@ -32,37 +32,13 @@ use crate::{
 /// A running pool; dropping this ends it.
 pub(crate) struct Core {
     pub(crate) started: Started,
-    exit: Exit,
+    control: ArbiterHandle,
+    /// The System of the control thread, if that runs for the pool alone.
+    system: Option<System>,
     /// Set once there is a token manager for handles with their own credentials.
     token_manager: OnceCell<()>,
     /// Resolves when the control thread has ended.
     ended: Shared<oneshot::Receiver<()>>,
-}
-
-/// Ends the control thread.
-#[derive(Clone)]
-enum Exit {
-    System(System),
-    Arbiter(ArbiterHandle),
-}
-
-impl Exit {
-    /// The control thread.
-    fn arbiter(&self) -> ArbiterHandle {
-        match self {
-            Self::System(system) => system.arbiter().clone(),
-            Self::Arbiter(arbiter) => arbiter.clone(),
-        }
-    }
-
-    fn stop(&self) {
-        match self {
-            Self::System(system) => system.stop(),
-            Self::Arbiter(arbiter) => {
-                arbiter.stop();
-            }
-        }
-    }
 }
 
 /// The Systems that pools run for themselves. A pool first used in a callback of another pool must
@@ -84,9 +60,10 @@ pub(crate) async fn start(config: ValidConfig, events: Arc<Events>) -> Result<Co
     match host {
         Some(_) => {
             let arbiter = Arbiter::try_new().map_err(no_thread)?;
-            let exit = Exit::Arbiter(arbiter.handle());
+            let control = arbiter.handle();
             arbiter.spawn_fn(move || {
-                let core = boot(config, events).map(|started| Core::new(started, exit, ended));
+                let core =
+                    boot(config, events).map(|started| Core::new(started, control, None, ended));
                 if core.is_err() {
                     Arbiter::current().stop();
                 }
@@ -106,8 +83,10 @@ pub(crate) async fn start(config: ValidConfig, events: Arc<Events>) -> Result<Co
                 let id = System::current().id();
                 own_systems().insert(id);
                 let core = runner.block_on(async {
-                    let exit = Exit::System(System::current());
-                    boot(config, events).map(|started| Core::new(started, exit, ended))
+                    let system = System::current();
+                    let control = system.arbiter().clone();
+                    let started = boot(config, events);
+                    started.map(|started| Core::new(started, control, Some(system), ended))
                 });
                 let is_up = core.is_ok();
                 let _ = ready.send(core);
@@ -127,12 +106,11 @@ fn spawn_thread(run: impl FnOnce() + Send + 'static) -> Result<(), Error> {
     spawned.map(drop).map_err(no_thread)
 }
 
-/// Shuts down in the background, on the control thread.
-fn end(supervisor: Addr<Supervisor>, exit: Exit) {
-    exit.arbiter().spawn(async move {
-        let _ = supervisor.send(Shutdown { drain: Duration::ZERO }).await;
-        exit.stop();
-    });
+fn stop(control: &ArbiterHandle, system: Option<&System>) {
+    match system {
+        Some(system) => system.stop(),
+        None => _ = control.stop(),
+    }
 }
 
 /// Starts every actor: on the current thread, except the workers and the token
@@ -153,8 +131,13 @@ fn boot(config: ValidConfig, events: Arc<Events>) -> Result<Started, Error> {
 }
 
 impl Core {
-    fn new(started: Started, exit: Exit, ended: Shared<oneshot::Receiver<()>>) -> Self {
-        Self { started, exit, token_manager: OnceCell::new(), ended }
+    fn new(
+        started: Started,
+        control: ArbiterHandle,
+        system: Option<System>,
+        ended: Shared<oneshot::Receiver<()>>,
+    ) -> Self {
+        Self { started, control, system, token_manager: OnceCell::new(), ended }
     }
 
     /// Starts a token manager, unless there is one.
@@ -167,7 +150,7 @@ impl Core {
     /// Shuts down in order and waits for the pool's threads.
     pub(crate) async fn shutdown(&self, drain: Duration) {
         let _ = self.started.supervisor.send(Shutdown { drain }).await;
-        self.exit.stop();
+        stop(&self.control, self.system.as_ref());
         let _ = self.ended.clone().await;
     }
 
@@ -175,7 +158,7 @@ impl Core {
     pub(crate) async fn drain(&self, tenant: Arc<Tenant>, drain: Duration) {
         let dispatcher = Arc::clone(&self.started.dispatcher);
         let (done, ended) = oneshot::channel::<()>();
-        self.exit.arbiter().spawn(async move {
+        self.control.spawn(async move {
             dispatcher.drain(&tenant, drain).await;
             drop(done);
         });
@@ -185,7 +168,13 @@ impl Core {
 }
 
 impl Drop for Core {
+    /// Shuts down in the background, on the control thread.
     fn drop(&mut self) {
-        end(self.started.supervisor.clone(), self.exit.clone());
+        let supervisor = self.started.supervisor.clone();
+        let (control, system) = (self.control.clone(), self.system.clone());
+        self.control.spawn(async move {
+            let _ = supervisor.send(Shutdown { drain: Duration::ZERO }).await;
+            stop(&control, system.as_ref());
+        });
     }
 }
