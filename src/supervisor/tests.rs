@@ -26,7 +26,7 @@ use super::{
     worker_handle::WorkerHandle,
 };
 use crate::{
-    actors::{ActorCell, ActorRef, Die, mortal},
+    actors::{ActorRef, Die, mortal},
     config::{PoolConfig, ValidConfig},
     dispatch::{Dispatcher, Route, Routes, SupervisorRequest, Tenant, jobs::Loss},
     error::ErrorKind,
@@ -60,9 +60,8 @@ impl Handler<ActorEnded> for Watcher {
 }
 
 fn stats() -> ActorRef<StatsCollector> {
-    let cell = ActorCell::new();
-    cell.set(Some(StatsCollector::new(Arc::default(), Box::new(())).start()), false);
-    cell.actor_ref()
+    let collector = StatsCollector::new(Arc::default(), Box::new(())).start();
+    ActorRef::of(&watch::Sender::new((Some(collector), false)))
 }
 
 fn parts() -> (WorkerParts, mpsc::UnboundedReceiver<SupervisorRequest>) {
@@ -76,14 +75,14 @@ fn parts() -> (WorkerParts, mpsc::UnboundedReceiver<SupervisorRequest>) {
             routes,
             ask,
         )),
-        limiter: ActorCell::new().actor_ref(),
+        limiter: ActorRef::of(&watch::Sender::default()),
         pacer: Arc::new(Pacer::new(
             Pace::new(None, None, false, Duration::ZERO, now),
             Arc::default(),
             now,
         )),
         keys: None,
-        token_manager: ActorCell::new().actor_ref(),
+        token_manager: ActorRef::of(&watch::Sender::default()),
         own_tokens: None,
         stats: stats(),
         hold: Arc::new(Hold::new()),

@@ -297,13 +297,15 @@ crate::actors::mortal!(TokenManager);
 
 #[cfg(test)]
 mod tests {
+    use tokio::sync::watch;
+
     use super::*;
-    use crate::{actors::ActorCell, request::Request as Asked, token_manager::Credentials};
+    use crate::{request::Request as Asked, token_manager::Credentials};
 
     #[actix::test]
     async fn accept_65_the_tokens_of_a_set_that_nobody_has_are_dropped() {
         let signs = Arc::new(Signs::new(Instant::now()));
-        let (limit, stats) = (Duration::from_secs(10), ActorCell::new().actor_ref());
+        let (limit, stats) = (Duration::from_secs(10), ActorRef::of(&watch::Sender::default()));
         let manager =
             TokenManager::new(1, None, limit, stats, Arc::default(), signs, Box::new(())).start();
         let set = |number: usize| {
