@@ -26,26 +26,8 @@ impl Connect for AwwPool {
     }
 }
 
-impl From<AwwPool> for PoolLink {
-    fn from(pool: AwwPool) -> Self {
-        Self(Arc::new(pool))
-    }
-}
-
-impl From<&AwwPool> for PoolLink {
-    fn from(pool: &AwwPool) -> Self {
-        Self::from(pool.clone())
-    }
-}
-
-impl From<Arc<AwwPool>> for PoolLink {
-    fn from(pool: Arc<AwwPool>) -> Self {
-        Self(pool)
-    }
-}
-
-impl From<&Arc<AwwPool>> for PoolLink {
-    fn from(pool: &Arc<AwwPool>) -> Self {
-        Self::from(Arc::clone(pool))
+impl<P: AsRef<AwwPool>> From<P> for PoolLink {
+    fn from(pool: P) -> Self {
+        Self(Arc::new(pool.as_ref().clone()))
     }
 }
