@@ -10,7 +10,7 @@
 //! first, then the rate permit, and the two are granted together.
 
 use std::{
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard},
     time::{Duration, Instant},
 };
 
@@ -21,6 +21,7 @@ use tokio::sync::oneshot;
 use super::{Pacer, Rotation, limiter};
 use crate::{
     error::{Error, ErrorKind},
+    lock::lock,
     permits::{InFlight, Permit, Queue, Semaphore},
     priority::Priority,
 };
@@ -120,7 +121,7 @@ impl Limiter {
     /// The tokens, if a call with this wish waits for them.
     fn tokens_for(&self, token: TokenWish) -> Option<MutexGuard<'_, Rotation>> {
         let tokens = self.tokens.as_deref().filter(|_| token != TokenWish::None)?;
-        Some(tokens.lock().unwrap_or_else(PoisonError::into_inner))
+        Some(lock(tokens))
     }
 
     /// The least wait of the next call of `priority` to join the queue.

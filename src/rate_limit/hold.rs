@@ -3,7 +3,7 @@
 
 use std::{
     sync::{
-        Mutex, MutexGuard, PoisonError,
+        Mutex,
         atomic::{AtomicBool, Ordering},
     },
     time::{Duration, Instant},
@@ -12,7 +12,7 @@ use std::{
 use tokio::sync::{Notify, futures::Notified};
 
 use super::reopening::Reopening;
-use crate::{retry::Refusal, timers};
+use crate::{lock::lock, retry::Refusal, timers};
 
 /// A time that only moves forward, and who may pass after it.
 pub(crate) struct Hold {
@@ -37,7 +37,7 @@ impl Hold {
     /// Records that the API is unavailable to `handle` for `wait` from `now`, and returns whether
     /// it is unavailable to another handle too: then it seems to be unavailable to all.
     pub(crate) fn is_for_all(&self, handle: u64, now: Instant, wait: Duration) -> bool {
-        let mut asked = self.asked.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut asked = lock(&self.asked);
         let others = asked.is_some_and(|(other, until)| other != handle && until > now);
         *asked = Some((handle, timers::after(now, wait)));
         others
@@ -46,7 +46,7 @@ impl Hold {
     /// Holds everything for `wait` from `now`, unless an earlier hold lasts longer. Returns whether
     /// this extends the hold.
     pub(crate) fn extend(&self, now: Instant, wait: Duration) -> bool {
-        let mut reopening = self.reopening();
+        let mut reopening = lock(&self.reopening);
         let is_longer = !wait.is_zero() && reopening.hold(timers::after(now, wait), now);
         if is_longer {
             self.is_open.store(false, Ordering::Release);
@@ -66,7 +66,7 @@ impl Hold {
         if self.is_open() {
             return None;
         }
-        self.reopening().check(now).err()
+        lock(&self.reopening).check(now).err()
     }
 
     /// Lets an attempt leave at `now`, if one may. Must be called last, once the attempt has
@@ -75,7 +75,7 @@ impl Hold {
         if self.is_open() {
             return Some(HoldPermit { hold: self, epoch: None });
         }
-        let mut reopening = self.reopening();
+        let mut reopening = lock(&self.reopening);
         let epoch = reopening.admit(now).ok()?;
         if reopening.is_open() {
             self.is_open.store(true, Ordering::Release);
@@ -87,10 +87,6 @@ impl Hold {
     /// Resolves when there may be room for one more.
     pub(crate) fn freed(&self) -> Notified<'_> {
         self.freed.notified()
-    }
-
-    fn reopening(&self) -> MutexGuard<'_, Reopening> {
-        self.reopening.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -111,7 +107,7 @@ impl HoldPermit<'_> {
 
     fn end(&mut self, is_served: bool) {
         if let Some(epoch) = self.epoch.take() {
-            self.hold.reopening().ended(epoch, is_served);
+            lock(&self.hold.reopening).ended(epoch, is_served);
             self.hold.freed.notify_one();
             if is_served {
                 self.hold.freed.notify_one();

@@ -1,11 +1,12 @@
 //! The actor that merges the counts of the other actors into one snapshot. The merged counts are
 //! in a ledger that outlives it.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 
 use actix::prelude::*;
 
 use super::{Counters, Stats};
+use crate::lock::lock;
 
 /// Reports that may wait: one from each worker of the largest pool.
 const MAILBOX: usize = 1024;
@@ -47,10 +48,6 @@ impl StatsCollector {
     pub(crate) fn new(ledger: Arc<Mutex<Stats>>, watch: Box<dyn Send>) -> Self {
         Self { ledger, _watch: watch }
     }
-
-    fn stats(&self) -> MutexGuard<'_, Stats> {
-        self.ledger.lock().unwrap_or_else(PoisonError::into_inner)
-    }
 }
 
 impl Actor for StatsCollector {
@@ -65,7 +62,7 @@ impl Handler<WorkerReport> for StatsCollector {
     type Result = ();
 
     fn handle(&mut self, WorkerReport { worker, counters }: WorkerReport, _: &mut Self::Context) {
-        self.stats().absorb(worker, counters);
+        lock(&self.ledger).absorb(worker, counters);
     }
 }
 
@@ -74,9 +71,9 @@ impl Handler<Happened> for StatsCollector {
 
     fn handle(&mut self, event: Happened, _: &mut Self::Context) {
         match event {
-            Happened::WorkerRestarted(worker) => self.stats().worker_restarted(worker),
-            Happened::TokenAcquired => self.stats().token_refreshes += 1,
-            Happened::AttemptAbandoned(worker) => self.stats().attempt_abandoned(worker),
+            Happened::WorkerRestarted(worker) => lock(&self.ledger).worker_restarted(worker),
+            Happened::TokenAcquired => lock(&self.ledger).token_refreshes += 1,
+            Happened::AttemptAbandoned(worker) => lock(&self.ledger).attempt_abandoned(worker),
         }
     }
 }
@@ -85,7 +82,7 @@ impl Handler<Snapshot> for StatsCollector {
     type Result = MessageResult<Snapshot>;
 
     fn handle(&mut self, _: Snapshot, _: &mut Self::Context) -> Self::Result {
-        MessageResult(self.stats().clone())
+        MessageResult(lock(&self.ledger).clone())
     }
 }
 

@@ -3,7 +3,7 @@
 
 use std::{
     collections::BTreeSet,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex},
     thread,
     time::Duration,
 };
@@ -26,6 +26,7 @@ use crate::{
     dispatch::{Dispatcher, Routes, Tenant},
     error::Error,
     events::Events,
+    lock::lock,
     user_value::mark_own_thread,
 };
 
@@ -45,10 +46,6 @@ pub(crate) struct Core {
 /// not run in that one's System, which may end before it.
 static OWN_SYSTEMS: Mutex<BTreeSet<usize>> = Mutex::new(BTreeSet::new());
 
-fn own_systems() -> MutexGuard<'static, BTreeSet<usize>> {
-    OWN_SYSTEMS.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
 /// Starts a pool's actors. Inside an application's System they use Arbiters of that System;
 /// elsewhere they get a System thread of their own. Blocks no thread. If the future
 /// is dropped, whatever has started ends.
@@ -56,7 +53,7 @@ pub(crate) async fn start(config: ValidConfig, events: Arc<Events>) -> Result<Co
     let (ready, started) = oneshot::channel();
     let (end, ended) = oneshot::channel();
     let ended = ended.shared();
-    let host = System::try_current().filter(|system| !own_systems().contains(&system.id()));
+    let host = System::try_current().filter(|system| !lock(&OWN_SYSTEMS).contains(&system.id()));
     match host {
         Some(_) => {
             let arbiter = Arbiter::try_new().map_err(no_thread)?;
@@ -81,7 +78,7 @@ pub(crate) async fn start(config: ValidConfig, events: Arc<Events>) -> Result<Co
             spawn_thread(move || {
                 let runner = System::with_tokio_rt(|| runtime);
                 let id = System::current().id();
-                own_systems().insert(id);
+                lock(&OWN_SYSTEMS).insert(id);
                 let core = runner.block_on(async {
                     let system = System::current();
                     let control = system.arbiter().clone();
@@ -93,7 +90,7 @@ pub(crate) async fn start(config: ValidConfig, events: Arc<Events>) -> Result<Co
                 if is_up {
                     let _ = runner.run();
                 }
-                own_systems().remove(&id);
+                lock(&OWN_SYSTEMS).remove(&id);
                 drop(end);
             })?;
         }

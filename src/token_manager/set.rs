@@ -3,7 +3,7 @@
 
 use std::{
     sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
+        Arc, Mutex, MutexGuard,
         atomic::{AtomicU64, Ordering},
     },
     time::{Duration, Instant},
@@ -15,6 +15,7 @@ use super::{Credentials, cache::TokenCache, inside::Marks, unauthorized::Refusal
 use crate::{
     blocking::CallbackThreads,
     error::{Error, ErrorKind},
+    lock::lock,
     rate_limit::Rotation,
 };
 
@@ -72,7 +73,7 @@ impl TokenSet {
     }
 
     pub(crate) fn rotation(&self) -> MutexGuard<'_, Rotation> {
-        self.rotation.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.rotation)
     }
 
     /// How often the token of `slot` was invalidated.
