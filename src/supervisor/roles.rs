@@ -137,7 +137,7 @@ impl Roles {
         let watch = self.limiter.next_watch(&self.supervisor);
         let slots = Arc::clone(self.dispatcher.semaphore());
         let limited = self.own_tokens.as_ref().filter(|own| own.is_limited);
-        let tokens = limited.map(|own| Arc::clone(own.shared_rotation()));
+        let tokens = limited.map(|own| Arc::clone(&own.rotation));
         let limiter = Limiter::new(Arc::clone(&self.pacer), tokens, slots, watch);
         self.limiter.give_to(Some(limiter.start()));
     }

@@ -169,7 +169,7 @@ impl TokenManager {
                 }
                 self.events.emit(|| Event::TokenRefreshed { slot });
                 let issued = kept.slots.acquired(slot, token, epoch, now);
-                set.cache.put(issued.clone());
+                set.put(issued.clone());
                 set.rotation().recover(slot);
                 Ok(issued)
             }
@@ -245,7 +245,7 @@ impl Handler<Issue> for TokenManager {
         // do.
         let slot = match stale {
             Some(generation) => {
-                set.cache.remove(wanted, generation);
+                set.remove(wanted, generation);
                 wanted
             }
             None => self.keep(&set).slots.serving(wanted, now),
