@@ -9,7 +9,7 @@ use std::{
 };
 
 #[cfg(feature = "actix-web")]
-use super::client_of::ClientOf;
+use super::client_of::{ClientOf, peer};
 use super::{
     decision::RateLimitDecision,
     ledger::{Client, Ledger},
@@ -106,7 +106,7 @@ impl RateLimitPolicyEnforcer {
             hasher: RandomState::new(),
             has_legacy_headers: false,
             #[cfg(feature = "actix-web")]
-            client_of: ClientOf::default(),
+            client_of: Arc::new(peer),
         })
     }
 
