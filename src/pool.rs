@@ -108,7 +108,7 @@ impl AwwPool {
     /// and method allow, and every failure to get an answer. See
     /// [`ErrorKind`](crate::ErrorKind).
     pub async fn request(&self, request: Request) -> Result<Response, Error> {
-        self.core().await?.started.dispatcher.call(request, self.tenant.clone()).await
+        self.core().await?.dispatcher.call(request, self.tenant.clone()).await
     }
 
     /// What signs the cursors of its tables.
@@ -173,7 +173,7 @@ impl AwwPool {
     }
 
     async fn address(&self) -> Result<Addr<Supervisor>, Error> {
-        Ok(self.core().await?.started.supervisor.clone())
+        Ok(self.core().await?.supervisor.clone())
     }
 
     /// Ends the pool: refuses new calls, lets accepted ones finish for at most

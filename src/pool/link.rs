@@ -19,7 +19,7 @@ impl Connect for AwwPool {
     fn connect(self: Arc<Self>) -> BoxFuture<'static, Result<Arc<Connected>, Error>> {
         Box::pin(async move {
             let core = Arc::clone(self.core().await?);
-            let dispatcher = Arc::clone(&core.started.dispatcher);
+            let dispatcher = Arc::clone(&core.dispatcher);
             let caller = Caller::new(dispatcher, self.tenant.clone());
             Ok(Arc::new(Connected::new(caller, Some(core))))
         })

@@ -15,12 +15,7 @@ use tokio::{
     sync::{OnceCell, mpsc, oneshot, watch},
 };
 
-use super::{
-    actor::{Started, Supervisor},
-    messages::Shutdown,
-    role_restart::NeedTokens,
-    threads::no_thread,
-};
+use super::{actor::Supervisor, messages::Shutdown, role_restart::NeedTokens, threads::no_thread};
 use crate::{
     config::ValidConfig,
     dispatch::{Dispatcher, Routes, Tenant},
@@ -32,7 +27,8 @@ use crate::{
 
 /// A running pool; dropping this ends it.
 pub(crate) struct Core {
-    pub(crate) started: Started,
+    pub(crate) dispatcher: Arc<Dispatcher>,
+    pub(crate) supervisor: Addr<Supervisor>,
     control: ArbiterHandle,
     /// The System of the control thread, if that runs for the pool alone.
     system: Option<System>,
@@ -59,8 +55,7 @@ pub(crate) async fn start(config: ValidConfig, events: Arc<Events>) -> Result<Co
             let arbiter = Arbiter::try_new().map_err(no_thread)?;
             let control = arbiter.handle();
             arbiter.spawn_fn(move || {
-                let core =
-                    boot(config, events).map(|started| Core::new(started, control, None, ended));
+                let core = boot(config, events, control, None, ended);
                 if core.is_err() {
                     Arbiter::current().stop();
                 }
@@ -81,9 +76,7 @@ pub(crate) async fn start(config: ValidConfig, events: Arc<Events>) -> Result<Co
                 lock(&OWN_SYSTEMS).insert(id);
                 let core = runner.block_on(async {
                     let system = System::current();
-                    let control = system.arbiter().clone();
-                    let started = boot(config, events);
-                    started.map(|started| Core::new(started, control, Some(system), ended))
+                    boot(config, events, system.arbiter().clone(), Some(system), ended)
                 });
                 let is_up = core.is_ok();
                 let _ = ready.send(core);
@@ -112,7 +105,13 @@ fn stop(control: &ArbiterHandle, system: Option<&System>) {
 
 /// Starts every actor: on the current thread, except the workers and the token
 /// manager, which run users' callbacks on threads of their own.
-fn boot(config: ValidConfig, events: Arc<Events>) -> Result<Started, Error> {
+fn boot(
+    config: ValidConfig,
+    events: Arc<Events>,
+    control: ArbiterHandle,
+    system: Option<System>,
+    ended: Shared<oneshot::Receiver<()>>,
+) -> Result<Core, Error> {
     mark_own_thread();
     let (routes_sender, routes) = watch::channel(Routes::default());
     let (ask, requests) = mpsc::unbounded_channel();
@@ -124,36 +123,27 @@ fn boot(config: ValidConfig, events: Arc<Events>) -> Result<Started, Error> {
     let own = Arc::clone(&dispatcher);
     let supervisor =
         Supervisor::create(|ctx| Supervisor::new(own, routes_sender, requests, callbacks, ctx));
-    Ok(Started { dispatcher, supervisor })
+    let token_manager = OnceCell::new();
+    Ok(Core { dispatcher, supervisor, control, system, token_manager, ended })
 }
 
 impl Core {
-    fn new(
-        started: Started,
-        control: ArbiterHandle,
-        system: Option<System>,
-        ended: Shared<oneshot::Receiver<()>>,
-    ) -> Self {
-        Self { started, control, system, token_manager: OnceCell::new(), ended }
-    }
-
     /// Starts a token manager, unless there is one.
     pub(crate) async fn need_tokens(&self) -> Result<(), Error> {
-        let ask =
-            || async { self.started.supervisor.send(NeedTokens).await.map_err(|_| Error::gone())? };
+        let ask = || async { self.supervisor.send(NeedTokens).await.map_err(|_| Error::gone())? };
         self.token_manager.get_or_try_init(ask).await.copied()
     }
 
     /// Shuts down in order and waits for the pool's threads.
     pub(crate) async fn shutdown(&self, drain: Duration) {
-        let _ = self.started.supervisor.send(Shutdown { drain }).await;
+        let _ = self.supervisor.send(Shutdown { drain }).await;
         stop(&self.control, self.system.as_ref());
         let _ = self.ended.clone().await;
     }
 
     /// Waits for at most `drain` until the calls of a closed tenant have ended, and ends the rest.
     pub(crate) async fn drain(&self, tenant: Arc<Tenant>, drain: Duration) {
-        let dispatcher = Arc::clone(&self.started.dispatcher);
+        let dispatcher = Arc::clone(&self.dispatcher);
         let (done, ended) = oneshot::channel::<()>();
         self.control.spawn(async move {
             dispatcher.drain(&tenant, drain).await;
@@ -167,7 +157,7 @@ impl Core {
 impl Drop for Core {
     /// Shuts down in the background, on the control thread.
     fn drop(&mut self) {
-        let supervisor = self.started.supervisor.clone();
+        let supervisor = self.supervisor.clone();
         let (control, system) = (self.control.clone(), self.system.clone());
         self.control.spawn(async move {
             let _ = supervisor.send(Shutdown { drain: Duration::ZERO }).await;
