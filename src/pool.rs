@@ -23,12 +23,8 @@ use crate::{
 mod calls;
 mod connections;
 mod limits;
-mod limits_per_key;
 mod link;
-#[cfg(feature = "metrics")]
-mod metrics;
 mod retries;
-mod rules;
 mod supervision;
 mod target;
 mod tokens;
