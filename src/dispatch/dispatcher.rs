@@ -86,16 +86,7 @@ impl Dispatcher {
         request: Request,
         tenant: Option<Arc<Tenant>>,
     ) -> impl Future<Output = Result<Response, Error>> {
-        self.measured(request, tenant).map_ok(|(response, _)| response)
-    }
-
-    /// As [`call`](Self::call), and also returns the cost of the call.
-    pub(super) fn measured(
-        &self,
-        request: Request,
-        tenant: Option<Arc<Tenant>>,
-    ) -> impl Future<Output = Answer> {
-        self.make(CallKind::Call, request, tenant)
+        self.make(CallKind::Call, request, tenant).map_ok(|(response, _)| response)
     }
 
     /// Requests `target` to check whether the API has recovered.
@@ -105,7 +96,8 @@ impl Dispatcher {
         self.make(CallKind::HealthCheck, request, None).await.map(|(response, _)| response)
     }
 
-    fn make(
+    /// As [`call`](Self::call), and also returns the cost of the call.
+    pub(super) fn make(
         &self,
         kind: CallKind,
         request: Request,
