@@ -184,9 +184,11 @@ impl AwwPool {
     /// other handles go on.
     pub async fn shutdown(&self, drain: Duration) {
         if let Some(tenant) = &self.tenant {
-            return self.end_tenant(tenant, drain).await;
-        }
-        if let Some(core) = self.inner.core.get_or_init(async || None).await {
+            tenant.close();
+            if let Some(Some(core)) = self.inner.core.get() {
+                core.drain(Arc::clone(tenant), drain).await;
+            }
+        } else if let Some(core) = self.inner.core.get_or_init(async || None).await {
             core.shutdown(drain).await;
         }
     }
@@ -247,7 +249,7 @@ impl fmt::Debug for AwwPool {
 #[derive(Clone, Debug)]
 #[must_use]
 pub struct PoolBuilder {
-    config: PoolConfig,
+    pub(crate) config: PoolConfig,
 }
 
 /// Setters that put their value into the field of the same name.
@@ -346,10 +348,6 @@ setters! {
 }
 
 impl PoolBuilder {
-    pub(crate) fn from_config(config: PoolConfig) -> Self {
-        Self { config }
-    }
-
     /// A header for every request that does not set it itself. `User-Agent` replaces
     /// the pool's own. [`Request::json`] sets `Content-Type` itself; writes of Vantage tables
     /// leave it to this one.

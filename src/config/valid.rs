@@ -38,11 +38,6 @@ macro_rules! refuse_if {
 }
 
 impl ValidConfig {
-    /// How many requests may be on the wire at a time in a pool of the size it starts with.
-    pub(crate) fn max_connections(&self) -> usize {
-        self.settings.workers * self.settings.connections_per_worker
-    }
-
     /// The pool's own tokens, if it has any.
     pub(crate) fn own_tokens(&self, now: Instant) -> Option<TokenSet> {
         Some(self.settings.token_set(self.settings.credentials.clone()?, now))

@@ -39,11 +39,12 @@ const LONGEST_RATE_KEY: usize = 1_024;
 /// Shared by every handle of a pool and by its actors.
 pub(crate) struct Dispatcher {
     pub(crate) config: Arc<ValidConfig>,
-    admission: Admission,
+    pub(crate) admission: Admission,
     /// The budget for pages that streams hold in memory.
     pub(super) page_bytes: ByteBudget,
     events: Arc<Events>,
-    circuit: Option<SharedBreaker>,
+    /// The breaker of the pool's own calls, and of all others without their own.
+    pub(crate) circuit: Option<SharedBreaker>,
     jobs: Mutex<JobTable>,
     emptied: Notify,
     blocking: BlockingPool,
@@ -58,11 +59,12 @@ impl Dispatcher {
         routes: watch::Receiver<Routes>,
         supervisor: mpsc::UnboundedSender<SupervisorRequest>,
     ) -> Self {
+        let settings = &config.settings;
         Self {
             circuit: SharedBreaker::of_pool(&config, &events),
             events,
-            admission: Admission::new(config.max_connections()),
-            page_bytes: ByteBudget::new(config.settings.page_byte_budget),
+            admission: Admission::new(settings.workers * settings.connections_per_worker),
+            page_bytes: ByteBudget::new(settings.page_byte_budget),
             config,
             jobs: Mutex::default(),
             emptied: Notify::new(),
@@ -132,7 +134,8 @@ impl Dispatcher {
         let foreign = request.foreign_base(&self.config.base);
         let circuit = self.circuit_of(tenant.as_deref());
         if let (CallKind::Call, Some(circuit), None) = (kind, circuit, foreign) {
-            circuit.invite()?;
+            // A new call that would not be let through now fails at once.
+            circuit.check(kind, Instant::now()).map_err(|refusal| circuit.refuse(refusal))?;
         }
         let timeout = request.own_deadline().unwrap_or(self.config.settings.call_timeout);
         let request = request.or_queue_timeout(self.config.settings.queue_timeout);
@@ -216,10 +219,6 @@ impl Dispatcher {
         }
     }
 
-    pub(crate) fn admission(&self) -> &Admission {
-        &self.admission
-    }
-
     pub(crate) fn semaphore(&self) -> &Arc<Semaphore> {
         &self.admission.semaphore
     }
@@ -270,11 +269,6 @@ impl Dispatcher {
 
     pub(crate) fn events(&self) -> &Arc<Events> {
         &self.events
-    }
-
-    /// The breaker of the pool's own calls, and of all others without their own.
-    pub(crate) fn circuit(&self) -> Option<&SharedBreaker> {
-        self.circuit.as_ref()
     }
 
     /// The breaker of a tenant's calls, or of the pool's own.

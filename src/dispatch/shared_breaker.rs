@@ -71,11 +71,6 @@ impl SharedBreaker {
         }
     }
 
-    /// Fails at once for a new call that would not be let through now.
-    pub(super) fn invite(&self) -> Result<(), Error> {
-        self.check(CallKind::Call, Instant::now()).map_err(|refusal| self.refuse(refusal))
-    }
-
     /// Whether an attempt would be let through now.
     pub(crate) fn check(&self, kind: CallKind, now: Instant) -> Result<(), Refusal> {
         if self.standing.load(Ordering::Acquire) != NONE {

@@ -258,7 +258,7 @@ mod tests {
     fn each_of_two_attempts_ends_once_and_gives_one_permit_back() {
         let semaphore = Arc::new(Semaphore::new(2));
         let in_flight = InFlight::new(permit(&semaphore));
-        let (now, attempt) = (Instant::now(), |number| Attempt::new(7, number, 0));
+        let (now, attempt) = (Instant::now(), |number| Attempt { call: 7, number, worker: 0 });
         let first = in_flight.begin(now, None, || attempt(1)).unwrap();
         let second = in_flight.begin(now, Some(permit(&semaphore)), || attempt(2)).unwrap();
         assert_eq!(semaphore.available(), 0);
@@ -273,9 +273,11 @@ mod tests {
         let semaphore = Arc::new(Semaphore::new(2));
         let in_flight = InFlight::new(permit(&semaphore));
         let now = Instant::now();
-        let first = in_flight.begin(now, None, || Attempt::new(7, 1, 0)).unwrap();
+        let first =
+            in_flight.begin(now, None, || Attempt { call: 7, number: 1, worker: 0 }).unwrap();
         let beside = Some(permit(&semaphore));
-        let second = in_flight.begin(now, beside, || Attempt::new(7, 2, 0)).unwrap();
+        let second =
+            in_flight.begin(now, beside, || Attempt { call: 7, number: 2, worker: 0 }).unwrap();
         let (_, attempts) = in_flight.revoke_if(|stage| stage == Stage::Sent).unwrap();
         assert_eq!(attempts, [Some((first, now)), Some((second, now))]);
         assert!(!in_flight.end(first) && !in_flight.end(second));

@@ -160,7 +160,8 @@ impl Breaker {
             State::Open { until } => left(until).map(Refusal::Wait),
             State::HalfOpen { probe_until } => probe_until.and_then(left).map(Refusal::Turn),
         };
-        let is_probe = || kind == CallKind::HealthCheck || !self.has_health_check();
+        let is_probe =
+            || kind == CallKind::HealthCheck || self.settings.health_check_target().is_none();
         match refusal {
             Some(refusal) => Err(refusal),
             None if self.state == State::Closed || is_probe() => Ok(()),
@@ -209,10 +210,6 @@ impl Breaker {
             }
             (State::Closed | State::Open { .. }, _) => None,
         }
-    }
-
-    fn has_health_check(&self) -> bool {
-        self.settings.health_check_target().is_some()
     }
 
     fn is_too_bad(&self, now: Instant) -> bool {

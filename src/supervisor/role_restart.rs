@@ -88,7 +88,7 @@ impl Handler<NeedTokens> for Supervisor {
         if self.retired.is_some() {
             return Err(Error::shutting_down());
         }
-        if self.roles.lacks_tokens() {
+        if self.roles.token_manager.incarnation == 0 {
             self.roles.start_tokens(Arbiter::try_new().map_err(no_thread)?);
         }
         Ok(())

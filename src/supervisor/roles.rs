@@ -27,7 +27,7 @@ pub(super) struct Supervised<A: Actor> {
     /// Where the references of workers lead.
     holder: watch::Sender<Holder<A>>,
     /// Counts the holders, from 1.
-    incarnation: u64,
+    pub(super) incarnation: u64,
     restarts: Restarts,
     /// Whether the last holder was given up because it hung.
     has_hung: bool,
@@ -170,11 +170,6 @@ impl Roles {
         if !follows {
             self.token_manager.give_to(None);
         }
-    }
-
-    /// Whether no token manager was started yet.
-    pub(super) fn lacks_tokens(&self) -> bool {
-        self.token_manager.incarnation == 0
     }
 
     /// Takes the thread of the token manager.

@@ -216,11 +216,6 @@ impl TokenManager {
             }
         }
     }
-
-    /// Drops the sets that nobody has any more.
-    fn forget_gone(&mut self) {
-        self.kept.retain(|_, kept| kept.set.strong_count() > 0);
-    }
 }
 
 impl Actor for TokenManager {
@@ -230,7 +225,8 @@ impl Actor for TokenManager {
         mark_own_thread();
         ctx.run_interval(BEAT_EVERY, |manager, _| {
             manager.signs.heartbeat.beat(Instant::now());
-            manager.forget_gone();
+            // Sets that nobody has any more are dropped.
+            manager.kept.retain(|_, kept| kept.set.strong_count() > 0);
         });
     }
 }

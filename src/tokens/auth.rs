@@ -22,7 +22,7 @@ impl PoolConfig {
         if let Some(auth) = self.auth.take() {
             self.credentials = Some(credentials(auth)?);
         }
-        Ok(PoolBuilder::from_config(self))
+        Ok(PoolBuilder { config: self })
     }
 }
 

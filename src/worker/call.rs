@@ -39,7 +39,7 @@ use exchange::exchange;
 pub(super) async fn run(worker: Rc<WorkerContext>, job: Job) {
     let Some(call) = job.call().cloned() else { return };
     let in_flight = Arc::clone(job.in_flight());
-    let permit = CallPermit::new(Arc::clone(&in_flight), worker.dispatcher.admission());
+    let permit = CallPermit::new(Arc::clone(&in_flight), &worker.dispatcher.admission);
     let url = Arc::clone(&call.url);
     let origin =
         call.request.foreign_base(&worker.config().base).map(|base| worker.origins.get(base));
