@@ -11,18 +11,12 @@ use crate::lock::lock;
 /// Reports that may wait: one from each worker of the largest pool.
 const MAILBOX: usize = 1024;
 
-/// What one worker counted since its last report.
+/// Something to count.
 #[derive(Message)]
 #[rtype(result = "()")]
-pub(crate) struct WorkerReport {
-    pub(crate) worker: usize,
-    pub(crate) counters: Counters,
-}
-
-/// Something that happened to the pool as a whole.
-#[derive(Clone, Copy, Message)]
-#[rtype(result = "()")]
-pub(crate) enum Happened {
+pub(crate) enum Report {
+    /// What a worker counted since its last report.
+    Counted(usize, Counters),
     WorkerRestarted(usize),
     TokenAcquired,
     /// An attempt of this worker was given up with its thread.
@@ -58,22 +52,16 @@ impl Actor for StatsCollector {
     }
 }
 
-impl Handler<WorkerReport> for StatsCollector {
+impl Handler<Report> for StatsCollector {
     type Result = ();
 
-    fn handle(&mut self, WorkerReport { worker, counters }: WorkerReport, _: &mut Self::Context) {
-        lock(&self.ledger).absorb(worker, counters);
-    }
-}
-
-impl Handler<Happened> for StatsCollector {
-    type Result = ();
-
-    fn handle(&mut self, event: Happened, _: &mut Self::Context) {
-        match event {
-            Happened::WorkerRestarted(worker) => lock(&self.ledger).worker_restarted(worker),
-            Happened::TokenAcquired => lock(&self.ledger).token_refreshes += 1,
-            Happened::AttemptAbandoned(worker) => lock(&self.ledger).attempt_abandoned(worker),
+    fn handle(&mut self, report: Report, _: &mut Self::Context) {
+        let mut stats = lock(&self.ledger);
+        match report {
+            Report::Counted(worker, counters) => stats.absorb(worker, counters),
+            Report::WorkerRestarted(worker) => stats.worker_restarted(worker),
+            Report::TokenAcquired => stats.token_refreshes += 1,
+            Report::AttemptAbandoned(worker) => stats.attempt_abandoned(worker),
         }
     }
 }

@@ -21,7 +21,7 @@ use crate::{
     actors::{ActorRef, BEAT_EVERY},
     error::{Error, ErrorKind},
     events::{Event, Events},
-    stats::{Happened, StatsCollector},
+    stats::{Report, StatsCollector},
     user_value::mark_own_thread,
 };
 
@@ -165,7 +165,7 @@ impl TokenManager {
         let answer = match result {
             Ok(token) => {
                 if let Some(stats) = self.stats.actor() {
-                    stats.do_send(Happened::TokenAcquired);
+                    stats.do_send(Report::TokenAcquired);
                 }
                 self.events.emit(|| Event::TokenRefreshed { slot });
                 let issued = kept.slots.acquired(slot, token, epoch, now);

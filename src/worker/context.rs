@@ -35,7 +35,7 @@ use crate::{
     request::Request,
     response::Response,
     retry::{self, Budget},
-    stats::{Counters, StatsCollector, WorkerReport},
+    stats::{Counters, Report, StatsCollector},
     token_manager::{Issued, TokenManager, TokenSet},
     transport::Client,
 };
@@ -121,9 +121,11 @@ impl WorkerContext {
             hedging.observe(&counters.latencies);
         }
         let Some(stats) = self.stats.actor() else { return };
-        let report = WorkerReport { worker: self.slot, counters: counters.take() };
-        if let Err(SendError::Full(report) | SendError::Closed(report)) = stats.try_send(report) {
-            *counters = report.counters;
+        let report = Report::Counted(self.slot, counters.take());
+        if let Err(SendError::Full(report) | SendError::Closed(report)) = stats.try_send(report)
+            && let Report::Counted(_, refused) = report
+        {
+            *counters = refused;
         }
     }
 
