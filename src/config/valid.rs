@@ -14,7 +14,7 @@ use crate::{
     error::{Error, ErrorKind},
     rate_limit::{AnswerRules, SLOWEST},
     request::header,
-    retry::{self, CircuitBreaker, ResponseRules},
+    retry::{self, CircuitBreaker, check_rules},
     token_manager::{Credentials, TokenSet},
     transport::{Proxy, check_headers, tls},
 };
@@ -74,7 +74,6 @@ pub(crate) struct ValidConfig {
     pub(crate) headers: HeaderMap,
     pub(crate) tls: Arc<rustls::ClientConfig>,
     pub(crate) proxy: Option<Arc<Proxy>>,
-    pub(crate) rules: ResponseRules,
     pub(crate) answers: AnswerRules,
     pub(crate) settings: PoolConfig,
 }
@@ -153,7 +152,7 @@ impl PoolConfig {
                 Error::new(ErrorKind::Config, what).with_source(error)
             })?;
         }
-        Ok(ValidConfig {
+        let valid = ValidConfig {
             base_uri: base.as_uri()?,
             base,
             headers,
@@ -163,10 +162,11 @@ impl PoolConfig {
                 self.client_certificate.as_ref().map(ExposeSecret::expose_secret),
             )?,
             proxy: proxy.transpose()?.map(Arc::new),
-            rules: ResponseRules::new(&self.response_rules)?,
             answers,
             settings: self.clone(),
-        })
+        };
+        check_rules(&self.response_rules)?;
+        Ok(valid)
     }
 
     /// Checks what concerns the connections kept open and their sockets.

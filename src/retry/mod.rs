@@ -32,7 +32,7 @@ pub(crate) use budget::{Budget, Earnings};
 pub use hedge::Hedge;
 pub(crate) use hedge::{HedgeBudget, When};
 pub use response_rules::ResponseRule;
-pub(crate) use response_rules::ResponseRules;
+pub(crate) use response_rules::{apply_rules, check_rules};
 
 /// The longest wait between attempts to reconnect.
 const RECONNECT_CAP: Duration = Duration::from_secs(1);

@@ -10,7 +10,7 @@ use crate::{path::Path, response::Action};
 mod valid;
 mod yaml;
 
-pub(crate) use valid::ResponseRules;
+pub(crate) use valid::{apply_rules, check_rules};
 
 /// Classifies a response by its content if its status is misleading: an error in a 200, a token
 /// that is refused with a 403, a rate limit that is reported with a 400, a result that is not

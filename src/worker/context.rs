@@ -34,7 +34,7 @@ use crate::{
     rate_limit::{Classified, Hold, KeyedRateLimiter, Limiter, Pacer, RateLimiter, classify},
     request::Request,
     response::Response,
-    retry::{self, Budget},
+    retry::{self, Budget, apply_rules},
     stats::{Counters, Report, StatsCollector},
     token_manager::{Issued, TokenManager, TokenSet},
     transport::Client,
@@ -163,12 +163,12 @@ impl WorkerContext {
 
     /// The response to `call`, sent with `token`, as classified by the pool's rules.
     pub(super) fn ruled(&self, call: &Call, answer: Response, token: Option<&Issued>) -> Response {
-        let rules = &self.config().rules;
+        let rules = &self.config().settings.response_rules;
         // The rules do not apply to other APIs.
         if rules.is_empty() || call.request.foreign_base(&self.config().base).is_some() {
             return answer;
         }
-        rules.apply(answer, token.map(Issued::expose))
+        apply_rules(rules, answer, token.map(Issued::expose))
     }
 
     /// The client for a request that goes to another API than the pool's.

@@ -1,6 +1,6 @@
-//! [pure] The validated rules of a pool, applied to responses.
+//! [pure] Checks rules, and applies them to responses.
 
-use std::{borrow::Cow, ops::RangeInclusive, str::FromStr, sync::Arc, time::Duration};
+use std::{borrow::Cow, ops::RangeInclusive, str::FromStr, time::Duration};
 
 use http::{HeaderName, StatusCode};
 use serde_json::Value;
@@ -17,34 +17,30 @@ const MOST_QUOTED: usize = 200;
 /// The longest wait that is distinguished, 136 years.
 const LONGEST: f64 = u32::MAX as f64;
 
-/// The rules of a pool, validated.
-#[derive(Clone, Debug)]
-pub(crate) struct ResponseRules(Arc<[ResponseRule]>);
-
-impl ResponseRules {
-    /// # Errors
-    /// [`ErrorKind::Config`], naming the rule by its number, from 1, and what is wrong.
-    pub(crate) fn new(rules: &[ResponseRule]) -> Result<Self, Error> {
-        for (n, rule) in rules.iter().enumerate() {
-            check(rule).map_err(|what| {
-                let what = format!("response_rule {}, {}: {what}", n + 1, name(rule.action));
-                Error::new(ErrorKind::Config, what)
-            })?;
-        }
-        Ok(Self(rules.into()))
+/// Checks the rules of a pool.
+///
+/// # Errors
+/// [`ErrorKind::Config`], naming the rule by its number, from 1, and what is wrong.
+pub(crate) fn check_rules(rules: &[ResponseRule]) -> Result<(), Error> {
+    for (n, rule) in rules.iter().enumerate() {
+        check(rule).map_err(|what| {
+            let what = format!("response_rule {}, {}: {what}", n + 1, name(rule.action));
+            Error::new(ErrorKind::Config, what)
+        })?;
     }
+    Ok(())
+}
 
-    /// The response with the result of the first rule whose conditions hold. `secret` is masked in
-    /// quotes.
-    pub(crate) fn apply(&self, answer: Response, secret: Option<&str>) -> Response {
-        match self.0.iter().find_map(|rule| rule.ruling(&answer, secret)) {
-            Some(ruling) => answer.ruled(ruling),
-            None => answer,
-        }
-    }
-
-    pub(crate) fn is_empty(&self) -> bool {
-        self.0.is_empty()
+/// The response with the result of the first of `rules` whose conditions hold. `secret` is masked
+/// in quotes.
+pub(crate) fn apply_rules(
+    rules: &[ResponseRule],
+    answer: Response,
+    secret: Option<&str>,
+) -> Response {
+    match rules.iter().find_map(|rule| rule.ruling(&answer, secret)) {
+        Some(ruling) => answer.ruled(ruling),
+        None => answer,
     }
 }
 
