@@ -72,12 +72,10 @@ impl TokenWish {
 pub(crate) struct SetLimit(pub(crate) Option<Decimal>);
 
 /// A caller that waits for a permit, and since when.
-struct Waiting(Acquire, Instant);
+type Waiting = (Acquire, Instant);
 
-impl Waiting {
-    fn has_left(&self) -> bool {
-        self.0.reply.is_closed() || self.0.in_flight.is_revoked()
-    }
+fn has_left((acquire, _): &Waiting) -> bool {
+    acquire.reply.is_closed() || acquire.in_flight.is_revoked()
 }
 
 /// Owns the queue.
@@ -167,12 +165,12 @@ impl Limiter {
     /// Which call can go first, and when: one of the replays, with its position, or else the
     /// first in the queue.
     fn next(&mut self, now: Instant) -> Option<(Option<usize>, Duration, &Acquire)> {
-        self.replays.retain(|waiting| !waiting.has_left());
-        while self.queue.first().is_some_and(Waiting::has_left) {
+        self.replays.retain(|waiting| !has_left(waiting));
+        while self.queue.first().is_some_and(has_left) {
             self.queue.skip();
         }
         let pace = self.pacer.ready_in(0, now);
-        let next = |(replay, Waiting(acquire, _)): (Option<usize>, &'_ Waiting)| {
+        let next = |(replay, (acquire, _)): (Option<usize>, &'_ Waiting)| {
             let tokens = self.tokens_for(acquire.token);
             let tokens = tokens.map(|tokens| tokens.wait(acquire.token.slot(), now));
             (replay, pace.max(tokens.unwrap_or_default()).min(LOOK_AGAIN))
@@ -180,7 +178,7 @@ impl Limiter {
         let replays = self.replays.iter().enumerate().map(|(at, waiting)| (Some(at), waiting));
         let all = replays.chain(self.queue.first().map(|waiting| (None, waiting)));
         let (replay, wait) = all.map(next).min_by_key(|(_, wait)| *wait)?;
-        let Waiting(acquire, _) = match replay {
+        let (acquire, _) = match replay {
             Some(at) => self.replays.get(at)?,
             None => self.queue.first()?,
         };
@@ -190,7 +188,7 @@ impl Limiter {
     /// Grants a rate permit that was taken and a connection permit. The latter is returned if no
     /// call can use it.
     fn grant(&self, waiting: Waiting, slot: Permit, now: Instant) -> Option<Permit> {
-        let Waiting(Acquire { in_flight, token, reply, .. }, since) = waiting;
+        let (Acquire { in_flight, token, reply, .. }, since) = waiting;
         if let Err(slot) = in_flight.fill(slot) {
             return Some(slot);
         }
@@ -230,7 +228,7 @@ impl Limiter {
                 Ok(slot) => limiter.serve(Some(slot), limiter::now(), ctx),
                 Err(_) => {
                     let all = limiter.replays.drain(..).chain(limiter.queue.drain());
-                    for Waiting(Acquire { reply, .. }, _) in all {
+                    for (Acquire { reply, .. }, _) in all {
                         let _ = reply.send(Err(Error::shutting_down()));
                     }
                 }
@@ -250,14 +248,14 @@ impl Handler<Acquire> for Limiter {
         let Acquire { deadline, priority, token, .. } = acquire;
         let slot = acquire.in_flight.take();
         let now = limiter::now();
-        let waiting = Waiting(acquire, now);
-        if waiting.has_left() {
+        let waiting = (acquire, now);
+        if has_left(&waiting) {
             return;
         }
         let remaining = deadline.saturating_duration_since(now);
         if self.wait(priority, token, now) > remaining {
             // Do not wait for calls that have left.
-            self.queue.retain(|waiting| !waiting.has_left());
+            self.queue.retain(|waiting| !has_left(waiting));
         }
         let wait = self.wait(priority, token, now);
         if wait > remaining {
