@@ -5,7 +5,7 @@ use std::{any::Any, fmt, sync::Arc};
 
 use futures::future::BoxFuture;
 
-use super::Caller;
+use super::{Caller, Dispatcher};
 use crate::{coop::LONG_WORK, error::Error, signer::Signer};
 
 /// A handle of a pool that has started.
@@ -27,6 +27,18 @@ pub(crate) trait Connect: Send + Sync {
     fn signer(&self) -> Signer;
 
     fn connect(self: Arc<Self>) -> BoxFuture<'static, Result<Arc<Connected>, Error>>;
+}
+
+/// Makes calls with the pool's own tokens, and does not keep the pool alive.
+impl Connect for Dispatcher {
+    fn signer(&self) -> Signer {
+        self.config.settings.signer()
+    }
+
+    fn connect(self: Arc<Self>) -> BoxFuture<'static, Result<Arc<Connected>, Error>> {
+        let caller = Caller::new(self, None);
+        Box::pin(async { Ok(Arc::new(Connected::new(caller, None))) })
+    }
 }
 
 /// A link to a pool, made from an [`AwwPool`](crate::AwwPool) or from an `Arc` or a

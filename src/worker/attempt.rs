@@ -53,7 +53,8 @@ impl<'a> Running<'a> {
     ) -> Result<Self, Error> {
         let started = Instant::now();
         let attempt = in_flight.begin(started, second_permit, || {
-            let attempt = Attempt::new(call.id, call.begin_attempt(), worker.slot);
+            let attempt =
+                Attempt { call: call.id, number: call.begin_attempt(), worker: worker.slot };
             worker.events().emit(|| Event::AttemptStarted { attempt });
             attempt
         })?;

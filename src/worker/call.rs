@@ -1,7 +1,12 @@
 //! The loop of one call on its worker: gates, an attempt, a decision, and again until there is a
 //! response or an error. What may be retried is decided in `retry`.
 
-use std::{pin::pin, rc::Rc, sync::Arc, time::Instant};
+use std::{
+    pin::pin,
+    rc::Rc,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use http::{StatusCode, Uri};
 use tracing::Instrument;
@@ -21,7 +26,7 @@ use crate::{
     permits::Stage,
     rate_limit::{Place, TokenWish},
     response::Response,
-    retry::{Unreached, is_unreached},
+    retry::is_unreached,
     token_manager::Issued,
 };
 
@@ -34,7 +39,7 @@ use exchange::exchange;
 pub(super) async fn run(worker: Rc<WorkerContext>, job: Job) {
     let Some(call) = job.call().cloned() else { return };
     let in_flight = Arc::clone(job.in_flight());
-    let permit = CallPermit::new(Arc::clone(&in_flight), worker.dispatcher.admission());
+    let permit = CallPermit::new(Arc::clone(&in_flight), &worker.dispatcher.admission);
     let url = Arc::clone(&call.url);
     let origin =
         call.request.foreign_base(&worker.config().base).map(|base| worker.origins.get(base));
@@ -101,11 +106,11 @@ impl Past {
         error: &Error,
         has_answered: bool,
         now: Instant,
-    ) -> Option<Unreached> {
+    ) -> Option<(u32, Duration)> {
         let (since, before) = self.unreached.unwrap_or((now, 0));
         self.unreached = is_unreached(error, has_answered).then_some((since, before + 1));
         let (since, attempts) = self.unreached?;
-        Some(Unreached { attempts, lasts: now.saturating_duration_since(since) })
+        Some((attempts, now.saturating_duration_since(since)))
     }
 }
 

@@ -34,8 +34,8 @@ use crate::{
     rate_limit::{Classified, Hold, KeyedRateLimiter, Limiter, Pacer, RateLimiter, classify},
     request::Request,
     response::Response,
-    retry::{self, Budget},
-    stats::{Counters, StatsCollector, WorkerReport},
+    retry::{self, Budget, apply_rules},
+    stats::{Counters, Report, StatsCollector},
     token_manager::{Issued, TokenManager, TokenSet},
     transport::Client,
 };
@@ -121,9 +121,11 @@ impl WorkerContext {
             hedging.observe(&counters.latencies);
         }
         let Some(stats) = self.stats.actor() else { return };
-        let report = WorkerReport { worker: self.slot, counters: counters.take() };
-        if let Err(SendError::Full(report) | SendError::Closed(report)) = stats.try_send(report) {
-            *counters = report.counters;
+        let report = Report::Counted(self.slot, counters.take());
+        if let Err(SendError::Full(report) | SendError::Closed(report)) = stats.try_send(report)
+            && let Report::Counted(_, refused) = report
+        {
+            *counters = refused;
         }
     }
 
@@ -161,12 +163,12 @@ impl WorkerContext {
 
     /// The response to `call`, sent with `token`, as classified by the pool's rules.
     pub(super) fn ruled(&self, call: &Call, answer: Response, token: Option<&Issued>) -> Response {
-        let rules = &self.config().rules;
+        let rules = &self.config().settings.response_rules;
         // The rules do not apply to other APIs.
         if rules.is_empty() || call.request.foreign_base(&self.config().base).is_some() {
             return answer;
         }
-        rules.apply(answer, token.map(Issued::expose))
+        apply_rules(rules, answer, token.map(Issued::expose))
     }
 
     /// The client for a request that goes to another API than the pool's.

@@ -16,8 +16,7 @@ use crate::{
     error::{Error, ErrorKind},
     permits::{InFlight, Stage},
     rate_limit::{
-        Acquire, Granted, Hold, Limiter, Pacer, Place, RateLimiter, TokenWish, Wait, default_burst,
-        now,
+        Acquire, Hold, Limiter, Pacer, Place, RateLimiter, TokenWish, default_burst, now,
     },
     retry::Refusal,
     stats::WaitCause,
@@ -166,12 +165,12 @@ impl Throttle {
             }
         }
         let waiting = permit.waiting(WaitCause::Rate);
-        let granted =
-            within_deadline(call, self.ask(call, &permit.in_flight, cost, token)).await??;
-        if !granted.has_waited {
+        let asked = within_deadline(call, self.ask(call, &permit.in_flight, cost, token));
+        let (token, has_waited) = asked.await??;
+        if !has_waited {
             waiting.was_none();
         }
-        Ok(granted.token)
+        Ok(token)
     }
 
     /// Asks the limiter, and its successor if it dies before it replies.
@@ -181,7 +180,7 @@ impl Throttle {
         in_flight: &Arc<InFlight>,
         cost: u32,
         token: TokenWish,
-    ) -> Result<Granted, Error> {
+    ) -> Result<(Option<usize>, bool), Error> {
         loop {
             let (reply, granted) = oneshot::channel();
             let in_flight = Arc::clone(in_flight);
@@ -235,11 +234,11 @@ pub(super) async fn pass_hold(
         let freed = hold.freed();
         match hold.wait(now()) {
             None => break,
-            Some(Wait::Held(wait)) => {
+            Some(Refusal::Wait(wait)) => {
                 permit.release();
                 pause(call, permit, WaitCause::Hold, wait).await?;
             }
-            Some(Wait::Turn(wait)) => {
+            Some(Refusal::Turn(wait)) => {
                 permit.release();
                 let _waiting = permit.waiting(WaitCause::Hold);
                 let turn = tokio::time::timeout(wait, freed);
@@ -265,8 +264,8 @@ pub(super) async fn pass_breaker(
         let Err(refusal) = circuit.check(call.kind, now) else { return Ok(()) };
         let remaining = call.remaining(now);
         let wait = match refusal {
-            Refusal::OpenFor(wait) => Some(wait).filter(|wait| *wait < remaining),
-            Refusal::Probing(wait) => Some(wait.min(remaining)).filter(|wait| !wait.is_zero()),
+            Refusal::Wait(wait) => Some(wait).filter(|wait| *wait < remaining),
+            Refusal::Turn(wait) => Some(wait.min(remaining)).filter(|wait| !wait.is_zero()),
         };
         let Some(wait) = wait.filter(|_| call.attempts() > 0) else {
             return Err(circuit.refuse(refusal));

@@ -121,7 +121,7 @@ impl Attempts<'_> {
         }
         if let (Some(own_hold), Some(tenant)) = (self.api.own_hold, &self.call.tenant) {
             own_hold.extend(now, wait);
-            if !self.api.hold.is_for_all(tenant.tokens.id(), now, wait) {
+            if !self.api.hold.is_for_all(tenant.tokens.id, now, wait) {
                 return;
             }
         }

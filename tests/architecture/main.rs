@@ -273,6 +273,7 @@ const LAYERS: &[&str] = &[
     "coop",
     "timers",
     "user_value",
+    "lock",
 ];
 
 /// Files of the root that are no rooms: the public face, and what tests and fuzzers come in by.

@@ -21,7 +21,7 @@ impl Attempts<'_> {
     /// Whether a rule says that the result is not ready, and the request may be sent again: only a
     /// method without effects may.
     pub(super) fn has_to_wait(&self, response: &Response) -> bool {
-        let is_poll = |ruling: &Ruling| matches!(ruling.action, Action::Poll { .. });
+        let is_poll = |ruling: &Ruling| ruling.action == Action::Poll;
         response.ruling().is_some_and(is_poll) && self.call.request.method().is_safe()
     }
 
@@ -31,8 +31,7 @@ impl Attempts<'_> {
         let interval = ruling.and_then(|ruling| ruling.wait).unwrap_or_default();
         let asked = self.worker.classify(&response).and_then(|classified| classified.wait);
         let wait = asked.filter(|wait| !wait.is_zero()).unwrap_or(interval);
-        let follows = ruling.map(|ruling| ruling.action);
-        if follows == Some(Action::Poll { follow_location: true })
+        if ruling.is_some_and(|ruling| ruling.follow_location)
             && let Some(location) = location(&response)
         {
             let base = self.call.request.other_base();
