@@ -123,6 +123,15 @@ impl KeyedPages {
         Some(Ok(rows))
     }
 
+    /// All rows.
+    pub(super) async fn collect(&mut self) -> Result<Vec<KeyedRow>> {
+        let mut rows = Vec::new();
+        while let Some(page) = self.next().await {
+            add(&mut rows, page).await?;
+        }
+        Ok(rows)
+    }
+
     /// All rows, sorted here, cut to a window if there is one.
     async fn ordered(
         &mut self,
@@ -131,13 +140,7 @@ impl KeyedPages {
     ) -> Result<Vec<KeyedRow>> {
         let mut rows = Vec::new();
         while let Some(page) = self.next_in_order().await {
-            match page {
-                Ok(page) => rows.extend(page),
-                Err(error) => {
-                    drop_all(|| rows.pop()).await;
-                    return Err(error);
-                }
-            }
+            add(&mut rows, page).await?;
         }
         if rows.len() <= FEW {
             return Ok(in_order(rows, &by, window));
@@ -194,6 +197,18 @@ impl KeyedPages {
         self.bounds.check_rows(self.count).map_err(|error| self.failed(error))?;
         Ok(keyed.into_iter().map(|(key, row)| (key, row.record)).collect())
     }
+}
+
+/// Adds a page to the rows, or drops them if it is an error.
+async fn add(rows: &mut Vec<KeyedRow>, page: Result<Vec<KeyedRow>>) -> Result<()> {
+    match page {
+        Ok(page) => rows.extend(page),
+        Err(error) => {
+            drop_all(|| rows.pop()).await;
+            return Err(error);
+        }
+    }
+    Ok(())
 }
 
 fn in_order(mut rows: Vec<KeyedRow>, by: &[SortBy], window: Option<RowWindow>) -> Vec<KeyedRow> {

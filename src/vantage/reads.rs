@@ -15,7 +15,7 @@ use vantage_types::{Entity, Record};
 use super::{
     PoolApi,
     aggregate::{Aggregate, Total},
-    branches::{Branches, Fingerprints, branches},
+    branches::{Fingerprints, branches},
     columns::Columns,
     condition::ApiCondition,
     error::of_read,
@@ -139,18 +139,8 @@ impl Read {
 
     /// The rows of the window, and how many the set has if a response reported it.
     pub(super) async fn window(self) -> Result<(Vec<KeyedRow>, Option<u64>)> {
-        let mut rows = Vec::new();
         let mut pages = self.keyed(Keys::exact())?;
-        while let Some(page) = pages.next().await {
-            match page {
-                Ok(page) => rows.extend(page),
-                Err(error) => {
-                    drop_all(|| rows.pop()).await;
-                    return Err(error);
-                }
-            }
-        }
-        Ok((rows, pages.total()))
+        Ok((pages.collect().await?, pages.total()))
     }
 
     /// The rows a few at a time, for a stream.
@@ -171,21 +161,16 @@ impl Read {
     /// How many rows the set has, whatever the window. Several sets may share rows, so they
     /// are read: their totals cannot be added.
     pub(super) async fn count(self) -> Result<u64> {
-        let mut read = self.unordered();
-        read.window = None;
-        read.count_all().await
-    }
-
-    async fn count_all(self) -> Result<u64> {
-        if self.settings.paging.is_paged()
-            && let Some(target) = self.only_target()?
+        let read = self.whole_set();
+        if read.settings.paging.is_paged()
+            && let Some(target) = read.only_target()?
         {
-            let page = self.first_page(&target, Typed::<IgnoredAny>::new()).await?;
+            let page = read.first_page(&target, Typed::<IgnoredAny>::new()).await?;
             if let Some(total) = page.info.total {
                 return Ok(total);
             }
         }
-        let mut pages = self.keyed(Keys::exact())?;
+        let mut pages = read.keyed(Keys::exact())?;
         let mut count = 0;
         while let Some(page) = pages.next().await {
             count += page?.len() as u64;
@@ -195,8 +180,7 @@ impl Read {
 
     /// A sum, minimum or maximum of `column` over the whole set.
     pub(super) async fn aggregate(self, of: Aggregate, column: &str) -> Result<Value> {
-        let mut read = self.unordered();
-        read.window = None;
+        let read = self.whole_set();
         let mut total = Total::new(of, column, read.declared.numeric.contains(column));
         let mut pages = read.clone().keyed(Keys::exact())?;
         while let Some(page) = pages.next_unfinished().await {
@@ -228,16 +212,11 @@ impl Read {
 
     /// The target of the one request that returns exactly the whole set, in its order.
     pub(super) fn only_target(&self) -> Result<Option<String>> {
-        if self.branches().is_some() {
+        if branches(&self.settings.path, &self.conditions).is_some() {
             return Ok(None);
         }
         let query = self.query(&[])?.filter(|query| query.order.made_on_rows().is_none());
         Ok(query.and_then(|query| query.only_target()))
-    }
-
-    /// The conditions for each of the table's sets, if there are several.
-    fn branches(&self) -> Option<Branches> {
-        branches(&self.settings.path, &self.conditions)
     }
 
     /// The query for the table's conditions and `also`; `None` if no row can match.
@@ -246,9 +225,9 @@ impl Read {
         lower(&self.settings, &self.declared, conditions, &self.order)
     }
 
-    fn unordered(mut self) -> Self {
-        self.order = OrderPlan::default();
-        self
+    /// The same read of the set whatever its window, in any order.
+    fn whole_set(self) -> Self {
+        Self { order: OrderPlan::default(), window: None, ..self }
     }
 
     pub(super) fn scan(&self, endpoint: String, filter: &Filter) -> Scan {
@@ -272,9 +251,9 @@ impl Read {
     /// can match.
     pub(super) fn queries(&mut self) -> Result<Vec<(String, Query)>> {
         let mut queries = Vec::new();
-        match self.branches() {
+        match branches(&self.settings.path, &self.conditions) {
             None => queries.extend(self.query(&[])?.map(|query| (String::new(), query))),
-            Some(Branches { each, common }) => {
+            Some((each, common)) => {
                 self.order = std::mem::take(&mut self.order).of_several_requests()?;
                 for own in each {
                     let shown = own.iter().map(ToString::to_string).collect::<Vec<_>>();

@@ -7,7 +7,7 @@ use vantage_types::Record;
 
 use super::Read;
 use crate::vantage::{
-    branches::Branches,
+    branches::branches,
     condition::ApiCondition,
     error::refuse_unready,
     keyed::KeyedRow,
@@ -15,32 +15,20 @@ use crate::vantage::{
     query::lower_item,
 };
 
-/// What an item endpoint says about a row of the table's set.
-enum Item {
-    Found(Record<Value>),
-    Absent,
-    /// The row lacks a field that a condition needs, or its id cannot be in a URL.
-    Unclear,
-}
-
 impl Read {
     /// The row with `id`, whatever the window. A 404 or 410 for that id means that there is none.
     pub(in crate::vantage) async fn get(self, id: &str) -> Result<Option<Record<Value>>> {
-        let mut read = self.unordered();
-        read.window = None;
-        read.get_any(id).await
-    }
-
-    async fn get_any(mut self, id: &str) -> Result<Option<Record<Value>>> {
-        let has_meaning = self.id_field.is_some() && !is_synthetic(id);
-        let Some(Branches { each, common }) = self.branches().filter(|_| has_meaning) else {
-            return self.get_one(id).await;
+        let mut read = self.whole_set();
+        let has_meaning = read.id_field.is_some() && !is_synthetic(id);
+        let branches = branches(&read.settings.path, &read.conditions);
+        let Some((each, common)) = branches.filter(|_| has_meaning) else {
+            return read.get_one(id).await;
         };
-        self.conditions = common;
+        read.conditions = common;
         // The row of the first set that has it.
-        let at_once = self.settings.prefetch;
+        let at_once = read.settings.prefetch;
         let gets = each.into_iter().map(|branch| {
-            let mut read = self.clone();
+            let mut read = read.clone();
             read.conditions.extend(branch);
             read.get_one(id)
         });
@@ -55,12 +43,10 @@ impl Read {
 
     async fn get_one(mut self, id: &str) -> Result<Option<Record<Value>>> {
         // A synthetic key, and any key of a table without an id, means nothing to the API.
-        if let Some(item_path) = self.settings.item_path.as_ref().filter(|_| !is_synthetic(id)) {
-            match self.get_item(item_path, id).await? {
-                Item::Found(row) => return Ok(Some(row)),
-                Item::Absent => return Ok(None),
-                Item::Unclear => {}
-            }
+        if let Some(item_path) = self.settings.item_path.as_ref().filter(|_| !is_synthetic(id))
+            && let Some(row) = self.get_item(item_path, id).await?
+        {
+            return Ok(row);
         }
         let by_id = self.id_field.as_deref().filter(|_| !is_synthetic(id));
         let by_id = by_id.map(|field| ApiCondition::eq(field, self.columns.id_value(id)));
@@ -85,15 +71,17 @@ impl Read {
         Ok(None)
     }
 
-    async fn get_item(&self, item_path: &str, id: &str) -> Result<Item> {
+    /// The row of the table's set that an item endpoint returns, if any. `None` if it does not
+    /// tell: the row lacks a field that a condition needs, or its id cannot be in a URL.
+    async fn get_item(&self, item_path: &str, id: &str) -> Result<Option<Option<Record<Value>>>> {
         let query = lower_item(item_path, &self.declared, self.conditions())?;
-        let Some((path, filter)) = query else { return Ok(Item::Absent) };
-        let Some(target) = path.of(id) else { return Ok(Item::Unclear) };
+        let Some((path, filter)) = query else { return Ok(Some(None)) };
+        let Some(target) = path.of(id) else { return Ok(None) };
         let response = match self.api.pool.get(target).await {
             Ok(response) => response,
             Err(error) => {
                 let error = self.failed(error);
-                return if error.is_not_found() { Ok(Item::Absent) } else { Err(error) };
+                return if error.is_not_found() { Ok(Some(None)) } else { Err(error) };
             }
         };
         let row = self.decoder.single(&self.settings.envelope, &response, id);
@@ -103,10 +91,9 @@ impl Read {
             return Err(error!("the item endpoint answered with another id", id = id));
         }
         Ok(match filter.admits(&row.record) {
-            _ if row.record.is_empty() => Item::Unclear,
-            Some(true) => Item::Found(self.finished(row.record)),
-            Some(false) => Item::Absent,
-            None => Item::Unclear,
+            _ if row.record.is_empty() => None,
+            Some(is_in_set) => Some(is_in_set.then(|| self.finished(row.record))),
+            None => None,
         })
     }
 

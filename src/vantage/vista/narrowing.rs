@@ -56,7 +56,7 @@ pub(super) fn takes(table: &Table<PoolApi, EmptyEntity>, condition: &ApiConditio
     }
     let (declared, order) = (Declared::of(table), OrderPlan::default());
     let one = std::slice::from_ref(condition);
-    let sets = branches(&settings.path, one).map_or_else(|| vec![one.to_vec()], |sets| sets.each);
+    let sets = branches(&settings.path, one).map_or_else(|| vec![one.to_vec()], |(sets, _)| sets);
     for conditions in &sets {
         lower(&settings, &declared, conditions.iter().map(Cow::Borrowed), &order)?;
     }
