@@ -162,10 +162,8 @@ impl Read {
     ) -> Result<(Vec<KeyedRow>, Option<CursorPosition>)> {
         let signed = |number| i64::try_from(number).unwrap_or(i64::MAX);
         self.window = Some(RowWindow::of(&Pagination::window(signed(row), signed(limit))));
-        let (mut rows, mut pages) = (Vec::new(), self.keyed(Keys::exact())?);
-        while let Some(page) = pages.next().await {
-            rows.extend(page?);
-        }
+        let mut pages = self.keyed(Keys::exact())?;
+        let rows = pages.collect().await?;
         // A row that was left out still counts as a position in the set.
         let is_full = rows.len() as u64 + pages.left_out() >= limit;
         let next = is_full.then_some((None, row.saturating_add(limit)));

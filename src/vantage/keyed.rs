@@ -61,16 +61,17 @@ pub(super) enum Scans {
 }
 
 impl KeyedPages {
-    /// The rows of `table` in the order they arrive.
+    /// The rows of `table`, in the order they arrive or in one that is made on them.
     pub(super) fn new(
         (api, table): (PoolApi, String),
         columns: Columns,
         bounds: Bounds,
         rows: Option<Scans>,
         keys: Keys,
+        sorting: Option<(Vec<SortBy>, Option<RowWindow>)>,
     ) -> Self {
         let (page, left_out, count) = ((0, 0), 0, 0);
-        let (sorting, ordered, coop) = (None, Vec::new().into_iter(), CoopBudget::default());
+        let (ordered, coop) = (Vec::new().into_iter(), CoopBudget::default());
         Self {
             api,
             table,
@@ -85,11 +86,6 @@ impl KeyedPages {
             ordered,
             coop,
         }
-    }
-
-    /// The same in an order that is made on the rows, cut to a window if there is one.
-    pub(super) fn ordered_by(self, by: Vec<SortBy>, window: Option<RowWindow>) -> Self {
-        Self { sorting: Some((by, window)), ..self }
     }
 
     fn failed(&self, error: Error) -> VantageError {

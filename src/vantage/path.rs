@@ -16,19 +16,14 @@ pub(super) type Wanted = IndexMap<String, Vec<Value>>;
 /// The path of an item: the parts before and after its id.
 #[derive(Debug, PartialEq)]
 pub(super) struct ItemPath {
-    before: String,
-    after: String,
+    pub(super) before: String,
+    pub(super) after: String,
 }
 
 impl ItemPath {
     /// The target of the item with `id`; `None` for an id that no path segment can hold.
     pub(super) fn of(&self, id: &str) -> Option<String> {
         Some(format!("{}{}{}", self.before, segment(id)?, self.after))
-    }
-
-    /// The parts before and after the id.
-    pub(super) fn around(&self) -> (&str, &str) {
-        (&self.before, &self.after)
     }
 }
 

@@ -285,11 +285,8 @@ impl Read {
                 Some(Scans::Many(Box::new(rows)))
             }
         };
-        let pages = KeyedPages::new((self.api, self.name), self.columns, self.bounds, rows, keys);
-        Ok(match sorting {
-            Some((by, window)) => pages.ordered_by(by, window),
-            None => pages,
-        })
+        let of = (self.api, self.name);
+        Ok(KeyedPages::new(of, self.columns, self.bounds, rows, keys, sorting))
     }
 
     /// The conditions that need the values of another table.

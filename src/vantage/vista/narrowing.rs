@@ -79,16 +79,6 @@ pub(super) fn compares(table: &Table<PoolApi, EmptyEntity>, column: &str) -> boo
     conditions.iter().any(|condition| takes(table, condition).is_ok())
 }
 
-/// Whether the API has a search of its own.
-pub(super) fn searches(table: &Table<PoolApi, EmptyEntity>) -> bool {
-    settings(table).filters.search("").is_some()
-}
-
-/// Whether the pages of the set name each other, so that it is best read one after the other.
-pub(super) fn is_followed(table: &Table<PoolApi, EmptyEntity>) -> bool {
-    settings(table).paging.is_chained()
-}
-
 /// Whether every write stays within the set: the API guards writes, or the conditions of the table
 /// are part of its path.
 pub(super) fn confines(table: &Table<PoolApi, EmptyEntity>) -> bool {

@@ -134,10 +134,12 @@ fn capabilities_of(
     for write in narrowing::writes(table) {
         capabilities = capabilities.with(write);
     }
-    if narrowing::is_followed(table) {
+    let settings = narrowing::settings(table);
+    // Pages that name each other are best read one after the other.
+    if settings.paging.is_chained() {
         capabilities = capabilities.with(Capability::Cursor);
     }
-    if narrowing::searches(table) {
+    if settings.filters.search("").is_some() {
         capabilities = capabilities.with(Capability::Search);
     }
     if metadata.columns.values().any(|column| column.has_flag(ColumnFlag::Orderable)) {
