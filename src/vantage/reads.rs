@@ -15,7 +15,7 @@ use vantage_types::{Entity, Record};
 use super::{
     PoolApi,
     aggregate::{Aggregate, Total},
-    branches::{Branches, Fingerprints, branches},
+    branches::{Fingerprints, branches},
     columns::Columns,
     condition::ApiCondition,
     error::of_read,
@@ -144,18 +144,8 @@ impl Read {
 
     /// The rows of the window, and how many the set has if a response reported it.
     pub(super) async fn window(self) -> Result<(Vec<KeyedRow>, Option<u64>)> {
-        let mut rows = Vec::new();
         let mut pages = self.keyed(Keys::exact()).await?;
-        while let Some(page) = pages.next().await {
-            match page {
-                Ok(page) => rows.extend(page),
-                Err(error) => {
-                    drop_all(|| rows.pop()).await;
-                    return Err(error);
-                }
-            }
-        }
-        Ok((rows, pages.total()))
+        Ok((pages.collect().await?, pages.total()))
     }
 
     /// The rows a few at a time, for a stream.
@@ -176,13 +166,7 @@ impl Read {
     /// How many rows the set has, whatever the window. Several sets may share rows, so they
     /// are read: their totals cannot be added.
     pub(super) async fn count(self) -> Result<u64> {
-        let mut read = self.unordered();
-        read.window = None;
-        read.count_all().await
-    }
-
-    async fn count_all(self) -> Result<u64> {
-        let (read, target) = self.with_only_target().await?;
+        let (read, target) = self.whole_set().with_only_target().await?;
         if let Some(target) = target.filter(|_| read.settings.paging.is_paged()) {
             let page = read.first_page(&target, Typed::<IgnoredAny>::new()).await?;
             if let Some(total) = page.info.total {
@@ -199,8 +183,7 @@ impl Read {
 
     /// A sum, minimum or maximum of `column` over the whole set.
     pub(super) async fn aggregate(self, of: Aggregate, column: &str) -> Result<Value> {
-        let mut read = self.unordered();
-        read.window = None;
+        let read = self.whole_set();
         let mut total = Total::new(of, column, read.declared.numeric.contains(column));
         let mut pages = read.clone().keyed(Keys::exact()).await?;
         while let Some(page) = pages.next_unfinished().await {
@@ -261,16 +244,11 @@ impl Read {
     }
 
     fn only_target(&self) -> Result<Option<String>> {
-        if self.branches().is_some() {
+        if branches(&self.settings.path, &self.conditions).is_some() {
             return Ok(None);
         }
         let query = self.query(&[])?.filter(|query| query.order.made_on_rows().is_none());
         Ok(query.and_then(|query| query.only_target()))
-    }
-
-    /// The conditions for each of the table's sets, if there are several.
-    fn branches(&self) -> Option<Branches> {
-        branches(&self.settings.path, &self.conditions)
     }
 
     /// The query for the table's conditions and `also`; `None` if no row can match.
@@ -279,9 +257,9 @@ impl Read {
         lower(&self.settings, &self.declared, conditions, &self.order)
     }
 
-    fn unordered(mut self) -> Self {
-        self.order = OrderPlan::default();
-        self
+    /// The same read of the set whatever its window, in any order.
+    fn whole_set(self) -> Self {
+        Self { order: OrderPlan::default(), window: None, ..self }
     }
 
     /// What `read` finds in a response: on a thread for long work if its body is long.
@@ -318,9 +296,9 @@ impl Read {
     /// can match.
     pub(super) fn queries(&mut self) -> Result<Vec<(String, Query)>> {
         let mut queries = Vec::new();
-        match self.branches() {
+        match branches(&self.settings.path, &self.conditions) {
             None => queries.extend(self.query(&[])?.map(|query| (String::new(), query))),
-            Some(Branches { each, common }) => {
+            Some((each, common)) => {
                 self.order = std::mem::take(&mut self.order).of_several_requests()?;
                 for own in each {
                     let shown = own.iter().map(ToString::to_string).collect::<Vec<_>>();
@@ -357,11 +335,8 @@ impl Read {
                 Some(Scans::Many(Box::new(rows)))
             }
         };
-        let pages = KeyedPages::new((self.api, self.name), self.columns, self.bounds, rows, keys);
-        Ok(match sorting {
-            Some((by, window)) => pages.ordered_by(by, window),
-            None => pages,
-        })
+        let of = (self.api, self.name);
+        Ok(KeyedPages::new(of, self.columns, self.bounds, rows, keys, sorting))
     }
 
     /// The conditions that need the values of another table.

@@ -7,7 +7,7 @@ use vantage_types::Record;
 
 use super::Read;
 use crate::vantage::{
-    branches::Branches,
+    branches::branches,
     condition::ApiCondition,
     error::refuse_unready,
     filter::Filter,
@@ -17,26 +17,14 @@ use crate::vantage::{
     query::lower_item,
 };
 
-/// What an item endpoint says about a row of the table's set.
-enum Item {
-    Found(Record<Value>),
-    Absent,
-    /// The row lacks a field that a condition needs, or its id cannot be in a URL.
-    Unclear,
-}
-
 impl Read {
     /// The row with `id`, whatever the window. A 404 or 410 for that id means that there is none.
     pub(in crate::vantage) async fn get(self, id: &str) -> Result<Option<Record<Value>>> {
-        let mut read = self.unordered();
-        read.window = None;
-        read.get_any(id).await
-    }
-
-    async fn get_any(self, id: &str) -> Result<Option<Record<Value>>> {
-        let has_meaning = self.id_field.is_some() && !is_synthetic(id);
-        let (mut read, branches) = self.with_planned(Self::branches).await?;
-        let Some(Branches { each, common }) = branches.filter(|_| has_meaning) else {
+        let read = self.whole_set();
+        let has_meaning = read.id_field.is_some() && !is_synthetic(id);
+        let branches = |read: &Self| branches(&read.settings.path, &read.conditions);
+        let (mut read, branches) = read.with_planned(branches).await?;
+        let Some((each, common)) = branches.filter(|_| has_meaning) else {
             return read.get_one(id).await;
         };
         read.conditions = common;
@@ -62,10 +50,8 @@ impl Read {
             let item = move |read: &Self| lower_item(&item_path, &read.declared, read.conditions());
             let (read, item) = self.with_planned(item).await?;
             self = read;
-            match self.get_item(item?, id).await? {
-                Item::Found(row) => return Ok(Some(row)),
-                Item::Absent => return Ok(None),
-                Item::Unclear => {}
+            if let Some(row) = self.get_item(item?, id).await? {
+                return Ok(row);
             }
         }
         let by_id = self.id_field.as_deref().filter(|_| !is_synthetic(id));
@@ -92,14 +78,20 @@ impl Read {
         Ok(None)
     }
 
-    async fn get_item(&self, item: Option<(ItemPath, Filter)>, id: &str) -> Result<Item> {
-        let Some((path, filter)) = item else { return Ok(Item::Absent) };
-        let Some(target) = path.of(id) else { return Ok(Item::Unclear) };
+    /// The row of the table's set that an item endpoint returns, if any. `None` if it does not
+    /// tell: the row lacks a field that a condition needs, or its id cannot be in a URL.
+    async fn get_item(
+        &self,
+        item: Option<(ItemPath, Filter)>,
+        id: &str,
+    ) -> Result<Option<Option<Record<Value>>>> {
+        let Some((path, filter)) = item else { return Ok(Some(None)) };
+        let Some(target) = path.of(id) else { return Ok(None) };
         let response = match self.api.pool.get(target).await {
             Ok(response) => response,
             Err(error) => {
                 let error = self.failed(error);
-                return if error.is_not_found() { Ok(Item::Absent) } else { Err(error) };
+                return if error.is_not_found() { Ok(Some(None)) } else { Err(error) };
             }
         };
         let own = id.to_owned();
@@ -114,10 +106,9 @@ impl Read {
             return Err(error!("the item endpoint answered with another id", id = id));
         }
         Ok(match filter.admits(&row.record) {
-            _ if row.record.is_empty() => Item::Unclear,
-            Some(true) => Item::Found(self.finished(row.record)),
-            Some(false) => Item::Absent,
-            None => Item::Unclear,
+            _ if row.record.is_empty() => None,
+            Some(is_in_set) => Some(is_in_set.then(|| self.finished(row.record))),
+            None => None,
         })
     }
 

@@ -99,13 +99,13 @@ impl Write {
     /// Requires the state of the row in `response`, if the API supports that.
     fn precondition(&self, item: &WriteTarget, response: &Response) -> Result<Precondition> {
         if !self.sends_tags() {
-            return Ok(Precondition::None);
+            return Ok(None);
         }
         let tag = etag::tag_of(response, self.writes.etag_at.as_deref());
         let is_confined_by_tags = self.writes.etags_required && !item.filter.is_empty();
         match self.writes.etags || is_confined_by_tags {
-            true => Precondition::unchanged(tag),
-            false => Precondition::demanded(tag, response),
+            true => etag::unchanged(tag),
+            false => etag::demanded(tag, response),
         }
     }
 

@@ -147,7 +147,7 @@ impl Write {
             // As for an insert: such an API takes ids from bodies.
             row.entry(column.to_owned()).or_insert_with(|| self.read.columns.id_value(id));
         }
-        let mut precondition = Precondition::None;
+        let mut precondition = None;
         if self.reads_first(&item.filter) {
             self.require_guard(&item.filter)?;
             precondition = match self.stored(&item).await? {
@@ -180,7 +180,7 @@ impl Write {
         let by = self.writes.patches().ok_or_else(|| unsupported("patches"))?;
         let Some(item) = self.item(id)? else { return Err(missing(id)) };
         let partial = self.row_with_id(id, partial)?;
-        let mut precondition = Precondition::None;
+        let mut precondition = None;
         let mut merged = None;
         if by == PatchBy::Put || self.reads_first(&item.filter) {
             self.require_guard(&item.filter)?;
@@ -221,7 +221,7 @@ impl Write {
         if self.reads_first(&item.filter) {
             self.require_guard(&item.filter)?;
             match self.stored(&item).await? {
-                Stored::Inside(_, unchanged) => unchanged.put_into(request.headers_mut()),
+                Stored::Inside(_, unchanged) => request.headers_mut().extend(unchanged),
                 Stored::Outside | Stored::Absent => return Ok(()),
             }
         }
@@ -310,6 +310,6 @@ impl Write {
 
     /// Requires that there is no such row, for APIs that support that.
     fn absent(&self) -> Precondition {
-        if self.sends_tags() { Precondition::Absent } else { Precondition::None }
+        if self.sends_tags() { etag::absent() } else { None }
     }
 }
