@@ -17,7 +17,6 @@ use http::{StatusCode, Uri, header::AUTHORIZATION};
 use secrecy::SecretString;
 
 use super::{
-    foreign_clients::ForeignClients,
     gates::{CallPermit, Throttle},
     hedging::Hedging,
     origin::{Api, Origins},
@@ -39,6 +38,9 @@ use crate::{
     token_manager::{Issued, TokenManager, TokenSet},
     transport::Client,
 };
+
+/// How many clients for other APIs are kept. One more replaces the oldest.
+const MOST_FOREIGN_CLIENTS: usize = 8;
 
 /// What all workers of a pool share.
 #[derive(Clone)]
@@ -62,7 +64,8 @@ pub(super) struct WorkerContext {
     pub(super) slot: usize,
     parts: WorkerParts,
     pub(super) client: Client,
-    foreign_clients: ForeignClients,
+    /// The clients for other APIs, to which a stream's next page may lead, with their origins.
+    foreign_clients: RefCell<Vec<(String, Rc<Client>)>>,
     pub(super) throttle: Throttle,
     /// The pool's tokens that this worker knows.
     known_tokens: KnownTokens,
@@ -91,7 +94,7 @@ impl WorkerContext {
         Self {
             slot,
             client: Client::new(&config.transport(kept, dispatcher.counters().connections())),
-            foreign_clients: ForeignClients::default(),
+            foreign_clients: RefCell::default(),
             throttle: Throttle::new(
                 parts.limiter.clone(),
                 Arc::clone(&parts.pacer),
@@ -172,7 +175,17 @@ impl WorkerContext {
     /// The client for a request that goes to another API than the pool's.
     pub(super) fn other_client(&self, request: &Request) -> Result<Option<Rc<Client>>, Error> {
         let Some(base) = request.other_base() else { return Ok(None) };
-        self.foreign_clients.client(base, &self.dispatcher).map(Some)
+        let mut clients = self.foreign_clients.borrow_mut();
+        if let Some((_, client)) = clients.iter().find(|(origin, _)| origin == base.origin()) {
+            return Ok(Some(Rc::clone(client)));
+        }
+        let gauge = self.dispatcher.counters().connections();
+        let client = Rc::new(Client::new(&self.config().transport_to(base, gauge)?));
+        if clients.len() == MOST_FOREIGN_CLIENTS {
+            clients.remove(0);
+        }
+        clients.push((base.origin().to_owned(), Rc::clone(&client)));
+        Ok(Some(client))
     }
 
     /// The tokens that may be sent with `call`: none are sent to another API.
