@@ -6,24 +6,22 @@ use std::time::{Duration, Instant, SystemTime};
 
 use http::HeaderName;
 
-use super::{
-    context::WorkerContext,
-    origin::{Api, HoldPermits},
-};
+use super::{context::WorkerContext, origin::Api};
 use crate::{
     dispatch::{BreakerPermit, Call},
     error::{Error, ErrorKind},
     events::{Attempt, Event, Outcome},
     permits::{InFlight, Permit},
-    rate_limit::{Classified, PacedAttempt, Slower, quota},
+    rate_limit::{Classified, HoldPermit, PacedAttempt, Slower, quota},
     response::Response,
     stats::Counters,
 };
 
-/// The permission to make one attempt now, from the hold and the circuit breaker.
+/// The permission to make one attempt now, from the circuit breaker and the holds: that of the API,
+/// and that of a handle with its own credentials.
 pub(super) struct Leave<'a> {
     pub(super) breaker: Option<BreakerPermit<'a>>,
-    pub(super) hold_permits: HoldPermits<'a>,
+    pub(super) hold_permits: (HoldPermit<'a>, Option<HoldPermit<'a>>),
 }
 
 /// An attempt in flight. Dropped before its end, it is counted and reported as cancelled, and if it
@@ -33,7 +31,7 @@ pub(super) struct Running<'a> {
     call: &'a Call,
     in_flight: &'a InFlight,
     attempt: Attempt,
-    started: Instant,
+    pub(super) started: Instant,
     has_ended: bool,
     leave: Option<Leave<'a>>,
     /// `None` if the pace does not depend on its end.
@@ -63,11 +61,6 @@ impl<'a> Running<'a> {
             Self { worker, call, in_flight, attempt, started, has_ended: false, leave, paced };
         // Dropped, it is reported as cancelled.
         if call.is_cancelled() { Err(is_over()) } else { Ok(running) }
-    }
-
-    /// When it began.
-    pub(super) fn started(&self) -> Instant {
-        self.started
     }
 
     /// Ends the attempt with a response or with an error of known meaning, and gives its permit

@@ -3,7 +3,7 @@
 //! lead to, so that none affects another.
 
 use std::{
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, PoisonError},
     time::Instant,
 };
 
@@ -20,9 +20,6 @@ use crate::{
 
 /// How many origins are tracked at a time. One more replaces the oldest.
 const MOST_ORIGINS: usize = 64;
-
-/// The permits of one attempt from the holds that apply to it.
-pub(super) type HoldPermits<'a> = (HoldPermit<'a>, Option<HoldPermit<'a>>);
 
 /// The shared state of the API that a call goes to.
 #[derive(Clone, Copy)]
@@ -57,7 +54,7 @@ impl<'a> Api<'a> {
     }
 
     /// Lets an attempt leave at `now`, if no hold prevents it.
-    pub(super) fn depart(&self, now: Instant) -> Option<HoldPermits<'a>> {
+    pub(super) fn depart(&self, now: Instant) -> Option<(HoldPermit<'a>, Option<HoldPermit<'a>>)> {
         let by_handle = match self.own_hold {
             Some(own) => Some(own.admit(now)?),
             None => None,
@@ -72,7 +69,7 @@ impl<'a> Api<'a> {
 
 /// An origin other than that of the pool's API.
 pub(crate) struct Origin {
-    name: String,
+    pub(super) name: String,
     hold: Hold,
     pacer: Pacer,
     circuit: Option<SharedBreaker>,
@@ -101,10 +98,6 @@ impl Origin {
             budget: Mutex::new(Budget::new(settings.retry_budget, now)),
             limit,
         }
-    }
-
-    pub(super) fn name(&self) -> &str {
-        &self.name
     }
 
     pub(super) fn api(&self) -> Api<'_> {
@@ -155,7 +148,7 @@ impl Origins {
 
     /// The origin of `base`.
     pub(super) fn get(&self, base: &BaseUrl) -> Arc<Origin> {
-        let mut known = self.known();
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(origin) = known.iter().find(|origin| origin.name == base.origin()) {
             return Arc::clone(origin);
         }
@@ -165,9 +158,5 @@ impl Origins {
         let origin = Arc::new(Origin::new(base.origin(), &self.config, Instant::now()));
         known.push(Arc::clone(&origin));
         origin
-    }
-
-    fn known(&self) -> MutexGuard<'_, Vec<Arc<Origin>>> {
-        self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -128,7 +128,7 @@ impl Attempts<'_> {
         if self.api.hold.extend(now, wait) {
             self.worker.events().emit(|| match self.api.foreign {
                 None => Event::HoldSet { wait },
-                Some(origin) => Event::OriginHeld { origin: origin.name().to_owned(), wait },
+                Some(origin) => Event::OriginHeld { origin: origin.name.clone(), wait },
             });
         }
     }

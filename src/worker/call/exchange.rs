@@ -24,7 +24,7 @@ pub(super) async fn exchange(
     request: &Request,
     url: &Uri,
 ) -> Outcome {
-    let remaining = call.remaining(running.started());
+    let remaining = call.remaining(running.started);
     let limit = remaining.min(worker.config().settings.attempt_timeout);
     let answer = pin!(client.send(request, url));
     let outcome = tokio::time::timeout(limit, answer).await;
