@@ -39,10 +39,18 @@ pub(super) async fn run(worker: Rc<WorkerContext>, job: Job) {
     let origin =
         call.request.foreign_base(&worker.config().base).map(|base| worker.origins.get(base));
     let api = origin.as_ref().map_or_else(|| worker.api(&call), |origin| origin.api());
-    let (redirects, past) = (Redirects::default(), Past::default());
-    let latest = None;
-    let attempts =
-        Attempts { worker: &worker, call: &call, api, permit, url, redirects, latest, past };
+    let attempts = Attempts {
+        worker: &worker,
+        call: &call,
+        api,
+        permit,
+        url,
+        redirects: Redirects::default(),
+        latest: None,
+        uncounted: 0,
+        unreached: None,
+        has_waited: false,
+    };
     // Pinned in place, here and below: each move would double the size of a call.
     let answer = pin!(attempts.run());
     let answer = answer.instrument(call.span.clone());
@@ -74,27 +82,15 @@ pub(super) struct Attempts<'a> {
     redirects: Redirects,
     /// The latest attempt.
     pub(super) latest: Option<Attempt>,
-    pub(super) past: Past,
-}
-
-/// The history of a call, as far as it matters for another attempt.
-#[derive(Default)]
-pub(super) struct Past {
     /// Attempts that are not retries: after a token refresh, hedges, and those that do not count.
     pub(super) uncounted: u32,
     /// Since when the API has not been reached, and by how many attempts.
-    pub(super) unreached: Option<(Instant, u32)>,
+    unreached: Option<(Instant, u32)>,
     /// Whether the one wait that some statuses allow has been made.
     pub(super) has_waited: bool,
 }
 
-impl Past {
-    /// Records a response after which the request is sent again, elsewhere or otherwise.
-    pub(super) fn replayed(&mut self) {
-        self.uncounted += 1;
-        self.unreached = None;
-    }
-
+impl Attempts<'_> {
     /// Records `error`, with which an attempt ended at `now`.
     pub(super) fn unreached(
         &mut self,
@@ -136,7 +132,10 @@ impl<'a> Attempts<'a> {
                 Err(error) => Next::Fail(error),
             };
             match next {
-                Next::Replay => self.past.replayed(),
+                Next::Replay => {
+                    self.uncounted += 1;
+                    self.unreached = None;
+                }
                 Next::Fail(error) => {
                     let error = error.with_secrets(self.worker.secrets_of(self.call));
                     let error = self.retry(error).await?;
@@ -229,7 +228,7 @@ impl<'a> Attempts<'a> {
         token: Option<&Issued>,
         leave: Leave<'a>,
     ) -> Result<Response, Error> {
-        let Self { worker, call, api, permit, url, redirects, latest, past } = self;
+        let Self { worker, call, api, permit, url, redirects, latest, uncounted, .. } = self;
         let (request, to) = worker.prepare(call, url, token, permit).await?;
         let began = Instant::now();
         if call.remaining(began).is_zero() {
@@ -247,7 +246,7 @@ impl<'a> Attempts<'a> {
                     let (beside, leave) = hedge::second(worker, *api, call, token)?;
                     let second =
                         Running::begin(worker, *api, call, permit.in_flight(), leave, Some(beside));
-                    past.uncounted += 1;
+                    *uncounted += 1;
                     Some(
                         second.map(|second| {
                             exchange(second, worker, client, call, token, &request, &to)

@@ -7,11 +7,7 @@ use http::header::LOCATION;
 use super::{Attempts, Next, after};
 use crate::{
     error::{Error, ErrorKind},
-    events::Event,
-    permits::Stage,
     response::{Action, Response, Ruling},
-    stats::WaitCause,
-    worker::gates::pause,
 };
 
 /// Some APIs use this header instead of `Location`.
@@ -48,13 +44,7 @@ impl Attempts<'_> {
             let late = Error::new(ErrorKind::DeadlineExceeded, what).with_wait(wait);
             return Err(after(late, Some(pending)));
         }
-        if let Some(attempt) = self.latest {
-            let (reason, status) = (pending.kind(), pending.status());
-            self.worker.events().emit(|| Event::RetryScheduled { attempt, wait, reason, status });
-        }
-        self.permit.go_on_to(Stage::Unsent)?;
-        let waited = pause(self.call, &self.permit, WaitCause::Backoff, wait).await;
-        waited.map_err(|late| after(late, Some(pending)))?;
+        self.wait(wait, &pending).await?;
         Ok(Next::Replay)
     }
 }
