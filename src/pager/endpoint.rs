@@ -343,5 +343,5 @@ pub(crate) fn page_url(
     let mut endpoint = Endpoint::new(endpoint.to_owned());
     endpoint.paging = paging.clone();
     let request = endpoint.request(base, address, size)?;
-    request.other_base().map_or(base, Arc::as_ref).join(request.target())
+    request.base(base).join(request.target())
 }

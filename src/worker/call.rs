@@ -299,7 +299,7 @@ impl<'a> Attempts<'a> {
     /// Follows a redirect of a safe method if it stays on the pool's origin and below its base URL.
     fn redirect(&mut self, response: Response) -> Next {
         let request = &self.call.request;
-        let base = request.other_base().map_or(&self.worker.config().base, Arc::as_ref);
+        let base = request.base(&self.worker.config().base);
         match self.redirects.follow(request, base, &self.url, response) {
             Ok(url) => {
                 self.url = Arc::new(url);

@@ -31,8 +31,7 @@ impl Attempts<'_> {
         if follows == Some(Action::Poll { follow_location: true })
             && let Some(location) = location(&response)
         {
-            let base = self.call.request.other_base();
-            let base = base.map_or(&self.worker.config().base, std::sync::Arc::as_ref);
+            let base = self.call.request.base(&self.worker.config().base);
             match base.follow(&self.url, location) {
                 Ok(url) => self.url = std::sync::Arc::new(url),
                 Err(error) => return Ok(Next::Fail(error.with_response(response))),
