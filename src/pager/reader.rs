@@ -120,7 +120,7 @@ impl<T: Send + 'static> Reader<T> {
     /// Where the stream stands: after the last item that it has returned.
     pub(super) fn position(&self) -> Position {
         let taken = self.page.as_ref().map_or(self.position.taken, OpenPage::taken);
-        Position { taken, full: self.judge.plan.full(), ..self.position.clone() }
+        Position { taken, full: self.judge.plan.full, ..self.position.clone() }
     }
 
     /// The index of the latest page.
@@ -179,7 +179,7 @@ impl<T: Send + 'static> Reader<T> {
         let following = self.following.take();
         // Skipped rows were read before.
         if !self.reread.is_behind() {
-            self.position.go_to(self.index, following, self.judge.plan.rows());
+            self.position.go_to(self.index, following, self.judge.plan.rows);
         }
     }
 
@@ -215,7 +215,7 @@ impl<T: Send + 'static> Reader<T> {
                 self.arrive(address);
                 self.judge.miss(self.index, error)?;
                 self.feed = None;
-                self.position.go_to(self.index, None, self.judge.plan.rows());
+                self.position.go_to(self.index, None, self.judge.plan.rows);
                 return Ok(());
             }
             Ok(fetched) => fetched,
@@ -224,7 +224,7 @@ impl<T: Send + 'static> Reader<T> {
             self.held = permit.take();
         }
         let scan = fetched.scan.take();
-        let number = self.judge.plan.paging().number(self.index);
+        let number = self.judge.plan.paging.number(self.index);
         let items = scan.as_ref().map_or(0, |scan| scan.items);
         let list = scan.as_ref().map(|scan| scan.list.clone());
         let skip = mem::take(&mut self.skip) + self.reread.pass_over(items);
@@ -262,16 +262,16 @@ impl<T: Send + 'static> Reader<T> {
     /// Moves the position to the page that has arrived.
     fn arrive(&mut self, address: Option<PageAddress>) {
         if address.is_some() && !self.reread.is_behind() {
-            self.position.go_to(self.index, address, self.judge.plan.rows());
+            self.position.go_to(self.index, address, self.judge.plan.rows);
         }
     }
 
     /// Restarts the read if the place of the next page has expired and restarts are enabled.
     fn begin_again(&mut self, error: Error) -> Result<(), Error> {
         let plan = Plan::new(self.endpoint.paging.clone(), &self.endpoint.start());
-        let rows = self.judge.plan.rows();
+        let rows = self.judge.plan.rows;
         let horizon = horizon(&plan, 0, self.pages_left());
-        if !self.reread.begin(self.judge.connected(), &self.endpoint, horizon, rows) {
+        if !self.reread.begin(&self.judge.connected, &self.endpoint, horizon, rows) {
             return Err(expired(error));
         }
         self.judge.begin_again(plan, rows);
@@ -328,7 +328,7 @@ impl<T: Send + 'static> Reader<T> {
     }
 
     fn on_page(&self, error: Error) -> Error {
-        error.with_page(self.judge.plan.paging().number(self.at_hand))
+        error.with_page(self.judge.plan.paging.number(self.at_hand))
     }
 }
 
@@ -353,5 +353,5 @@ fn same((one, this): (&ItemList, Option<u64>), (other, that): (&ItemList, Option
 
 /// The pages that the plan allows to request, at most `left` from page `next` on.
 fn horizon(plan: &Plan, next: u64, left: u64) -> Horizon {
-    Horizon { pages: plan.horizon().min(next.saturating_add(left)), stride: plan.stride() }
+    Horizon { pages: plan.horizon().min(next.saturating_add(left)), stride: plan.stride }
 }
