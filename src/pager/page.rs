@@ -9,8 +9,6 @@ use std::{
     time::Instant,
 };
 
-use bytes::Bytes;
-
 use super::{
     bounds::Bounds,
     endpoint::{Endpoint, FetchedPage},
@@ -30,12 +28,12 @@ use crate::{
 pub(super) struct OpenPage<T: Send + 'static> {
     endpoint: Arc<Endpoint>,
     decoder: Arc<dyn ErasedDecoder<T>>,
-    response: Response,
-    list: ItemList,
+    pub(super) response: Response,
+    pub(super) list: ItemList,
     /// How far the items were built.
     progress: Taken,
     effort: Effort,
-    number: u64,
+    pub(super) number: u64,
     /// How many of the next items were already taken before the read was resumed.
     skip: u64,
     /// How many items were skipped for that.
@@ -87,16 +85,8 @@ impl<T: Send + 'static> OpenPage<T> {
         })
     }
 
-    pub(super) fn number(&self) -> u64 {
-        self.number
-    }
-
     pub(super) fn has_items(&self) -> bool {
         !self.list.is_empty()
-    }
-
-    pub(super) fn list(&self) -> &ItemList {
-        &self.list
     }
 
     /// How many items were built.
@@ -119,11 +109,6 @@ impl<T: Send + 'static> OpenPage<T> {
     pub(super) fn taken_at_its_end(&self, items: u64) -> u64 {
         let before = self.skip + self.passed;
         before + items.saturating_sub(before).min(self.most)
-    }
-
-    /// The body as received.
-    pub(super) fn bytes(&self) -> &Bytes {
-        self.response.body()
     }
 
     /// How much work was done on the page.

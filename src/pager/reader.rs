@@ -45,7 +45,7 @@ pub(super) struct Reader<T: Send + 'static> {
     /// items were built.
     is_judged: bool,
     /// The index of the latest page.
-    at_hand: u64,
+    pub(super) at_hand: u64,
     /// Where the stream stands, without the items taken from the current page.
     position: Position,
     /// The address of the page after the current one; `None` after the last.
@@ -64,7 +64,7 @@ pub(super) struct Reader<T: Send + 'static> {
     /// How many items the previous page had.
     expected: usize,
     /// The total number of items in the set, as a page last reported it.
-    told: Option<u64>,
+    pub(super) told: Option<u64>,
     /// How many pages were judged, and how many rows were returned from pages that were left.
     pages: u64,
     rows: u64,
@@ -121,16 +121,6 @@ impl<T: Send + 'static> Reader<T> {
     pub(super) fn position(&self) -> Position {
         let taken = self.page.as_ref().map_or(self.position.taken, OpenPage::taken);
         Position { taken, full: self.judge.plan.full, ..self.position.clone() }
-    }
-
-    /// The index of the latest page.
-    pub(super) fn page_at_hand(&self) -> u64 {
-        self.at_hand
-    }
-
-    /// The total number of items in the set, as a page last reported it.
-    pub(super) fn told_total(&self) -> Option<u64> {
-        self.told
     }
 
     /// Leaves the current page after an error, and returns that error.
@@ -232,9 +222,9 @@ impl<T: Send + 'static> Reader<T> {
         let page =
             OpenPage::open(&self.endpoint, &self.decoder, fetched, list, number, skip, self.rows)?;
         let content = scan.as_ref().map(|scan| scan.content);
-        let previous = self.previous.replace((page.list().clone(), content));
-        let repeats = previous
-            .is_some_and(|previous| same((&previous.0, previous.1), (page.list(), content)));
+        let previous = self.previous.replace((page.list.clone(), content));
+        let repeats =
+            previous.is_some_and(|previous| same((&previous.0, previous.1), (&page.list, content)));
         let is_promised = self.judge.plan.is_promised(self.index);
         // A page that may be the last one, or not belong to the set, is judged before its items
         // are returned, which costs a scan. A promised page belongs to the set whatever it says,
@@ -295,7 +285,7 @@ impl<T: Send + 'static> Reader<T> {
             None if self.endpoint.paging.is_paged() => Continuation::Computed,
             None => Continuation::Nowhere,
         };
-        let body = self.previous.as_ref().map_or("", |(list, _)| list.text());
+        let body = self.previous.as_ref().map_or("", |(list, _)| &*list.text);
         // Long pages are not searched for keys.
         let body = if body.len() < LONG { body } else { "" };
         let (index, is_flag_named) = (self.index, self.endpoint.envelope.has_flag());
@@ -344,9 +334,7 @@ fn expired(error: Error) -> Error {
 /// Whether two pages hold the same items. Long ones are compared by hash.
 fn same((one, this): (&ItemList, Option<u64>), (other, that): (&ItemList, Option<u64>)) -> bool {
     match (this, that) {
-        (Some(this), Some(that)) if one.text().len().min(other.text().len()) >= LONG => {
-            this == that
-        }
+        (Some(this), Some(that)) if one.text.len().min(other.text.len()) >= LONG => this == that,
         _ => same_items(one, other),
     }
 }

@@ -30,12 +30,12 @@ impl PageFormat for Json {
     fn find(&self, envelope: &Envelope, text: ByteString) -> ItemList {
         if envelope.items.is_plain() {
             let first = first_item(envelope, &text);
-            return ItemList::new(text, first, None, &Self);
+            return ItemList { text, first, places: None, format: &Self };
         }
         let items = items_along(envelope, &text).ok().flatten().unwrap_or_default();
         let places: Arc<[_]> = items.into_iter().map(|item| place(&text, item)).collect();
         let first = places.first().map(|place| place.start);
-        ItemList::new(text, first, Some(places), &Self)
+        ItemList { text, first, places: Some(places), format: &Self }
     }
 
     fn next(
@@ -43,13 +43,13 @@ impl PageFormat for Json {
         items: &ItemList,
         taken: Taken,
     ) -> Option<Result<(usize, Option<usize>), Mismatch>> {
-        if let Some(places) = items.places() {
+        if let Some(places) = &items.places {
             return places.get(taken.count).map(|place| Ok((place.start, Some(place.end))));
         }
         if taken.count == 0 {
             return Some(Ok((taken.at, None)));
         }
-        match items.text().as_bytes().get(taken.at) {
+        match items.text.as_bytes().get(taken.at) {
             Some(b',') => Some(Ok((taken.at + 1, None))),
             Some(b']') => None,
             _ => Some(Err("an item is followed by neither `,` nor `]`".into())),
@@ -61,9 +61,9 @@ impl PageFormat for Json {
     }
 
     fn take_all(&self, items: &ItemList) -> Option<Taken> {
-        let before = items.text().get(..items.first().filter(|_| items.places().is_none())?)?;
+        let before = items.text.get(..items.first.filter(|_| items.places.is_none())?)?;
         let bracket = before.trim_end_matches(WHITE_SPACE).len().checked_sub(1)?;
-        let mut json = serde_json::Deserializer::from_str(items.text().get(bracket..)?);
+        let mut json = serde_json::Deserializer::from_str(items.text.get(bracket..)?);
         // Takes no memory: ignored values are empty.
         let count = Vec::<IgnoredAny>::deserialize(&mut json).ok()?.len();
         let length = json.into_iter::<IgnoredAny>().byte_offset();

@@ -36,7 +36,7 @@ impl PageFormat for Ndjson {
 
     fn find(&self, _: &Envelope, text: ByteString) -> ItemList {
         let first = next(&text, 0);
-        ItemList::new(text, first, None, &Self)
+        ItemList { text, first, places: None, format: &Self }
     }
 
     fn next(
@@ -44,13 +44,13 @@ impl PageFormat for Ndjson {
         items: &ItemList,
         taken: Taken,
     ) -> Option<Result<(usize, Option<usize>), Mismatch>> {
-        let (start, end) = line(items.text(), taken.at)?;
+        let (start, end) = line(&items.text, taken.at)?;
         Some(Ok((start, Some(end))))
     }
 
     fn locate(&self, mismatch: Mismatch, items: &ItemList, taken: Taken) -> Mismatch {
-        let end = line(items.text(), taken.at).map_or(taken.at, |(_, end)| end);
-        mismatch.on_line(number(items.text(), end))
+        let end = line(&items.text, taken.at).map_or(taken.at, |(_, end)| end);
+        mismatch.on_line(number(&items.text, end))
     }
 
     fn trailer(

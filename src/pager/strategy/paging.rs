@@ -96,7 +96,7 @@ pub struct Paging {
     pub(super) origins: Origins,
     /// How much of the URL of a next page is followed.
     #[serde(default, rename = "next_url_part")]
-    pub(super) url_part: UrlPart,
+    pub(in crate::pager) url_part: UrlPart,
     #[serde(flatten)]
     pub(super) ends: Ends,
     /// Deserialized last: it refuses every key that is left.
@@ -262,11 +262,6 @@ impl Paging {
     /// Whether pages are linked by the `Link` header.
     pub(super) fn is_link(&self) -> bool {
         self.mode == (Mode::Link {})
-    }
-
-    /// How much of a next URL is followed.
-    pub(in crate::pager) fn followed_part(&self) -> UrlPart {
-        self.url_part
     }
 
     /// What names the next page, for error messages.
