@@ -253,6 +253,7 @@ impl Plan {
             false => length == Length::Empty && index + 1 >= total.div_ceil(size.unwrap_or(1)),
         });
         Evidence {
+            continuation,
             flag: info.has_next,
             is_flag_named,
             next_page: info.next_page,
@@ -260,9 +261,9 @@ impl Plan {
             rows: info.total.map(|total| self.rows.cmp(&total)),
             pages: self.pages(info).map(|pages| (index + 1).cmp(&pages)),
             are_totals_estimates: self.paging.ends.totals_are_estimates,
+            length,
             short_ends: self.paging.ends.short_page_ends.unwrap_or(!self.paging.is_chained()),
             is_exhausted,
-            ..Evidence::silent(continuation, length)
         }
     }
 
