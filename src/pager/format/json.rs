@@ -16,7 +16,7 @@ use crate::{
     pager::{
         envelope::Envelope,
         facts::{HINTS, Location, Named, PageInfo, Remarks, unreadable},
-        strategy::{PageTrailer, Pointer},
+        strategy::{PageTrailer, read_pointer},
     },
     path::{Gaps, Path, Step},
     response::Mismatch,
@@ -104,10 +104,10 @@ fn outline(
     let mut json = serde_json::Deserializer::from_str(page);
     Walk::new(&lookups, envelope, &mut found).deserialize(&mut json)?;
     json.end()?;
-    let mut trailer = PageTrailer { lists: found.lists, ..PageTrailer::default() };
-    if !envelope.items.is_plain() {
-        trailer.lists = usize::from(items_along(envelope, page)?.is_some());
-    }
+    let lists = match envelope.items.is_plain() {
+        true => found.lists,
+        false => usize::from(items_along(envelope, page)?.is_some()),
+    };
     // Known facts are kept, so the order is by trust: configured places, header fields, the
     // `pagination` object.
     let mut info = PageInfo::default();
@@ -122,11 +122,12 @@ fn outline(
         })?;
     }
     envelope.read_headers(headers, &mut info)?;
+    let mut next = Ok(None);
     if let Some(path) = pointer {
         sources.texts(Target::Pointer, path, &mut info, |info, text| {
             info.remarks.add(Remarks::POINTER);
-            if trailer.pointer == Pointer::Absent {
-                trailer.pointer = Pointer::read(text);
+            if matches!(next, Ok(None)) {
+                next = read_pointer(text);
             }
             Ok(())
         })?;
@@ -144,8 +145,7 @@ fn outline(
             })?;
         }
     }
-    trailer.info = info;
-    Ok(trailer)
+    Ok(PageTrailer { lists, info, pointer: next })
 }
 
 /// The results of a walk, and the page for paths that the walk did not cover.

@@ -40,4 +40,4 @@ pub use paging::Paging;
 pub(super) use plan::{Observation, Plan, Stride};
 pub(super) use position::Position;
 pub(super) use seen::Seen;
-pub(super) use trailer::{PageTrailer, Pointer, is_zero};
+pub(super) use trailer::{PageTrailer, is_zero, read_pointer};
