@@ -9,7 +9,7 @@ use http::{StatusCode, header::CONTENT_RANGE};
 
 use super::{
     endpoint::Endpoint,
-    facts::{Location, Named, PageInfo, Remarks, complete_length},
+    facts::{PageInfo, Remarks, complete_length},
     strategy::{Observation, PageAddress, Plan, Statement, Verdict},
 };
 use crate::{
@@ -189,8 +189,8 @@ impl Judge {
             return;
         }
         let envelope = &self.endpoint.envelope;
-        for (index, Named { place, .. }) in envelope.named.iter().enumerate() {
-            let is_looked_for = !envelope.is_lines || matches!(place, Location::Header(_));
+        for (index, (_, place)) in envelope.named.iter().enumerate() {
+            let is_looked_for = !envelope.is_lines || place.is_header();
             if is_looked_for && !self.had.has(Remarks::place(index)) {
                 self.warn(never_there(&place.name()));
             }

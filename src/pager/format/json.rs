@@ -15,7 +15,7 @@ use super::{
 use crate::{
     pager::{
         envelope::Envelope,
-        facts::{HINTS, Location, Named, PageInfo, Remarks, unreadable},
+        facts::{HINTS, Location, PageInfo, Remarks, unreadable},
         strategy::{PageTrailer, read_pointer},
     },
     path::{Gaps, Path, Step},
@@ -112,7 +112,7 @@ fn outline(
     // `pagination` object.
     let mut info = PageInfo::default();
     let sources = Sources { page, lookups: &lookups, found: &found };
-    for (index, Named { fact, place }) in envelope.named.iter().enumerate() {
+    for (index, (fact, place)) in envelope.named.iter().enumerate() {
         let Location::Body(path) = place else { continue };
         sources.texts(Target::Named(index), path, &mut info, |info, text| {
             info.remarks.add(Remarks::place(index));
