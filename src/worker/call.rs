@@ -182,7 +182,7 @@ impl<'a> Attempts<'a> {
             }
             token.take_if(|token| !token.is_good(Instant::now()));
             if let (None, Some(tokens)) = (&token, tokens)
-                && !tokens.are_limited()
+                && !tokens.set.is_limited
             {
                 *token = Some(tokens.next(call, permit).await?);
             }

@@ -20,7 +20,7 @@ use super::{
     gates::{CallPermit, Throttle},
     hedging::Hedging,
     origin::{Api, Origins},
-    tokens::{KnownTokens, TokensOf},
+    tokens::TokensOf,
 };
 use crate::{
     actors::ActorRef,
@@ -68,7 +68,7 @@ pub(super) struct WorkerContext {
     foreign_clients: RefCell<Vec<(String, Rc<Client>)>>,
     pub(super) throttle: Throttle,
     /// The pool's tokens that this worker knows.
-    known_tokens: KnownTokens,
+    known_tokens: RefCell<Vec<Option<Issued>>>,
     pub(super) policy: retry::Policy,
     pub(super) counters: RefCell<Counters>,
     pub(super) hedging: RefCell<Hedging>,
