@@ -15,9 +15,10 @@ use super::{
 use crate::error::{Delivery, Error, ErrorKind};
 
 /// The state of the connection.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 enum Phase {
     /// No request is outstanding.
+    #[default]
     Idle,
     /// A request is being written, or its response's head is awaited or partly received.
     Head,
@@ -28,7 +29,7 @@ enum Phase {
 }
 
 /// The state of one connection.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Exchange {
     phase: Phase,
     requests: u64,
@@ -57,20 +58,7 @@ pub(super) struct Exchange {
 impl Exchange {
     /// The state of a connection that is new, or was kept open for another request.
     pub(super) fn new(is_reused: bool) -> Self {
-        Self {
-            phase: Phase::Idle,
-            requests: u64::from(is_reused),
-            written: 0,
-            seen: 0,
-            is_head: false,
-            status: 0,
-            head: HeadReader::default(),
-            ready: BytesMut::new(),
-            spent: false,
-            early: false,
-            overruns: false,
-            is_stale: false,
-        }
+        Self { requests: u64::from(is_reused), ..Self::default() }
     }
 
     /// Records bytes that arrived after the end of a response. No other request follows on this
