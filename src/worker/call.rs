@@ -25,10 +25,7 @@ use crate::{
     token_manager::Issued,
 };
 
-mod exchange;
 mod poll;
-
-use exchange::exchange;
 
 /// Runs a job until its call is answered, or until nobody waits for it any more.
 pub(super) async fn run(worker: Rc<WorkerContext>, job: Job) {
@@ -237,7 +234,7 @@ impl<'a> Attempts<'a> {
         let other = worker.other_client(&call.request)?;
         let client = other.as_deref().unwrap_or(&worker.client);
         let running = Running::begin(worker, *api, call, permit.in_flight(), leave, None)?;
-        let first = pin!(exchange(running, worker, client, call, token, &request, &to));
+        let first = pin!(running.exchange(client, token, &request, &to));
         let (attempt, outcome) = match hedge::delay(worker, call) {
             None => first.await,
             // Boxed, so that calls without a hedge reserve no memory for one.
@@ -247,11 +244,7 @@ impl<'a> Attempts<'a> {
                     let second =
                         Running::begin(worker, *api, call, permit.in_flight(), leave, Some(beside));
                     *uncounted += 1;
-                    Some(
-                        second.map(|second| {
-                            exchange(second, worker, client, call, token, &request, &to)
-                        }),
-                    )
+                    Some(second.map(|second| second.exchange(client, token, &request, &to)))
                 };
                 Box::pin(hedge::race(worker, delay, first, second)).await?
             }
