@@ -137,8 +137,14 @@ impl WorkerContext {
     /// The state of the pool's own API that `call` shares with other calls.
     pub(super) fn api<'a>(&'a self, call: &'a Call) -> Api<'a> {
         let tenant = call.tenant.as_deref();
-        let circuit = self.dispatcher.circuit_of(tenant);
-        Api::own(&self.hold, &self.pacer, circuit, &self.budget, tenant)
+        Api {
+            hold: &self.hold,
+            own_hold: tenant.map(|tenant| &tenant.hold),
+            pacer: &self.pacer,
+            circuit: self.dispatcher.circuit_of(tenant),
+            budget: tenant.map_or(&*self.budget, |tenant| &tenant.budget),
+            foreign: None,
+        }
     }
 
     /// The limit for the rate key of `call`, if it has one and there is a limit per key: each

@@ -11,7 +11,7 @@ use super::gates::{CallPermit, pause};
 use crate::{
     base_url::BaseUrl,
     config::ValidConfig,
-    dispatch::{Call, SharedBreaker, Tenant},
+    dispatch::{Call, SharedBreaker},
     error::Error,
     rate_limit::{Hold, HoldPermit, Pace, Pacer, RateLimiter, default_burst},
     retry::Budget,
@@ -29,25 +29,12 @@ pub(super) struct Api<'a> {
     pub(super) own_hold: Option<&'a Hold>,
     pub(super) pacer: &'a Pacer,
     pub(super) circuit: Option<&'a SharedBreaker>,
-    budget: &'a Mutex<Budget>,
+    pub(super) budget: &'a Mutex<Budget>,
     /// Set if it is another API than the pool's.
     pub(super) foreign: Option<&'a Origin>,
 }
 
 impl<'a> Api<'a> {
-    /// The pool's own API, for calls of `tenant`.
-    pub(super) fn own(
-        hold: &'a Hold,
-        pacer: &'a Pacer,
-        circuit: Option<&'a SharedBreaker>,
-        budget: &'a Mutex<Budget>,
-        tenant: Option<&'a Tenant>,
-    ) -> Self {
-        let own_hold = tenant.map(|tenant| &tenant.hold);
-        let budget = tenant.map_or(budget, |tenant| &tenant.budget);
-        Self { hold, own_hold, pacer, circuit, budget, foreign: None }
-    }
-
     /// Whether there is no hold.
     pub(super) fn is_open(&self) -> bool {
         self.hold.is_open() && self.own_hold.is_none_or(Hold::is_open)
