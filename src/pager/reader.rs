@@ -1,6 +1,7 @@
 //! The reader of one stream, on the consumer's side: takes pages from the pager's feed, builds
 //! their items on demand, lets the plan judge each page in its turn, and tells the pager how far
-//! the set reaches.
+//! the set reaches. It reads the set again from its start if the place of the next page has expired
+//! and `Paging::restart_when_expired` allows it.
 
 mod reads;
 
@@ -11,6 +12,8 @@ use std::{
     time::Instant,
 };
 
+use futures::future::BoxFuture;
+
 use super::{
     endpoint::{Endpoint, LONG, PageScan},
     facts::PageInfo,
@@ -19,7 +22,6 @@ use super::{
     judge::Judge,
     page::OpenPage,
     prefetcher::{Horizon, QueuedPage},
-    reread::Reread,
     strategy::{Continuation, Observation, PageAddress, Plan, Position, Verdict},
     window::PagePermit,
 };
@@ -52,8 +54,12 @@ pub(super) struct Reader<T: Send + 'static> {
     following: Option<PageAddress>,
     /// How many items of the first page were taken before the read was resumed.
     skip: u64,
-    /// Restarts the read, if that is enabled.
-    reread: Reread,
+    /// How many restarts are left.
+    restarts: u32,
+    /// How many rows were read before a restart and must still be skipped.
+    behind: u64,
+    /// The pages from the start on, after a restart.
+    reopening: Option<BoxFuture<'static, Result<Feed, Error>>>,
     /// The current page's permit of the window, which is returned when the page is consumed.
     held: Option<PagePermit>,
     /// The items of the previous page, and their hash if that is known.
@@ -100,7 +106,9 @@ impl<T: Send + 'static> Reader<T> {
             is_judged: false,
             at_hand: 0,
             skip: position.taken,
-            reread: Reread::new(endpoint.paging.restarts()),
+            restarts: endpoint.paging.restarts(),
+            behind: 0,
+            reopening: None,
             position,
             following: None,
             held: None,
@@ -168,17 +176,20 @@ impl<T: Send + 'static> Reader<T> {
     fn go_to_the_next(&mut self) {
         let following = self.following.take();
         // Skipped rows were read before.
-        if !self.reread.is_behind() {
+        if self.behind == 0 {
             self.position.go_to(self.index, following, self.judge.plan.rows);
         }
     }
 
     /// The next page in order. `None` after the last.
     fn poll_queued(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<QueuedPage, Error>>> {
-        match ready!(self.reread.poll(cx)) {
-            Some(Ok(feed)) => self.feed = Some(feed),
-            Some(Err(error)) => return Poll::Ready(Some(Err(error))),
-            None => {}
+        if let Some(reopening) = &mut self.reopening {
+            let feed = ready!(reopening.as_mut().poll(cx));
+            self.reopening = None;
+            match feed {
+                Ok(feed) => self.feed = Some(feed),
+                Err(error) => return Poll::Ready(Some(Err(error))),
+            }
         }
         match &mut self.feed {
             Some(feed) => {
@@ -217,7 +228,9 @@ impl<T: Send + 'static> Reader<T> {
         let number = self.judge.plan.paging.number(self.index);
         let items = scan.as_ref().map_or(0, |scan| scan.items);
         let list = scan.as_ref().map(|scan| scan.list.clone());
-        let skip = mem::take(&mut self.skip) + self.reread.pass_over(items);
+        let repeated = self.behind.min(items as u64);
+        self.behind -= repeated;
+        let skip = mem::take(&mut self.skip) + repeated;
         self.arrive(address);
         let page =
             OpenPage::open(&self.endpoint, &self.decoder, fetched, list, number, skip, self.rows)?;
@@ -251,19 +264,22 @@ impl<T: Send + 'static> Reader<T> {
 
     /// Moves the position to the page that has arrived.
     fn arrive(&mut self, address: Option<PageAddress>) {
-        if address.is_some() && !self.reread.is_behind() {
+        if address.is_some() && self.behind == 0 {
             self.position.go_to(self.index, address, self.judge.plan.rows);
         }
     }
 
-    /// Restarts the read if the place of the next page has expired and restarts are enabled.
+    /// Restarts the read, whose next place has expired with `error`, if that is allowed, and skips
+    /// the rows that were read before.
     fn begin_again(&mut self, error: Error) -> Result<(), Error> {
-        let plan = Plan::new(self.endpoint.paging.clone(), &self.endpoint.start());
-        let rows = self.judge.plan.rows;
+        let Some(left) = self.restarts.checked_sub(1) else { return Err(expired(error)) };
+        let (rows, start) = (self.judge.plan.rows, self.endpoint.start());
+        let plan = Plan::new(self.endpoint.paging.clone(), &start);
         let horizon = horizon(&plan, 0, self.pages_left());
-        if !self.reread.begin(&self.judge.connected, &self.endpoint, horizon, rows) {
-            return Err(expired(error));
-        }
+        let (connected, endpoint) = (Arc::clone(&self.judge.connected), Arc::clone(&self.endpoint));
+        let opening = async move { Feed::open(&connected, &endpoint, &start, horizon).await };
+        self.reopening = Some(Box::pin(opening));
+        (self.restarts, self.behind) = (left, rows);
         self.judge.begin_again(plan, rows);
         (self.feed, self.previous, self.following, self.index) = (None, None, None, 0);
         Ok(())
