@@ -59,8 +59,7 @@ impl Client {
     /// # Errors
     /// That of the first connection that fails to open.
     pub(crate) fn fill(&self) -> impl Future<Output = Result<(), Error>> + use<> {
-        let connections = Rc::clone(&self.connections);
-        async move { connections.fill().await }
+        Rc::clone(&self.connections).fill()
     }
 
     /// Changes how many connections are kept open without use.

@@ -129,7 +129,7 @@ impl ConnectionPool {
     ///
     /// # Errors
     /// That of the first attempt that fails after this call.
-    pub(super) async fn fill(&self) -> Result<(), Error> {
+    pub(super) async fn fill(self: Rc<Self>) -> Result<(), Error> {
         let before = self.failure.borrow().0;
         self.backoff.borrow_mut().reset();
         loop {

@@ -111,7 +111,7 @@ impl<'a> Attempts<'a> {
         let mut has_refreshed = false;
         let mut last = None;
         loop {
-            self.permit.go_on_to(Stage::Unsent)?;
+            self.permit.in_flight.go_on_to(Stage::Unsent)?;
             let leave = self.pass_gates(&mut token, cost(last.as_ref())).await;
             let leave = leave.map_err(|error| self.cut_short(error, last.take()))?;
             let next = match self.attempt(token.as_ref(), leave).await {
@@ -233,7 +233,7 @@ impl<'a> Attempts<'a> {
         }
         let other = worker.other_client(&call.request)?;
         let client = other.as_deref().unwrap_or(&worker.client);
-        let running = Running::begin(worker, *api, call, permit.in_flight(), leave, None)?;
+        let running = Running::begin(worker, *api, call, &permit.in_flight, leave, None)?;
         let first = pin!(running.exchange(client, token, &request, &to));
         let (attempt, outcome) = match hedge::delay(worker, call) {
             None => first.await,
@@ -242,7 +242,7 @@ impl<'a> Attempts<'a> {
                 let second = || {
                     let (beside, leave) = hedge::second(worker, *api, call, token)?;
                     let second =
-                        Running::begin(worker, *api, call, permit.in_flight(), leave, Some(beside));
+                        Running::begin(worker, *api, call, &permit.in_flight, leave, Some(beside));
                     *uncounted += 1;
                     Some(second.map(|second| second.exchange(client, token, &request, &to)))
                 };
@@ -276,7 +276,7 @@ impl<'a> Attempts<'a> {
         else {
             return Next::Fail(Error::status_of(response));
         };
-        let refreshed = match self.permit.go_on_to(Stage::Unsent) {
+        let refreshed = match self.permit.in_flight.go_on_to(Stage::Unsent) {
             Ok(()) => tokens.refresh(self.call, &mut self.permit, refused).await,
             Err(error) => Err(error),
         };

@@ -242,7 +242,7 @@ impl WorkerContext {
             // Boxed, so that pools whose callbacks behave reserve no memory for it.
             Box::pin(blocking.run(threads, "the apply callback", limit, apply)).await??
         } else {
-            permit.go_on_to(Stage::Applying)?;
+            permit.in_flight.go_on_to(Stage::Applying)?;
             catch_unwind(AssertUnwindSafe(apply)).map_err(|payload| {
                 // Dropping the payload runs a user's code too, which may panic again.
                 mem::forget(payload);

@@ -101,7 +101,7 @@ impl Attempts<'_> {
             let (reason, status) = (cause.kind(), cause.status());
             self.worker.events().emit(|| Event::RetryScheduled { attempt, wait, reason, status });
         }
-        self.permit.go_on_to(Stage::Unsent)?;
+        self.permit.in_flight.go_on_to(Stage::Unsent)?;
         let waited = pause(self.call, &self.permit, WaitCause::Backoff, wait).await;
         waited.map_err(|late| after(late, Some(cause.clone())))
     }
