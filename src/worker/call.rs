@@ -12,7 +12,6 @@ use super::{
     gates::{CallPermit, pass_breaker, pass_hold, pass_limit},
     hedge,
     origin::Api,
-    redirects::Redirects,
 };
 use crate::{
     dispatch::{Call, Job},
@@ -42,7 +41,8 @@ pub(super) async fn run(worker: Rc<WorkerContext>, job: Job) {
         api,
         permit,
         url,
-        redirects: Redirects::default(),
+        redirects: Vec::new(),
+        is_moved: false,
         latest: None,
         uncounted: 0,
         unreached: None,
@@ -74,9 +74,11 @@ pub(super) struct Attempts<'a> {
     pub(super) call: &'a Arc<Call>,
     pub(super) api: Api<'a>,
     pub(super) permit: CallPermit<'a>,
-    url: Arc<Uri>,
-    /// The redirects that led to that URL.
-    redirects: Redirects,
+    pub(super) url: Arc<Uri>,
+    /// The URLs that were left for that one by redirects.
+    pub(super) redirects: Vec<Arc<Uri>>,
+    /// Whether all of the redirects were permanent, and there were any.
+    pub(super) is_moved: bool,
     /// The latest attempt.
     pub(super) latest: Option<Attempt>,
     /// Attempts that are not retries: after a token refresh, hedges, and those that do not count.
@@ -124,7 +126,9 @@ impl<'a> Attempts<'a> {
                     has_refreshed = true;
                     self.refresh(&mut token, response).await
                 }
-                Ok(response) if response.counts_as().is_redirection() => self.redirect(response),
+                Ok(response) if response.counts_as().is_redirection() => {
+                    self.redirect(response).map_or_else(Next::Fail, |()| Next::Replay)
+                }
                 Ok(response) => Next::Fail(Error::status_of(response)),
                 Err(error) => Next::Fail(error),
             };
@@ -225,7 +229,7 @@ impl<'a> Attempts<'a> {
         token: Option<&Issued>,
         leave: Leave<'a>,
     ) -> Result<Response, Error> {
-        let Self { worker, call, api, permit, url, redirects, latest, uncounted, .. } = self;
+        let Self { worker, call, api, permit, url, is_moved, latest, uncounted, .. } = self;
         let (request, to) = worker.prepare(call, url, token, permit).await?;
         let began = Instant::now();
         if call.remaining(began).is_zero() {
@@ -261,7 +265,7 @@ impl<'a> Attempts<'a> {
             }
         }
         let secret = token.map(|token| &token.secret);
-        outcome.map(|response| response.with_url(url, redirects.is_moved).with_secret(secret))
+        outcome.map(|response| response.with_url(url, *is_moved).with_secret(secret))
     }
 
     /// Whether a 401 to `token` leads to another token: once per call, and only if that may help.
@@ -286,19 +290,6 @@ impl<'a> Attempts<'a> {
                 Next::Replay
             }
             Err(error) => Next::Fail(error.with_response(response)),
-        }
-    }
-
-    /// Follows a redirect of a safe method if it stays on the pool's origin and below its base URL.
-    fn redirect(&mut self, response: Response) -> Next {
-        let request = &self.call.request;
-        let base = request.base(&self.worker.config().base);
-        match self.redirects.follow(request, base, &self.url, response) {
-            Ok(url) => {
-                self.url = Arc::new(url);
-                Next::Replay
-            }
-            Err(error) => Next::Fail(error),
         }
     }
 
