@@ -100,7 +100,7 @@ fn outline(
     page: &str,
 ) -> Result<PageTrailer, Mismatch> {
     let lookups = lookups(envelope, pointer);
-    let mut found = Found::default();
+    let mut found = Found { page, ..Found::default() };
     let mut json = serde_json::Deserializer::from_str(page);
     Walk::new(&lookups, envelope, &mut found).deserialize(&mut json)?;
     json.end()?;
@@ -111,10 +111,9 @@ fn outline(
     // Known facts are kept, so the order is by trust: configured places, header fields, the
     // `pagination` object.
     let mut info = PageInfo::default();
-    let sources = Sources { page, lookups: &lookups, found: &found };
     for (index, (fact, place)) in envelope.named.iter().enumerate() {
         let Location::Body(path) = place else { continue };
-        sources.texts(Target::Named(index), path, &mut info, |info, text| {
+        found.texts(&lookups, Target::Named(index), path, &mut info, |info, text| {
             info.remarks.add(Remarks::place(index));
             let said = fact.read(text).map_err(|_| unreadable(*fact, &place.name()))?;
             info.take(*fact, said);
@@ -124,7 +123,7 @@ fn outline(
     envelope.read_headers(headers, &mut info)?;
     let mut next = Ok(None);
     if let Some(path) = pointer {
-        sources.texts(Target::Pointer, path, &mut info, |info, text| {
+        found.texts(&lookups, Target::Pointer, path, &mut info, |info, text| {
             info.remarks.add(Remarks::POINTER);
             if matches!(next, Ok(None)) {
                 next = read_pointer(text);
@@ -134,12 +133,13 @@ fn outline(
     }
     if envelope.has_pagination_object() {
         info.fill_up(&found.hints);
-        sources.texts(Target::Pagination, &envelope.pagination, &mut info, |info, text| {
+        let path = &envelope.pagination;
+        found.texts(&lookups, Target::Pagination, path, &mut info, |info, text| {
             Ok(Pagination(info).deserialize(&mut serde_json::Deserializer::from_str(text))?)
         })?;
     } else {
         for (path, (_, fact)) in envelope.hints.iter().zip(HINTS) {
-            sources.texts(Target::Hint(fact), path, &mut info, |info, text| {
+            found.texts(&lookups, Target::Hint(fact), path, &mut info, |info, text| {
                 take_hint(info, fact, text);
                 Ok(())
             })?;
@@ -148,18 +148,12 @@ fn outline(
     Ok(PageTrailer { lists, info, pointer: next })
 }
 
-/// The results of a walk, and the page for paths that the walk did not cover.
-struct Sources<'a, 'p> {
-    page: &'p str,
-    lookups: &'a [Lookup<'a>],
-    found: &'a Found<'p>,
-}
-
-impl<'p> Sources<'_, 'p> {
+impl<'p> Found<'p> {
     /// Yields the values of a target: the one under the longest keys, and repetitions of it.
     /// Values that say that more pages follow come first.
     fn texts(
         &self,
+        lookups: &[Lookup<'_>],
         target: Target,
         path: &Path,
         info: &mut PageInfo,
@@ -170,9 +164,9 @@ impl<'p> Sources<'_, 'p> {
             return texts.into_iter().try_for_each(|text| take(info, text));
         }
         let of_target = |(index, _): &&(usize, &str)| {
-            self.lookups.get(*index).is_some_and(|lookup| lookup.target == target)
+            lookups.get(*index).is_some_and(|lookup| lookup.target == target)
         };
-        let found = || self.found.values.iter().filter(of_target);
+        let found = || self.values.iter().filter(of_target);
         // The first lookup is the one with the longest keys.
         let Some(index) = found().map(|(index, _)| *index).min() else { return Ok(()) };
         let found = || found().filter(|(of, _)| *of == index).map(|(_, text)| *text);

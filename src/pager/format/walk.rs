@@ -64,6 +64,8 @@ const MOST_LOOKUPS: usize = 128;
 
 #[derive(Default)]
 pub(super) struct Found<'p> {
+    /// The page itself, for paths that the walk does not cover.
+    pub(super) page: &'p str,
     pub(super) stops_at_item: bool,
     pub(super) is_at_item: bool,
     pub(super) lists: usize,
