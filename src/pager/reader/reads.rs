@@ -10,6 +10,9 @@ use crate::{
     pager::{page::OpenPage, strategy::Position},
 };
 
+/// A page, and where the stream stands after it.
+type Whole<T> = (OpenPage<T>, Position);
+
 impl<T: Send + 'static> Reader<T> {
     /// The next item. `None` after the last.
     pub(in crate::pager) fn poll_item(
@@ -48,7 +51,7 @@ impl<T: Send + 'static> Reader<T> {
     pub(in crate::pager) fn poll_whole(
         &mut self,
         cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<(OpenPage<T>, Position), Error>>> {
+    ) -> Poll<Option<Result<Whole<T>, Error>>> {
         loop {
             if let Some(page) = self.page.take_if(|page| page.has_items()) {
                 return Poll::Ready(Some(self.part_with(page)));
@@ -99,8 +102,8 @@ impl<T: Send + 'static> Reader<T> {
         }
     }
 
-    /// Judges a page that is returned unread, and returns where the stream stands after it.
-    fn part_with(&mut self, page: OpenPage<T>) -> Result<(OpenPage<T>, Position), Error> {
+    /// Judges a page that is returned unread.
+    fn part_with(&mut self, page: OpenPage<T>) -> Result<Whole<T>, Error> {
         self.held = None;
         let bounds = self.endpoint.bounds;
         if !self.is_judged {
