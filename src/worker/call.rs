@@ -89,7 +89,7 @@ pub(super) struct Attempts<'a> {
     pub(super) has_waited: bool,
 }
 
-impl Attempts<'_> {
+impl<'a> Attempts<'a> {
     /// Records `error`, with which an attempt ended at `now`.
     pub(super) fn unreached(
         &mut self,
@@ -102,9 +102,7 @@ impl Attempts<'_> {
         let (since, attempts) = self.unreached?;
         Some(Unreached { attempts, lasts: now.saturating_duration_since(since) })
     }
-}
 
-impl<'a> Attempts<'a> {
     async fn run(mut self) -> Result<Response, Error> {
         if self.call.is_run_first() {
             self.api.budget(|budget| budget.deposit(Instant::now()));
