@@ -154,8 +154,7 @@ impl Dispatcher {
     /// # Errors
     /// If the target is not below the base URL.
     pub(crate) fn url(&self, request: &Request) -> Result<Uri, Error> {
-        let base = request.other_base().map_or(&self.config.base, Arc::as_ref);
-        base.join(request.target())
+        request.base(&self.config.base).join(request.target())
     }
 
     /// Waits for a permit and a worker, then for the answer. The answer may come

@@ -9,7 +9,6 @@ use std::{
     time::Instant,
 };
 
-use bytes::Bytes;
 use futures::future::BoxFuture;
 
 use super::{
@@ -34,14 +33,14 @@ pub(super) type Built<T> = (Option<Result<T, Error>>, Taken);
 pub(super) struct OpenPage<T: Send + 'static> {
     endpoint: Arc<Endpoint>,
     decoder: Arc<dyn ErasedDecoder<T>>,
-    response: Response,
-    list: ItemList,
+    pub(super) response: Response,
+    pub(super) list: ItemList,
     /// How far the items were built.
     progress: Taken,
     /// The next item, if it was built already.
     ahead: Option<Built<T>>,
     effort: Effort,
-    number: u64,
+    pub(super) number: u64,
     /// How many of the next items were already taken before the read was resumed.
     skip: u64,
     /// How many items were skipped for that.
@@ -94,16 +93,8 @@ impl<T: Send + 'static> OpenPage<T> {
         })
     }
 
-    pub(super) fn number(&self) -> u64 {
-        self.number
-    }
-
     pub(super) fn has_items(&self) -> bool {
         !self.list.is_empty()
-    }
-
-    pub(super) fn list(&self) -> &ItemList {
-        &self.list
     }
 
     /// How many items were built.
@@ -126,11 +117,6 @@ impl<T: Send + 'static> OpenPage<T> {
     pub(super) fn taken_at_its_end(&self, items: u64) -> u64 {
         let before = self.skip + self.passed;
         before + items.saturating_sub(before).min(self.most)
-    }
-
-    /// The body as received.
-    pub(super) fn bytes(&self) -> &Bytes {
-        self.response.body()
     }
 
     /// How much work was done on the page.

@@ -225,7 +225,7 @@ impl<T: Send + 'static> PaginatedStream<T> {
     /// Which page of the read the last yielded item was on.
     pub(crate) fn page_at_hand(&self) -> Option<u64> {
         match &self.state {
-            StreamState::Reading(reader, _) => Some(reader.page_at_hand()),
+            StreamState::Reading(reader, _) => Some(reader.at_hand),
             _ => None,
         }
     }
@@ -233,7 +233,7 @@ impl<T: Send + 'static> PaginatedStream<T> {
     /// The total of items in the set, as the latest page that was read reported it.
     pub(crate) fn told_total(&self) -> Option<u64> {
         match &self.state {
-            StreamState::Reading(reader, _) => reader.told_total(),
+            StreamState::Reading(reader, _) => reader.told,
             _ => self.told,
         }
     }
@@ -307,7 +307,7 @@ impl<T: Send + 'static> PaginatedStream<T> {
                     if matches!(next, Some(Ok(_))) {
                         return Poll::Ready(next);
                     }
-                    self.told = reader.told_total();
+                    self.told = reader.told;
                     break next;
                 }
                 StreamState::Opening { opening, place } => {

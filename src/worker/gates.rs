@@ -14,7 +14,7 @@ use crate::{
     actors::{ActorRef, Unanswered},
     dispatch::{Admission, Call, SharedBreaker, WaitTimer},
     error::{Error, ErrorKind},
-    permits::{InFlight, Stage},
+    permits::InFlight,
     rate_limit::{
         Acquire, Hold, Limiter, Pacer, Place, RateLimiter, TokenWish, default_burst, now,
     },
@@ -25,7 +25,7 @@ use crate::{
 /// The permit for one attempt in flight. It is kept in the call's `InFlight`, where the rate
 /// limiter can put it and the supervisor can take it back.
 pub(super) struct CallPermit<'a> {
-    in_flight: Arc<InFlight>,
+    pub(super) in_flight: Arc<InFlight>,
     admission: &'a Admission,
 }
 
@@ -52,15 +52,6 @@ impl<'a> CallPermit<'a> {
     /// Begins a wait, which is counted under `cause` until the returned timer is dropped.
     pub(super) fn waiting(&self, cause: WaitCause) -> WaitTimer<'a> {
         self.admission.counters.waiting(cause)
-    }
-
-    pub(super) fn in_flight(&self) -> &Arc<InFlight> {
-        &self.in_flight
-    }
-
-    /// Records how far the call has come. Fails if the call is no longer this worker's.
-    pub(super) fn go_on_to(&self, stage: Stage) -> Result<(), Error> {
-        self.in_flight.go_on_to(stage)
     }
 }
 

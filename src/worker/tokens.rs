@@ -21,18 +21,15 @@ use crate::{
 /// Calls that waited for a held token leave within this time after the hold.
 const MOST_SPREAD: Duration = Duration::from_millis(500);
 
-/// The pool's tokens that a worker has at hand.
-pub(super) type KnownTokens = RefCell<Vec<Option<Issued>>>;
-
 /// The tokens of one call: those of its handle if that has its own, else those of the pool. No
 /// others can be reached from here.
 #[derive(Clone, Copy)]
 pub(super) struct TokensOf<'a> {
     pub(super) manager: &'a ActorRef<TokenManager>,
     pub(super) set: &'a Arc<TokenSet>,
-    /// `None` for those of a handle, which are looked up in the set each time, so that
-    /// no worker keeps them.
-    pub(super) known: Option<&'a KnownTokens>,
+    /// The pool's tokens that the worker has at hand. `None` for those of a handle, which are
+    /// looked up in the set each time, so that no worker keeps them.
+    pub(super) known: Option<&'a RefCell<Vec<Option<Issued>>>>,
 }
 
 impl TokensOf<'_> {
@@ -84,11 +81,6 @@ impl TokensOf<'_> {
     /// Whether the API now holds a token.
     pub(super) fn is_held(&self, token: &Issued, now: Instant) -> bool {
         self.set.rotation().is_held(token.slot, now)
-    }
-
-    /// Whether the limiter chooses the token, because each has a limit.
-    pub(super) fn are_limited(&self) -> bool {
-        self.set.is_limited
     }
 
     /// Records that an attempt with `token` which began at `began` was successful.

@@ -48,7 +48,6 @@ const PURE: &[&str] = &[
     "error/",
     "events/event.rs",
     "transport/exchange.rs",
-    "transport/attempt_error.rs",
     "transport/framing.rs",
     "transport/head.rs",
     "response/mismatch.rs",

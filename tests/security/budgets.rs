@@ -308,7 +308,7 @@ fn with_long_rows(length: usize) -> RawServer {
     paged(move |_| {
         let text = "x".repeat(length);
         let row = |id: usize| {
-            let text = if id % 2 == 0 { text.as_str() } else { "" };
+            let text = if id.is_multiple_of(2) { text.as_str() } else { "" };
             format!(r#"{{"id":{id},"t":"{text}"}}"#)
         };
         format!("[{}]", [1, 2, 3, 4].map(row).join(","))

@@ -83,12 +83,13 @@ pub(in crate::pager) trait PageFormat: fmt::Debug + Send + Sync {
 /// Where the items of a page are.
 #[derive(Clone)]
 pub(in crate::pager) struct ItemList {
-    text: ByteString,
+    /// The text of the whole page.
+    pub(in crate::pager) text: ByteString,
     /// Where the first item is, if there is one.
-    first: Option<usize>,
+    pub(super) first: Option<usize>,
     /// The range of each item, if they are not one list.
-    places: Option<Arc<[Range<usize>]>>,
-    format: &'static dyn PageFormat,
+    pub(super) places: Option<Arc<[Range<usize>]>>,
+    pub(super) format: &'static dyn PageFormat,
 }
 
 /// The progress through a list.
@@ -101,34 +102,6 @@ pub(in crate::pager) struct Taken {
 }
 
 impl ItemList {
-    pub(super) fn new(
-        text: ByteString,
-        first: Option<usize>,
-        places: Option<Arc<[Range<usize>]>>,
-        format: &'static dyn PageFormat,
-    ) -> Self {
-        Self { text, first, places, format }
-    }
-
-    pub(super) fn format(&self) -> &'static dyn PageFormat {
-        self.format
-    }
-
-    /// Where the first item is, if there is one.
-    pub(super) fn first(&self) -> Option<usize> {
-        self.first
-    }
-
-    /// The range of each item, if they are not one list.
-    pub(super) fn places(&self) -> Option<&[Range<usize>]> {
-        self.places.as_deref()
-    }
-
-    /// The text of the whole page.
-    pub(in crate::pager) fn text(&self) -> &str {
-        &self.text
-    }
-
     pub(in crate::pager) fn is_empty(&self) -> bool {
         self.first.is_none()
     }

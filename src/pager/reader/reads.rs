@@ -97,7 +97,7 @@ impl<T: Send + 'static> Reader<T> {
             ready!(self.coop.poll_proceed(cx));
             let Some(page) = &mut self.page else { return Poll::Ready(()) };
             if self.building.is_none() {
-                self.building = page.build_elsewhere(self.judge.connected());
+                self.building = page.build_elsewhere(&self.judge.connected);
             }
             if let Some(building) = &mut self.building {
                 let Poll::Ready(built) = building.as_mut().poll(cx) else {

@@ -51,14 +51,14 @@ impl<T: Send + 'static> Page<T> {
     /// not number its pages, the position of the page in the read.
     #[must_use]
     pub fn number(&self) -> u64 {
-        self.page.number()
+        self.page.number
     }
 
     /// The body as it arrived. For a page that was partly read before, this includes the items
     /// already taken.
     #[must_use]
     pub fn bytes(&self) -> &Bytes {
-        self.page.bytes()
+        self.page.response.body()
     }
 
     /// Where the stream stands after all items of this page, whether they were taken or not. Keep

@@ -7,11 +7,7 @@ use http::header::LOCATION;
 use super::{Attempts, Next, after};
 use crate::{
     error::{Error, ErrorKind},
-    events::Event,
-    permits::Stage,
     response::{Action, Response, Ruling},
-    stats::WaitCause,
-    worker::gates::pause,
 };
 
 /// Some APIs use this header instead of `Location`.
@@ -34,8 +30,7 @@ impl Attempts<'_> {
         if ruling.is_some_and(|ruling| ruling.follow_location)
             && let Some(location) = location(&response)
         {
-            let base = self.call.request.other_base();
-            let base = base.map_or(&self.worker.config().base, std::sync::Arc::as_ref);
+            let base = self.call.request.base(&self.worker.config().base);
             match base.follow(&self.url, location) {
                 Ok(url) => self.url = std::sync::Arc::new(url),
                 Err(error) => return Ok(Next::Fail(error.with_response(response))),
@@ -47,13 +42,7 @@ impl Attempts<'_> {
             let late = Error::new(ErrorKind::DeadlineExceeded, what).with_wait(wait);
             return Err(after(late, Some(pending)));
         }
-        if let Some(attempt) = self.latest {
-            let (reason, status) = (pending.kind(), pending.status());
-            self.worker.events().emit(|| Event::RetryScheduled { attempt, wait, reason, status });
-        }
-        self.permit.go_on_to(Stage::Unsent)?;
-        let waited = pause(self.call, &self.permit, WaitCause::Backoff, wait).await;
-        waited.map_err(|late| after(late, Some(pending)))?;
+        self.wait(wait, &pending).await?;
         Ok(Next::Replay)
     }
 }
