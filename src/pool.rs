@@ -117,7 +117,8 @@ impl AwwPool {
         self.inner.config.default_headers.iter().any(|(own, _)| own.eq_ignore_ascii_case(name))
     }
 
-    /// What the pool has done so far.
+    /// What the pool has done so far. Workers are asked first; one that does not report within two
+    /// seconds counts with what it reported before.
     ///
     /// # Errors
     /// [`ErrorKind::ShuttingDown`](crate::ErrorKind::ShuttingDown) when the pool has ended.

@@ -42,7 +42,7 @@ const GRACE: Duration = Duration::from_millis(20);
 /// When to retry the start of an actor for which the system had no thread.
 pub(super) const TRY_AGAIN: Duration = Duration::from_secs(1);
 /// How long a worker may take to report before its numbers are left out.
-const REPORT_LIMIT: Duration = Duration::from_millis(250);
+const REPORT_LIMIT: Duration = Duration::from_secs(2);
 
 /// Stops all Arbiters and starts no more. The response resolves when their threads have ended.
 #[derive(Message)]
