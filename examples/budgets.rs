@@ -1,6 +1,7 @@
-//! The cost of hostile sizes: how long a page of millions of rows delays another task on the same
-//! thread, how much memory is taken by pages that suddenly grow, and by the bodies of errors. Each
-//! figure is from a process of its own; memory is measured on Linux only.
+//! The cost of hostile sizes: how long a page of millions of rows, or of one row of millions of
+//! values, delays another task on the same thread, how much memory is taken by pages that suddenly
+//! grow, and by the bodies of errors. Each figure is from a process of its own; memory is measured
+//! on Linux only.
 //!
 //! ```text
 //! cargo run --release --example budgets
@@ -46,10 +47,11 @@ type Outcome<T> = std::result::Result<T, Box<dyn Error>>;
 const MIB: usize = 1024 * 1024;
 /// This many rows without fields are 10 MiB.
 const ROWS: usize = 10 * MIB / 3 - 10;
-const FIGURES: [&str; 9] = [
+const FIGURES: [&str; 10] = [
     "nothing",
     "values",
     "typed",
+    "long_item",
     "table_stream",
     "list",
     "unbounded_list",
@@ -76,7 +78,11 @@ async fn tell(figure: &str) -> Outcome<()> {
         "errors" => return errors().await,
         _ => {}
     }
-    let page: Arc<[u8]> = format!("[{}{{}}]", "{},".repeat(ROWS - 1)).into_bytes().into();
+    let page = match figure {
+        "long_item" => format!("[[{}0]]", "0,".repeat(4 * MIB)),
+        _ => format!("[{}{{}}]", "{},".repeat(ROWS - 1)),
+    };
+    let page: Arc<[u8]> = page.into_bytes().into();
     let pool = AwwPool::builder(serve(move |_| Answer {
         status: 200,
         gzip: false,
@@ -106,6 +112,9 @@ async fn tell(figure: &str) -> Outcome<()> {
         }
         "typed" => {
             delay("a typed stream", count(stream().items_as::<Nothing>())).await;
+        }
+        "long_item" => {
+            delay("a long item", count(stream().items_as::<Vec<u8>>())).await;
         }
         "table_stream" => {
             delay("a stream of a table", count(table(api).stream_values())).await;

@@ -1,6 +1,6 @@
 //! Threads for work that may block: users' callbacks, for which no other thread of the pool may
-//! wait, and long work of the pool itself. Waits for an outcome have a time limit on any executor:
-//! the supervisor ends them. Knows nothing of what runs.
+//! wait, and long work on what the API has sent. Waits for the outcome of a callback have a time
+//! limit on any executor: the supervisor ends them. Knows nothing of what runs.
 
 use std::{
     collections::VecDeque,
@@ -126,7 +126,7 @@ pub(crate) struct BlockingPool {
     waits: Timers<oneshot::Sender<()>>,
     /// Whether a callback was seen that blocks its thread.
     is_wary: AtomicBool,
-    /// For work of the pool itself.
+    /// For long work.
     own: Arc<CallbackThreads>,
 }
 
@@ -179,11 +179,11 @@ impl BlockingPool {
         outcome
     }
 
-    /// Runs long work of the pool itself. It is never cut short; it is skipped if nobody waits
-    /// for it any more when its turn comes.
+    /// Runs long work. It is never cut short; it is skipped if nobody waits for it any more when
+    /// its turn comes.
     ///
     /// # Errors
-    /// [`ErrorKind::Callback`] when there is no thread.
+    /// [`ErrorKind::Callback`] when there is no thread, or if it panics.
     pub(crate) async fn work<R: Send + 'static>(
         &self,
         work: impl FnOnce() -> R + Send + 'static,
@@ -194,9 +194,8 @@ impl BlockingPool {
                 let _ = sender.send(work());
             }
         }));
-        outcome
-            .await
-            .map_err(|_| Error::new(ErrorKind::Callback, "there is no thread for blocking work"))
+        let what = "long work has found no thread, or has panicked";
+        outcome.await.map_err(|_| Error::new(ErrorKind::Callback, what))
     }
 
     /// Ends the waits whose time was over before `now`.

@@ -42,12 +42,13 @@ pub(crate) fn check_workers(workers: usize) -> Result<(), Error> {
     Err(Error::new(ErrorKind::Config, "workers: must be from 1 to 1024"))
 }
 
-/// Checks a rate in requests per second, and answers with `what` if it is not one.
-pub(crate) fn check_rate(rate: Option<Decimal>, what: &'static str) -> Result<(), Error> {
-    match rate {
-        Some(rate) if rate <= Decimal::ZERO => Err(Error::new(ErrorKind::Config, what)),
-        _ => Ok(()),
+/// Checks the rate of a setting, in requests per second.
+pub(crate) fn check_rate(setting: &str, rate: Option<Decimal>) -> Result<(), Error> {
+    if rate.is_none_or(|rate| rate > Decimal::ZERO) {
+        return Ok(());
     }
+    let what = format!("{setting}: must be above zero requests per second");
+    Err(Error::new(ErrorKind::Config, what))
 }
 
 /// The settings of a pool as data: from YAML, JSON or the environment, or by serde from whatever

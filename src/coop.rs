@@ -16,6 +16,10 @@ pub(crate) const CHECKED_EVERY: usize = 32 * 1024;
 /// After this much work there is a yield, whatever the clock says.
 const MOST: usize = 1024 * 1024;
 
+/// Work of so many units that cannot be interrupted would take too long for a poll: it is done on a
+/// thread for long work.
+pub(crate) const LONG_WORK: usize = 256 * 1024;
+
 /// The work of one item, besides that of its bytes. A unit is about the work of reading a byte of
 /// JSON.
 pub(crate) const ITEM_COST: usize = 32;

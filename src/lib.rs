@@ -46,6 +46,7 @@ pub mod events;
 pub mod fuzzing;
 pub mod guide;
 mod header_value;
+mod lock;
 mod pager;
 mod path;
 mod permits;

@@ -23,12 +23,8 @@ use crate::{
 mod calls;
 mod connections;
 mod limits;
-mod limits_per_key;
 mod link;
-#[cfg(feature = "metrics")]
-mod metrics;
 mod retries;
-mod rules;
 mod supervision;
 mod target;
 mod tokens;
@@ -108,7 +104,7 @@ impl AwwPool {
     /// and method allow, and every failure to get an answer. See
     /// [`ErrorKind`](crate::ErrorKind).
     pub async fn request(&self, request: Request) -> Result<Response, Error> {
-        self.core().await?.started.dispatcher.call(request, self.tenant.clone()).await
+        self.core().await?.dispatcher.call(request, self.tenant.clone()).await
     }
 
     /// What signs the cursors of its tables.
@@ -121,7 +117,8 @@ impl AwwPool {
         self.inner.config.default_headers.iter().any(|(own, _)| own.eq_ignore_ascii_case(name))
     }
 
-    /// What the pool has done so far.
+    /// What the pool has done so far. Workers are asked first; one that does not report within two
+    /// seconds counts with what it reported before.
     ///
     /// # Errors
     /// [`ErrorKind::ShuttingDown`](crate::ErrorKind::ShuttingDown) when the pool has ended.
@@ -173,7 +170,7 @@ impl AwwPool {
     }
 
     async fn address(&self) -> Result<Addr<Supervisor>, Error> {
-        Ok(self.core().await?.started.supervisor.clone())
+        Ok(self.core().await?.supervisor.clone())
     }
 
     /// Ends the pool: refuses new calls, lets accepted ones finish for at most
@@ -188,9 +185,11 @@ impl AwwPool {
     /// other handles go on.
     pub async fn shutdown(&self, drain: Duration) {
         if let Some(tenant) = &self.tenant {
-            return self.end_tenant(tenant, drain).await;
-        }
-        if let Some(core) = self.inner.core.get_or_init(async || None).await {
+            tenant.close();
+            if let Some(Some(core)) = self.inner.core.get() {
+                core.drain(Arc::clone(tenant), drain).await;
+            }
+        } else if let Some(core) = self.inner.core.get_or_init(async || None).await {
             core.shutdown(drain).await;
         }
     }
@@ -251,7 +250,7 @@ impl fmt::Debug for AwwPool {
 #[derive(Clone, Debug)]
 #[must_use]
 pub struct PoolBuilder {
-    config: PoolConfig,
+    pub(crate) config: PoolConfig,
 }
 
 /// Setters that put their value into the field of the same name.
@@ -350,10 +349,6 @@ setters! {
 }
 
 impl PoolBuilder {
-    pub(crate) fn from_config(config: PoolConfig) -> Self {
-        Self { config }
-    }
-
     /// A header for every request that does not set it itself. `User-Agent` replaces
     /// the pool's own. [`Request::json`] sets `Content-Type` itself; writes of Vantage tables
     /// leave it to this one.

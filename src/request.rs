@@ -311,6 +311,11 @@ impl Request {
         self.elsewhere.as_ref()
     }
 
+    /// The base URL of the API that the request goes to, which is `own` unless it names another.
+    pub(crate) fn base<'a>(&'a self, own: &'a BaseUrl) -> &'a BaseUrl {
+        self.elsewhere.as_deref().unwrap_or(own)
+    }
+
     /// The base URL of the other API if that is of another origin than `own`.
     pub(crate) fn foreign_base(&self, own: &BaseUrl) -> Option<&Arc<BaseUrl>> {
         self.other_base().filter(|base| base.origin() != own.origin())

@@ -18,37 +18,18 @@ pub(crate) enum Unanswered {
 }
 
 /// A reference to the living actor of a kind.
-pub(crate) struct ActorRef<A: Actor>(watch::Receiver<Current<A>>);
+pub(crate) struct ActorRef<A: Actor>(watch::Receiver<Holder<A>>);
 
 /// The actor, `None` if there is none and will be none, and whether its predecessor was given up
-/// because it hung.
-type Current<A> = (Option<Addr<A>>, bool);
-
-/// The target of the references of a kind.
-pub(crate) struct ActorCell<A: Actor>(watch::Sender<Current<A>>);
-
-impl<A: Actor> ActorCell<A> {
-    pub(crate) fn new() -> Self {
-        Self(watch::Sender::new((None, false)))
-    }
-
-    pub(crate) fn actor_ref(&self) -> ActorRef<A> {
-        ActorRef(self.0.subscribe())
-    }
-
-    /// Points the references to `actor`, or nowhere for good. `after_hang` tells waiting callers
-    /// that the predecessor will not respond.
-    pub(crate) fn set(&self, actor: Option<Addr<A>>, after_hang: bool) {
-        self.0.send_replace((actor, after_hang));
-    }
-
-    #[cfg(test)]
-    pub(crate) fn actor(&self) -> Option<Addr<A>> {
-        self.0.borrow().0.clone()
-    }
-}
+/// because it hung: then callers that wait learn that it will not respond.
+pub(crate) type Holder<A> = (Option<Addr<A>>, bool);
 
 impl<A: Actor> ActorRef<A> {
+    /// A reference to whichever actor `holder` has.
+    pub(crate) fn of(holder: &watch::Sender<Holder<A>>) -> Self {
+        Self(holder.subscribe())
+    }
+
     /// The current actor; it may be dead.
     pub(crate) fn actor(&self) -> Option<Addr<A>> {
         self.0.borrow().0.clone()
@@ -140,12 +121,12 @@ mod tests {
 
     /// The result of a message to a clerk that is silent while `change` happens.
     async fn ask_while(
-        change: impl AsyncFnOnce(&ActorCell<Clerk>, Addr<Clerk>),
+        change: impl AsyncFnOnce(&watch::Sender<Holder<Clerk>>, Addr<Clerk>),
     ) -> Result<u32, Unanswered> {
-        let cell = ActorCell::new();
-        let actor_ref = cell.actor_ref();
+        let cell = watch::Sender::default();
+        let actor_ref = ActorRef::of(&cell);
         let silent = Clerk(None).start();
-        cell.set(Some(silent.clone()), false);
+        cell.send_replace((Some(silent.clone()), false));
         let limit = Duration::from_secs(10);
         let answer = tokio::time::timeout(limit, actor_ref.send(Ask));
         futures::future::join(answer, change(&cell, silent)).await.0.expect("it hangs")
@@ -153,22 +134,22 @@ mod tests {
 
     #[actix::test]
     async fn who_asked_one_that_died_may_ask_its_successor() {
-        let cell = ActorCell::new();
-        let actor_ref = cell.actor_ref();
+        let cell = watch::Sender::default();
+        let actor_ref = ActorRef::of(&cell);
         let first = Clerk(Some(1)).start();
-        cell.set(Some(first.clone()), false);
+        cell.send_replace((Some(first.clone()), false));
         assert_eq!(actor_ref.send(Ask).await, Ok(1));
         assert!(first.send(Die).await.is_err());
         let asked = actor_ref.send(Ask);
-        let follow = async { cell.set(Some(Clerk(Some(2)).start()), false) };
+        let follow = async { cell.send_replace((Some(Clerk(Some(2)).start()), false)) };
         assert_eq!(futures::future::join(asked, follow).await.0, Err(Unanswered::Died));
         assert_eq!(actor_ref.send(Ask).await, Ok(2));
     }
 
     #[actix::test]
     async fn a_question_that_hangs_ends_with_the_one_who_hangs() {
-        let lead = async |cell: &ActorCell<Clerk>, after_hang| {
-            cell.set(Some(Clerk(Some(2)).start()), after_hang);
+        let lead = async |cell: &watch::Sender<Holder<Clerk>>, after_hang| {
+            cell.send_replace((Some(Clerk(Some(2)).start()), after_hang));
         };
         let hung = ask_while(async |cell, _| lead(cell, true).await).await;
         assert_eq!(hung, Err(Unanswered::Hung));
@@ -178,11 +159,11 @@ mod tests {
 
     #[actix::test]
     async fn without_an_actor_and_without_one_to_come_nobody_waits() {
-        let cell = ActorCell::<Clerk>::new();
-        let actor_ref = cell.actor_ref();
+        let cell = watch::Sender::<Holder<Clerk>>::default();
+        let actor_ref = ActorRef::of(&cell);
         assert_eq!(actor_ref.send(Ask).await, Err(Unanswered::Gone));
         let silent = Clerk(None).start();
-        cell.set(Some(silent.clone()), false);
+        cell.send_replace((Some(silent.clone()), false));
         assert!(silent.send(Die).await.is_err());
         drop(cell);
         assert_eq!(actor_ref.send(Ask).await, Err(Unanswered::Gone));

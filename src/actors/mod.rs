@@ -4,7 +4,7 @@
 mod actor_ref;
 mod heartbeat;
 
-pub(crate) use actor_ref::{ActorCell, ActorRef, Unanswered};
+pub(crate) use actor_ref::{ActorRef, Holder, Unanswered};
 pub(crate) use heartbeat::{BEAT_EVERY, Heartbeat};
 
 /// Makes an actor panic, as a fault of its own would.

@@ -34,27 +34,19 @@ pub(crate) enum Auth {
 
 /// Where secrets are.
 #[derive(Clone, Deserialize)]
-#[serde(untagged)]
+#[serde(untagged, deny_unknown_fields)]
 pub(crate) enum Secrets {
     Fixed(OneOrMany<String>),
-    Env(EnvSecrets),
-    File(FileSecrets),
-}
-
-/// Secrets in environment variables.
-#[derive(Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct EnvSecrets {
-    pub(crate) env: OneOrMany<String>,
-}
-
-/// Secrets in files.
-#[derive(Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct FileSecrets {
-    pub(crate) file: OneOrMany<PathBuf>,
-    #[serde(default, with = "optional_duration")]
-    pub(crate) reread_every: Option<Duration>,
+    /// In environment variables.
+    Env {
+        env: OneOrMany<String>,
+    },
+    /// In files.
+    File {
+        file: OneOrMany<PathBuf>,
+        #[serde(default, with = "optional_duration")]
+        reread_every: Option<Duration>,
+    },
 }
 
 /// The client credentials grant.

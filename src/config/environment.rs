@@ -45,43 +45,39 @@ fn read(
         let name = name.into_string().ok()?;
         let setting = name.strip_prefix(prefix.trim_end_matches('_'))?.strip_prefix('_')?;
         let setting = setting.to_ascii_lowercase();
-        Some((setting, Variable { name, text }))
+        Some((setting, (name, text)))
     });
     let variables = Variables { settings, next: None };
     let config = PoolConfig::deserialize(MapAccessDeserializer::new(variables));
     config.map_err(|error| Error::new(ErrorKind::Config, error.to_string()))
 }
 
-struct Variable {
-    name: String,
-    text: OsString,
-}
-
-/// Variables as a map of settings.
+/// Variables, each by its name and what it holds, as a map of settings.
 struct Variables<I> {
     settings: I,
-    next: Option<Variable>,
+    next: Option<(String, OsString)>,
 }
 
-impl<'de, I: Iterator<Item = (String, Variable)>> MapAccess<'de> for Variables<I> {
+impl<'de, I: Iterator<Item = (String, (String, OsString))>> MapAccess<'de> for Variables<I> {
     type Error = Failure;
 
     fn next_key_seed<K: DeserializeSeed<'de>>(
         &mut self,
         seed: K,
     ) -> Result<Option<K::Value>, Failure> {
-        let Some((setting, variable)) = self.settings.next() else { return Ok(None) };
+        let Some((setting, (name, text))) = self.settings.next() else { return Ok(None) };
         let key = seed.deserialize(setting.into_deserializer());
-        let key = key.map_err(|error: Failure| named(&variable.name, &error))?;
-        self.next = Some(variable);
+        let key = key.map_err(|error: Failure| named(&name, &error))?;
+        self.next = Some((name, text));
         Ok(Some(key))
     }
 
     fn next_value_seed<V: DeserializeSeed<'de>>(&mut self, seed: V) -> Result<V::Value, Failure> {
-        let variable = self.next.take().ok_or_else(|| Failure::custom("there is no variable"))?;
-        let text = variable.text.into_string();
-        let text = text.map_err(|_| named(&variable.name, &Failure::custom("is not UTF-8")))?;
-        seed.deserialize(Text(text)).map_err(|error| named(&variable.name, &error))
+        let next = self.next.take();
+        let (name, text) = next.ok_or_else(|| Failure::custom("there is no variable"))?;
+        let text = text.into_string();
+        let text = text.map_err(|_| named(&name, &Failure::custom("is not UTF-8")))?;
+        seed.deserialize(Text(text)).map_err(|error| named(&name, &error))
     }
 }
 

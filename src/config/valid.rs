@@ -14,7 +14,7 @@ use crate::{
     error::{Error, ErrorKind},
     rate_limit::{AnswerRules, SLOWEST},
     request::header,
-    retry::{self, CircuitBreaker, ResponseRules},
+    retry::{self, CircuitBreaker, check_rules},
     token_manager::{Credentials, TokenSet},
     transport::{Proxy, check_headers, tls},
 };
@@ -28,12 +28,16 @@ const SHORTEST_HEARTBEAT_TIMEOUT: Duration = Duration::from_millis(300);
 const MIN_KEEPALIVE: Duration = Duration::from_secs(1);
 const MAX_KEEPALIVE: Duration = Duration::from_secs(32_767);
 
-impl ValidConfig {
-    /// How many requests may be on the wire at a time in a pool of the size it starts with.
-    pub(crate) fn max_connections(&self) -> usize {
-        self.settings.workers * self.settings.connections_per_worker
-    }
+/// Refuses settings for the first condition that holds, as the text beside it says.
+macro_rules! refuse_if {
+    ($($is_wrong:expr => $what:expr;)*) => {
+        $(if $is_wrong {
+            return Err(Error::new(ErrorKind::Config, $what));
+        })*
+    };
+}
 
+impl ValidConfig {
     /// The pool's own tokens, if it has any.
     pub(crate) fn own_tokens(&self, now: Instant) -> Option<TokenSet> {
         Some(self.settings.token_set(self.settings.credentials.clone()?, now))
@@ -70,7 +74,6 @@ pub(crate) struct ValidConfig {
     pub(crate) headers: HeaderMap,
     pub(crate) tls: Arc<rustls::ClientConfig>,
     pub(crate) proxy: Option<Arc<Proxy>>,
-    pub(crate) rules: ResponseRules,
     pub(crate) answers: AnswerRules,
     pub(crate) settings: PoolConfig,
 }
@@ -78,73 +81,47 @@ pub(crate) struct ValidConfig {
 impl PoolConfig {
     /// Checks every setting and parses what needs parsing.
     pub(crate) fn validate(&self) -> Result<ValidConfig, Error> {
-        let invalid = |what: &'static str| Err(Error::new(ErrorKind::Config, what));
         check_workers(self.workers)?;
-        if !(1..=65_536).contains(&self.connections_per_worker) {
-            return invalid("connections_per_worker: must be from 1 to 65536");
+        refuse_if! {
+            !(1..=65_536).contains(&self.connections_per_worker) =>
+                "connections_per_worker: must be from 1 to 65536";
         }
         self.check_connections()?;
-        check_rate(self.rate_limit, "rate_limit: must be above zero requests per second")?;
-        check_rate(
-            self.rate_limit_per_worker,
-            "rate_limit_per_worker: must be above zero requests per second",
-        )?;
-        check_rate(
-            self.rate_limit_per_token,
-            "rate_limit_per_token: must be above zero requests per second",
-        )?;
-        if self.rate_limit_per_token.is_some() && self.credentials.is_none() {
-            return invalid("rate_limit_per_token: has no meaning without tokens");
-        }
-        if self.burst == Some(0) {
-            return invalid("burst: must be at least 1");
-        }
-        if self.burst.is_some() && self.rate_limit.is_none() {
-            return invalid("burst: has no meaning without rate_limit");
-        }
-        if self.rate_limit_per_key.is_some_and(|rate| rate < SLOWEST) {
-            return invalid("rate_limit_per_key: must be at least 0.000000001 per second");
-        }
-        if self.burst_per_key == Some(0) {
-            return invalid("burst_per_key: must be at least 1");
-        }
-        if self.burst_per_key.is_some() && self.rate_limit_per_key.is_none() {
-            return invalid("burst_per_key: has no meaning without rate_limit_per_key");
-        }
-        if self.proxy.is_none() && !self.no_proxy.trim().is_empty() {
-            return invalid("no_proxy: has no meaning without proxy");
-        }
-        if self.max_attempts == 0 {
-            return invalid("max_attempts: must be at least 1");
-        }
-        if !(0.0..=1.0).contains(&self.retry_budget.per_call) {
-            return invalid("retry_budget: the share of calls must be from 0 to 1");
+        check_rate("rate_limit", self.rate_limit)?;
+        check_rate("rate_limit_per_worker", self.rate_limit_per_worker)?;
+        check_rate("rate_limit_per_token", self.rate_limit_per_token)?;
+        refuse_if! {
+            self.rate_limit_per_token.is_some() && self.credentials.is_none() =>
+                "rate_limit_per_token: has no meaning without tokens";
+            self.burst == Some(0) => "burst: must be at least 1";
+            self.burst.is_some() && self.rate_limit.is_none() =>
+                "burst: has no meaning without rate_limit";
+            self.rate_limit_per_key.is_some_and(|rate| rate < SLOWEST) =>
+                "rate_limit_per_key: must be at least 0.000000001 per second";
+            self.burst_per_key == Some(0) => "burst_per_key: must be at least 1";
+            self.burst_per_key.is_some() && self.rate_limit_per_key.is_none() =>
+                "burst_per_key: has no meaning without rate_limit_per_key";
+            self.proxy.is_none() && !self.no_proxy.trim().is_empty() =>
+                "no_proxy: has no meaning without proxy";
+            self.max_attempts == 0 => "max_attempts: must be at least 1";
+            !(0.0..=1.0).contains(&self.retry_budget.per_call) =>
+                "retry_budget: the share of calls must be from 0 to 1";
         }
         self.hedge.map_or(Ok(()), |hedge| hedge.check(ErrorKind::Config))?;
-        if self.max_body_bytes == 0 {
-            return invalid("max_body_bytes: must be at least 1");
-        }
-        if self.signer.is_none() {
-            return invalid("signing_key: must have at least 32 bytes");
-        }
-        for (timeout, what) in [
-            (self.call_timeout, "call_timeout: must be above zero"),
-            (self.attempt_timeout, "attempt_timeout: must be above zero"),
-            (self.connect_timeout, "connect_timeout: must be above zero"),
-            (self.queue_timeout.unwrap_or(Duration::MAX), "queue_timeout: must be above zero"),
-            (self.read_idle_timeout, "read_idle_timeout: must be above zero"),
-            (self.acquire_timeout, "acquire_timeout: must be above zero"),
-            (self.restart_period, "restart_period: must be above zero"),
-        ] {
-            if timeout.is_zero() {
-                return invalid(what);
-            }
-        }
-        if self.heartbeat_timeout < SHORTEST_HEARTBEAT_TIMEOUT {
-            return invalid("heartbeat_timeout: must be at least 300 ms");
-        }
-        if self.replace_blocked_after < self.heartbeat_timeout {
-            return invalid("replace_blocked_after: must be at least heartbeat_timeout");
+        refuse_if! {
+            self.max_body_bytes == 0 => "max_body_bytes: must be at least 1";
+            self.signer.is_none() => "signing_key: must have at least 32 bytes";
+            self.call_timeout.is_zero() => "call_timeout: must be above zero";
+            self.attempt_timeout.is_zero() => "attempt_timeout: must be above zero";
+            self.connect_timeout.is_zero() => "connect_timeout: must be above zero";
+            self.queue_timeout == Some(Duration::ZERO) => "queue_timeout: must be above zero";
+            self.read_idle_timeout.is_zero() => "read_idle_timeout: must be above zero";
+            self.acquire_timeout.is_zero() => "acquire_timeout: must be above zero";
+            self.restart_period.is_zero() => "restart_period: must be above zero";
+            self.heartbeat_timeout < SHORTEST_HEARTBEAT_TIMEOUT =>
+                "heartbeat_timeout: must be at least 300 ms";
+            self.replace_blocked_after < self.heartbeat_timeout =>
+                "replace_blocked_after: must be at least heartbeat_timeout";
         }
         let answers = self.answers();
         answers.check()?;
@@ -175,7 +152,7 @@ impl PoolConfig {
                 Error::new(ErrorKind::Config, what).with_source(error)
             })?;
         }
-        Ok(ValidConfig {
+        let valid = ValidConfig {
             base_uri: base.as_uri()?,
             base,
             headers,
@@ -185,36 +162,31 @@ impl PoolConfig {
                 self.client_certificate.as_ref().map(ExposeSecret::expose_secret),
             )?,
             proxy: proxy.transpose()?.map(Arc::new),
-            rules: ResponseRules::new(&self.response_rules)?,
             answers,
             settings: self.clone(),
-        })
+        };
+        check_rules(&self.response_rules)?;
+        Ok(valid)
     }
 
     /// Checks what concerns the connections kept open and their sockets.
     fn check_connections(&self) -> Result<(), Error> {
-        let invalid = |what: &'static str| Err(Error::new(ErrorKind::Config, what));
-        if self.min_connections > self.workers * self.connections_per_worker {
-            return invalid("min_connections: must be at most workers x connections_per_worker");
-        }
-        if self.min_connections > 0 && self.max_lifetime.is_zero() {
-            return invalid("min_connections: has no meaning with a max_lifetime of zero");
-        }
         let seconds = MIN_KEEPALIVE..=MAX_KEEPALIVE;
-        if self.tcp_keepalive.is_some_and(|time| !seconds.contains(&time)) {
-            return invalid("tcp_keepalive: must be from 1 to 32767 seconds");
-        }
-        if self.tcp_keepalive_interval.is_some_and(|time| !seconds.contains(&time)) {
-            return invalid("tcp_keepalive_interval: must be from 1 to 32767 seconds");
-        }
-        if self.tcp_keepalive_retries.is_some_and(|retries| !(1..=127).contains(&retries)) {
-            return invalid("tcp_keepalive_retries: must be from 1 to 127");
-        }
-        if self.tcp_keepalive.is_none() && self.tcp_keepalive_interval.is_some() {
-            return invalid("tcp_keepalive_interval: has no meaning without tcp_keepalive");
-        }
-        if self.tcp_keepalive.is_none() && self.tcp_keepalive_retries.is_some() {
-            return invalid("tcp_keepalive_retries: has no meaning without tcp_keepalive");
+        refuse_if! {
+            self.min_connections > self.workers * self.connections_per_worker =>
+                "min_connections: must be at most workers x connections_per_worker";
+            self.min_connections > 0 && self.max_lifetime.is_zero() =>
+                "min_connections: has no meaning with a max_lifetime of zero";
+            self.tcp_keepalive.is_some_and(|time| !seconds.contains(&time)) =>
+                "tcp_keepalive: must be from 1 to 32767 seconds";
+            self.tcp_keepalive_interval.is_some_and(|time| !seconds.contains(&time)) =>
+                "tcp_keepalive_interval: must be from 1 to 32767 seconds";
+            self.tcp_keepalive_retries.is_some_and(|retries| !(1..=127).contains(&retries)) =>
+                "tcp_keepalive_retries: must be from 1 to 127";
+            self.tcp_keepalive.is_none() && self.tcp_keepalive_interval.is_some() =>
+                "tcp_keepalive_interval: has no meaning without tcp_keepalive";
+            self.tcp_keepalive.is_none() && self.tcp_keepalive_retries.is_some() =>
+                "tcp_keepalive_retries: has no meaning without tcp_keepalive";
         }
         Ok(())
     }

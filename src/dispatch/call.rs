@@ -5,7 +5,7 @@ use std::{
     fmt,
     future::poll_fn,
     sync::{
-        Arc, Mutex, PoisonError, Weak,
+        Arc, Mutex, Weak,
         atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering},
     },
     task::Poll,
@@ -19,6 +19,7 @@ use tokio::sync::oneshot;
 use super::Tenant;
 use crate::{
     error::{Delivery, Error},
+    lock::lock,
     permits::InFlight,
     priority::Priority,
     request::Request,
@@ -103,7 +104,7 @@ impl Call {
 
     /// Answers the call. Only the first answer counts.
     pub(crate) fn answer(&self, result: Result<Response, Error>) {
-        let reply = self.reply.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let reply = lock(&self.reply).take();
         let Some(reply) = reply else { return };
         let effort = Effort { attempts: self.attempts(), elapsed: self.started.elapsed() };
         let answer = match result {
@@ -122,12 +123,12 @@ impl Call {
 
     /// Records where the call is from here on.
     pub(super) fn move_to(&self, in_flight: &Arc<InFlight>) {
-        *self.in_flight.lock().unwrap_or_else(PoisonError::into_inner) = Arc::downgrade(in_flight);
+        *lock(&self.in_flight) = Arc::downgrade(in_flight);
     }
 
     /// The state of the call on its worker, as long as it is there.
     pub(super) fn in_flight(&self) -> Weak<InFlight> {
-        self.in_flight.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        lock(&self.in_flight).clone()
     }
 
     /// Ends the call with an error from outside its worker, which does not know the outcome of the

@@ -8,7 +8,7 @@ use tokio::sync::oneshot;
 use super::{
     Answer, ByteBudget, CancellationToken, Dispatcher, StartPager, SupervisorRequest, Tenant,
 };
-use crate::{error::Error, request::Request, response::Response};
+use crate::{error::Error, request::Request, response::Response, retry::CallKind};
 
 /// Makes calls for one handle.
 #[derive(Clone)]
@@ -30,7 +30,7 @@ impl Caller {
     /// Runs `request` on a worker, and also returns the cost of the call. Dropping the future
     /// cancels the call.
     pub(crate) fn measured(&self, request: Request) -> impl Future<Output = Answer> {
-        self.dispatcher.measured(request, self.tenant.clone())
+        self.dispatcher.make(CallKind::Call, request, self.tenant.clone())
     }
 
     /// Runs `start` on a dedicated thread that ends with the pager, or else on the thread of a

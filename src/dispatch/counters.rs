@@ -2,13 +2,14 @@
 
 use std::{
     sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
+        Arc, Mutex,
         atomic::{AtomicU64, Ordering},
     },
     time::Instant,
 };
 
 use crate::{
+    lock::lock,
     stats::{Stats, WaitCause, Waits},
     transport::Gauge,
 };
@@ -58,11 +59,7 @@ impl SharedCounters {
         stats.paging_warnings = self.paging_warnings.load(Ordering::Relaxed);
         stats.connections_opened = self.connections.opened();
         stats.connections_open = self.connections.open();
-        stats.waits = self.waits().clone();
-    }
-
-    fn waits(&self) -> MutexGuard<'_, Waits> {
-        self.waits.lock().unwrap_or_else(PoisonError::into_inner)
+        stats.waits = lock(&self.waits).clone();
     }
 }
 
@@ -83,6 +80,6 @@ impl WaitTimer<'_> {
 
 impl Drop for WaitTimer<'_> {
     fn drop(&mut self) {
-        self.counters.waits().get_mut(self.cause).record(self.since.elapsed());
+        lock(&self.counters.waits).get_mut(self.cause).record(self.since.elapsed());
     }
 }

@@ -4,7 +4,7 @@
 use std::{
     future::Future,
     pin::pin,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex},
     time::{Duration, Instant},
 };
 
@@ -25,6 +25,7 @@ use crate::{
     config::ValidConfig,
     error::{Error, ErrorKind},
     events::Events,
+    lock::lock,
     permits::{InFlight, Permit, Semaphore},
     request::Request,
     response::Response,
@@ -38,11 +39,12 @@ const LONGEST_RATE_KEY: usize = 1_024;
 /// Shared by every handle of a pool and by its actors.
 pub(crate) struct Dispatcher {
     pub(crate) config: Arc<ValidConfig>,
-    admission: Admission,
+    pub(crate) admission: Admission,
     /// The budget for pages that streams hold in memory.
     pub(super) page_bytes: ByteBudget,
     events: Arc<Events>,
-    circuit: Option<SharedBreaker>,
+    /// The breaker of the pool's own calls, and of all others without their own.
+    pub(crate) circuit: Option<SharedBreaker>,
     jobs: Mutex<JobTable>,
     emptied: Notify,
     blocking: BlockingPool,
@@ -57,11 +59,12 @@ impl Dispatcher {
         routes: watch::Receiver<Routes>,
         supervisor: mpsc::UnboundedSender<SupervisorRequest>,
     ) -> Self {
+        let settings = &config.settings;
         Self {
             circuit: SharedBreaker::of_pool(&config, &events),
             events,
-            admission: Admission::new(config.max_connections()),
-            page_bytes: ByteBudget::new(config.settings.page_byte_budget),
+            admission: Admission::new(settings.workers * settings.connections_per_worker),
+            page_bytes: ByteBudget::new(settings.page_byte_budget),
             config,
             jobs: Mutex::default(),
             emptied: Notify::new(),
@@ -85,16 +88,7 @@ impl Dispatcher {
         request: Request,
         tenant: Option<Arc<Tenant>>,
     ) -> impl Future<Output = Result<Response, Error>> {
-        self.measured(request, tenant).map_ok(|(response, _)| response)
-    }
-
-    /// As [`call`](Self::call), and also returns the cost of the call.
-    pub(super) fn measured(
-        &self,
-        request: Request,
-        tenant: Option<Arc<Tenant>>,
-    ) -> impl Future<Output = Answer> {
-        self.make(CallKind::Call, request, tenant)
+        self.make(CallKind::Call, request, tenant).map_ok(|(response, _)| response)
     }
 
     /// Requests `target` to check whether the API has recovered.
@@ -104,7 +98,8 @@ impl Dispatcher {
         self.make(CallKind::HealthCheck, request, None).await.map(|(response, _)| response)
     }
 
-    fn make(
+    /// As [`call`](Self::call), and also returns the cost of the call.
+    pub(super) fn make(
         &self,
         kind: CallKind,
         request: Request,
@@ -139,12 +134,13 @@ impl Dispatcher {
         let foreign = request.foreign_base(&self.config.base);
         let circuit = self.circuit_of(tenant.as_deref());
         if let (CallKind::Call, Some(circuit), None) = (kind, circuit, foreign) {
-            circuit.invite()?;
+            // A new call that would not be let through now fails at once.
+            circuit.check(kind, Instant::now()).map_err(|refusal| circuit.refuse(refusal))?;
         }
         let timeout = request.own_deadline().unwrap_or(self.config.settings.call_timeout);
         let request = request.or_queue_timeout(self.config.settings.queue_timeout);
         let call = Arc::new(Call::new(kind, request, tenant, url, Instant::now(), timeout, reply));
-        let entered = self.jobs().enter(Arc::clone(&call), self.max_calls());
+        let entered = lock(&self.jobs).enter(Arc::clone(&call), self.max_calls());
         let key = entered.inspect_err(|error| {
             if error.kind() == ErrorKind::QueueFull {
                 self.counters().refuse();
@@ -158,8 +154,7 @@ impl Dispatcher {
     /// # Errors
     /// If the target is not below the base URL.
     pub(crate) fn url(&self, request: &Request) -> Result<Uri, Error> {
-        let base = request.other_base().map_or(&self.config.base, Arc::as_ref);
-        base.join(request.target())
+        request.base(&self.config.base).join(request.target())
     }
 
     /// Waits for a permit and a worker, then for the answer. The answer may come
@@ -217,14 +212,10 @@ impl Dispatcher {
     /// Adds what is known here to the statistics.
     pub(crate) fn write(&self, stats: &mut Stats) {
         self.counters().write(stats);
-        self.jobs().write(stats);
+        lock(&self.jobs).write(stats);
         if let Some(circuit) = &self.circuit {
             circuit.write(stats);
         }
-    }
-
-    pub(crate) fn admission(&self) -> &Admission {
-        &self.admission
     }
 
     pub(crate) fn semaphore(&self) -> &Arc<Semaphore> {
@@ -248,7 +239,7 @@ impl Dispatcher {
 
     /// The calls that are on `worker` at the moment.
     pub(crate) fn calls_on(&self, worker: u64) -> Vec<(Arc<Call>, Arc<InFlight>)> {
-        let calls = self.jobs().all().into_iter();
+        let calls = lock(&self.jobs).all().into_iter();
         let seated =
             calls.filter_map(|call| call.in_flight().upgrade().map(|in_flight| (call, in_flight)));
         seated.filter(|(_, in_flight)| in_flight.is_on(worker)).collect()
@@ -256,7 +247,7 @@ impl Dispatcher {
 
     /// Calls that have ended without `worker`'s answer but are still on it.
     pub(crate) fn left_on(&self, worker: u64) -> Vec<Arc<InFlight>> {
-        let left = self.jobs().left().into_iter();
+        let left = lock(&self.jobs).left().into_iter();
         left.filter(|in_flight| in_flight.is_on(worker)).collect()
     }
 
@@ -279,11 +270,6 @@ impl Dispatcher {
         &self.events
     }
 
-    /// The breaker of the pool's own calls, and of all others without their own.
-    pub(crate) fn circuit(&self) -> Option<&SharedBreaker> {
-        self.circuit.as_ref()
-    }
-
     /// The breaker of a tenant's calls, or of the pool's own.
     pub(crate) fn circuit_of<'a>(
         &'a self,
@@ -294,14 +280,14 @@ impl Dispatcher {
 
     /// Refuses new calls.
     pub(crate) fn close_intake(&self) {
-        self.jobs().close();
+        lock(&self.jobs).close();
     }
 
     /// Resolves when no accepted call is left, or none of `tenant`.
     pub(crate) async fn drained(&self, tenant: Option<&Tenant>) {
         loop {
             let emptied = self.emptied.notified();
-            if self.jobs().has_none_of(tenant) {
+            if lock(&self.jobs).has_none_of(tenant) {
                 return;
             }
             emptied.await;
@@ -313,7 +299,7 @@ impl Dispatcher {
         if tokio::time::timeout(drain, self.drained(Some(tenant))).await.is_ok() {
             return;
         }
-        let mut left = self.jobs().all();
+        let mut left = lock(&self.jobs).all();
         left.retain(|call| call.tenant.as_ref().is_some_and(|own| Arc::ptr_eq(own, tenant)));
         for call in left {
             call.fail(Error::shutting_down());
@@ -324,7 +310,7 @@ impl Dispatcher {
     pub(crate) fn fail_all(&self, error: impl Fn() -> Error) {
         self.semaphore().close();
         self.blocking.end_all_waits();
-        let all = self.jobs().all();
+        let all = lock(&self.jobs).all();
         for call in all {
             call.fail(error());
         }
@@ -334,16 +320,12 @@ impl Dispatcher {
     /// callbacks that have taken too long.
     pub(crate) fn fail_overdue(&self, now: Instant) {
         self.blocking.end_waits(now);
-        self.jobs().forget_free();
-        let overdue = self.jobs().overdue(now);
+        lock(&self.jobs).forget_free();
+        let overdue = lock(&self.jobs).overdue(now);
         for call in overdue {
             call.fail(Error::new(ErrorKind::DeadlineExceeded, "the call's deadline passed"));
         }
         self.admission.fail_overdue(now);
-    }
-
-    fn jobs(&self) -> MutexGuard<'_, JobTable> {
-        self.jobs.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -359,7 +341,7 @@ struct CancelOnDrop<'a> {
 impl Drop for CancelOnDrop<'_> {
     fn drop(&mut self) {
         self.call.cancel();
-        let mut jobs = self.dispatcher.jobs();
+        let mut jobs = lock(&self.dispatcher.jobs);
         jobs.leave(self.key, self.end, self.call.in_flight());
         let tenant = self.call.tenant.as_deref();
         if jobs.is_empty() || tenant.is_some() && jobs.has_none_of(tenant) {

@@ -5,7 +5,7 @@ use std::{
     fmt,
     future::pending,
     sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
+        Arc, Mutex,
         atomic::{AtomicU64, Ordering},
     },
     time::{Duration, Instant},
@@ -17,6 +17,7 @@ use crate::{
     config::{PoolConfig, ValidConfig},
     error::{Error, ErrorKind},
     events::{Event, Events},
+    lock::lock,
     response::Response,
     retry::{Breaker, CallKind, Change, CircuitBreaker, Health, Refusal},
     stats::Stats,
@@ -70,17 +71,12 @@ impl SharedBreaker {
         }
     }
 
-    /// Fails at once for a new call that would not be let through now.
-    pub(super) fn invite(&self) -> Result<(), Error> {
-        self.check(CallKind::Call, Instant::now()).map_err(|refusal| self.refuse(refusal))
-    }
-
     /// Whether an attempt would be let through now.
     pub(crate) fn check(&self, kind: CallKind, now: Instant) -> Result<(), Refusal> {
         if self.standing.load(Ordering::Acquire) != NONE {
             return Ok(());
         }
-        self.breaker().check(kind, now)
+        lock(&self.breaker).check(kind, now)
     }
 
     /// Lets an attempt through, or refuses it like [`check`](Self::check). Must be called last,
@@ -89,7 +85,7 @@ impl SharedBreaker {
         if let Some(permit) = self.admit_if_closed() {
             return Ok(permit);
         }
-        let mut breaker = self.breaker();
+        let mut breaker = lock(&self.breaker);
         let (epoch, change) = breaker.admit(kind, now)?;
         self.follow(&breaker, change);
         Ok(BreakerPermit { circuit: self, epoch: Some(epoch) })
@@ -134,7 +130,7 @@ impl SharedBreaker {
     }
 
     pub(super) fn write(&self, stats: &mut Stats) {
-        stats.breaker = self.breaker().state();
+        stats.breaker = lock(&self.breaker).state();
         stats.breaker_openings = self.openings.load(Ordering::Relaxed);
         stats.breaker_refusals = self.refusals.load(Ordering::Relaxed);
     }
@@ -145,7 +141,7 @@ impl SharedBreaker {
             return;
         }
         let now = Instant::now();
-        let mut breaker = self.breaker();
+        let mut breaker = lock(&self.breaker);
         let check = |breaker: &Breaker| breaker.check(CallKind::HealthCheck, now);
         let before = check(&breaker);
         let change = breaker.record(epoch, health, now);
@@ -162,10 +158,6 @@ impl SharedBreaker {
         self.openings.fetch_add(open_for.is_some().into(), Ordering::Relaxed);
         tracing::warn!(%from, %to, "circuit breaker");
         self.events.emit(|| Event::BreakerChanged { from, to, open_for });
-    }
-
-    fn breaker(&self) -> MutexGuard<'_, Breaker> {
-        self.breaker.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

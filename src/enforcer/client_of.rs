@@ -14,17 +14,7 @@ use super::ledger::Client;
 const NETWORKS: [(u32, u32); 2] = [(48, 32), (56, 8)];
 
 /// Identifies the clients of an application.
-#[derive(Clone)]
-pub(super) struct ClientOf(pub(super) Arc<HashClient>);
-
-pub(super) type HashClient = dyn Fn(&ServiceRequest, &RandomState) -> Client + Send + Sync;
-
-impl Default for ClientOf {
-    /// By what a client cannot forge: its network.
-    fn default() -> Self {
-        Self(Arc::new(peer))
-    }
-}
+pub(super) type ClientOf = Arc<dyn Fn(&ServiceRequest, &RandomState) -> Client + Send + Sync>;
 
 /// The peer of a request; all peers without an address are one client, as over a Unix socket.
 pub(super) fn peer(request: &ServiceRequest, hasher: &RandomState) -> Client {

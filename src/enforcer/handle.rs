@@ -4,18 +4,21 @@
 use std::{
     fmt,
     hash::{BuildHasher, Hash, RandomState},
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex},
     time::Instant,
 };
 
 #[cfg(feature = "actix-web")]
-use super::client_of::ClientOf;
+use super::client_of::{ClientOf, peer};
 use super::{
     decision::RateLimitDecision,
     ledger::{Client, Ledger},
     policy::RateLimitPolicy,
 };
-use crate::error::{Error, ErrorKind};
+use crate::{
+    error::{Error, ErrorKind},
+    lock::lock,
+};
 
 /// Enforces rate-limit policies on the clients of a server, and reports the remaining quota to
 /// them.
@@ -103,14 +106,14 @@ impl RateLimitPolicyEnforcer {
             hasher: RandomState::new(),
             has_legacy_headers: false,
             #[cfg(feature = "actix-web")]
-            client_of: ClientOf::default(),
+            client_of: Arc::new(peer),
         })
     }
 
     /// How many clients are tracked at a time, by all clones together: 100,000 by default.
     #[must_use]
     pub fn max_clients(self, clients: usize) -> Self {
-        self.ledger().set_max_clients(clients);
+        lock(&self.ledger).set_max_clients(clients);
         self
     }
 
@@ -132,15 +135,11 @@ impl RateLimitPolicyEnforcer {
     pub(super) fn decide(&self, client: impl Into<Client>, now: Instant) -> RateLimitDecision {
         let client = client.into();
         RateLimitDecision {
-            standings: self.ledger().decide(&self.policies, client, now),
+            standings: lock(&self.ledger).decide(&self.policies, client, now),
             policies: Arc::clone(&self.policies),
             client: client.id,
             has_legacy_headers: self.has_legacy_headers,
         }
-    }
-
-    fn ledger(&self) -> MutexGuard<'_, Ledger> {
-        self.ledger.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -148,7 +147,7 @@ impl fmt::Debug for RateLimitPolicyEnforcer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("RateLimitPolicyEnforcer")
             .field("policies", &self.policies)
-            .field("clients", &self.ledger().clients())
+            .field("clients", &lock(&self.ledger).clients())
             .finish_non_exhaustive()
     }
 }

@@ -17,10 +17,7 @@ use actix_web::{
 };
 use futures::future::LocalBoxFuture;
 
-use super::{
-    RateLimitDecision, RateLimitPolicyEnforcer,
-    client_of::{ClientOf, peer},
-};
+use super::{RateLimitDecision, RateLimitPolicyEnforcer, client_of::peer};
 
 impl RateLimitPolicyEnforcer {
     /// Identifies the clients of an actix-web application by the key that `client` computes from a
@@ -40,8 +37,7 @@ impl RateLimitPolicyEnforcer {
         mut self,
         client: impl Fn(&ServiceRequest) -> K + Send + Sync + 'static,
     ) -> Self {
-        self.client_of =
-            ClientOf(Arc::new(move |request, hasher| hasher.hash_one(client(request)).into()));
+        self.client_of = Arc::new(move |request, hasher| hasher.hash_one(client(request)).into());
         self
     }
 
@@ -54,7 +50,7 @@ impl RateLimitPolicyEnforcer {
     #[must_use]
     pub fn client_by_header(mut self, name: impl Into<String>) -> Self {
         let name = name.into();
-        self.client_of = ClientOf(Arc::new(move |request, hasher| {
+        self.client_of = Arc::new(move |request, hasher| {
             // A name that is not legal is in no request.
             let mut values = request.headers().get_all(name.as_str()).peekable();
             match values.peek() {
@@ -63,7 +59,7 @@ impl RateLimitPolicyEnforcer {
                     hasher.hash_one(values.map(HeaderValue::as_bytes).collect::<Vec<_>>()).into()
                 }
             }
-        }));
+        });
         self
     }
 }
@@ -107,7 +103,7 @@ where
     }
 
     fn call(&self, request: ServiceRequest) -> Self::Future {
-        let client = (self.enforcer.client_of.0)(&request, &self.enforcer.hasher);
+        let client = (self.enforcer.client_of)(&request, &self.enforcer.hasher);
         let decision = self.enforcer.decide(client, Instant::now());
         if decision.is_admitted() {
             let answer = self.service.call(request);

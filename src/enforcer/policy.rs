@@ -14,13 +14,8 @@ pub struct RateLimitPolicy {
     pub(super) quota: u32,
     pub(super) window: Duration,
     pub(super) shows_partition: bool,
-    kind: Kind,
-}
-
-#[derive(Clone, Copy, Debug)]
-enum Kind {
-    FixedWindow,
-    TokenBucket,
+    /// Whether the quota comes back evenly, and not at the end of each window.
+    is_bucket: bool,
 }
 
 impl RateLimitPolicy {
@@ -31,14 +26,14 @@ impl RateLimitPolicy {
     #[must_use]
     pub fn fixed_window(name: impl Into<String>, quota: u32, window: Duration) -> Self {
         let name = name.into();
-        Self { name, quota, window, shows_partition: false, kind: Kind::FixedWindow }
+        Self { name, quota, window, shows_partition: false, is_bucket: false }
     }
 
     /// A burst of `quota` requests (at least 1) after a pause, refilled evenly with `quota` tokens
     /// over each `window` of whole seconds.
     #[must_use]
     pub fn token_bucket(name: impl Into<String>, quota: u32, window: Duration) -> Self {
-        Self { kind: Kind::TokenBucket, ..Self::fixed_window(name, quota, window) }
+        Self { is_bucket: true, ..Self::fixed_window(name, quota, window) }
     }
 
     /// Sends each client its partition key (`pk`): eight bytes that identify the client as long as
@@ -51,7 +46,7 @@ impl RateLimitPolicy {
 
     #[cfg(test)]
     pub(super) fn is_fixed_window(&self) -> bool {
-        matches!(self.kind, Kind::FixedWindow)
+        !self.is_bucket
     }
 
     pub(super) fn validate(&self) -> Result<(), Error> {
@@ -80,17 +75,10 @@ impl RateLimitPolicy {
         now: Instant,
     ) -> Meter {
         let quota = self.quota.saturating_mul(times);
-        match self.kind {
-            Kind::FixedWindow => Meter::Window(Window {
-                origin,
-                offset,
-                length: self.window,
-                quota,
-                index: 0,
-                used: 0,
-            }),
-            Kind::TokenBucket => Meter::Bucket(Bucket::refilling(quota, self.window, now)),
+        if self.is_bucket {
+            return Meter::Bucket(Bucket::refilling(quota, self.window, now));
         }
+        Meter::Window(Window { origin, offset, length: self.window, quota, index: 0, used: 0 })
     }
 }
 

@@ -21,9 +21,7 @@ impl Error {
             (Some(Ruling { message: Some(told), .. }), _) => {
                 Cow::Owned(format!("the API says: {told}"))
             }
-            (Some(Ruling { action: Action::Poll { .. }, .. }), _) => {
-                "there is no result yet".into()
-            }
+            (Some(Ruling { action: Action::Poll, .. }), _) => "there is no result yet".into(),
             (_, ErrorKind::ApiError) => "a rule takes the answer for a failure".into(),
             _ => text::answered(&response),
         };

@@ -204,9 +204,3 @@ pub enum Outcome {
     /// Nobody waits for it any more, or its worker died.
     Cancelled,
 }
-
-impl Attempt {
-    pub(crate) fn new(call: u64, number: u32, worker: usize) -> Self {
-        Self { call, number, worker }
-    }
-}

@@ -3,7 +3,7 @@
 use std::{
     fmt,
     sync::{
-        Mutex, MutexGuard, OnceLock, PoisonError,
+        Mutex, OnceLock,
         atomic::{AtomicBool, Ordering},
     },
 };
@@ -11,6 +11,7 @@ use std::{
 use tokio::sync::broadcast;
 
 use super::Event;
+use crate::lock::lock;
 
 /// How far a receiver may fall behind before it misses events: 200 ms of 10,000 attempts
 /// per second. The buffer, about 300 KiB, is allocated for the first receiver.
@@ -38,21 +39,17 @@ impl Events {
     fn send(&self, event: Event) {
         let Some(sender) = self.sender.get() else { return };
         if sender.send(event).is_err() {
-            let _turn = self.turn();
+            let _turn = lock(&self.turn);
             self.is_heard.store(sender.receiver_count() > 0, Ordering::Relaxed);
         }
     }
 
     /// A receiver of all events from now on.
     pub(crate) fn listen(&self) -> broadcast::Receiver<Event> {
-        let _turn = self.turn();
+        let _turn = lock(&self.turn);
         let listener = self.sender.get_or_init(|| broadcast::Sender::new(CAPACITY)).subscribe();
         self.is_heard.store(true, Ordering::Relaxed);
         listener
-    }
-
-    fn turn(&self) -> MutexGuard<'_, ()> {
-        self.turn.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

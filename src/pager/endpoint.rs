@@ -175,7 +175,7 @@ impl Endpoint {
         let (endpoint, config) = (Arc::clone(self), Arc::clone(&dispatcher.config));
         let first = move || endpoint.request(&config.base, &PageAddress::Start, size);
         let limit = dispatcher.callback_timeout();
-        dispatcher.blocking().run(custom.threads(), custom.name(), limit, first).await?
+        dispatcher.blocking().run(&custom.threads, &custom.name, limit, first).await?
     }
 
     /// As [`scan`](Self::scan), on another thread if a user's strategy is involved, or if it takes
@@ -196,7 +196,7 @@ impl Endpoint {
         let next = move || endpoint.scan(index, &address, &response);
         let Some(custom) = custom else { return dispatcher.blocking().work(next).await? };
         let limit = dispatcher.callback_timeout();
-        dispatcher.blocking().run(custom.threads(), custom.name(), limit, next).await?
+        dispatcher.blocking().run(&custom.threads, &custom.name, limit, next).await?
     }
 
     /// The request for a page.
@@ -254,7 +254,7 @@ impl Endpoint {
     /// The request to a URL that a page names. A request to an origin that was allowed by name
     /// has no credentials.
     fn request_to(&self, base: &BaseUrl, url: &str) -> Result<Request, Error> {
-        let part = next_url::followed(url, self.paging.followed_part(), &self.path);
+        let part = next_url::followed(url, self.paging.url_part, &self.path);
         let part = part.or_else(|| next_url::secured(url, base));
         let url = part.as_deref().unwrap_or(url);
         let refusal = match base.join(url) {
@@ -343,5 +343,5 @@ pub(crate) fn page_url(
     let mut endpoint = Endpoint::new(endpoint.to_owned());
     endpoint.paging = paging.clone();
     let request = endpoint.request(base, address, size)?;
-    request.other_base().map_or(base, Arc::as_ref).join(request.target())
+    request.base(base).join(request.target())
 }

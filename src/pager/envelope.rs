@@ -6,9 +6,7 @@ mod data;
 use http::{HeaderMap, header::CONTENT_RANGE};
 use serde::{Deserialize, Serialize};
 
-use super::facts::{
-    Fact, HINTS, Location, Named, PageInfo, Remarks, Said, complete_length, unreadable,
-};
+use super::facts::{Fact, HINTS, Location, PageInfo, Remarks, Said, complete_length, unreadable};
 use crate::{header_value::header_text, path::Path, response::Mismatch};
 
 /// Where a page holds its items and its metadata about the set.
@@ -74,8 +72,8 @@ pub struct Envelope {
     pub(super) pagination: Path,
     /// Keys of the `pagination` object.
     pub(super) hints: [Path; HINTS.len()],
-    /// Values at configured places.
-    pub(super) named: Vec<Named>,
+    /// Facts at configured places.
+    pub(super) named: Vec<(Fact, Location)>,
     pub(super) no_content_is_empty: bool,
     pub(super) null_is_empty: bool,
     pub(super) lossy_text: bool,
@@ -253,13 +251,11 @@ impl Envelope {
 
     /// The same with one more place, which replaces an earlier one of the same kind.
     fn with(mut self, fact: Fact, place: Location) -> Self {
-        let is_same = |named: &Named| {
-            named.fact.is_flag() == fact.is_flag()
-                && (named.fact == fact || fact.is_flag())
-                && named.place.is_header() == place.is_header()
-        };
-        self.named.retain(|named| !is_same(named));
-        self.named.push(Named { fact, place });
+        self.named.retain(|(other, at)| {
+            let is_same = *other == fact || other.is_flag() && fact.is_flag();
+            !is_same || at.is_header() != place.is_header()
+        });
+        self.named.push((fact, place));
         self
     }
 
@@ -269,21 +265,17 @@ impl Envelope {
         self.accepts_bare_array = false;
         self
     }
-}
 
-impl Envelope {
     /// Whether a flag says where the set ends.
     pub(super) fn has_flag(&self) -> bool {
-        self.named.iter().any(|named| named.fact.is_flag())
+        self.named.iter().any(|(fact, _)| fact.is_flag())
     }
 
     /// The name of a fact in a page.
     pub(super) fn name_of(&self, fact: Fact) -> String {
-        let is_it = |named: &&Named| {
-            named.fact == fact || fact == Fact::HasNext && named.fact == Fact::IsLast
-        };
-        if let Some(named) = self.named.iter().find(is_it) {
-            return named.place.name();
+        let is_it = |named: Fact| named == fact || fact == Fact::HasNext && named == Fact::IsLast;
+        if let Some((_, place)) = self.named.iter().find(|(named, _)| is_it(*named)) {
+            return place.name();
         }
         let hint = HINTS.iter().find(|(_, hint)| *hint == fact).map_or("", |(name, _)| name);
         self.pagination.join(hint).to_string()
@@ -298,7 +290,7 @@ impl Envelope {
         headers: &HeaderMap,
         info: &mut PageInfo,
     ) -> Result<(), Mismatch> {
-        for (index, Named { fact, place }) in self.named.iter().enumerate() {
+        for (index, (fact, place)) in self.named.iter().enumerate() {
             let Location::Header(name) = place else { continue };
             let mut latest: Option<Said> = None;
             for value in headers.get_all(name) {

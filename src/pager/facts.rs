@@ -33,13 +33,7 @@ pub(super) const HINTS: [(&str, Fact); 5] = [
     ("has_next", Fact::HasNext),
 ];
 
-/// A fact at a configured place.
-#[derive(Clone, Debug)]
-pub(super) struct Named {
-    pub(super) fact: Fact,
-    pub(super) place: Location,
-}
-
+/// A configured place of a fact.
 #[derive(Clone, Debug)]
 pub(super) enum Location {
     Body(Path),
@@ -89,13 +83,6 @@ impl Remarks {
 
     pub(super) fn has(self, other: Self) -> bool {
         self.0 & other.0 == other.0
-    }
-}
-
-impl PageInfo {
-    /// Whether it says nothing at all about pages.
-    pub(super) fn is_silent(&self) -> bool {
-        Self { remarks: Remarks::default(), ..*self } == Self::default()
     }
 }
 
@@ -149,6 +136,11 @@ pub(super) enum Said {
 pub(super) struct Unreadable;
 
 impl PageInfo {
+    /// Whether it says nothing at all about pages.
+    pub(super) fn is_silent(&self) -> bool {
+        Self { remarks: Remarks::default(), ..*self } == Self::default()
+    }
+
     /// Fills in facts from another place that are not known yet.
     pub(super) fn fill_up(&mut self, other: &Self) {
         self.page = self.page.or(other.page);
@@ -173,9 +165,7 @@ impl PageInfo {
             _ => {}
         }
     }
-}
 
-impl PageInfo {
     /// Reads the length of the whole set from a partial response (RFC 9110 section 15.3.7), if it
     /// is not known otherwise.
     pub(super) fn take_part(&mut self, status: StatusCode, headers: &HeaderMap) {

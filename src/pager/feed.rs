@@ -58,7 +58,7 @@ impl Feed {
         let caller = connected.caller.clone();
         let (prefetcher, pages, news) =
             Prefetcher::new(caller, Arc::clone(endpoint), start, horizon);
-        let window = Arc::clone(prefetcher.window());
+        let window = Arc::clone(&prefetcher.window);
         let prefetcher = Arc::new(Mutex::new(prefetcher));
         let is_alone = endpoint.mode == ReadMode::DedicatedThread;
         let running = run(Arc::clone(connected), Arc::clone(&prefetcher), is_alone).await?;

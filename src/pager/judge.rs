@@ -9,7 +9,7 @@ use http::{StatusCode, header::CONTENT_RANGE};
 
 use super::{
     endpoint::Endpoint,
-    facts::{Location, Named, PageInfo, Remarks, complete_length},
+    facts::{PageInfo, Remarks, complete_length},
     strategy::{Observation, PageAddress, Plan, Statement, Verdict},
 };
 use crate::{
@@ -21,25 +21,17 @@ use crate::{
 
 /// The judge of one read.
 pub(super) struct Judge {
-    connected: Arc<Connected>,
+    pub(super) connected: Arc<Connected>,
     endpoint: Arc<Endpoint>,
     pub(super) plan: Plan,
     /// The index of the page that is judged.
     index: u64,
     items: usize,
     said: PageInfo,
-    /// What any page of the read had.
+    /// What any page of the read had. Of that which is strange, only the first was reported.
     had: Remarks,
-    /// What was already reported.
-    told: Vec<Doubt>,
-}
-
-/// A finding to report once per read.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Doubt {
-    Overruled(Statement),
-    Twice,
-    Unreadable,
+    /// The overruled signals that were already reported.
+    told: Vec<Statement>,
 }
 
 impl Judge {
@@ -99,7 +91,7 @@ impl Judge {
         let more = match missing {
             None => return Err(error),
             Some(Verdict::Stuck(more)) => more,
-            Some(_) if length.is_some_and(|length| length > self.plan.rows()) => {
+            Some(_) if length.is_some_and(|length| length > self.plan.rows) => {
                 self.said.total = length;
                 Statement::Rows
             }
@@ -133,10 +125,6 @@ impl Judge {
         self.plan = plan;
     }
 
-    pub(super) fn connected(&self) -> &Arc<Connected> {
-        &self.connected
-    }
-
     /// The error for a verdict.
     fn failure(&self, verdict: Verdict, body: &str) -> Option<Error> {
         let (kind, what) = match verdict {
@@ -158,35 +146,31 @@ impl Judge {
     }
 
     fn number(&self) -> u64 {
-        self.plan.paging().number(self.index)
+        self.plan.paging.number(self.index)
     }
 
     /// Reports what is strange about a page.
     fn tell(&mut self) {
         let remarks = self.said.remarks;
-        self.had.add(remarks);
-        if remarks.has(Remarks::TWICE) {
-            let what = "a key of the page occurs twice with different values";
-            self.warn_once(Doubt::Twice, what.into());
+        let is_new = |remark| remarks.has(remark) && !self.had.has(remark);
+        if is_new(Remarks::TWICE) {
+            self.warn("a key of the page occurs twice with different values".into());
         }
-        if remarks.has(Remarks::UNREADABLE) {
+        if is_new(Remarks::UNREADABLE) {
             let what = "something in the `pagination` object is neither a count nor a flag";
-            self.warn_once(Doubt::Unreadable, what.into());
+            self.warn(what.into());
         }
+        self.had.add(remarks);
     }
 
     /// Reports a signal of a page that was overruled.
     fn tell_what_was_overruled(&mut self, is_last: bool) {
-        let Some(statement) = self.plan.take_overruled() else { return };
-        let said = self.describe(statement);
-        let decided = if is_last { "the read ends" } else { "more pages follow" };
-        self.warn_once(Doubt::Overruled(statement), format!("{said}, but {decided}"));
-    }
-
-    fn warn_once(&mut self, doubt: Doubt, message: String) {
-        if !self.told.contains(&doubt) {
-            self.told.push(doubt);
-            self.warn(message);
+        let Some(statement) = self.plan.overruled.take() else { return };
+        if !self.told.contains(&statement) {
+            self.told.push(statement);
+            let said = self.describe(statement);
+            let decided = if is_last { "the read ends" } else { "more pages follow" };
+            self.warn(format!("{said}, but {decided}"));
         }
     }
 
@@ -201,12 +185,12 @@ impl Judge {
 
     /// The set has ended: reports configured places that no page had.
     fn end(&self) {
-        if self.plan.is_untouched() {
+        if !self.plan.has_begun {
             return;
         }
         let envelope = &self.endpoint.envelope;
-        for (index, Named { place, .. }) in envelope.named.iter().enumerate() {
-            let is_looked_for = !envelope.is_lines || matches!(place, Location::Header(_));
+        for (index, (_, place)) in envelope.named.iter().enumerate() {
+            let is_looked_for = !envelope.is_lines || place.is_header();
             if is_looked_for && !self.had.has(Remarks::place(index)) {
                 self.warn(never_there(&place.name()));
             }

@@ -18,7 +18,6 @@ mod page;
 mod prefetcher;
 mod reader;
 mod reorder;
-mod reread;
 mod resume_token;
 mod strategy;
 mod stream;

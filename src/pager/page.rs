@@ -1,5 +1,5 @@
-//! One page of a read, whose items are built on demand, on the consumer's thread; and the fetch of
-//! a single page outside of any stream.
+//! One page of a read, whose items are built on demand, on the consumer's thread, or elsewhere if
+//! they are long; and the fetch of a single page outside of any stream.
 
 use std::{
     collections::VecDeque,
@@ -9,7 +9,7 @@ use std::{
     time::Instant,
 };
 
-use bytes::Bytes;
+use futures::future::BoxFuture;
 
 use super::{
     bounds::Bounds,
@@ -21,21 +21,26 @@ use super::{
 };
 use crate::{
     coop::{CHECKED_EVERY, CoopBudget, ITEM_COST, drop_all},
-    dispatch::{Effort, PoolLink},
+    dispatch::{Connected, Effort, PoolLink},
     error::{Error, ErrorKind},
     response::Response,
 };
+
+/// The next item of a page, or its error; `None` after the last. And the progress with it.
+pub(super) type Built<T> = (Option<Result<T, Error>>, Taken);
 
 /// A page of which items are taken, one by one or several at a time.
 pub(super) struct OpenPage<T: Send + 'static> {
     endpoint: Arc<Endpoint>,
     decoder: Arc<dyn ErasedDecoder<T>>,
-    response: Response,
-    list: ItemList,
+    pub(super) response: Response,
+    pub(super) list: ItemList,
     /// How far the items were built.
     progress: Taken,
+    /// The next item, if it was built already.
+    ahead: Option<Built<T>>,
     effort: Effort,
-    number: u64,
+    pub(super) number: u64,
     /// How many of the next items were already taken before the read was resumed.
     skip: u64,
     /// How many items were skipped for that.
@@ -75,6 +80,7 @@ impl<T: Send + 'static> OpenPage<T> {
             response,
             progress: list.start(),
             list,
+            ahead: None,
             effort,
             number,
             skip,
@@ -87,16 +93,8 @@ impl<T: Send + 'static> OpenPage<T> {
         })
     }
 
-    pub(super) fn number(&self) -> u64 {
-        self.number
-    }
-
     pub(super) fn has_items(&self) -> bool {
         !self.list.is_empty()
-    }
-
-    pub(super) fn list(&self) -> &ItemList {
-        &self.list
     }
 
     /// How many items were built.
@@ -121,11 +119,6 @@ impl<T: Send + 'static> OpenPage<T> {
         before + items.saturating_sub(before).min(self.most)
     }
 
-    /// The body as received.
-    pub(super) fn bytes(&self) -> &Bytes {
-        self.response.body()
-    }
-
     /// How much work was done on the page.
     pub(super) fn work(&self) -> usize {
         self.progress.at + self.built() * ITEM_COST
@@ -136,10 +129,43 @@ impl<T: Send + 'static> OpenPage<T> {
         self.skip > 0 && !self.has_ended
     }
 
-    /// Skips some of the items that were taken before.
+    /// Builds the next item on a thread for long work, if it is long. Until the result is
+    /// [put ahead](Self::put_ahead), no item may be taken.
+    pub(super) fn build_elsewhere(
+        &self,
+        connected: &Arc<Connected>,
+    ) -> Option<BoxFuture<'static, Built<T>>> {
+        if !self.is_next_long() {
+            return None;
+        }
+        let (decoder, response) = (Arc::clone(&self.decoder), self.response.clone());
+        let (list, progress, connected) = (self.list.clone(), self.progress, Arc::clone(connected));
+        Some(Box::pin(async move {
+            let build = move || build_next(&*decoder, &response, &list, progress);
+            let built = connected.caller.dispatcher.blocking().work(build).await;
+            built.unwrap_or_else(|error| (Some(Err(error)), progress))
+        }))
+    }
+
+    /// The next item, which was built elsewhere.
+    pub(super) fn put_ahead(&mut self, built: Built<T>) {
+        self.ahead = Some(built);
+    }
+
+    /// Whether the next item must still be built, and is long.
+    fn is_next_long(&self) -> bool {
+        !self.has_ended && self.ahead.is_none() && self.list.is_next_long(self.progress)
+    }
+
+    /// Whether more items can be built after one, up to this much work.
+    fn may_go_on(&self, enough: usize) -> bool {
+        self.work() < enough && !self.is_next_long()
+    }
+
+    /// Skips some of the items that were taken before, at least one.
     pub(super) fn pass_over_some(&mut self) {
         let enough = self.work() + CHECKED_EVERY;
-        while self.is_behind() && self.work() < enough {
+        while self.is_behind() {
             match self.build() {
                 Some(Ok(_)) => {
                     self.skip -= 1;
@@ -148,6 +174,9 @@ impl<T: Send + 'static> OpenPage<T> {
                 Some(Err(error)) => self.failure = Some(error),
                 // It may have fewer items than were taken from it.
                 None => self.skip = 0,
+            }
+            if !self.may_go_on(enough) {
+                break;
             }
         }
     }
@@ -180,15 +209,10 @@ impl<T: Send + 'static> OpenPage<T> {
         if self.has_ended {
             return None;
         }
-        // The code that builds an item may be a user's.
-        let (response, list, progress) = (&self.response, &self.list, &mut self.progress);
-        let build = AssertUnwindSafe(|| self.decoder.next(response, list, progress));
-        let panicked = |payload| {
-            // Dropping the payload runs a user's code too, which may panic again.
-            mem::forget(payload);
-            Some(Err(Error::new(ErrorKind::Callback, "building the items panicked")))
-        };
-        let next = catch_unwind(build).unwrap_or_else(panicked);
+        let (next, progress) = self.ahead.take().unwrap_or_else(|| {
+            build_next(&*self.decoder, &self.response, &self.list, self.progress)
+        });
+        self.progress = progress;
         if matches!(next, Some(Ok(_))) {
             return next;
         }
@@ -203,7 +227,7 @@ impl<T: Send + 'static> OpenPage<T> {
         let left = expected.saturating_sub(self.built());
         let enough = self.work() + CHECKED_EVERY;
         let mut items = Vec::with_capacity(left.min(most).min(CHECKED_EVERY / ITEM_COST));
-        while items.len() < most && self.work() < enough {
+        while items.len() < most {
             match self.next_item() {
                 Some(Ok(item)) => items.push(item),
                 Some(Err(error)) if items.is_empty() => return Err(error),
@@ -212,6 +236,9 @@ impl<T: Send + 'static> OpenPage<T> {
                     break;
                 }
                 None => break,
+            }
+            if !self.may_go_on(enough) {
+                break;
             }
         }
         Ok(items)
@@ -222,7 +249,7 @@ impl<T: Send + 'static> OpenPage<T> {
     pub(super) fn gather(&mut self, expected: usize) -> bool {
         let enough = self.work() + CHECKED_EVERY;
         self.gathered.reserve(expected.saturating_sub(self.built()).min(CHECKED_EVERY / ITEM_COST));
-        while self.work() < enough {
+        loop {
             match self.next_built() {
                 Some(Ok(item)) => self.gathered.push_back(item),
                 Some(Err(error)) => {
@@ -231,8 +258,10 @@ impl<T: Send + 'static> OpenPage<T> {
                 }
                 None => return false,
             }
+            if !self.may_go_on(enough) {
+                return true;
+            }
         }
-        true
     }
 
     /// Returns what was gathered.
@@ -259,9 +288,19 @@ impl<T: Send + 'static> OpenPage<T> {
     }
 
     /// Decodes the whole page, and yields now and then. Its metadata may be known already.
-    pub(super) async fn whole(mut self, known: Option<PageInfo>) -> Result<DecodedPage<T>, Error> {
+    async fn whole(
+        mut self,
+        connected: &Arc<Connected>,
+        known: Option<PageInfo>,
+    ) -> Result<DecodedPage<T>, Error> {
         let mut coop = CoopBudget::default();
-        while self.gather(0) {
+        loop {
+            if let Some(building) = self.build_elsewhere(connected) {
+                self.ahead = Some(building.await);
+            }
+            if !self.gather(0) {
+                break;
+            }
             coop.spend(CHECKED_EVERY);
             coop.yield_if_spent().await;
         }
@@ -279,6 +318,24 @@ impl<T: Send + 'static> OpenPage<T> {
         self.endpoint.paging.read_headers(self.response.headers(), &mut info);
         info
     }
+}
+
+/// Builds the next item of a page.
+fn build_next<T>(
+    decoder: &dyn ErasedDecoder<T>,
+    response: &Response,
+    list: &ItemList,
+    mut progress: Taken,
+) -> Built<T> {
+    // The code that builds an item may be a user's.
+    let build = AssertUnwindSafe(|| decoder.next(response, list, &mut progress));
+    let panicked = |payload| {
+        // Dropping the payload runs a user's code too, which may panic again.
+        mem::forget(payload);
+        Some(Err(Error::new(ErrorKind::Callback, "building the items panicked")))
+    };
+    let next = catch_unwind(build).unwrap_or_else(panicked);
+    (next, progress)
 }
 
 /// Fetches a single page, within `bounds`, with `items` as the page size if the API takes one.
@@ -309,7 +366,8 @@ pub(crate) async fn fetch_page<D: ItemDecoder>(
             bounds.check_items(scan.items as u64)?;
         }
         let (list, info) = scan.map(|scan| (scan.list, scan.info)).unzip();
-        OpenPage::open(&endpoint, &decoder, fetched, list, number, 0, 0)?.whole(info).await
+        let page = OpenPage::open(&endpoint, &decoder, fetched, list, number, 0, 0)?;
+        page.whole(&connected, info).await
     };
     page.await.map_err(|error| error.with_page(number))
 }

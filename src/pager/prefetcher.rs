@@ -77,7 +77,7 @@ pub(super) struct Prefetcher {
     /// Updates of the horizon. It ends when the reader is dropped.
     news: BoxStream<'static, Horizon>,
     /// A permit for each page that may be in flight or in memory.
-    window: Arc<PageWindow>,
+    pub(super) window: Arc<PageWindow>,
     fetches: FuturesUnordered<BoxFuture<'static, (u64, QueuedPage)>>,
     arrived: Reorder<QueuedPage>,
     /// How many pages have arrived.
@@ -120,10 +120,6 @@ impl Prefetcher {
             pages,
         };
         (prefetcher, delivered, set_horizon)
-    }
-
-    pub(super) fn window(&self) -> &Arc<PageWindow> {
-        &self.window
     }
 
     /// Drops what was fetched from page `index` on, and cancels what is in flight. The pager

@@ -1,6 +1,7 @@
 //! The reader of one stream, on the consumer's side: takes pages from the pager's feed, builds
 //! their items on demand, lets the plan judge each page in its turn, and tells the pager how far
-//! the set reaches.
+//! the set reaches. It reads the set again from its start if the place of the next page has expired
+//! and `Paging::restart_when_expired` allows it.
 
 mod reads;
 
@@ -11,15 +12,16 @@ use std::{
     time::Instant,
 };
 
+use futures::future::BoxFuture;
+
 use super::{
     endpoint::{Endpoint, LONG, PageScan},
     facts::PageInfo,
     feed::Feed,
     format::{ErasedDecoder, ItemList, same_items},
     judge::Judge,
-    page::OpenPage,
+    page::{Built, OpenPage},
     prefetcher::{Horizon, QueuedPage},
-    reread::Reread,
     strategy::{Continuation, Observation, PageAddress, Plan, Position, Verdict},
     window::PagePermit,
 };
@@ -41,19 +43,25 @@ pub(super) struct Reader<T: Send + 'static> {
     index: u64,
     /// The current page.
     page: Option<OpenPage<T>>,
+    /// Builds its next item elsewhere, while that is done.
+    building: Option<BoxFuture<'static, Built<T>>>,
     /// Whether it was already judged. A page that certainly belongs to the set is judged once its
     /// items were built.
     is_judged: bool,
     /// The index of the latest page.
-    at_hand: u64,
+    pub(super) at_hand: u64,
     /// Where the stream stands, without the items taken from the current page.
     position: Position,
     /// The address of the page after the current one; `None` after the last.
     following: Option<PageAddress>,
     /// How many items of the first page were taken before the read was resumed.
     skip: u64,
-    /// Restarts the read, if that is enabled.
-    reread: Reread,
+    /// How many restarts are left.
+    restarts: u32,
+    /// How many rows were read before a restart and must still be skipped.
+    behind: u64,
+    /// The pages from the start on, after a restart.
+    reopening: Option<BoxFuture<'static, Result<Feed, Error>>>,
     /// The current page's permit of the window, which is returned when the page is consumed.
     held: Option<PagePermit>,
     /// The items of the previous page, and their hash if that is known.
@@ -64,7 +72,7 @@ pub(super) struct Reader<T: Send + 'static> {
     /// How many items the previous page had.
     expected: usize,
     /// The total number of items in the set, as a page last reported it.
-    told: Option<u64>,
+    pub(super) told: Option<u64>,
     /// How many pages were judged, and how many rows were returned from pages that were left.
     pages: u64,
     rows: u64,
@@ -97,10 +105,13 @@ impl<T: Send + 'static> Reader<T> {
             judge: Judge::new(connected, Arc::clone(&endpoint), plan),
             index: position.index,
             page: None,
+            building: None,
             is_judged: false,
             at_hand: 0,
             skip: position.taken,
-            reread: Reread::new(endpoint.paging.restarts()),
+            restarts: endpoint.paging.restarts(),
+            behind: 0,
+            reopening: None,
             position,
             following: None,
             held: None,
@@ -120,17 +131,7 @@ impl<T: Send + 'static> Reader<T> {
     /// Where the stream stands: after the last item that it has returned.
     pub(super) fn position(&self) -> Position {
         let taken = self.page.as_ref().map_or(self.position.taken, OpenPage::taken);
-        Position { taken, full: self.judge.plan.full(), ..self.position.clone() }
-    }
-
-    /// The index of the latest page.
-    pub(super) fn page_at_hand(&self) -> u64 {
-        self.at_hand
-    }
-
-    /// The total number of items in the set, as a page last reported it.
-    pub(super) fn told_total(&self) -> Option<u64> {
-        self.told
+        Position { taken, full: self.judge.plan.full, ..self.position.clone() }
     }
 
     /// Leaves the current page after an error, and returns that error.
@@ -178,17 +179,20 @@ impl<T: Send + 'static> Reader<T> {
     fn go_to_the_next(&mut self) {
         let following = self.following.take();
         // Skipped rows were read before.
-        if !self.reread.is_behind() {
-            self.position.go_to(self.index, following, self.judge.plan.rows());
+        if self.behind == 0 {
+            self.position.go_to(self.index, following, self.judge.plan.rows);
         }
     }
 
     /// The next page in order. `None` after the last.
     fn poll_queued(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<QueuedPage, Error>>> {
-        match ready!(self.reread.poll(cx)) {
-            Some(Ok(feed)) => self.feed = Some(feed),
-            Some(Err(error)) => return Poll::Ready(Some(Err(error))),
-            None => {}
+        if let Some(reopening) = &mut self.reopening {
+            let feed = ready!(reopening.as_mut().poll(cx));
+            self.reopening = None;
+            match feed {
+                Ok(feed) => self.feed = Some(feed),
+                Err(error) => return Poll::Ready(Some(Err(error))),
+            }
         }
         match &mut self.feed {
             Some(feed) => {
@@ -215,7 +219,7 @@ impl<T: Send + 'static> Reader<T> {
                 self.arrive(address);
                 self.judge.miss(self.index, error)?;
                 self.feed = None;
-                self.position.go_to(self.index, None, self.judge.plan.rows());
+                self.position.go_to(self.index, None, self.judge.plan.rows);
                 return Ok(());
             }
             Ok(fetched) => fetched,
@@ -224,17 +228,19 @@ impl<T: Send + 'static> Reader<T> {
             self.held = permit.take();
         }
         let scan = fetched.scan.take();
-        let number = self.judge.plan.paging().number(self.index);
+        let number = self.judge.plan.paging.number(self.index);
         let items = scan.as_ref().map_or(0, |scan| scan.items);
         let list = scan.as_ref().map(|scan| scan.list.clone());
-        let skip = mem::take(&mut self.skip) + self.reread.pass_over(items);
+        let repeated = self.behind.min(items as u64);
+        self.behind -= repeated;
+        let skip = mem::take(&mut self.skip) + repeated;
         self.arrive(address);
         let page =
             OpenPage::open(&self.endpoint, &self.decoder, fetched, list, number, skip, self.rows)?;
         let content = scan.as_ref().map(|scan| scan.content);
-        let previous = self.previous.replace((page.list().clone(), content));
-        let repeats = previous
-            .is_some_and(|previous| same((&previous.0, previous.1), (page.list(), content)));
+        let previous = self.previous.replace((page.list.clone(), content));
+        let repeats =
+            previous.is_some_and(|previous| same((&previous.0, previous.1), (&page.list, content)));
         let is_promised = self.judge.plan.is_promised(self.index);
         // A page that may be the last one, or not belong to the set, is judged before its items
         // are returned, which costs a scan. A promised page belongs to the set whatever it says,
@@ -261,19 +267,22 @@ impl<T: Send + 'static> Reader<T> {
 
     /// Moves the position to the page that has arrived.
     fn arrive(&mut self, address: Option<PageAddress>) {
-        if address.is_some() && !self.reread.is_behind() {
-            self.position.go_to(self.index, address, self.judge.plan.rows());
+        if address.is_some() && self.behind == 0 {
+            self.position.go_to(self.index, address, self.judge.plan.rows);
         }
     }
 
-    /// Restarts the read if the place of the next page has expired and restarts are enabled.
+    /// Restarts the read, whose next place has expired with `error`, if that is allowed, and skips
+    /// the rows that were read before.
     fn begin_again(&mut self, error: Error) -> Result<(), Error> {
-        let plan = Plan::new(self.endpoint.paging.clone(), &self.endpoint.start());
-        let rows = self.judge.plan.rows();
+        let Some(left) = self.restarts.checked_sub(1) else { return Err(expired(error)) };
+        let (rows, start) = (self.judge.plan.rows, self.endpoint.start());
+        let plan = Plan::new(self.endpoint.paging.clone(), &start);
         let horizon = horizon(&plan, 0, self.pages_left());
-        if !self.reread.begin(self.judge.connected(), &self.endpoint, horizon, rows) {
-            return Err(expired(error));
-        }
+        let (connected, endpoint) = (Arc::clone(&self.judge.connected), Arc::clone(&self.endpoint));
+        let opening = async move { Feed::open(&connected, &endpoint, &start, horizon).await };
+        self.reopening = Some(Box::pin(opening));
+        (self.restarts, self.behind) = (left, rows);
         self.judge.begin_again(plan, rows);
         (self.feed, self.previous, self.following, self.index) = (None, None, None, 0);
         Ok(())
@@ -295,7 +304,7 @@ impl<T: Send + 'static> Reader<T> {
             None if self.endpoint.paging.is_paged() => Continuation::Computed,
             None => Continuation::Nowhere,
         };
-        let body = self.previous.as_ref().map_or("", |(list, _)| list.text());
+        let body = self.previous.as_ref().map_or("", |(list, _)| &*list.text);
         // Long pages are not searched for keys.
         let body = if body.len() < LONG { body } else { "" };
         let (index, is_flag_named) = (self.index, self.endpoint.envelope.has_flag());
@@ -328,7 +337,7 @@ impl<T: Send + 'static> Reader<T> {
     }
 
     fn on_page(&self, error: Error) -> Error {
-        error.with_page(self.judge.plan.paging().number(self.at_hand))
+        error.with_page(self.judge.plan.paging.number(self.at_hand))
     }
 }
 
@@ -344,14 +353,12 @@ fn expired(error: Error) -> Error {
 /// Whether two pages hold the same items. Long ones are compared by hash.
 fn same((one, this): (&ItemList, Option<u64>), (other, that): (&ItemList, Option<u64>)) -> bool {
     match (this, that) {
-        (Some(this), Some(that)) if one.text().len().min(other.text().len()) >= LONG => {
-            this == that
-        }
+        (Some(this), Some(that)) if one.text.len().min(other.text.len()) >= LONG => this == that,
         _ => same_items(one, other),
     }
 }
 
 /// The pages that the plan allows to request, at most `left` from page `next` on.
 fn horizon(plan: &Plan, next: u64, left: u64) -> Horizon {
-    Horizon { pages: plan.horizon().min(next.saturating_add(left)), stride: plan.stride() }
+    Horizon { pages: plan.horizon().min(next.saturating_add(left)), stride: plan.stride }
 }

@@ -35,7 +35,8 @@ use crate::{dispatch::PoolLink, error::Error, priority::Priority, signer::Signer
 ///
 /// A stream yields at most one error, as its last item, after every item of the pages before it
 /// and perhaps some items of the failed page. A stream that ends without an error is complete.
-/// Items are built one by one, on the thread that reads them.
+/// Items are built one by one, on the thread that reads them; one of 256 KiB or more is built on
+/// another, so that no poll takes long.
 ///
 /// ```no_run
 /// use futures::StreamExt;
@@ -235,7 +236,7 @@ impl<T: Send + 'static> PaginatedStream<T> {
     /// Which page of the read the last yielded item was on.
     pub(crate) fn page_at_hand(&self) -> Option<u64> {
         match &self.state {
-            StreamState::Reading(reader, _) => Some(reader.page_at_hand()),
+            StreamState::Reading(reader, _) => Some(reader.at_hand),
             _ => None,
         }
     }
@@ -243,7 +244,7 @@ impl<T: Send + 'static> PaginatedStream<T> {
     /// The total of items in the set, as the latest page that was read reported it.
     pub(crate) fn told_total(&self) -> Option<u64> {
         match &self.state {
-            StreamState::Reading(reader, _) => reader.told_total(),
+            StreamState::Reading(reader, _) => reader.told,
             _ => self.told,
         }
     }
@@ -318,7 +319,7 @@ impl<T: Send + 'static> PaginatedStream<T> {
                     if matches!(next, Some(Ok(_))) {
                         return Poll::Ready(next);
                     }
-                    self.told = reader.told_total();
+                    self.told = reader.told;
                     break next;
                 }
                 StreamState::Opening { opening, place } => {

@@ -5,7 +5,7 @@
 use std::{
     future::poll_fn,
     sync::{
-        Mutex, MutexGuard, PoisonError,
+        Mutex,
         atomic::{AtomicBool, AtomicU64, Ordering},
     },
     task::Poll,
@@ -18,6 +18,7 @@ use super::Permit;
 use crate::{
     error::{Error, ErrorKind},
     events::Attempt,
+    lock::lock,
 };
 
 /// How far a call has come on its worker.
@@ -90,7 +91,7 @@ impl InFlight {
 
     /// Whether its call is at `stage`, on a worker that still has the call.
     pub(crate) fn is_at(&self, stage: Stage) -> bool {
-        self.state().stage == Some(stage)
+        lock(&self.state).stage == Some(stage)
     }
 
     pub(crate) fn place_on(&self, worker: u64) {
@@ -102,17 +103,17 @@ impl InFlight {
     }
 
     pub(crate) fn has_permit(&self) -> bool {
-        self.state().permit.is_some()
+        lock(&self.state).permit.is_some()
     }
 
     /// Takes the permit out.
     pub(crate) fn take(&self) -> Option<Permit> {
-        self.state().permit.take()
+        lock(&self.state).permit.take()
     }
 
     /// Stores a permit; hands it back if the call was taken away.
     pub(crate) fn fill(&self, permit: Permit) -> Result<(), Permit> {
-        let mut state = self.state();
+        let mut state = lock(&self.state);
         if state.stage.is_none() {
             return Err(permit);
         }
@@ -130,7 +131,7 @@ impl InFlight {
     /// Moves on to `stage`, unless the call was taken away: then the worker has nothing more
     /// to do with the call, and the error reaches nobody.
     pub(crate) fn go_on_to(&self, stage: Stage) -> Result<(), Error> {
-        match &mut self.state().stage {
+        match &mut lock(&self.state).stage {
             Some(now) => {
                 *now = stage;
                 Ok(())
@@ -147,7 +148,7 @@ impl InFlight {
         second_permit: Option<Permit>,
         tell: impl FnOnce() -> Attempt,
     ) -> Result<Attempt, Error> {
-        let mut state = self.state();
+        let mut state = lock(&self.state);
         if state.stage.is_none() {
             return Err(gone());
         }
@@ -164,7 +165,7 @@ impl InFlight {
     /// Ends an attempt and gives its permit back. Returns whether the worker must report the end,
     /// which is true once, and not after the call was taken away.
     pub(crate) fn end(&self, attempt: Attempt) -> bool {
-        let mut state = self.state();
+        let mut state = lock(&self.state);
         let is_it = |begun: &mut (Attempt, Instant)| begun.0 == attempt;
         let was_there = state.attempts.iter_mut().any(|begun| begun.take_if(is_it).is_some());
         let spare = if was_there { state.take_spare() } else { [None, None] };
@@ -176,7 +177,7 @@ impl InFlight {
     /// Takes the call away if `may` accepts its stage: its permits are given back, and its worker
     /// can neither send nor answer the call.
     pub(crate) fn revoke_if(&self, may: impl FnOnce(Stage) -> bool) -> Option<(Stage, UnderWay)> {
-        let mut state = self.state();
+        let mut state = lock(&self.state);
         let stage = state.stage.take_if(|stage| may(*stage))?;
         let attempts = std::mem::take(&mut state.attempts);
         let spare = state.take_spare();
@@ -198,10 +199,6 @@ impl InFlight {
             if self.is_revoked() { Poll::Ready(()) } else { Poll::Pending }
         })
         .await;
-    }
-
-    fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -261,7 +258,7 @@ mod tests {
     fn each_of_two_attempts_ends_once_and_gives_one_permit_back() {
         let semaphore = Arc::new(Semaphore::new(2));
         let in_flight = InFlight::new(permit(&semaphore));
-        let (now, attempt) = (Instant::now(), |number| Attempt::new(7, number, 0));
+        let (now, attempt) = (Instant::now(), |number| Attempt { call: 7, number, worker: 0 });
         let first = in_flight.begin(now, None, || attempt(1)).unwrap();
         let second = in_flight.begin(now, Some(permit(&semaphore)), || attempt(2)).unwrap();
         assert_eq!(semaphore.available(), 0);
@@ -276,9 +273,11 @@ mod tests {
         let semaphore = Arc::new(Semaphore::new(2));
         let in_flight = InFlight::new(permit(&semaphore));
         let now = Instant::now();
-        let first = in_flight.begin(now, None, || Attempt::new(7, 1, 0)).unwrap();
+        let first =
+            in_flight.begin(now, None, || Attempt { call: 7, number: 1, worker: 0 }).unwrap();
         let beside = Some(permit(&semaphore));
-        let second = in_flight.begin(now, beside, || Attempt::new(7, 2, 0)).unwrap();
+        let second =
+            in_flight.begin(now, beside, || Attempt { call: 7, number: 2, worker: 0 }).unwrap();
         let (_, attempts) = in_flight.revoke_if(|stage| stage == Stage::Sent).unwrap();
         assert_eq!(attempts, [Some((first, now)), Some((second, now))]);
         assert!(!in_flight.end(first) && !in_flight.end(second));

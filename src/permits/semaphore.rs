@@ -7,14 +7,14 @@ use std::{
     future::Future,
     pin::Pin,
     sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
+        Arc, Mutex,
         atomic::{AtomicUsize, Ordering},
     },
     task::{Context, Poll, Waker},
 };
 
 use super::priority_queue::{Place, Queue};
-use crate::priority::Priority;
+use crate::{lock::lock, priority::Priority};
 
 /// There are no more permits.
 const CLOSED: usize = 1;
@@ -117,14 +117,14 @@ impl Semaphore {
     /// Gives out no more permits: all waits end with an error.
     pub(crate) fn close(&self) {
         self.state.fetch_or(CLOSED, Ordering::AcqRel);
-        let wakers: Vec<_> = self.queue().values().cloned().collect();
+        let wakers: Vec<_> = lock(&self.queue).values().cloned().collect();
         wakers.into_iter().for_each(Waker::wake);
     }
 
     /// Removes up to `most` free permits for good, and returns how many.
     fn forget(&self, most: usize) -> usize {
         // Against callers that join the queue.
-        let _queue = self.queue();
+        let _queue = lock(&self.queue);
         let mut taken = 0;
         let take = |state: usize| {
             taken = most.min(state / ONE);
@@ -139,7 +139,7 @@ impl Semaphore {
         if self.state.fetch_update(Ordering::AcqRel, Ordering::Acquire, add).is_ok() {
             return;
         }
-        let mut queue = self.queue();
+        let mut queue = lock(&self.queue);
         let is_closed = self.state.load(Ordering::Acquire) & CLOSED != 0;
         let next = if is_closed { None } else { queue.pop() };
         if next.is_none() {
@@ -155,10 +155,6 @@ impl Semaphore {
         if queue.is_empty() {
             self.state.fetch_and(!QUEUED, Ordering::AcqRel);
         }
-    }
-
-    fn queue(&self) -> MutexGuard<'_, Queue<Waker>> {
-        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -189,7 +185,7 @@ impl Future for Acquire {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let permits = Arc::clone(&self.permits);
-        let mut queue = permits.queue();
+        let mut queue = lock(&permits.queue);
         let state = permits.state.fetch_or(QUEUED, Ordering::AcqRel);
         let is_closed = state & CLOSED != 0;
         let answer = match self.place {
@@ -225,7 +221,7 @@ impl Future for Acquire {
 impl Drop for Acquire {
     fn drop(&mut self) {
         let Some(place) = self.place else { return };
-        let mut queue = self.permits.queue();
+        let mut queue = lock(&self.permits.queue);
         let was_waiting = queue.remove(place).is_some();
         self.permits.unmark(&queue);
         drop(queue);

@@ -3,10 +3,12 @@
 use serde::{Serialize, de::DeserializeOwned};
 
 use super::AwwPool;
-use crate::{error::Error, pager::PaginatedStream, request::Request, response::Response};
+use crate::{
+    dispatch::PoolLink, error::Error, pager::PaginatedStream, request::Request, response::Response,
+};
 
 impl AwwPool {
-    /// Gets `target` and reads its JSON body as a `T`.
+    /// Gets `target` and reads its JSON body as a `T`, on another thread if it has 256 KiB or more.
     ///
     /// ```no_run
     /// # async fn demo(pool: vantage_api_pool::AwwPool) -> Result<(), vantage_api_pool::Error> {
@@ -23,11 +25,13 @@ impl AwwPool {
     /// # Errors
     /// As [`request`](Self::request), and [`ErrorKind::Decode`](crate::ErrorKind::Decode) for a
     /// body that is no `T`.
-    pub async fn get_json<T: DeserializeOwned>(
+    pub async fn get_json<T: DeserializeOwned + Send + 'static>(
         &self,
         target: impl Into<String>,
     ) -> Result<T, Error> {
-        self.get(target).await?.json()
+        let response = self.get(target).await?;
+        let (link, bytes) = (PoolLink::from(self), response.body().len());
+        link.run(bytes, move || response.json()).await?
     }
 
     /// Posts `body` to `target` as JSON. It is not retried after an ambiguous failure; for that,

@@ -1,5 +1,5 @@
-//! What a pool's handle and its builder say of limits: those that are set, and those that
-//! the API makes known by its words or by refusals.
+//! What a pool's handle and its builder say of limits: those that are set, for all requests or by
+//! key, and those that the API makes known by its words or by refusals.
 
 use rust_decimal::Decimal;
 
@@ -78,6 +78,28 @@ impl PoolBuilder {
     /// one; if there is, the lower of the rates counts.
     pub fn use_dampener(mut self, use_dampener: bool) -> Self {
         self.config.use_dampener = use_dampener;
+        self
+    }
+
+    /// The rate limit of each [`rate_key`](crate::Request::rate_key) by itself, in requests
+    /// per second, besides that of the whole API. None by default. Requests without a key are
+    /// not counted.
+    ///
+    /// A call waits for its key without holding a connection, behind those of the same key
+    /// that are more urgent, or as urgent and earlier. One that would wait past its deadline
+    /// fails at once with
+    /// [`ErrorKind::DeadlineExceeded`](crate::ErrorKind::DeadlineExceeded). 65,536 keys are
+    /// told apart at a time, see [`KeyedRateLimiter`](crate::limits::KeyedRateLimiter). A handle
+    /// with [credentials of its own](crate::AwwPool::with_credentials) has as many of its own.
+    pub fn rate_limit_per_key(mut self, requests_per_second: Decimal) -> Self {
+        self.config.rate_limit_per_key = Some(requests_per_second);
+        self
+    }
+
+    /// How many requests of one key may leave at once after a pause, within its limit: 10 ms
+    /// worth of it by default, and at least 1.
+    pub fn burst_per_key(mut self, requests: u32) -> Self {
+        self.config.burst_per_key = Some(requests);
         self
     }
 }

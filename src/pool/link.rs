@@ -19,33 +19,15 @@ impl Connect for AwwPool {
     fn connect(self: Arc<Self>) -> BoxFuture<'static, Result<Arc<Connected>, Error>> {
         Box::pin(async move {
             let core = Arc::clone(self.core().await?);
-            let dispatcher = Arc::clone(&core.started.dispatcher);
+            let dispatcher = Arc::clone(&core.dispatcher);
             let caller = Caller::new(dispatcher, self.tenant.clone());
             Ok(Arc::new(Connected::new(caller, Some(core))))
         })
     }
 }
 
-impl From<AwwPool> for PoolLink {
-    fn from(pool: AwwPool) -> Self {
-        Self(Arc::new(pool))
-    }
-}
-
-impl From<&AwwPool> for PoolLink {
-    fn from(pool: &AwwPool) -> Self {
-        Self::from(pool.clone())
-    }
-}
-
-impl From<Arc<AwwPool>> for PoolLink {
-    fn from(pool: Arc<AwwPool>) -> Self {
-        Self(pool)
-    }
-}
-
-impl From<&Arc<AwwPool>> for PoolLink {
-    fn from(pool: &Arc<AwwPool>) -> Self {
-        Self::from(Arc::clone(pool))
+impl<P: AsRef<AwwPool>> From<P> for PoolLink {
+    fn from(pool: P) -> Self {
+        Self(Arc::new(pool.as_ref().clone()))
     }
 }

@@ -1,10 +1,10 @@
-//! What a pool's builder says of attempts after the first: how many there may be, and when
-//! there is a second one beside the first.
+//! What a pool's builder says of attempts after the first: how many there may be, when there is a
+//! second one beside the first, and which answers mean something else than their status says.
 
 use std::time::Duration;
 
 use super::PoolBuilder;
-use crate::retry::{Earnings, Hedge};
+use crate::retry::{Earnings, Hedge, ResponseRule};
 
 impl PoolBuilder {
     /// How many retries the API is asked to bear: a share of the calls, from 0 to 1, plus so
@@ -86,6 +86,20 @@ impl PoolBuilder {
     /// counts. Off by default.
     pub fn hedge(mut self, hedge: Hedge) -> Self {
         self.config.hedge = Some(hedge);
+        self
+    }
+
+    /// Adds a rule for answers whose status does not say what happened, such as an error in a
+    /// 200; it is looked at after those that were added before. None by default, and then no
+    /// body is looked at.
+    pub fn response_rule(mut self, rule: ResponseRule) -> Self {
+        self.config.response_rules.push(rule);
+        self
+    }
+
+    /// Adds several [rules](Self::response_rule), in their order.
+    pub fn response_rules(mut self, rules: impl IntoIterator<Item = ResponseRule>) -> Self {
+        self.config.response_rules.extend(rules);
         self
     }
 }

@@ -1,11 +1,7 @@
 //! What a pool's handle and its builder say of tokens: where they come from, how they get
 //! into a request, and when one is to be renewed. Knows nothing of how they are kept.
 
-use std::{
-    future::Future,
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::{future::Future, sync::Arc, time::Instant};
 
 use rust_decimal::Decimal;
 
@@ -109,14 +105,6 @@ impl AwwPool {
         credentials.validate()?;
         let tenant = Arc::new(Tenant::new(config, credentials, Instant::now()));
         Ok(Self { inner: Arc::clone(&self.inner), tenant: Some(tenant) })
-    }
-
-    /// Ends the calls of the tenant that has this handle.
-    pub(super) async fn end_tenant(&self, tenant: &Arc<Tenant>, drain: Duration) {
-        tenant.close();
-        if let Some(Some(core)) = self.inner.core.get() {
-            core.drain(Arc::clone(tenant), drain).await;
-        }
     }
 
     /// Refuses, as `what` says, what concerns the whole pool to a handle with credentials of

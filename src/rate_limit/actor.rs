@@ -10,7 +10,7 @@
 //! first, then the rate permit, and the two are granted together.
 
 use std::{
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard},
     time::{Duration, Instant},
 };
 
@@ -21,6 +21,7 @@ use tokio::sync::oneshot;
 use super::{Pacer, Rotation, limiter};
 use crate::{
     error::{Error, ErrorKind},
+    lock::lock,
     permits::{InFlight, Permit, Queue, Semaphore},
     priority::Priority,
 };
@@ -31,7 +32,8 @@ const LOOK_AGAIN: Duration = Duration::from_millis(50);
 
 /// Requests permission to send one request before `deadline`. The permit in the caller's
 /// `in_flight` is taken from it, so that it is free while the caller waits; the permit to send with
-/// is put there. Dropping the other end of `reply`, or losing the call, leaves the queue.
+/// is put there. Dropping the other end of `reply`, or losing the call, leaves the queue. The reply
+/// is the slot of the token to send, if each has a limit, and whether the caller had to wait.
 #[derive(Message)]
 #[rtype(result = "()")]
 pub(crate) struct Acquire {
@@ -41,7 +43,7 @@ pub(crate) struct Acquire {
     pub(crate) token: TokenWish,
     /// In permits, if the API has set the pace and so many are saved.
     pub(crate) cost: u32,
-    pub(crate) reply: oneshot::Sender<Result<Granted, Error>>,
+    pub(crate) reply: oneshot::Sender<Result<(Option<usize>, bool), Error>>,
 }
 
 /// Which token a request is sent with, if each has a limit.
@@ -64,27 +66,16 @@ impl TokenWish {
     }
 }
 
-/// Permission to send one request now.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Granted {
-    /// The slot of the token to send, if each has a limit.
-    pub(crate) token: Option<usize>,
-    /// Whether the caller had to wait.
-    pub(crate) has_waited: bool,
-}
-
 /// Sets another limit, in requests per second, or none. The response comes once it is in force.
 #[derive(Message)]
 #[rtype(result = "()")]
 pub(crate) struct SetLimit(pub(crate) Option<Decimal>);
 
 /// A caller that waits for a permit, and since when.
-struct Waiting(Acquire, Instant);
+type Waiting = (Acquire, Instant);
 
-impl Waiting {
-    fn has_left(&self) -> bool {
-        self.0.reply.is_closed() || self.0.in_flight.is_revoked()
-    }
+fn has_left((acquire, _): &Waiting) -> bool {
+    acquire.reply.is_closed() || acquire.in_flight.is_revoked()
 }
 
 /// Owns the queue.
@@ -128,7 +119,7 @@ impl Limiter {
     /// The tokens, if a call with this wish waits for them.
     fn tokens_for(&self, token: TokenWish) -> Option<MutexGuard<'_, Rotation>> {
         let tokens = self.tokens.as_deref().filter(|_| token != TokenWish::None)?;
-        Some(tokens.lock().unwrap_or_else(PoisonError::into_inner))
+        Some(lock(tokens))
     }
 
     /// The least wait of the next call of `priority` to join the queue.
@@ -174,12 +165,12 @@ impl Limiter {
     /// Which call can go first, and when: one of the replays, with its position, or else the
     /// first in the queue.
     fn next(&mut self, now: Instant) -> Option<(Option<usize>, Duration, &Acquire)> {
-        self.replays.retain(|waiting| !waiting.has_left());
-        while self.queue.first().is_some_and(Waiting::has_left) {
+        self.replays.retain(|waiting| !has_left(waiting));
+        while self.queue.first().is_some_and(has_left) {
             self.queue.skip();
         }
         let pace = self.pacer.ready_in(0, now);
-        let next = |(replay, Waiting(acquire, _)): (Option<usize>, &'_ Waiting)| {
+        let next = |(replay, (acquire, _)): (Option<usize>, &'_ Waiting)| {
             let tokens = self.tokens_for(acquire.token);
             let tokens = tokens.map(|tokens| tokens.wait(acquire.token.slot(), now));
             (replay, pace.max(tokens.unwrap_or_default()).min(LOOK_AGAIN))
@@ -187,7 +178,7 @@ impl Limiter {
         let replays = self.replays.iter().enumerate().map(|(at, waiting)| (Some(at), waiting));
         let all = replays.chain(self.queue.first().map(|waiting| (None, waiting)));
         let (replay, wait) = all.map(next).min_by_key(|(_, wait)| *wait)?;
-        let Waiting(acquire, _) = match replay {
+        let (acquire, _) = match replay {
             Some(at) => self.replays.get(at)?,
             None => self.queue.first()?,
         };
@@ -197,12 +188,12 @@ impl Limiter {
     /// Grants a rate permit that was taken and a connection permit. The latter is returned if no
     /// call can use it.
     fn grant(&self, waiting: Waiting, slot: Permit, now: Instant) -> Option<Permit> {
-        let Waiting(Acquire { in_flight, token, reply, .. }, since) = waiting;
+        let (Acquire { in_flight, token, reply, .. }, since) = waiting;
         if let Err(slot) = in_flight.fill(slot) {
             return Some(slot);
         }
         let token = self.tokens_for(token).map(|mut tokens| tokens.take(token.slot(), now));
-        if reply.send(Ok(Granted { token, has_waited: since != now })).is_err() {
+        if reply.send(Ok((token, since != now))).is_err() {
             in_flight.release();
         }
         None
@@ -237,7 +228,7 @@ impl Limiter {
                 Ok(slot) => limiter.serve(Some(slot), limiter::now(), ctx),
                 Err(_) => {
                     let all = limiter.replays.drain(..).chain(limiter.queue.drain());
-                    for Waiting(Acquire { reply, .. }, _) in all {
+                    for (Acquire { reply, .. }, _) in all {
                         let _ = reply.send(Err(Error::shutting_down()));
                     }
                 }
@@ -257,14 +248,14 @@ impl Handler<Acquire> for Limiter {
         let Acquire { deadline, priority, token, .. } = acquire;
         let slot = acquire.in_flight.take();
         let now = limiter::now();
-        let waiting = Waiting(acquire, now);
-        if waiting.has_left() {
+        let waiting = (acquire, now);
+        if has_left(&waiting) {
             return;
         }
         let remaining = deadline.saturating_duration_since(now);
         if self.wait(priority, token, now) > remaining {
             // Do not wait for calls that have left.
-            self.queue.retain(|waiting| !waiting.has_left());
+            self.queue.retain(|waiting| !has_left(waiting));
         }
         let wait = self.wait(priority, token, now);
         if wait > remaining {

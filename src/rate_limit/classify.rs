@@ -35,18 +35,6 @@ pub(crate) struct AnswerRules {
     pub(crate) reads_should_retry: bool,
 }
 
-impl Default for AnswerRules {
-    fn default() -> Self {
-        Self {
-            limits: BTreeSet::new(),
-            slower: None,
-            worth_a_wait: BTreeSet::new(),
-            reads_millis: true,
-            reads_should_retry: false,
-        }
-    }
-}
-
 impl AnswerRules {
     pub(crate) fn check(&self) -> Result<(), Error> {
         let invalid = |what: &'static str| Err(Error::new(ErrorKind::Config, what));
@@ -162,7 +150,14 @@ mod tests {
     }
 
     fn by_default(code: u16, fields: &[(&'static str, &str)]) -> Classified {
-        classified(&AnswerRules::default(), code, fields)
+        let rules = AnswerRules {
+            limits: BTreeSet::new(),
+            slower: None,
+            worth_a_wait: BTreeSet::new(),
+            reads_millis: true,
+            reads_should_retry: false,
+        };
+        classified(&rules, code, fields)
     }
 
     const SECOND: Option<Duration> = Some(Duration::from_secs(1));

@@ -3,7 +3,7 @@
 
 use std::{
     sync::{
-        Mutex, MutexGuard, PoisonError,
+        Mutex,
         atomic::{AtomicBool, Ordering},
     },
     time::{Duration, Instant},
@@ -11,7 +11,8 @@ use std::{
 
 use tokio::sync::{Notify, futures::Notified};
 
-use super::reopening::{Reopening, Wait};
+use super::reopening::Reopening;
+use crate::{lock::lock, retry::Refusal, timers};
 
 /// A time that only moves forward, and who may pass after it.
 pub(crate) struct Hold {
@@ -36,17 +37,17 @@ impl Hold {
     /// Records that the API is unavailable to `handle` for `wait` from `now`, and returns whether
     /// it is unavailable to another handle too: then it seems to be unavailable to all.
     pub(crate) fn is_for_all(&self, handle: u64, now: Instant, wait: Duration) -> bool {
-        let mut asked = self.asked.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut asked = lock(&self.asked);
         let others = asked.is_some_and(|(other, until)| other != handle && until > now);
-        *asked = Some((handle, later(now, wait)));
+        *asked = Some((handle, timers::after(now, wait)));
         others
     }
 
     /// Holds everything for `wait` from `now`, unless an earlier hold lasts longer. Returns whether
     /// this extends the hold.
     pub(crate) fn extend(&self, now: Instant, wait: Duration) -> bool {
-        let mut reopening = self.reopening();
-        let is_longer = !wait.is_zero() && reopening.hold(later(now, wait), now);
+        let mut reopening = lock(&self.reopening);
+        let is_longer = !wait.is_zero() && reopening.hold(timers::after(now, wait), now);
         if is_longer {
             self.is_open.store(false, Ordering::Release);
         }
@@ -61,11 +62,11 @@ impl Hold {
     /// How long until the hold is over, or until one more may be let through after it; `None` if
     /// one would be let through at once. A caller that waits for its turn may be let through
     /// sooner, see [`freed`](Self::freed).
-    pub(crate) fn wait(&self, now: Instant) -> Option<Wait> {
+    pub(crate) fn wait(&self, now: Instant) -> Option<Refusal> {
         if self.is_open() {
             return None;
         }
-        self.reopening().check(now).err()
+        lock(&self.reopening).check(now).err()
     }
 
     /// Lets an attempt leave at `now`, if one may. Must be called last, once the attempt has
@@ -74,7 +75,7 @@ impl Hold {
         if self.is_open() {
             return Some(HoldPermit { hold: self, epoch: None });
         }
-        let mut reopening = self.reopening();
+        let mut reopening = lock(&self.reopening);
         let epoch = reopening.admit(now).ok()?;
         if reopening.is_open() {
             self.is_open.store(true, Ordering::Release);
@@ -86,10 +87,6 @@ impl Hold {
     /// Resolves when there may be room for one more.
     pub(crate) fn freed(&self) -> Notified<'_> {
         self.freed.notified()
-    }
-
-    fn reopening(&self) -> MutexGuard<'_, Reopening> {
-        self.reopening.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -110,7 +107,7 @@ impl HoldPermit<'_> {
 
     fn end(&mut self, is_served: bool) {
         if let Some(epoch) = self.epoch.take() {
-            self.hold.reopening().ended(epoch, is_served);
+            lock(&self.hold.reopening).ended(epoch, is_served);
             self.hold.freed.notify_one();
             if is_served {
                 self.hold.freed.notify_one();
@@ -125,11 +122,6 @@ impl Drop for HoldPermit<'_> {
     }
 }
 
-/// A time beyond the clock's range never comes.
-fn later(now: Instant, wait: Duration) -> Instant {
-    now.checked_add(wait).unwrap_or(now + Duration::from_secs(u32::MAX.into()))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -138,7 +130,7 @@ mod tests {
     fn a_hold_ends_by_itself_and_a_shorter_one_does_not_cut_it() {
         let start = Instant::now();
         let hold = Hold::new();
-        let held = |secs| Some(Wait::Held(Duration::from_secs(secs)));
+        let held = |secs| Some(Refusal::Wait(Duration::from_secs(secs)));
         assert_eq!(hold.wait(start), None);
         assert!(hold.extend(start, Duration::from_secs(10)));
         assert!(!hold.extend(start, Duration::from_secs(2)));
@@ -153,12 +145,12 @@ mod tests {
         let hold = Hold::new();
         assert!(hold.admit(start).is_some() && hold.is_open());
         hold.extend(start, Duration::from_secs(1));
-        assert_eq!(hold.wait(start), Some(Wait::Held(Duration::from_secs(1))));
+        assert_eq!(hold.wait(start), Some(Refusal::Wait(Duration::from_secs(1))));
         assert!(hold.admit(start).is_none());
         let end = start + Duration::from_secs(1);
         let first = hold.admit(end).unwrap();
         assert!(hold.admit(end).is_none());
-        assert_eq!(hold.wait(end), Some(Wait::Turn(Duration::from_millis(250))));
+        assert_eq!(hold.wait(end), Some(Refusal::Turn(Duration::from_millis(250))));
         drop(first);
         hold.admit(end).unwrap().served();
         let two = (hold.admit(end), hold.admit(end));

@@ -6,7 +6,7 @@ use std::{
     fmt,
     hash::{BuildHasher, Hash, RandomState},
     marker::PhantomData,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex},
     time::Duration,
 };
 
@@ -16,7 +16,7 @@ use super::{
     keys::KeyTable,
     limiter::{RateLimiter, now},
 };
-use crate::error::Error;
+use crate::{error::Error, lock::lock};
 
 /// How many keys are tracked at a time by default.
 const MAX_KEYS: usize = 65_536;
@@ -68,7 +68,7 @@ impl<K: Hash + Eq> KeyedRateLimiter<K> {
     /// How many keys are tracked at a time: 65,536 by default. With zero all keys share one limit.
     #[must_use]
     pub fn max_keys(self, keys: usize) -> Self {
-        self.limiters().set_most(keys);
+        lock(&self.limiters).most = keys;
         self
     }
 
@@ -102,15 +102,15 @@ impl<K: Hash + Eq> KeyedRateLimiter<K> {
     /// # Errors
     /// As [`RateLimiter::set_rate`].
     pub fn set_rate(&self, rate: Decimal) -> Result<(), Error> {
-        let mut limiters = self.limiters();
+        let limiters = lock(&self.limiters);
         self.common.set_rate(rate)?;
-        limiters.values_mut().try_for_each(|limiter| limiter.set_rate(rate))
+        limiters.entries.values().try_for_each(|limiter| limiter.set_rate(rate))
     }
 
     /// How many keys are tracked at the moment, including those that could be swept.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.limiters().len()
+        lock(&self.limiters).entries.len()
     }
 
     /// Whether no key is tracked.
@@ -127,8 +127,8 @@ impl<K: Hash + Eq> KeyedRateLimiter<K> {
     {
         let [high, low] = self.hashers.each_ref().map(|hasher| hasher.hash_one(key));
         let key = u128::from(high) << u64::BITS | u128::from(low);
-        let (mut limiters, common) = (self.limiters(), &self.common);
-        if let Some(limiter) = limiters.get_mut(&key) {
+        let (mut limiters, common) = (lock(&self.limiters), &self.common);
+        if let Some(limiter) = limiters.entries.get(&key) {
             return Arc::clone(limiter);
         }
         let now = now();
@@ -139,14 +139,8 @@ impl<K: Hash + Eq> KeyedRateLimiter<K> {
             return Arc::clone(common);
         }
         let limiter = Arc::new(common.fork());
-        limiters.insert(key, Arc::clone(&limiter));
+        limiters.entries.insert(key, Arc::clone(&limiter));
         limiter
-    }
-}
-
-impl<K> KeyedRateLimiter<K> {
-    fn limiters(&self) -> MutexGuard<'_, KeyTable<u128, Arc<RateLimiter>>> {
-        self.limiters.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -14,8 +14,9 @@ const KEPT: usize = 1024;
 
 /// A map of at most `most` entries.
 pub(crate) struct KeyTable<K, V> {
-    entries: IndexMap<K, V>,
-    most: usize,
+    pub(super) entries: IndexMap<K, V>,
+    /// Entries beyond it stay until they are swept.
+    pub(super) most: usize,
     /// The entry that is checked next.
     hand: usize,
 }
@@ -23,24 +24,6 @@ pub(crate) struct KeyTable<K, V> {
 impl<K: Hash + Eq, V> KeyTable<K, V> {
     pub(crate) fn new(most: usize) -> Self {
         Self { entries: IndexMap::new(), most, hand: 0 }
-    }
-
-    /// How many entries there are.
-    pub(crate) fn len(&self) -> usize {
-        self.entries.len()
-    }
-
-    /// Changes the bound. Entries beyond it stay until they are swept.
-    pub(crate) fn set_most(&mut self, most: usize) {
-        self.most = most;
-    }
-
-    pub(crate) fn get_mut(&mut self, key: &K) -> Option<&mut V> {
-        self.entries.get_mut(key)
-    }
-
-    pub(crate) fn values_mut(&mut self) -> impl Iterator<Item = &mut V> {
-        self.entries.values_mut()
     }
 
     /// Sweeps some of the entries that are spent, and returns whether there is room for one more.
@@ -61,10 +44,6 @@ impl<K: Hash + Eq, V> KeyTable<K, V> {
         }
         self.entries.len() < self.most
     }
-
-    pub(crate) fn insert(&mut self, key: K, value: V) {
-        self.entries.insert(key, value);
-    }
 }
 
 #[cfg(test)]
@@ -77,34 +56,36 @@ mod tests {
         // An entry is spent a thousand keys after it was added.
         for now in 0..100_000u32 {
             assert!(table.make_room(|came| now - came > 1000));
-            table.insert(now, now);
-            assert!(table.len() <= 1_500, "{} entries", table.len());
+            table.entries.insert(now, now);
+            assert!(table.entries.len() <= 1_500, "{} entries", table.entries.len());
         }
         assert!(table.entries.capacity() < 8_192);
-        assert!((99_000..100_000).all(|key| table.get_mut(&key).is_some()));
+        assert!((99_000..100_000u32).all(|key| table.entries.get_mut(&key).is_some()));
     }
 
     #[test]
     fn memory_is_given_back_after_a_flood() {
         let mut table = KeyTable::new(usize::MAX);
-        (0..100_000).for_each(|key| table.insert(key, ()));
+        for key in 0..100_000 {
+            table.entries.insert(key, ());
+        }
         for key in 100_000..140_000 {
             table.make_room(|()| true);
-            table.insert(key, ());
+            table.entries.insert(key, ());
         }
-        assert!(table.len() < 10, "{} entries", table.len());
+        assert!(table.entries.len() < 10, "{} entries", table.entries.len());
         assert!(table.entries.capacity() <= KEPT, "{}", table.entries.capacity());
     }
 
     #[test]
     fn a_full_table_has_no_room_until_an_entry_is_spent() {
         let mut table = KeyTable::new(3);
-        for key in 0..3 {
+        for key in 0..3u32 {
             assert!(table.make_room(|_| false));
-            table.insert(key, key);
+            table.entries.insert(key, key);
         }
         assert!(!table.make_room(|_| false));
         assert!(table.make_room(|value| *value == 1));
-        assert_eq!((table.len(), table.get_mut(&1)), (2, None));
+        assert_eq!((table.entries.len(), table.entries.get_mut(&1u32)), (2, None));
     }
 }

@@ -3,7 +3,7 @@
 
 use std::{
     fmt,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex},
     time::{Duration, Instant},
 };
 
@@ -13,6 +13,7 @@ use tokio::sync::Notify;
 use super::{bucket::Bucket, timer::timer};
 use crate::{
     error::{Error, ErrorKind},
+    lock::lock,
     permits::{self, InFlight, Queue},
     priority::Priority,
 };
@@ -97,7 +98,7 @@ impl RateLimiter {
     /// # Errors
     /// How long it would take if all waiting callers stay.
     pub fn try_acquire(&self) -> Result<(), Duration> {
-        let mut state = self.state();
+        let mut state = lock(&self.state);
         let now = now();
         if state.queue.is_empty() && state.bucket.take(now, 1) == 1 {
             return Ok(());
@@ -112,7 +113,7 @@ impl RateLimiter {
     /// [`ErrorKind::Config`] if `rate` is below 10⁻⁹; then nothing changes.
     pub fn set_rate(&self, rate: Decimal) -> Result<(), Error> {
         check_rate(rate)?;
-        let mut state = self.state();
+        let mut state = lock(&self.state);
         state.bucket.set_rate(rate, now());
         state.wake_first();
         Ok(())
@@ -122,23 +123,19 @@ impl RateLimiter {
     pub(crate) fn join(&self, in_flight: Option<Arc<InFlight>>, priority: Priority) -> Place<'_> {
         let wake = Arc::new(Notify::new());
         let has_call = in_flight.is_some();
-        let at = self.state().queue.push(priority, (Arc::clone(&wake), in_flight));
+        let at = lock(&self.state).queue.push(priority, (Arc::clone(&wake), in_flight));
         Place { limiter: self, at, wake, has_call }
     }
 
     /// A copy of this limit with its rate, burst and saved permits.
     pub(super) fn fork(&self) -> Self {
-        Self::with_bucket(self.state().bucket.clone())
+        Self::with_bucket(lock(&self.state).bucket.clone())
     }
 
     /// Whether it equals a new one, and nobody waits.
     pub(super) fn is_spent(&self, now: Instant) -> bool {
-        let state = self.state();
+        let state = lock(&self.state);
         state.queue.is_empty() && state.bucket.is_full(now)
-    }
-
-    fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -175,7 +172,7 @@ pub(crate) struct Place<'a> {
 impl Place<'_> {
     /// How long until there is a permit for this position, if those before it stay.
     pub(crate) fn wait(&self, now: Instant) -> Duration {
-        let state = self.limiter.state();
+        let state = lock(&self.limiter.state);
         let ahead = state.queue.ahead(self.at).unwrap_or_default();
         state.bucket.ready_in(now, ahead as u64)
     }
@@ -210,7 +207,7 @@ impl Place<'_> {
 
     /// Takes the permit, if this position is the first and there is one, and leaves the queue.
     pub(crate) fn take(&self, now: Instant) -> bool {
-        let mut state = self.limiter.state();
+        let mut state = lock(&self.limiter.state);
         state.pass_over_the_lost();
         if !state.queue.is_first(self.at) || state.bucket.take(now, 1) == 0 {
             return false;
@@ -222,7 +219,7 @@ impl Place<'_> {
 
     /// Whether this position is the first, and how long it waits for a permit.
     fn outlook(&self, now: Instant) -> (bool, Duration) {
-        let mut state = self.limiter.state();
+        let mut state = lock(&self.limiter.state);
         state.pass_over_the_lost();
         // A caller that lost its worker waits until the end of its task.
         if state.queue.is_first(self.at) {
@@ -245,7 +242,7 @@ impl Place<'_> {
 
 impl Drop for Place<'_> {
     fn drop(&mut self) {
-        let mut state = self.limiter.state();
+        let mut state = lock(&self.limiter.state);
         let was_first = state.queue.is_first(self.at);
         state.queue.remove(self.at);
         if was_first {
@@ -269,7 +266,7 @@ pub(crate) fn now() -> Instant {
 
 impl fmt::Debug for RateLimiter {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let state = self.state();
+        let state = lock(&self.state);
         f.debug_struct("RateLimiter")
             .field("bucket", &state.bucket)
             .field("waiting", &state.queue.len())
@@ -338,7 +335,7 @@ mod tests {
                     granted.map(|granted| { granted.unwrap(); now() }).ok()
                 });
                 let grants = join_all(calls).await;
-                assert!(limiter.state().queue.is_empty());
+                assert!(lock(&limiter.state).queue.is_empty());
                 grants
             });
             let mut grants: Vec<Instant> = grants.into_iter().flatten().collect();
@@ -434,9 +431,11 @@ mod tests {
         let started = Instant::now();
         let granted: u32 = std::thread::scope(|scope| {
             let tries = || {
-                let mut granted = 0;
-                while started.elapsed() < millis(200) {
+                let (mut granted, mut tries) = (0, 0);
+                // However late a thread begins, it tries as often as there are permits.
+                while tries < 5 || started.elapsed() < millis(200) {
                     granted += u32::from(limiter.try_acquire().is_ok());
+                    tries += 1;
                 }
                 granted
             };
@@ -459,7 +458,7 @@ mod tests {
             with_time.block_on(limiter.acquire()).unwrap();
         }
         assert!(started.elapsed() >= millis(20) * 11, "{:?}", started.elapsed());
-        assert!(limiter.state().queue.is_empty());
+        assert!(lock(&limiter.state).queue.is_empty());
     }
 
     #[tokio::test(start_paused = true)]

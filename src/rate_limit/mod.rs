@@ -36,7 +36,7 @@ mod tests;
 mod timer;
 mod times;
 
-pub(crate) use actor::{Acquire, Granted, Limiter, SetLimit, TokenWish};
+pub(crate) use actor::{Acquire, Limiter, SetLimit, TokenWish};
 pub(crate) use bucket::{Bucket, default_burst};
 pub(crate) use classify::{AnswerRules, Classified, classify};
 pub(crate) use dampener::Slower;
@@ -48,5 +48,4 @@ pub(crate) use pace::Pace;
 pub(crate) use pacer::{PacedAttempt, Pacer};
 pub(crate) use quota::Quota;
 pub(crate) use reading::quota;
-pub(crate) use reopening::Wait;
 pub(crate) use rotation::Rotation;

@@ -3,7 +3,7 @@
 
 use std::{
     sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
+        Arc, Mutex,
         atomic::{AtomicBool, AtomicU64, Ordering},
     },
     time::{Duration, Instant},
@@ -14,6 +14,7 @@ use rust_decimal::Decimal;
 use super::{dampener::Slower, pace::Pace, quota::Quota};
 use crate::{
     events::{Event, Events, RateCause},
+    lock::lock,
     stats::Stats,
 };
 
@@ -65,12 +66,12 @@ impl Pacer {
 
     /// Whether the API has set the pace, by a refusal or by a quota.
     pub(crate) fn is_paced(&self, now: Instant) -> bool {
-        self.state().pace.asked(now).is_finite()
+        lock(&self.state).pace.asked(now).is_finite()
     }
 
     /// Sets another limit, or none.
     pub(crate) fn set_limit(&self, limit: Option<Decimal>, now: Instant) {
-        let mut state = self.state();
+        let mut state = lock(&self.state);
         state.pace.set_limit(limit, now);
         self.is_watching.store(state.pace.is_watching(), Ordering::Release);
         self.tell(&mut state, Some(RateCause::Set), now);
@@ -86,7 +87,7 @@ impl Pacer {
 
     /// The least wait of a caller behind `ahead` others.
     pub(crate) fn ready_in(&self, ahead: u64, now: Instant) -> Duration {
-        let mut state = self.state();
+        let mut state = lock(&self.state);
         let wait = state.pace.ready_in(ahead, now);
         self.tell(&mut state, None, now);
         wait
@@ -105,7 +106,7 @@ impl Pacer {
     /// Takes a permit, which costs `cost` if the API has set the pace and so many are saved; or
     /// returns the time until there is one.
     pub(crate) fn take(&self, cost: u32, now: Instant) -> Result<(), Duration> {
-        let mut state = self.state();
+        let mut state = lock(&self.state);
         let taken = state.pace.take(cost, now);
         self.tell(&mut state, None, now);
         taken
@@ -118,7 +119,7 @@ impl Pacer {
 
     /// Writes the rates into a snapshot.
     pub(crate) fn write(&self, stats: &mut Stats) {
-        let state = self.state();
+        let state = lock(&self.state);
         stats.rate_limit = state.pace.limit();
         stats.rate = state.pace.shown(Instant::now());
     }
@@ -136,10 +137,6 @@ impl Pacer {
             self.events.emit(|| Event::RateChanged { rate: state.pace.shown(now), cause });
         }
     }
-
-    fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
 }
 
 impl PacedAttempt<'_> {
@@ -151,7 +148,7 @@ impl PacedAttempt<'_> {
         drop(self);
         let in_flight = pacer.in_flight.load(Ordering::Relaxed);
         let cause = if quota.is_some() { RateCause::Quota } else { RateCause::Refusals };
-        let mut state = pacer.state();
+        let mut state = lock(&pacer.state);
         state.pace.ended(slower, quota, in_flight, sent_at, now);
         pacer.tell(&mut state, Some(cause), now);
     }

@@ -10,6 +10,8 @@
 
 use std::time::{Duration, Instant};
 
+use crate::retry::Refusal;
+
 /// The window doubles in this time, whether or not anything succeeds.
 const DOUBLING: Duration = Duration::from_millis(250);
 /// After this many doublings there is no window any more.
@@ -27,15 +29,6 @@ pub(super) struct Reopening {
     /// The size up to which it grows with each success.
     threshold: f64,
     under_way: u32,
-}
-
-/// Why a request is not let through.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Wait {
-    /// The hold lasts for this long.
-    Held(Duration),
-    /// Too many are in flight; its turn comes after this long at most.
-    Turn(Duration),
 }
 
 impl Reopening {
@@ -67,21 +60,21 @@ impl Reopening {
     }
 
     /// Whether one more would be let through at `now`.
-    pub(super) fn check(&self, now: Instant) -> Result<(), Wait> {
+    pub(super) fn check(&self, now: Instant) -> Result<(), Refusal> {
         let Some(until) = self.until else { return Ok(()) };
         if now < until {
-            return Err(Wait::Held(until - now));
+            return Err(Refusal::Wait(until - now));
         }
         if f64::from(self.under_way) + 1.0 <= self.window_at(until, now) {
             return Ok(());
         }
         let passed = (now - until).as_nanos() % DOUBLING.as_nanos();
-        Err(Wait::Turn(DOUBLING - Duration::from_nanos_u128(passed)))
+        Err(Refusal::Turn(DOUBLING - Duration::from_nanos_u128(passed)))
     }
 
     /// Lets one through at `now`, and returns the number of the hold, to be passed back with its
     /// end. `None` without a window: then nothing has to be passed back.
-    pub(super) fn admit(&mut self, now: Instant) -> Result<Option<u64>, Wait> {
+    pub(super) fn admit(&mut self, now: Instant) -> Result<Option<u64>, Refusal> {
         self.check(now)?;
         let Some(until) = self.until else { return Ok(None) };
         if doublings(until, now) >= MOST_DOUBLINGS {
@@ -146,7 +139,7 @@ mod tests {
     fn after_a_hold_one_is_let_through_and_each_that_is_served_makes_room_for_another() {
         let start = Instant::now();
         let mut reopening = held(start);
-        assert_eq!(reopening.check(start), Err(Wait::Held(SECOND)));
+        assert_eq!(reopening.check(start), Err(Refusal::Wait(SECOND)));
         let end = start + SECOND;
         let mut counts = Vec::new();
         for _ in 0..4 {
@@ -166,7 +159,7 @@ mod tests {
         let mut reopening = held(start);
         let at = |millis| start + SECOND + Duration::from_millis(millis);
         assert_eq!(all(&mut reopening, at(0)).len(), 1);
-        assert_eq!(reopening.check(at(100)), Err(Wait::Turn(Duration::from_millis(150))));
+        assert_eq!(reopening.check(at(100)), Err(Refusal::Turn(Duration::from_millis(150))));
         assert_eq!(all(&mut reopening, at(250)).len(), 1);
         assert_eq!(all(&mut reopening, at(500)).len(), 2);
         assert_eq!(reopening.admit(at(2_000)), Ok(None));

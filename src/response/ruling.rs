@@ -3,9 +3,11 @@
 use std::time::Duration;
 
 use http::StatusCode;
+use serde::Deserialize;
 
 /// How a response is classified, whatever its status.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub(crate) enum Action {
     /// A refusal because of a rate limit.
     RateLimited,
@@ -14,10 +16,7 @@ pub(crate) enum Action {
     /// The refusal of a token.
     RenewToken,
     /// A result that is not ready.
-    Poll {
-        /// Whether to poll the URL where the response says the result will be.
-        follow_location: bool,
-    },
+    Poll,
     /// A success.
     Accept,
     /// A final failure.
@@ -34,6 +33,8 @@ pub(crate) struct Ruling {
     pub(crate) wait: Option<Duration>,
     /// The error message in the body, truncated and on one line.
     pub(crate) message: Option<String>,
+    /// Whether to poll the URL where the response says the result will be.
+    pub(crate) follow_location: bool,
 }
 
 impl Ruling {
@@ -48,7 +49,7 @@ impl Ruling {
             // The one transient status that says nothing about the API's health.
             Action::Retry => StatusCode::REQUEST_TIMEOUT,
             Action::RenewToken => StatusCode::UNAUTHORIZED,
-            Action::Poll { .. } => StatusCode::ACCEPTED,
+            Action::Poll => StatusCode::ACCEPTED,
             Action::Accept => StatusCode::OK,
             Action::Fail if is_final(status) => status,
             Action::Fail => StatusCode::BAD_REQUEST,
@@ -78,7 +79,8 @@ mod tests {
     #[test]
     fn what_an_answer_counts_as_follows_the_rule_and_not_the_status() {
         let counts_as = |action, status| {
-            let ruling = Ruling { action, told: None, wait: None, message: None };
+            let (told, wait, message) = (None, None, None);
+            let ruling = Ruling { action, told, wait, message, follow_location: false };
             ruling.counts_as(StatusCode::from_u16(status).unwrap()).as_u16()
         };
         for status in [200, 204, 302, 400, 401, 403, 404, 429, 500, 501, 503] {

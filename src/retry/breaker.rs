@@ -27,6 +27,8 @@ mod window;
 pub use settings::CircuitBreaker;
 use window::Window;
 
+use crate::timers;
+
 /// The state of a circuit breaker.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, serde::Serialize)]
 #[serde(rename_all = "kebab-case")]
@@ -69,20 +71,20 @@ pub(crate) enum CallKind {
     HealthCheck,
 }
 
-/// Why an attempt was not let through.
+/// Why an attempt is not let through.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Refusal {
-    /// The breaker stays open for this long.
-    OpenFor(Duration),
-    /// A probe is in flight, and no other one is let through for at most this long.
-    Probing(Duration),
+    /// Nothing is let through for this long.
+    Wait(Duration),
+    /// Others go first; its turn comes after this long at most.
+    Turn(Duration),
 }
 
 impl Refusal {
     /// The longest time until an attempt may go out.
     pub(crate) fn wait(self) -> Duration {
         match self {
-            Self::OpenFor(wait) | Self::Probing(wait) => wait,
+            Self::Wait(wait) | Self::Turn(wait) => wait,
         }
     }
 }
@@ -155,14 +157,15 @@ impl Breaker {
         };
         let refusal = match self.state {
             State::Closed => None,
-            State::Open { until } => left(until).map(Refusal::OpenFor),
-            State::HalfOpen { probe_until } => probe_until.and_then(left).map(Refusal::Probing),
+            State::Open { until } => left(until).map(Refusal::Wait),
+            State::HalfOpen { probe_until } => probe_until.and_then(left).map(Refusal::Turn),
         };
-        let is_probe = || kind == CallKind::HealthCheck || !self.has_health_check();
+        let is_probe =
+            || kind == CallKind::HealthCheck || self.settings.health_check_target().is_none();
         match refusal {
             Some(refusal) => Err(refusal),
             None if self.state == State::Closed || is_probe() => Ok(()),
-            None => Err(Refusal::Probing(self.probe_limit)),
+            None => Err(Refusal::Turn(self.probe_limit)),
         }
     }
 
@@ -176,7 +179,7 @@ impl Breaker {
         self.check(kind, now)?;
         let mut change = None;
         if self.state != State::Closed {
-            let probe_until = Some(later(now, self.probe_limit));
+            let probe_until = Some(timers::after(now, self.probe_limit));
             change = self.enter(State::HalfOpen { probe_until }, None);
         }
         Ok((self.epoch, change))
@@ -209,10 +212,6 @@ impl Breaker {
         }
     }
 
-    fn has_health_check(&self) -> bool {
-        self.settings.health_check_target().is_some()
-    }
-
     fn is_too_bad(&self, now: Instant) -> bool {
         let (attempts, failed) = self.window.counts(now);
         attempts >= u64::from(self.settings.minimum_calls)
@@ -222,7 +221,7 @@ impl Breaker {
     fn open(&mut self, now: Instant) -> Option<Change> {
         let wait = self.settings.open_time_after(self.openings);
         self.openings = self.openings.saturating_add(1);
-        self.enter(State::Open { until: later(now, wait) }, Some(wait))
+        self.enter(State::Open { until: timers::after(now, wait) }, Some(wait))
     }
 
     /// Begins the next epoch.
@@ -233,11 +232,6 @@ impl Breaker {
         let to = self.state();
         (from != to).then_some(Change { from, to, open_for })
     }
-}
-
-/// A time beyond the clock's range never comes.
-fn later(now: Instant, wait: Duration) -> Instant {
-    now.checked_add(wait).unwrap_or(now + Duration::from_secs(u32::MAX.into()))
 }
 
 #[cfg(test)]
@@ -319,13 +313,13 @@ mod tests {
         let early = start + SECOND - Duration::from_millis(1);
         assert_eq!(
             breaker.admit(CallKind::Call, early),
-            Err(Refusal::OpenFor(Duration::from_millis(1)))
+            Err(Refusal::Wait(Duration::from_millis(1)))
         );
         let due = start + SECOND;
         assert_eq!(breaker.check(CallKind::Call, due), Ok(()));
         let (probe, change) = breaker.admit(CallKind::Call, due).unwrap();
         assert_eq!(change.unwrap().to, BreakerState::HalfOpen);
-        assert_eq!(breaker.admit(CallKind::Call, due), Err(Refusal::Probing(PROBE_LIMIT)));
+        assert_eq!(breaker.admit(CallKind::Call, due), Err(Refusal::Turn(PROBE_LIMIT)));
         let change = breaker.record(probe, Health::Good, due).unwrap();
         assert_eq!((change.from, change.to), (BreakerState::HalfOpen, BreakerState::Closed));
         // The failures from before the opening are forgotten.
@@ -370,7 +364,7 @@ mod tests {
         assert_eq!(change, None);
         for health in [Health::Good, Health::Bad, Health::Unknown] {
             assert_eq!(breaker.record(stuck, health, late), None);
-            assert_eq!(breaker.check(CallKind::Call, late), Err(Refusal::Probing(PROBE_LIMIT)));
+            assert_eq!(breaker.check(CallKind::Call, late), Err(Refusal::Turn(PROBE_LIMIT)));
         }
         assert!(breaker.record(second, Health::Good, late).is_some());
     }
@@ -385,7 +379,7 @@ mod tests {
             breaker.record(pass, Health::Bad, now);
         }
         assert_eq!(breaker.record(passes[4], Health::Good, now), None);
-        assert_eq!(breaker.check(CallKind::Call, now), Err(Refusal::OpenFor(SECOND)));
+        assert_eq!(breaker.check(CallKind::Call, now), Err(Refusal::Wait(SECOND)));
         let (probe, _) = breaker.admit(CallKind::Call, now + SECOND).unwrap();
         assert_eq!(breaker.record(passes[5], Health::Bad, now + SECOND), None);
         assert!(breaker.record(probe, Health::Good, now + SECOND).is_some());
@@ -451,8 +445,8 @@ mod tests {
                                 prop_assert_eq!(foreseen, Err(refusal));
                                 prop_assert!(refusal.wait() > Duration::ZERO);
                                 let (longest, refuses) = match refusal {
-                                    Refusal::OpenFor(_) => (5 * SECOND, BreakerState::Open),
-                                    Refusal::Probing(_) => (PROBE_LIMIT, BreakerState::HalfOpen),
+                                    Refusal::Wait(_) => (5 * SECOND, BreakerState::Open),
+                                    Refusal::Turn(_) => (PROBE_LIMIT, BreakerState::HalfOpen),
                                 };
                                 prop_assert!(refusal.wait() <= longest);
                                 prop_assert_eq!(before, refuses);

@@ -32,7 +32,7 @@ pub(crate) use budget::{Budget, Earnings};
 pub use hedge::Hedge;
 pub(crate) use hedge::{HedgeBudget, When};
 pub use response_rules::ResponseRule;
-pub(crate) use response_rules::ResponseRules;
+pub(crate) use response_rules::{apply_rules, check_rules};
 
 /// The longest wait between attempts to reconnect.
 const RECONNECT_CAP: Duration = Duration::from_secs(1);
@@ -55,15 +55,6 @@ pub(crate) struct Policy {
     pub(crate) reconnect: Duration,
 }
 
-/// The latest consecutive attempts that did not reach the API.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Unreached {
-    /// How many there were.
-    pub(crate) attempts: u32,
-    /// Since the first one failed.
-    pub(crate) lasts: Duration,
-}
-
 /// What is known after a failed attempt.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Attempt<'a> {
@@ -84,8 +75,9 @@ pub(crate) struct Attempt<'a> {
     pub(crate) retry_after: Option<Duration>,
     /// Whether all calls are held for this wait. The hold decides how they are released.
     pub(crate) is_held: bool,
-    /// Set if this attempt and perhaps earlier ones did not reach the API.
-    pub(crate) unreached: Option<Unreached>,
+    /// If this attempt did not reach the API: how many in a row did not, and the time since the
+    /// first of them failed.
+    pub(crate) unreached: Option<(u32, Duration)>,
     /// Until the deadline of the call.
     pub(crate) remaining: Duration,
     /// A random number in `[0, 1)`.
@@ -136,9 +128,7 @@ pub(crate) fn decide(
         (Some(asked), _) if attempt.is_held => asked,
         // Calls that were held together should not all leave at the same instant.
         (Some(asked), _) => asked + own(0).min((attempt.remaining - asked) / 2),
-        (None, Some(Unreached { lasts, .. })) if lasts >= policy.reconnect => {
-            return Decision::GiveUp;
-        }
+        (None, Some((_, lasts))) if lasts >= policy.reconnect => return Decision::GiveUp,
         (None, Some(unreached)) => reconnect_in(policy, unreached, attempt.jitter),
         (None, None) => own(attempt.attempts.saturating_sub(1)),
     };
@@ -157,8 +147,7 @@ pub(crate) fn decide(
 
 /// The wait before the next attempt to reconnect: it grows up to a second, and the last attempt
 /// is made when the time is over.
-fn reconnect_in(policy: &Policy, unreached: Unreached, jitter: f64) -> Duration {
-    let Unreached { attempts, lasts } = unreached;
+fn reconnect_in(policy: &Policy, (attempts, lasts): (u32, Duration), jitter: f64) -> Duration {
     let base = policy.base.clamp(RECONNECT_BASE, RECONNECT_CAP);
     let cap = policy.cap.clamp(base, RECONNECT_CAP);
     let wait = backoff::full_jitter(base, cap, attempts.saturating_sub(1), jitter);
@@ -407,7 +396,7 @@ mod tests {
         let refused = failure(ErrorKind::Connect, Delivery::NotSent);
         let unreached = |attempts, millis| Attempt {
             attempts: 100,
-            unreached: Some(Unreached { attempts, lasts: Duration::from_millis(millis) }),
+            unreached: Some((attempts, Duration::from_millis(millis))),
             jitter: 0.999_999_999,
             ..after(&refused)
         };

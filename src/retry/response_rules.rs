@@ -5,12 +5,12 @@ use std::{ops::RangeInclusive, time::Duration};
 
 use serde_json::Value;
 
-use crate::response::Action;
+use crate::{path::Path, response::Action};
 
 mod valid;
 mod yaml;
 
-pub(crate) use valid::ResponseRules;
+pub(crate) use valid::{apply_rules, check_rules};
 
 /// Classifies a response by its content if its status is misleading: an error in a 200, a token
 /// that is refused with a 403, a rate limit that is reported with a 400, a result that is not
@@ -82,9 +82,9 @@ pub struct ResponseRule {
     statuses: Vec<RangeInclusive<u16>>,
     headers: Vec<(String, HeaderTest)>,
     texts: Vec<String>,
-    places: Vec<(String, PlaceTest)>,
-    message_at: Vec<String>,
-    retry_after_at: Vec<String>,
+    places: Vec<(Path, PlaceTest)>,
+    message_at: Vec<Path>,
+    retry_after_at: Vec<Path>,
     retry_after: Option<Duration>,
     follow_location: bool,
 }
@@ -121,6 +121,16 @@ impl ResponseRule {
         }
     }
 
+    fn any_header(mut self, name: impl Into<String>, test: HeaderTest) -> Self {
+        self.headers.push((name.into(), test));
+        self
+    }
+
+    fn place(mut self, path: impl Into<String>, test: PlaceTest) -> Self {
+        self.places.push((Path::from(path.into()), test));
+        self
+    }
+
     /// The API refused the request because of a rate limit and did not process it. It counts as a
     /// 429 everywhere: the API, or the token if there are several, is held for the time given by
     /// `Retry-After`, [`retry_after_at`](Self::retry_after_at) or
@@ -155,8 +165,7 @@ impl ResponseRule {
     /// Without such a rule a page without items in a 202 is an [`ErrorKind::Decode`](crate::ErrorKind::Decode), never an
     /// empty set.
     pub fn poll(interval: Duration) -> Self {
-        let rule = Self::new(Action::Poll { follow_location: false });
-        Self { retry_after: Some(interval), ..rule }
+        Self::new(Action::Poll).retry_after(interval)
     }
 
     /// The response is accepted whatever its status: the call ends with `Ok`. Put it before a
@@ -183,21 +192,18 @@ impl ResponseRule {
     }
 
     /// If this header is present.
-    pub fn header_present(mut self, name: impl Into<String>) -> Self {
-        self.headers.push((name.into(), HeaderTest::Present));
-        self
+    pub fn header_present(self, name: impl Into<String>) -> Self {
+        self.any_header(name, HeaderTest::Present)
     }
 
     /// If this header has this value, ignoring case and surrounding blanks.
-    pub fn header(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
-        self.headers.push((name.into(), HeaderTest::Is(value.into())));
-        self
+    pub fn header(self, name: impl Into<String>, value: impl Into<String>) -> Self {
+        self.any_header(name, HeaderTest::Is(value.into()))
     }
 
     /// If the value of this header contains this text, ignoring case.
-    pub fn header_contains(mut self, name: impl Into<String>, text: impl Into<String>) -> Self {
-        self.headers.push((name.into(), HeaderTest::Contains(text.into())));
-        self
+    pub fn header_contains(self, name: impl Into<String>, text: impl Into<String>) -> Self {
+        self.any_header(name, HeaderTest::Contains(text.into()))
     }
 
     /// If the body contains exactly these bytes anywhere.
@@ -208,28 +214,24 @@ impl ResponseRule {
 
     /// If the body has this value at `path`. Numbers are compared by value (`1` equals `1.0`); a
     /// string never equals a number.
-    pub fn json(mut self, path: impl Into<String>, value: impl Into<Value>) -> Self {
-        self.places.push((path.into(), PlaceTest::Is(value.into())));
-        self
+    pub fn json(self, path: impl Into<String>, value: impl Into<Value>) -> Self {
+        self.place(path, PlaceTest::Is(value.into()))
     }
 
     /// If the body has a value other than this one at `path`, for example if any `code` but 0 is an
     /// error. It does not hold if there is no value.
-    pub fn json_not(mut self, path: impl Into<String>, value: impl Into<Value>) -> Self {
-        self.places.push((path.into(), PlaceTest::IsNot(value.into())));
-        self
+    pub fn json_not(self, path: impl Into<String>, value: impl Into<Value>) -> Self {
+        self.place(path, PlaceTest::IsNot(value.into()))
     }
 
     /// If the body has a value at `path` other than `null`, `false`, `0`, `""`, `[]` and `{}`.
-    pub fn json_present(mut self, path: impl Into<String>) -> Self {
-        self.places.push((path.into(), PlaceTest::Present));
-        self
+    pub fn json_present(self, path: impl Into<String>) -> Self {
+        self.place(path, PlaceTest::Present)
     }
 
     /// If the body has a string at `path` that contains this text, ignoring ASCII case.
-    pub fn json_contains(mut self, path: impl Into<String>, text: impl Into<String>) -> Self {
-        self.places.push((path.into(), PlaceTest::Contains(text.into())));
-        self
+    pub fn json_contains(self, path: impl Into<String>, text: impl Into<String>) -> Self {
+        self.place(path, PlaceTest::Contains(text.into()))
     }
 
     /// Where the body has an error message; several paths are tried in turn. It becomes part of
@@ -237,7 +239,7 @@ impl ResponseRule {
     /// with the token of the request masked. For [`fail`](Self::fail),
     /// [`rate_limited`](Self::rate_limited) and [`retry`](Self::retry).
     pub fn message_at(mut self, path: impl Into<String>) -> Self {
-        self.message_at.push(path.into());
+        self.message_at.push(Path::from(path.into()));
         self
     }
 
@@ -246,7 +248,7 @@ impl ResponseRule {
     /// [`rate_limited`](Self::rate_limited) is rounded up to whole seconds. For `rate_limited`,
     /// [`retry`](Self::retry) and [`poll`](Self::poll).
     pub fn retry_after_at(mut self, path: impl Into<String>) -> Self {
-        self.retry_after_at.push(path.into());
+        self.retry_after_at.push(Path::from(path.into()));
         self
     }
 

@@ -1,27 +1,22 @@
 //! The actor that merges the counts of the other actors into one snapshot. The merged counts are
 //! in a ledger that outlives it.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 
 use actix::prelude::*;
 
 use super::{Counters, Stats};
+use crate::lock::lock;
 
 /// Reports that may wait: one from each worker of the largest pool.
 const MAILBOX: usize = 1024;
 
-/// What one worker counted since its last report.
+/// Something to count.
 #[derive(Message)]
 #[rtype(result = "()")]
-pub(crate) struct WorkerReport {
-    pub(crate) worker: usize,
-    pub(crate) counters: Counters,
-}
-
-/// Something that happened to the pool as a whole.
-#[derive(Clone, Copy, Message)]
-#[rtype(result = "()")]
-pub(crate) enum Happened {
+pub(crate) enum Report {
+    /// What a worker counted since its last report.
+    Counted(usize, Counters),
     WorkerRestarted(usize),
     TokenAcquired,
     /// An attempt of this worker was given up with its thread.
@@ -47,10 +42,6 @@ impl StatsCollector {
     pub(crate) fn new(ledger: Arc<Mutex<Stats>>, watch: Box<dyn Send>) -> Self {
         Self { ledger, _watch: watch }
     }
-
-    fn stats(&self) -> MutexGuard<'_, Stats> {
-        self.ledger.lock().unwrap_or_else(PoisonError::into_inner)
-    }
 }
 
 impl Actor for StatsCollector {
@@ -61,22 +52,16 @@ impl Actor for StatsCollector {
     }
 }
 
-impl Handler<WorkerReport> for StatsCollector {
+impl Handler<Report> for StatsCollector {
     type Result = ();
 
-    fn handle(&mut self, WorkerReport { worker, counters }: WorkerReport, _: &mut Self::Context) {
-        self.stats().absorb(worker, counters);
-    }
-}
-
-impl Handler<Happened> for StatsCollector {
-    type Result = ();
-
-    fn handle(&mut self, event: Happened, _: &mut Self::Context) {
-        match event {
-            Happened::WorkerRestarted(worker) => self.stats().worker_restarted(worker),
-            Happened::TokenAcquired => self.stats().token_refreshed(),
-            Happened::AttemptAbandoned(worker) => self.stats().attempt_abandoned(worker),
+    fn handle(&mut self, report: Report, _: &mut Self::Context) {
+        let mut stats = lock(&self.ledger);
+        match report {
+            Report::Counted(worker, counters) => stats.absorb(worker, counters),
+            Report::WorkerRestarted(worker) => stats.worker_restarted(worker),
+            Report::TokenAcquired => stats.token_refreshes += 1,
+            Report::AttemptAbandoned(worker) => stats.attempt_abandoned(worker),
         }
     }
 }
@@ -85,7 +70,7 @@ impl Handler<Snapshot> for StatsCollector {
     type Result = MessageResult<Snapshot>;
 
     fn handle(&mut self, _: Snapshot, _: &mut Self::Context) -> Self::Result {
-        MessageResult(self.stats().clone())
+        MessageResult(lock(&self.ledger).clone())
     }
 }
 

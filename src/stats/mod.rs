@@ -12,7 +12,7 @@ mod metrics;
 mod snapshot;
 mod waits;
 
-pub(crate) use actor::{Happened, Snapshot, StatsCollector, WorkerReport};
+pub(crate) use actor::{Report, Snapshot, StatsCollector};
 pub(crate) use counters::Counters;
 pub use durations::Durations;
 #[cfg(feature = "metrics")]

@@ -152,44 +152,45 @@ fn number<S: Serializer>(rate: &Option<Decimal>, serializer: S) -> Result<S::Ok,
     rate.and_then(|rate| f64::try_from(rate).ok()).serialize(serializer)
 }
 
+/// Adds each `count` of `delta` to the one of the same name in `stats`, and names the `rest` of it.
+/// A count that is missing here does not compile.
+macro_rules! add {
+    ($stats:ident, $delta:ident; $($count:ident),*; $($rest:ident),*) => {
+        let Counters { $($count,)* $($rest),* } = $delta;
+        $($stats.$count += $count;)*
+    };
+}
+
+/// What is in `now` without what was in `earlier`; the states are those of `now`. A field that is
+/// missing here does not compile.
+macro_rules! difference {
+    (
+        $now:ident, $earlier:ident;
+        counts: $($count:ident),*;
+        states: $($state:ident),*;
+        parts: $($part:ident),*;
+        $($field:ident: $value:expr)?
+    ) => {
+        Self {
+            $($count: $now.$count.saturating_sub($earlier.$count),)*
+            $($state: $now.$state,)*
+            $($part: $now.$part.difference(&$earlier.$part),)*
+            $($field: $value)?
+        }
+    };
+}
+
 impl Stats {
     /// Merges what `worker` counted. The order and the size of the parts make no
     /// difference to any count.
     pub(crate) fn absorb(&mut self, worker: usize, delta: Counters) {
-        // Destructured without `..`, so that a count which is added cannot be forgotten here.
-        let Counters {
-            calls_ok,
-            calls_failed,
-            attempts,
-            retries,
-            retries_denied,
-            hedges,
-            hedges_won,
-            status_2xx,
-            status_3xx,
-            status_4xx,
-            status_5xx,
-            transport_errors,
-            cancelled,
-            rate_limited,
-            malformed_limit_headers,
-            bytes_received,
-            latencies,
-        } = delta;
-        self.attempts += attempts;
-        self.retries += retries;
-        self.retries_denied += retries_denied;
-        self.hedges += hedges;
-        self.hedges_won += hedges_won;
-        self.status_2xx += status_2xx;
-        self.status_3xx += status_3xx;
-        self.status_4xx += status_4xx;
-        self.status_5xx += status_5xx;
-        self.transport_errors += transport_errors;
-        self.cancelled += cancelled;
-        self.rate_limited += rate_limited;
-        self.malformed_limit_headers += malformed_limit_headers;
-        self.bytes_received += bytes_received;
+        add!(
+            self, delta;
+            attempts, retries, retries_denied, hedges, hedges_won, status_2xx, status_3xx,
+            status_4xx, status_5xx, transport_errors, cancelled, rate_limited,
+            malformed_limit_headers, bytes_received;
+            calls_ok, calls_failed, latencies
+        );
         for &micros in &latencies {
             self.latency.record_exactly(micros);
         }
@@ -205,11 +206,6 @@ impl Stats {
         self.attempts += 1;
         self.cancelled += 1;
         self.worker(worker).attempts += 1;
-    }
-
-    /// Counts a token that was acquired.
-    pub(crate) fn token_refreshed(&mut self) {
-        self.token_refreshes += 1;
     }
 
     /// Counts the replacement of `worker`.
@@ -230,65 +226,32 @@ impl Stats {
     /// those of this snapshot. A count that would be negative is zero.
     #[must_use]
     pub fn difference(&self, earlier: &Self) -> Self {
-        Self {
-            elapsed: self.elapsed.saturating_sub(earlier.elapsed),
-            calls_ok: self.calls_ok.saturating_sub(earlier.calls_ok),
-            calls_failed: self.calls_failed.saturating_sub(earlier.calls_failed),
-            calls_cancelled: self.calls_cancelled.saturating_sub(earlier.calls_cancelled),
-            calls_open: self.calls_open,
-            calls_refused: self.calls_refused.saturating_sub(earlier.calls_refused),
-            attempts: self.attempts.saturating_sub(earlier.attempts),
-            retries: self.retries.saturating_sub(earlier.retries),
-            retries_denied: self.retries_denied.saturating_sub(earlier.retries_denied),
-            hedges: self.hedges.saturating_sub(earlier.hedges),
-            hedges_won: self.hedges_won.saturating_sub(earlier.hedges_won),
-            status_2xx: self.status_2xx.saturating_sub(earlier.status_2xx),
-            status_3xx: self.status_3xx.saturating_sub(earlier.status_3xx),
-            status_4xx: self.status_4xx.saturating_sub(earlier.status_4xx),
-            status_5xx: self.status_5xx.saturating_sub(earlier.status_5xx),
-            transport_errors: self.transport_errors.saturating_sub(earlier.transport_errors),
-            cancelled: self.cancelled.saturating_sub(earlier.cancelled),
-            rate_limited: self.rate_limited.saturating_sub(earlier.rate_limited),
-            malformed_limit_headers: self
-                .malformed_limit_headers
-                .saturating_sub(earlier.malformed_limit_headers),
-            rate_limit: self.rate_limit,
-            rate: self.rate,
-            breaker: self.breaker,
-            breaker_openings: self.breaker_openings.saturating_sub(earlier.breaker_openings),
-            breaker_refusals: self.breaker_refusals.saturating_sub(earlier.breaker_refusals),
-            token_refreshes: self.token_refreshes.saturating_sub(earlier.token_refreshes),
-            worker_restarts: self.worker_restarts.saturating_sub(earlier.worker_restarts),
-            pages: self.pages.saturating_sub(earlier.pages),
-            paging_warnings: self.paging_warnings.saturating_sub(earlier.paging_warnings),
-            items: self.items.saturating_sub(earlier.items),
-            connections_opened: self.connections_opened.saturating_sub(earlier.connections_opened),
-            connections_open: self.connections_open,
-            bytes_received: self.bytes_received.saturating_sub(earlier.bytes_received),
-            latency: self.latency.difference(&earlier.latency),
-            waits: self.waits.difference(&earlier.waits),
-            size: self.size,
-            serving: self.serving,
-            workers: self
-                .workers
-                .iter()
-                .map(|now| now.difference(earlier.workers.get(now.worker)))
-                .collect(),
-        }
+        difference!(
+            self, earlier;
+            counts: elapsed, calls_ok, calls_failed, calls_cancelled, calls_refused, attempts,
+                retries, retries_denied, hedges, hedges_won, status_2xx, status_3xx, status_4xx,
+                status_5xx, transport_errors, cancelled, rate_limited, malformed_limit_headers,
+                breaker_openings, breaker_refusals, token_refreshes, worker_restarts, pages, items,
+                paging_warnings, connections_opened, bytes_received;
+            states: calls_open, rate_limit, rate, breaker, connections_open, size, serving;
+            parts: latency, waits;
+            workers: {
+                let workers = self.workers.iter();
+                workers.map(|now| now.difference(earlier.workers.get(now.worker))).collect()
+            }
+        )
     }
 }
 
 impl WorkerStats {
     fn difference(&self, earlier: Option<&Self>) -> Self {
         let Some(earlier) = earlier else { return self.clone() };
-        Self {
-            worker: self.worker,
-            calls_ok: self.calls_ok.saturating_sub(earlier.calls_ok),
-            calls_failed: self.calls_failed.saturating_sub(earlier.calls_failed),
-            attempts: self.attempts.saturating_sub(earlier.attempts),
-            restarts: self.restarts.saturating_sub(earlier.restarts),
-            latency: self.latency.difference(&earlier.latency),
-        }
+        difference!(
+            self, earlier;
+            counts: calls_ok, calls_failed, attempts, restarts;
+            states: worker;
+            parts: latency;
+        )
     }
 }
 
@@ -480,7 +443,7 @@ mod tests {
         let earlier = stats.clone();
         (stats.pages, stats.items) = (1, 100);
         (stats.pages, stats.items) = (2, 140);
-        stats.token_refreshed();
+        stats.token_refreshes += 1;
         stats.worker_restarted(1);
         stats.worker_restarted(2);
         stats.elapsed = Duration::from_secs(3);

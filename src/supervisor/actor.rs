@@ -23,38 +23,16 @@ use super::{
     workers::Workers,
 };
 use crate::{
-    dispatch::{
-        Call, Caller, Connect, Connected, Dispatcher, PoolLink, Routes, SupervisorRequest,
-        jobs::Loss,
-    },
+    dispatch::{Call, Dispatcher, PoolLink, Routes, SupervisorRequest, jobs::Loss},
     error::Error,
     pager::PaginatedStream,
     rate_limit::Hold,
     response::Response,
     retry::Budget,
-    signer::Signer,
     stats::{Snapshot, Stats},
     token_manager::no_token,
     worker::{Fill, Flush, Origins, WorkerParts},
 };
-
-/// A connection to a running pool. It does not keep the pool alive.
-#[derive(Clone)]
-pub(crate) struct Started {
-    pub(crate) dispatcher: Arc<Dispatcher>,
-    pub(crate) supervisor: Addr<Supervisor>,
-}
-
-impl Connect for Started {
-    fn signer(&self) -> Signer {
-        self.dispatcher.config.settings.signer()
-    }
-
-    fn connect(self: Arc<Self>) -> BoxFuture<'static, Result<Arc<Connected>, Error>> {
-        let caller = Caller::new(Arc::clone(&self.dispatcher), None);
-        Box::pin(async { Ok(Arc::new(Connected::new(caller, None))) })
-    }
-}
 
 /// How often calls and workers are checked.
 const TICK: Duration = Duration::from_millis(50);
@@ -64,7 +42,7 @@ const GRACE: Duration = Duration::from_millis(20);
 /// When to retry the start of an actor for which the system had no thread.
 pub(super) const TRY_AGAIN: Duration = Duration::from_secs(1);
 /// How long a worker may take to report before its numbers are left out.
-const REPORT_LIMIT: Duration = Duration::from_millis(250);
+const REPORT_LIMIT: Duration = Duration::from_secs(2);
 
 /// Stops all Arbiters and starts no more. The response resolves when their threads have ended.
 #[derive(Message)]
@@ -292,11 +270,9 @@ impl Handler<FetchBy> for Supervisor {
 impl Handler<OpenStream> for Supervisor {
     type Result = MessageResult<OpenStream>;
 
-    fn handle(&mut self, open: OpenStream, ctx: &mut Self::Context) -> Self::Result {
-        let handle = open.handle.unwrap_or_else(|| {
-            let dispatcher = Arc::clone(&self.dispatcher);
-            PoolLink(Arc::new(Started { dispatcher, supervisor: ctx.address() }))
-        });
+    fn handle(&mut self, open: OpenStream, _: &mut Self::Context) -> Self::Result {
+        let own = Arc::clone(&self.dispatcher);
+        let handle = open.handle.unwrap_or_else(|| PoolLink(own));
         let mut stream = PaginatedStream::get(handle, open.endpoint.0);
         if let Some(pages) = open.prefetch {
             stream = stream.prefetch(pages);

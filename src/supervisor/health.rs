@@ -7,7 +7,7 @@ use crate::{dispatch::Dispatcher, error::ErrorKind};
 
 /// Sends each health check that is due, one at a time, until the pool shuts down.
 pub(super) async fn watch(dispatcher: Arc<Dispatcher>) {
-    let Some(circuit) = dispatcher.circuit() else { return };
+    let Some(circuit) = &dispatcher.circuit else { return };
     loop {
         let target = circuit.health_check_due().await;
         let Err(error) = dispatcher.check_health(target).await else { continue };

@@ -3,7 +3,7 @@
 
 use std::{
     collections::BTreeSet,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex},
     thread,
     time::Duration,
 };
@@ -15,63 +15,32 @@ use tokio::{
     sync::{OnceCell, mpsc, oneshot, watch},
 };
 
-use super::{
-    actor::{Started, Supervisor},
-    messages::Shutdown,
-    role_restart::NeedTokens,
-    threads::no_thread,
-};
+use super::{actor::Supervisor, messages::Shutdown, role_restart::NeedTokens, threads::no_thread};
 use crate::{
     config::ValidConfig,
     dispatch::{Dispatcher, Routes, Tenant},
     error::Error,
     events::Events,
+    lock::lock,
     user_value::mark_own_thread,
 };
 
 /// A running pool; dropping this ends it.
 pub(crate) struct Core {
-    pub(crate) started: Started,
-    exit: Exit,
+    pub(crate) dispatcher: Arc<Dispatcher>,
+    pub(crate) supervisor: Addr<Supervisor>,
+    control: ArbiterHandle,
+    /// The System of the control thread, if that runs for the pool alone.
+    system: Option<System>,
     /// Set once there is a token manager for handles with their own credentials.
     token_manager: OnceCell<()>,
     /// Resolves when the control thread has ended.
     ended: Shared<oneshot::Receiver<()>>,
 }
 
-/// Ends the control thread.
-#[derive(Clone)]
-enum Exit {
-    System(System),
-    Arbiter(ArbiterHandle),
-}
-
-impl Exit {
-    /// The control thread.
-    fn arbiter(&self) -> ArbiterHandle {
-        match self {
-            Self::System(system) => system.arbiter().clone(),
-            Self::Arbiter(arbiter) => arbiter.clone(),
-        }
-    }
-
-    fn stop(&self) {
-        match self {
-            Self::System(system) => system.stop(),
-            Self::Arbiter(arbiter) => {
-                arbiter.stop();
-            }
-        }
-    }
-}
-
 /// The Systems that pools run for themselves. A pool first used in a callback of another pool must
 /// not run in that one's System, which may end before it.
 static OWN_SYSTEMS: Mutex<BTreeSet<usize>> = Mutex::new(BTreeSet::new());
-
-fn own_systems() -> MutexGuard<'static, BTreeSet<usize>> {
-    OWN_SYSTEMS.lock().unwrap_or_else(PoisonError::into_inner)
-}
 
 /// Starts a pool's actors. Inside an application's System they use Arbiters of that System;
 /// elsewhere they get a System thread of their own. Blocks no thread. If the future
@@ -80,13 +49,13 @@ pub(crate) async fn start(config: ValidConfig, events: Arc<Events>) -> Result<Co
     let (ready, started) = oneshot::channel();
     let (end, ended) = oneshot::channel();
     let ended = ended.shared();
-    let host = System::try_current().filter(|system| !own_systems().contains(&system.id()));
+    let host = System::try_current().filter(|system| !lock(&OWN_SYSTEMS).contains(&system.id()));
     match host {
         Some(_) => {
             let arbiter = Arbiter::try_new().map_err(no_thread)?;
-            let exit = Exit::Arbiter(arbiter.handle());
+            let control = arbiter.handle();
             arbiter.spawn_fn(move || {
-                let core = boot(config, events).map(|started| Core::new(started, exit, ended));
+                let core = boot(config, events, control, None, ended);
                 if core.is_err() {
                     Arbiter::current().stop();
                 }
@@ -104,17 +73,17 @@ pub(crate) async fn start(config: ValidConfig, events: Arc<Events>) -> Result<Co
             spawn_thread(move || {
                 let runner = System::with_tokio_rt(|| runtime);
                 let id = System::current().id();
-                own_systems().insert(id);
+                lock(&OWN_SYSTEMS).insert(id);
                 let core = runner.block_on(async {
-                    let exit = Exit::System(System::current());
-                    boot(config, events).map(|started| Core::new(started, exit, ended))
+                    let system = System::current();
+                    boot(config, events, system.arbiter().clone(), Some(system), ended)
                 });
                 let is_up = core.is_ok();
                 let _ = ready.send(core);
                 if is_up {
                     let _ = runner.run();
                 }
-                own_systems().remove(&id);
+                lock(&OWN_SYSTEMS).remove(&id);
                 drop(end);
             })?;
         }
@@ -127,17 +96,22 @@ fn spawn_thread(run: impl FnOnce() + Send + 'static) -> Result<(), Error> {
     spawned.map(drop).map_err(no_thread)
 }
 
-/// Shuts down in the background, on the control thread.
-fn end(supervisor: Addr<Supervisor>, exit: Exit) {
-    exit.arbiter().spawn(async move {
-        let _ = supervisor.send(Shutdown { drain: Duration::ZERO }).await;
-        exit.stop();
-    });
+fn stop(control: &ArbiterHandle, system: Option<&System>) {
+    match system {
+        Some(system) => system.stop(),
+        None => _ = control.stop(),
+    }
 }
 
 /// Starts every actor: on the current thread, except the workers and the token
 /// manager, which run users' callbacks on threads of their own.
-fn boot(config: ValidConfig, events: Arc<Events>) -> Result<Started, Error> {
+fn boot(
+    config: ValidConfig,
+    events: Arc<Events>,
+    control: ArbiterHandle,
+    system: Option<System>,
+    ended: Shared<oneshot::Receiver<()>>,
+) -> Result<Core, Error> {
     mark_own_thread();
     let (routes_sender, routes) = watch::channel(Routes::default());
     let (ask, requests) = mpsc::unbounded_channel();
@@ -149,33 +123,29 @@ fn boot(config: ValidConfig, events: Arc<Events>) -> Result<Started, Error> {
     let own = Arc::clone(&dispatcher);
     let supervisor =
         Supervisor::create(|ctx| Supervisor::new(own, routes_sender, requests, callbacks, ctx));
-    Ok(Started { dispatcher, supervisor })
+    let token_manager = OnceCell::new();
+    Ok(Core { dispatcher, supervisor, control, system, token_manager, ended })
 }
 
 impl Core {
-    fn new(started: Started, exit: Exit, ended: Shared<oneshot::Receiver<()>>) -> Self {
-        Self { started, exit, token_manager: OnceCell::new(), ended }
-    }
-
     /// Starts a token manager, unless there is one.
     pub(crate) async fn need_tokens(&self) -> Result<(), Error> {
-        let ask =
-            || async { self.started.supervisor.send(NeedTokens).await.map_err(|_| Error::gone())? };
+        let ask = || async { self.supervisor.send(NeedTokens).await.map_err(|_| Error::gone())? };
         self.token_manager.get_or_try_init(ask).await.copied()
     }
 
     /// Shuts down in order and waits for the pool's threads.
     pub(crate) async fn shutdown(&self, drain: Duration) {
-        let _ = self.started.supervisor.send(Shutdown { drain }).await;
-        self.exit.stop();
+        let _ = self.supervisor.send(Shutdown { drain }).await;
+        stop(&self.control, self.system.as_ref());
         let _ = self.ended.clone().await;
     }
 
     /// Waits for at most `drain` until the calls of a closed tenant have ended, and ends the rest.
     pub(crate) async fn drain(&self, tenant: Arc<Tenant>, drain: Duration) {
-        let dispatcher = Arc::clone(&self.started.dispatcher);
+        let dispatcher = Arc::clone(&self.dispatcher);
         let (done, ended) = oneshot::channel::<()>();
-        self.exit.arbiter().spawn(async move {
+        self.control.spawn(async move {
             dispatcher.drain(&tenant, drain).await;
             drop(done);
         });
@@ -185,7 +155,13 @@ impl Core {
 }
 
 impl Drop for Core {
+    /// Shuts down in the background, on the control thread.
     fn drop(&mut self) {
-        end(self.started.supervisor.clone(), self.exit.clone());
+        let supervisor = self.supervisor.clone();
+        let (control, system) = (self.control.clone(), self.system.clone());
+        self.control.spawn(async move {
+            let _ = supervisor.send(Shutdown { drain: Duration::ZERO }).await;
+            stop(&control, system.as_ref());
+        });
     }
 }

@@ -31,7 +31,7 @@ impl Supervisor {
             return self.start_pager_alone(start, ctx.address().recipient());
         }
         let start = move || start(None);
-        match self.workers.least_paging() {
+        match self.workers.well().min_by_key(|handle| handle.pagers.receiver_count()) {
             Some(handle) => {
                 handle.arbiter.spawn_fn(start);
                 Ok(handle.pagers.subscribe())

@@ -2,14 +2,14 @@
 //! recorder is a user's code, so this runs on a thread that may block, and no call waits for it.
 
 use std::{
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex},
     time::Duration,
 };
 
 use actix::prelude::*;
 
 use super::actor::Supervisor;
-use crate::{blocking::CallbackThreads, stats::Publisher};
+use crate::{blocking::CallbackThreads, lock::lock, stats::Publisher};
 
 /// How often the statistics are published.
 pub(super) const EVERY: Duration = Duration::from_secs(1);
@@ -43,9 +43,7 @@ impl Handler<Publish> for Supervisor {
         let (stats, dispatcher) = (self.stats(), Arc::clone(&self.dispatcher));
         Box::pin(async move {
             let Ok(stats) = stats.await else { return };
-            let publish = move || {
-                publisher.lock().unwrap_or_else(PoisonError::into_inner).publish(stats);
-            };
+            let publish = move || lock(&publisher).publish(stats);
             let handed =
                 dispatcher.blocking().run(&threads, "the metrics recorder", LIMIT, publish);
             if let Err(error) = handed.await {

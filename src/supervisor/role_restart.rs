@@ -88,7 +88,7 @@ impl Handler<NeedTokens> for Supervisor {
         if self.retired.is_some() {
             return Err(Error::shutting_down());
         }
-        if self.roles.lacks_tokens() {
+        if self.roles.token_manager.incarnation == 0 {
             self.roles.start_tokens(Arbiter::try_new().map_err(no_thread)?);
         }
         Ok(())
@@ -99,7 +99,7 @@ impl Handler<SetRate> for Supervisor {
     type Result = ResponseFuture<Result<(), Error>>;
 
     fn handle(&mut self, SetRate(rate): SetRate, _: &mut Self::Context) -> Self::Result {
-        let checked = check_rate(rate, "set_rate: must be above zero requests per second");
+        let checked = check_rate("set_rate", rate);
         let limiter = self.parts.limiter.clone();
         let is_retired = self.retired.is_some();
         Box::pin(async move {

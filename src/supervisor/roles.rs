@@ -7,13 +7,14 @@ use std::{
 };
 
 use actix::prelude::*;
+use tokio::sync::watch;
 
 use super::{
     death_watch::{ActorEnded, DeathWatch, Role},
     restart_backoff::{Repair, Restarts},
 };
 use crate::{
-    actors::{ActorCell, ActorRef},
+    actors::{ActorRef, Holder},
     dispatch::Dispatcher,
     rate_limit::{Limiter, Pace, Pacer},
     stats::{Stats, StatsCollector},
@@ -23,9 +24,10 @@ use crate::{
 /// A role and its holder.
 pub(super) struct Supervised<A: Actor> {
     role: Role,
-    cell: ActorCell<A>,
+    /// Where the references of workers lead.
+    holder: watch::Sender<Holder<A>>,
     /// Counts the holders, from 1.
-    incarnation: u64,
+    pub(super) incarnation: u64,
     restarts: Restarts,
     /// Whether the last holder was given up because it hung.
     has_hung: bool,
@@ -33,12 +35,12 @@ pub(super) struct Supervised<A: Actor> {
 
 impl<A: Actor> Supervised<A> {
     fn new(role: Role) -> Self {
-        let (cell, restarts) = (ActorCell::new(), Restarts::default());
-        Self { role, cell, incarnation: 0, restarts, has_hung: false }
+        let (holder, restarts) = (watch::Sender::default(), Restarts::default());
+        Self { role, holder, incarnation: 0, restarts, has_hung: false }
     }
 
     pub(super) fn actor_ref(&self) -> ActorRef<A> {
-        self.cell.actor_ref()
+        ActorRef::of(&self.holder)
     }
 
     /// The death watch for the next holder.
@@ -50,7 +52,7 @@ impl<A: Actor> Supervised<A> {
 
     /// Gives the role to `holder`, or leaves it vacant for good.
     fn give_to(&mut self, holder: Option<Addr<A>>) {
-        self.cell.set(holder, std::mem::take(&mut self.has_hung));
+        self.holder.send_replace((holder, std::mem::take(&mut self.has_hung)));
     }
 
     /// Decides about the end of a holder, if it was the latest one.
@@ -135,7 +137,7 @@ impl Roles {
         let watch = self.limiter.next_watch(&self.supervisor);
         let slots = Arc::clone(self.dispatcher.semaphore());
         let limited = self.own_tokens.as_ref().filter(|own| own.is_limited);
-        let tokens = limited.map(|own| Arc::clone(own.shared_rotation()));
+        let tokens = limited.map(|own| Arc::clone(&own.rotation));
         let limiter = Limiter::new(Arc::clone(&self.pacer), tokens, slots, watch);
         self.limiter.give_to(Some(limiter.start()));
     }
@@ -170,11 +172,6 @@ impl Roles {
         }
     }
 
-    /// Whether no token manager was started yet.
-    pub(super) fn lacks_tokens(&self) -> bool {
-        self.token_manager.incarnation == 0
-    }
-
     /// Takes the thread of the token manager.
     pub(super) fn take_callbacks(&mut self) -> Option<Arbiter> {
         self.callbacks.take()
@@ -186,7 +183,7 @@ impl Roles {
         where
             A::Context: actix::dev::ToEnvelope<A, Die>,
         {
-            supervised.cell.actor().unwrap().do_send(Die);
+            supervised.actor_ref().actor().unwrap().do_send(Die);
         }
         use crate::actors::Die;
         match role {

@@ -26,7 +26,7 @@ use super::{
     worker_handle::WorkerHandle,
 };
 use crate::{
-    actors::{ActorCell, ActorRef, Die, mortal},
+    actors::{ActorRef, Die, mortal},
     config::{PoolConfig, ValidConfig},
     dispatch::{Dispatcher, Route, Routes, SupervisorRequest, Tenant, jobs::Loss},
     error::ErrorKind,
@@ -60,9 +60,8 @@ impl Handler<ActorEnded> for Watcher {
 }
 
 fn stats() -> ActorRef<StatsCollector> {
-    let cell = ActorCell::new();
-    cell.set(Some(StatsCollector::new(Arc::default(), Box::new(())).start()), false);
-    cell.actor_ref()
+    let collector = StatsCollector::new(Arc::default(), Box::new(())).start();
+    ActorRef::of(&watch::Sender::new((Some(collector), false)))
 }
 
 fn parts() -> (WorkerParts, mpsc::UnboundedReceiver<SupervisorRequest>) {
@@ -76,14 +75,14 @@ fn parts() -> (WorkerParts, mpsc::UnboundedReceiver<SupervisorRequest>) {
             routes,
             ask,
         )),
-        limiter: ActorCell::new().actor_ref(),
+        limiter: ActorRef::of(&watch::Sender::default()),
         pacer: Arc::new(Pacer::new(
             Pace::new(None, None, false, Duration::ZERO, now),
             Arc::default(),
             now,
         )),
         keys: None,
-        token_manager: ActorCell::new().actor_ref(),
+        token_manager: ActorRef::of(&watch::Sender::default()),
         own_tokens: None,
         stats: stats(),
         hold: Arc::new(Hold::new()),
@@ -139,16 +138,16 @@ async fn faults_06_when_the_supervisor_panics_every_waiter_gets_an_error_and_the
     let calls: Vec<_> = (0..200)
         .map(|_| {
             let core = Arc::clone(&core);
-            tokio::spawn(async move { core.started.dispatcher.call(Request::get("/"), None).await })
+            tokio::spawn(async move { core.dispatcher.call(Request::get("/"), None).await })
         })
         .collect();
     timeout(LIMIT, listener.accept()).await.expect("no call went out").unwrap();
-    let _ = core.started.supervisor.send(Die).await;
+    let _ = core.supervisor.send(Die).await;
     for call in calls {
         let answer = timeout(LIMIT, call).await.expect("a call hangs").unwrap();
         assert_eq!(answer.unwrap_err().kind(), ErrorKind::ShuttingDown);
     }
-    let late = core.started.dispatcher.call(Request::get("/"), None);
+    let late = core.dispatcher.call(Request::get("/"), None);
     let late = timeout(LIMIT, late).await.expect("a late call hangs");
     assert_eq!(late.unwrap_err().kind(), ErrorKind::ShuttingDown);
     timeout(LIMIT, core.shutdown(Duration::ZERO)).await.expect("the threads do not end");
@@ -218,19 +217,32 @@ async fn start(config: PoolConfig) -> Arc<host::Core> {
 }
 
 async fn kill(core: &host::Core, role: Role) {
-    timeout(LIMIT, core.started.supervisor.send(Kill(role))).await.expect("no answer").unwrap();
+    timeout(LIMIT, core.supervisor.send(Kill(role))).await.expect("no answer").unwrap();
 }
 
 /// Makes concurrent calls, and checks that all of them succeed.
 async fn calls(core: &host::Core, count: usize) {
-    let call = || core.started.dispatcher.call(Request::get("/"), None);
+    let call = || core.dispatcher.call(Request::get("/"), None);
     let answers = timeout(LIMIT, join_all((0..count).map(|_| call()))).await.expect("a call hangs");
     assert!(answers.iter().all(Result::is_ok), "{answers:?}");
 }
 
 async fn stats_of(core: &host::Core) -> Stats {
-    let asked = core.started.supervisor.send(GetStats);
+    let asked = core.supervisor.send(GetStats);
     timeout(LIMIT, asked).await.expect("no statistics").unwrap().unwrap()
+}
+
+/// The statistics once so many attempts are counted: a worker that has no turn reports later.
+async fn stats_after(core: &host::Core, attempts: u64) -> Stats {
+    let counted = async {
+        loop {
+            let stats = stats_of(core).await;
+            if stats.attempts >= attempts {
+                return stats;
+            }
+        }
+    };
+    timeout(LIMIT, counted).await.expect("not all attempts are counted")
 }
 
 #[tokio::test]
@@ -260,7 +272,7 @@ async fn when_the_rate_limiter_dies_those_who_wait_are_served_and_the_limit_hold
 async fn a_limiter_that_follows_another_one_serves_on_after_a_resize() {
     let url = obliging_server().await;
     let core = start(PoolConfig { rate_limit: Some(1_000.into()), ..PoolConfig::new(url) }).await;
-    core.started.supervisor.send(Resize(1)).await.unwrap().unwrap();
+    core.supervisor.send(Resize(1)).await.unwrap().unwrap();
     kill(&core, Role::Limiter).await;
     calls(&core, 50).await;
     assert_eq!(stats_of(&core).await.calls_ok, 50);
@@ -272,11 +284,11 @@ async fn when_the_statistics_actor_dies_what_was_counted_is_kept() {
     let core = start(PoolConfig { workers: 2, ..PoolConfig::new(url) }).await;
     for round in 1..=5 {
         calls(&core, 10).await;
-        assert_eq!(stats_of(&core).await.calls_ok, round * 10);
+        assert_eq!(stats_after(&core, round * 10).await.calls_ok, round * 10);
         kill(&core, Role::Stats).await;
         stats_of(&core).await;
     }
-    let whole = stats_of(&core).await;
+    let whole = stats_after(&core, 50).await;
     assert_eq!((whole.calls_ok, whole.attempts, whole.latency.count()), (50, 50, 50));
 }
 
@@ -332,7 +344,7 @@ async fn accept_65_sets_of_handles_outlive_the_token_manager() {
     };
     let sets = [set(), set()];
     let call = async |set: &Arc<Tenant>| {
-        let call = core.started.dispatcher.call(Request::get("/"), Some(Arc::clone(set)));
+        let call = core.dispatcher.call(Request::get("/"), Some(Arc::clone(set)));
         timeout(LIMIT, call).await.expect("a call hangs")
     };
     // No manager is started before it is needed.

@@ -26,7 +26,7 @@ use crate::{
     error::{Error, ErrorKind},
     events::{Event, Outcome},
     permits::{InFlight, Stage},
-    stats::Happened,
+    stats::Report,
 };
 
 impl Supervisor {
@@ -84,7 +84,7 @@ impl Supervisor {
             return self.fail_parked_if_given_up();
         }
         if let Some(stats) = self.parts.stats.actor() {
-            stats.do_send(Happened::WorkerRestarted(index));
+            stats.do_send(Report::WorkerRestarted(index));
         }
         match repair {
             Repair::After(delay) => {
@@ -196,7 +196,7 @@ impl Supervisor {
             let (outcome, latency) = (Outcome::Cancelled, since.elapsed());
             self.dispatcher.events().emit(|| Event::AttemptEnded { attempt, outcome, latency });
             if let Some(stats) = self.parts.stats.actor() {
-                stats.do_send(Happened::AttemptAbandoned(attempt.worker));
+                stats.do_send(Report::AttemptAbandoned(attempt.worker));
             }
         }
         Some(stage)

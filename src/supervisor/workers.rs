@@ -96,11 +96,6 @@ impl Workers {
         staying.filter(|handle| !handle.is_blocked)
     }
 
-    /// The worker whose thread has the fewest pagers, if any accepts calls.
-    pub(super) fn least_paging(&self) -> Option<&WorkerHandle> {
-        self.well().min_by_key(|handle| handle.pagers.receiver_count())
-    }
-
     /// Removes all workers.
     pub(super) fn take_all(&mut self) -> Vec<WorkerHandle> {
         let staying = self.slots.iter_mut().filter_map(|slot| slot.worker.take());

@@ -21,7 +21,7 @@ use crate::{
     actors::{ActorRef, BEAT_EVERY},
     error::{Error, ErrorKind},
     events::{Event, Events},
-    stats::{Happened, StatsCollector},
+    stats::{Report, StatsCollector},
     user_value::mark_own_thread,
 };
 
@@ -165,11 +165,11 @@ impl TokenManager {
         let answer = match result {
             Ok(token) => {
                 if let Some(stats) = self.stats.actor() {
-                    stats.do_send(Happened::TokenAcquired);
+                    stats.do_send(Report::TokenAcquired);
                 }
                 self.events.emit(|| Event::TokenRefreshed { slot });
                 let issued = kept.slots.acquired(slot, token, epoch, now);
-                set.cache.put(issued.clone());
+                set.put(issued.clone());
                 set.rotation().recover(slot);
                 Ok(issued)
             }
@@ -216,11 +216,6 @@ impl TokenManager {
             }
         }
     }
-
-    /// Drops the sets that nobody has any more.
-    fn forget_gone(&mut self) {
-        self.kept.retain(|_, kept| kept.set.strong_count() > 0);
-    }
 }
 
 impl Actor for TokenManager {
@@ -230,7 +225,8 @@ impl Actor for TokenManager {
         mark_own_thread();
         ctx.run_interval(BEAT_EVERY, |manager, _| {
             manager.signs.heartbeat.beat(Instant::now());
-            manager.forget_gone();
+            // Sets that nobody has any more are dropped.
+            manager.kept.retain(|_, kept| kept.set.strong_count() > 0);
         });
     }
 }
@@ -245,7 +241,7 @@ impl Handler<Issue> for TokenManager {
         // do.
         let slot = match stale {
             Some(generation) => {
-                set.cache.remove(wanted, generation);
+                set.remove(wanted, generation);
                 wanted
             }
             None => self.keep(&set).slots.serving(wanted, now),
@@ -297,13 +293,15 @@ crate::actors::mortal!(TokenManager);
 
 #[cfg(test)]
 mod tests {
+    use tokio::sync::watch;
+
     use super::*;
-    use crate::{actors::ActorCell, request::Request as Asked, token_manager::Credentials};
+    use crate::{request::Request as Asked, token_manager::Credentials};
 
     #[actix::test]
     async fn accept_65_the_tokens_of_a_set_that_nobody_has_are_dropped() {
         let signs = Arc::new(Signs::new(Instant::now()));
-        let (limit, stats) = (Duration::from_secs(10), ActorCell::new().actor_ref());
+        let (limit, stats) = (Duration::from_secs(10), ActorRef::of(&watch::Sender::default()));
         let manager =
             TokenManager::new(1, None, limit, stats, Arc::default(), signs, Box::new(())).start();
         let set = |number: usize| {

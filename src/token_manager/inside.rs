@@ -5,7 +5,7 @@
 use std::{
     pin::Pin,
     sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
+        Arc, Mutex,
         atomic::{AtomicU32, Ordering},
     },
     task::{Context, Poll},
@@ -14,7 +14,7 @@ use std::{
 
 use futures::future::LocalBoxFuture;
 
-use crate::actors::Heartbeat;
+use crate::{actors::Heartbeat, lock::lock};
 
 /// How many threads one token's `acquire` may block before it is no longer called.
 const MOST_STUCK: u32 = 4;
@@ -57,7 +57,7 @@ impl Signs {
 
     /// Gives up the thread: nobody waits for the acquire that runs there.
     pub(crate) fn give_up(&self) {
-        if let Some((marks, slot, is_given_up)) = &mut *self.inside() {
+        if let Some((marks, slot, is_given_up)) = &mut *lock(&self.inside) {
             *is_given_up = true;
             marks.given_up.fetch_add(1, Ordering::AcqRel);
             if let Some(stuck) = marks.stuck.get(*slot) {
@@ -67,12 +67,8 @@ impl Signs {
     }
 
     fn enter(&self, marks: &Arc<Marks>, slot: usize) -> Stay<'_> {
-        *self.inside() = Some((Arc::clone(marks), slot, false));
+        *lock(&self.inside) = Some((Arc::clone(marks), slot, false));
         Stay(self)
-    }
-
-    fn inside(&self) -> MutexGuard<'_, Option<(Arc<Marks>, usize, bool)>> {
-        self.inside.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -81,7 +77,7 @@ struct Stay<'a>(&'a Signs);
 
 impl Drop for Stay<'_> {
     fn drop(&mut self) {
-        if let Some((marks, slot, true)) = self.0.inside().take()
+        if let Some((marks, slot, true)) = lock(&self.0.inside).take()
             && let Some(stuck) = marks.stuck.get(slot)
         {
             stuck.fetch_sub(1, Ordering::AcqRel);

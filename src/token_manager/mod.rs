@@ -2,11 +2,10 @@
 //!
 //! `token` is the type that sources return, `credentials` the input of a pool or a handle, and
 //! `set` the shared state made from it: `slots` decides when a slot is refreshed, `actor` runs the
-//! source, workers read its results from `cache`, and `unauthorized` decides which 401s lead to a
+//! source, workers read its results from the set, and `unauthorized` decides which 401s lead to a
 //! refresh. `rate_limit` decides which token a call uses.
 
 pub(crate) mod actor;
-mod cache;
 mod credentials;
 mod inside;
 mod set;

@@ -3,7 +3,7 @@
 
 use std::{
     sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
+        Arc, Mutex, MutexGuard,
         atomic::{AtomicU64, Ordering},
     },
     time::{Duration, Instant},
@@ -11,10 +11,11 @@ use std::{
 
 use rust_decimal::Decimal;
 
-use super::{Credentials, cache::TokenCache, inside::Marks, unauthorized::Refusals};
+use super::{Credentials, Issued, inside::Marks, unauthorized::Record};
 use crate::{
     blocking::CallbackThreads,
     error::{Error, ErrorKind},
+    lock::lock,
     rate_limit::Rotation,
 };
 
@@ -24,19 +25,28 @@ static NEXT_ID: AtomicU64 = AtomicU64::new(1);
 /// The tokens of a pool, or of handles that have credentials of their own. The state of one set
 /// says nothing about another.
 pub(crate) struct TokenSet {
-    pub(super) id: u64,
+    /// A number unique among all sets.
+    pub(crate) id: u64,
     pub(crate) credentials: Credentials,
-    /// Locked for a few instructions at a time.
-    rotation: Arc<Mutex<Rotation>>,
+    /// Which token is used next, shared by workers, limiter and token manager.
+    pub(crate) rotation: Arc<Mutex<Rotation>>,
     /// Whether each token has its own rate limit: then the limiter chooses among them.
     pub(crate) is_limited: bool,
-    /// For each slot, how often its token was invalidated.
-    epochs: Vec<AtomicU64>,
-    pub(crate) cache: TokenCache,
-    pub(crate) refusals: Refusals,
+    slots: Vec<SharedSlot>,
     pub(crate) marks: Arc<Marks>,
     /// The threads for its `apply` once a callback of the pool was seen to block.
     pub(crate) threads: Arc<CallbackThreads>,
+}
+
+/// What is shared of one slot. Locked for a few instructions at a time.
+#[derive(Default)]
+struct SharedSlot {
+    /// How often its token was invalidated.
+    epoch: AtomicU64,
+    /// Its token, and the newest generation that was stored.
+    token: Mutex<(Option<Issued>, Option<u64>)>,
+    /// What the responses to its tokens say about replacing them.
+    record: Mutex<Record>,
 }
 
 impl TokenSet {
@@ -52,32 +62,20 @@ impl TokenSet {
             id: NEXT_ID.fetch_add(1, Ordering::Relaxed),
             rotation: Arc::new(Mutex::new(Rotation::new(credentials.slots, rate, longest, now))),
             is_limited: rate.is_some(),
-            epochs: (0..credentials.slots).map(|_| AtomicU64::new(0)).collect(),
-            cache: TokenCache::new(credentials.slots),
-            refusals: Refusals::new(credentials.slots),
+            slots: (0..credentials.slots).map(|_| SharedSlot::default()).collect(),
             marks: Arc::new(Marks::new(credentials.slots)),
             threads: Arc::default(),
             credentials,
         }
     }
 
-    /// A number unique among all sets.
-    pub(crate) fn id(&self) -> u64 {
-        self.id
-    }
-
-    /// Which token is used next, shared by workers, limiter and token manager.
-    pub(crate) fn shared_rotation(&self) -> &Arc<Mutex<Rotation>> {
-        &self.rotation
-    }
-
     pub(crate) fn rotation(&self) -> MutexGuard<'_, Rotation> {
-        self.rotation.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.rotation)
     }
 
     /// How often the token of `slot` was invalidated.
     pub(super) fn epoch(&self, slot: usize) -> u64 {
-        self.epochs.get(slot).map_or(0, |epoch| epoch.load(Ordering::Acquire))
+        self.slots.get(slot).map_or(0, |slot| slot.epoch.load(Ordering::Acquire))
     }
 
     /// Whether the token of `slot` has not been invalidated since its acquire began in `epoch`.
@@ -90,9 +88,48 @@ impl TokenSet {
     /// # Errors
     /// When there is no such token.
     pub(crate) fn invalidate(&self, slot: usize) -> Result<(), Error> {
-        let epoch = self.epochs.get(slot).ok_or_else(|| no_token(slot, self.credentials.slots))?;
-        epoch.fetch_add(1, Ordering::AcqRel);
+        let state = self.slots.get(slot).ok_or_else(|| no_token(slot, self.slots.len()))?;
+        state.epoch.fetch_add(1, Ordering::AcqRel);
         Ok(())
+    }
+
+    /// The token of `slot`, which may have expired: a worker gets one it has never requested even
+    /// while a source blocks the manager's thread.
+    pub(crate) fn token(&self, slot: usize) -> Option<Issued> {
+        lock(&self.slots.get(slot)?.token).0.clone()
+    }
+
+    /// Stores a token, unless a newer one was stored: a manager that hung and was replaced must not
+    /// overwrite the tokens of its successor.
+    pub(super) fn put(&self, token: Issued) {
+        let Some(slot) = self.slots.get(token.slot) else { return };
+        let mut stored = lock(&slot.token);
+        if stored.1.is_none_or(|newest| newest < token.generation) {
+            let generation = token.generation;
+            *stored = (Some(token), Some(generation));
+        }
+    }
+
+    /// Removes the token of `slot`, if it is of `generation` or older.
+    pub(super) fn remove(&self, slot: usize, generation: u64) {
+        if let Some(slot) = self.slots.get(slot) {
+            lock(&slot.token).0.take_if(|token| token.generation <= generation);
+        }
+    }
+
+    /// Records that the API refused `token` at `now`. Returns whether to replace the token, which
+    /// is never so for a call that was already sent again with another token.
+    pub(crate) fn refused(&self, token: &Issued, is_replay: bool, now: Instant) -> bool {
+        let age = now.saturating_duration_since(token.since);
+        let slot = self.slots.get(token.slot);
+        slot.is_some_and(|slot| lock(&slot.record).refused(token.generation, age, now, is_replay))
+    }
+
+    /// Records that an attempt with `token` which began at `began` was successful.
+    pub(crate) fn served(&self, token: &Issued, began: Instant) {
+        if let Some(slot) = self.slots.get(token.slot) {
+            lock(&slot.record).served(token.generation, began);
+        }
     }
 }
 
@@ -100,4 +137,32 @@ impl TokenSet {
 pub(crate) fn no_token(slot: usize, slots: usize) -> Error {
     let what = format!("invalidate_token: there is no token {slot} among {slots}");
     Error::new(ErrorKind::Config, what)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        request::Request,
+        token_manager::{Token, slots::TokenSlots},
+    };
+
+    #[test]
+    fn a_late_token_of_an_earlier_manager_takes_no_place() {
+        let issued = |life: u64, secret: &str| {
+            TokenSlots::after(1, life << 32).acquired(0, Token::from(secret), 0, Instant::now())
+        };
+        let acquire = || std::future::ready(Ok::<_, Error>(""));
+        let credentials = Credentials::from_callback(1, acquire, |asked: Request, _: &str| asked);
+        let set = TokenSet::new(credentials, None, Duration::ZERO, Instant::now());
+        let secret = || set.token(0).map(|token| token.expose().to_owned());
+        set.put(issued(1, "new"));
+        set.put(issued(0, "late"));
+        assert_eq!(secret().as_deref(), Some("new"));
+        set.remove(0, u64::MAX);
+        set.put(issued(0, "late"));
+        assert_eq!(secret(), None);
+        set.put(issued(2, "newest"));
+        assert_eq!(secret().as_deref(), Some("newest"));
+    }
 }

@@ -1,6 +1,6 @@
 //! A token as sources return it. Knows neither where it comes from nor what it is for.
 
-use std::{borrow::Cow, time::Duration};
+use std::time::Duration;
 
 use secrecy::SecretString;
 
@@ -38,32 +38,8 @@ impl Token {
     }
 }
 
-impl From<String> for Token {
-    fn from(secret: String) -> Self {
-        Self::new(secret)
-    }
-}
-
-impl From<&str> for Token {
-    fn from(secret: &str) -> Self {
-        Self::new(secret)
-    }
-}
-
-impl From<&String> for Token {
-    fn from(secret: &String) -> Self {
-        Self::new(secret)
-    }
-}
-
-impl From<Box<str>> for Token {
-    fn from(secret: Box<str>) -> Self {
-        Self::new(secret)
-    }
-}
-
-impl From<Cow<'_, str>> for Token {
-    fn from(secret: Cow<'_, str>) -> Self {
+impl<T: Into<String>> From<T> for Token {
+    fn from(secret: T) -> Self {
         Self::new(secret)
     }
 }

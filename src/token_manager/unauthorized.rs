@@ -2,12 +2,8 @@
 //! call whatever its token, must not trigger endless refreshes: a useless refresh is followed by
 //! a pause, and a young token is replaced only a few times. Times are passed in.
 
-use std::{
-    sync::{Mutex, MutexGuard, PoisonError},
-    time::{Duration, Instant},
-};
+use std::time::{Duration, Instant};
 
-use super::Issued;
 use crate::retry::backoff;
 
 /// A token younger than this counts as replaced early.
@@ -26,38 +22,9 @@ const MOST_USELESS: u32 = 1;
 const REST: Duration = Duration::from_secs(10);
 const LONGEST_REST: Duration = Duration::from_secs(60);
 
-/// What the responses to the tokens of a set say about replacing them, by slot. Each record is
-/// locked for an instant only.
-pub(crate) struct Refusals(Vec<Mutex<Record>>);
-
-impl Refusals {
-    pub(super) fn new(slots: usize) -> Self {
-        Self((0..slots).map(|_| Mutex::default()).collect())
-    }
-
-    /// Records that the API refused `token` at `now`. Returns whether to replace the token, which
-    /// is never so for a call that was already sent again with another token.
-    pub(crate) fn refused(&self, token: &Issued, is_replay: bool, now: Instant) -> bool {
-        let age = now.saturating_duration_since(token.since);
-        let record = self.record(token.slot);
-        record.is_some_and(|mut record| record.refused(token.generation, age, now, is_replay))
-    }
-
-    /// Records that an attempt which began at `began` was successful.
-    pub(crate) fn served(&self, token: &Issued, began: Instant) {
-        if let Some(mut record) = self.record(token.slot) {
-            record.served(token.generation, began);
-        }
-    }
-
-    fn record(&self, slot: usize) -> Option<MutexGuard<'_, Record>> {
-        self.0.get(slot).map(|record| record.lock().unwrap_or_else(PoisonError::into_inner))
-    }
-}
-
 /// Records about the newest token of a slot for which there was a response, and its predecessors.
 #[derive(Debug)]
-struct Record {
+pub(super) struct Record {
     generation: u64,
     /// When it was first refused.
     refused_at: Option<Instant>,
@@ -91,7 +58,14 @@ impl Default for Record {
 }
 
 impl Record {
-    fn refused(&mut self, generation: u64, age: Duration, now: Instant, is_replay: bool) -> bool {
+    /// Records that the API refused a token of this `age` at `now`. Returns whether to replace it.
+    pub(super) fn refused(
+        &mut self,
+        generation: u64,
+        age: Duration,
+        now: Instant,
+        is_replay: bool,
+    ) -> bool {
         let is_replaced = self.replaced.is_some_and(|replaced| generation <= replaced);
         if is_replaced || generation < self.generation {
             // A newer token exists or is being acquired, and the refused call may use that.
@@ -111,7 +85,8 @@ impl Record {
         true
     }
 
-    fn served(&mut self, generation: u64, began: Instant) {
+    /// Records that an attempt which began at `began` was successful.
+    pub(super) fn served(&mut self, generation: u64, began: Instant) {
         self.credit = (self.credit + 1).min(MOST_EARLY * PRICE);
         if generation < self.generation {
             return;

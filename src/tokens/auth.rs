@@ -22,7 +22,7 @@ impl PoolConfig {
         if let Some(auth) = self.auth.take() {
             self.credentials = Some(credentials(auth)?);
         }
-        Ok(PoolBuilder::from_config(self))
+        Ok(PoolBuilder { config: self })
     }
 }
 
@@ -67,14 +67,14 @@ where
             let tokens: Vec<String> = texts.into_iter().collect();
             Credentials::from_source(tokens.len(), StaticTokens::new(tokens), apply)
         }
-        Secrets::Env(secrets) => {
-            let names: Vec<String> = secrets.env.into_iter().collect();
+        Secrets::Env { env } => {
+            let names: Vec<String> = env.into_iter().collect();
             Credentials::from_source(names.len(), EnvTokens::new(names), apply)
         }
-        Secrets::File(secrets) => {
-            let files: Vec<_> = secrets.file.into_iter().collect();
+        Secrets::File { file, reread_every } => {
+            let files: Vec<_> = file.into_iter().collect();
             let (count, source) = (files.len(), FileTokens::new(files));
-            let source = match secrets.reread_every {
+            let source = match reread_every {
                 Some(time) => source.reread_every(time),
                 None => source,
             };

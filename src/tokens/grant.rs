@@ -4,8 +4,7 @@
 use std::{borrow::Cow, collections::BTreeMap, time::Duration};
 
 use http::StatusCode;
-use serde::Deserialize;
-use serde_json::value::RawValue;
+use serde_json::{Value, value::RawValue};
 
 use crate::{
     error::{Error, ErrorKind},
@@ -85,22 +84,12 @@ fn fields(answer: &Response) -> Option<Fields> {
 
 /// The error code of a refusal, if it is one: `Some(None)` for a code that must not be repeated.
 fn refusal(fields: &Fields) -> Option<Option<String>> {
-    #[derive(Deserialize)]
-    #[serde(untagged)]
-    enum Said<'a> {
-        Nothing(()),
-        Flag(bool),
-        Number(f64),
-        Word(#[serde(borrow)] Cow<'a, str>),
-        List(Vec<serde::de::IgnoredAny>),
-        More(serde::de::IgnoredAny),
-    }
     match serde_json::from_str(fields.get("error")?.get()) {
-        Ok(Said::Nothing(()) | Said::Flag(false)) => None,
-        Ok(Said::Number(0.0)) => None,
-        Ok(Said::List(list)) if list.is_empty() => None,
-        Ok(Said::Word(word)) if word.trim().is_empty() => None,
-        Ok(Said::Word(word)) => Some(is_code(&word).then(|| word.into_owned())),
+        Ok(Value::Null | Value::Bool(false)) => None,
+        Ok(Value::Number(number)) if number.as_f64() == Some(0.0) => None,
+        Ok(Value::Array(list)) if list.is_empty() => None,
+        Ok(Value::String(word)) if word.trim().is_empty() => None,
+        Ok(Value::String(word)) => Some(is_code(&word).then_some(word)),
         _ => Some(None),
     }
 }

@@ -18,8 +18,8 @@ use http::{
 };
 
 use super::{
-    attempt_error::AttemptError, body, body_limit::BodyLimit, connection_pool::ConnectionPool,
-    sender::Sender, settings::Settings, stream::Stream, strict_io::StrictIo, wire,
+    body, body_limit::BodyLimit, connection_pool::ConnectionPool, sender::Sender,
+    settings::Settings, stream::Stream, strict_io::StrictIo, wire,
 };
 use crate::{
     error::{Delivery, Error, ErrorKind},
@@ -59,8 +59,7 @@ impl Client {
     /// # Errors
     /// That of the first connection that fails to open.
     pub(crate) fn fill(&self) -> impl Future<Output = Result<(), Error>> + use<> {
-        let connections = Rc::clone(&self.connections);
-        async move { connections.fill().await }
+        Rc::clone(&self.connections).fill()
     }
 
     /// Changes how many connections are kept open without use.
@@ -81,19 +80,27 @@ impl Client {
     pub(crate) async fn send(&self, request: &Request, url: &Uri) -> Result<Response, Error> {
         let mut stale_left = MAX_STALE;
         loop {
-            let AttemptError { error, stale } = match self.send_once(request, url).await {
+            let mut is_stale = false;
+            let error = match self.send_once(request, url, &mut is_stale).await {
                 Ok(response) => return Ok(response),
-                Err(failure) => failure,
+                Err(error) => error,
             };
             let harmless = request.is_idempotent() || error.delivery() == Delivery::NotSent;
-            if !stale || !harmless || stale_left == 0 {
+            if !is_stale || !harmless || stale_left == 0 {
                 return Err(error);
             }
             stale_left -= 1;
         }
     }
 
-    async fn send_once(&self, request: &Request, url: &Uri) -> Result<Response, AttemptError> {
+    /// Sends the request once. On an error `is_stale` says whether the connection was closed before
+    /// it was used again.
+    async fn send_once(
+        &self,
+        request: &Request,
+        url: &Uri,
+        is_stale: &mut bool,
+    ) -> Result<Response, Error> {
         let defaults = self.headers.as_ref().map_err(Clone::clone)?;
         let head = wire::request_head(request, url, defaults)?;
         let body = match request.payload() {
@@ -102,13 +109,14 @@ impl Client {
         };
         let connection = self.connections.get().await?;
         let sent = self.sender.send(&connection.io, head, body).await;
+        *is_stale = connection.io.borrow().exchange.is_stale;
         let (head, payload) = sent.map_err(send_error)?;
         let (status, mut headers) = wire::answer_head(&head)?;
         let bodyless = request.method() == Method::HEAD
             || matches!(status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED);
         let mut is_cut = false;
         let body = if !matches!(payload, Payload::None) && !bodyless {
-            let payload = pin!(payload.map_err(|error| payload_error(error).error));
+            let payload = pin!(payload.map_err(payload_error));
             let limit = self.body_limit(status);
             let body = body::read(payload, &mut headers, limit).await?;
             is_cut = limit.cuts && body.len() == limit.bytes;
@@ -116,13 +124,13 @@ impl Client {
         } else {
             Bytes::new()
         };
-        let overruns = is_cut || connection.io.borrow().overruns();
+        let overruns = is_cut || connection.io.borrow().exchange.overruns;
         let response = Response::from_parts(status, headers, body).overrunning(overruns);
         if status == StatusCode::PARTIAL_CONTENT && is_part_of_bytes(response.headers()) {
             let mut names = defaults.iter().map(|(name, _)| name.as_str());
             if !request.headers().contains_key(RANGE) && !names.any(|name| name == RANGE) {
                 let what = "the answer is a part of a body of which no part was asked for";
-                return Err(Error::new(ErrorKind::Framing, what).with_response(response).into());
+                return Err(Error::new(ErrorKind::Framing, what).with_response(response));
             }
         }
         Ok(response)
@@ -150,15 +158,11 @@ fn has_body_by_nature(method: &Method) -> bool {
 }
 
 /// Converts an error from before the complete head.
-fn send_error(error: SendRequestError) -> AttemptError {
-    let unknown = |kind, what: &'static str| {
-        AttemptError::from(Error::new(kind, what).with_delivery(Delivery::Unknown))
-    };
+fn send_error(error: SendRequestError) -> Error {
     match error {
         SendRequestError::Send(error) | SendRequestError::Response(ParseError::Io(error)) => {
-            AttemptError::inside(error).unwrap_or_else(|source| {
-                let broken = unknown(ErrorKind::Disconnected, "the connection broke");
-                broken.error.with_source(source).into()
+            error.downcast().unwrap_or_else(|source| {
+                unknown(ErrorKind::Disconnected, "the connection broke").with_source(source)
             })
         }
         SendRequestError::Connect(ConnectError::Disconnected) => {
@@ -168,26 +172,28 @@ fn send_error(error: SendRequestError) -> AttemptError {
             unknown(ErrorKind::HeadTooLarge, "the head of the answer is too large")
         }
         SendRequestError::Response(error) => {
-            let malformed = unknown(ErrorKind::Framing, "the answer has a head that is not valid");
-            malformed.error.with_source(error).into()
+            unknown(ErrorKind::Framing, "the answer has a head that is not valid")
+                .with_source(error)
         }
         _ => unknown(ErrorKind::Disconnected, "the request could not be sent"),
     }
 }
 
 /// Converts an error from within the body.
-fn payload_error(error: PayloadError) -> AttemptError {
-    let unknown =
-        |kind, what: &'static str| Error::new(kind, what).with_delivery(Delivery::Unknown);
+fn payload_error(error: PayloadError) -> Error {
     match error {
         PayloadError::Incomplete(Some(error)) | PayloadError::Io(error) => {
-            AttemptError::inside(error).unwrap_or_else(|source| {
-                unknown(ErrorKind::Framing, "the body is not valid").with_source(source).into()
+            error.downcast().unwrap_or_else(|source| {
+                unknown(ErrorKind::Framing, "the body is not valid").with_source(source)
             })
         }
         PayloadError::Incomplete(None) => {
-            unknown(ErrorKind::Truncated, "the answer ended before its body was complete").into()
+            unknown(ErrorKind::Truncated, "the answer ended before its body was complete")
         }
-        error => unknown(ErrorKind::Framing, "the body is not valid").with_source(error).into(),
+        error => unknown(ErrorKind::Framing, "the body is not valid").with_source(error),
     }
+}
+
+fn unknown(kind: ErrorKind, what: &'static str) -> Error {
+    Error::new(kind, what).with_delivery(Delivery::Unknown)
 }

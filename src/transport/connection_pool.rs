@@ -25,12 +25,10 @@ use crate::error::Error;
 /// How many connections are opened at a time to reach the minimum.
 const AT_ONCE: usize = 16;
 
-/// An open connection, and the token that counts it.
-type Counted = (Stream, Arc<()>);
-
 /// The connections of one client.
 pub(super) struct ConnectionPool {
-    state: RefCell<PoolState<Counted>>,
+    /// Each open connection is with the token that counts it.
+    state: RefCell<PoolState<(Stream, Arc<()>)>>,
     connector: Rc<Connector>,
     gauge: Arc<Gauge>,
     read_idle_timeout: Duration,
@@ -112,7 +110,7 @@ impl ConnectionPool {
 
     fn pooled(
         self: &Rc<Self>,
-        (stream, counted): Counted,
+        (stream, counted): (Stream, Arc<()>),
         born: Instant,
         is_reused: bool,
         now: Instant,
@@ -131,7 +129,7 @@ impl ConnectionPool {
     ///
     /// # Errors
     /// That of the first attempt that fails after this call.
-    pub(super) async fn fill(&self) -> Result<(), Error> {
+    pub(super) async fn fill(self: Rc<Self>) -> Result<(), Error> {
         let before = self.failure.borrow().0;
         self.backoff.borrow_mut().reset();
         loop {

@@ -46,7 +46,7 @@ impl Connector {
             authority: format!("{host}:{port}"),
             is_secure,
             tls: Arc::clone(&settings.tls).into(),
-            proxy: settings.proxy.clone().filter(|proxy| proxy.is_for(name, port)),
+            proxy: settings.proxy.clone().filter(|proxy| !proxy.no_proxy.holds(name, port)),
             tcp_nodelay: settings.tcp_nodelay,
             tcp_keepalive: settings.tcp_keepalive.clone(),
             connect_timeout: settings.connect_timeout,

@@ -9,16 +9,16 @@ use std::{borrow::Cow, io};
 use bytes::BytesMut;
 
 use super::{
-    attempt_error::AttemptError,
     framing::Remaining,
     head::{self, Head, HeadReader, Refusal, Verdict},
 };
 use crate::error::{Delivery, Error, ErrorKind};
 
 /// The state of the connection.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 enum Phase {
     /// No request is outstanding.
+    #[default]
     Idle,
     /// A request is being written, or its response's head is awaited or partly received.
     Head,
@@ -29,7 +29,7 @@ enum Phase {
 }
 
 /// The state of one connection.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Exchange {
     phase: Phase,
     requests: u64,
@@ -47,32 +47,18 @@ pub(super) struct Exchange {
     spent: bool,
     /// The rest of the current request does not start another one.
     early: bool,
-    /// More than line ends and zeros came after the end of a response.
-    overruns: bool,
+    /// Whether the response went on after its declared end, with more than line ends and zeros, as
+    /// far as that arrived together with it: it may be longer than it says.
+    pub(super) overruns: bool,
+    /// Whether the connection had served a request before, and broke before the first byte of this
+    /// response: most likely the server had closed it while it was idle.
+    pub(super) is_stale: bool,
 }
 
 impl Exchange {
     /// The state of a connection that is new, or was kept open for another request.
     pub(super) fn new(is_reused: bool) -> Self {
-        Self {
-            phase: Phase::Idle,
-            requests: u64::from(is_reused),
-            written: 0,
-            seen: 0,
-            is_head: false,
-            status: 0,
-            head: HeadReader::default(),
-            ready: BytesMut::new(),
-            spent: false,
-            early: false,
-            overruns: false,
-        }
-    }
-
-    /// Whether the response went on after its declared end, as far as that arrived together with
-    /// it: it may be longer than it says.
-    pub(super) fn overruns(&self) -> bool {
-        self.overruns
+        Self { requests: u64::from(is_reused), ..Self::default() }
     }
 
     /// Records bytes that arrived after the end of a response. No other request follows on this
@@ -129,7 +115,7 @@ impl Exchange {
 
     /// Records that `bytes` are about to be written. The first ones after a response start a
     /// request.
-    pub(super) fn begin_write(&mut self, bytes: &[u8]) -> Result<(), AttemptError> {
+    pub(super) fn begin_write(&mut self, bytes: &[u8]) -> Result<(), Error> {
         if matches!(self.phase, Phase::Idle | Phase::Ended) && !self.early {
             self.requests += 1;
             self.written = 0;
@@ -155,13 +141,13 @@ impl Exchange {
 
     /// Processes received bytes, and returns how many of them, from the start, awc may see in
     /// this form. The others are kept (see [`ready`](Self::ready)) or dropped.
-    pub(super) fn receive(&mut self, bytes: &mut [u8]) -> Result<usize, AttemptError> {
+    pub(super) fn receive(&mut self, bytes: &mut [u8]) -> Result<usize, Error> {
         let visible = self.receive_in_phase(bytes);
         self.spent |= visible.is_err();
         visible
     }
 
-    fn receive_in_phase(&mut self, bytes: &mut [u8]) -> Result<usize, AttemptError> {
+    fn receive_in_phase(&mut self, bytes: &mut [u8]) -> Result<usize, Error> {
         self.seen += bytes.len() as u64;
         match &mut self.phase {
             Phase::Head => self.receive_head(bytes),
@@ -182,7 +168,7 @@ impl Exchange {
         }
     }
 
-    fn receive_head(&mut self, bytes: &mut [u8]) -> Result<usize, AttemptError> {
+    fn receive_head(&mut self, bytes: &mut [u8]) -> Result<usize, Error> {
         if !self.head.is_midway()
             && let Verdict::Final(head) =
                 head::inspect(bytes, self.is_head).map_err(|refusal| self.refused(refusal))?
@@ -201,7 +187,7 @@ impl Exchange {
 
     /// Starts the body with the bytes after the head, and returns how many of `bytes` are head and
     /// body.
-    fn begin_body(&mut self, head: Head, bytes: &mut [u8]) -> Result<usize, AttemptError> {
+    fn begin_body(&mut self, head: Head, bytes: &mut [u8]) -> Result<usize, Error> {
         let Head { len, status, body: mut left, version_at, old, persists } = head;
         self.status = status;
         self.spent |= !persists;
@@ -224,7 +210,7 @@ impl Exchange {
     }
 
     /// The meaning of the stream ending here, or breaking for the reason `broken`.
-    pub(super) fn end(&mut self, broken: Option<io::Error>) -> Result<(), AttemptError> {
+    pub(super) fn end(&mut self, broken: Option<io::Error>) -> Result<(), Error> {
         self.spent = true;
         let clean = broken.is_none();
         let failure = match &self.phase {
@@ -237,12 +223,11 @@ impl Exchange {
                 self.failure(ErrorKind::Truncated, "the answer ended before its body was complete")
             }
             Phase::Head if self.seen == 0 && self.requests > 1 => {
-                let mut failure = self.failure(
+                self.is_stale = true;
+                self.failure(
                     ErrorKind::Disconnected,
                     "a reused connection was closed before any answer",
-                );
-                failure.stale = true;
-                failure
+                )
             }
             _ => self.failure(
                 ErrorKind::Disconnected,
@@ -250,20 +235,18 @@ impl Exchange {
             ),
         };
         Err(match broken {
-            Some(source) => {
-                AttemptError { error: failure.error.with_source(source), stale: failure.stale }
-            }
+            Some(source) => failure.with_source(source),
             None => failure,
         })
     }
 
     /// The error if nothing arrived for too long.
-    pub(super) fn stall(&mut self) -> AttemptError {
+    pub(super) fn stall(&mut self) -> Error {
         self.spent = true;
         self.failure(ErrorKind::Stalled, "the answer stopped arriving")
     }
 
-    fn refused(&self, refusal: Refusal) -> AttemptError {
+    fn refused(&self, refusal: Refusal) -> Error {
         match refusal {
             Refusal::TooLarge => self.failure(
                 ErrorKind::HeadTooLarge,
@@ -275,8 +258,8 @@ impl Exchange {
         }
     }
 
-    fn failure(&self, kind: ErrorKind, what: impl Into<Cow<'static, str>>) -> AttemptError {
+    fn failure(&self, kind: ErrorKind, what: impl Into<Cow<'static, str>>) -> Error {
         let delivery = if self.has_written() { Delivery::Unknown } else { Delivery::NotSent };
-        Error::new(kind, what).with_delivery(delivery).into()
+        Error::new(kind, what).with_delivery(delivery)
     }
 }

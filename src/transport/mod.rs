@@ -4,7 +4,6 @@
 //! `connection_pool` keeps connections, `connector` opens them, `strict_io` guards their bytes,
 //! `body` limits and decompresses bodies.
 
-mod attempt_error;
 mod body;
 mod body_limit;
 mod client;

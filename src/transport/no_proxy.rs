@@ -6,16 +6,9 @@ use ipnet::IpNet;
 
 use crate::error::{Error, ErrorKind};
 
-/// Hosts that are connected to directly.
+/// Hosts that are connected to directly, each entry at one port, or at every port.
 #[derive(Debug, Default, PartialEq)]
-pub(super) struct NoProxy(Vec<Rule>);
-
-#[derive(Debug, PartialEq)]
-struct Rule {
-    hosts: Hosts,
-    /// `None` is every port.
-    port: Option<u16>,
-}
+pub(super) struct NoProxy(Vec<(Hosts, Option<u16>)>);
 
 #[derive(Debug, PartialEq)]
 enum Hosts {
@@ -35,15 +28,15 @@ impl NoProxy {
     pub(super) fn parse(text: &str) -> Result<Self, Error> {
         let is_between = |c: char| c == ',' || c.is_whitespace();
         let entries = text.split(is_between).filter(|entry| !entry.is_empty());
-        entries.map(Rule::parse).collect::<Result<_, _>>().map(Self)
+        entries.map(parse_entry).collect::<Result<_, _>>().map(Self)
     }
 
     /// Whether `host`, without the brackets of an IPv6 address, is connected to directly.
     pub(super) fn holds(&self, host: &str, port: u16) -> bool {
         let host = host.trim_end_matches('.').to_ascii_lowercase();
         let address = host.parse::<IpAddr>().ok().map(|address| address.to_canonical());
-        let is_port = |rule: &&Rule| rule.port.is_none_or(|own| own == port);
-        self.0.iter().filter(is_port).any(|rule| match &rule.hosts {
+        let mut at_port = self.0.iter().filter(|(_, own)| own.is_none_or(|own| own == port));
+        at_port.any(|(hosts, _)| match hosts {
             Hosts::All => true,
             Hosts::Network(network) => address.is_some_and(|address| network.contains(&address)),
             Hosts::Domain(_) if address.is_some() => false,
@@ -54,36 +47,35 @@ impl NoProxy {
     }
 }
 
-impl Rule {
-    fn parse(entry: &str) -> Result<Self, Error> {
-        let invalid = || {
-            let what = format!("no_proxy: {entry:?} is neither a host nor a network");
-            Error::new(ErrorKind::Config, what)
-        };
-        if entry == "*" {
-            return Ok(Self { hosts: Hosts::All, port: None });
-        }
-        let network = |text: &str| {
-            let alone = || text.parse().ok().map(|at: IpAddr| IpNet::from(at.to_canonical()));
-            let network = text.parse::<IpNet>().ok().or_else(alone).or_else(|| prefix(text));
-            network.map(Hosts::Network)
-        };
-        if let Some(hosts) = network(entry) {
-            return Ok(Self { hosts, port: None });
-        }
-        let (host, port) = match entry.rsplit_once(':') {
-            Some((host, port)) => (host, Some(port.parse().map_err(|_| invalid())?)),
-            None => (entry, None),
-        };
-        let is_name = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
-        let domain = host.strip_prefix("*.").unwrap_or(host).trim_matches('.');
-        let hosts = match network(host.trim_matches(['[', ']'])) {
-            Some(hosts) => hosts,
-            None if domain.is_empty() || !domain.chars().all(is_name) => return Err(invalid()),
-            None => Hosts::Domain(domain.to_ascii_lowercase()),
-        };
-        Ok(Self { hosts, port })
+/// The hosts of an entry, and their port if it has one.
+fn parse_entry(entry: &str) -> Result<(Hosts, Option<u16>), Error> {
+    let invalid = || {
+        let what = format!("no_proxy: {entry:?} is neither a host nor a network");
+        Error::new(ErrorKind::Config, what)
+    };
+    if entry == "*" {
+        return Ok((Hosts::All, None));
     }
+    let network = |text: &str| {
+        let alone = || text.parse().ok().map(|at: IpAddr| IpNet::from(at.to_canonical()));
+        let network = text.parse::<IpNet>().ok().or_else(alone).or_else(|| prefix(text));
+        network.map(Hosts::Network)
+    };
+    if let Some(hosts) = network(entry) {
+        return Ok((hosts, None));
+    }
+    let (host, port) = match entry.rsplit_once(':') {
+        Some((host, port)) => (host, Some(port.parse().map_err(|_| invalid())?)),
+        None => (entry, None),
+    };
+    let is_name = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
+    let domain = host.strip_prefix("*.").unwrap_or(host).trim_matches('.');
+    let hosts = match network(host.trim_matches(['[', ']'])) {
+        Some(hosts) => hosts,
+        None if domain.is_empty() || !domain.chars().all(is_name) => return Err(invalid()),
+        None => Hosts::Domain(domain.to_ascii_lowercase()),
+    };
+    Ok((hosts, port))
 }
 
 /// The network of an IPv4 address whose end is `*`, such as `192.168.*`.

@@ -28,7 +28,7 @@ pub(crate) struct Proxy {
     pub(super) is_secure: bool,
     /// The value of `Proxy-Authorization`.
     authorization: Option<SecretString>,
-    no_proxy: NoProxy,
+    pub(super) no_proxy: NoProxy,
 }
 
 impl Proxy {
@@ -78,11 +78,6 @@ impl Proxy {
         };
         let url = url.map(|url| if url.contains("://") { url } else { format!("http://{url}") });
         (url, first(&["no_proxy", "NO_PROXY"]).unwrap_or_default())
-    }
-
-    /// Whether `host`, without the brackets of an IPv6 address, is connected to through this.
-    pub(super) fn is_for(&self, host: &str, port: u16) -> bool {
-        !self.no_proxy.holds(host, port)
     }
 
     /// Asks for a tunnel to `authority`, a host with a port.

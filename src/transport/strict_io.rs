@@ -14,12 +14,12 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use super::exchange::Exchange;
 
-/// A stream that yields one well-framed response or an error (an `AttemptError` inside the
+/// A stream that yields one well-framed response or an error (an `Error` inside the
 /// `io::Error`), and nothing after that.
 pub(super) struct StrictIo<S> {
     /// The connection, until it is taken for another exchange.
     stream: Option<S>,
-    exchange: Exchange,
+    pub(super) exchange: Exchange,
     /// awc has all of the response.
     is_over: bool,
     /// After how much silence a response has stalled.
@@ -68,11 +68,6 @@ impl<S: AsyncRead + AsyncWrite + Unpin> StrictIo<S> {
         }
     }
 
-    /// Whether the response went on after its declared end.
-    pub(super) fn overruns(&self) -> bool {
-        self.exchange.overruns()
-    }
-
     /// Ends the exchange when awc has all of the response.
     fn end_if_over(&mut self, cx: &mut Context<'_>) {
         if self.is_over || !self.exchange.is_over() {
@@ -115,12 +110,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> StrictIo<S> {
         let broken = match self.poll_stream(|stream| stream.poll_read(cx, buf)) {
             Poll::Pending if self.exchange.is_midway() => {
                 ready!(self.poll_stalled(cx));
-                return Poll::Ready(Err(self.exchange.stall().into()));
+                return Poll::Ready(Err(io::Error::other(self.exchange.stall())));
             }
             Poll::Pending => return Poll::Pending,
             Poll::Ready(Ok(())) if buf.filled().len() > before => {
                 let visible = self.exchange.receive(&mut buf.filled_mut()[before..]);
-                buf.set_filled(before + visible?);
+                buf.set_filled(before + visible.map_err(io::Error::other)?);
                 if self.exchange.is_midway() {
                     self.progress = Instant::now();
                 } else {
@@ -132,7 +127,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> StrictIo<S> {
             Poll::Ready(Err(error)) => Some(error),
         };
         let broken = broken.or_else(|| self.abandoned.take().flatten());
-        self.exchange.end(broken)?;
+        self.exchange.end(broken).map_err(io::Error::other)?;
         Poll::Ready(Ok(false))
     }
 
@@ -192,7 +187,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for StrictIo<S> {
         buf: &[u8],
     ) -> Poll<io::Result<usize>> {
         let this = self.get_mut();
-        this.exchange.begin_write(buf)?;
+        this.exchange.begin_write(buf).map_err(io::Error::other)?;
         if this.abandoned.is_some() {
             return Poll::Ready(Ok(buf.len()));
         }
@@ -207,7 +202,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for StrictIo<S> {
                 Poll::Ready(Ok(buf.len()))
             }
             Poll::Ready(Err(error)) => Poll::Ready(Err(match this.exchange.end(Some(error)) {
-                Err(failure) => failure.into(),
+                Err(failure) => io::Error::other(failure),
                 Ok(()) => io::ErrorKind::BrokenPipe.into(),
             })),
             Poll::Pending => {

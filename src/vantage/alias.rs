@@ -8,67 +8,54 @@ use vantage_core::{VantageError, error};
 use vantage_types::Record;
 
 /// The columns with another path, and the path: keys from an item down to a value.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub(super) struct Aliases(IndexMap<String, Vec<String>>);
+pub(super) type Aliases = IndexMap<String, Vec<String>>;
 
-impl Aliases {
-    /// From columns and dotted paths, in which `\.` is a dot inside a key and `\\` a
-    /// backslash. `declared` are the columns of the table.
-    ///
-    /// # Errors
-    /// `IncorrectUsage` that names the column, if the table does not declare it, the path
-    /// has an empty key or more than 64 keys, or another column is at, above or below it.
-    pub(super) fn new(
-        aliases: &IndexMap<String, String>,
-        is_declared: impl Fn(&str) -> bool,
-    ) -> Result<Self, VantageError> {
-        let wrong = |what: &str, column: &str| error!(what, column = column).mark_incorrect_usage();
-        let mut paths = IndexMap::<String, Vec<_>>::with_capacity(aliases.len());
-        for (column, text) in aliases {
-            if !is_declared(column) {
-                return Err(wrong("an alias is for a column that the table does not have", column));
-            }
-            let path = parse(text).ok_or_else(|| {
-                wrong("the path of an alias has an empty key, or more than 64", column)
-            })?;
-            let meets =
-                |other: &Vec<String>| other.iter().zip(&path).all(|(one, other)| one == other);
-            if paths.values().any(meets) {
-                return Err(wrong("two aliases are for one place", column));
-            }
-            paths.insert(column.clone(), path);
+/// From columns and dotted paths, in which `\.` is a dot inside a key and `\\` a
+/// backslash. `is_declared` tells the columns of the table.
+///
+/// # Errors
+/// `IncorrectUsage` that names the column, if the table does not declare it, the path
+/// has an empty key or more than 64 keys, or another column is at, above or below it.
+pub(super) fn aliases_of(
+    aliases: &IndexMap<String, String>,
+    is_declared: impl Fn(&str) -> bool,
+) -> Result<Aliases, VantageError> {
+    let wrong = |what: &str, column: &str| error!(what, column = column).mark_incorrect_usage();
+    let mut paths = Aliases::with_capacity(aliases.len());
+    for (column, text) in aliases {
+        if !is_declared(column) {
+            return Err(wrong("an alias is for a column that the table does not have", column));
         }
-        Ok(Self(paths))
-    }
-
-    pub(super) fn is_empty(&self) -> bool {
-        self.0.is_empty()
-    }
-
-    /// The path of the column.
-    pub(super) fn path_of(&self, column: &str) -> Option<&[String]> {
-        self.0.get(column).map(Vec::as_slice)
-    }
-
-    /// Turns an item's fields into columns: each aliased value moves to its column. A field of the
-    /// item with the name of such a column is dropped.
-    pub(super) fn lift(&self, row: &mut Record<Value>) {
-        let found: Vec<_> = self.0.values().map(|path| take_field(row, path)).collect();
-        for (column, value) in self.0.keys().zip(found) {
-            match value {
-                Some(value) => row.insert(column.clone(), value),
-                None => row.shift_remove(column),
-            };
+        let path = parse(text).ok_or_else(|| {
+            wrong("the path of an alias has an empty key, or more than 64", column)
+        })?;
+        let meets = |other: &Vec<String>| other.iter().zip(&path).all(|(one, other)| one == other);
+        if paths.values().any(meets) {
+            return Err(wrong("two aliases are for one place", column));
         }
+        paths.insert(column.clone(), path);
     }
+    Ok(paths)
+}
 
-    /// Turns columns into an item's fields.
-    pub(super) fn lower(&self, row: &mut Record<Value>) {
-        let moved: Vec<_> = self.0.keys().map(|column| row.shift_remove(column)).collect();
-        for (path, value) in self.0.values().zip(moved) {
-            if let Some(value) = value {
-                put_field(row, path, value);
-            }
+/// Turns an item's fields into columns: each aliased value moves to its column. A field of the
+/// item with the name of such a column is dropped.
+pub(super) fn lift(aliases: &Aliases, row: &mut Record<Value>) {
+    let found: Vec<_> = aliases.values().map(|path| take_field(row, path)).collect();
+    for (column, value) in aliases.keys().zip(found) {
+        match value {
+            Some(value) => row.insert(column.clone(), value),
+            None => row.shift_remove(column),
+        };
+    }
+}
+
+/// Turns columns into an item's fields.
+pub(super) fn lower(aliases: &Aliases, row: &mut Record<Value>) {
+    let moved: Vec<_> = aliases.keys().map(|column| row.shift_remove(column)).collect();
+    for (path, value) in aliases.values().zip(moved) {
+        if let Some(value) = value {
+            put_field(row, path, value);
         }
     }
 }
@@ -162,7 +149,7 @@ mod tests {
 
     fn aliases(pairs: &[(&str, &str)]) -> Result<Aliases, VantageError> {
         let pairs = pairs.iter().map(|(column, path)| ((*column).into(), (*path).into())).collect();
-        Aliases::new(&pairs, |column| column != "unknown")
+        aliases_of(&pairs, |column| column != "unknown")
     }
 
     fn row(json: &serde_json::Value) -> Record<Value> {
@@ -171,7 +158,7 @@ mod tests {
 
     fn lifted(pairs: &[(&str, &str)], json: &serde_json::Value) -> Record<Value> {
         let mut row = row(json);
-        aliases(pairs).unwrap().lift(&mut row);
+        lift(&aliases(pairs).unwrap(), &mut row);
         row
     }
 
@@ -232,7 +219,7 @@ mod tests {
                 &[("n", "s.t.n")]
             };
             let mut back = lifted(pairs, &item);
-            aliases(pairs).unwrap().lower(&mut back);
+            lower(&aliases(pairs).unwrap(), &mut back);
             let back = Value::from(back).deserialized::<serde_json::Value>().unwrap();
             prop_assert_eq!(back, item);
         }

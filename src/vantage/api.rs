@@ -113,18 +113,6 @@ impl PoolApi {
         }
     }
 
-    /// How the API pages.
-    #[must_use]
-    pub fn paging(self, paging: Paging) -> Self {
-        self.for_all(|table| table.paging(paging))
-    }
-
-    /// Where a page holds its items and its metadata about the set.
-    #[must_use]
-    pub fn envelope(self, envelope: Envelope) -> Self {
-        self.for_all(|table| table.envelope(envelope))
-    }
-
     /// Items are under a key with the name of the table: the last segment of its path that is
     /// not a placeholder. Totals are where the envelope says.
     #[must_use]
@@ -144,62 +132,6 @@ impl PoolApi {
     #[must_use]
     pub fn item_endpoints(self, yes: bool) -> Self {
         self.for_all(|table| table.item_endpoint(yes))
-    }
-
-    /// Where conditions are applied. The default is [`Filtering::Server`].
-    #[must_use]
-    pub fn filtering(self, filtering: Filtering) -> Self {
-        self.for_all(|table| table.filtering(filtering))
-    }
-
-    /// How rows are written, in every table without settings of its own. The default is
-    /// [`Writes::none`].
-    #[must_use]
-    pub fn writes(self, writes: Writes) -> Self {
-        self.for_all(|table| table.writes(writes))
-    }
-
-    /// How the API takes conditions: by default only equality, as `field=value`.
-    #[must_use]
-    pub fn filters(self, filters: Filters) -> Self {
-        self.for_all(|table| table.filters(filters))
-    }
-
-    /// How the API takes orders, and which ones: by default none.
-    #[must_use]
-    pub fn sorting(self, sorting: Sorting) -> Self {
-        self.for_all(|table| table.sorting(sorting))
-    }
-
-    /// How many rows a list of a table may have. This limit also applies to every other read of a
-    /// whole set: counts and aggregates that the API does not compute, orders that are made on
-    /// the rows, windows, joins, a delete of all rows. 1,000,000 by default; rows left out by
-    /// conditions do not count. One more row is an error of the kind `set_too_large`, which names
-    /// this setting. Streams of rows have no such limit.
-    #[must_use]
-    pub fn max_rows(self, rows: u64) -> Self {
-        self.for_all(|table| table.max_rows(rows))
-    }
-
-    /// How many pages such a read may have of each set that it reads, at least 1: 100,000 by
-    /// default. If the set has more, that is an error as for [`max_rows`](Self::max_rows).
-    #[must_use]
-    pub fn max_pages(self, pages: u64) -> Self {
-        self.for_all(|table| table.max_pages(pages))
-    }
-
-    /// How many items one page of such a read may have: 500,000 by default. A page with more is
-    /// an error as for [`max_rows`](Self::max_rows).
-    #[must_use]
-    pub fn max_page_items(self, items: u64) -> Self {
-        self.for_all(|table| table.max_page_items(items))
-    }
-
-    /// How long such a read may take as a whole: an hour by default. One that takes longer is an
-    /// error of the kind `deadline_exceeded`, which names this setting.
-    #[must_use]
-    pub fn deadline(self, time: Duration) -> Self {
-        self.for_all(|table| table.deadline(time))
     }
 
     /// Settings of the table named `name` that differ: the name is its name in Vantage, which is
@@ -237,6 +169,50 @@ impl PoolApi {
         change(Arc::make_mut(&mut self.settings));
         self
     }
+}
+
+/// Settings of all tables without their own, by the same names as those of one table.
+macro_rules! for_all {
+    ($($(#[$doc:meta])* $name:ident($arg:ident: $type:ty);)*) => {
+        impl PoolApi {
+            $($(#[$doc])*
+            #[must_use]
+            pub fn $name(self, $arg: $type) -> Self {
+                self.for_all(|table| table.$name($arg))
+            })*
+        }
+    };
+}
+
+for_all! {
+    /// How the API pages.
+    paging(paging: Paging);
+    /// Where a page holds its items and its metadata about the set.
+    envelope(envelope: Envelope);
+    /// Where conditions are applied. The default is [`Filtering::Server`].
+    filtering(filtering: Filtering);
+    /// How rows are written, in every table without settings of its own. The default is
+    /// [`Writes::none`].
+    writes(writes: Writes);
+    /// How the API takes conditions: by default only equality, as `field=value`.
+    filters(filters: Filters);
+    /// How the API takes orders, and which ones: by default none.
+    sorting(sorting: Sorting);
+    /// How many rows a list of a table may have. This limit also applies to every other read of a
+    /// whole set: counts and aggregates that the API does not compute, orders that are made on
+    /// the rows, windows, joins, a delete of all rows. 1,000,000 by default; rows left out by
+    /// conditions do not count. One more row is an error of the kind `set_too_large`, which names
+    /// this setting. Streams of rows have no such limit.
+    max_rows(rows: u64);
+    /// How many pages such a read may have of each set that it reads, at least 1: 100,000 by
+    /// default. If the set has more, that is an error as for [`max_rows`](Self::max_rows).
+    max_pages(pages: u64);
+    /// How many items one page of such a read may have: 500,000 by default. A page with more is
+    /// an error as for [`max_rows`](Self::max_rows).
+    max_page_items(items: u64);
+    /// How long such a read may take as a whole: an hour by default. One that takes longer is an
+    /// error of the kind `deadline_exceeded`, which names this setting.
+    deadline(time: Duration);
 }
 
 impl fmt::Debug for PoolApi {

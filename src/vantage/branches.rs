@@ -16,18 +16,13 @@ use super::{condition::ApiCondition, parameter::parameter_text, path::placeholde
 /// The most sets for paths with several placeholders, one for each combination of values.
 const MOST: usize = 100_000;
 
-/// The conditions for each of a table's sets.
-#[derive(Debug, PartialEq)]
-pub(super) struct Branches {
-    /// In the order of the values.
-    pub(super) each: Vec<Vec<ApiCondition>>,
-    /// The conditions that all of them share.
-    pub(super) common: Vec<ApiCondition>,
-}
-
-/// The sets that `conditions` make of a table. `None` if every placeholder has one value, so
-/// that there is one set, and if there are more sets than can be read.
-pub(super) fn branches(template: &str, conditions: &[ApiCondition]) -> Option<Branches> {
+/// The conditions for each of the sets that `conditions` make of a table, in the order of the
+/// values, and those that all of them share. `None` if every placeholder has one value, so that
+/// there is one set, and if there are more sets than can be read.
+pub(super) fn branches(
+    template: &str,
+    conditions: &[ApiCondition],
+) -> Option<(Vec<Vec<ApiCondition>>, Vec<ApiCondition>)> {
     let mut branches = vec![Vec::new()];
     let (mut known, mut branched) = (Vec::new(), Vec::new());
     for name in placeholders(template) {
@@ -55,7 +50,7 @@ pub(super) fn branches(template: &str, conditions: &[ApiCondition]) -> Option<Br
         equality(condition).is_some_and(|(field, _)| branched.contains(&field))
     };
     let common = || conditions.iter().filter(|one| !is_said_by_each(one)).cloned().collect();
-    (branches.len() > 1).then(|| Branches { each: branches, common: common() })
+    (branches.len() > 1).then(|| (branches, common()))
 }
 
 /// The field and its allowed values, if the condition is an equality or a list.
@@ -155,8 +150,7 @@ mod tests {
     fn several_values_of_a_placeholder_are_several_sets_in_their_order() {
         let conditions = [ApiCondition::is_in("a", [3, 1, 3, 2]), ApiCondition::is_in("a", [2, 3])];
         let sets = vec![vec![eq("a", 3)], vec![eq("a", 2)]];
-        let expected = Branches { each: sets, common: Vec::new() };
-        assert_eq!(branches("x/{a}/y", &conditions), Some(expected));
+        assert_eq!(branches("x/{a}/y", &conditions), Some((sets, Vec::new())));
     }
 
     #[test]
@@ -183,14 +177,14 @@ mod tests {
         let each = [(7, 1), (7, 2), (8, 1), (8, 2)];
         let each = each.map(|(a, b)| vec![eq("a", a), eq("b", b)]).to_vec();
         let common = vec![eq("c", 3), ApiCondition::ne("a", 9)];
-        assert_eq!(branches("{a}/{b}?again={a}", &all), Some(Branches { each, common }));
+        assert_eq!(branches("{a}/{b}?again={a}", &all), Some((each, common)));
     }
 
     #[test]
     fn what_several_placeholders_make_is_bounded() {
         let all = ["a", "b", "c"].map(|name| ApiCondition::is_in(name, 0..1_000));
         assert_eq!(branches("{a}/{b}/{c}", &all), None);
-        assert_eq!(branches("{a}", &all).unwrap().each.len(), 1_000);
+        assert_eq!(branches("{a}", &all).unwrap().0.len(), 1_000);
     }
 
     fn row(id: &str, n: i32) -> Row {

@@ -1,15 +1,13 @@
 //! [pure] A table's columns: which one is the id, where each is in an item, and how its declared
 //! type converts a value. Records have columns, the API has items.
 
-use std::borrow::Cow;
-
 use ciborium::Value;
 use indexmap::IndexMap;
 use vantage_core::VantageError;
 use vantage_types::Record;
 
 use super::{
-    alias::Aliases,
+    alias::{self, Aliases, aliases_of},
     kind::ValueKind,
     number::{Number, exact},
 };
@@ -32,7 +30,7 @@ impl Columns {
     /// Rust type name of each column, `aliases` the paths of some.
     ///
     /// # Errors
-    /// Those of [`Aliases::new`].
+    /// Those of [`aliases_of`].
     pub(super) fn new<'a>(
         id: Option<String>,
         declared: impl IntoIterator<Item = (&'a str, &'a str)>,
@@ -43,11 +41,14 @@ impl Columns {
         let is_declared = |column: &str| {
             id.as_deref() == Some(column) || kinds.iter().any(|(name, _)| *name == column)
         };
-        let aliases = Aliases::new(aliases, is_declared)?;
+        let aliases = aliases_of(aliases, is_declared)?;
         let mut columns = Self { aliases, ..Self::default() };
         for (name, kind) in kinds {
             match kind {
-                Some(ValueKind::Decimal) => columns.exact.push(columns.path_of(name).into_owned()),
+                Some(ValueKind::Decimal) => {
+                    let own = || vec![name.to_owned()];
+                    columns.exact.push(columns.aliases.get(name).cloned().unwrap_or_else(own));
+                }
                 Some(kind) if kind.is_lifted() => columns.lifted.push((name.to_owned(), kind)),
                 Some(kind) => columns.texts.push((name.to_owned(), kind)),
                 None => {}
@@ -81,7 +82,7 @@ impl Columns {
     /// The path of the id in an item, if its declared type does not decide how it is converted.
     pub(super) fn id_path(&self) -> Option<&[String]> {
         let id = self.id.as_ref().filter(|id| !self.is_lifted(id))?;
-        Some(self.aliases.path_of(id).unwrap_or_else(|| std::slice::from_ref(id)))
+        Some(self.aliases.get(id).map_or_else(|| std::slice::from_ref(id), Vec::as_slice))
     }
 
     /// Whether the declared type of the column decides what its values are.
@@ -100,46 +101,39 @@ impl Columns {
         self.exact.iter().map(Vec::as_slice)
     }
 
-    fn path_of<'a>(&'a self, column: &str) -> Cow<'a, [String]> {
-        match self.aliases.path_of(column) {
-            Some(path) => Cow::Borrowed(path),
-            None => Cow::Owned(vec![column.to_owned()]),
-        }
-    }
-
     /// Turns an item's fields into columns. Conditions are evaluated on the result.
     pub(super) fn lift(&self, item: &mut Record<Value>) {
         if !self.aliases.is_empty() {
-            self.aliases.lift(item);
+            alias::lift(&self.aliases, item);
         }
-        for (column, kind) in &self.lifted {
-            if let Some(value) = item.get_mut(column) {
-                kind.read(value);
-            }
-        }
+        convert(item, &self.lifted, ValueKind::read);
     }
 
     /// Converts the values of a lifted row to those that types are read from.
     pub(super) fn finish(&self, row: &mut Record<Value>) {
-        for (column, kind) in &self.texts {
-            if let Some(value) = row.get_mut(column) {
-                kind.read(value);
-            }
-        }
+        convert(row, &self.texts, ValueKind::read);
     }
 
     /// Reverts [`finish`](Self::finish) on a row.
     pub(super) fn unfinish(&self, row: &mut Record<Value>) {
-        for (column, kind) in &self.texts {
-            if let Some(value) = row.get_mut(column) {
-                kind.write(value);
-            }
-        }
+        convert(row, &self.texts, ValueKind::write);
     }
 
     /// Turns columns into an item's fields.
     pub(super) fn lower(&self, row: &mut Record<Value>) {
-        self.aliases.lower(row);
+        alias::lower(&self.aliases, row);
+    }
+}
+
+fn convert(
+    row: &mut Record<Value>,
+    columns: &[(String, ValueKind)],
+    by: impl Fn(ValueKind, &mut Value),
+) {
+    for (column, kind) in columns {
+        if let Some(value) = row.get_mut(column) {
+            by(*kind, value);
+        }
     }
 }
 

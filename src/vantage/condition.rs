@@ -284,25 +284,27 @@ impl Operator {
 /// For display: `name = "Germany"`, `id IN (1, 2)`.
 impl fmt::Display for ApiCondition {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let list =
-            |f: &mut fmt::Formatter<'_>, field: &str, operator: Operator, values: &[Value]| {
-                write!(f, "{field} {} (", operator.symbol())?;
-                joined(f, ", ", values.iter().map(Shown))?;
-                f.write_str(")")
-            };
+        let list = |field: &str, operator: Operator, values: &[Value]| {
+            let values: Vec<String> = values.iter().map(shown).collect();
+            format!("{field} {} ({})", operator.symbol(), values.join(", "))
+        };
+        let group = |word: &str, of: &[Self]| {
+            let of: Vec<String> = of.iter().map(Self::to_string).collect();
+            format!("({})", of.join(word))
+        };
         match self {
             Self::Eq { field, value: Value::Null } => write!(f, "{field} IS NULL"),
-            Self::Eq { field, value } => write!(f, "{field} = {}", Shown(value)),
+            Self::Eq { field, value } => write!(f, "{field} = {}", shown(value)),
             Self::Compare { field, operator: Operator::Ne, value: Value::Null } => {
                 write!(f, "{field} IS NOT NULL")
             }
             Self::Compare { field, operator, value } => {
-                write!(f, "{field} {} {}", operator.symbol(), Shown(value))
+                write!(f, "{field} {} {}", operator.symbol(), shown(value))
             }
-            Self::In { field, values } => list(f, field, Operator::In, values),
-            Self::NotIn { field, values } => list(f, field, Operator::NotIn, values),
-            Self::All(all) => group(f, " AND ", all),
-            Self::Any(any) => group(f, " OR ", any),
+            Self::In { field, values } => f.write_str(&list(field, Operator::In, values)),
+            Self::NotIn { field, values } => f.write_str(&list(field, Operator::NotIn, values)),
+            Self::All(all) => f.write_str(&group(" AND ", all)),
+            Self::Any(any) => f.write_str(&group(" OR ", any)),
             Self::Not(condition) => write!(f, "NOT {condition}"),
             Self::Related(related) => related.fmt(f),
             Self::Search { text } => write!(f, "SEARCH {text:?}"),
@@ -310,24 +312,6 @@ impl fmt::Display for ApiCondition {
             Self::Unsupported { what } => f.write_str(what),
         }
     }
-}
-
-fn group(f: &mut fmt::Formatter<'_>, between: &str, of: &[ApiCondition]) -> fmt::Result {
-    f.write_str("(")?;
-    joined(f, between, of)?;
-    f.write_str(")")
-}
-
-fn joined<T: fmt::Display>(
-    f: &mut fmt::Formatter<'_>,
-    between: &str,
-    items: impl IntoIterator<Item = T>,
-) -> fmt::Result {
-    for (index, item) in items.into_iter().enumerate() {
-        let between = if index > 0 { between } else { "" };
-        write!(f, "{between}{item}")?;
-    }
-    Ok(())
 }
 
 /// Names the field but not the value, which may be a credential that the API takes as a
@@ -362,18 +346,11 @@ impl fmt::Debug for ApiCondition {
     }
 }
 
-struct Shown<'a>(&'a Value);
-
-impl fmt::Display for Shown<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.0 {
-            Value::Text(text) => write!(f, "{text:?}"),
-            Value::Null => f.write_str("null"),
-            value => match parameter_text(value) {
-                Some(text) => f.write_str(&text),
-                None => f.write_str("<value>"),
-            },
-        }
+fn shown(value: &Value) -> String {
+    match value {
+        Value::Text(text) => format!("{text:?}"),
+        Value::Null => "null".to_owned(),
+        value => parameter_text(value).unwrap_or_else(|| "<value>".to_owned()),
     }
 }
 

@@ -13,67 +13,63 @@ use super::{
     window::RowWindow,
 };
 use crate::{
-    pager::{PaginatedStream, ReadIdentity, ReadMode, ResumeToken},
+    pager::{ReadIdentity, ResumeToken},
     signer::{Signer, UNSIGNED},
 };
 
 /// The version of the token format, which is the first part of a token.
 const VERSION: u64 = 1;
 
-/// Where a piece begins.
-#[derive(PartialEq)]
-pub(super) enum CursorPosition {
-    /// At this row of the set, counted from 0.
-    Row(u64),
-    /// At a resume token, and the number of its row.
-    Token(Box<ResumeToken>, u64),
+/// Where a piece begins: at a resume token, if there is one, and at this row of the set, counted
+/// from 0.
+type CursorPosition = (Option<ResumeToken>, u64);
+
+/// The position that `value` stands for.
+///
+/// # Errors
+/// `IncorrectUsage` for a value that [`token_of`] did not make, or made for another read than
+/// `own`, or with another key.
+pub(super) fn position_of(
+    value: &Value,
+    own: &ReadIdentity,
+    signer: &Signer,
+) -> Result<CursorPosition> {
+    let foreign = || incorrect("the token is not one of this source");
+    let number = |value: &Value| u64::try_from(i128::from(value.as_integer()?)).ok();
+    let Value::Array(parts) = value else { return Err(foreign()) };
+    let version = parts.first().and_then(number).ok_or_else(foreign)?;
+    if version != VERSION {
+        return Err(incorrect(format!("the token is of version {version}, not of {VERSION}")));
+    }
+    let [signed @ .., signature] = parts.as_slice() else { return Err(foreign()) };
+    let [_, origin, token, row] = signed else { return Err(foreign()) };
+    let origin = origin.as_text().and_then(|text| serde_json::from_str::<ReadIdentity>(text).ok());
+    if let Some(difference) = origin.ok_or_else(foreign)?.difference(own) {
+        return Err(incorrect(format!("the token is of a read with {difference}")));
+    }
+    let is_own = signature.as_text().is_some_and(|by| signer.has_signed(&bytes(signed), by));
+    if !is_own {
+        return Err(incorrect(UNSIGNED));
+    }
+    let row = number(row).ok_or_else(foreign)?;
+    let token = match token {
+        Value::Null => None,
+        token => {
+            let token = token.as_text().and_then(|text| text.parse().ok());
+            Some(token.ok_or_else(foreign)?)
+        }
+    };
+    Ok((token, row))
 }
 
-impl CursorPosition {
-    /// # Errors
-    /// `IncorrectUsage` for a value that [`value`](Self::value) did not make, or made for
-    /// another read than `own`, or with another key.
-    pub(super) fn of(value: &Value, own: &ReadIdentity, signer: &Signer) -> Result<Self> {
-        let foreign = || incorrect("the token is not one of this source");
-        let number = |value: &Value| u64::try_from(i128::from(value.as_integer()?)).ok();
-        let Value::Array(parts) = value else { return Err(foreign()) };
-        let version = parts.first().and_then(number).ok_or_else(foreign)?;
-        if version != VERSION {
-            return Err(incorrect(format!("the token is of version {version}, not of {VERSION}")));
-        }
-        let [signed @ .., signature] = parts.as_slice() else { return Err(foreign()) };
-        let [_, origin, token, row] = signed else { return Err(foreign()) };
-        let origin =
-            origin.as_text().and_then(|text| serde_json::from_str::<ReadIdentity>(text).ok());
-        if let Some(difference) = origin.ok_or_else(foreign)?.difference(own) {
-            return Err(incorrect(format!("the token is of a read with {difference}")));
-        }
-        let is_own = signature.as_text().is_some_and(|by| signer.has_signed(&bytes(signed), by));
-        if !is_own {
-            return Err(incorrect(UNSIGNED));
-        }
-        let row = number(row).ok_or_else(foreign)?;
-        match token {
-            Value::Null => Ok(Self::Row(row)),
-            token => {
-                let token = token.as_text().and_then(|text| text.parse().ok());
-                Ok(Self::Token(Box::new(token.ok_or_else(foreign)?), row))
-            }
-        }
-    }
-
-    /// The token of this position in the read `own`.
-    fn value(&self, own: &ReadIdentity, signer: &Signer) -> Value {
-        let (token, row) = match self {
-            Self::Row(row) => (Value::Null, *row),
-            Self::Token(token, row) => (token.to_text().into(), *row),
-        };
-        // Numbers and text always serialize.
-        let origin = serde_json::to_string(own).unwrap_or_default();
-        let mut parts = vec![VERSION.into(), origin.into(), token, row.into()];
-        parts.push(signer.sign(&bytes(&parts)).into());
-        Value::Array(parts)
-    }
+/// The token of this position in the read `own`.
+fn token_of((token, row): &CursorPosition, own: &ReadIdentity, signer: &Signer) -> Value {
+    let token = token.as_ref().map_or(Value::Null, |token| token.to_text().into());
+    // Numbers and text always serialize.
+    let origin = serde_json::to_string(own).unwrap_or_default();
+    let mut parts = vec![VERSION.into(), origin.into(), token, (*row).into()];
+    parts.push(signer.sign(&bytes(&parts)).into());
+    Value::Array(parts)
 }
 
 /// The signed bytes of a token.
@@ -96,14 +92,19 @@ impl Read {
         token: Option<&Value>,
         limit: u64,
     ) -> Result<(Vec<KeyedRow>, Option<Value>)> {
-        let mut queries = self.queries()?;
-        let read = format!("{queries:?}");
+        let planned = self.planned(|mut read| {
+            let queries = read.queries().map(|queries| (format!("{queries:?}"), queries));
+            (read, queries)
+        });
+        let (planned, queries) = planned.await?;
+        self = planned;
+        let (read, mut queries) = queries?;
         let own = ReadIdentity::of(&read, &self.settings.paging, &self.settings.envelope);
         let signer = self.api.pool.signer();
-        let place = token
-            .map_or(Ok(CursorPosition::Row(0)), |token| CursorPosition::of(token, &own, &signer))?;
+        let (token, row) =
+            token.map_or(Ok((None, 0)), |token| position_of(token, &own, &signer))?;
         if limit == 0 {
-            return Ok((Vec::new(), Some(place.value(&own, &signer))));
+            return Ok((Vec::new(), Some(token_of(&(token, row), &own, &signer))));
         }
         if !self.settings.paging.is_chained() {
             queries.clear();
@@ -111,38 +112,32 @@ impl Read {
         let only = queries.pop().map(|(_, query)| query).filter(|_| queries.is_empty());
         let only = only.filter(|query| query.order.made_on_rows().is_none());
         let targets = only.as_ref().map(Query::targets).unwrap_or_default();
-        let (rows, next) = match (only, targets.as_slice(), place) {
-            (Some(query), [target], CursorPosition::Row(0)) => {
-                self.followed(target, &query.filter, None, limit).await
+        let (rows, next) = match (only, targets.as_slice(), token) {
+            (Some(query), [target], token) if token.is_some() || row == 0 => {
+                self.followed(target, &query.filter, token, row, limit).await
             }
-            (Some(query), [target], CursorPosition::Token(token, row)) => {
-                self.followed(target, &query.filter, Some((*token, row)), limit).await
-            }
-            (_, _, CursorPosition::Row(row)) => self.counted(row, limit).await,
-            (_, _, CursorPosition::Token(..)) => {
+            (_, _, None) => self.counted(row, limit).await,
+            (_, _, Some(_)) => {
                 Err(error!("the token is of a read under other conditions").mark_incorrect_usage())
             }
         }?;
-        Ok((rows, next.map(|next| next.value(&own, &signer))))
+        Ok((rows, next.map(|next| token_of(&next, &own, &signer))))
     }
 
-    /// The rows after a resume token.
+    /// The rows after a resume token, of which the first is `position`, or from the start of the
+    /// set.
     async fn followed(
         self,
         target: &str,
         filter: &Filter,
-        place: Option<(ResumeToken, u64)>,
+        token: Option<ResumeToken>,
+        mut position: u64,
         limit: u64,
     ) -> Result<(Vec<KeyedRow>, Option<CursorPosition>)> {
-        let mut stream = PaginatedStream::decoded_by(&self.api.pool, target, self.decoder.clone())
-            .paging(self.settings.paging.clone())
-            .envelope(self.settings.envelope.clone())
-            .within(self.bounds.of_any_rows())
-            .mode(ReadMode::Sequential);
-        let mut position = 0;
-        if let Some((token, row)) = place {
+        let mut stream =
+            self.scan(target.to_owned(), filter).read(self.settings.paging.clone(), Some(1));
+        if let Some(token) = token {
             stream = stream.resume_from(token);
-            position = row;
         }
         let (mut keys, mut rows, mut page) = (Keys::exact(), Vec::new(), None);
         while (rows.len() as u64) < limit {
@@ -160,7 +155,7 @@ impl Read {
             }
         }
         let token = stream.resume_token();
-        let next = (!token.is_end()).then(|| CursorPosition::Token(Box::new(token), position));
+        let next = (!token.is_end()).then_some((Some(token), position));
         Ok((rows, next))
     }
 
@@ -172,13 +167,11 @@ impl Read {
     ) -> Result<(Vec<KeyedRow>, Option<CursorPosition>)> {
         let signed = |number| i64::try_from(number).unwrap_or(i64::MAX);
         self.window = Some(RowWindow::of(&Pagination::window(signed(row), signed(limit))));
-        let (mut rows, mut pages) = (Vec::new(), self.keyed(Keys::exact())?);
-        while let Some(page) = pages.next().await {
-            rows.extend(page?);
-        }
+        let mut pages = self.keyed(Keys::exact()).await?;
+        let rows = pages.collect().await?;
         // A row that was left out still counts as a position in the set.
         let is_full = rows.len() as u64 + pages.left_out() >= limit;
-        let next = is_full.then_some(CursorPosition::Row(row.saturating_add(limit)));
+        let next = is_full.then_some((None, row.saturating_add(limit)));
         Ok((rows, next))
     }
 }
@@ -220,11 +213,9 @@ mod tests {
     fn only_a_token_of_this_source_is_a_place() {
         let of = |what: &str| ReadIdentity::of(what, &Paging::page_number(), &Envelope::default());
         let (own, signer) = (of("/rows"), Signer::of_this_process());
-        let kept = CursorPosition::Row(7).value(&own, &signer);
-        assert!(
-            CursorPosition::of(&kept, &own, &signer)
-                .is_ok_and(|place| place == CursorPosition::Row(7))
-        );
+        let kept = token_of(&(None, 7), &own, &signer);
+        let place = position_of(&kept, &own, &signer);
+        assert!(place.is_ok_and(|(token, row)| token.is_none() && row == 7));
         let with = |at: usize, part: Value| {
             let mut parts = kept.as_array().cloned().unwrap();
             parts[at] = part;
@@ -243,11 +234,11 @@ mod tests {
             (with(3, 8.into()), "not signed"),
             (with(4, Value::Null), "not signed"),
             (Value::Array(kept.as_array().unwrap()[..4].to_vec()), "of this source"),
-            (CursorPosition::Row(7).value(&own, &other), "not signed"),
+            (token_of(&(None, 7), &own, &other), "not signed"),
             (with(0, 2.into()), "of version 2"),
-            (CursorPosition::Row(7).value(&of("/others"), &signer), "another endpoint"),
+            (token_of(&(None, 7), &of("/others"), &signer), "another endpoint"),
         ] {
-            let error = CursorPosition::of(&foreign, &own, &signer).err().unwrap();
+            let error = position_of(&foreign, &own, &signer).err().unwrap();
             assert!(error.is_incorrect_usage() && error.to_string().contains(what), "{error}");
         }
     }

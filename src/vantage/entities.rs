@@ -1,23 +1,22 @@
 //! Reads the rows of a table as its entities: straight from JSON if a single request returns the
 //! set as needed, from records otherwise.
 
-use std::sync::atomic::Ordering;
+use std::{pin::pin, sync::atomic::Ordering};
 
+use async_stream::try_stream;
 use ciborium::Value;
-use futures::Stream;
+use futures::{Stream, StreamExt, TryStreamExt, stream::iter};
 use indexmap::IndexMap;
 use serde::de::DeserializeOwned;
-use vantage_core::{Result, error};
+use vantage_core::{Result, VantageError, error};
 use vantage_table::{table::Table, table::VistaMetadataOptions};
 use vantage_types::Entity;
 
 use super::{
     PoolApi,
     entity::{EntityDecoder, from_record},
-    keyed::KeyedPages,
     keys::Keys,
     reads::Read,
-    record::Row,
     scan::STREAMED_AT_ONCE,
 };
 use crate::{coop::drop_all, pager::PaginatedStream};
@@ -28,7 +27,7 @@ where
     E: Entity<Value> + DeserializeOwned + 'static,
 {
     let mut entities = IndexMap::new();
-    let mut pages = EntityPages::of(table, Keys::exact(), usize::MAX).await?;
+    let mut pages = pin!(pages(table, Keys::exact(), usize::MAX));
     while let Some(page) = pages.next().await {
         match page {
             Ok(page) => entities.extend(page),
@@ -46,114 +45,70 @@ pub(super) fn stream<E>(table: &Table<PoolApi, E>) -> impl Stream<Item = Result<
 where
     E: Entity<Value> + DeserializeOwned + 'static,
 {
-    async_stream::try_stream! {
-        let mut pages = EntityPages::of(table, Keys::recent(), STREAMED_AT_ONCE).await?;
-        while let Some(page) = pages.next().await {
-            for row in page? {
-                yield row;
-            }
-        }
-    }
+    pages(table, Keys::recent(), STREAMED_AT_ONCE)
+        .map_ok(|page| iter(page.into_iter().map(Ok::<_, VantageError>)))
+        .try_flatten()
 }
 
-/// The pages of a table.
-struct EntityPages<E: Send + 'static> {
-    read: Read,
-    /// `None` at the end and after an error.
-    rows: Option<EntitySource<E>>,
-}
-
-enum EntitySource<E: Send + 'static> {
-    Direct(Box<Direct<E>>),
-    Records(Box<KeyedPages>),
-}
-
-struct Direct<E: Send + 'static> {
-    stream: PaginatedStream<Row<E>>,
-    keys: Keys,
+/// The rows of `table` with their keys, page by page; at most `at_once` are built at a time.
+fn pages<E>(
+    table: &Table<PoolApi, E>,
+    mut keys: Keys,
     at_once: usize,
-    /// The page of the stream that the last rows came from.
-    page: Option<u64>,
-    /// The position of the next row in the set.
-    position: u64,
-}
-
-impl<E: Entity<Value> + DeserializeOwned + 'static> EntityPages<E> {
-    /// `at_once` is the most rows that are built at a time.
-    async fn of(table: &Table<PoolApi, E>, keys: Keys, at_once: usize) -> Result<Self> {
-        table.check_read().await?;
-        let denials = table.vista_metadata(VistaMetadataOptions::default()).denials;
-        if let Some((column, _)) =
-            denials.columns().find(|(name, _)| table.is_calculated_column(name))
-        {
-            return Err(
-                error!("a column is computed from records", column = column).mark_unsupported()
-            );
-        }
-        let mut read = Read::of(table.data_source(), table)?.resolved().await?;
+) -> impl Stream<Item = Result<Vec<(String, E)>>> + Send
+where
+    E: Entity<Value> + DeserializeOwned + 'static,
+{
+    try_stream! {
+        let mut read = read_of(table).await?;
         if at_once == STREAMED_AT_ONCE {
             read = read.streamed();
         }
-        let rows = match read.only_target()?.filter(|_| read.window.is_none()) {
-            Some(target) => {
-                let settings = &read.settings;
-                let decoder = EntityDecoder::new(read.columns.clone());
-                let stream = PaginatedStream::decoded_by(&read.api.pool, target, decoder)
-                    .paging(settings.paging.clone())
-                    .envelope(settings.envelope.clone())
-                    .within(read.bounds)
-                    .prefetch(settings.prefetch);
-                EntitySource::Direct(Box::new(Direct {
-                    stream,
-                    keys,
-                    at_once,
-                    page: None,
-                    position: 0,
-                }))
+        let (mut read, target) = read.with_only_target().await?;
+        if let Some(target) = target.filter(|_| read.window.is_none()) {
+            let decoder = EntityDecoder::<E>::new(read.columns.clone());
+            let mut stream = PaginatedStream::decoded_by(&read.api.pool, target, decoder)
+                .paging(read.settings.paging.clone())
+                .envelope(read.settings.envelope.clone())
+                .within(read.bounds)
+                .prefetch(read.settings.prefetch);
+            let (mut page, mut position) = (None, 0_u64);
+            while let Some(rows) = stream.next_items(at_once).await {
+                let rows = rows.map_err(|error| read.failed(error))?;
+                if page != stream.page_at_hand() {
+                    page = stream.page_at_hand();
+                    keys.begin_page();
+                }
+                let first = position;
+                position += rows.len() as u64;
+                let keyed = keys.rows((first..).zip(rows).collect());
+                read.api.repeated.fetch_add(keys.take_repeated(), Ordering::Relaxed);
+                yield keyed?.into_iter().map(|(key, row)| (key, row.record)).collect::<Vec<_>>();
             }
-            None => {
-                let mut read = read.clone();
-                read.decoder = read.decoder.keeping_wide();
-                EntitySource::Records(Box::new(read.keyed(keys)?))
+        } else {
+            read.decoder = read.decoder.keeping_wide();
+            let columns = read.columns.clone();
+            let mut pages = read.keyed(keys).await?;
+            while let Some(page) = pages.next().await {
+                let mut entities = Vec::new();
+                for (key, record) in page? {
+                    let entity = from_record::<E>(&columns, &key, record)?;
+                    entities.push((key, entity));
+                }
+                yield entities;
             }
-        };
-        Ok(Self { read, rows: Some(rows) })
-    }
-
-    /// The next rows. `None` at the end and after an error.
-    async fn next(&mut self) -> Option<Result<Vec<(String, E)>>> {
-        let read = &self.read;
-        let page = match self.rows.as_mut()? {
-            EntitySource::Direct(direct) => direct.next(read).await?,
-            EntitySource::Records(pages) => pages.next().await?.and_then(|page| {
-                let entity = |(key, record): (String, _)| {
-                    let entity = from_record(&read.columns, &key, record)?;
-                    Ok((key, entity))
-                };
-                page.into_iter().map(entity).collect()
-            }),
-        };
-        if page.is_err() {
-            self.rows = None;
         }
-        Some(page)
     }
 }
 
-impl<E: Send + 'static> Direct<E> {
-    async fn next(&mut self, read: &Read) -> Option<Result<Vec<(String, E)>>> {
-        let rows = match self.stream.next_items(self.at_once).await? {
-            Ok(rows) => rows,
-            Err(error) => return Some(Err(read.failed(error))),
-        };
-        if self.page != self.stream.page_at_hand() {
-            self.page = self.stream.page_at_hand();
-            self.keys.begin_page();
-        }
-        let first = self.position;
-        self.position += rows.len() as u64;
-        let keyed = self.keys.rows((first..).zip(rows).collect());
-        read.api.repeated.fetch_add(self.keys.take_repeated(), Ordering::Relaxed);
-        Some(keyed.map(|rows| rows.into_iter().map(|(key, row)| (key, row.record)).collect()))
+/// # Errors
+/// `Unsupported` for a table with columns that are computed from records.
+async fn read_of<E: Entity<Value>>(table: &Table<PoolApi, E>) -> Result<Read> {
+    table.check_read().await?;
+    let denials = table.vista_metadata(VistaMetadataOptions::default()).denials;
+    if let Some((column, _)) = denials.columns().find(|(name, _)| table.is_calculated_column(name))
+    {
+        return Err(error!("a column is computed from records", column = column).mark_unsupported());
     }
+    Read::of(table.data_source(), table)?.resolved().await
 }

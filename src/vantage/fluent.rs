@@ -9,6 +9,16 @@ use vantage_table::{
 
 use super::condition::ApiCondition;
 
+/// Conditions of a column, by the same names as those of a field.
+macro_rules! conditions {
+    ($($(#[$doc:meta])* $name:ident($($arg:ident: $type:ty)?);)*) => {
+        $($(#[$doc])*
+        fn $name(&self $(, $arg: $type)?) -> ApiCondition {
+            ApiCondition::$name(self.column_name() $(, $arg)?)
+        })*
+    };
+}
+
 /// Conditions and orders from a column, such as `table["name"].eq("Germany")`.
 ///
 /// ```
@@ -24,34 +34,29 @@ pub trait ColumnConditions {
     #[doc(hidden)]
     fn column_name(&self) -> &str;
 
-    /// The column holds `value`.
-    fn eq(&self, value: impl Into<Value>) -> ApiCondition {
-        ApiCondition::eq(self.column_name(), value)
-    }
-
-    /// The column holds a value other than `value`.
-    fn ne(&self, value: impl Into<Value>) -> ApiCondition {
-        ApiCondition::ne(self.column_name(), value)
-    }
-
-    /// The column is greater than `value`.
-    fn gt(&self, value: impl Into<Value>) -> ApiCondition {
-        ApiCondition::gt(self.column_name(), value)
-    }
-
-    /// The column is greater than or equal to `value`.
-    fn gte(&self, value: impl Into<Value>) -> ApiCondition {
-        ApiCondition::gte(self.column_name(), value)
-    }
-
-    /// The column is less than `value`.
-    fn lt(&self, value: impl Into<Value>) -> ApiCondition {
-        ApiCondition::lt(self.column_name(), value)
-    }
-
-    /// The column is less than or equal to `value`.
-    fn lte(&self, value: impl Into<Value>) -> ApiCondition {
-        ApiCondition::lte(self.column_name(), value)
+    conditions! {
+        /// The column holds `value`.
+        eq(value: impl Into<Value>);
+        /// The column holds a value other than `value`.
+        ne(value: impl Into<Value>);
+        /// The column is greater than `value`.
+        gt(value: impl Into<Value>);
+        /// The column is greater than or equal to `value`.
+        gte(value: impl Into<Value>);
+        /// The column is less than `value`.
+        lt(value: impl Into<Value>);
+        /// The column is less than or equal to `value`.
+        lte(value: impl Into<Value>);
+        /// The column contains `text`, ignoring case.
+        contains(text: impl Into<String>);
+        /// The column starts with `text`, ignoring case.
+        starts_with(text: impl Into<String>);
+        /// The column matches the SQL pattern, ignoring case.
+        like(pattern: impl Into<String>);
+        /// The column is null.
+        is_null();
+        /// The column is not null.
+        is_not_null();
     }
 
     /// The column holds one of `values`.
@@ -62,31 +67,6 @@ pub trait ColumnConditions {
     /// The column holds none of `values`.
     fn not_in_list<V: Into<Value>>(&self, values: impl IntoIterator<Item = V>) -> ApiCondition {
         ApiCondition::is_not_in(self.column_name(), values)
-    }
-
-    /// The column contains `text`, ignoring case.
-    fn contains(&self, text: impl Into<String>) -> ApiCondition {
-        ApiCondition::contains(self.column_name(), text)
-    }
-
-    /// The column starts with `text`, ignoring case.
-    fn starts_with(&self, text: impl Into<String>) -> ApiCondition {
-        ApiCondition::starts_with(self.column_name(), text)
-    }
-
-    /// The column matches the SQL pattern, ignoring case.
-    fn like(&self, pattern: impl Into<String>) -> ApiCondition {
-        ApiCondition::like(self.column_name(), pattern)
-    }
-
-    /// The column is null.
-    fn is_null(&self) -> ApiCondition {
-        ApiCondition::is_null(self.column_name())
-    }
-
-    /// The column is not null.
-    fn is_not_null(&self) -> ApiCondition {
-        ApiCondition::is_not_null(self.column_name())
     }
 
     /// By the column, ascending.

@@ -3,7 +3,7 @@
 
 use ciborium::Value;
 
-use super::{PoolApi, cursor::CursorPosition};
+use super::{PoolApi, cursor::position_of};
 use crate::{
     pager::{Envelope, Paging, ReadIdentity},
     pool::AwwPool,
@@ -26,7 +26,7 @@ pub fn yaml(text: &str) {
 pub fn cursor(bytes: &[u8]) {
     let Ok(value) = ciborium::from_reader::<Value, _>(bytes) else { return };
     let own = ReadIdentity::of("/rows", &Paging::default(), &Envelope::default());
-    let place = CursorPosition::of(&value, &own, &Signer::of_this_process());
+    let place = position_of(&value, &own, &Signer::of_this_process());
     assert!(place.is_err(), "nobody has signed it");
 }
 

@@ -30,8 +30,8 @@ pub(super) type KeyedRow = (String, Record<Value>);
 /// How many of the rows held in memory are returned at a time.
 const HELD_AT_ONCE: usize = 512;
 
-/// Up to this number of rows are sorted in place, and more on a thread for long work.
-const FEW: usize = 2_000;
+/// The work of sorting one row.
+const SORTING_COST: usize = 4 * ITEM_COST;
 
 /// The pages of a read with the keys of their rows.
 pub(super) struct KeyedPages {
@@ -61,16 +61,17 @@ pub(super) enum Scans {
 }
 
 impl KeyedPages {
-    /// The rows of `table` in the order they arrive.
+    /// The rows of `table`, in the order they arrive or in one that is made on them.
     pub(super) fn new(
         (api, table): (PoolApi, String),
         columns: Columns,
         bounds: Bounds,
         rows: Option<Scans>,
         keys: Keys,
+        sorting: Option<(Vec<SortBy>, Option<RowWindow>)>,
     ) -> Self {
         let (page, left_out, count) = ((0, 0), 0, 0);
-        let (sorting, ordered, coop) = (None, Vec::new().into_iter(), CoopBudget::default());
+        let (ordered, coop) = (Vec::new().into_iter(), CoopBudget::default());
         Self {
             api,
             table,
@@ -85,11 +86,6 @@ impl KeyedPages {
             ordered,
             coop,
         }
-    }
-
-    /// The same in an order that is made on the rows, cut to a window if there is one.
-    pub(super) fn ordered_by(self, by: Vec<SortBy>, window: Option<RowWindow>) -> Self {
-        Self { sorting: Some((by, window)), ..self }
     }
 
     fn failed(&self, error: Error) -> VantageError {
@@ -123,6 +119,15 @@ impl KeyedPages {
         Some(Ok(rows))
     }
 
+    /// All rows.
+    pub(super) async fn collect(&mut self) -> Result<Vec<KeyedRow>> {
+        let mut rows = Vec::new();
+        while let Some(page) = self.next().await {
+            add(&mut rows, page).await?;
+        }
+        Ok(rows)
+    }
+
     /// All rows, sorted here, cut to a window if there is one.
     async fn ordered(
         &mut self,
@@ -131,19 +136,10 @@ impl KeyedPages {
     ) -> Result<Vec<KeyedRow>> {
         let mut rows = Vec::new();
         while let Some(page) = self.next_in_order().await {
-            match page {
-                Ok(page) => rows.extend(page),
-                Err(error) => {
-                    drop_all(|| rows.pop()).await;
-                    return Err(error);
-                }
-            }
+            add(&mut rows, page).await?;
         }
-        if rows.len() <= FEW {
-            return Ok(in_order(rows, &by, window));
-        }
-        let link = PoolLink::from(&self.api.pool);
-        let rows = link.blocking(move || in_order(rows, &by, window)).await;
+        let (link, units) = (PoolLink::from(&self.api.pool), rows.len() * SORTING_COST);
+        let rows = link.run(units, move || in_order(rows, &by, window)).await;
         rows.map_err(|error| self.failed(error))
     }
 
@@ -194,6 +190,18 @@ impl KeyedPages {
         self.bounds.check_rows(self.count).map_err(|error| self.failed(error))?;
         Ok(keyed.into_iter().map(|(key, row)| (key, row.record)).collect())
     }
+}
+
+/// Adds a page to the rows, or drops them if it is an error.
+async fn add(rows: &mut Vec<KeyedRow>, page: Result<Vec<KeyedRow>>) -> Result<()> {
+    match page {
+        Ok(page) => rows.extend(page),
+        Err(error) => {
+            drop_all(|| rows.pop()).await;
+            return Err(error);
+        }
+    }
+    Ok(())
 }
 
 fn in_order(mut rows: Vec<KeyedRow>, by: &[SortBy], window: Option<RowWindow>) -> Vec<KeyedRow> {

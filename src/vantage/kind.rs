@@ -49,6 +49,11 @@ impl ValueKind {
         })
     }
 
+    /// Whether a column of this declared Rust type holds numbers.
+    pub(super) fn is_number(type_name: &str) -> bool {
+        matches!(Self::of(type_name), Some(Self::Float | Self::Integer | Self::Decimal))
+    }
+
     /// Whether values are compared in their converted form instead of their JSON form.
     pub(super) fn is_lifted(self) -> bool {
         matches!(self, Self::Float | Self::Integer | Self::Bool)
@@ -149,6 +154,14 @@ mod tests {
         ] {
             assert_eq!(ValueKind::of(name), kind, "{name}");
         }
+    }
+
+    #[test]
+    fn numeric_columns_are_known_by_their_type() {
+        for name in ["i64", "core::option::Option<u8>", "rust_decimal::decimal::Decimal"] {
+            assert!(ValueKind::is_number(name), "{name}");
+        }
+        assert!(!ValueKind::is_number("alloc::string::String") && !ValueKind::is_number("bool"));
     }
 
     #[test]

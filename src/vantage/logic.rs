@@ -50,6 +50,18 @@ pub(super) fn check_depth(condition: &ApiCondition) -> Result<()> {
     Ok(())
 }
 
+/// How many values a condition has.
+pub(super) fn values_in(condition: &ApiCondition) -> usize {
+    match condition {
+        ApiCondition::In { values, .. } | ApiCondition::NotIn { values, .. } => values.len(),
+        ApiCondition::All(several) | ApiCondition::Any(several) => {
+            several.iter().map(values_in).sum()
+        }
+        ApiCondition::Not(condition) => values_in(condition),
+        _ => 1,
+    }
+}
+
 /// One of both holds.
 impl std::ops::BitOr for ApiCondition {
     type Output = Self;

@@ -10,6 +10,21 @@
 //! without records. `related`, `relations`, `branches` and `union` read sets that are related to
 //! sets; `vista` is for callers without types. Nothing here names actix.
 
+/// Setters, each of which puts a value into a field.
+macro_rules! setters {
+    ($of:ident {
+        $($(#[$doc:meta])* $name:ident($($arg:ident: $type:ty),*): $field:ident = $value:expr;)*
+    }) => {
+        impl $of {
+            $($(#[$doc])*
+            pub fn $name(mut self, $($arg: $type),*) -> Self {
+                self.$field = $value;
+                self
+            })*
+        }
+    };
+}
+
 mod aggregate;
 mod alias;
 mod api;

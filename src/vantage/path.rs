@@ -16,19 +16,14 @@ pub(super) type Wanted = IndexMap<String, Vec<Value>>;
 /// The path of an item: the parts before and after its id.
 #[derive(Debug, PartialEq)]
 pub(super) struct ItemPath {
-    before: String,
-    after: String,
+    pub(super) before: String,
+    pub(super) after: String,
 }
 
 impl ItemPath {
     /// The target of the item with `id`; `None` for an id that no path segment can hold.
     pub(super) fn of(&self, id: &str) -> Option<String> {
         Some(format!("{}{}{}", self.before, segment(id)?, self.after))
-    }
-
-    /// The parts before and after the id.
-    pub(super) fn around(&self) -> (&str, &str) {
-        (&self.before, &self.after)
     }
 }
 
@@ -52,29 +47,23 @@ pub(super) fn fill_item<'a>(
     if before.contains('?') {
         return Err(incorrect("the id of an item is in its path, not in the query"));
     }
-    let before = fill(before, wanted)?;
-    let after = fill(after, wanted)?;
-    let query = if after.fixed.is_empty() { String::new() } else { format!("?{}", after.fixed) };
-    let used = before.used.into_iter().chain(after.used).collect();
-    Ok((ItemPath { before: before.path, after: format!("{}{query}", after.path) }, used))
+    let (before, _, mut used) = fill(before, wanted)?;
+    let (after, fixed, also) = fill(after, wanted)?;
+    let query = if fixed.is_empty() { String::new() } else { format!("?{fixed}") };
+    used.extend(also);
+    Ok((ItemPath { before, after: format!("{after}{query}") }, used))
 }
 
-/// A template with its placeholders filled.
-#[derive(Debug)]
-pub(super) struct Filled<'a> {
-    pub(super) path: String,
-    /// The part after the `?` of the template.
-    pub(super) fixed: String,
-    /// The names of the placeholders.
-    pub(super) used: Vec<&'a str>,
-}
-
-/// Fills the `{placeholder}`s of `template` from the values in `wanted`.
+/// Fills the `{placeholder}`s of `template` from the values in `wanted`. Returns the path, the part
+/// after the `?`, and the names of the placeholders.
 ///
 /// # Errors
 /// `IncorrectUsage` if a placeholder is unclosed, empty or without a value, or if the value
 /// would change the path; `Unsupported` if it has several values.
-pub(super) fn fill<'a>(template: &'a str, wanted: &Wanted) -> Result<Filled<'a>, VantageError> {
+pub(super) fn fill<'a>(
+    template: &'a str,
+    wanted: &Wanted,
+) -> Result<(String, String, Vec<&'a str>), VantageError> {
     if template.contains('#') {
         return Err(incorrect("the path of a table has no fragment"));
     }
@@ -85,7 +74,7 @@ pub(super) fn fill<'a>(template: &'a str, wanted: &Wanted) -> Result<Filled<'a>,
     if path.split('/').any(|segment| matches!(segment, "." | "..")) {
         return Err(incorrect("a segment of a path must not be `.` or `..`"));
     }
-    Ok(Filled { path, fixed, used })
+    Ok((path, fixed, used))
 }
 
 fn fill_part<'a>(

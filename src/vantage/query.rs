@@ -9,7 +9,7 @@ use super::{
     condition::{ApiCondition, Operator},
     filter::{Filter, Leaf, Predicate},
     order::OrderPlan,
-    path::{self, Filled, ItemPath},
+    path::{self, ItemPath},
     pushdown::{Pushdown, encoded},
     settings::TableSettings,
     where_clause::{Declared, WhereClause, is_equality},
@@ -73,7 +73,7 @@ pub(super) fn lower<'a>(
     let clauses = WhereClause::of(conditions, declared)?;
     let wanted = clauses.wanted();
     let matches_nothing = clauses.match_nothing();
-    let Filled { path, fixed, used } = path::fill(&table.path, &wanted)?;
+    let (path, fixed, used) = path::fill(&table.path, &wanted)?;
     let mut pushdown = Pushdown::new(table, declared, &fixed, order);
     pushdown.may_refuse = !matches_nothing;
     pushdown.search(&clauses.searches)?;
@@ -158,7 +158,7 @@ pub(super) fn lower_path<'a>(
 ) -> Result<Option<(String, Filter)>, VantageError> {
     let clauses = WhereClause::of(conditions, declared)?;
     let matches_nothing = clauses.match_nothing();
-    let Filled { path, fixed, used } = path::fill(template, &clauses.wanted())?;
+    let (path, fixed, used) = path::fill(template, &clauses.wanted())?;
     let target = if fixed.is_empty() { path } else { format!("{path}?{fixed}") };
     let filter = clauses.into_filter(&used);
     Ok((!matches_nothing).then_some((target, filter)))

@@ -16,14 +16,14 @@ use vantage_types::{Entity, Record};
 use super::{
     PoolApi,
     aggregate::{Aggregate, Total},
-    branches::{Branches, Fingerprints, branches},
+    branches::{Fingerprints, branches},
     columns::Columns,
     condition::ApiCondition,
     error::of_read,
     filter::Filter,
     keyed::{KeyedPages, KeyedRow, Scans},
     keys::Keys,
-    logic::{check_depth, flattened},
+    logic::{check_depth, flattened, values_in},
     order::OrderPlan,
     query::{Query, lower},
     record::RowDecoder,
@@ -36,9 +36,16 @@ use super::{
 };
 use crate::{
     coop::{CoopBudget, ITEM_COST, drop_all},
+    dispatch::PoolLink,
     error::Error,
-    pager::{Bounds, DecodedPage, ItemDecoder, PaginatedStream, Typed, fetch_page},
+    pager::{
+        Bounds, DecodedPage, Envelope, ItemDecoder, PaginatedStream, Typed, fetch_page,
+    },
+    response::Response,
 };
+
+/// The work of reading one value of a condition.
+const VALUE_COST: usize = 4 * ITEM_COST;
 
 /// A table as a read sees it.
 #[derive(Clone)]
@@ -116,7 +123,7 @@ impl Read {
 
     pub(super) async fn list(self) -> Result<IndexMap<String, Record<Value>>> {
         let mut pieces = Vec::new();
-        let mut pages = self.keyed(Keys::exact())?;
+        let mut pages = self.keyed(Keys::exact()).await?;
         while let Some(piece) = pages.next().await {
             match piece {
                 Ok(piece) => pieces.push(piece),
@@ -140,23 +147,13 @@ impl Read {
 
     /// The rows of the window, and how many the set has if a response reported it.
     pub(super) async fn window(self) -> Result<(Vec<KeyedRow>, Option<u64>)> {
-        let mut rows = Vec::new();
-        let mut pages = self.keyed(Keys::exact())?;
-        while let Some(page) = pages.next().await {
-            match page {
-                Ok(page) => rows.extend(page),
-                Err(error) => {
-                    drop_all(|| rows.pop()).await;
-                    return Err(error);
-                }
-            }
-        }
-        Ok((rows, pages.total()))
+        let mut pages = self.keyed(Keys::exact()).await?;
+        Ok((pages.collect().await?, pages.total()))
     }
 
     /// The rows a few at a time, for a stream.
-    pub(super) fn pages(self) -> Result<KeyedPages> {
-        self.streamed().keyed(Keys::recent())
+    pub(super) async fn pages(self) -> Result<KeyedPages> {
+        self.streamed().keyed(Keys::recent()).await
     }
 
     /// The same read for a consumer that takes row by row: without limits, except if rows are
@@ -172,21 +169,14 @@ impl Read {
     /// How many rows the set has, whatever the window. Several sets may share rows, so they
     /// are read: their totals cannot be added.
     pub(super) async fn count(self) -> Result<u64> {
-        let mut read = self.unordered();
-        read.window = None;
-        read.count_all().await
-    }
-
-    async fn count_all(self) -> Result<u64> {
-        if self.settings.paging.is_paged()
-            && let Some(target) = self.only_target()?
-        {
-            let page = self.first_page(&target, Typed::<IgnoredAny>::new()).await?;
+        let (read, target) = self.whole_set().with_only_target().await?;
+        if let Some(target) = target.filter(|_| read.settings.paging.is_paged()) {
+            let page = read.first_page(&target, Typed::<IgnoredAny>::new()).await?;
             if let Some(total) = page.info.total {
                 return Ok(total);
             }
         }
-        let mut pages = self.keyed(Keys::exact())?;
+        let mut pages = read.keyed(Keys::exact()).await?;
         let mut count = 0;
         while let Some(page) = pages.next().await {
             count += page?.len() as u64;
@@ -196,10 +186,9 @@ impl Read {
 
     /// A sum, minimum or maximum of `column` over the whole set.
     pub(super) async fn aggregate(self, of: Aggregate, column: &str) -> Result<Value> {
-        let mut read = self.unordered();
-        read.window = None;
+        let read = self.whole_set();
         let mut total = Total::new(of, column, read.declared.numeric.contains(column));
-        let mut pages = read.clone().keyed(Keys::exact())?;
+        let mut pages = read.clone().keyed(Keys::exact()).await?;
         while let Some(page) = pages.next_unfinished().await {
             for (_, row) in page? {
                 total.add(&row)?;
@@ -231,30 +220,55 @@ impl Read {
     ///
     /// # Errors
     /// `Unsupported` if one request and its next pages do not return exactly that set.
-    pub(super) fn json(self) -> Result<PaginatedStream<Box<RawValue>>> {
-        let target = self.only_target()?.filter(|_| self.window.is_none());
-        let target = target.ok_or_else(|| {
-            error!("the API does not return this set by itself", table = self.name).mark_unsupported()
+    pub(super) async fn json(self) -> Result<PaginatedStream<Box<RawValue>>> {
+        let (read, target) = self.with_only_target().await?;
+        let target = target.filter(|_| read.window.is_none()).ok_or_else(|| {
+            error!("the API does not return this set by itself", table = read.name.as_str())
+                .mark_unsupported()
         })?;
-        Ok(PaginatedStream::get(&self.api.pool, target)
+        Ok(PaginatedStream::get(&read.api.pool, target)
             .items_as()
-            .paging(self.settings.paging)
-            .envelope(self.settings.envelope)
-            .prefetch(self.settings.prefetch))
+            .paging(read.settings.paging)
+            .envelope(read.settings.envelope)
+            .prefetch(read.settings.prefetch))
     }
 
-    /// The target of the one request that returns exactly the whole set, in its order.
-    pub(super) fn only_target(&self) -> Result<Option<String>> {
-        if self.branches().is_some() {
+    /// The outcome of `plan`, which looks at each value of the conditions: on a thread for long
+    /// work if there are many.
+    pub(super) async fn planned<R: Send + 'static>(
+        self,
+        plan: impl FnOnce(Self) -> R + Send + 'static,
+    ) -> Result<R> {
+        let units = self.conditions.iter().map(values_in).sum::<usize>() * VALUE_COST;
+        let (link, name) = (PoolLink::from(&self.api.pool), self.name.clone());
+        link.run(units, move || plan(self)).await.map_err(|error| of_read(&name, error))
+    }
+
+    /// The read itself, and the outcome of such a `plan`.
+    async fn with_planned<R: Send + 'static>(
+        self,
+        plan: impl FnOnce(&Self) -> R + Send + 'static,
+    ) -> Result<(Self, R)> {
+        let both = |read: Self| {
+            let planned = plan(&read);
+            (read, planned)
+        };
+        self.planned(both).await
+    }
+
+    /// The read itself, and the target of the one request that returns exactly the whole set, in
+    /// its order.
+    pub(super) async fn with_only_target(self) -> Result<(Self, Option<String>)> {
+        let (read, target) = self.with_planned(Self::only_target).await?;
+        Ok((read, target?))
+    }
+
+    fn only_target(&self) -> Result<Option<String>> {
+        if branches(&self.settings.path, &self.conditions).is_some() {
             return Ok(None);
         }
         let query = self.query(&[])?.filter(|query| query.order.made_on_rows().is_none());
         Ok(query.and_then(|query| query.only_target()))
-    }
-
-    /// The conditions for each of the table's sets, if there are several.
-    fn branches(&self) -> Option<Branches> {
-        branches(&self.settings.path, &self.conditions)
     }
 
     /// The query for the table's conditions and `also`; `None` if no row can match.
@@ -263,9 +277,22 @@ impl Read {
         lower(&self.settings, &self.declared, conditions, &self.order)
     }
 
-    fn unordered(mut self) -> Self {
-        self.order = OrderPlan::default();
-        self
+    /// The same read of the set whatever its window, in any order.
+    fn whole_set(self) -> Self {
+        Self { order: OrderPlan::default(), window: None, ..self }
+    }
+
+    /// What `read` finds in a response: on a thread for long work if its body is long.
+    pub(super) async fn found_in<R: Send + 'static>(
+        &self,
+        response: &Response,
+        read: impl FnOnce(&RowDecoder, &Envelope, &Response) -> R + Send + 'static,
+    ) -> Result<R> {
+        let (decoder, envelope) = (self.decoder.clone(), self.settings.envelope.clone());
+        let (link, response) = (PoolLink::from(&self.api.pool), response.clone());
+        let found =
+            link.run(response.body().len(), move || read(&decoder, &envelope, &response)).await;
+        found.map_err(|error| self.failed(error))
     }
 
     pub(super) fn scan(&self, endpoint: String, filter: &Filter) -> Scan {
@@ -289,9 +316,9 @@ impl Read {
     /// can match.
     pub(super) fn queries(&mut self) -> Result<Vec<(String, Query)>> {
         let mut queries = Vec::new();
-        match self.branches() {
+        match branches(&self.settings.path, &self.conditions) {
             None => queries.extend(self.query(&[])?.map(|query| (String::new(), query))),
-            Some(Branches { each, common }) => {
+            Some((each, common)) => {
                 self.order = std::mem::take(&mut self.order).of_several_requests()?;
                 for own in each {
                     let shown = own.iter().map(ToString::to_string).collect::<Vec<_>>();
@@ -304,7 +331,12 @@ impl Read {
         Ok(queries)
     }
 
-    pub(super) fn keyed(mut self, keys: Keys) -> Result<KeyedPages> {
+    /// The rows with their keys.
+    pub(super) async fn keyed(self, keys: Keys) -> Result<KeyedPages> {
+        self.planned(|read| read.keyed_pages(keys)).await?
+    }
+
+    fn keyed_pages(mut self, keys: Keys) -> Result<KeyedPages> {
         let queries = self.queries()?;
         let by = queries.first().and_then(|(_, query)| query.order.made_on_rows());
         // Rows sorted here are cut to the window afterwards.
@@ -323,11 +355,8 @@ impl Read {
                 Some(Scans::Many(Box::new(rows)))
             }
         };
-        let pages = KeyedPages::new((self.api, self.name), self.columns, self.bounds, rows, keys);
-        Ok(match sorting {
-            Some((by, window)) => pages.ordered_by(by, window),
-            None => pages,
-        })
+        let of = (self.api, self.name);
+        Ok(KeyedPages::new(of, self.columns, self.bounds, rows, keys, sorting))
     }
 
     /// The conditions that need the values of another table.

@@ -2,8 +2,8 @@
 
 use std::{fmt, sync::Arc};
 
-use async_trait::async_trait;
 use ciborium::Value;
+use futures::future::BoxFuture;
 use vantage_core::Result;
 
 /// A field that must hold one of the values of a column in another table's rows, which are read
@@ -18,15 +18,8 @@ pub struct Related {
     pub(super) column: String,
     /// The name of the other table.
     pub(super) table: String,
-    pub(super) source: Arc<dyn ValueSource>,
-}
-
-/// The source of the values of a [`Related`].
-#[async_trait]
-pub(super) trait ValueSource: Send + Sync {
-    /// The values of `column`, each once, in the order of the rows. A row with null there
-    /// contributes none.
-    async fn values_of(&self, column: &str) -> Result<Vec<Value>>;
+    /// Reads the values.
+    pub(super) source: Arc<dyn Fn() -> BoxFuture<'static, Result<Vec<Value>>> + Send + Sync>,
 }
 
 impl Related {

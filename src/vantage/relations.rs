@@ -3,9 +3,8 @@
 
 use std::sync::Arc;
 
-use async_trait::async_trait;
 use ciborium::Value;
-use futures::TryStreamExt;
+use futures::{FutureExt, TryStreamExt};
 use indexmap::IndexSet;
 use vantage_core::{Result, error};
 use vantage_dataset::traits::ReadableValueSet;
@@ -13,12 +12,10 @@ use vantage_table::table::Table;
 use vantage_types::{EmptyEntity, Entity};
 
 use super::{
-    PoolApi,
-    condition::ApiCondition,
-    parameter::parameter_text,
-    path::without_query,
-    related::{Related, ValueSource},
+    PoolApi, condition::ApiCondition, parameter::parameter_text, path::without_query,
+    related::Related,
 };
+use crate::coop::drop_all;
 
 /// Replaces conditions that refer to other tables by their values, and returns whether there were
 /// any.
@@ -49,11 +46,13 @@ impl Related {
         source: &Table<PoolApi, E>,
         column: &str,
     ) -> Self {
+        let of = Arc::new(source.clone().into_entity::<EmptyEntity>());
+        let name = column.to_owned();
         Self {
             field: field.to_owned(),
             column: column.to_owned(),
             table: without_query(source.table_name()).to_owned(),
-            source: Arc::new(source.clone().into_entity()),
+            source: Arc::new(move || values_of(Arc::clone(&of), name.clone()).boxed()),
         }
     }
 }
@@ -64,42 +63,39 @@ impl Related {
 /// Those of a list of the other table, which the error names; `IncorrectUsage` if no row of it
 /// has the column.
 async fn read(related: &Related) -> Result<ApiCondition> {
-    let values = related.source.values_of(&related.column).await.map_err(|mut error| {
+    let values = (related.source)().await.map_err(|mut error| {
         error.context.insert("related".to_owned(), related.to_string());
         error
     })?;
     Ok(ApiCondition::is_in(related.field.as_str(), values))
 }
 
-#[async_trait]
-impl ValueSource for Table<PoolApi, EmptyEntity> {
-    async fn values_of(&self, column: &str) -> Result<Vec<Value>> {
-        let mut rows = self.stream_values();
-        let settings = &self.data_source().settings;
-        let (bounds, mut count) = (settings.settings_of(self.table_name()).bounds, 0);
-        let (mut values, mut seen) = (Vec::new(), IndexSet::new());
-        let (mut has_rows, mut has_column) = (false, false);
-        while let Some((_, mut row)) = rows.try_next().await? {
-            has_rows = true;
-            count += 1;
-            bounds.check_rows(count)?;
-            let Some(value) = row.swap_remove(column) else { continue };
-            has_column = true;
-            if value.is_null() {
-                continue;
-            }
-            let text = parameter_text(&value).ok_or_else(|| {
-                error!("a value that joins tables is a boolean, a number or a text")
-            })?;
-            if seen.insert(text) {
-                values.push(value);
-            }
+/// The values of `column`, each once, in the order of the rows. A row with null there contributes
+/// none.
+async fn values_of(table: Arc<Table<PoolApi, EmptyEntity>>, column: String) -> Result<Vec<Value>> {
+    let mut rows = table.stream_values();
+    let settings = &table.data_source().settings;
+    let (bounds, mut count) = (settings.settings_of(table.table_name()).bounds, 0);
+    let (mut values, mut seen) = (Vec::new(), IndexSet::new());
+    let (mut has_rows, mut has_column) = (false, false);
+    while let Some((_, mut row)) = rows.try_next().await? {
+        has_rows = true;
+        count += 1;
+        bounds.check_rows(count)?;
+        let Some(value) = row.swap_remove(&column) else { continue };
+        has_column = true;
+        if value.is_null() {
+            continue;
         }
-        if has_rows && !has_column {
-            return Err(
-                error!("no row has the column that joins the tables").mark_incorrect_usage()
-            );
+        let text = parameter_text(&value)
+            .ok_or_else(|| error!("a value that joins tables is a boolean, a number or a text"))?;
+        if seen.insert(text) {
+            values.push(value);
         }
-        Ok(values)
     }
+    if has_rows && !has_column {
+        return Err(error!("no row has the column that joins the tables").mark_incorrect_usage());
+    }
+    drop_all(|| seen.pop()).await;
+    Ok(values)
 }

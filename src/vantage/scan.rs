@@ -166,7 +166,7 @@ impl Scan {
     }
 
     /// A read for which this many pages may be enough.
-    fn read(&self, paging: Paging, pages: Option<u64>) -> PaginatedStream<Row> {
+    pub(super) fn read(&self, paging: Paging, pages: Option<u64>) -> PaginatedStream<Row> {
         let pages = pages.and_then(|pages| usize::try_from(pages).ok()).unwrap_or(usize::MAX);
         let stream =
             PaginatedStream::decoded_by(&self.pool, self.endpoint.clone(), self.decoder.clone())

@@ -178,7 +178,7 @@ impl TableSource for PoolApi {
         Box::pin(async_stream::try_stream! {
             let read = read?.resolved().await?;
             let mut inference = Inference::<E>::new(&self.schemas, &read.name, &read.columns);
-            let mut pages = read.pages()?;
+            let mut pages = read.pages().await?;
             while let Some(page) = pages.next().await {
                 for (id, mut row) in page? {
                     inference.as_mut().map(|inference| inference.apply(&mut row));

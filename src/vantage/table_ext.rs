@@ -185,7 +185,7 @@ impl<E: Entity<Value>> PoolTableExt for Table<PoolApi, E> {
 
     async fn stream_json(&self) -> Result<PaginatedStream<Box<RawValue>>> {
         self.check_read().await?;
-        Read::of(self.data_source(), self)?.resolved().await?.json()
+        Read::of(self.data_source(), self)?.resolved().await?.json().await
     }
 
     fn stream_direct(&self) -> impl Stream<Item = Result<(String, E)>> + Send

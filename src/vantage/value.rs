@@ -172,16 +172,6 @@ pub(super) fn instant(text: &str) -> Option<DateTime<FixedOffset>> {
     starts_like_a_date.then(|| DateTime::parse_from_rfc3339(text).ok())?
 }
 
-/// Whether a column of this declared Rust type holds numbers.
-pub(super) fn is_numeric(type_name: &str) -> bool {
-    const NUMBERS: [&str; 15] = [
-        "i8", "i16", "i32", "i64", "i128", "isize", "u8", "u16", "u32", "u64", "u128", "usize",
-        "f32", "f64", "Decimal",
-    ];
-    let last = type_name.trim_end_matches('>').rsplit(['<', ':']).next();
-    last.is_some_and(|name| NUMBERS.contains(&name))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -270,13 +260,5 @@ mod tests {
         }
         assert_eq!(key(1.into()).order(&key(2.into()), true), Ordering::Greater);
         assert!(key(true.into()) < key(1.into()) && key(2.5.into()) < key("a".into()));
-    }
-
-    #[test]
-    fn numeric_columns_are_known_by_their_type() {
-        for name in ["i64", "core::option::Option<u8>", "rust_decimal::decimal::Decimal"] {
-            assert!(is_numeric(name), "{name}");
-        }
-        assert!(!is_numeric("alloc::string::String") && !is_numeric("bool"));
     }
 }

@@ -19,7 +19,7 @@ use super::{
     kind::ValueKind,
     parameter::parameter_text,
     path::Wanted,
-    value::{LONGEST_PATTERN, SortKey, is_numeric, same},
+    value::{LONGEST_PATTERN, SortKey, same},
     value_set::ValueSet,
 };
 
@@ -40,7 +40,7 @@ impl Declared {
     pub(super) fn of<E: Entity<Value>>(table: &Table<PoolApi, E>) -> Self {
         let fields: HashSet<String> = table.row_fields().into_iter().collect();
         let columns = || table.columns().iter();
-        let numeric = columns().filter(|(_, column)| is_numeric(column.get_type()));
+        let numeric = columns().filter(|(_, column)| ValueKind::is_number(column.get_type()));
         let flags = columns()
             .filter(|(_, column)| ValueKind::of(column.get_type()) == Some(ValueKind::Bool));
         let parameters = columns().filter(|(name, _)| !fields.contains(*name));

@@ -2,28 +2,32 @@
 //! its start is settled when it ends or is dropped. Knows neither what led to the attempt nor what
 //! follows from it.
 
-use std::time::{Duration, Instant, SystemTime};
-
-use http::HeaderName;
-
-use super::{
-    context::WorkerContext,
-    origin::{Api, HoldPermits},
+use std::{
+    pin::pin,
+    time::{Duration, Instant, SystemTime},
 };
+
+use http::{HeaderName, Uri};
+
+use super::{context::WorkerContext, origin::Api};
 use crate::{
     dispatch::{BreakerPermit, Call},
-    error::{Error, ErrorKind},
+    error::{Delivery, Error, ErrorKind},
     events::{Attempt, Event, Outcome},
     permits::{InFlight, Permit},
-    rate_limit::{Classified, PacedAttempt, Slower, quota},
+    rate_limit::{Classified, HoldPermit, PacedAttempt, Slower, quota},
+    request::Request,
     response::Response,
     stats::Counters,
+    token_manager::Issued,
+    transport::Client,
 };
 
-/// The permission to make one attempt now, from the hold and the circuit breaker.
+/// The permission to make one attempt now, from the circuit breaker and the holds: that of the API,
+/// and that of a handle with its own credentials.
 pub(super) struct Leave<'a> {
     pub(super) breaker: Option<BreakerPermit<'a>>,
-    pub(super) hold_permits: HoldPermits<'a>,
+    pub(super) hold_permits: (HoldPermit<'a>, Option<HoldPermit<'a>>),
 }
 
 /// An attempt in flight. Dropped before its end, it is counted and reported as cancelled, and if it
@@ -53,7 +57,8 @@ impl<'a> Running<'a> {
     ) -> Result<Self, Error> {
         let started = Instant::now();
         let attempt = in_flight.begin(started, second_permit, || {
-            let attempt = Attempt::new(call.id, call.begin_attempt(), worker.slot);
+            let attempt =
+                Attempt { call: call.id, number: call.begin_attempt(), worker: worker.slot };
             worker.events().emit(|| Event::AttemptStarted { attempt });
             attempt
         })?;
@@ -65,14 +70,36 @@ impl<'a> Running<'a> {
         if call.is_cancelled() { Err(is_over()) } else { Ok(running) }
     }
 
-    /// When it began.
-    pub(super) fn started(&self) -> Instant {
-        self.started
+    /// Sends the request and reads its response, within the attempt's time limit, and classifies it
+    /// by the pool's rules.
+    pub(super) async fn exchange(
+        self,
+        client: &Client,
+        token: Option<&Issued>,
+        request: &Request,
+        url: &Uri,
+    ) -> (Attempt, Result<Response, Error>) {
+        let (worker, call) = (self.worker, self.call);
+        let remaining = call.remaining(self.started);
+        let limit = remaining.min(worker.config().settings.attempt_timeout);
+        let answer = pin!(client.send(request, url));
+        let outcome = tokio::time::timeout(limit, answer).await;
+        let outcome = outcome.unwrap_or_else(|_| {
+            Err(if limit == remaining {
+                let what = "the call's deadline passed before the answer came";
+                Error::new(ErrorKind::DeadlineExceeded, what)
+            } else {
+                Error::new(ErrorKind::Timeout, "the answer took longer than attempt_timeout")
+            }
+            .with_delivery(Delivery::Unknown))
+        });
+        let outcome = outcome.map(|answer| worker.ruled(call, answer, token));
+        (self.end(&outcome), outcome)
     }
 
     /// Ends the attempt with a response or with an error of known meaning, and gives its permit
     /// back.
-    pub(super) fn end(mut self, outcome: &Result<Response, Error>) -> Attempt {
+    fn end(mut self, outcome: &Result<Response, Error>) -> Attempt {
         self.has_ended = true;
         if !self.in_flight.end(self.attempt) {
             return self.attempt;

@@ -1,7 +1,12 @@
 //! The loop of one call on its worker: gates, an attempt, a decision, and again until there is a
 //! response or an error. What may be retried is decided in `retry`.
 
-use std::{pin::pin, rc::Rc, sync::Arc, time::Instant};
+use std::{
+    pin::pin,
+    rc::Rc,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use http::{StatusCode, Uri};
 use tracing::Instrument;
@@ -12,7 +17,6 @@ use super::{
     gates::{CallPermit, pass_breaker, pass_hold, pass_limit},
     hedge,
     origin::Api,
-    redirects::Redirects,
 };
 use crate::{
     dispatch::{Call, Job},
@@ -21,28 +25,34 @@ use crate::{
     permits::Stage,
     rate_limit::{Place, TokenWish},
     response::Response,
-    retry::{Unreached, is_unreached},
+    retry::is_unreached,
     token_manager::Issued,
 };
 
-mod exchange;
 mod poll;
-
-use exchange::exchange;
 
 /// Runs a job until its call is answered, or until nobody waits for it any more.
 pub(super) async fn run(worker: Rc<WorkerContext>, job: Job) {
     let Some(call) = job.call().cloned() else { return };
     let in_flight = Arc::clone(job.in_flight());
-    let permit = CallPermit::new(Arc::clone(&in_flight), worker.dispatcher.admission());
+    let permit = CallPermit::new(Arc::clone(&in_flight), &worker.dispatcher.admission);
     let url = Arc::clone(&call.url);
     let origin =
         call.request.foreign_base(&worker.config().base).map(|base| worker.origins.get(base));
     let api = origin.as_ref().map_or_else(|| worker.api(&call), |origin| origin.api());
-    let (redirects, past) = (Redirects::default(), Past::default());
-    let latest = None;
-    let attempts =
-        Attempts { worker: &worker, call: &call, api, permit, url, redirects, latest, past };
+    let attempts = Attempts {
+        worker: &worker,
+        call: &call,
+        api,
+        permit,
+        url,
+        redirects: Vec::new(),
+        is_moved: false,
+        latest: None,
+        uncounted: 0,
+        unreached: None,
+        has_waited: false,
+    };
     // Pinned in place, here and below: each move would double the size of a call.
     let answer = pin!(attempts.run());
     let answer = answer.instrument(call.span.clone());
@@ -69,47 +79,35 @@ pub(super) struct Attempts<'a> {
     pub(super) call: &'a Arc<Call>,
     pub(super) api: Api<'a>,
     pub(super) permit: CallPermit<'a>,
-    url: Arc<Uri>,
-    /// The redirects that led to that URL.
-    redirects: Redirects,
+    pub(super) url: Arc<Uri>,
+    /// The URLs that were left for that one by redirects.
+    pub(super) redirects: Vec<Arc<Uri>>,
+    /// Whether all of the redirects were permanent, and there were any.
+    pub(super) is_moved: bool,
     /// The latest attempt.
     pub(super) latest: Option<Attempt>,
-    pub(super) past: Past,
-}
-
-/// The history of a call, as far as it matters for another attempt.
-#[derive(Default)]
-pub(super) struct Past {
     /// Attempts that are not retries: after a token refresh, hedges, and those that do not count.
     pub(super) uncounted: u32,
     /// Since when the API has not been reached, and by how many attempts.
-    pub(super) unreached: Option<(Instant, u32)>,
+    unreached: Option<(Instant, u32)>,
     /// Whether the one wait that some statuses allow has been made.
     pub(super) has_waited: bool,
 }
 
-impl Past {
-    /// Records a response after which the request is sent again, elsewhere or otherwise.
-    pub(super) fn replayed(&mut self) {
-        self.uncounted += 1;
-        self.unreached = None;
-    }
-
+impl<'a> Attempts<'a> {
     /// Records `error`, with which an attempt ended at `now`.
     pub(super) fn unreached(
         &mut self,
         error: &Error,
         has_answered: bool,
         now: Instant,
-    ) -> Option<Unreached> {
+    ) -> Option<(u32, Duration)> {
         let (since, before) = self.unreached.unwrap_or((now, 0));
         self.unreached = is_unreached(error, has_answered).then_some((since, before + 1));
         let (since, attempts) = self.unreached?;
-        Some(Unreached { attempts, lasts: now.saturating_duration_since(since) })
+        Some((attempts, now.saturating_duration_since(since)))
     }
-}
 
-impl<'a> Attempts<'a> {
     async fn run(mut self) -> Result<Response, Error> {
         if self.call.is_run_first() {
             self.api.budget(|budget| budget.deposit(Instant::now()));
@@ -118,7 +116,7 @@ impl<'a> Attempts<'a> {
         let mut has_refreshed = false;
         let mut last = None;
         loop {
-            self.permit.go_on_to(Stage::Unsent)?;
+            self.permit.in_flight.go_on_to(Stage::Unsent)?;
             let leave = self.pass_gates(&mut token, cost(last.as_ref())).await;
             let leave = leave.map_err(|error| self.cut_short(error, last.take()))?;
             let next = match self.attempt(token.as_ref(), leave).await {
@@ -131,12 +129,17 @@ impl<'a> Attempts<'a> {
                     has_refreshed = true;
                     self.refresh(&mut token, response).await
                 }
-                Ok(response) if response.counts_as().is_redirection() => self.redirect(response),
+                Ok(response) if response.counts_as().is_redirection() => {
+                    self.redirect(response).map_or_else(Next::Fail, |()| Next::Replay)
+                }
                 Ok(response) => Next::Fail(Error::status_of(response)),
                 Err(error) => Next::Fail(error),
             };
             match next {
-                Next::Replay => self.past.replayed(),
+                Next::Replay => {
+                    self.uncounted += 1;
+                    self.unreached = None;
+                }
                 Next::Fail(error) => {
                     let error = error.with_secrets(self.worker.secrets_of(self.call));
                     let error = self.retry(error).await?;
@@ -183,7 +186,7 @@ impl<'a> Attempts<'a> {
             }
             token.take_if(|token| !token.is_good(Instant::now()));
             if let (None, Some(tokens)) = (&token, tokens)
-                && !tokens.are_limited()
+                && !tokens.set.is_limited
             {
                 *token = Some(tokens.next(call, permit).await?);
             }
@@ -229,7 +232,7 @@ impl<'a> Attempts<'a> {
         token: Option<&Issued>,
         leave: Leave<'a>,
     ) -> Result<Response, Error> {
-        let Self { worker, call, api, permit, url, redirects, latest, past } = self;
+        let Self { worker, call, api, permit, url, is_moved, latest, uncounted, .. } = self;
         let (request, to) = worker.prepare(call, url, token, permit).await?;
         let began = Instant::now();
         if call.remaining(began).is_zero() {
@@ -237,8 +240,8 @@ impl<'a> Attempts<'a> {
         }
         let other = worker.other_client(&call.request)?;
         let client = other.as_deref().unwrap_or(&worker.client);
-        let running = Running::begin(worker, *api, call, permit.in_flight(), leave, None)?;
-        let first = pin!(exchange(running, worker, client, call, token, &request, &to));
+        let running = Running::begin(worker, *api, call, &permit.in_flight, leave, None)?;
+        let first = pin!(running.exchange(client, token, &request, &to));
         let (attempt, outcome) = match hedge::delay(worker, call) {
             None => first.await,
             // Boxed, so that calls without a hedge reserve no memory for one.
@@ -246,13 +249,9 @@ impl<'a> Attempts<'a> {
                 let second = || {
                     let (beside, leave) = hedge::second(worker, *api, call, token)?;
                     let second =
-                        Running::begin(worker, *api, call, permit.in_flight(), leave, Some(beside));
-                    past.uncounted += 1;
-                    Some(
-                        second.map(|second| {
-                            exchange(second, worker, client, call, token, &request, &to)
-                        }),
-                    )
+                        Running::begin(worker, *api, call, &permit.in_flight, leave, Some(beside));
+                    *uncounted += 1;
+                    Some(second.map(|second| second.exchange(client, token, &request, &to)))
                 };
                 Box::pin(hedge::race(worker, delay, first, second)).await?
             }
@@ -269,7 +268,7 @@ impl<'a> Attempts<'a> {
             }
         }
         let secret = token.map(|token| &token.secret);
-        outcome.map(|response| response.with_url(url, redirects.is_moved).with_secret(secret))
+        outcome.map(|response| response.with_url(url, *is_moved).with_secret(secret))
     }
 
     /// Whether a 401 to `token` leads to another token: once per call, and only if that may help.
@@ -284,7 +283,7 @@ impl<'a> Attempts<'a> {
         else {
             return Next::Fail(Error::status_of(response));
         };
-        let refreshed = match self.permit.go_on_to(Stage::Unsent) {
+        let refreshed = match self.permit.in_flight.go_on_to(Stage::Unsent) {
             Ok(()) => tokens.refresh(self.call, &mut self.permit, refused).await,
             Err(error) => Err(error),
         };
@@ -294,19 +293,6 @@ impl<'a> Attempts<'a> {
                 Next::Replay
             }
             Err(error) => Next::Fail(error.with_response(response)),
-        }
-    }
-
-    /// Follows a redirect of a safe method if it stays on the pool's origin and below its base URL.
-    fn redirect(&mut self, response: Response) -> Next {
-        let request = &self.call.request;
-        let base = request.other_base().map_or(&self.worker.config().base, Arc::as_ref);
-        match self.redirects.follow(request, base, &self.url, response) {
-            Ok(url) => {
-                self.url = Arc::new(url);
-                Next::Replay
-            }
-            Err(error) => Next::Fail(error),
         }
     }
 

@@ -17,11 +17,10 @@ use http::{StatusCode, Uri, header::AUTHORIZATION};
 use secrecy::SecretString;
 
 use super::{
-    foreign_clients::ForeignClients,
     gates::{CallPermit, Throttle},
     hedging::Hedging,
     origin::{Api, Origins},
-    tokens::{KnownTokens, TokensOf},
+    tokens::TokensOf,
 };
 use crate::{
     actors::ActorRef,
@@ -34,11 +33,14 @@ use crate::{
     rate_limit::{Classified, Hold, KeyedRateLimiter, Limiter, Pacer, RateLimiter, classify},
     request::Request,
     response::Response,
-    retry::{self, Budget},
-    stats::{Counters, StatsCollector, WorkerReport},
+    retry::{self, Budget, apply_rules},
+    stats::{Counters, Report, StatsCollector},
     token_manager::{Issued, TokenManager, TokenSet},
     transport::Client,
 };
+
+/// How many clients for other APIs are kept. One more replaces the oldest.
+const MOST_FOREIGN_CLIENTS: usize = 8;
 
 /// What all workers of a pool share.
 #[derive(Clone)]
@@ -62,10 +64,11 @@ pub(super) struct WorkerContext {
     pub(super) slot: usize,
     parts: WorkerParts,
     pub(super) client: Client,
-    foreign_clients: ForeignClients,
+    /// The clients for other APIs, to which a stream's next page may lead, with their origins.
+    foreign_clients: RefCell<Vec<(String, Rc<Client>)>>,
     pub(super) throttle: Throttle,
     /// The pool's tokens that this worker knows.
-    known_tokens: KnownTokens,
+    known_tokens: RefCell<Vec<Option<Issued>>>,
     pub(super) policy: retry::Policy,
     pub(super) counters: RefCell<Counters>,
     pub(super) hedging: RefCell<Hedging>,
@@ -91,7 +94,7 @@ impl WorkerContext {
         Self {
             slot,
             client: Client::new(&config.transport(kept, dispatcher.counters().connections())),
-            foreign_clients: ForeignClients::default(),
+            foreign_clients: RefCell::default(),
             throttle: Throttle::new(
                 parts.limiter.clone(),
                 Arc::clone(&parts.pacer),
@@ -121,9 +124,11 @@ impl WorkerContext {
             hedging.observe(&counters.latencies);
         }
         let Some(stats) = self.stats.actor() else { return };
-        let report = WorkerReport { worker: self.slot, counters: counters.take() };
-        if let Err(SendError::Full(report) | SendError::Closed(report)) = stats.try_send(report) {
-            *counters = report.counters;
+        let report = Report::Counted(self.slot, counters.take());
+        if let Err(SendError::Full(report) | SendError::Closed(report)) = stats.try_send(report)
+            && let Report::Counted(_, refused) = report
+        {
+            *counters = refused;
         }
     }
 
@@ -134,8 +139,14 @@ impl WorkerContext {
     /// The state of the pool's own API that `call` shares with other calls.
     pub(super) fn api<'a>(&'a self, call: &'a Call) -> Api<'a> {
         let tenant = call.tenant.as_deref();
-        let circuit = self.dispatcher.circuit_of(tenant);
-        Api::own(&self.hold, &self.pacer, circuit, &self.budget, tenant)
+        Api {
+            hold: &self.hold,
+            own_hold: tenant.map(|tenant| &tenant.hold),
+            pacer: &self.pacer,
+            circuit: self.dispatcher.circuit_of(tenant),
+            budget: tenant.map_or(&*self.budget, |tenant| &tenant.budget),
+            foreign: None,
+        }
     }
 
     /// The limit for the rate key of `call`, if it has one and there is a limit per key: each
@@ -161,18 +172,28 @@ impl WorkerContext {
 
     /// The response to `call`, sent with `token`, as classified by the pool's rules.
     pub(super) fn ruled(&self, call: &Call, answer: Response, token: Option<&Issued>) -> Response {
-        let rules = &self.config().rules;
+        let rules = &self.config().settings.response_rules;
         // The rules do not apply to other APIs.
         if rules.is_empty() || call.request.foreign_base(&self.config().base).is_some() {
             return answer;
         }
-        rules.apply(answer, token.map(Issued::expose))
+        apply_rules(rules, answer, token.map(Issued::expose))
     }
 
     /// The client for a request that goes to another API than the pool's.
     pub(super) fn other_client(&self, request: &Request) -> Result<Option<Rc<Client>>, Error> {
         let Some(base) = request.other_base() else { return Ok(None) };
-        self.foreign_clients.client(base, &self.dispatcher).map(Some)
+        let mut clients = self.foreign_clients.borrow_mut();
+        if let Some((_, client)) = clients.iter().find(|(origin, _)| origin == base.origin()) {
+            return Ok(Some(Rc::clone(client)));
+        }
+        let gauge = self.dispatcher.counters().connections();
+        let client = Rc::new(Client::new(&self.config().transport_to(base, gauge)?));
+        if clients.len() == MOST_FOREIGN_CLIENTS {
+            clients.remove(0);
+        }
+        clients.push((base.origin().to_owned(), Rc::clone(&client)));
+        Ok(Some(client))
     }
 
     /// The tokens that may be sent with `call`: none are sent to another API.
@@ -223,7 +244,7 @@ impl WorkerContext {
             // Boxed, so that pools whose callbacks behave reserve no memory for it.
             Box::pin(blocking.run(threads, "the apply callback", limit, apply)).await??
         } else {
-            permit.go_on_to(Stage::Applying)?;
+            permit.in_flight.go_on_to(Stage::Applying)?;
             catch_unwind(AssertUnwindSafe(apply)).map_err(|payload| {
                 // Dropping the payload runs a user's code too, which may panic again.
                 mem::forget(payload);

@@ -14,10 +14,9 @@ use crate::{
     actors::{ActorRef, Unanswered},
     dispatch::{Admission, Call, SharedBreaker, WaitTimer},
     error::{Error, ErrorKind},
-    permits::{InFlight, Stage},
+    permits::InFlight,
     rate_limit::{
-        Acquire, Granted, Hold, Limiter, Pacer, Place, RateLimiter, TokenWish, Wait, default_burst,
-        now,
+        Acquire, Hold, Limiter, Pacer, Place, RateLimiter, TokenWish, default_burst, now,
     },
     retry::Refusal,
     stats::WaitCause,
@@ -26,7 +25,7 @@ use crate::{
 /// The permit for one attempt in flight. It is kept in the call's `InFlight`, where the rate
 /// limiter can put it and the supervisor can take it back.
 pub(super) struct CallPermit<'a> {
-    in_flight: Arc<InFlight>,
+    pub(super) in_flight: Arc<InFlight>,
     admission: &'a Admission,
 }
 
@@ -53,15 +52,6 @@ impl<'a> CallPermit<'a> {
     /// Begins a wait, which is counted under `cause` until the returned timer is dropped.
     pub(super) fn waiting(&self, cause: WaitCause) -> WaitTimer<'a> {
         self.admission.counters.waiting(cause)
-    }
-
-    pub(super) fn in_flight(&self) -> &Arc<InFlight> {
-        &self.in_flight
-    }
-
-    /// Records how far the call has come. Fails if the call is no longer this worker's.
-    pub(super) fn go_on_to(&self, stage: Stage) -> Result<(), Error> {
-        self.in_flight.go_on_to(stage)
     }
 }
 
@@ -166,12 +156,12 @@ impl Throttle {
             }
         }
         let waiting = permit.waiting(WaitCause::Rate);
-        let granted =
-            within_deadline(call, self.ask(call, &permit.in_flight, cost, token)).await??;
-        if !granted.has_waited {
+        let asked = within_deadline(call, self.ask(call, &permit.in_flight, cost, token));
+        let (token, has_waited) = asked.await??;
+        if !has_waited {
             waiting.was_none();
         }
-        Ok(granted.token)
+        Ok(token)
     }
 
     /// Asks the limiter, and its successor if it dies before it replies.
@@ -181,7 +171,7 @@ impl Throttle {
         in_flight: &Arc<InFlight>,
         cost: u32,
         token: TokenWish,
-    ) -> Result<Granted, Error> {
+    ) -> Result<(Option<usize>, bool), Error> {
         loop {
             let (reply, granted) = oneshot::channel();
             let in_flight = Arc::clone(in_flight);
@@ -235,11 +225,11 @@ pub(super) async fn pass_hold(
         let freed = hold.freed();
         match hold.wait(now()) {
             None => break,
-            Some(Wait::Held(wait)) => {
+            Some(Refusal::Wait(wait)) => {
                 permit.release();
                 pause(call, permit, WaitCause::Hold, wait).await?;
             }
-            Some(Wait::Turn(wait)) => {
+            Some(Refusal::Turn(wait)) => {
                 permit.release();
                 let _waiting = permit.waiting(WaitCause::Hold);
                 let turn = tokio::time::timeout(wait, freed);
@@ -265,8 +255,8 @@ pub(super) async fn pass_breaker(
         let Err(refusal) = circuit.check(call.kind, now) else { return Ok(()) };
         let remaining = call.remaining(now);
         let wait = match refusal {
-            Refusal::OpenFor(wait) => Some(wait).filter(|wait| *wait < remaining),
-            Refusal::Probing(wait) => Some(wait.min(remaining)).filter(|wait| !wait.is_zero()),
+            Refusal::Wait(wait) => Some(wait).filter(|wait| *wait < remaining),
+            Refusal::Turn(wait) => Some(wait.min(remaining)).filter(|wait| !wait.is_zero()),
         };
         let Some(wait) = wait.filter(|_| call.attempts() > 0) else {
             return Err(circuit.refuse(refusal));

@@ -16,9 +16,6 @@ use crate::{
     response::Response, retry::CallKind, token_manager::Issued,
 };
 
-/// The outcome of an attempt.
-pub(super) type Outcome = (Attempt, Result<Response, Error>);
-
 /// The delay after which the attempt of `call` that begins now is hedged.
 pub(super) fn delay(worker: &WorkerContext, call: &Call) -> Option<Duration> {
     let hedge = call.request.own_hedge().unwrap_or(worker.config().settings.hedge)?;
@@ -66,12 +63,12 @@ pub(super) fn second<'a>(
 
 /// The first good response of the attempt `first` and of the one that `second` begins when
 /// `delay` has passed, or else the last outcome. The caller drops the other one.
-pub(super) async fn race<F: Future<Output = Outcome>>(
+pub(super) async fn race<F: Future<Output = (Attempt, Result<Response, Error>)>>(
     worker: &WorkerContext,
     delay: Duration,
     mut first: Pin<&mut F>,
     second: impl FnOnce() -> Option<Result<F, Error>>,
-) -> Result<Outcome, Error> {
+) -> Result<F::Output, Error> {
     if let Ok(outcome) = tokio::time::timeout(delay, first.as_mut()).await {
         return Ok(outcome);
     }

@@ -4,7 +4,6 @@ mod actor;
 mod attempt;
 mod call;
 mod context;
-mod foreign_clients;
 mod gates;
 mod hedge;
 mod hedging;

@@ -3,7 +3,7 @@
 //! lead to, so that none affects another.
 
 use std::{
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, PoisonError},
     time::Instant,
 };
 
@@ -11,7 +11,7 @@ use super::gates::{CallPermit, pause};
 use crate::{
     base_url::BaseUrl,
     config::ValidConfig,
-    dispatch::{Call, SharedBreaker, Tenant},
+    dispatch::{Call, SharedBreaker},
     error::Error,
     rate_limit::{Hold, HoldPermit, Pace, Pacer, RateLimiter, default_burst},
     retry::Budget,
@@ -21,9 +21,6 @@ use crate::{
 /// How many origins are tracked at a time. One more replaces the oldest.
 const MOST_ORIGINS: usize = 64;
 
-/// The permits of one attempt from the holds that apply to it.
-pub(super) type HoldPermits<'a> = (HoldPermit<'a>, Option<HoldPermit<'a>>);
-
 /// The shared state of the API that a call goes to.
 #[derive(Clone, Copy)]
 pub(super) struct Api<'a> {
@@ -32,32 +29,19 @@ pub(super) struct Api<'a> {
     pub(super) own_hold: Option<&'a Hold>,
     pub(super) pacer: &'a Pacer,
     pub(super) circuit: Option<&'a SharedBreaker>,
-    budget: &'a Mutex<Budget>,
+    pub(super) budget: &'a Mutex<Budget>,
     /// Set if it is another API than the pool's.
     pub(super) foreign: Option<&'a Origin>,
 }
 
 impl<'a> Api<'a> {
-    /// The pool's own API, for calls of `tenant`.
-    pub(super) fn own(
-        hold: &'a Hold,
-        pacer: &'a Pacer,
-        circuit: Option<&'a SharedBreaker>,
-        budget: &'a Mutex<Budget>,
-        tenant: Option<&'a Tenant>,
-    ) -> Self {
-        let own_hold = tenant.map(|tenant| &tenant.hold);
-        let budget = tenant.map_or(budget, |tenant| &tenant.budget);
-        Self { hold, own_hold, pacer, circuit, budget, foreign: None }
-    }
-
     /// Whether there is no hold.
     pub(super) fn is_open(&self) -> bool {
         self.hold.is_open() && self.own_hold.is_none_or(Hold::is_open)
     }
 
     /// Lets an attempt leave at `now`, if no hold prevents it.
-    pub(super) fn depart(&self, now: Instant) -> Option<HoldPermits<'a>> {
+    pub(super) fn depart(&self, now: Instant) -> Option<(HoldPermit<'a>, Option<HoldPermit<'a>>)> {
         let by_handle = match self.own_hold {
             Some(own) => Some(own.admit(now)?),
             None => None,
@@ -72,7 +56,7 @@ impl<'a> Api<'a> {
 
 /// An origin other than that of the pool's API.
 pub(crate) struct Origin {
-    name: String,
+    pub(super) name: String,
     hold: Hold,
     pacer: Pacer,
     circuit: Option<SharedBreaker>,
@@ -101,10 +85,6 @@ impl Origin {
             budget: Mutex::new(Budget::new(settings.retry_budget, now)),
             limit,
         }
-    }
-
-    pub(super) fn name(&self) -> &str {
-        &self.name
     }
 
     pub(super) fn api(&self) -> Api<'_> {
@@ -155,7 +135,7 @@ impl Origins {
 
     /// The origin of `base`.
     pub(super) fn get(&self, base: &BaseUrl) -> Arc<Origin> {
-        let mut known = self.known();
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(origin) = known.iter().find(|origin| origin.name == base.origin()) {
             return Arc::clone(origin);
         }
@@ -165,9 +145,5 @@ impl Origins {
         let origin = Arc::new(Origin::new(base.origin(), &self.config, Instant::now()));
         known.push(Arc::clone(&origin));
         origin
-    }
-
-    fn known(&self) -> MutexGuard<'_, Vec<Arc<Origin>>> {
-        self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -37,13 +37,13 @@ impl Attempts<'_> {
             }
             _ => classified.wait.inspect(|wait| self.hold(now, *wait, &classified)),
         };
-        let is_worth_a_wait = classified.is_worth_a_wait && !self.past.has_waited;
-        self.past.has_waited |= is_worth_a_wait;
+        let is_worth_a_wait = classified.is_worth_a_wait && !self.has_waited;
+        self.has_waited |= is_worth_a_wait;
         let has_answered = self.api.foreign.is_none() && worker.has_answered.get();
-        let unreached = self.past.unreached(&error, has_answered, now);
+        let unreached = self.unreached(&error, has_answered, now);
         let is_held = classified.holds && retry_after.is_some();
         let attempt = retry::Attempt {
-            attempts: self.call.attempts().saturating_sub(self.past.uncounted),
+            attempts: self.call.attempts().saturating_sub(self.uncounted),
             idempotent: self.call.request.is_idempotent(),
             error: &error,
             is_refusal: classified.is_limit || is_worth_a_wait,
@@ -65,7 +65,7 @@ impl Attempts<'_> {
         let wait = match retry::decide(&self.policy(), &attempt, withdraw) {
             Decision::RetryIn(wait) => wait,
             Decision::RetryUncounted(wait) => {
-                self.past.uncounted += 1;
+                self.uncounted += 1;
                 wait
             }
             Decision::GiveUp => return Err(error),
@@ -91,17 +91,19 @@ impl Attempts<'_> {
             "retrying"
         );
         worker.counters.borrow_mut().retries += 1;
-        if let Some(attempt) = self.latest {
-            let (reason, status) = (error.kind(), error.status());
-            worker.events().emit(|| Event::RetryScheduled { attempt, wait, reason, status });
-        }
-        self.wait(wait).await.map_err(|late| after(late, Some(error.clone())))?;
+        self.wait(wait, &error).await?;
         Ok(error)
     }
 
-    async fn wait(&self, wait: Duration) -> Result<(), Error> {
-        self.permit.go_on_to(Stage::Unsent)?;
-        pause(self.call, &self.permit, WaitCause::Backoff, wait).await
+    /// Reports that the request is sent again after `wait`, because of `cause`, and waits.
+    pub(super) async fn wait(&self, wait: Duration, cause: &Error) -> Result<(), Error> {
+        if let Some(attempt) = self.latest {
+            let (reason, status) = (cause.kind(), cause.status());
+            self.worker.events().emit(|| Event::RetryScheduled { attempt, wait, reason, status });
+        }
+        self.permit.in_flight.go_on_to(Stage::Unsent)?;
+        let waited = pause(self.call, &self.permit, WaitCause::Backoff, wait).await;
+        waited.map_err(|late| after(late, Some(cause.clone())))
     }
 
     /// What the response in the error requests.
@@ -121,14 +123,14 @@ impl Attempts<'_> {
         }
         if let (Some(own_hold), Some(tenant)) = (self.api.own_hold, &self.call.tenant) {
             own_hold.extend(now, wait);
-            if !self.api.hold.is_for_all(tenant.tokens.id(), now, wait) {
+            if !self.api.hold.is_for_all(tenant.tokens.id, now, wait) {
                 return;
             }
         }
         if self.api.hold.extend(now, wait) {
             self.worker.events().emit(|| match self.api.foreign {
                 None => Event::HoldSet { wait },
-                Some(origin) => Event::OriginHeld { origin: origin.name().to_owned(), wait },
+                Some(origin) => Event::OriginHeld { origin: origin.name.clone(), wait },
             });
         }
     }

@@ -21,18 +21,15 @@ use crate::{
 /// Calls that waited for a held token leave within this time after the hold.
 const MOST_SPREAD: Duration = Duration::from_millis(500);
 
-/// The pool's tokens that a worker has at hand.
-pub(super) type KnownTokens = RefCell<Vec<Option<Issued>>>;
-
 /// The tokens of one call: those of its handle if that has its own, else those of the pool. No
 /// others can be reached from here.
 #[derive(Clone, Copy)]
 pub(super) struct TokensOf<'a> {
     pub(super) manager: &'a ActorRef<TokenManager>,
     pub(super) set: &'a Arc<TokenSet>,
-    /// `None` for those of a handle, which are looked up in the cache each time, so that
-    /// no worker keeps them.
-    pub(super) known: Option<&'a KnownTokens>,
+    /// The pool's tokens that the worker has at hand. `None` for those of a handle, which are
+    /// looked up in the set each time, so that no worker keeps them.
+    pub(super) known: Option<&'a RefCell<Vec<Option<Issued>>>>,
 }
 
 impl TokensOf<'_> {
@@ -86,25 +83,20 @@ impl TokensOf<'_> {
         self.set.rotation().is_held(token.slot, now)
     }
 
-    /// Whether the limiter chooses the token, because each has a limit.
-    pub(super) fn are_limited(&self) -> bool {
-        self.set.is_limited
-    }
-
     /// Records that an attempt with `token` which began at `began` was successful.
     pub(super) fn served(&self, token: &Issued, began: Instant) {
-        self.set.refusals.served(token, began);
+        self.set.served(token, began);
     }
 
     /// Records that the API refused `token`. Returns whether the call gets another one, which a
     /// `replay` does not.
     pub(super) fn refused(&self, token: &Issued, is_replay: bool) -> bool {
-        let newer = self.set.cache.get(token.slot);
+        let newer = self.set.token(token.slot);
         let has_newer = newer.is_some_and(|newer| newer.generation > token.generation);
         if has_newer || !self.set.stands_by(token.slot, token.epoch) {
             return !is_replay;
         }
-        self.set.refusals.refused(token, is_replay, Instant::now())
+        self.set.refused(token, is_replay, Instant::now())
     }
 
     /// A replacement for a token that the API refused.
@@ -169,7 +161,7 @@ impl TokensOf<'_> {
             |token: &Issued| token.is_good(now) && self.set.stands_by(token.slot, token.epoch);
         let known = self.known.and_then(|known| known.borrow().get(index).cloned().flatten());
         known.filter(may_use).or_else(|| {
-            let token = self.set.cache.get(index).filter(may_use)?;
+            let token = self.set.token(index).filter(may_use)?;
             self.learn(&token);
             Some(token)
         })

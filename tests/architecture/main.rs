@@ -48,7 +48,6 @@ const PURE: &[&str] = &[
     "error/",
     "events/event.rs",
     "transport/exchange.rs",
-    "transport/attempt_error.rs",
     "transport/framing.rs",
     "transport/head.rs",
     "response/mismatch.rs",
@@ -273,6 +272,7 @@ const LAYERS: &[&str] = &[
     "coop",
     "timers",
     "user_value",
+    "lock",
 ];
 
 /// Files of the root that are no rooms: the public face, and what tests and fuzzers come in by.

@@ -18,6 +18,9 @@ use crate::support::{
     soon,
 };
 
+/// Longer than a handshake takes on a busy machine.
+const PATIENCE: Duration = Duration::from_secs(60);
+
 /// An answer with these header lines and this body.
 fn answer(status: &str, head: &[u8], body: &[u8]) -> Vec<u8> {
     let length = format!("content-length: {}\r\n\r\n", body.len());
@@ -405,7 +408,7 @@ async fn case_31_a_certificate_that_is_not_valid_is_asked_for_once() {
     for (roots, config) in [(vec![], valid), (vec![pem, other], misnamed)] {
         let server = RawServer::start_tls(config, |_| async {});
         let base = format!("https://localhost:{}", server.address().port());
-        let pool = AwwPool::builder(base).workers(1).max_attempts(5);
+        let pool = AwwPool::builder(base).workers(1).max_attempts(5).connect_timeout(PATIENCE);
         let pool = roots.into_iter().fold(pool, PoolBuilder::root_certificate).build().unwrap();
         let error = soon("the call", pool.get("/")).await.unwrap_err();
         assert_eq!((error.kind(), error.attempts()), (ErrorKind::Tls, 1));
@@ -420,7 +423,7 @@ async fn case_31_another_failure_of_the_handshake_may_pass() {
         peer.more().await;
     });
     let base = format!("https://localhost:{}", server.address().port());
-    let pool = AwwPool::builder(base).workers(1).max_attempts(2);
+    let pool = AwwPool::builder(base).workers(1).max_attempts(2).connect_timeout(PATIENCE);
     let pool = pool.backoff_base(Duration::from_millis(1)).build().unwrap();
     let error = soon("the call", pool.get("/")).await.unwrap_err();
     assert_eq!((error.kind(), error.attempts()), (ErrorKind::Tls, 2));

@@ -639,8 +639,8 @@ async fn case_53_a_short_page_is_the_last_by_setting() {
     .await;
     let paging = Paging::cursor("after", "next").short_page_ends(true);
     assert_eq!(whole(rows(&server, paging, Envelope::default())).await, ids(0..5));
-    // The page after the last one may have been asked for before that was read.
-    assert!((3..=4).contains(&server.received_requests().await.unwrap().len()));
+    // As many pages as are fetched ahead may have been asked for before the last one was read.
+    assert!((3..=5).contains(&server.received_requests().await.unwrap().len()));
 }
 
 #[tokio::test]

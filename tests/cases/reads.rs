@@ -326,8 +326,8 @@ async fn case_76_ids_in_lines_and_in_what_is_wrapped_are_the_same() {
 // ------------------------------------------------------------- 29: long lists
 
 /// Waits for what would take many minutes if each row was compared with each value.
-async fn in_a_minute<T>(work: impl Future<Output = T>) -> T {
-    let limit = std::time::Duration::from_secs(60);
+async fn in_a_few_minutes<T>(work: impl Future<Output = T>) -> T {
+    let limit = std::time::Duration::from_secs(180);
     tokio::time::timeout(limit, work).await.expect("the work grows with rows times values")
 }
 
@@ -346,7 +346,7 @@ async fn case_29_a_long_list_on_many_rows_costs_no_more_than_the_rows() {
     let expected = keys().filter(|key| *key < ROWS as u64).count();
     let read = |condition| {
         let table = table.clone().with_condition(condition);
-        async move { in_a_minute(table.list_values()).await.unwrap().len() }
+        async move { in_a_few_minutes(table.list_values()).await.unwrap().len() }
     };
     assert_eq!(read(ApiCondition::is_in("id", keys())).await, expected);
     let texts = keys().map(|key| key.to_string());

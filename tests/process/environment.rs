@@ -1,7 +1,7 @@
 //! What a pool takes from its environment: settings, the proxy, and the roots of the system.
 //! Each is read by a process of its own, which the test starts with the variables set.
 
-use std::{env, fs, net::TcpListener, process::Command};
+use std::{env, fs, net::TcpListener, process::Command, time::Duration};
 
 use vantage_api_pool::PoolConfig;
 
@@ -20,7 +20,11 @@ fn child() {
     let runtime = tokio::runtime::Runtime::new().unwrap();
     runtime.block_on(async {
         let pool = PoolConfig::from_env("API").and_then(PoolConfig::builder);
-        let pool = pool.and_then(|builder| builder.proxy_from_env().max_attempts(1).build());
+        let pool = pool.and_then(|builder| {
+            // Longer than a handshake or a tunnel takes on a busy machine.
+            let builder = builder.proxy_from_env().connect_timeout(Duration::from_secs(60));
+            builder.max_attempts(1).build()
+        });
         let answer = match pool {
             Ok(pool) => soon("an answer", pool.get("/rows")).await,
             Err(error) => Err(error),

@@ -2,11 +2,15 @@
 //! measure the whole process, so they run one after the other.
 
 use std::{
+    collections::BTreeSet,
+    ffi::OsString,
     fs,
     future::Future,
+    path::{Path, PathBuf},
     pin::pin,
+    sync::{Arc, Mutex, mpsc},
     task::{Context, Waker},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use crate::support::{
@@ -112,6 +116,15 @@ fn a_pool_inside_an_actix_system_gives_back_its_arbiters() {
     });
 }
 
+/// The threads of Arbiters by their numbers, which tell a new one from one that has yet to end.
+fn arbiters() -> BTreeSet<OsString> {
+    let threads = fs::read_dir("/proc/self/task").unwrap().flatten();
+    let is_arbiter = |thread: &fs::DirEntry| {
+        fs::read_to_string(thread.path().join("comm")).is_ok_and(|name| name.starts_with("actix"))
+    };
+    threads.filter(is_arbiter).map(|thread| thread.file_name()).collect()
+}
+
 async fn no_more_threads_than(before: Held) {
     soon("as many threads as before", async {
         while Held::now().threads > before.threads {
@@ -128,24 +141,28 @@ fn a_thread_that_a_read_has_for_itself_ends_with_the_read_however_that_ends() {
         let before = Held::now();
         let pool = AwwPool::builder(api.url()).build().unwrap();
         soon("an answer", pool.get("/rows?page=1")).await.unwrap();
-        let idle = Held::now();
+        let idle = arbiters();
+        let own = || -> BTreeSet<_> { arbiters().difference(&idle).cloned().collect() };
         let stream =
             || PaginatedStream::get(&pool, "/rows").mode(ReadMode::DedicatedThread).prefetch(2);
         let read: Vec<_> = soon("the rows", stream().collect()).await;
         assert!(read.len() == 200 && read.iter().all(Result::is_ok));
-        no_more_threads_than(idle).await;
+        soon("its thread", async {
+            while !own().is_empty() {
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+        })
+        .await;
 
         let mut streams = [stream(), stream(), stream()];
         for stream in &mut streams {
             soon("a row", stream.next()).await.unwrap().unwrap();
         }
-        // A thread that was about to end may have been counted as idle.
-        let threads = Held::now().threads;
-        assert!((idle.threads + 2..=idle.threads + 3).contains(&threads), "{threads}: {idle:?}");
+        assert_eq!(own().len(), 3, "{idle:?}");
         let [first, mut second, _third] = streams;
         drop(first);
         soon("the first one's thread", async {
-            while Held::now().threads > idle.threads + 2 {
+            while own().len() > 2 {
                 tokio::time::sleep(Duration::from_millis(10)).await;
             }
         })
@@ -204,9 +221,12 @@ fn workers_that_leave_and_workers_that_were_blocked_leave_no_thread() {
     alone(async {
         let api = warm(Hostile::new(25).start()).await;
         let before = Held::now();
-        let (release, blocked) = std::sync::mpsc::channel::<()>();
-        let blocked = std::sync::Mutex::new(blocked);
-        let limit = Duration::from_millis(300);
+        let (release, blocked) = mpsc::channel::<()>();
+        let blocked = Mutex::new(blocked);
+        let blocks_on = Arc::new(Mutex::new(PathBuf::new()));
+        let noted = Arc::clone(&blocks_on);
+        // Longer than a busy machine holds up a worker.
+        let limit = Duration::from_secs(3);
         let pool = AwwPool::builder(api.url())
             .workers(1)
             .heartbeat_timeout(limit)
@@ -216,7 +236,9 @@ fn workers_that_leave_and_workers_that_were_blocked_leave_no_thread() {
                 || async { Ok::<_, std::io::Error>("token") },
                 move |request, _| {
                     if request.headers().contains_key("x-block") {
-                        let _ = blocked.lock().unwrap().recv_timeout(Duration::from_secs(60));
+                        let thread = fs::read_link("/proc/thread-self").unwrap();
+                        *noted.lock().unwrap() = Path::new("/proc").join(thread);
+                        let _ = blocked.lock().unwrap().recv_timeout(Duration::from_secs(180));
                     }
                     request
                 },
@@ -231,11 +253,11 @@ fn workers_that_leave_and_workers_that_were_blocked_leave_no_thread() {
         soon("the resize", pool.resize(1)).await.unwrap();
         no_more_threads_than(small).await;
 
-        let settled = Held::now();
         let blocks = vantage_api_pool::Request::get("/rows").header("x-block", "1").unwrap();
         soon("an error", pool.request(blocks)).await.unwrap_err();
         soon("an answer of the next worker", pool.get("/rows")).await.unwrap();
-        assert!(Held::now().threads > settled.threads, "the blocked thread is left to itself");
+        let thread = blocks_on.lock().unwrap().clone();
+        assert!(thread.join("comm").exists(), "the blocked thread is left to itself: {thread:?}");
         drop(release);
         no_more_threads_than(small).await;
         soon("the end", pool.shutdown(Duration::ZERO)).await;
@@ -248,8 +270,8 @@ fn a_thousand_streams_at_once_each_read_every_row_over_a_bounded_number_of_conne
     alone(async {
         let api = warm(Hostile::new(45).start()).await;
         let before = Held::now();
-        let pool =
-            AwwPool::builder(api.url()).workers(2).connections_per_worker(16).build().unwrap();
+        let pool = AwwPool::builder(api.url()).workers(2).connections_per_worker(16);
+        let pool = pool.call_timeout(Duration::from_secs(180)).build().unwrap();
         let streams = (0..1000).map(|_| {
             let stream = PaginatedStream::get(&pool, "/rows");
             tokio::spawn(stream.map(Result::unwrap).collect::<Vec<_>>())
@@ -307,10 +329,10 @@ fn idle_connections_cost_a_few_kilobytes_each_and_no_time() {
         // Both ends are in this process; the kernel's part is not in its memory.
         let each = memory().saturating_sub(bare) / MANY;
         assert!(each < 12 * 1024, "{each} bytes for each connection");
-        let before = cpu_time();
+        let (before, since) = (cpu_time(), Instant::now());
         tokio::time::sleep(Duration::from_secs(2)).await;
-        let spent = cpu_time() - before;
-        assert!(spent < Duration::from_millis(200), "{spent:?} of work while all are idle");
+        let (spent, idle) = (cpu_time() - before, since.elapsed());
+        assert!(spent < idle / 10, "{spent:?} of work while all are idle for {idle:?}");
         drop((few, many));
     });
 }

@@ -174,8 +174,8 @@ fn faults_43_ten_thousand_waiting_callers_cost_a_few_kilobytes_each() {
     alone(async {
         const CALLERS: usize = 10_000;
         let api = Hostile::new(10).closed().start();
-        let pool =
-            AwwPool::builder(api.url()).workers(2).connections_per_worker(8).build().unwrap();
+        let pool = AwwPool::builder(api.url()).workers(2).connections_per_worker(8);
+        let pool = pool.call_timeout(Duration::from_secs(180)).build().unwrap();
         api.open(2);
         soon("a first call", pool.get("/rows?page=2")).await.unwrap();
         let peak = Peak::from_here();

@@ -4,18 +4,19 @@ use std::{
     future::{Future, poll_fn},
     pin::pin,
     sync::{
-        Arc,
+        Arc, Mutex,
         atomic::{AtomicUsize, Ordering},
     },
     task::Poll,
+    thread::{self, Thread},
     time::Duration,
 };
 
 use futures::{Stream, StreamExt, TryStreamExt};
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 use vantage_api_pool::{
     AwwPool, Envelope, ErrorKind, PaginatedStream, Paging, PoolApi,
-    vantage::{ApiCondition, ApiTable, Filtering, PoolTableExt, Sorting, Writes},
+    vantage::{ApiCondition, ApiTable, Filtering, Filters, PoolTableExt, Sorting, Writes},
 };
 use vantage_dataset::prelude::*;
 use vantage_table::{prelude::OrderBy, table::Table};
@@ -281,6 +282,144 @@ async fn security_03_a_page_that_takes_several_turns_loses_nothing() {
     assert!(turns >= ROWS / MOST_IN_A_TURN, "{turns} turns");
     assert_eq!(page.len(), ROWS);
     assert!(soon("the end", stream.next()).await.is_none());
+}
+
+/// An item, and the thread on which it was built.
+struct Placed {
+    id: usize,
+    on: Thread,
+}
+
+impl<'de> Deserialize<'de> for Placed {
+    fn deserialize<D: Deserializer<'de>>(json: D) -> std::result::Result<Self, D::Error> {
+        Ok(Self { id: Numbered::deserialize(json)?.id, on: thread::current() })
+    }
+}
+
+impl Placed {
+    /// Whether it was built on a thread for long work: neither a worker's nor a test's has its name.
+    fn is_elsewhere(&self) -> bool {
+        self.on.name() == Some("vantage-api-pool")
+    }
+}
+
+/// A server of one page with the rows 1 to 4, of which those with an even id are this long.
+fn with_long_rows(length: usize) -> RawServer {
+    paged(move |_| {
+        let text = "x".repeat(length);
+        let row = |id: usize| {
+            let text = if id.is_multiple_of(2) { text.as_str() } else { "" };
+            format!(r#"{{"id":{id},"t":"{text}"}}"#)
+        };
+        format!("[{}]", [1, 2, 3, 4].map(row).join(","))
+    })
+}
+
+#[tokio::test]
+async fn security_03_a_long_item_is_built_neither_by_its_reader_nor_by_a_worker() {
+    for length in [300_000, 2_000_000] {
+        let server = with_long_rows(length);
+        let pool = pool_of(&server);
+        let stream = || {
+            let stream = PaginatedStream::get(&pool, "/rows?page=1").paging(Paging::none());
+            stream.items_as::<Placed>()
+        };
+        let home = thread::current().id();
+        let check = |rows: Vec<Placed>, first: usize| {
+            assert!(rows.iter().map(|row| row.id).eq(first..=4), "from {first}");
+            for row in rows {
+                let is_long = row.id % 2 == 0;
+                assert_eq!((row.is_elsewhere(), row.on.id() == home), (is_long, !is_long));
+            }
+        };
+        check(soon("the rows", stream().try_collect()).await.unwrap(), 1);
+        check(soon("the page", stream().next_page()).await.unwrap().unwrap(), 1);
+        for taken in 1..4 {
+            let mut read = stream();
+            for _ in 0..taken {
+                soon("a row", read.next()).await.unwrap().unwrap();
+            }
+            let rest = stream().resume_from(read.resume_token());
+            check(soon("the rest", rest.try_collect()).await.unwrap(), taken + 1);
+        }
+        // Whoever takes the items of a page himself has chosen the thread.
+        let mut pages = stream().pages();
+        let page = soon("the page", pages.next()).await.unwrap().unwrap();
+        assert!(page.map(std::result::Result::unwrap).all(|row| row.on.id() == home));
+    }
+}
+
+#[tokio::test]
+async fn security_03_a_long_body_is_read_neither_by_its_caller_nor_by_a_worker() {
+    for (length, is_long) in [(1, false), (300_000, true)] {
+        let server = paged(move |_| format!(r#"{{"id":1,"t":"{}"}}"#, "x".repeat(length)));
+        let pool = pool_of(&server);
+        let row: Placed = soon("the row", pool.get_json("/rows?page=1")).await.unwrap();
+        let home = thread::current().id();
+        assert_eq!((row.is_elsewhere(), row.on.id() == home), (is_long, !is_long));
+        let api = PoolApi::new(pool).item_endpoints(true);
+        let table = Table::<PoolApi, EmptyEntity>::new("rows?page=1", api).with_id_column("id");
+        let row = soon("the row", table.get_value("1")).await.unwrap().unwrap();
+        assert_eq!(row.get("t").and_then(|text| text.as_text()).map(str::len), Some(length));
+    }
+}
+
+#[tokio::test]
+async fn security_03_many_values_are_prepared_neither_by_the_reader_nor_by_a_worker() {
+    let server = paged(|_| r#"[{"id":1,"n":7},{"id":2,"n":-7}]"#.to_owned());
+    for (values, are_many) in [(100, false), (20_000, true)] {
+        let threads = Arc::new(Mutex::new(Vec::new()));
+        let seen = Arc::clone(&threads);
+        let filters = Filters::equality().custom(move |_, _, _| {
+            seen.lock().unwrap().push(thread::current());
+            None
+        });
+        let api = PoolApi::new(pool_of(&server)).paging(Paging::none());
+        let api = api.filtering(Filtering::Mixed).filters(filters);
+        let rows = Table::<PoolApi, Numbered>::new("rows?page=1", api).with_id_column("id");
+        let mut rows = rows.with_column_of::<i64>("n");
+        rows.add_condition(ApiCondition::is_in("n", 0..values));
+        assert_eq!(soon("a list", rows.list_values()).await.unwrap().len(), 1);
+        assert_eq!(soon("entities", rows.list_direct()).await.unwrap().len(), 1);
+        assert_eq!(soon("a count", rows.get_count()).await.unwrap(), 1);
+        assert_eq!(soon("a stream", rows.stream_values().count()).await, 1);
+        assert!(soon("a row", rows.get_value("1")).await.unwrap().is_some());
+        let threads = threads.lock().unwrap();
+        assert!(!threads.is_empty());
+        for on in threads.iter() {
+            let is_home = on.id() == thread::current().id();
+            assert_eq!((on.name() == Some("vantage-api-pool"), is_home), (are_many, !are_many));
+        }
+    }
+}
+
+/// A row that is being built elsewhere is neither lost nor taken when nobody waits for it.
+#[tokio::test]
+async fn security_03_a_long_item_comes_though_its_reader_was_interrupted() {
+    let server = with_long_rows(300_000);
+    let pool = pool_of(&server);
+    let stream = || {
+        let stream = PaginatedStream::get(&pool, "/rows?page=1").paging(Paging::none());
+        stream.items_as::<Numbered>()
+    };
+    let (mut read, mut ids, mut token) = (stream(), Vec::new(), None);
+    let all = async {
+        loop {
+            match poll_fn(|cx| Poll::Ready(read.poll_next_unpin(cx))).await {
+                Poll::Ready(Some(row)) => ids.push(row.unwrap().id),
+                Poll::Ready(None) => break,
+                Poll::Pending => tokio::task::yield_now().await,
+            }
+            if ids == [1] {
+                token = Some(read.resume_token());
+            }
+        }
+    };
+    soon("the rows", all).await;
+    assert_eq!(ids, [1, 2, 3, 4]);
+    let rest: Vec<Numbered> =
+        soon("the rest", stream().resume_from(token.unwrap()).try_collect()).await.unwrap();
+    assert!(rest.iter().map(|row| row.id).eq(2..=4));
 }
 
 #[tokio::test]

@@ -24,7 +24,7 @@ async fn answered_without_end(head: Vec<u8>, piece: Vec<u8>) -> Error {
         }
     });
     let pool = AwwPool::builder(server.url()).max_attempts(1).max_body_bytes(1024 * 1024);
-    let pool = pool.attempt_timeout(Duration::from_secs(50)).build().unwrap();
+    let pool = pool.attempt_timeout(Duration::from_secs(150)).build().unwrap();
     soon("the call", pool.get("/rows")).await.unwrap_err()
 }
 
@@ -70,7 +70,7 @@ async fn security_21_a_proxy_that_never_says_whether_the_tunnel_is_open_is_an_er
         while peer.write(&b"HTTP/1.1 103 Early\r\n\r\n".repeat(40)).await {}
     });
     let pool = AwwPool::builder("http://api.invalid").proxy(proxy.url()).max_attempts(1);
-    let pool = pool.connect_timeout(Duration::from_secs(50)).build().unwrap();
+    let pool = pool.connect_timeout(Duration::from_secs(150)).build().unwrap();
     let error = soon("the call", pool.get("/rows")).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Proxy);
 }

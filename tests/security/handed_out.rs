@@ -163,7 +163,6 @@ async fn security_02_a_cursor_of_a_vista_that_it_did_not_sign_is_refused() {
     let rows = vista(&api).with_condition("name", FilterOp::Ne, "x").unwrap();
     let (_, next) = soon("a piece", rows.fetch_cursor(None, 4)).await.unwrap();
     let next = next.unwrap();
-    let asked = api.log(|log| log.seen.len());
     let parts = next.as_array().unwrap();
     assert_eq!(parts.len(), 5, "version, read, place, row, signature");
     let place = parts[2].as_text().unwrap();
@@ -189,7 +188,9 @@ async fn security_02_a_cursor_of_a_vista_that_it_did_not_sign_is_refused() {
         let refused = soon("a refusal", rows.fetch_cursor(Some(forged.clone()), 4)).await;
         assert!(refused.unwrap_err().is_incorrect_usage(), "{forged:?}");
     }
-    assert_eq!(api.log(|log| log.seen.len()), asked, "nothing is sent");
+    // Of the first piece, the page after its own may have been under way and come late.
+    let (asked, pages) = api.log(|log| (log.seen.len(), log.pages()));
+    assert!([1, 2].starts_with(&pages) && asked == pages.len(), "nothing is sent: {pages:?}");
     let (page, _) = soon("a piece", rows.fetch_cursor(Some(next), 4)).await.unwrap();
     assert_eq!(page.rows.len(), 4);
 }

@@ -21,10 +21,11 @@ use vantage_api_pool::{
 };
 
 const OK: &[u8] = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok";
-/// When a thread counts as blocked: later than a busy machine leaves one without a turn.
+/// When a thread counts as blocked. A busy machine may leave one without a turn for longer: then
+/// it is soon back.
 const BLOCKED: Duration = Duration::from_secs(2);
-/// When it is given up.
-const LOST: Duration = Duration::from_secs(4);
+/// When it is given up: later than a busy machine leaves one without a turn.
+const LOST: Duration = Duration::from_millis(5_500);
 /// Longer than any test takes.
 const NEVER: Duration = Duration::from_secs(300);
 
@@ -43,8 +44,7 @@ impl Barrier {
     fn hold(&self) {
         self.entered.fetch_add(1, Ordering::SeqCst);
         let is_open = self.is_open.lock().unwrap();
-        let limit = Duration::from_secs(60);
-        drop(self.opened.wait_timeout_while(is_open, limit, |is_open| !*is_open).unwrap());
+        drop(self.opened.wait_timeout_while(is_open, NEVER, |is_open| !*is_open).unwrap());
     }
 
     fn open(&self) {
@@ -124,24 +124,29 @@ async fn faults_05_while_a_worker_is_blocked_calls_go_elsewhere_and_its_own_ends
     let (pool, barrier) = blocking(api.url());
     let pool = pool.workers(2).build().unwrap();
     let began = Instant::now();
-    let blocked = ask(&pool, marked().timeout(Duration::from_secs(3)));
+    let timeout = Duration::from_secs(6);
+    let blocked = ask(&pool, marked().timeout(timeout));
     barrier.0.holds(1).await;
     // Half of them are placed on the worker that does not answer.
     let answers = soon("healthy answers", join_all((0..60).map(|_| pool.get("/rows")))).await;
     assert!(answers.iter().all(Result::is_ok), "{answers:?}");
+    until("one worker serves", async || stats(&pool).await.serving == 1).await;
     let during = stats(&pool).await;
-    assert_eq!((during.size, during.serving, during.worker_restarts), (2, 1, 0));
+    assert_eq!((during.size, during.worker_restarts), (2, 0));
 
     let error = answer(blocked).await.unwrap_err();
     assert_eq!((error.kind(), error.delivery()), (ErrorKind::DeadlineExceeded, Delivery::NotSent));
-    assert!(began.elapsed() >= Duration::from_secs(3), "{:?}", began.elapsed());
+    assert!(began.elapsed() >= timeout, "{:?}", began.elapsed());
 
     barrier.0.open();
     until("the worker is back", async || stats(&pool).await.serving == 2).await;
     let before = stats(&pool).await;
-    soon("answers", join_all((0..60).map(|_| pool.get("/rows")))).await;
-    let since = stats(&pool).await.difference(&before);
-    assert!(since.workers.iter().all(|worker| worker.calls_ok > 0), "{since:?}");
+    until("both workers answer", async || {
+        join_all((0..60).map(|_| pool.get("/rows"))).await;
+        let since = stats(&pool).await.difference(&before);
+        since.workers.iter().filter(|worker| worker.calls_ok > 0).count() == 2
+    })
+    .await;
 }
 
 /// Has the supervisor that gets it panic. No message of the crate does.
@@ -260,8 +265,8 @@ async fn a_worker_that_stays_blocked_is_replaced_and_its_late_answers_change_not
     assert_eq!((error.kind(), error.delivery()), (ErrorKind::WorkerCrashed, Delivery::Unknown));
     let error = answer(culprit).await.unwrap_err();
     assert_eq!((error.kind(), error.delivery()), (ErrorKind::Callback, Delivery::NotSent));
-    let replaced = stats(&pool).await;
-    assert_eq!((replaced.worker_restarts, replaced.serving), (1, 1));
+    until("the replacement serves", async || stats(&pool).await.serving == 1).await;
+    assert_eq!(stats(&pool).await.worker_restarts, 1);
 
     barrier.0.open();
     // Its connections close with it: by then the old thread has done what it would do.
@@ -288,8 +293,8 @@ async fn a_callback_that_never_returns_costs_a_bounded_number_of_threads() {
         let error = answer(ask(&pool, marked())).await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Callback);
     }
-    let now = stats(&pool).await;
-    assert_eq!((now.worker_restarts, now.serving), (1, 1));
+    until("the replacement serves", async || stats(&pool).await.serving == 1).await;
+    assert_eq!(stats(&pool).await.worker_restarts, 1);
     assert_eq!(barrier.0.entered.load(Ordering::SeqCst), 9);
     barrier.0.open();
     until("it is back", async || pool.get("/rows").await.is_ok()).await;
@@ -302,7 +307,7 @@ async fn with_a_long_heartbeat_timeout_calls_wait_for_the_worker_that_they_are_o
     let pool = pool.workers(2).heartbeat_timeout(NEVER).build().unwrap();
     let blocked = ask(&pool, marked());
     barrier.0.holds(1).await;
-    let in_time = || pool.request(Request::get("/rows").timeout(Duration::from_secs(5)));
+    let in_time = || pool.request(Request::get("/rows").timeout(Duration::from_secs(8)));
     let answers = soon("answers", join_all((0..20).map(|_| in_time()))).await;
     let late: Vec<_> = answers.iter().filter_map(|answer| answer.as_ref().err()).collect();
     assert!(!late.is_empty() && late.len() < answers.len(), "{} of them late", late.len());
@@ -339,10 +344,10 @@ async fn what_happens_to_a_blocked_worker_is_told_and_each_attempt_on_it_has_its
     let (pool, barrier) = blocking(server.url());
     let pool = pool.workers(1).replace_blocked_after(LOST).build().unwrap();
     let mut events = pool.events();
-    // One waits for its answer, one ends at its deadline, and one is dropped, all long before
-    // the worker is given up.
+    // One waits for its answer, one ends at its deadline, and one is dropped, all before the
+    // worker is given up. The deadline is later than a busy machine takes to block the worker.
     let held = ask(&pool, Request::post("/held"));
-    let late = ask(&pool, Request::post("/held").timeout(Duration::from_millis(300)));
+    let late = ask(&pool, Request::post("/held").timeout(Duration::from_secs(4)));
     let dropped = ask(&pool, Request::get("/held"));
     server.wait_for(|seen| seen.heads.len() == 3).await;
     let culprit = ask(&pool, marked());
@@ -382,6 +387,8 @@ async fn what_happens_to_a_blocked_worker_is_told_and_each_attempt_on_it_has_its
     barrier.0.open();
     server.wait_for(|seen| !seen.closed.is_empty()).await;
     soon("an answer", pool.get("/rows")).await.unwrap();
+    // A worker that has no turn reports later.
+    until("the answer is counted", async || stats(&pool).await.status_2xx > 0).await;
     assert_eq!(counted().await, (3, 1, 3));
 }
 

@@ -50,7 +50,8 @@ async fn accept_63_the_permits_of_dropped_calls_come_back() {
             call.abort();
         }
         join_all(calls).await;
-        api.wait_for("all aborted", |log| log.in_flight == 0 && log.aborted == round * 4).await;
+        // On a busy machine one that had waited may be sent just before it is dropped too.
+        api.wait_for("all aborted", |log| log.in_flight == 0 && log.aborted >= round * 4).await;
     }
     api.open_all();
     let answers = soon("answers", join_all((0..8).map(|_| pool.get("/rows?page=1")))).await;
@@ -66,7 +67,7 @@ async fn a_queued_call_that_is_dropped_is_never_sent() {
         async move { pool.get("/rows?page=1").await }
     });
     api.wait_for("the first on the wire", |log| log.in_flight == 1).await;
-    let queued = pool.request(Request::get("/rows?page=2").timeout(Duration::from_secs(5)));
+    let queued = pool.request(Request::get("/rows?page=2").timeout(Duration::from_secs(60)));
     assert!(tokio::time::timeout(Duration::from_millis(50), queued).await.is_err());
     api.open_all();
     assert!(soon("the first answer", first).await.unwrap().is_ok());

@@ -4,7 +4,7 @@
 use std::{
     error::Error as _,
     sync::{
-        Arc,
+        Arc, Mutex,
         atomic::{AtomicBool, AtomicUsize, Ordering},
     },
     time::{Duration, Instant},
@@ -28,8 +28,14 @@ fn millis(n: u64) -> Duration {
     Duration::from_millis(n)
 }
 
+/// A pool whose workers never seem to be blocked: such a one keeps no call that waits, and is
+/// passed over by a warm-up.
+fn builder(url: String) -> PoolBuilder {
+    AwwPool::builder(url).heartbeat_timeout(Duration::from_secs(10))
+}
+
 fn pool_of(server: &RawServer) -> PoolBuilder {
-    AwwPool::builder(server.url()).workers(1)
+    builder(server.url()).workers(1)
 }
 
 async fn get(pool: &AwwPool) -> Result<Response, Error> {
@@ -118,13 +124,18 @@ async fn accept_58_the_cap_covers_the_reading_of_bodies() {
 #[tokio::test]
 async fn the_connection_used_last_is_used_next_and_the_others_close_unused() {
     let server = meeting_of(8);
-    let pool = pool_of(&server).idle_timeout(millis(300)).build().unwrap();
+    // The minimum keeps one open, however long it is until the next call.
+    let pool = pool_of(&server).min_connections(1).idle_timeout(millis(300)).build().unwrap();
+    soon("the warm-up", pool.warm_up()).await.unwrap();
     let start = Instant::now();
     burst(&pool, 8).await;
-    while server.seen().closed.len() < 7 {
-        get(&pool).await.unwrap();
-        assert!(start.elapsed() < Duration::from_secs(60), "{:?}", server.seen().closed);
-    }
+    get(&pool).await.unwrap();
+    soon("the others close", async {
+        while server.seen().closed.len() < 7 {
+            get(&pool).await.unwrap();
+        }
+    })
+    .await;
     let Seen { connections, heads, closed } = server.seen();
     assert_eq!((connections, closed.len()), (8, 7));
     let warm = heads[8].0;
@@ -180,7 +191,7 @@ async fn a_connection_whose_call_went_away_is_not_used_again() {
 #[tokio::test]
 async fn min_connections_are_open_before_the_first_call() {
     let server = RawServer::start(answer_all);
-    let pool = AwwPool::builder(server.url()).workers(2).min_connections(5).build().unwrap();
+    let pool = builder(server.url()).workers(2).min_connections(5).build().unwrap();
     soon("the warm-up", pool.warm_up()).await.unwrap();
     let seen = server.wait_for(|seen| seen.connections == 5).await;
     assert!(seen.heads.is_empty());
@@ -213,8 +224,8 @@ async fn calls_that_come_while_the_minimum_is_opened_open_no_connection_beyond_t
             peer.tunnel(address).await;
         }
     });
-    let pool = AwwPool::builder("http://api.invalid").workers(1).connections_per_worker(4);
-    let pool = pool.min_connections(4).proxy(proxy.url()).build().unwrap();
+    let pool = builder("http://api.invalid".into()).workers(1).connections_per_worker(4);
+    let pool = pool.min_connections(4).connect_timeout(LONG).proxy(proxy.url()).build().unwrap();
     soon("the start", pool.stats()).await.unwrap();
     proxy.wait_for(|seen| seen.heads.len() == 4).await;
     let calls = tokio::spawn({
@@ -245,6 +256,13 @@ async fn the_first_calls_and_the_minimum_never_open_more_than_the_maximum() {
         let pool = pool_of(&server).connections_per_worker(6).min_connections(6).build().unwrap();
         burst(&pool, 30).await;
         soon("the warm-up", pool.warm_up()).await.unwrap();
+        // The server may see a connection after the pool has it.
+        soon("six connections", async {
+            while seen.load(Ordering::SeqCst) < 6 {
+                tokio::time::sleep(millis(5)).await;
+            }
+        })
+        .await;
         assert_eq!((seen.load(Ordering::SeqCst), open(&pool).await), (6, 6));
     }
 }
@@ -260,7 +278,7 @@ async fn a_call_that_waits_for_a_connection_of_the_minimum_hears_why_none_opens(
     let pool = AwwPool::builder("http://api.invalid").workers(1).connections_per_worker(2);
     let pool = pool.min_connections(2).max_attempts(1).proxy(proxy.url()).build().unwrap();
     soon("the start", pool.stats()).await.unwrap();
-    proxy.wait_for(|seen| seen.heads.len() == 2).await;
+    proxy.wait_for(|seen| seen.heads.len() >= 2).await;
     for error in join_all([get(&pool), get(&pool)]).await {
         assert_eq!(error.unwrap_err().kind(), ErrorKind::Connect);
     }
@@ -278,9 +296,10 @@ async fn without_min_connections_none_is_opened_before_a_call() {
 async fn a_warm_connection_in_tls_serves_the_first_call() {
     let (pem, config) = authority("localhost");
     let server = RawServer::start_tls(config, answer_all);
-    let pool = AwwPool::builder(format!("https://localhost:{}", server.address().port()))
+    let pool = builder(format!("https://localhost:{}", server.address().port()))
         .workers(1)
         .min_connections(1)
+        .connect_timeout(LONG)
         .root_certificate(pem)
         .build()
         .unwrap();
@@ -354,7 +373,7 @@ async fn a_kept_connection_is_replaced_at_the_end_of_its_lifetime() {
     let server = RawServer::start(answer_all);
     let pool = pool_of(&server).min_connections(1).max_lifetime(millis(100)).build().unwrap();
     soon("the warm-up", pool.warm_up()).await.unwrap();
-    server.wait_for(|seen| seen.connections == 3 && seen.closed.len() >= 2).await;
+    server.wait_for(|seen| seen.connections >= 3 && seen.closed.len() >= 2).await;
     assert!(server.seen().heads.is_empty());
 }
 
@@ -363,11 +382,15 @@ async fn a_minimum_that_cannot_be_reached_is_tried_for_less_and_less_often_until
     let is_up = Arc::new(AtomicBool::new(false));
     let api = RawServer::start(answer_all);
     let (up, address) = (Arc::clone(&is_up), api.address());
+    let refused_at: Arc<Mutex<Vec<Instant>>> = Arc::default();
+    let refused = Arc::clone(&refused_at);
     // A proxy, since it sees each attempt.
     let proxy = RawServer::start(move |mut peer| {
-        let is_up = up.load(Ordering::Relaxed);
+        let (is_up, refused) = (up.load(Ordering::Relaxed), Arc::clone(&refused));
         async move {
             peer.head().await;
+            // Before the pool knows, so that no wait of the pool looks shorter than it is.
+            refused.lock().unwrap().push(Instant::now());
             if is_up {
                 peer.write(b"HTTP/1.1 200 OK\r\n\r\n").await;
                 peer.tunnel(address).await;
@@ -377,18 +400,23 @@ async fn a_minimum_that_cannot_be_reached_is_tried_for_less_and_less_often_until
             }
         }
     });
-    let pool = AwwPool::builder("http://api.invalid").workers(1).min_connections(1);
-    let pool = pool.proxy(proxy.url()).build().unwrap();
+    let pool = builder("http://api.invalid".into()).workers(1).min_connections(1);
+    let pool = pool.connect_timeout(LONG).proxy(proxy.url()).build().unwrap();
     soon("the start", pool.stats()).await.unwrap();
-    let seen = proxy.wait_for(|seen| seen.closed.len() == 5).await;
-    let gaps: Vec<_> = seen.closed.windows(2).map(|two| two[1].1 - two[0].1).collect();
+    soon("five attempts", async {
+        while refused_at.lock().unwrap().len() < 5 {
+            tokio::time::sleep(millis(5)).await;
+        }
+    })
+    .await;
+    let gaps: Vec<_> = refused_at.lock().unwrap().windows(2).map(|two| two[1] - two[0]).collect();
     for (gap, least) in gaps.iter().zip([50, 100, 200, 400]) {
         assert!(*gap >= millis(least - 10), "{gaps:?}");
     }
     let error = soon("an error", pool.warm_up()).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Connect);
     is_up.store(true, Ordering::Relaxed);
-    api.wait_for(|seen| seen.connections == 1).await;
+    api.wait_for(|seen| seen.connections >= 1).await;
     soon("the warm-up", pool.warm_up()).await.unwrap();
 }
 

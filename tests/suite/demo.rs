@@ -11,7 +11,7 @@ use vantage_api_pool::{AwwPool, ErrorKind, PaginatedStream, Request};
 
 use demo_api::{DemoApi, DemoOptions};
 
-const LIMIT: Duration = Duration::from_secs(60);
+const LIMIT: Duration = Duration::from_secs(180);
 
 async fn token(demo: &DemoApi) -> String {
     let login = AwwPool::new(1, None, false, demo.origin());
@@ -91,8 +91,13 @@ async fn a_429_is_waited_out_for_as_long_as_the_server_says() {
     .unwrap();
     let pool = pool(&demo).await;
     within(pool.get("/cities/1")).await.unwrap();
-    let started = Instant::now();
-    within(pool.get("/cities/2")).await.unwrap();
+    let mut took = Duration::ZERO;
+    // A call that a busy machine makes late finds that it may pass.
+    while demo.throttled() == 0 {
+        let started = Instant::now();
+        within(pool.get("/cities/2")).await.unwrap();
+        took = started.elapsed();
+    }
     assert_eq!(demo.throttled(), 1);
-    assert!(started.elapsed() >= Duration::from_secs(1), "{:?}", started.elapsed());
+    assert!(took >= Duration::from_secs(1), "{took:?}");
 }

@@ -61,6 +61,7 @@ async fn faults_19_a_server_that_dies_within_a_page_and_comes_back_is_read_to_th
             .max_attempts(50)
             .backoff_base(Duration::from_millis(1))
             .backoff_cap(Duration::from_millis(100))
+            .reconnect_timeout(Duration::from_secs(60))
             .build()
             .unwrap();
         let reading = tokio::spawn({

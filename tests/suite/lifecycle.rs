@@ -29,7 +29,7 @@ async fn a_shutdown_while_the_pool_starts_ends_it() {
     for _ in 0..20 {
         let pool = AwwPool::new(2, None, false, api.url());
         let (answer, ()) =
-            soon("both", join(pool.get("/rows"), pool.shutdown(Duration::from_secs(5)))).await;
+            soon("both", join(pool.get("/rows"), pool.shutdown(Duration::from_secs(60)))).await;
         assert!(answer.is_ok_and(|answer| answer.status() == 200), "an accepted call was lost");
         let late = soon("an answer", pool.get("/rows")).await.unwrap_err();
         assert_eq!(late.kind(), ErrorKind::ShuttingDown);

@@ -8,6 +8,7 @@ use std::{
         atomic::{AtomicUsize, Ordering},
     },
     thread::ThreadId,
+    time::Duration,
 };
 
 use crate::support::{hostile::Hostile, raw_server::RawServer, soon};
@@ -17,7 +18,9 @@ use tracing_subscriber::{
     Layer, Registry,
     layer::{Context, SubscriberExt},
 };
-use vantage_api_pool::{AwwPool, Delivery, Error, ErrorKind, Request, Response, stats::Stats};
+use vantage_api_pool::{
+    AwwPool, Delivery, Error, ErrorKind, PoolBuilder, Request, Response, stats::Stats,
+};
 
 /// Panics when a span is entered on another thread than that of the test, as often as it
 /// is told to.
@@ -58,6 +61,11 @@ impl<S: Subscriber> Layer<S> for Poison {
     }
 }
 
+/// A pool of one worker, from which a busy machine takes no call away.
+fn builder(url: String) -> PoolBuilder {
+    AwwPool::builder(url).workers(1).heartbeat_timeout(Duration::from_secs(10))
+}
+
 async fn stats(pool: &AwwPool) -> Stats {
     soon("statistics", pool.stats()).await.unwrap()
 }
@@ -65,7 +73,7 @@ async fn stats(pool: &AwwPool) -> Stats {
 #[tokio::test]
 async fn faults_01_a_call_whose_task_panics_is_run_again_and_the_others_are_untouched() {
     let api = Hostile::new(10).closed().start();
-    let pool = AwwPool::new(1, None, false, api.url());
+    let pool = builder(api.url()).build().unwrap();
     let others: Vec<_> = (0..10)
         .map(|_| {
             let pool = pool.clone();
@@ -98,7 +106,7 @@ async fn faults_01_a_post_on_the_wire_whose_task_panics_is_not_sent_again() {
             }
         }
     });
-    let pool = AwwPool::new(1, None, false, server.url());
+    let pool = builder(server.url()).build().unwrap();
     let poison = Poison::new(0);
     let post = poison.ask(&pool, Request::post("/orders").body("x"));
     let panicking = async {
@@ -117,7 +125,7 @@ async fn faults_01_a_post_on_the_wire_whose_task_panics_is_not_sent_again() {
 async fn faults_02_a_call_whose_task_always_panics_ends_after_its_attempts_and_the_worker_lives() {
     let api = Hostile::new(10).start();
     for attempts in [1, 3, 5] {
-        let pool = AwwPool::builder(api.url()).workers(1).max_attempts(attempts).build().unwrap();
+        let pool = builder(api.url()).max_attempts(attempts).build().unwrap();
         let poison = Poison::new(usize::MAX);
         let error = soon("an answer", poison.ask(&pool, Request::get("/rows"))).await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::WorkerCrashed);

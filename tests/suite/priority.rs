@@ -43,6 +43,8 @@ impl Busy {
             move |peer| answer(peer, Arc::clone(&gate))
         });
         let mut pool = AwwPool::builder(server.url()).workers(1).connections_per_worker(1);
+        // A call that moves because its worker seems to be blocked loses its place.
+        pool = pool.heartbeat_timeout(Duration::from_secs(10));
         if let Some(rate) = limit {
             pool = pool.rate_limit(rate.into()).burst(1);
         }

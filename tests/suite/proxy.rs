@@ -12,10 +12,14 @@ use vantage_api_pool::{AwwPool, Delivery, Error, ErrorKind, PoolBuilder, Request
 
 const OK: &str = "HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok";
 
+/// Longer than a busy machine leaves a server without a turn.
+const PATIENCE: Duration = Duration::from_secs(60);
+
 fn through(proxy: &RawServer, base: &str) -> PoolBuilder {
     AwwPool::builder(base)
         .workers(1)
         .backoff_base(Duration::ZERO)
+        .connect_timeout(PATIENCE)
         .proxy(format!("http://{}", proxy.address()))
 }
 
@@ -85,6 +89,7 @@ async fn an_https_proxy_is_spoken_to_in_tls_for_http_and_https_apis() {
         });
         let url = format!("https://tea:p%40ss@localhost:{}", proxy.address().port());
         let builder = || AwwPool::builder(base).workers(1).max_attempts(1).proxy(&url);
+        let builder = || builder().connect_timeout(PATIENCE);
         let untrusted = get(builder().root_certificate(of_api.clone())).await.unwrap_err();
         assert_eq!((untrusted.kind(), untrusted.delivery()), (ErrorKind::Tls, Delivery::NotSent));
         assert!(untrusted.to_string().contains("with the proxy"), "{untrusted}");

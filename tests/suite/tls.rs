@@ -1,6 +1,6 @@
 //! HTTPS through the pool: what is trusted, and what an early end of TLS means.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use crate::support::{authority::authority, raw_server::RawServer, soon};
 use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
@@ -10,10 +10,16 @@ use rustls::{
 };
 use vantage_api_pool::{AwwPool, Delivery, Error, ErrorKind, PoolBuilder, Response};
 
-/// A pool that trusts `roots` besides the web's, and makes one attempt per call.
-fn trusting(roots: &[Vec<u8>], server: &RawServer) -> AwwPool {
+/// A pool that makes one attempt per call, which may take as long as a busy machine needs.
+fn once(server: &RawServer) -> PoolBuilder {
     let base = format!("https://localhost:{}/", server.address().port());
-    let builder = AwwPool::builder(base).workers(1).max_attempts(1);
+    let patience = Duration::from_secs(60);
+    AwwPool::builder(base).workers(1).max_attempts(1).connect_timeout(patience)
+}
+
+/// One that trusts `roots` besides the web's.
+fn trusting(roots: &[Vec<u8>], server: &RawServer) -> AwwPool {
+    let builder = once(server);
     roots.iter().cloned().fold(builder, PoolBuilder::root_certificate).build().unwrap()
 }
 
@@ -77,9 +83,7 @@ fn mutual() -> (Vec<u8>, Arc<ServerConfig>, String) {
 async fn a_client_certificate_is_shown_to_a_server_that_asks_for_one() {
     let (root, config, client) = mutual();
     let server = serve_ok(config);
-    let base = format!("https://localhost:{}/", server.address().port());
-    let builder = || AwwPool::builder(&base).workers(1).max_attempts(1);
-    let builder = || builder().root_certificate(root.clone());
+    let builder = || once(&server).root_certificate(root.clone());
     let pool = builder().client_certificate(&client).build().unwrap();
     assert_eq!(get(&pool).await.unwrap().text().unwrap(), "ok");
     assert!(get(&builder().build().unwrap()).await.is_err(), "none is shown");

@@ -26,7 +26,7 @@ fn window(table: &Table<PoolApi, Entry>, skip: u64, limit: u64) -> Table<PoolApi
 }
 
 async fn within<T>(work: impl Future<Output = T>) -> T {
-    tokio::time::timeout(Duration::from_secs(60), work).await.expect("no wait lasts for ever")
+    tokio::time::timeout(Duration::from_secs(180), work).await.expect("no wait lasts for ever")
 }
 
 async fn listed(table: &Table<PoolApi, Entry>) -> Vec<u64> {

@@ -329,7 +329,7 @@ fn fail(error: &VantageError) -> TestCaseError {
 }
 
 async fn within<T>(work: impl Future<Output = T>) -> T {
-    tokio::time::timeout(Duration::from_secs(60), work).await.expect("no wait lasts for ever")
+    tokio::time::timeout(Duration::from_secs(180), work).await.expect("no wait lasts for ever")
 }
 
 const NAMES: [&str; 8] = ["ada", "Adam", "b&c=d", "eve, x", "x+y", "Ærø", "100%_名", ""];

@@ -25,7 +25,7 @@ pub mod rest;
 /// Waits for something that must happen.
 ///
 /// # Panics
-/// When it takes longer than a minute; the message names `what`.
+/// When it takes longer than three minutes; the message names `what`.
 pub async fn soon<T>(what: &str, future: impl std::future::Future<Output = T>) -> T {
     let limit = std::time::Duration::from_secs(180);
     match tokio::time::timeout(limit, future).await {

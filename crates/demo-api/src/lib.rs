@@ -111,6 +111,8 @@ impl DemoApi {
             })
             .workers(1)
             .disable_signals()
+            // A client that a busy machine stops between connecting and asking is no slow one.
+            .client_request_timeout(Duration::from_secs(60))
             .listen(listener)?;
             Ok(server.run())
         })?;

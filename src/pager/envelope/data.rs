@@ -3,7 +3,7 @@
 use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
 
-use super::{Envelope, Fact, Location, Named};
+use super::{Envelope, Fact, Location};
 use crate::path::Path;
 
 /// What the data form of an envelope may contain.
@@ -68,7 +68,7 @@ impl TryFrom<Data> for Envelope {
 impl From<Envelope> for Data {
     fn from(envelope: Envelope) -> Self {
         let text = |path: &Path| if path.is_root() { ".".to_owned() } else { path.to_string() };
-        let entry = |Named { fact, place }: &Named| {
+        let entry = |(fact, place): &(Fact, Location)| {
             let (name, _) = FACTS.iter().find(|(_, known)| known == fact)?;
             Some(match place {
                 Location::Body(path) => ((*name).to_owned(), path.to_string()),

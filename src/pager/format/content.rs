@@ -6,7 +6,7 @@ use super::items::ItemList;
 
 /// Whether two pages hold the same list of items.
 pub(in crate::pager) fn same_items(one: &ItemList, other: &ItemList) -> bool {
-    if one.text() == other.text() {
+    if *one.text == *other.text {
         return true;
     }
     if let (Some(one), Some(other)) = (one.text_of_items(), other.text_of_items())

@@ -87,11 +87,11 @@ impl ItemList {
             return Err(mismatch(response, "a 202 (Accepted) has no items yet"));
         }
         let is_blank =
-            status == StatusCode::NO_CONTENT || status == StatusCode::OK && self.text().is_empty();
+            status == StatusCode::NO_CONTENT || status == StatusCode::OK && self.text.is_empty();
         let headers = response.headers();
         let trailer = match is_blank && envelope.no_content_is_empty {
             true => PageTrailer::of_headers(envelope, headers),
-            false => self.format().trailer(envelope, pointer, headers, self, taken),
+            false => self.format.trailer(envelope, pointer, headers, self, taken),
         };
         let mut trailer = trailer.map_err(|source| mismatch(response, source))?;
         if trailer.lists != 1 {

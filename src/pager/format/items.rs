@@ -13,7 +13,7 @@ use std::{
 use bytestring::ByteString;
 use foldhash::fast::FixedState;
 use http::HeaderMap;
-use serde::de::IgnoredAny;
+use serde::de::{Deserialize, IgnoredAny};
 use serde_json::value::RawValue;
 
 use super::{
@@ -21,6 +21,7 @@ use super::{
     text,
 };
 use crate::{
+    coop::LONG_WORK,
     pager::{envelope::Envelope, strategy::PageTrailer},
     path::Path,
     response::{Mismatch, Response},
@@ -82,12 +83,13 @@ pub(in crate::pager) trait PageFormat: fmt::Debug + Send + Sync {
 /// Where the items of a page are.
 #[derive(Clone)]
 pub(in crate::pager) struct ItemList {
-    text: ByteString,
+    /// The text of the whole page.
+    pub(in crate::pager) text: ByteString,
     /// Where the first item is, if there is one.
-    first: Option<usize>,
+    pub(super) first: Option<usize>,
     /// The range of each item, if they are not one list.
-    places: Option<Arc<[Range<usize>]>>,
-    format: &'static dyn PageFormat,
+    pub(super) places: Option<Arc<[Range<usize>]>>,
+    pub(super) format: &'static dyn PageFormat,
 }
 
 /// The progress through a list.
@@ -100,34 +102,6 @@ pub(in crate::pager) struct Taken {
 }
 
 impl ItemList {
-    pub(super) fn new(
-        text: ByteString,
-        first: Option<usize>,
-        places: Option<Arc<[Range<usize>]>>,
-        format: &'static dyn PageFormat,
-    ) -> Self {
-        Self { text, first, places, format }
-    }
-
-    pub(super) fn format(&self) -> &'static dyn PageFormat {
-        self.format
-    }
-
-    /// Where the first item is, if there is one.
-    pub(super) fn first(&self) -> Option<usize> {
-        self.first
-    }
-
-    /// The range of each item, if they are not one list.
-    pub(super) fn places(&self) -> Option<&[Range<usize>]> {
-        self.places.as_deref()
-    }
-
-    /// The text of the whole page.
-    pub(in crate::pager) fn text(&self) -> &str {
-        &self.text
-    }
-
     pub(in crate::pager) fn is_empty(&self) -> bool {
         self.first.is_none()
     }
@@ -164,6 +138,18 @@ impl ItemList {
             }
             Err(source) => Err(self.format.locate(source.into(), self, *taken)),
         })
+    }
+
+    /// Whether the next item has [`LONG_WORK`] bytes or more.
+    pub(in crate::pager) fn is_next_long(&self, taken: Taken) -> bool {
+        if self.is_empty() || self.text.len().saturating_sub(taken.at) < LONG_WORK {
+            return false;
+        }
+        let Some(Ok((start, end))) = self.format.next(self, taken) else { return false };
+        let bytes = self.text.as_bytes().get(start..end.unwrap_or(self.text.len()));
+        let Some(beginning) = bytes.and_then(|bytes| bytes.get(..LONG_WORK)) else { return false };
+        let mut json = serde_json::Deserializer::from_slice(beginning);
+        IgnoredAny::deserialize(&mut json).is_err_and(|error| error.is_eof())
     }
 
     /// Takes all items without building any.
@@ -257,6 +243,34 @@ mod tests {
         for (text, line) in [("{}\n{\"a\":", 2), ("{}\n\n{} {}\n", 3), ("<html>", 1), ("{\n}", 1)] {
             let error = pass_over(text).err().unwrap().to_string();
             assert!(error.contains(&format!("line {line} ")), "{text:?}: {error}");
+        }
+    }
+
+    #[test]
+    fn a_long_item_is_known_before_it_is_built() {
+        let long = format!("[{}7]", "7,".repeat(LONG_WORK / 2));
+        let text = "x".repeat(LONG_WORK - 1);
+        let spread = Envelope::items_at("data[].rows[]");
+        for (envelope, page) in [
+            (Envelope::default(), format!("[7,{long},\"{text}\",7]")),
+            (Envelope::default(), format!("{{\"data\":[7, {long} , \"{text}\", 7]}}")),
+            (Envelope::ndjson(), format!("7\n{long}\n\"{text}\"\n7\n")),
+            (spread, format!("{{\"data\":[{{\"rows\":[7,{long},\"{text}\",7]}}]}}")),
+        ] {
+            let list = list(&envelope, &page);
+            let (mut taken, mut are_long) = (list.start(), Vec::new());
+            loop {
+                let is_long = list.is_next_long(taken);
+                let Some(item) = list.next(&mut taken, &Typed::<IgnoredAny>::new()) else { break };
+                item.unwrap();
+                are_long.push(is_long);
+            }
+            assert_eq!(are_long, [false, true, true, false], "{envelope:?}");
+        }
+        let (many, none) = ("7,".repeat(LONG_WORK), "x".repeat(LONG_WORK));
+        for page in [format!("[{many}7]"), format!("{{\"data\":[],\"x\":\"{none}\"}}")] {
+            let list = list(&Envelope::default(), &page);
+            assert!(!list.is_next_long(list.start()));
         }
     }
 

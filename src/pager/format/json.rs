@@ -15,8 +15,8 @@ use super::{
 use crate::{
     pager::{
         envelope::Envelope,
-        facts::{HINTS, Location, Named, PageInfo, Remarks, unreadable},
-        strategy::{PageTrailer, Pointer},
+        facts::{HINTS, Location, PageInfo, Remarks, unreadable},
+        strategy::{PageTrailer, read_pointer},
     },
     path::{Gaps, Path, Step},
     response::Mismatch,
@@ -30,12 +30,12 @@ impl PageFormat for Json {
     fn find(&self, envelope: &Envelope, text: ByteString) -> ItemList {
         if envelope.items.is_plain() {
             let first = first_item(envelope, &text);
-            return ItemList::new(text, first, None, &Self);
+            return ItemList { text, first, places: None, format: &Self };
         }
         let items = items_along(envelope, &text).ok().flatten().unwrap_or_default();
         let places: Arc<[_]> = items.into_iter().map(|item| place(&text, item)).collect();
         let first = places.first().map(|place| place.start);
-        ItemList::new(text, first, Some(places), &Self)
+        ItemList { text, first, places: Some(places), format: &Self }
     }
 
     fn next(
@@ -43,13 +43,13 @@ impl PageFormat for Json {
         items: &ItemList,
         taken: Taken,
     ) -> Option<Result<(usize, Option<usize>), Mismatch>> {
-        if let Some(places) = items.places() {
+        if let Some(places) = &items.places {
             return places.get(taken.count).map(|place| Ok((place.start, Some(place.end))));
         }
         if taken.count == 0 {
             return Some(Ok((taken.at, None)));
         }
-        match items.text().as_bytes().get(taken.at) {
+        match items.text.as_bytes().get(taken.at) {
             Some(b',') => Some(Ok((taken.at + 1, None))),
             Some(b']') => None,
             _ => Some(Err("an item is followed by neither `,` nor `]`".into())),
@@ -61,9 +61,9 @@ impl PageFormat for Json {
     }
 
     fn take_all(&self, items: &ItemList) -> Option<Taken> {
-        let before = items.text().get(..items.first().filter(|_| items.places().is_none())?)?;
+        let before = items.text.get(..items.first.filter(|_| items.places.is_none())?)?;
         let bracket = before.trim_end_matches(WHITE_SPACE).len().checked_sub(1)?;
-        let mut json = serde_json::Deserializer::from_str(items.text().get(bracket..)?);
+        let mut json = serde_json::Deserializer::from_str(items.text.get(bracket..)?);
         // Takes no memory: ignored values are empty.
         let count = Vec::<IgnoredAny>::deserialize(&mut json).ok()?.len();
         let length = json.into_iter::<IgnoredAny>().byte_offset();
@@ -100,21 +100,20 @@ fn outline(
     page: &str,
 ) -> Result<PageTrailer, Mismatch> {
     let lookups = lookups(envelope, pointer);
-    let mut found = Found::default();
+    let mut found = Found { page, ..Found::default() };
     let mut json = serde_json::Deserializer::from_str(page);
     Walk::new(&lookups, envelope, &mut found).deserialize(&mut json)?;
     json.end()?;
-    let mut trailer = PageTrailer { lists: found.lists, ..PageTrailer::default() };
-    if !envelope.items.is_plain() {
-        trailer.lists = usize::from(items_along(envelope, page)?.is_some());
-    }
+    let lists = match envelope.items.is_plain() {
+        true => found.lists,
+        false => usize::from(items_along(envelope, page)?.is_some()),
+    };
     // Known facts are kept, so the order is by trust: configured places, header fields, the
     // `pagination` object.
     let mut info = PageInfo::default();
-    let sources = Sources { page, lookups: &lookups, found: &found };
-    for (index, Named { fact, place }) in envelope.named.iter().enumerate() {
+    for (index, (fact, place)) in envelope.named.iter().enumerate() {
         let Location::Body(path) = place else { continue };
-        sources.texts(Target::Named(index), path, &mut info, |info, text| {
+        found.texts(&lookups, Target::Named(index), path, &mut info, |info, text| {
             info.remarks.add(Remarks::place(index));
             let said = fact.read(text).map_err(|_| unreadable(*fact, &place.name()))?;
             info.take(*fact, said);
@@ -122,44 +121,39 @@ fn outline(
         })?;
     }
     envelope.read_headers(headers, &mut info)?;
+    let mut next = Ok(None);
     if let Some(path) = pointer {
-        sources.texts(Target::Pointer, path, &mut info, |info, text| {
+        found.texts(&lookups, Target::Pointer, path, &mut info, |info, text| {
             info.remarks.add(Remarks::POINTER);
-            if trailer.pointer == Pointer::Absent {
-                trailer.pointer = Pointer::read(text);
+            if matches!(next, Ok(None)) {
+                next = read_pointer(text);
             }
             Ok(())
         })?;
     }
     if envelope.has_pagination_object() {
         info.fill_up(&found.hints);
-        sources.texts(Target::Pagination, &envelope.pagination, &mut info, |info, text| {
+        let path = &envelope.pagination;
+        found.texts(&lookups, Target::Pagination, path, &mut info, |info, text| {
             Ok(Pagination(info).deserialize(&mut serde_json::Deserializer::from_str(text))?)
         })?;
     } else {
         for (path, (_, fact)) in envelope.hints.iter().zip(HINTS) {
-            sources.texts(Target::Hint(fact), path, &mut info, |info, text| {
+            found.texts(&lookups, Target::Hint(fact), path, &mut info, |info, text| {
                 take_hint(info, fact, text);
                 Ok(())
             })?;
         }
     }
-    trailer.info = info;
-    Ok(trailer)
+    Ok(PageTrailer { lists, info, pointer: next })
 }
 
-/// The results of a walk, and the page for paths that the walk did not cover.
-struct Sources<'a, 'p> {
-    page: &'p str,
-    lookups: &'a [Lookup<'a>],
-    found: &'a Found<'p>,
-}
-
-impl<'p> Sources<'_, 'p> {
+impl<'p> Found<'p> {
     /// Yields the values of a target: the one under the longest keys, and repetitions of it.
     /// Values that say that more pages follow come first.
     fn texts(
         &self,
+        lookups: &[Lookup<'_>],
         target: Target,
         path: &Path,
         info: &mut PageInfo,
@@ -170,9 +164,9 @@ impl<'p> Sources<'_, 'p> {
             return texts.into_iter().try_for_each(|text| take(info, text));
         }
         let of_target = |(index, _): &&(usize, &str)| {
-            self.lookups.get(*index).is_some_and(|lookup| lookup.target == target)
+            lookups.get(*index).is_some_and(|lookup| lookup.target == target)
         };
-        let found = || self.found.values.iter().filter(of_target);
+        let found = || self.values.iter().filter(of_target);
         // The first lookup is the one with the longest keys.
         let Some(index) = found().map(|(index, _)| *index).min() else { return Ok(()) };
         let found = || found().filter(|(of, _)| *of == index).map(|(_, text)| *text);

@@ -30,13 +30,17 @@ pub(super) struct Ndjson;
 impl PageFormat for Ndjson {
     fn text(&self, envelope: &Envelope, response: &Response) -> Result<ByteString, Mismatch> {
         let text = text::text(response.body(), envelope.lossy_text)?;
-        check(response)?;
+        // The end of a truncated one looks like any other.
+        if response.overruns() {
+            return Err("the body may go on behind its end".into());
+        }
+        check_type(response.headers())?;
         Ok(text)
     }
 
     fn find(&self, _: &Envelope, text: ByteString) -> ItemList {
         let first = next(&text, 0);
-        ItemList::new(text, first, None, &Self)
+        ItemList { text, first, places: None, format: &Self }
     }
 
     fn next(
@@ -44,13 +48,13 @@ impl PageFormat for Ndjson {
         items: &ItemList,
         taken: Taken,
     ) -> Option<Result<(usize, Option<usize>), Mismatch>> {
-        let (start, end) = line(items.text(), taken.at)?;
+        let (start, end) = line(&items.text, taken.at)?;
         Some(Ok((start, Some(end))))
     }
 
     fn locate(&self, mismatch: Mismatch, items: &ItemList, taken: Taken) -> Mismatch {
-        let end = line(items.text(), taken.at).map_or(taken.at, |(_, end)| end);
-        mismatch.on_line(number(items.text(), end))
+        let end = line(&items.text, taken.at).map_or(taken.at, |(_, end)| end);
+        mismatch.on_line(number(&items.text, end))
     }
 
     fn trailer(
@@ -70,15 +74,6 @@ pub(super) fn is_named_by(headers: &HeaderMap) -> bool {
     let named = headers.get(CONTENT_TYPE).map(header_text).unwrap_or_default();
     let name = named.split(';').next().unwrap_or_default().trim();
     NAMES.iter().any(|known| name.eq_ignore_ascii_case(known))
-}
-
-/// Refuses a response that is not lines, or is incomplete: the end of a truncated one looks like
-/// any other.
-fn check(response: &Response) -> Result<(), Mismatch> {
-    if response.overruns() {
-        return Err("the body may go on behind its end".into());
-    }
-    check_type(response.headers())
 }
 
 /// Refuses a response whose content type is something other than lines of items, such as the

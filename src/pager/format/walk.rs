@@ -40,7 +40,7 @@ pub(super) struct Lookup<'a> {
 
 /// All paths of keys in the envelope, for each target those with the longest keys first.
 pub(super) fn lookups<'a>(envelope: &'a Envelope, pointer: Option<&'a Path>) -> Vec<Lookup<'a>> {
-    let named = envelope.named.iter().enumerate().filter_map(|(index, named)| match &named.place {
+    let named = envelope.named.iter().enumerate().filter_map(|(index, (_, place))| match place {
         Location::Body(path) => Some((Target::Named(index), path)),
         Location::Header(_) => None,
     });
@@ -64,6 +64,8 @@ const MOST_LOOKUPS: usize = 128;
 
 #[derive(Default)]
 pub(super) struct Found<'p> {
+    /// The page itself, for paths that the walk does not cover.
+    pub(super) page: &'p str,
     pub(super) stops_at_item: bool,
     pub(super) is_at_item: bool,
     pub(super) lists: usize,

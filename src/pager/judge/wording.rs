@@ -33,7 +33,7 @@ impl Judge {
             },
             Statement::Link => "the `Link` header names a next page".into(),
             Statement::Pointer => {
-                format!("{} names a next page", self.plan.paging().pointer_name())
+                format!("{} names a next page", self.plan.paging.pointer_name())
             }
             Statement::Rows => {
                 let total = info.total.unwrap_or_default();
@@ -41,7 +41,7 @@ impl Judge {
                     true => CONTENT_RANGE.as_str().to_owned(),
                     false => at(Fact::Total),
                 };
-                format!("`{at}` is {total}, and {} rows were read", self.plan.rows())
+                format!("`{at}` is {total}, and {} rows were read", self.plan.rows)
             }
             Statement::Pages => {
                 let pages = info.total_pages.unwrap_or_default();
@@ -55,14 +55,14 @@ impl Judge {
     pub(super) fn stuck(&self, more: Statement, body: &str) -> String {
         let more = self.describe(more);
         let has = || keys(body).map_or_else(String::new, |keys| format!("; the page has {keys}"));
-        if !self.plan.paging().is_paged() {
+        if !self.plan.paging.is_paged() {
             let none = "the endpoint is read as one page by Paging::none()";
             return format!("{more}, but {none}{}", has());
         }
-        if self.plan.paging().is_chained() {
+        if self.plan.paging.is_chained() {
             return format!(
                 "{more}, but {} names no next page{}",
-                self.plan.paging().pointer_name(),
+                self.plan.paging.pointer_name(),
                 has()
             );
         }
@@ -75,7 +75,7 @@ impl Judge {
     /// Why a page may repeat the one before it.
     pub(super) fn repeated(&self) -> String {
         let again = "the server sends the same page again";
-        match self.plan.paging().parameters().first() {
+        match self.plan.paging.parameters().first() {
             Some(param) => {
                 format!("{again}: the parameter `{param}` has no effect, or another name")
             }
@@ -97,7 +97,7 @@ impl Judge {
         format!(
             "{} rows were read, the API hands out no more (Paging::row_cap), and nothing says that \
              these are all",
-            self.plan.rows()
+            self.plan.rows
         )
     }
 

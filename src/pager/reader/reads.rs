@@ -90,21 +90,34 @@ impl<T: Send + 'static> Reader<T> {
         }
     }
 
-    /// Ready unless it is time to yield; the current page is kept for further reading.
+    /// Ready unless it is time to yield, or the next item is built elsewhere; the current page is
+    /// kept for further reading.
     fn poll_to_go_on(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         loop {
             ready!(self.coop.poll_proceed(cx));
-            match &mut self.page {
-                Some(page) if page.is_behind() => page.pass_over_some(),
-                _ => return Poll::Ready(()),
+            let Some(page) = &mut self.page else { return Poll::Ready(()) };
+            if self.building.is_none() {
+                self.building = page.build_elsewhere(&self.judge.connected);
             }
+            if let Some(building) = &mut self.building {
+                let Poll::Ready(built) = building.as_mut().poll(cx) else {
+                    self.coop.renew();
+                    return Poll::Pending;
+                };
+                self.building = None;
+                page.put_ahead(built);
+            }
+            if !page.is_behind() {
+                return Poll::Ready(());
+            }
+            page.pass_over_some();
             self.coop.spend(CHECKED_EVERY);
         }
     }
 
     /// Judges a page that is returned unread.
     fn part_with(&mut self, page: OpenPage<T>) -> Result<Whole<T>, Error> {
-        self.held = None;
+        (self.held, self.building) = (None, None);
         let bounds = self.endpoint.bounds;
         if !self.is_judged {
             let survey = page.survey();

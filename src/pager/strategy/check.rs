@@ -4,6 +4,7 @@ use super::{Mode, Paging, UrlPart};
 use crate::{
     config::ValidConfig,
     error::{Error, ErrorKind},
+    path::Path,
 };
 
 impl Paging {
@@ -32,30 +33,17 @@ impl Paging {
         if let Some(stray) = self.stray {
             return invalid(stray);
         }
-        match &self.mode {
-            Mode::Number { param, .. } | Mode::Offset { param } | Mode::Cursor { param, .. }
-                if param.is_empty() =>
-            {
-                return invalid("paging: the name of a parameter is empty");
-            }
-            Mode::Number { param, .. } | Mode::Offset { param } | Mode::Cursor { param, .. }
-                if size.is_some_and(|(name, _)| name == param) =>
-            {
-                return invalid("paging: one parameter cannot be both the place and the size");
-            }
-            Mode::Offset { .. } if size.is_none() => {
-                return invalid("paging: pages by offset need a `size` and a `size_param`");
-            }
-            Mode::Cursor { next, .. } | Mode::NextUrl { next } if next.is_root() => {
-                return invalid("paging: the path to the next page is empty");
-            }
-            Mode::Number { .. }
-            | Mode::Offset { .. }
-            | Mode::Cursor { .. }
-            | Mode::NextUrl { .. }
-            | Mode::Link {}
-            | Mode::Custom(_)
-            | Mode::None {} => {}
+        if self.param() == Some("") {
+            return invalid("paging: the name of a parameter is empty");
+        }
+        if size.is_some_and(|(name, _)| self.param() == Some(name)) {
+            return invalid("paging: one parameter cannot be both the place and the size");
+        }
+        if self.is_by_offset() && size.is_none() {
+            return invalid("paging: pages by offset need a `size` and a `size_param`");
+        }
+        if self.pointer().is_some_and(Path::is_root) {
+            return invalid("paging: the path to the next page is empty");
         }
         if !self.origins.0.is_empty() && !self.is_led_by_urls() {
             return invalid("allow_origin: has a meaning only where pages hold URLs");

@@ -213,8 +213,9 @@ impl PageView<'_> {
 pub(in crate::pager) struct Custom {
     strategy: Arc<dyn PageStrategy>,
     /// Its name in errors.
-    name: Arc<str>,
-    threads: Arc<CallbackThreads>,
+    pub(in crate::pager) name: Arc<str>,
+    /// The threads it runs on.
+    pub(in crate::pager) threads: Arc<CallbackThreads>,
     /// Must be dropped last.
     _end: Arc<UserValue>,
 }
@@ -225,15 +226,6 @@ impl Custom {
         let name = format!("the custom paging strategy `{}`", type_name::<S>()).into();
         let end = Arc::new(UserValue::keep(Arc::clone(&strategy)));
         Self { strategy, name, threads: Arc::default(), _end: end }
-    }
-
-    /// The threads it runs on.
-    pub(in crate::pager) fn threads(&self) -> &Arc<CallbackThreads> {
-        &self.threads
-    }
-
-    pub(in crate::pager) fn name(&self) -> &str {
-        &self.name
     }
 
     pub(super) fn first(&self) -> Result<PageRequest, Error> {
@@ -253,7 +245,7 @@ impl Custom {
         let next = catch_unwind(AssertUnwindSafe(|| self.strategy.next(page)));
         let next = next.map_err(|payload| self.panicked(payload))?;
         next.map_err(|source| {
-            Error::new(ErrorKind::Decode, format!("{} failed", self.name()))
+            Error::new(ErrorKind::Decode, format!("{} failed", self.name))
                 .with_users_source(source)
                 .with_response(page.response.clone())
         })
@@ -262,7 +254,7 @@ impl Custom {
     fn panicked(&self, payload: Box<dyn Any + Send>) -> Error {
         // Dropping the payload runs a user's code too, which may panic again.
         mem::forget(payload);
-        Error::new(ErrorKind::Callback, format!("{} panicked", self.name()))
+        Error::new(ErrorKind::Callback, format!("{} panicked", self.name))
     }
 }
 
@@ -276,6 +268,6 @@ impl Eq for Custom {}
 
 impl fmt::Debug for Custom {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.name())
+        f.write_str(&self.name)
     }
 }

@@ -88,23 +88,6 @@ pub(in crate::pager) enum Verdict {
 }
 
 impl Evidence {
-    /// A page without signals, after which pages may be computed or named.
-    pub(in crate::pager) fn silent(continuation: Continuation, length: Length) -> Self {
-        Self {
-            continuation,
-            flag: None,
-            is_flag_named: false,
-            next_page: None,
-            link: false,
-            rows: None,
-            pages: None,
-            are_totals_estimates: false,
-            length,
-            short_ends: continuation == Continuation::Computed,
-            is_exhausted: false,
-        }
-    }
-
     /// The first signal that more pages follow.
     pub(in crate::pager) fn says_more(&self) -> Option<Statement> {
         let says = [
@@ -183,6 +166,25 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+
+    impl Evidence {
+        /// A page without signals, after which pages may be computed or named.
+        fn silent(continuation: Continuation, length: Length) -> Self {
+            Self {
+                continuation,
+                flag: None,
+                is_flag_named: false,
+                next_page: None,
+                link: false,
+                rows: None,
+                pages: None,
+                are_totals_estimates: false,
+                length,
+                short_ends: continuation == Continuation::Computed,
+                is_exhausted: false,
+            }
+        }
+    }
 
     fn orderings() -> impl Strategy<Value = Option<Ordering>> {
         prop::option::of(prop::sample::select(vec![

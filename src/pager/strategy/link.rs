@@ -24,66 +24,45 @@ pub(super) fn find<'a>(
         let field = String::from_utf8_lossy(field);
         let mut rest = &*field;
         while !rest.is_empty() {
-            let Some(link) = next_link(&mut rest) else {
-                is_readable &= !may_name(rest, wanted);
+            let Some((target, params)) = next_link(&mut rest) else {
+                // It may contain the name of the relation.
+                is_readable &= !rest.to_ascii_lowercase().contains(wanted);
                 break;
             };
-            let is_of_page = link.anchor().is_none_or(|anchor| {
-                let anchored = page.and_then(|page| Some((page.join(&anchor).ok()?, page)));
-                anchored.is_some_and(|(anchored, page)| anchored == *page)
+            let is_of_page = param(&params, "anchor").is_none_or(|anchor| {
+                let is_it = |page: &Url| page.join(&unescaped(anchor)).is_ok_and(|at| at == *page);
+                page.is_some_and(is_it)
             });
-            let is_none = but.is_some_and(|(name, value)| link.has(name, value));
-            if is_of_page && link.is(wanted) && !is_none {
-                return Ok(Some(link.target.to_owned()));
+            let mut relations = param(&params, "rel").unwrap_or_default().split_ascii_whitespace();
+            let has_relation = relations.any(|found| found.eq_ignore_ascii_case(wanted));
+            let is_none = but.is_some_and(|(name, value)| {
+                param(&params, name).is_some_and(|held| unescaped(held) == *value)
+            });
+            if is_of_page && has_relation && !is_none {
+                return Ok(Some(target.to_owned()));
             }
         }
     }
     if is_readable { Ok(None) } else { Err(Unreadable) }
 }
 
-/// Whether text that is not a link contains the name of a relation.
-fn may_name(text: &str, relation: &str) -> bool {
-    text.to_ascii_lowercase().contains(relation)
-}
-
-struct Link<'a> {
-    target: &'a str,
-    /// The parameters with their values, as they are written.
-    params: Vec<(&'a str, &'a str)>,
-}
-
-impl Link<'_> {
-    /// The value of a parameter. Only the first of its name counts (section 3.3).
-    fn param(&self, wanted: &str) -> Option<&str> {
-        let param = self.params.iter().find(|(name, _)| name.eq_ignore_ascii_case(wanted));
-        param.map(|(_, value)| *value)
-    }
-
-    fn is(&self, relation: &str) -> bool {
-        let mut relations = self.param("rel").unwrap_or_default().split_ascii_whitespace();
-        relations.any(|found| found.eq_ignore_ascii_case(relation))
-    }
-
-    fn anchor(&self) -> Option<Cow<'_, str>> {
-        self.param("anchor").map(unescaped)
-    }
-
-    fn has(&self, name: &str, value: &str) -> bool {
-        self.param(name).is_some_and(|held| unescaped(held) == value)
-    }
+/// The value of a parameter. Only the first of its name counts (section 3.3).
+fn param<'a>(params: &[(&'a str, &'a str)], wanted: &str) -> Option<&'a str> {
+    let param = params.iter().find(|(name, _)| name.eq_ignore_ascii_case(wanted));
+    param.map(|(_, value)| *value)
 }
 
 fn unescaped(text: &str) -> Cow<'_, str> {
     if text.contains('\\') { Cow::Owned(text.replace('\\', "")) } else { Cow::Borrowed(text) }
 }
 
-/// The next link in what has not been read of a field. `None` if there is none, or the rest cannot
-/// be parsed.
-fn next_link<'a>(unread: &mut &'a str) -> Option<Link<'a>> {
+/// The target of the next link in what has not been read of a field, and its parameters with their
+/// values, as they are written. `None` if there is none, or the rest cannot be parsed.
+fn next_link<'a>(unread: &mut &'a str) -> Option<(&'a str, Vec<(&'a str, &'a str)>)> {
     // A list may have empty elements (RFC 9110 section 5.6.1).
     *unread = unread.trim_start_matches([',', ' ', '\t']);
     let (target, mut rest) = unread.strip_prefix('<')?.split_once('>')?;
-    let mut link = Link { target: target.trim(), params: Vec::new() };
+    let mut params = Vec::new();
     loop {
         rest = rest.trim_start_matches([' ', '\t']);
         match rest.strip_prefix(';') {
@@ -97,14 +76,14 @@ fn next_link<'a>(unread: &mut &'a str) -> Option<Link<'a>> {
             Some(after) => take_value(after.trim_start_matches([' ', '\t']))?,
             None => ("", after),
         };
-        link.params.push((name.trim_end(), value));
+        params.push((name.trim_end(), value));
     }
     match (rest.strip_prefix(','), rest.is_empty()) {
         (Some(after), _) => *unread = after,
         (None, true) => *unread = "",
         (None, false) => return None,
     }
-    Some(link)
+    Some((target.trim(), params))
 }
 
 /// The value at the start of `text`, a token or a quoted string, and what follows it. No

@@ -11,11 +11,11 @@
 //! For all users: add a variant to `Mode` with the fields that its data form takes, and a
 //! constructor of [`Paging`] that makes it, both in `paging`. The compiler then names each place
 //! that must know the variant: what it is called in errors (`paging`), which settings it has
-//! (`setters`, `check`), where it begins, which addresses it reads and which parameters they are
-//! (`parameters`), and where a page names the next one (`trailer`). Two questions it does not ask:
-//! whether places can be computed (`Paging::is_addressable`), else each page names the next one;
-//! and whether pages hold URLs (`Paging::is_led_by_urls`). A place of a new kind is a variant of
-//! `PageAddress`. What ends a set is the same for all.
+//! (`setters`), where it begins, which addresses it reads and by which parameter (`parameters`),
+//! and where a page names the next one (`trailer`). Three questions it does not ask: whether places
+//! can be computed (`Paging::is_addressable`), else each page names the next one; whether pages
+//! hold URLs (`Paging::is_led_by_urls`); and which settings contradict the variant (`check`). A
+//! place of a new kind is a variant of `PageAddress`. What ends a set is the same for all.
 
 mod address;
 mod check;
@@ -40,4 +40,4 @@ pub use paging::Paging;
 pub(super) use plan::{Observation, Plan, Stride};
 pub(super) use position::Position;
 pub(super) use seen::Seen;
-pub(super) use trailer::{PageTrailer, Pointer, is_zero};
+pub(super) use trailer::{PageTrailer, is_zero, read_pointer};

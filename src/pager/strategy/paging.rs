@@ -80,7 +80,7 @@ use crate::{
 /// ```yaml
 /// { by: cursor, param: after, next: paging.next, size_param: limit, size: 100 }
 /// ```
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Paging {
     #[serde(default)]
     pub(super) size_param: Option<String>,
@@ -96,7 +96,7 @@ pub struct Paging {
     pub(super) origins: Origins,
     /// How much of the URL of a next page is followed.
     #[serde(default, rename = "next_url_part")]
-    pub(super) url_part: UrlPart,
+    pub(in crate::pager) url_part: UrlPart,
     #[serde(flatten)]
     pub(super) ends: Ends,
     /// Deserialized last: it refuses every key that is left.
@@ -138,31 +138,22 @@ fn page() -> String {
     "page".to_owned()
 }
 
-impl Default for Paging {
+impl Default for Mode {
     fn default() -> Self {
-        Self::page_number()
+        Self::Number { param: page(), first: None }
     }
 }
 
 impl Paging {
     fn of(mode: Mode) -> Self {
-        Self {
-            mode,
-            size_param: None,
-            size: None,
-            stray: None,
-            fail_on_change: false,
-            ends: Ends::default(),
-            origins: Origins::default(),
-            url_part: UrlPart::default(),
-        }
+        Self { mode, ..Self::default() }
     }
 
     /// Numbered pages: `?page=1`, `?page=2`, …. If the body does not report how many there are, a
     /// `Link` header with the relation `last` can.
     #[must_use]
     pub fn page_number() -> Self {
-        Self::of(Mode::Number { param: page(), first: None })
+        Self::default()
     }
 
     /// Row offsets from 0: `?offset=0&limit=100`, `?offset=100&limit=100`, …, with these parameter
@@ -262,11 +253,6 @@ impl Paging {
     /// Whether pages are linked by the `Link` header.
     pub(super) fn is_link(&self) -> bool {
         self.mode == (Mode::Link {})
-    }
-
-    /// How much of a next URL is followed.
-    pub(in crate::pager) fn followed_part(&self) -> UrlPart {
-        self.url_part
     }
 
     /// What names the next page, for error messages.

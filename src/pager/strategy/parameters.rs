@@ -4,15 +4,19 @@ use super::{Mode, PageAddress, PageRequest, Paging, ParamValue};
 use crate::error::Error;
 
 impl Paging {
-    /// The names of the query parameters that paging sets.
-    pub(crate) fn parameters(&self) -> Vec<&str> {
-        let place = match &self.mode {
+    /// The name of the query parameter that says which page is requested, if there is one.
+    pub(super) fn param(&self) -> Option<&str> {
+        match &self.mode {
             Mode::Number { param, .. } | Mode::Offset { param } | Mode::Cursor { param, .. } => {
                 Some(param)
             }
             Mode::NextUrl { .. } | Mode::Link {} | Mode::Custom(_) | Mode::None {} => None,
-        };
-        place.into_iter().chain(&self.size_param).map(String::as_str).collect()
+        }
+    }
+
+    /// The names of the query parameters that paging sets.
+    pub(crate) fn parameters(&self) -> Vec<&str> {
+        self.param().into_iter().chain(self.size_param.as_deref()).collect()
     }
 
     /// The API's number for the page with this index; if it does not number pages, they count
@@ -76,27 +80,16 @@ impl Paging {
         address: &'a PageAddress,
         size: Option<u64>,
     ) -> Vec<(&'a str, ParamValue<'a>)> {
-        let place = match (&self.mode, address) {
-            (Mode::Number { param, .. }, PageAddress::Page(index)) => {
-                Some((param.as_str(), ParamValue::Number(self.number(*index))))
-            }
-            (Mode::Offset { param }, PageAddress::Offset(row)) => {
-                Some((param.as_str(), ParamValue::Number(*row)))
-            }
-            (Mode::Cursor { param, .. }, PageAddress::Cursor(cursor)) => {
-                Some((param.as_str(), ParamValue::Text(cursor)))
-            }
-            (
-                Mode::Number { .. }
-                | Mode::Offset { .. }
-                | Mode::Cursor { .. }
-                | Mode::NextUrl { .. }
-                | Mode::Link {}
-                | Mode::Custom(_)
-                | Mode::None {},
-                _,
-            ) => None,
+        let value = match address {
+            PageAddress::Page(index) => Some(ParamValue::Number(self.number(*index))),
+            PageAddress::Offset(row) => Some(ParamValue::Number(*row)),
+            PageAddress::Cursor(cursor) => Some(ParamValue::Text(cursor)),
+            PageAddress::Start
+            | PageAddress::Url(_)
+            | PageAddress::Untrusted(_)
+            | PageAddress::Custom(_) => None,
         };
+        let place = self.param().zip(value).filter(|_| self.leads_to(address));
         let own = self.size_param.as_deref().zip(self.size).filter(|_| self.is_paged());
         let own = own.map(|(name, own)| (name, ParamValue::Number(size.unwrap_or(own))));
         place.into_iter().chain(own).collect()

@@ -45,20 +45,22 @@ impl Stride {
 
 /// The progress of one read.
 pub(in crate::pager) struct Plan {
-    paging: Paging,
+    pub(in crate::pager) paging: Paging,
     /// The first page of the read.
     start: u64,
     /// Whether the set begins with that page.
     is_whole: bool,
     /// Whether that page has been seen. Before that, no other page is requested.
-    has_begun: bool,
+    pub(in crate::pager) has_begun: bool,
     /// How many pages there are, according to the latest page.
     known: Option<u64>,
     /// How many items a full page has; 0 if that is not known.
-    full: u64,
-    /// How many rows of the set were read, including those before this read.
-    rows: u64,
-    stride: Stride,
+    pub(in crate::pager) full: u64,
+    /// How many rows of the set were read, up to the page that was last judged, including those
+    /// before this read.
+    pub(in crate::pager) rows: u64,
+    /// Where pages begin, if they are requested by their first row.
+    pub(in crate::pager) stride: Stride,
     /// The number that the API's envelope gives the first page of the read.
     first_echo: Option<u64>,
     empty_in_a_row: u32,
@@ -67,7 +69,7 @@ pub(in crate::pager) struct Plan {
     /// The latest page's signal about pages after it.
     more: Option<Statement>,
     /// A signal that was overruled and not reported yet.
-    overruled: Option<Statement>,
+    pub(in crate::pager) overruled: Option<Statement>,
 }
 
 impl Plan {
@@ -89,35 +91,6 @@ impl Plan {
             more: None,
             overruled: None,
         }
-    }
-
-    pub(in crate::pager) fn paging(&self) -> &Paging {
-        &self.paging
-    }
-
-    /// How many items a full page has; 0 if that is not known.
-    pub(in crate::pager) fn full(&self) -> u64 {
-        self.full
-    }
-
-    /// How many rows of the set were read, up to the page that was last judged.
-    pub(in crate::pager) fn rows(&self) -> u64 {
-        self.rows
-    }
-
-    /// Whether no page was seen.
-    pub(in crate::pager) fn is_untouched(&self) -> bool {
-        !self.has_begun
-    }
-
-    /// Takes the signal that was overruled.
-    pub(in crate::pager) fn take_overruled(&mut self) -> Option<Statement> {
-        self.overruled.take()
-    }
-
-    /// Where pages begin, if they are requested by their first row.
-    pub(in crate::pager) fn stride(&self) -> Stride {
-        self.stride
     }
 
     /// The address of a page, unless the one before it names it.
@@ -280,6 +253,7 @@ impl Plan {
             false => length == Length::Empty && index + 1 >= total.div_ceil(size.unwrap_or(1)),
         });
         Evidence {
+            continuation,
             flag: info.has_next,
             is_flag_named,
             next_page: info.next_page,
@@ -287,9 +261,9 @@ impl Plan {
             rows: info.total.map(|total| self.rows.cmp(&total)),
             pages: self.pages(info).map(|pages| (index + 1).cmp(&pages)),
             are_totals_estimates: self.paging.ends.totals_are_estimates,
+            length,
             short_ends: self.paging.ends.short_page_ends.unwrap_or(!self.paging.is_chained()),
             is_exhausted,
-            ..Evidence::silent(continuation, length)
         }
     }
 
@@ -413,7 +387,7 @@ mod tests {
         assert_eq!(plan.sees(1, 10, &info(Some(3)), false), Verdict::More);
         // It has rows after the end that it reports, so the end is searched.
         assert_eq!(plan.sees(2, 10, &info(Some(2)), false), Verdict::More);
-        assert_eq!(plan.take_overruled(), Some(Statement::Pages));
+        assert_eq!(plan.overruled.take(), Some(Statement::Pages));
         assert_eq!(plan.sees(3, 0, &info(Some(2)), false), Verdict::Last);
     }
 
@@ -465,7 +439,7 @@ mod tests {
         lenient.sees(0, 3, &total(6), false);
         lenient.sees(1, 2, &total(6), false);
         assert_eq!(lenient.sees(2, 0, &total(6), false), Verdict::Last);
-        assert_eq!(lenient.take_overruled(), Some(Statement::Rows));
+        assert_eq!(lenient.overruled.take(), Some(Statement::Rows));
     }
 
     #[test]
@@ -541,7 +515,7 @@ mod tests {
     #[test]
     fn an_api_that_does_not_page_is_asked_once_without_parameters() {
         let mut plan = Plan::of(Paging::none());
-        assert!(plan.paging().query(&PageAddress::Start, None).is_empty());
+        assert!(plan.paging.query(&PageAddress::Start, None).is_empty());
         assert_eq!(plan.horizon(), 1);
         assert_eq!(plan.sees(0, 10, &info(Some(1)), false), Verdict::Last);
         let mut more = Plan::of(Paging::none());
@@ -573,7 +547,7 @@ mod tests {
         assert_eq!(plan.address(0), Some(PageAddress::Offset(0)));
         assert_eq!(plan.sees(0, 20, &total(95), false), Verdict::More);
         assert_eq!(plan.horizon(), 5);
-        assert_eq!([1, 4].map(|index| plan.stride().row_of(index)), [20, 80]);
+        assert_eq!([1, 4].map(|index| plan.stride.row_of(index)), [20, 80]);
         assert_eq!(plan.address(3), Some(PageAddress::Offset(60)));
     }
 

@@ -19,43 +19,31 @@ use crate::{
     response::Mismatch,
 };
 
-/// The value in a page where the next one is named.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(in crate::pager) enum Pointer {
-    /// Nothing: there is no next page.
-    #[default]
-    Absent,
-    /// Text, or a number as it was written.
-    Name(String),
-    /// A value that names nothing.
-    Other,
-}
-
-impl Pointer {
-    /// Reads the JSON text of a value.
-    pub(in crate::pager) fn read(text: &str) -> Self {
-        match text.as_bytes().first() {
-            Some(b'"') => match serde_json::from_str::<String>(text) {
-                Ok(name) if name.is_empty() => Self::Absent,
-                Ok(name) => Self::Name(name),
-                Err(_) => Self::Other,
-            },
-            Some(b'-' | b'0'..=b'9') => Self::Name(text.to_owned()),
-            _ if text == "null" || text == "false" => Self::Absent,
-            _ => Self::Other,
+/// Reads the JSON text of the value that names the next page: text, or a number as it was written.
+/// `None` if there is no next page.
+///
+/// # Errors
+/// If it is a value that names nothing.
+pub(in crate::pager) fn read_pointer(text: &str) -> Result<Option<String>, Unreadable> {
+    match text.as_bytes().first() {
+        Some(b'"') => {
+            let name: String = serde_json::from_str(text).map_err(|_| Unreadable)?;
+            Ok(Some(name).filter(|name| !name.is_empty()))
         }
+        Some(b'-' | b'0'..=b'9') => Ok(Some(text.to_owned())),
+        _ if text == "null" || text == "false" => Ok(None),
+        _ => Err(Unreadable),
     }
 }
 
 /// The content of a page besides its items.
-#[derive(Default)]
 pub(in crate::pager) struct PageTrailer {
     /// How many lists are at the path of the items.
     pub(in crate::pager) lists: usize,
     /// The metadata about the set.
     pub(in crate::pager) info: PageInfo,
-    /// The reference to the next page.
-    pub(in crate::pager) pointer: Pointer,
+    /// The reference to the next page, if it has one.
+    pub(in crate::pager) pointer: Result<Option<String>, Unreadable>,
 }
 
 impl PageTrailer {
@@ -67,9 +55,9 @@ impl PageTrailer {
         envelope: &Envelope,
         headers: &HeaderMap,
     ) -> Result<Self, Mismatch> {
-        let mut trailer = Self { lists: 1, ..Self::default() };
-        envelope.read_headers(headers, &mut trailer.info)?;
-        Ok(trailer)
+        let mut info = PageInfo::default();
+        envelope.read_headers(headers, &mut info)?;
+        Ok(Self { lists: 1, info, pointer: Ok(None) })
     }
 }
 
@@ -93,7 +81,7 @@ impl Paging {
     /// lose rows at the end of the set.
     pub(in crate::pager) fn follow(
         &self,
-        pointer: &Pointer,
+        pointer: &Result<Option<String>, Unreadable>,
         page: &PageView<'_>,
     ) -> Result<Option<PageAddress>, Error> {
         match &self.mode {
@@ -186,14 +174,14 @@ pub(in crate::pager) fn is_zero(cursor: &str) -> bool {
 }
 
 impl PageView<'_> {
-    fn name<'p>(&self, pointer: &'p Pointer) -> Result<Option<&'p str>, Error> {
-        match pointer {
-            Pointer::Absent => Ok(None),
-            Pointer::Name(name) => Ok(Some(name)),
-            Pointer::Other => {
-                Err(self.strange("what names the next page is neither text nor a number"))
-            }
-        }
+    fn name<'p>(
+        &self,
+        pointer: &'p Result<Option<String>, Unreadable>,
+    ) -> Result<Option<&'p str>, Error> {
+        let name = pointer.as_ref().map_err(|Unreadable| {
+            self.strange("what names the next page is neither text nor a number")
+        })?;
+        Ok(name.as_deref())
     }
 
     /// The URL of the page itself.
@@ -239,7 +227,7 @@ mod tests {
         for link in links {
             response.headers_mut().append(LINK, link.parse().unwrap());
         }
-        let pointer = pointer.map_or(Pointer::Absent, Pointer::read);
+        let pointer = pointer.map_or(Ok(None), read_pointer);
         let request = PageRequest::new();
         let (request, response) = (&request, &response);
         let view = PageView { index: 0, rows: 1, total: None, request, response };

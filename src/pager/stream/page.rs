@@ -18,7 +18,8 @@ use crate::{
 /// [`pages`](crate::PaginatedStream::pages): an iterator that builds its items as they are
 /// taken.
 ///
-/// It can be sent to another thread, which allows several pages to be decoded at a time. An item
+/// It can be sent to another thread, which allows several pages to be decoded at a time. Each item
+/// is built on the thread that takes it, however long it is. An item
 /// that does not have the requested type is an [`ErrorKind::Decode`](crate::ErrorKind::Decode)
 /// with the number of the page; a decoder that panics is an
 /// [`ErrorKind::Callback`](crate::ErrorKind::Callback). The iterator ends after either.
@@ -51,14 +52,14 @@ impl<T: Send + 'static> Page<T> {
     /// not number its pages, the position of the page in the read.
     #[must_use]
     pub fn number(&self) -> u64 {
-        self.page.number()
+        self.page.number
     }
 
     /// The body as it arrived. For a page that was partly read before, this includes the items
     /// already taken.
     #[must_use]
     pub fn bytes(&self) -> &Bytes {
-        self.page.bytes()
+        self.page.response.body()
     }
 
     /// How many items the set has, as the last page so far that said so has it. APIs count while

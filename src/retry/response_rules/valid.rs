@@ -1,6 +1,6 @@
-//! [pure] The validated rules of a pool, applied to responses.
+//! [pure] Checks rules, and applies them to responses.
 
-use std::{borrow::Cow, ops::RangeInclusive, sync::Arc, time::Duration};
+use std::{borrow::Cow, ops::RangeInclusive, str::FromStr, time::Duration};
 
 use http::{HeaderName, StatusCode};
 use serde_json::Value;
@@ -17,34 +17,30 @@ const MOST_QUOTED: usize = 200;
 /// The longest wait that is distinguished, 136 years.
 const LONGEST: f64 = u32::MAX as f64;
 
-/// The rules of a pool, validated.
-#[derive(Clone, Debug)]
-pub(crate) struct ResponseRules(Arc<[ValidRule]>);
-
-impl ResponseRules {
-    /// # Errors
-    /// [`ErrorKind::Config`], naming the rule by its number, from 1, and what is wrong.
-    pub(crate) fn new(rules: &[ResponseRule]) -> Result<Self, Error> {
-        let valid = |(n, rule): (usize, &ResponseRule)| {
-            ValidRule::new(rule).map_err(|what| {
-                let what = format!("response_rule {}, {}: {what}", n + 1, name(rule.action));
-                Error::new(ErrorKind::Config, what)
-            })
-        };
-        rules.iter().enumerate().map(valid).collect::<Result<_, _>>().map(Self)
+/// Checks the rules of a pool.
+///
+/// # Errors
+/// [`ErrorKind::Config`], naming the rule by its number, from 1, and what is wrong.
+pub(crate) fn check_rules(rules: &[ResponseRule]) -> Result<(), Error> {
+    for (n, rule) in rules.iter().enumerate() {
+        check(rule).map_err(|what| {
+            let what = format!("response_rule {}, {}: {what}", n + 1, name(rule.action));
+            Error::new(ErrorKind::Config, what)
+        })?;
     }
+    Ok(())
+}
 
-    /// The response with the result of the first rule whose conditions hold. `secret` is masked in
-    /// quotes.
-    pub(crate) fn apply(&self, answer: Response, secret: Option<&str>) -> Response {
-        match self.0.iter().find_map(|rule| rule.ruling(&answer, secret)) {
-            Some(ruling) => answer.ruled(ruling),
-            None => answer,
-        }
-    }
-
-    pub(crate) fn is_empty(&self) -> bool {
-        self.0.is_empty()
+/// The response with the result of the first of `rules` whose conditions hold. `secret` is masked
+/// in quotes.
+pub(crate) fn apply_rules(
+    rules: &[ResponseRule],
+    answer: Response,
+    secret: Option<&str>,
+) -> Response {
+    match rules.iter().find_map(|rule| rule.ruling(&answer, secret)) {
+        Some(ruling) => answer.ruled(ruling),
+        None => answer,
     }
 }
 
@@ -54,56 +50,15 @@ fn name(action: Action) -> &'static str {
         Action::RateLimited => "rate_limited",
         Action::Retry => "retry",
         Action::RenewToken => "renew_token",
-        Action::Poll { .. } => "poll",
+        Action::Poll => "poll",
         Action::Accept => "accept",
         Action::Fail => "fail",
     }
 }
 
-/// A rule with its parsed parts.
-#[derive(Debug)]
-struct ValidRule {
-    action: Action,
-    statuses: Vec<RangeInclusive<u16>>,
-    headers: Vec<(HeaderName, HeaderTest)>,
-    texts: Vec<String>,
-    places: Vec<(Path, PlaceTest)>,
-    message_at: Vec<Path>,
-    retry_after_at: Vec<Path>,
-    retry_after: Option<Duration>,
-}
-
-impl ValidRule {
-    /// # Errors
-    /// What is wrong with the rule.
-    pub(super) fn new(rule: &ResponseRule) -> Result<Self, String> {
-        check(rule)?;
-        let header = |(name, test): &(String, HeaderTest)| match name.parse() {
-            Ok(name) => Ok((name, test.clone())),
-            Err(_) => Err(format!("`{name}` is not the name of a header")),
-        };
-        let place = |path: &String| {
-            Path::parse_strictly(path).map_err(|what| format!("the path `{path}`: {what}"))
-        };
-        let test = |(path, test): &(String, PlaceTest)| Ok((place(path)?, test.clone()));
-        let action = match rule.action {
-            Action::Poll { .. } => Action::Poll { follow_location: rule.follow_location },
-            action => action,
-        };
-        Ok(Self {
-            action,
-            statuses: rule.statuses.clone(),
-            headers: rule.headers.iter().map(header).collect::<Result<_, _>>()?,
-            texts: rule.texts.clone(),
-            places: rule.places.iter().map(test).collect::<Result<_, String>>()?,
-            message_at: rule.message_at.iter().map(place).collect::<Result<_, _>>()?,
-            retry_after_at: rule.retry_after_at.iter().map(place).collect::<Result<_, _>>()?,
-            retry_after: rule.retry_after,
-        })
-    }
-
+impl ResponseRule {
     /// The result of the rule, if its conditions hold. `secret` is masked in it.
-    pub(super) fn ruling(&self, answer: &Response, secret: Option<&str>) -> Option<Ruling> {
+    fn ruling(&self, answer: &Response, secret: Option<&str>) -> Option<Ruling> {
         let status = answer.status().as_u16();
         let is_met = self.statuses.is_empty()
             || self.statuses.iter().any(|statuses| statuses.contains(&status));
@@ -111,17 +66,18 @@ impl ValidRule {
             return None;
         }
         // The most expensive conditions last.
-        let body = Body(answer.body());
-        if !self.texts.iter().all(|text| body.contains(text)) {
+        let body = answer.body();
+        if !self.texts.iter().all(|text| contains(body, text)) {
             return None;
         }
-        let text = if self.reads_json() { body.text() } else { Cow::default() };
+        let text = if self.reads_json() { text_of(body) } else { Cow::default() };
         if !self.places.iter().all(|(place, test)| place.any(&text, |value| test.holds(value))) {
             return None;
         }
         let told = first(&self.retry_after_at, &text, wait);
         let message = first(&self.message_at, &text, |value| quote(value, secret));
-        Some(Ruling { action: self.action, told, wait: self.retry_after, message })
+        let Self { action, retry_after: wait, follow_location, .. } = *self;
+        Some(Ruling { action, told, wait, message, follow_location })
     }
 
     fn reads_json(&self) -> bool {
@@ -130,7 +86,8 @@ impl ValidRule {
     }
 }
 
-/// Checks what needs no parsing.
+/// # Errors
+/// What is wrong with the rule.
 fn check(rule: &ResponseRule) -> Result<(), String> {
     let ResponseRule { action, statuses, headers, texts, places, .. } = rule;
     if statuses.is_empty() && headers.is_empty() && texts.is_empty() && places.is_empty() {
@@ -146,7 +103,7 @@ fn check(rule: &ResponseRule) -> Result<(), String> {
     if has_empty_text {
         return Err("a text to be contained is empty".into());
     }
-    let is_poll = matches!(action, Action::Poll { .. });
+    let is_poll = *action == Action::Poll;
     let may_wait = is_poll || matches!(action, Action::RateLimited | Action::Retry);
     let has_wait = rule.retry_after.is_some() || !rule.retry_after_at.is_empty();
     let fails = matches!(action, Action::RateLimited | Action::Retry | Action::Fail);
@@ -162,6 +119,14 @@ fn check(rule: &ResponseRule) -> Result<(), String> {
     if is_poll && rule.retry_after.is_none_or(|interval| interval.is_zero()) {
         return Err("its interval must be above zero".into());
     }
+    if let Some((name, _)) = headers.iter().find(|(name, _)| HeaderName::from_str(name).is_err()) {
+        return Err(format!("`{name}` is not the name of a header"));
+    }
+    let places = places.iter().map(|(path, _)| path);
+    for path in places.chain(&rule.message_at).chain(&rule.retry_after_at) {
+        Path::parse_strictly(&path.to_string())
+            .map_err(|what| format!("the path `{path}`: {what}"))?;
+    }
     Ok(())
 }
 
@@ -171,7 +136,7 @@ fn is_of_statuses(range: &RangeInclusive<u16>) -> bool {
 }
 
 impl HeaderTest {
-    fn holds(&self, answer: &Response, name: &HeaderName) -> bool {
+    fn holds(&self, answer: &Response, name: &str) -> bool {
         answer.headers().get_all(name).iter().any(|value| {
             let value = value.as_bytes();
             match self {
@@ -228,27 +193,23 @@ fn contains_ignoring_case(text: &[u8], part: &str) -> bool {
     text.windows(part.len()).any(|window| window.eq_ignore_ascii_case(part.as_bytes()))
 }
 
-struct Body<'a>(&'a [u8]);
-
-impl<'a> Body<'a> {
-    fn contains(&self, part: &str) -> bool {
-        let Some((&first, _)) = part.as_bytes().split_first() else { return true };
-        let mut rest = self.0;
-        while let Some(at) = rest.iter().position(|&byte| byte == first) {
-            rest = &rest[at..];
-            if rest.starts_with(part.as_bytes()) {
-                return true;
-            }
-            rest = &rest[1..];
+/// Whether `body` has the bytes of `part` anywhere.
+fn contains(body: &[u8], part: &str) -> bool {
+    let Some((&first, _)) = part.as_bytes().split_first() else { return true };
+    let mut rest = body;
+    while let Some(at) = rest.iter().position(|&byte| byte == first) {
+        rest = &rest[at..];
+        if rest.starts_with(part.as_bytes()) {
+            return true;
         }
-        false
+        rest = &rest[1..];
     }
+    false
+}
 
-    /// The body as text, without a byte order mark.
-    fn text(&self) -> Cow<'a, str> {
-        let body = self.0.strip_prefix("\u{feff}".as_bytes()).unwrap_or(self.0);
-        String::from_utf8_lossy(body)
-    }
+/// The body as text, without a byte order mark.
+fn text_of(body: &[u8]) -> Cow<'_, str> {
+    String::from_utf8_lossy(body.strip_prefix("\u{feff}".as_bytes()).unwrap_or(body))
 }
 
 /// The first value at `places` that `read` can read.

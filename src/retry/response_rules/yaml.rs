@@ -6,13 +6,16 @@ use serde::{Deserialize, Deserializer, de::Error};
 use serde_json::Value;
 
 use super::ResponseRule;
-use crate::data::{OneOrMany, optional_duration};
+use crate::{
+    data::{OneOrMany, optional_duration},
+    response::Action,
+};
 
 /// The data form of a rule.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct RuleData {
-    action: ActionData,
+    action: Action,
     #[serde(default, with = "optional_duration")]
     interval: Option<Duration>,
     #[serde(default)]
@@ -43,17 +46,6 @@ struct RuleData {
     follow_location: bool,
 }
 
-#[derive(Clone, Copy, Deserialize, PartialEq, Eq)]
-#[serde(rename_all = "snake_case")]
-enum ActionData {
-    RateLimited,
-    Retry,
-    RenewToken,
-    Poll,
-    Accept,
-    Fail,
-}
-
 impl<'de> Deserialize<'de> for ResponseRule {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         Self::try_from(RuleData::deserialize(deserializer)?).map_err(D::Error::custom)
@@ -65,14 +57,10 @@ impl TryFrom<RuleData> for ResponseRule {
 
     fn try_from(data: RuleData) -> Result<Self, String> {
         let mut rule = match (data.action, data.interval) {
-            (ActionData::Poll, Some(interval)) => Self::poll(interval),
-            (ActionData::Poll, None) => return Err("the action `poll` needs an `interval`".into()),
+            (Action::Poll, Some(interval)) => Self::poll(interval),
+            (Action::Poll, None) => return Err("the action `poll` needs an `interval`".into()),
             (_, Some(_)) => return Err("`interval` is for the action `poll`".into()),
-            (ActionData::RateLimited, None) => Self::rate_limited(),
-            (ActionData::Retry, None) => Self::retry(),
-            (ActionData::RenewToken, None) => Self::renew_token(),
-            (ActionData::Accept, None) => Self::accept(),
-            (ActionData::Fail, None) => Self::fail(),
+            (action, None) => Self::new(action),
         };
         rule = data.status.into_iter().fold(rule, Self::status);
         rule = data.header_present.into_iter().fold(rule, Self::header_present);
@@ -94,7 +82,7 @@ impl TryFrom<RuleData> for ResponseRule {
             rule = rule.json_contains(path, text);
         }
         if let Some(wait) = data.retry_after {
-            if data.action == ActionData::Poll {
+            if data.action == Action::Poll {
                 return Err("`retry_after` of the action `poll` is its `interval`".into());
             }
             rule = rule.retry_after(wait);

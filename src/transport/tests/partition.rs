@@ -16,8 +16,8 @@ use tokio::{
 use turmoil::net::{TcpListener, TcpStream};
 
 use crate::{
-    error::ErrorKind,
-    transport::{attempt_error::AttemptError, sender::Sender, strict_io::StrictIo},
+    error::{Error, ErrorKind},
+    transport::{sender::Sender, strict_io::StrictIo},
 };
 
 /// After how much silence a response has stalled.
@@ -37,7 +37,7 @@ type Kept = Rc<RefCell<Vec<TcpStream>>>;
 type Outcome = Result<String, Option<ErrorKind>>;
 
 fn kind(error: io::Error) -> Option<ErrorKind> {
-    AttemptError::inside(error).ok().map(|failure| failure.error.kind())
+    error.downcast::<Error>().ok().map(|error| error.kind())
 }
 
 /// Makes GETs over one pool of connections.

@@ -7,40 +7,31 @@ use vantage_types::Record;
 
 use super::Read;
 use crate::vantage::{
-    branches::Branches,
+    branches::branches,
     condition::ApiCondition,
     error::refuse_unready,
+    filter::Filter,
     keyed::KeyedRow,
     keys::{Keys, is_synthetic},
+    path::ItemPath,
     query::lower_item,
 };
-
-/// What an item endpoint says about a row of the table's set.
-enum Item {
-    Found(Record<Value>),
-    Absent,
-    /// The row lacks a field that a condition needs, or its id cannot be in a URL.
-    Unclear,
-}
 
 impl Read {
     /// The row with `id`, whatever the window. A 404 or 410 for that id means that there is none.
     pub(in crate::vantage) async fn get(self, id: &str) -> Result<Option<Record<Value>>> {
-        let mut read = self.unordered();
-        read.window = None;
-        read.get_any(id).await
-    }
-
-    async fn get_any(mut self, id: &str) -> Result<Option<Record<Value>>> {
-        let has_meaning = self.id_field.is_some() && !is_synthetic(id);
-        let Some(Branches { each, common }) = self.branches().filter(|_| has_meaning) else {
-            return self.get_one(id).await;
+        let read = self.whole_set();
+        let has_meaning = read.id_field.is_some() && !is_synthetic(id);
+        let branches = |read: &Self| branches(&read.settings.path, &read.conditions);
+        let (mut read, branches) = read.with_planned(branches).await?;
+        let Some((each, common)) = branches.filter(|_| has_meaning) else {
+            return read.get_one(id).await;
         };
-        self.conditions = common;
+        read.conditions = common;
         // The row of the first set that has it.
-        let at_once = self.settings.prefetch;
+        let at_once = read.settings.prefetch;
         let gets = each.into_iter().map(|branch| {
-            let mut read = self.clone();
+            let mut read = read.clone();
             read.conditions.extend(branch);
             read.get_one(id)
         });
@@ -55,24 +46,26 @@ impl Read {
 
     async fn get_one(mut self, id: &str) -> Result<Option<Record<Value>>> {
         // A synthetic key, and any key of a table without an id, means nothing to the API.
-        if let Some(item_path) = self.settings.item_path.as_ref().filter(|_| !is_synthetic(id)) {
-            match self.get_item(item_path, id).await? {
-                Item::Found(row) => return Ok(Some(row)),
-                Item::Absent => return Ok(None),
-                Item::Unclear => {}
+        if let Some(item_path) = self.settings.item_path.clone().filter(|_| !is_synthetic(id)) {
+            let item = move |read: &Self| lower_item(&item_path, &read.declared, read.conditions());
+            let (read, item) = self.with_planned(item).await?;
+            self = read;
+            if let Some(row) = self.get_item(item?, id).await? {
+                return Ok(row);
             }
         }
         let by_id = self.id_field.as_deref().filter(|_| !is_synthetic(id));
         let by_id = by_id.map(|field| ApiCondition::eq(field, self.columns.id_value(id)));
-        let by_id = match self.query(by_id.as_slice()) {
+        let by_id = move |read: &Self| match read.query(by_id.as_slice()) {
             // The set can be read, but not by its ids.
             Err(error) if error.is_unsupported() => None,
             _ => by_id,
         };
+        let (mut read, by_id) = self.with_planned(by_id).await?;
         let is_asked_by_id = by_id.is_some();
-        self.conditions.extend(by_id);
-        self.settings.prefetch = 1;
-        let mut pages = self.keyed(Keys::exact())?;
+        read.conditions.extend(by_id);
+        read.settings.prefetch = 1;
+        let mut pages = read.keyed(Keys::exact()).await?;
         while let Some(page) = pages.next().await {
             let rows = match page {
                 Err(error) if is_asked_by_id && error.is_not_found() => return Ok(None),
@@ -85,48 +78,56 @@ impl Read {
         Ok(None)
     }
 
-    async fn get_item(&self, item_path: &str, id: &str) -> Result<Item> {
-        let query = lower_item(item_path, &self.declared, self.conditions())?;
-        let Some((path, filter)) = query else { return Ok(Item::Absent) };
-        let Some(target) = path.of(id) else { return Ok(Item::Unclear) };
+    /// The row of the table's set that an item endpoint returns, if any. `None` if it does not
+    /// tell: the row lacks a field that a condition needs, or its id cannot be in a URL.
+    async fn get_item(
+        &self,
+        item: Option<(ItemPath, Filter)>,
+        id: &str,
+    ) -> Result<Option<Option<Record<Value>>>> {
+        let Some((path, filter)) = item else { return Ok(Some(None)) };
+        let Some(target) = path.of(id) else { return Ok(None) };
         let response = match self.api.pool.get(target).await {
             Ok(response) => response,
             Err(error) => {
                 let error = self.failed(error);
-                return if error.is_not_found() { Ok(Item::Absent) } else { Err(error) };
+                return if error.is_not_found() { Ok(Some(None)) } else { Err(error) };
             }
         };
-        let row = self.decoder.single(&self.settings.envelope, &response, id);
+        let own = id.to_owned();
+        let row = self
+            .found_in(&response, move |decoder, envelope, response| {
+                decoder.single(envelope, response, &own)
+            })
+            .await?;
         let row = row.map_err(|error| self.failed(error))?;
         refuse_unready(&response, row.id.is_some()).map_err(|error| self.failed(error))?;
         if row.id.as_ref().is_some_and(|own| own != id) {
             return Err(error!("the item endpoint answered with another id", id = id));
         }
         Ok(match filter.admits(&row.record) {
-            _ if row.record.is_empty() => Item::Unclear,
-            Some(true) => Item::Found(self.finished(row.record)),
-            Some(false) => Item::Absent,
-            None => Item::Unclear,
+            _ if row.record.is_empty() => None,
+            Some(is_in_set) => Some(is_in_set.then(|| self.finished(row.record))),
+            None => None,
         })
     }
 
     /// The first row, from one request for one row if that is enough.
-    pub(in crate::vantage) async fn some(mut self) -> Result<Option<KeyedRow>> {
-        if self.window.is_none()
-            && let Some(target) = self.only_target()?
-        {
-            let page = self.first_page(&target, self.decoder.clone()).await?;
+    pub(in crate::vantage) async fn some(self) -> Result<Option<KeyedRow>> {
+        let (mut read, target) = self.with_only_target().await?;
+        if let Some(target) = target.filter(|_| read.window.is_none()) {
+            let page = read.first_page(&target, read.decoder.clone()).await?;
             // If pages name each other, an empty page may have a next one.
-            let is_led = self.settings.paging.is_chained();
+            let is_led = read.settings.paging.is_chained();
             let has_more = page.info.total.map_or(is_led, |total| total > 0);
             if !page.items.is_empty() || !has_more {
                 let first = page.items.into_iter().next();
                 let first = first.map(|row| Keys::exact().row(0, row)).transpose()?.flatten();
-                return Ok(first.map(|(key, row)| (key, self.finished(row.record))));
+                return Ok(first.map(|(key, row)| (key, read.finished(row.record))));
             }
         }
-        self.settings.prefetch = 1;
-        let mut pages = self.keyed(Keys::exact())?;
+        read.settings.prefetch = 1;
+        let mut pages = read.keyed(Keys::exact()).await?;
         Ok(pages.next().await.transpose()?.and_then(|rows| rows.into_iter().next()))
     }
 }

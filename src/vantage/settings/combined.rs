@@ -152,23 +152,6 @@ impl Combined {
         self
     }
 
-    /// The conditions are in JSON under this key: `{"where":{…}}`.
-    pub fn under(mut self, key: impl Into<String>) -> Self {
-        self.under = Some(key.into());
-        self
-    }
-
-    /// The keys of an object in a list: `name`, `op` and `val` by default.
-    pub fn keys(
-        mut self,
-        field: impl Into<String>,
-        operator: impl Into<String>,
-        value: impl Into<String>,
-    ) -> Self {
-        self.keys = Some((field.into(), operator.into(), value.into()));
-        self
-    }
-
     /// # Errors
     /// `IncorrectUsage` for a setting that the style does not have.
     pub(super) fn check(&self) -> Result<(), VantageError> {
@@ -265,6 +248,14 @@ impl Combined {
         Some(form.replace("{field}", &comparison.field).replace("{value}", &value))
     }
 }
+
+setters! { Combined {
+    /// The conditions are in JSON under this key: `{"where":{…}}`.
+    under(key: impl Into<String>): under = Some(key.into());
+    /// The keys of an object in a list: `name`, `op` and `val` by default.
+    keys(field: impl Into<String>, operator: impl Into<String>, value: impl Into<String>):
+        keys = Some((field.into(), operator.into(), value.into()));
+} }
 
 impl CombinedStyle {
     fn word(&self, operator: Operator) -> Option<&'static str> {

@@ -134,33 +134,6 @@ impl Filters {
         self
     }
 
-    /// How the API takes lists: by default joined in the styles [`suffixes`](Self::suffixes) and
-    /// [`brackets`](Self::brackets), and otherwise not at all.
-    pub fn lists(mut self, lists: Lists) -> Self {
-        self.lists = Some(lists);
-        self
-    }
-
-    /// The separator between the values of a [joined](Lists::Joined) list: a comma by default.
-    pub fn separator(mut self, separator: impl Into<String>) -> Self {
-        self.separator = Some(separator.into());
-        self
-    }
-
-    /// The most values of a list in one request, at least 1. A longer list takes several
-    /// requests. Unlimited by default.
-    pub fn max_in_values(mut self, values: usize) -> Self {
-        self.max_in_values = Some(values.max(1));
-        self
-    }
-
-    /// The most characters of a list in the URL of one request: 4,000 by default. A
-    /// longer list takes several requests.
-    pub fn max_list_length(mut self, characters: usize) -> Self {
-        self.max_list_length = Some(characters);
-        self
-    }
-
     /// Only conditions on these columns can be sent. By default all can.
     pub fn only<C: Into<String>>(mut self, columns: impl IntoIterator<Item = C>) -> Self {
         self.only = Some(columns.into_iter().map(Into::into).collect());
@@ -171,13 +144,6 @@ impl Filters {
     /// its [alias](crate::vantage::ApiTable::alias), or else its name.
     pub fn parameter(mut self, column: impl Into<String>, name: impl Into<String>) -> Self {
         self.parameters.insert(column.into(), name.into());
-        self
-    }
-
-    /// The parameter of the API's own search, in which a table's search is sent. Without
-    /// it a search is `Unsupported` when the table is read.
-    pub fn search_param(mut self, name: impl Into<String>) -> Self {
-        self.search = Some(name.into());
         self
     }
 
@@ -199,21 +165,6 @@ impl Filters {
     /// settings, such as searches, have no effect.
     pub fn column(mut self, column: impl Into<String>, filters: Filters) -> Self {
         self.columns.insert(column.into(), filters);
-        self
-    }
-
-    /// The API takes conditions together, in one parameter. Conditions without a form there are
-    /// sent in the other forms, if they have one. Values have the declared type of their column.
-    /// A list longer than [`max_in_values`](Self::max_in_values) and
-    /// [`max_list_length`](Self::max_list_length) allow takes several requests.
-    pub fn combined(mut self, combined: Combined) -> Self {
-        self.combined = Some(combined);
-        self
-    }
-
-    /// The words for true and false, such as `1` and `0`, outside of combined conditions.
-    pub fn booleans(mut self, yes: impl Into<String>, no: impl Into<String>) -> Self {
-        self.booleans = Some((yes.into(), no.into()));
         self
     }
 
@@ -297,3 +248,28 @@ impl Filters {
         Some((self.search.clone()?, text.to_owned()))
     }
 }
+
+setters! { Filters {
+    /// How the API takes lists: by default joined in the styles [`suffixes`](Self::suffixes) and
+    /// [`brackets`](Self::brackets), and otherwise not at all.
+    lists(lists: Lists): lists = Some(lists);
+    /// The separator between the values of a [joined](Lists::Joined) list: a comma by default.
+    separator(separator: impl Into<String>): separator = Some(separator.into());
+    /// The most values of a list in one request, at least 1. A longer list takes several
+    /// requests. Unlimited by default.
+    max_in_values(values: usize): max_in_values = Some(values.max(1));
+    /// The most characters of a list in the URL of one request: 4,000 by default. A
+    /// longer list takes several requests.
+    max_list_length(characters: usize): max_list_length = Some(characters);
+    /// The parameter of the API's own search, in which a table's search is sent. Without
+    /// it a search is `Unsupported` when the table is read.
+    search_param(name: impl Into<String>): search = Some(name.into());
+    /// The API takes conditions together, in one parameter. Conditions without a form there are
+    /// sent in the other forms, if they have one. Values have the declared type of their column.
+    /// A list longer than [`max_in_values`](Self::max_in_values) and
+    /// [`max_list_length`](Self::max_list_length) allow takes several requests.
+    combined(combined: Combined): combined = Some(combined);
+    /// The words for true and false, such as `1` and `0`, outside of combined conditions.
+    booleans(yes: impl Into<String>, no: impl Into<String>):
+        booleans = Some((yes.into(), no.into()));
+} }

@@ -184,12 +184,6 @@ impl Sorting {
         Self::of(SortStyle::Custom(CustomForm(Arc::new(form))))
     }
 
-    /// The words for the two directions: `asc` and `desc` by default. Prefixes have none.
-    pub fn words(mut self, ascending: impl Into<String>, descending: impl Into<String>) -> Self {
-        self.words = Some((ascending.into(), descending.into()));
-        self
-    }
-
     /// The API can order by these columns only. By default it can by all.
     pub fn only<C: Into<String>>(mut self, columns: impl IntoIterator<Item = C>) -> Self {
         self.only = Some(columns.into_iter().map(Into::into).collect());
@@ -200,15 +194,6 @@ impl Sorting {
     /// [alias](crate::vantage::ApiTable::alias), or else its name.
     pub fn parameter(mut self, column: impl Into<String>, name: impl Into<String>) -> Self {
         self.parameters.insert(column.into(), name.into());
-        self
-    }
-
-    /// Whether rows are sorted here if the API does not support the order. The whole set is
-    /// read and held in memory before the first row is returned, also for a window. Numbers,
-    /// dates of RFC 3339 and strings are compared as such, null and missing values come last in
-    /// both directions, and equal rows keep the order of the API. Off by default.
-    pub fn on_rows(mut self, yes: bool) -> Self {
-        self.on_rows = yes;
         self
     }
 
@@ -343,6 +328,17 @@ impl Sorting {
         }
     }
 }
+
+setters! { Sorting {
+    /// The words for the two directions: `asc` and `desc` by default. Prefixes have none.
+    words(ascending: impl Into<String>, descending: impl Into<String>):
+        words = Some((ascending.into(), descending.into()));
+    /// Whether rows are sorted here if the API does not support the order. The whole set is
+    /// read and held in memory before the first row is returned, also for a window. Numbers,
+    /// dates of RFC 3339 and strings are compared as such, null and missing values come last in
+    /// both directions, and equal rows keep the order of the API. Off by default.
+    on_rows(yes: bool): on_rows = yes;
+} }
 
 #[cfg(test)]
 mod tests {

@@ -94,58 +94,6 @@ impl ApiTable {
         Self::default()
     }
 
-    /// The path of the table below the pool's base URL; its name by default.
-    /// `{placeholders}` are filled from conditions, and a query is sent as it is.
-    pub fn path(mut self, path: impl Into<String>) -> Self {
-        self.path = Some(RequestTarget(path.into()));
-        self
-    }
-
-    /// The path of one row below the pool's base URL. The last placeholder stands
-    /// for the id, whatever its name; the others are filled from conditions. The id may have
-    /// text around it, as in `items/{id}.json` or `Products({id})`.
-    pub fn item_path(mut self, path: impl Into<String>) -> Self {
-        self.item = Some(ItemEndpoint::At(RequestTarget(path.into())));
-        self
-    }
-
-    /// Whether a single row can be requested at `<path>/<id>`, or at `<path>/<id>/` if the path
-    /// ends with a slash.
-    pub fn item_endpoint(mut self, yes: bool) -> Self {
-        self.item = Some(ItemEndpoint::BelowTable(yes));
-        self
-    }
-
-    /// How the API pages the table.
-    pub fn paging(mut self, paging: Paging) -> Self {
-        self.paging = Some(paging);
-        self
-    }
-
-    /// Where a page of the table holds its items and its metadata about the set.
-    pub fn envelope(mut self, envelope: Envelope) -> Self {
-        self.envelope = Some(envelope);
-        self
-    }
-
-    /// Where conditions on the table are applied.
-    pub fn filtering(mut self, filtering: Filtering) -> Self {
-        self.filtering = Some(filtering);
-        self
-    }
-
-    /// How the API takes conditions on the table.
-    pub fn filters(mut self, filters: Filters) -> Self {
-        self.filters = Some(filters);
-        self
-    }
-
-    /// How the API takes orders of the table, and which ones.
-    pub fn sorting(mut self, sorting: Sorting) -> Self {
-        self.sorting = Some(sorting);
-        self
-    }
-
     /// The column is at `path` of an item: keys joined by dots, such as
     /// `stats.population`; `\.` is a dot inside a key. The value is read and written
     /// there, and parameters name the column by that path. A field of the item with the
@@ -155,39 +103,6 @@ impl ApiTable {
     /// and two columns at the same place are `IncorrectUsage` when the table is used.
     pub fn alias(mut self, column: impl Into<String>, path: impl Into<String>) -> Self {
         self.aliases.insert(column.into(), path.into());
-        self
-    }
-
-    /// How rows of the table are written.
-    pub fn writes(mut self, writes: Writes) -> Self {
-        self.writes = Some(writes);
-        self
-    }
-
-    /// How many rows a list of the table may have, see
-    /// [`PoolApi::max_rows`](crate::PoolApi::max_rows).
-    pub fn max_rows(mut self, rows: u64) -> Self {
-        self.max_rows = Some(rows);
-        self
-    }
-
-    /// How many pages a list of the table may have, see
-    /// [`PoolApi::max_pages`](crate::PoolApi::max_pages).
-    pub fn max_pages(mut self, pages: u64) -> Self {
-        self.max_pages = Some(pages.max(1));
-        self
-    }
-
-    /// How many items a page of a list of the table may have, see
-    /// [`PoolApi::max_page_items`](crate::PoolApi::max_page_items).
-    pub fn max_page_items(mut self, items: u64) -> Self {
-        self.max_page_items = Some(items);
-        self
-    }
-
-    /// How long a list of the table may take, see [`PoolApi::deadline`](crate::PoolApi::deadline).
-    pub fn deadline(mut self, time: Duration) -> Self {
-        self.deadline = Some(time);
         self
     }
 
@@ -204,6 +119,42 @@ impl ApiTable {
         self.sorting.as_ref().map_or(Ok(()), Sorting::check)
     }
 }
+
+setters! { ApiTable {
+    /// The path of the table below the pool's base URL; its name by default.
+    /// `{placeholders}` are filled from conditions, and a query is sent as it is.
+    path(path: impl Into<String>): path = Some(RequestTarget(path.into()));
+    /// The path of one row below the pool's base URL. The last placeholder stands
+    /// for the id, whatever its name; the others are filled from conditions. The id may have
+    /// text around it, as in `items/{id}.json` or `Products({id})`.
+    item_path(path: impl Into<String>): item = Some(ItemEndpoint::At(RequestTarget(path.into())));
+    /// Whether a single row can be requested at `<path>/<id>`, or at `<path>/<id>/` if the path
+    /// ends with a slash.
+    item_endpoint(yes: bool): item = Some(ItemEndpoint::BelowTable(yes));
+    /// How the API pages the table.
+    paging(paging: Paging): paging = Some(paging);
+    /// Where a page of the table holds its items and its metadata about the set.
+    envelope(envelope: Envelope): envelope = Some(envelope);
+    /// Where conditions on the table are applied.
+    filtering(filtering: Filtering): filtering = Some(filtering);
+    /// How the API takes conditions on the table.
+    filters(filters: Filters): filters = Some(filters);
+    /// How the API takes orders of the table, and which ones.
+    sorting(sorting: Sorting): sorting = Some(sorting);
+    /// How rows of the table are written.
+    writes(writes: Writes): writes = Some(writes);
+    /// How many rows a list of the table may have, see
+    /// [`PoolApi::max_rows`](crate::PoolApi::max_rows).
+    max_rows(rows: u64): max_rows = Some(rows);
+    /// How many pages a list of the table may have, see
+    /// [`PoolApi::max_pages`](crate::PoolApi::max_pages).
+    max_pages(pages: u64): max_pages = Some(pages.max(1));
+    /// How many items a page of a list of the table may have, see
+    /// [`PoolApi::max_page_items`](crate::PoolApi::max_page_items).
+    max_page_items(items: u64): max_page_items = Some(items);
+    /// How long a list of the table may take, see [`PoolApi::deadline`](crate::PoolApi::deadline).
+    deadline(time: Duration): deadline = Some(time);
+} }
 
 #[cfg(test)]
 mod tests {

@@ -4,25 +4,6 @@
 use super::filters::Filters;
 
 impl Filters {
-    /// Whether a parameter without text, as in `name=`, means rows with an empty string. Many APIs
-    /// treat it as no condition and respond with all rows. So by default a string that is empty or
-    /// all white space is not sent if it would be the whole value of its parameter: under
-    /// [`Filtering::Mixed`](crate::vantage::Filtering::Mixed) and similar it is evaluated on the
-    /// rows, otherwise it is `Unsupported` when the table is read. The parameters of
-    /// [`custom`](Self::custom) and [`combined`](Self::combined) are always sent.
-    pub fn blank_texts(mut self, yes: bool) -> Self {
-        self.blank_texts = yes;
-        self
-    }
-
-    /// Whether the API trims white space around texts, so that it would find other rows. Then a
-    /// text with white space around it is treated like a [blank](Self::blank_texts) one. The
-    /// default is false, but true for [`suffixes`](Self::suffixes).
-    pub fn trims_texts(mut self, yes: bool) -> Self {
-        self.trims_texts = Some(yes);
-        self
-    }
-
     /// The same, with every text sent as it is.
     pub(in crate::vantage) fn taking_any_text(mut self) -> Self {
         let columns = std::mem::take(&mut self.columns).into_iter();
@@ -47,6 +28,20 @@ impl Filters {
         }
     }
 }
+
+setters! { Filters {
+    /// Whether a parameter without text, as in `name=`, means rows with an empty string. Many APIs
+    /// treat it as no condition and respond with all rows. So by default a string that is empty or
+    /// all white space is not sent if it would be the whole value of its parameter: under
+    /// [`Filtering::Mixed`](crate::vantage::Filtering::Mixed) and similar it is evaluated on the
+    /// rows, otherwise it is `Unsupported` when the table is read. The parameters of
+    /// [`custom`](Self::custom) and [`combined`](Self::combined) are always sent.
+    blank_texts(yes: bool): blank_texts = yes;
+    /// Whether the API trims white space around texts, so that it would find other rows. Then a
+    /// text with white space around it is treated like a [blank](Self::blank_texts) one. The
+    /// default is false, but true for [`suffixes`](Self::suffixes).
+    trims_texts(yes: bool): trims_texts = Some(yes);
+} }
 
 /// JavaScript trims the byte order mark too, and Python the separators among the controls.
 fn is_space(c: char) -> bool {

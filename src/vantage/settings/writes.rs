@@ -166,152 +166,10 @@ impl Writes {
         Self { style: WriteStyle::Rest, ..Self::default() }
     }
 
-    /// Inserts with POST to the table's path. The API responds with 409 to an id that exists,
-    /// or assigns the ids itself; in that case set [`server_ids`](Self::server_ids).
-    pub fn insert_by_post(mut self) -> Self {
-        self.insert = Some(InsertBy::Post);
-        self
-    }
-
-    /// Inserts with PUT to the item's path. With [`etags`](Self::etags) the request
-    /// has `If-None-Match: *`, so it overwrites no row (RFC 9110 section 13.1.2).
-    pub fn insert_by_put(mut self) -> Self {
-        self.insert = Some(InsertBy::Put);
-        self
-    }
-
-    /// Replaces with PUT to the item's path. If the API responds with 404 because there
-    /// is no such row, the row is inserted instead, unless the API assigns the
-    /// [ids](Self::server_ids). The body has the id where that of an insert would.
-    pub fn replace_by_put(mut self) -> Self {
-        self.replace = Some(ReplaceBy::Put);
-        self
-    }
-
-    /// Replaces with PATCH to the item's path, for APIs that have no PUT, such as those of
-    /// JSON:API. Columns that the table declares and the row lacks are sent as null; fields that
-    /// the table does not declare are left unchanged. Its content type is that of
-    /// patches, and a 404 is handled as in [`replace_by_put`](Self::replace_by_put).
-    pub fn replace_by_patch(mut self) -> Self {
-        self.replace = Some(ReplaceBy::Patch);
-        self
-    }
-
-    /// Patches with PATCH to the item's path, as JSON.
-    pub fn patch_by_patch(mut self) -> Self {
-        self.patch = Some(PatchBy::Patch);
-        self
-    }
-
-    /// Patches with PATCH to the item's path, as `application/merge-patch+json` (RFC 7396),
-    /// whatever the [content type](Self::content_type) of other writes.
-    pub fn patch_by_merge_patch(mut self) -> Self {
-        self.patch = Some(PatchBy::MergePatch);
-        self
-    }
-
-    /// Patches by reading the row and sending all of it with PUT to the item's path.
-    /// Without [`etags`](Self::etags), concurrent changes by others are lost.
-    pub fn patch_by_put(mut self) -> Self {
-        self.patch = Some(PatchBy::Put);
-        self
-    }
-
-    /// Deletes with DELETE to the item's path. 404 and 410 count as success. Deleting a
-    /// whole set reads its ids first and deletes row by row.
-    pub fn delete_by_delete(mut self) -> Self {
-        self.delete = true;
-        self
-    }
-
-    /// Whether the API assigns the ids of its rows, whatever it is sent. Then an insert under
-    /// a given id is `IncorrectUsage`, before anything is sent, because it would store a row under
-    /// another id, and one more with each retry. Replacing a row that does not exist is
-    /// `NotFound`, unless the API creates it by PUT. Inserts that return an id are allowed,
-    /// and do not send the record's own id. The default is false.
-    pub fn server_ids(mut self, yes: bool) -> Self {
-        self.server_ids = yes;
-        self
-    }
-
-    /// The `Content-Type` of bodies. The default is that of the pool's
-    /// [`default_header`](crate::PoolBuilder::default_header)s, or else `application/json`.
-    ///
-    /// A value that is not legal in HTTP is `IncorrectUsage` when a row is written.
-    pub fn content_type(mut self, content_type: impl Into<String>) -> Self {
-        self.content_type = Some(content_type.into());
-        self
-    }
-
-    /// Bodies have the row under this key or path, in requests and in responses, as
-    /// in `{"order": {…}}`. A path with an empty key is `IncorrectUsage` when a row is
-    /// written, here and for the other paths of a body.
-    pub fn wrapped_in(mut self, place: impl Into<String>) -> Self {
-        self.wrapped_in = Some(place.into());
-        self
-    }
-
-    /// Bodies have the id of the row at this path, and the row itself without it. By default
-    /// the id is a field of the row: a row that is inserted by POST or replaced under a given id
-    /// includes it, others contain whatever they are given.
-    pub fn id_at(mut self, place: impl Into<String>) -> Self {
-        self.id_at = Some(place.into());
-        self
-    }
-
     /// Bodies have this value at this path. An object is merged with the existing one. A row
     /// that has another non-null value there is `IncorrectUsage`, before anything is sent.
     pub fn member(mut self, place: impl Into<String>, value: impl Into<Json>) -> Self {
         self.members.insert(place.into(), value.into());
-        self
-    }
-
-    /// Whether the row is always read again after it was written. By default it is taken
-    /// from the response if that has [all of it](Self#responses), and read again otherwise.
-    pub fn read_back(mut self, yes: bool) -> Self {
-        self.read_back = yes;
-        self
-    }
-
-    /// Whether the API sends entity tags with rows and honours `If-Match` (RFC 9110
-    /// section 13.1.1). Then a write that follows a read of the row is conditional on the
-    /// state that was read; a change in between is `Conflict`. If the API sends no
-    /// tag, or a weak one, the write is refused.
-    pub fn etags(mut self, yes: bool) -> Self {
-        self.etags = yes;
-        self
-    }
-
-    /// Whether the API requires `If-Match` for each write of a row. Then each replace, patch
-    /// and delete reads the row first and sends its tag; a weak tag too, unless the table is
-    /// narrowed or [`etags`](Self::etags) is set. Without this setting such writes start
-    /// after the first 428 response (RFC 6585 section 3). If the API sends no tag but a
-    /// `Last-Modified`, the write sends `If-Unmodified-Since`. The default is false.
-    pub fn etags_required(mut self, yes: bool) -> Self {
-        self.etags_required = yes;
-        self
-    }
-
-    /// Responses with one row have its entity tag at this path of the body, such as `_etag` or
-    /// `@odata.etag`, with or without quotes. By default, and if there is none, the tag
-    /// is that of the `ETag` header.
-    pub fn etag_at(mut self, place: impl Into<String>) -> Self {
-        self.etag_at = Some(place.into());
-        self
-    }
-
-    /// Whether writes through narrowed tables are allowed without entity tags. A row
-    /// that others change between the check and the write is overwritten.
-    pub fn check_then_write(mut self, yes: bool) -> Self {
-        self.check_then_write = yes;
-        self
-    }
-
-    /// Sends a fresh idempotency key in this header with each POST and PATCH, the same for its
-    /// retries, which allows retries after an ambiguous failure. The usual header is
-    /// `Idempotency-Key`.
-    pub fn idempotency_keys(mut self, header: impl Into<String>) -> Self {
-        self.idempotency_keys = Some(header.into());
         self
     }
 
@@ -343,6 +201,79 @@ impl Writes {
         !self.is_none() && (self.etags || self.etags_required || self.check_then_write)
     }
 }
+
+setters! { Writes {
+    /// Inserts with POST to the table's path. The API responds with 409 to an id that exists,
+    /// or assigns the ids itself; in that case set [`server_ids`](Self::server_ids).
+    insert_by_post(): insert = Some(InsertBy::Post);
+    /// Inserts with PUT to the item's path. With [`etags`](Self::etags) the request
+    /// has `If-None-Match: *`, so it overwrites no row (RFC 9110 section 13.1.2).
+    insert_by_put(): insert = Some(InsertBy::Put);
+    /// Replaces with PUT to the item's path. If the API responds with 404 because there
+    /// is no such row, the row is inserted instead, unless the API assigns the
+    /// [ids](Self::server_ids). The body has the id where that of an insert would.
+    replace_by_put(): replace = Some(ReplaceBy::Put);
+    /// Replaces with PATCH to the item's path, for APIs that have no PUT, such as those of
+    /// JSON:API. Columns that the table declares and the row lacks are sent as null; fields that
+    /// the table does not declare are left unchanged. Its content type is that of
+    /// patches, and a 404 is handled as in [`replace_by_put`](Self::replace_by_put).
+    replace_by_patch(): replace = Some(ReplaceBy::Patch);
+    /// Patches with PATCH to the item's path, as JSON.
+    patch_by_patch(): patch = Some(PatchBy::Patch);
+    /// Patches with PATCH to the item's path, as `application/merge-patch+json` (RFC 7396),
+    /// whatever the [content type](Self::content_type) of other writes.
+    patch_by_merge_patch(): patch = Some(PatchBy::MergePatch);
+    /// Patches by reading the row and sending all of it with PUT to the item's path.
+    /// Without [`etags`](Self::etags), concurrent changes by others are lost.
+    patch_by_put(): patch = Some(PatchBy::Put);
+    /// Deletes with DELETE to the item's path. 404 and 410 count as success. Deleting a
+    /// whole set reads its ids first and deletes row by row.
+    delete_by_delete(): delete = true;
+    /// Whether the API assigns the ids of its rows, whatever it is sent. Then an insert under
+    /// a given id is `IncorrectUsage`, before anything is sent, because it would store a row under
+    /// another id, and one more with each retry. Replacing a row that does not exist is
+    /// `NotFound`, unless the API creates it by PUT. Inserts that return an id are allowed,
+    /// and do not send the record's own id. The default is false.
+    server_ids(yes: bool): server_ids = yes;
+    /// The `Content-Type` of bodies. The default is that of the pool's
+    /// [`default_header`](crate::PoolBuilder::default_header)s, or else `application/json`.
+    ///
+    /// A value that is not legal in HTTP is `IncorrectUsage` when a row is written.
+    content_type(content_type: impl Into<String>): content_type = Some(content_type.into());
+    /// Bodies have the row under this key or path, in requests and in responses, as
+    /// in `{"order": {…}}`. A path with an empty key is `IncorrectUsage` when a row is
+    /// written, here and for the other paths of a body.
+    wrapped_in(place: impl Into<String>): wrapped_in = Some(place.into());
+    /// Bodies have the id of the row at this path, and the row itself without it. By default
+    /// the id is a field of the row: a row that is inserted by POST or replaced under a given id
+    /// includes it, others contain whatever they are given.
+    id_at(place: impl Into<String>): id_at = Some(place.into());
+    /// Whether the row is always read again after it was written. By default it is taken
+    /// from the response if that has [all of it](Self#responses), and read again otherwise.
+    read_back(yes: bool): read_back = yes;
+    /// Whether the API sends entity tags with rows and honours `If-Match` (RFC 9110
+    /// section 13.1.1). Then a write that follows a read of the row is conditional on the
+    /// state that was read; a change in between is `Conflict`. If the API sends no
+    /// tag, or a weak one, the write is refused.
+    etags(yes: bool): etags = yes;
+    /// Whether the API requires `If-Match` for each write of a row. Then each replace, patch
+    /// and delete reads the row first and sends its tag; a weak tag too, unless the table is
+    /// narrowed or [`etags`](Self::etags) is set. Without this setting such writes start
+    /// after the first 428 response (RFC 6585 section 3). If the API sends no tag but a
+    /// `Last-Modified`, the write sends `If-Unmodified-Since`. The default is false.
+    etags_required(yes: bool): etags_required = yes;
+    /// Responses with one row have its entity tag at this path of the body, such as `_etag` or
+    /// `@odata.etag`, with or without quotes. By default, and if there is none, the tag
+    /// is that of the `ETag` header.
+    etag_at(place: impl Into<String>): etag_at = Some(place.into());
+    /// Whether writes through narrowed tables are allowed without entity tags. A row
+    /// that others change between the check and the write is overwritten.
+    check_then_write(yes: bool): check_then_write = yes;
+    /// Sends a fresh idempotency key in this header with each POST and PATCH, the same for its
+    /// retries, which allows retries after an ambiguous failure. The usual header is
+    /// `Idempotency-Key`.
+    idempotency_keys(header: impl Into<String>): idempotency_keys = Some(header.into());
+} }
 
 #[cfg(test)]
 mod tests {

@@ -56,7 +56,7 @@ pub(super) fn takes(table: &Table<PoolApi, EmptyEntity>, condition: &ApiConditio
     }
     let (declared, order) = (Declared::of(table), OrderPlan::default());
     let one = std::slice::from_ref(condition);
-    let sets = branches(&settings.path, one).map_or_else(|| vec![one.to_vec()], |sets| sets.each);
+    let sets = branches(&settings.path, one).map_or_else(|| vec![one.to_vec()], |(sets, _)| sets);
     for conditions in &sets {
         lower(&settings, &declared, conditions.iter().map(Cow::Borrowed), &order)?;
     }
@@ -77,16 +77,6 @@ pub(super) fn compares(table: &Table<PoolApi, EmptyEntity>, column: &str) -> boo
         ApiCondition::is_not_in(column, [1, 2]),
     ];
     conditions.iter().any(|condition| takes(table, condition).is_ok())
-}
-
-/// Whether the API has a search of its own.
-pub(super) fn searches(table: &Table<PoolApi, EmptyEntity>) -> bool {
-    settings(table).filters.search("").is_some()
-}
-
-/// Whether the pages of the set name each other, so that it is best read one after the other.
-pub(super) fn is_followed(table: &Table<PoolApi, EmptyEntity>) -> bool {
-    settings(table).paging.is_chained()
 }
 
 /// Whether every write stays within the set: the API guards writes, or the conditions of the table

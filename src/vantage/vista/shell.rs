@@ -107,14 +107,10 @@ impl PoolShell {
     }
 
     fn contained(&self, reference: &Reference, row: Option<&Record<Value>>) -> Result<Vista> {
-        let parent = match row {
-            Some(row) => {
-                let id = self.metadata.id_column.as_ref().and_then(|id| row.get(id));
-                let id = id.and_then(id_text);
-                Some((row, id.unwrap_or_default()))
-            }
-            None => None,
-        };
+        let parent = row.map(|row| {
+            let id = self.metadata.id_column.as_ref().and_then(|id| row.get(id));
+            (row, id.and_then(id_text).unwrap_or_default())
+        });
         let wrap = |target| Self::of(target).map(Self::into_vista);
         let (decode, encode) = (|host: &Value| Some(host.clone()), |host| host);
         self.table.get_contained_ref(&reference.name, parent, wrap, decode, encode)
@@ -134,10 +130,12 @@ fn capabilities_of(
     for write in narrowing::writes(table) {
         capabilities = capabilities.with(write);
     }
-    if narrowing::is_followed(table) {
+    let settings = narrowing::settings(table);
+    // Pages that name each other are best read one after the other.
+    if settings.paging.is_chained() {
         capabilities = capabilities.with(Capability::Cursor);
     }
-    if narrowing::searches(table) {
+    if settings.filters.search("").is_some() {
         capabilities = capabilities.with(Capability::Search);
     }
     if metadata.columns.values().any(|column| column.has_flag(ColumnFlag::Orderable)) {

@@ -187,7 +187,7 @@ fn location_of(response: &Response) -> Option<(&[u8], &[u8])> {
 
 /// The part that stands for the id in a path that ends like that of an item.
 fn id_in(path: &[u8], item: &ItemPath) -> Option<String> {
-    let (before, after) = item.around();
+    let (before, after) = (item.before.as_str(), item.after.as_str());
     let after = after.split('?').next().unwrap_or_default().trim_end_matches('/');
     let path = path.strip_suffix(b"/").unwrap_or(path).strip_suffix(after.as_bytes())?;
     let (folder, name) = before.rsplit_once('/').unwrap_or(("", before));

@@ -1,12 +1,11 @@
 //! [pure] Bodies of writes: which parts of a row are sent, and where they are in the body.
 
 use ciborium::Value;
-use serde_json::{Map, Number, Value as Json};
+use serde_json::{Map, Value as Json};
 use vantage_core::{VantageError, error};
 use vantage_types::Record;
 
-use crate::vantage::alias;
-use crate::vantage::settings::Writes;
+use crate::vantage::{alias, json::to_value, settings::Writes};
 
 /// Where a body has the row and its id, and what else it contains.
 #[derive(Debug, Default, PartialEq)]
@@ -103,46 +102,7 @@ pub(in crate::vantage) fn json_of(item: &Record<Value>) -> Result<Json, VantageE
 }
 
 fn field(name: &str, value: &Value) -> Result<Json, VantageError> {
-    json(value).map_err(|what| error!(what, field = name).mark_incorrect_usage())
-}
-
-const NO_TYPE: &str = "a value has no form in JSON unless the column's type is declared";
-
-fn json(value: &Value) -> Result<Json, &'static str> {
-    Ok(match value {
-        Value::Null => Json::Null,
-        Value::Bool(flag) => (*flag).into(),
-        Value::Text(text) => text.as_str().into(),
-        Value::Integer(number) => {
-            let number = i128::from(*number);
-            let small = i64::try_from(number).map(Json::from);
-            small
-                .or_else(|_| u64::try_from(number).map(Json::from))
-                .map_err(|_| "an integer is beyond 64 bits")?
-        }
-        Value::Float(number) => {
-            Number::from_f64(*number).ok_or("JSON has no number that is not finite")?.into()
-        }
-        // RFC 8949 section 3.4.1: a date as text.
-        Value::Tag(0, date) if date.is_text() => json(date)?,
-        Value::Array(values) => Json::Array(values.iter().map(json).collect::<Result<_, _>>()?),
-        Value::Map(fields) if is_address(fields) => return Err(NO_TYPE),
-        Value::Map(fields) => {
-            let mut object = Map::with_capacity(fields.len());
-            for (key, value) in fields {
-                let key = key.as_text().ok_or("a key of an object is no text")?;
-                object.insert(key.to_owned(), json(value)?);
-            }
-            Json::Object(object)
-        }
-        _ => return Err(NO_TYPE),
-    })
-}
-
-/// Whether this is serde's form of an `IpAddr` in CBOR.
-fn is_address(fields: &[(Value, Value)]) -> bool {
-    let [(version, Value::Array(bytes))] = fields else { return false };
-    matches!((version.as_text(), bytes.len()), (Some("V4"), 4) | (Some("V6"), 16))
+    to_value(value).map_err(|what| error!(what.to_string(), field = name).mark_incorrect_usage())
 }
 
 #[cfg(test)]

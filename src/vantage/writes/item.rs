@@ -88,7 +88,7 @@ impl Write {
             Err(error) if is_gone(&error) => return Ok(Stored::Absent),
             Err(error) => return Err(read.failed(error)),
         };
-        let row = self.row_in(item, &response)?;
+        let row = self.row_in(item, &response).await?;
         match item.filter.admits(&row) {
             Some(false) => Ok(Stored::Outside),
             Some(true) => Ok(Stored::Inside(row, self.precondition(item, &response)?)),
@@ -99,19 +99,19 @@ impl Write {
     /// Requires the state of the row in `response`, if the API supports that.
     fn precondition(&self, item: &WriteTarget, response: &Response) -> Result<Precondition> {
         if !self.sends_tags() {
-            return Ok(Precondition::None);
+            return Ok(None);
         }
         let tag = etag::tag_of(response, self.writes.etag_at.as_deref());
         let is_confined_by_tags = self.writes.etags_required && !item.filter.is_empty();
         match self.writes.etags || is_confined_by_tags {
-            true => Precondition::unchanged(tag),
-            false => Precondition::demanded(tag, response),
+            true => etag::unchanged(tag),
+            false => etag::demanded(tag, response),
         }
     }
 
     /// The row that the API returns as `item`.
-    fn row_in(&self, item: &WriteTarget, response: &Response) -> Result<Record<Value>> {
-        let row = self.answer(response).row_of(&item.id);
+    async fn row_in(&self, item: &WriteTarget, response: &Response) -> Result<Record<Value>> {
+        let row = self.answer(response).await?.row_of(&item.id);
         let row = row.ok_or_else(|| error!("the API answered with no row", id = item.id))?;
         if row.id.as_ref().is_some_and(|own| *own != item.id) {
             return Err(error!("the API answered with another row", id = item.id));
@@ -126,7 +126,7 @@ impl Write {
         sent: &Sent,
         response: &Response,
     ) -> Result<Record<Value>> {
-        let answer = self.answer(response);
+        let answer = self.answer(response).await?;
         if let Some(other) = answer.other_id(&item.id, &sent.columns) {
             return Err(stored_elsewhere(other));
         }
@@ -147,7 +147,10 @@ impl Write {
     /// The row that was written.
     async fn read_back(&self, item: &WriteTarget) -> Result<Record<Value>> {
         match self.call(Request::get(item.target.as_str())).await {
-            Ok(response) => self.row_in(item, &response).map(|row| self.read.finished(row)),
+            Ok(response) => {
+                let row = self.row_in(item, &response).await?;
+                Ok(self.read.finished(row))
+            }
             // An API that does not return single rows.
             Err(error)
                 if self.read.settings.item_path.is_none()
@@ -162,13 +165,13 @@ impl Write {
     }
 
     /// Refuses a response to the insert of an item that gives it another id.
-    pub(super) fn require_own_id(
+    pub(super) async fn require_own_id(
         &self,
         item: &WriteTarget,
         sent: &Sent,
         response: &Response,
     ) -> Result<()> {
-        let answer = self.answer(response);
+        let answer = self.answer(response).await?;
         let told = answer.id(&sent.columns).map(str::to_owned);
         let id = told.or_else(|| answer::located_as(response, &item.path));
         match id.filter(|_| !answer.has(&item.id)) {
@@ -178,8 +181,8 @@ impl Write {
     }
 
     /// The id of the row that was inserted with `sent`.
-    pub(super) fn new_id(&self, sent: &Sent, response: &Response) -> Result<String> {
-        let answer = self.answer(response);
+    pub(super) async fn new_id(&self, sent: &Sent, response: &Response) -> Result<String> {
+        let answer = self.answer(response).await?;
         if let Some(id) = answer.id(&sent.columns) {
             return Ok(id.to_owned());
         }
@@ -211,9 +214,12 @@ impl Write {
         Err(error)
     }
 
-    fn answer(&self, response: &Response) -> WriteAnswer {
-        let read = &self.read;
-        WriteAnswer::of(&read.decoder, &read.settings.envelope, &self.layout.row, response)
+    async fn answer(&self, response: &Response) -> Result<WriteAnswer> {
+        let place = self.layout.row.clone();
+        let answer = self.read.found_in(response, move |decoder, envelope, response| {
+            WriteAnswer::of(decoder, envelope, &place, response)
+        });
+        answer.await
     }
 
     /// The columns of `row` that are sent.

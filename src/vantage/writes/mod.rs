@@ -101,7 +101,7 @@ impl Write {
             Ok(answer) => {
                 let sent = self.sent(&row);
                 if by == InsertBy::Post {
-                    self.require_own_id(&item, &sent, &answer)?;
+                    self.require_own_id(&item, &sent, &answer).await?;
                 }
                 self.written(&item, &sent, &answer).await
             }
@@ -128,7 +128,7 @@ impl Write {
             row.shift_remove(id);
         }
         let answer = self.call(self.post(&row, None)?).await?;
-        self.new_id(&self.sent(&row), &answer)
+        self.new_id(&self.sent(&row), &answer).await
     }
 
     /// Replaces the row, or creates it.
@@ -147,7 +147,7 @@ impl Write {
             // As for an insert: such an API takes ids from bodies.
             row.entry(column.to_owned()).or_insert_with(|| self.read.columns.id_value(id));
         }
-        let mut precondition = Precondition::None;
+        let mut precondition = None;
         if self.reads_first(&item.filter) {
             self.require_guard(&item.filter)?;
             precondition = match self.stored(&item).await? {
@@ -180,7 +180,7 @@ impl Write {
         let by = self.writes.patches().ok_or_else(|| unsupported("patches"))?;
         let Some(item) = self.item(id)? else { return Err(missing(id)) };
         let partial = self.row_with_id(id, partial)?;
-        let mut precondition = Precondition::None;
+        let mut precondition = None;
         let mut merged = None;
         if by == PatchBy::Put || self.reads_first(&item.filter) {
             self.require_guard(&item.filter)?;
@@ -221,7 +221,7 @@ impl Write {
         if self.reads_first(&item.filter) {
             self.require_guard(&item.filter)?;
             match self.stored(&item).await? {
-                Stored::Inside(_, unchanged) => unchanged.put_into(request.headers_mut()),
+                Stored::Inside(_, unchanged) => request.headers_mut().extend(unchanged),
                 Stored::Outside | Stored::Absent => return Ok(()),
             }
         }
@@ -249,7 +249,7 @@ impl Write {
         let Some((_, filter)) = self.item_query()? else { return Ok(()) };
         self.require_guard(&filter)?;
         let mut ids = Vec::new();
-        let mut pages = self.read.clone().keyed(Keys::recent())?;
+        let mut pages = self.read.clone().keyed(Keys::recent()).await?;
         while let Some(page) = pages.next().await {
             ids.extend(page?.into_iter().map(|(id, _)| id));
         }
@@ -310,6 +310,6 @@ impl Write {
 
     /// Requires that there is no such row, for APIs that support that.
     fn absent(&self) -> Precondition {
-        if self.sends_tags() { Precondition::Absent } else { Precondition::None }
+        if self.sends_tags() { etag::absent() } else { None }
     }
 }

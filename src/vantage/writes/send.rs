@@ -34,7 +34,7 @@ impl Write {
         precondition: Precondition,
     ) -> Result<Response> {
         let mut request = self.with_body(method, &item.target, row, Some(&item.id))?;
-        precondition.put_into(request.headers_mut());
+        request.headers_mut().extend(precondition);
         self.call(request).await
     }
 

@@ -7,11 +7,7 @@ use http::header::LOCATION;
 use super::{Attempts, Next, after};
 use crate::{
     error::{Error, ErrorKind},
-    events::Event,
-    permits::Stage,
     response::{Action, Response, Ruling},
-    stats::WaitCause,
-    worker::gates::pause,
 };
 
 /// Some APIs use this header instead of `Location`.
@@ -21,7 +17,7 @@ impl Attempts<'_> {
     /// Whether a rule says that the result is not ready, and the request may be sent again: only a
     /// method without effects may.
     pub(super) fn has_to_wait(&self, response: &Response) -> bool {
-        let is_poll = |ruling: &Ruling| matches!(ruling.action, Action::Poll { .. });
+        let is_poll = |ruling: &Ruling| ruling.action == Action::Poll;
         response.ruling().is_some_and(is_poll) && self.call.request.method().is_safe()
     }
 
@@ -31,12 +27,10 @@ impl Attempts<'_> {
         let interval = ruling.and_then(|ruling| ruling.wait).unwrap_or_default();
         let asked = self.worker.classify(&response).and_then(|classified| classified.wait);
         let wait = asked.filter(|wait| !wait.is_zero()).unwrap_or(interval);
-        let follows = ruling.map(|ruling| ruling.action);
-        if follows == Some(Action::Poll { follow_location: true })
+        if ruling.is_some_and(|ruling| ruling.follow_location)
             && let Some(location) = location(&response)
         {
-            let base = self.call.request.other_base();
-            let base = base.map_or(&self.worker.config().base, std::sync::Arc::as_ref);
+            let base = self.call.request.base(&self.worker.config().base);
             match base.follow(&self.url, location) {
                 Ok(url) => self.url = std::sync::Arc::new(url),
                 Err(error) => return Ok(Next::Fail(error.with_response(response))),
@@ -48,13 +42,7 @@ impl Attempts<'_> {
             let late = Error::new(ErrorKind::DeadlineExceeded, what).with_wait(wait);
             return Err(after(late, Some(pending)));
         }
-        if let Some(attempt) = self.latest {
-            let (reason, status) = (pending.kind(), pending.status());
-            self.worker.events().emit(|| Event::RetryScheduled { attempt, wait, reason, status });
-        }
-        self.permit.go_on_to(Stage::Unsent)?;
-        let waited = pause(self.call, &self.permit, WaitCause::Backoff, wait).await;
-        waited.map_err(|late| after(late, Some(pending)))?;
+        self.wait(wait, &pending).await?;
         Ok(Next::Replay)
     }
 }

@@ -8,13 +8,13 @@ use actix::prelude::*;
 use futures::future::join_all;
 use http::Uri;
 use tokio::{
+    sync::watch,
     task::LocalSet,
     time::{sleep, timeout},
 };
 
 use super::*;
 use crate::{
-    actors::ActorCell,
     events::Events,
     permits::Semaphore,
     rate_limit::{Pace, Rotation, SetLimit},
@@ -81,11 +81,11 @@ impl Setting {
             Some(_) => (true, TokenWish::Any),
             None => (false, TokenWish::None),
         };
-        let cell = ActorCell::new();
-        cell.set(Some(limiter.clone()), false);
+        let holder = watch::Sender::new((Some(limiter.clone()), false));
         let throttles: Vec<_> = (0..self.workers)
             .map(|_| {
-                Throttle::new(cell.actor_ref(), Arc::clone(&pacer), self.per_worker, is_per_token)
+                let limiter = ActorRef::of(&holder);
+                Throttle::new(limiter, Arc::clone(&pacer), self.per_worker, is_per_token)
             })
             .collect();
         let left = Rc::new(RefCell::new(Vec::new()));

@@ -88,7 +88,17 @@ async fn case_59_a_limit_in_a_200_is_waited_for_and_is_no_answer() {
         }
     }
     assert_eq!(hold, Some(Duration::from_secs(1)));
-    let stats = soon("statistics", pool.stats()).await.unwrap();
+    // A worker may be late with its report.
+    let stats = soon("statistics", async {
+        loop {
+            let stats = pool.stats().await.unwrap();
+            if stats.rate_limited > 0 {
+                return stats;
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    });
+    let stats = stats.await;
     assert_eq!((stats.rate_limited, stats.calls_ok), (1, 1));
 }
 
@@ -439,7 +449,10 @@ async fn case_59_what_is_quoted_is_short_on_one_line_and_without_the_token() {
 
 #[tokio::test]
 async fn case_59_errors_in_a_200_open_the_breaker_and_limits_do_not() {
-    let breaker = || CircuitBreaker::default().minimum_calls(2).failure_rate(0.5);
+    let breaker = || {
+        let breaker = CircuitBreaker::default().minimum_calls(2).failure_rate(0.5);
+        breaker.open_time(Duration::from_secs(60))
+    };
     for (rule, openings) in [
         (ResponseRule::retry().json("ok", false), 1),
         (ResponseRule::rate_limited().json("ok", false), 0),

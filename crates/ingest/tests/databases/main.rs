@@ -14,4 +14,5 @@ mod resets;
 mod server;
 mod sqlite;
 mod support;
+mod values;
 mod widening;

@@ -4,13 +4,15 @@ use std::fs;
 
 use vantage_api_ingest::{
     description::WriteMode::{Merge, Replace},
+    schema::ColumnType::{Int, Json},
     sink::{Sink, Sqlite},
 };
 
 use crate::{
     database::{Database, SqliteFile, sqlite_rows},
     support::{
-        assert_lasting, cities, commit, ended, id_and_name, listed, named, names, opened, state,
+        assert_lasting, cities, commit, ended, id_and_name, listed, named, names, opened, schema,
+        state,
     },
 };
 
@@ -64,6 +66,18 @@ fn rows_that_refer_to_a_replaced_table_stay() {
     commit(&mut *sink, &ended(2, &schema, 1), &[named(&[(1, "b")])]).unwrap();
     assert_eq!(names(&file), "1 b");
     assert_eq!(listed(&file.query("SELECT * FROM visits")), "1");
+}
+
+#[test]
+fn a_text_with_nul_is_kept_whole() {
+    let file = SqliteFile::new();
+    let mut sink = opened(&file, cities(Merge));
+    let row = || named(&[(1, "a\0b")]);
+    commit(&mut *sink, &state(1, &id_and_name(), 1), &[row()]).unwrap();
+    assert_eq!(names(&file), "1 a\0b");
+    let wide = schema(&[("id", Int), ("name", Json)]);
+    commit(&mut *sink, &state(1, &wide, 2), &[named(&[(2, "a\0b")])]).unwrap();
+    assert_eq!(names(&file), "1 \"a\\u0000b\", 2 \"a\\u0000b\"");
 }
 
 #[test]

@@ -2,17 +2,11 @@
 
 use std::sync::Arc;
 
-use arrow_array::{
-    ArrayRef, BooleanArray, Date32Array, Decimal128Array, Float64Array, Int64Array, RecordBatch,
-    StringArray, TimestampMicrosecondArray,
-};
-use arrow_schema::{Field, Schema as Fields};
+use arrow_array::{ArrayRef, Date32Array, Float64Array, StringArray};
 use vantage_api_ingest::{
     description::WriteMode::{Append, Merge, Replace, Sync},
-    schema::{
-        ColumnType::{self, Bool, Date, Float, Int, Json, Text, Timestamp},
-        Schema,
-    },
+    schema::ColumnType::{self, Bool, Date, Float, Int, Json, Text, Timestamp},
+    sink::Target,
 };
 
 use crate::{
@@ -21,10 +15,8 @@ use crate::{
         STREAM, assert_lasting, batch, cities, commit, ended, id_and_name, ints, listed, named,
         names, opened, schema, state, tables, texts,
     },
+    values::{ALL, columns, one, plain, rows, stored, values, widened},
 };
-
-const PRICE: ColumnType = ColumnType::Decimal { precision: 20, scale: 3 };
-const ALL: [ColumnType; 8] = [Bool, Int, Float, PRICE, Date, Timestamp, Text, Json];
 
 on_each_database![
     every_type_holds_its_values,
@@ -38,106 +30,10 @@ on_each_database![
     columns_of_others_stay,
 ];
 
-/// Values of a type: the ends of what it holds, and what is easily mistaken.
-fn values(kind: ColumnType) -> ArrayRef {
-    match kind {
-        Bool => Arc::new(BooleanArray::from(vec![None, Some(true), Some(false)])),
-        Int => Arc::new(Int64Array::from(vec![
-            None,
-            Some(0),
-            Some(-7),
-            Some(i64::MAX),
-            Some(i64::MIN),
-        ])),
-        Float => Arc::new(Float64Array::from(
-            [0.0, -1.5, 0.1, 0.1 + 0.2, 1e15, 1e-5, 123_456_789.0, f64::MAX, f64::MIN_POSITIVE]
-                .into_iter()
-                .map(Some)
-                .chain([None])
-                .collect::<Vec<_>>(),
-        )),
-        ColumnType::Decimal { .. } => Arc::new(
-            Decimal128Array::from(vec![
-                None,
-                Some(0),
-                Some(-5),
-                Some(1_500),
-                Some(99_999_999_999_999_999_999),
-            ])
-            .with_data_type(kind.arrow()),
-        ),
-        Date => Arc::new(Date32Array::from(vec![None, Some(0), Some(19_782), Some(-719_162)])),
-        Timestamp => Arc::new(
-            TimestampMicrosecondArray::from(vec![
-                None,
-                Some(0),
-                Some(-1),
-                Some(1_709_210_096_123_456),
-                Some(253_402_300_799_999_999),
-            ])
-            .with_timezone("UTC"),
-        ),
-        Text => texts([
-            None,
-            Some(""),
-            Some("007"),
-            Some("1e3"),
-            Some(" true "),
-            Some("a\"b\\c\n\t\u{1}\u{7f}é\u{1f600}"),
-            Some("{\"a\": 1}"),
-            Some("null"),
-        ]),
-        Json => texts([
-            None,
-            Some("null"),
-            Some("\"007\""),
-            Some("[1.50, 12345678901234567890.123]"),
-            Some("{\"b\": 1, \"a\": {\"é\": [true, null]}}"),
-        ]),
-        other => panic!("{other}"),
-    }
-}
-
-/// Rows of `id` and `c`, in which JSON is marked as such.
-fn rows(from: i64, kind: ColumnType, values: ArrayRef) -> RecordBatch {
-    let id = Field::new("id", Int.arrow(), true);
-    let own = Field::new("c", kind.arrow(), true);
-    let own = match kind {
-        Json => own.with_metadata(
-            [("ARROW:extension:name".to_owned(), "arrow.json".to_owned())].into_iter().collect(),
-        ),
-        _ => own,
-    };
-    let ids = ints(from..from + values.len() as i64);
-    RecordBatch::try_new(Arc::new(Fields::new(vec![id, own])), vec![ids, values]).unwrap()
-}
-
-fn columns(kind: ColumnType) -> Schema {
-    schema(&[("id", Int), ("c", kind)])
-}
-
-/// The values of `c` from an id on, with the type that they are stored as.
-fn stored(database: &dyn Database, table: &str, from: i64) -> Vec<Row> {
-    let (kind, text) = match database.is_sqlite() {
-        true => ("typeof", "c"),
-        false => ("pg_typeof", "c::text"),
-    };
-    database.query(&format!(
-        "SELECT {text}, CASE WHEN c IS NOT NULL THEN {kind}(c) END FROM {table} \
-         WHERE id >= {from} AND id < {from} + 100 ORDER BY id"
-    ))
-}
-
-/// Values as texts.
-fn plain(rows: &[Row]) -> Vec<Option<&str>> {
-    rows.iter().map(|row| row[0].as_deref()).collect()
-}
-
 fn every_type_holds_its_values(database: &dyn Database) {
     for (number, kind) in ALL.into_iter().enumerate() {
         let stream = format!("t{number}");
-        let mut sink =
-            opened(database, vantage_api_ingest::sink::Target::new("w", &stream, ["id"], Merge));
+        let mut sink = opened(database, Target::new("w", &stream, ["id"], Merge));
         commit(&mut *sink, &state(1, &columns(kind), 1), &[rows(0, kind, values(kind))]).unwrap();
         let stored = stored(database, &stream, 0);
         let is_sqlite = database.is_sqlite();
@@ -222,96 +118,6 @@ fn every_type_becomes_every_wider_one(database: &dyn Database) {
     }
 }
 
-/// What values become in a wider column.
-fn widened(database: &dyn Database, from: ColumnType, to: ColumnType) -> Vec<Option<&'static str>> {
-    let is_sqlite = database.is_sqlite();
-    match (from, to) {
-        (Bool, Int) => vec![None, Some("1"), Some("0")],
-        (Bool, Float) => vec![None, Some("1"), Some("0")],
-        (Bool, Text | Json) => vec![None, Some("true"), Some("false")],
-        (Int, Float) if is_sqlite => vec![
-            None,
-            Some("0"),
-            Some("-7"),
-            Some("9223372036854775807"),
-            Some("-9223372036854775808"),
-        ]
-        .into_iter()
-        .map(|text| text.map(|text: &str| &*text.parse::<f64>().unwrap().to_string().leak()))
-        .collect(),
-        (Int, Float) => vec![
-            None,
-            Some("0"),
-            Some("-7"),
-            Some("9.223372036854776e+18"),
-            Some("-9.223372036854776e+18"),
-        ],
-        (Int, _) => vec![
-            None,
-            Some("0"),
-            Some("-7"),
-            Some("9223372036854775807"),
-            Some("-9223372036854775808"),
-        ],
-        (Float, Json) if !is_sqlite => {
-            let values = stored(database, STREAM, 0);
-            let read: Vec<Option<f64>> =
-                plain(&values).iter().map(|text| text.map(|text| text.parse().unwrap())).collect();
-            let expected = self::values(Float);
-            let expected = expected.as_any().downcast_ref::<Float64Array>().unwrap();
-            assert_eq!(read, expected.iter().collect::<Vec<_>>());
-            plain(&values)
-                .into_iter()
-                .map(|text| text.map(|text| &*text.to_owned().leak()))
-                .collect()
-        }
-        (Float, _) => vec![
-            Some("0"),
-            Some("-1.5"),
-            Some("0.1"),
-            Some("0.30000000000000004"),
-            Some("1e+15"),
-            Some("1e-05"),
-            Some("123456789"),
-            Some("1.7976931348623157e+308"),
-            Some("2.2250738585072014e-308"),
-            None,
-        ],
-        (ColumnType::Decimal { .. }, _) => {
-            vec![None, Some("0.000"), Some("-0.005"), Some("1.500"), Some("99999999999999999.999")]
-        }
-        (Date, Text) => vec![None, Some("1970-01-01"), Some("2024-02-29"), Some("0001-01-01")],
-        (Date, _) => {
-            vec![None, Some("\"1970-01-01\""), Some("\"2024-02-29\""), Some("\"0001-01-01\"")]
-        }
-        (Timestamp, Text) => vec![
-            None,
-            Some("1970-01-01T00:00:00.000000Z"),
-            Some("1969-12-31T23:59:59.999999Z"),
-            Some("2024-02-29T12:34:56.123456Z"),
-            Some("9999-12-31T23:59:59.999999Z"),
-        ],
-        (Timestamp, _) => vec![
-            None,
-            Some("\"1970-01-01T00:00:00.000000Z\""),
-            Some("\"1969-12-31T23:59:59.999999Z\""),
-            Some("\"2024-02-29T12:34:56.123456Z\""),
-            Some("\"9999-12-31T23:59:59.999999Z\""),
-        ],
-        (Text, Json) => vec![
-            None,
-            Some("\"\""),
-            Some("\"007\""),
-            Some("\"1e3\""),
-            Some("\" true \""),
-            Some("\"a\\\"b\\\\c\\n\\t\\u0001\u{7f}é\u{1f600}\""),
-            Some("\"{\\\"a\\\": 1}\""),
-            Some("\"null\""),
-        ],
-        (from, to) => panic!("{from} does not become {to}"),
-    }
-}
-
 fn a_column_widens_again_and_again(database: &dyn Database) {
     for mode in [Append, Merge, Replace, Sync] {
         let mut sink = opened(database, cities(mode));
@@ -325,17 +131,6 @@ fn a_column_widens_again_and_again(database: &dyn Database) {
         let expected = "0 \"1\", 10 \"7\", 20 \"0.5\", 30 \"007\", 40 [7]";
         assert_eq!(listed(&values), expected, "{mode:?}");
         sink.reset(true).unwrap();
-    }
-}
-
-/// One value of a type.
-fn one(kind: ColumnType) -> ArrayRef {
-    match kind {
-        Bool => Arc::new(BooleanArray::from(vec![true])),
-        Int => ints([7]),
-        Float => Arc::new(Float64Array::from(vec![0.5])),
-        Text => texts(["007"]),
-        _ => texts(["[7]"]),
     }
 }
 

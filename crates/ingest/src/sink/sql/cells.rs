@@ -215,8 +215,7 @@ impl Form {
     }
 }
 
-/// The rows of a batch as errors count them, whose key is not whole: a column of it that is not
-/// there, or null.
+/// Whether each row of a batch has a whole key: all columns of it, and none of them null.
 ///
 /// # Errors
 /// A lasting one that names the column.
