@@ -1,4 +1,4 @@
-//! [pure] What a run has done, and whether it adds up.
+//! What a run has done, and whether it adds up.
 
 use std::{fmt, time::Duration};
 

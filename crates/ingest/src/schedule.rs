@@ -1,4 +1,4 @@
-//! [pure] When a job runs again.
+//! When a job runs again.
 
 use std::{str::FromStr, time::Duration};
 

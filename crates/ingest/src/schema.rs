@@ -1,9 +1,15 @@
-//! [pure] The columns of a table that is written, their types, and how types widen.
+//! The columns of a table that is written, their types, and how types widen.
 
-use std::{fmt, sync::Arc};
+use std::{collections::HashMap, fmt, sync::Arc};
 
-use arrow_schema::{DataType, Field, TimeUnit};
+use arrow_schema::{
+    DataType, Field, SchemaRef, TimeUnit,
+    extension::{EXTENSION_TYPE_METADATA_KEY, EXTENSION_TYPE_NAME_KEY},
+};
 use serde::{Deserialize, Serialize};
+
+/// The extension type of Arrow for JSON that is held as text.
+const JSON_TYPE: &str = "arrow.json";
 
 /// The type of a column.
 ///
@@ -92,6 +98,24 @@ pub struct Column {
     pub declared: bool,
 }
 
+impl Column {
+    fn field(&self) -> Field {
+        let field = Field::new(&self.name, self.kind.arrow(), true);
+        match self.kind {
+            ColumnType::Json => field.with_metadata(HashMap::from([
+                (EXTENSION_TYPE_NAME_KEY.to_owned(), JSON_TYPE.to_owned()),
+                (EXTENSION_TYPE_METADATA_KEY.to_owned(), String::new()),
+            ])),
+            _ => field,
+        }
+    }
+}
+
+/// Whether a field of Arrow holds JSON.
+pub(crate) fn is_json(field: &Field) -> bool {
+    field.extension_type_name() == Some(JSON_TYPE)
+}
+
 /// The columns of a table that is written, in their order.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
@@ -123,11 +147,11 @@ impl Schema {
         self.columns.iter().find(|column| column.name == name)
     }
 
-    /// Its fields in Arrow; every one may be null.
+    /// Its fields in Arrow; every one may be null. JSON, which Arrow holds as text, has Arrow's
+    /// extension type `arrow.json`.
     #[must_use]
-    pub fn arrow(&self) -> arrow_schema::SchemaRef {
-        let fields = self.columns.iter();
-        let fields = fields.map(|column| Field::new(&column.name, column.kind.arrow(), true));
+    pub fn arrow(&self) -> SchemaRef {
+        let fields = self.columns.iter().map(Column::field);
         Arc::new(arrow_schema::Schema::new(fields.collect::<Vec<_>>()))
     }
 
@@ -195,6 +219,13 @@ mod tests {
         assert_eq!(Float.widened(Text), Text);
         assert_eq!(Date.widened(Timestamp), Text);
         assert_eq!(Text.widened(Json), Json);
+    }
+
+    #[test]
+    fn json_is_told_from_text_in_arrow() {
+        let column = |name: &str, kind| Column { name: name.into(), kind, declared: true };
+        let schema = Schema { columns: vec![column("a", Text), column("b", Json)] }.arrow();
+        assert_eq!(schema.fields().iter().map(|field| is_json(field)).collect::<Vec<_>>(), [false, true]);
     }
 
     #[test]

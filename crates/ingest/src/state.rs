@@ -1,4 +1,4 @@
-//! [pure] What is remembered of a stream beside its rows, and written with them in one commit.
+//! What is remembered of a stream beside its rows, and written with them in one commit.
 
 use std::collections::BTreeSet;
 

@@ -19,8 +19,8 @@ use crate::{
     database::{Database, PostgresSchema, Session},
     server::Server,
     support::{
-        assert_lasting, batch, cities, commit, ended, id_and_name, ints, listed, named, names,
-        opened, schema, state, tables, texts,
+        assert_lasting, batch, batch_of, cities, commit, ended, id_and_name, ints, listed, named,
+        names, opened, schema, state, tables, texts,
     },
 };
 
@@ -37,8 +37,7 @@ fn a_text_that_cannot_be_held_is_named_by_its_column() {
             ("x", "[1e200000]", "column `b` contains a number"),
         ] {
             assert!(Postgres::refuses(a).or(Postgres::refuses(b)).is_some());
-            let rows =
-                batch(&[("id", ints([1, 2])), ("a", texts(["y", a])), ("b", texts(["2", b]))]);
+            let rows = batch_of(&columns, vec![ints([1, 2]), texts(["y", a]), texts(["2", b])]);
             assert_lasting(commit(&mut *sink, &state(1, &columns, 2), &[rows]), &[words]);
             sink.open().unwrap();
         }
@@ -70,7 +69,7 @@ fn texts_that_are_not_refused_are_held() {
     commit(
         &mut *sink,
         &ended(1, &columns, 3),
-        &[batch(&[("a", texts(plain)), ("b", texts(json))])],
+        &[batch_of(&columns, vec![texts(plain), texts(json)])],
     )
     .unwrap();
     assert_eq!(database.query("SELECT a FROM cities").len(), 3);

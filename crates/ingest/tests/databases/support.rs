@@ -60,6 +60,11 @@ pub(crate) fn batch(columns: &[(&str, ArrayRef)]) -> RecordBatch {
     RecordBatch::try_from_iter_with_nullable(columns).unwrap()
 }
 
+/// Rows of all columns of a schema.
+pub(crate) fn batch_of(schema: &Schema, columns: Vec<ArrayRef>) -> RecordBatch {
+    RecordBatch::try_new(schema.arrow(), columns).unwrap()
+}
+
 pub(crate) fn ints(values: impl IntoIterator<Item = i64>) -> ArrayRef {
     Arc::new(Int64Array::from_iter_values(values))
 }

@@ -6,7 +6,6 @@ use arrow_array::{
     ArrayRef, BooleanArray, Date32Array, Decimal128Array, Float64Array, Int64Array, RecordBatch,
     TimestampMicrosecondArray,
 };
-use arrow_schema::{Field, Schema as Fields};
 use vantage_api_ingest::schema::{
     ColumnType::{self, Bool, Date, Float, Int, Json, Text, Timestamp},
     Schema,
@@ -14,7 +13,7 @@ use vantage_api_ingest::schema::{
 
 use crate::{
     database::{Database, Row},
-    support::{STREAM, ints, schema, texts},
+    support::{STREAM, batch_of, ints, schema, texts},
 };
 
 pub(crate) const PRICE: ColumnType = ColumnType::Decimal { precision: 20, scale: 3 };
@@ -80,18 +79,10 @@ pub(crate) fn values(kind: ColumnType) -> ArrayRef {
     }
 }
 
-/// Rows of `id` and `c`, in which JSON is marked as such.
+/// Rows of `id` and `c`.
 pub(crate) fn rows(from: i64, kind: ColumnType, values: ArrayRef) -> RecordBatch {
-    let id = Field::new("id", Int.arrow(), true);
-    let own = Field::new("c", kind.arrow(), true);
-    let own = match kind {
-        Json => own.with_metadata(
-            [("ARROW:extension:name".to_owned(), "arrow.json".to_owned())].into_iter().collect(),
-        ),
-        _ => own,
-    };
     let ids = ints(from..from + values.len() as i64);
-    RecordBatch::try_new(Arc::new(Fields::new(vec![id, own])), vec![ids, values]).unwrap()
+    batch_of(&columns(kind), vec![ids, values])
 }
 
 pub(crate) fn columns(kind: ColumnType) -> Schema {

@@ -1,51 +1,28 @@
 //! [pure] Brings rows to the schema of a commit.
 
-use std::{collections::HashMap, fmt::Write, sync::Arc};
+use std::{fmt::Write, sync::Arc};
 
 use arrow_array::{
-    Array, ArrayRef, RecordBatch, RecordBatchOptions, StringArray, builder::StringBuilder,
+    Array, ArrayRef, RecordBatch, RecordBatchOptions, builder::StringBuilder,
     cast::AsArray, new_null_array, types::TimestampMicrosecondType,
 };
 use arrow_cast::{CastOptions, cast_with_options};
-use arrow_schema::{
-    ArrowError, DataType, Field, SchemaRef, TimeUnit,
-    extension::{EXTENSION_TYPE_METADATA_KEY, EXTENSION_TYPE_NAME_KEY},
-};
+use arrow_schema::{ArrowError, DataType, Field, TimeUnit};
 
-use super::cells::{Cells, is_json, write_quoted};
+use super::cells::{Cells, write_quoted};
 use crate::{
-    schema::{Column, ColumnType, Schema},
+    schema::{Column, ColumnType, Schema, is_json},
     sink::SinkError,
 };
 
-/// The extension type of JSON that Arrow holds as text.
-const JSON_TYPE: &str = "arrow.json";
 /// A value that the type does not hold is an error, not null.
 const STRICT: CastOptions<'static> =
     CastOptions { safe: false, format_options: arrow_cast::display::FormatOptions::new() };
 
-/// The fields of a commit's files: those of `schema`, of which JSON is marked as such.
-pub(super) fn file_schema(schema: &Schema) -> SchemaRef {
-    let fields = schema.columns.iter().map(|column| {
-        let field = Field::new(&column.name, column.kind.arrow(), true);
-        match column.kind {
-            ColumnType::Json => field.with_metadata(json_metadata()),
-            _ => field,
-        }
-    });
-    Arc::new(arrow_schema::Schema::new(fields.collect::<Vec<_>>()))
-}
-
-fn json_metadata() -> HashMap<String, String> {
-    let name = (EXTENSION_TYPE_NAME_KEY.to_owned(), JSON_TYPE.to_owned());
-    HashMap::from([name, (EXTENSION_TYPE_METADATA_KEY.to_owned(), String::new())])
-}
-
 /// The rows of `batch` with the columns of `schema`. Columns that the batch does not have are null,
 /// and those of a narrower type get the wider one.
 ///
-/// Arrow does not tell JSON from text: in a JSON column, a text that is JSON stays as it is, and any
-/// other becomes a JSON string.
+/// In a JSON column, JSON stays as it is and a text becomes a JSON string.
 ///
 /// # Errors
 /// If the batch has a column that `schema` does not have, or one of a type that is not narrower.
@@ -54,7 +31,7 @@ pub(super) fn conform(batch: &RecordBatch, schema: &Schema) -> Result<RecordBatc
     let columns = schema.columns.iter().map(|column| column_of(batch, column));
     let columns = columns.collect::<Result<Vec<_>, _>>()?;
     let options = RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
-    RecordBatch::try_new_with_options(file_schema(schema), columns, &options)
+    RecordBatch::try_new_with_options(schema.arrow(), columns, &options)
         .map_err(|error| SinkError::lasting("the rows do not fit their schema").because(error))
 }
 
@@ -71,10 +48,11 @@ fn refuse_strangers(batch: &RecordBatch, schema: &Schema) -> Result<(), SinkErro
 }
 
 fn column_of(batch: &RecordBatch, column: &Column) -> Result<ArrayRef, SinkError> {
-    let Some(array) = batch.column_by_name(&column.name) else {
+    let Some((place, field)) = batch.schema_ref().fields().find(&column.name) else {
         return Ok(new_null_array(&column.kind.arrow(), batch.num_rows()));
     };
-    converted(array, column.kind).map_err(|error| {
+    let array = batch.column(place);
+    converted(field, array, column.kind).map_err(|error| {
         let Column { name, kind, .. } = column;
         let own = array.data_type();
         let what = format!("the column `{name}` is {kind}, and its rows are {own}");
@@ -82,20 +60,24 @@ fn column_of(batch: &RecordBatch, column: &Column) -> Result<ArrayRef, SinkError
     })
 }
 
-fn converted(array: &ArrayRef, to: ColumnType) -> Result<ArrayRef, ArrowError> {
+fn converted(field: &Field, array: &ArrayRef, to: ColumnType) -> Result<ArrayRef, ArrowError> {
     if *array.data_type() == DataType::Null {
         return Ok(new_null_array(&to.arrow(), array.len()));
     }
-    if to != ColumnType::Json && *array.data_type() == to.arrow() {
+    let from = match is_json(field) {
+        true => Some(ColumnType::Json),
+        false => kind_of(array.data_type()),
+    };
+    if from == Some(to) && *array.data_type() == to.arrow() {
         return Ok(Arc::clone(array));
     }
-    let from = kind_of(array.data_type()).filter(|from| from.widened(to) == to);
+    let from = from.filter(|from| from.widened(to) == to);
     let from = from.ok_or_else(|| ArrowError::CastError("it is not a narrower type".into()))?;
     let array = plain(array, from)?;
     match to {
         same if same == from => Ok(array),
         ColumnType::Text => rewritten(&array, from, |cells, row, out| cells.write_text(row, out)),
-        ColumnType::Json if from == ColumnType::Text => jsons(&array),
+        ColumnType::Json if from == ColumnType::Text => quoted(&array),
         ColumnType::Json => rewritten(&array, from, |cells, row, out| cells.write_json(row, out)),
         _ => cast_with_options(&array, &to.arrow(), &STRICT),
     }
@@ -161,15 +143,10 @@ fn rewritten(
     Ok(Arc::new(texts.finish()))
 }
 
-/// Texts as JSON.
-fn jsons(array: &ArrayRef) -> Result<ArrayRef, ArrowError> {
-    let texts: &StringArray = array.as_string_opt().ok_or_else(|| not(ColumnType::Text))?;
-    if texts.iter().flatten().all(is_json) {
-        return Ok(Arc::clone(array));
-    }
-    rewritten(array, ColumnType::Text, |cells, row, out| match cells.str(row) {
-        Some(text) if !is_json(text) => write_quoted(text, out),
-        text => out.write_str(text.unwrap_or_default()),
+/// Texts as JSON strings.
+fn quoted(array: &ArrayRef) -> Result<ArrayRef, ArrowError> {
+    rewritten(array, ColumnType::Text, |cells, row, out| {
+        cells.str(row).map_or(Ok(()), |text| write_quoted(text, out))
     })
 }
 
@@ -181,7 +158,8 @@ fn not(kind: ColumnType) -> ArrowError {
 mod tests {
     use arrow_array::{
         BooleanArray, Date32Array, Decimal128Array, DictionaryArray, Float64Array, Int8Array,
-        Int64Array, NullArray, TimestampMicrosecondArray, TimestampMillisecondArray, UInt64Array,
+        Int64Array, NullArray, StringArray, TimestampMicrosecondArray, TimestampMillisecondArray,
+        UInt64Array,
         types::Int32Type,
     };
 
@@ -243,11 +221,13 @@ mod tests {
     fn a_json_column_holds_json_whatever_comes() {
         let json = "{\"a\": 100000000000000000000000.10}";
         let array: ArrayRef = Arc::new(StringArray::from(vec![json, "[1, 2]"]));
-        assert_eq!(texts(array, Json), some([json, "[1, 2]"]));
+        let batch = RecordBatch::try_new(schema(Json).arrow(), vec![Arc::clone(&array)]).unwrap();
+        assert_eq!(conform(&batch, &schema(Json)).unwrap().column(0).as_ref(), array.as_ref());
         let array: ArrayRef = Arc::new(StringArray::from(vec!["x\"y", ""]));
         assert_eq!(texts(array, Json), some(["\"x\\\"y\"", "\"\""]));
         let array: ArrayRef = Arc::new(StringArray::from(vec![None, Some("soon"), Some("7")]));
-        assert_eq!(texts(array, Json), [None, Some("\"soon\"".to_owned()), Some("7".to_owned())]);
+        let quoted = |text: &str| Some(format!("\"{text}\""));
+        assert_eq!(texts(array, Json), [None, quoted("soon"), quoted("7")]);
     }
 
     #[test]
@@ -291,8 +271,6 @@ mod tests {
         let batch = RecordBatch::try_from_iter([("b", array)]).unwrap();
         let batch = conform(&batch, &schema).unwrap();
         assert_eq!((batch.num_columns(), batch.column(0).null_count()), (2, 1));
-        let field = batch.schema();
-        assert_eq!(field.field(0).metadata().get(EXTENSION_TYPE_NAME_KEY).unwrap(), JSON_TYPE);
-        assert!(field.field(1).metadata().is_empty());
+        assert!(is_json(batch.schema().field(0)) && !is_json(batch.schema().field(1)));
     }
 }

@@ -9,7 +9,7 @@ use parquet::{
     file::properties::WriterProperties,
 };
 
-use super::{conform::file_schema, error::WriteError};
+use super::error::WriteError;
 use crate::{schema::Schema, sink::SinkError};
 
 /// Writes batches that have the columns of `schema`.
@@ -21,7 +21,7 @@ pub(super) fn write(
 ) -> Result<(), WriteError> {
     let compression = Compression::ZSTD(ZstdLevel::try_new(zstd_level)?);
     let properties = WriterProperties::builder().set_compression(compression).build();
-    let mut writer = ArrowWriter::try_new(out, file_schema(schema), Some(properties))?;
+    let mut writer = ArrowWriter::try_new(out, schema.arrow(), Some(properties))?;
     for batch in batches {
         writer.write(&batch?)?;
     }

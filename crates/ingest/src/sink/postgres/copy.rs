@@ -29,7 +29,6 @@ use crate::{
             kinds::kind_of,
             names::list,
             statements::names,
-            text,
         },
     },
 };
@@ -141,9 +140,7 @@ fn conform(batch: &RecordBatch, name: &str, to: ColumnType) -> Result<ArrayRef, 
         return Ok(new_null_array(&to.arrow(), batch.num_rows()));
     };
     let array = batch.column(place);
-    let from = kind_of(field);
-    let is_json = to == ColumnType::Json && from == Some(ColumnType::Text) && is_json(array);
-    if from == Some(to) || is_json {
+    if kind_of(field) == Some(to) {
         return Ok(Arc::clone(array));
     }
     let cells = Cells::of(field, array, to)?;
@@ -167,12 +164,6 @@ fn conform(batch: &RecordBatch, name: &str, to: ColumnType) -> Result<ArrayRef, 
             Cell::Null | Cell::Int(_) | Cell::Float(_) => None,
         }))),
     })
-}
-
-/// Whether all texts are JSON.
-fn is_json(array: &ArrayRef) -> bool {
-    let texts = array.as_any().downcast_ref::<StringArray>();
-    texts.is_some_and(|texts| texts.iter().flatten().all(text::is_json))
 }
 
 fn encoder(fields: &SchemaRef, schema: &Schema) -> Result<ArrowToPostgresBinaryEncoder, ErrorKind> {

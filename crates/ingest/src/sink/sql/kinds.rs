@@ -1,11 +1,8 @@
-//! [pure] The type of a batch's column. Arrow holds text and JSON the same way.
+//! [pure] The type of a batch's column.
 
 use arrow_schema::{DataType, Field, TimeUnit};
 
-use crate::schema::ColumnType;
-
-/// The name of Arrow's own type for JSON as text.
-const JSON: &str = "arrow.json";
+use crate::schema::{ColumnType, is_json};
 
 /// The type of a field; `None` for one that no column has. JSON that is not marked as such is text.
 pub(crate) fn kind_of(field: &Field) -> Option<ColumnType> {
@@ -18,7 +15,7 @@ pub(crate) fn kind_of(field: &Field) -> Option<ColumnType> {
         }
         DataType::Date32 => ColumnType::Date,
         DataType::Timestamp(TimeUnit::Microsecond, _) => ColumnType::Timestamp,
-        DataType::Utf8 if field.extension_type_name() == Some(JSON) => ColumnType::Json,
+        DataType::Utf8 if is_json(field) => ColumnType::Json,
         DataType::Utf8 => ColumnType::Text,
         _ => return None,
     })

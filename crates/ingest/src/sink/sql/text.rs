@@ -82,11 +82,6 @@ pub(crate) fn push_timestamp(out: &mut String, micros: i64) {
     out.push('Z');
 }
 
-/// Whether a text is JSON.
-pub(crate) fn is_json(text: &str) -> bool {
-    serde_json::from_str::<serde::de::IgnoredAny>(text).is_ok()
-}
-
 /// Adds a text as JSON.
 pub(crate) fn push_json(out: &mut String, text: &str) {
     // A text always is JSON.
