@@ -10,6 +10,7 @@ use std::{
 };
 
 use super::{
+    alias,
     infer::InferredSchemas,
     settings::{ApiSettings, ApiTable, Filtering, Filters, Sorting, Writes},
 };
@@ -151,6 +152,21 @@ impl PoolApi {
     /// As [`AwwPool::with_credentials`].
     pub fn with_credentials(&self, credentials: Credentials) -> Result<Self, Error> {
         Ok(Self { pool: self.pool.with_credentials(credentials)?, ..self.clone() })
+    }
+
+    /// The pool that it calls.
+    #[must_use]
+    pub fn pool(&self) -> &AwwPool {
+        &self.pool
+    }
+
+    /// Where a column of the table named `table` is in an item, key by key: at its own name, unless
+    /// it has an [alias](ApiTable::alias).
+    #[must_use]
+    pub fn path_of(&self, table: &str, column: &str) -> Vec<String> {
+        let aliases = self.settings.settings_of(table).aliases;
+        let path = aliases.get(column).and_then(|path| alias::parse(path));
+        path.unwrap_or_else(|| vec![column.to_owned()])
     }
 
     /// How many rows were left out because their id was on an earlier page of

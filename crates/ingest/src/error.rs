@@ -11,12 +11,18 @@ pub enum Error {
     /// The description is not one.
     #[error(transparent)]
     Description(#[from] DescriptionError),
-    /// The description has no job of this name.
+    /// There is no job of this name.
     #[error("there is no job `{0}`")]
     NoJob(String),
+    /// There is a job of this name.
+    #[error("there is a job `{0}` already")]
+    SecondJob(String),
     /// The description has no table of this name.
     #[error("there is no table `{0}`")]
     NoTable(String),
+    /// The settings of a job are not those of one.
+    #[error("{0}")]
+    Settings(String),
     /// The parts in which a stream is read cannot be told.
     #[error("{0}")]
     Units(String),
@@ -26,12 +32,24 @@ pub enum Error {
     /// The table cannot be read like this.
     #[error("{0}")]
     Table(VantageError),
-    /// The rows do not fit the table, which is not to change.
+    /// The rows do not fit the table, which is not to change, or not what must hold for them.
     #[error("{0}")]
     Schema(String),
     /// The sink cannot write.
     #[error(transparent)]
     Sink(#[from] SinkError),
+    /// A run of the job has died.
+    #[error("{0}")]
+    Died(String),
+    /// The job was stopped before it ran.
+    #[error("job `{0}` was stopped before it ran")]
+    Stopped(String),
+    /// The jobs are shut down.
+    #[error("the jobs are shut down")]
+    ShutDown,
+    /// The system has no thread for the jobs.
+    #[error("the system has no thread for the jobs")]
+    NoThread(#[source] std::io::Error),
 }
 
 impl Error {

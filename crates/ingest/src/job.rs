@@ -1,8 +1,6 @@
 //! A job: streams that are copied into one sink.
 
-use std::{
-    time::{Duration, Instant},
-};
+use std::time::{Duration, Instant};
 
 use chrono::{SecondsFormat, Utc};
 use futures::future::join_all;
@@ -74,14 +72,22 @@ impl Job {
         let source = description.source(&pool);
         let streams = job.streams.iter();
         let streams = streams.map(|stream| Stream::of(description, name, job, stream, &source));
-        Ok(Self {
-            name: name.to_owned(),
+        Ok(Self::of_streams(
+            name.to_owned(),
             pool,
-            streams: streams.collect::<Result<_, _>>()?,
-            on_error: job.on_error,
-            control: watch::Sender::default(),
-            progress: broadcast::Sender::new(1024),
-        })
+            streams.collect::<Result<_, _>>()?,
+            job.on_error,
+        ))
+    }
+
+    pub(crate) fn of_streams(
+        name: String,
+        pool: AwwPool,
+        streams: Vec<Stream>,
+        on_error: OnError,
+    ) -> Self {
+        let (control, progress) = (watch::Sender::default(), broadcast::Sender::new(1024));
+        Self { name, pool, streams, on_error, control, progress }
     }
 
     /// Its name.
@@ -146,6 +152,30 @@ impl Job {
         self.streams.iter().map(status).collect()
     }
 
+    /// What its last run did, as its sink remembers it; `None` if there was none. A run that was
+    /// interrupted has stopped, or failed if an error ended it after its first page. It took the time
+    /// from its first start to its end.
+    ///
+    /// # Errors
+    /// If the sink cannot be reached.
+    pub fn last_run(&self) -> Result<Option<Report>, Error> {
+        let states =
+            self.streams.iter().map(|stream| Ok::<_, Error>((stream, stream.sink().state()?)));
+        let states = states.collect::<Result<Vec<_>, _>>()?;
+        if states.iter().all(|(_, state)| state.run == 0) {
+            return Ok(None);
+        }
+        let streams = states.into_iter().map(|(stream, state)| remembered(stream, state));
+        Ok(Some(Report { job: self.name.clone(), streams: streams.collect() }))
+    }
+
+    /// The report of a run that has died.
+    pub(crate) fn failed(&self, why: &str) -> Report {
+        let died = || Err(Error::Died(why.to_owned()));
+        let streams = self.streams.iter().map(|stream| stream.report(died(), Duration::ZERO));
+        Report { job: self.name.clone(), streams: streams.collect() }
+    }
+
     /// Forgets where its streams stand, or that one alone, so that the next run begins anew; with
     /// `drop_rows`, deletes their tables as well.
     ///
@@ -208,5 +238,16 @@ impl Job {
         let control = self.control.subscribe();
         let units = async |state: &StreamState| stream.units(state).await;
         stream.plan.run(stream.sink(), now, units, control, Box::new(on_commit)).await
+    }
+}
+
+/// What a stream's last run did.
+fn remembered(stream: &Stream, state: StreamState) -> StreamReport {
+    let (took, error) = (state.took().unwrap_or_default(), state.error.clone());
+    let ended = Ended { state, failures: Vec::new(), discarded: Vec::new() };
+    let report = stream.report(Ok(ended), took);
+    match error {
+        Some(error) => StreamReport { outcome: Outcome::Failed(error), ..report },
+        None => report,
     }
 }

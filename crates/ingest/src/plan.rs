@@ -1,7 +1,7 @@
-//! What a stream of a description comes down to: the table it reads, the units of a run, the rules
-//! of its rows and the sink it writes.
+//! What a stream comes down to, be it one of a description or of a program: the table it reads, the
+//! units of a run, the rules of its rows and the sink it writes.
 
-use std::{fmt, sync::Arc, time::Duration};
+use std::{error::Error as _, fmt, sync::Arc, time::Duration};
 
 use chrono::{DateTime, TimeDelta, Utc};
 use ciborium::Value;
@@ -17,38 +17,53 @@ use vantage_types::EmptyEntity;
 
 use crate::{
     description::{
-        ColumnChange, ColumnRule, Description, Hash, JobDescription, Mask, Nested, Reconcile,
-        SinkDescription, StreamDescription, TableDescription,
+        Check, ChecksDescription, ColumnChange, ColumnRule, Description, Hash, JobDescription,
+        Mask, Nested, OnFail, Reconcile, SinkDescription, StreamDescription, TableDescription,
+        WriteMode,
     },
     error::Error,
-    report::{Outcome, StreamReport, remarks, unbalanced},
-    row::{Cell, ColumnPlan, Made, RowRules},
-    run::{CommitAt, Ended, Since, StreamPlan, TimeWindows, Unit},
+    report::{CUT_BOUNDARY, Outcome, StreamReport, remarks, unbalanced, unexpected},
+    row::{Cell, ColumnCheck, ColumnPlan, Made, RowChecks, RowRules},
+    run::{CommitAt, Ended, Since, StreamPlan, TimeWindows, Unit, WriteRules},
     sink::{self, Sink, Target},
-    state::StreamState,
+    state::{Counts, StreamState},
 };
 
 /// How many units of a stream are read at a time.
 const UNITS_AT_ONCE: usize = 4;
-/// How many pages of each are in flight.
-const PREFETCH: usize = 8;
 
 /// A stream of a job.
 pub(crate) struct Stream {
     pub(crate) name: String,
     pub(crate) plan: StreamPlan,
-    source: PoolApi,
     since: Option<Since>,
     windows: Option<TimeWindows>,
     parents: Option<Parents>,
     target: Target,
-    sink: SinkDescription,
+    destination: Destination,
     reconcile: Reconcile,
+}
+
+/// What a stream reads.
+pub(crate) struct Rows {
+    /// The table, with the stream's conditions.
+    pub(crate) table: Table<PoolApi, EmptyEntity>,
+    /// The columns that are declared.
+    pub(crate) columns: IndexMap<String, ColumnPlan>,
+    /// The columns that name a row.
+    pub(crate) key: Vec<String>,
+}
+
+/// Where a stream writes.
+pub(crate) enum Destination {
+    Described(SinkDescription),
+    /// Sinks of the program's own.
+    Own(Arc<dyn Fn(Target) -> Box<dyn Sink> + Send + Sync>),
 }
 
 /// The table for each row of which a stream is read.
 struct Parents {
-    table: TableDescription,
+    table: Table<PoolApi, EmptyEntity>,
     /// What is bound, and where it is in a row of the parent.
     bind: Vec<(String, Vec<String>)>,
 }
@@ -64,58 +79,70 @@ impl Stream {
         source: &PoolApi,
     ) -> Result<Self, Error> {
         let named = |name: &str| {
-            let table = description.table_named(name).cloned();
-            table.ok_or_else(|| Error::NoTable(name.to_owned()))
+            description.table_named(name).ok_or_else(|| Error::NoTable(name.to_owned()))
         };
-        let table = named(&stream.table)?;
-        let parents = stream.for_each.as_ref().map(|each| {
-            let table = named(&each.table)?;
-            let bind = each.bind.iter().map(|(to, from)| (to.clone(), path_of(&table, from)));
-            Ok::<_, Error>(Parents { bind: bind.collect(), table })
+        let of = named(&stream.table)?;
+        let mut table = of.table(source);
+        stream.conditions.iter().for_each(|condition| table.add_condition(condition.to_api()));
+        let columns = of.columns.iter().map(|(name, column)| {
+            let path = path_of(of, name);
+            (name.clone(), ColumnPlan { kind: Some(column.kind), path, made: None })
         });
+        let rows = Rows { table, columns: columns.collect(), key: of.id.clone() };
+        let mut made = Self::new(job, rows, stream, Destination::Described(sink.clone()));
+        if let Some(each) = &stream.for_each {
+            let parent = named(&each.table)?;
+            let bind = each.bind.iter().map(|(to, from)| (to.clone(), path_of(parent, from)));
+            made.parents = Some(Parents { table: parent.table(source), bind: bind.collect() });
+        }
+        Ok(made)
+    }
+
+    /// A stream of these rows, which does not read them for each row of another table.
+    pub(crate) fn new(
+        job: &str,
+        rows: Rows,
+        stream: &StreamDescription,
+        destination: Destination,
+    ) -> Self {
+        let Rows { table, columns, key } = rows;
         let target = Target {
             job: job.to_owned(),
             stream: stream.name.clone(),
-            key: table.id.clone(),
+            key: key.clone(),
             mode: stream.write,
         };
-        let rules = rules_of(&table, stream, sink);
         let commit = CommitAt {
             rows: usize::try_from(stream.commit.rows).unwrap_or(usize::MAX),
             bytes: usize::try_from(stream.commit.bytes).unwrap_or(usize::MAX),
             age: stream.commit.every,
         };
-        let (conditions, api) = (stream.conditions.clone(), source.clone());
-        let open = move |unit: &Unit| {
-            let mut opened = table.with_query(&api, &query_of(&unit.params));
-            conditions.iter().for_each(|condition| opened.add_condition(condition.to_api()));
-            for (column, value) in &unit.conditions {
-                opened.add_condition(ApiCondition::eq(column, value.clone()));
-            }
-            opened
-        };
-        Ok(Self {
+        Self {
             name: stream.name.clone(),
             plan: StreamPlan {
-                table: Arc::new(open),
-                rules,
-                commit,
+                table: Arc::new(move |unit: &Unit| table_of(&table, unit)),
+                rules: rules_of(columns, key, stream, destination.refuses()),
+                write: WriteRules {
+                    commit,
+                    again: since_of(stream).filter(|_| knows_rows(stream)),
+                    rows: stream.checks.rows.clone(),
+                },
                 units_at_once: UNITS_AT_ONCE,
-                prefetch: PREFETCH,
+                prefetch: usize::try_from(stream.prefetch).unwrap_or(usize::MAX),
+                may_miss_rows: stream.reconcile == Reconcile::Warn,
             },
-            source: source.clone(),
             since: since_of(stream),
             windows: windows_of(stream),
-            parents: parents.transpose()?,
+            parents: None,
             target,
-            sink: sink.clone(),
+            destination,
             reconcile: stream.reconcile,
-        })
+        }
     }
 
     /// A sink that was not opened yet.
     pub(crate) fn sink(&self) -> Box<dyn Sink> {
-        sink::of(&self.sink, self.target.clone())
+        self.destination.sink(self.target.clone())
     }
 
     /// The units of a run from its state.
@@ -129,21 +156,24 @@ impl Stream {
         }
         if let Some(windows) = &self.windows {
             let until = state.until.as_deref().and_then(moment).unwrap_or_else(Utc::now);
-            let mark = state.mark.as_deref().and_then(|mark| {
-                self.since.as_ref().and_then(|since| since.moment(mark))
-            });
+            let mark = state
+                .mark
+                .as_deref()
+                .and_then(|mark| self.since.as_ref().and_then(|since| since.moment(mark)));
             let windows = windows.units(mark, until).map_err(Error::Units)?;
             units = units.iter().flat_map(|unit| windows.iter().map(|own| unit.and(own))).collect();
-        } else if let Some(param) = self.since.as_ref().and_then(|since| since.param(state.mark.as_deref())) {
+        } else if let Some(param) =
+            self.since.as_ref().and_then(|since| since.param(state.mark.as_deref()))
+        {
             units.iter_mut().for_each(|unit| unit.params.push(param.clone()));
         }
         Ok(units)
     }
 
     async fn units_of_parents(&self, parents: &Parents) -> Result<Vec<Unit>, Error> {
-        let rows = parents.table.with_query(&self.source, "").stream_json().await?;
+        let rows = parents.table.stream_json().await?;
         let mut units: IndexMap<String, Unit> = IndexMap::new();
-        let mut rows = rows.prefetch(PREFETCH).map_err(Error::from);
+        let mut rows = rows.prefetch(self.plan.prefetch).map_err(Error::from);
         while let Some(row) = rows.next().await {
             let unit = unit_of(&parents.bind, &row?)?;
             units.insert(unit.key.clone(), unit);
@@ -158,13 +188,13 @@ impl Stream {
             Ok(ended) => ended,
             Err(error) => {
                 let state = self.sink().state().unwrap_or_default();
-                let outcome = Outcome::Failed(error.to_string());
+                let outcome = Outcome::Failed(told(&error));
                 let (run, counts) = (state.run, state.counts());
                 return StreamReport { stream, run, outcome, counts, remarks: Vec::new(), took };
             }
         };
         let counts = state.counts();
-        let outcome = match failures.first() {
+        let outcome = match failures.first().filter(|_| !state.is_finished) {
             Some((unit, error)) if unit.is_empty() => Outcome::Failed(error.to_string()),
             Some((unit, error)) => {
                 let others = match failures.len() {
@@ -174,16 +204,57 @@ impl Stream {
                 Outcome::Failed(format!("{unit}{others}: {error}"))
             }
             None if !state.is_finished => Outcome::Stopped,
-            None => match unbalanced(&counts).filter(|_| self.reconcile == Reconcile::Fail) {
+            None => match self.shortcoming(&counts) {
                 Some(what) => Outcome::Failed(what),
                 None => Outcome::Complete,
             },
         };
-        let remarks = match &outcome {
+        let mut remarks = match &outcome {
             Outcome::Failed(_) => Vec::new(),
-            _ => remarks(&counts, &discarded),
+            // How many rows there are is not to be compared yet.
+            Outcome::Stopped => remarks(&Counts { declared: None, ..counts }, &discarded),
+            Outcome::Complete => remarks(&counts, &discarded),
         };
+        if state.is_finished && unbalanced(&counts).is_none() {
+            remarks.extend(failures.iter().map(|(_, error)| error.to_string()));
+        }
+        if state.boundary.is_cut() {
+            remarks.push(CUT_BOUNDARY.to_owned());
+        }
         StreamReport { stream, run: state.run, outcome, counts, remarks, took }
+    }
+
+    /// What is wrong with the counts of a run that has ended.
+    fn shortcoming(&self, counts: &Counts) -> Option<String> {
+        let unbalanced = unbalanced(counts).filter(|_| self.reconcile == Reconcile::Fail);
+        let rows = self.plan.write.rows.as_ref();
+        unbalanced.or_else(|| unexpected(counts, rows?))
+    }
+}
+
+impl Destination {
+    fn sink(&self, target: Target) -> Box<dyn Sink> {
+        match self {
+            Self::Described(sink) => sink::of(sink, target),
+            Self::Own(make) => make(target),
+        }
+    }
+
+    /// Which texts it cannot hold, and why.
+    fn refuses(&self) -> fn(&str) -> Option<&'static str> {
+        match self {
+            Self::Described(sink) => sink::refuses(sink),
+            Self::Own(_) => |_| None,
+        }
+    }
+
+    /// Whether rows that are there can be found by their key. A sink of the program's own says so
+    /// itself when it is opened.
+    pub(crate) fn can_merge(&self) -> bool {
+        match self {
+            Self::Described(sink) => sink.can_merge(),
+            Self::Own(_) => true,
+        }
     }
 }
 
@@ -191,6 +262,24 @@ impl fmt::Debug for Stream {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Stream").field("name", &self.name).finish_non_exhaustive()
     }
+}
+
+/// An error of a sink with its causes, which its own text does not have.
+fn told(error: &Error) -> String {
+    let mut told = error.to_string();
+    let mut cause = match error {
+        Error::Sink(error) => error.source(),
+        _ => None,
+    };
+    while let Some(why) = cause {
+        let why_text = why.to_string();
+        // Some errors repeat their source.
+        if !told.contains(&why_text) {
+            told = format!("{told}: {why_text}");
+        }
+        cause = why.source();
+    }
+    told
 }
 
 /// The unit of a parent's row.
@@ -246,22 +335,34 @@ fn keys_of(path: &str) -> Vec<String> {
     keys
 }
 
-fn query_of(params: &[(String, String)]) -> String {
-    let mut query = url::form_urlencoded::Serializer::new(String::new());
-    query.extend_pairs(params);
-    query.finish()
+/// The table with the rows of a unit. Its settings are found by its name without the query.
+fn table_of(table: &Table<PoolApi, EmptyEntity>, unit: &Unit) -> Table<PoolApi, EmptyEntity> {
+    let mut table = table.clone();
+    if !unit.params.is_empty() {
+        let name = with_query(table.table_name(), &unit.params);
+        table.set_table_name(name);
+    }
+    for (column, value) in &unit.conditions {
+        table.add_condition(ApiCondition::eq(column, value.clone()));
+    }
+    table
 }
 
+/// A path with these parameters behind those that it has.
+fn with_query(path: &str, params: &[(String, String)]) -> String {
+    let joint = if path.contains('?') { '&' } else { '?' };
+    let mut query = url::form_urlencoded::Serializer::new(String::new());
+    query.extend_pairs(params);
+    format!("{path}{joint}{}", query.finish())
+}
+
+/// The rules of the rows, of which `columns` are declared.
 fn rules_of(
-    table: &TableDescription,
+    mut columns: IndexMap<String, ColumnPlan>,
+    key: Vec<String>,
     stream: &StreamDescription,
-    sink: &SinkDescription,
+    refuses: fn(&str) -> Option<&'static str>,
 ) -> RowRules {
-    let declared = table.columns.iter().map(|(name, column)| {
-        let path = path_of(table, name);
-        (name.clone(), ColumnPlan { kind: Some(column.kind), path, made: None })
-    });
-    let mut columns: IndexMap<String, ColumnPlan> = declared.collect();
     let mut dropped = Vec::new();
     for (name, change) in &stream.columns {
         match change {
@@ -278,16 +379,41 @@ fn rules_of(
     RowRules {
         columns,
         dropped,
-        key: table.id.clone(),
+        key,
         cursor: stream.incremental.as_ref().map(|incremental| incremental.field.clone()),
         policy: stream.schema,
         flattens: stream.nested == Nested::Flatten,
-        refuses: sink::refuses(sink),
+        refuses,
+        checks: checks_of(&stream.checks),
+        knows_rows: knows_rows(stream),
+    }
+}
+
+/// Whether rows are left out that the last run has written: there is no key by which they would be
+/// found.
+fn knows_rows(stream: &StreamDescription) -> bool {
+    stream.incremental.is_some() && stream.write == WriteMode::Append
+}
+
+fn checks_of(checks: &ChecksDescription) -> RowChecks {
+    let columns = checks.columns.iter().flat_map(|(name, checks)| {
+        checks.iter().map(move |check| (name.clone(), column_check(check)))
+    });
+    RowChecks { columns: columns.collect(), fails: checks.on_fail == OnFail::Fail }
+}
+
+fn column_check(check: &Check) -> ColumnCheck {
+    let end = |end: &Option<Value>| end.as_ref().map_or(Cell::Null, cell_of);
+    match check {
+        Check::NotNull => ColumnCheck::NotNull,
+        Check::Unique => ColumnCheck::Unique,
+        Check::Range(range) => ColumnCheck::Range(end(&range.least), end(&range.greatest)),
     }
 }
 
 fn plan_of(name: &str, rule: &ColumnRule, before: Option<ColumnPlan>) -> ColumnPlan {
-    let before = before.unwrap_or_else(|| ColumnPlan { path: keys_of(name), ..ColumnPlan::default() });
+    let before =
+        before.unwrap_or_else(|| ColumnPlan { path: keys_of(name), ..ColumnPlan::default() });
     let made = match (&rule.constant, rule.hash, rule.mask) {
         (Some(constant), ..) => Some(Made::Constant(cell_of(constant))),
         (None, Some(Hash::Sha256), _) => Some(Made::Sha256),
@@ -325,6 +451,7 @@ fn since_of(stream: &StreamDescription) -> Option<Since> {
         start: incremental.start.clone(),
         lookback: TimeDelta::from_std(incremental.lookback).unwrap_or(TimeDelta::MAX),
         format: incremental.format,
+        asked: stream.windows.as_ref().map_or(incremental.format, |windows| windows.format),
     })
 }
 
@@ -345,12 +472,14 @@ fn moment(text: &str) -> Option<DateTime<Utc>> {
     DateTime::parse_from_rfc3339(text).ok().map(|moment| moment.to_utc())
 }
 
-impl TableDescription {
-    /// The table with a query that each of its requests has.
-    fn with_query(&self, api: &PoolApi, query: &str) -> Table<PoolApi, EmptyEntity> {
-        match query {
-            "" => self.table(api),
-            query => Self { name: format!("{}?{query}", self.name), ..self.clone() }.table(api),
-        }
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn parameters_go_behind_those_of_the_path() {
+        let params = [("since".to_owned(), "a b".to_owned()), ("until".to_owned(), "&".to_owned())];
+        assert_eq!(with_query("cities", &params), "cities?since=a+b&until=%26");
+        assert_eq!(with_query("cities?x=1", &params[..1]), "cities?x=1&since=a+b");
     }
 }

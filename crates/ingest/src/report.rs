@@ -1,6 +1,6 @@
 //! What a run has done, and whether it adds up.
 
-use std::{fmt, time::Duration};
+use std::{fmt, ops::RangeInclusive, time::Duration};
 
 use serde::Serialize;
 
@@ -61,6 +61,10 @@ impl Report {
     }
 }
 
+/// That rows which the next run reads again are not known to be written.
+pub(crate) const CUT_BOUNDARY: &str = "more rows than are remembered are read again by the next run, \
+                                       which will append some of them twice";
+
 /// What does not add up in the counts of a finished run.
 pub(crate) fn remarks(counts: &Counts, discarded: &[String]) -> Vec<String> {
     let mut remarks = Vec::new();
@@ -68,6 +72,9 @@ pub(crate) fn remarks(counts: &Counts, discarded: &[String]) -> Vec<String> {
     if counts.rejected > 0 {
         let verb = if counts.rejected == 1 { "is" } else { "are" };
         remarks.push(format!("{} {verb} in the rejects", rows(counts.rejected)));
+    }
+    if counts.repeated > 0 {
+        remarks.push(format!("{} had been written before", rows(counts.repeated)));
     }
     if !discarded.is_empty() {
         remarks.push(format!("left out, as the table has no columns for them: {}", discarded.join(", ")));
@@ -79,6 +86,20 @@ pub(crate) fn remarks(counts: &Counts, discarded: &[String]) -> Vec<String> {
 pub(crate) fn unbalanced(counts: &Counts) -> Option<String> {
     let declared = counts.declared.filter(|declared| *declared != counts.read)?;
     Some(format!("the API says that it has {}, and {} were read", rows(declared), rows(counts.read)))
+}
+
+/// How many rows were written, if a run must write another number of them.
+pub(crate) fn unexpected(counts: &Counts, expected: &RangeInclusive<u64>) -> Option<String> {
+    let written = counts.written;
+    if expected.contains(&written) {
+        return None;
+    }
+    let expected = match (*expected.start(), *expected.end()) {
+        (least, greatest) if least == greatest => least.to_string(),
+        (least, u64::MAX) => format!("at least {least}"),
+        (_, greatest) => format!("at most {greatest}"),
+    };
+    Some(format!("{} written, and `checks` expects {expected}", rows(written)))
 }
 
 fn rows(number: u64) -> String {
@@ -126,5 +147,24 @@ mod tests {
         );
         let counts = Counts { declared: Some(9), read: 9, ..counts };
         assert_eq!(unbalanced(&counts), None);
+        let counts = Counts { repeated: 2, ..Counts::default() };
+        assert_eq!(remarks(&counts, &[]), ["2 rows had been written before"]);
+    }
+
+    #[test]
+    fn a_run_writes_as_many_rows_as_are_expected() {
+        let counts = Counts { written: 1, ..Counts::default() };
+        for (expected, said) in [
+            (1..=u64::MAX, None),
+            (0..=1, None),
+            (2..=u64::MAX, Some("1 row written, and `checks` expects at least 2")),
+            (0..=0, Some("1 row written, and `checks` expects 0")),
+            (7..=7, Some("1 row written, and `checks` expects 7")),
+        ] {
+            assert_eq!(unexpected(&counts, &expected).as_deref(), said);
+        }
+        let counts = Counts { written: 3, ..Counts::default() };
+        let said = "3 rows written, and `checks` expects at most 2";
+        assert_eq!(unexpected(&counts, &(0..=2)).as_deref(), Some(said));
     }
 }

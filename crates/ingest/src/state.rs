@@ -1,12 +1,17 @@
 //! What is remembered of a stream beside its rows, and written with them in one commit.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, mem, time::Duration};
 
+use chrono::DateTime;
 use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use crate::{row::Mark, schema::Schema};
+
+mod boundary;
+
+pub use boundary::Boundary;
 
 /// What is remembered of a stream: where its current run stands, and what the last one left.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -26,10 +31,19 @@ pub struct StreamState {
     pub wide: BTreeSet<String>,
     /// The greatest value of the incremental field that the last finished run has read.
     pub mark: Option<String>,
+    /// The rows from there on that finished runs have appended and the current one has not read again
+    /// yet, by which it leaves them out.
+    pub boundary: Boundary,
+    /// Those that the current run has read so far, by which the next one does.
+    pub next_boundary: Boundary,
     /// What the last finished run counted.
     pub last: Counts,
     /// The moment at which the current run ends its windows, in RFC 3339: when it began.
     pub until: Option<String>,
+    /// When that run ended, or an error ended it for now, in RFC 3339.
+    pub ended: Option<String>,
+    /// What ended it for now, if it was an error.
+    pub error: Option<String>,
     /// The units of the current run by their keys. Empty once the run is finished.
     pub units: IndexMap<String, UnitState>,
 }
@@ -61,6 +75,7 @@ impl StreamState {
         }
         self.is_finished = false;
         self.until = Some(now.to_owned());
+        (self.ended, self.error) = (None, None);
         self.units.clear();
     }
 
@@ -70,8 +85,17 @@ impl StreamState {
         let mut mark = Mark(self.mark.take());
         self.units.values().filter_map(|unit| unit.mark.as_deref()).for_each(|own| mark.raise(own));
         self.mark = mark.0;
+        // One that was not read again this time may be the next.
+        self.boundary.absorb(mem::take(&mut self.next_boundary));
         self.is_finished = true;
         self.units.clear();
+    }
+
+    /// How long the last run took since it began, if it has ended.
+    pub(crate) fn took(&self) -> Option<Duration> {
+        let moment = |text: &str| DateTime::parse_from_rfc3339(text).ok();
+        let began = moment(self.until.as_deref()?)?;
+        (moment(self.ended.as_deref()?)? - began).to_std().ok()
     }
 
     /// What the current run has counted; what the last one has, if it is finished.

@@ -1,5 +1,7 @@
 //! Jobs from the demo API into SQLite, by their descriptions.
 
+#![cfg(test)]
+
 use std::{path::Path, time::Duration};
 
 use demo_api::{DemoApi, DemoOptions};

@@ -3,6 +3,8 @@
 //! `APIPOOL_KILLS=100 cargo test -p vantage-api-ingest --test kills -- --nocapture` kills more often
 //! than the ten times of a usual run; `APIPOOL_SEED=7` repeats a run.
 
+#![cfg(test)]
+
 use std::{
     path::Path,
     process::{Child, Command, Stdio},

@@ -81,6 +81,7 @@ use vantage_table::table::Table;
 use vantage_types::EmptyEntity;
 
 mod check;
+mod checks;
 mod column_type;
 mod columns;
 mod condition;
@@ -96,6 +97,7 @@ mod table;
 #[cfg(test)]
 mod tests;
 
+pub use checks::{Check, ChecksDescription, OnFail, Range};
 pub use columns::{ColumnChange, ColumnRule, Hash, Mask};
 pub use condition::{Condition, ConditionOperator};
 pub use error::DescriptionError;

@@ -18,7 +18,8 @@ use super::forms;
 /// | `ndjson` | a folder for files with a JSON object in each line |
 /// | `csv` | a folder for files of comma-separated values |
 ///
-/// Paths are relative to the working directory of the program.
+/// Paths are relative to the working directory of the program. Programs can write into a
+/// [table of Vantage](crate::sink::VantageTable) as well.
 #[derive(Clone, Deserialize)]
 #[serde(rename_all = "snake_case", expecting = "a map with one key, such as { sqlite: PATH }")]
 #[non_exhaustive]

@@ -6,6 +6,7 @@ use indexmap::IndexMap;
 use serde::Deserialize;
 
 use super::{
+    checks::ChecksDescription,
     columns::ColumnChange,
     condition::{self, Condition},
     forms,
@@ -26,7 +27,9 @@ use super::{
 /// | `schema` | what is done with columns that are new or get a wider type: a [`SchemaPolicy`], by default `evolve` |
 /// | `nested` | what becomes of objects and lists in a row: [`Nested`], by default `json` |
 /// | `columns` | what becomes of single columns: a map of their names to [`ColumnChange`]s |
+/// | `checks` | what must hold for the rows: [`ChecksDescription`] |
 /// | `reconcile` | what follows when the rows that were read are not as many as the API says: `fail`, the default, or `warn` |
+/// | `prefetch` | how many pages are requested ahead: at most so many of each part that is read by itself, such as a window or the rows of one parent, are in flight or in memory; by default 8. Four parts are read at a time. Requests beyond the connections of the pool wait for one |
 /// | `sample` | `true` says that the table's `max_rows` or `max_pages` may cut the copy short, which is refused otherwise; by default `false` |
 /// | `commit` | how much is committed at once: [`CommitEvery`] |
 #[derive(Clone, Deserialize)]
@@ -62,15 +65,25 @@ pub struct StreamDescription {
     /// What becomes of single columns, by their names in the sink.
     #[serde(default)]
     pub columns: IndexMap<String, ColumnChange>,
+    /// What must hold for the rows.
+    #[serde(default)]
+    pub checks: ChecksDescription,
     /// What follows when rows are missing.
     #[serde(default)]
     pub reconcile: Reconcile,
+    /// How many pages are requested ahead.
+    #[serde(default = "prefetch", deserialize_with = "forms::at_least_one")]
+    pub prefetch: u64,
     /// Whether it may be cut short.
     #[serde(default)]
     pub sample: bool,
     /// How much is committed at once.
     #[serde(default)]
     pub commit: CommitEvery,
+}
+
+fn prefetch() -> u64 {
+    8
 }
 
 impl StreamDescription {
@@ -89,7 +102,9 @@ impl StreamDescription {
             schema: SchemaPolicy::default(),
             nested: Nested::default(),
             columns: IndexMap::new(),
+            checks: ChecksDescription::default(),
             reconcile: Reconcile::default(),
+            prefetch: prefetch(),
             sample: false,
             commit: CommitEvery::default(),
         }
@@ -180,7 +195,12 @@ pub enum Reconcile {
 /// | `lookback` | how far each later run goes back behind the greatest value, for rows that come late: a number of seconds, or text such as `1h`; by default not at all |
 /// | `format` | how values are written: `rfc3339` (the default), `unix`, `unix_ms`, `date` or `text`, see [`MomentFormat`] |
 ///
-/// What is read again at the boundary is merged by its key, or left out if it was there.
+/// A run asks for rows from the greatest value on, since others may have the same one, and so reads
+/// some again. With `write: merge` they are merged by their key. With `write: append` they are left
+/// out: of the rows from there on, where the next run asks, a hash of the columns is remembered, also
+/// with a `lookback` and with a `format` that is less exact than the values. A row that has changed
+/// is another one and is appended. Up to 50,000 rows are remembered, those with the greatest values;
+/// if there are more, the report says that the next run will append some of them again.
 #[derive(Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 #[non_exhaustive]

@@ -1,7 +1,10 @@
 //! [pure] Decodes the rows of a stream by its rules: which columns they have, how these grow and
 //! widen, and which rows are set aside.
 
-use std::{collections::BTreeSet, mem};
+use std::{
+    collections::{BTreeSet, HashMap},
+    mem,
+};
 
 use arrow_array::RecordBatch;
 use indexmap::IndexMap;
@@ -10,6 +13,8 @@ use serde_json::value::RawValue;
 use super::{
     batch::BatchBuilder,
     cell::Cell,
+    checks::{Checker, RowChecks},
+    hash::RowHash,
     made::Made,
     mark::Mark,
     reader::{Cells, RowReader},
@@ -42,6 +47,9 @@ pub(crate) struct RowRules {
     pub(crate) flattens: bool,
     /// Which texts the sink cannot hold, and why.
     pub(crate) refuses: fn(&str) -> Option<&'static str>,
+    pub(crate) checks: RowChecks,
+    /// Whether rows that the last run has written are left out.
+    pub(crate) knows_rows: bool,
 }
 
 /// A column that is known before the first row.
@@ -100,6 +108,20 @@ pub(crate) struct RowDecoder {
     mark: Mark,
     /// The fields that are left out.
     discarded: BTreeSet<String>,
+    checker: Checker,
+    /// How often each row was written by the last run and not read again yet.
+    known: HashMap<RowHash, u32>,
+    seen: Vec<SeenRow>,
+}
+
+/// A row by which the next run may know it.
+#[derive(Debug)]
+pub(crate) struct SeenRow {
+    /// The value of its cursor field.
+    pub(crate) cursor: String,
+    pub(crate) hash: RowHash,
+    /// Whether the last run has written it, so that it is left out.
+    pub(crate) is_repeated: bool,
 }
 
 /// What came of the rows of a page.
@@ -113,19 +135,24 @@ pub(crate) struct Decoded {
     pub(crate) mark: Mark,
     /// What is known after these rows.
     pub(crate) learned: Learned,
+    /// The rows with a cursor, if rows that the last run has written are left out.
+    pub(crate) seen: Vec<SeenRow>,
 }
 
-/// What is wrong with a row.
-enum Fault {
+/// Why a row is not written.
+pub(super) enum Fault {
+    /// The last run has written it.
+    Repeated,
     /// It is set aside.
     Row(String),
-    /// The run fails: the table would change as it must not.
+    /// The run fails: the table would change as it must not, or what must hold for a row does not.
     Run(String),
 }
 
 impl RowDecoder {
     /// A decoder that goes on with what was learned before.
     pub(crate) fn new(rules: RowRules, before: Learned) -> Self {
+        let checker = Checker::new(rules.checks.clone());
         let mut decoder = Self {
             reader: RowReader::new(rules.flattens),
             rules,
@@ -140,6 +167,9 @@ impl RowDecoder {
             bytes: 0,
             mark: Mark::default(),
             discarded: BTreeSet::new(),
+            checker,
+            known: HashMap::new(),
+            seen: Vec::new(),
         };
         for field in decoder.rules.dropped.clone() {
             decoder.reader.drop_field([field.as_str()]);
@@ -172,6 +202,14 @@ impl RowDecoder {
         decoder
     }
 
+    /// The same decoder, which leaves out the rows that the last run has written, as often as it has.
+    pub(crate) fn knowing(mut self, rows: HashMap<RowHash, u32>) -> Self {
+        if self.rules.knows_rows {
+            self.known = rows;
+        }
+        self
+    }
+
     /// The fields that were left out.
     pub(crate) fn discarded(&self) -> &BTreeSet<String> {
         &self.discarded
@@ -180,13 +218,15 @@ impl RowDecoder {
     /// Decodes the rows of a page.
     ///
     /// # Errors
-    /// For a row that the schema does not allow, if that is not to change.
+    /// For a row that the schema does not allow, if that is not to change, or for which a check does
+    /// not hold, if that fails the run.
     pub(crate) fn decode(&mut self, rows: &[Box<RawValue>]) -> Result<Decoded, String> {
         let (mut cells, mut values) = (Cells::default(), Vec::new());
         for row in rows {
             values.clear();
             match self.row(row, &mut cells, &mut values) {
                 Ok(()) => self.batch.push(values.drain(..)),
+                Err(Fault::Repeated) => {}
                 Err(Fault::Row(reason)) => {
                     self.rejects.push(Reject { reason, row: row.get().to_owned() });
                 }
@@ -200,6 +240,7 @@ impl RowDecoder {
             bytes: mem::take(&mut self.bytes),
             mark: self.mark.clone(),
             learned: self.learned.clone(),
+            seen: mem::take(&mut self.seen),
         })
     }
 
@@ -227,10 +268,36 @@ impl RowDecoder {
             values.push(self.value(number, cell)?);
         }
         self.check_key(values)?;
-        if let Some(cursor) = cursor {
-            self.mark.raise(&cursor);
+        let knows_row = self.rules.knows_rows && cursor.is_some();
+        let hash = knows_row.then(|| self.hash(&cells.values));
+        let is_repeated = hash.is_some_and(|hash| self.take_known(hash));
+        if !is_repeated {
+            self.checker.check(&cells.values)?;
         }
-        Ok(())
+        let Some(cursor) = cursor else { return Ok(()) };
+        self.mark.raise(&cursor);
+        if let Some(hash) = hash {
+            self.seen.push(SeenRow { cursor, hash, is_repeated });
+        }
+        if is_repeated { Err(Fault::Repeated) } else { Ok(()) }
+    }
+
+    /// The hash of the columns that have a value, whatever others there are by then.
+    fn hash(&self, cells: &[Cell<'_>]) -> RowHash {
+        let names = self.learned.schema.columns.iter().map(|column| column.name.as_str());
+        let values = names.zip(cells).filter_map(|(name, cell)| Some([name, cell.text()?]));
+        RowHash::of(values.flatten())
+    }
+
+    /// Whether the last run has written a row that was not read again yet.
+    fn take_known(&mut self, row: RowHash) -> bool {
+        match self.known.get_mut(&row) {
+            Some(times) if *times > 0 => {
+                *times -= 1;
+                true
+            }
+            _ => false,
+        }
     }
 
     /// A cell as a value of its column, which may widen for it.
@@ -334,6 +401,7 @@ impl RowDecoder {
         if self.rules.cursor.as_ref() == Some(&column.name) {
             self.cursor = Some(number);
         }
+        self.checker.add(&column.name, number);
         if path.len() != 1 || path.first() != Some(&column.name) {
             self.learned.paths.insert(column.name.clone(), path);
         }
@@ -371,6 +439,7 @@ mod tests {
     use arrow_array::{Array, cast::AsArray, types::Int64Type};
 
     use super::*;
+    use crate::row::ColumnCheck;
 
     fn rules(policy: SchemaPolicy) -> RowRules {
         RowRules {
@@ -381,6 +450,8 @@ mod tests {
             policy,
             flattens: false,
             refuses: |_| None,
+            checks: RowChecks::default(),
+            knows_rows: false,
         }
     }
 
@@ -456,11 +527,8 @@ mod tests {
 
     #[test]
     fn a_row_without_its_key_or_with_a_value_of_no_use_is_set_aside() {
-        let at = ColumnPlan {
-            kind: Some(ColumnType::Timestamp),
-            path: vec!["at".into()],
-            made: None,
-        };
+        let at =
+            ColumnPlan { kind: Some(ColumnType::Timestamp), path: vec!["at".into()], made: None };
         let mut decoder = RowDecoder::new(
             RowRules {
                 columns: IndexMap::from([("at".into(), at)]),
@@ -488,6 +556,45 @@ mod tests {
             (counts(&decoded), decoded.mark.0.as_deref()),
             (vec![1], Some("2024-01-02T00:00:00Z"))
         );
+    }
+
+    #[test]
+    fn rows_for_which_a_check_does_not_hold_are_set_aside_or_fail_the_run() {
+        let columns = vec![("b".to_owned(), ColumnCheck::NotNull)];
+        let checks = |fails| RowChecks { columns: columns.clone(), fails };
+        let rules = |fails| RowRules {
+            checks: checks(fails),
+            cursor: Some("a".into()),
+            ..rules(SchemaPolicy::Evolve)
+        };
+        let rows = [r#"{"a": 1, "b": 2}"#, r#"{"a": 2}"#, r#"{"a": 1, "b": 3}"#];
+        let mut decoder = RowDecoder::new(rules(false), Learned::default());
+        let decoded = decode(&mut decoder, &rows).unwrap();
+        let rejects = [Reject { reason: "`b` is null".into(), row: rows[1].into() }];
+        assert_eq!((counts(&decoded), decoded.rejects.as_slice()), (vec![2], &rejects[..]));
+        assert_eq!(decoded.mark.0.as_deref(), Some("1"), "it was not written");
+        let mut decoder = RowDecoder::new(rules(true), Learned::default());
+        assert_eq!(decode(&mut decoder, &rows).unwrap_err(), "`b` is null");
+    }
+
+    #[test]
+    fn rows_that_the_last_run_has_written_are_left_out_as_often() {
+        let rules =
+            RowRules { cursor: Some("at".into()), knows_rows: true, ..rules(SchemaPolicy::Evolve) };
+        let row = r#"{"at": 2, "a": "x"}"#;
+        let mut first = RowDecoder::new(rules.clone(), Learned::default());
+        let decoded = decode(&mut first, &[r#"{"a": "y"}"#, row, row]).unwrap();
+        assert_eq!(decoded.seen.len(), 2, "one has no cursor");
+        assert!(decoded.seen.iter().all(|row| row.cursor == "2" && !row.is_repeated));
+        let known = HashMap::from([(decoded.seen[0].hash, 2)]);
+        let mut second = RowDecoder::new(rules, decoded.learned).knowing(known);
+        // A column that is new is in no row of before.
+        let rows = [r#"{"at": 2, "a": "x", "b": 1}"#, row, row, row];
+        let decoded = decode(&mut second, &rows).unwrap();
+        let is_repeated: Vec<_> = decoded.seen.iter().map(|row| row.is_repeated).collect();
+        assert_eq!(is_repeated, [false, true, true, false]);
+        assert_eq!((counts(&decoded), decoded.rejects.len()), (vec![2], 0));
+        assert_eq!(decoded.mark.0.as_deref(), Some("2"));
     }
 
     #[test]

@@ -2,13 +2,17 @@
 
 mod batch;
 mod cell;
+mod checks;
 mod decoder;
+mod hash;
 mod made;
 mod mark;
 mod reader;
 mod value;
 
 pub(crate) use cell::Cell;
-pub(crate) use decoder::{ColumnPlan, Decoded, Learned, RowDecoder, RowRules};
+pub(crate) use checks::{ColumnCheck, RowChecks};
+pub(crate) use decoder::{ColumnPlan, Decoded, Learned, RowDecoder, RowRules, SeenRow};
+pub(crate) use hash::RowHash;
 pub(crate) use made::Made;
-pub(crate) use mark::Mark;
+pub(crate) use mark::{Mark, compare};

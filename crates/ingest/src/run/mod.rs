@@ -7,4 +7,4 @@ mod writer;
 
 pub(crate) use stream::{Control, Ended, StreamPlan};
 pub(crate) use unit::{Since, TimeWindows, Unit};
-pub(crate) use writer::CommitAt;
+pub(crate) use writer::{CommitAt, WriteRules};

@@ -9,7 +9,7 @@ use futures::{
 use serde_json::value::RawValue;
 use tokio::sync::watch;
 use vantage_api_pool::{
-    PoolApi,
+    ErrorKind, PoolApi,
     paging::{Page, ResumeToken},
     vantage::PoolTableExt,
 };
@@ -18,7 +18,7 @@ use vantage_types::EmptyEntity;
 
 use super::{
     unit::Unit,
-    writer::{Chunk, CommitAt, OnCommit, Writer},
+    writer::{Chunk, OnCommit, WriteRules, Writer},
 };
 use crate::{
     error::Error,
@@ -36,11 +36,13 @@ pub(crate) struct StreamPlan {
     /// The table with the rows of a unit.
     pub(crate) table: TableOf,
     pub(crate) rules: RowRules,
-    pub(crate) commit: CommitAt,
+    pub(crate) write: WriteRules,
     /// How many units are read at a time.
     pub(crate) units_at_once: usize,
     /// How many pages of each are in flight.
     pub(crate) prefetch: usize,
+    /// Whether a unit may end with fewer rows than the API says, which the report says then.
+    pub(crate) may_miss_rows: bool,
 }
 
 /// What a run is told while it runs.
@@ -57,7 +59,8 @@ pub(crate) enum Control {
 /// How a run ended.
 pub(crate) struct Ended {
     pub(crate) state: StreamState,
-    /// The units that failed, each with its error; none if the run was complete or was stopped.
+    /// The units that failed, each with its error; in a finished run, those that miss rows as they
+    /// may.
     pub(crate) failures: Vec<(String, Error)>,
     /// The fields that were left out.
     pub(crate) discarded: Vec<String>,
@@ -74,14 +77,14 @@ impl Ended {
 /// A page of a unit, or its end.
 enum Piece {
     Page(Arc<str>, Box<Page<Box<RawValue>>>),
-    End(Arc<str>, Option<u64>),
+    End(Arc<str>),
     Failed(Arc<str>, Error),
 }
 
 impl Piece {
     fn unit(&self) -> &str {
         match self {
-            Self::Page(unit, _) | Self::End(unit, _) | Self::Failed(unit, _) => unit,
+            Self::Page(unit, _) | Self::End(unit) | Self::Failed(unit, _) => unit,
         }
     }
 }
@@ -100,9 +103,10 @@ impl StreamPlan {
         control: watch::Receiver<Control>,
         on_commit: OnCommit,
     ) -> Result<Ended, Error> {
-        let (writer, state) = Writer::open(sink, self.commit, now, on_commit).await?;
+        let (writer, state) = Writer::open(sink, self.write.clone(), now, on_commit).await?;
         let units = units(&state).await?;
-        let mut decoder = RowDecoder::new(self.rules.clone(), Learned::of(&state));
+        let decoder = RowDecoder::new(self.rules.clone(), Learned::of(&state));
+        let mut decoder = decoder.knowing(state.boundary.rows());
         let open = units.into_iter().filter_map(|unit| {
             let before = state.units.get(&unit.key).cloned().unwrap_or_default();
             (!before.is_done).then_some((unit, before))
@@ -125,15 +129,28 @@ impl StreamPlan {
                         break;
                     }
                 }
-                Err(Failure::Unit(unit, error)) => run.failures.push((unit, error)),
+                Err(Failure::Unit(unit, error)) => {
+                    let end = Chunk { unit: unit.clone(), is_last: true, ..Chunk::default() };
+                    let goes_on = !self.tolerates(&error) || run.writer.send(end).await;
+                    run.failures.push((unit, error));
+                    if !goes_on {
+                        break;
+                    }
+                }
                 Err(Failure::Run(error)) => {
                     refused = Some(error);
                     break;
                 }
             }
         }
-        let is_complete = refused.is_none() && run.failures.is_empty() && !run.is_stopped;
-        let state = run.writer.finish(is_complete).await?;
+        let is_read = run.failures.iter().all(|(_, error)| self.tolerates(error));
+        let is_complete = refused.is_none() && is_read && !run.is_stopped;
+        if !is_complete {
+            run.failures.retain(|(_, error)| !self.tolerates(error));
+        }
+        let error = refused.as_ref().or(run.failures.first().map(|(_, error)| error));
+        let error = error.map(ToString::to_string);
+        let state = run.writer.finish(is_complete, error).await?;
         match refused {
             Some(error) => Err(error),
             None => Ok(Ended {
@@ -142,6 +159,13 @@ impl StreamPlan {
                 discarded: decoder.discarded().iter().cloned().collect(),
             }),
         }
+    }
+
+    /// Whether an error says no more than that rows are missing, and they may be.
+    fn tolerates(&self, error: &Error) -> bool {
+        let is_incomplete =
+            matches!(error, Error::Api(error) if error.kind() == ErrorKind::Incomplete);
+        self.may_miss_rows && is_incomplete
     }
 
     /// The pages of a unit and its end, or the error that ended it.
@@ -157,17 +181,13 @@ impl StreamPlan {
                 Ok(pages) => pages,
                 Err(error) => return yield Piece::Failed(key, error),
             };
-            let mut total = None;
             while let Some(page) = pages.next().await {
                 match page {
-                    Ok(page) => {
-                        total = page.total().or(total);
-                        yield Piece::Page(Arc::clone(&key), Box::new(page));
-                    }
+                    Ok(page) => yield Piece::Page(Arc::clone(&key), Box::new(page)),
                     Err(error) => return yield Piece::Failed(key, error.into()),
                 }
             }
-            yield Piece::End(key, total);
+            yield Piece::End(key);
         }
     }
 
@@ -233,21 +253,17 @@ enum Failure {
 fn chunk_of(piece: Piece, decoder: &mut RowDecoder) -> Result<Chunk, Failure> {
     match piece {
         Piece::Failed(unit, error) => Err(Failure::Unit(unit.to_string(), error)),
-        Piece::End(unit, declared) => Ok(Chunk {
-            unit: unit.to_string(),
-            is_last: true,
-            counts: Counts { declared, ..Counts::default() },
-            ..Chunk::default()
-        }),
+        Piece::End(unit) => Ok(Chunk { unit: unit.to_string(), is_last: true, ..Chunk::default() }),
         Piece::Page(unit, page) => {
-            let token = Some(page.resume_token().to_text());
+            let (token, declared) = (Some(page.resume_token().to_text()), page.total());
             let rows = page.collect::<Result<Vec<_>, _>>();
             let rows = rows.map_err(|error| Failure::Unit(unit.to_string(), error.into()))?;
             let decoded = decoder.decode(&rows).map_err(|what| Failure::Run(Error::Schema(what)))?;
             let rejected = decoded.rejects.len() as u64;
+            let repeated = decoded.seen.iter().filter(|row| row.is_repeated).count() as u64;
             let read = rows.len() as u64;
-            let written = read - rejected;
-            let counts = Counts { pages: 1, read, written, rejected, ..Counts::default() };
+            let written = read - rejected - repeated;
+            let counts = Counts { pages: 1, read, written, rejected, repeated, declared };
             Ok(Chunk { unit: unit.to_string(), token, counts, decoded: Some(decoded), is_last: false })
         }
     }

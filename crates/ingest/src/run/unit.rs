@@ -3,7 +3,7 @@
 
 use chrono::{DateTime, TimeDelta, Utc};
 
-use crate::description::MomentFormat;
+use crate::{description::MomentFormat, row::compare};
 
 /// A part of a stream that is read from page to page: the whole set, a window of time, or the rows of
 /// one parent.
@@ -24,6 +24,8 @@ pub(crate) struct Since {
     pub(crate) start: Option<String>,
     pub(crate) lookback: TimeDelta,
     pub(crate) format: MomentFormat,
+    /// How what is new is asked for: as windows are, if there are any.
+    pub(crate) asked: MomentFormat,
 }
 
 /// Windows of time that are read by themselves.
@@ -80,6 +82,17 @@ impl Since {
         };
         let moment = self.moment(mark).and_then(|moment| self.format.write(moment));
         Some((self.param.clone(), moment.unwrap_or_else(|| mark.to_owned())))
+    }
+
+    /// Whether the run after `mark` reads rows with a value again: those from where it asks on,
+    /// which is earlier than the mark by the lookback, and up to a day if it asks for days.
+    pub(crate) fn again(&self, mark: &str) -> impl Fn(&str) -> bool {
+        let asked = |moment| self.asked.parse(&self.asked.write(moment)?);
+        let from = self.moment(mark).and_then(asked);
+        move |value: &str| match (from, read(self.format, value)) {
+            (Some(from), Some(moment)) => moment >= from,
+            _ => compare(value, mark).is_ge(),
+        }
     }
 }
 
@@ -157,6 +170,7 @@ mod tests {
             start: Some("2020".into()),
             lookback,
             format,
+            asked: format,
         };
         let hour = TimeDelta::hours(1);
         for (format, lookback, mark, expected) in [
@@ -168,6 +182,35 @@ mod tests {
         ] {
             let (_, value) = since(format, lookback).param(mark).unwrap();
             assert_eq!(value, expected);
+        }
+    }
+
+    #[test]
+    fn what_is_read_again_is_what_is_asked_for() {
+        use MomentFormat::{Date, Rfc3339, Text, Unix};
+        let mark = "2024-03-01T12:00:00Z";
+        for (format, asked, seconds, mark, value, expected) in [
+            (Rfc3339, Rfc3339, 0, mark, mark, true),
+            (Rfc3339, Rfc3339, 0, mark, "2024-03-01T13:00:00+01:00", true),
+            (Rfc3339, Rfc3339, 0, mark, "2024-03-01T11:59:59.999Z", false),
+            (Rfc3339, Rfc3339, 3600, mark, "2024-03-01T11:00:00Z", true),
+            (Rfc3339, Rfc3339, 3600, mark, "2024-03-01T10:59:59Z", false),
+            (Rfc3339, Date, 0, mark, "2024-03-01T00:00:00Z", true),
+            (Rfc3339, Date, 0, mark, "2024-02-29T23:59:59Z", false),
+            (Unix, Unix, 10, "100", "90", true),
+            (Unix, Unix, 10, "100", "89", false),
+            (Text, Text, 0, "10", "9", false),
+            (Text, Text, 0, "10", "10", true),
+            (Text, Text, 0, "b", "a", false),
+        ] {
+            let since = Since {
+                param: "since".into(),
+                start: None,
+                lookback: TimeDelta::seconds(seconds),
+                format,
+                asked,
+            };
+            assert_eq!(since.again(mark)(value), expected, "{value} after {mark}");
         }
     }
 }

@@ -2,16 +2,19 @@
 //! to.
 
 use std::{
+    ops::RangeInclusive,
     sync::{Arc, mpsc},
     thread,
     time::{Duration, Instant},
 };
 
 use arrow_array::RecordBatch;
+use chrono::{SecondsFormat, Utc};
 use tokio::sync::{Semaphore, oneshot};
 
+use super::unit::Since;
 use crate::{
-    row::{Decoded, Mark},
+    row::{Decoded, Mark, SeenRow},
     sink::{Commit, Reject, Sink, SinkError},
     state::{Counts, StreamState},
 };
@@ -22,6 +25,16 @@ pub(crate) struct CommitAt {
     pub(crate) rows: usize,
     pub(crate) bytes: usize,
     pub(crate) age: Duration,
+}
+
+/// What a writer needs to know of its stream.
+#[derive(Clone, Debug)]
+pub(crate) struct WriteRules {
+    pub(crate) commit: CommitAt,
+    /// By what the next run asks for rows again, if it leaves out those that are written.
+    pub(crate) again: Option<Since>,
+    /// How many rows a run may write. With others it does not take the place of what is there.
+    pub(crate) rows: Option<RangeInclusive<u64>>,
 }
 
 /// What came of a page, or of the end of a unit.
@@ -41,6 +54,8 @@ enum Order {
     Chunk(Box<Chunk>, u32),
     /// Ends the run: all its units are done.
     Finish,
+    /// An error has ended it for now.
+    Fail(String),
 }
 
 /// A stream's writer. Dropped, it commits what it was given.
@@ -63,15 +78,15 @@ impl Writer {
     /// That of the sink.
     pub(crate) async fn open(
         sink: Box<dyn Sink>,
-        at: CommitAt,
+        rules: WriteRules,
         now: String,
         on_commit: OnCommit,
     ) -> Result<(Self, StreamState), SinkError> {
-        let room_size = u32::try_from(at.bytes).unwrap_or(u32::MAX).min(u32::MAX >> 3);
+        let room_size = u32::try_from(rules.commit.bytes).unwrap_or(u32::MAX).min(u32::MAX >> 3);
         let room = Arc::new(Semaphore::new(room_size as usize));
         let (orders, received) = mpsc::channel();
         let ((opened, opening), (ended, result)) = (oneshot::channel(), oneshot::channel());
-        let thread = Thread { sink, at, room: Arc::clone(&room), orders: received, on_commit };
+        let thread = Thread { sink, rules, room: Arc::clone(&room), orders: received, on_commit };
         let builder = thread::Builder::new().name("ingest-writer".into());
         let spawned = builder.spawn(move || thread.run(&now, opened, ended));
         spawned.map_err(|error| SinkError::passing("no thread for the writer").because(error))?;
@@ -88,18 +103,28 @@ impl Writer {
         self.orders.send(Order::Chunk(Box::new(chunk), bytes)).is_ok()
     }
 
-    /// Commits what was handed over; and ends the run, if all its units are done.
+    /// Commits what was handed over; and ends the run, if all its units are done, or remembers the
+    /// error that has ended it for now.
     ///
     /// # Errors
     /// That of the sink.
-    pub(crate) async fn finish(self, is_complete: bool) -> Result<StreamState, SinkError> {
-        if is_complete {
+    pub(crate) async fn finish(
+        self,
+        is_complete: bool,
+        error: Option<String>,
+    ) -> Result<StreamState, SinkError> {
+        let order = if is_complete { Some(Order::Finish) } else { error.map(Order::Fail) };
+        if let Some(order) = order {
             // A writer that has failed says so below.
-            let _ = self.orders.send(Order::Finish);
+            let _ = self.orders.send(order);
         }
         drop(self.orders);
         self.result.await.unwrap_or_else(|_| Err(died()))
     }
+}
+
+fn now() -> String {
+    Utc::now().to_rfc3339_opts(SecondsFormat::Millis, true)
 }
 
 fn died() -> SinkError {
@@ -109,7 +134,7 @@ fn died() -> SinkError {
 /// What the thread has.
 struct Thread {
     sink: Box<dyn Sink>,
-    at: CommitAt,
+    rules: WriteRules,
     room: Arc<Semaphore>,
     orders: mpsc::Receiver<Order>,
     on_commit: OnCommit,
@@ -128,9 +153,11 @@ impl Thread {
             Ok(mut state) => {
                 state.begin_run(now);
                 let _ = opened.send(Ok(state.clone()));
-                let result = self.write(Buffer::new(state, self.at));
+                let result = self.write(Buffer::new(state, self.rules.clone()));
                 // Whoever waits for room learns that there is no writer.
                 room.close();
+                // Whoever has the result may delete or copy what was written.
+                drop(self.sink);
                 let _ = ended.send(result);
             }
             Err(error) => {
@@ -151,8 +178,17 @@ impl Thread {
                 }
                 Next::Due => self.commit(&mut buffer)?,
                 Next::Order(Order::Finish) => {
-                    buffer.state.end_run();
+                    buffer.end_run();
+                    buffer.state.ended = Some(now());
                     self.commit(&mut buffer)?;
+                    return Ok(buffer.state);
+                }
+                Next::Order(Order::Fail(error)) => {
+                    // A run that has read nothing is not one that goes on.
+                    if !buffer.state.units.is_empty() {
+                        (buffer.state.ended, buffer.state.error) = (Some(now()), Some(error));
+                        self.commit(&mut buffer)?;
+                    }
                     return Ok(buffer.state);
                 }
                 Next::Closed => {
@@ -175,7 +211,7 @@ impl Thread {
 /// What was not committed yet.
 struct Buffer {
     state: StreamState,
-    at: CommitAt,
+    rules: WriteRules,
     batches: Vec<RecordBatch>,
     rejects: Vec<Reject>,
     rows: usize,
@@ -192,16 +228,16 @@ enum Next {
 }
 
 impl Buffer {
-    fn new(state: StreamState, at: CommitAt) -> Self {
+    fn new(state: StreamState, rules: WriteRules) -> Self {
         let (batches, rejects) = (Vec::new(), Vec::new());
-        Self { state, at, batches, rejects, rows: 0, bytes: 0, since: None }
+        Self { state, rules, batches, rejects, rows: 0, bytes: 0, since: None }
     }
 
     fn next(&self, orders: &mpsc::Receiver<Order>) -> Next {
         let Some(since) = self.since else {
             return orders.recv().map_or(Next::Closed, Next::Order);
         };
-        match orders.recv_timeout(self.at.age.saturating_sub(since.elapsed())) {
+        match orders.recv_timeout(self.rules.commit.age.saturating_sub(since.elapsed())) {
             Ok(order) => Next::Order(order),
             Err(mpsc::RecvTimeoutError::Timeout) => Next::Due,
             Err(mpsc::RecvTimeoutError::Disconnected) => Next::Closed,
@@ -210,17 +246,22 @@ impl Buffer {
 
     fn add(&mut self, chunk: Chunk) {
         self.since.get_or_insert_with(Instant::now);
+        (self.state.ended, self.state.error) = (None, None);
         let unit = self.state.units.entry(chunk.unit).or_default();
+        // A unit that goes on after its last page is told no total any more.
+        let declared = chunk.counts.declared.or(unit.counts.declared);
         unit.counts.add(&chunk.counts);
+        unit.counts.declared = declared;
         unit.is_done = chunk.is_last;
         unit.token = chunk.token;
         let Some(decoded) = chunk.decoded else { return };
-        if let Some(mark) = decoded.mark.0 {
+        if let Some(mark) = &decoded.mark.0 {
             // After a restart the decoder begins with none.
             let mut own = Mark(unit.mark.take());
-            own.raise(&mark);
+            own.raise(mark);
             unit.mark = own.0;
         }
+        self.see(&decoded.seen, decoded.mark);
         self.rows += decoded.batches.iter().map(RecordBatch::num_rows).sum::<usize>();
         self.bytes += decoded.bytes;
         self.batches.extend(decoded.batches);
@@ -228,8 +269,42 @@ impl Buffer {
         decoded.learned.store(&mut self.state);
     }
 
+    /// Keeps the rows that the next run reads again; `mark` is the greatest value so far.
+    fn see(&mut self, rows: &[SeenRow], mut mark: Mark) {
+        let StreamState { boundary, next_boundary, mark: before, .. } = &mut self.state;
+        if let Some(before) = before {
+            mark.raise(before);
+        }
+        let (Some(again), Some(mark)) = (&self.rules.again, &mark.0) else { return };
+        let is_again = again.again(mark);
+        for row in rows {
+            if row.is_repeated {
+                boundary.remove(&row.cursor, row.hash);
+            }
+            if is_again(&row.cursor) {
+                next_boundary.add(&row.cursor, row.hash, 1);
+            }
+        }
+        next_boundary.keep(is_again);
+    }
+
+    fn end_run(&mut self) {
+        self.state.end_run();
+        let StreamState { boundary, mark, .. } = &mut self.state;
+        if let (Some(again), Some(mark)) = (&self.rules.again, mark) {
+            boundary.keep(again.again(mark));
+        }
+    }
+
     fn is_due(&self) -> bool {
-        self.rows >= self.at.rows || self.bytes >= self.at.bytes
+        let CommitAt { rows, bytes, .. } = self.rules.commit;
+        self.rows >= rows || self.bytes >= bytes
+    }
+
+    /// Whether the rows of a run that has ended take the place of those that were there.
+    fn is_accepted(&self) -> bool {
+        let written = self.state.counts().written;
+        self.rules.rows.as_ref().is_none_or(|rows| rows.contains(&written))
     }
 
     fn commit(&mut self, sink: &mut dyn Sink) -> Result<(), SinkError> {
@@ -238,7 +313,7 @@ impl Buffer {
             batches: &self.batches,
             rejects: &self.rejects,
             state: &self.state,
-            is_last: self.state.is_finished,
+            is_last: self.state.is_finished && self.is_accepted(),
         })?;
         self.batches.clear();
         self.rejects.clear();

@@ -15,10 +15,12 @@ mod files;
 mod postgres;
 mod sql;
 mod sqlite;
+mod vantage;
 
 pub use files::{FileFormat, Files};
 pub use postgres::Postgres;
 pub use sqlite::Sqlite;
+pub use vantage::VantageTable;
 
 /// The sink of a description.
 pub(crate) fn of(sink: &SinkDescription, target: Target) -> Box<dyn Sink> {
@@ -80,7 +82,9 @@ pub struct Commit<'a> {
     pub rejects: &'a [Reject],
     /// The state after the commit, which has the same `schema`.
     pub state: &'a StreamState,
-    /// Whether the run ends with it. A table that is replaced is replaced now.
+    /// Whether the run ends with it and is accepted. A table that is replaced is replaced now. A run
+    /// that is not accepted ends with a state that is finished, and the next one drops what it has
+    /// left.
     pub is_last: bool,
 }
 
@@ -110,7 +114,8 @@ pub struct Reject {
 /// Writes the rows of one stream.
 ///
 /// A commit is all or nothing: after an error, or the death of the process at any moment, the table
-/// and the state are those of the last commit that returned, or of the one that was under way.
+/// and the state are those of the last commit that returned, or of the one that was under way. A
+/// [`VantageTable`] alone does with less, and says what.
 /// Calls come from one thread at a time, which may block.
 pub trait Sink: Send {
     /// Opens the table, and returns the state of the last commit.

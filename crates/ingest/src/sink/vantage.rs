@@ -107,13 +107,14 @@ where
 {
     fn write(&self, rows: IndexMap<String, Record<Value>>) -> Result<(), SinkError> {
         let runtime = self.runtime.as_ref().ok_or_else(|| {
-            SinkError::lasting("no Tokio runtime was there when the sink of a Vantage table was made")
+            SinkError::lasting("there was no Tokio runtime when the sink was made")
         })?;
         let table = Arc::clone(&self.table);
         let (done, result) = mpsc::sync_channel(1);
         runtime.spawn(async move {
-            // There is room for it, and whoever waits for it does so until it is there.
-            let _ = done.send(replace(table, rows).await);
+            let result = replace(table, rows).await;
+            // There is room for it, and whoever waits does so until it comes.
+            let _ = done.send(result);
         });
         // The task is gone without a result, if the runtime is.
         let result = result.recv().map_err(|error| {
@@ -175,11 +176,11 @@ where
 
 fn failed(stream: &str, error: VantageError) -> SinkError {
     let what = format!("a row of `{stream}` in its Vantage table: {error}");
-    match may_pass(&error) {
+    let sink_error = match may_pass(&error) {
         true => SinkError::passing(what),
         false => SinkError::lasting(what),
-    }
-    .because(error)
+    };
+    sink_error.because(error)
 }
 
 /// Whether the same may work later. An API says so; of others, an error that has no kind may.

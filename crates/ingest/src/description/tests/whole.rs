@@ -54,6 +54,11 @@ jobs:
         where: { status: active, region: [eu, us], size: { gte: 5, lt: 9.5 }, deleted_at: null }
         schema: quarantine
         reconcile: warn
+        checks:
+          columns: { name: [not_null, unique], population: [{ range: [0, 2e9] }] }
+          rows: ">= 1"
+          on_fail: fail
+        prefetch: 32
         commit: { rows: 10, every: 500ms }
       - table: cities
         name: towns
@@ -130,6 +135,12 @@ fn a_whole_stream_is_what_it_says() {
     assert_eq!((countries.schema, countries.nested), (SchemaPolicy::Quarantine, Nested::Json));
     let commit = CommitEvery { rows: 10, bytes: 16_777_216, every: Duration::from_millis(500) };
     assert_eq!((countries.commit, countries.reconcile), (commit, Reconcile::Warn));
+    assert_eq!((countries.prefetch, towns.prefetch), (32, 8));
+    let range = Range::new(Some(Value::from(0)), Some(Value::from(2e9)));
+    assert_eq!(countries.checks.columns["name"], [Check::NotNull, Check::Unique]);
+    assert_eq!(countries.checks.columns["population"], [Check::Range(range)]);
+    assert_eq!(countries.checks.rows, Some(1..=u64::MAX));
+    assert_eq!((countries.checks.on_fail, towns.checks.on_fail), (OnFail::Fail, OnFail::Reject));
     assert_eq!((&*towns.table, &*towns.name), ("cities", "towns"));
     assert_eq!(towns.for_each, Some(ForEach::new("countries", "country", "code")));
     assert_eq!(towns.columns["debug"], ColumnChange::Drop);
@@ -191,6 +202,7 @@ fn what_a_program_builds_needs_no_file() {
     description.tables.push(TableDescription::new("rows"));
     let stream = StreamDescription::new("rows");
     assert_eq!((&*stream.name, stream.write), ("rows", WriteMode::Append));
+    assert_eq!(stream.prefetch, 8);
     let job = JobDescription::new(SinkDescription::Sqlite("rows.db".into()), vec![stream]);
     description.jobs.insert("copy".into(), job);
     assert!(description.table_named("rows").is_some());

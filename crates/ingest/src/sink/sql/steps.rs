@@ -180,6 +180,10 @@ mod tests {
         let steps = steps(Replace, &left, 4, false).unwrap();
         assert_eq!((steps.drops, steps.makes), (Some(Beside::New), Some(Beside::New)));
         assert_eq!(steps.table("s"), "s__new");
+        // That of one whose rows were not accepted as well.
+        let refused = before(4, true, Some(Beside::New));
+        let state = StreamState { run: 5, ..StreamState::default() };
+        assert_eq!(Steps::of(&target(Replace), &refused, &state, false).unwrap(), steps);
     }
 
     #[test]

@@ -1,0 +1,46 @@
+//! Jobs that are looked after: run at their times, a bounded number at once, started again when they
+//! die, and reported on.
+//!
+//! [`Jobs`] is an actor for actix applications, which takes [`messages`]; [`JobsHandle`] is the same
+//! for any other program. All jobs of a description share one pool, and with it the limits of its API.
+//!
+//! # What becomes of a job
+//!
+//! | it | then |
+//! |---|---|
+//! | has neither `every` nor `cron` | it runs once when it is started or added, and again when it is told to |
+//! | has `every` | it runs at once, and again so long after each start; at once if the run took longer |
+//! | has `cron` | it runs at these times |
+//! | is due | it waits for its turn: [`at_once`](Jobs::at_once) jobs run at a time, 32 by default |
+//! | is paused | it takes no further page, and keeps its turn; if it does not run, it does not start |
+//! | is stopped | what was read is committed and the run ends; it starts again when it is told to run, and at its times once it is resumed |
+//! | fails | its report says why, and it runs again at its times; other jobs go on |
+//! | dies, by a panic | it is started again from its last commit after 200 ms, doubling; after 5 restarts in a row without a commit it is stopped, and its report says why |
+//!
+//! # What is remembered
+//!
+//! Where each stream stands lies in the sink. So [`Status`](messages::Status) tells what the last run
+//! of a job did even if that was in another process: complete, or stopped where it was interrupted, or
+//! failed with the error that ended it after its first page, with what was counted. When it was due
+//! next, and how often it had died, is not remembered: a new process begins with the table above.
+//!
+//! # What a job costs
+//!
+//! A job that does not run costs its description and its last report: it has neither a thread nor a
+//! connection. One that runs has a thread and a connection of its sink for each of its streams, and a
+//! share of as many threads as the machine has cores, which decode.
+
+mod actor;
+mod event;
+mod handle;
+mod handlers;
+pub mod messages;
+mod restarts;
+mod roster;
+mod runner;
+mod status;
+
+pub use actor::Jobs;
+pub use event::JobEvent;
+pub use handle::JobsHandle;
+pub use status::{Activity, JobStatus};

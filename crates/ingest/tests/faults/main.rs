@@ -1,0 +1,19 @@
+//! Jobs whose API, database or description fails them: whatever goes wrong, every row is there
+//! exactly once in the end, or the report says in one sentence what is not.
+
+#![cfg(test)]
+
+mod api;
+mod away;
+mod database;
+mod disk;
+mod incremental;
+mod pages;
+mod parents;
+mod reconcile;
+mod rejects;
+mod schema;
+mod setup;
+mod truncation;
+mod windows;
+mod write;
