@@ -1,5 +1,7 @@
 //! Jobs that copy the tables of a program, and jobs that write into them.
 
+#![cfg(test)]
+
 use std::{path::Path, time::Duration};
 
 use ciborium::Value;

@@ -154,7 +154,8 @@ pub enum SchemaPolicy {
     Evolve,
     /// The stream fails.
     Freeze,
-    /// The value is dropped.
+    /// A new field is left out, and the report says so. A row with a value that is too wide is set
+    /// aside.
     Discard,
     /// The row is set aside, with the reason.
     Quarantine,

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::{Checks, JobDescription, StreamDescription, TableDescription, WriteMode, table_keys};
 use crate::description::{
-    ConditionOperator, ForEach, Incremental, MomentFormat, Windows,
+    ColumnChange, ConditionOperator, ForEach, Incremental, MomentFormat, Windows,
     file::{Failure, KeyPath, Node},
 };
 
@@ -31,6 +31,7 @@ impl Checks<'_> {
         self.write(&keys.to("write"), job, stream, has_key)?;
         if let Some(incremental) = &stream.incremental {
             self.incremental(&keys.to("incremental"), incremental, stream.write)?;
+            self.is_kept(&keys.to("columns"), stream, &incremental.field)?;
         }
         if let Some(windows) = &stream.windows {
             self.windows(&keys.to("windows"), windows)?;
@@ -84,6 +85,21 @@ impl Checks<'_> {
             return if is_late { Err(self.fault(&keys.to("lookback"), message)) } else { Ok(()) };
         }
         self.moment(&keys.to("start"), incremental.start.as_deref(), format)
+    }
+
+    /// Whether a field that tells what is new comes as far as the rows.
+    fn is_kept(
+        &self,
+        keys: &KeyPath,
+        stream: &StreamDescription,
+        field: &str,
+    ) -> Result<(), Failure> {
+        match stream.columns.get(field) {
+            Some(ColumnChange::Drop) => {
+                Err(self.fault(&keys.to(field), "`incremental` needs the field"))
+            }
+            _ => Ok(()),
+        }
     }
 
     fn windows(&self, keys: &KeyPath, windows: &Windows) -> Result<(), Failure> {
