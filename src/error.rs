@@ -206,6 +206,8 @@ struct Inner {
     is_told: bool,
     /// Whether a retry would fail the same way, even if errors of this kind can be transient.
     is_lasting: bool,
+    /// Whether the API refused the call because of a rate limit, whatever the status.
+    is_refusal: bool,
     /// Secrets of the request, besides its token, that must not be shown.
     secrets: Vec<Arc<SecretString>>,
     /// The value that owns a user's source; must be dropped last.
@@ -226,6 +228,7 @@ impl Error {
             source: None,
             is_told: false,
             is_lasting: false,
+            is_refusal: false,
             secrets: Vec::new(),
             end_of_source: None,
         }))
@@ -276,6 +279,12 @@ impl Error {
 
     pub(crate) fn is_lasting(&self) -> bool {
         self.0.is_lasting
+    }
+
+    /// Records whether the API refused the call because of a rate limit.
+    pub(crate) fn refused(mut self, is_refusal: bool) -> Self {
+        self.0.is_refusal = is_refusal;
+        self
     }
 
     pub(crate) fn with_wait(mut self, wait: Duration) -> Self {
@@ -364,6 +373,7 @@ impl Inner {
     fn is_retryable(&self) -> bool {
         match self.kind {
             _ if self.is_lasting => false,
+            _ if self.is_refusal => true,
             ErrorKind::QueueFull
             | ErrorKind::PoolTimeout
             | ErrorKind::DeadlineExceeded

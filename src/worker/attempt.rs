@@ -93,7 +93,10 @@ impl<'a> Running<'a> {
             }
             .with_delivery(Delivery::Unknown))
         });
-        let outcome = outcome.map(|answer| worker.ruled(call, answer, token));
+        let outcome = match outcome {
+            Ok(answer) => worker.ruled(call, answer, token).await,
+            Err(error) => Err(error),
+        };
         (self.end(&outcome), outcome)
     }
 

@@ -25,6 +25,7 @@ use super::{
 use crate::{
     actors::ActorRef,
     config::ValidConfig,
+    coop::LONG_WORK,
     dispatch::{Call, Dispatcher},
     error::{Error, ErrorKind},
     events::Events,
@@ -170,14 +171,32 @@ impl WorkerContext {
             .then(|| classify(rules, status, ruled, answer.headers(), SystemTime::now()))
     }
 
-    /// The response to `call`, sent with `token`, as classified by the pool's rules.
-    pub(super) fn ruled(&self, call: &Call, answer: Response, token: Option<&Issued>) -> Response {
+    /// The response to `call`, sent with `token`, as classified by the pool's rules: on a thread for
+    /// long work if its body is long.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Callback`] if the system had no thread for that.
+    pub(super) async fn ruled(
+        &self,
+        call: &Call,
+        answer: Response,
+        token: Option<&Issued>,
+    ) -> Result<Response, Error> {
         let rules = &self.config().settings.response_rules;
         // The rules do not apply to other APIs.
         if rules.is_empty() || call.request.foreign_base(&self.config().base).is_some() {
-            return answer;
+            return Ok(answer);
         }
-        apply_rules(rules, answer, token.map(Issued::expose))
+        if answer.body().len() < LONG_WORK {
+            return Ok(apply_rules(rules, answer, token.map(Issued::expose)));
+        }
+        let (config, token) = (Arc::clone(&self.dispatcher.config), token.cloned());
+        let apply = move || {
+            let rules = &config.settings.response_rules;
+            apply_rules(rules, answer, token.as_ref().map(Issued::expose))
+        };
+        // Boxed, as each call's future would have room for it otherwise.
+        Box::pin(self.dispatcher.blocking().work(apply)).await
     }
 
     /// The client for a request that goes to another API than the pool's.

@@ -68,7 +68,7 @@ impl Attempts<'_> {
                 self.uncounted += 1;
                 wait
             }
-            Decision::GiveUp => return Err(error),
+            Decision::GiveUp => return Err(error.refused(classified.is_limit)),
             Decision::TooLate(wait) => {
                 let late = Error::new(
                     ErrorKind::DeadlineExceeded,
