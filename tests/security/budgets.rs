@@ -620,8 +620,7 @@ async fn security_12_a_description_bounds_its_table_and_the_api_all_others() {
 #[tokio::test]
 async fn security_03_a_response_rule_is_applied_to_a_long_body_as_to_a_short_one() {
     for length in [10, 300_000, 3_000_000] {
-        let server =
-            paged(move |_| format!(r#"{{"pad":"{}","error":"no"}}"#, "x".repeat(length)));
+        let server = paged(move |_| format!(r#"{{"pad":"{}","error":"no"}}"#, "x".repeat(length)));
         let rule = ResponseRule::fail().json_present("error").message_at("error");
         let pool = AwwPool::builder(server.url()).response_rule(rule).build().unwrap();
         let error = soon("the call", pool.get("/rows?page=1")).await.unwrap_err();
