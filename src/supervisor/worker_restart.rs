@@ -208,7 +208,7 @@ impl Supervisor {
         match stage {
             Stage::Unsent => self.requeue(call),
             Stage::Applying => blocked("the apply callback blocked its worker for too long"),
-            Stage::Answering => blocked("building the items blocked the worker for too long"),
+            Stage::Answering => blocked("the worker was blocked as it delivered the response"),
             // Its response may have arrived just as it was taken away.
             Stage::Sent if !call.request.is_idempotent() => call.fail(crashed()),
             Stage::Sent | Stage::Returned => self.rescue(call, Loss::Dropped),

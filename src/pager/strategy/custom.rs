@@ -30,6 +30,11 @@ use crate::{
 /// [`ErrorKind::Callback`](crate::ErrorKind::Callback) that names its type. Only reads that use
 /// this strategy wait for it.
 ///
+/// Two calls do not run on those threads, and no timeout bounds them:
+/// [`page_with_row`](Self::page_with_row), and [`first`](Self::first) when a table is
+/// [previewed](crate::vantage::PoolTableExt::preview). They run on the thread of whoever reads the
+/// window or asks for the preview, so they must not block.
+///
 /// ```
 /// use serde_json::Value;
 /// use vantage_api_pool::{Paging, paging::{PageRequest, PageStrategy, PageView}};
@@ -75,7 +80,7 @@ pub trait PageStrategy: Send + Sync + 'static {
     /// for an API whose page places can be computed. A window of a table is then read from that
     /// page on, if no condition is evaluated on the rows; the read begins with that page, so its
     /// [index](PageView::index) is 0. The default is `None`: a window is read from the start of
-    /// the set.
+    /// the set. It runs on the thread of whoever reads the window, and must not block.
     fn page_with_row(&self, row: u64) -> Option<(PageRequest, u64)> {
         let _ = row;
         None
