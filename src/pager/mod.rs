@@ -15,13 +15,13 @@ mod judge;
 mod mode;
 mod next_url;
 mod page;
+mod page_window;
 mod prefetcher;
 mod reader;
 mod reorder;
 mod resume_token;
 mod strategy;
 mod stream;
-mod window;
 
 pub(crate) use bounds::Bounds;
 pub(crate) use endpoint::page_url;

@@ -5,8 +5,8 @@
 //! next by `learned`) and the rate inferred from refusals (`dampener`), in one `bucket`. The
 //! `pacer` is the pace shared by workers and limiter, and `actor` the queue of calls that found no
 //! permit. `classify` says whether a response is a rate limit, and which wait its headers request
-//! (`headers`). `hold` stops everyone for as long as a server requests, and `reopening` lets calls
-//! back gradually. `rotation` decides which token is used next; all workers share it.
+//! (`retry_after`). `hold` stops everyone for as long as a server requests, and `reopening` lets
+//! calls back gradually. `rotation` decides which token is used next; all workers share it.
 //! `limiter` and `keyed` are limits as values, for users and for the pool's own limits per key and
 //! per worker; `keys` forgets unused keys, and `timer` wakes callers on any executor.
 
@@ -17,7 +17,6 @@ mod counts;
 mod dampener;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod fuzzing;
-mod headers;
 mod hold;
 mod keyed;
 mod keys;
@@ -28,6 +27,7 @@ mod pacer;
 mod quota;
 mod reading;
 mod reopening;
+mod retry_after;
 mod rotation;
 #[cfg(test)]
 mod simulation;

@@ -142,13 +142,14 @@ impl<'a> Running<'a> {
         classified: Option<&Classified>,
     ) {
         let Some(Leave { breaker, hold_permits }) = self.leave.take() else { return };
-        let is_limit = classified.is_some_and(|classified| classified.is_limit);
+        let is_rate_limited = classified.is_some_and(|classified| classified.is_rate_limited);
         if let Some(breaker) = breaker {
             let waits =
                 classified.is_some_and(|classified| classified.holds && classified.asks_to_wait());
-            breaker.record(outcome, is_limit, waits);
+            breaker.record(outcome, is_rate_limited, waits);
         }
-        let is_served = |answer: &Response| !is_limit && !answer.counts_as().is_server_error();
+        let is_served =
+            |answer: &Response| !is_rate_limited && !answer.counts_as().is_server_error();
         if outcome.as_ref().is_ok_and(is_served) {
             let (by_api, by_handle) = hold_permits;
             by_api.served();
@@ -178,7 +179,7 @@ impl<'a> Running<'a> {
             self.worker.tokens_for(self.call).is_some_and(|tokens| tokens.are_several());
         let is_of_tenant = self.call.tenant.is_some();
         let holds_token = |classified: &Classified| {
-            (classified.is_limit || is_of_tenant && classified.holds)
+            (classified.is_rate_limited || is_of_tenant && classified.holds)
                 && (classified.asks_to_wait() || told.is_some_and(|quota| quota.remaining == 0))
         };
         if is_of_one && classified.is_some_and(holds_token) {

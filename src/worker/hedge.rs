@@ -91,7 +91,7 @@ pub(super) async fn race<F: Future<Output = (Attempt, Result<Response, Error>)>>
 fn is_good(worker: &WorkerContext, outcome: &Result<Response, Error>) -> bool {
     let Ok(answer) = outcome else { return false };
     let holds = |classified: Classified| {
-        classified.is_limit || classified.holds && classified.asks_to_wait()
+        classified.is_rate_limited || classified.holds && classified.asks_to_wait()
     };
     !answer.counts_as().is_server_error() || worker.classify(answer).is_some_and(holds)
 }

@@ -16,11 +16,11 @@ use crate::{
     response::Response,
     vantage::{
         error::unsupported,
-        filter::Filter,
         keys::is_synthetic,
         path::{ItemPath, placeholders},
-        query::lower_item,
+        query::to_item_path,
         record::id_text,
+        row_filter::Filter,
     },
 };
 
@@ -57,7 +57,7 @@ impl Write {
 
     pub(super) fn item_query(&self) -> Result<Option<(ItemPath, Filter)>> {
         let (template, declared) = (self.read.settings.write_path(), &self.read.declared);
-        match lower_item(&template, declared, self.read.conditions())? {
+        match to_item_path(&template, declared, self.read.conditions())? {
             Some((_, filter)) if filter.is_opaque() => Err(unsupported("writes under a search")),
             query => Ok(query),
         }
