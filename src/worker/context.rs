@@ -4,9 +4,7 @@
 use std::{
     borrow::Cow,
     cell::{Cell, RefCell},
-    mem,
     ops::Deref,
-    panic::{AssertUnwindSafe, catch_unwind},
     rc::Rc,
     sync::{Arc, Mutex},
     time::SystemTime,
@@ -38,6 +36,7 @@ use crate::{
     stats::{Counters, Report, StatsCollector},
     token_manager::{Issued, TokenManager, TokenSet},
     transport::Client,
+    user_value::catch_panic,
 };
 
 /// How many clients for other APIs are kept. One more replaces the oldest.
@@ -264,11 +263,8 @@ impl WorkerContext {
             Box::pin(blocking.run(threads, "the apply callback", limit, apply)).await??
         } else {
             permit.in_flight.go_on_to(Stage::Applying)?;
-            catch_unwind(AssertUnwindSafe(apply)).map_err(|payload| {
-                // Dropping the payload runs a user's code too, which may panic again.
-                mem::forget(payload);
-                Error::new(ErrorKind::Callback, "the apply callback panicked")
-            })??
+            catch_panic(apply)
+                .ok_or_else(|| Error::new(ErrorKind::Callback, "the apply callback panicked"))??
         };
         for value in request.headers_mut().values_mut() {
             value.set_sensitive(true);

@@ -1,12 +1,6 @@
 //! [pure] Paging strategies written by users: what they see of a page, and what they request.
 
-use std::{
-    any::{Any, type_name},
-    error::Error as StdError,
-    fmt, mem,
-    panic::{AssertUnwindSafe, catch_unwind},
-    sync::Arc,
-};
+use std::{any::type_name, error::Error as StdError, fmt, sync::Arc};
 
 use bytes::Bytes;
 use http::HeaderMap;
@@ -16,7 +10,7 @@ use crate::{
     blocking::CallbackThreads,
     error::{Error, ErrorKind},
     response::Response,
-    user_value::UserValue,
+    user_value::{UserValue, catch_panic},
 };
 
 /// A way of paging that is special to an API: decides after each page what to request next. Use
@@ -234,21 +228,19 @@ impl Custom {
     }
 
     pub(super) fn first(&self) -> Result<PageRequest, Error> {
-        let first = catch_unwind(AssertUnwindSafe(|| self.strategy.first()));
-        first.map_err(|payload| self.panicked(payload))
+        catch_panic(|| self.strategy.first()).ok_or_else(|| self.panicked())
     }
 
     /// The page with a row, if the strategy can compute it. A panic counts as no.
     pub(super) fn page_with_row(&self, row: u64) -> Option<(PageRequest, u64)> {
-        let found = catch_unwind(AssertUnwindSafe(|| self.strategy.page_with_row(row))).ok()??;
+        let found = catch_panic(|| self.strategy.page_with_row(row))??;
         Some(found).filter(|(_, first)| *first <= row)
     }
 
     /// # Errors
     /// [`ErrorKind::Callback`] when it panics, [`ErrorKind::Decode`] when it fails.
     pub(super) fn next(&self, page: &PageView<'_>) -> Result<Option<PageRequest>, Error> {
-        let next = catch_unwind(AssertUnwindSafe(|| self.strategy.next(page)));
-        let next = next.map_err(|payload| self.panicked(payload))?;
+        let next = catch_panic(|| self.strategy.next(page)).ok_or_else(|| self.panicked())?;
         next.map_err(|source| {
             Error::new(ErrorKind::Decode, format!("{} failed", self.name))
                 .with_users_source(source)
@@ -256,9 +248,7 @@ impl Custom {
         })
     }
 
-    fn panicked(&self, payload: Box<dyn Any + Send>) -> Error {
-        // Dropping the payload runs a user's code too, which may panic again.
-        mem::forget(payload);
+    fn panicked(&self) -> Error {
         Error::new(ErrorKind::Callback, format!("{} panicked", self.name))
     }
 }
