@@ -17,7 +17,7 @@ use super::{
     mode::ReadMode,
     next_url,
     resume_token::ReadIdentity,
-    strategy::{Continuation, PageAddress, PageRequest, PageTrailer, PageView, Paging, Position},
+    strategy::{Continuation, PageAddress, PageMetadata, PageRequest, PageView, Paging, Position},
 };
 use crate::{
     base_url::BaseUrl,
@@ -277,8 +277,8 @@ impl Endpoint {
         response: &Response,
     ) -> Result<PageScan, Error> {
         let list = ItemList::of(&self.envelope, response)?;
-        let (taken, trailer) = list.survey_all(response, &self.envelope, self.paging.pointer())?;
-        let PageTrailer { mut info, pointer, .. } = trailer;
+        let (taken, metadata) = list.survey_all(response, &self.envelope, self.paging.pointer())?;
+        let PageMetadata { mut info, pointer, .. } = metadata;
         let items = taken.count;
         self.paging.read_headers(response.headers(), &mut info);
         let first;

@@ -270,16 +270,16 @@ impl<T: Send + 'static> OpenPage<T> {
     /// How many items there are and the metadata of the page.
     pub(super) fn survey(&self) -> Result<(usize, PageInfo), Error> {
         let survey = self.list.survey_all(&self.response, &self.endpoint.envelope, None);
-        let (taken, trailer) = survey.map_err(|error| self.effort.attach_to(error))?;
-        Ok((taken.count, self.with_headers(trailer.info)))
+        let (taken, metadata) = survey.map_err(|error| self.effort.attach_to(error))?;
+        Ok((taken.count, self.with_headers(metadata.info)))
     }
 
     /// The metadata of the page, once every item was built.
     pub(super) fn info(&self) -> Result<PageInfo, Error> {
         let envelope = &self.endpoint.envelope;
-        let trailer = self.list.survey(&self.response, envelope, None, self.progress);
-        let trailer = trailer.map_err(|error| self.effort.attach_to(error))?;
-        Ok(self.with_headers(trailer.info))
+        let metadata = self.list.survey(&self.response, envelope, None, self.progress);
+        let metadata = metadata.map_err(|error| self.effort.attach_to(error))?;
+        Ok(self.with_headers(metadata.info))
     }
 
     /// Decodes the whole page, and yields now and then. Its metadata may be known already.

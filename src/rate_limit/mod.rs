@@ -3,7 +3,7 @@
 //! `pace` decides how fast requests may leave: the lowest of the configured limit, the quotas in
 //! response headers (read by `reading`, `quota` and `counts`, and followed from one response to the
 //! next by `learned`) and the rate inferred from refusals (`dampener`), in one `bucket`. The
-//! `pacer` is the pace shared by workers and limiter, and `actor` the queue of calls that found no
+//! `pacer` is the pace shared by workers and queue, and `actor` the queue of calls that found no
 //! permit. `classify` says whether a response is a rate limit, and which wait its headers request
 //! (`retry_after`). `hold` stops everyone for as long as a server requests, and `reopening` lets
 //! calls back gradually. `rotation` decides which token is used next; all workers share it.
@@ -36,14 +36,14 @@ mod tests;
 mod timer;
 mod times;
 
-pub(crate) use actor::{Acquire, Limiter, SetLimit, TokenWish};
+pub(crate) use actor::{Acquire, RateQueue, SetLimit, TokenWish};
 pub(crate) use bucket::{Bucket, default_burst};
 pub(crate) use classify::{AnswerRules, Classified, classify};
 pub(crate) use dampener::Slower;
 pub(crate) use hold::{Hold, HoldPermit};
 pub use keyed::KeyedRateLimiter;
 pub use limiter::RateLimiter;
-pub(crate) use limiter::{Place, SLOWEST, now};
+pub(crate) use limiter::{QueueGuard, SLOWEST, now};
 pub(crate) use pace::Pace;
 pub(crate) use pacer::{PacedAttempt, Pacer};
 pub(crate) use quota::Quota;

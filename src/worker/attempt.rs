@@ -25,7 +25,7 @@ use crate::{
 
 /// The permission to make one attempt now, from the circuit breaker and the holds: that of the API,
 /// and that of a handle with its own credentials.
-pub(super) struct Leave<'a> {
+pub(super) struct Clearance<'a> {
     pub(super) breaker: Option<BreakerPermit<'a>>,
     pub(super) hold_permits: (HoldPermit<'a>, Option<HoldPermit<'a>>),
 }
@@ -39,7 +39,7 @@ pub(super) struct Running<'a> {
     attempt: Attempt,
     started: Instant,
     has_ended: bool,
-    leave: Option<Leave<'a>>,
+    clearance: Option<Clearance<'a>>,
     /// `None` if the pace does not depend on its end.
     paced: Option<PacedAttempt<'a>>,
 }
@@ -52,7 +52,7 @@ impl<'a> Running<'a> {
         api: Api<'a>,
         call: &'a Call,
         in_flight: &'a InFlight,
-        leave: Leave<'a>,
+        clearance: Clearance<'a>,
         second_permit: Option<Permit>,
     ) -> Result<Self, Error> {
         let started = Instant::now();
@@ -63,9 +63,9 @@ impl<'a> Running<'a> {
             attempt
         })?;
         let paced = api.pacer.begin(started);
-        let leave = Some(leave);
+        let clearance = Some(clearance);
         let running =
-            Self { worker, call, in_flight, attempt, started, has_ended: false, leave, paced };
+            Self { worker, call, in_flight, attempt, started, has_ended: false, clearance, paced };
         // Dropped, it is reported as cancelled.
         if call.is_cancelled() { Err(is_over()) } else { Ok(running) }
     }
@@ -141,7 +141,7 @@ impl<'a> Running<'a> {
         outcome: &Result<Response, Error>,
         classified: Option<&Classified>,
     ) {
-        let Some(Leave { breaker, hold_permits }) = self.leave.take() else { return };
+        let Some(Clearance { breaker, hold_permits }) = self.clearance.take() else { return };
         let is_rate_limited = classified.is_some_and(|classified| classified.is_rate_limited);
         if let Some(breaker) = breaker {
             let waits =
@@ -222,7 +222,7 @@ fn is_over() -> Error {
 impl Drop for Running<'_> {
     fn drop(&mut self) {
         // Whoever is woken by the end may be the next probe.
-        drop(self.leave.take());
+        drop(self.clearance.take());
         if !self.has_ended && self.in_flight.end(self.attempt) {
             self.count(Counters::cancelled);
             self.tell(self.started.elapsed(), Outcome::Cancelled);

@@ -29,7 +29,7 @@ use crate::{
     events::Events,
     header_value::header_text,
     permits::Stage,
-    rate_limit::{Classified, Hold, KeyedRateLimiter, Limiter, Pacer, RateLimiter, classify},
+    rate_limit::{Classified, Hold, KeyedRateLimiter, Pacer, RateLimiter, RateQueue, classify},
     request::Request,
     response::Response,
     retry::{self, Budget, apply_rules},
@@ -46,7 +46,7 @@ const MOST_FOREIGN_CLIENTS: usize = 8;
 #[derive(Clone)]
 pub(crate) struct WorkerParts {
     pub(crate) dispatcher: Arc<Dispatcher>,
-    pub(crate) limiter: ActorRef<Limiter>,
+    pub(crate) rate_queue: ActorRef<RateQueue>,
     pub(crate) pacer: Arc<Pacer>,
     pub(crate) keys: Option<Arc<KeyedRateLimiter<Arc<str>>>>,
     pub(crate) token_manager: ActorRef<TokenManager>,
@@ -96,7 +96,7 @@ impl WorkerContext {
             client: Client::new(&config.transport(kept, dispatcher.counters().connections())),
             foreign_clients: RefCell::default(),
             throttle: Throttle::new(
-                parts.limiter.clone(),
+                parts.rate_queue.clone(),
                 Arc::clone(&parts.pacer),
                 config.settings.rate_limit_per_worker,
                 config.settings.rate_limit_per_token.is_some(),

@@ -10,7 +10,7 @@ use std::{
 use futures::future::{Either, select};
 use http::Method;
 
-use super::{attempt::Leave, context::WorkerContext, origin::Api, tokens::TokensOf};
+use super::{attempt::Clearance, context::WorkerContext, origin::Api, tokens::TokensOf};
 use crate::{
     dispatch::Call, error::Error, events::Attempt, permits::Permit, rate_limit::Classified,
     response::Response, retry::CallKind, token_manager::Issued,
@@ -30,7 +30,7 @@ pub(super) fn second<'a>(
     api: Api<'a>,
     call: &Call,
     token: Option<&Issued>,
-) -> Option<(Permit, Leave<'a>)> {
+) -> Option<(Permit, Clearance<'a>)> {
     let now = Instant::now();
     let mut hedging = worker.hedging.borrow_mut();
     let holds = |(tokens, token): (TokensOf<'_>, &Issued)| tokens.is_held(token, now);
@@ -58,7 +58,7 @@ pub(super) fn second<'a>(
         return None;
     }
     hedging.budget.pay_for_one();
-    Some((permit, Leave { breaker, hold_permits }))
+    Some((permit, Clearance { breaker, hold_permits }))
 }
 
 /// The first good response of the attempt `first` and of the one that `second` begins when

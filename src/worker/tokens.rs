@@ -62,7 +62,7 @@ impl TokensOf<'_> {
         }
     }
 
-    /// The token of the slot that the limiter chose; `None` if it had to be waited for, so that
+    /// The token of the slot that the rate queue chose; `None` if it had to be waited for, so that
     /// the permit was given back.
     pub(super) async fn chosen(
         &self,
