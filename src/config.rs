@@ -9,7 +9,8 @@
 //!   budget: `Earnings::default` in `retry/budget.rs`; the share of hedges: `retry/hedge.rs`;
 //! - of a stream (prefetch, bytes): the head of `pager/endpoint.rs`; of where a set ends:
 //!   `pager/strategy/end_settings.rs`;
-//! - of a Vantage table: `ApiTable` and its limits in `vantage/settings/api.rs`.
+//! - of Vantage tables: `ApiSettings::default` and `Bounds::OF_TABLES` in
+//!   `vantage/settings/api.rs`.
 
 use std::{
     collections::BTreeSet,

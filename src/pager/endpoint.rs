@@ -28,8 +28,8 @@ use crate::{
     response::Response,
 };
 
-/// The default prefetch, in pages.
-const DEFAULT_PREFETCH: usize = 3;
+/// The default prefetch, in pages, of streams and tables.
+pub(crate) const DEFAULT_PREFETCH: usize = 3;
 /// The default byte budget.
 const DEFAULT_BYTE_BUDGET: usize = 64 * 1024 * 1024;
 

@@ -266,9 +266,9 @@ impl fmt::Display for Stats {
             f,
             "{:.1?}: {} calls ok, {} failed, {} cancelled, {} refused, {} open; {} attempts, \
              {} retries, {} denied, {} hedges, 2xx {}, 3xx {}, 4xx {} \
-             (429 {}), 5xx {}, no answer {}, cancelled {}; latency {}; {} pages, {} items, {} bytes; \
-             {} connections opened, {} open; {} tokens, {} restarts, {} of {} workers serve; \
-             breaker {}, {} openings, {} refusals",
+             (429 {}), 5xx {}, no response {}, cancelled {}; latency {}; {} pages, {} items, \
+             {} bytes; {} connections opened, {} open; {} tokens, {} restarts, {} of {} workers \
+             serve; breaker {}, {} openings, {} refusals",
             self.elapsed,
             self.calls_ok,
             self.calls_failed,

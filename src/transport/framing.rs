@@ -6,9 +6,9 @@
 const MAX_LINE: u32 = 16 * 1024;
 
 // The error for an invalid chunked body.
-const NO_CHUNK: &str = "the answer is malformed: not a valid chunk";
-const EXTENDED: &str = "the answer is malformed: its chunks have more than 16 KiB of extensions";
-const NO_TRAILER: &str = "the answer is malformed: what follows its last chunk is no field line";
+const NO_CHUNK: &str = "the response is malformed: not a valid chunk";
+const EXTENDED: &str = "the response is malformed: its chunks have more than 16 KiB of extensions";
+const NO_TRAILER: &str = "the response is malformed: what follows its last chunk is no field line";
 
 /// What is left of a body.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -86,10 +86,10 @@ impl<'a> Running<'a> {
         let outcome = tokio::time::timeout(limit, answer).await;
         let outcome = outcome.unwrap_or_else(|_| {
             Err(if limit == remaining {
-                let what = "the call's deadline passed before the answer came";
+                let what = "the call's deadline passed before the response came";
                 Error::new(ErrorKind::DeadlineExceeded, what)
             } else {
-                Error::new(ErrorKind::Timeout, "the answer took longer than attempt_timeout")
+                Error::new(ErrorKind::Timeout, "the response took longer than attempt_timeout")
             }
             .with_delivery(Delivery::Unknown))
         });
