@@ -6,14 +6,12 @@ use std::{borrow::Cow, error::Error as StdError, sync::Arc, time::Duration};
 use http::StatusCode;
 use secrecy::SecretString;
 
-use crate::{
-    response::{Response, is_transient},
-    user_value::UserValue,
-};
+use crate::{response::Response, user_value::UserValue};
 
 mod answer;
 mod excerpt;
 mod read;
+mod retryable;
 mod text;
 
 /// What went wrong. Each variant says whether the pool retries the call by itself: "not retried"
@@ -378,33 +376,6 @@ impl Error {
     #[must_use]
     pub fn is_retryable(&self) -> bool {
         self.0.is_retryable()
-    }
-}
-
-impl Inner {
-    fn is_retryable(&self) -> bool {
-        match self.kind {
-            _ if self.is_lasting => false,
-            _ if self.is_refusal => true,
-            ErrorKind::QueueFull
-            | ErrorKind::PoolTimeout
-            | ErrorKind::DeadlineExceeded
-            | ErrorKind::WorkerCrashed
-            | ErrorKind::Resolve
-            | ErrorKind::Connect
-            | ErrorKind::Tls
-            | ErrorKind::Disconnected
-            | ErrorKind::Timeout
-            | ErrorKind::Stalled
-            | ErrorKind::Truncated
-            | ErrorKind::RateLimited
-            | ErrorKind::CircuitOpen
-            | ErrorKind::Token => true,
-            ErrorKind::Status | ErrorKind::ApiError => {
-                self.response.as_ref().is_some_and(|response| is_transient(response.counts_as()))
-            }
-            _ => false,
-        }
     }
 }
 

@@ -192,7 +192,7 @@ impl Write {
         let id_field = id_field.as_deref();
         answer::located(response, item.as_ref(), &settings.path, id_field).ok_or_else(|| {
             error!(
-                "the row was stored, but neither the body of the response nor its Location has its id"
+                "the row was stored, but neither the response's body nor its Location has its id"
             )
         })
     }
