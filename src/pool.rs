@@ -291,7 +291,7 @@ setters! {
     connect_timeout: Duration;
     /// How long a response that has begun to arrive, with its head or its body, may stand still:
     /// 10 s by default. How long it may take to begin is bounded by
-    /// [`attempt_timeout`](Self::attempt_timeout) alone.
+    /// [`attempt_timeout`](Self::attempt_timeout).
     read_idle_timeout: Duration;
     /// How long a connection beyond [`min_connections`](Self::min_connections) is kept without
     /// use: 15 s by default. With zero none is kept. The connection that was used last is used

@@ -18,8 +18,7 @@ use crate::{
 impl AwwPool {
     /// A new pool, not started yet, that has the settings of this one and uses tokens: at most
     /// `tokens` (1 to 1024) at a time, returned by `acquire` and put into each request by `apply`.
-    /// It shares nothing with this pool: receivers of this pool's [`events`](Self::events) see none
-    /// of its events.
+    /// Receivers of this pool's [`events`](Self::events) see none of its events.
     ///
     /// `acquire` runs at most once at a time for each token, on a thread of its own, for at most
     /// [`acquire_timeout`](PoolBuilder::acquire_timeout) (30 s by default); it returns a string or
