@@ -5,7 +5,6 @@
 use std::{
     collections::VecDeque,
     mem,
-    panic::{AssertUnwindSafe, catch_unwind},
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, AtomicU8, Ordering},
@@ -20,6 +19,7 @@ use tokio::sync::oneshot;
 use crate::{
     error::{Error, ErrorKind},
     timers::Timers,
+    user_value::catch_panic,
 };
 
 /// How many runs of one callback may have a thread at a time, including those that never return.
@@ -62,10 +62,7 @@ impl CallbackThreads {
         let threads = Arc::clone(self);
         let work = move || {
             while let Some(run) = threads.next() {
-                if let Err(payload) = catch_unwind(AssertUnwindSafe(run)) {
-                    // Dropping the payload runs a user's code too, which may panic again.
-                    mem::forget(payload);
-                }
+                catch_panic(run);
             }
         };
         match thread::Builder::new().name("vantage-api-pool".into()).spawn(work) {
@@ -154,16 +151,14 @@ impl BlockingPool {
             if own.compare_exchange(QUEUED, RUNNING, Ordering::AcqRel, Ordering::Acquire).is_err() {
                 return;
             }
-            let outcome = catch_unwind(AssertUnwindSafe(work));
+            let outcome = catch_panic(work);
             let mut queue = own_threads.queue();
             if own.swap(QUEUED, Ordering::AcqRel) == GIVEN_UP {
                 queue.stuck -= 1;
             }
             drop(queue);
-            match outcome {
-                Ok(outcome) => _ = sender.send(outcome),
-                // Dropping the payload runs a user's code too, which may panic again.
-                Err(payload) => mem::forget(payload),
+            if let Some(outcome) = outcome {
+                let _ = sender.send(outcome);
             }
         };
         if !threads.enter(Box::new(run)) {

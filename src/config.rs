@@ -1,5 +1,16 @@
 //! Every setting of a pool and its default; `valid` checks them. Starts nothing, and reads the
 //! environment in `environment` alone.
+//!
+//! # Where the defaults are
+//!
+//! - of a pool: `PoolConfig::new`, below; the burst of a rate limit: `default_burst` in
+//!   `rate_limit/bucket.rs`;
+//! - of its circuit breaker: `CircuitBreaker::default` in `retry/breaker/settings.rs`; of its retry
+//!   budget: `Earnings::default` in `retry/budget.rs`; the share of hedges: `retry/hedge.rs`;
+//! - of a stream (prefetch, bytes): the head of `pager/endpoint.rs`; of where a set ends:
+//!   `pager/strategy/end_settings.rs`;
+//! - of Vantage tables: `ApiSettings::default` and `Bounds::OF_TABLES` in
+//!   `vantage/settings/api.rs`.
 
 use std::{
     collections::BTreeSet,
@@ -73,10 +84,10 @@ pub(crate) fn check_rate(setting: &str, rate: Option<Decimal>) -> Result<(), Err
 ///
 /// # Keys
 ///
-/// Only `base_url` is required, and an unknown key is an error that names it. The keys are the
-/// names of the builder's methods, such as `workers`, `max_attempts` or `use_dampener`. A
-/// duration is a number of seconds or text such as `250ms`, `1m 30s` or `2h`; a size is in
-/// bytes. These have a form of their own:
+/// Only `base_url` is required, and an unknown key is an error that names it. The other keys are
+/// the names of the builder's methods, such as `workers`, `max_attempts` or `use_dampener`, but
+/// for `auth`, `default_headers` and `root_certificates`. A duration is a number of seconds or
+/// text such as `250ms`, `1m 30s` or `2h`; a size is in bytes. These have a form of their own:
 ///
 /// | key | value |
 /// |---|---|

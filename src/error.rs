@@ -6,42 +6,43 @@ use std::{borrow::Cow, error::Error as StdError, sync::Arc, time::Duration};
 use http::StatusCode;
 use secrecy::SecretString;
 
-use crate::{
-    response::{Response, is_transient},
-    user_value::UserValue,
-};
+use crate::{response::Response, user_value::UserValue};
 
 mod answer;
 mod excerpt;
 mod read;
+mod retryable;
 mod text;
 
-/// What went wrong. Each variant says whether the pool retries the call by itself.
+/// What went wrong. Each variant says whether the pool retries the call by itself: "not retried"
+/// is about the pool alone. Whether the same call may succeed if the caller makes it again later is
+/// said by [`Error::is_retryable`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum ErrorKind {
-    /// A setting or the base URL is invalid. Nothing was sent; final.
+    /// A setting or the base URL is invalid. Nothing was sent; not retried.
     Config,
-    /// The path, a header or the body of a request is invalid. Nothing was sent; final.
+    /// The path, a header or the body of a request is invalid. Nothing was sent; not retried.
     InvalidRequest,
-    /// The target is outside the pool's origin or base path. Nothing was sent; final.
+    /// The target is outside the pool's origin or base path. Nothing was sent; not retried.
     ForeignOrigin,
-    /// More calls are waiting than the queue bound allows. Nothing was sent; final.
+    /// More calls are waiting than the queue bound allows. Nothing was sent; not retried.
     QueueFull,
     /// Every connection is in use, and the call does not wait for one, or has waited for as
-    /// long as its queue timeout allows. Final.
+    /// long as its queue timeout allows. Not retried.
     PoolTimeout,
-    /// The call's deadline passed, or the next wait would pass it. Final.
+    /// The call's deadline passed, or the next wait would pass it. Not retried.
     DeadlineExceeded,
-    /// The pool is shutting down, or its actors are gone. Final.
+    /// The pool is shutting down, or its actors are gone. Not retried.
     ShuttingDown,
-    /// The worker running the call died, and the call cannot be retried (again). Final.
+    /// The worker running the call died, and the call cannot be retried (again). Not retried.
     WorkerCrashed,
-    /// Workers died so often that the pool has given up on all of them. Final;
+    /// Workers died so often that the pool has given up on all of them. Not retried;
     /// [`AwwPool::resize`](crate::AwwPool::resize) starts workers again.
     NoWorkers,
     /// A callback given to the pool panicked, took too long to return or returned something
-    /// unusable. Final.
+    /// unusable. Also if the pool has no thread for its own long work, such as building an item of
+    /// megabytes, or if that work panics. Not retried.
     Callback,
     /// The host name did not resolve. Never sent, so any method is retried.
     Resolve,
@@ -50,63 +51,64 @@ pub enum ErrorKind {
     Connect,
     /// The proxy refused the tunnel, because of its credentials or for another reason, or is not
     /// an HTTP proxy. A proxy that cannot be reached or cannot reach the host is `Connect`.
-    /// Nothing was sent; final.
+    /// Nothing was sent; not retried.
     Proxy,
     /// The TLS handshake failed. Never sent, so any method is retried, unless the cause is a
-    /// certificate or another setting of either side: that would fail again, and is final.
+    /// certificate or another setting of either side, which would fail again.
     Tls,
     /// The connection broke before the whole response was read. Retried for idempotent methods,
     /// and for any method if nothing of the request was written.
     Disconnected,
     /// One attempt took longer than the attempt timeout. Retried for idempotent methods.
     Timeout,
-    /// The body of the response stopped arriving for longer than the read-idle timeout. Retried
-    /// for idempotent methods.
+    /// The response had begun to arrive, with its head or its body, and then stopped for longer
+    /// than the read-idle timeout. Retried for idempotent methods.
     Stalled,
     /// The body ended before its declared length or its last chunk. Retried for idempotent methods.
     Truncated,
-    /// The response is not valid HTTP/1.1, or its body cannot be decompressed. Final.
+    /// The response is not valid HTTP/1.1, or its body cannot be decompressed. Not retried.
     Framing,
-    /// The head of the response is larger than 128 KiB or has too many fields. Final.
+    /// The head of the response is larger than 128 KiB or has too many fields. Not retried.
     HeadTooLarge,
-    /// The body, after decompression, is larger than the body limit. Final.
+    /// The body, after decompression, is larger than the body limit. Not retried.
     BodyTooLarge,
     /// The status of the response is not a success. 408, 429 and 5xx except 501 are retried
     /// for idempotent methods (429, 425 and a 403 that is a rate limit for any method).
-    /// Others are final, except the statuses of
+    /// Others are not, except the statuses of
     /// [`PoolBuilder::limit_statuses`](crate::PoolBuilder::limit_statuses) and
     /// [`retry_after_statuses`](crate::PoolBuilder::retry_after_statuses).
     Status,
     /// A 401 that one token refresh did not fix, or that no refresh is likely to fix (see
-    /// [`TokenSource`](crate::tokens::TokenSource)). Final.
+    /// [`TokenSource`](crate::tokens::TokenSource)). Not retried.
     Unauthorized,
-    /// The API requested a longer wait than the pool accepts. Final; [`Error::retry_after`] has the
-    /// wait.
+    /// The API requested a longer wait than the pool accepts. Not retried;
+    /// [`Error::retry_after`] has the wait.
     RateLimited,
     /// The circuit breaker is open, so nothing was sent. If the call was attempted before, the
-    /// error of its last attempt is the source. Final; [`Error::retry_after`] is the longest time
-    /// until the next probe.
+    /// error of its last attempt is the source. Not retried; [`Error::retry_after`] is the longest
+    /// time until the next probe.
     CircuitOpen,
-    /// The token callback failed, timed out or panicked. Final for this call.
+    /// The token callback failed, timed out or panicked. Not retried.
     Token,
     /// The body does not have the requested form: it is not JSON, or has another shape or type.
-    /// Final.
+    /// Not retried.
     Decode,
     /// The server sends the same page again and again, or a page names a page that was read before
-    /// as the next one. Final.
+    /// as the next one. Not retried.
     PageLoop,
-    /// Nothing in the responses says where the set ends. Final.
+    /// The second page has the items of the first, and nothing on them says that there are pages:
+    /// the API seems not to page. Not retried.
     PaginationMissing,
-    /// The set changed while it was read, and the stream was set to fail in that case. Final.
+    /// The set changed while it was read, and the stream was set to fail in that case. Not retried.
     SetChanged,
     /// The set has more rows or pages, or a page has more items, than the read allows: the message
-    /// names the limit, one of `max_rows`, `max_pages` and `max_page_items`. Final.
+    /// names the limit, one of `max_rows`, `max_pages` and `max_page_items`. Not retried.
     SetTooLarge,
     /// The cursor or the URL of the next page is no longer valid. A read that starts again may see
-    /// another state of the set. Final.
+    /// another state of the set. Not retried.
     CursorExpired,
     /// A page says that more rows follow but they cannot be reached, or nothing says that the rows
-    /// which were read are all. The message names what says so. Final.
+    /// which were read are all. The message names what says so. Not retried.
     Incomplete,
     /// A [`ResponseRule`](crate::retry::ResponseRule) treats a response as a failure although its
     /// status is a success (2xx). Retried if the rule says so.
@@ -170,11 +172,13 @@ pub enum Delivery {
 
 /// The error of every call, stream and setting.
 ///
-/// `Display` names the kind and the cause but nothing that could contain a secret: no query
-/// string, no body except what a [`ResponseRule`](crate::retry::ResponseRule) quotes from it, and
-/// no header except the target of a redirect. Accessors return the rest. As the source of a
-/// Vantage error, which already says all of that, it only prints whether a retry may help and how
-/// long the call took; `{:#}` prints everything.
+/// `Display` names the kind and the cause but nothing that could contain a secret: no query string
+/// and no other part of a response than these: what a [`ResponseRule`](crate::retry::ResponseRule)
+/// quotes from a body, where a redirect or the next page leads (origin and path only), and a
+/// `Content-Encoding` that the pool does not read. Accessors return the rest. As the source of a
+/// Vantage error, which already says all of that, it only prints how long the call took and whether
+/// it [may succeed later](Self::is_retryable) ("retryable") or not ("final"); `{:#}` prints
+/// everything.
 ///
 /// ```
 /// use vantage_api_pool::{AwwPool, ErrorKind};
@@ -206,6 +210,8 @@ struct Inner {
     is_told: bool,
     /// Whether a retry would fail the same way, even if errors of this kind can be transient.
     is_lasting: bool,
+    /// Whether the API refused the call because of a rate limit, whatever the status.
+    is_refusal: bool,
     /// Secrets of the request, besides its token, that must not be shown.
     secrets: Vec<Arc<SecretString>>,
     /// The value that owns a user's source; must be dropped last.
@@ -226,6 +232,7 @@ impl Error {
             source: None,
             is_told: false,
             is_lasting: false,
+            is_refusal: false,
             secrets: Vec::new(),
             end_of_source: None,
         }))
@@ -276,6 +283,12 @@ impl Error {
 
     pub(crate) fn is_lasting(&self) -> bool {
         self.0.is_lasting
+    }
+
+    /// Records whether the API refused the call because of a rate limit.
+    pub(crate) fn refused(mut self, is_refusal: bool) -> Self {
+        self.0.is_refusal = is_refusal;
+        self
     }
 
     pub(crate) fn with_wait(mut self, wait: Duration) -> Self {
@@ -345,8 +358,10 @@ impl Error {
         self.0.elapsed
     }
 
-    /// The wait that the API, the rate limit or the circuit breaker requires and that was not
-    /// accepted.
+    /// The wait that the API, the rate limit or the circuit breaker requires and that the pool did
+    /// not accept because it is too long. `None` if the call ended for another reason, whatever the
+    /// API requests: after the last attempt of [`max_attempts`](crate::PoolBuilder::max_attempts),
+    /// the wait of a 429 is only in the headers of the [`response`](Self::response).
     #[must_use]
     pub fn retry_after(&self) -> Option<Duration> {
         self.0.wait
@@ -354,35 +369,13 @@ impl Error {
 
     /// Whether the same call may succeed if it is made again later. The pool has already done the
     /// retries it may do.
+    ///
+    /// It does not say that repeating the call is safe. If its method is not idempotent, look at
+    /// [`delivery`](Self::delivery) too: only after [`Delivery::NotSent`] or a rate limit, such as
+    /// a 429, is it certain that the server has not acted on the request.
     #[must_use]
     pub fn is_retryable(&self) -> bool {
         self.0.is_retryable()
-    }
-}
-
-impl Inner {
-    fn is_retryable(&self) -> bool {
-        match self.kind {
-            _ if self.is_lasting => false,
-            ErrorKind::QueueFull
-            | ErrorKind::PoolTimeout
-            | ErrorKind::DeadlineExceeded
-            | ErrorKind::WorkerCrashed
-            | ErrorKind::Resolve
-            | ErrorKind::Connect
-            | ErrorKind::Tls
-            | ErrorKind::Disconnected
-            | ErrorKind::Timeout
-            | ErrorKind::Stalled
-            | ErrorKind::Truncated
-            | ErrorKind::RateLimited
-            | ErrorKind::CircuitOpen
-            | ErrorKind::Token => true,
-            ErrorKind::Status | ErrorKind::ApiError => {
-                self.response.as_ref().is_some_and(|response| is_transient(response.counts_as()))
-            }
-            _ => false,
-        }
     }
 }
 

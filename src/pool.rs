@@ -97,11 +97,11 @@ impl AwwPool {
         self.request(Request::get(target)).await
     }
 
-    /// Makes a call and waits for its answer. Dropping the future cancels the call.
+    /// Makes a call and waits for its response. Dropping the future cancels the call.
     ///
     /// # Errors
-    /// Every answer that is not a success (2xx), after the retries that its status
-    /// and method allow, and every failure to get an answer. See
+    /// Every response that is not a success (2xx), after the retries that its status
+    /// and method allow, and every failure to get a response. See
     /// [`ErrorKind`](crate::ErrorKind).
     pub async fn request(&self, request: Request) -> Result<Response, Error> {
         self.core().await?.dispatcher.call(request, self.tenant.clone()).await
@@ -174,7 +174,7 @@ impl AwwPool {
     }
 
     /// Ends the pool: refuses new calls, lets accepted ones finish for at most
-    /// `drain`, answers the rest with
+    /// `drain`, ends the rest with
     /// [`ErrorKind::ShuttingDown`](crate::ErrorKind::ShuttingDown), and waits until
     /// the pool's threads have ended; one that a callback blocks is left behind after
     /// 2 seconds. A pool that was never used ends at once and does not start any more.
@@ -269,27 +269,29 @@ macro_rules! setters {
 setters! {
     /// Workers, each with a thread and connections of its own: 3 by default, 1 to 1024.
     workers: usize;
-    /// Requests that one worker has on the wire at a time, on average over the
-    /// workers: 32 by default. Times the workers, it is the pool's maximum of
-    /// connections in use, and of those that are kept; further calls queue. While a worker
-    /// has more than its share in use, idle ones of others stay open beside them.
+    /// How many requests the pool has on the wire at a time, divided by the number of workers: 32
+    /// by default. So with 3 workers at most 96 connections are in use, by whichever workers, and
+    /// further calls queue. No more than that are kept for further use either; but as long as one
+    /// worker uses more than its 32, idle connections of the others may stay open in addition.
     connections_per_worker: usize;
-    /// Calls that may be under way beyond those that the connections can carry, be it
-    /// that they wait for a connection, the rate limit, a token or a retry: 16,384 by
-    /// default. The next one fails with
-    /// [`ErrorKind::QueueFull`](crate::ErrorKind::QueueFull). A handle with [credentials of its
-    /// own](AwwPool::with_credentials) has a share of that: it may have no more calls under way
-    /// than there is room for others at the moment.
+    /// How many calls may wait, for a connection, the rate limit, a token or a retry: 16,384 by
+    /// default. They come on top of the calls that all connections can carry. One more call fails
+    /// with [`ErrorKind::QueueFull`](crate::ErrorKind::QueueFull). A handle with [credentials of
+    /// its own](AwwPool::with_credentials) has a share of that: it may have at most as many calls
+    /// under way as the pool could still accept from others.
     max_queued: usize;
     /// How long a call may take as a whole, queueing, waits and retries included,
     /// unless the request sets its own deadline: 120 s by default.
     call_timeout: Duration;
-    /// How long one attempt may take, from its first byte to the end of the body:
-    /// 30 s by default.
+    /// How long one attempt may take, to the end of the body: 30 s by default. If no open
+    /// connection is free, opening one (name, TCP, TLS) is part of it. Waits before the attempt are
+    /// not.
     attempt_timeout: Duration;
     /// How long a connection may take to be established, TLS included: 5 s by default.
     connect_timeout: Duration;
-    /// How long the body of an answer may stand still: 10 s by default.
+    /// How long a response that has begun to arrive, with its head or its body, may stand still:
+    /// 10 s by default. How long it may take to begin is bounded by
+    /// [`attempt_timeout`](Self::attempt_timeout).
     read_idle_timeout: Duration;
     /// How long a connection beyond [`min_connections`](Self::min_connections) is kept without
     /// use: 15 s by default. With zero none is kept. The connection that was used last is used
@@ -304,15 +306,15 @@ setters! {
     /// The most that is read of the body of an error (4xx and 5xx), after decompression: 64 KiB
     /// by default. What is longer is cut there, and its connection is closed: a call keeps that
     /// body while it waits to be retried. No [`ResponseRule`](crate::retry::ResponseRule) sees more
-    /// either, and one that accepts such an answer does not make its rows a whole page.
+    /// either, and one that accepts such a response does not make its rows a whole page.
     max_error_body_bytes: usize;
     /// At most about this many bytes of pages are in memory for all streams and tables of the pool
     /// together: 256 MiB by default. Each has a
     /// [`byte_budget`](crate::PaginatedStream::byte_budget) of its own besides. When this one is
     /// used up, no stream waits for another: each goes on with one page at a time, which is more
     /// than the budget if there are that many streams, and reads ahead again when there is room.
-    /// A handle [with credentials of its own](AwwPool::with_credentials) reads ahead as long as it
-    /// holds no more than what is free for others.
+    /// A handle [with credentials of its own](AwwPool::with_credentials) reads ahead only while its
+    /// own pages take no more bytes than are still free in this budget.
     page_byte_budget: usize;
     /// How often a call is attempted, the first time included: 3 by default. Attempts that do
     /// not count are those after which the API asked for a wait, which the call's timeout alone
@@ -324,22 +326,22 @@ setters! {
     backoff_base: Duration;
     /// The bound on the wait before a retry: 20 s by default. It may be zero.
     backoff_cap: Duration;
-    /// The longest wait that an API may ask for: 300 s by default. A
-    /// longer one fails the call with [`ErrorKind::RateLimited`](crate::ErrorKind::RateLimited),
-    /// with zero any.
+    /// The longest wait that an API may ask for: 300 s by default. A call for which it asks for a
+    /// longer one fails with [`ErrorKind::RateLimited`](crate::ErrorKind::RateLimited). With zero,
+    /// each wait above zero is too long.
     ///
     /// A wait is what `Retry-After` says (whole or decimal seconds, a date, a moment since 1970;
     /// of several the longest), or else the reset of a quota that is used up, of a 429, a 503 or
     /// another limit. After a 429, a 503 or another limit the whole API is held for so long, or
     /// one [handle](AwwPool::with_credentials) or token;
     /// after any other status that is retried, the call waits. When a hold is over one request
-    /// goes first, and more as they are served, all within two seconds. A wait that is over or
-    /// below 10 ms is none: the call backs off as it does without.
+    /// goes first, and more as they are served, all within two seconds. A wait that is already over
+    /// or shorter than 10 ms counts as none: the call backs off as it does without one.
     max_retry_after: Duration;
     /// How long the `acquire` callback or a [`TokenSource`](crate::tokens::TokenSource) may take:
     /// 30 s by default.
     acquire_timeout: Duration;
-    /// Whether compressed answers are asked for: `true` by default.
+    /// Whether compressed responses are asked for: `true` by default.
     gzip: bool;
     /// Whether the root certificates that the operating system trusts are trusted too, besides
     /// those of the web: `false` by default. They are read when the pool is built; where

@@ -1,7 +1,13 @@
-//! Drops users' values outside the pool's own threads: a `Drop` is a user's code too, and one
-//! that blocks must not hold the pool up. Knows nothing of what it keeps.
+//! What users' code must not do to the pool: a callback that panics ends nothing but itself, and
+//! users' values are dropped outside the pool's own threads, since a `Drop` is a user's code too,
+//! and one that blocks must not hold the pool up. Knows nothing of what it runs or keeps.
 
-use std::{cell::Cell, fmt, thread};
+use std::{
+    cell::Cell,
+    fmt, mem,
+    panic::{AssertUnwindSafe, catch_unwind},
+    thread,
+};
 
 thread_local! {
     static IS_OWN: Cell<bool> = const { Cell::new(false) };
@@ -10,6 +16,12 @@ thread_local! {
 /// From here on this thread, which is one of a pool's own, never drops a user's value.
 pub(crate) fn mark_own_thread() {
     IS_OWN.set(true);
+}
+
+/// Runs code that may be a user's; `None` if it panics.
+pub(crate) fn catch_panic<R>(run: impl FnOnce() -> R) -> Option<R> {
+    // Dropping the payload would run a user's code too, which may panic again.
+    catch_unwind(AssertUnwindSafe(run)).map_err(mem::forget).ok()
 }
 
 /// Owns a user's value until it is dropped. If that happens on one of the pool's own threads,

@@ -9,14 +9,14 @@ pub mod bucket;
 pub mod counts;
 #[path = "../../src/rate_limit/dampener.rs"]
 pub mod dampener;
-#[path = "../../src/rate_limit/headers.rs"]
-pub mod headers;
 #[path = "../../src/rate_limit/learned.rs"]
 pub mod learned;
 #[path = "../../src/rate_limit/pace.rs"]
 pub mod pace;
 #[path = "../../src/rate_limit/quota.rs"]
 pub mod quota;
+#[path = "../../src/rate_limit/retry_after.rs"]
+pub mod retry_after;
 #[path = "../../src/rate_limit/simulation.rs"]
 pub mod simulation;
 #[path = "../../src/rate_limit/times.rs"]

@@ -1,5 +1,6 @@
 //! The bytes of pages that the streams of a pool hold in memory together, and the share of them
-//! that a handle with its own credentials may use. Knows nothing of streams.
+//! that a handle with its own credentials may use. What one stream holds is bounded by
+//! `pager/page_window.rs`. Knows nothing of streams.
 
 use std::{
     iter,

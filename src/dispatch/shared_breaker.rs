@@ -175,17 +175,18 @@ pub(crate) struct BreakerPermit<'a> {
 }
 
 impl BreakerPermit<'_> {
-    /// Records the response or the failure of the attempt. `is_limit` is whether a response refuses
-    /// only because of a rate limit, `asks_to_wait` whether it names a wait that the hold observes.
+    /// Records the response or the failure of the attempt. `is_rate_limited` is whether a response
+    /// refuses only because of a rate limit, `asks_to_wait` whether it names a wait that the hold
+    /// observes.
     pub(crate) fn record(
         mut self,
         outcome: &Result<Response, Error>,
-        is_limit: bool,
+        is_rate_limited: bool,
         asks_to_wait: bool,
     ) {
         let settings = &self.circuit.settings;
         let health = match outcome {
-            Ok(_) if is_limit => Health::Good,
+            Ok(_) if is_rate_limited => Health::Good,
             Ok(response) => settings.judge_answer(response.counts_as(), asks_to_wait),
             Err(error) => settings.judge_failure(error.kind()),
         };

@@ -22,7 +22,7 @@ impl Error {
                 Cow::Owned(format!("the API says: {told}"))
             }
             (Some(Ruling { action: Action::Poll, .. }), _) => "there is no result yet".into(),
-            (_, ErrorKind::ApiError) => "a rule takes the answer for a failure".into(),
+            (_, ErrorKind::ApiError) => "a rule takes the response for a failure".into(),
             _ => text::answered(&response),
         };
         Self::new(kind, message).with_response(response)

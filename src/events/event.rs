@@ -1,5 +1,5 @@
-//! The events of a pool: plain values without any URL, header, body or token. Knows nothing of
-//! who emits or receives them.
+//! The events of a pool: plain values without any URL, value of a header, body or token. Knows
+//! nothing of who emits or receives them.
 
 use std::time::Duration;
 
@@ -16,11 +16,14 @@ use crate::{error::ErrorKind, retry::BreakerState};
 /// end, whatever happens to the attempt; a receiver that subscribes late may see the end of an
 /// attempt whose start it missed.
 ///
-/// No event holds a URL, a header, a body or a token.
+/// No event holds a URL, the value of a header, a body or a token. What comes closest is the
+/// origin in [`OriginHeld`](Self::OriginHeld) and the name of a header field in
+/// [`LimitUnread`](Self::LimitUnread).
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Event {
-    /// A request is about to be written; all waits of the call are over.
+    /// An attempt begins: all waits of the call are over. If no open connection is free, one is
+    /// opened next, and then the request is written.
     #[non_exhaustive]
     AttemptStarted {
         /// The attempt.
@@ -33,7 +36,8 @@ pub enum Event {
         attempt: Attempt,
         /// How it ended.
         outcome: Outcome,
-        /// The time since its start, including the body but not the waits before it.
+        /// The time since its start: with the opening of a connection, if one was opened, and the
+        /// body, but without the waits before it.
         latency: Duration,
     },
     /// A call will be attempted again because its last attempt failed. Sending a request again with

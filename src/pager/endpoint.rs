@@ -17,7 +17,7 @@ use super::{
     mode::ReadMode,
     next_url,
     resume_token::ReadIdentity,
-    strategy::{Continuation, PageAddress, PageRequest, PageTrailer, PageView, Paging, Position},
+    strategy::{Continuation, PageAddress, PageMetadata, PageRequest, PageView, Paging, Position},
 };
 use crate::{
     base_url::BaseUrl,
@@ -28,8 +28,8 @@ use crate::{
     response::Response,
 };
 
-/// The default prefetch, in pages.
-const DEFAULT_PREFETCH: usize = 3;
+/// The default prefetch, in pages, of streams and tables.
+pub(crate) const DEFAULT_PREFETCH: usize = 3;
 /// The default byte budget.
 const DEFAULT_BYTE_BUDGET: usize = 64 * 1024 * 1024;
 
@@ -118,9 +118,10 @@ impl Endpoint {
                 let call_timeout = caller.dispatcher.config.settings.call_timeout;
                 request = request.timeout(left.min(call_timeout));
             }
+            let asked = request.target().to_owned();
             let (response, effort) = caller.measured(request).await?;
             if response.is_moved() {
-                endpoint.follow_move(&caller.dispatcher.config.base, &address, size, &response);
+                endpoint.follow_move(&caller.dispatcher.config.base, &asked, &response);
             }
             let is_long = response.body().len() >= LONG;
             let scan = if is_long || endpoint.paging.is_chained() {
@@ -140,14 +141,8 @@ impl Endpoint {
 
     /// Sends requests for later pages to where a permanent redirect of this one led (RFC 9110
     /// section 15.4.9), if it changed only the path.
-    fn follow_move(
-        &self,
-        base: &BaseUrl,
-        address: &PageAddress,
-        size: Option<u64>,
-        response: &Response,
-    ) -> Option<()> {
-        let asked = base.join(self.request(base, address, size).ok()?.target()).ok()?;
+    fn follow_move(&self, base: &BaseUrl, asked: &str, response: &Response) -> Option<()> {
+        let asked = base.join(asked).ok()?;
         let endpoint = base.join(self.path()).ok()?;
         let url = response.url().filter(|url| url.query() == asked.query())?;
         if asked.path() != endpoint.path() {
@@ -282,8 +277,8 @@ impl Endpoint {
         response: &Response,
     ) -> Result<PageScan, Error> {
         let list = ItemList::of(&self.envelope, response)?;
-        let (taken, trailer) = list.survey_all(response, &self.envelope, self.paging.pointer())?;
-        let PageTrailer { mut info, pointer, .. } = trailer;
+        let (taken, metadata) = list.survey_all(response, &self.envelope, self.paging.pointer())?;
+        let PageMetadata { mut info, pointer, .. } = metadata;
         let items = taken.count;
         self.paging.read_headers(response.headers(), &mut info);
         let first;

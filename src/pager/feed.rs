@@ -18,9 +18,9 @@ use super::{
     actor,
     endpoint::Endpoint,
     mode::ReadMode,
+    page_window::PageWindow,
     prefetcher::{Horizon, Prefetcher, QueuedPage},
     strategy::{PageAddress, Position},
-    window::PageWindow,
 };
 use crate::{dispatch::Connected, error::Error};
 

@@ -15,16 +15,16 @@ mod judge;
 mod mode;
 mod next_url;
 mod page;
+mod page_window;
 mod prefetcher;
 mod reader;
 mod reorder;
 mod resume_token;
 mod strategy;
 mod stream;
-mod window;
 
 pub(crate) use bounds::Bounds;
-pub(crate) use endpoint::page_url;
+pub(crate) use endpoint::{DEFAULT_PREFETCH, page_url};
 pub use envelope::Envelope;
 pub(crate) use facts::PageInfo;
 pub(crate) use format::{DecodedPage, ItemDecoder, Typed, decode_item, decode_only_item};

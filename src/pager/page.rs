@@ -1,13 +1,7 @@
 //! One page of a read, whose items are built on demand, on the consumer's thread, or elsewhere if
 //! they are long; and the fetch of a single page outside of any stream.
 
-use std::{
-    collections::VecDeque,
-    mem,
-    panic::{AssertUnwindSafe, catch_unwind},
-    sync::Arc,
-    time::Instant,
-};
+use std::{collections::VecDeque, mem, sync::Arc, time::Instant};
 
 use futures::future::BoxFuture;
 
@@ -24,6 +18,7 @@ use crate::{
     dispatch::{Connected, Effort, PoolLink},
     error::{Error, ErrorKind},
     response::Response,
+    user_value::catch_panic,
 };
 
 /// The next item of a page, or its error; `None` after the last. And the progress with it.
@@ -275,16 +270,16 @@ impl<T: Send + 'static> OpenPage<T> {
     /// How many items there are and the metadata of the page.
     pub(super) fn survey(&self) -> Result<(usize, PageInfo), Error> {
         let survey = self.list.survey_all(&self.response, &self.endpoint.envelope, None);
-        let (taken, trailer) = survey.map_err(|error| self.effort.attach_to(error))?;
-        Ok((taken.count, self.with_headers(trailer.info)))
+        let (taken, metadata) = survey.map_err(|error| self.effort.attach_to(error))?;
+        Ok((taken.count, self.with_headers(metadata.info)))
     }
 
     /// The metadata of the page, once every item was built.
     pub(super) fn info(&self) -> Result<PageInfo, Error> {
         let envelope = &self.endpoint.envelope;
-        let trailer = self.list.survey(&self.response, envelope, None, self.progress);
-        let trailer = trailer.map_err(|error| self.effort.attach_to(error))?;
-        Ok(self.with_headers(trailer.info))
+        let metadata = self.list.survey(&self.response, envelope, None, self.progress);
+        let metadata = metadata.map_err(|error| self.effort.attach_to(error))?;
+        Ok(self.with_headers(metadata.info))
     }
 
     /// Decodes the whole page, and yields now and then. Its metadata may be known already.
@@ -327,15 +322,10 @@ fn build_next<T>(
     list: &ItemList,
     mut progress: Taken,
 ) -> Built<T> {
+    let panicked = || Some(Err(Error::new(ErrorKind::Callback, "building the items panicked")));
     // The code that builds an item may be a user's.
-    let build = AssertUnwindSafe(|| decoder.next(response, list, &mut progress));
-    let panicked = |payload| {
-        // Dropping the payload runs a user's code too, which may panic again.
-        mem::forget(payload);
-        Some(Err(Error::new(ErrorKind::Callback, "building the items panicked")))
-    };
-    let next = catch_unwind(build).unwrap_or_else(panicked);
-    (next, progress)
+    let next = catch_panic(|| decoder.next(response, list, &mut progress));
+    (next.unwrap_or_else(panicked), progress)
 }
 
 /// Fetches a single page, within `bounds`, with `items` as the page size if the API takes one.

@@ -17,9 +17,9 @@ use tokio::sync::{mpsc, watch};
 use super::{
     endpoint::{Endpoint, FetchedPage},
     mode::ReadMode,
+    page_window::{PagePermit, PageWindow},
     reorder::Reorder,
     strategy::{PageAddress, Position, Seen, Stride, is_zero},
-    window::{PagePermit, PageWindow},
 };
 use crate::{
     dispatch::Caller,

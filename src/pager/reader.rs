@@ -21,9 +21,9 @@ use super::{
     format::{ErasedDecoder, ItemList, same_items},
     judge::Judge,
     page::{Built, OpenPage},
+    page_window::PagePermit,
     prefetcher::{Horizon, QueuedPage},
     strategy::{Continuation, Observation, PageAddress, Plan, Position, Verdict},
-    window::PagePermit,
 };
 use crate::{
     coop::CoopBudget,

@@ -34,7 +34,8 @@ use crate::{dispatch::PoolLink, error::Error, priority::Priority, signer::Signer
 /// in order. A consumer that stops reading stops the requests; dropping the stream cancels them.
 ///
 /// A stream yields at most one error, as its last item, after every item of the pages before it
-/// and perhaps some items of the failed page. A stream that ends without an error is complete.
+/// and perhaps some items of the failed page. A stream that ends without an error has seen no sign
+/// that rows are missing; [`Paging`] says what the signs are, and has settings to ignore some.
 /// Items are built one by one, on the thread that reads them; one of 256 KiB or more is built on
 /// another, so that no poll takes long.
 ///

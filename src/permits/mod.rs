@@ -6,5 +6,5 @@ mod priority_queue;
 mod semaphore;
 
 pub(crate) use in_flight::{InFlight, Stage};
-pub(crate) use priority_queue::{Place, Queue};
+pub(crate) use priority_queue::{Queue, QueuePosition};
 pub(crate) use semaphore::{NoPermit, Permit, Semaphore};

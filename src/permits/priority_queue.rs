@@ -20,7 +20,7 @@ pub(crate) struct Queue<T> {
 
 /// A position in the queue.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Place {
+pub(crate) struct QueuePosition {
     rank: usize,
     number: u64,
 }
@@ -32,14 +32,14 @@ impl<T> Default for Queue<T> {
 }
 
 impl<T> Queue<T> {
-    pub(crate) fn push(&mut self, priority: Priority, value: T) -> Place {
+    pub(crate) fn push(&mut self, priority: Priority, value: T) -> QueuePosition {
         let (rank, number) = (priority.rank(), self.next);
         self.next += 1;
         if self.ranks[rank].is_empty() {
             self.passed[rank] = 0;
         }
         self.ranks[rank].insert(number, value);
-        Place { rank, number }
+        QueuePosition { rank, number }
     }
 
     /// The next entry.
@@ -62,11 +62,11 @@ impl<T> Queue<T> {
         self.ranks[self.turn()?].pop_first().map(|(_, value)| value)
     }
 
-    pub(crate) fn get_mut(&mut self, place: Place) -> Option<&mut T> {
+    pub(crate) fn get_mut(&mut self, place: QueuePosition) -> Option<&mut T> {
         self.ranks[place.rank].get_mut(&place.number)
     }
 
-    pub(crate) fn remove(&mut self, place: Place) -> Option<T> {
+    pub(crate) fn remove(&mut self, place: QueuePosition) -> Option<T> {
         self.ranks[place.rank].remove(&place.number)
     }
 
@@ -85,14 +85,14 @@ impl<T> Queue<T> {
     }
 
     /// Whether `place` is next.
-    pub(crate) fn is_first(&self, place: Place) -> bool {
+    pub(crate) fn is_first(&self, place: QueuePosition) -> bool {
         let first = self.turn().filter(|rank| *rank == place.rank);
         first.and_then(|rank| self.ranks[rank].keys().next()) == Some(&place.number)
     }
 
     /// How many entries go before `place`, as with [`ahead_of`](Self::ahead_of); `None` once it has
     /// left.
-    pub(crate) fn ahead(&self, place: Place) -> Option<usize> {
+    pub(crate) fn ahead(&self, place: QueuePosition) -> Option<usize> {
         let rank = &self.ranks[place.rank];
         rank.contains_key(&place.number).then(|| {
             let more_urgent: usize = self.ranks[..place.rank].iter().map(BTreeMap::len).sum();

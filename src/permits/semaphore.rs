@@ -13,7 +13,7 @@ use std::{
     task::{Context, Poll, Waker},
 };
 
-use super::priority_queue::{Place, Queue};
+use super::priority_queue::{Queue, QueuePosition};
 use crate::{lock::lock, priority::Priority};
 
 /// There are no more permits.
@@ -177,7 +177,7 @@ pub(crate) struct Acquire {
     permits: Arc<Semaphore>,
     priority: Priority,
     /// The position of the wait. A position that has left the queue was given a permit.
-    place: Option<Place>,
+    place: Option<QueuePosition>,
 }
 
 impl Future for Acquire {

@@ -21,7 +21,7 @@ impl AwwPool {
     }
 
     /// As [`request`](Self::request), but never waits for a connection: when all are in use,
-    /// or others wait for one, it says so at once. It does wait for its answer, for a token
+    /// or others wait for one, it says so at once. It does wait for its response, for a token
     /// and for the rate limit.
     ///
     /// # Errors

@@ -38,7 +38,7 @@ impl PoolBuilder {
     /// per second: 0.5 is one request every two seconds. None by default.
     /// [`AwwPool::set_rate`] changes it.
     ///
-    /// Where the API tells of a quota in its answers (`RateLimit` and `RateLimit-Policy` of
+    /// Where the API tells of a quota in its responses (`RateLimit` and `RateLimit-Policy` of
     /// draft-ietf-httpapi-ratelimit-headers, `…RateLimit-…` and `…Rate-Limit-…` with `Limit`,
     /// `Remaining` and `Reset` and whatever is before and after, or a list such as `remaining=9;
     /// resets=41`; a reset is seconds, a moment since 1970 in seconds or smaller units, a date,
@@ -69,7 +69,7 @@ impl PoolBuilder {
 
     /// Whether the pool finds out by itself how much the API bears: `false` by default.
     ///
-    /// It does nothing until the API first answers with 429 or another limit, or with a status
+    /// It does nothing until the API first responds with 429 or another limit, or with a status
     /// of [`slow_down_statuses`](Self::slow_down_statuses). From then on it keeps to a rate
     /// of its own, which each of these cuts and which recovers and grows as long as none comes.
     /// A 429 that asks to leave one of several tokens alone holds that token and cuts nothing.

@@ -31,14 +31,15 @@ impl AwwPool {
 impl PoolBuilder {
     /// How often in a row a worker may die, in one place and within
     /// [`restart_period`](Self::restart_period), before it is not replaced any more: 100 times
-    /// by default. Only workers that died without having answered a call count. With zero the
-    /// first such death is final. When no worker is left, every call fails at once with
+    /// by default. Only workers that died without having completed a call count. With zero a
+    /// worker is not even replaced after the first such death. When no worker is left, every call
+    /// fails at once with
     /// [`ErrorKind::NoWorkers`](crate::ErrorKind::NoWorkers), until
     /// [`AwwPool::resize`]. The same goes for the thread of the `acquire` callback; without
     /// it, calls fail with [`ErrorKind::Token`](crate::ErrorKind::Token).
     ///
-    /// The rule is that of Erlang/OTP's supervisors. The default lets ten calls, each of
-    /// which kills the ten workers that it may, come in a row.
+    /// The rule is that of Erlang/OTP's supervisors. One call can kill ten workers before it is
+    /// given up, so the default of 100 leaves room for ten such calls in a row.
     pub fn restart_intensity(mut self, restart_intensity: u32) -> Self {
         self.config.restart_intensity = restart_intensity;
         self

@@ -16,17 +16,19 @@ use crate::{
 };
 
 impl AwwPool {
-    /// The same pool, not yet started, with tokens: at most `tokens` (1 to 1024) at a time, got
-    /// by `acquire` and put into each request by `apply`.
+    /// A new pool, not started yet, that has the settings of this one and uses tokens: at most
+    /// `tokens` (1 to 1024) at a time, returned by `acquire` and put into each request by `apply`.
+    /// Receivers of this pool's [`events`](Self::events) see none of its events.
     ///
-    /// `acquire` runs at most once at a time for each token, on a thread of its own,
-    /// for at most 30 seconds; it yields a string or a [`Token`] with a lifetime.
+    /// `acquire` runs at most once at a time for each token, on a thread of its own, for at most
+    /// [`acquire_timeout`](PoolBuilder::acquire_timeout) (30 s by default); it returns a string or
+    /// a [`Token`] with a lifetime.
     /// `apply` runs on a worker before every attempt, and returns the request or the error that
     /// kept it from making one. Once a callback of the pool has blocked a worker, it runs on a
     /// thread of its own, for at most
     /// [`replace_blocked_after`](PoolBuilder::replace_blocked_after), of which the `apply` of
     /// one handle has eight at a time. A 401 leads to one new token and one retry; a second 401 is
-    /// the call's error. So is the first where a new token is not likely to help, see
+    /// the call's error. If a new token is not likely to help, the first 401 already is, see
     /// [`TokenSource`].
     ///
     /// Of several tokens the one with the most quota left goes out, as the API's headers tell

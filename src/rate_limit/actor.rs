@@ -79,9 +79,9 @@ fn has_left((acquire, _): &Waiting) -> bool {
 }
 
 /// Owns the queue.
-pub(crate) struct Limiter {
+pub(crate) struct RateQueue {
     pacer: Arc<Pacer>,
-    /// The tokens, if each has a limit: the limiter then chooses which one to send.
+    /// The tokens, if each has a limit: this then chooses which one to send.
     tokens: Option<Arc<Mutex<Rotation>>>,
     slots: Arc<Semaphore>,
     queue: Queue<Waiting>,
@@ -89,13 +89,13 @@ pub(crate) struct Limiter {
     replays: Vec<Waiting>,
     /// The timer until the next permit.
     timer: Option<SpawnHandle>,
-    /// For each priority, whether the limiter waits for a connection permit.
+    /// For each priority, whether a connection permit is waited for.
     wants_slot: [bool; Priority::COUNT],
     /// Notifies the supervisor when this actor is gone.
     _watch: Box<dyn Send>,
 }
 
-impl Limiter {
+impl RateQueue {
     /// An empty queue in front of `pacer`, and of the `tokens` if each has a limit.
     pub(crate) fn new(
         pacer: Arc<Pacer>,
@@ -216,18 +216,18 @@ impl Limiter {
     }
 
     /// Waits for a connection permit. A more urgent call that comes later does not wait behind less
-    /// urgent ones for which the limiter waits already.
+    /// urgent ones that are waited for already.
     fn wait_for_slot(&mut self, priority: Priority, ctx: &mut Context<Self>) {
         if std::mem::replace(&mut self.wants_slot[priority.rank()], true) {
             return;
         }
         let slot = self.slots.acquire(priority).into_actor(self);
-        ctx.spawn(slot.map(move |slot, limiter, ctx| {
-            limiter.wants_slot[priority.rank()] = false;
+        ctx.spawn(slot.map(move |slot, own, ctx| {
+            own.wants_slot[priority.rank()] = false;
             match slot {
-                Ok(slot) => limiter.serve(Some(slot), limiter::now(), ctx),
+                Ok(slot) => own.serve(Some(slot), limiter::now(), ctx),
                 Err(_) => {
-                    let all = limiter.replays.drain(..).chain(limiter.queue.drain());
+                    let all = own.replays.drain(..).chain(own.queue.drain());
                     for (Acquire { reply, .. }, _) in all {
                         let _ = reply.send(Err(Error::shutting_down()));
                     }
@@ -237,11 +237,11 @@ impl Limiter {
     }
 }
 
-impl Actor for Limiter {
+impl Actor for RateQueue {
     type Context = Context<Self>;
 }
 
-impl Handler<Acquire> for Limiter {
+impl Handler<Acquire> for RateQueue {
     type Result = ();
 
     fn handle(&mut self, acquire: Acquire, ctx: &mut Self::Context) {
@@ -276,7 +276,7 @@ impl Handler<Acquire> for Limiter {
     }
 }
 
-impl Handler<SetLimit> for Limiter {
+impl Handler<SetLimit> for RateQueue {
     type Result = ();
 
     fn handle(&mut self, SetLimit(limit): SetLimit, ctx: &mut Self::Context) {
@@ -290,4 +290,4 @@ impl Handler<SetLimit> for Limiter {
 }
 
 #[cfg(test)]
-crate::actors::mortal!(Limiter);
+crate::actors::mortal!(RateQueue);

@@ -8,7 +8,7 @@ use std::{
 
 use http::{HeaderMap, HeaderName, StatusCode};
 
-use super::{dampener::Slower, headers::retry_after, quota::Quota, reading::quota};
+use super::{dampener::Slower, quota::Quota, reading::quota, retry_after::retry_after};
 use crate::{
     error::{Error, ErrorKind},
     response::{Action, Ruling},
@@ -57,7 +57,7 @@ impl AnswerRules {
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct Classified {
     /// It refuses the request only because of a rate limit, so the request was not processed.
-    pub(crate) is_limit: bool,
+    pub(crate) is_rate_limited: bool,
     pub(crate) slower: Slower,
     /// The wait that it names, at least [`SHORTEST`]; zero if the named wait is shorter or over,
     /// and `None` if it names none.
@@ -97,7 +97,7 @@ pub(crate) fn classify(
     let asked = retry_after(headers, rules.reads_millis, now, &mut unread);
     let told = quota(headers, now);
     unread.extend(told.unread);
-    let is_limit = match ruled {
+    let is_rate_limited = match ruled {
         Some(ruled) => ruled.action == Action::RateLimited,
         None if status == StatusCode::FORBIDDEN => {
             rules.limits.contains(&code) || asked.is_some() || told.is_used_up
@@ -105,23 +105,23 @@ pub(crate) fn classify(
         None => status == StatusCode::TOO_MANY_REQUESTS || rules.limits.contains(&code),
     };
     let is_unavailable = status == StatusCode::SERVICE_UNAVAILABLE || code == OVERLOADED;
-    let reset = told.reset.filter(|_| is_limit || is_unavailable);
+    let reset = told.reset.filter(|_| is_rate_limited || is_unavailable);
     let (by_body, by_rule) = ruled.map_or((None, None), |ruled| (ruled.told, ruled.wait));
-    let waits = [asked, by_body, reset, by_rule.filter(|_| is_limit)];
+    let waits = [asked, by_body, reset, by_rule.filter(|_| is_rate_limited)];
     let mut waits = waits.into_iter().flatten();
     let named = waits.clone().next().map(|_| Duration::ZERO);
     let wait = waits.find(|wait| *wait >= SHORTEST);
     let slower = match &rules.slower {
-        _ if is_limit => Slower::Yes,
+        _ if is_rate_limited => Slower::Yes,
         Some(slower) if slower.contains(&code) => Slower::Yes,
         None if status == StatusCode::SERVICE_UNAVAILABLE => Slower::IfOften,
         _ => Slower::No,
     };
     Classified {
-        is_limit,
+        is_rate_limited,
         slower,
         wait: wait.or(named),
-        holds: is_limit || is_unavailable,
+        holds: is_rate_limited || is_unavailable,
         is_worth_a_wait: wait.is_some() && ruled.is_none() && rules.worth_a_wait.contains(&code),
         quota: told.quota,
         should_retry: (rules.reads_should_retry && ruled.is_none())
@@ -165,23 +165,25 @@ mod tests {
     #[test]
     fn a_403_is_a_limit_where_it_says_so() {
         let limit = |fields| by_default(403, fields);
-        assert!(!limit(&[]).is_limit);
-        assert!(!limit(&[("x-ratelimit-remaining", "9"), ("x-ratelimit-reset", "1")]).is_limit);
-        assert!(!limit(&[("retry-after", "soon")]).is_limit);
+        assert!(!limit(&[]).is_rate_limited);
+        assert!(
+            !limit(&[("x-ratelimit-remaining", "9"), ("x-ratelimit-reset", "1")]).is_rate_limited
+        );
+        assert!(!limit(&[("retry-after", "soon")]).is_rate_limited);
         for fields in [
             &[("retry-after", "1")][..],
             &[("x-ratelimit-remaining", "0"), ("x-ratelimit-reset", "1")],
             &[("ratelimit", r#""a";r=0;t=1"#)],
         ] {
             let classified = limit(fields);
-            assert!(classified.is_limit && classified.holds, "{fields:?}");
+            assert!(classified.is_rate_limited && classified.holds, "{fields:?}");
             assert_eq!((classified.wait, classified.slower), (SECOND, Slower::Yes), "{fields:?}");
         }
         assert_eq!(limit(&[("x-ratelimit-remaining", "0")]).wait, None);
-        assert!(limit(&[("x-ratelimit-remaining", "0")]).is_limit);
+        assert!(limit(&[("x-ratelimit-remaining", "0")]).is_rate_limited);
         // A used-up quota does not make another status a rate limit.
         for code in [400, 401, 404, 500] {
-            assert!(!by_default(code, &[("x-ratelimit-remaining", "0")]).is_limit, "{code}");
+            assert!(!by_default(code, &[("x-ratelimit-remaining", "0")]).is_rate_limited, "{code}");
         }
     }
 
@@ -205,7 +207,7 @@ mod tests {
         for code in [408, 409, 413, 423, 425, 500, 502, 504, 520] {
             let classified = by_default(code, &[("retry-after", "1")]);
             assert_eq!(
-                (classified.wait, classified.holds, classified.is_limit),
+                (classified.wait, classified.holds, classified.is_rate_limited),
                 (SECOND, false, false)
             );
         }
@@ -225,7 +227,10 @@ mod tests {
             reads_millis: false,
             reads_should_retry: true,
         };
-        assert!(classified(&rules, 420, &[]).is_limit && classified(&rules, 509, &[]).is_limit);
+        assert!(
+            classified(&rules, 420, &[]).is_rate_limited
+                && classified(&rules, 509, &[]).is_rate_limited
+        );
         assert_eq!(classified(&rules, 509, &[]).slower, Slower::Yes);
         assert_eq!(classified(&rules, 500, &[]).slower, Slower::Yes);
         assert_eq!(classified(&rules, 503, &[]).slower, Slower::No);

@@ -8,8 +8,8 @@ use http::{HeaderMap, HeaderName, HeaderValue};
 use sfv::{BareItem, Item};
 
 use super::{
-    headers::sent_at,
     quota::{Policy, State, integer, items, policy},
+    retry_after::sent_at,
     times,
 };
 

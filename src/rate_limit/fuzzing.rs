@@ -7,7 +7,7 @@ use http::{
     header::{DATE, RETRY_AFTER},
 };
 
-use super::{headers::retry_after, quota};
+use super::{quota, retry_after::retry_after};
 
 /// Reads `value` as a `Retry-After`, in a response whose `Date` is `date`.
 ///

@@ -120,11 +120,15 @@ impl RateLimiter {
     }
 
     /// Joins the queue behind callers of the same priority, until `in_flight` is taken away.
-    pub(crate) fn join(&self, in_flight: Option<Arc<InFlight>>, priority: Priority) -> Place<'_> {
+    pub(crate) fn join(
+        &self,
+        in_flight: Option<Arc<InFlight>>,
+        priority: Priority,
+    ) -> QueueGuard<'_> {
         let wake = Arc::new(Notify::new());
         let has_call = in_flight.is_some();
         let at = lock(&self.state).queue.push(priority, (Arc::clone(&wake), in_flight));
-        Place { limiter: self, at, wake, has_call }
+        QueueGuard { limiter: self, at, wake, has_call }
     }
 
     /// A copy of this limit with its rate, burst and saved permits.
@@ -162,14 +166,14 @@ impl State {
 }
 
 /// A position in the queue; dropping it leaves the queue.
-pub(crate) struct Place<'a> {
+pub(crate) struct QueueGuard<'a> {
     limiter: &'a RateLimiter,
-    at: permits::Place,
+    at: permits::QueuePosition,
     wake: Arc<Notify>,
     has_call: bool,
 }
 
-impl Place<'_> {
+impl QueueGuard<'_> {
     /// How long until there is a permit for this position, if those before it stay.
     pub(crate) fn wait(&self, now: Instant) -> Duration {
         let state = lock(&self.limiter.state);
@@ -240,7 +244,7 @@ impl Place<'_> {
     }
 }
 
-impl Drop for Place<'_> {
+impl Drop for QueueGuard<'_> {
     fn drop(&mut self) {
         let mut state = lock(&self.limiter.state);
         let was_first = state.queue.is_first(self.at);

@@ -3,10 +3,10 @@
 //! `pace` decides how fast requests may leave: the lowest of the configured limit, the quotas in
 //! response headers (read by `reading`, `quota` and `counts`, and followed from one response to the
 //! next by `learned`) and the rate inferred from refusals (`dampener`), in one `bucket`. The
-//! `pacer` is the pace shared by workers and limiter, and `actor` the queue of calls that found no
+//! `pacer` is the pace shared by workers and queue, and `actor` the queue of calls that found no
 //! permit. `classify` says whether a response is a rate limit, and which wait its headers request
-//! (`headers`). `hold` stops everyone for as long as a server requests, and `reopening` lets calls
-//! back gradually. `rotation` decides which token is used next; all workers share it.
+//! (`retry_after`). `hold` stops everyone for as long as a server requests, and `reopening` lets
+//! calls back gradually. `rotation` decides which token is used next; all workers share it.
 //! `limiter` and `keyed` are limits as values, for users and for the pool's own limits per key and
 //! per worker; `keys` forgets unused keys, and `timer` wakes callers on any executor.
 
@@ -17,7 +17,6 @@ mod counts;
 mod dampener;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod fuzzing;
-mod headers;
 mod hold;
 mod keyed;
 mod keys;
@@ -28,6 +27,7 @@ mod pacer;
 mod quota;
 mod reading;
 mod reopening;
+mod retry_after;
 mod rotation;
 #[cfg(test)]
 mod simulation;
@@ -36,14 +36,14 @@ mod tests;
 mod timer;
 mod times;
 
-pub(crate) use actor::{Acquire, Limiter, SetLimit, TokenWish};
+pub(crate) use actor::{Acquire, RateQueue, SetLimit, TokenWish};
 pub(crate) use bucket::{Bucket, default_burst};
 pub(crate) use classify::{AnswerRules, Classified, classify};
 pub(crate) use dampener::Slower;
 pub(crate) use hold::{Hold, HoldPermit};
 pub use keyed::KeyedRateLimiter;
 pub use limiter::RateLimiter;
-pub(crate) use limiter::{Place, SLOWEST, now};
+pub(crate) use limiter::{QueueGuard, SLOWEST, now};
 pub(crate) use pace::Pace;
 pub(crate) use pacer::{PacedAttempt, Pacer};
 pub(crate) use quota::Quota;

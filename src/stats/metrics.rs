@@ -6,6 +6,7 @@ use std::time::Duration;
 use metrics::{
     Label, Unit, counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram,
 };
+use rust_decimal::Decimal;
 
 use super::{Stats, WaitCause};
 use crate::retry::BreakerState;
@@ -17,7 +18,7 @@ type Number<T> =
 const CALLS: &str = "Calls that ended, by how.";
 const ATTEMPTS: &str = "Requests put on the wire, by what came of them.";
 
-const COUNTERS: [Number<u64>; 22] = [
+const COUNTERS: &[Number<u64>] = &[
     ("calls_total", Some(("outcome", "ok")), CALLS, |stats| stats.calls_ok),
     ("calls_total", Some(("outcome", "failed")), CALLS, |stats| stats.calls_failed),
     ("calls_total", Some(("outcome", "cancelled")), CALLS, |stats| stats.calls_cancelled),
@@ -31,22 +32,29 @@ const COUNTERS: [Number<u64>; 22] = [
     ("retries_total", None, "Attempts after a failed one.", |stats| stats.retries),
     ("retries_denied_total", None, "Retries beyond the retry budget.", |s| s.retries_denied),
     ("hedges_total", None, "Attempts made beside another one.", |stats| stats.hedges),
-    ("hedges_won_total", None, "Hedges that brought the answer.", |stats| stats.hedges_won),
-    ("rate_limited_total", None, "Answers with status 429.", |stats| stats.rate_limited),
+    ("hedges_won_total", None, "Hedges that got the response first.", |stats| stats.hedges_won),
+    ("rate_limited_total", None, "Responses that count as a 429.", |stats| stats.rate_limited),
+    ("malformed_limit_headers_total", None, "Limit headers that make no sense.", |stats| {
+        stats.malformed_limit_headers
+    }),
     ("breaker_openings_total", None, "How often the breaker opened.", |s| s.breaker_openings),
+    ("breaker_refusals_total", None, "Calls the breaker refused.", |s| s.breaker_refusals),
     ("token_refreshes_total", None, "Tokens acquired.", |stats| stats.token_refreshes),
     ("worker_restarts_total", None, "Workers replaced.", |stats| stats.worker_restarts),
     ("pages_total", None, "Pages of streams.", |stats| stats.pages),
     ("items_total", None, "Items on those pages.", |stats| stats.items),
+    ("paging_warnings_total", None, "Signals of pages overruled.", |stats| stats.paging_warnings),
     ("connections_opened_total", None, "Connections opened.", |stats| stats.connections_opened),
     ("received_bytes_total", None, "Bytes of bodies.", |stats| stats.bytes_received),
 ];
 
-const GAUGES: [Number<f64>; 5] = [
+const GAUGES: &[Number<f64>] = &[
     ("calls_open", None, "Calls under way.", |stats| stats.calls_open as f64),
     ("connections_open", None, "Connections that are open.", |s| s.connections_open as f64),
     ("workers", None, "Workers that there are to be.", |stats| stats.size as f64),
     ("workers_serving", None, "Workers that take calls.", |stats| stats.serving as f64),
+    ("rate", None, "Requests per second allowed; infinite if any.", |s| per_second(s.rate)),
+    ("rate_limit", None, "The limit that is set; infinite if none.", |s| per_second(s.rate_limit)),
     ("breaker_open", None, "0 closed, 0.5 half-open, 1 open.", |stats| match stats.breaker {
         BreakerState::Closed => 0.0,
         BreakerState::HalfOpen => 0.5,
@@ -74,12 +82,12 @@ impl Publisher {
             return;
         }
         let new = now.difference(&self.last);
-        for (name, label, help, of) in COUNTERS {
+        for &(name, label, help, of) in COUNTERS {
             let name = full(name);
             describe_counter!(name.clone(), help);
             counter!(name, self.labels(label)).increment(of(&new));
         }
-        for (name, label, help, of) in GAUGES {
+        for &(name, label, help, of) in GAUGES {
             let name = full(name);
             describe_gauge!(name.clone(), help);
             gauge!(name, self.labels(label)).set(of(&now));
@@ -99,6 +107,11 @@ impl Publisher {
         let own = own.map(|(name, value)| Label::from_static_parts(name, value));
         std::iter::once(self.pool.clone()).chain(own).collect()
     }
+}
+
+/// A rate as a number, with which an alert can compare.
+fn per_second(rate: Option<Decimal>) -> f64 {
+    rate.and_then(|rate| f64::try_from(rate).ok()).unwrap_or(f64::INFINITY)
 }
 
 fn full(name: &str) -> String {

@@ -4,6 +4,18 @@
 //! them. No call waits for a lock or another actor in order to be counted, so a snapshot may lag
 //! behind by one flush.
 
+// # How to add a metric
+//
+// Add a documented field to `Stats` (`snapshot`) and name it in `Stats::difference`, for which the
+// compiler asks, and in its `Display`. Then count it:
+//
+// - on a worker: a field of `Counters` (`counters`), which the compiler wants named in
+//   `Stats::absorb`; the worker adds to it by `counters.borrow_mut()`;
+// - on the callers' side, without a worker: an atomic in `dispatch/counters.rs`;
+// - for an actor: a `Report` (`actor`).
+//
+// Last, publish it: a line in `COUNTERS` or `GAUGES` (`metrics`). Nothing fails without that line.
+
 mod actor;
 mod counters;
 mod durations;

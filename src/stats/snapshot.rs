@@ -46,7 +46,8 @@ pub struct Stats {
     /// Requests sent, or attempted to be sent. Moves when an attempt ends, however it ends:
     /// this is the sum of the four statuses, `transport_errors` and `cancelled`.
     pub attempts: u64,
-    /// Attempts after the first of a call. Moves when such an attempt begins.
+    /// Retries: attempts that follow a failed one of the same call. Moves when one is decided on,
+    /// before the wait for it; if the call ends during that wait, it counts all the same.
     pub retries: u64,
     /// Retries that were due but not made because the retry budget was used up. Moves when the
     /// call ends for that reason.
@@ -70,7 +71,9 @@ pub struct Stats {
     /// Attempts that ended because nobody waited for them any more, or because their worker died.
     /// Moves when such an attempt is given up.
     pub cancelled: u64,
-    /// Responses with status 429; each counts in `status_4xx` too. Moves with that.
+    /// Responses with status 429, and those that a [`ResponseRule`](crate::retry::ResponseRule)
+    /// counts as one, whatever their status. Moves when the body was read; the response counts by
+    /// its own status too, such as in `status_4xx`.
     pub rate_limited: u64,
     /// Header fields about waits and quotas, such as `Retry-After` and `RateLimit`, that make no
     /// sense and were ignored; each is reported by
@@ -114,8 +117,9 @@ pub struct Stats {
     pub connections_open: u64,
     /// Body bytes of complete responses, after decompression. Moves when the body was read.
     pub bytes_received: u64,
-    /// How long attempts took, from the start of writing to the end of the body, without the waits
-    /// before them; percentiles have three digits. Moves with every complete response.
+    /// How long attempts took, to the end of the body: with the opening of a connection, if one was
+    /// opened, but without the waits before them. Percentiles have three digits. Moves with every
+    /// complete response.
     pub latency: Durations,
     /// What calls waited for before their attempts. Moves when a wait ends.
     pub waits: Waits,
@@ -262,9 +266,9 @@ impl fmt::Display for Stats {
             f,
             "{:.1?}: {} calls ok, {} failed, {} cancelled, {} refused, {} open; {} attempts, \
              {} retries, {} denied, {} hedges, 2xx {}, 3xx {}, 4xx {} \
-             (429 {}), 5xx {}, no answer {}, cancelled {}; latency {}; {} pages, {} items, {} bytes; \
-             {} connections opened, {} open; {} tokens, {} restarts, {} of {} workers serve; \
-             breaker {}, {} openings, {} refusals",
+             (429 {}), 5xx {}, no response {}, cancelled {}; latency {}; {} pages, {} items, \
+             {} bytes; {} connections opened, {} open; {} tokens, {} restarts, {} of {} workers \
+             serve; breaker {}, {} openings, {} refusals",
             self.elapsed,
             self.calls_ok,
             self.calls_failed,

@@ -93,7 +93,7 @@ impl Supervisor {
         let settings = &dispatcher.config.settings;
         let parts = WorkerParts {
             dispatcher: Arc::clone(&dispatcher),
-            limiter: roles.limiter.actor_ref(),
+            rate_queue: roles.rate_queue.actor_ref(),
             pacer: Arc::clone(&roles.pacer),
             keys: settings.keys().map(Arc::new),
             token_manager: roles.token_manager.actor_ref(),

@@ -6,7 +6,7 @@ use actix::prelude::*;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Role {
     Stats,
-    Limiter,
+    RateQueue,
     Tokens,
 }
 

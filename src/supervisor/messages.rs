@@ -58,8 +58,8 @@ impl FetchBy {
     }
 }
 
-/// Opens a paged stream of JSON values. It has the same settings as [`PaginatedStream`], with
-/// the same defaults.
+/// Opens a paged stream of JSON values. It has four settings of [`PaginatedStream`], with the same
+/// defaults; all others are made on the stream that is returned, before it is polled.
 #[derive(Debug, Clone, Message)]
 #[rtype(result = "PaginatedStream")]
 pub struct OpenStream {

@@ -10,7 +10,7 @@ use super::{
     death_watch::Role,
     messages::SetRate,
     restart_backoff::Repair,
-    threads::Place,
+    threads::ThreadOwner,
     threads::no_thread,
 };
 use crate::{config::check_rate, error::Error, rate_limit::SetLimit};
@@ -23,7 +23,7 @@ impl Supervisor {
         }
         match role {
             Role::Stats => self.roles.start_stats(),
-            Role::Limiter => self.roles.start_limiter(),
+            Role::RateQueue => self.roles.start_rate_queue(),
             Role::Tokens => match Arbiter::try_new() {
                 Ok(arbiter) => self.roles.start_tokens(arbiter),
                 Err(error) => {
@@ -39,9 +39,9 @@ impl Supervisor {
         let hangs = self.roles.token_manager_hangs(self.monitor.excused, now);
         if hangs && let Some(arbiter) = self.roles.take_callbacks() {
             tracing::warn!("the acquire callback blocks its thread for too long: it is replaced");
-            self.threads.abandon(arbiter, Place::TokenManager);
+            self.threads.abandon(arbiter, ThreadOwner::TokenManager);
         }
-        let may_start = self.threads.may_abandon(Place::TokenManager);
+        let may_start = self.threads.may_abandon(ThreadOwner::TokenManager);
         if hangs {
             self.roles.suspend_tokens(may_start);
         }
@@ -100,14 +100,14 @@ impl Handler<SetRate> for Supervisor {
 
     fn handle(&mut self, SetRate(rate): SetRate, _: &mut Self::Context) -> Self::Result {
         let checked = check_rate("set_rate", rate);
-        let limiter = self.parts.limiter.clone();
+        let rate_queue = self.parts.rate_queue.clone();
         let is_retired = self.retired.is_some();
         Box::pin(async move {
             checked?;
             if is_retired {
                 return Err(Error::shutting_down());
             }
-            limiter.ask(|| SetLimit(rate)).await
+            rate_queue.ask(|| SetLimit(rate)).await
         })
     }
 }

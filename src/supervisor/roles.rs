@@ -16,7 +16,7 @@ use super::{
 use crate::{
     actors::{ActorRef, Holder},
     dispatch::Dispatcher,
-    rate_limit::{Limiter, Pace, Pacer},
+    rate_limit::{Pace, Pacer, RateQueue},
     stats::{Stats, StatsCollector},
     token_manager::{Signs, TokenManager, TokenSet},
 };
@@ -78,7 +78,7 @@ pub(super) struct Roles {
     /// The pool's own tokens, if it has any.
     pub(super) own_tokens: Option<Arc<TokenSet>>,
     pub(super) stats: Supervised<StatsCollector>,
-    pub(super) limiter: Supervised<Limiter>,
+    pub(super) rate_queue: Supervised<RateQueue>,
     pub(super) token_manager: Supervised<TokenManager>,
     /// The thread of the token manager, where the users' `acquire` runs.
     callbacks: Option<Arbiter>,
@@ -111,14 +111,14 @@ impl Roles {
             ledger: Arc::default(),
             pacer: Arc::new(pacer),
             stats: Supervised::new(Role::Stats),
-            limiter: Supervised::new(Role::Limiter),
+            rate_queue: Supervised::new(Role::RateQueue),
             token_manager: Supervised::new(Role::Tokens),
             callbacks: None,
             signs: Arc::new(Signs::new(now)),
             is_suspended: false,
         };
         roles.start_stats();
-        roles.start_limiter();
+        roles.start_rate_queue();
         if let Some(callbacks) = callbacks {
             roles.start_tokens(callbacks);
         }
@@ -132,14 +132,14 @@ impl Roles {
         self.stats.give_to(Some(collector));
     }
 
-    /// A replacement limiter continues with the same bucket.
-    pub(super) fn start_limiter(&mut self) {
-        let watch = self.limiter.next_watch(&self.supervisor);
+    /// A replacement continues with the same bucket.
+    pub(super) fn start_rate_queue(&mut self) {
+        let watch = self.rate_queue.next_watch(&self.supervisor);
         let slots = Arc::clone(self.dispatcher.semaphore());
         let limited = self.own_tokens.as_ref().filter(|own| own.is_limited);
         let tokens = limited.map(|own| Arc::clone(&own.rotation));
-        let limiter = Limiter::new(Arc::clone(&self.pacer), tokens, slots, watch);
-        self.limiter.give_to(Some(limiter.start()));
+        let queue = RateQueue::new(Arc::clone(&self.pacer), tokens, slots, watch);
+        self.rate_queue.give_to(Some(queue.start()));
     }
 
     /// A replacement manager acquires every token again.
@@ -188,7 +188,7 @@ impl Roles {
         use crate::actors::Die;
         match role {
             Role::Stats => kill(&self.stats),
-            Role::Limiter => kill(&self.limiter),
+            Role::RateQueue => kill(&self.rate_queue),
             Role::Tokens => kill(&self.token_manager),
         }
     }
@@ -202,7 +202,7 @@ impl Roles {
     ) -> Option<Repair> {
         match role {
             Role::Stats => self.stats.decide(incarnation, intensity),
-            Role::Limiter => self.limiter.decide(incarnation, intensity),
+            Role::RateQueue => self.rate_queue.decide(incarnation, intensity),
             Role::Tokens => self.token_manager.decide(incarnation, intensity),
         }
     }

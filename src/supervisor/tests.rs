@@ -75,7 +75,7 @@ fn parts() -> (WorkerParts, mpsc::UnboundedReceiver<SupervisorRequest>) {
             routes,
             ask,
         )),
-        limiter: ActorRef::of(&watch::Sender::default()),
+        rate_queue: ActorRef::of(&watch::Sender::default()),
         pacer: Arc::new(Pacer::new(
             Pace::new(None, None, false, Duration::ZERO, now),
             Arc::default(),
@@ -258,7 +258,7 @@ async fn when_the_rate_limiter_dies_those_who_wait_are_served_and_the_limit_hold
         let waiting = calls(&core, 10);
         let killing = async {
             for _ in 0..3 {
-                kill(&core, Role::Limiter).await;
+                kill(&core, Role::RateQueue).await;
             }
         };
         futures::future::join(waiting, killing).await;
@@ -273,7 +273,7 @@ async fn a_limiter_that_follows_another_one_serves_on_after_a_resize() {
     let url = obliging_server().await;
     let core = start(PoolConfig { rate_limit: Some(1_000.into()), ..PoolConfig::new(url) }).await;
     core.supervisor.send(Resize(1)).await.unwrap().unwrap();
-    kill(&core, Role::Limiter).await;
+    kill(&core, Role::RateQueue).await;
     calls(&core, 50).await;
     assert_eq!(stats_of(&core).await.calls_ok, 50);
 }

@@ -22,17 +22,17 @@ pub(super) fn no_thread(source: std::io::Error) -> Error {
 
 /// Whose thread was abandoned.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Place {
+pub(super) enum ThreadOwner {
     Slot(usize),
     /// A worker that was leaving after a resize.
     Leaving,
     TokenManager,
 }
 
-/// Threads that were stopped but may not have ended yet, with the place for which each was
+/// Threads that were stopped but may not have ended yet, with the owner of each that was
 /// abandoned; the others end soon.
 #[derive(Default)]
-pub(super) struct Threads(Vec<(Option<Place>, oneshot::Receiver<()>)>);
+pub(super) struct Threads(Vec<(Option<ThreadOwner>, oneshot::Receiver<()>)>);
 
 impl Threads {
     /// Stops threads that nothing blocks.
@@ -41,16 +41,19 @@ impl Threads {
     }
 
     /// Stops a thread as soon as the callback that blocks it returns.
-    pub(super) fn abandon(&mut self, arbiter: Arbiter, place: Place) {
-        self.stop(vec![arbiter], Some(place));
+    pub(super) fn abandon(&mut self, arbiter: Arbiter, owner: ThreadOwner) {
+        self.stop(vec![arbiter], Some(owner));
     }
 
-    /// Whether one more thread may be abandoned for `place`.
-    pub(super) fn may_abandon(&mut self, place: Place) -> bool {
+    /// Whether one more thread may be abandoned for `owner`.
+    pub(super) fn may_abandon(&mut self, owner: ThreadOwner) -> bool {
         self.forget_ended();
-        let most =
-            if place == Place::TokenManager { MOST_ABANDONED_MANAGERS } else { MOST_ABANDONED };
-        self.0.iter().filter(|(abandoned, _)| *abandoned == Some(place)).count() < most
+        let most = if owner == ThreadOwner::TokenManager {
+            MOST_ABANDONED_MANAGERS
+        } else {
+            MOST_ABANDONED
+        };
+        self.0.iter().filter(|(abandoned, _)| *abandoned == Some(owner)).count() < most
     }
 
     /// Resolves when all threads have ended.
@@ -61,7 +64,7 @@ impl Threads {
         }
     }
 
-    fn stop(&mut self, arbiters: Vec<Arbiter>, abandoned: Option<Place>) {
+    fn stop(&mut self, arbiters: Vec<Arbiter>, abandoned: Option<ThreadOwner>) {
         self.forget_ended();
         for arbiter in &arbiters {
             arbiter.stop();

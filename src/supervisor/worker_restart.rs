@@ -14,7 +14,7 @@ use super::{
     heartbeat::Finding,
     messages::Resize,
     restart_backoff::Repair,
-    threads::Place,
+    threads::ThreadOwner,
     worker_handle::{WorkerHandle, worker_arbiter},
 };
 use crate::{
@@ -169,8 +169,8 @@ impl Supervisor {
     /// later has no effect: its calls are no longer its own.
     fn abandon(&mut self, worker: u64, ctx: &mut Context<Self>) {
         let Some(index) = self.workers.index_of(worker) else { return };
-        let place = index.map_or(Place::Leaving, Place::Slot);
-        if !self.threads.may_abandon(place) {
+        let owner = index.map_or(ThreadOwner::Leaving, ThreadOwner::Slot);
+        if !self.threads.may_abandon(owner) {
             return;
         }
         let Some(handle) = self.workers.take(worker) else { return };
@@ -186,7 +186,7 @@ impl Supervisor {
         if let Some(index) = index {
             self.restart_worker(index, &handle, ctx);
         }
-        self.threads.abandon(handle.arbiter, place);
+        self.threads.abandon(handle.arbiter, owner);
     }
 
     /// Takes a call from its worker, and ends its attempts. Returns how far the call had come.
@@ -208,7 +208,7 @@ impl Supervisor {
         match stage {
             Stage::Unsent => self.requeue(call),
             Stage::Applying => blocked("the apply callback blocked its worker for too long"),
-            Stage::Answering => blocked("building the items blocked the worker for too long"),
+            Stage::Answering => blocked("the worker was blocked as it delivered the response"),
             // Its response may have arrived just as it was taken away.
             Stage::Sent if !call.request.is_idempotent() => call.fail(crashed()),
             Stage::Sent | Stage::Returned => self.rescue(call, Loss::Dropped),

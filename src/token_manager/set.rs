@@ -28,9 +28,9 @@ pub(crate) struct TokenSet {
     /// A number unique among all sets.
     pub(crate) id: u64,
     pub(crate) credentials: Credentials,
-    /// Which token is used next, shared by workers, limiter and token manager.
+    /// Which token is used next, shared by workers, rate queue and token manager.
     pub(crate) rotation: Arc<Mutex<Rotation>>,
-    /// Whether each token has its own rate limit: then the limiter chooses among them.
+    /// Whether each token has its own rate limit: then the rate queue chooses among them.
     pub(crate) is_limited: bool,
     slots: Vec<SharedSlot>,
     pub(crate) marks: Arc<Marks>,

@@ -140,7 +140,7 @@ impl ClientCredentials {
         let pool = self.pool.as_ref().map_err(Clone::clone)?;
         pool.request(outgoing).await.or_else(|error| match error.response() {
             Some(response) if grant::is_refusal(response) => Ok(response.clone()),
-            _ => Err(failed("the token endpoint gave no answer to use").with_source(error)),
+            _ => Err(failed("the token endpoint gave no response to use").with_source(error)),
         })
     }
 }

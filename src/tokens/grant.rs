@@ -121,8 +121,7 @@ fn refused(status: StatusCode, code: Option<&str>) -> Error {
 }
 
 fn no_response(what: &str) -> Error {
-    let what = format!(
-        "the answer of the token endpoint is no token response (RFC 6749 section 5): {what}"
-    );
+    let what =
+        format!("what the token endpoint sent is no token response (RFC 6749 section 5): {what}");
     Error::new(ErrorKind::Token, what)
 }

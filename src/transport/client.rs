@@ -129,7 +129,7 @@ impl Client {
         if status == StatusCode::PARTIAL_CONTENT && is_part_of_bytes(response.headers()) {
             let mut names = defaults.iter().map(|(name, _)| name.as_str());
             if !request.headers().contains_key(RANGE) && !names.any(|name| name == RANGE) {
-                let what = "the answer is a part of a body of which no part was asked for";
+                let what = "the response is a part of a body of which no part was asked for";
                 return Err(Error::new(ErrorKind::Framing, what).with_response(response));
             }
         }
@@ -166,13 +166,13 @@ fn send_error(error: SendRequestError) -> Error {
             })
         }
         SendRequestError::Connect(ConnectError::Disconnected) => {
-            unknown(ErrorKind::Disconnected, "the connection was closed before any answer")
+            unknown(ErrorKind::Disconnected, "the connection was closed before any response")
         }
         SendRequestError::Response(ParseError::TooLarge) => {
-            unknown(ErrorKind::HeadTooLarge, "the head of the answer is too large")
+            unknown(ErrorKind::HeadTooLarge, "the head of the response is too large")
         }
         SendRequestError::Response(error) => {
-            unknown(ErrorKind::Framing, "the answer has a head that is not valid")
+            unknown(ErrorKind::Framing, "the response has a head that is not valid")
                 .with_source(error)
         }
         _ => unknown(ErrorKind::Disconnected, "the request could not be sent"),
@@ -188,7 +188,7 @@ fn payload_error(error: PayloadError) -> Error {
             })
         }
         PayloadError::Incomplete(None) => {
-            unknown(ErrorKind::Truncated, "the answer ended before its body was complete")
+            unknown(ErrorKind::Truncated, "the response ended before its body was complete")
         }
         error => unknown(ErrorKind::Framing, "the body is not valid").with_source(error),
     }

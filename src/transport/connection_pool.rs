@@ -1,6 +1,6 @@
 //! The connections of one client: hands them out, takes them back, closes those that stay unused,
 //! and keeps the minimum open in the background. `pool_state` decides which one is used and which
-//! is closed; `reconnect_backoff` decides when a lost one is replaced.
+//! is closed; `refill_backoff` decides when a lost one is replaced.
 
 use std::{
     cell::RefCell,
@@ -15,7 +15,7 @@ use super::{
     connector::Connector,
     gauge::Gauge,
     pool_state::{Limits, PoolState},
-    reconnect_backoff::ReconnectBackoff,
+    refill_backoff::RefillBackoff,
     settings::Settings,
     stream::Stream,
     strict_io::StrictIo,
@@ -32,7 +32,7 @@ pub(super) struct ConnectionPool {
     connector: Rc<Connector>,
     gauge: Arc<Gauge>,
     read_idle_timeout: Duration,
-    backoff: RefCell<ReconnectBackoff>,
+    backoff: RefCell<RefillBackoff>,
     /// The last failure to reach the minimum, and the number of failures.
     failure: RefCell<(u64, Option<Error>)>,
     /// There is something to do before the next sweep.

@@ -219,19 +219,18 @@ impl Exchange {
                 return Ok(());
             }
             Phase::Ended if clean => return Ok(()),
-            Phase::Body(_) => {
-                self.failure(ErrorKind::Truncated, "the answer ended before its body was complete")
-            }
+            Phase::Body(_) => self
+                .failure(ErrorKind::Truncated, "the response ended before its body was complete"),
             Phase::Head if self.seen == 0 && self.requests > 1 => {
                 self.is_stale = true;
                 self.failure(
                     ErrorKind::Disconnected,
-                    "a reused connection was closed before any answer",
+                    "a reused connection was closed before any response",
                 )
             }
             _ => self.failure(
                 ErrorKind::Disconnected,
-                "the connection was closed before the answer was complete",
+                "the connection was closed before the response was complete",
             ),
         };
         Err(match broken {
@@ -243,17 +242,17 @@ impl Exchange {
     /// The error if nothing arrived for too long.
     pub(super) fn stall(&mut self) -> Error {
         self.spent = true;
-        self.failure(ErrorKind::Stalled, "the answer stopped arriving")
+        self.failure(ErrorKind::Stalled, "the response stopped arriving")
     }
 
     fn refused(&self, refusal: Refusal) -> Error {
         match refusal {
             Refusal::TooLarge => self.failure(
                 ErrorKind::HeadTooLarge,
-                "the head of the answer is larger than 128 KiB or has more than 96 fields",
+                "the head of the response is larger than 128 KiB or has more than 96 fields",
             ),
             Refusal::Malformed(what) => {
-                self.failure(ErrorKind::Framing, format!("the answer is malformed: {what}"))
+                self.failure(ErrorKind::Framing, format!("the response is malformed: {what}"))
             }
         }
     }

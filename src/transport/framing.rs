@@ -6,9 +6,9 @@
 const MAX_LINE: u32 = 16 * 1024;
 
 // The error for an invalid chunked body.
-const NO_CHUNK: &str = "the answer is malformed: not a valid chunk";
-const EXTENDED: &str = "the answer is malformed: its chunks have more than 16 KiB of extensions";
-const NO_TRAILER: &str = "the answer is malformed: what follows its last chunk is no field line";
+const NO_CHUNK: &str = "the response is malformed: not a valid chunk";
+const EXTENDED: &str = "the response is malformed: its chunks have more than 16 KiB of extensions";
+const NO_TRAILER: &str = "the response is malformed: what follows its last chunk is no field line";
 
 /// What is left of a body.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -50,7 +50,7 @@ pub(super) enum ChunkState {
     },
     /// In the trailer section, of which `total` bytes were received.
     Trailer {
-        place: Place,
+        place: TrailerPlace,
         total: u32,
     },
     Done,
@@ -59,7 +59,7 @@ pub(super) enum ChunkState {
 /// Where in a line of the trailer section the next byte is. Each line is a field line (RFC 9112
 /// section 7.1.2), so data after a chunk of size 0 is not read as one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Place {
+pub(super) enum TrailerPlace {
     /// At the start of a line, which may continue the field of the line before.
     Start {
         may_fold: bool,
@@ -141,7 +141,9 @@ impl ChunkState {
                 _ => return Err(NO_CHUNK),
             },
             Self::SizeEnd { size } => match (byte, size) {
-                (b'\n', 0) => Self::Trailer { place: Place::Start { may_fold: false }, total: 0 },
+                (b'\n', 0) => {
+                    Self::Trailer { place: TrailerPlace::Start { may_fold: false }, total: 0 }
+                }
                 (b'\n', left) => Self::Data { left },
                 _ => return Err(NO_CHUNK),
             },
@@ -151,7 +153,7 @@ impl ChunkState {
                 _ => return Err(NO_CHUNK),
             },
             Self::Trailer { total, .. } if total >= MAX_LINE => return Err(NO_TRAILER),
-            Self::Trailer { place: Place::End { is_last: true }, .. } if byte == b'\n' => {
+            Self::Trailer { place: TrailerPlace::End { is_last: true }, .. } if byte == b'\n' => {
                 Self::Done
             }
             Self::Trailer { place, total } => {
@@ -163,7 +165,7 @@ impl ChunkState {
     }
 }
 
-impl Place {
+impl TrailerPlace {
     fn step(self, byte: u8) -> Result<Self, &'static str> {
         Ok(match (self, byte) {
             (Self::Start { .. }, b'\r') => Self::End { is_last: true },

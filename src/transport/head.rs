@@ -180,7 +180,7 @@ impl HeadReader {
                     self.interims += 1;
                     self.interim_bytes += len;
                     if self.interims > MAX_INTERIMS || self.interim_bytes > MAX_INTERIM_BYTES {
-                        return Err(Refusal::Malformed("too many interim answers"));
+                        return Err(Refusal::Malformed("too many interim responses"));
                     }
                     let _ = self.bytes.split_to(len);
                 }

@@ -21,7 +21,7 @@ mod mend;
 mod no_proxy;
 mod pool_state;
 mod proxy;
-mod reconnect_backoff;
+mod refill_backoff;
 mod sender;
 mod settings;
 mod stream;

@@ -125,9 +125,9 @@ pub(super) fn is_open(bytes: &mut BytesMut) -> Result<bool, Error> {
         let len = match response.parse(bytes) {
             Ok(Status::Complete(len)) => len,
             Ok(Status::Partial) if bytes.len() < MAX_ANSWER => return Ok(false),
-            Ok(Status::Partial) => return Err(odd("the proxy's answer has no end")),
+            Ok(Status::Partial) => return Err(odd("the proxy's response has no end")),
             Err(_) if mend(bytes) => continue,
-            Err(_) => return Err(odd("the proxy's answer is not HTTP")),
+            Err(_) => return Err(odd("the proxy's response is not HTTP")),
         };
         match response.code.unwrap_or_default() {
             // A tunnel has no body, whatever the head says, and the host does not speak first.

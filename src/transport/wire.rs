@@ -97,7 +97,7 @@ fn wire_header(name: &HeaderName, value: &HeaderValue) -> Result<(WireName, Wire
 /// # Errors
 /// [`ErrorKind::Framing`] if one of them is not legal.
 pub(super) fn answer_head(head: &ResponseHead) -> Result<(StatusCode, HeaderMap), Error> {
-    let illegal = || Error::new(ErrorKind::Framing, "the answer has a head that is not legal");
+    let illegal = || Error::new(ErrorKind::Framing, "the response has a head that is not legal");
     let status = StatusCode::from_u16(head.status.as_u16()).map_err(|_| illegal())?;
     let mut headers = HeaderMap::with_capacity(head.headers.len());
     for (name, value) in head.headers() {

@@ -9,7 +9,7 @@ use vantage_core::{Result, error};
 use vantage_table::pagination::Pagination;
 
 use super::{
-    error::incorrect, filter::Filter, keyed::KeyedRow, keys::Keys, query::Query, reads::Read,
+    error::incorrect, keyed::KeyedRow, keys::Keys, query::Query, reads::Read, row_filter::Filter,
     window::RowWindow,
 };
 use crate::{

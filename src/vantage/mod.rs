@@ -36,7 +36,6 @@ mod entities;
 mod entity;
 mod error;
 mod expression;
-mod filter;
 mod fluent;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod fuzzing;
@@ -59,6 +58,7 @@ mod reads;
 mod record;
 mod related;
 mod relations;
+mod row_filter;
 mod scan;
 mod settings;
 mod source;

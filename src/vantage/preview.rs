@@ -6,9 +6,9 @@ use vantage_core::{Result, VantageError};
 
 use super::{
     condition::{ApiCondition, Operator},
-    filter::{Leaf, Predicate},
     order::SortBy,
     reads::Read,
+    row_filter::{Leaf, Predicate},
 };
 
 /// What a list of a table would send, and what it would do itself.

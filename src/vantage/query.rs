@@ -7,10 +7,10 @@ use vantage_core::VantageError;
 
 use super::{
     condition::{ApiCondition, Operator},
-    filter::{Filter, Leaf, Predicate},
     order::OrderPlan,
     path::{self, ItemPath},
     pushdown::{Pushdown, encoded},
+    row_filter::{Filter, Leaf, Predicate},
     settings::TableSettings,
     where_clause::{Declared, WhereClause, is_equality},
 };
@@ -63,7 +63,7 @@ impl Query {
 /// # Errors
 /// `Unsupported` for a condition that can be neither sent nor evaluated,
 /// `IncorrectUsage` for a path whose placeholders cannot be filled.
-pub(super) fn lower<'a>(
+pub(super) fn to_query<'a>(
     table: &TableSettings,
     declared: &Declared,
     conditions: impl IntoIterator<Item = Cow<'a, ApiCondition>>,
@@ -133,8 +133,8 @@ fn first_field(test: &Predicate) -> String {
 /// row can match.
 ///
 /// # Errors
-/// Those of [`lower`].
-pub(super) fn lower_item<'a>(
+/// Those of [`to_query`].
+pub(super) fn to_item_path<'a>(
     item_path: &str,
     declared: &Declared,
     conditions: impl IntoIterator<Item = Cow<'a, ApiCondition>>,
@@ -150,8 +150,8 @@ pub(super) fn lower_item<'a>(
 /// the set; `None` if no row can match.
 ///
 /// # Errors
-/// Those of [`lower`].
-pub(super) fn lower_path<'a>(
+/// Those of [`to_query`].
+pub(super) fn to_target<'a>(
     template: &str,
     declared: &Declared,
     conditions: impl IntoIterator<Item = Cow<'a, ApiCondition>>,
@@ -178,13 +178,18 @@ mod tests {
         ApiSettings { common, ..ApiSettings::default() }.settings_of(template)
     }
 
-    fn lowered(
+    fn queried(
         template: &str,
         conditions: &[ApiCondition],
         filtering: Filtering,
     ) -> Result<Option<Query>, VantageError> {
         let conditions = conditions.iter().map(Cow::Borrowed);
-        lower(&table(template, filtering), &Declared::default(), conditions, &OrderPlan::default())
+        to_query(
+            &table(template, filtering),
+            &Declared::default(),
+            conditions,
+            &OrderPlan::default(),
+        )
     }
 
     fn only(query: Result<Option<Query>, VantageError>) -> String {
@@ -194,7 +199,7 @@ mod tests {
     }
 
     fn list(template: &str, conditions: &[ApiCondition]) -> String {
-        only(lowered(template, conditions, Filtering::Server))
+        only(queried(template, conditions, Filtering::Server))
     }
 
     fn eq(field: &str, value: impl Into<Value>) -> ApiCondition {
@@ -234,14 +239,14 @@ mod tests {
     fn a_path_that_cannot_be_filled_is_incorrect_usage() {
         for template in ["u/{id}/{x}", "u/{id", "u/{}", "u/id}", "u/{{id}}", "u/{id}#x", "../{id}"]
         {
-            let error = lowered(template, &[eq("id", 7)], Filtering::Server).unwrap_err();
+            let error = queried(template, &[eq("id", 7)], Filtering::Server).unwrap_err();
             assert!(error.is_incorrect_usage(), "{template}: {error}");
         }
         for value in [Value::from(""), Value::from("."), Value::from(".."), Value::Null] {
-            let error = lowered("u/{id}", &[eq("id", value)], Filtering::Server).unwrap_err();
+            let error = queried("u/{id}", &[eq("id", value)], Filtering::Server).unwrap_err();
             assert!(error.is_incorrect_usage(), "{error}");
         }
-        let error = lowered("u/{id}.", &[eq("id", ".")], Filtering::Local).unwrap_err();
+        let error = queried("u/{id}.", &[eq("id", ".")], Filtering::Local).unwrap_err();
         assert!(error.is_incorrect_usage());
     }
 
@@ -257,7 +262,7 @@ mod tests {
         ];
         for condition in conditions {
             let error =
-                lowered("c", std::slice::from_ref(&condition), Filtering::Server).unwrap_err();
+                queried("c", std::slice::from_ref(&condition), Filtering::Server).unwrap_err();
             assert!(error.is_unsupported(), "{condition}: {error}");
             assert!(!error.to_string().contains("canary"), "{error}");
         }
@@ -271,7 +276,7 @@ mod tests {
         {
             let query = |condition: ApiCondition| {
                 let conditions = [Cow::Owned(condition)];
-                lower(&table("c", filtering), &declared, conditions, &OrderPlan::default())
+                to_query(&table("c", filtering), &declared, conditions, &OrderPlan::default())
             };
             assert_eq!(only(query(eq("lang", "en"))), "c?lang=en", "{filtering:?}");
             let error = query(ApiCondition::gt("lang", "en")).unwrap_err();
@@ -282,7 +287,7 @@ mod tests {
     #[test]
     fn a_row_without_the_field_passes_only_what_was_sent() {
         let keeps = |filtering| {
-            let query = lowered("c", &[eq("other", 1)], filtering).unwrap().unwrap();
+            let query = queried("c", &[eq("other", 1)], filtering).unwrap().unwrap();
             query.filter.keeps(&[("n".to_owned(), 1.into())].into_iter().collect())
         };
         assert!(keeps(Filtering::Server) && keeps(Filtering::Checked));
@@ -292,14 +297,14 @@ mod tests {
     #[test]
     fn two_comparisons_in_one_parameter_are_not_both_sent() {
         let two = [ApiCondition::gt("n", 1), ApiCondition::gt("n", 2)];
-        let lowered = |filtering| {
+        let queried = |filtering| {
             let filters = crate::vantage::Filters::suffixes();
             let settings = TableSettings { filters, ..table("c", filtering) };
             let conditions = two.iter().map(Cow::Borrowed);
-            lower(&settings, &Declared::default(), conditions, &OrderPlan::default())
+            to_query(&settings, &Declared::default(), conditions, &OrderPlan::default())
         };
-        assert!(lowered(Filtering::Server).unwrap_err().is_unsupported());
-        let query = lowered(Filtering::Mixed).unwrap().unwrap();
+        assert!(queried(Filtering::Server).unwrap_err().is_unsupported());
+        let query = queried(Filtering::Mixed).unwrap().unwrap();
         assert_eq!(
             (query.targets(), query.filter.predicates().len()),
             (vec!["c?n__gt=1".into()], 1)
@@ -309,15 +314,15 @@ mod tests {
     #[test]
     fn one_list_alone_takes_several_requests() {
         let two = ["a", "b"].map(|field| ApiCondition::is_in(field, [1, 2]));
-        let lowered = |filtering| {
+        let queried = |filtering| {
             let filters =
                 crate::vantage::Filters::equality().lists(crate::vantage::Lists::Requests);
             let settings = TableSettings { filters, ..table("c", filtering) };
             let conditions = two.iter().map(Cow::Borrowed);
-            lower(&settings, &Declared::default(), conditions, &OrderPlan::default())
+            to_query(&settings, &Declared::default(), conditions, &OrderPlan::default())
         };
-        assert!(lowered(Filtering::Server).unwrap_err().is_unsupported());
-        let query = lowered(Filtering::Mixed).unwrap().unwrap();
+        assert!(queried(Filtering::Server).unwrap_err().is_unsupported());
+        let query = queried(Filtering::Mixed).unwrap().unwrap();
         assert_eq!(
             (query.targets(), query.filter.predicates().len()),
             (vec!["c?a=1".into(), "c?a=2".into()], 1)
@@ -327,20 +332,21 @@ mod tests {
     #[test]
     fn a_condition_takes_no_parameter_of_the_order() {
         let by = ApiCondition::column("n");
-        let order = crate::vantage::Sorting::prefixed("sort").lower(
+        let order = crate::vantage::Sorting::prefixed("sort").to_plan(
             [(&by, vantage_table::sorting::SortDirection::Ascending)],
             str::to_owned,
             |_| true,
         );
         let conditions = [Cow::Owned(eq("sort", 1))];
         let table = table("c", Filtering::Server);
-        let error = lower(&table, &Declared::default(), conditions, &order.unwrap()).unwrap_err();
+        let error =
+            to_query(&table, &Declared::default(), conditions, &order.unwrap()).unwrap_err();
         assert!(error.is_unsupported(), "{error}");
     }
 
     #[test]
     fn a_parameter_of_the_path_is_known_however_it_is_written() {
-        let error = lowered("c?%71=1", &[eq("q", 2)], Filtering::Server).unwrap_err();
+        let error = queried("c?%71=1", &[eq("q", 2)], Filtering::Server).unwrap_err();
         assert!(error.is_unsupported(), "{error}");
         assert_eq!(list("c?a", &[eq("q", 2)]), "c?a&q=2");
     }
@@ -356,7 +362,7 @@ mod tests {
         for conditions in nothing {
             for filtering in [Filtering::Server, Filtering::Checked, Filtering::Local] {
                 let template = if conditions[0].field() == Some("id") { "c/{id}" } else { "c" };
-                assert_eq!(lowered(template, conditions, filtering).unwrap(), None);
+                assert_eq!(queried(template, conditions, filtering).unwrap(), None);
             }
         }
         assert_eq!(list("c", &[ApiCondition::is_in("a", [1, 2]), eq("a", 2)]), "c?a=2");
@@ -365,7 +371,7 @@ mod tests {
     #[test]
     fn filtering_decides_what_is_sent() {
         let conditions = [eq("a", 1), eq("b", Value::Null), ApiCondition::is_in("c", [1, 2])];
-        let target = |filtering| only(lowered("c", &conditions, filtering));
+        let target = |filtering| only(queried("c", &conditions, filtering));
         assert_eq!(target(Filtering::Checked), "c?a=1");
         assert_eq!(target(Filtering::Local), "c");
     }
@@ -374,7 +380,7 @@ mod tests {
     fn an_item_is_where_its_path_says() {
         let item = |template: &str, id: &str| {
             let conditions = [eq("a", 1)].map(Cow::Owned);
-            lower_item(&path::below(template), &Declared::default(), conditions)
+            to_item_path(&path::below(template), &Declared::default(), conditions)
                 .unwrap()
                 .unwrap()
                 .0
@@ -390,10 +396,10 @@ mod tests {
     #[test]
     fn an_item_must_meet_what_did_not_fill_its_path() {
         let conditions = || [eq("user", 1), eq("state", "open")].map(Cow::Owned);
-        let item = lower_item("o/{order}/of?u={user}&x=1", &Declared::default(), conditions());
+        let item = to_item_path("o/{order}/of?u={user}&x=1", &Declared::default(), conditions());
         assert!(item.is_err(), "the last placeholder is the id");
         let (path, filter) =
-            lower_item("u/{user}/o/{order}?x=1", &Declared::default(), conditions())
+            to_item_path("u/{user}/o/{order}?x=1", &Declared::default(), conditions())
                 .unwrap()
                 .unwrap();
         assert_eq!(path.of("7").unwrap(), "u/1/o/7?x=1");
@@ -402,7 +408,7 @@ mod tests {
         assert_eq!(filter.admits(&row("shut")), Some(false));
         for path in ["o", "o/{user", "o?id={id}"] {
             assert!(
-                lower_item(path, &Declared::default(), conditions())
+                to_item_path(path, &Declared::default(), conditions())
                     .unwrap_err()
                     .is_incorrect_usage(),
                 "{path}"

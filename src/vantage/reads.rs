@@ -20,14 +20,14 @@ use super::{
     columns::Columns,
     condition::ApiCondition,
     error::of_read,
-    filter::Filter,
     keyed::{KeyedPages, KeyedRow, Scans},
     keys::Keys,
     logic::{check_depth, flattened, values_in},
     order::OrderPlan,
-    query::{Query, lower},
+    query::{Query, to_query},
     record::RowDecoder,
     relations,
+    row_filter::Filter,
     scan::{STREAMED_AT_ONCE, Scan},
     settings::TableSettings,
     union::Union,
@@ -76,7 +76,7 @@ impl Read {
         let settings = api.settings.settings_of(table.table_name());
         let declared = Declared::of(table);
         let orders = table.orders().map(|(condition, direction)| (condition, *direction));
-        let order = settings.sorting.lower(
+        let order = settings.sorting.to_plan(
             orders,
             |column| settings.field_of(column).into_owned(),
             |column| declared.numeric.contains(column),
@@ -274,7 +274,7 @@ impl Read {
     /// The query for the table's conditions and `also`; `None` if no row can match.
     fn query(&self, also: &[ApiCondition]) -> Result<Option<Query>> {
         let conditions = self.conditions().chain(also.iter().map(Cow::Borrowed));
-        lower(&self.settings, &self.declared, conditions, &self.order)
+        to_query(&self.settings, &self.declared, conditions, &self.order)
     }
 
     /// The same read of the set whatever its window, in any order.
@@ -323,7 +323,7 @@ impl Read {
                 for own in each {
                     let shown = own.iter().map(ToString::to_string).collect::<Vec<_>>();
                     let conditions = common.iter().chain(&own).map(Cow::Borrowed);
-                    let query = lower(&self.settings, &self.declared, conditions, &self.order)?;
+                    let query = to_query(&self.settings, &self.declared, conditions, &self.order)?;
                     queries.extend(query.map(|query| (shown.join(", "), query)));
                 }
             }

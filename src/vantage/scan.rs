@@ -4,8 +4,8 @@
 use http::{StatusCode, Uri};
 
 use super::{
-    filter::Filter,
     record::{Row, RowDecoder},
+    row_filter::Filter,
     window::{RowWindow, Span, SpanEnd},
 };
 use crate::{

@@ -15,10 +15,10 @@ use super::{
     PoolApi,
     condition::{ApiCondition, Operator},
     error::refused,
-    filter::{Filter, Leaf, Predicate},
     kind::ValueKind,
     parameter::parameter_text,
     path::Wanted,
+    row_filter::{Filter, Leaf, Predicate},
     value::{LONGEST_PATTERN, SortKey, same},
     value_set::ValueSet,
 };

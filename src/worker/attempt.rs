@@ -25,7 +25,7 @@ use crate::{
 
 /// The permission to make one attempt now, from the circuit breaker and the holds: that of the API,
 /// and that of a handle with its own credentials.
-pub(super) struct Leave<'a> {
+pub(super) struct Clearance<'a> {
     pub(super) breaker: Option<BreakerPermit<'a>>,
     pub(super) hold_permits: (HoldPermit<'a>, Option<HoldPermit<'a>>),
 }
@@ -39,7 +39,7 @@ pub(super) struct Running<'a> {
     attempt: Attempt,
     started: Instant,
     has_ended: bool,
-    leave: Option<Leave<'a>>,
+    clearance: Option<Clearance<'a>>,
     /// `None` if the pace does not depend on its end.
     paced: Option<PacedAttempt<'a>>,
 }
@@ -52,7 +52,7 @@ impl<'a> Running<'a> {
         api: Api<'a>,
         call: &'a Call,
         in_flight: &'a InFlight,
-        leave: Leave<'a>,
+        clearance: Clearance<'a>,
         second_permit: Option<Permit>,
     ) -> Result<Self, Error> {
         let started = Instant::now();
@@ -63,9 +63,9 @@ impl<'a> Running<'a> {
             attempt
         })?;
         let paced = api.pacer.begin(started);
-        let leave = Some(leave);
+        let clearance = Some(clearance);
         let running =
-            Self { worker, call, in_flight, attempt, started, has_ended: false, leave, paced };
+            Self { worker, call, in_flight, attempt, started, has_ended: false, clearance, paced };
         // Dropped, it is reported as cancelled.
         if call.is_cancelled() { Err(is_over()) } else { Ok(running) }
     }
@@ -86,14 +86,17 @@ impl<'a> Running<'a> {
         let outcome = tokio::time::timeout(limit, answer).await;
         let outcome = outcome.unwrap_or_else(|_| {
             Err(if limit == remaining {
-                let what = "the call's deadline passed before the answer came";
+                let what = "the call's deadline passed before the response came";
                 Error::new(ErrorKind::DeadlineExceeded, what)
             } else {
-                Error::new(ErrorKind::Timeout, "the answer took longer than attempt_timeout")
+                Error::new(ErrorKind::Timeout, "the response took longer than attempt_timeout")
             }
             .with_delivery(Delivery::Unknown))
         });
-        let outcome = outcome.map(|answer| worker.ruled(call, answer, token));
+        let outcome = match outcome {
+            Ok(answer) => worker.ruled(call, answer, token).await,
+            Err(error) => Err(error),
+        };
         (self.end(&outcome), outcome)
     }
 
@@ -138,14 +141,15 @@ impl<'a> Running<'a> {
         outcome: &Result<Response, Error>,
         classified: Option<&Classified>,
     ) {
-        let Some(Leave { breaker, hold_permits }) = self.leave.take() else { return };
-        let is_limit = classified.is_some_and(|classified| classified.is_limit);
+        let Some(Clearance { breaker, hold_permits }) = self.clearance.take() else { return };
+        let is_rate_limited = classified.is_some_and(|classified| classified.is_rate_limited);
         if let Some(breaker) = breaker {
             let waits =
                 classified.is_some_and(|classified| classified.holds && classified.asks_to_wait());
-            breaker.record(outcome, is_limit, waits);
+            breaker.record(outcome, is_rate_limited, waits);
         }
-        let is_served = |answer: &Response| !is_limit && !answer.counts_as().is_server_error();
+        let is_served =
+            |answer: &Response| !is_rate_limited && !answer.counts_as().is_server_error();
         if outcome.as_ref().is_ok_and(is_served) {
             let (by_api, by_handle) = hold_permits;
             by_api.served();
@@ -175,7 +179,7 @@ impl<'a> Running<'a> {
             self.worker.tokens_for(self.call).is_some_and(|tokens| tokens.are_several());
         let is_of_tenant = self.call.tenant.is_some();
         let holds_token = |classified: &Classified| {
-            (classified.is_limit || is_of_tenant && classified.holds)
+            (classified.is_rate_limited || is_of_tenant && classified.holds)
                 && (classified.asks_to_wait() || told.is_some_and(|quota| quota.remaining == 0))
         };
         if is_of_one && classified.is_some_and(holds_token) {
@@ -218,7 +222,7 @@ fn is_over() -> Error {
 impl Drop for Running<'_> {
     fn drop(&mut self) {
         // Whoever is woken by the end may be the next probe.
-        drop(self.leave.take());
+        drop(self.clearance.take());
         if !self.has_ended && self.in_flight.end(self.attempt) {
             self.count(Counters::cancelled);
             self.tell(self.started.elapsed(), Outcome::Cancelled);

@@ -12,7 +12,7 @@ use http::{StatusCode, Uri};
 use tracing::Instrument;
 
 use super::{
-    attempt::{Leave, Running},
+    attempt::{Clearance, Running},
     context::WorkerContext,
     gates::{CallPermit, pass_breaker, pass_hold, pass_limit},
     hedge,
@@ -23,7 +23,7 @@ use crate::{
     error::{Delivery, Error, ErrorKind},
     events::{Attempt, Event},
     permits::Stage,
-    rate_limit::{Place, TokenWish},
+    rate_limit::{QueueGuard, TokenWish},
     response::Response,
     retry::is_unreached,
     token_manager::Issued,
@@ -117,9 +117,9 @@ impl<'a> Attempts<'a> {
         let mut last = None;
         loop {
             self.permit.in_flight.go_on_to(Stage::Unsent)?;
-            let leave = self.pass_gates(&mut token, cost(last.as_ref())).await;
-            let leave = leave.map_err(|error| self.cut_short(error, last.take()))?;
-            let next = match self.attempt(token.as_ref(), leave).await {
+            let clearance = self.pass_gates(&mut token, cost(last.as_ref())).await;
+            let clearance = clearance.map_err(|error| self.cut_short(error, last.take()))?;
+            let next = match self.attempt(token.as_ref(), clearance).await {
                 Ok(response) if self.has_to_wait(&response) => self.poll(response).await?,
                 Ok(response) if response.counts_as().is_success() => return Ok(response),
                 Ok(response)
@@ -164,7 +164,7 @@ impl<'a> Attempts<'a> {
         &mut self,
         token: &mut Option<Issued>,
         cost: u32,
-    ) -> Result<Leave<'a>, Error> {
+    ) -> Result<Clearance<'a>, Error> {
         let Self { worker, call, permit, .. } = self;
         let Api { hold, own_hold, circuit, foreign, .. } = self.api;
         let tokens = worker.tokens_for(call);
@@ -218,9 +218,10 @@ impl<'a> Attempts<'a> {
             else {
                 continue;
             };
-            let may_take = |place: &Option<Place<'_>>| place.as_ref().is_none_or(|at| at.take(now));
+            let may_take =
+                |place: &Option<QueueGuard<'_>>| place.as_ref().is_none_or(|at| at.take(now));
             if may_take(&place) && may_take(&place_there) {
-                return Ok(Leave { breaker, hold_permits });
+                return Ok(Clearance { breaker, hold_permits });
             }
         }
     }
@@ -230,7 +231,7 @@ impl<'a> Attempts<'a> {
     async fn attempt(
         &mut self,
         token: Option<&Issued>,
-        leave: Leave<'a>,
+        clearance: Clearance<'a>,
     ) -> Result<Response, Error> {
         let Self { worker, call, api, permit, url, is_moved, latest, uncounted, .. } = self;
         let (request, to) = worker.prepare(call, url, token, permit).await?;
@@ -240,16 +241,22 @@ impl<'a> Attempts<'a> {
         }
         let other = worker.other_client(&call.request)?;
         let client = other.as_deref().unwrap_or(&worker.client);
-        let running = Running::begin(worker, *api, call, &permit.in_flight, leave, None)?;
+        let running = Running::begin(worker, *api, call, &permit.in_flight, clearance, None)?;
         let first = pin!(running.exchange(client, token, &request, &to));
         let (attempt, outcome) = match hedge::delay(worker, call) {
             None => first.await,
             // Boxed, so that calls without a hedge reserve no memory for one.
             Some(delay) => {
                 let second = || {
-                    let (beside, leave) = hedge::second(worker, *api, call, token)?;
-                    let second =
-                        Running::begin(worker, *api, call, &permit.in_flight, leave, Some(beside));
+                    let (beside, clearance) = hedge::second(worker, *api, call, token)?;
+                    let second = Running::begin(
+                        worker,
+                        *api,
+                        call,
+                        &permit.in_flight,
+                        clearance,
+                        Some(beside),
+                    );
                     *uncounted += 1;
                     Some(second.map(|second| second.exchange(client, token, &request, &to)))
                 };

@@ -4,9 +4,7 @@
 use std::{
     borrow::Cow,
     cell::{Cell, RefCell},
-    mem,
     ops::Deref,
-    panic::{AssertUnwindSafe, catch_unwind},
     rc::Rc,
     sync::{Arc, Mutex},
     time::SystemTime,
@@ -25,18 +23,20 @@ use super::{
 use crate::{
     actors::ActorRef,
     config::ValidConfig,
+    coop::LONG_WORK,
     dispatch::{Call, Dispatcher},
     error::{Error, ErrorKind},
     events::Events,
     header_value::header_text,
     permits::Stage,
-    rate_limit::{Classified, Hold, KeyedRateLimiter, Limiter, Pacer, RateLimiter, classify},
+    rate_limit::{Classified, Hold, KeyedRateLimiter, Pacer, RateLimiter, RateQueue, classify},
     request::Request,
     response::Response,
     retry::{self, Budget, apply_rules},
     stats::{Counters, Report, StatsCollector},
     token_manager::{Issued, TokenManager, TokenSet},
     transport::Client,
+    user_value::catch_panic,
 };
 
 /// How many clients for other APIs are kept. One more replaces the oldest.
@@ -46,7 +46,7 @@ const MOST_FOREIGN_CLIENTS: usize = 8;
 #[derive(Clone)]
 pub(crate) struct WorkerParts {
     pub(crate) dispatcher: Arc<Dispatcher>,
-    pub(crate) limiter: ActorRef<Limiter>,
+    pub(crate) rate_queue: ActorRef<RateQueue>,
     pub(crate) pacer: Arc<Pacer>,
     pub(crate) keys: Option<Arc<KeyedRateLimiter<Arc<str>>>>,
     pub(crate) token_manager: ActorRef<TokenManager>,
@@ -96,7 +96,7 @@ impl WorkerContext {
             client: Client::new(&config.transport(kept, dispatcher.counters().connections())),
             foreign_clients: RefCell::default(),
             throttle: Throttle::new(
-                parts.limiter.clone(),
+                parts.rate_queue.clone(),
                 Arc::clone(&parts.pacer),
                 config.settings.rate_limit_per_worker,
                 config.settings.rate_limit_per_token.is_some(),
@@ -170,14 +170,32 @@ impl WorkerContext {
             .then(|| classify(rules, status, ruled, answer.headers(), SystemTime::now()))
     }
 
-    /// The response to `call`, sent with `token`, as classified by the pool's rules.
-    pub(super) fn ruled(&self, call: &Call, answer: Response, token: Option<&Issued>) -> Response {
+    /// The response to `call`, sent with `token`, as classified by the pool's rules: on a thread for
+    /// long work if its body is long.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Callback`] if the system had no thread for that.
+    pub(super) async fn ruled(
+        &self,
+        call: &Call,
+        answer: Response,
+        token: Option<&Issued>,
+    ) -> Result<Response, Error> {
         let rules = &self.config().settings.response_rules;
         // The rules do not apply to other APIs.
         if rules.is_empty() || call.request.foreign_base(&self.config().base).is_some() {
-            return answer;
+            return Ok(answer);
         }
-        apply_rules(rules, answer, token.map(Issued::expose))
+        if answer.body().len() < LONG_WORK {
+            return Ok(apply_rules(rules, answer, token.map(Issued::expose)));
+        }
+        let (config, token) = (Arc::clone(&self.dispatcher.config), token.cloned());
+        let apply = move || {
+            let rules = &config.settings.response_rules;
+            apply_rules(rules, answer, token.as_ref().map(Issued::expose))
+        };
+        // Boxed, as each call's future would have room for it otherwise.
+        Box::pin(self.dispatcher.blocking().work(apply)).await
     }
 
     /// The client for a request that goes to another API than the pool's.
@@ -245,11 +263,8 @@ impl WorkerContext {
             Box::pin(blocking.run(threads, "the apply callback", limit, apply)).await??
         } else {
             permit.in_flight.go_on_to(Stage::Applying)?;
-            catch_unwind(AssertUnwindSafe(apply)).map_err(|payload| {
-                // Dropping the payload runs a user's code too, which may panic again.
-                mem::forget(payload);
-                Error::new(ErrorKind::Callback, "the apply callback panicked")
-            })??
+            catch_panic(apply)
+                .ok_or_else(|| Error::new(ErrorKind::Callback, "the apply callback panicked"))??
         };
         for value in request.headers_mut().values_mut() {
             value.set_sensitive(true);

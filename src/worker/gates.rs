@@ -16,14 +16,14 @@ use crate::{
     error::{Error, ErrorKind},
     permits::InFlight,
     rate_limit::{
-        Acquire, Hold, Limiter, Pacer, Place, RateLimiter, TokenWish, default_burst, now,
+        Acquire, Hold, Pacer, QueueGuard, RateLimiter, RateQueue, TokenWish, default_burst, now,
     },
     retry::Refusal,
     stats::WaitCause,
 };
 
 /// The permit for one attempt in flight. It is kept in the call's `InFlight`, where the rate
-/// limiter can put it and the supervisor can take it back.
+/// queue can put it and the supervisor can take it back.
 pub(super) struct CallPermit<'a> {
     pub(super) in_flight: Arc<InFlight>,
     admission: &'a Admission,
@@ -86,29 +86,29 @@ pub(super) async fn pause(
 
 /// The API's rate limit as a worker sees it, and the worker's own limit if it has one.
 pub(super) struct Throttle {
-    limiter: ActorRef<Limiter>,
+    rate_queue: ActorRef<RateQueue>,
     pacer: Arc<Pacer>,
     /// The limit of this worker.
     own: Option<RateLimiter>,
-    /// Whether each token has a limit: then the limiter is asked for every attempt.
+    /// Whether each token has a limit: then the rate queue is asked for every attempt.
     is_per_token: bool,
 }
 
 impl Throttle {
     /// `rate` is the limit of this worker, in requests per second.
     pub(super) fn new(
-        limiter: ActorRef<Limiter>,
+        rate_queue: ActorRef<RateQueue>,
         pacer: Arc<Pacer>,
         rate: Option<Decimal>,
         is_per_token: bool,
     ) -> Self {
         let own = rate.and_then(|rate| RateLimiter::new(rate, default_burst(rate)).ok());
-        Self { limiter, pacer, own, is_per_token }
+        Self { rate_queue, pacer, own, is_per_token }
     }
 
     /// Waits for a rate permit and the permit to send. A rate permit is taken only together with
-    /// the other, at once or by the limiter, and costs `cost` if so many are saved. If each token
-    /// has a limit, it is for the token of the slot that is returned, chosen by `token`.
+    /// the other, at once or by the rate queue, and costs `cost` if so many are saved. If each
+    /// token has a limit, it is for the token of the slot that is returned, chosen by `token`.
     pub(super) async fn pass(
         &self,
         call: &Arc<Call>,
@@ -164,7 +164,7 @@ impl Throttle {
         Ok(token)
     }
 
-    /// Asks the limiter, and its successor if it dies before it replies.
+    /// Asks the rate queue, and its successor if it dies before it replies.
     async fn ask(
         &self,
         call: &Call,
@@ -177,7 +177,7 @@ impl Throttle {
             let in_flight = Arc::clone(in_flight);
             let Call { deadline, priority, .. } = *call;
             let question = Acquire { deadline, priority, in_flight, token, cost, reply };
-            match self.limiter.send(question).await {
+            match self.rate_queue.send(question).await {
                 Ok(()) => {
                     if let Ok(granted) = granted.await {
                         return granted;
@@ -194,7 +194,7 @@ impl Throttle {
 /// since when it has. The permit is taken when everything else is there, just before sending.
 pub(super) async fn pass_limit<'a>(
     limiter: &'a RateLimiter,
-    place: &mut Option<Place<'a>>,
+    place: &mut Option<QueueGuard<'a>>,
     call: &Call,
     permit: &mut CallPermit<'_>,
 ) -> Result<Instant, Error> {

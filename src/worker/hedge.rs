@@ -10,7 +10,7 @@ use std::{
 use futures::future::{Either, select};
 use http::Method;
 
-use super::{attempt::Leave, context::WorkerContext, origin::Api, tokens::TokensOf};
+use super::{attempt::Clearance, context::WorkerContext, origin::Api, tokens::TokensOf};
 use crate::{
     dispatch::Call, error::Error, events::Attempt, permits::Permit, rate_limit::Classified,
     response::Response, retry::CallKind, token_manager::Issued,
@@ -30,7 +30,7 @@ pub(super) fn second<'a>(
     api: Api<'a>,
     call: &Call,
     token: Option<&Issued>,
-) -> Option<(Permit, Leave<'a>)> {
+) -> Option<(Permit, Clearance<'a>)> {
     let now = Instant::now();
     let mut hedging = worker.hedging.borrow_mut();
     let holds = |(tokens, token): (TokensOf<'_>, &Issued)| tokens.is_held(token, now);
@@ -58,7 +58,7 @@ pub(super) fn second<'a>(
         return None;
     }
     hedging.budget.pay_for_one();
-    Some((permit, Leave { breaker, hold_permits }))
+    Some((permit, Clearance { breaker, hold_permits }))
 }
 
 /// The first good response of the attempt `first` and of the one that `second` begins when
@@ -91,7 +91,7 @@ pub(super) async fn race<F: Future<Output = (Attempt, Result<Response, Error>)>>
 fn is_good(worker: &WorkerContext, outcome: &Result<Response, Error>) -> bool {
     let Ok(answer) = outcome else { return false };
     let holds = |classified: Classified| {
-        classified.is_limit || classified.holds && classified.asks_to_wait()
+        classified.is_rate_limited || classified.holds && classified.asks_to_wait()
     };
     !answer.counts_as().is_server_error() || worker.classify(answer).is_some_and(holds)
 }

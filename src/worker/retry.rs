@@ -32,7 +32,7 @@ impl Attempts<'_> {
         let classified = self.classified(&error);
         let retry_after = match worker.tokens_for(self.call) {
             // A rate limit concerns the token, which is held; others may go on.
-            Some(tokens) if classified.is_limit && tokens.are_several() => {
+            Some(tokens) if classified.is_rate_limited && tokens.are_several() => {
                 tokens.wait(now, classified.wait, worker.policy.max_retry_after)
             }
             _ => classified.wait.inspect(|wait| self.hold(now, *wait, &classified)),
@@ -46,7 +46,7 @@ impl Attempts<'_> {
             attempts: self.call.attempts().saturating_sub(self.uncounted),
             idempotent: self.call.request.is_idempotent(),
             error: &error,
-            is_refusal: classified.is_limit || is_worth_a_wait,
+            is_refusal: classified.is_rate_limited || is_worth_a_wait,
             should_retry: classified.should_retry,
             is_asked: classified.asks_to_wait(),
             retry_after: retry_after.or_else(|| wait_of_rule(&error)),
@@ -68,7 +68,7 @@ impl Attempts<'_> {
                 self.uncounted += 1;
                 wait
             }
-            Decision::GiveUp => return Err(error),
+            Decision::GiveUp => return Err(error.refused(classified.is_rate_limited)),
             Decision::TooLate(wait) => {
                 let late = Error::new(
                     ErrorKind::DeadlineExceeded,

@@ -62,7 +62,7 @@ impl TokensOf<'_> {
         }
     }
 
-    /// The token of the slot that the limiter chose; `None` if it had to be waited for, so that
+    /// The token of the slot that the rate queue chose; `None` if it had to be waited for, so that
     /// the permit was given back.
     pub(super) async fn chosen(
         &self,
@@ -122,7 +122,9 @@ impl TokensOf<'_> {
         }
         let now = Instant::now();
         let (asked, told) = match classify(response) {
-            Some(classified) => (classified.wait.filter(|_| classified.is_limit), classified.quota),
+            Some(classified) => {
+                (classified.wait.filter(|_| classified.is_rate_limited), classified.quota)
+            }
             None => (None, quota(response.headers(), SystemTime::now()).quota),
         };
         let asked = asked.filter(|wait| !wait.is_zero());

@@ -1,12 +1,21 @@
 //! Bytes that are unusual and still mean something, and bytes that mean nothing.
 
-use std::{collections::HashMap, io::Write, time::Duration};
+use std::{
+    collections::HashMap,
+    io::Write,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
 
 use futures::TryStreamExt;
 use serde_json::{Value, json};
 use vantage_api_pool::{
     AwwPool, Envelope, Error, ErrorKind, PaginatedStream, Paging, PoolApi, PoolBuilder, Request,
-    Response, paging::ReadMode,
+    Response,
+    paging::{PageRequest, PageStrategy, PageView, ReadMode},
 };
 
 use vantage_dataset::prelude::ReadableValueSet;
@@ -518,6 +527,41 @@ async fn case_49_pages_go_where_the_first_was_moved_to_for_good() {
         let old = targets(&server).iter().filter(|target| target.starts_with("/rows")).count();
         assert_eq!(old, if remembers { 1 } else { 3 }, "{status}");
     }
+}
+
+/// Counts how often it is asked for the first page. There are three.
+struct Counting(Arc<AtomicUsize>);
+
+impl PageStrategy for Counting {
+    fn first(&self) -> PageRequest {
+        self.0.fetch_add(1, Ordering::SeqCst);
+        PageRequest::new().param("page", "1")
+    }
+
+    fn next(
+        &self,
+        page: &PageView<'_>,
+    ) -> Result<Option<PageRequest>, Box<dyn std::error::Error + Send + Sync>> {
+        let next = PageRequest::new().param("page", (page.index() + 2).to_string());
+        Ok((page.index() < 2).then_some(next))
+    }
+}
+
+/// It runs on threads of its own; a worker that asked it again could be blocked by it.
+#[tokio::test]
+async fn case_49_a_strategy_is_asked_once_for_a_first_page_that_was_moved() {
+    let page = |items: &str| answer("200 OK", b"", format!(r#"{{"data":{items}}}"#).as_bytes());
+    let server = routes(&[
+        ("/rows?page=1", answer("308 Moved", b"location: /v2/rows?page=1\r\n", b"")),
+        ("/v2/rows?page=1", page("[1,2]")),
+        ("/v2/rows?page=2", page("[3,4]")),
+        ("/v2/rows?page=3", page("[5]")),
+    ]);
+    let asked = Arc::new(AtomicUsize::new(0));
+    let paging = Paging::custom(Counting(Arc::clone(&asked)));
+    let stream = PaginatedStream::get(builder(&server).build().unwrap(), "/rows").paging(paging);
+    assert_eq!(items(stream).await.unwrap().len(), 5);
+    assert_eq!(asked.load(Ordering::SeqCst), 1);
 }
 
 #[tokio::test]

@@ -216,6 +216,15 @@ async fn case_15_a_403_that_is_none_is_final() {
 }
 
 #[tokio::test]
+async fn case_15_a_403_that_is_a_limit_may_succeed_later() {
+    let api = at_first(9, "403 Forbidden\r\nx-ratelimit-remaining: 0\r\nx-ratelimit-reset: 1\r\n");
+    let error = get(&builder(&api).max_attempts(1).build().unwrap()).await.unwrap_err();
+    assert!(error.status().unwrap().as_u16() == 403 && error.is_retryable(), "{error}");
+    let api = at_first(9, "403 Forbidden\r\n");
+    assert!(!get(&pool(&api)).await.unwrap_err().is_retryable());
+}
+
+#[tokio::test]
 async fn case_15_further_statuses_are_limits_by_setting() {
     for status in ["400 Bad", "403 No", "420 Calm", "509 Bandwidth"] {
         let api = at_first(2, format!("{status}\r\n"));

@@ -16,6 +16,7 @@ use futures::{Stream, StreamExt, TryStreamExt};
 use serde::{Deserialize, Deserializer, Serialize};
 use vantage_api_pool::{
     AwwPool, Envelope, ErrorKind, PaginatedStream, Paging, PoolApi,
+    retry::ResponseRule,
     vantage::{ApiCondition, ApiTable, Filtering, Filters, PoolTableExt, Sorting, Writes},
 };
 use vantage_dataset::prelude::*;
@@ -613,5 +614,17 @@ async fn security_12_a_description_bounds_its_table_and_the_api_all_others() {
     for wrong in [", max_rows: 0", ", max_pages: -1", ", deadline: 0"] {
         let error = api.vista_factory().with_yaml(&yaml(wrong)).unwrap_err();
         assert!(error.is_incorrect_usage(), "{error}");
+    }
+}
+
+#[tokio::test]
+async fn security_03_a_response_rule_is_applied_to_a_long_body_as_to_a_short_one() {
+    for length in [10, 300_000, 3_000_000] {
+        let server = paged(move |_| format!(r#"{{"pad":"{}","error":"no"}}"#, "x".repeat(length)));
+        let rule = ResponseRule::fail().json_present("error").message_at("error");
+        let pool = AwwPool::builder(server.url()).response_rule(rule).build().unwrap();
+        let error = soon("the call", pool.get("/rows?page=1")).await.unwrap_err();
+        assert_eq!((error.kind(), error.attempts()), (ErrorKind::ApiError, 1), "{length}");
+        assert!(error.to_string().contains("no"), "{error}");
     }
 }

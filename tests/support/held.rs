@@ -42,7 +42,10 @@ impl Held {
         let started = Instant::now();
         while Self::now().threads > self.threads || Self::now().sockets > self.sockets {
             let now = Self::now();
-            assert!(started.elapsed() < Duration::from_secs(180), "{what}: {self:?} became {now:?}");
+            assert!(
+                started.elapsed() < Duration::from_secs(180),
+                "{what}: {self:?} became {now:?}"
+            );
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
     }

@@ -16,7 +16,7 @@ use super::{
 };
 use crate::{
     error::{Error, ErrorKind},
-    pager::{envelope::Envelope, strategy::PageTrailer},
+    pager::{envelope::Envelope, strategy::PageMetadata},
     path::Path,
     response::{Mismatch, Response},
 };
@@ -64,7 +64,7 @@ impl ItemList {
         response: &Response,
         envelope: &Envelope,
         pointer: Option<&Path>,
-    ) -> Result<(Taken, PageTrailer), Error> {
+    ) -> Result<(Taken, PageMetadata), Error> {
         let taken = self.pass_over().map_err(|source| mismatch(response, source))?;
         Ok((taken, self.survey(response, envelope, pointer, taken)?))
     }
@@ -81,7 +81,7 @@ impl ItemList {
         envelope: &Envelope,
         pointer: Option<&Path>,
         taken: Taken,
-    ) -> Result<PageTrailer, Error> {
+    ) -> Result<PageMetadata, Error> {
         let status = response.counts_as();
         if self.is_empty() && status == StatusCode::ACCEPTED {
             return Err(mismatch(response, "a 202 (Accepted) has no items yet"));
@@ -89,18 +89,18 @@ impl ItemList {
         let is_blank =
             status == StatusCode::NO_CONTENT || status == StatusCode::OK && self.text.is_empty();
         let headers = response.headers();
-        let trailer = match is_blank && envelope.no_content_is_empty {
-            true => PageTrailer::of_headers(envelope, headers),
-            false => self.format.trailer(envelope, pointer, headers, self, taken),
+        let metadata = match is_blank && envelope.no_content_is_empty {
+            true => PageMetadata::of_headers(envelope, headers),
+            false => self.format.metadata(envelope, pointer, headers, self, taken),
         };
-        let mut trailer = trailer.map_err(|source| mismatch(response, source))?;
-        if trailer.lists != 1 {
-            let number = if trailer.lists == 0 { "no" } else { "more than one" };
+        let mut metadata = metadata.map_err(|source| mismatch(response, source))?;
+        if metadata.lists != 1 {
+            let number = if metadata.lists == 0 { "no" } else { "more than one" };
             let path = &envelope.items;
             return Err(mismatch(response, format!("there is {number} list at `{path}`")));
         }
-        trailer.info.take_part(response.status(), headers);
-        Ok(trailer)
+        metadata.info.take_part(response.status(), headers);
+        Ok(metadata)
     }
 }
 
@@ -273,9 +273,9 @@ mod tests {
         let response = Response::new(StatusCode::OK, body);
         let envelope = Envelope::default();
         let list = ItemList::of(&envelope, &response).unwrap();
-        let (taken, trailer) = list.survey_all(&response, &envelope, None).unwrap();
+        let (taken, metadata) = list.survey_all(&response, &envelope, None).unwrap();
         let read = read(&envelope, &response).unwrap();
-        assert_eq!((taken.count, trailer.info), (read.items.len(), read.info));
+        assert_eq!((taken.count, metadata.info), (read.items.len(), read.info));
     }
 
     #[test]

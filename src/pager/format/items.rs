@@ -22,7 +22,7 @@ use super::{
 };
 use crate::{
     coop::LONG_WORK,
-    pager::{envelope::Envelope, strategy::PageTrailer},
+    pager::{envelope::Envelope, strategy::PageMetadata},
     path::Path,
     response::{Mismatch, Response},
 };
@@ -70,14 +70,14 @@ pub(in crate::pager) trait PageFormat: fmt::Debug + Send + Sync {
     ///
     /// # Errors
     /// If it is not a page of the format, or a place that the envelope names holds something else.
-    fn trailer(
+    fn metadata(
         &self,
         envelope: &Envelope,
         pointer: Option<&Path>,
         headers: &HeaderMap,
         items: &ItemList,
         taken: Taken,
-    ) -> Result<PageTrailer, Mismatch>;
+    ) -> Result<PageMetadata, Mismatch>;
 }
 
 /// Where the items of a page are.

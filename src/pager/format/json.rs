@@ -16,7 +16,7 @@ use crate::{
     pager::{
         envelope::Envelope,
         facts::{HINTS, Location, PageInfo, Remarks, unreadable},
-        strategy::{PageTrailer, read_pointer},
+        strategy::{PageMetadata, read_pointer},
     },
     path::{Gaps, Path, Step},
     response::Mismatch,
@@ -70,14 +70,14 @@ impl PageFormat for Json {
         Some(Taken { count, at: bracket + length.checked_sub(1)? })
     }
 
-    fn trailer(
+    fn metadata(
         &self,
         envelope: &Envelope,
         pointer: Option<&Path>,
         headers: &HeaderMap,
         items: &ItemList,
         taken: Taken,
-    ) -> Result<PageTrailer, Mismatch> {
+    ) -> Result<PageMetadata, Mismatch> {
         outline(envelope, pointer, headers, &items.without(taken))
     }
 }
@@ -98,7 +98,7 @@ fn outline(
     pointer: Option<&Path>,
     headers: &HeaderMap,
     page: &str,
-) -> Result<PageTrailer, Mismatch> {
+) -> Result<PageMetadata, Mismatch> {
     let lookups = lookups(envelope, pointer);
     let mut found = Found { page, ..Found::default() };
     let mut json = serde_json::Deserializer::from_str(page);
@@ -145,7 +145,7 @@ fn outline(
             })?;
         }
     }
-    Ok(PageTrailer { lists, info, pointer: next })
+    Ok(PageMetadata { lists, info, pointer: next })
 }
 
 impl<'p> Found<'p> {

@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{
     header_value::header_text,
-    pager::{envelope::Envelope, strategy::PageTrailer},
+    pager::{envelope::Envelope, strategy::PageMetadata},
     path::Path,
     response::{BYTE_ORDER_MARK, Mismatch, Response},
 };
@@ -57,15 +57,15 @@ impl PageFormat for Ndjson {
         mismatch.on_line(number(&items.text, end))
     }
 
-    fn trailer(
+    fn metadata(
         &self,
         envelope: &Envelope,
         _: Option<&Path>,
         headers: &HeaderMap,
         _: &ItemList,
         _: Taken,
-    ) -> Result<PageTrailer, Mismatch> {
-        PageTrailer::of_headers(envelope, headers)
+    ) -> Result<PageMetadata, Mismatch> {
+        PageMetadata::of_headers(envelope, headers)
     }
 }
 

@@ -1,12 +1,6 @@
 //! [pure] Paging strategies written by users: what they see of a page, and what they request.
 
-use std::{
-    any::{Any, type_name},
-    error::Error as StdError,
-    fmt, mem,
-    panic::{AssertUnwindSafe, catch_unwind},
-    sync::Arc,
-};
+use std::{any::type_name, error::Error as StdError, fmt, sync::Arc};
 
 use bytes::Bytes;
 use http::HeaderMap;
@@ -16,7 +10,7 @@ use crate::{
     blocking::CallbackThreads,
     error::{Error, ErrorKind},
     response::Response,
-    user_value::UserValue,
+    user_value::{UserValue, catch_panic},
 };
 
 /// A way of paging that is special to an API: decides after each page what to request next. Use
@@ -29,6 +23,11 @@ use crate::{
 /// [`call_timeout`](crate::PoolBuilder::call_timeout) if that is shorter), ends the read with an
 /// [`ErrorKind::Callback`](crate::ErrorKind::Callback) that names its type. Only reads that use
 /// this strategy wait for it.
+///
+/// Two calls do not run on those threads, and no timeout bounds them:
+/// [`page_with_row`](Self::page_with_row), and [`first`](Self::first) when a table is
+/// [previewed](crate::vantage::PoolTableExt::preview). They run on the thread of whoever reads the
+/// window or asks for the preview, so they must not block.
 ///
 /// ```
 /// use serde_json::Value;
@@ -75,7 +74,7 @@ pub trait PageStrategy: Send + Sync + 'static {
     /// for an API whose page places can be computed. A window of a table is then read from that
     /// page on, if no condition is evaluated on the rows; the read begins with that page, so its
     /// [index](PageView::index) is 0. The default is `None`: a window is read from the start of
-    /// the set.
+    /// the set. It runs on the thread of whoever reads the window, and must not block.
     fn page_with_row(&self, row: u64) -> Option<(PageRequest, u64)> {
         let _ = row;
         None
@@ -229,21 +228,19 @@ impl Custom {
     }
 
     pub(super) fn first(&self) -> Result<PageRequest, Error> {
-        let first = catch_unwind(AssertUnwindSafe(|| self.strategy.first()));
-        first.map_err(|payload| self.panicked(payload))
+        catch_panic(|| self.strategy.first()).ok_or_else(|| self.panicked())
     }
 
     /// The page with a row, if the strategy can compute it. A panic counts as no.
     pub(super) fn page_with_row(&self, row: u64) -> Option<(PageRequest, u64)> {
-        let found = catch_unwind(AssertUnwindSafe(|| self.strategy.page_with_row(row))).ok()??;
+        let found = catch_panic(|| self.strategy.page_with_row(row))??;
         Some(found).filter(|(_, first)| *first <= row)
     }
 
     /// # Errors
     /// [`ErrorKind::Callback`] when it panics, [`ErrorKind::Decode`] when it fails.
     pub(super) fn next(&self, page: &PageView<'_>) -> Result<Option<PageRequest>, Error> {
-        let next = catch_unwind(AssertUnwindSafe(|| self.strategy.next(page)));
-        let next = next.map_err(|payload| self.panicked(payload))?;
+        let next = catch_panic(|| self.strategy.next(page)).ok_or_else(|| self.panicked())?;
         next.map_err(|source| {
             Error::new(ErrorKind::Decode, format!("{} failed", self.name))
                 .with_users_source(source)
@@ -251,9 +248,7 @@ impl Custom {
         })
     }
 
-    fn panicked(&self, payload: Box<dyn Any + Send>) -> Error {
-        // Dropping the payload runs a user's code too, which may panic again.
-        mem::forget(payload);
+    fn panicked(&self) -> Error {
         Error::new(ErrorKind::Callback, format!("{} panicked", self.name))
     }
 }

@@ -1,5 +1,7 @@
 //! [pure] What ends a set: everything that a page says about the pages after it, and the
-//! conclusion. The documentation of [`Paging`](super::Paging) has it as a table.
+//! conclusion. The documentation of [`Paging`](super::Paging) has it as a table. What else may end
+//! a read is in `plan`: a page that is missing (404, 416), a loop, a cap on rows, and a set that
+//! has changed.
 
 use std::cmp::Ordering;
 

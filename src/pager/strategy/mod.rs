@@ -1,7 +1,7 @@
 //! [pure] How an API splits a set into pages: the settings of every way to page (`paging`,
 //! `setters`, `end_settings`), and the query parameters they turn into. `address` says where a page
 //! is, `plan` decides which page comes next, `end_of_set` has the table of what ends a set, and
-//! `trailer` reads what a page says about the page after it.
+//! `next_page` reads what a page says about the page after it.
 //!
 //! # How to add a new way to page
 //!
@@ -12,10 +12,10 @@
 //! constructor of [`Paging`] that makes it, both in `paging`. The compiler then names each place
 //! that must know the variant: what it is called in errors (`paging`), which settings it has
 //! (`setters`), where it begins, which addresses it reads and by which parameter (`parameters`),
-//! and where a page names the next one (`trailer`). Three questions it does not ask: whether places
-//! can be computed (`Paging::is_addressable`), else each page names the next one; whether pages
-//! hold URLs (`Paging::is_led_by_urls`); and which settings contradict the variant (`check`). A
-//! place of a new kind is a variant of `PageAddress`. What ends a set is the same for all.
+//! and where a page names the next one (`next_page`). Three questions it does not ask: whether
+//! places can be computed (`Paging::is_addressable`), else each page names the next one; whether
+//! pages hold URLs (`Paging::is_led_by_urls`); and which settings contradict the variant (`check`).
+//! A place of a new kind is a variant of `PageAddress`. What ends a set is the same for all.
 
 mod address;
 mod check;
@@ -23,21 +23,21 @@ mod custom;
 mod end_of_set;
 mod end_settings;
 mod link;
+mod next_page;
 mod paging;
 mod parameters;
 mod plan;
 mod position;
 mod seen;
 mod setters;
-mod trailer;
 
 pub use address::UrlPart;
 pub(crate) use address::{PageAddress, ParamValue};
 pub use custom::{PageRequest, PageStrategy, PageView};
 pub(super) use end_of_set::{Continuation, Statement, Verdict};
+pub(super) use next_page::{PageMetadata, is_zero, read_pointer};
 use paging::Mode;
 pub use paging::Paging;
 pub(super) use plan::{Observation, Plan, Stride};
 pub(super) use position::Position;
 pub(super) use seen::Seen;
-pub(super) use trailer::{PageTrailer, is_zero, read_pointer};

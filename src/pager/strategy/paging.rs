@@ -25,9 +25,11 @@ use crate::{
 /// # let _ = (numbered, by_rows, by_cursor);
 /// ```
 ///
-/// Numbered and offset pages are fetched in parallel as soon as a page has reported how many
-/// there are. In the other modes each page names the next one, which is requested as soon as
-/// the page before it has arrived.
+/// Numbered and offset pages are fetched in parallel as soon as the first one has arrived. If pages
+/// report how many there are, just those are requested. If not, pages are requested ahead until
+/// one of them, in its turn, is the last: the API then gets some requests for pages past the end.
+/// In the other modes each page names the next one, which is requested as soon as the page before
+/// it has arrived.
 ///
 /// # Size
 ///

@@ -10,7 +10,7 @@ mod exchange;
 mod head;
 mod partition;
 mod pool_state;
-mod reconnect_backoff;
+mod refill_backoff;
 mod wire;
 
 use std::{cell::OnceCell, future::Future, sync::Arc, time::Duration};

@@ -10,11 +10,11 @@ use crate::vantage::{
     branches::branches,
     condition::ApiCondition,
     error::refuse_unready,
-    filter::Filter,
     keyed::KeyedRow,
     keys::{Keys, is_synthetic},
     path::ItemPath,
-    query::lower_item,
+    query::to_item_path,
+    row_filter::Filter,
 };
 
 impl Read {
@@ -47,7 +47,8 @@ impl Read {
     async fn get_one(mut self, id: &str) -> Result<Option<Record<Value>>> {
         // A synthetic key, and any key of a table without an id, means nothing to the API.
         if let Some(item_path) = self.settings.item_path.clone().filter(|_| !is_synthetic(id)) {
-            let item = move |read: &Self| lower_item(&item_path, &read.declared, read.conditions());
+            let item =
+                move |read: &Self| to_item_path(&item_path, &read.declared, read.conditions());
             let (read, item) = self.with_planned(item).await?;
             self = read;
             if let Some(row) = self.get_item(item?, id).await? {

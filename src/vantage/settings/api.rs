@@ -14,7 +14,7 @@ use super::{
 };
 use crate::{
     base_url::RequestTarget,
-    pager::{Bounds, Envelope, Paging},
+    pager::{Bounds, DEFAULT_PREFETCH, Envelope, Paging},
     vantage::{alias, path},
 };
 
@@ -31,7 +31,8 @@ pub(in crate::vantage) struct ApiSettings {
 impl Default for ApiSettings {
     fn default() -> Self {
         let (common, tables) = (ApiTable::new(), HashMap::new());
-        Self { common, wrapped_by_table_name: false, prefetch: 3, tables }
+        let prefetch = DEFAULT_PREFETCH;
+        Self { common, wrapped_by_table_name: false, prefetch, tables }
     }
 }
 

@@ -223,7 +223,7 @@ impl Sorting {
     /// # Errors
     /// `Unsupported` if an order is not by a column, or if the API does not support it
     /// and rows may not be sorted here.
-    pub(in crate::vantage) fn lower<'a>(
+    pub(in crate::vantage) fn to_plan<'a>(
         &self,
         orders: impl IntoIterator<Item = (&'a ApiCondition, SortDirection)>,
         name_of: impl Fn(&str) -> String,
@@ -344,7 +344,7 @@ setters! { Sorting {
 mod tests {
     use super::*;
 
-    fn lowered(sorting: &Sorting, by: &[(&str, bool)]) -> Result<OrderPlan, VantageError> {
+    fn planned(sorting: &Sorting, by: &[(&str, bool)]) -> Result<OrderPlan, VantageError> {
         let conditions: Vec<_> = by
             .iter()
             .map(|(column, is_descending)| {
@@ -356,11 +356,11 @@ mod tests {
             })
             .collect();
         let orders = conditions.iter().map(|(condition, direction)| (condition, *direction));
-        sorting.lower(orders, str::to_owned, |_| false)
+        sorting.to_plan(orders, str::to_owned, |_| false)
     }
 
     fn sent(sorting: &Sorting, by: &[(&str, bool)]) -> String {
-        let parameters = lowered(sorting, by).unwrap().parameters;
+        let parameters = planned(sorting, by).unwrap().parameters;
         let shown: Vec<_> =
             parameters.iter().map(|(name, value)| format!("{name}={value}")).collect();
         shown.join("&")
@@ -373,13 +373,13 @@ mod tests {
         assert_eq!(sent(&Sorting::suffixed("s", ":"), &both), "s=a:asc,b:desc");
         let separate = Sorting::separate("by", "dir").words("up", "down");
         assert_eq!(sent(&separate, &both[1..]), "by=b&dir=down");
-        assert!(lowered(&separate, &both).unwrap_err().is_unsupported());
+        assert!(planned(&separate, &both).unwrap_err().is_unsupported());
         let joined = Sorting::separate("_sort", "_order").joined(",");
         assert_eq!(sent(&joined, &both), "_sort=a,b&_order=asc,desc");
         let either = Sorting::by_direction("_sort", "_sort_desc");
         assert_eq!(sent(&either, &both[..1]), "_sort=a");
         assert_eq!(sent(&either, &both[1..]), "_sort_desc=b");
-        assert!(lowered(&either, &both).unwrap_err().is_unsupported());
+        assert!(planned(&either, &both).unwrap_err().is_unsupported());
         let json = Sorting::template("sort={{columns}}", r#""{column}":{direction}"#, ",");
         assert_eq!(sent(&json.words("1", "-1"), &both), r#"sort={"a":1,"b":-1}"#);
         let custom = Sorting::custom(|columns| {
@@ -387,7 +387,7 @@ mod tests {
             Some(vec![("by".to_owned(), format!("-{name}"))])
         });
         assert_eq!(sent(&custom, &both[1..]), "by=-b");
-        assert!(lowered(&custom, &both).unwrap_err().is_unsupported());
+        assert!(planned(&custom, &both).unwrap_err().is_unsupported());
         let named = Sorting::prefixed("sort").parameter("a", "x.a");
         assert_eq!(sent(&named, &both), "sort=x.a,-b");
     }
@@ -395,18 +395,18 @@ mod tests {
     #[test]
     fn what_the_api_does_not_take_is_refused_or_made_on_the_rows() {
         let some = Sorting::prefixed("sort").only(["a"]);
-        assert!(lowered(&some, &[("a", false), ("b", false)]).unwrap_err().is_unsupported());
-        assert!(lowered(&Sorting::none(), &[("a", false)]).unwrap_err().is_unsupported());
+        assert!(planned(&some, &[("a", false), ("b", false)]).unwrap_err().is_unsupported());
+        assert!(planned(&Sorting::none(), &[("a", false)]).unwrap_err().is_unsupported());
         for name in ["", "a,b", "-a"] {
             let named = Sorting::prefixed("sort").parameter("a", name);
-            assert!(lowered(&named, &[("a", false)]).unwrap_err().is_unsupported(), "{name}");
+            assert!(planned(&named, &[("a", false)]).unwrap_err().is_unsupported(), "{name}");
         }
-        let on_rows = lowered(&some.on_rows(true), &[("b", true)]).unwrap();
+        let on_rows = planned(&some.on_rows(true), &[("b", true)]).unwrap();
         assert_eq!(on_rows.parameters, []);
         assert_eq!(on_rows.made_on_rows().map(<[_]>::len), Some(1));
-        let sent = lowered(&Sorting::prefixed("sort").on_rows(true), &[("a", false)]).unwrap();
+        let sent = planned(&Sorting::prefixed("sort").on_rows(true), &[("a", false)]).unwrap();
         assert_eq!(sent.made_on_rows(), None);
-        assert!(lowered(&Sorting::none(), &[]).unwrap().by.is_empty());
+        assert!(planned(&Sorting::none(), &[]).unwrap().by.is_empty());
     }
 
     #[test]
@@ -414,12 +414,12 @@ mod tests {
         let condition = ApiCondition::eq("a", 1);
         let orders = [(&condition, SortDirection::Ascending)];
         let sorting = Sorting::prefixed("sort").on_rows(true);
-        assert!(sorting.lower(orders, str::to_owned, |_| false).unwrap_err().is_unsupported());
+        assert!(sorting.to_plan(orders, str::to_owned, |_| false).unwrap_err().is_unsupported());
     }
 
     #[test]
     fn the_rows_of_several_requests_are_ordered_here_or_not_at_all() {
-        let order = |sorting: Sorting| lowered(&sorting, &[("a", false)]).unwrap();
+        let order = |sorting: Sorting| planned(&sorting, &[("a", false)]).unwrap();
         let sent = order(Sorting::prefixed("sort"));
         assert!(sent.of_several_requests().unwrap_err().is_unsupported());
         let here = order(Sorting::prefixed("sort").on_rows(true)).of_several_requests().unwrap();

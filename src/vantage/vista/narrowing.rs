@@ -13,8 +13,8 @@ use vantage_types::EmptyEntity;
 use vantage_vista::{Capability, Condition, FilterOp, SortDirection, operand_text};
 
 use crate::vantage::{
-    ApiCondition, PoolApi, branches::branches, order::OrderPlan, path::placeholders, query::lower,
-    settings::TableSettings, where_clause::Declared,
+    ApiCondition, PoolApi, branches::branches, order::OrderPlan, path::placeholders,
+    query::to_query, settings::TableSettings, where_clause::Declared,
 };
 
 /// The condition of a Vista as one of this source, if there is an equivalent.
@@ -58,7 +58,7 @@ pub(super) fn takes(table: &Table<PoolApi, EmptyEntity>, condition: &ApiConditio
     let one = std::slice::from_ref(condition);
     let sets = branches(&settings.path, one).map_or_else(|| vec![one.to_vec()], |(sets, _)| sets);
     for conditions in &sets {
-        lower(&settings, &declared, conditions.iter().map(Cow::Borrowed), &order)?;
+        to_query(&settings, &declared, conditions.iter().map(Cow::Borrowed), &order)?;
     }
     Ok(())
 }
@@ -122,7 +122,7 @@ pub(super) fn orders_by(
     let declared = Declared::of(table);
     let orders = [(&order.expression, order.direction)];
     let name_of = |column: &str| settings.field_of(column).into_owned();
-    settings.sorting.lower(orders, name_of, |column| declared.numeric.contains(column)).map(drop)
+    settings.sorting.to_plan(orders, name_of, |column| declared.numeric.contains(column)).map(drop)
 }
 
 pub(super) fn settings(table: &Table<PoolApi, EmptyEntity>) -> TableSettings {

@@ -1,4 +1,5 @@
-//! [pure] Entity tags, and the preconditions made from them.
+//! [pure] Entity tags, and the preconditions made from them. `item` decides when a tag is needed
+//! and where it comes from, and `send` sends the precondition with the write.
 
 use http::{HeaderName, HeaderValue, header};
 use serde_json::Value as Json;

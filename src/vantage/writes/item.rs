@@ -16,11 +16,11 @@ use crate::{
     response::Response,
     vantage::{
         error::unsupported,
-        filter::Filter,
         keys::is_synthetic,
         path::{ItemPath, placeholders},
-        query::lower_item,
+        query::to_item_path,
         record::id_text,
+        row_filter::Filter,
     },
 };
 
@@ -57,7 +57,7 @@ impl Write {
 
     pub(super) fn item_query(&self) -> Result<Option<(ItemPath, Filter)>> {
         let (template, declared) = (self.read.settings.write_path(), &self.read.declared);
-        match lower_item(&template, declared, self.read.conditions())? {
+        match to_item_path(&template, declared, self.read.conditions())? {
             Some((_, filter)) if filter.is_opaque() => Err(unsupported("writes under a search")),
             query => Ok(query),
         }
@@ -192,7 +192,7 @@ impl Write {
         let id_field = id_field.as_deref();
         answer::located(response, item.as_ref(), &settings.path, id_field).ok_or_else(|| {
             error!(
-                "the row was stored, but the answer has its id neither in the body nor in Location"
+                "the row was stored, but neither the response's body nor its Location has its id"
             )
         })
     }

@@ -17,10 +17,10 @@ use vantage_types::{Entity, Record};
 use super::{
     PoolApi,
     error::unsupported,
-    filter::Filter,
     keys::{Keys, is_synthetic},
     reads::Read,
     record::id_text,
+    row_filter::Filter,
     settings::{InsertBy, PatchBy, ReplaceBy, Writes},
 };
 use body::BodyLayout;

@@ -9,14 +9,14 @@ use super::{Write, etag::Precondition, item::WriteTarget, refusal::outside};
 use crate::{
     request::Request,
     response::Response,
-    vantage::{error::unsupported, query::lower_path},
+    vantage::{error::unsupported, query::to_target},
 };
 
 impl Write {
     /// An insert of `row`, under `id` if one is given.
     pub(super) fn post(&self, row: &Record<Value>, id: Option<&str>) -> Result<Request> {
         let conditions = self.read.conditions();
-        let place = lower_path(&self.read.settings.path, &self.read.declared, conditions)?;
+        let place = to_target(&self.read.settings.path, &self.read.declared, conditions)?;
         let (target, filter) = place.ok_or_else(outside)?;
         if filter.is_opaque() {
             return Err(unsupported("writes under a search"));

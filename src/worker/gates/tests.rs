@@ -67,7 +67,7 @@ impl Setting {
     async fn departures_with(
         self,
         seconds: u64,
-        meanwhile: impl AsyncFnOnce(Addr<Limiter>),
+        meanwhile: impl AsyncFnOnce(Addr<RateQueue>),
     ) -> Vec<(usize, Duration)> {
         let start = now();
         let pace = Pace::new(self.limit, self.burst, false, EVER, start);
@@ -76,7 +76,7 @@ impl Setting {
         let slots = Arc::clone(&admission.semaphore);
         let rotation = |(tokens, rate)| Rotation::new(tokens, Some(rate), EVER, start);
         let tokens = self.tokens.map(|tokens| Arc::new(Mutex::new(rotation(tokens))));
-        let limiter = Limiter::new(Arc::clone(&pacer), tokens, slots, Box::new(())).start();
+        let limiter = RateQueue::new(Arc::clone(&pacer), tokens, slots, Box::new(())).start();
         let (is_per_token, wish) = match self.tokens {
             Some(_) => (true, TokenWish::Any),
             None => (false, TokenWish::None),
@@ -229,7 +229,7 @@ async fn permits_are_not_saved_up_while_calls_wait_for_a_connection() {
 async fn a_limit_that_changes_is_used_from_then_on() {
     with_actors(async {
         let setting = Setting { limit: None, ..Setting::new(3, "1") };
-        let change = async |limiter: Addr<Limiter>| {
+        let change = async |limiter: Addr<RateQueue>| {
             for (seconds, rate) in [(1, Some(20.into())), (10, Some(100.into())), (10, None)] {
                 sleep(Duration::from_secs(seconds)).await;
                 limiter.send(SetLimit(rate)).await.unwrap();
@@ -252,7 +252,7 @@ async fn a_limit_that_changes_is_used_from_then_on() {
 async fn a_caller_that_gives_up_leaves_its_permit_to_the_others() {
     with_actors(async {
         let setting = Setting { callers: 4, ..Setting::new(2, "10") };
-        let leaving = async |limiter: Addr<Limiter>| {
+        let leaving = async |limiter: Addr<RateQueue>| {
             for _ in 0..200 {
                 let permit = Arc::new(Semaphore::new(1)).try_acquire().ok().unwrap();
                 let (reply, answer) = oneshot::channel();

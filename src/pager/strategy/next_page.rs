@@ -37,7 +37,7 @@ pub(in crate::pager) fn read_pointer(text: &str) -> Result<Option<String>, Unrea
 }
 
 /// The content of a page besides its items.
-pub(in crate::pager) struct PageTrailer {
+pub(in crate::pager) struct PageMetadata {
     /// How many lists are at the path of the items.
     pub(in crate::pager) lists: usize,
     /// The metadata about the set.
@@ -46,8 +46,8 @@ pub(in crate::pager) struct PageTrailer {
     pub(in crate::pager) pointer: Result<Option<String>, Unreadable>,
 }
 
-impl PageTrailer {
-    /// The trailer of a page that consists of its items alone.
+impl PageMetadata {
+    /// That of a page that consists of its items alone.
     ///
     /// # Errors
     /// If a header field that the envelope names cannot be read.

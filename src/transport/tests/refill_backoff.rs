@@ -4,15 +4,15 @@ use std::time::{Duration, Instant};
 
 use proptest::prelude::*;
 
-use crate::transport::reconnect_backoff::ReconnectBackoff;
+use crate::transport::refill_backoff::RefillBackoff;
 
 /// How long the next attempt waits.
-fn wait(backoff: &ReconnectBackoff, now: Instant) -> Duration {
+fn wait(backoff: &RefillBackoff, now: Instant) -> Duration {
     backoff.until(now).map_or(Duration::ZERO, |until| until - now)
 }
 
 /// Fails so many times, each when the wait for it is over, and returns the time of the last.
-fn fail(backoff: &mut ReconnectBackoff, times: u32, mut now: Instant, jitter: f64) -> Instant {
+fn fail(backoff: &mut RefillBackoff, times: u32, mut now: Instant, jitter: f64) -> Instant {
     for _ in 0..times {
         now += wait(backoff, now);
         backoff.failed(now, jitter);
@@ -22,7 +22,7 @@ fn fail(backoff: &mut ReconnectBackoff, times: u32, mut now: Instant, jitter: f6
 
 #[test]
 fn waits_double_up_to_half_a_minute_and_are_never_shorter_than_half_the_bound() {
-    let (mut backoff, mut now) = (ReconnectBackoff::default(), Instant::now());
+    let (mut backoff, mut now) = (RefillBackoff::default(), Instant::now());
     assert_eq!(backoff.until(now), None);
     for bound in [100, 200, 400, 800, 1_600, 3_200, 6_400, 12_800, 25_600, 30_000, 30_000] {
         now = fail(&mut backoff, 1, now, 0.0);
@@ -33,7 +33,7 @@ fn waits_double_up_to_half_a_minute_and_are_never_shorter_than_half_the_bound() 
 
 #[test]
 fn an_outage_ends_with_an_answer() {
-    let (mut backoff, now) = (ReconnectBackoff::default(), Instant::now());
+    let (mut backoff, now) = (RefillBackoff::default(), Instant::now());
     let now = fail(&mut backoff, 9, now, 0.5);
     backoff.reset();
     assert_eq!(backoff.until(now), None);
@@ -43,7 +43,7 @@ fn an_outage_ends_with_an_answer() {
 
 #[test]
 fn a_connection_that_died_young_counts_with_the_failures_before_it_and_an_old_one_does_not() {
-    let (mut backoff, now) = (ReconnectBackoff::default(), Instant::now());
+    let (mut backoff, now) = (RefillBackoff::default(), Instant::now());
     let now = fail(&mut backoff, 2, now, 0.0);
     let now = now + wait(&backoff, now);
     backoff.died(Duration::from_secs(2), now, 0.0);
@@ -55,7 +55,7 @@ fn a_connection_that_died_young_counts_with_the_failures_before_it_and_an_old_on
 
 #[test]
 fn attempts_that_fail_together_are_one_failure() {
-    let (mut backoff, now) = (ReconnectBackoff::default(), Instant::now());
+    let (mut backoff, now) = (RefillBackoff::default(), Instant::now());
     (0..16).for_each(|_| backoff.failed(now, 0.0));
     assert_eq!(wait(&backoff, now), Duration::from_millis(50));
 }
@@ -63,7 +63,7 @@ fn attempts_that_fail_together_are_one_failure() {
 proptest! {
     #[test]
     fn no_wait_is_without_bounds(failures in 1..100_u32, jitter in 0.0..1.0_f64) {
-        let (mut backoff, now) = (ReconnectBackoff::default(), Instant::now());
+        let (mut backoff, now) = (RefillBackoff::default(), Instant::now());
         let now = fail(&mut backoff, failures, now, jitter);
         let wait = wait(&backoff, now);
         prop_assert!(wait >= Duration::from_millis(50) && wait <= Duration::from_secs(30));

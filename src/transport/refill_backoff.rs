@@ -10,12 +10,12 @@ const CAP: Duration = Duration::from_secs(30);
 
 /// The waits between consecutive failures.
 #[derive(Debug, Default)]
-pub(super) struct ReconnectBackoff {
+pub(super) struct RefillBackoff {
     failures: u32,
     until: Option<Instant>,
 }
 
-impl ReconnectBackoff {
+impl RefillBackoff {
     /// Records a failure to connect. The next attempt waits between half of the bound and the
     /// whole bound, picked by `jitter` in `[0, 1)`. An attempt that fails during a wait began
     /// together with the one that caused the wait, and does not count again.

@@ -1,5 +1,5 @@
-//! What the headers of a response say about waits. A field that cannot be read counts as absent
-//! and is named; nothing here fails.
+//! The wait that a response requests: `Retry-After` and the fields like it. A field that cannot be
+//! read counts as absent and is named; nothing here fails.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 

@@ -1,5 +1,7 @@
-//! What one read may hold at a time, in flight or in memory: a number of pages, and a number of
-//! bytes. Knows nothing of what pages are.
+//! The back-pressure of a read: what it may hold at a time, in flight or in memory, in pages and
+//! in bytes. The prefetcher takes a permit before it requests a page, and the reader gives it back
+//! once the page was consumed: a slow consumer stops the requests. All reads of the pool together
+//! are bounded by `dispatch/byte_budget.rs`. Knows nothing of what pages are.
 
 use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
