@@ -38,9 +38,7 @@ use crate::{
     coop::{CoopBudget, ITEM_COST, drop_all},
     dispatch::PoolLink,
     error::Error,
-    pager::{
-        Bounds, DecodedPage, Envelope, ItemDecoder, PaginatedStream, Typed, fetch_page,
-    },
+    pager::{Bounds, DecodedPage, Envelope, ItemDecoder, PaginatedStream, Typed, fetch_page},
     response::Response,
 };
 

@@ -83,9 +83,7 @@ pub trait PoolTableExt {
     /// `Unsupported` if the set is not what one request and its next pages return: conditions or
     /// an order that are evaluated on the rows, a list of values that takes several requests, a
     /// window, and conditions that no row can meet.
-    fn stream_json(
-        &self,
-    ) -> impl Future<Output = Result<PaginatedStream<Box<RawValue>>>> + Send;
+    fn stream_json(&self) -> impl Future<Output = Result<PaginatedStream<Box<RawValue>>>> + Send;
 
     /// The rows with their ids, each read from JSON straight into its type, without a
     /// record in between: the fastest way to read a table. The rows and their order

@@ -1,4 +1,4 @@
-//! [pure] The report as one page of HTML with drawn curves, which needs nothing else.
+//! The report as one page of HTML with drawn curves, which needs nothing else.
 
 use std::fmt::Write;
 

@@ -11,7 +11,7 @@ pub(crate) fn line(text: impl std::fmt::Display) {
     }
 }
 
-/// Prints a text to the standard output, as [`line`] does.
+/// Prints a text to the standard output, as [`line()`] does.
 pub(crate) fn text(text: impl std::fmt::Display) {
     if write!(stdout(), "{text}").is_err() {
         std::process::exit(0);

@@ -98,7 +98,8 @@ impl Watching {
             loop {
                 match progress.try_recv() {
                     Ok(progress) => {
-                        self.rows.insert(format!("{job}.{}", progress.stream), progress.counts.written);
+                        self.rows
+                            .insert(format!("{job}.{}", progress.stream), progress.counts.written);
                     }
                     Err(tokio::sync::broadcast::error::TryRecvError::Lagged(_)) => {}
                     Err(_) => break,

@@ -77,7 +77,10 @@ pub(crate) fn remarks(counts: &Counts, discarded: &[String]) -> Vec<String> {
         remarks.push(format!("{} had been written before", rows(counts.repeated)));
     }
     if !discarded.is_empty() {
-        remarks.push(format!("left out, as the table has no columns for them: {}", discarded.join(", ")));
+        remarks.push(format!(
+            "left out, as the table has no columns for them: {}",
+            discarded.join(", ")
+        ));
     }
     remarks
 }
@@ -85,7 +88,11 @@ pub(crate) fn remarks(counts: &Counts, discarded: &[String]) -> Vec<String> {
 /// How what the API said differs from what was read, if it does.
 pub(crate) fn unbalanced(counts: &Counts) -> Option<String> {
     let declared = counts.declared.filter(|declared| *declared != counts.read)?;
-    Some(format!("the API says that it has {}, and {} were read", rows(declared), rows(counts.read)))
+    Some(format!(
+        "the API says that it has {}, and {} were read",
+        rows(declared),
+        rows(counts.read)
+    ))
 }
 
 /// How many rows were written, if a run must write another number of them.

@@ -35,9 +35,9 @@ impl Schedule {
     #[must_use]
     pub fn next(&self, last: DateTime<Utc>) -> DateTime<Utc> {
         let next = match self {
-            Self::Every(time) => {
-                chrono::TimeDelta::from_std(*time).ok().and_then(|time| last.checked_add_signed(time))
-            }
+            Self::Every(time) => chrono::TimeDelta::from_std(*time)
+                .ok()
+                .and_then(|time| last.checked_add_signed(time)),
             Self::Cron(cron) => cron.find_next_occurrence(&last, false).ok(),
         };
         next.unwrap_or(DateTime::<Utc>::MAX_UTC)

@@ -225,7 +225,10 @@ mod tests {
     fn json_is_told_from_text_in_arrow() {
         let column = |name: &str, kind| Column { name: name.into(), kind, declared: true };
         let schema = Schema { columns: vec![column("a", Text), column("b", Json)] }.arrow();
-        assert_eq!(schema.fields().iter().map(|field| is_json(field)).collect::<Vec<_>>(), [false, true]);
+        assert_eq!(
+            schema.fields().iter().map(|field| is_json(field)).collect::<Vec<_>>(),
+            [false, true]
+        );
     }
 
     #[test]

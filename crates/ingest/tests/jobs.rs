@@ -52,7 +52,8 @@ async fn run(description: &Description, job: &str) -> Report {
 
 fn count(db: &Path, table: &str) -> usize {
     let db = Connection::open(db).unwrap();
-    db.query_row(&format!("select count(*) from \"{table}\""), [], |row| row.get::<_, i64>(0)).unwrap() as usize
+    db.query_row(&format!("select count(*) from \"{table}\""), [], |row| row.get::<_, i64>(0))
+        .unwrap() as usize
 }
 
 #[tokio::test]
@@ -87,7 +88,10 @@ async fn a_job_that_is_stopped_goes_on_where_it_was() {
     let api = DemoApi::start(DemoOptions::default()).unwrap();
     let folder = tempfile::tempdir().unwrap();
     let db = folder.path().join("world.db");
-    let yaml = WORLD.replace("      - table: countries\n      - table: cities\n", "      - table: cities\n        commit: { rows: 10 }\n");
+    let yaml = WORLD.replace(
+        "      - table: countries\n      - table: cities\n",
+        "      - table: cities\n        commit: { rows: 10 }\n",
+    );
     let description = describe(&api, &db, &yaml);
     let job = Job::new(&description, "world").unwrap();
     let mut progress = job.progress();
@@ -102,5 +106,9 @@ async fn a_job_that_is_stopped_goes_on_where_it_was() {
     assert_eq!(report.streams[0].outcome, Outcome::Complete, "{report}");
     assert_eq!(report.streams[0].run, 1, "it is the same run");
     assert_eq!(count(&db, "cities"), api.cities().len());
-    println!("{} requests in all, {} of them after the stop", api.requests(), api.requests() - before);
+    println!(
+        "{} requests in all, {} of them after the stop",
+        api.requests(),
+        api.requests() - before
+    );
 }

@@ -13,7 +13,11 @@ pub(crate) fn run(file: &File) -> Result<(), Failure> {
     }
     let (tables, jobs) = (description.tables.len(), description.jobs.len());
     let name = file.file.display();
-    output::line(format_args!("{name}: fine: {} and {}", count(tables, "table"), count(jobs, "job")));
+    output::line(format_args!(
+        "{name}: fine: {} and {}",
+        count(tables, "table"),
+        count(jobs, "job")
+    ));
     Ok(())
 }
 

@@ -16,7 +16,8 @@ use crate::{arguments::File, failure::Failure};
 /// Reads a description.
 fn describe(file: &File) -> Result<Description, Failure> {
     let variables = file.variables.iter();
-    let reader = variables.fold(Reader::new(), |reader, (name, value)| reader.variable(name, value));
+    let reader =
+        variables.fold(Reader::new(), |reader, (name, value)| reader.variable(name, value));
     Ok(reader.read_file(&file.file)?)
 }
 

@@ -115,7 +115,9 @@ impl Printer {
             self.record(&columns)?;
             return kept.iter().try_for_each(|row| self.cells(row));
         }
-        let cells = |row: &Row| self.columns.iter().map(|column| shown(row.get(column).map(|value| &**value))).collect();
+        let cells = |row: &Row| {
+            self.columns.iter().map(|column| shown(row.get(column).map(|value| &**value))).collect()
+        };
         let rows: Vec<Vec<String>> = kept.iter().map(cells).collect();
         let columns: Vec<String> = self.columns.iter().cloned().collect();
         let width = |column: usize| {
@@ -130,7 +132,11 @@ impl Printer {
     }
 
     fn cells(&self, row: &Row) -> Result<(), Failure> {
-        let cells: Vec<_> = self.columns.iter().map(|column| shown(row.get(column).map(|value| &**value))).collect();
+        let cells: Vec<_> = self
+            .columns
+            .iter()
+            .map(|column| shown(row.get(column).map(|value| &**value)))
+            .collect();
         if self.format == Format::Csv {
             return self.record(&cells);
         }

@@ -257,7 +257,10 @@ mod tests {
         let cells = read(&reader, r#"{"id": 1, "a": {"b": {"c": 2}, "d": [3]}, "e": {}}"#);
         assert_eq!(
             cells.unknown,
-            [(path(&["a", "b", "c"]), Cell::Number("2".into())), (path(&["a", "d"]), Cell::Json("[3]")),]
+            [
+                (path(&["a", "b", "c"]), Cell::Number("2".into())),
+                (path(&["a", "d"]), Cell::Json("[3]")),
+            ]
         );
     }
 

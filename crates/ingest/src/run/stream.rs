@@ -196,8 +196,10 @@ impl StreamPlan {
         unit: &Unit,
         before: UnitState,
         signing_key: &[u8; 32],
-    ) -> Result<impl Stream<Item = Result<Page<Box<RawValue>>, vantage_api_pool::Error>> + Send + Unpin, Error>
-    {
+    ) -> Result<
+        impl Stream<Item = Result<Page<Box<RawValue>>, vantage_api_pool::Error>> + Send + Unpin,
+        Error,
+    > {
         let rows = (self.table)(unit).stream_json().await?;
         let mut rows = rows.prefetch(self.prefetch).signing_key(signing_key);
         if let Some(token) = before.token {
@@ -258,13 +260,20 @@ fn chunk_of(piece: Piece, decoder: &mut RowDecoder) -> Result<Chunk, Failure> {
             let (token, declared) = (Some(page.resume_token().to_text()), page.total());
             let rows = page.collect::<Result<Vec<_>, _>>();
             let rows = rows.map_err(|error| Failure::Unit(unit.to_string(), error.into()))?;
-            let decoded = decoder.decode(&rows).map_err(|what| Failure::Run(Error::Schema(what)))?;
+            let decoded =
+                decoder.decode(&rows).map_err(|what| Failure::Run(Error::Schema(what)))?;
             let rejected = decoded.rejects.len() as u64;
             let repeated = decoded.seen.iter().filter(|row| row.is_repeated).count() as u64;
             let read = rows.len() as u64;
             let written = read - rejected - repeated;
             let counts = Counts { pages: 1, read, written, rejected, repeated, declared };
-            Ok(Chunk { unit: unit.to_string(), token, counts, decoded: Some(decoded), is_last: false })
+            Ok(Chunk {
+                unit: unit.to_string(),
+                token,
+                counts,
+                decoded: Some(decoded),
+                is_last: false,
+            })
         }
     }
 }

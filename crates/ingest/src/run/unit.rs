@@ -175,7 +175,12 @@ mod tests {
         let hour = TimeDelta::hours(1);
         for (format, lookback, mark, expected) in [
             (MomentFormat::Rfc3339, hour, None, "2020"),
-            (MomentFormat::Rfc3339, hour, Some("2024-03-01T00:30:00+01:00"), "2024-02-29T22:30:00Z"),
+            (
+                MomentFormat::Rfc3339,
+                hour,
+                Some("2024-03-01T00:30:00+01:00"),
+                "2024-02-29T22:30:00Z",
+            ),
             (MomentFormat::Unix, hour, Some("7200"), "3600"),
             (MomentFormat::UnixMs, TimeDelta::zero(), Some("7200"), "7200"),
             (MomentFormat::Text, hour, Some("abc"), "abc"),

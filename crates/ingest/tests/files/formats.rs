@@ -214,10 +214,7 @@ fn batches_of_narrower_columns_share_a_file() {
     ]);
     let third = RecordBatch::try_new(
         schema.arrow(),
-        vec![
-            Arc::new(Float64Array::from(vec![0.5])),
-            Arc::new(StringArray::from(vec!["{}"])),
-        ],
+        vec![Arc::new(Float64Array::from(vec![0.5])), Arc::new(StringArray::from(vec!["{}"]))],
     );
     let fourth = batch(vec![("b", Arc::new(StringArray::from(vec!["{}"])) as ArrayRef)]);
     let batches = [first, second, third.unwrap(), fourth];

@@ -3,8 +3,8 @@
 use std::{fmt::Write, sync::Arc};
 
 use arrow_array::{
-    Array, ArrayRef, RecordBatch, RecordBatchOptions, builder::StringBuilder,
-    cast::AsArray, new_null_array, types::TimestampMicrosecondType,
+    Array, ArrayRef, RecordBatch, RecordBatchOptions, builder::StringBuilder, cast::AsArray,
+    new_null_array, types::TimestampMicrosecondType,
 };
 use arrow_cast::{CastOptions, cast_with_options};
 use arrow_schema::{ArrowError, DataType, Field, TimeUnit};
@@ -159,8 +159,7 @@ mod tests {
     use arrow_array::{
         BooleanArray, Date32Array, Decimal128Array, DictionaryArray, Float64Array, Int8Array,
         Int64Array, NullArray, StringArray, TimestampMicrosecondArray, TimestampMillisecondArray,
-        UInt64Array,
-        types::Int32Type,
+        UInt64Array, types::Int32Type,
     };
 
     use super::*;
