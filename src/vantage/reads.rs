@@ -6,6 +6,7 @@ mod one;
 use std::{borrow::Cow, time::Instant};
 
 use ciborium::Value;
+use futures::future::BoxFuture;
 use indexmap::IndexMap;
 use serde::de::IgnoredAny;
 use serde_json::value::RawValue;
@@ -232,26 +233,28 @@ impl Read {
     }
 
     /// The outcome of `plan`, which looks at each value of the conditions: on a thread for long
-    /// work if there are many.
-    pub(super) async fn planned<R: Send + 'static>(
+    /// work if there are many. Boxed, as the futures of reads would have room for several reads
+    /// otherwise.
+    pub(super) fn planned<R: Send + 'static>(
         self,
         plan: impl FnOnce(Self) -> R + Send + 'static,
-    ) -> Result<R> {
+    ) -> BoxFuture<'static, Result<R>> {
         let units = self.conditions.iter().map(values_in).sum::<usize>() * VALUE_COST;
         let (link, name) = (PoolLink::from(&self.api.pool), self.name.clone());
-        link.run(units, move || plan(self)).await.map_err(|error| of_read(&name, error))
+        Box::pin(async move {
+            link.run(units, move || plan(self)).await.map_err(|error| of_read(&name, error))
+        })
     }
 
     /// The read itself, and the outcome of such a `plan`.
-    async fn with_planned<R: Send + 'static>(
+    fn with_planned<R: Send + 'static>(
         self,
         plan: impl FnOnce(&Self) -> R + Send + 'static,
-    ) -> Result<(Self, R)> {
-        let both = |read: Self| {
+    ) -> BoxFuture<'static, Result<(Self, R)>> {
+        self.planned(|read: Self| {
             let planned = plan(&read);
             (read, planned)
-        };
-        self.planned(both).await
+        })
     }
 
     /// The read itself, and the target of the one request that returns exactly the whole set, in
