@@ -26,8 +26,8 @@ async fn main() -> ExitCode {
         Command::Preview(preview) => commands::preview::run(&preview),
         Command::Read(read) => commands::read::run(&read).await,
         Command::Run(run) => commands::run::run(&run).await,
-        Command::Status(status) => commands::status::run(&status),
-        Command::Reset(reset) => commands::reset::run(&reset),
+        Command::Status(status) => commands::status::run(&status).await,
+        Command::Reset(reset) => commands::reset::run(&reset).await,
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

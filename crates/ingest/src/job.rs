@@ -147,9 +147,12 @@ impl Job {
     ///
     /// # Errors
     /// If the sink cannot be reached.
-    pub fn status(&self) -> Result<Vec<(String, StreamState)>, Error> {
-        let status = |stream: &Stream| Ok((stream.name.clone(), stream.sink().state()?));
-        self.streams.iter().map(status).collect()
+    pub async fn status(&self) -> Result<Vec<(String, StreamState)>, Error> {
+        let mut all = Vec::new();
+        for stream in &self.streams {
+            all.push((stream.name.clone(), stream.state().await?));
+        }
+        Ok(all)
     }
 
     /// What its last run did, as its sink remembers it; `None` if there was none. A run that was
@@ -158,22 +161,21 @@ impl Job {
     ///
     /// # Errors
     /// If the sink cannot be reached.
-    pub fn last_run(&self) -> Result<Option<Report>, Error> {
-        let states =
-            self.streams.iter().map(|stream| Ok::<_, Error>((stream, stream.sink().state()?)));
-        let states = states.collect::<Result<Vec<_>, _>>()?;
+    pub async fn last_run(&self) -> Result<Option<Report>, Error> {
+        let states = self.status().await?;
         if states.iter().all(|(_, state)| state.run == 0) {
             return Ok(None);
         }
-        let streams = states.into_iter().map(|(stream, state)| remembered(stream, state));
+        let streams = self.streams.iter().zip(states);
+        let streams = streams.map(|(stream, (_, state))| remembered(stream, state));
         Ok(Some(Report { job: self.name.clone(), streams: streams.collect() }))
     }
 
     /// The report of a run that has died.
-    pub(crate) fn failed(&self, why: &str) -> Report {
+    pub(crate) async fn failed(&self, why: &str) -> Report {
         let died = || Err(Error::Died(why.to_owned()));
         let streams = self.streams.iter().map(|stream| stream.report(died(), Duration::ZERO));
-        Report { job: self.name.clone(), streams: streams.collect() }
+        Report { job: self.name.clone(), streams: join_all(streams).await }
     }
 
     /// Forgets where its streams stand, or that one alone, so that the next run begins anew; with
@@ -181,16 +183,18 @@ impl Job {
     ///
     /// # Errors
     /// If the sink cannot be reached.
-    pub fn reset(&self, stream: Option<&str>, drop_rows: bool) -> Result<(), Error> {
-        let streams = self.streams.iter();
-        let named = |own: &&Stream| stream.is_none_or(|stream| own.name == stream);
-        streams.filter(named).try_for_each(|stream| Ok(stream.sink().reset(drop_rows)?))
+    pub async fn reset(&self, stream: Option<&str>, drop_rows: bool) -> Result<(), Error> {
+        let is_named = |own: &&Stream| stream.is_none_or(|stream| own.name == stream);
+        for stream in self.streams.iter().filter(is_named) {
+            stream.reset(drop_rows).await?;
+        }
+        Ok(())
     }
 
     async fn run_stream(&self, stream: &Stream) -> StreamReport {
         let began = Instant::now();
         let ended = self.run_restarting(stream).await;
-        let report = stream.report(ended, began.elapsed());
+        let report = stream.report(ended, began.elapsed()).await;
         if self.on_error == OnError::Stop && matches!(report.outcome, Outcome::Failed(_)) {
             self.stop();
         }
@@ -212,7 +216,7 @@ impl Job {
             if !error.may_pass() || self.is_stopped() {
                 return Err(error);
             }
-            let now = stream.sink().state().map(|state| state.counts());
+            let now = stream.state().await.map(|state| state.counts());
             if now.is_ok_and(|now| std::mem::replace(&mut committed, now) != now) {
                 restarts = 0;
             }
@@ -245,7 +249,7 @@ impl Job {
 fn remembered(stream: &Stream, state: StreamState) -> StreamReport {
     let (took, error) = (state.took().unwrap_or_default(), state.error.clone());
     let ended = Ended { state, failures: Vec::new(), discarded: Vec::new() };
-    let report = stream.report(Ok(ended), took);
+    let report = stream.report_of(ended, took);
     match error {
         Some(error) => StreamReport { outcome: Outcome::Failed(error), ..report },
         None => report,

@@ -23,9 +23,9 @@ use crate::{
     },
     error::Error,
     report::{CUT_BOUNDARY, Outcome, StreamReport, remarks, unbalanced, unexpected},
-    row::{Cell, ColumnCheck, ColumnPlan, Made, RowChecks, RowRules},
+    row::{Cell, Cells, ColumnCheck, ColumnPlan, Made, RowChecks, RowReader, RowRules},
     run::{CommitAt, Ended, Since, StreamPlan, TimeWindows, Unit, WriteRules},
-    sink::{self, Sink, Target},
+    sink::{self, Sink, SinkError, Target},
     state::{Counts, StreamState},
 };
 
@@ -145,6 +145,16 @@ impl Stream {
         self.destination.sink(self.target.clone())
     }
 
+    /// What its sink remembers.
+    pub(crate) async fn state(&self) -> Result<StreamState, SinkError> {
+        sink::on_thread(self.sink(), |sink| sink.state()).await
+    }
+
+    /// Makes its sink forget where it stands.
+    pub(crate) async fn reset(&self, drop_rows: bool) -> Result<(), SinkError> {
+        sink::on_thread(self.sink(), move |sink| sink.reset(drop_rows)).await
+    }
+
     /// The units of a run from its state.
     ///
     /// # Errors
@@ -182,17 +192,22 @@ impl Stream {
     }
 
     /// What came of a run that took so long.
-    pub(crate) fn report(&self, ended: Result<Ended, Error>, took: Duration) -> StreamReport {
-        let stream = self.name.clone();
-        let Ended { state, failures, discarded } = match ended {
-            Ok(ended) => ended,
+    pub(crate) async fn report(&self, ended: Result<Ended, Error>, took: Duration) -> StreamReport {
+        match ended {
+            Ok(ended) => self.report_of(ended, took),
             Err(error) => {
-                let state = self.sink().state().unwrap_or_default();
-                let outcome = Outcome::Failed(told(&error));
+                let state = self.state().await.unwrap_or_default();
+                let (stream, outcome) = (self.name.clone(), Outcome::Failed(told(&error)));
                 let (run, counts) = (state.run, state.counts());
-                return StreamReport { stream, run, outcome, counts, remarks: Vec::new(), took };
+                StreamReport { stream, run, outcome, counts, remarks: Vec::new(), took }
             }
-        };
+        }
+    }
+
+    /// What came of a run that its sink knows the end of.
+    pub(crate) fn report_of(&self, ended: Ended, took: Duration) -> StreamReport {
+        let stream = self.name.clone();
+        let Ended { state, failures, discarded } = ended;
         let counts = state.counts();
         let outcome = match failures.first().filter(|_| !state.is_finished) {
             Some((unit, error)) if unit.is_empty() => Outcome::Failed(error.to_string()),
@@ -284,34 +299,29 @@ fn told(error: &Error) -> String {
 
 /// The unit of a parent's row.
 fn unit_of(bind: &[(String, Vec<String>)], row: &RawValue) -> Result<Unit, Error> {
+    let mut reader = RowReader::new(false);
+    for (_, path) in bind {
+        reader.add(path.iter().map(String::as_str));
+    }
+    let mut cells = Cells::default();
+    reader.read(row, &mut cells).map_err(Error::Units)?;
     let mut unit = Unit::default();
-    for (to, path) in bind {
-        let value = value_at(row, path).ok_or_else(|| {
+    for ((to, path), cell) in bind.iter().zip(&cells.values) {
+        let text = cell.text().ok_or_else(|| {
             Error::Units(format!("a row of the parent has no `{}`", path.join(".")))
         })?;
-        let text = value.text().unwrap_or_default();
         if !unit.key.is_empty() {
             unit.key.push(',');
         }
-        unit.key.push_str(&format!("{to}={text}"));
-        let value = match &value {
+        // In quotes, so that no value looks like the rest of a key.
+        unit.key.push_str(&format!("{to}={text:?}"));
+        let value = match cell {
             Cell::Number(number) => number.parse::<i64>().map_or_else(|_| text.into(), Value::from),
             _ => Value::from(text),
         };
         unit.conditions.push((to.clone(), value));
     }
     Ok(unit)
-}
-
-/// The value at a path in a row, unless it is null.
-fn value_at<'a>(row: &'a RawValue, path: &[String]) -> Option<Cell<'a>> {
-    let mut value = row;
-    for key in path {
-        let fields: std::collections::HashMap<&str, &RawValue> =
-            serde_json::from_str(value.get()).ok()?;
-        value = fields.get(key.as_str()).copied()?;
-    }
-    Some(Cell::of(value)).filter(|cell| *cell != Cell::Null)
 }
 
 /// Where a column of a table is in its rows.
@@ -475,6 +485,18 @@ fn moment(text: &str) -> Option<DateTime<Utc>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn each_parent_is_a_unit_of_its_own_whatever_its_values_and_its_other_keys() {
+        let bind = ["a", "b"].map(|name| (name.to_owned(), vec![name.to_owned()]));
+        let unit = |row: &str| unit_of(&bind, serde_json::from_str(row).unwrap());
+        let one = unit(r#"{"a": "x\",b=\"y", "b": "z", "stra\u00dfe": 1}"#).unwrap();
+        let other = unit(r#"{"a": "x", "b": "y\",b=\"z"}"#).unwrap();
+        assert_ne!(one.key, other.key);
+        assert_eq!(unit(r#"{"a": 7, "b": true}"#).unwrap().key, r#"a="7",b="true""#);
+        let refused = unit(r#"{"a": 7, "b": null}"#).unwrap_err();
+        assert_eq!(refused.to_string(), "a row of the parent has no `b`");
+    }
 
     #[test]
     fn parameters_go_behind_those_of_the_path() {

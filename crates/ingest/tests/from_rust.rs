@@ -207,11 +207,11 @@ async fn rows_that_are_written_again_are_there_once() {
     assert!(run_job(&job).await.is_complete());
     let before = copy.list_values().await.unwrap();
     // As after the death of a process that had written rows, and not yet that it has.
-    job.reset(None, false).unwrap();
+    job.reset(None, false).await.unwrap();
     let report = run_job(&job).await;
     assert!(report.is_complete() && report.streams[0].run == 1, "{report}");
     assert_eq!(copy.list_values().await.unwrap(), before);
-    let refused = job.reset(None, true).unwrap_err();
+    let refused = job.reset(None, true).await.unwrap_err();
     assert!(refused.to_string().contains("rows of others"), "{refused}");
     assert_eq!(copy.list_values().await.unwrap(), before);
 }

@@ -23,7 +23,9 @@ pub(crate) async fn run(run: &Run) -> Result<(), Failure> {
     let jobs = names.iter().map(|name| Job::over(&description, name, pool.clone()));
     let jobs = jobs.collect::<Result<Vec<_>, _>>()?;
     if run.full_refresh {
-        jobs.iter().try_for_each(|job| job.reset(None, false))?;
+        for job in &jobs {
+            job.reset(None, false).await?;
+        }
     }
     let watch = Watch::start(&pool, &jobs);
     let scheduled = jobs.iter().zip(&names).map(|(job, name)| {

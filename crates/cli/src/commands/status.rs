@@ -5,12 +5,12 @@ use vantage_api_ingest::{Job, state::StreamState};
 use super::{describe, pool};
 use crate::{arguments::File, failure::Failure, output};
 
-pub(crate) fn run(file: &File) -> Result<(), Failure> {
+pub(crate) async fn run(file: &File) -> Result<(), Failure> {
     let description = describe(file)?;
     let pool = pool(&description)?;
     for name in description.jobs.keys() {
         let job = Job::over(&description, name, pool.clone())?;
-        for (stream, state) in job.status()? {
+        for (stream, state) in job.status().await? {
             output::line(format_args!("{name}.{stream}: {}", standing(&state)));
         }
     }

@@ -4,10 +4,7 @@ use std::{collections::HashMap, fmt, mem, num::NonZero, sync::Arc, thread, time:
 
 use actix::prelude::*;
 use chrono::Utc;
-use tokio::{
-    sync::{broadcast, oneshot, watch},
-    task::spawn_blocking,
-};
+use tokio::sync::{broadcast, oneshot, watch};
 use vantage_api_pool::AwwPool;
 
 use super::{
@@ -274,17 +271,10 @@ impl Jobs {
     /// Ends a run that has died, with a report that says so.
     fn give_up(&mut self, name: String, run: usize, why: String, ctx: &mut Context<Self>) {
         let Some(job) = self.runs.get(&run).cloned() else { return };
-        // It asks the sinks, which may block.
-        let failed = spawn_blocking(move || job.failed(&why)).into_actor(self);
-        let failed = failed.map(move |report, jobs: &mut Self, ctx: &mut Context<Self>| {
-            if let Ok(report) = report {
-                return jobs.finish(&name, run, report, ctx);
-            }
-            jobs.release(run);
-            jobs.roster.abandon(&name, run);
-            jobs.fill(ctx);
-        });
-        ctx.spawn(failed);
+        let failed = async move { job.failed(&why).await }.into_actor(self);
+        ctx.spawn(failed.map(move |report, jobs: &mut Self, ctx: &mut Context<Self>| {
+            jobs.finish(&name, run, report, ctx);
+        }));
     }
 
     fn emit(&self, event: JobEvent) {

@@ -8,7 +8,6 @@ use tokio::{
         broadcast::{self, error::RecvError},
         oneshot,
     },
-    task::spawn_blocking,
     time::timeout,
 };
 use vantage_api_pool::AwwPool;
@@ -99,16 +98,14 @@ impl Handler<Status> for Jobs {
         let is_untold = |status: &JobStatus| self.roster().is_untold(&status.job);
         let untold: Vec<bool> = all.iter().map(is_untold).collect();
         let (description, pool) = (self.description(), self.pool().clone());
-        let read = move || {
+        Box::pin(async move {
             for (status, is_untold) in all.iter_mut().zip(untold) {
                 if is_untold {
-                    status.last = remembered(&description, &status.job, &pool);
+                    status.last = remembered(&description, &status.job, &pool).await;
                 }
             }
-            all
-        };
-        // Sinks may block.
-        Box::pin(async move { spawn_blocking(read).await.map_err(|_| Error::ShutDown) })
+            Ok(all)
+        })
     }
 }
 
@@ -161,9 +158,12 @@ async fn end_of(ended: oneshot::Receiver<Ended>) -> Ended {
 }
 
 /// What the sink of a job knows of its last run.
-fn remembered(description: &Description, name: &str, pool: &AwwPool) -> Option<Report> {
+async fn remembered(description: &Description, name: &str, pool: &AwwPool) -> Option<Report> {
     let job = Job::over(description, name, pool.clone()).ok()?;
-    job.last_run().unwrap_or_else(|error| Some(job.failed(&error.to_string())))
+    match job.last_run().await {
+        Ok(report) => report,
+        Err(error) => Some(job.failed(&error.to_string()).await),
+    }
 }
 
 async fn observe(mut events: broadcast::Receiver<JobEvent>, observer: Recipient<JobEvent>) {

@@ -16,3 +16,4 @@ pub(crate) use decoder::{ColumnPlan, Decoded, Learned, RowDecoder, RowRules, See
 pub(crate) use hash::RowHash;
 pub(crate) use made::Made;
 pub(crate) use mark::{Mark, compare};
+pub(crate) use reader::{Cells, RowReader};

@@ -1,9 +1,10 @@
 //! Where rows go: each sink writes the rows of a stream, its state and the changes of its schema
 //! in one commit.
 
-use std::fmt;
+use std::{fmt, thread};
 
 use arrow_array::RecordBatch;
+use tokio::sync::oneshot;
 
 use crate::{
     description::{SinkDescription, WriteMode},
@@ -31,6 +32,27 @@ pub(crate) fn of(sink: &SinkDescription, target: Target) -> Box<dyn Sink> {
         SinkDescription::Ndjson(folder) => Box::new(Files::new(folder, FileFormat::Ndjson, target)),
         SinkDescription::Csv(folder) => Box::new(Files::new(folder, FileFormat::Csv, target)),
     }
+}
+
+/// Makes a call of a sink, which may block, on a thread of its own.
+///
+/// # Errors
+/// That of the call; a passing one if the system has no thread, or the sink panics.
+pub(crate) async fn on_thread<T: Send + 'static>(
+    mut sink: Box<dyn Sink>,
+    call: impl FnOnce(&mut dyn Sink) -> Result<T, SinkError> + Send + 'static,
+) -> Result<T, SinkError> {
+    let (sender, called) = oneshot::channel();
+    let work = move || {
+        let called = call(&mut *sink);
+        // Its connection is closed before anyone goes on.
+        drop(sink);
+        // Nobody waits if the future was dropped.
+        let _ = sender.send(called);
+    };
+    let spawned = thread::Builder::new().name("ingest-sink".into()).spawn(work);
+    spawned.map_err(|error| SinkError::passing("no thread for the sink").because(error))?;
+    called.await.unwrap_or_else(|_| Err(SinkError::passing("the sink has panicked")))
 }
 
 /// Which texts the sink of a description cannot hold, and why.

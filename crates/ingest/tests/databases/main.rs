@@ -6,6 +6,7 @@
 mod crash;
 mod database;
 mod faults;
+mod jobs;
 mod modes;
 mod names;
 mod owners;

@@ -59,7 +59,7 @@ async fn a_table_that_was_dropped_is_missed_and_written_anew_after_a_reset() {
     setup.complete().await;
     drop(execute(&setup, "DROP TABLE rows"));
     setup.fail(&["table `rows` is gone", "reset"]).await;
-    setup.job().reset(Some("rows"), false).unwrap();
+    setup.job().reset(Some("rows"), false).await.unwrap();
     setup.complete().await;
     assert_eq!(setup.ids("rows"), all(1..=100));
 }

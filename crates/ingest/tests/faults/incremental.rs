@@ -50,8 +50,8 @@ fn answer(setup: &Setup, rows: Vec<Value>) {
     setup.api.answer(move |request| changed_since(&rows, request));
 }
 
-fn mark(setup: &Setup) -> Option<String> {
-    let states = setup.job().status().unwrap();
+async fn mark(setup: &Setup) -> Option<String> {
+    let states = setup.job().status().await.unwrap();
     states.into_iter().find_map(|(_, state)| state.mark)
 }
 
@@ -62,7 +62,7 @@ async fn later_runs_ask_from_the_mark_less_the_lookback_and_rows_are_merged() {
     answer(&setup, rows.clone());
     setup.complete().await;
     assert_eq!(asked_from(&setup, 0), [hour(0)]);
-    assert_eq!(mark(&setup), Some(hour(50)));
+    assert_eq!(mark(&setup).await, Some(hour(50)));
 
     let asked = setup.api.requests().len();
     let mut later = rows;
@@ -76,7 +76,7 @@ async fn later_runs_ask_from_the_mark_less_the_lookback_and_rows_are_merged() {
     assert_eq!(setup.ids("rows"), all(1..=60));
     let late: Vec<i64> = setup.query("SELECT id FROM rows WHERE name = 'late'");
     assert_eq!(late, [49]);
-    assert_eq!(mark(&setup), Some(hour(60)));
+    assert_eq!(mark(&setup).await, Some(hour(60)));
 }
 
 #[tokio::test]
@@ -91,7 +91,7 @@ async fn a_run_that_is_interrupted_does_not_move_the_mark() {
         _ => changed_since(&of_api, request),
     });
     setup.fail(&["404", "page 3"]).await;
-    assert_eq!(mark(&setup), Some(hour(20)));
+    assert_eq!(mark(&setup).await, Some(hour(20)));
     assert_eq!(setup.ids("rows"), all(1..=38));
 
     answer(&setup, rows);
@@ -99,7 +99,7 @@ async fn a_run_that_is_interrupted_does_not_move_the_mark() {
     assert_eq!(asked_from(&setup, asked), [hour(19)]);
     assert_eq!(setup.api.requests().into_iter().skip(asked).filter(|r| r.page() < 3).count(), 2);
     assert_eq!(setup.ids("rows"), all(1..=60));
-    assert_eq!(mark(&setup), Some(hour(60)));
+    assert_eq!(mark(&setup).await, Some(hour(60)));
 }
 
 #[tokio::test]

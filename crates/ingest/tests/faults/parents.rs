@@ -107,7 +107,7 @@ async fn a_parent_whose_children_fail_does_not_cost_the_others() {
         ("/countries/b/cities", 2) => Reply::status(404),
         _ => answer(&of_api, request),
     });
-    setup.fail(&["country=b", "404", "page 2"]).await;
+    setup.fail(&["country=\"b\"", "404", "page 2"]).await;
     let there = [all(1..=35), all(51..=75)].concat();
     assert_eq!(setup.ids("cities"), there);
 
@@ -131,7 +131,7 @@ async fn a_parent_that_failed_and_is_gone_does_not_fail_the_next_run() {
         _ => answer(&world(&["a", "b", "c"]), request),
     };
     setup.api.answer(world_without_cities);
-    setup.fail(&["country=b", "404"]).await;
+    setup.fail(&["country=\"b\"", "404"]).await;
     let mut world = world(&["a", "b", "c"]);
     world.remove("b");
     serve(&setup, world);
