@@ -2,8 +2,10 @@
 
 mod limits;
 mod page;
+mod state;
 
 pub use page::Page;
+use state::{ResumePoint, StreamState};
 
 use std::{
     fmt,
@@ -12,16 +14,16 @@ use std::{
     task::{Context, Poll, ready},
 };
 
-use futures::{Stream, future::BoxFuture, stream};
+use futures::{Stream, stream};
 use serde::de::DeserializeOwned;
 
 use super::{
     endpoint::Endpoint,
     envelope::Envelope,
-    format::{ErasedDecoder, ItemDecoder, Typed},
+    format::{ItemDecoder, Typed},
     mode::ReadMode,
     reader::Reader,
-    resume_token::{ReadIdentity, ResumeToken},
+    resume_token::ResumeToken,
     strategy::{PageAddress, Paging, Position},
 };
 use crate::{dispatch::PoolLink, error::Error, priority::Priority, signer::Signer};
@@ -56,36 +58,6 @@ pub struct PaginatedStream<T: Send + 'static = serde_json::Value> {
     signer: Signer,
     /// The last total that the API reported, set once the stream has ended.
     told: Option<u64>,
-}
-
-/// Where a stream stands.
-enum StreamState<T: Send + 'static> {
-    /// Not polled yet.
-    Idle {
-        link: PoolLink,
-        endpoint: Box<Endpoint>,
-        decoder: Arc<dyn ErasedDecoder<T>>,
-        /// Where the read begins, unless at the start of its set.
-        start: Option<Position>,
-        /// Where another read stood, which it goes on from.
-        token: Option<ResumeToken>,
-    },
-    /// The pool starts, if it has not yet, and then the pager. A failure is
-    /// yielded, then the stream is done.
-    Opening { opening: BoxFuture<'static, Result<Reader<T>, Error>>, place: ResumePoint },
-    /// Pages come in.
-    Reading(Box<Reader<T>>, ReadIdentity),
-    /// The last item or the one error was yielded.
-    Done(ResumePoint),
-}
-
-/// Where a stream stands or begins.
-#[derive(Clone)]
-enum ResumePoint {
-    /// The place it has reached.
-    Own(Position, ReadIdentity),
-    /// The place a token names; its signature has not been checked.
-    Unverified(ResumeToken),
 }
 
 impl PaginatedStream<serde_json::Value> {
@@ -357,31 +329,6 @@ impl<T: Send + 'static> PaginatedStream<T> {
         };
         self.state = StreamState::Done(self.state.place());
         Poll::Ready(end)
-    }
-}
-
-impl ResumePoint {
-    fn identity(&self) -> &ReadIdentity {
-        match self {
-            Self::Own(_, identity) => identity,
-            Self::Unverified(token) => &token.identity,
-        }
-    }
-}
-
-impl<T: Send + 'static> StreamState<T> {
-    fn place(&self) -> ResumePoint {
-        match self {
-            Self::Idle { token: Some(token), .. } => ResumePoint::Unverified(token.clone()),
-            Self::Idle { endpoint, start, .. } => {
-                let position = start.clone().unwrap_or_else(|| endpoint.start());
-                ResumePoint::Own(position, endpoint.identity())
-            }
-            Self::Reading(reader, identity) => {
-                ResumePoint::Own(reader.position(), identity.clone())
-            }
-            Self::Opening { place, .. } | Self::Done(place) => place.clone(),
-        }
     }
 }
 
