@@ -311,6 +311,7 @@ impl Buffer {
         sink.commit(&Commit {
             schema: &self.state.schema,
             batches: &self.batches,
+            children: &[],
             rejects: &self.rejects,
             state: &self.state,
             is_last: self.state.is_finished && self.is_accepted(),

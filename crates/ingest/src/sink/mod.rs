@@ -100,6 +100,8 @@ pub struct Commit<'a> {
     /// The rows. The columns of each batch are among those of `schema`, with the same type or a
     /// narrower one; a column that a batch does not have is null in its rows.
     pub batches: &'a [RecordBatch],
+    /// The rows of the tables below the stream's.
+    pub children: &'a [Child<'a>],
     /// The rows that were set aside.
     pub rejects: &'a [Reject],
     /// The state after the commit, which has the same `schema`.
@@ -120,7 +122,39 @@ impl<'a> Commit<'a> {
         state: &'a StreamState,
         is_last: bool,
     ) -> Self {
-        Self { schema, batches, rejects, state, is_last }
+        Self { schema, batches, children: &[], rejects, state, is_last }
+    }
+
+    /// The same commit with the rows of child tables.
+    #[must_use]
+    pub fn with_children(self, children: &'a [Child<'a>]) -> Self {
+        Self { children, ..self }
+    }
+}
+
+/// What is committed of a child table, whose rows are the items of a list in the rows of the stream.
+///
+/// In the modes [`Merge`](WriteMode::Merge) and [`Sync`](WriteMode::Sync) the items take the place of
+/// all that the table has of the rows of the same commit, even of those whose list is empty now. Each
+/// commit has all child tables that the stream has by then, with or without rows.
+#[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
+pub struct Child<'a> {
+    /// The table: the name of the stream, an underscore and the path of the list.
+    pub table: &'a str,
+    /// The columns of the table after the commit. The first ones are those of the stream's key, in its
+    /// order and with the same types, under names of their own; then there is `_index`, the place of
+    /// the item in its list, from 0.
+    pub schema: &'a Schema,
+    /// The items. A stream's row that is in the commit several times has those of its last place alone.
+    pub batches: &'a [RecordBatch],
+}
+
+impl<'a> Child<'a> {
+    /// Items for a child table.
+    #[must_use]
+    pub fn new(table: &'a str, schema: &'a Schema, batches: &'a [RecordBatch]) -> Self {
+        Self { table, schema, batches }
     }
 }
 

@@ -1,0 +1,87 @@
+//! What came of a run: complete, stopped or failed, and what there is to say about it.
+
+use std::{error::Error as _, time::Duration};
+
+use super::Stream;
+use crate::{
+    description::Reconcile,
+    error::Error,
+    report::{CUT_BOUNDARY, Outcome, StreamReport, remarks, unbalanced, unexpected},
+    run::Ended,
+    state::Counts,
+};
+
+impl Stream {
+    /// What came of a run that took so long.
+    pub(crate) async fn report(&self, ended: Result<Ended, Error>, took: Duration) -> StreamReport {
+        match ended {
+            Ok(ended) => self.report_of(ended, took),
+            Err(error) => {
+                let state = self.state().await.unwrap_or_default();
+                let (stream, outcome) = (self.name.clone(), Outcome::Failed(told(&error)));
+                let (run, counts) = (state.run, state.counts());
+                StreamReport { stream, run, outcome, counts, remarks: Vec::new(), took }
+            }
+        }
+    }
+
+    /// What came of a run that its sink knows the end of.
+    pub(crate) fn report_of(&self, ended: Ended, took: Duration) -> StreamReport {
+        let stream = self.name.clone();
+        let Ended { state, failures, discarded } = ended;
+        let counts = state.counts();
+        let outcome = match failures.first().filter(|_| !state.is_finished) {
+            Some((unit, error)) if unit.is_empty() => Outcome::Failed(error.to_string()),
+            Some((unit, error)) => {
+                let others = match failures.len() {
+                    1 => String::new(),
+                    all => format!(" (and {} others)", all - 1),
+                };
+                Outcome::Failed(format!("{unit}{others}: {error}"))
+            }
+            None if !state.is_finished => Outcome::Stopped,
+            None => match self.shortcoming(&counts) {
+                Some(what) => Outcome::Failed(what),
+                None => Outcome::Complete,
+            },
+        };
+        let mut remarks = match &outcome {
+            Outcome::Failed(_) => Vec::new(),
+            // How many rows there are is not to be compared yet.
+            Outcome::Stopped => remarks(&Counts { declared: None, ..counts }, &discarded),
+            Outcome::Complete => remarks(&counts, &discarded),
+        };
+        if state.is_finished && unbalanced(&counts).is_none() {
+            remarks.extend(failures.iter().map(|(_, error)| error.to_string()));
+        }
+        if state.boundary.is_cut() {
+            remarks.push(CUT_BOUNDARY.to_owned());
+        }
+        StreamReport { stream, run: state.run, outcome, counts, remarks, took }
+    }
+
+    /// What is wrong with the counts of a run that has ended.
+    fn shortcoming(&self, counts: &Counts) -> Option<String> {
+        let unbalanced = unbalanced(counts).filter(|_| self.reconcile == Reconcile::Fail);
+        let rows = self.plan.write.rows.as_ref();
+        unbalanced.or_else(|| unexpected(counts, rows?))
+    }
+}
+
+/// An error of a sink with its causes, which its own text does not have.
+fn told(error: &Error) -> String {
+    let mut told = error.to_string();
+    let mut cause = match error {
+        Error::Sink(error) => error.source(),
+        _ => None,
+    };
+    while let Some(why) = cause {
+        let why_text = why.to_string();
+        // Some errors repeat their source.
+        if !told.contains(&why_text) {
+            told = format!("{told}: {why_text}");
+        }
+        cause = why.source();
+    }
+    told
+}
