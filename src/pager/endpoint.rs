@@ -15,7 +15,7 @@ use super::{
     facts::PageInfo,
     format::ItemList,
     mode::ReadMode,
-    next_url,
+    next_url, overlooked,
     resume_token::ReadIdentity,
     strategy::{Continuation, PageAddress, PageMetadata, PageRequest, PageView, Paging, Position},
 };
@@ -48,6 +48,8 @@ pub(super) struct Endpoint {
     pub(super) paging: Paging,
     pub(super) envelope: Arc<Envelope>,
     pub(super) mode: ReadMode,
+    /// Is told what is strange about pages.
+    pub(super) on_warning: Option<Arc<dyn Fn(&str) + Send + Sync>>,
 }
 
 /// A page as the server sent it, and its cost.
@@ -72,6 +74,8 @@ pub(super) struct PageScan {
     pub(super) goes_on: bool,
     /// A hash of the items.
     pub(super) content: u64,
+    /// As [`Endpoint::overlooked`] finds it.
+    pub(super) overlooked: Option<String>,
 }
 
 impl Endpoint {
@@ -87,6 +91,7 @@ impl Endpoint {
             paging: Paging::default(),
             envelope: Arc::default(),
             mode: ReadMode::default(),
+            on_warning: None,
         }
     }
 
@@ -301,7 +306,17 @@ impl Endpoint {
         let goes_on =
             next.is_some() && !is_over && !(items == 0 && continuation == Continuation::Itself);
         let content = list.content(taken);
-        Ok(PageScan { list, items, info, next, continuation, goes_on, content })
+        let overlooked = if next.is_none() { self.overlooked(index, &list.text) } else { None };
+        Ok(PageScan { list, items, info, next, continuation, goes_on, content, overlooked })
+    }
+
+    /// Where the first page names a next one, if its settings have found none on it.
+    pub(super) fn overlooked(&self, index: u64, page: &str) -> Option<String> {
+        let is_looked_for = index == 0
+            && !self.paging.is_addressable()
+            && self.paging.strategy().is_none()
+            && !self.envelope.is_lines;
+        if is_looked_for { overlooked::next_page(page) } else { None }
     }
 
     /// How many pages the window holds.

@@ -180,7 +180,30 @@ impl Judge {
         let page = self.number();
         dispatcher.counters().warn_of_paging();
         tracing::warn!(page, %message, "a page contradicts what was decided");
+        if let Some(on_warning) = &self.endpoint.on_warning {
+            on_warning(&message);
+        }
         dispatcher.events().emit(|| Event::PagingWarning { page, message });
+    }
+
+    /// Checks a read that has ended with its first page, which may name a next one at a place that
+    /// no setting names.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Incomplete`] if nothing else says that this is the last page. If the user says
+    /// that there is one page, it is a warning.
+    pub(super) fn check_overlooked(&self, path: Option<&str>) -> Result<(), Error> {
+        let PageInfo { total, total_pages, has_next, next_page, remarks, .. } = self.said;
+        let is_told = has_next.or(next_page).is_some() || total.or(total_pages).is_some();
+        let Some(path) = path.filter(|_| !is_told && !remarks.has(Remarks::POINTER)) else {
+            return Ok(());
+        };
+        let what = self.overlooked(path);
+        if self.plan.paging.is_paged() {
+            return Err(Error::new(ErrorKind::Incomplete, what));
+        }
+        self.warn(what);
+        Ok(())
     }
 
     /// The set has ended: reports configured places that no page had.

@@ -14,6 +14,7 @@ pub(crate) mod fuzzing;
 mod judge;
 mod mode;
 mod next_url;
+mod overlooked;
 mod page;
 mod page_window;
 mod prefetcher;

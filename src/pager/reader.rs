@@ -255,8 +255,13 @@ impl<T: Send + 'static> Reader<T> {
             None => page.survey()?,
         };
         self.endpoint.bounds.check_items(items as u64)?;
+        let overlooked = match &scan {
+            Some(scan) => scan.overlooked.clone(),
+            None => self.endpoint.overlooked(self.index, &page.list.text),
+        };
         let named = scan.filter(|_| self.endpoint.paging.is_chained());
-        match self.conclude(items, &info, repeats, named) {
+        let concluded = self.conclude(items, &info, repeats, named);
+        match concluded.and_then(|()| self.judge.check_overlooked(overlooked.as_deref())) {
             // Its own rows belong to the set all the same.
             Err(error) if error.kind() == ErrorKind::Incomplete => self.failure = Some(error),
             concluded => concluded?,

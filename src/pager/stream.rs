@@ -150,6 +150,13 @@ impl<T: Send + 'static> PaginatedStream<T> {
         self.set(|endpoint| endpoint.mode = mode)
     }
 
+    /// Calls `told` with each finding about the pages that is also an
+    /// [`Event::PagingWarning`](crate::events::Event::PagingWarning), while the stream is polled.
+    #[must_use]
+    pub fn on_warning(self, told: impl Fn(&str) + Send + Sync + 'static) -> Self {
+        self.set(|endpoint| endpoint.on_warning = Some(Arc::new(told)))
+    }
+
     /// Resumes at the place of the stream that returned `token`. A token from a read of another
     /// endpoint (including its query), with another [`Paging`] or another [`Envelope`], is an
     /// [`ErrorKind::Config`](crate::ErrorKind::Config) when the stream is polled, and the error

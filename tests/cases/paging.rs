@@ -113,7 +113,11 @@ async fn warned(
 ) -> (Vec<Value>, Vec<String>) {
     let pool = pool(server);
     let mut events = pool.events();
-    let stream = PaginatedStream::get(&pool, "/rows").paging(paging).envelope(envelope);
+    let (tell, told) = std::sync::mpsc::channel();
+    let stream = PaginatedStream::get(&pool, "/rows")
+        .paging(paging)
+        .envelope(envelope)
+        .on_warning(move |warning| tell.send(warning.to_owned()).unwrap());
     let items = whole(stream).await;
     let mut warnings = Vec::new();
     while let Ok(event) = events.try_recv() {
@@ -121,6 +125,7 @@ async fn warned(
             warnings.push(message);
         }
     }
+    assert_eq!(told.try_iter().collect::<Vec<_>>(), warnings);
     let stats = soon("statistics", pool.stats()).await.unwrap();
     assert_eq!(stats.paging_warnings, warnings.len() as u64);
     (items, warnings)
@@ -157,7 +162,7 @@ async fn case_01_items_and_flags_at_keys_with_dots_are_found() {
 
 #[tokio::test]
 async fn case_01_a_place_that_no_page_has_is_told() {
-    let server = api(|_| body(json!({ "data": [1, 2], "next": "/rows?page=2" }))).await;
+    let server = api(|_| body(json!({ "data": [1, 2] }))).await;
     let (items, warnings) =
         warned(&server, Paging::next_url("links.next"), Envelope::default()).await;
     assert_eq!(items, ids([1, 2]));
@@ -292,6 +297,51 @@ async fn case_02_what_was_decided_against_is_told() {
     let (items, warnings) = warned(&server, Paging::default(), Envelope::default()).await;
     assert_eq!(items, ids([1, 2, 3]));
     assert!(warnings.len() == 1 && warnings[0].contains("more pages follow"), "{warnings:?}");
+}
+
+#[tokio::test]
+async fn case_05_a_next_page_that_no_setting_names_is_no_end() {
+    // Short and long pages are searched in different ways.
+    for padding in [0, 2 << 20] {
+        let page = json!({ "data": [1, 2], "text": "x".repeat(padding), "next": "/rows?page=2" });
+        let server = api(move |_| body(&page)).await;
+        for paging in [
+            Paging::link_header(),
+            Paging::next_url("links.next"),
+            Paging::cursor("after", "next_cursor"),
+        ] {
+            let (items, error) = incomplete(rows(&server, paging, Envelope::default())).await;
+            assert_eq!(items, ids([1, 2]));
+            assert!(error.contains("`next`"), "{error}");
+        }
+        // The user says that it is one page.
+        let (items, warnings) = warned(&server, Paging::none(), Envelope::default()).await;
+        assert_eq!(items, ids([1, 2]));
+        assert!(warnings.len() == 1 && warnings[0].contains("`next`"), "{warnings:?}");
+    }
+}
+
+#[tokio::test]
+async fn case_05_what_says_that_there_is_one_page_is_believed() {
+    for page in [
+        json!({ "data": [1, 2], "next": "/help", "pagination": { "has_next": false } }),
+        json!({ "data": [1, 2], "next": "/help", "pagination": { "total": 2 } }),
+        json!({ "data": [1, 2], "next": "/help", "links": { "next": null } }),
+        json!({ "data": [1, 2], "next": null }),
+        json!({ "data": [1, 2], "items": [{ "next": "/rows?page=2" }] }),
+    ] {
+        let server = api(move |_| body(&page)).await;
+        let paging = Paging::next_url("links.next");
+        assert_eq!(whole(rows(&server, paging, Envelope::default())).await, ids([1, 2]));
+    }
+    // From the second page on it is known where a page names the next one.
+    let server = api(|asked| match asked.param("page") {
+        None => body(json!({ "data": [1], "links": { "next": "?page=2" }, "next": "/help" })),
+        Some(_) => body(json!({ "data": [2], "next": "/help" })),
+    })
+    .await;
+    let paging = Paging::next_url("links.next");
+    assert_eq!(whole(rows(&server, paging, Envelope::default())).await, ids([1, 2]));
 }
 
 #[tokio::test]

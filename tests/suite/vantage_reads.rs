@@ -494,3 +494,24 @@ async fn the_first_row_is_found_behind_an_empty_page_that_names_the_next_one() {
     assert!(!all.is_empty());
     assert_eq!(some.map(|(key, _)| key).as_ref(), all.keys().next());
 }
+
+/// The tests' own threads have four times as much.
+const SMALL_STACK: usize = 512 * 1024;
+
+#[test]
+fn reads_need_no_large_stack() {
+    let server = Hostile::new(95).start();
+    let table = rows(sized(&server, 10)).with(|table| {
+        table.add_condition(ApiCondition::eq("name", "row 57"));
+    });
+    let reads = async move {
+        assert_eq!(listed(&table).await, [57]);
+        assert!(within(table.get("57")).await.unwrap().is_some());
+        assert_eq!(within(table.get_count()).await.unwrap(), 1);
+        assert_eq!(within(table.list_values()).await.unwrap().len(), 1);
+        assert_eq!(streamed(table.stream_direct()).await.len(), 1);
+    };
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let thread = std::thread::Builder::new().stack_size(SMALL_STACK);
+    thread.spawn(move || runtime.block_on(reads)).unwrap().join().unwrap();
+}

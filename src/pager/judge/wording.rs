@@ -72,6 +72,18 @@ impl Judge {
         }
     }
 
+    /// That the only page of a read names a next one at a place that no setting names.
+    pub(super) fn overlooked(&self, path: &str) -> String {
+        let paging = &self.plan.paging;
+        match paging.is_paged() {
+            true => format!(
+                "{} names no next page, but `{path}` does: is the paging that of this API?",
+                paging.pointer_name()
+            ),
+            false => format!("`{path}` names a next page, but Paging::none() reads one alone"),
+        }
+    }
+
     /// Why a page may repeat the one before it.
     pub(super) fn repeated(&self) -> String {
         let again = "the server sends the same page again";

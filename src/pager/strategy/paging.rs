@@ -60,6 +60,11 @@ use crate::{
 /// | yes | cannot be reached: nothing names it, the total says more but the last page is empty, or a 404 | [`ErrorKind::Incomplete`], which names the signal |
 /// | no | | the read ends |
 ///
+/// A read of pages that name each other, whose first page names no next one, also ends with
+/// [`ErrorKind::Incomplete`] if that page has a reference to a next page at another of the usual
+/// places, such as `next`, `links.next`, `next_cursor` or `has_more`, and nothing says that it is
+/// the last page: the paging is that of another API. With [`none`](Self::none) it is a warning.
+///
 /// So a read that ends without an error has seen no sign of missing rows. A signal that was
 /// overruled by others, and a configured path that no page had, are reported by
 /// [`Event::PagingWarning`](crate::events::Event::PagingWarning) and counted in
