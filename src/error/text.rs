@@ -23,7 +23,7 @@ impl fmt::Display for Inner {
                 write!(f, " (status {status})")?;
             }
             if let Some(page) = self.page {
-                write!(f, " on page {page}")?;
+                write!(f, " (page {page})")?;
             }
         }
         if let Some(wait) = self.wait {

@@ -77,7 +77,7 @@ impl Judge {
         let paging = &self.plan.paging;
         match paging.is_paged() {
             true => format!(
-                "{} names no next page, but `{path}` does: is the paging that of this API?",
+                "the paging follows {}, which names no next page, and `{path}` does",
                 paging.pointer_name()
             ),
             false => format!("`{path}` names a next page, but Paging::none() reads one alone"),
