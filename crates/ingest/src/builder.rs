@@ -212,7 +212,10 @@ fn complete(stream: &mut StreamDescription) {
 
 /// What contradicts itself, as in a description.
 fn fault(stream: &StreamDescription, has_key: bool) -> Option<&'static str> {
-    let StreamDescription { write, incremental, windows, .. } = stream;
+    let StreamDescription { write, incremental, windows, nested, .. } = stream;
+    if *nested == Nested::Children && !has_key {
+        return Some("lists of rows without an id column cannot become tables of their own");
+    }
     if matches!(write, WriteMode::Merge | WriteMode::Sync) && !has_key {
         return Some("rows without an id column can only be appended or replaced");
     }
@@ -299,5 +302,10 @@ mod tests {
             assert!(expected.map_or(found.is_none(), is_expected), "{found:?}");
         }
         assert!(fault(&stream(WriteMode::Merge, None, None), false).is_some());
+        let mut append = stream(WriteMode::Append, None, None);
+        assert!(fault(&append, false).is_none());
+        append.nested = Nested::Children;
+        assert!(fault(&append, false).is_some_and(|found| found.contains("lists")));
+        assert!(fault(&append, true).is_none());
     }
 }

@@ -13,7 +13,9 @@ use vantage_table::table::Table;
 use vantage_types::EmptyEntity;
 
 use crate::{
-    description::{Description, JobDescription, Reconcile, SinkDescription, StreamDescription},
+    description::{
+        Description, JobDescription, Reconcile, SinkDescription, StreamDescription, WriteMode,
+    },
     error::Error,
     row::ColumnPlan,
     run::{CommitAt, Since, StreamPlan, TimeWindows, Unit, WriteRules},
@@ -111,6 +113,10 @@ impl Stream {
                 rules: rules_of(columns, key, stream, destination.refuses()),
                 write: WriteRules {
                     commit,
+                    merge_key: match stream.write {
+                        WriteMode::Merge | WriteMode::Sync => target.key.clone(),
+                        WriteMode::Append | WriteMode::Replace => Vec::new(),
+                    },
                     again: since_of(stream).filter(|_| knows_rows(stream)),
                     rows: stream.checks.rows.clone(),
                 },

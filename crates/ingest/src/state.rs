@@ -29,6 +29,8 @@ pub struct StreamState {
     pub paths: IndexMap<String, Vec<String>>,
     /// The `int` columns with numbers that a float does not hold.
     pub wide: BTreeSet<String>,
+    /// The tables of the lists in its rows, by their names.
+    pub children: IndexMap<String, ChildState>,
     /// The greatest value of the incremental field that the last finished run has read.
     pub mark: Option<String>,
     /// The rows from there on that finished runs have appended and the current one has not read again
@@ -46,6 +48,20 @@ pub struct StreamState {
     pub error: Option<String>,
     /// The units of the current run by their keys. Empty once the run is finished.
     pub units: IndexMap<String, UnitState>,
+}
+
+/// What is known of a child table, whose rows are the items of a list in the rows of the stream.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct ChildState {
+    /// Where in a row the list is.
+    pub path: Vec<String>,
+    /// The columns of the table: the key of the stream, `_index`, and those of the items.
+    pub schema: Schema,
+    /// Where in an item each column is whose name does not say it. An empty path is the whole item.
+    pub paths: IndexMap<String, Vec<String>>,
+    /// The `int` columns with numbers that a float does not hold.
+    pub wide: BTreeSet<String>,
 }
 
 /// Where a unit of a stream stands: a run of pages that are read one after another.

@@ -172,6 +172,20 @@ pub enum Nested {
     /// The fields of an object become columns, `address.city` the column `address_city`. Lists are
     /// kept as JSON.
     Flatten,
+    /// Objects become columns as with [`Flatten`](Self::Flatten), and each list becomes a table of its
+    /// own, with a row for each item. The table needs an id.
+    ///
+    /// The list `order.lines` of the stream `sales` is the table `sales_order_lines`. Its first columns
+    /// are the key of the row that the item is in, `_sales_id`, and the place of the item in its list
+    /// from 0, `_index`. The others are the fields of the item, in which lists are kept as JSON, or
+    /// `value` for an item that is no object. No list, null and an empty list are no rows.
+    ///
+    /// Items are written with their row, in the same commit: `merge` replaces all items of a row that
+    /// comes again, and with `sync` those of a row that is gone are deleted with it. The
+    /// [`SchemaPolicy`] holds for these tables too, and a row is set aside as a whole if one of its
+    /// items does not fit. A list stays in its column if that is declared, by the table or by the
+    /// `columns` of the stream. A stream has up to 100 such tables.
+    Children,
 }
 
 /// What follows when the rows that were read are not as many as the API says there are.

@@ -5,8 +5,8 @@ use indexmap::IndexMap;
 
 use crate::{
     description::{
-        Check, ChecksDescription, ColumnChange, ColumnRule, Hash, Mask, Nested, OnFail,
-        StreamDescription, TableDescription, WriteMode,
+        Check, ChecksDescription, ColumnChange, ColumnRule, Hash, Mask, OnFail, StreamDescription,
+        TableDescription, WriteMode,
     },
     row::{Cell, ColumnCheck, ColumnPlan, Made, RowChecks, RowRules},
     schema::ColumnType,
@@ -33,12 +33,13 @@ pub(super) fn rules_of(
         }
     }
     RowRules {
+        stream: stream.name.clone(),
         columns,
         dropped,
         key,
         cursor: stream.incremental.as_ref().map(|incremental| incremental.field.clone()),
         policy: stream.schema,
-        flattens: stream.nested == Nested::Flatten,
+        nested: stream.nested,
         refuses,
         checks: checks_of(&stream.checks),
         knows_rows: knows_rows(stream),

@@ -14,7 +14,7 @@ use vantage_types::EmptyEntity;
 
 use super::Stream;
 use crate::{
-    description::StreamDescription,
+    description::{Nested, StreamDescription},
     error::Error,
     row::{Cell, Cells, RowReader},
     run::{Since, TimeWindows, Unit},
@@ -68,7 +68,7 @@ impl Stream {
 
 /// The unit of a parent's row.
 fn unit_of(bind: &[(String, Vec<String>)], row: &RawValue) -> Result<Unit, Error> {
-    let mut reader = RowReader::new(false);
+    let mut reader = RowReader::new(Nested::Json);
     for (_, path) in bind {
         reader.add(path.iter().map(String::as_str));
     }

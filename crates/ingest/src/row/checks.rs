@@ -4,7 +4,7 @@ use std::{cmp::Ordering, collections::HashSet};
 
 use rust_decimal::Decimal;
 
-use super::{cell::Cell, decoder::Fault, hash::RowHash, mark::compare};
+use super::{cell::Cell, fault::Fault, hash::RowHash, mark::compare};
 
 /// The most values that are remembered to tell whether they differ. That takes about 70 MB.
 const MAX_VALUES: usize = 3_500_000;

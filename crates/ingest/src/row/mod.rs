@@ -3,17 +3,28 @@
 mod batch;
 mod cell;
 mod checks;
+mod children;
+mod columns;
 mod decoder;
+mod fault;
 mod hash;
+mod learned;
 mod made;
 mod mark;
+mod names;
 mod reader;
+mod rules;
+#[cfg(test)]
+mod tests;
 mod value;
 
 pub(crate) use cell::Cell;
 pub(crate) use checks::{ColumnCheck, RowChecks};
-pub(crate) use decoder::{ColumnPlan, Decoded, Learned, RowDecoder, RowRules, SeenRow};
+pub(crate) use children::Items;
+pub(crate) use decoder::{Decoded, RowDecoder, SeenRow};
 pub(crate) use hash::RowHash;
+pub(crate) use learned::Learned;
 pub(crate) use made::Made;
 pub(crate) use mark::{Mark, compare};
 pub(crate) use reader::{Cells, RowReader};
+pub(crate) use rules::{ColumnPlan, RowRules};

@@ -7,14 +7,16 @@ use serde::de::{Deserializer, Error, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
 use super::cell::Cell;
+use crate::description::Nested;
 
 /// Where the columns of a row are in its JSON.
 #[derive(Debug, Default)]
 pub(crate) struct RowReader {
     root: Node,
     columns: usize,
-    /// Whether objects without a column of their own become columns for each of their fields.
-    flattens: bool,
+    /// How many lists have tables of their own.
+    lists: usize,
+    nested: Nested,
 }
 
 /// A field of an object.
@@ -26,6 +28,21 @@ struct Node {
     fields: HashMap<String, Node>,
     /// Whether it is left out although no column holds it.
     is_dropped: bool,
+    /// Where its lists go, if lists become tables.
+    lists: Lists,
+}
+
+/// Where lists go.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Lists {
+    #[default]
+    Unknown,
+    /// To the column, like any other value.
+    Column,
+    /// To the table of this number.
+    Table(usize),
+    /// They are left out.
+    Dropped,
 }
 
 /// The cells of one row. Kept from row to row for its memory.
@@ -35,6 +52,10 @@ pub(crate) struct Cells<'a> {
     pub(crate) values: Vec<Cell<'a>>,
     /// The fields that no column has, by their paths.
     pub(crate) unknown: Vec<(Vec<String>, Cell<'a>)>,
+    /// The texts of the lists that have tables, by the numbers of these. An empty list is not there.
+    pub(crate) lists: Vec<Option<&'a str>>,
+    /// The paths of the lists that no table has.
+    pub(crate) unknown_lists: Vec<Vec<String>>,
 }
 
 /// An object that is read, and the way to it.
@@ -53,18 +74,45 @@ const MAX_DEPTH: usize = 16;
 static NO_COLUMNS: LazyLock<Node> = LazyLock::new(Node::default);
 
 impl RowReader {
-    /// A reader of rows without columns. With `flattens`, the fields of an object in a row become
-    /// columns of their own, their names joined by `_`.
-    pub(crate) fn new(flattens: bool) -> Self {
-        Self { flattens, ..Self::default() }
+    /// A reader of rows without columns. `nested` says whether objects without a column become columns
+    /// for each of their fields, and lists become tables.
+    pub(crate) fn new(nested: Nested) -> Self {
+        Self { nested, ..Self::default() }
     }
 
     /// Adds a column, which is at `path`: its number is how many there were.
     pub(crate) fn add<'p>(&mut self, path: impl IntoIterator<Item = &'p str>) -> usize {
-        let number = self.columns;
+        let number = self.add_given();
         self.node(path).column = Some(number);
+        number
+    }
+
+    /// Adds a column whose values are not read.
+    pub(crate) fn add_given(&mut self) -> usize {
+        let number = self.columns;
         self.columns += 1;
         number
+    }
+
+    /// Keeps lists at `path` in the column there.
+    pub(crate) fn keep_lists<'p>(&mut self, path: impl IntoIterator<Item = &'p str>) {
+        self.node(path).lists = Lists::Column;
+    }
+
+    /// Adds a table for the lists at `path`, unless they are kept in a column: its number is how many
+    /// there were.
+    pub(crate) fn add_lists<'p>(&mut self, path: impl IntoIterator<Item = &'p str>) {
+        let number = self.lists;
+        self.lists += 1;
+        let node = self.node(path);
+        if node.lists != Lists::Column {
+            node.lists = Lists::Table(number);
+        }
+    }
+
+    /// Leaves out the lists at `path`, but no other values there.
+    pub(crate) fn drop_lists<'p>(&mut self, path: impl IntoIterator<Item = &'p str>) {
+        self.node(path).lists = Lists::Dropped;
     }
 
     /// Leaves out what is at `path`.
@@ -87,11 +135,39 @@ impl RowReader {
     /// # Errors
     /// For JSON that is no object.
     pub(crate) fn read<'a>(&self, row: &'a RawValue, cells: &mut Cells<'a>) -> Result<(), String> {
-        cells.values.clear();
-        cells.values.resize(self.columns, Cell::Null);
-        cells.unknown.clear();
+        cells.clear(self.columns, self.lists);
         let place = Place { node: &self.root, within: None, depth: 0 };
         self.object(row, place, cells).map_err(|error| error.to_string())
+    }
+
+    /// The cells of an item of a list: those of its fields, or one at the empty path if it is no
+    /// object.
+    ///
+    /// # Errors
+    /// Those of [`read`](Self::read).
+    pub(crate) fn read_item<'a>(
+        &self,
+        item: &'a RawValue,
+        cells: &mut Cells<'a>,
+    ) -> Result<(), String> {
+        let cell = Cell::of(item);
+        if is_object(&cell) {
+            return self.read(item, cells);
+        }
+        cells.clear(self.columns, self.lists);
+        if cell == Cell::Null {
+            return Ok(());
+        }
+        match self.root.column.and_then(|column| cells.values.get_mut(column)) {
+            Some(value) => *value = cell,
+            None if !self.root.is_dropped => cells.unknown.push((Vec::new(), cell)),
+            None => {}
+        }
+        Ok(())
+    }
+
+    fn flattens(&self) -> bool {
+        self.nested != Nested::Json
     }
 
     fn object<'a>(
@@ -120,9 +196,19 @@ impl RowReader {
         if node.is_dropped && node.fields.is_empty() {
             return Ok(());
         }
-        let is_flat = self.flattens && node.column.is_none() && place.depth < MAX_DEPTH;
+        if self.nested == Nested::Children
+            && node.lists != Lists::Column
+            && let Cell::Json(list) = cell
+            && list.starts_with('[')
+        {
+            if !is_empty(list) {
+                cells.keep_list(node, list, || place.path_of(key));
+            }
+            return Ok(());
+        }
+        let is_flat = self.flattens() && node.column.is_none() && place.depth < MAX_DEPTH;
         let is_read = is_flat || !node.fields.is_empty();
-        if is_read && matches!(cell, Cell::Json(text) if text.starts_with('{')) {
+        if is_read && is_object(&cell) {
             let within = Some((&place, key));
             self.object(value, Place { node, within, depth: place.depth + 1 }, cells)?;
             if is_flat {
@@ -132,13 +218,45 @@ impl RowReader {
         match node.column.and_then(|column| cells.values.get_mut(column)) {
             Some(value) => *value = cell,
             // A part of an object without a column is in the whole, which is unknown as well.
-            None if !node.is_dropped && (self.flattens || place.depth == 0) => {
+            None if !node.is_dropped && (self.flattens() || place.depth == 0) => {
                 cells.unknown.push((place.path_of(key), cell));
             }
             None => {}
         }
         Ok(())
     }
+}
+
+impl<'a> Cells<'a> {
+    fn clear(&mut self, columns: usize, lists: usize) {
+        self.values.clear();
+        self.values.resize(columns, Cell::Null);
+        self.unknown.clear();
+        self.lists.clear();
+        self.lists.resize(lists, None);
+        self.unknown_lists.clear();
+    }
+
+    fn keep_list(&mut self, node: &Node, list: &'a str, path: impl FnOnce() -> Vec<String>) {
+        match node.lists {
+            Lists::Table(number) => {
+                if let Some(own) = self.lists.get_mut(number) {
+                    *own = Some(list);
+                }
+            }
+            Lists::Unknown if !node.is_dropped => self.unknown_lists.push(path()),
+            Lists::Unknown | Lists::Column | Lists::Dropped => {}
+        }
+    }
+}
+
+fn is_object(cell: &Cell<'_>) -> bool {
+    matches!(cell, Cell::Json(text) if text.starts_with('{'))
+}
+
+/// Whether the text of a list has no items.
+fn is_empty(list: &str) -> bool {
+    list.strip_prefix('[').is_some_and(|items| items.trim_start().starts_with(']'))
 }
 
 impl Place<'_> {
@@ -221,7 +339,7 @@ mod tests {
 
     #[test]
     fn columns_are_found_at_their_paths_and_the_rest_is_unknown() {
-        let mut reader = RowReader::new(false);
+        let mut reader = RowReader::new(Nested::Json);
         reader.add(["id"]);
         reader.add(["stats", "population"]);
         reader.add(["stats"]);
@@ -234,7 +352,7 @@ mod tests {
 
     #[test]
     fn an_object_that_is_partly_declared_is_kept_whole() {
-        let mut reader = RowReader::new(false);
+        let mut reader = RowReader::new(Nested::Json);
         reader.add(["stats", "population"]);
         let cells = read(&reader, r#"{"stats": {"population": 7, "area": 8}}"#);
         let whole = Cell::Json(r#"{"population": 7, "area": 8}"#);
@@ -243,7 +361,7 @@ mod tests {
 
     #[test]
     fn a_column_in_an_object_that_is_dropped_stays() {
-        let mut reader = RowReader::new(false);
+        let mut reader = RowReader::new(Nested::Json);
         reader.add(["stats", "population"]);
         reader.drop_field(["stats"]);
         let cells = read(&reader, r#"{"stats": {"population": 7, "area": 8}}"#);
@@ -252,7 +370,7 @@ mod tests {
 
     #[test]
     fn flattened_objects_are_columns_of_their_fields() {
-        let mut reader = RowReader::new(true);
+        let mut reader = RowReader::new(Nested::Flatten);
         reader.add(["id"]);
         let cells = read(&reader, r#"{"id": 1, "a": {"b": {"c": 2}, "d": [3]}, "e": {}}"#);
         assert_eq!(
@@ -265,16 +383,63 @@ mod tests {
     }
 
     #[test]
+    fn lists_go_to_their_tables_unless_a_column_keeps_them() {
+        let mut reader = RowReader::new(Nested::Children);
+        reader.add(["tags"]);
+        reader.keep_lists(["tags"]);
+        reader.add(["mixed"]);
+        reader.add_lists(["mixed"]);
+        reader.add_lists(["a", "b"]);
+        reader.add_lists(["tags"]);
+        reader.drop_field(["debug"]);
+        reader.drop_lists(["left"]);
+        let row = r#"{"tags": [1], "mixed": [2], "a": {"b": [[]], "c": [3]}, "new": [4], "e": [ ],
+                      "debug": [5], "left": [6]}"#;
+        let cells = read(&reader, row);
+        assert_eq!(texts(&cells), [Some("[1]"), None]);
+        assert_eq!(cells.lists, [Some("[2]"), Some("[[]]"), None]);
+        assert_eq!(cells.unknown_lists, [path(&["a", "c"]), path(&["new"])]);
+        assert!(cells.unknown.is_empty(), "{cells:?}");
+        let cells = read(&reader, r#"{"mixed": 7, "a": {"b": 8}, "left": 9}"#);
+        assert_eq!(texts(&cells), [None, Some("7")]);
+        assert_eq!(cells.lists, [None, None, None]);
+        assert_eq!(
+            cells.unknown,
+            [
+                (path(&["a", "b"]), Cell::Number("8".into())),
+                (path(&["left"]), Cell::Number("9".into())),
+            ]
+        );
+    }
+
+    #[test]
+    fn an_item_is_an_object_or_one_value() {
+        let mut reader = RowReader::new(Nested::Flatten);
+        reader.add_given();
+        let item = |json: &'static str| serde_json::from_str::<&RawValue>(json).unwrap();
+        let mut cells = Cells::default();
+        reader.read_item(item("[1]"), &mut cells).unwrap();
+        assert_eq!(cells.unknown, [(Vec::new(), Cell::Json("[1]"))]);
+        reader.add([]);
+        reader.read_item(item("7"), &mut cells).unwrap();
+        assert_eq!((texts(&cells), cells.unknown.len()), (vec![None, Some("7")], 0));
+        reader.read_item(item(r#"{"a": 1}"#), &mut cells).unwrap();
+        assert_eq!((texts(&cells), cells.unknown.len()), (vec![None, None], 1));
+        reader.read_item(item("null"), &mut cells).unwrap();
+        assert_eq!((texts(&cells), cells.unknown.len()), (vec![None, None], 0));
+    }
+
+    #[test]
     fn what_is_nested_too_deeply_to_be_flattened_is_json() {
         let row = format!("{}1{}", r#"{"a":"#.repeat(100_000), "}".repeat(100_000));
-        let cells = read(&RowReader::new(true), &row);
+        let cells = read(&RowReader::new(Nested::Flatten), &row);
         let [(path, Cell::Json(_))] = cells.unknown.as_slice() else { panic!("{cells:?}") };
         assert_eq!(path.len(), MAX_DEPTH + 1);
     }
 
     #[test]
     fn of_equal_keys_the_last_counts_and_what_is_absent_is_null() {
-        let mut reader = RowReader::new(false);
+        let mut reader = RowReader::new(Nested::Json);
         reader.add(["a"]);
         reader.add(["b"]);
         assert_eq!(texts(&read(&reader, r#"{"a": 1, "a": 2}"#)), [Some("2"), None]);
@@ -283,7 +448,7 @@ mod tests {
     #[test]
     fn what_is_no_object_is_refused() {
         let row: &RawValue = serde_json::from_str("[1]").unwrap();
-        let refused = RowReader::new(false).read(row, &mut Cells::default());
+        let refused = RowReader::new(Nested::Json).read(row, &mut Cells::default());
         assert!(refused.unwrap_err().contains("an object"));
     }
 }

@@ -153,11 +153,7 @@ impl StreamPlan {
         let state = run.writer.finish(is_complete, error).await?;
         match refused {
             Some(error) => Err(error),
-            None => Ok(Ended {
-                state,
-                failures: run.failures,
-                discarded: decoder.discarded().iter().cloned().collect(),
-            }),
+            None => Ok(Ended { state, failures: run.failures, discarded: decoder.discarded() }),
         }
     }
 

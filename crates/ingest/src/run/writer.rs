@@ -2,6 +2,7 @@
 //! to.
 
 use std::{
+    mem,
     ops::RangeInclusive,
     sync::{Arc, mpsc},
     thread,
@@ -10,12 +11,13 @@ use std::{
 
 use arrow_array::RecordBatch;
 use chrono::{SecondsFormat, Utc};
+use indexmap::IndexMap;
 use tokio::sync::{Semaphore, oneshot};
 
 use super::unit::Since;
 use crate::{
-    row::{Decoded, Mark, SeenRow},
-    sink::{Commit, Reject, Sink, SinkError},
+    row::{Decoded, Items, Mark, SeenRow},
+    sink::{Child, Commit, Reject, Sink, SinkError, latest::latest},
     state::{Counts, StreamState},
 };
 
@@ -31,6 +33,8 @@ pub(crate) struct CommitAt {
 #[derive(Clone, Debug)]
 pub(crate) struct WriteRules {
     pub(crate) commit: CommitAt,
+    /// The columns by which a row takes the place of another; none if rows do not.
+    pub(crate) merge_key: Vec<String>,
     /// By what the next run asks for rows again, if it leaves out those that are written.
     pub(crate) again: Option<Since>,
     /// How many rows a run may write. With others it does not take the place of what is there.
@@ -213,6 +217,8 @@ struct Buffer {
     state: StreamState,
     rules: WriteRules,
     batches: Vec<RecordBatch>,
+    /// The items of lists by child tables.
+    items: IndexMap<String, Items>,
     rejects: Vec<Reject>,
     rows: usize,
     bytes: usize,
@@ -229,8 +235,16 @@ enum Next {
 
 impl Buffer {
     fn new(state: StreamState, rules: WriteRules) -> Self {
-        let (batches, rejects) = (Vec::new(), Vec::new());
-        Self { state, rules, batches, rejects, rows: 0, bytes: 0, since: None }
+        Self {
+            state,
+            rules,
+            batches: Vec::new(),
+            items: IndexMap::new(),
+            rejects: Vec::new(),
+            rows: 0,
+            bytes: 0,
+            since: None,
+        }
     }
 
     fn next(&self, orders: &mpsc::Receiver<Order>) -> Next {
@@ -262,6 +276,11 @@ impl Buffer {
             unit.mark = own.0;
         }
         self.see(&decoded.seen, decoded.mark);
+        for (table, items) in decoded.children {
+            let own = self.items.entry(table).or_default();
+            own.batches.extend(items.batches);
+            own.rows.extend(items.rows.into_iter().map(|row| self.rows + row));
+        }
         self.rows += decoded.batches.iter().map(RecordBatch::num_rows).sum::<usize>();
         self.bytes += decoded.bytes;
         self.batches.extend(decoded.batches);
@@ -308,14 +327,17 @@ impl Buffer {
     }
 
     fn commit(&mut self, sink: &mut dyn Sink) -> Result<(), SinkError> {
-        sink.commit(&Commit {
-            schema: &self.state.schema,
-            batches: &self.batches,
-            children: &[],
-            rejects: &self.rejects,
-            state: &self.state,
-            is_last: self.state.is_finished && self.is_accepted(),
-        })?;
+        let items = mem::take(&mut self.items);
+        let Self { state, batches, rejects, rules, .. } = &*self;
+        let items = latest(items, &rules.merge_key, &state.schema, batches)?;
+        let children = state.children.iter().map(|(table, learned)| {
+            let batches = items.get(table).map(Vec::as_slice).unwrap_or_default();
+            Child::new(table, &learned.schema, batches)
+        });
+        let children: Vec<_> = children.collect();
+        let is_last = state.is_finished && self.is_accepted();
+        let commit = Commit::new(&state.schema, batches, rejects, state, is_last);
+        sink.commit(&commit.with_children(&children))?;
         self.batches.clear();
         self.rejects.clear();
         (self.rows, self.bytes, self.since) = (0, 0, None);

@@ -13,6 +13,7 @@ use crate::{
 };
 
 mod files;
+pub(crate) mod latest;
 mod postgres;
 mod sql;
 mod sqlite;

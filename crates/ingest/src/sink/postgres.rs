@@ -1,5 +1,6 @@
 //! Rows into PostgreSQL.
 
+mod children;
 mod commit;
 mod connection;
 mod copy;
@@ -17,7 +18,7 @@ use secrecy::SecretString;
 
 use self::connection::{Connection, Limits};
 use super::{
-    Commit, Sink, SinkError, Target,
+    Child, Commit, Sink, SinkError, Target,
     sql::names::{Naming, OWN},
 };
 use crate::{schema::Schema, state::StreamState};
@@ -29,8 +30,9 @@ const NAMING: Naming =
 /// A table in PostgreSQL, in the first schema of the role's `search_path`.
 ///
 /// Rows come by `COPY`, and are merged from a temporary table, so the role needs the right to make
-/// tables, temporary ones among them. Beside the streams' tables there are `_apipool_state`, with a row
-/// for each stream, and `_apipool_rejects` with the rows that were set aside.
+/// tables, temporary ones among them. Beside the streams' tables and those of the items of lists there
+/// are `_apipool_state`, with a row for each of these tables, and `_apipool_rejects` with the rows that
+/// were set aside.
 ///
 /// Types of columns: `bool` is `boolean`, `int` is `bigint`, `float` is `double precision`, a decimal
 /// `numeric`, `date`, `timestamp` is `timestamptz`, `text`, and `json` is `jsonb`.
@@ -53,7 +55,29 @@ struct Open {
     connection: Connection,
     owner: String,
     /// The columns for which the tables of the run are known to be right.
-    fitted: Option<Schema>,
+    fitted: Option<Fitted>,
+}
+
+/// The columns of the tables of a commit.
+struct Fitted {
+    stream: Schema,
+    /// Those of the tables below the stream's, by name.
+    children: Vec<(String, Schema)>,
+}
+
+impl Fitted {
+    fn of(commit: &Commit<'_>) -> Self {
+        let child = |child: &Child<'_>| (child.table.to_owned(), child.schema.clone());
+        let children = commit.children.iter().map(child).collect();
+        Self { stream: commit.schema.clone(), children }
+    }
+
+    /// Whether a commit has the same tables with the same columns.
+    fn fits(&self, commit: &Commit<'_>) -> bool {
+        let own = self.children.iter().map(|(table, schema)| (table.as_str(), schema));
+        let others = commit.children.iter().map(|child| (child.table, child.schema));
+        self.stream == *commit.schema && own.eq(others)
+    }
 }
 
 impl Postgres {
@@ -115,14 +139,14 @@ impl Sink for Postgres {
         let Some(Open { mut connection, owner, fitted }) = self.open.take() else {
             return Err(SinkError::passing("no connection to PostgreSQL is open"));
         };
-        let is_fitted = fitted.as_ref() == Some(commit.schema);
+        let is_fitted = fitted.as_ref().is_some_and(|fitted| fitted.fits(commit));
         let target = &self.target;
         connection.run(async |client, names| {
             commit::commit(client, names, target, &owner, commit, is_fitted).await
         })?;
         // What ends a run takes the tables that it needs away.
         let fitted = (!commit.is_last)
-            .then(|| fitted.filter(|_| is_fitted).unwrap_or_else(|| commit.schema.clone()));
+            .then(|| fitted.filter(|_| is_fitted).unwrap_or_else(|| Fitted::of(commit)));
         self.open = Some(Open { connection, owner, fitted });
         Ok(())
     }

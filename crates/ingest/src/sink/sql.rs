@@ -4,6 +4,7 @@
 pub(super) mod cells;
 pub(super) mod kinds;
 pub(super) mod names;
+pub(super) mod parts;
 pub(super) mod remembered;
 pub(super) mod statements;
 pub(super) mod steps;

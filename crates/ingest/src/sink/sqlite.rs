@@ -1,5 +1,6 @@
 //! Rows into SQLite.
 
+mod children;
 mod commit;
 mod connection;
 mod error;
@@ -27,8 +28,8 @@ const NAMING: Naming =
 ///
 /// The file is in WAL mode with `synchronous = FULL`: a commit that returned is there after the death
 /// of the process and after a loss of power, and readers are neither blocked nor shown half a commit.
-/// Beside the streams' tables there are `_apipool_state`, with a row for each stream, and
-/// `_apipool_rejects` with the rows that were set aside.
+/// Beside the streams' tables and those of the items of lists there are `_apipool_state`, with a row
+/// for each of these tables, and `_apipool_rejects` with the rows that were set aside.
 ///
 /// Types of columns: `bool` is `BOOLEAN` (0 or 1), `int` is `INTEGER`, `float` is `REAL`; all others
 /// are `TEXT`: decimals with all their digits, `2024-02-29`, `2024-02-29T12:34:56.000000Z`, JSON.

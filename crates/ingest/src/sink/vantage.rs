@@ -57,7 +57,7 @@ const WRITES_AT_ONCE: usize = 8;
 /// see half a commit, and although whoever counts writes, such as a hook of the table, may see one
 /// twice. That holds for [`WriteMode::Merge`] alone: with another mode it does not open, since a row
 /// that is appended twice is there twice, and since rows that are replaced as a whole would be gone
-/// for a while.
+/// for a while. Lists have no tables of their own here: with `nested: children` a commit is refused.
 ///
 /// A sink that has lost the stream to another one learns that from the state, after it has written
 /// the rows of its commit.
@@ -149,6 +149,13 @@ where
 
     fn commit(&mut self, commit: &Commit<'_>) -> Result<(), SinkError> {
         let id = self.id()?;
+        if !commit.children.is_empty() {
+            return Err(SinkError::lasting(format!(
+                "the lists of `{}` would need tables of their own, which a Vantage table does not \
+                 have: give the stream `nested: json` or `nested: flatten`",
+                self.target.stream
+            )));
+        }
         for batch in commit.batches {
             self.write(records::records_of(batch, commit.schema, id)?)?;
         }
@@ -194,5 +201,29 @@ impl<T> fmt::Debug for VantageTable<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut debug = f.debug_struct("VantageTable");
         debug.field("target", &self.target).field("state", &self.state).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use vantage_dataset::prelude::{ImDataSource, ImTable};
+    use vantage_types::EmptyEntity;
+
+    use super::*;
+    use crate::{schema::Schema, sink::Child};
+
+    #[test]
+    fn tables_for_lists_are_refused() {
+        let table: ImTable<EmptyEntity, Value> = ImTable::new(&ImDataSource::new(), "cities");
+        let target = Target::new("world", "cities", ["id"], WriteMode::Merge);
+        let mut sink = VantageTable::new(table, "state", target);
+        let (schema, state) = (Schema::default(), StreamState::default());
+        let children = [Child::new("cities_tags", &schema, &[])];
+        let commit = Commit::new(&schema, &[], &[], &state, false).with_children(&children);
+        let refused = sink.commit(&commit).unwrap_err();
+        assert!(
+            refused.is_lasting() && refused.to_string().contains("`nested: json`"),
+            "{refused}"
+        );
     }
 }

@@ -18,14 +18,14 @@ use fastrand::Rng;
 use vantage_api_ingest::{
     description::WriteMode::{self, Append, Merge, Replace, Sync},
     schema::ColumnType::Int,
-    sink::{Sink, SinkError},
+    sink::{Child as ChildTable, Sink, SinkError},
     state::StreamState,
 };
 
 use crate::{
     database::{Database, PostgresSchema, SqliteFile},
     server::Server,
-    support::{batch, cities, commit, ended, ints, schema, state, written},
+    support::{batch, cities, commit_children, ended, ints, schema, state, written},
 };
 
 const TEST: &str = "crash::the_process_that_is_killed";
@@ -52,7 +52,12 @@ fn value(run: u64, id: u64) -> u64 {
     run * 1_000_000 + id
 }
 
-/// Commits a few rows after those of `before`, and returns the state then.
+/// The items of a row: its id, their places and their values.
+fn items_of(id: u64, value: u64) -> impl Iterator<Item = [u64; 3]> {
+    (0..value % 3).map(move |index| [id, index, value])
+}
+
+/// Commits a few rows after those of `before` with their items, and returns the state then.
 fn commit_some(
     sink: &mut dyn Sink,
     before: &StreamState,
@@ -66,7 +71,13 @@ fn commit_some(
         if to == rows_of(run) { ended(run, &columns, to) } else { state(run, &columns, to) };
     let ids = ints((from..to).map(|id| id as i64));
     let values = ints((from..to).map(|id| value(run, id) as i64));
-    commit(sink, &after, &[batch(&[("id", ids), ("value", values)])])?;
+    let rows = batch(&[("id", ids), ("value", values)]);
+    let below = schema(&[("_cities_id", Int), ("_index", Int), ("value", Int)]);
+    let items: Vec<_> = (from..to).flat_map(|id| items_of(id, value(run, id))).collect();
+    let column = |number: usize| ints(items.iter().map(move |item| item[number] as i64));
+    let items = [batch(&[("_cities_id", column(0)), ("_index", column(1)), ("value", column(2))])];
+    let children = [ChildTable::new("cities_items", &below, &items)];
+    commit_children(sink, &after, &[rows], &children)?;
     Ok(after)
 }
 
@@ -94,17 +105,26 @@ fn expected(mode: WriteMode, state: &StreamState) -> Vec<(u64, u64)> {
     }
 }
 
-/// Checks the rows against the state.
+/// Checks the rows and their items against the state.
 fn check(database: &dyn Database, mode: WriteMode, state: &StreamState) {
     let is_there = mode != Replace || state.run > 1 || state.is_finished;
-    let rows = match is_there {
-        true => database.query("SELECT id, value FROM cities ORDER BY id, value"),
-        false => Vec::new(),
-    };
-    let number = |value: &Option<String>| value.as_deref().unwrap().parse().unwrap();
-    let rows: Vec<(u64, u64)> = rows.iter().map(|row| (number(&row[0]), number(&row[1]))).collect();
+    let query = |sql: &str| if is_there { numbers(database, sql) } else { Vec::new() };
+    let place = format!("{mode:?}, run {}, {}", state.run, written(state));
+    let rows = expected(mode, state);
+    let items = rows.iter().flat_map(|(id, value)| items_of(*id, *value));
+    let items: Vec<Vec<u64>> = items.map(Vec::from).collect();
+    let rows: Vec<Vec<u64>> = rows.iter().map(|(id, value)| vec![*id, *value]).collect();
     assert!(state.run > 0);
-    assert_eq!(rows, expected(mode, state), "{mode:?}, run {}, {}", state.run, written(state));
+    assert_eq!(query("SELECT id, value FROM cities ORDER BY id, value"), rows, "{place}");
+    let found = query(
+        "SELECT _cities_id, _index, value FROM cities_items ORDER BY _cities_id, value, _index",
+    );
+    assert_eq!(found, items, "{place}");
+}
+
+fn numbers(database: &dyn Database, sql: &str) -> Vec<Vec<u64>> {
+    let number = |value: &Option<String>| value.as_deref().unwrap().parse::<u64>().unwrap();
+    database.query(sql).iter().map(|row| row.iter().map(number).collect()).collect()
 }
 
 #[test]
@@ -162,7 +182,7 @@ fn a_disk_that_is_full_is_waited_for() {
     for (mode, number) in MODES.into_iter().zip(0_u32..) {
         let file = SqliteFile::new();
         // A file that cannot grow looks like a disk that is full.
-        let limited = ["-c", "trap '' XFSZ; ulimit -f 300; exec \"$@\"", "sh"];
+        let limited = ["-c", "trap '' XFSZ; ulimit -f 600; exec \"$@\"", "sh"];
         let output = Command::new("sh")
             .args(limited)
             .arg(env::current_exe().unwrap())

@@ -3,6 +3,8 @@
 
 #![cfg(test)]
 
+mod children;
+mod children_owners;
 mod crash;
 mod database;
 mod faults;

@@ -6,7 +6,7 @@ use arrow_array::{ArrayRef, Int64Array, RecordBatch, StringArray};
 use vantage_api_ingest::{
     description::WriteMode,
     schema::{Column, ColumnType, Schema},
-    sink::{Commit, Reject, Sink, SinkError, Target},
+    sink::{Child, Commit, Reject, Sink, SinkError, Target},
     state::{StreamState, UnitState},
 };
 
@@ -95,6 +95,56 @@ pub(crate) fn commit_with(
     rejects: &[Reject],
 ) -> Result<(), SinkError> {
     sink.commit(&Commit::new(&state.schema, batches, rejects, state, state.is_finished))
+}
+
+/// Commits rows with the items of their lists.
+pub(crate) fn commit_children(
+    sink: &mut dyn Sink,
+    state: &StreamState,
+    batches: &[RecordBatch],
+    children: &[Child<'_>],
+) -> Result<(), SinkError> {
+    let commit = Commit::new(&state.schema, batches, &[], state, state.is_finished);
+    sink.commit(&commit.with_children(children))
+}
+
+/// The table of the list `tags` of the stream `cities`.
+pub(crate) const TAGS: &str = "cities_tags";
+
+/// Its columns.
+pub(crate) fn tags() -> Schema {
+    schema(&[
+        ("_cities_id", ColumnType::Int),
+        ("_index", ColumnType::Int),
+        ("value", ColumnType::Text),
+    ])
+}
+
+/// Items of it: the ids of their cities, their places and their values.
+pub(crate) fn tagged(items: &[(i64, i64, &str)]) -> RecordBatch {
+    batch(&[
+        ("_cities_id", ints(items.iter().map(|item| item.0))),
+        ("_index", ints(items.iter().map(|item| item.1))),
+        ("value", texts(items.iter().map(|item| item.2))),
+    ])
+}
+
+/// Commits rows of `id` and `name` with their tags.
+pub(crate) fn commit_tags(
+    sink: &mut dyn Sink,
+    state: &StreamState,
+    rows: &[(i64, &str)],
+    items: &[(i64, i64, &str)],
+) -> Result<(), SinkError> {
+    let (columns, items) = (tags(), [tagged(items)]);
+    commit_children(sink, state, &[named(rows)], &[Child::new(TAGS, &columns, &items)])
+}
+
+/// The items of the table of tags, as `1 0 a, 1 1 b`.
+pub(crate) fn items(database: &dyn Database) -> String {
+    listed(&database.query(
+        "SELECT _cities_id, _index, value FROM cities_tags ORDER BY _cities_id, _index, value",
+    ))
 }
 
 /// A sink that is open.

@@ -5,6 +5,7 @@
 
 mod api;
 mod away;
+mod children;
 mod database;
 mod disk;
 mod incremental;

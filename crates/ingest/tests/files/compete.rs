@@ -16,8 +16,8 @@ use vantage_api_ingest::{
 };
 
 use crate::support::{
-    STREAM, assert_no_strays, commit, files, ids, ids_batch, ids_of_objects, next_row, state_at,
-    target,
+    STREAM, TAGS, assert_no_stray_items, assert_no_strays, commit_with, files, ids, ids_batch,
+    ids_of_objects, items, items_of_objects, next_row, state_at, target,
 };
 
 const SINKS: usize = 3;
@@ -25,13 +25,13 @@ const ATTEMPTS: usize = 40;
 /// How many rows a run has.
 const ROWS: i64 = 5;
 
-/// Commits the row after those of `before`, and returns the state after it.
+/// Commits the row after those of `before` with an item, and returns the state after it.
 fn commit_one(sink: &mut Files, before: &StreamState) -> Result<StreamState, SinkError> {
     let begins = before.run == 0 || before.is_finished;
     let run = if begins { before.run + 1 } else { before.run };
     let row = if begins { 0 } else { next_row(before) };
     let state = state_at(run, row + 1 == ROWS, row + 1);
-    commit(sink, &[ids_batch([row])], &[], &state)?;
+    commit_with(sink, &[ids_batch([row])], &[(TAGS, vec![row])], &[], &state)?;
     Ok(state)
 }
 
@@ -55,8 +55,14 @@ fn compete(mut sink: Files) -> usize {
     committed
 }
 
-/// Lets sinks compete, and checks the rows of the table and of the run against the state.
-fn check(mode: WriteMode, sink: impl Fn() -> Files + Sync, rows: impl Fn(&str) -> Vec<i64>) {
+/// Lets sinks compete, and checks the rows of the table and of the run, and their items, against the
+/// state.
+fn check(
+    mode: WriteMode,
+    sink: impl Fn() -> Files + Sync,
+    rows: impl Fn(&str) -> Vec<i64>,
+    items: impl Fn(&str) -> Vec<i64>,
+) {
     let committed = AtomicUsize::new(0);
     thread::scope(|scope| {
         for _ in 0..SINKS {
@@ -74,8 +80,8 @@ fn check(mode: WriteMode, sink: impl Fn() -> Files + Sync, rows: impl Fn(&str) -
         _ if state.run == 1 => (vec![], (0..in_run).collect()),
         _ => ((0..ROWS).collect(), (0..in_run).collect()),
     };
-    assert_eq!(rows("parts"), parts);
-    assert_eq!(rows("pending"), pending);
+    assert_eq!((rows("parts"), items("parts")), (parts.clone(), parts));
+    assert_eq!((rows("pending"), items("pending")), (pending.clone(), pending));
 }
 
 #[test]
@@ -83,8 +89,10 @@ fn a_folder_stays_whole() {
     for mode in [WriteMode::Append, WriteMode::Replace] {
         let folder = tempfile::tempdir().unwrap();
         let sink = || files(folder.path(), FileFormat::Csv, mode);
-        check(mode, sink, |list| ids(folder.path(), list));
+        let rows = |list: &str| ids(folder.path(), list);
+        check(mode, sink, rows, |list| items(folder.path(), TAGS, list));
         assert_no_strays(folder.path());
+        assert_no_stray_items(folder.path(), TAGS);
     }
 }
 
@@ -96,6 +104,7 @@ fn an_object_store_stays_whole() {
             let store: Arc<dyn ObjectStore> = Arc::<InMemory>::clone(&store);
             Files::in_store(store, "out", FileFormat::Csv, target(STREAM, mode))
         };
-        check(mode, sink, |list| ids_of_objects(&store, list));
+        let rows = |list: &str| ids_of_objects(&store, list);
+        check(mode, sink, rows, |list| items_of_objects(&store, TAGS, list));
     }
 }

@@ -18,8 +18,8 @@ use vantage_api_ingest::{
 };
 
 use crate::support::{
-    FORMATS, assert_no_strays, commit, files, ids, ids_batch, listed, next_row, read_ndjson,
-    state_at,
+    FORMATS, assert_no_stray_items, assert_no_strays, commit_with, files, ids, ids_batch, items,
+    listed, next_row, read_ndjson, state_at,
 };
 
 const TEST: &str = "crash::a_process_that_is_killed_leaves_whole_commits";
@@ -37,6 +37,8 @@ const KILLS: u64 = 10;
 const LIVES: u64 = 3;
 /// How many rows a run has that replaces the table.
 const ROWS_OF_RUN: i64 = 400;
+/// How far the numbers of rows of one run are from those of the next.
+const OF_RUN: i64 = 1_000_000;
 
 /// What a seed stands for.
 struct Plan {
@@ -75,8 +77,13 @@ fn a_process_that_is_killed_leaves_whole_commits() {
 
 /// Rows carry the number of their run.
 fn rows_of(run: u64, rows: std::ops::Range<i64>) -> impl Iterator<Item = i64> {
-    let base = i64::try_from(run).unwrap() * 1_000_000;
+    let base = i64::try_from(run).unwrap() * OF_RUN;
     rows.map(move |row| base + row)
+}
+
+/// The child table that has the items of a run: each begins one.
+fn items_of(run: u64) -> String {
+    format!("cities_items{run}")
 }
 
 /// What the process does.
@@ -97,7 +104,10 @@ fn commit_until_killed(folder: &Path, seed: u64, life: u64) {
         let batches = [ids_batch(rows_of(run, from..to))];
         state = state_at(run, to == ROWS_OF_RUN, to);
         state.units[0].counts.rejected = rejected;
-        commit(&mut sink, &batches, &rejects, &state).unwrap();
+        let (last, own) = (items_of(run - 1), items_of(run));
+        let parents: Vec<i64> = rows_of(run, from..to).collect();
+        let children = [(&*last, vec![]), (&*own, parents)];
+        commit_with(&mut sink, &batches, &children, &rejects, &state).unwrap();
         writeln!(io::stdout(), "{COMMITTED} {run} {to}").unwrap();
     }
 }
@@ -126,6 +136,16 @@ fn check(folder: &Path, plan: &Plan) {
     };
     assert_eq!(ids(folder, "parts"), parts);
     assert_eq!(ids(folder, "pending"), pending);
+    // That of the next run may have been begun.
+    for run in 1..=state.run + 1 {
+        let table = items_of(run);
+        for (list, rows) in [("parts", &parts), ("pending", &pending)] {
+            let is_own = |row: &&i64| u64::try_from(**row / OF_RUN).unwrap() == run;
+            let expected: Vec<_> = rows.iter().filter(is_own).copied().collect();
+            assert_eq!(items(folder, &table, list), expected, "{table}");
+        }
+        assert_no_stray_items(folder, &table);
+    }
     let lines =
         listed(folder, "rejects").iter().map(|file| read_ndjson(file).len() as u64).sum::<u64>();
     assert_eq!(lines, rejected(&state));

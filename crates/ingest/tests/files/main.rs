@@ -2,6 +2,7 @@
 
 #![cfg(test)]
 
+mod children;
 mod compete;
 mod crash;
 mod faults;

@@ -12,7 +12,10 @@ use vantage_api_ingest::{
 
 use crate::{
     meddler::{Fault, Meddler},
-    support::{STREAM, block_on, commit_ids, ids_of_objects, ids_schema, state, target},
+    support::{
+        STREAM, TAGS, block_on, commit_ids, commit_items, ids_of_objects, ids_schema,
+        items_of_objects, state, target,
+    },
 };
 
 fn sink(store: &Arc<InMemory>, mode: WriteMode) -> Files {
@@ -66,6 +69,41 @@ fn runs_replace_a_table_of_objects() {
     assert_eq!(sink.state().unwrap(), state(2, true, &ids_schema()));
     sink.reset(true).unwrap();
     assert_eq!(names(&store), ["out/cities/_state.json"]);
+    assert_eq!(sink.open().unwrap(), StreamState::default());
+}
+
+#[test]
+fn child_tables_of_objects_are_beside_the_stream() {
+    let store = Arc::new(InMemory::new());
+    let mut sink = sink(&store, WriteMode::Replace);
+    sink.open().unwrap();
+    commit_items(&mut sink, 0..2, &[(TAGS, vec![0])], 1, false).unwrap();
+    assert_eq!(
+        names(&store),
+        [
+            "out/cities/_next/run-000001-part-000001.csv",
+            "out/cities/_state.json",
+            "out/cities_tags/_next/run-000001-part-000001.csv",
+            "out/cities_tags/_state.json",
+        ]
+    );
+    commit_items(&mut sink, 2..3, &[(TAGS, vec![2])], 1, true).unwrap();
+    assert_eq!(
+        names(&store),
+        [
+            "out/cities/_state.json",
+            "out/cities/run-000001-part-000002-000001.csv",
+            "out/cities/run-000001-part-000002.csv",
+            "out/cities_tags/_state.json",
+            "out/cities_tags/run-000001-part-000002-000001.csv",
+            "out/cities_tags/run-000001-part-000002.csv",
+        ]
+    );
+    assert_eq!(items_of_objects(&store, TAGS, "parts"), [0, 2]);
+    commit_items(&mut sink, 7..8, &[(TAGS, vec![])], 2, true).unwrap();
+    assert_eq!(names(&store).len(), 3);
+    sink.reset(true).unwrap();
+    assert_eq!(names(&store), ["out/cities/_state.json", "out/cities_tags/_state.json"]);
     assert_eq!(sink.open().unwrap(), StreamState::default());
 }
 
@@ -124,7 +162,7 @@ fn who_is_late_removes_nothing_of_the_next_one() {
         let store = Arc::new(InMemory::new());
         let mut first = sink(&store, mode);
         first.open().unwrap();
-        commit_ids(&mut first, 0..2, 1, false).unwrap();
+        commit_items(&mut first, 0..2, &[(TAGS, vec![0, 1])], 1, false).unwrap();
         let meddler = Arc::new(Meddler::new(&store));
         let mut late = meddled(&meddler, mode);
         let theirs = Arc::clone(&store);
@@ -132,15 +170,19 @@ fn who_is_late_removes_nothing_of_the_next_one() {
         meddler.before_list(move || {
             let mut next = sink(&theirs, mode);
             next.open().unwrap();
-            commit_ids(&mut next, 2..3, 1, false).unwrap();
-            commit_ids(&mut next, 3..4, 1, true).unwrap();
+            commit_items(&mut next, 2..3, &[(TAGS, vec![2])], 1, false).unwrap();
+            commit_items(&mut next, 3..4, &[(TAGS, vec![3])], 1, true).unwrap();
         });
         let opened = late.open();
         if let Err(error) = &opened {
             assert!(!error.is_lasting(), "{error}");
         }
-        assert!(opened.is_err() || commit_ids(&mut late, 100..101, 1, false).is_err());
+        let late_items = [(TAGS, vec![100])];
+        assert!(
+            opened.is_err() || commit_items(&mut late, 100..101, &late_items, 1, false).is_err()
+        );
         assert_eq!(ids_of_objects(&store, "parts"), [0, 1, 2, 3]);
+        assert_eq!(items_of_objects(&store, TAGS, "parts"), [0, 1, 2, 3]);
         assert_eq!(late.open().unwrap(), state(1, true, &ids_schema()));
     }
 }
@@ -173,11 +215,32 @@ fn a_commit_whose_answer_is_lost_is_whole_or_not_there() {
     assert_eq!(sink.open().unwrap().run, 3);
 }
 
+#[test]
+fn a_child_table_that_is_begun_while_an_answer_is_lost_is_begun_again() {
+    let store = Arc::new(InMemory::new());
+    let meddler = Arc::new(Meddler::new(&store));
+    let mut sink = meddled(&meddler, WriteMode::Append);
+    sink.open().unwrap();
+    commit_ids(&mut sink, 0..1, 1, false).unwrap();
+    for fault in [Fault::Unavailable, Fault::AnswerLost] {
+        meddler.fail_next_put(fault);
+        let failed = commit_items(&mut sink, 1..2, &[(TAGS, vec![1])], 1, false);
+        assert!(!failed.unwrap_err().is_lasting(), "{fault:?}");
+        assert_eq!(sink.open().unwrap().run, 1);
+        assert_eq!(ids_of_objects(&store, "parts"), [0]);
+        assert_eq!(names(&store).len(), 2);
+    }
+    meddler.fail_next_put(Fault::Repeated);
+    commit_items(&mut sink, 1..2, &[(TAGS, vec![1])], 1, true).unwrap();
+    assert_eq!(ids_of_objects(&store, "parts"), [0, 1]);
+    assert_eq!(items_of_objects(&store, TAGS, "parts"), [1]);
+}
+
 #[tokio::test]
 async fn a_thread_of_a_runtime_may_wait_for_a_store() {
     let store = Arc::new(InMemory::new());
     let mut sink = sink(&store, WriteMode::Append);
     sink.open().unwrap();
-    commit_ids(&mut sink, 0..1, 1, true).unwrap();
+    commit_items(&mut sink, 0..1, &[(TAGS, vec![0])], 1, true).unwrap();
     assert_eq!(sink.state().unwrap().run, 1);
 }

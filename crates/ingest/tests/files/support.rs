@@ -7,14 +7,16 @@ use std::{
     sync::Arc,
 };
 
-use arrow_array::{ArrayRef, Int64Array, RecordBatch, cast::AsArray, types::Int64Type};
+use arrow_array::{
+    ArrayRef, Int64Array, RecordBatch, StringArray, cast::AsArray, types::Int64Type,
+};
 use object_store::{ObjectStoreExt, memory::InMemory};
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use serde_json::{Value, value::RawValue};
 use vantage_api_ingest::{
     description::WriteMode,
     schema::{Column, ColumnType, Schema},
-    sink::{Commit, FileFormat, Files, Reject, Sink, SinkError, Target},
+    sink::{Child, Commit, FileFormat, Files, Reject, Sink, SinkError, Target},
     state::{StreamState, UnitState},
 };
 
@@ -22,6 +24,10 @@ pub(crate) const FORMATS: [FileFormat; 3] =
     [FileFormat::Parquet, FileFormat::Ndjson, FileFormat::Csv];
 pub(crate) const STREAM: &str = "cities";
 pub(crate) const NO_KEY: [&str; 0] = [];
+/// A child table of the stream.
+pub(crate) const TAGS: &str = "cities_tags";
+/// The first column of child tables: the whole number that is the row's.
+const PARENT: &str = "_cities_id";
 /// The unit whose token is the number of the next row.
 pub(crate) const UNIT: &str = "all";
 
@@ -96,6 +102,51 @@ pub(crate) fn commit_ids(
     commit(sink, &[ids_batch(ids)], &[], &state(run, is_finished, &ids_schema()))
 }
 
+pub(crate) fn items_schema() -> Schema {
+    let (key, index) = ((PARENT, ColumnType::Int), ("_index", ColumnType::Int));
+    schema(&[key, index, ("value", ColumnType::Text)])
+}
+
+/// An item for each of the rows with these whole numbers.
+pub(crate) fn items_batch(parents: &[i64]) -> RecordBatch {
+    let values = parents.iter().map(|parent| format!("tag of {parent}"));
+    let values: ArrayRef = Arc::new(StringArray::from_iter_values(values));
+    let index: ArrayRef = Arc::new(Int64Array::from(vec![0; parents.len()]));
+    let parents: ArrayRef = Arc::new(Int64Array::from(parents.to_vec()));
+    batch(vec![(PARENT, parents), ("_index", index), ("value", values)])
+}
+
+/// Child tables, each with the whole numbers of the rows whose items it gets.
+pub(crate) type Items<'a> = &'a [(&'a str, Vec<i64>)];
+
+/// Commits rows with their items.
+pub(crate) fn commit_with(
+    sink: &mut dyn Sink,
+    batches: &[RecordBatch],
+    items: Items<'_>,
+    rejects: &[Reject],
+    state: &StreamState,
+) -> Result<(), SinkError> {
+    let schema = items_schema();
+    let of_items: Vec<_> = items.iter().map(|(_, parents)| [items_batch(parents)]).collect();
+    let children = items.iter().zip(&of_items);
+    let children: Vec<_> =
+        children.map(|((table, _), batches)| Child::new(table, &schema, batches)).collect();
+    let commit = Commit::new(&state.schema, batches, rejects, state, state.is_finished);
+    sink.commit(&commit.with_children(&children))
+}
+
+/// Commits whole numbers with their items.
+pub(crate) fn commit_items(
+    sink: &mut dyn Sink,
+    ids: impl IntoIterator<Item = i64>,
+    items: Items<'_>,
+    run: u64,
+    is_finished: bool,
+) -> Result<(), SinkError> {
+    commit_with(sink, &[ids_batch(ids)], items, &[], &state(run, is_finished, &ids_schema()))
+}
+
 pub(crate) fn manifest(folder: &Path) -> Value {
     let bytes = fs::read(folder.join(STREAM).join("_state.json")).unwrap();
     serde_json::from_slice(&bytes).unwrap()
@@ -110,17 +161,33 @@ pub(crate) fn listed(folder: &Path, list: &str) -> Vec<PathBuf> {
 
 /// The whole numbers in the files that the manifest lists under `list`.
 pub(crate) fn ids(folder: &Path, list: &str) -> Vec<i64> {
-    listed(folder, list).iter().flat_map(|file| ids_in(file)).collect()
+    listed(folder, list).iter().flat_map(|file| ids_in(file, "id")).collect()
 }
 
-fn ids_in(file: &Path) -> Vec<i64> {
+/// The files that the manifest lists of a child table under `list`.
+pub(crate) fn listed_of(folder: &Path, table: &str, list: &str) -> Vec<PathBuf> {
+    let manifest = manifest(folder);
+    let Some(files) = manifest["children"][table][list].as_array() else { return Vec::new() };
+    files.iter().map(|part| folder.join(table).join(part["file"].as_str().unwrap())).collect()
+}
+
+/// The whole numbers of the rows whose items are in the files of a child table that the manifest
+/// lists under `list`.
+pub(crate) fn items(folder: &Path, table: &str, list: &str) -> Vec<i64> {
+    listed_of(folder, table, list).iter().flat_map(|file| ids_in(file, PARENT)).collect()
+}
+
+/// The whole numbers in the first column, which has this name.
+fn ids_in(file: &Path, column: &str) -> Vec<i64> {
     match file.extension().unwrap().to_str().unwrap() {
         "parquet" => {
             let batches = read_parquet(file);
             let ids = |batch: &RecordBatch| batch.column(0).as_primitive::<Int64Type>().clone();
             batches.iter().flat_map(|batch| ids(batch).values().to_vec()).collect()
         }
-        "ndjson" => read_ndjson(file).iter().map(|row| row["id"].get().parse().unwrap()).collect(),
+        "ndjson" => {
+            read_ndjson(file).iter().map(|row| row[column].get().parse().unwrap()).collect()
+        }
         _ => read_csv(file)[1..]
             .iter()
             .map(|row| row[0].as_deref().unwrap().parse().unwrap())
@@ -202,8 +269,12 @@ fn quoted_field(text: &str) -> (Option<String>, &str) {
 
 /// All files below the folder of the stream.
 pub(crate) fn all_files(folder: &Path) -> Vec<PathBuf> {
+    files_below(folder.join(STREAM))
+}
+
+pub(crate) fn files_below(folder: PathBuf) -> Vec<PathBuf> {
     let mut files = Vec::new();
-    let mut folders = vec![folder.join(STREAM)];
+    let mut folders = vec![folder];
     while let Some(folder) = folders.pop() {
         for entry in fs::read_dir(folder).unwrap() {
             let path = entry.unwrap().path();
@@ -224,6 +295,19 @@ pub(crate) fn assert_no_strays(folder: &Path) {
     assert_eq!(all_files(folder), expected);
 }
 
+/// Checks that a child table has the files that the manifest lists and no others.
+pub(crate) fn assert_no_stray_items(folder: &Path, table: &str) {
+    let mut expected: Vec<_> =
+        ["parts", "pending"].iter().flat_map(|list| listed_of(folder, table, list)).collect();
+    expected.sort();
+    let own = folder.join(table);
+    let mut files = if own.exists() { files_below(own) } else { Vec::new() };
+    // The last is there if the process was killed while it wrote the first.
+    let others = ["_state.json", "_lock", "__state.json.tmp"];
+    files.retain(|file| !others.iter().any(|name| file.ends_with(name)));
+    assert_eq!(files, expected);
+}
+
 /// What a store answers.
 pub(crate) fn block_on<T>(answer: impl Future<Output = T>) -> T {
     tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(answer)
@@ -231,13 +315,28 @@ pub(crate) fn block_on<T>(answer: impl Future<Output = T>) -> T {
 
 /// The whole numbers in the objects that the manifest lists under `list`.
 pub(crate) fn ids_of_objects(store: &InMemory, list: &str) -> Vec<i64> {
-    let text = |file: &str| {
-        let path = object_store::path::Path::from(format!("out/{STREAM}/{file}"));
-        let bytes = block_on(async { store.get(&path).await.unwrap().bytes().await.unwrap() });
-        String::from_utf8(bytes.to_vec()).unwrap()
-    };
-    let manifest: Value = serde_json::from_str(&text("_state.json")).unwrap();
-    let parts = manifest[list].as_array().unwrap().iter();
-    let rows = parts.flat_map(|part| parse_csv(&text(part["file"].as_str().unwrap())).split_off(1));
+    let manifest: Value = serde_json::from_str(&object(store, STREAM, "_state.json")).unwrap();
+    ids_in_objects(store, STREAM, &manifest[list])
+}
+
+/// The same of a child table.
+pub(crate) fn items_of_objects(store: &InMemory, table: &str, list: &str) -> Vec<i64> {
+    let manifest: Value = serde_json::from_str(&object(store, STREAM, "_state.json")).unwrap();
+    match &manifest["children"][table][list] {
+        Value::Null => Vec::new(),
+        parts => ids_in_objects(store, table, parts),
+    }
+}
+
+fn ids_in_objects(store: &InMemory, table: &str, parts: &Value) -> Vec<i64> {
+    let text = |part: &Value| object(store, table, part["file"].as_str().unwrap());
+    let parts = parts.as_array().unwrap().iter();
+    let rows = parts.flat_map(|part| parse_csv(&text(part)).split_off(1));
     rows.map(|row| row[0].as_deref().unwrap().parse().unwrap()).collect()
+}
+
+fn object(store: &InMemory, table: &str, file: &str) -> String {
+    let path = object_store::path::Path::from(format!("out/{table}/{file}"));
+    let bytes = block_on(async { store.get(&path).await.unwrap().bytes().await.unwrap() });
+    String::from_utf8(bytes.to_vec()).unwrap()
 }

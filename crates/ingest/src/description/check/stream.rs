@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::{Checks, JobDescription, StreamDescription, TableDescription, WriteMode, table_keys};
 use crate::description::{
-    ColumnChange, ConditionOperator, ForEach, Incremental, MomentFormat, Windows,
+    ColumnChange, ConditionOperator, ForEach, Incremental, MomentFormat, Nested, Windows,
     file::{Failure, KeyPath, Node},
 };
 
@@ -29,6 +29,9 @@ impl Checks<'_> {
         let table = self.description.tables.get(index);
         let has_key = table.is_some_and(|table| !table.id.is_empty());
         self.write(&keys.to("write"), job, stream, has_key)?;
+        if stream.nested == Nested::Children && !has_key {
+            return Err(self.no_key(&keys.to("nested"), stream));
+        }
         if let Some(incremental) = &stream.incremental {
             self.incremental(&keys.to("incremental"), incremental, stream.write)?;
             self.is_kept(&keys.to("columns"), stream, &incremental.field)?;
@@ -59,13 +62,17 @@ impl Checks<'_> {
             return Ok(());
         }
         if !has_key {
-            let message = format!("needs the `id` of the table `{}`, which has none", stream.table);
-            return Err(self.fault(keys, message));
+            return Err(self.no_key(keys, stream));
         }
         if !job.sink.can_merge() {
             return Err(self.fault(keys, "files can only be appended to or replaced"));
         }
         Ok(())
+    }
+
+    fn no_key(&self, keys: &KeyPath, stream: &StreamDescription) -> Failure {
+        let message = format!("needs the `id` of the table `{}`, which has none", stream.table);
+        self.fault(keys, message)
     }
 
     fn incremental(

@@ -1,4 +1,4 @@
-//! The files of a stream in a local folder.
+//! The files of a table in a local folder.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -23,7 +23,7 @@ const PATIENCE: Duration = Duration::from_secs(10);
 const LOOK: Duration = Duration::from_millis(5);
 const BUFFER: usize = 64 * 1024;
 
-/// The files of a stream in a local folder.
+/// The files of a table in a local folder.
 #[derive(Debug)]
 pub(super) struct Folder {
     path: PathBuf,
@@ -103,6 +103,10 @@ impl Folder {
 }
 
 impl Store for Folder {
+    fn beside(&self, folder: &str) -> Result<Box<dyn Store>, SinkError> {
+        Ok(Box::new(Self::at(self.path.with_file_name(folder))))
+    }
+
     fn prepare(&mut self) -> Result<(), SinkError> {
         create_folder(&self.path).map_err(|error| {
             of_io(format!("cannot make the folder `{}`", self.path.display()), error)

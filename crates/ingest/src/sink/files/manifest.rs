@@ -1,10 +1,14 @@
-//! [pure] The manifest of a stream: its state and the list of the files that belong to its table.
+//! [pure] The manifest of a stream: its state and the lists of the files that belong to its table and
+//! to its child tables.
 //!
-//! What is not in it is not in the table, whatever lies in the folder.
+//! What is not in it is in no table, whatever lies in the folders.
 
+use std::iter;
+
+use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
 
-use super::{format::FileFormat, names};
+use super::{format::FileFormat, label::Label, names};
 use crate::{
     description::WriteMode,
     sink::{SinkError, Target},
@@ -51,7 +55,7 @@ impl Mode {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Part {
-    /// Its path below the folder of the stream.
+    /// Its path below the folder of its table.
     pub(super) file: String,
     /// The run that wrote it.
     pub(super) run: u64,
@@ -66,10 +70,21 @@ impl Part {
     }
 }
 
+/// The files of a child table.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct ChildFiles {
+    /// The files of the table.
+    parts: Vec<Part>,
+    /// The files that become the table at the end of the run.
+    pending: Vec<Part>,
+}
+
 /// The files of a commit.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Written {
-    pub(super) part: Option<Part>,
+    /// Those of rows, each with its table.
+    pub(super) parts: Vec<(String, Part)>,
     pub(super) rejects: Option<Part>,
 }
 
@@ -79,7 +94,7 @@ pub(super) struct Written {
 pub(super) struct Manifest {
     version: u32,
     job: String,
-    stream: String,
+    pub(super) stream: String,
     format: FileFormat,
     mode: Mode,
     /// Who has opened the stream last, and may write.
@@ -89,11 +104,15 @@ pub(super) struct Manifest {
     /// lower number is of a commit that did not end.
     pub(super) next: u64,
     /// The files of the table.
-    pub(super) parts: Vec<Part>,
+    parts: Vec<Part>,
     /// The files that become the table at the end of the run.
-    pub(super) pending: Vec<Part>,
+    pending: Vec<Part>,
     /// The files of the rows that were set aside.
-    pub(super) rejects: Vec<Part>,
+    rejects: Vec<Part>,
+    /// The files of the child tables, by the names of the tables. Each table is here before anything
+    /// lies in its folder, and stays here without files, so that what lies there is found.
+    #[serde(default, skip_serializing_if = "IndexMap::is_empty")]
+    pub(super) children: IndexMap<String, ChildFiles>,
     pub(super) state: StreamState,
 }
 
@@ -111,6 +130,7 @@ impl Manifest {
             parts: Vec::new(),
             pending: Vec::new(),
             rejects: Vec::new(),
+            children: IndexMap::new(),
             state: StreamState::default(),
         }
     }
@@ -121,6 +141,9 @@ impl Manifest {
         #[derive(Deserialize)]
         struct Versioned {
             version: u32,
+        }
+        if let Some(label) = Label::read(bytes) {
+            return Err(format!("says that the folder has {label}"));
         }
         let corrupt = |error: serde_json::Error| format!("is not what this sink writes: {error}");
         let Versioned { version } = serde_json::from_slice(bytes).map_err(corrupt)?;
@@ -145,10 +168,40 @@ impl Manifest {
 
     /// A file with a name that no part has: to remove it could remove anything.
     fn strange_file(&self) -> Option<&Part> {
-        let parts = self.parts.iter().find(|part| !names::is_part(&part.file));
-        let pending = self.pending.iter().find(|part| !names::is_next(&part.file));
+        let tables = || iter::once(&*self.stream).chain(self.children.keys().map(String::as_str));
+        let mut parts = tables().flat_map(|table| self.lists(table).0);
+        let mut pending = tables().flat_map(|table| self.lists(table).1);
+        let part = parts.find(|part| !names::is_part(&part.file));
+        let pending = pending.find(|part| !names::is_next(&part.file));
         let rejects = self.rejects.iter().find(|part| !names::is_rejects(&part.file));
-        parts.or(pending).or(rejects)
+        part.or(pending).or(rejects)
+    }
+
+    /// The files of a table, and those that become it at the end of the run.
+    fn lists(&self, table: &str) -> (&[Part], &[Part]) {
+        if table == self.stream {
+            return (self.parts.as_slice(), self.pending.as_slice());
+        }
+        match self.children.get(table) {
+            Some(child) => (child.parts.as_slice(), child.pending.as_slice()),
+            None => (&[], &[]),
+        }
+    }
+
+    /// The same to be changed, of a table that is made if it is not there.
+    fn lists_mut(&mut self, table: String) -> (&mut Vec<Part>, &mut Vec<Part>) {
+        if table == self.stream {
+            return (&mut self.parts, &mut self.pending);
+        }
+        let child = self.children.entry(table).or_default();
+        (&mut child.parts, &mut child.pending)
+    }
+
+    /// The same of all tables.
+    fn all_lists_mut(&mut self) -> impl Iterator<Item = (&mut Vec<Part>, &mut Vec<Part>)> {
+        let children = self.children.values_mut();
+        let children = children.map(|child| (&mut child.parts, &mut child.pending));
+        iter::once((&mut self.parts, &mut self.pending)).chain(children)
     }
 
     /// # Errors
@@ -174,8 +227,10 @@ impl Manifest {
         mode: Mode,
         owner: String,
     ) -> Result<Self, String> {
+        let is_empty = |child: &ChildFiles| child.parts.is_empty() && child.pending.is_empty();
+        let has_items = !self.children.values().all(is_empty);
         let has_parts = !self.parts.is_empty() || !self.pending.is_empty();
-        if has_parts && self.format != format {
+        if (has_parts || has_items) && self.format != format {
             let own = self.format;
             return Err(format!("lists {own} files, and {format} files are to be written"));
         }
@@ -193,29 +248,49 @@ impl Manifest {
     /// The same without its state, and without its files if they are to be dropped. Whoever owned it
     /// does so no more.
     pub(super) fn reset(self, drop_rows: bool, owner: String) -> Self {
-        let pending = Vec::new();
         let (next, state) = (self.next + 1, StreamState::default());
-        let kept = Self { owner, next, state, pending, ..self };
-        match drop_rows {
-            true => Self { parts: Vec::new(), rejects: Vec::new(), ..kept },
-            false => kept,
+        let mut kept = Self { owner, next, state, ..self };
+        for (parts, pending) in kept.all_lists_mut() {
+            pending.clear();
+            if drop_rows {
+                parts.clear();
+            }
         }
+        if drop_rows {
+            kept.rejects.clear();
+        }
+        kept
+    }
+
+    /// The same with a child table.
+    pub(super) fn with_child(&self, table: &str) -> Self {
+        let mut manifest = self.clone();
+        manifest.children.entry(table.to_owned()).or_default();
+        manifest
+    }
+
+    /// What says that a folder is that of a child table.
+    pub(super) fn label(&self, table: &str) -> Label {
+        Label::new(&self.job, &self.stream, table)
     }
 
     /// The manifest after a commit.
     pub(super) fn after(&self, state: &StreamState, written: Written, is_last: bool) -> Self {
         let has_ended = self.state.is_finished && self.state.run == state.run;
+        let (waits, replaces) = (self.waits(is_last), self.mode == Mode::Replace && is_last);
         let mut next = Self { next: self.next + 1, state: state.clone(), ..self.clone() };
-        next.pending.retain(|part| part.run == state.run);
-        next.rejects.extend(written.rejects);
-        match self.mode {
-            Mode::Replace if !is_last => next.pending.extend(written.part),
-            Mode::Replace if !has_ended => {
-                next.parts = next.pending.drain(..).map(|part| part.promoted(self.next)).collect();
-                next.parts.extend(written.part);
+        for (parts, pending) in next.all_lists_mut() {
+            pending.retain(|part| part.run == state.run);
+            if replaces && !has_ended {
+                *parts = pending.drain(..).map(|part| part.promoted(self.next)).collect();
             }
-            Mode::Append | Mode::Replace => next.parts.extend(written.part),
         }
+        for (table, part) in written.parts {
+            let (parts, pending) = next.lists_mut(table);
+            let list = if waits { pending } else { parts };
+            list.push(part);
+        }
+        next.rejects.extend(written.rejects);
         next
     }
 
@@ -224,23 +299,32 @@ impl Manifest {
         self.mode == Mode::Replace && !is_last
     }
 
-    /// The files that the next commit brings into the table besides its own, each with its name
-    /// there.
-    pub(super) fn promoted(&self, run: u64, is_last: bool) -> impl Iterator<Item = (&str, String)> {
+    /// The files that the next commit brings into a table besides its own, each with its name there.
+    pub(super) fn promoted(
+        &self,
+        table: &str,
+        run: u64,
+        is_last: bool,
+    ) -> impl Iterator<Item = (&str, String)> {
         let replaces = self.mode == Mode::Replace && is_last;
-        let parts = self.pending.iter().filter(move |part| replaces && part.run == run);
+        let (_, pending) = self.lists(table);
+        let parts = pending.iter().filter(move |part| replaces && part.run == run);
         parts.map(|part| (&*part.file, part.promoted(self.next).file))
     }
 
-    /// All its files.
-    pub(super) fn files(&self) -> impl Iterator<Item = &Part> {
-        self.parts.iter().chain(&self.pending).chain(&self.rejects)
+    /// All files in the folder of a table.
+    pub(super) fn files(&self, table: &str) -> impl Iterator<Item = &Part> {
+        let (parts, pending) = self.lists(table);
+        let rejects: &[Part] = if table == self.stream { &self.rejects } else { &[] };
+        parts.iter().chain(pending).chain(rejects)
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    const CHILD: &str = "cities_tags";
 
     fn target(mode: WriteMode) -> Target {
         Target { job: "world".into(), stream: "cities".into(), key: Vec::new(), mode }
@@ -259,12 +343,27 @@ mod tests {
         let name = names::part(run, manifest.next, "csv");
         let file = if manifest.waits(is_last) { names::next(&name) } else { name };
         let part = Part { file, run, rows: 1, bytes: 1 };
-        let written = Written { part: Some(part), rejects: None };
+        let written = Written { parts: vec![("cities".to_owned(), part)], rejects: None };
         manifest.after(&state(run, is_last), written, is_last)
     }
 
+    /// The same with a file of the child table as well.
+    fn after_with_child(manifest: &Manifest, run: u64, is_last: bool) -> Manifest {
+        let own = after(manifest, run, is_last);
+        let (parts, pending) = own.lists("cities");
+        let list = if manifest.waits(is_last) { pending } else { parts };
+        let part = list.last().unwrap();
+        let parts = [("cities", part.clone()), (CHILD, part.clone())];
+        let parts = parts.map(|(table, part)| (table.to_owned(), part)).to_vec();
+        manifest.after(&state(run, is_last), Written { parts, rejects: None }, is_last)
+    }
+
     fn files(manifest: &Manifest) -> Vec<&str> {
-        manifest.files().map(|part| &*part.file).collect()
+        manifest.files("cities").map(|part| &*part.file).collect()
+    }
+
+    fn child_files(manifest: &Manifest) -> Vec<&str> {
+        manifest.files(CHILD).map(|part| &*part.file).collect()
     }
 
     #[test]
@@ -289,8 +388,8 @@ mod tests {
             files(&second),
             ["run-000001-part-000001.csv", "_next/run-000002-part-000002.csv"]
         );
-        assert_eq!(second.promoted(2, true).count(), 1);
-        assert_eq!(second.promoted(2, false).count(), 0);
+        assert_eq!(second.promoted("cities", 2, true).count(), 1);
+        assert_eq!(second.promoted("cities", 2, false).count(), 0);
         let replaced = after(&second, 2, true);
         assert_eq!(
             files(&replaced),
@@ -305,8 +404,77 @@ mod tests {
         let first = after(&manifest(Mode::Replace), 1, false);
         let second = after(&first, 2, false);
         assert_eq!(files(&second), ["_next/run-000002-part-000002.csv"]);
-        assert_eq!(first.promoted(2, true).count(), 0);
+        assert_eq!(first.promoted("cities", 2, true).count(), 0);
         assert_eq!(files(&after(&first, 2, true)), ["run-000002-part-000002.csv"]);
+    }
+
+    #[test]
+    fn child_tables_are_appended_and_replaced_with_the_stream() {
+        let appended = after_with_child(&manifest(Mode::Append), 1, true);
+        let appended = after_with_child(&after(&appended, 2, false), 2, true);
+        assert_eq!(
+            child_files(&appended),
+            ["run-000001-part-000001.csv", "run-000002-part-000003.csv"]
+        );
+        assert_eq!(files(&appended).len(), 3);
+
+        let first = after_with_child(&manifest(Mode::Replace), 1, true);
+        let second = after_with_child(&first, 2, false);
+        assert_eq!(
+            child_files(&second),
+            ["run-000001-part-000001.csv", "_next/run-000002-part-000002.csv"]
+        );
+        assert_eq!(second.promoted(CHILD, 2, true).count(), 1);
+        // The last commit has none of its own.
+        let replaced = after(&second, 2, true);
+        assert_eq!(child_files(&replaced), ["run-000002-part-000003-000002.csv"]);
+        // A run without items leaves none, and the table stays known.
+        let emptied = after(&replaced, 3, true);
+        assert!(child_files(&emptied).is_empty() && emptied.children.contains_key(CHILD));
+        // What a run has left behind does not become the table.
+        let left = after(&after_with_child(&replaced, 3, false), 4, true);
+        assert!(child_files(&left).is_empty());
+    }
+
+    #[test]
+    fn child_tables_are_reset_with_the_stream() {
+        let first = after_with_child(&manifest(Mode::Replace), 1, true);
+        let second = after_with_child(&first, 2, false);
+        let kept = second.clone().reset(false, "you".into());
+        assert_eq!(child_files(&kept), ["run-000001-part-000001.csv"]);
+        assert!(kept.claimed(FileFormat::Parquet, Mode::Append, "me".into()).is_err());
+        let dropped = second.reset(true, "you".into());
+        assert!(child_files(&dropped).is_empty() && dropped.children.contains_key(CHILD));
+        assert!(dropped.claimed(FileFormat::Parquet, Mode::Append, "me".into()).is_ok());
+    }
+
+    #[test]
+    fn a_manifest_without_child_tables_is_what_it_was_before_there_were_any() {
+        let manifest = manifest(Mode::Append);
+        let text = String::from_utf8(manifest.to_bytes().unwrap()).unwrap();
+        let keys: serde_json::Map<String, serde_json::Value> = serde_json::from_str(&text).unwrap();
+        assert!(!keys.contains_key("children"), "{text}");
+        assert_eq!(Manifest::read(text.as_bytes()), Ok(manifest.clone()));
+        let with_child = after_with_child(&manifest, 1, true);
+        assert_eq!(Manifest::read(&with_child.to_bytes().unwrap()), Ok(with_child.clone()));
+        // A table is known before it has files.
+        let known = manifest.with_child(CHILD);
+        assert_eq!(known.with_child(CHILD), known);
+        assert_eq!(Manifest::read(&known.to_bytes().unwrap()), Ok(known));
+        let text = String::from_utf8(with_child.to_bytes().unwrap()).unwrap();
+        let (own, children) = text.split_once("\"children\"").unwrap();
+        let children = children.replacen("run-000001-part-000001.csv", "../a.csv", 1);
+        let error = Manifest::read(format!("{own}\"children\"{children}").as_bytes()).unwrap_err();
+        assert!(error.contains("lists `../a.csv`"), "{error}");
+    }
+
+    #[test]
+    fn the_folder_of_a_child_table_is_no_stream() {
+        let label = manifest(Mode::Append).label(CHILD).to_bytes().unwrap();
+        let error = Manifest::read(&label).unwrap_err();
+        for name in ["`cities_tags`", "`cities`", "`world`"] {
+            assert!(error.contains(name), "{error}");
+        }
     }
 
     #[test]
@@ -361,7 +529,7 @@ mod tests {
         let kept = manifest.clone().reset(false, "you".into());
         assert_eq!(files(&kept), ["run-000001-part-000001.csv"]);
         assert_eq!((&*kept.owner, kept.next, kept.state), ("you", 4, StreamState::default()));
-        assert_eq!(manifest.reset(true, "you".into()).files().count(), 0);
+        assert_eq!(manifest.reset(true, "you".into()).files("cities").count(), 0);
     }
 
     #[test]

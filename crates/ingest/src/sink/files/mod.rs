@@ -17,6 +17,17 @@
 //! before its commit, or after the process died in one, and at the end of a run that replaces the
 //! table the old files and the new ones for an instant.
 //!
+//! Each child table has a folder of the same form beside the stream's, from its first rows on:
+//!
+//! ```text
+//! out/cities_tags/_state.json                     says that it is a child table, and of which stream
+//! out/cities_tags/run-000001-part-000001.parquet  the items of the lists in the rows of commit 1
+//! ```
+//!
+//! The stream's `_state.json` lists its files under `children`, so that rows and their items are
+//! committed together. A folder that is another table's, or has files of this form that nobody
+//! lists, is left as it is, and the commit fails.
+//!
 //! The list grows by an entry with each commit, and is written with each. Tables of very many rows
 //! get larger commits.
 //!
@@ -45,7 +56,9 @@ mod csv;
 mod encode;
 mod error;
 mod folder;
+mod folders;
 mod format;
+mod label;
 mod manifest;
 mod names;
 mod ndjson;
@@ -62,8 +75,8 @@ const ZSTD_LEVEL: i32 = 3;
 
 /// Writes a stream into files.
 ///
-/// Rows are appended, or replace the table at the end of a run. Files cannot be merged: with another
-/// [mode](Target::mode) it does not open.
+/// Rows are appended, or replace the table at the end of a run, and so do the rows of its child
+/// tables. Files cannot be merged: with another [mode](Target::mode) it does not open.
 pub struct Files {
     place: Place,
     target: Target,
@@ -126,7 +139,7 @@ impl Sink for Files {
 
     fn reset(&mut self, drop_rows: bool) -> Result<(), SinkError> {
         self.open = None;
-        open::reset(&mut *self.store()?, &self.target, drop_rows)
+        open::reset(self.store()?, &self.target, drop_rows)
     }
 
     fn commit(&mut self, commit: &Commit<'_>) -> Result<(), SinkError> {

@@ -1,10 +1,11 @@
-//! [pure] The names of the files and folders of a stream.
+//! [pure] The names of the files and folders of a table.
 
 use std::fmt::Write;
 
 use crate::sink::SinkError;
 
-/// The state of a stream, and the list of its files.
+/// The state of a stream, and the lists of its files. In the folder of a child table it says whose
+/// folder that is.
 pub(super) const MANIFEST: &str = "_state.json";
 /// What is locked while the manifest is replaced.
 pub(super) const LOCK: &str = "_lock";
@@ -19,15 +20,15 @@ const TEMPORARY: &str = ".tmp";
 /// Names of more than 255 bytes are no folders anywhere.
 const LONGEST: usize = 200;
 
-/// The name of a stream's folder. What is neither a letter nor a digit nor one of `-_.` is written
-/// as `%` and its bytes in hexadecimal, and so is a `.` at the beginning: no stream leaves its place,
+/// The name of a table's folder. What is neither a letter nor a digit nor one of `-_.` is written
+/// as `%` and its bytes in hexadecimal, and so is a `.` at the beginning: no table leaves its place,
 /// and no two share a folder.
 ///
 /// # Errors
-/// If the stream has no name, or one that is too long.
-pub(super) fn folder(stream: &str) -> Result<String, SinkError> {
+/// If the table has no name, or one that is too long.
+pub(super) fn folder(table: &str) -> Result<String, SinkError> {
     let mut folder = String::new();
-    for (position, letter) in stream.char_indices() {
+    for (position, letter) in table.char_indices() {
         match letter {
             '.' if position == 0 => folder.push_str("%2E"),
             '-' | '_' | '.' => folder.push(letter),
@@ -36,9 +37,9 @@ pub(super) fn folder(stream: &str) -> Result<String, SinkError> {
         }
     }
     match folder.len() {
-        0 => Err(SinkError::lasting("a stream without a name has no folder")),
+        0 => Err(SinkError::lasting("a table without a name has no folder")),
         1..=LONGEST => Ok(folder),
-        _ => Err(SinkError::lasting(format!("the name `{stream}` is too long for a folder"))),
+        _ => Err(SinkError::lasting(format!("the name `{table}` is too long for a folder"))),
     }
 }
 
@@ -95,7 +96,7 @@ pub(super) fn is_rejects(path: &str) -> bool {
     path.strip_prefix(REJECTS).is_some_and(is_part)
 }
 
-/// The number of the commit that has written the file at this path below the folder of a stream,
+/// The number of the commit that has written the file at this path below the folder of a table,
 /// complete or not; `None` for the file of somebody else.
 pub(super) fn commit_of(path: &str) -> Option<u64> {
     let name = path.strip_prefix(NEXT).or_else(|| path.strip_prefix(REJECTS)).unwrap_or(path);

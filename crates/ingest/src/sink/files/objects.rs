@@ -1,4 +1,4 @@
-//! The files of a stream in an object store.
+//! The files of a table in an object store.
 
 use std::{collections::BTreeMap, future::Future, sync::Arc, thread, time::Duration};
 
@@ -22,30 +22,34 @@ use crate::sink::SinkError;
 /// it has any.
 const PATIENCE: Duration = Duration::from_secs(300);
 
-/// The files of a stream in an object store.
+/// The files of a table in an object store.
 #[derive(Debug)]
 pub(super) struct Objects {
     store: Arc<dyn ObjectStore>,
+    /// Below which the folders of all tables are.
+    root: Path,
     prefix: Path,
     /// The version of the manifest that was read or written last.
     seen: Option<UpdateVersion>,
-    /// `None` once it is dropped.
-    runtime: Option<Runtime>,
+    /// One for all tables of a stream, since the store keeps its connections on the first that waits
+    /// for it. `None` once it is dropped.
+    runtime: Option<Arc<Runtime>>,
 }
 
 impl Objects {
-    /// The objects whose names begin with `prefix` and `folder`.
+    /// The objects whose names begin with `root` and `folder`.
     pub(super) fn open(
         store: Arc<dyn ObjectStore>,
-        prefix: &Path,
+        root: &Path,
         folder: &str,
     ) -> Result<Self, SinkError> {
+        let prefix = below(root, folder)?;
         let runtime = Builder::new_current_thread()
             .enable_all()
             .build()
             .map_err(|error| of_io("cannot start what waits for the object store", error))?;
-        let prefix = below(prefix, folder)?;
-        Ok(Self { store, prefix, seen: None, runtime: Some(runtime) })
+        let runtime = Some(Arc::new(runtime));
+        Ok(Self { store, root: root.clone(), prefix, seen: None, runtime })
     }
 
     fn path(&self, path: &str) -> Result<Path, SinkError> {
@@ -107,6 +111,12 @@ impl Objects {
 }
 
 impl Store for Objects {
+    fn beside(&self, folder: &str) -> Result<Box<dyn Store>, SinkError> {
+        let prefix = below(&self.root, folder)?;
+        let (store, root) = (Arc::clone(&self.store), self.root.clone());
+        Ok(Box::new(Self { store, root, prefix, seen: None, runtime: self.runtime.clone() }))
+    }
+
     fn prepare(&mut self) -> Result<(), SinkError> {
         Ok(())
     }
@@ -182,7 +192,7 @@ impl Store for Objects {
 impl Drop for Objects {
     fn drop(&mut self) {
         // Runtimes cannot be dropped on threads of others without this.
-        if let Some(runtime) = self.runtime.take() {
+        if let Some(runtime) = self.runtime.take().and_then(Arc::into_inner) {
             runtime.shutdown_background();
         }
     }

@@ -1,22 +1,19 @@
 //! How a stream is opened, and what a commit writes.
 
-use std::{
-    collections::{BTreeMap, HashSet},
-    io::Write,
-    mem,
-};
+use std::{io::Write, iter, mem};
 
 use uuid::Uuid;
 
 use super::{
     encode::Encoder,
+    folders::{Folders, refuse_parts},
     format::FileFormat,
     manifest::{Manifest, Mode, Part, Written},
     names, ndjson,
     store::Store,
 };
 use crate::{
-    sink::{Commit, SinkError, Target},
+    sink::{Child, Commit, SinkError, Target},
     state::StreamState,
 };
 
@@ -27,22 +24,21 @@ pub(super) fn state(store: &mut dyn Store, target: &Target) -> Result<StreamStat
 
 /// Forgets the state, and drops the files if they are to be.
 pub(super) fn reset(
-    store: &mut dyn Store,
+    mut store: Box<dyn Store>,
     target: &Target,
     drop_rows: bool,
 ) -> Result<(), SinkError> {
-    let Some(manifest) = read(store, target)? else { return Ok(()) };
+    let Some(manifest) = read(&mut *store, target)? else { return Ok(()) };
     let manifest = manifest.reset(drop_rows, new_owner());
     if !store.replace(manifest.to_bytes()?)? {
         return Err(disturbed(target));
     }
-    let files = store.list()?;
-    remove_strays(store, &manifest, &files)
+    Folders::of(store, &manifest)?.remove_strays(&manifest)
 }
 
 /// A stream that was opened.
 pub(super) struct Open {
-    store: Box<dyn Store>,
+    folders: Folders,
     pub(super) manifest: Manifest,
 }
 
@@ -59,8 +55,8 @@ impl Open {
         if !store.replace(manifest.to_bytes()?)? {
             return Err(disturbed(target));
         }
-        let mut open = Self { store, manifest };
-        match tidy(&mut *open.store, &open.manifest) {
+        let mut open = Self { folders: Folders::of(store, &manifest)?, manifest };
+        match open.folders.tidy(&open.manifest) {
             // The next one has changed the files meanwhile.
             Err(_) if open.is_taken_over() => Err(disturbed(target)),
             Err(error) => Err(error),
@@ -80,44 +76,68 @@ impl Open {
         })?;
         let manifest = self.manifest.after(commit.state, written, commit.is_last);
         // After an error here the commit may have ended, so that its files stay.
-        if !self.store.replace(manifest.to_bytes()?)? {
+        if !self.folders.own.replace(manifest.to_bytes()?)? {
             self.discard(encoder, commit);
             return Err(self.taken_over());
         }
         let before = mem::replace(&mut self.manifest, manifest);
-        self.remove_unlisted(&before);
+        self.folders.remove_unlisted(&before, &self.manifest);
         Ok(())
     }
 
     /// Writes the files of a commit, which belong to nothing yet.
     fn write(&mut self, encoder: Encoder, commit: &Commit<'_>) -> Result<Written, SinkError> {
         let run = commit.state.run;
-        let part = self.write_part(encoder, commit)?;
-        let rejects = self.write_rejects(commit)?;
-        for (from, to) in self.manifest.promoted(run, commit.is_last) {
-            self.store.copy(from, &to)?;
+        let stream = self.manifest.stream.clone();
+        let own = Child::new(&stream, commit.schema, commit.batches);
+        let mut parts = Vec::new();
+        for rows in iter::once(&own).chain(commit.children) {
+            let part = self.write_part(encoder, commit, rows)?;
+            parts.extend(part.map(|part| (rows.table.to_owned(), part)));
         }
-        self.store.sync()?;
-        Ok(Written { part, rejects })
+        let rejects = self.write_rejects(commit)?;
+        for (table, folder) in self.folders.each() {
+            for (from, to) in self.manifest.promoted(table, run, commit.is_last) {
+                folder.copy(from, &to)?;
+            }
+            folder.sync()?;
+        }
+        Ok(Written { parts, rejects })
     }
 
+    /// Writes the rows of a table, if there are any.
     fn write_part(
         &mut self,
         encoder: Encoder,
         commit: &Commit<'_>,
+        rows_of: &Child<'_>,
     ) -> Result<Option<Part>, SinkError> {
-        let rows = commit.batches.iter().map(|batch| batch.num_rows() as u64).sum();
+        let Child { table, schema, batches } = *rows_of;
+        let rows: u64 = batches.iter().map(|batch| batch.num_rows() as u64).sum();
         if rows == 0 {
             return Ok(None);
+        }
+        if !self.folders.has(table) {
+            self.begin(table)?;
         }
         let run = commit.state.run;
         let name = names::part(run, self.manifest.next, encoder.format.extension());
         let waits = self.manifest.waits(commit.is_last);
         let file = if waits { names::next(&name) } else { name };
-        let content =
-            |out: &mut (dyn Write + Send)| encoder.write(commit.batches, commit.schema, out);
-        let bytes = self.store.write(&file, &content)?;
+        let content = |out: &mut (dyn Write + Send)| encoder.write(batches, schema, out);
+        let bytes = self.folders.get(table)?.write(&file, &content)?;
         Ok(Some(Part { file, run, rows, bytes }))
+    }
+
+    /// Begins a child table: its folder is known before anything is in it.
+    fn begin(&mut self, table: &str) -> Result<(), SinkError> {
+        let folder = self.folders.free(table, &self.manifest)?;
+        let manifest = self.manifest.with_child(table);
+        if !self.folders.own.replace(manifest.to_bytes()?)? {
+            return Err(self.taken_over());
+        }
+        self.manifest = manifest;
+        self.folders.take(table, folder, &self.manifest)
     }
 
     fn write_rejects(&mut self, commit: &Commit<'_>) -> Result<Option<Part>, SinkError> {
@@ -129,7 +149,7 @@ impl Open {
         let file = names::rejects(run, self.manifest.next);
         let content =
             |out: &mut (dyn Write + Send)| ndjson::write_rejects(commit.rejects, run, out);
-        let bytes = self.store.write(&file, &content)?;
+        let bytes = self.folders.own.write(&file, &content)?;
         Ok(Some(Part { file, run, rows, bytes }))
     }
 
@@ -138,31 +158,22 @@ impl Open {
         let (run, number) = (commit.state.run, self.manifest.next);
         let name = names::part(run, number, encoder.format.extension());
         let own = [names::next(&name), names::rejects(run, number), name];
-        let promoted = self.manifest.promoted(run, commit.is_last).map(|(_, name)| name);
-        for file in own.into_iter().chain(promoted) {
-            let _ = self.store.remove(&file);
-        }
-    }
-
-    /// Removes the files that the manifest of before has listed and the one of now does not. The
-    /// commit has ended: what stays is removed when the stream is opened again.
-    fn remove_unlisted(&mut self, before: &Manifest) {
-        let listed = listed(&self.manifest);
-        for part in before.files().filter(|part| !listed.contains(&*part.file)) {
-            if let Err(error) = self.store.remove(&part.file) {
-                tracing::warn!(%error, "a file that belongs to no table any more stays");
+        for (table, folder) in self.folders.each() {
+            let promoted = self.manifest.promoted(table, run, commit.is_last);
+            for file in own.iter().cloned().chain(promoted.map(|(_, name)| name)) {
+                let _ = folder.remove(&file);
             }
         }
     }
 
     fn is_taken_over(&mut self) -> bool {
-        let bytes = self.store.manifest().ok().flatten();
+        let bytes = self.folders.own.manifest().ok().flatten();
         let manifest = bytes.and_then(|bytes| Manifest::read(&bytes).ok());
         manifest.is_some_and(|manifest| manifest.owner != self.manifest.owner)
     }
 
     fn taken_over(&self) -> SinkError {
-        let place = self.store.place(names::MANIFEST);
+        let place = self.folders.own.place(names::MANIFEST);
         SinkError::lasting(format!(
             "another sink has opened `{place}` since, and only the last one may write"
         ))
@@ -208,55 +219,4 @@ fn disturbed(target: &Target) -> SinkError {
 
 fn new_owner() -> String {
     Uuid::new_v4().simple().to_string()
-}
-
-/// A stream that was never opened has no parts: somebody has removed its manifest.
-fn refuse_parts(store: &mut dyn Store) -> Result<(), SinkError> {
-    let files = store.list()?;
-    let is_part =
-        |file: &&String| names::is_part(file) || names::is_next(file) || names::is_rejects(file);
-    match files.keys().find(is_part) {
-        Some(file) => {
-            let (place, manifest) = (store.place(file), names::MANIFEST);
-            Err(SinkError::lasting(format!(
-                "`{place}` is there, and no `{manifest}` that says what it is; nothing was changed"
-            )))
-        }
-        None => Ok(()),
-    }
-}
-
-/// Checks that the files of the manifest are there, and removes those of commits that did not end.
-fn tidy(store: &mut dyn Store, manifest: &Manifest) -> Result<(), SinkError> {
-    let files = store.list()?;
-    for part in manifest.files() {
-        let fault = match files.get(&part.file) {
-            Some(bytes) if *bytes == part.bytes => continue,
-            Some(bytes) => format!("has {bytes} bytes, and {} were written", part.bytes),
-            None => "is gone".to_owned(),
-        };
-        let (place, listing) = (store.place(&part.file), names::MANIFEST);
-        return Err(SinkError::lasting(format!("`{place}` {fault}, and `{listing}` lists it")));
-    }
-    remove_strays(store, manifest, &files)
-}
-
-/// Removes the files of commits that did not end, and of tables that were replaced or dropped. Those
-/// of higher numbers are of somebody who has taken the stream over since.
-fn remove_strays(
-    store: &mut dyn Store,
-    manifest: &Manifest,
-    files: &BTreeMap<String, u64>,
-) -> Result<(), SinkError> {
-    let listed = listed(manifest);
-    let is_stray = |file: &&String| {
-        let is_older = names::commit_of(file).is_some_and(|number| number < manifest.next);
-        is_older && !listed.contains(file.as_str())
-    };
-    files.keys().filter(is_stray).try_for_each(|file| store.remove(file))
-}
-
-/// The files that count.
-fn listed(manifest: &Manifest) -> HashSet<&str> {
-    manifest.files().map(|part| &*part.file).collect()
 }

@@ -1,4 +1,4 @@
-//! Where the files of a stream lie: what a folder and an object store have in common.
+//! Where the files of a table lie: what a folder and an object store have in common.
 
 use std::{collections::BTreeMap, io::Write};
 
@@ -8,8 +8,12 @@ use crate::sink::SinkError;
 /// Writes what is in a file.
 pub(super) type Content<'a> = &'a dyn Fn(&mut (dyn Write + Send)) -> Result<(), WriteError>;
 
-/// The files of one stream. Paths are below its folder, with `/` between their names.
+/// The files of one table. Paths are below its folder, with `/` between their names. In the folder of
+/// a child table a [label](super::label) takes the place of the manifest.
 pub(super) trait Store: Send {
+    /// The files of the table that has this folder beside this one.
+    fn beside(&self, folder: &str) -> Result<Box<dyn Store>, SinkError>;
+
     /// Makes the folder if it is not there.
     fn prepare(&mut self) -> Result<(), SinkError>;
 

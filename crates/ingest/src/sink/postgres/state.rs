@@ -36,13 +36,17 @@ pub(super) async fn take(
     let transaction = client.transaction().await.map_err(failed())?;
     let rows = Rows { transaction: &transaction, names, target };
     rows.make_tables().await.map_err(failed())?;
-    rows.check_other_jobs().await?;
     let is_new = rows.insert().await.map_err(failed())?;
+    // After that, since it waits for whoever has another row of the same name under way.
+    rows.check_writers(&target.stream).await?;
     let found = rows.read(" FOR UPDATE").await?;
     let before = found.map(|(before, _)| before).unwrap_or_default();
     match is_new {
         true => rows.check_free().await?,
-        false => rows.check_table(&before).await?,
+        false => {
+            rows.check_table(&before).await?;
+            rows.check_children().await?;
+        }
     }
     let owner = rows.set_owner().await.map_err(failed())?;
     transaction.commit().await.map_err(failed())?;
@@ -84,9 +88,11 @@ pub(super) async fn reset(
     }
     let table = names.of(&target.stream);
     if drop_rows {
+        rows.drop_all_children().await?;
         objects::drop_table(&transaction, &table).await.map_err(failed())?;
         rows.delete().await.map_err(failed())?;
     } else {
+        rows.reset_children().await?;
         let is_there = objects::is_there(&transaction, &table).await.map_err(failed())?;
         let schema = if is_there { before.state.schema.clone() } else { Schema::default() };
         let state = remembered::forgotten(before.state, schema);
@@ -155,6 +161,8 @@ impl Rows<'_> {
     }
 
     /// `owner` is whoever opened the stream last, `beside` the table that its run has beside its own.
+    /// A table below that of a stream has a row as well, with `child` in `beside`, the stream in
+    /// `owner` and its columns in `state`.
     async fn make_tables(self) -> Result<(), Error> {
         let (state, rejects) = (self.names.of(STATE), self.names.of(REJECTS));
         // To make them takes rights, even if they are there.
@@ -191,10 +199,10 @@ impl Rows<'_> {
         let what = || what(self.target);
         let sql = format!(
             "SELECT \"state\", \"beside\", \"owner\" FROM {} \
-             WHERE \"job\" = $1 AND \"stream\" = $2{end}",
+             WHERE \"job\" = $1 AND \"stream\" = $2 AND \"beside\" IS DISTINCT FROM 'child'{end}",
             self.names.of(STATE)
         );
-        let rows = self.query(&sql).await.map_err(failed(what()))?;
+        let rows = self.query(&sql, &[]).await.map_err(failed(what()))?;
         let Some(row) = rows.first() else { return Ok(None) };
         let values = || Ok((row.try_get(0)?, row.try_get(1)?, row.try_get(2)?));
         let (state, beside, owner): (String, Option<String>, String) =
@@ -212,7 +220,7 @@ impl Rows<'_> {
              WHERE \"job\" = $1 AND \"stream\" = $2 RETURNING \"owner\"",
             self.names.of(STATE)
         );
-        let rows = self.query(&sql).await?;
+        let rows = self.query(&sql, &[]).await?;
         rows.first().map_or_else(|| Ok(String::new()), |row| row.try_get(0))
     }
 
@@ -225,16 +233,21 @@ impl Rows<'_> {
         Ok(())
     }
 
-    /// Whether no other job writes the table.
-    async fn check_other_jobs(self) -> Result<(), SinkError> {
+    /// Whether no other stream writes a table.
+    pub(super) async fn check_writers(self, table: &str) -> Result<(), SinkError> {
+        let failed = || failed("the streams in PostgreSQL");
         let sql = format!(
-            "SELECT \"job\" FROM {} WHERE \"job\" <> $1 AND \"stream\" = $2",
+            "SELECT \"job\", \"writer\" FROM (SELECT \"job\", \
+             CASE \"beside\" WHEN 'child' THEN \"owner\" ELSE \"stream\" END AS \"writer\" \
+             FROM {} WHERE \"stream\" = $3) AS \"writers\" \
+             WHERE NOT (\"job\" = $1 AND \"writer\" = $2)",
             self.names.of(STATE)
         );
-        let rows = self.query(&sql).await.map_err(failed("the streams in PostgreSQL"))?;
+        let rows = self.query(&sql, &[(&table, Type::TEXT)]).await.map_err(failed())?;
         let Some(row) = rows.first() else { return Ok(()) };
-        let job: String = row.try_get(0).map_err(failed("the streams in PostgreSQL"))?;
-        Err(remembered::taken(self.target, &job, &self.target.stream))
+        let values = || Ok((row.try_get(0)?, row.try_get(1)?));
+        let (job, stream): (String, String) = values().map_err(failed())?;
+        Err(remembered::taken(table, &job, &stream))
     }
 
     /// Whether the tables of a stream that was never written are free.
@@ -256,19 +269,19 @@ impl Rows<'_> {
         if is_new || self.is_there(&self.target.stream).await? {
             return Ok(());
         }
-        Err(remembered::gone(self.target))
+        Err(remembered::gone(self.target, &self.target.stream))
     }
 
-    async fn is_there(self, table: &str) -> Result<bool, SinkError> {
+    pub(super) async fn is_there(self, table: &str) -> Result<bool, SinkError> {
         let there = objects::is_there(self.transaction, &self.names.of(table)).await;
         there.map_err(failed(format!("table `{table}` in PostgreSQL")))
     }
 
-    async fn query(self, sql: &str) -> Result<Vec<Row>, Error> {
-        self.transaction.query_typed(sql, &self.parameters(&[])).await
+    pub(super) async fn query(self, sql: &str, more: &[Parameter<'_>]) -> Result<Vec<Row>, Error> {
+        self.transaction.query_typed(sql, &self.parameters(more)).await
     }
 
-    async fn execute(self, sql: &str, more: &[Parameter<'_>]) -> Result<u64, Error> {
+    pub(super) async fn execute(self, sql: &str, more: &[Parameter<'_>]) -> Result<u64, Error> {
         self.transaction.execute_typed(sql, &self.parameters(more)).await
     }
 
@@ -280,7 +293,7 @@ impl Rows<'_> {
     }
 }
 
-type Parameter<'a> = (&'a (dyn ToSql + Sync), Type);
+pub(super) type Parameter<'a> = (&'a (dyn ToSql + Sync), Type);
 
 /// A text without U+0000, which in JSON is written as an escape.
 fn held(text: &str) -> String {

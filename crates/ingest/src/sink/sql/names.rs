@@ -1,6 +1,6 @@
 //! [pure] Names of tables and columns: which ones a database takes, and how they are quoted.
 
-use std::collections::HashSet;
+use std::{borrow::Cow, collections::HashSet};
 
 use crate::{
     schema::Schema,
@@ -45,15 +45,19 @@ impl Naming {
     /// # Errors
     /// A lasting one, if not.
     pub(crate) fn check_target(&self, target: &Target) -> Result<(), SinkError> {
-        let name = &target.stream;
-        self.check("stream", name, self.max_bytes - LONGEST_ENDING)?;
-        let folded = name.to_ascii_lowercase();
-        match ENDINGS.iter().find(|ending| folded.ends_with(**ending)) {
-            Some(ending) => Err(SinkError::lasting(format!(
-                "the name of stream `{name}` must not end with `{ending}`, as tables beside one do"
-            ))),
-            None => Ok(()),
-        }
+        self.check_table("stream", &target.stream)
+    }
+
+    /// Whether tables below that of a stream can have these names.
+    ///
+    /// # Errors
+    /// A lasting one that names the table, if not.
+    pub(crate) fn check_children<'n>(
+        &self,
+        names: impl Iterator<Item = &'n str> + Clone,
+    ) -> Result<(), SinkError> {
+        names.clone().try_for_each(|name| self.check_table("table", name))?;
+        self.check_distinct("table", names)
     }
 
     /// Whether a table can have these columns.
@@ -61,17 +65,39 @@ impl Naming {
     /// # Errors
     /// A lasting one that names the column, if not.
     pub(crate) fn check_columns(&self, schema: &Schema) -> Result<(), SinkError> {
-        let mut names = HashSet::with_capacity(schema.columns.len());
-        for column in &schema.columns {
-            self.check("column", &column.name, self.max_bytes)?;
-            let name = match self.folds_case {
-                true => column.name.to_ascii_lowercase(),
-                false => column.name.clone(),
+        let mut names = schema.columns.iter().map(|column| column.name.as_str());
+        self.check_distinct("column", names.clone())?;
+        names.try_for_each(|name| self.check("column", name, self.max_bytes))
+    }
+
+    /// Whether a table can have this name, and those beside it theirs.
+    fn check_table(&self, what: &str, name: &str) -> Result<(), SinkError> {
+        self.check(what, name, self.max_bytes - LONGEST_ENDING)?;
+        let folded = name.to_ascii_lowercase();
+        match ENDINGS.iter().find(|ending| folded.ends_with(**ending)) {
+            Some(ending) => Err(SinkError::lasting(format!(
+                "the name of {what} `{name}` must not end with `{ending}`, as tables beside one do"
+            ))),
+            None => Ok(()),
+        }
+    }
+
+    /// Whether the database tells these names from each other.
+    fn check_distinct<'n>(
+        &self,
+        what: &str,
+        names: impl Iterator<Item = &'n str>,
+    ) -> Result<(), SinkError> {
+        let mut known = HashSet::new();
+        for name in names {
+            let folded: Cow<'_, str> = match self.folds_case {
+                true => Cow::Owned(name.to_ascii_lowercase()),
+                false => Cow::Borrowed(name),
             };
-            if !names.insert(name) {
-                let (name, database) = (&column.name, self.database);
+            if !known.insert(folded) {
+                let database = self.database;
                 return Err(SinkError::lasting(format!(
-                    "two columns are called `{name}`, and {database} does not tell upper from \
+                    "two {what}s are called `{name}`, and {database} does not tell upper from \
                      lower case: rename or drop one"
                 )));
             }
@@ -113,6 +139,11 @@ pub(crate) fn list<'a>(names: impl IntoIterator<Item = &'a str>) -> String {
 /// The name of the table that replaces the stream's.
 pub(crate) fn new_table(stream: &str) -> String {
     format!("{stream}{NEW}")
+}
+
+/// The table that the one of this name is to replace, if it is one that does.
+pub(crate) fn replaced_table(table: &str) -> Option<&str> {
+    table.strip_suffix(NEW)
 }
 
 /// The name of the table of the keys that a run has written.
@@ -184,6 +215,24 @@ mod tests {
             let error = stream(FOLDS, name).unwrap_err();
             assert!(error.contains(words), "{name}: {error}");
         }
+    }
+
+    #[test]
+    fn tables_below_another_have_names_of_their_own() {
+        let children = |naming: Naming, names: &[&str]| {
+            naming.check_children(names.iter().copied()).map_err(|error| error.to_string())
+        };
+        assert_eq!(children(TELLS, &["a_b", "a_B", "a_c"]), Ok(()));
+        for (names, words) in [
+            (["a_b", "a_B"], "two tables are called `a_B`"),
+            (["a_b", "a__new"], "end with `__new`"),
+            (["a_b", "a_letter_b"], "longer than 9 bytes"),
+        ] {
+            let error = children(FOLDS, &names).unwrap_err();
+            assert!(error.contains(words), "{names:?}: {error}");
+        }
+        assert_eq!(replaced_table(&new_table("a")), Some("a"));
+        assert_eq!(replaced_table("a"), None);
     }
 
     #[test]

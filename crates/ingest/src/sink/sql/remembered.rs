@@ -36,6 +36,7 @@ pub(crate) fn forgotten(state: StreamState, schema: Schema) -> StreamState {
         schema,
         paths: state.paths,
         wide: state.wide,
+        children: state.children,
         ..StreamState::default()
     }
 }
@@ -49,12 +50,11 @@ pub(crate) fn not_owned(target: &Target) -> SinkError {
     ))
 }
 
-/// That another stream writes the table.
-pub(crate) fn taken(target: &Target, job: &str, stream: &str) -> SinkError {
+/// That another stream writes a table.
+pub(crate) fn taken(table: &str, job: &str, stream: &str) -> SinkError {
     SinkError::lasting(format!(
-        "table `{}` is written by stream `{stream}` of job `{job}`: give the stream another name, or \
-         reset that one with its rows",
-        target.stream
+        "table `{table}` is written by stream `{stream}` of job `{job}`: give the stream another \
+         name, or reset that one with its rows"
     ))
 }
 
@@ -67,11 +67,11 @@ pub(crate) fn not_free(target: &Target, table: &str) -> SinkError {
     ))
 }
 
-/// That the table of a stream is gone.
-pub(crate) fn gone(target: &Target) -> SinkError {
+/// That a table of a stream is gone.
+pub(crate) fn gone(target: &Target, table: &str) -> SinkError {
     SinkError::lasting(format!(
-        "table `{0}` is gone, while it is remembered how far it was written: reset stream `{0}` to \
-         write it from the start",
+        "table `{table}` is gone, while it is remembered how far it was written: reset stream `{}` \
+         to write it from the start",
         target.stream
     ))
 }

@@ -21,12 +21,18 @@ pub(crate) fn on_conflict(schema: &Schema, key: &[String]) -> String {
     }
 }
 
-/// Deletes the rows of a table whose keys are not in another; both tables are quoted.
-pub(crate) fn delete_unseen(table: &str, seen: &str, key: &[String]) -> String {
-    let same: Vec<String> =
-        key.iter().map(|name| quoted(name)).map(|name| format!("s.{name} = t.{name}")).collect();
-    let same = same.join(" AND ");
+/// Deletes the rows of a table whose `columns` have a key that is not in `seen`; both tables are
+/// quoted.
+pub(crate) fn delete_unseen(table: &str, columns: &[String], seen: &str, key: &[String]) -> String {
+    let same = same(columns, key);
     format!("DELETE FROM {table} AS t WHERE NOT EXISTS (SELECT 1 FROM {seen} AS s WHERE {same})")
+}
+
+/// That `columns` of a table `t` have the key of a row of `s`.
+pub(crate) fn same(columns: &[String], key: &[String]) -> String {
+    let pairs = key.iter().zip(columns);
+    let same = pairs.map(|(own, column)| format!("s.{} = t.{}", quoted(own), quoted(column)));
+    same.collect::<Vec<_>>().join(" AND ")
 }
 
 /// The columns of a key, quoted.
@@ -68,9 +74,9 @@ mod tests {
     #[test]
     fn rows_that_are_gone_are_found_by_the_whole_key() {
         assert_eq!(
-            delete_unseen("\"a\"", "\"b\"", &key(&["id", "of"])),
+            delete_unseen("\"a\"", &key(&["_id", "of"]), "\"b\"", &key(&["id", "of"])),
             "DELETE FROM \"a\" AS t WHERE NOT EXISTS (SELECT 1 FROM \"b\" AS s WHERE \
-             s.\"id\" = t.\"id\" AND s.\"of\" = t.\"of\")"
+             s.\"id\" = t.\"_id\" AND s.\"of\" = t.\"of\")"
         );
     }
 }

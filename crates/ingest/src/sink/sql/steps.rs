@@ -8,6 +8,14 @@ use crate::{
     state::StreamState,
 };
 
+/// Whether rows take the place of those with the same key.
+pub(crate) fn merges(mode: WriteMode) -> bool {
+    match mode {
+        WriteMode::Append | WriteMode::Replace => false,
+        WriteMode::Merge | WriteMode::Sync => true,
+    }
+}
+
 /// A table beside the one that people read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Beside {

@@ -63,6 +63,27 @@ impl Insert<'_> {
     }
 }
 
+/// Deletes the rows of `table` in which `columns` have the values of a row of `batch`, whose columns
+/// are in the same order and have at most the types of `schema`.
+///
+/// # Errors
+/// If the table refuses it.
+pub(super) fn delete(
+    transaction: &Transaction<'_>,
+    table: &str,
+    columns: &[String],
+    schema: &Schema,
+    batch: &RecordBatch,
+) -> Result<(), SinkError> {
+    let values = Cells::of_batch(batch, schema)?;
+    let same: Vec<String> = columns.iter().map(|name| format!("{} = ?", quoted(name))).collect();
+    let sql = format!("DELETE FROM {} WHERE {}", quoted(table), same.join(" AND "));
+    let deleted = transaction
+        .prepare_cached(&sql)
+        .and_then(|mut statement| execute(&mut statement, &values, batch.num_rows()));
+    deleted.map_err(failed(format!("rows of table `{table}` in SQLite")))
+}
+
 fn execute(statement: &mut CachedStatement<'_>, columns: &[Cells<'_>], rows: usize) -> Result<()> {
     let mut scratch = String::new();
     for row in 0..rows {

@@ -2,7 +2,7 @@
 
 use rusqlite::{Connection, OptionalExtension, Result, Transaction, params};
 
-use super::{connection::begin, error::failed, objects};
+use super::{children::Children, connection::begin, error::failed, objects};
 use crate::{
     description::WriteMode,
     schema::Schema,
@@ -18,7 +18,9 @@ use crate::{
 };
 
 /// `owner` is whoever opened the stream last, `beside` the table that its run has beside its own, and
-/// `columns` are those of its own, whose declared types do not say all of theirs.
+/// `columns` are those of its own, whose declared types do not say all of theirs. A table below that
+/// of a stream has a row as well, with `child` in `beside`, the stream in `owner` and its columns in
+/// `state`.
 const TABLES: &str = r#"
 CREATE TABLE IF NOT EXISTS "_apipool_state" (
     "job" TEXT NOT NULL, "stream" TEXT NOT NULL, "state" TEXT NOT NULL, "owner" TEXT NOT NULL,
@@ -43,10 +45,11 @@ pub(super) fn take(
     let failed = || failed(format!("the state of stream `{}` in SQLite", target.stream));
     let transaction = begin(connection).map_err(failed())?;
     transaction.execute_batch(TABLES).map_err(failed())?;
-    check_other_jobs(&transaction, target)?;
+    check_writers(&transaction, target, &target.stream)?;
     let state = match read(&transaction, target)? {
         Some((known, _)) => {
             check_table(&transaction, target, &known)?;
+            Children { transaction: &transaction, target }.check()?;
             known.before.state
         }
         None => {
@@ -85,10 +88,13 @@ pub(super) fn reset(
     if let Some(beside) = known.before.beside {
         objects::drop_table(&transaction, &beside.table(&target.stream)).map_err(failed())?;
     }
+    let children = Children { transaction: &transaction, target };
     if drop_rows {
+        children.drop_all()?;
         objects::drop_table(&transaction, &target.stream).map_err(failed())?;
         delete(&transaction, target).map_err(failed())?;
     } else {
+        children.reset()?;
         let is_there = objects::is_there(&transaction, &target.stream).map_err(failed())?;
         let columns = if is_there { known.columns } else { Schema::default() };
         let state = remembered::forgotten(known.before.state, columns.clone());
@@ -160,7 +166,7 @@ fn read(connection: &Connection, target: &Target) -> Result<Option<(Known, Strin
     let what = || format!("the state of stream `{}` in SQLite", target.stream);
     let sql = format!(
         "SELECT \"state\", \"beside\", \"columns\", \"owner\" FROM {STATE} \
-         WHERE \"job\" = ?1 AND \"stream\" = ?2"
+         WHERE \"job\" = ?1 AND \"stream\" = ?2 AND \"beside\" IS NOT 'child'"
     );
     let row: Option<Row> = connection
         .query_row(&sql, params![target.job, target.stream], |row| {
@@ -201,18 +207,26 @@ fn delete(transaction: &Transaction<'_>, target: &Target) -> Result<()> {
     Ok(())
 }
 
-/// Whether no other stream writes the table, whose name may differ in case.
-fn check_other_jobs(transaction: &Transaction<'_>, target: &Target) -> Result<(), SinkError> {
+/// Whether no other stream writes a table, whose name may differ in case.
+pub(super) fn check_writers(
+    transaction: &Transaction<'_>,
+    target: &Target,
+    table: &str,
+) -> Result<(), SinkError> {
     let sql = format!(
-        "SELECT \"job\", \"stream\" FROM {STATE} \
-         WHERE \"stream\" = ?2 COLLATE NOCASE AND NOT (\"job\" = ?1 AND \"stream\" = ?2)"
+        "SELECT \"job\", \"writer\" FROM (SELECT \"job\", \
+         CASE \"beside\" WHEN 'child' THEN \"owner\" ELSE \"stream\" END AS \"writer\" \
+         FROM {STATE} WHERE \"stream\" = ?3 COLLATE NOCASE) \
+         WHERE NOT (\"job\" = ?1 AND \"writer\" = ?2)"
     );
     let other: Option<(String, String)> = transaction
-        .query_row(&sql, params![target.job, target.stream], |row| Ok((row.get(0)?, row.get(1)?)))
+        .query_row(&sql, params![target.job, target.stream, table], |row| {
+            Ok((row.get(0)?, row.get(1)?))
+        })
         .optional()
         .map_err(failed("the streams in SQLite"))?;
     match other {
-        Some((job, stream)) => Err(remembered::taken(target, &job, &stream)),
+        Some((job, stream)) => Err(remembered::taken(table, &job, &stream)),
         None => Ok(()),
     }
 }
@@ -241,5 +255,5 @@ fn check_table(
     if is_new || is_there.map_err(failed(format!("table `{stream}` in SQLite")))? {
         return Ok(());
     }
-    Err(remembered::gone(target))
+    Err(remembered::gone(target, stream))
 }

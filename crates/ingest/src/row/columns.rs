@@ -1,0 +1,304 @@
+//! [pure] The columns of a table: where its rows have them, how they grow and widen, and the rows that
+//! are gathered in them.
+
+use std::{collections::BTreeSet, mem};
+
+use arrow_array::RecordBatch;
+use indexmap::IndexMap;
+use serde_json::value::RawValue;
+
+use super::{
+    batch::BatchBuilder,
+    cell::Cell,
+    fault::Fault,
+    names::free_name,
+    reader::{Cells, RowReader},
+    value::Value,
+};
+use crate::{
+    description::{Nested, SchemaPolicy},
+    schema::{Column, ColumnType, Schema},
+};
+
+/// The most columns that a table grows to: databases have few more, and rows whose keys are data have
+/// no end of them.
+const MAX_COLUMNS: usize = 1000;
+
+/// The column of items that are no objects.
+const ITEM: &str = "value";
+
+/// How the columns of a table grow.
+#[derive(Debug)]
+pub(super) struct Growth {
+    /// The path of the list whose items are the rows; empty for the rows of the stream.
+    pub(super) within: String,
+    pub(super) policy: SchemaPolicy,
+    /// Which texts the sink cannot hold, and why.
+    pub(super) refuses: fn(&str) -> Option<&'static str>,
+}
+
+/// The columns of a table, and the rows that are gathered in them.
+#[derive(Debug)]
+pub(super) struct Columns {
+    growth: Growth,
+    pub(super) reader: RowReader,
+    schema: Schema,
+    /// Where in a row each column is whose name does not say it.
+    paths: IndexMap<String, Vec<String>>,
+    /// The `int` columns with numbers that a float does not hold.
+    wide: BTreeSet<String>,
+    /// The columns that get the type of their first value.
+    untyped: BTreeSet<usize>,
+    /// How often columns were added or got another type.
+    changes: usize,
+    batch: BatchBuilder,
+    /// Batches of the schemas before this one.
+    done: Vec<RecordBatch>,
+    /// About how many bytes the rows in them have.
+    bytes: usize,
+    /// The fields that are left out.
+    discarded: BTreeSet<String>,
+}
+
+impl Columns {
+    pub(super) fn new(growth: Growth, nested: Nested, wide: BTreeSet<String>) -> Self {
+        Self {
+            growth,
+            reader: RowReader::new(nested),
+            schema: Schema::default(),
+            paths: IndexMap::new(),
+            wide,
+            untyped: BTreeSet::new(),
+            changes: 0,
+            batch: BatchBuilder::new(Schema::default()),
+            done: Vec::new(),
+            bytes: 0,
+            discarded: BTreeSet::new(),
+        }
+    }
+
+    /// Adds a column that is known before the first row; without a type, it gets that of its first
+    /// value.
+    pub(super) fn plan(
+        &mut self,
+        name: String,
+        kind: Option<ColumnType>,
+        declared: bool,
+        path: Vec<String>,
+    ) {
+        if kind.is_none() {
+            self.untyped.insert(self.schema.columns.len());
+        }
+        self.add(Column { name, kind: kind.unwrap_or(ColumnType::Bool), declared }, path);
+    }
+
+    /// Adds a column whose values are not read.
+    pub(super) fn give(&mut self, name: String, kind: ColumnType) {
+        self.reader.add_given();
+        self.schema.columns.push(Column { name, kind, declared: false });
+    }
+
+    /// Adds the columns that there were before, unless they are there, and begins the first batch.
+    pub(super) fn restore(&mut self, before: Schema, mut paths: IndexMap<String, Vec<String>>) {
+        for column in before.columns {
+            let columns = &mut self.schema.columns;
+            match columns.iter_mut().find(|own| own.name == column.name) {
+                // The table has the wider type of before it was declared.
+                Some(own) => own.kind = own.kind.widened(column.kind),
+                None => {
+                    let path = paths.swap_remove(&column.name);
+                    let path = path.unwrap_or_else(|| vec![column.name.clone()]);
+                    self.add(column, path);
+                }
+            }
+        }
+        self.begin_batch();
+    }
+
+    pub(super) fn schema(&self) -> &Schema {
+        &self.schema
+    }
+
+    pub(super) fn paths(&self) -> &IndexMap<String, Vec<String>> {
+        &self.paths
+    }
+
+    pub(super) fn wide(&self) -> &BTreeSet<String> {
+        &self.wide
+    }
+
+    pub(super) fn discarded(&self) -> &BTreeSet<String> {
+        &self.discarded
+    }
+
+    /// Another number than before, if columns were added or have got other types.
+    pub(super) fn changes(&self) -> usize {
+        self.changes
+    }
+
+    pub(super) fn position(&self, name: &str) -> Option<usize> {
+        self.schema.columns.iter().position(|column| column.name == name)
+    }
+
+    /// The cells of an item, for which columns are added as far as they may.
+    pub(super) fn read_item<'a>(
+        &mut self,
+        item: &'a RawValue,
+        cells: &mut Cells<'a>,
+    ) -> Result<(), Fault> {
+        self.reader.read_item(item, cells).map_err(Fault::Row)?;
+        if cells.unknown.is_empty() {
+            return Ok(());
+        }
+        self.meet(&cells.unknown)?;
+        self.reader.read_item(item, cells).map_err(Fault::Row)
+    }
+
+    /// Adds the values of a row to `values`. Columns may widen for them.
+    pub(super) fn values<'a>(
+        &mut self,
+        cells: &[Cell<'a>],
+        values: &mut Vec<Value<'a>>,
+    ) -> Result<(), Fault> {
+        for (number, cell) in cells.iter().enumerate() {
+            values.push(self.value(number, cell)?);
+        }
+        Ok(())
+    }
+
+    /// A cell as a value of its column, which may widen for it.
+    fn value<'a>(&mut self, number: usize, cell: &Cell<'a>) -> Result<Value<'a>, Fault> {
+        let Some(column) = self.schema.columns.get(number) else {
+            return Ok(Value::Null);
+        };
+        if let Some(reason) = cell.text().and_then(self.growth.refuses) {
+            return Err(Fault::Row(format!("`{}` {reason}", self.growth.place_of(&column.name))));
+        }
+        if let Some(kind) = cell.kind().filter(|_| self.untyped.remove(&number)) {
+            self.set_kind(number, kind).map_err(Fault::Run)?;
+            return Ok(Value::of(cell, kind).unwrap_or(Value::Null));
+        }
+        if let Some(value) = Value::of(cell, column.kind) {
+            if value.is_wide() && !self.wide.contains(&column.name) {
+                self.wide.insert(column.name.clone());
+            }
+            return Ok(value);
+        }
+        let misfit = format!("`{}` holds no {}", self.growth.place_of(&column.name), column.kind);
+        match self.growth.policy {
+            _ if column.declared => Err(Fault::Row(misfit)),
+            SchemaPolicy::Evolve => {
+                let kind = self.wider(column, cell);
+                let value = Value::of(cell, kind).ok_or(Fault::Row(misfit))?;
+                self.set_kind(number, kind).map_err(Fault::Run)?;
+                Ok(value)
+            }
+            SchemaPolicy::Freeze => Err(Fault::Run(misfit)),
+            _ => Err(Fault::Row(misfit)),
+        }
+    }
+
+    /// The narrowest type that holds the values of a column and one more, with all their digits.
+    fn wider(&self, column: &Column, cell: &Cell<'_>) -> ColumnType {
+        let kind = column.kind.widened(cell.kind().unwrap_or(column.kind));
+        let loses_digits = match kind {
+            ColumnType::Float => self.wide.contains(&column.name),
+            _ => false,
+        };
+        match loses_digits || Value::of(cell, kind).is_none() {
+            true => kind.widened(ColumnType::Text),
+            false => kind,
+        }
+    }
+
+    /// Gives a column another type. Rows that are gathered keep theirs.
+    pub(super) fn set_kind(&mut self, number: usize, kind: ColumnType) -> Result<(), String> {
+        if self.schema.columns.get(number).is_none_or(|column| column.kind == kind) {
+            return Ok(());
+        }
+        self.end_batch()?;
+        if let Some(column) = self.schema.columns.get_mut(number) {
+            column.kind = kind;
+        }
+        self.begin_batch();
+        Ok(())
+    }
+
+    /// Decides on fields that no column has.
+    pub(super) fn meet(&mut self, unknown: &[(Vec<String>, Cell<'_>)]) -> Result<(), Fault> {
+        self.end_batch().map_err(Fault::Run)?;
+        for (path, cell) in unknown {
+            let keys: Vec<&str> = match path.as_slice() {
+                [] => vec![ITEM],
+                path => path.iter().map(String::as_str).collect(),
+            };
+            let field = self.growth.place_of(&keys.join("."));
+            match self.growth.policy {
+                SchemaPolicy::Evolve => {
+                    if self.schema.columns.len() >= MAX_COLUMNS {
+                        let what = format!("`{field}` would be column {}", MAX_COLUMNS + 1);
+                        return Err(Fault::Run(what));
+                    }
+                    let kind = cell.kind().unwrap_or(ColumnType::Text);
+                    let taken = self.schema.columns.iter().map(|column| column.name.as_str());
+                    let name = free_name(&keys.join("_"), taken);
+                    self.add(Column { name, kind, declared: false }, path.clone());
+                }
+                SchemaPolicy::Discard => {
+                    self.reader.drop_field(path.iter().map(String::as_str));
+                    self.discarded.insert(field);
+                }
+                SchemaPolicy::Freeze => {
+                    return Err(Fault::Run(format!("the table has no column for `{field}`")));
+                }
+                _ => return Err(Fault::Row(format!("the table has no column for `{field}`"))),
+            }
+        }
+        self.begin_batch();
+        Ok(())
+    }
+
+    fn add(&mut self, column: Column, path: Vec<String>) {
+        self.reader.add(path.iter().map(String::as_str));
+        if path.len() != 1 || path.first() != Some(&column.name) {
+            self.paths.insert(column.name.clone(), path);
+        }
+        self.schema.columns.push(column);
+    }
+
+    /// Gathers a row.
+    pub(super) fn push<'a>(&mut self, row: impl IntoIterator<Item = Value<'a>>) {
+        self.batch.push(row);
+    }
+
+    /// The rows that were gathered, and about how many bytes they have.
+    pub(super) fn take(&mut self) -> Result<(Vec<RecordBatch>, usize), String> {
+        self.end_batch()?;
+        Ok((mem::take(&mut self.done), mem::take(&mut self.bytes)))
+    }
+
+    fn begin_batch(&mut self) {
+        self.changes += 1;
+        self.batch = BatchBuilder::new(self.schema.clone());
+    }
+
+    /// Ends the batch, whose schema may change now.
+    fn end_batch(&mut self) -> Result<(), String> {
+        if self.batch.rows() > 0 {
+            self.bytes += self.batch.bytes();
+            let batch = self.batch.finish().map_err(|error| error.to_string())?;
+            self.done.push(batch);
+        }
+        Ok(())
+    }
+}
+
+impl Growth {
+    /// What a field is called in words.
+    fn place_of(&self, field: &str) -> String {
+        match self.within.as_str() {
+            "" => field.to_owned(),
+            list => format!("{list}.{field}"),
+        }
+    }
+}
