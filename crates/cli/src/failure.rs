@@ -1,12 +1,18 @@
-//! Why a command fails, and its exit code.
+//! Why a command fails, what to do then, and its exit code.
 
-use std::{fmt, process::ExitCode};
+use std::{error::Error as _, fmt, process::ExitCode};
 
 use vantage_api_ingest::{Error, description::DescriptionError};
+use vantage_api_pool::ErrorKind;
+
+use crate::output;
+
+const INCOMPLETE: &str =
+    "not everything is complete\n  -> run it again: it goes on from the last commit";
 
 /// Why a command fails.
 pub(crate) enum Failure {
-    /// A stream failed or does not add up; this was told already. Exit code 1.
+    /// A stream failed or does not add up, which was told already. Exit code 1.
     Incomplete,
     /// The API or the sink failed. Exit code 1.
     Run(String),
@@ -23,10 +29,32 @@ impl Failure {
         Self::Usage(error.to_string())
     }
 
+    pub(crate) fn aborted() -> Self {
+        Self::run("aborted; what was committed stays").advising("run it again: it goes on there")
+    }
+
+    /// The same, with what to do next.
+    pub(crate) fn advising(self, advice: &str) -> Self {
+        let with_advice = |what: String| format!("{what}\n  -> {advice}");
+        match self {
+            Self::Incomplete => self,
+            Self::Run(what) => Self::Run(with_advice(what)),
+            Self::Usage(what) => Self::Usage(with_advice(what)),
+        }
+    }
+
+    /// The same, with what to do next if that is known.
+    fn with_advice(self, advice: Option<String>) -> Self {
+        match advice {
+            Some(advice) => self.advising(&advice),
+            None => self,
+        }
+    }
+
     pub(crate) fn tell(&self) {
         match self {
-            Self::Incomplete => {}
-            Self::Run(what) | Self::Usage(what) => crate::output::error(what),
+            Self::Incomplete => output::error(INCOMPLETE),
+            Self::Run(what) | Self::Usage(what) => output::error(what),
         }
     }
 
@@ -38,27 +66,103 @@ impl Failure {
     }
 }
 
+/// That there is nothing of this name, and which names there are.
+pub(crate) fn unknown<'a>(
+    what: &str,
+    name: &str,
+    known: impl Iterator<Item = &'a String>,
+) -> Failure {
+    let known: Vec<&str> = known.map(String::as_str).collect();
+    let advice = (!known.is_empty()).then(|| format!("there is `{}`", known.join("`, `")));
+    Failure::usage(format_args!("{what} `{name}`")).with_advice(advice)
+}
+
 impl From<DescriptionError> for Failure {
     fn from(error: DescriptionError) -> Self {
-        match error.snippet() {
+        let failure = match error.snippet() {
             Some(snippet) => Self::Usage(format!("{error}\n{snippet}")),
-            None => Self::usage(error),
-        }
+            None => Self::usage(&error),
+        };
+        failure.with_advice(mending(&error))
     }
+}
+
+/// How a description is put right, where its error does not say so.
+fn mending(error: &DescriptionError) -> Option<String> {
+    if error.source().is_some() {
+        return Some("name a file with a description; `apipool demo` shows one".to_owned());
+    }
+    let name = error.message().strip_prefix("the variable `")?.strip_suffix("` has no value")?;
+    Some(format!("set {name} in the environment, or give --var {name}=VALUE"))
 }
 
 impl From<Error> for Failure {
     fn from(error: Error) -> Self {
         match error {
             Error::Description(error) => error.into(),
+            Error::Api(error) => error.into(),
             Error::NoJob(_) | Error::NoTable(_) => Self::usage(error),
+            Error::Sink(_) => {
+                Self::run(error).advising("see whether the `sink` is there and may be written")
+            }
             error => Self::run(error),
         }
+    }
+}
+
+impl From<vantage_api_pool::Error> for Failure {
+    fn from(error: vantage_api_pool::Error) -> Self {
+        let advice = match error.kind() {
+            ErrorKind::Unauthorized | ErrorKind::Token => "see whether `auth` is right",
+            ErrorKind::Resolve | ErrorKind::Connect | ErrorKind::Proxy | ErrorKind::Tls => {
+                "see whether `base_url` is right, and can be reached from here"
+            }
+            _ => return Self::run(error),
+        };
+        Self::run(error).advising(advice)
     }
 }
 
 impl From<std::io::Error> for Failure {
     fn from(error: std::io::Error) -> Self {
         Self::run(error)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use vantage_api_ingest::description::Reader;
+
+    use super::*;
+
+    fn told(failure: Failure) -> String {
+        match failure {
+            Failure::Incomplete => String::new(),
+            Failure::Run(what) | Failure::Usage(what) => what,
+        }
+    }
+
+    #[test]
+    fn an_error_of_a_description_shows_the_line_and_what_to_do() {
+        let none: [(&str, &str); 0] = [];
+        let reader = Reader::new().environment(none);
+        let refused = |yaml: &str| told(reader.read_yaml(yaml).unwrap_err().into());
+        let yaml = "api: { base_url: https://example.com }\ntables:\n- nam: a\n";
+        let said = refused(yaml);
+        assert!(said.starts_with("3:3: tables[0].nam: unknown key `nam`"), "{said}");
+        assert!(said.ends_with("\n   3 | - nam: a\n     |   ^"), "{said}");
+        let said = refused("api: { base_url: \"${HOST}\" }");
+        assert!(said.ends_with("\n  -> set HOST in the environment, or give --var HOST=VALUE"));
+        let said = told(Reader::new().read_file("no/such/file.yaml").unwrap_err().into());
+        assert!(said.contains("no/such/file.yaml: ") && said.contains("apipool demo"), "{said}");
+    }
+
+    #[test]
+    fn an_unknown_name_is_answered_with_those_that_are_known() {
+        let known = ["a".to_owned(), "b".to_owned()];
+        let said = told(unknown("the description has no job", "c", known.iter()));
+        assert_eq!(said, "the description has no job `c`\n  -> there is `a`, `b`");
+        let said = told(unknown("the job has no stream", "c", [].iter()));
+        assert_eq!(said, "the job has no stream `c`");
     }
 }

@@ -16,12 +16,12 @@ const STYLE: &str = "body{font:15px/1.5 system-ui,sans-serif;margin:2em auto;max
     .failed{color:#b00020}figure{margin:1.5em 0}figcaption{color:#555}";
 
 /// The page.
-pub(crate) fn page(reports: &[Option<Report>], history: &[Moment]) -> String {
+pub(crate) fn page(reports: &[Report], history: &[Moment]) -> String {
     let mut page = format!(
         "<!doctype html><html lang=\"en\"><meta charset=\"utf-8\"><title>apipool</title>\
          <style>{STYLE}</style><h1>Report</h1>"
     );
-    for report in reports.iter().flatten() {
+    for report in reports {
         table(&mut page, report);
     }
     type Curve = (&'static str, fn(&Moment) -> u64);

@@ -3,8 +3,11 @@
 mod arguments;
 mod commands;
 mod failure;
+mod follow;
 mod html;
+mod interrupts;
 mod output;
+mod pace;
 mod watch;
 
 use std::process::ExitCode;
@@ -18,7 +21,7 @@ async fn main() -> ExitCode {
     let arguments = Arguments::parse();
     tracing_subscriber::fmt()
         .with_env_filter(tracing_subscriber::EnvFilter::from_env("APIPOOL_LOG"))
-        .with_writer(std::io::stderr)
+        .with_writer(|| output::Log)
         .init();
     let done = match arguments.command {
         Command::Demo(demo) => commands::demo::run(&demo).await,

@@ -1,21 +1,30 @@
 //! Shows how jobs come along, and keeps what a report draws.
 
-use std::{
-    collections::BTreeMap,
-    time::{Duration, Instant},
-};
+use std::time::{Duration, Instant};
 
-use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
-use tokio::{sync::oneshot, task::JoinHandle};
-use vantage_api_ingest::{Job, Progress};
+use indexmap::IndexMap;
+use indicatif::{HumanCount, HumanDuration, MultiProgress, ProgressBar, ProgressStyle};
+use vantage_api_ingest::{
+    Progress,
+    description::Description,
+    report::{Outcome, Report, StreamReport},
+    state::Counts,
+};
 use vantage_api_pool::{AwwPool, stats::Stats};
 
-use crate::output;
+use crate::{output, pace::Pace};
 
-/// How often the statistics of the pool are read.
-const EVERY: Duration = Duration::from_millis(500);
 /// How often a line is printed where nobody watches.
 const LINES_EVERY: Duration = Duration::from_secs(5);
+/// From how many bars on those of streams that have ended make room for others.
+const MOST_BARS: usize = 24;
+
+/// The bar of a stream of which nobody knows how many rows it has.
+const ENDLESS: &str = "{spinner} {prefix}: {wide_msg}";
+/// That of one whose rows the API has counted.
+const COUNTED: &str = "{prefix} [{bar:24}] {percent:>3}% {wide_msg}";
+/// That of one that has ended.
+const ENDED: &str = "{prefix}: {wide_msg}";
 
 /// What was seen at a moment.
 #[derive(Clone, Debug, Default)]
@@ -29,122 +38,217 @@ pub(crate) struct Moment {
     pub(crate) retries: u64,
 }
 
-/// Watches jobs until it is told to finish.
+/// Shows jobs while they run: a bar for each stream on a terminal, and elsewhere lines.
 pub(crate) struct Watch {
-    stop: oneshot::Sender<()>,
-    history: JoinHandle<Vec<Moment>>,
-}
-
-impl Watch {
-    pub(crate) fn start(pool: &AwwPool, jobs: &[Job]) -> Self {
-        let (stop, stopped) = oneshot::channel();
-        let streams = jobs.iter().map(|job| (job.name().to_owned(), job.progress())).collect();
-        let watching = Watching {
-            pool: pool.clone(),
-            streams,
-            bars: output::is_watched().then(MultiProgress::new),
-            shown: BTreeMap::new(),
-            rows: BTreeMap::new(),
-            began: Instant::now(),
-            told: Instant::now(),
-            history: vec![Moment::default()],
-        };
-        Self { stop, history: tokio::spawn(watching.run(stopped)) }
-    }
-
-    pub(crate) async fn finish(self) -> Vec<Moment> {
-        // The task ends with the program otherwise.
-        let _ = self.stop.send(());
-        self.history.await.unwrap_or_default()
-    }
-}
-
-type Streams = Vec<(String, tokio::sync::broadcast::Receiver<Progress>)>;
-
-struct Watching {
     pool: AwwPool,
-    streams: Streams,
-    bars: Option<MultiProgress>,
-    shown: BTreeMap<String, ProgressBar>,
-    rows: BTreeMap<String, u64>,
+    bars: Option<&'static MultiProgress>,
+    /// By job and name.
+    streams: IndexMap<(String, String), Stream>,
     began: Instant,
     told: Instant,
     history: Vec<Moment>,
 }
 
-impl Watching {
-    async fn run(mut self, mut stopped: oneshot::Receiver<()>) -> Vec<Moment> {
-        let mut ticks = tokio::time::interval(EVERY);
-        loop {
-            let is_last = tokio::select! {
-                _ = ticks.tick() => false,
-                _ = &mut stopped => true,
-            };
-            let stats = self.pool.stats().await.ok();
-            self.take_in();
-            self.note(stats.as_ref());
-            if is_last {
-                self.shown.values().for_each(ProgressBar::finish);
-                return self.history;
-            }
-            self.show(stats.as_ref());
+struct Stream {
+    /// Whether what the API says of its first pages is how many rows there are.
+    is_whole: bool,
+    is_running: bool,
+    began: Instant,
+    counts: Counts,
+    /// Known from its first commit on.
+    pace: Option<Pace>,
+    bar: Option<ProgressBar>,
+}
+
+impl Watch {
+    pub(crate) fn new(description: &Description, pool: &AwwPool) -> Self {
+        let now = Instant::now();
+        let jobs = description.jobs.iter();
+        let streams = jobs.flat_map(|(job, described)| {
+            described.streams.iter().map(move |stream| {
+                let is_whole = stream.for_each.is_none() && stream.windows.is_none();
+                ((job.clone(), stream.name.clone()), Stream::new(is_whole, now))
+            })
+        });
+        Self {
+            pool: pool.clone(),
+            bars: output::bars(),
+            streams: streams.collect(),
+            began: now,
+            told: now,
+            history: vec![Moment::default()],
         }
     }
 
-    /// Takes in what the jobs have committed.
-    fn take_in(&mut self) {
-        for (job, progress) in &mut self.streams {
-            // After a lag the latest numbers are enough.
-            loop {
-                match progress.try_recv() {
-                    Ok(progress) => {
-                        self.rows
-                            .insert(format!("{job}.{}", progress.stream), progress.counts.written);
-                    }
-                    Err(tokio::sync::broadcast::error::TryRecvError::Lagged(_)) => {}
-                    Err(_) => break,
+    /// A run of a job has begun, or goes on.
+    pub(crate) fn began(&mut self, job: &str) {
+        if self.streams.values().filter(|stream| stream.bar.is_some()).count() >= MOST_BARS {
+            self.make_room();
+        }
+        let now = Instant::now();
+        for ((of, name), stream) in &mut self.streams {
+            if of == job {
+                let bar = stream.bar.take();
+                *stream = Stream::new(stream.is_whole, now);
+                stream.is_running = true;
+                stream.bar = self.bars.map(|bars| new_bar(bars, bar, format!("{of}.{name}")));
+            }
+        }
+    }
+
+    fn make_room(&mut self) {
+        let ended = self.streams.values_mut().filter(|stream| !stream.is_running);
+        for bar in ended.filter_map(|stream| stream.bar.take()) {
+            if let Some(bars) = self.bars {
+                bars.remove(&bar);
+            }
+        }
+    }
+
+    pub(crate) fn committed(&mut self, job: &str, progress: &Progress) {
+        let name = (job.to_owned(), progress.stream.clone());
+        if let Some(stream) = self.streams.get_mut(&name) {
+            stream.counts = progress.counts;
+            let (began, before) = (stream.began, progress.before.written);
+            stream.pace.get_or_insert_with(|| Pace::from(began, before));
+        }
+    }
+
+    pub(crate) fn ended(&mut self, report: &Report) {
+        for ended in &report.streams {
+            let name = (report.job.clone(), ended.stream.clone());
+            if let Some(stream) = self.streams.get_mut(&name) {
+                stream.is_running = false;
+                stream.counts = ended.counts;
+                if let Some(bar) = &stream.bar {
+                    bar.set_style(style(ENDED));
+                    bar.abandon_with_message(end(ended));
                 }
             }
         }
     }
 
-    fn note(&mut self, stats: Option<&Stats>) {
-        let Some(stats) = stats else { return };
+    /// Looks at the pool, and shows how far the streams are.
+    pub(crate) async fn look(&mut self) {
+        let stats = self.note().await;
+        let waits = stats.as_ref().map(wait).unwrap_or_default();
+        let now = Instant::now();
+        let tells = self.bars.is_none() && self.told.elapsed() >= LINES_EVERY;
+        if tells {
+            self.told = now;
+        }
+        for ((job, name), stream) in self.streams.iter_mut().filter(|(_, own)| own.is_running) {
+            if let Some(pace) = &mut stream.pace {
+                pace.note(now, stream.counts.written);
+            }
+            stream.draw(&waits);
+            if tells && stream.pace.is_some() {
+                output::note(format_args!("{job}.{name}: {}{waits}", stream.standing()));
+            }
+        }
+    }
+
+    pub(crate) async fn finish(mut self) -> Vec<Moment> {
+        self.note().await;
+        self.streams.values().filter_map(|stream| stream.bar.as_ref()).for_each(|bar| {
+            if !bar.is_finished() {
+                bar.abandon();
+            }
+        });
+        self.history
+    }
+
+    async fn note(&mut self) -> Option<Stats> {
+        let stats = self.pool.stats().await.ok()?;
         self.history.push(Moment {
             at: self.began.elapsed().as_secs_f64(),
-            rows: self.rows.values().sum(),
+            rows: self.streams.values().map(|stream| stream.counts.written).sum(),
             requests: stats.attempts,
             limited: stats.rate_limited,
             retries: stats.retries,
         });
-    }
-
-    fn show(&mut self, stats: Option<&Stats>) {
-        let waits = stats.map(wait).unwrap_or_default();
-        let seconds = self.began.elapsed().as_secs_f64().max(0.001);
-        let Some(bars) = &self.bars else {
-            if self.told.elapsed() >= LINES_EVERY {
-                self.told = Instant::now();
-                for (stream, rows) in &self.rows {
-                    output::note(line(stream, *rows, seconds, &waits));
-                }
-            }
-            return;
-        };
-        for (stream, rows) in &self.rows {
-            let bar = self.shown.entry(stream.clone()).or_insert_with(|| {
-                let bar = bars.add(ProgressBar::new_spinner());
-                bar.set_style(ProgressStyle::default_spinner());
-                bar
-            });
-            bar.set_message(line(stream, *rows, seconds, &waits));
-            bar.tick();
-        }
+        Some(stats)
     }
 }
 
-fn line(stream: &str, rows: u64, seconds: f64, waits: &str) -> String {
-    format!("{stream}: {rows} rows committed, {:.0} rows/s{waits}", rows as f64 / seconds)
+impl Stream {
+    fn new(is_whole: bool, began: Instant) -> Self {
+        Self {
+            is_whole,
+            is_running: false,
+            began,
+            counts: Counts::default(),
+            pace: None,
+            bar: None,
+        }
+    }
+
+    /// How many rows there are, if the API said so.
+    fn total(&self) -> Option<u64> {
+        self.counts.declared.filter(|_| self.is_whole)
+    }
+
+    fn draw(&self, waits: &str) {
+        let Some(bar) = &self.bar else { return };
+        if let Some(total) = self.total() {
+            if bar.length().is_none() {
+                bar.set_style(style(COUNTED));
+            }
+            bar.set_length(total.max(self.counts.read));
+            bar.set_position(self.counts.read);
+        }
+        let left = self.left().map(|left| format!(", {left:#} left")).unwrap_or_default();
+        bar.set_message(format!("{}{left}{waits}", self.standing()));
+        bar.tick();
+    }
+
+    /// How far it is, in words.
+    fn standing(&self) -> String {
+        let Some(pace) = &self.pace else { return "begun".to_owned() };
+        format!(
+            "{} rows committed, {:.0} rows/s, {} pages",
+            HumanCount(self.counts.written),
+            pace.per_second(),
+            HumanCount(self.counts.pages)
+        )
+    }
+
+    fn left(&self) -> Option<HumanDuration> {
+        let more = self.total()?.checked_sub(self.counts.read)?;
+        self.pace.as_ref()?.time_for(more).map(HumanDuration)
+    }
+}
+
+/// A bar in the place of the last one of its stream.
+fn new_bar(bars: &MultiProgress, last: Option<ProgressBar>, prefix: String) -> ProgressBar {
+    let bar = match last {
+        Some(last) => {
+            let bar = bars.insert_before(&last, ProgressBar::new_spinner());
+            bars.remove(&last);
+            bar
+        }
+        None => bars.add(ProgressBar::new_spinner()),
+    };
+    bar.set_style(style(ENDLESS));
+    bar.set_prefix(prefix);
+    bar
+}
+
+fn style(template: &str) -> ProgressStyle {
+    ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_spinner())
+}
+
+/// How a stream ended, in words.
+fn end(stream: &StreamReport) -> String {
+    let how = match stream.outcome {
+        Outcome::Complete => "complete",
+        Outcome::Stopped => "stopped",
+        Outcome::Failed(_) => "FAILED",
+        _ => "ended",
+    };
+    let counts = &stream.counts;
+    let (written, pages) = (HumanCount(counts.written), HumanCount(counts.pages));
+    format!("{how}, {written} rows written from {pages} pages, in {:.1?}", stream.took)
 }
 
 /// What calls wait for, if they do.
@@ -153,5 +257,38 @@ fn wait(stats: &Stats) -> String {
         (0, _) => String::new(),
         (limited, Some(rate)) => format!(", slowed down to {rate}/s by {limited} refusals"),
         (limited, None) => format!(", {limited} answers said to slow down"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_bar_has_a_template() {
+        for template in [ENDLESS, COUNTED, ENDED] {
+            assert!(ProgressStyle::with_template(template).is_ok(), "{template}");
+        }
+    }
+
+    #[test]
+    fn how_far_a_stream_is_depends_on_what_is_known() {
+        let start = Instant::now();
+        let mut stream = Stream::new(true, start);
+        assert_eq!((stream.standing().as_str(), stream.total()), ("begun", None));
+        stream.counts = Counts {
+            pages: 10,
+            read: 1000,
+            written: 1000,
+            declared: Some(4000),
+            ..Counts::default()
+        };
+        let mut pace = Pace::from(start, 0);
+        pace.note(start + Duration::from_secs(10), 1000);
+        stream.pace = Some(pace);
+        assert_eq!(stream.standing(), "1,000 rows committed, 100 rows/s, 10 pages");
+        assert_eq!(stream.left().unwrap().0, Duration::from_secs(30));
+        stream.is_whole = false;
+        assert!(stream.left().is_none(), "the parts that have begun are not all");
     }
 }

@@ -1,6 +1,9 @@
 //! A job: streams that are copied into one sink.
 
-use std::time::{Duration, Instant};
+use std::{
+    sync::{Arc, OnceLock},
+    time::{Duration, Instant},
+};
 
 use chrono::{SecondsFormat, Utc};
 use futures::future::join_all;
@@ -50,6 +53,9 @@ pub struct Progress {
     pub stream: String,
     /// What its run has committed.
     pub counts: Counts,
+    /// What of that was committed before the run went on, in an earlier process or before an error;
+    /// nothing if it began then.
+    pub before: Counts,
 }
 
 impl Job {
@@ -234,14 +240,34 @@ impl Job {
 
     async fn run_once(&self, stream: &Stream) -> Result<Ended, Error> {
         let (name, progress) = (stream.name.clone(), self.progress.clone());
+        let stood = Arc::new(OnceLock::<Counts>::new());
+        let begun = Arc::clone(&stood);
         let on_commit = move |state: &StreamState| {
+            let before = begun.get().copied().unwrap_or_default();
             // Nobody has to listen.
-            let _ = progress.send(Progress { stream: name.clone(), counts: state.counts() });
+            let _ =
+                progress.send(Progress { stream: name.clone(), counts: state.counts(), before });
         };
         let now = Utc::now().to_rfc3339_opts(SecondsFormat::Millis, true);
         let control = self.control.subscribe();
-        let units = async |state: &StreamState| stream.units(state).await;
-        stream.plan.run(stream.sink(), now, units, control, Box::new(on_commit)).await
+        let keyless = OnceLock::<String>::new();
+        let units = async |state: &StreamState| {
+            // Asked for once, before the first commit.
+            let _ = stood.set(state.counts());
+            stream.units(state).await.map(|(units, lacking)| {
+                if let Some(what) = lacking {
+                    let _ = keyless.set(what);
+                }
+                units
+            })
+        };
+        let run = stream.plan.run(stream.sink(), now, units, control, Box::new(on_commit));
+        let ended = run.await?;
+        // All others are whole. The next run begins anew, since the parent may lack it for good.
+        match keyless.into_inner().filter(|_| ended.state.is_finished) {
+            Some(what) => Err(Error::Units(what)),
+            None => Ok(ended),
+        }
     }
 }
 

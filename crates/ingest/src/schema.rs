@@ -33,9 +33,12 @@ pub enum ColumnType {
         /// How many of them are after the point.
         scale: i8,
     },
-    /// A day, `2024-02-29`.
+    /// A day, `2024-02-29`, of the years 1 to 9999.
     Date,
-    /// A moment with microseconds, kept in UTC.
+    /// A moment of these years with microseconds, kept in UTC. In rows it is a text as in RFC 3339, also
+    /// with an offset such as `+0100`, or without one, which means UTC, or a day; or a number since
+    /// 1970: of seconds below 10¹¹, of milliseconds below 10¹⁴, of microseconds below 10¹⁷, or of
+    /// nanoseconds.
     Timestamp,
     /// Text.
     Text,

@@ -156,7 +156,7 @@ impl Counts {
         self.rejected += other.rejected;
         self.repeated += other.repeated;
         self.declared = match (self.declared, other.declared) {
-            (Some(own), Some(other)) => Some(own + other),
+            (Some(own), Some(other)) => Some(own.saturating_add(other)),
             (own, other) => own.or(other),
         };
     }

@@ -9,7 +9,7 @@ use vantage_table::prelude::OrderBy;
 use super::{describe, pool};
 use crate::{
     arguments::{Format, Read},
-    failure::Failure,
+    failure::{Failure, unknown},
     output,
 };
 
@@ -20,7 +20,8 @@ pub(crate) async fn run(read: &Read) -> Result<(), Failure> {
     let description = describe(&read.file)?;
     let source = description.source(pool(&description)?);
     let table = description.table(&read.table, &source);
-    let no_table = || Failure::usage(format_args!("there is no table `{}`", read.table));
+    let names = description.tables.iter().map(|table| &table.name);
+    let no_table = || unknown("the description has no table", &read.table, names);
     let mut table = table.ok_or_else(no_table)?;
     for (column, value) in &read.conditions {
         table.add_condition(ApiCondition::eq(column.as_str(), value.as_str()));
@@ -53,7 +54,7 @@ async fn print(
         }
     }
     printer.finish()?;
-    failed.map_or(Ok(()), |error| Err(Failure::run(error)))
+    failed.map_or(Ok(()), |error| Err(error.into()))
 }
 
 type Row = IndexMap<String, Box<RawValue>>;

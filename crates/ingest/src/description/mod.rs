@@ -103,6 +103,7 @@ pub use condition::{Condition, ConditionOperator};
 pub use error::DescriptionError;
 pub use job::{JobDescription, OnError};
 pub use moment::MomentFormat;
+pub(crate) use moment::{day_of, moment_of};
 pub use reader::Reader;
 pub use sink::SinkDescription;
 pub use stream::{

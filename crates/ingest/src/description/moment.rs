@@ -1,6 +1,7 @@
-//! [pure] How an API writes the values of a field by which it tells what is new.
+//! [pure] How an API writes the values of a field by which it tells what is new, and which moments texts
+//! mean.
 
-use chrono::{DateTime, NaiveDate, NaiveTime, SecondsFormat, Utc};
+use chrono::{DateTime, NaiveDate, NaiveDateTime, NaiveTime, SecondsFormat, Utc};
 use serde::Deserialize;
 
 /// How an API writes the values of a field by which it tells what is new.
@@ -30,10 +31,7 @@ impl MomentFormat {
             Self::Rfc3339 => DateTime::parse_from_rfc3339(text).ok().map(|moment| moment.to_utc()),
             Self::Unix => DateTime::from_timestamp(text.parse().ok()?, 0),
             Self::UnixMs => DateTime::from_timestamp_millis(text.parse().ok()?),
-            Self::Date => {
-                let day: NaiveDate = text.parse().ok()?;
-                Some(day.and_time(NaiveTime::MIN).and_utc())
-            }
+            Self::Date => day_of(text).map(midnight),
             Self::Text => None,
         }
     }
@@ -62,6 +60,38 @@ impl MomentFormat {
     }
 }
 
+/// The moment that a text means: as in RFC 3339, or with an offset such as `+0100` or `+01`, a space
+/// for the `T`, or no offset, which is UTC; or a day, which begins at midnight in UTC.
+pub(crate) fn moment_of(text: &str) -> Option<DateTime<Utc>> {
+    if let Ok(moment) = DateTime::parse_from_rfc3339(text) {
+        return Some(moment.to_utc());
+    }
+    if !has_year(text) {
+        return None;
+    }
+    let text = text.replacen(' ', "T", 1);
+    let zoned = || DateTime::parse_from_str(&text, "%Y-%m-%dT%H:%M:%S%.f%#z").ok();
+    let naive = || NaiveDateTime::parse_from_str(&text, "%Y-%m-%dT%H:%M:%S%.f").ok();
+    let moment = zoned().map(|moment| moment.to_utc());
+    let moment = moment.or_else(|| naive().map(|moment| moment.and_utc()));
+    moment.or_else(|| day_of(&text).map(midnight))
+}
+
+/// The day that a text means, such as `2024-01-31`.
+pub(crate) fn day_of(text: &str) -> Option<NaiveDate> {
+    NaiveDate::parse_from_str(text, "%Y-%m-%d").ok().filter(|_| has_year(text))
+}
+
+/// Whether a text begins with a year of four digits. Others are a mistake, or no year.
+fn has_year(text: &str) -> bool {
+    let year = text.as_bytes().split_at_checked(4);
+    year.is_some_and(|(year, rest)| year.iter().all(u8::is_ascii_digit) && rest.starts_with(b"-"))
+}
+
+fn midnight(day: NaiveDate) -> DateTime<Utc> {
+    day.and_time(NaiveTime::MIN).and_utc()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -81,5 +111,38 @@ mod tests {
         let offset = MomentFormat::Rfc3339.parse("2024-01-31T13:00:00.5+01:00").unwrap();
         let written = MomentFormat::Rfc3339.write(offset);
         assert_eq!(written.as_deref(), Some("2024-01-31T12:00:00.500Z"));
+    }
+
+    #[test]
+    fn moments_are_read_in_every_layout() {
+        for (text, expected) in [
+            ("2024-01-31T13:00:00+01:00", Some("2024-01-31T12:00:00Z")),
+            ("2024-01-31T13:00:00.000+0100", Some("2024-01-31T12:00:00Z")),
+            ("2024-01-31T11:30:00-0030", Some("2024-01-31T12:00:00Z")),
+            ("2024-01-31 12:00:00+00", Some("2024-01-31T12:00:00Z")),
+            ("2024-01-31 12:00:00 +0000", Some("2024-01-31T12:00:00Z")),
+            ("2024-01-31 12:00:00.5", Some("2024-01-31T12:00:00.500Z")),
+            ("2024-01-31T12:00:00", Some("2024-01-31T12:00:00Z")),
+            ("2024-01-31", Some("2024-01-31T00:00:00Z")),
+            ("0091-04-15", Some("0091-04-15T00:00:00Z")),
+            ("91-04-15", None),
+            ("91-04-15T00:00:00", None),
+            ("12024-01-31", None),
+            ("+2024-01-31", None),
+            ("-0001-11-30T00:00:00Z", None),
+            ("2024-02-30", None),
+            ("2024-01-31T24:00:00", None),
+            ("2024-01-31T12:00:00+9900", None),
+            ("2024-01-31T12:00:00+é", None),
+            ("2024-01-31T", None),
+            ("2024", None),
+            ("1706702400", None),
+            ("", None),
+        ] {
+            let moment = moment_of(text).and_then(|moment| MomentFormat::Rfc3339.write(moment));
+            assert_eq!(moment.as_deref(), expected, "{text}");
+        }
+        assert_eq!(MomentFormat::Date.parse("91-04-15"), None);
+        assert_eq!(MomentFormat::Unix.parse("9223372036854775807"), None);
     }
 }

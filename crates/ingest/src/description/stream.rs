@@ -308,6 +308,9 @@ impl fmt::Debug for Windows {
 /// The table for each row of which a stream is read:
 /// `{ table: countries, bind: { country: name } }` reads the cities of each country from
 /// `countries/{country}/cities`.
+///
+/// A row of the other table that lacks such a value fails the stream, once it has read those of all
+/// others; before it reads any, if `write: replace` or `write: sync` would delete what is not read.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 #[non_exhaustive]

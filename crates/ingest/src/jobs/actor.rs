@@ -263,8 +263,8 @@ impl Jobs {
 
     fn finish(&mut self, name: &str, run: usize, report: Report, ctx: &Context<Self>) {
         self.release(run);
-        self.roster.ended(name, run, &report, Utc::now());
-        self.emit(JobEvent::Ended { report });
+        let next = self.roster.ended(name, run, &report, Utc::now());
+        self.emit(JobEvent::Ended { report, next });
         self.fill(ctx);
     }
 
@@ -294,6 +294,8 @@ impl Actor for Jobs {
                 Err(error) => tracing::warn!(%error, "no thread for jobs"),
             }
         }
+        #[cfg(feature = "metrics")]
+        super::metrics::start(self.events());
         ctx.run_interval(TICK, |jobs, ctx| jobs.turn(ctx));
         self.turn(ctx);
     }

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use actix::Message;
+use chrono::{DateTime, Utc};
 
 use crate::{job::Progress, report::Report};
 
@@ -40,6 +41,8 @@ pub enum JobEvent {
     Ended {
         /// What it did, and the name of the job.
         report: Report,
+        /// When the job starts next; `None` if it does not by itself.
+        next: Option<DateTime<Utc>>,
     },
     /// An actor that subscribed was too slow, and some events were not sent to it. Receivers get
     /// `RecvError::Lagged` instead.

@@ -29,12 +29,32 @@
 //! A job that does not run costs its description and its last report: it has neither a thread nor a
 //! connection. One that runs has a thread and a connection of its sink for each of its streams, and a
 //! share of as many threads as the machine has cores, which decode.
+//!
+//! # Metrics
+//!
+//! With the feature `metrics`, the [`metrics`](https://docs.rs/metrics) facade is told what happens,
+//! beside what it is told of the pool:
+//!
+//! | name | labels | what it is |
+//! |---|---|---|
+//! | `vantage_api_ingest_rows_read_total` | `job`, `stream` | rows that were read, once they are committed |
+//! | `vantage_api_ingest_rows_written_total` | `job`, `stream` | rows that were committed to the sink |
+//! | `vantage_api_ingest_rows_rejected_total` | `job`, `stream` | rows that were set aside |
+//! | `vantage_api_ingest_runs_total` | `job`, `stream`, `outcome` | runs that ended: `complete`, `stopped` or `failed` |
+//! | `vantage_api_ingest_restarts_total` | `job` | runs that died and are started again |
+//! | `vantage_api_ingest_last_run_seconds` | `job`, `stream` | how long the last run took |
+//!
+//! The recorder is called on a thread of its own, which no job waits for. It is told what this process
+//! did: rows that an earlier one committed are not counted again. A recorder that falls behind by more
+//! than 1,024 [events](JobEvent) misses the oldest of them.
 
 mod actor;
 mod event;
 mod handle;
 mod handlers;
 pub mod messages;
+#[cfg(feature = "metrics")]
+mod metrics;
 mod restarts;
 mod roster;
 mod runner;

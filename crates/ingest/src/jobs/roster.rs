@@ -166,9 +166,15 @@ impl Roster {
         self.jobs.get_mut(name).map(Entry::wait)
     }
 
-    /// A run has ended.
-    pub(super) fn ended(&mut self, name: &str, run: usize, report: &Report, now: DateTime<Utc>) {
-        let Some(entry) = self.running(name, run) else { return };
+    /// A run has ended. Returns when the job is due next.
+    pub(super) fn ended(
+        &mut self,
+        name: &str,
+        run: usize,
+        report: &Report,
+        now: DateTime<Utc>,
+    ) -> Option<DateTime<Utc>> {
+        let entry = self.running(name, run)?;
         (entry.phase, entry.deaths) = (Phase::Idle, 0);
         entry.next = entry.time_after(now).filter(|_| entry.told != Control::Stop);
         entry.last = Some(report.clone());
@@ -176,6 +182,7 @@ impl Roster {
             // Who has gone does not want to know.
             let _ = waiting.send(Ok(report.clone()));
         }
+        entry.next
     }
 
     /// A run has died. `jitter` is from 0 to 1. `None` if the job has been removed since.
@@ -314,7 +321,7 @@ mod tests {
         roster.line_up(now() + EVERY * 2);
         assert_eq!(roster.take(now()), Some(("b".into(), 2)));
         assert_eq!(roster.take(now()), None, "one that runs is not lined up again");
-        roster.ended("a", 1, &report("a"), now());
+        assert_eq!(roster.ended("a", 1, &report("a"), now()), Some(now() + EVERY));
         roster.line_up(now() + EVERY / 2);
         assert_eq!(roster.take(now()), None);
         roster.line_up(now() + EVERY);
@@ -342,7 +349,7 @@ mod tests {
         roster.line_up(now() + EVERY);
         assert_eq!(roster.take(now()), Some(("b".into(), 3)));
         assert_eq!(roster.tell("b", Control::Stop, now()).unwrap(), Some(3));
-        roster.ended("b", 3, &report("b"), now());
+        assert_eq!(roster.ended("b", 3, &report("b"), now()), None);
         assert_eq!(roster.statuses()[1].next, None);
     }
 

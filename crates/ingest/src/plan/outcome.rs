@@ -8,7 +8,7 @@ use crate::{
     error::Error,
     report::{CUT_BOUNDARY, Outcome, StreamReport, remarks, unbalanced, unexpected},
     run::Ended,
-    state::Counts,
+    state::{Counts, StreamState},
 };
 
 impl Stream {
@@ -54,6 +54,7 @@ impl Stream {
         if state.is_finished && unbalanced(&counts).is_none() {
             remarks.extend(failures.iter().map(|(_, error)| error.to_string()));
         }
+        remarks.extend(unmarked(&state, self.plan.rules.cursor.as_deref()));
         if state.boundary.is_cut() {
             remarks.push(CUT_BOUNDARY.to_owned());
         }
@@ -66,6 +67,13 @@ impl Stream {
         let rows = self.plan.write.rows.as_ref();
         unbalanced.or_else(|| unexpected(counts, rows?))
     }
+}
+
+/// That no row of a finished run, and of those before it, has the field that tells what is new.
+fn unmarked(state: &StreamState, field: Option<&str>) -> Option<String> {
+    let field = field.filter(|_| state.is_finished && state.mark.is_none())?;
+    let has_rows = state.last.written > 0;
+    has_rows.then(|| format!("no row has `{field}`, so the next run does not know what is new"))
 }
 
 /// An error of a sink with its causes, which its own text does not have.
@@ -84,4 +92,25 @@ fn told(error: &Error) -> String {
         cause = why.source();
     }
     told
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_field_that_no_row_has_is_named() {
+        let last = Counts { read: 2, written: 2, ..Counts::default() };
+        let state = StreamState { is_finished: true, last, ..StreamState::default() };
+        let said = "no row has `updated_at`, so the next run does not know what is new";
+        assert_eq!(unmarked(&state, Some("updated_at")).as_deref(), Some(said));
+        assert_eq!(unmarked(&state, None), None);
+        for state in [
+            StreamState { mark: Some("2024-01-01".into()), ..state.clone() },
+            StreamState { is_finished: false, ..state.clone() },
+            StreamState { last: Counts::default(), ..state },
+        ] {
+            assert_eq!(unmarked(&state, Some("updated_at")), None);
+        }
+    }
 }

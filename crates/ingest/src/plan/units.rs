@@ -1,6 +1,6 @@
 //! The units of a run: windows of time and rows of a parent.
 
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{TimeDelta, Utc};
 use ciborium::Value;
 use futures::{StreamExt, TryStreamExt};
 use indexmap::IndexMap;
@@ -14,7 +14,7 @@ use vantage_types::EmptyEntity;
 
 use super::Stream;
 use crate::{
-    description::{Nested, StreamDescription},
+    description::{Nested, StreamDescription, WriteMode, moment_of},
     error::Error,
     row::{Cell, Cells, RowReader},
     run::{Since, TimeWindows, Unit},
@@ -29,17 +29,25 @@ pub(super) struct Parents {
 }
 
 impl Stream {
-    /// The units of a run from its state.
+    /// The units of a run from its state, and which rows of the parent have none, if there are any.
     ///
     /// # Errors
-    /// If the rows of the parent cannot be read.
-    pub(crate) async fn units(&self, state: &StreamState) -> Result<Vec<Unit>, Error> {
-        let mut units = vec![Unit::default()];
+    /// If the rows of the parent cannot be read, or none has a unit, or one has none and the rows that
+    /// are not read would be deleted.
+    pub(crate) async fn units(
+        &self,
+        state: &StreamState,
+    ) -> Result<(Vec<Unit>, Option<String>), Error> {
+        let (mut units, mut keyless) = (vec![Unit::default()], None);
         if let Some(parents) = &self.parents {
-            units = self.units_of_parents(parents).await?;
+            (units, keyless) = self.units_of_parents(parents).await?;
+        }
+        let deletes = matches!(self.target.mode, WriteMode::Replace | WriteMode::Sync);
+        if let Some(what) = keyless.take_if(|_| deletes || units.is_empty()) {
+            return Err(Error::Units(what));
         }
         if let Some(windows) = &self.windows {
-            let until = state.until.as_deref().and_then(moment).unwrap_or_else(Utc::now);
+            let until = state.until.as_deref().and_then(moment_of).unwrap_or_else(Utc::now);
             let mark = state
                 .mark
                 .as_deref()
@@ -51,34 +59,50 @@ impl Stream {
         {
             units.iter_mut().for_each(|unit| unit.params.push(param.clone()));
         }
-        Ok(units)
+        Ok((units, keyless))
     }
 
-    async fn units_of_parents(&self, parents: &Parents) -> Result<Vec<Unit>, Error> {
+    async fn units_of_parents(
+        &self,
+        parents: &Parents,
+    ) -> Result<(Vec<Unit>, Option<String>), Error> {
         let rows = parents.table.stream_json().await?;
         let mut units: IndexMap<String, Unit> = IndexMap::new();
+        let mut lacking: IndexMap<String, u64> = IndexMap::new();
         let mut rows = rows.prefetch(self.plan.prefetch).map_err(Error::from);
         while let Some(row) = rows.next().await {
-            let unit = unit_of(&parents.bind, &row?)?;
-            units.insert(unit.key.clone(), unit);
+            match unit_of(&parents.bind, &row?) {
+                Ok(unit) => {
+                    units.insert(unit.key.clone(), unit);
+                }
+                Err(what) => *lacking.entry(what).or_default() += 1,
+            }
         }
-        Ok(units.into_values().collect())
+        Ok((units.into_values().collect(), shortage(&lacking)))
     }
 }
 
-/// The unit of a parent's row.
-fn unit_of(bind: &[(String, Vec<String>)], row: &RawValue) -> Result<Unit, Error> {
+/// How many rows of the parent lack what, if there are any.
+fn shortage(lacking: &IndexMap<String, u64>) -> Option<String> {
+    let told = lacking.iter().map(|(what, rows)| match rows {
+        1 => format!("a row of the parent has no {what}"),
+        rows => format!("{rows} rows of the parent have no {what}"),
+    });
+    let told: Vec<_> = told.collect();
+    (!told.is_empty()).then(|| told.join(", "))
+}
+
+/// The unit of a parent's row, or what it lacks.
+fn unit_of(bind: &[(String, Vec<String>)], row: &RawValue) -> Result<Unit, String> {
     let mut reader = RowReader::new(Nested::Json);
     for (_, path) in bind {
         reader.add(path.iter().map(String::as_str));
     }
     let mut cells = Cells::default();
-    reader.read(row, &mut cells).map_err(Error::Units)?;
+    reader.read(row, &mut cells).map_err(|_| "fields".to_owned())?;
     let mut unit = Unit::default();
     for ((to, path), cell) in bind.iter().zip(&cells.values) {
-        let text = cell.text().ok_or_else(|| {
-            Error::Units(format!("a row of the parent has no `{}`", path.join(".")))
-        })?;
+        let text = cell.text().ok_or_else(|| format!("`{}`", path.join(".")))?;
         if !unit.key.is_empty() {
             unit.key.push(',');
         }
@@ -130,7 +154,7 @@ pub(super) fn since_of(stream: &StreamDescription) -> Option<Since> {
 
 pub(super) fn windows_of(stream: &StreamDescription) -> Option<TimeWindows> {
     let windows = stream.windows.as_ref()?;
-    let parse = |text: &String| windows.format.parse(text).or_else(|| moment(text));
+    let parse = |text: &String| windows.format.parse(text).or_else(|| moment_of(text));
     Some(TimeWindows {
         from: windows.from.clone(),
         to: windows.to.clone(),
@@ -139,10 +163,6 @@ pub(super) fn windows_of(stream: &StreamDescription) -> Option<TimeWindows> {
         end: windows.end.as_ref().and_then(parse),
         format: windows.format,
     })
-}
-
-fn moment(text: &str) -> Option<DateTime<Utc>> {
-    DateTime::parse_from_rfc3339(text).ok().map(|moment| moment.to_utc())
 }
 
 #[cfg(test)]
@@ -157,8 +177,18 @@ mod tests {
         let other = unit(r#"{"a": "x", "b": "y\",b=\"z"}"#).unwrap();
         assert_ne!(one.key, other.key);
         assert_eq!(unit(r#"{"a": 7, "b": true}"#).unwrap().key, r#"a="7",b="true""#);
-        let refused = unit(r#"{"a": 7, "b": null}"#).unwrap_err();
-        assert_eq!(refused.to_string(), "a row of the parent has no `b`");
+    }
+
+    #[test]
+    fn what_rows_of_the_parent_lack_is_counted() {
+        let bind = [("a".to_owned(), vec!["b".to_owned(), "c".to_owned()])];
+        let lack = |row: &str| unit_of(&bind, serde_json::from_str(row).unwrap()).unwrap_err();
+        let mut lacking = IndexMap::new();
+        assert_eq!(shortage(&lacking), None);
+        lacking.insert(lack("[7]"), 1);
+        lacking.insert(lack(r#"{"b": {"c": null}}"#), 2);
+        let said = "a row of the parent has no fields, 2 rows of the parent have no `b.c`";
+        assert_eq!(shortage(&lacking).as_deref(), Some(said));
     }
 
     #[test]

@@ -2,8 +2,9 @@
 
 use std::cmp::Ordering;
 
-use chrono::DateTime;
 use rust_decimal::Decimal;
+
+use crate::description::moment_of;
 
 /// The greatest value of a field that was read.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -19,17 +20,16 @@ impl Mark {
     }
 }
 
-/// Compares as numbers or as moments, if both are, and as texts otherwise.
+/// Compares as numbers, or as moments in whatever layouts, if both are, and as texts otherwise.
 pub(crate) fn compare(one: &str, other: &str) -> Ordering {
     let numbers = (Decimal::from_str_exact(one), Decimal::from_str_exact(other));
     if let (Ok(one), Ok(other)) = numbers {
         return one.cmp(&other);
     }
-    let moments = (DateTime::parse_from_rfc3339(one), DateTime::parse_from_rfc3339(other));
-    if let (Ok(one), Ok(other)) = moments {
-        return one.cmp(&other);
+    match (moment_of(one), moment_of(other)) {
+        (Some(one), Some(other)) => one.cmp(&other),
+        _ => one.cmp(other),
     }
-    one.cmp(other)
 }
 
 #[cfg(test)]
@@ -44,6 +44,14 @@ mod tests {
             (
                 ["2024-01-01T00:00:00Z", "2024-01-01T01:30:00+02:00", "2023-12-31T23:59:59.9Z"],
                 "2024-01-01T00:00:00Z",
+            ),
+            (
+                ["2026-07-29T09:06:55Z", "2026-07-29 10:11:21", "2026-07-29T11:00:00+0200"],
+                "2026-07-29 10:11:21",
+            ),
+            (
+                ["2024-10-27T02:30:00+0200", "2024-10-27T02:10:00+01", "2024-10-27"],
+                "2024-10-27T02:10:00+01",
             ),
             (["b", "a", ""], "b"),
         ] {

@@ -1,15 +1,22 @@
 //! [pure] A cell as a value of its column's type, if it is one.
 
-use std::borrow::Cow;
+use std::{borrow::Cow, ops::RangeInclusive};
 
-use chrono::{DateTime, NaiveDate, NaiveDateTime};
+use chrono::NaiveDate;
 use rust_decimal::Decimal;
 
-use super::cell::Cell;
-use crate::schema::ColumnType;
+use super::cell::{Cell, Digits};
+use crate::{
+    description::{day_of, moment_of},
+    schema::ColumnType,
+};
 
 /// Up to here every whole number is a float.
 const MAX_WHOLE: u64 = 1 << 53;
+/// 0001-01-01, in days since 1970.
+const FIRST_DAY: i32 = -719_162;
+/// The years 1 to 9999, in microseconds since 1970: the moments that every sink holds.
+const MOMENTS: RangeInclusive<i64> = -62_135_596_800_000_000..=253_402_300_799_999_999;
 
 /// A value of a column.
 #[derive(Clone, Debug, PartialEq)]
@@ -66,12 +73,10 @@ fn bool_of(cell: &Cell<'_>) -> Option<bool> {
 fn int_of(cell: &Cell<'_>) -> Option<i64> {
     match cell {
         Cell::Bool(flag) => Some(i64::from(*flag)),
+        // In a column of whole numbers, `7.0` and `7e0` are such as well.
         Cell::Number(text) => {
-            // `7.0` is a whole number in a column that is declared one.
-            let whole = text.split_once('.').map_or(Some(&**text), |(whole, fraction)| {
-                fraction.bytes().all(|digit| digit == b'0').then_some(whole)
-            });
-            whole?.parse().ok()
+            let plain = text.parse::<i64>().ok();
+            plain.or_else(|| i64::try_from(Digits::of(text)?.scaled(0)?).ok())
         }
         _ => None,
     }
@@ -81,10 +86,11 @@ fn float_of(cell: &Cell<'_>) -> Option<f64> {
     match cell {
         Cell::Bool(flag) => Some(f64::from(u8::from(*flag))),
         Cell::Number(text) => {
-            let is_whole = cell.kind() == Some(ColumnType::Int);
-            let fits = match is_whole {
-                true => text.parse::<i64>().is_ok_and(|whole| whole.unsigned_abs() <= MAX_WHOLE),
-                false => cell.kind() == Some(ColumnType::Float),
+            let fits = match cell.kind() {
+                Some(ColumnType::Int) => {
+                    text.parse::<i64>().is_ok_and(|whole| whole.unsigned_abs() <= MAX_WHOLE)
+                }
+                kind => kind == Some(ColumnType::Float),
             };
             fits.then(|| text.parse().ok())?
         }
@@ -93,44 +99,39 @@ fn float_of(cell: &Cell<'_>) -> Option<f64> {
 }
 
 fn decimal_of(text: &str, precision: u8, scale: i8) -> Option<i128> {
-    let decimal = Decimal::from_str_exact(text).or_else(|_| Decimal::from_scientific(text)).ok()?;
-    let decimal = decimal.normalize();
-    let scale = u32::try_from(scale).ok()?;
-    let more = scale.checked_sub(decimal.scale())?;
-    let unscaled = decimal.mantissa().checked_mul(10_i128.checked_pow(more)?)?;
+    let unscaled = Digits::of(text)?.scaled(i64::from(scale))?;
     let bound = 10_u128.checked_pow(u32::from(precision))?;
     (unscaled.unsigned_abs() < bound).then_some(unscaled)
 }
 
+/// A day from the year 1 to the year 9999.
 fn date_of(text: &str) -> Option<i32> {
-    let date = NaiveDate::parse_from_str(text, "%Y-%m-%d").ok()?;
-    i32::try_from(date.signed_duration_since(NaiveDate::default()).num_days()).ok()
+    let days = day_of(text)?.signed_duration_since(NaiveDate::default()).num_days();
+    i32::try_from(days).ok().filter(|days| *days >= FIRST_DAY)
 }
 
-/// A moment in RFC 3339, or without a zone, which means UTC; or a number of seconds since 1970,
-/// or of milliseconds if that is the year 5138 or later.
+/// A moment from the year 1 to the year 9999: a text as [`moment_of`] reads it, or a number since 1970.
 fn timestamp_of(cell: &Cell<'_>) -> Option<i64> {
-    match cell {
-        Cell::Text(text) => {
-            let moment = DateTime::parse_from_rfc3339(text).map(|moment| moment.to_utc());
-            let moment = moment.or_else(|_| naive(text).map(|naive| naive.and_utc())).ok()?;
-            Some(moment.timestamp_micros())
-        }
-        Cell::Number(text) => {
-            let number = Decimal::from_str_exact(text).ok()?;
-            let micros = match number.abs() < Decimal::from(100_000_000_000_i64) {
-                true => 1_000_000,
-                false => 1000,
-            };
-            i64::try_from((number * Decimal::from(micros)).round().mantissa()).ok()
-        }
-        _ => None,
-    }
+    let micros = match cell {
+        Cell::Text(text) => moment_of(text)?.timestamp_micros(),
+        Cell::Number(text) => micros_of(text)?,
+        _ => return None,
+    };
+    MOMENTS.contains(&micros).then_some(micros)
 }
 
-fn naive(text: &str) -> chrono::ParseResult<NaiveDateTime> {
-    NaiveDateTime::parse_from_str(text, "%Y-%m-%dT%H:%M:%S%.f")
-        .or_else(|_| NaiveDateTime::parse_from_str(text, "%Y-%m-%d %H:%M:%S%.f"))
+/// The microseconds in a number of seconds; of milliseconds, if so many seconds would be the year 5138
+/// or later; and in the same way of microseconds and of nanoseconds.
+fn micros_of(text: &str) -> Option<i64> {
+    let number: Decimal = text.parse().ok()?;
+    let magnitude = number.abs().trunc().mantissa().checked_ilog10();
+    let micros = match magnitude.unwrap_or_default() {
+        0..11 => number.checked_mul(Decimal::from(1_000_000))?,
+        11..14 => number.checked_mul(Decimal::from(1000))?,
+        14..17 => number,
+        _ => number.checked_div(Decimal::from(1000))?,
+    };
+    i64::try_from(micros.round().mantissa()).ok()
 }
 
 fn text_of<'a>(cell: &Cell<'a>) -> Option<Cow<'a, str>> {
@@ -164,7 +165,12 @@ mod tests {
     #[test]
     fn a_value_is_read_as_its_column_or_not_at_all() {
         use ColumnType::{Bool, Date, Float, Int, Json, Text, Timestamp};
+        const WIDE: i128 = 999_995_881_114_744_959_800_000_000_134;
+        const MOST: i128 = 10_i128.pow(38) - 1;
+        /// 2024-01-31T12:00:00Z.
+        const NOON: i64 = 1_706_702_400_000_000;
         let price = ColumnType::Decimal { precision: 5, scale: 2 };
+        let wide = ColumnType::Decimal { precision: 38, scale: 18 };
         for (json, kind, expected) in [
             ("null", Int, Some(Value::Null)),
             ("true", Bool, Some(Value::Bool(true))),
@@ -172,20 +178,54 @@ mod tests {
             ("true", Int, Some(Value::Int(1))),
             ("7.0", Int, Some(Value::Int(7))),
             ("7.5", Int, None),
+            ("1e3", Int, Some(Value::Int(1000))),
+            ("1.55E10", Int, Some(Value::Int(15_500_000_000))),
+            ("120e-1", Int, Some(Value::Int(12))),
+            ("-9223372036854775808.0", Int, Some(Value::Int(i64::MIN))),
+            ("9223372036854775808", Int, None),
+            ("1e30", Int, None),
             ("\"7\"", Int, None),
             ("9007199254740992", Float, Some(Value::Float(9_007_199_254_740_992.0))),
             ("9007199254740993", Float, None),
+            ("123.31999999999999", Float, Some(Value::Float(123.32))),
+            ("123.319999999999991", Float, None),
             ("1.25", price, Some(Value::Decimal(125))),
             ("\"999.99\"", price, Some(Value::Decimal(99_999))),
             ("1e2", price, Some(Value::Decimal(10_000))),
             ("1000", price, None),
             ("0.001", price, None),
+            ("\"\"", price, None),
+            ("true", price, None),
+            ("999995881114.744959800000000134", wide, Some(Value::Decimal(WIDE))),
+            ("-99999999999999999999.999999999999999999", wide, Some(Value::Decimal(-MOST))),
+            ("100000000000000000000", wide, None),
+            ("1e99999", wide, None),
             ("\"2024-02-29\"", Date, Some(Value::Date(19_782))),
             ("\"2023-02-29\"", Date, None),
+            ("\"0001-01-01\"", Date, Some(Value::Date(-719_162))),
+            ("\"9999-12-31\"", Date, Some(Value::Date(2_932_896))),
+            ("\"0000-12-31\"", Date, None),
+            ("\"10000-01-01\"", Date, None),
+            ("\"-9999-01-01\"", Date, None),
+            ("\"91-04-15\"", Date, None),
             ("\"1970-01-01T01:00:00+01:00\"", Timestamp, Some(Value::Timestamp(0))),
             ("\"1970-01-01 00:00:00.5\"", Timestamp, Some(Value::Timestamp(500_000))),
             ("1.5", Timestamp, Some(Value::Timestamp(1_500_000))),
             ("1700000000000", Timestamp, Some(Value::Timestamp(1_700_000_000_000_000))),
+            ("1700000000000000", Timestamp, Some(Value::Timestamp(1_700_000_000_000_000))),
+            ("1700000000000000000", Timestamp, Some(Value::Timestamp(1_700_000_000_000_000))),
+            ("1.521835103E9", Timestamp, Some(Value::Timestamp(1_521_835_103_000_000))),
+            ("-99999999999", Timestamp, None),
+            ("10000000000000000000000000000", Timestamp, None),
+            ("-79228162514264337593543950335", Timestamp, None),
+            ("1e400", Timestamp, None),
+            ("\"2024-01-31T12:00:00.000+0000\"", Timestamp, Some(Value::Timestamp(NOON))),
+            ("\"2024-01-31T13:00:00+01\"", Timestamp, Some(Value::Timestamp(NOON))),
+            ("\"0001-01-01T00:00:00Z\"", Timestamp, Some(Value::Timestamp(*MOMENTS.start()))),
+            ("\"0001-01-01T00:00:00+00:01\"", Timestamp, None),
+            ("\"9999-12-31T23:59:59.9999999Z\"", Timestamp, Some(Value::Timestamp(*MOMENTS.end()))),
+            ("\"9999-12-31T23:59:60Z\"", Timestamp, None),
+            ("\"-0001-11-30T00:00:00Z\"", Timestamp, None),
             ("\"soon\"", Timestamp, None),
             ("7", Text, text("7")),
             ("{}", Text, None),

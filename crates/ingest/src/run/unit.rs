@@ -3,7 +3,10 @@
 
 use chrono::{DateTime, TimeDelta, Utc};
 
-use crate::{description::MomentFormat, row::compare};
+use crate::{
+    description::{MomentFormat, moment_of},
+    row::compare,
+};
 
 /// A part of a stream that is read from page to page: the whole set, a window of time, or the rows of
 /// one parent.
@@ -46,14 +49,7 @@ const MAX_WINDOWS: usize = 100_000;
 /// The moment that a value of a row means. APIs write it differently than they want to be asked.
 fn read(format: MomentFormat, text: &str) -> Option<DateTime<Utc>> {
     let format = (format != MomentFormat::Text).then_some(format)?;
-    format.parse(text).or_else(|| MomentFormat::Rfc3339.parse(text)).or_else(|| moment_of(text))
-}
-
-/// A day, or a moment without a zone, which means UTC.
-pub(crate) fn moment_of(text: &str) -> Option<DateTime<Utc>> {
-    let day = text.parse::<chrono::NaiveDate>().ok();
-    let naive = || text.replace(' ', "T").parse::<chrono::NaiveDateTime>().ok();
-    Some(day.and_then(|day| day.and_hms_opt(0, 0, 0)).or_else(naive)?.and_utc())
+    format.parse(text).or_else(|| moment_of(text))
 }
 
 impl Unit {
@@ -181,6 +177,13 @@ mod tests {
                 Some("2024-03-01T00:30:00+01:00"),
                 "2024-02-29T22:30:00Z",
             ),
+            (
+                MomentFormat::Rfc3339,
+                hour,
+                Some("2024-03-01T00:30:00.000+0100"),
+                "2024-02-29T22:30:00Z",
+            ),
+            (MomentFormat::Rfc3339, TimeDelta::MAX, Some("2024-03-01"), "2024-03-01"),
             (MomentFormat::Unix, hour, Some("7200"), "3600"),
             (MomentFormat::UnixMs, TimeDelta::zero(), Some("7200"), "7200"),
             (MomentFormat::Text, hour, Some("abc"), "abc"),
@@ -200,6 +203,8 @@ mod tests {
             (Rfc3339, Rfc3339, 0, mark, "2024-03-01T11:59:59.999Z", false),
             (Rfc3339, Rfc3339, 3600, mark, "2024-03-01T11:00:00Z", true),
             (Rfc3339, Rfc3339, 3600, mark, "2024-03-01T10:59:59Z", false),
+            (Rfc3339, Rfc3339, 0, mark, "2024-03-01T13:00:00.000+0100", true),
+            (Rfc3339, Rfc3339, 0, mark, "2024-03-01 11:59:59", false),
             (Rfc3339, Date, 0, mark, "2024-03-01T00:00:00Z", true),
             (Rfc3339, Date, 0, mark, "2024-02-29T23:59:59Z", false),
             (Unix, Unix, 10, "100", "90", true),

@@ -13,6 +13,7 @@ mod modes;
 mod names;
 mod owners;
 mod postgres;
+mod reports;
 mod resets;
 mod server;
 mod sqlite;

@@ -1,6 +1,9 @@
 //! A subscriber of the program, which is not the crate's own, that panics when a run begins.
 
-use std::{fmt::Debug, sync::Mutex};
+use std::{
+    fmt::Debug,
+    sync::{Mutex, Once},
+};
 
 use tracing::{
     Event, Metadata, Subscriber,
@@ -10,18 +13,24 @@ use tracing::{
 
 pub(crate) const WORDS: &str = "the subscriber is broken";
 
-/// Makes the runs of jobs of these names die, each so many times.
-pub(crate) fn install(jobs: &[(&str, u32)]) {
-    let jobs = jobs.iter().map(|(job, times)| ((*job).to_owned(), *times)).collect();
-    tracing::subscriber::set_global_default(Broken(Mutex::new(jobs))).unwrap();
+/// The jobs whose runs die, each so many times.
+const JOBS: [(&str, u32); 3] = [("unlucky", 2), ("doomed", u32::MAX), ("metered", 1)];
+
+/// Makes them die, in all tests.
+pub(crate) fn install() {
+    static INSTALLED: Once = Once::new();
+    INSTALLED.call_once(|| {
+        let broken = Broken(Mutex::new(JOBS.to_vec()));
+        tracing::subscriber::set_global_default(broken).unwrap();
+    });
 }
 
-struct Broken(Mutex<Vec<(String, u32)>>);
+struct Broken(Mutex<Vec<(&'static str, u32)>>);
 
 impl Broken {
     fn breaks_at(&self, job: &str) -> bool {
         let mut jobs = self.0.lock().unwrap();
-        let left = jobs.iter_mut().find(|(name, times)| name == job && *times > 0);
+        let left = jobs.iter_mut().find(|(name, times)| *name == job && *times > 0);
         left.map(|(_, times)| *times -= 1).is_some()
     }
 }

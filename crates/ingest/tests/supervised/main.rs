@@ -4,6 +4,7 @@
 
 mod broken;
 mod gated;
+mod metered;
 
 use std::{collections::BTreeMap, path::Path, time::Duration};
 
@@ -119,7 +120,7 @@ fn of<'a>(statuses: &'a [JobStatus], job: &str) -> &'a JobStatus {
 
 #[tokio::test]
 async fn a_run_that_panics_is_started_again_until_it_has_died_too_often() {
-    broken::install(&[("unlucky", 2), ("doomed", u32::MAX)]);
+    broken::install();
     let api = DemoApi::start(DemoOptions::default()).unwrap();
     let folder = tempfile::tempdir().unwrap();
     let jobs = [("unlucky", ""), ("doomed", ""), ("lucky", "")];
@@ -173,9 +174,9 @@ async fn jobs_run_again_at_their_times_and_one_after_another_if_told_so() {
         while ended.len() < 3 || ended.values().any(|runs| *runs < 2) {
             match events.recv().await.unwrap() {
                 JobEvent::Started { .. } => running += 1,
-                JobEvent::Ended { report, .. } => {
+                JobEvent::Ended { report, next, .. } => {
                     running -= 1;
-                    assert!(report.is_complete(), "{report}");
+                    assert!(report.is_complete() && next.is_some(), "{report}");
                     let runs = ended.entry(report.job.clone()).or_insert(0);
                     *runs += 1;
                     assert_eq!(report.streams[0].run, *runs);
@@ -335,8 +336,10 @@ async fn a_shutdown_lets_runs_commit_and_starts_no_other() {
     let second = jobs.address().send(Run("second".into()));
     within(jobs.shutdown(DRAIN)).await;
     assert!(matches!(within(second).await.unwrap(), Err(Error::Stopped(_))));
-    let JobEvent::Ended { report, .. } = within(until(&mut events, is_end)).await else { panic!() };
+    let end = within(until(&mut events, is_end)).await;
+    let JobEvent::Ended { report, next, .. } = end else { panic!() };
     assert_eq!((&*report.job, outcome(&report)), ("first", &Outcome::Stopped), "{report}");
+    assert_eq!(next, None);
     let written = report.streams[0].counts.written;
     assert!(written >= 10, "{report}");
     assert_eq!(count(folder.path(), "first", "rows"), written);

@@ -12,6 +12,8 @@ use serde_json::{Number, value::RawValue};
 use crate::schema::ColumnType;
 
 const SECONDS_PER_DAY: i64 = 86_400;
+/// What some program takes for the end of a line: JSON may have the last two in its texts.
+const LINE_ENDS: [char; 4] = ['\n', '\r', '\u{2028}', '\u{2029}'];
 
 /// The values of a column, whose type is found out once and not for each of them.
 #[derive(Debug)]
@@ -124,21 +126,30 @@ fn write_moment(micros: i64, out: &mut dyn Write) -> fmt::Result {
     }
 }
 
-/// Writes a text as a JSON string.
+/// Writes a text as a JSON string on one line.
 pub(super) fn write_quoted(text: &str, out: &mut dyn Write) -> fmt::Result {
-    if text.bytes().any(|byte| matches!(byte, 0..0x20 | b'"' | b'\\')) {
-        return out.write_str(&serde_json::to_string(text).map_err(|_| fmt::Error)?);
+    // U+2028 and U+2029 begin with 0xe2.
+    if text.bytes().any(|byte| matches!(byte, 0..0x20 | b'"' | b'\\' | 0xe2)) {
+        return write_on_one_line(&serde_json::to_string(text).map_err(|_| fmt::Error)?, out);
     }
     out.write_char('"')?;
     out.write_str(text)?;
     out.write_char('"')
 }
 
-/// Writes JSON as it is, but for line breaks, which can only be between its tokens.
+/// Writes JSON as it is, but for what ends a line: line breaks can only be between its tokens, and the
+/// separators of lines and paragraphs only in its texts, where they are escaped.
 pub(super) fn write_on_one_line(json: &str, out: &mut dyn Write) -> fmt::Result {
-    let mut lines = json.split(['\n', '\r']);
-    out.write_str(lines.next().unwrap_or_default())?;
-    lines.try_for_each(|line| write!(out, " {line}"))
+    json.split_inclusive(LINE_ENDS).try_for_each(|line| {
+        let text = line.trim_end_matches(LINE_ENDS);
+        out.write_str(text)?;
+        out.write_str(match line.strip_prefix(text) {
+            None | Some("") => "",
+            Some("\u{2028}") => "\\u2028",
+            Some("\u{2029}") => "\\u2029",
+            Some(_) => " ",
+        })
+    })
 }
 
 /// Whether a text is JSON.
@@ -204,5 +215,13 @@ mod tests {
         assert_eq!(json(&cells, 1), "null");
         let texts = StringArray::from(vec!["a\"\n\u{0}é"]);
         assert_eq!(json(&Cells::Text(&texts), 0), "\"a\\\"\\n\\u0000é\"");
+    }
+
+    #[test]
+    fn separators_of_lines_and_paragraphs_are_escaped() {
+        let texts = StringArray::from(vec!["“\u{2028}\u{2029}\""]);
+        assert_eq!(json(&Cells::Text(&texts), 0), "\"“\\u2028\\u2029\\\"\"");
+        let values = StringArray::from(vec!["{\"\u{2028}\":\n\"\u{2029}“\"}"]);
+        assert_eq!(json(&Cells::Json(&values), 0), "{\"\\u2028\": \"\\u2029“\"}");
     }
 }

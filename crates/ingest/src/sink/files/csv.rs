@@ -64,10 +64,12 @@ fn write_row(columns: &[Cells<'_>], row: usize, out: &mut String) -> fmt::Result
     Ok(())
 }
 
-/// Adds a text, in quotes if it could be taken for anything but itself.
+/// Adds a text, in quotes if it could be taken for anything but itself: PostgreSQL takes a line of
+/// `\.` for the end of all.
 fn push_text(text: &str, out: &mut String) {
     let has_edges = text.starts_with(char::is_whitespace) || text.ends_with(char::is_whitespace);
-    if !text.is_empty() && !has_edges && !text.contains(['"', ',', '\n', '\r']) {
+    let is_plain = !text.is_empty() && text != "\\." && !has_edges;
+    if is_plain && !text.contains(['"', ',', '\n', '\r']) {
         return out.push_str(text);
     }
     out.push('"');
@@ -98,6 +100,8 @@ mod tests {
             ("\"", "\"\"\"\""),
             ("a\nb\r\n", "\"a\nb\r\n\""),
             (" a", "\" a\""),
+            ("\\.", "\"\\.\""),
+            ("a\\.", "a\\."),
             ("é;☃", "é;☃"),
         ] {
             let mut out = String::new();
