@@ -36,6 +36,9 @@ const DEFAULT_BYTE_BUDGET: usize = 64 * 1024 * 1024;
 /// A page of at least this many bytes is scanned on a thread for long work, since that takes time.
 pub(super) const LONG: usize = 1024 * 1024;
 
+/// Is told what is strange about pages.
+pub(super) type OnWarning = Arc<dyn Fn(&str) + Send + Sync>;
+
 /// What to read, and how.
 pub(super) struct Endpoint {
     path: String,
@@ -48,8 +51,7 @@ pub(super) struct Endpoint {
     pub(super) paging: Paging,
     pub(super) envelope: Arc<Envelope>,
     pub(super) mode: ReadMode,
-    /// Is told what is strange about pages.
-    pub(super) on_warning: Option<Arc<dyn Fn(&str) + Send + Sync>>,
+    pub(super) on_warning: Option<OnWarning>,
 }
 
 /// A page as the server sent it, and its cost.

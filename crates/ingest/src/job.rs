@@ -274,7 +274,7 @@ impl Job {
 /// What a stream's last run did.
 fn remembered(stream: &Stream, state: StreamState) -> StreamReport {
     let (took, error) = (state.took().unwrap_or_default(), state.error.clone());
-    let ended = Ended { state, failures: Vec::new(), discarded: Vec::new() };
+    let ended = Ended { state, failures: Vec::new(), discarded: Vec::new(), warnings: Vec::new() };
     let report = stream.report_of(ended, took);
     match error {
         Some(error) => StreamReport { outcome: Outcome::Failed(error), ..report },

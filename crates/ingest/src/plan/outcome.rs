@@ -28,7 +28,7 @@ impl Stream {
     /// What came of a run that its sink knows the end of.
     pub(crate) fn report_of(&self, ended: Ended, took: Duration) -> StreamReport {
         let stream = self.name.clone();
-        let Ended { state, failures, discarded } = ended;
+        let Ended { state, failures, discarded, warnings } = ended;
         let counts = state.counts();
         let outcome = match failures.first().filter(|_| !state.is_finished) {
             Some((unit, error)) if unit.is_empty() => Outcome::Failed(error.to_string()),
@@ -55,6 +55,7 @@ impl Stream {
             remarks.extend(failures.iter().map(|(_, error)| error.to_string()));
         }
         remarks.extend(unmarked(&state, self.plan.rules.cursor.as_deref()));
+        remarks.extend(warnings);
         if state.boundary.is_cut() {
             remarks.push(CUT_BOUNDARY.to_owned());
         }

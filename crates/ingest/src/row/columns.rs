@@ -1,7 +1,10 @@
 //! [pure] The columns of a table: where its rows have them, how they grow and widen, and the rows that
 //! are gathered in them.
 
-use std::{collections::BTreeSet, mem};
+use std::{
+    collections::{BTreeSet, HashSet},
+    mem,
+};
 
 use arrow_array::RecordBatch;
 use indexmap::IndexMap;
@@ -49,6 +52,10 @@ pub(super) struct Columns {
     wide: BTreeSet<String>,
     /// The columns that get the type of their first value.
     untyped: BTreeSet<usize>,
+    /// How many columns are planned: the first ones.
+    planned: usize,
+    /// The columns that are left out.
+    dropped: Vec<String>,
     /// How often columns were added or got another type.
     changes: usize,
     batch: BatchBuilder,
@@ -69,6 +76,8 @@ impl Columns {
             paths: IndexMap::new(),
             wide,
             untyped: BTreeSet::new(),
+            planned: 0,
+            dropped: Vec::new(),
             changes: 0,
             batch: BatchBuilder::new(Schema::default()),
             done: Vec::new(),
@@ -90,6 +99,13 @@ impl Columns {
             self.untyped.insert(self.schema.columns.len());
         }
         self.add(Column { name, kind: kind.unwrap_or(ColumnType::Bool), declared }, path);
+        self.planned = self.schema.columns.len();
+    }
+
+    /// Leaves out the column of this name.
+    pub(super) fn drop_column(&mut self, name: &str) {
+        self.reader.drop_field([name]);
+        self.dropped.push(name.to_owned());
     }
 
     /// Adds a column whose values are not read.
@@ -101,15 +117,15 @@ impl Columns {
     /// Adds the columns that there were before, unless they are there, and begins the first batch.
     pub(super) fn restore(&mut self, before: Schema, mut paths: IndexMap<String, Vec<String>>) {
         for column in before.columns {
+            let path = paths.swap_remove(&column.name);
             let columns = &mut self.schema.columns;
             match columns.iter_mut().find(|own| own.name == column.name) {
                 // The table has the wider type of before it was declared.
-                Some(own) => own.kind = own.kind.widened(column.kind),
-                None => {
-                    let path = paths.swap_remove(&column.name);
-                    let path = path.unwrap_or_else(|| vec![column.name.clone()]);
-                    self.add(column, path);
+                Some(own) => {
+                    own.kind = own.kind.widened(column.kind);
+                    path.map(|path| self.claim(&path, &[]));
                 }
+                None => self.add(column.clone(), path.unwrap_or_else(|| vec![column.name])),
             }
         }
         self.begin_batch();
@@ -140,6 +156,12 @@ impl Columns {
         self.schema.columns.iter().position(|column| column.name == name)
     }
 
+    /// The column that is at this place of a row, if its name does not say so.
+    pub(super) fn position_of(&self, path: &[String]) -> Option<usize> {
+        let (name, _) = self.paths.iter().find(|(_, own)| own.as_slice() == path)?;
+        self.position(name)
+    }
+
     /// The cells of an item, for which columns are added as far as they may.
     pub(super) fn read_item<'a>(
         &mut self,
@@ -150,7 +172,7 @@ impl Columns {
         if cells.unknown.is_empty() {
             return Ok(());
         }
-        self.meet(&cells.unknown)?;
+        self.meet(&cells.unknown, &cells.values)?;
         self.reader.read_item(item, cells).map_err(Fault::Row)
     }
 
@@ -224,10 +246,42 @@ impl Columns {
         Ok(())
     }
 
-    /// Decides on fields that no column has.
-    pub(super) fn meet(&mut self, unknown: &[(Vec<String>, Cell<'_>)]) -> Result<(), Fault> {
+    /// Whether a field of an object that is flattened is one of those that are left out, or is held
+    /// by a planned column, which are known by the names that they have in the table. `cells` are those
+    /// of its row: a field that has such a name by itself goes first.
+    pub(super) fn claim(&mut self, path: &[String], cells: &[Cell<'_>]) -> bool {
+        let (name, keys) = (path.join("_"), path.iter().map(String::as_str));
+        if path.len() < 2 {
+            return false;
+        }
+        if self.dropped.contains(&name) {
+            self.reader.drop_field(keys);
+            return true;
+        }
+        let is_free = |number: &usize| {
+            let is_null = cells.get(*number).is_none_or(|cell| *cell == Cell::Null);
+            *number < self.planned && is_null && !self.paths.contains_key(&name)
+        };
+        let Some(number) = self.position(&name).filter(is_free) else { return false };
+        self.reader.bind(keys.clone(), number);
+        self.reader.keep_lists(keys);
+        self.paths.insert(name, path.to_vec());
+        true
+    }
+
+    /// Decides on the fields of a row that no column has; `cells` are those of its columns.
+    pub(super) fn meet(
+        &mut self,
+        unknown: &[(Vec<String>, Cell<'_>)],
+        cells: &[Cell<'_>],
+    ) -> Result<(), Fault> {
         self.end_batch().map_err(Fault::Run)?;
+        let mut met = HashSet::new();
         for (path, cell) in unknown {
+            // One may be there twice.
+            if !met.insert(path) || self.claim(path, cells) {
+                continue;
+            }
             let keys: Vec<&str> = match path.as_slice() {
                 [] => vec![ITEM],
                 path => path.iter().map(String::as_str).collect(),

@@ -1,7 +1,7 @@
 //! [pure] Decodes the rows of a stream by its rules: which rows are written, which are set aside, and
 //! which were written before.
 
-use std::{collections::HashMap, mem};
+use std::{collections::HashMap, mem, slice};
 
 use arrow_array::RecordBatch;
 use indexmap::IndexMap;
@@ -87,7 +87,7 @@ impl RowDecoder {
         let growth = Growth { within: String::new(), policy: rules.policy, refuses: rules.refuses };
         let mut columns = Columns::new(growth, rules.nested, wide);
         for field in &rules.dropped {
-            columns.reader.drop_field([field.as_str()]);
+            columns.drop_column(field);
         }
         let mut made = Vec::new();
         for (name, plan) in &rules.columns {
@@ -215,9 +215,10 @@ impl RowDecoder {
             return Ok(());
         }
         if !cells.unknown.is_empty() {
-            self.columns.meet(&cells.unknown)?;
+            self.columns.meet(&cells.unknown, &cells.values)?;
             self.number_columns().map_err(Fault::Run)?;
         }
+        cells.unknown_lists.retain(|path| !self.columns.claim(path, &cells.values));
         if !cells.unknown_lists.is_empty() {
             if self.key.is_none() {
                 return Err(self.no_key());
@@ -271,7 +272,9 @@ impl RowDecoder {
             self.checker.add(&column.name, number);
         }
         let position = |name: &String| self.columns.position(name);
-        self.cursor = self.rules.cursor.as_ref().and_then(position);
+        let field = self.rules.cursor.as_ref();
+        let renamed = field.and_then(|field| self.columns.position_of(slice::from_ref(field)));
+        self.cursor = renamed.or(field.and_then(position));
         self.key = self.rules.key.iter().map(position).collect();
         let key: Vec<_> = self.key.iter().flatten().filter_map(|key| columns.get(*key)).collect();
         self.children.set_key(&key)

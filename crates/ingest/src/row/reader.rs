@@ -83,8 +83,13 @@ impl RowReader {
     /// Adds a column, which is at `path`: its number is how many there were.
     pub(crate) fn add<'p>(&mut self, path: impl IntoIterator<Item = &'p str>) -> usize {
         let number = self.add_given();
-        self.node(path).column = Some(number);
+        self.bind(path, number);
         number
+    }
+
+    /// Reads the column of this number at `path` as well.
+    pub(crate) fn bind<'p>(&mut self, path: impl IntoIterator<Item = &'p str>, number: usize) {
+        self.node(path).column = Some(number);
     }
 
     /// Adds a column whose values are not read.

@@ -1,6 +1,11 @@
 //! One run of one stream: its units read side by side, their pages decoded and handed to the writer.
 
-use std::{pin::pin, sync::Arc};
+use std::{
+    collections::BTreeSet,
+    mem,
+    pin::pin,
+    sync::{Arc, Mutex, PoisonError},
+};
 
 use futures::{
     Stream, StreamExt,
@@ -64,6 +69,8 @@ pub(crate) struct Ended {
     pub(crate) failures: Vec<(String, Error)>,
     /// The fields that were left out.
     pub(crate) discarded: Vec<String>,
+    /// What was strange about pages.
+    pub(crate) warnings: Vec<String>,
 }
 
 impl Ended {
@@ -111,9 +118,10 @@ impl StreamPlan {
             let before = state.units.get(&unit.key).cloned().unwrap_or_default();
             (!before.is_done).then_some((unit, before))
         });
+        let warnings = Warnings::default();
         let key = state.signing_key.as_bytes().try_into().unwrap_or_default();
         let pieces = futures::stream::iter(open)
-            .map(|(unit, before)| self.clone().pieces(unit, before, key).boxed())
+            .map(|(unit, before)| self.clone().pieces(unit, before, key, warnings.clone()).boxed())
             .flatten_unordered(self.units_at_once);
         let mut pieces = pin!(pieces);
         let mut run = Running { writer, control, failures: Vec::new(), is_stopped: false };
@@ -153,7 +161,12 @@ impl StreamPlan {
         let state = run.writer.finish(is_complete, error).await?;
         match refused {
             Some(error) => Err(error),
-            None => Ok(Ended { state, failures: run.failures, discarded: decoder.discarded() }),
+            None => Ok(Ended {
+                state,
+                failures: run.failures,
+                discarded: decoder.discarded(),
+                warnings: warnings.take(),
+            }),
         }
     }
 
@@ -170,10 +183,11 @@ impl StreamPlan {
         unit: Unit,
         before: UnitState,
         signing_key: [u8; 32],
+        warnings: Warnings,
     ) -> impl Stream<Item = Piece> + Send {
         let key: Arc<str> = unit.key.as_str().into();
         async_stream::stream! {
-            let mut pages = match self.pages(&unit, before, &signing_key).await {
+            let mut pages = match self.pages(&unit, before, &signing_key, warnings).await {
                 Ok(pages) => pages,
                 Err(error) => return yield Piece::Failed(key, error),
             };
@@ -192,16 +206,38 @@ impl StreamPlan {
         unit: &Unit,
         before: UnitState,
         signing_key: &[u8; 32],
+        warnings: Warnings,
     ) -> Result<
         impl Stream<Item = Result<Page<Box<RawValue>>, vantage_api_pool::Error>> + Send + Unpin,
         Error,
     > {
         let rows = (self.table)(unit).stream_json().await?;
-        let mut rows = rows.prefetch(self.prefetch).signing_key(signing_key);
+        let rows = rows.prefetch(self.prefetch).signing_key(signing_key);
+        let mut rows = rows.on_warning(move |warning| warnings.add(warning));
         if let Some(token) = before.token {
             rows = rows.resume_from(token.parse::<ResumeToken>()?);
         }
         Ok(rows.pages())
+    }
+}
+
+/// How many warnings are told.
+const MOST_WARNINGS: usize = 10;
+
+/// What was strange about the pages of all units, each once.
+#[derive(Clone, Default)]
+struct Warnings(Arc<Mutex<BTreeSet<String>>>);
+
+impl Warnings {
+    fn add(&self, warning: &str) {
+        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if all.len() < MOST_WARNINGS {
+            all.insert(warning.to_owned());
+        }
+    }
+
+    fn take(&self) -> Vec<String> {
+        mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner)).into_iter().collect()
     }
 }
 

@@ -71,6 +71,15 @@ impl Since {
         read(self.format, mark)?.checked_sub_signed(self.lookback)
     }
 
+    /// The mark, or the moment `until` if it is after that: rows that claim to be of the future do not
+    /// hide those that are new before then.
+    pub(crate) fn until(&self, mark: String, until: Option<&str>) -> String {
+        let until = until.and_then(moment_of);
+        let is_after =
+            |until: &DateTime<Utc>| read(self.format, &mark).is_some_and(|own| own > *until);
+        until.filter(is_after).and_then(|until| self.format.write(until)).unwrap_or(mark)
+    }
+
     /// The parameter that asks for what is new since `mark`; `None` for everything.
     pub(crate) fn param(&self, mark: Option<&str>) -> Option<(String, String)> {
         let Some(mark) = mark else {

@@ -35,8 +35,10 @@ pub(crate) struct WriteRules {
     pub(crate) commit: CommitAt,
     /// The columns by which a row takes the place of another; none if rows do not.
     pub(crate) merge_key: Vec<String>,
-    /// By what the next run asks for rows again, if it leaves out those that are written.
-    pub(crate) again: Option<Since>,
+    /// By what the next run asks for what is new.
+    pub(crate) since: Option<Since>,
+    /// Whether it leaves out the rows that are asked for again.
+    pub(crate) knows_rows: bool,
     /// How many rows a run may write. With others it does not take the place of what is there.
     pub(crate) rows: Option<RangeInclusive<u64>>,
 }
@@ -290,12 +292,14 @@ impl Buffer {
 
     /// Keeps the rows that the next run reads again; `mark` is the greatest value so far.
     fn see(&mut self, rows: &[SeenRow], mut mark: Mark) {
-        let StreamState { boundary, next_boundary, mark: before, .. } = &mut self.state;
+        let StreamState { boundary, next_boundary, mark: before, until, .. } = &mut self.state;
         if let Some(before) = before {
             mark.raise(before);
         }
-        let (Some(again), Some(mark)) = (&self.rules.again, &mark.0) else { return };
-        let is_again = again.again(mark);
+        let since = self.rules.since.as_ref().filter(|_| self.rules.knows_rows);
+        let (Some(since), Some(mark)) = (since, mark.0) else { return };
+        let mark = since.until(mark, until.as_deref());
+        let is_again = since.again(&mark);
         for row in rows {
             if row.is_repeated {
                 boundary.remove(&row.cursor, row.hash);
@@ -309,9 +313,11 @@ impl Buffer {
 
     fn end_run(&mut self) {
         self.state.end_run();
-        let StreamState { boundary, mark, .. } = &mut self.state;
-        if let (Some(again), Some(mark)) = (&self.rules.again, mark) {
-            boundary.keep(again.again(mark));
+        let StreamState { boundary, mark, until, .. } = &mut self.state;
+        let (Some(since), Some(own)) = (&self.rules.since, mark.take()) else { return };
+        let own = mark.insert(since.until(own, until.as_deref()));
+        if self.rules.knows_rows {
+            boundary.keep(since.again(own));
         }
     }
 

@@ -24,8 +24,13 @@ use super::{
 use crate::{schema::Schema, state::StreamState};
 
 /// PostgreSQL cuts longer names without an error, so that two of them could become one.
-const NAMING: Naming =
-    Naming { database: "PostgreSQL", max_bytes: 63, folds_case: false, reserved: &[OWN] };
+const NAMING: Naming = Naming {
+    database: "PostgreSQL",
+    max_bytes: 63,
+    folds_case: false,
+    reserved: &[OWN],
+    system_columns: &["tableoid", "xmin", "cmin", "xmax", "cmax", "ctid"],
+};
 
 /// A table in PostgreSQL, in the first schema of the role's `search_path`.
 ///

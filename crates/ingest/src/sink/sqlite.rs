@@ -21,8 +21,13 @@ use super::{
 use crate::state::StreamState;
 
 /// SQLite takes longer names; a thousand bytes are beyond any that is meant.
-const NAMING: Naming =
-    Naming { database: "SQLite", max_bytes: 1000, folds_case: true, reserved: &[OWN, "sqlite_"] };
+const NAMING: Naming = Naming {
+    database: "SQLite",
+    max_bytes: 1000,
+    folds_case: true,
+    reserved: &[OWN, "sqlite_"],
+    system_columns: &[],
+};
 
 /// A table in an SQLite file, which is made if it is not there.
 ///

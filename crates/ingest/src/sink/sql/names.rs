@@ -37,6 +37,8 @@ pub(crate) struct Naming {
     pub(crate) folds_case: bool,
     /// What names must not begin with.
     pub(crate) reserved: &'static [&'static str],
+    /// The columns that every table has already.
+    pub(crate) system_columns: &'static [&'static str],
 }
 
 impl Naming {
@@ -67,7 +69,15 @@ impl Naming {
     pub(crate) fn check_columns(&self, schema: &Schema) -> Result<(), SinkError> {
         let mut names = schema.columns.iter().map(|column| column.name.as_str());
         self.check_distinct("column", names.clone())?;
-        names.try_for_each(|name| self.check("column", name, self.max_bytes))
+        names.try_for_each(|name| {
+            if self.system_columns.contains(&name) {
+                let database = self.database;
+                return Err(SinkError::lasting(format!(
+                    "no column of {database} can be called `{name}`: each table has one of its own"
+                )));
+            }
+            self.check("column", name, self.max_bytes)
+        })
     }
 
     /// Whether a table can have this name, and those beside it theirs.
@@ -169,8 +179,13 @@ mod tests {
         schema::{Column, ColumnType},
     };
 
-    const FOLDS: Naming =
-        Naming { database: "D", max_bytes: 20, folds_case: true, reserved: &[OWN, "sqlite_"] };
+    const FOLDS: Naming = Naming {
+        database: "D",
+        max_bytes: 20,
+        folds_case: true,
+        reserved: &[OWN, "sqlite_"],
+        system_columns: &[],
+    };
     const TELLS: Naming = Naming { folds_case: false, ..FOLDS };
 
     fn stream(naming: Naming, name: &str) -> Result<(), String> {

@@ -121,8 +121,13 @@ mod tests {
     use crate::{description::WriteMode, sink::sql::names::OWN, state::StreamState};
     use ColumnType::{Int, Text};
 
-    const NAMING: Naming =
-        Naming { database: "D", max_bytes: 63, folds_case: true, reserved: &[OWN] };
+    const NAMING: Naming = Naming {
+        database: "D",
+        max_bytes: 63,
+        folds_case: true,
+        reserved: &[OWN],
+        system_columns: &[],
+    };
 
     fn schema(columns: &[(&str, ColumnType)]) -> Schema {
         let column = |(name, kind): &(&str, ColumnType)| Column {
