@@ -23,7 +23,7 @@ async fn a_total_that_is_not_that_of_the_rows_is_a_remark_where_that_is_enough()
         setup.replace("table: rows,", "table: rows, reconcile: warn,");
         let report = setup.complete().await;
         let said = format!("the API says that it has {total} rows, and 30 rows were read");
-        assert_eq!(report.streams[0].remarks, [said]);
+        assert_eq!(report.streams[0].remarks.first(), Some(&said));
         assert_eq!(setup.ids("rows"), all(1..=30), "{total}");
         assert_eq!(setup.complete().await.streams[0].run, 2);
     }

@@ -103,6 +103,25 @@ async fn an_api_that_pages_in_another_way_than_it_is_asked() {
 }
 
 #[tokio::test]
+async fn a_next_page_that_the_paging_of_another_api_does_not_see() {
+    let rows = numbered(1..=10);
+    for paging in ["by: link", "by: next_url, next: links.next", "by: cursor, param: c, next: nxt"]
+    {
+        let rows = rows.clone();
+        let next = json!({ "data": rows, "next": "/rows?page=2" });
+        let mut setup = Setup::new(ROWS, move |_| Reply::json(&next));
+        setup.replace("id: id", &format!("id: id, api: {{ paging: {{ {paging} }} }}"));
+        setup.fail(&["`next`"]).await;
+    }
+    let next = json!({ "data": rows, "next": "/rows?page=2" });
+    let mut setup = Setup::new(ROWS, move |_| Reply::json(&next));
+    setup.replace("id: id", "id: id, api: { paging: { by: none } }");
+    let report = setup.complete().await;
+    let [remark] = report.streams[0].remarks.as_slice() else { panic!("{report}") };
+    assert!(remark.contains("`next`"), "{remark}");
+}
+
+#[tokio::test]
 async fn a_limit_of_a_hundred_pages() {
     let rows = numbered(1..=1500);
     let setup = Setup::new(ROWS, move |request| page(&rows, request));
