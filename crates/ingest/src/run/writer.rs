@@ -67,9 +67,11 @@ enum Order {
 /// A stream's writer. Dropped, it commits what it was given.
 pub(crate) struct Writer {
     orders: mpsc::Sender<Order>,
-    /// The bytes that may wait to be written.
+    /// What may wait to be written, in bytes: as much as makes a commit.
     room: Arc<Semaphore>,
     room_size: u32,
+    /// What a row takes of it at least, so that no more rows wait than make a commit.
+    room_of_row: u32,
     result: oneshot::Receiver<Result<StreamState, SinkError>>,
 }
 
@@ -90,6 +92,8 @@ impl Writer {
     ) -> Result<(Self, StreamState), SinkError> {
         let room_size = u32::try_from(rules.commit.bytes).unwrap_or(u32::MAX).min(u32::MAX >> 3);
         let room = Arc::new(Semaphore::new(room_size as usize));
+        let rows = u32::try_from(rules.commit.rows).unwrap_or(u32::MAX).max(1);
+        let room_of_row = (room_size / rows).max(1);
         let (orders, received) = mpsc::channel();
         let ((opened, opening), (ended, result)) = (oneshot::channel(), oneshot::channel());
         let thread = Thread { sink, rules, room: Arc::clone(&room), orders: received, on_commit };
@@ -97,16 +101,19 @@ impl Writer {
         let spawned = builder.spawn(move || thread.run(&now, opened, ended));
         spawned.map_err(|error| SinkError::passing("no thread for the writer").because(error))?;
         let state = opening.await.map_err(|_| died())??;
-        Ok((Self { orders, room, room_size, result }, state))
+        Ok((Self { orders, room, room_size, room_of_row, result }, state))
     }
 
     /// Hands over a chunk, once there is room for it. `false` if the writer has failed.
     pub(crate) async fn send(&self, chunk: Chunk) -> bool {
-        let bytes = chunk.decoded.as_ref().map_or(0, |decoded| decoded.bytes);
-        let bytes = u32::try_from(bytes).unwrap_or(u32::MAX).min(self.room_size);
-        let Ok(permit) = self.room.acquire_many(bytes).await else { return false };
+        let (bytes, rows) = chunk.decoded.as_ref().map_or((0, 0), |decoded| {
+            (decoded.bytes, decoded.batches.iter().map(RecordBatch::num_rows).sum())
+        });
+        let [bytes, rows] = [bytes, rows].map(|own| u32::try_from(own).unwrap_or(u32::MAX));
+        let room = bytes.max(rows.saturating_mul(self.room_of_row)).min(self.room_size);
+        let Ok(permit) = self.room.acquire_many(room).await else { return false };
         permit.forget();
-        self.orders.send(Order::Chunk(Box::new(chunk), bytes)).is_ok()
+        self.orders.send(Order::Chunk(Box::new(chunk), room)).is_ok()
     }
 
     /// Commits what was handed over; and ends the run, if all its units are done, or remembers the
@@ -175,9 +182,9 @@ impl Thread {
     fn write(&mut self, mut buffer: Buffer) -> Result<StreamState, SinkError> {
         loop {
             match buffer.next(&self.orders) {
-                Next::Order(Order::Chunk(chunk, bytes)) => {
+                Next::Order(Order::Chunk(chunk, room)) => {
                     buffer.add(*chunk);
-                    self.room.add_permits(bytes as usize);
+                    self.room.add_permits(room as usize);
                     if buffer.is_due() {
                         self.commit(&mut buffer)?;
                     }

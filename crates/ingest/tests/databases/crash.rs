@@ -40,7 +40,6 @@ const ENDS: &str = "INGEST_DATABASE_ENDS";
 const COMMITTED: &str = "committed";
 /// How long anything may take.
 const PATIENCE: Duration = Duration::from_secs(300);
-const KILLS: u64 = 10;
 const MODES: [WriteMode; 4] = [Append, Merge, Replace, Sync];
 
 fn rows_of(run: u64) -> u64 {
@@ -149,11 +148,16 @@ fn the_process_that_is_killed() {
     }
 }
 
+/// How many processes are killed: `APIPOOL_KILLS`, or ten.
+fn kills() -> u64 {
+    env::var("APIPOOL_KILLS").map_or(10, |kills| kills.parse().unwrap())
+}
+
 /// Kills processes that commit, one after another, and checks what each has left.
 fn kill_processes(kind: &str, new: fn() -> Box<dyn Database>) {
     let first = fastrand::u64(..u64::MAX / 2);
     let databases: Vec<_> = MODES.iter().map(|_| new()).collect();
-    for seed in first..first + KILLS {
+    for seed in first..first + kills() {
         eprintln!("seed {seed}");
         let mut rng = Rng::with_seed(seed);
         let mode = (seed % 4) as usize;

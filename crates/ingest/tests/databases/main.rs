@@ -9,6 +9,7 @@ mod crash;
 mod database;
 mod faults;
 mod jobs;
+mod kills;
 mod modes;
 mod names;
 mod owners;

@@ -32,7 +32,6 @@ const LIFE: &str = "INGEST_FILES_LIFE";
 const COMMITTED: &str = "committed";
 /// How long anything may take.
 const PATIENCE: Duration = Duration::from_secs(120);
-const KILLS: u64 = 10;
 /// How many processes in a row are killed in one folder.
 const LIVES: u64 = 3;
 /// How many rows a run has that replaces the table.
@@ -61,7 +60,7 @@ fn a_process_that_is_killed_leaves_whole_commits() {
         return commit_until_killed(Path::new(&folder), number(SEED), number(LIFE));
     }
     let first = fastrand::u64(..u64::MAX / 2);
-    for seed in first..first + KILLS {
+    for seed in first..first + kills() {
         eprintln!("seed {seed}");
         let folder = tempfile::tempdir().unwrap();
         let mut plan = Plan::of(seed);
@@ -73,6 +72,11 @@ fn a_process_that_is_killed_leaves_whole_commits() {
             check(folder.path(), &plan);
         }
     }
+}
+
+/// How many processes are killed: `APIPOOL_KILLS`, or ten.
+fn kills() -> u64 {
+    env::var("APIPOOL_KILLS").map_or(10, |kills| kills.parse().unwrap())
 }
 
 /// Rows carry the number of their run.

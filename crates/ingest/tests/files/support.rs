@@ -177,21 +177,22 @@ pub(crate) fn items(folder: &Path, table: &str, list: &str) -> Vec<i64> {
     listed_of(folder, table, list).iter().flat_map(|file| ids_in(file, PARENT)).collect()
 }
 
-/// The whole numbers in the first column, which has this name.
+/// The whole numbers in the column of this name.
 fn ids_in(file: &Path, column: &str) -> Vec<i64> {
     match file.extension().unwrap().to_str().unwrap() {
         "parquet" => {
             let batches = read_parquet(file);
-            let ids = |batch: &RecordBatch| batch.column(0).as_primitive::<Int64Type>().clone();
+            let ids = |batch: &RecordBatch| batch[column].as_primitive::<Int64Type>().clone();
             batches.iter().flat_map(|batch| ids(batch).values().to_vec()).collect()
         }
         "ndjson" => {
             read_ndjson(file).iter().map(|row| row[column].get().parse().unwrap()).collect()
         }
-        _ => read_csv(file)[1..]
-            .iter()
-            .map(|row| row[0].as_deref().unwrap().parse().unwrap())
-            .collect(),
+        _ => {
+            let rows = read_csv(file);
+            let at = rows[0].iter().position(|name| name.as_deref() == Some(column)).unwrap();
+            rows[1..].iter().map(|row| row[at].as_deref().unwrap().parse().unwrap()).collect()
+        }
     }
 }
 
