@@ -4,6 +4,8 @@
 mod job;
 mod stream;
 
+use vantage_api_pool::PoolBuilder;
+
 use super::{
     Description, JobDescription, MomentFormat, TableDescription,
     file::{Failure, KeyPath, Node, unexpanded},
@@ -87,9 +89,18 @@ impl Checks<'_> {
     fn api(&self) -> Result<(), Failure> {
         let keys = KeyPath::default().to("api");
         let base_url = self.root.find(&keys.to("base_url")).and_then(Node::text);
-        match base_url.is_none_or(str::is_empty) {
-            true => Err(self.fault(&keys, "the key `base_url` is missing")),
-            false => Ok(()),
+        if base_url.is_none_or(str::is_empty) {
+            return Err(self.fault(&keys, "the key `base_url` is missing"));
+        }
+        let built = self.description.api.clone().builder().and_then(PoolBuilder::build);
+        let Err(error) = built else { return Ok(()) };
+        let message = error.to_string();
+        let message = message.strip_prefix("config: ").unwrap_or(&message);
+        // The pool says first which setting it is.
+        let named = message.split_once(": ").map(|(key, rest)| (keys.to(key), rest));
+        match named.filter(|(key, _)| self.root.find(key).is_some()) {
+            Some((key, rest)) => Err(self.fault(&key, rest)),
+            None => Err(self.fault(&keys, message)),
         }
     }
 

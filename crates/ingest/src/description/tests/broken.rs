@@ -172,6 +172,8 @@ fn what_is_wrong_with_a_file_is_named_with_its_place() {
             "api.workrs",
             "did you mean `workers`?",
         ),
+        ("api:\n  base_url: ftp://x".into(), Some(2), "api.base_url", "must start with http://"),
+        ("api:\n  base_url: https://example.com\n  workers: 0".into(), Some(3), "api.workers", "1"),
         (
             "api:\n  base_url: https://example.com\n  auth: { barer: x }".into(),
             Some(3),
