@@ -17,7 +17,7 @@ use std::{
 use fastrand::Rng;
 use vantage_api_ingest::{
     description::WriteMode::{self, Append, Merge, Replace, Sync},
-    schema::ColumnType::Int,
+    schema::ColumnType::{Int, Text},
     sink::{Child as ChildTable, Sink, SinkError},
     state::StreamState,
 };
@@ -25,7 +25,7 @@ use vantage_api_ingest::{
 use crate::{
     database::{Database, PostgresSchema, SqliteFile},
     server::Server,
-    support::{batch, cities, commit_children, ended, ints, schema, state, written},
+    support::{batch, cities, commit, commit_children, ended, ints, schema, state, texts, written},
 };
 
 const TEST: &str = "crash::the_process_that_is_killed";
@@ -202,6 +202,42 @@ fn a_disk_that_is_full_is_waited_for() {
         check(&file, mode, &state);
         let after = commit_some(&mut *sink, &state, &mut Rng::with_seed(2)).unwrap();
         check(&file, mode, &after);
+    }
+}
+
+#[test]
+fn a_full_disk_of_a_server_is_waited_for() {
+    let server = Server::start();
+    let database = PostgresSchema::in_server(&server);
+    let mut rng = Rng::with_seed(1);
+    // Neither compressed nor in a file of the log, each of which has 16 MiB.
+    let mut large = |rows: u32| -> Vec<String> {
+        let mut text = || (0..1 << 20).map(|_| rng.alphanumeric()).collect();
+        (0..rows).map(|_| text()).collect()
+    };
+    let columns = schema(&[("id", Int), ("value", Text)]);
+    for mode in MODES {
+        let mut sink = database.sink(cities(mode));
+        sink.open().unwrap();
+        let rows = |ids: std::ops::Range<u64>, values: &[String]| {
+            let ids = ints(ids.map(|id| id as i64));
+            batch(&[("id", ids), ("value", texts(values.iter().map(String::as_str)))])
+        };
+        let few = large(2);
+        commit(&mut *sink, &state(1, &columns, 2), &[rows(0..2, &few)]).unwrap();
+        // It has no room for half a page more.
+        server.limit_files("17829888");
+        assert_eq!(sink.open().unwrap(), state(1, &columns, 2));
+        let many = large(24);
+        let rest = rows(2..26, &many);
+        let refused = commit(&mut *sink, &ended(1, &columns, 26), &[rest.clone()]);
+        assert!(!refused.unwrap_err().is_lasting(), "{mode:?}");
+        server.limit_files("unlimited");
+        assert_eq!(sink.open().unwrap(), state(1, &columns, 2));
+        commit(&mut *sink, &ended(1, &columns, 26), &[rest]).unwrap();
+        let count = database.query("SELECT count(*), count(DISTINCT value) FROM cities");
+        assert_eq!(count, [[Some("26".to_owned()), Some("26".to_owned())]], "{mode:?}");
+        sink.reset(true).unwrap();
     }
 }
 

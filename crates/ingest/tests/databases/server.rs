@@ -103,6 +103,15 @@ impl Server {
         self.start_removing("");
     }
 
+    /// Lets connections that are made from now on write no file beyond so many bytes, which looks to it
+    /// like a disk that is full.
+    pub(crate) fn limit_files(&self, bytes: &str) {
+        let pid = fs::read_to_string(self.data().join("postmaster.pid")).unwrap();
+        let pid = pid.lines().next().unwrap();
+        let limit = format!("--fsize={bytes}:");
+        self.run("/usr/bin/prlimit", &[&limit, "--pid", pid]);
+    }
+
     fn prepare() -> Self {
         let removes = tempfile::tempdir().unwrap();
         let folder = removes.path().to_owned();
@@ -171,7 +180,7 @@ impl Server {
         fs::remove_file(log).unwrap();
     }
 
-    /// Runs a program of PostgreSQL as its user.
+    /// Runs a program, by default one of PostgreSQL, as the server's user.
     fn command(&self, program: &str) -> Command {
         let program = self.bin.join(program);
         let Some(user) = self.user else { return Command::new(program) };
