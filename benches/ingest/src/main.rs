@@ -53,6 +53,9 @@ struct Compare {
     /// 20,000 rows in one round, in place of 200,000 in three.
     #[arg(long)]
     quick: bool,
+    /// How many rounds.
+    #[arg(long)]
+    rounds: Option<usize>,
 }
 
 fn main() -> anyhow::Result<ExitCode> {
@@ -62,11 +65,12 @@ fn main() -> anyhow::Result<ExitCode> {
     }
 }
 
-fn compare(Compare { apipool, python, faucet, quick }: Compare) -> anyhow::Result<()> {
-    let effort = match quick {
+fn compare(Compare { apipool, python, faucet, quick, rounds }: Compare) -> anyhow::Result<()> {
+    let mut effort = match quick {
         true => Effort { rows: 20_000, rounds: 1 },
         false => Effort { rows: 200_000, rounds: 3 },
     };
+    effort.rounds = rounds.unwrap_or(effort.rounds);
     let bench = Bench::new(Tools { apipool, python, faucet }, effort)?;
     report::copies(&copies::compare(&bench));
     report::interrupted(&interrupted::compare(&bench), bench.book.pages());
