@@ -6,8 +6,9 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 /// Copies REST APIs into databases and files: complete, once, and resumable.
 ///
-/// Exit codes: 0 if everything is complete, 1 if a stream failed or does not add up, 2 if the
-/// description or the command line is wrong. APIPOOL_LOG=info shows what happens inside.
+/// Exit codes: 0 if everything is complete, 1 if a stream failed, was stopped or does not add up, or
+/// if what is printed cannot be written, reports of runs aside, 2 if the description or the command
+/// line is wrong. APIPOOL_LOG=info shows what happens inside.
 #[derive(Parser)]
 #[command(name = "apipool", version)]
 pub(crate) struct Arguments {
@@ -27,7 +28,7 @@ pub(crate) enum Command {
     Read(Read),
     /// Runs jobs: all of them, or those that are named.
     Run(Run),
-    /// Shows where each stream stands.
+    /// Shows where each stream stands, and why its last run failed if it did.
     Status(File),
     /// Forgets where a job, or one of its streams, stands: the next run begins anew.
     Reset(Reset),

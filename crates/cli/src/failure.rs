@@ -8,7 +8,7 @@ use vantage_api_pool::ErrorKind;
 use crate::output;
 
 const INCOMPLETE: &str =
-    "not everything is complete\n  -> run it again: it goes on from the last commit";
+    "not everything is complete\n  -> run it again: what broke off goes on from its last commit";
 
 /// Why a command fails.
 pub(crate) enum Failure {

@@ -16,10 +16,7 @@ use vantage_api_ingest::{
 };
 use vantage_api_pool::AwwPool;
 
-use crate::{
-    output,
-    watch::{Moment, Watch},
-};
+use crate::{history::Moment, output, watch::Watch};
 
 /// How often is looked at how far the jobs are.
 const EVERY: Duration = Duration::from_millis(500);
@@ -130,9 +127,10 @@ impl Follow {
         }
         self.watch.ended(&report);
         if self.as_json {
-            output::line(serde_json::to_string(&report).unwrap_or_default());
+            let json = serde_json::to_string(&report).unwrap_or_default();
+            output::report(format_args!("{json}\n"));
         } else {
-            output::text(&report);
+            output::report(&report);
         }
         if let Some(next) = next {
             tell_next(&report.job, next);

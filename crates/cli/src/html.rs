@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use vantage_api_ingest::report::{Outcome, Report};
 
-use crate::watch::Moment;
+use crate::history::Moment;
 
 const WIDTH: f64 = 720.0;
 const HEIGHT: f64 = 140.0;

@@ -4,10 +4,12 @@ mod arguments;
 mod commands;
 mod failure;
 mod follow;
+mod history;
 mod html;
 mod interrupts;
 mod output;
 mod pace;
+mod terminal;
 mod watch;
 
 use std::process::ExitCode;

@@ -4,17 +4,30 @@
 
 use std::{
     fmt::Display,
-    io::{IsTerminal, Result, Write, stderr, stdout},
-    sync::OnceLock,
+    io::{self, ErrorKind, IsTerminal, Write, stderr, stdout},
+    process::exit,
+    sync::{Once, OnceLock},
 };
 
-use indicatif::MultiProgress;
+use console::Term;
+use indicatif::{MultiProgress, ProgressDrawTarget};
+
+use crate::terminal::Terminal;
+
+/// How often bars are drawn at most, in a second.
+const DRAWINGS: u8 = 20;
 
 static BARS: OnceLock<MultiProgress> = OnceLock::new();
 
 /// The bars below all that is printed, if people watch.
 pub(crate) fn bars() -> Option<&'static MultiProgress> {
-    stderr().is_terminal().then(|| BARS.get_or_init(MultiProgress::new))
+    let is_watched = stderr().is_terminal() && !console::is_dumb();
+    is_watched.then(|| BARS.get_or_init(|| MultiProgress::with_draw_target(target())))
+}
+
+fn target() -> ProgressDrawTarget {
+    let terminal = Terminal::new(Term::buffered_stderr());
+    ProgressDrawTarget::term_like_with_hz(Box::new(terminal), DRAWINGS)
 }
 
 /// Prints while no bar is there.
@@ -25,17 +38,29 @@ fn apart<T>(print: impl FnOnce() -> T) -> T {
     }
 }
 
-/// Prints a line to the standard output. A reader that has gone away ends the program quietly.
-pub(crate) fn line(text: impl Display) {
-    if apart(|| writeln!(stdout(), "{text}")).is_err() {
-        std::process::exit(0);
+/// Prints a line to the standard output, as [`text()`] does.
+pub(crate) fn line(line: impl Display) {
+    text(format_args!("{line}\n"));
+}
+
+/// Prints a text to the standard output. If that cannot be, the program ends: quietly with exit code
+/// 0 if its reader has gone away, otherwise with 1. While jobs run, [`report()`] is to be used.
+pub(crate) fn text(text: impl Display) {
+    if let Err(why) = apart(|| write!(stdout(), "{text}")) {
+        if why.kind() == ErrorKind::BrokenPipe {
+            exit(0);
+        }
+        error(format_args!("the output cannot be written: {why}"));
+        exit(1);
     }
 }
 
-/// Prints a text to the standard output, as [`line()`] does.
-pub(crate) fn text(text: impl Display) {
-    if apart(|| write!(stdout(), "{text}")).is_err() {
-        std::process::exit(0);
+/// Prints a report of jobs to the standard output. If that cannot be, it is noted once, and the
+/// jobs go on.
+pub(crate) fn report(text: impl Display) {
+    static NOTED: Once = Once::new();
+    if let Err(why) = apart(|| write!(stdout(), "{text}")) {
+        NOTED.call_once(|| error(format_args!("reports cannot be printed: {why}; the jobs go on")));
     }
 }
 
@@ -54,11 +79,11 @@ pub(crate) fn error(text: impl Display) {
 pub(crate) struct Log;
 
 impl Write for Log {
-    fn write(&mut self, bytes: &[u8]) -> Result<usize> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         apart(|| stderr().write(bytes))
     }
 
-    fn flush(&mut self) -> Result<()> {
+    fn flush(&mut self) -> io::Result<()> {
         stderr().flush()
     }
 }

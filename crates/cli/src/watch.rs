@@ -1,4 +1,4 @@
-//! Shows how jobs come along, and keeps what a report draws.
+//! Shows how jobs come along, and looks at what a report draws.
 
 use std::time::{Duration, Instant};
 
@@ -12,7 +12,11 @@ use vantage_api_ingest::{
 };
 use vantage_api_pool::{AwwPool, stats::Stats};
 
-use crate::{output, pace::Pace};
+use crate::{
+    history::{History, Moment},
+    output,
+    pace::Pace,
+};
 
 /// How often a line is printed where nobody watches.
 const LINES_EVERY: Duration = Duration::from_secs(5);
@@ -26,18 +30,6 @@ const COUNTED: &str = "{prefix} [{bar:24}] {percent:>3}% {wide_msg}";
 /// That of one that has ended.
 const ENDED: &str = "{prefix}: {wide_msg}";
 
-/// What was seen at a moment.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Moment {
-    /// Seconds since the start.
-    pub(crate) at: f64,
-    pub(crate) rows: u64,
-    pub(crate) requests: u64,
-    /// Answers 429 and the like.
-    pub(crate) limited: u64,
-    pub(crate) retries: u64,
-}
-
 /// Shows jobs while they run: a bar for each stream on a terminal, and elsewhere lines.
 pub(crate) struct Watch {
     pool: AwwPool,
@@ -46,7 +38,7 @@ pub(crate) struct Watch {
     streams: IndexMap<(String, String), Stream>,
     began: Instant,
     told: Instant,
-    history: Vec<Moment>,
+    history: History,
 }
 
 struct Stream {
@@ -55,7 +47,9 @@ struct Stream {
     is_running: bool,
     began: Instant,
     counts: Counts,
-    /// Known from its first commit on.
+    /// The rows that all its runs have committed since the start.
+    written: u64,
+    /// Known from the first commit of its run on.
     pace: Option<Pace>,
     bar: Option<ProgressBar>,
 }
@@ -76,7 +70,7 @@ impl Watch {
             streams: streams.collect(),
             began: now,
             told: now,
-            history: vec![Moment::default()],
+            history: History::new(),
         }
     }
 
@@ -89,8 +83,7 @@ impl Watch {
         for ((of, name), stream) in &mut self.streams {
             if of == job {
                 let bar = stream.bar.take();
-                *stream = Stream::new(stream.is_whole, now);
-                stream.is_running = true;
+                stream.begin(now);
                 stream.bar = self.bars.map(|bars| new_bar(bars, bar, format!("{of}.{name}")));
             }
         }
@@ -108,9 +101,7 @@ impl Watch {
     pub(crate) fn committed(&mut self, job: &str, progress: &Progress) {
         let name = (job.to_owned(), progress.stream.clone());
         if let Some(stream) = self.streams.get_mut(&name) {
-            stream.counts = progress.counts;
-            let (began, before) = (stream.began, progress.before.written);
-            stream.pace.get_or_insert_with(|| Pace::from(began, before));
+            stream.count(progress.counts, progress.before.written);
         }
     }
 
@@ -119,7 +110,8 @@ impl Watch {
             let name = (report.job.clone(), ended.stream.clone());
             if let Some(stream) = self.streams.get_mut(&name) {
                 stream.is_running = false;
-                stream.counts = ended.counts;
+                // A run that told nothing has committed nothing.
+                stream.count(ended.counts, ended.counts.written);
                 if let Some(bar) = &stream.bar {
                     bar.set_style(style(ENDED));
                     bar.abandon_with_message(end(ended));
@@ -130,7 +122,10 @@ impl Watch {
 
     /// Looks at the pool, and shows how far the streams are.
     pub(crate) async fn look(&mut self) {
-        let stats = self.note().await;
+        let stats = self.pool.stats().await.ok();
+        if let Some(stats) = &stats {
+            self.history.note(self.moment(stats));
+        }
         let waits = stats.as_ref().map(wait).unwrap_or_default();
         let now = Instant::now();
         let tells = self.bars.is_none() && self.told.elapsed() >= LINES_EVERY;
@@ -142,32 +137,30 @@ impl Watch {
                 pace.note(now, stream.counts.written);
             }
             stream.draw(&waits);
-            if tells && stream.pace.is_some() {
+            if tells {
                 output::note(format_args!("{job}.{name}: {}{waits}", stream.standing()));
             }
         }
     }
 
-    pub(crate) async fn finish(mut self) -> Vec<Moment> {
-        self.note().await;
+    pub(crate) async fn finish(self) -> Vec<Moment> {
+        let last = self.pool.stats().await.ok().map(|stats| self.moment(&stats));
         self.streams.values().filter_map(|stream| stream.bar.as_ref()).for_each(|bar| {
             if !bar.is_finished() {
                 bar.abandon();
             }
         });
-        self.history
+        self.history.end(last)
     }
 
-    async fn note(&mut self) -> Option<Stats> {
-        let stats = self.pool.stats().await.ok()?;
-        self.history.push(Moment {
+    fn moment(&self, stats: &Stats) -> Moment {
+        Moment {
             at: self.began.elapsed().as_secs_f64(),
-            rows: self.streams.values().map(|stream| stream.counts.written).sum(),
+            rows: self.streams.values().map(|stream| stream.written).sum(),
             requests: stats.attempts,
             limited: stats.rate_limited,
             retries: stats.retries,
-        });
-        Some(stats)
+        }
     }
 }
 
@@ -178,9 +171,27 @@ impl Stream {
             is_running: false,
             began,
             counts: Counts::default(),
+            written: 0,
             pace: None,
             bar: None,
         }
+    }
+
+    /// A run has begun, or goes on.
+    fn begin(&mut self, now: Instant) {
+        let (is_whole, written) = (self.is_whole, self.written);
+        *self = Self { is_running: true, written, ..Self::new(is_whole, now) };
+    }
+
+    /// Its run has counted this; it goes on from where so many rows were written.
+    fn count(&mut self, counts: Counts, before: u64) {
+        let known = match self.pace {
+            Some(_) => self.counts.written,
+            None => before,
+        };
+        self.pace.get_or_insert_with(|| Pace::from(self.began, before));
+        self.written += counts.written.saturating_sub(known);
+        self.counts = counts;
     }
 
     /// How many rows there are, if the API said so.
@@ -290,5 +301,25 @@ mod tests {
         assert_eq!(stream.left().unwrap().0, Duration::from_secs(30));
         stream.is_whole = false;
         assert!(stream.left().is_none(), "the parts that have begun are not all");
+    }
+
+    #[test]
+    fn the_rows_of_all_runs_are_counted_and_of_this_process_alone() {
+        let start = Instant::now();
+        let mut stream = Stream::new(true, start);
+        let mut count = |written: u64, before: u64, begins: bool| {
+            if begins {
+                stream.begin(start);
+            }
+            stream.count(Counts { written, ..Counts::default() }, before);
+            stream.written
+        };
+        assert_eq!(count(100, 40, true), 60, "40 were there before");
+        assert_eq!(count(150, 40, false), 110);
+        assert_eq!(count(170, 150, false), 130, "it goes on after an error");
+        assert_eq!(count(180, 170, true), 140, "it goes on after a death");
+        assert_eq!(count(5, 0, true), 145, "the next run");
+        assert_eq!(count(0, 0, false), 145, "nothing is known of its end");
+        assert_eq!(count(99, 99, true), 145, "a run without a commit");
     }
 }

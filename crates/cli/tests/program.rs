@@ -5,7 +5,7 @@
 
 use std::{
     fs,
-    io::{BufRead, BufReader, Read},
+    io::{self, BufRead, BufReader, Read},
     net::{Ipv4Addr, TcpListener},
     path::Path,
     process::{Child, Command, Output, Stdio},
@@ -29,6 +29,7 @@ tables:
 jobs:
   world: { sink: { sqlite: "${FOLDER}/world.db" }, streams: [{ table: countries }] }
   broken: { sink: { sqlite: "${FOLDER}/broken.db" }, streams: [{ table: nothing }] }
+  few: { sink: { sqlite: "${FOLDER}/few.db" }, streams: [{ table: countries, checks: { rows: "<= 1" } }] }
   hourly: { sink: { sqlite: "${FOLDER}/hourly.db" }, streams: [{ table: countries }], every: 1h }
   yearly: { sink: { sqlite: "${FOLDER}/yearly.db" }, streams: [{ table: countries }], cron: "0 0 1 1 *" }
 "#;
@@ -41,18 +42,37 @@ fn apipool(folder: &Path, yaml: &str) -> Command {
     program
 }
 
-/// A demo API, a folder, and what makes the program run jobs from one to the other.
-fn world() -> (DemoApi, TempDir, impl Fn(&[&str]) -> Command) {
-    let api = DemoApi::start(DemoOptions::default()).unwrap();
-    let folder = tempfile::tempdir().unwrap();
-    let (base, origin, path) = (api.base_url(), api.origin(), folder.path().to_owned());
-    let run = move |arguments: &[&str]| {
-        let mut program = apipool(&path, WORLD);
-        program.args(["run", "world.yaml"]).args(arguments);
-        program.env("BASE", &base).env("ORIGIN", &origin).env("FOLDER", &path);
+/// A demo API, and a folder that jobs copy it into.
+struct World {
+    api: DemoApi,
+    folder: TempDir,
+}
+
+impl World {
+    fn new() -> Self {
+        let api = DemoApi::start(DemoOptions::default()).unwrap();
+        Self { api, folder: tempfile::tempdir().unwrap() }
+    }
+
+    /// What makes the program do something with the jobs.
+    fn program(&self, command: &str, arguments: &[&str]) -> Command {
+        let mut program = apipool(self.folder.path(), WORLD);
+        program.args([command, "world.yaml"]).args(arguments);
+        program.env("BASE", self.api.base_url()).env("ORIGIN", self.api.origin());
+        program.env("FOLDER", self.folder.path());
         program
-    };
-    (api, folder, run)
+    }
+
+    fn run(&self, arguments: &[&str]) -> Command {
+        self.program("run", arguments)
+    }
+}
+
+/// A standard output that nobody reads any more.
+fn unread() -> Stdio {
+    let (reader, writer) = io::pipe().unwrap();
+    drop(reader);
+    writer.into()
 }
 
 fn printed(output: &Output) -> (Option<i32>, String, String) {
@@ -116,12 +136,12 @@ impl Drop for Running {
 
 #[test]
 fn jobs_without_times_run_once_and_are_reported_as_they_end() {
-    let (_api, folder, run) = world();
-    let (code, text, notes) = printed(&run(&["world"]).output().unwrap());
+    let world = World::new();
+    let (code, text, notes) = printed(&world.run(&["world"]).output().unwrap());
     assert_eq!(code, Some(0), "{text}{notes}");
     assert!(text.starts_with("world: countries: complete; "), "{text}");
-    assert!(folder.path().join("world.db").exists());
-    let (code, text, notes) = printed(&run(&["world", "broken"]).output().unwrap());
+    assert!(world.folder.path().join("world.db").exists());
+    let (code, text, notes) = printed(&world.run(&["world", "broken"]).output().unwrap());
     assert_eq!(code, Some(1), "{text}{notes}");
     assert!(text.contains("world: countries: complete; "), "{text}");
     assert!(text.contains("broken: nothing: FAILED: "), "{text}");
@@ -130,30 +150,31 @@ fn jobs_without_times_run_once_and_are_reported_as_they_end() {
 
 #[test]
 fn reports_are_json_and_a_page_if_asked_for() {
-    let (_api, folder, run) = world();
+    let world = World::new();
     let arguments = ["world", "--full-refresh", "--json", "--report", "report.html"];
     for number in [1, 2] {
-        let (code, text, notes) = printed(&run(&arguments).output().unwrap());
+        let (code, text, notes) = printed(&world.run(&arguments).output().unwrap());
         assert_eq!(code, Some(0), "{text}{notes}");
         let report: Value = serde_json::from_str(&text).unwrap();
         assert_eq!(report["streams"][0]["outcome"], "complete", "{text}");
         assert_eq!(report["streams"][0]["run"], number, "{text}");
     }
-    let page = fs::read_to_string(folder.path().join("report.html")).unwrap();
+    let page = fs::read_to_string(world.folder.path().join("report.html")).unwrap();
     assert!(page.contains("<h2>world</h2>"), "{page}");
 }
 
 #[test]
 fn a_job_with_times_waits_for_the_next_one_unless_it_is_to_run_once() {
-    let (_api, _folder, run) = world();
-    let (code, text, notes) = printed(&run(&["hourly", "yearly", "--once"]).output().unwrap());
+    let world = World::new();
+    let (code, text, notes) =
+        printed(&world.run(&["hourly", "yearly", "--once"]).output().unwrap());
     assert_eq!(code, Some(0), "{text}{notes}");
     for job in ["hourly", "yearly"] {
         assert!(text.contains(&format!("{job}: countries: complete; ")), "{text}");
     }
     assert!(!notes.contains("next run"), "{notes}");
     for (job, has_run) in [("hourly", true), ("yearly", false)] {
-        let mut running = Running::start(run(&[job]));
+        let mut running = Running::start(world.run(&[job]));
         running.wait_for(&format!("{job}: next run at "));
         running.terminate();
         running.wait_for("stopping: ");
@@ -181,11 +202,61 @@ jobs: {{ copy: {{ sink: {{ sqlite: copy.db }}, streams: [{{ table: rows }}] }} }
     program.args(["run", "world.yaml"]);
     let mut running = Running::start(program);
     let _stream = asked.recv_timeout(LONGEST).expect("it asks").unwrap();
+    running.wait_for("copy.rows: begun");
     running.terminate();
     running.wait_for("stopping: ");
     let (code, text) = running.end();
     assert_eq!(code, Some(1), "{text}");
     assert!(text.starts_with("copy: rows: stopped; "), "{text}");
+}
+
+#[test]
+fn the_status_tells_how_the_last_run_ended() {
+    let world = World::new();
+    let (code, text, notes) = printed(&world.run(&["world", "few"]).output().unwrap());
+    assert_eq!(code, Some(1), "{text}{notes}");
+    let (code, text, notes) = printed(&world.program("status", &[]).output().unwrap());
+    assert_eq!(code, Some(0), "{notes}");
+    let of = |stream: &str| {
+        let lines = text.lines().filter_map(|line| line.strip_prefix(stream));
+        lines.collect::<Vec<_>>().concat()
+    };
+    assert!(of("world.countries: ").starts_with("run 1 is complete: "), "{text}");
+    let failed = of("few.countries: ");
+    assert!(failed.starts_with("run 1 FAILED: "), "{text}");
+    assert!(failed.contains(" rows written, and `checks` expects at most 1: "), "{text}");
+    assert_eq!(of("hourly.countries: "), "never run", "{text}");
+}
+
+#[test]
+fn a_report_that_nobody_reads_ends_no_job() {
+    let world = World::new();
+    let mut jobs = world.run(&["world", "hourly", "--once"]);
+    let (code, _, notes) = printed(&jobs.stdout(unread()).output().unwrap());
+    assert_eq!(code, Some(0), "{notes}");
+    assert_eq!(notes.matches("reports cannot be printed: Broken pipe").count(), 1, "{notes}");
+    let (_, text, _) = printed(&world.program("status", &[]).output().unwrap());
+    for job in ["world", "hourly"] {
+        assert!(text.contains(&format!("{job}.countries: run 1 is complete: ")), "{text}");
+    }
+    let mut check = world.program("check", &[]);
+    let (code, _, notes) = printed(&check.stdout(unread()).output().unwrap());
+    assert_eq!((code, notes.as_str()), (Some(0), ""), "what is not reported may end");
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_full_disk_under_the_output_ends_no_job_and_is_no_success_of_others() {
+    let full = || fs::File::options().write(true).open("/dev/full").unwrap();
+    let world = World::new();
+    let (code, _, notes) = printed(&world.run(&["world"]).stdout(full()).output().unwrap());
+    assert_eq!(code, Some(0), "{notes}");
+    assert!(notes.contains("reports cannot be printed: No space left on device"), "{notes}");
+    let mut check = world.program("check", &[]);
+    let (code, _, notes) = printed(&check.stdout(full()).output().unwrap());
+    assert_eq!(code, Some(1), "{notes}");
+    let said = "apipool: the output cannot be written: No space left on device";
+    assert!(notes.starts_with(said), "{notes}");
 }
 
 #[test]

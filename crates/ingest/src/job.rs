@@ -1,11 +1,10 @@
 //! A job: streams that are copied into one sink.
 
 use std::{
-    sync::{Arc, OnceLock},
+    mem,
     time::{Duration, Instant},
 };
 
-use chrono::{SecondsFormat, Utc};
 use futures::future::join_all;
 use tokio::sync::{broadcast, watch};
 use vantage_api_pool::AwwPool;
@@ -15,7 +14,7 @@ use crate::{
     error::Error,
     plan::Stream,
     report::{Outcome, Report, StreamReport},
-    run::{Control, Ended},
+    run::{Begun, Control, Ended, OnCommit, Warnings, Writer},
     state::{Counts, StreamState},
 };
 
@@ -51,10 +50,12 @@ pub struct Job {
 pub struct Progress {
     /// The stream.
     pub stream: String,
-    /// What its run has committed.
+    /// The number of its run.
+    pub run: u64,
+    /// What the run has committed.
     pub counts: Counts,
-    /// What of that was committed before the run went on, in an earlier process or before an error;
-    /// nothing if it began then.
+    /// What of that was committed before the job was run this time, in which the run goes on; nothing
+    /// if it began then.
     pub before: Counts,
 }
 
@@ -198,9 +199,10 @@ impl Job {
     }
 
     async fn run_stream(&self, stream: &Stream) -> StreamReport {
-        let began = Instant::now();
-        let ended = self.run_restarting(stream).await;
-        let report = stream.report(ended, began.elapsed()).await;
+        let (start, warnings) = (Instant::now(), Warnings::default());
+        let ended = self.run_restarting(stream, &warnings).await;
+        let mut report = stream.report(ended, start.elapsed()).await;
+        report.remarks.extend(warnings.take());
         if self.on_error == OnError::Stop && matches!(report.outcome, Outcome::Failed(_)) {
             self.stop();
         }
@@ -208,25 +210,29 @@ impl Job {
     }
 
     /// Runs a stream, again from its last commit after errors that may pass.
-    async fn run_restarting(&self, stream: &Stream) -> Result<Ended, Error> {
-        let mut restarts = 0;
-        let mut committed = Counts::default();
+    async fn run_restarting(&self, stream: &Stream, warnings: &Warnings) -> Result<Ended, Error> {
+        let (mut begun, mut committed, mut restarts) = (None, Counts::default(), 0);
         loop {
-            let error = match self.run_once(stream).await {
+            let error = match self.run_once(stream, &mut begun, warnings).await {
                 Err(error) => error,
                 Ok(mut ended) => match ended.passing_failure() {
                     Some(error) => error,
                     None => return Ok(ended),
                 },
             };
-            if !error.may_pass() || self.is_stopped() {
+            if !error.may_pass() {
                 return Err(error);
             }
-            let now = stream.state().await.map(|state| state.counts());
-            if now.is_ok_and(|now| std::mem::replace(&mut committed, now) != now) {
-                restarts = 0;
+            if let Ok(state) = stream.state().await {
+                if let Some(begun) = begun.filter(|begun| begun.has_ended(&state)) {
+                    return Ok(self.ended_unheard(stream, begun, state));
+                }
+                let now = state.counts();
+                if mem::replace(&mut committed, now) != now {
+                    restarts = 0;
+                }
             }
-            if restarts == MAX_RESTARTS {
+            if restarts == MAX_RESTARTS || self.is_stopped() {
                 return Err(error);
             }
             tracing::warn!(job = self.name, stream = stream.name, %error, restarts, "restarting");
@@ -238,44 +244,47 @@ impl Job {
         }
     }
 
-    async fn run_once(&self, stream: &Stream) -> Result<Ended, Error> {
-        let (name, progress) = (stream.name.clone(), self.progress.clone());
-        let stood = Arc::new(OnceLock::<Counts>::new());
-        let begun = Arc::clone(&stood);
-        let on_commit = move |state: &StreamState| {
-            let before = begun.get().copied().unwrap_or_default();
-            // Nobody has to listen.
-            let _ =
-                progress.send(Progress { stream: name.clone(), counts: state.counts(), before });
-        };
-        let now = Utc::now().to_rfc3339_opts(SecondsFormat::Millis, true);
-        let control = self.control.subscribe();
-        let keyless = OnceLock::<String>::new();
-        let units = async |state: &StreamState| {
-            // Asked for once, before the first commit.
-            let _ = stood.set(state.counts());
-            stream.units(state).await.map(|(units, lacking)| {
-                if let Some(what) = lacking {
-                    let _ = keyless.set(what);
-                }
-                units
-            })
-        };
-        let run = stream.plan.run(stream.sink(), now, units, control, Box::new(on_commit));
-        let ended = run.await?;
-        // All others are whole. The next run begins anew, since the parent may lack it for good.
-        match keyless.into_inner().filter(|_| ended.state.is_finished) {
-            Some(what) => Err(Error::Units(what)),
-            None => Ok(ended),
+    /// Runs a stream from its last commit. `begun` is the run that was begun before an error.
+    async fn run_once(
+        &self,
+        stream: &Stream,
+        begun: &mut Option<Begun>,
+        warnings: &Warnings,
+    ) -> Result<Ended, Error> {
+        let (sink, rules) = (stream.sink(), stream.plan.write.clone());
+        let (writer, state) = Writer::open(sink, rules, *begun, self.on_commit(stream)).await?;
+        let own = *begun.insert(writer.begun);
+        if state.is_finished {
+            let state = writer.finish(false, None).await?;
+            return Ok(self.ended_unheard(stream, own, state));
         }
+        let (units, control) = (stream.units(&state), self.control.subscribe());
+        stream.plan.run(writer, &state, units, control, warnings).await
+    }
+
+    /// Tells of each commit whoever listens.
+    fn on_commit(&self, stream: &Stream) -> OnCommit {
+        let (name, progress) = (stream.name.clone(), self.progress.clone());
+        Box::new(move |state: &StreamState, before: Counts| {
+            let (run, counts) = (state.run, state.counts());
+            // Nobody has to listen.
+            let _ = progress.send(Progress { stream: name.clone(), run, counts, before });
+        })
+    }
+
+    /// What came of a run that has ended, while its sink has lost the word that it has: a connection
+    /// may break between the last commit and the answer to it.
+    fn ended_unheard(&self, stream: &Stream, begun: Begun, state: StreamState) -> Ended {
+        let mut tell = self.on_commit(stream);
+        tell(&state, begun.before);
+        Ended::of(state)
     }
 }
 
 /// What a stream's last run did.
 fn remembered(stream: &Stream, state: StreamState) -> StreamReport {
     let (took, error) = (state.took().unwrap_or_default(), state.error.clone());
-    let ended = Ended { state, failures: Vec::new(), discarded: Vec::new(), warnings: Vec::new() };
-    let report = stream.report_of(ended, took);
+    let report = stream.report_of(Ended::of(state), took);
     match error {
         Some(error) => StreamReport { outcome: Outcome::Failed(error), ..report },
         None => report,

@@ -14,7 +14,8 @@ use vantage_types::EmptyEntity;
 
 use crate::{
     description::{
-        Description, JobDescription, Reconcile, SinkDescription, StreamDescription, WriteMode,
+        Description, JobDescription, Nested, Reconcile, SinkDescription, StreamDescription,
+        WriteMode,
     },
     error::Error,
     row::ColumnPlan,
@@ -119,6 +120,7 @@ impl Stream {
                     },
                     since: since_of(stream),
                     knows_rows: knows_rows(stream),
+                    has_children: stream.nested == Nested::Children,
                     rows: stream.checks.rows.clone(),
                 },
                 units_at_once: UNITS_AT_ONCE,

@@ -45,7 +45,9 @@ pub enum Outcome {
     Complete,
     /// It was told to stop, and goes on there when it is run again.
     Stopped,
-    /// It goes on where it failed when it is run again; what was read before is committed.
+    /// It goes on where it failed when it is run again; what was read before is committed. If it was
+    /// read to its end, and rows were missing, or other than `checks` expects, or not to be asked for, the
+    /// next run begins anew.
     Failed(String),
 }
 

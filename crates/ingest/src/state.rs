@@ -29,9 +29,14 @@ pub struct StreamState {
     pub paths: IndexMap<String, Vec<String>>,
     /// The `int` columns with numbers that a float does not hold.
     pub wide: BTreeSet<String>,
+    /// The columns that had no value yet: `bool` so far, they get the type of their first one.
+    pub untyped: BTreeSet<String>,
     /// The tables of the lists in its rows, by their names.
     pub children: IndexMap<String, ChildState>,
-    /// The greatest value of the incremental field that the last finished run has read.
+    /// The greatest value of the incremental field that finished runs have read, from which the next
+    /// one asks on. A run that could not read all that it was to does not move it. The value of a page
+    /// is at most the moment at which the page was asked for, so that rows which claim to be of the
+    /// future do not hide others.
     pub mark: Option<String>,
     /// The rows from there on that finished runs have appended and the current one has not read again
     /// yet, by which it leaves them out.
@@ -40,11 +45,12 @@ pub struct StreamState {
     pub next_boundary: Boundary,
     /// What the last finished run counted.
     pub last: Counts,
-    /// The moment at which the current run ends its windows, in RFC 3339: when it began.
+    /// When the current or the last run began, in RFC 3339: at that moment its windows end, unless they
+    /// say when.
     pub until: Option<String>,
     /// When that run ended, or an error ended it for now, in RFC 3339.
     pub ended: Option<String>,
-    /// What ended it for now, if it was an error.
+    /// What ended it for now, if it was an error; of a finished run, what it could not read.
     pub error: Option<String>,
     /// The units of the current run by their keys. Empty once the run is finished.
     pub units: IndexMap<String, UnitState>,
@@ -72,7 +78,7 @@ pub struct UnitState {
     pub token: Option<String>,
     /// Whether it was read to its end.
     pub is_done: bool,
-    /// The greatest value of the incremental field so far.
+    /// The greatest value of the incremental field so far, with the bound of that of the stream.
     pub mark: Option<String>,
     /// What was counted so far.
     pub counts: Counts,
@@ -98,13 +104,18 @@ impl StreamState {
     /// Ends the run: all its units are done.
     pub fn end_run(&mut self) {
         self.last = self.counts();
-        let mut mark = Mark(self.mark.take());
-        self.units.values().filter_map(|unit| unit.mark.as_deref()).for_each(|own| mark.raise(own));
-        self.mark = mark.0;
+        self.mark = self.greatest().0;
         // One that was not read again this time may be the next.
         self.boundary.absorb(mem::take(&mut self.next_boundary));
         self.is_finished = true;
         self.units.clear();
+    }
+
+    /// The greatest value of the incremental field that was read, in the current run or before it.
+    pub(crate) fn greatest(&self) -> Mark {
+        let mut mark = Mark(self.mark.clone());
+        self.units.values().filter_map(|unit| unit.mark.as_deref()).for_each(|own| mark.raise(own));
+        mark
     }
 
     /// How long the last run took since it began, if it has ended.

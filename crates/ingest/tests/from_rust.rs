@@ -2,7 +2,14 @@
 
 #![cfg(test)]
 
-use std::{path::Path, time::Duration};
+use std::{
+    path::Path,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering::Relaxed},
+    },
+    time::Duration,
+};
 
 use ciborium::Value;
 use demo_api::{DemoApi, DemoOptions};
@@ -11,7 +18,8 @@ use vantage_api_ingest::{
     Error, Job, JobBuilder,
     description::{Incremental, MomentFormat, SinkDescription, WriteMode},
     report::{Outcome, Report},
-    sink::VantageTable,
+    sink::{Commit, Sink, SinkError, Sqlite, VantageTable},
+    state::StreamState,
 };
 use vantage_api_pool::{
     AwwPool, PoolApi,
@@ -273,4 +281,74 @@ async fn settings_that_make_no_job_are_refused() {
         }
     }
     assert!(!db.exists());
+}
+
+/// A database with a connection that breaks once, between the last commit of a run and the answer to
+/// it.
+struct Broken {
+    database: Sqlite,
+    /// Whether that has happened.
+    is_broken: Arc<AtomicBool>,
+    /// Whether it is not there after that, once, when its state is asked for.
+    is_away: Arc<AtomicBool>,
+}
+
+impl Sink for Broken {
+    fn open(&mut self) -> Result<StreamState, SinkError> {
+        self.database.open()
+    }
+
+    fn state(&mut self) -> Result<StreamState, SinkError> {
+        match self.is_broken.load(Relaxed) && self.is_away.swap(false, Relaxed) {
+            true => Err(SinkError::passing("nobody is there")),
+            false => self.database.state(),
+        }
+    }
+
+    fn reset(&mut self, drop_rows: bool) -> Result<(), SinkError> {
+        self.database.reset(drop_rows)
+    }
+
+    fn commit(&mut self, commit: &Commit<'_>) -> Result<(), SinkError> {
+        self.database.commit(commit)?;
+        match commit.is_last && !self.is_broken.swap(true, Relaxed) {
+            true => Err(SinkError::passing("the connection is broken")),
+            false => Ok(()),
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_run_whose_last_commit_is_there_unheard_is_complete_and_no_other_one_begins() {
+    let api = start();
+    let cities_of_api = api.cities().len() as u64;
+    for is_away in [false, true] {
+        let folder = tempfile::tempdir().unwrap();
+        let db = folder.path().join("world.db");
+        let (of_sinks, is_broken) = (db.clone(), Arc::new(AtomicBool::new(false)));
+        let (broken, away) = (Arc::clone(&is_broken), Arc::new(AtomicBool::new(is_away)));
+        let job =
+            Job::of(cities(source(&api))).write(WriteMode::Append).into_own_sink(move |target| {
+                Broken {
+                    database: Sqlite::new(&of_sinks, target),
+                    is_broken: Arc::clone(&broken),
+                    is_away: Arc::clone(&away),
+                }
+            });
+        let job = job.build().unwrap();
+        let mut progress = job.progress();
+        let report = run_job(&job).await;
+        assert!(is_broken.load(Relaxed));
+        assert!(report.is_complete(), "{report}");
+        let stream = &report.streams[0];
+        assert_eq!((stream.run, stream.counts.written), (1, cities_of_api), "{report}");
+        assert_eq!(number(&db, "SELECT count(*) FROM cities"), cities_of_api as i64);
+        let mut told = None;
+        while let Ok(progress) = progress.try_recv() {
+            told = Some(progress);
+        }
+        let told = told.unwrap();
+        let numbers = (told.run, told.counts.written, told.before.written);
+        assert_eq!(numbers, (1, cities_of_api, 0));
+    }
 }

@@ -23,10 +23,16 @@ use crate::schema::ColumnType;
 ///   price: { type: "decimal(18,4)" }
 ///   source: { const: crm }
 /// ```
+///
+/// It holds from the next run on, also for a column that the table has already. One that is left out
+/// by then, or whose field another one has by its `from`, stays in the table and is null in the rows
+/// that are written from then on.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum ColumnChange {
-    /// It is left out.
+    /// It is left out, and what is in its field. With `nested: flatten` or `nested: children` that is also
+    /// the field or the list in an object whose keys, joined by `_`, are its name. What another column has
+    /// by its `from` is there all the same.
     Drop,
     /// It is made by a rule.
     Make(ColumnRule),
@@ -36,7 +42,7 @@ pub enum ColumnChange {
 ///
 /// | key | value |
 /// |---|---|
-/// | `from` | where it is in an item, keys joined by dots; by default its name |
+/// | `from` | where it is in an item, keys joined by dots; by default its name. The field has no column besides; if it is an object, only those below it that have a `from` of their own |
 /// | `const` | the same value in every row: a text, a number, true or false. Not with `from`, `hash` or `mask` |
 /// | `hash` | `sha256`: instead of the value, the hash of its text in hexadecimal digits |
 /// | `mask` | `last4`: instead of the value, its text with `*` for all but the last four characters. Not with `hash` |

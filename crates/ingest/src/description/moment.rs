@@ -60,8 +60,8 @@ impl MomentFormat {
     }
 }
 
-/// The moment that a text means: as in RFC 3339, or with an offset such as `+0100` or `+01`, a space
-/// for the `T`, or no offset, which is UTC; or a day, which begins at midnight in UTC.
+/// The moment that a text means: as in RFC 3339, or with an offset such as `+0100` or `+01`, also behind
+/// a space, a space for the `T`, or no offset, which is UTC; or a day, which begins at midnight in UTC.
 pub(crate) fn moment_of(text: &str) -> Option<DateTime<Utc>> {
     if let Ok(moment) = DateTime::parse_from_rfc3339(text) {
         return Some(moment.to_utc());
@@ -69,12 +69,14 @@ pub(crate) fn moment_of(text: &str) -> Option<DateTime<Utc>> {
     if !has_year(text) {
         return None;
     }
-    let text = text.replacen(' ', "T", 1);
+    let Some((day, time)) = text.split_once(['T', ' ']) else {
+        return day_of(text).map(midnight);
+    };
+    let text = format!("{day}T{time}");
     let zoned = || DateTime::parse_from_str(&text, "%Y-%m-%dT%H:%M:%S%.f%#z").ok();
     let naive = || NaiveDateTime::parse_from_str(&text, "%Y-%m-%dT%H:%M:%S%.f").ok();
     let moment = zoned().map(|moment| moment.to_utc());
-    let moment = moment.or_else(|| naive().map(|moment| moment.and_utc()));
-    moment.or_else(|| day_of(&text).map(midnight))
+    moment.or_else(|| naive().map(|moment| moment.and_utc()))
 }
 
 /// The day that a text means, such as `2024-01-31`.
@@ -121,6 +123,8 @@ mod tests {
             ("2024-01-31T11:30:00-0030", Some("2024-01-31T12:00:00Z")),
             ("2024-01-31 12:00:00+00", Some("2024-01-31T12:00:00Z")),
             ("2024-01-31 12:00:00 +0000", Some("2024-01-31T12:00:00Z")),
+            ("2024-01-31T12:00:00 +0000", Some("2024-01-31T12:00:00Z")),
+            ("2024-01-31T13:00:00.5 +01:00", Some("2024-01-31T12:00:00.500Z")),
             ("2024-01-31 12:00:00.5", Some("2024-01-31T12:00:00.500Z")),
             ("2024-01-31T12:00:00", Some("2024-01-31T12:00:00Z")),
             ("2024-01-31", Some("2024-01-31T00:00:00Z")),
@@ -135,6 +139,7 @@ mod tests {
             ("2024-01-31T12:00:00+9900", None),
             ("2024-01-31T12:00:00+é", None),
             ("2024-01-31T", None),
+            ("2024-01-31 ", None),
             ("2024", None),
             ("1706702400", None),
             ("", None),

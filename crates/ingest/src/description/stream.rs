@@ -184,7 +184,8 @@ pub enum Nested {
     /// comes again, and with `sync` those of a row that is gone are deleted with it. The
     /// [`SchemaPolicy`] holds for these tables too, and a row is set aside as a whole if one of its
     /// items does not fit. A list stays in its column if that is declared, by the table or by the
-    /// `columns` of the stream. A stream has up to 100 such tables.
+    /// `columns` of the stream. A stream has up to 100 such tables. They stay as they are if its lists are
+    /// no tables any more.
     Children,
 }
 
@@ -216,6 +217,9 @@ pub enum Reconcile {
 /// with a `lookback` and with a `format` that is less exact than the values. A row that has changed
 /// is another one and is appended. Up to 50,000 rows are remembered, those with the greatest values;
 /// if there are more, the report says that the next run will append some of them again.
+///
+/// A value that is later than the moment at which its page was asked for counts as that moment, so that
+/// rows which claim to be of the future do not hide those that are changed until then.
 #[derive(Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 #[non_exhaustive]
@@ -310,7 +314,7 @@ impl fmt::Debug for Windows {
 /// `countries/{country}/cities`.
 ///
 /// A row of the other table that lacks such a value fails the stream, once it has read those of all
-/// others; before it reads any, if `write: replace` or `write: sync` would delete what is not read.
+/// others, and the next run with `incremental` asks from the same value on; before it reads any, if `write: replace` or `write: sync` would delete what is not read.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 #[non_exhaustive]
@@ -334,17 +338,17 @@ impl ForEach {
 ///
 /// | key | value |
 /// |---|---|
-/// | `rows` | after so many rows; 50,000 by default |
-/// | `bytes` | after so many bytes of the API's answers; 16,777,216 (16 MiB) by default |
+/// | `rows` | after so many rows, with those that were set aside; 50,000 by default |
+/// | `bytes` | after so many bytes of decoded values, and of rows that were set aside; 16,777,216 (16 MiB) by default |
 /// | `every` | after so long: a number of seconds, or text such as `5s`, the default |
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 #[non_exhaustive]
 pub struct CommitEvery {
-    /// After so many rows.
+    /// After so many rows, with those that were set aside.
     #[serde(deserialize_with = "forms::at_least_one")]
     pub rows: u64,
-    /// After so many bytes of the API's answers.
+    /// After so many bytes of decoded values, and of rows that were set aside.
     #[serde(deserialize_with = "forms::at_least_one")]
     pub bytes: u64,
     /// After so long.

@@ -49,9 +49,9 @@ fn record_all(mut events: Receiver<JobEvent>) {
     }
 }
 
-/// What was recorded of the streams of runs that are under way, by job and stream.
+/// What was recorded of the streams of jobs that run, by job and stream, with the number of the run.
 #[derive(Default)]
-struct Recorded(HashMap<(String, String), Counts>);
+struct Recorded(HashMap<(String, String), (u64, Counts)>);
 
 impl Recorded {
     fn record(&mut self, event: &JobEvent) {
@@ -70,8 +70,10 @@ impl Recorded {
     }
 
     fn committed(&mut self, job: &str, progress: &Progress) {
-        let Progress { stream, counts, before } = progress;
-        let last = self.0.insert((job.to_owned(), stream.clone()), *counts).unwrap_or(*before);
+        let Progress { stream, run, counts, before } = progress;
+        let last = self.0.insert((job.to_owned(), stream.clone()), (*run, *counts));
+        // Each run counts from nothing.
+        let last = last.filter(|(of, _)| of == run).map_or(*before, |(_, counts)| counts);
         for (name, what, all, told) in [
             (READ, "Rows that were read and are committed.", counts.read, last.read),
             (WRITTEN, "Rows that were committed.", counts.written, last.written),

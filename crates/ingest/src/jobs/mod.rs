@@ -20,9 +20,16 @@
 //! # What is remembered
 //!
 //! Where each stream stands lies in the sink. So [`Status`](messages::Status) tells what the last run
-//! of a job did even if that was in another process: complete, or stopped where it was interrupted, or
-//! failed with the error that ended it after its first page, with what was counted. When it was due
-//! next, and how often it had died, is not remembered: a new process begins with the table above.
+//! of a job did even if that was in another process, with what was counted. A stream is
+//!
+//! - complete, if its run has ended and everything adds up;
+//! - failed, if it does not, or with the error that ended the run after its first page;
+//! - stopped, if its run was interrupted, also by an error of the sink, which cannot write that down.
+//!
+//! Of a run that failed before its first page nothing is remembered: the last one is that before it.
+//! Of what a report remarks, no more is remembered than what follows from the counts and from where the
+//! stream stands; fields that were left out and warnings are told once. Neither is when a job was due
+//! next, nor how often it had died: a new process begins with the table above.
 //!
 //! # What a job costs
 //!

@@ -28,7 +28,7 @@ impl Stream {
     /// What came of a run that its sink knows the end of.
     pub(crate) fn report_of(&self, ended: Ended, took: Duration) -> StreamReport {
         let stream = self.name.clone();
-        let Ended { state, failures, discarded, warnings } = ended;
+        let Ended { state, failures, discarded } = ended;
         let counts = state.counts();
         let outcome = match failures.first().filter(|_| !state.is_finished) {
             Some((unit, error)) if unit.is_empty() => Outcome::Failed(error.to_string()),
@@ -40,7 +40,7 @@ impl Stream {
                 Outcome::Failed(format!("{unit}{others}: {error}"))
             }
             None if !state.is_finished => Outcome::Stopped,
-            None => match self.shortcoming(&counts) {
+            None => match state.error.clone().or_else(|| self.shortcoming(&counts)) {
                 Some(what) => Outcome::Failed(what),
                 None => Outcome::Complete,
             },
@@ -55,7 +55,6 @@ impl Stream {
             remarks.extend(failures.iter().map(|(_, error)| error.to_string()));
         }
         remarks.extend(unmarked(&state, self.plan.rules.cursor.as_deref()));
-        remarks.extend(warnings);
         if state.boundary.is_cut() {
             remarks.push(CUT_BOUNDARY.to_owned());
         }
@@ -72,7 +71,8 @@ impl Stream {
 
 /// That no row of a finished run, and of those before it, has the field that tells what is new.
 fn unmarked(state: &StreamState, field: Option<&str>) -> Option<String> {
-    let field = field.filter(|_| state.is_finished && state.mark.is_none())?;
+    let is_whole = state.is_finished && state.error.is_none();
+    let field = field.filter(|_| is_whole && state.mark.is_none())?;
     let has_rows = state.last.written > 0;
     has_rows.then(|| format!("no row has `{field}`, so the next run does not know what is new"))
 }
@@ -109,6 +109,7 @@ mod tests {
         for state in [
             StreamState { mark: Some("2024-01-01".into()), ..state.clone() },
             StreamState { is_finished: false, ..state.clone() },
+            StreamState { error: Some("a row of the parent has no `id`".into()), ..state.clone() },
             StreamState { last: Counts::default(), ..state },
         ] {
             assert_eq!(unmarked(&state, Some("updated_at")), None);

@@ -7,12 +7,8 @@ use indexmap::IndexMap;
 use serde_json::value::RawValue;
 
 use super::{
-    columns::{Columns, Growth},
-    fault::Fault,
-    names::free_name,
-    reader::Cells,
-    rules::RowRules,
-    value::Value,
+    columns::Columns, fault::Fault, growth::Growth, names::free_name, reader::Cells,
+    rules::RowRules, value::Value,
 };
 use crate::{
     description::{Nested, SchemaPolicy},
@@ -81,6 +77,8 @@ impl Children {
     /// Adds the tables that there were before.
     pub(super) fn restore(&mut self, before: IndexMap<String, ChildState>, parent: &mut Columns) {
         for (name, state) in before {
+            // Its list may be left out by now, or be kept in a planned column.
+            parent.claim(&state.path, &[]);
             self.add(name, state, parent);
         }
     }
@@ -90,7 +88,7 @@ impl Children {
         parent.reader.add_lists(path.iter().map(String::as_str));
         let within = path.join(".");
         let growth = Growth { within, policy: self.policy, refuses: self.refuses };
-        let mut columns = Columns::new(growth, Nested::Flatten, wide);
+        let mut columns = Columns::new(growth, Nested::Flatten, wide, BTreeSet::new());
         for (name, kind) in &self.key {
             columns.give(name.clone(), *kind);
         }

@@ -14,6 +14,7 @@ use super::{
     batch::BatchBuilder,
     cell::Cell,
     fault::Fault,
+    growth::Growth,
     names::free_name,
     reader::{Cells, RowReader},
     value::Value,
@@ -30,16 +31,6 @@ const MAX_COLUMNS: usize = 1000;
 /// The column of items that are no objects.
 const ITEM: &str = "value";
 
-/// How the columns of a table grow.
-#[derive(Debug)]
-pub(super) struct Growth {
-    /// The path of the list whose items are the rows; empty for the rows of the stream.
-    pub(super) within: String,
-    pub(super) policy: SchemaPolicy,
-    /// Which texts the sink cannot hold, and why.
-    pub(super) refuses: fn(&str) -> Option<&'static str>,
-}
-
 /// The columns of a table, and the rows that are gathered in them.
 #[derive(Debug)]
 pub(super) struct Columns {
@@ -51,7 +42,7 @@ pub(super) struct Columns {
     /// The `int` columns with numbers that a float does not hold.
     wide: BTreeSet<String>,
     /// The columns that get the type of their first value.
-    untyped: BTreeSet<usize>,
+    untyped: BTreeSet<String>,
     /// How many columns are planned: the first ones.
     planned: usize,
     /// The columns that are left out.
@@ -68,14 +59,19 @@ pub(super) struct Columns {
 }
 
 impl Columns {
-    pub(super) fn new(growth: Growth, nested: Nested, wide: BTreeSet<String>) -> Self {
+    pub(super) fn new(
+        growth: Growth,
+        nested: Nested,
+        wide: BTreeSet<String>,
+        untyped: BTreeSet<String>,
+    ) -> Self {
         Self {
             growth,
             reader: RowReader::new(nested),
             schema: Schema::default(),
             paths: IndexMap::new(),
             wide,
-            untyped: BTreeSet::new(),
+            untyped,
             planned: 0,
             dropped: Vec::new(),
             changes: 0,
@@ -95,9 +91,10 @@ impl Columns {
         declared: bool,
         path: Vec<String>,
     ) {
-        if kind.is_none() {
-            self.untyped.insert(self.schema.columns.len());
-        }
+        match kind {
+            Some(_) => self.untyped.remove(&name),
+            None => self.untyped.insert(name.clone()),
+        };
         self.add(Column { name, kind: kind.unwrap_or(ColumnType::Bool), declared }, path);
         self.planned = self.schema.columns.len();
     }
@@ -125,10 +122,28 @@ impl Columns {
                     own.kind = own.kind.widened(column.kind);
                     path.map(|path| self.claim(&path, &[]));
                 }
-                None => self.add(column.clone(), path.unwrap_or_else(|| vec![column.name])),
+                None => {
+                    let path = path.unwrap_or_else(|| vec![column.name.clone()]);
+                    self.restore_column(column, path);
+                }
             }
         }
         self.begin_batch();
+    }
+
+    /// Adds a column that there was before. One that is left out now, or whose place a planned column
+    /// has, gets no values any more.
+    fn restore_column(&mut self, column: Column, path: Vec<String>) {
+        let is_dropped = self.dropped.contains(&column.name) || self.is_dropped(&path);
+        if is_dropped {
+            self.reader.drop_field(path.iter().map(String::as_str));
+        }
+        if is_dropped || self.is_held(&path) {
+            self.reader.add_given();
+            self.append(column, path);
+        } else {
+            self.add(column, path);
+        }
     }
 
     pub(super) fn schema(&self) -> &Schema {
@@ -141,6 +156,10 @@ impl Columns {
 
     pub(super) fn wide(&self) -> &BTreeSet<String> {
         &self.wide
+    }
+
+    pub(super) fn untyped(&self) -> &BTreeSet<String> {
+        &self.untyped
     }
 
     pub(super) fn discarded(&self) -> &BTreeSet<String> {
@@ -156,10 +175,9 @@ impl Columns {
         self.schema.columns.iter().position(|column| column.name == name)
     }
 
-    /// The column that is at this place of a row, if its name does not say so.
+    /// The column that is read at this place of a row.
     pub(super) fn position_of(&self, path: &[String]) -> Option<usize> {
-        let (name, _) = self.paths.iter().find(|(_, own)| own.as_slice() == path)?;
-        self.position(name)
+        self.reader.column_at(path.iter().map(String::as_str))
     }
 
     /// The cells of an item, for which columns are added as far as they may.
@@ -196,7 +214,10 @@ impl Columns {
         if let Some(reason) = cell.text().and_then(self.growth.refuses) {
             return Err(Fault::Row(format!("`{}` {reason}", self.growth.place_of(&column.name))));
         }
-        if let Some(kind) = cell.kind().filter(|_| self.untyped.remove(&number)) {
+        if !self.untyped.is_empty()
+            && let Some(kind) = cell.kind()
+            && self.untyped.remove(&column.name)
+        {
             self.set_kind(number, kind).map_err(Fault::Run)?;
             return Ok(Value::of(cell, kind).unwrap_or(Value::Null));
         }
@@ -254,7 +275,10 @@ impl Columns {
         if path.len() < 2 {
             return false;
         }
-        if self.dropped.contains(&name) {
+        if self.is_held(path) {
+            return true;
+        }
+        if self.is_dropped(path) {
             self.reader.drop_field(keys);
             return true;
         }
@@ -267,6 +291,17 @@ impl Columns {
         self.reader.keep_lists(keys);
         self.paths.insert(name, path.to_vec());
         true
+    }
+
+    /// Whether what is at this path, or an object that it is in, is left out.
+    fn is_dropped(&self, path: &[String]) -> bool {
+        parts(path).any(|part| self.dropped.contains(&part.join("_")))
+    }
+
+    /// Whether a planned column holds what is at this path, or an object that it is in.
+    fn is_held(&self, path: &[String]) -> bool {
+        let mut columns = parts(path).filter_map(|part| self.position_of(part));
+        columns.any(|number| number < self.planned)
     }
 
     /// Decides on the fields of a row that no column has; `cells` are those of its columns.
@@ -314,6 +349,11 @@ impl Columns {
 
     fn add(&mut self, column: Column, path: Vec<String>) {
         self.reader.add(path.iter().map(String::as_str));
+        self.append(column, path);
+    }
+
+    /// Adds a column to the schema; its number is that of the last one in the reader.
+    fn append(&mut self, column: Column, path: Vec<String>) {
         if path.len() != 1 || path.first() != Some(&column.name) {
             self.paths.insert(column.name.clone(), path);
         }
@@ -347,12 +387,7 @@ impl Columns {
     }
 }
 
-impl Growth {
-    /// What a field is called in words.
-    fn place_of(&self, field: &str) -> String {
-        match self.within.as_str() {
-            "" => field.to_owned(),
-            list => format!("{list}.{field}"),
-        }
-    }
+/// The paths of the objects that a field is in, from the outermost, and its own.
+fn parts(path: &[String]) -> impl Iterator<Item = &[String]> {
+    (1..=path.len()).filter_map(move |length| path.get(..length))
 }

@@ -10,8 +10,9 @@ use serde_json::value::RawValue;
 use super::{
     checks::Checker,
     children::{Children, Gathered, Items},
-    columns::{Columns, Growth},
+    columns::Columns,
     fault::Fault,
+    growth::Growth,
     hash::RowHash,
     learned::Learned,
     made::Made,
@@ -36,6 +37,7 @@ pub(crate) struct RowDecoder {
     /// The columns whose values are not those of the row.
     made: Vec<(usize, Made)>,
     rejects: Vec<Reject>,
+    /// That of the rows of the page.
     mark: Mark,
     checker: Checker,
     /// How often each row was written by the last run and not read again yet.
@@ -60,9 +62,9 @@ pub(crate) struct Decoded {
     /// The items of their lists, by child tables.
     pub(crate) children: IndexMap<String, Items>,
     pub(crate) rejects: Vec<Reject>,
-    /// About how many bytes the rows and the items have.
+    /// About how many bytes the rows, the items and the rejects have.
     pub(crate) bytes: usize,
-    /// The greatest value of the cursor field so far.
+    /// The greatest value of the cursor field in these rows.
     pub(crate) mark: Mark,
     /// What is known after these rows.
     pub(crate) learned: Learned,
@@ -83,9 +85,9 @@ struct Reading<'a> {
 impl RowDecoder {
     /// A decoder that goes on with what was learned before.
     pub(crate) fn new(rules: RowRules, before: Learned) -> Self {
-        let Learned { schema, paths, wide, children } = before;
+        let Learned { schema, paths, wide, untyped, children } = before;
         let growth = Growth { within: String::new(), policy: rules.policy, refuses: rules.refuses };
-        let mut columns = Columns::new(growth, rules.nested, wide);
+        let mut columns = Columns::new(growth, rules.nested, wide, untyped);
         for field in &rules.dropped {
             columns.drop_column(field);
         }
@@ -97,7 +99,8 @@ impl RowDecoder {
             if !plan.path.is_empty() {
                 columns.reader.keep_lists(plan.path.iter().map(String::as_str));
             }
-            let kind = plan.kind.or(schema.get(name).map(|column| column.kind));
+            let before = schema.get(name).filter(|_| !columns.untyped().contains(name));
+            let kind = plan.kind.or(before.map(|column| column.kind));
             columns.plan(name.clone(), kind, plan.kind.is_some(), plan.path.clone());
         }
         columns.restore(schema, paths);
@@ -157,12 +160,15 @@ impl RowDecoder {
         self.number_columns()?;
         let (batches, bytes) = self.columns.take()?;
         let (children, bytes_of_items) = self.children.take()?;
+        let rejects = mem::take(&mut self.rejects);
+        let bytes_of_rejects: usize =
+            rejects.iter().map(|reject| reject.row.len() + reject.reason.len()).sum();
         Ok(Decoded {
             batches,
             children,
-            rejects: mem::take(&mut self.rejects),
-            bytes: bytes + bytes_of_items,
-            mark: self.mark.clone(),
+            rejects,
+            bytes: bytes + bytes_of_items + bytes_of_rejects,
+            mark: mem::take(&mut self.mark),
             learned: self.learned(),
             seen: mem::take(&mut self.seen),
         })
@@ -173,6 +179,7 @@ impl RowDecoder {
             schema: self.columns.schema().clone(),
             paths: self.columns.paths().clone(),
             wide: self.columns.wide().clone(),
+            untyped: self.columns.untyped().clone(),
             children: self.children.learned(),
         }
     }

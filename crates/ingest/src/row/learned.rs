@@ -18,6 +18,8 @@ pub(crate) struct Learned {
     pub(crate) paths: IndexMap<String, Vec<String>>,
     /// The `int` columns with numbers that a float does not hold.
     pub(crate) wide: BTreeSet<String>,
+    /// The columns that had no value yet, and get the type of their first one.
+    pub(crate) untyped: BTreeSet<String>,
     /// The tables of lists, by their names.
     pub(crate) children: IndexMap<String, ChildState>,
 }
@@ -25,13 +27,13 @@ pub(crate) struct Learned {
 impl Learned {
     /// What was learned up to a commit.
     pub(crate) fn of(state: &StreamState) -> Self {
-        let StreamState { schema, paths, wide, children, .. } = state.clone();
-        Self { schema, paths, wide, children }
+        let StreamState { schema, paths, wide, untyped, children, .. } = state.clone();
+        Self { schema, paths, wide, untyped, children }
     }
 
     /// Puts it into the state of a commit.
     pub(crate) fn store(self, state: &mut StreamState) {
         (state.schema, state.paths, state.wide) = (self.schema, self.paths, self.wide);
-        state.children = self.children;
+        (state.untyped, state.children) = (self.untyped, self.children);
     }
 }

@@ -1,7 +1,7 @@
 //! [pure] Reads the JSON of a row into cells: those of the columns at their places, in one pass, and
 //! the fields that no column has.
 
-use std::{borrow::Cow, collections::HashMap, fmt, sync::LazyLock};
+use std::{borrow::Cow, collections::HashMap, fmt, mem, sync::LazyLock};
 
 use serde::de::{Deserializer, Error, MapAccess, Visitor};
 use serde_json::value::RawValue;
@@ -16,17 +16,21 @@ pub(crate) struct RowReader {
     columns: usize,
     /// How many lists have tables of their own.
     lists: usize,
+    /// How many nodes there are below the root.
+    nodes: usize,
     nested: Nested,
 }
 
 /// A field of an object.
 #[derive(Debug, Default)]
 struct Node {
+    /// Its number, from 1; 0 for the root, and for a field that no column is below.
+    number: usize,
     /// The column that holds its value.
     column: Option<usize>,
     /// The fields of its object that have columns.
     fields: HashMap<String, Node>,
-    /// Whether it is left out although no column holds it.
+    /// Whether it is left out, but for columns of their own.
     is_dropped: bool,
     /// Where its lists go, if lists become tables.
     lists: Lists,
@@ -37,7 +41,7 @@ struct Node {
 enum Lists {
     #[default]
     Unknown,
-    /// To the column, like any other value.
+    /// To the column, like any other value. It was planned, and holds an object whole.
     Column,
     /// To the table of this number.
     Table(usize),
@@ -56,6 +60,8 @@ pub(crate) struct Cells<'a> {
     pub(crate) lists: Vec<Option<&'a str>>,
     /// The paths of the lists that no table has.
     pub(crate) unknown_lists: Vec<Vec<String>>,
+    /// Which fields were there, by the numbers of their nodes.
+    is_read: Vec<bool>,
 }
 
 /// An object that is read, and the way to it.
@@ -65,6 +71,8 @@ struct Place<'p> {
     /// The object that it is in, and its key there.
     within: Option<(&'p Place<'p>, &'p str)>,
     depth: usize,
+    /// Whether its fields are left out, but for columns of their own.
+    is_dropped: bool,
 }
 
 /// How deep objects are flattened; deeper ones are JSON. The API chooses the depth.
@@ -92,6 +100,11 @@ impl RowReader {
         self.node(path).column = Some(number);
     }
 
+    /// The column that is read at `path`.
+    pub(crate) fn column_at<'p>(&self, path: impl IntoIterator<Item = &'p str>) -> Option<usize> {
+        path.into_iter().try_fold(&self.root, |node, key| node.fields.get(key))?.column
+    }
+
     /// Adds a column whose values are not read.
     pub(crate) fn add_given(&mut self) -> usize {
         let number = self.columns;
@@ -99,7 +112,7 @@ impl RowReader {
         number
     }
 
-    /// Keeps lists at `path` in the column there.
+    /// Keeps lists at `path` in the column there, and of an object there what no other column has.
     pub(crate) fn keep_lists<'p>(&mut self, path: impl IntoIterator<Item = &'p str>) {
         self.node(path).lists = Lists::Column;
     }
@@ -120,18 +133,18 @@ impl RowReader {
         self.node(path).lists = Lists::Dropped;
     }
 
-    /// Leaves out what is at `path`.
+    /// Leaves out what is at `path` or below, unless it has a column of its own.
     pub(crate) fn drop_field<'p>(&mut self, path: impl IntoIterator<Item = &'p str>) {
         self.node(path).is_dropped = true;
     }
 
     fn node<'p>(&mut self, path: impl IntoIterator<Item = &'p str>) -> &mut Node {
-        path.into_iter().fold(&mut self.root, |node, key| {
-            // `entry` would take a copy of the key each time.
-            if !node.fields.contains_key(key) {
-                node.fields.insert(key.to_owned(), Node::default());
-            }
-            node.fields.entry(key.to_owned()).or_default()
+        let Self { root, nodes, .. } = self;
+        path.into_iter().fold(root, |node, key| {
+            node.fields.entry(key.to_owned()).or_insert_with(|| {
+                *nodes += 1;
+                Node { number: *nodes, ..Node::default() }
+            })
         })
     }
 
@@ -140,8 +153,8 @@ impl RowReader {
     /// # Errors
     /// For JSON that is no object.
     pub(crate) fn read<'a>(&self, row: &'a RawValue, cells: &mut Cells<'a>) -> Result<(), String> {
-        cells.clear(self.columns, self.lists);
-        let place = Place { node: &self.root, within: None, depth: 0 };
+        cells.clear(self);
+        let place = Place { node: &self.root, within: None, depth: 0, is_dropped: false };
         self.object(row, place, cells).map_err(|error| error.to_string())
     }
 
@@ -159,7 +172,7 @@ impl RowReader {
         if is_object(&cell) {
             return self.read(item, cells);
         }
-        cells.clear(self.columns, self.lists);
+        cells.clear(self);
         if cell == Cell::Null {
             return Ok(());
         }
@@ -192,13 +205,15 @@ impl RowReader {
         place: Place<'_>,
         cells: &mut Cells<'a>,
     ) -> serde_json::Result<()> {
+        let node = place.node.fields.get(key).unwrap_or(&NO_COLUMNS);
+        cells.begin(node);
         let cell = Cell::of(value);
         if cell == Cell::Null {
             // As if it were not there, so that a field has a type once it is a column.
             return Ok(());
         }
-        let node = place.node.fields.get(key).unwrap_or(&NO_COLUMNS);
-        if node.is_dropped && node.fields.is_empty() {
+        let is_dropped = place.is_dropped || node.is_dropped;
+        if is_dropped && node.column.is_none() && node.fields.is_empty() {
             return Ok(());
         }
         if self.nested == Nested::Children
@@ -206,7 +221,7 @@ impl RowReader {
             && let Cell::Json(list) = cell
             && list.starts_with('[')
         {
-            if !is_empty(list) {
+            if !is_dropped && !is_empty(list) {
                 cells.keep_list(node, list, || place.path_of(key));
             }
             return Ok(());
@@ -215,7 +230,9 @@ impl RowReader {
         let is_read = is_flat || !node.fields.is_empty();
         if is_read && is_object(&cell) {
             let within = Some((&place, key));
-            self.object(value, Place { node, within, depth: place.depth + 1 }, cells)?;
+            let is_dropped = is_dropped || node.lists == Lists::Column;
+            let inner = Place { node, within, depth: place.depth + 1, is_dropped };
+            self.object(value, inner, cells)?;
             if is_flat {
                 return Ok(());
             }
@@ -223,7 +240,7 @@ impl RowReader {
         match node.column.and_then(|column| cells.values.get_mut(column)) {
             Some(value) => *value = cell,
             // A part of an object without a column is in the whole, which is unknown as well.
-            None if !node.is_dropped && (self.flattens() || place.depth == 0) => {
+            None if !is_dropped && (self.flattens() || place.depth == 0) => {
                 cells.unknown.push((place.path_of(key), cell));
             }
             None => {}
@@ -233,13 +250,36 @@ impl RowReader {
 }
 
 impl<'a> Cells<'a> {
-    fn clear(&mut self, columns: usize, lists: usize) {
+    /// Makes room for a row of this reader.
+    fn clear(&mut self, reader: &RowReader) {
         self.values.clear();
-        self.values.resize(columns, Cell::Null);
+        self.values.resize(reader.columns, Cell::Null);
         self.unknown.clear();
         self.lists.clear();
-        self.lists.resize(lists, None);
+        self.lists.resize(reader.lists, None);
         self.unknown_lists.clear();
+        self.is_read.clear();
+        self.is_read.resize(reader.nodes + 1, false);
+    }
+
+    /// Begins a field. Of equal keys the last counts, so what an earlier one has left is taken back.
+    fn begin(&mut self, node: &Node) {
+        let is_read = self.is_read.get_mut(node.number);
+        if is_read.is_some_and(|is_read| mem::replace(is_read, true)) {
+            self.take_back(node);
+        }
+    }
+
+    fn take_back(&mut self, node: &Node) {
+        if let Some(value) = node.column.and_then(|column| self.values.get_mut(column)) {
+            *value = Cell::Null;
+        }
+        if let Lists::Table(number) = node.lists
+            && let Some(list) = self.lists.get_mut(number)
+        {
+            *list = None;
+        }
+        node.fields.values().for_each(|field| self.take_back(field));
     }
 
     fn keep_list(&mut self, node: &Node, list: &'a str, path: impl FnOnce() -> Vec<String>) {
@@ -249,8 +289,8 @@ impl<'a> Cells<'a> {
                     *own = Some(list);
                 }
             }
-            Lists::Unknown if !node.is_dropped => self.unknown_lists.push(path()),
-            Lists::Unknown | Lists::Column | Lists::Dropped => {}
+            Lists::Unknown => self.unknown_lists.push(path()),
+            Lists::Column | Lists::Dropped => {}
         }
     }
 }
@@ -448,6 +488,77 @@ mod tests {
         reader.add(["a"]);
         reader.add(["b"]);
         assert_eq!(texts(&read(&reader, r#"{"a": 1, "a": 2}"#)), [Some("2"), None]);
+    }
+
+    #[test]
+    fn the_last_of_equal_keys_counts_whatever_it_is() {
+        let mut reader = RowReader::new(Nested::Children);
+        reader.add(["a"]);
+        reader.add_lists(["a"]);
+        reader.add(["b", "c"]);
+        for (row, values, list) in [
+            (r#"{"a": 1, "a": null}"#, [None, None], None),
+            (r#"{"a": 1, "a": [3]}"#, [None, None], Some("[3]")),
+            (r#"{"a": [3], "a": 1}"#, [Some("1"), None], None),
+            (r#"{"a": [3], "a": []}"#, [None, None], None),
+            (r#"{"a": [3], "a": null, "a": [4]}"#, [None, None], Some("[4]")),
+            (r#"{"b": {"c": 1}, "b": {"c": 2}}"#, [None, Some("2")], None),
+            (r#"{"b": {"c": 1}, "b": {}}"#, [None, None], None),
+            (r#"{"b": {"c": 1}, "b": null}"#, [None, None], None),
+            (r#"{"b": {"c": 1, "c": null}, "a": 5}"#, [Some("5"), None], None),
+        ] {
+            let cells = read(&reader, row);
+            assert_eq!(
+                (texts(&cells), cells.lists.as_slice()),
+                (values.to_vec(), &[list][..]),
+                "{row}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_column_that_is_read_at_two_places_keeps_the_value_of_the_one_that_has_it() {
+        let mut reader = RowReader::new(Nested::Flatten);
+        reader.add(["user_email"]);
+        reader.bind(["user", "email"], 0);
+        let cells = read(&reader, r#"{"user_email": "a", "user": {"email": null}}"#);
+        assert_eq!(texts(&cells), [Some("a")]);
+    }
+
+    #[test]
+    fn a_column_that_is_dropped_and_has_another_name_is_read() {
+        let mut reader = RowReader::new(Nested::Json);
+        reader.drop_field(["email"]);
+        reader.add(["email"]);
+        let cells = read(&reader, r#"{"email": "a"}"#);
+        assert_eq!((texts(&cells), cells.unknown.len()), (vec![Some("a")], 0));
+        assert_eq!((reader.column_at(["email"]), reader.column_at(["id"])), (Some(0), None));
+    }
+
+    #[test]
+    fn the_rest_of_an_object_that_is_dropped_or_kept_whole_is_in_no_other_column() {
+        let row = r#"{"stats": {"population": 7, "area": 8, "of": {"a": 9}, "years": [1]}}"#;
+        let with_population = || {
+            let mut reader = RowReader::new(Nested::Children);
+            reader.add(["stats", "population"]);
+            reader.add_lists(["stats", "years"]);
+            reader
+        };
+        let mut dropping = with_population();
+        dropping.drop_field(["stats"]);
+        let cells = read(&dropping, row);
+        assert_eq!((texts(&cells), cells.unknown.len()), (vec![Some("7")], 0));
+        assert_eq!((cells.lists.as_slice(), cells.unknown_lists.len()), (&[None][..], 0));
+
+        let mut keeping = with_population();
+        keeping.add(["stats"]);
+        keeping.keep_lists(["stats"]);
+        let cells = read(&keeping, row);
+        assert_eq!(
+            texts(&cells),
+            [Some("7"), row.strip_prefix(r#"{"stats": "#).map(|rest| &rest[..rest.len() - 1])]
+        );
+        assert_eq!((cells.unknown.len(), cells.lists.as_slice()), (0, &[None][..]));
     }
 
     #[test]

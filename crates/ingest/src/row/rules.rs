@@ -15,7 +15,7 @@ pub(crate) struct RowRules {
     pub(crate) stream: String,
     /// The columns that are known before the first row, by name.
     pub(crate) columns: IndexMap<String, ColumnPlan>,
-    /// The fields that are left out.
+    /// The columns that are left out, by name, with all that is in the fields of such names.
     pub(crate) dropped: Vec<String>,
     /// The columns that name a row.
     pub(crate) key: Vec<String>,

@@ -1,10 +1,20 @@
 //! How a stream is run: which parts of its set are read by themselves, in what order their pages are
 //! decoded and written, and where a run goes on.
 
+use chrono::{SecondsFormat, Utc};
+
+mod begun;
+mod buffer;
 mod stream;
 mod unit;
 mod writer;
 
-pub(crate) use stream::{Control, Ended, StreamPlan};
+pub(crate) use begun::Begun;
+pub(crate) use stream::{Control, Ended, StreamPlan, Warnings};
 pub(crate) use unit::{Since, TimeWindows, Unit};
-pub(crate) use writer::{CommitAt, WriteRules};
+pub(crate) use writer::{CommitAt, OnCommit, WriteRules, Writer};
+
+/// The moment, as states have it.
+fn now() -> String {
+    Utc::now().to_rfc3339_opts(SecondsFormat::Millis, true)
+}

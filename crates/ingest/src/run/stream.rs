@@ -7,6 +7,7 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
+use chrono::{DateTime, SubsecRound, Utc};
 use futures::{
     Stream, StreamExt,
     future::{Either, select},
@@ -22,13 +23,12 @@ use vantage_table::table::Table;
 use vantage_types::EmptyEntity;
 
 use super::{
-    unit::Unit,
-    writer::{Chunk, OnCommit, WriteRules, Writer},
+    unit::{Asked, Since, Unit},
+    writer::{Chunk, WriteRules, Writer},
 };
 use crate::{
     error::Error,
     row::{Learned, RowDecoder, RowRules},
-    sink::Sink,
     state::{Counts, StreamState, UnitState},
 };
 
@@ -69,11 +69,14 @@ pub(crate) struct Ended {
     pub(crate) failures: Vec<(String, Error)>,
     /// The fields that were left out.
     pub(crate) discarded: Vec<String>,
-    /// What was strange about pages.
-    pub(crate) warnings: Vec<String>,
 }
 
 impl Ended {
+    /// A run of which no more is known than its state.
+    pub(crate) fn of(state: StreamState) -> Self {
+        Self { state, failures: Vec::new(), discarded: Vec::new() }
+    }
+
     /// The failure of a unit, if all that failed may pass.
     pub(crate) fn passing_failure(&mut self) -> Option<Error> {
         let may_pass = self.failures.iter().all(|(_, error)| error.may_pass());
@@ -83,7 +86,8 @@ impl Ended {
 
 /// A page of a unit, or its end.
 enum Piece {
-    Page(Arc<str>, Box<Page<Box<RawValue>>>),
+    /// With the moment at which it was asked for, at the earliest.
+    Page(Arc<str>, Box<Page<Box<RawValue>>>, DateTime<Utc>),
     End(Arc<str>),
     Failed(Arc<str>, Error),
 }
@@ -91,47 +95,49 @@ enum Piece {
 impl Piece {
     fn unit(&self) -> &str {
         match self {
-            Self::Page(unit, _) | Self::End(unit) | Self::Failed(unit, _) => unit,
+            Self::Page(unit, ..) | Self::End(unit) | Self::Failed(unit, _) => unit,
         }
     }
 }
 
 impl StreamPlan {
-    /// Runs the stream from where `sink` says that it stands.
+    /// Runs the stream from its state, with which `writer` was opened. With the units comes what
+    /// cannot be read, if there is anything.
     ///
     /// # Errors
-    /// That of the sink, or of a row that the schema does not allow. What was read before is
-    /// committed, unless it is the sink that failed.
+    /// That of the sink, of the units, or of a row that the schema does not allow. What was read
+    /// before is committed, unless it is the sink that failed.
     pub(crate) async fn run(
         &self,
-        sink: Box<dyn Sink>,
-        now: String,
-        units: impl AsyncFnOnce(&StreamState) -> Result<Vec<Unit>, Error>,
+        writer: Writer,
+        state: &StreamState,
+        units: impl Future<Output = Result<(Vec<Unit>, Option<String>), Error>>,
         control: watch::Receiver<Control>,
-        on_commit: OnCommit,
+        warnings: &Warnings,
     ) -> Result<Ended, Error> {
-        let (writer, state) = Writer::open(sink, self.write.clone(), now, on_commit).await?;
-        let units = units(&state).await?;
-        let decoder = RowDecoder::new(self.rules.clone(), Learned::of(&state));
+        let mut run = Running { writer, control, failures: Vec::new(), is_stopped: false };
+        let (units, lack) = run.heeding(pin!(units)).await.transpose()?.unwrap_or_default();
+        if let Some(what) = lack {
+            run.writer.lacks(what);
+        }
+        let decoder = RowDecoder::new(self.rules.clone(), Learned::of(state));
         let mut decoder = decoder.knowing(state.boundary.rows());
         let open = units.into_iter().filter_map(|unit| {
             let before = state.units.get(&unit.key).cloned().unwrap_or_default();
             (!before.is_done).then_some((unit, before))
         });
-        let warnings = Warnings::default();
         let key = state.signing_key.as_bytes().try_into().unwrap_or_default();
         let pieces = futures::stream::iter(open)
             .map(|(unit, before)| self.clone().pieces(unit, before, key, warnings.clone()).boxed())
             .flatten_unordered(self.units_at_once);
         let mut pieces = pin!(pieces);
-        let mut run = Running { writer, control, failures: Vec::new(), is_stopped: false };
         let mut refused = None;
         while let Some(piece) = run.next(&mut pieces).await {
             if run.has_failed(piece.unit()) {
                 // A page after one that failed would leave a gap.
                 continue;
             }
-            match chunk_of(piece, &mut decoder) {
+            match chunk_of(piece, &mut decoder, self.write.since.as_ref()) {
                 Ok(chunk) => {
                     if !run.writer.send(chunk).await {
                         break;
@@ -161,12 +167,7 @@ impl StreamPlan {
         let state = run.writer.finish(is_complete, error).await?;
         match refused {
             Some(error) => Err(error),
-            None => Ok(Ended {
-                state,
-                failures: run.failures,
-                discarded: decoder.discarded(),
-                warnings: warnings.take(),
-            }),
+            None => Ok(Ended { state, failures: run.failures, discarded: decoder.discarded() }),
         }
     }
 
@@ -187,13 +188,17 @@ impl StreamPlan {
     ) -> impl Stream<Item = Piece> + Send {
         let key: Arc<str> = unit.key.as_str().into();
         async_stream::stream! {
+            let mut asked = Asked::new(self.prefetch, now());
             let mut pages = match self.pages(&unit, before, &signing_key, warnings).await {
                 Ok(pages) => pages,
                 Err(error) => return yield Piece::Failed(key, error),
             };
             while let Some(page) = pages.next().await {
                 match page {
-                    Ok(page) => yield Piece::Page(Arc::clone(&key), Box::new(page)),
+                    Ok(page) => {
+                        let asked = asked.take(now());
+                        yield Piece::Page(Arc::clone(&key), Box::new(page), asked);
+                    }
                     Err(error) => return yield Piece::Failed(key, error.into()),
                 }
             }
@@ -221,12 +226,17 @@ impl StreamPlan {
     }
 }
 
+/// Not more exact than most APIs write moments, so that a mark of it hides none of the same one.
+fn now() -> DateTime<Utc> {
+    Utc::now().trunc_subsecs(3)
+}
+
 /// How many warnings are told.
 const MOST_WARNINGS: usize = 10;
 
-/// What was strange about the pages of all units, each once.
+/// What was strange about the pages of all units, each once; also before a restart.
 #[derive(Clone, Default)]
-struct Warnings(Arc<Mutex<BTreeSet<String>>>);
+pub(crate) struct Warnings(Arc<Mutex<BTreeSet<String>>>);
 
 impl Warnings {
     fn add(&self, warning: &str) {
@@ -236,7 +246,7 @@ impl Warnings {
         }
     }
 
-    fn take(&self) -> Vec<String> {
+    pub(crate) fn take(&self) -> Vec<String> {
         mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner)).into_iter().collect()
     }
 }
@@ -256,25 +266,33 @@ impl Running {
 
     /// The next piece, once the run may go on; `None` at the end, or when it is to stop.
     async fn next(&mut self, pieces: &mut (impl Stream<Item = Piece> + Unpin)) -> Option<Piece> {
+        self.heeding(pieces.next()).await.flatten()
+    }
+
+    /// What comes of `work`, which goes on while the run may; `None` when it is to stop.
+    async fn heeding<T>(&mut self, mut work: impl Future<Output = T> + Unpin) -> Option<T> {
         loop {
             let control = *self.control.borrow_and_update();
             match control {
-                Control::Stop => {
-                    self.is_stopped = true;
-                    return None;
+                Control::Stop => break,
+                Control::Pause => {
+                    if self.control.changed().await.is_err() {
+                        break;
+                    }
                 }
-                // A control without a sender will never change.
-                Control::Pause => self.control.changed().await.ok()?,
                 Control::Run => {
                     let changed = pin!(self.control.changed());
-                    match select(pieces.next(), changed).await {
-                        Either::Left((piece, _)) => return piece,
+                    match select(&mut work, changed).await {
+                        Either::Left((done, _)) => return Some(done),
                         Either::Right((Ok(()), _)) => {}
-                        Either::Right((Err(_), piece)) => return piece.await,
+                        // A control without a sender will never change.
+                        Either::Right((Err(_), work)) => return Some(work.await),
                     }
                 }
             }
         }
+        self.is_stopped = true;
+        None
     }
 }
 
@@ -284,16 +302,23 @@ enum Failure {
 }
 
 /// Decodes a piece.
-fn chunk_of(piece: Piece, decoder: &mut RowDecoder) -> Result<Chunk, Failure> {
+fn chunk_of(
+    piece: Piece,
+    decoder: &mut RowDecoder,
+    since: Option<&Since>,
+) -> Result<Chunk, Failure> {
     match piece {
         Piece::Failed(unit, error) => Err(Failure::Unit(unit.to_string(), error)),
         Piece::End(unit) => Ok(Chunk { unit: unit.to_string(), is_last: true, ..Chunk::default() }),
-        Piece::Page(unit, page) => {
+        Piece::Page(unit, page, asked) => {
             let (token, declared) = (Some(page.resume_token().to_text()), page.total());
             let rows = page.collect::<Result<Vec<_>, _>>();
             let rows = rows.map_err(|error| Failure::Unit(unit.to_string(), error.into()))?;
-            let decoded =
+            let mut decoded =
                 decoder.decode(&rows).map_err(|what| Failure::Run(Error::Schema(what)))?;
+            if let Some(since) = since {
+                decoded.mark.0 = decoded.mark.0.map(|mark| since.until(mark, asked));
+            }
             let rejected = decoded.rejects.len() as u64;
             let repeated = decoded.seen.iter().filter(|row| row.is_repeated).count() as u64;
             let read = rows.len() as u64;

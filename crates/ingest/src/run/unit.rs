@@ -1,6 +1,8 @@
 //! [pure] The units of a run: the parts of a set that are read by themselves, with the parameters
 //! that request each.
 
+use std::collections::VecDeque;
+
 use chrono::{DateTime, TimeDelta, Utc};
 
 use crate::{
@@ -29,6 +31,16 @@ pub(crate) struct Since {
     pub(crate) format: MomentFormat,
     /// How what is new is asked for: as windows are, if there are any.
     pub(crate) asked: MomentFormat,
+}
+
+/// When the pages of a unit were asked for, at the earliest: each one once so many before it were
+/// taken.
+#[derive(Debug)]
+pub(crate) struct Asked {
+    /// How many pages are asked for ahead.
+    ahead: usize,
+    /// When the unit began, and when its last pages were taken.
+    moments: VecDeque<DateTime<Utc>>,
 }
 
 /// Windows of time that are read by themselves.
@@ -73,11 +85,10 @@ impl Since {
 
     /// The mark, or the moment `until` if it is after that: rows that claim to be of the future do not
     /// hide those that are new before then.
-    pub(crate) fn until(&self, mark: String, until: Option<&str>) -> String {
-        let until = until.and_then(moment_of);
-        let is_after =
-            |until: &DateTime<Utc>| read(self.format, &mark).is_some_and(|own| own > *until);
-        until.filter(is_after).and_then(|until| self.format.write(until)).unwrap_or(mark)
+    pub(crate) fn until(&self, mark: String, until: DateTime<Utc>) -> String {
+        let is_after = read(self.format, &mark).is_some_and(|own| own > until);
+        let until = if is_after { self.format.write(until) } else { None };
+        until.unwrap_or(mark)
     }
 
     /// The parameter that asks for what is new since `mark`; `None` for everything.
@@ -90,14 +101,35 @@ impl Since {
     }
 
     /// Whether the run after `mark` reads rows with a value again: those from where it asks on,
-    /// which is earlier than the mark by the lookback, and up to a day if it asks for days.
-    pub(crate) fn again(&self, mark: &str) -> impl Fn(&str) -> bool {
+    /// which is earlier than the mark by the lookback, and up to a day if it asks for days; all, if
+    /// there is no mark.
+    pub(crate) fn again(&self, mark: Option<&str>) -> impl Fn(&str) -> bool {
         let asked = |moment| self.asked.parse(&self.asked.write(moment)?);
-        let from = self.moment(mark).and_then(asked);
-        move |value: &str| match (from, read(self.format, value)) {
-            (Some(from), Some(moment)) => moment >= from,
-            _ => compare(value, mark).is_ge(),
+        let from = mark.and_then(|mark| self.moment(mark)).and_then(asked);
+        move |value: &str| {
+            let Some(mark) = mark else { return true };
+            match (from, read(self.format, value)) {
+                (Some(from), Some(moment)) => moment >= from,
+                _ => compare(value, mark).is_ge(),
+            }
         }
+    }
+}
+
+impl Asked {
+    /// A unit that begins now.
+    pub(crate) fn new(ahead: usize, now: DateTime<Utc>) -> Self {
+        Self { ahead, moments: VecDeque::from([now]) }
+    }
+
+    /// When the page that is taken now was asked for.
+    pub(crate) fn take(&mut self, now: DateTime<Utc>) -> DateTime<Utc> {
+        let asked = self.moments.front().copied().unwrap_or(now);
+        self.moments.push_back(now);
+        if self.moments.len() > self.ahead.saturating_add(1) {
+            self.moments.pop_front();
+        }
+        asked
     }
 }
 
@@ -203,6 +235,34 @@ mod tests {
     }
 
     #[test]
+    fn a_mark_of_the_future_is_that_of_the_moment_at_which_its_page_was_asked_for() {
+        let since = |format| Since {
+            param: "since".into(),
+            start: None,
+            lookback: TimeDelta::zero(),
+            format,
+            asked: format,
+        };
+        for (format, mark, expected) in [
+            (MomentFormat::Rfc3339, "9999-12-31T00:00:00Z", "2024-03-01T12:00:00Z"),
+            (MomentFormat::Rfc3339, "2024-03-01 11:59:59", "2024-03-01 11:59:59"),
+            (MomentFormat::Unix, "99999999999", "1709294400"),
+            (MomentFormat::Text, "9999", "9999"),
+        ] {
+            let until = moment("2024-03-01T12:00:00Z");
+            assert_eq!(since(format).until(mark.to_owned(), until), expected);
+        }
+    }
+
+    #[test]
+    fn a_page_is_asked_for_once_so_many_before_it_were_taken() {
+        let at = |seconds: i64| moment("2024-03-01") + TimeDelta::seconds(seconds);
+        let mut asked = Asked::new(2, at(0));
+        let found: Vec<_> = (1..=5).map(|seconds| asked.take(at(seconds))).collect();
+        assert_eq!(found, [0, 0, 0, 1, 2].map(at));
+    }
+
+    #[test]
     fn what_is_read_again_is_what_is_asked_for() {
         use MomentFormat::{Date, Rfc3339, Text, Unix};
         let mark = "2024-03-01T12:00:00Z";
@@ -229,7 +289,8 @@ mod tests {
                 format,
                 asked,
             };
-            assert_eq!(since.again(mark)(value), expected, "{value} after {mark}");
+            assert_eq!(since.again(Some(mark))(value), expected, "{value} after {mark}");
+            assert!(since.again(None)(value));
         }
     }
 }

@@ -137,7 +137,9 @@ impl<'a> Commit<'a> {
 ///
 /// In the modes [`Merge`](WriteMode::Merge) and [`Sync`](WriteMode::Sync) the items take the place of
 /// all that the table has of the rows of the same commit, even of those whose list is empty now. Each
-/// commit has all child tables that the stream has by then, with or without rows.
+/// commit has all child tables that the stream has by then, with or without rows, unless lists do not
+/// become tables any more: a table that is not in a commit stays as it is, also at the end of a run in
+/// the modes [`Sync`](WriteMode::Sync) and [`Replace`](WriteMode::Replace).
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
 pub struct Child<'a> {

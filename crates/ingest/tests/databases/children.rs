@@ -21,7 +21,8 @@ on_each_database![
     merge_replaces_the_items_of_its_rows,
     merge_knows_the_items_of_keys_of_several_columns,
     replace_replaces_items_with_their_rows,
-    replace_empties_a_table_that_the_run_does_not_have,
+    replace_leaves_a_table_alone_that_the_run_does_not_have,
+    replace_drops_what_a_run_has_begun_and_does_not_have_in_the_end,
     sync_deletes_the_items_of_rows_that_are_gone,
     items_are_written_in_another_way_from_the_next_run_on,
     lists_appear_later,
@@ -111,16 +112,27 @@ fn replace_replaces_items_with_their_rows(database: &dyn Database) {
     assert_eq!(tables(database), "cities, cities_tags");
 }
 
-fn replace_empties_a_table_that_the_run_does_not_have(database: &dyn Database) {
+fn replace_leaves_a_table_alone_that_the_run_does_not_have(database: &dyn Database) {
     let (mut sink, schema) = (opened(database, cities(Replace)), id_and_name());
     commit_tags(&mut *sink, &ended(1, &schema, 1), &[(1, "a")], &[(1, 0, "x")]).unwrap();
     commit(&mut *sink, &state(2, &schema, 1), &[named(&[(2, "b")])]).unwrap();
     assert_eq!(items(database), "1 0 x");
     commit(&mut *sink, &ended(2, &schema, 1), &[]).unwrap();
-    assert_eq!((items(database).as_str(), names(database).as_str()), ("", "2 b"));
+    assert_eq!((items(database).as_str(), names(database).as_str()), ("1 0 x", "2 b"));
     assert_eq!(tables(database), "cities, cities_tags");
     commit_tags(&mut *sink, &ended(3, &schema, 1), &[(3, "c")], &[(3, 0, "y")]).unwrap();
     assert_eq!(items(database), "3 0 y");
+}
+
+fn replace_drops_what_a_run_has_begun_and_does_not_have_in_the_end(database: &dyn Database) {
+    let (mut sink, schema) = (opened(database, cities(Replace)), id_and_name());
+    commit_tags(&mut *sink, &ended(1, &schema, 1), &[(1, "a")], &[(1, 0, "x")]).unwrap();
+    commit_tags(&mut *sink, &state(2, &schema, 1), &[(2, "b")], &[(2, 0, "y")]).unwrap();
+    commit(&mut *sink, &ended(2, &schema, 2), &[named(&[(3, "c")])]).unwrap();
+    assert_eq!((items(database).as_str(), names(database).as_str()), ("1 0 x", "2 b, 3 c"));
+    assert_eq!(tables(database), "cities, cities_tags");
+    commit_tags(&mut *sink, &ended(3, &schema, 1), &[(4, "d")], &[(4, 0, "z")]).unwrap();
+    assert_eq!(items(database), "4 0 z");
 }
 
 fn sync_deletes_the_items_of_rows_that_are_gone(database: &dyn Database) {

@@ -105,3 +105,34 @@ async fn a_token_that_expires_in_the_middle_is_replaced() {
     assert!(issued.load(Ordering::Relaxed) > 1);
     check_pages_before(&setup, 5);
 }
+
+#[tokio::test]
+async fn what_was_strange_about_pages_before_a_restart_is_told() {
+    let gate = Gate::default();
+    let setup = Setup::new(ROWS, move |request| match request.page() {
+        1 => {
+            let pagination = json!({ "total": "many" });
+            Reply::json(&json!({ "data": numbered(1..=10), "pagination": pagination }))
+        }
+        _ => Reply::status(404).behind(&gate),
+    });
+    let job = setup.job();
+    let mut progress = job.progress();
+    let meanwhile = async {
+        committed(&mut progress, 1).await;
+        let owner = setup.owner();
+        setup.api.go_away();
+        setup.api.answer(|request| {
+            let rows = if request.page() == 2 { numbered(11..=15) } else { Vec::new() };
+            Reply::json(&json!({ "data": rows }))
+        });
+        // The job opens its sink again when it restarts, and has not reached the API until then.
+        until(|| setup.owner() != owner).await;
+        setup.api.come_back();
+    };
+    let (report, ()) = tokio::join!(ended(&job), meanwhile);
+    assert!(report.is_complete(), "{report}");
+    assert_eq!(setup.ids("rows"), all(1..=15));
+    let is_told = |remark: &String| remark.contains("`pagination`");
+    assert!(report.streams[0].remarks.iter().any(is_told), "{report}");
+}

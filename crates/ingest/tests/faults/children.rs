@@ -228,3 +228,19 @@ async fn a_row_with_another_list_is_appended_again_and_the_others_are_not() {
     expected.insert(2, "2.0=20".to_owned());
     check(&setup, &expected);
 }
+
+#[tokio::test]
+async fn items_stay_when_lists_are_no_tables_any_more() {
+    for words in ["write: merge,", "write: sync,", "write: replace,"] {
+        for nested in ["json", "flatten"] {
+            let mut setup = setup(words, rows(1..=25));
+            setup.complete().await;
+            setup.replace("nested: children,", &format!("nested: {nested},"));
+            setup.api.answer(pages(rows(1..=15)));
+            setup.complete().await;
+            check(&setup, &items(1..=25));
+            let lists: Vec<String> = setup.query("SELECT tags FROM rows WHERE id = 1");
+            assert_eq!(lists, ["[10,11]"], "{words} {nested}");
+        }
+    }
+}

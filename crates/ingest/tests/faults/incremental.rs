@@ -1,5 +1,6 @@
 //! What is asked for in later runs: what is new since the last one that has ended.
 
+use chrono::{SecondsFormat, Utc};
 use serde_json::{Value, json};
 
 use crate::{
@@ -115,4 +116,22 @@ async fn rows_at_the_mark_are_not_appended_again() {
     answer(&setup, rows);
     setup.complete().await;
     assert_eq!(setup.ids("rows"), all(1..=21));
+}
+
+#[tokio::test]
+async fn the_mark_of_a_run_that_goes_on_is_not_that_of_its_start() {
+    let setup = Setup::new(CHANGES, |_| Reply::status(404));
+    let mut rows: Vec<_> = (1..=30).map(row).collect();
+    let of_api = rows.clone();
+    setup.api.answer(move |request| match request.page() {
+        3 => Reply::status(404),
+        _ => changed_since(&of_api, request),
+    });
+    setup.fail(&["404", "page 3"]).await;
+    // The row has changed after the run began, and before its page is asked for again.
+    let changed = Utc::now().to_rfc3339_opts(SecondsFormat::Millis, true);
+    rows[29]["updated_at"] = changed.clone().into();
+    answer(&setup, rows);
+    setup.complete().await;
+    assert_eq!(mark(&setup).await, Some(changed));
 }

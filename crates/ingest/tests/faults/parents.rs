@@ -3,10 +3,11 @@
 use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
+use vantage_api_ingest::report::Outcome;
 
 use crate::{
     api::{Gate, Reply, Request},
-    setup::{Setup, all, ended, numbered, page},
+    setup::{Setup, all, check_failure, ended, numbered, page},
 };
 
 const CITIES: &str = "
@@ -137,4 +138,78 @@ async fn a_parent_that_failed_and_is_gone_does_not_fail_the_next_run() {
     serve(&setup, world);
     setup.complete().await;
     assert_eq!(setup.ids("cities"), [all(1..=25), all(51..=75)].concat());
+}
+
+const CHANGES: &str = "
+tables:
+  - { name: countries, id: name }
+  - { name: cities, id: id, api: { endpoint: 'countries/{country}/cities' } }
+jobs:
+  copy:
+    sink: { sqlite: '${DB}' }
+    streams:
+      - table: cities
+        for_each: { table: countries, bind: { country: name } }
+        incremental: { field: updated_at, param: since }
+        write: append
+";
+
+/// Two countries, of which the second has this name and a city that was changed before that of the
+/// first.
+fn changed(second: &Value, request: &Request) -> Reply {
+    let city = |id: usize, updated_at: &str| json!([{ "id": id, "updated_at": updated_at }]);
+    let rows = match &*request.path {
+        "/countries" => json!([{ "name": "a" }, { "name": second }]),
+        "/countries/a/cities" => city(1, "2024-01-02T00:00:00Z"),
+        _ => city(2, "2024-01-01T00:00:00Z"),
+    };
+    let since = request.param("since").unwrap_or_default();
+    let is_new = |row: &&Value| row["updated_at"].as_str().is_none_or(|at| at >= since);
+    let rows: Vec<_> = rows.as_array().unwrap().iter().filter(is_new).cloned().collect();
+    page(&rows, request)
+}
+
+#[tokio::test]
+async fn what_is_new_of_a_parent_that_gets_its_name_later_is_read() {
+    for write in ["append", "merge"] {
+        let mut setup = Setup::new(CHANGES, |request| changed(&Value::Null, request));
+        setup.replace("write: append", &format!("write: {write}"));
+        let lack = "a row of the parent has no `name`";
+        let stream = setup.fail(&[lack]).await;
+        assert_eq!(stream.remarks, Vec::<String>::new(), "{stream}");
+        assert_eq!(setup.ids("cities"), [1]);
+        // It is remembered.
+        let remembered = setup.job().last_run().await.unwrap().unwrap();
+        check_failure(&remembered.streams[0], &[lack]);
+
+        setup.api.answer(|request| changed(&json!("b"), request));
+        let report = setup.complete().await;
+        assert_eq!(setup.ids("cities"), [1, 2], "{write}");
+        let counts = report.streams[0].counts;
+        let repeated = u64::from(write == "append");
+        assert_eq!((counts.read, counts.repeated), (2, repeated), "{report}");
+        setup.complete().await;
+        assert_eq!(setup.ids("cities"), [1, 2], "{write}");
+    }
+}
+
+#[tokio::test]
+async fn a_job_is_stopped_while_the_parents_are_read() {
+    let (world, gate) = (world(&SEVEN), Gate::default());
+    let behind = gate.clone();
+    let setup = Setup::new(CITIES, move |request| {
+        let page = answer(&world, request);
+        if request.path == "/countries" { page.behind(&behind) } else { page }
+    });
+    let job = setup.job();
+    let meanwhile = async {
+        setup.api.wait_for(|seen| seen.most_waiting >= 1).await;
+        job.stop();
+    };
+    let (report, ()) = tokio::join!(ended(&job), meanwhile);
+    let stream = &report.streams[0];
+    assert_eq!((&stream.outcome, stream.counts.read), (&Outcome::Stopped, 0), "{report}");
+    gate.open();
+    setup.complete().await;
+    assert_eq!(setup.ids("cities"), all(1..=175));
 }

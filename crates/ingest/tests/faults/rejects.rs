@@ -3,8 +3,8 @@
 use serde_json::{Value, json};
 
 use crate::{
-    api::Reply,
-    setup::{ROWS, Setup, all},
+    api::{Gate, Reply},
+    setup::{ROWS, Setup, all, committed, ended, page},
 };
 
 #[tokio::test]
@@ -41,4 +41,28 @@ async fn rows_that_are_none_are_set_aside_with_the_reason_and_counted() {
         assert_eq!(reject, *row);
         assert!(reason.contains(words), "{row}: {reason}");
     }
+}
+
+#[tokio::test]
+async fn rejects_are_committed_as_soon_as_they_are_as_many_as_rows_that_are() {
+    let gate = Gate::default();
+    let behind = gate.clone();
+    let rows: Vec<_> = (1..=40).map(|id| json!({ "id": format!("no. {id}") })).collect();
+    let mut setup = Setup::new(ROWS, move |request| {
+        let page = page(&rows, request);
+        if request.page() < 4 { page } else { page.behind(&behind) }
+    });
+    setup.replace("id: id }", "id: id, columns: { id: int } }");
+    // Never because of their age.
+    setup.replace("rows: 10 }", "rows: 10, every: 1h }");
+    let job = setup.job();
+    let mut progress = job.progress();
+    let meanwhile = async {
+        committed(&mut progress, 3).await;
+        let rejects: Vec<i64> = setup.query("SELECT count(*) FROM _apipool_rejects");
+        assert_eq!(rejects, [30]);
+        gate.open();
+    };
+    let (report, ()) = tokio::join!(ended(&job), meanwhile);
+    assert_eq!(report.streams[0].counts.rejected, 40, "{report}");
 }

@@ -2,7 +2,10 @@
 
 use serde_json::{Value, json};
 
-use crate::setup::{ROWS, Setup, all, pages};
+use crate::{
+    api::Reply,
+    setup::{ROWS, Setup, all, pages},
+};
 
 /// Rows with a whole number in `n`.
 fn plain(of: std::ops::RangeInclusive<usize>) -> Vec<Value> {
@@ -96,4 +99,16 @@ async fn rows_that_do_not_fit_are_in_quarantine() {
         "SELECT reason || ': ' || count(*) FROM _apipool_rejects GROUP BY reason ORDER BY 1",
     );
     assert_eq!(reasons, ["`n` holds no int: 20", "the table has no column for `extra`: 10"]);
+}
+
+#[tokio::test]
+async fn what_was_strange_about_pages_is_told_of_a_run_that_a_row_fails() {
+    let setup = changed("freeze", Vec::new()).await;
+    setup.api.answer(|_| {
+        let rows = json!([{ "id": 11, "n": 11.5 }]);
+        Reply::json(&json!({ "data": rows, "pagination": { "total": "many" } }))
+    });
+    let stream = setup.fail(&["`n` holds no int"]).await;
+    let is_told = |remark: &String| remark.contains("`pagination`");
+    assert!(stream.remarks.iter().any(is_told), "{stream}");
 }

@@ -23,9 +23,14 @@ fn written(setup: &Setup) -> Vec<String> {
 // sooperset/mcp-atlassian#20
 #[tokio::test]
 async fn offsets_need_no_colon() {
-    let values = ["\"2024-01-31T12:00:00.000+0000\"", "\"2024-01-31T12:00:00+0900\""];
+    let values = [
+        "\"2024-01-31T12:00:00.000+0000\"",
+        "\"2024-01-31T12:00:00+0900\"",
+        "\"2024-01-31T12:00:00 +0000\"",
+    ];
     let setup = copied("timestamp", &values).await;
-    assert_eq!(written(&setup), ["2024-01-31T12:00:00.000000Z", "2024-01-31T03:00:00.000000Z"]);
+    let noon = "2024-01-31T12:00:00.000000Z";
+    assert_eq!(written(&setup), [noon, "2024-01-31T03:00:00.000000Z", noon]);
 }
 
 // singer-io/target-stitch#59, transferwise/pipelinewise-tap-postgres#119

@@ -3,7 +3,10 @@
 use arrow_array::{Array, cast::AsArray, types::Int64Type};
 
 use super::*;
-use crate::schema::{Column, ColumnType};
+use crate::{
+    schema::{Column, ColumnType},
+    state::StreamState,
+};
 
 #[test]
 fn columns_are_found_in_the_rows_and_widen() {
@@ -69,4 +72,31 @@ fn fields_that_differ_only_in_case_or_by_their_place_are_columns_of_their_own() 
     let again = decode(&mut RowDecoder::new(flat, decoded.learned.clone()), &[row]).unwrap();
     assert_eq!(again.learned, decoded.learned);
     assert_eq!(again.batches, decoded.batches);
+}
+
+#[test]
+fn a_column_that_was_null_so_far_gets_the_type_of_its_first_value_after_a_restart_too() {
+    for policy in [SchemaPolicy::Freeze, SchemaPolicy::Quarantine] {
+        let plan = ColumnPlan { path: vec!["a".into()], ..ColumnPlan::default() };
+        let columns = IndexMap::from([("a".to_owned(), plan)]);
+        let planned = RowRules { columns, ..rules(policy) };
+        let mut first = RowDecoder::new(planned.clone(), Learned::default());
+        let decoded = decode(&mut first, &[r#"{"a": null}"#]).unwrap();
+        assert_eq!(named(&decoded.learned.schema), ["a bool"]);
+        let mut state = StreamState::default();
+        decoded.learned.store(&mut state);
+        // Also if the column is not planned any more.
+        for rules in [planned, rules(policy)] {
+            let mut second = RowDecoder::new(rules.clone(), Learned::of(&state));
+            let decoded = decode(&mut second, &[r#"{"a": 7}"#]).unwrap();
+            assert_eq!(named(&decoded.learned.schema), ["a int"]);
+            assert_eq!((counts(&decoded), decoded.rejects.len()), (vec![1], 0));
+            let mut third = RowDecoder::new(rules, decoded.learned);
+            let misfit = match decode(&mut third, &[r#"{"a": "x"}"#]) {
+                Ok(decoded) => reasons(&decoded).concat(),
+                Err(error) => error,
+            };
+            assert_eq!(misfit, "`a` holds no int");
+        }
+    }
 }

@@ -10,6 +10,7 @@ use crate::{
 
 mod children;
 mod columns;
+mod later;
 mod random;
 mod rows;
 

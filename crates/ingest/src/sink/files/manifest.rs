@@ -85,6 +85,8 @@ pub(super) struct ChildFiles {
 pub(super) struct Written {
     /// Those of rows, each with its table.
     pub(super) parts: Vec<(String, Part)>,
+    /// The child tables of the commit, with or without files.
+    pub(super) children: Vec<String>,
     pub(super) rejects: Option<Part>,
 }
 
@@ -197,11 +199,12 @@ impl Manifest {
         (&mut child.parts, &mut child.pending)
     }
 
-    /// The same of all tables.
-    fn all_lists_mut(&mut self) -> impl Iterator<Item = (&mut Vec<Part>, &mut Vec<Part>)> {
-        let children = self.children.values_mut();
-        let children = children.map(|child| (&mut child.parts, &mut child.pending));
-        iter::once((&mut self.parts, &mut self.pending)).chain(children)
+    /// The same of all tables, with their names.
+    fn all_lists_mut(&mut self) -> impl Iterator<Item = (&str, &mut Vec<Part>, &mut Vec<Part>)> {
+        let children = self.children.iter_mut();
+        let children =
+            children.map(|(table, child)| (&**table, &mut child.parts, &mut child.pending));
+        iter::once((&*self.stream, &mut self.parts, &mut self.pending)).chain(children)
     }
 
     /// # Errors
@@ -250,7 +253,7 @@ impl Manifest {
     pub(super) fn reset(self, drop_rows: bool, owner: String) -> Self {
         let (next, state) = (self.next + 1, StreamState::default());
         let mut kept = Self { owner, next, state, ..self };
-        for (parts, pending) in kept.all_lists_mut() {
+        for (_, parts, pending) in kept.all_lists_mut() {
             pending.clear();
             if drop_rows {
                 parts.clear();
@@ -274,15 +277,20 @@ impl Manifest {
         Label::new(&self.job, &self.stream, table)
     }
 
-    /// The manifest after a commit.
+    /// The manifest after a commit. A child table that the last commit of a run does not have is not
+    /// replaced.
     pub(super) fn after(&self, state: &StreamState, written: Written, is_last: bool) -> Self {
         let has_ended = self.state.is_finished && self.state.run == state.run;
         let (waits, replaces) = (self.waits(is_last), self.mode == Mode::Replace && is_last);
         let mut next = Self { next: self.next + 1, state: state.clone(), ..self.clone() };
-        for (parts, pending) in next.all_lists_mut() {
+        for (table, parts, pending) in next.all_lists_mut() {
             pending.retain(|part| part.run == state.run);
-            if replaces && !has_ended {
-                *parts = pending.drain(..).map(|part| part.promoted(self.next)).collect();
+            if !replaces || has_ended {
+                continue;
+            }
+            let pending = pending.drain(..);
+            if self.stream == table || written.children.iter().any(|child| child == table) {
+                *parts = pending.map(|part| part.promoted(self.next)).collect();
             }
         }
         for (table, part) in written.parts {
@@ -343,7 +351,9 @@ mod tests {
         let name = names::part(run, manifest.next, "csv");
         let file = if manifest.waits(is_last) { names::next(&name) } else { name };
         let part = Part { file, run, rows: 1, bytes: 1 };
-        let written = Written { parts: vec![("cities".to_owned(), part)], rejects: None };
+        let children = manifest.children.keys().cloned().collect();
+        let parts = vec![("cities".to_owned(), part)];
+        let written = Written { parts, children, rejects: None };
         manifest.after(&state(run, is_last), written, is_last)
     }
 
@@ -355,7 +365,8 @@ mod tests {
         let part = list.last().unwrap();
         let parts = [("cities", part.clone()), (CHILD, part.clone())];
         let parts = parts.map(|(table, part)| (table.to_owned(), part)).to_vec();
-        manifest.after(&state(run, is_last), Written { parts, rejects: None }, is_last)
+        let written = Written { parts, children: vec![CHILD.to_owned()], rejects: None };
+        manifest.after(&state(run, is_last), written, is_last)
     }
 
     fn files(manifest: &Manifest) -> Vec<&str> {
@@ -434,6 +445,12 @@ mod tests {
         // What a run has left behind does not become the table.
         let left = after(&after_with_child(&replaced, 3, false), 4, true);
         assert!(child_files(&left).is_empty());
+        // A run that has the table no more, or had it no more in the end, leaves it as it is.
+        for before in [replaced.clone(), after_with_child(&replaced, 3, false)] {
+            let written = Written { parts: Vec::new(), children: Vec::new(), rejects: None };
+            let kept = before.after(&state(3, true), written, true);
+            assert_eq!(child_files(&kept), ["run-000002-part-000003-000002.csv"]);
+        }
     }
 
     #[test]

@@ -96,13 +96,17 @@ impl Open {
             parts.extend(part.map(|part| (rows.table.to_owned(), part)));
         }
         let rejects = self.write_rejects(commit)?;
+        let children: Vec<_> = commit.children.iter().map(|child| child.table.to_owned()).collect();
         for (table, folder) in self.folders.each() {
+            if table != stream && children.iter().all(|child| child != table) {
+                continue;
+            }
             for (from, to) in self.manifest.promoted(table, run, commit.is_last) {
                 folder.copy(from, &to)?;
             }
             folder.sync()?;
         }
-        Ok(Written { parts, rejects })
+        Ok(Written { parts, children, rejects })
     }
 
     /// Writes the rows of a table, if there are any.

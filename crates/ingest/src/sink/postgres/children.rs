@@ -11,6 +11,7 @@ use crate::{
         SinkError,
         sql::{
             names::{STATE, replaced_table},
+            parts::Parts,
             remembered,
         },
     },
@@ -91,11 +92,14 @@ impl Rows<'_> {
         Ok(())
     }
 
-    /// Writes down that the tables which were to replace others have done so.
-    pub(super) async fn children_replaced(self) -> Result<(), SinkError> {
+    /// Writes down that the tables of a commit which were to replace others have done so, and drops
+    /// those of the run that are not in it any more.
+    pub(super) async fn children_replaced(self, parts: &Parts<'_>) -> Result<(), SinkError> {
         for (table, columns) in self.children().await? {
             if let Some(old) = replaced_table(&table) {
-                self.set_child(old, &columns).await?;
+                if parts.has_child(old) {
+                    self.set_child(old, &columns).await?;
+                }
                 self.forget_child(&table, &columns).await?;
             }
         }

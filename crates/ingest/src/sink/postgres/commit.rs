@@ -18,7 +18,7 @@ use crate::{
     sink::{
         Commit, SinkError, Target,
         sql::{
-            names::{list, new_table, quoted, replaced_table, seen_table},
+            names::{list, new_table, quoted, seen_table},
             parts::{Part, Parts},
             remembered,
             statements::{
@@ -211,7 +211,7 @@ impl Writing<'_> {
     async fn replace_all(&self) -> Result<(), SinkError> {
         self.replace(&self.target.stream).await?;
         for (table, columns) in self.rows.children().await? {
-            if replaced_table(&table).is_some() {
+            if !self.parts.has_child(&table) {
                 continue;
             }
             if columns.columns.is_empty() {
@@ -219,7 +219,7 @@ impl Writing<'_> {
             }
             self.replace(&table).await?;
         }
-        self.rows.children_replaced().await
+        self.rows.children_replaced(&self.parts).await
     }
 
     /// Puts the table that the run has written in the place of one; of a run that has written none

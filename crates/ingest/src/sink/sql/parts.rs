@@ -58,6 +58,11 @@ impl<'a> Parts<'a> {
     pub(crate) fn all(&self) -> impl Iterator<Item = &Part<'a>> {
         iter::once(&self.stream).chain(&self.children)
     }
+
+    /// Whether the commit has this child table.
+    pub(crate) fn has_child(&self, table: &str) -> bool {
+        self.children.iter().any(|child| child.table == table)
+    }
 }
 
 impl<'a> Part<'a> {

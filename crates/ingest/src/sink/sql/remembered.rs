@@ -36,6 +36,7 @@ pub(crate) fn forgotten(state: StreamState, schema: Schema) -> StreamState {
         schema,
         paths: state.paths,
         wide: state.wide,
+        untyped: state.untyped,
         children: state.children,
         ..StreamState::default()
     }

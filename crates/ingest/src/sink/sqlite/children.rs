@@ -11,6 +11,7 @@ use crate::{
         SinkError, Target,
         sql::{
             names::{STATE, replaced_table},
+            parts::Parts,
             remembered,
         },
     },
@@ -99,11 +100,14 @@ impl Children<'_> {
         Ok(())
     }
 
-    /// Writes down that the tables which were to replace others have done so.
-    pub(super) fn replaced(self) -> Result<(), SinkError> {
+    /// Writes down that the tables of a commit which were to replace others have done so, and drops
+    /// those of the run that are not in it any more.
+    pub(super) fn replaced(self, parts: &Parts<'_>) -> Result<(), SinkError> {
         for (table, columns) in self.all()? {
             if let Some(old) = replaced_table(&table) {
-                self.set_columns(old, &columns)?;
+                if parts.has_child(old) {
+                    self.set_columns(old, &columns)?;
+                }
                 self.forget(&table, &columns)?;
             }
         }

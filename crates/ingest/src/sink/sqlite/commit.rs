@@ -19,7 +19,7 @@ use crate::{
     sink::{
         Commit, SinkError, Target,
         sql::{
-            names::{new_table, quoted, replaced_table, seen_table},
+            names::{new_table, quoted, seen_table},
             parts::{Part, Parts},
             remembered,
             statements::{delete_unseen, key_schema},
@@ -185,7 +185,7 @@ impl Writing<'_> {
     fn replace_all(&self) -> Result<(), SinkError> {
         self.replace(&self.target.stream)?;
         for (table, columns) in self.children.all()? {
-            if replaced_table(&table).is_some() {
+            if !self.parts.has_child(&table) {
                 continue;
             }
             if columns.columns.is_empty() {
@@ -193,7 +193,7 @@ impl Writing<'_> {
             }
             self.replace(&table)?;
         }
-        self.children.replaced()
+        self.children.replaced(&self.parts)
     }
 
     /// Puts the table that the run has written in the place of one; of a run that has written none

@@ -1,0 +1,169 @@
+//! What a writer was given and has not committed yet.
+
+use std::{mem, sync::mpsc, time::Instant};
+
+use arrow_array::RecordBatch;
+use indexmap::IndexMap;
+
+use super::{
+    begun::Begun,
+    now,
+    writer::{Chunk, CommitAt, Order, WriteRules},
+};
+use crate::{
+    row::{Items, Mark, SeenRow},
+    sink::{Child, Commit, Reject, Sink, SinkError, latest::latest},
+    state::StreamState,
+};
+
+/// What was not committed yet.
+pub(super) struct Buffer {
+    pub(super) state: StreamState,
+    pub(super) begun: Begun,
+    rules: WriteRules,
+    /// The greatest value of the incremental field that was read, in this run or before it.
+    mark: Mark,
+    /// What the run cannot read, if there is anything.
+    pub(super) lack: Option<String>,
+    batches: Vec<RecordBatch>,
+    /// The items of lists by child tables.
+    items: IndexMap<String, Items>,
+    rejects: Vec<Reject>,
+    rows: usize,
+    bytes: usize,
+    /// When the first of it came.
+    since: Option<Instant>,
+}
+
+pub(super) enum Next {
+    Order(Order),
+    /// What there is has waited long enough.
+    Due,
+    Closed,
+}
+
+impl Buffer {
+    pub(super) fn new(state: StreamState, begun: Begun, rules: WriteRules) -> Self {
+        Self {
+            mark: state.greatest(),
+            state,
+            begun,
+            rules,
+            lack: None,
+            batches: Vec::new(),
+            items: IndexMap::new(),
+            rejects: Vec::new(),
+            rows: 0,
+            bytes: 0,
+            since: None,
+        }
+    }
+
+    pub(super) fn next(&self, orders: &mpsc::Receiver<Order>) -> Next {
+        let Some(since) = self.since else {
+            return orders.recv().map_or(Next::Closed, Next::Order);
+        };
+        match orders.recv_timeout(self.rules.commit.age.saturating_sub(since.elapsed())) {
+            Ok(order) => Next::Order(order),
+            Err(mpsc::RecvTimeoutError::Timeout) => Next::Due,
+            Err(mpsc::RecvTimeoutError::Disconnected) => Next::Closed,
+        }
+    }
+
+    /// Whether there is anything to commit.
+    pub(super) fn has_any(&self) -> bool {
+        self.since.is_some()
+    }
+
+    pub(super) fn add(&mut self, chunk: Chunk) {
+        self.since.get_or_insert_with(Instant::now);
+        (self.state.ended, self.state.error) = (None, None);
+        let unit = self.state.units.entry(chunk.unit).or_default();
+        // A unit that goes on after its last page is told no total any more.
+        let declared = chunk.counts.declared.or(unit.counts.declared);
+        unit.counts.add(&chunk.counts);
+        unit.counts.declared = declared;
+        unit.is_done = chunk.is_last;
+        unit.token = chunk.token;
+        let Some(decoded) = chunk.decoded else { return };
+        if let Some(mark) = &decoded.mark.0 {
+            let mut own = Mark(unit.mark.take());
+            own.raise(mark);
+            unit.mark = own.0;
+            self.mark.raise(mark);
+        }
+        self.see(&decoded.seen);
+        for (table, items) in decoded.children {
+            let own = self.items.entry(table).or_default();
+            own.batches.extend(items.batches);
+            own.rows.extend(items.rows.into_iter().map(|row| self.rows + row));
+        }
+        self.rows += decoded.batches.iter().map(RecordBatch::num_rows).sum::<usize>();
+        self.bytes += decoded.bytes;
+        self.batches.extend(decoded.batches);
+        self.rejects.extend(decoded.rejects);
+        decoded.learned.store(&mut self.state);
+    }
+
+    /// Keeps the rows that the next run reads again.
+    fn see(&mut self, rows: &[SeenRow]) {
+        let Self { state, rules, mark, lack, .. } = self;
+        let Some(since) = rules.since.as_ref().filter(|_| rules.knows_rows) else { return };
+        let StreamState { boundary, next_boundary, mark: before, .. } = state;
+        let mark = if lack.is_some() { before.as_deref() } else { mark.0.as_deref() };
+        let is_again = since.again(mark);
+        for row in rows {
+            if row.is_repeated {
+                boundary.remove(&row.cursor, row.hash);
+            }
+            if is_again(&row.cursor) {
+                next_boundary.add(&row.cursor, row.hash, 1);
+            }
+        }
+        next_boundary.keep(is_again);
+    }
+
+    /// Ends the run. One that lacks something has failed, and does not move the mark.
+    pub(super) fn end_run(&mut self) {
+        let Self { state, rules, lack, .. } = self;
+        let before = state.mark.clone();
+        state.end_run();
+        (state.ended, state.error) = (Some(now()), lack.take());
+        if state.error.is_some() {
+            state.mark = before;
+        }
+        if let Some(since) = rules.since.as_ref().filter(|_| rules.knows_rows) {
+            state.boundary.keep(since.again(state.mark.as_deref()));
+        }
+    }
+
+    pub(super) fn is_due(&self) -> bool {
+        let CommitAt { rows, bytes, .. } = self.rules.commit;
+        self.rows + self.rejects.len() >= rows || self.bytes >= bytes
+    }
+
+    /// Whether the rows of a run that has ended take the place of those that were there.
+    fn is_accepted(&self) -> bool {
+        let written = self.state.counts().written;
+        self.rules.rows.as_ref().is_none_or(|rows| rows.contains(&written))
+    }
+
+    pub(super) fn commit(&mut self, sink: &mut dyn Sink) -> Result<(), SinkError> {
+        let items = mem::take(&mut self.items);
+        let Self { state, batches, rejects, rules, .. } = &*self;
+        let items = latest(items, &rules.merge_key, &state.schema, batches)?;
+        let known = state.children.iter().filter(|_| rules.has_children);
+        let children = known.map(|(table, learned)| {
+            let batches = items.get(table).map(Vec::as_slice).unwrap_or_default();
+            Child::new(table, &learned.schema, batches)
+        });
+        let children: Vec<_> = children.collect();
+        let is_last = state.is_finished && self.is_accepted();
+        let commit = Commit::new(&state.schema, batches, rejects, state, is_last);
+        sink.commit(&commit.with_children(&children))?;
+        self.batches.clear();
+        self.rejects.clear();
+        (self.rows, self.bytes, self.since) = (0, 0, None);
+        Ok(())
+    }
+}
