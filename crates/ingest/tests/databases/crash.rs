@@ -230,7 +230,7 @@ fn a_full_disk_of_a_server_is_waited_for() {
         assert_eq!(sink.open().unwrap(), state(1, &columns, 2));
         let many = large(24);
         let rest = rows(2..26, &many);
-        let refused = commit(&mut *sink, &ended(1, &columns, 26), &[rest.clone()]);
+        let refused = commit(&mut *sink, &ended(1, &columns, 26), std::slice::from_ref(&rest));
         assert!(!refused.unwrap_err().is_lasting(), "{mode:?}");
         server.limit_files("unlimited");
         assert_eq!(sink.open().unwrap(), state(1, &columns, 2));
