@@ -2,9 +2,6 @@
 
 use std::borrow::Cow;
 
-use serde::Deserialize;
-use serde_json::value::RawValue;
-
 use crate::schema::ColumnType;
 
 /// Up to this many significant digits every decimal is the shortest text of its own float.
@@ -27,9 +24,8 @@ pub(crate) enum Cell<'a> {
 }
 
 impl<'a> Cell<'a> {
-    /// The value of a JSON text.
-    pub(crate) fn of(value: &'a RawValue) -> Self {
-        let text = value.get();
+    /// The value that a JSON text is.
+    pub(crate) fn of(text: &'a str) -> Self {
         match text.as_bytes().first() {
             Some(b'"') => Self::Text(unquoted(text)),
             Some(b'{' | b'[') => Self::Json(text),
@@ -153,20 +149,13 @@ impl Digits {
     }
 }
 
-/// Builds cells from any place in JSON.
-impl<'de: 'a, 'a> Deserialize<'de> for Cell<'a> {
-    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        Ok(Self::of(<&RawValue>::deserialize(deserializer)?))
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use ColumnType::{Bool, Float, Int, Json, Text};
 
     fn kind(json: &str) -> Option<ColumnType> {
-        serde_json::from_str::<Cell<'_>>(json).unwrap().kind()
+        Cell::of(json).kind()
     }
 
     #[test]
@@ -250,9 +239,9 @@ mod tests {
 
     #[test]
     fn texts_are_unescaped_and_borrowed_if_they_need_no_change() {
-        let cell: Cell<'_> = serde_json::from_str(r#""a\nbé""#).unwrap();
+        let cell = Cell::of(r#""a\nbé""#);
         assert_eq!(cell.text(), Some("a\nbé"));
-        let cell: Cell<'_> = serde_json::from_str(r#""plain""#).unwrap();
+        let cell = Cell::of(r#""plain""#);
         assert!(matches!(cell, Cell::Text(Cow::Borrowed("plain"))));
     }
 

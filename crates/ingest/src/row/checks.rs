@@ -148,7 +148,7 @@ mod tests {
 
     /// Why a row with this value is set aside.
     fn reason(checker: &mut Checker, json: &str) -> Option<String> {
-        let cell: Cell<'_> = serde_json::from_str(json).unwrap();
+        let cell = Cell::of(json);
         match checker.check(&[cell]) {
             Ok(()) => None,
             Err(Fault::Row(reason)) => Some(reason),

@@ -7,6 +7,7 @@ mod children;
 mod columns;
 mod decoder;
 mod fault;
+mod fields;
 mod growth;
 mod hash;
 mod learned;

@@ -1,12 +1,12 @@
 //! [pure] Reads the JSON of a row into cells: those of the columns at their places, in one pass, and
 //! the fields that no column has.
 
-use std::{borrow::Cow, collections::HashMap, fmt, mem, sync::LazyLock};
+use std::{mem, sync::LazyLock};
 
-use serde::de::{Deserializer, Error, MapAccess, Visitor};
+use indexmap::IndexMap;
 use serde_json::value::RawValue;
 
-use super::cell::Cell;
+use super::{cell::Cell, fields::Fields};
 use crate::description::Nested;
 
 /// Where the columns of a row are in its JSON.
@@ -28,8 +28,9 @@ struct Node {
     number: usize,
     /// The column that holds its value.
     column: Option<usize>,
-    /// The fields of its object that have columns.
-    fields: HashMap<String, Node>,
+    /// The fields of its object that have columns, in the order in which they were found: most rows
+    /// have the same one.
+    fields: IndexMap<String, Node>,
     /// Whether it is left out, but for columns of their own.
     is_dropped: bool,
     /// Where its lists go, if lists become tables.
@@ -155,7 +156,7 @@ impl RowReader {
     pub(crate) fn read<'a>(&self, row: &'a RawValue, cells: &mut Cells<'a>) -> Result<(), String> {
         cells.clear(self);
         let place = Place { node: &self.root, within: None, depth: 0, is_dropped: false };
-        self.object(row, place, cells).map_err(|error| error.to_string())
+        self.object(row.get(), place, cells)
     }
 
     /// The cells of an item of a list: those of its fields, or one at the empty path if it is no
@@ -168,7 +169,7 @@ impl RowReader {
         item: &'a RawValue,
         cells: &mut Cells<'a>,
     ) -> Result<(), String> {
-        let cell = Cell::of(item);
+        let cell = Cell::of(item.get());
         if is_object(&cell) {
             return self.read(item, cells);
         }
@@ -190,22 +191,27 @@ impl RowReader {
 
     fn object<'a>(
         &self,
-        object: &'a RawValue,
+        object: &'a str,
         place: Place<'_>,
         cells: &mut Cells<'a>,
-    ) -> serde_json::Result<()> {
-        let mut json = serde_json::Deserializer::from_str(object.get());
-        json.deserialize_map(Object { reader: self, place, cells })
+    ) -> Result<(), String> {
+        let mut expected = 0;
+        for field in Fields::of(object)? {
+            let (key, value) = field?;
+            let node;
+            (node, expected) = place.node.field(&key, expected);
+            self.field(&key, value, (node, place), cells)?;
+        }
+        Ok(())
     }
 
     fn field<'a>(
         &self,
         key: &str,
-        value: &'a RawValue,
-        place: Place<'_>,
+        value: &'a str,
+        (node, place): (&Node, Place<'_>),
         cells: &mut Cells<'a>,
-    ) -> serde_json::Result<()> {
-        let node = place.node.fields.get(key).unwrap_or(&NO_COLUMNS);
+    ) -> Result<(), String> {
         cells.begin(node);
         let cell = Cell::of(value);
         if cell == Cell::Null {
@@ -246,6 +252,21 @@ impl RowReader {
             None => {}
         }
         Ok(())
+    }
+}
+
+impl Node {
+    /// The field of this name, which most often is the `expected` one, and which is expected next.
+    fn field(&self, key: &str, expected: usize) -> (&Self, usize) {
+        if let Some((own, field)) = self.fields.get_index(expected)
+            && own == key
+        {
+            return (field, expected + 1);
+        }
+        match self.fields.get_full(key) {
+            Some((number, _, field)) => (field, number + 1),
+            None => (&NO_COLUMNS, expected),
+        }
     }
 }
 
@@ -312,54 +333,6 @@ impl Place<'_> {
         };
         path.push(key.to_owned());
         path
-    }
-}
-
-/// Reads one object.
-struct Object<'r, 'c, 'a> {
-    reader: &'r RowReader,
-    place: Place<'r>,
-    cells: &'c mut Cells<'a>,
-}
-
-impl<'de> Visitor<'de> for Object<'_, '_, 'de> {
-    type Value = ();
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("an object")
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
-        while let Some(Key(key)) = map.next_key()? {
-            let value: &'de RawValue = map.next_value()?;
-            self.reader.field(&key, value, self.place, self.cells).map_err(A::Error::custom)?;
-        }
-        Ok(())
-    }
-}
-
-/// A key, borrowed if it needs no change.
-struct Key<'a>(Cow<'a, str>);
-
-impl<'de> serde::Deserialize<'de> for Key<'de> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct KeyVisitor;
-        impl<'de> Visitor<'de> for KeyVisitor {
-            type Value = Key<'de>;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a key")
-            }
-
-            fn visit_borrowed_str<E: Error>(self, key: &'de str) -> Result<Key<'de>, E> {
-                Ok(Key(Cow::Borrowed(key)))
-            }
-
-            fn visit_str<E: Error>(self, key: &str) -> Result<Key<'de>, E> {
-                Ok(Key(Cow::Owned(key.to_owned())))
-            }
-        }
-        deserializer.deserialize_str(KeyVisitor)
     }
 }
 

@@ -155,7 +155,7 @@ mod tests {
     use super::*;
 
     fn value(json: &'static str, kind: ColumnType) -> Option<Value<'static>> {
-        Value::of(&serde_json::from_str(json).unwrap(), kind)
+        Value::of(&Cell::of(json), kind)
     }
 
     fn text(text: &str) -> Option<Value<'_>> {
