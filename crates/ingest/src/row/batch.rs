@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use arrow_array::{
-    ArrayRef, RecordBatch,
+    Array, ArrayRef, RecordBatch,
     builder::{
         BooleanBuilder, Date32Builder, Decimal128Builder, Float64Builder, Int64Builder,
         StringBuilder, TimestampMicrosecondBuilder,
@@ -119,13 +119,19 @@ impl Values {
 
     fn finish(&mut self) -> ArrayRef {
         match self {
-            Self::Bool(values) => Arc::new(values.finish()),
-            Self::Int(values) => Arc::new(values.finish()),
-            Self::Float(values) => Arc::new(values.finish()),
-            Self::Decimal(values) => Arc::new(values.finish()),
-            Self::Date(values) => Arc::new(values.finish()),
-            Self::Timestamp(values) => Arc::new(values.finish()),
-            Self::Text(values) => Arc::new(values.finish()),
+            Self::Bool(values) => shrunk(values.finish()),
+            Self::Int(values) => shrunk(values.finish()),
+            Self::Float(values) => shrunk(values.finish()),
+            Self::Decimal(values) => shrunk(values.finish()),
+            Self::Date(values) => shrunk(values.finish()),
+            Self::Timestamp(values) => shrunk(values.finish()),
+            Self::Text(values) => shrunk(values.finish()),
         }
     }
+}
+
+/// An array without room for more values: many of them may wait for a commit.
+fn shrunk(mut array: impl Array + 'static) -> ArrayRef {
+    array.shrink_to_fit();
+    Arc::new(array)
 }

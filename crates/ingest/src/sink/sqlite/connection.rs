@@ -30,7 +30,7 @@ const SETTINGS: &str = "
 PRAGMA synchronous = FULL;
 PRAGMA foreign_keys = OFF;
 PRAGMA legacy_alter_table = ON;
-PRAGMA cache_size = -32768;
+PRAGMA cache_size = -8192;
 ";
 
 /// Opens the file to write it, and makes it if it is not there.
