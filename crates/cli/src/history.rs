@@ -1,4 +1,4 @@
-//! [pure] What was seen of all jobs over time, as a report draws it.
+//! What was seen of all jobs over time, as a report draws it.
 
 /// How many moments are kept at most: more than a curve has points to show.
 const MOST: usize = 4096;

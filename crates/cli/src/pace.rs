@@ -1,4 +1,4 @@
-//! [pure] How fast something comes.
+//! How fast something comes.
 
 use std::{
     collections::VecDeque,
