@@ -13,7 +13,7 @@ use super::{
     bounds::Bounds,
     envelope::Envelope,
     facts::PageInfo,
-    format::ItemList,
+    format::{ItemList, Taken},
     mode::ReadMode,
     next_url, overlooked,
     resume_token::ReadIdentity,
@@ -308,17 +308,15 @@ impl Endpoint {
         let goes_on =
             next.is_some() && !is_over && !(items == 0 && continuation == Continuation::Itself);
         let content = list.content(taken);
-        let overlooked = if next.is_none() { self.overlooked(index, &list.text) } else { None };
+        let overlooked = if next.is_none() { self.overlooked(index, &list, taken) } else { None };
         Ok(PageScan { list, items, info, next, continuation, goes_on, content, overlooked })
     }
 
-    /// Where the first page names a next one, if its settings have found none on it.
-    pub(super) fn overlooked(&self, index: u64, page: &str) -> Option<String> {
-        let is_looked_for = index == 0
-            && !self.paging.is_addressable()
-            && self.paging.strategy().is_none()
-            && !self.envelope.is_lines;
-        if is_looked_for { overlooked::next_page(page) } else { None }
+    /// Where the first page names a next one besides its items, which were `taken`, if its settings
+    /// have found none on it.
+    pub(super) fn overlooked(&self, index: u64, page: &ItemList, taken: Taken) -> Option<String> {
+        let is_computed = self.paging.is_addressable() || self.paging.strategy().is_some();
+        if index > 0 || is_computed { None } else { overlooked::next_page(&page.without(taken)) }
     }
 
     /// How many pages the window holds.

@@ -5,7 +5,7 @@ use std::fmt;
 
 use serde::{
     Deserialize, Deserializer,
-    de::{DeserializeSeed, IgnoredAny, MapAccess, SeqAccess, Visitor},
+    de::{MapAccess, Visitor},
 };
 use serde_json::value::RawValue;
 
@@ -55,14 +55,9 @@ const AROUND: [&str; 12] = [
 const MOST_DEPTH: usize = 4;
 
 /// The path of a reference to a next page, or of a flag that there is one, in the JSON of a page
-/// that is an object.
+/// whose items may have been cut out.
 pub(super) fn next_page(page: &str) -> Option<String> {
-    let mut found = None;
-    let search = Search { path: "", depth: 0, found: &mut found };
-    let mut page = serde_json::Deserializer::from_str(page);
-    // What is no JSON has no keys.
-    search.deserialize(&mut page).ok()?;
-    found
+    Search { path: "", depth: 0 }.through(page)
 }
 
 /// A key without its case and without marks: `@odata.nextLink` is `odatanextlink`.
@@ -88,72 +83,42 @@ fn is_said(value: &str) -> bool {
     }
 }
 
+/// Looks through an object at a path.
 struct Search<'a> {
     path: &'a str,
     depth: usize,
-    found: &'a mut Option<String>,
 }
 
-impl<'de> DeserializeSeed<'de> for Search<'_> {
-    type Value = ();
-
-    fn deserialize<I: Deserializer<'de>>(self, input: I) -> Result<(), I::Error> {
-        input.deserialize_any(self)
+impl Search<'_> {
+    /// What is not an object has no keys.
+    fn through(self, text: &str) -> Option<String> {
+        serde_json::Deserializer::from_str(text).deserialize_map(self).ok()?
     }
 }
 
 impl<'de> Visitor<'de> for Search<'_> {
-    type Value = ();
+    type Value = Option<String>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a page")
+        f.write_str("an object")
     }
 
-    fn visit_map<M: MapAccess<'de>>(self, mut map: M) -> Result<(), M::Error> {
+    fn visit_map<M: MapAccess<'de>>(self, mut map: M) -> Result<Self::Value, M::Error> {
+        let mut found = None;
         while let Some(Key(key)) = map.next_key()? {
+            let text = map.next_value::<&RawValue>()?.get();
             let name = plain(&key);
+            if found.is_some() {
+                continue;
+            }
             if NEXT.contains(&name.as_str()) {
-                let value = map.next_value::<&RawValue>()?.get();
-                if self.found.is_none() && is_said(value) {
-                    *self.found = Some(below(self.path, &key));
-                }
+                found = is_said(text).then(|| below(self.path, &key));
             } else if AROUND.contains(&name.as_str()) && self.depth < MOST_DEPTH {
                 let path = below(self.path, &key);
-                let depth = self.depth + 1;
-                map.next_value_seed(Search { path: &path, depth, found: &mut *self.found })?;
-            } else {
-                map.next_value::<IgnoredAny>()?;
+                found = Search { path: &path, depth: self.depth + 1 }.through(text);
             }
         }
-        Ok(())
-    }
-
-    fn visit_seq<S: SeqAccess<'de>>(self, seq: S) -> Result<(), S::Error> {
-        IgnoredAny.visit_seq(seq).map(drop)
-    }
-
-    fn visit_unit<E>(self) -> Result<(), E> {
-        Ok(())
-    }
-
-    fn visit_bool<E>(self, _: bool) -> Result<(), E> {
-        Ok(())
-    }
-
-    fn visit_u64<E>(self, _: u64) -> Result<(), E> {
-        Ok(())
-    }
-
-    fn visit_i64<E>(self, _: i64) -> Result<(), E> {
-        Ok(())
-    }
-
-    fn visit_f64<E>(self, _: f64) -> Result<(), E> {
-        Ok(())
-    }
-
-    fn visit_str<E>(self, _: &str) -> Result<(), E> {
-        Ok(())
+        Ok(found)
     }
 }
 

@@ -267,11 +267,11 @@ impl<T: Send + 'static> OpenPage<T> {
         }
     }
 
-    /// How many items there are and the metadata of the page.
-    pub(super) fn survey(&self) -> Result<(usize, PageInfo), Error> {
+    /// The extent of its items, and the metadata of the page.
+    pub(super) fn survey(&self) -> Result<(Taken, PageInfo), Error> {
         let survey = self.list.survey_all(&self.response, &self.endpoint.envelope, None);
         let (taken, metadata) = survey.map_err(|error| self.effort.attach_to(error))?;
-        Ok((taken.count, self.with_headers(metadata.info)))
+        Ok((taken, self.with_headers(metadata.info)))
     }
 
     /// The metadata of the page, once every item was built.

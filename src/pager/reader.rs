@@ -227,7 +227,7 @@ impl<T: Send + 'static> Reader<T> {
         if self.endpoint.counts_the_page_at_hand() {
             self.held = permit.take();
         }
-        let scan = fetched.scan.take();
+        let mut scan = fetched.scan.take();
         let number = self.judge.plan.paging.number(self.index);
         let items = scan.as_ref().map_or(0, |scan| scan.items);
         let list = scan.as_ref().map(|scan| scan.list.clone());
@@ -250,15 +250,15 @@ impl<T: Send + 'static> Reader<T> {
             self.page = Some(page);
             return Ok(());
         }
-        let (items, info) = match &scan {
-            Some(scan) => (scan.items, scan.info),
-            None => page.survey()?,
+        let (items, info, overlooked) = match &mut scan {
+            Some(scan) => (scan.items, scan.info, scan.overlooked.take()),
+            None => {
+                let (taken, info) = page.survey()?;
+                let overlooked = self.endpoint.overlooked(self.index, &page.list, taken);
+                (taken.count, info, overlooked)
+            }
         };
         self.endpoint.bounds.check_items(items as u64)?;
-        let overlooked = match &scan {
-            Some(scan) => scan.overlooked.clone(),
-            None => self.endpoint.overlooked(self.index, &page.list.text),
-        };
         let named = scan.filter(|_| self.endpoint.paging.is_chained());
         let concluded = self.conclude(items, &info, repeats, named);
         match concluded.and_then(|()| self.judge.check_overlooked(overlooked.as_deref())) {

@@ -334,6 +334,14 @@ async fn case_05_what_says_that_there_is_one_page_is_believed() {
         let paging = Paging::next_url("links.next");
         assert_eq!(whole(rows(&server, paging, Envelope::default())).await, ids([1, 2]));
     }
+    // What lines have are items, whatever their keys are called.
+    let lines = |_: &Asked| {
+        let lines = "{\"next\": \"x\"}\n";
+        ResponseTemplate::new(200).set_body_raw(lines, "application/x-ndjson")
+    };
+    let server = api(lines).await;
+    let read = whole(rows(&server, Paging::link_header(), Envelope::bare_array())).await;
+    assert_eq!(read, [json!({ "next": "x" })]);
     // From the second page on it is known where a page names the next one.
     let server = api(|asked| match asked.param("page") {
         None => body(json!({ "data": [1], "links": { "next": "?page=2" }, "next": "/help" })),

@@ -121,9 +121,9 @@ impl<T: Send + 'static> Reader<T> {
         let bounds = self.endpoint.bounds;
         if !self.is_judged {
             let survey = page.survey();
-            let concluded = survey.and_then(|(items, info)| {
-                bounds.check_items(items as u64)?;
-                self.conclude(items, &info, false, None)
+            let concluded = survey.and_then(|(taken, info)| {
+                bounds.check_items(taken.count as u64)?;
+                self.conclude(taken.count, &info, false, None)
             });
             match concluded {
                 Err(error) if error.kind() == ErrorKind::Incomplete => self.failure = Some(error),
