@@ -9,6 +9,7 @@ use super::{
     envelope::Envelope,
     facts::{Fact, PageInfo, Remarks, Said},
     format::{ItemList, Typed},
+    overlooked,
     resume_token::ResumeToken,
 };
 use crate::{response::Response, signer::Signer};
@@ -20,6 +21,10 @@ use crate::{response::Response, signer::Signer};
 /// the tree has a list in the right place.
 pub fn page(body: &[u8]) {
     let page = decoded(body);
+    if let Ok(text) = str::from_utf8(body) {
+        // Whatever it finds, it comes to an end.
+        overlooked::next_page(text);
+    }
     // Skipped values are checked less than those that are built.
     let Ok(tree) = serde_json::from_slice::<Value>(body) else { return };
     let items = match &tree {

@@ -1,6 +1,6 @@
 //! Jobs that copy a table of a program.
 
-use std::{fmt, sync::Arc};
+use std::{fmt, sync::Arc, time::Duration};
 
 use chrono::TimeDelta;
 use ciborium::Value;
@@ -232,19 +232,24 @@ fn fault(stream: &StreamDescription, has_key: bool) -> Option<&'static str> {
 }
 
 fn fault_of_windows(windows: &Windows) -> Option<&'static str> {
-    let Windows { step, start, format, .. } = windows;
+    let Windows { step, granularity, start, format, .. } = windows;
     let Some(start) = start.as_deref().and_then(|start| format.parse(start)) else {
         return Some("windows need a `start` of their `format`, which has to be one of times");
     };
-    let end = start.checked_add_signed(TimeDelta::from_std(*step).ok()?);
-    let written = end.and_then(|end| format.parse(&format.write(end)?));
-    (written != end).then_some("the `step` of windows is finer than their `format` tells")
+    if granularity > step {
+        return Some("the `granularity` of windows is longer than their `step`");
+    }
+    let is_finer = |length: &Duration| {
+        let length = TimeDelta::from_std(*length).ok();
+        let end = length.and_then(|length| start.checked_add_signed(length));
+        end != end.and_then(|end| format.parse(&format.write(end)?))
+    };
+    let fault = "the `step` or `granularity` of windows is finer than their `format` tells";
+    (is_finer(step) || is_finer(granularity)).then_some(fault)
 }
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
 
     const HOUR: Duration = Duration::from_secs(60 * 60);
@@ -280,6 +285,8 @@ mod tests {
             (windows.format, windows.start) = (format, start.map(str::to_owned));
             windows
         };
+        let mut inclusive = windows(MomentFormat::Unix, Some("0"));
+        inclusive.granularity = 2 * HOUR;
         let mut late = since(MomentFormat::Text, None);
         late.lookback = HOUR;
         let unix = since(MomentFormat::Unix, Some("0"));
@@ -290,6 +297,7 @@ mod tests {
             (WriteMode::Merge, None, Some(windows(MomentFormat::Unix, None)), Some("`start`")),
             (WriteMode::Merge, Some(unix), Some(windows(MomentFormat::Unix, None)), None),
             (WriteMode::Merge, None, Some(windows(MomentFormat::Text, Some("0"))), Some("`start`")),
+            (WriteMode::Merge, None, Some(inclusive), Some("`granularity`")),
             (
                 WriteMode::Merge,
                 None,

@@ -266,6 +266,7 @@ impl fmt::Debug for Incremental {
 /// | `from` | the parameter that takes the start of a window |
 /// | `to` | the parameter that takes its end |
 /// | `step` | how long a window is: a number of seconds, or text such as `1d` |
+/// | `granularity` | for an API that reads what is at `to` as well: the smallest difference of two of its moments, such as `1s`, or `1d` for dates. A window then ends so long before the next one begins, so that no row is in both. By default `to` is not in the window, and the next one begins where it ends |
 /// | `start` | where the first window begins; by default the `start` of `incremental`, if both have the same format |
 /// | `end` | where the last window ends; by default the time at which the run starts |
 /// | `format` | how moments are written: `rfc3339`, `unix`, `unix_ms` or `date`; by default as in `incremental`, or `rfc3339` |
@@ -280,6 +281,9 @@ pub struct Windows {
     /// How long a window is.
     #[serde(deserialize_with = "forms::above_zero")]
     pub step: Duration,
+    /// How long a window ends before the next one begins, if the API reads what is at `to` as well.
+    #[serde(default, deserialize_with = "forms::duration")]
+    pub granularity: Duration,
     /// Where the first window begins.
     #[serde(default)]
     pub start: Option<String>,
@@ -296,7 +300,8 @@ impl Windows {
     #[must_use]
     pub fn new(from: impl Into<String>, to: impl Into<String>, step: Duration) -> Self {
         let format = MomentFormat::default();
-        Self { from: from.into(), to: to.into(), step, start: None, end: None, format }
+        let granularity = Duration::ZERO;
+        Self { from: from.into(), to: to.into(), step, granularity, start: None, end: None, format }
     }
 }
 
@@ -304,6 +309,7 @@ impl fmt::Debug for Windows {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Windows")
             .field("step", &self.step)
+            .field("granularity", &self.granularity)
             .field("format", &self.format)
             .finish_non_exhaustive()
     }

@@ -159,6 +159,7 @@ pub(super) fn windows_of(stream: &StreamDescription) -> Option<TimeWindows> {
         from: windows.from.clone(),
         to: windows.to.clone(),
         step: TimeDelta::from_std(windows.step).unwrap_or(TimeDelta::MAX),
+        granularity: TimeDelta::from_std(windows.granularity).unwrap_or(TimeDelta::MAX),
         start: windows.start.as_ref().and_then(parse),
         end: windows.end.as_ref().and_then(parse),
         format: windows.format,

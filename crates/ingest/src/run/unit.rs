@@ -49,6 +49,8 @@ pub(crate) struct TimeWindows {
     pub(crate) from: String,
     pub(crate) to: String,
     pub(crate) step: TimeDelta,
+    /// How long a window ends before the next one begins; zero if an end is not in its window.
+    pub(crate) granularity: TimeDelta,
     pub(crate) start: Option<DateTime<Utc>>,
     /// Where the last one ends, unless when the run began.
     pub(crate) end: Option<DateTime<Utc>>,
@@ -152,18 +154,21 @@ impl TimeWindows {
         let end = self.end.unwrap_or(until);
         let mut units = Vec::new();
         let mut from = start;
-        while from < end {
+        let ends_are_in = !self.granularity.is_zero();
+        while from < end || (ends_are_in && from == end) {
             if units.len() == MAX_WINDOWS {
                 return Err(format!("there are more than {MAX_WINDOWS} windows"));
             }
-            let to = from.checked_add_signed(self.step).map_or(end, |to| to.min(end));
+            let next = from.checked_add_signed(self.step);
+            let to = next.map_or(end, |next| end.min(next - self.granularity));
             let (low, high) = (self.text(from), self.text(to));
             units.push(Unit {
                 key: format!("{low}..{high}"),
                 params: vec![(self.from.clone(), low), (self.to.clone(), high)],
                 conditions: Vec::new(),
             });
-            from = to;
+            let Some(next) = next else { break };
+            from = next;
         }
         Ok(units)
     }
@@ -183,6 +188,7 @@ mod tests {
             from: "since".into(),
             to: "until".into(),
             step: TimeDelta::days(1),
+            granularity: TimeDelta::zero(),
             start: Some(moment("2024-02-27")),
             end: None,
             format: MomentFormat::Date,
@@ -198,6 +204,38 @@ mod tests {
         let endless = TimeWindows { step: TimeDelta::milliseconds(1), ..windows };
         let refused = endless.units(None, moment("2024-03-01")).unwrap_err();
         assert!(refused.contains("100000"), "{refused}");
+    }
+
+    #[test]
+    fn windows_whose_ends_are_in_them_share_no_moment() {
+        let days = TimeDelta::days;
+        for (step, granularity, format, end, expected) in [
+            (1, days(1), MomentFormat::Date, "2024-02-29", "27..27 28..28 29..29"),
+            (2, days(1), MomentFormat::Date, "2024-02-29", "27..28 29..29"),
+            (2, days(1), MomentFormat::Date, "2024-02-28", "27..28"),
+            (1, days(1), MomentFormat::Date, "2024-02-28T09:00:00Z", "27..27 28..28"),
+            (
+                1,
+                TimeDelta::seconds(1),
+                MomentFormat::Rfc3339,
+                "2024-02-28T09:00:00Z",
+                "27T00:00:00Z..27T23:59:59Z 28T00:00:00Z..28T09:00:00Z",
+            ),
+        ] {
+            let windows = TimeWindows {
+                from: "since".into(),
+                to: "until".into(),
+                step: days(step),
+                granularity,
+                start: Some(moment("2024-02-27")),
+                end: Some(moment(end)),
+                format,
+            };
+            let units = windows.units(None, moment("2024-03-01")).unwrap();
+            let keys: Vec<_> =
+                units.into_iter().map(|unit| unit.key.replace("2024-02-", "")).collect();
+            assert_eq!(keys.join(" "), expected);
+        }
     }
 
     #[test]

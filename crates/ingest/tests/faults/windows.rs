@@ -39,6 +39,26 @@ jobs:
         windows: { from: since, to: until, step: 100d }
 ";
 
+/// As dates, of an API that reads the day that a window ends at as well.
+const DAYS: &str = "
+tables:
+  - { name: rows, id: id }
+jobs:
+  copy:
+    sink: { sqlite: '${DB}' }
+    streams:
+      - table: rows
+        write: append
+        windows:
+          from: since
+          to: until
+          step: 2d
+          granularity: 1d
+          format: date
+          start: 2024-01-01
+          end: 2024-01-09
+";
+
 /// Row `id` was changed so many hours after the start of 2024.
 fn row(id: usize) -> Value {
     let moment = format!("2024-01-{:02}T{:02}:00:00Z", 1 + id / 24, id % 24);
@@ -90,6 +110,22 @@ async fn a_scan_in_windows_that_doubles_rows() {
     assert_eq!(windows.len(), 10);
     assert_eq!(windows[0].0, first.parse::<DateTime<Utc>>().unwrap());
     assert_eq!(windows[9].1, last.parse::<DateTime<Utc>>().unwrap());
+}
+
+#[tokio::test]
+async fn windows_whose_ends_are_in_them_double_no_row() {
+    let setup = Setup::new(DAYS, |request| {
+        let (since, until) = (request.param("since").unwrap(), request.param("until").unwrap());
+        let mut rows = rows();
+        rows.retain(|row| {
+            let day = &row["updated_at"].as_str().unwrap()[..10];
+            since <= day && day <= until
+        });
+        page(&rows, request)
+    });
+    setup.complete().await;
+    // To the end of the ninth day.
+    assert_eq!(setup.ids("rows"), all(1..=215));
 }
 
 #[tokio::test]

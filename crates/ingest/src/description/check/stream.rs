@@ -110,13 +110,19 @@ impl Checks<'_> {
     }
 
     fn windows(&self, keys: &KeyPath, windows: &Windows) -> Result<(), Failure> {
-        let Windows { step, start, end, format, .. } = windows;
+        let Windows { step, granularity, start, end, format, .. } = windows;
         if *format == MomentFormat::Text {
             return Err(self.fault(&keys.to("format"), "windows need a `format` of times"));
         }
-        if step.as_nanos() % unit(*format).as_nanos() != 0 {
-            let message = format!("is finer than the `format` of times: `{}`", format.example());
-            return Err(self.fault(&keys.to("step"), message));
+        for (key, length) in [("step", step), ("granularity", granularity)] {
+            if length.as_nanos() % unit(*format).as_nanos() != 0 {
+                let message =
+                    format!("is finer than the `format` of times: `{}`", format.example());
+                return Err(self.fault(&keys.to(key), message));
+            }
+        }
+        if granularity > step {
+            return Err(self.fault(&keys.to("granularity"), "is longer than the `step`"));
         }
         self.moment(&keys.to("start"), start.as_deref(), *format)?;
         self.moment(&keys.to("end"), end.as_deref(), *format)?;

@@ -114,6 +114,19 @@ fn what_is_wrong_with_a_stream_is_named_with_its_place() {
             "finer than",
         ),
         (
+            "table: plain\nwindows: { from: a, to: b, step: 7d, granularity: 1s, format: date, \
+             start: 2024-01-01 }",
+            11,
+            "windows.granularity",
+            "finer than",
+        ),
+        (
+            "table: plain\nwindows: { from: a, to: b, step: 1s, granularity: 1m, start: 2024-01-01 }",
+            11,
+            "windows.granularity",
+            "longer than the `step`",
+        ),
+        (
             "table: plain\nwindows:\n  from: a\n  to: b\n  step: 1d\n  format: date\n  \
              start: 2024-02-01\n  end: 2024-01-01",
             17,
