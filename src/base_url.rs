@@ -35,39 +35,40 @@ impl BaseUrl {
     /// # Errors
     /// [`ErrorKind::Config`], which names the problem and echoes nothing.
     pub(crate) fn parse(text: &str) -> Result<Self, Error> {
-        let invalid = |what: &'static str| Error::new(ErrorKind::Config, what);
         if text.chars().any(|c| c.is_control() || c.is_whitespace()) {
-            return Err(invalid("base_url: must not hold spaces or control characters"));
+            return Err(Error::config("base_url: must not hold spaces or control characters"));
         }
         let scheme_and_rest = text.split_once("://").filter(|(scheme, _)| is_http(scheme));
         let Some((_, rest)) = scheme_and_rest else {
-            return Err(invalid("base_url: must start with http:// or https://"));
+            return Err(Error::config("base_url: must start with http:// or https://"));
         };
         let authority = rest.split(['/', '\\', '?', '#']).next().unwrap_or_default();
         if authority.contains('@') {
-            return Err(invalid("base_url: must not hold a user name or a password"));
+            return Err(Error::config("base_url: must not hold a user name or a password"));
         }
         if authority.is_empty() {
-            return Err(invalid("base_url: the host is missing"));
+            return Err(Error::config("base_url: the host is missing"));
         }
         let url = Url::parse(text).map_err(|source| match source {
-            url::ParseError::InvalidPort => invalid("base_url: the port must be from 1 to 65535"),
-            source => invalid("base_url: is not a valid URL").with_source(source),
+            url::ParseError::InvalidPort => {
+                Error::config("base_url: the port must be from 1 to 65535")
+            }
+            source => Error::config("base_url: is not a valid URL").with_source(source),
         })?;
         if url.query().is_some() || url.fragment().is_some() {
-            return Err(invalid("base_url: must not hold a query or a fragment"));
+            return Err(Error::config("base_url: must not hold a query or a fragment"));
         }
         let Some(host) = url.host_str().filter(|host| !host.is_empty()) else {
-            return Err(invalid("base_url: the host is missing"));
+            return Err(Error::config("base_url: the host is missing"));
         };
         let origin = match url.port() {
-            Some(0) => return Err(invalid("base_url: the port must be from 1 to 65535")),
+            Some(0) => return Err(Error::config("base_url: the port must be from 1 to 65535")),
             Some(port) => format!("{}://{host}:{port}", url.scheme()),
             None => format!("{}://{host}", url.scheme()),
         };
         let path = encode(url.path()).trim_end_matches('/').to_owned();
         let base = Self { url, origin, path };
-        base.uri("").map_err(|_| invalid("base_url: is not a valid URL"))?;
+        base.uri("").map_err(|_| Error::config("base_url: is not a valid URL"))?;
         Ok(base)
     }
 

@@ -238,6 +238,11 @@ impl Error {
         }))
     }
 
+    /// A setting is invalid: `message` names it, and what is wrong with it.
+    pub(crate) fn config(message: impl Into<Cow<'static, str>>) -> Self {
+        Self::new(ErrorKind::Config, message)
+    }
+
     /// The pool accepts no more calls, or the end of its drain cut this one off.
     pub(crate) fn shutting_down() -> Self {
         Self::new(ErrorKind::ShuttingDown, "the pool is shutting down")

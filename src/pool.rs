@@ -10,7 +10,7 @@ use tokio::sync::{OnceCell, broadcast};
 use crate::{
     config::PoolConfig,
     dispatch::Tenant,
-    error::{Error, ErrorKind},
+    error::Error,
     events::{Event, Events},
     request::Request,
     response::Response,
@@ -164,7 +164,7 @@ impl AwwPool {
         if self.tenant.is_some() {
             let what = "supervisor: it does not have the credentials of this handle; send \
                         FetchBy and OpenStream::by to that of the pool";
-            return Err(Error::new(ErrorKind::Config, what));
+            return Err(Error::config(what));
         }
         self.address().await
     }

@@ -13,7 +13,7 @@ use serde::{
 };
 
 use super::PoolConfig;
-use crate::error::{Error, ErrorKind};
+use crate::error::Error;
 
 impl PoolConfig {
     /// Settings from the environment: with the prefix `API` these are `API_BASE_URL`,
@@ -22,8 +22,8 @@ impl PoolConfig {
     /// empty one counts as not set.
     ///
     /// # Errors
-    /// [`ErrorKind::Config`], naming the variable and never what it holds, for a value of the
-    /// wrong form and for a variable with the prefix that is no setting.
+    /// [`ErrorKind::Config`](crate::ErrorKind::Config), naming the variable and never what it
+    /// holds, for a value of the wrong form and for a variable with the prefix that is no setting.
     ///
     /// ```no_run
     /// # fn demo() -> Result<(), vantage_api_pool::Error> {
@@ -49,7 +49,7 @@ fn read(
     });
     let variables = Variables { settings, next: None };
     let config = PoolConfig::deserialize(MapAccessDeserializer::new(variables));
-    config.map_err(|error| Error::new(ErrorKind::Config, error.to_string()))
+    config.map_err(|error| Error::config(error.to_string()))
 }
 
 /// Variables, each by its name and what it holds, as a map of settings.

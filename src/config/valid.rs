@@ -32,7 +32,7 @@ const MAX_KEEPALIVE: Duration = Duration::from_secs(32_767);
 macro_rules! refuse_if {
     ($($is_wrong:expr => $what:expr;)*) => {
         $(if $is_wrong {
-            return Err(Error::new(ErrorKind::Config, $what));
+            return Err(Error::config($what));
         })*
     };
 }
@@ -129,8 +129,7 @@ impl PoolConfig {
         self.credentials.as_ref().map_or(Ok(()), Credentials::validate)?;
 
         let as_config = |error: Error| {
-            Error::new(ErrorKind::Config, "a default header is not legal in HTTP")
-                .with_source(error)
+            Error::config("a default header is not legal in HTTP").with_source(error)
         };
         let mut headers = HeaderMap::new();
         for (name, value) in &self.default_headers {
@@ -148,8 +147,8 @@ impl PoolConfig {
         let breaker = self.circuit_breaker.as_ref();
         if let Some(target) = breaker.and_then(CircuitBreaker::health_check_target) {
             base.join(target).map_err(|error| {
-                let what = "circuit_breaker: health_check is no target below the base URL";
-                Error::new(ErrorKind::Config, what).with_source(error)
+                Error::config("circuit_breaker: health_check is no target below the base URL")
+                    .with_source(error)
             })?;
         }
         let valid = ValidConfig {

@@ -9,7 +9,7 @@ use super::{AwwPool, PoolBuilder};
 use crate::{
     config::PoolConfig,
     dispatch::Tenant,
-    error::{Error, ErrorKind},
+    error::Error,
     request::Request,
     supervisor::messages::InvalidateToken,
     token_manager::{Credentials, Token, TokenSource},
@@ -94,15 +94,16 @@ impl AwwPool {
     /// ```
     ///
     /// # Errors
-    /// [`ErrorKind::Config`] for a number of tokens out of range, for a source that does not
-    /// serve it, and in a pool with
-    /// [`rate_limit_per_token`](PoolBuilder::rate_limit_per_token), which is for the pool's
-    /// own tokens alone. Nothing is sent and nothing starts here.
+    /// [`ErrorKind::Config`](crate::ErrorKind::Config) for a number of tokens out of range, for a
+    /// source that does not serve it, and in a pool with
+    /// [`rate_limit_per_token`](PoolBuilder::rate_limit_per_token), which is for the pool's own
+    /// tokens alone. Nothing is sent and nothing starts here.
     pub fn with_credentials(&self, credentials: Credentials) -> Result<Self, Error> {
         let config = &self.inner.config;
         if config.rate_limit_per_token.is_some() {
-            let what = "with_credentials: rate_limit_per_token is for the pool's own tokens";
-            return Err(Error::new(ErrorKind::Config, what));
+            return Err(Error::config(
+                "with_credentials: rate_limit_per_token is for the pool's own tokens",
+            ));
         }
         credentials.validate()?;
         let tenant = Arc::new(Tenant::new(config, credentials, Instant::now()));
@@ -113,7 +114,7 @@ impl AwwPool {
     /// its own.
     pub(super) fn for_the_pool(&self, what: &'static str) -> Result<(), Error> {
         match self.tenant {
-            Some(_) => Err(Error::new(ErrorKind::Config, what)),
+            Some(_) => Err(Error::config(what)),
             None => Ok(()),
         }
     }
@@ -124,8 +125,8 @@ impl AwwPool {
     /// under way brings. Nothing is acquired before a call needs it.
     ///
     /// # Errors
-    /// [`ErrorKind::Config`] when there is no such token, [`ErrorKind::ShuttingDown`] when the
-    /// pool or the handle has ended.
+    /// [`ErrorKind::Config`](crate::ErrorKind::Config) when there is no such token,
+    /// [`ErrorKind::ShuttingDown`] when the pool or the handle has ended.
     pub async fn invalidate_token(&self, slot: usize) -> Result<(), Error> {
         let supervisor = self.address().await?;
         if let Some(tenant) = &self.tenant {

@@ -12,12 +12,7 @@ use std::{
 use rust_decimal::Decimal;
 
 use super::{Credentials, Issued, inside::Marks, unauthorized::Record};
-use crate::{
-    blocking::CallbackThreads,
-    error::{Error, ErrorKind},
-    lock::lock,
-    rate_limit::Rotation,
-};
+use crate::{blocking::CallbackThreads, error::Error, lock::lock, rate_limit::Rotation};
 
 /// Numbers the sets of this process.
 static NEXT_ID: AtomicU64 = AtomicU64::new(1);
@@ -135,8 +130,7 @@ impl TokenSet {
 
 /// The error for a slot that does not exist.
 pub(crate) fn no_token(slot: usize, slots: usize) -> Error {
-    let what = format!("invalidate_token: there is no token {slot} among {slots}");
-    Error::new(ErrorKind::Config, what)
+    Error::config(format!("invalidate_token: there is no token {slot} among {slots}"))
 }
 
 #[cfg(test)]

@@ -9,8 +9,8 @@
 //! # Ok::<(), vantage_api_pool::Error>(())
 //! ```
 //!
-//! Their errors are an [`Error`] of [`ErrorKind::Token`] that names the variable, the file or the
-//! endpoint, and never its content.
+//! Their errors are an [`Error`] of [`ErrorKind::Token`](crate::ErrorKind::Token) that names the
+//! variable, the file or the endpoint, and never its content.
 
 mod auth;
 mod bearer;
@@ -31,10 +31,7 @@ pub use fixed::StaticTokens;
 
 pub use crate::token_manager::{Credentials, TokenSource};
 
-use crate::{
-    error::{Error, ErrorKind},
-    token_manager::Token,
-};
+use crate::{error::Error, token_manager::Token};
 
 /// The token in `text`, if there is one.
 fn present(text: &str) -> Option<Token> {
@@ -47,6 +44,5 @@ fn one_per_slot(source: &str, has: usize, slots: usize) -> Result<(), Error> {
     if has == slots {
         return Ok(());
     }
-    let what = format!("{source}: has {has} for the pool's {slots} token(s)");
-    Err(Error::new(ErrorKind::Config, what))
+    Err(Error::config(format!("{source}: has {has} for the pool's {slots} token(s)")))
 }

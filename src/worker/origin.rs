@@ -3,7 +3,7 @@
 //! lead to, so that none affects another.
 
 use std::{
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex},
     time::Instant,
 };
 
@@ -13,6 +13,7 @@ use crate::{
     config::ValidConfig,
     dispatch::{Call, SharedBreaker},
     error::Error,
+    lock::lock,
     rate_limit::{Hold, HoldPermit, Pace, Pacer, RateLimiter, default_burst},
     retry::Budget,
     stats::WaitCause,
@@ -50,7 +51,7 @@ impl<'a> Api<'a> {
     }
 
     pub(super) fn budget<T>(&self, with: impl FnOnce(&mut Budget) -> T) -> T {
-        with(&mut self.budget.lock().unwrap_or_else(PoisonError::into_inner))
+        with(&mut lock(self.budget))
     }
 }
 
@@ -135,7 +136,7 @@ impl Origins {
 
     /// The origin of `base`.
     pub(super) fn get(&self, base: &BaseUrl) -> Arc<Origin> {
-        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut known = lock(&self.known);
         if let Some(origin) = known.iter().find(|origin| origin.name == base.origin()) {
             return Arc::clone(origin);
         }

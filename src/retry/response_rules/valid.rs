@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::{HeaderTest, PlaceTest, ResponseRule};
 use crate::{
-    error::{Error, ErrorKind},
+    error::Error,
     path::Path,
     response::{Action, Response, Ruling},
 };
@@ -20,12 +20,12 @@ const LONGEST: f64 = u32::MAX as f64;
 /// Checks the rules of a pool.
 ///
 /// # Errors
-/// [`ErrorKind::Config`], naming the rule by its number, from 1, and what is wrong.
+/// [`ErrorKind::Config`](crate::ErrorKind::Config), naming the rule by its number, from 1, and what
+/// is wrong.
 pub(crate) fn check_rules(rules: &[ResponseRule]) -> Result<(), Error> {
     for (n, rule) in rules.iter().enumerate() {
         check(rule).map_err(|what| {
-            let what = format!("response_rule {}, {}: {what}", n + 1, name(rule.action));
-            Error::new(ErrorKind::Config, what)
+            Error::config(format!("response_rule {}, {}: {what}", n + 1, name(rule.action)))
         })?;
     }
     Ok(())
