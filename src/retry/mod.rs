@@ -29,6 +29,6 @@ pub use breaker::{BreakerState, CircuitBreaker};
 pub(crate) use budget::{Budget, Earnings};
 pub(crate) use decide::{Attempt, Decision, Policy, decide, is_unreached};
 pub use hedge::Hedge;
-pub(crate) use hedge::{HedgeBudget, When};
+pub(crate) use hedge::MOST_HEDGES_SAVED;
 pub use response_rules::ResponseRule;
 pub(crate) use response_rules::{apply_rules, check_rules};
