@@ -39,7 +39,7 @@ mod schemes;
 mod transport;
 mod valid;
 
-pub(crate) use auth::{Auth, OAuth2, Secrets};
+pub(crate) use auth::{Auth, Secrets};
 pub(crate) use valid::ValidConfig;
 
 /// The most workers that a pool has.

@@ -6,7 +6,7 @@ use http::{HeaderMap, HeaderName, HeaderValue};
 use super::ClientCredentials;
 use super::{Credentials, EnvTokens, FileTokens, StaticTokens, bearer, bearer::put};
 use crate::{
-    config::{Auth, OAuth2, PoolConfig, Secrets},
+    config::{Auth, PoolConfig, Secrets},
     error::Error,
     pool::PoolBuilder,
     request::Request,
@@ -53,7 +53,24 @@ fn credentials(auth: Auth) -> Result<Credentials, Error> {
                 request.query(&[(&name, token)])
             }))
         }
-        Auth::OAuth2(grant) => client_credentials(grant),
+        #[cfg(feature = "oauth2")]
+        Auth::OAuth2 {
+            token_url,
+            client_id,
+            client_secret,
+            scopes,
+            params,
+            credentials_in_body,
+        } => {
+            let source = ClientCredentials::new(token_url, client_id, client_secret);
+            let source = scopes.into_iter().fold(source, ClientCredentials::scope);
+            let with = |source: ClientCredentials, (name, value)| source.param(name, value);
+            let source = params.into_iter().fold(source, with);
+            let source = if credentials_in_body { source.credentials_in_body() } else { source };
+            Ok(Credentials::from_source(1, source, bearer))
+        }
+        #[cfg(not(feature = "oauth2"))]
+        Auth::OAuth2 { .. } => Err(Error::config("auth: oauth2 needs the feature `oauth2`")),
     }
 }
 
@@ -81,19 +98,4 @@ where
             Credentials::from_source(count, source, apply)
         }
     }
-}
-
-#[cfg(feature = "oauth2")]
-fn client_credentials(grant: OAuth2) -> Result<Credentials, Error> {
-    let source = ClientCredentials::new(grant.token_url, grant.client_id, grant.client_secret);
-    let source = grant.scopes.into_iter().fold(source, ClientCredentials::scope);
-    let params = grant.params.into_iter();
-    let source = params.fold(source, |source, (name, value)| source.param(name, value));
-    let source = if grant.credentials_in_body { source.credentials_in_body() } else { source };
-    Ok(Credentials::from_source(1, source, bearer))
-}
-
-#[cfg(not(feature = "oauth2"))]
-fn client_credentials(_: OAuth2) -> Result<Credentials, Error> {
-    Err(Error::config("auth: oauth2 needs the feature `oauth2`"))
 }
