@@ -65,6 +65,7 @@ const PURE: &[&str] = &[
     "pager/mode.rs",
     "pager/next_url.rs",
     "path.rs",
+    "path/fields.rs",
     "pager/reorder.rs",
     "pager/resume_token.rs",
     "pager/judge/wording.rs",
