@@ -161,6 +161,7 @@ impl ErrorKind {
 /// What is known about whether the server has seen the request. It decides whether a method
 /// that is not idempotent may be sent again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum Delivery {
     /// No byte of the request left this process.
     NotSent,

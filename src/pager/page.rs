@@ -347,7 +347,7 @@ pub(crate) async fn fetch_page<D: ItemDecoder>(
     endpoint.bounds = bounds.begun(Instant::now());
     let endpoint = Arc::new(endpoint);
     let decoder: Arc<dyn ErasedDecoder<D::Item>> = Arc::new(decoder);
-    let connected = pool.into().0.connect().await?;
+    let connected = pool.into().connect().await?;
     paging.check_origins(&connected.caller.dispatcher.config)?;
     let page = async {
         let mut fetched = endpoint.fetch(&connected.caller, index, address, size).await?;

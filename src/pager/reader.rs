@@ -90,7 +90,7 @@ impl<T: Send + 'static> Reader<T> {
         endpoint.priority = endpoint.priority.or_else(Priority::of_scope);
         endpoint.bounds = endpoint.bounds.begun(Instant::now());
         position.check(&endpoint.paging)?;
-        let connected = link.0.connect().await?;
+        let connected = link.connect().await?;
         endpoint.paging.check_origins(&connected.caller.dispatcher.config)?;
         let endpoint = Arc::new(endpoint);
         let plan = Plan::new(endpoint.paging.clone(), &position);

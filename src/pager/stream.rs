@@ -90,7 +90,7 @@ impl<T: Send + 'static> PaginatedStream<T> {
     ) -> Self {
         let endpoint = Box::new(Endpoint::new(endpoint.into()));
         let link = pool.into();
-        let signer = link.0.signer();
+        let signer = link.signer.clone();
         let decoder = Arc::new(decoder);
         let state = StreamState::Idle { link, endpoint, decoder, start: None, token: None };
         Self { state, signer, told: None }

@@ -75,7 +75,7 @@ impl AwwPool {
     /// concerns the whole pool is refused to it: [`resize`](Self::resize),
     /// [`set_rate`](Self::set_rate) and the [`supervisor`](Self::supervisor) address, where
     /// messages go out with the pool's own credentials unless they name the handle
-    /// ([`FetchBy`](crate::messages::FetchBy)). A default `Authorization` or `Cookie`
+    /// ([`Fetch::by`](crate::messages::Fetch::by)). A default `Authorization` or `Cookie`
     /// header is the pool's own too and does not go out with its calls; all other default headers
     /// do, so none of them should identify anybody.
     ///
@@ -133,7 +133,7 @@ impl AwwPool {
             let is_over = tenant.is_closed() || !supervisor.connected();
             return if is_over { Err(Error::gone()) } else { tenant.tokens.invalidate(slot) };
         }
-        supervisor.send(InvalidateToken(slot)).await.map_err(|_| Error::gone())?
+        supervisor.send(InvalidateToken::new(slot)).await.map_err(|_| Error::gone())?
     }
 }
 

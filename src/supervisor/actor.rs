@@ -17,7 +17,7 @@ use super::{
     answer::WhileAwaited,
     health,
     heartbeat::HeartbeatMonitor,
-    messages::{Fetch, FetchBy, GetStats, InvalidateToken, OpenStream, WarmUp},
+    messages::{Fetch, GetStats, InvalidateToken, OpenStream, WarmUp},
     roles::Roles,
     threads::Threads,
     workers::Workers,
@@ -161,6 +161,11 @@ impl Supervisor {
         }
     }
 
+    /// The way to `handle`, or to the pool itself.
+    fn link(&self, handle: Option<PoolLink>) -> PoolLink {
+        handle.unwrap_or_else(|| PoolLink::of_pool(Arc::clone(&self.dispatcher)))
+    }
+
     fn enforce_deadlines(&mut self) {
         self.dispatcher
             .fail_overdue(Instant::now().checked_sub(GRACE).unwrap_or_else(Instant::now));
@@ -246,23 +251,11 @@ impl Handler<Retire> for Supervisor {
 impl Handler<Fetch> for Supervisor {
     type Result = WhileAwaited<Result<Response, Error>>;
 
-    fn handle(&mut self, Fetch(request): Fetch, _: &mut Self::Context) -> Self::Result {
-        let dispatcher = Arc::clone(&self.dispatcher);
-        WhileAwaited(Box::pin(async move { dispatcher.call(request, None).await }))
-    }
-}
-
-impl Handler<FetchBy> for Supervisor {
-    type Result = WhileAwaited<Result<Response, Error>>;
-
-    fn handle(
-        &mut self,
-        FetchBy { handle, request }: FetchBy,
-        _: &mut Self::Context,
-    ) -> Self::Result {
+    fn handle(&mut self, fetch: Fetch, _: &mut Self::Context) -> Self::Result {
+        let handle = self.link(fetch.handle);
         WhileAwaited(Box::pin(async move {
-            let connected = handle.0.connect().await?;
-            connected.caller.call(request).await
+            let connected = handle.connect().await?;
+            connected.caller.call(fetch.request).await
         }))
     }
 }
@@ -271,9 +264,7 @@ impl Handler<OpenStream> for Supervisor {
     type Result = MessageResult<OpenStream>;
 
     fn handle(&mut self, open: OpenStream, _: &mut Self::Context) -> Self::Result {
-        let own = Arc::clone(&self.dispatcher);
-        let handle = open.handle.unwrap_or_else(|| PoolLink(own));
-        let mut stream = PaginatedStream::get(handle, open.endpoint.0);
+        let mut stream = PaginatedStream::get(self.link(open.handle), open.endpoint.0);
         if let Some(pages) = open.prefetch {
             stream = stream.prefetch(pages);
         }

@@ -272,7 +272,7 @@ async fn when_the_rate_limiter_dies_those_who_wait_are_served_and_the_limit_hold
 async fn a_limiter_that_follows_another_one_serves_on_after_a_resize() {
     let url = obliging_server().await;
     let core = start(PoolConfig { rate_limit: Some(1_000.into()), ..PoolConfig::new(url) }).await;
-    core.supervisor.send(Resize(1)).await.unwrap().unwrap();
+    core.supervisor.send(Resize::new(1)).await.unwrap().unwrap();
     kill(&core, Role::RateQueue).await;
     calls(&core, 50).await;
     assert_eq!(stats_of(&core).await.calls_ok, 50);
