@@ -106,8 +106,8 @@ impl Judge {
     }
 
     /// Whether an error means that the place of a page, which an earlier one named, has expired.
-    pub(super) fn has_expired(&self, address: Option<&PageAddress>, error: &Error) -> bool {
-        let is_named = address.is_some_and(|address| *address != PageAddress::Start);
+    pub(super) fn has_expired(&self, address: &PageAddress, error: &Error) -> bool {
+        let is_named = *address != PageAddress::Start;
         let body = || error.response().map(Response::body);
         is_named
             && self.endpoint.paging.is_chained()

@@ -66,7 +66,6 @@ const PURE: &[&str] = &[
     "pager/next_url.rs",
     "path.rs",
     "path/fields.rs",
-    "pager/reorder.rs",
     "pager/resume_token.rs",
     "pager/judge/wording.rs",
     "pager/strategy/",
