@@ -18,7 +18,7 @@ use super::{
     endpoint::{Endpoint, LONG, PageScan},
     facts::PageInfo,
     feed::Feed,
-    format::{ErasedDecoder, ItemList, same_items},
+    format::{Decode, ItemList, same_items},
     judge::Judge,
     page::{Built, OpenPage},
     page_window::PagePermit,
@@ -35,7 +35,7 @@ use crate::{
 /// Reads one paged endpoint in order.
 pub(super) struct Reader<T: Send + 'static> {
     endpoint: Arc<Endpoint>,
-    decoder: Arc<dyn ErasedDecoder<T>>,
+    decoder: Decode<T>,
     /// `None` once the last page was taken. Dropped before any page that keeps a permit.
     feed: Option<Feed>,
     judge: Judge,
@@ -83,7 +83,7 @@ impl<T: Send + 'static> Reader<T> {
     pub(super) async fn open(
         link: PoolLink,
         mut endpoint: Endpoint,
-        decoder: Arc<dyn ErasedDecoder<T>>,
+        decoder: Decode<T>,
         position: Position,
     ) -> Result<Self, Error> {
         endpoint.paging.check()?;

@@ -10,7 +10,7 @@ use bytes::BytesMut;
 
 use super::{
     framing::Remaining,
-    head::{self, Head, HeadReader, Refusal, Verdict},
+    head::{self, Head, HeadError, HeadReader, Verdict},
 };
 use crate::error::{Delivery, Error, ErrorKind};
 
@@ -245,13 +245,13 @@ impl Exchange {
         self.failure(ErrorKind::Stalled, "the response stopped arriving")
     }
 
-    fn refused(&self, refusal: Refusal) -> Error {
+    fn refused(&self, refusal: HeadError) -> Error {
         match refusal {
-            Refusal::TooLarge => self.failure(
+            HeadError::TooLarge => self.failure(
                 ErrorKind::HeadTooLarge,
                 "the head of the response is larger than 128 KiB or has more than 96 fields",
             ),
-            Refusal::Malformed(what) => {
+            HeadError::Malformed(what) => {
                 self.failure(ErrorKind::Framing, format!("the response is malformed: {what}"))
             }
         }

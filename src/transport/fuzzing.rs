@@ -118,7 +118,7 @@ pub fn head(bytes: &[u8]) {
     assert!(matches!(cut, Ok(Verdict::Partial) | Err(_)), "complete without its end");
 }
 
-fn inspected(bytes: &[u8]) -> Result<Verdict, head::Refusal> {
+fn inspected(bytes: &[u8]) -> Result<Verdict, head::HeadError> {
     head::inspect(&mut bytes.to_vec(), false)
 }
 

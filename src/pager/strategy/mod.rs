@@ -31,8 +31,8 @@ mod position;
 mod seen;
 mod setters;
 
+pub(crate) use address::PageAddress;
 pub use address::UrlPart;
-pub(crate) use address::{PageAddress, ParamValue};
 pub use custom::{PageRequest, PageStrategy, PageView};
 pub(super) use end_of_set::{Continuation, Statement, Verdict};
 pub(super) use next_page::{PageMetadata, is_zero, read_pointer};
