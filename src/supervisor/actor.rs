@@ -31,7 +31,7 @@ use crate::{
     retry::Budget,
     stats::{Snapshot, Stats},
     token_manager::no_token,
-    worker::{Fill, Flush, Origins, WorkerParts},
+    worker::{Fill, Flush, WorkerParts},
 };
 
 /// How often calls and workers are checked.
@@ -101,7 +101,7 @@ impl Supervisor {
             stats: roles.stats.actor_ref(),
             hold: Arc::new(Hold::new()),
             budget: Arc::new(Mutex::new(Budget::new(settings.retry_budget, now))),
-            origins: Arc::new(Origins::new(Arc::clone(&dispatcher.config))),
+            origins: Arc::default(),
         };
         #[cfg(feature = "metrics")]
         let publishing = super::publish_metrics::publishing(dispatcher.config.metrics_label());

@@ -35,7 +35,7 @@ use crate::{
     retry::{Budget, Earnings},
     stats::{Stats, StatsCollector},
     token_manager::Credentials,
-    worker::{Origins, WorkerParts},
+    worker::WorkerParts,
 };
 
 const LIMIT: Duration = Duration::from_secs(60);
@@ -87,7 +87,7 @@ fn parts() -> (WorkerParts, mpsc::UnboundedReceiver<SupervisorRequest>) {
         stats: stats(),
         hold: Arc::new(Hold::new()),
         budget: Arc::new(Mutex::new(Budget::new(Earnings::default(), now))),
-        origins: Arc::new(Origins::new(Arc::new(config("http://localhost")))),
+        origins: Arc::default(),
     };
     (parts, requests)
 }
