@@ -14,6 +14,8 @@ mod read;
 mod retryable;
 mod text;
 
+pub(crate) use text::without_query;
+
 /// What went wrong. Each variant says whether the pool retries the call by itself: "not retried"
 /// is about the pool alone. Whether the same call may succeed if the caller makes it again later is
 /// said by [`Error::is_retryable`].

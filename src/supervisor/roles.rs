@@ -103,7 +103,7 @@ impl Roles {
             settings.max_retry_after,
             now,
         );
-        let pacer = Pacer::new(pace, Arc::clone(dispatcher.events()), now);
+        let pacer = Pacer::new(pace, Arc::clone(dispatcher.events()));
         let mut roles = Self {
             own_tokens: dispatcher.config.own_tokens(now).map(Arc::new),
             dispatcher,

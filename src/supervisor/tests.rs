@@ -79,7 +79,6 @@ fn parts() -> (WorkerParts, mpsc::UnboundedReceiver<SupervisorRequest>) {
         pacer: Arc::new(Pacer::new(
             Pace::new(None, None, false, Duration::ZERO, now),
             Arc::default(),
-            now,
         )),
         keys: None,
         token_manager: ActorRef::of(&watch::Sender::default()),

@@ -76,7 +76,6 @@ impl Origin {
             pacer: Pacer::new(
                 Pace::new(None, None, settings.use_dampener, settings.max_retry_after, now),
                 Arc::default(),
-                now,
             ),
             circuit: SharedBreaker::of_foreign_origin(config),
             budget: Mutex::new(Budget::new(settings.retry_budget, now)),
