@@ -240,9 +240,9 @@ impl Dispatcher {
     /// The calls that are on `worker` at the moment.
     pub(crate) fn calls_on(&self, worker: u64) -> Vec<(Arc<Call>, Arc<InFlight>)> {
         let calls = lock(&self.jobs).all().into_iter();
-        let seated =
+        let placed =
             calls.filter_map(|call| call.in_flight().upgrade().map(|in_flight| (call, in_flight)));
-        seated.filter(|(_, in_flight)| in_flight.is_on(worker)).collect()
+        placed.filter(|(_, in_flight)| in_flight.is_on(worker)).collect()
     }
 
     /// Calls that have ended without `worker`'s answer but are still on it.

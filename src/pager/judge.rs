@@ -128,7 +128,7 @@ impl Judge {
     /// The error for a verdict.
     fn failure(&self, verdict: Verdict, body: &str) -> Option<Error> {
         let (kind, what) = match verdict {
-            Verdict::More | Verdict::Elsewhere | Verdict::Last => return None,
+            Verdict::More | Verdict::Moved | Verdict::Last => return None,
             Verdict::Loop => (ErrorKind::PageLoop, self.repeated()),
             Verdict::Unpaged => {
                 let what = "every page is the same; if the API does not page, use Paging::none()";

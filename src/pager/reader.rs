@@ -340,7 +340,7 @@ impl<T: Send + 'static> Reader<T> {
             self.following = named.or_else(|| self.judge.plan.address(self.index + 1));
             if let Some(feed) = &mut self.feed {
                 match (verdict, &self.following) {
-                    (Verdict::Elsewhere, _) => feed.begin_again(self.index + 1, horizon),
+                    (Verdict::Moved, _) => feed.begin_again(self.index + 1, horizon),
                     (_, Some(address)) if !is_asked_for => feed.go_on(address.clone(), horizon),
                     _ => feed.set_horizon(horizon),
                 }

@@ -8,7 +8,7 @@ use http::{HeaderMap, HeaderName, HeaderValue};
 use sfv::{BareItem, Item};
 
 use super::{
-    quota::{Policy, State, integer, items, policy},
+    quota::{QuotaPolicy, State, integer, items, policy},
     retry_after::sent_at,
     times,
 };
@@ -119,7 +119,7 @@ fn name(name: &str) -> Option<Name<'_>> {
     Some(all)
 }
 
-fn slowest(limits: Vec<(f64, Option<u64>)>) -> Option<Policy> {
+fn slowest(limits: Vec<(f64, Option<u64>)>) -> Option<QuotaPolicy> {
     let limits = limits.into_iter();
     let policies = limits.filter_map(|(quota, window)| Some(policy(quota as u64, window?)));
     policies.min_by(|a, b| a.rate().total_cmp(&b.rate()))

@@ -17,7 +17,7 @@ use sfv::{BareItem, Dictionary, Item, ListEntry, Parser, StringRef, TokenRef};
 
 use super::{
     counts,
-    quota::{Policy, Quota, State, integer, items, policy, seconds},
+    quota::{Quota, QuotaPolicy, State, integer, items, policy, seconds},
 };
 
 const POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
@@ -60,7 +60,7 @@ pub(crate) fn quota(headers: &HeaderMap, now: SystemTime) -> Reading {
     for policy in &listed {
         // If the current state of a quota is reported, that is more exact.
         if !stated.iter().any(|state| state.reset.is_some() && is_about(state, policy)) {
-            policy.policy.map(Policy::untouched).into_iter().for_each(&mut consider);
+            policy.policy.map(QuotaPolicy::untouched).into_iter().for_each(&mut consider);
         }
     }
     let mut reset = None;
@@ -75,7 +75,7 @@ pub(crate) fn quota(headers: &HeaderMap, now: SystemTime) -> Reading {
             // A quota of something else than requests matters only when it is used up.
             (Some(1..), _) if !state.counts_requests => {}
             (Some(remaining), Some(reset)) => consider(Quota { remaining, reset, policy }),
-            _ => state.policy.map(Policy::untouched).into_iter().for_each(&mut consider),
+            _ => state.policy.map(QuotaPolicy::untouched).into_iter().for_each(&mut consider),
         }
     }
     let is_used_up = stated.iter().any(|state| state.remaining == Some(0));
@@ -476,7 +476,7 @@ mod tests {
         let quota = |remaining, reset, policy: Option<(u64, u64)>| Quota {
             remaining,
             reset: secs(reset),
-            policy: policy.map(|(quota, window)| Policy { quota, window: secs(window) }),
+            policy: policy.map(|(quota, window)| QuotaPolicy { quota, window: secs(window) }),
         };
         assert_eq!(quota(50, 100, None).rate(), 0.5);
         assert_eq!(quota(50, 1, Some((100, 10))).rate(), 10.0);

@@ -27,7 +27,7 @@ mod response_rules;
 pub(crate) use breaker::{Breaker, CallKind, Change, Health, Refusal};
 pub use breaker::{BreakerState, CircuitBreaker};
 pub(crate) use budget::{Budget, Earnings};
-pub(crate) use decide::{Attempt, Decision, Policy, decide, is_unreached};
+pub(crate) use decide::{Decision, FailedAttempt, RetryPolicy, decide, is_unreached};
 pub use hedge::Hedge;
 pub(crate) use hedge::MOST_HEDGES_SAVED;
 pub use response_rules::ResponseRule;

@@ -46,7 +46,7 @@ pub(super) struct Keys {
     pages: u64,
     order: VecDeque<u128>,
     limit: Option<usize>,
-    repeated: u64,
+    duplicates: u64,
 }
 
 impl Keys {
@@ -114,7 +114,7 @@ impl Keys {
             Some(page) if *page == self.pages || made_up_for.is_some() => Err(shared(&id)),
             Some(page) => {
                 *page = self.pages;
-                self.repeated += 1;
+                self.duplicates += 1;
                 Ok(None)
             }
             None => {
@@ -125,8 +125,8 @@ impl Keys {
     }
 
     /// How many rows were left out since the last call.
-    pub(super) fn take_repeated(&mut self) -> u64 {
-        std::mem::take(&mut self.repeated)
+    pub(super) fn take_duplicates(&mut self) -> u64 {
+        std::mem::take(&mut self.duplicates)
     }
 
     /// Records that the row at `position`, which is after all earlier ones, has no id.
@@ -247,7 +247,7 @@ mod tests {
         let mut all = Keys::exact();
         assert_eq!(keys(&mut all, 0, &["a", "b"]), ["a", "b"]);
         assert_eq!(keys(&mut all, 2, &["b", "c"]), ["c"]);
-        assert_eq!((all.take_repeated(), all.take_repeated()), (1, 0));
+        assert_eq!((all.take_duplicates(), all.take_duplicates()), (1, 0));
     }
 
     #[test]

@@ -259,7 +259,7 @@ impl<'a> Attempts<'a> {
             if response.counts_as().is_success() {
                 tokens.served(token, began);
             }
-            if let Some(wait) = tokens.heed(token, response, |answer| worker.classify(answer)) {
+            if let Some(wait) = tokens.observe(token, response, |answer| worker.classify(answer)) {
                 worker.events().emit(|| Event::TokenHeld { slot: token.slot, wait });
             }
         }

@@ -34,7 +34,7 @@ use crate::{
     rate_limit::{Classified, Hold, KeyedRateLimiter, Pacer, RateLimiter, RateQueue, classify},
     request::Request,
     response::Response,
-    retry::{self, Budget, apply_rules},
+    retry::{Budget, RetryPolicy, apply_rules},
     stats::{Counters, Report, StatsCollector},
     token_manager::{Issued, TokenManager, TokenSet},
     transport::Client,
@@ -74,7 +74,7 @@ pub(super) struct WorkerContext {
     pub(super) throttle: Throttle,
     /// The pool's tokens that this worker knows.
     known_tokens: RefCell<Vec<Option<Issued>>>,
-    pub(super) policy: retry::Policy,
+    pub(super) policy: RetryPolicy,
     pub(super) counters: RefCell<Counters>,
     pub(super) hedging: RefCell<Hedging>,
     /// Whether the pool's API has ever responded to this worker.

@@ -13,7 +13,7 @@ use crate::{
     permits::Stage,
     rate_limit::Classified,
     response::Action,
-    retry::{self, CallKind, Decision},
+    retry::{self, CallKind, Decision, FailedAttempt, RetryPolicy},
     stats::WaitCause,
 };
 
@@ -42,7 +42,7 @@ impl Attempts<'_> {
         let has_answered = self.api.foreign.is_none() && worker.has_answered.get();
         let unreached = self.unreached(&error, has_answered, now);
         let is_held = classified.holds && retry_after.is_some();
-        let attempt = retry::Attempt {
+        let attempt = FailedAttempt {
             attempts: self.call.attempts().saturating_sub(self.uncounted),
             idempotent: self.call.request.is_idempotent(),
             error: &error,
@@ -136,11 +136,11 @@ impl Attempts<'_> {
     }
 
     /// A failed health check is not retried before the next one is due.
-    fn policy(&self) -> retry::Policy {
+    fn policy(&self) -> RetryPolicy {
         let max_attempts = match self.call.kind {
             CallKind::Call => self.worker.policy.max_attempts,
             CallKind::HealthCheck => 1,
         };
-        retry::Policy { max_attempts, ..self.worker.policy }
+        RetryPolicy { max_attempts, ..self.worker.policy }
     }
 }

@@ -236,7 +236,7 @@ impl Plan {
             return Verdict::Empty(self.empty_in_a_row, more);
         }
         self.known = self.known.map(|known| known.max(index + 2));
-        if has_moved { Verdict::Elsewhere } else { Verdict::More }
+        if has_moved { Verdict::Moved } else { Verdict::More }
     }
 
     /// Everything that a page says about those after it.
@@ -554,7 +554,7 @@ mod tests {
     fn a_page_of_another_length_moves_the_offsets_after_it() {
         let mut plan = by_rows(10);
         plan.sees(0, 10, &total(95), false);
-        assert_eq!(plan.sees(1, 7, &total(95), false), Verdict::Elsewhere);
+        assert_eq!(plan.sees(1, 7, &total(95), false), Verdict::Moved);
         assert_eq!(plan.address(2), Some(PageAddress::Offset(17)));
         assert_eq!(plan.horizon(), 2 + 8);
         assert_eq!(plan.sees(2, 10, &total(95), false), Verdict::More);
@@ -674,7 +674,7 @@ mod tests {
                 index += 1;
                 match verdict {
                     Verdict::More => {}
-                    Verdict::Elsewhere => {
+                    Verdict::Moved => {
                         ahead.clear();
                         next = index;
                     }
@@ -765,7 +765,7 @@ mod tests {
                 let observation =
                     Observation { index, items, info, repeats: false, continuation, is_flag_named: false };
                 match plan.observe(&observation) {
-                    Verdict::More | Verdict::Elsewhere => {}
+                    Verdict::More | Verdict::Moved => {}
                     Verdict::Last => {
                         prop_assert!(!says_more(&page, rows, index, &paging), "{page:?}");
                         return Ok(());
