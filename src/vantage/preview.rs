@@ -8,7 +8,7 @@ use super::{
     condition::{ApiCondition, Operator},
     order::SortBy,
     reads::Read,
-    row_filter::{Comparison, Predicate},
+    row_filter::{FieldTest, Predicate},
 };
 
 /// What a list of a table would send, and what it would do itself.
@@ -98,8 +98,8 @@ fn shown(test: &Predicate) -> ApiCondition {
         Predicate::Any(predicates) => ApiCondition::Any(several(predicates)),
         Predicate::Not(test) => !shown(test),
         Predicate::Opaque => ApiCondition::unsupported("a search"),
-        Predicate::Comparison(comparison) => {
-            let Comparison { field, operator, .. } = comparison;
+        Predicate::Field(comparison) => {
+            let FieldTest { field, operator, .. } = comparison;
             let mask = |value| if is_secret(field) { MASK.into() } else { value };
             let mut values = comparison.values().iter().cloned().map(mask);
             match operator {
@@ -178,7 +178,7 @@ mod tests {
     fn a_test_is_shown_as_the_condition_that_it_evaluates() {
         use super::super::value_set::ValueSet;
         let comparison = |field: &str, operator, values: &[&str]| {
-            Predicate::Comparison(Comparison {
+            Predicate::Field(FieldTest {
                 field: field.into(),
                 operator,
                 value_set: ValueSet::new(

@@ -10,7 +10,7 @@ use super::{
     order::OrderPlan,
     path::{self, ItemPath},
     pushdown::{Pushdown, encoded},
-    row_filter::{Comparison, Filter, Predicate},
+    row_filter::{FieldTest, Filter, Predicate},
     settings::TableSettings,
     where_clause::{Declared, WhereClause, is_equality},
 };
@@ -87,19 +87,19 @@ pub(super) fn to_query<'a>(
     let mut predicates = Vec::new();
     for test in clauses.predicates {
         let (was_sent, test) = match test {
-            Predicate::Comparison(comparison)
+            Predicate::Field(comparison)
                 if is_equality(&comparison) && used.contains(&comparison.field.as_str()) =>
             {
                 continue;
             }
-            Predicate::Comparison(mut comparison) => {
+            Predicate::Field(mut comparison) => {
                 let was_sent = if is_equality(&comparison) {
                     sent.contains(&comparison.field)
                 } else {
                     pushdown.send(&comparison.field, comparison.operator, comparison.values())?
                 };
                 comparison.passes_absent = was_sent && !declared.fields.contains(&comparison.field);
-                (was_sent, Predicate::Comparison(comparison))
+                (was_sent, Predicate::Field(comparison))
             }
             test => {
                 pushdown.cannot("the API takes no such combination", &first_field(&test))?;
@@ -122,7 +122,7 @@ pub(super) fn to_query<'a>(
 /// The first field of a test, to name it.
 fn first_field(test: &Predicate) -> String {
     match test {
-        Predicate::Comparison(Comparison { field, .. }) => field.clone(),
+        Predicate::Field(FieldTest { field, .. }) => field.clone(),
         Predicate::All(predicates) | Predicate::Any(predicates) => {
             predicates.first().map(first_field).unwrap_or_default()
         }

@@ -18,7 +18,7 @@ use super::{
     kind::ValueKind,
     parameter::parameter_text,
     path::Wanted,
-    row_filter::{Comparison, Filter, Predicate},
+    row_filter::{FieldTest, Filter, Predicate},
     value::{LONGEST_PATTERN, SortKey, same},
     value_set::ValueSet,
 };
@@ -133,18 +133,18 @@ impl WhereClause {
 
     /// The filter on rows, without the equalities that filled the placeholders `used`.
     pub(super) fn into_filter(mut self, used: &[&str]) -> Filter {
-        let fills = |comparison: &Comparison| {
+        let fills = |comparison: &FieldTest| {
             is_equality(comparison) && used.contains(&comparison.field.as_str())
         };
         self.predicates
-            .retain(|test| !matches!(test, Predicate::Comparison(comparison) if fills(comparison)));
+            .retain(|test| !matches!(test, Predicate::Field(comparison) if fills(comparison)));
         self.predicates.extend(self.searches.iter().map(|_| Predicate::Opaque));
         Filter::new(self.predicates)
     }
 
-    fn equalities(&self) -> impl Iterator<Item = &Comparison> {
+    fn equalities(&self) -> impl Iterator<Item = &FieldTest> {
         self.predicates.iter().filter_map(|test| match test {
-            Predicate::Comparison(comparison) if is_equality(comparison) => Some(comparison),
+            Predicate::Field(comparison) if is_equality(comparison) => Some(comparison),
             _ => None,
         })
     }
@@ -172,7 +172,7 @@ fn is_long(pattern: &Value) -> bool {
 }
 
 /// Whether the comparison lists the values that a field may hold.
-pub(super) fn is_equality(comparison: &Comparison) -> bool {
+pub(super) fn is_equality(comparison: &FieldTest) -> bool {
     matches!(comparison.operator, Operator::Eq | Operator::In)
 }
 
@@ -256,7 +256,7 @@ fn comparison(
     let test = |operator| match (operator, kept.as_slice()) {
         // Every row satisfies `NOT IN` of no values.
         (Operator::NotIn, []) => Predicate::All(Vec::new()),
-        _ => Predicate::Comparison(Comparison {
+        _ => Predicate::Field(FieldTest {
             field: field.to_owned(),
             operator,
             value_set: ValueSet::new(kept, is_numeric),
@@ -293,7 +293,7 @@ fn any_of(predicates: Vec<Predicate>) -> Predicate {
     }
     let merged = || {
         let mut comparisons = flat.iter().map(|test| match test {
-            Predicate::Comparison(comparison) if is_equality(comparison) => Some(comparison),
+            Predicate::Field(comparison) if is_equality(comparison) => Some(comparison),
             _ => None,
         });
         let first = comparisons.next()??;
@@ -306,11 +306,7 @@ fn any_of(predicates: Vec<Predicate>) -> Predicate {
         let mut seen = HashSet::new();
         values.retain(|value| seen.insert(parameter_text(value)));
         let value_set = ValueSet::new(values, first.value_set.is_numeric());
-        Some(Predicate::Comparison(Comparison {
-            operator: Operator::In,
-            value_set,
-            ..first.clone()
-        }))
+        Some(Predicate::Field(FieldTest { operator: Operator::In, value_set, ..first.clone() }))
     };
     merged().unwrap_or(Predicate::Any(flat))
 }
