@@ -4,7 +4,7 @@ use std::env::{self, VarError};
 
 use futures::future::{LocalBoxFuture, ready};
 
-use super::{one_per_slot, present};
+use super::parts::{one_per_slot, present};
 use crate::{
     error::{Error, ErrorKind},
     token_manager::{Token, TokenSource},

@@ -9,7 +9,7 @@ use std::{
 
 use futures::future::LocalBoxFuture;
 
-use super::{one_per_slot, present};
+use super::parts::{one_per_slot, present};
 use crate::{
     error::{Error, ErrorKind},
     token_manager::{Token, TokenSource},
