@@ -175,8 +175,8 @@ impl Dispatcher {
         answer.await
     }
 
-    /// Gives a call to the worker with the fewest calls in flight. With no worker
-    /// alive, the call goes to the supervisor, which places it when there is one.
+    /// Gives a call to the least loaded worker: the one with the fewest calls in flight. With no
+    /// worker alive, the call goes to the supervisor, which places it when there is one.
     fn place(&self, call: &Arc<Call>, permit: Permit) {
         let mut job = Job::new(call, permit, &self.supervisor);
         let routes = self.routes.borrow().clone();

@@ -1,7 +1,7 @@
-//! A semaphore with a priority queue. A permit that is returned while somebody waits goes to the
-//! next in the queue and to nobody else; a free permit that nobody waits for is taken and returned
-//! without a lock. The number of permits may change while some are held: surplus ones are dropped
-//! when they are returned.
+//! The concurrency limit of a pool: a semaphore with a priority queue. A permit that is returned
+//! while somebody waits goes to the next in the queue and to nobody else; a free permit that nobody
+//! waits for is taken and returned without a lock. The number of permits may change while some are
+//! held: surplus ones are dropped when they are returned.
 
 use std::{
     future::Future,

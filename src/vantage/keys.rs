@@ -1,4 +1,5 @@
-//! [pure] The keys of rows: real ids, synthetic ones, and the handling of ids that occur twice.
+//! [pure] The keys of rows: real ids, synthetic ones, and duplicate rows, whose ids occur twice:
+//! they are left out and counted.
 
 use std::{
     collections::{HashMap, VecDeque},
@@ -11,7 +12,7 @@ use vantage_core::{Result, VantageError, error};
 
 use super::record::Row;
 
-/// How many ids a stream remembers to recognise a repeated row.
+/// How many ids a stream remembers to recognise a duplicate row.
 const REMEMBERED: usize = 10_000;
 
 const SYNTHETIC: &str = "~row:";
