@@ -272,6 +272,7 @@ const LAYERS: &[&str] = &[
     "coop",
     "timers",
     "user_value",
+    "cancel_flag",
     "lock",
 ];
 
