@@ -34,3 +34,35 @@ impl CancelFlag {
         .await;
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::{sync::Arc, thread};
+
+    use futures::executor::block_on;
+
+    use super::*;
+
+    // talex-touch/tuff#840: a cancellation between the check and the registration was lost.
+    #[test]
+    fn whoever_waits_is_woken_whenever_it_is_set() {
+        for _ in 0..1_000 {
+            let flag = Arc::new(CancelFlag::default());
+            let setter = thread::spawn({
+                let flag = Arc::clone(&flag);
+                move || flag.set()
+            });
+            block_on(flag.wait());
+            assert!(flag.is_set());
+            setter.join().unwrap();
+        }
+    }
+
+    #[test]
+    fn one_that_is_set_before_the_wait_needs_no_wake() {
+        let flag = CancelFlag::default();
+        flag.set();
+        flag.set();
+        block_on(flag.wait());
+    }
+}

@@ -212,6 +212,11 @@ mod tests {
             ("API_AUTH", "{ bearer: { s3cret: 7 } }", "bearer"),
             ("API_AUTH", "{ bearer: s3cret, basic: s3cret }", "one of the keys"),
             ("API_DEFAULT_HEADERS", "s3cret", "a map of names"),
+            // NVIDIA-NeMo/Guardrails#2220: a value that YAML takes for a number or a flag.
+            ("API_DEFAULT_HEADERS", "{ s3cret: 30 }", "a map of names"),
+            ("API_DEFAULT_HEADERS", "{ s3cret: true }", "a map of names"),
+            ("API_DEFAULT_HEADERS", "[s3cret]", "a map of names"),
+            ("API_AUTH", "[s3cret]", "one of the keys"),
             ("API_LIMIT_STATUSES", "[s3cret]", "another form"),
             ("API_WORKER", "7", "unknown field `worker`"),
         ] {

@@ -54,14 +54,21 @@ pub(super) fn answered(response: &Response) -> Cow<'static, str> {
     }
 }
 
-/// The part of a URL that may be shown: without user info, query and fragment, and not too long.
+/// The part of a URL that may be shown: without user info, query and fragment, and not too long. A
+/// password may hold any character, so of an authority whose port is no number nothing is shown, nor
+/// of what follows it.
 pub(crate) fn without_query(url: &str) -> String {
     let url = url.split(['?', '#']).next().unwrap_or_default();
     let shown = match url.split_once("//") {
         Some((scheme, rest)) if scheme.is_empty() || scheme.ends_with(':') => {
             let (authority, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
             let host = authority.rsplit('@').next().unwrap_or_default();
-            format!("{scheme}//{host}{path}")
+            let (_, port) = host.rsplit_once(':').unwrap_or_default();
+            let is_valid = port.ends_with(']') || port.bytes().all(|byte| byte.is_ascii_digit());
+            match is_valid {
+                true => format!("{scheme}//{host}{path}"),
+                false => format!("{scheme}//…"),
+            }
         }
         _ => url.to_owned(),
     };
@@ -128,6 +135,14 @@ mod tests {
             ("//canary@host", "//host"),
             ("/a//b@c", "/a//b@c"),
             ("rows/@me#?", "rows/@me"),
+            ("https://[::1]/rows?key=canary", "https://[::1]/rows"),
+            ("https://user:canary@[::1]:8/rows", "https://[::1]:8/rows"),
+            // apache/maka#4597, ansible/apme#354: a password with the sign that ends it.
+            ("https://user:can@ary@host/rows", "https://host/rows"),
+            // bug-ops/deps-lsp#826, CherryHQ/cherry-studio#20324: one that ends the authority.
+            ("https://user:can?ary@host/rows", "https://…"),
+            ("https://user:can#ary@host/rows", "https://…"),
+            ("https://user:can/ary@host/rows", "https://…"),
             ("?key=canary", ""),
         ] {
             assert_eq!(without_query(url), shown);

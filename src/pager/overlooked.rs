@@ -110,6 +110,13 @@ mod tests {
             (r#"{"response_metadata": {"next_cursor": "dXNl"}}"#, "response_metadata.next_cursor"),
             (r#"{"data": {"pageInfo": {"hasNextPage": true}}}"#, "data.pageInfo.hasNextPage"),
             (r#"{"has_more": true, "data": []}"#, "has_more"),
+            (r#"{"\u006eext": "/2"}"#, "next"),
+            (r#"{"next": null, "next": "/2"}"#, "next"),
+            // redux-json-api/redux-json-api#171
+            (
+                r#"{"links": {"next": {"meta": {}, "href": "/2?start=25\u0026count=25"}}}"#,
+                "links.next",
+            ),
         ] {
             assert_eq!(next_page(page).as_deref(), Some(path), "{page}");
         }
