@@ -51,7 +51,7 @@ impl Horizon {
 }
 
 /// How the addresses of pages are found.
-enum Route {
+enum Addressing {
     /// By their index in the set.
     Numbered,
     /// By the stride of the horizon.
@@ -71,7 +71,7 @@ pub(super) struct Prefetcher {
     pagers: u64,
     /// The next page to request.
     next: u64,
-    route: Route,
+    addressing: Addressing,
     horizon: Horizon,
     /// Updates of the horizon. It ends when the reader is dropped.
     news: BoxStream<'static, Horizon>,
@@ -108,7 +108,7 @@ impl Prefetcher {
         let window = PageWindow::new(endpoint.window(), endpoint.byte_budget, caller.page_bytes());
         let prefetcher = Self {
             window,
-            route: Route::of(&endpoint, start),
+            addressing: Addressing::of(&endpoint, start),
             caller,
             endpoint,
             pagers: 0,
@@ -136,7 +136,7 @@ impl Prefetcher {
 
     /// Continues at `address`, if the link of the latest page was not followed.
     pub(super) fn go_on(&mut self, address: PageAddress) {
-        if let Route::Chained { next, .. } = &mut self.route {
+        if let Addressing::Chained { next, .. } = &mut self.addressing {
             *next = Some(address);
         }
     }
@@ -201,7 +201,7 @@ impl Prefetcher {
     /// Records the address of the page after this one. A page at an address where the read has
     /// been, with the same result as then, is a loop.
     fn follow(&mut self, queued: &mut QueuedPage) {
-        let Route::Chained { next, seen, first } = &mut self.route else { return };
+        let Addressing::Chained { next, seen, first } = &mut self.addressing else { return };
         let Ok(FetchedPage { scan: Some(scan), .. }) = &queued.page else { return };
         let is_first_again = first.is_some_and(|first| first == scan.content && scan.items > 0);
         first.get_or_insert(scan.content);
@@ -229,7 +229,7 @@ impl Prefetcher {
                 break;
             };
             let index = self.next;
-            let Some(address) = self.route.turn_to(index, &self.horizon) else { break };
+            let Some(address) = self.addressing.turn_to(index, &self.horizon) else { break };
             let page = self.endpoint.fetch(&self.caller, index, address.clone(), None);
             let deliver = move |page| (index, QueuedPage { page, address, permit });
             self.fetches.push(page.map(deliver).boxed());
@@ -242,7 +242,7 @@ impl Prefetcher {
     fn may_ask(&self) -> bool {
         let under_way = self.fetches.len();
         let is_free = self.endpoint.mode != ReadMode::Overlap || under_way == 0;
-        is_free && self.route.is_known() && under_way < self.width()
+        is_free && self.addressing.is_known() && under_way < self.width()
     }
 
     /// The expected size of the next page, as far as known.
@@ -263,7 +263,7 @@ impl Prefetcher {
     }
 }
 
-impl Route {
+impl Addressing {
     fn of(endpoint: &Endpoint, start: &Position) -> Self {
         match &start.address {
             Some(PageAddress::Page(_)) => Self::Numbered,

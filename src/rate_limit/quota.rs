@@ -57,7 +57,7 @@ fn per_second(requests: u64, time: Duration) -> f64 {
 }
 
 /// What is reported of one quota, perhaps incomplete.
-pub(super) struct State {
+pub(super) struct QuotaState {
     pub(super) name: Option<String>,
     pub(super) remaining: Option<u64>,
     pub(super) reset: Option<Duration>,
@@ -66,7 +66,7 @@ pub(super) struct State {
     pub(super) counts_requests: bool,
 }
 
-impl State {
+impl QuotaState {
     pub(super) const EMPTY: Self =
         Self { name: None, remaining: None, reset: None, policy: None, counts_requests: true };
 }

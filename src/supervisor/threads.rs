@@ -23,7 +23,7 @@ pub(super) fn no_thread(source: std::io::Error) -> Error {
 /// Whose thread was abandoned.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum ThreadOwner {
-    Slot(usize),
+    WorkerSlot(usize),
     /// A worker that was leaving after a resize.
     Leaving,
     TokenManager,

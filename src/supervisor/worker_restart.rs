@@ -169,7 +169,7 @@ impl Supervisor {
     /// later has no effect: its calls are no longer its own.
     fn abandon(&mut self, worker: u64, ctx: &mut Context<Self>) {
         let Some(index) = self.workers.index_of(worker) else { return };
-        let owner = index.map_or(ThreadOwner::Leaving, ThreadOwner::Slot);
+        let owner = index.map_or(ThreadOwner::Leaving, ThreadOwner::WorkerSlot);
         if !self.threads.may_abandon(owner) {
             return;
         }

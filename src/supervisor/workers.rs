@@ -8,7 +8,7 @@ use tokio::sync::watch;
 
 use super::{
     heartbeat::{Finding, HeartbeatMonitor},
-    worker_handle::{Slot, WorkerHandle},
+    worker_handle::{WorkerHandle, WorkerSlot},
 };
 use crate::{
     dispatch::Routes,
@@ -17,7 +17,7 @@ use crate::{
 
 /// The workers, those that stay and those that leave.
 pub(super) struct Workers {
-    pub(super) slots: Vec<Slot>,
+    pub(super) slots: Vec<WorkerSlot>,
     /// Workers without a slot that still have calls.
     leaving: Vec<WorkerHandle>,
     routes: watch::Sender<Routes>,
@@ -28,7 +28,7 @@ pub(super) struct Workers {
 impl Workers {
     /// `size` vacant slots.
     pub(super) fn new(size: usize, routes: watch::Sender<Routes>) -> Self {
-        let slots = (0..size).map(|_| Slot::default()).collect();
+        let slots = (0..size).map(|_| WorkerSlot::default()).collect();
         Self { slots, leaving: Vec::new(), routes, started: 0 }
     }
 
@@ -120,10 +120,10 @@ impl Workers {
         self.leaving.extend(leaving);
         for slot in &mut self.slots {
             if slot.is_given_up {
-                *slot = Slot::default();
+                *slot = WorkerSlot::default();
             }
         }
-        self.slots.resize_with(size, Slot::default);
+        self.slots.resize_with(size, WorkerSlot::default);
         self.publish();
         ids
     }

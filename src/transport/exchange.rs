@@ -10,7 +10,7 @@ use bytes::BytesMut;
 
 use super::{
     framing::Remaining,
-    head::{self, Head, HeadError, HeadReader, Verdict},
+    head::{self, Head, HeadError, HeadReader, ParsedHead},
 };
 use crate::error::{Delivery, Error, ErrorKind};
 
@@ -170,7 +170,7 @@ impl Exchange {
 
     fn receive_head(&mut self, bytes: &mut [u8]) -> Result<usize, Error> {
         if !self.head.is_midway()
-            && let Verdict::Final(head) =
+            && let ParsedHead::Final(head) =
                 head::inspect(bytes, self.is_head).map_err(|refusal| self.refused(refusal))?
         {
             return self.begin_body(head, bytes);

@@ -23,7 +23,7 @@ pub(super) enum HeadError {
 
 /// What the first bytes of a response are.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Verdict {
+pub(super) enum ParsedHead {
     /// The head is not complete.
     Partial,
     /// An interim (1xx) head of this many bytes.
@@ -47,14 +47,14 @@ pub(super) struct Head {
 
 /// Reads the head at the start of `bytes`, which is rewritten if need be (see [`mend`]).
 /// `answers_head` says that the request was HEAD.
-pub(super) fn inspect(bytes: &mut [u8], answers_head: bool) -> Result<Verdict, HeadError> {
+pub(super) fn inspect(bytes: &mut [u8], answers_head: bool) -> Result<ParsedHead, HeadError> {
     match parse(bytes, answers_head) {
         Err(HeadError::Malformed(_)) if mend(bytes) => parse(bytes, answers_head),
         verdict => verdict,
     }
 }
 
-fn parse(bytes: &[u8], answers_head: bool) -> Result<Verdict, HeadError> {
+fn parse(bytes: &[u8], answers_head: bool) -> Result<ParsedHead, HeadError> {
     let mut fields = [const { MaybeUninit::uninit() }; MAX_FIELDS];
     let mut response = httparse::Response::new(&mut []);
     let parsed = httparse::ParserConfig::default().parse_response_with_uninit_headers(
@@ -64,7 +64,7 @@ fn parse(bytes: &[u8], answers_head: bool) -> Result<Verdict, HeadError> {
     );
     let len = match parsed {
         Ok(Status::Complete(len)) if len <= MAX_HEAD => len,
-        Ok(Status::Partial) if bytes.len() < MAX_HEAD => return Ok(Verdict::Partial),
+        Ok(Status::Partial) if bytes.len() < MAX_HEAD => return Ok(ParsedHead::Partial),
         Ok(_) | Err(httparse::Error::TooManyHeaders) => return Err(HeadError::TooLarge),
         Err(httparse::Error::Version) => return Err(HeadError::Malformed("not HTTP/1.1")),
         Err(_) => return Err(HeadError::Malformed("not a valid HTTP head")),
@@ -73,7 +73,7 @@ fn parse(bytes: &[u8], answers_head: bool) -> Result<Verdict, HeadError> {
     match status {
         0..100 => return Err(HeadError::Malformed("a status below 100")),
         101 => return Err(HeadError::Malformed("a switch of protocols that was not asked for")),
-        102..200 | 100 => return Ok(Verdict::Interim(len)),
+        102..200 | 100 => return Ok(ParsedHead::Interim(len)),
         _ => {}
     }
     let old = response.version == Some(0);
@@ -82,7 +82,7 @@ fn parse(bytes: &[u8], answers_head: bool) -> Result<Verdict, HeadError> {
     let declares_body = matches!(declared, Remaining::Length(1..) | Remaining::Chunks { .. });
     let bodyless = answers_head || status == 204 || status == 304;
     let blank_lines = bytes.iter().take_while(|byte| matches!(byte, b'\r' | b'\n')).count();
-    Ok(Verdict::Final(Head {
+    Ok(ParsedHead::Final(Head {
         len,
         status,
         body: if bodyless { Remaining::Length(0) } else { declared },
@@ -171,12 +171,12 @@ impl HeadReader {
         }
         loop {
             match inspect(&mut self.bytes, answers_head)? {
-                Verdict::Final(head) => return Ok(Some(head)),
-                Verdict::Partial => {
+                ParsedHead::Final(head) => return Ok(Some(head)),
+                ParsedHead::Partial => {
                     self.parse_at = self.bytes.len().saturating_mul(2).min(MAX_HEAD);
                     return Ok(None);
                 }
-                Verdict::Interim(len) => {
+                ParsedHead::Interim(len) => {
                     self.interims += 1;
                     self.interim_bytes += len;
                     if self.interims > MAX_INTERIMS || self.interim_bytes > MAX_INTERIM_BYTES {

@@ -12,7 +12,7 @@ use http::{StatusCode, Uri};
 use tracing::Instrument;
 
 use super::{
-    attempt::{Clearance, Running},
+    attempt::{Clearance, RunningAttempt},
     context::WorkerContext,
     gates::{CallPermit, pass_breaker, pass_hold, pass_limit},
     hedge,
@@ -230,7 +230,8 @@ impl<'a> Attempts<'a> {
         }
         let other = worker.other_client(&call.request)?;
         let client = other.as_deref().unwrap_or(&worker.client);
-        let running = Running::begin(worker, *api, call, &permit.in_flight, clearance, None)?;
+        let running =
+            RunningAttempt::begin(worker, *api, call, &permit.in_flight, clearance, None)?;
         let first = pin!(running.exchange(client, token, &request, &to));
         let (attempt, outcome) = match hedge::delay(worker, call) {
             None => first.await,
@@ -238,7 +239,7 @@ impl<'a> Attempts<'a> {
             Some(delay) => {
                 let second = || {
                     let (beside, clearance) = hedge::second(worker, *api, call, token)?;
-                    let second = Running::begin(
+                    let second = RunningAttempt::begin(
                         worker,
                         *api,
                         call,

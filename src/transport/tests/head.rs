@@ -4,12 +4,12 @@ use proptest::prelude::*;
 
 use crate::transport::{
     framing::Remaining,
-    head::{Head, HeadError, HeadReader, MAX_HEAD, Verdict, inspect},
+    head::{Head, HeadError, HeadReader, MAX_HEAD, ParsedHead, inspect},
 };
 
 fn final_head(bytes: &[u8], answers_head: bool) -> Head {
     match inspect(&mut bytes.to_vec(), answers_head) {
-        Ok(Verdict::Final(head)) => head,
+        Ok(ParsedHead::Final(head)) => head,
         other => panic!("{other:?}"),
     }
 }
